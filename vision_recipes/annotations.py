@@ -66,7 +66,7 @@ class Strings:
         "These strings, in this order"
         return Strings(self.bytes_.take(rows))
 
-# %% ../nbs/03_annotations.ipynb #0f0be240
+# %% ../nbs/03_annotations.ipynb #0e0bb67d
 @dataclass(frozen=True, eq=False)
 class Annotations:
     "All that is known about a set of pictures and the objects in them, as columns. Immutable: every method gives a new table"
@@ -78,6 +78,7 @@ class Annotations:
     boxes:np.ndarray|None = None      # (M, 4) float32 XYXY in pixels, one for each of the M values of `class_ids`; None: the format has none
     group_ids:np.ndarray|None = None  # (N,) int64: which person, video or place a picture is of; None: unknown
     group_names:Strings|None = None   # (G,) the name of each group
+    group_rule:str = ''               # How the groups were found, as given to `with_groups`; empty where they were listed
     format:str = ''                   # The reader's name, a key of `READERS`
     notes:tuple = ()                  # `Finding`s of the reader: what it met and did not take
 
@@ -123,16 +124,17 @@ class Annotations:
         if name == 'to_frame': raise AttributeError('Annotations.to_frame makes a pandas table and comes with `import vision_recipes.datasets`; this module works without pandas.')
         raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
 
-# %% ../nbs/03_annotations.ipynb #60fea2da
+# %% ../nbs/03_annotations.ipynb #b7fbeb83
 def with_groups(
     anns:Annotations,
     groups:str|Path|Sequence[str]  # A name a picture; or `folder` (the last folder of its path); or a `.csv` file with rows `path,group`; or a regular expression to find in the path: its first bracket (or all of it) is the name
 )->Annotations:
     "Say which pictures belong together. Raises `VisionRecipesError` that names the first picture without a group"
-    if isinstance(groups, (str, Path)): groups = _named_groups(anns, str(groups))
+    rule = str(groups) if isinstance(groups, (str, Path)) else ''
+    if rule: groups = _named_groups(anns, rule)
     if len(groups) != len(anns): raise VisionRecipesError(f'{len(anns)} pictures need as many group names, but got {len(groups)}.')
     names, ids = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    return replace(anns, group_ids=ids.astype(np.int64), group_names=Strings.from_list(map(str, names)))
+    return replace(anns, group_ids=ids.astype(np.int64), group_names=Strings.from_list(map(str, names)), group_rule=rule)
 
 def _named_groups(anns:Annotations, how:str)->list[str]:
     "Group names by a rule"
