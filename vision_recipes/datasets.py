@@ -6,8 +6,8 @@
 __all__ = ['SharedArray', 'PictureCache', 'ImageDataset', 'split_fit', 'EpochBatches', 'collate_images', 'normalise',
            'default_workers', 'Loader', 'make_loader', 'to_frame']
 
-# %% ../nbs/11_datasets.ipynb #ebd9e5be
-import math, multiprocessing, os, shutil, signal, sys
+# %% ../nbs/11_datasets.ipynb #cc03bdeb
+import gc, math, multiprocessing, os, shutil, signal, sys
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
 import numpy as np
@@ -171,7 +171,7 @@ def normalise(
     rows.mul_(scale.repeat(x.shape[2])).add_(shift.repeat(x.shape[2]))
     return x.permute(0, 3, 1, 2).to(dtype)
 
-# %% ../nbs/11_datasets.ipynb #f942f06f
+# %% ../nbs/11_datasets.ipynb #0321519c
 def default_workers(
     n:int # Pictures in the data set
 )->int:
@@ -182,6 +182,7 @@ def default_workers(
 
 def _start_worker(worker:int):
     "What a worker process does first"
+    gc.freeze()  # what fork brought along is not this process's rubbish: collecting it would copy its pages, and end loaders that are not its own
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -190,6 +191,12 @@ class Loader(DataLoader):
     def __iter__(self):
         try: yield from super().__iter__()
         except VisionRecipesError as e: raise type(e)(_last_words(e)) from None
+        except RuntimeError as e:
+            if not str(e).startswith('DataLoader worker (pid'): raise
+            raise VisionRecipesError(f'A process that loads pictures died ({e}). {_DEATHS}') from e
+
+_DEATHS = ('Mostly there is too little memory, or in a container too little shared memory (raise it with --shm-size); or the script has no line `if __name__ == "__main__":`, '
+           'which it needs where workers do not start by fork. With fewer workers, or workers=0, it may go on.')
 
 def _last_words(e:Exception)->str:
     "The message inside a traceback that a worker sent"

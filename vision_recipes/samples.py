@@ -321,7 +321,7 @@ def _paint_body(d, person, mouth, u):
     d.line([x, y - .9 * u, x - .12 * u, y - .45 * u, x + .1 * u, y - .42 * u], fill=inks.shade, width=max(1, round(.08 * u)))
     d.ellipse(box(0, 0, .5, .16), fill=_tone((180, 70, 70), .55 + max(person.skin) / 500))
 
-# %% ../nbs/05_samples.ipynb #91fc588c
+# %% ../nbs/05_samples.ipynb #90844fb9
 def _light(img, rng)->Image.Image:
     "Uneven light, contrast, blur and noise, as a small camera gives them"
     w, h = img.size
@@ -335,7 +335,7 @@ def _light(img, rng)->Image.Image:
 
 def _turned(name, person, rng, left)->_Hand:
     "A hand of size 1 in image axes (y down), tilted a little"
-    tilt, turn = np.radians([np.clip(rng.normal(0, 4 if name == 'mute' else 9), -24, 24), POSES[name].turn])
+    tilt, turn = np.radians([np.clip(rng.normal(0, 4 if name == 'mute' else 7.5), -24, 24), POSES[name].turn])
     spin = lambda o: np.array([[np.cos(o), -np.sin(o)], [np.sin(o), np.cos(o)]])
     mirror = np.diag([-1. if left != POSES[name].back else 1., 1.])
     return _hand(name, person, rng).moved(np.diag([1., -1.]) @ spin(tilt) @ mirror @ spin(turn), 0, 1.)
@@ -347,15 +347,15 @@ def _placed(hand, name, taken, size_wh, span, rng)->_Hand|None:
     for attempt in range(24):
         scale = rng.uniform(*span) * (.72 if name == 'mute' else 1.) * size.min() / (wh.max() * 1.9)**.5 * .97**attempt
         free = size - wh * scale
-        share = rng.uniform(.06, .94, 2)
+        share = rng.uniform(.1, .9, 2)
         if name == 'mute': share[1] = rng.uniform(.8, 1.)  # leaves room for the face
         slip = wh * scale * rng.uniform(-.06, .06, 2) * (rng.random() < .15)
         new = hand.moved(np.eye(2) * scale, free * np.where(free > 0, share, .5) + slip - box[:2] * scale, scale)
-        x0, y0, x1, y1 = new.extent()
+        x0, y0, x1, y1 = new.extent() + (-3, -3, 3, 3)  # pixels are round numbers
         if all(x1 < a[0] or x0 > a[2] or y1 < a[1] or y0 > a[3] for a in taken): return new
     return None
 
-# %% ../nbs/05_samples.ipynb #24a7216a
+# %% ../nbs/05_samples.ipynb #7102a5dc
 @dataclass(frozen=True)
 class Scene:
     "A drawn picture and the truth about it"
@@ -368,7 +368,7 @@ def draw_scene(
     hands:Sequence[tuple[str, Person]], # Gesture and owner of each hand; the first owner's room is shown
     size_wh:tuple[int, int],            # Pixels
     rng:np.random.Generator,
-    span:tuple[float, float]=(.62, .92) # Size of a hand as a fraction of the shorter side, from and to
+    span:tuple[float, float]=(.78, 1.) # Size of a hand as a fraction of the shorter side, from and to
 )->Scene:
     "Draw a picture with some hands. Raises `VisionRecipesError` on an unknown gesture or a size below 32 pixels"
     if min(size_wh) < 32: raise VisionRecipesError(f'A picture of {size_wh[0]} x {size_wh[1]} pixels is too small to draw a hand: each side needs at least 32.')
@@ -386,7 +386,7 @@ def _paint_scene(placed, size_wh, rng)->Image.Image:
     "Room, body, arms, hands, in this order"
     hand, name, person, _ = placed[0]
     room = _paint_room(person, [o // 2 for o in size_wh], rng)
-    show, away, high = rng.random() < .35, rng.choice((-1, 1)), rng.uniform(-.2, 1.)
+    show, away, high = rng.random() < .25, rng.choice((-1, 1)), rng.uniform(-.2, 1.)
     middle, u = (hand.extent()[:2] + hand.extent()[2:]) / 2, .5 * hand.scale
     if show and 'mute' not in [o[1] for o in placed]: _paint_body(ImageDraw.Draw(room), person, (middle + (away * 3.6 * u, -high * u)) / 4, u / 4)
     canvas = room.filter(ImageFilter.BoxBlur(max(room.size) / 128)).resize(size_wh, Image.Resampling.BILINEAR)
@@ -430,7 +430,7 @@ def new_folder(
     finally:
         if tmp is not None: shutil.rmtree(tmp, ignore_errors=True)
 
-# %% ../nbs/05_samples.ipynb #f74e1c5c
+# %% ../nbs/05_samples.ipynb #05d0f518
 def _plan(n, classes, people, seed)->list[tuple[str, int, int]]: # n times gesture, person, number
     "Who shows what, and how often"
     for name in classes: check_choice('Gesture', name, GESTURES)
@@ -448,9 +448,9 @@ def _size(rng, long_sides)->tuple[int, int]: # Width, height
 
 def make_classification_samples(
     root:str|Path,                           # A new or empty folder
-    n:int=600,                               # Pictures
+    n:int=960,                               # Pictures
     classes:Sequence[str]=SAMPLE_GESTURES,
-    people:int=12,
+    people:int=24,
     long_sides:tuple[int, int]=(192, 256),   # Pixels, the longer side of a picture, from and to
     seed:int=0
 )->Path: # `root`
@@ -464,7 +464,7 @@ def make_classification_samples(
             scene.image.save(tmp/name/f'user{p:02d}_{k:04d}.jpg', quality=92)
     return Path(root)
 
-# %% ../nbs/05_samples.ipynb #79f3095c
+# %% ../nbs/05_samples.ipynb #b7c2ce22
 _SPANS = {1: (.4, .75), 2: (.36, .52), 3: (.28, .42)}  # size of a hand, by how many there are
 
 def _company(name, person, classes, rng)->list[tuple[str, Person]]:
@@ -484,7 +484,7 @@ def make_detection_samples(
     root:str|Path,                           # A new or empty folder
     n:int=400,                               # Pictures
     classes:Sequence[str]=DETECTION_GESTURES,# Of the folders; `no_gesture` comes along
-    people:int=12,
+    people:int=24,
     long_sides:tuple[int, int]=(224, 320),   # Pixels, the longer side of a picture, from and to
     seed:int=0
 )->Path: # `root`

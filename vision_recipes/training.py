@@ -189,7 +189,7 @@ def validate(t:Trainer, loader, anns:Annotations)->tuple[dict[str, float], Evalu
         predictions += some
     return {k: v / len(anns) for k, v in sums.items()}, t.task.evaluate(predictions, anns)
 
-# %% ../nbs/15_training.ipynb #c39bff2e
+# %% ../nbs/15_training.ipynb #9ece9460
 def run_info(task:Task, settings:FitSettings, train:Annotations, valid:Annotations, metrics:dict, best_epoch:int)->dict:
     "The content of `run.json`"
     data = {'train': train.fingerprint(), 'valid': valid.fingerprint(), 'n_train': len(train), 'n_valid': len(valid), 'split': {'valid': settings.valid, 'seed': settings.seed, 'groups': train.group_rule}}
@@ -212,7 +212,7 @@ def write_pictures(out:Path, task:Task, valid:Annotations, device:str, n:int=24)
     "Write `curves.png` and `predictions.png`"
     from vision_recipes import drawing
     history = read_history(out) if (out/'history.csv').exists() else []
-    with atomic_path(out/'curves.png') as tmp: drawing.curves(history).save(tmp, format='PNG')
+    with atomic_path(out/'curves.png') as tmp: drawing.curves(history, task.metric).save(tmp, format='PNG')
     some = np.unique(np.linspace(0, len(valid) - 1, min(n, len(valid))).astype(int))
     with atomic_path(out/'predictions.png') as tmp: task.picture(Run(out, device), valid.subset(some)).save(tmp, format='PNG')
 
