@@ -49,7 +49,7 @@ def _add_settings(parser, task:str):
             if kind is bool: parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
             else: parser.add_argument(option, type=kind, default=None, choices=meta['choices'], help=text, metavar={int: 'N', float: 'X', str: 'TEXT'}[kind] if not meta['choices'] else None)
 
-# %% ../nbs/18_cli.ipynb #97a87755
+# %% ../nbs/18_cli.ipynb #b7907a32
 _VERBS = {
     'demo':     'draw samples, train, evaluate, export, compare, predict: the whole way in minutes',
     'samples':  'draw sample data in the real format of a recipe',
@@ -80,13 +80,13 @@ def _demo_options(p):
     p.add_argument('task', nargs='?', default='classification', metavar='TASK', type=_task, help=f'one of {", ".join(TASK_NAMES)} (default classification)')
     p.add_argument('--out', type=Path, metavar='DIR', help='where to put everything (default: demo, or demo-2 and so on where that exists)')
     p.add_argument('--epochs', type=int, metavar='N', help='passes over the samples (default: the quick preset\'s)')
-    p.add_argument('--n', type=int, metavar='N', default=800, help='pictures to draw (default %(default)s)')
+    p.add_argument('--n', type=int, metavar='N', default=1600, help='pictures to draw (default %(default)s)')
     p.add_argument('--seed', type=int, default=0, metavar='N', help='seed (default %(default)s)')
 
 def _samples_options(p):
     p.add_argument('task', metavar='TASK', help=f'one of {", ".join(TASK_NAMES)}')
     p.add_argument('dir', type=Path, metavar='DIR', help='folder to make; must be new or empty')
-    p.add_argument('--n', type=int, metavar='N', default=800, help='pictures (default %(default)s)')
+    p.add_argument('--n', type=int, metavar='N', help='pictures (default: the task\'s usual number)')
     p.add_argument('--seed', type=int, default=0, metavar='N', help='seed (default %(default)s)')
 
 def _data_options(p):
@@ -130,7 +130,7 @@ def _predict_options(p):
     p.add_argument('--threads', type=int, default=0, metavar='N', help='CPU threads for an ONNX file; 0 lets onnxruntime choose (default %(default)s)')
     p.add_argument('--no-pictures', action='store_true', help='write predictions.json only')
 
-# %% ../nbs/18_cli.ipynb #db14b688
+# %% ../nbs/18_cli.ipynb #6fe0dcdf
 def do_check(args)->None:
     "`vision-recipes check`: `read_annotations` and `check`"
     anns = read_annotations(args.dir, args.format, args.groups)
@@ -145,7 +145,7 @@ def do_samples(args)->None:
     "`vision-recipes samples`: `make_samples`"
     from vision_recipes.samples import make_samples
     make_samples(args.task, args.dir, n=args.n, seed=args.seed)
-    say(f'{plural(args.n, "picture")} drawn into {args.dir}. Look at them, then: vision-recipes train {args.task} {args.dir} --out RUN')
+    say(f'{plural(len(find_images(args.dir, recursive=True)), "picture")} drawn into {args.dir}. Look at them, then: vision-recipes train {args.task} {args.dir} --out RUN')
 
 # %% ../nbs/18_cli.ipynb #74847530
 def do_train(args)->None:

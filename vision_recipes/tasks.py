@@ -23,7 +23,7 @@ from .metrics import Evaluation
 from .runtime import BasePredictor, ModelCard, Prediction, Preprocess
 from .settings import Settings, read_run, task_info
 
-# %% ../nbs/14_tasks.ipynb #470f68b0
+# %% ../nbs/14_tasks.ipynb #9d5f86aa
 class Task:
     "What the generic code asks of an architecture. A subclass is built from its settings and the label map, and from nothing else"
     name:str = ''                       # A key of `settings.TASKS`
@@ -63,6 +63,7 @@ class Task:
         "The module to export, with normalisation and decoding inside"
         raise NotImplementedError
     output_names:tuple[str, ...] = ()   # Of the exported graph
+    free_size:bool = True               # Whether the network takes pictures of any height and width
     def picture(self, predictor:BasePredictor, anns:Annotations)->Image.Image:
         "Predictions of a few pictures beside the truth"
         raise NotImplementedError

@@ -216,7 +216,7 @@ def write_pictures(out:Path, task:Task, valid:Annotations, device:str, n:int=24)
     some = np.unique(np.linspace(0, len(valid) - 1, min(n, len(valid))).astype(int))
     with atomic_path(out/'predictions.png') as tmp: task.picture(Run(out, device), valid.subset(some)).save(tmp, format='PNG')
 
-# %% ../nbs/15_training.ipynb #e6ec2b50
+# %% ../nbs/15_training.ipynb #4beff687
 def fit(
     task:Task,
     train:Annotations,              # Pictures to learn from
@@ -232,6 +232,7 @@ def fit(
     task.prepare(train)
     state = _old_state(out, task, settings, train, valid) if resume else check_fresh(out)
     loader, valid_loader = make_loaders(task, train, valid, settings)
+    if state and model is None: model = task.build_model(weights=False)
     t = Trainer(task, settings, len(loader.batch_sampler), model)
     if state: restore(t, state)
     if not state:  # also shows early that writing works
