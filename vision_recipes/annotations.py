@@ -157,7 +157,7 @@ def _groups_of_csv(anns:Annotations, file:Path)->list[str]:
     if missing: raise VisionRecipesError(f'{file}: names no group for {missing[0]} ({plural(len(missing), "such picture")}). Paths are relative to {anns.root}.')
     return [by_path[p] for p in anns.paths]
 
-# %% ../nbs/03_annotations.ipynb #c89789b8
+# %% ../nbs/03_annotations.ipynb #fa995a17
 LEVELS = ('error', 'warning', 'note')
 
 @dataclass(frozen=True)
@@ -185,17 +185,17 @@ class Findings(tuple):
         "Raise `VisionRecipesError` with all errors, where there are any"
         if self.errors: raise VisionRecipesError(f'{plural(len(self.errors), "problem")} in the data:\n{self.errors.summary(5)}')
         return self
-    __str__ = summary
+    __str__ = __repr__ = summary
     def _repr_html_(self):
         import html
-        return '<table>' + ''.join(f'<tr><td>{f.level}</td><td>{html.escape(f.file)}</td><td>{html.escape(f.message)}</td></tr>' for f in self[:100]) + '</table>'
+        return html.escape(str(self)) if not self else '<table>' + ''.join(f'<tr><td>{f.level}</td><td>{html.escape(f.file)}</td><td>{html.escape(f.message)}</td></tr>' for f in self[:100]) + '</table>'
 
-# %% ../nbs/03_annotations.ipynb #252fc0d4
+# %% ../nbs/03_annotations.ipynb #4628ba94
 def _check_files(anns:Annotations)->list[Finding]:
     "Decode every picture (a JPEG at an eighth of its size) and compare it with what the annotations say"
     def look(i):
         path = anns.path(i)
-        try: open_image(path, at_least=(1, 1)); size = image_size(path)
+        try: open_image(path, at_least=1); size = image_size(path)
         except ImageError as e: return Finding('error', 'unreadable', str(path), f'{str(e).removeprefix(str(path)).lstrip(": ")} Repair or remove it.')
         said = tuple(anns.sizes_wh[i].tolist())
         if said not in ((0, 0), size): return Finding('error', 'size', str(path), f'is {size[0]} x {size[1]} pixels upright, but the annotations say {said[0]} x {said[1]}. Was it resized or turned after it was annotated?')

@@ -22,7 +22,7 @@ from .core import VisionRecipesError, say
 from .datasets import collate_images, normalise
 from .images import open_image
 from .metrics import Evaluation, evaluate_classification
-from .runtime import BasePredictor, Prediction, Preprocess, classification_predictions
+from .runtime import Preprocess, classification_predictions
 from .settings import ClassificationSettings, check_model_name
 from .tasks import Task, load_weights, read_weights
 from .transforms import Compose, Flip, Letterbox, TrivialAugment
@@ -111,7 +111,7 @@ def _fetched(settings, kwargs)->nn.Module:
             return timm.create_model(settings.model, **kwargs)
         raise VisionRecipesError(f'{why} Connect to the network; or fetch the file elsewhere and name it (weights=FILE); or start from random weights (weights=random, or weights=try to do so only without a network).') from e
 
-# %% ../nbs/17_classification.ipynb #b13d2862
+# %% ../nbs/17_classification.ipynb #bf6b3b04
 class Classification(Task):
     "One label a picture"
     name = 'classification'
@@ -150,7 +150,7 @@ class Classification(Task):
     def export_module(self, model, input): return ExportClassifier(model, self.preprocess(), **input)
     def picture(self, predictor, anns)->Image.Image:
         from vision_recipes.drawing import prediction_grid
-        images = [open_image(anns.path(i), at_least=(320, 320)) for i in range(len(anns))]
+        images = [open_image(anns.path(i), at_least=320) for i in range(len(anns))]
         return prediction_grid(images, predictor.predict(images), [anns.class_names[i] for i in anns.image_labels], self.labels.names)
 
 # %% ../nbs/17_classification.ipynb #895bd480

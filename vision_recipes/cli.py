@@ -8,7 +8,7 @@ __all__ = ['make_parser', 'do_check', 'do_samples', 'do_train', 'open_model', 'h
 
 # %% ../nbs/18_cli.ipynb #85bca081
 import argparse, html, os, platform, sys
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 import numpy as np
 from . import __version__
@@ -245,13 +245,13 @@ def table(rows:list[dict])->str:
     widths = [max(len(r[i]) for r in cells) for i in range(len(cells[0]))]
     return '\n'.join('  ' + '  '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))) for r in cells)
 
-# %% ../nbs/18_cli.ipynb #42bd4d7d
+# %% ../nbs/18_cli.ipynb #53e6b3e5
 def write_evaluation(out:Path, evaluation, anns:Annotations, predictions:list, n_worst:int=24):
     "Write `confusion.png` and `worst.png`: what the model confuses, and the pictures whose label it believed least"
     from vision_recipes import drawing
     from vision_recipes.core import atomic_path
     worst = evaluation.worst[:n_worst]
-    images = [open_image(anns.path(i), at_least=(320, 320)) for i in worst]
+    images = [open_image(anns.path(i), at_least=320) for i in worst]
     truth = [anns.class_names[anns.image_labels[i]] for i in worst]
     pictures = {'worst.png': drawing.prediction_grid(images, [predictions[i] for i in worst], truth, anns.class_names)}
     if evaluation.confusion is not None: pictures['confusion.png'] = drawing.confusion_matrix(evaluation.confusion, anns.class_names)

@@ -8,14 +8,13 @@ __all__ = ['OPSET', 'to_onnx', 'simplify_onnx', 'Parity', 'largest_difference', 
 
 # %% ../nbs/16_export.ipynb #18da8b0b
 import json, logging, warnings
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Iterable
 import numpy as np
 import torch
 from PIL import Image
 from torch import nn
-from .annotations import Annotations
 from .core import VisionRecipesError, atomic_path, check_choice, human_bytes, plural, say, write_json
 from .runtime import CARD_KEY, ModelCard, Predictor, to_input
 from .tasks import Run

@@ -75,17 +75,17 @@ def _to_rgb(im:Image.Image)->Image.Image:
         return Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im).convert('RGB')
     return im.convert('RGB')
 
-# %% ../nbs/02_images.ipynb #2ec8fc7b
+# %% ../nbs/02_images.ipynb #9cf169aa
 def open_image(
     source:Any,                           # A path, bytes, a file object, a PIL image, or an array: uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
-    at_least:tuple[int, int]|None=None    # Width and height, pixels: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as neither side falls below
+    at_least:int|None=None                # Pixels: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its longer side does not fall below
 )->Image.Image:                           # Upright RGB
     "Open a picture as people see it. Raises `ImageError` that names the file and the cause"
     if isinstance(source, np.ndarray): return _to_rgb(_from_array(source))
     try:
         im = _open(source)
         turn = im.getexif().get(_ORIENTATION, 1)
-        if at_least is not None and im is not source and im.format == 'JPEG': im.draft(None, at_least[::-1] if turn in _UPRIGHT_SWAPS else at_least)
+        if at_least is not None and im is not source and im.format == 'JPEG': im.draft(None, tuple(-(-side * at_least // max(im.size)) for side in im.size))
         im.load()
         return _to_rgb(ImageOps.exif_transpose(im) if turn != 1 else im)
     except ImageError as e: raise ImageError(f'{_named(source)}: {e}.') from None

@@ -6,8 +6,8 @@
 __all__ = ['MOST_CLUSTERS', 'resampling_clusters', 'ratio_interval', 'Evaluation', 'evaluate_classification']
 
 # %% ../nbs/12_metrics.ipynb #055f4538
-from dataclasses import dataclass, field
-from typing import Callable, Sequence
+from dataclasses import dataclass
+from typing import Sequence
 import numpy as np
 from .annotations import Annotations
 from .core import VisionRecipesError

@@ -8,7 +8,7 @@ __all__ = ['INTERPOLATIONS', 'CARD_KEY', 'CARD_FORMAT', 'DECODERS', 'PREFERRED_P
 
 # %% ../nbs/08_runtime.ipynb #7ffd4715
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
@@ -43,7 +43,7 @@ def letterbox(
     canvas.paste(image, ((size - w) // 2, (size - h) // 2))
     return canvas
 
-# %% ../nbs/08_runtime.ipynb #6cfaed66
+# %% ../nbs/08_runtime.ipynb #faea59e1
 @dataclass(frozen=True)
 class Preprocess:
     "How a network's weights want their pictures; belongs to the weights and travels with them"
@@ -65,7 +65,7 @@ class Preprocess:
     def open(self, source:Any)->tuple[Image.Image, tuple[int, int]]: # The picture, perhaps decoded smaller, and its full size
         "Open a picture for this network; a JPEG more than twice too large is decoded at a fraction of its size"
         if not isinstance(source, (str, Path)): im = open_image(source); return im, im.size
-        return open_image(source, at_least=(2 * self.size, 2 * self.size)), image_size(source)
+        return open_image(source, at_least=2 * self.size), image_size(source)
 
 # %% ../nbs/08_runtime.ipynb #cedf2f25
 CARD_KEY = 'vision_recipes'  # the ONNX metadata property that holds the card as JSON

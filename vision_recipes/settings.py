@@ -8,7 +8,7 @@ __all__ = ['TASK_NAMES', 'TASKS', 'RUN_FORMAT', 'setting', 'Settings', 'FitSetti
 
 # %% ../nbs/07_settings.ipynb #5a3e70d6
 import re, importlib.util
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from .core import VisionRecipesError, check_choice, did_you_mean, read_json

@@ -284,11 +284,11 @@ def _same_files(train:Annotations, valid:Annotations)->dict[int, int]: # Validat
         if twin is not None: same[j] = twin
     return same
 
-# %% ../nbs/06_splits.ipynb #6e5997a4
+# %% ../nbs/06_splits.ipynb #d274c747
 def image_hashes(anns:Annotations)->tuple[np.ndarray, np.ndarray]: # Rows (n,) int64 and their hashes (n,) uint64
     "Hash all pictures, in threads and from small JPEG drafts; those without structure, or that cannot be read, are left out"
     def look(i):
-        try: return image_hash(open_image(anns.path(i), at_least=(2 * _SIDE, 2 * _SIDE)))
+        try: return image_hash(open_image(anns.path(i), at_least=4 * _SIDE))
         except ImageError: return None  # `check` reports it
     with ThreadPoolExecutor(4) as pool: hashes = list(progress(pool.map(look, range(len(anns))), 'comparing pictures', len(anns), 'picture'))
     rows = [i for i, h in enumerate(hashes) if h is not None]

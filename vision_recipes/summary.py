@@ -31,17 +31,17 @@ class ModelSummary:
         import pandas as pd
         return pd.DataFrame(self.rows)
 
-# %% ../nbs/13_summary.ipynb #fb5c6a16
+# %% ../nbs/13_summary.ipynb #ea476a32
 def summarise(
     model:nn.Module,
     inputs:Sequence[Any],   # What the network is called with, say `[torch.zeros(1, 3, 256, 256)]`
     types:tuple[str, ...]=('Conv2d', 'Linear') # Which layers get a row
 )->ModelSummary:
     "Count parameters, bytes and operations, by torchtnt's module summary. The model's mode and gradients stay as they were"
-    from torchtnt.utils.module_summary import get_module_summary  # imports pkg_resources, hence only here
     was_training = model.training
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
+        from torchtnt.utils.module_summary import get_module_summary  # imports pkg_resources, which warns, hence only here
         whole = get_module_summary(model.eval(), list(inputs))
     model.train(was_training)
     rows = [{'layer': s.module_name, 'type': s.module_type, 'parameters': s.num_parameters, 'flops': _known(s.flops_forward), 'output': list(s.out_size) if isinstance(s.out_size, (list, tuple)) else str(s.out_size)}

@@ -11,7 +11,7 @@ import importlib, platform, random
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 import numpy as np
 import torch
 from PIL import Image

@@ -13,12 +13,12 @@ import csv, io, math, random, signal, threading, time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 import numpy as np
 import torch
 from torch import Tensor, nn
 from .annotations import Annotations
-from .core import VisionRecipesError, atomic_path, plural, progress, read_json, say, write_bytes, write_json, write_text
+from .core import VisionRecipesError, atomic_path, plural, progress, say, write_bytes, write_json, write_text
 from .datasets import ImageDataset, make_loader
 from .metrics import Evaluation
 from .settings import RUN_FORMAT, FitSettings, check_fresh, read_run

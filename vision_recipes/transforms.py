@@ -6,7 +6,7 @@
 __all__ = ['Picture', 'SPACE', 'MAPS', 'COLOURS', 'as_pil', 'as_array', 'as_tensor', 'Compose', 'Letterbox', 'fast_letterbox',
            'Flip', 'warp', 'operate', 'TrivialAugment']
 
-# %% ../nbs/10_transforms.ipynb #fa497ce5
+# %% ../nbs/10_transforms.ipynb #f8aed1a1
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 from torch.nn.functional import interpolate
 from .core import VisionRecipesError, check_choice, did_you_mean
-from .images import image_size, open_image
+from .images import open_image
 from .runtime import INTERPOLATIONS, fit_size, letterbox
 
 # %% ../nbs/10_transforms.ipynb #ac6602ee
@@ -44,7 +44,7 @@ class Compose:
         for step in self.steps: image, target = step(image, target, rng)
         return image, target
 
-# %% ../nbs/10_transforms.ipynb #9d9f4576
+# %% ../nbs/10_transforms.ipynb #e6dcff7a
 @dataclass(frozen=True)
 class Letterbox:
     "Scale a picture into a square without changing its shape, and pad the rest"
@@ -59,8 +59,7 @@ class Letterbox:
         return fast_letterbox(image, self.size, self.pad_value, self.interpolation), target
     def open(self, source:Any)->Image.Image: # Upright RGB. Raises `ImageError`
         "Open a picture for this square: a JPEG more than twice too large (as in `runtime.Preprocess`) or, where not `exact`, 1.5 times is decoded at a fraction of its size"
-        if self.exact or not isinstance(source, (str, Path)): return open_image(source, at_least=(2 * self.size, 2 * self.size))
-        return open_image(source, at_least=tuple(math.ceil(1.5 * side) for side in fit_size(image_size(source), self.size)))
+        return open_image(source, at_least=2 * self.size if self.exact else self.size * 3 // 2)
 
 # %% ../nbs/10_transforms.ipynb #34b4c233
 def fast_letterbox(
