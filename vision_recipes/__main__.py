@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../nbs/19_main.ipynb #b409c9b3
 #| eval: false
+import sys
 from .cli import main
 
 if __name__ == '__main__': sys.exit(main())
