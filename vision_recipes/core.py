@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['log', 'VisionRecipesError', 'did_you_mean', 'check_choice', 'os_error', 'atomic_path', 'write_bytes', 'write_text',
-           'write_json', 'read_json', 'file_hash', 'say', 'progress', 'human_bytes', 'plural', 'real_data']
+           'write_json', 'read_json', 'new_folder', 'check_writable', 'file_hash', 'say', 'progress', 'human_bytes',
+           'plural', 'real_data']
 
-# %% ../nbs/00_core.ipynb #a9942218
-import difflib, errno, hashlib, json, logging, os, sys, tempfile
+# %% ../nbs/00_core.ipynb #9445aafd
+import difflib, errno, hashlib, json, logging, os, shutil, sys, tempfile, time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterable, Iterator
@@ -38,9 +39,10 @@ def check_choice(
     if value in choices: return value
     raise VisionRecipesError(f'{what}: {value!r} is not one of {", ".join(choices)}.{did_you_mean(str(value), choices)}')
 
-# %% ../nbs/00_core.ipynb #659b375d
+# %% ../nbs/00_core.ipynb #5b715547
 _CURES = {errno.ENOSPC: 'the disk is full: make room or choose another place', errno.EROFS: 'the file system is read-only: choose another place',
           errno.EACCES: 'no permission to write there: choose another place', errno.EPERM: 'no permission to write there: choose another place',
+          errno.EEXIST: 'a part of this path is a file, not a folder', errno.ENOENT: 'this place takes no new files',
           errno.ENOTDIR: 'a part of this path is a file, not a folder', errno.EISDIR: 'this path is a folder, not a file',
           errno.EDQUOT: 'the quota is used up: make room or choose another place', errno.ENAMETOOLONG: 'the name is too long'}
 
@@ -68,21 +70,28 @@ def atomic_path(
     finally:
         if tmp is not None: tmp.unlink(missing_ok=True)
 
+def _umask()->int: # There is no way to read it without setting it
+    umask = os.umask(0); os.umask(umask)
+    return umask
+
 def _settle(tmp:Path, path:Path):
     "Flush `tmp` to the disk and rename it to `path`, with the permissions a newly opened file would have"
     with open(tmp, 'rb+') as f: os.fsync(f.fileno())
-    umask = os.umask(0); os.umask(umask)
-    tmp.chmod(0o666 & ~umask)
-    os.replace(tmp, path)
+    tmp.chmod(0o666 & ~_umask())
+    for wait in (.05, .1, .2, .4, .8, None):  # on Windows a file that somebody has open for reading cannot be replaced; most close it soon
+        try: return os.replace(tmp, path)
+        except PermissionError:
+            if os.name != 'nt' or wait is None: raise
+            time.sleep(wait)
 
-# %% ../nbs/00_core.ipynb #8341a9c6
+# %% ../nbs/00_core.ipynb #4edda9e3
 def write_bytes(path:str|Path, data:bytes):
     "Write `data` to `path` in one step"
     with atomic_path(path) as tmp: tmp.write_bytes(data)
 
 def write_text(path:str|Path, text:str):
     "Write `text` to `path` in one step, as UTF-8 with plain newlines on every system"
-    write_bytes(path, text.encode('utf-8'))
+    write_bytes(path, text.encode('utf-8', 'backslashreplace'))  # a file's name may hold bytes that are no text
 
 def write_json(path:str|Path, obj:Any):
     "Write `obj` to `path` in one step as indented JSON; a NaN is refused, for other programs cannot read it"
@@ -95,6 +104,44 @@ def read_json(path:str|Path)->Any:
     except UnicodeDecodeError as e: raise VisionRecipesError(f'{path}: not UTF-8 text (byte {e.start}): is it really a JSON file?') from e
     except RecursionError as e: raise VisionRecipesError(f'{path}: nested too deeply to be a file of ours.') from e
     except OSError as e: raise VisionRecipesError(f'{path}: cannot be read: {e.strerror or e}.') from e
+
+# %% ../nbs/00_core.ipynb #6f4c4a38
+@contextmanager
+def new_folder(
+    root:str|Path # The folder to be: not there yet, or empty
+)->Iterator[Path]: # A temporary folder beside it: write there
+    "Give a temporary folder that becomes `root` when the block ends well, and vanishes when it does not. Raises `VisionRecipesError` where `root` holds something or cannot be written"
+    root, tmp = Path(root).resolve(), None
+    try:
+        there = next(p for p in (root, *root.parents) if p.exists())
+        if not there.is_dir(): raise VisionRecipesError(f'{there}: is a file, not a folder. Choose another place.')
+        if root.exists() and any(root.iterdir()): raise VisionRecipesError(f'{root}: is not empty, and nothing is written over. Remove it, or choose another folder.')
+        root.parent.mkdir(parents=True, exist_ok=True)
+        tmp = Path(tempfile.mkdtemp(dir=root.parent, prefix=f'.{root.name[:80]}.', suffix='.tmp'))
+        yield tmp
+        if root.exists(): root.rmdir()
+        tmp.chmod(0o777 & ~_umask())
+        os.replace(tmp, root)
+    except OSError as e: raise os_error(root, e) from e
+    finally:
+        if tmp is not None: shutil.rmtree(tmp, ignore_errors=True)
+
+# %% ../nbs/00_core.ipynb #570e951a
+def check_writable(
+    path:str|Path,      # The file or folder that will be written
+    folder:bool=True    # Whether it will be a folder
+):
+    "See whether `path` could be written, and leave nothing behind. Raises `VisionRecipesError` where it could not"
+    path = Path(path)
+    if path.exists() and path.is_dir() != folder: raise VisionRecipesError(f'{path}: is a {"file" if folder else "folder"}, but a {"folder" if folder else "file"} is to be written there. Name another place.')
+    there = path if folder and path.exists() else path.parent
+    made = [p for p in (there, *there.parents) if not p.exists()]
+    try:
+        there.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=there): pass
+    except OSError as e: raise os_error(path, e) from e
+    finally:
+        for p in made: p.exists() and p.rmdir()
 
 # %% ../nbs/00_core.ipynb #e1c3036e
 def file_hash(
@@ -160,6 +207,9 @@ def human_bytes(n:float)->str: # Such as `20.2 MB`; decimal units
 def plural(n:int, noun:str, nouns:str='')->str: # Such as `1 picture` or `2 pictures`
     "Count something in words"
     return f'{n:,} {noun if n == 1 else nouns or noun + "s"}'
+
+# %% ../nbs/00_core.ipynb #f3d0832c
+if 'torch' not in sys.modules: os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 # %% ../nbs/00_core.ipynb #3bef0912
 def real_data(

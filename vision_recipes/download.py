@@ -6,14 +6,14 @@
 __all__ = ['MIRROR', 'RECEIPT', 'DATASETS', 'mirrored', 'download', 'ArchiveError', 'extract', 'fetch', 'RemoteData',
            'fetch_dataset']
 
-# %% ../nbs/04_download.ipynb #7453e8f4
+# %% ../nbs/04_download.ipynb #64c79b9a
 import bz2, gzip, http.client, lzma, os, re, shutil, socket, ssl, stat, struct, tarfile, tempfile, time, unicodedata, urllib.error, urllib.request, zipfile, zlib
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator
 from urllib.parse import quote, unquote, urlsplit
-from .core import VisionRecipesError, atomic_path, check_choice, file_hash, human_bytes, os_error, plural, progress, read_json, say, write_json
+from .core import VisionRecipesError, atomic_path, check_choice, file_hash, human_bytes, new_folder, os_error, plural, progress, read_json, say, write_json
 
 # %% ../nbs/04_download.ipynb #66ef6813
 MIRROR = 'VISION_RECIPES_MIRROR'  # the environment variable
@@ -306,7 +306,7 @@ def _check_parents(m:_Member, kinds:dict[str, bool], archive:Path):
     for i in range(1, len(parents) + 1):
         if kinds.get('/'.join(parents[:i])) is False: raise ArchiveError(f'{archive}: {m.name!r} lies in a file. Nothing was unpacked')
 
-# %% ../nbs/04_download.ipynb #ecdea9d4
+# %% ../nbs/04_download.ipynb #1ef3e17a
 def _write(plan:list[_Member], open_member:Callable, archive:Path, folder:Path):
     "Unpack into an empty folder"
     made = set()
@@ -345,27 +345,11 @@ def _extract(archive:Path, folder:Path, max_ratio=100., max_files=2_000_000, rec
     limit = int(max(_ALWAYS_ALLOWED, max_ratio * archive.stat().st_size))
     with _reading(archive), _opened(archive, limit) as (members, open_member):
         plan = _plan(members, archive, limit, max_files)
-        with _folder_in_one_step(folder) as tmp:
+        with new_folder(folder) as tmp:
             _check_space(folder.parent, sum(m.size for m in plan) + 4096 * len(plan), str(archive))
             _write(plan, open_member, archive, tmp)
             if receipt is not None: write_json(tmp/RECEIPT, receipt)
     return folder
-
-@contextmanager
-def _folder_in_one_step(folder:Path)->Iterator[Path]:
-    "A temporary folder that becomes `folder` when the block ends well, and vanishes when it does not"
-    tmp = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        tmp = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f'.{folder.name[:80]}.', suffix='.tmp'))
-        yield tmp
-        umask = os.umask(0); os.umask(umask)
-        tmp.chmod(0o777 & ~umask)
-        if folder.exists(): folder.rmdir()  # empty
-        os.replace(tmp, folder)
-    except OSError as e: raise os_error(folder, e) from e
-    finally:
-        if tmp is not None: shutil.rmtree(tmp, ignore_errors=True)
 
 RECEIPT = '.fetched.json'  # in a folder that `fetch` completed
 

@@ -5,21 +5,30 @@
 # %% auto #0
 __all__ = ['IMAGE_SUFFIXES', 'is_image_name', 'find_images', 'ImageError', 'open_image', 'image_size']
 
-# %% ../nbs/02_images.ipynb #24747cc7
-import io, os, warnings
+# %% ../nbs/02_images.ipynb #6c1eb657
+import io, os
 from pathlib import Path
 from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from .core import VisionRecipesError
 
-# %% ../nbs/02_images.ipynb #53310efe
+# %% ../nbs/02_images.ipynb #058cb3a1
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 
 def is_image_name(name:str|Path)->bool:
     "Whether a file's name says picture, in any letter case; hidden files (`._IMG.jpg` of a Mac's zip) are none"
     name = Path(name)
     return name.suffix.lower() in IMAGE_SUFFIXES and not name.name.startswith('.')
+
+def _walk(folder:Path):
+    "All files below `folder`, through links too, but round no circle. An unreadable folder is an error, not an empty one"
+    def unreadable(e): raise VisionRecipesError(f'{e.filename}: cannot be read: {e.strerror}.') from e
+    seen = set()
+    for d, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
+        seen.add(os.path.realpath(d))
+        folders[:] = [f for f in folders if os.path.realpath(os.path.join(d, f)) not in seen]
+        yield from (Path(d)/f for f in names)
 
 def find_images(
     folder:str|Path,
@@ -28,10 +37,10 @@ def find_images(
     "The picture files in `folder`. Raises `VisionRecipesError` where that is no folder"
     folder = Path(folder)
     if not folder.is_dir(): raise VisionRecipesError(f'{folder}: {"is a file, not a folder" if folder.exists() else "no such folder"}.')
-    files = (Path(d)/f for d, _, names in os.walk(folder) for f in names) if recursive else folder.iterdir()
+    files = _walk(folder) if recursive else folder.iterdir()
     return sorted((f for f in files if is_image_name(f) and f.is_file()), key=lambda f: f.relative_to(folder).as_posix())
 
-# %% ../nbs/02_images.ipynb #6663e7d0
+# %% ../nbs/02_images.ipynb #d8c68db2
 class ImageError(VisionRecipesError):
     "A picture that cannot be used, with the file and the cause"
 
@@ -46,9 +55,10 @@ def _open(source)->Image.Image:
     "Open without decoding; `source` is a path, bytes, a file object or a PIL image"
     if isinstance(source, Image.Image): return source
     if isinstance(source, (bytes, bytearray, memoryview)): source = io.BytesIO(source)
-    with warnings.catch_warnings():
-        warnings.simplefilter('error', Image.DecompressionBombWarning)
-        return Image.open(source)
+    if not isinstance(source, (str, Path)) and not hasattr(source, 'read'): raise ImageError(f'a picture must be a path, bytes, an open file, a PIL image or an array, not {source!r:.60}')
+    im = Image.open(source)
+    if Image.MAX_IMAGE_PIXELS and im.width * im.height > Image.MAX_IMAGE_PIXELS: raise ImageError(f'too many pixels ({im.width} x {im.height}), perhaps a decompression bomb. If you trust it, raise PIL.Image.MAX_IMAGE_PIXELS')
+    return im
 
 def _cause(source, e)->str:
     "Say what is wrong with a picture"
@@ -56,10 +66,10 @@ def _cause(source, e)->str:
     if isinstance(e, IsADirectoryError): return 'is a folder, not a picture'
     if isinstance(source, (str, Path)) and Path(source).is_file() and Path(source).stat().st_size == 0: return 'the file is empty (0 bytes)'
     if isinstance(e, UnidentifiedImageError): return 'not a picture in any format Pillow reads'
-    if isinstance(e, (Image.DecompressionBombError, Image.DecompressionBombWarning)): return f'too many pixels, perhaps a decompression bomb ({e}). If you trust it, raise PIL.Image.MAX_IMAGE_PIXELS'
+    if isinstance(e, Image.DecompressionBombError): return f'too many pixels, perhaps a decompression bomb ({e}). If you trust it, raise PIL.Image.MAX_IMAGE_PIXELS'
     return f'damaged or cut off ({e})'
 
-_PICTURE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, AttributeError, EOFError, ZeroDivisionError, OverflowError, MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+_PICTURE_ERRORS = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, AttributeError, EOFError, ZeroDivisionError, OverflowError, MemoryError, Image.DecompressionBombError)
 
 # %% ../nbs/02_images.ipynb #73129f40
 def _to_rgb(im:Image.Image)->Image.Image:
@@ -99,7 +109,7 @@ def _from_array(a:np.ndarray)->Image.Image:
         raise ImageError(f'An array of pixels must have the shape (height, width), (height, width, 3) or (height, width, 4), but this one has {a.shape}.')
     return Image.fromarray(np.ascontiguousarray(a))
 
-# %% ../nbs/02_images.ipynb #1ca6c21c
+# %% ../nbs/02_images.ipynb #f34c861a
 def image_size(
     source:Any             # As for `open_image`
 )->tuple[int, int]:        # Width and height of the upright picture, pixels
@@ -108,7 +118,9 @@ def image_size(
     try:
         im = _open(source)
         w, h = im.size
-        return (h, w) if im.getexif().get(_ORIENTATION, 1) in _UPRIGHT_SWAPS else (w, h)
+        turned = im.format != 'TIFF' and im.getexif().get(_ORIENTATION, 1) in _UPRIGHT_SWAPS  # Pillow gives a TIFF's size upright already
+        return (h, w) if turned else (w, h)
+    except ImageError as e: raise ImageError(f'{_named(source)}: {e}.') from None
     except _PICTURE_ERRORS as e: raise ImageError(f'{_named(source)}: {_cause(source, e)}.') from e
     finally:
         if isinstance(source, (str, Path)) and 'im' in locals(): im.close()

@@ -43,7 +43,7 @@ def letterbox(
     canvas.paste(image, ((size - w) // 2, (size - h) // 2))
     return canvas
 
-# %% ../nbs/08_runtime.ipynb #faea59e1
+# %% ../nbs/08_runtime.ipynb #00298434
 @dataclass(frozen=True)
 class Preprocess:
     "How a network's weights want their pictures; belongs to the weights and travels with them"
@@ -56,6 +56,9 @@ class Preprocess:
 
     def __post_init__(self):
         for name in ('mean', 'std', 'pad_value'): object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not isinstance(self.size, int) or self.size < 1: raise VisionRecipesError(f'size must be a whole number of pixels, but got {self.size!r}.')
+        for name in ('mean', 'std', 'pad_value'):
+            if len(getattr(self, name)) != 3 or not all(isinstance(v, (int, float)) for v in getattr(self, name)): raise VisionRecipesError(f'{name} must be three numbers, one a channel, but got {getattr(self, name)}.')
         check_choice('interpolation', self.interpolation, INTERPOLATIONS)
         check_choice('letterbox', self.letterbox, ['center'])
 
@@ -67,7 +70,7 @@ class Preprocess:
         if not isinstance(source, (str, Path)): im = open_image(source); return im, im.size
         return open_image(source, at_least=2 * self.size), image_size(source)
 
-# %% ../nbs/08_runtime.ipynb #cedf2f25
+# %% ../nbs/08_runtime.ipynb #03ecf0de
 CARD_KEY = 'vision_recipes'  # the ONNX metadata property that holds the card as JSON
 CARD_FORMAT = 1
 
@@ -95,8 +98,10 @@ class ModelCard:
         if missing: raise VisionRecipesError(f'{where}: lacks {", ".join(missing)}.')
         known = {f.name for f in fields(cls)}
         d = {k: v for k, v in d.items() if k in known}
+        wrong = [k for k in ('metrics', 'data', 'versions', 'input') if not isinstance(d.get(k, {}), dict)]
+        if wrong or not {'dtype', 'layout'} >= set(d.get('input', {})): raise VisionRecipesError(f'{where}: {wrong[0] if wrong else "input"} is not what belongs there.')
         try: return cls(**{**d, 'labels': LabelMap.from_dict(d['labels']), 'preprocess': Preprocess(**d['preprocess']), 'colors': tuple(map(tuple, d.get('colors', ())))})
-        except (TypeError, KeyError, AttributeError) as e: raise VisionRecipesError(f'{where}: malformed: {e}.') from e
+        except (TypeError, KeyError, AttributeError, VisionRecipesError) as e: raise VisionRecipesError(f'{where}: malformed: {e}') from e
 
 # %% ../nbs/08_runtime.ipynb #468b1d5e
 @dataclass(frozen=True, eq=False)
@@ -131,7 +136,7 @@ def classification_predictions(
 
 DECODERS = {'classification': classification_predictions}  # task: how its raw outputs become predictions
 
-# %% ../nbs/08_runtime.ipynb #7bce31d4
+# %% ../nbs/08_runtime.ipynb #6e076fbf
 class BasePredictor:
     "From pictures to predictions; a subclass says how to `run` a prepared batch"
     def __init__(self, card:ModelCard):
@@ -149,6 +154,7 @@ class BasePredictor:
         on_error:Callable[[ImageError], None]|None=None # Is told of a picture that cannot be read, which then gives None; without it the error is raised
     )->Iterator[Prediction|None]:
         "Predictions one by one, in the order of `images`. Raises `ImageError` that names a picture that cannot be read"
+        if batch_size < 1: raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
         images = iter(images)
         while some := list(islice(images, batch_size)):
             opened = [self._open(o, on_error) for o in some]
@@ -175,7 +181,7 @@ class BasePredictor:
         return next(self.stream([images], 1))
     __call__ = predict
 
-# %% ../nbs/08_runtime.ipynb #b0cb7bf9
+# %% ../nbs/08_runtime.ipynb #e8f8b9a6
 PREFERRED_PROVIDERS = ('CUDAExecutionProvider', 'ROCMExecutionProvider', 'CPUExecutionProvider')
 
 class Predictor(BasePredictor):
@@ -190,6 +196,8 @@ class Predictor(BasePredictor):
         self.path, self.session = Path(path), _session(Path(path), providers, threads)
         super().__init__(card or _card_inside(self.path, self.session))
         self.input = self.session.get_inputs()[0].name
+        n = self.session.get_outputs()[0].shape[-1]
+        if self.card.task == 'classification' and isinstance(n, int) and n != len(self.card.labels): raise VisionRecipesError(f'{self.path}: gives {n} probabilities, but its card names {len(self.card.labels)} classes.')
     def run(self, batch):
         return self.session.run(None, {self.input: to_input(batch, **self.card.input)})
     def __repr__(self): return f'Predictor: {self.card.architecture} for {self.card.task} of {len(self.card.labels)} classes, from {self.path}, on {self.session.get_providers()[0]}'

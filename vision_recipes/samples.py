@@ -4,18 +4,16 @@
 
 # %% auto #0
 __all__ = ['POSES', 'GESTURES', 'SAMPLE_GESTURES', 'DETECTION_GESTURES', 'SAMPLES', 'Pose', 'Person', 'make_person', 'Scene',
-           'draw_scene', 'draw_gesture', 'new_folder', 'make_classification_samples', 'make_detection_samples',
-           'make_samples']
+           'draw_scene', 'draw_gesture', 'make_classification_samples', 'make_detection_samples', 'make_samples']
 
-# %% ../nbs/05_samples.ipynb #7a8ac20f
-import colorsys, os, shutil, tempfile, uuid
-from contextlib import contextmanager
+# %% ../nbs/05_samples.ipynb #e7ae250d
+import colorsys, tempfile, uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-from .core import VisionRecipesError, check_choice, os_error, progress, write_json
+from .core import VisionRecipesError, check_choice, new_folder, progress, write_json
 
 # %% ../nbs/05_samples.ipynb #97c9dc58
 @dataclass(frozen=True)
@@ -407,28 +405,6 @@ def draw_gesture(
     "Draw a picture of one hand that makes a gesture: always the same for the same arguments"
     scene = draw_scene([(name, person if isinstance(person, Person) else make_person(person))], size_wh, np.random.default_rng(seed))
     return scene.image, scene.boxes[0]
-
-# %% ../nbs/05_samples.ipynb #9e031cfc
-@contextmanager
-def new_folder(
-    root:str|Path # The folder to be: not there yet, or empty
-)->Iterator[Path]: # A temporary folder beside it: write there
-    "Give a temporary folder that becomes `root` when the block ends well, and vanishes when it does not. Raises `VisionRecipesError` where `root` holds something or cannot be written"
-    root, tmp = Path(root).resolve(), None
-    try:
-        there = next(p for p in (root, *root.parents) if p.exists())
-        if not there.is_dir(): raise VisionRecipesError(f'{there}: is a file, not a folder. Choose another place.')
-        if root.exists() and any(root.iterdir()): raise VisionRecipesError(f'{root}: is not empty, and nothing is written over. Remove it, or choose another folder.')
-        root.parent.mkdir(parents=True, exist_ok=True)
-        tmp = Path(tempfile.mkdtemp(dir=root.parent, prefix=f'.{root.name[:80]}.', suffix='.tmp'))
-        yield tmp
-        if root.exists(): root.rmdir()
-        umask = os.umask(0); os.umask(umask)
-        tmp.chmod(0o777 & ~umask)
-        os.replace(tmp, root)
-    except OSError as e: raise os_error(root, e) from e
-    finally:
-        if tmp is not None: shutil.rmtree(tmp, ignore_errors=True)
 
 # %% ../nbs/05_samples.ipynb #05d0f518
 def _plan(n, classes, people, seed)->list[tuple[str, int, int]]: # n times gesture, person, number

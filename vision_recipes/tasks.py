@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['Task', 'make_task', 'library_versions', 'pick_device', 'set_seed', 'pick_amp', 'save_weights', 'read_weights',
-           'load_weights', 'Run', 'align_labels']
+           'load_weights', 'Run']
 
-# %% ../nbs/14_tasks.ipynb #29d859a3
+# %% ../nbs/14_tasks.ipynb #8748c87d
 import importlib, platform, random
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Callable
@@ -17,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from .annotations import Annotations
-from .core import VisionRecipesError, atomic_path, did_you_mean
+from .core import VisionRecipesError, atomic_path
 from .labels import LabelMap
 from .metrics import Evaluation
 from .runtime import BasePredictor, ModelCard, Prediction, Preprocess
@@ -186,12 +185,3 @@ class Run(BasePredictor):
         images = torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2))).to(self.device)
         return [o.float().cpu().numpy() for o in self.task.infer(self.model, images)]
     def __repr__(self): return f'Run: {self.card.architecture} for {self.card.task} of {len(self.card.labels)} classes, from {self.path}, on {self.device}'
-
-# %% ../nbs/14_tasks.ipynb #89a48467
-def align_labels(anns:Annotations, labels:LabelMap)->Annotations: # With class ids of `labels`
-    "Translate annotations to a model's classes. Raises `VisionRecipesError` for a class the model does not know"
-    used = np.unique(anns.class_ids.values)
-    unknown = [anns.class_names[i] for i in used if anns.class_names[i] not in labels.names]
-    if unknown: raise VisionRecipesError(f'{anns.root}: has the class {unknown[0]!r}, which the model does not know.{did_you_mean(unknown[0], labels.names)} It knows {", ".join(labels.names)}.')
-    to = np.array([labels.names.index(n) if n in labels.names else -1 for n in anns.class_names])
-    return replace(anns, labels=labels, class_ids=replace(anns.class_ids, values=to[anns.class_ids.values]))
