@@ -6,7 +6,7 @@
 __all__ = ['make_parser', 'do_check', 'do_samples', 'do_train', 'open_model', 'not_trained_on', 'do_evaluate', 'table',
            'write_evaluation', 'do_export', 'do_predict', 'do_doctor', 'do_demo', 'write_page', 'main']
 
-# %% ../nbs/18_cli.ipynb #addd8eb3
+# %% ../nbs/18_cli.ipynb #68a39d59
 import argparse, html, io, os, platform, sys
 from dataclasses import fields
 from itertools import count
@@ -16,7 +16,7 @@ from . import __version__
 from .annotations import READERS, Annotations, Findings, align_labels, check, read_annotations
 from .core import VisionRecipesError, check_writable, did_you_mean, human_bytes, plural, progress, say, write_json, write_text
 from .images import find_images, open_image
-from .settings import TASK_NAMES, TASKS, FitSettings, check_device, check_fresh, check_model_name, make_settings, read_run, task_info
+from .settings import TASK_NAMES, TASKS, FitSettings, check_device, check_fresh, check_model_name, check_weights, make_settings, read_run, task_info
 
 # %% ../nbs/18_cli.ipynb #fe908c7e
 class _Parser(argparse.ArgumentParser):
@@ -144,12 +144,13 @@ def do_samples(args)->None:
     make_samples(args.task, args.dir, n=args.n, seed=args.seed)
     say(f'{plural(len(find_images(args.dir, recursive=True)), "picture")} drawn into {args.dir}. Look at them, then: vision-recipes train {args.task} {args.dir} --out RUN')
 
-# %% ../nbs/18_cli.ipynb #5acb2a47
+# %% ../nbs/18_cli.ipynb #ca3bd7a7
 def do_train(args)->None:
     "`vision-recipes train`: `read_annotations`, `check`, `split`, `make_task`, `fit`"
     chosen = _chosen(args)
     _, fit_settings = make_settings(args.task, args.preset or 'full', **chosen)
     if 'model' in chosen: check_model_name(chosen['model'])
+    if 'weights' in chosen: check_weights(chosen['weights'])
     if args.resume: fit_settings = _as_before(args, chosen)[1]
     else: check_fresh(args.out)
     _check_place(args)

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TASK_NAMES', 'TASKS', 'RUN_FORMAT', 'setting', 'Settings', 'check_device', 'FitSettings', 'ClassificationSettings',
-           'timm_model_names', 'check_model_name', 'TaskInfo', 'task_info', 'make_settings', 'read_run', 'check_fresh']
+           'timm_model_names', 'check_model_name', 'check_weights', 'TaskInfo', 'task_info', 'make_settings',
+           'read_run', 'check_fresh']
 
 # %% ../nbs/07_settings.ipynb #5a3e70d6
 import re, importlib.util
@@ -117,6 +118,14 @@ def check_model_name(
     known = timm_model_names()
     if known and name.split('.')[0] not in known:
         raise VisionRecipesError(f'There is no model {name!r} in timm.{did_you_mean(name.split(".")[0], known)} All names: python -c "import timm; print(*timm.list_models(), sep=chr(10))"')
+
+# %% ../nbs/07_settings.ipynb #56c8ea13
+def check_weights(
+    weights:str # As `ClassificationSettings.weights`
+):
+    "Refuse weights that are neither a known word nor a file"
+    words = ('pretrained', 'try', 'random')
+    if weights not in words and not Path(weights).is_file(): raise VisionRecipesError(f'weights: {weights!r} is none of {", ".join(words)}, and no file of that name is here.{did_you_mean(weights, words)}')
 
 # %% ../nbs/07_settings.ipynb #d0e1f61a
 @dataclass(frozen=True)
