@@ -6,11 +6,12 @@
 __all__ = ['LEVELS', 'READERS', 'Ragged', 'Strings', 'Annotations', 'with_groups', 'align_labels', 'Finding', 'Findings', 'check',
            'read_image_folder', 'read_annotations']
 
-# %% ../nbs/03_annotations.ipynb #317833f4
-import base64, csv, hashlib, os, re, unicodedata
+# %% ../nbs/03_annotations.ipynb #1957a795
+import base64, csv, hashlib, os, re
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, Sequence
 import numpy as np
@@ -66,7 +67,7 @@ class Strings:
         "These strings, in this order"
         return Strings(self.bytes_.take(rows))
 
-# %% ../nbs/03_annotations.ipynb #cf8dd318
+# %% ../nbs/03_annotations.ipynb #b74e5832
 @dataclass(frozen=True, eq=False)
 class Annotations:
     "All that is known about a set of pictures and the objects in them, as columns. Immutable: every method gives a new table"
@@ -110,12 +111,13 @@ class Annotations:
                        boxes=None if self.boxes is None else self.boxes[self.class_ids.positions(rows)],
                        group_ids=None if self.group_ids is None else self.group_ids[rows])
 
+    @cached_property
     def picture_ids(self)->list[str]: # N times 8 characters
-        "Who each picture is, wherever its folder lies: a hash of its name (not of the folders above it) and of its file's size; files are not opened"
+        "Who each picture is, whatever its name and wherever it lies: a hash of its file's size and of three samples of its bytes"
         return [_picture_id(self.path(i)) for i in range(len(self))]
     def fingerprint(self)->str: # 16 hexadecimal digits
         "The same for the same pictures with the same labels and boxes, in any order and any place"
-        rows = sorted(f'{p}\0{[self.class_names[c] for c in self.class_ids[i]]}\0{self._boxes_of(i)}' for i, p in enumerate(self.picture_ids()))
+        rows = sorted(f'{p}\0{[self.class_names[c] for c in self.class_ids[i]]}\0{self._boxes_of(i)}' for i, p in enumerate(self.picture_ids))
         return hashlib.sha256('\n'.join(rows).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
     def _boxes_of(self, i): return '' if self.boxes is None else self.boxes[self.class_ids.offsets[i]:self.class_ids.offsets[i + 1]].tolist()
 
@@ -127,13 +129,16 @@ class Annotations:
         if name == 'to_frame': raise AttributeError('Annotations.to_frame makes a pandas table and comes with `import vision_recipes.datasets`; this module works without pandas.')
         raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
 
-# %% ../nbs/03_annotations.ipynb #67c88153
-def _picture_id(path:Path)->str:
-    "8 characters for a file's name, in the one Unicode form macOS and others agree on, and its size"
-    name = unicodedata.normalize('NFC', path.name)
-    try: size = path.stat().st_size
-    except OSError: size = -1
-    return base64.b64encode(hashlib.blake2b(f'{name}\0{size}'.encode('utf-8', 'surrogateescape'), digest_size=6).digest()).decode()
+# %% ../nbs/03_annotations.ipynb #fa77a53b
+def _picture_id(path:Path, sample:int=4096)->str:
+    "8 characters for a file's size and `sample` bytes at its beginning, middle and end; for its name where there is no such file"
+    try:
+        with open(path, 'rb') as f:
+            size = f.seek(0, os.SEEK_END)
+            digest = hashlib.blake2b(str(size).encode(), digest_size=6)
+            for at in (0, size // 2, max(0, size - sample)): f.seek(at); digest.update(f.read(sample))
+    except OSError: digest = hashlib.blake2b(os.fsencode(path.name), digest_size=6)
+    return base64.b64encode(digest.digest()).decode()
 
 # %% ../nbs/03_annotations.ipynb #2b0b1efa
 def with_groups(

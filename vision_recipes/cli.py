@@ -211,7 +211,7 @@ def _settle_preset(args, chosen:dict):
     say(f'preset {preset}: {why}' + ('' if args.preset else '; --preset changes it'))
     return make_settings(args.task, preset, **chosen)
 
-# %% ../nbs/18_cli.ipynb #c30c87e5
+# %% ../nbs/18_cli.ipynb #bdd478cc
 def open_model(
     path:Path,         # A run directory or a `.onnx` file
     device:str='auto', # For a run
@@ -226,10 +226,10 @@ def open_model(
     return Predictor(path, threads=threads)
 
 def not_trained_on(anns:Annotations, card)->Annotations:
-    "The pictures a model was not trained on, by their names and sizes, which its card keeps. Raises `VisionRecipesError` where none is left"
+    "The pictures a model was not trained on, told by their bytes, of which its card keeps a short hash. Raises `VisionRecipesError` where none is left"
     ids = card.data.get('train_pictures', '')
     known = {ids[i:i + 8] for i in range(0, len(ids), 8)}
-    new = np.array([p not in known for p in anns.picture_ids()])
+    new = np.array([p not in known for p in anns.picture_ids])
     if new.all(): return anns
     if not new.any(): raise VisionRecipesError(f'{anns.root}: the model was trained on every picture of it. Name other pictures, or score these all the same with --all.')
     say(f'{anns.root}: the model was trained on {plural(int((~new).sum()), "picture")} of it; scoring the {new.sum()} others (--all scores every one).')
