@@ -111,11 +111,10 @@ def _fetched(settings, kwargs)->nn.Module:
             return timm.create_model(settings.model, **kwargs)
         raise VisionRecipesError(f'{why} Connect to the network; or fetch the file elsewhere and name it (weights=FILE); or start from random weights (weights=random, or weights=try to do so only without a network).') from e
 
-# %% ../nbs/22_classification.ipynb #68d8e4ad
+# %% ../nbs/22_classification.ipynb #0218858b
 class Classification(Task):
     "One label a picture"
     name = 'classification'
-    output_names = ('probabilities',)
     class_weights:Tensor|None = None     # (C,) for the loss
     @property
     def free_size(self): return not _config(self.settings.model).fixed_input_size # A vision transformer is tied to its size
@@ -147,11 +146,17 @@ class Classification(Task):
         return self._loss(logits, batch['labels']), classification_predictions([logits.softmax(1).cpu().numpy()], [size] * len(logits))
     def infer(self, model, images): return [self.logits(model, images).softmax(1)]
     def evaluate(self, predictions, anns)->Evaluation: return evaluate_classification(predictions, anns)
+    def output_names(self, kind): return ('probabilities',)
     def export_module(self, model, input, kind): return ExportClassifier(model, self.preprocess(), **input)
     def picture(self, predictor, anns)->Image.Image:
         from vision_recipes.drawing import prediction_grid
         images = [open_image(anns.path(i), at_least=320) for i in range(len(anns))]
         return prediction_grid(images, predictor.predict(images), [anns.class_names[i] for i in anns.image_labels], self.labels.names)
+    def report(self, evaluation, anns, predictions, n_worst=24):
+        from vision_recipes import drawing
+        worst = evaluation.worst[:n_worst]
+        images, truth = [open_image(anns.path(i), at_least=320) for i in worst], [anns.class_names[anns.image_labels[i]] for i in worst]
+        return {'worst.png': drawing.prediction_grid(images, [predictions[i] for i in worst], truth, anns.class_names), 'confusion.png': drawing.confusion_matrix(evaluation.confusion, anns.class_names)}
 
 # %% ../nbs/22_classification.ipynb #895bd480
 def balanced_weights(

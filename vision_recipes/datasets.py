@@ -6,7 +6,7 @@
 __all__ = ['shared_zeros', 'SharedArray', 'PictureCache', 'read_pixels', 'ImageDataset', 'split_fit', 'EpochBatches',
            'collate_images', 'collate_detection', 'normalise', 'default_workers', 'make_loader', 'to_frame']
 
-# %% ../nbs/15_datasets.ipynb #b2eb950e
+# %% ../nbs/15_datasets.ipynb #2afe07b6
 import gc, importlib, math, multiprocessing, os, shutil, signal, sys
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
-from .annotations import Annotations, Ragged, Strings
+from .annotations import Annotations, Ragged, Strings, measure
 from .core import VisionRecipesError, human_bytes, say
 from .box_transforms import Scene, opened_step, to_tv
 from .images import image_size, open_image
@@ -121,7 +121,7 @@ class _Objects:
     def size_wh(self, i:int)->tuple[int, int]: # (0, 0) where the annotations do not say
         return tuple(self._sizes.array[i].tolist())
 
-# %% ../nbs/15_datasets.ipynb #7eb489fe
+# %% ../nbs/15_datasets.ipynb #90e6cd43
 class ImageDataset(Dataset):
     "Pictures with their targets, fitted and augmented; a sample depends on the seed, the epoch and its number, and on nothing else"
     def __init__(
@@ -133,6 +133,7 @@ class ImageDataset(Dataset):
         boxes:bool|None=None          # Samples with boxes; None: where the annotations have them and no `Letterbox` comes first, which moves none
     ):
         if not len(anns): raise VisionRecipesError(f'{anns.root}: there is no picture in this set.')
+        anns = measure(anns)  # boxes in pixels
         self.root, self.seed = anns.root, seed
         self.whole = transform if hasattr(transform, 'sample') else None  # geometry and all, from a `Scene`
         self.fit, self.change = (None, None) if self.whole else split_fit(transform)

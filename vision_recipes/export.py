@@ -49,7 +49,7 @@ def simplify_onnx(model):
 
 def _free_axes(model): return [[d.dim_param for d in o.type.tensor_type.shape.dim] for o in (*model.graph.input, *model.graph.output)]
 
-# %% ../nbs/21_export.ipynb #b9309bb3
+# %% ../nbs/21_export.ipynb #e5b0bb2b
 @dataclass(frozen=True)
 class Parity:
     "How far an ONNX file is from the PyTorch model it came from"
@@ -60,9 +60,10 @@ class Parity:
     @property
     def ok(self)->bool: return all(d <= self.tolerance for d in self.cases.values()) # False for NaN
 
-def prediction_distance(a:Prediction, b:Prediction, least:float=0.)->float: # Infinite where one has an object the other lacks
-    "The largest difference of scores, and of boxes as fractions of the picture, of objects matched by class and overlap. Objects within 0.001 of the score threshold `least` may be in one alone"
+def prediction_distance(a:Prediction, b:Prediction, least:float=0., most:int=100)->float: # Infinite where one has an object the other lacks
+    "The largest difference of scores, and of boxes as fractions of the picture, of objects matched by class and overlap. Objects within 0.001 of the score threshold `least`, or of the last of `most`, may be in one alone"
     if a.boxes is None: return largest_difference([a.scores], [b.scores])
+    if len(a.scores) >= most or len(b.scores) >= most: least = max(least, a.scores.min(), b.scores.min())
     overlap = np.where(a.labels[:, None] == b.labels, iou_matrix(a.boxes, b.boxes), 0.)
     worst, free = 0., np.ones(len(b.scores), bool)
     for i in range(len(a.scores)):
@@ -96,7 +97,7 @@ def compare(run:Run, module:nn.Module, predictor:Predictor, tolerance:float, ima
     for name, (a, b) in zip(whole, zip(*(p.predict(list(whole.values()), score_threshold=LEAST) for p in (run, predictor)))): cases[name] = prediction_distance(a, b, LEAST)
     return Parity(tolerance, cases)
 
-# %% ../nbs/21_export.ipynb #b30ec573
+# %% ../nbs/21_export.ipynb #713ea36e
 class ExportError(VisionRecipesError):
     "An export that failed or does not agree with PyTorch"
 
@@ -133,7 +134,7 @@ def _graph(run:Run, module, card:ModelCard, kind:str, simplify:bool):
     h, w = (2, 3) if card.input['layout'] == 'NCHW' else (1, 2)
     example = torch.from_numpy(to_input(np.zeros((2, s, s, 3), np.uint8), **card.input))
     free = {0: 'batch', **({h: 'height', w: 'width'} if run.task.free_size else {})}
-    try: model = to_onnx(module, example, run.task.output_names, free, run.task.multiple)
+    try: model = to_onnx(module, example, run.task.output_names(kind), free, run.task.multiple)
     except Exception as e: raise ExportError(f'{run.path}: torch cannot export {card.architecture} ({type(e).__name__}: {str(e).splitlines()[0][:200]}). Another architecture may do; `vision-recipes doctor` prints the versions to report.') from e
     model = run.task.finish_graph(simplify_onnx(model) if simplify else model, kind)
     onnx.helper.set_model_props(model, {CARD_KEY: json.dumps(card.to_dict())})

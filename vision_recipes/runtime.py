@@ -119,7 +119,7 @@ class ModelCard:
         try: return cls(**{**d, 'labels': LabelMap.from_dict(d['labels']), 'preprocess': Preprocess(**d['preprocess']), 'colors': tuple(map(tuple, d.get('colors', ())))})
         except (TypeError, KeyError, AttributeError, VisionRecipesError) as e: raise VisionRecipesError(f'{where}: malformed: {e}') from e
 
-# %% ../nbs/11_runtime.ipynb #b01121b6
+# %% ../nbs/11_runtime.ipynb #e7333dc8
 @dataclass(frozen=True, eq=False)
 class Prediction:
     "What a model sees in one picture, in that picture's own pixels; the same type from PyTorch and from ONNX"
@@ -160,7 +160,8 @@ def yolox_predictions(
     known = card.decoding
     if known.get('kind') == 'nms': found = _split_detections(outputs, places, score_threshold, known.get('max_detections', 100))
     else: found = detections(outputs[0], (card.preprocess.size,) * 2 if known.get('kind') == 'raw' else None, places, score_threshold=score_threshold, nms_threshold=known.get('nms', .65), max_detections=known.get('max_detections', 100))
-    return [Prediction(scores.astype(np.float32), labels.astype(np.int64), place.size_wh, boxes) for (boxes, scores, labels), place in zip(found, places)]
+    seen = [(boxes[:, 2:] > boxes[:, :2]).all(1) for boxes, *_ in found]  # what lay in the padding has no area left
+    return [Prediction(scores[k].astype(np.float32), labels[k].astype(np.int64), place.size_wh, boxes[k]) for (boxes, scores, labels), place, k in zip(found, places, seen)]
 
 def _split_detections(outputs, places, score_threshold, most):
     "What a graph with suppression inside found, picture by picture"

@@ -165,7 +165,7 @@ class YoloxSettings(Settings):
         from vision_recipes.yolox.weights import WEIGHTS
         if 'weights' in names: check_weights(self.weights, ('pretrained', 'try', 'random', *WEIGHTS))
 
-# %% ../nbs/09_settings.ipynb #e42babd4
+# %% ../nbs/09_settings.ipynb #af204b05
 @dataclass(frozen=True)
 class TaskInfo:
     "What can be known of a task without importing torch"
@@ -173,14 +173,16 @@ class TaskInfo:
     settings:type  # Its settings' class
     metric:str     # Its headline score
     presets:dict   # Name: the settings, of both kinds, that differ from the defaults
+    demo_pictures:int # How many the demo draws
+    boxes:bool = False # Whether it learns from boxes
 
 TASK_NAMES = ('classification', 'yolox', 'mask_rcnn', 'keypoint_rcnn')
 TASKS = {'classification': TaskInfo('vision_recipes.classification', ClassificationSettings, 'accuracy', {
     'full': {},
-    'quick': dict(model='test_resnet', size=96, weights='random', epochs=30, lr=5e-3, weight_decay=0.05, ema=0.99, cache_mb=500)}),
+    'quick': dict(model='test_resnet', size=96, weights='random', epochs=30, lr=5e-3, weight_decay=0.05, ema=0.99, cache_mb=500)}, 1600),
     'yolox': TaskInfo('vision_recipes.yolox.task', YoloxSettings, 'map', {
     'full': dict(epochs=10, lr=5e-4, batch_size=16, ema=0.998),
-    'quick': dict(size=224, weights='random', epochs=28, lr=2e-3, weight_decay=0.05, batch_size=8, ema=0.99, cache_mb=1000)})}
+    'quick': dict(size=224, weights='random', epochs=28, lr=2e-3, weight_decay=0.05, batch_size=8, ema=0.99, cache_mb=1000)}, 400, boxes=True)}
 
 def task_info(name:str)->TaskInfo:
     "What is known of a task. Raises `VisionRecipesError` for one that is not there, or not yet"

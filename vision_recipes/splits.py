@@ -28,7 +28,7 @@ def seeded_order(
     heads = b''.join(hashlib.sha256(t.encode('utf-8', 'surrogateescape')).digest()[:8] for t in texts)
     return np.argsort(np.frombuffer(heads, '>u8'), kind='stable')
 
-# %% ../nbs/08_splits.ipynb #41caf61b
+# %% ../nbs/08_splits.ipynb #e631439c
 @dataclass(frozen=True, eq=False)
 class _Units:
     "Pictures or groups, numbered in the seed's order, and what is in them"
@@ -69,6 +69,7 @@ def _check_units(anns:Annotations, u:_Units, stratify:bool, sides:int=2):
     "Refuse what cannot be split"
     if len(u) < sides: raise VisionRecipesError(f'{anns.root}: {plural(len(u), u.noun)} cannot be split into {sides} parts. Add some' + (', or split by="random".' if u.noun == 'group' else '.'))
     if not stratify: return
+    if anns.has_boxes: return  # sets of objects often have classes that are seen once; `_tell_missing` names those that end on one side
     for name, n_pictures, n_units in zip(anns.class_names, u.pictures(), u.holders()):
         if n_pictures == 1: raise VisionRecipesError(f'{anns.root}: the class {name!r} has a single picture, which cannot stand on both sides of a split. Add some, or remove the class.')
         if n_units == 1: raise VisionRecipesError(f'{anns.root}: all {n_pictures} pictures of the class {name!r} belong to one group, which cannot stand on both sides of a split. Add pictures of others, or split by="random".')

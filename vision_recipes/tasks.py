@@ -22,7 +22,7 @@ from .metrics import Evaluation
 from .runtime import BasePredictor, ModelCard, Prediction, Preprocess
 from .settings import Settings, read_run, task_info
 
-# %% ../nbs/19_tasks.ipynb #e6afb836
+# %% ../nbs/19_tasks.ipynb #ff745687
 class Task:
     "What the generic code asks of an architecture. A subclass is built from its settings and the label map, and from nothing else"
     name:str = ''                       # A key of `settings.TASKS`
@@ -61,6 +61,8 @@ class Task:
     def export_module(self, model:nn.Module, input:dict, kind:str)->nn.Module: # From a batch in the form `input` names to raw outputs
         "The module to export, with normalisation and decoding inside; `kind` is one of `kinds`"
         raise NotImplementedError
+    def output_names(self, kind:str)->tuple[str, ...]: # Of the module's outputs
+        raise NotImplementedError
     def finish_graph(self, graph, kind:str): # From and to an `onnx.ModelProto`
         "Add to the exported graph what torch cannot export"
         return graph
@@ -72,12 +74,14 @@ class Task:
         return largest_difference(expected, got)
     def begin_epoch(self, epoch:int, epochs:int):
         "Is told when epoch number `epoch`, from 0, of `epochs` begins"
-    output_names:tuple[str, ...] = ()   # Of the exported graph
     kinds:tuple[str, ...] = ('decoded',)# Forms of the exported graph, the usual one first
     multiple:int = 1                    # Height and width of a picture are multiples of this
     free_size:bool = True               # Whether the network takes pictures of any height and width
     def picture(self, predictor:BasePredictor, anns:Annotations)->Image.Image:
         "Predictions of a few pictures beside the truth"
+        raise NotImplementedError
+    def report(self, evaluation:Evaluation, anns:Annotations, predictions:list[Prediction], n_worst:int=24)->dict[str, Image.Image]: # By file name
+        "Pictures of where the model fails: the worst pictures, what is taken for what"
         raise NotImplementedError
 
     def card(self, **known)->ModelCard:
@@ -139,7 +143,7 @@ def _has_bf16_units()->bool:
     return torch.backends.mkldnn.is_available() and any(can.get(k) for k in ('avx512_bf16', 'amx_bf16', 'amx_tile'))
 def _depthwise(model): return any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in model.modules())
 
-# %% ../nbs/19_tasks.ipynb #f4ed883c
+# %% ../nbs/19_tasks.ipynb #77819007
 def save_weights(state:dict[str, Tensor], path:str|Path):
     "Write a state dictionary as safetensors, in one step"
     from safetensors.torch import save
@@ -156,14 +160,19 @@ def read_weights(
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file
             return load_file(path)
-        state = torch.load(path, map_location='cpu', weights_only=True)
+        with torch.serialization.safe_globals(_plain_numbers()): state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e: raise VisionRecipesError(f'{path}: cannot be read as weights ({type(e).__name__}: {str(e).splitlines()[0][:200]}). Is it whole? A pickle that holds more than tensors is refused, because it could run code.') from e
     for key in ('model', 'state_dict', 'model_state'):
         if isinstance(state, dict) and isinstance(state.get(key), dict): state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()): raise VisionRecipesError(f'{path}: holds no state dictionary of tensors.')
     return state
 
-# %% ../nbs/19_tasks.ipynb #e8fc3b05
+# %% ../nbs/19_tasks.ipynb #4844878a
+def _plain_numbers()->list:
+    "What a NumPy number in a pickle is made of, such as the best score the original YOLOX keeps beside its weights: harmless, but unknown to PyTorch"
+    numpy = np._core if hasattr(np, '_core') else np.core
+    return [numpy.multiarray.scalar, np.dtype, *(type(np.dtype(t)) for t in ('float64', 'float32', 'int64', 'int32'))]
+
 def load_weights(
     model:nn.Module,
     state:dict[str, Tensor],

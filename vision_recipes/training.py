@@ -9,7 +9,7 @@ __all__ = ['Progress', 'Trainer', 'make_optimizer', 'one_cycle', 'average_model'
            'read_history', 'write_pictures', 'check_parts', 'fit', 'end_epoch', 'make_loaders', 'OverfitReport',
            'overfit']
 
-# %% ../nbs/20_training.ipynb #d0cf652a
+# %% ../nbs/20_training.ipynb #cc6664bd
 import csv, io, math, os, random, signal, threading, time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from typing import Callable
 import numpy as np
 import torch
 from torch import Tensor, nn
-from .annotations import Annotations
+from .annotations import Annotations, measure
 from .core import VisionRecipesError, atomic_path, plural, progress, say, write_bytes, write_json, write_text
 from .datasets import ImageDataset, make_loader
 from .metrics import Evaluation
@@ -151,7 +151,7 @@ def stoppable():
     try: yield asked
     finally: signal.signal(signal.SIGINT, before)
 
-# %% ../nbs/20_training.ipynb #bd15cc94
+# %% ../nbs/20_training.ipynb #1123ae72
 def train_batch(t:Trainer, batch:dict, anns:Annotations, is_step:bool)->dict[str, float]: # Each loss
     "Forward, backward, and a step of the optimiser when `is_step`"
     where = lambda: f'in epoch {t.at.epoch + 1}, batch {t.at.batch + 1}. Its pictures: {_files(anns, batch)}.'
@@ -177,6 +177,7 @@ def step(t:Trainer, where:Callable[[], str]):
 def train_epoch(t:Trainer, loader, anns:Annotations, save:Callable[[], None], stop:threading.Event)->bool: # Whether the epoch was finished
     "Train from where `t.at` stands to the end of the epoch, or until `stop`"
     loader.batch_sampler.set_epoch(t.at.epoch, start=t.at.batch)
+    t.task.begin_epoch(t.at.epoch, t.settings.epochs)
     t.model.train()
     started, saved, before = time.monotonic(), time.monotonic(), t.at.seconds
     with progress(total=t.batches, desc=f'epoch {t.at.epoch + 1}/{t.settings.epochs}', unit='batch', initial=t.at.batch) as bar:
@@ -208,12 +209,12 @@ def validate(t:Trainer, loader, anns:Annotations)->tuple[dict[str, float], Evalu
         predictions += some
     return {k: v / len(anns) for k, v in sums.items()}, t.task.evaluate(predictions, anns)
 
-# %% ../nbs/20_training.ipynb #13f1b4a6
-def run_info(task:Task, settings:FitSettings, train:Annotations, valid:Annotations, metrics:dict, best_epoch:int)->dict:
+# %% ../nbs/20_training.ipynb #1db84861
+def run_info(task:Task, settings:FitSettings, train:Annotations, valid:Annotations, known:dict, best_epoch:int)->dict:
     "The content of `run.json`"
     data = {'train': train.fingerprint(), 'valid': valid.fingerprint(), 'n_train': len(train), 'n_valid': len(valid), 'train_pictures': ''.join(train.picture_ids)}
     return {'format': RUN_FORMAT, 'task': task.name, 'settings': task.settings.to_dict(), 'fit': settings.to_dict(), 'best_epoch': best_epoch,
-            'card': task.card(metrics=metrics, data=data).to_dict(), 'data': {'root': str(train.root), 'valid_root': str(valid.root), 'format': train.format, 'groups': train.group_rule}, 'versions': library_versions()}
+            'card': task.card(**known, data=data).to_dict(), 'data': {'root': str(train.root), 'valid_root': str(valid.root), 'format': train.format, 'groups': train.group_rule}, 'versions': library_versions()}
 
 def write_history(history:list[dict], out:Path):
     "Write `history.csv`"
@@ -245,7 +246,7 @@ def check_parts(task:Task, train:Annotations, valid:Annotations):
     both = [p for p in (valid.path(i) for i in range(len(valid))) if os.path.realpath(p) in mine]
     if both: raise VisionRecipesError(f'{both[0]}: is to be trained on and to judge the training ({plural(len(both), "such picture")}). Hold out other pictures.')
 
-# %% ../nbs/20_training.ipynb #b28446be
+# %% ../nbs/20_training.ipynb #a9fcddc5
 def fit(
     task:Task,
     train:Annotations,              # Pictures to learn from
@@ -256,7 +257,7 @@ def fit(
     model:nn.Module|None=None       # A network of the task's own kind to start from; None: `task.build_model()`
 )->Run:                             # The best model, opened from `out`
     "Train, validate each epoch, keep the best. Raises `VisionRecipesError`, and `KeyboardInterrupt` after Ctrl-C, when `out` is a usable run directory all the same"
-    out = Path(out)
+    out, train, valid = Path(out), measure(train), measure(valid)
     check_parts(task, train, valid)
     task.prepare(train)
     state = _old_state(out, task, settings, train, valid) if resume else check_fresh(out)
@@ -280,11 +281,11 @@ def _train(task, train, valid, out, settings, state, model):
         _finish(t, out, train, valid)
     if stop.is_set() and t.at.epoch < settings.epochs: raise KeyboardInterrupt(f'stopped in epoch {t.at.epoch + 1}; {out} holds the best model so far, and resume goes on from here')
 
-# %% ../nbs/20_training.ipynb #97cfa05c
+# %% ../nbs/20_training.ipynb #240f4e45
 def end_epoch(t:Trainer, out:Path, train:Annotations, valid:Annotations, valid_loader):
     "Validate, write the history, keep the best model and the state"
     losses, evaluation = validate(t, valid_loader, valid)
-    row = {'epoch': t.at.epoch + 1, 'train_loss': sum(t.at.sums.values()) / t.batches, 'valid_loss': sum(losses.values()), **{k: v for k, v in evaluation.metrics.items() if k != 'n_pictures'},
+    row = {'epoch': t.at.epoch + 1, 'train_loss': sum(t.at.sums.values()) / t.batches, 'valid_loss': sum(losses.values()), **{k: v for k, v in evaluation.metrics.items() if not k.startswith('n_')},
            'lr': t.scheduler.get_last_lr()[0], 'seconds': round(t.at.seconds, 2)}
     if len(t.at.sums) > 1: row |= {f'train_{k}': v / t.batches for k, v in t.at.sums.items()}
     score = evaluation.metrics[t.task.metric]
@@ -293,7 +294,7 @@ def end_epoch(t:Trainer, out:Path, train:Annotations, valid:Annotations, valid_l
     if better:
         t.at.best, t.at.best_epoch = score, t.at.epoch
         save_weights(t.best_model.state_dict(), out/'model.safetensors')
-        write_json(out/'run.json', run_info(t.task, t.settings, train, valid, evaluation.metrics, t.at.epoch))
+        write_json(out/'run.json', run_info(t.task, t.settings, train, valid, evaluation.for_card(), t.at.epoch))
     save_state(t, out)
     write_history(t.at.history, out)
     say(f'epoch {t.at.epoch}/{t.settings.epochs}  train loss {row["train_loss"]:.4f}  valid loss {row["valid_loss"]:.4f}  {evaluation.summary(t.task.metric)}  {row["seconds"]:.1f} s{"  best so far" if better else ""}')
@@ -334,7 +335,7 @@ def _old_state(out:Path, task:Task, settings:FitSettings, train, valid)->dict:
 
 _MAY_DIFFER = ('workers', 'device', 'cache_mb', 'save_minutes', 'patience')  # change the speed or the end, not the way
 
-# %% ../nbs/20_training.ipynb #623aa54e
+# %% ../nbs/20_training.ipynb #6c9d5bb3
 @dataclass(frozen=True)
 class OverfitReport:
     "What came of learning a few pictures by heart"
@@ -356,7 +357,7 @@ def overfit(
     enough:float=.99       # The score that counts as learnt
 )->OverfitReport:
     "Learn a few pictures by heart, without augmentation, to see whether this data set, this model and these settings can learn at all"
-    few = anns.subset(_spread(anns, n))
+    few = measure(anns.subset(_spread(anns, n)))
     task.prepare(few)
     sets = ImageDataset(few, task.transform(train=False))
     loader = make_loader(sets, batch_size=len(few), shuffle=False, workers=0, collate=task.collate())
