@@ -128,7 +128,7 @@ def _false_boxes(m:Matches, false:np.ndarray, named:np.ndarray)->list[Mistake]:
     kinds = np.select([named >= 0, same >= .5, other >= .5, same >= .1], ['wrong class', 'duplicate', 'wrong class', 'poor location'], 'background').tolist()
     return [Mistake(int(p), kind, int(c), tuple(b.tolist()), float(s), float(o), int(t) if kind == 'wrong class' else None) for p, c, b, s, kind, o, t in zip(boxes.pictures, boxes.labels, boxes.boxes, boxes.scores, kinds, np.maximum(same, other), true)]
 
-# %% ../nbs/17_detection_metrics.ipynb #8b822fe4
+# %% ../nbs/17_detection_metrics.ipynb #dab43e13
 @dataclass(frozen=True, eq=False)
 class DetectionEvaluation(Evaluation):
     "An `Evaluation` of a detector; its `confusion` is (C + 1, C + 1): the last row and column are background"
@@ -136,6 +136,8 @@ class DetectionEvaluation(Evaluation):
     thresholds:dict = field(default_factory=dict)        # `overall` and `classes`, a list: the scores with the largest F1; plain JSON
     mistakes:list[Mistake] = field(default_factory=list) # At the overall threshold, the surest first, the missed last
 
+    def for_card(self): return {'metrics': self.metrics, 'thresholds': self.thresholds}
+    def for_history(self): return {**super().for_history(), **{f'ap {row["class"]}': row['ap'] for row in self.per_class if row['ap'] is not None}}
     @property
     def mistake_counts(self)->dict[str, int]:
         "How many there are of each kind"

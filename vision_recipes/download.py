@@ -376,7 +376,7 @@ def _is_fetched(folder:Path, url:str)->bool:
     if (was := read_json(folder/RECEIPT).get('url')) != url: raise VisionRecipesError(f'{folder}: holds {was}, not {url}. Choose another folder.')
     return True
 
-# %% ../nbs/06_download.ipynb #94122bba
+# %% ../nbs/06_download.ipynb #db61793d
 @dataclass(frozen=True)
 class RemoteData:
     "A data set on the internet"
@@ -394,7 +394,9 @@ class RemoteData:
 # download from here. Where it has moved, `fetch_dataset(..., url=...)` takes another address.
 _HAGRID = 'hagrid-classification-512p-no-gesture-150k'
 DATASETS = {'hagrid-classification-512p': RemoteData('HaGRID hand gestures for classification, 512 pixels', f'https://huggingface.co/datasets/cj-mills/{_HAGRID}-zip/resolve/main/{_HAGRID}.zip',
-                                                     'classification', 153_735, 19, 'CC BY-SA 4.0', 3_800_000_000, _HAGRID)}
+                                                     'classification', 153_735, 19, 'CC BY-SA 4.0', 3_800_000_000, _HAGRID),
+    **{f'hagrid-{k}': RemoteData(f'HaGRID hand gestures with boxes, 384 pixels, about {k}', f'https://huggingface.co/datasets/cj-mills/hagrid-sample-{k}-384p/resolve/main/hagrid-sample-{k}-384p.zip',
+                                 'yolox', n, 19, 'CC BY-SA 4.0', None, f'hagrid-sample-{k}-384p') for k, n in (('30k', 30_000), ('120k', 120_000), ('250k', 250_000), ('500k', 500_000))}}
 
 def fetch_dataset(
     name:str,           # A key of `DATASETS`

@@ -354,7 +354,7 @@ def bar_chart(
         ax.margins(x=.12)
     return out[0]
 
-# %% ../nbs/12_drawing.ipynb #f2979829
+# %% ../nbs/12_drawing.ipynb #3a95806f
 _NOT_SCORES = ('epoch', 'lr', 'seconds', 'train_loss', 'valid_loss')
 
 def curves(
@@ -365,7 +365,7 @@ def curves(
     if not history: return _nothing('no epoch has finished yet', 160)
     columns = {k: np.array([_float(row.get(k)) for row in history]) for k in dict.fromkeys(k for row in history for k in row)}
     epoch = columns.get('epoch', np.arange(1., len(history) + 1))
-    scores = [k for k in columns if k not in _NOT_SCORES and not k.startswith(('train_', 'n_')) and not k.endswith(('_low', '_high', '_loss'))]
+    scores = [k for k in columns if k not in _NOT_SCORES and not k.startswith(('train_', 'n_', 'ap ')) and not k.endswith(('_low', '_high', '_loss'))]
     best = _best_epoch(columns, metric or (scores[0] if scores else 'valid_loss'))
     panels = [('Loss', 'loss', [k for k in ('train_loss', 'valid_loss') if k in columns]), ('Validation score', 'score', scores), ('Learning rate', 'learning rate', ['lr'] if 'lr' in columns else [])]
     panels = [p for p in panels if p[2]]

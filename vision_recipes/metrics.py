@@ -70,7 +70,7 @@ def ratio_interval(
     floor, ceiling = wilson_interval(score, *effective_size(hits, trials, ids))
     return float(score), float(min(low, floor)), float(max(high, ceiling))
 
-# %% ../nbs/16_metrics.ipynb #23578d2f
+# %% ../nbs/16_metrics.ipynb #e2ce1285
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     "How well predictions agree with annotations"
@@ -82,6 +82,9 @@ class Evaluation:
     def for_card(self)->dict:
         "What the model card keeps of it, by the card's names"
         return {'metrics': self.metrics}
+    def for_history(self)->dict[str, float]:
+        "What the history of a training keeps of it, a column each"
+        return {k: v for k, v in self.metrics.items() if not k.startswith('n_')}
     def summary(self, headline:str)->str: # One line, such as `accuracy 0.953 [0.921, 0.978]`
         "The headline score in words"
         m = self.metrics

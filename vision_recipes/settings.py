@@ -165,7 +165,7 @@ class YoloxSettings(Settings):
         from vision_recipes.yolox.weights import WEIGHTS
         if 'weights' in names: check_weights(self.weights, ('pretrained', 'try', 'random', *WEIGHTS))
 
-# %% ../nbs/09_settings.ipynb #af204b05
+# %% ../nbs/09_settings.ipynb #264c1364
 @dataclass(frozen=True)
 class TaskInfo:
     "What can be known of a task without importing torch"
@@ -182,7 +182,7 @@ TASKS = {'classification': TaskInfo('vision_recipes.classification', Classificat
     'quick': dict(model='test_resnet', size=96, weights='random', epochs=30, lr=5e-3, weight_decay=0.05, ema=0.99, cache_mb=500)}, 1600),
     'yolox': TaskInfo('vision_recipes.yolox.task', YoloxSettings, 'map', {
     'full': dict(epochs=10, lr=5e-4, batch_size=16, ema=0.998),
-    'quick': dict(size=224, weights='random', epochs=28, lr=2e-3, weight_decay=0.05, batch_size=8, ema=0.99, cache_mb=1000)}, 400, boxes=True)}
+    'quick': dict(size=192, weights='random', crop=False, epochs=16, lr=4e-3, weight_decay=0.05, batch_size=16, ema=0.99, cache_mb=1000)}, 800, boxes=True)}
 
 def task_info(name:str)->TaskInfo:
     "What is known of a task. Raises `VisionRecipesError` for one that is not there, or not yet"

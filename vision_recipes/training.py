@@ -281,11 +281,11 @@ def _train(task, train, valid, out, settings, state, model):
         _finish(t, out, train, valid)
     if stop.is_set() and t.at.epoch < settings.epochs: raise KeyboardInterrupt(f'stopped in epoch {t.at.epoch + 1}; {out} holds the best model so far, and resume goes on from here')
 
-# %% ../nbs/20_training.ipynb #240f4e45
+# %% ../nbs/20_training.ipynb #94983243
 def end_epoch(t:Trainer, out:Path, train:Annotations, valid:Annotations, valid_loader):
     "Validate, write the history, keep the best model and the state"
     losses, evaluation = validate(t, valid_loader, valid)
-    row = {'epoch': t.at.epoch + 1, 'train_loss': sum(t.at.sums.values()) / t.batches, 'valid_loss': sum(losses.values()), **{k: v for k, v in evaluation.metrics.items() if not k.startswith('n_')},
+    row = {'epoch': t.at.epoch + 1, 'train_loss': sum(t.at.sums.values()) / t.batches, 'valid_loss': sum(losses.values()), **evaluation.for_history(),
            'lr': t.scheduler.get_last_lr()[0], 'seconds': round(t.at.seconds, 2)}
     if len(t.at.sums) > 1: row |= {f'train_{k}': v / t.batches for k, v in t.at.sums.items()}
     score = evaluation.metrics[t.task.metric]

@@ -66,7 +66,7 @@ class Assignment:
     object:Tensor  # (P,) int64, which of its objects
     iou:Tensor     # (P,) float32, how well the cell's box overlaps the object now
 
-# %% ../../nbs/25_yolox_loss.ipynb #fd2959b1
+# %% ../../nbs/25_yolox_loss.ipynb #c3cb7133
 @torch.no_grad()
 def assign(
     guesses:Guesses,      # Of A cells, float32
@@ -89,7 +89,8 @@ def assign(
         *sizes, n_short = _sizes(preferred, short & real)
         if not n_short:
             cell, there = _where_true(preferred, *sizes)
-            iou = pair_iou(objects.boxes_cxcywh, _guessed(guesses, cell, there, cells))
+            place = near.cumsum(1).gather(1, cell).sub_(1).clamp_(min=0)  # of these among the cells so far
+            iou = iou.gather(2, place[:, None].expand(-1, iou.shape[1], -1))
     cost = _class_cost(_gather(guesses.classes, cell), guesses.objectness.gather(1, cell), there, objects.labels).sub_((iou + 1e-8).log_().mul_(3))
     cost.add_((_pick(central, cells.column[cell]) & _pick(central, cells.row[cell])).logical_not_().float(), alpha=AVOID)
     batch, k, obj = _match(cost, wanted * real)
@@ -114,7 +115,7 @@ def _guessed(guesses:Guesses, cell:Tensor, there:Tensor, cells:Cells)->Tensor: #
 def _pick(lines:Tensor, which:Tensor)->Tensor: # (B, G, L), (B, K) -> (B, G, K)
     return lines.gather(2, which[:, None].expand(-1, lines.shape[1], -1))
 
-# %% ../../nbs/25_yolox_loss.ipynb #03b67f4b
+# %% ../../nbs/25_yolox_loss.ipynb #615361e8
 def pair_iou(
     a:Tensor, # (B, G, 4) middle, width, height
     b:Tensor  # (B, K, 4)
@@ -125,8 +126,8 @@ def pair_iou(
     spare = torch.empty_like(w)
     for i, side in enumerate((w, h)): side.sub_(torch.maximum(low_a[..., i], low_b[..., i], out=spare)).clamp_(min=0)
     both = w.mul_(h)
-    union = torch.add(a[:, :, 2:].prod(2)[..., None], b[:, :, 2:].prod(2)[:, None], out=spare).sub_(both)
-    return both.div_(union.clamp_(min=1e-16))
+    union = torch.add(a[:, :, 2:].prod(2)[..., None], b[:, None, :, 2:].prod(3) + 1e-16, out=spare).sub_(both)
+    return both.div_(union)
 
 def _corners(boxes_cxcywh:Tensor)->tuple[Tensor, Tensor]: # Each (..., 2)
     middle, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] / 2
@@ -155,7 +156,7 @@ def _match(cost:Tensor, wanted:Tensor)->tuple[Tensor, Tensor, Tensor]: # (B, G, 
     batch, k = n.nonzero(as_tuple=True)
     return batch, k, best[batch, k]
 
-# %% ../../nbs/25_yolox_loss.ipynb #38677600
+# %% ../../nbs/25_yolox_loss.ipynb #a75f496d
 def yolox_loss(
     guesses:Guesses,          # Of all cells, as the network gives them
     objects:Objects,
@@ -171,7 +172,7 @@ def yolox_loss(
 def _losses(guesses:Guesses, found:Assignment, objects:Objects, cells:Cells, l1:bool)->dict[str, Tensor]:
     "What the cells are told"
     n, at = max(1, len(found.cell)), (found.batch, found.cell)
-    boxes, classes = guesses.boxes[at], guesses.classes[at]  # (P, 4), (P, C)
+    boxes, classes = _rows(guesses.boxes, at), _rows(guesses.classes, at)  # (P, 4), (P, C)
     true, xy, stride = objects.boxes_cxcywh[found.batch, found.object], cells.xy[found.cell], cells.stride[found.cell]
     answers = torch.zeros_like(guesses.objectness).index_put_(at, guesses.objectness.new_ones(()))
     quality = torch.zeros_like(classes).scatter_(1, objects.labels[found.batch, found.object][:, None], found.iou[:, None])
@@ -180,6 +181,10 @@ def _losses(guesses:Guesses, found:Assignment, objects:Objects, cells:Cells, l1:
               'class': binary_cross_entropy_with_logits(classes, quality, reduction='sum')}
     if l1: losses['l1'] = l1_loss(boxes, torch.cat([true[:, :2] / stride - xy, (true[:, 2:] / stride + 1e-8).log()], 1), reduction='sum')
     return {k: v / n for k, v in losses.items()}
+
+def _rows(x:Tensor, at:tuple[Tensor, Tensor])->Tensor: # (B, A, N) -> (P, N)
+    "Some cells; indexed so that the gradient is laid out in memory as `x` is, else it would be turned around as a whole"
+    return x[at] if x.stride(2) == 1 else x.transpose(1, 2)[at[0], :, at[1]]
 
 def paired_iou(
     a:Tensor, # (P, 4) middle, width, height
