@@ -121,7 +121,7 @@ class _Objects:
     def size_wh(self, i:int)->tuple[int, int]: # (0, 0) where the annotations do not say
         return tuple(self._sizes.array[i].tolist())
 
-# %% ../nbs/15_datasets.ipynb #90e6cd43
+# %% ../nbs/15_datasets.ipynb #b1348197
 class ImageDataset(Dataset):
     "Pictures with their targets, fitted and augmented; a sample depends on the seed, the epoch and its number, and on nothing else"
     def __init__(
@@ -134,6 +134,7 @@ class ImageDataset(Dataset):
     ):
         if not len(anns): raise VisionRecipesError(f'{anns.root}: there is no picture in this set.')
         anns = measure(anns)  # boxes in pixels
+        if anns.crowd is not None: anns = anns.keep_objects(~anns.crowd)  # neither an object to learn nor nothing: scores leave them out, and so does learning
         self.root, self.seed = anns.root, seed
         self.whole = transform if hasattr(transform, 'sample') else None  # geometry and all, from a `Scene`
         self.fit, self.change = (None, None) if self.whole else split_fit(transform)

@@ -6,10 +6,10 @@
 __all__ = ['NMS_SCORE', 'settle_preprocessing', 'start_weights', 'build_yolox', 'collate_objects', 'Yolox', 'decoded',
            'join_outputs', 'ExportYolox', 'add_nms']
 
-# %% ../../nbs/26_yolox.ipynb #23c7a631
+# %% ../../nbs/26_yolox.ipynb #5fc55a8e
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Sequence
 import numpy as np
 import torch
 from PIL import Image
@@ -25,7 +25,7 @@ from ..colors import COLOR_STEPS
 from ..images import open_image
 from ..labels import LabelMap
 from ..postprocess import Placement
-from ..runtime import BasePredictor, Prediction, Preprocess, yolox_predictions
+from ..runtime import BasePredictor, Preprocess, yolox_predictions
 from ..settings import YoloxSettings
 from ..tasks import Task, largest_difference, load_weights, read_weights
 from ..transforms import Flip
@@ -85,7 +85,7 @@ def collate_objects(
     boxes[real], labels[real] = batch['boxes'], batch['labels']
     return {**batch, 'boxes': boxes, 'labels': labels}
 
-# %% ../../nbs/26_yolox.ipynb #4d72dea6
+# %% ../../nbs/26_yolox.ipynb #edc67389
 class Yolox(Task):
     "Boxes with classes, by YOLOX"
     name, kinds, multiple = 'yolox', ('decoded', 'raw', 'nms'), 32
@@ -94,7 +94,7 @@ class Yolox(Task):
 
     def check(self, anns):
         if not anns.has_boxes: raise VisionRecipesError(f'{anns.root}: has labels of whole pictures (read as {anns.format}), but YOLOX learns from boxes: HaGRID JSON, COCO, Pascal VOC or YOLO txt.')
-        if not len(anns.class_ids.values): raise VisionRecipesError(f'{anns.root}: holds no object at all, in {len(anns)} pictures: there is nothing to learn or to judge by.')
+        if not len(anns.class_ids.values) or (anns.crowd is not None and anns.crowd.all()): raise VisionRecipesError(f'{anns.root}: holds no object at all, in {len(anns)} pictures: there is nothing to learn or to judge by.')
     def build_model(self, weights=True): return build_yolox(self.settings, len(self.labels), weights)
     def preprocess(self): return contract(self.settings.preprocessing, self.settings.size)
     def transform(self, train):
