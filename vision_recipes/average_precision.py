@@ -14,8 +14,8 @@ from .core import VisionRecipesError, plural
 from .metrics import resampling_clusters, wilson_interval
 from .runtime import Prediction
 
-# %% ../nbs/16b_average_precision.ipynb #f432a10c
-IOU_THRESHOLDS = np.linspace(.5, .95, 10)  # COCO's
+# %% ../nbs/16b_average_precision.ipynb #9808956b
+IOU_THRESHOLDS = tuple(np.linspace(.5, .95, 10).tolist())  # COCO's
 RECALLS = np.linspace(0, 1, 101)           # where COCO reads the precision
 MOST = 100                                 # boxes of a class in a picture that count, the surest
 
@@ -61,7 +61,7 @@ def _rank(keys:np.ndarray)->np.ndarray: # (n,)
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
     return np.arange(len(keys)) - np.repeat(starts, np.diff(starts, append=len(keys)))
 
-# %% ../nbs/16b_average_precision.ipynb #e7360530
+# %% ../nbs/16b_average_precision.ipynb #3e655608
 def near_pairs(boxes:np.ndarray, keys:np.ndarray, truth:Boxes, true_keys:np.ndarray, at_least:float, most:int=1 << 20)->Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     "Boxes and objects of the same key that overlap by `at_least`: positions of both, and how much; `most` pairs at a time"
     order = np.argsort(true_keys, kind='stable')
@@ -87,7 +87,7 @@ def match_boxes(
     found:Boxes,             # As from `found_boxes`
     truth:Boxes,
     n_classes:int,           # 1: match whatever the class
-    thresholds=IOU_THRESHOLDS,
+    thresholds:tuple[float, ...]=IOU_THRESHOLDS, # Overlaps from which on a box counts as a match
     ignored:np.ndarray|None=None # (M,) bool: objects that are taken last, and count neither way; None: crowds
 )->np.ndarray:               # (T, n) int64: the object each box is matched with at each threshold, or -1
     "The greedy matching of COCO's evaluation"
