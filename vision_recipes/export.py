@@ -49,7 +49,7 @@ def simplify_onnx(model):
 
 def _free_axes(model): return [[d.dim_param for d in o.type.tensor_type.shape.dim] for o in (*model.graph.input, *model.graph.output)]
 
-# %% ../nbs/21_export.ipynb #e5b0bb2b
+# %% ../nbs/21_export.ipynb #820da195
 @dataclass(frozen=True)
 class Parity:
     "How far an ONNX file is from the PyTorch model it came from"
@@ -63,7 +63,7 @@ class Parity:
 def prediction_distance(a:Prediction, b:Prediction, least:float=0., most:int=100)->float: # Infinite where one has an object the other lacks
     "The largest difference of scores, and of boxes as fractions of the picture, of objects matched by class and overlap. Objects within 0.001 of the score threshold `least`, or of the last of `most`, may be in one alone"
     if a.boxes is None: return largest_difference([a.scores], [b.scores])
-    if len(a.scores) >= most or len(b.scores) >= most: least = max(least, a.scores.min(), b.scores.min())
+    least = max([least, *(float(p.scores.min()) for p in (a, b) if len(p.scores) >= most)])
     overlap = np.where(a.labels[:, None] == b.labels, iou_matrix(a.boxes, b.boxes), 0.)
     worst, free = 0., np.ones(len(b.scores), bool)
     for i in range(len(a.scores)):
@@ -72,7 +72,7 @@ def prediction_distance(a:Prediction, b:Prediction, least:float=0., most:int=100
             if a.scores[i] > least + 1e-3: return float('inf')
             continue
         free[j] = False
-        worst = max(worst, abs(float(a.scores[i] - b.scores[j])), float(np.abs(a.boxes[i] - b.boxes[j]).max()) / max(a.size_wh))
+        worst = float(np.max([worst, abs(a.scores[i] - b.scores[j]), np.abs(a.boxes[i] - b.boxes[j]).max() / max(a.size_wh)]))  # NumPy's: a NaN stays one
     return float('inf') if (b.scores[free] > least + 1e-3).any() else worst
 
 def awkward_pictures(seed:int=0)->dict[str, Image.Image]:
@@ -92,12 +92,12 @@ def compare(run:Run, module:nn.Module, predictor:Predictor, tolerance:float, ima
         x = to_input(rng.integers(0, 256, (b, h, w, 3), dtype=np.uint8), **predictor.card.input)
         with torch.inference_mode(): expected = module(torch.from_numpy(x))
         expected = [expected] if isinstance(expected, torch.Tensor) else list(expected)
-        cases[f'{plural(b, "picture")} of {w} x {h}'] = run.task.distance([e.numpy() for e in expected], predictor.session.run(None, {predictor.input: x}))
+        cases[f'{plural(b, "picture")} of {w} x {h}'] = run.task.distance([e.numpy() for e in expected], predictor.session.run(None, {predictor.input: x}), predictor.card.decoding.get('kind', ''))
     whole = {**awkward_pictures(), **{f'{i}: {getattr(o, "name", "a picture")}': o for i, o in enumerate(images)}}
     for name, (a, b) in zip(whole, zip(*(p.predict(list(whole.values()), score_threshold=LEAST) for p in (run, predictor)))): cases[name] = prediction_distance(a, b, LEAST)
     return Parity(tolerance, cases)
 
-# %% ../nbs/21_export.ipynb #713ea36e
+# %% ../nbs/21_export.ipynb #5462e6f1
 class ExportError(VisionRecipesError):
     "An export that failed or does not agree with PyTorch"
 
@@ -142,4 +142,4 @@ def _graph(run:Run, module, card:ModelCard, kind:str, simplify:bool):
 
 def _disagreement(path, parity)->str:
     bad = {k: d for k, d in parity.cases.items() if not d <= parity.tolerance}
-    return f'{path}: not written, because onnxruntime and PyTorch disagree by more than {parity.tolerance:.0e}: ' + ', '.join(f'{k} by {d:.1e}' for k, d in list(bad.items())[:4]) + '. A larger tolerance accepts it; is it a model with random weights in half precision?'
+    return f'{path}: not written, because onnxruntime and PyTorch disagree by more than {parity.tolerance:.0e}: ' + ', '.join(f'{k} by {d:.1e}' for k, d in list(bad.items())[:4]) + ('. A larger tolerance accepts it; is it a model with random weights in half precision?' if all(np.isfinite(d) for d in bad.values()) else '. One of them finds what the other does not, or gives no numbers at all: `vision-recipes doctor` prints the versions to report.')

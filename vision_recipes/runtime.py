@@ -119,7 +119,7 @@ class ModelCard:
         try: return cls(**{**d, 'labels': LabelMap.from_dict(d['labels']), 'preprocess': Preprocess(**d['preprocess']), 'colors': tuple(map(tuple, d.get('colors', ())))})
         except (TypeError, KeyError, AttributeError, VisionRecipesError) as e: raise VisionRecipesError(f'{where}: malformed: {e}') from e
 
-# %% ../nbs/11_runtime.ipynb #e7333dc8
+# %% ../nbs/11_runtime.ipynb #651d01ff
 @dataclass(frozen=True, eq=False)
 class Prediction:
     "What a model sees in one picture, in that picture's own pixels; the same type from PyTorch and from ONNX"
@@ -158,8 +158,9 @@ def yolox_predictions(
 )->list[Prediction]:
     "Read a detector's output: the surest first, class-aware suppression done, boxes in the pixels of the picture"
     known = card.decoding
+    check_choice('kind of outputs', known.get('kind', 'decoded'), ('decoded', 'raw', 'nms'))
     if known.get('kind') == 'nms': found = _split_detections(outputs, places, score_threshold, known.get('max_detections', 100))
-    else: found = detections(outputs[0], (card.preprocess.size,) * 2 if known.get('kind') == 'raw' else None, places, score_threshold=score_threshold, nms_threshold=known.get('nms', .65), max_detections=known.get('max_detections', 100))
+    else: found = detections(outputs[0], (card.preprocess.size,) * 2 if known.get('kind') == 'raw' else None, places, score_threshold=score_threshold, nms_threshold=known.get('nms', .65), max_detections=known.get('max_detections', 100), max_candidates=known.get('max_candidates', 3000))
     seen = [(boxes[:, 2:] > boxes[:, :2]).all(1) for boxes, *_ in found]  # what lay in the padding has no area left
     return [Prediction(scores[k].astype(np.float32), labels[k].astype(np.int64), place.size_wh, boxes[k]) for (boxes, scores, labels), place, k in zip(found, places, seen)]
 
@@ -174,7 +175,7 @@ DECODERS:dict[str, Callable] = {  # task: from raw outputs, places, card and sco
     'classification': lambda outputs, places, card, score_threshold: classification_predictions(outputs, [p.size_wh for p in places]),
     'yolox': yolox_predictions}
 
-# %% ../nbs/11_runtime.ipynb #3013ac7a
+# %% ../nbs/11_runtime.ipynb #47c2d165
 class BasePredictor:
     "From pictures to predictions; a subclass says how to `run` a prepared batch"
     def __init__(
@@ -184,6 +185,7 @@ class BasePredictor:
     ):
         check_choice('task of the model', card.task, DECODERS)
         self.card = card if size is None else replace(card, preprocess=replace(card.preprocess, size=size))
+        if self.card.preprocess.size % (step := self.card.decoding.get('multiple', 1)): raise VisionRecipesError(f'size: {card.architecture} takes multiples of {step} pixels, but got {size}. The nearest are {max(step, size // step * step)} and {size // step * step + step}.')
     def run(self, batch:np.ndarray, score_threshold:float)->list[np.ndarray]: # (B, size, size, 3) uint8 RGB in, raw outputs out
         "The threshold is for a network that drops what is below it by itself"
         raise NotImplementedError
@@ -232,7 +234,7 @@ class BasePredictor:
         return next(self.stream([images], 1, score_threshold=score_threshold))
     __call__ = predict
 
-# %% ../nbs/11_runtime.ipynb #1e1d5f4f
+# %% ../nbs/11_runtime.ipynb #9d9a4daf
 PREFERRED_PROVIDERS = ('CUDAExecutionProvider', 'ROCMExecutionProvider', 'CPUExecutionProvider')
 
 class Predictor(BasePredictor):
@@ -250,6 +252,7 @@ class Predictor(BasePredictor):
         self.input = self.session.get_inputs()[0].name
         self._takes_threshold = any(i.name == 'score_threshold' for i in self.session.get_overridable_initializers())
         n = self.session.get_outputs()[0].shape[-1]
+        if self.card.task == 'yolox' and self.card.decoding.get('kind') != 'nms' and isinstance(n, int) and n - 5 != len(self.card.labels): raise VisionRecipesError(f'{self.path}: gives {n} numbers a cell, {n - 5} of them for classes, but its card names {len(self.card.labels)} classes.')
         if self.card.task == 'classification' and isinstance(n, int) and n != len(self.card.labels): raise VisionRecipesError(f'{self.path}: gives {n} probabilities, but its card names {len(self.card.labels)} classes.')
     def run(self, batch, score_threshold):
         more = {'score_threshold': np.array([score_threshold], np.float32)} if self._takes_threshold else {}

@@ -136,7 +136,7 @@ def check_weights(
     "Refuse weights that are neither a known word nor a file"
     if weights not in words and not Path(weights).is_file(): raise VisionRecipesError(f'weights: {weights!r} is none of {", ".join(words)}, and no file of that name is here.{did_you_mean(weights, words)}')
 
-# %% ../nbs/09_settings.ipynb #e7de886d
+# %% ../nbs/09_settings.ipynb #79888f20
 YOLOX_MODELS = ('yolox_nano', 'yolox_tiny', 'yolox_s', 'yolox_m', 'yolox_l', 'yolox_x')
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class YoloxSettings(Settings):
     def __post_init__(self):
         super().__post_init__()
         if self.size % 32: raise VisionRecipesError(f'size must be a multiple of 32 for YOLOX, whose coarsest cells have 32 pixels, but got {self.size}. The nearest are {self.size // 32 * 32} and {self.size // 32 * 32 + 32}.')
-        if self.size <= 32 * self.multi_scale: raise VisionRecipesError(f'multi_scale: {self.multi_scale} steps of 32 pixels below size {self.size} leave no picture.')
+        if self.size - 32 * self.multi_scale < 64: raise VisionRecipesError(f'multi_scale: {self.multi_scale} steps of 32 pixels below size {self.size} leave {self.size - 32 * self.multi_scale} pixels, but 64 are the least.')
     def check(self, names):
         from vision_recipes.yolox.weights import WEIGHTS
         if 'weights' in names: check_weights(self.weights, ('pretrained', 'try', 'random', *WEIGHTS))

@@ -22,7 +22,7 @@ from .metrics import Evaluation
 from .runtime import BasePredictor, ModelCard, Prediction, Preprocess
 from .settings import Settings, read_run, task_info
 
-# %% ../nbs/19_tasks.ipynb #ff745687
+# %% ../nbs/19_tasks.ipynb #0806de74
 class Task:
     "What the generic code asks of an architecture. A subclass is built from its settings and the label map, and from nothing else"
     name:str = ''                       # A key of `settings.TASKS`
@@ -69,8 +69,8 @@ class Task:
     def decoding(self, kind:str)->dict:
         "What the model card says of how outputs are read"
         return {}
-    def distance(self, expected:list[np.ndarray], got:list[np.ndarray])->float: # Infinite where the shapes differ
-        "How far outputs of the exported graph are from PyTorch's, to be held against the tolerance"
+    def distance(self, expected:list[np.ndarray], got:list[np.ndarray], kind:str)->float: # Infinite where the shapes differ
+        "How far outputs of the exported graph of this kind are from PyTorch's, to be held against the tolerance"
         return largest_difference(expected, got)
     def begin_epoch(self, epoch:int, epochs:int):
         "Is told when epoch number `epoch`, from 0, of `epochs` begins"
@@ -92,7 +92,7 @@ class Task:
 def largest_difference(expected:list[np.ndarray], got:list[np.ndarray])->float: # Infinite where the shapes differ
     "The largest absolute difference between two lists of arrays"
     if [e.shape for e in expected] != [g.shape for g in got]: return float('inf')
-    return max([float(np.abs(e.astype(np.float64) - g).max()) if e.size else 0. for e, g in zip(expected, got)], default=0.)
+    return float(np.max([np.abs(e.astype(np.float64) - g).max() if e.size else 0. for e, g in zip(expected, got)], initial=0.))  # NumPy's: a NaN stays one
 
 # %% ../nbs/19_tasks.ipynb #8f474c2b
 def make_task(name:str, settings:Settings, labels:LabelMap)->Task:
@@ -143,7 +143,7 @@ def _has_bf16_units()->bool:
     return torch.backends.mkldnn.is_available() and any(can.get(k) for k in ('avx512_bf16', 'amx_bf16', 'amx_tile'))
 def _depthwise(model): return any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in model.modules())
 
-# %% ../nbs/19_tasks.ipynb #77819007
+# %% ../nbs/19_tasks.ipynb #fdbe18bc
 def save_weights(state:dict[str, Tensor], path:str|Path):
     "Write a state dictionary as safetensors, in one step"
     from safetensors.torch import save
@@ -164,10 +164,11 @@ def read_weights(
     except Exception as e: raise VisionRecipesError(f'{path}: cannot be read as weights ({type(e).__name__}: {str(e).splitlines()[0][:200]}). Is it whole? A pickle that holds more than tensors is refused, because it could run code.') from e
     for key in ('model', 'state_dict', 'model_state'):
         if isinstance(state, dict) and isinstance(state.get(key), dict): state = state[key]
+    if isinstance(state, dict) and state and all(isinstance(k, str) and k.startswith('module.') for k in state): state = {k[7:]: v for k, v in state.items()}  # saved from several GPUs
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()): raise VisionRecipesError(f'{path}: holds no state dictionary of tensors.')
     return state
 
-# %% ../nbs/19_tasks.ipynb #4844878a
+# %% ../nbs/19_tasks.ipynb #ed2e667a
 def _plain_numbers()->list:
     "What a NumPy number in a pickle is made of, such as the best score the original YOLOX keeps beside its weights: harmless, but unknown to PyTorch"
     numpy = np._core if hasattr(np, '_core') else np.core
@@ -182,7 +183,8 @@ def load_weights(
     "Load weights that must fit, but for the head. Raises `VisionRecipesError` that says what does not fit"
     own = model.state_dict()
     strange = [k for k in state if k not in own]
-    missing = [k for k in own if k not in state and not k.startswith(head)]
+    missing = [k for k in own if k not in state and not k.endswith('num_batches_tracked')]  # a mere counter
+    if all(k.startswith(head) for k in missing) and not any(k.startswith(head) for k in state): missing = []  # weights without any head
     if strange or missing: raise VisionRecipesError(f'{where}: are weights of another architecture: {len(missing)} parameters are missing{_such(missing)} and {len(strange)} unknown{_such(strange)}.')
     other = [k for k in state if state[k].shape != own[k].shape]
     unfit = [k for k in other if not k.startswith(head)]

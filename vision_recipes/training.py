@@ -26,7 +26,7 @@ from .runtime import ModelCard
 from .settings import RUN_FORMAT, FitSettings, check_fresh, read_run
 from .tasks import Run, Task, library_versions, pick_amp, pick_device, save_weights, set_seed
 
-# %% ../nbs/20_training.ipynb #3e1fb5b0
+# %% ../nbs/20_training.ipynb #66ae1d1a
 @dataclass
 class Progress:
     "Where a training stands"
@@ -35,6 +35,7 @@ class Progress:
     sums:dict = field(default_factory=dict)  # Sum of each loss over the running epoch's batches
     seconds:float = 0.           # Spent in the running epoch
     best:float|None = None       # Best score so far
+    best_loss:float = math.inf   # Validation loss of the best epoch: decides between equal scores
     best_epoch:int = 0
     history:list = field(default_factory=list) # A row a finished epoch
 
@@ -281,7 +282,7 @@ def _train(task, train, valid, out, settings, state, model):
         _finish(t, out, train, valid)
     if stop.is_set() and t.at.epoch < settings.epochs: raise KeyboardInterrupt(f'stopped in epoch {t.at.epoch + 1}; {out} holds the best model so far, and resume goes on from here')
 
-# %% ../nbs/20_training.ipynb #94983243
+# %% ../nbs/20_training.ipynb #a3f28b8a
 def end_epoch(t:Trainer, out:Path, train:Annotations, valid:Annotations, valid_loader):
     "Validate, write the history, keep the best model and the state"
     losses, evaluation = validate(t, valid_loader, valid)
@@ -289,10 +290,10 @@ def end_epoch(t:Trainer, out:Path, train:Annotations, valid:Annotations, valid_l
            'lr': t.scheduler.get_last_lr()[0], 'seconds': round(t.at.seconds, 2)}
     if len(t.at.sums) > 1: row |= {f'train_{k}': v / t.batches for k, v in t.at.sums.items()}
     score = evaluation.metrics[t.task.metric]
-    better = t.at.best is None or (score > t.at.best and math.isfinite(row['valid_loss']))
+    better = t.at.best is None or ((score, -row['valid_loss']) > (t.at.best, -t.at.best_loss) and math.isfinite(row['valid_loss']))
     t.at = replace(t.at, epoch=t.at.epoch + 1, batch=0, sums={}, seconds=0., history=[*t.at.history, row])
     if better:
-        t.at.best, t.at.best_epoch = score, t.at.epoch
+        t.at.best, t.at.best_loss, t.at.best_epoch = score, row['valid_loss'], t.at.epoch
         save_weights(t.best_model.state_dict(), out/'model.safetensors')
         write_json(out/'run.json', run_info(t.task, t.settings, train, valid, evaluation.for_card(), t.at.epoch))
     save_state(t, out)
@@ -335,7 +336,7 @@ def _old_state(out:Path, task:Task, settings:FitSettings, train, valid)->dict:
 
 _MAY_DIFFER = ('workers', 'device', 'cache_mb', 'save_minutes', 'patience')  # change the speed or the end, not the way
 
-# %% ../nbs/20_training.ipynb #6c9d5bb3
+# %% ../nbs/20_training.ipynb #8804b160
 @dataclass(frozen=True)
 class OverfitReport:
     "What came of learning a few pictures by heart"
@@ -358,7 +359,7 @@ def overfit(
 )->OverfitReport:
     "Learn a few pictures by heart, without augmentation, to see whether this data set, this model and these settings can learn at all"
     few = measure(anns.subset(_spread(anns, n)))
-    task.prepare(few)
+    task.prepare(few); task.begin_epoch(0, steps)
     sets = ImageDataset(few, task.transform(train=False))
     loader = make_loader(sets, batch_size=len(few), shuffle=False, workers=0, collate=task.collate())
     batch, losses = next(iter(loader)), []

@@ -6,7 +6,7 @@
 __all__ = ['NMS_SCORE', 'settle_preprocessing', 'start_weights', 'build_yolox', 'collate_objects', 'Yolox', 'decoded',
            'join_outputs', 'ExportYolox', 'add_nms']
 
-# %% ../../nbs/26_yolox.ipynb #5fc55a8e
+# %% ../../nbs/26_yolox.ipynb #f96aa596
 from dataclasses import replace
 from pathlib import Path
 from typing import Sequence
@@ -26,7 +26,7 @@ from ..images import open_image
 from ..labels import LabelMap
 from ..postprocess import Placement
 from ..runtime import BasePredictor, Preprocess, yolox_predictions
-from ..settings import YoloxSettings
+from ..settings import YoloxSettings, read_run
 from ..tasks import Task, largest_difference, load_weights, read_weights
 from ..transforms import Flip
 from ..views import RandomIoUCrop, RandomZoomOut
@@ -34,7 +34,7 @@ from .loss import RULES, Objects, yolox_loss
 from .model import Guesses, YoloX, decode, make_cells
 from .weights import WEIGHTS, contract, contract_of_file, fetch_weights, recognise, to_original
 
-# %% ../../nbs/26_yolox.ipynb #565945d5
+# %% ../../nbs/26_yolox.ipynb #61571bfc
 def settle_preprocessing(
     settings:YoloxSettings
 )->YoloxSettings: # With `preprocessing` other than `auto`
@@ -44,6 +44,7 @@ def settle_preprocessing(
     if w == 'random': return settings.but(preprocessing='scratch')
     if w in ('pretrained', 'try'): return settings.but(preprocessing=WEIGHTS[f'megvii/{settings.model}'].contract)
     if w in WEIGHTS: return settings.but(preprocessing=WEIGHTS[w].contract)
+    if (Path(w).parent/'run.json').is_file() and (info := read_run(Path(w).parent))['task'] == 'yolox': return settings.but(preprocessing=info['settings']['preprocessing'])
     return settings.but(preprocessing=contract_of_file(w, recognise(read_weights(w), w)))
 
 def start_weights(
@@ -52,6 +53,7 @@ def start_weights(
     "The file that `settings.weights` means, fetched where need be. Raises `VisionRecipesError` where it cannot be had, unless `try` allows to go on without"
     w = settings.weights
     if w == 'random': return None
+    if w in WEIGHTS and WEIGHTS[w].model != settings.model: raise VisionRecipesError(f'weights: {w} is for {WEIGHTS[w].model}, but model is {settings.model}. Set model={WEIGHTS[w].model}, or take other weights.')
     if w not in ('pretrained', 'try'): return fetch_weights(w) if w in WEIGHTS else Path(w)
     try: return fetch_weights(f'megvii/{settings.model}', retries=1 if w == 'try' else 4)
     except VisionRecipesError as e:
@@ -85,7 +87,7 @@ def collate_objects(
     boxes[real], labels[real] = batch['boxes'], batch['labels']
     return {**batch, 'boxes': boxes, 'labels': labels}
 
-# %% ../../nbs/26_yolox.ipynb #edc67389
+# %% ../../nbs/26_yolox.ipynb #cfbbc387
 class Yolox(Task):
     "Boxes with classes, by YOLOX"
     name, kinds, multiple = 'yolox', ('decoded', 'raw', 'nms'), 32
@@ -111,36 +113,37 @@ class Yolox(Task):
     def losses(self, model, batch):
         x, boxes = self.inputs(batch['images']), batch['boxes']
         if self.settings.multi_scale and model.training: x, boxes = self._rescaled(x, boxes)
-        return self._loss(model(x), boxes, batch['labels'], x.shape[-2:])
+        return self._loss(model(x), boxes, batch['labels'], x.shape[-2:], self.l1)
     def _rescaled(self, x, boxes):
         steps = int(torch.randint(-self.settings.multi_scale, self.settings.multi_scale + 1, ()))
         size = x.shape[-1] + 32 * steps
         return (x, boxes) if not steps else (interpolate(x, (size, size), mode='bilinear'), boxes * (size / x.shape[-1]))
-    def _loss(self, guesses, boxes, labels, shape_hw): return yolox_loss(guesses, Objects.of(boxes, labels), shape_hw, RULES[self.settings.assignment], self.l1)
+    def _loss(self, guesses, boxes, labels, shape_hw, l1): return yolox_loss(guesses, Objects.of(boxes, labels), shape_hw, RULES[self.settings.assignment], l1)
     def validate(self, model, batch):
         x = self.inputs(batch['images'])
         guesses = model(x)
         places = [Placement(*map(tuple, p)) for p in zip(batch['size_wh'].tolist(), batch['scale'].tolist(), batch['offset'].tolist())]
         found = yolox_predictions([decoded(guesses, x.shape[-2:]).cpu().numpy()], places, self.card(), .01)  # the curves need the unsure ones too
-        return self._loss(guesses, batch['boxes'], batch['labels'], x.shape[-2:]), found
+        return self._loss(guesses, batch['boxes'], batch['labels'], x.shape[-2:], False), found  # without l1, so that epochs compare
     def infer(self, model, images): x = self.inputs(images); return [decoded(model(x), x.shape[-2:])]
     def evaluate(self, predictions, anns)->DetectionEvaluation: return evaluate_detection(predictions, anns)
 
-    def decoding(self, kind): return {'kind': kind, 'nms': self.settings.nms, 'max_detections': 100}
+    def decoding(self, kind): return {'kind': kind, 'nms': self.settings.nms, 'max_detections': 100, 'multiple': 32}
     def output_names(self, kind): return ('every_box', 'every_score') if kind == 'nms' else ('detections',)
     def export_module(self, model, input, kind): return ExportYolox(model, self.preprocess(), kind, **input)
     def finish_graph(self, graph, kind): return add_nms(graph, self.settings.nms) if kind == 'nms' else graph
-    def distance(self, expected, got):
-        if len(got) != len(expected): return self._distance_after_nms(expected, got)
+    def distance(self, expected, got, kind):
+        if kind == 'nms': return self._distance_after_nms(expected, got)
+        if kind == 'raw': return largest_difference(expected, got)
         return largest_difference([_per_pixel(e) for e in expected], [_per_pixel(g) for g in got])
     def _distance_after_nms(self, expected, got):
         "The graph's own suppression against the runtime's, on PyTorch's boxes and scores"
         boxes, scores = expected
         rows = np.concatenate([boxes, np.ones_like(boxes[..., :1]), scores.transpose(0, 2, 1)], -1)
-        card = replace(self.card(), decoding=self.decoding('decoded') | {'max_detections': 10 ** 6})
-        places = [Placement((1000, 1000))] * len(boxes)
+        card = replace(self.card(), decoding=self.decoding('decoded') | {'max_detections': 10 ** 6, 'max_candidates': 10 ** 6})
+        places = [Placement((10 ** 5,) * 2)] * len(boxes)
         wanted, have = yolox_predictions([rows], places, card, NMS_SCORE), yolox_predictions(got, places, replace(card, decoding=card.decoding | {'kind': 'nms'}), NMS_SCORE)
-        return max(prediction_distance(w, h, NMS_SCORE, 10 ** 6) for w, h in zip(wanted, have))
+        return max(prediction_distance(*(replace(p, size_wh=(1000, 1000)) for p in pair), NMS_SCORE, 10 ** 6) for pair in zip(wanted, have))
     def picture(self, predictor:BasePredictor, anns)->Image.Image:
         from vision_recipes.box_drawing import detection_grid
         images = [open_image(anns.path(i)) for i in range(len(anns))]

@@ -31,7 +31,7 @@ def contract(
     "How weights of this lineage want their pictures"
     return Preprocess(size, **CONTRACTS[check_choice('preprocessing', name, CONTRACTS)])
 
-# %% ../../nbs/24_yolox_weights.ipynb #d24ae9a2
+# %% ../../nbs/24_yolox_weights.ipynb #62dc0a5a
 @dataclass(frozen=True)
 class WeightFile:
     "A published file of weights"
@@ -46,17 +46,17 @@ _MEGVII, _LEGACY = 'https://github.com/Megvii-BaseDetection/YOLOX/releases/downl
 _MMDET, _CJM_HUB = 'https://download.openmmlab.com/mmdetection/v2.0/yolox', 'https://huggingface.co/cj-mills/yolox-coco-baseline-pytorch/resolve/main'
 _TINY_384 = 'sha384:9083e8c9e2388c0c1ddde44a97f0304a10f8ffc2219943a4b5280d9791b96d9998129c8ba34b5dd2902cfd715fcd8138'  # by OpenVINO's Open Model Zoo
 
-def _mmdet(model:str, stamp:str, ap:float)->WeightFile:
+def _mmdet(model:str, stamp:str, ap:float, contract:str='mmdet')->WeightFile:
     "MMDetection's file of that size; its name ends in the beginning of its SHA-256"
-    return WeightFile(model, f'{_MMDET}/{model}_8x8_300e_coco/{model}_8x8_300e_coco_{stamp}.pth', 'mmdet', ap, f'sha256:{stamp.rpartition("-")[2]}')
+    return WeightFile(model, f'{_MMDET}/{model}_8x8_300e_coco/{model}_8x8_300e_coco_{stamp}.pth', contract, ap, f'sha256:{stamp.rpartition("-")[2]}')
 
-# %% ../../nbs/24_yolox_weights.ipynb #04983881
+# %% ../../nbs/24_yolox_weights.ipynb #e915daf5
 WEIGHTS:dict[str, WeightFile] = {
     **{f'megvii/yolox_{s}': WeightFile(f'yolox_{s}', f'{_MEGVII}/yolox_{s}.pth', 'megvii', ap) for s, ap in dict(nano=25.8, tiny=32.8, s=40.5, m=46.9, l=49.7, x=51.1).items()},
     **{f'megvii_legacy/yolox_{s}': WeightFile(f'yolox_{s}', f'{_LEGACY}/yolox_{s}.pth', 'megvii_legacy') for s in ('nano', 's', 'm', 'l', 'x')},
     'megvii_legacy/yolox_tiny': WeightFile('yolox_tiny', f'{_LEGACY}/yolox_tiny.pth', 'megvii_legacy', None, _TINY_384, 40_726_661),
     'megvii_legacy/yolox_tiny_32dot8': WeightFile('yolox_tiny', f'{_LEGACY}/yolox_tiny_32dot8.pth', 'megvii_legacy', 32.8),
-    'mmdet/yolox_tiny': _mmdet('yolox_tiny', '20211124_171234-b4047906', 32.0), 'mmdet/yolox_tiny_older': _mmdet('yolox_tiny', '20210806_234250-4ff3b67e', 31.6),
+    'mmdet/yolox_tiny': _mmdet('yolox_tiny', '20211124_171234-b4047906', 32.0), 'mmdet/yolox_tiny_older': _mmdet('yolox_tiny', '20210806_234250-4ff3b67e', 31.6, 'megvii_legacy'),
     'mmdet/yolox_s': _mmdet('yolox_s', '20211121_095711-4592a793', 40.5), 'mmdet/yolox_l': _mmdet('yolox_l', '20211126_140236-d3bd2b23', 49.4), 'mmdet/yolox_x': _mmdet('yolox_x', '20211126_140254-1ef88d67', 50.9),
     **{f'cjm/yolox_{s}': WeightFile(f'yolox_{s}', f'{_CJM_HUB}/yolox_{s}.pth', 'cjm_half' if s in ('tiny', 'm') else 'cjm') for s in ('tiny', 's', 'm', 'l', 'x')}}
 
@@ -88,7 +88,7 @@ def _check_digest(path:Path, known:WeightFile)->Path:
     path.unlink()
     raise VisionRecipesError(f'{known.url}: what came {wrong}; it was deleted. Try again; if it stays so, the file at this address has changed, or {MIRROR} holds another.')
 
-# %% ../../nbs/24_yolox_weights.ipynb #cb86d6d0
+# %% ../../nbs/24_yolox_weights.ipynb #6f6b6b06
 _RULES = [(r'^backbone\.stem\.', 'backbone.backbone.stem.'), (r'^backbone\.stage(\d)\.', lambda m: f'backbone.backbone.dark{int(m[1]) + 1}.'),
           (r'^neck\.reduce_layers\.0\.', 'backbone.lateral_conv0.'), (r'^neck\.reduce_layers\.1\.', 'backbone.reduce_conv1.'),
           (r'^neck\.top_down_blocks\.0\.', 'backbone.C3_p4.'), (r'^neck\.top_down_blocks\.1\.', 'backbone.C3_p3.'),
@@ -107,7 +107,7 @@ def to_original_names(
 )->dict[str, Any]:       # The same parameters by the original's names
     "Translate MMDetection's names; others stay as they are"
     if not is_mmdet_layout(state): return dict(state)
-    return {_original_name(k): v for k, v in state.items() if not k.startswith('ema_') and k != 'data_preprocessor'}
+    return {_original_name(k): v for k, v in state.items() if not k.startswith(('ema_', 'data_preprocessor.'))}
 
 def _original_name(name:str)->str:
     for pattern, new in _RULES: name = re.sub(pattern, new, name)
@@ -120,11 +120,12 @@ def to_original(
     contract:str          # A key of `CONTRACTS`
 )->dict[str, Any]:        # What `YoloX` loads
     "Translate the names, and for the tutorial's package the order in which its first layer takes the four pixels of a patch"
+    swap = contract.startswith('cjm') and is_mmdet_layout(state)  # in the original's layout they have been translated before
     state = to_original_names(state)
-    if contract.startswith('cjm'): state[_STEM] = state[_STEM][:, [0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11]]
+    if swap: state[_STEM] = state[_STEM][:, [0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11]]
     return state
 
-# %% ../../nbs/24_yolox_weights.ipynb #3dcc8f34
+# %% ../../nbs/24_yolox_weights.ipynb #d6b1b24c
 @dataclass(frozen=True)
 class Found:
     "What a state dictionary holds"
@@ -152,9 +153,8 @@ def contract_of_file(
 )->str: # A key of `CONTRACTS`
     "The contract of a file by its name and layout. Raises `VisionRecipesError` where several are possible"
     path = Path(path)
-    fits = {w.contract for w in WEIGHTS.values() if w.url.rpartition('/')[2] == path.name and w.model == found.model}
-    fits = {c for c in fits if (c in ('mmdet', 'cjm', 'cjm_half')) == (found.layout == 'mmdet')}
-    if 'megvii_legacy' in fits and (exact := [w for w in WEIGHTS.values() if w.n_bytes == path.stat().st_size and w.url.endswith('/' + path.name)]): fits = {exact[0].contract}
+    fits = {w.contract for k, w in WEIGHTS.items() if w.url.rpartition('/')[2] == path.name and w.model == found.model and k.startswith(('mmdet/', 'cjm/')) == (found.layout == 'mmdet')}
+    if len(fits) > 1 and (exact := [w for w in WEIGHTS.values() if w.n_bytes == path.stat().st_size and w.url.endswith('/' + path.name)]): fits = {exact[0].contract}
     if len(fits) == 1: return fits.pop()
     likely = sorted(fits) or (['mmdet', 'cjm'] if found.layout == 'mmdet' else ['megvii', 'megvii_legacy', 'scratch'])
-    raise VisionRecipesError(f'{path}: its name does not tell how these weights want their pictures: {" or ".join(likely)}? Say it: preprocessing={likely[0]} (on the command line --preprocessing {likely[0]}). They differ in colour order and normalisation, so guessing would cost accuracy without a word.')
+    raise VisionRecipesError(f'{path}: its name does not tell how these weights want their pictures: {" or ".join(likely)}? Say which: preprocessing=…, on the command line --preprocessing. They differ in colour order and normalisation, so guessing would cost accuracy without a word.')
