@@ -78,7 +78,7 @@ def _take(column, rows:np.ndarray):
     "Rows of a column: an array, `Ragged`, `Strings`, or None where the table has no such column"
     return column if column is None else column[rows] if isinstance(column, np.ndarray) else column.take(rows)
 
-# %% ../nbs/03_annotations.ipynb #6393247f
+# %% ../nbs/03_annotations.ipynb #f4d43b80
 @dataclass(frozen=True, eq=False)
 class Annotations:
     "All that is known about a set of pictures and the objects in them, as columns. Immutable: every method gives a new table"
@@ -93,6 +93,7 @@ class Annotations:
     group_ids:np.ndarray|None = None  # (N,) int64: which person, video or place a picture is of; None: unknown
     group_names:Strings|None = None   # (G,) the name of each group
     group_rule:str = ''               # How the groups were found, as given to `with_groups`; empty where they were listed
+    box_rule:str = ''                 # The policy that mended the boxes, as given to `fix_boxes`; empty where none did
     format:str = ''                   # The reader's name, a key of `READERS`
     notes:tuple = ()                  # `Finding`s of the reader: what it met and did not take
 

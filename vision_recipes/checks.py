@@ -50,7 +50,7 @@ def _check_names(anns:Annotations)->list[Finding]:
     for n in anns.class_names: names[n.lower()].append(n)
     return files + [Finding('error', 'case', str(anns.root/same[0]), f'and {same[1]!r} are two classes whose names differ in letter case only. Put them into one folder, or name them apart.') for same in names.values() if len(same) > 1]
 
-# %% ../nbs/03b_checks.ipynb #877a15d2
+# %% ../nbs/03b_checks.ipynb #64a931b4
 def _check_labels(anns:Annotations)->list[Finding]:
     "Class ids that mean nothing"
     ids, n = anns.class_ids.values, len(anns.labels)
@@ -72,7 +72,8 @@ def _of_pictures(anns):
     return found
 
 def _of_objects(anns):
-    if not len(anns.class_ids.values): return [Finding('error', 'classes', str(anns.root), f'has {plural(len(anns), "picture")}, but not one object: there is nothing to learn. Are the annotations where they are looked for?')]
+    if anns.crowd is not None and anns.crowd.any(): anns = anns.keep_objects(~anns.crowd)
+    if not len(anns.class_ids.values): return [Finding('error', 'classes', str(anns.root), f'has {plural(len(anns), "picture")}, but not one object (crowds and difficult ones apart): there is nothing to learn. Are the annotations where they are looked for?')]
     c, found = len(anns.labels), []
     pictures = np.bincount(np.unique(anns.picture_of * c + anns.class_ids.values) % c, minlength=c)
     for n, cause in ((0, 'no object. Fine if they are declared for other data; the model will never find them'), (1, 'objects in a single picture only, which cannot stand on both sides of a split')):
@@ -200,7 +201,7 @@ def find_all(
         anns = replace(anns, sizes_wh=np.where(anns.sizes_wh > 0, anns.sizes_wh, true_wh))
     return Findings(found + _check_boxes(anns))
 
-# %% ../nbs/03b_checks.ipynb #66c8f936
+# %% ../nbs/03b_checks.ipynb #ce827766
 POLICIES = ('raise', 'clip', 'drop')
 
 def apply_policy(
@@ -218,7 +219,7 @@ def apply_policy(
     cut = replace(anns, boxes=np.clip(anns.boxes, 0, np.tile(sizes_wh, 2)).astype(np.float32))
     keep = ~bad | (faults['beyond'] if policy == 'clip' else False)
     if not bad.any(): return cut if faults['rounding'].any() else anns
-    return _told(cut.keep_objects(keep), anns, faults, keep)
+    return _told(cut.keep_objects(keep), anns, faults, keep, policy)
 
 def _refusal(anns, faults, bad)->str:
     "The first bad boxes and the ways out"
@@ -226,10 +227,10 @@ def _refusal(anns, faults, bad)->str:
     return (f'{anns.root}: {plural(int(bad.sum()), "box", "boxes")} of {len(bad):,} {"is" if bad.sum() == 1 else "are"} bad:\n' + '\n'.join(f'  {f.file}: {f.message}' for f in first)
             + ('\n  ...' if bad.sum() > 5 else '') + '\nMend them; or choose the policy clip, which cuts boxes at the edge of the picture, or drop, which leaves their objects out.')
 
-def _told(fixed, anns, faults, keep)->Annotations:
+def _told(fixed, anns, faults, keep, policy)->Annotations:
     "Say what was done, and note it"
     why = ', '.join(f'{n:,} {kind}' for kind in BAD if (n := int((faults[kind] & ~keep).sum())))
     done = [('clipped', int((faults['beyond'] & keep).sum()), ' cut at the edge of the picture'), ('dropped', int((~keep).sum()), f' left out ({why})')]
     notes = tuple(Finding('warning', kind, str(anns.root), f'{plural(n, "box", "boxes")}{what}.') for kind, n, what in done if n)
     say(f'{anns.root}: ' + ' '.join(f.message for f in notes))
-    return replace(fixed, notes=(*anns.notes, *notes))
+    return replace(fixed, notes=(*anns.notes, *notes), box_rule=policy)

@@ -91,21 +91,24 @@ def _data_options(p):
     p.add_argument('--format', metavar='NAME', choices=list(READERS), help=f'format of DIR, one of {", ".join(READERS)} (default: recognised)')
     p.add_argument('--groups', metavar='RULE', help='which pictures belong together (one person, one video): folder, a .csv file of path,group, or a regular expression whose first bracket is the name; a group is never on both sides of the split')
 
-# %% ../nbs/30_cli.ipynb #fcb8dadb
+# %% ../nbs/30_cli.ipynb #e78ad342
 def _train_options(p, task):
     _data_options(p)
     p.add_argument('--out', type=Path, required=True, metavar='RUN', help='the run directory to write')
     p.add_argument('--preset', choices=list(TASKS[task].presets), help='full: the recipe\'s model, size and epochs; quick: a small model that learns in minutes on a CPU (default: full with an accelerator, quick without)')
     p.add_argument('--valid-dir', type=Path, metavar='DIR', help='validate on these pictures instead of a part of DIR')
     p.add_argument('--resume', action='store_true', help='go on where the run in RUN stopped, with its own settings')
-    if TASKS[task].boxes: p.add_argument('--boxes', choices=['raise', 'clip', 'drop'], default='raise', help='what to do with boxes that cannot be: raise says which and stops; clip cuts them to the picture; drop leaves these objects out (default %(default)s)')
+    if TASKS[task].boxes: _boxes_option(p)
     p.add_argument('--no-check', action='store_true', help='do not open every picture first')
     p.add_argument('--traceback', action='store_true', help='show where an error came from')
     _add_settings(p, task)
 
+def _boxes_option(p): p.add_argument('--boxes', choices=['raise', 'clip', 'drop'], help='what to do with boxes that cannot be: raise says which and stops; clip cuts them to the picture and leaves out what cannot be cut; drop leaves these objects out (default raise)')
+
 def _evaluate_options(p):
     p.add_argument('model', type=Path, metavar='RUN-or-MODEL', help='a run directory or a .onnx file')
     _data_options(p)
+    _boxes_option(p)
     p.add_argument('--all', action='store_true', help='score all pictures, also those the model was trained on')
     p.add_argument('--json', type=Path, metavar='FILE', help='write the metrics there')
     p.add_argument('--out', type=Path, metavar='DIR', help='write confusion matrix and the worst pictures there')
@@ -147,7 +150,7 @@ def do_samples(args)->None:
     make_samples(args.task, args.dir, n=args.n, seed=args.seed)
     say(f'{plural(len(find_images(args.dir, recursive=True)), "picture")} drawn into {args.dir}. Look at them, then: vision-recipes train {args.task} {args.dir} --out RUN')
 
-# %% ../nbs/30_cli.ipynb #5f2c9dd7
+# %% ../nbs/30_cli.ipynb #44e636c8
 def do_train(args)->None:
     "`vision-recipes train`: `read_annotations`, `check`, `split`, `make_task`, `fit`"
     chosen = _chosen(args)
@@ -175,8 +178,10 @@ def _chosen(args)->dict:
 def _read_for_training(args, folder:Path)->Annotations:
     "Read, and refuse what cannot be trained on"
     anns = read_annotations(folder, args.format, args.groups)
-    if anns.has_boxes and args.boxes != 'raise': anns = anns.fix_boxes(args.boxes)
-    findings = check(anns, files=not args.no_check).raise_errors()
+    if anns.has_boxes and args.boxes in ('clip', 'drop'): anns = anns.fix_boxes(args.boxes)
+    findings = check(anns, files=not args.no_check)
+    if any(f.kind.startswith('box ') for f in findings.errors): raise VisionRecipesError(f'{plural(len(findings.errors), "problem")} in the data:\n{findings.errors.summary(5)}\nMend them; or train with --boxes clip, which cuts boxes at the edge of the picture and leaves out what cannot be cut, or with --boxes drop, which leaves these objects out.')
+    findings.raise_errors()
     warnings = [f for f in findings if f.level == 'warning']
     if warnings: say(type(findings)(warnings).summary(5))
     return anns
@@ -200,6 +205,7 @@ def _as_before(args, chosen:dict):
     info = read_run(args.out)
     data = info.get('data', {})
     args.groups = args.groups or data.get('groups') or None
+    if hasattr(args, 'boxes'): args.boxes = args.boxes or data.get('boxes') or None
     if args.valid_dir is None and data.get('valid_root', data.get('root')) != data.get('root'): args.valid_dir = Path(data['valid_root'])
     return make_settings(args.task, 'full', **{**info['settings'], **info['fit'], **chosen})
 
@@ -214,7 +220,7 @@ def _settle_preset(args, chosen:dict):
     say(f'preset {preset}: {why}' + ('' if args.preset else '; --preset changes it'))
     return make_settings(args.task, preset, **chosen)
 
-# %% ../nbs/30_cli.ipynb #c4ef66c8
+# %% ../nbs/30_cli.ipynb #0d836ab2
 def open_model(
     path:Path,         # A run directory or a `.onnx` file
     device:str='auto', # For a run
@@ -247,11 +253,15 @@ def do_evaluate(args)->None:
     anns = read_annotations(args.dir, args.format, args.groups)
     predictor = open_model(args.model, args.device)
     card = predictor.card
-    anns = align_labels(anns if args.all else not_trained_on(anns, card), card.labels).measure()
+    anns = align_labels(anns if args.all else not_trained_on(anns, card), card.labels).fix_boxes(args.boxes or 'raise').measure()
+    warnings = [f for f in anns.notes if f.level == 'warning']
+    if warnings: say(Findings(warnings).summary(5))
     from vision_recipes.tasks import make_task
     task = make_task(card.task, task_info(card.task).settings(), card.labels)
     task.check(anns)
     predictions = list(progress(predictor.stream([anns.path(i) for i in range(len(anns))], score_threshold=UNSURE), 'predicting', len(anns), 'picture'))
+    other = [i for i, p in enumerate(predictions) if anns.has_boxes and tuple(p.size_wh) != tuple(anns.sizes_wh[i])]
+    if other: raise VisionRecipesError(f'{anns.path(other[0])}: its boxes are for {" x ".join(map(str, anns.sizes_wh[other[0]]))} pixels, but the picture has {" x ".join(map(str, predictions[other[0]].size_wh))} upright ({plural(len(other), "such picture")}). `vision-recipes check` lists them.')
     evaluation = task.evaluate(predictions, anns)
     say(f'{evaluation.summary(TASKS[card.task].metric)} on {plural(len(anns), "picture")}\n{table(evaluation.per_class)}')
     if args.json: write_json(args.json, {'task': card.task, 'model': str(args.model), 'data': str(args.dir), **evaluation.metrics, 'per_class': evaluation.per_class})

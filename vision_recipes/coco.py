@@ -63,7 +63,7 @@ def _locate(base:Path, names:list[str])->tuple[list[str], list[str]]: # The path
     taken = set(paths)
     return paths, sorted(p for f, files in inside.items() for n in picture_stems(files).values() if (p := f'{f}/{n}' if f else n) not in taken)
 
-# %% ../nbs/05_coco.ipynb #63cf4a11
+# %% ../nbs/05_coco.ipynb #fc7e8a23
 @without_gc
 def read_coco(
     root:str|Path,             # The .json file, or a folder that holds one
@@ -86,6 +86,7 @@ def read_coco(
     order = np.argsort(rows, kind='stable')[(rows < 0).sum():]  # by picture, without the objects of unknown pictures
     columns = {name: column[order] for name, column in columns.items()}
     class_ids = Ragged(columns.pop('class_ids'), np.concatenate([[0], np.cumsum(np.bincount(rows[order], minlength=len(ids)), dtype=np.int64)]))
+    if 'crowd' in columns: notes += (Finding('note', 'crowd', str(file), f'{plural(int(columns["crowd"].sum()), "object")} marked as crowds: not trained on, and neither right nor wrong in a score.'),)
     anns = Annotations(base, Strings.from_list(paths), labels, class_ids, sizes_wh, format='coco', notes=notes, **columns)
     return anns if there.all() else anns.subset(there)
 
@@ -115,19 +116,23 @@ def _categories(file:Path, categories:list[dict])->LabelMap:
     try: return LabelMap(tuple(c['name'] for c in categories), tuple(c['id'] for c in categories))
     except VisionRecipesError as e: raise VisionRecipesError(f'{file}: {e}') from e
 
-# %% ../nbs/05_coco.ipynb #016e24e0
+# %% ../nbs/05_coco.ipynb #8535037b
 def _objects(records:list[dict], row:dict, labels:LabelMap)->tuple[np.ndarray, dict]: # (M,) row of the picture, -1 where the file does not list it; and columns
     "Annotations as columns, in the file's order. Raises anything where one is not as it should be"
     m = len(records)
     rows = np.fromiter((row.get(i, -1) for i in map(itemgetter('image_id'), records)), np.int64, m)
-    return rows, {'class_ids': labels.from_source(np.fromiter(map(itemgetter('category_id'), records), np.int64, m)), **_object_columns(records)}
+    categories = np.fromiter(map(itemgetter('category_id'), records), np.float64, m)  # an int64 would cut 3.5 to 3 without a word
+    if (categories != np.floor(categories)).any(): raise ValueError
+    return rows, {'class_ids': labels.from_source(categories.astype(np.int64)), **_object_columns(records)}
 
 def _object_columns(records:list[dict])->dict[str, np.ndarray]:
     "What is known of each object: a line a column"
     xywh = np.array(list(map(itemgetter('bbox'), records)), np.float64) if records else np.empty((0, 4))
     if xywh.shape[1:] != (4,): raise ValueError
     columns = {'boxes': np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1).astype(np.float32)}
-    crowd = np.fromiter((bool(r.get('iscrowd')) for r in records), bool, len(records))
+    crowd = [r.get('iscrowd') for r in records]
+    if not {*map(str, crowd)} <= {'0', '1', 'True', 'False', 'None'} or any(isinstance(c, str) for c in crowd): raise ValueError
+    crowd = np.array([bool(c) for c in crowd], bool)
     if crowd.any(): columns['crowd'] = crowd
     return columns
 
@@ -145,6 +150,7 @@ def _blame_coco(file:Path, records:list[dict])->VisionRecipesError:
         box = r.get('bbox')
         if not isinstance(box, list) or len(box) != 4 or not all(v is None or isinstance(v, (int, float)) for v in box): return VisionRecipesError(f'{where}: "bbox" must be four numbers x, y, width, height, but is {box!r:.80}.')
         if not isinstance(r.get('category_id'), int): return VisionRecipesError(f'{where}: "category_id" must be a whole number, but is {r.get("category_id")!r:.40}.')
+        if isinstance(r.get('iscrowd'), str) or r.get('iscrowd') not in (None, 0, 1): return VisionRecipesError(f'{where}: "iscrowd" must be 0 or 1, but is {r["iscrowd"]!r:.40}.')
         if not isinstance(r.get('image_id'), (int, str)): return VisionRecipesError(f'{where}: "image_id" must be the id of an image, but is {r.get("image_id")!r:.40}.')
     return VisionRecipesError(f'{file}: the annotations hold a number that is too large.')
 

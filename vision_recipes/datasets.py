@@ -89,7 +89,7 @@ def _available(budget:int, reserve:int=64_000_000)->int: # Bytes
     if budget > free: say(f'The cache gets {human_bytes(free)} instead of {human_bytes(budget)}: there is no more shared memory. In a container, raise it with --shm-size.')
     return min(budget, free)
 
-# %% ../nbs/15_datasets.ipynb #d25efbca
+# %% ../nbs/15_datasets.ipynb #b8a6f6fe
 def read_pixels(
     path:Path,
     size_wh:tuple[int, int], # Of the upright picture, as the annotations say
@@ -98,14 +98,18 @@ def read_pixels(
     "Open a picture as an array. Raises `ImageError`, and `VisionRecipesError` where it has another size than the annotations say"
     a = _whole_jpeg(path) if path.suffix.lower() in ('.jpg', '.jpeg') and max(size_wh) < 2 * at_least else None
     if a is None: a = np.array(open_image(path, at_least=max(1, at_least)))
-    if opened_step(a.shape[1::-1], size_wh) is None:
+    got = a.shape[1::-1]
+    if got != tuple(size_wh) and (opened_step(got, size_wh) is None or image_size(path) != tuple(size_wh)):
         raise VisionRecipesError(f'{path}: its boxes are for {size_wh[0]} x {size_wh[1]} pixels, but the picture has {" x ".join(map(str, image_size(path)))} upright. Was it resized or turned after it was annotated?')
     return a
 
 def _whole_jpeg(path:Path)->np.ndarray|None:
     "By torchvision's decoder; None where that cannot"
     from torchvision.io import ImageReadMode, decode_jpeg
-    try: return decode_jpeg(torch.from_numpy(np.fromfile(path, np.uint8)), mode=ImageReadMode.RGB, apply_exif_orientation=True).permute(1, 2, 0).contiguous().numpy()
+    try: data = np.fromfile(path, np.uint8)
+    except OSError: return None
+    if b'tiff:Orientation' in data[:1 << 17].tobytes(): return None  # XMP's way to say it, which this decoder does not know
+    try: return decode_jpeg(torch.from_numpy(data), mode=ImageReadMode.RGB, apply_exif_orientation=True).permute(1, 2, 0).contiguous().numpy()
     except (RuntimeError, OSError): return None
 
 # %% ../nbs/15_datasets.ipynb #a66b8e31

@@ -111,7 +111,7 @@ def _hagrid_folders(files:dict[str, list[str]], classes:list[str], annotations:s
     tagged = {c: [f for f in fs if f.rsplit('/', 1)[-1] == f'{tag}_{c}'] for c, fs in found.items()}
     return tagged if any(tagged.values()) else found
 
-# %% ../nbs/04_formats.ipynb #50b93a1c
+# %% ../nbs/04_formats.ipynb #aee1618a
 def without_gc(read):
     "Python's search for circles takes a third of the time while millions of small lists are made, and finds none"
     @functools.wraps(read)
@@ -140,7 +140,7 @@ def read_hagrid(
     for file in jsons:  # one at a time: what is in the processor's cache is quickly taken apart
         records = _fast_json(file)
         try: table.add(list(records.values()))
-        except (KeyError, TypeError, ValueError, AttributeError): raise _blame_hagrid(file, records) from None
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError): raise _blame_hagrid(file, records) from None
         at = _by_stem(files, folders[file.stem], doubles)
         paths += [at.get(stem, '') for stem in records]
         if at.keys() != records.keys():
@@ -162,7 +162,7 @@ def _by_stem(files, folders, doubles)->dict[str, str]: # Stem to path
         at = {**{s: prefix + n for s, n in stems.items()}, **at}
     return at
 
-# %% ../nbs/04_formats.ipynb #d9a7addf
+# %% ../nbs/04_formats.ipynb #57e12453
 class _Numbers(dict):
     "Number names in the order they come"
     def __missing__(self, name):
@@ -184,7 +184,7 @@ class _HagridTable:
         "The records of a file. Raises anything where one is not as it should be"
         labels, boxes, users = [r['labels'] for r in rows], [r['bboxes'] for r in rows], [r.get('user_id') for r in rows]
         names, flat, n = list(chain.from_iterable(labels)), list(chain.from_iterable(boxes)), list(map(len, labels))
-        if n != list(map(len, boxes)) or set(map(len, flat)) - {4} or set(map(type, names)) - {str}: raise ValueError
+        if set(map(type, labels)) - {list} or n != list(map(len, boxes)) or set(map(len, flat)) - {4} or set(map(type, names)) - {str}: raise ValueError
         try: xywh = np.fromiter(chain.from_iterable(flat), np.float64, 4 * len(flat))
         except TypeError: xywh = np.array(flat, np.float64)  # slower, but null becomes a NaN, which `check` names
         self.parts.append((np.array(n, np.int64), self.labels.of(names), self.users.of(users), xywh.reshape(-1, 4)))
@@ -202,12 +202,13 @@ class _HagridTable:
 def _blame_hagrid(file:Path, records)->VisionRecipesError:
     "Find the record that is not as it should be"
     if not isinstance(records, dict): return VisionRecipesError(f'{file}: must be an object with a record a picture, but is a {type(records).__name__}.')
-    stem, fault = next((stem, fault) for stem, r in records.items() if (fault := _record_fault(r)))
+    stem, fault = next(((stem, fault) for stem, r in records.items() if (fault := _record_fault(r))), (next(iter(records), ''), 'or one after it is not as HaGRID has them.'))
     return VisionRecipesError(f'{file}: the record {stem!r} {fault}')
 
 def _record_fault(r)->str:
     "What is wrong with a record"
     if not isinstance(r, dict): return f'is no object with "bboxes" and "labels": {r!r:.60}.'
+    if not isinstance(r.get('user_id'), (str, int, type(None))): return f'has a user_id that is no text: {r["user_id"]!r:.60}.'
     for key in ('bboxes', 'labels'):
         if not isinstance(r.get(key), list): return f'has no list of {key!r}: {r.get(key)!r:.60}.'
     if len(r['bboxes']) != len(r['labels']): return f'has {len(r["bboxes"])} bboxes, but {len(r["labels"])} labels.'
@@ -216,7 +217,7 @@ def _record_fault(r)->str:
         if not isinstance(box, list) or len(box) != 4 or not all(v is None or isinstance(v, (int, float)) for v in box): return f'has an object {k} ({label}) whose box is not four numbers x, y, width, height: {box!r:.80}.'
     return ''
 
-# %% ../nbs/04_formats.ipynb #dcee4a8e
+# %% ../nbs/04_formats.ipynb #eeabb2b3
 def looks_like_voc(root:Path)->bool:
     "Whether a folder, or one near below, holds VOC's XML"
     return root.is_dir() and any(re.search(rb'<annotation[\s>]', head(f)) for f in near(root, '.xml', 3))
@@ -241,7 +242,7 @@ def _voc_objects(path:Path, tree:ET.Element, shift:float)->list[tuple]: # Name, 
         if not name: raise VisionRecipesError(f'{path}: object {k} (counting from 0) has no <name>.')
         try: x1, y1, x2, y2 = (float(o.find('bndbox').findtext(key)) for key in ('xmin', 'ymin', 'xmax', 'ymax'))
         except (AttributeError, TypeError, ValueError): raise VisionRecipesError(f'{path}: object {k} ({name}; counting from 0) needs a <bndbox> with numbers in <xmin>, <ymin>, <xmax> and <ymax>.') from None
-        found.append((name, (x1 - shift, y1 - shift, x2, y2), (o.findtext('difficult') or '').strip() == '1'))
+        found.append((name, (x1 - shift, y1 - shift, x2, y2), (o.findtext('difficult') or '').strip().lower() in ('1', 'true')))
     return found
 
 def _voc_size(tree:ET.Element)->tuple[int, int]:

@@ -210,12 +210,12 @@ def validate(t:Trainer, loader, anns:Annotations)->tuple[dict[str, float], Evalu
         predictions += some
     return {k: v / len(anns) for k, v in sums.items()}, t.task.evaluate(predictions, anns)
 
-# %% ../nbs/20_training.ipynb #1db84861
+# %% ../nbs/20_training.ipynb #e7d6c5fa
 def run_info(task:Task, settings:FitSettings, train:Annotations, valid:Annotations, known:dict, best_epoch:int)->dict:
     "The content of `run.json`"
     data = {'train': train.fingerprint(), 'valid': valid.fingerprint(), 'n_train': len(train), 'n_valid': len(valid), 'train_pictures': ''.join(train.picture_ids)}
     return {'format': RUN_FORMAT, 'task': task.name, 'settings': task.settings.to_dict(), 'fit': settings.to_dict(), 'best_epoch': best_epoch,
-            'card': task.card(**known, data=data).to_dict(), 'data': {'root': str(train.root), 'valid_root': str(valid.root), 'format': train.format, 'groups': train.group_rule}, 'versions': library_versions()}
+            'card': task.card(**known, data=data).to_dict(), 'data': {'root': str(train.root), 'valid_root': str(valid.root), 'format': train.format, 'groups': train.group_rule, 'boxes': train.box_rule}, 'versions': library_versions()}
 
 def write_history(history:list[dict], out:Path):
     "Write `history.csv`"

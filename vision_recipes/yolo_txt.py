@@ -15,7 +15,7 @@ from .formats import absent, head, near, scan
 from .images import is_image_name
 from .labels import LabelMap
 
-# %% ../nbs/04b_yolo_txt.ipynb #400e10db
+# %% ../nbs/04b_yolo_txt.ipynb #b05e8380
 _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classes.txt')
 
 def _load_yaml(file:Path)->dict:
@@ -45,6 +45,7 @@ def _names(root:Path, data:dict|None, places:list[Path])->LabelMap:
         file, names, ids = data['file'], data['names'], None
         if isinstance(names, dict) and all(isinstance(i, int) for i in names): names, ids = [names[i] for i in sorted(names)], tuple(sorted(names))
         if not isinstance(names, list): raise VisionRecipesError(f'{file}: names must be a list, or whole numbers with names, but is {names!r:.80}.')
+        if odd := [n for n in names if n is None or isinstance(n, bool)]: raise VisionRecipesError(f'{file}: names holds {odd[0]!r}, which YAML makes of a bare word such as yes, no, on or null. Put the names in quotes.')
         if isinstance(n := data.get('nc'), int) and n != len(names): raise VisionRecipesError(f'{file}: nc is {n}, but there are {len(names)} names.')
     try: return LabelMap(tuple(map(str, names)), None if ids == tuple(range(len(names))) else ids)
     except VisionRecipesError as e: raise VisionRecipesError(f'{file}: {e}') from e

@@ -87,7 +87,7 @@ def collate_objects(
     boxes[real], labels[real] = batch['boxes'], batch['labels']
     return {**batch, 'boxes': boxes, 'labels': labels}
 
-# %% ../../nbs/26_yolox.ipynb #cfbbc387
+# %% ../../nbs/26_yolox.ipynb #c035abd2
 class Yolox(Task):
     "Boxes with classes, by YOLOX"
     name, kinds, multiple = 'yolox', ('decoded', 'raw', 'nms'), 32
@@ -96,7 +96,7 @@ class Yolox(Task):
 
     def check(self, anns):
         if not anns.has_boxes: raise VisionRecipesError(f'{anns.root}: has labels of whole pictures (read as {anns.format}), but YOLOX learns from boxes: HaGRID JSON, COCO, Pascal VOC or YOLO txt.')
-        if not len(anns.class_ids.values) or (anns.crowd is not None and anns.crowd.all()): raise VisionRecipesError(f'{anns.root}: holds no object at all, in {len(anns)} pictures: there is nothing to learn or to judge by.')
+        if not len(anns.class_ids.values) or (anns.crowd is not None and anns.crowd.all()): raise VisionRecipesError(f'{anns.root}: holds no object at all, in {len(anns)} pictures (crowds and difficult ones do not count): there is nothing to learn or to judge by.')
     def build_model(self, weights=True): return build_yolox(self.settings, len(self.labels), weights)
     def preprocess(self): return contract(self.settings.preprocessing, self.settings.size)
     def transform(self, train):
@@ -160,6 +160,7 @@ class Yolox(Task):
 
 def _truth(anns:Annotations, i:int)->tuple[np.ndarray, np.ndarray]: # (N, 4) boxes, (N,) class ids of picture `i`
     rows = anns.class_ids.positions(np.array([i]))
+    if anns.crowd is not None: rows = rows[~anns.crowd[rows]]
     return anns.boxes[rows], anns.class_ids.values[rows]
 
 def _per_pixel(a): # Boxes in thousands of pixels, so that they weigh as scores do
