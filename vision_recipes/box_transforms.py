@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Scene', 'opened_step', 'Mix', 'DetectionTransform', 'FitBoxes', 'to_tv', 'from_tv', 'as_v2']
 
-# %% ../nbs/14_box_transforms.ipynb #229be791
+# %% ../nbs/14_box_transforms.ipynb #869b10a9
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from .colors import COLOR_STEPS, recolor
 from .core import VisionRecipesError, check_choice
-from .runtime import INTERPOLATIONS, fit_size
-from .transforms import Flip, Picture, as_array, as_pil, as_tensor, fast_resize, put_on_canvas
+from .runtime import INTERPOLATIONS, PLACES, corner, fit_size, letterbox
+from .transforms import Flip, Picture, as_array, as_pil, as_tensor, fast_resize
 from .views import OBJECT_KEYS, PadSquare, RandomIoUCrop, ResizeMax, View, move_target, object_boxes, render, settled
 
 # %% ../nbs/14_box_transforms.ipynb #fafbaa2f
@@ -128,7 +128,7 @@ def _joined(targets:Sequence[dict])->dict:
     "The objects of all, and what else the first one says; no way back to one source"
     return {**{k: v for k, v in targets[0].items() if k not in ('scale', 'offset', 'size_wh')}, **{k: np.concatenate([t[k] for t in targets]) for k in ('boxes', *OBJECT_KEYS) if k in targets[0]}}
 
-# %% ../nbs/14_box_transforms.ipynb #6cc8d6ad
+# %% ../nbs/14_box_transforms.ipynb #a063a8c4
 @dataclass(frozen=True)
 class FitBoxes:
     "Fit a picture into a square as the runtime does, and its boxes with it"
@@ -137,12 +137,11 @@ class FitBoxes:
     interpolation:str = 'bilinear'             # A key of `runtime.INTERPOLATIONS`
     place:str = 'center'                       # Where the picture lies in the square: `center` or `top_left`
 
-    def __post_init__(self): check_choice('interpolation', self.interpolation, INTERPOLATIONS); check_choice('place', self.place, ('center', 'top_left'))
+    def __post_init__(self): check_choice('interpolation', self.interpolation, INTERPOLATIONS); check_choice('place', self.place, PLACES)
     def view(self, opened_wh:tuple[int, int], size_wh:tuple[int, int])->View: # As it is `settled`
         "Where a picture of `size_wh`, decoded at `opened_wh`, lies in the square"
         w, h = fit_size(opened_wh, self.size)
-        offset = ((self.size - w) // 2, (self.size - h) // 2) if self.place == 'center' else (0, 0)
-        return View(tuple(size_wh), (self.size, self.size), (w / size_wh[0], h / size_wh[1]), offset)
+        return View(tuple(size_wh), (self.size, self.size), (w / size_wh[0], h / size_wh[1]), corner((w, h), self.size, self.place))
     def __call__(self, image:Picture, target:dict, rng:np.random.Generator|None=None)->tuple[np.ndarray, dict]: return self.sample(Scene.of(image, target), rng)
     def sample(self, scene:Scene, rng:np.random.Generator|None=None, another=None)->tuple[np.ndarray, dict]: # As `DetectionTransform.sample`
         image, opened = scene.keep(lambda: self._fitted(scene)) if scene.keep else self._fitted(scene)
@@ -151,9 +150,7 @@ class FitBoxes:
         return image, {**move_target(view, scene.target, 0), 'scale': view.scale, 'offset': view.offset, 'size_wh': scene.size_wh}
     def _fitted(self, scene):
         image = as_pil(scene.open(2 * self.size))
-        w, h = fit_size(image.size, self.size)
-        a = np.array(image if image.size == (w, h) else image.resize((w, h), INTERPOLATIONS[self.interpolation]))
-        return a if w == h else put_on_canvas(a, tuple(map(int, self.view(image.size, image.size).offset)), (self.size,) * 2, self.pad_value), image.size
+        return np.array(letterbox(image, self.size, self.pad_value, self.interpolation, self.place)), image.size
     def kept_wh(self, size_wh): return self.size, self.size
 
 # %% ../nbs/14_box_transforms.ipynb #cc5f6a0d

@@ -6,7 +6,7 @@
 __all__ = ['UNSURE', 'make_parser', 'do_check', 'do_samples', 'do_train', 'open_model', 'not_trained_on', 'do_evaluate', 'table',
            'write_evaluation', 'do_export', 'do_predict', 'do_doctor', 'do_demo', 'write_page', 'main']
 
-# %% ../nbs/30_cli.ipynb #1df2236a
+# %% ../nbs/30_cli.ipynb #1e0119d5
 import argparse, html, io, os, platform, sys
 from dataclasses import fields
 from itertools import count
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from . import __version__
 from .annotations import READERS, Annotations, Findings, align_labels, check, read_annotations
+from .checks import WAYS_OUT
 from .core import VisionRecipesError, check_writable, did_you_mean, human_bytes, plural, progress, say, write_json, write_text
 from .images import find_images, open_image
 from .settings import TASK_NAMES, TASKS, FitSettings, check_device, check_fresh, make_settings, read_run, task_info
@@ -150,7 +151,7 @@ def do_samples(args)->None:
     make_samples(args.task, args.dir, n=args.n, seed=args.seed)
     say(f'{plural(len(find_images(args.dir, recursive=True)), "picture")} drawn into {args.dir}. Look at them, then: vision-recipes train {args.task} {args.dir} --out RUN')
 
-# %% ../nbs/30_cli.ipynb #44e636c8
+# %% ../nbs/30_cli.ipynb #cb2deb81
 def do_train(args)->None:
     "`vision-recipes train`: `read_annotations`, `check`, `split`, `make_task`, `fit`"
     chosen = _chosen(args)
@@ -180,7 +181,7 @@ def _read_for_training(args, folder:Path)->Annotations:
     anns = read_annotations(folder, args.format, args.groups)
     if anns.has_boxes and args.boxes in ('clip', 'drop'): anns = anns.fix_boxes(args.boxes)
     findings = check(anns, files=not args.no_check)
-    if any(f.kind.startswith('box ') for f in findings.errors): raise VisionRecipesError(f'{plural(len(findings.errors), "problem")} in the data:\n{findings.errors.summary(5)}\nMend them; or train with --boxes clip, which cuts boxes at the edge of the picture and leaves out what cannot be cut, or with --boxes drop, which leaves these objects out.')
+    if any(f.kind.startswith('box ') for f in findings.errors): raise VisionRecipesError(f'{plural(len(findings.errors), "problem")} in the data:\n{findings.errors.summary(5)}\n{WAYS_OUT}')
     findings.raise_errors()
     warnings = [f for f in findings if f.level == 'warning']
     if warnings: say(type(findings)(warnings).summary(5))
