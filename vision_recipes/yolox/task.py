@@ -6,8 +6,9 @@
 __all__ = ['NMS_SCORE', 'settle_preprocessing', 'start_weights', 'build_yolox', 'collate_objects', 'Yolox', 'decoded',
            'join_outputs', 'ExportYolox', 'add_nms']
 
-# %% ../../nbs/26_yolox.ipynb #f96aa596
+# %% ../../nbs/26_yolox.ipynb #cde08f43
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Sequence
 import numpy as np
@@ -24,8 +25,8 @@ from ..detection_metrics import DetectionEvaluation, evaluate_detection
 from ..colors import COLOR_STEPS
 from ..images import open_image
 from ..labels import LabelMap
-from ..postprocess import Placement
-from ..runtime import BasePredictor, Preprocess, yolox_predictions
+from ..postprocess import STRIDES, Placement
+from ..runtime import BasePredictor, ModelCard, Preprocess, yolox_predictions
 from ..settings import YoloxSettings, read_run
 from ..tasks import Task, largest_difference, load_weights, read_weights
 from ..transforms import Flip
@@ -87,7 +88,7 @@ def collate_objects(
     boxes[real], labels[real] = batch['boxes'], batch['labels']
     return {**batch, 'boxes': boxes, 'labels': labels}
 
-# %% ../../nbs/26_yolox.ipynb #c035abd2
+# %% ../../nbs/26_yolox.ipynb #e9c12b0b
 class Yolox(Task):
     "Boxes with classes, by YOLOX"
     name, kinds, multiple = 'yolox', ('decoded', 'raw', 'nms'), 32
@@ -105,6 +106,8 @@ class Yolox(Task):
         moves = [RandomIoUCrop()] * s.crop + [RandomZoomOut(p=s.zoom_out)] * (s.zoom_out > 0) + [Flip()] * s.flip
         return DetectionTransform(p.size, p.pad_value, moves, COLOR_STEPS if s.color else (), Mix(s.mosaic, s.mixup))
     def collate(self): return collate_objects
+    @cached_property
+    def reading(self)->ModelCard: return self.card() # How outputs are read; making a card looks up the versions of libraries, too slow for every batch
     def begin_epoch(self, epoch, epochs): self.l1 = epoch >= epochs * (1 - self.settings.l1)
 
     def inputs(self, images:Tensor)->Tensor: # (B, 3, H, W) uint8 RGB to float32 as the weights want it
@@ -123,7 +126,7 @@ class Yolox(Task):
         x = self.inputs(batch['images'])
         guesses = model(x)
         places = [Placement(*map(tuple, p)) for p in zip(batch['size_wh'].tolist(), batch['scale'].tolist(), batch['offset'].tolist())]
-        found = yolox_predictions([decoded(guesses, x.shape[-2:]).cpu().numpy()], places, self.card(), .01)  # the curves need the unsure ones too
+        found = yolox_predictions([decoded(guesses, x.shape[-2:]).cpu().numpy()], places, self.reading, .01)  # the curves need the unsure ones too
         return self._loss(guesses, batch['boxes'], batch['labels'], x.shape[-2:], False), found  # without l1, so that epochs compare
     def infer(self, model, images): x = self.inputs(images); return [decoded(model(x), x.shape[-2:])]
     def evaluate(self, predictions, anns)->DetectionEvaluation: return evaluate_detection(predictions, anns)
@@ -140,7 +143,7 @@ class Yolox(Task):
         "The graph's own suppression against the runtime's, on PyTorch's boxes and scores"
         boxes, scores = expected
         rows = np.concatenate([boxes, np.ones_like(boxes[..., :1]), scores.transpose(0, 2, 1)], -1)
-        card = replace(self.card(), decoding=self.decoding('decoded') | {'max_detections': 10 ** 6, 'max_candidates': 10 ** 6})
+        card = replace(self.reading, decoding=self.decoding('decoded') | {'max_detections': 10 ** 6, 'max_candidates': 10 ** 6})
         places = [Placement((10 ** 5,) * 2)] * len(boxes)
         wanted, have = yolox_predictions([rows], places, card, NMS_SCORE), yolox_predictions(got, places, replace(card, decoding=card.decoding | {'kind': 'nms'}), NMS_SCORE)
         return max(prediction_distance(*(replace(p, size_wh=(1000, 1000)) for p in pair), NMS_SCORE, 10 ** 6) for pair in zip(wanted, have))
@@ -177,7 +180,7 @@ def join_outputs(guesses:Guesses, boxes_cxcywh:Tensor)->Tensor: # (B, A, 5 + C)
     middle, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] / 2
     return torch.cat([middle - half, middle + half, guesses.objectness[..., None].float().sigmoid(), guesses.classes.float().sigmoid()], -1)
 
-# %% ../../nbs/26_yolox.ipynb #48202367
+# %% ../../nbs/26_yolox.ipynb #b34211b6
 class ExportYolox(nn.Module):
     "What goes into the ONNX file: the order of colours, normalisation, the network, decoding"
     def __init__(self, model:YoloX, preprocess:Preprocess, kind:str, dtype:str, layout:str):
@@ -201,10 +204,10 @@ class ExportYolox(nn.Module):
 def _cells_of(features:list[Tensor])->tuple[Tensor, Tensor]: # (A, 2), (A, 1)
     "Columns, rows and strides of the cells, from shapes that torch.export follows"
     grids = []
-    for f, stride in zip(features, (8., 16., 32.)):
+    for f, stride in zip(features, STRIDES):
         h, w = f.shape[-2:]
         column, row = torch.arange(w).expand(h, w), torch.arange(h)[:, None].expand(h, w)
-        grids.append(torch.stack([column, row, torch.full((h, w), int(stride))], -1).flatten(0, 1).float())
+        grids.append(torch.stack([column, row, torch.full((h, w), stride)], -1).flatten(0, 1).float())
     cells = torch.cat(grids)
     return cells[:, :2], cells[:, 2:]
 
