@@ -5,18 +5,20 @@
 # %% auto #0
 __all__ = ['LabelMap']
 
-# %% ../nbs/01_labels.ipynb #95c8749a
+# %% ../nbs/01_labels.ipynb #2391e634
 from dataclasses import dataclass
 import numpy as np
 from .core import VisionRecipesError, did_you_mean
+from .skeleton import Skeleton
 
-# %% ../nbs/01_labels.ipynb #0004a2d6
+# %% ../nbs/01_labels.ipynb #45086ad3
 @dataclass(frozen=True)
 class LabelMap:
     "Class names and what their ids are in the annotation file, in this library and in the network"
     names:tuple[str, ...]                      # In the order of the class ids; at least one, no two equal
     source_ids:tuple[int, ...]|None = None     # The id of each class in the annotation file; None: the class id itself
     background:bool = False                    # Whether the network keeps id 0 for 'no object'; users never see that class
+    skeleton:Skeleton|None = None              # Names, pairs and edges of the points of every object; None: objects have no points
 
     def __post_init__(self):
         object.__setattr__(self, 'names', tuple(map(str, self.names)))
@@ -61,11 +63,11 @@ class LabelMap:
 
     def to_dict(self)->dict: # Plain JSON
         "What a run directory or an ONNX file carries"
-        return {'names': list(self.names), 'source_ids': None if self.source_ids is None else list(self.source_ids), 'background': self.background}
+        return {'names': list(self.names), 'source_ids': None if self.source_ids is None else list(self.source_ids), 'background': self.background, 'skeleton': None if self.skeleton is None else self.skeleton.to_dict()}
     @classmethod
     def from_dict(cls, d:dict)->'LabelMap':
         "The label map that `to_dict` wrote"
-        return cls(d['names'], d.get('source_ids'), bool(d.get('background', False)))
+        return cls(d['names'], d.get('source_ids'), bool(d.get('background', False)), Skeleton.from_dict(d['skeleton']) if d.get('skeleton') else None)
 
 # %% ../nbs/01_labels.ipynb #e70fee01
 def _look_up(ids, known, where):
