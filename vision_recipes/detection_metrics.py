@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCORES', 'KINDS', 'Curves', 'Best', 'best_threshold', 'f1_curve', 'precision_curve', 'class_curves', 'Mistake',
-           'find_mistakes', 'DetectionEvaluation', 'evaluate_detection']
+           'find_mistakes', 'DetectionEvaluation', 'evaluate_detection', 'judge']
 
 # %% ../nbs/17_detection_metrics.ipynb #87f4b935
 from dataclasses import dataclass, field
@@ -74,7 +74,7 @@ def _of_class(m:Matches, c:int)->tuple[np.ndarray, np.ndarray]: # (k,) scores, f
     rows, right, skip = m.of_class(c)
     return m.found.scores[rows[~skip[0]]], right[0][~skip[0]]
 
-# %% ../nbs/17_detection_metrics.ipynb #ebe9abe1
+# %% ../nbs/17_detection_metrics.ipynb #6804daa1
 KINDS = ('missed', 'wrong class', 'poor location', 'duplicate', 'background')
 
 class Mistake(NamedTuple):
@@ -95,8 +95,8 @@ def find_mistakes(
     found, at, shown = m.found, m.matched[0], m.found.scores >= threshold
     hit, false = at[shown & (at >= 0)], np.flatnonzero(shown & (at < 0))
     false = false[np.lexsort((-found.scores[false], found.pictures[false]))]
-    missed = np.setdiff1d(np.flatnonzero(~m.truth.crowd), hit)
-    misnamed = match_boxes(found.take(false), m.truth.take(missed), 1, [.5])[0]  # (false,) position in `missed`, or -1
+    missed = np.setdiff1d(np.flatnonzero(~m.ignored), hit)
+    misnamed = match_boxes(found.take(false), m.truth.take(missed), 1, [.5], overlap=m.overlap)[0]  # (false,) position in `missed`, or -1
     confusion = _confusion(m, shown, false, missed, misnamed)
     badness = np.bincount(found.pictures[false], found.scores[false], m.n_pictures) + np.bincount(m.truth.pictures[missed], minlength=m.n_pictures)
     wrong = _false_boxes(m, false, np.where(misnamed >= 0, m.truth.labels[missed][misnamed] if len(missed) else -1, -1))
@@ -108,7 +108,7 @@ def _confusion(m:Matches, shown, false, missed, misnamed)->np.ndarray:
     "Count pairs of true and predicted class"
     out, c = np.zeros((m.n_classes + 1,) * 2, np.int64), m.n_classes
     right = shown & (m.matched[0] >= 0)
-    right[right] = ~m.truth.crowd[m.matched[0][right]]
+    right[right] = ~m.ignored[m.matched[0][right]]
     true, said, pairs = m.truth.labels, m.found.labels, misnamed >= 0
     np.add.at(out, (true[m.matched[0][right]], said[right]), 1)
     np.add.at(out, (true[missed][misnamed[pairs]], said[false][pairs]), 1)
@@ -118,9 +118,9 @@ def _confusion(m:Matches, shown, false, missed, misnamed)->np.ndarray:
 
 def _false_boxes(m:Matches, false:np.ndarray, named:np.ndarray)->list[Mistake]:
     "What each false box is; `named`: the true class of the object it misnames, or -1"
-    boxes, truth = m.found.take(false), m.truth.take(~m.truth.crowd)
+    boxes, truth = m.found.take(false), m.truth.take(~m.ignored)
     same, other, true = np.zeros(len(false)), np.zeros(len(false)), named.copy()
-    for d, g, iou in near_pairs(boxes.boxes, boxes.pictures, truth, truth.pictures, .1):
+    for d, g, iou in near_pairs(boxes, boxes.pictures, truth, truth.pictures, .1, m.overlap):
         alike = boxes.labels[d] == truth.labels[g]
         np.maximum.at(same, d[alike], iou[alike]); np.maximum.at(other, d[~alike], iou[~alike])
         top = ~alike & (iou == other[d]) & (named[d] < 0)
@@ -128,7 +128,7 @@ def _false_boxes(m:Matches, false:np.ndarray, named:np.ndarray)->list[Mistake]:
     kinds = np.select([named >= 0, same >= .5, other >= .5, same >= .1], ['wrong class', 'duplicate', 'wrong class', 'poor location'], 'background').tolist()
     return [Mistake(int(p), kind, int(c), tuple(b.tolist()), float(s), float(o), int(t) if kind == 'wrong class' else None) for p, c, b, s, kind, o, t in zip(boxes.pictures, boxes.labels, boxes.boxes, boxes.scores, kinds, np.maximum(same, other), true)]
 
-# %% ../nbs/17_detection_metrics.ipynb #dab43e13
+# %% ../nbs/17_detection_metrics.ipynb #4b42a7c5
 @dataclass(frozen=True, eq=False)
 class DetectionEvaluation(Evaluation):
     "An `Evaluation` of a detector; its `confusion` is (C + 1, C + 1): the last row and column are background"
@@ -152,22 +152,35 @@ def evaluate_detection(
     "COCO's scores with intervals, a table by class, curves, thresholds and mistakes. Raises `VisionRecipesError` where there is no object at all, or a prediction does not fit"
     truth, found = true_boxes(anns), found_boxes(predictions, anns)
     m = find_matches(found, truth, len(anns), len(anns.labels))
+    more = _by_size(m) if sizes else {}
+    return judge(m, anns, resamples, more=more)
+
+def judge(
+    m:Matches,                   # Of boxes, masks or points
+    anns:Annotations,
+    resamples:int=500,           # For the intervals
+    prefix:str='',               # Of the names of the scores, such as `segm_`
+    more:dict[str, float]|None=None, # Other scores
+    cls:type=DetectionEvaluation,
+    **fields                     # Of `cls`
+)->DetectionEvaluation:
+    "Scores with intervals, table, curves, thresholds and mistakes of what was matched"
     ap, recall = (o[0] for o in class_scores(m))  # (C, T)
     curves, best, overall = class_curves(m)
     threshold = overall.threshold if overall else .5
     mistakes, confusion, badness = find_mistakes(m, threshold)
-    metrics = {**score_intervals(m, ap, anns.group_ids, resamples), 'mar_100': float(np.nanmean(recall)), **(_by_size(m) if sizes else {}), 'n_pictures': len(anns), 'n_objects': int((~truth.crowd).sum())}
+    metrics = {**score_intervals(m, ap, anns.group_ids, resamples, prefix), f'{prefix}mar_{m.most}': float(np.nanmean(recall)), **(more or {}), 'n_pictures': len(anns), 'n_objects': int((~m.ignored).sum())}
     thresholds = {'overall': threshold, 'classes': [b.threshold if b else threshold for b in best]}
-    return DetectionEvaluation(metrics, _class_rows(m, anns.class_names, ap, best, thresholds['classes']), np.argsort(-badness, kind='stable'), confusion, curves, thresholds, mistakes)
+    return cls(metrics, _class_rows(m, anns.class_names, ap, best, thresholds['classes']), np.argsort(-badness, kind='stable'), confusion, curves, thresholds, mistakes, **fields)
 
-def _by_size(m:Matches)->dict[str, float]:
+def _by_size(m:Matches, prefix:str='')->dict[str, float]:
     "Mean average precision of small, medium and large objects"
-    scores = {f'map_{s}': class_scores(find_matches(m.found, m.truth, m.n_pictures, m.n_classes, s))[0] for s in SIZES}
+    scores = {f'{prefix}map_{s}': class_scores(find_matches(m.found, m.truth, m.n_pictures, m.n_classes, s, m.overlap))[0] for s in SIZES}
     return {k: float(np.nanmean(v)) for k, v in scores.items() if np.isfinite(v).any()}
 
 def _class_rows(m:Matches, names, ap:np.ndarray, best:list, thresholds:list)->list[dict]:
     "A row a class; None where a class has no objects"
-    n = np.bincount(m.truth.labels[~m.truth.crowd], minlength=m.n_classes)
+    n = np.bincount(m.truth.labels[~m.ignored], minlength=m.n_classes)
     rows = []
     for c, name in enumerate(names):
         b = best[c] or Best(thresholds[c], 0., 0., 0.)

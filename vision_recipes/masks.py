@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ring_area', 'fill_rings', 'encode_runs', 'decode_runs', 'pack_runs', 'unpack_runs', 'Masks', 'masks_boxes',
-           'MaskCrops', 'draw_object', 'draw_crops', 'common_pixels', 'mask_iou_matrix', 'trace_rings']
+           'MaskCrops', 'draw_object', 'draw_crops', 'common_pixels', 'mask_iou_matrix']
 
 # %% ../nbs/02b_masks.ipynb #879207be
 from dataclasses import dataclass
@@ -241,15 +241,3 @@ def mask_iou_matrix(a:MaskCrops, b:MaskCrops)->np.ndarray: # (A, B) 0 to 1
     both = common_pixels(a, b, pairs).reshape(len(a), len(b))
     union = a.areas[:, None] + b.areas - both
     return np.divide(both, union, out=np.zeros(both.shape), where=union > 0)
-
-# %% ../nbs/02b_masks.ipynb #57347ae8
-def trace_rings(
-    mask:np.ndarray,              # (H, W) bool
-    at:tuple[float, float]=(0, 0) # Where its left top corner lies, pixels
-)->list[np.ndarray]:              # Each (n, 2) float32, the largest first
-    "The outer outlines of a mask; holes are filled"
-    from contourpy import contour_generator
-    lines = contour_generator(z=np.pad(np.asarray(mask, np.float32), 1)).lines(.5)
-    rings = [(line[:-1] - .5 + at).astype(np.float32) for line in lines]
-    outer = [r for r in rings if ring_area(r) > 0]  # holes are traced the other way round
-    return sorted(outer, key=ring_area, reverse=True)

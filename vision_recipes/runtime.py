@@ -5,19 +5,21 @@
 # %% auto #0
 __all__ = ['INTERPOLATIONS', 'PLACES', 'CARD_KEY', 'CARD_FORMAT', 'DECODERS', 'PREFERRED_PROVIDERS', 'fit_size', 'corner',
            'letterbox', 'Preprocess', 'ModelCard', 'Prediction', 'classification_predictions', 'yolox_predictions',
-           'BasePredictor', 'Predictor', 'to_input']
+           'mask_rcnn_predictions', 'keypoint_rcnn_predictions', 'BasePredictor', 'Predictor', 'to_input']
 
-# %% ../nbs/11_runtime.ipynb #f0a0f221
+# %% ../nbs/11_runtime.ipynb #bda24fc3
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator, Sequence
 import numpy as np
 from PIL import Image
 from .core import VisionRecipesError, check_choice
 from .images import ImageError, find_images, image_size, open_image
+from .instances import crop_runs, decode_points, found_objects, mask_columns, paste_masks
 from .labels import LabelMap
+from .masks import MaskCrops, pack_runs
 from .postprocess import Placement, detections, to_source
 
 # %% ../nbs/11_runtime.ipynb #3dee7eca
@@ -119,7 +121,7 @@ class ModelCard:
         try: return cls(**{**d, 'labels': LabelMap.from_dict(d['labels']), 'preprocess': Preprocess(**d['preprocess']), 'colors': tuple(map(tuple, d.get('colors', ())))})
         except (TypeError, KeyError, AttributeError, VisionRecipesError) as e: raise VisionRecipesError(f'{where}: malformed: {e}') from e
 
-# %% ../nbs/11_runtime.ipynb #651d01ff
+# %% ../nbs/11_runtime.ipynb #6d3cc65c
 @dataclass(frozen=True, eq=False)
 class Prediction:
     "What a model sees in one picture, in that picture's own pixels; the same type from PyTorch and from ONNX"
@@ -127,21 +129,50 @@ class Prediction:
     labels:np.ndarray               # int64, same length: class ids
     size_wh:tuple[int, int]         # Of the picture, pixels
     boxes:np.ndarray|None = None    # (N, 4) float32 XYXY, pixels
-    masks:np.ndarray|None = None    # (N, H, W) bool
-    keypoints:np.ndarray|None = None# (N, K, 3) float32: x, y in pixels, score
+    masks:MaskCrops|np.ndarray|None = None # N masks as windows of bits; or (N, H, W) bool
+    keypoints:np.ndarray|None = None# (N, K, 3) float32: x, y in pixels, and how sure each point is, 0 to 1
 
     @property
     def top(self)->int: # Position of the highest score
         "The surest of them; for a classifier its class id"
         return int(self.scores.argmax())
-    def to_dict(self, names:tuple[str, ...]|None=None)->dict: # Plain JSON
-        "For a file or a web service; `names` adds the class names"
+    @property
+    def crops(self)->MaskCrops|None:
+        "The masks as windows of bits, whichever way they came"
+        return self.masks if self.masks is None or isinstance(self.masks, MaskCrops) else MaskCrops.of(self.masks)
+    def to_dict(
+        self,
+        names:LabelMap|Sequence[str]|None=None, # Adds the class names; a label map adds those of its points too
+        points:Sequence[str]|None=None          # Names of the points, where `names` is not a label map
+    )->dict: # Plain JSON
+        "For a file or a web service; masks are COCO's compressed run lengths"
         d = {'width': self.size_wh[0], 'height': self.size_wh[1], 'scores': [round(float(s), 6) for s in self.scores], 'labels': self.labels.tolist()}
         for key in ('boxes', 'keypoints'):
-            if getattr(self, key) is not None: d[key] = np.round(getattr(self, key), 3).tolist()
+            if getattr(self, key) is not None: d[key] = np.round(getattr(self, key).astype(float), 3).tolist()
+        if (crops := self.crops) is not None: d |= {'masks': [{'size': [*crops.shape[1:]], 'counts': pack_runs(crop_runs(crops, i))} for i in range(len(crops))], 'areas': crops.areas.tolist()}
+        names, points = _names_of(names, points)
         if names is not None: d['names'] = [names[i] for i in self.labels]
+        if points is not None and self.keypoints is not None: d['point_names'] = list(points)
         return d
+    def table(
+        self,
+        names:LabelMap|Sequence[str],  # Of the classes; a label map knows its points too
+        points:Sequence[str]|None=None # Names of the points, where `names` is not a label map
+    )->list[dict]: # A row an object
+        "Class, score and box of each object; its mask's area in pixels, share of the picture and outline, (n, 2) a piece; each point as x, y and how sure"
+        (names, points), crops = _names_of(names, points), self.crops
+        rows = [{'class': names[c], 'score': float(s)} for c, s in zip(self.labels, self.scores)]
+        for i, row in enumerate(rows):
+            if self.boxes is not None: row['box'] = tuple(map(float, self.boxes[i]))
+            if crops is not None: row |= mask_columns(crops, i)
+            if self.keypoints is not None: row |= {p: tuple(map(float, q)) for p, q in zip(points or [f'point {k}' for k in range(self.keypoints.shape[1])], self.keypoints[i])}
+        return rows
 
+def _names_of(names, points): # Of classes and of points
+    if not isinstance(names, LabelMap): return names, points
+    return names.names, names.skeleton.points if points is None and names.skeleton is not None else points
+
+# %% ../nbs/11_runtime.ipynb #286fce4c
 def classification_predictions(
     outputs:list[np.ndarray],               # One array (B, C): probabilities
     sizes_wh:list[tuple[int, int]]          # Of the B pictures
@@ -171,11 +202,34 @@ def _split_detections(outputs, places, score_threshold, most):
     each = [rows[np.argsort(-scores[rows], kind='stable')[:most]] for rows in each]
     return [(to_source(boxes[rows], place), scores[rows], labels[rows]) for rows, place in zip(each, places)]
 
+def mask_rcnn_predictions(
+    outputs:list[np.ndarray],     # Boxes (N, 4) XYXY in the network's pixels, scores (N,), class ids (N,), masks (N, 28, 28) 0 to 1; and pictures (N,) where there are several
+    places:list[Placement],       # Of the B pictures
+    card:ModelCard,               # Its `decoding` knows `mask_threshold`
+    score_threshold:float
+)->list[Prediction]:
+    "Read Mask R-CNN's output: the surest first, masks at the resolution of the picture. Raises `VisionRecipesError` for a class the card does not name"
+    least = card.decoding.get('mask_threshold', .5)
+    return [Prediction(f.scores, f.labels, place.size_wh, f.seen, paste_masks(f.maps, f.boxes, place.size_wh, least))
+            for f, place in zip(found_objects(outputs, places, len(card.labels), score_threshold), places)]
+
+def keypoint_rcnn_predictions(
+    outputs:list[np.ndarray],     # As for `mask_rcnn_predictions`, with heat maps (N, K, 56, 56) of logits for masks
+    places:list[Placement],
+    card:ModelCard,
+    score_threshold:float
+)->list[Prediction]:
+    "Read Keypoint R-CNN's output: the surest first, points in the pixels of the picture, each with how sure it is. Raises `VisionRecipesError` for a class the card does not name"
+    return [Prediction(f.scores, f.labels, place.size_wh, f.seen, keypoints=decode_points(f.maps, f.boxes))
+            for f, place in zip(found_objects(outputs, places, len(card.labels), score_threshold), places)]
+
 DECODERS:dict[str, Callable] = {  # task: from raw outputs, places, card and score threshold to predictions
     'classification': lambda outputs, places, card, score_threshold: classification_predictions(outputs, [p.size_wh for p in places]),
-    'yolox': yolox_predictions}
+    'yolox': yolox_predictions,
+    'mask_rcnn': mask_rcnn_predictions,
+    'keypoint_rcnn': keypoint_rcnn_predictions}
 
-# %% ../nbs/11_runtime.ipynb #47c2d165
+# %% ../nbs/11_runtime.ipynb #27a4cb65
 class BasePredictor:
     "From pictures to predictions; a subclass says how to `run` a prepared batch"
     def __init__(
@@ -201,21 +255,24 @@ class BasePredictor:
         images:Iterable,   # Of paths, PIL images or arrays: a list, a video, a camera; they are opened as they are needed
         batch_size:int=16,
         on_error:Callable[[ImageError], None]|None=None, # Is told of a picture that cannot be read, which then gives None; without it the error is raised
-        score_threshold:float|None=None # Objects less sure are left out; None: `score_threshold` of the model; a classifier has no use for it
+        score_threshold:float|None=None, # Objects less sure are left out; None: `score_threshold` of the model; a classifier has no use for it
+        mask_threshold:float|None=None  # Pixels less likely are not the object's; None: the card's; only a model of masks has a use for it
     )->Iterator[Prediction|None]:
         "Predictions one by one, in the order of `images`. Raises `ImageError` that names a picture that cannot be read"
         if batch_size < 1: raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
         least = self.score_threshold if score_threshold is None else score_threshold
-        if not 0 <= least <= 1: raise VisionRecipesError(f'score_threshold must be from 0 to 1, but got {least}.')
+        for name, t in (('score_threshold', least), ('mask_threshold', mask_threshold or 0)):
+            if not 0 <= t <= 1: raise VisionRecipesError(f'{name} must be from 0 to 1, but got {t}.')
+        card = self.card if mask_threshold is None else replace(self.card, decoding={**self.card.decoding, 'mask_threshold': mask_threshold})
         images = iter(images)
         while some := list(islice(images, batch_size)):
             opened = [self._open(o, on_error) for o in some]
             good = [o for o in opened if o is not None]
-            found = iter(self._predict(good, least) if good else [])
+            found = iter(self._predict(good, least, card) if good else [])
             yield from (None if o is None else next(found) for o in opened)
-    def _predict(self, opened, least): # Pictures with their sizes
-        p = self.card.preprocess
-        return DECODERS[self.card.task](self.run(np.stack([p(im) for im, _ in opened]), least), [p.placement(im.size, wh) for im, wh in opened], self.card, least)
+    def _predict(self, opened, least, card): # Pictures with their sizes
+        p = card.preprocess
+        return DECODERS[card.task](self.run(np.stack([p(im) for im, _ in opened]), least), [p.placement(im.size, wh) for im, wh in opened], card, least)
     def _open(self, source, on_error):
         try: return self.card.preprocess.open(source)
         except ImageError as e:
@@ -226,15 +283,17 @@ class BasePredictor:
         self,
         images:Any,        # A path, a folder, a PIL image, an array (H, W, 3) uint8; or a list of these
         batch_size:int=16,
-        score_threshold:float|None=None # As for `stream`
+        score_threshold:float|None=None, # As for `stream`
+        mask_threshold:float|None=None  # As for `stream`
     ):                     # A `Prediction`, or a list where a list or a folder was given
         "Predict one picture or many"
         if isinstance(images, (str, Path)) and Path(images).is_dir(): images = find_images(images, recursive=True)
-        if isinstance(images, (list, tuple)): return list(self.stream(images, batch_size, score_threshold=score_threshold))
-        return next(self.stream([images], 1, score_threshold=score_threshold))
+        thresholds = {'score_threshold': score_threshold, 'mask_threshold': mask_threshold}
+        if isinstance(images, (list, tuple)): return list(self.stream(images, batch_size, **thresholds))
+        return next(self.stream([images], 1, **thresholds))
     __call__ = predict
 
-# %% ../nbs/11_runtime.ipynb #9d9a4daf
+# %% ../nbs/11_runtime.ipynb #1e5339c2
 PREFERRED_PROVIDERS = ('CUDAExecutionProvider', 'ROCMExecutionProvider', 'CPUExecutionProvider')
 
 class Predictor(BasePredictor):
@@ -251,13 +310,29 @@ class Predictor(BasePredictor):
         super().__init__(card or _card_inside(self.path, self.session), size)
         self.input = self.session.get_inputs()[0].name
         self._takes_threshold = any(i.name == 'score_threshold' for i in self.session.get_overridable_initializers())
-        n = self.session.get_outputs()[0].shape[-1]
-        if self.card.task == 'yolox' and self.card.decoding.get('kind') != 'nms' and isinstance(n, int) and n - 5 != len(self.card.labels): raise VisionRecipesError(f'{self.path}: gives {n} numbers a cell, {n - 5} of them for classes, but its card names {len(self.card.labels)} classes.')
-        if self.card.task == 'classification' and isinstance(n, int) and n != len(self.card.labels): raise VisionRecipesError(f'{self.path}: gives {n} probabilities, but its card names {len(self.card.labels)} classes.')
+        self.one_picture = bool(self.card.decoding.get('one_picture'))  # A graph that takes no batches
+        _check_outputs(self.path, self.card, {o.name: o.shape for o in self.session.get_outputs()})
     def run(self, batch, score_threshold):
         more = {'score_threshold': np.array([score_threshold], np.float32)} if self._takes_threshold else {}
-        return self.session.run(None, {self.input: to_input(batch, **self.card.input), **more})
+        pictures = to_input(batch, **self.card.input)
+        if not self.one_picture: return self.session.run(None, {self.input: pictures, **more})
+        each = [self.session.run(_OUTPUTS[self.card.task], {self.input: pictures[i:i + 1], **more}) for i in range(len(pictures))]
+        return [*map(np.concatenate, zip(*each)), np.repeat(np.arange(len(each)), [len(e[1]) for e in each])]
     def __repr__(self): return f'Predictor: {self.card.architecture} for {self.card.task} of {len(self.card.labels)} classes, from {self.path}, on {self.session.get_providers()[0]}'
+
+_OUTPUTS = {'mask_rcnn': ['boxes', 'scores', 'classes', 'masks'], 'keypoint_rcnn': ['boxes', 'scores', 'classes', 'heatmaps']}
+
+def _check_outputs(path:Path, card:ModelCard, shapes:dict[str, list]):
+    "Refuse a graph that does not fit its card, as far as its outputs tell"
+    first, n = next(iter(shapes.values()))[-1], len(card.labels)
+    if card.task == 'yolox' and card.decoding.get('kind') != 'nms' and isinstance(first, int) and first - 5 != n: raise VisionRecipesError(f'{path}: gives {first} numbers a cell, {first - 5} of them for classes, but its card names {n} classes.')
+    if card.task == 'classification' and isinstance(first, int) and first != n: raise VisionRecipesError(f'{path}: gives {first} probabilities, but its card names {n} classes.')
+    missing = [o for o in _OUTPUTS.get(card.task, ()) if o not in shapes]
+    if missing: raise VisionRecipesError(f'{path}: has no output {missing[0]!r}, which its card ({card.task}) promises, but {", ".join(shapes)}.')
+    if card.task != 'keypoint_rcnn': return
+    points, k = len(card.labels.skeleton or ()), shapes['heatmaps'][1]
+    if not points: raise VisionRecipesError(f'{path}: its card names no points, so nobody knows what its heat maps are of.')
+    if isinstance(k, int) and k != points: raise VisionRecipesError(f'{path}: gives heat maps of {k} points, but its card names {points}: {", ".join(card.labels.skeleton.points)}.')
 
 def to_input(
     batch:np.ndarray, # (B, H, W, 3) uint8

@@ -6,8 +6,8 @@
 __all__ = ['POSES', 'GESTURES', 'SAMPLE_GESTURES', 'DETECTION_GESTURES', 'SAMPLES', 'Pose', 'Person', 'make_person', 'Scene',
            'draw_scene', 'draw_gesture', 'make_classification_samples', 'make_detection_samples', 'make_samples']
 
-# %% ../nbs/07_samples.ipynb #e7ae250d
-import colorsys, tempfile, uuid
+# %% ../nbs/07_samples.ipynb #977474d9
+import colorsys, importlib, tempfile, uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Sequence
@@ -482,8 +482,9 @@ def _detection_scene(name, p, k, classes, long_sides, seed)->Scene:
     hands = _company(name, make_person(p, seed), classes, rng)
     return draw_scene(hands, _size(rng, long_sides), rng, _SPANS[len(hands)])
 
-# %% ../nbs/07_samples.ipynb #a83c2533
-SAMPLES = {'classification': make_classification_samples, 'yolox': make_detection_samples}
+# %% ../nbs/07_samples.ipynb #4b62723d
+SAMPLES = {  # Module of this package and its function, imported when used
+    'classification': ('samples', 'make_classification_samples'), 'yolox': ('samples', 'make_detection_samples'), 'mask_rcnn': ('card_samples', 'make_card_samples'), 'keypoint_rcnn': ('face_samples', 'make_face_samples')}
 
 def make_samples(
     task:str,         # A key of `SAMPLES`
@@ -492,5 +493,6 @@ def make_samples(
     seed:int=0
 )->Path: # `root`
     "Draw a data set for a task. Raises `VisionRecipesError` where there is none for it, or `root` holds something"
-    make = SAMPLES[check_choice('Sample data for the task', task, SAMPLES)]
+    module, name = SAMPLES[check_choice('Sample data for the task', task, SAMPLES)]
+    make = getattr(importlib.import_module(f'vision_recipes.{module}'), name)
     return make(root, seed=seed) if n is None else make(root, n=n, seed=seed)
