@@ -376,7 +376,7 @@ def _is_fetched(folder:Path, url:str)->bool:
     if (was := read_json(folder/RECEIPT).get('url')) != url: raise VisionRecipesError(f'{folder}: holds {was}, not {url}. Choose another folder.')
     return True
 
-# %% ../nbs/06_download.ipynb #db61793d
+# %% ../nbs/06_download.ipynb #432a74ab
 @dataclass(frozen=True)
 class RemoteData:
     "A data set on the internet"
@@ -387,16 +387,22 @@ class RemoteData:
     classes:int
     licence:str              # Of the pictures; read it before you publish anything
     bytes_:int|None = None   # Of the archive, about
-    inside:str = ''          # The folder in the archive that holds the data
+    inside:str = ''          # The folder in the archive that holds the data; `*` stands for any name
     sha256:str|None = None   # None: not documented
 
 # The file's name in the hub's repository (which itself ends with `-zip`) was found in two public scripts that fetch it; it is not verified by a
 # download from here. Where it has moved, `fetch_dataset(..., url=...)` takes another address.
 _HAGRID = 'hagrid-classification-512p-no-gesture-150k'
+# The faces' address was found in a public script and the author's tutorial; the cards' repository and the folder in it in that tutorial, the name of its branch nowhere.
+# Neither is verified by a download from here.
+_FACES = 'labelme-keypoint-eyes-noses-dataset'
 DATASETS = {'hagrid-classification-512p': RemoteData('HaGRID hand gestures for classification, 512 pixels', f'https://huggingface.co/datasets/cj-mills/{_HAGRID}-zip/resolve/main/{_HAGRID}.zip',
                                                      'classification', 153_735, 19, 'CC BY-SA 4.0', 3_800_000_000, _HAGRID),
     **{f'hagrid-{k}': RemoteData(f'HaGRID hand gestures with boxes, 384 pixels, about {k}', f'https://huggingface.co/datasets/cj-mills/hagrid-sample-{k}-384p/resolve/main/hagrid-sample-{k}-384p.zip',
-                                 'yolox', n, 19, 'CC BY-SA 4.0', None, f'hagrid-sample-{k}-384p') for k, n in (('30k', 30_000), ('120k', 120_000), ('250k', 250_000), ('500k', 500_000))}}
+                                 'yolox', n, 19, 'CC BY-SA 4.0', None, f'hagrid-sample-{k}-384p') for k, n in (('30k', 30_000), ('120k', 120_000), ('250k', 250_000), ('500k', 500_000))},
+    'student-id': RemoteData('Student cards as LabelMe polygons', 'https://github.com/cj-mills/pytorch-for-information-extraction/archive/HEAD.zip', 'mask_rcnn', 150, 1, 'MIT (the repository; of the pictures nothing is said)', 77_000_000,
+                             'pytorch-for-information-extraction*/code/datasets/detection/student-id'),
+    'eyes-noses': RemoteData('Faces with eyes and nose as LabelMe points', f'https://huggingface.co/datasets/cj-mills/{_FACES}/resolve/main/{_FACES}.zip', 'keypoint_rcnn', 200, 1, 'Pexels (free pictures; see pexels.com/license)', None, _FACES)}
 
 def fetch_dataset(
     name:str,           # A key of `DATASETS`
@@ -407,4 +413,4 @@ def fetch_dataset(
     data, folder = DATASETS[check_choice('data set', name, DATASETS)], Path(folder)
     if not folder.exists(): say(f'{data.title}: {plural(data.pictures, "picture")}, licence {data.licence}' + (f', about {human_bytes(data.bytes_)} to fetch' if data.bytes_ else ''))
     fetch(url or data.url, folder, None if url else data.sha256)
-    return folder/data.inside if (folder/data.inside).is_dir() else folder
+    return next((f for f in sorted(folder.glob(data.inside)) if f.is_dir()), folder) if data.inside else folder

@@ -18,9 +18,9 @@ from .core import VisionRecipesError, plural, progress, read_json
 from .images import IMAGE_SUFFIXES
 from .labels import LabelMap
 
-# %% ../nbs/04_formats.ipynb #f135c00c
+# %% ../nbs/04_formats.ipynb #d96fb21c
 _SUFFIXES = frozenset(s[1:] for s in IMAGE_SUFFIXES)
-_PLAIN = frozenset(('.jpg', '.JPG', '.png', 'json', '.txt', '.xml'))  # ends of names that are files without asking
+_PLAIN = frozenset(('.jpg', '.JPG', '.png', '.txt', '.xml'))  # ends of names that are files without asking; so is .json
 
 def scan(
     root:Path,
@@ -32,7 +32,7 @@ def scan(
         here = waiting.pop()
         try: names = [n for n in os.listdir(root/here) if n[0] != '.']
         except OSError as e: raise VisionRecipesError(f'{root/here}: {"no such folder" if isinstance(e, FileNotFoundError) else f"cannot be read: {e.strerror}"}.') from e
-        folders = {n for n in names if n[-4:] not in _PLAIN and os.path.isdir(os.path.join(root, here, n))}
+        folders = {n for n in names if n[-4:] not in _PLAIN and n[-5:] != '.json' and os.path.isdir(os.path.join(root, here, n))}
         found[here] = [n for n in names if n not in folders] if folders else names
         if here.count('/') + (here != '') < depth: waiting += [f'{here}/{f}' if here else f for f in folders if not f.startswith('__')]
     return dict(sorted(found.items()))
@@ -56,7 +56,7 @@ def near(
         below = []
         for folder in level:
             entries = list(islice(os.scandir(folder), None if depth == 0 else 32))
-            below += [e.path for e in entries if depth < 2 and e.name[-4:] not in _PLAIN and e.name[0] not in '._' and e.is_dir()]
+            below += [e.path for e in entries if depth < 2 and e.name[-4:] not in _PLAIN and e.name[-5:] != '.json' and e.name[0] not in '._' and e.is_dir()]
             found += sorted(e.path for e in entries if e.name.lower().endswith(suffix) and e.name[0] != '.' and e.is_file())[:most]
             if also and os.path.isfile(os.path.join(folder, also)): found.append(os.path.join(folder, also))
         level = sorted(below)

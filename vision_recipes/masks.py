@@ -13,7 +13,7 @@ import numpy as np
 from .columns import Ragged
 from .core import VisionRecipesError
 
-# %% ../nbs/02b_masks.ipynb #13660058
+# %% ../nbs/02b_masks.ipynb #b791699e
 def ring_area(
     ring:np.ndarray # (n, 2) x, y
 )->float:           # Square pixels, positive where y grows downwards and the points go clockwise on the screen
@@ -38,9 +38,10 @@ def fill_rings(
     rows = np.arange(len(edge)) - np.repeat(np.cumsum(n) - n - low, n)
     slope = np.divide(b[:, 0] - a[:, 0], b[:, 1] - a[:, 1], out=np.zeros(len(a)), where=n > 0)
     columns = np.ceil(a[edge, 0] + (rows + .5 - a[edge, 1]) * slope[edge] - .5).clip(0, w).astype(np.int64)
-    winding = np.zeros((h, w + 1), np.int16)
-    np.add.at(winding.reshape(-1), rows * (w + 1) + columns, way[edge].astype(np.int16))
-    return np.cumsum(winding, 1, dtype=np.int16, out=winding)[:, :w] != 0
+    at = rows * w + columns
+    order = np.argsort(at, kind='stable')
+    at, inside = at[order], np.cumsum(way[edge][order]) != 0  # a row's windings add up to none, so that no run goes on in the next row
+    return np.repeat(np.append(False, inside), np.diff(at, prepend=0, append=h * w)).reshape(h, w)
 
 # %% ../nbs/02b_masks.ipynb #20f26db9
 def encode_runs(
@@ -194,7 +195,7 @@ def _mask_box(mask:np.ndarray)->tuple[int, int, int, int]: # XYXY; zeros where n
     columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else (0, 0, 0, 0)
 
-# %% ../nbs/02b_masks.ipynb #22d5361e
+# %% ../nbs/02b_masks.ipynb #b8f54466
 def draw_object(
     masks:Masks,
     m:int,
@@ -204,7 +205,10 @@ def draw_object(
     w, h = size_wh
     if masks.is_runs(m):
         x1, y1, x2, y2 = _runs_box(masks.runs[m], h)
-        return x1, y1, decode_runs(masks.runs[m], size_wh)[y1:y2, x1:x2]
+        ends = np.cumsum(masks.runs[m], dtype=np.int64)
+        if ends[-1] != w * h: decode_runs(masks.runs[m], size_wh)  # says so
+        columns = np.diff(np.clip(ends, x1 * h, x2 * h), prepend=x1 * h)  # the runs of these columns alone
+        return x1, y1, decode_runs(columns, (x2 - x1, h))[y1:y2]
     rings = masks.rings_of(m)
     if not sum(map(len, rings)): return 0, 0, np.zeros((0, 0), bool)
     points = np.concatenate(rings)

@@ -90,20 +90,23 @@ def _position(points:tuple[str, ...], point:str|int)->int:
     if point not in points: raise VisionRecipesError(f'There is no point {point!r} among {", ".join(points)}.{did_you_mean(point, points)}')
     return points.index(point)
 
-# %% ../nbs/00b_skeleton.ipynb #915f2373
+# %% ../nbs/00b_skeleton.ipynb #9762a113
 def points_boxes(
     keypoints:np.ndarray, # (N, K, 3) x, y in pixels, and 0 absent, 1 hidden, 2 visible
     margin:float,         # On each side, for the longer side of the points' extent
     sizes_wh:np.ndarray|None=None # (N, 2) of the picture each is in, pixels: boxes are cut at its edges; None or 0: unknown
 )->np.ndarray:            # (N, 4) float32 XYXY, pixels; zeros for an object without any point
-    "Boxes around the points that are there; an object of one point, or of points in one place, gets 8 pixels a side at least"
+    "Boxes around the points that are there. An object of a single point is taken to be as large, for its picture, as half of the others are; alone it gets 8 pixels"
     there, xy = keypoints[..., 2] > 0, keypoints[..., :2].astype(np.float64)
     low, high = np.where(there[..., None], xy, np.inf).min(1, initial=np.inf), np.where(there[..., None], xy, -np.inf).max(1, initial=-np.inf)
     some = there.any(1)
     low[~some], high[~some] = 0, 0
-    pad = np.maximum(margin * (high - low).max(1), 4 - (high - low).min(1) / 2)[:, None] * some[:, None]
-    boxes = np.concatenate([low - pad, high + pad], 1)
-    if sizes_wh is not None:
-        edge = np.where(sizes_wh > 0, sizes_wh, np.inf)
-        boxes = np.clip(boxes, 0 if np.isfinite(edge).all() else np.where(np.isfinite(np.tile(edge, 2)), 0, -np.inf), np.tile(edge, 2))
-    return boxes.astype(np.float32)
+    sizes_wh = np.zeros_like(low) if sizes_wh is None else np.asarray(sizes_wh, float)
+    extent, side = (high - low).max(1), np.where((sizes_wh > 0).all(1), sizes_wh.max(1), 1.)
+    lone = some & (extent == 0)
+    usual = np.median((extent / side)[extent > 0]) * side[lone] if (extent > 0).any() else 0.
+    pad = np.maximum(margin * extent, 4 - (high - low).min(1) / 2) * some
+    pad[lone] = np.maximum((margin + .5) * usual, 4)
+    boxes = np.concatenate([low - pad[:, None], high + pad[:, None]], 1)
+    known = np.tile((sizes_wh > 0).all(1)[:, None], 4)
+    return np.where(known, np.clip(boxes, 0, np.tile(sizes_wh, 2)), boxes).astype(np.float32)

@@ -22,7 +22,7 @@ from .metrics import Evaluation
 from .runtime import BasePredictor, ModelCard, Prediction, Preprocess
 from .settings import Settings, read_run, task_info
 
-# %% ../nbs/19_tasks.ipynb #0806de74
+# %% ../nbs/19_tasks.ipynb #6bc4d6ec
 class Task:
     "What the generic code asks of an architecture. A subclass is built from its settings and the label map, and from nothing else"
     name:str = ''                       # A key of `settings.TASKS`
@@ -77,6 +77,8 @@ class Task:
     kinds:tuple[str, ...] = ('decoded',)# Forms of the exported graph, the usual one first
     multiple:int = 1                    # Height and width of a picture are multiples of this
     free_size:bool = True               # Whether the network takes pictures of any height and width
+    one_picture:bool = False            # Whether the exported graph takes one picture a call, rather than a batch
+    tolerance:float = 1e-4              # Largest difference of the exported graph from PyTorch, measured by `distance` and `export.prediction_distance`
     def picture(self, predictor:BasePredictor, anns:Annotations)->Image.Image:
         "Predictions of a few pictures beside the truth"
         raise NotImplementedError

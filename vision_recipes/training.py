@@ -321,12 +321,15 @@ def _what(t, train, valid)->str:
     precision = {None: 'float32', torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp]
     return f'training {t.task.settings.model} on {plural(len(train), "picture")}, validating on {len(valid)}, {t.device} in {precision}'
 
-# %% ../nbs/20_training.ipynb #7285a01c
+# %% ../nbs/20_training.ipynb #0ff8301a
 def _old_state(out:Path, task:Task, settings:FitSettings, train, valid)->dict:
     "The state to go on from. Raises `VisionRecipesError` where it belongs to another training"
     info = read_run(out)
     if not (out/'last.pt').is_file(): raise VisionRecipesError(f'{out}: has no last.pt to go on from: it was interrupted before the first epoch ended. Train anew, into the same folder if you like.')
     mine = {'task': task.name, **task.settings.to_dict(), **settings.to_dict(), 'classes': list(task.labels.names), 'training pictures': train.fingerprint(), 'validation pictures': valid.fingerprint()}
+    if mine.get('weights') == 'try' and info['settings'].get('weights') == 'random':  # they could not be had, and what follows from that stays
+        task.settings = task.settings.but(weights='random')
+        mine['weights'] = 'random'
     card = ModelCard.from_dict(info['card'], str(out/'run.json'))
     theirs = {'task': info['task'], **info['settings'], **info['fit'], 'classes': list(card.labels.names), 'training pictures': card.data.get('train'), 'validation pictures': card.data.get('valid')}
     differ = [k for k in mine if mine[k] != theirs.get(k) and k not in _MAY_DIFFER]

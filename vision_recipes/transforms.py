@@ -96,7 +96,7 @@ def fast_resize(
     t = torch.from_numpy(a)[None].permute(0, 3, 1, 2)  # in this order torch sees channels last and need not transpose
     return interpolate(t, shape_hw, mode=interpolation, antialias=True)[0].permute(1, 2, 0).contiguous().numpy()
 
-# %% ../nbs/13_transforms.ipynb #59504d7c
+# %% ../nbs/13_transforms.ipynb #4be18ea9
 @dataclass(frozen=True)
 class Flip:
     "Mirror left and right"
@@ -104,6 +104,9 @@ class Flip:
     def __post_init__(self):
         if not 0 <= self.p <= 1: raise VisionRecipesError(f'Flip: p must be from 0 to 1, but got {self.p}.')
     def __call__(self, image:Picture, target:dict, rng:np.random.Generator)->tuple[Picture, dict]:
+        if 'masks' in target or 'keypoints' in target:
+            from vision_recipes.views import carry_out  # which is built on this module
+            return carry_out(self, image, target, rng)
         if rng.random() >= self.p: return image, target
         image = ImageOps.mirror(as_pil(image))
         if 'boxes' not in target: return image, target
