@@ -36,7 +36,7 @@ def _plain(column, m:int):
     if isinstance(column, np.ndarray): return column[m].tolist()
     return column.runs[m].tolist() if column.is_runs(m) else [r.tolist() for r in column.rings_of(m)]
 
-# %% ../nbs/03_annotations.ipynb #bc0971df
+# %% ../nbs/03_annotations.ipynb #fad5e333
 @dataclass(frozen=True, eq=False)
 class Annotations:
     "All that is known about a set of pictures and the objects in them, as columns. Immutable: every method gives a new table"
@@ -64,6 +64,7 @@ class Annotations:
         for name in PER_OBJECT:
             if (column := getattr(self, name)) is not None and len(column) != m: raise VisionRecipesError(f'{self.root}: {plural(m, "object")} need as many rows of {name}, but got {len(column)}.')
         if self.keypoints is not None: self._check_keypoints()
+        else: object.__setattr__(self, 'point_margin', 0.)  # without points to make them from, boxes are boxes
     def _check_keypoints(self):
         k = len(self.labels.skeleton or ())
         if self.keypoints.shape[1:] != (k, 3): raise VisionRecipesError(f'{self.root}: keypoints must have the shape (objects, {k}, 3), as the skeleton of the label map has {plural(k, "point")}, but have {self.keypoints.shape}: x, y and visibility of each point.')
@@ -112,6 +113,7 @@ class Annotations:
     def fingerprint(self)->str: # 16 hexadecimal digits
         "The same for the same pictures with the same labels and boxes, in any order and any place; `measure` first, for pixels and fractions differ"
         rows = sorted(f'{p}\0{[self.class_names[c] for c in self.class_ids[i]]}\0{self._columns_of(i)}' for i, p in enumerate(self.picture_ids))
+        if self.keypoints is not None: rows.append(str(self.labels.skeleton.points))  # the same numbers under other names are other points
         return hashlib.sha256('\n'.join(rows).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
     def _columns_of(self, i):
         columns = [getattr(self, name) for name in PER_OBJECT if getattr(self, name) is not None]
@@ -171,7 +173,7 @@ def _groups_of_csv(anns:Annotations, file:Path)->list[str]:
     if missing: raise VisionRecipesError(f'{file}: names no group for {missing[0]} ({plural(len(missing), "such picture")}). Paths are relative to {anns.root}.')
     return [by_path[p] for p in anns.paths]
 
-# %% ../nbs/03_annotations.ipynb #65352913
+# %% ../nbs/03_annotations.ipynb #9b36a3f0
 def align_labels(anns:Annotations, labels:LabelMap)->Annotations: # With class ids of `labels`
     "Translate annotations to a model's classes. Raises `VisionRecipesError` for a class the model does not know"
     used = np.unique(anns.class_ids.values)
@@ -184,7 +186,7 @@ def _aligned_points(anns:Annotations, skeleton:Skeleton|None)->np.ndarray|None: 
     "Points in a model's order, by their names"
     if skeleton is None: return None  # a model without points has no use for them
     mine = anns.labels.skeleton.points
-    if set(mine) != set(skeleton.points): raise VisionRecipesError(f'{anns.root}: has the points {", ".join(mine)}, but the model knows {", ".join(skeleton.points)}. Rename the points, or train a model for these.')
+    if set(mine) != set(skeleton.points): raise VisionRecipesError(f'{anns.root}: has the points {", ".join(mine)}, but the model knows {", ".join(skeleton.points)}. Rename the points, read them with the model\'s skeleton, or train a model for these.')
     return anns.keypoints[:, [mine.index(p) for p in skeleton.points]]
 
 # %% ../nbs/03_annotations.ipynb #6be4a5bb

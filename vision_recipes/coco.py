@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['looks_like_coco', 'read_coco', 'write_coco']
 
-# %% ../nbs/05_coco.ipynb #82dbd706
+# %% ../nbs/05_coco.ipynb #2b75c79c
 import json, os, re
 from collections import defaultdict
 from dataclasses import replace
@@ -18,7 +18,7 @@ from .core import VisionRecipesError, plural, read_json, write_text
 from .formats import absent, head, near, picture_stems, scan, without_gc
 from .labels import LabelMap
 from .masks import Masks, draw_object, encode_runs, masks_boxes, pack_runs, unpack_runs
-from .skeleton import Skeleton
+from .skeleton import POINT_MARGIN, Skeleton, points_boxes
 
 # %% ../nbs/05_coco.ipynb #5673cd24
 def _is_coco(file:Path)->bool:
@@ -67,7 +67,7 @@ def _locate(base:Path, names:list[str])->tuple[list[str], list[str]]: # The path
     taken = set(paths)
     return paths, sorted(p for f, files in inside.items() for n in picture_stems(files).values() if (p := f'{f}/{n}' if f else n) not in taken)
 
-# %% ../nbs/05_coco.ipynb #54e4f248
+# %% ../nbs/05_coco.ipynb #0ce7b468
 @without_gc
 def read_coco(
     root:str|Path,             # The .json file, or a folder that holds one
@@ -85,14 +85,16 @@ def read_coco(
     row = dict(zip(ids, range(len(ids))))
     try: rows, columns = _objects(file, d['annotations'], row, labels)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e: raise e if isinstance(e, VisionRecipesError) else _blame_coco(file, d['annotations']) from None
-    columns |= _masks(file, d['annotations'], columns['boxes'], np.append(sizes_wh, [[0, 0]], 0)[rows], notes)
+    own_wh = np.append(sizes_wh, [[0, 0]], 0)[rows]
     if (points := _points(file, d, notes)) is not None: labels, columns['keypoints'] = replace(labels, skeleton=points[0]), points[1]
+    columns['boxes'], margin = _made_boxes(file, d, columns, own_wh)
+    columns |= _masks(file, d['annotations'], columns['boxes'], own_wh, notes)
     if lost := _of_unknown(d['annotations'], rows): notes.append(Finding('warning', 'unknown image', str(file), lost))
     order = np.argsort(rows, kind='stable')[(rows < 0).sum():]  # by picture, without the objects of unknown pictures
     columns = {name: column[order] if isinstance(column, np.ndarray) else column.take(order) for name, column in columns.items()}
     class_ids = Ragged(columns.pop('class_ids'), np.concatenate([[0], np.cumsum(np.bincount(rows[order], minlength=len(ids)), dtype=np.int64)]))
     if 'crowd' in columns: notes.append(Finding('note', 'crowd', str(file), f'{plural(int(columns["crowd"].sum()), "object")} marked as crowds: not trained on, and neither right nor wrong in a score.'))
-    anns = Annotations(base, Strings.from_list(paths), labels, class_ids, sizes_wh, format='coco', notes=tuple(notes), **columns)
+    anns = Annotations(base, Strings.from_list(paths), labels, class_ids, sizes_wh, point_margin=margin, format='coco', notes=tuple(notes), **columns)
     return anns if there.all() else anns.subset(there)
 
 def _coco_dict(file:Path)->dict:
@@ -121,7 +123,7 @@ def _categories(file:Path, categories:list[dict])->LabelMap:
     try: return LabelMap(tuple(c['name'] for c in categories), tuple(c['id'] for c in categories))
     except VisionRecipesError as e: raise VisionRecipesError(f'{file}: {e}') from e
 
-# %% ../nbs/05_coco.ipynb #53d1e636
+# %% ../nbs/05_coco.ipynb #e4f9b0d5
 def _objects(file:Path, records:list[dict], row:dict, labels:LabelMap)->tuple[np.ndarray, dict]: # (M,) row of the picture, -1 where the file does not list it; and columns
     "Annotations as columns, in the file's order. Raises anything where one is not as it should be"
     m = len(records)
@@ -138,7 +140,7 @@ def _object_columns(records:list[dict])->dict[str, np.ndarray]:
     "What is known of each object: a line a column"
     try: given = list(map(itemgetter('bbox'), records))
     except KeyError: given = [r.get('bbox') for r in records]
-    if not all(given): given = [box or [-1, -1, -1, _UNKNOWN] if r.get('segmentation') else box for r, box in zip(records, given)]  # a mask will tell
+    if not all(given): given = [box or [-1, -1, -1, _UNKNOWN] if r.get('segmentation') or r.get('keypoints') else box for r, box in zip(records, given)]  # mask or points will tell
     xywh = np.array(given, np.float64) if records else np.empty((0, 4))
     if xywh.shape[1:] != (4,): raise ValueError
     columns = {'boxes': np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1).astype(np.float32)}
@@ -160,7 +162,7 @@ def _blame_coco(file:Path, records:list[dict])->VisionRecipesError:
     for i, r in enumerate(records):
         where = f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0)'
         box = r.get('bbox')
-        if not box and r.get('segmentation'): box = [0, 0, 0, 0]
+        if not box and (r.get('segmentation') or r.get('keypoints')): box = [0, 0, 0, 0]
         if not isinstance(box, list) or len(box) != 4 or not all(v is None or isinstance(v, (int, float)) for v in box): return VisionRecipesError(f'{where}: "bbox" must be four numbers x, y, width, height, but is {box!r:.80}.')
         if not isinstance(r.get('category_id'), int): return VisionRecipesError(f'{where}: "category_id" must be a whole number, but is {r.get("category_id")!r:.40}.')
         if isinstance(r.get('iscrowd'), str) or r.get('iscrowd') not in (None, 0, 1): return VisionRecipesError(f'{where}: "iscrowd" must be 0 or 1, but is {r["iscrowd"]!r:.40}.')
@@ -210,12 +212,14 @@ def _blame_masks(file:Path, records:list[dict], given:list)->VisionRecipesError:
             return VisionRecipesError(f'{where} must be a list of polygons, each a flat list x, y, x, y ..., but is {s!r:.80}.')
     return VisionRecipesError(f'{file}: a "segmentation" is not as COCO has them.')
 
-# %% ../nbs/05_coco.ipynb #9e1b3bfa
+# %% ../nbs/05_coco.ipynb #3160d385
 def _points(file:Path, d:dict, notes:list)->tuple[Skeleton, np.ndarray]|None: # And (M, K, 3) float32; None where no object has any
     "The keypoints of all objects. Raises `VisionRecipesError` that names the annotation where some are broken"
     given = [r.get('keypoints') for r in d['annotations']]
     if not any(given): return None
-    skeletons = {tuple(map(str, c['keypoints'])): c for c in d['categories'] if isinstance(c.get('keypoints'), list) and c['keypoints']}
+    declared = [c for c in d['categories'] if isinstance(c.get('keypoints'), list) and c['keypoints']]
+    used = {r['category_id'] for r, p in zip(d['annotations'], given) if p}
+    skeletons = {tuple(map(str, c['keypoints'])): c for c in [c for c in declared if c['id'] in used] or declared}
     if not skeletons: notes.append(Finding('warning', 'keypoints', str(file), f'has keypoints ({sum(map(bool, given)):,} objects), but no category says what they are called; not taken. Give their names as "keypoints" of the category.')); return None
     if len(skeletons) > 1: a, b = list(skeletons.values())[:2]; raise VisionRecipesError(f'{file}: the categories {a.get("name")!r} and {b.get("name")!r} declare different "keypoints" ({len(a["keypoints"])} and {len(b["keypoints"])} names). One skeleton serves a whole data set: keep the annotations of one kind.')
     (names, category), = skeletons.items()
@@ -227,16 +231,32 @@ def _points(file:Path, d:dict, notes:list)->tuple[Skeleton, np.ndarray]|None: # 
         flat += p
     points = np.array(flat, np.float32).reshape(len(given), len(names), 3)
     points[points[..., 2] == 0] = 0
-    return Skeleton.of(names, edges=_edges(file, category, len(names), notes)), points
+    return _skeleton(file, category, names, notes), points
+
+def _skeleton(file:Path, category:dict, names:tuple[str, ...], notes:list)->Skeleton:
+    "What a category says of its points, and what `write_coco` says beyond that. Raises `VisionRecipesError` where it contradicts itself"
+    own = category.get('vision_recipes')
+    try: return Skeleton.from_dict(own) if isinstance(own, dict) and own.get('points') == list(names) else Skeleton.of(names, edges=_edges(file, category, len(names), notes))
+    except (VisionRecipesError, TypeError, ValueError) as e: raise VisionRecipesError(f'{file}: the keypoints of the category {category["name"]!r}: {e}') from e
+
+def _made_boxes(file:Path, d:dict, columns:dict, sizes_wh:np.ndarray)->tuple[np.ndarray, float]: # (M, 4), and `point_margin`
+    "The boxes, with one made from the points for each object that has neither box nor mask"
+    boxes, keypoints, info = columns['boxes'], columns.get('keypoints'), d.get('info')
+    blank = boxes[:, 3] < _UNKNOWN / 2
+    blank[blank] = [not d['annotations'][m].get('segmentation') for m in np.flatnonzero(blank)]
+    if keypoints is None and blank.any(): m = int(np.argmax(blank)); raise VisionRecipesError(f'{file}: annotation {d["annotations"][m].get("id", "without id")} (entry {m}, counting from 0) has no "bbox", and keypoints that nothing names. Give their names as "keypoints" of the category.')
+    if blank.any(): boxes = np.where(blank[:, None], points_boxes(keypoints, POINT_MARGIN, sizes_wh), boxes)
+    said = info.get('point_margin') if isinstance(info, dict) and keypoints is not None else None  # as `write_coco` writes it
+    return boxes, POINT_MARGIN if blank.any() and blank.all() else float(said) if isinstance(said, (int, float)) and said > 0 else 0.
 
 def _edges(file:Path, category:dict, k:int, notes:list)->list[tuple[int, int]]:
     "Pairs of positions that a drawing joins; the file counts from 1"
     edges = category.get('skeleton') or []
-    if all(isinstance(e, list) and len(e) == 2 and all(isinstance(v, int) and 1 <= v <= k for v in e) and e[0] != e[1] for e in edges): return [(a - 1, b - 1) for a, b in edges]
+    if isinstance(edges, list) and all(isinstance(e, list) and len(e) == 2 and all(isinstance(v, int) and 1 <= v <= k for v in e) and e[0] != e[1] for e in edges): return [(a - 1, b - 1) for a, b in edges]
     notes.append(Finding('warning', 'skeleton', str(file), f'the "skeleton" of the category {category.get("name")!r} must be pairs of different numbers from 1 to {k}, but is {edges!r:.60}; drawn without edges.'))
     return []
 
-# %% ../nbs/05_coco.ipynb #388a3fd1
+# %% ../nbs/05_coco.ipynb #e1376351
 def write_coco(
     anns:Annotations,
     path:str|Path  # The .json file
@@ -251,7 +271,7 @@ def write_coco(
     source = anns.labels.source_ids or range(1, len(anns.labels) + 1)
     areas, shapes = (np.round(xywh[:, 2] * xywh[:, 3], 2).tolist(), [[]] * len(xywh)) if anns.masks is None else _written_masks(anns, crowd)
     columns = (anns.picture_of + 1, np.asarray(source)[anns.class_ids.values], xywh, crowd)
-    d = {'info': {'description': 'Written by vision_recipes'}, 'licenses': [],
+    d = {'info': {'description': 'Written by vision_recipes', **({'point_margin': anns.point_margin} if anns.point_margin else {})}, 'licenses': [],
          'categories': [{'id': int(i), 'name': name, 'supercategory': '', **_written_skeleton(anns)} for i, name in zip(source, anns.class_names)],
          'images': [{'id': i, 'file_name': name, 'width': w, 'height': h} for i, (name, (w, h)) in enumerate(zip(anns.paths, anns.sizes_wh.tolist()), 1)],
          'annotations': [{'id': k, 'image_id': i, 'category_id': c, 'bbox': box, 'area': area, 'iscrowd': iscrowd, 'segmentation': shape, **points}
@@ -274,7 +294,9 @@ def _written_masks(anns:Annotations, crowd:np.ndarray)->tuple[list[int], list]:
 
 def _written_skeleton(anns:Annotations)->dict:
     "What a category says of its points"
-    return {} if anns.keypoints is None else {'keypoints': list(anns.labels.skeleton.points), 'skeleton': [[a + 1, b + 1] for a, b in anns.labels.skeleton.edges]}
+    if anns.keypoints is None: return {}
+    s = anns.labels.skeleton
+    return {'keypoints': list(s.points), 'skeleton': [[a + 1, b + 1] for a, b in s.edges], **({} if s == Skeleton.of(s.points, edges=s.edges) else {'vision_recipes': s.to_dict()})}
 
 def _written_points(anns:Annotations)->list[dict]:
     "What each annotation says of its points"

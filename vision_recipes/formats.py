@@ -68,17 +68,18 @@ def head(path:Path, n:int=4096)->bytes:
         with open(path, 'rb') as f: return f.read(n)
     except OSError: return b''
 
-# %% ../nbs/04_formats.ipynb #c75b8d3f
+# %% ../nbs/04_formats.ipynb #de930ac6
 def absent(
     where:Path,         # The annotations
     n_there:int,        # Annotated pictures that are there
     missing:list[str],  # Annotated pictures that are not
-    spare:list[str]     # Pictures without annotation
+    spare:list[str],    # Pictures without annotation
+    cure:str=''         # What to do about those that are missing, a sentence
 )->tuple[Finding, ...]:
     "What to say of pictures and annotations that lack each other. Raises `VisionRecipesError` where no annotated picture is there"
     if not n_there: raise VisionRecipesError(f'{where}: ' + (f'none of the {plural(len(missing), "annotated picture")} is there. Looked for {missing[0]}.' if missing else 'annotates no picture.'))
     found = [('missing', missing, f'{len(missing):,} of {n_there + len(missing):,} annotated pictures are not there and were left out'), ('not annotated', spare, f'{plural(len(spare), "picture")} without annotation, not taken')]
-    return tuple(Finding('warning', kind, str(where), f'{what}, such as {names[0]}.') for kind, names, what in found if names)
+    return tuple(Finding('warning', kind, str(where), f'{what}, such as {names[0]}.' + f' {cure}' * (bool(cure) and kind == 'missing')) for kind, names, what in found if names)
 
 # %% ../nbs/04_formats.ipynb #29a58925
 def _is_hagrid(file:Path)->bool:

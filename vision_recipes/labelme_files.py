@@ -18,7 +18,7 @@ from .formats import absent, head, picture_stems, scan
 from .images import ImageError, image_size, is_image_name
 from .masks import encode_runs, fill_rings
 
-# %% ../nbs/04bb_labelme_files.ipynb #937f5e5c
+# %% ../nbs/04bb_labelme_files.ipynb #e9f7ff7b
 def _tail(file:Path, n:int=1 << 16)->bytes:
     "The last bytes of a file"
     with open(file, 'rb') as f:
@@ -29,7 +29,7 @@ def is_labelme(file:Path)->bool:
     "Whether a JSON file begins as LabelMe's do"
     start = head(file)
     if start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] != b'{': return False
-    if b'"shapes"' not in start and b'"imageData"' in start: start += _tail(file)
+    if b'"shapes"' not in start and (b'"imageData"' in start or b'"flags"' in start): start += _tail(file)  # after a picture, or many flags
     return all(re.search(key, start) for key in (rb'"shapes"\s*:\s*\[', rb'"(version|flags|shape_type|imagePath|imageData|imageHeight)"\s*:'))
 
 # %% ../nbs/04bb_labelme_files.ipynb #ceca9a59
@@ -70,12 +70,12 @@ def shape_rings(shape:Shape)->list[np.ndarray]: # Each (n, 2)
     if shape.kind == 'point': return [_circle(p[0], DISC)]
     return _stroke(p) if shape.kind in ('line', 'linestrip') else [p]
 
-# %% ../nbs/04bb_labelme_files.ipynb #f44c5bce
+# %% ../nbs/04bb_labelme_files.ipynb #95b82c5a
 def _pixels(shape:Shape, size_wh, where:str)->tuple[int, int, np.ndarray]: # Left, top, (h, w) bool
     "The pixels of a mask, cut at the edge of the picture"
     try: im = np.asarray(Image.open(io.BytesIO(base64.b64decode(shape.png)))) > 0
     except (OSError, ValueError, SyntaxError) as e: raise VisionRecipesError(f'{where}: shape {shape.k} ({shape.label}): its "mask" is no PNG in base64: {e}. Draw it again.') from None
-    im = im.any(2) if im.ndim == 3 else im
+    if im.ndim == 3: im = im[..., :-1].any(2) & im[..., -1] if im.shape[2] in (2, 4) else im.any(2)  # what is transparent is not there
     x, y = np.floor(shape.points.min(0) + .5).astype(int).tolist()
     (w, h), left, top = size_wh, max(0, -x), max(0, -y)
     return x + left, y + top, im[top:max(top, h - y), left:max(left, w - x)]
@@ -99,7 +99,7 @@ def mask_row(shapes:list[Shape], size_wh, where:str): # As `Masks.from_rows` tak
     for x, y, m in windows: whole[y:y + m.shape[0], x:x + m.shape[1]] |= m
     return encode_runs(whole)
 
-# %% ../nbs/04bb_labelme_files.ipynb #78ae9fd0
+# %% ../nbs/04bb_labelme_files.ipynb #ecad6c64
 _HIDDEN = re.compile(r'(?<!not )\b(hidden|occluded|invisible)\b', re.I)
 _CROWD = re.compile(r'(is)?_?crowd|difficult', re.I)
 NOT_TAKEN = ('__ignore__', '_background_')
@@ -127,7 +127,7 @@ def _shape(file:Path, k:int, s)->Shape:
     if not isinstance(group, (int, str, type(None))): raise VisionRecipesError(f'{where}, {label!r}: its "group_id" must be a whole number or null, but is {group!r:.40}.')
     flags, described = s.get('flags'), s.get('description')
     hidden = _flagged(flags, _HIDDEN) or isinstance(described, str) and _HIDDEN.search(described) is not None
-    return Shape(k, label.strip(), str(s.get('shape_type') or 'polygon'), np.array(points, np.float64).reshape(-1, 2), group, hidden, _flagged(flags, _CROWD), s.get('mask'))
+    return Shape(k, label.strip(), str(s.get('shape_type') or 'polygon'), np.array(points, np.float64).reshape(-1, 2), None if group == '' else group, hidden, _flagged(flags, _CROWD), s.get('mask'))
 
 def _slip(s:Shape)->str: # Empty where there is none
     "Why a shape cannot be used"
@@ -135,9 +135,16 @@ def _slip(s:Shape)->str: # Empty where there is none
     needs, n = SHAPES[s.kind], len(s.points)
     if not (n >= int(needs[0]) if 'more' in needs else str(n) in needs.split(' or ')): return f'is a {s.kind} of {plural(n, "point")}, but needs {needs}. Draw it again, or delete it.'
     if s.kind == 'mask' and not isinstance(s.png, str): return 'is a mask without pixels (its "mask" is no text). Draw it again, or delete it.'
+    if s.kind == 'mask' and (said := _png_size(s.png)) and (np.abs(np.ptp(s.points, axis=0) + 1 - said) >= 1.5).any(): return f'is a mask of {said[0]} x {said[1]} pixels, but its points span {np.ptp(s.points[:, 0]) + 1:g} x {np.ptp(s.points[:, 1]) + 1:g}. Draw it again, or delete it.'
     return ''
 
-# %% ../nbs/04bb_labelme_files.ipynb #4d8b2182
+def _png_size(png:str)->tuple[int, int]|None: # Width and height; None where it is no PNG
+    "The size of a PNG in base64, by its first bytes"
+    try: start = base64.b64decode(png[:32])
+    except ValueError: return None
+    return (int.from_bytes(start[16:20], 'big'), int.from_bytes(start[20:24], 'big')) if start[:4] == b'\x89PNG' else None
+
+# %% ../nbs/04bb_labelme_files.ipynb #cd10f7c6
 def cache_folder()->Path:
     "Where pictures that lie inside JSON files are unpacked: `$VISION_RECIPES_CACHE`, or the system's place for caches"
     if told := os.environ.get('VISION_RECIPES_CACHE'): return Path(told).expanduser()
@@ -159,13 +166,15 @@ def _unpacked(file:Path, data:str)->str: # Its path; '' where it is no picture
 class _Pictures:
     "The pictures below a folder, by folder and name"
     def __init__(self, root:Path, files:dict[str, list[str]]):
-        self.root, self.names = root, {f: {n for n in names if is_image_name(n)} for f, names in files.items()}
+        self.root, self.inside, self.names = root, os.path.join(os.path.abspath(root), ''), {f: {n for n in names if is_image_name(n)} for f, names in files.items()}
         self.lower = {f: {**{s.lower(): n for s, n in picture_stems(names).items()}, **{n.lower(): n for n in sorted(names, reverse=True)}} for f, names in self.names.items()}  # stems and whole names
     def find(self, folder:str, stem:str, said)->str: # Relative to the root; '' where there is none
         "The picture of the JSON file `stem` in `folder`, which says that its picture is `said`"
-        said = said.replace('\\', '/') if isinstance(said, str) and is_image_name(said.replace('\\', '/')) else ''
-        if said:
-            path = os.path.normpath(os.path.join(folder, said)).replace('\\', '/')
+        said = said.replace('\\', '/') if isinstance(said, str) else ''
+        if is_image_name(said):
+            path = os.path.normpath(os.path.join(self.inside, folder, said)).removeprefix(self.inside)
+            if os.path.isabs(path) and not os.path.isabs(said): path = os.path.normpath(os.path.join(folder, said))
+            path = path.replace('\\', '/')
             above, _, name = path.rpartition('/')
             if name in self.names.get(above, ()) or above not in self.names and (self.root/path).is_file(): return path
         keys = [k for k in (said.rpartition('/')[2].lower(), stem.lower()) if k]
@@ -179,7 +188,7 @@ class _Pictures:
         folders = {p.rpartition('/')[0] for p in taken} & self.names.keys()
         return sorted({f'{f}/{n}'.lstrip('/') for f in folders for n in self.names[f]} - set(taken))
 
-# %% ../nbs/04bb_labelme_files.ipynb #e47286e1
+# %% ../nbs/04bb_labelme_files.ipynb #5baf82c9
 @dataclass(frozen=True, eq=False)
 class Sheet:
     "What is kept of a file"
@@ -206,7 +215,7 @@ class LabelmeSet:
         labelled = self.sheets or self.missing or self.counts
         if not labelled: raise VisionRecipesError(f'{root}: holds no LabelMe file. Wanted: a .json file a picture, with "shapes" and "imagePath".')
         self._tell('ignored', 'left out, as __ignore__ and _background_ ask for'), self._tell('embedded', f'unpacked from JSON files to {cache_folder()/"labelme"}, for there is no other file')
-        self.notes += absent(root, len(self.sheets), self.missing, self.pictures.others(list(self.homes)) if root.is_dir() else [])
+        self.notes += absent(root, len(self.sheets), self.missing, self.pictures.others(list(self.homes)) if root.is_dir() else [], 'Put them back, or delete their .json files.')
     def note(self, level, kind, where, message): self.notes.append(Finding(level, kind, str(where), message))
     def _tell(self, kind, what):
         for noun, n in self.counts.get(kind, {}).items(): self.note('note', kind, self.root, f'{plural(n, noun)} {what}.')
@@ -221,7 +230,7 @@ class LabelmeSet:
         path = self.pictures.find(folder, last[:-5], d.get('imagePath'))
         if not path and isinstance(d.get('imageData'), str) and d['imageData']: path = _unpacked(file, d['imageData']); self._count('embedded', 'picture', int(path != ''))
         if not path: return self.missing.append(f'{d.get("imagePath")} ({name})')
-        if path in self.homes: self.note('error', 'two files', file, f'and {self.homes[path]} are both of the picture {path}. Join them, or delete one.')
+        if path in self.homes: self.note('error', 'two files', file, f'and {self.homes[path]} are both of the picture {path}. Join them, delete one, or correct its imagePath.')
         self.homes.setdefault(path, name)
         self.sheets.append(Sheet(file, path, _sizes(d, self.root/path), self._usable(file, [_shape(file, k, s) for k, s in enumerate(d['shapes'])]), flags))
     def _usable(self, file, shapes:list[Shape])->list[Shape]:

@@ -6,8 +6,9 @@
 __all__ = ['Task', 'largest_difference', 'make_task', 'library_versions', 'pick_device', 'set_seed', 'pick_amp', 'save_weights',
            'read_weights', 'load_weights', 'Run']
 
-# %% ../nbs/19_tasks.ipynb #8748c87d
+# %% ../nbs/19_tasks.ipynb #e6012b97
 import importlib, platform, random
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Callable
@@ -22,7 +23,7 @@ from .metrics import Evaluation
 from .runtime import BasePredictor, ModelCard, Prediction, Preprocess
 from .settings import Settings, read_run, task_info
 
-# %% ../nbs/19_tasks.ipynb #6bc4d6ec
+# %% ../nbs/19_tasks.ipynb #ffe1deb6
 class Task:
     "What the generic code asks of an architecture. A subclass is built from its settings and the label map, and from nothing else"
     name:str = ''                       # A key of `settings.TASKS`
@@ -32,6 +33,10 @@ class Task:
 
     def check(self, anns:Annotations):
         "Refuse annotations this task cannot learn from. Raises `VisionRecipesError`"
+    def relevant(self, anns:Annotations)->Annotations:
+        "The annotations without the masks and points that this task does not learn from: they would be moved and drawn for nothing"
+        info = task_info(self.name)
+        return replace(anns, masks=anns.masks if info.masks else None, keypoints=anns.keypoints if info.points else None)
     def prepare(self, train:Annotations):
         "Look at the training annotations before training, say to count the classes"
     def build_model(self, weights:bool=True)->nn.Module: # In float32 on the CPU

@@ -98,20 +98,21 @@ def visible(view:View)->tuple[float, float, float, float]: # XYXY in the output
     (x1, x2, *_), (y1, y2, *_) = (_span(view.scale[k], view.offset[k], view.source_wh[k], view.size_wh[k]) for k in (0, 1))
     return x1, y1, x2, y2
 
-# %% ../nbs/13c_views.ipynb #daed997c
+# %% ../nbs/13c_views.ipynb #270b18f3
 @singledispatch
 def render(
     view:View,             # Settled
     image:np.ndarray,      # (h, w, 3) uint8: the picture, or the picture opened smaller
     step:tuple[float, float]=(1., 1.), # As the view was settled with
     pad_value:tuple[int, int, int]=(0, 0, 0), # RGB 0-255 of what is outside the picture
-    change:Callable|None=None          # Done to the visible part before the padding, at the output's size
+    change:Callable|None=None          # Done to the visible part before the padding, at the output's size or before it is enlarged
 )->np.ndarray:             # (H, W, 3) uint8, new memory
     "The pixels of a view, by one resize of what is visible"
     (x1, x2, sx1, sx2), (y1, y2, sy1, sy2) = ([round(o) for o in (lo, hi, a / step[k], b / step[k])] for k in (0, 1)
                                               for lo, hi, a, b in [_span(view.scale[k], view.offset[k], view.source_wh[k], view.size_wh[k])])
     if x2 <= x1 or y2 <= y1: return np.tile(np.array(pad_value, np.uint8), (view.size_wh[1], view.size_wh[0], 1))
     part = image[sy1:min(sy2, len(image)), sx1:min(sx2, image.shape[1])]
+    if change and len(part) * part.shape[1] < (y2 - y1) * (x2 - x1): part, change = as_array(change(part.copy())), None  # fewer pixels
     part = part.copy() if part.shape[:2] == (y2 - y1, x2 - x1) else fast_resize(part, (y2 - y1, x2 - x1))
     if change: part = as_array(change(part))
     if view.scale[0] < 0: part = torch.from_numpy(part).flip(1).numpy()  # NumPy needs twenty times as long
