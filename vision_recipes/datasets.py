@@ -24,7 +24,7 @@ from .masks import Masks
 from .memory import PictureCache, SharedArray
 from .transforms import Compose, Letterbox, as_array, as_tensor
 
-# %% ../nbs/15_datasets.ipynb #5f5bb27e
+# %% ../nbs/15_datasets.ipynb #151ca39f
 def read_pixels(
     path:Path,
     size_wh:tuple[int, int], # Of the upright picture, as the annotations say
@@ -40,9 +40,10 @@ def read_pixels(
 
 def _whole_jpeg(path:Path)->np.ndarray|None:
     "By torchvision's decoder; None where that cannot"
-    from torchvision.io import ImageReadMode, decode_jpeg
-    try: data = np.fromfile(path, np.uint8)
-    except OSError: return None
+    try:
+        from torchvision.io import ImageReadMode, decode_jpeg  # which says that it will go in time
+        data = np.fromfile(path, np.uint8)
+    except (ImportError, OSError): return None
     if data[:2].tobytes() != b'\xff\xd8': return None  # no JPEG, whatever its name
     if b'tiff:Orientation' in data[:1 << 17].tobytes(): return None  # XMP's way to say it, which this decoder does not know
     try: return decode_jpeg(torch.from_numpy(data), mode=ImageReadMode.RGB, apply_exif_orientation=True).permute(1, 2, 0).contiguous().numpy()

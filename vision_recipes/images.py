@@ -85,7 +85,7 @@ def _to_rgb(im:Image.Image)->Image.Image:
         return Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im).convert('RGB')
     return im.convert('RGB')
 
-# %% ../nbs/02_images.ipynb #9cf169aa
+# %% ../nbs/02_images.ipynb #da0e728c
 def open_image(
     source:Any,                           # A path, bytes, a file object, a PIL image, or an array: uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
     at_least:int|None=None                # Pixels: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its longer side does not fall below
@@ -95,11 +95,17 @@ def open_image(
     try:
         im = _open(source)
         turn = im.getexif().get(_ORIENTATION, 1)
-        if at_least is not None and im is not source and im.format == 'JPEG': im.draft(None, tuple(-(-side * at_least // max(im.size)) for side in im.size))
+        if at_least is not None and im is not source and im.format == 'JPEG': im = _decoded_small(im, source, at_least, turn)
         im.load()
         return _to_rgb(ImageOps.exif_transpose(im) if turn != 1 else im)
     except ImageError as e: raise ImageError(f'{_named(source)}: {e}.') from None
     except _PICTURE_ERRORS as e: raise ImageError(f'{_named(source)}: {_cause(source, e)}.') from e
+
+def _decoded_small(im:Image.Image, source, at_least:int, turn:int)->Image.Image:
+    "A JPEG set to be decoded at a fraction; whole where its last row or column of pixels, which JPEG fills up in part, would be turned to the front and shift everything"
+    (w, h), _ = im.size, im.draft(None, tuple(-(-side * at_least // max(im.size)) for side in im.size))
+    k = (im.decoderconfig or (1,))[0]
+    return _open(source) if (turn in (2, 3, 7, 8) and w % k) or (turn in (3, 4, 6, 7) and h % k) else im
 
 def _from_array(a:np.ndarray)->Image.Image:
     "An array of pixels as a PIL image; anything but uint8 is refused, because its range is unknown"

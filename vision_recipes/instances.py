@@ -13,7 +13,7 @@ from .core import VisionRecipesError
 from .masks import MaskCrops
 from .postprocess import Placement, to_source
 
-# %% ../nbs/10b_instances.ipynb #068c58b6
+# %% ../nbs/10b_instances.ipynb #1a363339
 MOST_PIXELS = 1 << 20  # numbers of a map at its full size that are made at a time
 
 def _linear(n_in:int, n_out:int, first:int, last:int)->np.ndarray: # (last - first, n_in) float32
@@ -40,7 +40,8 @@ def paste_masks(
     masks, boxes = np.asarray(masks, np.float32), np.asarray(boxes, np.float32)
     if masks.ndim != 3 or boxes.shape != (len(masks), 4): raise VisionRecipesError(f'{len(masks)} boxes (N, 4) need as many masks (N, S, S), but got {boxes.shape} and {masks.shape}.')
     if not np.isfinite(boxes).all(): raise VisionRecipesError('A box to paste a mask into has a coordinate that is not a number.')
-    return MaskCrops.of_windows(size_wh, [_paste(m, b, size_wh, threshold) for m, b in zip(masks, _whole_boxes(boxes, masks.shape[-1]).tolist())])
+    found = [MaskCrops.of_windows(size_wh, [_paste(m, b, size_wh, threshold)]) for m, b in zip(masks, _whole_boxes(boxes, masks.shape[-1]).tolist())]  # packed one by one: a window of bools is eight times as large
+    return MaskCrops(tuple(map(int, size_wh)), np.concatenate([np.zeros((0, 4), np.int32), *(f.windows for f in found)]), tuple(f.bits[0] for f in found))
 
 def _paste(mask:np.ndarray, box:list[int], size_wh, threshold:float)->tuple[int, int, np.ndarray]: # Left, top, (h, w) bool
     "One object in its window"

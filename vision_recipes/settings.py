@@ -206,7 +206,7 @@ class KeypointRcnnSettings(RcnnSettings):
     perspective:bool = setting(True, 'look at training pictures from the side')
     pixel_copy:bool  = setting(True, 'copy random pixels of training pictures to other places, so that no point hangs on a few of them')
 
-# %% ../nbs/09_settings.ipynb #893226a5
+# %% ../nbs/09_settings.ipynb #3b381f54
 @dataclass(frozen=True)
 class TaskInfo:
     "What can be known of a task without importing torch"
@@ -228,10 +228,10 @@ TASKS = {'classification': TaskInfo('vision_recipes.classification', Classificat
     'quick': dict(size=192, weights='random', crop=False, epochs=16, lr=4e-3, weight_decay=0.05, batch_size=16, ema=0.99, cache_mb=1000)}, 800, boxes=True),
     'mask_rcnn': TaskInfo('vision_recipes.mask_rcnn', MaskRcnnSettings, 'segm_map', {
     'full': dict(epochs=40, lr=5e-4, batch_size=4),
-    'quick': dict(model='maskrcnn_small', size=192, weights='random', crop=False, epochs=16, lr=3e-3, weight_decay=0.05, batch_size=8, ema=0.99, cache_mb=1000)}, 600, boxes=True, masks=True),
+    'quick': dict(model='maskrcnn_small', size=192, weights='random', crop=False, epochs=24, lr=3e-3, weight_decay=0.05, batch_size=8, ema=0.99, cache_mb=1000)}, 800, boxes=True, masks=True),
     'keypoint_rcnn': TaskInfo('vision_recipes.keypoint_rcnn', KeypointRcnnSettings, 'oks_map', {
     'full': dict(epochs=70, lr=5e-4, batch_size=4),
-    'quick': dict(model='keypointrcnn_small', size=192, weights='random', crop=False, perspective=False, epochs=16, lr=3e-3, weight_decay=0.05, batch_size=8, ema=0.99, cache_mb=1000)}, 600, boxes=True, points=True)}
+    'quick': dict(model='keypointrcnn_small', size=192, weights='random', crop=False, perspective=False, epochs=14, lr=3e-3, weight_decay=0.05, batch_size=8, ema=0.99, cache_mb=1000)}, 800, boxes=True, points=True)}
 
 def task_info(name:str)->TaskInfo:
     "What is known of a task. Raises `VisionRecipesError` for one that is not there, or not yet"

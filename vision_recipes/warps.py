@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['STRIP', 'clip_ring', 'Warp', 'RandomRotation', 'RandomPerspective', 'perspective', 'RandomPixelCopy']
 
-# %% ../nbs/13d_warps.ipynb #552f6c6c
+# %% ../nbs/13d_warps.ipynb #76c61f15
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Sequence
+from typing import Iterator, Sequence
 import numpy as np
 import torch
 from torch.nn.functional import grid_sample
@@ -103,7 +103,7 @@ def _through(m, xy)->np.ndarray:
     uvw = xy @ m[:, :2].T + m[:, 2]
     return uvw[..., :2] / uvw[..., 2:]
 
-# %% ../nbs/13d_warps.ipynb #3d3b1742
+# %% ../nbs/13d_warps.ipynb #6baaaadd
 @visible.register
 def _(view:Warp)->tuple[float, float, float, float]: # XYXY in the output: a box around what is seen
     return (*view.seen.min(0).tolist(), *view.seen.max(0).tolist()) if len(view.seen) else (0., 0., 0., 0.)
@@ -143,21 +143,27 @@ def _looked_up(part, back, window, pad_value)->np.ndarray: # (h, w, 3) uint8
     "The pixels of a window, each from where the matrix `back` says"
     (h, w), (x1, y1, x2, y2) = part.shape[:2], window
     back = np.array([[2 / w, 0, -1], [0, 2 / h, -1], [0, 0, 1]]) @ back  # places as `grid_sample` counts them, -1 to 1
-    pad, out, step = torch.tensor(pad_value, dtype=torch.float32), torch.empty(y2 - y1, x2 - x1, 3, dtype=torch.uint8), max(1, STRIP // (x2 - x1))
+    pad, out = torch.tensor(pad_value, dtype=torch.float32), torch.empty(y2 - y1, x2 - x1, 3, dtype=torch.uint8)
     pixels = torch.from_numpy(part).float().reshape(h, -1).sub_(pad.repeat(w)).view(1, h, w, 3).permute(0, 3, 1, 2)  # zero is the padding; long rows are quicker than triples
-    for y in range(y1, y2, step):
-        found = grid_sample(pixels, _places(back / back[2, 2], (x1, y, x2, min(y + step, y2))), 'bilinear', 'zeros', align_corners=False)[0]  # (3, rows, w)
-        for channel, one in enumerate(found.add_((pad + .5)[:, None, None])): out[y - y1:y - y1 + step, :, channel] = one
+    pad, y = (pad + .5)[:, None, None], 0
+    for places in _places(back / back[2, 2], window):
+        found = grid_sample(pixels, places, 'bilinear', 'zeros', align_corners=False)[0].add_(pad)  # (3, rows, w)
+        for channel, one in enumerate(found): out[y:y + len(one), :, channel] = one
+        y += found.shape[1]
     return out.numpy()
 
-def _places(back, window)->torch.Tensor: # (1, h, w, 2): of the pixels' centres, through a matrix
+def _places(back, window)->Iterator[torch.Tensor]: # (1, rows, w, 2) each
+    "Where a matrix takes the centres of the pixels, in strips of whole rows"
     x, y = (torch.arange(window[k], window[k + 2]) + .5 for k in (0, 1))
     (a, b, c), (d, e, f), (g, h, _) = back.tolist()
-    places = torch.view_as_real(torch.complex(a * x + c, d * x + f) + torch.complex(b * y, e * y)[:, None])  # two sums at once
-    if not (g or h): return places[None]
-    depth = torch.view_as_real(torch.complex(g * x + 1, g * x + 1) + torch.complex(h * y, h * y)[:, None])  # each twice, for x and y
-    places = places.div_(depth)[None]
-    return places if depth[[0, 0, -1, -1], [0, -1, 0, -1]].min() > 1e-3 else places.nan_to_num_(9., 9., -9.).clamp_(-9, 9)  # at the horizon, places are anywhere
+    across, down = torch.complex(a * x + c, d * x + f), torch.complex(b * y, e * y)[:, None]  # complex: two sums at once
+    depth = torch.complex(g * x + 1, g * x + 1), torch.complex(h * y, h * y)[:, None]
+    behind = min((i + j).item() for i in depth[0].real[[0, -1]] for j in depth[1].real[[0, -1], 0]) <= 1e-3
+    step = max(1, STRIP // len(x))
+    for i in range(0, len(y), step):
+        places = torch.view_as_real(across + down[i:i + step])
+        if g or h: places.div_(torch.view_as_real(depth[0] + depth[1][i:i + step]))
+        yield (places.nan_to_num_(9., 9., -9.).clamp_(-9, 9) if behind else places)[None]  # at the horizon, places are anywhere
 
 # %% ../nbs/13d_warps.ipynb #974df276
 @dataclass(frozen=True)
