@@ -118,7 +118,7 @@ def compare(run:Run, module:nn.Module, predictor:Predictor, tolerance:float, ima
     for name, (a, b) in zip(whole, zip(*(p.predict(list(whole.values()), score_threshold=LEAST) for p in (run, predictor)))): cases[name] = prediction_distance(a, b, LEAST)
     return Parity(tolerance, cases)
 
-# %% ../nbs/21_export.ipynb #8a1955a6
+# %% ../nbs/21_export.ipynb #3c89bd14
 class ExportError(VisionRecipesError):
     "An export that failed or does not agree with PyTorch"
 
@@ -151,7 +151,7 @@ def export_onnx(
 def _graph(run:Run, module, card:ModelCard, kind:str, simplify:bool):
     "The graph with its card inside"
     import onnx
-    s = card.preprocess.size
+    s = max(128, card.preprocess.size) if run.task.free_size else card.preprocess.size  # torch takes a side of one cell, as the coarsest level of a small picture has, for a constant
     h, w = (2, 3) if card.input['layout'] == 'NCHW' else (1, 2)
     example = torch.from_numpy(to_input(np.zeros((1 if run.task.one_picture else 2, s, s, 3), np.uint8), **card.input))
     free = {**({} if run.task.one_picture else {0: 'batch'}), **({h: 'height', w: 'width'} if run.task.free_size else {})}

@@ -20,7 +20,7 @@ from .masks import MaskCrops, Masks, draw_crops, mask_iou_matrix
 from .postprocess import iou_matrix
 from .skeleton import Skeleton
 
-# %% ../nbs/12c_instance_drawing.ipynb #0d178677
+# %% ../nbs/12c_instance_drawing.ipynb #d5227d79
 def _scaled(crops:MaskCrops, i:int, size_wh:tuple[int, int])->tuple[int, int, np.ndarray]: # Left, top, (h, w) bool
     "A mask's window in a picture of another size: the pixels that it covers by half"
     x, y, m = crops.window(i)
@@ -41,6 +41,8 @@ def _rounded(ring:np.ndarray)->np.ndarray: # (2 n, 2)
 
 def _line(draw:ImageDraw.ImageDraw, ring:np.ndarray, color:RGB, width:int, dashed:bool):
     "A closed line; dashed, a white one with coloured dashes"
+    step = max(1, width // 3)  # what lies closer than that is not to be seen in a line so wide, but costs seconds on a large photograph
+    if len(ring) > 24 * step: ring = ring[::step]
     ring = np.concatenate([ring, ring[:1]])
     draw.line([tuple(p) for p in ring.tolist()], fill=PAPER if dashed else color, width=width, joint='curve')
     if not dashed: return

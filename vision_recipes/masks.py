@@ -6,9 +6,9 @@
 __all__ = ['SELF_CROSSING', 'ring_area', 'fill_rings', 'crosses_itself', 'encode_runs', 'decode_runs', 'pack_runs', 'unpack_runs',
            'Masks', 'masks_boxes', 'MaskCrops', 'draw_object', 'draw_crops', 'common_pixels', 'mask_iou_matrix']
 
-# %% ../nbs/02b_masks.ipynb #879207be
+# %% ../nbs/02b_masks.ipynb #74a53fa2
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Iterable, Sequence
 import numpy as np
 from .columns import Ragged
 from .core import VisionRecipesError
@@ -169,7 +169,7 @@ def _runs_box(runs:np.ndarray, h:int)->tuple[int, int, int, int]:
     top, bottom = np.where(across, 0, start % h), np.where(across, h, (stop - 1) % h + 1)
     return int(start[0] // h), int(top.min()), int((stop[-1] - 1) // h + 1), int(bottom.max())
 
-# %% ../nbs/02b_masks.ipynb #4fc3531b
+# %% ../nbs/02b_masks.ipynb #dbbdbb14
 @dataclass(frozen=True, eq=False)
 class MaskCrops:
     "The masks of N objects of one picture, each a window of bits. `crops[i]` is a picture (H, W) of bool; `np.asarray(crops)` all of them"
@@ -178,10 +178,10 @@ class MaskCrops:
     bits:tuple[np.ndarray, ...] # N times packed uint8: row by row, without gaps
 
     @classmethod
-    def of_windows(cls, size_wh:tuple[int, int], windows:Sequence[tuple[int, int, np.ndarray]])->'MaskCrops': # Each left, top, (h, w) bool
+    def of_windows(cls, size_wh:tuple[int, int], windows:Iterable[tuple[int, int, np.ndarray]])->'MaskCrops': # Each left, top, (h, w) bool; one at a time
         "Pack windows that lie within the picture"
-        boxes = [(x, y, x + m.shape[1], y + m.shape[0]) for x, y, m in windows]
-        return cls(tuple(map(int, size_wh)), np.array(boxes, np.int32).reshape(-1, 4), tuple(np.packbits(m) for *_, m in windows))
+        packed = [((x, y, x + m.shape[1], y + m.shape[0]), np.packbits(m)) for x, y, m in windows]
+        return cls(tuple(map(int, size_wh)), np.array([box for box, _ in packed], np.int32).reshape(-1, 4), tuple(bits for _, bits in packed))
     @classmethod
     def of(cls, masks:np.ndarray)->'MaskCrops': # (N, H, W) bool
         "Pack whole pictures"
@@ -212,7 +212,7 @@ def _mask_box(mask:np.ndarray)->tuple[int, int, int, int]: # XYXY; zeros where n
     columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     return (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else (0, 0, 0, 0)
 
-# %% ../nbs/02b_masks.ipynb #b8f54466
+# %% ../nbs/02b_masks.ipynb #0991b777
 def draw_object(
     masks:Masks,
     m:int,
@@ -237,7 +237,7 @@ def draw_crops(
     size_wh:tuple[int, int] # Of the one picture all are in
 )->MaskCrops:
     "All masks of a picture as pixels"
-    return MaskCrops.of_windows(size_wh, [draw_object(masks, m, size_wh) for m in range(len(masks))])
+    return MaskCrops.of_windows(size_wh, (draw_object(masks, m, size_wh) for m in range(len(masks))))
 
 def common_pixels(
     a:MaskCrops,

@@ -89,7 +89,7 @@ def _position(points:tuple[str, ...], point:str|int)->int:
     if point not in points: raise VisionRecipesError(f'There is no point {point!r} among {", ".join(points)}.{did_you_mean(point, points)}')
     return points.index(point)
 
-# %% ../nbs/00b_skeleton.ipynb #8156138c
+# %% ../nbs/00b_skeleton.ipynb #c21c53cf
 POINT_MARGIN = .5  # On each side, for the longer side of the points' extent: around two eyes and a nose that is twice as wide as the eyes are apart, brow to mouth and cheek to cheek
 
 def points_boxes(
@@ -105,9 +105,8 @@ def points_boxes(
     sizes_wh = np.zeros_like(low) if sizes_wh is None else np.asarray(sizes_wh, float)
     extent, side = (high - low).max(1), np.where((sizes_wh > 0).all(1), sizes_wh.max(1), 1.)
     lone = some & (extent == 0)
-    usual = np.median((extent / side)[extent > 0]) * side[lone] if (extent > 0).any() else 0.
     pad = np.maximum(margin * extent, 4 - (high - low).min(1) / 2) * some
-    pad[lone] = np.maximum((margin + .5) * usual, 4)
+    if lone.any() and (extent > 0).any(): pad[lone] = np.maximum((margin + .5) * np.median((extent / side)[extent > 0]) * side[lone], 4)
     boxes = np.concatenate([low - pad[:, None], high + pad[:, None]], 1)
     known = np.tile((sizes_wh > 0).all(1)[:, None], 4)
     return np.where(known, np.clip(boxes, 0, np.tile(sizes_wh, 2)), boxes).astype(np.float32)
