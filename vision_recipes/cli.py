@@ -243,7 +243,7 @@ def _settle_preset(args, chosen:dict):
     say(f'preset {preset}: {why}' + ('' if args.preset else '; --preset changes it'))
     return make_settings(args.task, preset, **chosen)
 
-# %% ../nbs/30_cli.ipynb #0d836ab2
+# %% ../nbs/30_cli.ipynb #fa48ebba
 def open_model(
     path:Path,         # A run directory or a `.onnx` file
     device:str='auto', # For a run
@@ -286,8 +286,8 @@ def do_evaluate(args)->None:
     other = [i for i, p in enumerate(predictions) if anns.has_boxes and tuple(p.size_wh) != tuple(anns.sizes_wh[i])]
     if other: raise VisionRecipesError(f'{anns.path(other[0])}: its boxes are for {" x ".join(map(str, anns.sizes_wh[other[0]]))} pixels, but the picture has {" x ".join(map(str, predictions[other[0]].size_wh))} upright ({plural(len(other), "such picture")}). `vision-recipes check` lists them.')
     evaluation = task.evaluate(predictions, anns)
-    say(f'{evaluation.summary(TASKS[card.task].metric)} on {plural(len(anns), "picture")}\n{table(evaluation.per_class)}')
-    if args.json: write_json(args.json, {'task': card.task, 'model': str(args.model), 'data': str(args.dir), **evaluation.metrics, 'per_class': evaluation.per_class})
+    say(f'{evaluation.summary(TASKS[card.task].metric)} on {plural(len(anns), "picture")}\n' + '\n'.join(map(table, evaluation.tables.values())))
+    if args.json: write_json(args.json, {'task': card.task, 'model': str(args.model), 'data': str(args.dir), **evaluation.metrics, **evaluation.tables})
     if args.out: write_evaluation(args.out, task, evaluation, anns, predictions)
 
 def table(rows:list[dict])->str:
@@ -414,7 +414,7 @@ _LOOKS = {'torch': _torch_words, 'torchvision': _torchvision_words, 'onnxruntime
 _CURES = {'torch': 'install torch as pytorch.org says for this machine', 'torchvision': 'torch and torchvision must be built for each other; reinstall both in one command: pip install --upgrade --force-reinstall torch torchvision',
           'PIL': 'pip install --upgrade pillow', 'onnxsim': 'pip install --upgrade onnxsim'}
 
-# %% ../nbs/30_cli.ipynb #7b95a6c4
+# %% ../nbs/30_cli.ipynb #69669256
 SAMPLE_GROUPS = {'classification': r'(user\d+)', 'mask_rcnn': r'(place\d+)', 'keypoint_rcnn': r'(person\d+)'}  # the file names of the drawn pictures; HaGRID's JSON says itself who is who
 
 def do_demo(args)->None:
@@ -447,16 +447,17 @@ def _demo_results(args, out:Path, run, valid):
     say(f'3. the exported file, run by onnxruntime: {evaluation.summary(run.task.metric)}')
     write_json(out/'metrics.json', evaluation.metrics)
     write_evaluation(out, run.task, evaluation, valid, predictions)
-    page = write_page(out, f'{args.task} demo', evaluation.summary(run.task.metric), ['run/predictions.png', 'worst.png', 'confusion.png', 'precision.png', 'run/curves.png'], evaluation.per_class)
+    page = write_page(out, f'{args.task} demo', evaluation.summary(run.task.metric), ['run/predictions.png', 'worst.png', 'confusion.png', 'precision.png', 'run/curves.png'], evaluation.tables)
     say(f'4. look at {page}. Next, your own pictures: vision-recipes train {args.task} DIR --out RUN')
 
-def write_page(out:Path, title:str, headline:str, pictures:list[str], rows:list[dict])->Path:
-    "Write `index.html`: headline, pictures and a table, for a browser"
+def write_page(out:Path, title:str, headline:str, pictures:list[str], tables:dict[str, list[dict]])->Path:
+    "Write `index.html`: headline, pictures and tables, for a browser"
     words = {'run/predictions.png': 'Held-out pictures: prediction and truth', 'worst.png': 'The pictures it got wrong the most', 'precision.png': 'Precision against recall, and F1 against the score threshold', 'confusion.png': 'What is taken for what', 'run/curves.png': 'Training'}
     figures = ''.join(f'<figure><figcaption>{html.escape(words.get(p, p))}</figcaption><img src="{p}" alt="{html.escape(words.get(p, p))}"></figure>' for p in pictures if (out/p).exists())
+    by = ''.join(f'<h2>{name.replace("per_", "By ")}</h2><pre>{html.escape(table(rows))}</pre>' for name, rows in tables.items())
     write_text(out/'index.html', f'''<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}img{{max-width:100%}}figure{{margin:2rem 0}}figcaption{{font-weight:600}}pre{{overflow-x:auto}}</style>
-<h1>{html.escape(title)}</h1><p><strong>{html.escape(headline)}</strong> (in brackets the 95 % interval)</p>{figures}<h2>By class</h2><pre>{html.escape(table(rows))}</pre></html>
+<h1>{html.escape(title)}</h1><p><strong>{html.escape(headline)}</strong> (in brackets the 95 % interval)</p>{figures}{by}</html>
 ''')
     return out/'index.html'
 

@@ -114,11 +114,14 @@ def _student(mean:float, sums:np.ndarray, counts:np.ndarray)->tuple[float, float
     half = c * np.sqrt(k / (k - 1) * ((sums - mean * counts) ** 2).sum()) / counts.sum()
     return max(0., mean - half), mean + half
 
-# %% ../nbs/17c_keypoint_metrics.ipynb #cc029e08
+# %% ../nbs/17c_keypoint_metrics.ipynb #5d3d5e3a
 @dataclass(frozen=True, eq=False)
 class KeypointEvaluation(DetectionEvaluation):
     "A `DetectionEvaluation` of points: `map` is of boxes, `oks_map` and the rest of points; the worst pictures are those with the worst points"
     per_point:list[dict] = field(default_factory=list) # A row a point: `point`, `labelled`, `pck`, `nme`, each with `_low` and `_high`; None where none is labelled, or for `nme` none found
+
+    @property
+    def tables(self): return {**super().tables, 'per_point': self.per_point}
 
 def evaluate_keypoints(
     predictions:Sequence[Prediction], # One a picture, boxes and points in its pixels; take a low score threshold, for the curves need the unsure objects too

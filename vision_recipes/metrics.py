@@ -70,7 +70,7 @@ def ratio_interval(
     floor, ceiling = wilson_interval(score, *effective_size(hits, trials, ids))
     return float(score), float(min(low, floor)), float(max(high, ceiling))
 
-# %% ../nbs/16_metrics.ipynb #e2ce1285
+# %% ../nbs/16_metrics.ipynb #e92165b1
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     "How well predictions agree with annotations"
@@ -85,6 +85,10 @@ class Evaluation:
     def for_history(self)->dict[str, float]:
         "What the history of a training keeps of it, a column each"
         return {k: v for k, v in self.metrics.items() if not k.startswith('n_')}
+    @property
+    def tables(self)->dict[str, list[dict]]: # Rows, by what there is a row for
+        "All that is known in rows, for a report"
+        return {'per_class': self.per_class}
     def summary(self, headline:str)->str: # One line, such as `accuracy 0.953 [0.921, 0.978]`
         "The headline score in words"
         m = self.metrics

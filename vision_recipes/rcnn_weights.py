@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['WEIGHTS', 'published_folder', 'fetch_weights', 'start_weights', 'current_names', 'load_published']
 
-# %% ../nbs/26b_rcnn_weights.ipynb #56175c34
+# %% ../nbs/26b_rcnn_weights.ipynb #401a41e2
 import os, re
 from pathlib import Path
 import torch
 from torch import Tensor, nn
-from .core import VisionRecipesError, file_hash, say
+from .core import VisionRecipesError, file_hash
 from .download import MIRROR, download
 from .settings import RcnnSettings
-from .tasks import load_weights, read_weights
+from .tasks import load_weights, published_or_none, read_weights
 
-# %% ../nbs/26b_rcnn_weights.ipynb #44067c24
+# %% ../nbs/26b_rcnn_weights.ipynb #1523fdcb
 WEIGHTS = {model: f'https://download.pytorch.org/models/{file}.pth' for model, file in (  # with the average precision on COCO val2017 as published
     ('maskrcnn_resnet50_fpn_v2', 'maskrcnn_resnet50_fpn_v2_coco-73cbd019'),    # boxes 47.4, masks 41.8
     ('maskrcnn_resnet50_fpn', 'maskrcnn_resnet50_fpn_coco-bf2d0c1e'),          # boxes 37.9, masks 34.6
@@ -48,12 +48,10 @@ def start_weights(
     w = settings.weights
     if w == 'random': return None
     if w not in ('pretrained', 'try'): return Path(w)
-    try:
+    def fetch(retries):
         if settings.small: raise VisionRecipesError(f'Nobody has published weights of {settings.model}.')
-        return fetch_weights(settings.model, retries=1 if w == 'try' else 4)
-    except VisionRecipesError as e:
-        if w == 'try': say(f'{e} Going on from random weights, as weights=try asks: expect less, and train longer.'); return None
-        raise VisionRecipesError(f'{e} Start from a file (weights=FILE), or from random weights (weights=random, or weights=try to do so only without a network).') from e
+        return fetch_weights(settings.model, retries=retries)
+    return published_or_none(fetch, w)
 
 # %% ../nbs/26b_rcnn_weights.ipynb #90d0014a
 _RENAMED = [(r'^rpn\.head\.conv\.(weight|bias)$', r'rpn.head.conv.0.0.\1'), (r'^roi_heads\.mask_head\.mask_fcn(\d)\.', lambda m: f'roi_heads.mask_head.{int(m[1]) - 1}.0.'),

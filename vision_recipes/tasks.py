@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Task', 'largest_difference', 'make_task', 'library_versions', 'pick_device', 'set_seed', 'pick_amp', 'save_weights',
-           'read_weights', 'load_weights', 'Run']
+           'read_weights', 'published_or_none', 'load_weights', 'Run']
 
-# %% ../nbs/19_tasks.ipynb #e6012b97
+# %% ../nbs/19_tasks.ipynb #28ab739f
 import importlib, platform, random
 from dataclasses import replace
 from importlib import metadata
@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from .annotations import Annotations
-from .core import VisionRecipesError, atomic_path
+from .core import VisionRecipesError, atomic_path, say
 from .labels import LabelMap
 from .metrics import Evaluation
 from .runtime import BasePredictor, ModelCard, Prediction, Preprocess
@@ -174,6 +174,17 @@ def read_weights(
     if isinstance(state, dict) and state and all(isinstance(k, str) and k.startswith('module.') for k in state): state = {k[7:]: v for k, v in state.items()}  # saved from several GPUs
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()): raise VisionRecipesError(f'{path}: holds no state dictionary of tensors.')
     return state
+
+# %% ../nbs/19_tasks.ipynb #ca075e31
+def published_or_none(
+    fetch:Callable[[int], Path], # From a number of retries to the file
+    wish:str                     # `pretrained`: an error where it cannot be had; `try`: then go on without, and say so
+)->Path|None:
+    "A file with published weights. Raises `VisionRecipesError` with the ways out"
+    try: return fetch(1 if wish == 'try' else 4)
+    except VisionRecipesError as e:
+        if wish == 'try': say(f'{e} Going on from random weights, as weights=try asks: expect less, and train longer.'); return None
+        raise VisionRecipesError(f'{e} Or start from a file (weights=FILE), or from random weights (weights=random, or weights=try to do so only without a network).') from e
 
 # %% ../nbs/19_tasks.ipynb #ed2e667a
 def _plain_numbers()->list:

@@ -6,7 +6,7 @@
 __all__ = ['NMS_SCORE', 'settle_preprocessing', 'start_weights', 'build_yolox', 'collate_objects', 'Yolox', 'decoded',
            'join_outputs', 'ExportYolox', 'add_nms']
 
-# %% ../../nbs/26_yolox.ipynb #cde08f43
+# %% ../../nbs/26_yolox.ipynb #d44566f2
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,14 +28,14 @@ from ..labels import LabelMap
 from ..postprocess import STRIDES, Placement
 from ..runtime import BasePredictor, ModelCard, Preprocess, yolox_predictions
 from ..settings import YoloxSettings, read_run
-from ..tasks import Task, largest_difference, load_weights, read_weights
+from ..tasks import Task, largest_difference, load_weights, published_or_none, read_weights
 from ..transforms import Flip
 from ..views import RandomIoUCrop, RandomZoomOut
 from .loss import RULES, Objects, yolox_loss
 from .model import Guesses, YoloX, decode, make_cells
 from .weights import WEIGHTS, contract, contract_of_file, fetch_weights, recognise, to_original
 
-# %% ../../nbs/26_yolox.ipynb #61571bfc
+# %% ../../nbs/26_yolox.ipynb #8fbc2660
 def settle_preprocessing(
     settings:YoloxSettings
 )->YoloxSettings: # With `preprocessing` other than `auto`
@@ -56,10 +56,7 @@ def start_weights(
     if w == 'random': return None
     if w in WEIGHTS and WEIGHTS[w].model != settings.model: raise VisionRecipesError(f'weights: {w} is for {WEIGHTS[w].model}, but model is {settings.model}. Set model={WEIGHTS[w].model}, or take other weights.')
     if w not in ('pretrained', 'try'): return fetch_weights(w) if w in WEIGHTS else Path(w)
-    try: return fetch_weights(f'megvii/{settings.model}', retries=1 if w == 'try' else 4)
-    except VisionRecipesError as e:
-        if w == 'try': say(f'{e} Going on from random weights, as weights=try asks: expect less, and train longer.'); return None
-        raise VisionRecipesError(f'{e} Or start from a file (weights=FILE), or from random weights (weights=random, or weights=try to do so only without a network).') from e
+    return published_or_none(lambda retries: fetch_weights(f'megvii/{settings.model}', retries=retries), w)
 
 def build_yolox(
     settings:YoloxSettings,
