@@ -39,8 +39,8 @@ def iou_matrix(
     "Intersection over union of every pair of boxes"
     return np.nan_to_num(_ious(_as_boxes(a, 'a'), _as_boxes(b, 'b')), nan=0., posinf=0., neginf=0.)
 
-# %% ../nbs/10_postprocess.ipynb #d83eeae0
-CHUNK = 128  # boxes settled at once: large enough to call NumPy seldom, small enough to stay in the cache
+# %% ../nbs/10_postprocess.ipynb #492b9c2d
+CHUNK = 64  # boxes settled at once: large enough to call NumPy seldom, small enough to stay in the cache
 
 def _round_down(threshold:float, dtype)->np.floating:
     "The largest number of `dtype` that is not above `threshold`: comparing with it is comparing with `threshold` itself"
