@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Scene', 'opened_step', 'Mix', 'DetectionTransform', 'FitBoxes', 'to_tv', 'from_tv', 'as_v2']
 
-# %% ../nbs/14_box_transforms.ipynb #f3a8cb20
+# %% ../nbs/14_box_transforms.ipynb #02617e7c
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ import torch
 from .colors import COLOR_STEPS, recolor
 from .core import VisionRecipesError, check_choice
 from .masks import Masks
-from .runtime import INTERPOLATIONS, PLACES, corner, fit_size, letterbox
+from .model_card import INTERPOLATIONS, PLACES, corner, fit_size, letterbox
 from .transforms import Flip, Picture, as_array, as_pil, as_tensor, fast_resize
 from .views import OBJECT_KEYS, PadSquare, RandomIoUCrop, ResizeMax, View, draw_masks, move_target, object_boxes, render, settled, visible
 
@@ -148,13 +148,13 @@ def _joined(targets:Sequence[dict])->dict:
     "The objects of all, and what else the first one says; no way back to one source"
     return {**{k: v for k, v in targets[0].items() if k not in ('scale', 'offset', 'size_wh')}, **{k: np.concatenate([t[k] for t in targets]) for k in ('boxes', 'masks', 'keypoints', *OBJECT_KEYS) if k in targets[0]}}
 
-# %% ../nbs/14_box_transforms.ipynb #97ef68c7
+# %% ../nbs/14_box_transforms.ipynb #d4d26035
 @dataclass(frozen=True)
 class FitBoxes:
     "Fit a picture into a square as the runtime does, and its objects with it: boxes, masks and points"
     size:int                                   # Side of the square, pixels
     pad_value:tuple[int, int, int] = (0, 0, 0) # RGB 0-255
-    interpolation:str = 'bilinear'             # A key of `runtime.INTERPOLATIONS`
+    interpolation:str = 'bilinear'             # A key of `model_card.INTERPOLATIONS`
     place:str = 'center'                       # Where the picture lies in the square: `center` or `top_left`
 
     def __post_init__(self): check_choice('interpolation', self.interpolation, INTERPOLATIONS); check_choice('place', self.place, PLACES)

@@ -6,7 +6,7 @@
 __all__ = ['Picture', 'SPACE', 'MAPS', 'COLOURS', 'as_pil', 'as_array', 'as_tensor', 'Compose', 'Letterbox', 'fast_letterbox',
            'put_on_canvas', 'fast_resize', 'Flip', 'warp', 'operate', 'TrivialAugment']
 
-# %% ../nbs/13_transforms.ipynb #f8aed1a1
+# %% ../nbs/13_transforms.ipynb #5d405dad
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from .core import VisionRecipesError, check_choice, did_you_mean
 from .images import open_image
-from .runtime import INTERPOLATIONS, fit_size, letterbox
+from .model_card import INTERPOLATIONS, fit_size, letterbox
 
 # %% ../nbs/13_transforms.ipynb #ac6602ee
 Picture = Image.Image|np.ndarray  # RGB, uint8
@@ -44,13 +44,13 @@ class Compose:
         for step in self.steps: image, target = step(image, target, rng)
         return image, target
 
-# %% ../nbs/13_transforms.ipynb #e6dcff7a
+# %% ../nbs/13_transforms.ipynb #78bfbdbf
 @dataclass(frozen=True)
 class Letterbox:
     "Scale a picture into a square without changing its shape, and pad the rest"
     size:int                                   # Side of the square, pixels
     pad_value:tuple[int, int, int] = (0, 0, 0) # RGB 0-255
-    interpolation:str = 'bilinear'             # A key of `runtime.INTERPOLATIONS`
+    interpolation:str = 'bilinear'             # A key of `model_card.INTERPOLATIONS`
     exact:bool = True                          # The runtime's own pixels, for validation; False: fast, for training
 
     def __post_init__(self): check_choice('interpolation', self.interpolation, INTERPOLATIONS)
@@ -58,17 +58,17 @@ class Letterbox:
         if self.exact: return letterbox(as_pil(image), self.size, self.pad_value, self.interpolation), target
         return fast_letterbox(image, self.size, self.pad_value, self.interpolation), target
     def open(self, source:Any)->Image.Image: # Upright RGB. Raises `ImageError`
-        "Open a picture for this square: a JPEG more than twice too large (as in `runtime.Preprocess`) or, where not `exact`, 1.5 times is decoded at a fraction of its size"
+        "Open a picture for this square: a JPEG more than twice too large (as in `model_card.Preprocess`) or, where not `exact`, 1.5 times is decoded at a fraction of its size"
         return open_image(source, at_least=2 * self.size if self.exact else self.size * 3 // 2)
 
-# %% ../nbs/13_transforms.ipynb #7ac7a9bd
+# %% ../nbs/13_transforms.ipynb #86ca7fc2
 def fast_letterbox(
     image:Picture,
     size:int,                          # Side of the square, pixels
     pad_value:tuple[int, int, int]=(0, 0, 0), # RGB 0-255
-    interpolation:str='bilinear'       # A key of `runtime.INTERPOLATIONS`
+    interpolation:str='bilinear'       # A key of `model_card.INTERPOLATIONS`
 )->np.ndarray:                         # (size, size, 3) uint8, writable
-    "The pixels of `runtime.letterbox` to within a level or two, by PyTorch's antialiased resize of uint8"
+    "The pixels of `model_card.letterbox` to within a level or two, by PyTorch's antialiased resize of uint8"
     a = as_array(image)
     w, h = fit_size(a.shape[1::-1], size)
     if a.shape[:2] != (h, w): a = fast_resize(a, (h, w), interpolation)

@@ -6,7 +6,7 @@
 __all__ = ['OBJECT_KEYS', 'View', 'settled', 'visible', 'render', 'object_boxes', 'draw_masks', 'move_points', 'move_target',
            'Move', 'carry_out', 'ResizeMax', 'PadSquare', 'RandomZoomOut', 'RandomIoUCrop']
 
-# %% ../nbs/13c_views.ipynb #762e966d
+# %% ../nbs/13c_views.ipynb #646cb700
 import math
 from dataclasses import dataclass, replace
 from functools import singledispatch
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from .core import VisionRecipesError, check_choice
 from .masks import Masks, draw_object, encode_runs, fill_rings
-from .runtime import fit_size
+from .model_card import fit_size
 from .skeleton import points_boxes
 from .transforms import Picture, as_array, fast_resize, put_on_canvas
 

@@ -6,14 +6,14 @@
 __all__ = ['CONTRACTS', 'WEIGHTS', 'contract', 'WeightFile', 'weights_folder', 'fetch_weights', 'is_mmdet_layout',
            'to_original_names', 'to_original', 'Found', 'recognise', 'contract_of_file']
 
-# %% ../../nbs/24_yolox_weights.ipynb #7f8471d7
+# %% ../../nbs/24_yolox_weights.ipynb #67a0d064
 import os, re, sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable
 from ..core import VisionRecipesError, check_choice, did_you_mean, file_hash, human_bytes
 from ..download import MIRROR, download
-from ..runtime import Preprocess
+from ..model_card import Preprocess
 
 # %% ../../nbs/24_yolox_weights.ipynb #efd449f5
 _IMAGENET = dict(mean=(.485, .456, .406), std=(.229, .224, .225))
