@@ -6,7 +6,7 @@
 __all__ = ['model_table', 'timm_preprocess', 'hub_or_cache', 'build_classifier', 'Classification', 'balanced_weights',
            'ExportClassifier']
 
-# %% ../nbs/22_classification.ipynb #f8399c72
+# %% ../nbs/22_classification.ipynb #4f32fe1d
 import socket
 from contextlib import contextmanager
 from functools import cache
@@ -22,7 +22,9 @@ from .core import VisionRecipesError, say
 from .datasets import collate_images, normalise
 from .images import open_image
 from .metrics import Evaluation, evaluate_classification
-from .runtime import Preprocess, classification_predictions
+from .model_card import Preprocess
+from .parity import largest_difference
+from .runtime import classification_predictions
 from .settings import ClassificationSettings, check_model_name
 from .tasks import Task, load_weights, read_weights
 from .transforms import Compose, Flip, Letterbox, TrivialAugment
@@ -111,7 +113,7 @@ def _fetched(settings, kwargs)->nn.Module:
             return timm.create_model(settings.model, **kwargs)
         raise VisionRecipesError(f'{why} Connect to the network; or fetch the file elsewhere and name it (weights=FILE); or start from random weights (weights=random, or weights=try to do so only without a network).') from e
 
-# %% ../nbs/22_classification.ipynb #0218858b
+# %% ../nbs/22_classification.ipynb #a9d5116a
 class Classification(Task):
     "One label a picture"
     name = 'classification'
@@ -147,6 +149,7 @@ class Classification(Task):
     def infer(self, model, images): return [self.logits(model, images).softmax(1)]
     def evaluate(self, predictions, anns)->Evaluation: return evaluate_classification(predictions, anns)
     def output_names(self, kind): return ('probabilities',)
+    def distance(self, expected, got, kind): return {'score': largest_difference(expected, got)}
     def export_module(self, model, input, kind): return ExportClassifier(model, self.preprocess(), **input)
     def picture(self, predictor, anns)->Image.Image:
         from vision_recipes.drawing import prediction_grid

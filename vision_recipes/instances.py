@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_PIXELS', 'SMALL_MAP', 'OVERSHOOT', 'NEAR', 'paste_masks', 'trace_outline', 'crop_runs', 'mask_columns',
-           'decode_heatmaps', 'point_confidence', 'decode_points', 'Found', 'found_objects']
+           'decode_heatmaps', 'map_heights', 'point_confidence', 'decode_points', 'Found', 'found_objects']
 
 # %% ../nbs/10b_instances.ipynb #9ac8740b
 from typing import NamedTuple, Sequence
@@ -176,6 +176,23 @@ def _highest_in(m:np.ndarray, size_wh:tuple[int, int], rows:range, columns:range
         row, column = divmod(int(part.argmax()), len(columns))
         if part[row, column] > best[2]: best = columns.start + column, y + row, part[row, column]
     return best
+
+# %% ../nbs/10b_instances.ipynb #3a8badc8
+def map_heights(
+    heatmaps:np.ndarray,  # (N, K, S, S) float logits
+    boxes:np.ndarray,     # (N, 4) XYXY, in any pixels
+    points:np.ndarray     # (N, K, 2 or more) x, y in these pixels
+)->np.ndarray:            # (N, K) float32 logits
+    "The height of every map, stretched as by `decode_heatmaps`, at the pixel in which its point lies; a point outside counts as at the edge"
+    maps, boxes, out = np.asarray(heatmaps, np.float32), np.asarray(boxes, np.float32), np.empty(np.shape(heatmaps)[:2], np.float32)
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
+    whole = np.ceil(size).astype(np.int64)
+    at = np.floor((np.asarray(points)[..., :2] - boxes[:, None, :2]) * (whole / size)[:, None])
+    at = np.clip(at, 0, whole[:, None] - 1).astype(np.int64)
+    for (i, k), m in zip(np.ndindex(out.shape), maps.reshape(-1, *maps.shape[2:])):
+        (x, y), (w, h) = at[i, k].tolist(), whole[i].tolist()
+        out[i, k] = (_cubic(len(m), h, y, y + 1) @ m @ _cubic(len(m), w, x, x + 1).T)[0, 0]
+    return out
 
 # %% ../nbs/10b_instances.ipynb #70c0b450
 NEAR = .1  # share of the box's longer side within which a point counts as right, as in PCK

@@ -6,7 +6,7 @@
 __all__ = ['IMAGENET', 'small_parts', 'small_pool', 'still_norm', 'Look', 'Sampler', 'RCNN', 'even_samples', 'ExportRcnn',
            'make_anchors', 'clipped', 'apart_nms', 'pool_regions', 'RcnnTask']
 
-# %% ../nbs/27_rcnn.ipynb #4093617e
+# %% ../nbs/27_rcnn.ipynb #e3c26e95
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -24,14 +24,15 @@ from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign, nms, roi_alig
 from .annotations import Annotations
 from .core import VisionRecipesError, plural, say
 from .datasets import normalise
-from .export import match_predictions
 from .images import open_image
 from .labels import LabelMap
+from .parity import Tolerance, largest_difference, match_predictions, prediction_distance
 from .postprocess import Placement
-from .runtime import DECODERS, ModelCard, Prediction, Preprocess
+from .model_card import ModelCard, Preprocess
+from .runtime import DECODERS, Prediction
 from .rcnn_weights import load_published, start_weights
 from .settings import RcnnSettings
-from .tasks import Task, largest_difference
+from .tasks import Task
 
 # %% ../nbs/27_rcnn.ipynb #3de4b456
 def small_parts(
@@ -257,12 +258,12 @@ def pool_regions(
     before = mine.sum(0).cumsum(0) - mine.sum(0)                           # regions in lower levels
     return torch.cat(parts)[(mine * (mine.cumsum(0) - 1 + before)).sum(1)]
 
-# %% ../nbs/27_rcnn.ipynb #50470284
+# %% ../nbs/27_rcnn.ipynb #7699abda
 IMAGENET = dict(mean=(.485, .456, .406), std=(.229, .224, .225), pad_value=(124, 116, 104))  # the padding is what normalisation makes zero of
 
 class RcnnTask(Task):
     "A task whose network is an `RCNN`; a subclass says which, and what its objects have besides boxes"
-    kinds, multiple, one_picture, tolerance = ('heads',), 32, True, 5e-3
+    kinds, multiple, one_picture, tolerance = ('heads',), 32, True, Tolerance(score=1e-3, raw=5e-3)
     own_name:str = ''        # Of the last output: `masks` or `heatmaps`
     settings:RcnnSettings
     def __init__(self, settings:RcnnSettings, labels:LabelMap):
@@ -283,6 +284,8 @@ class RcnnTask(Task):
         return model
     def network(self)->RCNN: # With random weights
         raise NotImplementedError
+    @property
+    def least_score(self)->float: return self.settings.score
     @property
     def what(self)->str: return plural(len(self.labels), 'class', 'classes') # What the last layers are for
     @property
@@ -331,10 +334,8 @@ class RcnnTask(Task):
         for o in graph.graph.output: o.type.tensor_type.shape.dim[0].dim_param = 'objects'  # the exporter's own name for their number is a formula
         return graph
     def distance(self, expected, got, kind):
-        "Objects matched by class and overlap; scores and probabilities as they are, boxes in hundreds of pixels, heat maps for their largest number"
+        "Objects matched by class and overlap; their masks or heat maps as a share of the largest number"
         a, b = (Prediction(o[1], o[2], (100, 100), o[0]) for o in (expected, got))
-        pairs = match_predictions(a, b, self.settings.score)
-        if pairs is None: return float('inf')
-        i, j = pairs.T
-        most = max(1., float(abs(expected[3]).max(initial=0.)))
-        return largest_difference([a.scores[i], a.boxes[i] / 100, expected[3][i] / most], [b.scores[j], b.boxes[j] / 100, got[3][j] / most])
+        (i, j), most = match_predictions(a, b, self.least_score)[0].T, max(1., float(abs(expected[3]).max(initial=0.)))
+        raw = {'raw': largest_difference([expected[3][i] / most], [got[3][j] / most])} if len(i) else {}
+        return {**prediction_distance(a, b, least=self.least_score), **raw}

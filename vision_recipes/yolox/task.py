@@ -6,7 +6,7 @@
 __all__ = ['NMS_SCORE', 'settle_preprocessing', 'start_weights', 'build_yolox', 'collate_objects', 'Yolox', 'decoded',
            'join_outputs', 'ExportYolox', 'add_nms']
 
-# %% ../../nbs/26_yolox.ipynb #d44566f2
+# %% ../../nbs/26_yolox.ipynb #98e921b4
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +20,16 @@ from ..annotations import Annotations
 from ..box_transforms import DetectionTransform, FitBoxes, Mix
 from ..core import VisionRecipesError, say
 from ..datasets import collate_detection, normalise
-from ..export import prediction_distance
 from ..detection_metrics import DetectionEvaluation, evaluate_detection
 from ..colors import COLOR_STEPS
 from ..images import open_image
 from ..labels import LabelMap
+from ..parity import largest_difference, prediction_distance
 from ..postprocess import STRIDES, Placement
-from ..runtime import BasePredictor, ModelCard, Preprocess, yolox_predictions
+from ..model_card import ModelCard, Preprocess
+from ..runtime import BasePredictor, yolox_predictions
 from ..settings import YoloxSettings, read_run
-from ..tasks import Task, largest_difference, load_weights, published_or_none, read_weights
+from ..tasks import Task, load_weights, published_or_none, read_weights
 from ..transforms import Flip
 from ..views import RandomIoUCrop, RandomZoomOut
 from .loss import RULES, Objects, yolox_loss
@@ -85,7 +86,7 @@ def collate_objects(
     boxes[real], labels[real] = batch['boxes'], batch['labels']
     return {**batch, 'boxes': boxes, 'labels': labels}
 
-# %% ../../nbs/26_yolox.ipynb #e9c12b0b
+# %% ../../nbs/26_yolox.ipynb #94cabd56
 class Yolox(Task):
     "Boxes with classes, by YOLOX"
     name, kinds, multiple = 'yolox', ('decoded', 'raw', 'nms'), 32
@@ -134,8 +135,8 @@ class Yolox(Task):
     def finish_graph(self, graph, kind): return add_nms(graph, self.settings.nms) if kind == 'nms' else graph
     def distance(self, expected, got, kind):
         if kind == 'nms': return self._distance_after_nms(expected, got)
-        if kind == 'raw': return largest_difference(expected, got)
-        return largest_difference([_per_pixel(e) for e in expected], [_per_pixel(g) for g in got])
+        boxes, scores = (largest_difference(*([o[..., part] for o in side] for side in (expected, got))) for part in (slice(4), slice(4, None)))
+        return {'raw' if kind == 'raw' else 'box_px': boxes, 'score': scores}
     def _distance_after_nms(self, expected, got):
         "The graph's own suppression against the runtime's, on PyTorch's boxes and scores"
         boxes, scores = expected
@@ -143,7 +144,8 @@ class Yolox(Task):
         card = replace(self.reading, decoding=self.decoding('decoded') | {'max_detections': 10 ** 6, 'max_candidates': 10 ** 6})
         places = [Placement((10 ** 5,) * 2)] * len(boxes)
         wanted, have = yolox_predictions([rows], places, card, NMS_SCORE), yolox_predictions(got, places, replace(card, decoding=card.decoding | {'kind': 'nms'}), NMS_SCORE)
-        return max(prediction_distance(*(replace(p, size_wh=(1000, 1000)) for p in pair), NMS_SCORE, 10 ** 6) for pair in zip(wanted, have))
+        each = [prediction_distance(*pair, least=NMS_SCORE, most=10 ** 6) for pair in zip(wanted, have)]
+        return {m: max(d.get(m, 0.) for d in each) for m in ('alone', 'box_px', 'score')}
     def picture(self, predictor:BasePredictor, anns)->Image.Image:
         from vision_recipes.box_drawing import detection_grid
         images = [open_image(anns.path(i)) for i in range(len(anns))]
@@ -162,11 +164,6 @@ def _truth(anns:Annotations, i:int)->tuple[np.ndarray, np.ndarray]: # (N, 4) box
     rows = anns.class_ids.positions(np.array([i]))
     if anns.crowd is not None: rows = rows[~anns.crowd[rows]]
     return anns.boxes[rows], anns.class_ids.values[rows]
-
-def _per_pixel(a): # Boxes in thousands of pixels, so that they weigh as scores do
-    a = np.array(a)
-    a[..., :4] /= 1000
-    return a
 
 def decoded(guesses:Guesses, shape_hw:tuple[int, int])->Tensor: # (B, A, 5 + C) float32
     "Boxes XYXY in pixels of the network's picture, objectness, class probabilities"
