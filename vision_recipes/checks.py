@@ -52,7 +52,7 @@ def _duplicate(anns, same):
     if len({tuple(anns.class_ids[i].tolist()) for i in same}) == 1: return Finding('note', 'duplicate', str(anns.path(same[0])), f'has the same bytes as {others}. Keep both on one side of a split.')
     return Finding('warning', 'contradiction', str(anns.path(same[0])), f'has the same bytes as {others}, but other labels. Which is right?')
 
-# %% ../nbs/03b_checks.ipynb #64a931b4
+# %% ../nbs/03b_checks.ipynb #d811f5d0
 def _check_labels(anns:Annotations)->list[Finding]:
     "Class ids that mean nothing"
     ids, n = anns.class_ids.values, len(anns.labels)
@@ -74,8 +74,10 @@ def _of_pictures(anns):
     return found
 
 def _of_objects(anns):
+    n, how = len(anns.class_ids.values), 'difficult' if anns.format == 'voc' else 'crowds, as CVAT marks what its brush painted ("iscrowd": 1)'
     if anns.crowd is not None and anns.crowd.any(): anns = anns.keep_objects(~anns.crowd)
-    if not len(anns.class_ids.values): return [Finding('error', 'classes', str(anns.root), f'has {plural(len(anns), "picture")}, but not one object (crowds and difficult ones apart): there is nothing to learn. Are the annotations where they are looked for?')]
+    if n and not len(anns.class_ids.values): return [Finding('error', 'crowd', str(anns.root), f'all {plural(n, "object")} are marked as {how}, which are neither learnt nor scored. If they are single objects, set the mark to 0 in the annotations, or export polygons.')]
+    if not n: return [Finding('error', 'classes', str(anns.root), f'has {plural(len(anns), "picture")}, but not one object: there is nothing to learn. Are the annotations where they are looked for?')]
     c, found = len(anns.labels), []
     pictures = np.bincount(np.unique(anns.picture_of * c + anns.class_ids.values) % c, minlength=c)
     for n, cause in ((0, 'no object. Fine if they are declared for other data; the model will never find them'), (1, 'objects in a single picture only, which cannot stand on both sides of a split')):

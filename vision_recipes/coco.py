@@ -20,7 +20,7 @@ from .labels import LabelMap
 from .masks import Masks, draw_object, encode_runs, masks_boxes, pack_runs, unpack_runs
 from .skeleton import POINT_MARGIN, Skeleton, points_boxes
 
-# %% ../nbs/05_coco.ipynb #5673cd24
+# %% ../nbs/05_coco.ipynb #fa5965eb
 def _is_coco(file:Path)->bool:
     "Whether a JSON file begins as COCO's do"
     start = head(file, 1 << 16)
@@ -42,13 +42,37 @@ def _find_json(root:Path)->Path:
     if len(files) > 1: raise VisionRecipesError(f'{root}: holds several COCO files: {", ".join(f.relative_to(root).as_posix() for f in files[:8])}{" ..." if len(files) > 8 else ""}. Name the one to read, such as {files[0]}.')
     return files[0]
 
-def _find_base(file:Path, names:list[str])->Path:
-    "The folder that most file names are relative to"
-    here, above = file.resolve().parent, file.resolve().parent.parent
-    tops = [here, *((above,) if here.name.lower().startswith(('ann', 'label')) else ())]
-    below = [d for n in tops for d in [n, *sorted(Path(e.path) for e in os.scandir(n) if e.is_dir() and e.name[0] != '.')]]
+def _below(folder:Path)->list[Path]:
+    "The folders in a folder, sorted; none where it cannot be read"
+    try: return sorted(Path(e.path) for e in os.scandir(folder) if not e.name.startswith(('.', '__')) and e.is_dir())
+    except OSError: return []
+
+def _find_base(file:Path, names:list[str], notes:list)->Path:
+    "The folder that the file names are relative to; where no single one has them all, the one to look below"
+    here = file.resolve().parent
+    top = here.parent if here.name.lower().startswith(('ann', 'label')) else here
+    near_by = list(dict.fromkeys([here, top, *_below(here), *_below(top)]))
     sample = names[::max(1, len(names) // 20)]
-    return max(below, key=lambda d: sum((d/n).is_file() for n in sample))  # the first of the best
+    def holders(folders): return {d: found for d in folders if (found := {n for n in sample if (d/n).is_file()})}
+    held = holders(near_by) or holders([d for n in near_by[1:] for d in _below(n)])
+    if not held: return top/'images' if (top/'images').is_dir() else top
+    named = [d for d in held if _named_after(d.name, file.stem)]
+    if named and len(held.get(here, ())) < len(sample): return max(named, key=lambda d: len(d.name))
+    best = max(held, key=lambda d: (len(held[d]), d == here, d.name.lower() == 'images'))  # the first of the best
+    if held[best] != set().union(*held.values()): return top
+    if best != here and best.name.lower() != 'images': notes += _doubts(file, best, held)
+    return best
+
+def _doubts(file:Path, best:Path, held:dict)->list[Finding]:
+    "Where pictures of the same names may be others than those that were annotated"
+    others = [str(d) for d in held if d != best and held[d] == held[best]]
+    owners = [str(f) for f in sorted(file.parent.glob('*.json')) if _named_after(best.name, f.stem)]
+    return [Finding('warning', 'which folder', str(file), f'the pictures of {best} were taken, but {what[0]} {how}. If others are meant, write their folder into file_name.')
+            for what, how in ((others, 'has the same names'), (owners, 'is named like it and may be what they belong to')) if what]
+
+def _named_after(folder:str, stem:str)->bool:
+    "Whether a folder's name ends the JSON's: Train and instances_Train, val and val; what the format itself is called says nothing"
+    return folder.lower() not in ('instances', 'annotations', 'labels', 'masks') and re.search(rf'(^|[_\-. ]){re.escape(folder)}$', stem, re.IGNORECASE) is not None
 
 def _locate(base:Path, names:list[str])->tuple[list[str], list[str]]: # The path of each name, '' where it is nowhere; and pictures in the same folders that no name means
     "Find pictures, listing each folder once. Raises `VisionRecipesError` where two pictures could be meant"
@@ -67,7 +91,7 @@ def _locate(base:Path, names:list[str])->tuple[list[str], list[str]]: # The path
     taken = set(paths)
     return paths, sorted(p for f, files in inside.items() for n in picture_stems(files).values() if (p := f'{f}/{n}' if f else n) not in taken)
 
-# %% ../nbs/05_coco.ipynb #0ce7b468
+# %% ../nbs/05_coco.ipynb #9d1fb468
 @without_gc
 def read_coco(
     root:str|Path,             # The .json file, or a folder that holds one
@@ -77,8 +101,9 @@ def read_coco(
     file = _find_json(Path(root))
     d = _coco_dict(file)
     names, ids, sizes_wh = _pictures(file, d['images'])
-    labels, notes = _categories(file, d['categories']), []
-    base = _find_base(file, names) if images is None else Path(images)
+    notes = []
+    labels = _categories(file, d, notes)
+    base = _find_base(file, names, notes) if images is None else Path(images)
     paths, spare = _locate(base, names)
     there = np.array([p != '' for p in paths], dtype=bool)
     notes += absent(file, int(there.sum()), [str(base/n) for n, p in zip(names, paths) if not p], [str(base/p) for p in spare])
@@ -93,7 +118,7 @@ def read_coco(
     order = np.argsort(rows, kind='stable')[(rows < 0).sum():]  # by picture, without the objects of unknown pictures
     columns = {name: column[order] if isinstance(column, np.ndarray) else column.take(order) for name, column in columns.items()}
     class_ids = Ragged(columns.pop('class_ids'), np.concatenate([[0], np.cumsum(np.bincount(rows[order], minlength=len(ids)), dtype=np.int64)]))
-    if 'crowd' in columns: notes.append(Finding('note', 'crowd', str(file), f'{plural(int(columns["crowd"].sum()), "object")} marked as crowds: not trained on, and neither right nor wrong in a score.'))
+    if 'crowd' in columns: notes.append(_crowds(file, labels, class_ids.values, columns['crowd']))
     anns = Annotations(base, Strings.from_list(paths), labels, class_ids, sizes_wh, point_margin=margin, format='coco', notes=tuple(notes), **columns)
     return anns if there.all() else anns.subset(there)
 
@@ -115,15 +140,23 @@ def _pictures(file:Path, images:list[dict])->tuple[list[str], list, np.ndarray]:
     if wrong := [i for i, wh in enumerate(sizes) if not all(isinstance(v, (int, float)) and 0 <= v < 1e7 for v in wh)]: raise VisionRecipesError(f'{file}: the image {images[wrong[0]]["file_name"]} has the size {sizes[wrong[0]]}, which is none.')
     return [os.path.normpath(im['file_name'].replace('\\', '/')).replace('\\', '/') for im in images], ids, np.array(sizes, np.float64).astype(np.int32).reshape(-1, 2)
 
-def _categories(file:Path, categories:list[dict])->LabelMap:
+def _categories(file:Path, d:dict, notes:list)->LabelMap:
     "Names and ids of the classes"
-    for c in categories:
+    for c in (categories := d['categories']):
         if not isinstance(c.get('id'), int) or not isinstance(c.get('name'), str): raise VisionRecipesError(f'{file}: a category needs a whole number "id" and a "name", but one is {c!r:.100}.')
     if not categories: raise VisionRecipesError(f'{file}: declares no category under "categories", so nothing says what the objects are.')
-    try: return LabelMap(tuple(c['name'] for c in categories), tuple(c['id'] for c in categories))
+    if root := _root_category(d): notes.append(Finding('note', 'root category', str(file), f'the category {root["name"]!r} (id {root["id"]}) stands above all others and has no object: not taken for a class.'))
+    classes = [c for c in categories if c is not root]
+    try: return LabelMap(tuple(c['name'] for c in classes), tuple(c['id'] for c in classes))
     except VisionRecipesError as e: raise VisionRecipesError(f'{file}: {e}') from e
 
-# %% ../nbs/05_coco.ipynb #e4f9b0d5
+def _root_category(d:dict)->dict|None:
+    "The project's name, which Roboflow puts above the classes: no object has it, and every other category names it as its `supercategory`"
+    tops = [c for c in d['categories'] if c.get('supercategory') in (None, '', 'none')]
+    if len(tops) != 1 or len(d['categories']) == 1 or any(c.get('supercategory') != tops[0]['name'] for c in d['categories'] if c is not tops[0]): return None
+    return None if any(r.get('category_id') == tops[0]['id'] for r in d['annotations']) else tops[0]
+
+# %% ../nbs/05_coco.ipynb #c3be18cc
 def _objects(file:Path, records:list[dict], row:dict, labels:LabelMap)->tuple[np.ndarray, dict]: # (M,) row of the picture, -1 where the file does not list it; and columns
     "Annotations as columns, in the file's order. Raises anything where one is not as it should be"
     m = len(records)
@@ -149,6 +182,12 @@ def _object_columns(records:list[dict])->dict[str, np.ndarray]:
     crowd = np.array([bool(c) for c in crowd], bool)
     if crowd.any(): columns['crowd'] = crowd
     return columns
+
+def _crowds(file:Path, labels:LabelMap, class_ids:np.ndarray, crowd:np.ndarray)->Finding:
+    "How many objects are crowds, and a warning where a class has nothing else"
+    only = [labels.names[c] for c in np.setdiff1d(class_ids[crowd], class_ids[~crowd])]
+    more = f' Nothing else is there of {", ".join(only[:10])}{" ..." if len(only) > 10 else ""}. Masks that were drawn with CVAT\'s brush are marked so, one by one: if these are single objects, set their "iscrowd" to 0.' if only else ''
+    return Finding('warning' if only else 'note', 'crowd', str(file), f'{plural(int(crowd.sum()), "object")} marked as crowds ("iscrowd": 1): not trained on, and neither right nor wrong in a score.{more}')
 
 def _of_unknown(records, rows)->str:
     "Annotations of images that the file does not list, in words"

@@ -50,7 +50,7 @@ def _names(root:Path, data:dict|None, places:list[Path])->LabelMap:
     try: return LabelMap(tuple(map(str, names)), None if ids == tuple(range(len(names))) else ids)
     except VisionRecipesError as e: raise VisionRecipesError(f'{file}: {e}') from e
 
-# %% ../nbs/04b_yolo_txt.ipynb #ca70345b
+# %% ../nbs/04b_yolo_txt.ipynb #5ea44f82
 def _place(data:dict, entry:str)->Path:
     "Where an entry of data.yaml lies; the first guess where it does not exist"
     here = data['file'].parent
@@ -70,8 +70,9 @@ def _parts(root:Path, data:dict|None)->dict[str, list[Path]]: # By name; '' wher
         if there: return {name: there[name] for name in reversed(distinct.values())}
     folder = root if root.is_dir() else root.parent
     folder = folder/'images' if (folder/'images').is_dir() else folder
-    parts = sorted(f for f in folder.iterdir() if f.is_dir() and f.name.lower() in SPLIT_NAMES) if folder.is_dir() else []
-    return {p.name: [p/'images' if (p/'images').is_dir() else p] for p in parts} or {'': [folder]}
+    named = {re.sub(r'^obj_(.+)_data$', r'\1', f.name): f for f in sorted(folder.iterdir()) if f.is_dir()} if folder.is_dir() else {}  # obj_train_data is CVAT's
+    parts = {name: f for name, f in named.items() if name.lower() in SPLIT_NAMES}
+    return {name: [f/'images' if (f/'images').is_dir() else f] for name, f in parts.items()} or {'': [folder]}
 
 def _sources(root:Path, data:dict|None, part:str|None)->list[Path]:
     "The folders or lists of the part that is meant"
@@ -85,7 +86,7 @@ def _pictures(source:Path)->tuple[list[tuple[str, str]], list[str]]: # (folder, 
     if source.is_dir(): return [(os.path.join(source, f) if f else str(source), n) for f, names in scan(source, 8).items() for n in sorted(names) if is_image_name(n)], []
     try: lines = [line.strip() for line in source.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as e: raise VisionRecipesError(f'{source}: is no list of pictures: {getattr(e, "strerror", None) or "not UTF-8 text"}.') from e
-    files = [next((p for p in (source.parent/line, Path(line)) if p.is_file()), source.parent/line) for line in lines]
+    files = [next((p for p in (source.parent/line, source.parent/line.removeprefix('data/'), Path(line)) if p.is_file()), source.parent/line) for line in lines]  # CVAT's lines begin with a data/ that is not there
     return [(str(f.parent), f.name) for f in files if f.is_file()], [str(f) for f in files if not f.is_file()]
 
 def _labels_folder(folder:str)->str:
@@ -142,10 +143,10 @@ def _relative(base:Path, pictures)->tuple[list[str], Path]:
     short = {f: '' if a == top else os.path.relpath(a, top).replace(os.sep, '/') + '/' for f, a in folders.items()}
     return [short[f] + n for f, n in pictures], base
 
-# %% ../nbs/04b_yolo_txt.ipynb #3ebe7fe1
+# %% ../nbs/04b_yolo_txt.ipynb #81c45780
 def _rows(texts:list[str], labels:LabelMap, data:dict|None)->tuple[np.ndarray, np.ndarray, list[tuple]]: # (M, 5) float64 class, cx, cy, w, h; objects of each picture; what to tell
     "All lines of all text files. Raises `VisionRecipesError`"
-    rows, n, odd = [], np.zeros(len(texts), np.int64), {5: 0, 6: 0, 7: 0}
+    rows, n, odd = [], np.zeros(len(texts), np.int64), dict.fromkeys(('points', 'confidence', 'polygon'), 0)
     for i, file in enumerate(progress(texts, 'reading annotations', unit='file')):
         if not file: continue
         with open(file, 'rb') as f: lines = [line.split() for line in f.read().removeprefix(b'\xef\xbb\xbf').splitlines() if line.strip()]
@@ -155,19 +156,21 @@ def _rows(texts:list[str], labels:LabelMap, data:dict|None)->tuple[np.ndarray, n
     try: table = np.array(rows, np.float64).reshape(-1, 5)
     except ValueError: raise _blame_yolo(texts, labels) from None
     if not np.isin(table[:, 0], labels.source_ids or range(len(labels))).all(): raise _blame_yolo(texts, labels)
-    told = [('note', 'polygons', f'{plural(odd[7], "object")} given as polygon; its box was taken.'), ('warning', 'confidence', f'{plural(odd[6], "line")} of six numbers, as predictions with a confidence have; it was left out. Are these annotations?')]
-    return table, n, [t for t, count in zip(told, (odd[7], odd[6])) if count]
+    told = {'points': ('warning', 'keypoints', f'{plural(odd["points"], "object")} given with keypoints, of which only the box was taken. For points export COCO keypoints.'),
+            'polygon': ('note', 'polygons', f'{plural(odd["polygon"], "object")} given as polygon, of which the box was taken. For masks export COCO.'),
+            'confidence': ('warning', 'confidence', f'{plural(odd["confidence"], "line")} of six numbers, as predictions with a confidence have; it was left out. Are these annotations?')}
+    return table, n, [told[kind] for kind in told if odd[kind]]
 
 def _five(file:str, k:int, line:list[bytes], data:dict|None, odd:dict)->list:
     "Class and box of a line that has more than five numbers"
     m = len(line)
     if m == 5: return line
-    if data is not None and 'kpt_shape' in data and m > 5: return line[:5]
-    if m == 6: odd[6] += 1; return line[:5]
-    if m < 7 or m % 2 == 0: raise VisionRecipesError(f'{file}, object {k - 1} (counting from 0): has {plural(m, "number")}, but a box is class, cx, cy, w, h, and a polygon is a class with three points or more: {b" ".join(line)[:80].decode("utf-8", "replace")}')
+    if data is not None and 'kpt_shape' in data and m > 5: odd['points'] += 1; return line[:5]
+    if m == 6: odd['confidence'] += 1; return line[:5]
+    if m < 7 or m % 2 == 0: raise VisionRecipesError(f'{file}, object {k - 1} (counting from 0): has {plural(m, "number")}, but a box is class, cx, cy, w, h, and a polygon is a class with three points or more: {b" ".join(line)[:80].decode("utf-8", "replace")}' + ' Where the lines hold keypoints, data.yaml must say so with kpt_shape.' * (m > 6))
     try: points = np.array(line[1:], np.float64).reshape(-1, 2)
     except ValueError: raise VisionRecipesError(f'{file}, object {k - 1} (counting from 0): {b" ".join(line)[:80].decode("utf-8", "replace")!r} is not all numbers.') from None
-    odd[7] += 1
+    odd['polygon'] += 1
     low, high = points.min(0), points.max(0)
     return [line[0], *(low + high) / 2, *(high - low)]
 
