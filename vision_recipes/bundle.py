@@ -20,7 +20,7 @@ from .runtime import Predictor
 from .settings import read_run, task_info
 from .standalone import standalone_source
 
-# %% ../nbs/29b_bundle.ipynb #d92c49b1
+# %% ../nbs/29b_bundle.ipynb #f77540e1
 TASK_WORDS = {'classification': 'Image classification', 'yolox': 'Object detection', 'mask_rcnn': 'Instance segmentation', 'keypoint_rcnn': 'Keypoint estimation'}
 
 _USAGE = '''\
@@ -35,6 +35,7 @@ NumPy, Pillow and onnxruntime are all it needs (requirements.txt). In a program 
     from predict import Predictor
     predictor = Predictor('model.onnx')
     prediction = predictor.predict('photo.jpg')    # {fields}
+    prediction.to_dict(predictor.card.labels)      # all of it as plain numbers, with the names of the classes
 
 How to read this file: `main` at the end understands the command line, and `predict_files` above it goes through the pictures. `Predictor.stream` opens them, lets onnxruntime run the network, and hands
 what it puts out to `{decoder}`, which makes a `Prediction` of it. Everything else is a detail of these steps.
@@ -81,7 +82,7 @@ def write_samples(sources:Sequence, folder:Path)->list[str]: # Names
         Image.fromarray(np.asarray(picture)).save(folder/name, quality=90)  # a picture made anew knows nothing but its pixels
     return names
 
-# %% ../nbs/29b_bundle.ipynb #77f65ae8
+# %% ../nbs/29b_bundle.ipynb #383bc942
 REQUIREMENTS = 'numpy>=1.26\npillow>=10.1\nonnxruntime>=1.18\n'  # the oldest that read our files and run our code; tried with each other
 
 _DOES = {'classification': 'It looks at a whole picture and says which of these classes it belongs to:', 'yolox': 'It finds objects of these classes, and puts a box around each:',
@@ -105,14 +106,14 @@ def quality_text(card:ModelCard)->str: # Sentences
 def limits_text(card:ModelCard)->list[str]: # Sentences, one a line of a list
     "What nobody should expect of the model"
     t, size = card.thresholds.get('overall'), card.preprocess.size
-    lines = ['It knows the classes above and no others' + ('. A picture of something else gets one of them too.' if card.task == 'classification' else ', and finds nothing else.'),
+    lines = ['It knows the classes above and no others' + ('. A picture of something else gets one of them too.' if card.task == 'classification' else '; something else that looks like one may be taken for it.'),
              'Pictures unlike those it learnt from (another camera, light, place or people) may do worse than the number above says; try it on yours before you rely on it.',
              'A score says how sure the model is, not how often it is right.', f'It sees every picture scaled to fit a square of {size} pixels, so what is tiny in the picture is tiny or gone for the model.']
     if t is not None: lines.append(f'Objects with a score below {t:.2f} are left out, the threshold that was best on those pictures; `--score-threshold` sets another.')
     if card.decoding.get('one_picture'): lines.append('It takes one picture at a time, and is meant for still pictures rather than for video.')
     return lines
 
-# %% ../nbs/29b_bundle.ipynb #38d5290d
+# %% ../nbs/29b_bundle.ipynb #143914ca
 _README = '''\
 # {kind}: {names}
 
@@ -146,7 +147,7 @@ py -m venv .venv
 .venv\\Scripts\\python predict.py {example} --out results
 ```
 
-It prints what it sees, and the folder `results` gets the pictures with it drawn in. Put your own pictures or folders in the place of `{example}`. More, each after `.venv/bin/python` or `.venv\\Scripts\\python`:
+(Where Debian or Ubuntu say that venv is missing: `sudo apt install python3-venv` first.) It prints what it sees, and draws it into copies of the pictures in the folder `results`. Put your own pictures or folders in the place of `{example}`. More, each after `.venv/bin/python` or `.venv\\Scripts\\python`:
 
 | | |
 |---|---|
@@ -183,9 +184,15 @@ or on Windows
 .venv\\Scripts\\python predict.py --serve
 ```
 
-and open http://localhost:8000 in a browser. Pictures, files and the camera are looked at inside the browser and never leave the computer. To put the page on the web, copy `index.html`, `web`, `model.onnx` and `samples` to any web server;
+and open http://localhost:8000 in a browser. {seen} looked at inside the browser and never leave the computer. To put the page on the web, copy `index.html`, `web`, `model.onnx`{and_samples} to any web server{secure};
 opening `index.html` as a file does not work, for browsers let no page read the files beside it.{cdn}
 '''
+
+def _page_text(card:ModelCard, samples:int, web:str)->str:
+    "What to know about the page; of models for still pictures it says nothing about a camera"
+    camera = not card.decoding.get('one_picture')
+    cdn = ' The page fetches onnxruntime-web from a content network, so it needs a connection; the pictures still stay where they are.' if web == 'cdn' else ''
+    return _PAGE.format(seen='Your pictures and the camera are' if camera else 'Your pictures are', and_samples=' and `samples`' if samples else '', secure=' (with `https`, or browsers do not give it the camera)' if camera else '', cdn=cdn)
 
 def made_text(card:ModelCard)->str:
     "Where the model comes from, for whoever has to make it again"
@@ -208,9 +215,8 @@ def readme_text(
     options = '' if card.task == 'classification' else '| `predict.py photo.jpg --score-threshold 0.5` | show only what it is surer of than this |\n'
     if card.task == 'mask_rcnn': options += '| `predict.py photo.jpg --mask-threshold 0.4` | draw the masks a little larger, or with a higher number smaller |\n'
     files = f'| `samples` | {plural(samples, "picture")} to try it with |\n' * bool(samples) + '| `index.html`, `web` | the demo page |\n' * page
-    cdn = ' The page fetches onnxruntime-web from a content network, so it needs a connection; the pictures still stay where they are.' if web == 'cdn' else ''
     return _README.format(kind=TASK_WORDS[card.task], names=short, does=_DOES[card.task], classes=classes, quality=quality_text(card), limits='\n'.join(f'- {line}' for line in limits_text(card)), example=example,
-                          json='; masks are run lengths, as COCO writes them' if card.task == 'mask_rcnn' else '', options=options, page=_PAGE.format(cdn=cdn) if page else '', size=human_bytes(model_bytes), files=files, page_licence=' (the page brings onnxruntime-web, MIT License)' if page else '', made=made_text(card))
+                          json='; masks are run lengths, as COCO writes them' if card.task == 'mask_rcnn' else '', options=options, page=_page_text(card, samples, web) if page else '', size=human_bytes(model_bytes), files=files, page_licence=' (the page brings onnxruntime-web, MIT License)' if page else '', made=made_text(card))
 
 # %% ../nbs/29b_bundle.ipynb #0670ffbf
 def _model_of(path:Path)->tuple[Path, dict|None]: # The ONNX file; the run it comes from, where that is known

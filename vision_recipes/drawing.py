@@ -354,8 +354,9 @@ def bar_chart(
         ax.margins(x=.12)
     return out[0]
 
-# %% ../nbs/12_drawing.ipynb #3a95806f
-_NOT_SCORES = ('epoch', 'lr', 'seconds', 'train_loss', 'valid_loss')
+# %% ../nbs/12_drawing.ipynb #cb94df1c
+_NOT_SCORES = ('epoch', 'lr', 'seconds', 'train_loss', 'valid_loss', 'nme', 'found')
+_MOST_SCORES = 5  # lines in a panel, the deciding one first: more hide each other
 
 def curves(
     history:Sequence[dict],  # A row an epoch: `epoch`, `train_loss`, `valid_loss`, `lr`, and scores such as `accuracy`, perhaps with `accuracy_low` and `accuracy_high`
@@ -365,13 +366,19 @@ def curves(
     if not history: return _nothing('no epoch has finished yet', 160)
     columns = {k: np.array([_float(row.get(k)) for row in history]) for k in dict.fromkeys(k for row in history for k in row)}
     epoch = columns.get('epoch', np.arange(1., len(history) + 1))
-    scores = [k for k in columns if k not in _NOT_SCORES and not k.startswith(('train_', 'n_', 'ap ')) and not k.endswith(('_low', '_high', '_loss'))]
+    scores = _plotted(history, metric)
     best = _best_epoch(columns, metric or (scores[0] if scores else 'valid_loss'))
     panels = [('Loss', 'loss', [k for k in ('train_loss', 'valid_loss') if k in columns]), ('Validation score', 'score', scores), ('Learning rate', 'learning rate', ['lr'] if 'lr' in columns else [])]
     panels = [p for p in panels if p[2]]
     with _chart(3.6 * len(panels), 3, 1, max(1, len(panels))) as (fig, axes, out):
         for ax, (title, unit, keys) in zip(axes[0], panels): _curve_panel(ax, epoch, columns, keys, title, unit, None if keys == ['lr'] else best)
     return out[0]
+
+def _plotted(history, metric)->list[str]:
+    "The scores that are drawn, the deciding one first"
+    names = dict.fromkeys(k for row in history for k in row)
+    scores = [k for k in names if k not in _NOT_SCORES and not k.startswith(('train_', 'n_', 'ap ')) and not k.endswith(('_low', '_high', '_loss'))]
+    return sorted(scores, key=lambda k: k != metric)[:_MOST_SCORES]
 
 def _float(v)->float:
     "A number, or NaN for what is none"
@@ -394,7 +401,7 @@ def _curve_panel(ax, epoch, columns:dict, keys:list[str], title:str, unit:str, b
     ax.set(title=title, xlabel='epoch', ylabel=unit)
     ax.grid(True)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    if len(keys) > 1 or best is not None: ax.legend(fontsize=8.5)
+    if len(keys) > 1 or best is not None: ax.legend(fontsize=8.5, ncols=2, loc='upper center', bbox_to_anchor=(.5, -.2))  # below: nowhere in the panel is sure to be free
 
 # %% ../nbs/12_drawing.ipynb #a0df74d0
 def confusion_matrix(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OPSET', 'to_onnx', 'simplify_onnx', 'ExportError', 'export_onnx', 'shaken']
 
-# %% ../nbs/21_export.ipynb #e1a02641
+# %% ../nbs/21_export.ipynb #c1a6e3bc
 import copy, json, logging, time, warnings
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 from .core import VisionRecipesError, atomic_path, check_choice, human_bytes, plural, say, write_json
+from .images import find_images
 from .model_card import CARD_KEY, ModelCard
 from .parity import Parity, Tolerance, compare, known_examples
 from .runtime import Predictor, to_input
@@ -48,7 +49,7 @@ def simplify_onnx(model):
 
 def _free_axes(model): return [[d.dim_param for d in o.type.tensor_type.shape.dim] for o in (*model.graph.input, *model.graph.output)]
 
-# %% ../nbs/21_export.ipynb #9a944889
+# %% ../nbs/21_export.ipynb #2d52f75c
 class ExportError(VisionRecipesError):
     "An export that failed or does not agree with PyTorch"
 
@@ -60,10 +61,11 @@ def export_onnx(
     kind:str|None=None,          # Form of the outputs, one of the task's `kinds`; None: its usual one
     simplify:bool=True,          # By onnxsim, where its check passes
     tolerance:Tolerance|dict|None=None, # What changes in the task's own, such as `{'score': 1e-3}`
-    images:Iterable|None=None    # Pictures of yours to compare on: paths, PIL images, arrays; None, or none: the validation pictures the run knows
+    images:Iterable|str|Path|None=None # Pictures of yours to compare on: paths, PIL images, arrays; or a folder of them; None, or none: the validation pictures the run knows
 )->Path:                         # The file; beside it lies `….parity.json` with the comparison
     "Export a run's model. Raises `ExportError`, and leaves no file, where the export differs from PyTorch by more than `tolerance`"
     started = time.monotonic()
+    if isinstance(images, (str, Path)): images = find_images(images, recursive=True) if Path(images).is_dir() else [images]
     check_choice('dtype', dtype, ('float32', 'uint8')); check_choice('layout', layout, ('NCHW', 'NHWC'))
     run = run if isinstance(run, Run) and run.device.type == 'cpu' else Run(run.path if isinstance(run, Run) else run, 'cpu')
     path, tolerance = Path(path or run.path/'model.onnx'), Tolerance.of(tolerance, run.task.tolerance)

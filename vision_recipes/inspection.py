@@ -6,14 +6,14 @@
 __all__ = ['onnx_head', 'class_words', 'fit_words', 'input_words', 'output_words', 'threshold_words', 'quality_words',
            'data_words', 'precision_words', 'Inspection', 'inspect_model']
 
-# %% ../nbs/11b_inspection.ipynb #f044f8f6
+# %% ../nbs/11b_inspection.ipynb #45baf7e8
 import io, json, textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from .core import VisionRecipesError, human_bytes, plural
-from .model_card import CARD_KEY, ModelCard, Preprocess
-from .runtime import Predictor, card_hint
+from .model_card import CARD_KEY, ModelCard, Preprocess, read_card
+from .runtime import Predictor, card_help, card_hint
 from .sessions import Port, graph_ports, open_session
 from .settings import TASKS
 
@@ -47,7 +47,7 @@ def onnx_head(
             if number == 8: one = dict(_fields(io.BytesIO(value), len(value))); opsets[one.get(1, b'').decode()] = one.get(2, 0)
     return {**head, 'opsets': opsets, 'producer': ' '.join(producer[k] for k in sorted(producer))}
 
-# %% ../nbs/11b_inspection.ipynb #8a8ad9c9
+# %% ../nbs/11b_inspection.ipynb #078095b4
 def _numbers(values)->str: return ', '.join(f'{v:.4g}' for v in values)
 def _hex(color)->str: return '#' + ''.join(f'{v:02x}' for v in color)
 
@@ -64,7 +64,8 @@ def fit_words(p:Preprocess)->str:
 def input_words(card:ModelCard)->str:
     "What numbers the graph is given, and who normalises"
     p, given = card.preprocess, card.input
-    steps = f'(x / 255 - mean) / std, mean {_numbers(p.mean)} and std {_numbers(p.std)} of {", ".join(p.channels)}'
+    scale = 'x / 255' if given.get('normalize') or given.get('dtype') == 'uint8' else 'x'
+    steps = f'({scale} - mean) / std, mean {_numbers(p.mean)} and std {_numbers(p.std)} of {", ".join(p.channels)}'
     form = f'{given.get("dtype", "float32")} {given.get("layout", "NCHW")}'
     if given.get('normalize'): return f'{form}, {p.channels}; normalised before the graph: {steps}'
     swap = '' if p.channels == 'RGB' else f'turns them to {p.channels} and '
@@ -92,7 +93,8 @@ def quality_words(card:ModelCard)->str:
     "The scores of the best epoch, the headline first, with the interval in which it lies by 95 %"
     m, first = card.metrics, TASKS[card.task].metric if card.task in TASKS else ''
     def said(k): return f'{k} {m[k]:.3f}' + (f' [{m[k + "_low"]:.3f}, {m[k + "_high"]:.3f}]' if {k + '_low', k + '_high'} <= m.keys() else '')
-    names = [k for k in m if not k.startswith('n_') and not k.endswith(('_low', '_high')) and isinstance(m[k], (int, float))]
+    m = {k: v for k, v in m.items() if isinstance(v, (int, float))}
+    names = [k for k in m if not k.startswith('n_') and not k.endswith(('_low', '_high'))]
     counts = ' with '.join(plural(m[k], noun) for k, noun in (('n_pictures', 'validation picture'), ('n_objects', 'object')) if k in m)
     return ', '.join(map(said, sorted(names, key=lambda k: k != first))) + (f'; on {counts}' if counts and names else '') + ('; 95 % intervals in brackets' if any(k + '_low' in m for k in names) else '') or 'nobody has scored it'
 
@@ -103,13 +105,13 @@ def data_words(card:ModelCard)->str:
 
 def precision_words(p:dict)->str:
     "How a smaller file was made, and what that cost"
-    parts = [p.get('kind', 'changed')]
+    parts = [p.get('kind', 'changed') + (f' ({p["how"]})' if 'how' in p else '')]
     if p.get('n_calibration'): parts.append(f'calibrated on {plural(p["n_calibration"], "picture")}')
     if {'metric', 'before', 'after'} <= p.keys(): parts.append(f'{p["metric"]} {p["before"]:.3f} before and {p["after"]:.3f} after' + (f' on {plural(p["n_scored"], "picture")}' if p.get('n_scored') else '') + (f' (a drop of {p["max_drop"]:g} was allowed)' if 'max_drop' in p else ''))
     if p.get('speed'): parts.append(f'{p["speed"]:.2f} times as fast')
     return '; '.join(parts)
 
-# %% ../nbs/11b_inspection.ipynb #160ca0ab
+# %% ../nbs/11b_inspection.ipynb #ec6f3db0
 @dataclass(frozen=True)
 class Inspection:
     "What an ONNX file is; made by `inspect_model`"
@@ -121,7 +123,7 @@ class Inspection:
     head:dict                 # As from `onnx_head`
     card:ModelCard|None       # None: it has none that can be used
     problem:str = ''          # Why `card` is None
-    hint:dict|None = None     # For a file without card: what a card might be, as from `card_hint`
+    hint:dict|None = None     # For a file without card: what a card might be, as from `card_hint`; None: no card can help, as `problem` says
 
     def to_dict(self)->dict: # Plain JSON
         "For programs; of the pictures it was trained on the numbers and fingerprints, without the hash of each"
@@ -133,7 +135,7 @@ class Inspection:
         "The lines of `text`, before they are wrapped"
         card, opsets = self.card, ', '.join(f'{k or "opset"} {v}' for k, v in self.head['opsets'].items())
         out = [('file', f'{human_bytes(self.n_bytes)}, {opsets}' + (f', written by {self.head["producer"]}' if self.head['producer'] else ''))]
-        if card: out = [('task', f'{card.task}, by {card.architecture}'), *out]
+        if card: out = [('task', card.task if card.architecture == 'unknown' else f'{card.task}, by {card.architecture}'), *out]
         batch = '; one picture a call' if card and (card.decoding.get('one_picture') or self.inputs[0].shape[:1] == (1,)) else ''
         out += [('takes', ', '.join(map(str, self.inputs)) + batch), ('gives', ', '.join(map(str, self.outputs)))]
         if self.options: out += [('may be given', ', '.join(map(str, self.options[:4])) + (f' and {len(self.options) - 4} more' if len(self.options) > 4 else ''))]
@@ -155,16 +157,15 @@ def _card_rows(card:ModelCard)->list[tuple[str, str]]:
     return [(k, words) for k, words in rows if words]
 
 def _missing_rows(i:Inspection)->list[tuple[str, str]]:
-    if i.hint is None: return [('problem', i.problem)]
-    return [('missing', 'it carries no card of this library: nobody can see its classes, or how it wants its pictures. Write them into a JSON file, and give that as --card FILE, or Predictor(path, card=read_card(FILE)) in Python. It might begin so, '
-                        'with the names and numbers of its training:'), ('', json.dumps(i.hint))]
+    return [('problem', i.problem)] if i.hint is None else [('missing', 'a card of this library, so nobody can see its classes, or how it wants its pictures. ' + card_help(i.hint))]
 
 def inspect_model(
     path:str|Path,                    # A `.onnx` file
     card:ModelCard|str|Path|None=None # For a file that carries none, as for `Predictor`
 )->Inspection:
-    "What an ONNX file is. Raises `VisionRecipesError` for what is no ONNX file; one without a card, or with one that does not fit, is no error here"
+    "What an ONNX file is. Raises `VisionRecipesError` for what is no ONNX file, and for a card that cannot be read; a file without a card, or with one that does not fit, is no error here"
     path, problem, hint, fits = Path(path), '', None, None
+    if isinstance(card, (str, Path)): card = read_card(card)
     try: fits = Predictor(path, card, providers='cpu'); session = fits.session
     except VisionRecipesError as e: session, problem = open_session(path, 'cpu'), str(e)
     takes, gives = graph_ports(session)

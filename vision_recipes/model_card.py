@@ -49,7 +49,7 @@ def letterbox(
     canvas.paste(image, corner((w, h), size, place))
     return canvas
 
-# %% ../nbs/10c_model_card.ipynb #06da36e6
+# %% ../nbs/10c_model_card.ipynb #f459e1c6
 @dataclass(frozen=True)
 class Preprocess:
     "How a network's weights want their pictures; belongs to the weights and travels with them"
@@ -62,10 +62,13 @@ class Preprocess:
     channels:str = 'RGB'                           # Order of the colours the network wants: `RGB` or `BGR`; mean and std are in this order
 
     def __post_init__(self):
-        for name in ('mean', 'std', 'pad_value'): object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not isinstance(self.size, int) or self.size < 1: raise VisionRecipesError(f'size must be a whole number of pixels, but got {self.size!r}.')
-        for name in ('mean', 'std', 'pad_value'):
-            if len(getattr(self, name)) != 3 or not all(isinstance(v, (int, float)) for v in getattr(self, name)): raise VisionRecipesError(f'{name} must be three numbers, one a channel, but got {getattr(self, name)}.')
+        if type(self.size) is not int or self.size < 1: raise VisionRecipesError(f'size must be a whole number of pixels, but got {self.size!r}.')
+        for name, kinds, most in (('mean', (int, float), 1), ('std', (int, float), 1), ('pad_value', (int,), 255)):
+            given = getattr(self, name)
+            three = tuple(given) if isinstance(given, (list, tuple)) else ()
+            if len(three) != 3 or not all(type(v) in kinds and 0 <= v <= most for v in three) or (name == 'std' and 0 in three):
+                raise VisionRecipesError(f'{name} must be three {"whole numbers" if most == 255 else "numbers"} from 0 to {most}, one a channel, but got {given!r}.' + (' Numbers meant for pixels from 0 to 255 are to be divided by 255; a deviation is never 0.' if most == 1 else ''))
+            object.__setattr__(self, name, three)
         check_choice('interpolation', self.interpolation, INTERPOLATIONS)
         check_choice('letterbox', self.letterbox, PLACES); check_choice('channels', self.channels, ('RGB', 'BGR'))
 
@@ -81,10 +84,12 @@ class Preprocess:
         w, h = fit_size(opened_wh, self.size)
         return Placement(tuple(size_wh), (w / size_wh[0], h / size_wh[1]), corner((w, h), self.size, self.letterbox))
 
-# %% ../nbs/10c_model_card.ipynb #79ddbaf1
+# %% ../nbs/10c_model_card.ipynb #d182a79c
 CARD_KEY = 'vision_recipes'  # the ONNX metadata property that holds the card as JSON
 CARD_FORMAT = 1
 _INPUT = {'dtype': ('float32', 'uint8'), 'layout': ('NCHW', 'NHWC'), 'normalize': (True, False)}  # what `ModelCard.input` may hold
+_NUMBERS = {'decoding': ('nms', 'mask_threshold', 'max_detections', 'max_candidates', 'multiple'), 'thresholds': ('overall',), 'data': ('n_train', 'n_valid'),
+            'precision': ('before', 'after', 'max_drop', 'n_calibration', 'n_scored', 'speed')}  # what must be numbers, where it is there
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -105,6 +110,11 @@ class ModelCard:
     def __post_init__(self):
         for key, choices in _INPUT.items():
             if key in self.input: check_choice(key, self.input[key], choices)
+        object.__setattr__(self, 'input', {'dtype': 'float32', 'layout': 'NCHW', **self.input})
+        for part, keys in _NUMBERS.items():
+            for k, v in getattr(self, part).items():
+                if k in keys and (isinstance(v, bool) or not isinstance(v, (int, float)) or not v >= 0): raise VisionRecipesError(f'{part}: {k} must be a number from 0 on, but got {v!r}.')
+        if self.colors and [len(c) for c in self.colors if all(type(v) is int and 0 <= v <= 255 for v in c)] != [3] * len(self.labels): raise VisionRecipesError(f'colors must be three whole numbers from 0 to 255 for each of the {len(self.labels)} classes, but got {self.colors}.')
         if self.input.get('normalize') and self.input.get('dtype') == 'uint8': raise VisionRecipesError('a graph that takes uint8 normalises by itself: leave normalize out, or let it take float32.')
     def to_dict(self)->dict: # Plain JSON
         "What is written"
@@ -112,17 +122,19 @@ class ModelCard:
     @classmethod
     def from_dict(cls, d:dict, where:str='model card')->'ModelCard':
         "The card that `to_dict` wrote. Raises `VisionRecipesError` that names what is missing"
-        if not isinstance(d, dict) or d.get('format') != CARD_FORMAT: raise VisionRecipesError(f'{where}: written in format {d.get("format") if isinstance(d, dict) else None}, but this version reads {CARD_FORMAT}.')
+        if not isinstance(d, dict) or 'format' not in d: raise VisionRecipesError(f'{where}: is no card of this library, which is an object in braces with a "format".')
+        if d['format'] != CARD_FORMAT: raise VisionRecipesError(f'{where}: written in format {d["format"]}, but this version of vision_recipes reads {CARD_FORMAT}: another version may read it.')
         missing = [k for k in ('task', 'architecture', 'labels', 'preprocess') if k not in d]
         if missing: raise VisionRecipesError(f'{where}: lacks {", ".join(missing)}.')
         known = {f.name for f in fields(cls)}
         d = {k: v for k, v in d.items() if k in known}
-        wrong = [k for k in ('metrics', 'data', 'versions', 'input', 'decoding', 'thresholds', 'precision') if not isinstance(d.get(k, {}), dict)]
-        if wrong or not set(_INPUT) >= set(d.get('input', {})): raise VisionRecipesError(f'{where}: {wrong[0] if wrong else "input"} is not what belongs there.')
+        for k in ('labels', 'preprocess', 'metrics', 'data', 'versions', 'input', 'decoding', 'thresholds', 'precision'):
+            if not isinstance(d.get(k, {}), dict): raise VisionRecipesError(f'{where}: {k} must be an object in braces, but is {d[k]!r:.60}.')
+        if not set(_INPUT) >= set(d.get('input', {})): raise VisionRecipesError(f'{where}: input may hold {", ".join(_INPUT)}, but has {", ".join(d["input"])}.')
         try: return cls(**{**d, 'labels': LabelMap.from_dict(d['labels']), 'preprocess': Preprocess(**d['preprocess']), 'colors': tuple(map(tuple, d.get('colors', ())))})
-        except (TypeError, KeyError, AttributeError, VisionRecipesError) as e: raise VisionRecipesError(f'{where}: malformed: {e}') from e
+        except (TypeError, ValueError, KeyError, AttributeError, VisionRecipesError) as e: raise VisionRecipesError(f'{where}: malformed: {e}') from e
 
-# %% ../nbs/10c_model_card.ipynb #b2cb7e45
+# %% ../nbs/10c_model_card.ipynb #7e6b4e23
 def read_card(
     path:str|Path # A JSON file: a card written by hand, one written by this library, or a `run.json`, which has one inside
 )->ModelCard:
@@ -135,7 +147,7 @@ def read_card(
     labels = {'names': d['labels']} if isinstance(d['labels'], list) else d['labels']
     if not isinstance(labels, dict) or 'names' not in labels: raise VisionRecipesError(f'{path}: labels must be a list of names, in the order of the network\'s outputs, but is {d["labels"]!r:.60}.')
     given = d.get('input', {})
-    if isinstance(given, dict): given = {'dtype': 'float32', 'layout': 'NCHW', 'normalize': given.get('dtype', 'float32') == 'float32', **given}
+    if isinstance(given, dict): given = {'normalize': given.get('dtype', 'float32') == 'float32', **given}
     return ModelCard.from_dict({'format': CARD_FORMAT, 'architecture': 'unknown', **d, 'labels': labels, 'input': given}, str(path))
 
 def _check_keys(where:str, d, necessary:tuple[str, ...], cls):

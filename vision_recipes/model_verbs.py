@@ -6,8 +6,7 @@
 __all__ = ['MODEL_VERBS', 'open_model', 'not_trained_on', 'do_evaluate', 'write_evaluation', 'table', 'do_export', 'do_predict',
            'do_inspect', 'do_bench', 'do_quantize', 'do_bundle']
 
-# %% ../nbs/29d_model_verbs.ipynb #8951a255
-from itertools import count
+# %% ../nbs/29d_model_verbs.ipynb #2e064369
 from pathlib import Path
 from .annotations import Annotations, Findings, align_labels, read_annotations
 from .arguments import Verb, boxes_option, data_options, model_options
@@ -113,7 +112,7 @@ def _tolerances(given:list[str])->dict[str, float]:
     try: return {name: float(x) for name, _, x in pairs}
     except ValueError: raise VisionRecipesError(f'--tolerance {" ".join(given)}: wanted are pairs such as score=0.001 box_px=0.1.') from None
 
-# %% ../nbs/29d_model_verbs.ipynb #cd6feb4b
+# %% ../nbs/29d_model_verbs.ipynb #b016359e
 def _predict_options(p):
     model_options(p)
     p.add_argument('images', nargs='+', type=Path, metavar='IMAGES', help='pictures, or folders of pictures')
@@ -128,19 +127,18 @@ def _predict_options(p):
 def _provider_option(p): p.add_argument('--provider', action='append', metavar='NAME', help='run an ONNX file on this, such as cpu, cuda or coreml; several times, the best first (default: a GPU where onnxruntime has one, else the CPU)')
 
 def do_predict(args)->None:
-    "`vision-recipes predict`: `open_model(…).stream` and `draw_prediction`"
+    "`vision-recipes predict`: `open_model(…).stream` and `save_drawn`"
     if args.batch_size < 1: raise VisionRecipesError(f'--batch-size must be at least 1, but got {args.batch_size}.')
     files = _listed_images(args.images)
-    names = _output_names(files)
-    if not args.no_pictures: _keep_originals(args.out, names, files)
     check_writable(args.out)
+    from vision_recipes.predict_script import SHOW, save_drawn
     predictor = open_model(args.model, card=args.card, threads=args.threads, providers=args.provider)
-    errors, rows = [], []
-    for file, name, p in zip(files, names, progress(predictor.stream(files, args.batch_size, errors.append, args.score_threshold, args.mask_threshold), 'predicting', len(files), 'picture')):
+    errors, rows, taken, draw = [], [], {str(f.resolve()).lower() for f in files}, SHOW[predictor.card.task][1]
+    for file, p in zip(files, progress(predictor.stream(files, args.batch_size, errors.append, args.score_threshold, args.mask_threshold), 'predicting', len(files), 'picture')):
         if p is None: continue
         rows.append({'file': str(file), **p.to_dict(predictor.card.labels)})
         if len(files) <= 20: say(f'{file}: {_in_words(p, predictor.class_names)}')
-        if not args.no_pictures: _write_drawn(args.out/name, file, p, predictor.card)
+        if not args.no_pictures: save_drawn(draw(open_image(file), p, predictor.card), args.out, file.stem, taken)
     write_json(args.out/'predictions.json', rows)
     say(f'{plural(len(rows), "prediction")} in {args.out/"predictions.json"}')
     if errors: raise VisionRecipesError(f'{plural(len(errors), "picture")} could not be read; the others are done. ' + ' '.join(str(e) for e in errors[:5]))
@@ -155,35 +153,12 @@ def _listed_images(images:list[Path])->list[Path]:
         found += some
     return found
 
-# %% ../nbs/29d_model_verbs.ipynb #ebe8d786
+# %% ../nbs/29d_model_verbs.ipynb #b40733be
 def _in_words(p, names, most:int=8)->str:
     "The class of a picture, or what was found in it"
     some = [p.top] if p.boxes is None else range(min(most, len(p.scores)))
     left = len(p.scores) - most if p.boxes is not None else 0
     return (', '.join(f'{names[p.labels[i]]} {p.scores[i]:.3f}' for i in some) or 'nothing found') + (f' and {left} more' if left > 0 else '')
-
-def _output_names(files:list[Path])->list[str]:
-    "A JPEG's name for each picture; those of one name in several folders are numbered"
-    taken, names = set(), []
-    for f in files:
-        tries = (f'{f.stem}.jpg' if n == 1 else f'{f.stem} ({n}).jpg' for n in count(1))
-        names.append(next(name for name in tries if name.lower() not in taken))
-        taken.add(names[-1].lower())
-    return names
-
-def _keep_originals(out:Path, names:list[str], files:list[Path]):
-    "Refuse to draw over one of the pictures"
-    originals = {f.resolve() for f in files}
-    hit = next((out/n for n in names if (out/n).resolve() in originals), None)
-    if hit: raise VisionRecipesError(f'--out {out}: the drawn picture would replace {hit}, which is one of yours. Name another folder.')
-
-def _write_drawn(path:Path, file:Path, prediction, card):
-    from vision_recipes.core import atomic_path
-    from vision_recipes.drawing import draw_prediction
-    from vision_recipes.instance_drawing import draw_instances
-    image = open_image(file)
-    drawn = draw_prediction(image, prediction, card.labels.names, card.colors) if prediction.boxes is None else draw_instances(image, prediction, card.labels, card.colors)
-    with atomic_path(path) as tmp: drawn.save(tmp, format='JPEG', quality=90)
 
 # %% ../nbs/29d_model_verbs.ipynb #ed5182ab
 def _inspect_options(p):

@@ -21,7 +21,7 @@ _HEAD = '''<!doctype html>
 </head>
 '''
 
-# %% ../nbs/12da_page_look.ipynb #36112ec0
+# %% ../nbs/12da_page_look.ipynb #2ecb0584
 _TOP = '''<body>
 <a class="skip" href="#result">Skip to the result</a>
 <header>
@@ -47,14 +47,10 @@ _PICTURE = '''  <section id="stage" aria-label="Picture">
       <button id="camera" type="button" aria-pressed="false" hidden disabled>Use the camera</button>
     </div>
     <p class="quiet"><span id="drop">You can also drop a picture anywhere on this page, or paste one.</span> <span id="still"></span></p>
-    <div id="samples" hidden>
-      <h2>Samples</h2>
-      <ul id="thumbnails"></ul>
-    </div>
   </section>
 '''
 
-# %% ../nbs/12da_page_look.ipynb #01432650
+# %% ../nbs/12da_page_look.ipynb #e02d615c
 _RESULT = '''  <section id="result" aria-labelledby="found" tabindex="-1">
     <h2 id="found">Result</h2>
     <div id="loading" hidden><label for="progress" id="fetching">Fetching the model</label><progress id="progress" max="1"></progress></div>
@@ -67,6 +63,10 @@ _RESULT = '''  <section id="result" aria-labelledby="found" tabindex="-1">
     <ol id="list"></ol>
     <ul id="points" aria-label="Colours of the points" hidden></ul>
     <p id="time" hidden><strong id="total"></strong> <span id="parts" class="quiet"></span></p>
+  </section>
+  <section id="samples" aria-labelledby="ready-made" hidden>
+    <h2 id="ready-made">Samples</h2>
+    <ul id="thumbnails"></ul>
   </section>
 </main>
 '''
@@ -111,16 +111,16 @@ code { padding: .1em .3em; border-radius: .3em; background: color-mix(in srgb, c
 .skip:focus { top: .5rem; }
 '''
 
-# %% ../nbs/12da_page_look.ipynb #d440ffaa
+# %% ../nbs/12da_page_look.ipynb #4e4eebf6
 _LAYOUT = '''
-main { display: grid; grid-template-columns: minmax(0, 1fr) minmax(17rem, 22rem); gap: 1.25rem; align-items: start; margin: 1.25rem 0; }
-#stage, #result { padding: 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 1rem; }
+main { display: grid; grid-template: "stage result" auto "samples result" 1fr / minmax(0, 1fr) minmax(17rem, 22rem); gap: 1.25rem; align-items: start; margin: 1.25rem 0; }
+#stage { grid-area: stage; } #result { grid-area: result; } #samples { grid-area: samples; }
+#stage, #result, #samples { padding: 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 1rem; }
 #frame { position: relative; display: grid; place-items: center; min-height: 14rem; overflow: hidden; background: var(--back); border-radius: .6rem; }
-#picture { display: block; width: min(100%, calc(68vh * var(--shape, 1))); aspect-ratio: var(--shape, 1); }
+#picture { display: block; scroll-margin: .75rem; width: min(100%, calc(68vh * var(--shape, 1))); aspect-ratio: var(--shape, 1); }
 #hint { padding: 1rem; color: var(--quiet); text-align: center; }
 #busy { position: absolute; right: .6rem; bottom: .6rem; margin: 0; padding: .25rem .7rem; background: var(--card); border-radius: 1rem; font-size: .9rem; }
 .row { display: flex; flex-wrap: wrap; gap: .6rem; margin-top: .9rem; }
-#samples { margin-top: 1rem; padding-top: .9rem; border-top: 1px solid var(--line); }
 #thumbnails { display: grid; grid-template-columns: repeat(auto-fill, minmax(4.5rem, 1fr)); gap: .5rem; }
 #thumbnails button { display: block; width: 100%; padding: 0; aspect-ratio: 1; overflow: hidden; }
 #thumbnails img { display: block; width: 100%; height: 100%; object-fit: cover; }
@@ -136,12 +136,11 @@ summary { width: fit-content; padding: .3rem 0; cursor: pointer; }
 @media (pointer: coarse) { #drop { display: none; } }  /* fingers neither drop nor paste */
 @media (max-width: 50rem) {
   body { padding: 1rem .75rem 2rem; }
-  main { grid-template-columns: minmax(0, 1fr); gap: .75rem; }
-  #stage, #result { padding: .75rem; }
-  #picture { width: min(100%, calc(45vh * var(--shape, 1))); }
+  main { grid-template: "stage" "result" "samples" / minmax(0, 1fr); gap: .75rem; }
+  #stage, #result, #samples { padding: .75rem; }
+  #picture { width: min(100%, calc(40vh * var(--shape, 1))); }
   #frame { min-height: 10rem; }
   .row { gap: .5rem; } .row > * { flex: 1; padding-inline: .5rem; text-align: center; white-space: nowrap; }
-  #samples { margin-top: .75rem; padding-top: .75rem; }
   #thumbnails { grid-template-columns: repeat(auto-fill, minmax(2.75rem, 1fr)); gap: .4rem; }
   #facts { grid-template-columns: minmax(0, 1fr); } #facts dd { margin-bottom: .4rem; }
 }

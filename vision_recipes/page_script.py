@@ -153,20 +153,21 @@ function showError(text) { $('error').textContent = text; $('error').hidden = fa
 function hideError() { $('error').hidden = true; }
 '''
 
-# %% ../nbs/12dc_page_script.ipynb #3b5c63a7
+# %% ../nbs/12dc_page_script.ipynb #3f6f8669
 _CAMERA_JS = r'''
-let stream = null;
+let stream = null, starting = false;
 
 const CAMERA_ERRORS = {NotAllowedError: 'The camera was not allowed. The browser asks again after its permission for this page is reset (beside the address).', NotFoundError: 'No camera was found.',
   NotReadableError: 'The camera is in use by another program.', OverconstrainedError: 'The camera does not fit.'};
 
 async function startCamera() {
+  if (starting) return;  // the browser is asking; a disabled button would lose the focus
   hideError();
   if (!navigator.mediaDevices?.getUserMedia) return showError('Browsers give the camera only to pages from https:// or from localhost.');
-  $('camera').disabled = true;  // while the browser asks
+  starting = true;
   try { stream = await navigator.mediaDevices.getUserMedia({video: {facingMode: 'environment', width: {ideal: 640}}, audio: false}); }
   catch (error) { return showError(CAMERA_ERRORS[error.name] ?? `The camera does not start: ${error.message}`); }
-  finally { $('camera').disabled = false; }
+  finally { starting = false; }
   $('camera').textContent = 'Stop the camera'; $('camera').setAttribute('aria-pressed', true); mark(null);
   pressed = active = null;
   speak('The camera is on.');
@@ -194,11 +195,11 @@ function stopCamera() {
   for (const track of stream.getTracks()) track.stop();
   stream = null;
   $('camera').textContent = 'Use the camera'; $('camera').setAttribute('aria-pressed', false);
-  if (shown) { shown.live = false; list(); }
+  if (shown?.live) { shown.live = false; list(); showTime(); }
 }
 '''
 
-# %% ../nbs/12dc_page_script.ipynb #d00902a0
+# %% ../nbs/12dc_page_script.ipynb #56259279
 _SOURCES_JS = r'''
 function openFile(file, button = null) {
   stopCamera(); mark(button);
@@ -211,7 +212,7 @@ function listSamples(samples) {
     const url = new URL(path, document.baseURI).href, name = decodeURIComponent(path.split('/').pop());
     const button = make('button', {type: 'button', disabled: true, title: name}, make('img', {src: url, alt: `Sample ${k + 1}: ${name}`, loading: 'lazy'}));
     button.setAttribute('aria-pressed', false);
-    button.onclick = () => { stopCamera(); mark(button); return look(() => fromUrl(url), name); };
+    button.onclick = () => { stopCamera(); mark(button); $('picture').scrollIntoView({block: 'nearest'}); return look(() => fromUrl(url), name); };
     return make('li', {}, button);
   }));
 }
@@ -235,7 +236,7 @@ function listen() {
 function setThreshold(value) { threshold = value; $('threshold').value = value; $('threshold-value').textContent = percent(value); $('threshold').setAttribute('aria-valuetext', percent(value)); }
 '''
 
-# %% ../nbs/12dc_page_script.ipynb #1d09d36b
+# %% ../nbs/12dc_page_script.ipynb #c612fffd
 _CARD_JS = r'''
 const DOES = {classification: 'Says what a picture shows', yolox: 'Finds objects', mask_rcnn: 'Finds objects and their outlines', keypoint_rcnn: 'Finds objects and their points'};
 const METRICS = {accuracy: 'accuracy', segm_map: 'mean average precision of masks', oks_map: 'mean average precision of points', map: 'mean average precision of boxes'};
@@ -261,7 +262,7 @@ function showCard({provider, threads, note, bytes}) {
   $('classes').replaceChildren(...names.map((name, i) => make('li', {}, swatch(css(classColor(card, i))), name)));
   $('points').hidden = !points.length;
   $('points').replaceChildren(...points.map((name, k) => make('li', {}, swatch(pointColor(k, points.length)), name)));
-  const facts = {'Network': `${card.architecture}, ${(bytes / 1e6).toFixed(1)} MB`, 'Quality': metricWords(card), 'Looks at': `${p.size} × ${p.size} pixels, ${p.channels ?? 'RGB'}; the whole picture, made smaller and padded to a square`,
+  const facts = {'Network': `${card.architecture}, ${(bytes / 1e6).toFixed(1)} MB`, 'Quality': metricWords(card), 'Looks at': `${p.size} × ${p.size} pixels, ${p.channels ?? 'RGB'}; the whole picture, scaled and padded to a square`,
     'Precision': precisionWords(card), 'Made with': Object.entries(card.versions ?? {}).map(pair => pair.join(' ')).join(', '),
     'Threads': threads === 1 && provider === 'wasm' && navigator.hardwareConcurrency > 1 ? 'one; a server that sends the headers of cross-origin isolation would allow more' : ''};
   $('facts').replaceChildren(...Object.entries(facts).filter(([, text]) => text).flatMap(([term, textContent]) => [make('dt', {textContent: term}), make('dd', {textContent})]));
@@ -274,7 +275,7 @@ function showProgress({loaded, total}) {
 }
 '''
 
-# %% ../nbs/12dc_page_script.ipynb #456ec465
+# %% ../nbs/12dc_page_script.ipynb #67bd5263
 _START_JS = r'''
 async function begin() {
   $('unstarted').remove();
@@ -299,7 +300,7 @@ function open(loaded) {
   const still = SLOW.includes(card.task) || card.decoding?.one_picture;
   $('camera').hidden = still;
   if (still) $('still').textContent = 'This kind of model is for still pictures, not for a camera; how long it takes stands with the result.';
-  for (const control of document.querySelectorAll('#stage :disabled')) control.disabled = false;
+  for (const control of document.querySelectorAll('main :disabled')) control.disabled = false;
   $('hint').textContent = 'Choose a picture to begin.'; $('summary').textContent = 'The model is ready.'; speak('The model is ready.');
   $('thumbnails').querySelector('button')?.click();
 }

@@ -167,7 +167,7 @@ def _tied(outputs, place:Placement, predictions, pairs, far, n_classes, least)->
     sides = [(f.maps[rows], f.boxes[rows], p.keypoints[rows]) for o, p, rows in zip(outputs, predictions, pairs.T) for f in found_objects(o, [place], n_classes, least)]
     return far & tied_points(*sides[0], *sides[1])
 
-# %% ../nbs/21_parity.ipynb #6c8c7983
+# %% ../nbs/21_parity.ipynb #55217afc
 @dataclass(frozen=True)
 class Parity:
     "How far an exported file is from the network it came from"
@@ -192,12 +192,13 @@ class Parity:
     def what(self)->str:
         "What was compared, in words"
         n, counted = Counter(c.kind for c in self.cases), [c for c in self.cases if c.objects is not None]
-        objects = f', with {plural(sum(c.objects for c in counted), "object")} in all and {sum(not c.objects for c in counted)} of them without any' if counted else ''
+        objects = f', {plural(sum(c.objects for c in counted), "object")} in all; nothing is found in {sum(not c.objects for c in counted)} of them' if counted else ''
         parts = [plural(n[k], *nouns) for k, nouns in (('yours', ('picture of yours', 'pictures of yours')), ('awkward', ('awkward picture',))) if n[k]]
         return ' and '.join(parts) + objects + (f'; {plural(n["tensor"], "prepared batch", "prepared batches")}' if n['tensor'] else '')
     def text(self)->str:
         "For people: a line for each measure"
-        rows = [f'  {m:9} {_short(v):>8}  ({"at least" if m == "mask_iou" else "at most"} {_short(getattr(self.tolerance, m))})  {c.name if v != (m == "mask_iou") else ""}'.rstrip() for m, (v, c) in self.worst.items()]
+        limits = {m: f'({"at least" if m == "mask_iou" else "at most"} {_short(getattr(self.tolerance, m))})' for m in self.worst}
+        rows = [f'  {m:9} {_short(v):>8}  {limits[m]:18} {MEASURES[m]}' + (f': {c.name}' if v != (m == 'mask_iou') else '') for m, (v, c) in self.worst.items()]
         out = [c.name for c in self.cases if c.undecided]
         return '\n'.join([f'{"Agree" if self.ok else "DO NOT AGREE"}: {self.what()}', *rows, *([f'  {plural(self.tied, "point")} left out, because their maps are equally high at both places'] if self.tied else []),
                           *([f'  {plural(len(out), "picture")} left out, where PyTorch does not agree with itself when its weights change by a millionth: {", ".join(out)}'] if out else [])])

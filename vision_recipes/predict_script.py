@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['SHOW', 'class_in_words', 'objects_in_words', 'draw_class', 'draw_found_boxes', 'draw_found_masks',
            'draw_found_points', 'page_server', 'serve', 'serve_option', 'score_option', 'mask_option', 'command_line',
-           'list_images', 'save_drawn', 'predict_files', 'main']
+           'list_images', 'save_drawn', 'predict_files', 'open_model', 'main']
 
-# %% ../nbs/12g_predict_script.ipynb #04011e65
-import argparse, json, sys
+# %% ../nbs/12g_predict_script.ipynb #286a997b
+import argparse, json, os, sys
 from contextlib import redirect_stdout
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -62,7 +62,7 @@ SHOW = {  # task: how a prediction is said, and how it is drawn
     'mask_rcnn': (objects_in_words, draw_found_masks),
     'keypoint_rcnn': (objects_in_words, draw_found_points)}
 
-# %% ../nbs/12g_predict_script.ipynb #608f1fc8
+# %% ../nbs/12g_predict_script.ipynb #dfee3708
 class _Page(SimpleHTTPRequestHandler):
     "Files of a folder, isolated from other sites; types are set here, because Windows' own table may be wrong"
     extensions_map = {'': 'application/octet-stream', '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.mjs': 'text/javascript', '.css': 'text/css', '.json': 'application/json',
@@ -73,12 +73,15 @@ class _Page(SimpleHTTPRequestHandler):
         super().end_headers()
     def log_message(self, *args): pass
 
+class _Server(ThreadingHTTPServer):
+    allow_reuse_address = os.name == 'posix'  # Windows would let two programs have one port
+
 def page_server(
     folder:Path, # Where `index.html` lies
     port:int     # 0: any that is free
 )->ThreadingHTTPServer:
     "A server for the demo page. Raises `VisionRecipesError` where the port is taken"
-    try: return ThreadingHTTPServer(('127.0.0.1', port), lambda *args: _Page(*args, directory=str(folder)))
+    try: return _Server(('127.0.0.1', port), lambda *args: _Page(*args, directory=str(folder)))
     except (OSError, OverflowError) as e: raise VisionRecipesError(f'--serve {port}: this port cannot be used ({e}). Name another, say --serve 8765.') from e
 
 def serve(folder:Path, port:int)->int: # 0
@@ -110,7 +113,7 @@ def command_line()->argparse.ArgumentParser:
     serve_option(parser)
     return parser
 
-# %% ../nbs/12g_predict_script.ipynb #99072de8
+# %% ../nbs/12g_predict_script.ipynb #d61f90be
 def list_images(
     given:Sequence[Path] # Pictures, and folders of pictures
 )->list[Path]:
@@ -122,20 +125,29 @@ def list_images(
         files += found
     return files
 
+_MARK = b'drawn by predict.py'  # the comment in our JPEGs
+
+def _is_ours(path:Path)->bool:
+    "Whether a file is a picture that this program drew"
+    try:
+        with Image.open(path) as im: return im.info.get('comment') == _MARK
+    except OSError: return False
+
 def save_drawn(
     image:Image.Image,
     folder:Path,
     stem:str,
-    taken:set[Path]  # Files that must not be written over: the pictures, and what was written already
+    taken:set[str]  # Paths in small letters that must not be written over: the pictures, and what was written already
 )->Path:
-    "Write a JPEG under a name that is free"
-    path = next(p for n in count(1) if (p := folder.resolve()/(f'{stem}.jpg' if n == 1 else f'{stem} ({n}).jpg')) not in taken)
+    "Write a JPEG under the first name that is free, or that a picture of an earlier run has"
     folder.mkdir(parents=True, exist_ok=True)
-    image.save(path, quality=90)
-    taken.add(path)
+    paths = (folder.resolve()/(f'{stem}.jpg' if n == 1 else f'{stem} ({n}).jpg') for n in count(1))
+    path = next(p for p in paths if str(p).lower() not in taken and (not p.exists() or _is_ours(p)))
+    image.save(path, quality=90, comment=_MARK)
+    taken.add(str(path).lower())
     return path
 
-# %% ../nbs/12g_predict_script.ipynb #9ad39271
+# %% ../nbs/12g_predict_script.ipynb #8ee1070e
 def predict_files(
     predictor:Predictor,
     files:Sequence[Path],
@@ -144,7 +156,7 @@ def predict_files(
     **thresholds           # Of `Predictor.stream`
 )->int:                    # Exit code: 1 where a picture could not be read
     "Predict pictures one after the other, and print what was seen"
-    card, rows, errors, taken = predictor.card, [], [], {f.resolve() for f in files}
+    card, rows, errors, taken = predictor.card, [], [], {str(f.resolve()).lower() for f in files}
     in_words, draw = SHOW[card.task]
     for file, p in zip(files, predictor.stream(files, batch_size=1, on_error=errors.append, **thresholds)):
         if p is None: continue
@@ -154,6 +166,12 @@ def predict_files(
     if as_json: print(json.dumps(rows, indent=1))
     for e in errors: print(e, file=sys.stderr)
     return 1 if errors else 0
+
+def open_model(path:Path, threads:int)->Predictor:
+    "The model beside this program. Raises `VisionRecipesError` for one of another task"
+    predictor = Predictor(path, threads=threads)
+    if predictor.card.task not in SHOW: raise VisionRecipesError(f'{path}: is a model for {predictor.card.task}, but this program was made for {", ".join(SHOW)}. Take the predict.py that came with the model.')
+    return predictor
 
 def main(
     here:Path,                     # The folder with `model.onnx`
@@ -167,6 +185,6 @@ def main(
         if args.serve is not None: return serve(here, args.serve)
         if not args.images: parser.error('name pictures, or a folder of pictures')
         thresholds = {k: v for k, v in vars(args).items() if k.endswith('_threshold')}
-        with redirect_stdout(sys.stderr): predictor = Predictor(here/'model.onnx', threads=args.threads)  # what it may have to say is no prediction
+        with redirect_stdout(sys.stderr): predictor = open_model(here/'model.onnx', args.threads)  # what it may have to say is no prediction
         return predict_files(predictor, list_images(args.images), args.out, args.json, **thresholds)
     except (VisionRecipesError, OSError) as e: return f'predict.py: {e}'

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['DECODERS', 'Prediction', 'classification_predictions', 'yolox_predictions', 'mask_rcnn_predictions',
-           'keypoint_rcnn_predictions', 'BasePredictor', 'card_hint', 'Predictor', 'to_input']
+           'keypoint_rcnn_predictions', 'BasePredictor', 'card_hint', 'card_help', 'Predictor', 'to_input']
 
-# %% ../nbs/11_runtime.ipynb #30a4e010
+# %% ../nbs/11_runtime.ipynb #20cd4697
 import json
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -20,8 +20,8 @@ from .instances import crop_runs, decode_points, found_objects, mask_columns, pa
 from .labels import LabelMap
 from .masks import MaskCrops, pack_runs
 from .model_card import CARD_KEY, ModelCard, Preprocess, read_card
-from .postprocess import Placement, detections, to_source
-from .sessions import Port, graph_ports, open_session
+from .postprocess import STRIDES, Placement, detections, to_source
+from .sessions import Port, first_line, graph_ports, open_session
 
 # %% ../nbs/11_runtime.ipynb #6d3cc65c
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ DECODERS:dict[str, Callable] = {  # task: from raw outputs, places, card and sco
     'mask_rcnn': mask_rcnn_predictions,
     'keypoint_rcnn': keypoint_rcnn_predictions}
 
-# %% ../nbs/11_runtime.ipynb #65090627
+# %% ../nbs/11_runtime.ipynb #e433906f
 class BasePredictor:
     "From pictures to predictions; a subclass says how to `run` a prepared batch"
     one_picture = False # Whether what runs takes no batches: then pictures are not made to wait for each other
@@ -147,7 +147,7 @@ class BasePredictor:
     ):
         check_choice('task of the model', card.task, DECODERS)
         self.card = card if size is None else replace(card, preprocess=replace(card.preprocess, size=size))
-        if self.card.preprocess.size % (step := self.card.decoding.get('multiple', 1)): raise VisionRecipesError(f'size: {card.architecture} takes multiples of {step} pixels, but got {size}. The nearest are {max(step, size // step * step)} and {size // step * step + step}.')
+        if self.card.preprocess.size % (step := self.card.decoding.get('multiple') or 1): raise VisionRecipesError(f'size: {card.architecture} takes multiples of {step} pixels, but got {size}. The nearest are {max(step, size // step * step)} and {size // step * step + step}.')
     def run(self, batch:np.ndarray, score_threshold:float)->list[np.ndarray]: # (B, size, size, 3) uint8 RGB in, raw outputs out
         "The threshold is for a network that drops what is below it by itself"
         raise NotImplementedError
@@ -210,30 +210,40 @@ class BasePredictor:
         return next(self.stream([images], 1, **thresholds))
     __call__ = predict
 
-# %% ../nbs/11_runtime.ipynb #9c06d248
+# %% ../nbs/11_runtime.ipynb #202c7061
 def card_hint(
     inputs:Sequence[Port],
     outputs:Sequence[Port]
-)->dict: # Plain JSON, of the form that `read_card` reads
+)->dict|None: # Plain JSON, of the form that `read_card` reads; None: no card would make it one that is read here
     "What a card for a foreign graph might be, as far as its shapes tell; the rest is what is usual: ImageNet's colours, or for YOLOX those of the original project"
     shape, sides = (outputs[0].shape if outputs else ()), [s for s in (inputs[0].shape if inputs else ()) if isinstance(s, int) and s > 4]
-    task, n, kind = {2: ('classification', shape[-1], 'logits'), 3: ('yolox', shape[-1], 'raw')}.get(len(shape), ('mask_rcnn', None, None)) if shape else ('classification', None, 'logits')
-    n = n - 5 if task == 'yolox' and isinstance(n, int) else n
-    names = ['name of class 0', f'... {n} names in all' if isinstance(n, int) else '...']
+    task = next((t for t, names in _OUTPUTS.items() if {*names} <= {o.name for o in outputs}), {0: 'classification', 2: 'classification', 3: 'yolox'}.get(len(shape)))
+    n = shape[-1] if shape and isinstance(shape[-1], int) and task in ('classification', 'yolox') else None
+    if task == 'yolox' and n: n -= 5
+    if task is None or (n or 1) < 1 or (task == 'yolox' and sides and isinstance(shape[1], int) and shape[1] != _n_cells(sides[0])): return None
     usual = {'mean': [0, 0, 0], 'std': [.00392157] * 3, 'channels': 'BGR', 'pad_value': [114] * 3, 'letterbox': 'top_left'} if task == 'yolox' else {'mean': [.485, .456, .406], 'std': [.229, .224, .225]}
-    return {'task': task, 'labels': names, 'preprocess': {'size': sides[0] if sides else 224, **usual}, **({'decoding': {'kind': kind}} if kind else {})}
+    return {'task': task, 'labels': ['name of class 0', f'... {n} names in all' if n else '...'], 'preprocess': {'size': sides[0] if sides else 640 if task == 'yolox' else 224, **usual},
+            **{k: {'kind': v} for k, v in [('decoding', {'classification': 'logits', 'yolox': 'raw'}.get(task))] if v}}
+
+def _n_cells(size:int)->int: return sum((size // s) ** 2 for s in STRIDES)
+
+def card_help(
+    hint:dict|None # From `card_hint`
+)->str:
+    "What to do about a file without a card"
+    if hint is None: return 'No card can help: of files made by others, classifiers with one output (pictures, classes) are read here, and YOLOX with one of (pictures, cells, 5 and a number a class), a cell for every 8, 16 and 32 pixels. Run this one with the program it was made for.'
+    return f'Write what is missing into a JSON file such as {json.dumps(hint)} with the names and numbers of its training, and give that: --card FILE on the command line, Predictor(path, card=FILE) in Python.'
 
 def _card_inside(path:Path, session)->ModelCard:
     "The card in the file's metadata"
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if text is None:
         takes, gives = graph_ports(session)
-        raise VisionRecipesError(f'{path}: carries no card of this library, so nobody knows its classes, or how it wants its pictures. It takes {", ".join(map(str, takes))} and gives {", ".join(map(str, gives))}. Write what is missing into a JSON file such as '
-                                 f'{json.dumps(card_hint(takes, gives))} with the names and numbers of its training, and give that: --card FILE on the command line, Predictor(path, card=read_card(FILE)) in Python.')
-    try: return ModelCard.from_dict(json.loads(text), str(path))
-    except json.JSONDecodeError as e: raise VisionRecipesError(f'{path}: the card in its metadata is damaged: {e}.') from e
+        raise VisionRecipesError(f'{path}: carries no card of this library, so nobody knows its classes, or how it wants its pictures. It takes {", ".join(map(str, takes))} and gives {", ".join(map(str, gives))}. {card_help(card_hint(takes, gives))}')
+    try: return ModelCard.from_dict(json.loads(text))
+    except (json.JSONDecodeError, VisionRecipesError) as e: raise VisionRecipesError(f'{path}: the card in its metadata cannot be used ({str(e).rstrip(".")}). Export the file again, or write a card for it: --card FILE on the command line, Predictor(path, card=FILE) in Python.') from e
 
-# %% ../nbs/11_runtime.ipynb #1c215e72
+# %% ../nbs/11_runtime.ipynb #f8e6965c
 class Predictor(BasePredictor):
     "Run an ONNX file of this library, or one made by others with a card for it"
     def __init__(
@@ -244,8 +254,10 @@ class Predictor(BasePredictor):
         threads:int=0,                      # CPU threads of one run; 0: onnxruntime chooses
         size:int|None=None                  # As for `BasePredictor`, where the graph takes pictures of any size
     ):
+        if isinstance(card, (str, Path)): card = read_card(card)
+        if not isinstance(card, ModelCard|None): raise VisionRecipesError(f'card must be a ModelCard, or a JSON file for read_card, but is of type {type(card).__name__}.')
         self.path, self.session, self._given = Path(path), open_session(path, providers, threads), card is not None
-        super().__init__((read_card(card) if isinstance(card, (str, Path)) else card) or _card_inside(self.path, self.session), size)
+        super().__init__(card or _card_inside(self.path, self.session), size)
         takes, gives = graph_ports(self.session)
         self.input, self._takes_threshold = takes[0].name, any(i.name == 'score_threshold' for i in self.session.get_overridable_initializers())
         self.one_picture = bool(self.card.decoding.get('one_picture')) or takes[0].shape[:1] == (1,)  # a graph that takes no batches
@@ -253,14 +265,17 @@ class Predictor(BasePredictor):
     def run(self, batch, score_threshold):
         more = {'score_threshold': np.array([score_threshold], np.float32)} if self._takes_threshold else {}
         pictures = to_input(batch, **self.card.input, preprocess=self.card.preprocess)
-        if not self.one_picture: return self._checked(self.session.run(None, {self.input: pictures, **more}))
-        each = [self._checked(self.session.run(_OUTPUTS.get(self.card.task), {self.input: pictures[i:i + 1], **more})) for i in range(len(pictures))]
+        if not self.one_picture: return self._run(None, {self.input: pictures, **more})
+        each = [self._run(_OUTPUTS.get(self.card.task), {self.input: pictures[i:i + 1], **more}) for i in range(len(pictures))]
         if self.card.task == 'yolox' and self.card.decoding.get('kind') == 'nms': each = [e[:3] for e in each]  # every picture was the first of its batch
         elif self.card.task not in _OUTPUTS: return [*map(np.concatenate, zip(*each))]
         return [*map(np.concatenate, zip(*each)), np.repeat(np.arange(len(each)), [len(e[1]) for e in each])]
-    def _checked(self, outputs):
+    def _run(self, names, given):
         "Numbers that are not what a card written by hand says would give wrong predictions without a word"
-        if self._given and self.card.task in _LOOKS: _LOOKS[self.card.task](f'{self.path}: ', self.card.decoding.get('kind'), outputs[0])
+        try: outputs = self.session.run(names, given)
+        except Exception as e: # onnxruntime has a dozen kinds, and no common one
+            raise VisionRecipesError(f'{self.path}: fails on an input of the shape {given[self.input].shape} ({first_line(e)}). A graph made for one size wants that as "size" in its card; one that lacks memory wants fewer pictures at a time.') from e
+        if self._given and self.card.task in _LOOKS: _LOOKS[self.card.task](f'{self.path}: ', self.card, outputs[0])
         return outputs
     def __repr__(self): return f'Predictor: {self.card.architecture} for {self.card.task} of {len(self.card.labels)} classes, from {self.path}, on {self.session.get_providers()[0]}'
 
@@ -279,7 +294,7 @@ def to_input(
     elif dtype != 'uint8': batch = batch.astype(np.float32) / np.float32(255)
     return np.ascontiguousarray(batch.transpose(0, 3, 1, 2) if layout == 'NCHW' else batch)
 
-# %% ../nbs/11_runtime.ipynb #e5d0c982
+# %% ../nbs/11_runtime.ipynb #cd72843d
 _OUTPUTS = {'mask_rcnn': ['boxes', 'scores', 'classes', 'masks'], 'keypoint_rcnn': ['boxes', 'scores', 'classes', 'heatmaps']}
 
 def _check_inputs(path:Path, card:ModelCard, takes:list[Port]):
@@ -311,11 +326,16 @@ def _check_outputs(path:Path, card:ModelCard, shapes:dict[str, tuple]):
     if not points: raise VisionRecipesError(f'{path}: its card names no points, so nobody knows what its heat maps are of.')
     if isinstance(k, int) and k != points: raise VisionRecipesError(f'{path}: gives heat maps of {k} points, but its card names {points}: {", ".join(card.labels.skeleton.points)}.')
 
-def _look_at_classes(where:str, kind, numbers:np.ndarray):
+def _look_at_classes(where:str, card:ModelCard, numbers:np.ndarray):
+    kind = card.decoding.get('kind')
     adds_up = bool((np.abs(numbers.sum(1) - 1) < .01).all() and (numbers >= 0).all())
     if adds_up == (kind == 'logits'): raise VisionRecipesError(where + ('gives probabilities that add up to 1: write "decoding": {"kind": "probabilities"} into its card.' if adds_up else 'its numbers are no probabilities that add up to 1: write "decoding": {"kind": "logits"} into its card.'))
 
-def _look_at_cells(where:str, kind, numbers:np.ndarray):
+def _look_at_cells(where:str, card:ModelCard, numbers:np.ndarray):
+    kind, size = card.decoding.get('kind'), card.preprocess.size
+    if kind == 'nms': return
+    if kind == 'raw' and numbers.shape[1] != _n_cells(size): raise VisionRecipesError(f'{where}gives {numbers.shape[1]} cells, but YOLOX has {_n_cells(size)} for {size} x {size} pixels, one for every {", ".join(map(str, STRIDES))} pixels. Is it another kind of detector?')
+    if numbers[..., 4:].min(initial=0) < 0 or numbers[..., 4:].max(initial=1) > 1: raise VisionRecipesError(f'{where}gives scores from {numbers[..., 4:].min():.3g} to {numbers[..., 4:].max():.3g}, which are no probabilities. Export it with the sigmoid inside, as the original YOLOX does.')
     if kind in (None, 'decoded') and not (numbers[..., 2:4] >= numbers[..., :2]).all(): raise VisionRecipesError(where + 'its first four numbers a cell are no boxes (left, top, right, bottom): write "decoding": {"kind": "raw"} into its card, if it leaves the boxes to be decoded as the original YOLOX does.')
 
 _LOOKS = {'classification': _look_at_classes, 'yolox': _look_at_cells}

@@ -57,7 +57,7 @@ def cut_keys(
         source = source[:entries[0][0]] + between.join(source[a:b] for a, b in (entries[i] for i in kept)) + source[entries[-1][1]:]
     return source
 
-# %% ../nbs/12f_standalone.ipynb #75233664
+# %% ../nbs/12f_standalone.ipynb #45335f66
 def _mentions(nodes, names:set[str])->bool:
     "Whether one of the names stands there: of a variable, an attribute, a parameter, a definition"
     return any(getattr(n, field, None) in names for node in nodes for n in ast.walk(node) if not isinstance(n, ast.alias) for field in ('id', 'attr', 'arg', 'name') if isinstance(getattr(n, field, None), str))
@@ -83,7 +83,9 @@ def _decided(source:str, names:set[str])->str:
         lines = source.splitlines(keepends=True)
         for node in (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.IfExp)):
             if not _mentions([node], names) or all(_mentions([o], names) for o in (node.body, node.orelse)): continue
-            (a, b), (c, d) = _span(node, lines), _span(node.body if _mentions([node.orelse], names) else node.orelse, lines)
+            side = node.body if _mentions([node.orelse], names) else node.orelse
+            (a, b), (c, d) = _span(node, lines), _span(side, lines)
+            if isinstance(side, ast.Name) and re.search(r'(?<![\w)\]])\($', source[:a]) and source[b] == ')': a, b = a - 1, b + 1  # a name alone needs no brackets
             source = source[:a] + source[c:d] + source[b:]
             break
         else: return source

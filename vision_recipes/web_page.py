@@ -77,7 +77,7 @@ def page_policy(
     rules = {'default-src': "'none'", 'script-src': f"'self' 'wasm-unsafe-eval'{code}", 'worker-src': "'self' blob:", 'connect-src': f"'self'{far}", 'style-src': "'self'", 'img-src': "'self' blob: data:", 'base-uri': "'none'", 'form-action': "'none'"}
     return '; '.join(f'{k} {v}' for k, v in rules.items())
 
-# %% ../nbs/12e_web_page.ipynb #7e7aa0f3
+# %% ../nbs/12e_web_page.ipynb #cf662245
 def _builds(base:str)->dict: # By `wasm` and `webgpu`
     "Where the page finds each build, with the checksums in the form browsers want"
     def file(name): return {'url': base + name, 'integrity': 'sha256-' + base64.b64encode(bytes.fromhex(ORT_SHA256[name])).decode()}
@@ -89,7 +89,7 @@ def _address(path:str, what:str)->str: # As the page writes it
     if not str(path) or parts[0] in ('', '.') or '..' in parts or ':' in parts[0]: raise VisionRecipesError(f'{what}: {str(path)!r} must be a path below the folder of the page, such as samples/1.png.')
     return quote('/'.join(parts))
 
-_LICENCE = '''onnxruntime-web %s (https://www.npmjs.com/package/onnxruntime-web)
+_LICENCE = '''onnxruntime-web %s (https://github.com/microsoft/onnxruntime)
 MIT License. Copyright (c) Microsoft Corporation
 
 Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the following conditions:
