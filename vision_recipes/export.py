@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['OPSET', 'to_onnx', 'simplify_onnx', 'ExportError', 'export_onnx', 'shaken']
 
-# %% ../nbs/21_export.ipynb #c1a6e3bc
-import copy, json, logging, time, warnings
+# %% ../nbs/21_export.ipynb #1c47a8d6
+import copy, json, logging, re, time, warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Iterable
@@ -20,7 +20,7 @@ from .parity import Parity, Tolerance, compare, known_examples
 from .runtime import Predictor, to_input
 from .tasks import Run
 
-# %% ../nbs/21_export.ipynb #dabcba2d
+# %% ../nbs/21_export.ipynb #b4e152c5
 OPSET = 18  # what torch's exporter writes natively; older ones pass through a converter that fails on some graphs
 
 def to_onnx(
@@ -31,14 +31,23 @@ def to_onnx(
     multiple:int=1              # Height and width are multiples of this
 ):                              # An `onnx.ModelProto`
     "Export by torch.export, quietly"
-    names = {axis: torch.export.Dim(name, min=1) if name == 'batch' else torch.export.Dim.DYNAMIC if multiple == 1 else multiple * torch.export.Dim(name, min=1) for axis, name in free.items()}
+    names = {axis: torch.export.Dim.DYNAMIC if name == 'batch' or multiple == 1 else multiple * torch.export.Dim(name, min=1) for axis, name in free.items()}
     before = logging.getLogger('torch.onnx').level
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         logging.getLogger('torch.onnx').setLevel(logging.ERROR)
         try: program = torch.onnx.export(module.eval(), (example,), dynamo=True, opset_version=OPSET, input_names=['images'], output_names=list(output_names), dynamic_shapes=(names,), external_data=False, verbose=False)
         finally: logging.getLogger('torch.onnx').setLevel(before)
-    return program.model_proto
+    return _named(program.model_proto, free)
+
+def _named(model, free:dict[int, str]):
+    "The graph with the free axes of its input named as `free` says, wherever they occur: torch's own names, such as s34, say nothing"
+    axes, graph = model.graph.input[0].type.tensor_type.shape.dim, model.graph
+    names = {axes[axis].dim_param: name for axis, name in free.items() if axes[axis].dim_param}
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param: dim.dim_param = re.sub(r'\w+', lambda m: names.get(m[0], m[0]), dim.dim_param)
+    return model
 
 def simplify_onnx(model):
     "The graph simplified by onnxsim, where that is installed and its own check passes; else as it was"
@@ -49,7 +58,7 @@ def simplify_onnx(model):
 
 def _free_axes(model): return [[d.dim_param for d in o.type.tensor_type.shape.dim] for o in (*model.graph.input, *model.graph.output)]
 
-# %% ../nbs/21_export.ipynb #2d52f75c
+# %% ../nbs/21_export.ipynb #0ecd53ef
 class ExportError(VisionRecipesError):
     "An export that failed or does not agree with PyTorch"
 
@@ -119,7 +128,7 @@ def _graph(run:Run, module, card:ModelCard, kind:str, simplify:bool):
 
 def _disagreement(path:Path, parity:Parity)->str:
     "What is said instead of a file"
-    bad = [f'{m} {c.measures[m]:.2g} instead of at {"least" if m == "mask_iou" else "most"} {getattr(parity.tolerance, m):g} in {c.name!r}' for c, m in parity.failures]
+    bad = [f'{m} {v:.2g} instead of at {"least" if m == "mask_iou" else "most"} {getattr(parity.tolerance, m):g} in {c.name!r}' for m, (v, c) in parity.worst.items() if not parity.tolerance.keeps(m, v)]
     lost = any(not np.isfinite(c.measures[m]) for c, m in parity.failures)
-    return f'{path}: not written, because onnxruntime and PyTorch disagree by more than the tolerance in {plural(len(bad), "number")}: {"; ".join(bad[:4])}. ' + (
+    return f'{path}: not written, because onnxruntime and PyTorch disagree by more than the tolerance in {plural(len(parity.failures), "number")}. The worst: {"; ".join(bad)}. ' + (
         'One of them gives no numbers at all, or others than promised: `vision-recipes doctor` prints the versions to report.' if lost else 'A larger tolerance accepts it; is it a model with random weights, or in half precision?')

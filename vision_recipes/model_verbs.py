@@ -191,7 +191,7 @@ def do_bench(args)->None:
     say(table(rows))
     if args.json: write_json(args.json, rows)
 
-# %% ../nbs/29d_model_verbs.ipynb #678d2885
+# %% ../nbs/29d_model_verbs.ipynb #2a8d7094
 def _quantize_options(p):
     p.add_argument('model', type=Path, metavar='MODEL', help='a .onnx file of this library')
     data_options(p)
@@ -204,7 +204,8 @@ def do_quantize(args)->None:
     "`vision-recipes quantize`: `quantize_onnx`"
     if not args.max_drop >= 0: raise VisionRecipesError(f'--max-drop must be at least 0, but got {args.max_drop}.')
     if args.calibrate < 1: raise VisionRecipesError(f'--calibrate must be at least 1, but got {args.calibrate}.')
-    open_model(args.model)  # tells at once what is no model
+    from vision_recipes.runtime import Predictor
+    Predictor(args.model)  # tells at once what is no model
     out = args.out or args.model.with_suffix(f'.{args.to}.onnx')
     check_writable(out, folder=False)
     anns = read_annotations(args.dir, args.format, args.groups)

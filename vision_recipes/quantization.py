@@ -189,7 +189,7 @@ def _quiet():
         with warnings.catch_warnings(): warnings.simplefilter('ignore'); yield
     finally: logging.disable(before)
 
-# %% ../nbs/21b_quantization.ipynb #684c9db0
+# %% ../nbs/21b_quantization.ipynb #e4fb1a20
 def two_parts(
     anns:Annotations,
     card:ModelCard,
@@ -200,7 +200,7 @@ def two_parts(
     if seen.all(): raise VisionRecipesError(f'{anns.root}: {"has no pictures" if not len(anns) else "the model was trained on every picture of it, so it cannot tell whether a smaller file is as good"}. Name pictures it was not trained on as well.')
     rows = np.flatnonzero(seen) if seen.any() else np.flatnonzero(~seen)[::3] if len(anns) > 2 else np.arange(0)
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int))]
-    if n and not len(rows): raise VisionRecipesError(f'{anns.root}: {plural(len(anns), "picture")} are too few to calibrate with some and score others.')
+    if n and not len(rows): raise VisionRecipesError(f'{anns.root}: has {plural(len(anns), "picture")}, too few to calibrate with some and score others: three are the least.')
     seen[rows] = True
     return anns.subset(rows), anns.subset(~seen)
 
@@ -241,7 +241,7 @@ class Smaller:
         tried = f'; the {self.n_tried - 1} faster tried before lost too much' if self.n_tried > 1 else ''
         return f'{self.path}: {human_bytes(self.bytes_after)} instead of {human_bytes(self.bytes_before)}; {self.metric} {self.before:.4f} before, {self.after:.4f} after, on {plural(self.n_scored, "picture")}; here {faster} ({self.how}{tried})'
 
-# %% ../nbs/21b_quantization.ipynb #3d15b055
+# %% ../nbs/21b_quantization.ipynb #34694d6a
 def quantize_onnx(
     model:str|Path,           # An ONNX file with its card inside
     anns:Annotations,         # Annotated pictures, such as the data set it was trained with: what it was trained on calibrates, the rest is scored
@@ -253,7 +253,7 @@ def quantize_onnx(
     "Make a smaller file. Raises `VisionRecipesError`, and leaves no file, where the metric falls by more than `max_drop`"
     model, predictor = Path(model), Predictor(model, threads=0)
     out, card = Path(out or model.with_suffix(f'.{kind}.onnx')), predictor.card
-    _check_wishes(model, out, kind, card, max_drop)
+    _check_wishes(model, out, kind, card, max_drop, n_calibration)
     calibration, scored = two_parts(align_labels(anns, card.labels), card, n_calibration if check_choice('kind', kind, KINDS) == 'int8' else 0)
     scored = measure(scored)
     task = make_task(card.task, task_info(card.task).settings(), card.labels)
@@ -270,10 +270,11 @@ def quantize_onnx(
     say(repr(made := replace(made, bytes_after=out.stat().st_size)))
     return made
 
-# %% ../nbs/21b_quantization.ipynb #0b1ab499
-def _check_wishes(model:Path, out:Path, kind:str, card:ModelCard, max_drop:float):
+# %% ../nbs/21b_quantization.ipynb #6fb1d864
+def _check_wishes(model:Path, out:Path, kind:str, card:ModelCard, max_drop:float, n_calibration:int):
     check_choice('kind', kind, KINDS)
     if not max_drop >= 0: raise VisionRecipesError(f'max_drop must be at least 0, but got {max_drop}.')
+    if n_calibration < 1: raise VisionRecipesError(f'n_calibration must be at least 1, but got {n_calibration}.')
     if card.precision: raise VisionRecipesError(f'{model}: is a smaller file already ({card.precision.get("kind")}). Start from the one it was made from.')
     if out.resolve() == model.resolve(): raise VisionRecipesError(f'{out}: is the model itself. Name another file.')
 

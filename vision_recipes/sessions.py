@@ -31,7 +31,7 @@ def pick_providers(
 
 def _name(provider)->str: return provider if isinstance(provider, str) else provider[0]
 
-# %% ../nbs/10d_sessions.ipynb #da372d98
+# %% ../nbs/10d_sessions.ipynb #1d955ea7
 def open_session(
     path:str|Path,                    # A `.onnx` file
     providers:str|Sequence|None=None, # As for `pick_providers`
@@ -40,7 +40,7 @@ def open_session(
     "Open an ONNX file with the first provider that starts, and say which did not. Raises `VisionRecipesError` for what cannot be loaded"
     import onnxruntime as ort
     path = Path(path)
-    if not path.is_file(): raise VisionRecipesError(f'{path}: {"is a folder, not an ONNX file" if path.is_dir() else "no such file"}.')
+    if not path.is_file(): raise VisionRecipesError(f'{path}: {_no_file(path)}.')
     if type(threads) is not int or not 0 <= threads <= 1024: raise VisionRecipesError(f'threads must be a whole number to 1024, or 0 (onnxruntime chooses), but got {threads!r}.')  # it starts them all, and dies of too many
     ort.set_default_logger_severity(3)
     options = ort.SessionOptions()
@@ -55,6 +55,11 @@ def open_session(
         failed += [f'{_name(p)} did not start' for p in left if _name(p) not in session.get_providers()]  # some give up without an error
         if failed: say(f'{path}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
         return session
+
+def _no_file(path:Path)->str:
+    if not path.is_dir(): return 'no such file'
+    inside = min(path.glob('*.onnx'), key=lambda f: (len(f.name), f.name), default=None)
+    return 'is a folder, not an ONNX file' + (f': name {inside}' if inside else '. It is a run: `vision-recipes export` makes an ONNX file of it' if (path/'run.json').is_file() else '')
 
 def first_line(e:Exception)->str: # 200 letters at most
     "What another library's error says, for a message of our own"
