@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['OPSET', 'to_onnx', 'simplify_onnx', 'ExportError', 'export_onnx', 'shaken']
 
-# %% ../nbs/21_export.ipynb #1c47a8d6
-import copy, json, logging, re, time, warnings
+# %% ../nbs/21_export.ipynb #ba985ea6
+import copy, json, logging, operator, re, time, warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Iterable
@@ -20,7 +20,7 @@ from .parity import Parity, Tolerance, compare, known_examples
 from .runtime import Predictor, to_input
 from .tasks import Run
 
-# %% ../nbs/21_export.ipynb #b4e152c5
+# %% ../nbs/21_export.ipynb #4e910165
 OPSET = 18  # what torch's exporter writes natively; older ones pass through a converter that fails on some graphs
 
 def to_onnx(
@@ -36,9 +36,15 @@ def to_onnx(
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         logging.getLogger('torch.onnx').setLevel(logging.ERROR)
-        try: program = torch.onnx.export(module.eval(), (example,), dynamo=True, opset_version=OPSET, input_names=['images'], output_names=list(output_names), dynamic_shapes=(names,), external_data=False, verbose=False)
+        try: program = torch.onnx.export(module.eval(), (example,), dynamo=True, opset_version=OPSET, input_names=['images'], output_names=list(output_names), dynamic_shapes=(names,), external_data=False, verbose=False, custom_translation_table=_small_bounds())
         finally: logging.getLogger('torch.onnx').setLevel(before)
     return _named(program.model_proto, free)
+
+def _small_bounds()->dict[Callable, Callable]:
+    "For graphs in which torch asserts that a length is below 2 to the 64, which ONNX's int64 cannot hold"
+    from onnxscript import opset18
+    def le(a, b): return opset18.LessOrEqual(a, min(b, 2 ** 63 - 1) if isinstance(b, int) else b)
+    return {operator.le: le}
 
 def _named(model, free:dict[int, str]):
     "The graph with the free axes of its input named as `free` says, wherever they occur: torch's own names, such as s34, say nothing"

@@ -175,7 +175,7 @@ def even_samples(model:RCNN):
     finally:
         for s in samplers: s.even = False
 
-# %% ../nbs/27_rcnn.ipynb #c8d452c6
+# %% ../nbs/27_rcnn.ipynb #7db243c9
 class ExportRcnn(nn.Module):
     "What goes into the ONNX file: normalisation, the network and its suppression, for one picture a call"
     def __init__(self, model:RCNN, preprocess:Preprocess, dtype:str, layout:str):
@@ -208,7 +208,7 @@ class ExportRcnn(nn.Module):
         boxes, scores, levels = (torch.cat(o) for o in zip(*found))
         rows = torch.where(_large(boxes, rpn.min_size) & (scores > -torch.inf))[0]
         boxes, scores, levels = boxes[rows], scores[rows], levels[rows]
-        return boxes[apart_nms(boxes, scores, levels, shape_hw, rpn.nms_thresh)[:rpn._post_nms_top_n['testing']]]
+        return boxes[apart_nms(boxes, scores, levels, shape_hw, rpn.nms_thresh, rpn._post_nms_top_n['testing'])]
 
     def objects(self, maps, rois, shape_hw):
         heads = self.model.roi_heads
@@ -219,10 +219,10 @@ class ExportRcnn(nn.Module):
         scores = scores.flatten()
         rows = torch.where((scores > heads.score_thresh) & _large(boxes, 1e-2))[0]
         boxes, scores, labels = boxes[rows], scores[rows], labels[rows]
-        rows = apart_nms(boxes, scores, labels, shape_hw, heads.nms_thresh)[:heads.detections_per_img]
+        rows = apart_nms(boxes, scores, labels, shape_hw, heads.nms_thresh, heads.detections_per_img)
         return boxes[rows], scores[rows], labels[rows]
 
-# %% ../nbs/27_rcnn.ipynb #954465ae
+# %% ../nbs/27_rcnn.ipynb #53fb26b6
 def make_anchors(cells:Tensor, grid_hw, shape_hw)->Tensor: # (H W K, 4) XYXY, as torchvision's generator gives them
     "The anchors of a level, from shapes that torch.export follows"
     h, w = grid_hw
@@ -237,9 +237,10 @@ def clipped(boxes:Tensor, shape_hw)->Tensor: # Of the same shape (..., 4)
 
 def _large(boxes, least): return (boxes[..., 2] - boxes[..., 0] >= least) & (boxes[..., 3] - boxes[..., 1] >= least)
 
-def apart_nms(boxes:Tensor, scores:Tensor, groups:Tensor, shape_hw, threshold:float)->Tensor: # Positions, the surest first
+def apart_nms(boxes:Tensor, scores:Tensor, groups:Tensor, shape_hw, threshold:float, most:int)->Tensor: # Positions, the surest first
     "Suppression within each group, by moving the groups so far apart that they do not touch"
-    return nms(boxes + (groups * (max(shape_hw) + 1))[:, None], scores, threshold)
+    rows = nms(boxes + (groups * (max(shape_hw) + 1))[:, None], scores, threshold)
+    return rows[torch.where(torch.ones_like(rows).cumsum(0) <= most)[0]]  # torch 2.9 cannot export rows[:most] of a length it does not know
 
 def pool_regions(
     pool:MultiScaleRoIAlign,
