@@ -1,4 +1,5 @@
 "Install vision_recipes; everything that can change stands in settings.ini"
+import re
 from configparser import ConfigParser
 from pathlib import Path
 from setuptools import find_packages, setup
@@ -14,22 +15,41 @@ def listed(key: str) -> list[str]:
     return [line.strip() for line in cfg.get(key, '').splitlines() if line.strip()]
 
 
+def readme() -> str:
+    "The README for a package index, where a link into the repository must be whole"
+    text = (here/'README.md').read_text(encoding='utf-8')
+    whole = lambda m: f'{m[1]}{cfg["git_url"]}/{"raw" if m[1].startswith("!") else "blob"}/{cfg["branch"]}/{m[2]})'
+    return re.sub(r'(!?\[[^\[\]]*\]\()(?!https?:|mailto:|#)([^()\s]+)\)', whole, text)
+
+
+site = f'{cfg["doc_host"]}{cfg["doc_baseurl"]}'
 setup(
     name=cfg['lib_name'],
     version=cfg['version'],
     description=cfg['description'],
-    long_description=(here/'README.md').read_text(encoding='utf-8'),
+    long_description=readme(),
     long_description_content_type='text/markdown',
     author=cfg['author'],
     author_email=cfg['author_email'],
-    license='Apache-2.0',
-    url=cfg['git_url'],
+    project_urls={'Documentation': site, 'Source': cfg['git_url'], 'Changelog': f'{cfg["git_url"]}/blob/{cfg["branch"]}/CHANGELOG.md', 'Issues': f'{cfg["git_url"]}/issues'},
     keywords=cfg['keywords'].split(),
-    python_requires=f'>={cfg["min_python"]}',
     packages=find_packages(include=[cfg['lib_path'], f'{cfg["lib_path"]}.*']),
     install_requires=listed('requirements'),
     extras_require={'dev': listed('dev_requirements')},
-    entry_points={'console_scripts': listed('console_scripts')},
-    classifiers=['Development Status :: 3 - Alpha', 'Programming Language :: Python :: 3', 'Topic :: Scientific/Engineering :: Image Recognition'],
+    # The second is how nbdev finds the pages of the names in backticks
+    entry_points={'console_scripts': listed('console_scripts'), 'nbdev': [f'{cfg["lib_name"]}={cfg["lib_path"]}._modidx:d']},
+    classifiers=[
+        'Development Status :: 3 - Alpha',
+        'Environment :: Console',
+        'Framework :: Jupyter',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: OS Independent',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3 :: Only',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)),
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
     zip_safe=False,
 )

@@ -2,8 +2,8 @@
 """All tests, in a virtual environment of their own: `python3 .ci/test.py`
 
 Installs the project with its development tools, checks that the package, the notebooks and the README are what the
-notebooks make them, lints, and runs every notebook. `--slow` also runs the cells marked slow. `--here` uses the
-Python that runs this script instead of making an environment.
+notebooks make them, lints, builds the site's pages and looks at them, and runs every notebook. `--slow` also runs the
+cells marked slow. `--here` uses the Python that runs this script instead of making an environment.
 """
 import argparse, os, subprocess, sys, venv
 from pathlib import Path
@@ -48,6 +48,10 @@ def main() -> int:
     note('the README is what its notebook says', changed([python, ROOT/'.ci'/'readme.py'], ['README.md']))
     lint = subprocess.run([tool('ruff'), 'check', '--quiet', '--config', ROOT/'.ci'/'ruff.toml', 'nbs', 'benchmarks', '.ci', 'setup.py'], cwd=ROOT)
     note('ruff', 'see above' if lint.returncode else '')
+    portable = subprocess.run([python, ROOT/'.ci'/'portable.py'], cwd=ROOT)
+    note('the notebooks run on every system', 'see above' if portable.returncode else '')
+    site = subprocess.run([python, ROOT/'.ci'/'site.py'], cwd=ROOT)  # a minute: every page is built, in a copy
+    note('the pages of the site', 'see above' if site.returncode else '')
     # Two notebooks at a time, one thread each: more would only get in each other's way on two cores
     env = {**os.environ, 'OMP_NUM_THREADS': '1', 'VISION_RECIPES_PROGRESS': '0', 'PYTHONUTF8': '1'}
     command = [tool('nbdev_test'), '--n_workers', '2', '--timing'] + (['--force_flags', 'slow'] if args.slow else [])

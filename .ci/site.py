@@ -1,0 +1,426 @@
+#!/usr/bin/env python3
+"""Build the pages of the site as nbdev does before Quarto, in a copy of the repository, and look at every one
+
+`python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, pictures without a description, paths
+of somebody's machine, progress bars and warnings in outputs, files that are too large, and pages that the sidebar lacks.
+`--write` writes nbs/llms.txt first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes the site of them.
+"""
+import argparse, ast, base64, json, os, re, shutil, subprocess, sys, tempfile
+from configparser import ConfigParser
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().parent: sys.path.pop(0)  # this folder has names like `test`
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE, RECIPE = 150_000, 1_500_000  # Bytes at most: a picture, a notebook
+PROCESSES = 2
+FILES = 'json jsonl txt csv yaml yml toml ini md py js mjs css html ipynb jpg jpeg png gif svg webp heic zip tar gz pt pth onnx safetensors npy npz xml cfg lock whl wasm'.split()
+OTHERS = {'HTTPS_PROXY', 'HTTP_PROXY', 'CUDA_VISIBLE_DEVICES', 'HF_HOME', 'TORCH_HOME', 'OMP_NUM_THREADS', 'PYTORCH_CUDA_ALLOC_CONF'}  # Variables that are not ours
+CODE = re.compile(r'(`+)(.+?)\1', re.S)
+LINK = re.compile(r'(!?)\[((?:!\[[^\]]*\]\([^)]*\)|[^\[\]]|\[[^\[\]]*\])*)\]\(\s*<?([^)\s>]*)>?(?:\s+"[^"]*")?\s*\)')
+MACHINE = re.compile(r'(?<![\w.])(/(?:home|root|Users|work|tmp|private|var/folders|content/drive)/[\w.-]+|[A-Z]:\\\\?Users\\\\?\w+)')
+NOISE = {'an escape code': r'\x1b\[', 'a progress bar': r'\d+%\|| ?\d+(\.\d+)?(it/s|s/it)\b|[█▏▎▍▌▋▊▉]', 'a warning': r'\b\w*Warning: '}
+
+
+def config() -> dict:
+    "The settings that nbdev reads, with the address of the site and of the repository"
+    ini = ConfigParser(delimiters=['='])
+    ini.read(ROOT/'settings.ini', encoding='utf-8')
+    cfg = dict(ini['DEFAULT'])
+    return {**cfg, 'site': cfg['doc_host'] + cfg['doc_baseurl'] + '/', 'notebook': f'{cfg["user"]}/{cfg["repo"]}/blob/{cfg["branch"]}/nbs/'}
+
+
+def notebooks() -> list[Path]:
+    "The notebooks that become pages, relative to nbs"
+    nbs = ROOT/'nbs'
+    found = [p.relative_to(nbs) for p in sorted(nbs.rglob('*.ipynb'))]
+    return [p for p in found if not any(part[0] in '._' for part in p.parts) and p.parts[:2] not in {('recipes', 'data'), ('recipes', 'runs')}]
+
+
+def source(cell: dict) -> str:
+    "What stands in a cell"
+    return ''.join(cell['source'])
+
+
+def page_name(path: Path) -> Path:
+    "The name nbdev gives a page: without the number it sorts by"
+    return path.with_name(re.sub(r'^\d+[a-zA-Z0-9]*_', '', path.stem) + '.html')
+
+
+# -- Building ---------------------------------------------------------------------------------------------------------------
+
+def build_page(from_path: Path, to_path: Path) -> str:
+    "Process a notebook as nbdev_proc_nbs would; what went wrong, empty if nothing"
+    from nbdev.processors import FilterDefaults
+    from nbdev.serve_drv import exec_nb
+    try: exec_nb(from_path, to_path, FilterDefaults)
+    except Exception as error:
+        why = error.__cause__ or error
+        return f'{str(error).splitlines()[0]} {type(why).__name__}: {why}'.strip()
+    page = json.loads(to_path.read_text(encoding='utf-8'))
+    for o in [o for c in page['cells'] for o in c.get('outputs', []) if 'text/markdown' in o.get('data', {})]:
+        o['data']['text/markdown'] = unlinked_code(''.join(o['data']['text/markdown'])).splitlines(keepends=True)
+    to_path.write_text(json.dumps(page), encoding='utf-8')
+    return ''
+
+
+def unlinked_code(text: str) -> str:
+    "Take the links out of code blocks: nbdev makes links of the names in a signature's comments, and there they are shown as text"
+    return re.sub(r'^```.*?^```', lambda block: re.sub(r'\[(`[^`]*`)\]\(https?:[^)]*\)', r'\1', block[0]), text, flags=re.M | re.S)
+
+
+def copy_repository(to: Path):
+    "Copy what belongs to the repository, and what is new in it, without what git ignores"
+    listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode: names = [p.relative_to(ROOT) for folder in ('nbs', 'vision_recipes', 'benchmarks') for p in (ROOT/folder).rglob('*')] + [p.name for p in ROOT.iterdir()]
+    else: names = listed.stdout.split('\0')
+    for name in filter(None, names):
+        if not (ROOT/name).is_file(): continue
+        (to/name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT/name, to/name)
+
+
+def build(copy: Path, problems: list):
+    "Build all pages of the copy into its folder _proc. The copy has its own egg-info: nbdev links the names it finds through it"
+    lib, info = config()['lib_path'], copy/f'{config()["lib_path"]}.egg-info'
+    info.mkdir(exist_ok=True)
+    (info/'PKG-INFO').write_text(f'Metadata-Version: 2.1\nName: {lib}\nVersion: 0\n', encoding='utf-8')
+    (info/'entry_points.txt').write_text(f'[nbdev]\n{lib} = {lib}._modidx:d\n', encoding='utf-8')
+    for p in (copy/'nbs').rglob('*'):
+        (copy/'_proc'/p.relative_to(copy/'nbs')).parent.mkdir(parents=True, exist_ok=True)
+        if p.is_file() and p.suffix != '.ipynb': shutil.copyfile(p, copy/'_proc'/p.relative_to(copy/'nbs'))
+    env = {**os.environ, 'PYTHONPATH': str(copy), 'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1', 'PYTHONWARNINGS': 'ignore', 'VISION_RECIPES_PROGRESS': '0', 'IN_TEST': '1'}
+    command = [sys.executable, str(Path(__file__).resolve()), '--build', str(copy)]
+    # Two plain processes that take turns, not a pool: the shell that nbdev runs cells in replaces __main__, which pools need
+    parts = [subprocess.Popen([*command, str(i)], cwd=copy, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for i in range(PROCESSES)]
+    for part in parts:
+        said, troubles = part.communicate()
+        if part.returncode: sys.exit(f'the pages could not be built:\n{troubles[-3000:]}')
+        problems += [f'nbs/{path}: the page cannot be built: {why}' for path, why in json.loads(said.splitlines()[-1]) if why]
+
+
+def write_nbdev_yml(copy: Path):
+    "What nbdev tells Quarto of settings.ini"
+    from nbdev.quarto import refresh_quarto_yml
+    refresh_quarto_yml()
+    shutil.copyfile(copy/'nbs'/'nbdev.yml', copy/'_proc'/'nbdev.yml')
+
+
+def build_part(copy: Path, part: int) -> int:
+    "Build every second page; runs in a process of its own, that imports the copy's package"
+    if not part: write_nbdev_yml(copy)
+    pages = [p.relative_to(copy/'nbs') for p in sorted((copy/'nbs').rglob('*.ipynb'))][part::PROCESSES]
+    print('\n' + json.dumps([(p.as_posix(), build_page(copy/'nbs'/p, copy/'_proc'/p)) for p in pages]))
+    return 0
+
+
+# -- Reading a page ---------------------------------------------------------------------------------------------------------
+
+def without_code(text: str) -> str:
+    "Markdown with code blocks blanked, so that line numbers stay"
+    lines, fenced = text.split('\n'), False
+    for i, line in enumerate(lines):
+        fence = line.lstrip().startswith(('```', '~~~'))
+        if fence or fenced or (line.startswith('    ') and not line.lstrip().startswith(('-', '*'))): lines[i] = ''
+        fenced ^= fence
+    return '\n'.join(lines)
+
+
+def links_of(text: str):
+    "Each link of a Markdown text without code: line, whether it is a picture, its words, where it leads"
+    blank = CODE.sub(lambda m: re.sub(r'[^\n]', 'x', m[0]), text)
+    for m in LINK.finditer(blank):
+        yield text.count('\n', 0, m.start()) + 1, m[1] == '!', m[2], m[3]
+        for _, picture, words, to in links_of(m[2]): yield text.count('\n', 0, m.start()) + 1, picture, words, to
+    for m in re.finditer(r'<(a|img)\b[^>]*?\b(?:href|src)="([^"]*)"[^>]*>', blank):
+        alt = re.search(r'\balt="([^"]+)"', m[0])
+        yield text.count('\n', 0, m.start()) + 1, m[1] == 'img', alt[1] if alt else '', m[2]
+
+
+def slug(heading: str) -> str:
+    "The id Pandoc gives a heading"
+    words = re.sub(r'!?\[([^\]]*)\]\([^)]*\)', r'\1', heading).strip().lower()
+    return re.sub(r'^[^a-z]+', '', re.sub(r'\s+', '-', re.sub(r'[^\w\s.-]', '', words))) or 'section'
+
+
+class Page:
+    "A built page: its texts with the place where they stand, its anchors, its outputs"
+    def __init__(self, path: Path, built: Path):
+        self.path, self.html = path, page_name(path)
+        self.raw = json.loads((ROOT/'nbs'/path).read_text(encoding='utf-8'))['cells']
+        self.cells = json.loads(built.read_text(encoding='utf-8'))['cells'] if built.exists() else self.raw
+        number = {c['id']: i for i, c in enumerate(self.raw, 1) if 'id' in c}
+        self.texts, self.documented = [], []  # (place, Markdown without code blocks); the same for signatures
+        for c in self.cells:
+            place = f'nbs/{path}, cell {number[c["id"]]}' if c.get('id') in number else f'nbs/{path}'
+            if c['cell_type'] == 'markdown': self.texts.append((place, without_code(source(c))))
+            for o in c.get('outputs', []):
+                if 'text/markdown' in o.get('data', {}): self.documented.append((place, without_code(''.join(o['data']['text/markdown']))))
+        self.anchors = {slug(m[1]) for _, t in self.texts + self.documented for m in re.finditer(r'^#{1,6} +(.*?)(?: +\{#[^}]*\})?$', t, re.M)}
+        self.anchors |= {m for _, t in self.texts for m in re.findall(r'\{#([\w.-]+)|\bid="([\w.-]+)"', t) for m in m if m}
+        self.title, self.subtitle = self._head()
+
+    def _head(self) -> tuple[str, str]:
+        first = source(self.raw[0]) if self.raw else ''
+        title, subtitle = re.search(r'^# +(.+)$', first, re.M), re.search(r'^> +(.+)$', first, re.M)
+        return title[1].strip() if title else '', subtitle[1].strip() if subtitle else ''
+
+
+# -- Checks of one page -----------------------------------------------------------------------------------------------------
+
+def check_head(page: Page, cfg: dict):
+    "Title and subtitle stand alone in the first cell, and a recipe can be opened in Colab"
+    where = f'nbs/{page.path}, cell 1'
+    if not page.title or not page.subtitle: yield f'{where}: begin the notebook with "# title" and a line "> subtitle"'
+    rest = re.sub(r'^(# |> ).*$', '', source(page.raw[0]), flags=re.M).strip()
+    if rest: yield f'{where}: {rest[:50]!r} would be lost: nbdev makes the cell with the title the head of the page. Put all but title and subtitle into the next cell'
+    badge = f'(https://colab.research.google.com/github/{cfg["notebook"]}{page.path.as_posix()})'
+    if page.path.parts[0] == 'recipes' and not any(badge in source(c) for c in page.raw[:3]): yield f'{where}: no Colab badge that leads to {badge[1:-1]}'
+    for i, c in enumerate(page.raw, 1):
+        if c['cell_type'] == 'markdown' and re.search(r'^\s*:::', source(c), re.M): yield f'nbs/{page.path}, cell {i}: ":::" is read by Quarto only; use plain Markdown'
+
+
+def check_mixed(page: Page):
+    "Cells that nbdev runs to build the page, because they import, hold nothing else"
+    if not any(re.search(r'^#\| *exports?\b', source(c), re.M) for c in page.raw): return
+    for i, c in enumerate(page.raw, 1):
+        text = source(c)
+        if c['cell_type'] != 'code' or re.search(r'^#\| *(exporti?|exports|eval: *false)\b', text, re.M) or 'nbdev_export()' in text or text.startswith('%%'): continue
+        try: nodes = list(ast.walk(ast.parse(text)))
+        except SyntaxError: continue  # a magic command: nbdev leaves such a cell alone
+        if any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in nodes) and any(isinstance(n, (ast.Expr, ast.Assign)) for n in nodes):
+            yield f'nbs/{page.path}, cell {i}: imports stand beside other code, and nbdev runs such a cell to build the page. Give the imports a cell of their own'
+
+
+def check_links(page: Page, pages: dict, cfg: dict, files: set):
+    "Every link leads to a page, an anchor, a file of the site or of the repository; pictures are described"
+    for place, text in page.texts + page.documented:
+        for line, picture, words, to in links_of(text):
+            where = f'{place}, line {line}'
+            if picture and not words.strip(): yield f'{where}: the picture {to} has no description. Write one between the brackets: ![what is to be seen]({to})'
+            trouble = dead(to, page, pages, cfg, files)
+            if trouble: yield f'{where}: the link {to!r} {trouble}'
+
+
+def dead(to: str, page: Page, pages: dict, cfg: dict, files: set) -> str:
+    "Why a link leads nowhere; empty if it does"
+    target, _, anchor = to.partition('#')
+    if to.startswith(cfg['site']): target = target[len(cfg['site']):] or 'index.html'; at = PurePosixPath(target)
+    elif to.startswith(cfg['git_url'] + '/') or to.startswith('https://colab.research.google.com/github/' + cfg['user']):
+        m = re.search(rf'/{cfg["repo"]}/(?:blob|tree|raw)/{cfg["branch"]}/(.+)', unquote(target))
+        return '' if not m or m[1] in files or any(f.startswith(m[1].rstrip('/') + '/') for f in files) else f'names {m[1]}, which is not in the repository'
+    elif re.match(r'(https|mailto|data):', to): return ''
+    elif not target: at = PurePosixPath(page.path.as_posix())
+    elif re.match(r'\w+:', to): return 'is neither https nor relative'
+    else: at = PurePosixPath(os.path.normpath(str(PurePosixPath(page.path.parent.as_posix())/unquote(target))).replace(os.sep, '/'))
+    if str(at).startswith('..'): return f'leaves the site. For a file of the repository link to {cfg["git_url"]}/blob/{cfg["branch"]}/…'
+    known = pages.get(str(at))
+    if not known: return '' if f'nbs/{at}' in files and not anchor and at.suffix not in ('.html', '.ipynb') else 'leads to no page and no file of nbs'
+    return f'names an anchor that {known.html} has not{near(anchor, known.anchors)}' if anchor and anchor.lower() not in known.anchors else ''
+
+
+def near(word: str, words) -> str:
+    "Something to add to a message: the nearest of some words"
+    from difflib import get_close_matches
+    found = get_close_matches(word, list(words), n=1)
+    return f'; did you mean {found[0]!r}?' if found else ''
+
+
+def check_paths(page: Page):
+    "No path of somebody's machine on the page"
+    for place, text in page.texts:
+        for m in list(MACHINE.finditer(CODE.sub('', text))) + list(re.finditer(r'\(file:/[^)]*', text)): yield f'{place}: {m[0].strip("(")!r} is a path of some machine'
+    for i, c in enumerate(page.raw, 1):
+        if c['cell_type'] == 'code':
+            for o in c['outputs']:
+                said = ''.join(o.get('text') or o.get('data', {}).get('text/plain', '')) + ''.join(o.get('data', {}).get('text/html', ''))
+                for m in list(MACHINE.finditer(said)) + list(re.finditer(r'file:/+\S+', said)): yield f'nbs/{page.path}, cell {i}: the output shows a path of the machine it ran on, {m[0]!r}'
+
+
+def check_outputs(page: Page):
+    "No warnings, no progress bars, no errors in outputs; pictures described and not too large"
+    for i, c in enumerate(page.raw, 1):
+        where = f'nbs/{page.path}, cell {i}'
+        for o in c.get('outputs', []):
+            said = ''.join(o.get('text', ''))
+            if o.get('name') == 'stderr': yield f'{where}: the output holds what went to stderr: {said.strip()[:80]!r}. Clear it, or see why it is said'
+            if o['output_type'] == 'error': yield f'{where}: the output is an error, {o["ename"]}'
+            for what, pattern in NOISE.items():
+                if re.search(pattern, said): yield f'{where}: the output holds {what}'
+            data = o.get('data', {})
+            if any('widget' in kind for kind in data): yield f'{where}: the output is a widget, which is not there on a page'
+            for kind, content in data.items():
+                if kind in ('image/png', 'image/jpeg'):
+                    size = len(base64.b64decode(''.join(content)))
+                    if size > PICTURE: yield f'{where}: the picture has {size/1000:.0f} kB, at most {PICTURE/1000:.0f} are wanted'
+                    if page.path.parts[0] in ('recipes', 'project') and not re.search(r'^#\| *fig-alt: *\S', source(c), re.M):
+                        yield f'{where}: the picture has no description. Begin the cell with: #| fig-alt: "what is to be seen"'
+            for m in re.findall(r'<img\b[^>]*>', ''.join(data.get('text/html', ''))):
+                if not re.search(r'\balt="[^"]+"', m): yield f'{where}: a picture in the output has no alt="…"'
+    size = (ROOT/'nbs'/page.path).stat().st_size
+    if size > RECIPE: yield f'nbs/{page.path}: {size/1e6:.1f} MB, at most {RECIPE/1e6:.1f} are wanted'
+
+
+# -- Names in backticks -----------------------------------------------------------------------------------------------------
+
+class Names:
+    "The names of the package: modules, what stands in each, what stands in each class, and every word of its code"
+    def __init__(self, package: Path, pages: list):
+        self.modules, self.classes, self.words = {}, {}, set()
+        for p in sorted(package.rglob('*.py')):
+            text = p.read_text(encoding='utf-8')
+            self.words |= set(re.findall(r'\w+', text))
+            if p.name not in ('__init__.py', '_modidx.py'): self._read('.'.join(p.relative_to(package).with_suffix('').parts), ast.parse(text))
+        for page in pages: self.words |= {w for c in page.raw if c['cell_type'] == 'code' for w in re.findall(r'\w+', source(c))}
+        for p in sorted((ROOT/'benchmarks').glob('*.py')): self.words |= set(re.findall(r'\w+', p.read_text(encoding='utf-8'))) | {p.stem}
+
+    def _read(self, module: str, tree: ast.Module):
+        names = set()
+        for n in ast.walk(tree):
+            if isinstance(n, (ast.FunctionDef, ast.ClassDef)): names.add(n.name)
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store): names.add(n.id)
+            if isinstance(n, ast.alias): names.add((n.asname or n.name).split('.')[0])
+            if isinstance(n, ast.ClassDef): self.classes.setdefault(n.name, (set(), []))[0].update(self._members(n)); self.classes[n.name][1].extend(b.id for b in n.bases if isinstance(b, ast.Name))
+        self.modules[module] = names
+
+    def _members(self, node: ast.ClassDef) -> set:
+        inner = [n for n in ast.walk(node)]
+        return {n.name for n in inner if isinstance(n, ast.FunctionDef)} | {n.id for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} | \
+            {n.attr for n in inner if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+
+    def member(self, cls: str, name: str) -> bool:
+        "Whether a class has an attribute; what it inherits from others' classes is believed"
+        members, bases = self.classes[cls]
+        return name in members or name.startswith('__') or any(b not in self.classes or self.member(b, name) for b in bases)
+
+    def missing(self, name: str) -> bool:
+        "Whether a name in backticks claims to be ours and is not"
+        parts = name.split('.')
+        if parts[0] == 'vision_recipes': parts = parts[1:]
+        for n in (2, 1):
+            module = '.'.join(parts[:n])
+            if module in self.modules and len(parts) > n:
+                if parts[n] not in self.modules[module]: return True
+                parts = parts[n:]; break
+        if len(parts) > 1 and parts[0] in self.classes: return not self.member(parts[0], parts[1])
+        if len(parts) > 1: return False  # an attribute of something else
+        ours = '_' in name.strip('_') or re.match(r'[A-Z]\w*[a-z]\w*[A-Z]', name)
+        return bool(ours) and parts[-1] not in self.words | OTHERS if parts else False
+
+
+def check_names(page: Page, names: Names, linked: dict):
+    "Names in backticks exist; those nbdev can link are links"
+    for place, text in page.texts:
+        for m in CODE.finditer(text):
+            name = re.sub(r'\(\)$', '', m[2].strip())
+            if not re.fullmatch(r'[A-Za-z_]\w*(\.\w+)*', name) or name.split('.')[-1].lower() in FILES: continue
+            where = f'{place}, line {text.count(chr(10), 0, m.start()) + 1}'
+            if names.missing(name): yield f'{where}: `{name}` is not in the package{near(name.split(".")[-1], names.words)}'
+            inside = text[m.end():m.end() + 2] == '](' or text.rfind('[', 0, m.start()) > text.rfind(']', 0, m.start())
+            if name in linked and m[1] == '`' and not inside and re.fullmatch(r'`[^`\s]+`', m[0]): yield f'{where}: `{name}` did not become a link to {linked[name]}'
+
+
+def linkable() -> dict:
+    "The names that nbdev can link, without their module, and where they lead"
+    space: dict = {}
+    exec((ROOT/'vision_recipes'/'_modidx.py').read_text(encoding='utf-8'), space)
+    return {k.removeprefix(module.removeprefix('vision_recipes.') + '.').removeprefix(f'{module}.'): v[0] for module, syms in space['d']['syms'].items() for k, v in syms.items()}
+
+
+# -- Checks of the whole ----------------------------------------------------------------------------------------------------
+
+def check_sidebar(pages: list, cfg: dict):
+    "Every page is in the sidebar once, and everything named there and in _quarto.yml is there"
+    import yaml
+    read = lambda name: yaml.safe_load((ROOT/'nbs'/name).read_text(encoding='utf-8'))
+    def hrefs(node):
+        if isinstance(node, str) and node.endswith(('.ipynb', '.qmd')): yield node
+        if isinstance(node, list): yield from (h for n in node for h in hrefs(n))
+        if isinstance(node, dict): yield from (h for k, v in node.items() if k in ('href', 'file', 'contents', 'menu', 'left', 'right', 'sidebar', 'website', 'navbar', 'page-footer') for h in hrefs(v))
+    there = list(hrefs(read('sidebar.yml')))
+    for p in pages:
+        n = there.count(p.path.as_posix())
+        if n != 1: yield f'nbs/sidebar.yml: {p.path.as_posix()} stands there {n} times; put it in once'
+    quarto = read('_quarto.yml')
+    html = quarto['format']['html']
+    wanted = there + list(hrefs(quarto)) + [quarto['website'].get('favicon', ''), html.get('css', '')] + [r for r in quarto['project'].get('resources', []) if '*' not in r]
+    wanted += [t for theme in html['theme'].values() for t in (theme if isinstance(theme, list) else [theme]) if t.endswith(('.scss', '.css'))]
+    for name in filter(None, wanted):
+        if not (ROOT/'nbs'/name).is_file(): yield f'nbs/_quarto.yml or nbs/sidebar.yml: {name} is not there'
+    if '_modidx:d' not in (ROOT/'setup.py').read_text(encoding='utf-8'): yield "setup.py: entry_points must hold 'nbdev': ['vision_recipes=vision_recipes._modidx:d'], by which nbdev finds the names to link"
+    if cfg['custom_sidebar'] != 'True': yield 'settings.ini: custom_sidebar must be True, or nbdev writes over nbs/sidebar.yml'
+
+
+def check_same_name(pages: list):
+    "No two pages of one address"
+    seen: dict = {}
+    for p in pages:
+        other = seen.setdefault(p.html, p)
+        if other is not p: yield f'nbs/{p.path}: its page {p.html} would be the one of nbs/{other.path}. Rename one'
+
+
+def check_readme(pages: dict, cfg: dict, files: set):
+    "The README's links, which are relative to the repository"
+    text = without_code((ROOT/'README.md').read_text(encoding='utf-8'))
+    for line, picture, words, to in links_of(text):
+        if picture and not words.strip(): yield f'README.md, line {line}: the picture {to} has no description'
+        if not re.match(r'(https|mailto):|#', to) and to.partition('#')[0] not in files: yield f'README.md, line {line}: {to} is not in the repository'
+
+
+def check_pictures():
+    "Picture files of the site are small"
+    for p in sorted((ROOT/'nbs'/'images').iterdir()):
+        if p.stat().st_size > PICTURE: yield f'nbs/images/{p.name}: {p.stat().st_size/1000:.0f} kB, at most {PICTURE/1000:.0f} are wanted'
+
+
+def llms(pages: list, cfg: dict) -> str:
+    "The contents of llms.txt: each page's title, the address of its plain-Markdown copy, and its subtitle"
+    def entry(p): return f'- [{p.title}]({cfg["site"]}{p.html.as_posix()}.md): {p.subtitle}'
+    def section(title, chosen): return f'\n## {title}\n\n' + '\n'.join(map(entry, chosen)) + '\n'
+    front = next(p for p in pages if p.path.name == cfg['readme_nb'])
+    of = lambda folder: [p for p in pages if p.path.parent.as_posix() == folder and p is not front]
+    intro = f'# {front.title}\n\n> {front.subtitle}\n\nEvery page is a notebook that runs as a test. The pages below are plain Markdown; without the `.md` at the end of its address each is the page for readers. The package is installed by `pip install {cfg["repo"]}`.\n'
+    return intro + section('Start here', [front]) + section('Recipes', of('recipes')) + section('Project', of('project')) + section('Library', of('.'))
+
+
+def check_llms(pages: list, cfg: dict):
+    "llms.txt is what the notebooks say"
+    path = ROOT/'nbs'/'llms.txt'
+    if not path.exists() or path.read_text(encoding='utf-8') != llms(pages, cfg): yield 'nbs/llms.txt: is not what the notebooks say. Run: python .ci/site.py --write'
+
+
+def look(copy: Path, problems: list) -> list:
+    "All checks; the problems, in the order of the pages"
+    cfg = config()
+    pages = [Page(p, copy/'_proc'/p) for p in notebooks()]
+    by_name = {str(PurePosixPath(name.as_posix())): p for p in pages for name in (p.path, p.html)}
+    files = {p.relative_to(copy).as_posix() for p in copy.rglob('*') if p.is_file()}
+    names, linked = Names(ROOT/cfg['lib_path'], pages), linkable()
+    for p in pages:
+        checks = check_head(p, cfg), check_mixed(p), check_links(p, by_name, cfg, files), check_names(p, names, linked), check_paths(p), check_outputs(p)
+        problems += [problem for check in checks for problem in check]
+    for check in check_sidebar(pages, cfg), check_same_name(pages), check_readme(by_name, cfg, files), check_pictures(), check_llms(pages, cfg): problems += check
+    return problems
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--write', action='store_true', help='write nbs/llms.txt')
+    parser.add_argument('--keep', type=Path, metavar='FOLDER', help='leave the built pages in FOLDER, which must not exist')
+    parser.add_argument('--build', nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.build: return build_part(Path(args.build[0]), int(args.build[1]))
+    if args.write: (ROOT/'nbs'/'llms.txt').write_text(llms([Page(p, ROOT/'none') for p in notebooks()], config()), encoding='utf-8', newline='\n')
+    problems: list = []
+    with tempfile.TemporaryDirectory() as tmp:
+        copy = Path(tmp)/'copy'
+        copy_repository(copy)
+        build(copy, problems)
+        look(copy, problems)
+        if args.keep: shutil.copytree(copy/'_proc', args.keep)
+    for p in dict.fromkeys(problems): print(p)
+    if problems: print(f'{len(dict.fromkeys(problems))} problems')
+    return bool(problems)
+
+
+if __name__ == '__main__': sys.exit(main())
