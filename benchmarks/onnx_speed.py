@@ -5,9 +5,8 @@
 RUN are run directories; their `model.onnx` is made where it is missing. Without them, networks of the `quick` presets (`--full`: the recipes' own) with random weights are exported into a temporary folder first.
 One prepared picture (a photograph's place is taken by smooth noise where a run brings no validation pictures); both give the same raw outputs. They take turns; each figure is the median of the wall time, for both use their threads at once.
 """
-import argparse, json, os, statistics, tempfile, time
+import argparse, json, statistics, tempfile, time
 from pathlib import Path
-os.environ.setdefault('OMP_WAIT_POLICY', 'ACTIVE')  # as PyTorch has it by itself; this library, when it is imported first, lets idle threads sleep
 import numpy as np
 import torch
 from PIL import Image
@@ -42,7 +41,8 @@ def picture(run):
 
 
 def cost(run, batch):
-    "Seconds"
+    "Seconds, once the other's threads have stopped looking for work"
+    time.sleep(.05)
     start = time.perf_counter()
     run.run(batch, LEAST)
     return time.perf_counter() - start
