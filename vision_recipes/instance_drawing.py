@@ -78,7 +78,7 @@ def _label(image:Image.Image, box, text:str, color:RGB, below:bool=False):
     size = _scale(image.size)[1]
     draw_label(image, (box[0], box[3] if below else box[1] - _line_height(find_font(size)) - max(2, size // 4) // 2), text, color)
 
-# %% ../nbs/12c_instance_drawing.ipynb #e065c048
+# %% ../nbs/12c_instance_drawing.ipynb #018d5b56
 def _dot(draw:ImageDraw.ImageDraw, x:float, y:float, r:float, color:RGB, state:float, cross:bool):
     "One point: a disc, a ring, or a cross"
     width = max(2, round(r / 2))
@@ -110,10 +110,21 @@ def draw_keypoints(
     return image
 
 def _write_names(draw, keypoints, there, names, away:int, size:int):
-    "The names to the right of points"
+    "A name beside each point: to its right, or where it hides least of the other names and points"
+    taken = [np.array([x - away / 2, y - away / 2, x + away / 2, y + away / 2]) for x, y in keypoints[there][:, :2]]
     for n, k in np.argwhere(there):
-        x, y = keypoints[n, k, :2].tolist()
-        draw.text((x + away, y), names[k], fill=INK, font=find_font(size, names[k]), anchor='lm', stroke_width=2, stroke_fill=PAPER)
+        (x, y), font = keypoints[n, k, :2].tolist(), find_font(size, names[k])
+        places = [((x + away, y), 'lm'), ((x - away, y), 'rm'), ((x, y + away), 'mt'), ((x, y - away), 'mb')]
+        boxes = [np.array(draw.textbbox(xy, names[k], font, anchor, stroke_width=2), float) for xy, anchor in places]
+        best = int(np.argmin([_hidden(box, taken, draw.im.size) for box in boxes]))
+        draw.text(places[best][0], names[k], fill=INK, font=font, anchor=places[best][1], stroke_width=2, stroke_fill=PAPER)
+        taken.append(boxes[best])
+
+def _hidden(box:np.ndarray, taken:list[np.ndarray], size_wh)->float: # Square pixels
+    "What a box would hide, and what of it lies outside the picture"
+    shared = [np.prod(np.maximum(np.minimum(box[2:], o[2:]) - np.maximum(box[:2], o[:2]), 0)) for o in taken]
+    inside = np.prod(np.maximum(np.minimum(box[2:], size_wh) - np.maximum(box[:2], 0), 0))
+    return float(sum(shared) + np.prod(box[2:] - box[:2]) - inside)
 
 # %% ../nbs/12c_instance_drawing.ipynb #0ebecb98
 SURE = .5  # from which confidence on a predicted point is drawn as a disc
