@@ -222,7 +222,7 @@ class ExportRcnn(nn.Module):
         rows = apart_nms(boxes, scores, labels, shape_hw, heads.nms_thresh, heads.detections_per_img)
         return boxes[rows], scores[rows], labels[rows]
 
-# %% ../nbs/27_rcnn.ipynb #3780c018
+# %% ../nbs/27_rcnn.ipynb #40a0a543
 def make_anchors(cells:Tensor, grid_hw, shape_hw)->Tensor: # (H W K, 4) XYXY, as torchvision's generator gives them
     "The anchors of a level, from shapes that torch.export follows"
     h, w = grid_hw
@@ -240,8 +240,7 @@ def _large(boxes, least): return (boxes[..., 2] - boxes[..., 0] >= least) & (box
 def apart_nms(boxes:Tensor, scores:Tensor, groups:Tensor, shape_hw, threshold:float, most:int)->Tensor: # Positions, the surest first
     "Suppression within each group, by moving the groups so far apart that they do not touch"
     rows = nms(boxes + (groups * (max(shape_hw) + 1))[:, None], scores, threshold)
-    if _OLD: rows = rows[torch.where(torch.ones_like(rows).cumsum(0) <= most)[0]]
-    return rows[:most]
+    return rows[torch.where(torch.ones_like(rows).cumsum(0) <= most)[0]] if _OLD else rows[:most]
 
 _OLD = tuple(map(int, torch.__version__.split('.')[:2])) < (2, 10)  # torch 2.9 cannot export the first so many of a length it does not know
 

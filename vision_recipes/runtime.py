@@ -210,7 +210,7 @@ class BasePredictor:
         return next(self.stream([images], 1, **thresholds))
     __call__ = predict
 
-# %% ../nbs/11_runtime.ipynb #d6a6bcd1
+# %% ../nbs/11_runtime.ipynb #9c82b4a3
 def card_hint(
     inputs:Sequence[Port],
     outputs:Sequence[Port]
@@ -240,7 +240,7 @@ def _card_inside(path:Path, session)->ModelCard:
     if text is None:
         takes, gives = graph_ports(session)
         told = f'{path}: carries no card of this library, so nobody knows its classes, or how it wants its pictures. It takes {", ".join(map(str, takes))} and gives {", ".join(map(str, gives))}.'
-        told += f' {card_help(card_hint(takes, gives))}'
+        told += f' {card_help(card_hint(takes, gives))}'  # a step of its own: a bundle's program leaves it out
         raise VisionRecipesError(told)
     try: return ModelCard.from_dict(json.loads(text))
     except (json.JSONDecodeError, VisionRecipesError) as e: raise VisionRecipesError(f'{path}: the card in its metadata cannot be used ({str(e).rstrip(".")}). Export the file again, or write a card for it: --card FILE on the command line, Predictor(path, card=FILE) in Python.') from e
