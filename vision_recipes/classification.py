@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from .annotations import Annotations
 from .core import VisionRecipesError, say
 from .datasets import collate_images, normalise
+from .distributed import part_of_mean
 from .images import open_image
 from .metrics import Evaluation, evaluate_classification
 from .model_card import Preprocess
@@ -140,7 +141,8 @@ class Classification(Task):
         return model(normalise(images, p.mean, p.std)).float()
     def _loss(self, logits, labels):
         weights = None if self.class_weights is None else self.class_weights.to(logits.device)
-        return {'cross_entropy': nn.functional.cross_entropy(logits, labels, weights, label_smoothing=self.settings.label_smoothing)}
+        loss = nn.functional.cross_entropy(logits, labels, weights, label_smoothing=self.settings.label_smoothing)
+        return {'cross_entropy': loss if weights is None else part_of_mean(loss, lambda: weights[labels].sum())}
     def losses(self, model, batch): return self._loss(self.logits(model, batch['images']), batch['labels'])
     def validate(self, model, batch):
         logits = self.logits(model, batch['images'])

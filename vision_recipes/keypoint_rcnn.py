@@ -12,7 +12,7 @@ from torchvision.models.detection import KeypointRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNPredictor
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
-from torchvision.models.detection.roi_heads import keypointrcnn_loss
+from torchvision.models.detection.roi_heads import keypointrcnn_loss, keypoints_to_heatmap
 from .box_transforms import DetectionTransform, FitBoxes
 from .colors import COLOR_STEPS
 from .core import VisionRecipesError, plural
@@ -30,6 +30,7 @@ class KeypointNetwork(RCNN):
     def own_parts(self): return self.roi_heads.keypoint_roi_pool, self.roi_heads.keypoint_head, self.roi_heads.keypoint_predictor
     def own_loss(self, logits, rois, targets, matched): # Zero where no region holds a point; torchvision's cannot view channels-last maps
         return keypointrcnn_loss(logits.contiguous(), rois, [t['keypoints'] for t in targets], matched)
+    def own_count(self, rois, targets, matched): return sum(int(keypoints_to_heatmap(t['keypoints'][m], r, 56)[1].sum()) for r, t, m in zip(rois, targets, matched)) # Points within their region
     def own_output(self, logits, labels): return logits # (N, K, 56, 56), whatever the class
 
 def build_keypoint_rcnn(

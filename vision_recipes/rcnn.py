@@ -24,6 +24,7 @@ from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign, nms, roi_alig
 from .annotations import Annotations
 from .core import VisionRecipesError, plural, say
 from .datasets import normalise
+from .distributed import part_of_mean, together
 from .images import open_image
 from .labels import LabelMap
 from .parity import Tolerance, largest_difference, match_predictions, prediction_distance
@@ -70,11 +71,15 @@ class Sampler:
         if not self.even: return self.random(labels)
         pairs = [self._of_picture(o) for o in labels]
         return [p for p, _ in pairs], [n for _, n in pairs]
+    def count(self, labels:list[Tensor])->int: return sum(sum(self._counts(o)) for o in labels) # Chosen of all pictures
+    def _counts(self, labels)->tuple[int, int]: # Of the objects, of the rest
+        n, n_positive = self.random.batch_size_per_image, min(int((labels >= 1).sum()), int(self.random.batch_size_per_image * self.random.positive_fraction))
+        return n_positive, min(int((labels == 0).sum()), n - n_positive)
     def _of_picture(self, labels):
-        n, (positive, negative) = self.random.batch_size_per_image, (torch.where(labels >= 1)[0], torch.where(labels == 0)[0])
-        n_positive = min(len(positive), int(n * self.random.positive_fraction))
+        positive, negative = torch.where(labels >= 1)[0], torch.where(labels == 0)[0]
+        n_positive, n_negative = self._counts(labels)
         return tuple(torch.zeros_like(labels, dtype=torch.uint8).index_fill_(0, rows[torch.linspace(0, max(0, len(rows) - 1), most).round().long()], 1)
-                     for rows, most in ((positive, n_positive), (negative, min(len(negative), n - n_positive))))
+                     for rows, most in ((positive, n_positive), (negative, n_negative)))
 
 # %% ../nbs/27_rcnn.ipynb #ac2e604f
 class RCNN(nn.Module):
@@ -125,16 +130,17 @@ class RCNN(nn.Module):
             found = self._proposal_losses(look, targets)
             rois, matched, labels, deltas = self.roi_heads.select_training_samples(proposals, targets)
         logits, guessed = self.boxes_at(look, rois)
-        with _float32(logits): found['class'], found['box'] = fastrcnn_loss(logits, guessed, labels, deltas)
+        with _float32(logits): found |= {k: part_of_mean(v, lambda: len(logits)) for k, v in zip(('class', 'box'), fastrcnn_loss(logits, guessed, labels, deltas))}
         rows = [torch.where(o > 0)[0] for o in labels]
         rois, matched = ([o[r] for o, r in zip(all_of, rows)] for all_of in (rois, matched))
-        if not sum(map(len, rois)): return {**found, self.own: logits.sum() * 0}  # batch norm of a head without input would learn from nothing
+        if not sum(map(len, rois)) and not together(): return {**found, self.own: logits.sum() * 0}  # batch norm of a head without input would learn from nothing; that over all processes does not, and waits for every one
         own = self.own_logits(look, rois)
-        with _float32(own): return {**found, self.own: self.own_loss(own, rois, targets, matched)}
+        with _float32(own): return {**found, self.own: part_of_mean(self.own_loss(own, rois, targets, matched), lambda: self.own_count(rois, targets, matched))}
     def _proposal_losses(self, look, targets):
         labels, boxes = self.rpn.assign_targets_to_anchors(look.anchors, targets)
         deltas = self.rpn.box_coder.encode(boxes, look.anchors)
-        return dict(zip(('objectness', 'proposal'), self.rpn.compute_loss(look.objectness.reshape(-1, 1), look.deltas.reshape(-1, 4), labels, deltas)))
+        losses = self.rpn.compute_loss(look.objectness.reshape(-1, 1), look.deltas.reshape(-1, 4), labels, deltas)
+        return {k: part_of_mean(v, lambda: self.rpn.fg_bg_sampler.count(labels)) for k, v in zip(('objectness', 'proposal'), losses)}
 
     def detect(
         self,
@@ -156,6 +162,7 @@ class RCNN(nn.Module):
         return predictor(head(pool(look.maps, rois, look.sizes_hw))).float()
     def own_loss(self, logits:Tensor, rois:list[Tensor], targets:list[dict], matched:list[Tensor])->Tensor:
         raise NotImplementedError
+    def own_count(self, rois:list[Tensor], targets:list[dict], matched:list[Tensor])->int: return sum(map(len, rois)) # What `own_loss` is the mean over, for several processes
     def own_output(self, logits:Tensor, labels:Tensor)->Tensor:
         raise NotImplementedError
 

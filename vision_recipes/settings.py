@@ -92,10 +92,13 @@ class FitSettings(Settings):
     workers:int        = setting(-1, 'processes that load pictures; -1 chooses', -1)
     cache_mb:int       = setting(0, 'memory for decoded pictures, MB; 0 decodes them anew each time', 0)
     save_minutes:float = setting(10., 'minutes after which the state is also saved within an epoch', 0.)
+    unreadable:str     = setting('stop', 'what a picture that cannot be opened in mid-training does: stop, or skip: another takes its place, and it is counted', choices=('stop', 'skip'))
+    tensorboard:bool   = setting(False, 'also write losses and scores for TensorBoard, into the run directory')
 
     def __post_init__(self):
         super().__post_init__()
         check_device(self.device)
+        if self.tensorboard and not importlib.util.find_spec('tensorboard'): raise VisionRecipesError('tensorboard: is not installed here. pip install tensorboard, or leave this setting out.')
 
 # %% ../nbs/09_settings.ipynb #a05819ac
 @dataclass(frozen=True)
