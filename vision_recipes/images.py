@@ -64,6 +64,7 @@ def _cause(source, e)->str:
     "Say what is wrong with a picture"
     if isinstance(e, FileNotFoundError): return 'no such file'
     if isinstance(e, IsADirectoryError): return 'is a folder, not a picture'
+    if isinstance(e, PermissionError): return 'no permission to read it'  # nor may one ask anything else about it
     if isinstance(source, (str, Path)) and Path(source).is_file() and Path(source).stat().st_size == 0: return 'the file is empty (0 bytes)'
     if isinstance(e, UnidentifiedImageError): return 'not a picture in any format Pillow reads'
     if isinstance(e, Image.DecompressionBombError): return f'too many pixels, perhaps a decompression bomb ({e}). If you trust it, raise PIL.Image.MAX_IMAGE_PIXELS'

@@ -74,7 +74,7 @@ def step(t:Trainer, where:Callable[[], str]):
     if t.ema: t.ema.update_parameters(t.model)
     t.since_step.clear()
 
-# %% ../nbs/20_training.ipynb #ab549e57
+# %% ../nbs/20_training.ipynb #dfc85e81
 def train_epoch(t:Trainer, loader, anns:Annotations, out:Path, stop:threading.Event)->bool: # Whether the epoch was finished
     "Train from where `t.at` stands to the end of the epoch, or until `stop`. Raises `NonFiniteLoss`, with `failed.pt` in `out`, and `VisionRecipesError`"
     loader.batch_sampler.set_epoch(t.at.epoch, start=t.at.batch)
@@ -110,7 +110,7 @@ def _given(t, loader, out)->Iterator[dict]:
 
 def _kept(t, out, anns, what)->str:
     "Keep a failure, and say so; a disk that cannot take it must not hide what it was about"
-    try: return f'The batch is kept: `vision-recipes replay {keep_failure(t, out, what, [_files(anns, b) for b, _ in t.since_step])}` computes it again.'
+    try: return f'The batch is kept: `vision-recipes replay "{keep_failure(t, out, what, [_files(anns, b) for b, _ in t.since_step])}"` computes it again.'
     except VisionRecipesError as e: return f'The batch could not be kept: {e}'
 
 def _together(t, losses, stopped, late)->tuple[dict[str, float], bool, bool]:
