@@ -74,7 +74,7 @@ def step(t:Trainer, where:Callable[[], str]):
     if t.ema: t.ema.update_parameters(t.model)
     t.since_step.clear()
 
-# %% ../nbs/20_training.ipynb #dfc85e81
+# %% ../nbs/20_training.ipynb #b2535661
 def train_epoch(t:Trainer, loader, anns:Annotations, out:Path, stop:threading.Event)->bool: # Whether the epoch was finished
     "Train from where `t.at` stands to the end of the epoch, or until `stop`. Raises `NonFiniteLoss`, with `failed.pt` in `out`, and `VisionRecipesError`"
     loader.batch_sampler.set_epoch(t.at.epoch, start=t.at.batch)
@@ -123,7 +123,7 @@ def _note(t, losses):
     "Add a batch to what is known of the epoch"
     t.at.batch += 1
     t.at.sums = {k: t.at.sums.get(k, 0.) + v for k, v in losses.items()}
-    if t.board: t.board.add_scalars('loss', {**losses, 'sum': sum(losses.values())}, t.at.epoch * t.batches + t.at.batch)
+    for k, v in losses.items() if t.board else (): t.board.add_scalar(f'loss/{k}', v, t.at.epoch * t.batches + t.at.batch)
 
 def _owes(t)->bool: # Gradients without a step are not in the state, so it is not saved between them
     return t.at.batch % t.settings.accumulate != 0 and t.at.batch != t.batches
@@ -233,7 +233,7 @@ def _begin(t, out, info:Callable[[dict, int], dict]):
     if not t.at.best_epoch: write_json(out/'run.json', info({}, 0))  # also shows early that writing works
     if t.settings.tensorboard: t.board = open_board(t, out)
 
-# %% ../nbs/20_training.ipynb #d0bf7c27
+# %% ../nbs/20_training.ipynb #534953dd
 def end_epoch(t:Trainer, out:Path, train:Annotations, valid:Annotations, valid_loader):
     "Validate, write the history, keep the best model and the state"
     skipped = gather(t.at.skipped)
@@ -267,7 +267,7 @@ def _tell(t, out, losses, evaluation, better):
         for k, v in row.items(): t.board.add_scalar(f'epoch/{k}', v, t.at.epoch * t.batches)
         t.board.flush()
     left = (t.settings.epochs - t.at.epoch) * (row['seconds'] + t.valid_seconds)
-    say(f'epoch {t.at.epoch}/{t.settings.epochs}  train loss {row["train_loss"]:.4f}  valid loss {row["valid_loss"]:.4f}  {evaluation.summary(t.task.metric)}  {row["seconds"]:.1f} s{"  best so far" if better else ""}{f"  {human_time(left)} left" if left else ""}')
+    say(f'epoch {t.at.epoch}/{t.settings.epochs}  train loss {row["train_loss"]:.4f}  valid loss {row["valid_loss"]:.4f}  {evaluation.summary(t.task.metric)}  {row["seconds"]:.1f} s{"  best so far" if better else ""}{f"  {human_time(left)} left" if left >= 1 else ""}')
 
 def make_loaders(task:Task, train:Annotations, valid:Annotations, settings:FitSettings, world:World=World()):
     "Loaders of training and validation batches"
