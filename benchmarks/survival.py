@@ -342,10 +342,10 @@ def processes(task, root, quick):
 
 # ---- memory
 
-def resident(pid='self'):
-    "Bytes of a process that no other shares"
+def resident(pid='self', kinds=('Anonymous',)):
+    "Bytes of a process that are no file's"
     fields = dict(line.split(':') for line in Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()[1:])
-    return sum(int(fields[k].split()[0]) * 1024 for k in ('Private_Clean', 'Private_Dirty'))
+    return sum(int(fields[k].split()[0]) * 1024 for k in kinds)
 
 
 def memory(root, quick):
@@ -366,7 +366,7 @@ def memory(root, quick):
     for epoch in range(epochs):
         loader.batch_sampler.set_epoch(epoch)
         for batch in loader: pass
-        sizes.append([resident(), *(resident(w.pid) for w in loader._iterator._workers)])
+        sizes.append([resident(), *(resident(w.pid, ('Private_Clean', 'Private_Dirty')) for w in loader._iterator._workers)])  # a worker's own: what it shares with its parent until one of them writes to it is the parent's
     del loader
     rows = [{'what': f'{epochs} epochs of {pictures * each:,} annotations, growth from the second to the last epoch', 'main process, bytes': sizes[-1][0] - sizes[1][0], 'workers, bytes': [b - a for a, b in zip(sizes[1][1:], sizes[-1][1:])], 'sizes, MB': [[round(s / 1e6, 1) for s in row] for row in (sizes[1], sizes[-1])]}]
     return rows + [{'what': 'training steps', **steps(case, 100 if quick else 1000)} for case in (Case('classification', root/'c'), Case('yolox', root/'y'))]
