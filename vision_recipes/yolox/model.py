@@ -192,7 +192,6 @@ class Cells:
     line_middle:Tensor  # (L,) float32, pixels: where the middle of the line is
     line_stride:Tensor  # (L,) float32, pixels
     line_axis:Tensor    # (L,) int64: 0 for columns, 1 for rows
-    line_group:Tensor   # (L, 6) float32: one in the place of its grid, columns before rows
     n_columns:int       # The first lines are columns, the others rows
     @property
     def middles(self)->Tensor: # (A, 2) pixels
@@ -214,7 +213,7 @@ def make_cells(
     stride = torch.cat([torch.full((len(o), 1), float(s)) for o, s in zip(xy, STRIDES)])
     n_columns, xy = sum(w for _, w in grids), torch.cat(xy).float()
     tensors = (xy, stride, torch.cat([xy, stride], 1).T, line.T, (line[:, 1] - n_columns) * n_columns + line[:, 0],
-               (within + .5) * each(strides), each(strides), each(torch.arange(2).repeat_interleave(len(grids))), each(torch.eye(len(lengths))))
+               (within + .5) * each(strides), each(strides), each(torch.arange(2).repeat_interleave(len(grids))))
     return Cells(*(t.contiguous().to(device) for t in tensors), n_columns=n_columns)
 
 def decode(
