@@ -8,12 +8,12 @@ __all__ = ['scan', 'picture_stems', 'near', 'head', 'absent', 'looks_like_hagrid
 
 # %% ../nbs/04_formats.ipynb #9aa454f5
 import functools, gc, json, os, re, xml.etree.ElementTree as ET
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Iterable
 from xml.parsers import expat
 import numpy as np
-from .annotations import SPLIT_NAMES, Annotations, Finding, Ragged, Strings
+from .annotations import SPLIT_NAMES, Annotations, Finding, Ragged, Strings, first_entries
 from .core import VisionRecipesError, plural, progress, read_json
 from .images import IMAGE_SUFFIXES
 from .labels import LabelMap
@@ -55,7 +55,7 @@ def near(
     for depth in range(3):
         below = []
         for folder in level:
-            entries = list(islice(os.scandir(folder), None if depth == 0 else 32))
+            entries = first_entries(folder, None if depth == 0 else 32)
             below += [e.path for e in entries if depth < 2 and e.name[-4:] not in _PLAIN and e.name[-5:] != '.json' and e.name[0] not in '._' and e.is_dir()]
             found += sorted(e.path for e in entries if e.name.lower().endswith(suffix) and e.name[0] != '.' and e.is_file())[:most]
             if also and os.path.isfile(os.path.join(folder, also)): found.append(os.path.join(folder, also))
