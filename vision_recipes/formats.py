@@ -20,7 +20,7 @@ from .labels import LabelMap
 
 # %% ../nbs/04_formats.ipynb #d96fb21c
 _SUFFIXES = frozenset(s[1:] for s in IMAGE_SUFFIXES)
-_PLAIN = frozenset(('.jpg', '.JPG', '.png', '.txt', '.xml'))  # ends of names that are files without asking; so is .json
+_PLAIN = ('.jpg', '.JPG', '.png', '.txt', '.xml', '.json')  # ends of names that are files without asking
 
 def scan(
     root:Path,
@@ -32,7 +32,7 @@ def scan(
         here = waiting.pop()
         try: names = [n for n in os.listdir(root/here) if n[0] != '.']
         except OSError as e: raise VisionRecipesError(f'{root/here}: {"no such folder" if isinstance(e, FileNotFoundError) else f"cannot be read: {e.strerror}"}.') from e
-        folders = {n for n in names if n[-4:] not in _PLAIN and n[-5:] != '.json' and os.path.isdir(os.path.join(root, here, n))}
+        folders = {n for n in names if not n.endswith(_PLAIN) and os.path.isdir(os.path.join(root, here, n))}
         found[here] = [n for n in names if n not in folders] if folders else names
         if here.count('/') + (here != '') < depth: waiting += [f'{here}/{f}' if here else f for f in folders if not f.startswith('__')]
     return dict(sorted(found.items()))
@@ -56,7 +56,7 @@ def near(
         below = []
         for folder in level:
             entries = first_entries(folder, None if depth == 0 else 32)
-            below += [e.path for e in entries if depth < 2 and e.name[-4:] not in _PLAIN and e.name[-5:] != '.json' and e.name[0] not in '._' and e.is_dir()]
+            below += [e.path for e in entries if depth < 2 and not e.name.endswith(_PLAIN) and e.name[0] not in '._' and e.is_dir()]
             found += sorted(e.path for e in entries if e.name.lower().endswith(suffix) and e.name[0] != '.' and e.is_file())[:most]
             if also and os.path.isfile(os.path.join(folder, also)): found.append(os.path.join(folder, also))
         level = sorted(below)
@@ -201,16 +201,16 @@ class _HagridTable:
     def add(self, file:Path)->dict: # The records, by stem
         "The records of a file. Raises `VisionRecipesError` that says what is wrong where one is not as it should be"
         quick = _quick_records(file)
-        if quick is not None and self._add(*zip(*[(r.labels, r.bboxes, r.user_id) for r in quick.values()])): return quick
+        if quick is not None and self._add([r.labels for r in quick.values()], [r.bboxes for r in quick.values()], [r.user_id for r in quick.values()]): return quick
         records = _fast_json(file)
         try:
-            labels, boxes, users = zip(*[(r['labels'], r['bboxes'], r.get('user_id')) for r in records.values()]) if records else ((), (), ())
+            labels, boxes, users = ([get(r) for r in records.values()] for get in (lambda r: r['labels'], lambda r: r['bboxes'], lambda r: r.get('user_id')))
             flat = list(chain.from_iterable(boxes))
             if set(map(type, labels)) - {list} or set(map(len, flat)) - {4} or set(map(type, chain.from_iterable(labels))) - {str}: raise ValueError
             if not self._add(labels, boxes, users): raise ValueError
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError): raise _blame_hagrid(file, records) from None
         return records
-    def _add(self, labels=(), boxes=(), users=())->bool: # Of each record
+    def _add(self, labels:list, boxes:list, users:list)->bool: # Of each record
         "Take the columns of a file, unless records have more boxes than labels or fewer"
         n, flat = list(map(len, labels)), list(chain.from_iterable(boxes))
         if n != list(map(len, boxes)): return False
