@@ -23,8 +23,9 @@ class Objects:
     @classmethod
     def of(cls, boxes:Tensor, labels:Tensor)->'Objects': # (B, G, 4) XYXY pixels, (B, G)
         "From boxes by their corners"
-        low, high = boxes.float().chunk(2, -1)
-        return cls(torch.cat([(low + high) / 2, high - low], -1), labels)
+        boxes = boxes.float()
+        low, high = boxes[..., :2], boxes[..., 2:]
+        return cls(torch.cat([(low + high) * .5, high - low], -1), labels)
 
 # %% ../../nbs/25_yolox_loss.ipynb #b12db186
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def pair_iou(
     return both.div_(union)
 
 def _corners(boxes_cxcywh:Tensor)->tuple[Tensor, Tensor]: # (n, 4, ...) -> each (n, 2, ...)
-    middle, half = boxes_cxcywh[:, :2], boxes_cxcywh[:, 2:] / 2
+    middle, half = boxes_cxcywh[:, :2], boxes_cxcywh[:, 2:] * .5
     return middle - half, middle + half
 
 def _class_cost(guesses:Guesses, cell:Tensor, there:Tensor, labels:Tensor)->Tensor: # (B, K) twice, (B, G) -> (B, G, K)
@@ -210,10 +211,11 @@ def _iou_term(raw:Tensor, true:Tensor, xy:Tensor, stride:Tensor)->tuple[Tensor, 
     sides = torch.minimum(high, true_high) - torch.maximum(low, true_low)
     sides = sides * (sides > 0).all(1, keepdim=True)
     both = sides.prod(1, keepdim=True)  # (P, 1)
-    union = size.prod(1, keepdim=True) + true[:, 2:].prod(1, keepdim=True) - both + 1e-16
+    area = size.prod(1, keepdim=True)
+    union = area + true[:, 2:].prod(1, keepdim=True) - both + 1e-16
     iou = both / union
     upper, lower = (true_high - high).sign() + 1, (low - true_low).sign() + 1  # 2 where the guess ends the overlap, 1 where both do
     gain = sides.flip(1) * (1 + iou) / union * .5  # of the IoU, for each pixel that the overlap grows
     d_middle = gain * (upper - lower) * stride
-    d_size = (gain * (upper + lower) * .5 - size.flip(1) * iou / union) * size * (raw[:, 2:] <= MAX_LOG_SIZE)
-    return 5 * (1 - iou ** 2).sum(), torch.cat([d_middle, d_size], 1) * (-10 * iou)
+    d_size = (gain * (upper + lower) * size * .5 - area * iou / union) * (raw[:, 2:] <= MAX_LOG_SIZE)
+    return 5 * (1 - iou * iou).sum(), torch.cat([d_middle, d_size], 1) * (-10 * iou)
