@@ -5,14 +5,17 @@
 # %% auto #0
 __all__ = ['PER_PICTURE', 'PER_OBJECT', 'LEVELS', 'SPLIT_NAMES', 'READERS', 'Annotations', 'with_groups', 'align_labels',
            'measure', 'Finding', 'Findings', 'check', 'fix_boxes', 'read_image_folder', 'Reader',
-           'looks_like_image_folder', 'read_annotations']
+           'looks_like_image_folder', 'first_entries', 'read_annotations']
 
 # %% ../nbs/03_annotations.ipynb #634022a1
 import base64, csv, hashlib, importlib, os, re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Callable, Iterable, Sequence
 import numpy as np
@@ -316,6 +319,26 @@ READERS:dict[str, Reader] = {
     'voc': Reader('formats', 'read_voc', 'looks_like_voc', 'Annotations/<stem>.xml and JPEGImages/<stem>.jpg, or the .xml files beside the pictures'),
     'image_folder': Reader('annotations', 'read_image_folder', 'looks_like_image_folder', 'one folder a class, with pictures in it')}
 
+_LOOKED = ContextVar('looked', default=None)  # what `first_entries` found, while one data set is recognised and read
+
+@contextmanager
+def _one_look():
+    "Readers ask for the same folders one after the other; within this, each is listed once"
+    token = _LOOKED.set({})
+    try: yield
+    finally: _LOOKED.reset(token)
+
+def first_entries(
+    folder:str,
+    most:int|None=None # None: all
+)->list[os.DirEntry]:
+    "What lies in a folder, or the first of it, in no order"
+    looked = _LOOKED.get()
+    if looked is None: looked = {}
+    if (folder, most) not in looked:
+        with os.scandir(folder) as entries: looked[folder, most] = list(islice(entries, most))
+    return looked[folder, most]
+
 def read_annotations(
     root:str|Path,                          # A folder; for some formats a file
     format:str|None=None,                   # A key of `READERS`; None: recognise it
@@ -324,7 +347,8 @@ def read_annotations(
     "Read a data set in any format this library knows. Raises `VisionRecipesError` where none fits"
     root = Path(root)
     if not root.exists(): raise VisionRecipesError(f'{root}: no such {"file" if root.suffix else "folder"}.')
-    if format is None: format = next((name for name, reader in READERS.items() if reader.fits(root)), None)
-    if format is None: raise VisionRecipesError(f'{root}: no format was recognised. Known are:\n' + '\n'.join(f'  {name}: {r.wants}.' for name, r in READERS.items()))
-    anns = READERS[check_choice('--format', format, READERS)](root)
+    with _one_look():
+        if format is None: format = next((name for name, reader in READERS.items() if reader.fits(root)), None)
+        anns = READERS[check_choice('--format', format, READERS)](root) if format else None
+    if anns is None: raise VisionRecipesError(f'{root}: no format was recognised. Known are:\n' + '\n'.join(f'  {name}: {r.wants}.' for name, r in READERS.items()))
     return anns if groups is None else with_groups(anns, groups)

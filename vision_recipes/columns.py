@@ -48,9 +48,12 @@ class Strings:
     def from_list(cls, strings:Iterable[str])->'Strings':
         "Pack `strings`"
         strings = list(strings)
-        if (joined := ''.join(strings)).isascii(): return cls(Ragged(np.frombuffer(joined.encode(), np.uint8), np.cumsum([0, *map(len, strings)], dtype=np.int64)))
-        encoded = [s.encode('utf-8', 'surrogateescape') for s in strings]
-        return cls(Ragged(np.frombuffer(b''.join(encoded), np.uint8), np.cumsum([0, *map(len, encoded)], dtype=np.int64)))
+        joined = ''.join(strings)
+        if joined.isascii(): joined = joined.encode()
+        else: joined = b''.join(strings := [s.encode('utf-8', 'surrogateescape') for s in strings])
+        offsets = np.zeros(len(strings) + 1, np.int64)
+        np.cumsum(np.fromiter(map(len, strings), np.int64, len(strings)), out=offsets[1:])
+        return cls(Ragged(np.frombuffer(joined, np.uint8), offsets))
     def __len__(self): return len(self.bytes_)
     def __getitem__(self, i:int)->str:
         if not -len(self) <= i < len(self): raise IndexError(i)

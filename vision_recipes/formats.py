@@ -8,19 +8,19 @@ __all__ = ['scan', 'picture_stems', 'near', 'head', 'absent', 'looks_like_hagrid
 
 # %% ../nbs/04_formats.ipynb #9aa454f5
 import functools, gc, json, os, re, xml.etree.ElementTree as ET
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Iterable
 from xml.parsers import expat
 import numpy as np
-from .annotations import SPLIT_NAMES, Annotations, Finding, Ragged, Strings
+from .annotations import SPLIT_NAMES, Annotations, Finding, Ragged, Strings, first_entries
 from .core import VisionRecipesError, plural, progress, read_json
 from .images import IMAGE_SUFFIXES
 from .labels import LabelMap
 
 # %% ../nbs/04_formats.ipynb #d96fb21c
 _SUFFIXES = frozenset(s[1:] for s in IMAGE_SUFFIXES)
-_PLAIN = frozenset(('.jpg', '.JPG', '.png', '.txt', '.xml'))  # ends of names that are files without asking; so is .json
+_PLAIN = ('.jpg', '.JPG', '.png', '.txt', '.xml', '.json')  # ends of names that are files without asking
 
 def scan(
     root:Path,
@@ -32,7 +32,7 @@ def scan(
         here = waiting.pop()
         try: names = [n for n in os.listdir(root/here) if n[0] != '.']
         except OSError as e: raise VisionRecipesError(f'{root/here}: {"no such folder" if isinstance(e, FileNotFoundError) else f"cannot be read: {e.strerror}"}.') from e
-        folders = {n for n in names if n[-4:] not in _PLAIN and n[-5:] != '.json' and os.path.isdir(os.path.join(root, here, n))}
+        folders = {n for n in names if not n.endswith(_PLAIN) and os.path.isdir(os.path.join(root, here, n))}
         found[here] = [n for n in names if n not in folders] if folders else names
         if here.count('/') + (here != '') < depth: waiting += [f'{here}/{f}' if here else f for f in folders if not f.startswith('__')]
     return dict(sorted(found.items()))
@@ -55,8 +55,8 @@ def near(
     for depth in range(3):
         below = []
         for folder in level:
-            entries = list(islice(os.scandir(folder), None if depth == 0 else 32))
-            below += [e.path for e in entries if depth < 2 and e.name[-4:] not in _PLAIN and e.name[-5:] != '.json' and e.name[0] not in '._' and e.is_dir()]
+            entries = first_entries(folder, None if depth == 0 else 32)
+            below += [e.path for e in entries if depth < 2 and not e.name.endswith(_PLAIN) and e.name[0] not in '._' and e.is_dir()]
             found += sorted(e.path for e in entries if e.name.lower().endswith(suffix) and e.name[0] != '.' and e.is_file())[:most]
             if also and os.path.isfile(os.path.join(folder, also)): found.append(os.path.join(folder, also))
         level = sorted(below)
@@ -129,6 +129,20 @@ def _fast_json(file:Path):
     try: return json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError): return read_json(file)
 
+@functools.cache
+def _record_decoder():
+    "What makes records of a file's bytes and takes nothing but what is needed; None without msgspec, which only saves time"
+    try: import msgspec
+    except ImportError: return None
+    fields = [('labels', list[str]), ('bboxes', list[tuple[float, float, float, float]]), ('user_id', str|None, None)]
+    return msgspec.json.Decoder(dict[str, msgspec.defstruct('Record', fields, gc=False)]).decode
+
+def _quick_records(file:Path)->dict|None: # By stem, with attributes
+    "Records that are as they should be; None where they may not be, for the slow way to say"
+    if (decode := _record_decoder()) is None: return None
+    try: return decode(file.read_bytes())
+    except Exception: return None  # read again and explained by `_fast_json` and `_blame_hagrid`
+
 @without_gc
 def read_hagrid(
     root:str|Path # Holds the folder of annotations and the folders of pictures; or is the folder of annotations
@@ -139,18 +153,21 @@ def read_hagrid(
     folders = _hagrid_folders(files, [f.stem for f in jsons], annotations.name)
     table, paths, missing, spare, doubles = _HagridTable(), [], [], [], []
     for file in jsons:  # one at a time: what is in the processor's cache is quickly taken apart
-        records = _fast_json(file)
-        try: table.add(list(records.values()))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError): raise _blame_hagrid(file, records) from None
+        stems = table.add(file)
+        if complete := _all_there(files, folders[file.stem], stems): paths += complete; continue
         at = _by_stem(files, folders[file.stem], doubles)
-        paths += [at.get(stem, '') for stem in records]
-        if at.keys() != records.keys():
-            missing += [f'{(folders[file.stem] or ["..."])[0]}/{stem}.jpg ({annotations.name}/{file.name})' for stem in records if stem not in at]
-            spare += sorted(p for stem, p in at.items() if stem not in records)
-    there = np.array([p != '' for p in paths], dtype=bool)
-    notes = (*absent(annotations, int(there.sum()), missing, spare), *(Finding('warning', 'double', str(root/a), f'and {b} have one name and so one annotation; the first was taken. Remove one.') for a, b in doubles))
+        paths += [at.get(stem, '') for stem in stems]
+        missing += [f'{(folders[file.stem] or ["..."])[0]}/{stem}.jpg ({annotations.name}/{file.name})' for stem in stems if stem not in at]
+        spare += sorted(p for stem, p in at.items() if stem not in stems)
+    notes = (*absent(annotations, len(paths) - len(missing), missing, spare), *(Finding('warning', 'double', str(root/a), f'and {b} have one name and so one annotation; the first was taken. Remove one.') for a, b in doubles))
     anns = Annotations(root, Strings.from_list(paths), sizes_wh=np.zeros((len(paths), 2), np.int32), format='hagrid', notes=notes, **table.columns(annotations))
-    return anns if there.all() else anns.subset(there)
+    return anns.subset(np.array([p != '' for p in paths])) if missing else anns
+
+def _all_there(files, folders, stems:dict)->list[str]:
+    "The paths, where one folder holds a .jpg a stem and nothing else, as the whole set does; else none"
+    if len(folders) != 1 or len(names := files[folders[0]]) != len(stems): return []
+    wanted, prefix = [s + '.jpg' for s in stems], f'{folders[0]}/'.lstrip('/')
+    return [prefix + n for n in wanted] if set(names).issuperset(wanted) else []
 
 def _by_stem(files, folders, doubles)->dict[str, str]: # Stem to path
     "The pictures of some folders; those whose stem is taken go to `doubles`"
@@ -181,14 +198,26 @@ class _Numbers(dict):
 class _HagridTable:
     "Records, file by file, as columns"
     def __init__(self): self.labels, self.users, self.parts = _Numbers(), _Numbers(), []
-    def add(self, rows:list[dict]):
-        "The records of a file. Raises anything where one is not as it should be"
-        labels, boxes, users = [r['labels'] for r in rows], [r['bboxes'] for r in rows], [r.get('user_id') for r in rows]
-        names, flat, n = list(chain.from_iterable(labels)), list(chain.from_iterable(boxes)), list(map(len, labels))
-        if set(map(type, labels)) - {list} or n != list(map(len, boxes)) or set(map(len, flat)) - {4} or set(map(type, names)) - {str}: raise ValueError
+    def add(self, file:Path)->dict: # The records, by stem
+        "The records of a file. Raises `VisionRecipesError` that says what is wrong where one is not as it should be"
+        quick = _quick_records(file)
+        if quick is not None and self._add([r.labels for r in quick.values()], [r.bboxes for r in quick.values()], [r.user_id for r in quick.values()]): return quick
+        records = _fast_json(file)
+        try:
+            labels, boxes, users = ([get(r) for r in records.values()] for get in (lambda r: r['labels'], lambda r: r['bboxes'], lambda r: r.get('user_id')))
+            flat = list(chain.from_iterable(boxes))
+            if set(map(type, labels)) - {list} or set(map(len, flat)) - {4} or set(map(type, chain.from_iterable(labels))) - {str}: raise ValueError
+            if not self._add(labels, boxes, users): raise ValueError
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError): raise _blame_hagrid(file, records) from None
+        return records
+    def _add(self, labels:list, boxes:list, users:list)->bool: # Of each record
+        "Take the columns of a file, unless records have more boxes than labels or fewer"
+        n, flat = list(map(len, labels)), list(chain.from_iterable(boxes))
+        if n != list(map(len, boxes)): return False
         try: xywh = np.fromiter(chain.from_iterable(flat), np.float64, 4 * len(flat))
         except TypeError: xywh = np.array(flat, np.float64)  # slower, but null becomes a NaN, which `check` names
-        self.parts.append((np.array(n, np.int64), self.labels.of(names), self.users.of(users), xywh.reshape(-1, 4)))
+        self.parts.append((np.array(n, np.int64), self.labels.of(list(chain.from_iterable(labels))), self.users.of(users), xywh.reshape(-1, 4)))
+        return True
     def columns(self, where:Path)->dict: # Of `Annotations`
         "All of it"
         if not self.labels: raise VisionRecipesError(f'{where}: the annotations hold no object, so nothing says what the classes are.')

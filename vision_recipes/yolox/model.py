@@ -186,11 +186,12 @@ class Cells:
     "The cells of three grids, end to end, and the lines (all columns, then all rows) they lie on"
     xy:Tensor           # (A, 2) float32: column and row within the grid
     stride:Tensor       # (A, 1) float32, pixels
-    column:Tensor       # (A,) int64: which of the L lines is the cell's column
-    row:Tensor          # (A,) int64: which is its row
+    place:Tensor        # (3, A) float32: column, row and stride again, laid out to be looked up
+    lines:Tensor        # (2, A) int64: which of the L lines are the cell's column and row
+    crossing:Tensor     # (A,) int64: where the two meet in a table of all rows by all columns
     line_middle:Tensor  # (L,) float32, pixels: where the middle of the line is
     line_stride:Tensor  # (L,) float32, pixels
-    line_group:Tensor   # (L, 6) float32: one in the place of its grid, columns before rows
+    line_axis:Tensor    # (L,) int64: 0 for columns, 1 for rows
     n_columns:int       # The first lines are columns, the others rows
     @property
     def middles(self)->Tensor: # (A, 2) pixels
@@ -210,8 +211,10 @@ def make_cells(
     line = torch.cat([o + first[[i, i + len(grids)]] for i, o in enumerate(xy)])
     within = torch.cat([torch.arange(n) for n in lengths.tolist()])
     stride = torch.cat([torch.full((len(o), 1), float(s)) for o, s in zip(xy, STRIDES)])
-    tensors = (torch.cat(xy).float(), stride, line[:, 0], line[:, 1], (within + .5) * each(strides), each(strides), each(torch.eye(len(lengths))))
-    return Cells(*(t.contiguous().to(device) for t in tensors), n_columns=sum(w for _, w in grids))
+    n_columns, xy = sum(w for _, w in grids), torch.cat(xy).float()
+    tensors = (xy, stride, torch.cat([xy, stride], 1).T, line.T, (line[:, 1] - n_columns) * n_columns + line[:, 0],
+               (within + .5) * each(strides), each(strides), each(torch.arange(2).repeat_interleave(len(grids))))
+    return Cells(*(t.contiguous().to(device) for t in tensors), n_columns=n_columns)
 
 def decode(
     raw:Tensor,    # (..., 4) as the head gives them
