@@ -92,7 +92,7 @@ def part_of_mean(
     n = torch.as_tensor(n(), dtype=torch.float32, device=mean.device)
     return mean * (n / divisor(n, device=mean.device))
 
-# %% ../nbs/14c_distributed.ipynb #b139a52f
+# %% ../nbs/14c_distributed.ipynb #ea3e12e8
 class _Total(torch.autograd.Function):
     "The sum over all processes; so is its gradient"
     @staticmethod
@@ -105,12 +105,12 @@ class SyncedBatchNorm(_BatchNorm):
     def _check_input_dim(self, x): pass
     def forward(self, x:Tensor)->Tensor: # (N, C, ...); N may be 0
         if not (self.training and several()): return super().forward(x)
-        rows, axes = x.float(), [0, *range(2, x.ndim)]
+        rows, axes = x if x.dtype == torch.float64 else x.float(), [0, *range(2, x.ndim)]
         n = total(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
         if n < 2: raise ValueError('Expected more than 1 value per channel when training')
-        mean = _Total.apply(rows.sum(axes)) / n
+        mean = (_Total.apply(rows.sum(axes, dtype=torch.float64)) / n).to(rows.dtype)  # each process would round its sum in another way
         centred = rows - _by_channel(mean, x)
-        var = _Total.apply((centred ** 2).sum(axes)) / n
+        var = (_Total.apply((centred ** 2).sum(axes, dtype=torch.float64)) / n).to(rows.dtype)
         if self.track_running_stats: self._remember(mean.detach(), var.detach() * n / (n - 1))
         out = centred * _by_channel((var + self.eps).rsqrt(), x)
         return (out * _by_channel(self.weight, x) + _by_channel(self.bias, x) if self.affine else out).to(x.dtype)

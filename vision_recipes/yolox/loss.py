@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from ..distributed import divisor
 from .model import MAX_LOG_SIZE, Cells, Guesses, decode, make_cells
 
 # %% ../../nbs/25_yolox_loss.ipynb #b7dd5fbc
@@ -176,7 +177,8 @@ class _Terms(torch.autograd.Function):
     "What the cells are told, three scalars or four, with the gradients by hand"
     @staticmethod
     def forward(ctx, boxes:Tensor, objectness:Tensor, classes:Tensor, found:Assignment, objects:Objects, cells:Cells, l1:bool):
-        at, which, n = (found.batch, found.cell), (found.batch, found.object), max(1, len(found.cell))
+        at, which = (found.batch, found.cell), (found.batch, found.object)
+        n = divisor(len(found.cell), device=boxes.device)  # of all processes that learn from the batch
         raw, logits, true, label = boxes[at], classes[at], objects.boxes_cxcywh[which], objects.labels[which][:, None]
         xy, stride = cells.xy[found.cell], cells.stride[found.cell]
         iou, d_iou = _iou_term(raw, true, xy, stride)
