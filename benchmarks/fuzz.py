@@ -239,7 +239,7 @@ def xmls(draw):
         how, tags = draw(st.integers(0, 5)), list(re.finditer(r'>([^<>]*)<', text))
         if how < 3 and tags: m = tags[draw(st.integers(0, len(tags) - 1))]; text = text[:m.start(1)] + str(draw(st.sampled_from(ODD) | numbers))[:300].replace('<', '&lt;').replace('&', '&amp;') + text[m.end(1):]
         elif how == 3: tag = draw(st.sampled_from(['object', 'name', 'bndbox', 'xmin', 'ymax', 'size', 'width', 'filename', 'annotation', 'difficult'])); text = text.replace(f'<{tag}>', f'<{tag}x>', 1).replace(f'</{tag}>', f'</{tag}x>', 1)
-        elif how == 4: text = draw(st.sampled_from([LAUGHS, XXE, '<a>' * 5000 + '</a>' * 5000, '<annotation>' + '<object>' * 100_000, '<annotation/>', '', '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x">' + text, '<?xml version="1.0" encoding="%s"?>' % draw(st.sampled_from(['utf-16', 'ascii', 'x' * 40, 'cp1252', 'utf-7', 'idna', 'hex', 'rot13', 'punycode'])) + text, text.replace('<object>', '<object><![CDATA[') ]))
+        elif how == 4: text = draw(st.sampled_from([LAUGHS, XXE, '<a>' * 5000 + '</a>' * 5000, '<annotation>' + '<object>' * 5000, '<annotation/>', '', '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x">' + text, '<?xml version="1.0" encoding="%s"?>' % draw(st.sampled_from(['utf-16', 'ascii', 'x' * 40, 'cp1252', 'utf-7', 'idna', 'hex', 'rot13', 'punycode'])) + text, text.replace('<object>', '<object><![CDATA[') ]))
         else: text = text.replace('</annotation>', draw(st.sampled_from(['<object/>', '<object><name> </name></object>', '<object><name>x</name></object>', '<!-- -->', '<?x y?>', '</annotation><annotation>', '<size/>', '\0'])) + '</annotation>')
     return text.encode('utf-8', 'surrogatepass')
 

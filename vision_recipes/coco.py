@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 import numpy as np
 from .annotations import Annotations, Finding, Ragged, Strings
-from .core import VisionRecipesError, plural, read_json, write_text
+from .core import VisionRecipesError, brief, plural, read_json, write_text
 from .formats import absent, head, near, picture_stems, scan, without_gc
 from .labels import LabelMap
 from .masks import Masks, draw_object, encode_runs, masks_boxes, pack_runs, unpack_runs
@@ -53,7 +53,7 @@ def _find_base(file:Path, names:list[str], notes:list)->Path:
     top = here.parent if here.name.lower().startswith(('ann', 'label')) else here
     near_by = list(dict.fromkeys([here, top, *_below(here), *_below(top)]))
     sample = names[::max(1, len(names) // 20)]
-    def holders(folders): return {d: found for d in folders if (found := {n for n in sample if (d/n).is_file()})}
+    def holders(folders): return {d: found for d in folders if (found := {n for n in sample if os.path.isfile(d/n)})}
     held = holders(near_by) or holders([d for n in near_by[1:] for d in _below(n)])
     if not held: return top/'images' if (top/'images').is_dir() else top
     named = [d for d in held if _named_after(d.name, file.stem)]
@@ -127,13 +127,13 @@ def _coco_dict(file:Path)->dict:
     d = read_json(file)
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(d, dict) or not isinstance(d.get(key), list): raise VisionRecipesError(f'{file}: has no list "{key}", so it is no COCO file for detection.')
-        if wrong := [i for i, o in enumerate(d[key]) if not isinstance(o, dict)]: raise VisionRecipesError(f'{file}: entry {wrong[0]} of "{key}" (counting from 0) is no object: {d[key][wrong[0]]!r:.60}.')
+        if wrong := [i for i, o in enumerate(d[key]) if not isinstance(o, dict)]: raise VisionRecipesError(f'{file}: entry {wrong[0]} of "{key}" (counting from 0) is no object: {brief(d[key][wrong[0]])}.')
     return d
 
 def _pictures(file:Path, images:list[dict])->tuple[list[str], list, np.ndarray]: # File names, ids, sizes (N, 2) int32 with 0 where unknown
     "The list of images"
     for i, im in enumerate(images):
-        if not isinstance(im.get('file_name'), str) or not isinstance(im.get('id'), (int, str)): raise VisionRecipesError(f'{file}: entry {i} of "images" (counting from 0) needs a "file_name" and an "id", but is {im!r:.100}.')
+        if not isinstance(im.get('file_name'), str) or not isinstance(im.get('id'), (int, str)): raise VisionRecipesError(f'{file}: entry {i} of "images" (counting from 0) needs a "file_name" and an "id", but is {brief(im, 100)}.')
     ids = [im['id'] for im in images]
     if len(set(ids)) < len(ids): raise VisionRecipesError(f'{file}: the image id {next(i for i in ids if ids.count(i) > 1)} stands twice. Give each image its own.')
     sizes = [(im.get('width') or 0, im.get('height') or 0) for im in images]
@@ -143,7 +143,7 @@ def _pictures(file:Path, images:list[dict])->tuple[list[str], list, np.ndarray]:
 def _categories(file:Path, d:dict, notes:list)->LabelMap:
     "Names and ids of the classes"
     for c in (categories := d['categories']):
-        if not isinstance(c.get('id'), int) or not isinstance(c.get('name'), str): raise VisionRecipesError(f'{file}: a category needs a whole number "id" and a "name", but one is {c!r:.100}.')
+        if not isinstance(c.get('id'), int) or not isinstance(c.get('name'), str): raise VisionRecipesError(f'{file}: a category needs a whole number "id" and a "name", but one is {brief(c, 100)}.')
     if not categories: raise VisionRecipesError(f'{file}: declares no category under "categories", so nothing says what the objects are.')
     if root := _root_category(d): notes.append(Finding('note', 'root category', str(file), f'the category {root["name"]!r} (id {root["id"]}) stands above all others and has no object: not taken for a class.'))
     classes = [c for c in categories if c is not root]
@@ -202,10 +202,10 @@ def _blame_coco(file:Path, records:list[dict])->VisionRecipesError:
         where = f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0)'
         box = r.get('bbox')
         if not box and (r.get('segmentation') or r.get('keypoints')): box = [0, 0, 0, 0]
-        if not isinstance(box, list) or len(box) != 4 or not all(v is None or isinstance(v, (int, float)) for v in box): return VisionRecipesError(f'{where}: "bbox" must be four numbers x, y, width, height, but is {box!r:.80}.')
-        if not isinstance(r.get('category_id'), int): return VisionRecipesError(f'{where}: "category_id" must be a whole number, but is {r.get("category_id")!r:.40}.')
-        if isinstance(r.get('iscrowd'), str) or r.get('iscrowd') not in (None, 0, 1): return VisionRecipesError(f'{where}: "iscrowd" must be 0 or 1, but is {r["iscrowd"]!r:.40}.')
-        if not isinstance(r.get('image_id'), (int, str)): return VisionRecipesError(f'{where}: "image_id" must be the id of an image, but is {r.get("image_id")!r:.40}.')
+        if not isinstance(box, list) or len(box) != 4 or not all(v is None or isinstance(v, (int, float)) for v in box): return VisionRecipesError(f'{where}: "bbox" must be four numbers x, y, width, height, but is {brief(box, 80)}.')
+        if not isinstance(r.get('category_id'), int): return VisionRecipesError(f'{where}: "category_id" must be a whole number, but is {brief(r.get("category_id"), 40)}.')
+        if isinstance(r.get('iscrowd'), str) or r.get('iscrowd') not in (None, 0, 1): return VisionRecipesError(f'{where}: "iscrowd" must be 0 or 1, but is {brief(r["iscrowd"], 40)}.')
+        if not isinstance(r.get('image_id'), (int, str)): return VisionRecipesError(f'{where}: "image_id" must be the id of an image, but is {brief(r.get("image_id"), 40)}.')
     return VisionRecipesError(f'{file}: the annotations hold a number that is too large.')
 
 # %% ../nbs/05_coco.ipynb #d2d06a06
@@ -246,9 +246,9 @@ def _blame_masks(file:Path, records:list[dict], given:list)->VisionRecipesError:
         where = f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0): its "segmentation"'
         if isinstance(s, dict):
             try: _runs(s)
-            except (TypeError, ValueError, KeyError, AttributeError) as e: return VisionRecipesError(f'{where} must have "size" [height, width] and "counts" that add up to its pixels, but is {s!r:.100}. {e if isinstance(e, VisionRecipesError) else ""}'.rstrip())
+            except (TypeError, ValueError, KeyError, AttributeError) as e: return VisionRecipesError(f'{where} must have "size" [height, width] and "counts" that add up to its pixels, but is {brief(s, 100)}. {e if isinstance(e, VisionRecipesError) else ""}'.rstrip())
         elif not isinstance(s, list) or not all(isinstance(ring, list) and len(ring) % 2 == 0 and all(isinstance(v, (int, float)) for v in ring) for ring in s):
-            return VisionRecipesError(f'{where} must be a list of polygons, each a flat list x, y, x, y ..., but is {s!r:.80}.')
+            return VisionRecipesError(f'{where} must be a list of polygons, each a flat list x, y, x, y ..., but is {brief(s, 80)}.')
     return VisionRecipesError(f'{file}: a "segmentation" is not as COCO has them.')
 
 # %% ../nbs/05_coco.ipynb #3160d385
@@ -266,7 +266,7 @@ def _points(file:Path, d:dict, notes:list)->tuple[Skeleton, np.ndarray]|None: # 
     for i, (r, p) in enumerate(zip(d['annotations'], given)):
         p = p or empty
         fault = 'must be three numbers (x, y, visibility) for each of ' + f'{len(names)} points' if not isinstance(p, list) or len(p) != len(empty) or not all(isinstance(v, (int, float)) for v in p) else 'must have the visibilities 0, 1 or 2' if {*p[2::3]} - {0, 1, 2} else ''
-        if fault: raise VisionRecipesError(f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0): its "keypoints" {fault}, but are {p!r:.80}.')
+        if fault: raise VisionRecipesError(f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0): its "keypoints" {fault}, but are {brief(p, 80)}.')
         flat += p
     points = np.array(flat, np.float32).reshape(len(given), len(names), 3)
     points[points[..., 2] == 0] = 0
@@ -292,7 +292,7 @@ def _edges(file:Path, category:dict, k:int, notes:list)->list[tuple[int, int]]:
     "Pairs of positions that a drawing joins; the file counts from 1"
     edges = category.get('skeleton') or []
     if isinstance(edges, list) and all(isinstance(e, list) and len(e) == 2 and all(isinstance(v, int) and 1 <= v <= k for v in e) and e[0] != e[1] for e in edges): return [(a - 1, b - 1) for a, b in edges]
-    notes.append(Finding('warning', 'skeleton', str(file), f'the "skeleton" of the category {category.get("name")!r} must be pairs of different numbers from 1 to {k}, but is {edges!r:.60}; drawn without edges.'))
+    notes.append(Finding('warning', 'skeleton', str(file), f'the "skeleton" of the category {category.get("name")!r} must be pairs of different numbers from 1 to {k}, but is {brief(edges)}; drawn without edges.'))
     return []
 
 # %% ../nbs/05_coco.ipynb #e1376351

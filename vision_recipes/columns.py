@@ -9,6 +9,7 @@ __all__ = ['Ragged', 'Strings']
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Sequence
 import numpy as np
+from .core import VisionRecipesError
 
 # %% ../nbs/02a_columns.ipynb #ff761fd8
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,8 @@ class Strings:
         "Pack `strings`"
         strings = list(strings)
         if (joined := ''.join(strings)).isascii(): return cls(Ragged(np.frombuffer(joined.encode(), np.uint8), np.cumsum([0, *map(len, strings)], dtype=np.int64)))
-        encoded = [s.encode('utf-8', 'surrogateescape') for s in strings]
+        try: encoded = [s.encode('utf-8', 'surrogateescape') for s in strings]
+        except UnicodeEncodeError as e: raise VisionRecipesError(f'{e.object[:60]!r}: holds half a letter (a lone surrogate), which no file name and no name of a group can. Correct the annotations.') from e
         return cls(Ragged(np.frombuffer(b''.join(encoded), np.uint8), np.cumsum([0, *map(len, encoded)], dtype=np.int64)))
     def __len__(self): return len(self.bytes_)
     def __getitem__(self, i:int)->str:

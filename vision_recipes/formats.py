@@ -14,7 +14,7 @@ from typing import Iterable
 from xml.parsers import expat
 import numpy as np
 from .annotations import SPLIT_NAMES, Annotations, Finding, Ragged, Strings
-from .core import VisionRecipesError, plural, progress, read_json
+from .core import VisionRecipesError, brief, plural, progress, read_json
 from .images import IMAGE_SUFFIXES
 from .labels import LabelMap
 
@@ -208,14 +208,14 @@ def _blame_hagrid(file:Path, records)->VisionRecipesError:
 
 def _record_fault(r)->str:
     "What is wrong with a record"
-    if not isinstance(r, dict): return f'is no object with "bboxes" and "labels": {r!r:.60}.'
-    if not isinstance(r.get('user_id'), (str, int, type(None))): return f'has a user_id that is no text: {r["user_id"]!r:.60}.'
+    if not isinstance(r, dict): return f'is no object with "bboxes" and "labels": {brief(r)}.'
+    if not isinstance(r.get('user_id'), (str, int, type(None))): return f'has a user_id that is no text: {brief(r["user_id"])}.'
     for key in ('bboxes', 'labels'):
-        if not isinstance(r.get(key), list): return f'has no list of {key!r}: {r.get(key)!r:.60}.'
+        if not isinstance(r.get(key), list): return f'has no list of {key!r}: {brief(r.get(key))}.'
     if len(r['bboxes']) != len(r['labels']): return f'has {len(r["bboxes"])} bboxes, but {len(r["labels"])} labels.'
     for k, (box, label) in enumerate(zip(r['bboxes'], r['labels'])):
-        if not isinstance(label, str): return f'has an object {k} whose label is no text: {label!r:.60}.'
-        if not isinstance(box, list) or len(box) != 4 or not all(v is None or isinstance(v, (int, float)) for v in box): return f'has an object {k} ({label}) whose box is not four numbers x, y, width, height: {box!r:.80}.'
+        if not isinstance(label, str): return f'has an object {k} whose label is no text: {brief(label)}.'
+        if not isinstance(box, list) or len(box) != 4 or not all(v is None or isinstance(v, (int, float)) for v in box): return f'has an object {k} ({label}) whose box is not four numbers x, y, width, height: {brief(box, 80)}.'
     return ''
 
 # %% ../nbs/04_formats.ipynb #eeabb2b3
@@ -231,6 +231,9 @@ def _parse_xml(path:Path)->ET.Element:
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = builder.start, builder.end, builder.data
     try: parser.Parse(path.read_bytes(), True)
     except expat.ExpatError as e: raise VisionRecipesError(f'{path}: not valid XML at line {e.lineno}, column {e.offset + 1}: {expat.ErrorString(e.code)}. Is the file cut off?') from e
+    except (LookupError, UnicodeError) as e: raise VisionRecipesError(f'{path}: declares an encoding that cannot be read ({str(e)[:100]}). Save it as UTF-8.') from e
+    except OSError as e: raise VisionRecipesError(f'{path}: cannot be read: {e.strerror}.') from e
+    except ValueError as e: raise e if isinstance(e, VisionRecipesError) else VisionRecipesError(f'{path}: cannot be read as XML: {e}. Save it as UTF-8.') from e
     tree = builder.close()
     if tree.tag != 'annotation': raise VisionRecipesError(f'{path}: is no VOC annotation: its outermost tag is <{tree.tag}>, not <annotation>.')
     return tree
@@ -248,8 +251,9 @@ def _voc_objects(path:Path, tree:ET.Element, shift:float)->list[tuple]: # Name, 
 
 def _voc_size(tree:ET.Element)->tuple[int, int]:
     "Width and height; 0 where the file does not say"
-    try: return tuple(max(0, int(float(tree.find('size').findtext(key)))) for key in ('width', 'height'))
+    try: wh = tuple(int(float(tree.find('size').findtext(key))) for key in ('width', 'height'))
     except (AttributeError, TypeError, ValueError, OverflowError): return 0, 0
+    return wh if all(0 < v < 10 ** 7 for v in wh) else (0, 0)
 
 # %% ../nbs/04_formats.ipynb #d6af6150
 def read_voc(

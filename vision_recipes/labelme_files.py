@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .annotations import SPLIT_NAMES, Finding
-from .core import VisionRecipesError, did_you_mean, plural, progress, read_json, write_bytes
+from .core import VisionRecipesError, brief, did_you_mean, plural, progress, read_json, write_bytes
 from .formats import absent, head, picture_stems, scan
 from .images import ImageError, image_size, is_image_name
 from .masks import encode_runs, fill_rings
@@ -119,12 +119,12 @@ def _flagged(flags, pattern)->bool:
 def _shape(file:Path, k:int, s)->Shape:
     "A shape as it stands in a file. Raises `VisionRecipesError` where it is none"
     where = f'{file}: shape {k} (counting from 0)'
-    if not isinstance(s, dict): raise VisionRecipesError(f'{where}: must be an object with "label" and "points", but is {s!r:.60}.')
+    if not isinstance(s, dict): raise VisionRecipesError(f'{where}: must be an object with "label" and "points", but is {brief(s)}.')
     label, points, group = s.get('label'), s.get('points'), s.get('group_id')
-    if not isinstance(label, str) or not label.strip(): raise VisionRecipesError(f'{where}: its "label" must be a text, but is {label!r:.60}. Name it in LabelMe.')
+    if not isinstance(label, str) or not label.strip(): raise VisionRecipesError(f'{where}: its "label" must be a text, but is {brief(label)}. Name it in LabelMe.')
     if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 and all(isinstance(v, (int, float)) and math.isfinite(v) for v in p) for p in points):
-        raise VisionRecipesError(f'{where}, {label!r}: its "points" must be pairs of numbers x, y, but are {points!r:.80}. Draw it again.')
-    if not isinstance(group, (int, str, type(None))): raise VisionRecipesError(f'{where}, {label!r}: its "group_id" must be a whole number or null, but is {group!r:.40}.')
+        raise VisionRecipesError(f'{where}, {label!r}: its "points" must be pairs of numbers x, y, but are {brief(points, 80)}. Draw it again.')
+    if not isinstance(group, (int, str, type(None))): raise VisionRecipesError(f'{where}, {label!r}: its "group_id" must be a whole number or null, but is {brief(group, 40)}.')
     flags, described = s.get('flags'), s.get('description')
     hidden = _flagged(flags, _HIDDEN) or isinstance(described, str) and _HIDDEN.search(described) is not None
     return Shape(k, label.strip(), str(s.get('shape_type') or 'polygon'), np.array(points, np.float64).reshape(-1, 2), None if group == '' else group, hidden, _flagged(flags, _CROWD), s.get('mask'))
@@ -176,7 +176,7 @@ class _Pictures:
             if os.path.isabs(path) and not os.path.isabs(said): path = os.path.normpath(os.path.join(folder, said))
             path = path.replace('\\', '/')
             above, _, name = path.rpartition('/')
-            if name in self.names.get(above, ()) or above not in self.names and (self.root/path).is_file(): return path
+            if name in self.names.get(above, ()) or above not in self.names and os.path.isfile(self.root/path): return path
         keys = [k for k in (said.rpartition('/')[2].lower(), stem.lower()) if k]
         if beside := next((self.lower[folder][k] for k in keys if k in self.lower[folder]), ''): return f'{folder}/{beside}'.lstrip('/')
         for k in keys:

@@ -23,6 +23,7 @@ from .metrics import Evaluation
 from .model_card import ModelCard, Preprocess
 from .parity import Tolerance, largest_difference
 from .runtime import BasePredictor, Prediction
+from .sessions import first_line
 from .settings import Settings, read_run, task_info
 
 # %% ../nbs/19_tasks.ipynb #d1c4df65
@@ -166,7 +167,7 @@ def read_weights(
             from safetensors.torch import load_file
             return load_file(path)
         with torch.serialization.safe_globals(_plain_numbers()): state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as e: raise VisionRecipesError(f'{path}: cannot be read as weights ({type(e).__name__}: {str(e).splitlines()[0][:200]}). Is it whole? A pickle that holds more than tensors is refused, because it could run code.') from e
+    except Exception as e: raise VisionRecipesError(f'{path}: cannot be read as weights ({type(e).__name__}: {first_line(e)}). Is it whole? A pickle that holds more than tensors is refused, because it could run code.') from e
     for key in ('model', 'state_dict', 'model_state'):
         if isinstance(state, dict) and isinstance(state.get(key), dict): state = state[key]
     if isinstance(state, dict) and state and all(isinstance(k, str) and k.startswith('module.') for k in state): state = {k[7:]: v for k, v in state.items()}  # saved from several GPUs
