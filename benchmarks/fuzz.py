@@ -417,6 +417,7 @@ class Watch:
         if not self.on or event not in ('open', 'os.mkdir', 'os.rename', 'os.link', 'os.symlink', 'os.remove', 'os.truncate', 'os.chmod', 'os.rmdir', 'subprocess.Popen', 'os.system', 'os.exec', 'socket.connect'): return
         if event == 'open' and (not isinstance(args[0], (str, bytes)) or not (args[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)): return
         if event in ('subprocess.Popen', 'os.system', 'os.exec', 'socket.connect'): self.seen.append(f'{event} {args!r:.200}'); return
+        if event in ('os.remove', 'os.rmdir', 'os.mkdir') and args[-1] != -1: return  # in a folder that is open already, as rmtree does
         for path in args[:2] if event in ('os.rename', 'os.link') else args[1:2] if event == 'os.symlink' else args[:1]:
             path = os.path.realpath(os.fsdecode(path)) if isinstance(path, (str, bytes, os.PathLike)) else ''
             if path and not path.startswith(self.inside + os.sep) and not path.startswith('/dev/null') and '__pycache__' not in path: self.seen.append(f'{event} {path}')

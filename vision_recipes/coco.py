@@ -7,15 +7,16 @@ __all__ = ['looks_like_coco', 'read_coco', 'write_coco']
 
 # %% ../nbs/05_coco.ipynb #2b75c79c
 import json, os, re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 import numpy as np
 from .annotations import Annotations, Finding, Ragged, Strings
-from .core import VisionRecipesError, brief, plural, read_json, write_text
+from .core import VisionRecipesError, brief, is_number, plural, read_json, write_text
 from .formats import absent, head, near, picture_stems, scan, without_gc
+from .images import is_size
 from .labels import LabelMap
 from .masks import Masks, draw_object, encode_runs, masks_boxes, pack_runs, unpack_runs
 from .skeleton import POINT_MARGIN, Skeleton, points_boxes
@@ -135,9 +136,9 @@ def _pictures(file:Path, images:list[dict])->tuple[list[str], list, np.ndarray]:
     for i, im in enumerate(images):
         if not isinstance(im.get('file_name'), str) or not isinstance(im.get('id'), (int, str)): raise VisionRecipesError(f'{file}: entry {i} of "images" (counting from 0) needs a "file_name" and an "id", but is {brief(im, 100)}.')
     ids = [im['id'] for im in images]
-    if len(set(ids)) < len(ids): raise VisionRecipesError(f'{file}: the image id {next(i for i in ids if ids.count(i) > 1)} stands twice. Give each image its own.')
+    if len(set(ids)) < len(ids): raise VisionRecipesError(f'{file}: the image id {brief(next(i for i, k in Counter(ids).items() if k > 1))} stands twice. Give each image its own.')
     sizes = [(im.get('width') or 0, im.get('height') or 0) for im in images]
-    if wrong := [i for i, wh in enumerate(sizes) if not all(isinstance(v, (int, float)) and 0 <= v < 1e7 for v in wh)]: raise VisionRecipesError(f'{file}: the image {images[wrong[0]]["file_name"]} has the size {sizes[wrong[0]]}, which is none.')
+    if wrong := [i for i, wh in enumerate(sizes) if not all(is_number(v) and 0 <= v < 1 for v in wh) and not is_size(*(v or 1 for v in wh))]: raise VisionRecipesError(f'{file}: the image {images[wrong[0]]["file_name"]} has the size {brief(sizes[wrong[0]])}, which is none.')
     return [os.path.normpath(im['file_name'].replace('\\', '/')).replace('\\', '/') for im in images], ids, np.array(sizes, np.float64).astype(np.int32).reshape(-1, 2)
 
 def _categories(file:Path, d:dict, notes:list)->LabelMap:
@@ -237,7 +238,7 @@ def _runs(mask:dict)->np.ndarray: # uint32
     "Run lengths as a file gives them"
     counts, (h, w) = mask['counts'], mask['size']
     runs = unpack_runs(counts) if isinstance(counts, str) else np.array(counts, np.int64)
-    if runs.ndim != 1 or runs.min() < 0 or runs.sum(dtype=np.int64) != h * w: raise ValueError
+    if runs.ndim != 1 or runs.min() < 0 or runs.max() >= 2 ** 32 or runs.sum(dtype=np.int64) != h * w: raise ValueError
     return runs.astype(np.uint32)
 
 def _blame_masks(file:Path, records:list[dict], given:list)->VisionRecipesError:
@@ -265,7 +266,7 @@ def _points(file:Path, d:dict, notes:list)->tuple[Skeleton, np.ndarray]|None: # 
     flat, empty = [], [0] * (3 * len(names))
     for i, (r, p) in enumerate(zip(d['annotations'], given)):
         p = p or empty
-        fault = 'must be three numbers (x, y, visibility) for each of ' + f'{len(names)} points' if not isinstance(p, list) or len(p) != len(empty) or not all(isinstance(v, (int, float)) for v in p) else 'must have the visibilities 0, 1 or 2' if {*p[2::3]} - {0, 1, 2} else ''
+        fault = 'must be three numbers (x, y, visibility) for each of ' + f'{len(names)} points' if not isinstance(p, list) or len(p) != len(empty) or not all(map(is_number, p)) else 'must have the visibilities 0, 1 or 2' if {*p[2::3]} - {0, 1, 2} else ''
         if fault: raise VisionRecipesError(f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0): its "keypoints" {fault}, but are {brief(p, 80)}.')
         flat += p
     points = np.array(flat, np.float32).reshape(len(given), len(names), 3)
@@ -286,7 +287,7 @@ def _made_boxes(file:Path, d:dict, columns:dict, sizes_wh:np.ndarray)->tuple[np.
     if keypoints is None and blank.any(): m = int(np.argmax(blank)); raise VisionRecipesError(f'{file}: annotation {d["annotations"][m].get("id", "without id")} (entry {m}, counting from 0) has no "bbox", and keypoints that nothing names. Give their names as "keypoints" of the category.')
     if blank.any(): boxes = np.where(blank[:, None], points_boxes(keypoints, POINT_MARGIN, sizes_wh), boxes)
     said = info.get('point_margin') if isinstance(info, dict) and keypoints is not None else None  # as `write_coco` writes it
-    return boxes, POINT_MARGIN if blank.any() and blank.all() else float(said) if isinstance(said, (int, float)) and said > 0 else 0.
+    return boxes, POINT_MARGIN if blank.any() and blank.all() else float(said) if is_number(said) and 0 < said < 100 else 0.
 
 def _edges(file:Path, category:dict, k:int, notes:list)->list[tuple[int, int]]:
     "Pairs of positions that a drawing joins; the file counts from 1"

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'VisionRecipesError', 'brief', 'did_you_mean', 'check_choice', 'os_error', 'atomic_path', 'write_bytes',
-           'write_text', 'write_json', 'parse_json', 'check_depth', 'read_json', 'new_folder', 'check_writable',
-           'file_hash', 'say', 'progress', 'human_bytes', 'plural', 'real_data']
+           'write_text', 'write_json', 'parse_json', 'is_number', 'check_depth', 'read_json', 'new_folder',
+           'check_writable', 'file_hash', 'say', 'progress', 'human_bytes', 'plural', 'real_data']
 
 # %% ../nbs/00_core.ipynb #9445aafd
 import difflib, errno, hashlib, json, logging, os, shutil, sys, tempfile, time
@@ -122,6 +122,10 @@ def parse_json(text:str, where:str)->Any: # `where` names the text in messages
     except json.JSONDecodeError as e: raise VisionRecipesError(f'{where}: not valid JSON at line {e.lineno}, column {e.colno}: {e.msg}. Is the file cut off?') from e
     except RecursionError as e: raise VisionRecipesError(f'{where}: nested too deeply to be a file of ours.') from e
     except ValueError as e: raise VisionRecipesError(f'{where}: holds a number of too many digits ({e}).') from e
+
+def is_number(value:Any)->bool:
+    "Whether what stands in a file is a number that arrays can hold; NaN and infinity are, a whole number of 400 digits is not"
+    return isinstance(value, float) or isinstance(value, int) and -1e300 < value < 1e300
 
 def check_depth(value:Any, where:str, most:int=20)->Any: # `value`
     "Refuse what is nested more than `most` deep: whoever goes through it, piece by piece, could not. Raises `VisionRecipesError`"

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from .annotations import SPLIT_NAMES, Finding
-from .core import VisionRecipesError, brief, did_you_mean, plural, progress, read_json, write_bytes
+from .core import VisionRecipesError, brief, did_you_mean, is_number, plural, progress, read_json, write_bytes
 from .formats import absent, head, picture_stems, scan
-from .images import ImageError, image_size, is_image_name
+from .images import ImageError, image_size, is_image_name, is_size
 from .masks import encode_runs, fill_rings
 
 # %% ../nbs/04bb_labelme_files.ipynb #e9f7ff7b
@@ -50,7 +50,7 @@ class Shape:
 
 def _circle(centre, r:float)->np.ndarray: # (n, 2)
     "A ring on a circle, with points at its four ends"
-    n = 4 * math.ceil(max(3, math.pi / math.acos(max(0., 1 - .05 / r)) / 4)) if r > .05 else 12
+    n = 4 * math.ceil(max(3, math.pi / math.acos(max(0., 1 - .05 / min(r, 1e5))) / 4)) if r > .05 else 12  # a circle larger than any picture gets no more
     turn = np.arange(n) * (2 * math.pi / n)
     return centre + r * np.stack([np.cos(turn), np.sin(turn)], 1)
 
@@ -122,7 +122,7 @@ def _shape(file:Path, k:int, s)->Shape:
     if not isinstance(s, dict): raise VisionRecipesError(f'{where}: must be an object with "label" and "points", but is {brief(s)}.')
     label, points, group = s.get('label'), s.get('points'), s.get('group_id')
     if not isinstance(label, str) or not label.strip(): raise VisionRecipesError(f'{where}: its "label" must be a text, but is {brief(label)}. Name it in LabelMe.')
-    if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 and all(isinstance(v, (int, float)) and math.isfinite(v) for v in p) for p in points):
+    if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 and all(is_number(v) and math.isfinite(v) for v in p) for p in points):
         raise VisionRecipesError(f'{where}, {label!r}: its "points" must be pairs of numbers x, y, but are {brief(points, 80)}. Draw it again.')
     if not isinstance(group, (int, str, type(None))): raise VisionRecipesError(f'{where}, {label!r}: its "group_id" must be a whole number or null, but is {brief(group, 40)}.')
     flags, described = s.get('flags'), s.get('description')
@@ -201,7 +201,7 @@ class Sheet:
 def _sizes(d:dict, path:Path)->tuple[int, int]:
     "Width and height as the file says them, or the picture itself where it does not"
     said = d.get('imageWidth'), d.get('imageHeight')
-    return said if all(isinstance(v, int) and 0 < v < 10 ** 7 for v in said) else image_size(path)
+    return said if is_size(*said) and all(isinstance(v, int) for v in said) else image_size(path)
 
 class LabelmeSet:
     "The files of a data set, and what was noticed on the way"

@@ -6,6 +6,7 @@
 __all__ = ['LabelMap']
 
 # %% ../nbs/01_labels.ipynb #2391e634
+from collections import Counter
 from dataclasses import dataclass
 import numpy as np
 from .core import VisionRecipesError, did_you_mean
@@ -27,7 +28,7 @@ class LabelMap:
 
     def _check(self):
         if not self.names: raise VisionRecipesError('A label map needs at least one class.')
-        doubles = sorted({o for o in self.names if self.names.count(o) > 1})
+        doubles = sorted(o for o, k in Counter(self.names).items() if k > 1)
         if doubles: raise VisionRecipesError(f'Class names must differ, but these stand twice: {", ".join(doubles)}.')
         if self.source_ids is not None and len(set(self.source_ids)) != len(self.names):
             raise VisionRecipesError(f'{len(self.names)} class names need as many different source ids, but got {self.source_ids}.')

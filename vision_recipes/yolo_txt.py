@@ -7,11 +7,12 @@ __all__ = ['looks_like_yolo', 'read_yolo', 'write_yolo']
 
 # %% ../nbs/04b_yolo_txt.ipynb #dc7bbf60
 import json, os, re, shutil
+from collections import Counter
 from pathlib import Path
 import numpy as np
 from .annotations import SPLIT_NAMES, Annotations, Finding, Ragged, Strings
 from .core import VisionRecipesError, brief, check_choice, new_folder, plural, progress, say
-from .formats import absent, head, near, scan
+from .formats import absent, head, near, path_inside, scan
 from .images import is_image_name
 from .labels import LabelMap
 
@@ -201,16 +202,17 @@ def write_yolo(
     if anns.crowd is not None and anns.crowd.any():
         say(f'{anns.root}: {plural(int(anns.crowd.sum()), "crowd or difficult object")} left out, for YOLO has no such thing.')
         anns = anns.keep_objects(~anns.crowd)
-    lines, stems, ends = _lines(anns), [p.rpartition('.')[0] for p in anns.paths], anns.class_ids.offsets.tolist()
-    if len(set(stems)) < len(stems): raise VisionRecipesError(f'{anns.root}: two pictures are called {next(s for s in stems if stems.count(s) > 1)} but for the suffix, and would share a text file. Rename one.')
+    names = [*map(path_inside, anns.paths)]
+    lines, stems, ends = _lines(anns), [p.rpartition('.')[0] for p in names], anns.class_ids.offsets.tolist()
+    if len(set(stems)) < len(stems): raise VisionRecipesError(f'{anns.root}: two pictures are called {next(s for s, k in Counter(stems).items() if k > 1)} but for the suffix, and would share a text file. Rename one.')
     with new_folder(root) as tmp:
         for i, (path, stem) in enumerate(zip(anns.paths, progress(stems, 'writing', unit='picture'))):
             text = tmp/'labels'/f'{stem}.txt'
             text.parent.mkdir(parents=True, exist_ok=True)
             text.write_text(''.join(lines[ends[i]:ends[i + 1]]), encoding='ascii', newline='\n')
-            if pictures != 'none': _bring(anns.root/path, tmp/'images'/path, pictures == 'link')
-        names = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))  # a JSON string is a yaml string
-        (tmp/'data.yaml').write_text(f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{names}', encoding='utf-8', newline='\n')
+            if pictures != 'none': _bring(anns.root/path, tmp/'images'/names[i], pictures == 'link')
+        classes = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))  # a JSON string is a yaml string
+        (tmp/'data.yaml').write_text(f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}', encoding='utf-8', newline='\n')
     return Path(root)
 
 def _lines(anns:Annotations)->list[str]:
