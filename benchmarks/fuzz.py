@@ -420,7 +420,7 @@ class Watch:
         if event in ('os.remove', 'os.rmdir', 'os.mkdir') and args[-1] != -1: return  # in a folder that is open already, as rmtree does
         for path in args[:2] if event in ('os.rename', 'os.link') else args[1:2] if event == 'os.symlink' else args[:1]:
             path = os.path.realpath(os.fsdecode(path)) if isinstance(path, (str, bytes, os.PathLike)) else ''
-            if path and not path.startswith(self.inside + os.sep) and not path.startswith('/dev/null') and '__pycache__' not in path: self.seen.append(f'{event} {path}')
+            if path and not path.startswith(self.inside + os.sep) and not path.startswith('/dev/null') and '__pycache__' not in path and 'torchinductor' not in path: self.seen.append(f'{event} {path}')
 
 @dataclass
 class Tally:
@@ -495,13 +495,13 @@ def fuzz(
         for step, act in follow.items():
             declined = isinstance(guarded(step, lambda act=act: act(result), files), VisionRecipesError)
             (tally.declined if declined else tally.used)[step] += 1
-        shutil.rmtree(work/'out'); (work/'out').mkdir()
+        shutil.rmtree(work/'out', ignore_errors=True); (work/'out').mkdir(exist_ok=True)
     one.old = set()
     while tally.inputs < n:
         before, quota = tally.inputs, min(ROUND, n - tally.inputs)
         test = given(form.inputs)(one_of := lambda files: one(files))
         seed(seed_ + tally.inputs)(settings(max_examples=quota, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))(test))()
-        if not follow: shutil.rmtree(work/'out', ignore_errors=True); (work/'out').mkdir()
+        if not follow: shutil.rmtree(work/'out', ignore_errors=True); (work/'out').mkdir(exist_ok=True)
         if tally.inputs == before: break
     tally.seconds = time.perf_counter() - begin
     return tally

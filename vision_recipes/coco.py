@@ -203,7 +203,7 @@ def _blame_coco(file:Path, records:list[dict])->VisionRecipesError:
         where = f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0)'
         box = r.get('bbox')
         if not box and (r.get('segmentation') or r.get('keypoints')): box = [0, 0, 0, 0]
-        if not isinstance(box, list) or len(box) != 4 or not all(v is None or isinstance(v, (int, float)) for v in box): return VisionRecipesError(f'{where}: "bbox" must be four numbers x, y, width, height, but is {brief(box, 80)}.')
+        if not isinstance(box, list) or len(box) != 4 or not all(v is None or is_number(v) for v in box): return VisionRecipesError(f'{where}: "bbox" must be four numbers x, y, width, height, but is {brief(box, 80)}.')
         if not isinstance(r.get('category_id'), int): return VisionRecipesError(f'{where}: "category_id" must be a whole number, but is {brief(r.get("category_id"), 40)}.')
         if isinstance(r.get('iscrowd'), str) or r.get('iscrowd') not in (None, 0, 1): return VisionRecipesError(f'{where}: "iscrowd" must be 0 or 1, but is {brief(r["iscrowd"], 40)}.')
         if not isinstance(r.get('image_id'), (int, str)): return VisionRecipesError(f'{where}: "image_id" must be the id of an image, but is {brief(r.get("image_id"), 40)}.')
@@ -218,7 +218,7 @@ def _masks(file:Path, records:list[dict], boxes:np.ndarray, sizes_wh:np.ndarray,
     for m in without.tolist(): x1, y1, x2, y2 = boxes[m].tolist(); given[m] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
     if without.size: notes.append(Finding('warning', 'no mask', str(file), f'{plural(int(without.size), "object")} of {len(given):,} without a mask, such as annotation {records[without[0]].get("id")}: the whole box is taken for it.'))
     try: masks = _joined(given)
-    except (TypeError, ValueError, KeyError, AttributeError) as e: raise e if isinstance(e, VisionRecipesError) else _blame_masks(file, records, given) from None
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e: raise e if isinstance(e, VisionRecipesError) else _blame_masks(file, records, given) from None
     other = [m for m, s in enumerate(given) if isinstance(s, dict) and sizes_wh[m].all() and s['size'] != sizes_wh[m, ::-1].tolist()]
     if other: notes.append(Finding('error', 'mask size', str(file), f'{plural(len(other), "object")} with run lengths for pictures of another size, such as annotation {records[other[0]].get("id")}: {given[other[0]]["size"]} for a picture of [height, width] {sizes_wh[other[0], ::-1].tolist()}. Convert them anew.'))
     heights = np.array([s['size'][::-1] if isinstance(s, dict) else (0, 0) for s in given], np.int64)
@@ -247,8 +247,8 @@ def _blame_masks(file:Path, records:list[dict], given:list)->VisionRecipesError:
         where = f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0): its "segmentation"'
         if isinstance(s, dict):
             try: _runs(s)
-            except (TypeError, ValueError, KeyError, AttributeError) as e: return VisionRecipesError(f'{where} must have "size" [height, width] and "counts" that add up to its pixels, but is {brief(s, 100)}. {e if isinstance(e, VisionRecipesError) else ""}'.rstrip())
-        elif not isinstance(s, list) or not all(isinstance(ring, list) and len(ring) % 2 == 0 and all(isinstance(v, (int, float)) for v in ring) for ring in s):
+            except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e: return VisionRecipesError(f'{where} must have "size" [height, width] and "counts" that add up to its pixels, but is {brief(s, 100)}. {e if isinstance(e, VisionRecipesError) else ""}'.rstrip())
+        elif not isinstance(s, list) or not all(isinstance(ring, list) and len(ring) % 2 == 0 and all(map(is_number, ring)) for ring in s):
             return VisionRecipesError(f'{where} must be a list of polygons, each a flat list x, y, x, y ..., but is {brief(s, 80)}.')
     return VisionRecipesError(f'{file}: a "segmentation" is not as COCO has them.')
 
@@ -343,4 +343,4 @@ def _written_points(anns:Annotations)->list[dict]:
     if anns.keypoints is None: return [{}] * len(anns.class_ids.values)
     rows = np.round(anns.keypoints.astype(np.float64), 4)
     if not np.isfinite(rows).all(): raise VisionRecipesError(f'{anns.root}: has keypoints with coordinates that are not finite, which JSON cannot hold; check names them.')
-    return [{'keypoints': [int(v) if k % 3 == 2 else v for k, v in enumerate(row)], 'num_keypoints': n} for row, n in zip(rows.reshape(len(rows), -1).tolist(), (rows[..., 2] > 0).sum(1).tolist())]
+    return [{'keypoints': [int(v) if k % 3 == 2 else v for k, v in enumerate(row)], 'num_keypoints': n} for row, n in zip(rows.reshape(len(rows), 3 * rows.shape[1]).tolist(), (rows[..., 2] > 0).sum(1).tolist())]
