@@ -216,15 +216,19 @@ def coco():
 
 def labelme():
     def shape(kind, points, **more): return {'label': 'cat', 'points': points, 'group_id': None, 'description': '', 'shape_type': kind, 'flags': {}, **more}
-    mask = {'mask': base64.b64encode(picture((3, 2), '1')).decode()}
+    mask = {'mask': '@mask@'}
     shapes = [shape('polygon', [[1, 1], [5, 1], [5, 5]]), shape('rectangle', [[1, 1], [5, 5]]), shape('circle', [[4, 4], [6, 4]]), shape('line', [[1, 1], [5, 5]]), shape('linestrip', [[1, 1], [5, 5], [6, 2]]), shape('point', [[3, 3]]),
               shape('mask', [[2, 2], [4, 3]], **mask), shape('oriented_rectangle', [[1, 1], [5, 1], [5, 4], [1, 4]])]
     whole = {'version': '5.5.0', 'flags': {}, 'shapes': shapes, 'imagePath': 'a.png', 'imageData': None, 'imageHeight': 8, 'imageWidth': 12}
     face = [shape('rectangle', [[1, 1], [7, 7]], label='face', group_id=1), *(shape('point', [[2 + i, 3]], label=n, group_id=1) for i, n in enumerate(('left eye', 'nose')))]
-    docs = [whole, {**whole, 'shapes': face}, {**whole, 'shapes': [], 'flags': {'cat': True, 'dog': False}}, {**whole, 'imagePath': 'gone.png', 'imageData': base64.b64encode(picture()).decode(), 'shapes': shapes[:2]},
+    docs = [whole, {**whole, 'shapes': face}, {**whole, 'shapes': [], 'flags': {'cat': True, 'dog': False}}, {**whole, 'imagePath': 'gone.png', 'imageData': '@data@', 'shapes': shapes[:2]},
             {**whole, 'shapes': [shape('rectangle', [[1, 1], [5, 5]], flags={'crowd': True}), *(shape('mask', [[2, 2], [4, 3]], group_id=3, **mask) for _ in '12')]}]
     names = texts(st.lists(st.sampled_from(['cat', 'face', 'nose', '__ignore__', '', '\0', '\ud800', 'cat']), max_size=5).map(lambda n: '\n'.join(n).encode('utf-8', 'surrogatepass')))
-    files = st.tuples(texts(documents(docs).map(as_json)), st.none() | st.none() | names).map(lambda d: {'a.json': d[0], **({} if d[1] is None else {'labels.txt': d[1]})})
+    def with_pictures(drawn):
+        text, small, large = drawn
+        return text.replace(b'@mask@', base64.b64encode(small)).replace(b'@data@', base64.b64encode(large))
+    filled = st.tuples(documents(docs).map(as_json), wounded(picture((3, 2), '1'), 4), wounded(picture(), 4) | boasting_png() | st.sampled_from(SPOILT)).map(with_pictures)
+    files = st.tuples(texts(filled), st.none() | st.none() | names).map(lambda d: {'a.json': d[0], **({} if d[1] is None else {'labels.txt': d[1]})})
     return Format(files, lambda f: read_annotations(f, 'labelme'), PICS, 2)
 
 VOC = '''<annotation><folder>x</folder><filename>a.png</filename><source><database>%s</database></source><size><width>12</width><height>8</height><depth>3</depth></size>
@@ -283,7 +287,6 @@ def cards():
 
 def tiny_onnx(props:dict, shape=('b', 3, 'h', 'w'), n=2)->bytes:
     "A graph that averages the colours: a classifier of `n` classes"
-    import onnx
     from onnx import TensorProto as T, helper as H
     nodes = [H.make_node('ReduceMean', ['images', 'axes'], ['m'], keepdims=0), H.make_node('MatMul', ['m', 'w'], ['x']), H.make_node('Softmax', ['x'], ['p'])]
     weights = [H.make_tensor('axes', T.INT64, [2], [2, 3]), H.make_tensor('w', T.FLOAT, [3, n], [.1 * i for i in range(3 * n)])]
@@ -499,7 +502,7 @@ def fuzz(
     one.old = set()
     while tally.inputs < n:
         before, quota = tally.inputs, min(ROUND, n - tally.inputs)
-        test = given(form.inputs)(one_of := lambda files: one(files))
+        test = given(form.inputs)(lambda files: one(files))
         seed(seed_ + tally.inputs)(settings(max_examples=quota, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))(test))()
         if not follow: shutil.rmtree(work/'out', ignore_errors=True); (work/'out').mkdir(exist_ok=True)
         if tally.inputs == before: break

@@ -70,10 +70,15 @@ def _span(response)->tuple[int, int|None]:
     if not found: raise ConnectionError('the server sent a part without saying which')
     return int(found[1]), int(found[2])
 
+def _known(notes:Path)->dict:
+    "What a file beside a part, or in a folder, says; nothing where there is none, or none of ours"
+    d = read_json(notes) if notes.exists() else {}
+    return d if isinstance(d, dict) else {}
+
 def _ask(url:str, f, notes:Path, timeout:float):
     "Request the rest of what is in `f`, or all of it. None: nothing is missing"
     have = f.seek(0, os.SEEK_END)
-    known = read_json(notes) if have and notes.exists() else {}
+    known = _known(notes) if have else {}
     if known.get('url') != url or not known.get('version'): have = f.truncate(0)
     request = urllib.request.Request(url, headers={'User-Agent': 'vision_recipes', **({'Range': f'bytes={have}-', 'If-Range': known['version']} if have else {})})
     try: return urllib.request.urlopen(request, timeout=timeout)
@@ -382,7 +387,7 @@ def _is_fetched(folder:Path, url:str)->bool:
     "Whether an earlier `fetch` of `url` completed `folder`; what lies there otherwise is not ours"
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())): return False
     if not (folder/RECEIPT).is_file(): raise VisionRecipesError(f'{folder}: is there already, but was not fetched from {url}. If it holds the data, read it directly; otherwise choose another folder.')
-    if (was := read_json(folder/RECEIPT).get('url')) != url: raise VisionRecipesError(f'{folder}: holds {was}, not {url}. Choose another folder.')
+    if (was := _known(folder/RECEIPT).get('url')) != url: raise VisionRecipesError(f'{folder}: holds {was}, not {url}. Choose another folder.')
     return True
 
 # %% ../nbs/06_download.ipynb #432a74ab

@@ -7,15 +7,14 @@ __all__ = ['STROKE', 'DISC', 'SHAPES', 'NOT_TAKEN', 'is_labelme', 'Shape', 'shap
            'LabelmeSet', 'listed_names']
 
 # %% ../nbs/04bb_labelme_files.ipynb #be246eda
-import base64, binascii, hashlib, io, json, math, os, re, sys
+import base64, binascii, hashlib, json, math, os, re, sys
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
-from PIL import Image
 from .annotations import SPLIT_NAMES, Finding
 from .core import VisionRecipesError, brief, did_you_mean, is_number, plural, progress, read_json, write_bytes
 from .formats import absent, head, picture_stems, scan
-from .images import ImageError, image_size, is_image_name, is_size
+from .images import ImageError, image_size, is_image_name, is_size, open_raw
 from .masks import encode_runs, fill_rings
 
 # %% ../nbs/04bb_labelme_files.ipynb #e9f7ff7b
@@ -73,8 +72,8 @@ def shape_rings(shape:Shape)->list[np.ndarray]: # Each (n, 2)
 # %% ../nbs/04bb_labelme_files.ipynb #95b82c5a
 def _pixels(shape:Shape, size_wh, where:str)->tuple[int, int, np.ndarray]: # Left, top, (h, w) bool
     "The pixels of a mask, cut at the edge of the picture"
-    try: im = np.asarray(Image.open(io.BytesIO(base64.b64decode(shape.png)))) > 0
-    except (OSError, ValueError, SyntaxError) as e: raise VisionRecipesError(f'{where}: shape {shape.k} ({shape.label}): its "mask" is no PNG in base64: {e}. Draw it again.') from None
+    try: im = np.asarray(open_raw(base64.b64decode(shape.png))) > 0
+    except (ImageError, ValueError) as e: raise VisionRecipesError(f'{where}: shape {shape.k} ({shape.label}): its "mask" is no PNG in base64: {e}. Draw it again.') from None
     if im.ndim == 3: im = im[..., :-1].any(2) & im[..., -1] if im.shape[2] in (2, 4) else im.any(2)  # what is transparent is not there
     x, y = np.floor(shape.points.min(0) + .5).astype(int).tolist()
     (w, h), left, top = size_wh, max(0, -x), max(0, -y)
