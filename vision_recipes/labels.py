@@ -23,7 +23,9 @@ class LabelMap:
 
     def __post_init__(self):
         object.__setattr__(self, 'names', tuple(map(str, self.names)))
-        if self.source_ids is not None: object.__setattr__(self, 'source_ids', tuple(map(int, self.source_ids)))
+        try: object.__setattr__(self, 'source_ids', None if self.source_ids is None else tuple(map(int, self.source_ids)))
+        except OverflowError as e: raise VisionRecipesError(f'source ids: {e}.') from e
+        if self.source_ids and not all(-2 ** 63 <= i < 2 ** 63 for i in self.source_ids): raise VisionRecipesError('source ids: one is too large for 64 bits.')
         self._check()
 
     def _check(self):

@@ -145,7 +145,7 @@ class ModelCard:
             if not isinstance(d.get(k, {}), dict): raise VisionRecipesError(f'{where}: {k} must be an object in braces, but is {brief(d[k])}.')
         if not set(_INPUT) >= set(d.get('input', {})): raise VisionRecipesError(f'{where}: input may hold {", ".join(_INPUT)}, but has {", ".join(d["input"])}.')
         try: return cls(**{**d, 'labels': LabelMap.from_dict(d['labels']), 'preprocess': Preprocess(**d['preprocess']), 'colors': tuple(map(tuple, d.get('colors', ())))})
-        except (TypeError, ValueError, KeyError, AttributeError, VisionRecipesError) as e: raise VisionRecipesError(f'{where}: malformed: {e}') from e
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e: raise VisionRecipesError(f'{where}: malformed: {e}') from e
 
 # %% ../nbs/10c_model_card.ipynb #7e6b4e23
 def read_card(

@@ -13,7 +13,7 @@ import re, importlib.util
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from .core import VisionRecipesError, brief, check_choice, check_depth, did_you_mean, read_json
+from .core import VisionRecipesError, brief, check_choice, check_depth, did_you_mean, is_number, read_json
 
 # %% ../nbs/09_settings.ipynb #36fea651
 def setting(
@@ -53,7 +53,7 @@ class Settings:
 def _checked(f, value):
     "A setting's value, of the right type and in range"
     kind, meta = type(f.default), f.metadata
-    if kind is float and isinstance(value, int) and not isinstance(value, bool): value = float(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and is_number(value): value = float(value)
     if type(value) is not kind: raise VisionRecipesError(f'{f.name} must be {_KINDS[kind]}, but got {brief(value)}.')
     if meta['choices']: check_choice(f.name, value, meta['choices'])
     low, high = meta['low'], meta['high']

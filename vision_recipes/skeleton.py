@@ -60,8 +60,10 @@ class Skeleton:
         both = [propose_pairs(points) if given is None else [tuple(_position(points, e) for e in pair) for pair in given] for given in (pairs, edges)]
         return cls(points, *both, tuple(sigmas or ()))
     def __post_init__(self):
-        for name, kind in (('points', str), ('sigmas', float)): object.__setattr__(self, name, tuple(map(kind, getattr(self, name))))
-        for name in ('pairs', 'edges'): object.__setattr__(self, name, tuple(tuple(map(int, p)) for p in getattr(self, name)))
+        try:
+            for name, kind in (('points', str), ('sigmas', float)): object.__setattr__(self, name, tuple(map(kind, getattr(self, name))))
+            for name in ('pairs', 'edges'): object.__setattr__(self, name, tuple(tuple(map(int, p)) for p in getattr(self, name)))
+        except OverflowError as e: raise VisionRecipesError(f'{name}: holds a number that is too large ({e}).') from e
         if not self.sigmas: object.__setattr__(self, 'sigmas', (SIGMA,) * len(self.points))
         self._check()
     def _check(self):
