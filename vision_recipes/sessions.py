@@ -111,7 +111,7 @@ def open_session(
 
 def _legible(path:Path, session):
     "A session whose names and metadata are text; onnxruntime looks at them only when they are asked for"
-    try: session.get_modelmeta(), [o.name for o in (*session.get_inputs(), *session.get_outputs(), *session.get_overridable_initializers())], session.get_modelmeta().custom_metadata_map
+    try: session.get_modelmeta(), [(o.name, o.type, o.shape) for o in (*session.get_inputs(), *session.get_outputs(), *session.get_overridable_initializers())], session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError as e: raise VisionRecipesError(f'{path}: names or metadata in it are no UTF-8 text. Is it damaged?') from e
     return session
 

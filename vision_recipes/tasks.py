@@ -158,8 +158,8 @@ def save_weights(state:dict[str, Tensor], path:str|Path):
 
 def _check_size(path:Path):
     "Refuse a checkpoint whose zip file unpacks to much more than it is: torch packs nothing"
-    if not zipfile.is_zipfile(path): return
     try:
+        if not zipfile.is_zipfile(path): return
         with zipfile.ZipFile(path) as z: n = sum(info.file_size for info in z.infolist())
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as e: raise VisionRecipesError(f'{path}: cannot be read as weights ({first_line(e)}). Is it whole?') from e
     if n > 2 * path.stat().st_size + 1_000_000: raise VisionRecipesError(f'{path}: has {human_bytes(path.stat().st_size)}, but says that it unpacks to {human_bytes(n)}, which no checkpoint of torch does: a decompression bomb? It is not opened.')
