@@ -167,6 +167,7 @@ def _named_groups(anns:Annotations, how:str)->list[str]:
 def _groups_of_csv(anns:Annotations, file:Path)->list[str]:
     "Group names from a table with the columns path and group; paths are relative to the pictures' root"
     try: rows = list(csv.reader(file.read_text(encoding='utf-8-sig').splitlines()))
+    except csv.Error as e: raise VisionRecipesError(f'{file}: is no table of path,group: {e}.') from e
     except OSError as e: raise VisionRecipesError(f'{file}: cannot be read: {e.strerror}.') from e
     except UnicodeDecodeError as e: raise VisionRecipesError(f'{file}: is not UTF-8 text (byte {e.start}). Save it as UTF-8.') from e
     short = [i for i, r in enumerate(rows, 1) if r and len(r) < 2]

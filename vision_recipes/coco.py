@@ -7,15 +7,16 @@ __all__ = ['looks_like_coco', 'read_coco', 'write_coco']
 
 # %% ../nbs/05_coco.ipynb #2b75c79c
 import json, os, re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 import numpy as np
 from .annotations import Annotations, Finding, Ragged, Strings
-from .core import VisionRecipesError, plural, read_json, write_text
+from .core import VisionRecipesError, brief, is_number, plural, read_json, write_text
 from .formats import absent, head, near, picture_stems, scan, without_gc
+from .images import is_size
 from .labels import LabelMap
 from .masks import Masks, draw_object, encode_runs, masks_boxes, pack_runs, unpack_runs
 from .skeleton import POINT_MARGIN, Skeleton, points_boxes
@@ -53,7 +54,7 @@ def _find_base(file:Path, names:list[str], notes:list)->Path:
     top = here.parent if here.name.lower().startswith(('ann', 'label')) else here
     near_by = list(dict.fromkeys([here, top, *_below(here), *_below(top)]))
     sample = names[::max(1, len(names) // 20)]
-    def holders(folders): return {d: found for d in folders if (found := {n for n in sample if (d/n).is_file()})}
+    def holders(folders): return {d: found for d in folders if (found := {n for n in sample if os.path.isfile(d/n)})}
     held = holders(near_by) or holders([d for n in near_by[1:] for d in _below(n)])
     if not held: return top/'images' if (top/'images').is_dir() else top
     named = [d for d in held if _named_after(d.name, file.stem)]
@@ -127,23 +128,23 @@ def _coco_dict(file:Path)->dict:
     d = read_json(file)
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(d, dict) or not isinstance(d.get(key), list): raise VisionRecipesError(f'{file}: has no list "{key}", so it is no COCO file for detection.')
-        if wrong := [i for i, o in enumerate(d[key]) if not isinstance(o, dict)]: raise VisionRecipesError(f'{file}: entry {wrong[0]} of "{key}" (counting from 0) is no object: {d[key][wrong[0]]!r:.60}.')
+        if wrong := [i for i, o in enumerate(d[key]) if not isinstance(o, dict)]: raise VisionRecipesError(f'{file}: entry {wrong[0]} of "{key}" (counting from 0) is no object: {brief(d[key][wrong[0]])}.')
     return d
 
 def _pictures(file:Path, images:list[dict])->tuple[list[str], list, np.ndarray]: # File names, ids, sizes (N, 2) int32 with 0 where unknown
     "The list of images"
     for i, im in enumerate(images):
-        if not isinstance(im.get('file_name'), str) or not isinstance(im.get('id'), (int, str)): raise VisionRecipesError(f'{file}: entry {i} of "images" (counting from 0) needs a "file_name" and an "id", but is {im!r:.100}.')
+        if not isinstance(im.get('file_name'), str) or not isinstance(im.get('id'), (int, str)): raise VisionRecipesError(f'{file}: entry {i} of "images" (counting from 0) needs a "file_name" and an "id", but is {brief(im, 100)}.')
     ids = [im['id'] for im in images]
-    if len(set(ids)) < len(ids): raise VisionRecipesError(f'{file}: the image id {next(i for i in ids if ids.count(i) > 1)} stands twice. Give each image its own.')
+    if len(set(ids)) < len(ids): raise VisionRecipesError(f'{file}: the image id {brief(next(i for i, k in Counter(ids).items() if k > 1))} stands twice. Give each image its own.')
     sizes = [(im.get('width') or 0, im.get('height') or 0) for im in images]
-    if wrong := [i for i, wh in enumerate(sizes) if not all(isinstance(v, (int, float)) and 0 <= v < 1e7 for v in wh)]: raise VisionRecipesError(f'{file}: the image {images[wrong[0]]["file_name"]} has the size {sizes[wrong[0]]}, which is none.')
+    if wrong := [i for i, wh in enumerate(sizes) if not all(is_number(v) and 0 <= v < 1 for v in wh) and not is_size(*(v or 1 for v in wh))]: raise VisionRecipesError(f'{file}: the image {images[wrong[0]]["file_name"]} has the size {brief(sizes[wrong[0]])}, which is none.')
     return [os.path.normpath(im['file_name'].replace('\\', '/')).replace('\\', '/') for im in images], ids, np.array(sizes, np.float64).astype(np.int32).reshape(-1, 2)
 
 def _categories(file:Path, d:dict, notes:list)->LabelMap:
     "Names and ids of the classes"
     for c in (categories := d['categories']):
-        if not isinstance(c.get('id'), int) or not isinstance(c.get('name'), str): raise VisionRecipesError(f'{file}: a category needs a whole number "id" and a "name", but one is {c!r:.100}.')
+        if not isinstance(c.get('id'), int) or not isinstance(c.get('name'), str): raise VisionRecipesError(f'{file}: a category needs a whole number "id" and a "name", but one is {brief(c, 100)}.')
     if not categories: raise VisionRecipesError(f'{file}: declares no category under "categories", so nothing says what the objects are.')
     if root := _root_category(d): notes.append(Finding('note', 'root category', str(file), f'the category {root["name"]!r} (id {root["id"]}) stands above all others and has no object: not taken for a class.'))
     classes = [c for c in categories if c is not root]
@@ -202,10 +203,10 @@ def _blame_coco(file:Path, records:list[dict])->VisionRecipesError:
         where = f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0)'
         box = r.get('bbox')
         if not box and (r.get('segmentation') or r.get('keypoints')): box = [0, 0, 0, 0]
-        if not isinstance(box, list) or len(box) != 4 or not all(v is None or isinstance(v, (int, float)) for v in box): return VisionRecipesError(f'{where}: "bbox" must be four numbers x, y, width, height, but is {box!r:.80}.')
-        if not isinstance(r.get('category_id'), int): return VisionRecipesError(f'{where}: "category_id" must be a whole number, but is {r.get("category_id")!r:.40}.')
-        if isinstance(r.get('iscrowd'), str) or r.get('iscrowd') not in (None, 0, 1): return VisionRecipesError(f'{where}: "iscrowd" must be 0 or 1, but is {r["iscrowd"]!r:.40}.')
-        if not isinstance(r.get('image_id'), (int, str)): return VisionRecipesError(f'{where}: "image_id" must be the id of an image, but is {r.get("image_id")!r:.40}.')
+        if not isinstance(box, list) or len(box) != 4 or not all(v is None or is_number(v) for v in box): return VisionRecipesError(f'{where}: "bbox" must be four numbers x, y, width, height, but is {brief(box, 80)}.')
+        if not isinstance(r.get('category_id'), int): return VisionRecipesError(f'{where}: "category_id" must be a whole number, but is {brief(r.get("category_id"), 40)}.')
+        if isinstance(r.get('iscrowd'), str) or r.get('iscrowd') not in (None, 0, 1): return VisionRecipesError(f'{where}: "iscrowd" must be 0 or 1, but is {brief(r["iscrowd"], 40)}.')
+        if not isinstance(r.get('image_id'), (int, str)): return VisionRecipesError(f'{where}: "image_id" must be the id of an image, but is {brief(r.get("image_id"), 40)}.')
     return VisionRecipesError(f'{file}: the annotations hold a number that is too large.')
 
 # %% ../nbs/05_coco.ipynb #d2d06a06
@@ -217,7 +218,7 @@ def _masks(file:Path, records:list[dict], boxes:np.ndarray, sizes_wh:np.ndarray,
     for m in without.tolist(): x1, y1, x2, y2 = boxes[m].tolist(); given[m] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
     if without.size: notes.append(Finding('warning', 'no mask', str(file), f'{plural(int(without.size), "object")} of {len(given):,} without a mask, such as annotation {records[without[0]].get("id")}: the whole box is taken for it.'))
     try: masks = _joined(given)
-    except (TypeError, ValueError, KeyError, AttributeError) as e: raise e if isinstance(e, VisionRecipesError) else _blame_masks(file, records, given) from None
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e: raise e if isinstance(e, VisionRecipesError) else _blame_masks(file, records, given) from None
     other = [m for m, s in enumerate(given) if isinstance(s, dict) and sizes_wh[m].all() and s['size'] != sizes_wh[m, ::-1].tolist()]
     if other: notes.append(Finding('error', 'mask size', str(file), f'{plural(len(other), "object")} with run lengths for pictures of another size, such as annotation {records[other[0]].get("id")}: {given[other[0]]["size"]} for a picture of [height, width] {sizes_wh[other[0], ::-1].tolist()}. Convert them anew.'))
     heights = np.array([s['size'][::-1] if isinstance(s, dict) else (0, 0) for s in given], np.int64)
@@ -237,7 +238,7 @@ def _runs(mask:dict)->np.ndarray: # uint32
     "Run lengths as a file gives them"
     counts, (h, w) = mask['counts'], mask['size']
     runs = unpack_runs(counts) if isinstance(counts, str) else np.array(counts, np.int64)
-    if runs.ndim != 1 or runs.min() < 0 or runs.sum(dtype=np.int64) != h * w: raise ValueError
+    if runs.ndim != 1 or runs.min() < 0 or runs.max() >= 2 ** 32 or runs.sum(dtype=np.int64) != h * w: raise ValueError
     return runs.astype(np.uint32)
 
 def _blame_masks(file:Path, records:list[dict], given:list)->VisionRecipesError:
@@ -246,9 +247,9 @@ def _blame_masks(file:Path, records:list[dict], given:list)->VisionRecipesError:
         where = f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0): its "segmentation"'
         if isinstance(s, dict):
             try: _runs(s)
-            except (TypeError, ValueError, KeyError, AttributeError) as e: return VisionRecipesError(f'{where} must have "size" [height, width] and "counts" that add up to its pixels, but is {s!r:.100}. {e if isinstance(e, VisionRecipesError) else ""}'.rstrip())
-        elif not isinstance(s, list) or not all(isinstance(ring, list) and len(ring) % 2 == 0 and all(isinstance(v, (int, float)) for v in ring) for ring in s):
-            return VisionRecipesError(f'{where} must be a list of polygons, each a flat list x, y, x, y ..., but is {s!r:.80}.')
+            except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e: return VisionRecipesError(f'{where} must have "size" [height, width] and "counts" that add up to its pixels, but is {brief(s, 100)}. {e if isinstance(e, VisionRecipesError) else ""}'.rstrip())
+        elif not isinstance(s, list) or not all(isinstance(ring, list) and len(ring) % 2 == 0 and all(map(is_number, ring)) for ring in s):
+            return VisionRecipesError(f'{where} must be a list of polygons, each a flat list x, y, x, y ..., but is {brief(s, 80)}.')
     return VisionRecipesError(f'{file}: a "segmentation" is not as COCO has them.')
 
 # %% ../nbs/05_coco.ipynb #3160d385
@@ -265,8 +266,8 @@ def _points(file:Path, d:dict, notes:list)->tuple[Skeleton, np.ndarray]|None: # 
     flat, empty = [], [0] * (3 * len(names))
     for i, (r, p) in enumerate(zip(d['annotations'], given)):
         p = p or empty
-        fault = 'must be three numbers (x, y, visibility) for each of ' + f'{len(names)} points' if not isinstance(p, list) or len(p) != len(empty) or not all(isinstance(v, (int, float)) for v in p) else 'must have the visibilities 0, 1 or 2' if {*p[2::3]} - {0, 1, 2} else ''
-        if fault: raise VisionRecipesError(f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0): its "keypoints" {fault}, but are {p!r:.80}.')
+        fault = 'must be three numbers (x, y, visibility) for each of ' + f'{len(names)} points' if not isinstance(p, list) or len(p) != len(empty) or not all(map(is_number, p)) else 'must have the visibilities 0, 1 or 2' if {*p[2::3]} - {0, 1, 2} else ''
+        if fault: raise VisionRecipesError(f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0): its "keypoints" {fault}, but are {brief(p, 80)}.')
         flat += p
     points = np.array(flat, np.float32).reshape(len(given), len(names), 3)
     points[points[..., 2] == 0] = 0
@@ -286,13 +287,13 @@ def _made_boxes(file:Path, d:dict, columns:dict, sizes_wh:np.ndarray)->tuple[np.
     if keypoints is None and blank.any(): m = int(np.argmax(blank)); raise VisionRecipesError(f'{file}: annotation {d["annotations"][m].get("id", "without id")} (entry {m}, counting from 0) has no "bbox", and keypoints that nothing names. Give their names as "keypoints" of the category.')
     if blank.any(): boxes = np.where(blank[:, None], points_boxes(keypoints, POINT_MARGIN, sizes_wh), boxes)
     said = info.get('point_margin') if isinstance(info, dict) and keypoints is not None else None  # as `write_coco` writes it
-    return boxes, POINT_MARGIN if blank.any() and blank.all() else float(said) if isinstance(said, (int, float)) and said > 0 else 0.
+    return boxes, POINT_MARGIN if blank.any() and blank.all() else float(said) if is_number(said) and 0 < said < 100 else 0.
 
 def _edges(file:Path, category:dict, k:int, notes:list)->list[tuple[int, int]]:
     "Pairs of positions that a drawing joins; the file counts from 1"
     edges = category.get('skeleton') or []
     if isinstance(edges, list) and all(isinstance(e, list) and len(e) == 2 and all(isinstance(v, int) and 1 <= v <= k for v in e) and e[0] != e[1] for e in edges): return [(a - 1, b - 1) for a, b in edges]
-    notes.append(Finding('warning', 'skeleton', str(file), f'the "skeleton" of the category {category.get("name")!r} must be pairs of different numbers from 1 to {k}, but is {edges!r:.60}; drawn without edges.'))
+    notes.append(Finding('warning', 'skeleton', str(file), f'the "skeleton" of the category {category.get("name")!r} must be pairs of different numbers from 1 to {k}, but is {brief(edges)}; drawn without edges.'))
     return []
 
 # %% ../nbs/05_coco.ipynb #e1376351
@@ -342,4 +343,4 @@ def _written_points(anns:Annotations)->list[dict]:
     if anns.keypoints is None: return [{}] * len(anns.class_ids.values)
     rows = np.round(anns.keypoints.astype(np.float64), 4)
     if not np.isfinite(rows).all(): raise VisionRecipesError(f'{anns.root}: has keypoints with coordinates that are not finite, which JSON cannot hold; check names them.')
-    return [{'keypoints': [int(v) if k % 3 == 2 else v for k, v in enumerate(row)], 'num_keypoints': n} for row, n in zip(rows.reshape(len(rows), -1).tolist(), (rows[..., 2] > 0).sum(1).tolist())]
+    return [{'keypoints': [int(v) if k % 3 == 2 else v for k, v in enumerate(row)], 'num_keypoints': n} for row, n in zip(rows.reshape(len(rows), 3 * rows.shape[1]).tolist(), (rows[..., 2] > 0).sum(1).tolist())]

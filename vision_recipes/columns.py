@@ -9,6 +9,7 @@ __all__ = ['Ragged', 'Strings']
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Sequence
 import numpy as np
+from .core import VisionRecipesError
 
 # %% ../nbs/02a_columns.ipynb #ff761fd8
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,9 @@ class Strings:
         strings = list(strings)
         joined = ''.join(strings)
         if joined.isascii(): joined = joined.encode()
-        else: joined = b''.join(strings := [s.encode('utf-8', 'surrogateescape') for s in strings])
+        else:
+            try: joined = b''.join(strings := [s.encode('utf-8', 'surrogateescape') for s in strings])
+            except UnicodeEncodeError as e: raise VisionRecipesError(f'{e.object[:60]!r}: holds half a letter (a lone surrogate), which no file name and no name of a group can. Correct the annotations.') from e
         offsets = np.zeros(len(strings) + 1, np.int64)
         np.cumsum(np.fromiter(map(len, strings), np.int64, len(strings)), out=offsets[1:])
         return cls(Ragged(np.frombuffer(joined, np.uint8), offsets))

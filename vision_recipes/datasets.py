@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from .annotations import Annotations, measure
 from .box_transforms import Scene, opened_step, to_tv
 from .columns import Ragged, Strings
-from .core import VisionRecipesError, World, check_choice, this_world
+from .core import VisionRecipesError, World, check_choice, plural, this_world
 from .images import ImageError, image_size, open_image
 from .masks import Masks
 from .memory import PictureCache, SharedArray
@@ -92,6 +92,7 @@ class ImageDataset(Dataset):
         check_choice('unreadable', unreadable, ('stop', 'skip'))
         if not len(anns): raise VisionRecipesError(f'{anns.root}: there is no picture in this set.')
         anns = measure(anns)  # boxes in pixels
+        if anns.masks is not None and not (finite := np.isfinite(anns.masks.points).all(1)).all(): raise VisionRecipesError(f'{anns.root}: {plural(int((~finite).sum()), "point")} of outlines with a coordinate that is no number, so nothing says where these masks are; check names them.')
         if anns.crowd is not None: anns = anns.keep_objects(~anns.crowd)  # neither an object to learn nor nothing: scores leave them out, and so does learning
         self.root, self.seed, self.unreadable = anns.root, seed, unreadable
         self.whole = transform if hasattr(transform, 'sample') else None  # geometry and all, from a `Scene`

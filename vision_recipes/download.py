@@ -70,10 +70,15 @@ def _span(response)->tuple[int, int|None]:
     if not found: raise ConnectionError('the server sent a part without saying which')
     return int(found[1]), int(found[2])
 
+def _known(notes:Path)->dict:
+    "What a file beside a part, or in a folder, says; nothing where there is none, or none of ours"
+    d = read_json(notes) if notes.exists() else {}
+    return d if isinstance(d, dict) else {}
+
 def _ask(url:str, f, notes:Path, timeout:float):
     "Request the rest of what is in `f`, or all of it. None: nothing is missing"
     have = f.seek(0, os.SEEK_END)
-    known = read_json(notes) if have and notes.exists() else {}
+    known = _known(notes) if have else {}
     if known.get('url') != url or not known.get('version'): have = f.truncate(0)
     request = urllib.request.Request(url, headers={'User-Agent': 'vision_recipes', **({'Range': f'bytes={have}-', 'If-Range': known['version']} if have else {})})
     try: return urllib.request.urlopen(request, timeout=timeout)
@@ -206,7 +211,7 @@ _DEVICE = re.compile(r'(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s
 def _name_trouble(name:str)->str: # Empty where there is none
     "Why a member's name is not safe"
     parts = name.split('/')
-    if any(ord(c) < 32 or '\ud800' <= c <= '\udfff' for c in name): return 'has control characters or undecodable bytes in its name'
+    if not name.isprintable() and any(unicodedata.category(c) in ('Cc', 'Cs') for c in name): return 'has control characters or undecodable bytes in its name'
     if name.startswith('/'): return 'has an absolute path'
     if '\\' in name or ':' in name: return 'has a backslash or a colon in its name, which means a folder, a drive or a hidden stream on Windows'
     if '..' in parts: return 'leads out of the folder'
@@ -247,10 +252,17 @@ def _zip_member(info:zipfile.ZipInfo)->_Member:
     if info.flag_bits & 1: trouble = 'is encrypted; unpack it by hand'
     return _Member(info.orig_filename, info.file_size, info.is_dir(), trouble, info)
 
+def _check_overlap(z:zipfile.ZipFile):
+    "Refuse members that share bytes, as those of a bomb do whose few bytes unpack again and again; Python's own check came late (3.11.8, 3.12.2)"
+    infos = sorted(z.infolist(), key=lambda o: o.header_offset)
+    ends = [o.header_offset + 30 + len(o.orig_filename.encode('utf-8' if o.flag_bits & 0x800 else 'cp437', 'replace')) + o.compress_size for o in infos]  # a header has 30 bytes and the name, at least
+    for o, end, following in zip(infos, ends, [*(o.header_offset for o in infos[1:]), z.start_dir]):
+        if end > following: raise ArchiveError(f'{o.orig_filename!r} shares bytes with another member: a decompression bomb, or damaged. Nothing was unpacked')
+
 def _tar_member(info:tarfile.TarInfo)->_Member:
     "A member of a tar file"
-    plain = (info.isreg() or info.isdir()) and not info.issparse()
-    return _Member(info.name, info.size, info.isdir(), _name_trouble(info.name) if plain else 'is a link, a device or a sparse file', info)
+    trouble = _name_trouble(info.name) if (info.isreg() or info.isdir()) and not info.issparse() else 'is a link, a device or a sparse file'
+    return _Member(info.name, info.size, info.isdir(), 'declares a size below zero' if info.size < 0 else trouble, info)
 
 def _walk_tar(tar:tarfile.TarFile, stream)->Iterator[_Member]:
     "The members of a tar file. tarfile takes a damaged header for the end, so the end is looked at"
@@ -266,7 +278,9 @@ def _opened(archive:Path, limit:int)->Iterator[tuple[Iterator[_Member], Callable
         head = f.read(512)
         f.seek(0)
         if head.startswith(b'PK'):
-            with zipfile.ZipFile(f) as z: yield map(_zip_member, z.infolist()), lambda m: z.open(m.info)
+            with zipfile.ZipFile(f) as z:
+                _check_overlap(z)
+                yield map(_zip_member, z.infolist()), lambda m: z.open(m.info)
             return
         opener = next((o.open for magic, o in ((b'\x1f\x8b', gzip), (b'BZh', bz2), (b'\xfd7zXZ', lzma)) if head.startswith(magic)), None)
         if opener is None and head[257:262] != b'ustar': raise ArchiveError('is no zip or tar archive' + (', but a web page. Does the address want a login?' if head.lstrip()[:1] == b'<' else ''))
@@ -275,7 +289,7 @@ def _opened(archive:Path, limit:int)->Iterator[tuple[Iterator[_Member], Callable
 
 # %% ../nbs/06_download.ipynb #42e9c28e
 _ALWAYS_ALLOWED = 100_000_000  # bytes that any archive may unpack to
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, struct.error, ValueError, IndexError, KeyError, OverflowError, RuntimeError, OSError)
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, struct.error, ValueError, IndexError, KeyError, OverflowError, RuntimeError, MemoryError, OSError)
 
 @contextmanager
 def _reading(archive:Path)->Iterator[None]:
@@ -373,7 +387,7 @@ def _is_fetched(folder:Path, url:str)->bool:
     "Whether an earlier `fetch` of `url` completed `folder`; what lies there otherwise is not ours"
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())): return False
     if not (folder/RECEIPT).is_file(): raise VisionRecipesError(f'{folder}: is there already, but was not fetched from {url}. If it holds the data, read it directly; otherwise choose another folder.')
-    if (was := read_json(folder/RECEIPT).get('url')) != url: raise VisionRecipesError(f'{folder}: holds {was}, not {url}. Choose another folder.')
+    if (was := _known(folder/RECEIPT).get('url')) != url: raise VisionRecipesError(f'{folder}: holds {was}, not {url}. Choose another folder.')
     return True
 
 # %% ../nbs/06_download.ipynb #432a74ab

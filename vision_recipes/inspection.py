@@ -7,44 +7,31 @@ __all__ = ['onnx_head', 'class_words', 'fit_words', 'input_words', 'output_words
            'data_words', 'precision_words', 'Inspection', 'inspect_model']
 
 # %% ../nbs/11b_inspection.ipynb #45baf7e8
-import io, json, textwrap
+import json, mmap, textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from .core import VisionRecipesError, human_bytes, plural
 from .model_card import CARD_KEY, ModelCard, Preprocess, read_card
 from .runtime import Predictor, card_help, card_hint
-from .sessions import Port, graph_ports, open_session
+from .sessions import Port, graph_ports, message_fields, open_session
 from .settings import TASKS
 
 # %% ../nbs/11b_inspection.ipynb #4b906c29
-def _varint(f)->int|None: # None at the end of the file
-    n = shift = 0
-    while b := f.read(1):
-        n |= (b[0] & 127) << shift
-        if b[0] < 128: return n
-        shift += 7
-    return None
-
-def _fields(f, end:int, skip:tuple[int, ...]=()):
-    "Number and value of each field of a protobuf message: an integer, or bytes"
-    while f.tell() < end and (tag := _varint(f)) is not None:
-        number, wire = tag >> 3, tag & 7
-        if wire == 0: yield number, _varint(f); continue
-        n = {1: 8, 5: 4}.get(wire) or (_varint(f) or 0)
-        if number in skip: f.seek(n, 1)
-        else: yield number, f.read(n)
-
 def onnx_head(
     path:str|Path # A `.onnx` file
 )->dict[str, Any]: # `opsets`: version by domain, where '' is ONNX's own; `ir_version`; `producer`: name and version of what wrote it
-    "What an ONNX file says of itself before its graph; the weights are not read"
-    head, opsets, producer = {}, {}, {}
-    with open(path, 'rb') as f:
-        for number, value in _fields(f, Path(path).stat().st_size, skip=(7, 14, 20, 25)):  # graph, metadata, training, functions
-            if number == 1: head['ir_version'] = value
-            if number in (2, 3): producer[number] = value.decode('utf-8', 'replace')
-            if number == 8: one = dict(_fields(io.BytesIO(value), len(value))); opsets[one.get(1, b'').decode()] = one.get(2, 0)
+    "What an ONNX file says of itself before its graph; the weights are not read. Raises `VisionRecipesError` for what is no ONNX file"
+    head, opsets, producer, path = {}, {}, {}, Path(path)
+    if not path.stat().st_size: raise VisionRecipesError(f'{path}: the file is empty (0 bytes).')
+    with open(path, 'rb') as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        def text(where): return data[slice(*where)].decode('utf-8', 'replace') if isinstance(where, tuple) else ''
+        try:
+            for number, value in message_fields(data):
+                if number == 1 and isinstance(value, int): head['ir_version'] = value
+                if number in (2, 3): producer[number] = text(value)
+                if number == 8 and isinstance(value, tuple): one = dict(message_fields(data, *value)); opsets[text(one.get(1))] = one.get(2, 0)
+        except VisionRecipesError as e: raise VisionRecipesError(f'{path}: {e}.') from e
     return {**head, 'opsets': opsets, 'producer': ' '.join(producer[k] for k in sorted(producer))}
 
 # %% ../nbs/11b_inspection.ipynb #078095b4

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from .annotations import Annotations, Finding, Ragged, Strings
 from .core import VisionRecipesError, check_choice, did_you_mean, plural, write_text
-from .formats import near, without_gc
+from .formats import near, path_inside, without_gc
 from .images import image_size
 from .labelme_files import NOT_TAKEN, LabelmeSet, Shape, Sheet, is_labelme, listed_names, mask_row
 from .labels import LabelMap
@@ -175,9 +175,7 @@ def write_labelme(
 
 def _file_name(path:str)->str:
     "Where the annotations of a picture go"
-    inside = os.path.normpath(path).replace('\\', '/')
-    if os.path.isabs(path) or inside.startswith('../'): inside = inside.rpartition('/')[2]  # from elsewhere
-    return inside.rpartition('.')[0] + '.json'
+    return path_inside(path).rpartition('.')[0] + '.json'
 
 def _names(anns:Annotations)->list[str]:
     "What `labels.txt` holds"

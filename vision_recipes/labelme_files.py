@@ -7,15 +7,14 @@ __all__ = ['STROKE', 'DISC', 'SHAPES', 'NOT_TAKEN', 'is_labelme', 'Shape', 'shap
            'LabelmeSet', 'listed_names']
 
 # %% ../nbs/04bb_labelme_files.ipynb #be246eda
-import base64, binascii, hashlib, io, json, math, os, re, sys
+import base64, binascii, hashlib, json, math, os, re, sys
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
-from PIL import Image
 from .annotations import SPLIT_NAMES, Finding
-from .core import VisionRecipesError, did_you_mean, plural, progress, read_json, write_bytes
+from .core import VisionRecipesError, brief, did_you_mean, is_number, plural, progress, read_json, write_bytes
 from .formats import absent, head, picture_stems, scan
-from .images import ImageError, image_size, is_image_name
+from .images import ImageError, image_size, is_image_name, is_size, open_raw
 from .masks import encode_runs, fill_rings
 
 # %% ../nbs/04bb_labelme_files.ipynb #e9f7ff7b
@@ -50,7 +49,7 @@ class Shape:
 
 def _circle(centre, r:float)->np.ndarray: # (n, 2)
     "A ring on a circle, with points at its four ends"
-    n = 4 * math.ceil(max(3, math.pi / math.acos(max(0., 1 - .05 / r)) / 4)) if r > .05 else 12
+    n = 4 * math.ceil(max(3, math.pi / math.acos(max(0., 1 - .05 / min(r, 1e5))) / 4)) if r > .05 else 12  # a circle larger than any picture gets no more
     turn = np.arange(n) * (2 * math.pi / n)
     return centre + r * np.stack([np.cos(turn), np.sin(turn)], 1)
 
@@ -73,8 +72,8 @@ def shape_rings(shape:Shape)->list[np.ndarray]: # Each (n, 2)
 # %% ../nbs/04bb_labelme_files.ipynb #95b82c5a
 def _pixels(shape:Shape, size_wh, where:str)->tuple[int, int, np.ndarray]: # Left, top, (h, w) bool
     "The pixels of a mask, cut at the edge of the picture"
-    try: im = np.asarray(Image.open(io.BytesIO(base64.b64decode(shape.png)))) > 0
-    except (OSError, ValueError, SyntaxError) as e: raise VisionRecipesError(f'{where}: shape {shape.k} ({shape.label}): its "mask" is no PNG in base64: {e}. Draw it again.') from None
+    try: im = np.asarray(open_raw(base64.b64decode(shape.png))) > 0
+    except (ImageError, ValueError) as e: raise VisionRecipesError(f'{where}: shape {shape.k} ({shape.label}): its "mask" is no PNG in base64: {e}. Draw it again.') from None
     if im.ndim == 3: im = im[..., :-1].any(2) & im[..., -1] if im.shape[2] in (2, 4) else im.any(2)  # what is transparent is not there
     x, y = np.floor(shape.points.min(0) + .5).astype(int).tolist()
     (w, h), left, top = size_wh, max(0, -x), max(0, -y)
@@ -119,12 +118,12 @@ def _flagged(flags, pattern)->bool:
 def _shape(file:Path, k:int, s)->Shape:
     "A shape as it stands in a file. Raises `VisionRecipesError` where it is none"
     where = f'{file}: shape {k} (counting from 0)'
-    if not isinstance(s, dict): raise VisionRecipesError(f'{where}: must be an object with "label" and "points", but is {s!r:.60}.')
+    if not isinstance(s, dict): raise VisionRecipesError(f'{where}: must be an object with "label" and "points", but is {brief(s)}.')
     label, points, group = s.get('label'), s.get('points'), s.get('group_id')
-    if not isinstance(label, str) or not label.strip(): raise VisionRecipesError(f'{where}: its "label" must be a text, but is {label!r:.60}. Name it in LabelMe.')
-    if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 and all(isinstance(v, (int, float)) and math.isfinite(v) for v in p) for p in points):
-        raise VisionRecipesError(f'{where}, {label!r}: its "points" must be pairs of numbers x, y, but are {points!r:.80}. Draw it again.')
-    if not isinstance(group, (int, str, type(None))): raise VisionRecipesError(f'{where}, {label!r}: its "group_id" must be a whole number or null, but is {group!r:.40}.')
+    if not isinstance(label, str) or not label.strip(): raise VisionRecipesError(f'{where}: its "label" must be a text, but is {brief(label)}. Name it in LabelMe.')
+    if not isinstance(points, list) or not all(isinstance(p, list) and len(p) == 2 and all(is_number(v) and math.isfinite(v) for v in p) for p in points):
+        raise VisionRecipesError(f'{where}, {label!r}: its "points" must be pairs of numbers x, y, but are {brief(points, 80)}. Draw it again.')
+    if not isinstance(group, (int, str, type(None))): raise VisionRecipesError(f'{where}, {label!r}: its "group_id" must be a whole number or null, but is {brief(group, 40)}.')
     flags, described = s.get('flags'), s.get('description')
     hidden = _flagged(flags, _HIDDEN) or isinstance(described, str) and _HIDDEN.search(described) is not None
     return Shape(k, label.strip(), str(s.get('shape_type') or 'polygon'), np.array(points, np.float64).reshape(-1, 2), None if group == '' else group, hidden, _flagged(flags, _CROWD), s.get('mask'))
@@ -176,7 +175,7 @@ class _Pictures:
             if os.path.isabs(path) and not os.path.isabs(said): path = os.path.normpath(os.path.join(folder, said))
             path = path.replace('\\', '/')
             above, _, name = path.rpartition('/')
-            if name in self.names.get(above, ()) or above not in self.names and (self.root/path).is_file(): return path
+            if name in self.names.get(above, ()) or above not in self.names and os.path.isfile(self.root/path): return path
         keys = [k for k in (said.rpartition('/')[2].lower(), stem.lower()) if k]
         if beside := next((self.lower[folder][k] for k in keys if k in self.lower[folder]), ''): return f'{folder}/{beside}'.lstrip('/')
         for k in keys:
@@ -201,7 +200,7 @@ class Sheet:
 def _sizes(d:dict, path:Path)->tuple[int, int]:
     "Width and height as the file says them, or the picture itself where it does not"
     said = d.get('imageWidth'), d.get('imageHeight')
-    return said if all(isinstance(v, int) and 0 < v < 10 ** 7 for v in said) else image_size(path)
+    return said if is_size(*said) and all(isinstance(v, int) for v in said) else image_size(path)
 
 class LabelmeSet:
     "The files of a data set, and what was noticed on the way"

@@ -6,6 +6,7 @@
 __all__ = ['LabelMap']
 
 # %% ../nbs/01_labels.ipynb #2391e634
+from collections import Counter
 from dataclasses import dataclass
 import numpy as np
 from .core import VisionRecipesError, did_you_mean
@@ -22,12 +23,14 @@ class LabelMap:
 
     def __post_init__(self):
         object.__setattr__(self, 'names', tuple(map(str, self.names)))
-        if self.source_ids is not None: object.__setattr__(self, 'source_ids', tuple(map(int, self.source_ids)))
+        try: object.__setattr__(self, 'source_ids', None if self.source_ids is None else tuple(map(int, self.source_ids)))
+        except OverflowError as e: raise VisionRecipesError(f'source ids: {e}.') from e
+        if self.source_ids and not all(-2 ** 63 <= i < 2 ** 63 for i in self.source_ids): raise VisionRecipesError('source ids: one is too large for 64 bits.')
         self._check()
 
     def _check(self):
         if not self.names: raise VisionRecipesError('A label map needs at least one class.')
-        doubles = sorted({o for o in self.names if self.names.count(o) > 1})
+        doubles = sorted(o for o, k in Counter(self.names).items() if k > 1)
         if doubles: raise VisionRecipesError(f'Class names must differ, but these stand twice: {", ".join(doubles)}.')
         if self.source_ids is not None and len(set(self.source_ids)) != len(self.names):
             raise VisionRecipesError(f'{len(self.names)} class names need as many different source ids, but got {self.source_ids}.')

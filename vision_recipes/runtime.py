@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Sequence
 import numpy as np
 from PIL import Image
-from .core import VisionRecipesError, check_choice
+from .core import VisionRecipesError, check_choice, parse_json
 from .images import ImageError, find_images
 from .instances import crop_runs, decode_points, found_objects, mask_columns, paste_masks
 from .labels import LabelMap
@@ -147,7 +147,8 @@ class BasePredictor:
     ):
         check_choice('task of the model', card.task, DECODERS)
         self.card = card if size is None else replace(card, preprocess=replace(card.preprocess, size=size))
-        if self.card.preprocess.size % (step := self.card.decoding.get('multiple') or 1): raise VisionRecipesError(f'size: {card.architecture} takes multiples of {step} pixels, but got {size}. The nearest are {max(step, size // step * step)} and {size // step * step + step}.')
+        size = self.card.preprocess.size
+        if size % (step := self.card.decoding.get('multiple') or 1): raise VisionRecipesError(f'size: {card.architecture} takes multiples of {step} pixels, but got {size}. The nearest are {max(step, size // step * step)} and {size // step * step + step}.')
     def run(self, batch:np.ndarray, score_threshold:float)->list[np.ndarray]: # (B, size, size, 3) uint8 RGB in, raw outputs out
         "The threshold is for a network that drops what is below it by itself"
         raise NotImplementedError
@@ -242,8 +243,8 @@ def _card_inside(path:Path, session)->ModelCard:
         told = f'{path}: carries no card of this library, so nobody knows its classes, or how it wants its pictures. It takes {", ".join(map(str, takes))} and gives {", ".join(map(str, gives))}.'
         told += f' {card_help(card_hint(takes, gives))}'  # a step of its own: a bundle's program leaves it out
         raise VisionRecipesError(told)
-    try: return ModelCard.from_dict(json.loads(text))
-    except (json.JSONDecodeError, VisionRecipesError) as e: raise VisionRecipesError(f'{path}: the card in its metadata cannot be used ({str(e).rstrip(".")}). Export the file again, or write a card for it: --card FILE on the command line, Predictor(path, card=FILE) in Python.') from e
+    try: return ModelCard.from_dict(parse_json(text, CARD_KEY))
+    except VisionRecipesError as e: raise VisionRecipesError(f'{path}: the card in its metadata cannot be used ({str(e).rstrip(".")}). Export the file again, or write a card for it: --card FILE on the command line, Predictor(path, card=FILE) in Python.') from e
 
 # %% ../nbs/11_runtime.ipynb #f8e6965c
 class Predictor(BasePredictor):

@@ -13,7 +13,7 @@ import re, importlib.util
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from .core import VisionRecipesError, check_choice, did_you_mean, read_json
+from .core import VisionRecipesError, brief, check_choice, check_depth, did_you_mean, is_number, read_json
 
 # %% ../nbs/09_settings.ipynb #36fea651
 def setting(
@@ -35,7 +35,7 @@ class Settings:
     @classmethod
     def of(cls, values:dict)->'Settings': # Raises `VisionRecipesError` on an unknown name
         "Settings from a dictionary; what is not in it keeps its default"
-        if not isinstance(values, dict): raise VisionRecipesError(f'{cls.__name__} must be names with values, but got {values!r:.80}.')
+        if not isinstance(values, dict): raise VisionRecipesError(f'{cls.__name__} must be names with values, but got {brief(values, 80)}.')
         for k in values:
             if k not in cls.names(): raise VisionRecipesError(f'{cls.__name__} has no setting {k!r}. There are: {", ".join(cls.names())}.{did_you_mean(k, cls.names())}')
         return cls(**values)
@@ -53,8 +53,8 @@ class Settings:
 def _checked(f, value):
     "A setting's value, of the right type and in range"
     kind, meta = type(f.default), f.metadata
-    if kind is float and isinstance(value, int) and not isinstance(value, bool): value = float(value)
-    if type(value) is not kind: raise VisionRecipesError(f'{f.name} must be {_KINDS[kind]}, but got {value!r}.')
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and is_number(value): value = float(value)
+    if type(value) is not kind: raise VisionRecipesError(f'{f.name} must be {_KINDS[kind]}, but got {brief(value)}.')
     if meta['choices']: check_choice(f.name, value, meta['choices'])
     low, high = meta['low'], meta['high']
     if kind in (int, float) and not ((low is None or value >= low) and (high is None or value <= high)):  # also refuses NaN
@@ -270,7 +270,8 @@ def read_run(
     missing = [k for k in ('format', 'task', 'card', 'settings', 'fit') if not isinstance(d, dict) or k not in d]
     if missing: raise VisionRecipesError(f'{run/"run.json"}: lacks {", ".join(missing)}. Was it edited, or written by another program?')
     if d['format'] != RUN_FORMAT: raise VisionRecipesError(f'{run/"run.json"}: has format {d["format"]}, but this version reads {RUN_FORMAT}: install the version of vision_recipes that wrote it.')
-    if d['task'] not in TASKS: raise VisionRecipesError(f'{run/"run.json"}: is for the task {d["task"]!r}, which this version does not have.')
+    check_depth(d, str(run/'run.json'))
+    if not isinstance(d['task'], str) or d['task'] not in TASKS: raise VisionRecipesError(f'{run/"run.json"}: is for the task {brief(d["task"])}, which this version does not have.')
     wrong = [k for k in ('card', 'settings', 'fit') if not isinstance(d[k], dict)]
     if wrong: raise VisionRecipesError(f'{run/"run.json"}: {wrong[0]} is not what belongs there. Was it edited?')
     return d

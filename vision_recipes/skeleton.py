@@ -7,6 +7,7 @@ __all__ = ['SIGMA', 'COCO_SIGMAS', 'POINT_MARGIN', 'propose_pairs', 'Skeleton', 
 
 # %% ../nbs/00b_skeleton.ipynb #e11afb8b
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Sequence
 import numpy as np
@@ -28,7 +29,9 @@ def propose_pairs(
     words = [_words(p) for p in points]
     mirrored = [[_MIRROR.get(w, w) for w in mine] for mine in words]  # the left hand's left finger becomes the right hand's right one
     first = [next((w for w in mine if w in _MIRROR), '') for mine in words]
-    return tuple((i, words.index(other)) for i, other in enumerate(mirrored) if first[i] in _SIDES and words.count(words[i]) == words.count(other) == 1)
+    at = {tuple(mine): i for i, mine in enumerate(words)}
+    n = Counter(map(tuple, words))
+    return tuple((i, at[tuple(other)]) for i, other in enumerate(mirrored) if first[i] in _SIDES and n[tuple(words[i])] == n[tuple(other)] == 1)
 
 # %% ../nbs/00b_skeleton.ipynb #8046a87f
 SIGMA = .05  # Of a point nobody measured: an error of 12 % of the object's size (the root of its area) then gives a similarity of one half
@@ -57,17 +60,19 @@ class Skeleton:
         both = [propose_pairs(points) if given is None else [tuple(_position(points, e) for e in pair) for pair in given] for given in (pairs, edges)]
         return cls(points, *both, tuple(sigmas or ()))
     def __post_init__(self):
-        for name, kind in (('points', str), ('sigmas', float)): object.__setattr__(self, name, tuple(map(kind, getattr(self, name))))
-        for name in ('pairs', 'edges'): object.__setattr__(self, name, tuple(tuple(map(int, p)) for p in getattr(self, name)))
+        try:
+            for name, kind in (('points', str), ('sigmas', float)): object.__setattr__(self, name, tuple(map(kind, getattr(self, name))))
+            for name in ('pairs', 'edges'): object.__setattr__(self, name, tuple(tuple(map(int, p)) for p in getattr(self, name)))
+        except OverflowError as e: raise VisionRecipesError(f'{name}: holds a number that is too large ({e}).') from e
         if not self.sigmas: object.__setattr__(self, 'sigmas', (SIGMA,) * len(self.points))
         self._check()
     def _check(self):
-        doubles = sorted({o for o in self.points if self.points.count(o) > 1})
+        doubles = sorted(o for o, k in Counter(self.points).items() if k > 1)
         if not self.points or doubles: raise VisionRecipesError(f'The names of points must differ, but these stand twice: {", ".join(doubles)}.' if doubles else 'A skeleton needs at least one point.')
         for name in ('pairs', 'edges'):
             for p in getattr(self, name):
                 if len(p) != 2 or p[0] == p[1] or not all(0 <= i < len(self.points) for i in p): raise VisionRecipesError(f'{name}: {p} must be two different positions from 0 to {len(self.points) - 1}.')
-        twice = [i for i in range(len(self.points)) if sum(i in p for p in self.pairs) > 1]
+        twice = sorted(i for i, k in Counter(i for p in self.pairs for i in p).items() if k > 1)
         if twice: raise VisionRecipesError(f'pairs: {self.points[twice[0]]!r} stands in several pairs, but can change places with one point only.')
         if len(self.sigmas) != len(self.points) or not all(0 < s < 10 for s in self.sigmas): raise VisionRecipesError(f'sigmas: {len(self.points)} points need as many positive numbers, but got {self.sigmas}.')
     def __len__(self): return len(self.points)

@@ -7,7 +7,7 @@ __all__ = ['Task', 'make_task', 'library_versions', 'pick_device', 'set_seed', '
            'published_or_none', 'load_weights', 'Run']
 
 # %% ../nbs/19_tasks.ipynb #c04b6c1e
-import importlib, platform, random
+import importlib, platform, random, zipfile
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -17,12 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from .annotations import Annotations
-from .core import VisionRecipesError, atomic_path, say
+from .core import VisionRecipesError, atomic_path, human_bytes, say
 from .labels import LabelMap
 from .metrics import Evaluation
 from .model_card import ModelCard, Preprocess
 from .parity import Tolerance, largest_difference
 from .runtime import BasePredictor, Prediction
+from .sessions import first_line
 from .settings import Settings, read_run, task_info
 
 # %% ../nbs/19_tasks.ipynb #d1c4df65
@@ -155,18 +156,27 @@ def save_weights(state:dict[str, Tensor], path:str|Path):
     data = save({k: v.detach().cpu().contiguous() for k, v in state.items()})
     with atomic_path(path) as tmp: tmp.write_bytes(data)
 
+def _check_size(path:Path):
+    "Refuse a checkpoint whose zip file unpacks to much more than it is: torch packs nothing"
+    try:
+        if not zipfile.is_zipfile(path): return
+        with zipfile.ZipFile(path) as z: n = sum(info.file_size for info in z.infolist())
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as e: raise VisionRecipesError(f'{path}: cannot be read as weights ({first_line(e)}). Is it whole?') from e
+    if n > 2 * path.stat().st_size + 1_000_000: raise VisionRecipesError(f'{path}: has {human_bytes(path.stat().st_size)}, but says that it unpacks to {human_bytes(n)}, which no checkpoint of torch does: a decompression bomb? It is not opened.')
+
 def read_weights(
     path:str|Path # `.safetensors`, or a PyTorch checkpoint: a state dictionary, perhaps under `model`, `state_dict` or `model_state`
 )->dict[str, Tensor]:
     "Read a state dictionary to the CPU. Raises `VisionRecipesError` for a file that is damaged, or would run code"
     path = Path(path)
     if not path.is_file(): raise VisionRecipesError(f'{path}: no such file with weights.')
+    _check_size(path)
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file
             return load_file(path)
         with torch.serialization.safe_globals(_plain_numbers()): state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as e: raise VisionRecipesError(f'{path}: cannot be read as weights ({type(e).__name__}: {str(e).splitlines()[0][:200]}). Is it whole? A pickle that holds more than tensors is refused, because it could run code.') from e
+    except Exception as e: raise VisionRecipesError(f'{path}: cannot be read as weights ({type(e).__name__}: {first_line(e)}). Is it whole? A pickle that holds more than tensors is refused, because it could run code: ask for the weights as .safetensors, or for a state dictionary alone.') from e
     for key in ('model', 'state_dict', 'model_state'):
         if isinstance(state, dict) and isinstance(state.get(key), dict): state = state[key]
     if isinstance(state, dict) and state and all(isinstance(k, str) and k.startswith('module.') for k in state): state = {k[7:]: v for k, v in state.items()}  # saved from several GPUs

@@ -15,7 +15,7 @@ from .arguments import Verb, add_settings, boxes_option, data_options
 from .checks import WAYS_OUT
 from .core import VisionRecipesError, check_writable, plural, read_json, say, this_world, write_json, write_text
 from .images import find_images
-from .labels import LabelMap
+from .model_card import ModelCard
 from .model_verbs import table, write_evaluation
 from .settings import TASK_NAMES, TASKS, UNSURE, FitSettings, check_device, check_fresh, make_settings, read_run, task_info
 from .skeleton import Skeleton
@@ -102,7 +102,7 @@ def _with_skeleton(args, anns:Annotations)->Annotations:
     "The points as `--skeleton` says, or as the run that is resumed was told"
     if not TASKS[args.task].points or anns.keypoints is None: return anns
     if args.skeleton: skeleton = read_skeleton(args.skeleton)
-    elif args.resume: skeleton = LabelMap.from_dict(read_run(args.out)['card']['labels']).skeleton
+    elif args.resume: skeleton = ModelCard.from_dict(read_run(args.out)['card'], str(args.out/'run.json')).labels.skeleton
     else: return anns
     return align_labels(anns, replace(anns.labels, skeleton=skeleton))
 

@@ -7,11 +7,12 @@ __all__ = ['looks_like_yolo', 'read_yolo', 'write_yolo']
 
 # %% ../nbs/04b_yolo_txt.ipynb #dc7bbf60
 import json, os, re, shutil
+from collections import Counter
 from pathlib import Path
 import numpy as np
 from .annotations import SPLIT_NAMES, Annotations, Finding, Ragged, Strings
-from .core import VisionRecipesError, check_choice, new_folder, plural, progress, say
-from .formats import absent, head, near, scan
+from .core import VisionRecipesError, brief, check_choice, new_folder, plural, progress, say
+from .formats import absent, head, near, path_inside, scan
 from .images import is_image_name
 from .labels import LabelMap
 
@@ -23,7 +24,8 @@ def _load_yaml(file:Path)->dict:
     try: import yaml  # comes with timm and the hub
     except ImportError as e: raise VisionRecipesError(f'{file}: reading yaml needs PyYAML: pip install pyyaml. Or put the class names into classes.txt, one a line.') from e
     try: d = yaml.safe_load(file.read_bytes())
-    except (yaml.YAMLError, UnicodeDecodeError) as e: raise VisionRecipesError(f'{file}: not valid yaml: {" ".join(str(e).split())}.') from e
+    except RecursionError as e: raise VisionRecipesError(f'{file}: nested too deeply to be a data.yaml.') from e
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, OverflowError) as e: raise VisionRecipesError(f'{file}: not valid yaml: {" ".join(str(e).split())[:500]}.') from e  # what its makers of dates and numbers raise
     except OSError as e: raise VisionRecipesError(f'{file}: cannot be read: {e.strerror}.') from e
     if not isinstance(d, dict) or 'names' not in d: raise VisionRecipesError(f'{file}: has no names: the class names are a list, or numbers with names.')
     return {**d, 'file': file}
@@ -44,7 +46,8 @@ def _names(root:Path, data:dict|None, places:list[Path])->LabelMap:
     else:
         file, names, ids = data['file'], data['names'], None
         if isinstance(names, dict) and all(isinstance(i, int) for i in names): names, ids = [names[i] for i in sorted(names)], tuple(sorted(names))
-        if not isinstance(names, list): raise VisionRecipesError(f'{file}: names must be a list, or whole numbers with names, but is {names!r:.80}.')
+        if not isinstance(names, list): raise VisionRecipesError(f'{file}: names must be a list, or whole numbers with names, but is {brief(names, 80)}.')
+        if odd := [n for n in names if isinstance(n, (list, tuple, dict, set))]: raise VisionRecipesError(f'{file}: names holds {brief(odd[0])}, but a name is a text.')
         if odd := [n for n in names if n is None or isinstance(n, bool)]: raise VisionRecipesError(f'{file}: names holds {odd[0]!r}, which YAML makes of a bare word such as yes, no, on or null. Put the names in quotes.')
         if isinstance(n := data.get('nc'), int) and n != len(names): raise VisionRecipesError(f'{file}: nc is {n}, but there are {len(names)} names.')
     try: return LabelMap(tuple(map(str, names)), None if ids == tuple(range(len(names))) else ids)
@@ -56,15 +59,17 @@ def _place(data:dict, entry:str)->Path:
     here = data['file'].parent
     bases = [here/str(data.get('path') or ''), here]
     guesses = [b/e for e in (entry, entry.removeprefix('../')) for b in bases]
-    return next((g for g in guesses if g.exists()), guesses[0])
+    return next((g for g in guesses if os.path.exists(g)), guesses[0])  # which, unlike pathlib's, takes any name
 
 def _parts(root:Path, data:dict|None)->dict[str, list[Path]]: # By name; '' where there are none
     "The parts of a data set, each one or more folders or lists of pictures"
     if root.suffix.lower() == '.txt': return {'': [root]}
     if data is not None and (root == data['file'] or root.resolve() == data['file'].resolve().parent):
         said = {name: data[name] if isinstance(data[name], list) else [data[name]] for name in ('train', 'val', 'valid', 'test') if data.get(name)}
+        for name, entry in ((name, e) for name, es in ({'path': [data.get('path') or '']} | said).items() for e in es):
+            if not isinstance(entry, str): raise VisionRecipesError(f'{data["file"]}: {name} must be a path, or a list of some, but holds {brief(entry)}.')
         places = {name: [_place(data, str(e)) for e in entries] for name, entries in said.items()}
-        there = {name: ps for name, ps in places.items() if all(p.exists() for p in ps)}
+        there = {name: ps for name, ps in places.items() if all(map(os.path.exists, ps))}
         if places and not there: raise VisionRecipesError(f'{data["file"]}: {next(iter(places))} is {next(iter(said.values()))[0]}, but there is no {next(iter(places.values()))[0]}. Correct it, or path.')
         distinct = {tuple(p.resolve() for p in ps): name for name, ps in reversed(there.items())}  # write_yolo names one folder twice
         if there: return {name: there[name] for name in reversed(distinct.values())}
@@ -86,8 +91,8 @@ def _pictures(source:Path)->tuple[list[tuple[str, str]], list[str]]: # (folder, 
     if source.is_dir(): return [(os.path.join(source, f) if f else str(source), n) for f, names in scan(source, 8).items() for n in sorted(names) if is_image_name(n)], []
     try: lines = [line.strip() for line in source.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as e: raise VisionRecipesError(f'{source}: is no list of pictures: {getattr(e, "strerror", None) or "not UTF-8 text"}.') from e
-    files = [next((p for p in (source.parent/line, source.parent/line.removeprefix('data/'), Path(line)) if p.is_file()), source.parent/line) for line in lines]  # CVAT's lines begin with a data/ that is not there
-    return [(str(f.parent), f.name) for f in files if f.is_file()], [str(f) for f in files if not f.is_file()]
+    files = [next((p for p in (source.parent/line, source.parent/line.removeprefix('data/'), Path(line)) if os.path.isfile(p)), source.parent/line) for line in lines]  # CVAT's lines begin with a data/ that is not there
+    return [(str(f.parent), f.name) for f in files if os.path.isfile(f)], [str(f) for f in files if not os.path.isfile(f)]
 
 def _labels_folder(folder:str)->str:
     "Where the text files for the pictures in `folder` are: in its twin below `labels`, or beside them"
@@ -197,16 +202,17 @@ def write_yolo(
     if anns.crowd is not None and anns.crowd.any():
         say(f'{anns.root}: {plural(int(anns.crowd.sum()), "crowd or difficult object")} left out, for YOLO has no such thing.')
         anns = anns.keep_objects(~anns.crowd)
-    lines, stems, ends = _lines(anns), [p.rpartition('.')[0] for p in anns.paths], anns.class_ids.offsets.tolist()
-    if len(set(stems)) < len(stems): raise VisionRecipesError(f'{anns.root}: two pictures are called {next(s for s in stems if stems.count(s) > 1)} but for the suffix, and would share a text file. Rename one.')
+    names = [*map(path_inside, anns.paths)]
+    lines, stems, ends = _lines(anns), [p.rpartition('.')[0] for p in names], anns.class_ids.offsets.tolist()
+    if len(set(stems)) < len(stems): raise VisionRecipesError(f'{anns.root}: two pictures are called {next(s for s, k in Counter(stems).items() if k > 1)} but for the suffix, and would share a text file. Rename one.')
     with new_folder(root) as tmp:
         for i, (path, stem) in enumerate(zip(anns.paths, progress(stems, 'writing', unit='picture'))):
             text = tmp/'labels'/f'{stem}.txt'
             text.parent.mkdir(parents=True, exist_ok=True)
             text.write_text(''.join(lines[ends[i]:ends[i + 1]]), encoding='ascii', newline='\n')
-            if pictures != 'none': _bring(anns.root/path, tmp/'images'/path, pictures == 'link')
-        names = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))  # a JSON string is a yaml string
-        (tmp/'data.yaml').write_text(f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{names}', encoding='utf-8', newline='\n')
+            if pictures != 'none': _bring(anns.root/path, tmp/'images'/names[i], pictures == 'link')
+        classes = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))  # a JSON string is a yaml string
+        (tmp/'data.yaml').write_text(f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}', encoding='utf-8', newline='\n')
     return Path(root)
 
 def _lines(anns:Annotations)->list[str]:
