@@ -62,7 +62,7 @@ def _linear(image:Picture, ops)->Picture:
     mean = _mean(np.asarray(image)) if 'Contrast' in names else np.zeros(3)
     some = _some(np.asarray(image)) if 'Hue' in names else np.zeros((0, 3))
     for name, strength in ops:
-        dm, db = LINEAR[name](strength, m @ mean + b, (some @ m.T + b).clip(0, 255) if name == 'Hue' else some)
+        dm, db = LINEAR[name](strength, m @ mean + b if name == 'Contrast' else mean, (some @ m.T + b).clip(0, 255) if name == 'Hue' else some)
         m, b = dm @ m, dm @ b + db
     return as_pil(image).convert('RGB', tuple(np.column_stack([m, b]).ravel().tolist()))  # rounds and clips
 

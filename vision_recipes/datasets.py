@@ -42,11 +42,11 @@ def _whole_jpeg(path:Path)->np.ndarray|None:
     "By torchvision's decoder; None where that cannot"
     try:
         from torchvision.io import ImageReadMode, decode_jpeg  # which says that it will go in time
-        data = np.fromfile(path, np.uint8)
+        data = bytearray(path.read_bytes())  # not bytes: PyTorch warns of what it could not write to
     except (ImportError, OSError): return None
-    if data[:2].tobytes() != b'\xff\xd8': return None  # no JPEG, whatever its name
-    if b'tiff:Orientation' in data[:1 << 17].tobytes(): return None  # XMP's way to say it, which this decoder does not know
-    try: return decode_jpeg(torch.from_numpy(data), mode=ImageReadMode.RGB, apply_exif_orientation=True).permute(1, 2, 0).contiguous().numpy()
+    if not data.startswith(b'\xff\xd8'): return None  # no JPEG, whatever its name
+    if data.find(b'tiff:Orientation', 0, 1 << 17) >= 0: return None  # XMP's way to say it, which this decoder does not know
+    try: return decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), mode=ImageReadMode.RGB, apply_exif_orientation=True).permute(1, 2, 0).contiguous().numpy()
     except (RuntimeError, OSError): return None
 
 # %% ../nbs/15_datasets.ipynb #61664678
@@ -129,7 +129,8 @@ class ImageDataset(Dataset):
     def scene(self, i:int)->Scene:
         "Picture `i`, not open yet, with its objects"
         size_wh = self.size_wh(i)
-        return Scene(size_wh, self.target(i), partial(read_pixels, self.path(i), size_wh), None if self.cache is None else partial(self._keep, i))
+        return Scene(size_wh, self.target(i), partial(self._read, i, size_wh), None if self.cache is None else partial(self._keep, i))
+    def _read(self, i, size_wh, at_least): return read_pixels(self.path(i), size_wh, at_least)
     def _keep(self, i, make):
         if (kept := self.cache.get(i, writable=True)) is not None: return kept, self.cache.opened_wh(i)
         pixels, opened_wh = make()

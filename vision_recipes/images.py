@@ -94,13 +94,18 @@ def open_image(
     "Open a picture as people see it. Raises `ImageError` that names the file and the cause"
     if isinstance(source, np.ndarray): return _to_rgb(_from_array(source))
     try:
-        im = _open(source)
-        turn = im.getexif().get(_ORIENTATION, 1)
-        if at_least is not None and im is not source and im.format == 'JPEG': im = _decoded_small(im, source, at_least, turn)
-        im.load()
-        return _to_rgb(ImageOps.exif_transpose(im) if turn != 1 else im)
+        if not isinstance(source, (str, Path)): return _decoded(source, at_least)
+        with open(source, 'rb', buffering=1 << 20) as file: return _decoded(file, at_least)  # Pillow's own reads are so short that they cost time
     except ImageError as e: raise ImageError(f'{_named(source)}: {e}.') from None
     except _PICTURE_ERRORS as e: raise ImageError(f'{_named(source)}: {_cause(source, e)}.') from e
+
+def _decoded(source, at_least:int|None)->Image.Image:
+    "Upright RGB, as for `open_image`"
+    im = _open(source)
+    turn = im.getexif().get(_ORIENTATION, 1)
+    if at_least is not None and im is not source and im.format == 'JPEG': im = _decoded_small(im, source, at_least, turn)
+    im.load()
+    return _to_rgb(ImageOps.exif_transpose(im) if turn != 1 else im)
 
 def _decoded_small(im:Image.Image, source, at_least:int, turn:int)->Image.Image:
     "A JPEG set to be decoded at a fraction; whole where its last row or column of pixels, which JPEG fills up in part, would be turned to the front and shift everything"

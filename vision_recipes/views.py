@@ -128,7 +128,7 @@ def object_boxes(target:dict)->np.ndarray: # (N, 4) float32; N may be 0
 def _move_boxes(view, boxes:np.ndarray, min_side:float)->tuple[np.ndarray, np.ndarray]: # (N, 4) float32, and (N,) bool: those to keep
     boxes, (x1, y1, x2, y2) = view.boxes(boxes), visible(view)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    clipped = boxes.clip(np.array([x1, y1] * 2, np.float32), np.array([x2, y2] * 2, np.float32))
+    clipped = np.minimum(np.maximum(boxes, np.array([x1, y1] * 2, np.float32)), np.array([x2, y2] * 2, np.float32))
     return clipped, ((centre > (x1, y1)) & (centre < (x2, y2)) & (clipped[:, 2:] - clipped[:, :2] >= min_side)).all(1)
 
 # %% ../nbs/13c_views.ipynb #ae67b47d
@@ -298,10 +298,10 @@ class RandomIoUCrop(Move):
         return view
     def _try(self, boxes, centre, size, n, rng)->np.ndarray|None: # (4,) XYXY; (0,) for no crop; None where none of `n` trials does
         least = np.array(self.overlaps)[rng.integers(len(self.overlaps), size=n)]
-        wh = (size * rng.uniform(*self.scale, (n, 2))).astype(int).clip(1)
+        wh = np.maximum(1, (size * rng.uniform(*self.scale, (n, 2))).astype(int))
         at = rng.integers(len(boxes), size=n) if len(boxes) else None
         middle = centre[at] + self.jitter * (boxes[at, 2:] - boxes[at, :2]) * rng.standard_normal((n, 2)) if len(boxes) else size * rng.random((n, 2))
-        low = (middle - wh / 2).astype(int).clip(0, np.maximum(size - wh, 0))
+        low = np.minimum(np.maximum((middle - wh / 2).astype(int), 0), np.maximum(size - wh, 0))  # `clip` takes three times as long
         crops, ratio = np.concatenate([low, low + wh], 1), wh[:, 0] / wh[:, 1]
         shaped = (ratio >= self.aspect[0]) & (ratio <= self.aspect[1])  # a trial with another shape does not count, not even one without a crop
         good = shaped & ((least >= 1) | (_most_overlap(crops, boxes, centre) >= least if len(boxes) else True))
@@ -314,6 +314,6 @@ def _most_overlap(crops, boxes, centre)->np.ndarray: # (n,): the largest IoU of 
     for k in (0, 1):  # an axis at a time: NumPy is slow along a last axis of two
         low, high = crops[:, None, k], crops[:, None, k + 2]                                                     # (n, 1)
         inside = inside & (centre[:, k] > low) & (centre[:, k] < high)                                           # (n, N)
-        common = common * (np.minimum(boxes[:, k + 2], high) - np.maximum(boxes[:, k], low)).clip(0)             # (n, N)
+        common = common * np.maximum(np.minimum(boxes[:, k + 2], high) - np.maximum(boxes[:, k], low), 0)         # (n, N)
     areas = [(o[:, 2] - o[:, 0]) * (o[:, 3] - o[:, 1]) for o in (boxes, crops)]
     return np.where(inside, common / (areas[0] + areas[1][:, None] - common), -1).max(1)

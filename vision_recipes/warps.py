@@ -70,10 +70,12 @@ class Warp:
         "The outline of the picture, as far as the output shows it"
         return clip_ring(self.points(np.array([[0, 0], [1, 0], [1, 1], [0, 1.]]) * self.source_wh), (0, 0), self.size_wh).clip(0, self.size_wh)
     @cached_property
+    def seen_back(self)->np.ndarray: return self.points_back(self.seen) # (n, 2), pixels of the source
+    @cached_property
     def zoom(self)->float:
         "Output pixels a source pixel, in the direction where they are most: the mean over the middle and the corners of what is seen"
         if not len(self.seen): return 0.
-        slope = self._slope(self.points_back(np.vstack([self.seen, self.seen.mean(0)])))
+        slope = self._slope(np.vstack([self.seen_back, self.points_back(self.seen.mean(0))]))
         squares, areas = (slope ** 2).sum((1, 2)), slope[:, 0, 0] * slope[:, 1, 1] - slope[:, 0, 1] * slope[:, 1, 0]
         return float(np.sqrt((squares + np.sqrt((squares ** 2 - 4 * areas ** 2).clip(0))) / 2).mean())  # the larger singular value
     def _slope(self, xy)->np.ndarray: # (n, 2, 2): how the output changes with the source
@@ -126,7 +128,7 @@ def _(view:Warp, image:np.ndarray, step=(1., 1.), pad_value=(0, 0, 0), change=No
 
 def _part(view, image, step)->tuple[np.ndarray, np.ndarray]: # (h, w, 3), perhaps a part of `image`; and (3, 3): from the source to it
     "What is seen of a picture, not much larger than it is seen"
-    source, (h, w) = view.points_back(view.seen) / step, image.shape[:2]
+    source, (h, w) = view.seen_back / step, image.shape[:2]
     shrink = 1.25 * view.zoom * step[0]  # not to the very size it is shown at: looking up blurs a little too
     if shrink > .8: shrink = 1.
     edge = 1 + math.ceil(1 / shrink)
@@ -143,14 +145,14 @@ def _looked_up(part, back, window, pad_value)->np.ndarray: # (h, w, 3) uint8
     "The pixels of a window, each from where the matrix `back` says"
     (h, w), (x1, y1, x2, y2) = part.shape[:2], window
     back = np.array([[2 / w, 0, -1], [0, 2 / h, -1], [0, 0, 1]]) @ back  # places as `grid_sample` counts them, -1 to 1
-    pad, out = torch.tensor(pad_value, dtype=torch.float32), torch.empty(y2 - y1, x2 - x1, 3, dtype=torch.uint8)
-    pixels = torch.from_numpy(part).float().reshape(h, -1).sub_(pad.repeat(w)).view(1, h, w, 3).permute(0, 3, 1, 2)  # zero is the padding; long rows are quicker than triples
+    pad, out = torch.tensor(pad_value, dtype=torch.float32), np.empty((y2 - y1, x2 - x1, 3), np.uint8)
+    pixels = torch.from_numpy(part).float().reshape(h, -1).sub_(torch.from_numpy(np.tile(np.array(pad_value, np.float32), w))).view(1, h, w, 3).permute(0, 3, 1, 2)  # zero is the padding; long rows are quicker than triples
     pad, y = (pad + .5)[:, None, None], 0
     for places in _places(back / back[2, 2], window):
         found = grid_sample(pixels, places, 'bilinear', 'zeros', align_corners=False)[0].add_(pad)  # (3, rows, w)
-        for channel, one in enumerate(found): out[y:y + len(one), :, channel] = one
+        for channel, one in enumerate(found.numpy()): np.copyto(out[y:y + len(one), :, channel], one, casting='unsafe')
         y += found.shape[1]
-    return out.numpy()
+    return out
 
 def _places(back, window)->Iterator[torch.Tensor]: # (1, rows, w, 2) each
     "Where a matrix takes the centres of the pixels, in strips of whole rows"
