@@ -4,7 +4,8 @@
 
 Theirs: a pandas row looked up, Pillow, and the YOLOX tutorial's transforms (cjm-torchvision-tfms 0.0.26 on torchvision v2: crop, colour jitter, grey, equalise, posterise, flip, resize, pad, resize, floats,
 normalise, sanitise) and a DataLoader whose floats are stacked in the main process. Ours: `DetectionTransform` with its defaults, which draw from the same distributions, and a DataLoader of uint8. Pictures are
-the blood cells of `real_data('bccd')` (640 x 480) where they are found, or FOLDER with annotations/instances.json and images/, or else made here; those of 12 megapixels are enlarged from them, with noise as a camera has it.
+the blood cells of `real_data('bccd')` (640 x 480) where they are found, or FOLDER with annotations/instances.json and images/, or else made here; those of 12 megapixels are enlarged from them, smooth (files of about 0.6 MB) and with
+noise as a camera has it (about 1.7 MB): the larger the file, the more of our time is the decoder's, which has to read all of it even for an eighth of the size.
 Contestants take turns, and each figure is the median of its runs: processor time of one thread for `per worker`, wall clock for `two workers`. Ratios count; milliseconds are this machine's.
 `normalised here` adds our normalisation, which belongs to the device, on the CPU of the main process.
 
@@ -25,7 +26,8 @@ from vision_recipes.datasets import ImageDataset, collate_detection, make_loader
 from vision_recipes.labels import LabelMap
 
 SIZE, BATCH, MEAN, STD = 384, 16, (.485, .456, .406), (.229, .224, .225)
-TARGETS = {'640 x 480': {'per worker': 6., 'per worker, cache': 9., 'two workers': 5.}, '12 megapixels': {'per worker': 40.}}
+TARGETS = {'640 x 480': {'per worker': 6., 'per worker, cache': 9., 'two workers': 5.}, '12 megapixels, smooth': {'per worker': 40.}, '12 megapixels, noise': {'per worker': 40.}}
+NOISE = {'smooth': 0, 'noise': 3}  # levels of deviation
 
 
 # ---- the pictures
@@ -50,13 +52,19 @@ def make_pictures(root, n):
         yield root / f'{i:04d}.jpg', np.concatenate([low, low + rng.uniform(30, 120, (12, 2))], 1), rng.integers(0, 3, 12).tolist()
 
 
-def enlarge(rows, root, n):
+def enlarged(image, size_wh, noise, rng):
+    "A picture at another size, with grey noise of `noise` levels"
+    big = np.asarray(image.resize(size_wh, Image.Resampling.BICUBIC)).astype(np.int16)
+    if noise: big += rng.normal(0, noise, (*big.shape[:2], 1)).astype(np.int16)
+    return Image.fromarray(big.clip(0, 255).astype(np.uint8))
+
+
+def enlarge(rows, root, n, noise):
     "The first `n` pictures, at 12 megapixels"
     rng, (w, h) = np.random.default_rng(1), (4000, 3000)
     for path, boxes, ids in rows[:n]:
         im = Image.open(path).convert('RGB')
-        big = np.asarray(im.resize((w, h), Image.Resampling.BICUBIC)).astype(np.int16) + rng.normal(0, 3, (h, w, 1)).astype(np.int16)
-        Image.fromarray(big.clip(0, 255).astype(np.uint8)).save(root / path.name, quality=90)
+        enlarged(im, (w, h), noise, rng).save(root / path.name, quality=90)
         yield root / path.name, boxes * np.array([w / im.width, h / im.height] * 2), ids
 
 
@@ -152,7 +160,7 @@ def show(rows):
 def parse(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--json', type=Path, help='write the figures here')
-    p.add_argument('--pictures', type=int, default=96, help='pictures of 640 x 480; an eighth as many of 12 megapixels (default 96)')
+    p.add_argument('--pictures', type=int, default=96, help='pictures of 640 x 480; an eighth as many of 12 megapixels, smooth and with noise (default 96)')
     p.add_argument('--runs', type=int, default=7, help='runs that count, each (default 7)')
     p.add_argument('--epochs', type=int, default=3, help='passes over the pictures in a run through a loader (default 3)')
     p.add_argument('--data', type=Path, help='a COCO folder to use instead')
@@ -167,8 +175,11 @@ def main():
     data, rows, figures = args.data or real_data('bccd'), [], {}
     with tempfile.TemporaryDirectory() as tmp:
         small = list(read_coco(data, args.pictures) if data else make_pictures(Path(tmp), args.pictures))
-        (Path(tmp) / 'large').mkdir()
-        for name, pictures in [('640 x 480', small), ('12 megapixels', list(enlarge(small, Path(tmp) / 'large', max(4, args.pictures // 8))))]:
+        sets = {'640 x 480': small}
+        for kind, noise in NOISE.items():
+            (Path(tmp) / kind).mkdir()
+            sets[f'12 megapixels, {kind}'] = list(enlarge(small, Path(tmp) / kind, max(4, args.pictures // 8), noise))
+        for name, pictures in sets.items():
             print(f'{name}: {len(pictures)} pictures, {sum(len(b) for _, b, _ in pictures) / len(pictures):.1f} boxes and {sum(p.stat().st_size for p, _, _ in pictures) / len(pictures) / 1e3:.0f} kB each')
             figures[name] = measure(pictures, args.runs if name == '640 x 480' else max(1, args.runs // 2), args.epochs, name == '640 x 480')
             rows += (mine := rows_of(name, figures[name]))

@@ -7,7 +7,7 @@ source's size, and goes through crop, flip, resize, pad and resize as a picture,
 copied pixels, perspective, rotation up to 90 degrees, crop, resize, pad, resize. Both end in floats; batches of four are stacked in the main process. Ours: `DetectionTransform` with the same steps from the same distributions
 (crops beside rotation included) and a `DataLoader` of uint8 pictures, masks as bits.
 Pictures: the student cards of `real_data('student-id')` (640 x 480 to 1024 x 768) where they are found, or FOLDER with LabelMe polygons, or else made here; for keypoints three corners of each card are its points, so that both tasks see
-the same pictures, and the tiny faces of `real_data('face-keypoints')` come besides. Those of 12 megapixels are enlarged from the cards, with noise as a camera has it.
+the same pictures, and the tiny faces of `real_data('face-keypoints')` come besides. Those of 12 megapixels are enlarged from the cards, smooth and with noise as a camera has it.
 Contestants take turns, and each figure is the median of its runs: processor time of one thread for `per worker`, wall clock for `two workers`. Ratios count; milliseconds are this machine's. `ready here` adds what belongs to the
 device, normalising pictures and unpacking masks, on the CPU of the main process.
 
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from data_pipeline import contest, photo_like
-from detection_pipeline import Stacked, zipped
+from detection_pipeline import NOISE, Stacked, enlarged, zipped
 from vision_recipes.annotations import Annotations, read_annotations
 from vision_recipes.box_transforms import DetectionTransform
 from vision_recipes.colors import ColorJitter, RandomEqualize, RandomGrayscale
@@ -36,7 +36,7 @@ from vision_recipes.views import RandomIoUCrop
 from vision_recipes.warps import RandomPerspective, RandomPixelCopy, RandomRotation
 
 SIZE, BATCH, FILL, MEAN, STD, MARGIN = 512, 4, (123, 117, 104), (.485, .456, .406), (.229, .224, .225), .5
-TARGETS = {'masks, small': {'per worker': 4.5, 'two workers': 4.}, 'masks, 12 megapixels': {'per worker': 20.}, 'keypoints, small': {'per worker': 4., 'two workers': 3.5}, 'keypoints, 12 megapixels': {'per worker': 30.}}
+TARGETS = {'masks, small': {'per worker': 4.5, 'two workers': 4.}, **{f'masks, 12 megapixels, {kind}': {'per worker': 20.} for kind in NOISE}, 'keypoints, small': {'per worker': 4., 'two workers': 3.5}, **{f'keypoints, 12 megapixels, {kind}': {'per worker': 30.} for kind in NOISE}}
 
 
 # ---- the pictures
@@ -63,17 +63,16 @@ def with_points(anns):
     return replace(anns, masks=None, keypoints=points, boxes=points_boxes(points, MARGIN, anns.sizes_wh[anns.picture_of]), point_margin=MARGIN, labels=LabelMap(anns.labels.names, skeleton=Skeleton.of(('left', 'top', 'right'))))
 
 
-def enlarge(anns, root, n):
+def enlarge(anns, root, n, noise):
     "The first `n` pictures, at 12 megapixels"
     rng, anns = np.random.default_rng(1), anns.subset(np.arange(min(n, len(anns))))
     sizes = []
     for i in range(len(anns)):
         im = open_image(anns.path(i))
         w, h = (4000, round(4000 * im.height / im.width)) if im.width >= im.height else (round(4000 * im.width / im.height), 4000)
-        big = np.asarray(im.resize((w, h), Image.Resampling.BICUBIC)).astype(np.int16) + rng.normal(0, 3, (h, w, 1)).astype(np.int16)
         path = root / anns.paths[i]
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(big.clip(0, 255).astype(np.uint8)).save(path, format='JPEG', quality=90)
+        enlarged(im, (w, h), noise, rng).save(path, format='JPEG', quality=90)
         sizes.append((w, h))
     scale = (np.array(sizes) / anns.sizes_wh)[anns.picture_of].astype(np.float32)
     of_points = np.repeat(np.arange(len(anns.masks)), np.diff(anns.masks.rings[anns.masks.objects]))
@@ -222,9 +221,8 @@ def pictures(args, tmp):
     small = read_annotations(root, 'labelme') if root else make_cards(tmp, args.pictures)
     small = small.subset(np.flatnonzero(small.class_ids.counts > 0)[:args.pictures])
     small = small if (small.sizes_wh > 0).all() else small.measure()
-    (tmp / 'large').mkdir()
-    large = enlarge(small, tmp / 'large', max(4, args.pictures // 12))
-    sets = {'masks, small': small, 'masks, 12 megapixels': large, 'keypoints, small': with_points(small), 'keypoints, 12 megapixels': with_points(large)}
+    cards = {'small': small, **{f'12 megapixels, {kind}': enlarge(small, tmp / kind, max(4, args.pictures // 12), noise) for kind, noise in NOISE.items()}}
+    sets = {f'masks, {size}': anns for size, anns in cards.items()} | {f'keypoints, {size}': with_points(anns) for size, anns in cards.items()}
     if faces := real_data('face-keypoints'):
         anns = read_annotations(faces, 'labelme')
         sets['keypoints, tiny faces'] = anns.subset(np.arange(min(args.pictures, len(anns))))
@@ -234,7 +232,7 @@ def pictures(args, tmp):
 def parse(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--json', type=Path, help='write the figures here')
-    p.add_argument('--pictures', type=int, default=96, help='small pictures; a twelfth as many of 12 megapixels (default 96)')
+    p.add_argument('--pictures', type=int, default=96, help='small pictures; a twelfth as many of 12 megapixels, smooth and with noise (default 96)')
     p.add_argument('--runs', type=int, default=7, help='runs that count, each (default 7)')
     p.add_argument('--epochs', type=int, default=1, help='passes over the pictures in a run through a loader (default 1)')
     p.add_argument('--data', type=Path, help='a folder of LabelMe polygons to use instead')
