@@ -5,7 +5,7 @@
 Without names all parts run; `--quick` takes a few faults of each kind. What must hold is asserted: after a kill every file of the run directory can be read, and the resumed run ends with the bits of a run that nobody disturbed.
 `kills` and `faults` need `fork` (Linux, macOS): a process that has PyTorch loaded starts each victim. Nothing is timed here.
 """
-import argparse, errno, json, os, random, resource, shutil, signal, subprocess, sys, tempfile, time
+import argparse, json, os, random, resource, shutil, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 os.environ.setdefault('VISION_RECIPES_PROGRESS', '0')
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # a forked process has no other threads

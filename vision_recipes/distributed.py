@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from .core import VisionRecipesError, World, this_world
+from .core import VisionRecipesError, this_world
 
 # %% ../nbs/14c_distributed.ipynb #2ad41894
 @contextmanager

@@ -8,7 +8,7 @@ __all__ = ['scan', 'picture_stems', 'near', 'head', 'absent', 'path_inside', 'lo
 
 # %% ../nbs/04_formats.ipynb #9aa454f5
 import functools, gc, json, os, posixpath, re, xml.etree.ElementTree as ET
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Iterable
 from xml.parsers import expat
