@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .core import VisionRecipesError, plural, write_bytes
 from .labels import LabelMap
 from .settings import read_run, task_info
-from .tasks import Task, make_task, pick_device
+from .tasks import Task, make_task, pick_device, read_plain
 from .trainer import Trainer, own_random_state, random_state, restore_random_state
 
 # %% ../nbs/19d_failures.ipynb #e2ce79c8
@@ -65,8 +65,7 @@ def read_failure(path:str|Path)->dict:
     "Read `failed.pt`. Raises `VisionRecipesError` for a file that is missing, damaged, or would run code"
     path = Path(path)
     if not path.is_file(): raise VisionRecipesError(f'{path}: no such file. It is there after a training stopped with a loss or a gradient that is not finite.')
-    try: state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as e: raise VisionRecipesError(f'{path}: cannot be read ({type(e).__name__}). Is it whole, and written by `fit`? A pickle that holds more than tensors and plain values is refused, because it could run code.') from e
+    state = read_plain(path, 'Is it whole, and written by `fit`? A pickle that holds more than tensors and plain values is refused, because it could run code.')
     if not isinstance(state, dict) or not {'what', 'epoch', 'batch', 'epochs', 'files', 'batches', 'rng', 'model', 'amp', 'scale', 'device', 'task'} <= set(state): raise VisionRecipesError(f'{path}: is not what `fit` writes when a loss is not finite.')
     return state
 

@@ -24,8 +24,9 @@ from .images import ImageError, open_image
 from .metrics import Evaluation
 from .model_card import ModelCard
 from .run_directory import data_info, open_board, read_history, run_info, write_history, write_pictures
+from .sessions import first_line
 from .settings import FitSettings, check_fresh, read_run
-from .tasks import Run, Task, pick_device, save_weights
+from .tasks import Run, Task, pick_device, read_plain, save_weights
 from .trainer import Trainer, own_device, own_random_state, random_state, restore, save_state
 
 # %% ../nbs/20_training.ipynb #830df6fc
@@ -214,7 +215,7 @@ def _train(task, train, valid, out, settings, state, model, world):
     if state and model is None: model = task.build_model(weights=False)
     t = Trainer(task, settings, len(loader.batch_sampler), model, world)
     data = data_info(train, valid) if world.first else {}
-    if state: restore(t, state)
+    if state: _go_on(t, state, out)
     if world.first: _begin(t, out, lambda known, epoch: run_info(task, settings, train, valid, data, known, epoch))
     say(f'{_what(t, train, valid)} into {out}' + (f', going on after epoch {t.at.epoch}, batch {t.at.batch}' if state else ''))
     with stoppable() as stop:
@@ -224,6 +225,10 @@ def _train(task, train, valid, out, settings, state, model, world):
             if stop.is_set(): break
         _finish(t, out, valid)
     if stop.is_set() and t.at.epoch < settings.epochs: raise KeyboardInterrupt(f'stopped in epoch {t.at.epoch + 1}; {out} holds the best model so far, and resume goes on from here')
+
+def _go_on(t, state, out):
+    try: restore(t, state)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as e: raise VisionRecipesError(f'{out/"last.pt"}: is no state of this training ({type(e).__name__}: {first_line(e)}). {_BEST_REMAINS}') from e
 
 def _begin(t, out, info:Callable[[dict, int], dict]):
     "Make the run directory ready: what an earlier process, killed while it wrote, left behind goes away, and what it did not come to write is written"
@@ -308,9 +313,9 @@ def _old_state(out:Path, task:Task, settings:FitSettings, train, valid)->dict|No
     if not (out/'last.pt').is_file():
         say(f'{out}: was interrupted before anything was saved, and begins anew.')
         return None
-    try: return torch.load(out/'last.pt', map_location='cpu', weights_only=True)
-    except Exception as e: raise VisionRecipesError(f'{out/"last.pt"}: cannot be read ({type(e).__name__}). model.safetensors in the same folder still holds the best weights.') from e
+    return read_plain(out/'last.pt', _BEST_REMAINS)
 
+_BEST_REMAINS = 'model.safetensors in the same folder still holds the best weights.'
 _MAY_DIFFER = ('workers', 'device', 'cache_mb', 'save_minutes', 'patience', 'unreadable', 'tensorboard')  # change the speed or the end, not the way
 
 # %% ../nbs/20_training.ipynb #c3fbeacd
