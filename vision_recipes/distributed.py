@@ -27,7 +27,7 @@ def joined(
     if world.size == 1 or dist.is_initialized():
         yield world; return
     if device.type == 'mps': raise VisionRecipesError('Several processes cannot share an Apple GPU: start one process, or --device cpu.')
-    if device.type == 'cuda': torch.cuda.set_device(device)
+    if device.type in ('cuda', 'xpu'): getattr(torch, device.type).set_device(device)
     dist.init_process_group({'cuda': 'nccl', 'xpu': 'xccl'}.get(device.type, 'gloo'), timeout=timedelta(minutes=minutes))
     try: yield world
     finally: dist.destroy_process_group()

@@ -38,8 +38,11 @@ def finite_norm(
     where:Callable[[], str]
 )->float: # The norm of the gradient, before it is clipped
     "Clip the gradient. Raises `NonFiniteLoss` where it is no number, which in float16 happens at times and is seen to by the scaler"
-    norm = nn.utils.clip_grad_norm_(t.model.parameters(), t.settings.clip or math.inf).item()
-    if math.isfinite(norm): return norm
+    some = [p for p in t.model.parameters() if p.grad is not None]
+    total = nn.utils.get_total_norm([p.grad for p in some])
+    if math.isfinite(norm := total.item()):
+        if t.settings.clip: nn.utils.clip_grads_with_norm_(some, t.settings.clip, total)
+        return norm
     if not t.scaler.is_enabled(): raise NonFiniteLoss(f'The gradient is not finite (its norm = {norm}) {where()} {ADVICE}')
     if t.scaler.get_scale() < 1: raise NonFiniteLoss(f'The gradient is not finite (its norm = {norm}) in float16, although the loss was scaled down step after step to {t.scaler.get_scale():.3g} of its value, {where()} {ADVICE}')
     return norm
@@ -55,7 +58,7 @@ def keep_failure(
     path = out/('failed.pt' if t.world.first else f'failed.{t.world.rank}.pt')
     learnt = {k: v for k, v in vars(t.task).items() if isinstance(v, Tensor)}  # from the annotations, such as the weights of classes
     state = {'what': what, 'epoch': t.at.epoch, 'batch': t.at.batch, 'epochs': t.settings.epochs, 'files': files, 'batches': [b for b, _ in t.since_step], 'rng': [r for _, r in t.since_step],
-             'model': t.model.state_dict(), 'amp': {None: None, torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp], 'scale': t.scaler.get_scale(), 'device': t.device.type, 'task': learnt}
+             'model': t.model.state_dict(), 'amp': {None: None, torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp], 'scale': t.scaler.get_scale(), 'accumulate': t.settings.accumulate, 'processes': t.world.size, 'device': t.device.type, 'task': learnt}
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_bytes(path, buffer.getvalue())
@@ -66,7 +69,7 @@ def read_failure(path:str|Path)->dict:
     path = Path(path)
     if not path.is_file(): raise VisionRecipesError(f'{path}: no such file. It is there after a training stopped with a loss or a gradient that is not finite.')
     state = read_plain(path, 'Is it whole, and written by `fit`? A pickle that holds more than tensors and plain values is refused, because it could run code.')
-    if not isinstance(state, dict) or not {'what', 'epoch', 'batch', 'epochs', 'files', 'batches', 'rng', 'model', 'amp', 'scale', 'device', 'task'} <= set(state): raise VisionRecipesError(f'{path}: is not what `fit` writes when a loss is not finite.')
+    if not isinstance(state, dict) or not {'what', 'epoch', 'batch', 'epochs', 'files', 'batches', 'rng', 'model', 'amp', 'scale', 'accumulate', 'processes', 'device', 'task'} <= set(state): raise VisionRecipesError(f'{path}: is not what `fit` writes when a loss is not finite.')
     return state
 
 # %% ../nbs/19d_failures.ipynb #cfecfa47
@@ -77,15 +80,17 @@ class Replay:
     files:list[str]             # The pictures of the batches
     losses:list[dict[str, float]] # Of each batch since the last step, now
     norm:float                  # Of the gradient of all of them, now
-    in_float32:list[dict[str, float]] # The losses without mixed precision
+    in_float32:list[dict[str, float]] # The losses without mixed precision; `losses` itself where there was none
     norm_in_float32:float
     parameters:list[str]        # Those whose gradient is not finite
     alone:list[str]             # Pictures whose loss, alone in a batch, is not finite
+    processes:int = 1           # That trained together; each kept its own part of the batch
     @property
     def same(self)->bool: return not _all_finite(self.losses, self.norm) # Whether it happened again
     def __repr__(self):
         words = [self.what, f'Computed again: {_words(self.losses)}, norm of the gradient {self.norm:.4g}: ' + ('the same happens.' if self.same else 'all is finite now. On another device numbers differ a little; try the one it failed on (device).')]
-        if self.same: words.append(f'In float32: {_words(self.in_float32)}, norm {self.norm_in_float32:.4g}: ' + ('finite, so that mixed precision is the cause: amp off, or amp bf16.' if _all_finite(self.in_float32, self.norm_in_float32) else 'no better.'))
+        if self.same and self.in_float32 is not self.losses: words.append(f'In float32: {_words(self.in_float32)}, norm {self.norm_in_float32:.4g}: ' + ('finite, so that mixed precision is the cause: amp off, or amp bf16.' if _all_finite(self.in_float32, self.norm_in_float32) else 'no better.'))
+        if self.processes > 1: words.append(f'This is the part of one of {self.processes} processes; those of the others lie beside it (failed.1.pt and so on), and any of them may be to blame.')
         if self.parameters: words.append(f'No finite gradient: {plural(len(self.parameters), "parameter")}, such as {self.parameters[0]}.')
         if self.alone: words.append(f'Alone in a batch these pictures do the same: {", ".join(self.alone)}.')
         elif self.same: words.append('No picture does it alone.')
@@ -110,7 +115,7 @@ def replay(
         again = _Again(task, state, device, file)
         losses, norm, bad = again.all()
         in_float32 = again.all(False) if state['amp'] else (losses, norm, bad)
-        return Replay(state['what'], [f for files in state['files'] for f in files], losses, norm, *in_float32[:2], bad, again.alone() if bad or not _all_finite(losses, norm) else [])
+        return Replay(state['what'], [f for files in state['files'] for f in files], losses, norm, *in_float32[:2], bad, again.alone() if bad or not _all_finite(losses, norm) else [], state['processes'])
 
 def _same_kind(kind)->torch.device:
     try: return pick_device(kind)
@@ -136,7 +141,7 @@ class _Again:
         for batch, rng in zip(self.state['batches'], self.state['rng']):
             restore_random_state(rng, self.device)
             losses = self.losses(batch, mixed)
-            (sum(losses.values()) * scale / len(self.state['batches'])).backward()
+            (sum(losses.values()) * scale / self.state['accumulate']).backward()
             rows.append({k: v.item() for k, v in losses.items()})
         gradients = {k: p.grad for k, p in self.model.named_parameters() if p.grad is not None}
         norm = nn.utils.get_total_norm(gradients.values()).item() / scale
@@ -149,7 +154,7 @@ class _Again:
                 restore_random_state(rng, self.device)
                 self.model.zero_grad()
                 losses = self.losses(some_of_batch(batch, [k, k]))
-                sum(losses.values()).backward()
+                (sum(losses.values()) * self.state['scale']).backward()
                 gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
                 if not _all_finite([{k: v.item() for k, v in losses.items()}], nn.utils.get_total_norm(gradients).item()): found.append(f)
         return found

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from .core import World, say, write_bytes
+from .core import VisionRecipesError, World, say, write_bytes
 from .distributed import gather, synced_batch_norm
 from .settings import FitSettings
 from .tasks import Task, pick_amp, pick_device, set_seed
@@ -77,7 +77,11 @@ def own_device(
 )->torch.device:        # Of several processes on a machine, each has an accelerator of its own
     "The device of this process. Raises `VisionRecipesError` as `pick_device`"
     device = pick_device(wish)
-    return torch.device(device.type, world.local_rank) if world.size > 1 and device.type in ('cuda', 'xpu') and device.index is None else device
+    if world.size == 1 or device.type not in ('cuda', 'xpu'): return device
+    if device.index is not None: raise VisionRecipesError(f'device {wish}: {world.size} processes cannot share one. Say {device.type}, and each takes one of its own.')
+    there = getattr(torch, device.type).device_count()
+    if world.local_rank >= there: raise VisionRecipesError(f'{world.local_size} processes are to train here, but there {"is" if there == 1 else "are"} {there} {device.type} device{"" if there == 1 else "s"}: start as many processes with torchrun --nproc_per_node, or --device cpu.')
+    return torch.device(device.type, world.local_rank)
 
 # %% ../nbs/19c_trainer.ipynb #033cccc0
 def make_optimizer(model:nn.Module, settings:FitSettings, device:torch.device)->torch.optim.AdamW:
@@ -101,7 +105,8 @@ def average_model(model:nn.Module, decay:float)->torch.optim.swa_utils.AveragedM
 # %% ../nbs/19c_trainer.ipynb #34a2a250
 def trainer_state(t:Trainer)->dict: # Tensors and plain values
     "Everything that changes in training. Of several processes every one must call it: each has random numbers of its own"
-    return {'progress': vars(t.at), 'model': t.model.state_dict(), 'optimizer': t.optimizer.state_dict(), 'scheduler': t.scheduler.state_dict(), 'scaler': t.scaler.state_dict(),
+    skipped = gather(t.at.skipped)
+    return {'progress': {**vars(t.at), 'skipped': sum(skipped or [], [])}, 'model': t.model.state_dict(), 'optimizer': t.optimizer.state_dict(), 'scheduler': t.scheduler.state_dict(), 'scaler': t.scaler.state_dict(),
             'ema': t.ema.state_dict() if t.ema else None, 'rng': gather(random_state(t.device)), 'settings': t.settings.to_dict()}
 
 def random_state(device:torch.device)->dict:
@@ -131,6 +136,7 @@ def restore(t:Trainer, state:dict):
     if state['scaler'] and t.scaler.is_enabled(): t.scaler.load_state_dict(state['scaler'])  # a run that goes on elsewhere may have had none
     if t.ema: t.ema.load_state_dict(state['ema'])
     t.at = Progress(**state['progress'])
+    if not t.world.first: t.at.skipped = []  # those of all processes were put together
     if len(state['rng']) == t.world.size: restore_random_state(state['rng'][t.world.rank], t.device)
     else: say(f'The run was in {len(state["rng"])} processes and goes on in {t.world.size}: dropout and the like draw other numbers than they would have.')
 

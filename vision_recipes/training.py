@@ -54,8 +54,7 @@ def stoppable():
 def train_batch(t:Trainer, batch:dict, anns:Annotations, is_step:bool)->dict[str, float]: # Each loss
     "Forward, backward, and a step of the optimiser when `is_step`"
     t.since_step.append((batch, random_state(t.device)))
-    files = ', '.join(f for b, _ in t.since_step for f in _files(anns, b))
-    where = lambda: f'in epoch {t.at.epoch + 1}, batch {t.at.batch + 1}. Its pictures: {files}.'
+    where = lambda: f'in epoch {t.at.epoch + 1}, batch {t.at.batch + 1}. Its pictures: {", ".join(f for b, _ in t.since_step for f in _files(anns, b))}.'
     batch = to_device(batch, t.device)
     try:
         with sharing(), torch.autocast(t.device.type, dtype=t.amp or torch.float32, enabled=t.amp is not None): losses = t.task.losses(t.network, batch)
@@ -102,11 +101,12 @@ def _given(t, loader, out)->Iterator[dict]:
     wanted = iter(loader.batch_sampler)
     try:
         for batch, pairs in zip(loader, wanted):
-            t.at.skipped += [i for (i, _), got in zip(pairs, batch['index'].tolist()) if i != got]
-            _enough_pictures(t, len(loader.dataset))
+            skipped = [i for (i, _), got in zip(pairs, batch['index'].tolist()) if i != got]
+            if skipped: _enough_pictures(t, len(t.at.skipped) + len(skipped), len(loader.dataset))
+            t.at.skipped += skipped  # not before: a refused batch is given again when the run goes on
             yield batch
-    except VisionRecipesError as e:
-        if not isinstance(e, NonFiniteLoss) and t.at.batch and not several() and not _owes(t): save_state(t, out)
+    except VisionRecipesError:
+        if t.at.batch and not several() and not _owes(t): save_state(t, out)  # several: the others are in the middle of a batch, and cannot
         raise
 
 def _kept(t, out, anns, what)->str:
@@ -138,8 +138,8 @@ def seconds_left(t:Trainer)->float:
 # %% ../nbs/20_training.ipynb #70e61ffc
 MOST_SKIPPED = .1 # of an epoch's pictures
 
-def _enough_pictures(t, n):
-    if len(t.at.skipped) > max(10, MOST_SKIPPED * n / t.world.size): raise VisionRecipesError(f'{plural(len(t.at.skipped), "picture")} of this epoch could not be opened: more than {MOST_SKIPPED:.0%} are not skipped. Is the disk with the pictures still there?')
+def _enough_pictures(t, skipped, n):
+    if skipped > max(10, MOST_SKIPPED * n / t.world.size): raise VisionRecipesError(f'{plural(skipped, "picture")} of this epoch could not be opened: more than {MOST_SKIPPED:.0%} are not skipped. Is the disk with the pictures still there?')
 
 def say_skipped(anns:Annotations, skipped:list[int]):
     "Name pictures that were skipped, and why"
@@ -207,7 +207,7 @@ def fit(
             raise VisionRecipesError(f'Another of the {world.size} processes ended, or could not be reached ({str(e).splitlines()[0][:160]}). {out} holds the best model so far and the last saved state: start all of them again with --resume.') from e
         return Run(out, settings.device)
 
-def _of_others(e)->bool: return isinstance(e, torch.distributed.DistError) or any(word in str(e) for word in ('gloo', 'NCCL', 'ProcessGroup', 'Connection'))
+def _of_others(e)->bool: return isinstance(e, torch.distributed.DistError) or any(word in str(e) for word in ('gloo', 'NCCL', 'ProcessGroup'))
 
 def _train(task, train, valid, out, settings, state, model, world):
     "The training itself"
@@ -222,9 +222,13 @@ def _train(task, train, valid, out, settings, state, model, world):
         while t.at.epoch < settings.epochs and not _patience_lost(t):
             if not train_epoch(t, loader, train, out, stop): break
             end_epoch(t, out, train, valid, valid_loader)
-            if stop.is_set(): break
+            if _asked(t, stop): break
         _finish(t, out, valid)
     if stop.is_set() and t.at.epoch < settings.epochs: raise KeyboardInterrupt(f'stopped in epoch {t.at.epoch + 1}; {out} holds the best model so far, and resume goes on from here')
+
+def _asked(t, stop)->bool: # By a signal that reached any of the processes, whatever they were doing
+    if total(torch.tensor(float(stop.is_set()), device=t.device)) > 0: stop.set()
+    return stop.is_set()
 
 def _go_on(t, state, out):
     try: restore(t, state)
@@ -233,7 +237,7 @@ def _go_on(t, state, out):
 def _begin(t, out, info:Callable[[dict, int], dict]):
     "Make the run directory ready: what an earlier process, killed while it wrote, left behind goes away, and what it did not come to write is written"
     t.run_info = info
-    for left in (*out.glob('.*.tmp'), *out.glob('failed*.pt')): left.unlink(missing_ok=True)
+    for left in (*out.glob('.*.tmp'), *(() if t.at.epoch or t.at.batch else out.glob('failed*.pt'))): left.unlink(missing_ok=True)
     if t.at.history: write_history(t.at.history, out)
     if not t.at.best_epoch: write_json(out/'run.json', info({}, 0))  # also shows early that writing works
     if t.settings.tensorboard: t.board = open_board(t, out)
@@ -242,7 +246,10 @@ def _begin(t, out, info:Callable[[dict, int], dict]):
 def end_epoch(t:Trainer, out:Path, train:Annotations, valid:Annotations, valid_loader):
     "Validate, write the history, keep the best model and the state"
     skipped = gather(t.at.skipped)
-    outcome = validate(t, valid_loader, valid)
+    try: outcome = validate(t, valid_loader, valid)
+    except VisionRecipesError:
+        if not several(): save_state(t, out)  # the epoch is learnt; only its validation is not done
+        raise
     best = _judge(t, out, train, sum(skipped, []), *outcome) if t.world.first else None
     t.at = agree(t.at)
     save_state(t, out)
