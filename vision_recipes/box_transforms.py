@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from .colors import COLOR_STEPS, recolor
 from .core import VisionRecipesError, check_choice
+from .images import Picture, as_array, as_pil
 from .masks import Masks
 from .model_card import INTERPOLATIONS, PLACES, corner, fit_size, letterbox
-from .transforms import Flip, Picture, as_array, as_pil, as_tensor, fast_resize
+from .transforms import Flip, as_tensor, fast_resize
 from .views import OBJECT_KEYS, PadSquare, RandomIoUCrop, ResizeMax, View, draw_masks, move_target, object_boxes, render, settled, visible
 
 # %% ../nbs/14_box_transforms.ipynb #4953c01e

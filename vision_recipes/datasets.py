@@ -11,6 +11,7 @@ import gc, importlib, multiprocessing, os, signal, sys
 from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,10 +20,10 @@ from .annotations import Annotations, measure
 from .box_transforms import Scene, opened_step, to_tv
 from .columns import Ragged, Strings
 from .core import VisionRecipesError, World, check_choice, plural, this_world
-from .images import ImageError, image_size, open_image
+from .images import ImageError, as_array, image_size, open_image
 from .masks import Masks
 from .memory import PictureCache, SharedArray
-from .transforms import Compose, Letterbox, as_array, as_tensor
+from .transforms import Compose, Letterbox, as_tensor, open_array
 
 # %% ../nbs/15_datasets.ipynb #151ca39f
 def read_pixels(
@@ -31,23 +32,11 @@ def read_pixels(
     at_least:int             # Pixels: the longer side may be decoded that small
 )->np.ndarray:               # (h, w, 3) uint8 RGB, upright: whole, or (a JPEG) at 1/2, 1/4 or 1/8
     "Open a picture as an array. Raises `ImageError`, and `VisionRecipesError` where it has another size than the annotations say"
-    a = _whole_jpeg(path) if path.suffix.lower() in ('.jpg', '.jpeg') and max(size_wh) < 2 * at_least else None
-    if a is None: a = np.array(open_image(path, at_least=max(1, at_least)))
+    a = open_array(path, max(1, at_least))
     got = a.shape[1::-1]
     if got != tuple(size_wh) and (opened_step(got, size_wh) is None or image_size(path) != tuple(size_wh)):
         raise VisionRecipesError(f'{path}: its boxes are for {size_wh[0]} x {size_wh[1]} pixels, but the picture has {" x ".join(map(str, image_size(path)))} upright. Was it resized or turned after it was annotated?')
     return a
-
-def _whole_jpeg(path:Path)->np.ndarray|None:
-    "By torchvision's decoder; None where that cannot"
-    try:
-        from torchvision.io import ImageReadMode, decode_jpeg  # which says that it will go in time
-        data = bytearray(path.read_bytes())  # not bytes: PyTorch warns of what it could not write to
-    except (ImportError, OSError): return None
-    if not data.startswith(b'\xff\xd8'): return None  # no JPEG, whatever its name
-    if data.find(b'tiff:Orientation', 0, 1 << 17) >= 0: return None  # XMP's way to say it, which this decoder does not know
-    try: return decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), mode=ImageReadMode.RGB, apply_exif_orientation=True).permute(1, 2, 0).contiguous().numpy()
-    except (RuntimeError, OSError): return None
 
 # %% ../nbs/15_datasets.ipynb #61664678
 class _Objects:
@@ -276,6 +265,7 @@ def _start_worker(worker:int):
     "What a worker process does first"
     gc.freeze()  # what fork brought along is not this process's rubbish: collecting it would copy its pages, and end loaders that are not its own
     torch.set_num_threads(1)
+    cv2.setNumThreads(0)  # not 1: that would wait for threads which fork did not bring along
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 class _Loader(DataLoader):

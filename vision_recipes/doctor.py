@@ -48,6 +48,6 @@ def _version(name):
         return getattr(module, '__version__', 'installed')
     return words
 
-_LOOKS = {'torch': _torch_words, 'torchvision': _torchvision_words, 'onnxruntime': _onnxruntime_words, **{n: _version(n) for n in ('timm', 'onnx', 'onnxsim', 'onnxscript', 'torchmetrics', 'PIL', 'numpy', 'pandas', 'matplotlib', 'safetensors')}}
+_LOOKS = {'torch': _torch_words, 'torchvision': _torchvision_words, 'onnxruntime': _onnxruntime_words, **{n: _version(n) for n in ('timm', 'onnx', 'onnxsim', 'onnxscript', 'torchmetrics', 'PIL', 'cv2', 'numpy', 'pandas', 'matplotlib', 'safetensors')}}
 _CURES = {'torch': 'install torch as pytorch.org says for this machine', 'torchvision': 'torch and torchvision must be built for each other; reinstall both in one command: pip install --upgrade --force-reinstall torch torchvision',
-          'PIL': 'pip install --upgrade pillow', 'onnxsim': 'pip install --upgrade onnxsim'}
+          'PIL': 'pip install --upgrade pillow', 'cv2': 'several packages of OpenCV overwrite each other\'s files; leave one: pip uninstall -y opencv-python opencv-contrib-python opencv-python-headless opencv-contrib-python-headless, then pip install opencv-python-headless', 'onnxsim': 'pip install --upgrade onnxsim'}

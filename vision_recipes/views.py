@@ -14,10 +14,11 @@ from typing import Callable, Sequence
 import numpy as np
 import torch
 from .core import VisionRecipesError, check_choice
+from .images import Picture, as_array
 from .masks import Masks, draw_object, encode_runs, fill_rings
 from .model_card import fit_size
 from .skeleton import points_boxes
-from .transforms import Picture, as_array, fast_resize, put_on_canvas
+from .transforms import fast_resize, put_on_canvas
 
 # %% ../nbs/13c_views.ipynb #67a68918
 @dataclass(frozen=True)
