@@ -61,9 +61,9 @@ class Letterbox:
     def __call__(self, image:Picture, target:dict, rng:np.random.Generator|None=None)->tuple[Picture, dict]: # `size` x `size`
         if self.exact: return letterbox(as_pil(image), self.size, self.pad_value, self.interpolation), target
         return fast_letterbox(image, self.size, self.pad_value, self.interpolation), target
-    def open(self, source:Any)->np.ndarray: # (H, W, 3) uint8, upright RGB. Raises `ImageError`
+    def open(self, source:Any)->Picture: # Upright. Raises `ImageError`
         "Open a picture for this square: a JPEG more than twice too large (as in `model_card.Preprocess`) or, where not `exact`, 1.5 times is decoded at a fraction of its size"
-        return open_array(source, 2 * self.size if self.exact else self.size * 3 // 2)
+        return open_image(source, 2 * self.size) if self.exact else open_array(source, self.size * 3 // 2)
 
 # %% ../nbs/13_transforms.ipynb #86ca7fc2
 def fast_letterbox(
