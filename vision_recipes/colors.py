@@ -13,9 +13,8 @@ from itertools import groupby
 from typing import Callable, Sequence
 import cv2
 import numpy as np
-from PIL import Image
 from .core import VisionRecipesError
-from .images import Picture, as_array, as_pil
+from .images import Picture, as_array
 
 # %% ../nbs/13_colors.ipynb #a2fae8fb
 LUMA = np.array([.299, .587, .114])  # grey, as Pillow and torchvision weigh it
@@ -96,11 +95,11 @@ def _tables(image:Picture, ops)->np.ndarray:
     return cv2.merge([cv2.LUT(c, t) for c, t in zip(channels, table.astype(np.uint8))])
 
 # %% ../nbs/13_colors.ipynb #72b5f3bf
-def _exact_hue(image:Picture, ops)->Picture:
-    "Turn the hue in HSV, as torchvision does for Pillow's pictures"
-    h, s, v = as_pil(image).convert('HSV').split()
-    turn = int(sum(strength for _, strength in ops) * 255) % 256
-    return Image.merge('HSV', (h.point([(i + turn) % 256 for i in range(256)]), s, v)).convert('RGB')
+def _exact_hue(image:Picture, ops)->np.ndarray:
+    "Turn the hue in HSV, in 256 steps all round"
+    h, s, v = cv2.split(cv2.cvtColor(as_array(image), cv2.COLOR_RGB2HSV_FULL))
+    h = h + np.uint8(round(sum(strength for _, strength in ops) * 256) % 256)  # beyond 255 it goes on at 0, as hue does
+    return cv2.cvtColor(cv2.merge((h, s, v)), cv2.COLOR_HSV2RGB_FULL)
 
 def _sharpness(image:Picture, ops)->np.ndarray:
     "More, or less, of what tells each pixel from those around it; the outermost stay. Pillow's rule"

@@ -16,6 +16,7 @@ from typing import Any, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from .core import VisionRecipesError, human_bytes
+from .images import Picture, as_pil
 
 # %% ../nbs/12_drawing.ipynb #47f723f2
 def _shrunk(image:Image.Image, max_side:int)->Image.Image:
@@ -195,8 +196,9 @@ def _mark(draw, xy, size:float, right:bool, color:RGB):
     for line in [tick] if right else cross: draw.line(line, fill=color, width=w, joint='curve')
 
 # %% ../nbs/12_drawing.ipynb #7f8a9561
-def _tile(image:Image.Image, side:int)->Image.Image:
+def _tile(image:Picture, side:int)->Image.Image:
     "A picture in the middle of a square"
+    image = as_pil(image)
     scale = side / max(image.size)
     size = tuple(max(1, round(o * scale)) for o in image.size)
     out = Image.new('RGB', (side, side), FAINT)
@@ -208,7 +210,7 @@ def _columns(n:int, columns:int|None, tile:int)->int:
     return max(1, min(n, columns or min(math.ceil(math.sqrt(1.5 * n)), max(1, 1000 // tile))))
 
 def grid(
-    images:Sequence[Image.Image],
+    images:Sequence[Picture],
     captions:Sequence[str]|None=None,     # A text below each; a line break makes two lines
     columns:int|None=None,                # None: by their number
     tile:int=160,                         # Side of a tile, pixels
@@ -243,8 +245,8 @@ def _nothing(text:str, tile:int)->Image.Image:
     return caption(Image.new('RGB', (2 * tile, 8), PAPER), text, (120, 120, 120))
 
 def before_after(
-    before:Image.Image,
-    after:Sequence[Image.Image],
+    before:Picture,
+    after:Sequence[Picture],
     captions:Sequence[str]|None=None, # Of `after`
     tile:int=160
 )->Image.Image:
