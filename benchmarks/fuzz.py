@@ -330,11 +330,12 @@ def runs():
 
 def picture_files():
     from vision_recipes.images import image_size, open_image
+    from vision_recipes.transforms import open_array
     kinds = pictures()
     def read(folder):
         path = folder/'p.jpg'
         data, sizes = path.read_bytes(), []
-        for look in (lambda: image_size(path), lambda: image_size(data), lambda: open_image(path).size, lambda: open_image(data).size, lambda: open_image(path, at_least=4).size):
+        for look in (lambda: image_size(path), lambda: image_size(data), lambda: open_image(path).size, lambda: open_image(data).size, lambda: open_image(path, at_least=4).size, lambda: open_array(path).shape, lambda: open_array(path, 4).shape):
             try: sizes.append(look())
             except VisionRecipesError as e: last = e
         if not sizes: raise last
