@@ -7,6 +7,7 @@ what the code says of them, paths of somebody's machine, progress bars and warni
 """
 import argparse, ast, base64, json, os, re, shutil, subprocess, sys, tempfile
 from configparser import ConfigParser
+from functools import cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
@@ -57,11 +58,30 @@ def build_page(from_path: Path, to_path: Path) -> str:
     except Exception as error:
         why = error.__cause__ or error
         return f'{str(error).splitlines()[0]} {type(why).__name__}: {why}'.strip()
-    page = json.loads(to_path.read_text(encoding='utf-8'))
+    page, tuples = json.loads(to_path.read_text(encoding='utf-8')), named_tuples()
     for o in [o for c in page['cells'] for o in c.get('outputs', []) if 'text/markdown' in o.get('data', {})]:
-        o['data']['text/markdown'] = unlinked_code(''.join(o['data']['text/markdown'])).splitlines(keepends=True)
+        o['data']['text/markdown'] = with_fields(unlinked_code(''.join(o['data']['text/markdown'])), tuples).splitlines(keepends=True)
+    for c in page['cells']:
+        if c['cell_type'] == 'markdown': c['source'] = unnested_links(source(c)).splitlines(keepends=True)
     to_path.write_text(json.dumps(page), encoding='utf-8')
     return ''
+
+
+def with_fields(text: str, tuples: dict[str, str]) -> str:
+    "Put the fields of a named tuple where nbdev says *args, **kwargs"
+    return re.sub(r'^def (\w+)\(\n    \*args, \*\*kwargs\n', lambda m: f'def {m[1]}(\n{tuples[m[1]]}' if m[1] in tuples else m[0], text, flags=re.M)
+
+
+@cache
+def named_tuples() -> dict[str, str]:
+    "The fields of each named tuple of the package, as nbdev writes parameters"
+    found = {}
+    for p in sorted((ROOT/'vision_recipes').rglob('*.py')):
+        text = p.read_text(encoding='utf-8')
+        for cls in (n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and 'NamedTuple' in [getattr(b, 'id', '') for b in n.bases]):
+            of = [(f'{n.target.id}:{ast.unparse(n.annotation)}' + (f'={ast.unparse(n.value)}' if n.value else ''), words(n, text.splitlines())) for n in cls.body if isinstance(n, ast.AnnAssign)]
+            found[cls.name] = ''.join(f'    {field},{" # " + said if said else ""}\n' for field, said in of)
+    return found
 
 
 def described() -> dict[str, str]:
@@ -98,6 +118,11 @@ def describe_fields():
 def unlinked_code(text: str) -> str:
     "Take the links out of code blocks: nbdev makes links of the names in a signature's comments, and there they are shown as text"
     return re.sub(r'^```.*?^```', lambda block: re.sub(r'\[(`[^`]*`)\]\(https?:[^)]*\)', r'\1', block[0]), text, flags=re.M | re.S)
+
+
+def unnested_links(text: str) -> str:
+    "Take the links out of links: nbdev makes links also of names that are linked already, and Pandoc shows such a link as text"
+    return re.sub(r'\[\[(`[^`]*`)\]\(https?:[^)]*\)\]\(', r'[\1](', text)
 
 
 def copy_repository(to: Path):
