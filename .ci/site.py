@@ -60,7 +60,7 @@ def build_page(from_path: Path, to_path: Path) -> str:
         return f'{str(error).splitlines()[0]} {type(why).__name__}: {why}'.strip()
     page, tuples = json.loads(to_path.read_text(encoding='utf-8')), named_tuples()
     for o in [o for c in page['cells'] for o in c.get('outputs', []) if 'text/markdown' in o.get('data', {})]:
-        o['data']['text/markdown'] = with_fields(unlinked_code(''.join(o['data']['text/markdown'])), tuples).splitlines(keepends=True)
+        o['data']['text/markdown'] = with_fields(unlinked_code(''.join(o['data']['text/markdown'])), tuples).replace('__main__.', '').splitlines(keepends=True)
     for c in page['cells']:
         if c['cell_type'] == 'markdown': c['source'] = unnested_links(source(c)).splitlines(keepends=True)
     to_path.write_text(json.dumps(page), encoding='utf-8')
