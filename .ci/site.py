@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Build the pages of the site as nbdev does before Quarto, in a copy of the repository, and look at every one
 
-`python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, pictures without a description, paths
-of somebody's machine, progress bars and warnings in outputs, files that are too large, and pages that the sidebar lacks.
+`python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, pictures without a description, fields without
+what the code says of them, paths of somebody's machine, progress bars and warnings in outputs, files that are too large, and pages that the sidebar lacks.
 `--write` writes nbs/llms.txt first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes the site of them.
 """
 import argparse, ast, base64, json, os, re, shutil, subprocess, sys, tempfile
 from configparser import ConfigParser
+from functools import cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
@@ -57,16 +58,71 @@ def build_page(from_path: Path, to_path: Path) -> str:
     except Exception as error:
         why = error.__cause__ or error
         return f'{str(error).splitlines()[0]} {type(why).__name__}: {why}'.strip()
-    page = json.loads(to_path.read_text(encoding='utf-8'))
+    page, tuples = json.loads(to_path.read_text(encoding='utf-8')), named_tuples()
     for o in [o for c in page['cells'] for o in c.get('outputs', []) if 'text/markdown' in o.get('data', {})]:
-        o['data']['text/markdown'] = unlinked_code(''.join(o['data']['text/markdown'])).splitlines(keepends=True)
+        o['data']['text/markdown'] = with_fields(unlinked_code(''.join(o['data']['text/markdown'])), tuples).replace('__main__.', '').splitlines(keepends=True)
+    for c in page['cells']:
+        if c['cell_type'] == 'markdown': c['source'] = unnested_links(source(c)).splitlines(keepends=True)
     to_path.write_text(json.dumps(page), encoding='utf-8')
     return ''
+
+
+def with_fields(text: str, tuples: dict[str, str]) -> str:
+    "Put the fields of a named tuple where nbdev says *args, **kwargs"
+    return re.sub(r'^def (\w+)\(\n    \*args, \*\*kwargs\n', lambda m: f'def {m[1]}(\n{tuples[m[1]]}' if m[1] in tuples else m[0], text, flags=re.M)
+
+
+@cache
+def named_tuples() -> dict[str, str]:
+    "The fields of each named tuple of the package, as nbdev writes parameters"
+    found = {}
+    for p in sorted((ROOT/'vision_recipes').rglob('*.py')):
+        text = p.read_text(encoding='utf-8')
+        for cls in (n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and 'NamedTuple' in [getattr(b, 'id', '') for b in n.bases]):
+            of = [(f'{n.target.id}:{ast.unparse(n.annotation)}' + (f'={ast.unparse(n.value)}' if n.value else ''), words(n, text.splitlines())) for n in cls.body if isinstance(n, ast.AnnAssign)]
+            found[cls.name] = ''.join(f'    {field},{" # " + said if said else ""}\n' for field, said in of)
+    return found
+
+
+def described() -> dict[str, str]:
+    "For each class of the package a source of its fields alone, also inherited ones, with the comment or the words of the setting behind each"
+    fields, bases = {}, {}
+    for p in sorted((ROOT/'vision_recipes').rglob('*.py')):
+        text = p.read_text(encoding='utf-8')
+        lines = text.splitlines()
+        for cls in (n for n in ast.parse(text).body if isinstance(n, ast.ClassDef)):
+            bases[cls.name] = [b.id for b in cls.bases if isinstance(b, ast.Name)]
+            fields[cls.name] = {n.target.id: words(n, lines) for n in cls.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
+    def of(name): return {**{k: v for b in bases.get(name, ()) for k, v in of(b).items()}, **fields.get(name, {})}
+    return {name: f'class {name}:\n' + ''.join(f'    {k}:None{" # " + v if v else ""}\n' for k, v in of(name).items()) for name in fields if of(name)}
+
+
+def words(field: ast.AnnAssign, lines: list[str]) -> str:
+    "What is said of a field: behind it, in the lines above it, or in its setting"
+    call = field.value
+    if isinstance(call, ast.Call) and getattr(call.func, 'id', '') == 'setting' and len(call.args) > 1 and isinstance(call.args[1], ast.Constant): return call.args[1].value
+    behind = re.match(r'\s*# *(.*)', lines[field.end_lineno - 1].encode()[field.end_col_offset:].decode())
+    if behind: return behind[1]
+    above, i = [], field.lineno - 2
+    while re.match(r'\s*# ', lines[i]): above.insert(0, lines[i].strip('# ')); i -= 1
+    return ' '.join(above)
+
+
+def describe_fields():
+    "Let nbdev find what is said of the fields of dataclasses: it asks a class's module, and while a page is built that is __main__, which has no source"
+    from fastcore import docments
+    sources = described()
+    docments.get_dataclass_source = lambda cls: sources.get(cls.__name__, '')
 
 
 def unlinked_code(text: str) -> str:
     "Take the links out of code blocks: nbdev makes links of the names in a signature's comments, and there they are shown as text"
     return re.sub(r'^```.*?^```', lambda block: re.sub(r'\[(`[^`]*`)\]\(https?:[^)]*\)', r'\1', block[0]), text, flags=re.M | re.S)
+
+
+def unnested_links(text: str) -> str:
+    "Take the links out of links: nbdev makes links also of names that are linked already, and Pandoc shows such a link as text"
+    return re.sub(r'\[\[(`[^`]*`)\]\(https?:[^)]*\)\]\(', r'[\1](', text)
 
 
 def copy_repository(to: Path):
@@ -109,6 +165,7 @@ def write_nbdev_yml(copy: Path):
 def build_part(copy: Path, part: int) -> int:
     "Build every second page; runs in a process of its own, that imports the copy's package"
     if not part: write_nbdev_yml(copy)
+    describe_fields()
     pages = [p.relative_to(copy/'nbs') for p in sorted((copy/'nbs').rglob('*.ipynb'))][part::PROCESSES]
     print('\n' + json.dumps([(p.as_posix(), build_page(copy/'nbs'/p, copy/'_proc'/p)) for p in pages]))
     return 0
@@ -235,6 +292,17 @@ def check_paths(page: Page):
             for o in c['outputs']:
                 said = ''.join(o.get('text') or o.get('data', {}).get('text/plain', '')) + ''.join(o.get('data', {}).get('text/html', ''))
                 for m in list(MACHINE.finditer(said)) + list(re.finditer(r'file:/+\S+', said)): yield f'nbs/{page.path}, cell {i}: the output shows a path of the machine it ran on, {m[0]!r}'
+
+
+def check_fields(page: Page, sources: dict):
+    "What the code says of the fields of a dataclass stands on its page"
+    for c in page.cells:
+        for o in c.get('outputs', []):
+            shown = re.search(r'^def (\w+)\($(.*?)^\)', ''.join(o.get('data', {}).get('text/markdown', '')), re.M | re.S)
+            if not shown or shown[1] not in sources: continue
+            said = re.findall(r'^    (\w+):None # (.*)$', sources[shown[1]], re.M)
+            lost = [k for k, v in said if re.search(rf'^    .*\b{k}:', shown[2], re.M) and v not in shown[2]]
+            if lost: yield f'nbs/{page.path}: {shown[1]}: what is said of {", ".join(lost)} is not on the page; see describe_fields'
 
 
 def check_outputs(page: Page):
@@ -395,9 +463,9 @@ def look(copy: Path, problems: list) -> list:
     pages = [Page(p, copy/'_proc'/p) for p in notebooks()]
     by_name = {str(PurePosixPath(name.as_posix())): p for p in pages for name in (p.path, p.html)}
     files = {p.relative_to(copy).as_posix() for p in copy.rglob('*') if p.is_file()}
-    names, linked = Names(ROOT/cfg['lib_path'], pages), linkable()
+    names, linked, sources = Names(ROOT/cfg['lib_path'], pages), linkable(), described()
     for p in pages:
-        checks = check_head(p, cfg), check_mixed(p), check_links(p, by_name, cfg, files), check_names(p, names, linked), check_paths(p), check_outputs(p)
+        checks = check_head(p, cfg), check_mixed(p), check_links(p, by_name, cfg, files), check_names(p, names, linked), check_paths(p), check_outputs(p), check_fields(p, sources)
         problems += [problem for check in checks for problem in check]
     for check in check_sidebar(pages, cfg), check_same_name(pages), check_readme(by_name, cfg, files), check_pictures(), check_llms(pages, cfg): problems += check
     return problems

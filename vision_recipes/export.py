@@ -69,7 +69,7 @@ class ExportError(VisionRecipesError):
     "An export that failed or does not agree with PyTorch"
 
 def export_onnx(
-    run:Run|str|Path,
+    run:Run|str|Path,            # A run, or the folder it is in
     path:str|Path|None=None,     # The file to write; None: `model.onnx` in the run directory
     dtype:str='float32',         # What the graph takes: `float32` in 0 to 1, or `uint8`
     layout:str='NCHW',           # `NCHW`, or `NHWC` (channels last, as cameras give them)

@@ -34,7 +34,7 @@ MEASURES = {  # in the order they are told
 @dataclass(frozen=True)
 class Tolerance:
     "How far an exported file may be from PyTorch"
-    score:float = 1e-4
+    score:float = 1e-4     # Of a score or a probability
     box_px:float = .05     # Pixels of the network's input: a photograph ten times as large may differ by ten times as many of its own
     mask_iou:float = .99   # At least
     point_px:float = .1    # As `box_px`

@@ -92,13 +92,16 @@ def serve(folder:Path, port:int)->int: # 0
         except KeyboardInterrupt: return 0
 
 def serve_option(parser:argparse.ArgumentParser):
+    "Add `--serve`"
     parser.add_argument('--serve', type=int, nargs='?', const=8000, metavar='PORT', help='show the demo page in the browser instead (port 8000 unless you name another)')
 
 # %% ../nbs/12g_predict_script.ipynb #5a07093e
 def score_option(parser:argparse.ArgumentParser):
+    "Add `--score-threshold`"
     parser.add_argument('--score-threshold', type=float, metavar='X', help="leave out objects less sure than this, 0 to 1 (the model's own choice unless given)")
 
 def mask_option(parser:argparse.ArgumentParser):
+    "Add `--mask-threshold`"
     parser.add_argument('--mask-threshold', type=float, metavar='X', help='pixels less likely than this are not the object\'s, 0 to 1 (0.5 unless given)')
 
 def command_line()->argparse.ArgumentParser:

@@ -48,7 +48,9 @@ def small_parts(
                 rpn_pre_nms_top_n_train=600, rpn_pre_nms_top_n_test=300, rpn_post_nms_top_n_train=300, rpn_post_nms_top_n_test=150, rpn_batch_size_per_image=128,
                 box_roi_pool=small_pool(7), box_head=TwoMLPHead(width * 7 * 7, 128), box_predictor=FastRCNNPredictor(128, n_classes), box_batch_size_per_image=64)
 
-def small_pool(side:int)->MultiScaleRoIAlign: return MultiScaleRoIAlign(['0', '1', '2'], side, 1)  # one sample a bin: four, as the published networks take, cost a third of a training step on a CPU
+def small_pool(side:int)->MultiScaleRoIAlign: # `side` bins each way
+    "What is cut out of the backbone's maps for a box"
+    return MultiScaleRoIAlign(['0', '1', '2'], side, 1)  # one sample a bin: four, as the published networks take, cost a third of a training step on a CPU
 
 def still_norm(channels:int)->FrozenBatchNorm2d:
     "The batch norm of the published backbones that keeps its statistics; they were trained without a term that keeps the root from zero"

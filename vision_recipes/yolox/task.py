@@ -171,6 +171,7 @@ def decoded(guesses:Guesses, shape_hw:tuple[int, int])->Tensor: # (B, A, 5 + C) 
     return join_outputs(guesses, decode(guesses.boxes.float(), cells.xy, cells.stride))
 
 def join_outputs(guesses:Guesses, boxes_cxcywh:Tensor)->Tensor: # (B, A, 5 + C)
+    "Boxes as XYXY, and beside them objectness and classes as probabilities"
     middle, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] / 2
     return torch.cat([middle - half, middle + half, guesses.objectness[..., None].float().sigmoid(), guesses.classes.float().sigmoid()], -1)
 
