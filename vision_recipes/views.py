@@ -286,7 +286,7 @@ class RandomIoUCrop(Move):
     aspect:tuple[float, float] = (.5, 2.)       # Width for height of the crop
     overlaps:tuple[float, ...] = (0., .1, .3, .5, .7, .9, 1.) # Smallest IoU of the crop with some box; one is drawn; 1: no crop
     jitter:float = .25                          # Deviation of the crop's centre from the box's, for the box's sides
-    trials:int = 400
+    trials:int = 400                            # How many crops are tried; where none will do, there is none
     def __post_init__(self):
         if not (0 < self.scale[0] <= self.scale[1] <= 1 and 0 < self.aspect[0] <= self.aspect[1] and self.overlaps): raise VisionRecipesError(f'RandomIoUCrop: needs 0 < scale[0] <= scale[1] <= 1, 0 < aspect[0] <= aspect[1] and overlaps, but got {self}.')
     def move(self, view, boxes, rng):
