@@ -1,4 +1,5 @@
 "Install vision_recipes; everything that can change stands in settings.ini"
+
 import re
 from configparser import ConfigParser
 from pathlib import Path
@@ -6,7 +7,7 @@ from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 config = ConfigParser(delimiters=['='])
-config.read(here/'settings.ini', encoding='utf-8')
+config.read(here / 'settings.ini', encoding='utf-8')
 cfg = config['DEFAULT']
 
 
@@ -17,8 +18,10 @@ def listed(key: str) -> list[str]:
 
 def readme() -> str:
     "The README for a package index, where a link into the repository must be whole"
-    text = (here/'README.md').read_text(encoding='utf-8')
-    whole = lambda m: f'{m[1]}{cfg["git_url"]}/{"raw" if m[1].startswith("!") else "blob"}/{cfg["branch"]}/{m[2]})'
+    text = (here / 'README.md').read_text(encoding='utf-8')
+    whole = lambda m: (
+        f'{m[1]}{cfg["git_url"]}/{"raw" if m[1].startswith("!") else "blob"}/{cfg["branch"]}/{m[2]})'
+    )
     return re.sub(r'(!?\[[^\[\]]*\]\()(?!https?:|mailto:|#)([^()\s]+)\)', whole, text)
 
 
@@ -31,13 +34,21 @@ setup(
     long_description_content_type='text/markdown',
     author=cfg['author'],
     author_email=cfg['author_email'],
-    project_urls={'Documentation': site, 'Source': cfg['git_url'], 'Changelog': f'{cfg["git_url"]}/blob/{cfg["branch"]}/CHANGELOG.md', 'Issues': f'{cfg["git_url"]}/issues'},
+    project_urls={
+        'Documentation': site,
+        'Source': cfg['git_url'],
+        'Changelog': f'{cfg["git_url"]}/blob/{cfg["branch"]}/CHANGELOG.md',
+        'Issues': f'{cfg["git_url"]}/issues',
+    },
     keywords=cfg['keywords'].split(),
     packages=find_packages(include=[cfg['lib_path'], f'{cfg["lib_path"]}.*']),
     install_requires=listed('requirements'),
     extras_require={'dev': listed('dev_requirements')},
     # The second is how nbdev finds the pages of the names in backticks
-    entry_points={'console_scripts': listed('console_scripts'), 'nbdev': [f'{cfg["lib_name"]}={cfg["lib_path"]}._modidx:d']},
+    entry_points={
+        'console_scripts': listed('console_scripts'),
+        'nbdev': [f'{cfg["lib_name"]}={cfg["lib_path"]}._modidx:d'],
+    },
     classifiers=[
         'Development Status :: 3 - Alpha',
         'Environment :: Console',

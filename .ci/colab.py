@@ -8,6 +8,7 @@ gets the wheel built from this repository. torch must stay as it was, no package
 this script. `--short` draws fewer pictures and trains two epochs: does every cell run, whatever the scores?
 Needs nbclient and, with `--fast`, ipykernel in the Python that runs this script.
 """
+
 import argparse, json, os, re, sys, tempfile, time
 from pathlib import Path
 import nbformat
@@ -17,52 +18,95 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from wheel import ROOT, Failed, build, environment, run
 
-BRINGS = ['torch', 'torchvision', 'ipykernel', 'ipywidgets', 'numpy', 'pandas', 'pillow', 'matplotlib', 'tqdm', 'safetensors', 'timm']
+BRINGS = [
+    'torch',
+    'torchvision',
+    'ipykernel',
+    'ipywidgets',
+    'numpy',
+    'pandas',
+    'pillow',
+    'matplotlib',
+    'tqdm',
+    'safetensors',
+    'timm',
+]
 # The kernel's first act in Colab, and a note of what it has loaded
 START = 'import google.colab\n'
-VERSIONS = "import json, importlib.metadata as m; print(json.dumps({d.name.lower(): [d.version, sorted({f.parts[0].removesuffix('.py') for f in d.files or ()})] for d in m.distributions()}))"
+VERSIONS = (
+    'import json, importlib.metadata as m; print(json.dumps({d.name.lower(): '
+    "[d.version, sorted({f.parts[0].removesuffix('.py') for f in d.files or ()})] for d in "
+    'm.distributions()}))'
+)
 LOADED = "import json, sys; print(json.dumps(sorted(set(n.partition('.')[0] for n in sys.modules))))"
 # What `--short` puts in place of what
-SHORTER = [(r"(make_settings\((?:task|'\w+'), (?:preset|'quick'))", r'\1, epochs=2'), (r'(make_samples\([^()\n]*?), n=\d+', r'\1, n=120'), (r'(make_samples\((?![^()\n]*n=)[^()\n]*?), seed', r'\1, n=120, seed'),
-           (r'steps=\d+', 'steps=10')]
-STUMBLES = re.compile(r'restart|error|warning|deprecat|traceback|dependency resolver|no such file', re.IGNORECASE)
-STOCK = re.compile(r'is ignored: it is neither|you may need to restart the kernel')  # pip about this machine's settings; what %pip says always
+SHORTER = [
+    (r"(make_settings\((?:task|'\w+'), (?:preset|'quick'))", r'\1, epochs=2'),
+    (r'(make_samples\([^()\n]*?), n=\d+', r'\1, n=120'),
+    (r'(make_samples\((?![^()\n]*n=)[^()\n]*?), seed', r'\1, n=120, seed'),
+    (r'steps=\d+', 'steps=10'),
+]
+STUMBLES = re.compile(
+    r'restart|error|warning|deprecat|traceback|dependency resolver|no such file', re.IGNORECASE
+)
+# pip about this machine's settings; what %pip says always
+STOCK = re.compile(r'is ignored: it is neither|you may need to restart the kernel')
 
 
 class Kernel(AsyncKernelManager):
     "A kernel of the Python in `python`, with the variables in `extra`"
+
     python, extra = None, {}
 
     @property
-    def kernel_spec(self): return KernelSpec(argv=[str(self.python), '-m', 'ipykernel_launcher', '-f', '{connection_file}'], display_name='colab', language='python', env=self.extra)
+    def kernel_spec(self):
+        return KernelSpec(
+            argv=[str(self.python), '-m', 'ipykernel_launcher', '-f', '{connection_file}'],
+            display_name='colab',
+            language='python',
+            env=self.extra,
+        )
 
 
 def colab(folder: Path, fast: bool, wheel: Path) -> tuple[Path, dict]:
     "An environment such as Colab's, and the variables its kernel runs with"
-    python = environment(folder/'env', fast, BRINGS)
+    python = environment(folder / 'env', fast, BRINGS)
     site = Path(run([python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']).strip())
-    fake = site/'google'/'colab'/'__init__.py'
+    fake = site / 'google' / 'colab' / '__init__.py'
     fake.parent.mkdir(parents=True)
     fake.write_text('"Stands in for the package of Colab"\n', encoding='utf-8')
-    start = folder/'ipython'/'profile_default'/'startup'/'00.py'
+    start = folder / 'ipython' / 'profile_default' / 'startup' / '00.py'
     start.parent.mkdir(parents=True)
     start.write_text(START, encoding='utf-8')
-    only = folder/'constraint.txt'  # the name is given to pip by the notebook, the file by us, whatever an index may hold
+    # the name is given to pip by the notebook, the file by us, whatever an index may hold
+    only = folder / 'constraint.txt'
     only.write_text(f'vision_recipes @ {wheel.resolve().as_uri()}\n', encoding='utf-8')
     offered = f'{os.environ.get("PIP_FIND_LINKS", "")} {wheel.parent.resolve().as_uri()}'.strip()
     gone = dict.fromkeys(('PYTHONPATH', 'VISION_RECIPES_DATA', 'VISION_RECIPES_PROGRESS'), '')
-    return python, {**gone, 'IPYTHONDIR': str(folder/'ipython'), 'PIP_CONSTRAINT': str(only), 'PIP_FIND_LINKS': offered, 'PIP_DISABLE_PIP_VERSION_CHECK': '1', 'MPLBACKEND': 'module://matplotlib_inline.backend_inline', 'VIRTUAL_ENV': str(folder/'env')}
+    return python, {
+        **gone,
+        'IPYTHONDIR': str(folder / 'ipython'),
+        'PIP_CONSTRAINT': str(only),
+        'PIP_FIND_LINKS': offered,
+        'PIP_DISABLE_PIP_VERSION_CHECK': '1',
+        'MPLBACKEND': 'module://matplotlib_inline.backend_inline',
+        'VIRTUAL_ENV': str(folder / 'env'),
+    }
 
 
 def shortened(source: str) -> str:
     "A cell that does less of the same"
-    for pattern, less in SHORTER: source = re.sub(pattern, less, source)
+    for pattern, less in SHORTER:
+        source = re.sub(pattern, less, source)
     return source
 
 
 def printed(cell) -> str:
     "What a cell said, without its pictures"
-    return ''.join(o.get('text', '') if o.output_type == 'stream' else '\n'.join(o.get('traceback', [])) for o in cell.outputs)
+    return ''.join(
+        o.get('text', '') if o.output_type == 'stream' else '\n'.join(o.get('traceback', []))
+        for o in cell.outputs
+    )
 
 
 def ask(client: NotebookClient, source: str) -> str:
@@ -71,75 +115,130 @@ def ask(client: NotebookClient, source: str) -> str:
     return printed(client.execute_cell(client.nb.cells[-1], len(client.nb.cells) - 1))
 
 
-def versions(python: Path) -> dict: return json.loads(run([python, '-I', '-c', VERSIONS]).splitlines()[-1])
+def versions(python: Path) -> dict:
+    return json.loads(run([python, '-I', '-c', VERSIONS]).splitlines()[-1])
 
 
 def changed_packages(before: dict, after: dict, loaded: set[str]) -> list[str]:
     "The packages the kernel had loaded and the installation replaced: Colab asks for a restart then"
-    return [f'{name} {before[name][0]} -> {v}' for name, (v, tops) in after.items() if name in before and before[name][0] != v and loaded & set(tops)]
+    return [
+        f'{name} {before[name][0]} -> {v}'
+        for name, (v, tops) in after.items()
+        if name in before and before[name][0] != v and loaded & set(tops)
+    ]
 
 
 def run_recipe(path: Path, folder: Path, python: Path, env: dict, short: bool) -> list[str]:
-    "Run a notebook in an empty folder; what a user would stumble over. Raises `Failed` where a cell fails or torch changes"
+    """Run a notebook in an empty folder; what a user would stumble over.
+
+    Raises `Failed` where a cell fails or torch changes.
+    """
     nb = nbformat.read(path, 4)
     if short:
         old = [c.source for c in nb.cells if c.cell_type == 'code']
-        for c in nb.cells: c.source = shortened(c.source) if c.cell_type == 'code' else c.source
-        if old == [c.source for c in nb.cells if c.cell_type == 'code']: raise Failed(f'{path.name}: --short found nothing to shorten: SHORTER in .ci/colab.py no longer fits')
-    here = folder/'content'
+        for c in nb.cells:
+            c.source = shortened(c.source) if c.cell_type == 'code' else c.source
+        if old == [c.source for c in nb.cells if c.cell_type == 'code']:
+            raise Failed(
+                f'{path.name}: --short found nothing to shorten: SHORTER in .ci/colab.py no longer fits'
+            )
+    here = folder / 'content'
     here.mkdir()
-    nbformat.write(nb, here/path.name)
+    nbformat.write(nb, here / path.name)
     Kernel.python, Kernel.extra = python, env
     cells = list(nb.cells)
-    client = NotebookClient(nb, timeout=3600, kernel_manager_class=Kernel, resources={'metadata': {'path': str(here)}})
+    client = NotebookClient(
+        nb, timeout=3600, kernel_manager_class=Kernel, resources={'metadata': {'path': str(here)}}
+    )
     before, notes, installed, took = versions(python), [], False, []
     with client.setup_kernel():
         loaded = set(json.loads(ask(client, LOADED)))
         for i, cell in enumerate(cells):
-            if cell.cell_type != 'code': continue
+            if cell.cell_type != 'code':
+                continue
             started, where = time.monotonic(), f'cell {i} ({cell.source.splitlines()[-1][:60]!r})'
-            try: client.execute_cell(cell, i)
-            except CellExecutionError as e: raise Failed(f'{path.name}, {where}:\n{e}') from None
+            try:
+                client.execute_cell(cell, i)
+            except CellExecutionError as e:
+                raise Failed(f'{path.name}, {where}:\n{e}') from None
             took.append((time.monotonic() - started, where))
-            said = [line for line in printed(cell).splitlines() if STUMBLES.search(line) and not STOCK.search(line)]
+            said = [
+                line
+                for line in printed(cell).splitlines()
+                if STUMBLES.search(line) and not STOCK.search(line)
+            ]
             notes += [f'{where}: {line[:300]}' for line in said[:5]]
             if not installed and "'install" in cell.source:
                 installed, after = True, versions(python)
-                if 'vision_recipes' not in after: raise Failed(f'{path.name}, {where}: vision_recipes is not installed:\n{printed(cell)}')
-                moved = [f'{n} {before[n][0]} -> {after[n][0]}' for n in ('torch', 'torchvision') if after[n][0] != before[n][0]]
-                if moved: raise Failed(f'{path.name}, {where}: {", ".join(moved)}; Colab\'s own must stay')
-                notes += [f'{where}: Colab would ask for a restart: {c}' for c in changed_packages(before, after, loaded)]
+                if 'vision_recipes' not in after:
+                    raise Failed(f'{path.name}, {where}: vision_recipes is not installed:\n{printed(cell)}')
+                moved = [
+                    f'{n} {before[n][0]} -> {after[n][0]}'
+                    for n in ('torch', 'torchvision')
+                    if after[n][0] != before[n][0]
+                ]
+                if moved:
+                    raise Failed(f"{path.name}, {where}: {', '.join(moved)}; Colab's own must stay")
+                notes += [
+                    f'{where}: Colab would ask for a restart: {c}'
+                    for c in changed_packages(before, after, loaded)
+                ]
                 new = sorted(n for n in after if n not in before)
                 print(f'  {where}: {took[-1][0]:.0f} s, {len(new)} packages: {", ".join(new)}', flush=True)
         ours = ask(client, 'import vision_recipes; print(vision_recipes.__file__)').strip()
-    if not installed: raise Failed(f'{path.name}: has no install cell')
-    if (folder/'env') not in Path(ours).parents: raise Failed(f'{path.name}: ran with {ours}, not with the wheel')
-    print('  slowest: ' + '; '.join(f'{where} {s:.0f} s' for s, where in sorted(took, reverse=True)[:3]), flush=True)
+    if not installed:
+        raise Failed(f'{path.name}: has no install cell')
+    if (folder / 'env') not in Path(ours).parents:
+        raise Failed(f'{path.name}: ran with {ours}, not with the wheel')
+    print(
+        '  slowest: ' + '; '.join(f'{where} {s:.0f} s' for s, where in sorted(took, reverse=True)[:3]),
+        flush=True,
+    )
     return notes
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('names', nargs='*', metavar='NAME', help='beginnings of the names of recipes (default: all)')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'names', nargs='*', metavar='NAME', help='beginnings of the names of recipes (default: all)'
+    )
     parser.add_argument('--fast', action='store_true', help='what Colab brings from this Python')
     parser.add_argument('--short', action='store_true', help='fewer pictures, two epochs')
     args = parser.parse_args()
-    recipes = [p for p in sorted((ROOT/'nbs'/'recipes').glob('*.ipynb')) if not args.names or p.name.startswith(tuple(args.names))]
-    if not recipes: parser.error(f'no recipe begins with {", ".join(args.names)}')
+    recipes = [
+        p
+        for p in sorted((ROOT / 'nbs' / 'recipes').glob('*.ipynb'))
+        if not args.names or p.name.startswith(tuple(args.names))
+    ]
+    if not recipes:
+        parser.error(f'no recipe begins with {", ".join(args.names)}')
     failed = 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tmp:
-        (Path(tmp)/'dist').mkdir()
-        _, wheel = build(Path(tmp)/'dist', check=False)
+        (Path(tmp) / 'dist').mkdir()
+        _, wheel = build(Path(tmp) / 'dist', check=False)
         for path in recipes:
             started = time.monotonic()
             print(f'{path.name}{", shortened" if args.short else ""}', flush=True)
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own:
-                try: notes, trouble = run_recipe(path, Path(own), *colab(Path(own), args.fast, wheel), args.short), ''
-                except Failed as e: notes, trouble = [], str(e)
-            for note in notes: print(f'  a user reads: {note}', flush=True)
-            print(f'{"FAILED" if trouble else "ok"}: {trouble or path.name}, {time.monotonic() - started:.0f} s', flush=True)
+                try:
+                    notes, trouble = (
+                        run_recipe(path, Path(own), *colab(Path(own), args.fast, wheel), args.short),
+                        '',
+                    )
+                except Failed as e:
+                    notes, trouble = [], str(e)
+            for note in notes:
+                print(f'  a user reads: {note}', flush=True)
+            print(
+                f'{"FAILED" if trouble else "ok"}: {trouble or path.name}, '
+                f'{time.monotonic() - started:.0f} s',
+                flush=True,
+            )
             failed += bool(trouble)
     return bool(failed)
 
 
-if __name__ == '__main__': sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

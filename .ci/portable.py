@@ -5,48 +5,106 @@ Looks for what runs here and not there: commands of a shell or the notebook, in 
 recipes also text files opened without an encoding, and what only some systems have. Cells that ask for the system first
 (`os.name`, `sys.platform`, `hasattr`, `exists`) may use it.
 """
+
 import ast, json, sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ONLY_POSIX = {'fork', 'forkpty', 'geteuid', 'getuid', 'mkfifo', 'killpg', 'sysconf', 'sched_getaffinity', 'SIGKILL', 'SIGALRM', 'alarm', 'symlink_to'}
+ONLY_POSIX = {
+    'fork',
+    'forkpty',
+    'geteuid',
+    'getuid',
+    'mkfifo',
+    'killpg',
+    'sysconf',
+    'sched_getaffinity',
+    'SIGKILL',
+    'SIGALRM',
+    'alarm',
+    'symlink_to',
+}
 ONLY_POSIX_MODULES = {'fcntl', 'resource', 'pwd', 'grp', 'termios'}
 ASKS = ('os.name', 'sys.platform', 'hasattr', 'exists', 'isdir', 'is_dir')
 
 
 def words(node: ast.Call, name: str):
     "The value of a keyword of a call; None where it has none or is no plain value"
-    return next((k.value.value for k in node.keywords if k.arg == name and isinstance(k.value, ast.Constant)), None)
+    return next(
+        (k.value.value for k in node.keywords if k.arg == name and isinstance(k.value, ast.Constant)), None
+    )
 
 
 def without_encoding(node: ast.Call) -> bool:
     "Is this a text file opened in whatever encoding the system likes?"
     f = node.func
     name = f.attr if isinstance(f, ast.Attribute) else getattr(f, 'id', '')
-    if any(k.arg == 'encoding' or k.arg is None for k in node.keywords): return False
-    if name == 'write_text' and isinstance(f, ast.Attribute): return len(node.args) < 2 and not (node.args and isinstance(node.args[0], ast.Constant) and str(node.args[0].value).isascii())
-    if name == 'read_text' and isinstance(f, ast.Attribute): return not node.args
+    if any(k.arg == 'encoding' or k.arg is None for k in node.keywords):
+        return False
+    if name == 'write_text' and isinstance(f, ast.Attribute):
+        return len(node.args) < 2 and not (
+            node.args and isinstance(node.args[0], ast.Constant) and str(node.args[0].value).isascii()
+        )
+    if name == 'read_text' and isinstance(f, ast.Attribute):
+        return not node.args
     if name == 'open' and isinstance(f, ast.Name):
-        mode = node.args[1].value if len(node.args) > 1 and isinstance(node.args[1], ast.Constant) else words(node, 'mode')
-        return 'b' not in (mode or 'r') if len(node.args) < 2 or isinstance(node.args[1], ast.Constant) else False
+        mode = (
+            node.args[1].value
+            if len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+            else words(node, 'mode')
+        )
+        return (
+            'b' not in (mode or 'r')
+            if len(node.args) < 2 or isinstance(node.args[1], ast.Constant)
+            else False
+        )
     return False
 
 
 def troubles(source: str, strict: bool) -> list[str]:
     "What in a cell would not run elsewhere; `strict` for cells that users run"
-    code = [(i, line) for i, line in enumerate(source.splitlines(), 1) if line.strip() and not line.startswith('#')]
-    if code and code[0][1].startswith('%%'): return [f'line {code[0][0]}: {code[0][1].split()[0]} is a command of the notebook, not Python']
-    try: tree = ast.parse(source)
-    except SyntaxError as e: return [f'line {e.lineno}: {(e.text or "").strip()[:60]} is a command of a shell or the notebook, not Python']
+    code = [
+        (i, line)
+        for i, line in enumerate(source.splitlines(), 1)
+        if line.strip() and not line.startswith('#')
+    ]
+    if code and code[0][1].startswith('%%'):
+        return [f'line {code[0][0]}: {code[0][1].split()[0]} is a command of the notebook, not Python']
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as e:
+        return [
+            (
+                f'line {e.lineno}: {(e.text or "").strip()[:60]} is a command of a shell or the notebook, not '
+                'Python'
+            )
+        ]
     found, asks = [], any(a in source for a in ASKS)
     for node in ast.walk(tree):
         where = f'line {getattr(node, "lineno", 0)}: '
-        if strict and isinstance(node, ast.Call) and without_encoding(node): found.append(f"{where}{ast.unparse(node)[:80]}: say encoding='utf-8'; Windows has another")
-        if asks: continue
-        if isinstance(node, ast.Call) and (ast.unparse(node.func) in ('os.system', 'os.popen') or words(node, 'shell')): found.append(f'{where}{ast.unparse(node.func)}: a shell, which differs from system to system')
-        if isinstance(node, ast.Attribute) and node.attr in ONLY_POSIX: found.append(f'{where}{ast.unparse(node)} does not exist on Windows')
-        if isinstance(node, ast.Import): found += [f'{where}{a.name} does not exist on Windows' for a in node.names if a.name in ONLY_POSIX_MODULES]
-        if strict and isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(('/tmp/', '/content/', '/dev/')): found.append(f'{where}{node.value!r} exists on some systems only')
+        if strict and isinstance(node, ast.Call) and without_encoding(node):
+            found.append(f"{where}{ast.unparse(node)[:80]}: say encoding='utf-8'; Windows has another")
+        if asks:
+            continue
+        if isinstance(node, ast.Call) and (
+            ast.unparse(node.func) in ('os.system', 'os.popen') or words(node, 'shell')
+        ):
+            found.append(f'{where}{ast.unparse(node.func)}: a shell, which differs from system to system')
+        if isinstance(node, ast.Attribute) and node.attr in ONLY_POSIX:
+            found.append(f'{where}{ast.unparse(node)} does not exist on Windows')
+        if isinstance(node, ast.Import):
+            found += [
+                f'{where}{a.name} does not exist on Windows'
+                for a in node.names
+                if a.name in ONLY_POSIX_MODULES
+            ]
+        if (
+            strict
+            and isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and node.value.startswith(('/tmp/', '/content/', '/dev/'))
+        ):
+            found.append(f'{where}{node.value!r} exists on some systems only')
     return found
 
 
@@ -55,16 +113,27 @@ def look(path: Path) -> list[str]:
     recipe, found = 'recipes' in path.parts, []
     for i, cell in enumerate(json.loads(path.read_text(encoding='utf-8'))['cells']):
         source = ''.join(cell['source'])
-        if cell['cell_type'] != 'code': continue
-        found += [f'{path.relative_to(ROOT).as_posix()}, cell {i}, {t}' for t in troubles(source, recipe or '#| export' in source)]
+        if cell['cell_type'] != 'code':
+            continue
+        found += [
+            f'{path.relative_to(ROOT).as_posix()}, cell {i}, {t}'
+            for t in troubles(source, recipe or '#| export' in source)
+        ]
     return found
 
 
 def main() -> int:
-    notebooks = [p for p in sorted((ROOT/'nbs').rglob('*.ipynb')) if not {'.ipynb_checkpoints', 'data', 'runs'} & set(p.parts)]
+    notebooks = [
+        p
+        for p in sorted((ROOT / 'nbs').rglob('*.ipynb'))
+        if not {'.ipynb_checkpoints', 'data', 'runs'} & set(p.parts)
+    ]
     found = [t for p in notebooks for t in look(p)]
-    print(*found, sep='\n') if found else print(f'{len(notebooks)} notebooks: nothing that only one system has')
+    print(*found, sep='\n') if found else print(
+        f'{len(notebooks)} notebooks: nothing that only one system has'
+    )
     return bool(found)
 
 
-if __name__ == '__main__': sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

@@ -2,40 +2,72 @@
 """Build the pages of the site as nbdev does before Quarto, in a copy of the repository, and look at every one
 
 `python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, pictures without a description, fields without
-what the code says of them, paths of somebody's machine, progress bars and warnings in outputs, files that are too large, and pages that the sidebar lacks.
+what the code says of them, paths of somebody's machine, progress bars and warnings in outputs, files that are too large, and notebooks that the index page of their folder lacks.
 `--write` writes nbs/llms.txt first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes the site of them.
 """
+
 import argparse, ast, base64, json, os, re, shutil, subprocess, sys, tempfile
 from configparser import ConfigParser
 from functools import cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().parent: sys.path.pop(0)  # this folder has names like `test`
+# this folder has names like `test`
+if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().parent:
+    sys.path.pop(0)
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE, RECIPE = 150_000, 1_500_000  # Bytes at most: a picture, a notebook
 PROCESSES = 2
-FILES = 'json jsonl txt csv yaml yml toml ini md py js mjs css html ipynb jpg jpeg png gif svg webp heic zip tar gz pt pth onnx safetensors npy npz xml cfg lock whl wasm'.split()
-OTHERS = {'HTTPS_PROXY', 'HTTP_PROXY', 'CUDA_VISIBLE_DEVICES', 'HF_HOME', 'TORCH_HOME', 'OMP_NUM_THREADS', 'PYTORCH_CUDA_ALLOC_CONF'}  # Variables that are not ours
+FILES = (
+    'json jsonl txt csv yaml yml toml ini md py js mjs css html ipynb jpg jpeg png gif svg webp heic zip '
+    'tar gz pt pth onnx safetensors npy npz xml cfg lock whl wasm'
+).split()
+# Variables that are not ours
+OTHERS = {
+    'HTTPS_PROXY',
+    'HTTP_PROXY',
+    'CUDA_VISIBLE_DEVICES',
+    'HF_HOME',
+    'TORCH_HOME',
+    'OMP_NUM_THREADS',
+    'PYTORCH_CUDA_ALLOC_CONF',
+}
 CODE = re.compile(r'(`+)(.+?)\1', re.S)
-LINK = re.compile(r'(!?)\[((?:!\[[^\]]*\]\([^)]*\)|[^\[\]]|\[[^\[\]]*\])*)\]\(\s*<?([^)\s>]*)>?(?:\s+"[^"]*")?\s*\)')
-MACHINE = re.compile(r'(?<![\w.])(/(?:home|root|Users|work|tmp|private|var/folders|content/drive)/[\w.-]+|[A-Z]:\\\\?Users\\\\?\w+)')
-NOISE = {'an escape code': r'\x1b\[', 'a progress bar': r'\d+%\|| ?\d+(\.\d+)?(it/s|s/it)\b|[█▏▎▍▌▋▊▉]', 'a warning': r'\b\w*Warning: '}
+LINK = re.compile(
+    r'(!?)\[((?:!\[[^\]]*\]\([^)]*\)|[^\[\]]|\[[^\[\]]*\])*)\]\(\s*<?([^)\s>]*)>?(?:\s+"[^"]*")?\s*\)'
+)
+MACHINE = re.compile(
+    r'(?<![\w.])(/(?:home|root|Users|work|tmp|private|var/folders|content/drive)/[\w.-]+|[A-Z]:\\\\?Users\\\\?\w+)'
+)
+NOISE = {
+    'an escape code': r'\x1b\[',
+    'a progress bar': r'\d+%\|| ?\d+(\.\d+)?(it/s|s/it)\b|[█▏▎▍▌▋▊▉]',
+    'a warning': r'\b\w*Warning: ',
+}
 
 
 def config() -> dict:
     "The settings that nbdev reads, with the address of the site and of the repository"
     ini = ConfigParser(delimiters=['='])
-    ini.read(ROOT/'settings.ini', encoding='utf-8')
+    ini.read(ROOT / 'settings.ini', encoding='utf-8')
     cfg = dict(ini['DEFAULT'])
-    return {**cfg, 'site': cfg['doc_host'] + cfg['doc_baseurl'] + '/', 'notebook': f'{cfg["user"]}/{cfg["repo"]}/blob/{cfg["branch"]}/nbs/'}
+    return {
+        **cfg,
+        'site': cfg['doc_host'] + cfg['doc_baseurl'] + '/',
+        'notebook': f'{cfg["user"]}/{cfg["repo"]}/blob/{cfg["branch"]}/nbs/',
+    }
 
 
 def notebooks() -> list[Path]:
     "The notebooks that become pages, relative to nbs"
-    nbs = ROOT/'nbs'
+    nbs = ROOT / 'nbs'
     found = [p.relative_to(nbs) for p in sorted(nbs.rglob('*.ipynb'))]
-    return [p for p in found if not any(part[0] in '._' for part in p.parts) and p.parts[:2] not in {('recipes', 'data'), ('recipes', 'runs')}]
+    return [
+        p
+        for p in found
+        if not any(part[0] in '._' for part in p.parts)
+        and p.parts[:2] not in {('recipes', 'data'), ('recipes', 'runs')}
+    ]
 
 
 def source(cell: dict) -> str:
@@ -48,137 +80,233 @@ def page_name(path: Path) -> Path:
     return path.with_name(re.sub(r'^\d+[a-zA-Z0-9]*_', '', path.stem) + '.html')
 
 
-# -- Building ---------------------------------------------------------------------------------------------------------------
+# -- Building
+# ---------------------------------------------------------------------------------------------------------------
+
 
 def build_page(from_path: Path, to_path: Path) -> str:
     "Process a notebook as nbdev_proc_nbs would; what went wrong, empty if nothing"
     from nbdev.processors import FilterDefaults
     from nbdev.serve_drv import exec_nb
-    try: exec_nb(from_path, to_path, FilterDefaults)
+
+    try:
+        exec_nb(from_path, to_path, FilterDefaults)
     except Exception as error:
         why = error.__cause__ or error
         return f'{str(error).splitlines()[0]} {type(why).__name__}: {why}'.strip()
     page, tuples = json.loads(to_path.read_text(encoding='utf-8')), named_tuples()
     for o in [o for c in page['cells'] for o in c.get('outputs', []) if 'text/markdown' in o.get('data', {})]:
-        o['data']['text/markdown'] = with_fields(unlinked_code(''.join(o['data']['text/markdown'])), tuples).replace('__main__.', '').splitlines(keepends=True)
+        o['data']['text/markdown'] = (
+            with_fields(unlinked_code(''.join(o['data']['text/markdown'])), tuples)
+            .replace('__main__.', '')
+            .splitlines(keepends=True)
+        )
     for c in page['cells']:
-        if c['cell_type'] == 'markdown': c['source'] = unnested_links(source(c)).splitlines(keepends=True)
+        if c['cell_type'] == 'markdown':
+            c['source'] = unnested_links(source(c)).splitlines(keepends=True)
     to_path.write_text(json.dumps(page), encoding='utf-8')
     return ''
 
 
 def with_fields(text: str, tuples: dict[str, str]) -> str:
     "Put the fields of a named tuple where nbdev says *args, **kwargs"
-    return re.sub(r'^def (\w+)\(\n    \*args, \*\*kwargs\n', lambda m: f'def {m[1]}(\n{tuples[m[1]]}' if m[1] in tuples else m[0], text, flags=re.M)
+    return re.sub(
+        r'^def (\w+)\(\n    \*args, \*\*kwargs\n',
+        lambda m: f'def {m[1]}(\n{tuples[m[1]]}' if m[1] in tuples else m[0],
+        text,
+        flags=re.M,
+    )
 
 
 @cache
 def named_tuples() -> dict[str, str]:
     "The fields of each named tuple of the package, as nbdev writes parameters"
     found = {}
-    for p in sorted((ROOT/'vision_recipes').rglob('*.py')):
+    for p in sorted((ROOT / 'vision_recipes').rglob('*.py')):
         text = p.read_text(encoding='utf-8')
-        for cls in (n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and 'NamedTuple' in [getattr(b, 'id', '') for b in n.bases]):
-            of = [(f'{n.target.id}:{ast.unparse(n.annotation)}' + (f'={ast.unparse(n.value)}' if n.value else ''), words(n, text.splitlines())) for n in cls.body if isinstance(n, ast.AnnAssign)]
+        for cls in (
+            n
+            for n in ast.parse(text).body
+            if isinstance(n, ast.ClassDef) and 'NamedTuple' in [getattr(b, 'id', '') for b in n.bases]
+        ):
+            of = [
+                (
+                    f'{n.target.id}:{ast.unparse(n.annotation)}'
+                    + (f'={ast.unparse(n.value)}' if n.value else ''),
+                    words(n, text.splitlines()),
+                )
+                for n in cls.body
+                if isinstance(n, ast.AnnAssign)
+            ]
             found[cls.name] = ''.join(f'    {field},{" # " + said if said else ""}\n' for field, said in of)
     return found
 
 
 def described() -> dict[str, str]:
-    "For each class of the package a source of its fields alone, also inherited ones, with the comment or the words of the setting behind each"
+    """For each class of the package a source of its fields alone, also inherited ones, with the comment or
+    the words of the setting behind each"""
     fields, bases = {}, {}
-    for p in sorted((ROOT/'vision_recipes').rglob('*.py')):
+    for p in sorted((ROOT / 'vision_recipes').rglob('*.py')):
         text = p.read_text(encoding='utf-8')
         lines = text.splitlines()
         for cls in (n for n in ast.parse(text).body if isinstance(n, ast.ClassDef)):
             bases[cls.name] = [b.id for b in cls.bases if isinstance(b, ast.Name)]
-            fields[cls.name] = {n.target.id: words(n, lines) for n in cls.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)}
-    def of(name): return {**{k: v for b in bases.get(name, ()) for k, v in of(b).items()}, **fields.get(name, {})}
-    return {name: f'class {name}:\n' + ''.join(f'    {k}:None{" # " + v if v else ""}\n' for k, v in of(name).items()) for name in fields if of(name)}
+            fields[cls.name] = {
+                n.target.id: words(n, lines)
+                for n in cls.body
+                if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+            }
+
+    def of(name):
+        return {**{k: v for b in bases.get(name, ()) for k, v in of(b).items()}, **fields.get(name, {})}
+
+    return {
+        name: f'class {name}:\n'
+        + ''.join(f'    {k}:None{" # " + v if v else ""}\n' for k, v in of(name).items())
+        for name in fields
+        if of(name)
+    }
 
 
 def words(field: ast.AnnAssign, lines: list[str]) -> str:
     "What is said of a field: behind it, in the lines above it, or in its setting"
     call = field.value
-    if isinstance(call, ast.Call) and getattr(call.func, 'id', '') == 'setting' and len(call.args) > 1 and isinstance(call.args[1], ast.Constant): return call.args[1].value
-    behind = re.match(r'\s*# *(.*)', lines[field.end_lineno - 1].encode()[field.end_col_offset:].decode())
-    if behind: return behind[1]
+    if (
+        isinstance(call, ast.Call)
+        and getattr(call.func, 'id', '') == 'setting'
+        and len(call.args) > 1
+        and isinstance(call.args[1], ast.Constant)
+    ):
+        return call.args[1].value
+    behind = re.match(r'\s*# *(.*)', lines[field.end_lineno - 1].encode()[field.end_col_offset :].decode())
+    if behind:
+        return behind[1]
     above, i = [], field.lineno - 2
-    while re.match(r'\s*# ', lines[i]): above.insert(0, lines[i].strip('# ')); i -= 1
+    while re.match(r'\s*# ', lines[i]):
+        above.insert(0, lines[i].strip('# '))
+        i -= 1
     return ' '.join(above)
 
 
 def describe_fields():
-    "Let nbdev find what is said of the fields of dataclasses: it asks a class's module, and while a page is built that is __main__, which has no source"
+    """Let nbdev find what is said of the fields of dataclasses: it asks a class's module, and while a page is
+    built that is __main__, which has no source"""
     from fastcore import docments
+
     sources = described()
     docments.get_dataclass_source = lambda cls: sources.get(cls.__name__, '')
 
 
 def unlinked_code(text: str) -> str:
-    "Take the links out of code blocks: nbdev makes links of the names in a signature's comments, and there they are shown as text"
-    return re.sub(r'^```.*?^```', lambda block: re.sub(r'\[(`[^`]*`)\]\(https?:[^)]*\)', r'\1', block[0]), text, flags=re.M | re.S)
+    """Take the links out of code blocks: nbdev makes links of the names in a signature's comments, and there
+    they are shown as text"""
+    return re.sub(
+        r'^```.*?^```',
+        lambda block: re.sub(r'\[(`[^`]*`)\]\(https?:[^)]*\)', r'\1', block[0]),
+        text,
+        flags=re.M | re.S,
+    )
 
 
 def unnested_links(text: str) -> str:
-    "Take the links out of links: nbdev makes links also of names that are linked already, and Pandoc shows such a link as text"
+    """Take the links out of links: nbdev makes links also of names that are linked already, and Pandoc shows
+    such a link as text"""
     return re.sub(r'\[\[(`[^`]*`)\]\(https?:[^)]*\)\]\(', r'[\1](', text)
 
 
 def copy_repository(to: Path):
     "Copy what belongs to the repository, and what is new in it, without what git ignores"
-    listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT, capture_output=True, text=True)
-    if listed.returncode: names = [p.relative_to(ROOT) for folder in ('nbs', 'vision_recipes', 'benchmarks') for p in (ROOT/folder).rglob('*')] + [p.name for p in ROOT.iterdir()]
-    else: names = listed.stdout.split('\0')
+    listed = subprocess.run(
+        ['git', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode:
+        names = [
+            p.relative_to(ROOT)
+            for folder in ('nbs', 'vision_recipes', 'benchmarks')
+            for p in (ROOT / folder).rglob('*')
+        ] + [p.name for p in ROOT.iterdir()]
+    else:
+        names = listed.stdout.split('\0')
     for name in filter(None, names):
-        if not (ROOT/name).is_file(): continue
-        (to/name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT/name, to/name)
+        if not (ROOT / name).is_file():
+            continue
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, to / name)
 
 
 def build(copy: Path, problems: list):
-    "Build all pages of the copy into its folder _proc. The copy has its own egg-info: nbdev links the names it finds through it"
-    lib, info = config()['lib_path'], copy/f'{config()["lib_path"]}.egg-info'
+    """Build all pages of the copy into its folder _proc.
+
+    The copy has its own egg-info: nbdev links the names it finds through it.
+    """
+    lib, info = config()['lib_path'], copy / f'{config()["lib_path"]}.egg-info'
     info.mkdir(exist_ok=True)
-    (info/'PKG-INFO').write_text(f'Metadata-Version: 2.1\nName: {lib}\nVersion: 0\n', encoding='utf-8')
-    (info/'entry_points.txt').write_text(f'[nbdev]\n{lib} = {lib}._modidx:d\n', encoding='utf-8')
-    for p in (copy/'nbs').rglob('*'):
-        (copy/'_proc'/p.relative_to(copy/'nbs')).parent.mkdir(parents=True, exist_ok=True)
-        if p.is_file() and p.suffix != '.ipynb': shutil.copyfile(p, copy/'_proc'/p.relative_to(copy/'nbs'))
-    env = {**os.environ, 'PYTHONPATH': str(copy), 'OMP_NUM_THREADS': '1', 'PYTHONUTF8': '1', 'PYTHONWARNINGS': 'ignore', 'VISION_RECIPES_PROGRESS': '0', 'IN_TEST': '1'}
+    (info / 'PKG-INFO').write_text(f'Metadata-Version: 2.1\nName: {lib}\nVersion: 0\n', encoding='utf-8')
+    (info / 'entry_points.txt').write_text(f'[nbdev]\n{lib} = {lib}._modidx:d\n', encoding='utf-8')
+    for p in (copy / 'nbs').rglob('*'):
+        (copy / '_proc' / p.relative_to(copy / 'nbs')).parent.mkdir(parents=True, exist_ok=True)
+        if p.is_file() and p.suffix != '.ipynb':
+            shutil.copyfile(p, copy / '_proc' / p.relative_to(copy / 'nbs'))
+    env = {
+        **os.environ,
+        'PYTHONPATH': str(copy),
+        'OMP_NUM_THREADS': '1',
+        'PYTHONUTF8': '1',
+        'PYTHONWARNINGS': 'ignore',
+        'VISION_RECIPES_PROGRESS': '0',
+        'IN_TEST': '1',
+    }
     command = [sys.executable, str(Path(__file__).resolve()), '--build', str(copy)]
-    # Two plain processes that take turns, not a pool: the shell that nbdev runs cells in replaces __main__, which pools need
-    parts = [subprocess.Popen([*command, str(i)], cwd=copy, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for i in range(PROCESSES)]
+    # Two plain processes that take turns, not a pool: the shell that nbdev runs cells in replaces __main__,
+    # which pools need
+    parts = [
+        subprocess.Popen(
+            [*command, str(i)], cwd=copy, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for i in range(PROCESSES)
+    ]
     for part in parts:
         said, troubles = part.communicate()
-        if part.returncode: sys.exit(f'the pages could not be built:\n{troubles[-3000:]}')
-        problems += [f'nbs/{path}: the page cannot be built: {why}' for path, why in json.loads(said.splitlines()[-1]) if why]
+        if part.returncode:
+            sys.exit(f'the pages could not be built:\n{troubles[-3000:]}')
+        problems += [
+            f'nbs/{path}: the page cannot be built: {why}'
+            for path, why in json.loads(said.splitlines()[-1])
+            if why
+        ]
 
 
 def write_nbdev_yml(copy: Path):
     "What nbdev tells Quarto of settings.ini"
     from nbdev.quarto import refresh_quarto_yml
+
     refresh_quarto_yml()
-    shutil.copyfile(copy/'nbs'/'nbdev.yml', copy/'_proc'/'nbdev.yml')
+    shutil.copyfile(copy / 'nbs' / 'nbdev.yml', copy / '_proc' / 'nbdev.yml')
 
 
 def build_part(copy: Path, part: int) -> int:
     "Build every second page; runs in a process of its own, that imports the copy's package"
-    if not part: write_nbdev_yml(copy)
+    if not part:
+        write_nbdev_yml(copy)
     describe_fields()
-    pages = [p.relative_to(copy/'nbs') for p in sorted((copy/'nbs').rglob('*.ipynb'))][part::PROCESSES]
-    print('\n' + json.dumps([(p.as_posix(), build_page(copy/'nbs'/p, copy/'_proc'/p)) for p in pages]))
+    pages = [p.relative_to(copy / 'nbs') for p in sorted((copy / 'nbs').rglob('*.ipynb'))][part::PROCESSES]
+    print(
+        '\n' + json.dumps([(p.as_posix(), build_page(copy / 'nbs' / p, copy / '_proc' / p)) for p in pages])
+    )
     return 0
 
 
-# -- Reading a page ---------------------------------------------------------------------------------------------------------
+# -- Reading a page
+# ---------------------------------------------------------------------------------------------------------
+
 
 def without_code(text: str) -> str:
     "Markdown with code blocks blanked, so that line numbers stay"
     lines, fenced = text.split('\n'), False
     for i, line in enumerate(lines):
         fence = line.lstrip().startswith(('```', '~~~'))
-        if fence or fenced or (line.startswith('    ') and not line.lstrip().startswith(('-', '*'))): lines[i] = ''
+        if fence or fenced or (line.startswith('    ') and not line.lstrip().startswith(('-', '*'))):
+            lines[i] = ''
         fenced ^= fence
     return '\n'.join(lines)
 
@@ -188,7 +316,8 @@ def links_of(text: str):
     blank = CODE.sub(lambda m: re.sub(r'[^\n]', 'x', m[0]), text)
     for m in LINK.finditer(blank):
         yield text.count('\n', 0, m.start()) + 1, m[1] == '!', m[2], m[3]
-        for _, picture, words, to in links_of(m[2]): yield text.count('\n', 0, m.start()) + 1, picture, words, to
+        for _, picture, words, to in links_of(m[2]):
+            yield text.count('\n', 0, m.start()) + 1, picture, words, to
     for m in re.finditer(r'<(a|img)\b[^>]*?\b(?:href|src)="([^"]*)"[^>]*>', blank):
         alt = re.search(r'\balt="([^"]+)"', m[0])
         yield text.count('\n', 0, m.start()) + 1, m[1] == 'img', alt[1] if alt else '', m[2]
@@ -202,19 +331,28 @@ def slug(heading: str) -> str:
 
 class Page:
     "A built page: its texts with the place where they stand, its anchors, its outputs"
+
     def __init__(self, path: Path, built: Path):
         self.path, self.html = path, page_name(path)
-        self.raw = json.loads((ROOT/'nbs'/path).read_text(encoding='utf-8'))['cells']
+        self.raw = json.loads((ROOT / 'nbs' / path).read_text(encoding='utf-8'))['cells']
         self.cells = json.loads(built.read_text(encoding='utf-8'))['cells'] if built.exists() else self.raw
         number = {c['id']: i for i, c in enumerate(self.raw, 1) if 'id' in c}
         self.texts, self.documented = [], []  # (place, Markdown without code blocks); the same for signatures
         for c in self.cells:
             place = f'nbs/{path}, cell {number[c["id"]]}' if c.get('id') in number else f'nbs/{path}'
-            if c['cell_type'] == 'markdown': self.texts.append((place, without_code(source(c))))
+            if c['cell_type'] == 'markdown':
+                self.texts.append((place, without_code(source(c))))
             for o in c.get('outputs', []):
-                if 'text/markdown' in o.get('data', {}): self.documented.append((place, without_code(''.join(o['data']['text/markdown']))))
-        self.anchors = {slug(m[1]) for _, t in self.texts + self.documented for m in re.finditer(r'^#{1,6} +(.*?)(?: +\{#[^}]*\})?$', t, re.M)}
-        self.anchors |= {m for _, t in self.texts for m in re.findall(r'\{#([\w.-]+)|\bid="([\w.-]+)"', t) for m in m if m}
+                if 'text/markdown' in o.get('data', {}):
+                    self.documented.append((place, without_code(''.join(o['data']['text/markdown']))))
+        self.anchors = {
+            slug(m[1])
+            for _, t in self.texts + self.documented
+            for m in re.finditer(r'^#{1,6} +(.*?)(?: +\{#[^}]*\})?$', t, re.M)
+        }
+        self.anchors |= {
+            m for _, t in self.texts for m in re.findall(r'\{#([\w.-]+)|\bid="([\w.-]+)"', t) for m in m if m
+        }
         self.title, self.subtitle = self._head()
 
     def _head(self) -> tuple[str, str]:
@@ -223,30 +361,54 @@ class Page:
         return title[1].strip() if title else '', subtitle[1].strip() if subtitle else ''
 
 
-# -- Checks of one page -----------------------------------------------------------------------------------------------------
+# -- Checks of one page
+# -----------------------------------------------------------------------------------------------------
+
 
 def check_head(page: Page, cfg: dict):
     "Title and subtitle stand alone in the first cell, and a recipe can be opened in Colab"
     where = f'nbs/{page.path}, cell 1'
-    if not page.title or not page.subtitle: yield f'{where}: begin the notebook with "# title" and a line "> subtitle"'
+    if not page.title or not page.subtitle:
+        yield f'{where}: begin the notebook with "# title" and a line "> subtitle"'
     rest = re.sub(r'^(# |> ).*$', '', source(page.raw[0]), flags=re.M).strip()
-    if rest: yield f'{where}: {rest[:50]!r} would be lost: nbdev makes the cell with the title the head of the page. Put all but title and subtitle into the next cell'
+    if rest:
+        yield (
+            f'{where}: {rest[:50]!r} would be lost: nbdev makes the cell with the title the head of the '
+            'page. '
+            'Put all but title and subtitle into the next cell'
+        )
     badge = f'(https://colab.research.google.com/github/{cfg["notebook"]}{page.path.as_posix()})'
-    if page.path.parts[0] == 'recipes' and not any(badge in source(c) for c in page.raw[:3]): yield f'{where}: no Colab badge that leads to {badge[1:-1]}'
+    if page.path.parts[0] == 'recipes' and not any(badge in source(c) for c in page.raw[:3]):
+        yield f'{where}: no Colab badge that leads to {badge[1:-1]}'
     for i, c in enumerate(page.raw, 1):
-        if c['cell_type'] == 'markdown' and re.search(r'^\s*:::', source(c), re.M): yield f'nbs/{page.path}, cell {i}: ":::" is read by Quarto only; use plain Markdown'
+        if c['cell_type'] == 'markdown' and re.search(r'^\s*:::', source(c), re.M):
+            yield f'nbs/{page.path}, cell {i}: ":::" is read by Quarto only; use plain Markdown'
 
 
 def check_mixed(page: Page):
     "Cells that nbdev runs to build the page, because they import, hold nothing else"
-    if not any(re.search(r'^#\| *exports?\b', source(c), re.M) for c in page.raw): return
+    if not any(re.search(r'^#\| *exports?\b', source(c), re.M) for c in page.raw):
+        return
     for i, c in enumerate(page.raw, 1):
         text = source(c)
-        if c['cell_type'] != 'code' or re.search(r'^#\| *(exporti?|exports|eval: *false)\b', text, re.M) or 'nbdev_export()' in text or text.startswith('%%'): continue
-        try: nodes = list(ast.walk(ast.parse(text)))
-        except SyntaxError: continue  # a magic command: nbdev leaves such a cell alone
-        if any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in nodes) and any(isinstance(n, (ast.Expr, ast.Assign)) for n in nodes):
-            yield f'nbs/{page.path}, cell {i}: imports stand beside other code, and nbdev runs such a cell to build the page. Give the imports a cell of their own'
+        if (
+            c['cell_type'] != 'code'
+            or re.search(r'^#\| *(exporti?|exports|eval: *false)\b', text, re.M)
+            or 'nbdev_export()' in text
+            or text.startswith('%%')
+        ):
+            continue
+        try:
+            nodes = list(ast.walk(ast.parse(text)))
+        except SyntaxError:
+            continue  # a magic command: nbdev leaves such a cell alone
+        if any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in nodes) and any(
+            isinstance(n, (ast.Expr, ast.Assign)) for n in nodes
+        ):
+            yield (
+                f'nbs/{page.path}, cell {i}: imports stand beside other code, and nbdev runs such a cell '
+                'to build the page. Give the imports a cell of their own'
+            )
 
 
 def check_links(page: Page, pages: dict, cfg: dict, files: set):
@@ -254,31 +416,65 @@ def check_links(page: Page, pages: dict, cfg: dict, files: set):
     for place, text in page.texts + page.documented:
         for line, picture, words, to in links_of(text):
             where = f'{place}, line {line}'
-            if picture and not words.strip(): yield f'{where}: the picture {to} has no description. Write one between the brackets: ![what is to be seen]({to})'
+            if picture and not words.strip():
+                yield (
+                    f'{where}: the picture {to} has no description. Write one between the brackets: '
+                    f'![what is to be seen]({to})'
+                )
             trouble = dead(to, page, pages, cfg, files)
-            if trouble: yield f'{where}: the link {to!r} {trouble}'
+            if trouble:
+                yield f'{where}: the link {to!r} {trouble}'
 
 
 def dead(to: str, page: Page, pages: dict, cfg: dict, files: set) -> str:
     "Why a link leads nowhere; empty if it does"
     target, _, anchor = to.partition('#')
-    if to.startswith(cfg['site']): target = target[len(cfg['site']):] or 'index.html'; at = PurePosixPath(target)
-    elif to.startswith(cfg['git_url'] + '/') or to.startswith('https://colab.research.google.com/github/' + cfg['user']):
+    if to.startswith(cfg['site']):
+        target = target[len(cfg['site']) :] or 'index.html'
+        at = PurePosixPath(target)
+    elif to.startswith(cfg['git_url'] + '/') or to.startswith(
+        'https://colab.research.google.com/github/' + cfg['user']
+    ):
         m = re.search(rf'/{cfg["repo"]}/(?:blob|tree|raw)/{cfg["branch"]}/(.+)', unquote(target))
-        return '' if not m or m[1] in files or any(f.startswith(m[1].rstrip('/') + '/') for f in files) else f'names {m[1]}, which is not in the repository'
-    elif re.match(r'(https|mailto|data):', to): return ''
-    elif not target: at = PurePosixPath(page.path.as_posix())
-    elif re.match(r'\w+:', to): return 'is neither https nor relative'
-    else: at = PurePosixPath(os.path.normpath(str(PurePosixPath(page.path.parent.as_posix())/unquote(target))).replace(os.sep, '/'))
-    if str(at).startswith('..'): return f'leaves the site. For a file of the repository link to {cfg["git_url"]}/blob/{cfg["branch"]}/…'
+        return (
+            ''
+            if not m or m[1] in files or any(f.startswith(m[1].rstrip('/') + '/') for f in files)
+            else f'names {m[1]}, which is not in the repository'
+        )
+    elif re.match(r'(https|mailto|data):', to):
+        return ''
+    elif not target:
+        at = PurePosixPath(page.path.as_posix())
+    elif re.match(r'\w+:', to):
+        return 'is neither https nor relative'
+    else:
+        at = PurePosixPath(
+            os.path.normpath(str(PurePosixPath(page.path.parent.as_posix()) / unquote(target))).replace(
+                os.sep, '/'
+            )
+        )
+    if str(at).startswith('..'):
+        return (
+            f'leaves the site. For a file of the repository link to {cfg["git_url"]}/blob/{cfg["branch"]}/…'
+        )
     known = pages.get(str(at))
-    if not known: return '' if f'nbs/{at}' in files and not anchor and at.suffix not in ('.html', '.ipynb') else 'leads to no page and no file of nbs'
-    return f'names an anchor that {known.html} has not{near(anchor, known.anchors)}' if anchor and anchor.lower() not in known.anchors else ''
+    if not known:
+        return (
+            ''
+            if f'nbs/{at}' in files and not anchor and at.suffix not in ('.html', '.ipynb')
+            else 'leads to no page and no file of nbs'
+        )
+    return (
+        f'names an anchor that {known.html} has not{near(anchor, known.anchors)}'
+        if anchor and anchor.lower() not in known.anchors
+        else ''
+    )
 
 
 def near(word: str, words) -> str:
     "Something to add to a message: the nearest of some words"
     from difflib import get_close_matches
+
     found = get_close_matches(word, list(words), n=1)
     return f'; did you mean {found[0]!r}?' if found else ''
 
@@ -286,23 +482,37 @@ def near(word: str, words) -> str:
 def check_paths(page: Page):
     "No path of somebody's machine on the page"
     for place, text in page.texts:
-        for m in list(MACHINE.finditer(CODE.sub('', text))) + list(re.finditer(r'\(file:/[^)]*', text)): yield f'{place}: {m[0].strip("(")!r} is a path of some machine'
+        for m in list(MACHINE.finditer(CODE.sub('', text))) + list(re.finditer(r'\(file:/[^)]*', text)):
+            yield f'{place}: {m[0].strip("(")!r} is a path of some machine'
     for i, c in enumerate(page.raw, 1):
         if c['cell_type'] == 'code':
             for o in c['outputs']:
-                said = ''.join(o.get('text') or o.get('data', {}).get('text/plain', '')) + ''.join(o.get('data', {}).get('text/html', ''))
-                for m in list(MACHINE.finditer(said)) + list(re.finditer(r'file:/+\S+', said)): yield f'nbs/{page.path}, cell {i}: the output shows a path of the machine it ran on, {m[0]!r}'
+                said = ''.join(o.get('text') or o.get('data', {}).get('text/plain', '')) + ''.join(
+                    o.get('data', {}).get('text/html', '')
+                )
+                for m in list(MACHINE.finditer(said)) + list(re.finditer(r'file:/+\S+', said)):
+                    yield (
+                        f'nbs/{page.path}, cell {i}: the output shows a path of the machine it ran on, '
+                        f'{m[0]!r}'
+                    )
 
 
 def check_fields(page: Page, sources: dict):
     "What the code says of the fields of a dataclass stands on its page"
     for c in page.cells:
         for o in c.get('outputs', []):
-            shown = re.search(r'^def (\w+)\($(.*?)^\)', ''.join(o.get('data', {}).get('text/markdown', '')), re.M | re.S)
-            if not shown or shown[1] not in sources: continue
+            shown = re.search(
+                r'^def (\w+)\($(.*?)^\)', ''.join(o.get('data', {}).get('text/markdown', '')), re.M | re.S
+            )
+            if not shown or shown[1] not in sources:
+                continue
             said = re.findall(r'^    (\w+):None # (.*)$', sources[shown[1]], re.M)
             lost = [k for k, v in said if re.search(rf'^    .*\b{k}:', shown[2], re.M) and v not in shown[2]]
-            if lost: yield f'nbs/{page.path}: {shown[1]}: what is said of {", ".join(lost)} is not on the page; see describe_fields'
+            if lost:
+                yield (
+                    f'nbs/{page.path}: {shown[1]}: what is said of {", ".join(lost)} is not on the page; '
+                    'see describe_fields'
+                )
 
 
 def check_outputs(page: Page):
@@ -311,67 +521,112 @@ def check_outputs(page: Page):
         where = f'nbs/{page.path}, cell {i}'
         for o in c.get('outputs', []):
             said = ''.join(o.get('text', ''))
-            if o.get('name') == 'stderr': yield f'{where}: the output holds what went to stderr: {said.strip()[:80]!r}. Clear it, or see why it is said'
-            if o['output_type'] == 'error': yield f'{where}: the output is an error, {o["ename"]}'
+            if o.get('name') == 'stderr':
+                yield (
+                    f'{where}: the output holds what went to stderr: {said.strip()[:80]!r}. '
+                    'Clear it, or see why it is said'
+                )
+            if o['output_type'] == 'error':
+                yield f'{where}: the output is an error, {o["ename"]}'
             for what, pattern in NOISE.items():
-                if re.search(pattern, said): yield f'{where}: the output holds {what}'
+                if re.search(pattern, said):
+                    yield f'{where}: the output holds {what}'
             data = o.get('data', {})
-            if any('widget' in kind for kind in data): yield f'{where}: the output is a widget, which is not there on a page'
+            if any('widget' in kind for kind in data):
+                yield f'{where}: the output is a widget, which is not there on a page'
             for kind, content in data.items():
                 if kind in ('image/png', 'image/jpeg'):
                     size = len(base64.b64decode(''.join(content)))
-                    if size > PICTURE: yield f'{where}: the picture has {size/1000:.0f} kB, at most {PICTURE/1000:.0f} are wanted'
-                    if page.path.parts[0] in ('recipes', 'project') and not re.search(r'^#\| *fig-alt: *\S', source(c), re.M):
-                        yield f'{where}: the picture has no description. Begin the cell with: #| fig-alt: "what is to be seen"'
+                    if size > PICTURE:
+                        yield (
+                            f'{where}: the picture has {size / 1000:.0f} kB, at most {PICTURE / 1000:.0f} '
+                            'are '
+                            'wanted'
+                        )
+                    if page.path.parts[0] in ('recipes', 'project') and not re.search(
+                        r'^#\| *fig-alt: *\S', source(c), re.M
+                    ):
+                        yield (
+                            f'{where}: the picture has no description. Begin the cell with: #| fig-alt: '
+                            '"what is to be seen"'
+                        )
             for m in re.findall(r'<img\b[^>]*>', ''.join(data.get('text/html', ''))):
-                if not re.search(r'\balt="[^"]+"', m): yield f'{where}: a picture in the output has no alt="…"'
-    size = (ROOT/'nbs'/page.path).stat().st_size
-    if size > RECIPE: yield f'nbs/{page.path}: {size/1e6:.1f} MB, at most {RECIPE/1e6:.1f} are wanted'
+                if not re.search(r'\balt="[^"]+"', m):
+                    yield f'{where}: a picture in the output has no alt="…"'
+    size = (ROOT / 'nbs' / page.path).stat().st_size
+    if size > RECIPE:
+        yield f'nbs/{page.path}: {size / 1e6:.1f} MB, at most {RECIPE / 1e6:.1f} are wanted'
 
 
-# -- Names in backticks -----------------------------------------------------------------------------------------------------
+# -- Names in backticks
+# -----------------------------------------------------------------------------------------------------
+
 
 class Names:
-    "The names of the package: modules, what stands in each, what stands in each class, and every word of its code"
+    """The names of the package: modules, what stands in each, what stands in each class, and every word of
+    its code"""
+
     def __init__(self, package: Path, pages: list):
         self.modules, self.classes, self.words = {}, {}, set()
         for p in sorted(package.rglob('*.py')):
             text = p.read_text(encoding='utf-8')
             self.words |= set(re.findall(r'\w+', text))
-            if p.name not in ('__init__.py', '_modidx.py'): self._read('.'.join(p.relative_to(package).with_suffix('').parts), ast.parse(text))
-        for page in pages: self.words |= {w for c in page.raw if c['cell_type'] == 'code' for w in re.findall(r'\w+', source(c))}
-        for p in sorted((ROOT/'benchmarks').glob('*.py')): self.words |= set(re.findall(r'\w+', p.read_text(encoding='utf-8'))) | {p.stem}
+            if p.name not in ('__init__.py', '_modidx.py'):
+                self._read('.'.join(p.relative_to(package).with_suffix('').parts), ast.parse(text))
+        for page in pages:
+            self.words |= {
+                w for c in page.raw if c['cell_type'] == 'code' for w in re.findall(r'\w+', source(c))
+            }
+        for p in sorted((ROOT / 'benchmarks').glob('*.py')):
+            self.words |= set(re.findall(r'\w+', p.read_text(encoding='utf-8'))) | {p.stem}
 
     def _read(self, module: str, tree: ast.Module):
         names = set()
         for n in ast.walk(tree):
-            if isinstance(n, (ast.FunctionDef, ast.ClassDef)): names.add(n.name)
-            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store): names.add(n.id)
-            if isinstance(n, ast.alias): names.add((n.asname or n.name).split('.')[0])
-            if isinstance(n, ast.ClassDef): self.classes.setdefault(n.name, (set(), []))[0].update(self._members(n)); self.classes[n.name][1].extend(b.id for b in n.bases if isinstance(b, ast.Name))
+            if isinstance(n, (ast.FunctionDef, ast.ClassDef)):
+                names.add(n.name)
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
+                names.add(n.id)
+            if isinstance(n, ast.alias):
+                names.add((n.asname or n.name).split('.')[0])
+            if isinstance(n, ast.ClassDef):
+                self.classes.setdefault(n.name, (set(), []))[0].update(self._members(n))
+                self.classes[n.name][1].extend(b.id for b in n.bases if isinstance(b, ast.Name))
         self.modules[module] = names
 
     def _members(self, node: ast.ClassDef) -> set:
         inner = [n for n in ast.walk(node)]
-        return {n.name for n in inner if isinstance(n, ast.FunctionDef)} | {n.id for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)} | \
-            {n.attr for n in inner if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+        return (
+            {n.name for n in inner if isinstance(n, ast.FunctionDef)}
+            | {n.id for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            | {n.attr for n in inner if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+        )
 
     def member(self, cls: str, name: str) -> bool:
         "Whether a class has an attribute; what it inherits from others' classes is believed"
         members, bases = self.classes[cls]
-        return name in members or name.startswith('__') or any(b not in self.classes or self.member(b, name) for b in bases)
+        return (
+            name in members
+            or name.startswith('__')
+            or any(b not in self.classes or self.member(b, name) for b in bases)
+        )
 
     def missing(self, name: str) -> bool:
         "Whether a name in backticks claims to be ours and is not"
         parts = name.split('.')
-        if parts[0] == 'vision_recipes': parts = parts[1:]
-        for n in (2, 1):
+        if parts[0] == 'vision_recipes':
+            parts = parts[1:]
+        for n in (3, 2, 1):
             module = '.'.join(parts[:n])
             if module in self.modules and len(parts) > n:
-                if parts[n] not in self.modules[module]: return True
-                parts = parts[n:]; break
-        if len(parts) > 1 and parts[0] in self.classes: return not self.member(parts[0], parts[1])
-        if len(parts) > 1: return False  # an attribute of something else
+                if parts[n] not in self.modules[module]:
+                    return True
+                parts = parts[n:]
+                break
+        if len(parts) > 1 and parts[0] in self.classes:
+            return not self.member(parts[0], parts[1])
+        if len(parts) > 1:
+            return False  # an attribute of something else
         ours = '_' in name.strip('_') or re.match(r'[A-Z]\w*[a-z]\w*[A-Z]', name)
         return bool(ours) and parts[-1] not in self.words | OTHERS if parts else False
 
@@ -381,42 +636,135 @@ def check_names(page: Page, names: Names, linked: dict):
     for place, text in page.texts:
         for m in CODE.finditer(text):
             name = re.sub(r'\(\)$', '', m[2].strip())
-            if not re.fullmatch(r'[A-Za-z_]\w*(\.\w+)*', name) or name.split('.')[-1].lower() in FILES: continue
+            if not re.fullmatch(r'[A-Za-z_]\w*(\.\w+)*', name) or name.split('.')[-1].lower() in FILES:
+                continue
             where = f'{place}, line {text.count(chr(10), 0, m.start()) + 1}'
-            if names.missing(name): yield f'{where}: `{name}` is not in the package{near(name.split(".")[-1], names.words)}'
-            inside = text[m.end():m.end() + 2] == '](' or text.rfind('[', 0, m.start()) > text.rfind(']', 0, m.start())
-            if name in linked and m[1] == '`' and not inside and re.fullmatch(r'`[^`\s]+`', m[0]): yield f'{where}: `{name}` did not become a link to {linked[name]}'
+            if names.missing(name):
+                yield f'{where}: `{name}` is not in the package{near(name.split(".")[-1], names.words)}'
+            inside = text[m.end() : m.end() + 2] == '](' or text.rfind('[', 0, m.start()) > text.rfind(
+                ']', 0, m.start()
+            )
+            if name in linked and m[1] == '`' and not inside and re.fullmatch(r'`[^`\s]+`', m[0]):
+                yield f'{where}: `{name}` did not become a link to {linked[name]}'
 
 
 def linkable() -> dict:
     "The names that nbdev can link, without their module, and where they lead"
     space: dict = {}
-    exec((ROOT/'vision_recipes'/'_modidx.py').read_text(encoding='utf-8'), space)
-    return {k.removeprefix(module.removeprefix('vision_recipes.') + '.').removeprefix(f'{module}.'): v[0] for module, syms in space['d']['syms'].items() for k, v in syms.items()}
+    exec((ROOT / 'vision_recipes' / '_modidx.py').read_text(encoding='utf-8'), space)
+    return {
+        k.removeprefix(module.removeprefix('vision_recipes.') + '.').removeprefix(f'{module}.'): v[0]
+        for module, syms in space['d']['syms'].items()
+        for k, v in syms.items()
+    }
 
 
-# -- Checks of the whole ----------------------------------------------------------------------------------------------------
+# -- Checks of the whole
+# ----------------------------------------------------------------------------------------------------
+
+# from the ground floor up
+ROOMS = 'core data runtime drawing metrics dataloading tasks models training deploy cli'.split()
+
+
+def folders_in_order(pages: list) -> list[str]:
+    """The folders of nbs that hold notebooks: recipes and project first, then the rooms from the ground floor
+    up, each followed by what is inside"""
+    names = ['recipes', 'project', *ROOMS]
+    found = {p.path.parent.as_posix() for p in pages} - {'.'}
+
+    def place(folder):
+        top = folder.split('/')[0]
+        return names.index(top) if top in names else len(names), folder
+
+    return sorted(found, key=place)
+
+
+def sidebar(pages: list) -> dict:
+    "The sidebar that Quarto shows, made from the folders: a section each, named by its index page"
+    title = {p.path.parent.as_posix(): p.title for p in pages if p.path.name == 'index.ipynb'}
+
+    def section(folder):
+        inside = sorted(p.path.as_posix() for p in pages if p.path.parent.as_posix() == folder)
+        inside.sort(key=lambda name: not name.endswith('index.ipynb'))
+        below = [
+            section(f)
+            for f in folders
+            if f.startswith(f'{folder}/') and f.count('/') == folder.count('/') + 1
+        ]
+        return {'section': title.get(folder, folder.capitalize()), 'contents': inside + below}
+
+    folders = folders_in_order(pages)
+    contents = ['index.ipynb', *(section(f) for f in folders if '/' not in f)]
+    return {'website': {'sidebar': {'style': 'docked', 'collapse-level': 1, 'contents': contents}}}
+
 
 def check_sidebar(pages: list, cfg: dict):
-    "Every page is in the sidebar once, and everything named there and in _quarto.yml is there"
+    """Every room has an index page that links each of its notebooks, and everything named in _quarto.yml is
+    there"""
     import yaml
-    read = lambda name: yaml.safe_load((ROOT/'nbs'/name).read_text(encoding='utf-8'))
+
     def hrefs(node):
-        if isinstance(node, str) and node.endswith(('.ipynb', '.qmd')): yield node
-        if isinstance(node, list): yield from (h for n in node for h in hrefs(n))
-        if isinstance(node, dict): yield from (h for k, v in node.items() if k in ('href', 'file', 'contents', 'menu', 'left', 'right', 'sidebar', 'website', 'navbar', 'page-footer') for h in hrefs(v))
-    there = list(hrefs(read('sidebar.yml')))
-    for p in pages:
-        n = there.count(p.path.as_posix())
-        if n != 1: yield f'nbs/sidebar.yml: {p.path.as_posix()} stands there {n} times; put it in once'
-    quarto = read('_quarto.yml')
+        if isinstance(node, str) and node.endswith(('.ipynb', '.qmd')):
+            yield node
+        if isinstance(node, list):
+            yield from (h for n in node for h in hrefs(n))
+        if isinstance(node, dict):
+            yield from (
+                h
+                for k, v in node.items()
+                if k
+                in (
+                    'href',
+                    'file',
+                    'contents',
+                    'menu',
+                    'left',
+                    'right',
+                    'sidebar',
+                    'website',
+                    'navbar',
+                    'page-footer',
+                )
+                for h in hrefs(v)
+            )
+
+    for folder in folders_in_order(pages):
+        if folder in ('recipes', 'project'):
+            continue
+        index = next((p for p in pages if p.path.as_posix() == f'{folder}/index.ipynb'), None)
+        if index is None:
+            yield f'nbs/{folder}: has no index.ipynb, which says what is in this room'
+            continue
+        linked = {to for _, text in index.texts for _, _, _, to in links_of(text)}
+        for p in pages:
+            if (
+                p.path.parent.as_posix() == folder
+                and p is not index
+                and p.path.name not in linked
+                and page_name(p.path).name not in linked
+            ):
+                yield f'nbs/{folder}/index.ipynb: does not link {p.path.name}'
+    quarto = yaml.safe_load((ROOT / 'nbs' / '_quarto.yml').read_text(encoding='utf-8'))
     html = quarto['format']['html']
-    wanted = there + list(hrefs(quarto)) + [quarto['website'].get('favicon', ''), html.get('css', '')] + [r for r in quarto['project'].get('resources', []) if '*' not in r]
-    wanted += [t for theme in html['theme'].values() for t in (theme if isinstance(theme, list) else [theme]) if t.endswith(('.scss', '.css'))]
+    wanted = (
+        list(hrefs(quarto))
+        + [quarto['website'].get('favicon', ''), html.get('css', '')]
+        + [r for r in quarto['project'].get('resources', []) if '*' not in r]
+    )
+    wanted += [
+        t
+        for theme in html['theme'].values()
+        for t in (theme if isinstance(theme, list) else [theme])
+        if t.endswith(('.scss', '.css'))
+    ]
     for name in filter(None, wanted):
-        if not (ROOT/'nbs'/name).is_file(): yield f'nbs/_quarto.yml or nbs/sidebar.yml: {name} is not there'
-    if '_modidx:d' not in (ROOT/'setup.py').read_text(encoding='utf-8'): yield "setup.py: entry_points must hold 'nbdev': ['vision_recipes=vision_recipes._modidx:d'], by which nbdev finds the names to link"
-    if cfg['custom_sidebar'] != 'True': yield 'settings.ini: custom_sidebar must be True, or nbdev writes over nbs/sidebar.yml'
+        if not (ROOT / 'nbs' / name).is_file():
+            yield f'nbs/_quarto.yml: {name} is not there'
+    if '_modidx:d' not in (ROOT / 'setup.py').read_text(encoding='utf-8'):
+        yield (
+            "setup.py: entry_points must hold 'nbdev': ['vision_recipes=vision_recipes._modidx:d'], by which "
+            'nbdev finds the names to link'
+        )
 
 
 def check_same_name(pages: list):
@@ -424,71 +772,131 @@ def check_same_name(pages: list):
     seen: dict = {}
     for p in pages:
         other = seen.setdefault(p.html, p)
-        if other is not p: yield f'nbs/{p.path}: its page {p.html} would be the one of nbs/{other.path}. Rename one'
+        if other is not p:
+            yield f'nbs/{p.path}: its page {p.html} would be the one of nbs/{other.path}. Rename one'
 
 
 def check_readme(pages: dict, cfg: dict, files: set):
     "The README's links, which are relative to the repository"
-    text = without_code((ROOT/'README.md').read_text(encoding='utf-8'))
+    text = without_code((ROOT / 'README.md').read_text(encoding='utf-8'))
     for line, picture, words, to in links_of(text):
-        if picture and not words.strip(): yield f'README.md, line {line}: the picture {to} has no description'
-        if not re.match(r'(https|mailto):|#', to) and to.partition('#')[0] not in files: yield f'README.md, line {line}: {to} is not in the repository'
+        if picture and not words.strip():
+            yield f'README.md, line {line}: the picture {to} has no description'
+        if not re.match(r'(https|mailto):|#', to) and to.partition('#')[0] not in files:
+            yield f'README.md, line {line}: {to} is not in the repository'
 
 
 def check_pictures():
     "Picture files of the site are small"
-    for p in sorted((ROOT/'nbs'/'images').iterdir()):
-        if p.stat().st_size > PICTURE: yield f'nbs/images/{p.name}: {p.stat().st_size/1000:.0f} kB, at most {PICTURE/1000:.0f} are wanted'
+    for p in sorted((ROOT / 'nbs' / 'images').iterdir()):
+        if p.stat().st_size > PICTURE:
+            yield (
+                f'nbs/images/{p.name}: {p.stat().st_size / 1000:.0f} kB, at most {PICTURE / 1000:.0f} are '
+                'wanted'
+            )
 
 
 def llms(pages: list, cfg: dict) -> str:
     "The contents of llms.txt: each page's title, the address of its plain-Markdown copy, and its subtitle"
-    def entry(p): return f'- [{p.title}]({cfg["site"]}{p.html.as_posix()}.md): {p.subtitle}'
-    def section(title, chosen): return f'\n## {title}\n\n' + '\n'.join(map(entry, chosen)) + '\n'
+
+    def entry(p):
+        return f'- [{p.title}]({cfg["site"]}{p.html.as_posix()}.md): {p.subtitle}'
+
+    def section(title, chosen):
+        return f'\n## {title}\n\n' + '\n'.join(map(entry, chosen)) + '\n'
+
     front = next(p for p in pages if p.path.name == cfg['readme_nb'])
     of = lambda folder: [p for p in pages if p.path.parent.as_posix() == folder and p is not front]
-    intro = f'# {front.title}\n\n> {front.subtitle}\n\nEvery page is a notebook that runs as a test. The pages below are plain Markdown; without the `.md` at the end of its address each is the page for readers. The package is installed by `pip install {cfg["repo"]}`.\n'
-    return intro + section('Start here', [front]) + section('Recipes', of('recipes')) + section('Project', of('project')) + section('Library', of('.'))
+    intro = (
+        f'# {front.title}\n\n> {front.subtitle}\n\nEvery page is a notebook that runs as a test. '
+        'The pages below are plain Markdown; without the `.md` at the end of its address each is the page '
+        f'for readers. The package is installed by `pip install {cfg["repo"]}`.\n'
+    )
+    library = [
+        p
+        for folder in folders_in_order(pages)[2:]
+        for p in sorted(of(folder), key=lambda p: p.path.name != 'index.ipynb')
+    ]
+    return (
+        intro
+        + section('Start here', [front])
+        + section('Recipes', of('recipes'))
+        + section('Project', of('project'))
+        + section('Library', library)
+    )
 
 
 def check_llms(pages: list, cfg: dict):
     "llms.txt is what the notebooks say"
-    path = ROOT/'nbs'/'llms.txt'
-    if not path.exists() or path.read_text(encoding='utf-8') != llms(pages, cfg): yield 'nbs/llms.txt: is not what the notebooks say. Run: python .ci/site.py --write'
+    path = ROOT / 'nbs' / 'llms.txt'
+    if not path.exists() or path.read_text(encoding='utf-8') != llms(pages, cfg):
+        yield 'nbs/llms.txt: is not what the notebooks say. Run: python .ci/site.py --write'
 
 
 def look(copy: Path, problems: list) -> list:
     "All checks; the problems, in the order of the pages"
     cfg = config()
-    pages = [Page(p, copy/'_proc'/p) for p in notebooks()]
+    import yaml
+
+    pages = [Page(p, copy / '_proc' / p) for p in notebooks()]
+    (copy / '_proc' / 'sidebar.yml').write_text(
+        yaml.safe_dump(sidebar(pages), sort_keys=False, allow_unicode=True), encoding='utf-8'
+    )
     by_name = {str(PurePosixPath(name.as_posix())): p for p in pages for name in (p.path, p.html)}
     files = {p.relative_to(copy).as_posix() for p in copy.rglob('*') if p.is_file()}
-    names, linked, sources = Names(ROOT/cfg['lib_path'], pages), linkable(), described()
+    names, linked, sources = Names(ROOT / cfg['lib_path'], pages), linkable(), described()
     for p in pages:
-        checks = check_head(p, cfg), check_mixed(p), check_links(p, by_name, cfg, files), check_names(p, names, linked), check_paths(p), check_outputs(p), check_fields(p, sources)
+        checks = (
+            check_head(p, cfg),
+            check_mixed(p),
+            check_links(p, by_name, cfg, files),
+            check_names(p, names, linked),
+            check_paths(p),
+            check_outputs(p),
+            check_fields(p, sources),
+        )
         problems += [problem for check in checks for problem in check]
-    for check in check_sidebar(pages, cfg), check_same_name(pages), check_readme(by_name, cfg, files), check_pictures(), check_llms(pages, cfg): problems += check
+    for check in (
+        check_sidebar(pages, cfg),
+        check_same_name(pages),
+        check_readme(by_name, cfg, files),
+        check_pictures(),
+        check_llms(pages, cfg),
+    ):
+        problems += check
     return problems
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--write', action='store_true', help='write nbs/llms.txt')
-    parser.add_argument('--keep', type=Path, metavar='FOLDER', help='leave the built pages in FOLDER, which must not exist')
+    parser.add_argument(
+        '--keep', type=Path, metavar='FOLDER', help='leave the built pages in FOLDER, which must not exist'
+    )
     parser.add_argument('--build', nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.build: return build_part(Path(args.build[0]), int(args.build[1]))
-    if args.write: (ROOT/'nbs'/'llms.txt').write_text(llms([Page(p, ROOT/'none') for p in notebooks()], config()), encoding='utf-8', newline='\n')
+    if args.build:
+        return build_part(Path(args.build[0]), int(args.build[1]))
+    if args.write:
+        (ROOT / 'nbs' / 'llms.txt').write_text(
+            llms([Page(p, ROOT / 'none') for p in notebooks()], config()), encoding='utf-8', newline='\n'
+        )
     problems: list = []
     with tempfile.TemporaryDirectory() as tmp:
-        copy = Path(tmp)/'copy'
+        copy = Path(tmp) / 'copy'
         copy_repository(copy)
         build(copy, problems)
         look(copy, problems)
-        if args.keep: shutil.copytree(copy/'_proc', args.keep)
-    for p in dict.fromkeys(problems): print(p)
-    if problems: print(f'{len(dict.fromkeys(problems))} problems')
+        if args.keep:
+            shutil.copytree(copy / '_proc', args.keep)
+    for p in dict.fromkeys(problems):
+        print(p)
+    if problems:
+        print(f'{len(dict.fromkeys(problems))} problems')
     return bool(problems)
 
 
-if __name__ == '__main__': sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

@@ -6,6 +6,7 @@ own and works with the command line from there, outside the repository. `--fast`
 they need from the Python that runs this script, which saves some gigabytes; everything else is installed all the same.
 `--out DIR` keeps both files: these are the ones to upload.
 """
+
 import argparse, importlib.metadata as metadata, os, re, shutil, subprocess, sys, tarfile, tempfile, venv, zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -13,77 +14,138 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = 'vision_recipes'
 LARGEST = 400_000  # bytes of one file in the wheel: _modidx.py is the largest
-# A path of somebody's machine has no place in what is shipped. Words such as /home/runner in a sentence do not occur
+# A path of somebody's machine has no place in what is shipped. Words such as /home/runner in a sentence do
+# not occur
 MACHINE = re.compile(rb'(?:/home|/Users|/root|C:\\\\?Users|file:///(?!\{))[\\/][A-Za-z0-9_.-]+')
 
 
-class Failed(Exception): "One of the checks failed; the text says what and where"
+class Failed(Exception):
+    "One of the checks failed; the text says what and where"
 
 
 def run(command: list, **kwargs) -> str:
     "What a command prints; raises `Failed` with all it said"
-    done = subprocess.run([str(c) for c in command], text=True, encoding='utf-8', errors='replace', stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
-    if done.returncode: raise Failed(f'{" ".join(str(c) for c in command)}: exit code {done.returncode}\n{done.stdout}')
+    done = subprocess.run(
+        [str(c) for c in command],
+        text=True,
+        encoding='utf-8',
+        errors='replace',
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        **kwargs,
+    )
+    if done.returncode:
+        raise Failed(f'{" ".join(str(c) for c in command)}: exit code {done.returncode}\n{done.stdout}')
     return done.stdout
 
 
 def copy_tree(to: Path):
     "The files that git tracks or would track: no old `build` folder, whose files would get into the wheel"
-    names = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode()
+    names = subprocess.run(
+        ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    ).stdout.decode()
     if not names:  # not a clone, or no git
-        return shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns('.git', '.venv', '__pycache__', '*.egg-info', 'build', 'dist', 'runs', 'data', '_proc', '_docs'))
+        return shutil.copytree(
+            ROOT,
+            to,
+            ignore=shutil.ignore_patterns(
+                '.git',
+                '.venv',
+                '__pycache__',
+                '*.egg-info',
+                'build',
+                'dist',
+                'runs',
+                'data',
+                '_proc',
+                '_docs',
+            ),
+        )
     for name in filter(None, names.split('\0')):
-        if not (ROOT/name).is_file(): continue  # deleted, not yet committed
-        (to/name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT/name, to/name)
+        if not (ROOT / name).is_file():
+            continue  # deleted, not yet committed
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, to / name)
 
 
 def needed(names: list[str]) -> dict[str, metadata.Distribution]:
     "The installed distributions of these names and all that they require, by name"
     from packaging.requirements import Requirement
+
     found, todo = {}, [Requirement(n) for n in names]
     seen = set()
     while todo:
         req = todo.pop()
         key = (re.sub(r'[-_.]+', '-', req.name).lower(), frozenset(req.extras))
-        if key in seen: continue
+        if key in seen:
+            continue
         seen.add(key)
-        try: found[key[0]] = dist = metadata.distribution(req.name)
-        except metadata.PackageNotFoundError: raise Failed(f'--fast: {sys.executable} lacks {req.name}. Install it there, or leave out --fast.') from None
+        try:
+            found[key[0]] = dist = metadata.distribution(req.name)
+        except metadata.PackageNotFoundError:
+            raise Failed(
+                f'--fast: {sys.executable} lacks {req.name}. Install it there, or leave out --fast.'
+            ) from None
         rows = [Requirement(r) for r in dist.requires or ()]
-        todo += [r for r in rows if r.marker is None or any(r.marker.evaluate({'extra': e}) for e in ('', *req.extras))]
+        todo += [
+            r
+            for r in rows
+            if r.marker is None or any(r.marker.evaluate({'extra': e}) for e in ('', *req.extras))
+        ]
     return found
 
 
 def environment(folder: Path, fast: bool, names: list[str]) -> Path:
-    "A virtual environment in which `names` are installed, with `fast` by links to this Python's files; its Python"
+    """A virtual environment in which `names` are installed, with `fast` by links to this Python's files.
+
+    Its Python.
+    """
     venv.create(folder, with_pip=True)
-    python = folder/('Scripts/python.exe' if os.name == 'nt' else 'bin/python')
+    python = folder / ('Scripts/python.exe' if os.name == 'nt' else 'bin/python')
     pip = [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check']
     if not fast:
         run([*pip, *names])
         return python
     site = Path(run([python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']).strip())
-    links = folder/'reused'
+    links = folder / 'reused'
     links.mkdir()
     for dist in needed(names).values():
-        for top in sorted({f.parts[0] for f in dist.files or () if f.parts[0] not in ('..', '__pycache__') and f.suffix != '.pth'}):
-            if (links/top).exists(): continue
-            try: (links/top).symlink_to(Path(dist.locate_file(top)).resolve())
-            except OSError as e: raise Failed(f'--fast needs links, which this system refuses ({e}). Leave it out.') from None
-    (site/'reused.pth').write_text(f'{links}\n', encoding='utf-8')
+        for top in sorted(
+            {
+                f.parts[0]
+                for f in dist.files or ()
+                if f.parts[0] not in ('..', '__pycache__') and f.suffix != '.pth'
+            }
+        ):
+            if (links / top).exists():
+                continue
+            try:
+                (links / top).symlink_to(Path(dist.locate_file(top)).resolve())
+            except OSError as e:
+                raise Failed(f'--fast needs links, which this system refuses ({e}). Leave it out.') from None
+    (site / 'reused.pth').write_text(f'{links}\n', encoding='utf-8')
     return python
 
 
 def build(out: Path, check: bool = True) -> tuple[Path, Path]:
-    "Build the sdist, and the wheel from the sdist, as an index user's pip would; `check` both by twine and by looking into them"
+    """Build the sdist, and the wheel from the sdist, as an index user's pip would.
+
+    `check` both by twine and by looking into them.
+    """
     with tempfile.TemporaryDirectory() as tmp:
-        tree = Path(tmp)/'tree'
+        tree = Path(tmp) / 'tree'
         copy_tree(tree)
-        python = environment(Path(tmp)/'tools', False, ['build', 'twine'] if check else ['build'])
+        python = environment(Path(tmp) / 'tools', False, ['build', 'twine'] if check else ['build'])
         run([python, '-m', 'build', '--outdir', out, tree])
         files = [*out.glob('*.tar.gz'), *out.glob('*.whl')]
-        if len(files) != 2: raise Failed(f'{out}: one sdist and one wheel are expected, but there are {[f.name for f in files]}')
+        if len(files) != 2:
+            raise Failed(
+                f'{out}: one sdist and one wheel are expected, but there are {[f.name for f in files]}'
+            )
         if check:
             run([python, '-m', 'twine', 'check', '--strict', *files])
             look_into(*files, tree)
@@ -93,39 +155,97 @@ def build(out: Path, check: bool = True) -> tuple[Path, Path]:
 def contents(file: Path) -> dict[str, bytes]:
     "The files in a wheel or sdist, by name; an sdist's without the folder that holds all"
     if file.suffix == '.whl':
-        with zipfile.ZipFile(file) as z: return {n: z.read(n) for n in z.namelist() if not n.endswith('/')}
-    with tarfile.open(file) as t: return {m.name.partition('/')[2]: t.extractfile(m).read() for m in t.getmembers() if m.isfile()}
+        with zipfile.ZipFile(file) as z:
+            return {n: z.read(n) for n in z.namelist() if not n.endswith('/')}
+    with tarfile.open(file) as t:
+        return {m.name.partition('/')[2]: t.extractfile(m).read() for m in t.getmembers() if m.isfile()}
 
 
 def look_into(sdist: Path, wheel: Path, tree: Path):
     "Raises `Failed` where something that is in `tree` lacks, or something is there that should not be"
-    ours = {p.relative_to(tree).as_posix(): p.read_bytes() for p in (tree/PACKAGE).rglob('*') if p.is_file() and '__pycache__' not in p.parts}
+    ours = {
+        p.relative_to(tree).as_posix(): p.read_bytes()
+        for p in (tree / PACKAGE).rglob('*')
+        if p.is_file() and '__pycache__' not in p.parts
+    }
     troubles = []
-    for file, extras in ((sdist, ('README.md', 'LICENSE', 'CHANGELOG.md', 'settings.ini', 'setup.py', 'pyproject.toml', 'PKG-INFO')), (wheel, ())):
+    for file, extras in (
+        (
+            sdist,
+            (
+                'README.md',
+                'LICENSE',
+                'CHANGELOG.md',
+                'settings.ini',
+                'setup.py',
+                'pyproject.toml',
+                'PKG-INFO',
+            ),
+        ),
+        (wheel, ()),
+    ):
         there = contents(file)
         known = {n: b for n, b in there.items() if n.startswith(f'{PACKAGE}/')}
-        troubles += [f'{file.name}: {n} {"is missing" if n not in known else "is another one than in the repository"}' for n in ours if known.get(n) != ours[n]]
+        troubles += [
+            (
+                f'{file.name}: {n} '
+                f'{"is missing" if n not in known else "is another one than in the repository"}'
+            )
+            for n in ours
+            if known.get(n) != ours[n]
+        ]
         troubles += [f'{file.name}: {n} is not in the repository' for n in known if n not in ours]
         troubles += [f'{file.name}: {n} is missing' for n in extras if n not in there]
-        strange = [n for n in there if not n.startswith((f'{PACKAGE}/', f'{PACKAGE}.egg-info/')) and '.dist-info/' not in n and n not in (*extras, 'MANIFEST.in', 'setup.cfg')]
+        strange = [
+            n
+            for n in there
+            if not n.startswith((f'{PACKAGE}/', f'{PACKAGE}.egg-info/'))
+            and '.dist-info/' not in n
+            and n not in (*extras, 'MANIFEST.in', 'setup.cfg')
+        ]
         troubles += [f'{file.name}: {n} should not be there' for n in strange]
         troubles += [f'{file.name}: {n} has {len(b):,} bytes' for n, b in there.items() if len(b) > LARGEST]
-        troubles += [f'{file.name}: {n} names a path of some machine: {m[0].decode(errors="replace")}' for n, b in there.items() for m in [MACHINE.search(b)] if m]
+        troubles += [
+            f'{file.name}: {n} names a path of some machine: {m[0].decode(errors="replace")}'
+            for n, b in there.items()
+            for m in [MACHINE.search(b)]
+            if m
+        ]
     there = contents(wheel)
     info = next(n.partition('/')[0] for n in there if n.endswith('.dist-info/METADATA'))
     meta = Parser().parsestr(there[f'{info}/METADATA'].decode())
-    if f'{info}/licenses/LICENSE' not in there: troubles.append(f'{wheel.name}: the licence is missing')
-    for key in ('Summary', 'Author-email', 'License-Expression', 'License-File', 'Requires-Python', 'Project-URL', 'Keywords', 'Classifier'):
-        if not meta.get(key): troubles.append(f'{wheel.name}: METADATA lacks {key}')
-    for link in re.findall(r'\]\((?!https?:|mailto:|#)([^)]*)\)', meta.get_payload()): troubles.append(f'{wheel.name}: the description links to {link}, which leads nowhere on a package index')
-    if troubles: raise Failed('\n'.join(troubles))
-    print(f'ok: {sdist.name} ({sdist.stat().st_size / 1e3:.0f} kB), {wheel.name} ({wheel.stat().st_size / 1e3:.0f} kB): {len(ours)} files of the package, licence, README, metadata', flush=True)
+    if f'{info}/licenses/LICENSE' not in there:
+        troubles.append(f'{wheel.name}: the licence is missing')
+    for key in (
+        'Summary',
+        'Author-email',
+        'License-Expression',
+        'License-File',
+        'Requires-Python',
+        'Project-URL',
+        'Keywords',
+        'Classifier',
+    ):
+        if not meta.get(key):
+            troubles.append(f'{wheel.name}: METADATA lacks {key}')
+    for link in re.findall(r'\]\((?!https?:|mailto:|#)([^)]*)\)', meta.get_payload()):
+        troubles.append(
+            f'{wheel.name}: the description links to {link}, which leads nowhere on a package index'
+        )
+    if troubles:
+        raise Failed('\n'.join(troubles))
+    print(
+        f'ok: {sdist.name} ({sdist.stat().st_size / 1e3:.0f} kB), {wheel.name} '
+        f'({wheel.stat().st_size / 1e3:.0f} kB): {len(ours)} files of the package, licence, README, '
+        'metadata',
+        flush=True,
+    )
 
 
 # Every system but Linux starts workers by spawn; here they are on every system
 SPAWNED = """
 import multiprocessing, sys
-from vision_recipes.cli import main
+from vision_recipes.cli.main import main
 if __name__ == '__main__':
     multiprocessing.set_start_method('spawn')
     sys.exit(main(sys.argv[1:]))
@@ -135,7 +255,7 @@ WITHOUT_TORCH = """
 import sys
 from pathlib import Path
 sys.modules.update(dict.fromkeys(('torch', 'torchvision', 'timm', 'pandas', 'torchmetrics')))
-from vision_recipes.runtime import Predictor
+from vision_recipes.runtime.predictor import Predictor
 model = Predictor('run/model.onnx')
 print(model.class_names[model.predict(sorted(Path('hands').rglob('*.jpg'))[0]).top])
 """
@@ -144,10 +264,12 @@ print(model.class_names[model.predict(sorted(Path('hands').rglob('*.jpg'))[0]).t
 def drive(python: Path, folder: Path, version: str):
     "Work with the installed command line, in an empty folder"
     command = python.with_name('vision-recipes.exe' if os.name == 'nt' else 'vision-recipes')
-    spawned, without = folder/'spawned.py', folder/'without_torch.py'
+    spawned, without = folder / 'spawned.py', folder / 'without_torch.py'
     spawned.write_text(SPAWNED, encoding='utf-8')
     without.write_text(WITHOUT_TORCH, encoding='utf-8')
-    env = {k: v for k, v in os.environ.items() if not k.startswith(('PYTHON', 'VISION_RECIPES'))} | {'PYTHONWARNINGS': 'default::DeprecationWarning:vision_recipes'}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(('PYTHON', 'VISION_RECIPES'))} | {
+        'PYTHONWARNINGS': 'default::DeprecationWarning:vision_recipes'
+    }
     quick = ['--preset', 'quick', '--epochs', '1', '--groups', r'(user\d+)', '--workers', '2']
     steps = {
         'the version': ([command, '--version'], version),
@@ -157,35 +279,58 @@ def drive(python: Path, folder: Path, version: str):
         'samples': ([command, 'samples', 'classification', 'hands', '--n', '96'], ''),
         'check': ([command, 'check', 'hands'], ''),
         'train, two workers': ([command, 'train', 'classification', 'hands', '--out', 'run', *quick], ''),
-        'train, workers spawned': ([python, spawned, 'train', 'classification', 'hands', '--out', 'run2', *quick], ''),
+        'train, workers spawned': (
+            [python, spawned, 'train', 'classification', 'hands', '--out', 'run2', *quick],
+            '',
+        ),
         'export': ([command, 'export', 'run'], ''),
-        'predict': ([command, 'predict', Path('run')/'model.onnx', 'hands', '--out', 'seen'], ''),
+        'predict': ([command, 'predict', Path('run') / 'model.onnx', 'hands', '--out', 'seen'], ''),
         'predict in Python without torch': ([python, without], ''),
-        'a mistake': ([python, '-c', f'import subprocess; d = subprocess.run([{str(command)!r}, "chek"], stderr=subprocess.PIPE, text=True); print(d.returncode, d.stderr)'], 'check'),
+        'a mistake': (
+            [
+                python,
+                '-c',
+                (
+                    f'import subprocess; d = subprocess.run([{str(command)!r}, "chek"], stderr=subprocess.PIPE, '
+                    'text=True); print(d.returncode, d.stderr)'
+                ),
+            ],
+            'check',
+        ),
     }
     for name, (words, wanted) in steps.items():
         said = run(words, cwd=folder, env=env)
-        if wanted not in said or 'Traceback' in said: raise Failed(f'{name}: {wanted!r} was expected of {" ".join(map(str, words))}, which said:\n{said}')
+        if wanted not in said or 'Traceback' in said:
+            raise Failed(
+                f'{name}: {wanted!r} was expected of {" ".join(map(str, words))}, which said:\n{said}'
+            )
         print(f'ok: {name}', flush=True)
     for made in ('run/run.json', 'run2/run.json', 'run/model.onnx', 'seen'):
-        if not (folder/made).exists(): raise Failed(f'{made} was not made')
+        if not (folder / made).exists():
+            raise Failed(f'{made} was not made')
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--fast', action='store_true', help='torch and torchvision from this Python')
-    parser.add_argument('--out', type=Path, help='where to keep sdist and wheel; new or empty (default: nowhere)')
+    parser.add_argument(
+        '--out', type=Path, help='where to keep sdist and wheel; new or empty (default: nowhere)'
+    )
     parser.add_argument('--build-only', action='store_true', help='build and look, install nothing')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tmp:
-        out, here = (args.out or Path(tmp)/'dist').resolve(), Path(tmp)/'an empty folder'
+        out, here = (args.out or Path(tmp) / 'dist').resolve(), Path(tmp) / 'an empty folder'
         out.mkdir(parents=True, exist_ok=True)
         here.mkdir()
         try:
-            if any(out.iterdir()): raise Failed(f'{out}: is not empty')
+            if any(out.iterdir()):
+                raise Failed(f'{out}: is not empty')
             _, wheel = build(out)
-            if args.build_only: return 0
-            python = environment(Path(tmp)/'env', args.fast, ['torch', 'torchvision'])
+            if args.build_only:
+                return 0
+            python = environment(Path(tmp) / 'env', args.fast, ['torch', 'torchvision'])
             run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', wheel])
             run([python, '-m', 'pip', 'check'])
             print('ok: installed, and pip finds no conflict', flush=True)
@@ -196,4 +341,5 @@ def main() -> int:
     return 0
 
 
-if __name__ == '__main__': sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

@@ -13,6 +13,7 @@ device, normalising pictures and unpacking masks, on the CPU of the main process
 
 Needs: pip install cjm-torchvision-tfms cjm-pil-utils
 """
+
 import argparse, json, os, platform, sys, tempfile, time
 from dataclasses import replace
 from functools import partial
@@ -22,24 +23,44 @@ import torch
 from PIL import Image, ImageDraw
 from data_pipeline import contest, photo_like
 from detection_pipeline import NOISE, Stacked, enlarged, zipped
-from vision_recipes.annotations import Annotations, read_annotations
-from vision_recipes.box_transforms import DetectionTransform
-from vision_recipes.colors import ColorJitter, RandomEqualize, RandomGrayscale
-from vision_recipes.columns import Ragged, Strings
-from vision_recipes.core import real_data
-from vision_recipes.datasets import ImageDataset, collate_instances, make_loader, normalise, unpack_masks
-from vision_recipes.images import open_image
-from vision_recipes.labels import LabelMap
-from vision_recipes.masks import Masks, masks_boxes
-from vision_recipes.skeleton import Skeleton, points_boxes
-from vision_recipes.views import RandomIoUCrop
-from vision_recipes.warps import RandomPerspective, RandomPixelCopy, RandomRotation
+from vision_recipes.data.annotations import Annotations
+from vision_recipes.data.readers import read_annotations
+from vision_recipes.dataloading.transforms.detection import DetectionTransform
+from vision_recipes.dataloading.transforms.color import ColorJitter, RandomEqualize, RandomGrayscale
+from vision_recipes.core.ragged import Ragged, Strings
+from vision_recipes.core.testing import real_data
+from vision_recipes.dataloading.dataset import ImageDataset
+from vision_recipes.dataloading.collate import collate_instances, normalise, unpack_masks
+from vision_recipes.dataloading.loader import make_loader
+from vision_recipes.core.images import open_image
+from vision_recipes.core.labels import LabelMap
+from vision_recipes.core.masks import Masks, masks_boxes
+from vision_recipes.core.skeleton import Skeleton, points_boxes
+from vision_recipes.dataloading.transforms.geometry import RandomIoUCrop
+from vision_recipes.dataloading.transforms.perspective import (
+    RandomPerspective,
+    RandomPixelCopy,
+    RandomRotation,
+)
 
-SIZE, BATCH, FILL, MEAN, STD, MARGIN = 512, 4, (123, 117, 104), (.485, .456, .406), (.229, .224, .225), .5
-TARGETS = {'masks, small': {'per worker': 4.5, 'two workers': 4.}, **{f'masks, 12 megapixels, {kind}': {'per worker': 20.} for kind in NOISE}, 'keypoints, small': {'per worker': 4., 'two workers': 3.5}, **{f'keypoints, 12 megapixels, {kind}': {'per worker': 30.} for kind in NOISE}}
+SIZE, BATCH, FILL, MEAN, STD, MARGIN = (
+    512,
+    4,
+    (123, 117, 104),
+    (0.485, 0.456, 0.406),
+    (0.229, 0.224, 0.225),
+    0.5,
+)
+TARGETS = {
+    'masks, small': {'per worker': 4.5, 'two workers': 4.0},
+    **{f'masks, 12 megapixels, {kind}': {'per worker': 20.0} for kind in NOISE},
+    'keypoints, small': {'per worker': 4.0, 'two workers': 3.5},
+    **{f'keypoints, 12 megapixels, {kind}': {'per worker': 30.0} for kind in NOISE},
+}
 
 
 # ---- the pictures
+
 
 def make_cards(root, n):
     "`n` made pictures of one or two quadrangles"
@@ -47,11 +68,33 @@ def make_cards(root, n):
     for i in range(n):
         size = [(640, 480), (480, 640), (1024, 768), (768, 1024)][i % 4]
         photo_like(size, rng).save(root / f'{i:04d}.jpg', quality=90)
-        middles = rng.uniform(.3, .7, (1 + i % 2, 1, 2))
-        rows.append([[((m + np.array([[-1, -.6], [1, -.6], [1, .6], [-1, .6]]) * rng.uniform(.12, .22) + rng.normal(0, .02, (4, 2))) * size).astype(np.float32)] for m in middles])
+        middles = rng.uniform(0.3, 0.7, (1 + i % 2, 1, 2))
+        rows.append(
+            [
+                [
+                    (
+                        (
+                            m
+                            + np.array([[-1, -0.6], [1, -0.6], [1, 0.6], [-1, 0.6]]) * rng.uniform(0.12, 0.22)
+                            + rng.normal(0, 0.02, (4, 2))
+                        )
+                        * size
+                    ).astype(np.float32)
+                ]
+                for m in middles
+            ]
+        )
         sizes.append(size)
     masks = Masks.from_rows([row for picture in rows for row in picture])
-    return Annotations(root, Strings.from_list(f'{i:04d}.jpg' for i in range(n)), LabelMap(('card',)), Ragged.from_rows([[0] * len(r) for r in rows], np.int64), np.array(sizes, np.int32), boxes=masks_boxes(masks), masks=masks)
+    return Annotations(
+        root,
+        Strings.from_list(f'{i:04d}.jpg' for i in range(n)),
+        LabelMap(('card',)),
+        Ragged.from_rows([[0] * len(r) for r in rows], np.int64),
+        np.array(sizes, np.int32),
+        boxes=masks_boxes(masks),
+        masks=masks,
+    )
 
 
 def with_points(anns):
@@ -60,7 +103,14 @@ def with_points(anns):
     for m in range(len(points)):
         ring = np.concatenate(anns.masks.rings_of(m))
         points[m] = [(*ring[k], 2) for k in (ring[:, 0].argmin(), ring[:, 1].argmin(), ring[:, 0].argmax())]
-    return replace(anns, masks=None, keypoints=points, boxes=points_boxes(points, MARGIN, anns.sizes_wh[anns.picture_of]), point_margin=MARGIN, labels=LabelMap(anns.labels.names, skeleton=Skeleton.of(('left', 'top', 'right'))))
+    return replace(
+        anns,
+        masks=None,
+        keypoints=points,
+        boxes=points_boxes(points, MARGIN, anns.sizes_wh[anns.picture_of]),
+        point_margin=MARGIN,
+        labels=LabelMap(anns.labels.names, skeleton=Skeleton.of(('left', 'top', 'right'))),
+    )
 
 
 def enlarge(anns, root, n, noise):
@@ -69,109 +119,212 @@ def enlarge(anns, root, n, noise):
     sizes = []
     for i in range(len(anns)):
         im = open_image(anns.path(i))
-        w, h = (4000, round(4000 * im.height / im.width)) if im.width >= im.height else (round(4000 * im.width / im.height), 4000)
+        w, h = (
+            (4000, round(4000 * im.height / im.width))
+            if im.width >= im.height
+            else (round(4000 * im.width / im.height), 4000)
+        )
         path = root / anns.paths[i]
         path.parent.mkdir(parents=True, exist_ok=True)
         enlarged(im, (w, h), noise, rng).save(path, format='JPEG', quality=90)
         sizes.append((w, h))
     scale = (np.array(sizes) / anns.sizes_wh)[anns.picture_of].astype(np.float32)
     of_points = np.repeat(np.arange(len(anns.masks)), np.diff(anns.masks.rings[anns.masks.objects]))
-    return replace(anns, root=root, sizes_wh=np.array(sizes, np.int32), boxes=anns.boxes * np.tile(scale, 2), masks=anns.masks.moved(anns.masks.points * scale[of_points]))
+    return replace(
+        anns,
+        root=root,
+        sizes_wh=np.array(sizes, np.int32),
+        boxes=anns.boxes * np.tile(scale, 2),
+        masks=anns.masks.moved(anns.masks.points * scale[of_points]),
+    )
 
 
 # ---- theirs
+
 
 def crop_and_fit():
     "Their crop, and their way to a square and to floats"
     import torchvision.transforms.v2 as T
     from cjm_torchvision_tfms.core import CustomRandomIoUCrop, PadSquare, ResizeMax
-    crop = CustomRandomIoUCrop(min_scale=.3, max_scale=1., min_aspect_ratio=.5, max_aspect_ratio=2., sampler_options=[0., .1, .3, .5, .7, .9, 1.], trials=400, jitter_factor=.25)
-    return crop, [ResizeMax(max_sz=SIZE), PadSquare(shift=True, fill=0), T.Resize([SIZE] * 2, antialias=True), T.ToImage(), T.ToDtype(torch.float32, scale=True), T.SanitizeBoundingBoxes()]
+
+    crop = CustomRandomIoUCrop(
+        min_scale=0.3,
+        max_scale=1.0,
+        min_aspect_ratio=0.5,
+        max_aspect_ratio=2.0,
+        sampler_options=[0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0],
+        trials=400,
+        jitter_factor=0.25,
+    )
+    return crop, [
+        ResizeMax(max_sz=SIZE),
+        PadSquare(shift=True, fill=0),
+        T.Resize([SIZE] * 2, antialias=True),
+        T.ToImage(),
+        T.ToDtype(torch.float32, scale=True),
+        T.SanitizeBoundingBoxes(),
+    ]
 
 
 def mask_transforms():
     import torchvision.transforms.v2 as T
+
     crop, fit = crop_and_fit()
-    jitter = T.ColorJitter(brightness=(.875, 1.125), contrast=(.5, 1.5), saturation=(.5, 1.5), hue=(-.05, .05))
-    return T.Compose([crop, jitter, T.RandomGrayscale(), T.RandomEqualize(), T.RandomPosterize(bits=3, p=.5), T.RandomHorizontalFlip(p=.5), *fit])
+    jitter = T.ColorJitter(
+        brightness=(0.875, 1.125), contrast=(0.5, 1.5), saturation=(0.5, 1.5), hue=(-0.05, 0.05)
+    )
+    return T.Compose(
+        [
+            crop,
+            jitter,
+            T.RandomGrayscale(),
+            T.RandomEqualize(),
+            T.RandomPosterize(bits=3, p=0.5),
+            T.RandomHorizontalFlip(p=0.5),
+            *fit,
+        ]
+    )
 
 
 def point_transforms():
     import torchvision.transforms.v2 as T
     from cjm_torchvision_tfms.core import RandomPixelCopy as TheirPixelCopy
+
     crop, fit = crop_and_fit()
-    jitter = T.ColorJitter(brightness=(.8, 1.125), contrast=(.5, 1.5), saturation=(.5, 1.5), hue=(-.05, .05))
-    return T.Compose([jitter, T.RandomGrayscale(), T.RandomEqualize(), TheirPixelCopy(max_pct=.025), T.RandomPerspective(distortion_scale=.15, p=.5, fill=FILL), T.RandomRotation(degrees=90, fill=FILL), crop, *fit])
+    jitter = T.ColorJitter(
+        brightness=(0.8, 1.125), contrast=(0.5, 1.5), saturation=(0.5, 1.5), hue=(-0.05, 0.05)
+    )
+    return T.Compose(
+        [
+            jitter,
+            T.RandomGrayscale(),
+            T.RandomEqualize(),
+            TheirPixelCopy(max_pct=0.025),
+            T.RandomPerspective(distortion_scale=0.15, p=0.5, fill=FILL),
+            T.RandomRotation(degrees=90, fill=FILL),
+            crop,
+            *fit,
+        ]
+    )
 
 
 class TutorialDataset(torch.utils.data.Dataset):
     "A frame with LabelMe's shapes in its cells, one row a picture"
+
     def __init__(self, anns, transform):
         import pandas as pd
-        self.paths, self.transform, self.names = {Path(p).stem: anns.path(i) for i, p in enumerate(anns.paths)}, transform, anns.labels.names
+
+        self.paths, self.transform, self.names = (
+            {Path(p).stem: anns.path(i) for i, p in enumerate(anns.paths)},
+            transform,
+            anns.labels.names,
+        )
         self.keys = list(self.paths)
-        self.frame = pd.DataFrame({key: {'shapes': self.shapes(anns, i)} for i, key in enumerate(self.keys)}).transpose()
-    def __len__(self): return len(self.keys)
+        self.frame = pd.DataFrame(
+            {key: {'shapes': self.shapes(anns, i)} for i, key in enumerate(self.keys)}
+        ).transpose()
+
+    def __len__(self):
+        return len(self.keys)
+
     def __getitem__(self, i):
         row, image = self.frame.loc[self.keys[i]], Image.open(self.paths[self.keys[i]]).convert('RGB')
         return self.transform(image, self.target(row['shapes'], image.size))
 
 
 class TutorialMasks(TutorialDataset):
-    def shapes(self, anns, i): return [{'label': self.names[anns.class_ids.values[m]], 'points': ring.tolist()} for m in range(*anns.class_ids.offsets[i:i + 2]) for ring in anns.masks.rings_of(m)]
+    def shapes(self, anns, i):
+        return [
+            {'label': self.names[anns.class_ids.values[m]], 'points': ring.tolist()}
+            for m in range(*anns.class_ids.offsets[i : i + 2])
+            for ring in anns.masks.rings_of(m)
+        ]
+
     def target(self, shapes, size_wh):
         import torchvision.transforms.v2 as T
         from torchvision.ops import masks_to_boxes
         from torchvision.tv_tensors import BoundingBoxes, Mask
+
         drawn = []
         for shape in shapes:
             picture = Image.new('L', size_wh, 0)
             ImageDraw.Draw(picture).polygon([tuple(p) for p in shape['points']], fill=255)
             drawn.append(Mask(T.PILToTensor()(picture), dtype=torch.bool))
         masks = Mask(torch.concat(drawn))
-        return {'masks': masks, 'boxes': BoundingBoxes(masks_to_boxes(masks), format='xyxy', canvas_size=size_wh[::-1]), 'labels': torch.tensor([1 + self.names.index(s['label']) for s in shapes])}
+        return {
+            'masks': masks,
+            'boxes': BoundingBoxes(masks_to_boxes(masks), format='xyxy', canvas_size=size_wh[::-1]),
+            'labels': torch.tensor([1 + self.names.index(s['label']) for s in shapes]),
+        }
 
 
 class TutorialPoints(TutorialDataset):
     "A point has a box of 4 pixels and is a class; those that are gone are filled up with -1"
-    def shapes(self, anns, i): return [{'label': anns.labels.skeleton.points[k], 'points': [[x, y]]} for m in range(*anns.class_ids.offsets[i:i + 2]) for k, (x, y, v) in enumerate(anns.keypoints[m].tolist()) if v]
+
+    def shapes(self, anns, i):
+        return [
+            {'label': anns.labels.skeleton.points[k], 'points': [[x, y]]}
+            for m in range(*anns.class_ids.offsets[i : i + 2])
+            for k, (x, y, v) in enumerate(anns.keypoints[m].tolist())
+            if v
+        ]
+
     def target(self, shapes, size_wh):
         from torchvision.ops import box_convert
         from torchvision.tv_tensors import BoundingBoxes
+
         points = torch.tensor([s['points'][0] for s in shapes])
         boxes = box_convert(torch.cat([points, torch.full_like(points, 4)], 1), 'cxcywh', 'xyxy')
-        return {'boxes': BoundingBoxes(boxes, format='xyxy', canvas_size=size_wh[::-1]), 'labels': torch.arange(len(points)).float()}
+        return {
+            'boxes': BoundingBoxes(boxes, format='xyxy', canvas_size=size_wh[::-1]),
+            'labels': torch.arange(len(points)).float(),
+        }
+
     def __getitem__(self, i):
         image, target = super().__getitem__(i)
         filled = torch.full((len(self.frame.loc[self.keys[i]]['shapes']), 4), -1)
         for k in range(len(filled)):
             at = (target['labels'] == k).nonzero(as_tuple=True)[0]
-            if len(at): filled[k] = target['boxes'][at]
+            if len(at):
+                filled[k] = target['boxes'][at]
         return image, {'boxes': filled, 'labels': torch.arange(len(filled)).float()}
 
 
 # ---- ours
 
-def our_masks(): return DetectionTransform(SIZE)
+
+def our_masks():
+    return DetectionTransform(SIZE)
 
 
 def our_points():
-    colors = (ColorJitter(brightness=(.8, 1.125)), RandomGrayscale(), RandomEqualize(), RandomPixelCopy(.075))
-    return DetectionTransform(SIZE, FILL, (RandomPerspective(.15, .5), RandomRotation(90), RandomIoUCrop()), colors)
+    colors = (
+        ColorJitter(brightness=(0.8, 1.125)),
+        RandomGrayscale(),
+        RandomEqualize(),
+        RandomPixelCopy(0.075),
+    )
+    return DetectionTransform(
+        SIZE, FILL, (RandomPerspective(0.15, 0.5), RandomRotation(90), RandomIoUCrop()), colors
+    )
 
 
 def ready(batch):
     "What the device does, here"
     normalise(batch['images'], MEAN, STD)
-    if 'mask_bits' in batch: unpack_masks(batch['mask_bits'], tuple(batch['images'].shape[-2:]))
+    if 'mask_bits' in batch:
+        unpack_masks(batch['mask_bits'], tuple(batch['images'].shape[-2:]))
 
 
 # ---- the contest
 
+
 def per_worker(dataset, collate, indices):
-    "Processor milliseconds a picture for loading, changing and joining batches, in this process with one thread"
+    """Processor milliseconds a picture for loading, changing and joining batches, in this process with one
+    thread"""
     start = time.process_time()
-    for b in range(0, len(indices), BATCH): collate([dataset[i] for i in indices[b:b + BATCH]])
+    for b in range(0, len(indices), BATCH):
+        collate([dataset[i] for i in indices[b : b + BATCH]])
     return (time.process_time() - start) / len(indices) * 1e3
 
 
@@ -180,16 +333,35 @@ def through(loader, epochs, n, after=None):
     start = time.perf_counter()
     for _ in range(epochs):
         for batch in loader:
-            if after: after(batch)
+            if after:
+                after(batch)
     return (time.perf_counter() - start) / (epochs * n) * 1e3
 
 
 def loader_rivals(anns, theirs, train, epochs):
     "Both through two workers"
-    their_loader = Stacked(torch.utils.data.DataLoader(theirs, BATCH, shuffle=True, num_workers=2, persistent_workers=True, collate_fn=zipped))
-    ours, kept = (make_loader(ImageDataset(anns, train, cache_bytes=c), BATCH, shuffle=True, workers=2, collate=collate_instances) for c in (0, 10**9))
+    their_loader = Stacked(
+        torch.utils.data.DataLoader(
+            theirs, BATCH, shuffle=True, num_workers=2, persistent_workers=True, collate_fn=zipped
+        )
+    )
+    ours, kept = (
+        make_loader(
+            ImageDataset(anns, train, cache_bytes=c),
+            BATCH,
+            shuffle=True,
+            workers=2,
+            collate=collate_instances,
+        )
+        for c in (0, 10**9)
+    )
     n = len(anns)
-    return {'tutorial, two workers': partial(through, their_loader, epochs, n), 'two workers': partial(through, ours, epochs, n), 'two workers, ready here': partial(through, ours, epochs, n, ready), 'two workers, cache': partial(through, kept, epochs, n)}
+    return {
+        'tutorial, two workers': partial(through, their_loader, epochs, n),
+        'two workers': partial(through, ours, epochs, n),
+        'two workers, ready here': partial(through, ours, epochs, n, ready),
+        'two workers, cache': partial(through, kept, epochs, n),
+    }
 
 
 def measure(anns, runs, epochs, loaders):
@@ -197,8 +369,14 @@ def measure(anns, runs, epochs, loaders):
     masks = anns.masks is not None
     theirs = TutorialMasks(anns, mask_transforms()) if masks else TutorialPoints(anns, point_transforms())
     train, indices = our_masks() if masks else our_points(), list(range(len(anns)))
-    rivals = {'tutorial': (theirs, zipped), 'per worker': (ImageDataset(anns, train), collate_instances), 'per worker, cache': (ImageDataset(anns, train, cache_bytes=10**9), collate_instances)}
-    ms = contest({name: partial(per_worker, data, collate, indices) for name, (data, collate) in rivals.items()}, runs)
+    rivals = {
+        'tutorial': (theirs, zipped),
+        'per worker': (ImageDataset(anns, train), collate_instances),
+        'per worker, cache': (ImageDataset(anns, train, cache_bytes=10**9), collate_instances),
+    }
+    ms = contest(
+        {name: partial(per_worker, data, collate, indices) for name, (data, collate) in rivals.items()}, runs
+    )
     return {**ms, **(contest(loader_rivals(anns, theirs, train, epochs), runs) if loaders else {})}
 
 
@@ -206,23 +384,50 @@ def rows_of(name, ms):
     "A row a contestant: ratio, milliseconds, target"
     against = {'per worker': 'tutorial', 'two workers': 'tutorial, two workers'}
     targets = TARGETS.get(name, {})
-    return [{'pictures': name, 'contestant': key, 'ratio': ms[against[key.split(',')[0]]] / t, 'ms': t, 'tutorial_ms': ms[against[key.split(',')[0]]], 'target': targets.get(key)} for key, t in ms.items() if not key.startswith('tutorial')]
+    return [
+        {
+            'pictures': name,
+            'contestant': key,
+            'ratio': ms[against[key.split(',')[0]]] / t,
+            'ms': t,
+            'tutorial_ms': ms[against[key.split(',')[0]]],
+            'target': targets.get(key),
+        }
+        for key, t in ms.items()
+        if not key.startswith('tutorial')
+    ]
 
 
 def show(rows):
     for r in rows:
-        target = f'  target {r["target"]:.1f}: {"met" if r["ratio"] >= r["target"] else "MISSED"}' if r['target'] else ''
-        print(f'  {r["ratio"]:6.2f} x  {r["contestant"]:26} {r["ms"]:7.2f} ms a picture against {r["tutorial_ms"]:7.2f}{target}', flush=True)
+        target = (
+            f'  target {r["target"]:.1f}: {"met" if r["ratio"] >= r["target"] else "MISSED"}'
+            if r['target']
+            else ''
+        )
+        print(
+            f'  {r["ratio"]:6.2f} x  {r["contestant"]:26} {r["ms"]:7.2f} ms a picture against '
+            f'{r["tutorial_ms"]:7.2f}{target}',
+            flush=True,
+        )
 
 
 def pictures(args, tmp):
     "Name: annotations"
     root = args.data or real_data('student-id')
     small = read_annotations(root, 'labelme') if root else make_cards(tmp, args.pictures)
-    small = small.subset(np.flatnonzero(small.class_ids.counts > 0)[:args.pictures])
+    small = small.subset(np.flatnonzero(small.class_ids.counts > 0)[: args.pictures])
     small = small if (small.sizes_wh > 0).all() else small.measure()
-    cards = {'small': small, **{f'12 megapixels, {kind}': enlarge(small, tmp / kind, max(4, args.pictures // 12), noise) for kind, noise in NOISE.items()}}
-    sets = {f'masks, {size}': anns for size, anns in cards.items()} | {f'keypoints, {size}': with_points(anns) for size, anns in cards.items()}
+    cards = {
+        'small': small,
+        **{
+            f'12 megapixels, {kind}': enlarge(small, tmp / kind, max(4, args.pictures // 12), noise)
+            for kind, noise in NOISE.items()
+        },
+    }
+    sets = {f'masks, {size}': anns for size, anns in cards.items()} | {
+        f'keypoints, {size}': with_points(anns) for size, anns in cards.items()
+    }
     if faces := real_data('face-keypoints'):
         anns = read_annotations(faces, 'labelme')
         sets['keypoints, tiny faces'] = anns.subset(np.arange(min(args.pictures, len(anns))))
@@ -232,9 +437,16 @@ def pictures(args, tmp):
 def parse(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--json', type=Path, help='write the figures here')
-    p.add_argument('--pictures', type=int, default=96, help='small pictures; a twelfth as many of 12 megapixels, smooth and with noise (default 96)')
+    p.add_argument(
+        '--pictures',
+        type=int,
+        default=96,
+        help='small pictures; a twelfth as many of 12 megapixels, smooth and with noise (default 96)',
+    )
     p.add_argument('--runs', type=int, default=7, help='runs that count, each (default 7)')
-    p.add_argument('--epochs', type=int, default=1, help='passes over the pictures in a run through a loader (default 1)')
+    p.add_argument(
+        '--epochs', type=int, default=1, help='passes over the pictures in a run through a loader (default 1)'
+    )
     p.add_argument('--data', type=Path, help='a folder of LabelMe polygons to use instead')
     p.add_argument('--only', default='', help='only sets of pictures whose name holds this')
     return p.parse_args(argv)
@@ -242,19 +454,44 @@ def parse(argv=None):
 
 def main():
     args = parse()
-    try: crop_and_fit()
-    except ImportError as e: sys.exit(f'The peer is missing ({e}): pip install cjm-torchvision-tfms cjm-pil-utils')
+    try:
+        crop_and_fit()
+    except ImportError as e:
+        sys.exit(f'The peer is missing ({e}): pip install cjm-torchvision-tfms cjm-pil-utils')
     torch.set_num_threads(1)
     rows, figures = [], {}
     with tempfile.TemporaryDirectory() as tmp:
         for name, anns in pictures(args, Path(tmp)).items():
-            if args.only not in name: continue
-            print(f'{name}: {len(anns)} pictures, {len(anns.class_ids.values) / len(anns):.1f} objects and {sum(anns.path(i).stat().st_size for i in range(len(anns))) / len(anns) / 1e3:.0f} kB each', flush=True)
+            if args.only not in name:
+                continue
+            print(
+                f'{name}: {len(anns)} pictures, {len(anns.class_ids.values) / len(anns):.1f} objects and '
+                f'{sum(anns.path(i).stat().st_size for i in range(len(anns))) / len(anns) / 1e3:.0f} kB '
+                'each',
+                flush=True,
+            )
             large = 'megapixels' in name
-            figures[name] = measure(anns, max(1, args.runs // 2) if large else args.runs, args.epochs, not large)
+            figures[name] = measure(
+                anns, max(1, args.runs // 2) if large else args.runs, args.epochs, not large
+            )
             rows += (mine := rows_of(name, figures[name]))
             show(mine)
-    if args.json: args.json.write_text(json.dumps({'command': ' '.join(sys.argv), 'machine': platform.processor() or platform.machine(), 'cores': os.cpu_count(), 'torch': torch.__version__, 'rows': rows, 'ms': figures}, indent=2) + '\n')
+    if args.json:
+        args.json.write_text(
+            json.dumps(
+                {
+                    'command': ' '.join(sys.argv),
+                    'machine': platform.processor() or platform.machine(),
+                    'cores': os.cpu_count(),
+                    'torch': torch.__version__,
+                    'rows': rows,
+                    'ms': figures,
+                },
+                indent=2,
+            )
+            + '\n'
+        )
 
 
-if __name__ == '__main__': main()
+if __name__ == '__main__':
+    main()
