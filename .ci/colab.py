@@ -5,7 +5,7 @@ Each notebook runs alone in an empty folder, in an environment of its own in whi
 that Colab brings are installed and vision_recipes is not, in a kernel that has imported `google.colab`; its install cell
 gets the wheel built from this repository. torch must stay as it was, no package that the kernel has loaded may change
 (Colab would ask for a restart), and every cell must run. `--fast` takes what Colab brings from the Python that runs
-this script. `--short` draws fewer pictures and trains two epochs: does every cell run, whatever the scores?
+this script. `--short` draws fewer images and trains two epochs: does every cell run, whatever the scores?
 Needs nbclient and, with `--fast`, ipykernel in the Python that runs this script.
 """
 
@@ -102,7 +102,7 @@ def shortened(source: str) -> str:
 
 
 def printed(cell) -> str:
-    "What a cell said, without its pictures"
+    "What a cell said, without its images"
     return ''.join(
         o.get('text', '') if o.output_type == 'stream' else '\n'.join(o.get('traceback', []))
         for o in cell.outputs
@@ -205,7 +205,7 @@ def main() -> int:
         'names', nargs='*', metavar='NAME', help='beginnings of the names of recipes (default: all)'
     )
     parser.add_argument('--fast', action='store_true', help='what Colab brings from this Python')
-    parser.add_argument('--short', action='store_true', help='fewer pictures, two epochs')
+    parser.add_argument('--short', action='store_true', help='fewer images, two epochs')
     args = parser.parse_args()
     recipes = [
         p

@@ -30,7 +30,7 @@ FLOORS = {
     '__main__': 8,
 }
 LONGEST = 40  # lines of a function or an export cell
-NAMESAKES = {'main'}  # one a program: the command line and predict.py
+NAMESAKES = {'main', 'INFO'}  # one a program (the command line, predict.py); one an architecture
 
 
 def modules() -> dict[str, Path]:

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def shown(cell: dict) -> str:
-    "A cell as Markdown; hidden cells and pictures in outputs are left out"
+    "A cell as Markdown; hidden cells and images in outputs are left out"
     source = ''.join(cell['source'])
     if cell['cell_type'] == 'markdown':
         return source

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Build the pages of the site as nbdev does before Quarto, in a copy of the repository, and look at every one
 
-`python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, pictures without a description, fields without
+`python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, images without a description, fields without
 what the code says of them, paths of somebody's machine, progress bars and warnings in outputs, files that are too large, and notebooks that the index page of their folder lacks.
 `--write` writes nbs/llms.txt first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes the site of them.
 """
@@ -16,7 +16,7 @@ from urllib.parse import unquote
 if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().parent:
     sys.path.pop(0)
 ROOT = Path(__file__).resolve().parent.parent
-PICTURE, RECIPE = 150_000, 1_500_000  # Bytes at most: a picture, a notebook
+IMAGE, RECIPE = 150_000, 1_500_000  # Bytes at most: an image, a notebook
 PROCESSES = 2
 FILES = (
     'json jsonl txt csv yaml yml toml ini md py js mjs css html ipynb jpg jpeg png gif svg webp heic zip '
@@ -312,12 +312,12 @@ def without_code(text: str) -> str:
 
 
 def links_of(text: str):
-    "Each link of a Markdown text without code: line, whether it is a picture, its words, where it leads"
+    "Each link of a Markdown text without code: line, whether it is an image, its words, where it leads"
     blank = CODE.sub(lambda m: re.sub(r'[^\n]', 'x', m[0]), text)
     for m in LINK.finditer(blank):
         yield text.count('\n', 0, m.start()) + 1, m[1] == '!', m[2], m[3]
-        for _, picture, words, to in links_of(m[2]):
-            yield text.count('\n', 0, m.start()) + 1, picture, words, to
+        for _, image, words, to in links_of(m[2]):
+            yield text.count('\n', 0, m.start()) + 1, image, words, to
     for m in re.finditer(r'<(a|img)\b[^>]*?\b(?:href|src)="([^"]*)"[^>]*>', blank):
         alt = re.search(r'\balt="([^"]+)"', m[0])
         yield text.count('\n', 0, m.start()) + 1, m[1] == 'img', alt[1] if alt else '', m[2]
@@ -374,8 +374,7 @@ def check_head(page: Page, cfg: dict):
     if rest:
         yield (
             f'{where}: {rest[:50]!r} would be lost: nbdev makes the cell with the title the head of the '
-            'page. '
-            'Put all but title and subtitle into the next cell'
+            'page. Put all but title and subtitle into the next cell'
         )
     badge = f'(https://colab.research.google.com/github/{cfg["notebook"]}{page.path.as_posix()})'
     if page.path.parts[0] == 'recipes' and not any(badge in source(c) for c in page.raw[:3]):
@@ -412,13 +411,13 @@ def check_mixed(page: Page):
 
 
 def check_links(page: Page, pages: dict, cfg: dict, files: set):
-    "Every link leads to a page, an anchor, a file of the site or of the repository; pictures are described"
+    "Every link leads to a page, an anchor, a file of the site or of the repository; images are described"
     for place, text in page.texts + page.documented:
-        for line, picture, words, to in links_of(text):
+        for line, image, words, to in links_of(text):
             where = f'{place}, line {line}'
-            if picture and not words.strip():
+            if image and not words.strip():
                 yield (
-                    f'{where}: the picture {to} has no description. Write one between the brackets: '
+                    f'{where}: the image {to} has no description. Write one between the brackets: '
                     f'![what is to be seen]({to})'
                 )
             trouble = dead(to, page, pages, cfg, files)
@@ -516,7 +515,7 @@ def check_fields(page: Page, sources: dict):
 
 
 def check_outputs(page: Page):
-    "No warnings, no progress bars, no errors in outputs; pictures described and not too large"
+    "No warnings, no progress bars, no errors in outputs; images described and not too large"
     for i, c in enumerate(page.raw, 1):
         where = f'nbs/{page.path}, cell {i}'
         for o in c.get('outputs', []):
@@ -537,22 +536,21 @@ def check_outputs(page: Page):
             for kind, content in data.items():
                 if kind in ('image/png', 'image/jpeg'):
                     size = len(base64.b64decode(''.join(content)))
-                    if size > PICTURE:
+                    if size > IMAGE:
                         yield (
-                            f'{where}: the picture has {size / 1000:.0f} kB, at most {PICTURE / 1000:.0f} '
-                            'are '
-                            'wanted'
+                            f'{where}: the image has {size / 1000:.0f} kB, at most {IMAGE / 1000:.0f} '
+                            'are wanted'
                         )
                     if page.path.parts[0] in ('recipes', 'project') and not re.search(
                         r'^#\| *fig-alt: *\S', source(c), re.M
                     ):
                         yield (
-                            f'{where}: the picture has no description. Begin the cell with: #| fig-alt: '
+                            f'{where}: the image has no description. Begin the cell with: #| fig-alt: '
                             '"what is to be seen"'
                         )
             for m in re.findall(r'<img\b[^>]*>', ''.join(data.get('text/html', ''))):
                 if not re.search(r'\balt="[^"]+"', m):
-                    yield f'{where}: a picture in the output has no alt="…"'
+                    yield f'{where}: an image in the output has no alt="…"'
     size = (ROOT / 'nbs' / page.path).stat().st_size
     if size > RECIPE:
         yield f'nbs/{page.path}: {size / 1e6:.1f} MB, at most {RECIPE / 1e6:.1f} are wanted'
@@ -779,19 +777,19 @@ def check_same_name(pages: list):
 def check_readme(pages: dict, cfg: dict, files: set):
     "The README's links, which are relative to the repository"
     text = without_code((ROOT / 'README.md').read_text(encoding='utf-8'))
-    for line, picture, words, to in links_of(text):
-        if picture and not words.strip():
-            yield f'README.md, line {line}: the picture {to} has no description'
+    for line, image, words, to in links_of(text):
+        if image and not words.strip():
+            yield f'README.md, line {line}: the image {to} has no description'
         if not re.match(r'(https|mailto):|#', to) and to.partition('#')[0] not in files:
             yield f'README.md, line {line}: {to} is not in the repository'
 
 
-def check_pictures():
-    "Picture files of the site are small"
+def check_images():
+    "Image files of the site are small"
     for p in sorted((ROOT / 'nbs' / 'images').iterdir()):
-        if p.stat().st_size > PICTURE:
+        if p.stat().st_size > IMAGE:
             yield (
-                f'nbs/images/{p.name}: {p.stat().st_size / 1000:.0f} kB, at most {PICTURE / 1000:.0f} are '
+                f'nbs/images/{p.name}: {p.stat().st_size / 1000:.0f} kB, at most {IMAGE / 1000:.0f} are '
                 'wanted'
             )
 
@@ -860,7 +858,7 @@ def look(copy: Path, problems: list) -> list:
         check_sidebar(pages, cfg),
         check_same_name(pages),
         check_readme(by_name, cfg, files),
-        check_pictures(),
+        check_images(),
         check_llms(pages, cfg),
     ):
         problems += check

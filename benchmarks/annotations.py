@@ -2,8 +2,8 @@
 
     python benchmarks/annotations.py [--json results.json] [--records 30000] [--runs 7] [--processes 3]
 
-The set is made here: a JSON file for each of 18 classes in HaGRID's layout, and empty files as pictures, for readers look at names only. Theirs: `pd.read_json(file).transpose()` of each file, joined, and
-of that the rows of the pictures found. Ours: `read_annotations`, which recognises the format too, and counts what is missing. Contestants take turns, and each figure is the median of its runs; memory is the growth of a
+The set is made here: a JSON file for each of 18 classes in HaGRID's layout, and empty files as images, for readers look at names only. Theirs: `pd.read_json(file).transpose()` of each file, joined, and
+of that the rows of the images found. Ours: `read_annotations`, which recognises the format too, and counts what is missing. Contestants take turns, and each figure is the median of its runs; memory is the growth of a
 fresh process's resident set that holds the table and nothing else. Ratios count; seconds are this machine's.
 """
 
@@ -38,7 +38,7 @@ TARGETS = {'read': 40.0, 'read, processor time': 40.0}
 
 
 def write_set(root, n):
-    "`n` records over 18 classes: one hand or two, 8 digits, a person for about five pictures"
+    "`n` records over 18 classes: one hand or two, 8 digits, a person for about five images"
     rng = np.random.default_rng(0)
     for k, name in enumerate(GESTURES):
         records = {}
@@ -65,7 +65,7 @@ def write_set(root, n):
 
 
 def theirs(root):
-    "The paths of the pictures by stem, and one frame of all files with the rows of those that are there"
+    "The paths of the images by stem, and one frame of all files with the rows of those that are there"
     import pandas as pd
 
     paths = {p.stem: p for folder in sorted(root.glob('train_val_*')) for p in folder.glob('*.jpg')}
@@ -94,7 +94,7 @@ def our_row(anns, i):
 
 
 def same(table, anns):
-    "Both read the same pictures and boxes"
+    "Both read the same images and boxes"
     row, stems = {Path(p).stem: i for i, p in enumerate(anns.paths)}, table[2]
     for i in range(0, len(stems), max(1, len(stems) // 200)):
         path, labels, boxes = their_row(table, i)
@@ -105,7 +105,7 @@ def same(table, anns):
         ).max() > 1e-6:
             sys.exit(f'{path}: the two do not agree')
     if len(stems) != len(anns):
-        sys.exit(f'they read {len(stems)} pictures, we {len(anns)}')
+        sys.exit(f'they read {len(stems)} images, we {len(anns)}')
 
 
 # ---- the contest
@@ -159,7 +159,7 @@ def memory(root, who, n):
 def parse(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--json', type=Path, help='write the figures here')
-    p.add_argument('--records', type=int, default=30_000, help='annotated pictures (default 30000)')
+    p.add_argument('--records', type=int, default=30_000, help='annotated images (default 30000)')
     p.add_argument('--runs', type=int, default=7, help='runs that count, each (default 7)')
     p.add_argument(
         '--processes',

@@ -1,8 +1,8 @@
-"""How long a picture takes on the demo page, in Chromium without a window.
+"""How long an image takes on the demo page, in Chromium without a window.
 
     python benchmarks/browser.py RUN-or-MODEL ... [--json results.json] [--runs 15] [--web vendored] [--query 'provider=wasm']
 
-A bundle is made of each model, served on this computer with the headers that give WebAssembly its threads, and opened in a browser of Chromium's family (by `$CHROME` or by name). Each sample picture is predicted in turn, `--runs` rounds after two that do not count; figures are medians of a picture, as the page itself
+A bundle is made of each model, served on this computer with the headers that give WebAssembly its threads, and opened in a browser of Chromium's family (by `$CHROME` or by name). Each sample image is predicted in turn, `--runs` rounds after two that do not count; figures are medians of an image, as the page itself
 measures them: prepare, network, decode. `--query` goes to the page: `provider=webgpu` asks for the graphics processor.
 """
 
@@ -85,7 +85,7 @@ def main():
     p.add_argument('--web', default='vendored')
     p.add_argument('--query', default='')
     p.add_argument('--flag', action='append', default=[], help='for the browser')
-    p.add_argument('--samples', help='a folder of pictures')
+    p.add_argument('--samples', help='a folder of images')
     args = p.parse_args()
     browser = next(filter(None, map(shutil.which, filter(None, (os.environ.get('CHROME'), *NAMES)))), None)
     if browser is None:
@@ -97,14 +97,14 @@ def main():
         results.append(
             {
                 'model': str(model),
-                'pictures': len(told['rows']),
+                'images': len(told['rows']),
                 'threads': told['threads'],
                 **ms,
                 'all': statistics.median(sum(r.values()) for r in told['rows']),
             }
         )
         print(
-            f'{model}: {results[-1]["all"]:.1f} ms a picture ('
+            f'{model}: {results[-1]["all"]:.1f} ms an image ('
             + ', '.join(f'{k} {v:.1f}' for k, v in ms.items())
             + f'), up to {told["threads"]} threads'
         )

@@ -2,7 +2,7 @@
 
     python benchmarks/bundle.py RUN-or-MODEL ... [--json results.json] [--runs 7] [--web none] --samples FOLDER
 
-Each model is bundled as a zip; an environment gets what the bundle's requirements.txt says and nothing else (this wants a package index). What is timed, by the wall: unpacking into a new folder, starting Python, opening the model, predicting one sample picture and printing what is seen. Figures are medians.
+Each model is bundled as a zip; an environment gets what the bundle's requirements.txt says and nothing else (this wants a package index). What is timed, by the wall: unpacking into a new folder, starting Python, opening the model, predicting one sample image and printing what is seen. Figures are medians.
 """
 
 import argparse, json, os, statistics, subprocess, tempfile, time, venv, zipfile
@@ -40,7 +40,7 @@ def main():
     p.add_argument('--json')
     p.add_argument('--runs', type=int, default=7)
     p.add_argument('--web', default='none')
-    p.add_argument('--samples', help='a folder of pictures; needed where a run does not know its own')
+    p.add_argument('--samples', help='a folder of images; needed where a run does not know its own')
     args = p.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
 """Images a second of the classification data pipeline, ours against the reference tutorial's, rebuilt from public packages.
 
-    python benchmarks/data_pipeline.py [--json results.json] [--pictures 96] [--runs 7] [--data FOLDER]
+    python benchmarks/data_pipeline.py [--json results.json] [--images 96] [--runs 7] [--data FOLDER]
 
-Theirs: torchvision transforms v1 on PIL pictures (resize, pad with the edge, resize; TrivialAugmentWide; ToTensor; Normalize) and a DataLoader that collates floats. Ours: `vision_recipes`.
-Pictures are JPEGs made here, or photographs from FOLDER; nothing is downloaded. Contestants take turns, and each figure is the median of its runs: of the processor time of one
+Theirs: torchvision transforms v1 on PIL images (resize, pad with the edge, resize; TrivialAugmentWide; ToTensor; Normalize) and a DataLoader that collates floats. Ours: `vision_recipes`.
+Images are JPEGs made here, or photographs from FOLDER; nothing is downloaded. Contestants take turns, and each figure is the median of its runs: of the processor time of one
 thread for `per worker`, of the wall clock for `two workers`. Ratios count; milliseconds are this machine's. `exact resize` is what validation uses; `normalised here` adds our normalisation, which
 belongs to the device, on the CPU of the main process.
 """
@@ -31,7 +31,7 @@ TARGETS = {
 }
 
 
-# ---- the pictures
+# ---- the images
 
 
 def photo_like(size_wh, rng):
@@ -52,7 +52,7 @@ def photo_like(size_wh, rng):
     return Image.fromarray((np.asarray(im) + rng.normal(0, 5, (h, w, 1))).clip(0, 255).astype(np.uint8))
 
 
-def write_pictures(root, n, longest, photos):
+def write_images(root, n, longest, photos):
     "`n` JPEGs of quality 90, landscape and portrait, and their annotations"
     rng = np.random.default_rng(longest)
     for i in range(n):
@@ -67,7 +67,7 @@ def write_pictures(root, n, longest, photos):
         im.save(root / f'{i:04d}.jpg', quality=90)
     files = sorted(root.glob('*.jpg'))
     print(
-        f'{len(files)} pictures of {longest} px, '
+        f'{len(files)} images of {longest} px, '
         f'{sum(f.stat().st_size for f in files) / len(files) / 1e3:.0f} kB each'
     )
     return Annotations(
@@ -156,7 +156,7 @@ def ours(anns, cache=False, exact=False):
 
 
 def per_worker(dataset, collate):
-    """Processor milliseconds a picture for loading, changing and joining a batch, in this process with one
+    """Processor milliseconds an image for loading, changing and joining a batch, in this process with one
     thread"""
     start = time.process_time()
     for b in range(0, len(dataset), BATCH):
@@ -165,14 +165,14 @@ def per_worker(dataset, collate):
 
 
 def normalise_ms(batch):
-    "Processor milliseconds a picture for our normalisation here, one thread; theirs is in its pipeline"
+    "Processor milliseconds an image for our normalisation here, one thread; theirs is in its pipeline"
     start = time.process_time()
     normalise(batch, MEAN, STD)
     return (time.process_time() - start) / len(batch) * 1e3
 
 
 def through(loader, epochs, after=None):
-    "Wall-clock milliseconds a picture through a loader whose workers are running"
+    "Wall-clock milliseconds an image through a loader whose workers are running"
     start, n = time.perf_counter(), 0
     for _ in range(epochs):
         for batch in loader:
@@ -195,7 +195,7 @@ def contest(rivals, runs):
 
 
 def measure(anns, runs, epochs):
-    "All figures for one set of pictures, milliseconds a picture"
+    "All figures for one set of images, milliseconds an image"
     default_collate = torch.utils.data.default_collate
     theirs, plain, exact, kept = (
         TutorialDataset(anns),
@@ -245,7 +245,7 @@ def rows_of(name, ms):
             continue
         base = ms['tutorial' if key.startswith('per worker') else 'tutorial, two workers']
         row = {
-            'pictures': name,
+            'images': name,
             'contestant': key,
             'ratio': base / t,
             'ms': t,
@@ -268,14 +268,13 @@ def show(rows, ms):
         extra = (
             (
                 f'  ({r["ratio_with_normalise"]:.2f} with our normalisation on the CPU, '
-                f'{ms["normalise"]:.2f} '
-                'ms)'
+                f'{ms["normalise"]:.2f} ms)'
             )
             if 'ratio_with_normalise' in r
             else ''
         )
         print(
-            f'  {r["ratio"]:6.2f} x  {r["contestant"]:36} {r["ms"]:6.2f} ms a picture against '
+            f'  {r["ratio"]:6.2f} x  {r["contestant"]:36} {r["ms"]:6.2f} ms an image against '
             f'{r["tutorial_ms"]:6.2f}{target}{extra}',
             flush=True,
         )
@@ -285,14 +284,14 @@ def parse(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--json', type=Path, help='write the figures here')
     p.add_argument(
-        '--pictures',
+        '--images',
         type=int,
         default=96,
-        help='pictures of 512 px; a quarter as many of 2048 px (default 96)',
+        help='images of 512 px; a quarter as many of 2048 px (default 96)',
     )
     p.add_argument('--runs', type=int, default=7, help='runs that count, each (default 7)')
     p.add_argument(
-        '--epochs', type=int, default=3, help='passes over the pictures in a run through a loader (default 3)'
+        '--epochs', type=int, default=3, help='passes over the images in a run through a loader (default 3)'
     )
     p.add_argument('--data', type=Path, help='a folder of photographs to use instead of made ones')
     return p.parse_args(argv)
@@ -305,12 +304,12 @@ def main():
     rows, figures = [], {}
     with tempfile.TemporaryDirectory() as tmp:
         for name, longest, n in [
-            ('512 px', 512, args.pictures),
-            ('2048 px', 2048, max(8, args.pictures // 4)),
+            ('512 px', 512, args.images),
+            ('2048 px', 2048, max(8, args.images // 4)),
         ]:
             root = Path(tmp) / str(longest)
             root.mkdir()
-            anns = write_pictures(root, n, longest, photos)
+            anns = write_images(root, n, longest, photos)
             figures[name] = measure(anns, args.runs, args.epochs)
             rows += (mine := rows_of(name, figures[name]))
             show(mine, figures[name])

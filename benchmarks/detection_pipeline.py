@@ -1,9 +1,9 @@
 """Images a second of the detection data pipeline, ours against the reference tutorial's, rebuilt from public packages.
 
-    python benchmarks/detection_pipeline.py [--json results.json] [--pictures 96] [--runs 7] [--data FOLDER]
+    python benchmarks/detection_pipeline.py [--json results.json] [--images 96] [--runs 7] [--data FOLDER]
 
 Theirs: a pandas row looked up, Pillow, and the YOLOX tutorial's transforms (cjm-torchvision-tfms 0.0.26 on torchvision v2: crop, colour jitter, grey, equalise, posterise, flip, resize, pad, resize, floats,
-normalise, sanitise) and a DataLoader whose floats are stacked in the main process. Ours: `DetectionTransform` with its defaults, which draw from the same distributions, and a DataLoader of uint8. Pictures are
+normalise, sanitise) and a DataLoader whose floats are stacked in the main process. Ours: `DetectionTransform` with its defaults, which draw from the same distributions, and a DataLoader of uint8. Images are
 the blood cells of `real_data('bccd')` (640 x 480) where they are found, or FOLDER with annotations/instances.json and images/, or else made here; those of 12 megapixels are enlarged from them, smooth (files of about 0.6 MB) and with
 noise as a camera has it (about 1.7 MB): the larger the file, the more of our time is the decoder's, which has to read all of it even for an eighth of the size.
 Contestants take turns, and each figure is the median of its runs: processor time of one thread for `per worker`, wall clock for `two workers`. Ratios count; milliseconds are this machine's.
@@ -21,7 +21,7 @@ from PIL import Image
 from data_pipeline import contest, photo_like, through
 from vision_recipes.data.annotations import Annotations
 from vision_recipes.core.ragged import Ragged, Strings
-from vision_recipes.dataloading.transforms.detection import DetectionTransform, FitBoxes
+from vision_recipes.dataloading.transforms.detection import DetectionTransform, LetterboxTarget
 from vision_recipes.dataloading.transforms.color import COLOR_STEPS, ColorJitter
 from vision_recipes.core.testing import real_data
 from vision_recipes.dataloading.dataset import ImageDataset
@@ -38,11 +38,11 @@ TARGETS = {
 NOISE = {'smooth': 0, 'noise': 3}  # levels of deviation
 
 
-# ---- the pictures
+# ---- the images
 
 
 def read_coco(root, n):
-    "The first `n` pictures with objects of a COCO folder: files, sizes, boxes, class ids"
+    "The first `n` images with objects of a COCO folder: files, sizes, boxes, class ids"
     d = json.loads((root / 'annotations' / 'instances.json').read_text())
     boxes = {i['id']: [] for i in d['images']}
     for a in d['annotations']:
@@ -57,8 +57,8 @@ def read_coco(root, n):
         )
 
 
-def make_pictures(root, n):
-    "`n` made pictures of 640 x 480 with a dozen boxes each"
+def make_images(root, n):
+    "`n` made images of 640 x 480 with a dozen boxes each"
     rng = np.random.default_rng(0)
     for i in range(n):
         photo_like((640, 480), rng).save(root / f'{i:04d}.jpg', quality=90)
@@ -71,7 +71,7 @@ def make_pictures(root, n):
 
 
 def enlarged(image, size_wh, noise, rng):
-    "A picture at another size, with grey noise of `noise` levels"
+    "An image at another size, with grey noise of `noise` levels"
     big = np.asarray(image.resize(size_wh, Image.Resampling.BICUBIC)).astype(np.int16)
     if noise:
         big += rng.normal(0, noise, (*big.shape[:2], 1)).astype(np.int16)
@@ -79,7 +79,7 @@ def enlarged(image, size_wh, noise, rng):
 
 
 def enlarge(rows, root, n, noise):
-    "The first `n` pictures, at 12 megapixels"
+    "The first `n` images, at 12 megapixels"
     rng, (w, h) = np.random.default_rng(1), (4000, 3000)
     for path, boxes, ids in rows[:n]:
         im = Image.open(path).convert('RGB')
@@ -138,7 +138,7 @@ def tutorial_transforms():
 
 
 class TutorialDataset(torch.utils.data.Dataset):
-    "A frame with lists in its cells, one row a picture, as the tutorial has it"
+    "A frame with lists in its cells, one row an image, as the tutorial has it"
 
     def __init__(self, rows, transform):
         import pandas as pd
@@ -186,7 +186,7 @@ class Stacked:
 
 
 def per_worker(dataset, collate, indices):
-    """Processor milliseconds a picture for loading, changing and joining batches, in this process with one
+    """Processor milliseconds an image for loading, changing and joining batches, in this process with one
     thread"""
     start = time.process_time()
     for b in range(0, len(indices), BATCH):
@@ -221,7 +221,7 @@ def loader_rivals(rows, train, theirs, epochs):
 
 
 def measure(rows, runs, epochs, loaders):
-    "All figures for one set of pictures, milliseconds a picture"
+    "All figures for one set of images, milliseconds an image"
     anns, fill = annotations(rows), tuple(round(255 * m) for m in MEAN)
     train, exact = (
         DetectionTransform(SIZE, fill),
@@ -235,7 +235,7 @@ def measure(rows, runs, epochs, loaders):
         'per worker, hue in HSV': (ImageDataset(anns, exact), collate_detection),
         'per worker, cache': (ImageDataset(anns, train, cache_bytes=10**9), collate_detection),
         'tutorial, validation': (TutorialDataset(rows, fit), zipped),
-        'validation': (ImageDataset(anns, FitBoxes(SIZE, fill)), collate_detection),
+        'validation': (ImageDataset(anns, LetterboxTarget(SIZE, fill)), collate_detection),
     }
     ms = contest(
         {name: partial(per_worker, data, collate, indices) for name, (data, collate) in rivals.items()}, runs
@@ -252,7 +252,7 @@ def rows_of(name, ms):
     }
     return [
         {
-            'pictures': name,
+            'images': name,
             'contestant': key,
             'ratio': ms[against[key.split(',')[0]]] / t,
             'ms': t,
@@ -272,7 +272,7 @@ def show(rows):
             else ''
         )
         print(
-            f'  {r["ratio"]:6.2f} x  {r["contestant"]:30} {r["ms"]:7.2f} ms a picture against '
+            f'  {r["ratio"]:6.2f} x  {r["contestant"]:30} {r["ms"]:7.2f} ms an image against '
             f'{r["tutorial_ms"]:7.2f}{target}',
             flush=True,
         )
@@ -282,14 +282,14 @@ def parse(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--json', type=Path, help='write the figures here')
     p.add_argument(
-        '--pictures',
+        '--images',
         type=int,
         default=96,
-        help='pictures of 640 x 480; an eighth as many of 12 megapixels, smooth and with noise (default 96)',
+        help='images of 640 x 480; an eighth as many of 12 megapixels, smooth and with noise (default 96)',
     )
     p.add_argument('--runs', type=int, default=7, help='runs that count, each (default 7)')
     p.add_argument(
-        '--epochs', type=int, default=3, help='passes over the pictures in a run through a loader (default 3)'
+        '--epochs', type=int, default=3, help='passes over the images in a run through a loader (default 3)'
     )
     p.add_argument('--data', type=Path, help='a COCO folder to use instead')
     return p.parse_args(argv)
@@ -304,21 +304,21 @@ def main():
     torch.set_num_threads(1)
     data, rows, figures = args.data or real_data('bccd'), [], {}
     with tempfile.TemporaryDirectory() as tmp:
-        small = list(read_coco(data, args.pictures) if data else make_pictures(Path(tmp), args.pictures))
+        small = list(read_coco(data, args.images) if data else make_images(Path(tmp), args.images))
         sets = {'640 x 480': small}
         for kind, noise in NOISE.items():
             (Path(tmp) / kind).mkdir()
             sets[f'12 megapixels, {kind}'] = list(
-                enlarge(small, Path(tmp) / kind, max(4, args.pictures // 8), noise)
+                enlarge(small, Path(tmp) / kind, max(4, args.images // 8), noise)
             )
-        for name, pictures in sets.items():
+        for name, images in sets.items():
             print(
-                f'{name}: {len(pictures)} pictures, '
-                f'{sum(len(b) for _, b, _ in pictures) / len(pictures):.1f} boxes and '
-                f'{sum(p.stat().st_size for p, _, _ in pictures) / len(pictures) / 1e3:.0f} kB each'
+                f'{name}: {len(images)} images, '
+                f'{sum(len(b) for _, b, _ in images) / len(images):.1f} boxes and '
+                f'{sum(p.stat().st_size for p, _, _ in images) / len(images) / 1e3:.0f} kB each'
             )
             figures[name] = measure(
-                pictures,
+                images,
                 args.runs if name == '640 x 480' else max(1, args.runs // 2),
                 args.epochs,
                 name == '640 x 480',

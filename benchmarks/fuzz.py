@@ -275,10 +275,10 @@ def texts(draw, text):
     return draw(wounded(data)) if how < 6 else data
 
 
-# ---- pictures
+# ---- images
 
 
-def picture(size_wh=(12, 8), mode='RGB', format='PNG', **more):
+def image(size_wh=(12, 8), mode='RGB', format='PNG', **more):
     f, (w, h) = io.BytesIO(), size_wh
     a = (np.arange(w * h * 3) * 7 % 256).astype(np.uint8).reshape(h, w, 3)
     Image.fromarray(a).convert(mode).save(f, format, **more)
@@ -291,45 +291,45 @@ def _exif(turn):
     return e.tobytes()
 
 
-def pictures() -> list[bytes]:
-    "A small picture of every kind"
+def images() -> list[bytes]:
+    "A small image of every kind"
     found = [
-        picture(format='JPEG'),
-        picture(format='JPEG', progressive=True),
-        picture(mode='L', format='JPEG'),
-        picture(mode='CMYK', format='JPEG'),
-        picture(format='JPEG', exif=_exif(6)),
-        picture((40, 30), format='JPEG', exif=_exif(3)),
-        picture(),
-        picture(mode='RGBA'),
-        picture(mode='P'),
-        picture(mode='P', transparency=3),
-        picture(mode='L', transparency=7),
-        picture(mode='I;16'),
-        picture(mode='1'),
-        picture(exif=_exif(5)),
-        picture(pnginfo=_chunks()),
-        picture(format='WEBP'),
-        picture(format='WEBP', lossless=True),
-        picture(mode='RGBA', format='WEBP', exif=_exif(8)),
-        picture(format='BMP'),
-        picture(mode='P', format='BMP'),
-        picture(mode='1', format='BMP'),
-        picture(format='GIF'),
-        picture(format='ICO'),
-        picture(format='PPM'),
-        picture(format='TGA'),
-        picture(format='PCX'),
-        picture(format='SGI'),
-        picture(format='JPEG2000'),
-        picture((16, 16), format='DDS'),
-        picture((16, 16), format='ICNS'),
+        image(format='JPEG'),
+        image(format='JPEG', progressive=True),
+        image(mode='L', format='JPEG'),
+        image(mode='CMYK', format='JPEG'),
+        image(format='JPEG', exif=_exif(6)),
+        image((40, 30), format='JPEG', exif=_exif(3)),
+        image(),
+        image(mode='RGBA'),
+        image(mode='P'),
+        image(mode='P', transparency=3),
+        image(mode='L', transparency=7),
+        image(mode='I;16'),
+        image(mode='1'),
+        image(exif=_exif(5)),
+        image(pnginfo=_chunks()),
+        image(format='WEBP'),
+        image(format='WEBP', lossless=True),
+        image(mode='RGBA', format='WEBP', exif=_exif(8)),
+        image(format='BMP'),
+        image(mode='P', format='BMP'),
+        image(mode='1', format='BMP'),
+        image(format='GIF'),
+        image(format='ICO'),
+        image(format='PPM'),
+        image(format='TGA'),
+        image(format='PCX'),
+        image(format='SGI'),
+        image(format='JPEG2000'),
+        image((16, 16), format='DDS'),
+        image((16, 16), format='ICNS'),
     ]
     found += [
-        picture(format='TIFF', compression=c, **more)
+        image(format='TIFF', compression=c, **more)
         for c in (None, 'tiff_lzw', 'tiff_adobe_deflate', 'jpeg', 'packbits')
         for more in ({}, {'exif': _exif(6)})
-    ] + [picture(mode=m, format='TIFF') for m in ('I;16', 'F', 'RGBA', '1', 'CMYK', 'LAB')]
+    ] + [image(mode=m, format='TIFF') for m in ('I;16', 'F', 'RGBA', '1', 'CMYK', 'LAB')]
     return found
 
 
@@ -345,7 +345,7 @@ def _chunks():
 @st.composite
 def boasting_png(draw):
     "A PNG whose header says another size, with the right checksum"
-    data = picture()
+    data = image()
     w, h = (draw(st.sampled_from([0, 1, 7, 20000, 2**15, 2**24, 2**31 - 1, 2**32 - 1])) for _ in 'wh')
     ihdr = (
         b'IHDR'
@@ -363,7 +363,7 @@ def boasting_png(draw):
     return data[:12] + ihdr + struct.pack('>I', __import__('zlib').crc32(ihdr)) + data[33:]
 
 
-SPOILT = [b'', b'x', b'GIF89a', b'\xff\xd8\xff', b'BM', b'II*\0', b'\x89PNG\r\n\x1a\n', picture()[:40]]
+SPOILT = [b'', b'x', b'GIF89a', b'\xff\xd8\xff', b'BM', b'II*\0', b'\x89PNG\r\n\x1a\n', image()[:40]]
 
 
 # ---- what is done with what was read
@@ -371,7 +371,7 @@ SPOILT = [b'', b'x', b'GIF89a', b'\xff\xd8\xff', b'BM', b'II*\0', b'\x89PNG\r\n\
 
 def steps(work: Path) -> dict[str, Callable]:
     "What people do with annotations; each may refuse, in this library's words"
-    from vision_recipes.dataloading.transforms.detection import FitBoxes
+    from vision_recipes.dataloading.transforms.detection import LetterboxTarget
     from vision_recipes.data.formats.coco import write_coco
     from vision_recipes.dataloading.dataset import ImageDataset
     from vision_recipes.data.frame import to_frame
@@ -391,7 +391,7 @@ def steps(work: Path) -> dict[str, Callable]:
         'repr': repr,
         'check': lambda a: str(a.check().summary()) + a.check(files=False)._repr_html_(),
         'measure': lambda a: a.measure(),
-        'clip': lambda a: item(a.fix_boxes('clip'), FitBoxes(32) if a.has_boxes else Letterbox(32)),
+        'clip': lambda a: item(a.fix_boxes('clip'), LetterboxTarget(32) if a.has_boxes else Letterbox(32)),
         'drop': lambda a: a.fix_boxes('drop').fingerprint(),
         'raise': lambda a: a.fix_boxes(),
         'item': lambda a: item(a, None),
@@ -418,7 +418,7 @@ class Format:
     fresh: bool = False  # Whether every input gets an empty folder
 
 
-PICS = {f'{n}.png': picture() for n in 'abc'} | {'d.jpg': picture((9, 16), format='JPEG', exif=_exif(6))}
+PICS = {f'{n}.png': image() for n in 'abc'} | {'d.jpg': image((9, 16), format='JPEG', exif=_exif(6))}
 
 
 def image_folder():
@@ -460,9 +460,9 @@ def image_folder():
         ]
     )
     contents = (
-        st.sampled_from([*PICS.values(), *SPOILT, *pictures()[:20]])
-        | wounded(picture())
-        | wounded(picture(format='JPEG'))
+        st.sampled_from([*PICS.values(), *SPOILT, *images()[:20]])
+        | wounded(image())
+        | wounded(image(format='JPEG'))
         | boasting_png()
     )
     files = st.dictionaries(
@@ -511,7 +511,7 @@ def image_folder():
 
 
 def groups_csv():
-    "A table with a row a picture, in which some things are wrong"
+    "A table with a row an image, in which some things are wrong"
     row = st.tuples(
         st.sampled_from(['palm/a.png', 'palm/b.png', 'fist/c.png', 'palm\\a.png', './palm/a.png', '']),
         st.sampled_from(
@@ -525,7 +525,7 @@ def groups_csv():
     return Format(
         texts(table).map(lambda t: {'groups.csv': t}),
         lambda folder: with_groups(read_annotations(folder / 'set', 'image_folder'), folder / 'groups.csv'),
-        {f'set/{k}': picture() for k in ('palm/a.png', 'palm/b.png', 'fist/c.png')},
+        {f'set/{k}': image() for k in ('palm/a.png', 'palm/b.png', 'fist/c.png')},
         0.5,
     )
 
@@ -686,15 +686,15 @@ def labelme():
         ).map(lambda n: '\n'.join(n).encode('utf-8', 'surrogatepass'))
     )
 
-    def with_pictures(drawn):
+    def with_images(drawn):
         text, small, large = drawn
         return text.replace(b'@mask@', base64.b64encode(small)).replace(b'@data@', base64.b64encode(large))
 
     filled = st.tuples(
         documents(docs).map(as_json),
-        wounded(picture((3, 2), '1'), 4),
-        wounded(picture(), 4) | boasting_png() | st.sampled_from(SPOILT),
-    ).map(with_pictures)
+        wounded(image((3, 2), '1'), 4),
+        wounded(image(), 4) | boasting_png() | st.sampled_from(SPOILT),
+    ).map(with_images)
     files = st.tuples(texts(filled), st.none() | st.none() | names).map(
         lambda d: {'a.json': d[0], **({} if d[1] is None else {'labels.txt': d[1]})}
     )
@@ -987,7 +987,7 @@ def card_dict():
             'channels': 'RGB',
         },
         'colors': [[255, 0, 0], [0, 0, 255]],
-        'metrics': {'accuracy': 0.9, 'accuracy_low': 0.8, 'accuracy_high': 0.95, 'n_pictures': 20},
+        'metrics': {'accuracy': 0.9, 'accuracy_low': 0.8, 'accuracy_high': 0.95, 'n_images': 20},
         'data': {'n_train': 80, 'n_valid': 20, 'train': 'abc', 'valid': 'def'},
         'versions': {'torch': '2.9'},
         'input': {'dtype': 'float32', 'layout': 'NCHW'},
@@ -1016,7 +1016,7 @@ def cards():
             'task': 'yolox',
             'decoding': {'kind': 'decoded', 'nms': 0.6, 'max_detections': 10, 'max_candidates': 100},
         },
-        {**c, 'task': 'mask_rcnn', 'decoding': {'mask_threshold': 0.5, 'one_picture': True}},
+        {**c, 'task': 'mask_rcnn', 'decoding': {'mask_threshold': 0.5, 'single_image': True}},
         {
             **c,
             'task': 'keypoint_rcnn',
@@ -1138,11 +1138,11 @@ def runs():
     return Format(texts(documents(docs).map(as_json)).map(lambda d: {'run.json': d}), read, {}, 0.5)
 
 
-def picture_files():
+def image_files():
     from vision_recipes.core.images import image_size, open_image
     from vision_recipes.dataloading.transforms.pixels import open_array
 
-    kinds = pictures()
+    kinds = images()
 
     def read(folder):
         path = folder / 'p.jpg'
@@ -1362,7 +1362,7 @@ FORMATS = dict(
     card_json=card_files,
     onnx_metadata=metadata,
     onnx=onnx_files,
-    pictures=picture_files,
+    images=image_files,
     archives=archive_files,
     checkpoints=checkpoints,
 )
@@ -1377,7 +1377,7 @@ WEIGHTS = dict(
     card_json=0.5,
     onnx_metadata=0.4,
     onnx=0.4,
-    pictures=2,
+    images=2,
     checkpoints=0.6,
     archives=0.8,
 )

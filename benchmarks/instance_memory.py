@@ -1,8 +1,8 @@
-"""Memory for a 24-megapixel picture with 50 instances: learnt from, predicted, scored and drawn.
+"""Memory for a 24-megapixel image with 50 instances: learnt from, predicted, scored and drawn.
 
     python benchmarks/instance_memory.py [--model maskrcnn_resnet50_fpn_v2] [--batch-size 4] [--steps 3]
 
-The picture is drawn, with 50 outlines in LabelMe's JSON. Training takes it from the file through the data set, the network's losses and their gradients to an optimiser's step, at 512 pixels; prediction goes
+The image is drawn, with 50 outlines in LabelMe's JSON. Training takes it from the file through the data set, the network's losses and their gradients to an optimiser's step, at 512 pixels; prediction goes
 through the network, then through 50 given boxes and masks, as a trained network would find them, so that all masks are really pasted. Figures are the highest resident memory of the process after each part.
 """
 
@@ -30,8 +30,8 @@ def peak() -> float:
     )
 
 
-def make_picture(folder: Path, rng: np.random.Generator):
-    "A photograph-like picture with stars on it, and their outlines"
+def make_image(folder: Path, rng: np.random.Generator):
+    "A photograph-like image with stars on it, and their outlines"
     w, h = SIZE_WH
     image = Image.fromarray(rng.integers(0, 255, (h // 20, w // 20, 3), dtype=np.uint8)).resize(
         SIZE_WH, Image.Resampling.BICUBIC
@@ -68,8 +68,8 @@ def main():
     p.add_argument('--steps', type=int, default=3)
     args = p.parse_args()
     with tempfile.TemporaryDirectory() as tmp:
-        make_picture(Path(tmp), np.random.default_rng(0))
-        print(f'libraries and the picture made    {peak():.2f} GB', flush=True)
+        make_image(Path(tmp), np.random.default_rng(0))
+        print(f'libraries and the image made    {peak():.2f} GB', flush=True)
         anns = read_annotations(tmp)
         anns = anns.subset(np.zeros(args.batch_size, int))
         task = make_task(
@@ -92,7 +92,7 @@ def main():
                 optimizer.zero_grad()
                 sum(task.losses(model, batch).values()).backward()
                 optimizer.step()
-        print(f'{args.steps} steps of {args.batch_size} pictures        {peak():.2f} GB', flush=True)
+        print(f'{args.steps} steps of {args.batch_size} images        {peak():.2f} GB', flush=True)
         image, size_wh = task.preprocess().open(anns.path(0))
         with torch.inference_mode():
             found = task.infer(

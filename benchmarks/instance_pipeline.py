@@ -1,15 +1,15 @@
 """Images a second of the data pipelines with masks and with keypoints, ours against the reference tutorials', rebuilt from public packages.
 
-    python benchmarks/instance_pipeline.py [--json results.json] [--pictures 96] [--runs 7] [--data FOLDER]
+    python benchmarks/instance_pipeline.py [--json results.json] [--images 96] [--runs 7] [--data FOLDER]
 
-Theirs: a pandas row looked up, Pillow, and the transforms of the Mask R-CNN and Keypoint R-CNN tutorials (cjm-torchvision-tfms 0.0.26 on torchvision v2) at 512 pixels. Masks: each polygon is drawn by Pillow as a picture of the
-source's size, and goes through crop, flip, resize, pad and resize as a picture, with colour jitter, grey, equalise and posterise on the full picture. Keypoints: boxes of 4 pixels around each point; colour jitter, grey, equalise,
+Theirs: a pandas row looked up, Pillow, and the transforms of the Mask R-CNN and Keypoint R-CNN tutorials (cjm-torchvision-tfms 0.0.26 on torchvision v2) at 512 pixels. Masks: each polygon is drawn by Pillow as an image of the
+source's size, and goes through crop, flip, resize, pad and resize as an image, with colour jitter, grey, equalise and posterise on the full image. Keypoints: boxes of 4 pixels around each point; colour jitter, grey, equalise,
 copied pixels, perspective, rotation up to 90 degrees, crop, resize, pad, resize. Both end in floats; batches of four are stacked in the main process. Ours: `DetectionTransform` with the same steps from the same distributions
-(crops beside rotation included) and a `DataLoader` of uint8 pictures, masks as bits.
-Pictures: the student cards of `real_data('student-id')` (640 x 480 to 1024 x 768) where they are found, or FOLDER with LabelMe polygons, or else made here; for keypoints three corners of each card are its points, so that both tasks see
-the same pictures, and the tiny faces of `real_data('face-keypoints')` come besides. Those of 12 megapixels are enlarged from the cards, smooth and with noise as a camera has it.
+(crops beside rotation included) and a `DataLoader` of uint8 images, masks as bits.
+Images: the student cards of `real_data('student-id')` (640 x 480 to 1024 x 768) where they are found, or FOLDER with LabelMe polygons, or else made here; for keypoints three corners of each card are its points, so that both tasks see
+the same images, and the tiny faces of `real_data('face-keypoints')` come besides. Those of 12 megapixels are enlarged from the cards, smooth and with noise as a camera has it.
 Contestants take turns, and each figure is the median of its runs: processor time of one thread for `per worker`, wall clock for `two workers`. Ratios count; milliseconds are this machine's. `ready here` adds what belongs to the
-device, normalising pictures and unpacking masks, on the CPU of the main process.
+device, normalising images and unpacking masks, on the CPU of the main process.
 
 Needs: pip install cjm-torchvision-tfms cjm-pil-utils
 """
@@ -59,11 +59,11 @@ TARGETS = {
 }
 
 
-# ---- the pictures
+# ---- the images
 
 
 def make_cards(root, n):
-    "`n` made pictures of one or two quadrangles"
+    "`n` made images of one or two quadrangles"
     rng, rows, sizes = np.random.default_rng(0), [], []
     for i in range(n):
         size = [(640, 480), (480, 640), (1024, 768), (768, 1024)][i % 4]
@@ -85,7 +85,7 @@ def make_cards(root, n):
             ]
         )
         sizes.append(size)
-    masks = Masks.from_rows([row for picture in rows for row in picture])
+    masks = Masks.from_rows([row for image in rows for row in image])
     return Annotations(
         root,
         Strings.from_list(f'{i:04d}.jpg' for i in range(n)),
@@ -107,14 +107,14 @@ def with_points(anns):
         anns,
         masks=None,
         keypoints=points,
-        boxes=points_boxes(points, MARGIN, anns.sizes_wh[anns.picture_of]),
+        boxes=points_boxes(points, MARGIN, anns.sizes_wh[anns.image_of]),
         point_margin=MARGIN,
         labels=LabelMap(anns.labels.names, skeleton=Skeleton.of(('left', 'top', 'right'))),
     )
 
 
 def enlarge(anns, root, n, noise):
-    "The first `n` pictures, at 12 megapixels"
+    "The first `n` images, at 12 megapixels"
     rng, anns = np.random.default_rng(1), anns.subset(np.arange(min(n, len(anns))))
     sizes = []
     for i in range(len(anns)):
@@ -128,7 +128,7 @@ def enlarge(anns, root, n, noise):
         path.parent.mkdir(parents=True, exist_ok=True)
         enlarged(im, (w, h), noise, rng).save(path, format='JPEG', quality=90)
         sizes.append((w, h))
-    scale = (np.array(sizes) / anns.sizes_wh)[anns.picture_of].astype(np.float32)
+    scale = (np.array(sizes) / anns.sizes_wh)[anns.image_of].astype(np.float32)
     of_points = np.repeat(np.arange(len(anns.masks)), np.diff(anns.masks.rings[anns.masks.objects]))
     return replace(
         anns,
@@ -209,7 +209,7 @@ def point_transforms():
 
 
 class TutorialDataset(torch.utils.data.Dataset):
-    "A frame with LabelMe's shapes in its cells, one row a picture"
+    "A frame with LabelMe's shapes in its cells, one row an image"
 
     def __init__(self, anns, transform):
         import pandas as pd
@@ -247,9 +247,9 @@ class TutorialMasks(TutorialDataset):
 
         drawn = []
         for shape in shapes:
-            picture = Image.new('L', size_wh, 0)
-            ImageDraw.Draw(picture).polygon([tuple(p) for p in shape['points']], fill=255)
-            drawn.append(Mask(T.PILToTensor()(picture), dtype=torch.bool))
+            image = Image.new('L', size_wh, 0)
+            ImageDraw.Draw(image).polygon([tuple(p) for p in shape['points']], fill=255)
+            drawn.append(Mask(T.PILToTensor()(image), dtype=torch.bool))
         masks = Mask(torch.concat(drawn))
         return {
             'masks': masks,
@@ -320,7 +320,7 @@ def ready(batch):
 
 
 def per_worker(dataset, collate, indices):
-    """Processor milliseconds a picture for loading, changing and joining batches, in this process with one
+    """Processor milliseconds an image for loading, changing and joining batches, in this process with one
     thread"""
     start = time.process_time()
     for b in range(0, len(indices), BATCH):
@@ -329,7 +329,7 @@ def per_worker(dataset, collate, indices):
 
 
 def through(loader, epochs, n, after=None):
-    "Milliseconds a picture by the clock; workers are running already"
+    "Milliseconds an image by the clock; workers are running already"
     start = time.perf_counter()
     for _ in range(epochs):
         for batch in loader:
@@ -365,7 +365,7 @@ def loader_rivals(anns, theirs, train, epochs):
 
 
 def measure(anns, runs, epochs, loaders):
-    "All figures for one set of pictures, milliseconds a picture"
+    "All figures for one set of images, milliseconds an image"
     masks = anns.masks is not None
     theirs = TutorialMasks(anns, mask_transforms()) if masks else TutorialPoints(anns, point_transforms())
     train, indices = our_masks() if masks else our_points(), list(range(len(anns)))
@@ -386,7 +386,7 @@ def rows_of(name, ms):
     targets = TARGETS.get(name, {})
     return [
         {
-            'pictures': name,
+            'images': name,
             'contestant': key,
             'ratio': ms[against[key.split(',')[0]]] / t,
             'ms': t,
@@ -406,22 +406,22 @@ def show(rows):
             else ''
         )
         print(
-            f'  {r["ratio"]:6.2f} x  {r["contestant"]:26} {r["ms"]:7.2f} ms a picture against '
+            f'  {r["ratio"]:6.2f} x  {r["contestant"]:26} {r["ms"]:7.2f} ms an image against '
             f'{r["tutorial_ms"]:7.2f}{target}',
             flush=True,
         )
 
 
-def pictures(args, tmp):
+def images(args, tmp):
     "Name: annotations"
     root = args.data or real_data('student-id')
-    small = read_annotations(root, 'labelme') if root else make_cards(tmp, args.pictures)
-    small = small.subset(np.flatnonzero(small.class_ids.counts > 0)[: args.pictures])
+    small = read_annotations(root, 'labelme') if root else make_cards(tmp, args.images)
+    small = small.subset(np.flatnonzero(small.class_ids.counts > 0)[: args.images])
     small = small if (small.sizes_wh > 0).all() else small.measure()
     cards = {
         'small': small,
         **{
-            f'12 megapixels, {kind}': enlarge(small, tmp / kind, max(4, args.pictures // 12), noise)
+            f'12 megapixels, {kind}': enlarge(small, tmp / kind, max(4, args.images // 12), noise)
             for kind, noise in NOISE.items()
         },
     }
@@ -430,7 +430,7 @@ def pictures(args, tmp):
     }
     if faces := real_data('face-keypoints'):
         anns = read_annotations(faces, 'labelme')
-        sets['keypoints, tiny faces'] = anns.subset(np.arange(min(args.pictures, len(anns))))
+        sets['keypoints, tiny faces'] = anns.subset(np.arange(min(args.images, len(anns))))
     return sets
 
 
@@ -438,17 +438,17 @@ def parse(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--json', type=Path, help='write the figures here')
     p.add_argument(
-        '--pictures',
+        '--images',
         type=int,
         default=96,
-        help='small pictures; a twelfth as many of 12 megapixels, smooth and with noise (default 96)',
+        help='small images; a twelfth as many of 12 megapixels, smooth and with noise (default 96)',
     )
     p.add_argument('--runs', type=int, default=7, help='runs that count, each (default 7)')
     p.add_argument(
-        '--epochs', type=int, default=1, help='passes over the pictures in a run through a loader (default 1)'
+        '--epochs', type=int, default=1, help='passes over the images in a run through a loader (default 1)'
     )
     p.add_argument('--data', type=Path, help='a folder of LabelMe polygons to use instead')
-    p.add_argument('--only', default='', help='only sets of pictures whose name holds this')
+    p.add_argument('--only', default='', help='only sets of images whose name holds this')
     return p.parse_args(argv)
 
 
@@ -461,11 +461,11 @@ def main():
     torch.set_num_threads(1)
     rows, figures = [], {}
     with tempfile.TemporaryDirectory() as tmp:
-        for name, anns in pictures(args, Path(tmp)).items():
+        for name, anns in images(args, Path(tmp)).items():
             if args.only not in name:
                 continue
             print(
-                f'{name}: {len(anns)} pictures, {len(anns.class_ids.values) / len(anns):.1f} objects and '
+                f'{name}: {len(anns)} images, {len(anns.class_ids.values) / len(anns):.1f} objects and '
                 f'{sum(anns.path(i).stat().st_size for i in range(len(anns))) / len(anns) / 1e3:.0f} kB '
                 'each',
                 flush=True,

@@ -3,7 +3,7 @@
     python benchmarks/onnx_speed.py [RUN ...] [--json results.json] [--runs 15] [--threads 1 2] [--full]
 
 RUN are run directories; their `model.onnx` is made where it is missing. Without them, networks of the `quick` presets (`--full`: the recipes' own) with random weights are exported into a temporary folder first.
-One prepared picture (a photograph's place is taken by smooth noise where a run brings no validation pictures); both give the same raw outputs. They take turns; each figure is the median of the wall time, for both use their threads at once.
+One prepared image (a photograph's place is taken by smooth noise where a run brings no validation images); both give the same raw outputs. They take turns; each figure is the median of the wall time, for both use their threads at once.
 """
 
 import argparse, json, statistics, tempfile, time
@@ -48,8 +48,8 @@ def untrained(name, folder, preset):
     return path
 
 
-def picture(run):
-    "A validation picture of the run, or smooth noise"
+def image(run):
+    "A validation image of the run, or smooth noise"
     there = [p for p in run.info.get('data', {}).get('valid_examples', ()) if Path(p).exists()]
     if there:
         return there[0]
@@ -81,7 +81,7 @@ def main():
             if (path / 'model.onnx').exists()
             else export_onnx(run, tolerance=None if args.run else ANY)
         )
-        batch = run.card.preprocess(run.card.preprocess.open(picture(run))[0])[None]
+        batch = run.card.preprocess(run.card.preprocess.open(image(run))[0])[None]
         for n in args.threads:
             torch.set_num_threads(n)
             both, times = {'PyTorch': run, 'onnxruntime': Predictor(file, threads=n)}, {}

@@ -1,4 +1,4 @@
-"""Faults provoked on purpose, and what is left of the training: `kill -9` at any step, full disks, vanished pictures, numbers that are none, processes that die, memory over many epochs.
+"""Faults provoked on purpose, and what is left of the training: `kill -9` at any step, full disks, vanished images, numbers that are none, processes that die, memory over many epochs.
 
     python benchmarks/survival.py [kills] [faults] [processes] [memory] [--quick] [--tasks classification ...] [--seed 0] [--json results.json]
 
@@ -43,7 +43,7 @@ FILES = ('model.safetensors', 'run.json', 'last.pt', 'history.csv')
 
 
 class Case:
-    "A small training of a task, on drawn pictures"
+    "A small training of a task, on drawn images"
 
     def __init__(self, task, root, **values):
         self.name, self.root = task, root
@@ -425,7 +425,7 @@ def faults(case, rng):
 
         out = case.root / f'{how} stop'
         note(
-            f'pictures {how}: stop',
+            f'images {how}: stop',
             *forked(spoiling, case, out, all_lost, epochs=3),
             2,
             out,
@@ -435,7 +435,7 @@ def faults(case, rng):
         assert forked(case.train, out, resume=True, epochs=3)[0] == 0
         out = case.root / f'{how} skip'
         note(
-            f'pictures {how}: skip',
+            f'images {how}: skip',
             *forked(spoiling, case, out, all_lost, epochs=3, unreadable='skip'),
             0,
             out,
@@ -443,11 +443,11 @@ def faults(case, rng):
         )
         back()
     note(
-        'all pictures gone: skip',
+        'all images gone: skip',
         *forked(spoiling, case, case.root / 'gone', lambda: [p.unlink() for p in files], unreadable='skip'),
         2,
         None,
-        ['Is the disk with the pictures still there?'],
+        ['Is the disk with the images still there?'],
     )
     return rows
 
@@ -508,7 +508,7 @@ def numbers(root):
         assert (
             done.returncode == 2
             and words in done.stderr
-            and 'Its pictures: ' in done.stderr
+            and 'Its images: ' in done.stderr
             and 'vision-recipes replay' in done.stderr
         ), (done.stdout, done.stderr)
         again = subprocess.run([*base, 'replay', str(out)], capture_output=True, text=True)
@@ -529,7 +529,7 @@ def numbers(root):
 
 
 def command_line(args):
-    """`vision-recipes` without what makes two equal trainings drift apart: the network's sums in float64, for in float32 the mere order of the pictures in a batch changes a fresh YOLOX's losses by 5e-5,
+    """`vision-recipes` without what makes two equal trainings drift apart: the network's sums in float64, for in float32 the mere order of the images in a batch changes a fresh YOLOX's losses by 5e-5,
     and no chance in the choice of an R-CNN's proposals, which every process draws for itself"""
     from vision_recipes import rcnn, trainer
     from vision_recipes.cli.main import main
@@ -694,18 +694,18 @@ def memory(root, quick):
     from vision_recipes.dataloading.loader import make_loader
     from vision_recipes.core.labels import LabelMap
 
-    pictures, each, epochs = (500, 1000, 6) if quick else (5000, 100, 20)
+    images, each, epochs = (500, 1000, 6) if quick else (5000, 100, 20)
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(
         root / 'one.jpg'
     )
     rng = np.random.default_rng(1)
-    low = rng.uniform(0, 40, (pictures * each, 2)).astype(np.float32)
+    low = rng.uniform(0, 40, (images * each, 2)).astype(np.float32)
     anns = Annotations(
         root,
-        Strings.from_list(['one.jpg'] * pictures),
+        Strings.from_list(['one.jpg'] * images),
         LabelMap(('a', 'b')),
-        Ragged(rng.integers(0, 2, pictures * each), np.arange(pictures + 1) * each),
-        np.full((pictures, 2), 64, np.int32),
+        Ragged(rng.integers(0, 2, images * each), np.arange(images + 1) * each),
+        np.full((images, 2), 64, np.int32),
         boxes=np.concatenate([low, low + rng.uniform(4, 20, low.shape).astype(np.float32)], 1),
     )
     loader = make_loader(
@@ -727,8 +727,7 @@ def memory(root, quick):
     rows = [
         {
             'what': (
-                f'{epochs} epochs of {pictures * each:,} annotations, growth from the second to the last '
-                'epoch'
+                f'{epochs} epochs of {images * each:,} annotations, growth from the second to the last epoch'
             ),
             'main process, bytes': sizes[-1][0] - sizes[1][0],
             'workers, bytes': [b - a for a, b in zip(sizes[1][1:], sizes[-1][1:])],
@@ -750,7 +749,7 @@ def steps(case, n):
     anns = read_annotations(case.root / 'data').measure()
     task = make_task(case.name, task_settings, anns.labels)
     loader = make_loaders(task, anns, anns, fit_settings)[0]
-    t = Trainer(task, fit_settings.but(epochs=n + 101), 1)
+    t = Trainer(task, fit_settings.replace(epochs=n + 101), 1)
     batches, at = list(loader), []
     for k in range(n + 100):
         train_batch(t, batches[k % len(batches)], anns, True)

@@ -3,7 +3,7 @@
     python benchmarks/yolox_loss.py [--json results.json] [--runs 15]
     pip install pixeltable-yolox cjm-yolox-pytorch        # the contestants; one that is missing is left out
 
-Guesses of a yolox_tiny head for pictures of 384 pixels and 19 classes, the same for all. Contestants take turns; each figure is the median of the processor time of one thread.
+Guesses of a yolox_tiny head for images of 384 pixels and 19 classes, the same for all. Contestants take turns; each figure is the median of the processor time of one thread.
 Ours is timed under both rules of candidates: `release` is what pixeltable-yolox has (1.5 strides), `paper` what cjm_yolox_pytorch has (the box, 2.5 strides), and each ratio compares like with like.
 `operations` are tensor operations of forward and backward without views, `waits` those among them that make a host wait for a GPU.
 """
@@ -12,12 +12,12 @@ import argparse, importlib.util, json, statistics, time
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from vision_recipes.models.yolox.losses import RULES, Objects, yolox_loss
+from vision_recipes.models.yolox.losses import RULES, GroundTruth, yolox_loss
 from vision_recipes.runtime.postprocess_boxes import STRIDES
-from vision_recipes.models.yolox.network import Guesses, join
+from vision_recipes.models.yolox.network import RawPredictions, join
 
 SIZE, CLASSES = 384, 19
-CASES = [(8, 5), (16, 5), (8, 30), (16, 30)]  # pictures, objects in each
+CASES = [(8, 5), (16, 5), (8, 30), (16, 30)]  # images, objects in each
 TARGETS = {('cjm', 5): 6.0, ('pixeltable', 5): 4.0, ('cjm', 30): 10.0, ('pixeltable', 30): 5.0}
 # `.item()`, a comparison used as a condition, a boolean mask
 WAITS = ('aten.nonzero.default', 'aten._local_scalar_dense.default')
@@ -63,7 +63,7 @@ def guesses(n, seed):
 
 
 def boxes_like_hagrid(n, k, seed):
-    "Boxes of a twelfth to a third of the picture, XYXY"
+    "Boxes of a twelfth to a third of the image, XYXY"
     g = torch.Generator().manual_seed(seed)
     wh = 0.08 + 0.25 * torch.rand(n, k, 2, generator=g)
     low = torch.rand(n, k, 2, generator=g) * (1 - wh)
@@ -75,8 +75,8 @@ def ours(rule):
         box, objectness, classes = map(join, zip(*maps))
         return sum(
             yolox_loss(
-                Guesses(box, objectness[..., 0], classes),
-                Objects.of(boxes, labels),
+                RawPredictions(box, objectness[..., 0], classes),
+                GroundTruth.of(boxes, labels),
                 (SIZE, SIZE),
                 RULES[rule],
             ).values()
@@ -161,7 +161,7 @@ def main():
             with Count() as count:
                 run(maps, boxes, labels).backward()
             row = {
-                'pictures': n,
+                'images': n,
                 'objects': k,
                 'who': c,
                 'ms': 1e3 * medians[c],
@@ -177,7 +177,7 @@ def main():
                 else ''
             )
             print(
-                f'{n:3d} pictures x {k:2d} objects   {c:14s} {row["ms"]:8.1f} ms  {count.operations:5d} '
+                f'{n:3d} images x {k:2d} objects   {c:14s} {row["ms"]:8.1f} ms  {count.operations:5d} '
                 f'operations  {count.waits:4d} waits{ratio}'
             )
     if args.json:

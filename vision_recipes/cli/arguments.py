@@ -56,8 +56,8 @@ class Verb(NamedTuple):
 
 # %% ../../nbs/cli/01_arguments.ipynb #abf73774
 def data_options(p: argparse.ArgumentParser):
-    "Where annotated pictures are, and how to read them"
-    p.add_argument('dir', type=Path, metavar='DIR', help='the annotated pictures')
+    "Where annotated images are, and how to read them"
+    p.add_argument('dir', type=Path, metavar='DIR', help='the annotated images')
     p.add_argument(
         '--format',
         metavar='NAME',
@@ -68,7 +68,7 @@ def data_options(p: argparse.ArgumentParser):
         '--groups',
         metavar='RULE',
         help=(
-            'which pictures belong together (one person, one video): folder, a .csv file of path,group, or a '
+            'which images belong together (one person, one video): folder, a .csv file of path,group, or a '
             'regular expression whose first bracket is the name; a group is never on both sides of the split'
         ),
     )
@@ -81,7 +81,7 @@ def boxes_option(p: argparse.ArgumentParser):
         choices=['raise', 'clip', 'drop'],
         help=(
             'what to do with boxes that cannot be: raise says which and stops; '
-            'clip cuts them to the picture and leaves out what cannot be cut; '
+            'clip cuts them to the image and leaves out what cannot be cut; '
             'drop leaves these objects out (default raise)'
         ),
     )

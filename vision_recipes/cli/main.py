@@ -9,7 +9,7 @@ __all__ = ['VERBS', 'make_parser', 'main']
 import io, os, sys
 from .. import __version__
 from .arguments import Parser, Verb
-from .doctor import do_doctor
+from .doctor import run_doctor
 from .model_commands import MODEL_VERBS
 from .training_commands import TRAINING_VERBS
 from ..core.errors import VisionRecipesError
@@ -18,7 +18,7 @@ from ..core.errors import VisionRecipesError
 VERBS = {
     **TRAINING_VERBS,
     **MODEL_VERBS,
-    'doctor': Verb('look at this installation and machine', lambda p: None, do_doctor),
+    'doctor': Verb('look at this installation and machine', lambda p: None, run_doctor),
 }
 
 

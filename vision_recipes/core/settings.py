@@ -49,7 +49,7 @@ class Settings:
                 )
         return cls(**values)
 
-    def but(self, **values) -> 'Settings':
+    def replace(self, **values) -> 'Settings':
         "The same settings with some changed"
         return type(self).of({**asdict(self), **values})
 

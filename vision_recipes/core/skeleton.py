@@ -39,7 +39,7 @@ def _words(name: str) -> list[str]:
 def propose_pairs(
     points: Sequence[str],  # Names
 ) -> tuple[tuple[int, int], ...]:  # Positions of each left point and its right one
-    "Guess from the names which points change places when a picture is mirrored"
+    "Guess from the names which points change places when an image is mirrored"
     words = [_words(p) for p in points]
     # the left hand's left finger becomes the right hand's right one
     mirrored = [[_MIRROR.get(w, w) for w in mine] for mine in words]
@@ -223,12 +223,12 @@ POINT_MARGIN = 0.5
 def points_boxes(
     keypoints: np.ndarray,  # (N, K, 3) x, y in pixels, and 0 absent, 1 hidden, 2 visible
     margin: float,  # On each side, for the longer side of the points' extent
-    # (N, 2) of the picture each is in, pixels: boxes are cut at its edges; None or 0: unknown
+    # (N, 2) of the image each is in, pixels: boxes are cut at its edges; None or 0: unknown
     sizes_wh: np.ndarray | None = None,
 ) -> np.ndarray:  # (N, 4) float32 XYXY, pixels; zeros for an object without any point
     """Boxes around the points that are there.
 
-    An object of a single point is taken to be as large, for its picture, as half of the others are; alone it
+    An object of a single point is taken to be as large, for its image, as half of the others are; alone it
     gets 8 pixels.
     """
     there, xy = keypoints[..., 2] > 0, keypoints[..., :2].astype(np.float64)

@@ -8,7 +8,7 @@ __all__ = ['real_data']
 # %% ../../nbs/core/05_testing.ipynb #9df989e1
 import os
 from pathlib import Path
-from .console import say
+from .console import log_info
 
 # %% ../../nbs/core/05_testing.ipynb #3bef0912
 def real_data(
@@ -22,4 +22,4 @@ def real_data(
     for base in filter(None, bases):
         if (Path(base) / name).is_dir():
             return Path(base) / name
-    say(f'skipped: there is no {name} below $VISION_RECIPES_DATA, nor in shared/data beside the project')
+    log_info(f'skipped: there is no {name} below $VISION_RECIPES_DATA, nor in shared/data beside the project')

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator
 from urllib.parse import quote, unquote, urlsplit
-from ..core.console import human_bytes, plural, progress, say
+from ..core.console import human_bytes, plural, progress, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import atomic_path, file_hash, new_folder, os_error, read_json, write_json
 
@@ -252,7 +252,7 @@ def _is_there(path: Path, sha256: str | None) -> bool:
         return False
     if sha256 is None or file_hash(path) == sha256:
         return True
-    say(f'{path}: is not the file with the expected checksum and is fetched anew.')
+    log_info(f'{path}: is not the file with the expected checksum and is fetched anew.')
     path.unlink()
     return False
 
@@ -615,7 +615,7 @@ def fetch(
     if _is_fetched(folder, url):
         return folder
     archive = download(url, folder.with_name(folder.name + '.archive'), sha256)
-    say(f'unpacking {human_bytes(archive.stat().st_size)} into {folder}')
+    log_info(f'unpacking {human_bytes(archive.stat().st_size)} into {folder}')
     try:
         _extract(archive, folder, receipt={'url': url, 'sha256': sha256})
     except ArchiveError:
@@ -646,9 +646,9 @@ class RemoteData:
     title: str
     url: str  # Of one archive
     task: str
-    pictures: int
+    images: int
     classes: int
-    licence: str  # Of the pictures; read it before you publish anything
+    licence: str  # Of the images; read it before you publish anything
     bytes_: int | None = None  # Of the archive, about
     inside: str = ''  # The folder in the archive that holds the data; `*` stands for any name
     sha256: str | None = None  # None: not documented
@@ -692,7 +692,7 @@ DATASETS = {
         'mask_rcnn',
         150,
         1,
-        'MIT (the repository; of the pictures nothing is said)',
+        'MIT (the repository; of the images nothing is said)',
         77_000_000,
         'pytorch-for-information-extraction*/code/datasets/detection/student-id',
     ),
@@ -702,7 +702,7 @@ DATASETS = {
         'keypoint_rcnn',
         200,
         1,
-        'Pexels (free pictures; see pexels.com/license)',
+        'Pexels (free images; see pexels.com/license)',
         None,
         _FACES,
     ),
@@ -717,8 +717,8 @@ def fetch_dataset(
     "Fetch a known data set. Raises `VisionRecipesError`"
     data, folder = DATASETS[check_choice('data set', name, DATASETS)], Path(folder)
     if not folder.exists():
-        say(
-            f'{data.title}: {plural(data.pictures, "picture")}, licence {data.licence}'
+        log_info(
+            f'{data.title}: {plural(data.images, "image")}, licence {data.licence}'
             + (f', about {human_bytes(data.bytes_)} to fetch' if data.bytes_ else '')
         )
     fetch(url or data.url, folder, None if url else data.sha256)

@@ -15,7 +15,7 @@ def to_frame(
     # A `pandas.DataFrame` with the columns path, label, width, height, and, where known, group; xmin, ymin,
     # xmax, ymax (pixels); polygons, vertices and area (square pixels) of masks; and x, y and v of each point
 ):
-    "The annotations as a pandas table: one row an object, or one for a picture without objects"
+    "The annotations as a pandas table: one row an object, or one for an image without objects"
     import pandas as pd
 
     counts = anns.class_ids.counts

@@ -31,7 +31,7 @@ class Reader:
 
 READERS: dict[str, Reader] = {
     'labelme': Reader(
-        read_labelme, looks_like_labelme, 'a .json file of LabelMe a picture, with "shapes" and "imagePath"'
+        read_labelme, looks_like_labelme, 'a .json file of LabelMe an image, with "shapes" and "imagePath"'
     ),
     'coco': Reader(
         read_coco,
@@ -42,21 +42,21 @@ READERS: dict[str, Reader] = {
     'hagrid': Reader(
         read_hagrid,
         looks_like_hagrid,
-        'ann_train_val/<class>.json with "bboxes" and "labels" a picture, and train_val_<class>/<stem>.jpg',
+        'ann_train_val/<class>.json with "bboxes" and "labels" an image, and train_val_<class>/<stem>.jpg',
     ),
     'yolo': Reader(
         read_yolo,
         looks_like_yolo,
-        'images/ and labels/ with a .txt file a picture, and the class names in data.yaml or classes.txt; '
+        'images/ and labels/ with a .txt file an image, and the class names in data.yaml or classes.txt; '
         'name the folder, or its data.yaml',
     ),
     'voc': Reader(
         read_voc,
         looks_like_voc,
-        'Annotations/<stem>.xml and JPEGImages/<stem>.jpg, or the .xml files beside the pictures',
+        'Annotations/<stem>.xml and JPEGImages/<stem>.jpg, or the .xml files beside the images',
     ),
     'image_folder': Reader(
-        read_image_folder, looks_like_image_folder, 'one folder a class, with pictures in it'
+        read_image_folder, looks_like_image_folder, 'one folder a class, with images in it'
     ),
 }
 

@@ -18,7 +18,7 @@ def collate_images(
     samples: Sequence[tuple[Tensor, dict]],  # As `ImageDataset` gives them, all of one size
     # `images` (B, 3, H, W) uint8, channels last in memory; `labels` and `index` (B,) int64
 ) -> dict[str, Tensor]:
-    "Join samples to a batch. In a worker process the pictures are put straight into shared memory"
+    "Join samples to a batch. In a worker process the images are put straight into shared memory"
     return {
         'images': _stacked(samples),
         'labels': torch.tensor([t['label'] for _, t in samples]),
@@ -27,12 +27,12 @@ def collate_images(
 
 
 def _stacked(samples) -> Tensor:  # (B, 3, H, W) uint8, channels last in memory
-    "The pictures of a batch"
+    "The images of a batch"
     images = [image.as_subclass(Tensor).permute(1, 2, 0) for image, _ in samples]
     odd = next((k for k, im in enumerate(images) if im.shape != images[0].shape), None)
     if odd is not None:
         raise VisionRecipesError(
-            f'A batch needs pictures of one size, but numbers {samples[0][1]["index"]} and '
+            f'A batch needs images of one size, but numbers {samples[0][1]["index"]} and '
             f'{samples[odd][1]["index"]} have (height, width) {tuple(images[0].shape[:2])} and '
             f'{tuple(images[odd].shape[:2])}. Let the transform make them so: '
             'Letterbox, DetectionTransform or FitBoxes.'
@@ -41,13 +41,13 @@ def _stacked(samples) -> Tensor:  # (B, 3, H, W) uint8, channels last in memory
 
 # %% ../../nbs/dataloading/03_collate.ipynb #15b896f6
 def collate_detection(
-    # As `ImageDataset` gives them where there are boxes, all pictures of one size
+    # As `ImageDataset` gives them where there are boxes, all images of one size
     samples: Sequence[tuple[Tensor, dict]],
-    # `images` (B, 3, H, W) uint8; `boxes` (T, 4) float32 XYXY of all pictures, one after the other; `labels`
+    # `images` (B, 3, H, W) uint8; `boxes` (T, 4) float32 XYXY of all images, one after the other; `labels`
     # (T,) int64; `counts` (B,) int64, adding up to T; `index` (B,) int64; where each sample is of one
-    # picture, `scale`, `offset` (B, 2) float32 and `size_wh` (B, 2) int64
+    # image, `scale`, `offset` (B, 2) float32 and `size_wh` (B, 2) int64
 ) -> dict[str, Tensor]:
-    "Join samples with boxes to a batch. In a worker process the pictures are put straight into shared memory"
+    "Join samples with boxes to a batch. In a worker process the images are put straight into shared memory"
     targets = [t for _, t in samples]
     batch = {
         'images': _stacked(samples),

@@ -18,12 +18,12 @@ from .collate import collate_images
 
 # %% ../../nbs/dataloading/04_loader.ipynb #c5b83377
 class EpochBatches(Sampler):
-    """Batches of `(index, epoch)` pairs, each picture once an epoch, in an order made of the seed and the
+    """Batches of `(index, epoch)` pairs, each image once an epoch, in an order made of the seed and the
     epoch"""
 
     def __init__(
         self,
-        n: int,  # Pictures
+        n: int,  # Images
         batch_size: int,
         seed: int = 0,  # Not negative
         shuffle: bool = True,
@@ -40,7 +40,7 @@ class EpochBatches(Sampler):
             )
         if not whole and world.size > 1 and not (drop_last and n >= batch_size):
             raise VisionRecipesError(
-                f'{n} pictures do not fill a batch of {batch_size}, so that it cannot be shared out among '
+                f'{n} images do not fill a batch of {batch_size}, so that it cannot be shared out among '
                 f'{world.size} processes. Take a smaller batch_size, or one process.'
             )
         self.n, self.batch_size, self.seed, self.shuffle, self.drop_last, self.world, self.whole = (
@@ -65,7 +65,7 @@ class EpochBatches(Sampler):
         self.epoch, self.start = epoch, start
 
     def order(self) -> np.ndarray:  # (n,) int64
-        "The pictures of this epoch, in order"
+        "The images of this epoch, in order"
         return (
             np.random.default_rng((self.seed, self.epoch)).permutation(self.n)
             if self.shuffle
@@ -90,7 +90,7 @@ class EpochBatches(Sampler):
 
 # %% ../../nbs/dataloading/04_loader.ipynb #2da7b640
 def default_workers(
-    n: int,  # Pictures in the data set
+    n: int,  # Images in the data set
 ) -> int:
     """A sensible number of worker processes: none for a small set, on one core, or in a notebook on Windows
     or macOS, where each takes seconds to start"""
@@ -124,7 +124,7 @@ class _Loader(DataLoader):
         except RuntimeError as e:
             if not str(e).startswith('DataLoader worker (pid'):
                 raise
-            raise VisionRecipesError(f'A process that loads pictures died ({e}). {_DEATHS}') from e
+            raise VisionRecipesError(f'A process that loads images died ({e}). {_DEATHS}') from e
 
 
 _DEATHS = (
@@ -146,7 +146,7 @@ def make_loader(
     shuffle: bool = False,
     *,
     drop_last: bool = False,  # As for `EpochBatches`
-    # Processes that load pictures; 0: none besides this one; None: `default_workers`
+    # Processes that load images; 0: none besides this one; None: `default_workers`
     workers: int | None = None,
     seed: int = 0,  # Of the order
     collate: Callable = collate_images,  # From a list of samples to a batch; must be picklable

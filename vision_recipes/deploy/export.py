@@ -13,7 +13,7 @@ from typing import Callable, Iterable
 import numpy as np
 import torch
 from torch import nn
-from ..core.console import human_bytes, plural, say
+from ..core.console import human_bytes, plural, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import atomic_path, write_json
 from ..core.images import find_images
@@ -29,8 +29,8 @@ OPSET = 18
 
 
 def to_onnx(
-    module: nn.Module,  # Takes one batch of pictures
-    example: torch.Tensor,  # Two pictures or more where the batch axis is free, else it is frozen at one
+    module: nn.Module,  # Takes one batch of images
+    example: torch.Tensor,  # Two images or more where the batch axis is free, else it is frozen at one
     output_names: tuple[str, ...],
     free: dict[int, str],  # Axes of the input that may vary, with their names
     multiple: int = 1,  # Height and width are multiples of this
@@ -114,8 +114,8 @@ def export_onnx(
     kind: str | None = None,  # Form of the outputs, one of the task's `kinds`; None: its usual one
     simplify: bool = True,  # By onnxsim, where its check passes
     tolerance: Tolerance | dict | None = None,  # What changes in the task's own, such as `{'score': 1e-3}`
-    # Pictures of yours to compare on: paths, PIL images, arrays; or a folder of them; None, or none: the
-    # validation pictures the run knows
+    # Images of yours to compare on: paths, PIL images, arrays; or a folder of them; None, or none: the
+    # validation images the run knows
     images: Iterable | str | Path | None = None,
 ) -> Path:  # The file; beside it lies `….parity.json` with the comparison
     """Export a run's model.
@@ -133,40 +133,41 @@ def export_onnx(
         else Run(run.path if isinstance(run, Run) else run, 'cpu')
     )
     path, tolerance = Path(path or run.path / 'model.onnx'), Tolerance.of(tolerance, run.task.tolerance)
-    kind = check_choice('kind', kind or run.task.kinds[0], run.task.kinds)
+    kind = check_choice('kind', kind or run.task.output_formats[0], run.task.output_formats)
     card = replace(run.card, input={'dtype': dtype, 'layout': layout}, decoding=run.task.decoding(kind))
     module = run.task.export_module(run.model, card.input, kind).eval()
     data = _graph(run, module, card, kind, simplify).SerializeToString()
-    exported, images = time.monotonic(), list(images or ()) or _own_pictures(run)
+    exported, images = time.monotonic(), list(images or ()) or _own_images(run)
     with atomic_path(path) as tmp:
         tmp.write_bytes(data)
         parity = compare(run, Predictor(tmp), _with_arrays(module), images, tolerance, lambda: shaken(run))
         if not parity.ok:
             raise ExportError(_disagreement(path, parity))
     write_json(path.with_suffix('.parity.json'), parity.to_dict())
-    say(
+    log_info(
         f'{path}: {human_bytes(len(data))}; exported in {exported - started:.0f} s, compared with PyTorch '
         f'in {time.monotonic() - exported:.0f} s.\n{parity.text()}'
     )
     return path
 
 
-def _own_pictures(run: Run) -> list[Path]:
-    "The validation pictures the run knows, and a word on how many there still are"
+def _own_images(run: Run) -> list[Path]:
+    "The validation images the run knows, and a word on how many there still are"
     found, n = known_examples(run.info)
     if found and len(found) < n:
-        say(
-            f'{run.path}: {len(found)} of the {n} validation pictures it names are still there; '
+        log_info(
+            f'{run.path}: {len(found)} of the {n} validation images it names are still there; '
             'compared on these.'
         )
     if not found:
-        say(
+        log_info(
             f'{run.path}: '
-            f'{"none of the validation pictures it names is there any more" if n else "names no validation pictures"}, '
+            f'{"none of the validation images it names is there any more" if n else "names no validation images"}, '
             ''
             ''
             ''
-            'so the file is compared on awkward pictures only. Give some of yours: images=[...].'
+            ''
+            'so the file is compared on awkward images only. Give some of yours: images=[...].'
         )
     return found
 
@@ -196,15 +197,15 @@ def _graph(run: Run, module, card: ModelCard, kind: str, simplify: bool):
     "The graph with its card inside"
     import onnx
 
-    # torch takes a side of one cell, as the coarsest level of a small picture has, for a constant
-    s = max(128, card.preprocess.size) if run.task.free_size else card.preprocess.size
+    # torch takes a side of one cell, as the coarsest level of a small image has, for a constant
+    s = max(128, card.preprocess.size) if run.task.dynamic_size else card.preprocess.size
     h, w = (2, 3) if card.input['layout'] == 'NCHW' else (1, 2)
     example = torch.from_numpy(
-        to_input(np.zeros((1 if run.task.one_picture else 2, s, s, 3), np.uint8), **card.input)
+        to_input(np.zeros((1 if run.task.single_image else 2, s, s, 3), np.uint8), **card.input)
     )
     free = {
-        **({} if run.task.one_picture else {0: 'batch'}),
-        **({h: 'height', w: 'width'} if run.task.free_size else {}),
+        **({} if run.task.single_image else {0: 'batch'}),
+        **({h: 'height', w: 'width'} if run.task.dynamic_size else {}),
     }
     try:
         model = to_onnx(module, example, run.task.output_names(kind), free, run.task.multiple)

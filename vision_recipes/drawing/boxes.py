@@ -50,8 +50,8 @@ def draw_boxes(
     colors: Sequence[RGB] | None = None,  # One a box
     # As the truth is drawn, rather than a prediction; labels then stand below the box
     dashed: bool = False,
-) -> Image.Image:  # A new picture
-    "Draw boxes with labels; lines and letters grow with the picture"
+) -> Image.Image:  # A new image
+    "Draw boxes with labels; lines and letters grow with the image"
     boxes = np.sort(np.asarray(boxes, dtype=float).reshape(-1, 2, 2), 1).reshape(-1, 4)
     for what, given in (('texts', texts), ('colors', colors)):
         if given is not None and len(given) != len(boxes):
@@ -81,8 +81,8 @@ def legend(
     image: Image.Image,
     names: Sequence[str],
     colors: Sequence[RGB],  # One a name
-) -> Image.Image:  # A new picture, higher than `image`
-    "Add lines with coloured squares and what they stand for below a picture"
+) -> Image.Image:  # A new image, higher than `image`
+    "Add lines with coloured squares and what they stand for below an image"
     size = min(14, max(11, image.width // 60))
     font = find_font(size, ''.join(map(str, names)))
     line, gap, spots, x, y = _line_height(font) + 4, size // 2, [], 4, image.height + 2
@@ -123,7 +123,7 @@ def _agreement(
 def _truth_tile(
     image: Image.Image, p: Any, truth: tuple | None, class_names, colors, min_score: float
 ) -> tuple[Image.Image, str, bool | None]:
-    "One picture of `detection_grid`"
+    "One image of `detection_grid`"
     shown = [j for j in np.argsort(-np.asarray(p.scores), kind='stable') if p.scores[j] >= min_score]
     boxes, labels = (
         (np.zeros((0, 4)), np.zeros(0, int))
@@ -164,7 +164,7 @@ def _truth_tile(
 def detection_grid(
     images: Sequence[Image.Image],
     predictions: Sequence[Any],  # A `Prediction` each, boxes in the pixels of its `size_wh`
-    # Of each picture: (M, 4) boxes in the same pixels, and (M,) class ids; None: unknown
+    # Of each image: (M, 4) boxes in the same pixels, and (M,) class ids; None: unknown
     truths: Sequence[tuple] | None,
     class_names: Sequence[str],
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
@@ -172,11 +172,11 @@ def detection_grid(
 ) -> Image.Image:
     """Predicted boxes over the true ones, which are dashed.
 
-    Below each picture how many were found, and how many boxes are wrong.
+    Below each image how many were found, and how many boxes are wrong.
     """
     if not len(images) == len(predictions) == len(images if truths is None else truths):
         raise VisionRecipesError(
-            f'{len(images)} pictures need as many predictions and truths, but got {len(predictions)} and '
+            f'{len(images)} images need as many predictions and truths, but got {len(predictions)} and '
             f'{None if truths is None else len(truths)}.'
         )
     colors, tile = (
@@ -193,14 +193,14 @@ def detection_grid(
         _truth_tile(im, p, t, class_names, colors, min_score)
         for im, p, t in zip(small, predictions, truths or [None] * len(images))
     ]
-    pictures, texts, right = zip(*tiles) if tiles else ([], [], [])
+    tile_images, texts, right = zip(*tiles) if tiles else ([], [], [])
     used = np.unique(
         np.concatenate(
             [np.zeros(0, int), *(p.labels for p in predictions), *(t[1] for t in truths or [])]
         ).astype(int)
     )
     out = grid(
-        pictures,
+        tile_images,
         texts,
         tile=tile,
         colors=[{None: INK, True: RIGHT, False: WRONG}[r] for r in right],

@@ -17,7 +17,7 @@ from .canvas import _nothing, _short, class_colors, RGB, RIGHT, WRONG
 # %% ../../nbs/drawing/04_charts.ipynb #746272d7
 @contextmanager
 def _chart(width: float, height: float, rows: int = 1, columns: int = 1, **kw):
-    "A matplotlib figure, inches, and its axes; `out[0]` is the picture when the block has ended"
+    "A matplotlib figure, inches, and its axes; `out[0]` is the image when the block has ended"
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

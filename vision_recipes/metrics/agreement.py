@@ -37,7 +37,7 @@ class Tolerance:
     mask_iou: float = 0.99  # At least
     point_px: float = 0.1  # As `box_px`
     raw: float = 1e-4  # Of mask probabilities, heat maps and boxes not decoded yet
-    # In a picture. More than none only for a network whose suppression hangs in the balance, as with random
+    # In an image. More than none only for a network whose suppression hangs in the balance, as with random
     # weights
     alone: float = 0.0
 
@@ -68,8 +68,7 @@ class Tolerance:
             ):
                 raise VisionRecipesError(
                     f'tolerance: {name} must be a number from 0{" to 1" if name == "mask_iou" else " on"}, '
-                    'but '
-                    f'got {value!r}.'
+                    f'but got {value!r}.'
                 )
         return replace(usual or cls(), **wish)
 
@@ -121,7 +120,7 @@ def match_predictions(
 def prediction_distance(
     a: Prediction,
     b: Prediction,
-    scale_xy: tuple[float, float] = (1.0, 1.0),  # Pixels of the network's input for a pixel of the picture
+    scale_xy: tuple[float, float] = (1.0, 1.0),  # Pixels of the network's input for a pixel of the image
     least: float = 0.0,  # As for `match_predictions`
     most: int = 100,
     # From pairs (P, 2) and how far their points are apart (P, K) to (P, K) bool: which points do not count
@@ -129,7 +128,7 @@ def prediction_distance(
     # By name of `MEASURES`, those for which there is something to measure; and `tied`, how many points did
     # not count
 ) -> dict[str, float]:
-    "How far two predictions of one picture are apart"
+    "How far two predictions of one image are apart"
     if a.boxes is None:
         return {'score': largest_difference([a.scores], [b.scores])}
     pairs, alone = match_predictions(a, b, least, most)

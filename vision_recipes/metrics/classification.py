@@ -15,8 +15,8 @@ from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/02_classification.ipynb #c5bc423b
 def evaluate_classification(
-    predictions: Sequence[Prediction],  # One a picture
-    anns: Annotations,  # One label a picture, same order
+    predictions: Sequence[Prediction],  # One an image
+    anns: Annotations,  # One label an image, same order
 ) -> Evaluation:
     """Accuracy with its interval, macro F1, a table by class, the confusion matrix, and the surest mistakes
     first"""
@@ -25,7 +25,7 @@ def evaluate_classification(
 
     if len(predictions) != len(anns) or not len(anns):
         raise VisionRecipesError(
-            f'{len(anns)} annotated pictures need as many predictions and at least one, but got '
+            f'{len(anns)} annotated images need as many predictions and at least one, but got '
             f'{len(predictions)}.'
         )
     probs, true = np.stack([p.scores for p in predictions]), anns.image_labels
@@ -37,13 +37,13 @@ def evaluate_classification(
     ).numpy()
     accuracy, low, high = ratio_interval(probs.argmax(1) == true, group_ids=anns.group_ids)
     rows = _class_table(confusion, anns.class_names)
-    f1 = [r['f1'] for r in rows if r['pictures']]
+    f1 = [r['f1'] for r in rows if r['images']]
     metrics = dict(
         accuracy=accuracy,
         accuracy_low=low,
         accuracy_high=high,
         macro_f1=float(np.mean(f1)),
-        n_pictures=len(anns),
+        n_images=len(anns),
     )
     return Evaluation(metrics, rows, _worst(probs, true), confusion)
 
@@ -57,7 +57,7 @@ def _class_table(confusion: np.ndarray, names) -> list[dict]:
     return [
         {
             'class': name,
-            'pictures': int(t),
+            'images': int(t),
             'precision': float(h / p) if p else 0.0,
             'recall': float(h / t) if t else 0.0,
             'f1': float(2 * h / (t + p)) if t + p else 0.0,
@@ -67,5 +67,5 @@ def _class_table(confusion: np.ndarray, names) -> list[dict]:
 
 
 def _worst(probs: np.ndarray, true: np.ndarray) -> np.ndarray:
-    "Pictures by how little the model believed in their label"
+    "Images by how little the model believed in their label"
     return np.argsort(probs[np.arange(len(true)), true], kind='stable')

@@ -15,10 +15,10 @@ MOST_CLUSTERS = 2000
 
 
 def resampling_clusters(
-    n: int,  # Pictures
-    group_ids: np.ndarray | None = None,  # (n,) which pictures belong together
-) -> np.ndarray:  # (n,) int64: pictures with the same number are drawn together
-    "The units of a bootstrap: pictures, or groups of them; at most `MOST_CLUSTERS`"
+    n: int,  # Images
+    group_ids: np.ndarray | None = None,  # (n,) which images belong together
+) -> np.ndarray:  # (n,) int64: images with the same number are drawn together
+    "The units of a bootstrap: images, or groups of them; at most `MOST_CLUSTERS`"
     ids = np.arange(n) if group_ids is None else np.unique(group_ids, return_inverse=True)[1]
     k = int(ids.max()) + 1 if n else 0
     return ids if k <= MOST_CLUSTERS else (np.random.default_rng(0).permutation(k) % MOST_CLUSTERS)[ids]
@@ -27,9 +27,9 @@ def resampling_clusters(
 def effective_size(
     hits: np.ndarray,  # (n,) numerators
     trials: np.ndarray,  # (n,) denominators
-    ids: np.ndarray,  # (n,) cluster of each picture
+    ids: np.ndarray,  # (n,) cluster of each image
     alike: float = 0.1,  # Correlation within a cluster that is assumed where a perfect score shows none
-) -> tuple[float, int]:  # How many independent trials the pictures are worth, and the number of clusters
+) -> tuple[float, int]:  # How many independent trials the images are worth, and the number of clusters
     "The variance of a ratio over clusters (Cochran 1977, 6.4), said as a number of independent trials"
     k, n = len(np.unique(ids)), trials.sum()
     p = hits.sum() / n
@@ -57,13 +57,13 @@ def wilson_interval(
 
 
 def ratio_interval(
-    hits: np.ndarray,  # (n,) numerator of each picture
+    hits: np.ndarray,  # (n,) numerator of each image
     trials: np.ndarray | None = None,  # (n,) denominator; None: 1 each
-    group_ids: np.ndarray | None = None,  # (n,) pictures of one group are drawn together
+    group_ids: np.ndarray | None = None,  # (n,) images of one group are drawn together
     resamples: int = 1000,
     # The score, and the lower and upper end of its 95 % interval; NaN where there are no trials
 ) -> tuple[float, float, float]:
-    """A ratio, 0 to 1, of sums over pictures with its percentile bootstrap interval (Efron 1979.
+    """A ratio, 0 to 1, of sums over images with its percentile bootstrap interval (Efron 1979.
 
     By cluster where there are groups), never narrower than `wilson_interval`.
     """
@@ -92,7 +92,7 @@ class Evaluation:
     # Each headline score with `_low` and `_high` of its 95 % interval, and others without
     metrics: dict[str, float]
     per_class: list[dict]  # A row a class
-    worst: np.ndarray  # (n,) positions of the pictures, the worst first
+    worst: np.ndarray  # (n,) positions of the images, the worst first
     # (C, C) int64: true class by predicted class; of a detector (C + 1, C + 1), background last
     confusion: np.ndarray | None = None
 

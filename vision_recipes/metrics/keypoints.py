@@ -26,7 +26,7 @@ from vision_recipes.metrics.average_precision import (
 )
 from .detection import DetectionEvaluation, judge
 from .intervals import effective_size, resampling_clusters, wilson_interval
-from ..runtime.postprocess_instances import NEAR
+from ..runtime.postprocess_instances import MIN_POINT_CONFIDENCE
 from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #bd670a2c
@@ -73,17 +73,17 @@ def similarity(
     return (alike * counts).sum(-1) / counts.sum(-1)
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #034988da
-MOST_POINTS = 20  # objects of a class in a picture that count, the surest: COCO's for keypoints
+MOST_POINTS = 20  # objects of a class in an image that count, the surest: COCO's for keypoints
 
 
 def similarity_table(
-    predictions: Sequence[Prediction],  # One a picture
+    predictions: Sequence[Prediction],  # One an image
     anns: Annotations,  # Same order, with keypoints
     areas: np.ndarray,  # (M,) square pixels
 ) -> PairTable:
     """Similarities of all pairs.
 
-    Raises `VisionRecipesError` that names the picture whose prediction has other points.
+    Raises `VisionRecipesError` that names the image whose prediction has other points.
     """
     sigmas, tables = np.array(anns.labels.skeleton.sigmas), []
     for i, p in enumerate(predictions):
@@ -117,7 +117,7 @@ def point_errors(
     starts = np.cumsum([0, *(len(p.scores) for p in predictions)])
     every = np.concatenate([np.zeros((0, *points.shape[1:])), *(p.keypoints[..., :2] for p in predictions)])
     at = np.flatnonzero(owner >= 0)
-    points[owner[at]] = every[starts[found.pictures[at]] + found.at[at]]
+    points[owner[at]] = every[starts[found.images[at]] + found.at[at]]
     size = np.maximum((truth.boxes[:, 2:] - truth.boxes[:, :2]).max(1, initial=0), 1e-9)
     return np.where(
         there, np.hypot(*np.moveaxis(points - anns.keypoints[..., :2], -1, 0)) / size[:, None], np.nan
@@ -125,14 +125,14 @@ def point_errors(
 
 
 def mean_intervals(
-    sums: np.ndarray,  # (n, S) of each picture
+    sums: np.ndarray,  # (n, S) of each image
     counts: np.ndarray,  # (n, S) of what was added up
-    group_ids: np.ndarray | None = None,  # (n,) pictures of one group are drawn together
+    group_ids: np.ndarray | None = None,  # (n,) images of one group are drawn together
     share: bool = False,  # The sums are counts too, so the mean is a proportion
     resamples: int = 500,
     # (S, 3): the mean, and the ends of its 95 % interval; NaN where there is nothing
 ) -> np.ndarray:
-    """Ratios of sums over pictures with their bootstrap intervals, never narrower than Wilson's for a
+    """Ratios of sums over images with their bootstrap intervals, never narrower than Wilson's for a
     proportion, or Student's for another mean"""
     ids = resampling_clusters(len(sums), group_ids)
     k, out = int(ids.max()) + 1, np.full((sums.shape[1], 3), np.nan)
@@ -176,7 +176,7 @@ def _student(mean: float, sums: np.ndarray, counts: np.ndarray) -> tuple[float, 
 class KeypointEvaluation(DetectionEvaluation):
     """A `DetectionEvaluation` of points: `map` is of boxes, `oks_map` and the rest of points.
 
-    The worst pictures are those with the worst points.
+    The worst images are those with the worst points.
     """
 
     # A row a point: `point`, `labelled`, `pck`, `nme`, each with `_low` and `_high`; None where none is
@@ -189,7 +189,7 @@ class KeypointEvaluation(DetectionEvaluation):
 
 
 def evaluate_keypoints(
-    # One a picture, boxes and points in its pixels; take a low score threshold, for the curves need the
+    # One an image, boxes and points in its pixels; take a low score threshold, for the curves need the
     # unsure objects too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order, with keypoints
@@ -220,7 +220,7 @@ def evaluate_keypoints(
     )
     boxes = find_matches(found_boxes(predictions, anns), truth, len(anns), len(anns.labels))
     errors = point_errors(predictions, anns, found, truth, table)
-    scores, rows, harm = _point_scores(errors, anns, truth.pictures, resamples)
+    scores, rows, harm = _point_scores(errors, anns, truth.images, resamples)
     e = judge(
         m,
         anns,
@@ -233,19 +233,19 @@ def evaluate_keypoints(
     return replace(e, worst=np.lexsort((np.argsort(e.worst), -np.round(harm, 2))))
 
 
-# Scores, rows, and how bad each picture's points are
+# Scores, rows, and how bad each image's points are
 def _point_scores(
-    errors: np.ndarray, anns: Annotations, pictures: np.ndarray, resamples: int
+    errors: np.ndarray, anns: Annotations, images: np.ndarray, resamples: int
 ) -> tuple[dict, list[dict], np.ndarray]:
     "`pck` and `nme`, overall and by point"
 
-    # (pictures, K)
-    def by_picture(values):
-        return np.stack([np.bincount(pictures, v, len(anns)) for v in values.T], 1)
+    # (images, K)
+    def by_image(values):
+        return np.stack([np.bincount(images, v, len(anns)) for v in values.T], 1)
 
-    labelled, known, right = ~np.isnan(errors), np.isfinite(errors), errors <= NEAR
+    labelled, known, right = ~np.isnan(errors), np.isfinite(errors), errors <= MIN_POINT_CONFIDENCE
     trials, near, seen, off = (
-        by_picture(v.astype(float)) for v in (labelled, right, known, np.where(known, errors, 0))
+        by_image(v.astype(float)) for v in (labelled, right, known, np.where(known, errors, 0))
     )
     pck, nme = (
         mean_intervals(np.c_[a.sum(1), a], np.c_[n.sum(1), n], anns.group_ids, share, resamples)

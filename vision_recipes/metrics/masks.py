@@ -26,7 +26,7 @@ from ..runtime.prediction import Prediction
 # %% ../../nbs/metrics/05_masks.ipynb #895038af
 def crop_ious(
     a: MaskCrops,  # A predictions
-    b: MaskCrops,  # B objects of the same picture
+    b: MaskCrops,  # B objects of the same image
     crowd: np.ndarray,  # (B,) bool: how much of the prediction lies in it is what counts
 ) -> np.ndarray:  # (A, B) float64, 0 to 1
     "Intersection over union of every pair; with a crowd, over the area of the prediction"
@@ -39,24 +39,24 @@ def crop_ious(
 
 def true_crops(
     anns: Annotations,
-    i: int,  # Which picture
+    i: int,  # Which image
     size_wh: tuple[int, int] | None = None,  # Its size, pixels; None: as the annotations say
 ) -> MaskCrops:  # Of all its objects, crowds too, in their order
-    "The annotated masks of a picture, drawn"
+    "The annotated masks of an image, drawn"
     rows = np.arange(*anns.class_ids.offsets[i : i + 2])
     return draw_crops(anns.masks.take(rows), tuple(map(int, size_wh or anns.sizes_wh[i])))
 
 
 def mask_table(
-    predictions: Sequence[Prediction],  # One a picture
+    predictions: Sequence[Prediction],  # One an image
     anns: Annotations,  # Same order, with masks and all sizes
     crowd: np.ndarray,  # (M,) bool
 ) -> tuple[
     PairTable, np.ndarray, np.ndarray
 ]:  # Overlaps; areas of all predictions and of all objects, pixels
-    """All overlaps in pixels, picture by picture.
+    """All overlaps in pixels, image by image.
 
-    Raises `VisionRecipesError` that names a picture whose prediction has no masks, or is of another size.
+    Raises `VisionRecipesError` that names an image whose prediction has no masks, or is of another size.
     """
     tables, found, true = [], [np.zeros(0)], [np.zeros(0)]
     for i, p in enumerate(predictions):
@@ -69,8 +69,7 @@ def mask_table(
         if p.masks.shape[1:] != size_wh[::-1]:
             raise VisionRecipesError(
                 f'{anns.paths[i]}: the predicted masks are {p.masks.shape[2]} x {p.masks.shape[1]} pixels, '
-                'but '
-                f'the annotations are for {size_wh[0]} x {size_wh[1]}.'
+                f'but the annotations are for {size_wh[0]} x {size_wh[1]}.'
             )
         pixels, drawn = p.crops, true_crops(anns, i)
         tables.append(crop_ious(pixels, drawn, crowd[slice(*anns.class_ids.offsets[i : i + 2])]))
@@ -80,7 +79,7 @@ def mask_table(
 
 # %% ../../nbs/metrics/05_masks.ipynb #d4cdcc42
 def evaluate_masks(
-    # One a picture, boxes and masks in its pixels; take a low score threshold, for the curves need the unsure
+    # One an image, boxes and masks in its pixels; take a low score threshold, for the curves need the unsure
     # objects too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order, with masks
@@ -120,4 +119,4 @@ def evaluate_masks(
 def _with_areas(found: Boxes, areas: np.ndarray, predictions) -> Boxes:
     "`found` with the areas of masks, which are in the predictions' order"
     starts = np.cumsum([0, *(len(p.scores) for p in predictions)])
-    return found._replace(areas=areas[starts[found.pictures] + found.at].astype(float))
+    return found._replace(areas=areas[starts[found.images] + found.at].astype(float))

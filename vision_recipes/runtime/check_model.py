@@ -77,8 +77,8 @@ def card_help(
     "What to do about a file without a card"
     if hint is None:
         return (
-            'No card can help: of files made by others, classifiers with one output (pictures, classes) are '
-            'read here, and YOLOX with one of (pictures, cells, 5 and a number a class), a cell for every 8, '
+            'No card can help: of files made by others, classifiers with one output (images, classes) are '
+            'read here, and YOLOX with one of (images, cells, 5 and a number a class), a cell for every 8, '
             '16 and 32 pixels. Run this one with the program it was made for.'
         )
     return (
@@ -95,7 +95,7 @@ def _card_inside(path: Path, session) -> ModelCard:
         takes, gives = graph_ports(session)
         told = (
             f'{path}: carries no card of this library, so nobody knows its classes, or how it wants its '
-            f'pictures. It takes {", ".join(map(str, takes))} and gives {", ".join(map(str, gives))}.'
+            f'images. It takes {", ".join(map(str, takes))} and gives {", ".join(map(str, gives))}.'
         )
         # a step of its own: a bundle's program leaves it out
         told += f' {card_help(card_hint(takes, gives))}'
@@ -118,9 +118,9 @@ def _check_inputs(path: Path, card: ModelCard, takes: list[Port]):
         raise VisionRecipesError(f'{path}: takes {", ".join(map(str, takes))}, {what}.')
 
     if len(takes) > 1:
-        refuse('but a picture is all there is to give')
+        refuse('but an image is all there is to give')
     if len(first.shape) != 4:
-        refuse('but a batch of pictures has four axes')
+        refuse('but a batch of images has four axes')
     if first.dtype != dtype:
         refuse(
             f'but its card says {dtype}'
@@ -138,15 +138,14 @@ def _check_inputs(path: Path, card: ModelCard, takes: list[Port]):
             + (
                 (
                     f': "input": {{"layout": "{"NHWC" if layout == "NCHW" else "NCHW"}"}} in the card '
-                    'makes it '
-                    'fit'
+                    'makes it fit'
                 )
                 if 3 in sides
                 else ', with three colours'
             )
         )
     if isinstance(batch, int) and batch > 1:
-        refuse(f'so always {batch} pictures at once: export it for one, or for any number')
+        refuse(f'so always {batch} images at once: export it for one, or for any number')
     if {s for s in sides if isinstance(s, int)} - {card.preprocess.size}:
         refuse(
             f'but the card says {card.preprocess.size} x {card.preprocess.size} pixels, and squares are all '
@@ -231,16 +230,15 @@ def _look_at_cells(where: str, card: ModelCard, numbers: np.ndarray):
     if numbers[..., 4:].min(initial=0) < 0 or numbers[..., 4:].max(initial=1) > 1:
         raise VisionRecipesError(
             f'{where}gives scores from {numbers[..., 4:].min():.3g} to {numbers[..., 4:].max():.3g}, which '
-            'are '
-            'no probabilities. Export it with the sigmoid inside, as the original YOLOX does.'
+            'are no probabilities. Export it with the sigmoid inside, as the original YOLOX does.'
         )
     if kind in (None, 'decoded') and not (numbers[..., 2:4] >= numbers[..., :2]).all():
         raise VisionRecipesError(
             where
             + (
                 'its first four numbers a cell are no boxes (left, top, right, bottom): write "decoding": '
-                '{"kind": '
-                '"raw"} into its card, if it leaves the boxes to be decoded as the original YOLOX does.'
+                '{"kind": "raw"} into its card, if it leaves the boxes to be decoded as the original YOLOX '
+                'does.'
             )
         )
 

@@ -17,7 +17,7 @@ from .prediction import Prediction
 # %% ../../nbs/runtime/08_decoders.ipynb #370eb0f7
 def classification_predictions(
     outputs: list[np.ndarray],  # One array (B, C)
-    sizes_wh: list[tuple[int, int]],  # Of the B pictures
+    sizes_wh: list[tuple[int, int]],  # Of the B images
     # What the numbers are: `probabilities`, or `logits` that still want a softmax
     kind: str = 'probabilities',
 ) -> list[Prediction]:
@@ -32,14 +32,14 @@ def classification_predictions(
 
 def yolox_predictions(
     # As `card.decoding` says: `raw` or `decoded`, one array (B, A, 5 + C) as in `postprocess`; `nms`, boxes
-    # (M, 4), scores, classes and pictures (M,)
+    # (M, 4), scores, classes and image ids (M,)
     outputs: list[np.ndarray],
-    places: list[Placement],  # Of the B pictures
+    places: list[Placement],  # Of the B images
     card: ModelCard,
     score_threshold: float,
 ) -> list[Prediction]:
     """Read a detector's output: the surest first, class-aware suppression done, boxes in the pixels of the
-    picture"""
+    image"""
     known = card.decoding
     check_choice('kind of outputs', known.get('kind', 'decoded'), ('decoded', 'raw', 'nms'))
     if known.get('kind') == 'nms':
@@ -63,22 +63,22 @@ def yolox_predictions(
 
 
 def _split_detections(outputs, places, score_threshold, most):
-    "What a graph with suppression inside found, picture by picture"
-    boxes, scores, labels, pictures = outputs
-    each = [np.flatnonzero((pictures == i) & (scores >= score_threshold)) for i in range(len(places))]
+    "What a graph with suppression inside found, image by image"
+    boxes, scores, labels, images = outputs
+    each = [np.flatnonzero((images == i) & (scores >= score_threshold)) for i in range(len(places))]
     each = [rows[np.argsort(-scores[rows], kind='stable')[:most]] for rows in each]
     return [(to_source(boxes[rows], place), scores[rows], labels[rows]) for rows, place in zip(each, places)]
 
 
 def mask_rcnn_predictions(
     # Boxes (N, 4) XYXY in the network's pixels, scores (N,), class ids (N,), masks (N, 28, 28) 0 to 1; and
-    # pictures (N,) where there are several
+    # images (N,) where there are several
     outputs: list[np.ndarray],
-    places: list[Placement],  # Of the B pictures
+    places: list[Placement],  # Of the B images
     card: ModelCard,  # Its `decoding` knows `mask_threshold`
     score_threshold: float,
 ) -> list[Prediction]:
-    """Read Mask R-CNN's output: the surest first, masks at the resolution of the picture.
+    """Read Mask R-CNN's output: the surest first, masks at the resolution of the image.
 
     Raises `VisionRecipesError` for a class the card does not name.
     """
@@ -98,7 +98,7 @@ def keypoint_rcnn_predictions(
     card: ModelCard,
     score_threshold: float,
 ) -> list[Prediction]:
-    """Read Keypoint R-CNN's output: the surest first, points in the pixels of the picture, each with how sure
+    """Read Keypoint R-CNN's output: the surest first, points in the pixels of the image, each with how sure
     it is. Raises `VisionRecipesError` for a class the card does not name"""
     return [
         Prediction(f.scores, f.labels, place.size_wh, f.seen, keypoints=decode_points(f.maps, f.boxes))

@@ -10,7 +10,7 @@ __all__ = ['PROVIDERS', 'AUTOMATIC', 'pick_providers', 'message_fields', 'weight
 import mmap, os, re
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
-from ..core.console import say
+from ..core.console import log_info
 from ..core.errors import VisionRecipesError
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #550af0bb
@@ -190,7 +190,7 @@ def open_session(
         # some give up without an error
         failed += [f'{_name(p)} did not start' for p in left if _name(p) not in session.get_providers()]
         if failed:
-            say(f'{path}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
+            log_info(f'{path}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
         return _legible(path, session)
 
 

@@ -16,12 +16,12 @@ from .postprocess_instances import crop_runs, mask_columns
 # %% ../../nbs/runtime/07_prediction.ipynb #6d3cc65c
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    "What a model sees in one picture, in that picture's own pixels; the same type from PyTorch and from ONNX"
+    "What a model sees in one image, in that image's own pixels; the same type from PyTorch and from ONNX"
 
     # float32: (N,) of each object found; classification: (C,) of each class, adding up to 1
     scores: np.ndarray
     labels: np.ndarray  # int64, same length: class ids
-    size_wh: tuple[int, int]  # Of the picture, pixels
+    size_wh: tuple[int, int]  # Of the image, pixels
     boxes: np.ndarray | None = None  # (N, 4) float32 XYXY, pixels
     masks: MaskCrops | np.ndarray | None = None  # N masks as windows of bits; or (N, H, W) bool
     keypoints: np.ndarray | None = (
@@ -80,7 +80,7 @@ class Prediction:
     ) -> list[dict]:  # A row an object
         """Class, score and box of each object.
 
-        Its mask's area in pixels, share of the picture and outline, (n, 2) a piece; each point as x, y and
+        Its mask's area in pixels, share of the image and outline, (n, 2) a piece; each point as x, y and
         how sure.
         """
         (names, points), crops = _names_of(names, points), self.crops

@@ -24,15 +24,15 @@ from .task_kinds import _OUTPUTS
 
 # %% ../../nbs/runtime/10_predictor.ipynb #e433906f
 class BasePredictor:
-    "From pictures to predictions; a subclass says how to `run` a prepared batch"
+    "From images to predictions; a subclass says how to `run` a prepared batch"
 
-    # Whether what runs takes no batches: then pictures are not made to wait for each other
-    one_picture = False
+    # Whether what runs takes no batches: then images are not made to wait for each other
+    single_image = False
 
     def __init__(
         self,
         card: ModelCard,
-        size: int | None = None,  # Side of the network's picture, pixels; None: as trained
+        size: int | None = None,  # Side of the network's image, pixels; None: as trained
     ):
         check_choice('task of the model', card.task, DECODERS)
         self.card = card if size is None else replace(card, preprocess=replace(card.preprocess, size=size))
@@ -50,7 +50,7 @@ class BasePredictor:
 
     @property
     def score_threshold(self) -> float:
-        """The score from which on an object counts: the best by F1 on the validation pictures, where they
+        """The score from which on an object counts: the best by F1 on the validation images, where they
         were asked"""
         return self.card.thresholds.get('overall', 0.3)
 
@@ -59,7 +59,7 @@ class BasePredictor:
         return self.card.labels.names
 
     def warm_up(self, n: int = 1, batch_size: int = 1):
-        """Run empty pictures, `n` batches: the first run of a network allocates and plans, so it is slower
+        """Run empty images, `n` batches: the first run of a network allocates and plans, so it is slower
         than those that follow"""
         p = self.card.preprocess
         for _ in range(n):
@@ -70,7 +70,7 @@ class BasePredictor:
         # Of paths, PIL images or arrays: a list, a video, a camera; they are opened as they are needed
         images: Iterable,
         batch_size: int = 16,
-        # Is told of a picture that cannot be read, which then gives None; without it the error is raised
+        # Is told of an image that cannot be read, which then gives None; without it the error is raised
         on_error: Callable[[ImageError], None] | None = None,
         # Objects less sure are left out; None: `score_threshold` of the model; a classifier has no use for it
         score_threshold: float | None = None,
@@ -79,13 +79,13 @@ class BasePredictor:
     ) -> Iterator[Prediction | None]:
         """Predictions one by one, in the order of `images`.
 
-        Raises `ImageError` that names a picture that cannot be read.
+        Raises `ImageError` that names an image that cannot be read.
         """
         if batch_size < 1:
             raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
         if isinstance(images, (str, Path, Image.Image)) or getattr(images, 'ndim', 4) != 4:
             raise VisionRecipesError(
-                f'stream takes many pictures, but got one ({type(images).__name__}): '
+                f'stream takes many images, but got one ({type(images).__name__}): '
                 'use predict, or put it in a list.'
             )
         least = self.score_threshold if score_threshold is None else score_threshold
@@ -97,7 +97,7 @@ class BasePredictor:
             if mask_threshold is None
             else replace(self.card, decoding={**self.card.decoding, 'mask_threshold': mask_threshold})
         )
-        return self._stream(iter(images), 1 if self.one_picture else batch_size, on_error, least, card)
+        return self._stream(iter(images), 1 if self.single_image else batch_size, on_error, least, card)
 
     def _stream(self, images, batch_size, on_error, least, card):
         while some := [self._prepare(o, on_error) for o in islice(images, batch_size)]:
@@ -131,7 +131,7 @@ class BasePredictor:
         # A `Prediction`; a list of them for a list, a folder or an array of several; an iterator for an
         # iterator, such as the frames of a video
     ):
-        "Predict one picture or many"
+        "Predict one image or many"
         if isinstance(images, (str, Path)) and Path(images).is_dir():
             images = find_images(images, recursive=True)
         thresholds = {'score_threshold': score_threshold, 'mask_threshold': mask_threshold}
@@ -156,7 +156,7 @@ class Predictor(BasePredictor):
         # onnxruntime's execution providers, best first, as for `pick_providers`; None: the best there is
         providers: str | Sequence | None = None,
         threads: int = 0,  # CPU threads of one run; 0: onnxruntime chooses
-        # As for `BasePredictor`, where the graph takes pictures of any size
+        # As for `BasePredictor`, where the graph takes images of any size
         size: int | None = None,
     ):
         if isinstance(card, (str, Path)):
@@ -178,20 +178,20 @@ class Predictor(BasePredictor):
             any(i.name == 'score_threshold' for i in self.session.get_overridable_initializers()),
         )
         # a graph that takes no batches
-        self.one_picture = bool(self.card.decoding.get('one_picture')) or takes[0].shape[:1] == (1,)
+        self.single_image = bool(self.card.decoding.get('one_image')) or takes[0].shape[:1] == (1,)
         _check_inputs(self.path, self.card, takes)
         _check_outputs(self.path, self.card, {o.name: o.shape for o in gives})
 
     def run(self, batch, score_threshold):
         more = {'score_threshold': np.array([score_threshold], np.float32)} if self._takes_threshold else {}
-        pictures = to_input(batch, **self.card.input, preprocess=self.card.preprocess)
-        if not self.one_picture:
-            return self._run(None, {self.input: pictures, **more})
+        images = to_input(batch, **self.card.input, preprocess=self.card.preprocess)
+        if not self.single_image:
+            return self._run(None, {self.input: images, **more})
         each = [
-            self._run(_OUTPUTS.get(self.card.task), {self.input: pictures[i : i + 1], **more})
-            for i in range(len(pictures))
+            self._run(_OUTPUTS.get(self.card.task), {self.input: images[i : i + 1], **more})
+            for i in range(len(images))
         ]
-        # every picture was the first of its batch
+        # every image was the first of its batch
         if self.card.task == 'yolox' and self.card.decoding.get('kind') == 'nms':
             each = [e[:3] for e in each]
         elif self.card.task not in _OUTPUTS:
@@ -206,7 +206,7 @@ class Predictor(BasePredictor):
             raise VisionRecipesError(
                 f'{self.path}: fails on an input of the shape {given[self.input].shape} ({first_line(e)}). '
                 'A graph made for one size wants that as "size" in its card; '
-                'one that lacks memory wants fewer pictures at a time.'
+                'one that lacks memory wants fewer images at a time.'
             ) from e
         if self._given and self.card.task in _LOOKS:
             _LOOKS[self.card.task](f'{self.path}: ', self.card, outputs[0])
@@ -226,7 +226,7 @@ def to_input(
     normalize: bool = False,  # (x / 255 - mean) / std, in the order of the network's colours
     preprocess: Preprocess | None = None,  # Knows mean, std and that order
 ) -> np.ndarray:
-    "A batch of pictures in the form a graph wants"
+    "A batch of images in the form a graph wants"
     if normalize:
         mean, std = np.array(preprocess.mean), np.array(preprocess.std)
         if preprocess.channels == 'BGR':

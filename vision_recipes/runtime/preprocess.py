@@ -21,7 +21,7 @@ INTERPOLATIONS = {'bilinear': Image.Resampling.BILINEAR, 'bicubic': Image.Resamp
 
 
 def fit_size(
-    size_wh: tuple[int, int],  # Width and height of the picture, pixels
+    size_wh: tuple[int, int],  # Width and height of the image, pixels
     size: int,  # Side of the square it shall fit into, pixels
 ) -> tuple[int, int]:  # Width and height that fit, at least 1
     "The largest size of the same shape that fits the square"
@@ -29,12 +29,12 @@ def fit_size(
     return max(1, int(size_wh[0] * scale + 0.5)), max(1, int(size_wh[1] * scale + 0.5))
 
 
-# of a picture in its square; in the middle, an odd pixel of padding goes right or below
+# of an image in its square; in the middle, an odd pixel of padding goes right or below
 PLACES = ('center', 'top_left')
 
 
 def corner(size_wh: tuple[int, int], size: int, place: str) -> tuple[int, int]:  # Pixels
-    "Where the left top corner of a fitted picture lies in the square"
+    "Where the left top corner of a fitted image lies in the square"
     return ((size - size_wh[0]) // 2, (size - size_wh[1]) // 2) if place == 'center' else (0, 0)
 
 
@@ -43,9 +43,9 @@ def letterbox(
     size: int,  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
     interpolation: str = 'bilinear',  # A key of `INTERPOLATIONS`
-    place: str = 'center',  # Where the picture lies: one of `PLACES`
+    place: str = 'center',  # Where the image lies: one of `PLACES`
 ) -> Image.Image:  # RGB, `size` x `size`
-    "Scale a picture into a square without changing its shape, and pad the rest"
+    "Scale an image into a square without changing its shape, and pad the rest"
     w, h = fit_size(image.size, size)
     if image.size != (w, h):
         image = image.resize((w, h), INTERPOLATIONS[interpolation])
@@ -61,14 +61,14 @@ LARGEST_SIDE = 8192  # A side no network of ours has; a card that says more woul
 
 @dataclass(frozen=True)
 class Preprocess:
-    "How a network's weights want their pictures; belongs to the weights and travels with them"
+    "How a network's weights want their images; belongs to the weights and travels with them"
 
     size: int  # Side of the square, pixels
     mean: tuple[float, float, float]  # Of each channel, on a scale of 0 to 1
     std: tuple[float, float, float]
     interpolation: str = 'bilinear'
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
-    letterbox: str = 'center'  # Where the picture lies in the square: one of `PLACES`
+    letterbox: str = 'center'  # Where the image lies in the square: one of `PLACES`
     # Order of the colours the network wants: `RGB` or `BGR`; mean and std are in this order
     channels: str = 'RGB'
 
@@ -109,12 +109,12 @@ class Preprocess:
         check_choice('channels', self.channels, ('RGB', 'BGR'))
 
     def __call__(self, image: Image.Image) -> np.ndarray:  # (size, size, 3) uint8 RGB
-        "Fit an upright RGB picture into the square; normalisation happens on the device or in the graph"
+        "Fit an upright RGB image into the square; normalisation happens on the device or in the graph"
         return np.asarray(letterbox(image, self.size, self.pad_value, self.interpolation, self.letterbox))
 
-    # The picture, perhaps decoded smaller, and its full size
+    # The image, perhaps decoded smaller, and its full size
     def open(self, source: Any) -> tuple[Image.Image, tuple[int, int]]:
-        """Open a picture for this network.
+        """Open an image for this network.
 
         A JPEG more than twice too large is decoded at a fraction of its size.
         """
@@ -124,7 +124,7 @@ class Preprocess:
         return open_image(source, at_least=2 * self.size), image_size(source)
 
     def placement(self, opened_wh: tuple[int, int], size_wh: tuple[int, int]) -> Placement:
-        """Where a picture of `size_wh`, decoded at `opened_wh`, lies in the square.
+        """Where an image of `size_wh`, decoded at `opened_wh`, lies in the square.
 
         The size is rounded, so the two scales differ a little.
         """

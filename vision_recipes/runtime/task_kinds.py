@@ -21,7 +21,7 @@ TASK_WORDS = {
 
 # %% ../../nbs/runtime/01_task_kinds.ipynb #778e4c43
 _DOES = {
-    'classification': 'It looks at a whole picture and says which of these classes it belongs to:',
+    'classification': 'It looks at a whole image and says which of these classes it belongs to:',
     'yolox': 'It finds objects of these classes, and puts a box around each:',
     'mask_rcnn': 'It finds objects of these classes, and says which pixels belong to each:',
     'keypoint_rcnn': 'It finds objects of these classes, and the places of named points on each:',

@@ -19,7 +19,7 @@ class TaskInfo:
     settings: type  # Its settings' class
     metric: str  # Its headline score
     presets: dict  # Name: the settings, of both kinds, that differ from the defaults
-    demo_pictures: int  # How many the demo draws
+    demo_images: int  # How many the demo draws
     boxes: bool = False  # Whether it learns from boxes
     masks: bool = False  # Whether it learns from masks
     points: bool = False  # Whether it learns from points with names

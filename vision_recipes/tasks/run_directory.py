@@ -25,8 +25,7 @@ def read_run(
     if not (run / 'run.json').is_file():
         raise VisionRecipesError(
             f'{run}: is no run directory (it has no run.json). A run directory is what `vision-recipes '
-            'train … '
-            '--out RUN` writes.'
+            'train … --out RUN` writes.'
         )
     d = read_json(run / 'run.json')
     missing = [

@@ -60,13 +60,13 @@ class Task:
         raise NotImplementedError
 
     def preprocess(self) -> Preprocess:
-        "How the weights want their pictures"
+        "How the weights want their images"
         raise NotImplementedError
 
     def transform(
         self, train: bool
     ) -> Callable:  # As `transforms` describes: (image, target, rng) to the same
-        "What happens to a picture and its target before the batch"
+        "What happens to an image and its target before the batch"
         raise NotImplementedError
 
     # A picklable function from a list of samples to a batch, a dictionary of tensors
@@ -89,7 +89,7 @@ class Task:
 
     # Raw outputs, as the exported graph gives them
     def infer(self, model: nn.Module, images: Tensor) -> list[Tensor]:
-        "Run a batch of uint8 pictures (B, 3, H, W) that is on the model's device"
+        "Run a batch of uint8 images (B, 3, H, W) that is on the model's device"
         raise NotImplementedError
 
     # From a batch in the form `input` names to raw outputs
@@ -117,23 +117,23 @@ class Task:
     def begin_epoch(self, epoch: int, epochs: int):
         "Is told when epoch number `epoch`, from 0, of `epochs` begins"
 
-    kinds: tuple[str, ...] = ('decoded',)  # Forms of the exported graph, the usual one first
-    multiple: int = 1  # Height and width of a picture are multiples of this
-    free_size: bool = True  # Whether the network takes pictures of any height and width
-    # Whether the exported graph takes one picture a call, rather than a batch
-    one_picture: bool = False
+    output_formats: tuple[str, ...] = ('decoded',)  # Forms of the exported graph, the usual one first
+    multiple: int = 1  # Height and width of an image are multiples of this
+    dynamic_size: bool = True  # Whether the network takes images of any height and width
+    # Whether the exported graph takes one image a call, rather than a batch
+    single_image: bool = False
     tolerance: Tolerance = Tolerance()  # How far the exported graph may be from PyTorch
     least_score: float = 0.0  # Score below which the network itself drops objects
 
-    def picture(self, predictor: BasePredictor, anns: Annotations) -> Image.Image:
-        "Predictions of a few pictures beside the truth"
+    def image(self, predictor: BasePredictor, anns: Annotations) -> Image.Image:
+        "Predictions of a few images beside the truth"
         raise NotImplementedError
 
     # By file name
     def report(
         self, evaluation: Evaluation, anns: Annotations, predictions: list[Prediction], n_worst: int = 24
     ) -> dict[str, Image.Image]:
-        "Pictures of where the model fails: the worst pictures, what is taken for what"
+        "Images of where the model fails: the worst images, what is taken for what"
         raise NotImplementedError
 
     def card(self, **known) -> ModelCard:
@@ -145,7 +145,7 @@ class Task:
             self.preprocess(),
             colors=tuple(map(tuple, class_colors(len(self.labels)))),
             versions=library_versions(),
-            decoding=self.decoding(self.kinds[0]),
+            decoding=self.decoding(self.output_formats[0]),
             **known,
         )
 

@@ -12,7 +12,7 @@ from typing import Any, Callable
 import numpy as np
 import torch
 from torch import nn, Tensor
-from ..core.console import human_bytes, say
+from ..core.console import human_bytes, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path
 from ..runtime.onnx_session import first_line
@@ -109,7 +109,7 @@ def published_or_none(
         return fetch(1 if wish == 'try' else 4)
     except VisionRecipesError as e:
         if wish == 'try':
-            say(f'{e} Going on from random weights, as weights=try asks: expect less, and train longer.')
+            log_info(f'{e} Going on from random weights, as weights=try asks: expect less, and train longer.')
             return None
         raise VisionRecipesError(
             f'{e} Or start from a file (weights=FILE), or from random weights (weights=random, or '

@@ -15,7 +15,7 @@ from typing import Callable, Iterator
 import numpy as np
 import torch
 from torch import nn, Tensor
-from ..core.console import human_time, plural, progress, say, this_world, World
+from ..core.console import human_time, plural, progress, log_info, this_world, World
 from ..core.errors import VisionRecipesError
 from ..core.files import write_json
 from ..core.images import ImageError, open_image
@@ -32,7 +32,7 @@ from ..tasks.run_directory import check_fresh, read_run
 from ..tasks.task import Task
 from ..tasks.weights import read_plain, save_weights
 from .nonfinite import finite_norm, keep_failure, NonFiniteLoss, total_loss
-from .run_writer import data_info, open_board, run_info, write_history, write_pictures
+from .run_writer import data_info, open_board, run_info, write_history, write_images
 from .settings import FitSettings
 from vision_recipes.training.state import (
     own_device,
@@ -80,7 +80,7 @@ def train_batch(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -> di
     "Forward, backward, and a step of the optimiser when `is_step`"
     t.since_step.append((batch, random_state(t.device)))
     where = lambda: (
-        f'in epoch {t.at.epoch + 1}, batch {t.at.batch + 1}. Its pictures: '
+        f'in epoch {t.at.epoch + 1}, batch {t.at.batch + 1}. Its images: '
         f'{", ".join(f for b, _ in t.since_step for f in _files(anns, b))}.'
     )
     batch = to_device(batch, t.device)
@@ -94,7 +94,7 @@ def train_batch(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -> di
         if 'more than 1 value per channel' not in str(e):
             raise
         raise VisionRecipesError(
-            'Batch normalisation cannot learn from a single picture whose features have shrunk to one '
+            'Batch normalisation cannot learn from a single image whose features have shrunk to one '
             'pixel: take a larger batch_size, or a larger size.'
         ) from e
     t.scaler.scale(total_loss(losses, where) / t.settings.accumulate).backward()
@@ -164,7 +164,7 @@ def _given(t, loader, out) -> Iterator[dict]:
         for batch, pairs in zip(loader, wanted):
             skipped = [i for (i, _), got in zip(pairs, batch['index'].tolist()) if i != got]
             if skipped:
-                _enough_pictures(t, len(t.at.skipped) + len(skipped), len(loader.dataset))
+                _enough_images(t, len(t.at.skipped) + len(skipped), len(loader.dataset))
             t.at.skipped += skipped  # not before: a refused batch is given again when the run goes on
             yield batch
     except VisionRecipesError:
@@ -179,7 +179,8 @@ def _kept(t, out, anns, what) -> str:
     try:
         return (
             'The batch is kept: `vision-recipes replay '
-            f'"{keep_failure(t, out, what, [_files(anns, b) for b, _ in t.since_step])}"` computes it again.'
+            f'"{keep_failure(t, out, what, [_files(anns, b) for b, _ in t.since_step])}"` computes it '
+            'again.'
         )
     except VisionRecipesError as e:
         return f'The batch could not be kept: {e}'
@@ -223,19 +224,19 @@ def seconds_left(t: Trainer) -> float:
     return t.at.seconds / t.at.batch * (batches + epochs * t.batches) + (epochs + 1) * t.valid_seconds
 
 # %% ../../nbs/training/05_loop.ipynb #70e61ffc
-MOST_SKIPPED = 0.1  # of an epoch's pictures
+MOST_SKIPPED = 0.1  # of an epoch's images
 
 
-def _enough_pictures(t, skipped, n):
+def _enough_images(t, skipped, n):
     if skipped > max(10, MOST_SKIPPED * n / t.world.size):
         raise VisionRecipesError(
-            f'{plural(skipped, "picture")} of this epoch could not be opened: '
-            f'more than {MOST_SKIPPED:.0%} are not skipped. Is the disk with the pictures still there?'
+            f'{plural(skipped, "image")} of this epoch could not be opened: '
+            f'more than {MOST_SKIPPED:.0%} are not skipped. Is the disk with the images still there?'
         )
 
 
 def say_skipped(anns: Annotations, skipped: list[int]):
-    "Name pictures that were skipped, and why"
+    "Name images that were skipped, and why"
 
     def cause(i):
         try:
@@ -246,8 +247,8 @@ def say_skipped(anns: Annotations, skipped: list[int]):
 
     few = '; '.join(cause(i) for i in skipped[:3])
     if skipped:
-        say(
-            f'{plural(len(skipped), "picture")} could not be opened and '
+        log_info(
+            f'{plural(len(skipped), "image")} could not be opened and '
             f'{"was" if len(skipped) == 1 else "were"} skipped: {few}{"; ..." if len(skipped) > 3 else ""}'
         )
 
@@ -255,7 +256,7 @@ def say_skipped(anns: Annotations, skipped: list[int]):
 @torch.inference_mode()
 # Mean losses, scores; None in all processes but the first
 def validate(t: Trainer, loader, anns: Annotations) -> tuple[dict[str, float], Evaluation] | None:
-    """Losses and scores on the validation pictures; neither weights nor batch statistics change.
+    """Losses and scores on the validation images; neither weights nor batch statistics change.
 
     Of several processes each sees some batches, and the first puts them together: the result is that of one
     process.
@@ -284,27 +285,27 @@ def validate(t: Trainer, loader, anns: Annotations) -> tuple[dict[str, float], E
 def _joined(t, found, anns):
     """Losses and scores of all batches, in their order.
 
-    A picture that could not be opened has no prediction, and does not count.
+    An image that could not be opened has no prediction, and does not count.
     """
-    sums, by_picture, missing = {}, {}, []
+    sums, by_image, missing = {}, {}, []
     for _, losses, wanted, got, predictions in sorted(found, key=lambda row: row[0]):
         sums = {k: sums.get(k, 0.0) + v * len(wanted) for k, v in losses.items()}
-        by_picture |= {i: p for i, j, p in zip(wanted, got, predictions) if i == j}
+        by_image |= {i: p for i, j, p in zip(wanted, got, predictions) if i == j}
         missing += [i for i, j in zip(wanted, got) if i != j]
     say_skipped(anns, missing)
-    if len(missing) > max(10, MOST_SKIPPED * len(anns)) or not by_picture:
+    if len(missing) > max(10, MOST_SKIPPED * len(anns)) or not by_image:
         raise VisionRecipesError(
-            f'{plural(len(missing), "validation picture")} of {len(anns)} cannot be opened: '
-            'there is too little left to judge by. Is the disk with the pictures still there?'
+            f'{plural(len(missing), "validation image")} of {len(anns)} cannot be opened: '
+            'there is too little left to judge by. Is the disk with the images still there?'
         )
-    seen = sorted(by_picture)
+    seen = sorted(by_image)
     return {k: v / len(anns) for k, v in sums.items()}, t.task.evaluate(
-        [by_picture[i] for i in seen], anns.subset(np.array(seen)) if missing else anns
+        [by_image[i] for i in seen], anns.subset(np.array(seen)) if missing else anns
     )
 
 # %% ../../nbs/training/05_loop.ipynb #03fe288d
 def check_parts(task: Task, train: Annotations, valid: Annotations):
-    "Refuse parts the task cannot learn from, of other classes than the task's, or with pictures in common"
+    "Refuse parts the task cannot learn from, of other classes than the task's, or with images in common"
     for anns in (train, valid):
         if anns.class_names != task.labels.names:
             raise VisionRecipesError(
@@ -317,15 +318,14 @@ def check_parts(task: Task, train: Annotations, valid: Annotations):
     if both:
         raise VisionRecipesError(
             f'{both[0]}: is to be trained on and to judge the training '
-            f'({plural(len(both), "such picture")}). '
-            'Hold out other pictures.'
+            f'({plural(len(both), "such image")}). Hold out other images.'
         )
 
 # %% ../../nbs/training/05_loop.ipynb #c9d91615
 def fit(
     task: Task,
-    train: Annotations,  # Pictures to learn from
-    valid: Annotations,  # Pictures to be judged by; never trained on
+    train: Annotations,  # Images to learn from
+    valid: Annotations,  # Images to be judged by; never trained on
     # The run directory; must not hold a run yet, unless `resume`. Of several processes all must see it
     out: str | Path,
     settings: FitSettings = FitSettings(),
@@ -374,7 +374,7 @@ def _train(task, train, valid, out, settings, state, model, world):
         _go_on(t, state, out)
     if world.first:
         _begin(t, out, lambda known, epoch: run_info(task, settings, train, valid, data, known, epoch))
-    say(
+    log_info(
         f'{_what(t, train, valid)} into {out}'
         + (f', going on after epoch {t.at.epoch}, batch {t.at.batch}' if state else '')
     )
@@ -477,7 +477,7 @@ def _tell(t, out, losses, evaluation, better):
             t.board.add_scalar(f'epoch/{k}', v, t.at.epoch * t.batches)
         t.board.flush()
     left = (t.settings.epochs - t.at.epoch) * (row['seconds'] + t.valid_seconds)
-    say(
+    log_info(
         f'epoch {t.at.epoch}/{t.settings.epochs}  train loss {row["train_loss"]:.4f}  valid loss '
         f'{row["valid_loss"]:.4f}  {evaluation.summary(t.task.metric)}  {row["seconds"]:.1f} '
         f's{"  best so far" if better else ""}{f"  {human_time(left)} left" if left >= 1 else ""}'
@@ -522,7 +522,7 @@ def _finish(t, out, valid):
         # interrupted before the first validation
         if not (out / 'model.safetensors').exists():
             save_weights(t.best_model.state_dict(), out / 'model.safetensors')
-        write_pictures(out, t.task, valid, t.settings.device)
+        write_images(out, t.task, valid, t.settings.device)
     agree(None)  # nobody opens the run before it is written
 
 
@@ -533,14 +533,14 @@ def _patience_lost(t) -> bool:
         and t.at.best is not None
     )
     if lost:
-        say(f'no better {t.task.metric} for {plural(t.settings.patience, "epoch")}: stopping early')
+        log_info(f'no better {t.task.metric} for {plural(t.settings.patience, "epoch")}: stopping early')
     return lost
 
 
 def _what(t, train, valid) -> str:
     precision = {None: 'float32', torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp]
     return (
-        f'training {t.task.settings.model} on {plural(len(train), "picture")}, validating on {len(valid)}, '
+        f'training {t.task.settings.model} on {plural(len(train), "image")}, validating on {len(valid)}, '
         f'{f"{t.world.size} processes, " if t.world.size > 1 else ""}{t.device} in {precision}'
     )
 
@@ -556,12 +556,12 @@ def _old_state(out: Path, task: Task, settings: FitSettings, train, valid) -> di
         **task.settings.to_dict(),
         **settings.to_dict(),
         'classes': list(task.labels.names),
-        'training pictures': train.fingerprint(),
-        'validation pictures': valid.fingerprint(),
+        'training images': train.fingerprint(),
+        'validation images': valid.fingerprint(),
     }
     # they could not be had, and what follows from that stays
     if mine.get('weights') == 'try' and info['settings'].get('weights') == 'random':
-        task.settings = task.settings.but(weights='random')
+        task.settings = task.settings.replace(weights='random')
         mine['weights'] = 'random'
     card = ModelCard.from_dict(info['card'], str(out / 'run.json'))
     theirs = {
@@ -569,17 +569,17 @@ def _old_state(out: Path, task: Task, settings: FitSettings, train, valid) -> di
         **info['settings'],
         **info['fit'],
         'classes': list(card.labels.names),
-        'training pictures': card.data.get('train'),
-        'validation pictures': card.data.get('valid'),
+        'training images': card.data.get('train'),
+        'validation images': card.data.get('valid'),
     }
     differ = [k for k in mine if mine[k] != theirs.get(k) and k not in _MAY_DIFFER]
     if differ:
         raise VisionRecipesError(
-            f'{out}: cannot go on with other settings or pictures. '
+            f'{out}: cannot go on with other settings or images. '
             + ' '.join(f'{k} was {theirs.get(k)!r}, now {mine[k]!r}.' for k in differ[:4])
         )
     if not (out / 'last.pt').is_file():
-        say(f'{out}: was interrupted before anything was saved, and begins anew.')
+        log_info(f'{out}: was interrupted before anything was saved, and begins anew.')
         return None
     return read_plain(out / 'last.pt', _BEST_REMAINS)
 
@@ -591,13 +591,13 @@ _MAY_DIFFER = ('workers', 'device', 'cache_mb', 'save_minutes', 'patience', 'unr
 # %% ../../nbs/training/05_loop.ipynb #c3fbeacd
 @dataclass(frozen=True)
 class OverfitReport:
-    "What came of learning a few pictures by heart"
+    "What came of learning a few images by heart"
 
     learnt: bool  # Whether the score reached `enough`
     metric: str
-    score: float  # Of the few pictures at the end
+    score: float  # Of the few images at the end
     losses: list[float]  # Of each step
-    files: list[str]  # The pictures
+    files: list[str]  # The images
 
     def __repr__(self):
         verdict = (
@@ -606,7 +606,7 @@ class OverfitReport:
             else 'They could not be learnt: look at their labels, try another lr, or more steps.'
         )
         return (
-            f'{plural(len(self.files), "picture")} by heart: loss from {self.losses[0]:.3f} to '
+            f'{plural(len(self.files), "image")} by heart: loss from {self.losses[0]:.3f} to '
             f'{self.losses[-1]:.3f} in {len(self.losses)} steps, {self.metric} {self.score:.2f}. {verdict}'
         )
 
@@ -614,12 +614,12 @@ class OverfitReport:
 def overfit(
     task: Task,
     anns: Annotations,
-    n: int = 8,  # Pictures, of as many classes as possible
+    n: int = 8,  # Images, of as many classes as possible
     steps: int = 60,
     settings: FitSettings = FitSettings(),
     enough: float = 0.99,  # The score that counts as learnt
 ) -> OverfitReport:
-    """Learn a few pictures by heart, without augmentation, to see whether this data set, this model and these
+    """Learn a few images by heart, without augmentation, to see whether this data set, this model and these
     settings can learn at all"""
     few = measure(anns.subset(_spread(anns, n)))
     task.prepare(few)
@@ -628,7 +628,7 @@ def overfit(
     loader = make_loader(sets, batch_size=len(few), shuffle=False, workers=0, collate=task.collate())
     batch, losses = next(iter(loader)), []
     with own_random_state(pick_device(settings.device)):
-        t = Trainer(task, settings.but(epochs=steps, ema=0.0, accumulate=1, patience=0), 1)
+        t = Trainer(task, settings.replace(epochs=steps, ema=0.0, accumulate=1, patience=0), 1)
         for _ in progress(range(steps), 'learning by heart', unit='step'):
             t.model.train()
             losses.append(sum(train_batch(t, batch, few, True).values()))
@@ -639,7 +639,7 @@ def overfit(
 
 
 def _spread(anns: Annotations, n: int) -> np.ndarray:
-    "Pictures of as many classes as possible: the first of each class, then the second of each"
+    "Images of as many classes as possible: the first of each class, then the second of each"
     first = np.array([anns.class_ids[i][0] if len(anns.class_ids[i]) else -1 for i in range(len(anns))])
     nth = np.zeros(len(anns), int)
     for c in np.unique(first):

@@ -28,7 +28,7 @@ from .state import own_random_state, restore_random_state, Trainer
 
 # %% ../../nbs/training/03_nonfinite.ipynb #e2ce79c8
 ADVICE = (
-    'The weights were not changed by it. Look at these pictures and their labels; '
+    'The weights were not changed by it. Look at these images and their labels; '
     'then try a smaller lr, or amp off.'
 )
 
@@ -36,7 +36,7 @@ ADVICE = (
 class NonFiniteLoss(VisionRecipesError):
     """A loss or a gradient became infinite or no number.
 
-    The message names the epoch, the batch, the loss and the pictures.
+    The message names the epoch, the batch, the loss and the images.
     """
 
 
@@ -80,7 +80,7 @@ def keep_failure(
     t: Trainer,
     out: Path,  # The run directory
     what: str,  # The error's message
-    files: list[list[str]],  # The pictures of each of `t.since_step`
+    files: list[list[str]],  # The images of each of `t.since_step`
 ) -> Path:
     """Write `failed.pt`: the batches since the last step, and all that is needed to compute them again.
 
@@ -117,8 +117,7 @@ def read_failure(path: str | Path) -> dict:
     if not path.is_file():
         raise VisionRecipesError(
             f'{path}: no such file. It is there after a training stopped with a loss or a gradient that is '
-            'not '
-            'finite.'
+            'not finite.'
         )
     state = read_plain(
         path,
@@ -150,14 +149,14 @@ class Replay:
     "What came of computing a failed batch again"
 
     what: str  # The error, as it was
-    files: list[str]  # The pictures of the batches
+    files: list[str]  # The images of the batches
     losses: list[dict[str, float]]  # Of each batch since the last step, now
     norm: float  # Of the gradient of all of them, now
     # The losses without mixed precision; `losses` itself where there was none
     in_float32: list[dict[str, float]]
     norm_in_float32: float
     parameters: list[str]  # Those whose gradient is not finite
-    alone: list[str]  # Pictures whose loss, alone in a batch, is not finite
+    alone: list[str]  # Images whose loss, alone in a batch, is not finite
     processes: int = 1  # That trained together; each kept its own part of the batch
 
     @property
@@ -197,9 +196,9 @@ class Replay:
                 f'{self.parameters[0]}.'
             )
         if self.alone:
-            words.append(f'Alone in a batch these pictures do the same: {", ".join(self.alone)}.')
+            words.append(f'Alone in a batch these images do the same: {", ".join(self.alone)}.')
         elif self.same:
-            words.append('No picture does it alone.')
+            words.append('No image does it alone.')
         return '\n'.join(words)
 
 
@@ -216,7 +215,7 @@ def replay(
     device: str = 'auto',  # As `FitSettings.device`; auto: the kind it failed on, where that is here
     task: Task | None = None,  # None: as `run.json` says
 ) -> Replay:
-    "Compute a failed batch again: as it was, in float32, and each picture alone. Raises `VisionRecipesError`"
+    "Compute a failed batch again: as it was, in float32, and each image alone. Raises `VisionRecipesError`"
     file = Path(run) if Path(run).suffix == '.pt' else Path(run) / 'failed.pt'
     state, info = read_failure(file), read_run(file.parent)
     if task is None:
@@ -290,7 +289,7 @@ class _Again:
         return rows, norm, [k for k, g in gradients.items() if not torch.isfinite(g).all()]
 
     def alone(self) -> list[str]:
-        "Each picture by itself; twice in its batch, because batch normalisation wants more than one"
+        "Each image by itself; twice in its batch, because batch normalisation wants more than one"
         found = []
         for batch, files, rng in zip(self.state['batches'], self.state['files'], self.state['rng']):
             for k, f in enumerate(files):
@@ -308,9 +307,9 @@ class _Again:
 
 def some_of_batch(
     batch: dict,  # As the collate functions of `datasets` make it
-    rows: list[int],  # Numbers of pictures in it
+    rows: list[int],  # Numbers of images in it
 ) -> dict:
-    "A batch of some of its pictures, with what belongs to them"
+    "A batch of some of its images, with what belongs to them"
     n = len(batch['images'])
     if 'counts' not in batch:
         return {k: v[rows] for k, v in batch.items()}

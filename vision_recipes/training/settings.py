@@ -24,8 +24,8 @@ def check_device(device: str) -> str:  # `device`
 class FitSettings(Settings):
     "How to train; the same for every task"
 
-    epochs: int = setting(3, 'passes over the training pictures', 1)
-    batch_size: int = setting(32, 'pictures a step', 1)
+    epochs: int = setting(3, 'passes over the training images', 1)
+    batch_size: int = setting(32, 'images a step', 1)
     lr: float = setting(1e-3, 'largest learning rate of the one-cycle schedule', 1e-9, 10.0)
     weight_decay: float = setting(0.01, 'decoupled weight decay of AdamW; none on biases and norms', 0.0, 1.0)
     warmup: float = setting(0.3, 'fraction of the steps in which the learning rate rises', 0.0, 0.99)
@@ -33,7 +33,7 @@ class FitSettings(Settings):
     accumulate: int = setting(1, 'batches whose gradients make one step', 1)
     ema: float = setting(0.0, 'decay of the moving average of the weights, say 0.999; 0 is off', 0.0, 0.99999)
     patience: int = setting(0, 'epochs without a better metric before training stops; 0 never stops early', 0)
-    valid: float = setting(0.2, 'fraction of the pictures (or groups) held out for validation', 0.01, 0.9)
+    valid: float = setting(0.2, 'fraction of the images (or groups) held out for validation', 0.01, 0.9)
     seed: int = setting(0, 'seed of the split, the weights, the order and the augmentation', 0)
     device: str = setting('auto', 'auto, cpu, cuda, cuda:1, mps or xpu')
     amp: str = setting(
@@ -41,12 +41,12 @@ class FitSettings(Settings):
         'mixed precision; auto takes what the hardware is fast at',
         choices=('auto', 'off', 'bf16', 'fp16'),
     )
-    workers: int = setting(-1, 'processes that load pictures; -1 chooses', -1)
-    cache_mb: int = setting(0, 'memory for decoded pictures, MB; 0 decodes them anew each time', 0)
+    workers: int = setting(-1, 'processes that load images; -1 chooses', -1)
+    cache_mb: int = setting(0, 'memory for decoded images, MB; 0 decodes them anew each time', 0)
     save_minutes: float = setting(10.0, 'minutes after which the state is also saved within an epoch', 0.0)
     unreadable: str = setting(
         'stop',
-        'what a picture that cannot be opened in mid-training does: stop, or skip: '
+        'what an image that cannot be opened in mid-training does: stop, or skip: '
         'another takes its place, and it is counted',
         choices=('stop', 'skip'),
     )

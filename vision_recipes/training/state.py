@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from ..core.console import say, World
+from ..core.console import log_info, World
 from ..core.errors import VisionRecipesError
 from ..core.files import write_bytes
 from ..tasks.device import pick_amp, pick_device, set_seed
@@ -31,7 +31,7 @@ class Progress:
     batch: int = 0  # Finished batches of the running epoch
     sums: dict = field(default_factory=dict)  # Sum of each loss over the running epoch's batches
     seconds: float = 0.0  # Spent in the running epoch
-    skipped: list = field(default_factory=list)  # Pictures of the running epoch that could not be opened
+    skipped: list = field(default_factory=list)  # Images of the running epoch that could not be opened
     best: float | None = None  # Best score so far
     best_loss: float = math.inf  # Validation loss of the best epoch: decides between equal scores
     best_epoch: int = 0
@@ -105,8 +105,7 @@ def own_device(
     if device.index is not None:
         raise VisionRecipesError(
             f'device {wish}: {world.size} processes cannot share one. '
-            f'Say {device.type}, and each takes one of '
-            'its own.'
+            f'Say {device.type}, and each takes one of its own.'
         )
     there = getattr(torch, device.type).device_count()
     if world.local_rank >= there:
@@ -219,7 +218,7 @@ def restore(t: Trainer, state: dict):
     if len(state['rng']) == t.world.size:
         restore_random_state(state['rng'][t.world.rank], t.device)
     else:
-        say(
+        log_info(
             f'The run was in {len(state["rng"])} processes and goes on in {t.world.size}: '
             'dropout and the like draw other numbers than they would have.'
         )

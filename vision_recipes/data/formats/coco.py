@@ -23,7 +23,7 @@ from ...core.ragged import Ragged, Strings
 from ...core.skeleton import POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import absent, head, near, picture_stems, scan, without_gc
+from .files import absent, head, near, image_stems, scan, without_gc
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #fa5965eb
 def _is_coco(file: Path) -> bool:
@@ -53,13 +53,13 @@ def _find_json(root: Path) -> Path:
     if not files:
         raise VisionRecipesError(
             f'{root}: holds no COCO file. Wanted: a .json file with "images", "annotations" and '
-            '"categories", '
-            'here or in a folder such as annotations.'
+            '"categories", here or in a folder such as annotations.'
         )
     if len(files) > 1:
         raise VisionRecipesError(
             f'{root}: holds several COCO files: '
             f'{", ".join(f.relative_to(root).as_posix() for f in files[:8])}{" ..." if len(files) > 8 else ""}. '
+            ''
             ''
             ''
             ''
@@ -104,7 +104,7 @@ def _find_base(file: Path, names: list[str], notes: list) -> Path:
 
 
 def _doubts(file: Path, best: Path, held: dict) -> list[Finding]:
-    "Where pictures of the same names may be others than those that were annotated"
+    "Where images of the same names may be others than those that were annotated"
     others = [str(d) for d in held if d != best and held[d] == held[best]]
     owners = [str(f) for f in sorted(file.parent.glob('*.json')) if _named_after(best.name, f.stem)]
     return [
@@ -112,9 +112,8 @@ def _doubts(file: Path, best: Path, held: dict) -> list[Finding]:
             'warning',
             'which folder',
             str(file),
-            f'the pictures of {best} were taken, but {what[0]} {how}. '
-            'If others are meant, write their folder '
-            'into file_name.',
+            f'the images of {best} were taken, but {what[0]} {how}. '
+            'If others are meant, write their folder into file_name.',
         )
         for what, how in (
             (others, 'has the same names'),
@@ -135,9 +134,9 @@ def _named_after(folder: str, stem: str) -> bool:
     )
 
 
-# The path of each name, '' where it is nowhere; and pictures in the same folders that no name means
+# The path of each name, '' where it is nowhere; and images in the same folders that no name means
 def _locate(base: Path, names: list[str]) -> tuple[list[str], list[str]]:
-    "Find pictures, listing each folder once. Raises `VisionRecipesError` where two pictures could be meant"
+    "Find images, listing each folder once. Raises `VisionRecipesError` where two images could be meant"
     inside, paths = {}, []
     for folder in {n.rpartition('/')[0] for n in names}:
         inside[folder] = set(os.listdir(base / folder)) if (base / folder).is_dir() else set()
@@ -162,7 +161,7 @@ def _locate(base: Path, names: list[str]) -> tuple[list[str], list[str]]:
     return paths, sorted(
         p
         for f, files in inside.items()
-        for n in picture_stems(files).values()
+        for n in image_stems(files).values()
         if (p := f'{f}/{n}' if f else n) not in taken
     )
 
@@ -170,12 +169,12 @@ def _locate(base: Path, names: list[str]) -> tuple[list[str], list[str]]:
 @without_gc
 def read_coco(
     root: str | Path,  # The .json file, or a folder that holds one
-    images: str | Path | None = None,  # The folder of the pictures; None: looked for
+    images: str | Path | None = None,  # The folder of the images; None: looked for
 ) -> Annotations:  # With `boxes`, and `crowd` where some objects are crowds
     "Read COCO. Raises `VisionRecipesError` that names file and entry where something is broken"
     file = _find_json(Path(root))
     d = _coco_dict(file)
-    names, ids, sizes_wh = _pictures(file, d['images'])
+    names, ids, sizes_wh = _images(file, d['images'])
     notes = []
     labels = _categories(file, d, notes)
     base = _find_base(file, names, notes) if images is None else Path(images)
@@ -199,7 +198,7 @@ def read_coco(
     columns |= _masks(file, d['annotations'], columns['boxes'], own_wh, notes)
     if lost := _of_unknown(d['annotations'], rows):
         notes.append(Finding('warning', 'unknown image', str(file), lost))
-    # by picture, without the objects of unknown pictures
+    # by image, without the objects of unknown images
     order = np.argsort(rows, kind='stable')[(rows < 0).sum() :]
     columns = {
         name: column[order] if isinstance(column, np.ndarray) else column.take(order)
@@ -240,7 +239,7 @@ def _coco_dict(file: Path) -> dict:
 
 
 # File names, ids, sizes (N, 2) int32 with 0 where unknown
-def _pictures(file: Path, images: list[dict]) -> tuple[list[str], list, np.ndarray]:
+def _images(file: Path, images: list[dict]) -> tuple[list[str], list, np.ndarray]:
     "The list of images"
     for i, im in enumerate(images):
         if not isinstance(im.get('file_name'), str) or not isinstance(im.get('id'), (int, str)):
@@ -312,7 +311,7 @@ def _root_category(d: dict) -> dict | None:
     return None if any(r.get('category_id') == tops[0]['id'] for r in d['annotations']) else tops[0]
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #c3be18cc
-# (M,) row of the picture, -1 where the file does not list it; and columns
+# (M,) row of the image, -1 where the file does not list it; and columns
 def _objects(file: Path, records: list[dict], row: dict, labels: LabelMap) -> tuple[np.ndarray, dict]:
     "Annotations as columns, in the file's order. Raises anything where one is not as it should be"
     m = len(records)
@@ -386,7 +385,7 @@ def _of_unknown(records, rows) -> str:
         return ''
     first = records[lost[0]]
     return (
-        f'{plural(lost.size, "annotation")} of pictures that "images" does not list, such as annotation '
+        f'{plural(lost.size, "annotation")} of images that "images" does not list, such as annotation '
         f'{first.get("id")} of image {first["image_id"]!r}; left out.'
     )
 
@@ -450,10 +449,9 @@ def _masks(file: Path, records: list[dict], boxes: np.ndarray, sizes_wh: np.ndar
                 'error',
                 'mask size',
                 str(file),
-                f'{plural(len(other), "object")} with run lengths for pictures of another size, such as '
-                'annotation '
-                f'{records[other[0]].get("id")}: {given[other[0]]["size"]} for a picture of [height, width] '
-                f'{sizes_wh[other[0], ::-1].tolist()}. Convert them anew.',
+                f'{plural(len(other), "object")} with run lengths for images of another size, such as '
+                f'annotation {records[other[0]].get("id")}: {given[other[0]]["size"]} for an image of '
+                f'[height, width] {sizes_wh[other[0], ::-1].tolist()}. Convert them anew.',
             )
         )
     heights = np.array([s['size'][::-1] if isinstance(s, dict) else (0, 0) for s in given], np.int64)
@@ -504,8 +502,7 @@ def _blame_masks(file: Path, records: list[dict], given: list) -> VisionRecipesE
                 return VisionRecipesError(
                     (
                         f'{where} must have "size" [height, width] and "counts" that add up to its pixels, '
-                        'but is '
-                        f'{brief(s, 100)}. {e if isinstance(e, VisionRecipesError) else ""}'
+                        f'but is {brief(s, 100)}. {e if isinstance(e, VisionRecipesError) else ""}'
                     ).rstrip()
                 )
         elif not isinstance(s, list) or not all(
@@ -538,8 +535,7 @@ def _points(file: Path, d: dict, notes: list) -> tuple[Skeleton, np.ndarray] | N
                 'keypoints',
                 str(file),
                 f'has keypoints ({sum(map(bool, given)):,} objects), but no category says what they are '
-                'called; '
-                'not taken. Give their names as "keypoints" of the category.',
+                'called; not taken. Give their names as "keypoints" of the category.',
             )
         )
         return None
@@ -627,8 +623,7 @@ def _edges(file: Path, category: dict, k: int, notes: list) -> list[tuple[int, i
             'skeleton',
             str(file),
             f'the "skeleton" of the category {category.get("name")!r} must be pairs of different numbers '
-            'from '
-            f'1 to {k}, but is {brief(edges)}; drawn without edges.',
+            f'from 1 to {k}, but is {brief(edges)}; drawn without edges.',
         )
     )
     return []
@@ -659,7 +654,7 @@ def write_coco(
         if anns.masks is None
         else _written_masks(anns, crowd)
     )
-    columns = (anns.picture_of + 1, np.asarray(source)[anns.class_ids.values], xywh, crowd)
+    columns = (anns.image_of + 1, np.asarray(source)[anns.class_ids.values], xywh, crowd)
     d = {
         'info': {
             'description': 'Written by vision_recipes',
@@ -697,7 +692,7 @@ def write_coco(
 def _written_masks(anns: Annotations, crowd: np.ndarray) -> tuple[list[int], list]:
     "Areas and segmentations"
     sizes_wh, points, areas, shapes = (
-        anns.sizes_wh[anns.picture_of].tolist(),
+        anns.sizes_wh[anns.image_of].tolist(),
         np.round(anns.masks.points.astype(np.float64), 3),
         [],
         [],

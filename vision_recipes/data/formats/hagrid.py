@@ -16,7 +16,7 @@ from ...core.labels import LabelMap
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import _SUFFIXES, absent, head, near, picture_stems, scan, without_gc
+from .files import _SUFFIXES, absent, head, near, image_stems, scan, without_gc
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #29a58925
 def _is_hagrid(file: Path) -> bool:
@@ -31,12 +31,12 @@ def looks_like_hagrid(root: Path) -> bool:
 
 
 def _hagrid_places(root: Path) -> tuple[Path, Path]:
-    "The folder of the annotations, and the one that holds the folders of pictures"
+    "The folder of the annotations, and the one that holds the folders of images"
     holders = sorted({f.parent for f in near(root, '.json') if _is_hagrid(f)}) if root.is_dir() else []
     if not holders:
         raise VisionRecipesError(
             f'{root}: holds no HaGRID annotations. Wanted: a folder such as ann_train_val with <class>.json '
-            'files that give "bboxes" and "labels" of each picture.'
+            'files that give "bboxes" and "labels" of each image.'
         )
     if len(holders) > 1:
         raise VisionRecipesError(
@@ -55,7 +55,7 @@ def _hagrid_places(root: Path) -> tuple[Path, Path]:
 def _hagrid_folders(
     files: dict[str, list[str]], classes: list[str], annotations: str
 ) -> dict[str, list[str]]:
-    """Which folders hold the pictures of which class, by their names.
+    """Which folders hold the images of which class, by their names.
 
     Where some are named after the folder of annotations (ann_test and test_call), those alone.
     """
@@ -64,7 +64,7 @@ def _hagrid_folders(
         name = folder.rsplit('/', 1)[-1]
         # stop_inverted is not a folder of inverted
         mine = max((c for c in classes if name == c or name.endswith('_' + c)), key=len, default=None)
-        if mine is not None and picture_stems(files[folder][:100]):
+        if mine is not None and image_stems(files[folder][:100]):
             found[mine].append(folder)
     tag = annotations.removeprefix('ann_')
     tagged = {c: [f for f in fs if f.rsplit('/', 1)[-1] == f'{tag}_{c}'] for c, fs in found.items()}
@@ -109,7 +109,7 @@ def _quick_records(file: Path) -> dict | None:  # By stem, with attributes
 
 @without_gc
 def read_hagrid(
-    # Holds the folder of annotations and the folders of pictures; or is the folder of annotations
+    # Holds the folder of annotations and the folders of images; or is the folder of annotations
     root: str | Path,
 ) -> Annotations:  # With `boxes_rel`, and `user_id` as group
     "Read HaGRID. Raises `VisionRecipesError` that names file and record where an annotation is broken"
@@ -162,10 +162,10 @@ def _all_there(files, folders, stems: dict) -> list[str]:
 
 
 def _by_stem(files, folders, doubles) -> dict[str, str]:  # Stem to path
-    "The pictures of some folders; those whose stem is taken go to `doubles`"
+    "The images of some folders; those whose stem is taken go to `doubles`"
     at = {}
     for folder in folders:
-        stems = picture_stems(files[folder])
+        stems = image_stems(files[folder])
         if len(stems) < len(files[folder]):
             doubles += [
                 (f'{folder}/{stems[s]}', f'{folder}/{n}')
@@ -281,7 +281,7 @@ def _blame_hagrid(file: Path, records) -> VisionRecipesError:
     "Find the record that is not as it should be"
     if not isinstance(records, dict):
         return VisionRecipesError(
-            f'{file}: must be an object with a record a picture, but is a {type(records).__name__}.'
+            f'{file}: must be an object with a record an image, but is a {type(records).__name__}.'
         )
     stem, fault = next(
         ((stem, fault) for stem, r in records.items() if (fault := _record_fault(r))),

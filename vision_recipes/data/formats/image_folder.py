@@ -24,7 +24,7 @@ def read_image_folder(
     root: str | Path,  # Holds one folder a class
     groups: str | Path | Sequence[str] | None = None,  # As for `with_groups`
 ) -> Annotations:
-    "Read a folder of pictures per class. Raises `VisionRecipesError` where there is none"
+    "Read a folder of images per class. Raises `VisionRecipesError` where there is none"
     root = Path(root)
     find_images(root)  # says clearly what is wrong with `root` itself
     folders = sorted(
@@ -44,7 +44,7 @@ def read_image_folder(
     files = {f.name: find_images(f, recursive=True) for f in folders}
     if not any(files.values()):
         raise VisionRecipesError(
-            f'{root}: holds no folder with pictures. Wanted: one folder a class, such as '
+            f'{root}: holds no folder with images. Wanted: one folder a class, such as '
             f'{root.name}/palm/0001.jpg.'
         )
     if {f.name.lower() for f in folders} <= SPLIT_NAMES:
@@ -69,7 +69,7 @@ def read_image_folder(
 def _passed_over(root: Path, folders: list[Path]) -> tuple[Finding, ...]:
     "What lies about and was not taken"
     loose = [
-        Finding('warning', 'loose', str(f), 'is a picture in no class folder and was not taken.')
+        Finding('warning', 'loose', str(f), 'is an image in no class folder and was not taken.')
         for f in find_images(root)
     ]
     runs = [
@@ -86,7 +86,7 @@ def _passed_over(root: Path, folders: list[Path]) -> tuple[Finding, ...]:
                 'note',
                 'other files',
                 str(d),
-                f'holds {plural(len(fs), "file")} that are no pictures by their names, such as {fs[0].name}; '
+                f'holds {plural(len(fs), "file")} that are no images by their names, such as {fs[0].name}; '
                 'not taken.',
             )
             for d, fs in others
@@ -96,5 +96,5 @@ def _passed_over(root: Path, folders: list[Path]) -> tuple[Finding, ...]:
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #54deea45
 def looks_like_image_folder(root: Path) -> bool:
-    "Whether some folder below `root` holds a picture"
+    "Whether some folder below `root` holds an image"
     return root.is_dir() and any(is_image_name(f) for d in root.iterdir() if d.is_dir() for f in d.rglob('*'))

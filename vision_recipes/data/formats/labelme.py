@@ -68,8 +68,7 @@ def _ordered(used: set[str], listed: list[str], where, notes: list) -> tuple[str
                 'labels',
                 str(where),
                 f'does not know {", ".join(strange[:10])}.{did_you_mean(strange[0], listed)} Added at the '
-                'end; '
-                'correct the label, or the list.',
+                'end; correct the label, or the list.',
             )
         )
     return (*listed, *strange)
@@ -130,8 +129,7 @@ def _bodies(sheet: Sheet, notes: list) -> list[_Object]:
                 str(sheet.file),
                 f'has {plural(len(free), "point")} without a group_id beside '
                 f'{plural(len(outlines), "other shape")} (such as shapes {free[0].k} and {outlines[0].k}), '
-                'and '
-                'nothing says which belong together. Give each object a group_id of its own.',
+                'and nothing says which belong together. Give each object a group_id of its own.',
             )
         )
     for s in sheet.shapes:
@@ -160,8 +158,7 @@ def _one_of_each(file: Path, o: _Object):
     if other := [s for s in o.outlines if s.label != o.outlines[0].label]:
         raise VisionRecipesError(
             f'{file}: shapes {o.outlines[0].k} ({o.outlines[0].label}) and {other[0].k} ({other[0].label}) '
-            'are '
-            f'outlines of one object ({_whose(other[0])}), but of two classes. '
+            f'are outlines of one object ({_whose(other[0])}), but of two classes. '
             f'Give each object a group_id of its own; {_NO_PARTS}.'
         )
 
@@ -194,7 +191,7 @@ def read_labelme(
     offsets = np.cumsum([0, *map(len, objects)], dtype=np.int64)
     return Annotations(
         found.root,
-        Strings.from_list([s.picture for s in found.sheets]),
+        Strings.from_list([s.image for s in found.sheets]),
         class_ids=Ragged(columns.pop('class_ids'), offsets),
         sizes_wh=np.array([s.size_wh for s in found.sheets], np.int32),
         format='labelme',
@@ -265,8 +262,7 @@ def _keypoints(flat, skeleton: Skeleton) -> np.ndarray:  # (M, K, 3) float32
             if p.label not in at:
                 raise VisionRecipesError(
                     f'{sheet.file}: shape {p.k} (counting from 0) is the point {p.label!r}, which the '
-                    'skeleton '
-                    f'does not know.{did_you_mean(p.label, at)} It knows {", ".join(at)}.'
+                    f'skeleton does not know.{did_you_mean(p.label, at)} It knows {", ".join(at)}.'
                 )
             row[at[p.label]] = *p.points[0], 1 if p.hidden else 2
     return out
@@ -308,14 +304,12 @@ def _of_flags(found: LabelmeSet, root: Path) -> Annotations:
                 'flags',
                 sheet.file,
                 f'has {plural(len(names), "flag")} set{": " + ", ".join(names) if names else ""}, but a '
-                'class '
-                'is exactly one. Left out; set one, or __ignore__.',
+                'class is exactly one. Left out; set one, or __ignore__.',
             )
     if not keep:
         raise VisionRecipesError(
             f'{root}: holds no shapes, and in none of the {plural(len(found.sheets), "file")} exactly one '
-            'flag '
-            'is set, so nothing says what the classes are.'
+            'flag is set, so nothing says what the classes are.'
         )
     used = {name for sheet in found.sheets for name in sheet.flags} - {'__ignore__'}
     listed, file = listed_names(root, used, 'flags.txt')
@@ -323,7 +317,7 @@ def _of_flags(found: LabelmeSet, root: Path) -> Annotations:
     ids, sheets = np.array([labels.index(on[i][0]) for i in keep], np.int64), [found.sheets[i] for i in keep]
     return Annotations(
         found.root,
-        Strings.from_list([s.picture for s in sheets]),
+        Strings.from_list([s.image for s in sheets]),
         labels,
         Ragged(ids, np.arange(len(keep) + 1)),
         np.array([s.size_wh for s in sheets], np.int32),
@@ -334,12 +328,11 @@ def _of_flags(found: LabelmeSet, root: Path) -> Annotations:
 # %% ../../../nbs/data/formats/08_labelme.ipynb #0958b6a2
 def write_labelme(
     anns: Annotations,
-    folder: str
-    | Path,  # Gets a file a picture, in folders like the pictures'; the pictures' own folder will do
+    folder: str | Path,  # Gets a file an image, in folders like the images'; the images' own folder will do
 ) -> Path:  # `folder`
     """Write a table as LabelMe's files.
 
-    Raises `VisionRecipesError` where a file is there with other contents, or two pictures would share one.
+    Raises `VisionRecipesError` where a file is there with other contents, or two images would share one.
     """
     folder, anns = Path(folder), anns.measure()
     files = {
@@ -351,7 +344,7 @@ def write_labelme(
         file = folder / _file_name(anns.paths[i])
         if file in files:
             raise VisionRecipesError(
-                f'{anns.path(i)}: another picture has its name but for the suffix, so both would be {file}. '
+                f'{anns.path(i)}: another image has its name but for the suffix, so both would be {file}. '
                 'Rename one.'
             )
         try:
@@ -384,7 +377,7 @@ def write_labelme(
 
 
 def _file_name(path: str) -> str:
-    "Where the annotations of a picture go"
+    "Where the annotations of an image go"
     return path_inside(path).rpartition('.')[0] + '.json'
 
 
@@ -403,7 +396,7 @@ def _classes_matter(anns: Annotations) -> bool:
 
 
 def _contents(anns: Annotations, i: int, file: Path) -> dict:
-    "The JSON of a picture"
+    "The JSON of an image"
     (w, h), path = anns.sizes_wh[i].tolist(), anns.path(i)
     if not w or not h:
         w, h = image_size(path)
@@ -435,7 +428,7 @@ def _contents(anns: Annotations, i: int, file: Path) -> dict:
 
 
 def _shapes(anns: Annotations, m: int, k: int, size_wh) -> list[dict]:
-    "The shapes of object `m`, which is number `k` in its picture"
+    "The shapes of object `m`, which is number `k` in its image"
     label, outlines = anns.class_names[anns.class_ids.values[m]], []
     if anns.masks is not None and anns.masks.is_runs(m):
         outlines = [_mask_shape(*draw_object(anns.masks, m, size_wh))]

@@ -45,7 +45,7 @@ class Shape:
 
 def _circle(centre, r: float) -> np.ndarray:  # (n, 2)
     "A ring on a circle, with points at its four ends"
-    # a circle larger than any picture gets no more
+    # a circle larger than any image gets no more
     n = 4 * math.ceil(max(3, math.pi / math.acos(max(0.0, 1 - 0.05 / min(r, 1e5))) / 4)) if r > 0.05 else 12
     turn = np.arange(n) * (2 * math.pi / n)
     return centre + r * np.stack([np.cos(turn), np.sin(turn)], 1)
@@ -74,7 +74,7 @@ def shape_rings(shape: Shape) -> list[np.ndarray]:  # Each (n, 2)
 
 # %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #95b82c5a
 def _pixels(shape: Shape, size_wh, where: str) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
-    "The pixels of a mask, cut at the edge of the picture"
+    "The pixels of a mask, cut at the edge of the image"
     try:
         im = np.asarray(open_raw(base64.b64decode(shape.png))) > 0
     except (ImageError, ValueError) as e:
@@ -90,7 +90,7 @@ def _pixels(shape: Shape, size_wh, where: str) -> tuple[int, int, np.ndarray]:  
 
 
 def _window_runs(x: int, y: int, mask: np.ndarray, size_wh) -> np.ndarray:  # uint32
-    "Run lengths of a window of a picture: only its own columns are looked at"
+    "Run lengths of a window of an image: only its own columns are looked at"
     (w, h), x, columns = size_wh, min(x, size_wh[0]), np.zeros((size_wh[1], mask.shape[1]), bool)
     columns[y : y + mask.shape[0]] = mask
     runs = encode_runs(columns).astype(np.int64)

@@ -19,7 +19,7 @@ from ...core.labels import LabelMap
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import absent, head, near, picture_stems, scan, SPLIT_NAMES
+from .files import absent, head, near, image_stems, scan, SPLIT_NAMES
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #eeabb2b3
 def looks_like_voc(root: Path) -> bool:
@@ -36,8 +36,7 @@ def _parse_xml(path: Path) -> ET.Element:
     def refuse(*_):
         raise VisionRecipesError(
             f'{path}: declares entities (<!ENTITY ...>), which an annotation does not need and which may '
-            'be an '
-            'attack. Remove them.'
+            'be an attack. Remove them.'
         )
 
     builder, parser = ET.TreeBuilder(), expat.ParserCreate()
@@ -111,14 +110,14 @@ def _voc_size(tree: ET.Element) -> tuple[int, int]:
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #d6af6150
 def read_voc(
-    # Holds XML files and pictures, in the same folders or in Annotations/ and JPEGImages/
+    # Holds XML files and images, in the same folders or in Annotations/ and JPEGImages/
     root: str | Path,
     # Whether the first pixel is 1; None: where a file says it is of the VOC challenge
     one_based: bool | None = None,
 ) -> Annotations:
     "Read Pascal VOC. Raises `VisionRecipesError` that names the file where one is broken"
     root, files = _voc_files(Path(root))
-    stems = {folder: picture_stems(names) for folder, names in files.items()}
+    stems = {folder: image_stems(names) for folder, names in files.items()}
     paths, sizes, objects, missing, n_shifted = [], [], [], [], 0
     for xml in progress(
         [
@@ -133,7 +132,7 @@ def read_voc(
         tree = _parse_xml(root / xml)
         shift = 'VOC' in (tree.findtext('source/database') or '') if one_based is None else one_based
         mine = _voc_objects(root / xml, tree, float(shift))
-        path = _voc_picture(xml, (tree.findtext('filename') or '').strip(), stems)
+        path = _voc_image(xml, (tree.findtext('filename') or '').strip(), stems)
         if not path:
             missing.append(xml)
             continue
@@ -164,9 +163,9 @@ def _voc_files(root: Path) -> tuple[Path, dict[str, list[str]]]:
     if not holders:
         raise VisionRecipesError(
             f'{root}: holds no .xml file. Wanted: Annotations/<stem>.xml with JPEGImages/<stem>.jpg, or the '
-            '.xml files beside the pictures.'
+            '.xml files beside the images.'
         )
-    if holders == [''] and not any(map(picture_stems, files.values())):  # Annotations itself was named
+    if holders == [''] and not any(map(image_stems, files.values())):  # Annotations itself was named
         root = root.resolve()
         files = {
             root.name: files[''],
@@ -186,8 +185,8 @@ def _voc_files(root: Path) -> tuple[Path, dict[str, list[str]]]:
 
 
 # Its path; '' where it is nowhere
-def _voc_picture(xml: str, filename: str, stems: dict[str, dict[str, str]]) -> str:
-    "The picture of an annotation: beside it, in a folder beside its folder, or else in any other"
+def _voc_image(xml: str, filename: str, stems: dict[str, dict[str, str]]) -> str:
+    "The image of an annotation: beside it, in a folder beside its folder, or else in any other"
     folder, _, name = xml.rpartition('/')
     above = folder.rpartition('/')[0]
     near = sorted(stems, key=lambda f: (f != folder, f.rpartition('/')[0] != above))
@@ -203,8 +202,7 @@ def _voc_table(root, paths, sizes, objects, notes) -> Annotations:
     if not flat:
         raise VisionRecipesError(
             f'{root}: none of the {plural(len(paths), "annotation")} holds an object, so nothing says what '
-            'the '
-            'classes are.'
+            'the classes are.'
         )
     labels = LabelMap(tuple(sorted({name for name, _, _ in flat})))
     at = {name: i for i, name in enumerate(labels.names)}
@@ -216,8 +214,7 @@ def _voc_table(root, paths, sizes, objects, notes) -> Annotations:
                 'difficult',
                 str(root),
                 f'{plural(int(crowd.sum()), "object")} marked as difficult: '
-                'not trained on, and neither right nor '
-                'wrong in a score.',
+                'not trained on, and neither right nor wrong in a score.',
             ),
         )
     return Annotations(

@@ -10,7 +10,7 @@ import json, os, re, shutil
 from collections import Counter
 from pathlib import Path
 import numpy as np
-from ...core.console import plural, progress, say
+from ...core.console import plural, progress, log_info
 from ...core.errors import brief, check_choice, VisionRecipesError
 from ...core.files import new_folder
 from ...core.images import is_image_name
@@ -31,8 +31,7 @@ def _load_yaml(file: Path) -> dict:
     except ImportError as e:
         raise VisionRecipesError(
             f'{file}: reading yaml needs PyYAML: pip install pyyaml. Or put the class names into '
-            'classes.txt, '
-            'one a line.'
+            'classes.txt, one a line.'
         ) from e
     try:
         d = yaml.safe_load(file.read_bytes())
@@ -92,8 +91,7 @@ def _names(root: Path, data: dict | None, places: list[Path]) -> LabelMap:
         if odd := [n for n in names if n is None or isinstance(n, bool)]:
             raise VisionRecipesError(
                 f'{file}: names holds {odd[0]!r}, which YAML makes of a bare word such as yes, no, on or '
-                'null. '
-                'Put the names in quotes.'
+                'null. Put the names in quotes.'
             )
         if isinstance(n := data.get('nc'), int) and n != len(names):
             raise VisionRecipesError(f'{file}: nc is {n}, but there are {len(names)} names.')
@@ -113,7 +111,7 @@ def _place(data: dict, entry: str) -> Path:
 
 
 def _parts(root: Path, data: dict | None) -> dict[str, list[Path]]:  # By name; '' where there are none
-    "The parts of a data set, each one or more folders or lists of pictures"
+    "The parts of a data set, each one or more folders or lists of images"
     if root.suffix.lower() == '.txt':
         return {'': [root]}
     if data is not None and (root == data['file'] or root.resolve() == data['file'].resolve().parent):
@@ -168,8 +166,8 @@ def _sources(root: Path, data: dict | None, part: str | None) -> list[Path]:
 
 
 # (folder, name) of each, and listed ones that are not there
-def _pictures(source: Path) -> tuple[list[tuple[str, str]], list[str]]:
-    "The pictures of a folder, or of a list"
+def _images(source: Path) -> tuple[list[tuple[str, str]], list[str]]:
+    "The images of a folder, or of a list"
     if source.is_dir():
         return [
             (os.path.join(source, f) if f else str(source), n)
@@ -181,7 +179,7 @@ def _pictures(source: Path) -> tuple[list[tuple[str, str]], list[str]]:
         lines = [line.strip() for line in source.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as e:
         raise VisionRecipesError(
-            f'{source}: is no list of pictures: {getattr(e, "strerror", None) or "not UTF-8 text"}.'
+            f'{source}: is no list of images: {getattr(e, "strerror", None) or "not UTF-8 text"}.'
         ) from e
     # CVAT's lines begin with a data/ that is not there
     files = [
@@ -201,7 +199,7 @@ def _pictures(source: Path) -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def _labels_folder(folder: str) -> str:
-    "Where the text files for the pictures in `folder` are: in its twin below `labels`, or beside them"
+    "Where the text files for the images in `folder` are: in its twin below `labels`, or beside them"
     parts = list(Path(folder).absolute().parts)
     for i in reversed(range(len(parts))):
         if parts[i] == 'images' and os.path.isdir(
@@ -212,7 +210,7 @@ def _labels_folder(folder: str) -> str:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
 def looks_like_yolo(path: Path) -> bool:
-    "Whether a file is a data.yaml or a list of pictures, or a folder holds YOLO's text files near"
+    "Whether a file is a data.yaml or a list of images, or a folder holds YOLO's text files near"
     if path.is_file():
         return (
             path.suffix.lower() in ('.yaml', '.yml')
@@ -235,7 +233,7 @@ def looks_like_yolo(path: Path) -> bool:
 
 
 def read_yolo(
-    root: str | Path,  # The folder, a part of it, its data.yaml, or a .txt file that lists pictures
+    root: str | Path,  # The folder, a part of it, its data.yaml, or a .txt file that lists images
     part: str | None = None,  # `train`, `val` or `test`, where there are several
 ) -> Annotations:  # With `boxes_rel`
     "Read YOLO's text files. Raises `VisionRecipesError` that names file and line where one is broken"
@@ -244,10 +242,10 @@ def read_yolo(
         raise VisionRecipesError(f'{root}: no such file or folder.')
     data = _find_yaml(root)
     sources = _sources(root, data, part)
-    pictures, missing = [
-        list(x) for x in map(lambda rows: [o for row in rows for o in row], zip(*map(_pictures, sources)))
+    images, missing = [
+        list(x) for x in map(lambda rows: [o for row in rows for o in row], zip(*map(_images, sources)))
     ]
-    texts, spare = _texts(pictures, listed=not sources[0].is_dir())
+    texts, spare = _texts(images, listed=not sources[0].is_dir())
     base = root if root.is_dir() else root.parent
     labels = _names(
         root,
@@ -255,19 +253,19 @@ def read_yolo(
         [
             base,
             *sources,
-            *(Path(_labels_folder(f)) for f in sorted({f for f, _ in pictures})),
+            *(Path(_labels_folder(f)) for f in sorted({f for f, _ in images})),
             base.parent,
             base.parent.parent,
         ],
     )
     where = data['file'] if data else root
-    notes = absent(where, len(pictures), missing, []) + (
+    notes = absent(where, len(images), missing, []) + (
         (
             Finding(
                 'warning',
-                'no picture',
+                'no image',
                 str(where),
-                f'{plural(len(spare), "text file")} without a picture, such as {spare[0]}; left out.',
+                f'{plural(len(spare), "text file")} without an image, such as {spare[0]}; left out.',
             ),
         )
         if spare
@@ -275,12 +273,12 @@ def read_yolo(
     )
     if not any(texts):
         raise VisionRecipesError(
-            f'{root}: {plural(len(pictures), "picture")}, but not one has a text file. '
-            f'Looked in {_labels_folder(pictures[0][0])}.'
+            f'{root}: {plural(len(images), "image")}, but not one has a text file. '
+            f'Looked in {_labels_folder(images[0][0])}.'
         )
     table, n, told = _rows(texts, labels, data)
     half = table[:, 3:] / 2
-    paths, base = _relative(base, pictures)
+    paths, base = _relative(base, images)
     return Annotations(
         base,
         Strings.from_list(paths),
@@ -293,15 +291,15 @@ def read_yolo(
     )
 
 
-# The text file of each picture, '' where none; and text files without a picture
-def _texts(pictures: list[tuple[str, str]], listed: bool) -> tuple[list[str], list[str]]:
-    "Pair pictures with text files, listing each folder once"
-    folders = {f: _labels_folder(f) for f, _ in pictures}
+# The text file of each image, '' where none; and text files without an image
+def _texts(images: list[tuple[str, str]], listed: bool) -> tuple[list[str], list[str]]:
+    "Pair images with text files, listing each folder once"
+    folders = {f: _labels_folder(f) for f, _ in images}
     inside = {
         f: {n[:-4]: n for n in os.listdir(d) if n.lower().endswith('.txt') and n not in _NAME_FILES}
         for f, d in folders.items()
     }
-    stems = [(f, n.rpartition('.')[0]) for f, n in pictures]
+    stems = [(f, n.rpartition('.')[0]) for f, n in images]
     texts = [os.path.join(folders[f], inside[f][s]) if s in inside[f] else '' for f, s in stems]
     taken = set(stems)
     return texts, [] if listed else sorted(
@@ -312,19 +310,19 @@ def _texts(pictures: list[tuple[str, str]], listed: bool) -> tuple[list[str], li
     )
 
 
-def _relative(base: Path, pictures) -> tuple[list[str], Path]:
-    "Paths below `base`, or below the folder that all pictures share where some lie elsewhere"
-    folders = {f: os.path.abspath(f) for f, _ in pictures}
+def _relative(base: Path, images) -> tuple[list[str], Path]:
+    "Paths below `base`, or below the folder that all images share where some lie elsewhere"
+    folders = {f: os.path.abspath(f) for f, _ in images}
     top = os.path.abspath(base)
     if any(os.path.commonpath([top, f]) != top for f in folders.values()):
         base = Path(top := os.path.commonpath(list(folders.values())))
     short = {
         f: '' if a == top else os.path.relpath(a, top).replace(os.sep, '/') + '/' for f, a in folders.items()
     }
-    return [short[f] + n for f, n in pictures], base
+    return [short[f] + n for f, n in images], base
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #81c45780
-# (M, 5) float64 class, cx, cy, w, h; objects of each picture; what to tell
+# (M, 5) float64 class, cx, cy, w, h; objects of each image; what to tell
 def _rows(
     texts: list[str], labels: LabelMap, data: dict | None
 ) -> tuple[np.ndarray, np.ndarray, list[tuple]]:
@@ -391,8 +389,7 @@ def _five(file: str, k: int, line: list[bytes], data: dict | None, odd: dict) ->
         raise VisionRecipesError(
             (
                 f'{file}, object {k - 1} (counting from 0): has {plural(m, "number")}, but a box is class, '
-                'cx, cy, '
-                'w, h, and a polygon is a class with three points or more: '
+                'cx, cy, w, h, and a polygon is a class with three points or more: '
                 f'{b" ".join(line)[:80].decode("utf-8", "replace")}'
             )
             + ' Where the lines hold keypoints, data.yaml must say so with kpt_shape.' * (m > 6)
@@ -432,6 +429,7 @@ def _blame_yolo(texts: list[str], labels: LabelMap) -> VisionRecipesError:
                     ''
                     ''
                     ''
+                    ''
                     'Correct the line, or the names.'
                 )
     return VisionRecipesError(f'{texts[0]}: the text files changed while they were read.')
@@ -441,17 +439,17 @@ def write_yolo(
     anns: Annotations,
     root: str | Path,  # A new or empty folder
     # `copy`; `link`: no second copy on the disk where the file system has hard links; `none`: text files only
-    pictures: str = 'copy',
+    images: str = 'copy',
 ) -> Path:  # `root`
     """Write images/, labels/ and data.yaml in one step.
 
-    Raises `VisionRecipesError` where the table has no boxes, or two pictures would share a text file.
+    Raises `VisionRecipesError` where the table has no boxes, or two images would share a text file.
     """
-    check_choice('pictures', pictures, ['copy', 'link', 'none'])
+    check_choice('images', images, ['copy', 'link', 'none'])
     if not anns.has_boxes:
         raise VisionRecipesError(f'{anns.root}: has no boxes, so there is nothing to write as YOLO.')
     if anns.crowd is not None and anns.crowd.any():
-        say(
+        log_info(
             f'{anns.root}: {plural(int(anns.crowd.sum()), "crowd or difficult object")} left out, for YOLO '
             'has no such thing.'
         )
@@ -460,16 +458,16 @@ def write_yolo(
     lines, stems, ends = _lines(anns), [p.rpartition('.')[0] for p in names], anns.class_ids.offsets.tolist()
     if len(set(stems)) < len(stems):
         raise VisionRecipesError(
-            f'{anns.root}: two pictures are called {next(s for s, k in Counter(stems).items() if k > 1)} but '
+            f'{anns.root}: two images are called {next(s for s, k in Counter(stems).items() if k > 1)} but '
             'for the suffix, and would share a text file. Rename one.'
         )
     with new_folder(root) as tmp:
-        for i, (path, stem) in enumerate(zip(anns.paths, progress(stems, 'writing', unit='picture'))):
+        for i, (path, stem) in enumerate(zip(anns.paths, progress(stems, 'writing', unit='image'))):
             text = tmp / 'labels' / f'{stem}.txt'
             text.parent.mkdir(parents=True, exist_ok=True)
             text.write_text(''.join(lines[ends[i] : ends[i + 1]]), encoding='ascii', newline='\n')
-            if pictures != 'none':
-                _bring(anns.root / path, tmp / 'images' / names[i], pictures == 'link')
+            if images != 'none':
+                _bring(anns.root / path, tmp / 'images' / names[i], images == 'link')
         # a JSON string is a yaml string
         classes = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))
         (tmp / 'data.yaml').write_text(
@@ -485,7 +483,7 @@ def _lines(anns: Annotations) -> list[str]:
     if anns.boxes_rel is not None:
         x1, y1, x2, y2 = anns.boxes_rel.T.astype(np.float64)
     else:
-        x1, y1, x2, y2 = (anns.boxes / np.tile((anns := anns.measure()).sizes_wh, 2)[anns.picture_of]).T
+        x1, y1, x2, y2 = (anns.boxes / np.tile((anns := anns.measure()).sizes_wh, 2)[anns.image_of]).T
     rows = zip(
         anns.class_ids.values.tolist(),
         *(v.tolist() for v in ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)),
@@ -494,7 +492,7 @@ def _lines(anns: Annotations) -> list[str]:
 
 
 def _bring(source: Path, target: Path, link: bool):
-    "Copy or link a picture"
+    "Copy or link an image"
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target) if link else shutil.copyfile(source, target)

@@ -403,7 +403,7 @@ _BROWNS = np.array(
 
 @dataclass(frozen=True)
 class Place:
-    "What all pictures of a place share. Colours are RGB, 0 to 255"
+    "What all images of a place share. Colours are RGB, 0 to 255"
 
     ground: str  # A key of `GROUNDS`; in a room, cards are held in a hand
     colours: tuple  # Two colours of the ground

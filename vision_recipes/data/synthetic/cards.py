@@ -135,7 +135,7 @@ def _winding(points, ring) -> np.ndarray:  # (n,) int
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #08010f36
 def _camera(tilt, focus, size_wh) -> np.ndarray:  # (3, 3)
-    "The ground tilted by `tilt`, two angles in radians, round the middle of the picture; `focus` in pixels"
+    "The ground tilted by `tilt`, two angles in radians, round the middle of the image; `focus` in pixels"
     a, axis = np.hypot(*tilt), np.arctan2(*tilt[::-1])
     c, s, ca, sa = np.cos(axis), np.sin(axis), np.cos(a), np.sin(a)
     turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
@@ -158,17 +158,17 @@ def _lay(xy, angle, scale) -> np.ndarray:  # (3, 3)
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #70f5eb5a
 @dataclass(frozen=True)
 class _Card:
-    "Where a card lies in the picture"
+    "Where a card lies in the image"
 
     design: str
     long: int  # Pixels, longer side as drawn
-    homography: np.ndarray  # (3, 3) from the card as drawn, rim excluded, to the picture
+    homography: np.ndarray  # (3, 3) from the card as drawn, rim excluded, to the image
 
     def wh(self) -> tuple[int, int]:
         short = round(self.long * RATIO)
         return (short, self.long) if self.design in UPRIGHT else (self.long, short)
 
-    def outline(self) -> np.ndarray:  # (24, 2) in the picture
+    def outline(self) -> np.ndarray:  # (24, 2) in the image
         "The edge, with its round corners"
         t = np.radians(np.arange(4)[:, None] * 90 + np.linspace(0, 90, 6))  # (4, 6)
         r, half = ROUND * self.long, np.array(self.wh()) / 2
@@ -178,9 +178,9 @@ class _Card:
         )
 
 
-# `at` is a point of the picture, `long` and all else in pixels
+# `at` is a point of the image, `long` and all else in pixels
 def _some_card(size_wh, long, tilt, focus, angle, at, rng) -> _Card:
-    "A card that lies at a point of the picture"
+    "A card that lies at a point of the image"
     camera = _camera(tilt, focus, size_wh)
     xy = _moved(np.array([at], dtype=float), np.linalg.inv(camera))[0]
     card = _Card(tuple(DESIGNS)[rng.integers(len(DESIGNS))], int(-(-long // 20) * 20), np.eye(3))
@@ -188,7 +188,7 @@ def _some_card(size_wh, long, tilt, focus, angle, at, rng) -> _Card:
     return _Card(card.design, card.long, camera @ _lay(xy, angle, long / card.long) @ middle)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #45f86a98
-# long side of a card as a share of the picture's shorter side, by how many there are
+# long side of a card as a share of the image's shorter side, by how many there are
 _SPANS = {1: (0.5, 0.95), 2: (0.42, 0.66), 3: (0.36, 0.5)}
 _SEEN, _CUT = 0.38, 0.12  # the least share of a card that is seen; how often one is cut by the frame
 
@@ -241,14 +241,14 @@ def _placed(n, held, size_wh, rng) -> list[_Card]:  # From the lowest to the hig
 
 
 def _in_frame(card, size_wh) -> float:
-    "The share of a card inside the picture"
+    "The share of a card inside the image"
     return float(_shares([card.outline()], (), size_wh)[0])
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #8ed9e4ad
 def _thumb_on(card, held, size_wh, rng) -> Thumb:
     """A thumb over the side of a card that is nearest to the frame.
 
-    Of a hand that does not hold the card, a finger from out of the picture.
+    Of a hand that does not hold the card, a finger from out of the image.
     """
     ring, skin = card.outline(), _SKINS[rng.integers(len(_SKINS))]
     corners = ring.reshape(4, 6, 2).mean(1)
@@ -339,13 +339,13 @@ def _paint_things(canvas, place, mm, camera, light, rng):
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #b1047d4b
 @dataclass(frozen=True, eq=False)
 class CardScene:
-    "A drawn picture and the truth about it"
+    "A drawn image and the truth about it"
 
     image: Image.Image  # RGB
     # For each card, from the lowest to the highest, the outlines of what is seen of it: rings (n, 2) float64
-    # in pixels, inside the picture
+    # in pixels, inside the image
     rings: list[list[np.ndarray]]
-    # For each card its whole outline (24, 2), as if nothing covered it; may reach out of the picture
+    # For each card its whole outline (24, 2), as if nothing covered it; may reach out of the image
     outlines: list[np.ndarray]
 
 
@@ -355,15 +355,15 @@ def draw_cards(
     place: Place | int = 0,  # A place, or the number of one made up
     seed: int | Sequence[int] | np.random.Generator = 0,  # Not negative
 ) -> CardScene:
-    """Draw a picture of cards: always the same for the same arguments.
+    """Draw an image of cards: always the same for the same arguments.
 
     Raises `VisionRecipesError` on another number of cards or a smaller size.
     """
     if n not in _SPANS:
-        raise VisionRecipesError(f'n: a picture has 1 to 3 cards, but got {n}.')
+        raise VisionRecipesError(f'n: an image has 1 to 3 cards, but got {n}.')
     if min(size_wh) < 64:
         raise VisionRecipesError(
-            f'A picture of {size_wh[0]} x {size_wh[1]} pixels is too small to draw cards: '
+            f'An image of {size_wh[0]} x {size_wh[1]} pixels is too small to draw cards: '
             'each side needs at least 64.'
         )
     rng, big = np.random.default_rng(seed), (2 * size_wh[0], 2 * size_wh[1])
@@ -403,7 +403,7 @@ def _paint_cards(place, cards, thumb, size_wh, rng) -> Image.Image:
 
 
 def _shade(image, rng) -> Image.Image:
-    "On some pictures, the shadow of somebody who stands in the light"
+    "On some images, the shadow of somebody who stands in the light"
     if rng.random() < 0.7:
         return image
     a, (x, y) = (
@@ -433,7 +433,7 @@ def _shape(label, kind, points, group=None, hidden=False) -> dict:
 
 
 def _write_pair(folder, stem, image, shapes):
-    "A picture and its LabelMe file"
+    "An image and its LabelMe file"
     image.save(folder / f'{stem}.jpg', quality=92)
     write_json(
         folder / f'{stem}.json',
@@ -472,12 +472,12 @@ def _card_shapes(scene) -> list[dict]:
 
 def make_card_samples(
     root: str | Path,  # A new or empty folder
-    n: int = 480,  # Pictures
+    n: int = 480,  # Images
     places: int = 24,
     long_sides: tuple[int, int] = (
         224,
         320,
-    ),  # Pixels, the longer side of a picture, from and to; at least 96
+    ),  # Pixels, the longer side of an image, from and to; at least 96
     seed: int = 0,
 ) -> Path:  # `root`
     """Draw a LabelMe folder of ID cards: `<place>_<number>.jpg` and `.json`, such as `place07_0012.jpg`.
@@ -486,7 +486,7 @@ def make_card_samples(
     """
     _check_counts(long_sides, 96, n=n, places=places, seed=seed)
     with new_folder(root) as tmp:
-        for i in progress(range(n), 'Drawing', unit='picture'):
+        for i in progress(range(n), 'Drawing', unit='image'):
             p, k = i % places, i // places
             rng = np.random.default_rng((5, seed, p, k))
             scene = draw_cards(

@@ -18,7 +18,7 @@ from .cards import _check_counts, _shape, _write_pair
 from vision_recipes.data.synthetic.face_art import (
     Face,
     FACE_POINTS,
-    Head,
+    HeadPose,
     head_points,
     make_face,
     make_mood,
@@ -29,7 +29,7 @@ from vision_recipes.data.synthetic.face_art import (
 from .hands import _light, _paint_room, _size
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #003c5821
-# half the height of a head as a share of the picture's shorter side, by how many there are
+# half the height of a head as a share of the image's shorter side, by how many there are
 _SPANS = {1: (0.27, 0.4), 2: (0.2, 0.27), 3: (0.165, 0.2)}
 _YAW, _PITCH, _ROLL = 50, 12, 25  # degrees, at most
 # how often the frame cuts into somebody, and a hand comes before a face
@@ -38,24 +38,24 @@ _CUT, _PALM = 0.14, 0.05
 
 @dataclass(frozen=True, eq=False)
 class FaceScene:
-    "A drawn picture and the truth about it. The first person is the largest"
+    "A drawn image and the truth about it. The first person is the largest"
 
     image: Image.Image  # RGB
     # (N, 3, 3) float32: x, y in pixels and v, in the order of `FACE_POINTS`; v is 2 where seen, 1 where
-    # hidden, 0 (and x, y too) outside the picture
+    # hidden, 0 (and x, y too) outside the image
     points: np.ndarray
-    boxes: np.ndarray  # (N, 4) float32 XYXY in pixels, around each head without hair, inside the picture
+    boxes: np.ndarray  # (N, 4) float32 XYXY in pixels, around each head without hair, inside the image
 
 
-def _some_head(face, middle, u, rng) -> Head:
+def _some_head(face, middle, u, rng) -> HeadPose:
     "A head turned at random"
     angle = lambda spread, limit: np.radians(np.clip(rng.normal(0, spread), -limit, limit))
-    return Head(
+    return HeadPose(
         np.asarray(middle, dtype=float), u, angle(22, _YAW), angle(5, _PITCH), angle(10, _ROLL), face.wide
     )
 
 
-def _heads(faces, size_wh, rng) -> list[Head]:  # The first is the largest
+def _heads(faces, size_wh, rng) -> list[HeadPose]:  # The first is the largest
     "Places side by side; the frame may cut into one of them"
     n, (w, h) = len(faces), size_wh
     sizes = sorted((rng.uniform(*_SPANS[n]) * min(size_wh) for _ in faces), reverse=True)
@@ -68,7 +68,7 @@ def _heads(faces, size_wh, rng) -> list[Head]:  # The first is the largest
     return [_cut_off(heads[0], size_wh, rng), *heads[1:]] if cut else heads
 
 
-def _cut_off(head, size_wh, rng) -> Head:
+def _cut_off(head, size_wh, rng) -> HeadPose:
     "The head moved over the nearer side of the frame or its top, so that one point or two are outside"
     way, points = (
         (0, -1) if rng.random() < 0.2 else (-1 if head.middle[0] < size_wh[0] / 2 else 1, 0),
@@ -91,7 +91,7 @@ def draw_faces(
     size_wh: tuple[int, int] = (320, 240),  # Pixels, at least 64 each
     seed: int | Sequence[int] | np.random.Generator = 0,  # Not negative
 ) -> FaceScene:
-    """Draw a picture of people: always the same for the same arguments.
+    """Draw an image of people: always the same for the same arguments.
 
     Raises `VisionRecipesError` on another number of people or a smaller size.
     """
@@ -100,10 +100,10 @@ def draw_faces(
         for f in (range(faces) if isinstance(faces, int) else faces)
     ]
     if len(faces) not in _SPANS:
-        raise VisionRecipesError(f'faces: a picture has 1 to 3 people, but got {len(faces)}.')
+        raise VisionRecipesError(f'faces: an image has 1 to 3 people, but got {len(faces)}.')
     if min(size_wh) < 64:
         raise VisionRecipesError(
-            f'A picture of {size_wh[0]} x {size_wh[1]} pixels is too small to draw faces: '
+            f'An image of {size_wh[0]} x {size_wh[1]} pixels is too small to draw faces: '
             'each side needs at least 64.'
         )
     rng, big = np.random.default_rng(seed), (2 * size_wh[0], 2 * size_wh[1])
@@ -148,12 +148,12 @@ def _face_shapes(scene, rng) -> list[dict]:
 
 def make_face_samples(
     root: str | Path,  # A new or empty folder
-    n: int = 480,  # Pictures
+    n: int = 480,  # Images
     people: int = 24,
     long_sides: tuple[int, int] = (
         224,
         320,
-    ),  # Pixels, the longer side of a picture, from and to; at least 96
+    ),  # Pixels, the longer side of an image, from and to; at least 96
     seed: int = 0,
 ) -> Path:  # `root`
     """Draw a LabelMe folder of faces: `<person>_<number>.jpg` and `.json`, such as `person03_0012.jpg`.
@@ -162,7 +162,7 @@ def make_face_samples(
     """
     _check_counts(long_sides, 96, n=n, people=people, seed=seed)
     with new_folder(root) as tmp:
-        for i in progress(range(n), 'Drawing', unit='picture'):
+        for i in progress(range(n), 'Drawing', unit='image'):
             p, k = i % people, i // people
             rng = np.random.default_rng((7, seed, p, k))
             strangers = rng.integers(10_000, 20_000, int(rng.choice(3, p=(0.5, 0.3, 0.2))))

@@ -59,7 +59,7 @@ DETECTION_GESTURES = ('fist', 'like', 'one', 'palm', 'rock')
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #6f3f86f2
 @dataclass(frozen=True)
 class Person:
-    "What all pictures of a person share. Colours are RGB, 0 to 255"
+    "What all images of a person share. Colours are RGB, 0 to 255"
 
     skin: tuple[int, int, int]
     sleeve: tuple[int, int, int]
@@ -392,7 +392,7 @@ def _band(start, way, near, far, width_near, width_far) -> list[float]:
 
 
 def _paint_arm(d, hand, person, bend, reach):
-    "Forearm and sleeve, from the wrist to out of the picture; `bend` in degrees, `reach` in pixels"
+    "Forearm and sleeve, from the wrist to out of the image; `bend` in degrees, `reach` in pixels"
     inks, u, width = _inks(person.skin, True), hand.scale, np.linalg.norm(hand.palm[0] - hand.palm[-1]) / 2
     wrist = (hand.palm[0] + hand.palm[-1]) / 2
     way = wrist - hand.palm[len(hand.palm) // 2]
@@ -564,10 +564,10 @@ def _placed(hand, name, taken, size_wh, span, rng) -> _Hand | None:
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #7102a5dc
 @dataclass(frozen=True)
 class Scene:
-    "A drawn picture and the truth about it"
+    "A drawn image and the truth about it"
 
     image: Image.Image  # RGB
-    # (N, 4) float32 XYXY in pixels, tight around each hand without its arm, inside the picture
+    # (N, 4) float32 XYXY in pixels, tight around each hand without its arm, inside the image
     boxes: np.ndarray
     names: tuple[str, ...]  # N gestures
     sides: tuple[str, ...]  # N times `left` or `right`
@@ -579,13 +579,13 @@ def draw_scene(
     rng: np.random.Generator,
     span: tuple[float, float] = (0.78, 1.0),  # Size of a hand as a fraction of the shorter side, from and to
 ) -> Scene:
-    """Draw a picture with some hands.
+    """Draw an image with some hands.
 
     Raises `VisionRecipesError` on an unknown gesture or a size below 32 pixels.
     """
     if min(size_wh) < 32:
         raise VisionRecipesError(
-            f'A picture of {size_wh[0]} x {size_wh[1]} pixels is too small to draw a hand: '
+            f'An image of {size_wh[0]} x {size_wh[1]} pixels is too small to draw a hand: '
             'each side needs at least 32.'
         )
     big, placed, left = (2 * size_wh[0], 2 * size_wh[1]), [], bool(rng.random() < 0.5)
@@ -632,9 +632,9 @@ def draw_gesture(
     size_wh: tuple[int, int] = (256, 256),  # Pixels, at least 32 each
     person: Person | int = 0,  # A person, or the number of one made up
     seed: int | Sequence[int] = 0,  # Not negative
-    # RGB picture; (4,) float32 XYXY in pixels, tight around the whole hand without its arm
+    # RGB image; (4,) float32 XYXY in pixels, tight around the whole hand without its arm
 ) -> tuple[Image.Image, np.ndarray]:
-    "Draw a picture of one hand that makes a gesture: always the same for the same arguments"
+    "Draw an image of one hand that makes a gesture: always the same for the same arguments"
     scene = draw_scene(
         [(name, person if isinstance(person, Person) else make_person(person))],
         size_wh,
@@ -659,7 +659,7 @@ def _plan(n, classes, people, seed) -> list[tuple[str, int, int]]:  # n times ge
 
 
 def _size(rng, long_sides) -> tuple[int, int]:  # Width, height
-    "A square, a landscape or a portrait picture"
+    "A square, a landscape or a portrait image"
     long = int(rng.integers(long_sides[0], long_sides[1] + 1))
     short = round(long * (1, 0.75, 0.75, 0.8)[int(rng.integers(4))])
     return (long, short) if rng.random() < 0.5 else (short, long)
@@ -667,10 +667,10 @@ def _size(rng, long_sides) -> tuple[int, int]:  # Width, height
 
 def make_classification_samples(
     root: str | Path,  # A new or empty folder
-    n: int = 960,  # Pictures
+    n: int = 960,  # Images
     classes: Sequence[str] = SAMPLE_GESTURES,
     people: int = 24,
-    long_sides: tuple[int, int] = (192, 256),  # Pixels, the longer side of a picture, from and to
+    long_sides: tuple[int, int] = (192, 256),  # Pixels, the longer side of an image, from and to
     seed: int = 0,
 ) -> Path:  # `root`
     "Draw an image folder: `<class>/<person>_<number>.jpg`, such as `palm/user03_0007.jpg`; the expression `(user\\d+)` finds the person"
@@ -678,7 +678,7 @@ def make_classification_samples(
     with new_folder(root) as tmp:
         for name in classes:
             (tmp / name).mkdir()
-        for name, p, k in progress(plan, 'Drawing', unit='picture'):
+        for name, p, k in progress(plan, 'Drawing', unit='image'):
             rng = np.random.default_rng((2, seed, p, GESTURES.index(name), k))
             scene = draw_scene([(name, make_person(p, seed))], _size(rng, long_sides), rng)
             scene.image.save(tmp / name / f'user{p:02d}_{k:04d}.jpg', quality=92)
@@ -689,7 +689,7 @@ _SPANS = {1: (0.4, 0.75), 2: (0.36, 0.52), 3: (0.28, 0.42)}  # size of a hand, b
 
 
 def _company(name, person, classes, rng) -> list[tuple[str, Person]]:
-    "One to three hands of a picture, the first showing `name`; a third is somebody else's"
+    "One to three hands of an image, the first showing `name`; a third is somebody else's"
     n = int(rng.choice(3, p=(0.4, 0.45, 0.15))) + 1
     owners = [person, person, make_person(int(rng.integers(1000, 2000)))]
     others = [
@@ -699,7 +699,7 @@ def _company(name, person, classes, rng) -> list[tuple[str, Person]]:
 
 
 def _record(scene, user) -> dict:  # As HaGRID has it
-    "A picture's entry in the JSON file"
+    "An image's entry in the JSON file"
     w, h = scene.image.size
     xywh = np.concatenate([scene.boxes[:, :2], scene.boxes[:, 2:] - scene.boxes[:, :2]], 1).astype(
         np.float64
@@ -715,19 +715,19 @@ def _record(scene, user) -> dict:  # As HaGRID has it
 
 def make_detection_samples(
     root: str | Path,  # A new or empty folder
-    n: int = 400,  # Pictures
+    n: int = 400,  # Images
     classes: Sequence[str] = DETECTION_GESTURES,  # Of the folders; `no_gesture` comes along
     people: int = 24,
-    long_sides: tuple[int, int] = (224, 320),  # Pixels, the longer side of a picture, from and to
+    long_sides: tuple[int, int] = (224, 320),  # Pixels, the longer side of an image, from and to
     seed: int = 0,
 ) -> Path:  # `root`
     """Draw a set in HaGRID's layout: `ann_train_val/<class>.json` and `train_val_<class>/<uuid>.jpg`, one to
-    three hands a picture"""
+    three hands an image"""
     plan, records = _plan(n, classes, people, seed), {name: {} for name in classes}
     with new_folder(root) as tmp:
         for name in classes:
             (tmp / f'train_val_{name}').mkdir()
-        for name, p, k in progress(plan, 'Drawing', unit='picture'):
+        for name, p, k in progress(plan, 'Drawing', unit='image'):
             scene = _detection_scene(name, p, k, classes, long_sides, seed)
             stem = str(uuid.uuid5(uuid.NAMESPACE_OID, f'vision_recipes {seed} {p} {name} {k}'))
             scene.image.save(tmp / f'train_val_{name}' / f'{stem}.jpg', quality=92)
@@ -738,7 +738,7 @@ def make_detection_samples(
 
 
 def _detection_scene(name, p, k, classes, long_sides, seed) -> Scene:
-    "Picture `k` of person `p` for the gesture `name`"
+    "Image `k` of person `p` for the gesture `name`"
     rng = np.random.default_rng((3, seed, p, GESTURES.index(name), k))
     hands = _company(name, make_person(p, seed), classes, rng)
     return draw_scene(hands, _size(rng, long_sides), rng, _SPANS[len(hands)])

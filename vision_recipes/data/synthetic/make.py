@@ -24,7 +24,7 @@ SAMPLES = {
 def make_samples(
     task: str,  # A key of `SAMPLES`
     root: str | Path,  # A new or empty folder
-    n: int | None = None,  # Pictures; None: the task's usual number
+    n: int | None = None,  # Images; None: the task's usual number
     seed: int = 0,
 ) -> Path:  # `root`
     """Draw a data set for a task.

@@ -12,7 +12,7 @@ from typing import Callable
 import cv2
 import numpy as np
 from ...core.errors import check_choice, did_you_mean, VisionRecipesError
-from ...core.images import as_array, Picture
+from ...core.images import as_array, ImageLike
 from .color import recolor
 
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #bfab946e
@@ -63,13 +63,13 @@ COLOURS: dict[str, Callable] = {  # Name: from strength to operations for `color
 
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #66d3c123
 def warp(
-    image: Picture,
+    image: ImageLike,
     map: tuple[float, float, float, float, float, float],  # As in `MAPS`
     fill: tuple[int, int, int] = (0, 0, 0),
     # Or bilinear, which is smoother and takes three times as long
     interpolation: str = 'nearest',
 ) -> np.ndarray:  # (H, W, 3) uint8, the same size
-    "Warp a picture by an affine map about its middle"
+    "Warp an image by an affine map about its middle"
     (a, b, c, d, e, f), image = map, as_array(image)
     x, y = ((side - 1) / 2 for side in image.shape[1::-1])  # OpenCV counts from the middle of the first pixel
     matrix = np.array([[a, b, c + x - a * x - b * y], [d, e, f + y - d * x - e * y]])
@@ -87,13 +87,13 @@ _RESAMPLING = {'nearest': cv2.INTER_NEAREST, 'bilinear': cv2.INTER_LINEAR}
 
 
 def operate(
-    image: Picture,
+    image: ImageLike,
     name: str,  # A key of `MAPS` or `COLOURS`
     strength: float,  # As the table says
     fill: tuple[int, int, int] = (0, 0, 0),
     interpolation: str = 'nearest',  # As for `warp`
-) -> Picture:  # The same size
-    "Do one operation to a picture"
+) -> ImageLike:  # The same size
+    "Do one operation to an image"
     if name in COLOURS:
         return recolor(image, COLOURS[name](strength))
     image = as_array(image)
@@ -137,7 +137,7 @@ class TrivialAugment:
         strength, sign = low + (high - low) * rng.random(), -1 if signed and rng.random() < 0.5 else 1
         return name, sign * strength
 
-    def __call__(self, image: Picture, target: dict, rng: np.random.Generator) -> tuple[Picture, dict]:
+    def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
         name, strength = self.draw(rng)
         return operate(image, name, strength, self.fill, self.interpolation), target
 
@@ -161,6 +161,5 @@ def _check_operation(name: str, strength):
     if not fine:
         raise VisionRecipesError(
             f'TrivialAugment: the strength of {name} must be (weakest, strongest, whether the sign is '
-            'drawn), '
-            f'such as {SPACE[name]}, but got {strength!r}.'
+            f'drawn), such as {SPACE[name]}, but got {strength!r}.'
         )

@@ -64,7 +64,7 @@ YOLOX_JS = dedent(r"""
     const clamp = (v, most) => v > 0 ? Math.min(v, most) : 0;  // NaN gives 0
     const surest = scores => Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a]);  // positions; of equal scores the earlier first
 
-    // A box (four numbers of `boxes` from `at`) in the pixels of the picture; `cut` at its edge or not.
+    // A box (four numbers of `boxes` from `at`) in the pixels of the image; `cut` at its edge or not.
     function toSource(boxes, at, {width, height, scale, offset}, cut = true) {
       const box = [0, 1, 2, 3].map(i => f32(f32(boxes[at + i] - f32(offset[i % 2])) / f32(scale[i % 2])));
       return cut ? box.map((v, i) => clamp(v, i % 2 ? height : width)) : box;
@@ -101,7 +101,7 @@ YOLOX_JS = dedent(r"""
     // Boxes of the raw numbers of some cells of a square input of `size` pixels, whose grids are 8, 16 and 32 pixels wide.
     function rawBoxes(data, columns, rows, size) {
       const grids = [8, 16, 32].map(stride => ({stride, side: size / stride})), cells = grids.reduce((n, {side}) => n + side * side, 0);
-      if (cells !== data.length / columns) throw new Error(`A picture of ${size} pixels has ${cells} cells, but the graph gives ${data.length / columns}.`);
+      if (cells !== data.length / columns) throw new Error(`An image of ${size} pixels has ${cells} cells, but the graph gives ${data.length / columns}.`);
       return Float32Array.from(rows.flatMap(row => {
         let grid = 0, cell = row;
         while (cell >= grids[grid].side ** 2) cell -= grids[grid++].side ** 2;
@@ -138,7 +138,7 @@ YOLOX_JS = dedent(r"""
 
 # %% ../../../nbs/deploy/web/01_decode_js.ipynb #57c713e9
 INSTANCES_JS = dedent(r"""
-    // What an R-CNN found, the surest first: {scores, labels, seen: boxes cut at the picture's edge, whole: boxes, rows: positions in the outputs}.
+    // What an R-CNN found, the surest first: {scores, labels, seen: boxes cut at the image's edge, whole: boxes, rows: positions in the outputs}.
     function foundObjects([boxes, scores, classes], place, nClasses, scoreThreshold) {
       const labels = Array.from(classes.data, Number), foreign = labels.find(c => c >= nClasses);
       if (foreign !== undefined) throw new Error(`The network found an object of class ${foreign}, but its card names ${nClasses} classes.`);
@@ -165,7 +165,7 @@ INSTANCES_JS = dedent(r"""
       return [Math.trunc(f32(middle - half)), Math.trunc(f32(middle + half))];
     }
 
-    // A mask (cells * cells probabilities within `box`) at the size of the picture: {x, y, width, height, bits}, the pixels above `threshold`.
+    // A mask (cells * cells probabilities within `box`) at the size of the image: {x, y, width, height, bits}, the pixels above `threshold`.
     export function pasteMask(mask, cells, box, width, height, threshold) {
       const [x1, x2] = wholePixels(box[0], box[2], cells), [y1, y2] = wholePixels(box[1], box[3], cells), n = cells + 2;
       const [left, top, right, bottom] = [Math.max(x1, 0), Math.max(y1, 0), Math.min(x2 + 1, width), Math.min(y2 + 1, height)];

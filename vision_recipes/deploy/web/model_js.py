@@ -42,7 +42,7 @@ CARD_JS = dedent(r"""
       const text = (entry, number) => new TextDecoder().decode([...fields(entry)].find(([n]) => n === number)?.[1]);
       let json = null;
       for (const [number, entry] of fields(bytes)) if (number === 14 && text(entry, 1) === CARD_KEY) json = text(entry, 2);
-      if (json === null) throw new Error('This ONNX file carries no card of vision_recipes, so its classes and how it wants its pictures are unknown.');
+      if (json === null) throw new Error('This ONNX file carries no card of vision_recipes, so its classes and how it wants its images are unknown.');
       const card = parseCard(json);
       if (card?.format !== CARD_FORMAT) throw new Error(`The card in this file is written in format ${card?.format}, but this page reads ${CARD_FORMAT}.`);
       const missing = ['task', 'labels', 'preprocess'].filter(k => !card[k]);
@@ -99,7 +99,7 @@ RESIZE_JS = dedent(r"""
     // Pixels (RGBA, width x height) at another size: a Uint8Array of RGB. `filter` is a key of FILTERS.
     export function resize(rgba, width, height, toWidth, toHeight, filter = 'bilinear') {
       const across = taps(width, toWidth, FILTERS[filter]), down = taps(height, toHeight, FILTERS[filter]);
-      const columnsFirst = height > toHeight && height - toHeight > 2 * (width - toWidth);  // as Pillow 13 does with tall pictures
+      const columnsFirst = height > toHeight && height - toHeight > 2 * (width - toWidth);  // as Pillow 13 does with tall images
       if (columnsFirst) return resizeRows(resizeColumns(rgba, 4 * width, toHeight, down), width, toHeight, toWidth, across);
       return resizeColumns(resizeRows(rgba, width, height, toWidth, across), 3 * toWidth, toHeight, down);
     }
@@ -135,13 +135,13 @@ RESIZE_JS = dedent(r"""
 
 # %% ../../../nbs/deploy/web/02_model_js.ipynb #9e318ffa
 PREPARE_JS = dedent(r"""
-    // Where a picture lies in the network's square of `size` pixels: {width, height} of the picture, `fit` in the square, `scale` and `offset` each way.
+    // Where an image lies in the network's square of `size` pixels: {width, height} of the image, `fit` in the square, `scale` and `offset` each way.
     export function placement(width, height, {size, letterbox}) {
       const scale = size / Math.max(width, height), fit = [width, height].map(n => Math.max(1, Math.floor(n * scale + .5)));
       return {width, height, fit, scale: [fit[0] / width, fit[1] / height], offset: fit.map(n => letterbox === 'top_left' ? 0 : Math.floor((size - n) / 2))};
     }
 
-    // The picture ({data: RGBA, width, height}) fitted into the square: RGB, size * size * 3 bytes.
+    // The image ({data: RGBA, width, height}) fitted into the square: RGB, size * size * 3 bytes.
     export function letterbox({data, width, height}, preprocess) {
       const {size, interpolation = 'bilinear', pad_value = [0, 0, 0]} = preprocess, {fit, offset} = placement(width, height, preprocess);
       const inner = resize(overWhite(data), width, height, ...fit, interpolation), row = fit[0] * 3;
@@ -169,7 +169,7 @@ PREPARE_JS = dedent(r"""
 # %% ../../../nbs/deploy/web/02_model_js.ipynb #410b1254
 PREDICT_JS = dedent(r"""
     // Load a model: `ort` is the module of onnxruntime-web, `bytes` (Uint8Array) the ONNX file. Throws an Error for people where that fails.
-    // {card, provider, refused: [{provider, why}], predict(picture, options)}
+    // {card, provider, refused: [{provider, why}], predict(image, options)}
     export async function loadModel(ort, bytes, {providers = ['webgpu', 'wasm'], threads} = {}) {
       const card = readCard(bytes), refused = [];
       if (!Object.hasOwn(TASKS, card.task)) throw new Error(`This page cannot read the outputs of a model for ${card.task}.`);
@@ -191,17 +191,17 @@ PREDICT_JS = dedent(r"""
         const results = await session.run({[session.inputNames[0]]: new ort.Tensor(type, data, dims)});
         return names.map(o => results[o]);
       };
-      let last = Promise.resolve();  // a session runs one picture at a time, so each waits for the one before
-      const predict = (picture, options = {}) => { const mine = last.then(() => predictOne(run, card, picture, options)); last = mine.catch(() => {}); return mine; };
+      let last = Promise.resolve();  // a session runs one image at a time, so each waits for the one before
+      const predict = (image, options = {}) => { const mine = last.then(() => predictOne(run, card, image, options)); last = mine.catch(() => {}); return mine; };
       return {card, provider, refused, predict};
     }
 
     // Prepare, run, decode; with the milliseconds each took.
-    async function predictOne(run, card, picture, options) {
-      const {width, height, data} = picture, scoreThreshold = options.scoreThreshold ?? card.thresholds.overall ?? .3, maskThreshold = options.maskThreshold ?? undefined;
-      if (!(width > 0 && height > 0) || data?.length !== 4 * width * height) throw new Error(`A picture must be {data, width, height} with four bytes (RGBA) a pixel, but got ${data?.length} bytes for ${width} x ${height}.`);
+    async function predictOne(run, card, image, options) {
+      const {width, height, data} = image, scoreThreshold = options.scoreThreshold ?? card.thresholds.overall ?? .3, maskThreshold = options.maskThreshold ?? undefined;
+      if (!(width > 0 && height > 0) || data?.length !== 4 * width * height) throw new Error(`An image must be {data, width, height} with four bytes (RGBA) a pixel, but got ${data?.length} bytes for ${width} x ${height}.`);
       for (const [name, t] of Object.entries({scoreThreshold, maskThreshold})) if (t !== undefined && !(t >= 0 && t <= 1)) throw new Error(`${name} must be from 0 to 1, but is ${t}.`);
-      const begin = performance.now(), input = toInput(letterbox(picture, card.preprocess), card), prepared = performance.now();
+      const begin = performance.now(), input = toInput(letterbox(image, card.preprocess), card), prepared = performance.now();
       const outputs = await run(input), ran = performance.now();
       const found = TASKS[card.task].read(outputs, placement(width, height, card.preprocess), card, {scoreThreshold, maskThreshold});
       return {prediction: {width, height, boxes: null, masks: null, keypoints: null, ...found}, ms: {prepare: prepared - begin, run: ran - prepared, decode: performance.now() - ran}};
@@ -225,9 +225,8 @@ PREDICT_JS = dedent(r"""
 
 MODEL_JS = (
     (
-        '// Models of vision_recipes in the browser: reads the card, prepares pictures, runs the graph, '
-        'reads '
-        'its outputs.\n'
+        '// Models of vision_recipes in the browser: reads the card, prepares images, runs the graph, '
+        'reads its outputs.\n'
     )
     + CARD_JS
     + RESIZE_JS

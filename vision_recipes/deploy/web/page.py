@@ -10,7 +10,7 @@ import base64, hashlib, html, shutil, subprocess, tarfile, tempfile
 from pathlib import Path
 from typing import Callable, Sequence
 from urllib.parse import quote
-from ...core.console import say
+from ...core.console import log_info
 from ...core.errors import VisionRecipesError
 from ...core.files import write_bytes, write_json, write_text
 from .model_js import MODEL_JS
@@ -72,7 +72,7 @@ def _from_npm() -> dict[str, bytes]:
             f'{ways}'
         )
     with tempfile.TemporaryDirectory() as d:
-        say(f'fetching onnxruntime-web {ORT_VERSION} with npm')
+        log_info(f'fetching onnxruntime-web {ORT_VERSION} with npm')
         done = subprocess.run(
             [npm, 'pack', f'onnxruntime-web@{ORT_VERSION}', '--ignore-scripts', '--silent'],
             cwd=d,
@@ -116,8 +116,7 @@ def onnxruntime_web(
         if hashlib.sha256(files[name]).hexdigest() != known:
             raise VisionRecipesError(
                 f'{source}: dist/{name} is not that of onnxruntime-web {ORT_VERSION}, the version this '
-                'page is '
-                'made for.'
+                'page is made for.'
             )
     return files
 
@@ -186,7 +185,7 @@ def write_web_page(
     title: str,  # What people read first
     # The exported model, a path below `out`; it is not copied there by this function
     model: str = 'model.onnx',
-    samples: Sequence[str] = (),  # Sample pictures, paths below `out`
+    samples: Sequence[str] = (),  # Sample images, paths below `out`
     # Where the engine comes from: `vendored`, `cdn`, or the path of the npm package
     onnxruntime_web: str | Path = 'vendored',
 ) -> Path:  # `index.html`

@@ -35,18 +35,18 @@ and open <code>http://localhost:8000</code>. Otherwise the browser may be too ol
 <main>
 """
 
-_PICTURE = """  <section id="stage" aria-label="Picture">
+_IMAGE = """  <section id="stage" aria-label="Image">
     <div id="frame">
-      <canvas id="picture" role="img" aria-label="No picture yet" hidden></canvas>
+      <canvas id="image" role="img" aria-label="No image yet" hidden></canvas>
       <p id="hint"></p>
       <p id="busy" hidden>Looking …</p>
     </div>
     <div class="row">
       <input id="file" class="unseen" type="file" accept="image/*" disabled>
-      <label class="button strong" for="file">Choose a picture</label>
+      <label class="button strong" for="file">Choose an image</label>
       <button id="camera" type="button" aria-pressed="false" hidden disabled>Use the camera</button>
     </div>
-    <p class="quiet"><span id="drop">You can also drop a picture anywhere on this page, or paste one.</span> <span id="still"></span></p>
+    <p class="quiet"><span id="drop">You can also drop an image anywhere on this page, or paste one.</span> <span id="still"></span></p>
   </section>
 """
 
@@ -73,7 +73,7 @@ _RESULT = """  <section id="result" aria-labelledby="found" tabindex="-1">
 
 _BOTTOM = """<footer>
   <p id="private"><svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d="M4 7V5a4 4 0 0 1 8 0v2h1v7H3V7Zm2 0h4V5a2 2 0 0 0-4 0Z" fill="currentColor"/></svg>
-  Your pictures stay on this device: the model runs here, and no picture is sent anywhere.</p>
+  Your images stay on this device: the model runs here, and no image is sent anywhere.</p>
   <details>
     <summary>About this model</summary>
     <h3 id="classes-title">Classes</h3>
@@ -86,7 +86,7 @@ _BOTTOM = """<footer>
 </html>
 """
 
-PAGE_HTML = _HEAD + _TOP + _PICTURE + _RESULT + _BOTTOM  # With `{{title}}` and `{{policy}}` to be filled in
+PAGE_HTML = _HEAD + _TOP + _IMAGE + _RESULT + _BOTTOM  # With `{{title}}` and `{{policy}}` to be filled in
 
 # %% ../../../nbs/deploy/web/03_page_html.ipynb #2117b756
 _COLOURS = """:root {
@@ -117,7 +117,7 @@ main { display: grid; grid-template: "stage result" auto "samples result" 1fr / 
 #stage { grid-area: stage; } #result { grid-area: result; } #samples { grid-area: samples; }
 #stage, #result, #samples { padding: 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 1rem; }
 #frame { position: relative; display: grid; place-items: center; min-height: 14rem; overflow: hidden; background: var(--back); border-radius: .6rem; }
-#picture { display: block; scroll-margin: .75rem; width: min(100%, calc(68vh * var(--shape, 1))); aspect-ratio: var(--shape, 1); }
+#image { display: block; scroll-margin: .75rem; width: min(100%, calc(68vh * var(--shape, 1))); aspect-ratio: var(--shape, 1); }
 #hint { padding: 1rem; color: var(--quiet); text-align: center; }
 #busy { position: absolute; right: .6rem; bottom: .6rem; margin: 0; padding: .25rem .7rem; background: var(--card); border-radius: 1rem; font-size: .9rem; }
 .row { display: flex; flex-wrap: wrap; gap: .6rem; margin-top: .9rem; }
@@ -138,7 +138,7 @@ summary { width: fit-content; padding: .3rem 0; cursor: pointer; }
   body { padding: 1rem .75rem 2rem; }
   main { grid-template: "stage" "result" "samples" / minmax(0, 1fr); gap: .75rem; }
   #stage, #result, #samples { padding: .75rem; }
-  #picture { width: min(100%, calc(40vh * var(--shape, 1))); }
+  #image { width: min(100%, calc(40vh * var(--shape, 1))); }
   #frame { min-height: 10rem; }
   .row { gap: .5rem; } .row > * { flex: 1; padding-inline: .5rem; text-align: center; white-space: nowrap; }
   #thumbnails { grid-template-columns: repeat(auto-fill, minmax(2.75rem, 1fr)); gap: .4rem; }

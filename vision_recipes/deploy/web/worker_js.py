@@ -6,7 +6,7 @@
 __all__ = ['WORKER_JS', 'DRAW_JS']
 
 # %% ../../../nbs/deploy/web/04_worker_js.ipynb #77a73aa4
-_FETCH_JS = r"""// The page's second thread: fetches, decodes and runs the model. Pictures come in as ImageBitmaps, predictions go out.
+_FETCH_JS = r"""// The page's second thread: fetches, decodes and runs the model. Images come in as ImageBitmaps, predictions go out.
 import {loadModel} from './model.js';
 
 const counted = new Map();  // what: {loaded, total} of each file under way
@@ -106,7 +106,7 @@ onmessage = ({data: {id, step, ...rest}}) => {
 WORKER_JS = _FETCH_JS + _ENGINE_JS + _WORK_JS
 
 # %% ../../../nbs/deploy/web/04_worker_js.ipynb #0e366bdd
-_COLOUR_JS = r"""// Draws what was found over a picture. Knows nothing of the page: a canvas, a bitmap, a prediction, a card.
+_COLOUR_JS = r"""// Draws what was found over an image. Knows nothing of the page: a canvas, a bitmap, a prediction, a card.
 import {maskPixels} from './model.js';
 
 export const percent = x => `${(100 * x).toFixed(x < .0995 || (x >= .995 && x < .9995) ? 1 : 0)} %`;
@@ -121,7 +121,7 @@ const SURE = .5;  // from which confidence on a point is drawn as a disc
 """
 
 # %% ../../../nbs/deploy/web/04_worker_js.ipynb #ded07149
-_PICTURE_JS = r"""
+_IMAGE_JS = r"""
 export function drawPrediction(canvas, bitmap, prediction, card, order, active) {  // `order`: which objects, the surest first
   const ratio = devicePixelRatio || 1;
   canvas.style.setProperty('--shape', bitmap.width / bitmap.height);
@@ -167,10 +167,10 @@ function drawName(pen, {boxes, labels, scores}, i, card, scale, unit, taken) {
 _SHAPES_JS = r"""
 const blank = (width, height) => Object.assign(document.createElement('canvas'), {width, height});
 
-function stencil(mask, rgb) {  // a mask's window as a picture of its own
-  const {width, height} = mask, picture = new ImageData(width, height), canvas = blank(width, height);
-  maskPixels(mask).forEach((there, k) => { if (there) picture.data.set([...rgb, 255], 4 * k); });
-  canvas.getContext('2d').putImageData(picture, 0, 0);
+function stencil(mask, rgb) {  // a mask's window as an image of its own
+  const {width, height} = mask, image = new ImageData(width, height), canvas = blank(width, height);
+  maskPixels(mask).forEach((there, k) => { if (there) image.data.set([...rgb, 255], 4 * k); });
+  canvas.getContext('2d').putImageData(image, 0, 0);
   return canvas;
 }
 
@@ -206,4 +206,4 @@ function drawPoints(pen, {keypoints, labels}, i, card, scale, unit) {
 """
 
 # %% ../../../nbs/deploy/web/04_worker_js.ipynb #fc8792bd
-DRAW_JS = _COLOUR_JS + _PICTURE_JS + _SHAPES_JS
+DRAW_JS = _COLOUR_JS + _IMAGE_JS + _SHAPES_JS

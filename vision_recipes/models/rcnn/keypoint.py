@@ -17,7 +17,7 @@ from ...core.console import plural
 from ...core.errors import VisionRecipesError
 from ...dataloading.collate import collate_instances
 from ...dataloading.transforms.color import COLOR_STEPS
-from ...dataloading.transforms.detection import DetectionTransform, FitBoxes
+from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
 from vision_recipes.dataloading.transforms.perspective import (
     RandomPerspective,
@@ -107,8 +107,7 @@ class KeypointRcnn(RcnnTask):
         if mine != theirs:
             raise VisionRecipesError(
                 f'{anns.root}: its objects have {plural(len(theirs), "point")} ({", ".join(theirs)}), but '
-                'the '
-                f'network knows {plural(len(mine), "point")} ({", ".join(mine)}). '
+                f'the network knows {plural(len(mine), "point")} ({", ".join(mine)}). '
                 '`align_labels` puts the same points into the same order.'
             )
         if not (anns.keypoints[..., 2] > 0).any():
@@ -148,7 +147,7 @@ class KeypointRcnn(RcnnTask):
         s, p = self.settings, self.preprocess()
         # the runtime's own pixels
         if not train:
-            return FitBoxes(p.size, p.pad_value, p.interpolation, p.letterbox)
+            return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
         moves = (
             [RandomIoUCrop()] * s.crop
             + [RandomRotation()] * s.rotate

@@ -15,7 +15,7 @@ from torchvision.models.detection.roi_heads import maskrcnn_loss
 from ...core.errors import VisionRecipesError
 from ...dataloading.collate import collate_instances, unpack_masks
 from ...dataloading.transforms.color import COLOR_STEPS
-from ...dataloading.transforms.detection import DetectionTransform, FitBoxes
+from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
 from ...metrics.detection import DetectionEvaluation
 from ...metrics.masks import evaluate_masks
@@ -83,7 +83,7 @@ class MaskRcnn(RcnnTask):
     def check(self, anns):
         if anns.masks is None:
             raise VisionRecipesError(
-                f'{anns.root}: has {"boxes" if anns.has_boxes else "labels of whole pictures"} (read as '
+                f'{anns.root}: has {"boxes" if anns.has_boxes else "labels of whole images"} (read as '
                 f'{anns.format}), but Mask R-CNN learns from masks: LabelMe or COCO with polygons or bitmaps.'
             )
         super().check(anns)
@@ -103,7 +103,7 @@ class MaskRcnn(RcnnTask):
         s, p = self.settings, self.preprocess()
         # the runtime's own pixels
         if not train:
-            return FitBoxes(p.size, p.pad_value, p.interpolation, p.letterbox)
+            return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
         return DetectionTransform(
             p.size,
             p.pad_value,

@@ -22,7 +22,7 @@ class RcnnSettings(Settings):
 
     model: str = setting('', 'the network')
     size: int = setting(
-        512, 'side of the square the picture is fitted into, pixels; a multiple of 32', 64, 2048
+        512, 'side of the square the image is fitted into, pixels; a multiple of 32', 64, 2048
     )
     weights: str = setting(
         'pretrained',
@@ -36,11 +36,9 @@ class RcnnSettings(Settings):
         0,
         5,
     )
-    crop: bool = setting(True, 'cut a part with an object out of training pictures')
-    flip: bool = setting(
-        True, 'mirror half of the training pictures; off where left and right mean something'
-    )
-    color: bool = setting(True, 'change colours of training pictures')
+    crop: bool = setting(True, 'cut a part with an object out of training images')
+    flip: bool = setting(True, 'mirror half of the training images; off where left and right mean something')
+    color: bool = setting(True, 'change colours of training images')
     score: float = setting(0.05, 'objects less sure are never reported', 0.0, 1.0)
     nms: float = setting(
         0.5, 'overlap above which the less sure of two boxes of a class is dropped', 0.0, 1.0
@@ -88,11 +86,11 @@ class KeypointRcnnSettings(RcnnSettings):
     model: str = setting(
         'keypointrcnn_resnet50_fpn', 'the network, or a small one for a CPU', choices=KEYPOINT_RCNN_MODELS
     )
-    rotate: bool = setting(True, 'turn training pictures a little')
-    perspective: bool = setting(True, 'look at training pictures from the side')
+    rotate: bool = setting(True, 'turn training images a little')
+    perspective: bool = setting(True, 'look at training images from the side')
     pixel_copy: bool = setting(
         True,
-        'copy random pixels of training pictures to other places, so that no point hangs on a few of them',
+        'copy random pixels of training images to other places, so that no point hangs on a few of them',
     )
 
 # %% ../../../nbs/models/rcnn/01_settings.ipynb #66c2be6c

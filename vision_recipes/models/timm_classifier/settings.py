@@ -19,14 +19,14 @@ class ClassificationSettings(Settings):
     "What a classifier is made of"
 
     model: str = setting('resnet18d', 'a model of timm, such as resnet18d or convnext_tiny.in12k_ft_in1k')
-    size: int = setting(288, 'side of the square the picture is fitted into, pixels', 32, 2048)
+    size: int = setting(288, 'side of the square the image is fitted into, pixels', 32, 2048)
     weights: str = setting(
         'pretrained',
         "pretrained: timm's, an error where they cannot be fetched; try: "
         "timm's where they can be fetched, else random; random; or a .safetensors or .pth file",
     )
-    augment: bool = setting(True, 'change each training picture a little (trivial augmentation)')
-    flip: bool = setting(False, 'also mirror training pictures, where left and right mean the same')
+    augment: bool = setting(True, 'change each training image a little (trivial augmentation)')
+    flip: bool = setting(False, 'also mirror training images, where left and right mean the same')
     label_smoothing: float = setting(0.0, 'share of the target given to the other classes', 0.0, 0.5)
     balance: bool = setting(False, 'weigh rare classes up in the loss')
 

@@ -21,17 +21,17 @@ class YoloxSettings(Settings):
 
     model: str = setting('yolox_tiny', 'size of the network', choices=YOLOX_MODELS)
     size: int = setting(
-        384, 'side of the square the picture is fitted into, pixels; a multiple of 32', 64, 2048
+        384, 'side of the square the image is fitted into, pixels; a multiple of 32', 64, 2048
     )
     weights: str = setting(
         'pretrained',
         "pretrained: the original's, an error where they cannot be fetched; try: "
-        'these where they can be fetched, else random; random; one of `yolox.weights.WEIGHTS` such as '
+        'these where they can be fetched, else random; random; one of `yolox.weights.YOLOX_WEIGHTS` such as '
         'mmdet/yolox_s; or a .pth or .safetensors file',
     )
     preprocessing: str = setting(
         'auto',
-        'how the weights want their pictures; auto knows it for published weights',
+        'how the weights want their images; auto knows it for published weights',
         choices=('auto', 'megvii', 'megvii_legacy', 'mmdet', 'cjm', 'cjm_half', 'scratch'),
     )
     assignment: str = setting(
@@ -40,14 +40,12 @@ class YoloxSettings(Settings):
         'release (1.5 strides)',
         choices=('paper', 'release'),
     )
-    crop: bool = setting(True, 'cut a part with an object out of training pictures')
-    zoom_out: float = setting(0.0, 'how often a training picture is put on a larger canvas', 0.0, 1.0)
-    flip: bool = setting(
-        True, 'mirror half of the training pictures; off where left and right mean something'
-    )
-    color: bool = setting(True, 'change colours of training pictures')
-    mosaic: float = setting(0.0, 'how often four training pictures become one', 0.0, 1.0)
-    mixup: float = setting(0.0, 'how often two training pictures are blended', 0.0, 1.0)
+    crop: bool = setting(True, 'cut a part with an object out of training images')
+    zoom_out: float = setting(0.0, 'how often a training image is put on a larger canvas', 0.0, 1.0)
+    flip: bool = setting(True, 'mirror half of the training images; off where left and right mean something')
+    color: bool = setting(True, 'change colours of training images')
+    mosaic: float = setting(0.0, 'how often four training images become one', 0.0, 1.0)
+    mixup: float = setting(0.0, 'how often two training images are blended', 0.0, 1.0)
     multi_scale: int = setting(0, 'train on sizes up to so many steps of 32 pixels smaller and larger', 0, 10)
     l1: float = setting(0.2, 'share of the last epochs with the l1 loss', 0.0, 1.0)
     nms: float = setting(
@@ -68,10 +66,10 @@ class YoloxSettings(Settings):
             )
 
     def check(self, names):
-        from vision_recipes.models.yolox.weights import WEIGHTS
+        from vision_recipes.models.yolox.weights import YOLOX_WEIGHTS
 
         if 'weights' in names:
-            check_weights(self.weights, ('pretrained', 'try', 'random', *WEIGHTS))
+            check_weights(self.weights, ('pretrained', 'try', 'random', *YOLOX_WEIGHTS))
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #ec4dccb3
 INFO = {
