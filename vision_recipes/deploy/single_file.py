@@ -219,6 +219,15 @@ def _methods(node: ast.stmt, ours: set[str]) -> list[ast.FunctionDef]:
     return [o for o in node.body if isinstance(o, ast.FunctionDef) and not re.fullmatch('__.*__', o.name)]
 
 
+def _patched_class(node: ast.stmt) -> str:  # Empty where it is no method that stands behind its class
+    "The name of the class that a function with the decorator `patch` goes into"
+    if not isinstance(node, ast.FunctionDef) or not node.args.args:
+        return ''
+    names = [getattr(getattr(d, 'func', d), 'id', '') for d in node.decorator_list]
+    annotation = node.args.args[0].annotation
+    return annotation.id if 'patch' in names and isinstance(annotation, ast.Name) else ''
+
+
 def _pieces(
     source: str,  # Of a module
     own: Sequence[str] = (),  # Names it imports from this package
@@ -232,6 +241,8 @@ def _pieces(
         [],
         {*own, *(n.name for n in ast.parse(source).body if isinstance(n, ast.ClassDef))},
     )
+
+    classes: dict[str, int] = {}  # Name: its piece
 
     def add(taken, names=(), **more):
         text = textwrap.dedent('\n'.join(lines[i] for i in taken))
@@ -254,11 +265,16 @@ def _pieces(
         ):
             continue
         taken = _lines_of(node, lines)
+        if (patched := _patched_class(node)) in classes:
+            add(taken, method=node.name, owner=classes[patched])
+            continue
         if out and taken[0] <= out[-1].lines[-1] and out[-1].owner < 0:
             taken = range(out.pop().lines[0], taken[-1] + 1)
         methods = {o.name: _lines_of(o, lines) for o in _methods(node, ours)}
         inside = {i for m in methods.values() for i in m}
         owner = len(out)
+        if isinstance(node, ast.ClassDef):
+            classes[node.name] = owner
         # `__call__ = predict` in a class is a use of its method
         add([i for i in taken if i not in inside], methods)
         for name, m in methods.items():
