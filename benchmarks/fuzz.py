@@ -1111,7 +1111,7 @@ def onnx_files():
 
 def runs():
     from vision_recipes.runtime.model_card import ModelCard
-    from vision_recipes.tasks.registry import TASKS
+    from vision_recipes.tasks.registry import task_info, TASKS
     from vision_recipes.training.settings import FitSettings
     from vision_recipes.tasks.run_directory import read_run
 
@@ -1120,7 +1120,7 @@ def runs():
             'format': 1,
             'task': name,
             'card': card,
-            'settings': TASKS[name].settings().to_dict(),
+            'settings': task_info(name).settings().to_dict(),
             'fit': FitSettings().to_dict(),
             'epoch': 3,
         }
@@ -1130,7 +1130,7 @@ def runs():
     def read(folder):
         info = read_run(folder)
         return (
-            TASKS[info['task']].settings.of(info['settings']),
+            task_info(info['task']].settings.of(info['settings']),
             FitSettings.of(info['fit']),
             ModelCard.from_dict(info['card'], str(folder)).to_dict(),
         )
