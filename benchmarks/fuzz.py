@@ -1130,7 +1130,7 @@ def runs():
     def read(folder):
         info = read_run(folder)
         return (
-            task_info(info['task']].settings.of(info['settings']),
+            task_info(info['task']).settings.of(info['settings']),
             FitSettings.of(info['fit']),
             ModelCard.from_dict(info['card'], str(folder)).to_dict(),
         )
