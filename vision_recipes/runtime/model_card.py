@@ -12,6 +12,7 @@ from ..core.errors import brief, check_choice, check_depth, did_you_mean, Vision
 from ..core.files import read_json
 from ..core.labels import LabelMap
 from .preprocess import Preprocess
+from .task_kinds import TASK_KINDS
 
 # %% ../../nbs/runtime/05_model_card.ipynb #d182a79c
 CARD_KEY = 'vision_recipes'  # the ONNX metadata property that holds the card as JSON
@@ -38,7 +39,7 @@ def _check_values(card):
                 raise VisionRecipesError(f'{name}: {k} must be a text, but got {brief(part[k])}.')
             if k in _NUMBERS.get(name, ()) and (type(part[k]) not in (int, float) or not 0 <= part[k] < 1e15):
                 raise VisionRecipesError(f'{name}: {k} must be a number from 0 on, but got {brief(part[k])}.')
-    for k in ('task', 'architecture'):
+    for k in ('task', 'architecture', 'decoder'):
         if not isinstance(getattr(card, k), str):
             raise VisionRecipesError(f'{k} must be a text, but got {brief(getattr(card, k))}.')
     scores = card.thresholds.get('classes', ())
@@ -54,7 +55,7 @@ def _check_values(card):
 class ModelCard:
     "All a predictor must know besides the weights; lives in `run.json` and inside the ONNX file"
 
-    task: str  # Such as `classification`: decides how outputs are read
+    task: str  # What is predicted: a key of `TASK_KINDS`
     architecture: str  # Such as `resnet18d`
     labels: LabelMap
     preprocess: Preprocess
@@ -65,7 +66,7 @@ class ModelCard:
     # Of the exported graph: float32 in 0-1, or uint8; NCHW or NHWC; with `normalize` true it wants (x / 255 -
     # mean) / std in the order of `preprocess.channels`
     input: dict = field(default_factory=lambda: {'dtype': 'float32', 'layout': 'NCHW'})
-    # How outputs are read, as the task's decoder in `runtime.DECODERS` understands it
+    # How outputs are read, in the terms of the decoder
     decoding: dict = field(default_factory=dict)
     # `overall`, and `classes`, a list: the score from which on an object counts, best by F1 on the validation
     # images
@@ -73,8 +74,11 @@ class ModelCard:
     # How a smaller file was made: `kind` (`int8` or `fp16`), `metric`, its value `before` and `after`,
     # `max_drop`, `n_calibration`, `n_scored`, `speed` (a ratio)
     precision: dict = field(default_factory=dict)
+    decoder: str = ''  # How outputs are read: a key of `DECODERS`; empty: the usual one of the task
 
     def __post_init__(self):
+        if not self.decoder and self.task in TASK_KINDS:
+            object.__setattr__(self, 'decoder', TASK_KINDS[self.task].decoder)
         for key, choices in _INPUT.items():
             if key in self.input:
                 check_choice(key, self.input[key], choices)

@@ -334,7 +334,7 @@ class FoundObjects(NamedTuple):
     seen: np.ndarray  # (N, 4) float32 XYXY, cut at the edge of the image
     scores: np.ndarray  # (N,) float32
     labels: np.ndarray  # (N,) int64 class ids
-    maps: np.ndarray  # (N, S, S) or (N, K, S, S)
+    maps: np.ndarray  # (N, S, S) or (N, K, S, S); (N, 0) of a plain detector
 
 
 def found_objects(
@@ -344,13 +344,15 @@ def found_objects(
     places: Sequence[Placement],  # Of each image
     n_classes: int,
     score_threshold: float,
+    maps: bool = True,  # Whether each object has a map; a plain detector gives none
 ) -> list[FoundObjects]:  # One an image
     """Tell the objects of a batch apart; what lies in the padding is left out.
 
     Raises `VisionRecipesError` for a class that is not there.
     """
-    boxes, scores, labels, maps = map(np.asarray, outputs[:4])
-    images = outputs[4] if len(outputs) > 4 else np.zeros(len(scores), np.int64)
+    boxes, scores, labels, *more = map(np.asarray, outputs)
+    own_maps = more.pop(0) if maps else np.zeros((len(scores), 0), np.float32)
+    images = more[0] if more else np.zeros(len(scores), np.int64)
     if len(labels) and labels.max() >= n_classes:
         raise VisionRecipesError(
             f'The network found an object of class {labels.max()}, but its card names {n_classes} classes. '
@@ -371,7 +373,7 @@ def found_objects(
                 to_source(boxes[rows], place),
                 scores[rows].astype(np.float32),
                 labels[rows].astype(np.int64),
-                maps[rows],
+                own_maps[rows],
             )
         )
     return out

@@ -14,13 +14,19 @@ import numpy as np
 from PIL import Image
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.images import find_images, ImageError
-from .check_model import _card_inside, _check_inputs, _check_outputs, _LOOKS
+from vision_recipes.runtime.check_model import (
+    _card_inside,
+    _check_inputs,
+    _check_outputs,
+    _LOOKS,
+    output_names,
+)
 from .decoders import DECODERS
 from .model_card import ModelCard, read_card
 from .onnx_session import first_line, graph_ports, open_session
 from .prediction import Prediction
 from .preprocess import Preprocess
-from .task_kinds import _OUTPUTS
+from .task_kinds import TASK_KINDS
 
 # %% ../../nbs/runtime/10_predictor.ipynb #e433906f
 class BasePredictor:
@@ -34,7 +40,8 @@ class BasePredictor:
         card: ModelCard,
         size: int | None = None,  # Side of the network's image, pixels; None: as trained
     ):
-        check_choice('task of the model', card.task, DECODERS)
+        check_choice('task of the model', card.task, TASK_KINDS)
+        check_choice('decoder of the model', card.decoder, DECODERS)
         self.card = card if size is None else replace(card, preprocess=replace(card.preprocess, size=size))
         size = self.card.preprocess.size
         if size % (step := self.card.decoding.get('multiple') or 1):
@@ -107,7 +114,7 @@ class BasePredictor:
 
     def _predict(self, prepared, least, card):  # Pixels with their places
         pixels, places = zip(*prepared)
-        return DECODERS[card.task](self.run(np.stack(pixels), least), list(places), card, least)
+        return DECODERS[card.decoder](self.run(np.stack(pixels), least), list(places), card, least)
 
     def _prepare(self, source, on_error):
         "The pixels are made at once: a video may put every frame into the same memory"
@@ -188,13 +195,13 @@ class Predictor(BasePredictor):
         if not self.single_image:
             return self._run(None, {self.input: images, **more})
         each = [
-            self._run(_OUTPUTS.get(self.card.task), {self.input: images[i : i + 1], **more})
+            self._run(output_names(self.card), {self.input: images[i : i + 1], **more})
             for i in range(len(images))
         ]
         # every image was the first of its batch
-        if self.card.task == 'yolox' and self.card.decoding.get('kind') == 'nms':
+        if self.card.decoder == 'yolox' and self.card.decoding.get('kind') == 'nms':
             each = [e[:3] for e in each]
-        elif self.card.task not in _OUTPUTS:
+        elif self.card.decoder != 'objects':
             return [*map(np.concatenate, zip(*each))]
         return [*map(np.concatenate, zip(*each)), np.repeat(np.arange(len(each)), [len(e[1]) for e in each])]
 
@@ -208,8 +215,8 @@ class Predictor(BasePredictor):
                 'A graph made for one size wants that as "size" in its card; '
                 'one that lacks memory wants fewer images at a time.'
             ) from e
-        if self._given and self.card.task in _LOOKS:
-            _LOOKS[self.card.task](f'{self.path}: ', self.card, outputs[0])
+        if self._given and self.card.decoder in _LOOKS:
+            _LOOKS[self.card.decoder](f'{self.path}: ', self.card, outputs[0])
         return outputs
 
     def __repr__(self):
