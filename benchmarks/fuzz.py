@@ -1013,13 +1013,13 @@ def cards():
         c,
         {
             **c,
-            'task': 'yolox',
+            'task': 'detection',
             'decoding': {'kind': 'decoded', 'nms': 0.6, 'max_detections': 10, 'max_candidates': 100},
         },
-        {**c, 'task': 'mask_rcnn', 'decoding': {'mask_threshold': 0.5, 'single_image': True}},
+        {**c, 'task': 'segmentation', 'decoding': {'mask_threshold': 0.5, 'single_image': True}},
         {
             **c,
-            'task': 'keypoint_rcnn',
+            'task': 'keypoints',
             'labels': {
                 **c['labels'],
                 'skeleton': {'points': ['a', 'b'], 'pairs': [[0, 1]], 'edges': [], 'sigmas': [0.1, 0.1]},

@@ -73,8 +73,8 @@ def main():
         anns = read_annotations(tmp)
         anns = anns.subset(np.zeros(args.batch_size, int))
         task = make_task(
-            'mask_rcnn',
-            make_settings('mask_rcnn', 'full', model=args.model, weights='random')[0],
+            'segmentation',
+            make_settings('segmentation', 'full', model=args.model, weights='random')[0],
             anns.labels,
         )
         model = task.build_model().train()
@@ -110,7 +110,7 @@ def main():
             np.ones((INSTANCES, 28, 28), np.float32),
             np.zeros(INSTANCES, np.int64),
         ]
-        (prediction,) = DECODERS['mask_rcnn'](outputs, [place], task.card(), 0.5)
+        (prediction,) = DECODERS['objects'](outputs, [place], task.card(), 0.5)
         print(
             f'{len(prediction.masks)} masks of {prediction.masks.shape[2]} x {prediction.masks.shape[1]}   '
             f'    {peak():.2f} GB',

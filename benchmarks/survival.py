@@ -32,9 +32,9 @@ from vision_recipes.cli.training_commands import SAMPLE_GROUPS
 
 SMALL = {
     'classification': dict(model='test_resnet', size=64),
-    'yolox': dict(model='yolox_nano', size=96),
-    'mask_rcnn': dict(size=96),
-    'keypoint_rcnn': dict(size=96),
+    'detection': dict(model='yolox_nano', size=96),
+    'segmentation': dict(size=96),
+    'keypoints': dict(size=96),
 }
 FILES = ('model.safetensors', 'run.json', 'last.pt', 'history.csv')
 
@@ -736,7 +736,7 @@ def memory(root, quick):
     ]
     return rows + [
         {'what': 'training steps', **steps(case, 100 if quick else 1000)}
-        for case in (Case('classification', root / 'c'), Case('yolox', root / 'y'))
+        for case in (Case('classification', root / 'c'), Case('detection', root / 'y'))
     ]
 
 

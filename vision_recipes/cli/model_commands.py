@@ -17,7 +17,7 @@ from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
 from ..data.readers import read_annotations
 from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
-from ..tasks.registry import task_info
+from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.run_directory import read_run
 from ..training.settings import check_device
 
@@ -97,7 +97,7 @@ def run_evaluate(args) -> None:
         log_info(Findings(warnings).summary(5))
     from vision_recipes.tasks.run import make_task
 
-    task = make_task(card.task, task_info(card.task).settings(), card.labels)
+    task = make_task(card.task, labels=card.labels)
     task.check(anns)
     predictions = list(
         progress(
@@ -118,7 +118,7 @@ def run_evaluate(args) -> None:
         )
     evaluation = task.evaluate(predictions, anns)
     log_info(
-        f'{evaluation.summary(task_info(card.task).metric)} on {plural(len(anns), "image")}\n'
+        f'{evaluation.summary(TASK_KINDS[card.task].metric)} on {plural(len(anns), "image")}\n'
         + '\n'.join(map(table, evaluation.tables.values()))
     )
     if args.json:
@@ -176,7 +176,7 @@ def _export_options(p):
         '--kind',
         metavar='TEXT',
         help=(
-            'form of the outputs; for yolox decoded (default), raw, or nms with suppression inside the graph'
+            'form of the outputs; for detection decoded (default), raw, or nms with suppression inside the graph'
         ),
     )
     p.add_argument(

@@ -16,6 +16,7 @@ from ..core.console import plural, log_info, this_world
 from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, read_json, write_json, write_text
 from ..core.images import find_images
+from ..core.settings import Settings
 from ..core.skeleton import Skeleton
 from ..data.annotations import align_labels, Annotations
 from ..data.checks import check, FIX_HINT
@@ -23,9 +24,10 @@ from ..data.findings import Findings
 from ..data.readers import read_annotations
 from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
 from ..runtime.model_card import ModelCard
-from ..tasks.registry import task_info, TASK_NAMES, TASKS
+from ..runtime.task_kinds import TASK_KINDS
+from ..tasks.registry import model_info, model_infos, TASKS
 from ..tasks.run_directory import check_fresh, read_run
-from ..training.settings import check_device, FitSettings, make_settings
+from ..training.settings import check_chosen, check_device, FitSettings, make_settings
 
 # %% ../../nbs/cli/03_training_commands.ipynb #6dd04ea3
 def run_check(args) -> None:
@@ -45,7 +47,7 @@ def run_check(args) -> None:
 
 
 def _samples_options(p):
-    p.add_argument('task', metavar='TASK', help=f'one of {", ".join(TASK_NAMES)}')
+    p.add_argument('task', metavar='TASK', help=f'one of {", ".join(TASKS)}')
     p.add_argument('dir', type=Path, metavar='DIR', help='folder to make; must be new or empty')
     p.add_argument('--n', type=int, metavar='N', help="images (default: the task's usual number)")
     p.add_argument('--seed', type=int, default=0, metavar='N', help='seed (default %(default)s)')
@@ -67,7 +69,7 @@ def _train_options(p, task: str):
     p.add_argument('--out', type=Path, required=True, metavar='RUN', help='the run directory to write')
     p.add_argument(
         '--preset',
-        choices=list(task_info(task).presets),
+        choices=['full', 'quick'],
         help=(
             "full: the recipe's model, size and epochs; quick: a small model that learns in minutes on a CPU "
             '(default: full with an accelerator, quick without)'
@@ -79,9 +81,9 @@ def _train_options(p, task: str):
     p.add_argument(
         '--resume', action='store_true', help='go on where the run in RUN stopped, with its own settings'
     )
-    if task_info(task).boxes:
+    if TASK_KINDS[task].boxes:
         boxes_option(p)
-    if task_info(task).points:
+    if TASK_KINDS[task].points:
         p.add_argument(
             '--skeleton',
             type=Path,
@@ -111,44 +113,41 @@ def _tasks_options(p):
 def run_train(args) -> None:
     "`vision-recipes train`: `read_annotations`, `check`, `split`, `make_task`, `fit`"
     chosen = _chosen(args)
-    task_settings, fit_settings = make_settings(args.task, args.preset or 'full', **chosen)
-    task_settings.check(tuple(chosen))
-    if args.resume:
-        fit_settings = _as_before(args, chosen)[1]
-    else:
+    check_chosen(args.task, chosen)
+    before = _recall(args) if args.resume else None
+    if not args.resume:
         check_fresh(args.out)
     _check_place(args)
     anns = _read_for_training(args, args.dir)
+    settings, fit_settings = _settings(args, chosen, before)
     train, valid = _parts(args, anns, fit_settings)
-    task_settings, fit_settings = _settle_preset(args, chosen)
     from vision_recipes.tasks.run import make_task
     from vision_recipes.training.loop import fit
 
-    run = fit(
-        make_task(args.task, task_settings, anns.labels),
-        train,
-        valid,
-        args.out,
-        fit_settings,
-        resume=args.resume,
-    )
+    task = make_task(args.task, settings, anns.labels)
+    run = fit(task, train, valid, args.out, fit_settings, resume=args.resume)
     if args.tensorboard:
         log_info(f'Losses and scores: tensorboard --logdir {args.out}')
-    headline = task_info(args.task).metric
-    m = run.card.metrics
+    _say_result(args.out, run, len(valid))
+
+
+def _say_result(out: Path, run, n_valid: int):
+    "The best score with its interval, and what to do next"
+    metrics, name = run.card.metrics, run.task.metric
     log_info(
-        f'best epoch {run.info["best_epoch"]}: {headline} {m[headline]:.3f} [{m[headline + "_low"]:.3f}, '
-        f'{m[headline + "_high"]:.3f}] on {plural(len(valid), "held-out image")}. '
-        f'Look at {args.out / "predictions.png"}. Next: vision-recipes export {args.out}'
+        f'best epoch {run.info["best_epoch"]}: {name} {metrics[name]:.3f} [{metrics[name + "_low"]:.3f}, '
+        f'{metrics[name + "_high"]:.3f}] on {plural(n_valid, "held-out image")}. '
+        f'Look at {out / "predictions.png"}. Next: vision-recipes export {out}'
     )
 
 
 def _chosen(args) -> dict:
     "The settings that were given on the command line"
-    names = [*task_info(args.task).settings.names(), *FitSettings.names()]
+    classes = [*(info.settings for info in model_infos(args.task).values()), FitSettings]
+    names = dict.fromkeys(name for cls in classes for name in cls.names())
     return {k: getattr(args, k) for k in names if getattr(args, k, None) is not None}
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #32b4863b
 def _read_for_training(args, folder: Path) -> Annotations:
     "Read, and refuse what cannot be trained on"
     anns = _with_skeleton(args, read_annotations(folder, args.format, args.groups))
@@ -170,7 +169,7 @@ def _read_for_training(args, folder: Path) -> Annotations:
 # %% ../../nbs/cli/03_training_commands.ipynb #ae5cc748
 def _with_skeleton(args, anns: Annotations) -> Annotations:
     "The points as `--skeleton` says, or as the run that is resumed was told"
-    if not task_info(args.task).points or anns.keypoints is None:
+    if not TASK_KINDS[args.task].points or anns.keypoints is None:
         return anns
     if args.skeleton:
         skeleton = read_skeleton(args.skeleton)
@@ -229,9 +228,9 @@ def _parts(args, anns: Annotations, fit_settings) -> tuple[Annotations, Annotati
         log_info(Findings(leaks).summary(3))
     return train, valid
 
-
-def _as_before(args, chosen: dict):
-    "Settings of the run that is resumed, with its groups and its validation images where none are named"
+# %% ../../nbs/cli/03_training_commands.ipynb #87a84b16
+def _recall(args) -> dict:  # What `read_run` gives
+    "The run that is resumed; its groups and validation images count where the command names none"
     info = read_run(args.out)
     data = info.get('data', {})
     args.groups = args.groups or data.get('groups') or None
@@ -239,32 +238,32 @@ def _as_before(args, chosen: dict):
         args.boxes = args.boxes or data.get('boxes') or None
     if args.valid_dir is None and data.get('valid_root', data.get('root')) != data.get('root'):
         args.valid_dir = Path(data['valid_root'])
-    return make_settings(args.task, 'full', **{**info['settings'], **info['fit'], **chosen})
+    return info
 
 
-def _settle_preset(args, chosen: dict):
-    """The settings, by the preset asked for, or the one that suits this machine.
-
-    Of a run that is resumed, its own.
-    """
-    if args.resume:
-        return _as_before(args, chosen)
-    preset, why = args.preset, 'as asked'
-    if preset is None:
-        from vision_recipes.tasks.device import pick_device
-
-        device = pick_device(chosen.get('device', 'auto'))
-        preset, why = (
-            ('quick', 'there is no accelerator here')
-            if device.type == 'cpu'
-            else ('full', f'there is an accelerator, {device}')
-        )
+def _settings(args, chosen: dict, before: dict | None) -> tuple[Settings, FitSettings]:
+    "All settings: of the run that is resumed, by the preset asked for, or by the one that suits this machine"
+    if before is not None:
+        return make_settings(args.task, 'full', **{**before['settings'], **before['fit'], **chosen})
+    preset, why = (args.preset, 'as asked') if args.preset else _fitting_preset(chosen)
     log_info(f'preset {preset}: {why}' + ('' if args.preset else '; --preset changes it'))
-    return make_settings(args.task, preset, **chosen)
+    settings, fit_settings = make_settings(args.task, preset, **chosen)
+    settings.check(tuple(chosen))
+    return settings, fit_settings
+
+
+def _fitting_preset(chosen: dict) -> tuple[str, str]:  # Its name, and why
+    "The preset that suits this machine"
+    from vision_recipes.tasks.device import pick_device
+
+    device = pick_device(chosen.get('device', 'auto'))
+    if device.type == 'cpu':
+        return 'quick', 'there is no accelerator here'
+    return 'full', f'there is an accelerator, {device}'
 
 # %% ../../nbs/cli/03_training_commands.ipynb #d604826d
 # the file names of the drawn images; HaGRID's JSON says itself who is who
-SAMPLE_GROUPS = {'classification': r'(user\d+)', 'mask_rcnn': r'(place\d+)', 'keypoint_rcnn': r'(person\d+)'}
+SAMPLE_GROUPS = {'classification': r'(user\d+)', 'segmentation': r'(place\d+)', 'keypoints': r'(person\d+)'}
 
 
 def _demo_options(p):
@@ -273,7 +272,7 @@ def _demo_options(p):
         nargs='?',
         default='classification',
         metavar='TASK',
-        help=f'one of {", ".join(TASK_NAMES)} (default classification)',
+        help=f'one of {", ".join(TASKS)} (default classification)',
     )
     p.add_argument(
         '--out',
@@ -292,7 +291,7 @@ def _demo_options(p):
 
 def run_demo(args) -> None:
     "`vision-recipes demo`: every step of a recipe, into one folder"
-    task_info(args.task)
+    info = model_info(args.task)
     out = args.out or next(
         Path(n) for n in ('demo', *(f'demo-{i}' for i in range(2, 1000))) if not Path(n).exists()
     )
@@ -304,7 +303,7 @@ def run_demo(args) -> None:
     from vision_recipes.data.synthetic.make import make_samples
 
     data = out / 'data'
-    make_samples(args.task, data, n=args.n or task_info(args.task).demo_images, seed=args.seed)
+    make_samples(args.task, data, n=args.n or info.demo_images, seed=args.seed)
     anns = read_annotations(data, groups=SAMPLE_GROUPS.get(args.task))
     log_info(f'1. drew {anns}')
     from vision_recipes.data.splits import split

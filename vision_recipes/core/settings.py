@@ -49,6 +49,13 @@ class Settings:
                 )
         return cls(**values)
 
+    @classmethod
+    def check_values(cls, values: dict):
+        "Refuse single values that are out of range or of another type, without building the settings"
+        for f in fields(cls):
+            if f.name in values:
+                _checked(f, values[f.name])
+
     def replace(self, **values) -> 'Settings':
         "The same settings with some changed"
         return type(self).of({**asdict(self), **values})

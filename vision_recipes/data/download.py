@@ -677,7 +677,7 @@ DATASETS = {
         f'hagrid-{k}': RemoteData(
             f'HaGRID hand gestures with boxes, 384 pixels, about {k}',
             f'https://huggingface.co/datasets/cj-mills/hagrid-sample-{k}-384p/resolve/main/hagrid-sample-{k}-384p.zip',
-            'yolox',
+            'detection',
             n,
             19,
             'CC BY-SA 4.0',
@@ -689,7 +689,7 @@ DATASETS = {
     'student-id': RemoteData(
         'Student cards as LabelMe polygons',
         'https://github.com/cj-mills/pytorch-for-information-extraction/archive/HEAD.zip',
-        'mask_rcnn',
+        'segmentation',
         150,
         1,
         'MIT (the repository; of the images nothing is said)',
@@ -699,7 +699,7 @@ DATASETS = {
     'eyes-noses': RemoteData(
         'Faces with eyes and nose as LabelMe points',
         f'https://huggingface.co/datasets/cj-mills/{_FACES}/resolve/main/{_FACES}.zip',
-        'keypoint_rcnn',
+        'keypoints',
         200,
         1,
         'Pexels (free images; see pexels.com/license)',

@@ -20,8 +20,8 @@ from ..core.images import find_images, open_image
 from .single_file import standalone_source
 from ..runtime.model_card import ModelCard
 from ..runtime.predictor import Predictor
-from ..runtime.task_kinds import _DOES, TASK_WORDS
-from ..tasks.registry import task_info
+from ..runtime.decoders import DECODERS
+from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.run_directory import read_run
 
 # %% ../../nbs/deploy/08_bundle.ipynb #2d5449f3
@@ -55,43 +55,44 @@ _NAMESAKES = [
     'Skeleton.to_dict',
     'Skeleton.of',
 ]
-_FIELDS = {
-    'classification': 'its scores, one a class',
-    'yolox': 'its boxes, scores and labels',
-    'mask_rcnn': 'its boxes, masks, scores and labels',
-    'keypoint_rcnn': 'its boxes, keypoints, scores and labels',
-}
 
-
+# %% ../../nbs/deploy/08_bundle.ipynb #c19a3057
 def predict_source(
-    task: str,
+    task: str,  # A key of `TASK_KINDS`
+    decoder: str = '',  # A key of `DECODERS`; empty: the usual one of the task
     page: bool = True,  # Whether there is a demo page to serve
 ) -> str:  # Python
-    "The `predict.py` for models of a task"
-    without = [
-        *_CHECKS,
-        *_NAMESAKES,
-        *([] if task == 'mask_rcnn' else ['MaskCrops', 'crops', 'mask_option']),
-        *(['score_option'] if task == 'classification' else []),
-        *([] if page else ['serve', 'serve_option']),
-    ]
-    keys = {'DECODERS': [task], 'SHOW': [task], **({'_OUTPUTS': [task]} if task.endswith('rcnn') else {})}
-    top = _USAGE.format(
-        kind=TASK_WORDS[task],
-        fields=_FIELDS[task],
-        decoder=f'{task}_predictions',
+    "The `predict.py` for models of a task whose outputs one decoder reads"
+    kind = TASK_KINDS[task]
+    decoder = decoder or kind.decoder
+    keys = {'DECODERS': [decoder], 'OBJECT_READERS': [task], 'TASK_KINDS': [task], 'SHOW': [task]}
+    serve = '    python predict.py --serve                  show the demo page in the browser\n'
+    usage = _USAGE.format(
+        kind=kind.title,
+        fields=kind.fields,
+        decoder=DECODERS[decoder].__name__,
         version=metadata.version('vision_recipes'),
-        serve='    python predict.py --serve                  show the demo page in the browser\n'
-        if page
-        else '',
+        serve=serve if page else '',
     )
     return standalone_source(
         ['deploy.predict_script.main', 'runtime.predictor.Predictor.predict'],
         keys,
-        without,
-        top,
+        _left_out(task, decoder, page),
+        usage,
         "if __name__ == '__main__': sys.exit(main(Path(__file__).resolve().parent))",
     )
+
+
+def _left_out(task: str, decoder: str, page: bool) -> list[str]:
+    "Names that a program for this task has no use for"
+    names = [*_CHECKS, *_NAMESAKES]
+    if not TASK_KINDS[task].masks:
+        names += ['MaskCrops', 'crops', 'mask_option']
+    if task == 'classification':
+        names += ['score_option']
+    if not page:
+        names += ['serve', 'serve_option']
+    return names
 
 # %% ../../nbs/deploy/08_bundle.ipynb #e20a2d4d
 MOST_SAMPLES, SAMPLE_SIDE = 8, 640  # Images, pixels
@@ -148,7 +149,7 @@ def _plain(text) -> str:
 
 def quality_text(card: ModelCard) -> str:  # Sentences
     "How good the model was on images it had not learnt from"
-    metric = task_info(card.task).metric
+    metric = TASK_KINDS[card.task].metric
     m, value = card.metrics, card.metrics.get(metric)
     if value is None:
         return 'How good it is was not measured.'
@@ -194,7 +195,7 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
             f'Objects with a score below {t:.2f} are left out, the threshold that was best on those '
             'images; `--score-threshold` sets another.'
         )
-    if card.decoding.get('one_image'):
+    if card.decoding.get('single_image'):
         lines.append('It takes one image at a time, and is meant for still images rather than for video.')
     return lines
 
@@ -276,7 +277,7 @@ opening `index.html` as a file does not work, for browsers let no page read the 
 
 def _page_text(card: ModelCard, samples: int, web: str) -> str:
     "What to know about the page; of models for still images it says nothing about a camera"
-    camera = not card.decoding.get('one_image')
+    camera = not card.decoding.get('single_image')
     cdn = (
         (
             ' The page fetches onnxruntime-web from a content network, so it needs a connection; '
@@ -335,7 +336,7 @@ def readme_text(
         if card.task == 'classification'
         else '| `predict.py photo.jpg --score-threshold 0.5` | show only what it is surer of than this |\n'
     )
-    if card.task == 'mask_rcnn':
+    if TASK_KINDS[card.task].masks:
         options += (
             '| `predict.py photo.jpg --mask-threshold 0.4` | draw the masks a little larger, or with a '
             'higher number smaller |\n'
@@ -345,14 +346,14 @@ def readme_text(
         + '| `index.html`, `web` | the demo page |\n' * page
     )
     return _README.format(
-        kind=TASK_WORDS[card.task],
+        kind=TASK_KINDS[card.task].title,
         names=short,
-        does=_DOES[card.task],
+        does=TASK_KINDS[card.task].does,
         classes=classes,
         quality=quality_text(card),
         limits='\n'.join(f'- {line}' for line in limits_text(card)),
         example=example,
-        json='; masks are run lengths, as COCO writes them' if card.task == 'mask_rcnn' else '',
+        json='; masks are run lengths, as COCO writes them' if TASK_KINDS[card.task].masks else '',
         options=options,
         page=_page_text(card, samples, web) if page else '',
         size=human_bytes(model_bytes),
@@ -401,7 +402,7 @@ def _fill(folder: Path, model: Path, card: ModelCard, samples: Sequence, web: st
     page = str(web) != 'none'
     shutil.copyfile(model, folder / 'model.onnx')
     names = write_samples(samples, folder / 'samples')
-    write_text(folder / 'predict.py', predict_source(card.task, page))
+    write_text(folder / 'predict.py', predict_source(card.task, card.decoder, page))
     write_text(folder / 'requirements.txt', REQUIREMENTS)
     write_text(folder / 'README.md', readme_text(card, model.stat().st_size, len(names), str(web)))
     write_text(folder / 'LICENSE', _licence())
@@ -411,7 +412,7 @@ def _fill(folder: Path, model: Path, card: ModelCard, samples: Sequence, web: st
 
     write_web_page(
         folder,
-        f'{TASK_WORDS[card.task]}: {", ".join(card.labels.names[:4])}{" …" if len(card.labels) > 4 else ""}',
+        f'{TASK_KINDS[card.task].title}: {", ".join(card.labels.names[:4])}{" …" if len(card.labels) > 4 else ""}',
         samples=[f'samples/{n}' for n in names],
         onnxruntime_web=str(web),
     )

@@ -18,7 +18,7 @@ from ..runtime.model_card import CARD_KEY, ModelCard, read_card
 from ..runtime.onnx_session import graph_ports, message_fields, open_session, Port
 from ..runtime.predictor import Predictor
 from ..runtime.preprocess import Preprocess
-from ..tasks.registry import task_info, TASKS
+from ..runtime.task_kinds import TASK_KINDS
 
 # %% ../../nbs/deploy/03_inspection.ipynb #4b906c29
 def onnx_head(
@@ -95,29 +95,44 @@ def input_words(card: ModelCard) -> str:
 
 def output_words(card: ModelCard) -> str:
     "What the outputs mean, and what is done with them"
-    d, kind = card.decoding, card.decoding.get('kind')
-    most = f'suppression of doubles by class (IoU above {d.get("nms", 0.65):g})'
-    cells = (
-        'a row for each cell: {}, then how sure it is of an object, then a probability a class; '
-        + f'{most} comes after the graph'
+    decoding, words = card.decoding, _OUTPUT_WORDS.get(card.decoder, _unknown_words)(card)
+    most = decoding.get('max_detections')
+    return words if most is None else f'{words}; {most} objects at most'
+
+
+def _classifier_words(card: ModelCard) -> str:
+    if card.decoding.get('kind') == 'logits':
+        return 'logits, one a class; the softmax comes after the graph'
+    return 'probabilities, one a class, that add up to 1'
+
+
+def _yolox_words(card: ModelCard) -> str:
+    kind = card.decoding.get('kind')
+    nms = f'suppression of doubles by class (IoU above {card.decoding.get("nms", 0.65):g})'
+    if kind == 'nms':
+        return f'boxes, scores, classes and image ids; {nms} is in the graph'
+    box = "a box in the network's pixels (left, top, right, bottom)"
+    first = 'offset and size, still to be decoded' if kind == 'raw' else box
+    return (
+        f'a row for each cell: {first}, then how sure it is of an object, then a probability a class; '
+        f'{nms} comes after the graph'
     )
-    words = {
-        'classification': 'logits, one a class; the softmax comes after the graph'
-        if kind == 'logits'
-        else 'probabilities, one a class, that add up to 1',
-        'yolox': {
-            'raw': cells.format('offset and size, still to be decoded'),
-            'nms': f'boxes, scores, classes and image ids; {most} is in the graph',
-        }.get(kind, cells.format("a box in the network's pixels (left, top, right, bottom)")),
-        'mask_rcnn': (
-            'boxes, scores, classes and small masks, which are pasted into the image after the '
-            f'graph; a pixel counts from a probability of {d.get("mask_threshold", 0.5):g}'
-        ),
-        'keypoint_rcnn': 'boxes, scores, classes and heat maps of the points, which are read after the graph',
-    }.get(card.task, f'{kind}, which this version does not know')
-    return words + (f'; {d["max_detections"]} objects at most' if 'max_detections' in d else '')
 
 
+def _object_words(card: ModelCard) -> str:
+    words = TASK_KINDS[card.task].after_graph
+    if not TASK_KINDS[card.task].masks:
+        return words
+    return f'{words}; a pixel counts from a probability of {card.decoding.get("mask_threshold", 0.5):g}'
+
+
+def _unknown_words(card: ModelCard) -> str:
+    return f'{card.decoder}, which this version does not know'
+
+
+_OUTPUT_WORDS = {'classifier': _classifier_words, 'yolox': _yolox_words, 'objects': _object_words}
+
+# %% ../../nbs/deploy/03_inspection.ipynb #276109a7
 def threshold_words(card: ModelCard) -> str:
     "From which score on an object counts"
     t = card.thresholds
@@ -131,7 +146,7 @@ def threshold_words(card: ModelCard) -> str:
 
 def quality_words(card: ModelCard) -> str:
     "The scores of the best epoch, the headline first, with the interval in which it lies by 95 %"
-    m, first = card.metrics, task_info(card.task).metric if card.task in TASKS else ''
+    m, first = card.metrics, TASK_KINDS[card.task].metric if card.task in TASK_KINDS else ''
 
     def said(k):
         return f'{k} {m[k]:.3f}' + (
@@ -243,7 +258,7 @@ class Inspection:
             ]
         batch = (
             '; one image a call'
-            if card and (card.decoding.get('one_image') or self.inputs[0].shape[:1] == (1,))
+            if card and (card.decoding.get('single_image') or self.inputs[0].shape[:1] == (1,))
             else ''
         )
         out += [

@@ -56,7 +56,7 @@ def compare_image(
     image, size_wh = pre.open(source)
     place, batch = pre.placement(image.size, size_wh), pre(image)[None]
     outputs = [p.run(batch, least) for p in (expected, got)]
-    a, b = (DECODERS[p.card.task](o, [place], p.card, least)[0] for p, o in zip((expected, got), outputs))
+    a, b = (DECODERS[p.card.decoder](o, [place], p.card, least)[0] for p, o in zip((expected, got), outputs))
     free = (
         None
         if a.keypoints is None

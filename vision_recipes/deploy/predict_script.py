@@ -68,9 +68,9 @@ def draw_found_points(image: Image.Image, p: Prediction, card: ModelCard) -> Ima
 
 SHOW = {  # task: how a prediction is said, and how it is drawn
     'classification': (class_in_words, draw_class),
-    'yolox': (objects_in_words, draw_found_boxes),
-    'mask_rcnn': (objects_in_words, draw_found_masks),
-    'keypoint_rcnn': (objects_in_words, draw_found_points),
+    'detection': (objects_in_words, draw_found_boxes),
+    'segmentation': (objects_in_words, draw_found_masks),
+    'keypoints': (objects_in_words, draw_found_points),
 }
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #dfee3708

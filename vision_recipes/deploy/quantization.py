@@ -23,7 +23,6 @@ from .latency import compare_latency
 from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
 from ..runtime.model_card import CARD_KEY, ModelCard
 from ..runtime.predictor import Predictor, to_input
-from ..tasks.registry import task_info
 from ..tasks.run import make_task
 from ..tasks.task import Task
 
@@ -431,7 +430,7 @@ def quantize_onnx(
         n_calibration if check_choice('kind', kind, PRECISIONS) == 'int8' else 0,
     )
     scored = measure(scored)
-    task = make_task(card.task, task_info(card.task).settings(), card.labels)
+    task = make_task(card.task, labels=card.labels)
     task.check(scored)
     before, tried = score_onnx(predictor, task, scored), []
     with tempfile.TemporaryDirectory() as tmp:

@@ -135,7 +135,9 @@ def _truth_tile(
         np.tile(np.divide(image.size, p.size_wh), 2),
         25 * max(len(shown), len(labels)) > max(image.size),
     )
-    missed = ['' if f or crowded else f'missed: {name_of_class(class_names, c)}' for c, f in zip(labels, found)]
+    missed = [
+        '' if f or crowded else f'missed: {name_of_class(class_names, c)}' for c, f in zip(labels, found)
+    ]
     said = [
         ''
         if crowded and (r or truth is None)

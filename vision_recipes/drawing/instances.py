@@ -101,7 +101,11 @@ def draw_masks(
     for what, given in (('texts', texts), ('colors', colors)):
         if given is not None and len(given) != len(crops):
             raise VisionRecipesError(f'{what}: {len(given)} for {len(crops)} masks; give one each.')
-    image, colors, width = image.convert('RGB').copy(), colors or [RIGHT] * len(crops), line_and_font_size(image.size)[0]
+    image, colors, width = (
+        image.convert('RGB').copy(),
+        colors or [RIGHT] * len(crops),
+        line_and_font_size(image.size)[0],
+    )
     places = [_scaled(crops, i, image.size) for i in range(len(crops))]
     for (x, y, m), color in zip(places, colors):
         if not dashed and m.any():
@@ -152,7 +156,11 @@ def draw_keypoints(
 ) -> Image.Image:  # A new image
     "Draw points and what joins them; lines and letters grow with the image"
     keypoints, image = np.asarray(keypoints, float).reshape(-1, len(skeleton), 3), image.convert('RGB').copy()
-    draw, (width, size), dots = ImageDraw.Draw(image), line_and_font_size(image.size), class_colors(len(skeleton))
+    draw, (width, size), dots = (
+        ImageDraw.Draw(image),
+        line_and_font_size(image.size),
+        class_colors(len(skeleton)),
+    )
     # one far outside would only draw lines across
     there = (keypoints[..., 2] > 0) & (np.abs(keypoints[..., :2]).max(-1) < 10 * max(image.size))
     for points, color, seen in zip(keypoints, colors or [RIGHT] * len(keypoints), there):
@@ -217,7 +225,9 @@ def draw_instances(
     "Show objects with label, score, and their masks or points; a point the model is not sure of is a ring"
     shown = _shown(prediction, min_score)[::-1]  # the surest on top
     colors = colors or class_colors(len(labels))
-    texts = [f'{name_of_class(labels.names, int(prediction.labels[j]))} {prediction.scores[j]:.0%}' for j in shown]
+    texts = [
+        f'{name_of_class(labels.names, int(prediction.labels[j]))} {prediction.scores[j]:.0%}' for j in shown
+    ]
     return _drawn(
         image,
         prediction,

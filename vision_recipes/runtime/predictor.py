@@ -185,7 +185,7 @@ class Predictor(BasePredictor):
             any(i.name == 'score_threshold' for i in self.session.get_overridable_initializers()),
         )
         # a graph that takes no batches
-        self.single_image = bool(self.card.decoding.get('one_image')) or takes[0].shape[:1] == (1,)
+        self.single_image = bool(self.card.decoding.get('single_image')) or takes[0].shape[:1] == (1,)
         _check_inputs(self.path, self.card, takes)
         _check_outputs(self.path, self.card, {o.name: o.shape for o in gives})
 

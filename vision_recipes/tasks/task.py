@@ -22,7 +22,7 @@ from ..runtime.model_card import ModelCard
 from ..runtime.prediction import Prediction
 from ..runtime.predictor import BasePredictor
 from ..runtime.preprocess import Preprocess
-from .registry import task_info
+from ..runtime.task_kinds import TASK_KINDS
 from ..drawing.canvas import class_colors
 
 # %% ../../nbs/tasks/06_task.ipynb #d1c4df65
@@ -32,14 +32,15 @@ class Task:
     A subclass is built from its settings and the label map, and from nothing else.
     """
 
-    name: str = ''  # A key of `settings.TASKS`
+    task: str = ''  # What it predicts: a key of `TASK_KINDS`
+    decoder: str = ''  # How its outputs are read: a key of `DECODERS`
 
     def __init__(self, settings: Settings, labels: LabelMap):
         self.settings, self.labels = settings, labels
 
     @property
     def metric(self) -> str:
-        return task_info(self.name).metric  # The headline score; larger is better
+        return TASK_KINDS[self.task].metric  # The headline score; larger is better
 
     def check(self, anns: Annotations):
         "Refuse annotations this task cannot learn from. Raises `VisionRecipesError`"
@@ -47,9 +48,9 @@ class Task:
     def relevant(self, anns: Annotations) -> Annotations:
         """The annotations without the masks and points that this task does not learn from: they would be
         moved and drawn for nothing"""
-        info = task_info(self.name)
+        kind = TASK_KINDS[self.task]
         return replace(
-            anns, masks=anns.masks if info.masks else None, keypoints=anns.keypoints if info.points else None
+            anns, masks=anns.masks if kind.masks else None, keypoints=anns.keypoints if kind.points else None
         )
 
     def prepare(self, train: Annotations):
@@ -94,7 +95,7 @@ class Task:
 
     # From a batch in the form `input` names to raw outputs
     def export_module(self, model: nn.Module, input: dict, kind: str) -> nn.Module:
-        "The module to export, with normalisation and decoding inside; `kind` is one of `kinds`"
+        "The module to export, with normalisation and decoding inside; `kind` is one of `output_formats`"
         raise NotImplementedError
 
     def output_names(self, kind: str) -> tuple[str, ...]:  # Of the module's outputs
@@ -139,13 +140,14 @@ class Task:
     def card(self, **known) -> ModelCard:
         "The model card; `known` adds metrics, data and the like"
         return ModelCard(
-            self.name,
+            self.task,
             self.settings.model,
             self.labels,
             self.preprocess(),
             colors=tuple(map(tuple, class_colors(len(self.labels)))),
             versions=library_versions(),
             decoding=self.decoding(self.output_formats[0]),
+            decoder=self.decoder,
             **known,
         )
 

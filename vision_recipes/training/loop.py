@@ -552,7 +552,7 @@ def _old_state(out: Path, task: Task, settings: FitSettings, train, valid) -> di
     """
     info = read_run(out)
     mine = {
-        'task': task.name,
+        'task': task.task,
         **task.settings.to_dict(),
         **settings.to_dict(),
         'classes': list(task.labels.names),

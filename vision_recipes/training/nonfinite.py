@@ -19,9 +19,8 @@ from ..core.errors import VisionRecipesError
 from ..core.files import write_bytes
 from ..core.labels import LabelMap
 from ..tasks.device import pick_device
-from ..tasks.registry import task_info
 from ..tasks.run import make_task
-from ..tasks.run_directory import read_run
+from ..tasks.run_directory import read_run, run_settings
 from ..tasks.task import Task
 from ..tasks.weights import read_plain
 from .state import own_random_state, restore_random_state, Trainer
@@ -219,11 +218,7 @@ def replay(
     file = Path(run) if Path(run).suffix == '.pt' else Path(run) / 'failed.pt'
     state, info = read_failure(file), read_run(file.parent)
     if task is None:
-        task = make_task(
-            info['task'],
-            task_info(info['task']).settings.of(info['settings']),
-            LabelMap.from_dict(info['card']['labels']),
-        )
+        task = make_task(info['task'], run_settings(info), LabelMap.from_dict(info['card']['labels']))
     vars(task).update(state['task'])
     task.begin_epoch(state['epoch'], state['epochs'])
     device = _same_kind(state['device']) if device == 'auto' else pick_device(device)

@@ -52,7 +52,7 @@ def run_info(
     examples = [str(valid.path(i)) for i in _spaced(valid, N_EXAMPLES)]
     return {
         'format': RUN_FORMAT,
-        'task': task.name,
+        'task': task.task,
         'settings': task.settings.to_dict(),
         'fit': settings.to_dict(),
         'best_epoch': best_epoch,

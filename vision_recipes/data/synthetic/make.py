@@ -15,9 +15,9 @@ from .hands import make_classification_samples, make_detection_samples
 # %% ../../../nbs/data/synthetic/06_make.ipynb #4b62723d
 SAMPLES = {
     'classification': make_classification_samples,
-    'yolox': make_detection_samples,
-    'mask_rcnn': make_card_samples,
-    'keypoint_rcnn': make_face_samples,
+    'detection': make_detection_samples,
+    'segmentation': make_card_samples,
+    'keypoints': make_face_samples,
 }
 
 

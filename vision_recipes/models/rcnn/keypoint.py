@@ -14,8 +14,6 @@ from torchvision.models.detection.keypoint_rcnn import KeypointRCNNPredictor
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.roi_heads import keypointrcnn_loss, keypoints_to_heatmap
 from ...core.console import plural
-from ...core.errors import VisionRecipesError
-from ...dataloading.collate import collate_instances
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
@@ -24,9 +22,8 @@ from vision_recipes.dataloading.transforms.perspective import (
     RandomPixelCopy,
     RandomRotation,
 )
-from ...metrics.keypoints import evaluate_keypoints, KeypointEvaluation
 from .network import RCNN, RcnnTask, small_parts, small_pool, still_norm
-from ...drawing.instances import keypoint_grid, true_points
+from ...tasks.keypoints import KeypointTask
 
 # %% ../../../nbs/models/rcnn/05_keypoint.ipynb #30f12678
 class KeypointNetwork(RCNN):
@@ -92,40 +89,8 @@ def _small_head(n_points: int) -> dict[str, Any]:
     )
 
 # %% ../../../nbs/models/rcnn/05_keypoint.ipynb #30b700bc
-class KeypointRcnn(RcnnTask):
+class KeypointRcnn(RcnnTask, KeypointTask):
     "Boxes with classes and points with names, by Keypoint R-CNN"
-
-    name, own_name = 'keypoint_rcnn', 'heatmaps'
-
-    def check(self, anns):
-        if anns.keypoints is None:
-            raise VisionRecipesError(
-                f'{anns.root}: has no points (read as {anns.format}), but Keypoint R-CNN learns from points '
-                'with names: LabelMe points or COCO keypoints.'
-            )
-        mine, theirs = (o.skeleton.points if o.skeleton else () for o in (self.labels, anns.labels))
-        if mine != theirs:
-            raise VisionRecipesError(
-                f'{anns.root}: its objects have {plural(len(theirs), "point")} ({", ".join(theirs)}), but '
-                f'the network knows {plural(len(mine), "point")} ({", ".join(mine)}). '
-                '`align_labels` puts the same points into the same order.'
-            )
-        if not (anns.keypoints[..., 2] > 0).any():
-            raise VisionRecipesError(
-                f'{anns.root}: not one of the {plural(len(anns.keypoints), "object")} has a point that is '
-                'there (all have visibility 0).'
-            )
-        super().check(anns)
-
-    @property
-    def n_points(self) -> int:
-        if self.labels.skeleton is None:
-            raise VisionRecipesError(
-                'Keypoint R-CNN needs to know the points: the label map has no skeleton. '
-                'Read annotations with points, or give LabelMap(names, skeleton=Skeleton.of(names of '
-                'points)).'
-            )
-        return len(self.labels.skeleton)
 
     @property
     def what(self) -> str:
@@ -162,16 +127,5 @@ class KeypointRcnn(RcnnTask):
             flip_order=self.labels.skeleton.flip_order,
         )
 
-    def collate(self):
-        return collate_instances
-
     def own_targets(self, batch):
         return {'keypoints': batch['keypoints']}
-
-    def evaluate(self, predictions, anns) -> KeypointEvaluation:
-        return evaluate_keypoints(predictions, anns)
-
-    def drawn(self, images, predictions, anns, rows, colors, min_score=0.0):
-        return keypoint_grid(
-            images, predictions, [true_points(anns, int(i)) for i in rows], self.labels, colors, min_score
-        )

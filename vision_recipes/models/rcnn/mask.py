@@ -12,15 +12,12 @@ from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn_v2
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import maskrcnn_loss
-from ...core.errors import VisionRecipesError
-from ...dataloading.collate import collate_instances, unpack_masks
+from ...dataloading.collate import unpack_masks
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
-from ...metrics.detection import DetectionEvaluation
-from ...metrics.masks import evaluate_masks
 from .network import RCNN, RcnnTask, small_parts, small_pool, still_norm
-from ...drawing.instances import instance_grid, true_masks
+from ...tasks.segmentation import SegmentationTask
 
 # %% ../../../nbs/models/rcnn/04_mask.ipynb #57c3e152
 class MaskNetwork(RCNN):
@@ -75,18 +72,8 @@ def _small_head(n_classes: int) -> dict[str, Any]:
     )
 
 # %% ../../../nbs/models/rcnn/04_mask.ipynb #9e596a70
-class MaskRcnn(RcnnTask):
+class MaskRcnn(RcnnTask, SegmentationTask):
     "Boxes with classes and masks, by Mask R-CNN"
-
-    name, own_name = 'mask_rcnn', 'masks'
-
-    def check(self, anns):
-        if anns.masks is None:
-            raise VisionRecipesError(
-                f'{anns.root}: has {"boxes" if anns.has_boxes else "labels of whole images"} (read as '
-                f'{anns.format}), but Mask R-CNN learns from masks: LabelMe or COCO with polygons or bitmaps.'
-            )
-        super().check(anns)
 
     def network(self):
         s = self.settings
@@ -111,24 +98,8 @@ class MaskRcnn(RcnnTask):
             COLOR_STEPS if s.color else (),
         )
 
-    def collate(self):
-        return collate_instances
-
     def own_targets(self, batch):
         return {'masks': unpack_masks(batch['mask_bits'], tuple(batch['images'].shape[-2:]))}
 
     def decoding(self, kind):
         return {**super().decoding(kind), 'mask_threshold': self.settings.mask_threshold}
-
-    def evaluate(self, predictions, anns) -> DetectionEvaluation:
-        return evaluate_masks(predictions, anns)
-
-    def drawn(self, images, predictions, anns, rows, colors, min_score=0.0):
-        return instance_grid(
-            images,
-            predictions,
-            [true_masks(anns, int(i)) for i in rows],
-            self.labels.names,
-            colors,
-            min_score,
-        )

@@ -9,10 +9,8 @@ __all__ = ['IMAGENET', 'small_parts', 'small_pool', 'still_norm', 'Features', 'S
 # %% ../../../nbs/models/rcnn/03_network.ipynb #b928e6d1
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from typing import Any, NamedTuple
 import torch
-from PIL import Image
 from torch import nn, Tensor
 from torchvision.models.detection import image_list
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -22,10 +20,7 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign, nms, roi_align
 from ...core.console import plural, log_info
-from ...core.errors import VisionRecipesError
-from ...core.images import open_image
 from ...core.labels import LabelMap
-from ...data.annotations import Annotations
 from ...dataloading.collate import normalise
 from vision_recipes.metrics.agreement import (
     largest_difference,
@@ -36,13 +31,11 @@ from vision_recipes.metrics.agreement import (
 from .settings import RcnnSettings
 from .weights import load_published, rcnn_start_weights
 from ...runtime.decoders import DECODERS
-from ...runtime.model_card import ModelCard
-from ...runtime.postprocess_boxes import Placement
 from ...runtime.prediction import Prediction
 from ...runtime.preprocess import Preprocess
 from ...tasks.distributed import part_of_mean, together
-from ...tasks.task import Task
-from ...drawing.charts import confusion_matrix, precision_charts
+from ...runtime.task_kinds import TASK_KINDS
+from ...tasks.detection import batch_places, DetectionTask
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #3de4b456
 def small_parts(
@@ -447,28 +440,16 @@ def pool_regions(
 IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), pad_value=(124, 116, 104))
 
 
-class RcnnTask(Task):
+class RcnnTask(DetectionTask):
     "A task whose network is an `RCNN`; a subclass says which, and what its objects have besides boxes"
 
+    decoder = 'objects'
     output_formats, multiple, single_image, tolerance = ('heads',), 32, True, Tolerance(score=1e-3, raw=5e-3)
-    own_name: str = ''  # Of the last output: `masks` or `heatmaps`
     settings: RcnnSettings
 
     def __init__(self, settings: RcnnSettings, labels: LabelMap):
         super().__init__(settings, labels)
         self.network_labels = replace(labels, background=True)  # users never see that class
-
-    @cached_property
-    # How outputs are read; making a card looks up the versions of libraries, too slow for every batch
-    def reading(self) -> ModelCard:
-        return self.card()
-
-    def check(self, anns):
-        if not len(anns.class_ids.values) or (anns.crowd is not None and anns.crowd.all()):
-            raise VisionRecipesError(
-                f'{anns.root}: holds no object at all, in {plural(len(anns), "image")} (crowds do not '
-                'count): there is nothing to learn or to judge by.'
-            )
 
     def build_model(self, weights=True):
         file = rcnn_start_weights(self.settings) if weights else None
@@ -531,11 +512,8 @@ class RcnnTask(Task):
         proposals = model.propose_regions(extract_features)
         with even_samples(model):
             losses = model.losses(extract_features, proposals, self.targets(batch))
-        places = [
-            Placement(*map(tuple, p))
-            for p in zip(batch['size_wh'].tolist(), batch['scale'].tolist(), batch['offset'].tolist())
-        ]
-        return losses, DECODERS[self.name](
+        places = batch_places(batch)
+        return losses, DECODERS[self.decoder](
             [o.cpu().numpy() for o in self._class_ids(model.detect(extract_features, proposals))],
             places,
             self.reading,
@@ -548,49 +526,11 @@ class RcnnTask(Task):
     def _class_ids(self, found):
         return [*found[:2], found[2] - int(self.network_labels.background), *found[3:]]
 
-    # `rows`: which images of `anns` these are
-    def drawn(
-        self,
-        images: list,
-        predictions: list[Prediction],
-        anns: Annotations,
-        rows,
-        colors,
-        min_score: float = 0.0,
-    ) -> Image.Image:
-        "Predictions beside the truth"
-        raise NotImplementedError
-
-    def image(self, predictor, anns):
-        images = [open_image(anns.path(i)) for i in range(len(anns))]
-        return self.drawn(images, predictor.predict(images), anns, range(len(anns)), predictor.card.colors)
-
-    def report(self, evaluation, anns, predictions, n_worst=24):
-        worst, names, colors, best = (
-            evaluation.worst[:n_worst],
-            self.labels.names,
-            self.card().colors,
-            evaluation.thresholds['overall'],
-        )
-        images = [open_image(anns.path(i)) for i in worst]
-        return {
-            'worst.png': self.drawn(images, [predictions[i] for i in worst], anns, worst, colors, best),
-            'precision.png': precision_charts(
-                evaluation.curves.precision,
-                evaluation.curves.f1,
-                evaluation.curves.overall_f1,
-                names,
-                colors,
-                best,
-            ),
-            'confusion.png': confusion_matrix(evaluation.confusion, (*names, 'background')),
-        }
-
     def decoding(self, kind):
-        return {'kind': 'heads', 'multiple': 32, 'one_image': True}
+        return {'kind': 'heads', 'multiple': 32, 'single_image': True}
 
     def output_names(self, kind):
-        return ('boxes', 'scores', 'classes', self.own_name)
+        return TASK_KINDS[self.task].outputs
 
     def export_module(self, model, input, kind):
         return ExportRcnn(model, self.preprocess(), **input)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from ...core.errors import did_you_mean, VisionRecipesError
 from ...core.settings import check_weights, setting, Settings
-from ...tasks.registry import TaskInfo
+from ...tasks.registry import ModelInfo
 
 # %% ../../../nbs/models/timm_classifier/01_settings.ipynb #a05819ac
 @dataclass(frozen=True)
@@ -65,24 +65,21 @@ def check_model_name(
         )
 
 # %% ../../../nbs/models/timm_classifier/01_settings.ipynb #e7e6a4b8
-INFO = {
-    'classification': TaskInfo(
-        'vision_recipes.models.timm_classifier.task',
-        ClassificationSettings,
-        'accuracy',
-        {
-            'full': {},
-            'quick': dict(
-                model='test_resnet',
-                size=96,
-                weights='random',
-                epochs=30,
-                lr=5e-3,
-                weight_decay=0.05,
-                ema=0.99,
-                cache_mb=500,
-            ),
-        },
-        1600,
-    )
-}
+INFO = ModelInfo(
+    task_class='vision_recipes.models.timm_classifier.task:Classification',
+    settings=ClassificationSettings,
+    presets={
+        'full': {},
+        'quick': dict(
+            model='test_resnet',
+            size=96,
+            weights='random',
+            epochs=30,
+            lr=5e-3,
+            weight_decay=0.05,
+            ema=0.99,
+            cache_mb=500,
+        ),
+    },
+    demo_images=1600,
+)

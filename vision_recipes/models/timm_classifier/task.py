@@ -14,26 +14,19 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn, Tensor
 from ...core.console import log_info
 from ...core.errors import VisionRecipesError
-from ...core.images import open_image
-from ...dataloading.collate import collate_images, normalise
+from ...dataloading.collate import normalise
 from ...dataloading.transforms.geometry import Flip
 from ...dataloading.transforms.pixels import Compose, Letterbox
 from ...dataloading.transforms.trivial_augment import TrivialAugment
-from ...metrics.agreement import largest_difference
-from ...metrics.classification import evaluate_classification
-from ...metrics.intervals import Evaluation
 from .settings import check_model_name, ClassificationSettings
 from ...runtime.decoders import classification_predictions
 from ...runtime.preprocess import Preprocess
 from ...tasks.distributed import part_of_mean
-from ...tasks.task import Task
+from ...tasks.classification import ClassificationTask
 from ...tasks.weights import load_weights, read_weights
-from ...drawing.canvas import prediction_grid
-from ...drawing.charts import confusion_matrix
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #fe76f03d
 def model_table(
@@ -177,23 +170,15 @@ def _fetched(settings, kwargs) -> nn.Module:
         ) from e
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #a9d5116a
-class Classification(Task):
-    "One label an image"
+class Classification(ClassificationTask):
+    "One class an image, by a network of timm"
 
-    name = 'classification'
     class_weights: Tensor | None = None  # (C,) for the loss
 
     @property
     # A vision transformer is tied to its size
     def dynamic_size(self):
         return not _config(self.settings.model).fixed_input_size
-
-    def check(self, anns):
-        anns.image_labels  # raises where an image has no label, or several
-        if len(anns.labels) < 2:
-            raise VisionRecipesError(
-                f'{anns.root}: has one class only ({anns.class_names[0]}): there is nothing to tell apart.'
-            )
 
     def prepare(self, train):
         if self.settings.balance:
@@ -216,9 +201,6 @@ class Classification(Task):
             + [Flip(0.5)] * self.settings.flip
             + [TrivialAugment(fill=p.pad_value)] * self.settings.augment
         )
-
-    def collate(self):
-        return collate_images
 
     def logits(self, model, images):  # (B, 3, H, W) uint8 to (B, C) float32
         p = self.preprocess()
@@ -246,37 +228,8 @@ class Classification(Task):
     def infer(self, model, images):
         return [self.logits(model, images).softmax(1)]
 
-    def evaluate(self, predictions, anns) -> Evaluation:
-        return evaluate_classification(predictions, anns)
-
-    def output_names(self, kind):
-        return ('probabilities',)
-
-    def distance(self, expected, got, kind):
-        return {'score': largest_difference(expected, got)}
-
     def export_module(self, model, input, kind):
         return ExportClassifier(model, self.preprocess(), **input)
-
-    def image(self, predictor, anns) -> Image.Image:
-        images = [open_image(anns.path(i), at_least=320) for i in range(len(anns))]
-        return prediction_grid(
-            images,
-            predictor.predict(images),
-            [anns.class_names[i] for i in anns.image_labels],
-            self.labels.names,
-        )
-
-    def report(self, evaluation, anns, predictions, n_worst=24):
-        worst = evaluation.worst[:n_worst]
-        images, truth = (
-            [open_image(anns.path(i), at_least=320) for i in worst],
-            [anns.class_names[anns.image_labels[i]] for i in worst],
-        )
-        return {
-            'worst.png': prediction_grid(images, [predictions[i] for i in worst], truth, anns.class_names),
-            'confusion.png': confusion_matrix(evaluation.confusion, anns.class_names),
-        }
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #895bd480
 def balanced_weights(

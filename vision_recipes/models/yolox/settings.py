@@ -9,7 +9,7 @@ __all__ = ['YOLOX_MODELS', 'INFO', 'YoloxSettings']
 from dataclasses import dataclass
 from ...core.errors import VisionRecipesError
 from ...core.settings import check_weights, setting, Settings
-from ...tasks.registry import TaskInfo
+from ...tasks.registry import ModelInfo
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #79888f20
 YOLOX_MODELS = ('yolox_nano', 'yolox_tiny', 'yolox_s', 'yolox_m', 'yolox_l', 'yolox_x')
@@ -72,26 +72,22 @@ class YoloxSettings(Settings):
             check_weights(self.weights, ('pretrained', 'try', 'random', *YOLOX_WEIGHTS))
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #ec4dccb3
-INFO = {
-    'yolox': TaskInfo(
-        'vision_recipes.models.yolox.task',
-        YoloxSettings,
-        'map',
-        {
-            'full': dict(epochs=10, lr=5e-4, batch_size=16, ema=0.998),
-            'quick': dict(
-                size=192,
-                weights='random',
-                crop=False,
-                epochs=16,
-                lr=4e-3,
-                weight_decay=0.05,
-                batch_size=16,
-                ema=0.99,
-                cache_mb=1000,
-            ),
-        },
-        800,
-        boxes=True,
-    )
-}
+INFO = ModelInfo(
+    task_class='vision_recipes.models.yolox.task:Yolox',
+    settings=YoloxSettings,
+    models=YOLOX_MODELS,
+    presets={
+        'full': dict(epochs=10, lr=5e-4, batch_size=16, ema=0.998),
+        'quick': dict(
+            size=192,
+            weights='random',
+            crop=False,
+            epochs=16,
+            lr=4e-3,
+            weight_decay=0.05,
+            batch_size=16,
+            ema=0.99,
+            cache_mb=1000,
+        ),
+    },
+)

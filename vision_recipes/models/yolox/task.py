@@ -8,7 +8,6 @@ __all__ = ['NMS_SCORE', 'settle_preprocessing', 'yolox_start_weights', 'build_yo
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #33f11e16
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Sequence
 import numpy as np
@@ -18,15 +17,12 @@ from torch import nn, Tensor
 from torch.nn.functional import interpolate
 from ...core.console import log_info
 from ...core.errors import VisionRecipesError
-from ...core.images import open_image
 from ...core.labels import LabelMap
-from ...data.annotations import Annotations
 from ...dataloading.collate import collate_detection, normalise
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget, Mix
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop, RandomZoomOut
 from ...metrics.agreement import largest_difference, prediction_distance
-from ...metrics.detection import DetectionEvaluation, evaluate_detection
 from .losses import GroundTruth, RULES, yolox_loss
 from .network import decode, RawPredictions, make_cells, YoloX
 from .settings import YoloxSettings
@@ -39,15 +35,11 @@ from vision_recipes.models.yolox.weights import (
     YOLOX_WEIGHTS,
 )
 from ...runtime.decoders import yolox_predictions
-from ...runtime.model_card import ModelCard
 from ...runtime.postprocess_boxes import Placement, STRIDES
-from ...runtime.predictor import BasePredictor
 from ...runtime.preprocess import Preprocess
 from ...tasks.run_directory import read_run
-from ...tasks.task import Task
+from ...tasks.detection import batch_places, DetectionTask
 from ...tasks.weights import load_weights, published_or_none, read_weights
-from ...drawing.boxes import detection_grid
-from ...drawing.charts import confusion_matrix, precision_charts
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #8fbc2660
 def settle_preprocessing(settings: YoloxSettings) -> YoloxSettings:  # With `preprocessing` other than `auto`
@@ -61,7 +53,7 @@ def settle_preprocessing(settings: YoloxSettings) -> YoloxSettings:  # With `pre
         return settings.replace(preprocessing=YOLOX_WEIGHTS[f'megvii/{settings.model}'].contract)
     if w in YOLOX_WEIGHTS:
         return settings.replace(preprocessing=YOLOX_WEIGHTS[w].contract)
-    if (Path(w).parent / 'run.json').is_file() and (info := read_run(Path(w).parent))['task'] == 'yolox':
+    if (Path(w).parent / 'run.json').is_file() and (info := read_run(Path(w).parent))['task'] == 'detection':
         return settings.replace(preprocessing=info['settings']['preprocessing'])
     return settings.replace(preprocessing=contract_of_file(w, recognise(read_weights(w), w)))
 
@@ -129,26 +121,14 @@ def collate_objects(
     return {**batch, 'boxes': boxes, 'labels': labels}
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #94cabd56
-class Yolox(Task):
+class Yolox(DetectionTask):
     "Boxes with classes, by YOLOX"
 
-    name, output_formats, multiple = 'yolox', ('decoded', 'raw', 'nms'), 32
+    decoder, output_formats, multiple = 'yolox', ('decoded', 'raw', 'nms'), 32
     l1 = False  # Whether the l1 loss counts now
 
     def __init__(self, settings: YoloxSettings, labels: LabelMap):
         super().__init__(settle_preprocessing(settings), labels)
-
-    def check(self, anns):
-        if not anns.has_boxes:
-            raise VisionRecipesError(
-                f'{anns.root}: has labels of whole images (read as {anns.format}), but YOLOX learns from '
-                'boxes: HaGRID JSON, COCO, Pascal VOC or YOLO txt.'
-            )
-        if not len(anns.class_ids.values) or (anns.crowd is not None and anns.crowd.all()):
-            raise VisionRecipesError(
-                f'{anns.root}: holds no object at all, in {len(anns)} images (crowds and difficult ones do '
-                'not count): there is nothing to learn or to judge by.'
-            )
 
     def build_model(self, weights=True):
         return build_yolox(self.settings, len(self.labels), weights)
@@ -170,11 +150,6 @@ class Yolox(Task):
 
     def collate(self):
         return collate_objects
-
-    @cached_property
-    # How outputs are read; making a card looks up the versions of libraries, too slow for every batch
-    def reading(self) -> ModelCard:
-        return self.card()
 
     def begin_epoch(self, epoch, epochs):
         self.l1 = epoch >= epochs * (1 - self.settings.l1)
@@ -206,10 +181,7 @@ class Yolox(Task):
     def validate(self, model, batch):
         x = self.inputs(batch['images'])
         guesses = model(x)
-        places = [
-            Placement(*map(tuple, p))
-            for p in zip(batch['size_wh'].tolist(), batch['scale'].tolist(), batch['offset'].tolist())
-        ]
+        places = batch_places(batch)
         # the curves need the unsure ones too
         found = yolox_predictions([decoded(guesses, x.shape[-2:]).cpu().numpy()], places, self.reading, 0.01)
         # without l1, so that epochs compare
@@ -218,9 +190,6 @@ class Yolox(Task):
     def infer(self, model, images):
         x = self.inputs(images)
         return [decoded(model(x), x.shape[-2:])]
-
-    def evaluate(self, predictions, anns) -> DetectionEvaluation:
-        return evaluate_detection(predictions, anns)
 
     def decoding(self, kind):
         return {'kind': kind, 'nms': self.settings.nms, 'max_detections': 100, 'multiple': 32}
@@ -260,43 +229,6 @@ class Yolox(Task):
         )
         each = [prediction_distance(*pair, least=NMS_SCORE, most=10**6) for pair in zip(wanted, have)]
         return {m: max(d.get(m, 0.0) for d in each) for m in ('alone', 'box_px', 'score')}
-
-    def image(self, predictor: BasePredictor, anns) -> Image.Image:
-        images = [open_image(anns.path(i)) for i in range(len(anns))]
-        return detection_grid(
-            images,
-            predictor.predict(images),
-            [_truth(anns, i) for i in range(len(anns))],
-            self.labels.names,
-            predictor.card.colors,
-        )
-
-    def report(self, evaluation, anns, predictions, n_worst=24):
-        worst, names = evaluation.worst[:n_worst], self.labels.names
-        colors, best = self.card().colors, evaluation.thresholds['overall']
-        images, truths = [open_image(anns.path(i)) for i in worst], [_truth(anns, i) for i in worst]
-        return {
-            'worst.png': detection_grid(
-                images, [predictions[i] for i in worst], truths, names, colors, min_score=best
-            ),
-            'precision.png': precision_charts(
-                evaluation.curves.precision,
-                evaluation.curves.f1,
-                evaluation.curves.overall_f1,
-                names,
-                colors,
-                best,
-            ),
-            'confusion.png': confusion_matrix(evaluation.confusion, (*names, 'background')),
-        }
-
-
-# (N, 4) boxes, (N,) class ids of image `i`
-def _truth(anns: Annotations, i: int) -> tuple[np.ndarray, np.ndarray]:
-    rows = anns.class_ids.positions(np.array([i]))
-    if anns.crowd is not None:
-        rows = rows[~anns.crowd[rows]]
-    return anns.boxes[rows], anns.class_ids.values[rows]
 
 
 def decoded(guesses: RawPredictions, shape_hw: tuple[int, int]) -> Tensor:  # (B, A, 5 + C) float32
