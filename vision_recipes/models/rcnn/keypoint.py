@@ -96,17 +96,8 @@ class KeypointRcnn(RcnnTask, KeypointTask):
     def what(self) -> str:
         return f'{super().what} with {plural(self.n_points, "point")}'
 
-    def network(self):
-        s = self.settings
-        return build_keypoint_rcnn(
-            s.model,
-            self.network_labels.n_model,
-            self.n_points,
-            self.frozen_stages,
-            s.weights != 'random',
-            box_score_thresh=s.score,
-            box_nms_thresh=s.nms,
-        )
+    def build(self, model, n_classes, *args, **more):
+        return build_keypoint_rcnn(model, n_classes, self.n_points, *args, **more)
 
     def transform(self, train):
         s, p = self.settings, self.preprocess()

@@ -13,9 +13,6 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import maskrcnn_loss
 from ...dataloading.collate import unpack_masks
-from ...dataloading.transforms.color import COLOR_STEPS
-from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget
-from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
 from .network import RCNN, RcnnTask, small_parts, small_pool, still_norm
 from ...tasks.segmentation import SegmentationTask
 
@@ -75,28 +72,7 @@ def _small_head(n_classes: int) -> dict[str, Any]:
 class MaskRcnn(RcnnTask, SegmentationTask):
     "Boxes with classes and masks, by Mask R-CNN"
 
-    def network(self):
-        s = self.settings
-        return build_mask_rcnn(
-            s.model,
-            self.network_labels.n_model,
-            self.frozen_stages,
-            s.weights != 'random',
-            box_score_thresh=s.score,
-            box_nms_thresh=s.nms,
-        )
-
-    def transform(self, train):
-        s, p = self.settings, self.preprocess()
-        # the runtime's own pixels
-        if not train:
-            return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
-        return DetectionTransform(
-            p.size,
-            p.pad_value,
-            [RandomIoUCrop()] * s.crop + [Flip()] * s.flip,
-            COLOR_STEPS if s.color else (),
-        )
+    build = staticmethod(build_mask_rcnn)
 
     def own_targets(self, batch):
         return {'masks': unpack_masks(batch['mask_bits'], tuple(batch['images'].shape[-2:]))}

@@ -36,6 +36,9 @@ from ...runtime.preprocess import Preprocess
 from ...tasks.distributed import part_of_mean, together
 from ...runtime.task_kinds import TASK_KINDS
 from ...tasks.detection import batch_places, DetectionTask
+from ...dataloading.transforms.color import COLOR_STEPS
+from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget
+from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #3de4b456
 def small_parts(
@@ -160,12 +163,11 @@ class RCNN(nn.Module):
 
     def forward(self, x: Tensor, targets: list[dict] | None = None):  # (B, 3, H, W) normalised
         "Losses where there are targets, else detections"
-        extract_features = self.extract_features(x)
-        return (
-            self.detect(extract_features, self.propose_regions(extract_features))
-            if targets is None
-            else self.losses(extract_features, self.propose_regions(extract_features), targets)
-        )
+        features = self.extract_features(x)
+        proposals = self.propose_regions(features)
+        if targets is None:
+            return self.detect(features, proposals)
+        return self.losses(features, proposals, targets)
 
     def extract_features(self, x: Tensor) -> Features:
         maps = {k: v.float() for k, v in self.backbone(x).items()}
@@ -176,52 +178,52 @@ class RCNN(nn.Module):
             maps, anchors, *(torch.cat(o, 1) for o in zip(*levels)), [o.shape[1] for o, _ in levels], sizes
         )
 
-    def propose_regions(self, extract_features: Features) -> list[Tensor]:  # (P, 4) XYXY of each image
+    def propose_regions(self, features: Features) -> list[Tensor]:  # (P, 4) XYXY of each image
         "Where an object may be; nothing is learnt through these numbers"
-        with _float32(extract_features.objectness):
-            boxes = self.rpn.box_coder.decode(
-                extract_features.deltas.detach().flatten(0, 1), extract_features.anchors
-            )
+        with _float32(features.objectness):
+            boxes = self.rpn.box_coder.decode(features.deltas.detach().flatten(0, 1), features.anchors)
             return self.rpn.filter_proposals(
-                boxes.view(len(extract_features.sizes_hw), -1, 4),
-                extract_features.objectness.detach(),
-                extract_features.sizes_hw,
-                extract_features.counts,
+                boxes.view(len(features.sizes_hw), -1, 4),
+                features.objectness.detach(),
+                features.sizes_hw,
+                features.counts,
             )[0]
 
     def boxes_at(
-        self, extract_features: Features, rois: list[Tensor]
+        self, features: Features, rois: list[Tensor]
     ) -> tuple[Tensor, Tensor]:  # (R, C) logits, (R, 4 C) deltas
         features = self.roi_heads.box_head(
-            self.roi_heads.box_roi_pool(extract_features.maps, rois, extract_features.sizes_hw)
+            self.roi_heads.box_roi_pool(features.maps, rois, features.sizes_hw)
         )
         return tuple(o.float() for o in self.roi_heads.box_predictor(features))
 
     def losses(
         self,
-        extract_features: Features,
+        features: Features,
         proposals: list[Tensor],
         # Of each image `boxes` (N, 4), `labels` (N,) of the network, from 1 on, and what the head of its
         # own learns from
         targets: list[dict],
     ) -> dict[str, Tensor]:
         "All losses, float32; finite also without any object"
-        with _float32(extract_features.objectness):
-            found = self._proposal_losses(extract_features, targets)
+        with _float32(features.objectness):
+            found = self._proposal_losses(features, targets)
             rois, matched, labels, deltas = self.roi_heads.select_training_samples(proposals, targets)
-        logits, guessed = self.boxes_at(extract_features, rois)
+        logits, guessed = self.boxes_at(features, rois)
         with _float32(logits):
             found |= {
                 k: part_of_mean(v, lambda: len(logits))
                 for k, v in zip(('class', 'box'), fastrcnn_loss(logits, guessed, labels, deltas))
             }
+        if not self.own:  # a plain detector
+            return found
         rows = [torch.where(o > 0)[0] for o in labels]
         rois, matched = ([o[r] for o, r in zip(all_of, rows)] for all_of in (rois, matched))
         # batch norm of a head without input would learn from nothing; that over all processes does not, and
         # waits for every one
         if not sum(map(len, rois)) and not together():
             return {**found, self.own: logits.sum() * 0}
-        own = self.own_logits(extract_features, rois)
+        own = self.own_logits(features, rois)
         with _float32(own):
             return {
                 **found,
@@ -230,11 +232,11 @@ class RCNN(nn.Module):
                 ),
             }
 
-    def _proposal_losses(self, extract_features, targets):
-        labels, boxes = self.rpn.assign_targets_to_anchors(extract_features.anchors, targets)
-        deltas = self.rpn.box_coder.encode(boxes, extract_features.anchors)
+    def _proposal_losses(self, features, targets):
+        labels, boxes = self.rpn.assign_targets_to_anchors(features.anchors, targets)
+        deltas = self.rpn.box_coder.encode(boxes, features.anchors)
         losses = self.rpn.compute_loss(
-            extract_features.objectness.reshape(-1, 1), extract_features.deltas.reshape(-1, 4), labels, deltas
+            features.objectness.reshape(-1, 1), features.deltas.reshape(-1, 4), labels, deltas
         )
         return {
             k: part_of_mean(v, lambda: self.rpn.fg_bg_sampler.count(labels))
@@ -243,36 +245,31 @@ class RCNN(nn.Module):
 
     def detect(
         self,
-        extract_features: Features,
+        features: Features,
         proposals: list[Tensor],
         # Of all images, one after the other: boxes (N, 4) XYXY, scores (N,), labels (N,) of the network,
         # what the head of its own gives, number of the image (N,)
     ) -> list[Tensor]:
         "What is found, the surest of each image first"
-        logits, deltas = self.boxes_at(extract_features, proposals)
+        logits, deltas = self.boxes_at(features, proposals)
         with _float32(logits):
             boxes, scores, labels = self.roi_heads.postprocess_detections(
-                logits, deltas, proposals, extract_features.sizes_hw
+                logits, deltas, proposals, features.sizes_hw
             )
-        own = self.own_output(self.own_logits(extract_features, boxes), torch.cat(labels))
-        return [
-            torch.cat(boxes),
-            torch.cat(scores),
-            torch.cat(labels),
-            own,
-            torch.cat([torch.full_like(o, i) for i, o in enumerate(labels)]),
-        ]
+        own = [self.own_output(self.own_logits(features, boxes), torch.cat(labels))] if self.own else []
+        image_ids = torch.cat([torch.full_like(o, i) for i, o in enumerate(labels)])
+        return [torch.cat(boxes), torch.cat(scores), torch.cat(labels), *own, image_ids]
 
-    own: str = ''  # Name of the loss of the subclass's own head
+    own: str = ''  # Name of the loss of the subclass's own head; empty: it has none
     # Beginnings of the names of what depends on the classes and the points
     heads: tuple[str, ...] = ('roi_heads.box_predictor.',)
 
     def own_parts(self) -> tuple[nn.Module, nn.Module, nn.Module]:  # Pooling, head, predictor
         raise NotImplementedError
 
-    def own_logits(self, extract_features: Features, rois: list[Tensor]) -> Tensor:
+    def own_logits(self, features: Features, rois: list[Tensor]) -> Tensor:
         pool, head, predictor = self.own_parts()
-        return predictor(head(pool(extract_features.maps, rois, extract_features.sizes_hw))).float()
+        return predictor(head(pool(features.maps, rois, features.sizes_hw))).float()
 
     def own_loss(
         self, logits: Tensor, rois: list[Tensor], targets: list[dict], matched: list[Tensor]
@@ -329,6 +326,8 @@ class ExportRcnn(nn.Module):
         m, x = self.model, (images.float() - self.mean) / self.std
         shape_hw, maps = x.shape[-2:], m.backbone(x)
         boxes, scores, labels = self.objects(maps, self.proposals(maps, shape_hw), shape_hw)
+        if not m.own:
+            return boxes, scores, labels - 1
         pool, head, predictor = m.own_parts()
         rois = torch.cat([boxes, boxes.new_tensor([[0.0, 0.0, 16.0, 16.0]])])
         own = m.own_output(
@@ -451,6 +450,24 @@ class RcnnTask(DetectionTask):
         super().__init__(settings, labels)
         self.network_labels = replace(labels, background=True)  # users never see that class
 
+    def build(self, *args, **more) -> RCNN:
+        "A network with random weights; arguments as for `build_mask_rcnn`"
+        raise NotImplementedError
+
+    def network(self) -> RCNN:
+        "The network that the settings describe, with random weights"
+        s = self.settings
+        pretrained, n_classes = s.weights != 'random', self.network_labels.n_model
+        thresholds = dict(box_score_thresh=s.score, box_nms_thresh=s.nms)
+        return self.build(s.model, n_classes, self.frozen_stages, pretrained, **thresholds)
+
+    def transform(self, train):
+        s, p = self.settings, self.preprocess()
+        if not train:  # the same pixels as the runtime's
+            return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
+        geometry = [RandomIoUCrop()] * s.crop + [Flip()] * s.flip
+        return DetectionTransform(p.size, p.pad_value, geometry, COLOR_STEPS if s.color else ())
+
     def build_model(self, weights=True):
         file = rcnn_start_weights(self.settings) if weights else None
         # `try` has not got any: nothing is frozen, also where the run is opened or resumed
@@ -466,9 +483,6 @@ class RcnnTask(DetectionTask):
                 f'ones for {self.what}; the rest is loaded.'
             )
         return model
-
-    def network(self) -> RCNN:  # With random weights
-        raise NotImplementedError
 
     @property
     def least_score(self) -> float:
@@ -502,19 +516,20 @@ class RcnnTask(DetectionTask):
         ]
 
     def own_targets(self, batch: dict) -> dict[str, Tensor]:  # Of all T objects
-        raise NotImplementedError
+        "What the head of the subclass learns from, besides boxes and labels"
+        return {}
 
     def losses(self, model, batch):
         return model(self.inputs(batch['images']), self.targets(batch))
 
     def validate(self, model, batch):
-        extract_features = model.extract_features(self.inputs(batch['images']))
-        proposals = model.propose_regions(extract_features)
+        features = model.extract_features(self.inputs(batch['images']))
+        proposals = model.propose_regions(features)
         with even_samples(model):
-            losses = model.losses(extract_features, proposals, self.targets(batch))
+            losses = model.losses(features, proposals, self.targets(batch))
         places = batch_places(batch)
         return losses, DECODERS[self.decoder](
-            [o.cpu().numpy() for o in self._class_ids(model.detect(extract_features, proposals))],
+            [o.cpu().numpy() for o in self._class_ids(model.detect(features, proposals))],
             places,
             self.reading,
             self.settings.score,
@@ -544,9 +559,10 @@ class RcnnTask(DetectionTask):
     def distance(self, expected, got, kind):
         "Objects matched by class and overlap; their masks or heat maps as a share of the largest number"
         a, b = (Prediction(o[1], o[2], (100, 100), o[0]) for o in (expected, got))
-        (i, j), most = (
-            match_predictions(a, b, self.least_score)[0].T,
-            max(1.0, float(abs(expected[3]).max(initial=0.0))),
-        )
-        raw = {'raw': largest_difference([expected[3][i] / most], [got[3][j] / most])} if len(i) else {}
-        return {**prediction_distance(a, b, least=self.least_score), **raw}
+        measures = prediction_distance(a, b, least=self.least_score)
+        pairs = match_predictions(a, b, self.least_score)[0]
+        if len(expected) > 3 and len(pairs):
+            i, j = pairs.T
+            largest = max(1.0, float(abs(expected[3]).max(initial=0.0)))
+            measures['raw'] = largest_difference([expected[3][i] / largest], [got[3][j] / largest])
+        return measures
