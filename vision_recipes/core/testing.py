@@ -22,7 +22,7 @@ from .masks import encode_runs, fill_rings, Masks
 from .ragged import Ragged, Strings
 from .skeleton import Skeleton
 
-# %% ../../nbs/core/05_testing.ipynb #adba6a3f
+# %% ../../nbs/core/05_testing.ipynb #286328a7
 @contextmanager
 def environment(
     **variables: str | None,  # Name and value; None removes a variable
@@ -35,7 +35,7 @@ def environment(
                 os.environ[name] = str(value)
         yield
 
-# %% ../../nbs/core/05_testing.ipynb #da76efbb
+# %% ../../nbs/core/05_testing.ipynb #bc051c95
 def printed(
     function,  # What to call, with the arguments that follow
     *args,
@@ -52,14 +52,14 @@ def real_data(
 ) -> Path | None:  # Where it is; None, with a message, where it is not
     "Find a real data set below `$VISION_RECIPES_DATA`, or in `shared/data` beside a folder above this one"
     bases = [p / 'shared' / 'data' for p in Path.cwd().resolve().parents]
-    if told := os.environ.get('VISION_RECIPES_DATA'):
-        bases.insert(0, Path(told))
+    if data_folder := os.environ.get('VISION_RECIPES_DATA'):
+        bases.insert(0, Path(data_folder))
     for base in bases:
         if (base / name).is_dir():
             return base / name
     log_info(f'skipped: there is no {name} below $VISION_RECIPES_DATA, nor in shared/data beside the project')
 
-# %% ../../nbs/core/05_testing.ipynb #2ce5ee57
+# %% ../../nbs/core/05_testing.ipynb #9d4d2c82
 def run_python(
     code: str,
     **variables: str | None,  # Environment variables, as for `environment`
@@ -71,7 +71,7 @@ def run_python(
         raise RuntimeError(done.stderr)
     return done.stdout.strip()
 
-# %% ../../nbs/core/05_testing.ipynb #ac84a393
+# %% ../../nbs/core/05_testing.ipynb #f71da534
 def loaded_modules(
     statement: str,  # Such as `import vision_recipes.data`
     *names: str,  # Modules to look for, such as `torch`
@@ -80,7 +80,7 @@ def loaded_modules(
     code = f'{statement}\nimport json, sys\nprint(json.dumps([m for m in {names!r} if m in sys.modules]))'
     return json.loads(run_python(code).splitlines()[-1])
 
-# %% ../../nbs/core/05_testing.ipynb #0b799eb3
+# %% ../../nbs/core/05_testing.ipynb #7b4d9d82
 def write_file(
     path: str | Path,  # Missing folders are made
     text: str = '',
@@ -114,7 +114,7 @@ def write_image(
     image.save(path, **options)
     return path
 
-# %% ../../nbs/core/05_testing.ipynb #4eb13cd5
+# %% ../../nbs/core/05_testing.ipynb #0aeaa2a9
 def png_base64(
     mask: np.ndarray,  # (H, W), any dtype that PNG can hold
 ) -> str:
@@ -152,7 +152,7 @@ def write_labelme(
     write_json(path, document)
     return path.parent
 
-# %% ../../nbs/core/05_testing.ipynb #523d717e
+# %% ../../nbs/core/05_testing.ipynb #494e5a69
 def smooth_image(
     size_wh: tuple[int, int] = (320, 240),
     seed: int = 0,
@@ -185,7 +185,7 @@ def busy_image(
     noisy = np.asarray(image) + rng.normal(0, noise, (*size_wh[::-1], 3))
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
-# %% ../../nbs/core/05_testing.ipynb #a82fbcab
+# %% ../../nbs/core/05_testing.ipynb #028b0dfb
 def test_same_image(
     a: Image.Image | np.ndarray,
     b: Image.Image | np.ndarray,
@@ -195,7 +195,7 @@ def test_same_image(
     assert (a.shape, a.dtype) == (b.shape, b.dtype), f'{a.shape} {a.dtype} != {b.shape} {b.dtype}'
     assert (a == b).all(), f'pixels differ by up to {np.abs(a.astype(int) - b).max()}'
 
-# %% ../../nbs/core/05_testing.ipynb #fb4e8371
+# %% ../../nbs/core/05_testing.ipynb #96f58330
 SHAPE_COLORS = [(255, 60, 60), (60, 255, 60), (60, 60, 255), (255, 255, 60)]  # RGB: of the first shape, ...
 _GROUND = (20, 20, 20)  # What is around the shapes
 
@@ -221,7 +221,7 @@ def draw_shapes(
         boxes.append((x, y, x + w, y + h))
     return image, {'boxes': np.array(boxes, np.float32).reshape(-1, 4), 'labels': np.arange(n)}
 
-# %% ../../nbs/core/05_testing.ipynb #5463b281
+# %% ../../nbs/core/05_testing.ipynb #de634eb8
 def shape_extent(
     image: Image.Image | np.ndarray,  # RGB
     k: int,  # Which shape of `draw_shapes`
@@ -250,7 +250,7 @@ def _covered_span(line: np.ndarray, first: int) -> tuple[float, float]:
     middle = (line * (np.arange(len(line)) + 0.5)).sum() / line.sum() + first
     return middle - line.sum() / 2, middle + line.sum() / 2
 
-# %% ../../nbs/core/05_testing.ipynb #4a302c08
+# %% ../../nbs/core/05_testing.ipynb #e8a3b593
 def class_folders(
     root: Path,
     n: int = 40,  # Images
@@ -272,7 +272,7 @@ def class_folders(
         'sizes_wh': np.zeros((n, 2), np.int32),
     }
 
-# %% ../../nbs/core/05_testing.ipynb #444c1c09
+# %% ../../nbs/core/05_testing.ipynb #0a76f065
 def two_box_images(
     root: Path,  # Is made; must not be there yet
     n: int = 40,  # Images
@@ -300,7 +300,7 @@ def two_box_images(
         'boxes': np.array(boxes, np.float32),
     }
 
-# %% ../../nbs/core/05_testing.ipynb #0bb3e2b7
+# %% ../../nbs/core/05_testing.ipynb #1d8b82aa
 def box_parts(
     boxes: np.ndarray,  # (M, 4) XYXY, pixels
     sizes_wh: np.ndarray,  # (M, 2) of the image that each is in, pixels
@@ -319,7 +319,7 @@ def box_parts(
         'labels': LabelMap(names, skeleton=skeleton),
     }
 
-# %% ../../nbs/core/05_testing.ipynb #981e5d07
+# %% ../../nbs/core/05_testing.ipynb #5d53c516
 def object_columns(
     rows: list[list[tuple]],  # Objects of each image: (class, x1, y1, x2, y2)
     classes: int = 3,  # Named c0, c1, ...
@@ -338,7 +338,7 @@ def object_columns(
         'crowd': None if crowd is None else np.array(crowd, bool),
     }
 
-# %% ../../nbs/core/05_testing.ipynb #2389d788
+# %% ../../nbs/core/05_testing.ipynb #85dcf32c
 def random_detections(
     rng: np.random.Generator,
     images: int = 6,
@@ -384,7 +384,7 @@ def _random_guesses(rng, objects, most: int, classes: int, jitter: float) -> np.
     guesses[whole, 1:] = np.round(guesses[whole, 1:])
     return guesses
 
-# %% ../../nbs/core/05_testing.ipynb #9827f68c
+# %% ../../nbs/core/05_testing.ipynb #1273c3b0
 def color_classifier(
     path: Path,  # An `.onnx` file
 ) -> Path:
