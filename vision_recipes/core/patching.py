@@ -7,6 +7,7 @@ __all__ = ['patch']
 
 # %% ../../nbs/core/12_patching.ipynb #5e26264e
 import builtins, inspect
+from functools import partial
 from typing import Any, Callable
 
 # %% ../../nbs/core/12_patching.ipynb #bd767fd2
@@ -14,6 +15,7 @@ def patch(
     method: Callable | None = None,  # Its first parameter is annotated with the class
     *,
     as_prop: bool = False,  # Make it a property
+    as_classmethod: bool = False,  # Make it a class method: its first parameter is the class itself
 ) -> Any:  # What the name of the function meant before; None where it meant nothing
     """Put a function into the class that its first parameter names.
 
@@ -21,11 +23,12 @@ def patch(
     parameter names no class.
     """
     if method is None:
-        return lambda function: patch(function, as_prop=as_prop)
+        return partial(patch, as_prop=as_prop, as_classmethod=as_classmethod)
     name = method.__name__
     first = next(iter(inspect.signature(method).parameters.values()), None)
     if first is None or first.annotation is first.empty or not isinstance(first.annotation, type):
         raise TypeError(f'{name}: the first parameter must be annotated with the class to patch')
     method.__qualname__ = f'{first.annotation.__qualname__}.{name}'
-    setattr(first.annotation, name, property(method) if as_prop else method)
+    wrap = classmethod if as_classmethod else property if as_prop else None
+    setattr(first.annotation, name, wrap(method) if wrap else method)
     return method.__globals__.get(name, getattr(builtins, name, None))

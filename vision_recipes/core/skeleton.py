@@ -120,40 +120,9 @@ class Skeleton:
         "The skeleton that `to_dict` wrote"
         return cls(d['points'], d.get('pairs', ()), d.get('edges', ()), d.get('sigmas', ()))
 
-    @classmethod
-    def of(
-        cls,
-        points: Sequence[str],
-        pairs: Sequence[tuple] | None = None,  # Of names or positions; None: `propose_pairs`
-        edges: Sequence[tuple] | None = (),  # Of names or positions; None: none
-        # None: COCO's where the points are COCO's of a person, else `SIGMA`
-        sigmas: Sequence[float] | None = None,
-    ) -> 'Skeleton':
-        "A skeleton with what is usual for everything that is not given"
-        points = tuple(map(str, points))
-        if sigmas is None and set(points) == set(COCO_SIGMAS):
-            sigmas = [COCO_SIGMAS[p] for p in points]
-        pairs = propose_pairs(points) if pairs is None else _positions(points, pairs)
-        return cls(points, pairs, _positions(points, edges or ()), tuple(sigmas or ()))
-
 # %% ../../nbs/core/09_skeleton.ipynb #47f07089
 def _int_pair(pair) -> tuple[int, ...]:
     return tuple(map(int, pair))
-
-
-def _positions(points: tuple[str, ...], pairs: Sequence[tuple]) -> list[tuple[int, ...]]:
-    "Pairs of names or positions as pairs of positions"
-    return [tuple(_position(points, p) for p in pair) for pair in pairs]
-
-
-def _position(points: tuple[str, ...], point: str | int) -> int:
-    if isinstance(point, (int, np.integer)):
-        return int(point)
-    if point not in points:
-        raise VisionRecipesError(
-            f'There is no point {point!r} among {", ".join(points)}.{did_you_mean(point, points)}'
-        )
-    return points.index(point)
 
 
 def _twice(values) -> list:
@@ -188,6 +157,38 @@ def _check_sigmas(skeleton: Skeleton):
     n, sigmas = len(skeleton), skeleton.sigmas
     if len(sigmas) != n or not all(0 < s < 10 for s in sigmas):
         raise VisionRecipesError(f'sigmas: {n} points need as many positive numbers, but got {sigmas}.')
+
+# %% ../../nbs/core/09_skeleton.ipynb #17a49799
+@patch(as_classmethod=True)
+def of(
+    cls: Skeleton,
+    points: Sequence[str],
+    pairs: Sequence[tuple] | None = None,  # Of names or positions; None: `propose_pairs`
+    edges: Sequence[tuple] | None = (),  # Of names or positions; None: none
+    # None: COCO's where the points are COCO's of a person, else `SIGMA`
+    sigmas: Sequence[float] | None = None,
+) -> Skeleton:
+    "A skeleton with what is usual for everything that is not given"
+    points = tuple(map(str, points))
+    if sigmas is None and set(points) == set(COCO_SIGMAS):
+        sigmas = [COCO_SIGMAS[p] for p in points]
+    pairs = propose_pairs(points) if pairs is None else _positions(points, pairs)
+    return cls(points, pairs, _positions(points, edges or ()), tuple(sigmas or ()))
+
+# %% ../../nbs/core/09_skeleton.ipynb #354b1435
+def _positions(points: tuple[str, ...], pairs: Sequence[tuple]) -> list[tuple[int, ...]]:
+    "Pairs of names or positions as pairs of positions"
+    return [tuple(_position(points, p) for p in pair) for pair in pairs]
+
+
+def _position(points: tuple[str, ...], point: str | int) -> int:
+    if isinstance(point, (int, np.integer)):
+        return int(point)
+    if point not in points:
+        raise VisionRecipesError(
+            f'There is no point {point!r} among {", ".join(points)}.{did_you_mean(point, points)}'
+        )
+    return points.index(point)
 
 # %% ../../nbs/core/09_skeleton.ipynb #3faa5ac8
 @patch(as_prop=True)

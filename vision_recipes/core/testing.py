@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHAPE_COLORS', 'environment', 'printed', 'real_data', 'run_python', 'loaded_modules', 'write_file', 'write_image',
-           'png_base64', 'labelme_shape', 'write_labelme', 'smooth_image', 'busy_image', 'test_same_image',
+           'png_base64', 'labelme_shape', 'labelme_file', 'smooth_image', 'busy_image', 'test_same_image',
            'draw_shapes', 'shape_extent', 'class_folders', 'two_box_images', 'box_parts', 'object_columns',
            'random_detections', 'color_classifier']
 
@@ -136,7 +136,7 @@ def labelme_shape(
     return {**shape, 'flags': {}, **more}
 
 
-def write_labelme(
+def labelme_file(
     path: str | Path,  # A `.json` file
     shapes: list[dict],  # As `labelme_shape` makes them
     size_wh: tuple[int, int] = (60, 40),
@@ -343,8 +343,8 @@ def random_detections(
     rng: np.random.Generator,
     images: int = 6,
     classes: int = 3,
-    objects: int = 4,  # At most, of an image
-    boxes: int = 8,  # At most so many detections of an image
+    objects: int = 4,  # At most so many in an image
+    boxes: int = 8,  # At most so many detections in an image
     ties: bool = False,  # Few different scores, so that many are equal
     crowds: float = 0.0,  # Probability that an object is a crowd
     jitter: float = 6.0,  # Pixels; how far detections lie from the objects
@@ -360,7 +360,7 @@ def random_detections(
         found.append([(box[0], score, *box[1:]) for box, score in zip(boxes_found, scores)])
     return true, found, rng.random(sum(map(len, true))) < crowds
 
-
+# %% ../../nbs/core/05_testing.ipynb #c7ff5efe
 def _random_objects(rng, most: int, classes: int) -> np.ndarray:  # (n, 5) class, XYXY
     xy = rng.integers(0, 60, (rng.integers(0, most + 1), 2))
     wh = rng.integers(5, 40, xy.shape)
