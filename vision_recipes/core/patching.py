@@ -29,6 +29,11 @@ def patch(
     if first is None or first.annotation is first.empty or not isinstance(first.annotation, type):
         raise TypeError(f'{name}: the first parameter must be annotated with the class to patch')
     method.__qualname__ = f'{first.annotation.__qualname__}.{name}'
-    wrap = classmethod if as_classmethod else property if as_prop else None
-    setattr(first.annotation, name, wrap(method) if wrap else method)
+    setattr(first.annotation, name, _wrapped(method, as_prop, as_classmethod))
     return method.__globals__.get(name, getattr(builtins, name, None))
+
+
+def _wrapped(method: Callable, as_prop: bool, as_classmethod: bool) -> Any:
+    if as_prop:
+        return property(method)
+    return classmethod(method) if as_classmethod else method
