@@ -61,7 +61,8 @@ def _check_classes(labels: LabelMap):
     "Refuse names or source ids that stand for two classes"
     if not labels.names:
         raise VisionRecipesError('A label map needs at least one class.')
-    doubles = sorted(name for name, n in Counter(labels.names).items() if n > 1)
+    count = Counter(labels.names)
+    doubles = sorted(name for name in count if count[name] > 1)
     if doubles:
         raise VisionRecipesError(f'Class names must differ, but these stand twice: {", ".join(doubles)}.')
     ids = labels.source_ids

@@ -283,9 +283,11 @@ class MaskCrops:
         windows: Iterable[tuple[int, int, np.ndarray]],  # Each left, top, (h, w) bool; taken one at a time
     ) -> 'MaskCrops':
         "Pack windows that lie within the image"
-        packed = [_packed(*window) for window in windows]
-        boxes = np.array([box for box, _ in packed], np.int32).reshape(-1, 4)
-        return cls(tuple(map(int, size_wh)), boxes, tuple(bits for _, bits in packed))
+        boxes, bits = [], []
+        for x, y, mask in windows:
+            boxes.append((x, y, x + mask.shape[1], y + mask.shape[0]))
+            bits.append(np.packbits(mask))
+        return cls(tuple(map(int, size_wh)), np.array(boxes, np.int32).reshape(-1, 4), tuple(bits))
 
     @classmethod
     def of(cls, masks: np.ndarray) -> 'MaskCrops':  # (N, H, W) bool
@@ -307,11 +309,6 @@ class MaskCrops:
         return np.stack([*self]).astype(dtype or bool) if len(self) else np.zeros(self.shape, dtype or bool)
 
 # %% ../../nbs/core/08_masks.ipynb #b32c49f9
-def _packed(x: int, y: int, mask: np.ndarray) -> tuple[tuple[int, int, int, int], np.ndarray]:
-    "XYXY of a window, and its pixels as bits"
-    return (x, y, x + mask.shape[1], y + mask.shape[0]), np.packbits(mask)
-
-
 def _tight_window(mask: np.ndarray) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
     "The part of a mask where pixels are set; an empty one where none is"
     columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))

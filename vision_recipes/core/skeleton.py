@@ -127,7 +127,8 @@ def _int_pair(pair) -> tuple[int, ...]:
 
 def _twice(values) -> list:
     "The values that stand more than once, sorted"
-    return sorted(value for value, n in Counter(values).items() if n > 1)
+    count = Counter(values)
+    return sorted(value for value in count if count[value] > 1)
 
 # %% ../../nbs/core/09_skeleton.ipynb #01f5efc0
 def _check_points(skeleton: Skeleton):
