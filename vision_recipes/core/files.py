@@ -33,15 +33,15 @@ def os_error(
     path: Path,  # What was to be written
     e: OSError,
 ) -> VisionRecipesError:  # To be raised `from e`
-    "Say an operating system's error in the user's terms"
+    "The error of an operating system as a message for the user"
     return VisionRecipesError(f'{path}: cannot be written: {_CURES.get(e.errno, e.strerror or e)}.')
 
-
+# %% ../../nbs/core/03_files.ipynb #12d9a7e6
 @contextmanager
 def atomic_path(
     path: str | Path,  # The file to be; missing parent folders are made
 ) -> Iterator[Path]:  # A temporary path beside it: write there
-    """Give a temporary path that replaces `path` when the block ends well, and vanishes when it does not.
+    """Give a temporary path that replaces `path` when the block ends well, and is removed when it does not.
 
     Raises `VisionRecipesError` where writing is impossible.
     """
@@ -52,21 +52,22 @@ def atomic_path(
         os.close(fd)
         tmp = Path(name)
         yield tmp
-        _settle(tmp, path)
+        _move_into_place(tmp, path)
     except OSError as e:
         raise os_error(path, e) from e
     finally:
         if tmp is not None:
             tmp.unlink(missing_ok=True)
 
-
-def _umask() -> int:  # There is no way to read it without setting it
+# %% ../../nbs/core/03_files.ipynb #cdabb04b
+def _umask() -> int:
+    "The permissions that new files do not get; there is no way to read them without setting them"
     umask = os.umask(0)
     os.umask(umask)
     return umask
 
 
-def _settle(tmp: Path, path: Path):
+def _move_into_place(tmp: Path, path: Path):
     "Flush `tmp` to the disk and rename it to `path`, with the permissions a newly opened file would have"
     with open(tmp, 'rb+') as f:
         os.fsync(f.fileno())
@@ -97,9 +98,12 @@ def write_json(path: str | Path, obj: Any):
     "Write `obj` to `path` in one step as indented JSON; a NaN is refused, for other programs cannot read it"
     write_text(path, json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False) + '\n')
 
-
-def parse_json(text: str, where: str) -> Any:  # `where` names the text in messages
-    "What a JSON text says. Raises `VisionRecipesError`"
+# %% ../../nbs/core/03_files.ipynb #991a33d2
+def parse_json(
+    text: str,
+    where: str,  # What the text is called in messages
+) -> Any:
+    "The value that a JSON text holds. Raises `VisionRecipesError`"
     try:
         return json.loads(text)
     except json.JSONDecodeError as e:
@@ -129,19 +133,13 @@ def read_json(path: str | Path) -> Any:
 def new_folder(
     root: str | Path,  # The folder to be: not there yet, or empty
 ) -> Iterator[Path]:  # A temporary folder beside it: write there
-    """Give a temporary folder that becomes `root` when the block ends well, and vanishes when it does not.
+    """Give a temporary folder that becomes `root` when the block ends well, and is removed when it does not.
 
     Raises `VisionRecipesError` where `root` holds something or cannot be written.
     """
     root, tmp = Path(root).resolve(), None
     try:
-        there = next(p for p in (root, *root.parents) if p.exists())
-        if not there.is_dir():
-            raise VisionRecipesError(f'{there}: is a file, not a folder. Choose another place.')
-        if root.exists() and any(root.iterdir()):
-            raise VisionRecipesError(
-                f'{root}: is not empty, and nothing is written over. Remove it, or choose another folder.'
-            )
+        _check_free(root)
         root.parent.mkdir(parents=True, exist_ok=True)
         tmp = Path(tempfile.mkdtemp(dir=root.parent, prefix=f'.{root.name[:80]}.', suffix='.tmp'))
         yield tmp
@@ -155,6 +153,17 @@ def new_folder(
         if tmp is not None:
             shutil.rmtree(tmp, ignore_errors=True)
 
+
+def _check_free(root: Path):
+    "Refuse a folder that holds something, and a path that leads through a file"
+    nearest = next(p for p in (root, *root.parents) if p.exists())
+    if not nearest.is_dir():
+        raise VisionRecipesError(f'{nearest}: is a file, not a folder. Choose another place.')
+    if root.exists() and any(root.iterdir()):
+        raise VisionRecipesError(
+            f'{root}: is not empty, and nothing is written over. Remove it, or choose another folder.'
+        )
+
 # %% ../../nbs/core/03_files.ipynb #570e951a
 def check_writable(
     path: str | Path,  # The file or folder that will be written
@@ -166,26 +175,27 @@ def check_writable(
     """
     path = Path(path)
     if path.exists() and path.is_dir() != folder:
+        found, wanted = ('file', 'folder') if folder else ('folder', 'file')
         raise VisionRecipesError(
-            f'{path}: is a {"file" if folder else "folder"}, but a {"folder" if folder else "file"} is to be '
-            'written there. Name another place.'
+            f'{path}: is a {found}, but a {wanted} is to be written there. Name another place.'
         )
-    there = path if folder and path.exists() else path.parent
-    made = [p for p in (there, *there.parents) if not p.exists()]
+    place = path if folder and path.exists() else path.parent
+    made = [p for p in (place, *place.parents) if not p.exists()]
     try:
-        there.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=there):
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as e:
         raise os_error(path, e) from e
     finally:
         for p in made:
-            p.exists() and p.rmdir()
+            if p.exists():
+                p.rmdir()
 
 # %% ../../nbs/core/03_files.ipynb #e1c3036e
 def file_hash(
     path: str | Path,
-    algorithm: str = 'sha256',  # Any name `hashlib.new` knows
+    algorithm: str = 'sha256',  # Any name that `hashlib.new` knows
 ) -> str:  # Hexadecimal digest
     "Hash a file's bytes without reading it whole into memory"
     digest = hashlib.new(algorithm)

@@ -8,6 +8,7 @@ __all__ = ['IMAGE_SUFFIXES', 'ImageLike', 'is_image_name', 'find_images', 'Image
 
 # %% ../../nbs/core/06_images.ipynb #8ea87f8f
 import io, os, struct, zlib
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 import numpy as np
@@ -27,22 +28,6 @@ def is_image_name(name: str | Path) -> bool:
     return name.suffix.lower() in IMAGE_SUFFIXES and not name.name.startswith('.')
 
 
-def _walk(folder: Path):
-    """All files below `folder`, through links too, but round no circle.
-
-    An unreadable folder is an error, not an empty one.
-    """
-
-    def unreadable(e):
-        raise VisionRecipesError(f'{e.filename}: cannot be read: {e.strerror}.') from e
-
-    seen = set()
-    for d, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
-        seen.add(os.path.realpath(d))
-        folders[:] = [f for f in folders if os.path.realpath(os.path.join(d, f)) not in seen]
-        yield from (Path(d) / f for f in names)
-
-
 def find_images(
     folder: str | Path,
     recursive: bool = False,  # Also look into the folders below
@@ -50,28 +35,77 @@ def find_images(
     "The image files in `folder`. Raises `VisionRecipesError` where that is no folder"
     folder = Path(folder)
     if not folder.is_dir():
-        raise VisionRecipesError(
-            f'{folder}: {"is a file, not a folder" if folder.exists() else "no such folder"}.'
-        )
+        reason = 'is a file, not a folder' if folder.exists() else 'no such folder'
+        raise VisionRecipesError(f'{folder}: {reason}.')
     files = _walk(folder) if recursive else folder.iterdir()
-    return sorted(
-        (f for f in files if is_image_name(f) and f.is_file()), key=lambda f: f.relative_to(folder).as_posix()
-    )
+    images = (f for f in files if is_image_name(f) and f.is_file())
+    return sorted(images, key=lambda f: f.relative_to(folder).as_posix())
+
+# %% ../../nbs/core/06_images.ipynb #a38977b7
+def _walk(folder: Path):
+    """All files below `folder`, through links too; a folder that a link leads back to is not entered again.
+
+    An unreadable folder is an error, not an empty one.
+    """
+    seen = set()
+    for d, folders, names in os.walk(folder, followlinks=True, onerror=_unreadable):
+        seen.add(os.path.realpath(d))
+        folders[:] = [f for f in folders if os.path.realpath(os.path.join(d, f)) not in seen]
+        yield from (Path(d) / f for f in names)
+
+
+def _unreadable(e: OSError):
+    raise VisionRecipesError(f'{e.filename}: cannot be read: {e.strerror}.') from e
 
 # %% ../../nbs/core/06_images.ipynb #d8c68db2
 class ImageError(VisionRecipesError):
     "An image that cannot be used, with the file and the cause"
 
 
-_UPRIGHT_SWAPS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
-_ORIENTATION = 0x0112
+# what Pillow raises for damaged files
+_READ_ERRORS = (OSError, EOFError, struct.error, zlib.error)
+_VALUE_ERRORS = (SyntaxError, ValueError, IndexError, KeyError, TypeError, AttributeError)
+_SIZE_ERRORS = (ZeroDivisionError, OverflowError, MemoryError, RuntimeError, Image.DecompressionBombError)
+_IMAGE_ERRORS = _READ_ERRORS + _VALUE_ERRORS + _SIZE_ERRORS
+
+
+@contextmanager
+def _image_errors(source):
+    "Turn what goes wrong in the block into an `ImageError` that names the image"
+    try:
+        yield
+    except ImageError as e:
+        raise ImageError(f'{_named(source)}: {e}.') from None
+    except _IMAGE_ERRORS as e:
+        raise ImageError(f'{_named(source)}: {_cause(source, e)}.') from e
 
 
 def _named(source) -> str:
     "What to call `source` in a message"
     return str(source) if isinstance(source, (str, Path)) else f'an image in memory ({type(source).__name__})'
 
+# %% ../../nbs/core/06_images.ipynb #a5799d00
+def _cause(source, e: Exception) -> str:
+    "Say what is wrong with an image"
+    if isinstance(e, FileNotFoundError):
+        return 'no such file'
+    if isinstance(e, IsADirectoryError):
+        return 'is a folder, not an image'
+    # before the next question, which would not be permitted either
+    if isinstance(e, PermissionError):
+        return 'no permission to read it'
+    if isinstance(source, (str, Path)) and Path(source).is_file() and Path(source).stat().st_size == 0:
+        return 'the file is empty (0 bytes)'
+    if isinstance(e, UnidentifiedImageError):
+        return 'not an image in any format Pillow reads'
+    if isinstance(e, Image.DecompressionBombError):
+        return (
+            f'too many pixels, perhaps a decompression bomb ({e}). If you trust it, raise '
+            'PIL.Image.MAX_IMAGE_PIXELS'
+        )
+    return f'damaged or cut off ({e})'
 
+# %% ../../nbs/core/06_images.ipynb #187eea54
 def _open(source) -> Image.Image:
     "Open without decoding; `source` is a path, bytes, a file object or a PIL image"
     if isinstance(source, Image.Image):
@@ -89,46 +123,6 @@ def _open(source) -> Image.Image:
             'If you trust it, raise PIL.Image.MAX_IMAGE_PIXELS'
         )
     return im
-
-
-def _cause(source, e) -> str:
-    "Say what is wrong with an image"
-    if isinstance(e, FileNotFoundError):
-        return 'no such file'
-    if isinstance(e, IsADirectoryError):
-        return 'is a folder, not an image'
-    # nor may one ask anything else about it
-    if isinstance(e, PermissionError):
-        return 'no permission to read it'
-    if isinstance(source, (str, Path)) and Path(source).is_file() and Path(source).stat().st_size == 0:
-        return 'the file is empty (0 bytes)'
-    if isinstance(e, UnidentifiedImageError):
-        return 'not an image in any format Pillow reads'
-    if isinstance(e, Image.DecompressionBombError):
-        return (
-            f'too many pixels, perhaps a decompression bomb ({e}). If you trust it, raise '
-            'PIL.Image.MAX_IMAGE_PIXELS'
-        )
-    return f'damaged or cut off ({e})'
-
-
-_IMAGE_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    ZeroDivisionError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 
 # %% ../../nbs/core/06_images.ipynb #73129f40
 def _to_rgb(im: Image.Image) -> Image.Image:
@@ -149,55 +143,7 @@ def _to_rgb(im: Image.Image) -> Image.Image:
         return Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im).convert('RGB')
     return im.convert('RGB')
 
-# %% ../../nbs/core/06_images.ipynb #da0e728c
-def open_image(
-    # A path, bytes, a file object, a PIL image, or an array: uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
-    source: Any,
-    # Pixels: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its longer side does not fall
-    # below
-    at_least: int | None = None,
-) -> Image.Image:  # Upright RGB
-    "Open an image as people see it. Raises `ImageError` that names the file and the cause"
-    if isinstance(source, np.ndarray):
-        return _to_rgb(_from_array(source))
-    try:
-        if not isinstance(source, (str, Path)):
-            return _decoded(source, at_least)
-        # Pillow's own reads are so short that they cost time
-        with open(source, 'rb', buffering=1 << 20) as file:
-            return _decoded(file, at_least)
-    except ImageError as e:
-        raise ImageError(f'{_named(source)}: {e}.') from None
-    except _IMAGE_ERRORS as e:
-        raise ImageError(f'{_named(source)}: {_cause(source, e)}.') from e
-
-
-def _decoded(source, at_least: int | None) -> Image.Image:
-    "Upright RGB, as for `open_image`"
-    im = _open(source)
-    turn = im.getexif().get(_ORIENTATION, 1)
-    if at_least is not None and im is not source and im.format == 'JPEG':
-        im = _decoded_small(im, source, at_least, turn)
-    im.load()
-    return _to_rgb(ImageOps.exif_transpose(im) if turn != 1 else im)
-
-
-def _decoded_small(im: Image.Image, source, at_least: int, turn: int) -> Image.Image:
-    """A JPEG set to be decoded at a fraction.
-
-    Whole where its last row or column of pixels, which JPEG fills up in part, would be turned to the front
-    and shift everything.
-    """
-    (w, h), k = im.size, _fraction(im, at_least)
-    return _open(source) if (turn in (2, 3, 7, 8) and w % k) or (turn in (3, 4, 6, 7) and h % k) else im
-
-
-def _fraction(im: Image.Image, at_least: int) -> int:
-    "Set a JPEG to be decoded at a fraction; 1, 2, 4 or 8"
-    im.draft(None, tuple(-(-side * at_least // max(im.size)) for side in im.size))
-    return (im.decoderconfig or (1,))[0]
-
-
+# %% ../../nbs/core/06_images.ipynb #79dd4edb
 def _from_array(a: np.ndarray) -> Image.Image:
     "An array of pixels as a PIL image; anything but uint8 is refused, because its range is unknown"
     if a.dtype != np.uint8:
@@ -214,64 +160,112 @@ def _from_array(a: np.ndarray) -> Image.Image:
         )
     return Image.fromarray(np.ascontiguousarray(a))
 
+# %% ../../nbs/core/06_images.ipynb #da0e728c
+_ORIENTATION = 0x0112  # The EXIF tag: how to turn the stored image
+
+
+def open_image(
+    # A path, bytes, a file object, a PIL image, or an array: uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
+    source: Any,
+    # Pixels: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size while its longer side is not below this
+    at_least: int | None = None,
+) -> Image.Image:  # Upright RGB
+    "Open an image as people see it. Raises `ImageError` that names the file and the cause"
+    if isinstance(source, np.ndarray):
+        return _to_rgb(_from_array(source))
+    with _image_errors(source):
+        if not isinstance(source, (str, Path)):
+            return _decoded(source, at_least)
+        # a large buffer: Pillow's own reads are so short that they cost time
+        with open(source, 'rb', buffering=1 << 20) as file:
+            return _decoded(file, at_least)
+
+
+def _decoded(source, at_least: int | None) -> Image.Image:
+    "Upright RGB, as for `open_image`"
+    im = _open(source)
+    turn = im.getexif().get(_ORIENTATION, 1)
+    if at_least is not None and im is not source and im.format == 'JPEG':
+        im = _decoded_small(im, source, at_least, turn)
+    im.load()
+    return _to_rgb(ImageOps.exif_transpose(im) if turn != 1 else im)
+
+# %% ../../nbs/core/06_images.ipynb #d8db2c37
+def _decoded_small(im: Image.Image, source, at_least: int, turn: int) -> Image.Image:
+    """A JPEG set to be decoded at a fraction, or whole where its padding would shift the image.
+
+    The last row and column of blocks are padded. An orientation that turns them to the front moves the rest.
+    """
+    (w, h), k = im.size, _fraction(im, at_least)
+    column_first, row_first = turn in (2, 3, 7, 8), turn in (3, 4, 6, 7)
+    return _open(source) if (column_first and w % k) or (row_first and h % k) else im
+
+
+def _fraction(im: Image.Image, at_least: int) -> int:
+    "Set a JPEG to be decoded at a fraction; 1, 2, 4 or 8"
+    im.draft(None, tuple(-(-side * at_least // max(im.size)) for side in im.size))
+    return (im.decoderconfig or (1,))[0]
+
 # %% ../../nbs/core/06_images.ipynb #76d60f48
 def open_raw(
     source: Any,  # As for `open_image`, but no array
 ) -> Image.Image:
     """Decode an image as it is, neither turned nor converted: for images that are no photographs, such as
     masks. Raises `ImageError`"""
-    try:
+    with _image_errors(source):
         im = _open(source)
         im.load()
         return im
-    except ImageError as e:
-        raise ImageError(f'{_named(source)}: {e}.') from None
-    except _IMAGE_ERRORS as e:
-        raise ImageError(f'{_named(source)}: {_cause(source, e)}.') from e
 
 # %% ../../nbs/core/06_images.ipynb #f34c861a
+_UPRIGHT_SWAPS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+
+
 def image_size(
     source: Any,  # As for `open_image`
 ) -> tuple[int, int]:  # Width and height of the upright image, pixels
     "Size of an image from its header, without decoding it. Raises `ImageError`"
     if isinstance(source, np.ndarray):
         return _from_array(source).size
-    try:
+    with _image_errors(source):
         im = _open(source)
-        w, h = im.size
-        # Pillow gives a TIFF's size upright already
-        turned = im.format != 'TIFF' and im.getexif().get(_ORIENTATION, 1) in _UPRIGHT_SWAPS
-        return (h, w) if turned else (w, h)
-    except ImageError as e:
-        raise ImageError(f'{_named(source)}: {e}.') from None
-    except _IMAGE_ERRORS as e:
-        raise ImageError(f'{_named(source)}: {_cause(source, e)}.') from e
-    finally:
-        if isinstance(source, (str, Path)) and 'im' in locals():
-            im.close()
+        try:
+            return _upright_size(im)
+        finally:
+            if isinstance(source, (str, Path)):
+                im.close()
+
+
+def _upright_size(im: Image.Image) -> tuple[int, int]:
+    w, h = im.size
+    # Pillow gives a TIFF's size upright already
+    turned = im.format != 'TIFF' and im.getexif().get(_ORIENTATION, 1) in _UPRIGHT_SWAPS
+    return (h, w) if turned else (w, h)
 
 # %% ../../nbs/core/06_images.ipynb #a4c9fc51
 def is_size(
-    *size_wh,  # Width and height, as a file says them
+    *size_wh,  # Width and height, as a file gives them
 ) -> bool:
     "Whether an image could have that size: both are numbers, and the pixels of a mask of it fit into memory"
-    return (
-        all(isinstance(v, (int, float)) and 1 <= v <= 100_000 for v in size_wh)
-        and size_wh[0] * size_wh[1] <= 400_000_000
-    )
+    for side in size_wh:
+        if not isinstance(side, (int, float)) or not 1 <= side <= 100_000:
+            return False
+    return size_wh[0] * size_wh[1] <= 400_000_000
 
 # %% ../../nbs/core/06_images.ipynb #c0f743ca
 def plain_jpeg(
     source: Any,  # As for `open_image`; only a path has a chance
     at_least: int | None = None,  # As for `open_image`
-    # The file, and of which fraction of its size `open_image` would make the image: 1, 2, 4 or 8. None: no
-    # upright JPEG in RGB or grey, or it cannot be opened
 ) -> tuple[bytes, int] | None:
-    "A JPEG that needs nothing but decoding"
+    """The bytes of a JPEG that needs nothing but decoding, and at which fraction: 1, 2, 4 or 8.
+
+    None for all that is no upright JPEG in RGB or grey, or cannot be opened.
+    """
     if not isinstance(source, (str, Path)) or not str(source).lower().endswith(('.jpg', '.jpeg')):
         return None
     try:
-        im = _open(data := Path(source).read_bytes())
+        data = Path(source).read_bytes()
+        im = _open(data)
         if im.format != 'JPEG' or im.mode not in ('RGB', 'L') or im.getexif().get(_ORIENTATION, 1) != 1:
             return None
         return data, 1 if at_least is None else _fraction(im, at_least)

@@ -15,7 +15,9 @@ def lazy_names(
     homes: dict[str, list[str]],  # Module, relative to the room: the names that it defines
 ) -> tuple[Callable, Callable]:  # `__getattr__` and `__dir__` for the `__init__` of the room
     "Let a package hand on names of its modules without importing these modules"
-    home_of = {name: module for module, names in homes.items() for name in names}
+    home_of = {}
+    for module, names in homes.items():
+        home_of.update(dict.fromkeys(names, module))
 
     def __getattr__(name):
         if name not in home_of:

@@ -6,7 +6,8 @@
 __all__ = ['patch']
 
 # %% ../../nbs/core/12_patching.ipynb #5e26264e
-import inspect
+import builtins, inspect
+from functools import partial
 from typing import Any, Callable
 
 # %% ../../nbs/core/12_patching.ipynb #bd767fd2
@@ -14,15 +15,25 @@ def patch(
     method: Callable | None = None,  # Its first parameter is annotated with the class
     *,
     as_prop: bool = False,  # Make it a property
-) -> Any:
+    as_classmethod: bool = False,  # Make it a class method: its first parameter is the class itself
+) -> Any:  # What the name of the function meant before; None where it meant nothing
     """Put a function into the class that its first parameter names.
 
-    Returns nothing, so the name of the function stays free in its module.
+    A function or builtin of the same name keeps its meaning in the module. Raises `TypeError` where the first
+    parameter names no class.
     """
     if method is None:
-        return lambda function: patch(function, as_prop=as_prop)
+        return partial(patch, as_prop=as_prop, as_classmethod=as_classmethod)
+    name = method.__name__
     first = next(iter(inspect.signature(method).parameters.values()), None)
     if first is None or first.annotation is first.empty or not isinstance(first.annotation, type):
-        raise TypeError(f'{method.__name__}: the first parameter must be annotated with the class to patch')
-    method.__qualname__ = f'{first.annotation.__qualname__}.{method.__name__}'
-    setattr(first.annotation, method.__name__, property(method) if as_prop else method)
+        raise TypeError(f'{name}: the first parameter must be annotated with the class to patch')
+    method.__qualname__ = f'{first.annotation.__qualname__}.{name}'
+    setattr(first.annotation, name, _wrapped(method, as_prop, as_classmethod))
+    return method.__globals__.get(name, getattr(builtins, name, None))
+
+
+def _wrapped(method: Callable, as_prop: bool, as_classmethod: bool) -> Any:
+    if as_prop:
+        return property(method)
+    return classmethod(method) if as_classmethod else method
