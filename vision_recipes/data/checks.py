@@ -123,7 +123,7 @@ def _check_file(anns: Annotations, i: int) -> tuple[Finding | None, tuple[int, i
         return _check_depth(path, img), size_wh
     return _wrong_size(path, size_wh, recorded_size), size_wh
 
-
+# %% ../../nbs/data/04_checks.ipynb #b15344c9
 def _wrong_size(path: Path, size_wh: tuple[int, int], recorded_size: tuple[int, int]) -> Finding:
     "An image whose size is not the recorded one"
     if recorded_size == size_wh[::-1]:
@@ -233,7 +233,7 @@ def _check_image_classes(anns: Annotations) -> list[Finding]:
             found.append(Finding('error', 'classes', str(anns.root / name), _too_few_images(name, n)))
     return found
 
-
+# %% ../../nbs/data/04_checks.ipynb #30e7d8d8
 def _too_few_images(name: str, n: int) -> str:
     if n == 0:
         return f'the class {name!r} has no image. Add some, or remove it.'
@@ -263,7 +263,7 @@ def _all_crowds(anns: Annotations) -> Finding:
     )
     return _of_set(anns, 'error', 'crowd', message)
 
-
+# %% ../../nbs/data/04_checks.ipynb #bb30f380
 def _no_object(anns: Annotations) -> Finding:
     message = (
         f'has {plural(len(anns), "image")}, but not one object: there is nothing to learn. '
@@ -740,7 +740,7 @@ def _check_coordinates(anns: Annotations, points: _Points) -> list[Finding]:
         *_of_points(anns, 'warning', 'point outside', present & finite & outside, beyond_image),
     ]
 
-
+# %% ../../nbs/data/04_checks.ipynb #153b1812
 def _check_missing_points(anns: Annotations, points: _Points) -> list[Finding]:
     "Points of the skeleton that no object has"
     if not len(points.present):
