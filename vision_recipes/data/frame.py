@@ -12,69 +12,88 @@ from ..core.masks import Masks
 # %% ../../nbs/data/02_frame.ipynb #c3561396
 def to_frame(
     anns,  # An `Annotations`
-    # A `pandas.DataFrame` with the columns path, label, width, height, and, where known, group; xmin, ymin,
-    # xmax, ymax (pixels); polygons, vertices and area (square pixels) of masks; and x, y and v of each point
-):
-    "The annotations as a pandas table: one row an object, or one for an image without objects"
+):  # A `pandas.DataFrame`
+    """The annotations as a pandas table: a row for each object, or one for an image without objects
+
+    It has the columns path and label, and those that are known of width, height and group; xmin, ymin, xmax
+    and ymax in pixels; polygons, vertices and area (square pixels) of masks; x, y and v of each keypoint.
+    """
     import pandas as pd
 
-    counts = anns.class_ids.counts
-    rows = np.repeat(np.arange(len(anns)), np.maximum(counts, 1))
-    objects = np.full(len(rows), -1)
-    objects[np.repeat(counts > 0, np.maximum(counts, 1))] = np.arange(len(anns.class_ids.values))
+    images, objects = _rows(anns)
+    class_ids = np.append(anns.class_ids.values, -1)[objects]
     names = np.array([*anns.class_names, None], dtype=object)
-    paths = np.array(list(anns.paths), dtype=object)
-    columns = {
-        'path': paths[rows],
-        'label': names[
-            np.where(objects < 0, -1, anns.class_ids.values[objects] if len(anns.class_ids.values) else -1)
-        ],
-    }
+    columns = {'path': np.array(list(anns.paths), dtype=object)[images], 'label': names[class_ids]}
     if anns.sizes_wh.any():
-        columns |= dict(zip(('width', 'height'), anns.sizes_wh[rows].T))
+        columns['width'], columns['height'] = anns.sizes_wh[images].T
     if anns.group_ids is not None:
-        columns['group'] = np.array(anns.groups, dtype=object)[rows]
-    columns |= {
-        name: np.append(values, np.array(np.nan, np.float32))[objects]
-        for name, values in _object_columns(anns).items()
-    }
+        columns['group'] = np.array(anns.groups, dtype=object)[images]
+    for name, values in _object_columns(anns).items():
+        columns[name] = np.append(values, np.array(np.nan, np.float32))[objects]
     return pd.DataFrame(columns)
 
 
+def _rows(anns) -> tuple[np.ndarray, np.ndarray]:
+    "The image and the object of each row; -1 for the object of an image without any"
+    counts = anns.class_ids.counts
+    n_rows = np.maximum(counts, 1)
+    images = np.repeat(np.arange(len(anns)), n_rows)
+    objects = np.full(len(images), -1)
+    objects[np.repeat(counts > 0, n_rows)] = np.arange(len(anns.class_ids.values))
+    return images, objects
+
+# %% ../../nbs/data/02_frame.ipynb #056fbee0
 def _object_columns(anns) -> dict[str, np.ndarray]:  # Each (M,) float32
-    "What is known about each object, in numbers; NaN for the place of an absent point"
-    found = (
-        {}
-        if anns.boxes is None
-        else dict(zip(('xmin', 'ymin', 'xmax', 'ymax'), np.asarray(anns.boxes, np.float32).T))
-    )
+    "What is known about each object, in numbers; NaN for the coordinates of an absent point"
+    columns = {}
+    if anns.boxes is not None:
+        columns |= zip(('xmin', 'ymin', 'xmax', 'ymax'), np.asarray(anns.boxes, np.float32).T)
     if anns.masks is not None:
-        found |= _mask_columns(anns.masks)
-    if anns.keypoints is None:
-        return found
-    there = anns.keypoints[..., 2] > 0
-    for k, name in enumerate(anns.labels.skeleton.points):
-        found |= {
-            f'{name} {axis}': np.where(there[:, k], anns.keypoints[:, k, j], np.nan).astype(np.float32)
-            for j, axis in enumerate('xy')
-        } | {f'{name} v': anns.keypoints[:, k, 2].astype(np.float32)}
-    return found
+        columns |= _mask_columns(anns.masks)
+    if anns.keypoints is not None:
+        columns |= _point_columns(anns.labels.skeleton.points, anns.keypoints)
+    return columns
 
 
+def _point_columns(names, keypoints: np.ndarray) -> dict[str, np.ndarray]:
+    "x, y and visibility of each point"
+    x, y, visibility = np.moveaxis(keypoints, 2, 0).astype(np.float32)  # (M, K) each
+    present = visibility > 0
+    columns = {}
+    for k, name in enumerate(names):
+        columns[f'{name} x'] = np.where(present[:, k], x[:, k], np.float32(np.nan))
+        columns[f'{name} y'] = np.where(present[:, k], y[:, k], np.float32(np.nan))
+        columns[f'{name} v'] = visibility[:, k]
+    return columns
+
+# %% ../../nbs/data/02_frame.ipynb #eacc82e8
 def _mask_columns(masks: Masks) -> dict[str, np.ndarray]:  # (M,) float32
-    "Outlines, their points, and the pixels in them; what two outlines of an object share counts twice"
-    after = np.arange(1, len(masks.points) + 1)
-    some = masks.rings[1:] > masks.rings[:-1]
-    after[masks.rings[1:][some] - 1] = masks.rings[:-1][some]
-    (x, y), sums = (
-        masks.points.T.astype(np.float64),
-        lambda values, ends: np.diff(np.concatenate([[0], np.cumsum(values)])[ends]),
-    )
-    of_rings = np.abs(sums(x * y[after] - x[after] * y, masks.rings)) / 2
-    in_row = np.arange(len(masks.runs.values)) - np.repeat(masks.runs.offsets[:-1], masks.runs.counts)
-    area = sums(of_rings, masks.objects) + sums(masks.runs.values * (in_row % 2), masks.runs.offsets)
+    "The polygons of each object, their points, and the pixels of its mask"
+    area = _sums(_ring_areas(masks), masks.objects) + _sums(_ones_of_runs(masks), masks.runs.offsets)
     return {
         'polygons': np.diff(masks.objects).astype(np.float32),
         'vertices': np.diff(masks.rings[masks.objects]).astype(np.float32),
         'area': area.astype(np.float32),
     }
+
+
+def _sums(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    "The sum of each segment of `values`"
+    return np.diff(np.concatenate([[0], np.cumsum(values)])[ends])
+
+
+def _ring_areas(masks: Masks) -> np.ndarray:
+    "The area of each ring, in square pixels"
+    first, end = masks.rings[:-1], masks.rings[1:]
+    not_empty = end > first
+    next_point = np.arange(1, len(masks.points) + 1)
+    next_point[end[not_empty] - 1] = first[not_empty]  # the last point is followed by the first
+    x, y = masks.points.T.astype(np.float64)
+    return np.abs(_sums(x * y[next_point] - x[next_point] * y, masks.rings)) / 2
+
+
+def _ones_of_runs(masks: Masks) -> np.ndarray:
+    "The pixels that each run length adds to its mask"
+    first = np.repeat(masks.runs.offsets[:-1], masks.runs.counts)
+    place = np.arange(len(masks.runs.values)) - first
+    return masks.runs.values * (place % 2)

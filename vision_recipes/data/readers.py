@@ -29,54 +29,54 @@ class Reader:
     wants: str  # What it looks for, in words
 
 
+_LABELME_FILES = 'a .json file of LabelMe an image, with "shapes" and "imagePath"'
+_COCO_FILES = (
+    'a .json file with "images", "annotations" and "categories"; '
+    'name the file, or a folder that holds it (or has it in annotations/)'
+)
+_HAGRID_FILES = (
+    'ann_train_val/<class>.json with "bboxes" and "labels" an image, and train_val_<class>/<stem>.jpg'
+)
+_YOLO_FILES = (
+    'images/ and labels/ with a .txt file an image, and the class names in data.yaml or classes.txt; '
+    'name the folder, or its data.yaml'
+)
+_VOC_FILES = 'Annotations/<stem>.xml and JPEGImages/<stem>.jpg, or the .xml files beside the images'
+_FOLDERS = 'one folder a class, with images in it'
+
 READERS: dict[str, Reader] = {
-    'labelme': Reader(
-        read_labelme, looks_like_labelme, 'a .json file of LabelMe an image, with "shapes" and "imagePath"'
-    ),
-    'coco': Reader(
-        read_coco,
-        looks_like_coco,
-        'a .json file with "images", "annotations" and "categories"; '
-        'name the file, or a folder that holds it (or has it in annotations/)',
-    ),
-    'hagrid': Reader(
-        read_hagrid,
-        looks_like_hagrid,
-        'ann_train_val/<class>.json with "bboxes" and "labels" an image, and train_val_<class>/<stem>.jpg',
-    ),
-    'yolo': Reader(
-        read_yolo,
-        looks_like_yolo,
-        'images/ and labels/ with a .txt file an image, and the class names in data.yaml or classes.txt; '
-        'name the folder, or its data.yaml',
-    ),
-    'voc': Reader(
-        read_voc,
-        looks_like_voc,
-        'Annotations/<stem>.xml and JPEGImages/<stem>.jpg, or the .xml files beside the images',
-    ),
-    'image_folder': Reader(
-        read_image_folder, looks_like_image_folder, 'one folder a class, with images in it'
-    ),
+    'labelme': Reader(read_labelme, looks_like_labelme, _LABELME_FILES),
+    'coco': Reader(read_coco, looks_like_coco, _COCO_FILES),
+    'hagrid': Reader(read_hagrid, looks_like_hagrid, _HAGRID_FILES),
+    'yolo': Reader(read_yolo, looks_like_yolo, _YOLO_FILES),
+    'voc': Reader(read_voc, looks_like_voc, _VOC_FILES),
+    'image_folder': Reader(read_image_folder, looks_like_image_folder, _FOLDERS),
 }
 
-
+# %% ../../nbs/data/07_readers.ipynb #3fc4afb7
 def read_annotations(
     root: str | Path,  # A folder; for some formats a file
     format: str | None = None,  # A key of `READERS`; None: recognise it
     groups: str | Path | Sequence[str] | None = None,  # As for `with_groups`
 ) -> Annotations:
-    "Read a data set in any format this library knows. Raises `VisionRecipesError` where none fits"
+    """Read a data set in any format this library knows
+
+    Raises `VisionRecipesError` where none fits.
+    """
     root = Path(root)
     if not root.exists():
         raise VisionRecipesError(f'{root}: no such {"file" if root.suffix else "folder"}.')
     with _one_look():
         if format is None:
-            format = next((name for name, reader in READERS.items() if reader.fits(root)), None)
-        anns = READERS[check_choice('--format', format, READERS)].read(root) if format else None
-    if anns is None:
-        raise VisionRecipesError(
-            f'{root}: no format was recognised. Known are:\n'
-            + '\n'.join(f'  {name}: {r.wants}.' for name, r in READERS.items())
-        )
+            format = _recognised_format(root)
+        anns = READERS[check_choice('--format', format, READERS)].read(root)
     return anns if groups is None else with_groups(anns, groups)
+
+
+def _recognised_format(root: Path) -> str:
+    "The first format that fits. Raises `VisionRecipesError` where none does"
+    for name, reader in READERS.items():
+        if reader.fits(root):
+            return name
+    known = [f'  {name}: {reader.wants}.' for name, reader in READERS.items()]
+    raise VisionRecipesError(f'{root}: no format was recognised. Known are:\n' + '\n'.join(known))

@@ -11,7 +11,9 @@ import hashlib, unicodedata
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from numbers import Real
+from pathlib import Path
 from typing import Any, Iterable, Iterator
 import numpy as np
 from PIL import Image
@@ -28,35 +30,33 @@ def seeded_order(
     seed: int,
 ) -> np.ndarray:  # (n,) int64: which name comes first, second, …
     "Shuffle by name; the same names give the same order, whatever order they come in"
-    texts = (unicodedata.normalize('NFC', f'{seed}:{o}') for o in names)
+    texts = (unicodedata.normalize('NFC', f'{seed}:{name}') for name in names)
     heads = b''.join(hashlib.sha256(t.encode('utf-8', 'surrogateescape')).digest()[:8] for t in texts)
     return np.argsort(np.frombuffer(heads, '>u8'), kind='stable')
 
 # %% ../../nbs/data/05_splits.ipynb #e631439c
 @dataclass(frozen=True, eq=False)
 class _Units:
-    "Images or groups, numbered in the seed's order, and what is in them"
+    "Images or groups, numbered in the seed's order, and how many images of each class they hold"
 
     of_image: np.ndarray  # (N,) int64 unit of each image
-    unit: np.ndarray  # (P,) and
-    cls: np.ndarray  # (P,) int64: this unit holds
-    n: np.ndarray  # (P,) so many images with this class
+    unit_ids: np.ndarray  # (P,) int64: this unit
+    class_ids: np.ndarray  # (P,) int64: holds this class
+    n_images: np.ndarray  # (P,) int64: in so many images
     sizes: np.ndarray  # (U,) images in each unit
     n_classes: int
-    noun: str  # What a unit is called in messages
+    noun: str  # What a unit is called in messages: `group` or `image`
 
     def __len__(self):
         return len(self.sizes)
 
-    def holders(self) -> np.ndarray:  # (C,)
-        "How many units hold each class"
-        return np.bincount(self.cls, minlength=self.n_classes)
+    def units_per_class(self) -> np.ndarray:  # (C,)
+        return np.bincount(self.class_ids, minlength=self.n_classes)
 
-    def images(self) -> np.ndarray:  # (C,)
-        "How many images hold each class"
-        return np.bincount(self.cls, self.n, self.n_classes).astype(np.int64)
+    def images_per_class(self) -> np.ndarray:  # (C,)
+        return np.bincount(self.class_ids, self.n_images, self.n_classes).astype(np.int64)
 
-
+# %% ../../nbs/data/05_splits.ipynb #aecd88a5
 def _units(anns: Annotations, seed: int, by: str) -> _Units:
     "Units of a table"
     check_choice('by', by, ['auto', 'group', 'random'])
@@ -65,38 +65,44 @@ def _units(anns: Annotations, seed: int, by: str) -> _Units:
             f'{anns.root}: by="group" needs to know which images belong together. '
             'Say so with with_groups(anns, ...), or use by="random".'
         )
-    grouped = anns.group_ids is not None and by != 'random'
-    if grouped:
-        present, of_image = np.unique(anns.group_ids, return_inverse=True)
+    if anns.group_ids is None or by == 'random':
+        of_image = np.arange(len(anns))
+        names, noun = anns.paths, 'image'
     else:
-        present, of_image = None, np.arange(len(anns))
-    order = seeded_order((anns.group_names[g] for g in present) if grouped else anns.paths, seed)
+        present, of_image = np.unique(anns.group_ids, return_inverse=True)
+        names, noun = (anns.group_names[g] for g in present), 'group'
+    order = seeded_order(names, seed)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return _counted(anns, rank[of_image], 'group' if grouped else 'image')
+    return _counted(anns, rank[of_image], noun)
 
 
 def _counted(anns: Annotations, of_image: np.ndarray, noun: str) -> _Units:
     "Count the classes in each unit; several objects of a class in an image count once"
-    c = len(anns.labels)
-    in_image = np.unique(np.repeat(np.arange(len(anns)), anns.class_ids.counts) * c + anns.class_ids.values)
-    keys, n = np.unique(of_image[in_image // c] * c + in_image % c, return_counts=True)
-    return _Units(of_image, keys // c, keys % c, n, np.bincount(of_image), c, noun)
+    n_classes = len(anns.labels)
+    in_image = np.unique(anns.image_of * n_classes + anns.class_ids.values)
+    image, class_id = in_image // n_classes, in_image % n_classes
+    in_unit, n_images = np.unique(of_image[image] * n_classes + class_id, return_counts=True)
+    sizes = np.bincount(of_image)
+    return _Units(of_image, in_unit // n_classes, in_unit % n_classes, n_images, sizes, n_classes, noun)
 
-
-def _check_units(anns: Annotations, u: _Units, stratify: bool, sides: int = 2):
+# %% ../../nbs/data/05_splits.ipynb #d4544e6a
+def _check_units(anns: Annotations, units: _Units, stratify: bool, sides: int = 2):
     "Refuse what cannot be split"
-    if len(u) < sides:
+    if len(units) < sides:
+        way_out = ', or split by="random".' if units.noun == 'group' else '.'
         raise VisionRecipesError(
-            f'{anns.root}: {plural(len(u), u.noun)} cannot be split into {sides} parts. Add some'
-            + (', or split by="random".' if u.noun == 'group' else '.')
+            f'{anns.root}: {plural(len(units), units.noun)} cannot be split into {sides} parts. '
+            f'Add some{way_out}'
         )
-    if not stratify:
-        return
-    # sets of objects often have classes that are seen once; `_tell_missing` names those that end on one side
-    if anns.has_boxes:
-        return
-    for name, n_images, n_units in zip(anns.class_names, u.images(), u.holders()):
+    if stratify and not anns.has_boxes:
+        _check_units_per_class(anns, units)
+
+
+def _check_units_per_class(anns: Annotations, units: _Units):
+    "Refuse a class that is in one unit only"
+    counts = zip(anns.class_names, units.images_per_class(), units.units_per_class())
+    for name, n_images, n_units in counts:
         if n_images == 1:
             raise VisionRecipesError(
                 f'{anns.root}: the class {name!r} has a single image, which cannot stand on both sides '
@@ -109,25 +115,28 @@ def _check_units(anns: Annotations, u: _Units, stratify: bool, sides: int = 2):
             )
 
 # %% ../../nbs/data/05_splits.ipynb #0a16aa67
-def _strata(u: _Units) -> np.ndarray:  # (U,) int64; `n_classes` for an image without objects
+def _strata(units: _Units) -> np.ndarray:  # (U,) int64; `n_classes` for an image without objects
     "The rarest class in each image"
-    rarest_first = np.argsort(u.images(), kind='stable')
+    rarest_first = np.argsort(units.images_per_class(), kind='stable')
     rank = np.empty_like(rarest_first)
-    rank[rarest_first] = np.arange(u.n_classes)
-    lowest = np.full(len(u), u.n_classes)
-    np.minimum.at(lowest, u.unit, rank[u.cls])
-    return np.append(rarest_first, u.n_classes)[lowest]
+    rank[rarest_first] = np.arange(units.n_classes)
+    lowest = np.full(len(units), units.n_classes)
+    np.minimum.at(lowest, units.unit_ids, rank[units.class_ids])
+    return np.append(rarest_first, units.n_classes)[lowest]
 
 
 def _quotas(n: np.ndarray, valid: float) -> np.ndarray:  # (S,) int64
-    """How many of `n` (S,) go to validation: the largest remainders are rounded up, and nobody is left out
-    who has two"""
-    want = n * valid
-    quota = np.floor(want + 1e-9).astype(np.int64)
-    up = max(0, int(n.sum() * valid + 0.5) - int(quota.sum()))
-    quota[np.argsort(quota - want, kind='stable')[:up]] += 1
-    two = (n >= 2).astype(np.int64)
-    return np.clip(quota, two, n - two)
+    """How many of the `n` (S,) units of each stratum go to validation
+
+    The largest remainders are rounded up. A stratum of two or more has at least one on each side.
+    """
+    exact = n * valid
+    quota = np.floor(exact + 1e-9).astype(np.int64)
+    n_up = max(0, int(n.sum() * valid + 0.5) - int(quota.sum()))
+    largest_remainders = np.argsort(quota - exact, kind='stable')[:n_up]
+    quota[largest_remainders] += 1
+    at_least = (n >= 2).astype(np.int64)
+    return np.clip(quota, at_least, n - at_least)
 
 
 def _by_quota(stratum: np.ndarray, valid: float) -> np.ndarray:  # (U,) bool
@@ -141,9 +150,9 @@ def _by_quota(stratum: np.ndarray, valid: float) -> np.ndarray:  # (U,) bool
 
 # %% ../../nbs/data/05_splits.ipynb #be8bae82
 def _by_exchange(gains: np.ndarray, valid: float, most: int = 2000) -> np.ndarray:  # (U,) bool
-    """Choose units whose `gains` (U, K) int64 add up to about the share `valid` of every column.
+    """Choose units whose `gains` (U, K) int64 add up to about the share `valid` of every column
 
-    The last column is the size.
+    The last column is the size. The misfit is the weighted sum of squared differences from the shares.
     """
     total = gains.sum(0)
     target = np.floor(total * valid + 0.5).astype(np.int64)
@@ -153,9 +162,9 @@ def _by_exchange(gains: np.ndarray, valid: float, most: int = 2000) -> np.ndarra
         inside[gains[:, -1].argmin()] ^= True
     squares = gains**2 @ weight
     for _ in range(most):
-        off = weight * (gains[inside].sum(0) - target)
+        difference = weight * (gains[inside].sum(0) - target)
         # (U,) by how much moving a unit raises the misfit
-        cost = np.where(inside, -2, 2) * (gains @ off) + squares
+        cost = np.where(inside, -2, 2) * (gains @ difference) + squares
         moves = _best_moves(gains, weight, inside, cost)
         if not moves:
             break
@@ -163,81 +172,88 @@ def _by_exchange(gains: np.ndarray, valid: float, most: int = 2000) -> np.ndarra
     return inside
 
 
-def _best_moves(gains, weight, inside, cost) -> list[int]:
+def _best_moves(gains: np.ndarray, weight: np.ndarray, inside: np.ndarray, cost: np.ndarray) -> list[int]:
     "The unit to move, or two to exchange, or none"
-    free = cost.copy()
+    move_cost = cost.copy()
     for side in (inside, ~inside):
         if side.sum() == 1:
-            free[side] = 0  # the last one stays
-    if free.min() < 0:
-        return [int(free.argmin())]
+            move_cost[side] = 0  # the last one stays
+    if move_cost.min() < 0:
+        return [int(move_cost.argmin())]
     if len(gains) > 500:
-        return []  # with that many groups exchanging gains nothing that counts
+        return []  # with that many groups an exchange changes the shares too little to matter
     ins, outs = np.flatnonzero(inside), np.flatnonzero(~inside)
-    pair = cost[ins][:, None] + cost[outs] - 2 * (gains[ins] * weight) @ gains[outs].T  # (ins, outs)
-    i, j = divmod(int(pair.argmin()), len(outs))
-    return [int(ins[i]), int(outs[j])] if pair[i, j] < 0 else []
+    pair_cost = cost[ins][:, None] + cost[outs] - 2 * (gains[ins] * weight) @ gains[outs].T  # (ins, outs)
+    i, j = divmod(int(pair_cost.argmin()), len(outs))
+    return [int(ins[i]), int(outs[j])] if pair_cost[i, j] < 0 else []
 
-
-def _gains(u: _Units, stratify: bool) -> np.ndarray:  # (U, C + 1) int64, or (U, 1)
+# %% ../../nbs/data/05_splits.ipynb #7de21b0d
+def _gains(units: _Units, stratify: bool) -> np.ndarray:  # (U, C + 1) int64, or (U, 1)
     "Images of each class in each unit, and in all"
     if not stratify:
-        return u.sizes[:, None]
-    gains = np.zeros((len(u), u.n_classes + 1), np.int64)
-    gains[u.unit, u.cls], gains[:, -1] = u.n, u.sizes
+        return units.sizes[:, None]
+    gains = np.zeros((len(units), units.n_classes + 1), np.int64)
+    gains[units.unit_ids, units.class_ids] = units.n_images
+    gains[:, -1] = units.sizes
     return gains
 
 # %% ../../nbs/data/05_splits.ipynb #3a31d2a6
-def _mend(inside: np.ndarray, u: _Units) -> np.ndarray:  # (C,) bool: classes that are still missing on a side
-    "Bring each class to both sides, by changing `inside` (U,) in place"
-
-    # (2, C)
-    def held():
-        return np.stack(
-            [np.bincount(u.cls[inside[u.unit] == s], minlength=u.n_classes) for s in (False, True)]
-        )
-
-    missing = np.argwhere((held() == 0) & (u.holders() >= 2))
-    for side, c in missing:
-        now = held()
-        if now[side, c]:
-            continue
-        for unit in u.unit[u.cls == c]:
-            if (now[1 - side, u.cls[u.unit == unit]] > 1).all():
+def _bring_missing(
+    inside: np.ndarray,  # (U,) bool; changed in place
+    units: _Units,
+) -> np.ndarray:  # (C,) bool: classes that are still missing on a side
+    "Bring each class to both sides"
+    splittable = units.units_per_class() >= 2
+    for side, class_id in np.argwhere((_units_on_sides(inside, units) == 0) & splittable):
+        n_units = _units_on_sides(inside, units)
+        if n_units[side, class_id]:
+            continue  # an earlier move has brought it
+        for unit in units.unit_ids[units.class_ids == class_id]:
+            classes = units.class_ids[units.unit_ids == unit]
+            if (n_units[1 - side, classes] > 1).all():
                 inside[unit] = bool(side)
                 break
-    return (held() == 0).any(0) & (u.holders() >= 2)
+    return (_units_on_sides(inside, units) == 0).any(0) & splittable
+
+
+def _units_on_sides(inside: np.ndarray, units: _Units) -> np.ndarray:  # (2, C)
+    "How many units hold each class in training and in validation"
+    is_inside = inside[units.unit_ids]
+    train = np.bincount(units.class_ids[~is_inside], minlength=units.n_classes)
+    valid = np.bincount(units.class_ids[is_inside], minlength=units.n_classes)
+    return np.stack([train, valid])
 
 # %% ../../nbs/data/05_splits.ipynb #c002f526
 def split(
     anns: Annotations,
     valid: float = 0.2,  # Share of the images for validation, between 0 and 1
     seed: int = 0,  # Another seed, another split
-    # `group`: groups stay together; `random`: each image for itself; `auto`: by group where groups are
-    # known
-    by: str = 'auto',
-    # Hold the classes in proportion, and refuse a class that cannot stand on both sides
-    stratify: bool = True,
+    by: str = 'auto',  # `group`, `random` (each image for itself), or `auto`: by group where groups are known
+    stratify: bool = True,  # Hold classes in proportion; refuse one that cannot stand on both sides
 ) -> tuple[Annotations, Annotations]:  # Training and validation, rows in the order of the table
-    "Split images into training and validation. Raises `VisionRecipesError` where that is impossible"
+    """Split images into training and validation
+
+    Raises `VisionRecipesError` where that is impossible.
+    """
     if isinstance(valid, bool) or not isinstance(valid, Real) or not 0 < valid < 1:
         raise VisionRecipesError(f'valid: {valid!r} must be a share between 0 and 1, such as 0.2.')
-    u = _units(anns, seed, by)
-    _check_units(anns, u, stratify)
-    if u.noun == 'group':
-        inside = _by_exchange(_gains(u, stratify), valid)
+    units = _units(anns, seed, by)
+    _check_units(anns, units, stratify)
+    if units.noun == 'group':
+        inside = _by_exchange(_gains(units, stratify), valid)
     else:
-        inside = _by_quota(_strata(u) if stratify else np.zeros(len(u), np.int64), valid)
+        stratum = _strata(units) if stratify else np.zeros(len(units), np.int64)
+        inside = _by_quota(stratum, valid)
     if inside.all() or not inside.any():
         inside[0] ^= True  # every stratum a single image
     if stratify:
-        _tell_missing(anns, _mend(inside, u))
-    chosen = inside[u.of_image]
-    return anns.subset(~chosen), anns.subset(chosen)
+        _report_missing(anns, _bring_missing(inside, units))
+    is_valid = inside[units.of_image]
+    return anns.subset(~is_valid), anns.subset(is_valid)
 
 
-def _tell_missing(anns: Annotations, missing: np.ndarray):
-    "Say which classes stand on one side only"
+def _report_missing(anns: Annotations, missing: np.ndarray):
+    "Log which classes are on one side only"
     names = [anns.class_names[c] for c in np.flatnonzero(missing)]
     if names:
         log_info(
@@ -251,74 +267,71 @@ def folds(
     k: int = 5,  # Number of folds, at least 2
     seed: int = 0,
     by: str = 'auto',  # As for `split`
-    stratify: bool = True,
-    # k times training and validation; every image is in validation once
-) -> Iterator[tuple[Annotations, Annotations]]:
-    "Split for k-fold cross-validation. Raises `VisionRecipesError`"
+    stratify: bool = True,  # As for `split`
+) -> Iterator[tuple[Annotations, Annotations]]:  # k times training and validation
+    """Split for k-fold cross-validation; every image is in validation once
+
+    Raises `VisionRecipesError` where that is impossible.
+    """
     if not isinstance(k, int) or k < 2:
         raise VisionRecipesError(f'k: {k!r} must be a whole number, at least 2.')
-    u = _units(anns, seed, by)
-    _check_units(anns, u, stratify, k)
-    fold = (
-        _deal_groups(_gains(u, stratify), k)
-        if u.noun == 'group'
-        else _deal(_strata(u) if stratify else np.zeros(len(u), np.int64), k)
-    )[u.of_image]
+    units = _units(anns, seed, by)
+    _check_units(anns, units, stratify, k)
+    if units.noun == 'group':
+        fold_of_unit = _folds_of_groups(_gains(units, stratify), k)
+    else:
+        fold_of_unit = _folds_of_images(_strata(units) if stratify else np.zeros(len(units), np.int64), k)
+    fold = fold_of_unit[units.of_image]
     return ((anns.subset(fold != i), anns.subset(fold == i)) for i in range(k))
 
 
-def _deal(stratum: np.ndarray, k: int) -> np.ndarray:  # (U,) int64
-    "Deal units to `k` folds, stratum by stratum"
+def _folds_of_images(stratum: np.ndarray, k: int) -> np.ndarray:  # (U,) int64
+    "Give images to `k` folds in turn, stratum by stratum"
     fold = np.empty(len(stratum), np.int64)
     fold[np.argsort(stratum, kind='stable')] = np.arange(len(stratum)) % k
     return fold
 
-
-def _deal_groups(gains: np.ndarray, k: int) -> np.ndarray:  # (U,) int64
-    "Deal groups to `k` folds so that each column of `gains` (U, K) is spread evenly; no fold stays empty"
+# %% ../../nbs/data/05_splits.ipynb #fdeab64d
+def _folds_of_groups(gains: np.ndarray, k: int) -> np.ndarray:  # (U,) int64
+    "Give groups to `k` folds so that each column of `gains` (U, K) is spread evenly; no fold stays empty"
     weight = np.maximum(1, 10**6 // np.maximum(1, gains.sum(0)))
-    have, fold = np.zeros((k, gains.shape[1]), np.int64), np.empty(len(gains), np.int64)
-    for i, u in enumerate(np.argsort(-gains[:, -1], kind='stable')):
+    in_fold = np.zeros((k, gains.shape[1]), np.int64)
+    fold = np.empty(len(gains), np.int64)
+    for i, unit in enumerate(np.argsort(-gains[:, -1], kind='stable')):
         # the least growth of the sum of squares
-        fold[u] = i if i < k else (have @ (weight * gains[u])).argmin()
-        have[fold[u]] += gains[u]
+        fold[unit] = i if i < k else (in_fold @ (weight * gains[unit])).argmin()
+        in_fold[fold[unit]] += gains[unit]
     return fold
 
 # %% ../../nbs/data/05_splits.ipynb #801486e4
-_SIDE = 32
-# (64, 2) slowest first
-_WAVES = np.array(
-    sorted(((u, v) for u in range(12) for v in range(12) if u + v), key=lambda w: (w[0] + w[1], w))[:64]
-)
-_DCT = np.cos(np.pi / _SIDE * (np.arange(_SIDE) + 0.5) * np.arange(12)[:, None])  # (12, 32) DCT-II
 NEAR_DUPLICATE_BITS = 4  # bits: images whose hashes differ in at most so many look the same
+_SIDE = 32
+_N_FREQUENCIES = 12  # of each axis, enough for the 64 lowest of both
+_DCT = np.cos(np.pi / _SIDE * (np.arange(_SIDE) + 0.5) * np.arange(_N_FREQUENCIES)[:, None])  # (12, 32)
+
+
+def _lowest_frequencies() -> np.ndarray:  # (64, 2) lowest first
+    "The lowest frequencies of the two axes, ordered by their sum, without the constant one"
+    all_pairs = np.ndindex(_N_FREQUENCIES, _N_FREQUENCIES)
+    by_sum = sorted(all_pairs, key=lambda pair: (sum(pair), pair))
+    return np.array(by_sum[1:65])
+
+
+_FREQUENCIES = _lowest_frequencies()
 
 
 def image_hash(
     image: Image.Image,  # RGB
 ) -> int | None:  # 64 bits; None for an image without structure
     "Perceptual hash of an image"
-    a = np.asarray(image.convert('L').resize((_SIDE, _SIDE), Image.Resampling.BILINEAR), dtype=np.float64)
-    if a.std() < 2:
+    small = image.convert('L').resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    pixels = np.asarray(small, dtype=np.float64)
+    if pixels.std() < 2:
         return None
-    waves = (_DCT @ a @ _DCT.T)[_WAVES[:, 0], _WAVES[:, 1]]
-    return int.from_bytes(np.packbits(waves > 0).tobytes(), 'big')
+    coefficients = (_DCT @ pixels @ _DCT.T)[_FREQUENCIES[:, 0], _FREQUENCIES[:, 1]]
+    return int.from_bytes(np.packbits(coefficients > 0).tobytes(), 'big')
 
-
-def _bits(a: np.ndarray) -> np.ndarray:  # uint8
-    "Number of ones in each uint64 (NumPy 1 has no `bitwise_count`)"
-    return np.bitwise_count(a) if hasattr(np, 'bitwise_count') else _bits_by_halves(a)
-
-
-def _bits_by_halves(a: np.ndarray) -> np.ndarray:  # uint8
-    "Count ones in pairs of bits, in fours, in bytes, and add the bytes up"
-    one, two, four, ones = (np.uint64(int(o * 8, 16)) for o in ('55', '33', '0f', '01'))
-    a = a - ((a >> np.uint64(1)) & one)
-    a = (a & two) + ((a >> np.uint64(2)) & two)
-    a = (a + (a >> np.uint64(4))) & four
-    return ((a * ones) >> np.uint64(56)).astype(np.uint8)
-
-
+# %% ../../nbs/data/05_splits.ipynb #40b27d59
 def near_duplicates(
     a: np.ndarray,  # (A,) uint64 hashes
     b: np.ndarray,  # (B,) uint64
@@ -328,21 +341,35 @@ def near_duplicates(
     found = [np.empty((0, 3), np.int64)]
     for i in range(0, len(a), 16):  # blocks that fit into a processor's cache
         for j in range(0, len(b), 4096):
-            d = _bits(a[i : i + 16, None] ^ b[None, j : j + 4096])  # (16, 4096)
-            if d.size and d.min() <= distance:
-                x, y = np.nonzero(d <= distance)
-                found.append(np.stack([x + i, y + j, d[x, y]], 1))
+            n_bits = _count_ones(a[i : i + 16, None] ^ b[None, j : j + 4096])  # (16, 4096)
+            if n_bits.size and n_bits.min() <= distance:
+                rows, columns = np.nonzero(n_bits <= distance)
+                found.append(np.stack([rows + i, columns + j, n_bits[rows, columns]], 1))
     return np.concatenate(found)
+
+
+def _count_ones(a: np.ndarray) -> np.ndarray:  # uint8
+    "Number of ones in each uint64"
+    return np.bitwise_count(a) if hasattr(np, 'bitwise_count') else _count_ones_by_halves(a)
+
+
+def _count_ones_by_halves(a: np.ndarray) -> np.ndarray:  # uint8
+    "Count ones in pairs of bits, in fours, in bytes, and add the bytes up"
+    pairs, fours, bytes_, ones = (np.uint64(int(digits * 8, 16)) for digits in ('55', '33', '0f', '01'))
+    a = a - ((a >> np.uint64(1)) & pairs)
+    a = (a & fours) + ((a >> np.uint64(2)) & fours)
+    a = (a + (a >> np.uint64(4))) & bytes_
+    return ((a * ones) >> np.uint64(56)).astype(np.uint8)
 
 # %% ../../nbs/data/05_splits.ipynb #a20cf29a
 def trained_on(
     anns: Annotations,
     card: Any,  # A `ModelCard`
-) -> np.ndarray:  # (images,) bool
-    "Which images a model was trained on, told by their bytes"
+) -> np.ndarray:  # (N,) bool
+    "Which images a model was trained on, recognised by their bytes"
     ids = card.data.get('train_images', '')
     known = {ids[i : i + 8] for i in range(0, len(ids), 8)}
-    return np.array([p in known for p in anns.image_ids], bool)
+    return np.array([image_id in known for image_id in anns.image_ids], bool)
 
 # %% ../../nbs/data/05_splits.ipynb #7dcbaedd
 def leak_report(
@@ -350,121 +377,116 @@ def leak_report(
     valid: Annotations,
     images: bool = True,  # Also open the files and compare them
     distance: int = NEAR_DUPLICATE_BITS,  # Bits between perceptual hashes that still count as alike
-    # Errors: the same group or the same file on both sides; warnings: alike images; notes
-) -> Findings:
-    "Tell what validation images know of training images"
+) -> Findings:  # Errors: the same group or file on both sides; warnings: images that look alike; notes
+    "Report which validation images a model could know from training"
     found = _group_leaks(train, valid)
     if not images:
         return Findings(found)
     same = _same_files(train, valid)
-    found += [
-        Finding(
-            'error',
-            'same file',
-            str(valid.path(v)),
-            f'has the same bytes as the training image {train.path(t)}. '
-            'Remove one, or put both into one group.',
-        )
-        for v, t in same.items()
-    ]
+    found += [_same_file(train.path(t), valid.path(v)) for v, t in same.items()]
     return Findings(found + _alike(train, valid, distance, set(same)))
 
 
-def _group_leaks(train: Annotations, valid: Annotations) -> list[Finding]:
-    "Groups on both sides; where there are none, what a random split would have leaked"
-    where = str(valid.root)
-    if train.groups is None or valid.groups is None:
-        return [
-            Finding(
-                'note',
-                'groups',
-                where,
-                'nothing says which images are of one person, video or place. '
-                'If some are, say so with `groups`, for otherwise the score may be too good.',
-            )
-        ]
-    t, v = train.groups, valid.groups
-    both = sorted(set(t) & set(v))
-    n = sum(g in set(both) for g in v)
-    if both:
-        return [
-            Finding(
-                'error',
-                'group',
-                where,
-                f'{plural(len(both), "group")} ({", ".join(both[:3])}{", …" if len(both) > 3 else ""}) on '
-                f'both sides, with {n} of {plural(len(v), "validation image")}. Split by group.',
-            )
-        ]
-    names, groups = [*train.paths, *valid.paths], np.array(t + v)
-    order = seeded_order(names, 0)
-    known = np.isin(groups[order[: len(v)]], groups[order[len(v) :]])
-    return [
-        Finding(
-            'note',
-            'groups',
-            where,
-            f'no group is on both sides. A random split would have put groups of {known.sum()} of '
-            f'{plural(len(v), "validation image")} ({known.mean():.0%}) into training as well.',
-        )
-    ]
+def _same_file(train_path: Path, valid_path: Path) -> Finding:
+    message = (
+        f'has the same bytes as the training image {train_path}. Remove one, or put both into one group.'
+    )
+    return Finding('error', 'same file', str(valid_path), message)
 
-
+# %% ../../nbs/data/05_splits.ipynb #d3750f08
 def _same_files(train: Annotations, valid: Annotations) -> dict[int, int]:  # Validation row to training row
     "Files with the same bytes; only those of equal length are read"
-    by_size = defaultdict(list)
+    rows_by_size = defaultdict(list)
     for i in range(len(train)):
-        if (p := train.path(i)).is_file():
-            by_size[p.stat().st_size].append(i)
-    hashes, same = {}, {}
+        path = train.path(i)
+        if path.is_file():
+            rows_by_size[path.stat().st_size].append(i)
 
-    def digest(p):
-        return hashes[p] if p in hashes else hashes.setdefault(p, file_hash(p, 'blake2b'))
+    @cache
+    def digest(path):
+        return file_hash(path, 'blake2b')
 
+    same = {}
     for j in range(len(valid)):
-        if not (p := valid.path(j)).is_file():
+        path = valid.path(j)
+        if not path.is_file():
             continue
-        twin = next(
-            (i for i in by_size.get(p.stat().st_size, ()) if digest(train.path(i)) == digest(p)), None
-        )
+        candidates = rows_by_size.get(path.stat().st_size, ())
+        twin = next((i for i in candidates if digest(train.path(i)) == digest(path)), None)
         if twin is not None:
             same[j] = twin
     return same
 
+# %% ../../nbs/data/05_splits.ipynb #b91138c3
+def _group_leaks(train: Annotations, valid: Annotations) -> list[Finding]:
+    "Groups on both sides; where there are none, what a random split would have leaked"
+    root = str(valid.root)
+    if train.groups is None or valid.groups is None:
+        message = (
+            'nothing says which images are of one person, video or place. '
+            'If some are, say so with `groups`, for otherwise the score may be too good.'
+        )
+        return [Finding('note', 'groups', root, message)]
+    in_both = sorted(set(train.groups) & set(valid.groups))
+    if in_both:
+        return [Finding('error', 'group', root, _leaking_groups(valid, in_both))]
+    return [Finding('note', 'groups', root, _leak_of_random_split(train, valid))]
+
+
+def _leaking_groups(valid: Annotations, in_both: list[str]) -> str:
+    n = int(np.isin(valid.groups, in_both).sum())
+    more = ', …' if len(in_both) > 3 else ''
+    return (
+        f'{plural(len(in_both), "group")} ({", ".join(in_both[:3])}{more}) on both sides, '
+        f'with {n} of {plural(len(valid), "validation image")}. Split by group.'
+    )
+
+
+def _leak_of_random_split(train: Annotations, valid: Annotations) -> str:
+    groups = np.array(train.groups + valid.groups)
+    order = seeded_order([*train.paths, *valid.paths], 0)
+    random_valid, random_train = groups[order[: len(valid)]], groups[order[len(valid) :]]
+    leaking = np.isin(random_valid, random_train)
+    return (
+        f'no group is on both sides. A random split would have put groups of {leaking.sum()} of '
+        f'{plural(len(valid), "validation image")} ({leaking.mean():.0%}) into training as well.'
+    )
+
 # %% ../../nbs/data/05_splits.ipynb #d274c747
-# Rows (n,) int64 and their hashes (n,) uint64
-def image_hashes(anns: Annotations) -> tuple[np.ndarray, np.ndarray]:
-    """Hash all images, in threads and from small JPEG drafts.
+def image_hashes(
+    anns: Annotations,
+) -> tuple[np.ndarray, np.ndarray]:  # Rows (n,) int64 and their hashes (n,) uint64
+    """Perceptual hashes of all images, in threads and from small JPEG drafts
 
-    Those without structure, or that cannot be read, are left out.
+    Images without structure, or that cannot be read, are left out.
     """
-
-    def look(i):
-        try:
-            return image_hash(open_image(anns.path(i), at_least=4 * _SIDE))
-        except ImageError:
-            return None  # `check` reports it
-
     with ThreadPoolExecutor(4) as pool:
-        hashes = list(progress(pool.map(look, range(len(anns))), 'comparing images', len(anns), 'image'))
+        jobs = pool.map(_hash_of_file, map(anns.path, range(len(anns))))
+        hashes = list(progress(jobs, 'comparing images', len(anns), 'image'))
     rows = [i for i, h in enumerate(hashes) if h is not None]
     return np.array(rows, np.int64), np.array([hashes[i] for i in rows], np.uint64)
 
 
+def _hash_of_file(path: Path) -> int | None:
+    try:
+        return image_hash(open_image(path, at_least=4 * _SIDE))
+    except ImageError:
+        return None  # `check` reports it
+
+
 def _alike(train: Annotations, valid: Annotations, distance: int, known: set[int]) -> list[Finding]:
     "A finding for each validation image that looks like a training image, with the most alike"
-    (t_rows, t_hashes), (v_rows, v_hashes) = image_hashes(train), image_hashes(valid)
-    pairs = near_duplicates(v_hashes, t_hashes, distance)
+    train_rows, train_hashes = image_hashes(train)
+    valid_rows, valid_hashes = image_hashes(valid)
+    pairs = near_duplicates(valid_hashes, train_hashes, distance)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 2], pairs[:, 0]))]
     nearest = pairs[np.unique(pairs[:, 0], return_index=True)[1]]
-    return [
-        Finding(
-            'warning',
-            'alike',
-            str(valid.path(v_rows[v])),
-            f'looks like the training image {train.path(t_rows[t])} ({d} of 64 bits differ). '
-            'If they are one image or one moment, put both into one group.',
-        )
-        for v, t, d in nearest.tolist()
-        if v_rows[v] not in known
-    ]
+    found = []
+    for v, t, n_bits in nearest.tolist():
+        if valid_rows[v] not in known:
+            message = (
+                f'looks like the training image {train.path(train_rows[t])} ({n_bits} of 64 bits differ). '
+                'If they are one image or one moment, put both into one group.'
+            )
+            found.append(Finding('warning', 'alike', str(valid.path(valid_rows[v])), message))
+    return found
