@@ -42,6 +42,8 @@ setup(
     },
     keywords=cfg['keywords'].split(),
     packages=find_packages(include=[cfg['lib_path'], f'{cfg["lib_path"]}.*']),
+    # The demo page's files: they are edited by hand, no notebook exports them
+    package_data={f'{cfg["lib_path"]}.deploy.web': ['static/*.html', 'static/*.css', 'static/*.js']},
     install_requires=listed('requirements'),
     extras_require={'dev': listed('dev_requirements')},
     # The second is how nbdev finds the pages of the names in backticks

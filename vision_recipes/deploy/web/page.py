@@ -8,86 +8,108 @@ __all__ = ['ORT_VERSION', 'ORT_CDN', 'ORT_BUILDS', 'ORT_SHA256', 'onnxruntime_we
 # %% ../../../nbs/deploy/web/06_page.ipynb #b3b502cb
 import base64, hashlib, html, shutil, subprocess, tarfile, tempfile
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Sequence
 from urllib.parse import quote
 from ...core.console import log_info
 from ...core.errors import VisionRecipesError
 from ...core.files import write_bytes, write_json, write_text
-from .model_js import MODEL_JS
-from .page_html import PAGE_CSS, PAGE_HTML
-from .page_js import PAGE_JS
-from .worker_js import DRAW_JS, WORKER_JS
+from .static_files import static_text
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #572d1c8b
 ORT_VERSION = '1.30.0'
 ORT_CDN = f'https://cdn.jsdelivr.net/npm/onnxruntime-web@{ORT_VERSION}/dist/'
-# script and binary
-ORT_BUILDS = {
-    'wasm': ('ort.wasm.bundle.min.mjs', 'ort-wasm-simd-threaded.wasm'),
-    'webgpu': ('ort.webgpu.bundle.min.mjs', 'ort-wasm-simd-threaded.asyncify.wasm'),
+_WASM_SCRIPT = 'ort.wasm.bundle.min.mjs'
+_WASM_BINARY = 'ort-wasm-simd-threaded.wasm'
+_WEBGPU_SCRIPT = 'ort.webgpu.bundle.min.mjs'
+_WEBGPU_BINARY = 'ort-wasm-simd-threaded.asyncify.wasm'
+ORT_BUILDS = {  # script and binary
+    'wasm': (_WASM_SCRIPT, _WASM_BINARY),
+    'webgpu': (_WEBGPU_SCRIPT, _WEBGPU_BINARY),
 }
 ORT_SHA256 = {
-    'ort.wasm.bundle.min.mjs': '11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90',
-    'ort-wasm-simd-threaded.wasm': '3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2',
-    'ort.webgpu.bundle.min.mjs': '0730816731ce2cdfb06f273da065d4a1c7091eb9d1756a83b2916c8a89d015e2',
-    'ort-wasm-simd-threaded.asyncify.wasm': '39f9f0894d478800487ed9f7dbe92618498db320cf55c8e3d89adff8dce658da',
+    _WASM_SCRIPT: '11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90',
+    _WASM_BINARY: '3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2',
+    _WEBGPU_SCRIPT: '0730816731ce2cdfb06f273da065d4a1c7091eb9d1756a83b2916c8a89d015e2',
+    _WEBGPU_BINARY: '39f9f0894d478800487ed9f7dbe92618498db320cf55c8e3d89adff8dce658da',
 }
-_MOST = 64_000_000  # bytes of one of these files
+_MAX_BYTES = 64_000_000  # of one of these files
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #313f1605
 def _from_tgz(path: Path) -> dict[str, bytes]:  # Content by name
     "The known files of a package as `npm pack` writes it"
     try:
         with tarfile.open(path, 'r:gz') as tar:
-            known = {f'package/dist/{n}': n for n in ORT_SHA256}
-            members = {known[m.name]: m for m in tar if m.name in known}
-            wrong = [n for n, m in members.items() if not m.isreg() or m.size > _MOST]
-            if wrong:
-                raise VisionRecipesError(
-                    f'{path}: {wrong[0]} in it is no plain file, or too large. '
-                    'This is not the package of onnxruntime-web.'
-                )
-            return {n: tar.extractfile(m).read() for n, m in members.items()}
+            return _known_members(tar, path)
     except (tarfile.TarError, EOFError, OSError) as e:
         raise VisionRecipesError(f'{path}: cannot be read as the .tgz of an npm package ({e}).') from e
 
 
+def _known_members(tar: tarfile.TarFile, path: Path) -> dict[str, bytes]:
+    known = {f'package/dist/{name}': name for name in ORT_SHA256}
+    members = {known[m.name]: m for m in tar if m.name in known}
+    for name, member in members.items():
+        if not member.isreg() or member.size > _MAX_BYTES:
+            raise VisionRecipesError(
+                f'{path}: {name} in it is no plain file, or too large. '
+                'This is not the package of onnxruntime-web.'
+            )
+    return {name: tar.extractfile(member).read() for name, member in members.items()}
+
+
 def _from_folder(path: Path) -> dict[str, bytes]:
     "The known files of an unpacked package, or of a folder that holds them"
-    dist = next((d for d in (path / 'dist', path / 'package' / 'dist') if d.is_dir()), path)
-    return {n: (dist / n).read_bytes() for n in ORT_SHA256 if (dist / n).is_file()}
+    candidates = [path / 'dist', path / 'package' / 'dist']
+    dist = next((folder for folder in candidates if folder.is_dir()), path)
+    return {name: (dist / name).read_bytes() for name in ORT_SHA256 if (dist / name).is_file()}
+
+# %% ../../../nbs/deploy/web/06_page.ipynb #82ac4813
+def _without_npm() -> str:
+    "How to get the files without npm, for messages"
+    package = f'onnxruntime-web@{ORT_VERSION}'
+    return (
+        "onnxruntime_web='cdn' takes it from a network when the page is opened; "
+        f'or fetch {package} elsewhere (npm pack {package}) and give the path of the .tgz.'
+    )
+
+
+def _pack_command(npm: str) -> list[str]:
+    return [npm, 'pack', f'onnxruntime-web@{ORT_VERSION}', '--ignore-scripts', '--silent']
 
 
 def _from_npm() -> dict[str, bytes]:
     "The known files, by way of npm"
-    ways = (
-        "onnxruntime_web='cdn' takes it from a network when the page is opened; "
-        f'or fetch {ORT_CDN.split("/npm/")[1].removesuffix("/dist/")} elsewhere (npm pack '
-        f'onnxruntime-web@{ORT_VERSION}) and give the path of the .tgz.'
-    )
     npm = shutil.which('npm')
     if npm is None:
         raise VisionRecipesError(
-            'onnxruntime-web comes from npm, and there is no npm here. Install Node.js; or without it: '
-            f'{ways}'
+            'onnxruntime-web comes from npm, and there is no npm here. '
+            f'Install Node.js; or without it: {_without_npm()}'
         )
     with tempfile.TemporaryDirectory() as d:
         log_info(f'fetching onnxruntime-web {ORT_VERSION} with npm')
-        done = subprocess.run(
-            [npm, 'pack', f'onnxruntime-web@{ORT_VERSION}', '--ignore-scripts', '--silent'],
-            cwd=d,
-            capture_output=True,
-            text=True,
-        )
+        done = subprocess.run(_pack_command(npm), cwd=d, capture_output=True, text=True)
         packed = sorted(Path(d).glob('*.tgz'))
         if done.returncode or not packed:
+            reason = (done.stderr or done.stdout).strip()[-300:] or 'it says nothing'
             raise VisionRecipesError(
-                f'npm cannot fetch onnxruntime-web {ORT_VERSION}: '
-                f'{(done.stderr or done.stdout).strip()[-300:] or "it says nothing"}. Without npm: {ways}'
+                f'npm cannot fetch onnxruntime-web {ORT_VERSION}: {reason}. Without npm: {_without_npm()}'
             )
         return _from_tgz(packed[0])
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #d1597b7a
+def _check_files(files: dict[str, bytes], source: str | Path):
+    "Raise where a file is missing or is not that of `ORT_VERSION`"
+    for name, known in ORT_SHA256.items():
+        if name not in files:
+            raise VisionRecipesError(
+                f'{source}: has no dist/{name}. It must be the npm package onnxruntime-web {ORT_VERSION}.'
+            )
+        if hashlib.sha256(files[name]).hexdigest() != known:
+            raise VisionRecipesError(
+                f'{source}: dist/{name} is not that of onnxruntime-web {ORT_VERSION}, '
+                'the version this page is made for.'
+            )
+
+
 def onnxruntime_web(
     # `vendored`, by npm; or the path of the npm package, a `.tgz` or an unpacked folder
     source: str | Path = 'vendored',
@@ -96,63 +118,53 @@ def onnxruntime_web(
 
     Raises `VisionRecipesError` where they cannot be had, or are not those of `ORT_VERSION`.
     """
-    if source != 'vendored' and not Path(source).exists():
+    if source == 'vendored':
+        files = _from_npm()
+    elif not Path(source).exists():
         raise VisionRecipesError(
-            f"onnxruntime_web: {str(source)!r} is neither 'vendored' nor 'cdn', nor the path of a package "
-            '(.tgz or folder) that exists.'
+            f"onnxruntime_web: {str(source)!r} is neither 'vendored' nor 'cdn', "
+            'nor the path of a package (.tgz or folder) that exists.'
         )
-    files = (
-        _from_npm()
-        if source == 'vendored'
-        else _from_folder(Path(source))
-        if Path(source).is_dir()
-        else _from_tgz(Path(source))
-    )
-    for name, known in ORT_SHA256.items():
-        if name not in files:
-            raise VisionRecipesError(
-                f'{source}: has no dist/{name}. It must be the npm package onnxruntime-web {ORT_VERSION}.'
-            )
-        if hashlib.sha256(files[name]).hexdigest() != known:
-            raise VisionRecipesError(
-                f'{source}: dist/{name} is not that of onnxruntime-web {ORT_VERSION}, the version this '
-                'page is made for.'
-            )
+    else:
+        files = _from_folder(Path(source)) if Path(source).is_dir() else _from_tgz(Path(source))
+    _check_files(files, source)
     return files
+
+
+_engine_files = onnxruntime_web  # a parameter of `write_web_page` has the name of the function
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #5f346ae5
 def page_policy(
     cdn: bool = False,  # Whether onnxruntime-web comes from the network
 ) -> str:  # For the page's `Content-Security-Policy`
-    "What the page is allowed to load and to whom it may talk: itself"
-    far = ' ' + '/'.join(ORT_CDN.split('/')[:3]) if cdn else ''
+    "What the page may load, and the servers it may talk to: its own, and with `cdn` also that of `ORT_CDN`"
+    server = ' ' + '/'.join(ORT_CDN.split('/')[:3]) if cdn else ''
     code = ' blob:' if cdn else ''  # what was fetched and checked is run from memory
     rules = {
         'default-src': "'none'",
         'script-src': f"'self' 'wasm-unsafe-eval'{code}",
         'worker-src': "'self' blob:",
-        'connect-src': f"'self'{far}",
+        'connect-src': f"'self'{server}",
         'style-src': "'self'",
         'img-src': "'self' blob: data:",
         'base-uri': "'none'",
         'form-action': "'none'",
     }
-    return '; '.join(f'{k} {v}' for k, v in rules.items())
+    return '; '.join(f'{name} {sources}' for name, sources in rules.items())
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #cf662245
+def _build_file(base: str, name: str) -> dict[str, str]:
+    "The address of a file, and its checksum in the form that browsers want"
+    checksum = base64.b64encode(bytes.fromhex(ORT_SHA256[name])).decode()
+    return {'url': base + name, 'integrity': f'sha256-{checksum}'}
+
+
 def _builds(base: str) -> dict:  # By `wasm` and `webgpu`
-    "Where the page finds each build, with the checksums in the form browsers want"
-
-    def file(name):
-        return {
-            'url': base + name,
-            'integrity': 'sha256-' + base64.b64encode(bytes.fromhex(ORT_SHA256[name])).decode(),
-        }
-
-    return {
-        build: {'module': file(script), 'binary': file(binary)}
-        for build, (script, binary) in ORT_BUILDS.items()
-    }
+    "Where the page finds each build"
+    builds = {}
+    for build, (script, binary) in ORT_BUILDS.items():
+        builds[build] = {'module': _build_file(base, script), 'binary': _build_file(base, binary)}
+    return builds
 
 
 def _address(path: str, what: str) -> str:  # As the page writes it
@@ -164,19 +176,34 @@ def _address(path: str, what: str) -> str:  # As the page writes it
         )
     return quote('/'.join(parts))
 
-
-_LICENCE = (
-    """onnxruntime-web %s (https://github.com/microsoft/onnxruntime)
+# %% ../../../nbs/deploy/web/06_page.ipynb #d16ec338
+_LICENCE = f"""onnxruntime-web {ORT_VERSION} (https://github.com/microsoft/onnxruntime)
 MIT License. Copyright (c) Microsoft Corporation
 
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the following conditions:
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without
+limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of
+the Software, and to permit persons to whom the Software is furnished to do so, subject to the following
+conditions:
 
-The above copyright notice and this permission notice shall be included in all copies or substantial portions of the Software.
+The above copyright notice and this permission notice shall be included in all copies or substantial
+portions of the Software.
 
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
+LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
+EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN
+AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE
+OR OTHER DEALINGS IN THE SOFTWARE.
 """
-    % ORT_VERSION
-)
+
+# %% ../../../nbs/deploy/web/06_page.ipynb #c72d741a
+_PAGE_FILES = ('page.css', 'page.js', 'draw.js', 'worker.js', 'model.js')
+
+
+def _page_html(title: str, cdn: bool) -> str:
+    "The page with its title and its policy"
+    text = static_text('index.html').replace('{{policy}}', html.escape(page_policy(cdn)))
+    return text.replace('{{title}}', html.escape(title))
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #3eaf26cd
 def write_web_page(
@@ -194,34 +221,21 @@ def write_web_page(
     Raises `VisionRecipesError` where a path leads out of `out`, or the engine cannot be had; then nothing is
     written.
     """
-    cdn, web = onnxruntime_web == 'cdn', Path(out) / 'web'
+    cdn = onnxruntime_web == 'cdn'
     config = {
         'model': _address(model, 'model'),
-        'samples': [_address(s, 'samples') for s in samples],
+        'samples': [_address(sample, 'samples') for sample in samples],
         'builds': _builds(ORT_CDN if cdn else 'ort/'),
     }
-    engine = {} if cdn else _engine(onnxruntime_web)
+    engine = {} if cdn else _engine_files(onnxruntime_web)
+    web = Path(out) / 'web'
     for name, data in engine.items():
         write_bytes(web / 'ort' / name, data)
     if engine:
         write_text(web / 'ort' / 'LICENSE.txt', _LICENCE)
-    for name, text in (
-        ('page.css', PAGE_CSS),
-        ('page.js', PAGE_JS),
-        ('draw.js', DRAW_JS),
-        ('worker.js', WORKER_JS),
-        ('model.js', MODEL_JS),
-    ):
-        write_text(web / name, text)
+    for name in _PAGE_FILES:
+        write_text(web / name, static_text(name))
     write_json(web / 'config.json', config)
     page = Path(out) / 'index.html'
-    write_text(
-        page,
-        PAGE_HTML.replace('{{policy}}', html.escape(page_policy(cdn))).replace(
-            '{{title}}', html.escape(title)
-        ),
-    )
+    write_text(page, _page_html(title, cdn))
     return page
-
-
-_engine: Callable = onnxruntime_web  # the parameter of `write_web_page` has the same name

@@ -1,0 +1,213 @@
+// Draws predictions over an image. Knows nothing of the page: a canvas, a bitmap, a prediction, a card.
+//
+// This file is the source. Edit it here: no notebook exports it, and every page gets a copy of it as it is.
+// nbs/deploy/web/05_page_scripts.ipynb holds its reasons and its tests.
+import {maskPixels} from './model.js';
+
+const MIN_CONFIDENCE = 0.5; // from which a keypoint is drawn as a disc, below it as a ring
+const DEFAULT_COLOR = [31, 111, 92]; // where the card gives none
+const FADED = 0.2; // opacity of all objects but the active one
+const MASK_OPACITY = 0.45;
+const OUTLINE_STEPS = 12; // directions into which a mask is shifted for its outline
+
+// ## Colors and numbers
+
+export function percent(share) {
+  const needsDigit = share < 0.0995 || (share >= 0.995 && share < 0.9995);
+  return `${(100 * share).toFixed(needsDigit ? 1 : 0)} %`;
+}
+
+export function css([r, g, b], alpha = 1) {
+  return `rgb(${r} ${g} ${b} / ${alpha})`;
+}
+
+export function classColor({colors}, label) {
+  return colors?.length ? colors[label % colors.length] : DEFAULT_COLOR;
+}
+
+export function pointColor(k, nPoints) {
+  return `hsl(${Math.round((360 * k) / nPoints)} 85% 55%)`;
+}
+
+// A channel of sRGB (0 to 1) as an amount of light
+function linearLight(v) {
+  return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+}
+
+// Black or white, whichever has the higher contrast with a color
+export function inkOn(rgb) {
+  const [r, g, b] = rgb.map(v => linearLight(v / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? '#000' : '#fff';
+}
+
+// ## The image and its layers
+
+// Draw an image and its prediction. `order` says which objects, the highest score first.
+// Where `active` is not null, all other objects are faded.
+export function drawPrediction(canvas, bitmap, prediction, card, order, active) {
+  const ratio = devicePixelRatio || 1;
+  const zoom = Math.max(1, Math.min(1.5, canvas.clientWidth / 500)); // thicker lines on a large image
+  fitCanvas(canvas, bitmap, ratio);
+  const pen = canvas.getContext('2d');
+  drawBitmap(pen, bitmap);
+  if (!prediction.boxes) return;
+  const view = {
+    pen,
+    card,
+    scale: canvas.width / prediction.width,
+    unit: ratio * zoom, // pixels of the canvas for one pixel of line width
+    labelPlaces: [], // taken by names
+  };
+  const lowestFirst = [...order].reverse();
+  for (const drawLayer of [drawMask, drawBox, drawPoints, drawName]) {
+    for (const i of lowestFirst) {
+      pen.globalAlpha = active === null || active === i ? 1 : FADED;
+      drawLayer(view, prediction, i);
+    }
+  }
+  pen.globalAlpha = 1;
+}
+
+// As many pixels as the screen gives the canvas, in the shape of the image
+function fitCanvas(canvas, bitmap, ratio) {
+  canvas.style.setProperty('--shape', bitmap.width / bitmap.height);
+  canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
+  canvas.height = Math.max(1, Math.round((canvas.width * bitmap.height) / bitmap.width));
+}
+
+function drawBitmap(pen, bitmap) {
+  const {width, height} = pen.canvas;
+  pen.fillStyle = '#fff';
+  pen.fillRect(0, 0, width, height);
+  pen.imageSmoothingQuality = 'high';
+  pen.drawImage(bitmap, 0, 0, width, height);
+}
+
+function drawBox({pen, card, scale, unit}, {boxes, labels, masks}, i) {
+  if (masks) return; // the outline of the mask shows it better
+  const [x1, y1, x2, y2] = boxes[i].map(v => v * scale);
+  const strokes = [
+    ['rgb(0 0 0 / .45)', 5],
+    [css(classColor(card, labels[i])), 3],
+  ];
+  for (const [style, width] of strokes) {
+    pen.strokeStyle = style;
+    pen.lineWidth = width * unit;
+    pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
+  }
+}
+
+function drawName(view, {boxes, labels, scores}, i) {
+  const {pen, card, scale, unit} = view;
+  const {names} = card.labels;
+  const color = classColor(card, labels[i]);
+  const name = names.length > 1 ? `${names[labels[i]]} ` : ''; // the name of the only class says nothing
+  const text = `${name}${percent(scores[i])}`;
+  pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
+  pen.textBaseline = 'middle';
+  const size = {width: pen.measureText(text).width + 10 * unit, height: 20 * unit};
+  const {x, y} = placeName(view, boxes[i].map(v => v * scale), size);
+  pen.fillStyle = css(color);
+  pen.fillRect(x, y, size.width, size.height);
+  pen.fillStyle = inkOn(color);
+  pen.fillText(text, x + 5 * unit, y + size.height / 2 + unit);
+}
+
+// A place for a name above, below or inside a box, where no other name is; it is noted in `labelPlaces`
+function placeName({pen, labelPlaces}, [x1, y1, , y2], {width, height}) {
+  const within = (v, limit) => Math.max(0, Math.min(v, limit));
+  const x = within(x1, pen.canvas.width - width);
+  const heights = [y1 - height, y2, y1].map(y => within(y, pen.canvas.height - height));
+  const isFree = y =>
+    labelPlaces.every(
+      other => x >= other.x + other.width || other.x >= x + width || Math.abs(y - other.y) >= height,
+    );
+  const y = heights.find(isFree) ?? heights[0];
+  labelPlaces.push({x, y, width});
+  return {x, y};
+}
+
+// ## Masks
+
+function newCanvas(width, height) {
+  return Object.assign(document.createElement('canvas'), {width, height});
+}
+
+// A mask's window as an image of its own, in one color
+function maskImage(mask, rgb) {
+  const {width, height} = mask;
+  const image = new ImageData(width, height);
+  maskPixels(mask).forEach((isObject, k) => {
+    if (isObject) image.data.set([...rgb, 255], 4 * k);
+  });
+  const canvas = newCanvas(width, height);
+  canvas.getContext('2d').putImageData(image, 0, 0);
+  return canvas;
+}
+
+// The outline of a mask: the shape shifted to all sides, and cut out where it lies itself
+function maskOutline(shape, width, height, rim) {
+  const outline = newCanvas(Math.ceil(width) + 2 * rim, Math.ceil(height) + 2 * rim);
+  const pen = outline.getContext('2d');
+  const stamp = (dx, dy) => pen.drawImage(shape, rim + dx, rim + dy, width, height);
+  for (let k = 0; k < OUTLINE_STEPS; k++) {
+    const angle = (2 * k * Math.PI) / OUTLINE_STEPS;
+    stamp(rim * Math.cos(angle), rim * Math.sin(angle));
+  }
+  pen.globalCompositeOperation = 'destination-out';
+  stamp(0, 0);
+  return outline;
+}
+
+function drawMask({pen, card, scale, unit}, {masks, labels}, i) {
+  if (!masks || !masks[i].width || !masks[i].height) return;
+  const [x, y, width, height] = [masks[i].x, masks[i].y, masks[i].width, masks[i].height].map(v => v * scale);
+  const rim = Math.ceil(2 * unit);
+  const shape = maskImage(masks[i], classColor(card, labels[i]));
+  pen.drawImage(maskOutline(shape, width, height, rim), x - rim, y - rim);
+  const opacity = pen.globalAlpha;
+  pen.globalAlpha = MASK_OPACITY * opacity;
+  pen.drawImage(shape, x, y, width, height);
+  pen.globalAlpha = opacity;
+}
+
+// ## Keypoints
+
+function drawPoints(view, {keypoints, labels}, i) {
+  if (!keypoints) return;
+  const {pen, card, scale, unit} = view;
+  const places = keypoints[i].map(([x, y]) => [x * scale, y * scale]);
+  pen.strokeStyle = css(classColor(card, labels[i]));
+  pen.lineWidth = 2.5 * unit;
+  for (const [from, to] of card.labels.skeleton?.edges ?? []) {
+    pen.beginPath();
+    pen.moveTo(...places[from]);
+    pen.lineTo(...places[to]);
+    pen.stroke();
+  }
+  places.forEach((place, k) => {
+    const isFilled = keypoints[i][k][2] >= MIN_CONFIDENCE;
+    drawPoint(view, place, pointColor(k, places.length), isFilled);
+  });
+}
+
+// A ring in a color on a wider white one; where it is `isFilled`, a disc with a white rim
+function drawPoint({pen, unit}, [x, y], color, isFilled) {
+  const circle = () => {
+    pen.beginPath();
+    pen.arc(x, y, 5 * unit, 0, 2 * Math.PI);
+  };
+  circle();
+  pen.strokeStyle = '#fff';
+  pen.lineWidth = 4 * unit;
+  pen.stroke();
+  circle();
+  if (isFilled) {
+    pen.fillStyle = color;
+    pen.fill();
+  } else {
+    pen.strokeStyle = color;
+    pen.lineWidth = 2 * unit;
+    pen.stroke();
+  }
+}

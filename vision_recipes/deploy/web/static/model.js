@@ -1,0 +1,902 @@
+// Models of vision_recipes in the browser: read the card, prepare images, run the graph, decode its outputs.
+//
+// This file is the source. Edit it here: no notebook exports it, and every page gets a copy of it as it is.
+// nbs/deploy/web/02_decode.ipynb and nbs/deploy/web/03_model.ipynb hold its reasons and its tests.
+
+// How the outputs of each task are decoded, and their names where the graph must have them.
+const TASKS = {
+  classification: {decode: decodeClasses},
+  yolox: {decode: decodeYolox},
+  mask_rcnn: {decode: decodeMasks, outputs: ['boxes', 'scores', 'classes', 'masks']},
+  keypoint_rcnn: {decode: decodeKeypoints, outputs: ['boxes', 'scores', 'classes', 'heatmaps']},
+};
+
+// Rounding to float32 as NumPy does: without it a score or a box could fall on the other side of a threshold.
+const f32 = Math.fround;
+
+// ## The card in the file
+
+const CARD_KEY = 'vision_recipes';
+const CARD_FORMAT = 1;
+const METADATA_FIELD = 14; // of an ONNX file: entries of a key (field 1) and a value (field 2)
+const VARINT = 0; // wire types of protocol buffers
+const FIXED_64 = 1;
+const BYTES = 2;
+const FIXED_32 = 5;
+
+function damagedFile() {
+  return new Error('This is not an ONNX file, or it was cut off on its way.');
+}
+
+// A variable-length integer, seven bits a byte, the lowest first: {value, next}, `next` where it ends.
+function readVarint(bytes, start) {
+  let value = 0;
+  let at = start;
+  for (let unit = 1; unit < 2 ** 70 && at < bytes.length; unit *= 128) {
+    const byte = bytes[at++];
+    value += (byte & 127) * unit;
+    if (byte < 128) return {value, next: at};
+  }
+  throw damagedFile();
+}
+
+// Where the value of a field begins and ends; `at` is the place behind its tag.
+function fieldSpan(bytes, at, wireType) {
+  if (wireType === VARINT) return [at, readVarint(bytes, at).next];
+  if (wireType === FIXED_64) return [at, at + 8];
+  if (wireType === FIXED_32) return [at, at + 4];
+  if (wireType !== BYTES) throw damagedFile();
+  const {value: length, next} = readVarint(bytes, at);
+  return [next, next + length];
+}
+
+// The fields of a protocol buffer that hold bytes: pairs of number and bytes. Fields of numbers are skipped.
+function* byteFields(bytes) {
+  let at = 0;
+  while (at < bytes.length) {
+    const {value: tag, next} = readVarint(bytes, at);
+    const wireType = tag % 8;
+    const [start, end] = fieldSpan(bytes, next, wireType);
+    if (end > bytes.length) throw damagedFile();
+    if (wireType === BYTES) yield [Math.floor(tag / 8), bytes.subarray(start, end)];
+    at = end;
+  }
+}
+
+function entryText(entry, number) {
+  const field = [...byteFields(entry)].find(([n]) => n === number);
+  return new TextDecoder().decode(field?.[1]);
+}
+
+// The card as it is written in the metadata of an ONNX file; null where there is none.
+function findCard(bytes) {
+  let json = null;
+  for (const [number, entry] of byteFields(bytes)) {
+    if (number === METADATA_FIELD && entryText(entry, 1) === CARD_KEY) json = entryText(entry, 2);
+  }
+  return json;
+}
+
+// JSON as Python writes it: NaN and Infinity, which JavaScript does not read, become null.
+function parseCard(json) {
+  const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
+  try {
+    return JSON.parse(json.replace(stringOrNumber, match => (match.startsWith('"') ? match : 'null')));
+  } catch (error) {
+    throw new Error(`The card in this file is damaged: ${error.message}`);
+  }
+}
+
+// The card in the metadata of an ONNX file (Uint8Array), as plain JSON.
+// Throws an Error that says what is wrong.
+export function readCard(bytes) {
+  const json = findCard(bytes);
+  if (json === null) {
+    throw new Error(
+      'This ONNX file carries no card of vision_recipes, ' +
+        'so its classes and how it wants its images are unknown.',
+    );
+  }
+  const card = parseCard(json);
+  if (card?.format !== CARD_FORMAT) {
+    throw new Error(
+      `The card in this file is written in format ${card?.format}, but this page reads ${CARD_FORMAT}.`,
+    );
+  }
+  const missing = ['task', 'labels', 'preprocess'].filter(key => !card[key]);
+  if (missing.length) throw new Error(`The card in this file lacks ${missing.join(', ')}.`);
+  const input = {dtype: 'float32', layout: 'NCHW', ...card.input};
+  return {thresholds: {}, decoding: {}, ...card, input};
+}
+
+// ## Loading a model and running it
+
+// Load a model: `ort` is the module of onnxruntime-web, `bytes` (Uint8Array) the ONNX file.
+// Gives {card, provider, refused: [{provider, why}], predict(image, options)}.
+// Throws an Error that people can read where no provider can run the model.
+export async function loadModel(ort, bytes, {providers = ['webgpu', 'wasm'], threads} = {}) {
+  const card = readCard(bytes);
+  if (!Object.hasOwn(TASKS, card.task)) {
+    throw new Error(`This page cannot read the outputs of a model for ${card.task}.`);
+  }
+  if (threads !== undefined) ort.env.wasm.numThreads = threads;
+  const refused = [];
+  for (const provider of providers) {
+    try {
+      return await openModel(ort, bytes, card, provider, refused);
+    } catch (error) {
+      refused.push({provider, why: error?.message ?? String(error)});
+    }
+  }
+  const reasons = refused.map(({provider, why}) => `${provider}: ${why}`);
+  throw new Error(`The model cannot be run here: ${reasons.join('; ')}`);
+}
+
+async function openModel(ort, bytes, card, provider, refused) {
+  const options = {executionProviders: [provider], logSeverityLevel: 3};
+  const session = await ort.InferenceSession.create(bytes, options);
+  const model = makeModel(ort, session, card, provider, refused);
+  if (provider !== 'wasm') {
+    await model.predict({data: new Uint8ClampedArray(4).fill(255), width: 1, height: 1});
+  }
+  return model;
+}
+
+function makeModel(ort, session, card, provider, refused) {
+  const names = TASKS[card.task].outputs ?? session.outputNames;
+  const missing = names.find(name => !session.outputNames.includes(name));
+  if (missing) {
+    throw new Error(
+      `The graph has no output ${missing}, which its card (${card.task}) promises, ` +
+        `but ${session.outputNames.join(', ')}.`,
+    );
+  }
+  const run = async ({type, data, dims}) => {
+    const results = await session.run({[session.inputNames[0]]: new ort.Tensor(type, data, dims)});
+    return names.map(name => results[name]);
+  };
+  let last = Promise.resolve(); // a session runs one image at a time, so each waits for the one before
+  const predict = (image, options = {}) => {
+    const result = last.then(() => predictOne(run, card, image, options));
+    last = result.catch(() => {});
+    return result;
+  };
+  return {card, provider, refused, predict};
+}
+
+// Prepare, run and decode one image, with the milliseconds each took.
+async function predictOne(run, card, image, options) {
+  const {width, height} = image;
+  const thresholds = {
+    scoreThreshold: options.scoreThreshold ?? card.thresholds.overall ?? 0.3,
+    maskThreshold: options.maskThreshold ?? undefined,
+  };
+  checkImage(image);
+  checkThresholds(thresholds);
+  const started = performance.now();
+  const input = toInput(letterbox(image, card.preprocess), card);
+  const prepared = performance.now();
+  const outputs = await run(input);
+  const ran = performance.now();
+  const place = placement(width, height, card.preprocess);
+  const found = TASKS[card.task].decode(outputs, place, card, thresholds);
+  const ms = {prepare: prepared - started, run: ran - prepared, decode: performance.now() - ran};
+  return {prediction: {width, height, boxes: null, masks: null, keypoints: null, ...found}, ms};
+}
+
+function checkImage({data, width, height}) {
+  if (width > 0 && height > 0 && data?.length === 4 * width * height) return;
+  throw new Error(
+    'An image must be {data, width, height} with four bytes (RGBA) a pixel, ' +
+      `but got ${data?.length} bytes for ${width} x ${height}.`,
+  );
+}
+
+function checkThresholds(thresholds) {
+  for (const [name, value] of Object.entries(thresholds)) {
+    if (value === undefined || (value >= 0 && value <= 1)) continue;
+    throw new Error(`${name} must be from 0 to 1, but is ${value}.`);
+  }
+}
+
+// ## Resizing, as Pillow does it
+
+const FILTERS = {
+  bilinear: {support: 1, weight: x => Math.max(0, 1 - Math.abs(x))},
+  bicubic: {support: 2, weight: cubicWeight},
+};
+const WEIGHT_BITS = 22; // behind the point of a weight
+const HALF = 1 << (WEIGHT_BITS - 1);
+
+function cubicWeight(distance) {
+  const x = Math.abs(distance);
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  if (x < 2) return (((x - 5) * x + 8) * x - 4) * -0.5;
+  return 0;
+}
+
+// Which pixels of a row of `before` make each pixel of a row of `after`, and with which weights.
+// `first` is the first such pixel, `start` the place of its weight in `weights`.
+function resizeTaps(before, after, {support, weight}) {
+  const scale = before / after;
+  const widen = Math.max(1, scale);
+  const reach = support * widen;
+  const first = new Int32Array(after);
+  const start = new Int32Array(after + 1);
+  const weights = [];
+  for (let i = 0; i < after; i++) {
+    const center = (i + 0.5) * scale;
+    first[i] = Math.max(0, Math.trunc(center - reach + 0.5));
+    const end = Math.min(before, Math.trunc(center + reach + 0.5));
+    const raw = [];
+    for (let j = first[i]; j < end; j++) raw.push(weight((j - center + 0.5) * (1 / widen)));
+    const sum = raw.reduce((a, b) => a + b, 0);
+    for (const w of raw) weights.push(Math.trunc((w / sum) * 2 ** WEIGHT_BITS + (w < 0 ? -0.5 : 0.5)));
+    start[i + 1] = weights.length;
+  }
+  return {first, start, weights: Int32Array.from(weights)};
+}
+
+function isOpaque(rgba) {
+  for (let i = 3; i < rgba.length; i += 4) {
+    if (rgba[i] !== 255) return false;
+  }
+  return true;
+}
+
+// The pixels (RGBA) over white, rounded as Pillow's alpha_composite does.
+// Opaque pixels are given back as they are.
+function overWhite(rgba) {
+  if (isOpaque(rgba)) return rgba;
+  const out = new Uint8Array(rgba.length);
+  for (let i = 0; i < rgba.length; i++) {
+    const alpha = rgba[i | 3];
+    const value = (rgba[i] * alpha + 255 * (255 - alpha)) * 128 + 0x4000;
+    out[i] = ((value >> 8) + value) >> 15;
+  }
+  return out;
+}
+
+// Pixels (RGBA, width x height) at another size: bytes of RGB. `filter` is a key of FILTERS.
+export function resize(rgba, width, height, toWidth, toHeight, filter = 'bilinear') {
+  const across = resizeTaps(width, toWidth, FILTERS[filter]);
+  const down = resizeTaps(height, toHeight, FILTERS[filter]);
+  // as Pillow 13 does with tall images
+  const columnsFirst = height > toHeight && height - toHeight > 2 * (width - toWidth);
+  if (columnsFirst) {
+    return resizeRows(resizeColumns(rgba, 4 * width, toHeight, down), width, toHeight, toWidth, across);
+  }
+  return resizeColumns(resizeRows(rgba, width, height, toWidth, across), 3 * toWidth, toHeight, down);
+}
+
+// Resize along the rows: RGBA in, RGB out.
+function resizeRows(rgba, width, height, toWidth, {first, start, weights}) {
+  const out = new Uint8ClampedArray(height * toWidth * 3);
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < toWidth; x++) {
+      let red = HALF;
+      let green = HALF;
+      let blue = HALF;
+      let from = (y * width + first[x]) * 4;
+      for (let k = start[x], end = start[x + 1]; k < end; k++, from += 4) {
+        const w = weights[k];
+        red = (red + Math.imul(w, rgba[from])) | 0;
+        green = (green + Math.imul(w, rgba[from + 1])) | 0;
+        blue = (blue + Math.imul(w, rgba[from + 2])) | 0;
+      }
+      out[at++] = red >> WEIGHT_BITS;
+      out[at++] = green >> WEIGHT_BITS;
+      out[at++] = blue >> WEIGHT_BITS;
+    }
+  }
+  return out;
+}
+
+// Resize along the columns; `rowBytes` is the number of bytes in a row, of any number of channels.
+function resizeColumns(pixels, rowBytes, toHeight, {first, start, weights}) {
+  const out = new Uint8ClampedArray(toHeight * rowBytes);
+  const sums = new Int32Array(rowBytes);
+  for (let y = 0; y < toHeight; y++) {
+    sums.fill(HALF);
+    for (let k = start[y], from = first[y] * rowBytes; k < start[y + 1]; k++, from += rowBytes) {
+      const w = weights[k];
+      for (let i = 0; i < rowBytes; i++) sums[i] += Math.imul(w, pixels[from + i]);
+    }
+    for (let i = 0, at = y * rowBytes; i < rowBytes; i++) out[at + i] = sums[i] >> WEIGHT_BITS;
+  }
+  return out;
+}
+
+// ## From an image to the network's input
+
+// Where an image lies in the network's square of `size` pixels.
+// Gives {width, height} of the image, its size `fit` in the square, and `scale` and `offset`, each as [x, y].
+export function placement(width, height, {size, letterbox}) {
+  const scale = size / Math.max(width, height);
+  const fit = [width, height].map(n => Math.max(1, Math.floor(n * scale + 0.5)));
+  const offset = fit.map(n => (letterbox === 'top_left' ? 0 : Math.floor((size - n) / 2)));
+  return {width, height, fit, scale: [fit[0] / width, fit[1] / height], offset};
+}
+
+// The image ({data: RGBA, width, height}) fitted into the square: RGB, size * size * 3 bytes.
+export function letterbox({data, width, height}, preprocess) {
+  const {size, interpolation = 'bilinear', pad_value: padding = [0, 0, 0]} = preprocess;
+  const {fit, offset} = placement(width, height, preprocess);
+  const inner = resize(overWhite(data), width, height, ...fit, interpolation);
+  if (fit[0] === size && fit[1] === size) return inner;
+  const square = filledSquare(size, padding);
+  const rowBytes = fit[0] * 3;
+  for (let y = 0; y < fit[1]; y++) {
+    const row = inner.subarray(y * rowBytes, (y + 1) * rowBytes);
+    square.set(row, ((y + offset[1]) * size + offset[0]) * 3);
+  }
+  return square;
+}
+
+function filledSquare(size, color) {
+  const square = new Uint8ClampedArray(size * size * 3);
+  for (let i = 0; i < square.length; i += 3) {
+    square[i] = color[0];
+    square[i + 1] = color[1];
+    square[i + 2] = color[2];
+  }
+  return square;
+}
+
+// The number that the graph wants for each of the 256 values of a byte, in channel `c`.
+function byteTable(c, {preprocess: {mean, std}, input}) {
+  const toNumber = v => {
+    if (input.dtype === 'uint8') return v;
+    if (!input.normalize) return v / 255;
+    return f32(v * f32(1 / (255 * std[c]))) - f32(mean[c] / std[c]);
+  };
+  return Float32Array.from({length: 256}, (_, v) => toNumber(v));
+}
+
+// The square as the graph wants it: {type, data, dims} of a tensor.
+export function toInput(rgb, card) {
+  const {preprocess, input} = card;
+  const {size, channels = 'RGB'} = preprocess;
+  const nPixels = size * size;
+  const isPlanar = input.layout === 'NCHW';
+  const data = new (input.dtype === 'uint8' ? Uint8Array : Float32Array)(3 * nPixels);
+  for (let c = 0; c < 3; c++) {
+    const table = byteTable(c, card);
+    const source = input.normalize && channels === 'BGR' ? 2 - c : c;
+    const step = isPlanar ? 1 : 3;
+    for (let i = 0, to = isPlanar ? c * nPixels : c, at = source; i < nPixels; i++, to += step, at += 3) {
+      data[to] = table[rgb[at]];
+    }
+  }
+  return {type: input.dtype, data, dims: isPlanar ? [1, 3, size, size] : [1, size, size, 3]};
+}
+
+// ## Decoding: classes
+
+function decodeClasses([{data, dims}], place, card) {
+  const nClasses = card.labels.names.length;
+  if (dims.at(-1) !== nClasses) {
+    throw new Error(`The graph gives ${dims.at(-1)} probabilities, but its card names ${nClasses} classes.`);
+  }
+  const probabilities = card.decoding.kind === 'logits' ? softmax(data) : Array.from(data);
+  return {scores: probabilities, labels: probabilities.map((_, i) => i)};
+}
+
+function softmax(logits) {
+  const highest = logits.reduce((a, b) => Math.max(a, b));
+  const parts = Array.from(logits, v => Math.exp(v - highest));
+  const sum = parts.reduce((a, b) => a + b);
+  return parts.map(v => v / sum);
+}
+
+// ## Decoding: boxes
+
+// Positions, the highest score first; of equal scores the earlier first.
+function byScore(scores) {
+  return Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a]);
+}
+
+// `value` within 0 and `limit`; NaN gives 0.
+function clamp(value, limit) {
+  return value > 0 ? Math.min(value, limit) : 0;
+}
+
+function boxAt(boxes, i) {
+  return boxes.subarray(4 * i, 4 * i + 4);
+}
+
+function hasArea([x1, y1, x2, y2]) {
+  return x2 > x1 && y2 > y1;
+}
+
+// A box of the network's input in the pixels of the image; it may reach beyond the image.
+function toImage(box, {scale, offset}) {
+  return Array.from(box, (v, i) => f32(f32(v - f32(offset[i % 2])) / f32(scale[i % 2])));
+}
+
+function clipBox(box, {width, height}) {
+  return box.map((v, i) => clamp(v, i % 2 ? height : width));
+}
+
+// Intersection over union of the boxes `a` and `b`, in float32.
+function overlap(boxes, areas, a, b) {
+  const right = Math.min(boxes[4 * a + 2], boxes[4 * b + 2]);
+  const left = Math.max(boxes[4 * a], boxes[4 * b]);
+  const bottom = Math.min(boxes[4 * a + 3], boxes[4 * b + 3]);
+  const top = Math.max(boxes[4 * a + 1], boxes[4 * b + 1]);
+  const both = f32(Math.max(f32(right - left), 0) * Math.max(f32(bottom - top), 0));
+  return f32(both / f32(f32(areas[a] + areas[b]) - both));
+}
+
+// Positions of what class-aware suppression keeps, at most `maxCount`.
+// `boxes` (4 numbers each) and `labels` are sorted, the highest score first.
+export function suppress(boxes, labels, threshold, maxCount) {
+  const areas = Float32Array.from(labels, (_, i) => {
+    const [x1, y1, x2, y2] = boxAt(boxes, i);
+    return f32(f32(x2 - x1) * f32(y2 - y1));
+  });
+  const kept = [];
+  for (let i = 0; i < labels.length && kept.length < maxCount; i++) {
+    const isCovered = kept.some(k => labels[k] === labels[i] && overlap(boxes, areas, k, i) > threshold);
+    if (!isCovered) kept.push(i);
+  }
+  return kept;
+}
+
+// ## Decoding: YOLOX
+
+const STRIDES = [8, 16, 32]; // pixels a cell of each grid is wide
+
+// Cells whose score is at least `minScore`, the highest first, at most `maxCount`: {rows, scores, labels}.
+// `data` holds `columns` numbers a cell: box, objectness, classes.
+function candidates(data, columns, minScore, maxCount) {
+  const found = {rows: [], scores: [], labels: []};
+  const nCells = data.length / columns;
+  for (let row = 0, at = 0; row < nCells; row++, at += columns) {
+    if (!(data[at + 4] >= minScore)) continue;
+    let best = 5;
+    for (let c = 6; c < columns; c++) {
+      if (data[at + c] > data[at + best]) best = c;
+    }
+    const score = f32(data[at + 4] * data[at + best]);
+    if (!(score >= minScore)) continue; // NaN is left out
+    found.rows.push(row);
+    found.scores.push(score);
+    found.labels.push(best - 5);
+  }
+  return pick(found, byScore(found.scores).slice(0, maxCount));
+}
+
+// An object of arrays, each with the elements at `positions` only.
+function pick(arrays, positions) {
+  const picked = Object.entries(arrays).map(([name, values]) => [name, positions.map(i => values[i])]);
+  return Object.fromEntries(picked);
+}
+
+// The box (x1, y1, x2, y2) of the raw numbers of a cell, in the pixels of the input.
+function rawBox(data, at, row, grids) {
+  let grid = 0;
+  let cell = row;
+  while (cell >= grids[grid].side ** 2) cell -= grids[grid++].side ** 2;
+  const {stride, side} = grids[grid];
+  const column = [cell % side, Math.floor(cell / side)];
+  const [x, y] = column.map((place, i) => f32(f32(data[at + i] + place) * stride));
+  const [halfWidth, halfHeight] = [2, 3].map(i => f32((f32(Math.exp(data[at + i])) * stride) / 2));
+  return [x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight];
+}
+
+// Boxes of the raw numbers of some cells of a square input of `size` pixels.
+function rawBoxes(data, columns, rows, size) {
+  const grids = STRIDES.map(stride => ({stride, side: size / stride}));
+  const nCells = grids.reduce((n, {side}) => n + side * side, 0);
+  if (nCells !== data.length / columns) {
+    throw new Error(
+      `An image of ${size} pixels has ${nCells} cells, but the graph gives ${data.length / columns}.`,
+    );
+  }
+  return Float32Array.from(rows.flatMap(row => rawBox(data, row * columns, row, grids)));
+}
+
+function decodedBoxes(data, columns, rows) {
+  return Float32Array.from(rows.flatMap(row => Array.from(data.subarray(row * columns, row * columns + 4))));
+}
+
+function boxesAt(boxes, positions) {
+  return Float32Array.from(positions.flatMap(i => Array.from(boxAt(boxes, i))));
+}
+
+// The objects of YOLOX: {boxes, scores, labels}, in the pixels of the input, the highest score first.
+// `decoding` is the card's.
+export function yoloxDetections(data, columns, size, decoding, scoreThreshold) {
+  const {kind = 'decoded', nms = 0.65, max_detections = 100, max_candidates = 3000} = decoding;
+  const {rows, scores, labels} = candidates(data, columns, f32(scoreThreshold), max_candidates);
+  const boxes = kind === 'raw' ? rawBoxes(data, columns, rows, size) : decodedBoxes(data, columns, rows);
+  const kept = suppress(boxes, labels, nms, max_detections);
+  return {boxes: boxesAt(boxes, kept), ...pick({scores, labels}, kept)};
+}
+
+// The same from a graph that holds the suppression.
+function suppressedDetections([boxes, scores, labels], {max_detections = 100}, scoreThreshold) {
+  const isHigh = i => scores.data[i] >= f32(scoreThreshold);
+  const order = byScore(scores.data).filter(isHigh).slice(0, max_detections);
+  return {
+    boxes: boxesAt(boxes.data, order),
+    scores: order.map(i => scores.data[i]),
+    labels: order.map(i => Number(labels.data[i])),
+  };
+}
+
+function yoloxOutputs(outputs, card, scoreThreshold) {
+  if (card.decoding.kind === 'nms') return suppressedDetections(outputs, card.decoding, scoreThreshold);
+  const columns = outputs[0].dims.at(-1);
+  const nClasses = card.labels.names.length;
+  if (columns !== 5 + nClasses) {
+    throw new Error(
+      `The graph gives ${columns} numbers a cell, ${columns - 5} of them for classes, ` +
+        `but its card names ${nClasses} classes.`,
+    );
+  }
+  return yoloxDetections(outputs[0].data, columns, card.preprocess.size, card.decoding, scoreThreshold);
+}
+
+function decodeYolox(outputs, place, card, {scoreThreshold}) {
+  const {boxes: inputBoxes, scores, labels} = yoloxOutputs(outputs, card, scoreThreshold);
+  const boxes = scores.map((_, i) => clipBox(toImage(boxAt(inputBoxes, i), place), place));
+  const inImage = [...boxes.keys()].filter(i => hasArea(boxes[i])); // a box in the padding has no area left
+  return pick({scores, labels, boxes}, inImage);
+}
+
+// ## Decoding: objects of an R-CNN
+
+// The objects, the highest score first: {rows: positions in the outputs, scores, labels, boxes, wholeBoxes}.
+// `boxes` are clipped at the image's edge, `wholeBoxes` are not.
+function foundObjects([boxes, scores, classes], place, nClasses, scoreThreshold) {
+  const unknown = Array.from(classes.data, Number).find(c => c >= nClasses);
+  if (unknown !== undefined) {
+    throw new Error(
+      `The network found an object of class ${unknown}, but its card names ${nClasses} classes.`,
+    );
+  }
+  const minScore = f32(scoreThreshold);
+  const wholeBox = i => toImage(boxAt(boxes.data, i), place);
+  const isObject = i =>
+    scores.data[i] >= minScore &&
+    boxAt(boxes.data, i).every(Number.isFinite) &&
+    hasArea(clipBox(wholeBox(i), place));
+  const rows = byScore(scores.data).filter(isObject);
+  const wholeBoxes = rows.map(wholeBox);
+  return {
+    rows,
+    scores: rows.map(i => scores.data[i]),
+    labels: rows.map(i => Number(classes.data[i])),
+    boxes: wholeBoxes.map(box => clipBox(box, place)),
+    wholeBoxes,
+  };
+}
+
+// The numbers of one object in an output of any shape.
+function rowOf({data, dims}, row) {
+  const length = dims.slice(1).reduce((a, b) => a * b, 1);
+  return data.subarray(row * length, (row + 1) * length);
+}
+
+// ## Decoding: masks
+
+// For the places `first` to `last - 1` of a row of `before` numbers stretched to `after`:
+// `left`, the left one of two neighbours, and `share`, the right one's share.
+function linearTaps(before, after, first, last) {
+  const left = new Int32Array(last - first);
+  const share = new Float32Array(last - first);
+  for (let i = 0; i < left.length; i++) {
+    const at = Math.max(0, f32(f32(f32(first + i + 0.5) * f32(before / after)) - 0.5));
+    left[i] = Math.min(Math.trunc(at), before - 1);
+    share[i] = at - left[i];
+  }
+  return {left, share};
+}
+
+// One side of a box with a border of one cell around its mask, in whole pixels: [first, last].
+// In float32, as torchvision does it.
+function wholePixels(low, high, cells) {
+  const half = f32(f32(f32(high - low) * 0.5) * f32((cells + 2) / cells));
+  const middle = f32(f32(high + low) * 0.5);
+  return [Math.trunc(f32(middle - half)), Math.trunc(f32(middle + half))];
+}
+
+// A mask (cells * cells probabilities within `box`) at the size of the image: the pixels above `threshold`,
+// as {x, y, width, height, bits}.
+export function pasteMask(mask, cells, box, width, height, threshold) {
+  const [x1, x2] = wholePixels(box[0], box[2], cells);
+  const [y1, y2] = wholePixels(box[1], box[3], cells);
+  const left = Math.max(x1, 0);
+  const top = Math.max(y1, 0);
+  const right = Math.min(x2 + 1, width);
+  const bottom = Math.min(y2 + 1, height);
+  if (right <= left || bottom <= top) return packWindow(new Uint8Array(0), 0, 0, 0, 0);
+  const side = cells + 2;
+  const columns = linearTaps(side, Math.max(1, x2 - x1 + 1), left - x1, right - x1);
+  const rows = linearTaps(side, Math.max(1, y2 - y1 + 1), top - y1, bottom - y1);
+  const across = stretchRows(addBorder(mask, cells), side, columns);
+  const pixels = stretchAndThreshold(across, side, right - left, rows, f32(threshold));
+  return packWindow(pixels, left, top, right - left, bottom - top);
+}
+
+function addBorder(mask, cells) {
+  const side = cells + 2;
+  const out = new Float32Array(side * side);
+  for (let y = 0; y < cells; y++) out.set(mask.subarray(y * cells, (y + 1) * cells), (y + 1) * side + 1);
+  return out;
+}
+
+function stretchRows(map, side, {left, share}) {
+  const width = left.length;
+  const out = new Float32Array(side * width);
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < width; x++) {
+      const at = y * side + left[x];
+      const next = y * side + Math.min(left[x] + 1, side - 1);
+      out[y * width + x] = (1 - share[x]) * map[at] + share[x] * map[next];
+    }
+  }
+  return out;
+}
+
+// Stretch `side` rows of `width` numbers downwards: 1 where the result is above `threshold`, else 0.
+function stretchAndThreshold(map, side, width, rows, threshold) {
+  const out = new Uint8Array(width * rows.left.length);
+  for (let y = 0, at = 0; y < rows.left.length; y++) {
+    const above = rows.left[y] * width;
+    const below = Math.min(rows.left[y] + 1, side - 1) * width;
+    const share = rows.share[y];
+    const rest = f32(1 - share);
+    for (let x = 0; x < width; x++) {
+      out[at++] = f32(rest * map[above + x] + share * map[below + x]) > threshold ? 1 : 0;
+    }
+  }
+  return out;
+}
+
+// The smallest window that holds all ones of `pixels`: [x1, y1, x2, y2].
+function windowOfOnes(pixels, width, height) {
+  let x1 = width;
+  let y1 = height;
+  let x2 = 0;
+  let y2 = 0;
+  for (let y = 0; y < height; y++) {
+    const row = pixels.subarray(y * width, (y + 1) * width);
+    const first = row.indexOf(1);
+    if (first < 0) continue;
+    x1 = Math.min(x1, first);
+    x2 = Math.max(x2, row.lastIndexOf(1) + 1);
+    y1 = Math.min(y1, y);
+    y2 = y + 1;
+  }
+  return [x1, y1, x2, y2];
+}
+
+// Pixels (0 or 1) without empty rows and columns around them, packed: {x, y, width, height, bits}.
+// `bits` holds row by row, eight pixels a byte, the first in the highest bit.
+function packWindow(pixels, x, y, width, height) {
+  const [x1, y1, x2, y2] = windowOfOnes(pixels, width, height);
+  if (x2 <= x1) return {x: 0, y: 0, width: 0, height: 0, bits: new Uint8Array(0)};
+  const windowWidth = x2 - x1;
+  const windowHeight = y2 - y1;
+  const bits = new Uint8Array(Math.ceil((windowWidth * windowHeight) / 8));
+  for (let row = 0, at = 0; row < windowHeight; row++) {
+    const start = (y1 + row) * width + x1;
+    for (let column = 0; column < windowWidth; column++, at++) {
+      if (pixels[start + column]) bits[at >> 3] |= 128 >> (at & 7);
+    }
+  }
+  return {x: x + x1, y: y + y1, width: windowWidth, height: windowHeight, bits};
+}
+
+// The pixels of a mask's window: a Uint8Array of width * height, 0 or 1.
+export function maskPixels({width, height, bits}) {
+  const out = new Uint8Array(width * height);
+  for (let i = 0; i < out.length; i++) out[i] = (bits[i >> 3] >> (7 - (i & 7))) & 1;
+  return out;
+}
+
+function decodeMasks(outputs, place, card, {scoreThreshold, maskThreshold}) {
+  const found = foundObjects(outputs, place, card.labels.names.length, scoreThreshold);
+  const threshold = maskThreshold ?? card.decoding.mask_threshold ?? 0.5;
+  const cells = outputs[3].dims.at(-1);
+  const masks = found.rows.map((row, i) =>
+    pasteMask(rowOf(outputs[3], row), cells, found.wholeBoxes[i], place.width, place.height, threshold),
+  );
+  return {scores: found.scores, labels: found.labels, boxes: found.boxes, masks};
+}
+
+// ## Decoding: keypoints
+
+// How far above the highest of its sixteen cells a bicubic number may lie, as a share of their spread.
+const OVERSHOOT = 2 * 1.1875 * 0.1875 + 1e-5;
+const NEAR = 0.1; // share of the box's longer side within which a keypoint counts as right
+const SMALL_MAP = 1 << 14; // pixels up to which Python's runtime stretches rows first, else columns
+const CUBIC = -0.75; // the parameter of the bicubic kernel
+
+function kernelWeight(distance) {
+  const d = distance;
+  if (d <= 1) return ((CUBIC + 2) * d - (CUBIC + 3)) * d * d + 1;
+  return ((CUBIC * d - 5 * CUBIC) * d + 8 * CUBIC) * d - 4 * CUBIC;
+}
+
+// For the places `first` to `last - 1` of a row of `before` numbers stretched to `after`:
+// four cells each and their bicubic weights. Beyond an end, the cell at the end counts several times.
+function cubicTaps(before, after, first, last) {
+  const cells = new Int32Array(4 * (last - first));
+  const weights = new Float64Array(cells.length);
+  for (let i = 0; i < last - first; i++) {
+    const at = (first + i + 0.5) * (before / after) - 0.5;
+    const left = Math.floor(at);
+    for (let k = -1, slot = 4 * i - 1, previous = -1; k < 3; k++) {
+      const cell = Math.min(Math.max(left + k, 0), before - 1);
+      if (cell !== previous) cells[++slot] = cell;
+      previous = cell;
+      weights[slot] += kernelWeight(Math.abs(at - left - k));
+    }
+  }
+  return {cells, weights: Float32Array.from(weights), length: last - first};
+}
+
+// A map (n * n numbers) times the weights of its columns, then of its rows:
+// rows.length * columns.length numbers.
+function stretch(map, n, columns, rows) {
+  const width = columns.length;
+  const half = new Float32Array(n * width);
+  const out = new Float32Array(rows.length * width);
+  for (let x = 0; x < width; x++) {
+    weightedSums(columns, x, n, {data: map, cell: 1, next: n}, {data: half, at: x, next: width});
+  }
+  for (let y = 0; y < rows.length; y++) {
+    const target = {data: out, at: y * width, next: 1};
+    weightedSums(rows, y, width, {data: half, cell: width, next: 1}, target);
+  }
+  return out;
+}
+
+// `count` sums of four cells each with the weights of place `i`.
+// `cell` and `next` say how far apart cells and sums lie.
+function weightedSums({cells, weights}, i, count, {data, cell, next}, to) {
+  const [a, b, c, d] = cells.subarray(4 * i, 4 * i + 4).map(o => o * cell);
+  const [p, q, r, s] = weights.subarray(4 * i, 4 * i + 4);
+  for (let k = 0, at = 0, out = to.at; k < count; k++, at += next, out += to.next) {
+    const three = f32(f32(f32(p * data[a + at]) + q * data[b + at]) + r * data[c + at]);
+    to.data[out] = f32(three + s * data[d + at]);
+  }
+}
+
+function transposed(map, rows, columns) {
+  const out = new Float32Array(map.length);
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < columns; x++) out[x * rows + y] = map[y * columns + x];
+  }
+  return out;
+}
+
+// The position of the highest number; of equal ones the first.
+function argmax(numbers) {
+  let best = 0;
+  for (let i = 1; i < numbers.length; i++) {
+    if (numbers[i] > numbers[best]) best = i;
+  }
+  return best;
+}
+
+// Where a map, stretched to width x height, is highest: [column, row].
+function highestPlace(map, n, width, height) {
+  const [left, top, right, bottom] = searchWindow(map, n, width, height);
+  const across = cubicTaps(n, width, left, right);
+  const down = cubicTaps(n, height, top, bottom);
+  const rowsFirst = width * height <= SMALL_MAP;
+  const heights = rowsFirst
+    ? transposed(stretch(transposed(map, n, n), n, down, across), across.length, down.length)
+    : stretch(map, n, across, down);
+  const best = argmax(heights);
+  return [left + (best % across.length), top + Math.floor(best / across.length)];
+}
+
+// A height that some place of the stretched map reaches: the one at the highest cell, less a margin.
+function knownHeight(map, n, width, height) {
+  const peak = argmax(map);
+  const tapAt = (cell, size) => {
+    const at = Math.trunc(((cell + 0.5) * size) / n);
+    return cubicTaps(n, size, at, at + 1);
+  };
+  const known = stretch(map, n, tapAt(peak % n, width), tapAt(Math.floor(peak / n), height))[0];
+  return known - 1e-4 * Math.abs(known);
+}
+
+// A window of the stretched map that certainly holds its highest place: [left, top, right, bottom].
+function searchWindow(map, n, width, height) {
+  const minHeight = knownHeight(map, n, width, height);
+  const [x1, y1, x2, y2] = cellsThatMayReach(map, n, minHeight);
+  const start = (cell, size) => Math.max(0, Math.trunc(((cell - 0.5) * size) / n) - 1);
+  const end = (cell, size) => Math.min(size, Math.trunc(((cell + 0.5) * size) / n) + 2);
+  return [start(x1, width), start(y1, height), end(x2, width), end(y2, height)];
+}
+
+// The window of places between four centers where a bicubic number may reach `minHeight`: [x1, y1, x2, y2].
+function cellsThatMayReach(map, n, minHeight) {
+  const low = extremeOfSixteen(map, n, -1);
+  const high = extremeOfSixteen(map, n, 1);
+  const side = n + 1;
+  let [x1, y1, x2, y2] = [side, side, -1, -1];
+  for (let i = 0; i < side * side; i++) {
+    if (!(high[i] + (high[i] - low[i]) * OVERSHOOT >= minHeight)) continue;
+    const x = i % side;
+    const y = (i - x) / side;
+    x1 = Math.min(x1, x);
+    y1 = Math.min(y1, y);
+    x2 = Math.max(x2, x);
+    y2 = Math.max(y2, y);
+  }
+  return [x1, y1, x2, y2];
+}
+
+// The highest (sign 1) or lowest (sign -1) of the 4 x 4 cells that a place between four centers is made of.
+// Gives (n + 1) * (n + 1) numbers.
+function extremeOfSixteen(map, n, sign) {
+  const side = n + 1;
+  const half = new Float32Array(n * side);
+  const out = new Float32Array(side * side);
+  const signed = map.map(v => sign * v);
+  const neighbours = i => [i - 2, i - 1, i, i + 1].map(k => Math.min(Math.max(k, 0), n - 1));
+  for (let x = 0; x < side; x++) {
+    const [a, b, c, d] = neighbours(x);
+    for (let y = 0, r = 0; y < n; y++, r += n) {
+      half[y * side + x] = Math.max(signed[r + a], signed[r + b], signed[r + c], signed[r + d]);
+    }
+  }
+  for (let y = 0; y < side; y++) {
+    const [a, b, c, d] = neighbours(y).map(i => i * side);
+    for (let x = 0; x < side; x++) {
+      out[y * side + x] = sign * Math.max(half[a + x], half[b + x], half[c + x], half[d + x]);
+    }
+  }
+  return out;
+}
+
+// The most probable place of a keypoint by its heat map (n * n logits within `box`): [x, y, confidence].
+export function decodePoint(map, n, box) {
+  if (!map.every(Number.isFinite)) throw new Error('A heat map has a value that is not a number.');
+  const size = [0, 1].map(i => Math.max(f32(box[i + 2] - box[i]), 1));
+  const whole = size.map(Math.ceil);
+  const place = highestPlace(map, n, ...whole);
+  const point = place.map((at, i) => f32(f32(f32(at + 0.5) * f32(size[i] / whole[i])) + box[i]));
+  return [...point, pointConfidence(map, n, box, point)];
+}
+
+// The share of the probability in the map that lies near the point, from 0 to 1.
+function pointConfidence(map, n, box, point) {
+  const size = [0, 1].map(i => Math.max(box[i + 2] - box[i], 1));
+  const radius = NEAR * Math.max(...size);
+  const highest = map.reduce((a, b) => Math.max(a, b));
+  const squaredDistance = (k, i) => {
+    const distance = (point[i] - (box[i] + ((k + 0.5) / n) * size[i])) / radius;
+    return distance * distance;
+  };
+  const xSquares = Float64Array.from({length: n}, (_, k) => squaredDistance(k, 0));
+  const ySquares = Float64Array.from({length: n}, (_, k) => squaredDistance(k, 1));
+  let sum = 0;
+  let near = 0;
+  for (let i = 0; i < n * n; i++) {
+    const p = Math.exp(map[i] - highest);
+    const x = i % n;
+    sum += p;
+    if (xSquares[x] + ySquares[(i - x) / n] <= 1) near += p;
+  }
+  return near / sum;
+}
+
+function decodeKeypoints(outputs, place, card, {scoreThreshold}) {
+  const found = foundObjects(outputs, place, card.labels.names.length, scoreThreshold);
+  const [, nPoints, n] = outputs[3].dims;
+  const maps = {data: outputs[3].data, dims: [0, n, n]};
+  const keypoints = found.rows.map((row, i) => {
+    const decode = k => decodePoint(rowOf(maps, row * nPoints + k), n, found.wholeBoxes[i]);
+    return Array.from({length: nPoints}, (_, k) => decode(k));
+  });
+  return {scores: found.scores, labels: found.labels, boxes: found.boxes, keypoints};
+}

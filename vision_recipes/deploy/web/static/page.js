@@ -1,0 +1,678 @@
+// The demo page. What is found is drawn over the image and listed beside it; worker.js runs the model.
+//
+// This file is the source. Edit it here: no notebook exports it, and every page gets a copy of it as it is.
+// nbs/deploy/web/05_page_scripts.ipynb holds its reasons and its tests.
+import {classColor, css, drawPrediction, percent, pointColor} from './draw.js';
+
+// ## What differs by task
+
+// What a model of each task does, in the words of the page.
+const DOES = {
+  classification: 'Says what an image shows',
+  yolox: 'Finds objects',
+  mask_rcnn: 'Finds objects and their outlines',
+  keypoint_rcnn: 'Finds objects and their points',
+};
+const SLOW = ['mask_rcnn', 'keypoint_rcnn']; // for still images, too slow for a camera
+const WITHOUT_OBJECTS = ['classification']; // a prediction holds all classes, not a list of objects
+
+// The metrics a card may hold, the first of these that it has is shown.
+const METRICS = {
+  accuracy: 'accuracy',
+  segm_map: 'mean average precision of masks',
+  oks_map: 'mean average precision of points',
+  map: 'mean average precision of boxes',
+};
+
+// ## Settings
+
+const MAX_PIXELS = 16e6; // what every device can hold in a canvas
+const MAX_OBJECT_ROWS = 40; // in the list
+const MAX_CLASS_ROWS = 10;
+const SPOKEN_OBJECTS = 5; // named to a screen reader
+const SPOKEN_CLASSES = 3;
+const LOWEST_THRESHOLD = 0.05; // of the slider
+const DEFAULT_THRESHOLD = 0.3; // where the card has none
+const BUSY_AFTER = 150; // milliseconds until the page says that it is at work
+const SLIDER_REST = 500; // milliseconds until the result of the slider is spoken
+
+// ## State
+
+let card = null; // the model's
+let shown = null; // {bitmap, prediction, ms, name, live, rate}
+let active = null; // the object that stands out: its position in the prediction
+let pressed = null; // the object whose button is pressed, likewise
+let threshold = 0.5;
+let isBusy = false;
+let next = null; // the image that waits: {source, name, resolve}
+let stream = null; // the camera's
+let isStarting = false; // the browser asks whether the page may use the camera
+let speaking = 0; // a timer
+
+// ## Elements
+
+function byId(id) {
+  return document.getElementById(id);
+}
+
+function make(tag, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+}
+
+function makeSwatch(color) {
+  const swatch = make('span', {className: 'swatch'});
+  swatch.style.background = color;
+  return swatch;
+}
+
+function detects() {
+  return !WITHOUT_OBJECTS.includes(card.task);
+}
+
+// ## Talking to the worker
+
+// A worker that is born from a blob inherits the page's policy.
+function startWorker() {
+  const script = new URL('worker.js', import.meta.url).href;
+  const blob = new Blob([`import ${JSON.stringify(script)};`], {type: 'text/javascript'});
+  return new Worker(URL.createObjectURL(blob), {type: 'module'});
+}
+
+const worker = startWorker();
+const waiting = new Map(); // by number of the request: {resolve, reject}
+let nRequests = 0;
+
+function ask(step, data, transfer = []) {
+  return new Promise((resolve, reject) => {
+    nRequests += 1;
+    waiting.set(nRequests, {resolve, reject});
+    worker.postMessage({id: nRequests, step, ...data}, transfer);
+  });
+}
+
+worker.onmessage = ({data}) => {
+  if (data.progress) {
+    showProgress(data.progress);
+    return;
+  }
+  const {resolve, reject} = waiting.get(data.id);
+  waiting.delete(data.id);
+  if ('error' in data) reject(new Error(data.error));
+  else resolve(data.result);
+};
+
+worker.onerror = event => {
+  const reason = event.message || 'a file of the page is missing, or the browser is too old';
+  const error = new Error(`The page's worker does not run (${reason}).`);
+  for (const {reject} of waiting.values()) reject(error);
+  waiting.clear();
+};
+
+// ## Opening images
+
+async function toBitmap(blob, name) {
+  const asInFile = {imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none'};
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(blob, asInFile);
+  } catch {
+    throw new Error(
+      `“${name}” is no image this browser can read. JPEG, PNG, WebP and GIF work everywhere.`,
+    );
+  }
+  const scale = Math.sqrt(MAX_PIXELS / (bitmap.width * bitmap.height));
+  return scale < 1 ? shrink(bitmap, scale) : bitmap;
+}
+
+async function shrink(bitmap, scale) {
+  const small = await createImageBitmap(bitmap, {
+    resizeWidth: Math.floor(bitmap.width * scale),
+    resizeHeight: Math.floor(bitmap.height * scale),
+    resizeQuality: 'high',
+  });
+  bitmap.close();
+  return small;
+}
+
+async function fromUrl(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} cannot be fetched: the server answers ${response.status}.`);
+  return toBitmap(await response.blob(), decodeURIComponent(String(url).split('/').pop()));
+}
+
+async function predict(bitmap, options) {
+  const copy = await createImageBitmap(bitmap); // the worker closes its own
+  return ask('predict', {bitmap: copy, options}, [copy]);
+}
+
+// ## Saying what was found
+
+// Positions of what is shown in the prediction, the highest score first
+function shownOrder() {
+  const {scores} = shown.prediction;
+  const isShown = i => !detects() || scores[i] >= threshold;
+  return [...scores.keys()].filter(isShown).sort((a, b) => scores[b] - scores[a]);
+}
+
+function draw() {
+  if (!shown) return;
+  byId('image').hidden = false;
+  byId('hint').hidden = true;
+  drawPrediction(byId('image'), shown.bitmap, shown.prediction, card, shownOrder(), active);
+}
+
+function speak(text, wait = 0) {
+  clearTimeout(speaking);
+  speaking = setTimeout(() => {
+    byId('spoken').textContent = text;
+  }, wait);
+}
+
+function highlight(i) {
+  active = i;
+  draw();
+}
+
+function makeRow(i, isFirst) {
+  const {labels, scores} = shown.prediction;
+  const color = css(classColor(card, labels[i]));
+  const bar = make('span', {className: 'bar'});
+  bar.style.width = `${100 * scores[i]}%`;
+  const isButton = detects() && !shown.live;
+  const row = make(
+    isButton ? 'button' : 'div',
+    {className: `item${isFirst && !detects() ? ' first' : ''}`},
+    bar,
+    makeSwatch(color),
+    make('span', {className: 'name', textContent: card.labels.names[labels[i]]}),
+    make('span', {className: 'score', textContent: percent(scores[i])}),
+  );
+  if (isButton) listenToRow(row, i);
+  return row;
+}
+
+// An object stands out under the pointer or the focus; pressed, it stays so
+function listenToRow(row, i) {
+  row.type = 'button';
+  row.setAttribute('aria-pressed', pressed === i);
+  row.onpointerenter = () => highlight(i);
+  row.onfocus = row.onpointerenter;
+  row.onpointerleave = () => highlight(pressed);
+  row.onblur = row.onpointerleave;
+  row.onclick = () => {
+    pressed = pressed === i ? null : i;
+    highlight(pressed);
+    for (const other of byId('list').querySelectorAll('button')) {
+      other.setAttribute('aria-pressed', other === row && pressed === i);
+    }
+  };
+}
+
+function showList(wait) {
+  if (!shown) return;
+  const order = shownOrder();
+  const rows = listedOrder(order).map(i => make('li', {}, makeRow(i, i === order[0])));
+  byId('list').replaceChildren(...rows);
+  byId('summary').textContent = summaryWords(order);
+  const words = spokenWords(order);
+  byId('image').setAttribute('aria-label', words);
+  if (!shown.live) speak(words, wait);
+}
+
+// Before the camera, classes keep their places in the list: rows that jump could not be read
+function listedOrder(order) {
+  const keepsPlaces = shown.live && !detects() && order.length <= MAX_CLASS_ROWS;
+  const listed = keepsPlaces ? [...order].sort((a, b) => a - b) : order;
+  return listed.slice(0, detects() ? MAX_OBJECT_ROWS : MAX_CLASS_ROWS);
+}
+
+function nothingWords(nHidden) {
+  return nHidden ? `Nothing surer than ${percent(threshold)}; ${nHidden} less sure.` : 'Nothing found.';
+}
+
+function summaryWords(order) {
+  const source = shown.live ? 'the camera' : `“${shown.name}”`;
+  if (!detects()) return `What ${source} shows, by probability.`;
+  const nHidden = shown.prediction.scores.length - order.length;
+  if (!order.length) return nothingWords(nHidden);
+  const objects = order.length === 1 ? 'object' : 'objects';
+  const hidden = nHidden ? `, ${nHidden} less sure` : '';
+  return `In ${source}: ${order.length} ${objects}${hidden}.`;
+}
+
+// What a screen reader says
+function spokenWords(order) {
+  const {scores, labels} = shown.prediction;
+  if (!order.length) return nothingWords(scores.length);
+  const nameOf = i => `${card.labels.names[labels[i]]} ${percent(scores[i])}`;
+  const count = detects() && order.length > 1 ? ` ${order.length} objects.` : '';
+  const named = order.slice(0, detects() ? SPOKEN_OBJECTS : SPOKEN_CLASSES).map(nameOf);
+  const more = detects() && order.length > SPOKEN_OBJECTS ? ' and more' : '';
+  return `${shown.name}:${count} ${named.join(', ')}${more}`;
+}
+
+function milliseconds(t) {
+  if (t < 9.95) return `${t.toFixed(1)} ms`;
+  if (t < 1000) return `${Math.round(t)} ms`;
+  return `${(t / 1000).toFixed(1)} s`;
+}
+
+function showTime() {
+  const {prepare, run, decode} = shown.ms;
+  byId('time').hidden = false;
+  byId('total').textContent = `${milliseconds(prepare + run + decode)} for this image${rateWords()}`;
+  const parts = Object.entries({prepare, network: run, decode});
+  // no line ends within a part
+  const words = parts.map(([name, t]) => `${name} ${milliseconds(t)}`.replaceAll(' ', '\u00a0'));
+  byId('parts').textContent = words.join(' · ');
+}
+
+function rateWords() {
+  if (!shown.live) return '';
+  return `, ${shown.rate.toFixed(shown.rate < 9.95 ? 1 : 0)} images a second`;
+}
+
+// ## Looking at an image
+
+// Predict and show a still image; `source` gives a bitmap. While one is at work, the last that comes is next.
+async function look(source, name) {
+  if (isBusy) return lookLater(source, name);
+  isBusy = true;
+  hideError();
+  const timer = setTimeout(() => {
+    byId('busy').hidden = false;
+  }, BUSY_AFTER);
+  try {
+    const bitmap = await source();
+    const found = await predict(bitmap, {scoreThreshold: LOWEST_THRESHOLD});
+    show({...found, bitmap, name, live: false});
+  } catch (error) {
+    showError(error.message);
+  }
+  clearTimeout(timer);
+  byId('busy').hidden = true;
+  isBusy = false;
+  await lookAtNext();
+}
+
+function lookLater(source, name) {
+  next?.resolve();
+  return new Promise(resolve => {
+    next = {source, name, resolve};
+  });
+}
+
+async function lookAtNext() {
+  if (!next) return;
+  const {source, name, resolve} = next;
+  next = null;
+  resolve(await look(source, name));
+}
+
+function show(result) {
+  if (!result.live) clearHighlight();
+  if (shown && shown.bitmap !== result.bitmap) shown.bitmap.close();
+  shown = result;
+  draw();
+  showList();
+  showTime();
+}
+
+function clearHighlight() {
+  active = null;
+  pressed = null;
+}
+
+function markThumbnail(button) {
+  for (const other of byId('thumbnails').querySelectorAll('button')) {
+    other.setAttribute('aria-pressed', other === button);
+  }
+}
+
+function showError(text) {
+  byId('error').textContent = text;
+  byId('error').hidden = false;
+  byId('error').scrollIntoView({block: 'nearest'});
+}
+
+function hideError() {
+  byId('error').hidden = true;
+}
+
+// ## The camera
+
+const CAMERA_ERRORS = {
+  NotAllowedError:
+    'The camera was not allowed. ' +
+    'The browser asks again after its permission for this page is reset (beside the address).',
+  NotFoundError: 'No camera was found.',
+  NotReadableError: 'The camera is in use by another program.',
+  OverconstrainedError: 'The camera does not fit.',
+};
+
+async function startCamera() {
+  if (isStarting) return; // not a disabled button, which would lose the focus
+  hideError();
+  if (!navigator.mediaDevices?.getUserMedia) {
+    showError('Browsers give the camera only to pages from https:// or from localhost.');
+    return;
+  }
+  const opened = await openCamera();
+  if (!opened) return;
+  stream = opened;
+  showCameraOn();
+  await watchStream(opened);
+  if (stream === opened) stopCamera(); // it may have been stopped, and another one started, meanwhile
+}
+
+async function openCamera() {
+  isStarting = true;
+  try {
+    const video = {facingMode: 'environment', width: {ideal: 640}};
+    return await navigator.mediaDevices.getUserMedia({video, audio: false});
+  } catch (error) {
+    showError(CAMERA_ERRORS[error.name] ?? `The camera does not start: ${error.message}`);
+    return null;
+  } finally {
+    isStarting = false;
+  }
+}
+
+function showCameraOn() {
+  byId('camera').textContent = 'Stop the camera';
+  byId('camera').setAttribute('aria-pressed', true);
+  markThumbnail(null);
+  clearHighlight();
+  speak('The camera is on.');
+}
+
+async function watchStream(opened) {
+  const video = make('video', {muted: true, playsInline: true, srcObject: opened});
+  opened.getTracks()[0].onended = stopCamera;
+  try {
+    await video.play();
+    await watch(video, opened);
+  } catch (error) {
+    if (stream === opened) showError(`The camera stopped: ${error.message}`);
+  }
+}
+
+// Predict and show frame after frame, until the camera is stopped
+async function watch(video, opened) {
+  let rate = 0;
+  let before = performance.now();
+  while (stream === opened) {
+    await new Promise(requestAnimationFrame);
+    if (!video.videoWidth) continue;
+    const bitmap = await createImageBitmap(video);
+    const found = await predict(bitmap, {scoreThreshold: threshold});
+    const now = performance.now();
+    const current = 1000 / (now - before);
+    rate = rate ? 0.8 * rate + 0.2 * current : current;
+    before = now;
+    if (stream === opened) show({...found, bitmap, name: 'the camera', live: true, rate});
+    else bitmap.close();
+  }
+}
+
+function stopCamera() {
+  if (!stream) return;
+  for (const track of stream.getTracks()) track.stop();
+  stream = null;
+  byId('camera').textContent = 'Use the camera';
+  byId('camera').setAttribute('aria-pressed', false);
+  if (!shown?.live) return;
+  shown.live = false;
+  showList();
+  showTime();
+}
+
+// ## Where images come from
+
+function openFile(file) {
+  stopCamera();
+  markThumbnail(null);
+  return look(() => toBitmap(file, file.name), file.name || 'pasted image');
+}
+
+function listSamples(paths) {
+  byId('samples').hidden = !paths.length;
+  byId('thumbnails').replaceChildren(...paths.map(makeThumbnail));
+}
+
+function makeThumbnail(path, k) {
+  const url = new URL(path, document.baseURI).href;
+  const name = decodeURIComponent(path.split('/').pop());
+  const image = make('img', {src: url, alt: `Sample ${k + 1}: ${name}`, loading: 'lazy'});
+  const button = make('button', {type: 'button', disabled: true, title: name}, image);
+  button.setAttribute('aria-pressed', false);
+  button.onclick = () => {
+    stopCamera();
+    markThumbnail(button);
+    byId('image').scrollIntoView({block: 'nearest'});
+    return look(() => fromUrl(url), name);
+  };
+  return make('li', {}, button);
+}
+
+function listen() {
+  byId('file').onchange = openChosenFile;
+  byId('camera').onclick = () => (stream ? stopCamera() : startCamera());
+  byId('threshold').oninput = moveThreshold;
+  byId('engine').onchange = reloadWithEngine;
+  addEventListener('dragover', event => {
+    event.preventDefault();
+    document.body.classList.add('dropping');
+  });
+  addEventListener('dragleave', event => {
+    if (!event.relatedTarget) document.body.classList.remove('dropping');
+  });
+  addEventListener('drop', openDroppedFile);
+  addEventListener('paste', openPastedFile);
+  new ResizeObserver(() => requestAnimationFrame(draw)).observe(byId('frame'));
+}
+
+function openChosenFile() {
+  const [file] = byId('file').files;
+  if (file) openFile(file);
+  byId('file').value = ''; // so that the same file can be chosen again
+}
+
+function openDroppedFile(event) {
+  event.preventDefault();
+  document.body.classList.remove('dropping');
+  const file = event.dataTransfer?.files[0];
+  if (!card) showError('The model is not ready yet.');
+  else if (file) openFile(file);
+  else showError('What was dropped is no file. Save the image first, and drop the file.');
+}
+
+function openPastedFile(event) {
+  const file = event.clipboardData?.files[0];
+  if (file && card) openFile(file);
+}
+
+function moveThreshold() {
+  setThreshold(Number(byId('threshold').value));
+  draw();
+  showList(SLIDER_REST);
+}
+
+function setThreshold(value) {
+  threshold = value;
+  byId('threshold').value = value;
+  byId('threshold').setAttribute('aria-valuetext', percent(value));
+  byId('threshold-value').textContent = percent(value);
+}
+
+function reloadWithEngine() {
+  const url = new URL(location);
+  url.searchParams.delete('provider');
+  const provider = byId('engine').value;
+  if (provider) url.searchParams.set('provider', provider);
+  location.assign(url);
+}
+
+// ## About the model
+
+function showCard({provider, threads, note, bytes}) {
+  const {names} = card.labels;
+  const points = card.labels.skeleton?.points ?? [];
+  byId('about').textContent = aboutWords(provider, threads, note);
+  const classItems = names.map((name, i) => make('li', {}, makeSwatch(css(classColor(card, i))), name));
+  byId('classes').replaceChildren(...classItems);
+  byId('points').hidden = !points.length;
+  const pointItems = points.map((name, k) => make('li', {}, makeSwatch(pointColor(k, points.length)), name));
+  byId('points').replaceChildren(...pointItems);
+  const facts = Object.entries(factsOf(provider, threads, bytes)).filter(([, text]) => text);
+  byId('facts').replaceChildren(...facts.flatMap(makeFact));
+}
+
+function makeFact([term, text]) {
+  return [make('dt', {textContent: term}), make('dd', {textContent: text})];
+}
+
+function aboutWords(provider, threads, note) {
+  const {names} = card.labels;
+  const does = DOES[card.task] ?? card.task;
+  const classes = names.length === 1 ? `one class, ${names[0]}` : `${names.length} classes`;
+  const reason = note ? ` ${note}` : '';
+  return `${does}: ${classes}. Runs in this browser, on ${engineWords(provider, threads)}.${reason}`;
+}
+
+function engineWords(provider, threads) {
+  if (provider === 'webgpu') return 'the graphics card (WebGPU)';
+  return `the processor (WebAssembly, ${threads === 1 ? 'one thread' : `${threads} threads`})`;
+}
+
+function factsOf(provider, threads, bytes) {
+  const {size, channels = 'RGB'} = card.preprocess;
+  const versions = Object.entries(card.versions ?? {});
+  const couldUseMore = threads === 1 && provider === 'wasm' && navigator.hardwareConcurrency > 1;
+  return {
+    Network: `${card.architecture}, ${megabytes(bytes)} MB`,
+    Quality: metricWords(card),
+    'Looks at': `${size} × ${size} pixels, ${channels}; the whole image, scaled and padded to a square`,
+    Precision: precisionWords(card),
+    'Made with': versions.map(pair => pair.join(' ')).join(', '),
+    Threads: couldUseMore
+      ? 'one; a server that sends the headers of cross-origin isolation would allow more'
+      : '',
+  };
+}
+
+function metricWords({metrics = {}}) {
+  const key = Object.keys(METRICS).find(name => Number.isFinite(metrics[name]));
+  if (!key) return 'not stated';
+  const words = value => (key === 'accuracy' ? percent(value) : value.toFixed(2));
+  const low = metrics[`${key}_low`];
+  const high = metrics[`${key}_high`];
+  const interval = Number.isFinite(low) ? ` (${words(low)} to ${words(high)} at 95 % confidence)` : '';
+  const count = metrics.n_images ? ` on ${metrics.n_images} images it had not learnt from` : '';
+  return `${METRICS[key]} ${words(metrics[key])}${interval}${count}`;
+}
+
+// The precision of a file that was made smaller; empty for any other
+function precisionWords({precision: {kind, metric, before, after} = {}}) {
+  if (!kind) return '';
+  if (!metric) return kind;
+  return `${kind}; ${metric} ${after?.toFixed(3)}, and ${before?.toFixed(3)} before it was made smaller`;
+}
+
+function megabytes(bytes) {
+  return (bytes / 1e6).toFixed(1);
+}
+
+function showProgress({loaded, total}) {
+  if (total) byId('progress').value = loaded / total;
+  else byId('progress').removeAttribute('value');
+  byId('fetching').textContent = progressWords(loaded, total);
+}
+
+function progressWords(loaded, total) {
+  if (total && loaded >= total) return 'Getting the model ready';
+  return `Fetching the model: ${megabytes(loaded)}${total ? ` of ${megabytes(total)}` : ''} MB`;
+}
+
+// ## Starting
+
+async function fetchConfig() {
+  const response = await fetch(new URL('config.json', import.meta.url));
+  if (!response.ok) {
+    throw new Error(`web/config.json cannot be fetched: the server answers ${response.status}.`);
+  }
+  return response.json();
+}
+
+// The files of the engine with whole addresses: the worker has no address they could be relative to
+function absoluteBuilds(builds) {
+  const absolute = file => ({...file, url: new URL(file.url, import.meta.url).href});
+  const entries = Object.entries(builds).map(([name, {module, binary}]) => [
+    name,
+    {module: absolute(module), binary: absolute(binary)},
+  ]);
+  return Object.fromEntries(entries);
+}
+
+async function begin() {
+  byId('unstarted').remove();
+  byId('loading').hidden = false;
+  byId('hint').textContent = 'The model is on its way.';
+  listen();
+  const config = await fetchConfig();
+  const provider = new URLSearchParams(location.search).get('provider');
+  if (Object.hasOwn(config.builds, provider ?? '')) byId('engine').value = provider;
+  listSamples(config.samples);
+  const loaded = await ask('load', {
+    model: new URL(config.model, document.baseURI).href,
+    builds: absoluteBuilds(config.builds),
+    provider: byId('engine').value,
+  });
+  card = loaded.card;
+  return loaded;
+}
+
+function showReady(loaded) {
+  showCard(loaded);
+  byId('loading').hidden = true;
+  byId('slider').hidden = !detects();
+  setThreshold(card.thresholds?.overall ?? DEFAULT_THRESHOLD);
+  offerCamera();
+  for (const control of document.querySelectorAll('main :disabled')) control.disabled = false;
+  byId('hint').textContent = 'Choose an image to begin.';
+  byId('summary').textContent = 'The model is ready.';
+  speak('The model is ready.');
+  byId('thumbnails').querySelector('button')?.click();
+}
+
+function offerCamera() {
+  const isSlow = SLOW.includes(card.task) || card.decoding?.one_image;
+  byId('camera').hidden = isSlow;
+  if (!isSlow) return;
+  byId('still').textContent =
+    'This kind of model is for still images, not for a camera; how long it takes stands with the result.';
+}
+
+async function beginAndShow() {
+  const loaded = await begin();
+  showReady(loaded);
+  return loaded;
+}
+
+const ready = beginAndShow();
+ready.catch(error => {
+  byId('loading').hidden = true;
+  byId('hint').textContent = 'There is no model to look at images.';
+  showError(`The model cannot be loaded. ${error.message}`);
+});
+
+// For tests, and for the browser's console
+window.visionRecipes = {
+  ready,
+  predict: async (url, options = {}) => {
+    await ready;
+    return predict(await fromUrl(url), options);
+  },
+};
