@@ -19,10 +19,10 @@ def setting(
     high: float | None = None,  # Largest
     choices: tuple[str, ...] | None = None,
 ):  # A dataclass field
-    "Declare a setting with its words and its range"
+    "Declare a setting with its description and its range"
     return field(default=default, metadata={'help': help, 'low': low, 'high': high, 'choices': choices})
 
-
+# %% ../../nbs/core/04_settings.ipynb #8a05e7c6
 class Settings:
     "Base of all settings: checks every value, knows its own names"
 
@@ -35,17 +35,20 @@ class Settings:
         return [f.name for f in fields(cls)]
 
     @classmethod
-    def of(cls, values: dict) -> 'Settings':  # Raises `VisionRecipesError` on an unknown name
-        "Settings from a dictionary; what is not in it keeps its default"
+    def of(cls, values: dict) -> 'Settings':
+        """Settings from a dictionary; what is not in it keeps its default.
+
+        Raises `VisionRecipesError` on an unknown name.
+        """
         if not isinstance(values, dict):
             raise VisionRecipesError(
                 f'{cls.__name__} must be names with values, but got {brief(values, 80)}.'
             )
-        for k in values:
-            if k not in cls.names():
+        for name in values:
+            if name not in cls.names():
                 raise VisionRecipesError(
-                    f'{cls.__name__} has no setting {k!r}. There are: '
-                    f'{", ".join(cls.names())}.{did_you_mean(k, cls.names())}'
+                    f'{cls.__name__} has no setting {name!r}. There are: '
+                    f'{", ".join(cls.names())}.{did_you_mean(name, cls.names())}'
                 )
         return cls(**values)
 
@@ -63,14 +66,13 @@ class Settings:
     def to_dict(self) -> dict:
         return asdict(self)
 
-    def check(
-        self,
-        names: tuple[str, ...],  # Of the settings to look at
-    ):
-        """Refuse what is known to be wrong before any heavy library is imported, such as a model that does
-        not exist"""
+    def check(self, names: tuple[str, ...]):  # The settings to look at
+        "Refuse what is known to be wrong before any heavy library is imported, such as an unknown model"
 
 # %% ../../nbs/core/04_settings.ipynb #0ca6fcf7
+_KINDS = {int: 'a whole number', float: 'a number', str: 'a text', bool: 'true or false'}
+
+
 def _checked(f, value):
     "A setting's value, of the right type and in range"
     kind, meta = type(f.default), f.metadata
@@ -80,29 +82,30 @@ def _checked(f, value):
         raise VisionRecipesError(f'{f.name} must be {_KINDS[kind]}, but got {brief(value)}.')
     if meta['choices']:
         check_choice(f.name, value, meta['choices'])
-    low, high = meta['low'], meta['high']
-    # also refuses NaN
-    if kind in (int, float) and not ((low is None or value >= low) and (high is None or value <= high)):
-        raise VisionRecipesError(f'{f.name} must be {_range(low, high)}, but got {value}: {meta["help"]}.')
+    if kind in (int, float) and not _within(value, meta['low'], meta['high']):
+        allowed = _range(meta['low'], meta['high'])
+        raise VisionRecipesError(f'{f.name} must be {allowed}, but got {value}: {meta["help"]}.')
     return value
 
 
-_KINDS = {int: 'a whole number', float: 'a number', str: 'a text', bool: 'true or false'}
+def _within(value: float, low: float | None, high: float | None) -> bool:
+    "Whether a value is in its range; where there is a limit, NaN is not"
+    return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _range(low, high):
-    if low is None and high is None:
-        return 'a number'
-    return (
-        f'at least {low}' if high is None else f'at most {high}' if low is None else f'from {low} to {high}'
-    )
+def _range(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f'from {low} to {high}'
+    if low is not None:
+        return f'at least {low}'
+    return 'a number' if high is None else f'at most {high}'
 
 # %% ../../nbs/core/04_settings.ipynb #737bf0dd
 def check_weights(
     weights: str,  # As `ClassificationSettings.weights`
     words: tuple[str, ...] = ('pretrained', 'try', 'random'),
 ):
-    "Refuse weights that are neither a known word nor a file"
+    "Refuse weights that are neither a known word nor a file. Raises `VisionRecipesError`"
     if weights not in words and not Path(weights).is_file():
         raise VisionRecipesError(
             f'weights: {weights!r} is none of {", ".join(words)}, and no file of that name is '
