@@ -3,12 +3,18 @@
 // This file is the source. Edit it here: no notebook exports it, and every page gets a copy of it as it is.
 // nbs/deploy/web/02_decode.ipynb and nbs/deploy/web/03_model.ipynb hold its reasons and its tests.
 
-// How the outputs of each task are decoded, and their names where the graph must have them.
+// What differs by task: its usual decoder, and for graphs that find their objects themselves
+// the names of the outputs and how they are decoded.
 const TASKS = {
-  classification: {decode: decodeClasses},
-  yolox: {decode: decodeYolox},
-  mask_rcnn: {decode: decodeMasks, outputs: ['boxes', 'scores', 'classes', 'masks']},
-  keypoint_rcnn: {decode: decodeKeypoints, outputs: ['boxes', 'scores', 'classes', 'heatmaps']},
+  classification: {decoder: 'classifier'},
+  detection: {decoder: 'yolox', outputs: ['boxes', 'scores', 'classes'], decode: decodeBoxes},
+  segmentation: {decoder: 'objects', outputs: ['boxes', 'scores', 'classes', 'masks'], decode: decodeMasks},
+  keypoints: {decoder: 'objects', outputs: ['boxes', 'scores', 'classes', 'heatmaps'], decode: decodeKeypoints},
+};
+const DECODERS = {
+  classifier: decodeClasses,
+  yolox: decodeYolox,
+  objects: (outputs, place, card, thresholds) => TASKS[card.task].decode(outputs, place, card, thresholds),
 };
 
 // Rounding to float32 as NumPy does: without it a score or a box could fall on the other side of a threshold.
@@ -106,7 +112,8 @@ export function readCard(bytes) {
   const missing = ['task', 'labels', 'preprocess'].filter(key => !card[key]);
   if (missing.length) throw new Error(`The card in this file lacks ${missing.join(', ')}.`);
   const input = {dtype: 'float32', layout: 'NCHW', ...card.input};
-  return {thresholds: {}, decoding: {}, ...card, input};
+  const decoder = card.decoder || TASKS[card.task]?.decoder;
+  return {thresholds: {}, decoding: {}, ...card, decoder, input};
 }
 
 // ## Loading a model and running it
@@ -118,6 +125,9 @@ export async function loadModel(ort, bytes, {providers = ['webgpu', 'wasm'], thr
   const card = readCard(bytes);
   if (!Object.hasOwn(TASKS, card.task)) {
     throw new Error(`This page cannot read the outputs of a model for ${card.task}.`);
+  }
+  if (!Object.hasOwn(DECODERS, card.decoder)) {
+    throw new Error(`This page has no decoder ${card.decoder}, which the card of this model wants.`);
   }
   if (threads !== undefined) ort.env.wasm.numThreads = threads;
   const refused = [];
@@ -143,7 +153,7 @@ async function openModel(ort, bytes, card, provider, refused) {
 }
 
 function makeModel(ort, session, card, provider, refused) {
-  const names = TASKS[card.task].outputs ?? session.outputNames;
+  const names = card.decoder === 'objects' ? TASKS[card.task].outputs : session.outputNames;
   const missing = names.find(name => !session.outputNames.includes(name));
   if (missing) {
     throw new Error(
@@ -179,7 +189,7 @@ async function predictOne(run, card, image, options) {
   const outputs = await run(input);
   const ran = performance.now();
   const place = placement(width, height, card.preprocess);
-  const found = TASKS[card.task].decode(outputs, place, card, thresholds);
+  const found = DECODERS[card.decoder](outputs, place, card, thresholds);
   const ms = {prepare: prepared - started, run: ran - prepared, decode: performance.now() - ran};
   return {prediction: {width, height, boxes: null, masks: null, keypoints: null, ...found}, ms};
 }
@@ -578,6 +588,11 @@ function foundObjects([boxes, scores, classes], place, nClasses, scoreThreshold)
 function rowOf({data, dims}, row) {
   const length = dims.slice(1).reduce((a, b) => a * b, 1);
   return data.subarray(row * length, (row + 1) * length);
+}
+
+function decodeBoxes(outputs, place, card, {scoreThreshold}) {
+  const {scores, labels, boxes} = foundObjects(outputs, place, card.labels.names.length, scoreThreshold);
+  return {scores, labels, boxes};
 }
 
 // ## Decoding: masks

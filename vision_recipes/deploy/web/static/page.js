@@ -9,11 +9,11 @@ import {classColor, css, drawPrediction, percent, pointColor} from './draw.js';
 // What a model of each task does, in the words of the page.
 const DOES = {
   classification: 'Says what an image shows',
-  yolox: 'Finds objects',
-  mask_rcnn: 'Finds objects and their outlines',
-  keypoint_rcnn: 'Finds objects and their points',
+  detection: 'Finds objects',
+  segmentation: 'Finds objects and their outlines',
+  keypoints: 'Finds objects and their points',
 };
-const SLOW = ['mask_rcnn', 'keypoint_rcnn']; // for still images, too slow for a camera
+const SLOW = ['objects']; // decoders of networks for still images, too slow for a camera
 const WITHOUT_OBJECTS = ['classification']; // a prediction holds all classes, not a list of objects
 
 // The metrics a card may hold, the first of these that it has is shown.
@@ -648,7 +648,7 @@ function showReady(loaded) {
 }
 
 function offerCamera() {
-  const isSlow = SLOW.includes(card.task) || card.decoding?.one_image;
+  const isSlow = SLOW.includes(card.decoder) || card.decoding?.single_image;
   byId('camera').hidden = isSlow;
   if (!isSlow) return;
   byId('still').textContent =
