@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 from ..core.errors import VisionRecipesError
 from vision_recipes.drawing.canvas import (
-    _fit,
-    _line_height,
-    _name,
-    _scale,
-    _short,
-    _width,
-    _write,
+    fit_text,
+    line_height,
+    name_of_class,
+    line_and_font_size,
+    shorten,
+    text_width,
+    write_text,
     class_colors,
     draw_label,
     find_font,
@@ -57,7 +57,7 @@ def draw_boxes(
         if given is not None and len(given) != len(boxes):
             raise VisionRecipesError(f'{what}: {len(given)} for {len(boxes)} boxes; give one each.')
     image = image.convert('RGB').copy()
-    draw, (width, size) = ImageDraw.Draw(image), _scale(image.size)
+    draw, (width, size) = ImageDraw.Draw(image), line_and_font_size(image.size)
     colors = colors or [RIGHT] * len(boxes)
     # what lies far outside is not drawn
     boxes = np.clip(boxes, -2 * width, np.tile(image.size, 2) + 2 * width)
@@ -70,7 +70,7 @@ def draw_boxes(
         if text:
             draw_label(
                 image,
-                (x1, y2 if dashed else y1 - _line_height(find_font(size)) - max(2, size // 4) // 2),
+                (x1, y2 if dashed else y1 - line_height(find_font(size)) - max(2, size // 4) // 2),
                 text,
                 color,
             )
@@ -85,19 +85,19 @@ def legend(
     "Add lines with coloured squares and what they stand for below an image"
     size = min(14, max(11, image.width // 60))
     font = find_font(size, ''.join(map(str, names)))
-    line, gap, spots, x, y = _line_height(font) + 4, size // 2, [], 4, image.height + 2
+    line, gap, spots, x, y = line_height(font) + 4, size // 2, [], 4, image.height + 2
     for name in names:
-        text = _fit(_short(str(name)), font, image.width - 3 * size)
-        if x > 4 and x + size + gap + _width(font, text) > image.width:
+        text = fit_text(shorten(str(name)), font, image.width - 3 * size)
+        if x > 4 and x + size + gap + text_width(font, text) > image.width:
             x, y = 4, y + line
         spots.append((x, y, text))
-        x += size + 3 * gap + _width(font, text)
+        x += size + 3 * gap + text_width(font, text)
     out = Image.new('RGB', (image.width, y + line if names else image.height), PAPER)
     out.paste(image)
     draw = ImageDraw.Draw(out)
     for (x, y, text), color in zip(spots, colors):
         draw.rectangle((x, y + 2, x + size - 1, y + size + 1), fill=color)
-        _write(draw, (x + size + gap, y), text, font, INK)
+        write_text(draw, (x + size + gap, y), text, font, INK)
     return out
 
 # %% ../../nbs/drawing/02_boxes.ipynb #5561c326
@@ -135,11 +135,13 @@ def _truth_tile(
         np.tile(np.divide(image.size, p.size_wh), 2),
         25 * max(len(shown), len(labels)) > max(image.size),
     )
-    missed = ['' if f or crowded else f'missed: {_name(class_names, c)}' for c, f in zip(labels, found)]
+    missed = [
+        '' if f or crowded else f'missed: {name_of_class(class_names, c)}' for c, f in zip(labels, found)
+    ]
     said = [
         ''
         if crowded and (r or truth is None)
-        else f'{_name(class_names, int(p.labels[j]))} {p.scores[j]:.0%}'
+        else f'{name_of_class(class_names, int(p.labels[j]))} {p.scores[j]:.0%}'
         for j, r in zip(shown, right)
     ]
     image = draw_boxes(image, boxes * scale, missed, [colors[c % len(colors)] for c in labels], dashed=True)
@@ -206,4 +208,4 @@ def detection_grid(
         colors=[{None: INK, True: RIGHT, False: WRONG}[r] for r in right],
         marks=right,
     )
-    return legend(out, [_name(class_names, c) for c in used], [colors[c % len(colors)] for c in used])
+    return legend(out, [name_of_class(class_names, c) for c in used], [colors[c % len(colors)] for c in used])

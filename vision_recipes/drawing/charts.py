@@ -12,7 +12,7 @@ from typing import Sequence
 import numpy as np
 from PIL import Image
 from ..core.errors import VisionRecipesError
-from .canvas import _nothing, _short, class_colors, RGB, RIGHT, WRONG
+from .canvas import empty_chart, shorten, class_colors, RGB, RIGHT, WRONG
 
 # %% ../../nbs/drawing/04_charts.ipynb #746272d7
 @contextmanager
@@ -67,7 +67,7 @@ def bar_chart(
     if len(names) != len(values):
         raise VisionRecipesError(f'{len(names)} names for {len(values)} values; give one each.')
     if not len(names):
-        return _nothing('nothing to show', 160)
+        return empty_chart('nothing to show', 160)
     with _chart(7, 1 + 0.25 * len(names)) as (fig, ((ax,),), out):
         at = np.arange(len(names))
         known = np.where(np.isfinite(values), values, 0)
@@ -78,7 +78,7 @@ def bar_chart(
             ax.annotate(
                 _number(v), (max(k, 0), y), (4, 0), textcoords='offset points', va='center', fontsize=8.5
             )
-        ax.set_yticks(at, [_short(str(n)) for n in names])
+        ax.set_yticks(at, [shorten(str(n)) for n in names])
         ax.tick_params(axis='y', length=0)
         ax.set(title=title, xlabel=unit, ylim=(len(names) - 0.4, -0.6))
         ax.margins(x=0.12)
@@ -98,7 +98,7 @@ def curves(
 ) -> Image.Image:
     "Losses, scores and learning rate of a training"
     if not history:
-        return _nothing('no epoch has finished yet', 160)
+        return empty_chart('no epoch has finished yet', 160)
     columns = {
         k: np.array([_float(row.get(k)) for row in history])
         for k in dict.fromkeys(k for row in history for k in row)
@@ -204,7 +204,7 @@ def confusion_matrix(
         )
     share = matrix / np.maximum(1, matrix.sum(1, keepdims=True))  # (C, C)
     cell = 1 if n <= 4 else 0.62 if n <= 10 else 0.56 if n <= 20 else 0.44  # inches
-    names = [_short(str(o), 20) for o in class_names]
+    names = [shorten(str(o), 20) for o in class_names]
     longest = max(map(len, names), default=1)
     with _chart(max(3.6, n * cell + 0.09 * longest + 0.7), max(2.8, n * cell + 0.09 * longest + 0.8)) as (
         fig,
@@ -264,7 +264,7 @@ def precision_charts(
                     values[c],
                     color=lines[c],
                     linewidth=1.4,
-                    label=_short(str(class_names[c]), 20),
+                    label=shorten(str(class_names[c]), 20),
                 )
             ax.set(xlim=(0, 1), ylim=(0, 1.03))
             ax.grid(True)

@@ -17,9 +17,9 @@ from ..core.skeleton import Skeleton
 from ..data.annotations import Annotations
 from .boxes import draw_boxes, legend
 from vision_recipes.drawing.canvas import (
-    _line_height,
-    _name,
-    _scale,
+    line_height,
+    name_of_class,
+    line_and_font_size,
     class_colors,
     draw_label,
     find_font,
@@ -101,7 +101,11 @@ def draw_masks(
     for what, given in (('texts', texts), ('colors', colors)):
         if given is not None and len(given) != len(crops):
             raise VisionRecipesError(f'{what}: {len(given)} for {len(crops)} masks; give one each.')
-    image, colors, width = image.convert('RGB').copy(), colors or [RIGHT] * len(crops), _scale(image.size)[0]
+    image, colors, width = (
+        image.convert('RGB').copy(),
+        colors or [RIGHT] * len(crops),
+        line_and_font_size(image.size)[0],
+    )
     places = [_scaled(crops, i, image.size) for i in range(len(crops))]
     for (x, y, m), color in zip(places, colors):
         if not dashed and m.any():
@@ -118,10 +122,10 @@ def draw_masks(
 
 def _label(image: Image.Image, box, text: str, color: RGB, below: bool = False):
     "A label above a box, or below it"
-    size = _scale(image.size)[1]
+    size = line_and_font_size(image.size)[1]
     draw_label(
         image,
-        (box[0], box[3] if below else box[1] - _line_height(find_font(size)) - max(2, size // 4) // 2),
+        (box[0], box[3] if below else box[1] - line_height(find_font(size)) - max(2, size // 4) // 2),
         text,
         color,
     )
@@ -152,7 +156,11 @@ def draw_keypoints(
 ) -> Image.Image:  # A new image
     "Draw points and what joins them; lines and letters grow with the image"
     keypoints, image = np.asarray(keypoints, float).reshape(-1, len(skeleton), 3), image.convert('RGB').copy()
-    draw, (width, size), dots = ImageDraw.Draw(image), _scale(image.size), class_colors(len(skeleton))
+    draw, (width, size), dots = (
+        ImageDraw.Draw(image),
+        line_and_font_size(image.size),
+        class_colors(len(skeleton)),
+    )
     # one far outside would only draw lines across
     there = (keypoints[..., 2] > 0) & (np.abs(keypoints[..., :2]).max(-1) < 10 * max(image.size))
     for points, color, seen in zip(keypoints, colors or [RIGHT] * len(keypoints), there):
@@ -217,7 +225,9 @@ def draw_instances(
     "Show objects with label, score, and their masks or points; a point the model is not sure of is a ring"
     shown = _shown(prediction, min_score)[::-1]  # the surest on top
     colors = colors or class_colors(len(labels))
-    texts = [f'{_name(labels.names, int(prediction.labels[j]))} {prediction.scores[j]:.0%}' for j in shown]
+    texts = [
+        f'{name_of_class(labels.names, int(prediction.labels[j]))} {prediction.scores[j]:.0%}' for j in shown
+    ]
     return _drawn(
         image,
         prediction,
@@ -411,7 +421,7 @@ def instance_grid(
         images,
         predictions,
         truths,
-        [_name(class_names, c) for c in used],
+        [name_of_class(class_names, c) for c in used],
         [colors[c % len(colors)] for c in used],
         one,
     )
@@ -434,12 +444,12 @@ def _mask_tile(image, p, truth, names, colors, min_score) -> tuple[Image.Image, 
     image = draw_masks(
         image,
         masks,
-        ['' if f or crowded else f'missed: {_name(names, int(c))}' for c, f in zip(labels, found)],
+        ['' if f or crowded else f'missed: {name_of_class(names, int(c))}' for c, f in zip(labels, found)],
         [colors[int(c) % len(colors)] for c in labels],
         dashed=True,
     )
     texts = [
-        '' if crowded and (o >= 0 or truth is None) else f'{_name(names, int(c))} {p.scores[j]:.0%}'
+        '' if crowded and (o >= 0 or truth is None) else f'{name_of_class(names, int(c))} {p.scores[j]:.0%}'
         for j, c, o in zip(shown, said, owner)
     ]
     image = _drawn(
@@ -497,7 +507,7 @@ def _point_tile(image, p, truth, labels: LabelMap, colors, min_score) -> tuple[I
     scale, crowded = np.divide(image.size, p.size_wh), 25 * max(len(shown), len(true)) > max(image.size)
     many = len(labels) > 1  # the name of the only class says nothing
     texts = [
-        '' if crowded else (_name(labels.names, int(c)) + ' ') * many + f'{p.scores[j]:.0%}'
+        '' if crowded else (name_of_class(labels.names, int(c)) + ' ') * many + f'{p.scores[j]:.0%}'
         for j, c in zip(shown, said)
     ]
     image = _drawn(
