@@ -53,7 +53,7 @@ def _chart(width: float, height: float, columns: int = 1):
         canvas.draw()
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
 
-# %% ../../nbs/drawing/04_charts.ipynb #7cb00479
+# %% ../../nbs/drawing/04_charts.ipynb #314264de
 def _as_float_rgb(color: RGB) -> tuple[float, ...]:
     "A colour as matplotlib takes it, floats 0-1"
     return tuple(channel / 255 for channel in color)
@@ -72,7 +72,7 @@ def _draw_bar_labels(ax, values: np.ndarray, lengths: np.ndarray):
         xy = max(length, 0), y
         ax.annotate(_bar_label(value), xy, (4, 0), textcoords='offset points', va='center', fontsize=8.5)
 
-
+# %% ../../nbs/drawing/04_charts.ipynb #bc278995
 def bar_chart(
     names: Sequence[str],
     values: Sequence[float],
