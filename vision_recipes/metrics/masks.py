@@ -20,7 +20,7 @@ from vision_recipes.metrics.average_precision import (
     score_intervals,
     true_boxes,
 )
-from .detection import _by_size, DetectionEvaluation, judge
+from .detection import size_scores, DetectionEvaluation, judge
 from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/05_masks.ipynb #895038af
@@ -111,7 +111,7 @@ def evaluate_masks(
     )
     more = {
         **score_intervals(boxes, class_scores(boxes)[0][0], anns.group_ids, resamples),
-        **(_by_size(m, 'segm_') if sizes else {}),
+        **(size_scores(m, 'segm_') if sizes else {}),
     }
     return judge(m, anns, resamples, 'segm_', more)
 
