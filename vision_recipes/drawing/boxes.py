@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from ..core.errors import VisionRecipesError
 from .canvas import check_one_each, class_colors, draw_box_label, find_font, fit_text
 from .canvas import grid, INK, line_and_font_size, line_height, name_of_class, PAPER
-from .canvas import RGB, RIGHT, shorten, text_width, verdict_color, write_text
+from .canvas import RGB, RIGHT, shorten, text_width, verdict_color, draw_text_line
 from ..runtime.postprocess_boxes import iou_matrix
 
 # %% ../../nbs/drawing/02_boxes.ipynb #1423566b
@@ -91,7 +91,7 @@ def legend(
     for (x, line), text, color in zip(places, texts, colors):
         y = image.height + 2 + line * step
         draw.rectangle((x, y + 2, x + size - 1, y + size + 1), fill=color)
-        write_text(draw, (x + size + size // 2, y), text, font, INK)
+        draw_text_line(draw, (x + size + size // 2, y), text, font, INK)
     return out
 
 # %% ../../nbs/drawing/02_boxes.ipynb #d524be2f

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RGB', 'INK', 'PAPER', 'FAINT', 'RIGHT', 'WRONG', 'to_png', 'to_jpeg', 'small_image', 'Shown', 'show', 'class_colors',
            'readable_on', 'find_font', 'shorten', 'text_width', 'line_height', 'fit_text', 'line_and_font_size',
-           'write_text', 'draw_label', 'draw_box_label', 'caption', 'check_one_each', 'empty_chart', 'grid',
+           'draw_text_line', 'draw_label', 'draw_box_label', 'caption', 'check_one_each', 'empty_chart', 'grid',
            'before_after', 'name_of_class', 'draw_prediction', 'verdict_color', 'prediction_grid']
 
 # %% ../../nbs/drawing/01_canvas.ipynb #c5c95e7f
@@ -225,7 +225,7 @@ def line_and_font_size(size_wh: tuple[int, int]) -> tuple[int, int]:
     return max(2, round(longest / 220)), max(11, round(longest / 30))
 
 
-def write_text(draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, font, color: RGB):
+def draw_text_line(draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, font, color: RGB):
     "Write a line of text; `xy` is the left top corner of a box of the same height for all texts"
     baseline = xy[1] + font.getmetrics()[0]
     draw.text((xy[0], baseline), text, fill=color, font=font, anchor='ls')
@@ -249,7 +249,7 @@ def draw_label(
     x = int(min(max(0, xy[0]), max(0, image.width - width)))
     y = int(min(max(0, xy[1]), max(0, image.height - height)))
     draw.rectangle((x, y, x + width - 1, y + height - 1), fill=color)
-    write_text(draw, (x + pad, y + pad // 4), text, font, readable_on(color))
+    draw_text_line(draw, (x + pad, y + pad // 4), text, font, readable_on(color))
     return image
 
 # %% ../../nbs/drawing/01_canvas.ipynb #08007e72
@@ -296,7 +296,7 @@ def _draw_caption_line(draw: ImageDraw.ImageDraw, xy: tuple[int, int], width: in
     if mark_width:
         mark_xy = x, xy[1] + (line_height(font) - font.size) // 2
         _draw_mark(draw, mark_xy, font.size * 0.8, line.right, line.color)
-    write_text(draw, (x + mark_width, xy[1]), text, font, line.color)
+    draw_text_line(draw, (x + mark_width, xy[1]), text, font, line.color)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #5fd81376
 def caption(
