@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RGB', 'INK', 'PAPER', 'FAINT', 'RIGHT', 'WRONG', 'to_png', 'to_jpeg', 'small_image', 'Shown', 'show', 'class_colors',
            'readable_on', 'find_font', 'shorten', 'text_width', 'line_height', 'fit_text', 'line_and_font_size',
-           'write_text', 'draw_label', 'draw_box_label', 'caption', 'check_one_each', 'empty_chart', 'grid',
+           'draw_text_line', 'draw_label', 'draw_box_label', 'caption', 'check_one_each', 'empty_chart', 'grid',
            'before_after', 'name_of_class', 'draw_prediction', 'verdict_color', 'prediction_grid']
 
 # %% ../../nbs/drawing/01_canvas.ipynb #c5c95e7f
@@ -59,7 +59,7 @@ def to_jpeg(image: Image.Image, max_bytes: int | None = None) -> bytes:
                 return data
         image = _shrunk(image, int(max(image.size) * 0.8))
 
-# %% ../../nbs/drawing/01_canvas.ipynb #e21575b3
+# %% ../../nbs/drawing/01_canvas.ipynb #dbd4c1dc
 def small_image(
     image: Image.Image,
     max_side: int = 640,  # Pixels
@@ -130,7 +130,7 @@ def class_colors(n: int) -> list[RGB]:  # RGB 0-255
     "A colour for each of `n` classes, always the same"
     return list(_colors(n)) if n else []
 
-# %% ../../nbs/drawing/01_canvas.ipynb #afee1676
+# %% ../../nbs/drawing/01_canvas.ipynb #6fbaa1e3
 def readable_on(color: RGB) -> RGB:  # Black or white
     "The colour of letters on `color`"
     luma = np.dot(color, (0.299, 0.587, 0.114))
@@ -165,7 +165,7 @@ def _bundled_font() -> str:
     file = Path(spec.origin).parent / 'mpl-data' / 'fonts' / 'ttf' / 'DejaVuSans.ttf'
     return str(file) if file.is_file() else ''
 
-# %% ../../nbs/drawing/01_canvas.ipynb #0455483c
+# %% ../../nbs/drawing/01_canvas.ipynb #303363bd
 def _can_write(font, text: str) -> bool:
     "Whether a font has all letters; one that it lacks gets the shape of a code point that is no character"
     unknown = bytes(font.getmask('\U0010fffe'))
@@ -188,7 +188,7 @@ def find_font(
             return font
     return first
 
-# %% ../../nbs/drawing/01_canvas.ipynb #13742f6f
+# %% ../../nbs/drawing/01_canvas.ipynb #a2fb176a
 def shorten(text: str, n: int = 28) -> str:
     "`text`, cut with an ellipsis where it has more than `n` letters"
     return text if len(text) <= n else text[: n - 1].rstrip() + '…'
@@ -225,7 +225,7 @@ def line_and_font_size(size_wh: tuple[int, int]) -> tuple[int, int]:
     return max(2, round(longest / 220)), max(11, round(longest / 30))
 
 
-def write_text(draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, font, color: RGB):
+def draw_text_line(draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, font, color: RGB):
     "Write a line of text; `xy` is the left top corner of a box of the same height for all texts"
     baseline = xy[1] + font.getmetrics()[0]
     draw.text((xy[0], baseline), text, fill=color, font=font, anchor='ls')
@@ -249,10 +249,10 @@ def draw_label(
     x = int(min(max(0, xy[0]), max(0, image.width - width)))
     y = int(min(max(0, xy[1]), max(0, image.height - height)))
     draw.rectangle((x, y, x + width - 1, y + height - 1), fill=color)
-    write_text(draw, (x + pad, y + pad // 4), text, font, readable_on(color))
+    draw_text_line(draw, (x + pad, y + pad // 4), text, font, readable_on(color))
     return image
 
-# %% ../../nbs/drawing/01_canvas.ipynb #7267d9d6
+# %% ../../nbs/drawing/01_canvas.ipynb #08007e72
 def draw_box_label(
     image: Image.Image,  # Is drawn upon
     box: Sequence[float],  # XYXY, pixels
@@ -266,7 +266,7 @@ def draw_box_label(
     y = box[3] if below else box[1] - height
     return draw_label(image, (box[0], y), text, color)
 
-# %% ../../nbs/drawing/01_canvas.ipynb #2d59dca2
+# %% ../../nbs/drawing/01_canvas.ipynb #0d8c7a01
 class _Line(NamedTuple):
     "A line of a caption"
 
@@ -296,9 +296,9 @@ def _draw_caption_line(draw: ImageDraw.ImageDraw, xy: tuple[int, int], width: in
     if mark_width:
         mark_xy = x, xy[1] + (line_height(font) - font.size) // 2
         _draw_mark(draw, mark_xy, font.size * 0.8, line.right, line.color)
-    write_text(draw, (x + mark_width, xy[1]), text, font, line.color)
+    draw_text_line(draw, (x + mark_width, xy[1]), text, font, line.color)
 
-# %% ../../nbs/drawing/01_canvas.ipynb #039a6c31
+# %% ../../nbs/drawing/01_canvas.ipynb #5fd81376
 def caption(
     image: Image.Image,
     text: str,
@@ -342,7 +342,7 @@ def _tile(image: ImageLike, side: int) -> Image.Image:
     out.paste(image.convert('RGB').resize(size_wh, resampling), corner)
     return out
 
-# %% ../../nbs/drawing/01_canvas.ipynb #7d8918f7
+# %% ../../nbs/drawing/01_canvas.ipynb #b0371625
 def _n_columns(n: int, columns: int | None, tile: int) -> int:
     "About 1.5 times as many columns as rows, but not wider than a page"
     page = max(1, 1000 // tile)
@@ -362,7 +362,7 @@ def _draw_tile_caption(out: Image.Image, xy: tuple[int, int], tile: int, font_si
         line = _Line(text, caption.color, caption.right if i == 0 else None)
         _draw_caption_line(ImageDraw.Draw(out), (xy[0], xy[1] + 1 + i * step), tile, font, line)
 
-# %% ../../nbs/drawing/01_canvas.ipynb #de3cd160
+# %% ../../nbs/drawing/01_canvas.ipynb #b0d105bc
 def grid(
     images: Sequence[ImageLike],
     captions: Sequence[str] | None = None,  # A text below each; a line break makes two lines
@@ -393,7 +393,7 @@ def grid(
             _draw_tile_caption(out, (x, y + tile), tile, font_size, text)
     return out
 
-# %% ../../nbs/drawing/01_canvas.ipynb #225758cc
+# %% ../../nbs/drawing/01_canvas.ipynb #fae651b8
 def before_after(
     before: ImageLike,
     after: Sequence[ImageLike],
@@ -441,7 +441,7 @@ def _draw_object(image: Image.Image, prediction: Any, i: int, text: str, color: 
         _draw_points(draw, keypoints[i] * (scale_x, scale_y, 1), 2 * width, color)
     return draw_box_label(image, (x1, y1, x2, y2), text, color)
 
-# %% ../../nbs/drawing/01_canvas.ipynb #09766faf
+# %% ../../nbs/drawing/01_canvas.ipynb #3953cdb4
 def draw_prediction(
     image: Image.Image,
     # A `Prediction`: boxes, masks and keypoints in its own `size_wh` pixels, or only scores over classes
@@ -464,7 +464,7 @@ def draw_prediction(
             image = _draw_object(image, prediction, int(i), texts[i], color)
     return image.copy()
 
-# %% ../../nbs/drawing/01_canvas.ipynb #fa950a78
+# %% ../../nbs/drawing/01_canvas.ipynb #08778f92
 def verdict_color(right: bool | None) -> RGB:
     "The colour of a caption: right, wrong, or None where the truth is unknown"
     if right is None:

@@ -7,7 +7,7 @@ __all__ = ['SURE', 'draw_masks', 'draw_keypoints', 'draw_instances', 'draw_annot
            'true_points', 'instance_grid', 'keypoint_grid']
 
 # %% ../../nbs/drawing/03_instances.ipynb #9a9caf81
-from typing import Any, Sequence
+from typing import Any, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 from ..core.errors import VisionRecipesError
@@ -15,79 +15,80 @@ from ..core.labels import LabelMap
 from ..core.masks import draw_crops, mask_iou_matrix, MaskCrops, Masks
 from ..core.skeleton import Skeleton
 from ..data.annotations import Annotations
-from .boxes import draw_boxes, legend
-from vision_recipes.drawing.canvas import (
-    line_height,
-    name_of_class,
-    line_and_font_size,
-    class_colors,
-    draw_label,
-    find_font,
-    grid,
-    INK,
-    PAPER,
-    RGB,
-    RIGHT,
-    WRONG,
+from vision_recipes.drawing.boxes import (
+    assign_by_overlap,
+    class_legend,
+    draw_boxes,
+    highest_first,
+    is_crowded,
 )
+from .boxes import legend, TileStyle, truth_grid, TruthTile, verdict
+from .canvas import check_one_each, class_colors, draw_box_label, find_font, INK
+from .canvas import line_and_font_size, PAPER, RGB, RIGHT
 from ..runtime.postprocess_boxes import iou_matrix
-from ..runtime.postprocess_instances import MIN_POINT_CONFIDENCE, trace_outline
+from ..runtime.postprocess_instances import PCK_RADIUS, trace_outline
 
 # %% ../../nbs/drawing/03_instances.ipynb #d5227d79
-# Left, top, (h, w) bool
-def _scaled(crops: MaskCrops, i: int, size_wh: tuple[int, int]) -> tuple[int, int, np.ndarray]:
-    "A mask's window in an image of another size: the pixels that it covers by half"
-    x, y, m = crops.window(i)
-    if tuple(size_wh) == tuple(crops.size_wh) or not m.size:
-        return x, y, m
-    scale = np.divide(size_wh, crops.size_wh)
+def _target_window(crops: MaskCrops, i: int, scale: np.ndarray, size_wh) -> tuple[np.ndarray, np.ndarray]:
+    "First and last pixel, x and y, of the window of mask `i` in the resized image; at least one pixel"
+    x, y, window = crops.window(i)
+    height, width = window.shape
     first = np.maximum(np.floor(np.multiply((x, y), scale)), 0).astype(int)
-    last = np.maximum(
-        first + 1,
-        np.minimum(np.ceil(np.multiply((x + m.shape[1], y + m.shape[0]), scale)), size_wh).astype(int),
-    )
-    pad = np.ceil(1 / scale).astype(int) + 1
-    padded = Image.fromarray(np.pad(m, ((pad[1],) * 2, (pad[0],) * 2)).astype(np.uint8) * 255)
-    box = np.clip(
-        np.concatenate([first / scale - (x, y) + pad, last / scale - (x, y) + pad]),
-        0,
-        np.tile(padded.size, 2),
-    )
-    return *first.tolist(), np.asarray(
-        padded.resize(tuple((last - first).tolist()), Image.Resampling.BILINEAR, box=tuple(box.tolist()))
-    ) > 127
+    last = np.minimum(np.ceil(np.multiply((x + width, y + height), scale)), size_wh).astype(int)
+    return first, np.maximum(first + 1, last)
 
 
-def _rounded(ring: np.ndarray) -> np.ndarray:  # (2 n, 2)
-    """An outline along the edges of pixels with its corners cut by half a pixel, so that a slope is a slope
-    and not stairs"""
-    way = np.roll(ring, -1, 0) - ring
-    step = way / np.maximum(np.abs(way).max(1, keepdims=True), 1e-9) / 2
-    return np.stack([ring + step, ring + way - step], 1).reshape(-1, 2)
+def _resized_window(
+    crops: MaskCrops, i: int, size_wh: tuple[int, int]
+) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
+    "A mask's window in an image of another size: the pixels of which it covers at least half"
+    x, y, window = crops.window(i)
+    if tuple(size_wh) == tuple(crops.size_wh) or not window.size:
+        return x, y, window
+    scale = np.divide(size_wh, crops.size_wh)
+    first, last = _target_window(crops, i, scale, size_wh)
+    pad = np.ceil(1 / scale).astype(int) + 1  # so that a pixel at the rim is averaged with what is outside
+    padded = np.pad(window, ((pad[1],) * 2, (pad[0],) * 2)).astype(np.uint8) * 255
+    source = np.concatenate([first / scale - (x, y) + pad, last / scale - (x, y) + pad])
+    source = np.clip(source, 0, np.tile(padded.shape[::-1], 2))
+    out_wh = tuple((last - first).tolist())
+    resized = Image.fromarray(padded).resize(out_wh, Image.Resampling.BILINEAR, box=tuple(source.tolist()))
+    return *first.tolist(), np.asarray(resized) > 127
+
+# %% ../../nbs/drawing/03_instances.ipynb #4df3a039
+def _cut_corners(ring: np.ndarray) -> np.ndarray:  # (2 n, 2)
+    "A closed outline (n, 2) with each corner cut by half a pixel"
+    edge = np.roll(ring, -1, 0) - ring
+    half_pixel = edge / np.maximum(np.abs(edge).max(1, keepdims=True), 1e-9) / 2
+    return np.stack([ring + half_pixel, ring + edge - half_pixel], 1).reshape(-1, 2)
 
 
-def _line(draw: ImageDraw.ImageDraw, ring: np.ndarray, color: RGB, width: int, dashed: bool):
+def _points_at(ring: np.ndarray, length: np.ndarray, at: np.ndarray) -> list[tuple[float, float]]:
+    "The points of an outline at some lengths along it; `length` is that of each of its corners"
+    x = np.interp(at, length, ring[:, 0])
+    y = np.interp(at, length, ring[:, 1])
+    return list(zip(x.tolist(), y.tolist()))
+
+
+def _draw_outline(draw: ImageDraw.ImageDraw, ring: np.ndarray, color: RGB, width: int, dashed: bool):
     "A closed line; dashed, a white one with coloured dashes"
-    # what lies closer than that is not to be seen in a line so wide, but costs seconds on a large photograph
+    # points closer than that cannot be seen in a line so wide, but cost seconds on a large photograph
     step = max(1, width // 3)
     if len(ring) > 24 * step:
         ring = ring[::step]
     ring = np.concatenate([ring, ring[:1]])
-    draw.line([tuple(p) for p in ring.tolist()], fill=PAPER if dashed else color, width=width, joint='curve')
+    line_color = PAPER if dashed else color
+    draw.line([tuple(point) for point in ring.tolist()], fill=line_color, width=width, joint='curve')
     if not dashed:
         return
-    along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(ring, axis=0).T))])
-    starts = np.arange(0, along[-1], 8 * width)
-    for a, b in zip(starts, starts + 4 * width):
-        inside = along[(along > a) & (along < b)]
-        at = np.concatenate([[a], inside, [min(b, along[-1])]])
-        draw.line(
-            [(float(x), float(y)) for x, y in zip(*(np.interp(at, along, ring[:, k]) for k in (0, 1)))],
-            fill=color,
-            width=width,
-        )
+    length = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(ring, axis=0).T))])
+    for start in np.arange(0, length[-1], 8 * width):
+        stop = start + 4 * width
+        corners = length[(length > start) & (length < stop)]
+        at = np.concatenate([[start], corners, [min(stop, length[-1])]])
+        draw.line(_points_at(ring, length, at), fill=color, width=width)
 
-
+# %% ../../nbs/drawing/03_instances.ipynb #7d9bd56c
 def draw_masks(
     image: Image.Image,
     masks: MaskCrops | np.ndarray,  # N masks, in the pixels of their own size; or (N, H, W) bool
@@ -98,53 +99,91 @@ def draw_masks(
 ) -> Image.Image:  # A new image
     "Draw masks with outlines and labels; lines and letters grow with the image"
     crops = masks if isinstance(masks, MaskCrops) else MaskCrops.of(masks)
-    for what, given in (('texts', texts), ('colors', colors)):
-        if given is not None and len(given) != len(crops):
-            raise VisionRecipesError(f'{what}: {len(given)} for {len(crops)} masks; give one each.')
-    image, colors, width = (
-        image.convert('RGB').copy(),
-        colors or [RIGHT] * len(crops),
-        line_and_font_size(image.size)[0],
-    )
-    places = [_scaled(crops, i, image.size) for i in range(len(crops))]
-    for (x, y, m), color in zip(places, colors):
-        if not dashed and m.any():
-            image.paste(
-                color, (x, y, x + m.shape[1], y + m.shape[0]), Image.fromarray(m.astype(np.uint8) * 105)
-            )
-        for ring in trace_outline(m, (x, y)):
-            _line(ImageDraw.Draw(image), _rounded(ring), color, width, dashed)
-    for (x, y, m), text, color in zip(places, texts or [], colors):
-        if text and m.any():
-            _label(image, (x, y, x + m.shape[1], y + m.shape[0]), text, color, dashed)
+    check_one_each(len(crops), 'masks', texts=texts, colors=colors)
+    image = image.convert('RGB').copy()
+    colors = colors or [RIGHT] * len(crops)
+    width = line_and_font_size(image.size)[0]
+    windows = [_resized_window(crops, i, image.size) for i in range(len(crops))]
+    boxes = [(x, y, x + window.shape[1], y + window.shape[0]) for x, y, window in windows]
+    for (x, y, window), box, color in zip(windows, boxes, colors):
+        if not dashed and window.any():
+            image.paste(color, box, Image.fromarray(window.astype(np.uint8) * 105))
+        for ring in trace_outline(window, (x, y)):
+            _draw_outline(ImageDraw.Draw(image), _cut_corners(ring), color, width, dashed)
+    for (_, _, window), box, text, color in zip(windows, boxes, texts or [], colors):
+        if text and window.any():
+            draw_box_label(image, box, text, color, below=dashed)
     return image
 
-
-def _label(image: Image.Image, box, text: str, color: RGB, below: bool = False):
-    "A label above a box, or below it"
-    size = line_and_font_size(image.size)[1]
-    draw_label(
-        image,
-        (box[0], box[3] if below else box[1] - line_height(find_font(size)) - max(2, size // 4) // 2),
-        text,
-        color,
-    )
-
 # %% ../../nbs/drawing/03_instances.ipynb #018d5b56
-def _dot(draw: ImageDraw.ImageDraw, x: float, y: float, r: float, color: RGB, state: float, cross: bool):
-    "One point: a disc, a ring, or a cross"
-    width = max(2, round(r / 2))
-    if cross:
-        for fill, w in ((PAPER, width + 2), (color, width)):
-            for way in (1, -1):
-                draw.line([(x - r, y - way * r), (x + r, y + way * r)], fill=fill, width=w)
-    elif state < 2:
-        draw.ellipse((x - r - 1, y - r - 1, x + r + 1, y + r + 1), outline=PAPER, width=width + 2)
-        draw.ellipse((x - r, y - r, x + r, y + r), outline=color, width=width)
-    else:
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=color, outline=PAPER)
+class _Point(NamedTuple):
+    "A point on an image, in pixels"
+
+    x: float
+    y: float
+    radius: int
+    color: RGB
+
+    def box(self, margin: float = 0) -> tuple[float, float, float, float]:
+        r = self.radius + margin
+        return self.x - r, self.y - r, self.x + r, self.y + r
 
 
+def _draw_cross(draw: ImageDraw.ImageDraw, point: _Point):
+    x1, y1, x2, y2 = point.box()
+    width = max(2, round(point.radius / 2))
+    for color, line_width in ((PAPER, width + 2), (point.color, width)):
+        draw.line([(x1, y1), (x2, y2)], fill=color, width=line_width)
+        draw.line([(x1, y2), (x2, y1)], fill=color, width=line_width)
+
+
+def _draw_ring(draw: ImageDraw.ImageDraw, point: _Point):
+    width = max(2, round(point.radius / 2))
+    draw.ellipse(point.box(1), outline=PAPER, width=width + 2)
+    draw.ellipse(point.box(), outline=point.color, width=width)
+
+
+def _draw_disc(draw: ImageDraw.ImageDraw, point: _Point):
+    draw.ellipse(point.box(), fill=point.color, outline=PAPER)
+
+# %% ../../nbs/drawing/03_instances.ipynb #79ad7594
+def _hidden_area(box: np.ndarray, taken: list[np.ndarray], size_wh) -> float:  # Square pixels
+    "What a box hides of other boxes, and what of it lies outside the image"
+    hidden = 0
+    for other in taken:
+        hidden += np.prod(np.maximum(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0))
+    inside = np.prod(np.maximum(np.minimum(box[2:], size_wh) - np.maximum(box[:2], 0), 0))
+    return float(hidden + np.prod(box[2:] - box[:2]) - inside)
+
+
+def _draw_point_names(draw, points: np.ndarray, names: list[str], distance: int, size: int):
+    "Write the names of n points (n, 2), each where it hides least of the other names and points"
+    taken = [np.array([x, y, x, y]) + np.array([-1, -1, 1, 1]) * distance / 2 for x, y in points]
+    for (x, y), name in zip(points.tolist(), names):
+        font = find_font(size, name)
+        places = [
+            ((x + distance, y), 'lm'),
+            ((x - distance, y), 'rm'),
+            ((x, y + distance), 'mt'),
+            ((x, y - distance), 'mb'),
+        ]
+        boxes = []
+        for xy, anchor in places:
+            boxes.append(np.array(draw.textbbox(xy, name, font, anchor, stroke_width=2), float))
+        best = int(np.argmin([_hidden_area(box, taken, draw.im.size) for box in boxes]))
+        xy, anchor = places[best]
+        draw.text(xy, name, fill=INK, font=font, anchor=anchor, stroke_width=2, stroke_fill=PAPER)
+        taken.append(boxes[best])
+
+# %% ../../nbs/drawing/03_instances.ipynb #23562437
+def _draw_edges(draw, keypoints: np.ndarray, drawn: np.ndarray, skeleton: Skeleton, colors, width: int):
+    "The lines of each object, where both ends are drawn"
+    for points, visible, color in zip(keypoints[..., :2], drawn, colors):
+        for a, b in skeleton.edges:
+            if visible[a] and visible[b]:
+                draw.line([tuple(points[a]), tuple(points[b])], fill=color, width=width)
+
+# %% ../../nbs/drawing/03_instances.ipynb #3f37a009
 def draw_keypoints(
     image: Image.Image,
     # (N, K, 3) x, y in pixels of `image`, and 0: not drawn, 1: hidden, a ring; 2: a disc
@@ -154,125 +193,100 @@ def draw_keypoints(
     names: bool = False,  # Write their names beside the points
     crosses: bool = False,  # As the truth is drawn, rather than a prediction
 ) -> Image.Image:  # A new image
-    "Draw points and what joins them; lines and letters grow with the image"
-    keypoints, image = np.asarray(keypoints, float).reshape(-1, len(skeleton), 3), image.convert('RGB').copy()
-    draw, (width, size), dots = (
-        ImageDraw.Draw(image),
-        line_and_font_size(image.size),
-        class_colors(len(skeleton)),
-    )
-    # one far outside would only draw lines across
-    there = (keypoints[..., 2] > 0) & (np.abs(keypoints[..., :2]).max(-1) < 10 * max(image.size))
-    for points, color, seen in zip(keypoints, colors or [RIGHT] * len(keypoints), there):
-        for a, b in skeleton.edges:
-            if seen[a] and seen[b]:
-                draw.line(
-                    [tuple(points[a, :2]), tuple(points[b, :2])],
-                    fill=color,
-                    width=max(1, width // 2) if crosses else width,
-                )
+    "Draw points and the lines that join them; lines and letters grow with the image"
+    keypoints = np.asarray(keypoints, float).reshape(-1, len(skeleton), 3)
+    image = image.convert('RGB').copy()
+    draw = ImageDraw.Draw(image)
+    width, size = line_and_font_size(image.size)
+    # a point far outside would only draw lines across the image
+    near = np.abs(keypoints[..., :2]).max(-1) < 10 * max(image.size)
+    drawn = (keypoints[..., 2] > 0) & near
+    edge_width = max(1, width // 2) if crosses else width
+    _draw_edges(draw, keypoints, drawn, skeleton, colors or [RIGHT] * len(keypoints), edge_width)
+    point_ids = np.nonzero(drawn)[1].tolist()
     if names:
-        _write_names(draw, keypoints, there, skeleton.points, 2 * width + 2, max(11, round(0.8 * size)))
-    for n, k in np.argwhere(there):
-        _dot(draw, *keypoints[n, k, :2].tolist(), 2 * width, dots[k], keypoints[n, k, 2], crosses)
+        texts = [skeleton.points[k] for k in point_ids]
+        _draw_point_names(draw, keypoints[drawn][:, :2], texts, 2 * width + 2, max(11, round(0.8 * size)))
+    point_colors = class_colors(len(skeleton))
+    for k, (x, y, state) in zip(point_ids, keypoints[drawn].tolist()):
+        draw_point = _draw_cross if crosses else _draw_ring if state < 2 else _draw_disc
+        draw_point(draw, _Point(x, y, 2 * width, point_colors[k]))
     return image
-
-
-def _write_names(draw, keypoints, there, names, away: int, size: int):
-    "A name beside each point: to its right, or where it hides least of the other names and points"
-    taken = [
-        np.array([x - away / 2, y - away / 2, x + away / 2, y + away / 2]) for x, y in keypoints[there][:, :2]
-    ]
-    for n, k in np.argwhere(there):
-        (x, y), font = keypoints[n, k, :2].tolist(), find_font(size, names[k])
-        places = [((x + away, y), 'lm'), ((x - away, y), 'rm'), ((x, y + away), 'mt'), ((x, y - away), 'mb')]
-        boxes = [
-            np.array(draw.textbbox(xy, names[k], font, anchor, stroke_width=2), float)
-            for xy, anchor in places
-        ]
-        best = int(np.argmin([_hidden(box, taken, draw.im.size) for box in boxes]))
-        draw.text(
-            places[best][0],
-            names[k],
-            fill=INK,
-            font=font,
-            anchor=places[best][1],
-            stroke_width=2,
-            stroke_fill=PAPER,
-        )
-        taken.append(boxes[best])
-
-
-def _hidden(box: np.ndarray, taken: list[np.ndarray], size_wh) -> float:  # Square pixels
-    "What a box would hide, and what of it lies outside the image"
-    shared = [np.prod(np.maximum(np.minimum(box[2:], o[2:]) - np.maximum(box[:2], o[:2]), 0)) for o in taken]
-    inside = np.prod(np.maximum(np.minimum(box[2:], size_wh) - np.maximum(box[:2], 0), 0))
-    return float(sum(shared) + np.prod(box[2:] - box[:2]) - inside)
 
 # %% ../../nbs/drawing/03_instances.ipynb #0ebecb98
 SURE = 0.5  # from which confidence on a predicted point is drawn as a disc
 
 
+class _Shown(NamedTuple):
+    "Which objects of a prediction are drawn, and how"
+
+    positions: np.ndarray  # (n,)
+    texts: list[str]
+    colors: list[RGB]
+
+    def reversed(self) -> '_Shown':
+        return _Shown(self.positions[::-1], self.texts[::-1], self.colors[::-1])
+
+
+def _with_states(keypoints: np.ndarray) -> np.ndarray:  # (n, K, 3)
+    "Points with 2 in place of a confidence of at least `SURE`, else 1, as `draw_keypoints` takes them"
+    return np.concatenate([keypoints[..., :2], 1 + (keypoints[..., 2:] >= SURE)], -1)
+
+
+def _unnamed_skeleton(n_points: int) -> Skeleton:
+    return Skeleton.of([f'point {i}' for i in range(n_points)])
+
+
+def _take_masks(masks: MaskCrops | np.ndarray, positions: np.ndarray) -> MaskCrops | np.ndarray:
+    return masks.take(positions) if isinstance(masks, MaskCrops) else np.asarray(masks)[positions]
+
+# %% ../../nbs/drawing/03_instances.ipynb #41daa009
+def _draw_shown(
+    image: Image.Image, p: Any, shown: _Shown, skeleton: Skeleton | None, names: bool = False
+) -> Image.Image:
+    "Draw some objects of a prediction: masks or boxes, then points"
+    scale = np.divide(image.size, p.size_wh)
+    if p.masks is not None:
+        image = draw_masks(image, _take_masks(p.masks, shown.positions), shown.texts, shown.colors)
+    else:
+        boxes = np.asarray(p.boxes)[shown.positions] * np.tile(scale, 2)
+        image = draw_boxes(image, boxes, shown.texts, shown.colors)
+    if p.keypoints is None:
+        return image
+    points = _with_states(np.asarray(p.keypoints, float)[shown.positions]) * [*scale, 1]
+    return draw_keypoints(image, points, skeleton or _unnamed_skeleton(points.shape[1]), shown.colors, names)
+
+# %% ../../nbs/drawing/03_instances.ipynb #3082c0e9
 def draw_instances(
     image: Image.Image,
     # A `Prediction` with boxes, and with masks or keypoints, in its own `size_wh` pixels
     prediction: Any,
     labels: LabelMap,
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
-    min_score: float = 0.0,  # Leave out objects the model is less sure of
+    min_score: float = 0.0,  # Leave out objects with a lower score
     names: bool = False,  # Write the points' names
 ) -> Image.Image:  # A new image
-    "Show objects with label, score, and their masks or points; a point the model is not sure of is a ring"
-    shown = _shown(prediction, min_score)[::-1]  # the surest on top
-    colors = colors or class_colors(len(labels))
-    texts = [
-        f'{name_of_class(labels.names, int(prediction.labels[j]))} {prediction.scores[j]:.0%}' for j in shown
-    ]
-    return _drawn(
-        image,
-        prediction,
-        shown,
-        texts,
-        [colors[int(prediction.labels[j]) % len(colors)] for j in shown],
-        labels.skeleton,
-        names,
-    )
+    "Draw objects with label, score, and their masks or points; a point of low confidence is a ring"
+    style = TileStyle(labels.names, colors or class_colors(len(labels)), min_score)
+    positions = highest_first(prediction, min_score)
+    classes = [int(prediction.labels[j]) for j in positions]
+    texts = [f'{style.name(c)} {prediction.scores[j]:.0%}' for c, j in zip(classes, positions)]
+    shown = _Shown(positions, texts, style.color_each(classes))
+    return _draw_shown(image, prediction, shown.reversed(), labels.skeleton, names)
 
-
-def _shown(p: Any, min_score: float) -> np.ndarray:  # Positions, the surest first
-    order = np.argsort(-np.asarray(p.scores), kind='stable')
-    return order[np.asarray(p.scores)[order] >= min_score]
-
-
-def _drawn(
-    image: Image.Image,
-    p: Any,
-    shown: np.ndarray,
-    texts,
-    colors,
-    skeleton: Skeleton | None,
-    names: bool = False,
-) -> Image.Image:
-    "Some objects of a prediction"
-    scale = np.divide(image.size, p.size_wh)
-    if p.masks is not None:
-        image, texts = _with_masks(image, p, shown, texts, colors), None
-    else:
-        image = draw_boxes(image, np.asarray(p.boxes)[shown] * np.tile(scale, 2), texts, colors)
-    if p.keypoints is None:
+# %% ../../nbs/drawing/03_instances.ipynb #7a034e33
+def _draw_annotated(image: Image.Image, anns: Annotations, rows: np.ndarray, size_wh, style, dashed: bool):
+    "The masks of some rows of a table, or their boxes"
+    if anns.masks is None and anns.boxes is None:
         return image
-    points = np.asarray(p.keypoints, float)[shown]
-    points = np.concatenate([points[..., :2] * scale, 1 + (points[..., 2:] >= SURE)], -1)
-    return draw_keypoints(image, points, skeleton or _nameless(points.shape[1]), colors, names)
-
-
-def _with_masks(image, p, shown, texts, colors) -> Image.Image:
-    masks = p.masks.take(shown) if isinstance(p.masks, MaskCrops) else np.asarray(p.masks)[shown]
-    return draw_masks(image, masks, texts, colors)
-
-
-def _nameless(k: int) -> Skeleton:
-    return Skeleton.of([f'point {i}' for i in range(k)])
+    labels = anns.class_ids.values[rows]
+    texts = [anns.class_names[c] for c in labels]
+    colors = style.color_each(labels)
+    if anns.masks is not None:
+        masks = draw_crops(anns.masks.take(rows), tuple(map(int, size_wh)))
+        return draw_masks(image, masks, texts, colors, dashed)
+    scale = np.tile(np.divide(image.size, size_wh), 2)
+    return draw_boxes(image, anns.boxes[rows] * scale, texts, colors, dashed)
 
 
 def draw_annotations(
@@ -282,29 +296,27 @@ def draw_annotations(
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
     names: bool = True,  # Write the points' names
 ) -> Image.Image:  # A new image
-    "Show what is annotated: masks, boxes with points, or boxes; a crowd is dashed"
-    rows, labels = np.arange(*anns.class_ids.offsets[i : i + 2]), anns.class_ids[i]
-    palette, size_wh = (
-        colors or class_colors(len(anns.labels)),
-        anns.sizes_wh[i] if (anns.sizes_wh[i] > 0).all() else image.size,
-    )
-    scale, colors, texts = (
-        np.divide(image.size, size_wh),
-        [palette[c % len(palette)] for c in labels],
-        [anns.class_names[c] for c in labels],
-    )
+    "Draw what is annotated: masks, boxes with points, or boxes; a crowd is dashed"
+    rows = np.arange(*anns.class_ids.offsets[i : i + 2])
+    style = TileStyle(anns.class_names, colors or class_colors(len(anns.labels)))
+    size_wh = anns.sizes_wh[i] if (anns.sizes_wh[i] > 0).all() else image.size
     crowd = np.zeros(len(rows), bool) if anns.crowd is None else anns.crowd[rows]
-    for some, dashed in ((np.flatnonzero(crowd), True), (np.flatnonzero(~crowd), False)):
-        how = [texts[k] for k in some], [colors[k] for k in some], dashed
-        if anns.masks is not None:
-            image = draw_masks(image, draw_crops(anns.masks.take(rows[some]), tuple(map(int, size_wh))), *how)
-        elif anns.boxes is not None:
-            image = draw_boxes(image, anns.boxes[rows[some]] * np.tile(scale, 2), *how)
+    image = _draw_annotated(image, anns, rows[crowd], size_wh, style, dashed=True)
+    image = _draw_annotated(image, anns, rows[~crowd], size_wh, style, dashed=False)
     if anns.keypoints is None:
         return image
-    return draw_keypoints(image, anns.keypoints[rows] * [*scale, 1], anns.labels.skeleton, colors, names)
+    points = anns.keypoints[rows] * [*np.divide(image.size, size_wh), 1]
+    return draw_keypoints(image, points, anns.labels.skeleton, style.color_each(anns.class_ids[i]), names)
 
 # %% ../../nbs/drawing/03_instances.ipynb #baa2a36e
+def _target_points(target: dict) -> np.ndarray:  # (N, K, 3)
+    "The points of a target with their visibility, which torchvision's transforms keep apart"
+    points = np.asarray(target['keypoints'])
+    if points.shape[-1] == 3:
+        return points
+    return np.concatenate([points, np.asarray(target['visibility'])[..., None]], -1)
+
+
 def draw_target(
     image: Image.Image,
     # A sample's, as a transform or an `ImageDataset` gives it: `labels`, with `masks` or `keypoints` or both,
@@ -314,23 +326,20 @@ def draw_target(
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
     names: bool = True,  # Write the points' names
 ) -> Image.Image:  # A new image
-    "Show what a sample is to teach"
-    palette, classes = colors or class_colors(len(labels)), np.asarray(target['labels']).tolist()
-    how = [labels.names[c] for c in classes], [palette[c % len(palette)] for c in classes]
-    masks, points = target.get('masks'), target.get('keypoints')
+    "Draw what a sample teaches"
+    style = TileStyle(labels.names, colors or class_colors(len(labels)))
+    classes = np.asarray(target['labels']).tolist()
+    texts = [labels.names[c] for c in classes]
+    colors = style.color_each(classes)
+    masks = target.get('masks')
     if masks is None:
-        image = draw_boxes(image, np.asarray(target['boxes']), *how)
+        image = draw_boxes(image, np.asarray(target['boxes']), texts, colors)
     else:
-        image = draw_masks(
-            image, draw_crops(masks, image.size) if isinstance(masks, Masks) else np.asarray(masks), *how
-        )
-    if points is None:
+        masks = draw_crops(masks, image.size) if isinstance(masks, Masks) else np.asarray(masks)
+        image = draw_masks(image, masks, texts, colors)
+    if target.get('keypoints') is None:
         return image
-    points = np.asarray(points)
-    # as torchvision keeps them
-    if points.shape[-1] == 2:
-        points = np.concatenate([points, np.asarray(target['visibility'])[..., None]], -1)
-    return draw_keypoints(image, points, labels.skeleton, how[1], names)
+    return draw_keypoints(image, _target_points(target), labels.skeleton, colors, names)
 
 # %% ../../nbs/drawing/03_instances.ipynb #f362bef8
 def true_masks(
@@ -341,59 +350,43 @@ def true_masks(
     return draw_crops(anns.masks.take(rows), tuple(anns.sizes_wh[i].tolist())), anns.class_ids.values[rows]
 
 
-# (M, 4) boxes and (M, K, 3) points in source pixels, class ids
-def true_points(anns: Annotations, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def true_points(
+    anns: Annotations, i: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (M, 4) boxes, (M, K, 3) points in source pixels, class ids
     "The objects of an image that are no crowds, as `keypoint_grid` takes them"
     rows = anns.objects_of(i)
     return anns.boxes[rows], anns.keypoints[rows], anns.class_ids.values[rows]
 
-
-# (n,) which object each prediction has, or -1
-def _owners(overlap: np.ndarray, said: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    "Greedy matching at an overlap of 0.5, the surest first"
-    owner, free = np.full(len(said), -1), np.ones(len(labels), bool)
-    for k, likes in enumerate(np.where(said[:, None] == labels, overlap, 0)):
-        if free.any() and (likes * free).max() >= 0.5:
-            owner[k] = (likes * free).argmax()
-            free[owner[k]] = False
-    return owner
+# %% ../../nbs/drawing/03_instances.ipynb #39d2637c
+def _as_crops(masks: MaskCrops | np.ndarray) -> MaskCrops:
+    return masks if isinstance(masks, MaskCrops) else MaskCrops.of(masks)
 
 
-def _small(image: Image.Image, tile: int) -> Image.Image:
-    return image.convert('RGB').resize(
-        tuple(max(1, round(o * tile / max(image.size))) for o in image.size), Image.Resampling.BICUBIC
-    )
+def _no_masks(size_wh: tuple[int, int]) -> tuple[MaskCrops, np.ndarray]:
+    "The truth of an image without objects"
+    return MaskCrops.of(np.zeros((0, *size_wh[::-1]), bool)), np.zeros(0, int)
 
 
-def _lay_out(images, predictions, truths, names, colors, one):
-    "What both grids do: tiles by `one`, captions, a legend"
-    if not len(images) == len(predictions) == len(images if truths is None else truths):
-        raise VisionRecipesError(
-            f'{len(images)} images need as many predictions and truths, but got {len(predictions)} and '
-            f'{None if truths is None else len(truths)}.'
-        )
-    tile = 480 if len(images) < 3 else 320 if len(images) < 10 else 240
-    tiles = [
-        one(_small(im, tile), p, t) for im, p, t in zip(images, predictions, truths or [None] * len(images))
-    ]
-    tile_images, texts, right = zip(*tiles) if tiles else ([], [], [])
-    return legend(
-        grid(
-            tile_images,
-            texts,
-            tile=tile,
-            colors=[{None: INK, True: RIGHT, False: WRONG}[r] for r in right],
-            marks=right,
-        ),
-        names,
-        colors,
-    )
+def _mask_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle) -> TruthTile:
+    "One image of `instance_grid`"
+    masks, labels = truth or _no_masks(p.size_wh)
+    masks = _as_crops(masks)
+    positions = highest_first(p, style.min_score)
+    pred_labels = np.asarray(p.labels)[positions]
+    overlap = mask_iou_matrix(_as_crops(p.masks).take(positions), masks)
+    owner = assign_by_overlap(overlap, pred_labels, np.asarray(labels))
+    found = np.isin(np.arange(len(labels)), owner)
+    crowded = is_crowded(max(len(positions), len(labels)), image.size)
+    missed = ['' if f or crowded else f'missed: {style.name(c)}' for c, f in zip(labels, found)]
+    image = draw_masks(image, masks, missed, style.color_each(labels), dashed=True)
+    hidden = crowded & ((owner >= 0) | (truth is None))
+    texts = [f'{style.name(c)} {p.scores[j]:.0%}' for c, j in zip(pred_labels, positions)]
+    texts = ['' if hide else text for text, hide in zip(texts, hidden)]
+    shown = _Shown(positions, texts, style.color_each(pred_labels))
+    image = _draw_shown(image, p, shown.reversed(), None)
+    return verdict(image, owner, None if truth is None else len(labels))
 
-
-def _caption(n: int, found: int, wrong: int) -> str:
-    return (f'{found} of {n} found' if n else 'nothing there') + (f'\n{wrong} wrong' if wrong else '')
-
-
+# %% ../../nbs/drawing/03_instances.ipynb #93461a6e
 def instance_grid(
     images: Sequence[Image.Image],
     predictions: Sequence[Any],  # A `Prediction` with masks each
@@ -401,67 +394,69 @@ def instance_grid(
     truths: Sequence[tuple] | None,
     class_names: Sequence[str],
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
-    min_score: float = 0.0,  # Leave out objects the model is less sure of
+    min_score: float = 0.0,  # Leave out objects with a lower score
 ) -> Image.Image:
-    """Predicted masks over the true outlines, which are dashed.
+    """Draw predicted masks over the true outlines, which are dashed.
 
-    Below each image how many were found, and how many are wrong.
+    The caption of an image counts the objects that were found and the predictions that are wrong.
     """
-    colors = colors or class_colors(len(class_names))
-    used = np.unique(
-        np.concatenate(
-            [np.zeros(0, int), *(p.labels for p in predictions), *(t[1] for t in truths or [])]
-        ).astype(int)
-    )
+    style = TileStyle(class_names, colors or class_colors(len(class_names)), min_score)
 
-    def one(image, p, truth):
-        return _mask_tile(image, p, truth, class_names, colors, min_score)
+    def draw_tile(image, prediction, truth):
+        return _mask_tile(image, prediction, truth, style)
 
-    return _lay_out(
-        images,
-        predictions,
-        truths,
-        [name_of_class(class_names, c) for c in used],
-        [colors[c % len(colors)] for c in used],
-        one,
-    )
+    return class_legend(truth_grid(images, predictions, truths, draw_tile), predictions, truths, style)
+
+# %% ../../nbs/drawing/03_instances.ipynb #42fb6da8
+def _right_points(points: np.ndarray, boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:  # (n, M, K) bool
+    "Which labelled points (M, K, 3) lie within `PCK_RADIUS` of the object's size"
+    distance = np.hypot(*np.moveaxis(points[:, None, :, :2] - truth[..., :2], -1, 0))  # (n, M, K)
+    longest = (boxes[:, 2:] - boxes[:, :2]).max(1, initial=0)[:, None]  # (M, 1)
+    return (distance <= PCK_RADIUS * longest) & (truth[..., 2] > 0)
 
 
-# With its caption, and whether all is right
-def _mask_tile(image, p, truth, names, colors, min_score) -> tuple[Image.Image, str, bool | None]:
-    shown = _shown(p, min_score)
-    said, (masks, labels) = (
-        np.asarray(p.labels)[shown],
-        truth or (MaskCrops.of(np.zeros((0, *p.size_wh[::-1]), bool)), np.zeros(0, int)),
-    )
-    masks = masks if isinstance(masks, MaskCrops) else MaskCrops.of(masks)
-    mine = p.masks if isinstance(p.masks, MaskCrops) else MaskCrops.of(p.masks)
-    owner = _owners(mask_iou_matrix(mine.take(shown), masks), said, np.asarray(labels))
-    crowded, found = (
-        25 * max(len(shown), len(labels)) > max(image.size),
-        np.isin(np.arange(len(labels)), owner),
-    )
-    image = draw_masks(
-        image,
-        masks,
-        ['' if f or crowded else f'missed: {name_of_class(names, int(c))}' for c, f in zip(labels, found)],
-        [colors[int(c) % len(colors)] for c in labels],
-        dashed=True,
-    )
-    texts = [
-        '' if crowded and (o >= 0 or truth is None) else f'{name_of_class(names, int(c))} {p.scores[j]:.0%}'
-        for j, c, o in zip(shown, said, owner)
-    ]
-    image = _drawn(
-        image, p, shown[::-1], texts[::-1], [colors[int(c) % len(colors)] for c in said[::-1]], None
-    )
+def _match_points(p: Any, positions: np.ndarray, truth: tuple) -> tuple[np.ndarray, int]:
+    "Which object each prediction has found, or -1, and how many of their points are right"
+    boxes, points, labels = truth
+    keypoints = np.asarray(p.keypoints, float)[positions]
+    right = _right_points(keypoints, np.asarray(boxes, float), np.asarray(points, float))
+    share = right.sum(2) / np.maximum(1, (points[..., 2] > 0).sum(1))  # (n, M)
+    overlap = np.maximum(share, iou_matrix(np.asarray(p.boxes)[positions], boxes))
+    owner = assign_by_overlap(overlap, np.asarray(p.labels)[positions], np.asarray(labels))
+    found = np.flatnonzero(owner >= 0)
+    return owner, int(right[found, owner[found]].sum())
+
+
+def _points_verdict(image: Image.Image, owner: np.ndarray, n_right: int, truth: tuple) -> TruthTile:
+    "A tile that counts objects and points"
+    _, points, labels = truth
+    tile = verdict(image, owner, len(labels))
+    n_points = int((points[..., 2] > 0).sum())
+    text = tile.caption + (f'\n{n_right} of {n_points} points right' if n_points else '')
+    return TruthTile(image, text, tile.right and n_right == n_points)
+
+# %% ../../nbs/drawing/03_instances.ipynb #9926866c
+def _point_tile(
+    image: Image.Image, p: Any, truth: tuple | None, style: TileStyle, skeleton: Skeleton
+) -> TruthTile:
+    "One image of `keypoint_grid`"
+    no_objects = np.zeros((0, 4)), np.zeros((0, len(skeleton), 3)), np.zeros(0, int)
+    _, points, labels = truth or no_objects
+    positions = highest_first(p, style.min_score)
+    owner, n_right = _match_points(p, positions, truth or no_objects)
+    pred_labels = np.asarray(p.labels)[positions]
+    texts = [f'{p.scores[j]:.0%}' for j in positions]
+    if len(style.class_names) > 1:  # the name of the only class says nothing
+        texts = [f'{style.name(c)} {text}' for c, text in zip(pred_labels, texts)]
+    if is_crowded(max(len(positions), len(labels)), image.size):
+        texts = [''] * len(positions)
+    scale = np.divide(image.size, p.size_wh)
+    shown = _Shown(positions, texts, style.color_each(pred_labels))
+    image = _draw_shown(image, p, shown.reversed(), skeleton)
     if truth is None:
-        return image, f'{len(shown)} found', None
-    return (
-        image,
-        _caption(len(labels), found.sum(), (owner < 0).sum()),
-        bool(found.all() and (owner >= 0).all()),
-    )
+        return verdict(image, owner, None)
+    image = draw_keypoints(image, points * [*scale, 1], skeleton, style.color_each(labels), crosses=True)
+    return _points_verdict(image, owner, n_right, truth)
 
 # %% ../../nbs/drawing/03_instances.ipynb #2d27fa73
 def keypoint_grid(
@@ -472,73 +467,21 @@ def keypoint_grid(
     truths: Sequence[tuple] | None,
     labels: LabelMap,  # With a skeleton
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
-    min_score: float = 0.0,  # Leave out objects the model is less sure of
+    min_score: float = 0.0,  # Leave out objects with a lower score
 ) -> Image.Image:
-    """Predicted points over crosses where they belong.
+    """Draw predicted points, and crosses at the true ones.
 
-    Below each image how many objects were found, and how many points are right.
+    The caption of an image counts the objects that were found and the points that are right.
     """
-    colors, skeleton = colors or class_colors(len(labels)), labels.skeleton
+    skeleton = labels.skeleton
+    style = TileStyle(labels.names, colors or class_colors(len(labels)), min_score)
     if skeleton is None:
         raise VisionRecipesError(
             'keypoint_grid: the label map has no skeleton, so nobody knows which points these are.'
         )
 
-    def one(image, p, truth):
-        return _point_tile(image, p, truth, labels, colors, min_score)
+    def draw_tile(image, prediction, truth):
+        return _point_tile(image, prediction, truth, style, skeleton)
 
-    return _lay_out(images, predictions, truths, skeleton.points, class_colors(len(skeleton)), one)
-
-
-# With its caption, and whether all is right
-def _point_tile(image, p, truth, labels: LabelMap, colors, min_score) -> tuple[Image.Image, str, bool | None]:
-    shown, k = _shown(p, min_score), len(labels.skeleton)
-    said, (boxes, points, true) = (
-        np.asarray(p.labels)[shown],
-        truth or (np.zeros((0, 4)), np.zeros((0, k, 3)), np.zeros(0, int)),
-    )
-    # (n, M, K)
-    right = _right_points(
-        np.asarray(p.keypoints, float)[shown], np.asarray(boxes, float), np.asarray(points, float)
-    )
-    labelled = points[..., 2] > 0
-    share = right.sum(2) / np.maximum(1, labelled.sum(1))
-    owner = _owners(np.maximum(share, iou_matrix(np.asarray(p.boxes)[shown], boxes)), said, np.asarray(true))
-    scale, crowded = np.divide(image.size, p.size_wh), 25 * max(len(shown), len(true)) > max(image.size)
-    many = len(labels) > 1  # the name of the only class says nothing
-    texts = [
-        '' if crowded else (name_of_class(labels.names, int(c)) + ' ') * many + f'{p.scores[j]:.0%}'
-        for j, c in zip(shown, said)
-    ]
-    image = _drawn(
-        image,
-        p,
-        shown[::-1],
-        texts[::-1],
-        [colors[int(c) % len(colors)] for c in said[::-1]],
-        labels.skeleton,
-    )
-    if truth is None:
-        return image, f'{len(shown)} found', None
-    image = draw_keypoints(
-        image,
-        points * [*scale, 1],
-        labels.skeleton,
-        [colors[int(c) % len(colors)] for c in true],
-        crosses=True,
-    )
-    hits, wrong = int(right[np.flatnonzero(owner >= 0), owner[owner >= 0]].sum()), int((owner < 0).sum())
-    n, found = int(labelled.sum()), int((owner >= 0).sum())
-    return (
-        image,
-        _caption(len(true), found, wrong) + (f'\n{hits} of {n} points right' if n else ''),
-        hits == n and not wrong and found == len(true),
-    )
-
-
-def _right_points(points: np.ndarray, boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:  # (n, M, K) bool
-    "Which labelled points lie within `MIN_POINT_CONFIDENCE` of the object's size"
-    away = np.hypot(*np.moveaxis(points[:, None, :, :2] - truth[..., :2], -1, 0))
-    return (away <= MIN_POINT_CONFIDENCE * (boxes[:, 2:] - boxes[:, :2]).max(1, initial=0)[:, None]) & (
-        truth[..., 2] > 0
-    )
+    out = truth_grid(images, predictions, truths, draw_tile)
+    return legend(out, skeleton.points, class_colors(len(skeleton)))

@@ -14,12 +14,37 @@ from .intervals import Evaluation, ratio_interval
 from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/02_classification.ipynb #c5bc423b
+def _class_row(name: str, hit: int, n_true: int, n_predicted: int) -> dict:
+    "Precision, recall and F1 of a class; 0 where it was never true or never predicted"
+    return {
+        'class': name,
+        'images': int(n_true),
+        'precision': float(hit / n_predicted) if n_predicted else 0.0,
+        'recall': float(hit / n_true) if n_true else 0.0,
+        'f1': float(2 * hit / (n_true + n_predicted)) if n_true + n_predicted else 0.0,
+    }
+
+
+def _class_table(confusion: np.ndarray, names) -> list[dict]:
+    "A row a class, from the confusion matrix"
+    counts = zip(names, confusion.diagonal(), confusion.sum(1), confusion.sum(0))
+    return [_class_row(*row) for row in counts]
+
+
+def _worst(probs: np.ndarray, true: np.ndarray) -> np.ndarray:
+    "Images by the probability of their true label, the lowest first"
+    return np.argsort(probs[np.arange(len(true)), true], kind='stable')
+
+# %% ../../nbs/metrics/02_classification.ipynb #2ed56ca8
 def evaluate_classification(
     predictions: Sequence[Prediction],  # One an image
     anns: Annotations,  # One label an image, same order
 ) -> Evaluation:
-    """Accuracy with its interval, macro F1, a table by class, the confusion matrix, and the surest mistakes
-    first"""
+    """Accuracy with its interval, macro F1, a table by class, and the confusion matrix.
+
+    The worst images are those with the lowest probability of the true class. Raises `VisionRecipesError`
+    where numbers of images or classes differ.
+    """
     import torch
     from torchmetrics.functional.classification import multiclass_confusion_matrix
 
@@ -28,44 +53,15 @@ def evaluate_classification(
             f'{len(anns)} annotated images need as many predictions and at least one, but got '
             f'{len(predictions)}.'
         )
-    probs, true = np.stack([p.scores for p in predictions]), anns.image_labels
+    probs = np.stack([p.scores for p in predictions])
+    true = anns.image_labels
     n_classes = len(anns.labels)
     if probs.shape[1] != n_classes:
         raise VisionRecipesError(f'The model knows {probs.shape[1]} classes, the annotations {n_classes}.')
-    confusion = multiclass_confusion_matrix(
-        torch.from_numpy(probs.argmax(1)), torch.from_numpy(true), n_classes
-    ).numpy()
+    predicted = torch.from_numpy(probs.argmax(1))
+    confusion = multiclass_confusion_matrix(predicted, torch.from_numpy(true), n_classes).numpy()
     accuracy, low, high = ratio_interval(probs.argmax(1) == true, group_ids=anns.group_ids)
     rows = _class_table(confusion, anns.class_names)
-    f1 = [r['f1'] for r in rows if r['images']]
-    metrics = dict(
-        accuracy=accuracy,
-        accuracy_low=low,
-        accuracy_high=high,
-        macro_f1=float(np.mean(f1)),
-        n_images=len(anns),
-    )
-    return Evaluation(metrics, rows, _worst(probs, true), confusion)
-
-
-def _class_table(confusion: np.ndarray, names) -> list[dict]:
-    """Precision, recall and F1 of each class from the confusion matrix.
-
-    0 where a class was never true or never predicted.
-    """
-    hit, true, pred = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    return [
-        {
-            'class': name,
-            'images': int(t),
-            'precision': float(h / p) if p else 0.0,
-            'recall': float(h / t) if t else 0.0,
-            'f1': float(2 * h / (t + p)) if t + p else 0.0,
-        }
-        for name, h, t, p in zip(names, hit, true, pred)
-    ]
-
-
-def _worst(probs: np.ndarray, true: np.ndarray) -> np.ndarray:
-    "Images by how little the model believed in their label"
-    return np.argsort(probs[np.arange(len(true)), true], kind='stable')
+    macro_f1 = float(np.mean([row['f1'] for row in rows if row['images']]))
+    metrics = {'accuracy': accuracy, 'accuracy_low': low, 'accuracy_high': high, 'macro_f1': macro_f1}
+    return Evaluation(metrics | {'n_images': len(anns)}, rows, _worst(probs, true), confusion)

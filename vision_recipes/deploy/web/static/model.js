@@ -9,7 +9,7 @@ const TASKS = {
   classification: {decoder: 'classifier'},
   detection: {decoder: 'yolox', outputs: ['boxes', 'scores', 'classes'], decode: decodeBoxes},
   segmentation: {decoder: 'objects', outputs: ['boxes', 'scores', 'classes', 'masks'], decode: decodeMasks},
-  keypoints: {decoder: 'objects', outputs: ['boxes', 'scores', 'classes', 'heatmaps'], decode: decodeKeypoints},
+  keypoints: {decoder: 'objects', outputs: ['boxes', 'scores', 'classes', 'heatmaps'], decode: decodePoints},
 };
 const DECODERS = {
   classifier: decodeClasses,
@@ -905,7 +905,7 @@ function pointConfidence(map, n, box, point) {
   return near / sum;
 }
 
-function decodeKeypoints(outputs, place, card, {scoreThreshold}) {
+function decodePoints(outputs, place, card, {scoreThreshold}) {
   const found = foundObjects(outputs, place, card.labels.names.length, scoreThreshold);
   const [, nPoints, n] = outputs[3].dims;
   const maps = {data: outputs[3].data, dims: [0, n, n]};
