@@ -1,7 +1,7 @@
 """Which notebooks a change can break: those that changed, and those that import what comes from them
 
-A notebook counts by the imports of all its code cells, tests included, and by what those modules import in turn.
-Used by `.ci/test.py --changed`. Run alone, it prints the notebooks: `python .ci/changed.py [REV]`.
+A notebook counts by the imports of all its code cells, tests included, and by what those modules import in
+turn. Used by `.ci/test.py --changed`. Run alone, it prints the notebooks: `python .ci/changed.py [REV]`.
 """
 
 import ast
@@ -26,7 +26,7 @@ def git(*words: str) -> str | None:
 
 
 def base_revision(requested: str = '') -> str:
-    """The commit to compare with: where this branch left `requested`, else `origin/main`, else the commit before
+    """The commit to compare with: where this branch left `requested` or `origin/main`, else the one before
 
     Exits with a message where git does not know `requested`, or knows no commit at all.
     """
@@ -40,7 +40,7 @@ def base_revision(requested: str = '') -> str:
 
 
 def changed_files(base: str) -> set[Path]:
-    "The files that differ from a commit, committed or not, new and deleted ones included; relative to the root"
+    "The files that differ from a commit, new and deleted ones included; relative to the root"
     tracked = git('diff', '--name-only', '-z', '--no-renames', base) or ''
     new = git('ls-files', '--others', '--exclude-standard', '-z') or ''
     return {Path(name) for name in f'{tracked}\0{new}'.split('\0') if name}

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """The recipes as a Colab user runs them: `python .ci/colab.py [NAME ...]`
 
-Each notebook runs alone in an empty folder, in an environment of its own in which torch, torchvision and some packages
-that Colab brings are installed and vision_recipes is not, in a kernel that has imported `google.colab`; its install cell
-gets the wheel built from this repository. torch must stay as it was, no package that the kernel has loaded may change
-(Colab would ask for a restart), and every cell must run. `--fast` takes what Colab brings from the Python that runs
-this script. `--short` draws fewer images and trains two epochs: does every cell run, whatever the scores?
-Needs nbclient and, with `--fast`, ipykernel in the Python that runs this script.
+Each notebook runs alone in an empty folder, in an environment of its own in which torch, torchvision and some
+packages that Colab brings are installed and vision_recipes is not, in a kernel that has imported
+`google.colab`; its install cell gets the wheel built from this repository. torch must stay as it was, no
+package that the kernel has loaded may change (Colab would ask for a restart), and every cell must run.
+`--fast` takes what Colab brings from the Python that runs this script. `--short` draws fewer images and
+trains two epochs: does every cell run, whatever the scores? Needs nbclient and, with `--fast`, ipykernel in
+the Python that runs this script.
 """
 
 import argparse, json, os, re, sys, tempfile, time

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Does the package keep to its plan? `python .ci/house.py`
 
-A module imports from lower floors only: never from a higher one, never from another room on its own floor. No modules
-import each other in a circle, imports inside functions included. A name that is exported has one meaning.
-`--lengths` also looks at sizes: no function and no export cell is longer than 40 lines.
-Code that stands twice in the notebooks is printed as a warning (`DUPLICATES_FAIL` makes it fail).
-The rooms and their floors are below; CONTRIBUTING.md says what belongs where.
+A module imports from lower floors only: never from a higher one, never from another room on its own floor. No
+modules import each other in a circle, imports inside functions included. A name that is exported has one
+meaning. `--lengths` also looks at sizes: no function and no export cell is longer than 40 lines. Code that
+stands twice in the notebooks is printed as a warning (`DUPLICATES_FAIL` makes it fail). The rooms and their
+floors are below; CONTRIBUTING.md says what belongs where.
 """
 
 import ast

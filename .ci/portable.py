@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Would the notebooks run on Windows, on macOS and in Colab? `python .ci/portable.py`
 
-Looks for what runs here and not there: commands of a shell or the notebook, in all cells; in exported ones and in the
-recipes also text files opened without an encoding, and what only some systems have. Cells that ask for the system first
-(`os.name`, `sys.platform`, `hasattr`, `exists`) may use it.
+Looks for what runs here and not there: commands of a shell or the notebook, in all cells; in exported ones
+and in the recipes also text files opened without an encoding, and what only some systems have. Cells that ask
+for the system first (`os.name`, `sys.platform`, `hasattr`, `exists`) may use it.
 """
 
 import ast, json, sys
@@ -73,12 +73,8 @@ def troubles(source: str, strict: bool) -> list[str]:
     try:
         tree = ast.parse(source)
     except SyntaxError as e:
-        return [
-            (
-                f'line {e.lineno}: {(e.text or "").strip()[:60]} is a command of a shell or the notebook, not '
-                'Python'
-            )
-        ]
+        command = (e.text or '').strip()[:60]
+        return [f'line {e.lineno}: {command} is a command of a shell or the notebook, not Python']
     found, asks = [], any(a in source for a in ASKS)
     for node in ast.walk(tree):
         where = f'line {getattr(node, "lineno", 0)}: '

@@ -1,6 +1,7 @@
 """Run notebooks as tests, as `nbdev_test` does, but tell results by path: names repeat from room to room
 
-`python .ci/run_notebooks.py RESULTS.json [--slow] NOTEBOOK ...` writes for each notebook whether it passed and its seconds.
+`python .ci/run_notebooks.py RESULTS.json [--slow] NOTEBOOK ...` writes for each notebook whether it passed
+and its seconds.
 """
 
 import json

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Build the pages of the site as nbdev does before Quarto, in a copy of the repository, and look at every one
 
-`python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, images without a description, fields without
-what the code says of them, paths of somebody's machine, progress bars and warnings in outputs, files that are too large, and notebooks that the index page of their folder lacks.
-`--write` writes nbs/llms.txt first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes the site of them.
+`python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, images without a
+description, fields without what the code says of them, paths of somebody's machine, progress bars and
+warnings in outputs, files that are too large, and notebooks that the index page of their folder lacks.
+`--write` writes nbs/llms.txt first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes
+the site of them.
 """
 
 import argparse, ast, base64, json, os, re, shutil, subprocess, sys, tempfile
@@ -81,7 +83,6 @@ def page_name(path: Path) -> Path:
 
 
 # -- Building
-# ---------------------------------------------------------------------------------------------------------------
 
 
 def build_page(from_path: Path, to_path: Path) -> str:
@@ -297,7 +298,6 @@ def build_part(copy: Path, part: int) -> int:
 
 
 # -- Reading a page
-# ---------------------------------------------------------------------------------------------------------
 
 
 def without_code(text: str) -> str:
@@ -362,7 +362,6 @@ class Page:
 
 
 # -- Checks of one page
-# -----------------------------------------------------------------------------------------------------
 
 
 def check_head(page: Page, cfg: dict):
@@ -557,7 +556,6 @@ def check_outputs(page: Page):
 
 
 # -- Names in backticks
-# -----------------------------------------------------------------------------------------------------
 
 
 class Names:
@@ -658,7 +656,6 @@ def linkable() -> dict:
 
 
 # -- Checks of the whole
-# ----------------------------------------------------------------------------------------------------
 
 # from the ground floor up
 ROOMS = 'core data runtime drawing metrics dataloading tasks models training deploy cli'.split()

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """All tests, in a virtual environment of their own: `python3 .ci/test.py`
 
-Installs the project with its development tools, checks that the package, the notebooks and the README are what the
-notebooks make them, lints, builds the site's pages and looks at them, and runs every notebook.
+Installs the project with its development tools, checks that the package, the notebooks and the README are
+what the notebooks make them, lints, builds the site's pages and looks at them, and runs every notebook.
 
-`--changed` runs the notebooks that a change can break, and all checks but the one of the site. A change is what
-is not committed yet and what was committed since `--changed REV`: since the branch left origin/main if no REV is
-given, or since the commit before the last where there is no origin/main.
-`--slow` also runs the cells marked slow. `--here` uses the Python that runs this script instead of making an environment.
+`--changed` runs the notebooks that a change can break, and all checks but the one of the site. A change is
+what is not committed yet and what was committed since `--changed REV`: since the branch left origin/main if
+no REV is given, or since the commit before the last where there is no origin/main. `--slow` also runs the
+cells marked slow. `--here` uses the Python that runs this script instead of making an environment.
 """
 
 import argparse

@@ -76,7 +76,7 @@ def test_a_room_without_a_floor(root):
 def test_a_circle_inside_functions(root):
     files = {
         'data/checks.py': 'def check():\n    from .annotations import A\n    return A',
-        'data/annotations.py': 'class A:\n    def check(self):\n        from . import checks\n        return checks',
+        'data/annotations.py': 'class A:\n    def check(self):\n        from . import checks',
     }
     found = circles(root, files)
     assert found == ['a circle: data.annotations -> data.checks -> data.annotations']
@@ -125,11 +125,9 @@ def test_a_long_export_cell(root):
 
 
 def test_a_copied_cell(root):
-    copy, short, imports = (
-        'a = 1\nb = 2\nc = 3\nd = 4',
-        'a = 1\nb = 2',
-        'import a\nimport b\nimport c\nimport d',
-    )
+    short = 'a = 1\nb = 2'
+    imports = 'import a\nimport b\nimport c\nimport d'
+    copy = 'a = 1\nb = 2\nc = 3\nd = 4'
     for name in ('core/01_a.ipynb', 'core/02_b.ipynb'):
         write_notebook(root, name, short, imports, copy)
     first, second = Path('nbs/core/01_a.ipynb'), Path('nbs/core/02_b.ipynb')
@@ -142,14 +140,15 @@ def test_a_copied_function(root):
     body = '(n):\n    a = n + 1\n    b = a * 2\n    return a + b\n'
     write_notebook(root, 'core/01_a.ipynb', f'def helper{body}', f'#| export\ndef exported{body}')
     write_notebook(root, 'core/02_b.ipynb', f'x = 1\ndef assistant{body}')
-    where = f'{Path("nbs/core/01_a.ipynb")}, cell 1 (helper) and {Path("nbs/core/02_b.ipynb")}, cell 1 (assistant)'
+    first, second = Path('nbs/core/01_a.ipynb'), Path('nbs/core/02_b.ipynb')
+    where = f'{first}, cell 1 (helper) and {second}, cell 1 (assistant)'
     assert list(house.check_copied_functions(root)) == [
         f'{where}: the same function. Move it to core/testing'
     ]
 
 
 def write_project(root: Path) -> changed.Needs:
-    "Two rooms, a recipe that uses one through its face, a page that uses neither, a notebook that loads a script"
+    "Rooms, a recipe that imports from a room's face, and a page that loads a script"
     write_package(
         root,
         {

@@ -1,13 +1,23 @@
 #!/usr/bin/env python3
 """What people install, tried out: `python3 .ci/wheel.py`
 
-Builds sdist and wheel from a copy of the repository, looks into both, installs the wheel into an environment of its
-own and works with the command line from there, outside the repository. `--fast` takes torch and torchvision with all
-they need from the Python that runs this script, which saves some gigabytes; everything else is installed all the same.
-`--out DIR` keeps both files: these are the ones to upload.
+Builds sdist and wheel from a copy of the repository, looks into both, installs the wheel into an environment
+of its own and works with the command line from there, outside the repository. `--fast` takes torch and
+torchvision with all they need from the Python that runs this script, which saves some gigabytes; everything
+else is installed all the same. `--out DIR` keeps both files: these are the ones to upload.
 """
 
-import argparse, importlib.metadata as metadata, os, re, shutil, subprocess, sys, tarfile, tempfile, venv, zipfile
+import argparse
+import importlib.metadata as metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+import zipfile
 from email.parser import Parser
 from pathlib import Path
 
@@ -260,6 +270,13 @@ model = Predictor('run/model.onnx')
 print(model.class_names[model.predict(sorted(Path('hands').rglob('*.jpg'))[0]).top])
 """
 
+# A misspelled command: its exit code and its message
+MISTAKE = """
+import subprocess, sys
+done = subprocess.run([sys.argv[1], 'chek'], stderr=subprocess.PIPE, text=True)
+print(done.returncode, done.stderr)
+"""
+
 
 def drive(python: Path, folder: Path, version: str):
     "Work with the installed command line, in an empty folder"
@@ -286,17 +303,7 @@ def drive(python: Path, folder: Path, version: str):
         'export': ([command, 'export', 'run'], ''),
         'predict': ([command, 'predict', Path('run') / 'model.onnx', 'hands', '--out', 'seen'], ''),
         'predict in Python without torch': ([python, without], ''),
-        'a mistake': (
-            [
-                python,
-                '-c',
-                (
-                    f'import subprocess; d = subprocess.run([{str(command)!r}, "chek"], stderr=subprocess.PIPE, '
-                    'text=True); print(d.returncode, d.stderr)'
-                ),
-            ],
-            'check',
-        ),
+        'a mistake': ([python, '-c', MISTAKE, command], 'check'),
     }
     for name, (words, wanted) in steps.items():
         said = run(words, cwd=folder, env=env)

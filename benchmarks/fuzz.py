@@ -1,14 +1,39 @@
-"""Broken and hostile files for every reader: only this library's own errors may come out, nothing is written outside, nothing hangs.
+"""Broken and hostile files for every reader: what comes out is a result or an error of this library.
 
-    python benchmarks/fuzz.py [--inputs 100000] [--seed 0] [--formats coco voc ...] [--json results.json] [--keep FOLDER]
+    python benchmarks/fuzz.py [--inputs 100000] [--seed 0] [--formats coco voc ...] [--json results.json] \\
+        [--keep FOLDER]
 
-hypothesis makes the files: valid documents in which some values are of the wrong type, not finite, huge, deeply nested, missing or in the wrong place; and valid files in which bytes are changed, cut off, doubled or
-encoded otherwise. What is read is used as people use it: `check`, `measure`, `fix_boxes`, `to_frame`, `split`, an item of `ImageDataset`, the writers, a prediction. Every format runs in a process of its own, whose
-memory is limited, so that a crash is a result too. Anything but a valid result or a `VisionRecipesError` is foreign: it is counted once for each place in the code, with the smallest input that led there, and
-`--keep` writes those inputs to a folder. An audit hook sees every file that Python opens for writing. The exit code is 1 where anything foreign came out.
+Nothing may be written outside the folders that are named, and nothing may hang. hypothesis makes the files:
+valid documents in which some values are of the wrong type, not finite, huge, deeply nested, missing or in the
+wrong place; and valid files in which bytes are changed, cut off, doubled or encoded otherwise. What is read
+is used as people use it: `check`, `measure`, `fix_boxes`, `to_frame`, `split`, an item of `ImageDataset`, the
+writers, a prediction. Every format runs in a process of its own, whose memory is limited, so that a crash is
+a result too. Anything but a valid result or a `VisionRecipesError` is foreign: it is counted once for each
+place in the code, with the smallest input that led there, and `--keep` writes those inputs to a folder. An
+audit hook sees every file that Python opens for writing. The exit code is 1 where anything foreign came out.
 """
 
-import argparse, base64, copy, io, json, logging, math, os, platform, re, shutil, signal, struct, subprocess, sys, tarfile, tempfile, time, traceback, warnings, zipfile
+import argparse
+import base64
+import copy
+import io
+import json
+import logging
+import math
+import os
+import platform
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import traceback
+import warnings
+import zipfile
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -701,8 +726,14 @@ def labelme():
     return Format(files, lambda f: read_annotations(f, 'labelme'), PICS, 2)
 
 
-VOC = """<annotation><folder>x</folder><filename>a.png</filename><source><database>%s</database></source><size><width>12</width><height>8</height><depth>3</depth></size>
-<object><name>cat</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>6</xmax><ymax>5</ymax></bndbox></object><object><name>dog</name><difficult>1</difficult><bndbox><xmin>2.5</xmin><ymin>1</ymin><xmax>9</xmax><ymax>7</ymax></bndbox></object></annotation>"""
+VOC = (
+    '<annotation><folder>x</folder><filename>a.png</filename><source><database>%s</database></source>'
+    '<size><width>12</width><height>8</height><depth>3</depth></size>\n'
+    '<object><name>cat</name><difficult>0</difficult>'
+    '<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>6</xmax><ymax>5</ymax></bndbox></object>'
+    '<object><name>dog</name><difficult>1</difficult>'
+    '<bndbox><xmin>2.5</xmin><ymin>1</ymin><xmax>9</xmax><ymax>7</ymax></bndbox></object></annotation>'
+)
 LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha">'
     + ''.join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip('abcdefghi', 'bcdefghij'))
@@ -1481,10 +1512,8 @@ class Tally:
             or [None]
         )
         where = frames[-1]
-        key = (
-            f'{step}: {type(e).__name__} in '
-            f'{Path(where.filename).name if where else "?"}:{where.name if where else "?"}:{where.lineno if where else 0}'
-        )
+        place = f'{Path(where.filename).name}:{where.name}:{where.lineno}' if where else '?:?:0'
+        key = f'{step}: {type(e).__name__} in {place}'
         size = sum(map(len, files.values()))
         now = self.foreign.setdefault(key, {'times': 0, 'error': '', 'size': size + 1, 'files': {}})
         now['times'] += 1
