@@ -3,9 +3,9 @@
 
 A module imports from lower floors only: never from a higher one, never from another room on its own floor. No
 modules import each other in a circle, imports inside functions included. A name that is exported has one
-meaning. `--lengths` also looks at sizes: no function and no export cell is longer than 40 lines. Code that
-stands twice in the notebooks is printed as a warning (`DUPLICATES_FAIL` makes it fail). The rooms and their
-floors are below; CONTRIBUTING.md says what belongs where.
+meaning, and what a room hands on is there. `--lengths` also looks at sizes: no function and no export cell is
+longer than 40 lines. Code that stands twice in the notebooks is printed as a warning (`DUPLICATES_FAIL` makes
+it fail). The rooms and their floors are below; CONTRIBUTING.md says what belongs where.
 """
 
 import ast
@@ -184,6 +184,26 @@ def check_names(known: dict[str, Path]) -> Iterator[str]:
             yield f'{exported} is exported by {" and ".join(where)}: a name has one meaning'
 
 
+def handed_on_lazily(path: Path) -> Iterator[tuple[str, str]]:
+    "The modules, relative to a room, and the names that the room's `lazy_names` loads from them"
+    for node in ast.walk(syntax(path)):
+        if isinstance(node, ast.Call) and getattr(node.func, 'id', '') == 'lazy_names':
+            for module, names in ast.literal_eval(node.args[1]).items():
+                for name in names:
+                    yield module, name
+
+
+def check_faces(known: dict[str, Path]) -> Iterator[str]:
+    "What a room hands on when asked is there: no import fails where it is not"
+    for room, path in known.items():
+        if path.name != '__init__.py':
+            continue
+        for module, name in handed_on_lazily(path):
+            home = f'{room}.{module}'
+            if home not in known or name not in exported_names(known[home]):
+                yield f'{room}/__init__.py hands on {name}, which {home} does not export'
+
+
 def check_lengths(known: dict[str, Path], root: Path = ROOT) -> Iterator[str]:
     "Functions can be seen at a glance"
     for path in known.values():
@@ -287,7 +307,7 @@ def report(problems: Iterable[str], kind: str) -> bool:
 def main() -> int:
     known = modules()
     arrows = graph(known)
-    problems = [*check_floors(arrows), *check_circles(arrows), *check_names(known)]
+    problems = [*check_floors(arrows), *check_circles(arrows), *check_names(known), *check_faces(known)]
     if '--lengths' in sys.argv:
         problems += [*check_lengths(known), *check_cells()]
     copies = [*check_copied_cells(), *check_copied_functions()]

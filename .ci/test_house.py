@@ -107,6 +107,17 @@ def test_a_face_may_repeat_a_name(root):
     assert list(house.check_names(write_package(root, files))) == []
 
 
+def test_a_name_that_a_room_hands_on_and_nobody_has(root):
+    files = {
+        'tasks/__init__.py': "f, d = lazy_names('vision_recipes.tasks', {'run': ['Run', 'Gone'], 'no': ['X']})",
+        'tasks/run.py': "__all__ = ['Run']",
+    }
+    assert list(house.check_faces(write_package(root, files))) == [
+        'tasks/__init__.py hands on Gone, which tasks.run does not export',
+        'tasks/__init__.py hands on X, which tasks.no does not export',
+    ]
+
+
 def test_a_long_function(root):
     body = '    x = 1\n' * house.LONGEST
     files = {'core/long.py': f'def f():\n{body}    x = 2\n', 'core/short.py': f'def f():\n{body}'}
