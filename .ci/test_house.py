@@ -108,8 +108,9 @@ def test_a_face_may_repeat_a_name(root):
 
 
 def test_a_name_that_a_room_hands_on_and_nobody_has(root):
+    face = "f, d = lazy_names('vision_recipes.tasks', {'run': ['Run', 'Gone'], 'no': ['X']})"
     files = {
-        'tasks/__init__.py': "f, d = lazy_names('vision_recipes.tasks', {'run': ['Run', 'Gone'], 'no': ['X']})",
+        'tasks/__init__.py': face,
         'tasks/run.py': "__all__ = ['Run']",
     }
     assert list(house.check_faces(write_package(root, files))) == [
