@@ -447,44 +447,69 @@ class Format:
 PICS = {f'{n}.png': image() for n in 'abc'} | {'d.jpg': image((9, 16), format='JPEG', exif=_exif(6))}
 
 
+IMAGE_NAMES = [
+    'a.png',
+    'b.jpg',
+    'c.jpeg',
+    'D.PNG',
+    '.hidden.png',
+    'e.txt',
+    'f',
+    'ä.png',
+    'x\udcff.png',
+    'g.tif',
+    'a b.webp',
+    'q\'"<>&.png',
+    'n\nl.png',
+    'x' * 200 + '.png',
+]
+FOLDER_NAMES = [
+    'palm',
+    'fist',
+    'Palm',
+    'train',
+    'val',
+    'ä',
+    '.git',
+    '__MACOSX',
+    'x\udcff',
+    'palm/deep/er',
+    'a b',
+    '',
+    '<i>',
+    'n\nl',
+    '-1',
+]
+CSV_CELLS = [  # of a file that says which group an image belongs to
+    'palm/a.png',
+    'fist/b.jpg',
+    'palm\\a.png',
+    '"',
+    '"a',
+    'x' * 200_000,
+    '\0',
+    '',
+    'p1',
+    'p2',
+    '\n',
+    ',',
+    '\ud800',
+]
+
+
+def read_with_groups(folder):
+    "Read a folder of classes, and the groups of its images where there is a file of them"
+    anns = read_annotations(folder / 'set', 'image_folder')
+    if (folder / 'groups.csv').exists():
+        try:
+            return with_groups(anns, folder / 'groups.csv')
+        except VisionRecipesError:
+            pass
+    return anns
+
+
 def image_folder():
-    names = st.sampled_from(
-        [
-            'a.png',
-            'b.jpg',
-            'c.jpeg',
-            'D.PNG',
-            '.hidden.png',
-            'e.txt',
-            'f',
-            'ä.png',
-            'x\udcff.png',
-            'g.tif',
-            'a b.webp',
-            'q\'"<>&.png',
-            'n\nl.png',
-            'x' * 200 + '.png',
-        ]
-    )
-    folders = st.sampled_from(
-        [
-            'palm',
-            'fist',
-            'Palm',
-            'train',
-            'val',
-            'ä',
-            '.git',
-            '__MACOSX',
-            'x\udcff',
-            'palm/deep/er',
-            'a b',
-            '',
-            '<i>',
-            'n\nl',
-            '-1',
-        ]
-    )
+    path = st.tuples(st.sampled_from(FOLDER_NAMES), st.sampled_from(IMAGE_NAMES))
     contents = (
         st.sampled_from([*PICS.values(), *SPOILT, *images()[:20]])
         | wounded(image())
@@ -492,48 +517,16 @@ def image_folder():
         | boasting_png()
     )
     files = st.dictionaries(
-        st.tuples(folders, names).map(lambda p: '/'.join(filter(None, p))), contents, min_size=1, max_size=6
+        path.map(lambda parts: '/'.join(filter(None, parts))), contents, min_size=1, max_size=6
     )
-    table = texts(
-        st.lists(
-            st.lists(
-                st.sampled_from(
-                    [
-                        'palm/a.png',
-                        'fist/b.jpg',
-                        'palm\\a.png',
-                        '"',
-                        '"a',
-                        'x' * 200_000,
-                        '\0',
-                        '',
-                        'p1',
-                        'p2',
-                        '\n',
-                        ',',
-                        '\ud800',
-                    ]
-                ),
-                max_size=3,
-            ),
-            max_size=5,
-        ).map(lambda rows: '\n'.join(map(','.join, rows)).encode('utf-8', 'surrogatepass'))
-    )
-
-    def read(folder):
-        anns = read_annotations(folder / 'set', 'image_folder')
-        if (folder / 'groups.csv').exists():
-            try:
-                return with_groups(anns, folder / 'groups.csv')
-            except VisionRecipesError:
-                pass
-        return anns
+    rows = st.lists(st.lists(st.sampled_from(CSV_CELLS), max_size=3), max_size=5)
+    table = texts(rows.map(lambda rows: '\n'.join(map(','.join, rows)).encode('utf-8', 'surrogatepass')))
 
     def placed(drawn):
         files, csv = drawn
         return {**{f'set/{k}': v for k, v in files.items()}, **({} if csv is None else {'groups.csv': csv})}
 
-    return Format(st.tuples(files, st.none() | table).map(placed), read, fresh=True)
+    return Format(st.tuples(files, st.none() | table).map(placed), read_with_groups, fresh=True)
 
 
 def groups_csv():
@@ -574,78 +567,87 @@ def hagrid():
     )
 
 
-def coco_documents():
-    images = [
-        {'id': 1, 'file_name': 'a.png', 'width': 12, 'height': 8},
-        {'id': 2, 'file_name': 'b.png', 'width': 12, 'height': 8},
-        {'id': 'x', 'file_name': 'd.jpg'},
-    ]
-    cats = [{'id': 1, 'name': 'cat', 'supercategory': 'animal'}, {'id': 7, 'name': 'dog'}]
+def coco_object(i, **more):
+    "An object of a COCO file"
+    box = {'bbox': [1, 1, 5, 4.5], 'area': 22.5, 'iscrowd': 0}
+    return {'id': i, 'image_id': 1 + i % 2, 'category_id': 1, **box, **more}
 
-    def ann(i, **more):
-        return {
-            'id': i,
-            'image_id': 1 + i % 2,
-            'category_id': 1,
-            'bbox': [1, 1, 5, 4.5],
-            'area': 22.5,
-            'iscrowd': 0,
-            **more,
-        }
 
-    boxes = {
+def coco_boxes():
+    "A COCO file of boxes"
+    return {
         'info': {},
-        'images': images,
-        'categories': cats,
-        'annotations': [ann(1), ann(2, category_id=7, image_id='x'), ann(3, iscrowd=1)],
-    }
-    polygons = {
-        **boxes,
+        'images': [
+            {'id': 1, 'file_name': 'a.png', 'width': 12, 'height': 8},
+            {'id': 2, 'file_name': 'b.png', 'width': 12, 'height': 8},
+            {'id': 'x', 'file_name': 'd.jpg'},
+        ],
+        'categories': [{'id': 1, 'name': 'cat', 'supercategory': 'animal'}, {'id': 7, 'name': 'dog'}],
         'annotations': [
-            ann(1, segmentation=[[1, 1, 6, 1, 6, 5, 1, 5]]),
-            ann(2, segmentation=[[1, 1, 6, 1, 6, 5], [7, 1, 9, 1, 9, 4]]),
-            {k: v for k, v in ann(3, segmentation=[[1, 1, 6, 1, 6, 5]]).items() if k != 'bbox'},
+            coco_object(1),
+            coco_object(2, category_id=7, image_id='x'),
+            coco_object(3, iscrowd=1),
         ],
     }
-    rle = {
-        **boxes,
-        'annotations': [
-            ann(1, segmentation={'size': [8, 12], 'counts': [10, 6, 80]}, iscrowd=1),
-            ann(2, segmentation={'size': [8, 12], 'counts': ':4V2'}),
-            ann(3, segmentation={'size': [8, 12], 'counts': [0, 96]}),
-        ],
-    }
+
+
+def coco_polygons():
+    "The objects of a COCO file with outlines; one without a box"
+    boxless = coco_object(3, segmentation=[[1, 1, 6, 1, 6, 5]])
+    del boxless['bbox']
+    return [
+        coco_object(1, segmentation=[[1, 1, 6, 1, 6, 5, 1, 5]]),
+        coco_object(2, segmentation=[[1, 1, 6, 1, 6, 5], [7, 1, 9, 1, 9, 4]]),
+        boxless,
+    ]
+
+
+def coco_run_lengths():
+    "The objects of a COCO file with masks as run lengths, plain and compressed"
+    return [
+        coco_object(1, segmentation={'size': [8, 12], 'counts': [10, 6, 80]}, iscrowd=1),
+        coco_object(2, segmentation={'size': [8, 12], 'counts': ':4V2'}),
+        coco_object(3, segmentation={'size': [8, 12], 'counts': [0, 96]}),
+    ]
+
+
+def coco_points():
+    "A COCO file of points with names"
     face = {
         'id': 1,
         'name': 'face',
         'keypoints': ['left_eye', 'right_eye', 'nose'],
         'skeleton': [[1, 2], [2, 3]],
     }
-    points = {
-        **boxes,
+    return {
+        **coco_boxes(),
         'info': {'point_margin': 0.5},
         'categories': [face],
         'annotations': [
-            ann(1, keypoints=[2, 2, 2, 5, 2, 1, 4, 4, 2], num_keypoints=3),
-            ann(2, keypoints=[2, 2, 2, 0, 0, 0, 4, 4, 2], segmentation=[[1, 1, 6, 1, 6, 5]]),
-            {**ann(3, keypoints=[1, 1, 2, 2, 2, 2, 3, 3, 2]), 'bbox': []},
+            coco_object(1, keypoints=[2, 2, 2, 5, 2, 1, 4, 4, 2], num_keypoints=3),
+            coco_object(2, keypoints=[2, 2, 2, 0, 0, 0, 4, 4, 2], segmentation=[[1, 1, 6, 1, 6, 5]]),
+            {**coco_object(3, keypoints=[1, 1, 2, 2, 2, 2, 3, 3, 2]), 'bbox': []},
         ],
     }
-    own = {
-        **points,
-        'categories': [
-            {
-                **face,
-                'vision_recipes': {
-                    'points': face['keypoints'],
-                    'pairs': [[0, 1]],
-                    'edges': [[0, 2]],
-                    'sigmas': [0.1, 0.1, 0.05],
-                },
-            }
-        ],
+
+
+def coco_documents():
+    "COCO files in which nothing is wrong; the last one says more of its points, as `write_coco` does"
+    boxes, points = coco_boxes(), coco_points()
+    (face,) = points['categories']
+    skeleton = {
+        'points': face['keypoints'],
+        'pairs': [[0, 1]],
+        'edges': [[0, 2]],
+        'sigmas': [0.1, 0.1, 0.05],
     }
-    return [boxes, polygons, rle, points, own]
+    return [
+        boxes,
+        {**boxes, 'annotations': coco_polygons()},
+        {**boxes, 'annotations': coco_run_lengths()},
+        points,
+        {**points, 'categories': [{**face, 'vision_recipes': skeleton}]},
+    ]
 
 
 def coco():
@@ -657,19 +659,22 @@ def coco():
     )
 
 
-def labelme():
-    def shape(kind, points, **more):
-        return {
-            'label': 'cat',
-            'points': points,
-            'group_id': None,
-            'description': '',
-            'shape_type': kind,
-            'flags': {},
-            **more,
-        }
+def labelme_shape(kind, points, **more):
+    "A shape of a LabelMe file"
+    return {
+        'label': 'cat',
+        'points': points,
+        'group_id': None,
+        'description': '',
+        'shape_type': kind,
+        'flags': {},
+        **more,
+    }
 
-    mask = {'mask': '@mask@'}
+
+def labelme_documents():
+    "LabelMe files in which nothing is wrong; `@mask@` and `@data@` stand for images in base64"
+    shape, mask = labelme_shape, {'mask': '@mask@'}
     shapes = [
         shape('polygon', [[1, 1], [5, 1], [5, 5]]),
         shape('rectangle', [[1, 1], [5, 5]]),
@@ -680,44 +685,34 @@ def labelme():
         shape('mask', [[2, 2], [4, 3]], **mask),
         shape('oriented_rectangle', [[1, 1], [5, 1], [5, 4], [1, 4]]),
     ]
-    whole = {
-        'version': '5.5.0',
-        'flags': {},
-        'shapes': shapes,
-        'imagePath': 'a.png',
-        'imageData': None,
-        'imageHeight': 8,
-        'imageWidth': 12,
-    }
     face = [
         shape('rectangle', [[1, 1], [7, 7]], label='face', group_id=1),
-        *(shape('point', [[2 + i, 3]], label=n, group_id=1) for i, n in enumerate(('left eye', 'nose'))),
+        shape('point', [[2, 3]], label='left eye', group_id=1),
+        shape('point', [[3, 3]], label='nose', group_id=1),
     ]
-    docs = [
+    pieces = [shape('mask', [[2, 2], [4, 3]], group_id=3, **mask) for _ in range(2)]
+    crowd = shape('rectangle', [[1, 1], [5, 5]], flags={'crowd': True})
+    whole = {'version': '5.5.0', 'flags': {}, 'shapes': shapes, 'imagePath': 'a.png', 'imageData': None}
+    whole |= {'imageHeight': 8, 'imageWidth': 12}
+    return [
         whole,
         {**whole, 'shapes': face},
         {**whole, 'shapes': [], 'flags': {'cat': True, 'dog': False}},
         {**whole, 'imagePath': 'gone.png', 'imageData': '@data@', 'shapes': shapes[:2]},
-        {
-            **whole,
-            'shapes': [
-                shape('rectangle', [[1, 1], [5, 5]], flags={'crowd': True}),
-                *(shape('mask', [[2, 2], [4, 3]], group_id=3, **mask) for _ in '12'),
-            ],
-        },
+        {**whole, 'shapes': [crowd, *pieces]},
     ]
-    names = texts(
-        st.lists(
-            st.sampled_from(['cat', 'face', 'nose', '__ignore__', '', '\0', '\ud800', 'cat']), max_size=5
-        ).map(lambda n: '\n'.join(n).encode('utf-8', 'surrogatepass'))
-    )
+
+
+def labelme():
+    label = st.sampled_from(['cat', 'face', 'nose', '__ignore__', '', '\0', '\ud800', 'cat'])
+    names = texts(st.lists(label, max_size=5).map(lambda n: '\n'.join(n).encode('utf-8', 'surrogatepass')))
 
     def with_images(drawn):
         text, small, large = drawn
         return text.replace(b'@mask@', base64.b64encode(small)).replace(b'@data@', base64.b64encode(large))
 
     filled = st.tuples(
-        documents(docs).map(as_json),
+        documents(labelme_documents()).map(as_json),
         wounded(image((3, 2), '1'), 4),
         wounded(image(), 4) | boasting_png() | st.sampled_from(SPOILT),
     ).map(with_images)
@@ -746,87 +741,64 @@ XXE = (
 )
 
 
+XML_TAGS = 'object name bndbox xmin ymax size width filename annotation difficult'.split()
+XML_ENCODINGS = ['utf-16', 'ascii', 'x' * 40, 'cp1252', 'utf-7', 'idna', 'hex', 'rot13', 'punycode']
+XML_ENDS = [
+    '<object/>',
+    '<object><name> </name></object>',
+    '<object><name>x</name></object>',
+    '<!-- -->',
+    '<?x y?>',
+    '</annotation><annotation>',
+    '<size/>',
+    '\0',
+]
+
+
+def odd_value(draw, text):
+    "An XML text with something else between two tags"
+    tags = list(re.finditer(r'>([^<>]*)<', text))
+    if not tags:
+        return odd_end(draw, text)
+    m = tags[draw(st.integers(0, len(tags) - 1))]
+    value = str(draw(st.sampled_from(ODD) | numbers))[:300].replace('<', '&lt;').replace('&', '&amp;')
+    return text[: m.start(1)] + value + text[m.end(1) :]
+
+
+def odd_tag(draw, text):
+    "An XML text in which an element has another name"
+    tag = draw(st.sampled_from(XML_TAGS))
+    return text.replace(f'<{tag}>', f'<{tag}x>', 1).replace(f'</{tag}>', f'</{tag}x>', 1)
+
+
+def odd_whole(draw, text):
+    "An attack on XML parsers, or an XML text that begins or nests in an odd way"
+    encoding = draw(st.sampled_from(XML_ENCODINGS))
+    whole = [
+        LAUGHS,
+        XXE,
+        '<a>' * 5000 + '</a>' * 5000,
+        '<annotation>' + '<object>' * 5000,
+        '<annotation/>',
+        '',
+        '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x">' + text,
+        f'<?xml version="1.0" encoding="{encoding}"?>' + text,
+        text.replace('<object>', '<object><![CDATA['),
+    ]
+    return draw(st.sampled_from(whole))
+
+
+def odd_end(draw, text):
+    "An XML text with something more before its end"
+    return text.replace('</annotation>', draw(st.sampled_from(XML_ENDS)) + '</annotation>')
+
+
 @st.composite
 def xmls(draw):
     text = draw(st.sampled_from([VOC % 'own', VOC % 'The VOC2007 Database']))
+    changes = [odd_value, odd_value, odd_value, odd_tag, odd_whole, odd_end]
     for _ in range(draw(st.integers(0, 3))):
-        how, tags = draw(st.integers(0, 5)), list(re.finditer(r'>([^<>]*)<', text))
-        if how < 3 and tags:
-            m = tags[draw(st.integers(0, len(tags) - 1))]
-            text = (
-                text[: m.start(1)]
-                + str(draw(st.sampled_from(ODD) | numbers))[:300].replace('<', '&lt;').replace('&', '&amp;')
-                + text[m.end(1) :]
-            )
-        elif how == 3:
-            tag = draw(
-                st.sampled_from(
-                    [
-                        'object',
-                        'name',
-                        'bndbox',
-                        'xmin',
-                        'ymax',
-                        'size',
-                        'width',
-                        'filename',
-                        'annotation',
-                        'difficult',
-                    ]
-                )
-            )
-            text = text.replace(f'<{tag}>', f'<{tag}x>', 1).replace(f'</{tag}>', f'</{tag}x>', 1)
-        elif how == 4:
-            text = draw(
-                st.sampled_from(
-                    [
-                        LAUGHS,
-                        XXE,
-                        '<a>' * 5000 + '</a>' * 5000,
-                        '<annotation>' + '<object>' * 5000,
-                        '<annotation/>',
-                        '',
-                        '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x">' + text,
-                        '<?xml version="1.0" encoding="%s"?>'
-                        % draw(
-                            st.sampled_from(
-                                [
-                                    'utf-16',
-                                    'ascii',
-                                    'x' * 40,
-                                    'cp1252',
-                                    'utf-7',
-                                    'idna',
-                                    'hex',
-                                    'rot13',
-                                    'punycode',
-                                ]
-                            )
-                        )
-                        + text,
-                        text.replace('<object>', '<object><![CDATA['),
-                    ]
-                )
-            )
-        else:
-            text = text.replace(
-                '</annotation>',
-                draw(
-                    st.sampled_from(
-                        [
-                            '<object/>',
-                            '<object><name> </name></object>',
-                            '<object><name>x</name></object>',
-                            '<!-- -->',
-                            '<?x y?>',
-                            '</annotation><annotation>',
-                            '<size/>',
-                            '\0',
-                        ]
-                    )
-                )
-                + '</annotation>',
-            )
+        text = changes[draw(st.integers(0, 5))](draw, text)
     return text.encode('utf-8', 'surrogatepass')
 
 
@@ -891,7 +863,46 @@ YAMLS = [
 ]
 
 
-def yolo():
+ODD_NUMBERS = [
+    '-1',
+    '2',
+    'nan',
+    'inf',
+    '1e400',
+    '1e39',
+    '1e308',
+    '99999999999999999999',
+    'x',
+    '',
+    '0x1',
+    '1_0',
+    '٣',
+    '\0',
+    '½',
+    '--1',
+    '1e-400',
+    '0,5',
+    '9' * 5000,
+    'True',
+]
+LISTED_IMAGES = [
+    'images/a.png',
+    './images/b.png',
+    '/dev/zero',
+    '/tmp/escape.png',
+    '..',
+    '',
+    '\0',
+    'x' * 5000,
+    'images/gone.png',
+    '~',
+    'data/images/a.png',
+    '\udcff',
+]
+
+
+def yolo_yamls():
+    "data.yaml of YOLO"
     data = {'path': '.', 'train': 'images', 'val': 'images', 'nc': 2, 'names': ['cat', 'dog']}
     docs = [
         data,
@@ -899,35 +910,16 @@ def yolo():
         {**data, 'kpt_shape': [3, 3]},
         {'names': ['cat', 'dog'], 'train': 'images'},
     ]
-    yamls = texts(
+    return texts(
         documents(docs).map(as_json).map(lambda b: re.sub(rb'"(\d+)":', rb'\1:', b))
         | st.sampled_from(YAMLS).map(lambda s: s.encode('utf-8', 'surrogatepass'))
         | st.just(b'names: [cat, dog]\nnc: 2\ntrain: images\n')
     )
-    number = st.sampled_from(['0', '1', '0.5', '.25', '0.1', '1.0']) | st.sampled_from(
-        [
-            '-1',
-            '2',
-            'nan',
-            'inf',
-            '1e400',
-            '1e39',
-            '1e308',
-            '99999999999999999999',
-            'x',
-            '',
-            '0x1',
-            '1_0',
-            '٣',
-            '\0',
-            '½',
-            '--1',
-            '1e-400',
-            '0,5',
-            '9' * 5000,
-            'True',
-        ]
-    )
+
+
+def yolo_labels():
+    "Label files of YOLO: boxes, outlines, and lines that are neither"
+    number = st.sampled_from(['0', '1', '0.5', '.25', '0.1', '1.0']) | st.sampled_from(ODD_NUMBERS)
     line = (
         st.lists(number, min_size=4, max_size=4).map(lambda n: ' '.join(['0', *n]))
         | st.lists(number, min_size=5, max_size=5).map(' '.join)
@@ -935,52 +927,36 @@ def yolo():
         | st.just('1 .5 .5 .2 .2')
         | st.just('0 .1 .1 .5 .1 .5 .5')
     )
-    labels = texts(st.lists(line, max_size=4).map(lambda ls: '\n'.join(ls).encode()))
+    return texts(st.lists(line, max_size=4).map(lambda lines: '\n'.join(lines).encode()))
+
+
+def yolo_files(drawn):
+    "The files of a data set by their names; `how` says which of the optional ones there are"
+    yaml, text, other, listed, classes, how = drawn
+    return {
+        'labels/a.txt': text,
+        'labels/b.txt': other,
+        **({'data.yaml': yaml} if how < 6 else {'classes.txt': classes}),
+        **({'train.txt': listed} if how in (0, 9) else {}),
+    }
+
+
+def yolo():
     lists = texts(
-        st.lists(
-            st.sampled_from(
-                [
-                    'images/a.png',
-                    './images/b.png',
-                    '/dev/zero',
-                    '/tmp/escape.png',
-                    '..',
-                    '',
-                    '\0',
-                    'x' * 5000,
-                    'images/gone.png',
-                    '~',
-                    'data/images/a.png',
-                    '\udcff',
-                ]
-            ),
-            max_size=4,
-        ).map(lambda ls: '\n'.join(ls).encode('utf-8', 'surrogatepass'))
-    )
-    names = texts(
-        st.lists(st.sampled_from(['cat', 'dog', '', 'cat', '\0', 'x' * 100_000, 'ä']), max_size=4).map(
-            lambda ls: '\n'.join(ls).encode()
+        st.lists(st.sampled_from(LISTED_IMAGES), max_size=4).map(
+            lambda lines: '\n'.join(lines).encode('utf-8', 'surrogatepass')
         )
     )
-
-    def placed(drawn):
-        yaml, text, other, listed, classes, how = drawn
-        return {
-            'labels/a.txt': text,
-            'labels/b.txt': other,
-            **({'data.yaml': yaml} if how < 6 else {'classes.txt': classes}),
-            **({'train.txt': listed} if how in (0, 9) else {}),
-        }
+    name = st.sampled_from(['cat', 'dog', '', 'cat', '\0', 'x' * 100_000, 'ä'])
+    names = texts(st.lists(name, max_size=4).map(lambda lines: '\n'.join(lines).encode()))
+    parts = st.tuples(
+        yolo_yamls(), yolo_labels(), st.just(b'0 .5 .5 .2 .2\n'), lists, names, st.integers(0, 9)
+    )
 
     def read(folder):
         return read_annotations(folder / 'train.txt' if (folder / 'train.txt').exists() else folder, 'yolo')
 
-    return Format(
-        st.tuples(yamls, labels, st.just(b'0 .5 .5 .2 .2\n'), lists, names, st.integers(0, 9)).map(placed),
-        read,
-        {f'images/{k}': v for k, v in PICS.items()},
-        2,
-    )
+    return Format(parts.map(yolo_files), read, {f'images/{k}': v for k, v in PICS.items()}, 2)
 
 
 def skeletons():
