@@ -1416,6 +1416,24 @@ def limited(seconds: int):
         signal.alarm(0)
 
 
+WRITES = 'open os.mkdir os.rename os.link os.symlink os.remove os.truncate os.chmod os.rmdir'.split()
+REACHES_OUT = 'subprocess.Popen os.system os.exec socket.connect'.split()
+OPENED_FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+def written_paths(event: str, args: tuple) -> tuple:
+    "The paths that an audit event makes, changes or removes"
+    if event == 'open':
+        is_path = isinstance(args[0], (str, bytes))
+        return args[:1] if is_path and (args[2] or 0) & OPENED_FOR_WRITING else ()
+    # in a folder that is open already, as rmtree does
+    if event in ('os.remove', 'os.rmdir', 'os.mkdir') and args[-1] != -1:
+        return ()
+    if event in ('os.rename', 'os.link'):
+        return args[:2]
+    return args[1:2] if event == 'os.symlink' else args[:1]
+
+
 class Watch:
     "Remembers files that Python opens for writing, and folders it makes, outside of one folder"
 
@@ -1424,49 +1442,20 @@ class Watch:
         sys.addaudithook(self.hook)
 
     def hook(self, event, args):
-        if not self.on or event not in (
-            'open',
-            'os.mkdir',
-            'os.rename',
-            'os.link',
-            'os.symlink',
-            'os.remove',
-            'os.truncate',
-            'os.chmod',
-            'os.rmdir',
-            'subprocess.Popen',
-            'os.system',
-            'os.exec',
-            'socket.connect',
-        ):
+        if not self.on:
             return
-        if event == 'open' and (
-            not isinstance(args[0], (str, bytes))
-            or not (args[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-        ):
-            return
-        if event in ('subprocess.Popen', 'os.system', 'os.exec', 'socket.connect'):
+        if event in REACHES_OUT:
             self.seen.append(f'{event} {args!r:.200}')
-            return
-        # in a folder that is open already, as rmtree does
-        if event in ('os.remove', 'os.rmdir', 'os.mkdir') and args[-1] != -1:
-            return
-        for path in (
-            args[:2]
-            if event in ('os.rename', 'os.link')
-            else args[1:2]
-            if event == 'os.symlink'
-            else args[:1]
-        ):
-            path = os.path.realpath(os.fsdecode(path)) if isinstance(path, (str, bytes, os.PathLike)) else ''
-            if (
-                path
-                and not path.startswith(self.inside + os.sep)
-                and not path.startswith('/dev/null')
-                and '__pycache__' not in path
-                and 'torchinductor' not in path
-            ):
-                self.seen.append(f'{event} {path}')
+        elif event in WRITES:
+            for path in written_paths(event, args):
+                if isinstance(path, (str, bytes, os.PathLike)) and self.is_outside(path):
+                    self.seen.append(f'{event} {os.path.realpath(os.fsdecode(path))}')
+
+    def is_outside(self, path) -> bool:
+        "Does a path lie outside of the folder, and is it none that Python and torch write by themselves?"
+        path = os.path.realpath(os.fsdecode(path))
+        by_themselves = '__pycache__' in path or 'torchinductor' in path
+        return not path.startswith((self.inside + os.sep, '/dev/null')) and not by_themselves
 
 
 @dataclass
@@ -1513,6 +1502,101 @@ def put(folder: Path, files: dict[str, bytes]):
             continue
 
 
+class Trial:
+    "A reader given one input after the other, and what came of it"
+
+    def __init__(
+        self,
+        name: str,  # A key of `FORMATS`
+        work: Path,  # An empty folder
+        every: int,  # One valid result in so many is put to use
+        watch: Watch | None,
+        slow: int,  # Seconds that an input may take
+    ):
+        self.form, self.tally = FORMATS[name](), Tally()
+        self.work, self.folder = work, work / 'in'
+        self.every, self.watch, self.slow = every, watch, slow
+        self.follow = steps(work) if name in TABLES else {}
+        self.old: set[str] = set()  # The files of the input before
+        put(self.folder, self.form.still)
+
+    def guarded(self, step: str, act: Callable, files: dict):
+        "What an act gives; a `VisionRecipesError` where it refused, or did what it must not"
+        watch, tally = self.watch, self.tally
+        if watch:
+            watch.seen.clear()
+            watch.on = True
+        begin = time.perf_counter()
+        try:
+            with limited(self.slow):
+                return act()
+        except VisionRecipesError as e:
+            if not str(e).strip() or len(str(e)) > 100_000:
+                empty = AssertionError('an empty or endless message').with_traceback(e.__traceback__)
+                tally.blame(step, empty, files)
+            return e
+        except (Exception, Hang) as e:
+            tally.blame(step, e, files)
+            return VisionRecipesError('foreign')
+        finally:
+            tally.slowest = max(tally.slowest, time.perf_counter() - begin)
+            if watch:
+                watch.on = False
+                if watch.seen:
+                    tally.blame(step, AssertionError(f'outside: {watch.seen[:3]}'), files)
+
+    def place(self, files: dict):
+        "Put an input where that of before was"
+        if self.form.fresh:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            put(self.folder, self.form.still)
+        else:
+            for old in self.old - files.keys():
+                (self.folder / old).unlink(missing_ok=True)
+        self.old = set(files)
+        put(self.folder, files)
+
+    def one(self, files: dict):
+        "Read an input; put one valid table in `every` to use"
+        tally = self.tally
+        self.place(files)
+        tally.inputs += 1
+        result = self.guarded('read', lambda: self.form.read(self.folder), files)
+        if isinstance(result, VisionRecipesError):
+            tally.refused += 1
+            return
+        tally.valid += 1
+        if not isinstance(result, Annotations) or tally.valid % self.every:
+            return
+        for step, act in self.follow.items():
+            outcome = self.guarded(step, lambda act=act: act(result), files)
+            (tally.declined if isinstance(outcome, VisionRecipesError) else tally.used)[step] += 1
+        empty_folder(self.work / 'out')
+
+    def round(self, n: int, seed_: int):
+        "Make and try `n` inputs"
+        test = given(self.form.inputs)(lambda files: self.one(files))
+        how = settings(
+            max_examples=n,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        seed(seed_)(how(test))()
+
+
+# The formats that are read to a table of annotations
+TABLES = ('image_folder', 'groups_csv', 'hagrid', 'coco', 'labelme', 'voc', 'yolo')
+
+
+def empty_folder(folder: Path):
+    "Make a folder, or empty it"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+
+
 def fuzz(
     name: str,  # A key of `FORMATS`
     n: int,  # Inputs
@@ -1523,82 +1607,16 @@ def fuzz(
     slow: int = SLOW,
 ) -> Tally:
     "Try a reader with `n` inputs"
-    form, tally, begin, folder = FORMATS[name](), Tally(), time.perf_counter(), work / 'in'
-    follow = (
-        steps(work)
-        if name in ('image_folder', 'groups_csv', 'hagrid', 'coco', 'labelme', 'voc', 'yolo')
-        else {}
-    )
+    begin = time.perf_counter()
     (work / 'out').mkdir(exist_ok=True)
     os.environ['VISION_RECIPES_CACHE'] = str(work / 'cache')
-    put(folder, form.still)
-
-    def guarded(step, act, files):
-        if watch:
-            watch.seen.clear()
-            watch.on = True
-        t = time.perf_counter()
-        try:
-            with limited(slow):
-                return act()
-        except VisionRecipesError as e:
-            if not str(e).strip() or len(str(e)) > 100_000:
-                tally.blame(
-                    step, AssertionError('an empty or endless message').with_traceback(e.__traceback__), files
-                )
-            return e
-        except (Exception, Hang, KeyboardInterrupt) as e:
-            if isinstance(e, KeyboardInterrupt):
-                raise
-            tally.blame(step, e, files)
-            return VisionRecipesError('foreign')
-        finally:
-            tally.slowest = max(tally.slowest, time.perf_counter() - t)
-            if watch:
-                watch.on = False
-                if watch.seen:
-                    tally.blame(step, AssertionError(f'outside: {watch.seen[:3]}'), files)
-
-    def one(files):
-        if form.fresh:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            put(folder, form.still)
-        else:
-            for old in one.old - files.keys():
-                (folder / old).unlink(missing_ok=True)
-        one.old = set(files)
-        put(folder, files)
-        tally.inputs += 1
-        result = guarded('read', lambda: form.read(folder), files)
-        if isinstance(result, VisionRecipesError):
-            tally.refused += 1
-            return
-        tally.valid += 1
-        if not isinstance(result, Annotations) or tally.valid % every:
-            return
-        for step, act in follow.items():
-            declined = isinstance(guarded(step, lambda act=act: act(result), files), VisionRecipesError)
-            (tally.declined if declined else tally.used)[step] += 1
-        shutil.rmtree(work / 'out', ignore_errors=True)
-        (work / 'out').mkdir(exist_ok=True)
-
-    one.old = set()
+    trial = Trial(name, work, every, watch, slow)
+    tally = trial.tally
     while tally.inputs < n:
-        before, quota = tally.inputs, min(ROUND, n - tally.inputs)
-        test = given(form.inputs)(lambda files: one(files))
-        seed(seed_ + tally.inputs)(
-            settings(
-                max_examples=quota,
-                database=None,
-                deadline=None,
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            )(test)
-        )()
-        if not follow:
-            shutil.rmtree(work / 'out', ignore_errors=True)
-            (work / 'out').mkdir(exist_ok=True)
+        before = tally.inputs
+        trial.round(min(ROUND, n - before), seed_ + before)
+        if not trial.follow:
+            empty_folder(work / 'out')
         if tally.inputs == before:
             break
     tally.seconds = time.perf_counter() - begin
@@ -1637,19 +1655,10 @@ def run(name: str, args, base: Path) -> dict:
     "One format, in a process of its own"
     work = base / name
     (work / 'tmp').mkdir(parents=True)
+    n = math.ceil(args.inputs / len(args.formats)) if args.formats else share(name, args.inputs)
+    words = ['--child', name, '--inputs', str(n), '--seed', str(args.seed), '--work', str(work)]
     done = subprocess.run(
-        [
-            sys.executable,
-            __file__,
-            '--child',
-            name,
-            '--inputs',
-            str(share(name, args.inputs) if not args.formats else math.ceil(args.inputs / len(args.formats))),
-            '--seed',
-            str(args.seed),
-            '--work',
-            str(work),
-        ],
+        [sys.executable, __file__, *words],
         capture_output=True,
         text=True,
         env={**os.environ, 'TMPDIR': str(work / 'tmp')},
@@ -1657,32 +1666,52 @@ def run(name: str, args, base: Path) -> dict:
     file = base / f'{name}.json'
     if done.returncode == 0 and file.exists():
         return json.loads(file.read_text())
+    return crashed(done, work / 'in')
+
+
+def crashed(done: subprocess.CompletedProcess, folder: Path) -> dict:
+    "The result of a format whose process died, with the input that it read"
     files = {
-        p.relative_to(work / 'in').as_posix(): base64.b64encode(p.read_bytes()).decode()
-        for p in (work / 'in').rglob('*')
+        p.relative_to(folder).as_posix(): base64.b64encode(p.read_bytes()).decode()
+        for p in folder.rglob('*')
         if p.is_file()
     }
-    return {
-        'inputs': 0,
-        'valid': 0,
-        'refused': 0,
-        'used': {},
-        'declined': {},
-        'slowest': 0,
-        'seconds': 0,
-        'peak_mb': 0,
-        'foreign': {
-            f'the process died ({done.returncode})': {
-                'times': 1,
-                'error': done.stderr[-1500:],
-                'size': 0,
-                'files': files,
-            }
-        },
-    }
+    death = {'times': 1, 'error': done.stderr[-1500:], 'size': 0, 'files': files}
+    nothing = dict.fromkeys(('inputs', 'valid', 'refused', 'slowest', 'seconds', 'peak_mb'), 0)
+    foreign = {f'the process died ({done.returncode})': death}
+    return {**nothing, 'used': {}, 'declined': {}, 'foreign': foreign}
 
 
-def main():
+def n_steps(result: dict) -> int:
+    "How often a valid result was put to use"
+    return sum(result['used'].values()) + sum(result['declined'].values())
+
+
+def n_foreign(result: dict) -> int:
+    "How often something came out that is neither a result nor an error of this library"
+    return sum(f['times'] for f in result['foreign'].values())
+
+
+def report(name: str, r: dict):
+    "Print the result of a format"
+    print(
+        f'{name:14} {r["inputs"]:8,} {r["valid"]:8,} {r["refused"]:8,} {n_steps(r):8,} {n_foreign(r):8,} '
+        f'{r["slowest"]:10.2f} {r["peak_mb"]:6,} {r["seconds"]:6.0f}',
+        flush=True,
+    )
+    for key, f in r['foreign'].items():
+        smallest = '; '.join(f'{k}: {base64.b64decode(v)[:160]!r}' for k, v in f['files'].items())[:600]
+        print(f'    {f["times"]:6,} x {key}: {f["error"][:400]}\n             smallest input: {smallest}')
+
+
+def keep_inputs(folder: Path, result: dict):
+    "Write the inputs that led to something foreign, each to a folder"
+    for i, (key, f) in enumerate(result['foreign'].items()):
+        files = {k: base64.b64decode(v) for k, v in f['files'].items()}
+        put(folder / str(i), {**files, 'why.txt': f'{key}\n{f["error"]}'.encode()})
+
+
+def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('--inputs', type=int, default=100_000)
     p.add_argument('--seed', type=int, default=0)
@@ -1691,10 +1720,12 @@ def main():
     p.add_argument('--formats', nargs='*', choices=FORMATS)
     p.add_argument('--child', help=argparse.SUPPRESS)
     p.add_argument('--work', help=argparse.SUPPRESS)
-    args = p.parse_args()
-    if args.child:
-        return child(args)
-    found, begin = {}, time.perf_counter()
+    return p.parse_args()
+
+
+def run_all(args) -> dict[str, dict]:
+    "Try all formats that were asked for; their results, printed as they come"
+    found = {}
     memory = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
     print(
         f'{"format":14} {"inputs":>8} {"valid":>8} {"refused":>8} {"used":>8} {"foreign":>8} '
@@ -1702,44 +1733,31 @@ def main():
     )
     with tempfile.TemporaryDirectory(dir=memory) as tmp:
         for name in args.formats or FORMATS:
-            r = found[name] = run(name, args, Path(tmp))
-            print(
-                f'{name:14} {r["inputs"]:8,} {r["valid"]:8,} {r["refused"]:8,} '
-                f'{sum(r["used"].values()) + sum(r["declined"].values()):8,} '
-                f'{sum(f["times"] for f in r["foreign"].values()):8,} {r["slowest"]:10.2f} '
-                f'{r["peak_mb"]:6,} {r["seconds"]:6.0f}',
-                flush=True,
-            )
-            for key, f in r['foreign'].items():
-                print(
-                    f'    {f["times"]:6,} x {key}: {f["error"][:400]}\n             smallest input: '
-                    + '; '.join(f'{k}: {base64.b64decode(v)[:160]!r}' for k, v in f['files'].items())[:600]
-                )
+            found[name] = run(name, args, Path(tmp))
+            report(name, found[name])
             if args.keep:
-                for i, (key, f) in enumerate(r['foreign'].items()):
-                    put(
-                        args.keep / name / str(i),
-                        {
-                            **{k: base64.b64decode(v) for k, v in f['files'].items()},
-                            'why.txt': f'{key}\n{f["error"]}'.encode(),
-                        },
-                    )
-    total = {k: sum(r[k] for r in found.values()) for k in ('inputs', 'valid', 'refused')} | {
-        'steps': sum(sum(r['used'].values()) + sum(r['declined'].values()) for r in found.values()),
-        'foreign': sum(f['times'] for r in found.values() for f in r['foreign'].values()),
-    }
+                keep_inputs(args.keep / name, found[name])
+    return found
+
+
+def main():
+    args = arguments()
+    if args.child:
+        return child(args)
+    begin = time.perf_counter()
+    found = run_all(args)
+    total = {k: sum(r[k] for r in found.values()) for k in ('inputs', 'valid', 'refused')}
+    total['steps'] = sum(map(n_steps, found.values()))
+    total['foreign'] = sum(map(n_foreign, found.values()))
     print(
         f'{total["inputs"]:,} inputs in {time.perf_counter() - begin:.0f} s: '
         f'{total["valid"]:,} read, {total["refused"]:,} refused, {total["steps"]:,} further steps, '
         f'{total["foreign"]:,} foreign'
     )
     if args.json:
-        Path(args.json).write_text(
-            json.dumps(
-                {'python': platform.python_version(), 'seed': args.seed, 'total': total, 'formats': found},
-                indent=1,
-            )
-        )
+        python = platform.python_version()
+        results = {'python': python, 'seed': args.seed, 'total': total, 'formats': found}
+        Path(args.json).write_text(json.dumps(results, indent=1))
     sys.exit(bool(total['foreign']))
 
 
