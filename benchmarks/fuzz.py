@@ -397,6 +397,7 @@ SPOILT = [b'', b'x', b'GIF89a', b'\xff\xd8\xff', b'BM', b'II*\0', b'\x89PNG\r\n\
 
 def steps(work: Path) -> dict[str, Callable]:
     "What people do with annotations; each may refuse, in this library's words"
+    import torchvision.tv_tensors  # noqa: F401  takes seconds: here, not in the time of the first input
     from vision_recipes.dataloading.transforms.detection import LetterboxTarget
     from vision_recipes.data.formats.coco import write_coco
     from vision_recipes.dataloading.dataset import ImageDataset
