@@ -1,15 +1,22 @@
 #!/usr/bin/env python3
 """The recipes as a Colab user runs them: `python .ci/colab.py [NAME ...]`
 
-Each notebook runs alone in an empty folder, in an environment of its own in which torch, torchvision and some packages
-that Colab brings are installed and vision_recipes is not, in a kernel that has imported `google.colab`; its install cell
-gets the wheel built from this repository. torch must stay as it was, no package that the kernel has loaded may change
-(Colab would ask for a restart), and every cell must run. `--fast` takes what Colab brings from the Python that runs
-this script. `--short` draws fewer images and trains two epochs: does every cell run, whatever the scores?
-Needs nbclient and, with `--fast`, ipykernel in the Python that runs this script.
+Each notebook runs alone in an empty folder, in an environment of its own in which torch, torchvision and some
+packages that Colab brings are installed and vision_recipes is not, in a kernel that has imported
+`google.colab`; its install cell gets the wheel built from this repository. torch must stay as it was, no
+package that the kernel has loaded may change (Colab would ask for a restart), and every cell must run.
+`--fast` takes what Colab brings from the Python that runs this script. `--short` draws fewer images and
+trains two epochs: does every cell run, whatever the scores? Needs nbclient and, with `--fast`, ipykernel in
+the Python that runs this script.
 """
 
-import argparse, json, os, re, sys, tempfile, time
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+import time
 from pathlib import Path
 import nbformat
 from jupyter_client import AsyncKernelManager
@@ -115,7 +122,8 @@ def ask(client: NotebookClient, source: str) -> str:
     return printed(client.execute_cell(client.nb.cells[-1], len(client.nb.cells) - 1))
 
 
-def versions(python: Path) -> dict:
+def versions(python: Path) -> dict[str, list]:
+    "The packages installed for a Python, by name: version, names that can be imported"
     return json.loads(run([python, '-I', '-c', VERSIONS]).splitlines()[-1])
 
 
@@ -128,6 +136,70 @@ def changed_packages(before: dict, after: dict, loaded: set[str]) -> list[str]:
     ]
 
 
+def shorten(nb, name: str):
+    "Let the cells of a notebook do less of the same. Raises `Failed` where none does"
+    found = False
+    for cell in nb.cells:
+        if cell.cell_type == 'code':
+            less = shortened(cell.source)
+            found |= less != cell.source
+            cell.source = less
+    if not found:
+        raise Failed(f'{name}: --short found nothing to shorten: SHORTER in .ci/colab.py no longer fits')
+
+
+class Visit:
+    "A notebook run cell by cell, and what its reader would stumble over"
+
+    def __init__(self, name: str, client: NotebookClient, python: Path):
+        self.name, self.client, self.python = name, client, python
+        self.before = versions(python)
+        self.installed = False
+        self.notes: list[str] = []
+        self.seconds: list[tuple[float, str]] = []  # of each cell, with its place
+
+    def run_cells(self, cells: list):
+        "Run the cells in a kernel that is up. Raises `Failed` where one fails or torch changes"
+        self.loaded = set(json.loads(ask(self.client, LOADED)))
+        for i, cell in enumerate(cells):
+            if cell.cell_type == 'code':
+                self.run_cell(i, cell)
+        if not self.installed:
+            raise Failed(f'{self.name}: has no install cell')
+
+    def run_cell(self, i: int, cell):
+        "Run a cell, and keep which of its lines look like trouble"
+        where = f'cell {i} ({cell.source.splitlines()[-1][:60]!r})'
+        started = time.monotonic()
+        try:
+            self.client.execute_cell(cell, i)
+        except CellExecutionError as e:
+            raise Failed(f'{self.name}, {where}:\n{e}') from None
+        self.seconds.append((time.monotonic() - started, where))
+        lines = printed(cell).splitlines()
+        stumbles = [line for line in lines if STUMBLES.search(line) and not STOCK.search(line)]
+        self.notes += [f'{where}: {line[:300]}' for line in stumbles[:5]]
+        if not self.installed and "'install" in cell.source:
+            self.installed = True
+            self.look_at_installation(where, printed(cell))
+
+    def look_at_installation(self, where: str, output: str):
+        "What the install cell changed. Raises `Failed` where it did not install us, or changed torch"
+        after = versions(self.python)
+        if 'vision_recipes' not in after:
+            raise Failed(f'{self.name}, {where}: vision_recipes is not installed:\n{output}')
+        moved = []
+        for name in ('torch', 'torchvision'):
+            if after[name][0] != self.before[name][0]:
+                moved.append(f'{name} {self.before[name][0]} -> {after[name][0]}')
+        if moved:
+            raise Failed(f"{self.name}, {where}: {', '.join(moved)}; Colab's own must stay")
+        for change in changed_packages(self.before, after, self.loaded):
+            self.notes.append(f'{where}: Colab would ask for a restart: {change}')
+        new = sorted(after.keys() - self.before.keys())
+        print(f'  {where}: {self.seconds[-1][0]:.0f} s, {len(new)} packages: {", ".join(new)}', flush=True)
+
+
 def run_recipe(path: Path, folder: Path, python: Path, env: dict, short: bool) -> list[str]:
     """Run a notebook in an empty folder; what a user would stumble over.
 
@@ -135,13 +207,7 @@ def run_recipe(path: Path, folder: Path, python: Path, env: dict, short: bool) -
     """
     nb = nbformat.read(path, 4)
     if short:
-        old = [c.source for c in nb.cells if c.cell_type == 'code']
-        for c in nb.cells:
-            c.source = shortened(c.source) if c.cell_type == 'code' else c.source
-        if old == [c.source for c in nb.cells if c.cell_type == 'code']:
-            raise Failed(
-                f'{path.name}: --short found nothing to shorten: SHORTER in .ci/colab.py no longer fits'
-            )
+        shorten(nb, path.name)
     here = folder / 'content'
     here.mkdir()
     nbformat.write(nb, here / path.name)
@@ -150,51 +216,34 @@ def run_recipe(path: Path, folder: Path, python: Path, env: dict, short: bool) -
     client = NotebookClient(
         nb, timeout=3600, kernel_manager_class=Kernel, resources={'metadata': {'path': str(here)}}
     )
-    before, notes, installed, took = versions(python), [], False, []
+    visit = Visit(path.name, client, python)
     with client.setup_kernel():
-        loaded = set(json.loads(ask(client, LOADED)))
-        for i, cell in enumerate(cells):
-            if cell.cell_type != 'code':
-                continue
-            started, where = time.monotonic(), f'cell {i} ({cell.source.splitlines()[-1][:60]!r})'
-            try:
-                client.execute_cell(cell, i)
-            except CellExecutionError as e:
-                raise Failed(f'{path.name}, {where}:\n{e}') from None
-            took.append((time.monotonic() - started, where))
-            said = [
-                line
-                for line in printed(cell).splitlines()
-                if STUMBLES.search(line) and not STOCK.search(line)
-            ]
-            notes += [f'{where}: {line[:300]}' for line in said[:5]]
-            if not installed and "'install" in cell.source:
-                installed, after = True, versions(python)
-                if 'vision_recipes' not in after:
-                    raise Failed(f'{path.name}, {where}: vision_recipes is not installed:\n{printed(cell)}')
-                moved = [
-                    f'{n} {before[n][0]} -> {after[n][0]}'
-                    for n in ('torch', 'torchvision')
-                    if after[n][0] != before[n][0]
-                ]
-                if moved:
-                    raise Failed(f"{path.name}, {where}: {', '.join(moved)}; Colab's own must stay")
-                notes += [
-                    f'{where}: Colab would ask for a restart: {c}'
-                    for c in changed_packages(before, after, loaded)
-                ]
-                new = sorted(n for n in after if n not in before)
-                print(f'  {where}: {took[-1][0]:.0f} s, {len(new)} packages: {", ".join(new)}', flush=True)
+        visit.run_cells(cells)
         ours = ask(client, 'import vision_recipes; print(vision_recipes.__file__)').strip()
-    if not installed:
-        raise Failed(f'{path.name}: has no install cell')
     if (folder / 'env') not in Path(ours).parents:
         raise Failed(f'{path.name}: ran with {ours}, not with the wheel')
-    print(
-        '  slowest: ' + '; '.join(f'{where} {s:.0f} s' for s, where in sorted(took, reverse=True)[:3]),
-        flush=True,
-    )
-    return notes
+    slowest = sorted(visit.seconds, reverse=True)[:3]
+    print('  slowest: ' + '; '.join(f'{where} {s:.0f} s' for s, where in slowest), flush=True)
+    return visit.notes
+
+
+def try_recipe(path: Path, wheel: Path, fast: bool, short: bool) -> bool:
+    "Run a recipe in an environment of its own and print what a user would read; whether it passed"
+    started = time.monotonic()
+    print(f'{path.name}{", shortened" if short else ""}', flush=True)
+    notes, trouble = [], ''
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tmp:
+        folder = Path(tmp)
+        try:
+            python, env = colab(folder, fast, wheel)
+            notes = run_recipe(path, folder, python, env, short)
+        except Failed as e:
+            trouble = str(e)
+    for note in notes:
+        print(f'  a user reads: {note}', flush=True)
+    seconds = time.monotonic() - started
+    print(f'{"FAILED" if trouble else "ok"}: {trouble or path.name}, {seconds:.0f} s', flush=True)
+    return not trouble
 
 
 def main() -> int:
@@ -214,30 +263,12 @@ def main() -> int:
     ]
     if not recipes:
         parser.error(f'no recipe begins with {", ".join(args.names)}')
-    failed = 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tmp:
-        (Path(tmp) / 'dist').mkdir()
-        _, wheel = build(Path(tmp) / 'dist', check=False)
-        for path in recipes:
-            started = time.monotonic()
-            print(f'{path.name}{", shortened" if args.short else ""}', flush=True)
-            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own:
-                try:
-                    notes, trouble = (
-                        run_recipe(path, Path(own), *colab(Path(own), args.fast, wheel), args.short),
-                        '',
-                    )
-                except Failed as e:
-                    notes, trouble = [], str(e)
-            for note in notes:
-                print(f'  a user reads: {note}', flush=True)
-            print(
-                f'{"FAILED" if trouble else "ok"}: {trouble or path.name}, '
-                f'{time.monotonic() - started:.0f} s',
-                flush=True,
-            )
-            failed += bool(trouble)
-    return bool(failed)
+        dist = Path(tmp) / 'dist'
+        dist.mkdir()
+        _, wheel = build(dist, check=False)
+        passed = [try_recipe(path, wheel, args.fast, args.short) for path in recipes]
+    return not all(passed)
 
 
 if __name__ == '__main__':

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Would the notebooks run on Windows, on macOS and in Colab? `python .ci/portable.py`
 
-Looks for what runs here and not there: commands of a shell or the notebook, in all cells; in exported ones and in the
-recipes also text files opened without an encoding, and what only some systems have. Cells that ask for the system first
-(`os.name`, `sys.platform`, `hasattr`, `exists`) may use it.
+Looks for what runs here and not there: commands of a shell or the notebook, in all cells; in exported ones
+and in the recipes also text files opened without an encoding, and what only some systems have. Cells that ask
+for the system first (`os.name`, `sys.platform`, `hasattr`, `exists`) may use it.
 """
 
-import ast, json, sys
+import ast
+import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,49 +64,56 @@ def without_encoding(node: ast.Call) -> bool:
     return False
 
 
+def only_on_some_systems(node: ast.AST) -> Iterator[str]:
+    "What of a syntax tree's node other systems lack"
+    if isinstance(node, ast.Call):
+        called = ast.unparse(node.func)
+        if called in ('os.system', 'os.popen') or words(node, 'shell'):
+            yield f'{called}: a shell, which differs from system to system'
+    elif isinstance(node, ast.Attribute) and node.attr in ONLY_POSIX:
+        yield f'{ast.unparse(node)} does not exist on Windows'
+    elif isinstance(node, ast.Import):
+        for alias in node.names:
+            if alias.name in ONLY_POSIX_MODULES:
+                yield f'{alias.name} does not exist on Windows'
+
+
+def is_foreign_path(node: ast.AST) -> bool:
+    "Is this a text that names a folder which only some systems have?"
+    is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return is_text and node.value.startswith(('/tmp/', '/content/', '/dev/'))
+
+
+def not_python(source: str) -> str:
+    "A command of a shell or the notebook in a cell, in words; empty where all is Python"
+    for number, line in enumerate(source.splitlines(), 1):
+        if line.strip() and not line.startswith('#'):
+            if line.startswith('%%'):
+                return f'line {number}: {line.split()[0]} is a command of the notebook, not Python'
+            break
+    try:
+        ast.parse(source)
+    except SyntaxError as e:
+        command = (e.text or '').strip()[:60]
+        return f'line {e.lineno}: {command} is a command of a shell or the notebook, not Python'
+    return ''
+
+
 def troubles(source: str, strict: bool) -> list[str]:
     "What in a cell would not run elsewhere; `strict` for cells that users run"
-    code = [
-        (i, line)
-        for i, line in enumerate(source.splitlines(), 1)
-        if line.strip() and not line.startswith('#')
-    ]
-    if code and code[0][1].startswith('%%'):
-        return [f'line {code[0][0]}: {code[0][1].split()[0]} is a command of the notebook, not Python']
-    try:
-        tree = ast.parse(source)
-    except SyntaxError as e:
-        return [
-            (
-                f'line {e.lineno}: {(e.text or "").strip()[:60]} is a command of a shell or the notebook, not '
-                'Python'
-            )
-        ]
-    found, asks = [], any(a in source for a in ASKS)
-    for node in ast.walk(tree):
+    command = not_python(source)
+    if command:
+        return [command]
+    found = []
+    asks_for_system = any(a in source for a in ASKS)
+    for node in ast.walk(ast.parse(source)):
         where = f'line {getattr(node, "lineno", 0)}: '
         if strict and isinstance(node, ast.Call) and without_encoding(node):
             found.append(f"{where}{ast.unparse(node)[:80]}: say encoding='utf-8'; Windows has another")
-        if asks:
+        if asks_for_system:
             continue
-        if isinstance(node, ast.Call) and (
-            ast.unparse(node.func) in ('os.system', 'os.popen') or words(node, 'shell')
-        ):
-            found.append(f'{where}{ast.unparse(node.func)}: a shell, which differs from system to system')
-        if isinstance(node, ast.Attribute) and node.attr in ONLY_POSIX:
-            found.append(f'{where}{ast.unparse(node)} does not exist on Windows')
-        if isinstance(node, ast.Import):
-            found += [
-                f'{where}{a.name} does not exist on Windows'
-                for a in node.names
-                if a.name in ONLY_POSIX_MODULES
-            ]
-        if (
-            strict
-            and isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and node.value.startswith(('/tmp/', '/content/', '/dev/'))
-        ):
+        found += [where + trouble for trouble in only_on_some_systems(node)]
+        if strict and is_foreign_path(node):
             found.append(f'{where}{node.value!r} exists on some systems only')
     return found
 

@@ -1,12 +1,24 @@
 #!/usr/bin/env python3
 """Build the pages of the site as nbdev does before Quarto, in a copy of the repository, and look at every one
 
-`python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, images without a description, fields without
-what the code says of them, paths of somebody's machine, progress bars and warnings in outputs, files that are too large, and notebooks that the index page of their folder lacks.
-`--write` writes nbs/llms.txt first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes the site of them.
+`python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, images without a
+description, fields without what the code says of them, paths of somebody's machine, progress bars and
+warnings in outputs, files that are too large, and notebooks that the index page of their folder lacks.
+`--write` writes nbs/llms.txt first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes
+the site of them.
 """
 
-import argparse, ast, base64, json, os, re, shutil, subprocess, sys, tempfile
+import argparse
+import ast
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from configparser import ConfigParser
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -16,7 +28,8 @@ from urllib.parse import unquote
 if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().parent:
     sys.path.pop(0)
 ROOT = Path(__file__).resolve().parent.parent
-IMAGE, RECIPE = 150_000, 1_500_000  # Bytes at most: an image, a notebook
+IMAGE = 150_000  # Bytes of an image, at most
+RECIPE = 1_500_000  # Bytes of a notebook, at most
 PROCESSES = 2
 FILES = (
     'json jsonl txt csv yaml yml toml ini md py js mjs css html ipynb jpg jpeg png gif svg webp heic zip '
@@ -81,7 +94,6 @@ def page_name(path: Path) -> Path:
 
 
 # -- Building
-# ---------------------------------------------------------------------------------------------------------------
 
 
 def build_page(from_path: Path, to_path: Path) -> str:
@@ -239,14 +251,31 @@ def build(copy: Path, problems: list):
 
     The copy has its own egg-info: nbdev links the names it finds through it.
     """
-    lib, info = config()['lib_path'], copy / f'{config()["lib_path"]}.egg-info'
+    lib = config()['lib_path']
+    info = copy / f'{lib}.egg-info'
     info.mkdir(exist_ok=True)
     (info / 'PKG-INFO').write_text(f'Metadata-Version: 2.1\nName: {lib}\nVersion: 0\n', encoding='utf-8')
     (info / 'entry_points.txt').write_text(f'[nbdev]\n{lib} = {lib}._modidx:d\n', encoding='utf-8')
     for p in (copy / 'nbs').rglob('*'):
-        (copy / '_proc' / p.relative_to(copy / 'nbs')).parent.mkdir(parents=True, exist_ok=True)
+        to = copy / '_proc' / p.relative_to(copy / 'nbs')
+        to.parent.mkdir(parents=True, exist_ok=True)
         if p.is_file() and p.suffix != '.ipynb':
-            shutil.copyfile(p, copy / '_proc' / p.relative_to(copy / 'nbs'))
+            shutil.copyfile(p, to)
+    for part in [start_part(copy, i) for i in range(PROCESSES)]:
+        output, errors = part.communicate()
+        if part.returncode:
+            sys.exit(f'the pages could not be built:\n{errors[-3000:]}')
+        for path, why in json.loads(output.splitlines()[-1]):
+            if why:
+                problems.append(f'nbs/{path}: the page cannot be built: {why}')
+
+
+def start_part(copy: Path, part: int) -> subprocess.Popen:
+    """Start a process that builds every second page.
+
+    Plain processes that take turns, not a pool: the shell that nbdev runs cells in replaces __main__, which
+    pools need.
+    """
     env = {
         **os.environ,
         'PYTHONPATH': str(copy),
@@ -256,24 +285,10 @@ def build(copy: Path, problems: list):
         'VISION_RECIPES_PROGRESS': '0',
         'IN_TEST': '1',
     }
-    command = [sys.executable, str(Path(__file__).resolve()), '--build', str(copy)]
-    # Two plain processes that take turns, not a pool: the shell that nbdev runs cells in replaces __main__,
-    # which pools need
-    parts = [
-        subprocess.Popen(
-            [*command, str(i)], cwd=copy, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for i in range(PROCESSES)
-    ]
-    for part in parts:
-        said, troubles = part.communicate()
-        if part.returncode:
-            sys.exit(f'the pages could not be built:\n{troubles[-3000:]}')
-        problems += [
-            f'nbs/{path}: the page cannot be built: {why}'
-            for path, why in json.loads(said.splitlines()[-1])
-            if why
-        ]
+    command = [sys.executable, str(Path(__file__).resolve()), '--build', str(copy), str(part)]
+    return subprocess.Popen(
+        command, cwd=copy, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def write_nbdev_yml(copy: Path):
@@ -297,7 +312,6 @@ def build_part(copy: Path, part: int) -> int:
 
 
 # -- Reading a page
-# ---------------------------------------------------------------------------------------------------------
 
 
 def without_code(text: str) -> str:
@@ -362,7 +376,6 @@ class Page:
 
 
 # -- Checks of one page
-# -----------------------------------------------------------------------------------------------------
 
 
 def check_head(page: Page, cfg: dict):
@@ -425,49 +438,54 @@ def check_links(page: Page, pages: dict, cfg: dict, files: set):
                 yield f'{where}: the link {to!r} {trouble}'
 
 
+def repository_file(to: str, cfg: dict) -> str | None:
+    "The file of the repository that a link to GitHub or Colab names; empty for another page of it; else None"
+    colab = f'https://colab.research.google.com/github/{cfg["user"]}'
+    if not to.startswith((cfg['git_url'] + '/', colab)):
+        return None
+    found = re.search(rf'/{cfg["repo"]}/(?:blob|tree|raw)/{cfg["branch"]}/(.+)', unquote(to))
+    return found[1] if found else ''
+
+
+def is_there(name: str, files: set) -> bool:
+    "Is this a file or a folder of the repository?"
+    return name in files or any(f.startswith(name.rstrip('/') + '/') for f in files)
+
+
+def beside(page: Page, target: str) -> PurePosixPath:
+    "Where a relative link leads, from nbs; a link without a target stays on the page"
+    if not target:
+        return PurePosixPath(page.path.as_posix())
+    joined = os.path.normpath(PurePosixPath(page.path.parent.as_posix()) / unquote(target))
+    return PurePosixPath(joined.replace(os.sep, '/'))
+
+
 def dead(to: str, page: Page, pages: dict, cfg: dict, files: set) -> str:
     "Why a link leads nowhere; empty if it does"
     target, _, anchor = to.partition('#')
     if to.startswith(cfg['site']):
-        target = target[len(cfg['site']) :] or 'index.html'
-        at = PurePosixPath(target)
-    elif to.startswith(cfg['git_url'] + '/') or to.startswith(
-        'https://colab.research.google.com/github/' + cfg['user']
-    ):
-        m = re.search(rf'/{cfg["repo"]}/(?:blob|tree|raw)/{cfg["branch"]}/(.+)', unquote(target))
-        return (
-            ''
-            if not m or m[1] in files or any(f.startswith(m[1].rstrip('/') + '/') for f in files)
-            else f'names {m[1]}, which is not in the repository'
-        )
-    elif re.match(r'(https|mailto|data):', to):
-        return ''
-    elif not target:
-        at = PurePosixPath(page.path.as_posix())
-    elif re.match(r'\w+:', to):
-        return 'is neither https nor relative'
+        at = PurePosixPath(target[len(cfg['site']) :] or 'index.html')
     else:
-        at = PurePosixPath(
-            os.path.normpath(str(PurePosixPath(page.path.parent.as_posix()) / unquote(target))).replace(
-                os.sep, '/'
-            )
-        )
+        name = repository_file(target, cfg)
+        if name is not None:
+            missing = name and not is_there(name, files)
+            return f'names {name}, which is not in the repository' if missing else ''
+        if re.match(r'(https|mailto|data):', to):
+            return ''
+        if re.match(r'\w+:', to):
+            return 'is neither https nor relative'
+        at = beside(page, target)
     if str(at).startswith('..'):
         return (
             f'leaves the site. For a file of the repository link to {cfg["git_url"]}/blob/{cfg["branch"]}/…'
         )
     known = pages.get(str(at))
     if not known:
-        return (
-            ''
-            if f'nbs/{at}' in files and not anchor and at.suffix not in ('.html', '.ipynb')
-            else 'leads to no page and no file of nbs'
-        )
-    return (
-        f'names an anchor that {known.html} has not{near(anchor, known.anchors)}'
-        if anchor and anchor.lower() not in known.anchors
-        else ''
-    )
+        is_file = f'nbs/{at}' in files and not anchor and at.suffix not in ('.html', '.ipynb')
+        return '' if is_file else 'leads to no page and no file of nbs'
+    if anchor and anchor.lower() not in known.anchors:
+        return f'names an anchor that {known.html} has not{near(anchor, known.anchors)}'
+    return ''
 
 
 def near(word: str, words) -> str:
@@ -514,50 +532,51 @@ def check_fields(page: Page, sources: dict):
                 )
 
 
+def output_troubles(output: dict) -> Iterator[str]:
+    "What an output shows that no reader needs"
+    text = ''.join(output.get('text', ''))
+    if output.get('name') == 'stderr':
+        yield f'the output holds what went to stderr: {text.strip()[:80]!r}. Clear it, or see why it is said'
+    if output['output_type'] == 'error':
+        yield f'the output is an error, {output["ename"]}'
+    for what, pattern in NOISE.items():
+        if re.search(pattern, text):
+            yield f'the output holds {what}'
+    if any('widget' in kind for kind in output.get('data', {})):
+        yield 'the output is a widget, which is not there on a page'
+
+
+def image_troubles(cell: dict, data: dict, described: bool) -> Iterator[str]:
+    "Which images of an output are too large, or have no description where they must be `described`"
+    for kind in ('image/png', 'image/jpeg'):
+        if kind not in data:
+            continue
+        size = len(base64.b64decode(''.join(data[kind])))
+        if size > IMAGE:
+            yield f'the image has {size / 1000:.0f} kB, at most {IMAGE / 1000:.0f} are wanted'
+        if described and not re.search(r'^#\| *fig-alt: *\S', source(cell), re.M):
+            yield 'the image has no description. Begin the cell with: #| fig-alt: "what is to be seen"'
+    for tag in re.findall(r'<img\b[^>]*>', ''.join(data.get('text/html', ''))):
+        if not re.search(r'\balt="[^"]+"', tag):
+            yield 'an image in the output has no alt="…"'
+
+
 def check_outputs(page: Page):
     "No warnings, no progress bars, no errors in outputs; images described and not too large"
-    for i, c in enumerate(page.raw, 1):
-        where = f'nbs/{page.path}, cell {i}'
-        for o in c.get('outputs', []):
-            said = ''.join(o.get('text', ''))
-            if o.get('name') == 'stderr':
-                yield (
-                    f'{where}: the output holds what went to stderr: {said.strip()[:80]!r}. '
-                    'Clear it, or see why it is said'
-                )
-            if o['output_type'] == 'error':
-                yield f'{where}: the output is an error, {o["ename"]}'
-            for what, pattern in NOISE.items():
-                if re.search(pattern, said):
-                    yield f'{where}: the output holds {what}'
-            data = o.get('data', {})
-            if any('widget' in kind for kind in data):
-                yield f'{where}: the output is a widget, which is not there on a page'
-            for kind, content in data.items():
-                if kind in ('image/png', 'image/jpeg'):
-                    size = len(base64.b64decode(''.join(content)))
-                    if size > IMAGE:
-                        yield (
-                            f'{where}: the image has {size / 1000:.0f} kB, at most {IMAGE / 1000:.0f} '
-                            'are wanted'
-                        )
-                    if page.path.parts[0] in ('recipes', 'project') and not re.search(
-                        r'^#\| *fig-alt: *\S', source(c), re.M
-                    ):
-                        yield (
-                            f'{where}: the image has no description. Begin the cell with: #| fig-alt: '
-                            '"what is to be seen"'
-                        )
-            for m in re.findall(r'<img\b[^>]*>', ''.join(data.get('text/html', ''))):
-                if not re.search(r'\balt="[^"]+"', m):
-                    yield f'{where}: an image in the output has no alt="…"'
+    described = page.path.parts[0] in ('recipes', 'project')
+    for i, cell in enumerate(page.raw, 1):
+        for output in cell.get('outputs', []):
+            troubles = [
+                *output_troubles(output),
+                *image_troubles(cell, output.get('data', {}), described),
+            ]
+            yield from (f'nbs/{page.path}, cell {i}: {trouble}' for trouble in troubles)
     size = (ROOT / 'nbs' / page.path).stat().st_size
     if size > RECIPE:
         yield f'nbs/{page.path}: {size / 1e6:.1f} MB, at most {RECIPE / 1e6:.1f} are wanted'
 
 
 # -- Names in backticks
-# -----------------------------------------------------------------------------------------------------
 
 
 class Names:
@@ -658,8 +677,9 @@ def linkable() -> dict:
 
 
 # -- Checks of the whole
-# ----------------------------------------------------------------------------------------------------
 
+# Where _quarto.yml names pages
+QUARTO_KEYS = 'href file contents menu left right sidebar website navbar page-footer'.split()
 # from the ground floor up
 ROOMS = 'core data runtime drawing metrics dataloading tasks models training deploy cli'.split()
 
@@ -696,66 +716,55 @@ def sidebar(pages: list) -> dict:
     return {'website': {'sidebar': {'style': 'docked', 'collapse-level': 1, 'contents': contents}}}
 
 
+def hrefs(node) -> Iterator[str]:
+    "The pages that a part of _quarto.yml names"
+    if isinstance(node, str) and node.endswith(('.ipynb', '.qmd')):
+        yield node
+    elif isinstance(node, list):
+        for inner in node:
+            yield from hrefs(inner)
+    elif isinstance(node, dict):
+        for key, inner in node.items():
+            if key in QUARTO_KEYS:
+                yield from hrefs(inner)
+
+
+def quarto_files(quarto: dict) -> list[str]:
+    "The files that _quarto.yml names: pages, icon, styles, resources"
+    html = quarto['format']['html']
+    named = [*hrefs(quarto), quarto['website'].get('favicon', ''), html.get('css', '')]
+    named += [r for r in quarto['project'].get('resources', []) if '*' not in r]
+    for theme in html['theme'].values():
+        parts = theme if isinstance(theme, list) else [theme]
+        named += [part for part in parts if part.endswith(('.scss', '.css'))]
+    return [name for name in named if name]
+
+
+def check_index(folder: str, pages: list):
+    "A room has an index page, and it links each notebook of the room"
+    index = next((p for p in pages if p.path.as_posix() == f'{folder}/index.ipynb'), None)
+    if index is None:
+        yield f'nbs/{folder}: has no index.ipynb, which says what is in this room'
+        return
+    linked = set()
+    for _, text in index.texts:
+        linked |= {to for _, _, _, to in links_of(text)}
+    for p in pages:
+        inside = p.path.parent.as_posix() == folder and p is not index
+        if inside and not linked & {p.path.name, page_name(p.path).name}:
+            yield f'nbs/{folder}/index.ipynb: does not link {p.path.name}'
+
+
 def check_sidebar(pages: list, cfg: dict):
     """Every room has an index page that links each of its notebooks, and everything named in _quarto.yml is
     there"""
     import yaml
 
-    def hrefs(node):
-        if isinstance(node, str) and node.endswith(('.ipynb', '.qmd')):
-            yield node
-        if isinstance(node, list):
-            yield from (h for n in node for h in hrefs(n))
-        if isinstance(node, dict):
-            yield from (
-                h
-                for k, v in node.items()
-                if k
-                in (
-                    'href',
-                    'file',
-                    'contents',
-                    'menu',
-                    'left',
-                    'right',
-                    'sidebar',
-                    'website',
-                    'navbar',
-                    'page-footer',
-                )
-                for h in hrefs(v)
-            )
-
     for folder in folders_in_order(pages):
-        if folder in ('recipes', 'project'):
-            continue
-        index = next((p for p in pages if p.path.as_posix() == f'{folder}/index.ipynb'), None)
-        if index is None:
-            yield f'nbs/{folder}: has no index.ipynb, which says what is in this room'
-            continue
-        linked = {to for _, text in index.texts for _, _, _, to in links_of(text)}
-        for p in pages:
-            if (
-                p.path.parent.as_posix() == folder
-                and p is not index
-                and p.path.name not in linked
-                and page_name(p.path).name not in linked
-            ):
-                yield f'nbs/{folder}/index.ipynb: does not link {p.path.name}'
+        if folder not in ('recipes', 'project'):
+            yield from check_index(folder, pages)
     quarto = yaml.safe_load((ROOT / 'nbs' / '_quarto.yml').read_text(encoding='utf-8'))
-    html = quarto['format']['html']
-    wanted = (
-        list(hrefs(quarto))
-        + [quarto['website'].get('favicon', ''), html.get('css', '')]
-        + [r for r in quarto['project'].get('resources', []) if '*' not in r]
-    )
-    wanted += [
-        t
-        for theme in html['theme'].values()
-        for t in (theme if isinstance(theme, list) else [theme])
-        if t.endswith(('.scss', '.css'))
-    ]
-    for name in filter(None, wanted):
+    for name in quarto_files(quarto):
         if not (ROOT / 'nbs' / name).is_file():
             yield f'nbs/_quarto.yml: {name} is not there'
     if '_modidx:d' not in (ROOT / 'setup.py').read_text(encoding='utf-8'):
@@ -831,37 +840,39 @@ def check_llms(pages: list, cfg: dict):
         yield 'nbs/llms.txt: is not what the notebooks say. Run: python .ci/site.py --write'
 
 
+def check_page(page: Page, names: Names, linked: dict, sources: dict, by_name: dict, files: set):
+    "All checks of one page"
+    cfg = config()
+    yield from check_head(page, cfg)
+    yield from check_mixed(page)
+    yield from check_links(page, by_name, cfg, files)
+    yield from check_names(page, names, linked)
+    yield from check_paths(page)
+    yield from check_outputs(page)
+    yield from check_fields(page, sources)
+
+
 def look(copy: Path, problems: list) -> list:
     "All checks; the problems, in the order of the pages"
-    cfg = config()
     import yaml
 
+    cfg = config()
     pages = [Page(p, copy / '_proc' / p) for p in notebooks()]
-    (copy / '_proc' / 'sidebar.yml').write_text(
-        yaml.safe_dump(sidebar(pages), sort_keys=False, allow_unicode=True), encoding='utf-8'
-    )
-    by_name = {str(PurePosixPath(name.as_posix())): p for p in pages for name in (p.path, p.html)}
+    sections = yaml.safe_dump(sidebar(pages), sort_keys=False, allow_unicode=True)
+    (copy / '_proc' / 'sidebar.yml').write_text(sections, encoding='utf-8')
+    by_name = {}
+    for page in pages:
+        by_name |= {page.path.as_posix(): page, page.html.as_posix(): page}
     files = {p.relative_to(copy).as_posix() for p in copy.rglob('*') if p.is_file()}
-    names, linked, sources = Names(ROOT / cfg['lib_path'], pages), linkable(), described()
-    for p in pages:
-        checks = (
-            check_head(p, cfg),
-            check_mixed(p),
-            check_links(p, by_name, cfg, files),
-            check_names(p, names, linked),
-            check_paths(p),
-            check_outputs(p),
-            check_fields(p, sources),
-        )
-        problems += [problem for check in checks for problem in check]
-    for check in (
-        check_sidebar(pages, cfg),
-        check_same_name(pages),
-        check_readme(by_name, cfg, files),
-        check_images(),
-        check_llms(pages, cfg),
-    ):
-        problems += check
+    names = Names(ROOT / cfg['lib_path'], pages)
+    linked, sources = linkable(), described()
+    for page in pages:
+        problems += check_page(page, names, linked, sources, by_name, files)
+    problems += check_sidebar(pages, cfg)
+    problems += check_same_name(pages)
+    problems += check_readme(by_name, cfg, files)
+    problems += check_images()
+    problems += check_llms(pages, cfg)
     return problems
 
 

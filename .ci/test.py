@@ -1,16 +1,54 @@
 #!/usr/bin/env python3
 """All tests, in a virtual environment of their own: `python3 .ci/test.py`
 
-Installs the project with its development tools, checks that the package, the notebooks and the README are what the
-notebooks make them, lints, builds the site's pages and looks at them, and runs every notebook. `--slow` also runs the
+Installs the project with its development tools, checks that the package, the notebooks and the README are
+what the notebooks make them, lints, builds the site's pages and looks at them, and runs every notebook.
+
+`--changed` runs the notebooks that a change can break, and all checks but the one of the site. A change is
+what is not committed yet and what was committed since `--changed REV`: since the branch left origin/main if
+no REV is given, or since the commit before the last where there is no origin/main. `--slow` also runs the
 cells marked slow. `--here` uses the Python that runs this script instead of making an environment.
 """
 
-import argparse, os, subprocess, sys, venv
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
 from pathlib import Path
+import changed
+import house
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ['nbs', 'benchmarks', '.ci', 'setup.py']  # what is formatted and linted
+RUFF = ['--quiet', '--config', '.ci/ruff.toml']
+
+
+class Results:
+    "What passed and what failed, printed as it comes"
+
+    def __init__(self):
+        self.passed, self.failed = [], []
+
+    def note(self, name: str, trouble: str = ''):
+        "Print and keep a result; `trouble` is empty for one that passed"
+        if trouble:
+            self.failed.append(name)
+            print(f'FAILED: {name}: {trouble}', flush=True)
+        else:
+            self.passed.append(name)
+            print(f'ok: {name}', flush=True)
+
+    def run(self, name: str, command: list, hint: str = 'see above'):
+        "A check that is a command: it prints what is wrong and exits with something but 0"
+        done = subprocess.run(command, cwd=ROOT)
+        self.note(name, hint if done.returncode else '')
+
+    def leaves(self, name: str, command: list, path: str):
+        "A check that a command changes nothing"
+        self.note(name, what_changes(command, path))
 
 
 def environment(folder: Path) -> Path:
@@ -25,82 +63,89 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def changed(command: list, paths: list[str]) -> str:
-    "What a command changes in some files; they are put back. Empty when nothing"
-    files = [
-        f
-        for p in paths
-        for f in (sorted((ROOT / p).rglob('*')) if (ROOT / p).is_dir() else [ROOT / p])
-        if f.is_file() and '__pycache__' not in f.parts
-    ]
-    before = {f: f.read_bytes() for f in files}
+def what_changes(command: list, path: str) -> str:
+    "The files below `path` that a command changes; they are put back. Empty when there are none"
+    where = ROOT / path
+    files = [f for f in sorted(where.rglob('*')) if f.is_file()] if where.is_dir() else [where]
+    before = {f: f.read_bytes() for f in files if '__pycache__' not in f.parts}
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    differ = [f for f in files if f.read_bytes() != before[f]]
+    differ = [f for f, content in before.items() if f.read_bytes() != content]
     for f in differ:
         f.write_bytes(before[f])
     return ', '.join(str(f.relative_to(ROOT)) for f in differ)
 
 
-def main() -> int:
+def check_text(python: Path, results: Results):
+    "The checks that read files and run no notebook: half a minute"
+    tool = lambda name: str(python.parent / name)
+    script = lambda name: [python, ROOT / '.ci' / name]
+    results.leaves('the package is what the notebooks export', [tool('nbdev_export')], 'vision_recipes')
+    results.leaves('the notebooks are clean', [tool('nbdev_clean')], 'nbs')
+    results.leaves('the README is what its notebook says', script('readme.py'), 'README.md')
+    reformat = f'ruff format --config .ci/ruff.toml {" ".join(CODE)}'
+    results.run('the code is formatted', [tool('ruff'), 'format', '--check', *RUFF, *CODE], reformat)
+    results.run('ruff', [tool('ruff'), 'check', *RUFF, *CODE])
+    results.run('the checks of rooms and changes find what they should', script('test_house.py'))
+    results.run('the rooms and their imports', script('house.py'))
+    results.run('the notebooks run on every system', script('portable.py'))
+
+
+def check_notebooks(python: Path, notebooks: list[Path], slow: bool, results: Results):
+    "Run notebooks"
+    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'VISION_RECIPES_PROGRESS': '0', 'PYTHONUTF8': '1'}
+    with tempfile.TemporaryDirectory() as tmp:
+        out = Path(tmp) / 'results.json'
+        command = [python, ROOT / '.ci' / 'run_notebooks.py', out, *notebooks, *(['--slow'] if slow else [])]
+        tests = subprocess.run(command, cwd=ROOT, env=env)
+        by_path = json.loads(out.read_text(encoding='utf-8')) if out.exists() else {}
+    if not by_path:
+        results.note('the test runner', f'exit code {tests.returncode}; no notebook has a result')
+    for path, (passed, seconds) in sorted(by_path.items()):
+        results.note(f'{path}, {seconds:.0f} s', '' if passed else 'see above')
+
+
+def arguments() -> argparse.Namespace:
+    "What the command line asks for"
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--slow', action='store_true', help='also run the cells marked slow')
     parser.add_argument('--here', action='store_true', help='use this Python as it is')
-    args = parser.parse_args()
+    parser.add_argument(
+        '--changed',
+        nargs='?',
+        const='',
+        metavar='REV',
+        help='only the notebooks that changes since REV can break (default: since origin/main)',
+    )
+    return parser.parse_args()
+
+
+def chosen_notebooks(since: str | None) -> list[Path]:
+    "All notebooks, or those that changes since a revision can break"
+    if since is None:
+        return house.notebooks()
+    base = changed.base_revision(since)
+    files = changed.changed_files(base)
+    notebooks = changed.affected_notebooks(files, changed.Needs())
+    print(f'{len(files)} files changed since {base[:9]}: {len(notebooks)} notebooks to run', flush=True)
+    return notebooks
+
+
+def main() -> int:
     if sys.version_info < (3, 10):
         sys.exit('Python 3.10 or newer is needed, but this is ' + sys.version.split()[0])
+    args = arguments()
+    notebooks = chosen_notebooks(args.changed)
     python = Path(sys.executable) if args.here else environment(ROOT / '.venv')
-    tool = lambda name: str(python.parent / name)
-    passed, failed = [], []
-
-    def note(name: str, trouble: str):
-        (failed if trouble else passed).append(name)
-        print(f'{"FAILED" if trouble else "ok"}: {name}{": " + trouble if trouble else ""}', flush=True)
-
-    note('the package is what the notebooks export', changed([tool('nbdev_export')], ['vision_recipes']))
-    note('the notebooks are clean', changed([tool('nbdev_clean')], ['nbs']))
-    note('the README is what its notebook says', changed([python, ROOT / '.ci' / 'readme.py'], ['README.md']))
-    form = subprocess.run(
-        [tool('ruff'), 'format', '--check', '--quiet', '--config', ROOT / '.ci' / 'ruff.toml', *CODE],
-        cwd=ROOT,
-    )
-    note(
-        'the code is formatted',
-        f'ruff format --config .ci/ruff.toml {" ".join(CODE)}' if form.returncode else '',
-    )
-    lint = subprocess.run(
-        [tool('ruff'), 'check', '--quiet', '--config', ROOT / '.ci' / 'ruff.toml', *CODE], cwd=ROOT
-    )
-    note('ruff', 'see above' if lint.returncode else '')
-    house = subprocess.run([python, ROOT / '.ci' / 'house.py'], cwd=ROOT)
-    note('the rooms and their imports', 'see above' if house.returncode else '')
-    portable = subprocess.run([python, ROOT / '.ci' / 'portable.py'], cwd=ROOT)
-    note('the notebooks run on every system', 'see above' if portable.returncode else '')
-    # a minute: every page is built, in a copy
-    site = subprocess.run([python, ROOT / '.ci' / 'site.py'], cwd=ROOT)
-    note('the pages of the site', 'see above' if site.returncode else '')
-    # Two notebooks at a time, one thread each: more would only get in each other's way on two cores
-    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'VISION_RECIPES_PROGRESS': '0', 'PYTHONUTF8': '1'}
-    command = [tool('nbdev_test'), '--n_workers', '2', '--timing'] + (
-        ['--force_flags', 'slow'] if args.slow else []
-    )
-    tests = subprocess.run(
-        command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    print(tests.stdout, flush=True)
-    notebooks = [
-        p
-        for p in sorted((ROOT / 'nbs').rglob('*.ipynb'))
-        if not p.name.startswith(('_', '.')) and '.ipynb_checkpoints' not in p.parts
-    ]
-    bad = tests.stdout.partition('Tests Failed On The Following Notebooks')[2]
-    if tests.returncode and not any(p.name in bad for p in notebooks):
-        note('the test runner', f'exit code {tests.returncode}')
-    for p in notebooks:
-        note(str(p.relative_to(ROOT)), 'see above' if p.name in bad else '')
-    print(f'{len(passed)} passed, {len(failed)} failed')
-    return bool(failed)
+    results = Results()
+    check_text(python, results)
+    if args.changed is None:  # a minute: every page is built, in a copy
+        results.run('the pages of the site', [python, ROOT / '.ci' / 'site.py'])
+    if notebooks:
+        check_notebooks(python, notebooks, args.slow, results)
+    print(f'{len(results.passed)} passed, {len(results.failed)} failed')
+    return bool(results.failed)
 
 
 if __name__ == '__main__':

@@ -1,19 +1,36 @@
 #!/usr/bin/env python3
 """What people install, tried out: `python3 .ci/wheel.py`
 
-Builds sdist and wheel from a copy of the repository, looks into both, installs the wheel into an environment of its
-own and works with the command line from there, outside the repository. `--fast` takes torch and torchvision with all
-they need from the Python that runs this script, which saves some gigabytes; everything else is installed all the same.
-`--out DIR` keeps both files: these are the ones to upload.
+Builds sdist and wheel from a copy of the repository, looks into both, installs the wheel into an environment
+of its own and works with the command line from there, outside the repository. `--fast` takes torch and
+torchvision with all they need from the Python that runs this script, which saves some gigabytes; everything
+else is installed all the same. `--out DIR` keeps both files: these are the ones to upload.
 """
 
-import argparse, importlib.metadata as metadata, os, re, shutil, subprocess, sys, tarfile, tempfile, venv, zipfile
+import argparse
+import importlib.metadata as metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+import zipfile
+from collections.abc import Iterator
 from email.parser import Parser
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = 'vision_recipes'
 LARGEST = 400_000  # bytes of one file in the wheel: _modidx.py is the largest
+# Folders that are made, and belong to nobody else
+LEFT_OUT = '.git .venv __pycache__ *.egg-info build dist runs data _proc _docs'.split()
+IN_SDIST = 'README.md LICENSE CHANGELOG.md settings.ini setup.py pyproject.toml PKG-INFO'.split()
+IN_METADATA = (
+    'Summary Author-email License-Expression License-File Requires-Python Project-URL Keywords Classifier'
+).split()
 # A path of somebody's machine has no place in what is shipped. Words such as /home/runner in a sentence do
 # not occur
 MACHINE = re.compile(rb'(?:/home|/Users|/root|C:\\\\?Users|file:///(?!\{))[\\/][A-Za-z0-9_.-]+')
@@ -49,22 +66,7 @@ def copy_tree(to: Path):
         check=False,
     ).stdout.decode()
     if not names:  # not a clone, or no git
-        return shutil.copytree(
-            ROOT,
-            to,
-            ignore=shutil.ignore_patterns(
-                '.git',
-                '.venv',
-                '__pycache__',
-                '*.egg-info',
-                'build',
-                'dist',
-                'runs',
-                'data',
-                '_proc',
-                '_docs',
-            ),
-        )
+        return shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(*LEFT_OUT))
     for name in filter(None, names.split('\0')):
         if not (ROOT / name).is_file():
             continue  # deleted, not yet committed
@@ -114,21 +116,24 @@ def environment(folder: Path, fast: bool, names: list[str]) -> Path:
     links = folder / 'reused'
     links.mkdir()
     for dist in needed(names).values():
-        for top in sorted(
-            {
-                f.parts[0]
-                for f in dist.files or ()
-                if f.parts[0] not in ('..', '__pycache__') and f.suffix != '.pth'
-            }
-        ):
-            if (links / top).exists():
-                continue
-            try:
-                (links / top).symlink_to(Path(dist.locate_file(top)).resolve())
-            except OSError as e:
-                raise Failed(f'--fast needs links, which this system refuses ({e}). Leave it out.') from None
+        link_files(dist, links)
     (site / 'reused.pth').write_text(f'{links}\n', encoding='utf-8')
     return python
+
+
+def link_files(dist: metadata.Distribution, links: Path):
+    "Link the folders and modules of an installed distribution into a folder"
+    tops = set()
+    for file in dist.files or ():
+        if file.parts[0] not in ('..', '__pycache__') and file.suffix != '.pth':
+            tops.add(file.parts[0])
+    for top in sorted(tops):
+        if (links / top).exists():
+            continue
+        try:
+            (links / top).symlink_to(Path(dist.locate_file(top)).resolve())
+        except OSError as e:
+            raise Failed(f'--fast needs links, which this system refuses ({e}). Leave it out.') from None
 
 
 def build(out: Path, check: bool = True) -> tuple[Path, Path]:
@@ -161,6 +166,48 @@ def contents(file: Path) -> dict[str, bytes]:
         return {m.name.partition('/')[2]: t.extractfile(m).read() for m in t.getmembers() if m.isfile()}
 
 
+def package_troubles(file: Path, there: dict[str, bytes], ours: dict[str, bytes]) -> Iterator[str]:
+    "Where the package in a wheel or sdist differs from the repository's, `ours`"
+    known = {name for name in there if name.startswith(f'{PACKAGE}/')}
+    for name, content in ours.items():
+        if name not in known:
+            yield f'{file.name}: {name} is missing'
+        elif there[name] != content:
+            yield f'{file.name}: {name} is another one than in the repository'
+    for name in known - ours.keys():
+        yield f'{file.name}: {name} is not in the repository'
+
+
+def file_troubles(file: Path, there: dict[str, bytes], extras: list[str]) -> Iterator[str]:
+    "What lacks or should not be in a wheel or sdist, which holds `extras` beside the package"
+    for name in extras:
+        if name not in there:
+            yield f'{file.name}: {name} is missing'
+    expected = {*extras, 'MANIFEST.in', 'setup.cfg'}
+    for name, content in there.items():
+        ours = name.startswith((f'{PACKAGE}/', f'{PACKAGE}.egg-info/')) or '.dist-info/' in name
+        if not ours and name not in expected:
+            yield f'{file.name}: {name} should not be there'
+        if len(content) > LARGEST:
+            yield f'{file.name}: {name} has {len(content):,} bytes'
+        path = MACHINE.search(content)
+        if path:
+            yield f'{file.name}: {name} names a path of some machine: {path[0].decode(errors="replace")}'
+
+
+def metadata_troubles(wheel: Path, there: dict[str, bytes]) -> Iterator[str]:
+    "What a package index would miss in a wheel"
+    info = next(n.partition('/')[0] for n in there if n.endswith('.dist-info/METADATA'))
+    meta = Parser().parsestr(there[f'{info}/METADATA'].decode())
+    if f'{info}/licenses/LICENSE' not in there:
+        yield f'{wheel.name}: the licence is missing'
+    for key in IN_METADATA:
+        if not meta.get(key):
+            yield f'{wheel.name}: METADATA lacks {key}'
+    for link in re.findall(r'\]\((?!https?:|mailto:|#)([^)]*)\)', meta.get_payload()):
+        yield f'{wheel.name}: the description links to {link}, which leads nowhere on a package index'
+
+
 def look_into(sdist: Path, wheel: Path, tree: Path):
     "Raises `Failed` where something that is in `tree` lacks, or something is there that should not be"
     ours = {
@@ -169,77 +216,14 @@ def look_into(sdist: Path, wheel: Path, tree: Path):
         if p.is_file() and '__pycache__' not in p.parts
     }
     troubles = []
-    for file, extras in (
-        (
-            sdist,
-            (
-                'README.md',
-                'LICENSE',
-                'CHANGELOG.md',
-                'settings.ini',
-                'setup.py',
-                'pyproject.toml',
-                'PKG-INFO',
-            ),
-        ),
-        (wheel, ()),
-    ):
+    for file, extras in ((sdist, IN_SDIST), (wheel, [])):
         there = contents(file)
-        known = {n: b for n, b in there.items() if n.startswith(f'{PACKAGE}/')}
-        troubles += [
-            (
-                f'{file.name}: {n} '
-                f'{"is missing" if n not in known else "is another one than in the repository"}'
-            )
-            for n in ours
-            if known.get(n) != ours[n]
-        ]
-        troubles += [f'{file.name}: {n} is not in the repository' for n in known if n not in ours]
-        troubles += [f'{file.name}: {n} is missing' for n in extras if n not in there]
-        strange = [
-            n
-            for n in there
-            if not n.startswith((f'{PACKAGE}/', f'{PACKAGE}.egg-info/'))
-            and '.dist-info/' not in n
-            and n not in (*extras, 'MANIFEST.in', 'setup.cfg')
-        ]
-        troubles += [f'{file.name}: {n} should not be there' for n in strange]
-        troubles += [f'{file.name}: {n} has {len(b):,} bytes' for n, b in there.items() if len(b) > LARGEST]
-        troubles += [
-            f'{file.name}: {n} names a path of some machine: {m[0].decode(errors="replace")}'
-            for n, b in there.items()
-            for m in [MACHINE.search(b)]
-            if m
-        ]
-    there = contents(wheel)
-    info = next(n.partition('/')[0] for n in there if n.endswith('.dist-info/METADATA'))
-    meta = Parser().parsestr(there[f'{info}/METADATA'].decode())
-    if f'{info}/licenses/LICENSE' not in there:
-        troubles.append(f'{wheel.name}: the licence is missing')
-    for key in (
-        'Summary',
-        'Author-email',
-        'License-Expression',
-        'License-File',
-        'Requires-Python',
-        'Project-URL',
-        'Keywords',
-        'Classifier',
-    ):
-        if not meta.get(key):
-            troubles.append(f'{wheel.name}: METADATA lacks {key}')
-    for link in re.findall(r'\]\((?!https?:|mailto:|#)([^)]*)\)', meta.get_payload()):
-        troubles.append(
-            f'{wheel.name}: the description links to {link}, which leads nowhere on a package index'
-        )
+        troubles += [*package_troubles(file, there, ours), *file_troubles(file, there, extras)]
+    troubles += metadata_troubles(wheel, contents(wheel))
     if troubles:
         raise Failed('\n'.join(troubles))
-    print(
-        f'ok: {sdist.name} ({sdist.stat().st_size / 1e3:.0f} kB), {wheel.name} '
-        f'({wheel.stat().st_size / 1e3:.0f} kB): {len(ours)} files of the package, licence, README, '
-        'metadata',
-        flush=True,
-    )
+    sizes = ', '.join(f'{file.name} ({file.stat().st_size / 1e3:.0f} kB)' for file in (sdist, wheel))
+    print(f'ok: {sizes}: {len(ours)} files of the package, licence, README, metadata', flush=True)
 
 
 # Every system but Linux starts workers by spawn; here they are on every system
@@ -260,54 +244,69 @@ model = Predictor('run/model.onnx')
 print(model.class_names[model.predict(sorted(Path('hands').rglob('*.jpg'))[0]).top])
 """
 
+# A misspelled command: its exit code and its message
+MISTAKE = """
+import subprocess, sys
+done = subprocess.run([sys.argv[1], 'chek'], stderr=subprocess.PIPE, text=True)
+print(done.returncode, done.stderr)
+"""
 
-def drive(python: Path, folder: Path, version: str):
-    "Work with the installed command line, in an empty folder"
+
+def steps(python: Path, folder: Path, version: str) -> dict[str, tuple[list, str]]:
+    "What is done with the installed package, by name: the command, and a text that it prints"
     command = python.with_name('vision-recipes.exe' if os.name == 'nt' else 'vision-recipes')
-    spawned, without = folder / 'spawned.py', folder / 'without_torch.py'
+    spawned, without_torch = folder / 'spawned.py', folder / 'without_torch.py'
     spawned.write_text(SPAWNED, encoding='utf-8')
-    without.write_text(WITHOUT_TORCH, encoding='utf-8')
-    env = {k: v for k, v in os.environ.items() if not k.startswith(('PYTHON', 'VISION_RECIPES'))} | {
-        'PYTHONWARNINGS': 'default::DeprecationWarning:vision_recipes'
-    }
+    without_torch.write_text(WITHOUT_TORCH, encoding='utf-8')
     quick = ['--preset', 'quick', '--epochs', '1', '--groups', r'(user\d+)', '--workers', '2']
-    steps = {
+    train = lambda out: ['train', 'classification', 'hands', '--out', out, *quick]
+    model = Path('run') / 'model.onnx'
+    return {
         'the version': ([command, '--version'], version),
         'the help': ([command, '--help'], 'export'),
         'the module': ([python, '-m', PACKAGE, '--version'], version),
         'doctor': ([command, 'doctor'], 'Everything works'),
         'samples': ([command, 'samples', 'classification', 'hands', '--n', '96'], ''),
         'check': ([command, 'check', 'hands'], ''),
-        'train, two workers': ([command, 'train', 'classification', 'hands', '--out', 'run', *quick], ''),
-        'train, workers spawned': (
-            [python, spawned, 'train', 'classification', 'hands', '--out', 'run2', *quick],
-            '',
-        ),
+        'train, two workers': ([command, *train('run')], ''),
+        'train, workers spawned': ([python, spawned, *train('run2')], ''),
         'export': ([command, 'export', 'run'], ''),
-        'predict': ([command, 'predict', Path('run') / 'model.onnx', 'hands', '--out', 'seen'], ''),
-        'predict in Python without torch': ([python, without], ''),
-        'a mistake': (
-            [
-                python,
-                '-c',
-                (
-                    f'import subprocess; d = subprocess.run([{str(command)!r}, "chek"], stderr=subprocess.PIPE, '
-                    'text=True); print(d.returncode, d.stderr)'
-                ),
-            ],
-            'check',
-        ),
+        'predict': ([command, 'predict', model, 'hands', '--out', 'seen'], ''),
+        'predict in Python without torch': ([python, without_torch], ''),
+        'a mistake': ([python, '-c', MISTAKE, command], 'check'),
     }
-    for name, (words, wanted) in steps.items():
-        said = run(words, cwd=folder, env=env)
-        if wanted not in said or 'Traceback' in said:
-            raise Failed(
-                f'{name}: {wanted!r} was expected of {" ".join(map(str, words))}, which said:\n{said}'
-            )
+
+
+def drive(python: Path, folder: Path, version: str):
+    "Work with the installed command line, in an empty folder"
+    env = {k: v for k, v in os.environ.items() if not k.startswith(('PYTHON', 'VISION_RECIPES'))}
+    env['PYTHONWARNINGS'] = 'default::DeprecationWarning:vision_recipes'
+    for name, (command, wanted) in steps(python, folder, version).items():
+        output = run(command, cwd=folder, env=env)
+        if wanted not in output or 'Traceback' in output:
+            words = ' '.join(map(str, command))
+            raise Failed(f'{name}: {wanted!r} was expected of {words}, which printed:\n{output}')
         print(f'ok: {name}', flush=True)
     for made in ('run/run.json', 'run2/run.json', 'run/model.onnx', 'seen'):
         if not (folder / made).exists():
             raise Failed(f'{made} was not made')
+
+
+def try_out(out: Path, folder: Path, fast: bool, build_only: bool):
+    "Build both files into `out`, look into them, install the wheel and work with it. Raises `Failed`"
+    empty = folder / 'an empty folder'
+    out.mkdir(parents=True, exist_ok=True)
+    empty.mkdir()
+    if any(out.iterdir()):
+        raise Failed(f'{out}: is not empty')
+    _, wheel = build(out)
+    if build_only:
+        return
+    python = environment(folder / 'env', fast, ['torch', 'torchvision'])
+    run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', wheel])
+    run([python, '-m', 'pip', 'check'])
+    print('ok: installed, and pip finds no conflict', flush=True)
+    drive(python, empty, wheel.name.split('-')[1])
 
 
 def main() -> int:
@@ -321,20 +320,9 @@ def main() -> int:
     parser.add_argument('--build-only', action='store_true', help='build and look, install nothing')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tmp:
-        out, here = (args.out or Path(tmp) / 'dist').resolve(), Path(tmp) / 'an empty folder'
-        out.mkdir(parents=True, exist_ok=True)
-        here.mkdir()
+        out = args.out or Path(tmp) / 'dist'
         try:
-            if any(out.iterdir()):
-                raise Failed(f'{out}: is not empty')
-            _, wheel = build(out)
-            if args.build_only:
-                return 0
-            python = environment(Path(tmp) / 'env', args.fast, ['torch', 'torchvision'])
-            run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', wheel])
-            run([python, '-m', 'pip', 'check'])
-            print('ok: installed, and pip finds no conflict', flush=True)
-            drive(python, here, wheel.name.split('-')[1])
+            try_out(out.resolve(), Path(tmp), args.fast, args.build_only)
         except Failed as e:
             print(f'FAILED: {e}', flush=True)
             return 1

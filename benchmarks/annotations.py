@@ -1,10 +1,12 @@
-"""Reading annotations of HaGRID's size and looking a row up, against the reference tutorial's way through pandas.
+"""Reading annotations of HaGRID's size and looking a row up, against the tutorial's way through pandas.
 
     python benchmarks/annotations.py [--json results.json] [--records 30000] [--runs 7] [--processes 3]
 
-The set is made here: a JSON file for each of 18 classes in HaGRID's layout, and empty files as images, for readers look at names only. Theirs: `pd.read_json(file).transpose()` of each file, joined, and
-of that the rows of the images found. Ours: `read_annotations`, which recognises the format too, and counts what is missing. Contestants take turns, and each figure is the median of its runs; memory is the growth of a
-fresh process's resident set that holds the table and nothing else. Ratios count; seconds are this machine's.
+The set is made here: a JSON file for each of 18 classes in HaGRID's layout, and empty files as images, for
+readers look at names only. Theirs: `pd.read_json(file).transpose()` of each file, joined, and of that the
+rows of the images found. Ours: `read_annotations`, which recognises the format too, and counts what is
+missing. Contestants take turns, and each figure is the median of its runs; memory is the growth of a fresh
+process's resident set that holds the table and nothing else. Ratios count; seconds are this machine's.
 """
 
 import argparse, importlib, json, os, platform, statistics, subprocess, sys, tempfile, time, uuid

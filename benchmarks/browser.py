@@ -1,9 +1,13 @@
 """How long an image takes on the demo page, in Chromium without a window.
 
-    python benchmarks/browser.py RUN-or-MODEL ... [--json results.json] [--runs 15] [--web vendored] [--query 'provider=wasm']
+    python benchmarks/browser.py RUN-or-MODEL ... [--json results.json] [--runs 15] [--web vendored] \\
+        [--query 'provider=wasm']
 
-A bundle is made of each model, served on this computer with the headers that give WebAssembly its threads, and opened in a browser of Chromium's family (by `$CHROME` or by name). Each sample image is predicted in turn, `--runs` rounds after two that do not count; figures are medians of an image, as the page itself
-measures them: prepare, network, decode. `--query` goes to the page: `provider=webgpu` asks for the graphics processor.
+A bundle is made of each model, served on this computer with the headers that give WebAssembly its threads,
+and opened in a browser of Chromium's family (by `$CHROME` or by name). Each sample image is predicted in
+turn, `--runs` rounds after two that do not count; figures are medians of an image, as the page itself
+measures them: prepare, network, decode. `--query` goes to the page: `provider=webgpu` asks for the graphics
+processor.
 """
 
 import argparse, json, os, shutil, statistics, subprocess, tempfile, threading
@@ -18,8 +22,11 @@ FLAGS = (
     '--disable-component-update --disable-sync --disable-extensions'
 ).split()
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
-TIMER = """<!doctype html><meta charset="utf-8"><iframe id="page" src="index.html?QUERY" style="width:800px;height:600px"></iframe><script type="module">
-const frame = document.getElementById('page'), samples = SAMPLES, wait = ms => new Promise(done => setTimeout(done, ms));
+TIMER = """<!doctype html><meta charset="utf-8">
+<iframe id="page" src="index.html?QUERY" style="width:800px;height:600px"></iframe>
+<script type="module">
+const frame = document.getElementById('page'), samples = SAMPLES;
+const wait = ms => new Promise(done => setTimeout(done, ms));
 const tell = result => fetch('/told', {method: 'POST', body: JSON.stringify(result)});
 try {
   while (!frame.contentWindow.visionRecipes) await wait(50);

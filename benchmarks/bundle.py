@@ -1,8 +1,11 @@
 """From a bundle's zip to its first prediction, in a fresh virtual environment without PyTorch.
 
-    python benchmarks/bundle.py RUN-or-MODEL ... [--json results.json] [--runs 7] [--web none] --samples FOLDER
+    python benchmarks/bundle.py RUN-or-MODEL ... [--json results.json] [--runs 7] \\
+        [--web none] --samples FOLDER
 
-Each model is bundled as a zip; an environment gets what the bundle's requirements.txt says and nothing else (this wants a package index). What is timed, by the wall: unpacking into a new folder, starting Python, opening the model, predicting one sample image and printing what is seen. Figures are medians.
+Each model is bundled as a zip; an environment gets what the bundle's requirements.txt says and nothing else
+(this wants a package index). What is timed, by the wall: unpacking into a new folder, starting Python,
+opening the model, predicting one sample image and printing what is seen. Figures are medians.
 """
 
 import argparse, json, os, statistics, subprocess, tempfile, time, venv, zipfile

@@ -1,11 +1,14 @@
-"""Images a second of the classification data pipeline, ours against the reference tutorial's, rebuilt from public packages.
+"""Images a second of the classification data pipeline, ours against the reference tutorial's.
 
     python benchmarks/data_pipeline.py [--json results.json] [--images 96] [--runs 7] [--data FOLDER]
 
-Theirs: torchvision transforms v1 on PIL images (resize, pad with the edge, resize; TrivialAugmentWide; ToTensor; Normalize) and a DataLoader that collates floats. Ours: `vision_recipes`.
-Images are JPEGs made here, or photographs from FOLDER; nothing is downloaded. Contestants take turns, and each figure is the median of its runs: of the processor time of one
-thread for `per worker`, of the wall clock for `two workers`. Ratios count; milliseconds are this machine's. `exact resize` is what validation uses; `normalised here` adds our normalisation, which
-belongs to the device, on the CPU of the main process.
+The tutorial's pipeline is rebuilt from public packages. The tutorial's pipeline is rebuilt from public
+packages. Theirs: torchvision transforms v1 on PIL images (resize, pad with the edge, resize;
+TrivialAugmentWide; ToTensor; Normalize) and a DataLoader that collates floats. Ours: `vision_recipes`. Images
+are JPEGs made here, or photographs from FOLDER; nothing is downloaded. Contestants take turns, and each
+figure is the median of its runs: of the processor time of one thread for `per worker`, of the wall clock for
+`two workers`. Ratios count; milliseconds are this machine's. `exact resize` is what validation uses;
+`normalised here` adds our normalisation, which belongs to the device, on the CPU of the main process.
 """
 
 import argparse, json, os, platform, statistics, sys, tempfile, time

@@ -1,14 +1,40 @@
-"""Broken and hostile files for every reader: only this library's own errors may come out, nothing is written outside, nothing hangs.
+"""Broken and hostile files for every reader: what comes out is a result or an error of this library.
 
-    python benchmarks/fuzz.py [--inputs 100000] [--seed 0] [--formats coco voc ...] [--json results.json] [--keep FOLDER]
+    python benchmarks/fuzz.py [--inputs 100000] [--seed 0] [--formats coco voc ...] [--json results.json] \\
+        [--keep FOLDER]
 
-hypothesis makes the files: valid documents in which some values are of the wrong type, not finite, huge, deeply nested, missing or in the wrong place; and valid files in which bytes are changed, cut off, doubled or
-encoded otherwise. What is read is used as people use it: `check`, `measure`, `fix_boxes`, `to_frame`, `split`, an item of `ImageDataset`, the writers, a prediction. Every format runs in a process of its own, whose
-memory is limited, so that a crash is a result too. Anything but a valid result or a `VisionRecipesError` is foreign: it is counted once for each place in the code, with the smallest input that led there, and
-`--keep` writes those inputs to a folder. An audit hook sees every file that Python opens for writing. The exit code is 1 where anything foreign came out.
+Nothing may be written outside the folders that are named, and nothing may hang. Nothing may be written
+outside the folders that are named, and nothing may hang. hypothesis makes the files: valid documents in which
+some values are of the wrong type, not finite, huge, deeply nested, missing or in the wrong place; and valid
+files in which bytes are changed, cut off, doubled or encoded otherwise. What is read is used as people use
+it: `check`, `measure`, `fix_boxes`, `to_frame`, `split`, an item of `ImageDataset`, the writers, a
+prediction. Every format runs in a process of its own, whose memory is limited, so that a crash is a result
+too. Anything but a valid result or a `VisionRecipesError` is foreign: it is counted once for each place in
+the code, with the smallest input that led there, and `--keep` writes those inputs to a folder. An audit hook
+sees every file that Python opens for writing. The exit code is 1 where anything foreign came out.
 """
 
-import argparse, base64, copy, io, json, logging, math, os, platform, re, shutil, signal, struct, subprocess, sys, tarfile, tempfile, time, traceback, warnings, zipfile
+import argparse
+import base64
+import copy
+import io
+import json
+import logging
+import math
+import os
+import platform
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import traceback
+import warnings
+import zipfile
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -371,6 +397,7 @@ SPOILT = [b'', b'x', b'GIF89a', b'\xff\xd8\xff', b'BM', b'II*\0', b'\x89PNG\r\n\
 
 def steps(work: Path) -> dict[str, Callable]:
     "What people do with annotations; each may refuse, in this library's words"
+    import torchvision.tv_tensors  # noqa: F401  takes seconds: here, not in the time of the first input
     from vision_recipes.dataloading.transforms.detection import LetterboxTarget
     from vision_recipes.data.formats.coco import write_coco
     from vision_recipes.dataloading.dataset import ImageDataset
@@ -421,44 +448,69 @@ class Format:
 PICS = {f'{n}.png': image() for n in 'abc'} | {'d.jpg': image((9, 16), format='JPEG', exif=_exif(6))}
 
 
+IMAGE_NAMES = [
+    'a.png',
+    'b.jpg',
+    'c.jpeg',
+    'D.PNG',
+    '.hidden.png',
+    'e.txt',
+    'f',
+    'ä.png',
+    'x\udcff.png',
+    'g.tif',
+    'a b.webp',
+    'q\'"<>&.png',
+    'n\nl.png',
+    'x' * 200 + '.png',
+]
+FOLDER_NAMES = [
+    'palm',
+    'fist',
+    'Palm',
+    'train',
+    'val',
+    'ä',
+    '.git',
+    '__MACOSX',
+    'x\udcff',
+    'palm/deep/er',
+    'a b',
+    '',
+    '<i>',
+    'n\nl',
+    '-1',
+]
+CSV_CELLS = [  # of a file that says which group an image belongs to
+    'palm/a.png',
+    'fist/b.jpg',
+    'palm\\a.png',
+    '"',
+    '"a',
+    'x' * 200_000,
+    '\0',
+    '',
+    'p1',
+    'p2',
+    '\n',
+    ',',
+    '\ud800',
+]
+
+
+def read_with_groups(folder):
+    "Read a folder of classes, and the groups of its images where there is a file of them"
+    anns = read_annotations(folder / 'set', 'image_folder')
+    if (folder / 'groups.csv').exists():
+        try:
+            return with_groups(anns, folder / 'groups.csv')
+        except VisionRecipesError:
+            pass
+    return anns
+
+
 def image_folder():
-    names = st.sampled_from(
-        [
-            'a.png',
-            'b.jpg',
-            'c.jpeg',
-            'D.PNG',
-            '.hidden.png',
-            'e.txt',
-            'f',
-            'ä.png',
-            'x\udcff.png',
-            'g.tif',
-            'a b.webp',
-            'q\'"<>&.png',
-            'n\nl.png',
-            'x' * 200 + '.png',
-        ]
-    )
-    folders = st.sampled_from(
-        [
-            'palm',
-            'fist',
-            'Palm',
-            'train',
-            'val',
-            'ä',
-            '.git',
-            '__MACOSX',
-            'x\udcff',
-            'palm/deep/er',
-            'a b',
-            '',
-            '<i>',
-            'n\nl',
-            '-1',
-        ]
-    )
+    path = st.tuples(st.sampled_from(FOLDER_NAMES), st.sampled_from(IMAGE_NAMES))
     contents = (
         st.sampled_from([*PICS.values(), *SPOILT, *images()[:20]])
         | wounded(image())
@@ -466,48 +518,16 @@ def image_folder():
         | boasting_png()
     )
     files = st.dictionaries(
-        st.tuples(folders, names).map(lambda p: '/'.join(filter(None, p))), contents, min_size=1, max_size=6
+        path.map(lambda parts: '/'.join(filter(None, parts))), contents, min_size=1, max_size=6
     )
-    table = texts(
-        st.lists(
-            st.lists(
-                st.sampled_from(
-                    [
-                        'palm/a.png',
-                        'fist/b.jpg',
-                        'palm\\a.png',
-                        '"',
-                        '"a',
-                        'x' * 200_000,
-                        '\0',
-                        '',
-                        'p1',
-                        'p2',
-                        '\n',
-                        ',',
-                        '\ud800',
-                    ]
-                ),
-                max_size=3,
-            ),
-            max_size=5,
-        ).map(lambda rows: '\n'.join(map(','.join, rows)).encode('utf-8', 'surrogatepass'))
-    )
-
-    def read(folder):
-        anns = read_annotations(folder / 'set', 'image_folder')
-        if (folder / 'groups.csv').exists():
-            try:
-                return with_groups(anns, folder / 'groups.csv')
-            except VisionRecipesError:
-                pass
-        return anns
+    rows = st.lists(st.lists(st.sampled_from(CSV_CELLS), max_size=3), max_size=5)
+    table = texts(rows.map(lambda rows: '\n'.join(map(','.join, rows)).encode('utf-8', 'surrogatepass')))
 
     def placed(drawn):
         files, csv = drawn
         return {**{f'set/{k}': v for k, v in files.items()}, **({} if csv is None else {'groups.csv': csv})}
 
-    return Format(st.tuples(files, st.none() | table).map(placed), read, fresh=True)
+    return Format(st.tuples(files, st.none() | table).map(placed), read_with_groups, fresh=True)
 
 
 def groups_csv():
@@ -548,78 +568,87 @@ def hagrid():
     )
 
 
-def coco_documents():
-    images = [
-        {'id': 1, 'file_name': 'a.png', 'width': 12, 'height': 8},
-        {'id': 2, 'file_name': 'b.png', 'width': 12, 'height': 8},
-        {'id': 'x', 'file_name': 'd.jpg'},
-    ]
-    cats = [{'id': 1, 'name': 'cat', 'supercategory': 'animal'}, {'id': 7, 'name': 'dog'}]
+def coco_object(i, **more):
+    "An object of a COCO file"
+    box = {'bbox': [1, 1, 5, 4.5], 'area': 22.5, 'iscrowd': 0}
+    return {'id': i, 'image_id': 1 + i % 2, 'category_id': 1, **box, **more}
 
-    def ann(i, **more):
-        return {
-            'id': i,
-            'image_id': 1 + i % 2,
-            'category_id': 1,
-            'bbox': [1, 1, 5, 4.5],
-            'area': 22.5,
-            'iscrowd': 0,
-            **more,
-        }
 
-    boxes = {
+def coco_boxes():
+    "A COCO file of boxes"
+    return {
         'info': {},
-        'images': images,
-        'categories': cats,
-        'annotations': [ann(1), ann(2, category_id=7, image_id='x'), ann(3, iscrowd=1)],
-    }
-    polygons = {
-        **boxes,
+        'images': [
+            {'id': 1, 'file_name': 'a.png', 'width': 12, 'height': 8},
+            {'id': 2, 'file_name': 'b.png', 'width': 12, 'height': 8},
+            {'id': 'x', 'file_name': 'd.jpg'},
+        ],
+        'categories': [{'id': 1, 'name': 'cat', 'supercategory': 'animal'}, {'id': 7, 'name': 'dog'}],
         'annotations': [
-            ann(1, segmentation=[[1, 1, 6, 1, 6, 5, 1, 5]]),
-            ann(2, segmentation=[[1, 1, 6, 1, 6, 5], [7, 1, 9, 1, 9, 4]]),
-            {k: v for k, v in ann(3, segmentation=[[1, 1, 6, 1, 6, 5]]).items() if k != 'bbox'},
+            coco_object(1),
+            coco_object(2, category_id=7, image_id='x'),
+            coco_object(3, iscrowd=1),
         ],
     }
-    rle = {
-        **boxes,
-        'annotations': [
-            ann(1, segmentation={'size': [8, 12], 'counts': [10, 6, 80]}, iscrowd=1),
-            ann(2, segmentation={'size': [8, 12], 'counts': ':4V2'}),
-            ann(3, segmentation={'size': [8, 12], 'counts': [0, 96]}),
-        ],
-    }
+
+
+def coco_polygons():
+    "The objects of a COCO file with outlines; one without a box"
+    boxless = coco_object(3, segmentation=[[1, 1, 6, 1, 6, 5]])
+    del boxless['bbox']
+    return [
+        coco_object(1, segmentation=[[1, 1, 6, 1, 6, 5, 1, 5]]),
+        coco_object(2, segmentation=[[1, 1, 6, 1, 6, 5], [7, 1, 9, 1, 9, 4]]),
+        boxless,
+    ]
+
+
+def coco_run_lengths():
+    "The objects of a COCO file with masks as run lengths, plain and compressed"
+    return [
+        coco_object(1, segmentation={'size': [8, 12], 'counts': [10, 6, 80]}, iscrowd=1),
+        coco_object(2, segmentation={'size': [8, 12], 'counts': ':4V2'}),
+        coco_object(3, segmentation={'size': [8, 12], 'counts': [0, 96]}),
+    ]
+
+
+def coco_points():
+    "A COCO file of points with names"
     face = {
         'id': 1,
         'name': 'face',
         'keypoints': ['left_eye', 'right_eye', 'nose'],
         'skeleton': [[1, 2], [2, 3]],
     }
-    points = {
-        **boxes,
+    return {
+        **coco_boxes(),
         'info': {'point_margin': 0.5},
         'categories': [face],
         'annotations': [
-            ann(1, keypoints=[2, 2, 2, 5, 2, 1, 4, 4, 2], num_keypoints=3),
-            ann(2, keypoints=[2, 2, 2, 0, 0, 0, 4, 4, 2], segmentation=[[1, 1, 6, 1, 6, 5]]),
-            {**ann(3, keypoints=[1, 1, 2, 2, 2, 2, 3, 3, 2]), 'bbox': []},
+            coco_object(1, keypoints=[2, 2, 2, 5, 2, 1, 4, 4, 2], num_keypoints=3),
+            coco_object(2, keypoints=[2, 2, 2, 0, 0, 0, 4, 4, 2], segmentation=[[1, 1, 6, 1, 6, 5]]),
+            {**coco_object(3, keypoints=[1, 1, 2, 2, 2, 2, 3, 3, 2]), 'bbox': []},
         ],
     }
-    own = {
-        **points,
-        'categories': [
-            {
-                **face,
-                'vision_recipes': {
-                    'points': face['keypoints'],
-                    'pairs': [[0, 1]],
-                    'edges': [[0, 2]],
-                    'sigmas': [0.1, 0.1, 0.05],
-                },
-            }
-        ],
+
+
+def coco_documents():
+    "COCO files in which nothing is wrong; the last one says more of its points, as `write_coco` does"
+    boxes, points = coco_boxes(), coco_points()
+    (face,) = points['categories']
+    skeleton = {
+        'points': face['keypoints'],
+        'pairs': [[0, 1]],
+        'edges': [[0, 2]],
+        'sigmas': [0.1, 0.1, 0.05],
     }
-    return [boxes, polygons, rle, points, own]
+    return [
+        boxes,
+        {**boxes, 'annotations': coco_polygons()},
+        {**boxes, 'annotations': coco_run_lengths()},
+        points,
+        {**points, 'categories': [{**face, 'vision_recipes': skeleton}]},
+    ]
 
 
 def coco():
@@ -631,19 +660,22 @@ def coco():
     )
 
 
-def labelme():
-    def shape(kind, points, **more):
-        return {
-            'label': 'cat',
-            'points': points,
-            'group_id': None,
-            'description': '',
-            'shape_type': kind,
-            'flags': {},
-            **more,
-        }
+def labelme_shape(kind, points, **more):
+    "A shape of a LabelMe file"
+    return {
+        'label': 'cat',
+        'points': points,
+        'group_id': None,
+        'description': '',
+        'shape_type': kind,
+        'flags': {},
+        **more,
+    }
 
-    mask = {'mask': '@mask@'}
+
+def labelme_documents():
+    "LabelMe files in which nothing is wrong; `@mask@` and `@data@` stand for images in base64"
+    shape, mask = labelme_shape, {'mask': '@mask@'}
     shapes = [
         shape('polygon', [[1, 1], [5, 1], [5, 5]]),
         shape('rectangle', [[1, 1], [5, 5]]),
@@ -654,44 +686,34 @@ def labelme():
         shape('mask', [[2, 2], [4, 3]], **mask),
         shape('oriented_rectangle', [[1, 1], [5, 1], [5, 4], [1, 4]]),
     ]
-    whole = {
-        'version': '5.5.0',
-        'flags': {},
-        'shapes': shapes,
-        'imagePath': 'a.png',
-        'imageData': None,
-        'imageHeight': 8,
-        'imageWidth': 12,
-    }
     face = [
         shape('rectangle', [[1, 1], [7, 7]], label='face', group_id=1),
-        *(shape('point', [[2 + i, 3]], label=n, group_id=1) for i, n in enumerate(('left eye', 'nose'))),
+        shape('point', [[2, 3]], label='left eye', group_id=1),
+        shape('point', [[3, 3]], label='nose', group_id=1),
     ]
-    docs = [
+    pieces = [shape('mask', [[2, 2], [4, 3]], group_id=3, **mask) for _ in range(2)]
+    crowd = shape('rectangle', [[1, 1], [5, 5]], flags={'crowd': True})
+    whole = {'version': '5.5.0', 'flags': {}, 'shapes': shapes, 'imagePath': 'a.png', 'imageData': None}
+    whole |= {'imageHeight': 8, 'imageWidth': 12}
+    return [
         whole,
         {**whole, 'shapes': face},
         {**whole, 'shapes': [], 'flags': {'cat': True, 'dog': False}},
         {**whole, 'imagePath': 'gone.png', 'imageData': '@data@', 'shapes': shapes[:2]},
-        {
-            **whole,
-            'shapes': [
-                shape('rectangle', [[1, 1], [5, 5]], flags={'crowd': True}),
-                *(shape('mask', [[2, 2], [4, 3]], group_id=3, **mask) for _ in '12'),
-            ],
-        },
+        {**whole, 'shapes': [crowd, *pieces]},
     ]
-    names = texts(
-        st.lists(
-            st.sampled_from(['cat', 'face', 'nose', '__ignore__', '', '\0', '\ud800', 'cat']), max_size=5
-        ).map(lambda n: '\n'.join(n).encode('utf-8', 'surrogatepass'))
-    )
+
+
+def labelme():
+    label = st.sampled_from(['cat', 'face', 'nose', '__ignore__', '', '\0', '\ud800', 'cat'])
+    names = texts(st.lists(label, max_size=5).map(lambda n: '\n'.join(n).encode('utf-8', 'surrogatepass')))
 
     def with_images(drawn):
         text, small, large = drawn
         return text.replace(b'@mask@', base64.b64encode(small)).replace(b'@data@', base64.b64encode(large))
 
     filled = st.tuples(
-        documents(docs).map(as_json),
+        documents(labelme_documents()).map(as_json),
         wounded(image((3, 2), '1'), 4),
         wounded(image(), 4) | boasting_png() | st.sampled_from(SPOILT),
     ).map(with_images)
@@ -701,8 +723,14 @@ def labelme():
     return Format(files, lambda f: read_annotations(f, 'labelme'), PICS, 2)
 
 
-VOC = """<annotation><folder>x</folder><filename>a.png</filename><source><database>%s</database></source><size><width>12</width><height>8</height><depth>3</depth></size>
-<object><name>cat</name><difficult>0</difficult><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>6</xmax><ymax>5</ymax></bndbox></object><object><name>dog</name><difficult>1</difficult><bndbox><xmin>2.5</xmin><ymin>1</ymin><xmax>9</xmax><ymax>7</ymax></bndbox></object></annotation>"""
+VOC = (
+    '<annotation><folder>x</folder><filename>a.png</filename><source><database>%s</database></source>'
+    '<size><width>12</width><height>8</height><depth>3</depth></size>\n'
+    '<object><name>cat</name><difficult>0</difficult>'
+    '<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>6</xmax><ymax>5</ymax></bndbox></object>'
+    '<object><name>dog</name><difficult>1</difficult>'
+    '<bndbox><xmin>2.5</xmin><ymin>1</ymin><xmax>9</xmax><ymax>7</ymax></bndbox></object></annotation>'
+)
 LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha">'
     + ''.join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip('abcdefghi', 'bcdefghij'))
@@ -714,87 +742,64 @@ XXE = (
 )
 
 
+XML_TAGS = 'object name bndbox xmin ymax size width filename annotation difficult'.split()
+XML_ENCODINGS = ['utf-16', 'ascii', 'x' * 40, 'cp1252', 'utf-7', 'idna', 'hex', 'rot13', 'punycode']
+XML_ENDS = [
+    '<object/>',
+    '<object><name> </name></object>',
+    '<object><name>x</name></object>',
+    '<!-- -->',
+    '<?x y?>',
+    '</annotation><annotation>',
+    '<size/>',
+    '\0',
+]
+
+
+def odd_value(draw, text):
+    "An XML text with something else between two tags"
+    tags = list(re.finditer(r'>([^<>]*)<', text))
+    if not tags:
+        return odd_end(draw, text)
+    m = tags[draw(st.integers(0, len(tags) - 1))]
+    value = str(draw(st.sampled_from(ODD) | numbers))[:300].replace('<', '&lt;').replace('&', '&amp;')
+    return text[: m.start(1)] + value + text[m.end(1) :]
+
+
+def odd_tag(draw, text):
+    "An XML text in which an element has another name"
+    tag = draw(st.sampled_from(XML_TAGS))
+    return text.replace(f'<{tag}>', f'<{tag}x>', 1).replace(f'</{tag}>', f'</{tag}x>', 1)
+
+
+def odd_whole(draw, text):
+    "An attack on XML parsers, or an XML text that begins or nests in an odd way"
+    encoding = draw(st.sampled_from(XML_ENCODINGS))
+    whole = [
+        LAUGHS,
+        XXE,
+        '<a>' * 5000 + '</a>' * 5000,
+        '<annotation>' + '<object>' * 5000,
+        '<annotation/>',
+        '',
+        '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x">' + text,
+        f'<?xml version="1.0" encoding="{encoding}"?>' + text,
+        text.replace('<object>', '<object><![CDATA['),
+    ]
+    return draw(st.sampled_from(whole))
+
+
+def odd_end(draw, text):
+    "An XML text with something more before its end"
+    return text.replace('</annotation>', draw(st.sampled_from(XML_ENDS)) + '</annotation>')
+
+
 @st.composite
 def xmls(draw):
     text = draw(st.sampled_from([VOC % 'own', VOC % 'The VOC2007 Database']))
+    changes = [odd_value, odd_value, odd_value, odd_tag, odd_whole, odd_end]
     for _ in range(draw(st.integers(0, 3))):
-        how, tags = draw(st.integers(0, 5)), list(re.finditer(r'>([^<>]*)<', text))
-        if how < 3 and tags:
-            m = tags[draw(st.integers(0, len(tags) - 1))]
-            text = (
-                text[: m.start(1)]
-                + str(draw(st.sampled_from(ODD) | numbers))[:300].replace('<', '&lt;').replace('&', '&amp;')
-                + text[m.end(1) :]
-            )
-        elif how == 3:
-            tag = draw(
-                st.sampled_from(
-                    [
-                        'object',
-                        'name',
-                        'bndbox',
-                        'xmin',
-                        'ymax',
-                        'size',
-                        'width',
-                        'filename',
-                        'annotation',
-                        'difficult',
-                    ]
-                )
-            )
-            text = text.replace(f'<{tag}>', f'<{tag}x>', 1).replace(f'</{tag}>', f'</{tag}x>', 1)
-        elif how == 4:
-            text = draw(
-                st.sampled_from(
-                    [
-                        LAUGHS,
-                        XXE,
-                        '<a>' * 5000 + '</a>' * 5000,
-                        '<annotation>' + '<object>' * 5000,
-                        '<annotation/>',
-                        '',
-                        '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/x">' + text,
-                        '<?xml version="1.0" encoding="%s"?>'
-                        % draw(
-                            st.sampled_from(
-                                [
-                                    'utf-16',
-                                    'ascii',
-                                    'x' * 40,
-                                    'cp1252',
-                                    'utf-7',
-                                    'idna',
-                                    'hex',
-                                    'rot13',
-                                    'punycode',
-                                ]
-                            )
-                        )
-                        + text,
-                        text.replace('<object>', '<object><![CDATA['),
-                    ]
-                )
-            )
-        else:
-            text = text.replace(
-                '</annotation>',
-                draw(
-                    st.sampled_from(
-                        [
-                            '<object/>',
-                            '<object><name> </name></object>',
-                            '<object><name>x</name></object>',
-                            '<!-- -->',
-                            '<?x y?>',
-                            '</annotation><annotation>',
-                            '<size/>',
-                            '\0',
-                        ]
-                    )
-                )
-                + '</annotation>',
-            )
+        text = changes[draw(st.integers(0, 5))](draw, text)
     return text.encode('utf-8', 'surrogatepass')
 
 
@@ -859,7 +864,46 @@ YAMLS = [
 ]
 
 
-def yolo():
+ODD_NUMBERS = [
+    '-1',
+    '2',
+    'nan',
+    'inf',
+    '1e400',
+    '1e39',
+    '1e308',
+    '99999999999999999999',
+    'x',
+    '',
+    '0x1',
+    '1_0',
+    '٣',
+    '\0',
+    '½',
+    '--1',
+    '1e-400',
+    '0,5',
+    '9' * 5000,
+    'True',
+]
+LISTED_IMAGES = [
+    'images/a.png',
+    './images/b.png',
+    '/dev/zero',
+    '/tmp/escape.png',
+    '..',
+    '',
+    '\0',
+    'x' * 5000,
+    'images/gone.png',
+    '~',
+    'data/images/a.png',
+    '\udcff',
+]
+
+
+def yolo_yamls():
+    "data.yaml of YOLO"
     data = {'path': '.', 'train': 'images', 'val': 'images', 'nc': 2, 'names': ['cat', 'dog']}
     docs = [
         data,
@@ -867,35 +911,16 @@ def yolo():
         {**data, 'kpt_shape': [3, 3]},
         {'names': ['cat', 'dog'], 'train': 'images'},
     ]
-    yamls = texts(
+    return texts(
         documents(docs).map(as_json).map(lambda b: re.sub(rb'"(\d+)":', rb'\1:', b))
         | st.sampled_from(YAMLS).map(lambda s: s.encode('utf-8', 'surrogatepass'))
         | st.just(b'names: [cat, dog]\nnc: 2\ntrain: images\n')
     )
-    number = st.sampled_from(['0', '1', '0.5', '.25', '0.1', '1.0']) | st.sampled_from(
-        [
-            '-1',
-            '2',
-            'nan',
-            'inf',
-            '1e400',
-            '1e39',
-            '1e308',
-            '99999999999999999999',
-            'x',
-            '',
-            '0x1',
-            '1_0',
-            '٣',
-            '\0',
-            '½',
-            '--1',
-            '1e-400',
-            '0,5',
-            '9' * 5000,
-            'True',
-        ]
-    )
+
+
+def yolo_labels():
+    "Label files of YOLO: boxes, outlines, and lines that are neither"
+    number = st.sampled_from(['0', '1', '0.5', '.25', '0.1', '1.0']) | st.sampled_from(ODD_NUMBERS)
     line = (
         st.lists(number, min_size=4, max_size=4).map(lambda n: ' '.join(['0', *n]))
         | st.lists(number, min_size=5, max_size=5).map(' '.join)
@@ -903,52 +928,36 @@ def yolo():
         | st.just('1 .5 .5 .2 .2')
         | st.just('0 .1 .1 .5 .1 .5 .5')
     )
-    labels = texts(st.lists(line, max_size=4).map(lambda ls: '\n'.join(ls).encode()))
+    return texts(st.lists(line, max_size=4).map(lambda lines: '\n'.join(lines).encode()))
+
+
+def yolo_files(drawn):
+    "The files of a data set by their names; `how` says which of the optional ones there are"
+    yaml, text, other, listed, classes, how = drawn
+    return {
+        'labels/a.txt': text,
+        'labels/b.txt': other,
+        **({'data.yaml': yaml} if how < 6 else {'classes.txt': classes}),
+        **({'train.txt': listed} if how in (0, 9) else {}),
+    }
+
+
+def yolo():
     lists = texts(
-        st.lists(
-            st.sampled_from(
-                [
-                    'images/a.png',
-                    './images/b.png',
-                    '/dev/zero',
-                    '/tmp/escape.png',
-                    '..',
-                    '',
-                    '\0',
-                    'x' * 5000,
-                    'images/gone.png',
-                    '~',
-                    'data/images/a.png',
-                    '\udcff',
-                ]
-            ),
-            max_size=4,
-        ).map(lambda ls: '\n'.join(ls).encode('utf-8', 'surrogatepass'))
-    )
-    names = texts(
-        st.lists(st.sampled_from(['cat', 'dog', '', 'cat', '\0', 'x' * 100_000, 'ä']), max_size=4).map(
-            lambda ls: '\n'.join(ls).encode()
+        st.lists(st.sampled_from(LISTED_IMAGES), max_size=4).map(
+            lambda lines: '\n'.join(lines).encode('utf-8', 'surrogatepass')
         )
     )
-
-    def placed(drawn):
-        yaml, text, other, listed, classes, how = drawn
-        return {
-            'labels/a.txt': text,
-            'labels/b.txt': other,
-            **({'data.yaml': yaml} if how < 6 else {'classes.txt': classes}),
-            **({'train.txt': listed} if how in (0, 9) else {}),
-        }
+    name = st.sampled_from(['cat', 'dog', '', 'cat', '\0', 'x' * 100_000, 'ä'])
+    names = texts(st.lists(name, max_size=4).map(lambda lines: '\n'.join(lines).encode()))
+    parts = st.tuples(
+        yolo_yamls(), yolo_labels(), st.just(b'0 .5 .5 .2 .2\n'), lists, names, st.integers(0, 9)
+    )
 
     def read(folder):
         return read_annotations(folder / 'train.txt' if (folder / 'train.txt').exists() else folder, 'yolo')
 
-    return Format(
-        st.tuples(yamls, labels, st.just(b'0 .5 .5 .2 .2\n'), lists, names, st.integers(0, 9)).map(placed),
-        read,
-        {f'images/{k}': v for k, v in PICS.items()},
-        2,
-    )
+    return Format(parts.map(yolo_files), read, {f'images/{k}': v for k, v in PICS.items()}, 2)
 
 
 def skeletons():
@@ -1408,6 +1417,24 @@ def limited(seconds: int):
         signal.alarm(0)
 
 
+WRITES = 'open os.mkdir os.rename os.link os.symlink os.remove os.truncate os.chmod os.rmdir'.split()
+REACHES_OUT = 'subprocess.Popen os.system os.exec socket.connect'.split()
+OPENED_FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+def written_paths(event: str, args: tuple) -> tuple:
+    "The paths that an audit event makes, changes or removes"
+    if event == 'open':
+        is_path = isinstance(args[0], (str, bytes))
+        return args[:1] if is_path and (args[2] or 0) & OPENED_FOR_WRITING else ()
+    # in a folder that is open already, as rmtree does
+    if event in ('os.remove', 'os.rmdir', 'os.mkdir') and args[-1] != -1:
+        return ()
+    if event in ('os.rename', 'os.link'):
+        return args[:2]
+    return args[1:2] if event == 'os.symlink' else args[:1]
+
+
 class Watch:
     "Remembers files that Python opens for writing, and folders it makes, outside of one folder"
 
@@ -1416,49 +1443,20 @@ class Watch:
         sys.addaudithook(self.hook)
 
     def hook(self, event, args):
-        if not self.on or event not in (
-            'open',
-            'os.mkdir',
-            'os.rename',
-            'os.link',
-            'os.symlink',
-            'os.remove',
-            'os.truncate',
-            'os.chmod',
-            'os.rmdir',
-            'subprocess.Popen',
-            'os.system',
-            'os.exec',
-            'socket.connect',
-        ):
+        if not self.on:
             return
-        if event == 'open' and (
-            not isinstance(args[0], (str, bytes))
-            or not (args[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-        ):
-            return
-        if event in ('subprocess.Popen', 'os.system', 'os.exec', 'socket.connect'):
+        if event in REACHES_OUT:
             self.seen.append(f'{event} {args!r:.200}')
-            return
-        # in a folder that is open already, as rmtree does
-        if event in ('os.remove', 'os.rmdir', 'os.mkdir') and args[-1] != -1:
-            return
-        for path in (
-            args[:2]
-            if event in ('os.rename', 'os.link')
-            else args[1:2]
-            if event == 'os.symlink'
-            else args[:1]
-        ):
-            path = os.path.realpath(os.fsdecode(path)) if isinstance(path, (str, bytes, os.PathLike)) else ''
-            if (
-                path
-                and not path.startswith(self.inside + os.sep)
-                and not path.startswith('/dev/null')
-                and '__pycache__' not in path
-                and 'torchinductor' not in path
-            ):
-                self.seen.append(f'{event} {path}')
+        elif event in WRITES:
+            for path in written_paths(event, args):
+                if isinstance(path, (str, bytes, os.PathLike)) and self.is_outside(path):
+                    self.seen.append(f'{event} {os.path.realpath(os.fsdecode(path))}')
+
+    def is_outside(self, path) -> bool:
+        "Does a path lie outside of the folder, and is it none that Python and torch write by themselves?"
+        path = os.path.realpath(os.fsdecode(path))
+        by_themselves = '__pycache__' in path or 'torchinductor' in path
+        return not path.startswith((self.inside + os.sep, '/dev/null')) and not by_themselves
 
 
 @dataclass
@@ -1481,10 +1479,8 @@ class Tally:
             or [None]
         )
         where = frames[-1]
-        key = (
-            f'{step}: {type(e).__name__} in '
-            f'{Path(where.filename).name if where else "?"}:{where.name if where else "?"}:{where.lineno if where else 0}'
-        )
+        place = f'{Path(where.filename).name}:{where.name}:{where.lineno}' if where else '?:?:0'
+        key = f'{step}: {type(e).__name__} in {place}'
         size = sum(map(len, files.values()))
         now = self.foreign.setdefault(key, {'times': 0, 'error': '', 'size': size + 1, 'files': {}})
         now['times'] += 1
@@ -1507,6 +1503,101 @@ def put(folder: Path, files: dict[str, bytes]):
             continue
 
 
+class Trial:
+    "A reader given one input after the other, and what came of it"
+
+    def __init__(
+        self,
+        name: str,  # A key of `FORMATS`
+        work: Path,  # An empty folder
+        every: int,  # One valid result in so many is put to use
+        watch: Watch | None,
+        slow: int,  # Seconds that an input may take
+    ):
+        self.form, self.tally = FORMATS[name](), Tally()
+        self.work, self.folder = work, work / 'in'
+        self.every, self.watch, self.slow = every, watch, slow
+        self.follow = steps(work) if name in TABLES else {}
+        self.old: set[str] = set()  # The files of the input before
+        put(self.folder, self.form.still)
+
+    def guarded(self, step: str, act: Callable, files: dict):
+        "What an act gives; a `VisionRecipesError` where it refused, or did what it must not"
+        watch, tally = self.watch, self.tally
+        if watch:
+            watch.seen.clear()
+            watch.on = True
+        begin = time.perf_counter()
+        try:
+            with limited(self.slow):
+                return act()
+        except VisionRecipesError as e:
+            if not str(e).strip() or len(str(e)) > 100_000:
+                empty = AssertionError('an empty or endless message').with_traceback(e.__traceback__)
+                tally.blame(step, empty, files)
+            return e
+        except (Exception, Hang) as e:
+            tally.blame(step, e, files)
+            return VisionRecipesError('foreign')
+        finally:
+            tally.slowest = max(tally.slowest, time.perf_counter() - begin)
+            if watch:
+                watch.on = False
+                if watch.seen:
+                    tally.blame(step, AssertionError(f'outside: {watch.seen[:3]}'), files)
+
+    def place(self, files: dict):
+        "Put an input where that of before was"
+        if self.form.fresh:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            put(self.folder, self.form.still)
+        else:
+            for old in self.old - files.keys():
+                (self.folder / old).unlink(missing_ok=True)
+        self.old = set(files)
+        put(self.folder, files)
+
+    def one(self, files: dict):
+        "Read an input; put one valid table in `every` to use"
+        tally = self.tally
+        self.place(files)
+        tally.inputs += 1
+        result = self.guarded('read', lambda: self.form.read(self.folder), files)
+        if isinstance(result, VisionRecipesError):
+            tally.refused += 1
+            return
+        tally.valid += 1
+        if not isinstance(result, Annotations) or tally.valid % self.every:
+            return
+        for step, act in self.follow.items():
+            outcome = self.guarded(step, lambda act=act: act(result), files)
+            (tally.declined if isinstance(outcome, VisionRecipesError) else tally.used)[step] += 1
+        empty_folder(self.work / 'out')
+
+    def round(self, n: int, seed_: int):
+        "Make and try `n` inputs"
+        test = given(self.form.inputs)(lambda files: self.one(files))
+        how = settings(
+            max_examples=n,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        seed(seed_)(how(test))()
+
+
+# The formats that are read to a table of annotations
+TABLES = ('image_folder', 'groups_csv', 'hagrid', 'coco', 'labelme', 'voc', 'yolo')
+
+
+def empty_folder(folder: Path):
+    "Make a folder, or empty it"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+
+
 def fuzz(
     name: str,  # A key of `FORMATS`
     n: int,  # Inputs
@@ -1517,82 +1608,16 @@ def fuzz(
     slow: int = SLOW,
 ) -> Tally:
     "Try a reader with `n` inputs"
-    form, tally, begin, folder = FORMATS[name](), Tally(), time.perf_counter(), work / 'in'
-    follow = (
-        steps(work)
-        if name in ('image_folder', 'groups_csv', 'hagrid', 'coco', 'labelme', 'voc', 'yolo')
-        else {}
-    )
+    begin = time.perf_counter()
     (work / 'out').mkdir(exist_ok=True)
     os.environ['VISION_RECIPES_CACHE'] = str(work / 'cache')
-    put(folder, form.still)
-
-    def guarded(step, act, files):
-        if watch:
-            watch.seen.clear()
-            watch.on = True
-        t = time.perf_counter()
-        try:
-            with limited(slow):
-                return act()
-        except VisionRecipesError as e:
-            if not str(e).strip() or len(str(e)) > 100_000:
-                tally.blame(
-                    step, AssertionError('an empty or endless message').with_traceback(e.__traceback__), files
-                )
-            return e
-        except (Exception, Hang, KeyboardInterrupt) as e:
-            if isinstance(e, KeyboardInterrupt):
-                raise
-            tally.blame(step, e, files)
-            return VisionRecipesError('foreign')
-        finally:
-            tally.slowest = max(tally.slowest, time.perf_counter() - t)
-            if watch:
-                watch.on = False
-                if watch.seen:
-                    tally.blame(step, AssertionError(f'outside: {watch.seen[:3]}'), files)
-
-    def one(files):
-        if form.fresh:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            put(folder, form.still)
-        else:
-            for old in one.old - files.keys():
-                (folder / old).unlink(missing_ok=True)
-        one.old = set(files)
-        put(folder, files)
-        tally.inputs += 1
-        result = guarded('read', lambda: form.read(folder), files)
-        if isinstance(result, VisionRecipesError):
-            tally.refused += 1
-            return
-        tally.valid += 1
-        if not isinstance(result, Annotations) or tally.valid % every:
-            return
-        for step, act in follow.items():
-            declined = isinstance(guarded(step, lambda act=act: act(result), files), VisionRecipesError)
-            (tally.declined if declined else tally.used)[step] += 1
-        shutil.rmtree(work / 'out', ignore_errors=True)
-        (work / 'out').mkdir(exist_ok=True)
-
-    one.old = set()
+    trial = Trial(name, work, every, watch, slow)
+    tally = trial.tally
     while tally.inputs < n:
-        before, quota = tally.inputs, min(ROUND, n - tally.inputs)
-        test = given(form.inputs)(lambda files: one(files))
-        seed(seed_ + tally.inputs)(
-            settings(
-                max_examples=quota,
-                database=None,
-                deadline=None,
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            )(test)
-        )()
-        if not follow:
-            shutil.rmtree(work / 'out', ignore_errors=True)
-            (work / 'out').mkdir(exist_ok=True)
+        before = tally.inputs
+        trial.round(min(ROUND, n - before), seed_ + before)
+        if not trial.follow:
+            empty_folder(work / 'out')
         if tally.inputs == before:
             break
     tally.seconds = time.perf_counter() - begin
@@ -1631,19 +1656,10 @@ def run(name: str, args, base: Path) -> dict:
     "One format, in a process of its own"
     work = base / name
     (work / 'tmp').mkdir(parents=True)
+    n = math.ceil(args.inputs / len(args.formats)) if args.formats else share(name, args.inputs)
+    words = ['--child', name, '--inputs', str(n), '--seed', str(args.seed), '--work', str(work)]
     done = subprocess.run(
-        [
-            sys.executable,
-            __file__,
-            '--child',
-            name,
-            '--inputs',
-            str(share(name, args.inputs) if not args.formats else math.ceil(args.inputs / len(args.formats))),
-            '--seed',
-            str(args.seed),
-            '--work',
-            str(work),
-        ],
+        [sys.executable, __file__, *words],
         capture_output=True,
         text=True,
         env={**os.environ, 'TMPDIR': str(work / 'tmp')},
@@ -1651,32 +1667,52 @@ def run(name: str, args, base: Path) -> dict:
     file = base / f'{name}.json'
     if done.returncode == 0 and file.exists():
         return json.loads(file.read_text())
+    return crashed(done, work / 'in')
+
+
+def crashed(done: subprocess.CompletedProcess, folder: Path) -> dict:
+    "The result of a format whose process died, with the input that it read"
     files = {
-        p.relative_to(work / 'in').as_posix(): base64.b64encode(p.read_bytes()).decode()
-        for p in (work / 'in').rglob('*')
+        p.relative_to(folder).as_posix(): base64.b64encode(p.read_bytes()).decode()
+        for p in folder.rglob('*')
         if p.is_file()
     }
-    return {
-        'inputs': 0,
-        'valid': 0,
-        'refused': 0,
-        'used': {},
-        'declined': {},
-        'slowest': 0,
-        'seconds': 0,
-        'peak_mb': 0,
-        'foreign': {
-            f'the process died ({done.returncode})': {
-                'times': 1,
-                'error': done.stderr[-1500:],
-                'size': 0,
-                'files': files,
-            }
-        },
-    }
+    death = {'times': 1, 'error': done.stderr[-1500:], 'size': 0, 'files': files}
+    nothing = dict.fromkeys(('inputs', 'valid', 'refused', 'slowest', 'seconds', 'peak_mb'), 0)
+    foreign = {f'the process died ({done.returncode})': death}
+    return {**nothing, 'used': {}, 'declined': {}, 'foreign': foreign}
 
 
-def main():
+def n_steps(result: dict) -> int:
+    "How often a valid result was put to use"
+    return sum(result['used'].values()) + sum(result['declined'].values())
+
+
+def n_foreign(result: dict) -> int:
+    "How often something came out that is neither a result nor an error of this library"
+    return sum(f['times'] for f in result['foreign'].values())
+
+
+def report(name: str, r: dict):
+    "Print the result of a format"
+    print(
+        f'{name:14} {r["inputs"]:8,} {r["valid"]:8,} {r["refused"]:8,} {n_steps(r):8,} {n_foreign(r):8,} '
+        f'{r["slowest"]:10.2f} {r["peak_mb"]:6,} {r["seconds"]:6.0f}',
+        flush=True,
+    )
+    for key, f in r['foreign'].items():
+        smallest = '; '.join(f'{k}: {base64.b64decode(v)[:160]!r}' for k, v in f['files'].items())[:600]
+        print(f'    {f["times"]:6,} x {key}: {f["error"][:400]}\n             smallest input: {smallest}')
+
+
+def keep_inputs(folder: Path, result: dict):
+    "Write the inputs that led to something foreign, each to a folder"
+    for i, (key, f) in enumerate(result['foreign'].items()):
+        files = {k: base64.b64decode(v) for k, v in f['files'].items()}
+        put(folder / str(i), {**files, 'why.txt': f'{key}\n{f["error"]}'.encode()})
+
+
+def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('--inputs', type=int, default=100_000)
     p.add_argument('--seed', type=int, default=0)
@@ -1685,10 +1721,12 @@ def main():
     p.add_argument('--formats', nargs='*', choices=FORMATS)
     p.add_argument('--child', help=argparse.SUPPRESS)
     p.add_argument('--work', help=argparse.SUPPRESS)
-    args = p.parse_args()
-    if args.child:
-        return child(args)
-    found, begin = {}, time.perf_counter()
+    return p.parse_args()
+
+
+def run_all(args) -> dict[str, dict]:
+    "Try all formats that were asked for; their results, printed as they come"
+    found = {}
     memory = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
     print(
         f'{"format":14} {"inputs":>8} {"valid":>8} {"refused":>8} {"used":>8} {"foreign":>8} '
@@ -1696,44 +1734,31 @@ def main():
     )
     with tempfile.TemporaryDirectory(dir=memory) as tmp:
         for name in args.formats or FORMATS:
-            r = found[name] = run(name, args, Path(tmp))
-            print(
-                f'{name:14} {r["inputs"]:8,} {r["valid"]:8,} {r["refused"]:8,} '
-                f'{sum(r["used"].values()) + sum(r["declined"].values()):8,} '
-                f'{sum(f["times"] for f in r["foreign"].values()):8,} {r["slowest"]:10.2f} '
-                f'{r["peak_mb"]:6,} {r["seconds"]:6.0f}',
-                flush=True,
-            )
-            for key, f in r['foreign'].items():
-                print(
-                    f'    {f["times"]:6,} x {key}: {f["error"][:400]}\n             smallest input: '
-                    + '; '.join(f'{k}: {base64.b64decode(v)[:160]!r}' for k, v in f['files'].items())[:600]
-                )
+            found[name] = run(name, args, Path(tmp))
+            report(name, found[name])
             if args.keep:
-                for i, (key, f) in enumerate(r['foreign'].items()):
-                    put(
-                        args.keep / name / str(i),
-                        {
-                            **{k: base64.b64decode(v) for k, v in f['files'].items()},
-                            'why.txt': f'{key}\n{f["error"]}'.encode(),
-                        },
-                    )
-    total = {k: sum(r[k] for r in found.values()) for k in ('inputs', 'valid', 'refused')} | {
-        'steps': sum(sum(r['used'].values()) + sum(r['declined'].values()) for r in found.values()),
-        'foreign': sum(f['times'] for r in found.values() for f in r['foreign'].values()),
-    }
+                keep_inputs(args.keep / name, found[name])
+    return found
+
+
+def main():
+    args = arguments()
+    if args.child:
+        return child(args)
+    begin = time.perf_counter()
+    found = run_all(args)
+    total = {k: sum(r[k] for r in found.values()) for k in ('inputs', 'valid', 'refused')}
+    total['steps'] = sum(map(n_steps, found.values()))
+    total['foreign'] = sum(map(n_foreign, found.values()))
     print(
         f'{total["inputs"]:,} inputs in {time.perf_counter() - begin:.0f} s: '
         f'{total["valid"]:,} read, {total["refused"]:,} refused, {total["steps"]:,} further steps, '
         f'{total["foreign"]:,} foreign'
     )
     if args.json:
-        Path(args.json).write_text(
-            json.dumps(
-                {'python': platform.python_version(), 'seed': args.seed, 'total': total, 'formats': found},
-                indent=1,
-            )
-        )
+        python = platform.python_version()
+        results = {'python': python, 'seed': args.seed, 'total': total, 'formats': found}
+        Path(args.json).write_text(json.dumps(results, indent=1))
     sys.exit(bool(total['foreign']))
 
 

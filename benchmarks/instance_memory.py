@@ -2,8 +2,10 @@
 
     python benchmarks/instance_memory.py [--model maskrcnn_resnet50_fpn_v2] [--batch-size 4] [--steps 3]
 
-The image is drawn, with 50 outlines in LabelMe's JSON. Training takes it from the file through the data set, the network's losses and their gradients to an optimiser's step, at 512 pixels; prediction goes
-through the network, then through 50 given boxes and masks, as a trained network would find them, so that all masks are really pasted. Figures are the highest resident memory of the process after each part.
+The image is drawn, with 50 outlines in LabelMe's JSON. Training takes it from the file through the data set,
+the network's losses and their gradients to an optimiser's step, at 512 pixels; prediction goes through the
+network, then through 50 given boxes and masks, as a trained network would find them, so that all masks are
+really pasted. Figures are the highest resident memory of the process after each part.
 """
 
 import argparse, json, resource, sys, tempfile

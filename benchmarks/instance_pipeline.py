@@ -1,15 +1,22 @@
-"""Images a second of the data pipelines with masks and with keypoints, ours against the reference tutorials', rebuilt from public packages.
+"""Images a second of the data pipelines with masks and with keypoints, ours against the tutorials'.
 
     python benchmarks/instance_pipeline.py [--json results.json] [--images 96] [--runs 7] [--data FOLDER]
 
-Theirs: a pandas row looked up, Pillow, and the transforms of the Mask R-CNN and Keypoint R-CNN tutorials (cjm-torchvision-tfms 0.0.26 on torchvision v2) at 512 pixels. Masks: each polygon is drawn by Pillow as an image of the
-source's size, and goes through crop, flip, resize, pad and resize as an image, with colour jitter, grey, equalise and posterise on the full image. Keypoints: boxes of 4 pixels around each point; colour jitter, grey, equalise,
-copied pixels, perspective, rotation up to 90 degrees, crop, resize, pad, resize. Both end in floats; batches of four are stacked in the main process. Ours: `DetectionTransform` with the same steps from the same distributions
-(crops beside rotation included) and a `DataLoader` of uint8 images, masks as bits.
-Images: the student cards of `real_data('student-id')` (640 x 480 to 1024 x 768) where they are found, or FOLDER with LabelMe polygons, or else made here; for keypoints three corners of each card are its points, so that both tasks see
-the same images, and the tiny faces of `real_data('face-keypoints')` come besides. Those of 12 megapixels are enlarged from the cards, smooth and with noise as a camera has it.
-Contestants take turns, and each figure is the median of its runs: processor time of one thread for `per worker`, wall clock for `two workers`. Ratios count; milliseconds are this machine's. `ready here` adds what belongs to the
-device, normalising images and unpacking masks, on the CPU of the main process.
+The tutorials' pipelines are rebuilt from public packages. The tutorials' pipelines are rebuilt from public
+packages. Theirs: a pandas row looked up, Pillow, and the transforms of the Mask R-CNN and Keypoint R-CNN
+tutorials (cjm-torchvision-tfms 0.0.26 on torchvision v2) at 512 pixels. Masks: each polygon is drawn by
+Pillow as an image of the source's size, and goes through crop, flip, resize, pad and resize as an image, with
+colour jitter, grey, equalise and posterise on the full image. Keypoints: boxes of 4 pixels around each point;
+colour jitter, grey, equalise, copied pixels, perspective, rotation up to 90 degrees, crop, resize, pad,
+resize. Both end in floats; batches of four are stacked in the main process. Ours: `DetectionTransform` with
+the same steps from the same distributions (crops beside rotation included) and a `DataLoader` of uint8
+images, masks as bits. Images: the student cards of `real_data('student-id')` (640 x 480 to 1024 x 768) where
+they are found, or FOLDER with LabelMe polygons, or else made here; for keypoints three corners of each card
+are its points, so that both tasks see the same images, and the tiny faces of `real_data('face-keypoints')`
+come besides. Those of 12 megapixels are enlarged from the cards, smooth and with noise as a camera has it.
+Contestants take turns, and each figure is the median of its runs: processor time of one thread for `per
+worker`, wall clock for `two workers`. Ratios count; milliseconds are this machine's. `ready here` adds what
+belongs to the device, normalising images and unpacking masks, on the CPU of the main process.
 
 Needs: pip install cjm-torchvision-tfms cjm-pil-utils
 """

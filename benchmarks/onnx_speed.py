@@ -2,8 +2,11 @@
 
     python benchmarks/onnx_speed.py [RUN ...] [--json results.json] [--runs 15] [--threads 1 2] [--full]
 
-RUN are run directories; their `model.onnx` is made where it is missing. Without them, networks of the `quick` presets (`--full`: the recipes' own) with random weights are exported into a temporary folder first.
-One prepared image (a photograph's place is taken by smooth noise where a run brings no validation images); both give the same raw outputs. They take turns; each figure is the median of the wall time, for both use their threads at once.
+RUN are run directories; their `model.onnx` is made where it is missing. Without them, networks of the `quick`
+presets (`--full`: the recipes' own) with random weights are exported into a temporary folder first. One
+prepared image (a photograph's place is taken by smooth noise where a run brings no validation images); both
+give the same raw outputs. They take turns; each figure is the median of the wall time, for both use their
+threads at once.
 """
 
 import argparse, json, statistics, tempfile, time

@@ -1,9 +1,14 @@
-"""Faults provoked on purpose, and what is left of the training: `kill -9` at any step, full disks, vanished images, numbers that are none, processes that die, memory over many epochs.
+"""Faults provoked on purpose, and what is left of the training.
 
-    python benchmarks/survival.py [kills] [faults] [processes] [memory] [--quick] [--tasks classification ...] [--seed 0] [--json results.json]
+    python benchmarks/survival.py [kills] [faults] [processes] [memory] [--quick] \\
+        [--tasks classification ...] [--seed 0] [--json results.json]
 
-Without names all parts run; `--quick` takes a few faults of each kind. What must hold is asserted: after a kill every file of the run directory can be read, and the resumed run ends with the bits of a run that nobody disturbed.
-`kills` and `faults` need `fork` (Linux, macOS): a process that has PyTorch loaded starts each victim. Nothing is timed here.
+The faults: `kill -9` at any step, full disks, vanished images, numbers that are not finite, processes that
+die, memory over many epochs. The faults: `kill -9` at any step, full disks, vanished images, numbers that are
+not finite, processes that die, memory over many epochs. Without names all parts run; `--quick` takes a few
+faults of each kind. What must hold is asserted: after a kill every file of the run directory can be read, and
+the resumed run ends with the bits of a run that nobody disturbed. `kills` and `faults` need `fork` (Linux,
+macOS): a process that has PyTorch loaded starts each victim. Nothing is timed here.
 """
 
 import argparse, json, os, random, resource, shutil, signal, subprocess, sys, tempfile, time
@@ -13,10 +18,9 @@ os.environ.setdefault('VISION_RECIPES_PROGRESS', '0')
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # a forked process has no other threads
 import numpy as np
 import torch
-from vision_recipes import core
 from vision_recipes.data.readers import read_annotations
 from vision_recipes.core.errors import VisionRecipesError
-from vision_recipes.core.console import log
+from vision_recipes.core.console import World, log
 from vision_recipes.core.files import write_json
 from vision_recipes.core.images import open_image
 from vision_recipes.data.synthetic.make import make_samples
@@ -170,7 +174,7 @@ def just_renamed(name, n=1):
             if Path(b).name == name and count[0] == n:
                 kill()
 
-        core.os.replace = dying
+        os.replace = dying
 
     return plan
 
@@ -529,35 +533,38 @@ def numbers(root):
 
 
 def command_line(args):
-    """`vision-recipes` without what makes two equal trainings drift apart: the network's sums in float64, for in float32 the mere order of the images in a batch changes a fresh YOLOX's losses by 5e-5,
-    and no chance in the choice of an R-CNN's proposals, which every process draws for itself"""
-    from vision_recipes import rcnn, trainer
+    """`vision-recipes` without what makes two equal trainings drift apart
+
+    The network computes in float64: in float32 the order of the images in a batch alone changes a fresh
+    YOLOX's losses by 5e-5. An R-CNN chooses its proposals without chance: every process would draw its own.
+    """
     from vision_recipes.cli.main import main
+    from vision_recipes.models.rcnn.network import RCNN, Sampler
+    from vision_recipes.training.state import Trainer, set_seed
 
-    rcnn.Sampler.even = property(lambda self: True, lambda self, value: None)
-    begin = trainer.Trainer.__init__
+    Sampler.even = property(lambda self: True, lambda self, value: None)
+    begin = Trainer.__init__
 
-    def exact(self, task, settings, batches, model=None, world=core.World()):
-        trainer.set_seed(settings.seed)
-        core_of = task.build_model() if model is None else model
-        parts = (
-            (
-                core_of.backbone,
-                core_of.rpn.head,
-                *(m for m in core_of.roi_heads.children() if any(True for _ in m.parameters())),
-            )
-            if isinstance(core_of, rcnn.RCNN)
-            else (core_of,)
-        )
+    def exact(self, task, settings, batches, model=None, world=World()):
+        set_seed(settings.seed)
+        network = task.build_model() if model is None else model
+        parts = learnt_parts(network) if isinstance(network, RCNN) else [network]
         for part in parts:
-            part.double().register_forward_pre_hook(lambda m, args: doubled(args))
-        begin(self, task, settings, batches, core_of, world)
+            part.double().register_forward_pre_hook(lambda module, args: doubled(args))
+        begin(self, task, settings, batches, network, world)
 
-    trainer.Trainer.__init__ = exact
+    Trainer.__init__ = exact
     return main(args)
 
 
+def learnt_parts(network):
+    "The parts of an R-CNN that have weights; what stands between them computes with boxes in float32"
+    heads = [part for part in network.roi_heads.children() if list(part.parameters())]
+    return [network.backbone, network.rpn.head, *heads]
+
+
 def doubled(x):
+    "A tensor's numbers in float64, also inside of lists and tuples"
     if isinstance(x, torch.Tensor):
         return x.double() if x.is_floating_point() else x
     return type(x)(map(doubled, x)) if isinstance(x, (list, tuple)) else x

@@ -1,11 +1,13 @@
-"""Assignment and loss of YOLOX with their gradient: ours against the reference tutorial's package and the original.
+"""YOLOX's label assignment and loss with their gradient: ours, the tutorial's package, the original.
 
     python benchmarks/yolox_loss.py [--json results.json] [--runs 15]
     pip install pixeltable-yolox cjm-yolox-pytorch        # the contestants; one that is missing is left out
 
-Guesses of a yolox_tiny head for images of 384 pixels and 19 classes, the same for all. Contestants take turns; each figure is the median of the processor time of one thread.
-Ours is timed under both rules of candidates: `release` is what pixeltable-yolox has (1.5 strides), `paper` what cjm_yolox_pytorch has (the box, 2.5 strides), and each ratio compares like with like.
-`operations` are tensor operations of forward and backward without views, `waits` those among them that make a host wait for a GPU.
+Guesses of a yolox_tiny head for images of 384 pixels and 19 classes, the same for all. Contestants take
+turns; each figure is the median of the processor time of one thread. Ours is timed under both rules of
+candidates: `release` is what pixeltable-yolox has (1.5 strides), `paper` what cjm_yolox_pytorch has (the box,
+2.5 strides), and each ratio compares like with like. `operations` are tensor operations of forward and
+backward without views, `waits` those among them that make a host wait for a GPU.
 """
 
 import argparse, importlib.util, json, statistics, time

@@ -2,9 +2,11 @@
 
     python benchmarks/yolox_postprocess.py [--json results.json] [--runs 31]
 
-One 640 x 640 image, 8400 cells, 19 classes. So many of them lie above the threshold as the row says, about ten around each object, as a trained network has it. The tutorial's way, rebuilt here from what it does: grids of whole numbers for each
-image, boxes and probabilities of all cells (in double precision, as whole and real numbers meet), then the cut, the overlaps of all pairs, and a loop over the proposals. Both must find the same boxes. Contestants take turns; each figure is the median
-of the processor time of one thread.
+One 640 x 640 image, 8400 cells, 19 classes. So many of them lie above the threshold as the row says, about
+ten around each object, as a trained network has it. The tutorial's way, rebuilt here from what it does: grids
+of whole numbers for each image, boxes and probabilities of all cells (in double precision, as whole and real
+numbers meet), then the cut, the overlaps of all pairs, and a loop over the proposals. Both must find the same
+boxes. Contestants take turns; each figure is the median of the processor time of one thread.
 """
 
 import argparse, json, statistics, time
