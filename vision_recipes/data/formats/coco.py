@@ -156,7 +156,7 @@ def _paths_by_name(base: Path) -> dict[str, list[str]]:
             paths[name].append(_join(folder, name))
     return paths
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #5427265b
 def _locate(
     base: Path,
     names: list[str],  # Paths as the file gives them, with / between folders
@@ -255,7 +255,8 @@ def _categories(file: Path, contents: dict, notes: list) -> LabelMap:
     for category in categories:
         if not isinstance(category.get('id'), int) or not isinstance(category.get('name'), str):
             raise VisionRecipesError(
-                f'{file}: a category needs a whole number "id" and a "name", but one is {brief(category, 100)}.'
+                f'{file}: a category needs a whole number "id" and a "name", '
+                f'but one is {brief(category, 100)}.'
             )
     if not categories:
         raise VisionRecipesError(
@@ -545,7 +546,7 @@ def _is_polygon(ring) -> bool:
 def _points(
     file: Path, contents: dict, notes: list
 ) -> tuple[Skeleton, np.ndarray] | None:  # And (M, K, 3) float32; None where no object has keypoints
-    "The keypoints of all objects. Raises `VisionRecipesError` that names the annotation where some are broken"
+    "The keypoints of all objects. Raises `VisionRecipesError` that names a broken annotation"
     records = contents['annotations']
     given = [r.get('keypoints') for r in records]
     if not any(given):
@@ -707,7 +708,7 @@ def read_coco(
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6e97be1b
 def _image_paths(file: Path, base: Path, names: list[str], notes: list) -> list[str]:
-    "The path of each image below `base`, '' where it is missing; missing and unused ones are added to `notes`"
+    "The path of each image below `base`, '' where it is missing. Missing and unused ones go to `notes`"
     paths, unused = _locate(base, names)
     missing = [str(base / name) for name, path in zip(names, paths) if not path]
     notes += absent(file, len(paths) - len(missing), missing, [str(base / path) for path in unused])
