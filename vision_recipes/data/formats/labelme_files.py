@@ -29,7 +29,7 @@ def _tail(file: Path, n: int = 1 << 16) -> bytes:
         f.seek(max(0, f.seek(0, os.SEEK_END) - n))
         return f.read()
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #af8b0fd0
 def is_labelme(file: Path) -> bool:
     "Whether a JSON file begins as LabelMe's do"
     start = head(file)
@@ -180,7 +180,7 @@ def cache_folder() -> Path:
         base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     return Path(base) / 'vision_recipes'
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #ac696b3b
 def _suffix(content: bytes) -> str:
     "The file suffix of an image, by its first bytes"
     if content[:4] == b'\x89PNG':
@@ -209,7 +209,7 @@ def _unpacked(file: Path, data: str) -> str:  # Its path; '' where it is no imag
 def _join(folder: str, name: str) -> str:
     return f'{folder}/{name}'.lstrip('/')
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #31570d97
 class _Images:
     "The images below a folder, by folder and name"
 

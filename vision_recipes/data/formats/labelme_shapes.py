@@ -106,7 +106,7 @@ def _decoded(shape: Shape, where: str) -> np.ndarray:  # (h, w) bool
         return values[..., :-1].any(2) & values[..., -1]
     return values.any(2)
 
-
+# %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #aacd209a
 def _window_runs(x: int, y: int, mask: np.ndarray, size_wh) -> np.ndarray:  # uint32
     "Run lengths of a window of an image. Only the columns of the window are encoded"
     width, height = size_wh
