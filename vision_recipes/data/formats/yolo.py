@@ -540,7 +540,7 @@ def _distinct_stems(anns: Annotations, names: list[str]) -> list[str]:
         )
     return stems
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #fa3753b1
 def _yaml_text(anns: Annotations) -> str:
     "The contents of data.yaml"
     # a JSON string is a yaml string
