@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from .hands import random_color, draw_disc, paint_body, draw_stroke, toned, make_person
+from vision_recipes.data.synthetic.hands import (
+    random_color,
+    draw_disc,
+    paint_body,
+    draw_stroke,
+    toned,
+    make_person,
+)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #a514a93a
 DESIGNS = {
@@ -60,67 +67,30 @@ DESIGNS = {
         text=(0.08, 0.6, 0.92, 0.83),
     ),
 }
+
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #d9e0db23
 UPRIGHT = ('badge', 'visitor')
-_ISSUERS = (
-    'University of Northwood',
-    'Harbour College',
-    'City Library',
-    'Museum of Clouds',
-    'River Valley School',
-    'Institute of Tides',
-    'Green Hill Clinic',
-    'Old Town Archive',
-    'Lakeside Academy',
-    'Station Works',
+_ISSUERS = tuple(
+    (
+        'University of Northwood, Harbour College, City Library, Museum of Clouds, River Valley '
+        'School, Institute of Tides, Green Hill Clinic, Old Town Archive, Lakeside Academy, Station '
+        'Works'
+    ).split(', ')
 )
-_FIRST = (
-    'Ada',
-    'Bram',
-    'Cleo',
-    'Dario',
-    'Esra',
-    'Finn',
-    'Goran',
-    'Hana',
-    'Ilse',
-    'Jonas',
-    'Kavi',
-    'Lena',
-    'Mira',
-    'Nuno',
-    'Odile',
-    'Pavel',
-    'Ravi',
-    'Sana',
-    'Tariq',
-    'Uma',
-    'Wen',
-    'Yuki',
+_FIRST = tuple(
+    (
+        'Ada Bram Cleo Dario Esra Finn Goran Hana Ilse Jonas Kavi Lena Mira Nuno Odile Pavel Ravi '
+        'Sana Tariq Uma Wen Yuki'
+    ).split()
 )
-_LAST = (
-    'Alder',
-    'Brook',
-    'Castellan',
-    'Dunmore',
-    'Elmhurst',
-    'Farrow',
-    'Granger',
-    'Holm',
-    'Ivarsen',
-    'Jessop',
-    'Kestrel',
-    'Lindgate',
-    'Marsh',
-    'Norrwood',
-    'Okapi',
-    'Penrose',
-    'Quill',
-    'Rowan',
-    'Sandoval',
-    'Thorne',
+_LAST = tuple(
+    (
+        'Alder Brook Castellan Dunmore Elmhurst Farrow Granger Holm Ivarsen Jessop Kestrel Lindgate '
+        'Marsh Norrwood Okapi Penrose Quill Rowan Sandoval Thorne'
+    ).split()
 )
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #3b8b9640
 @lru_cache(maxsize=64)
 def _font(size):
     return ImageFont.load_default(size)
@@ -156,7 +126,7 @@ def _header(art, box, inks, rng):
         (250, 250, 248) if filled else inks.main,
     )
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #e96bd597
 def _photo(art, box, inks, rng):
     "A portrait before a plain wall"
     x0, y0, x1, y1 = (round(o) for o in box)
@@ -196,7 +166,7 @@ def _number(art, box, inks, rng):
 def _band(art, box, inks, rng):
     ImageDraw.Draw(art).rectangle(box, fill=inks.accent)
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #309ac1e4
 def _bars(art, box, inks, rng):
     "A barcode"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
@@ -226,7 +196,7 @@ def _chip(art, box, inks, rng):
         d.line((x0, y0 + t * (y1 - y0), x1, y0 + t * (y1 - y0)), fill=(140, 108, 40))
         d.line((x0 + t * (x1 - x0), y0, x0 + t * (x1 - x0), y1), fill=(140, 108, 40))
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #f6903101
 def _crest(art, box, inks, rng):
     "A round seal with a letter"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
@@ -296,7 +266,7 @@ def paint_card_face(
     out.paste(art, (RIM, RIM))
     return out
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #d3f1a262
 def _gleam(art, rng):
     "A lamp that the plastic mirrors"
     x, y = np.meshgrid(np.linspace(-1, 1, 24), np.linspace(-1, 1, 24))
@@ -339,7 +309,7 @@ def _mixed(share, colours) -> np.ndarray:  # (h, w, 3) float32
     a, b = (np.array(c, dtype=np.float32) for c in colours[:2])
     return a + share[..., None] * (b - a)
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #f4c31cf0
 def _wood(rng, colours):
     "Planks with a grain"
     planks = int(rng.integers(3, 8))
@@ -369,7 +339,7 @@ def _stone(rng, colours):
         colours,
     )
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #307f13d7
 def _tiles(rng, colours):
     "Square tiles with joints"
     n = int(rng.integers(2, 5))
@@ -400,7 +370,7 @@ _BROWNS = np.array(
     [(206, 164, 112), (150, 100, 60), (104, 66, 42), (226, 200, 160), (120, 106, 92)], dtype=float
 )
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #a49cf98e
 @dataclass(frozen=True)
 class Place:
     "What all images of a place share. Colours are RGB, 0 to 255"
@@ -410,7 +380,7 @@ class Place:
     things: tuple[str, ...]  # Keys of `THINGS`: what lies about here
     number: int  # From 0
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #8223ff45
 def make_place(
     number: int,  # From 0
     seed: int = 0,  # Of the data set
@@ -468,7 +438,7 @@ def _sheet(rng):
     ]
     return [(_block(-w, -h, w, h), toned((240, 240, 236), rng.uniform(0.86, 1.05))), *lines]
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #06215d63
 def _note(rng):
     "A square note with a scribble"
     ink = (
@@ -506,7 +476,7 @@ def _coin(rng):
         (_circle(r * 0.72), ink),
     ]
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #be80d803
 def _phone(rng):
     "A telephone, its screen dark"
     return [
@@ -568,7 +538,7 @@ def paint_grip(
             toned(thumb.skin, tone),
         )
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #b1e7c0cf
 def paint_thumb(d: ImageDraw.ImageDraw, thumb: Thumb):
     "The thumb on the card: what it covers is `thumb.outline()`"
     points, radii, skin = thumb.points, thumb.radii, thumb.skin

@@ -33,7 +33,14 @@ from vision_recipes.data.synthetic.card_art import (
     TILE,
     UPRIGHT,
 )
-from .hands import camera_light, paint_room, random_size, SKINS, toned, make_person
+from vision_recipes.data.synthetic.hands import (
+    camera_light,
+    paint_room,
+    random_size,
+    SKINS,
+    toned,
+    make_person,
+)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #3e7bd318
 def clip_to_frame(
@@ -80,7 +87,7 @@ def _inside(points, convex) -> np.ndarray:  # (n,) bool
     gap = points[:, None] - convex[None]
     return (side[:, 0] * gap[..., 1] - side[:, 1] * gap[..., 0] >= 0).all(1)
 
-
+# %% ../../../nbs/data/synthetic/03_cards.ipynb #349a3dc6
 def cut_out(
     ring: np.ndarray,  # (n, 2), does not cross itself
     cutter: np.ndarray,  # (m, 2), convex
@@ -116,7 +123,7 @@ def cut_out(
         out.append(np.array(piece))
     return out
 
-
+# %% ../../../nbs/data/synthetic/03_cards.ipynb #942c29ff
 def _walk(ring, edge, last, round_):
     """The corners between a point on `edge` and one on the edge `last`.
 
@@ -214,7 +221,7 @@ def _shares(outlines, covers, size_wh) -> np.ndarray:  # (n,)
         ]
     )
 
-
+# %% ../../../nbs/data/synthetic/03_cards.ipynb #bc98372c
 def _placed(n, held, size_wh, rng) -> list[_Card]:  # From the lowest to the highest
     "Places for up to `n` cards; those held in a hand lie on top of one another"
     cards, focus = [], rng.uniform(1.3, 2.2) * max(size_wh)
@@ -306,7 +313,7 @@ def _paint_card(canvas, card, rng):
     )
     canvas.paste(art, (x0, y0), alpha)
 
-
+# %% ../../../nbs/data/synthetic/03_cards.ipynb #bf606846
 # `size_wh`, of which the ground has half the detail
 def _paint_ground(place, size_wh, camera, rng) -> Image.Image:
     "The ground as the camera sees it, or a room out of focus"
@@ -349,7 +356,7 @@ class CardScene:
     # For each card its whole outline (24, 2), as if nothing covered it; may reach out of the image
     outlines: list[np.ndarray]
 
-
+# %% ../../../nbs/data/synthetic/03_cards.ipynb #e3b6f09d
 def draw_cards(
     n: int = 1,  # Cards, 1 to 3; one that finds no place is left out
     size_wh: tuple[int, int] = (320, 240),  # Pixels, at least 64 each
@@ -383,7 +390,7 @@ def draw_cards(
         outlines,
     )
 
-
+# %% ../../../nbs/data/synthetic/03_cards.ipynb #8094cac9
 def _paint_cards(place, cards, thumb, size_wh, rng) -> Image.Image:
     "Ground, things, hand, cards, thumb, in this order"
     top, light = cards[-1], np.array([np.cos(a := rng.uniform(0, 2 * np.pi)), np.sin(a)])
@@ -449,7 +456,7 @@ def write_pair(folder, stem, image, shapes):
         },
     )
 
-
+# %% ../../../nbs/data/synthetic/03_cards.ipynb #65c180ff
 def check_counts(long_sides, least_side, **counts):
     "Refuse what cannot be drawn, before anything is written"
     for what, value in counts.items():
@@ -470,7 +477,7 @@ def _card_shapes(scene) -> list[dict]:
         out += [labelme_shape('id_card', 'polygon', r, i + 1 if len(rings) > 1 else None) for r in rings]
     return out
 
-
+# %% ../../../nbs/data/synthetic/03_cards.ipynb #f95e62bf
 def make_card_samples(
     root: str | Path,  # A new or empty folder
     n: int = 480,  # Images
@@ -491,7 +498,10 @@ def make_card_samples(
             p, k = i % places, i // places
             rng = np.random.default_rng((5, seed, p, k))
             scene = draw_cards(
-                int(rng.choice(3, p=(0.45, 0.35, 0.2))) + 1, random_size(rng, long_sides), make_place(p, seed), rng
+                int(rng.choice(3, p=(0.45, 0.35, 0.2))) + 1,
+                random_size(rng, long_sides),
+                make_place(p, seed),
+                rng,
             )
             write_pair(tmp, f'place{p:02d}_{k:04d}', scene.image, _card_shapes(scene))
     return Path(root)

@@ -27,84 +27,37 @@ from vision_recipes.data.synthetic.hands import (
 FACE_POINTS = ('left-eye', 'nose', 'right-eye')
 
 # Where hair ends: (degrees round the head from the nose, height), height from -1 (crown) to 1 (chin)
+# fmt: off
 _HAIRLINES = {
-    'short': (
-        (0, -0.6),
-        (30, -0.56),
-        (50, -0.44),
-        (60, -0.12),
-        (72, 0.02),
-        (80, -0.3),
-        (98, -0.25),
-        (112, 0.35),
-        (180, 0.5),
-    ),
-    'fringe': (
-        (0, -0.36),
-        (35, -0.34),
-        (52, -0.2),
-        (62, 0.0),
-        (74, 0.1),
-        (82, -0.25),
-        (98, -0.2),
-        (112, 0.4),
-        (180, 0.5),
-    ),
+    'short': ((0, -0.6), (30, -0.56), (50, -0.44), (60, -0.12), (72, 0.02), (80, -0.3), (98, -0.25), (112,
+        0.35), (180, 0.5)),
+    'fringe': ((0, -0.36), (35, -0.34), (52, -0.2), (62, 0.0), (74, 0.1), (82, -0.25), (98, -0.2), (112,
+        0.4), (180, 0.5)),
     'long': ((0, -0.62), (22, -0.57), (42, -0.38), (56, 0.08), (64, 0.5), (74, 0.9), (180, 0.98)),
-    'curly': (
-        (0, -0.52),
-        (30, -0.5),
-        (50, -0.36),
-        (62, -0.1),
-        (76, 0.05),
-        (84, -0.2),
-        (98, -0.1),
-        (112, 0.4),
-        (180, 0.5),
-    ),
-    'bun': (
-        (0, -0.64),
-        (30, -0.6),
-        (50, -0.48),
-        (62, -0.2),
-        (76, -0.05),
-        (84, -0.3),
-        (98, -0.25),
-        (112, 0.3),
-        (180, 0.4),
-    ),
+    'curly': ((0, -0.52), (30, -0.5), (50, -0.36), (62, -0.1), (76, 0.05), (84, -0.2), (98, -0.1), (112,
+        0.4), (180, 0.5)),
+    'bun': ((0, -0.64), (30, -0.6), (50, -0.48), (62, -0.2), (76, -0.05), (84, -0.3), (98, -0.25), (112,
+        0.3), (180, 0.4)),
 }
+# fmt: on
 # hair before the left eye
+# fmt: off
 _LOCK = (
-    (-180, 0.3),
-    (-60, -0.3),
-    (-30, -0.56),
-    (0, -0.5),
-    (10, -0.2),
-    (18, 0.1),
-    (36, 0.22),
-    (50, 0.3),
-    (62, 0.2),
-    (180, 0.3),
+    (-180, 0.3), (-60, -0.3), (-30, -0.56), (0, -0.5), (10, -0.2), (18, 0.1),
+    (36, 0.22), (50, 0.3), (62, 0.2), (180, 0.3),
 )
+# fmt: on
 _HATS = {'cap': -0.5, 'beanie': -0.46, 'scarf': None}
 _SCARF = ((0, -0.66), (30, -0.6), (48, -0.3), (58, 0.15), (64, 0.6), (74, 0.96), (180, 1.0))
+# fmt: off
 _BEARDS = {
-    'full': (
-        (0, 0.4),
-        (20, 0.4),
-        (34, 0.36),
-        (52, 0.34),
-        (70, 0.02),
-        (78, 0.02),
-        (92, 0.6),
-        (110, 1.0),
-        (180, 1.0),
-    ),
+    'full': ((0, 0.4), (20, 0.4), (34, 0.36), (52, 0.34), (70, 0.02), (78, 0.02), (92, 0.6), (110, 1.0),
+        (180, 1.0)),
     'goatee': ((0, 0.4), (16, 0.4), (22, 0.5), (26, 0.9), (32, 1.0), (180, 1.0)),
 }
+# fmt: on
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #5dbcdcc4
 @dataclass(frozen=True)
 class Face:
     "What all images of a person share. Colours are RGB, 0 to 255"
@@ -118,7 +71,7 @@ class Face:
     wide: float  # Of the head, as a multiple of the usual
     cloth: tuple[int, int, int]
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #8ce552dc
 def make_face(
     number: int,  # From 0
     seed: int = 0,  # Of the data set
@@ -156,7 +109,7 @@ _HEIGHTS = np.array(
 _GIRTHS = np.array([0, 0.18, 0.34, 0.54, 0.73, 0.88, 0.97, 1.0, 1.0, 0.96, 0.88, 0.75, 0.58, 0.4, 0.2, 0])
 _WIDE, _DEEP = 0.74, 0.82  # half axes of the widest slice; half the height is 1
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #c668273c
 @dataclass(frozen=True)
 class HeadPose:
     "Where a head is, how large and how it is turned"
@@ -258,7 +211,7 @@ _ROUND = np.linspace(0, 2 * np.pi, 17)[:-1]
 def _fill(d, ring, ink):
     d.polygon(ring.ravel().tolist(), fill=ink)
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #5f160d54
 def _line(d, points, ink, width):
     d.line(points.ravel().tolist(), fill=ink, width=max(1, round(width)), joint='curve')
 
@@ -269,7 +222,7 @@ def head_points(head: HeadPose) -> np.ndarray:  # (3, 2) pixels, in the order of
         [head.at(_EYE, _EYE_HEIGHT), head.at(0, _NOSE_HEIGHT, _NOSE_OUT), head.at(-_EYE, _EYE_HEIGHT)]
     )
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #a83071f7
 def _paint_torso(d, face, head, rng):
     "Neck and shoulders, upright even where the head leans; long hair and a scarf hang behind"
     u, (x, y) = head.u, head.middle
@@ -314,7 +267,7 @@ def _paint_torso(d, face, head, rng):
     if face.hat == 'scarf':
         _fill(d, place((-0.6, 0.5), (-0.75, 1.5), (0, 1.8), (0.75, 1.5), (0.6, 0.5)), toned(face.cloth, 0.86))
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #45c3b34f
 def _paint_ear(d, head, side, inks):
     "An ear, from the side as much as the head is turned"
     middle, u = head.at(side * 92, 0.05, 0.03), head.u
@@ -378,7 +331,7 @@ def _paint_eye(d, face, head, side, mood, inks):
         0.035 * u,
     )
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #9850b410
 def _paint_nose(d, head, inks, light):
     "A nose that stands out of the face"
     u, tip = head.u, head.at(0, _NOSE_HEIGHT, _NOSE_OUT)
@@ -405,7 +358,7 @@ def _paint_nose(d, head, inks, light):
         0.03 * u,
     )
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #284a7f8a
 def _paint_mouth(d, head, mood, inks):
     "Lips, and teeth where the mouth is open"
     t = np.linspace(-1, 1, 9)
@@ -457,7 +410,7 @@ def _paint_hair(d, face, head, mood):
             toned(ink, 1.08),
         )
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #1df2a607
 def _paint_hat(d, face, head):
     "A cap with its peak, or a beanie with its rim"
     low, u = _HATS[face.hat], head.u
@@ -479,7 +432,7 @@ def _paint_hat(d, face, head):
     )
     _fill(d, np.concatenate([head.at(t, low - 0.06, 0.08), peak[::-1]]), toned(face.cloth, 0.72))
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #af10a148
 def _paint_glasses(d, face, head, dark):
     "A frame with clear or dark lenses"
     u, ink = head.u, (28, 28, 32) if dark else toned(face.cloth, 0.5)
@@ -513,7 +466,7 @@ def _paint_glasses(d, face, head, dark):
         0.045 * u,
     )
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #2a08d639
 def _paint_mask(d, face, head):
     "A mask from the bridge of the nose to the chin"
     turned, white = (
@@ -563,7 +516,7 @@ class Seen:
         xy, r, before = self.kept[key]
         return bool((self._around(xy, r) != before).any(-1).mean() > 0.5)
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #dbeb5c4d
 def paint_face(
     canvas: Image.Image,
     face: Face,
@@ -602,7 +555,7 @@ def paint_face(
     if face.hat and face.hat != 'scarf':
         _paint_hat(d, face, head)
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #2598db5d
 def paint_palm(
     canvas: Image.Image,
     face: Face,

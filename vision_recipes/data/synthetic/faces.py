@@ -67,7 +67,7 @@ def _heads(faces, size_wh, rng) -> list[HeadPose]:  # The first is the largest
         heads.append(_some_head(face, (x, y), u, rng))
     return [_cut_off(heads[0], size_wh, rng), *heads[1:]] if cut else heads
 
-
+# %% ../../../nbs/data/synthetic/05_faces.ipynb #d0309f6d
 def _cut_off(head, size_wh, rng) -> HeadPose:
     "The head moved over the nearer side of the frame or its top, so that one point or two are outside"
     way, points = (
@@ -84,7 +84,7 @@ def _cut_off(head, size_wh, rng) -> HeadPose:
     )
     return replace(head, middle=head.middle + np.array(way) * abs(edge - aim))
 
-
+# %% ../../../nbs/data/synthetic/05_faces.ipynb #4b18441e
 def draw_faces(
     # One to three people, made up or their numbers; a count: the first ones
     faces: int | Sequence[Face | int] = 1,
@@ -118,7 +118,7 @@ def draw_faces(
         camera_light(image.reduce(2), rng), points, np.clip(np.array(boxes), 0, size_wh * 2).astype(np.float32)
     )
 
-
+# %% ../../../nbs/data/synthetic/05_faces.ipynb #cb5ca8a2
 def _paint_people(
     faces, heads, size_wh, rng
 ) -> tuple[Image.Image, np.ndarray]:  # (N, 3) bool: what is hidden

@@ -85,7 +85,7 @@ def random_color(rng, saturation, value) -> tuple[int, int, int]:
     rgb = colorsys.hsv_to_rgb(rng.random(), rng.uniform(*saturation), rng.uniform(*value))
     return tuple(int(255 * o) for o in rgb)
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #b5d40695
 def make_person(
     number: int,  # From 0
     seed: int = 0,  # Of the data set
@@ -147,7 +147,7 @@ class _Hand:
             [np.min(low, 0) - _OUTLINE * self.scale, np.max(high, 0) + _OUTLINE * self.scale]
         )
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #95d3ce4c
 def _smooth(points, n=5) -> np.ndarray:  # (n * (len(points) - 1) + 1, D)
     "A Catmull-Rom curve through `points` (D numbers each)"
     p = np.asarray(points, dtype=float)
@@ -159,24 +159,12 @@ def _smooth(points, n=5) -> np.ndarray:  # (n * (len(points) - 1) + 1, D)
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #8f5a56df
 _OUTLINE = 0.022
-_PALM = np.array(
-    [
-        (0.25, -0.1),
-        (0.29, 0.1),
-        (0.4, 0.32),
-        (0.44, 0.55),
-        (0.43, 0.8),
-        (0.38, 0.97),
-        (0.2, 1.03),
-        (0, 1.05),
-        (-0.2, 1.01),
-        (-0.37, 0.92),
-        (-0.43, 0.72),
-        (-0.41, 0.4),
-        (-0.32, 0.12),
-        (-0.26, -0.1),
-    ]
-)
+# fmt: off
+_PALM = np.array([
+    (0.25, -0.1), (0.29, 0.1), (0.4, 0.32), (0.44, 0.55), (0.43, 0.8), (0.38, 0.97), (0.2, 1.03),
+    (0, 1.05), (-0.2, 1.01), (-0.37, 0.92), (-0.43, 0.72), (-0.41, 0.4), (-0.32, 0.12), (-0.26, -0.1),
+])
+# fmt: on
 _PALM_LINES = (
     [(-0.36, 0.74), (-0.12, 0.68), (0.1, 0.76), (0.2, 0.92)],
     [(0.38, 0.7), (0.12, 0.6), (-0.22, 0.5)],
@@ -197,7 +185,7 @@ _THUMBS = {  # points and radii from base to tip
     'hidden': ([(0.2, 0.25), (0.36, 0.45), (0.42, 0.68)], (0.16, 0.13, 0.1)),
 }
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #1be049ab
 def _thumb(pose, person, rng) -> _Stroke:
     "The thumb; folded or across it lies above the palm"
     points, radii = map(np.array, _THUMBS[pose.thumb])
@@ -237,7 +225,7 @@ def _finger(j, pose, person, rng) -> _Stroke:  # `j` 0 is the index, 3 the pinky
         above=True,
     )
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #8b242a93
 def _bent(radius, rng) -> _Stroke:
     "An index finger that meets the thumb in a ring"
     points = _smooth(
@@ -267,7 +255,7 @@ def toned(colour, factor, towards=0) -> tuple[int, int, int]:
     "A colour times `factor`, moved towards white by the share `towards`"
     return tuple(int(min(255, max(0, o * factor * (1 - towards) + 255 * towards))) for o in colour)
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #9d5e2738
 @dataclass(frozen=True)
 class _Inks:
     "The colours of a hand"
@@ -291,7 +279,7 @@ def skin_inks(skin, back) -> _Inks:
         toned(skin, 1.0, 0.42),
     )
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #7cdc0239
 def draw_disc(d, xy, r, fill):
     d.ellipse((xy[0] - r, xy[1] - r, xy[0] + r, xy[1] + r), fill=fill)
 
@@ -309,7 +297,7 @@ def draw_stroke(d, points, radii, fill):
     for p, r in zip(points.tolist(), radii.tolist()):
         draw_disc(d, p, r, fill)
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #cfc5df17
 def _paint_finger(d, s, inks, scale, light):
     "One finger in three tones, with its joints or its nail"
     draw_stroke(d, s.points, s.radii + _OUTLINE * scale, inks.line)
@@ -336,7 +324,7 @@ def _paint_finger(d, s, inks, scale, light):
             scale,
         )
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #1672bdd1
 def _paint_nail(d, at, along, across, inks, scale):
     "A nail: an ellipse with two half axes"
     t = np.linspace(0, 2 * np.pi, 14)[:, None]
@@ -368,7 +356,7 @@ def paint_hand(d, hand, person, light):
         if s.above:
             _paint_finger(d, s, inks, scale, light)
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #7ffb7c03
 def _hand_mask(hand, size_wh) -> Image.Image:  # Mode L, 255 on the hand
     "Where the hand is, arm excluded"
     mask = Image.new('L', size_wh)
@@ -446,7 +434,7 @@ def _shelves(d, size, rng, colours):
             x += thick + 1
         d.rectangle([0, bottom, w, bottom + max(1, h // 40)], fill=toned(colours[1], 0.5))
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #a248c6cb
 def _window(d, size, rng, colours):
     "A bright window with a cross, and furniture below"
     w, h = size
@@ -479,7 +467,7 @@ def _foliage(d, size, rng, colours):
 
 _ROOMS = {'wall': _wall, 'stripes': _stripes, 'shelves': _shelves, 'window': _window, 'foliage': _foliage}
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #6c2073a0
 def paint_room(person, size_wh, rng) -> Image.Image:  # Of half the size
     "The room, without its person"
     size = tuple(max(8, o // 2) for o in size_wh)
@@ -488,7 +476,7 @@ def paint_room(person, size_wh, rng) -> Image.Image:  # Of half the size
     _ROOMS[person.room](ImageDraw.Draw(room), size, rng, person.colours)
     return room
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #4dc2c198
 def paint_body(d, person, mouth, u):
     "Head and shoulders, the mouth at `mouth`; `u` is a quarter of the head's height"
     inks = skin_inks(person.skin, True)
@@ -538,7 +526,7 @@ def turned_hand(name, person, rng, left) -> _Hand:
     mirror = np.diag([-1.0 if left != POSES[name].back else 1.0, 1.0])
     return _hand(name, person, rng).moved(np.diag([1.0, -1.0]) @ spin(tilt) @ mirror @ spin(turn), 0, 1.0)
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #bbd46600
 def _placed(hand, name, taken, size_wh, span, rng) -> _Hand | None:
     """The hand at a place of its own and of a size in `span` (fractions of the shorter side).
 
@@ -578,7 +566,7 @@ class Scene:
     names: tuple[str, ...]  # N gestures
     sides: tuple[str, ...]  # N times `left` or `right`
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #f5721c17
 def draw_scene(
     hands: Sequence[tuple[str, Person]],  # Gesture and owner of each hand; the first owner's room is shown
     size_wh: tuple[int, int],  # Pixels
@@ -612,7 +600,7 @@ def draw_scene(
         tuple(o[3] for o in placed),
     )
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #b389aa67
 def _paint_scene(placed, size_wh, rng) -> Image.Image:
     "Room, body, arms, hands, in this order"
     hand, name, person, _ = placed[0]
@@ -670,7 +658,7 @@ def random_size(rng, long_sides) -> tuple[int, int]:  # Width, height
     short = round(long * (1, 0.75, 0.75, 0.8)[int(rng.integers(4))])
     return (long, short) if rng.random() < 0.5 else (short, long)
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #fcf7e628
 def make_classification_samples(
     root: str | Path,  # A new or empty folder
     n: int = 960,  # Images
@@ -718,7 +706,7 @@ def _record(scene, user) -> dict:  # As HaGRID has it
         'user_id': user,
     }
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #e7d9ebce
 def make_detection_samples(
     root: str | Path,  # A new or empty folder
     n: int = 400,  # Images
