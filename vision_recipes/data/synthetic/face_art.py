@@ -225,47 +225,41 @@ def head_points(head: HeadPose) -> np.ndarray:  # (3, 2) pixels, in the order of
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #a83071f7
 def _paint_torso(d, face, head, rng):
     "Neck and shoulders, upright even where the head leans; long hair and a scarf hang behind"
-    u, (x, y) = head.u, head.middle
+    u = head.u
+    x, y = head.middle
     place = lambda *xy: np.array(xy) * u + (x, y)
-    inks, cloth, wide = skin_inks(face.person.skin, True), face.person.sleeve, rng.uniform(1.45, 1.75)
+    inks = skin_inks(face.person.skin, True)
+    cloth = face.person.sleeve
+    wide = rng.uniform(1.45, 1.75)
     if face.hat == 'scarf' or face.hair == 'long':
-        ink = face.cloth if face.hat == 'scarf' else face.person.hair
-        back = np.concatenate(
-            [
-                head.edge(np.linspace(0.2, -1, 12), 1, 0.16),
-                head.edge(np.linspace(-1, 0.2, 12), -1, 0.16),
-                place((-0.95, 1.5), (0.95, 1.5)),
-            ]
-        )
-        _fill(d, back, toned(ink, 0.75))
-    shoulders = place(
-        (-0.42, 1.12),
-        (-0.8, 1.26),
-        (-wide + 0.18, 1.5),
-        (-wide, 1.85),
-        (-wide - 0.12, 9),
-        (wide + 0.12, 9),
-        (wide, 1.85),
-        (wide - 0.18, 1.5),
-        (0.8, 1.26),
-        (0.42, 1.12),
-    )
+        _paint_behind(d, face, head, place)
     _fill(d, place((-0.4, 0.4), (-0.4, 1.2), (0, 1.6), (0.4, 1.2), (0.4, 0.4)), inks.shade)
+    shoulders = place(*_shoulders(wide))
     _fill(d, shoulders, toned(cloth, 0.5))
     _fill(d, x + (shoulders - x) * (0.975, 1) + (0, 0.03 * u), cloth)
     for k in range(sum(face.cloth) % 2 * 4):
-        _fill(
-            d,
-            place(
-                (-wide, 2.0 + 0.8 * k), (wide, 2.0 + 0.8 * k), (wide, 2.3 + 0.8 * k), (-wide, 2.3 + 0.8 * k)
-            ),
-            face.cloth,
-        )
-    _fill(
-        d, place((-0.4, 1.05), (0, 1.5 + rng.uniform(0, 0.35)), (0.4, 1.05), (0, 0.6)), toned(inks.skin, 0.88)
-    )
+        top = 2.0 + 0.8 * k
+        bottom = 2.3 + 0.8 * k
+        _fill(d, place((-wide, top), (wide, top), (wide, bottom), (-wide, bottom)), face.cloth)
+    collar = place((-0.4, 1.05), (0, 1.5 + rng.uniform(0, 0.35)), (0.4, 1.05), (0, 0.6))
+    _fill(d, collar, toned(inks.skin, 0.88))
     if face.hat == 'scarf':
-        _fill(d, place((-0.6, 0.5), (-0.75, 1.5), (0, 1.8), (0.75, 1.5), (0.6, 0.5)), toned(face.cloth, 0.86))
+        front = place((-0.6, 0.5), (-0.75, 1.5), (0, 1.8), (0.75, 1.5), (0.6, 0.5))
+        _fill(d, front, toned(face.cloth, 0.86))
+
+
+def _paint_behind(d, face, head, place):
+    "Long hair or the scarf behind neck and shoulders"
+    ink = face.cloth if face.hat == 'scarf' else face.person.hair
+    right = head.edge(np.linspace(0.2, -1, 12), 1, 0.16)
+    left = head.edge(np.linspace(-1, 0.2, 12), -1, 0.16)
+    _fill(d, np.concatenate([right, left, place((-0.95, 1.5), (0.95, 1.5))]), toned(ink, 0.75))
+
+
+def _shoulders(wide) -> list[tuple[float, float]]:
+    "The outline of neck and shoulders, from the left of the image to the right"
+    left = [(-0.42, 1.12), (-0.8, 1.26), (-wide + 0.18, 1.5), (-wide, 1.85), (-wide - 0.12, 9)]
+    return left + [(-px, py) for px, py in reversed(left)]
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #45c3b34f
 def _paint_ear(d, head, side, inks):

@@ -113,10 +113,10 @@ def draw_faces(
     xy = np.round(np.stack([head_points(head) for head in heads]) / 2, 2)
     inside = ((xy >= 0) & (xy < size_wh)).all(-1)
     points[inside] = np.concatenate([xy, 2.0 - hidden[..., None]], -1)[inside]
-    boxes = [np.concatenate([o.min(0), o.max(0)]) / 2 for o in (head.outline() for head in heads)]
-    return FaceScene(
-        camera_light(image.reduce(2), rng), points, np.clip(np.array(boxes), 0, size_wh * 2).astype(np.float32)
-    )
+    outlines = [head.outline() for head in heads]
+    boxes = np.array([np.concatenate([o.min(0), o.max(0)]) / 2 for o in outlines])
+    boxes = np.clip(boxes, 0, size_wh * 2).astype(np.float32)
+    return FaceScene(camera_light(image.reduce(2), rng), points, boxes)
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #cb5ca8a2
 def _paint_people(

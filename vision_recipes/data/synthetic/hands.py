@@ -667,7 +667,10 @@ def make_classification_samples(
     long_sides: tuple[int, int] = (192, 256),  # Pixels, the longer side of an image, from and to
     seed: int = 0,
 ) -> Path:  # `root`
-    "Draw an image folder: `<class>/<person>_<number>.jpg`, such as `palm/user03_0007.jpg`; the expression `(user\\d+)` finds the person"
+    """Draw an image folder: `<class>/<person>_<number>.jpg`, such as `palm/user03_0007.jpg`.
+
+    The expression `(user\\d+)` finds the person.
+    """
     plan = _plan(n, classes, people, seed)
     with new_folder(root) as tmp:
         for name in classes:
