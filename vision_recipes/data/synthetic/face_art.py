@@ -9,6 +9,7 @@ __all__ = ['FACE_POINTS', 'Face', 'make_face', 'HeadPose', 'Mood', 'make_mood', 
 from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
+from ...core.patching import patch
 from vision_recipes.data.synthetic.hands import (
     random_color,
     draw_disc,
@@ -125,37 +126,9 @@ class HeadPose:
         c, s = np.cos(self.roll), np.sin(self.roll)
         return self.middle + self.u * np.stack([c * x - s * y, s * x + c * y], -1)
 
-    def at(self, longitude, height, out=0.0) -> np.ndarray:  # (n, 2) pixels, for numbers or arrays
-        "Points on the head"
-        angle, height = np.radians(longitude) + self.yaw, np.asarray(height, dtype=float)
-        girth = np.interp(height, _HEIGHTS, _GIRTHS) + out
-        # round slices of unequal axes: turn the slice, not the point
-        x, z = (
-            self.wide * _WIDE * girth * np.sin(np.radians(longitude)),
-            _DEEP * girth * np.cos(np.radians(longitude)),
-        )
-        x, z = x * np.cos(self.yaw) + z * np.sin(self.yaw), z * np.cos(self.yaw) - x * np.sin(self.yaw)
-        return self._pixels(
-            *np.broadcast_arrays(x, height * np.cos(self.pitch) - z * np.sin(self.pitch) + 0 * angle)
-        )
-
     def seen(self, longitude, limit=80.0) -> bool:
         "Whether this side of the head is towards us"
         return abs(longitude + np.degrees(self.yaw)) < limit
-
-    def edge(self, heights, side, grow=0.0) -> np.ndarray:  # (n, 2); `side` -1 is the left of the image
-        "Points of the outline"
-        heights = np.asarray(heights, dtype=float)
-        half = np.hypot(self.wide * _WIDE * np.cos(self.yaw), _DEEP * np.sin(self.yaw))
-        return self._pixels(
-            side
-            * half
-            * (
-                np.interp(heights, _HEIGHTS, _GIRTHS)
-                + grow * np.sqrt(np.maximum(0, 1 - np.minimum(0, heights) ** 4))
-            ),
-            heights * np.cos(self.pitch) + grow * np.minimum(heights, 0),
-        )
 
     def outline(self, grow=0.0) -> np.ndarray:  # (n, 2)
         "The ring around the head"
@@ -170,6 +143,38 @@ class HeadPose:
         return np.concatenate(
             [self.at(longitude, height, 0.02), rise(height[-1], 1), rise(height[0], -1)[::-1]]
         )
+
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #5e5a5bce
+@patch
+def at(self: HeadPose, longitude, height, out=0.0) -> np.ndarray:  # (n, 2) pixels, for numbers or arrays
+    "Points on the head"
+    angle, height = np.radians(longitude) + self.yaw, np.asarray(height, dtype=float)
+    girth = np.interp(height, _HEIGHTS, _GIRTHS) + out
+    # round slices of unequal axes: turn the slice, not the point
+    x, z = (
+        self.wide * _WIDE * girth * np.sin(np.radians(longitude)),
+        _DEEP * girth * np.cos(np.radians(longitude)),
+    )
+    x, z = x * np.cos(self.yaw) + z * np.sin(self.yaw), z * np.cos(self.yaw) - x * np.sin(self.yaw)
+    return self._pixels(
+        *np.broadcast_arrays(x, height * np.cos(self.pitch) - z * np.sin(self.pitch) + 0 * angle)
+    )
+
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #d5bacfdc
+@patch
+def edge(self: HeadPose, heights, side, grow=0.0) -> np.ndarray:  # (n, 2); `side` -1 is the left of the image
+    "Points of the outline"
+    heights = np.asarray(heights, dtype=float)
+    half = np.hypot(self.wide * _WIDE * np.cos(self.yaw), _DEEP * np.sin(self.yaw))
+    return self._pixels(
+        side
+        * half
+        * (
+            np.interp(heights, _HEIGHTS, _GIRTHS)
+            + grow * np.sqrt(np.maximum(0, 1 - np.minimum(0, heights) ** 4))
+        ),
+        heights * np.cos(self.pitch) + grow * np.minimum(heights, 0),
+    )
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #bdae5b44
 @dataclass(frozen=True)
