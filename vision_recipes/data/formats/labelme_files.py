@@ -73,9 +73,10 @@ def _are_points(points) -> bool:
 
 
 def _is_point(point) -> bool:
-    return (
-        isinstance(point, list) and len(point) == 2 and all(is_number(v) and math.isfinite(v) for v in point)
-    )
+    if not isinstance(point, list) or len(point) != 2:
+        return False
+    x, y = point
+    return is_number(x) and is_number(y) and math.isfinite(x) and math.isfinite(y)
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #0ee47c7a
 def _shape(
