@@ -29,10 +29,8 @@ from .files import absent, head, near, image_stems, scan, without_gc
 def _is_coco(file: Path) -> bool:
     "Whether a JSON file begins as COCO's do"
     start = head(file, 1 << 16)
-    return (
-        start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] == b'{'
-        and re.search(rb'"(images|annotations|categories)"\s*:\s*\[', start) is not None
-    )
+    is_object = start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] == b'{'
+    return is_object and re.search(rb'"(images|annotations|categories)"\s*:\s*\[', start) is not None
 
 
 def _coco_files(root: Path) -> list[Path]:
@@ -41,12 +39,17 @@ def _coco_files(root: Path) -> list[Path]:
 
 
 def looks_like_coco(path: Path) -> bool:
-    "Whether a file is COCO's, or a folder holds one near"
-    return bool(_coco_files(path)) if path.is_dir() else path.suffix.lower() == '.json' and _is_coco(path)
+    "Whether `path` is a COCO file, or a folder that holds one at most two levels below"
+    if path.is_dir():
+        return bool(_coco_files(path))
+    return path.suffix.lower() == '.json' and _is_coco(path)
 
 
 def _find_json(root: Path) -> Path:
-    "The one COCO file that is meant"
+    """The COCO file that `root` is or holds.
+
+    Raises `VisionRecipesError` where a folder holds none or several.
+    """
     if not root.is_dir():
         return root
     files = _coco_files(root)
@@ -56,45 +59,62 @@ def _find_json(root: Path) -> Path:
             '"categories", here or in a folder such as annotations.'
         )
     if len(files) > 1:
+        listed = ', '.join(f.relative_to(root).as_posix() for f in files[:8])
+        more = ' ...' if len(files) > 8 else ''
         raise VisionRecipesError(
-            f'{root}: holds several COCO files: '
-            f'{", ".join(f.relative_to(root).as_posix() for f in files[:8])}{" ..." if len(files) > 8 else ""}. '
-            ''
-            ''
-            ''
-            ''
-            f'Name the one to read, such as {files[0]}.'
+            f'{root}: holds several COCO files: {listed}{more}. Name the one to read, such as {files[0]}.'
         )
     return files[0]
 
-
-def _below(folder: Path) -> list[Path]:
-    "The folders in a folder, sorted; none where it cannot be read"
+# %% ../../../nbs/data/formats/09_coco.ipynb #252d1cc1
+def _folders_in(folder: Path) -> list[Path]:
+    "The folders in `folder`, sorted, without hidden ones; empty where it cannot be read"
     try:
-        return sorted(
-            Path(e.path) for e in os.scandir(folder) if not e.name.startswith(('.', '__')) and e.is_dir()
-        )
+        entries = [e for e in os.scandir(folder) if not e.name.startswith(('.', '__'))]
+        return sorted(Path(e.path) for e in entries if e.is_dir())
     except OSError:
         return []
 
 
+def _names_held(folders: list[Path], sample: list[str]) -> dict[Path, set[str]]:
+    "For each folder that holds some of the names in `sample`: which"
+    held = {}
+    for folder in folders:
+        found = {name for name in sample if os.path.isfile(folder / name)}
+        if found:
+            held[folder] = found
+    return held
+
+
+def _named_after(folder: str, stem: str) -> bool:
+    """Whether the name of the JSON ends with the name of a folder: instances_Train and Train, val and val.
+
+    Names that say only what a file is, such as `instances`, do not count.
+    """
+    if folder.lower() in ('instances', 'annotations', 'labels', 'masks'):
+        return False
+    return re.search(rf'(^|[_\-. ]){re.escape(folder)}$', stem, re.IGNORECASE) is not None
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #0b4d2b3a
 def _find_base(file: Path, names: list[str], notes: list) -> Path:
-    "The folder that the file names are relative to; where no single one has them all, the one to look below"
+    """The folder that the file names are relative to.
+
+    Where no single folder holds all of them: the folder to search below. Doubts are added to `notes`.
+    """
     here = file.resolve().parent
     top = here.parent if here.name.lower().startswith(('ann', 'label')) else here
-    near_by = list(dict.fromkeys([here, top, *_below(here), *_below(top)]))
+    near_by = list(dict.fromkeys([here, top, *_folders_in(here), *_folders_in(top)]))
     sample = names[:: max(1, len(names) // 20)]
-
-    def holders(folders):
-        return {d: found for d in folders if (found := {n for n in sample if os.path.isfile(d / n)})}
-
-    held = holders(near_by) or holders([d for n in near_by[1:] for d in _below(n)])
+    held = _names_held(near_by, sample)
+    if not held:
+        held = _names_held(list(chain.from_iterable(map(_folders_in, near_by[1:]))), sample)
     if not held:
         return top / 'images' if (top / 'images').is_dir() else top
+
     named = [d for d in held if _named_after(d.name, file.stem)]
     if named and len(held.get(here, ())) < len(sample):
         return max(named, key=lambda d: len(d.name))
-    # the first of the best
+    # of several equally good folders, `max` takes the first
     best = max(held, key=lambda d: (len(held[d]), d == here, d.name.lower() == 'images'))
     if held[best] != set().union(*held.values()):
         return top
@@ -102,112 +122,574 @@ def _find_base(file: Path, names: list[str], notes: list) -> Path:
         notes += _doubts(file, best, held)
     return best
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #52df9fdf
 def _doubts(file: Path, best: Path, held: dict) -> list[Finding]:
-    "Where images of the same names may be others than those that were annotated"
-    others = [str(d) for d in held if d != best and held[d] == held[best]]
+    "A warning for each reason why the images in `best` may not be those that were annotated"
+    twins = [str(d) for d in held if d != best and held[d] == held[best]]
     owners = [str(f) for f in sorted(file.parent.glob('*.json')) if _named_after(best.name, f.stem)]
+    reasons = []
+    if twins:
+        reasons.append(f'{twins[0]} has the same names')
+    if owners:
+        reasons.append(f'{owners[0]} is named like it and may be what they belong to')
     return [
         Finding(
             'warning',
             'which folder',
             str(file),
-            f'the images of {best} were taken, but {what[0]} {how}. '
+            f'the images of {best} were taken, but {reason}. '
             'If others are meant, write their folder into file_name.',
         )
-        for what, how in (
-            (others, 'has the same names'),
-            (owners, 'is named like it and may be what they belong to'),
-        )
-        if what
+        for reason in reasons
     ]
 
+# %% ../../../nbs/data/formats/09_coco.ipynb #33ce407e
+def _join(folder: str, name: str) -> str:
+    return f'{folder}/{name}' if folder else name
 
-def _named_after(folder: str, stem: str) -> bool:
-    """Whether a folder's name ends the JSON's: Train and instances_Train, val and val.
 
-    What the format itself is called says nothing.
+def _paths_by_name(base: Path) -> dict[str, list[str]]:
+    "For each file name below `base`, the paths that end with it"
+    paths = defaultdict(list)
+    for folder, files in scan(base, 4).items():
+        for name in files:
+            paths[name].append(_join(folder, name))
+    return paths
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #5427265b
+def _locate(
+    base: Path,
+    names: list[str],  # Paths as the file gives them, with / between folders
+) -> tuple[list[str], list[str]]:  # The path of each name or '', and images beside them that no name means
+    """Find the images below `base`.
+
+    Raises `VisionRecipesError` where an image is not at its place and two others have its name.
     """
-    return (
-        folder.lower() not in ('instances', 'annotations', 'labels', 'masks')
-        and re.search(rf'(^|[_\-. ]){re.escape(folder)}$', stem, re.IGNORECASE) is not None
-    )
-
-
-# The path of each name, '' where it is nowhere; and images in the same folders that no name means
-def _locate(base: Path, names: list[str]) -> tuple[list[str], list[str]]:
-    "Find images, listing each folder once. Raises `VisionRecipesError` where two images could be meant"
-    inside, paths = {}, []
+    inside = {}
     for folder in {n.rpartition('/')[0] for n in names}:
         inside[folder] = set(os.listdir(base / folder)) if (base / folder).is_dir() else set()
     elsewhere = None
+    paths = []
     for name in names:
         folder, _, last = name.rpartition('/')
         if last in inside[folder]:
             paths.append(name)
             continue
         if elsewhere is None:
-            elsewhere = defaultdict(list)
-            for f, files in scan(base, 4).items():
-                for n in files:
-                    elsewhere[n].append(f'{f}/{n}' if f else n)
-        if len(elsewhere[last]) > 1:
+            elsewhere = _paths_by_name(base)
+        same_name = elsewhere[last]
+        if len(same_name) > 1:
             raise VisionRecipesError(
-                f'{base / name}: is not there, but {" and ".join(elsewhere[last][:2])} have its name. '
+                f'{base / name}: is not there, but {" and ".join(same_name[:2])} have its name. '
                 'Write the folder into file_name.'
             )
-        paths.append(elsewhere[last][0] if elsewhere[last] else '')
-    taken = set(paths)
-    return paths, sorted(
-        p
-        for f, files in inside.items()
-        for n in image_stems(files).values()
-        if (p := f'{f}/{n}' if f else n) not in taken
-    )
+        paths.append(same_name[0] if same_name else '')
+    return paths, _unused_images(inside, set(paths))
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #46084a0e
+def _unused_images(inside: dict[str, set], used: set[str]) -> list[str]:
+    "Images in the listed folders that are not among the `used` paths, sorted"
+    unused = []
+    for folder, files in inside.items():
+        for name in image_stems(files).values():
+            path = _join(folder, name)
+            if path not in used:
+                unused.append(path)
+    return sorted(unused)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #9d1fb468
+def _coco_dict(file: Path) -> dict:
+    """The contents of the file.
+
+    Raises `VisionRecipesError` where one of the three lists is missing or holds something else than objects.
+    """
+    contents = read_json(file)
+    for key in ('images', 'annotations', 'categories'):
+        if not isinstance(contents, dict) or not isinstance(contents.get(key), list):
+            raise VisionRecipesError(f'{file}: has no list "{key}", so it is no COCO file for detection.')
+        wrong = [i for i, entry in enumerate(contents[key]) if not isinstance(entry, dict)]
+        if wrong:
+            raise VisionRecipesError(
+                f'{file}: entry {wrong[0]} of "{key}" (counting from 0) is no object: '
+                f'{brief(contents[key][wrong[0]])}.'
+            )
+    return contents
+
+
+def _images(
+    file: Path, images: list[dict]
+) -> tuple[list[str], list, np.ndarray]:  # File names, ids, and (N, 2) int32 width, height; 0 where unknown
+    "The list of images as columns. Raises `VisionRecipesError` that names a broken entry"
+    for i, entry in enumerate(images):
+        if not isinstance(entry.get('file_name'), str) or not isinstance(entry.get('id'), (int, str)):
+            raise VisionRecipesError(
+                f'{file}: entry {i} of "images" (counting from 0) needs a "file_name" and an "id", but is '
+                f'{brief(entry, 100)}.'
+            )
+    ids = [entry['id'] for entry in images]
+    if len(set(ids)) < len(ids):
+        count = Counter(ids)
+        twice = next(i for i in ids if count[i] > 1)
+        raise VisionRecipesError(
+            f'{file}: the image id {brief(twice)} stands twice. Give each image its own.'
+        )
+    names = [os.path.normpath(entry['file_name'].replace('\\', '/')).replace('\\', '/') for entry in images]
+    return names, ids, _image_sizes(file, images)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #880abfa5
+def _image_sizes(file: Path, images: list[dict]) -> np.ndarray:  # (N, 2) int32, 0 where unknown
+    "Width and height of each image. Raises `VisionRecipesError` where a size is not possible"
+    sizes = [(entry.get('width') or 0, entry.get('height') or 0) for entry in images]
+    for i, size_wh in enumerate(sizes):
+        unknown = all(is_number(v) and 0 <= v < 1 for v in size_wh)
+        if not unknown and not is_size(*(v or 1 for v in size_wh)):
+            raise VisionRecipesError(
+                f'{file}: the image {images[i]["file_name"]} has the size {brief(size_wh)}, which is none.'
+            )
+    return np.array(sizes, np.float64).astype(np.int32).reshape(-1, 2)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #087d77a3
+def _categories(file: Path, contents: dict, notes: list) -> LabelMap:
+    "Names and ids of the classes. Raises `VisionRecipesError` where a category is broken or none is declared"
+    categories = contents['categories']
+    for category in categories:
+        if not isinstance(category.get('id'), int) or not isinstance(category.get('name'), str):
+            raise VisionRecipesError(
+                f'{file}: a category needs a whole number "id" and a "name", '
+                f'but one is {brief(category, 100)}.'
+            )
+    if not categories:
+        raise VisionRecipesError(
+            f'{file}: declares no category under "categories", so nothing says what the objects are.'
+        )
+    root = _root_category(contents)
+    if root:
+        message = (
+            f'the category {root["name"]!r} (id {root["id"]}) stands above all others and has no object: '
+            'not taken for a class.'
+        )
+        notes.append(Finding('note', 'root category', str(file), message))
+    classes = [c for c in categories if c is not root]
+    try:
+        return LabelMap(tuple(c['name'] for c in classes), tuple(c['id'] for c in classes))
+    except VisionRecipesError as e:
+        raise VisionRecipesError(f'{file}: {e}') from e
+
+
+def _root_category(contents: dict) -> dict | None:
+    "The category without objects that is the `supercategory` of all others, as Roboflow writes the project"
+    categories = contents['categories']
+    parentless = [c for c in categories if c.get('supercategory') in (None, '', 'none')]
+    if len(parentless) != 1 or len(categories) == 1:
+        return None
+    root = parentless[0]
+    if any(c.get('supercategory') != root['name'] for c in categories if c is not root):
+        return None
+    if any(r.get('category_id') == root['id'] for r in contents['annotations']):
+        return None
+    return root
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #c3be18cc
+_UNKNOWN = -(2.0**100)  # Stands as the height of a box that is not given
+_BROKEN = (TypeError, ValueError, KeyError, AttributeError, OverflowError)  # What broken entries raise
+
+
+def _objects(
+    file: Path,
+    records: list[dict],  # The annotations
+    row_of_id: dict,  # Position of each image, by its id
+    labels: LabelMap,
+) -> tuple[np.ndarray, dict]:  # (M,) row of the image, -1 where the file does not list it; and columns
+    "Annotations as columns, in the file's order. Raises `VisionRecipesError` that names a broken annotation"
+    try:
+        return _object_rows(records, row_of_id), {
+            'class_ids': _class_ids(file, records, labels),
+            **_object_columns(records),
+        }
+    except VisionRecipesError:
+        raise
+    except _BROKEN:
+        raise _find_broken_annotation(file, records) from None
+
+
+def _object_rows(records: list[dict], row_of_id: dict) -> np.ndarray:  # (M,) int64
+    image_ids = map(itemgetter('image_id'), records)
+    return np.fromiter((row_of_id.get(i, -1) for i in image_ids), np.int64, len(records))
+
+
+def _class_ids(file: Path, records: list[dict], labels: LabelMap) -> np.ndarray:
+    # as float64, because an int64 would cut 3.5 to 3 without an error
+    categories = np.fromiter(map(itemgetter('category_id'), records), np.float64, len(records))
+    if (categories != np.floor(categories)).any():
+        raise ValueError
+    try:
+        return labels.from_source(categories.astype(np.int64))
+    except VisionRecipesError as e:
+        raise VisionRecipesError(f'{file}: {e} Declare it under "categories".') from e
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #ac668c18
+def _object_columns(records: list[dict]) -> dict[str, np.ndarray]:
+    "Columns `boxes`, and `crowd` where any object is one. Raises anything where an annotation is broken"
+    xywh = np.array(_recorded_boxes(records), np.float64) if records else np.empty((0, 4))
+    if xywh.shape[1:] != (4,):
+        raise ValueError
+    boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1).astype(np.float32)
+    crowd = _crowd_column(records)
+    return {'boxes': boxes, 'crowd': crowd} if crowd.any() else {'boxes': boxes}
+
+
+def _recorded_boxes(records: list[dict]) -> list:
+    "x, y, width and height as the file has them; `_UNKNOWN` as height where mask or points must tell"
+    try:
+        boxes = list(map(itemgetter('bbox'), records))
+    except KeyError:
+        boxes = [r.get('bbox') for r in records]
+    if all(boxes):
+        return boxes
+    for i, record in enumerate(records):
+        if not boxes[i] and (record.get('segmentation') or record.get('keypoints')):
+            boxes[i] = [-1, -1, -1, _UNKNOWN]
+    return boxes
+
+
+def _crowd_column(records: list[dict]) -> np.ndarray:  # (M,) bool
+    flags = [r.get('iscrowd') for r in records]
+    if not {*map(str, flags)} <= {'0', '1', 'True', 'False', 'None'}:
+        raise ValueError
+    if str in {*map(type, flags)}:
+        raise ValueError
+    return np.array([bool(c) for c in flags], bool)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #a84c3f3d
+def _find_broken_annotation(file: Path, records: list[dict]) -> VisionRecipesError:
+    "The error that names the first broken annotation"
+    for i, record in enumerate(records):
+        fault = _annotation_fault(record)
+        if fault:
+            return VisionRecipesError(f'{_where(file, record, i)}: {fault}.')
+    return VisionRecipesError(f'{file}: the annotations hold a number that is too large.')
+
+
+def _where(file: Path, record: dict, i: int) -> str:
+    return f'{file}: annotation {record.get("id", "without id")} (entry {i}, counting from 0)'
+
+
+def _annotation_fault(record: dict) -> str:
+    "What is wrong with an annotation, '' where nothing is"
+    box = record.get('bbox')
+    if not box and (record.get('segmentation') or record.get('keypoints')):
+        box = [0, 0, 0, 0]
+    if not isinstance(box, list) or len(box) != 4 or not all(v is None or is_number(v) for v in box):
+        return f'"bbox" must be four numbers x, y, width, height, but is {brief(box, 80)}'
+    category = record.get('category_id')
+    if not isinstance(category, int):
+        return f'"category_id" must be a whole number, but is {brief(category, 40)}'
+    crowd = record.get('iscrowd')
+    if isinstance(crowd, str) or crowd not in (None, 0, 1):
+        return f'"iscrowd" must be 0 or 1, but is {brief(crowd, 40)}'
+    image_id = record.get('image_id')
+    if not isinstance(image_id, (int, str)):
+        return f'"image_id" must be the id of an image, but is {brief(image_id, 40)}'
+    return ''
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #abc42097
+def _unlisted_images(file: Path, records: list[dict], rows: np.ndarray) -> list[Finding]:
+    "A warning about annotations of images that the file does not list; empty where there are none"
+    unlisted = np.flatnonzero(rows < 0)
+    if not unlisted.size:
+        return []
+    first = records[unlisted[0]]
+    message = (
+        f'{plural(unlisted.size, "annotation")} of images that "images" does not list, such as annotation '
+        f'{first.get("id")} of image {first["image_id"]!r}; left out.'
+    )
+    return [Finding('warning', 'unknown image', str(file), message)]
+
+
+def _crowds(file: Path, labels: LabelMap, class_ids: np.ndarray, crowd: np.ndarray) -> Finding:
+    "How many objects are crowds, as a warning where a class has nothing else"
+    message = (
+        f'{plural(int(crowd.sum()), "object")} marked as crowds ("iscrowd": 1): '
+        'not trained on, and neither right nor wrong in a score.'
+    )
+    only_crowds = [labels.names[c] for c in np.setdiff1d(class_ids[crowd], class_ids[~crowd])]
+    if not only_crowds:
+        return Finding('note', 'crowd', str(file), message)
+    more = ' ...' if len(only_crowds) > 10 else ''
+    message += (
+        f' Nothing else is there of {", ".join(only_crowds[:10])}{more}. '
+        "Masks that were drawn with CVAT's brush are marked so, one by one: "
+        'if these are single objects, set their "iscrowd" to 0.'
+    )
+    return Finding('warning', 'crowd', str(file), message)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #d2d06a06
+def _masks(
+    file: Path,
+    records: list[dict],
+    boxes: np.ndarray,  # (M, 4) XYXY, pixels
+    sizes_wh: np.ndarray,  # (M, 2) of the image of each object, 0 where unknown
+    notes: list,
+) -> dict:  # `masks`, and `boxes` with those that were missing; empty where no object has a mask
+    "The masks of all objects. Raises `VisionRecipesError` that names the annotation where one is broken"
+    given = [r.get('segmentation') for r in records]
+    if not any(given):
+        return {}
+    _boxes_as_masks(file, records, boxes, given, notes)
+    try:
+        masks = _joined(given)
+    except _BROKEN as e:
+        raise _find_broken_mask(file, records, given, e) from None
+    _report_sizes(file, records, given, sizes_wh, notes)
+    unknown = boxes[:, 3] < _UNKNOWN / 2
+    if unknown.any():
+        sizes_of_runs = np.array(
+            [s['size'][::-1] if isinstance(s, dict) else (0, 0) for s in given], np.int64
+        )
+        boxes = np.where(unknown[:, None], masks_boxes(masks, sizes_of_runs), boxes)
+    return {'masks': masks, 'boxes': boxes}
+
+
+def _boxes_as_masks(file: Path, records: list[dict], boxes: np.ndarray, given: list, notes: list) -> None:
+    "Put the box as a rectangle into `given` for each object without a mask, and report it"
+    without = np.flatnonzero([not s for s in given])
+    if not without.size:
+        return
+    for m in without.tolist():
+        x1, y1, x2, y2 = boxes[m].tolist()
+        given[m] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
+    message = (
+        f'{plural(int(without.size), "object")} of {len(given):,} without a mask, such as annotation '
+        f'{records[without[0]].get("id")}: the whole box is taken for it.'
+    )
+    notes.append(Finding('warning', 'no mask', str(file), message))
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #77a17963
+def _joined(given: list) -> Masks:
+    "Polygons and run lengths of all objects at once. Raises anything where a mask is broken"
+    polygons = [[] if isinstance(s, dict) else s for s in given]
+    rings = list(chain.from_iterable(polygons))
+    lengths = np.fromiter(map(len, rings), np.int64, len(rings))
+    if (lengths % 2).any() or set(map(type, rings)) - {list}:
+        raise ValueError
+    flat = np.fromiter(chain.from_iterable(rings), np.float64, lengths.sum())
+    return Masks(
+        flat.astype(np.float32).reshape(-1, 2),
+        np.concatenate([[0], np.cumsum(lengths // 2)]),
+        np.cumsum([0, *map(len, polygons)], dtype=np.int64),
+        Ragged.from_rows([_runs(s) if isinstance(s, dict) else () for s in given], np.uint32),
+    )
+
+
+def _runs(mask: dict) -> np.ndarray:  # uint32
+    "Run lengths of one mask, unpacked. Raises anything where they do not add up to the pixels"
+    counts = mask['counts']
+    height, width = mask['size']
+    runs = unpack_runs(counts) if isinstance(counts, str) else np.array(counts, np.int64)
+    if runs.ndim != 1 or runs.min() < 0 or runs.max() >= 2**32:
+        raise ValueError
+    if runs.sum(dtype=np.int64) != height * width:
+        raise ValueError
+    return runs.astype(np.uint32)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #12365b72
+def _report_sizes(file: Path, records: list[dict], given: list, sizes_wh: np.ndarray, notes: list) -> None:
+    "Add a finding where run lengths belong to an image of another size"
+    other = []
+    for m, mask in enumerate(given):
+        if isinstance(mask, dict) and sizes_wh[m].all() and mask['size'] != sizes_wh[m, ::-1].tolist():
+            other.append(m)
+    if not other:
+        return
+    first = other[0]
+    message = (
+        f'{plural(len(other), "object")} with run lengths for images of another size, such as '
+        f'annotation {records[first].get("id")}: {given[first]["size"]} for an image of '
+        f'[height, width] {sizes_wh[first, ::-1].tolist()}. Convert them anew.'
+    )
+    notes.append(Finding('error', 'mask size', str(file), message))
+
+
+def _find_broken_mask(file: Path, records: list[dict], given: list, error: Exception) -> VisionRecipesError:
+    "The error that names the first broken mask, or `error` where none is found"
+    for i, (record, mask) in enumerate(zip(records, given)):
+        fault = _runs_fault(mask) if isinstance(mask, dict) else _polygons_fault(mask)
+        if fault:
+            return VisionRecipesError(f'{_where(file, record, i)}: its "segmentation" {fault}')
+    if isinstance(error, VisionRecipesError):
+        return error
+    return VisionRecipesError(f'{file}: a "segmentation" is not as COCO has them.')
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #f37385ba
+def _runs_fault(mask: dict) -> str:
+    try:
+        _runs(mask)
+    except _BROKEN as e:
+        reason = f' {e}' if isinstance(e, VisionRecipesError) else ''
+        return (
+            'must have "size" [height, width] and "counts" that add up to its pixels, '
+            f'but is {brief(mask, 100)}.{reason}'
+        )
+    return ''
+
+
+def _polygons_fault(mask) -> str:
+    if isinstance(mask, list) and all(map(_is_polygon, mask)):
+        return ''
+    return f'must be a list of polygons, each a flat list x, y, x, y ..., but is {brief(mask, 80)}.'
+
+
+def _is_polygon(ring) -> bool:
+    return isinstance(ring, list) and len(ring) % 2 == 0 and all(map(is_number, ring))
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #3160d385
+def _points(
+    file: Path, contents: dict, notes: list
+) -> tuple[Skeleton, np.ndarray] | None:  # And (M, K, 3) float32; None where no object has keypoints
+    "The keypoints of all objects. Raises `VisionRecipesError` that names a broken annotation"
+    records = contents['annotations']
+    given = [r.get('keypoints') for r in records]
+    if not any(given):
+        return None
+    category = _category_with_points(file, contents, given)
+    if category is None:
+        message = (
+            f'has keypoints ({sum(map(bool, given)):,} objects), but no category says what they are '
+            'called; not taken. Give their names as "keypoints" of the category.'
+        )
+        notes.append(Finding('warning', 'keypoints', str(file), message))
+        return None
+    names = tuple(map(str, category['keypoints']))
+    points = _point_array(file, records, given, len(names))
+    return _skeleton(file, category, names, notes), points
+
+
+def _category_with_points(file: Path, contents: dict, given: list) -> dict | None:
+    """The category that declares the keypoints; None where none does.
+
+    Raises `VisionRecipesError` where two that are used declare different ones.
+    """
+    declared = [c for c in contents['categories'] if isinstance(c.get('keypoints'), list) and c['keypoints']]
+    used = {r['category_id'] for r, points in zip(contents['annotations'], given) if points}
+    candidates = [c for c in declared if c['id'] in used] or declared
+    by_names = {tuple(map(str, c['keypoints'])): c for c in candidates}
+    if len(by_names) > 1:
+        a, b = list(by_names.values())[:2]
+        raise VisionRecipesError(
+            f'{file}: the categories {a.get("name")!r} and {b.get("name")!r} declare different "keypoints" '
+            f'({len(a["keypoints"])} and {len(b["keypoints"])} names). One skeleton serves a whole data set: '
+            'keep the annotations of one kind.'
+        )
+    return next(iter(by_names.values()), None)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #141c807c
+def _point_array(file: Path, records: list[dict], given: list, n_points: int) -> np.ndarray:
+    "(M, K, 3) float32 x, y, visibility; zeros where an object or a point has none"
+    empty = [0] * (3 * n_points)
+    flat = []
+    for i, points in enumerate(given):
+        points = points or empty
+        fault = _points_fault(points, n_points)
+        if fault:
+            raise VisionRecipesError(
+                f'{_where(file, records[i], i)}: its "keypoints" {fault}, but are {brief(points, 80)}.'
+            )
+        flat += points
+    array = np.array(flat, np.float32).reshape(len(given), n_points, 3)
+    array[array[..., 2] == 0] = 0
+    return array
+
+
+def _points_fault(points, n_points: int) -> str:
+    "What is wrong with the keypoints of one object, '' where nothing is"
+    if not isinstance(points, list) or len(points) != 3 * n_points or not all(map(is_number, points)):
+        return f'must be three numbers (x, y, visibility) for each of {n_points} points'
+    if {*points[2::3]} - {0, 1, 2}:
+        return 'must have the visibilities 0, 1 or 2'
+    return ''
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #5f23ff2e
+def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -> Skeleton:
+    """The keypoints' names and edges, and what `write_coco` adds.
+
+    Raises `VisionRecipesError` where the category contradicts itself.
+    """
+    own = category.get('vision_recipes')
+    try:
+        if isinstance(own, dict) and own.get('points') == list(names):
+            return Skeleton.from_dict(own)
+        return Skeleton.of(names, edges=_edges(file, category, len(names), notes))
+    except (VisionRecipesError, TypeError, ValueError) as e:
+        raise VisionRecipesError(f'{file}: the keypoints of the category {category["name"]!r}: {e}') from e
+
+
+def _edges(file: Path, category: dict, n_points: int, notes: list) -> list[tuple[int, int]]:
+    "Pairs of positions that a drawing joins, counted from 0; the file counts from 1"
+    edges = category.get('skeleton') or []
+    if isinstance(edges, list) and all(_is_edge(edge, n_points) for edge in edges):
+        return [(edge[0] - 1, edge[1] - 1) for edge in edges]
+    message = (
+        f'the "skeleton" of the category {category.get("name")!r} must be pairs of different numbers '
+        f'from 1 to {n_points}, but is {brief(edges)}; drawn without edges.'
+    )
+    notes.append(Finding('warning', 'skeleton', str(file), message))
+    return []
+
+
+def _is_edge(edge, n_points: int) -> bool:
+    if not isinstance(edge, list) or len(edge) != 2 or edge[0] == edge[1]:
+        return False
+    return all(isinstance(v, int) and 1 <= v <= n_points for v in edge)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #88cf8b02
+def _boxes_from_points(
+    file: Path,
+    contents: dict,
+    columns: dict,
+    sizes_wh: np.ndarray,  # (M, 2) of the image of each object, 0 where unknown
+) -> tuple[np.ndarray, float]:  # (M, 4) XYXY, and `point_margin`
+    "The boxes, with one made from the points for each object that has neither box nor mask"
+    boxes = columns['boxes']
+    keypoints = columns.get('keypoints')
+    records = contents['annotations']
+    blank = boxes[:, 3] < _UNKNOWN / 2
+    blank[blank] = [not records[m].get('segmentation') for m in np.flatnonzero(blank)]
+    if not blank.any():
+        return boxes, _recorded_margin(contents) if keypoints is not None else 0.0
+    if keypoints is None:
+        m = int(np.argmax(blank))
+        raise VisionRecipesError(
+            f'{_where(file, records[m], m)} has no "bbox", and keypoints that nothing names. '
+            'Give their names as "keypoints" of the category.'
+        )
+    margin = POINT_MARGIN if blank.all() else _recorded_margin(contents)
+    return np.where(blank[:, None], points_boxes(keypoints, POINT_MARGIN, sizes_wh), boxes), margin
+
+
+def _recorded_margin(contents: dict) -> float:
+    "`point_margin` as `write_coco` writes it; 0 where the file has none"
+    info = contents.get('info')
+    margin = info.get('point_margin') if isinstance(info, dict) else None
+    return float(margin) if is_number(margin) and 0 < margin < 100 else 0.0
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #fba45db8
 @without_gc
 def read_coco(
     root: str | Path,  # The .json file, or a folder that holds one
-    images: str | Path | None = None,  # The folder of the images; None: looked for
+    images: str | Path | None = None,  # The folder of the images; None: searched for
 ) -> Annotations:  # With `boxes`, and `crowd` where some objects are crowds
     "Read COCO. Raises `VisionRecipesError` that names file and entry where something is broken"
     file = _find_json(Path(root))
-    d = _coco_dict(file)
-    names, ids, sizes_wh = _images(file, d['images'])
+    contents = _coco_dict(file)
+    names, ids, sizes_wh = _images(file, contents['images'])
     notes = []
-    labels = _categories(file, d, notes)
+    labels = _categories(file, contents, notes)
     base = _find_base(file, names, notes) if images is None else Path(images)
-    paths, spare = _locate(base, names)
-    there = np.array([p != '' for p in paths], dtype=bool)
-    notes += absent(
-        file,
-        int(there.sum()),
-        [str(base / n) for n, p in zip(names, paths) if not p],
-        [str(base / p) for p in spare],
-    )
-    row = dict(zip(ids, range(len(ids))))
-    try:
-        rows, columns = _objects(file, d['annotations'], row, labels)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as e:
-        raise e if isinstance(e, VisionRecipesError) else _blame_coco(file, d['annotations']) from None
-    own_wh = np.append(sizes_wh, [[0, 0]], 0)[rows]
-    if (points := _points(file, d, notes)) is not None:
-        labels, columns['keypoints'] = replace(labels, skeleton=points[0]), points[1]
-    columns['boxes'], margin = _made_boxes(file, d, columns, own_wh)
-    columns |= _masks(file, d['annotations'], columns['boxes'], own_wh, notes)
-    if lost := _of_unknown(d['annotations'], rows):
-        notes.append(Finding('warning', 'unknown image', str(file), lost))
-    # by image, without the objects of unknown images
-    order = np.argsort(rows, kind='stable')[(rows < 0).sum() :]
-    columns = {
-        name: column[order] if isinstance(column, np.ndarray) else column.take(order)
-        for name, column in columns.items()
-    }
-    class_ids = Ragged(
-        columns.pop('class_ids'),
-        np.concatenate([[0], np.cumsum(np.bincount(rows[order], minlength=len(ids)), dtype=np.int64)]),
-    )
+    paths = _image_paths(file, base, names, notes)
+    rows, columns = _objects(file, contents['annotations'], dict(zip(ids, range(len(ids)))), labels)
+    labels, margin = _add_points_and_masks(file, contents, labels, columns, _sizes_of(rows, sizes_wh), notes)
+    notes += _unlisted_images(file, contents['annotations'], rows)
+    class_ids, columns = _by_image(rows, columns, len(ids))
     if 'crowd' in columns:
         notes.append(_crowds(file, labels, class_ids.values, columns['crowd']))
     anns = Annotations(
@@ -221,412 +703,45 @@ def read_coco(
         notes=tuple(notes),
         **columns,
     )
-    return anns if there.all() else anns.subset(there)
+    found = np.array([path != '' for path in paths], dtype=bool)
+    return anns if found.all() else anns.subset(found)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #6e97be1b
+def _image_paths(file: Path, base: Path, names: list[str], notes: list) -> list[str]:
+    "The path of each image below `base`, '' where it is missing. Missing and unused ones go to `notes`"
+    paths, unused = _locate(base, names)
+    missing = [str(base / name) for name, path in zip(names, paths) if not path]
+    notes += absent(file, len(paths) - len(missing), missing, [str(base / path) for path in unused])
+    return paths
 
 
-def _coco_dict(file: Path) -> dict:
-    "The file's contents, with the three lists"
-    d = read_json(file)
-    for key in ('images', 'annotations', 'categories'):
-        if not isinstance(d, dict) or not isinstance(d.get(key), list):
-            raise VisionRecipesError(f'{file}: has no list "{key}", so it is no COCO file for detection.')
-        if wrong := [i for i, o in enumerate(d[key]) if not isinstance(o, dict)]:
-            raise VisionRecipesError(
-                f'{file}: entry {wrong[0]} of "{key}" (counting from 0) is no object: '
-                f'{brief(d[key][wrong[0]])}.'
-            )
-    return d
+def _sizes_of(rows: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:  # (M, 2)
+    "The size of the image of each object, 0 where the file does not list the image"
+    return np.append(sizes_wh, [[0, 0]], 0)[rows]
 
 
-# File names, ids, sizes (N, 2) int32 with 0 where unknown
-def _images(file: Path, images: list[dict]) -> tuple[list[str], list, np.ndarray]:
-    "The list of images"
-    for i, im in enumerate(images):
-        if not isinstance(im.get('file_name'), str) or not isinstance(im.get('id'), (int, str)):
-            raise VisionRecipesError(
-                f'{file}: entry {i} of "images" (counting from 0) needs a "file_name" and an "id", but is '
-                f'{brief(im, 100)}.'
-            )
-    ids = [im['id'] for im in images]
-    if len(set(ids)) < len(ids):
-        raise VisionRecipesError(
-            f'{file}: the image id {brief(next(i for i, k in Counter(ids).items() if k > 1))} stands twice. '
-            'Give each image its own.'
-        )
-    sizes = [(im.get('width') or 0, im.get('height') or 0) for im in images]
-    if wrong := [
-        i
-        for i, wh in enumerate(sizes)
-        if not all(is_number(v) and 0 <= v < 1 for v in wh) and not is_size(*(v or 1 for v in wh))
-    ]:
-        raise VisionRecipesError(
-            f'{file}: the image {images[wrong[0]]["file_name"]} has the size {brief(sizes[wrong[0]])}, which '
-            'is none.'
-        )
-    return (
-        [os.path.normpath(im['file_name'].replace('\\', '/')).replace('\\', '/') for im in images],
-        ids,
-        np.array(sizes, np.float64).astype(np.int32).reshape(-1, 2),
-    )
+def _add_points_and_masks(
+    file: Path, contents: dict, labels: LabelMap, columns: dict, sizes_wh: np.ndarray, notes: list
+) -> tuple[LabelMap, float]:  # With the skeleton where there are keypoints, and `point_margin`
+    "Put keypoints, masks and the missing boxes into `columns`"
+    points = _points(file, contents, notes)
+    if points is not None:
+        skeleton, columns['keypoints'] = points
+        labels = replace(labels, skeleton=skeleton)
+    columns['boxes'], margin = _boxes_from_points(file, contents, columns, sizes_wh)
+    columns |= _masks(file, contents['annotations'], columns['boxes'], sizes_wh, notes)
+    return labels, margin
 
 
-def _categories(file: Path, d: dict, notes: list) -> LabelMap:
-    "Names and ids of the classes"
-    for c in (categories := d['categories']):
-        if not isinstance(c.get('id'), int) or not isinstance(c.get('name'), str):
-            raise VisionRecipesError(
-                f'{file}: a category needs a whole number "id" and a "name", but one is {brief(c, 100)}.'
-            )
-    if not categories:
-        raise VisionRecipesError(
-            f'{file}: declares no category under "categories", so nothing says what the objects are.'
-        )
-    if root := _root_category(d):
-        notes.append(
-            Finding(
-                'note',
-                'root category',
-                str(file),
-                f'the category {root["name"]!r} (id {root["id"]}) stands above all others and has no object: '
-                'not taken for a class.',
-            )
-        )
-    classes = [c for c in categories if c is not root]
-    try:
-        return LabelMap(tuple(c['name'] for c in classes), tuple(c['id'] for c in classes))
-    except VisionRecipesError as e:
-        raise VisionRecipesError(f'{file}: {e}') from e
-
-
-def _root_category(d: dict) -> dict | None:
-    """The project's name, which Roboflow puts above the classes: no object has it, and every other category
-    names it as its `supercategory`"""
-    tops = [c for c in d['categories'] if c.get('supercategory') in (None, '', 'none')]
-    if (
-        len(tops) != 1
-        or len(d['categories']) == 1
-        or any(c.get('supercategory') != tops[0]['name'] for c in d['categories'] if c is not tops[0])
-    ):
-        return None
-    return None if any(r.get('category_id') == tops[0]['id'] for r in d['annotations']) else tops[0]
-
-# %% ../../../nbs/data/formats/09_coco.ipynb #c3be18cc
-# (M,) row of the image, -1 where the file does not list it; and columns
-def _objects(file: Path, records: list[dict], row: dict, labels: LabelMap) -> tuple[np.ndarray, dict]:
-    "Annotations as columns, in the file's order. Raises anything where one is not as it should be"
-    m = len(records)
-    rows = np.fromiter((row.get(i, -1) for i in map(itemgetter('image_id'), records)), np.int64, m)
-    # an int64 would cut 3.5 to 3 without a word
-    categories = np.fromiter(map(itemgetter('category_id'), records), np.float64, m)
-    if (categories != np.floor(categories)).any():
-        raise ValueError
-    try:
-        class_ids = labels.from_source(categories.astype(np.int64))
-    except VisionRecipesError as e:
-        raise VisionRecipesError(f'{file}: {e} Declare it under "categories".') from e
-    return rows, {'class_ids': class_ids, **_object_columns(records)}
-
-
-_UNKNOWN = -(2.0**100)  # As the height of a box: it is not given
-
-
-def _object_columns(records: list[dict]) -> dict[str, np.ndarray]:
-    "What is known of each object: a line a column"
-    try:
-        given = list(map(itemgetter('bbox'), records))
-    except KeyError:
-        given = [r.get('bbox') for r in records]
-    # mask or points will tell
-    if not all(given):
-        given = [
-            box or [-1, -1, -1, _UNKNOWN] if r.get('segmentation') or r.get('keypoints') else box
-            for r, box in zip(records, given)
-        ]
-    xywh = np.array(given, np.float64) if records else np.empty((0, 4))
-    if xywh.shape[1:] != (4,):
-        raise ValueError
-    columns = {'boxes': np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1).astype(np.float32)}
-    crowd = [r.get('iscrowd') for r in records]
-    if not {*map(str, crowd)} <= {'0', '1', 'True', 'False', 'None'} or any(
-        isinstance(c, str) for c in crowd
-    ):
-        raise ValueError
-    crowd = np.array([bool(c) for c in crowd], bool)
-    if crowd.any():
-        columns['crowd'] = crowd
-    return columns
-
-
-def _crowds(file: Path, labels: LabelMap, class_ids: np.ndarray, crowd: np.ndarray) -> Finding:
-    "How many objects are crowds, and a warning where a class has nothing else"
-    only = [labels.names[c] for c in np.setdiff1d(class_ids[crowd], class_ids[~crowd])]
-    more = (
-        (
-            f' Nothing else is there of {", ".join(only[:10])}{" ..." if len(only) > 10 else ""}. '
-            "Masks that were drawn with CVAT's brush are marked so, one by one: "
-            'if these are single objects, set their "iscrowd" to 0.'
-        )
-        if only
-        else ''
-    )
-    return Finding(
-        'warning' if only else 'note',
-        'crowd',
-        str(file),
-        f'{plural(int(crowd.sum()), "object")} marked as crowds ("iscrowd": 1): '
-        f'not trained on, and neither right nor wrong in a score.{more}',
-    )
-
-
-def _of_unknown(records, rows) -> str:
-    "Annotations of images that the file does not list, in words"
-    lost = np.flatnonzero(rows < 0)
-    if not lost.size:
-        return ''
-    first = records[lost[0]]
-    return (
-        f'{plural(lost.size, "annotation")} of images that "images" does not list, such as annotation '
-        f'{first.get("id")} of image {first["image_id"]!r}; left out.'
-    )
-
-
-def _blame_coco(file: Path, records: list[dict]) -> VisionRecipesError:
-    "Find the annotation that is not as it should be"
-    for i, r in enumerate(records):
-        where = f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0)'
-        box = r.get('bbox')
-        if not box and (r.get('segmentation') or r.get('keypoints')):
-            box = [0, 0, 0, 0]
-        if not isinstance(box, list) or len(box) != 4 or not all(v is None or is_number(v) for v in box):
-            return VisionRecipesError(
-                f'{where}: "bbox" must be four numbers x, y, width, height, but is {brief(box, 80)}.'
-            )
-        if not isinstance(r.get('category_id'), int):
-            return VisionRecipesError(
-                f'{where}: "category_id" must be a whole number, but is {brief(r.get("category_id"), 40)}.'
-            )
-        if isinstance(r.get('iscrowd'), str) or r.get('iscrowd') not in (None, 0, 1):
-            return VisionRecipesError(f'{where}: "iscrowd" must be 0 or 1, but is {brief(r["iscrowd"], 40)}.')
-        if not isinstance(r.get('image_id'), (int, str)):
-            return VisionRecipesError(
-                f'{where}: "image_id" must be the id of an image, but is {brief(r.get("image_id"), 40)}.'
-            )
-    return VisionRecipesError(f'{file}: the annotations hold a number that is too large.')
-
-# %% ../../../nbs/data/formats/09_coco.ipynb #d2d06a06
-# `masks`, and `boxes` with those that were not given; empty where no object has a mask
-def _masks(file: Path, records: list[dict], boxes: np.ndarray, sizes_wh: np.ndarray, notes: list) -> dict:
-    "The masks of all objects. Raises `VisionRecipesError` that names the annotation where one is broken"
-    given = [r.get('segmentation') for r in records]
-    if not any(given):
-        return {}
-    without = np.flatnonzero([not s for s in given])
-    for m in without.tolist():
-        x1, y1, x2, y2 = boxes[m].tolist()
-        given[m] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
-    if without.size:
-        notes.append(
-            Finding(
-                'warning',
-                'no mask',
-                str(file),
-                f'{plural(int(without.size), "object")} of {len(given):,} without a mask, such as annotation '
-                f'{records[without[0]].get("id")}: the whole box is taken for it.',
-            )
-        )
-    try:
-        masks = _joined(given)
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e:
-        raise e if isinstance(e, VisionRecipesError) else _blame_masks(file, records, given) from None
-    other = [
-        m
-        for m, s in enumerate(given)
-        if isinstance(s, dict) and sizes_wh[m].all() and s['size'] != sizes_wh[m, ::-1].tolist()
-    ]
-    if other:
-        notes.append(
-            Finding(
-                'error',
-                'mask size',
-                str(file),
-                f'{plural(len(other), "object")} with run lengths for images of another size, such as '
-                f'annotation {records[other[0]].get("id")}: {given[other[0]]["size"]} for an image of '
-                f'[height, width] {sizes_wh[other[0], ::-1].tolist()}. Convert them anew.',
-            )
-        )
-    heights = np.array([s['size'][::-1] if isinstance(s, dict) else (0, 0) for s in given], np.int64)
-    unknown = boxes[:, 3] < _UNKNOWN / 2
-    return {
-        'masks': masks,
-        'boxes': np.where(unknown[:, None], masks_boxes(masks, heights), boxes) if unknown.any() else boxes,
-    }
-
-
-def _joined(given: list) -> Masks:
-    "Polygons and run lengths of all objects at once. Raises anything where one is not as it should be"
-    polygons = [[] if isinstance(s, dict) else s for s in given]
-    rings = list(chain.from_iterable(polygons))
-    lengths = np.fromiter(map(len, rings), np.int64, len(rings))
-    if (lengths % 2).any() or set(map(type, rings)) - {list}:
-        raise ValueError
-    points = (
-        np.fromiter(chain.from_iterable(rings), np.float64, lengths.sum()).astype(np.float32).reshape(-1, 2)
-    )
-    return Masks(
-        points,
-        np.concatenate([[0], np.cumsum(lengths // 2)]),
-        np.cumsum([0, *map(len, polygons)], dtype=np.int64),
-        Ragged.from_rows([_runs(s) if isinstance(s, dict) else () for s in given], np.uint32),
-    )
-
-
-def _runs(mask: dict) -> np.ndarray:  # uint32
-    "Run lengths as a file gives them"
-    counts, (h, w) = mask['counts'], mask['size']
-    runs = unpack_runs(counts) if isinstance(counts, str) else np.array(counts, np.int64)
-    if runs.ndim != 1 or runs.min() < 0 or runs.max() >= 2**32 or runs.sum(dtype=np.int64) != h * w:
-        raise ValueError
-    return runs.astype(np.uint32)
-
-
-def _blame_masks(file: Path, records: list[dict], given: list) -> VisionRecipesError:
-    "Find the mask that is not as it should be"
-    for i, (r, s) in enumerate(zip(records, given)):
-        where = (
-            f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0): its "segmentation"'
-        )
-        if isinstance(s, dict):
-            try:
-                _runs(s)
-            except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e:
-                return VisionRecipesError(
-                    (
-                        f'{where} must have "size" [height, width] and "counts" that add up to its pixels, '
-                        f'but is {brief(s, 100)}. {e if isinstance(e, VisionRecipesError) else ""}'
-                    ).rstrip()
-                )
-        elif not isinstance(s, list) or not all(
-            isinstance(ring, list) and len(ring) % 2 == 0 and all(map(is_number, ring)) for ring in s
-        ):
-            return VisionRecipesError(
-                f'{where} must be a list of polygons, each a flat list x, y, x, y ..., but is {brief(s, 80)}.'
-            )
-    return VisionRecipesError(f'{file}: a "segmentation" is not as COCO has them.')
-
-# %% ../../../nbs/data/formats/09_coco.ipynb #3160d385
-# And (M, K, 3) float32; None where no object has any
-def _points(file: Path, d: dict, notes: list) -> tuple[Skeleton, np.ndarray] | None:
-    """The keypoints of all objects.
-
-    Raises `VisionRecipesError` that names the annotation where some are broken.
-    """
-    given = [r.get('keypoints') for r in d['annotations']]
-    if not any(given):
-        return None
-    declared = [c for c in d['categories'] if isinstance(c.get('keypoints'), list) and c['keypoints']]
-    used = {r['category_id'] for r, p in zip(d['annotations'], given) if p}
-    skeletons = {
-        tuple(map(str, c['keypoints'])): c for c in [c for c in declared if c['id'] in used] or declared
-    }
-    if not skeletons:
-        notes.append(
-            Finding(
-                'warning',
-                'keypoints',
-                str(file),
-                f'has keypoints ({sum(map(bool, given)):,} objects), but no category says what they are '
-                'called; not taken. Give their names as "keypoints" of the category.',
-            )
-        )
-        return None
-    if len(skeletons) > 1:
-        a, b = list(skeletons.values())[:2]
-        raise VisionRecipesError(
-            f'{file}: the categories {a.get("name")!r} and {b.get("name")!r} declare different "keypoints" '
-            f'({len(a["keypoints"])} and {len(b["keypoints"])} names). One skeleton serves a whole data set: '
-            'keep the annotations of one kind.'
-        )
-    ((names, category),) = skeletons.items()
-    flat, empty = [], [0] * (3 * len(names))
-    for i, (r, p) in enumerate(zip(d['annotations'], given)):
-        p = p or empty
-        fault = (
-            'must be three numbers (x, y, visibility) for each of ' + f'{len(names)} points'
-            if not isinstance(p, list) or len(p) != len(empty) or not all(map(is_number, p))
-            else 'must have the visibilities 0, 1 or 2'
-            if {*p[2::3]} - {0, 1, 2}
-            else ''
-        )
-        if fault:
-            raise VisionRecipesError(
-                f'{file}: annotation {r.get("id", "without id")} (entry {i}, counting from 0): '
-                f'its "keypoints" {fault}, but are {brief(p, 80)}.'
-            )
-        flat += p
-    points = np.array(flat, np.float32).reshape(len(given), len(names), 3)
-    points[points[..., 2] == 0] = 0
-    return _skeleton(file, category, names, notes), points
-
-
-def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -> Skeleton:
-    """What a category says of its points, and what `write_coco` says beyond that.
-
-    Raises `VisionRecipesError` where it contradicts itself.
-    """
-    own = category.get('vision_recipes')
-    try:
-        return (
-            Skeleton.from_dict(own)
-            if isinstance(own, dict) and own.get('points') == list(names)
-            else Skeleton.of(names, edges=_edges(file, category, len(names), notes))
-        )
-    except (VisionRecipesError, TypeError, ValueError) as e:
-        raise VisionRecipesError(f'{file}: the keypoints of the category {category["name"]!r}: {e}') from e
-
-
-# (M, 4), and `point_margin`
-def _made_boxes(file: Path, d: dict, columns: dict, sizes_wh: np.ndarray) -> tuple[np.ndarray, float]:
-    "The boxes, with one made from the points for each object that has neither box nor mask"
-    boxes, keypoints, info = columns['boxes'], columns.get('keypoints'), d.get('info')
-    blank = boxes[:, 3] < _UNKNOWN / 2
-    blank[blank] = [not d['annotations'][m].get('segmentation') for m in np.flatnonzero(blank)]
-    if keypoints is None and blank.any():
-        m = int(np.argmax(blank))
-        raise VisionRecipesError(
-            f'{file}: annotation {d["annotations"][m].get("id", "without id")} (entry {m}, counting from 0) '
-            'has no "bbox", and keypoints that nothing names. Give their names as "keypoints" of the '
-            'category.'
-        )
-    if blank.any():
-        boxes = np.where(blank[:, None], points_boxes(keypoints, POINT_MARGIN, sizes_wh), boxes)
-    # as `write_coco` writes it
-    said = info.get('point_margin') if isinstance(info, dict) and keypoints is not None else None
-    return boxes, POINT_MARGIN if blank.any() and blank.all() else float(said) if is_number(
-        said
-    ) and 0 < said < 100 else 0.0
-
-
-def _edges(file: Path, category: dict, k: int, notes: list) -> list[tuple[int, int]]:
-    "Pairs of positions that a drawing joins; the file counts from 1"
-    edges = category.get('skeleton') or []
-    if isinstance(edges, list) and all(
-        isinstance(e, list)
-        and len(e) == 2
-        and all(isinstance(v, int) and 1 <= v <= k for v in e)
-        and e[0] != e[1]
-        for e in edges
-    ):
-        return [(a - 1, b - 1) for a, b in edges]
-    notes.append(
-        Finding(
-            'warning',
-            'skeleton',
-            str(file),
-            f'the "skeleton" of the category {category.get("name")!r} must be pairs of different numbers '
-            f'from 1 to {k}, but is {brief(edges)}; drawn without edges.',
-        )
-    )
-    return []
+def _by_image(rows: np.ndarray, columns: dict, n_images: int) -> tuple[Ragged, dict]:
+    "`class_ids`, and the other columns, sorted by image; without the objects of images that are not listed"
+    order = np.argsort(rows, kind='stable')[(rows < 0).sum() :]
+    taken = {}
+    for name, column in columns.items():
+        taken[name] = column[order] if isinstance(column, np.ndarray) else column.take(order)
+    counts = np.bincount(rows[order], minlength=n_images)
+    offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    return Ragged(taken.pop('class_ids'), offsets), taken
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #e1376351
 def write_coco(
@@ -640,110 +755,128 @@ def write_coco(
     if not anns.has_boxes:
         raise VisionRecipesError(f'{anns.root}: has no boxes, so there is nothing to write as COCO.')
     anns = anns.measure()
+    source_ids = anns.labels.source_ids or range(1, len(anns.labels) + 1)
+    info = {'description': 'Written by vision_recipes'}
+    if anns.point_margin:
+        info['point_margin'] = anns.point_margin
+    contents = {
+        'info': info,
+        'licenses': [],
+        'categories': _written_categories(anns, source_ids),
+        'images': _written_images(anns),
+        'annotations': _written_annotations(anns, np.asarray(source_ids)),
+    }
+    write_text(path, json.dumps(contents, separators=(',', ':')))
+    return Path(path)
+
+
+def _written_categories(anns: Annotations, source_ids) -> list[dict]:
+    categories = []
+    for i, name in zip(source_ids, anns.class_names):
+        categories.append({'id': int(i), 'name': name, 'supercategory': '', **_written_skeleton(anns)})
+    return categories
+
+
+def _written_images(anns: Annotations) -> list[dict]:
+    images = []
+    for i, name in enumerate(anns.paths):
+        width, height = anns.sizes_wh[i].tolist()
+        images.append({'id': i + 1, 'file_name': name, 'width': width, 'height': height})
+    return images
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #d344e2e1
+def _written_annotations(anns: Annotations, source_ids: np.ndarray) -> list[dict]:
+    "The annotations, with ids from 1"
+    xywh = _written_boxes(anns)
+    crowd = np.zeros(len(xywh), int) if anns.crowd is None else anns.crowd.astype(int)
+    areas, shapes = _written_masks(anns, xywh, crowd)
+    image_ids = (anns.image_of + 1).tolist()
+    category_ids = source_ids[anns.class_ids.values].tolist()
+    columns = (image_ids, category_ids, xywh.tolist(), areas, crowd.tolist(), shapes)
+    points = _written_points(anns)
+    records = []
+    for i, values in enumerate(zip(*columns)):
+        image_id, category_id, bbox, area, iscrowd, segmentation = values
+        records.append(
+            {
+                'id': i + 1,
+                'image_id': image_id,
+                'category_id': category_id,
+                'bbox': bbox,
+                'area': area,
+                'iscrowd': iscrowd,
+                'segmentation': segmentation,
+                **points[i],
+            }
+        )
+    return records
+
+
+def _written_boxes(anns: Annotations) -> np.ndarray:  # (M, 4) XYWH
     xyxy = anns.boxes.astype(np.float64)
     if not np.isfinite(xyxy).all():
         raise VisionRecipesError(
             f'{anns.root}: has boxes that are not finite, which JSON cannot hold. '
             'Mend them with fix_boxes first.'
         )
-    xywh = np.round(np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], 1), 4)
-    crowd = np.zeros(len(xywh), int) if anns.crowd is None else anns.crowd.astype(int)
-    source = anns.labels.source_ids or range(1, len(anns.labels) + 1)
-    areas, shapes = (
-        (np.round(xywh[:, 2] * xywh[:, 3], 2).tolist(), [[]] * len(xywh))
-        if anns.masks is None
-        else _written_masks(anns, crowd)
-    )
-    columns = (anns.image_of + 1, np.asarray(source)[anns.class_ids.values], xywh, crowd)
-    d = {
-        'info': {
-            'description': 'Written by vision_recipes',
-            **({'point_margin': anns.point_margin} if anns.point_margin else {}),
-        },
-        'licenses': [],
-        'categories': [
-            {'id': int(i), 'name': name, 'supercategory': '', **_written_skeleton(anns)}
-            for i, name in zip(source, anns.class_names)
-        ],
-        'images': [
-            {'id': i, 'file_name': name, 'width': w, 'height': h}
-            for i, (name, (w, h)) in enumerate(zip(anns.paths, anns.sizes_wh.tolist()), 1)
-        ],
-        'annotations': [
-            {
-                'id': k,
-                'image_id': i,
-                'category_id': c,
-                'bbox': box,
-                'area': area,
-                'iscrowd': iscrowd,
-                'segmentation': shape,
-                **points,
-            }
-            for k, (i, c, box, iscrowd, area, shape, points) in enumerate(
-                zip(*(column.tolist() for column in columns), areas, shapes, _written_points(anns)), 1
-            )
-        ],
-    }
-    write_text(path, json.dumps(d, separators=(',', ':')))
-    return Path(path)
+    return np.round(np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], 1), 4)
 
-
-def _written_masks(anns: Annotations, crowd: np.ndarray) -> tuple[list[int], list]:
-    "Areas and segmentations"
-    sizes_wh, points, areas, shapes = (
-        anns.sizes_wh[anns.image_of].tolist(),
-        np.round(anns.masks.points.astype(np.float64), 3),
-        [],
-        [],
-    )
+# %% ../../../nbs/data/formats/09_coco.ipynb #2cde028a
+def _written_masks(anns: Annotations, xywh: np.ndarray, crowd: np.ndarray) -> tuple[list, list]:
+    "Areas and segmentations; without masks the area of the box and no segmentation"
+    if anns.masks is None:
+        return np.round(xywh[:, 2] * xywh[:, 3], 2).tolist(), [[]] * len(xywh)
+    points = np.round(anns.masks.points.astype(np.float64), 3)
     if not np.isfinite(points).all():
         raise VisionRecipesError(
             f'{anns.root}: has masks with coordinates that are not finite, which JSON cannot hold; '
             'check names them.'
         )
-    exact = replace(anns.masks, points=points)
-    for m, (w, h) in enumerate(sizes_wh):
-        x, y, drawn = draw_object(anns.masks, m, (w, h))
+    rounded = replace(anns.masks, points=points)
+    areas = []
+    shapes = []
+    for m, (width, height) in enumerate(anns.sizes_wh[anns.image_of].tolist()):
+        x, y, drawn = draw_object(anns.masks, m, (width, height))
         areas.append(int(np.count_nonzero(drawn)))
         runs = anns.masks.runs[m] if anns.masks.is_runs(m) else None
         if runs is None and crowd[m]:
-            whole = np.zeros((h, w), bool)
+            whole = np.zeros((height, width), bool)
             whole[y : y + drawn.shape[0], x : x + drawn.shape[1]] = drawn
             runs = encode_runs(whole)
-        shapes.append(
-            [r.ravel().tolist() for r in exact.rings_of(m)]
-            if runs is None
-            else {'size': [h, w], 'counts': pack_runs(runs)}
-        )
+        if runs is None:
+            shapes.append([ring.ravel().tolist() for ring in rounded.rings_of(m)])
+        else:
+            shapes.append({'size': [height, width], 'counts': pack_runs(runs)})
     return areas, shapes
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #2c792f2a
 def _written_skeleton(anns: Annotations) -> dict:
-    "What a category says of its points"
+    "What a category says of its keypoints"
     if anns.keypoints is None:
         return {}
-    s = anns.labels.skeleton
-    return {
-        'keypoints': list(s.points),
-        'skeleton': [[a + 1, b + 1] for a, b in s.edges],
-        **({} if s == Skeleton.of(s.points, edges=s.edges) else {'vision_recipes': s.to_dict()}),
+    skeleton = anns.labels.skeleton
+    entry = {
+        'keypoints': list(skeleton.points),
+        'skeleton': [[edge[0] + 1, edge[1] + 1] for edge in skeleton.edges],
     }
+    if skeleton != Skeleton.of(skeleton.points, edges=skeleton.edges):
+        entry['vision_recipes'] = skeleton.to_dict()
+    return entry
 
 
 def _written_points(anns: Annotations) -> list[dict]:
-    "What each annotation says of its points"
+    "What each annotation says of its keypoints"
     if anns.keypoints is None:
         return [{}] * len(anns.class_ids.values)
-    rows = np.round(anns.keypoints.astype(np.float64), 4)
-    if not np.isfinite(rows).all():
+    points = np.round(anns.keypoints.astype(np.float64), 4)
+    if not np.isfinite(points).all():
         raise VisionRecipesError(
             f'{anns.root}: has keypoints with coordinates that are not finite, which JSON cannot hold; '
             'check names them.'
         )
-    return [
-        {'keypoints': [int(v) if k % 3 == 2 else v for k, v in enumerate(row)], 'num_keypoints': n}
-        for row, n in zip(
-            rows.reshape(len(rows), 3 * rows.shape[1]).tolist(), (rows[..., 2] > 0).sum(1).tolist()
-        )
-    ]
+    n_visible = (points[..., 2] > 0).sum(1).tolist()
+    entries = []
+    for row, n in zip(points.reshape(len(points), 3 * points.shape[1]).tolist(), n_visible):
+        row[2::3] = map(int, row[2::3])
+        entries.append({'keypoints': row, 'num_keypoints': n})
+    return entries

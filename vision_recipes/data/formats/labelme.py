@@ -50,28 +50,22 @@ def listed_names(
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #79550cf7
 def looks_like_labelme(path: Path) -> bool:
-    "Whether a file is LabelMe's, or a folder holds one near"
-    return (
-        any(map(is_labelme, near(path, '.json')))
-        if path.is_dir()
-        else path.suffix.lower() == '.json' and is_labelme(path)
-    )
+    "Whether `path` is a LabelMe file, or a folder that holds one at most two levels below"
+    if path.is_dir():
+        return any(map(is_labelme, near(path, '.json')))
+    return path.suffix.lower() == '.json' and is_labelme(path)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35ae43ae
-def _ordered(used: set[str], listed: list[str], where, notes: list) -> tuple[str, ...]:
-    "Names in the order of a list; what it does not know comes after it, and is told"
-    strange = sorted(used - set(listed))
-    if listed and strange:
-        notes.append(
-            Finding(
-                'warning',
-                'labels',
-                str(where),
-                f'does not know {", ".join(strange[:10])}.{did_you_mean(strange[0], listed)} Added at the '
-                'end; correct the label, or the list.',
-            )
+def _ordered(used: set[str], listed: list[str], file: Path | None, notes: list) -> tuple[str, ...]:
+    "Names in the order of a list. Names that it lacks come last, with a warning"
+    unlisted = sorted(used - set(listed))
+    if listed and unlisted:
+        message = (
+            f'does not know {", ".join(unlisted[:10])}.{did_you_mean(unlisted[0], listed)} '
+            'Added at the end; correct the label, or the list.'
         )
-    return (*listed, *strange)
+        notes.append(Finding('warning', 'labels', str(file), message))
+    return (*listed, *unlisted)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #61e1368e
 POINTS = ('auto', 'keypoints', 'discs')
@@ -84,15 +78,17 @@ def _are_keypoints(sheets: list[Sheet]) -> bool:
         return False
     if kinds <= {'point', 'rectangle'}:
         return True
+    return any(_has_grouped_point(sheet.shapes) for sheet in sheets)
 
-    def joined(shapes):
-        outlines = {(s.group, s.label) for s in shapes if s.kind != 'point' and s.group is not None}
-        return any(
-            s.kind == 'point' and any(g == s.group and label != s.label for g, label in outlines)
-            for s in shapes
-        )
 
-    return any(joined(sheet.shapes) for sheet in sheets)
+def _has_grouped_point(shapes: list[Shape]) -> bool:
+    "Whether a point shares its group with a shape of another label"
+    labels_of_group = {}
+    for s in shapes:
+        if s.kind != 'point' and s.group is not None:
+            labels_of_group.setdefault(s.group, set()).add(s.label)
+    points = [s for s in shapes if s.kind == 'point']
+    return any(labels_of_group.get(s.group, set()) - {s.label} for s in points)
 
 
 @dataclass(eq=False)
@@ -103,67 +99,75 @@ class _Object:
     points: list[Shape]
 
 
-def _instances(sheet: Sheet) -> list[_Object]:
-    "Shapes with one label and one group are one object"
+def _same_label_objects(sheet: Sheet) -> list[_Object]:
+    "Objects without keypoints: shapes with the same label and group are one object"
     found = {}
     for s in sheet.shapes:
-        found.setdefault((s.label, s.group) if s.group is not None else s.k, _Object([], [])).outlines.append(
-            s
-        )
+        key = s.k if s.group is None else (s.label, s.group)
+        found.setdefault(key, _Object([], [])).outlines.append(s)
     return list(found.values())
 
-
-def _bodies(sheet: Sheet, notes: list) -> list[_Object]:
-    """Points and shapes with one group are one object, whatever their labels.
+# %% ../../../nbs/data/formats/08_labelme.ipynb #952a7e2e
+def _objects_with_points(sheet: Sheet, notes: list) -> list[_Object]:
+    """Objects with keypoints: points and shapes with the same group are one object, whatever their labels.
 
     Raises `VisionRecipesError` where they contradict each other.
     """
     outlines = [s for s in sheet.shapes if s.kind != 'point']
-    free = [s for s in sheet.shapes if s.kind == 'point' and s.group is None]
-    loose, found = sum(s.group is None for s in outlines) == 1, {}
-    if free and outlines and not loose:
-        notes.append(
-            Finding(
-                'warning',
-                'loose points',
-                str(sheet.file),
-                f'has {plural(len(free), "point")} without a group_id beside '
-                f'{plural(len(outlines), "other shape")} (such as shapes {free[0].k} and {outlines[0].k}), '
-                'and nothing says which belong together. Give each object a group_id of its own.',
-            )
-        )
+    free_points = [s for s in sheet.shapes if s.kind == 'point' and s.group is None]
+    one_free_outline = sum(s.group is None for s in outlines) == 1
+    if free_points and outlines and not one_free_outline:
+        notes.append(_loose_points(sheet.file, free_points, outlines))
+    found = {}
     for s in sheet.shapes:
-        mine = found.setdefault(
-            ('group', s.group) if s.group is not None or s.kind == 'point' or loose else s.k, _Object([], [])
-        )
-        (mine.points if s.kind == 'point' else mine.outlines).append(s)
+        grouped = s.group is not None or s.kind == 'point' or one_free_outline
+        o = found.setdefault(('group', s.group) if grouped else s.k, _Object([], []))
+        (o.points if s.kind == 'point' else o.outlines).append(s)
     for o in found.values():
-        _one_of_each(sheet.file, o)
+        _check_points(sheet.file, o)
+        _check_classes(sheet.file, o)
     return list(found.values())
 
 
-_NO_PARTS = 'where points are no parts of objects, read them with points="discs"'
+def _loose_points(file: Path, points: list[Shape], outlines: list[Shape]) -> Finding:
+    "A warning that nothing joins points and shapes"
+    message = (
+        f'has {plural(len(points), "point")} without a group_id beside '
+        f'{plural(len(outlines), "other shape")} (such as shapes {points[0].k} and {outlines[0].k}), '
+        'and nothing says which belong together. Give each object a group_id of its own.'
+    )
+    return Finding('warning', 'loose points', str(file), message)
+
+# %% ../../../nbs/data/formats/08_labelme.ipynb #690ad6b2
+_DISCS_HINT = 'where points are no parts of objects, read them with points="discs"'
 
 
-def _one_of_each(file: Path, o: _Object):
-    "Refuse two noses, and two classes"
+def _check_points(file: Path, o: _Object) -> None:
+    "Raise `VisionRecipesError` where an object has two points of the same name"
     seen = {}
     for p in o.points:
-        if (first := seen.setdefault(p.label, p)) is not p:
+        first = seen.setdefault(p.label, p)
+        if first is not p:
             raise VisionRecipesError(
                 f'{file}: shapes {first.k} and {p.k} (counting from 0) are both the point {p.label!r} of one '
-                f'object ({_whose(p)}). Give the points of each object a group_id of its own, or delete one; '
-                f'{_NO_PARTS}.'
+                f'object ({_group_name(p)}). Give the points of each object a group_id of its own, '
+                f'or delete one; {_DISCS_HINT}.'
             )
-    if other := [s for s in o.outlines if s.label != o.outlines[0].label]:
-        raise VisionRecipesError(
-            f'{file}: shapes {o.outlines[0].k} ({o.outlines[0].label}) and {other[0].k} ({other[0].label}) '
-            f'are outlines of one object ({_whose(other[0])}), but of two classes. '
-            f'Give each object a group_id of its own; {_NO_PARTS}.'
-        )
 
 
-def _whose(s) -> str:
+def _check_classes(file: Path, o: _Object) -> None:
+    "Raise `VisionRecipesError` where the outlines of an object are of two classes"
+    for s in o.outlines[1:]:
+        first = o.outlines[0]
+        if s.label != first.label:
+            raise VisionRecipesError(
+                f'{file}: shapes {first.k} ({first.label}) and {s.k} ({s.label}) '
+                f'are outlines of one object ({_group_name(s)}), but of two classes. '
+                f'Give each object a group_id of its own; {_DISCS_HINT}.'
+            )
+
+
+def _group_name(s: Shape) -> str:
     return 'those without a group_id' if s.group is None else f'group_id {s.group}'
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #227a33cb
@@ -173,8 +177,8 @@ def read_labelme(
     root: str | Path,
     # What points are: `keypoints` of objects, `discs` of 5 pixels, or `auto`: the section above says which
     points: str = 'auto',
-    skeleton: Skeleton
-    | None = None,  # Names and order of keypoints; None: sorted by name, or as in labels.txt
+    # Names and order of keypoints; None: sorted by name, or as in labels.txt
+    skeleton: Skeleton | None = None,
 ) -> Annotations:
     "Read LabelMe. Raises `VisionRecipesError` that names file and shape where one is broken"
     check_choice('points', points, POINTS)
@@ -182,131 +186,142 @@ def read_labelme(
     kinds = {s.kind for sheet in found.sheets for s in sheet.shapes}
     if not kinds and any(sheet.flags for sheet in found.sheets):
         return _of_flags(found, Path(root))
-    as_points = skeleton is not None if points == 'auto' else points == 'keypoints'
-    as_points = as_points or points == 'auto' and _are_keypoints(found.sheets)
+    as_points = points == 'keypoints'
+    if points == 'auto':
+        as_points = skeleton is not None or _are_keypoints(found.sheets)
     if as_points and 'point' not in kinds:
         raise VisionRecipesError(f'{root}: holds no point, so there are no keypoints to read.')
-    objects = [_bodies(sheet, found.notes) if as_points else _instances(sheet) for sheet in found.sheets]
+    if as_points:
+        objects = [_objects_with_points(sheet, found.notes) for sheet in found.sheets]
+    else:
+        objects = [_same_label_objects(sheet) for sheet in found.sheets]
     columns = _columns(found, Path(root), objects, skeleton, as_points)
-    offsets = np.cumsum([0, *map(len, objects)], dtype=np.int64)
     return Annotations(
         found.root,
         Strings.from_list([s.image for s in found.sheets]),
-        class_ids=Ragged(columns.pop('class_ids'), offsets),
+        class_ids=Ragged(columns.pop('class_ids'), np.cumsum([0, *map(len, objects)], dtype=np.int64)),
         sizes_wh=np.array([s.size_wh for s in found.sheets], np.int32),
         format='labelme',
         notes=tuple(found.notes),
         **columns,
     )
 
-
-# Of `Annotations`
-def _columns(found: LabelmeSet, root: Path, objects: list[list[_Object]], skeleton, as_points: bool) -> dict:
+# %% ../../../nbs/data/formats/08_labelme.ipynb #2603f835
+def _columns(
+    found: LabelmeSet,
+    root: Path,
+    objects: list[list[_Object]],  # For each file
+    skeleton: Skeleton | None,
+    as_points: bool,
+) -> dict:  # Arguments of `Annotations`
     "All objects as columns"
-    flat = [(sheet, o) for sheet, mine in zip(found.sheets, objects) for o in mine]
-    used, named = (
-        {o.outlines[0].label for _, o in flat if o.outlines},
-        {p.label for _, o in flat for p in o.points},
-    )
-    listed, file = listed_names(root, used | named)
+    flat = []
+    for sheet, in_sheet in zip(found.sheets, objects):
+        flat += [(sheet, o) for o in in_sheet]
     if as_points and skeleton is None:
-        skeleton = Skeleton.of(
-            _ordered(named, [n for n in listed if n in named or not used], file, found.notes)
-        )
-    if as_points and (idle := [n for n in listed if n not in used and n not in skeleton.points]):
-        found.note(
-            'note',
-            'labels',
-            file,
-            f'has names that no shape has: {", ".join(idle[:10])}. Whether points or classes they would be, '
-            'nothing says; not taken.',
-        )
-    if as_points:
-        listed = [n for n in listed if n in used]
-    default = 'object' if len(used) != 1 else next(iter(used))  # of objects that have points only
-    if any(not o.outlines for _, o in flat):
-        used.add(default)
-    if not used and not listed:
-        raise VisionRecipesError(
-            (
-                f'{root}: none of the {plural(len(found.sheets), "file")} holds a shape that can be used, so '
-                'nothing says what the classes are.'
-            )
-            + ''.join(f' {f}' for f in found.notes if f.kind == 'shape')[:300]
-        )
-    labels = LabelMap(_ordered(used, listed, file, found.notes), skeleton=skeleton if as_points else None)
+        skeleton = _skeleton_of_names(found, root, flat)
+    labels, default = _labels(found, root, flat, skeleton if as_points else None)
     ids = {name: i for i, name in enumerate(labels.names)}
-    columns = {
-        'labels': labels,
-        'class_ids': np.array(
-            [ids[o.outlines[0].label if o.outlines else default] for _, o in flat], np.int64
-        ),
-    }
+    names = [o.outlines[0].label if o.outlines else default for _, o in flat]
+    columns = {'labels': labels, 'class_ids': np.array([ids[name] for name in names], np.int64)}
     crowd = np.array([any(s.crowd for s in o.outlines) for _, o in flat], bool)
     if crowd.any():
         columns['crowd'] = crowd
-    sizes_wh = np.array([sheet.size_wh for sheet, _ in flat], np.float64).reshape(-1, 2)
     if as_points:
         columns['keypoints'] = _keypoints(flat, skeleton)
+    sizes_wh = np.array([sheet.size_wh for sheet, _ in flat], np.float64).reshape(-1, 2)
     return {**columns, **_extents(flat, sizes_wh, columns.get('keypoints'))}
 
+# %% ../../../nbs/data/formats/08_labelme.ipynb #07fc412b
+def _used_names(flat: list[tuple[Sheet, _Object]]) -> tuple[set[str], set[str]]:
+    "Names of outlines, and names of points"
+    outlines = {o.outlines[0].label for _, o in flat if o.outlines}
+    points = {p.label for _, o in flat for p in o.points}
+    return outlines, points
 
-def _keypoints(flat, skeleton: Skeleton) -> np.ndarray:  # (M, K, 3) float32
+
+def _skeleton_of_names(found: LabelmeSet, root: Path, flat: list[tuple[Sheet, _Object]]) -> Skeleton:
+    "The skeleton that the points propose, in the order of `labels.txt` or sorted"
+    used, named = _used_names(flat)
+    listed, file = listed_names(root, used | named)
+    return Skeleton.of(_ordered(named, [n for n in listed if n in named or not used], file, found.notes))
+
+# %% ../../../nbs/data/formats/08_labelme.ipynb #c5ff1840
+def _labels(
+    found: LabelmeSet, root: Path, flat: list[tuple[Sheet, _Object]], skeleton: Skeleton | None
+) -> tuple[LabelMap, str]:  # And the class of objects that have points only
+    "Names of the classes"
+    used, named = _used_names(flat)
+    listed, file = listed_names(root, used | named)
+    if skeleton is not None:
+        _report_unused(found, file, [n for n in listed if n not in used and n not in skeleton.points])
+        listed = [n for n in listed if n in used]
+    default = 'object' if len(used) != 1 else next(iter(used))
+    if any(not o.outlines for _, o in flat):
+        used.add(default)
+    if not used and not listed:
+        reasons = ''.join(f' {f}' for f in found.notes if f.kind == 'shape')[:300]
+        raise VisionRecipesError(
+            f'{root}: none of the {plural(len(found.sheets), "file")} holds a shape that can be used, so '
+            f'nothing says what the classes are.{reasons}'
+        )
+    return LabelMap(_ordered(used, listed, file, found.notes), skeleton=skeleton), default
+
+
+def _report_unused(found: LabelmeSet, file: Path | None, names: list[str]) -> None:
+    if names:
+        message = (
+            f'has names that no shape has: {", ".join(names[:10])}. Whether points or classes they would be, '
+            'nothing says; not taken.'
+        )
+        found.note('note', 'labels', file, message)
+
+# %% ../../../nbs/data/formats/08_labelme.ipynb #837aa451
+def _keypoints(flat: list[tuple[Sheet, _Object]], skeleton: Skeleton) -> np.ndarray:  # (M, K, 3) float32
     "Points by their names. Raises `VisionRecipesError` on one that the skeleton does not know"
-    out, at = (
-        np.zeros((len(flat), len(skeleton), 3), np.float32),
-        {name: k for k, name in enumerate(skeleton.points)},
-    )
-    for row, (sheet, o) in zip(out, flat):
+    keypoints = np.zeros((len(flat), len(skeleton), 3), np.float32)
+    column_of = {name: k for k, name in enumerate(skeleton.points)}
+    for row, (sheet, o) in zip(keypoints, flat):
         for p in o.points:
-            if p.label not in at:
+            if p.label not in column_of:
+                hint = did_you_mean(p.label, column_of)
                 raise VisionRecipesError(
                     f'{sheet.file}: shape {p.k} (counting from 0) is the point {p.label!r}, which the '
-                    f'skeleton does not know.{did_you_mean(p.label, at)} It knows {", ".join(at)}.'
+                    f'skeleton does not know.{hint} It knows {", ".join(column_of)}.'
                 )
-            row[at[p.label]] = *p.points[0], 1 if p.hidden else 2
-    return out
+            row[column_of[p.label]] = *p.points[0], 1 if p.hidden else 2
+    return keypoints
 
 
-def _extents(flat, sizes_wh, keypoints) -> dict:  # Of `boxes`, and `masks` and `point_margin` where they are
-    "Where objects are"
-    drawn = np.array([bool(o.outlines) for _, o in flat], bool)
-    boxes = (
-        np.zeros((len(flat), 4), np.float32)
-        if keypoints is None
-        else points_boxes(keypoints, POINT_MARGIN, sizes_wh)
-    )
-    if not drawn.any() and keypoints is not None:
-        return {'boxes': boxes, 'point_margin': POINT_MARGIN}
+def _extents(
+    flat: list[tuple[Sheet, _Object]],
+    sizes_wh: np.ndarray,  # (M, 2) of the image of each object
+    keypoints: np.ndarray | None,  # (M, K, 3)
+) -> dict:  # `boxes`, and `masks` and `point_margin` where there are any
+    "Boxes and masks of the objects"
+    has_outline = np.array([bool(o.outlines) for _, o in flat], bool)
+    boxes = np.zeros((len(flat), 4), np.float32)
+    if keypoints is not None:
+        boxes = points_boxes(keypoints, POINT_MARGIN, sizes_wh)
+        if not has_outline.any():
+            return {'boxes': boxes, 'point_margin': POINT_MARGIN}
     rows = [mask_row(o.outlines, sheet.size_wh, str(sheet.file)) if o.outlines else [] for sheet, o in flat]
     masks = Masks.from_rows(rows)
-    boxes[drawn] = masks_boxes(masks, sizes_wh)[drawn]
+    boxes[has_outline] = masks_boxes(masks, sizes_wh)[has_outline]
     if all(s.kind == 'rectangle' for _, o in flat for s in o.outlines):
         return {'boxes': boxes}
-    if not drawn.all():
-        masks = Masks.from_rows(
-            [
-                row if there else [np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])]
-                for row, there, (x1, y1, x2, y2) in zip(rows, drawn, boxes)
-            ]
-        )
+    if not has_outline.all():
+        for m in np.flatnonzero(~has_outline):
+            x1, y1, x2, y2 = boxes[m]
+            rows[m] = [np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])]
+        masks = Masks.from_rows(rows)
     return {'boxes': boxes, 'masks': masks}
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #26123e1a
 def _of_flags(found: LabelmeSet, root: Path) -> Annotations:
-    "A table for classification"
-    on = [[name for name, flag in sheet.flags.items() if flag is True] for sheet in found.sheets]
-    keep = [i for i, names in enumerate(on) if len(names) == 1]
-    for sheet, names in zip(found.sheets, on):
-        if len(names) != 1:
-            found.note(
-                'error',
-                'flags',
-                sheet.file,
-                f'has {plural(len(names), "flag")} set{": " + ", ".join(names) if names else ""}, but a '
-                'class is exactly one. Left out; set one, or __ignore__.',
-            )
-    if not keep:
+    "Annotations for classification"
+    sheets, names = _one_flag_each(found)
+    if not sheets:
         raise VisionRecipesError(
             f'{root}: holds no shapes, and in none of the {plural(len(found.sheets), "file")} exactly one '
             'flag is set, so nothing says what the classes are.'
@@ -314,32 +329,47 @@ def _of_flags(found: LabelmeSet, root: Path) -> Annotations:
     used = {name for sheet in found.sheets for name in sheet.flags} - {'__ignore__'}
     listed, file = listed_names(root, used, 'flags.txt')
     labels = LabelMap(_ordered(used, listed, file, found.notes))
-    ids, sheets = np.array([labels.index(on[i][0]) for i in keep], np.int64), [found.sheets[i] for i in keep]
     return Annotations(
         found.root,
         Strings.from_list([s.image for s in sheets]),
         labels,
-        Ragged(ids, np.arange(len(keep) + 1)),
+        Ragged(np.array([labels.index(name) for name in names], np.int64), np.arange(len(sheets) + 1)),
         np.array([s.size_wh for s in sheets], np.int32),
         format='labelme',
         notes=tuple(found.notes),
     )
 
+
+def _one_flag_each(found: LabelmeSet) -> tuple[list[Sheet], list[str]]:
+    "The files in which exactly one flag is set, and which; the others are reported"
+    sheets = []
+    names = []
+    for sheet in found.sheets:
+        on = [name for name, flag in sheet.flags.items() if flag is True]
+        if len(on) == 1:
+            sheets.append(sheet)
+            names += on
+            continue
+        message = (
+            f'has {plural(len(on), "flag")} set{": " + ", ".join(on) if on else ""}, but a '
+            'class is exactly one. Left out; set one, or __ignore__.'
+        )
+        found.note('error', 'flags', sheet.file, message)
+    return sheets, names
+
 # %% ../../../nbs/data/formats/08_labelme.ipynb #0958b6a2
 def write_labelme(
     anns: Annotations,
-    folder: str | Path,  # Gets a file an image, in folders like the images'; the images' own folder will do
+    folder: str | Path,  # Gets a file for each image, in the same subfolders; may be the images' own folder
 ) -> Path:  # `folder`
     """Write a table as LabelMe's files.
 
     Raises `VisionRecipesError` where a file is there with other contents, or two images would share one.
     """
-    folder, anns = Path(folder), anns.measure()
-    files = {
-        folder / 'labels.txt' if anns.has_boxes else folder / 'flags.txt': ''.join(
-            f'{n}\n' for n in _names(anns)
-        )
-    }
+    folder = Path(folder)
+    anns = anns.measure()
+    name_list = folder / ('labels.txt' if anns.has_boxes else 'flags.txt')
+    files = {name_list: ''.join(f'{name}\n' for name in _names(anns))}
     for i in range(len(anns)):
         file = folder / _file_name(anns.paths[i])
         if file in files:
@@ -347,33 +377,35 @@ def write_labelme(
                 f'{anns.path(i)}: another image has its name but for the suffix, so both would be {file}. '
                 'Rename one.'
             )
-        try:
-            files[file] = (
-                json.dumps(_contents(anns, i, file), indent=2, ensure_ascii=False, allow_nan=False) + '\n'
-            )
-        except ValueError as e:
-            raise (
-                e
-                if isinstance(e, VisionRecipesError)
-                else VisionRecipesError(
-                    f'{anns.path(i)}: has a coordinate that is no number, which JSON cannot hold; '
-                    'check names it.'
-                )
-            ) from None
-    other = [
-        f
-        for f, text in files.items()
-        if f.exists() and f.read_bytes() != text.encode('utf-8', 'backslashreplace')
-    ]
-    if other:
-        raise VisionRecipesError(
-            f'{other[0]}: is there already, with other contents'
-            + (f', and so are {len(other) - 1} more' if other[1:] else '')
-            + '. Nothing is written over: choose another folder, or move what is there.'
-        )
+        files[file] = _json_text(anns, i, file)
+    _refuse_to_overwrite(files)
     for file, text in files.items():
         write_text(file, text)
     return folder
+
+
+def _json_text(anns: Annotations, i: int, file: Path) -> str:
+    contents = _contents(anns, i, file)
+    try:
+        return json.dumps(contents, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
+    except ValueError:
+        raise VisionRecipesError(
+            f'{anns.path(i)}: has a coordinate that is no number, which JSON cannot hold; check names it.'
+        ) from None
+
+# %% ../../../nbs/data/formats/08_labelme.ipynb #a33359b1
+def _refuse_to_overwrite(files: dict[Path, str]) -> None:
+    "Raise `VisionRecipesError` where one of the files exists with other contents"
+    other = []
+    for file, text in files.items():
+        if file.exists() and file.read_bytes() != text.encode('utf-8', 'backslashreplace'):
+            other.append(file)
+    if other:
+        more = f', and so are {len(other) - 1} more' if other[1:] else ''
+        raise VisionRecipesError(
+            f'{other[0]}: is there already, with other contents{more}. '
+            'Nothing is written over: choose another folder, or move what is there.'
+        )
 
 
 def _file_name(path: str) -> str:
@@ -383,73 +415,82 @@ def _file_name(path: str) -> str:
 
 def _names(anns: Annotations) -> list[str]:
     "What `labels.txt` holds"
-    return [
-        *NOT_TAKEN[: 1 + anns.has_boxes],
-        *(anns.class_names if _classes_matter(anns) else ()),
-        *(anns.labels.skeleton.points if anns.keypoints is not None else ()),
-    ]
+    names = list(NOT_TAKEN[: 1 + anns.has_boxes])
+    if _classes_matter(anns):
+        names += anns.class_names
+    if anns.keypoints is not None:
+        names += anns.labels.skeleton.points
+    return names
 
 
 def _classes_matter(anns: Annotations) -> bool:
     "Whether shapes beside the points must say the class and the box"
     return anns.keypoints is None or anns.point_margin == 0 or anns.class_names != ('object',)
 
-
+# %% ../../../nbs/data/formats/08_labelme.ipynb #e09f81d6
 def _contents(anns: Annotations, i: int, file: Path) -> dict:
     "The JSON of an image"
-    (w, h), path = anns.sizes_wh[i].tolist(), anns.path(i)
-    if not w or not h:
-        w, h = image_size(path)
-    try:
-        seen = os.path.relpath(path.resolve(), file.parent.resolve())
-    except ValueError:
-        seen = str(path.resolve())  # on another drive
-    flags = (
-        {} if anns.has_boxes else {name: c in anns.class_ids[i] for c, name in enumerate(anns.class_names)}
-    )
-    shapes = (
-        [
-            s
-            for k, m in enumerate(range(*anns.class_ids.offsets[i : i + 2].tolist()))
-            for s in _shapes(anns, m, k, (w, h))
-        ]
-        if anns.has_boxes
-        else []
-    )
+    path = anns.path(i)
+    width, height = anns.sizes_wh[i].tolist()
+    if not width or not height:
+        width, height = image_size(path)
+    shapes = []
+    flags = {}
+    if anns.has_boxes:
+        start, stop = anns.class_ids.offsets[i : i + 2].tolist()
+        for m in range(start, stop):
+            shapes += _shapes(anns, m, m - start, (width, height))
+    else:
+        flags = {name: c in anns.class_ids[i] for c, name in enumerate(anns.class_names)}
     return {
         'version': '5.5.0',
         'flags': flags,
         'shapes': shapes,
-        'imagePath': seen.replace('\\', '/'),
+        'imagePath': _relative_path(path, file),
         'imageData': None,
-        'imageHeight': h,
-        'imageWidth': w,
+        'imageHeight': height,
+        'imageWidth': width,
     }
 
 
+def _relative_path(path: Path, file: Path) -> str:
+    "The path of an image as seen from its JSON file"
+    try:
+        relative = os.path.relpath(path.resolve(), file.parent.resolve())
+    except ValueError:
+        relative = str(path.resolve())  # on another drive
+    return relative.replace('\\', '/')
+
+# %% ../../../nbs/data/formats/08_labelme.ipynb #5310c65b
 def _shapes(anns: Annotations, m: int, k: int, size_wh) -> list[dict]:
     "The shapes of object `m`, which is number `k` in its image"
-    label, outlines = anns.class_names[anns.class_ids.values[m]], []
-    if anns.masks is not None and anns.masks.is_runs(m):
-        outlines = [_mask_shape(*draw_object(anns.masks, m, size_wh))]
-    elif anns.masks is not None:
-        outlines = [('polygon', ring, {}) for ring in anns.masks.rings_of(m)]
-    if not outlines and _classes_matter(anns):
-        outlines = [('rectangle', anns.boxes[m].reshape(2, 2), {})]
-    dots = (
-        []
-        if anns.keypoints is None
-        else [(name, p) for name, p in zip(anns.labels.skeleton.points, anns.keypoints[m]) if p[2] > 0]
-    )
-    group = k if dots or len(outlines) > 1 else None
+    label = anns.class_names[anns.class_ids.values[m]]
+    outlines = _outlines(anns, m, size_wh)
+    points = []
+    if anns.keypoints is not None:
+        named = zip(anns.labels.skeleton.points, anns.keypoints[m])
+        points = [(name, point) for name, point in named if point[2] > 0]
+    group = k if points or len(outlines) > 1 else None
     flags = {'crowd': True} if anns.crowd is not None and anns.crowd[m] else {}
-    return [_as_dict(label, points, kind, group, flags, **more) for kind, points, more in outlines] + [
-        _as_dict(name, p[None, :2], 'point', group, {'hidden': True} if p[2] == 1 else {}) for name, p in dots
-    ]
+    shapes = [_as_dict(label, corners, kind, group, flags, **more) for kind, corners, more in outlines]
+    for name, point in points:
+        hidden = {'hidden': True} if point[2] == 1 else {}
+        shapes.append(_as_dict(name, point[None, :2], 'point', group, hidden))
+    return shapes
 
 
+def _outlines(anns: Annotations, m: int, size_wh) -> list[tuple[str, np.ndarray, dict]]:
+    "Type, points and further entries of each outline of object `m`"
+    if anns.masks is not None and anns.masks.is_runs(m):
+        return [_mask_shape(*draw_object(anns.masks, m, size_wh))]
+    rings = [] if anns.masks is None else anns.masks.rings_of(m)
+    if not len(rings) and _classes_matter(anns):
+        return [('rectangle', anns.boxes[m].reshape(2, 2), {})]
+    return [('polygon', ring, {}) for ring in rings]
+
+# %% ../../../nbs/data/formats/08_labelme.ipynb #42d70297
 def _as_dict(label, points, kind, group, flags, **more) -> dict:
-    # 9 digits are a float32, whole
+    # 9 digits hold a float32 without loss
     return {
         'label': label,
         'points': [[float(f'{v:.9g}') for v in p] for p in points],
@@ -464,10 +505,8 @@ def _as_dict(label, points, kind, group, flags, **more) -> dict:
 def _mask_shape(x: int, y: int, mask: np.ndarray) -> tuple[str, np.ndarray, dict]:
     "Pixels as LabelMe writes them: the corners are the first and the last pixel"
     mask = mask if mask.size else np.zeros((1, 1), bool)
-    file, (h, w) = io.BytesIO(), mask.shape
+    height, width = mask.shape
+    file = io.BytesIO()
     Image.fromarray(mask).save(file, 'PNG')
-    return (
-        'mask',
-        np.array([(x, y), (x + w - 1, y + h - 1)], np.float32),
-        {'mask': base64.b64encode(file.getvalue()).decode()},
-    )
+    corners = np.array([(x, y), (x + width - 1, y + height - 1)], np.float32)
+    return 'mask', corners, {'mask': base64.b64encode(file.getvalue()).decode()}

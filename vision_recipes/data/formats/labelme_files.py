@@ -14,33 +14,31 @@ from ...core.console import plural, progress
 from ...core.errors import brief, did_you_mean, is_number, VisionRecipesError
 from ...core.files import read_json, write_bytes
 from ...core.images import image_size, ImageError, is_image_name, is_size
+from ...core.patching import patch
 from ..findings import Finding
 from .files import absent, head, image_stems, scan, SPLIT_NAMES
 from .labelme_shapes import Shape, SHAPES
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #e9f7ff7b
+_OTHER_KEYS = rb'"(version|flags|shape_type|imagePath|imageData|imageHeight)"\s*:'
+
+
 def _tail(file: Path, n: int = 1 << 16) -> bytes:
     "The last bytes of a file"
     with open(file, 'rb') as f:
         f.seek(max(0, f.seek(0, os.SEEK_END) - n))
         return f.read()
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #af8b0fd0
 def is_labelme(file: Path) -> bool:
     "Whether a JSON file begins as LabelMe's do"
     start = head(file)
     if start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] != b'{':
         return False
-    # after an image, or many flags
     if b'"shapes"' not in start and (b'"imageData"' in start or b'"flags"' in start):
         start += _tail(file)
-    return all(
-        re.search(key, start)
-        for key in (
-            rb'"shapes"\s*:\s*\[',
-            rb'"(version|flags|shape_type|imagePath|imageData|imageHeight)"\s*:',
-        )
-    )
+    has_shapes = re.search(rb'"shapes"\s*:\s*\[', start) is not None
+    return has_shapes and re.search(_OTHER_KEYS, start) is not None
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #ecad6c64
 _HIDDEN = re.compile(r'(?<!not )\b(hidden|occluded|invisible)\b', re.I)
@@ -49,41 +47,57 @@ NOT_TAKEN = ('__ignore__', '_background_')
 
 
 def _load(file: Path) -> dict | None:  # None: JSON, but not LabelMe's
-    "The contents of a file"
+    "The contents of a file. Raises `VisionRecipesError` where it is no JSON or has no list of shapes"
     try:
-        d = json.loads(file.read_bytes())
+        contents = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
-        d = read_json(file)  # says what is wrong
-    if not isinstance(d, dict) or not d.keys() & {'shapes', 'imagePath', 'imageData'}:
+        contents = read_json(file)  # raises the error that says what is wrong
+    if not isinstance(contents, dict) or not contents.keys() & {'shapes', 'imagePath', 'imageData'}:
         return None
-    if not isinstance(d.get('shapes'), list):
+    if not isinstance(contents.get('shapes'), list):
         raise VisionRecipesError(
             f'{file}: has no list "shapes", which a LabelMe file needs, if only an empty one.'
         )
-    return d
+    return contents
+
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #635b8308
+def _flagged(flags, pattern: re.Pattern) -> bool:
+    "Whether a flag whose name fits the pattern is set"
+    if not isinstance(flags, dict):
+        return False
+    return any(flags[name] is True and pattern.fullmatch(str(name).strip()) for name in flags)
 
 
-def _flagged(flags, pattern) -> bool:
-    "Whether a flag with such a name is set"
-    return isinstance(flags, dict) and any(
-        on is True and pattern.fullmatch(str(name).strip()) for name, on in flags.items()
-    )
+def _are_points(points) -> bool:
+    return isinstance(points, list) and all(map(_is_point, points))
 
 
-def _shape(file: Path, k: int, s) -> Shape:
-    "A shape as it stands in a file. Raises `VisionRecipesError` where it is none"
+def _is_point(point) -> bool:
+    if not isinstance(point, list) or len(point) != 2:
+        return False
+    x, y = point
+    return is_number(x) and is_number(y) and math.isfinite(x) and math.isfinite(y)
+
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #0ee47c7a
+def _shape(
+    file: Path,
+    k: int,  # Its number in the file
+    entry,  # What the JSON has
+) -> Shape:
+    "A shape of a file. Raises `VisionRecipesError` where a value is of the wrong type"
     where = f'{file}: shape {k} (counting from 0)'
-    if not isinstance(s, dict):
-        raise VisionRecipesError(f'{where}: must be an object with "label" and "points", but is {brief(s)}.')
-    label, points, group = s.get('label'), s.get('points'), s.get('group_id')
+    if not isinstance(entry, dict):
+        raise VisionRecipesError(
+            f'{where}: must be an object with "label" and "points", but is {brief(entry)}.'
+        )
+    label = entry.get('label')
+    points = entry.get('points')
+    group = entry.get('group_id')
     if not isinstance(label, str) or not label.strip():
         raise VisionRecipesError(
             f'{where}: its "label" must be a text, but is {brief(label)}. Name it in LabelMe.'
         )
-    if not isinstance(points, list) or not all(
-        isinstance(p, list) and len(p) == 2 and all(is_number(v) and math.isfinite(v) for v in p)
-        for p in points
-    ):
+    if not _are_points(points):
         raise VisionRecipesError(
             f'{where}, {label!r}: its "points" must be pairs of numbers x, y, but are {brief(points, 80)}. '
             'Draw it again.'
@@ -92,40 +106,50 @@ def _shape(file: Path, k: int, s) -> Shape:
         raise VisionRecipesError(
             f'{where}, {label!r}: its "group_id" must be a whole number or null, but is {brief(group, 40)}.'
         )
-    flags, described = s.get('flags'), s.get('description')
-    hidden = _flagged(flags, _HIDDEN) or isinstance(described, str) and _HIDDEN.search(described) is not None
     return Shape(
         k,
         label.strip(),
-        str(s.get('shape_type') or 'polygon'),
+        str(entry.get('shape_type') or 'polygon'),
         np.array(points, np.float64).reshape(-1, 2),
         None if group == '' else group,
-        hidden,
-        _flagged(flags, _CROWD),
-        s.get('mask'),
+        _is_hidden(entry),
+        _flagged(entry.get('flags'), _CROWD),
+        entry.get('mask'),
     )
 
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #4d734345
+def _is_hidden(entry: dict) -> bool:
+    "Whether a flag or the description marks a shape as hidden"
+    description = entry.get('description')
+    if _flagged(entry.get('flags'), _HIDDEN):
+        return True
+    return isinstance(description, str) and _HIDDEN.search(description) is not None
 
-def _slip(s: Shape) -> str:  # Empty where there is none
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #ede4304e
+def _shape_fault(s: Shape) -> str:  # '' where it can be used
     "Why a shape cannot be used"
     if s.kind not in SHAPES:
         return (
             f'is of the type {s.kind!r}, which is not one of '
             f'{", ".join(SHAPES)}.{did_you_mean(s.kind, SHAPES)} Draw it again, or delete it.'
         )
-    needs, n = SHAPES[s.kind], len(s.points)
-    if not (n >= int(needs[0]) if 'more' in needs else str(n) in needs.split(' or ')):
+    needs = SHAPES[s.kind]
+    n = len(s.points)
+    enough = n >= int(needs[0]) if 'more' in needs else str(n) in needs.split(' or ')
+    if not enough:
         return f'is a {s.kind} of {plural(n, "point")}, but needs {needs}. Draw it again, or delete it.'
-    if s.kind == 'mask' and not isinstance(s.png, str):
+    return _mask_fault(s) if s.kind == 'mask' else ''
+
+
+def _mask_fault(s: Shape) -> str:
+    if not isinstance(s.png, str):
         return 'is a mask without pixels (its "mask" is no text). Draw it again, or delete it.'
-    if (
-        s.kind == 'mask'
-        and (said := _png_size(s.png))
-        and (np.abs(np.ptp(s.points, axis=0) + 1 - said) >= 1.5).any()
-    ):
+    png_size = _png_size(s.png)
+    spanned = np.ptp(s.points, axis=0) + 1
+    if png_size and (np.abs(spanned - png_size) >= 1.5).any():
         return (
-            f'is a mask of {said[0]} x {said[1]} pixels, but its points span '
-            f'{np.ptp(s.points[:, 0]) + 1:g} x {np.ptp(s.points[:, 1]) + 1:g}. Draw it again, or delete it.'
+            f'is a mask of {png_size[0]} x {png_size[1]} pixels, but its points span '
+            f'{spanned[0]:g} x {spanned[1]:g}. Draw it again, or delete it.'
         )
     return ''
 
@@ -136,25 +160,37 @@ def _png_size(png: str) -> tuple[int, int] | None:  # Width and height; None whe
         start = base64.b64decode(png[:32])
     except ValueError:
         return None
-    return (
-        (int.from_bytes(start[16:20], 'big'), int.from_bytes(start[20:24], 'big'))
-        if start[:4] == b'\x89PNG'
-        else None
-    )
+    if start[:4] != b'\x89PNG':
+        return None
+    return int.from_bytes(start[16:20], 'big'), int.from_bytes(start[20:24], 'big')
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #cd10f7c6
 def cache_folder() -> Path:
-    """Where images that lie inside JSON files are unpacked: `$VISION_RECIPES_CACHE`, or the system's place
-    for caches"""
-    if told := os.environ.get('VISION_RECIPES_CACHE'):
-        return Path(told).expanduser()
+    """The folder for images that are embedded in JSON files.
+
+    It is `$VISION_RECIPES_CACHE`, or else in the system's folder for caches.
+    """
+    requested = os.environ.get('VISION_RECIPES_CACHE')
+    if requested:
+        return Path(requested).expanduser()
     if os.name == 'nt':
         base = os.environ.get('LOCALAPPDATA') or Path.home() / 'AppData' / 'Local'
+    elif sys.platform == 'darwin':
+        base = os.environ.get('XDG_CACHE_HOME') or Path.home() / 'Library/Caches'
     else:
-        base = os.environ.get('XDG_CACHE_HOME') or Path.home() / (
-            'Library/Caches' if sys.platform == 'darwin' else '.cache'
-        )
+        base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     return Path(base) / 'vision_recipes'
+
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #ac696b3b
+def _suffix(content: bytes) -> str:
+    "The file suffix of an image, by its first bytes"
+    if content[:4] == b'\x89PNG':
+        return '.png'
+    if content[:2] == b'BM':
+        return '.bmp'
+    if content[:2] in (b'II', b'MM'):
+        return '.tif'
+    return '.webp' if content[8:12] == b'WEBP' else '.jpg'
 
 
 def _unpacked(file: Path, data: str) -> str:  # Its path; '' where it is no image
@@ -164,73 +200,74 @@ def _unpacked(file: Path, data: str) -> str:  # Its path; '' where it is no imag
         image_size(content)
     except (ImageError, binascii.Error, ValueError):
         return ''
-    suffix = (
-        '.png'
-        if content[:4] == b'\x89PNG'
-        else '.bmp'
-        if content[:2] == b'BM'
-        else '.tif'
-        if content[:2] in (b'II', b'MM')
-        else '.webp'
-        if content[8:12] == b'WEBP'
-        else '.jpg'
-    )
-    path = (
-        cache_folder()
-        / 'labelme'
-        / f'{file.stem[:60]}_{hashlib.blake2b(content, digest_size=8).hexdigest()}{suffix}'
-    )
+    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+    path = cache_folder() / 'labelme' / f'{file.stem[:60]}_{digest}{_suffix(content)}'
     if not path.is_file() or path.stat().st_size != len(content):
         write_bytes(path, content)
     return path.resolve().as_posix()
 
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #8ae1ba89
+def _join(folder: str, name: str) -> str:
+    return f'{folder}/{name}'.lstrip('/')
 
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #31570d97
 class _Images:
     "The images below a folder, by folder and name"
 
     def __init__(self, root: Path, files: dict[str, list[str]]):
-        self.root, self.inside, self.names = (
-            root,
-            os.path.join(os.path.abspath(root), ''),
-            {f: {n for n in names if is_image_name(n)} for f, names in files.items()},
-        )
-        # stems and whole names
-        self.lower = {
-            f: {
-                **{s.lower(): n for s, n in image_stems(names).items()},
-                **{n.lower(): n for n in sorted(names, reverse=True)},
-            }
-            for f, names in self.names.items()
-        }
+        self.root = root
+        self.prefix = os.path.join(os.path.abspath(root), '')
+        self.names = {}  # folder: names
+        self.lower = {}  # folder: {stem or whole name, in lower case: name}
+        for folder, file_names in files.items():
+            names = {n for n in file_names if is_image_name(n)}
+            by_stem = {stem.lower(): n for stem, n in image_stems(names).items()}
+            by_name = {n.lower(): n for n in sorted(names, reverse=True)}
+            self.names[folder] = names
+            self.lower[folder] = {**by_stem, **by_name}
 
-    def find(self, folder: str, stem: str, said) -> str:  # Relative to the root; '' where there is none
-        "The image of the JSON file `stem` in `folder`, which says that its image is `said`"
-        said = said.replace('\\', '/') if isinstance(said, str) else ''
-        if is_image_name(said):
-            path = os.path.normpath(os.path.join(self.inside, folder, said)).removeprefix(self.inside)
-            if os.path.isabs(path) and not os.path.isabs(said):
-                path = os.path.normpath(os.path.join(folder, said))
-            path = path.replace('\\', '/')
-            above, _, name = path.rpartition('/')
-            if (
-                name in self.names.get(above, ())
-                or above not in self.names
-                and os.path.isfile(self.root / path)
-            ):
-                return path
-        keys = [k for k in (said.rpartition('/')[2].lower(), stem.lower()) if k]
-        if beside := next((self.lower[folder][k] for k in keys if k in self.lower[folder]), ''):
-            return f'{folder}/{beside}'.lstrip('/')
-        for k in keys:
-            there = [f'{f}/{names[k]}'.lstrip('/') for f, names in self.lower.items() if k in names]
-            if len(there) == 1:
-                return there[0]
-        return ''
 
-    def others(self, taken: list[str]) -> list[str]:
-        "Images beside those that were taken"
-        folders = {p.rpartition('/')[0] for p in taken} & self.names.keys()
-        return sorted({f'{f}/{n}'.lstrip('/') for f in folders for n in self.names[f]} - set(taken))
+@patch
+def others(self: _Images, taken: list[str]) -> list[str]:
+    "Images beside those that were taken, sorted"
+    folders = {path.rpartition('/')[0] for path in taken} & self.names.keys()
+    return sorted({_join(f, n) for f in folders for n in self.names[f]} - set(taken))
+
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #cb253338
+@patch
+def find(
+    self: _Images,
+    folder: str,  # Of the JSON file, relative to the root
+    stem: str,  # Its name without .json
+    image_path,  # What the file has as `imagePath`
+) -> str:  # Relative to the root; '' where there is none
+    "The image of a JSON file"
+    image_path = image_path.replace('\\', '/') if isinstance(image_path, str) else ''
+    if is_image_name(image_path):
+        path = self._from_root(folder, image_path)
+        above, _, name = path.rpartition('/')
+        if name in self.names.get(above, ()):
+            return path
+        if above not in self.names and os.path.isfile(self.root / path):
+            return path
+    keys = [key for key in (image_path.rpartition('/')[2].lower(), stem.lower()) if key]
+    for key in keys:
+        if key in self.lower[folder]:
+            return _join(folder, self.lower[folder][key])
+    for key in keys:
+        elsewhere = [_join(f, names[key]) for f, names in self.lower.items() if key in names]
+        if len(elsewhere) == 1:
+            return elsewhere[0]
+    return ''
+
+
+@patch
+def _from_root(self: _Images, folder: str, image_path: str) -> str:
+    "`image_path`, which is relative to `folder`, as seen from the root; absolute where it is outside"
+    path = os.path.normpath(os.path.join(self.prefix, folder, image_path)).removeprefix(self.prefix)
+    if os.path.isabs(path) and not os.path.isabs(image_path):
+        path = os.path.normpath(os.path.join(folder, image_path))
+    return path.replace('\\', '/')
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #5baf82c9
 @dataclass(frozen=True, eq=False)
@@ -243,112 +280,138 @@ class Sheet:
     shapes: list[Shape]
     flags: dict  # Of the whole image
 
-
-def _sizes(d: dict, path: Path) -> tuple[int, int]:
-    "Width and height as the file says them, or the image itself where it does not"
-    said = d.get('imageWidth'), d.get('imageHeight')
-    return said if is_size(*said) and all(isinstance(v, int) for v in said) else image_size(path)
-
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #3645a95a
 class LabelmeSet:
-    "The files of a data set, and what was noticed on the way"
+    """The files of a data set: `sheets`, and what was noticed while reading them as `notes`.
+
+    Raises `VisionRecipesError` where there is no LabelMe file, a file is broken, or all images are missing.
+    """
 
     def __init__(self, root: Path):
-        self.root, self.sheets, self.notes, self.missing, self.counts, self.homes = root, [], [], [], {}, {}
-        if root.is_file():
-            self.root, jsons = root.parent, [root.name]
-        self.images = _Images(self.root, files := scan(self.root))
-        if not root.is_file():
-            jsons = [
-                f'{f}/{n}'.lstrip('/')
-                for f, names in files.items()
-                for n in sorted(names)
-                if n.lower().endswith('.json')
-            ]
-        _refuse_parts(root, jsons)
-        for name in progress(jsons, 'reading annotations', unit='file'):
+        self.root = root.parent if root.is_file() else root
+        self.sheets = []
+        self.notes = []
+        self.missing = []  # Images that are not there
+        self.counts = {}  # kind of note: {noun: how many}
+        self.json_of = {}  # image: name of its JSON file
+        files = scan(self.root)
+        self.images = _Images(self.root, files)
+        names = [root.name] if root.is_file() else _json_names(files)
+        _refuse_parts(root, names)
+        for name in progress(names, 'reading annotations', unit='file'):
             self._add(name)
-        labelled = self.sheets or self.missing or self.counts
-        if not labelled:
+        if not (self.sheets or self.missing or self.counts):
             raise VisionRecipesError(
                 f'{root}: holds no LabelMe file. Wanted: a .json file an image, with "shapes" and '
                 '"imagePath".'
             )
-        (
-            self._tell('ignored', 'left out, as __ignore__ and _background_ ask for'),
-            self._tell(
-                'embedded',
-                f'unpacked from JSON files to {cache_folder() / "labelme"}, for there is no other file',
-            ),
-        )
-        self.notes += absent(
-            root,
-            len(self.sheets),
-            self.missing,
-            self.images.others(list(self.homes)) if root.is_dir() else [],
-            'Put them back, or delete their .json files.',
-        )
+        self._note_counts('ignored', 'left out, as __ignore__ and _background_ ask for')
+        cache = cache_folder() / 'labelme'
+        self._note_counts('embedded', f'unpacked from JSON files to {cache}, for there is no other file')
+        unused = self.images.others(list(self.json_of)) if root.is_dir() else []
+        advice = 'Put them back, or delete their .json files.'
+        self.notes += absent(root, len(self.sheets), self.missing, unused, advice)
 
-    def note(self, level, kind, where, message):
-        self.notes.append(Finding(level, kind, str(where), message))
-
-    def _tell(self, kind, what):
-        for noun, n in self.counts.get(kind, {}).items():
-            self.note('note', kind, self.root, f'{plural(n, noun)} {what}.')
-
-    def _count(self, kind, noun, n=1):
-        if n:
-            mine = self.counts.setdefault(kind, {})
-            mine[noun] = mine.get(noun, 0) + n
-
-    def _add(self, name: str):
-        file, (folder, _, last) = self.root / name, name.rpartition('/')
-        d = _load(file)
-        if d is None:
-            return self.note('warning', 'other json', file, 'is no LabelMe file; not taken.')
-        flags = d['flags'] if isinstance(d.get('flags'), dict) else {}
-        if flags.get('__ignore__') is True:
-            return self._count('ignored', 'image')
-        path = self.images.find(folder, last[:-5], d.get('imagePath'))
-        if not path and isinstance(d.get('imageData'), str) and d['imageData']:
-            path = _unpacked(file, d['imageData'])
-            self._count('embedded', 'image', int(path != ''))
-        if not path:
-            return self.missing.append(f'{d.get("imagePath")} ({name})')
-        if path in self.homes:
-            self.note(
-                'error',
-                'two files',
-                file,
-                f'and {self.homes[path]} are both of the image {path}. '
-                'Join them, delete one, or correct its imagePath.',
-            )
-        self.homes.setdefault(path, name)
-        self.sheets.append(
-            Sheet(
-                file,
-                path,
-                _sizes(d, self.root / path),
-                self._usable(file, [_shape(file, k, s) for k, s in enumerate(d['shapes'])]),
-                flags,
-            )
-        )
-
-    def _usable(self, file, shapes: list[Shape]) -> list[Shape]:
-        wanted = [s for s in shapes if s.label not in NOT_TAKEN]
-        self._count('ignored', 'shape', len(shapes) - len(wanted))
-        slips = [_slip(s) for s in wanted]
-        for s, slip in zip(wanted, slips):
-            if slip:
-                self.note('error', 'shape', file, f'shape {s.k} ({s.label}) {slip}')
-        return [s for s, slip in zip(wanted, slips) if not slip]
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #7b38ecb1
+def _json_names(files: dict[str, list[str]]) -> list[str]:
+    "The JSON files of all folders, relative to the root"
+    names = []
+    for folder, file_names in files.items():
+        names += [_join(folder, n) for n in sorted(file_names) if n.lower().endswith('.json')]
+    return names
 
 
-def _refuse_parts(root: Path, jsons: list[str]):
-    "A folder that holds the parts of a split is not one data set"
-    tops = {n.partition('/')[0] for n in jsons if '/' in n}
-    if len(tops) > 1 and all('/' in n for n in jsons) and {t.lower() for t in tops} <= SPLIT_NAMES:
+def _refuse_parts(root: Path, names: list[str]) -> None:
+    "Raise `VisionRecipesError` where a folder holds the parts of a split, because they are several data sets"
+    tops = {n.partition('/')[0] for n in names if '/' in n}
+    if len(tops) > 1 and all('/' in n for n in names) and {t.lower() for t in tops} <= SPLIT_NAMES:
         raise VisionRecipesError(
             f'{root}: holds the parts {", ".join(sorted(tops))} of a split. '
             f'Name the one to read, such as {root / sorted(tops)[0]}.'
         )
+
+
+@patch
+def note(self: LabelmeSet, level: str, kind: str, where, message: str) -> None:
+    "Add a finding"
+    self.notes.append(Finding(level, kind, str(where), message))
+
+
+@patch
+def _note_counts(self: LabelmeSet, kind: str, what: str) -> None:
+    "Add a finding for each noun that was counted"
+    for noun, n in self.counts.get(kind, {}).items():
+        self.note('note', kind, self.root, f'{plural(n, noun)} {what}.')
+
+
+@patch
+def _count(self: LabelmeSet, kind: str, noun: str, n: int = 1) -> None:
+    if n:
+        counts = self.counts.setdefault(kind, {})
+        counts[noun] = counts.get(noun, 0) + n
+
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #afbb2e52
+@patch
+def _add(self: LabelmeSet, name: str) -> None:
+    "Read a file, unless it is ignored or its image is missing"
+    file = self.root / name
+    contents = _load(file)
+    if contents is None:
+        self.note('warning', 'other json', file, 'is no LabelMe file; not taken.')
+        return
+    flags = contents['flags'] if isinstance(contents.get('flags'), dict) else {}
+    if flags.get('__ignore__') is True:
+        self._count('ignored', 'image')
+        return
+    path = self._image_of(name, file, contents)
+    if not path:
+        self.missing.append(f'{contents.get("imagePath")} ({name})')
+        return
+    if path in self.json_of:
+        message = (
+            f'and {self.json_of[path]} are both of the image {path}. '
+            'Join them, delete one, or correct its imagePath.'
+        )
+        self.note('error', 'two files', file, message)
+    self.json_of.setdefault(path, name)
+    size_wh = _recorded_size(contents, self.root / path)
+    shapes = [_shape(file, k, entry) for k, entry in enumerate(contents['shapes'])]
+    self.sheets.append(Sheet(file, path, size_wh, self._usable(file, shapes), flags))
+
+
+@patch
+def _image_of(self: LabelmeSet, name: str, file: Path, contents: dict) -> str:
+    "The path of the image, which is unpacked where it is embedded only; '' where it is missing"
+    folder, _, last = name.rpartition('/')
+    path = self.images.find(folder, last[:-5], contents.get('imagePath'))
+    embedded = contents.get('imageData')
+    if not path and isinstance(embedded, str) and embedded:
+        path = _unpacked(file, embedded)
+        self._count('embedded', 'image', int(path != ''))
+    return path
+
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #70307e92
+def _recorded_size(contents: dict, path: Path) -> tuple[int, int]:
+    "Width and height as the file has them, or of the image itself where it does not"
+    size_wh = contents.get('imageWidth'), contents.get('imageHeight')
+    if is_size(*size_wh) and all(isinstance(v, int) for v in size_wh):
+        return size_wh
+    return image_size(path)
+
+
+@patch
+def _usable(self: LabelmeSet, file: Path, shapes: list[Shape]) -> list[Shape]:
+    "The shapes that can be used; the others are counted or reported"
+    usable = []
+    n_ignored = 0
+    for s in shapes:
+        if s.label in NOT_TAKEN:
+            n_ignored += 1
+            continue
+        fault = _shape_fault(s)
+        if fault:
+            self.note('error', 'shape', file, f'shape {s.k} ({s.label}) {fault}')
+        else:
+            usable.append(s)
+    self._count('ignored', 'shape', n_ignored)
+    return usable

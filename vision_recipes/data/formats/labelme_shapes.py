@@ -14,8 +14,9 @@ from ...core.images import ImageError, open_raw
 from ...core.masks import encode_runs, fill_rings
 
 # %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #ceca9a59
-STROKE, DISC = 10.0, 5.0  # Pixels: the width of a line, the radius of a point
-# How many points each has
+STROKE = 10.0  # Width of a line, pixels
+DISC = 5.0  # Radius of a point, pixels
+# How many points each type has
 SHAPES = {
     'polygon': '3 or more',
     'rectangle': '2 or 4',
@@ -42,76 +43,100 @@ class Shape:
     crowd: bool  # Marked as many objects, or too hard
     png: str | None  # The pixels of a mask, base64
 
-
-def _circle(centre, r: float) -> np.ndarray:  # (n, 2)
+# %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #d9c1502c
+def _circle(center: np.ndarray, radius: float) -> np.ndarray:  # (n, 2)
     "A ring on a circle, with points at its four ends"
-    # a circle larger than any image gets no more
-    n = 4 * math.ceil(max(3, math.pi / math.acos(max(0.0, 1 - 0.05 / min(r, 1e5))) / 4)) if r > 0.05 else 12
-    turn = np.arange(n) * (2 * math.pi / n)
-    return centre + r * np.stack([np.cos(turn), np.sin(turn)], 1)
+    n = 12
+    if radius > 0.05:
+        # the radius is limited, so that a huge one gets no endless outline
+        half_angle = math.acos(max(0.0, 1 - 0.05 / min(radius, 1e5)))
+        n = 4 * math.ceil(max(3, math.pi / half_angle) / 4)
+    angle = np.arange(n) * (2 * math.pi / n)
+    return center + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
 
 
-def _stroke(points) -> list[np.ndarray]:  # Each (4, 2)
-    "A rectangle for each piece of a line"
-    a, way = points[:-1], np.diff(points, axis=0)
-    length = np.hypot(*way.T)
-    side = way[length > 0][:, ::-1] * (1, -1) / length[length > 0, None] * (STROKE / 2)
-    a, b = a[length > 0], points[1:][length > 0]
-    return list(np.stack([a + side, b + side, b - side, a - side], 1))
+def _stroke(points: np.ndarray) -> list[np.ndarray]:  # Each (4, 2)
+    "A rectangle for each piece of a line; none for pieces without length"
+    step = np.diff(points, axis=0)
+    length = np.hypot(*step.T)
+    drawn = length > 0
+    start = points[:-1][drawn]
+    stop = points[1:][drawn]
+    side = step[drawn][:, ::-1] * (1, -1) / length[drawn, None] * (STROKE / 2)
+    return list(np.stack([start + side, stop + side, stop - side, start - side], 1))
 
 
 def shape_rings(shape: Shape) -> list[np.ndarray]:  # Each (n, 2)
     "The outlines of a shape that has no pixels"
-    p = shape.points
+    points = shape.points
     if shape.kind == 'rectangle':
-        (x1, y1), (x2, y2) = p.min(0), p.max(0)
+        x1, y1 = points.min(0)
+        x2, y2 = points.max(0)
         return [np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])]
     if shape.kind == 'circle':
-        return [_circle(p[0], float(np.hypot(*(p[1] - p[0]))))]
+        return [_circle(points[0], float(np.hypot(*(points[1] - points[0]))))]
     if shape.kind == 'point':
-        return [_circle(p[0], DISC)]
-    return _stroke(p) if shape.kind in ('line', 'linestrip') else [p]
+        return [_circle(points[0], DISC)]
+    if shape.kind in ('line', 'linestrip'):
+        return _stroke(points)
+    return [points]
 
 # %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #95b82c5a
 def _pixels(shape: Shape, size_wh, where: str) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
     "The pixels of a mask, cut at the edge of the image"
+    mask = _decoded(shape, where)
+    x, y = np.floor(shape.points.min(0) + 0.5).astype(int).tolist()
+    width, height = size_wh
+    left = max(0, -x)
+    top = max(0, -y)
+    return x + left, y + top, mask[top : max(top, height - y), left : max(left, width - x)]
+
+
+def _decoded(shape: Shape, where: str) -> np.ndarray:  # (h, w) bool
+    "The PNG of a mask; transparent pixels are not part of it"
     try:
-        im = np.asarray(open_raw(base64.b64decode(shape.png))) > 0
+        values = np.asarray(open_raw(base64.b64decode(shape.png))) > 0
     except (ImageError, ValueError) as e:
         raise VisionRecipesError(
             f'{where}: shape {shape.k} ({shape.label}): its "mask" is no PNG in base64: {e}. Draw it again.'
         ) from None
-    # what is transparent is not there
-    if im.ndim == 3:
-        im = im[..., :-1].any(2) & im[..., -1] if im.shape[2] in (2, 4) else im.any(2)
-    x, y = np.floor(shape.points.min(0) + 0.5).astype(int).tolist()
-    (w, h), left, top = size_wh, max(0, -x), max(0, -y)
-    return x + left, y + top, im[top : max(top, h - y), left : max(left, w - x)]
+    if values.ndim == 2:
+        return values
+    if values.shape[2] in (2, 4):
+        return values[..., :-1].any(2) & values[..., -1]
+    return values.any(2)
 
-
+# %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #aacd209a
 def _window_runs(x: int, y: int, mask: np.ndarray, size_wh) -> np.ndarray:  # uint32
-    "Run lengths of a window of an image: only its own columns are looked at"
-    (w, h), x, columns = size_wh, min(x, size_wh[0]), np.zeros((size_wh[1], mask.shape[1]), bool)
+    "Run lengths of a window of an image. Only the columns of the window are encoded"
+    width, height = size_wh
+    x = min(x, width)
+    columns = np.zeros((height, mask.shape[1]), bool)
     columns[y : y + mask.shape[0]] = mask
     runs = encode_runs(columns).astype(np.int64)
-    runs[0] += x * h
-    rest = (w - x - mask.shape[1]) * h
-    return (
-        np.append(runs, rest).astype(np.uint32)
-        if len(runs) % 2 == 0 and rest
-        else np.append(runs[:-1], runs[-1] + rest).astype(np.uint32)
-    )
+    runs[0] += x * height
+    rest = (width - x - mask.shape[1]) * height
+    ends_with_mask = len(runs) % 2 == 0
+    if ends_with_mask and rest:
+        return np.append(runs, rest).astype(np.uint32)
+    runs[-1] += rest
+    return runs.astype(np.uint32)
 
 
 def mask_row(shapes: list[Shape], size_wh, where: str):  # As `Masks.from_rows` takes it
     "The union of some shapes"
-    rings = [ring for s in shapes if s.kind != 'mask' for ring in shape_rings(s)]
-    windows = [_pixels(s, size_wh, where) for s in shapes if s.kind == 'mask']
+    rings = []
+    windows = []
+    for shape in shapes:
+        if shape.kind == 'mask':
+            windows.append(_pixels(shape, size_wh, where))
+        else:
+            rings += shape_rings(shape)
     if not windows:
         return rings
     if not rings and len(windows) == 1:
         return _window_runs(*windows[0], size_wh)
     whole = fill_rings(rings, (0, 0, *size_wh))
-    for x, y, m in windows:
-        whole[y : y + m.shape[0], x : x + m.shape[1]] |= m
+    for x, y, mask in windows:
+        whole[y : y + mask.shape[0], x : x + mask.shape[1]] |= mask
     return encode_runs(whole)

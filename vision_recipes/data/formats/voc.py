@@ -7,6 +7,7 @@ __all__ = ['looks_like_voc', 'read_voc']
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #27f204ef
 import re
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from xml.parsers import expat
@@ -23,31 +24,45 @@ from .files import absent, head, near, image_stems, scan, SPLIT_NAMES
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #eeabb2b3
 def looks_like_voc(root: Path) -> bool:
-    "Whether a folder, or one near below, holds VOC's XML"
+    "Whether a folder, or one at most two levels below, holds VOC's XML"
     return root.is_dir() and any(re.search(rb'<annotation[\s>]', head(f)) for f in near(root, '.xml', 3))
 
 
 def _parse_xml(path: Path) -> ET.Element:
     """The tree of a file.
 
-    Entities are refused: a few lines of them can fill the memory, and annotations need none.
+    Raises `VisionRecipesError` where it is no VOC annotation, or declares entities: a few lines of them can
+    fill the memory, and annotations need none.
     """
-
-    def refuse(*_):
+    builder = ET.TreeBuilder()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.EntityDeclHandler = lambda *_: _refuse_entities(path)
+    _feed(parser, path)
+    tree = builder.close()
+    if tree.tag != 'annotation':
         raise VisionRecipesError(
-            f'{path}: declares entities (<!ENTITY ...>), which an annotation does not need and which may '
-            'be an attack. Remove them.'
+            f'{path}: is no VOC annotation: its outermost tag is <{tree.tag}>, not <annotation>.'
         )
+    return tree
 
-    builder, parser = ET.TreeBuilder(), expat.ParserCreate()
-    parser.buffer_text, parser.EntityDeclHandler = True, refuse
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = (
-        builder.start,
-        builder.end,
-        builder.data,
+
+def _refuse_entities(path: Path) -> None:
+    raise VisionRecipesError(
+        f'{path}: declares entities (<!ENTITY ...>), which an annotation does not need and which may '
+        'be an attack. Remove them.'
     )
+
+# %% ../../../nbs/data/formats/04_voc.ipynb #bd2d2ca6
+def _feed(parser, path: Path) -> None:
+    "Parse the file, with its name in every error"
     try:
         parser.Parse(path.read_bytes(), True)
+    except VisionRecipesError:
+        raise
     except expat.ExpatError as e:
         raise VisionRecipesError(
             f'{path}: not valid XML at line {e.lineno}, column {e.offset + 1}: {expat.ErrorString(e.code)}. '
@@ -60,43 +75,35 @@ def _parse_xml(path: Path) -> ET.Element:
     except OSError as e:
         raise VisionRecipesError(f'{path}: cannot be read: {e.strerror}.') from e
     except ValueError as e:
-        raise (
-            e
-            if isinstance(e, VisionRecipesError)
-            else VisionRecipesError(f'{path}: cannot be read as XML: {e}. Save it as UTF-8.')
-        ) from e
-    tree = builder.close()
-    if tree.tag != 'annotation':
-        raise VisionRecipesError(
-            f'{path}: is no VOC annotation: its outermost tag is <{tree.tag}>, not <annotation>.'
-        )
-    return tree
+        raise VisionRecipesError(f'{path}: cannot be read as XML: {e}. Save it as UTF-8.') from e
+
+# %% ../../../nbs/data/formats/04_voc.ipynb #e65ddeca
+@dataclass(frozen=True)
+class _Object:
+    "An object of a file"
+
+    name: str
+    box: tuple[float, float, float, float]  # XYXY, pixels
+    difficult: bool
 
 
-# Name, box and whether it is difficult, of each object
-def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[tuple]:
-    "The objects of a file; `shift` is taken from `xmin` and `ymin`"
+def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
+    "The objects of a file; `shift` is subtracted from `xmin` and `ymin`"
     found = []
-    for k, o in enumerate(tree.findall('object')):
-        name = (o.findtext('name') or '').strip()
+    for k, element in enumerate(tree.findall('object')):
+        name = (element.findtext('name') or '').strip()
         if not name:
             raise VisionRecipesError(f'{path}: object {k} (counting from 0) has no <name>.')
         try:
-            x1, y1, x2, y2 = (
-                float(o.find('bndbox').findtext(key)) for key in ('xmin', 'ymin', 'xmax', 'ymax')
-            )
+            corners = element.find('bndbox')
+            x1, y1, x2, y2 = [float(corners.findtext(key)) for key in ('xmin', 'ymin', 'xmax', 'ymax')]
         except (AttributeError, TypeError, ValueError):
             raise VisionRecipesError(
                 f'{path}: object {k} ({name}; counting from 0) needs a <bndbox> with numbers in <xmin>, '
                 '<ymin>, <xmax> and <ymax>.'
             ) from None
-        found.append(
-            (
-                name,
-                (x1 - shift, y1 - shift, x2, y2),
-                (o.findtext('difficult') or '').strip().lower() in ('1', 'true'),
-            )
-        )
+        difficult = (element.findtext('difficult') or '').strip().lower() in ('1', 'true')
+        found.append(_Object(name, (x1 - shift, y1 - shift, x2, y2), difficult))
     return found
 
 
@@ -108,6 +115,53 @@ def _voc_size(tree: ET.Element) -> tuple[int, int]:
         return 0, 0
     return wh if is_size(*wh) else (0, 0)
 
+# %% ../../../nbs/data/formats/04_voc.ipynb #7bfbc614
+def _is_xml(name: str) -> bool:
+    return name.lower().endswith('.xml')
+
+
+def _voc_files(root: Path) -> tuple[Path, dict[str, list[str]]]:
+    """The folder that holds annotations and images, and its files by folder.
+
+    Raises `VisionRecipesError` where there is no XML, or the folder holds the parts of a split.
+    """
+    files = scan(root, 3)
+    holders = [folder for folder, names in files.items() if any(map(_is_xml, names))]
+    if not holders:
+        raise VisionRecipesError(
+            f'{root}: holds no .xml file. Wanted: Annotations/<stem>.xml with JPEGImages/<stem>.jpg, or the '
+            '.xml files beside the images.'
+        )
+    if holders == [''] and not any(map(image_stems, files.values())):
+        return _files_above(root.resolve(), files[''])
+    if len(holders) > 1 and {h.split('/')[0].lower() for h in holders} <= SPLIT_NAMES:
+        raise VisionRecipesError(
+            f'{root}: holds the parts {", ".join(holders)} of a split. Name the one to read, such as '
+            f'{root / holders[0].split("/")[0]}.'
+        )
+    return root, files
+
+# %% ../../../nbs/data/formats/04_voc.ipynb #66f50594
+def _files_above(annotations: Path, xmls: list[str]) -> tuple[Path, dict[str, list[str]]]:
+    "The same where the folder Annotations itself was named: images lie in the folders beside it"
+    files = {annotations.name: xmls}
+    for folder, names in scan(annotations.parent, 1).items():
+        if folder != annotations.name:
+            files[folder] = [name for name in names if not _is_xml(name)]
+    return annotations.parent, files
+
+
+def _voc_image(xml: str, filename: str, stems: dict[str, dict[str, str]]) -> str:  # '' where it is missing
+    "The image of an annotation: beside it, in a folder beside its folder, or else in any other"
+    folder, _, name = xml.rpartition('/')
+    above = folder.rpartition('/')[0]
+    nearest_first = sorted(stems, key=lambda f: (f != folder, f.rpartition('/')[0] != above))
+    for stem in (name.rpartition('.')[0], filename.rpartition('.')[0]):
+        for f in nearest_first:
+            if stem in stems[f]:
+                return f'{f}/{stems[f][stem]}'.lstrip('/')
+    return ''
+
 # %% ../../../nbs/data/formats/04_voc.ipynb #d6af6150
 def read_voc(
     # Holds XML files and images, in the same folders or in Annotations/ and JPEGImages/
@@ -118,116 +172,74 @@ def read_voc(
     "Read Pascal VOC. Raises `VisionRecipesError` that names the file where one is broken"
     root, files = _voc_files(Path(root))
     stems = {folder: image_stems(names) for folder, names in files.items()}
-    paths, sizes, objects, missing, n_shifted = [], [], [], [], 0
-    for xml in progress(
-        [
-            f'{folder}/{n}'.lstrip('/')
-            for folder, names in files.items()
-            for n in sorted(names)
-            if n.lower().endswith('.xml')
-        ],
-        'reading annotations',
-        unit='file',
-    ):
+    paths, sizes, objects, missing = [], [], [], []
+    n_shifted = 0
+    for xml in progress(_xml_paths(files), 'reading annotations', unit='file'):
         tree = _parse_xml(root / xml)
-        shift = 'VOC' in (tree.findtext('source/database') or '') if one_based is None else one_based
-        mine = _voc_objects(root / xml, tree, float(shift))
+        shift = one_based
+        if one_based is None:
+            shift = 'VOC' in (tree.findtext('source/database') or '')
+        in_file = _voc_objects(root / xml, tree, float(shift))
         path = _voc_image(xml, (tree.findtext('filename') or '').strip(), stems)
         if not path:
             missing.append(xml)
             continue
         paths.append(path)
         sizes.append(_voc_size(tree))
-        objects.append(mine)
+        objects.append(in_file)
         n_shifted += shift
-    used = {p.rpartition('/')[0] for p in paths}
-    spare = sorted({f'{f}/{n}'.lstrip('/') for f in used for n in stems[f].values()} - set(paths))
-    notes = absent(root, len(paths), missing, spare)
+    notes = list(absent(root, len(paths), missing, _unused_images(paths, stems)))
     if n_shifted and one_based is None:
-        notes += (
-            Finding(
-                'note',
-                'origin',
-                str(root),
-                f'{plural(n_shifted, "file")} of the VOC challenge, whose first pixel is 1: '
-                'xmin and ymin became one less.',
-            ),
+        message = (
+            f'{plural(n_shifted, "file")} of the VOC challenge, whose first pixel is 1: '
+            'xmin and ymin became one less.'
         )
+        notes.append(Finding('note', 'origin', str(root), message))
     return _voc_table(root, paths, sizes, objects, notes)
 
-
-def _voc_files(root: Path) -> tuple[Path, dict[str, list[str]]]:
-    "The folder that holds both, and its files by folder"
-    files = scan(root, 3)
-    holders = [f for f, names in files.items() if any(n.lower().endswith('.xml') for n in names)]
-    if not holders:
-        raise VisionRecipesError(
-            f'{root}: holds no .xml file. Wanted: Annotations/<stem>.xml with JPEGImages/<stem>.jpg, or the '
-            '.xml files beside the images.'
-        )
-    if holders == [''] and not any(map(image_stems, files.values())):  # Annotations itself was named
-        root = root.resolve()
-        files = {
-            root.name: files[''],
-            **{
-                f: [n for n in names if not n.lower().endswith('.xml')]
-                for f, names in scan(root.parent, 1).items()
-                if f != root.name
-            },
-        }
-        return root.parent, files
-    if len(holders) > 1 and {h.split('/')[0].lower() for h in holders} <= SPLIT_NAMES:
-        raise VisionRecipesError(
-            f'{root}: holds the parts {", ".join(holders)} of a split. Name the one to read, such as '
-            f'{root / holders[0].split("/")[0]}.'
-        )
-    return root, files
+# %% ../../../nbs/data/formats/04_voc.ipynb #95f8f220
+def _xml_paths(files: dict[str, list[str]]) -> list[str]:
+    paths = []
+    for folder, names in files.items():
+        paths += [f'{folder}/{name}'.lstrip('/') for name in sorted(names) if _is_xml(name)]
+    return paths
 
 
-# Its path; '' where it is nowhere
-def _voc_image(xml: str, filename: str, stems: dict[str, dict[str, str]]) -> str:
-    "The image of an annotation: beside it, in a folder beside its folder, or else in any other"
-    folder, _, name = xml.rpartition('/')
-    above = folder.rpartition('/')[0]
-    near = sorted(stems, key=lambda f: (f != folder, f.rpartition('/')[0] != above))
-    for stem in (name.rpartition('.')[0], filename.rpartition('.')[0]):
-        for f in near:
-            if stem in stems[f]:
-                return f'{f}/{stems[f][stem]}'.lstrip('/')
-    return ''
+def _unused_images(paths: list[str], stems: dict[str, dict[str, str]]) -> list[str]:
+    "Images beside those that were taken, sorted"
+    folders = {path.rpartition('/')[0] for path in paths}
+    images = {f'{f}/{name}'.lstrip('/') for f in folders for name in stems[f].values()}
+    return sorted(images - set(paths))
 
-
-def _voc_table(root, paths, sizes, objects, notes) -> Annotations:
+# %% ../../../nbs/data/formats/04_voc.ipynb #e196c313
+def _voc_table(
+    root: Path, paths: list[str], sizes: list, objects: list[list[_Object]], notes: list
+) -> Annotations:
+    "The objects of all images as columns"
     flat = list(chain.from_iterable(objects))
     if not flat:
         raise VisionRecipesError(
             f'{root}: none of the {plural(len(paths), "annotation")} holds an object, so nothing says what '
             'the classes are.'
         )
-    labels = LabelMap(tuple(sorted({name for name, _, _ in flat})))
-    at = {name: i for i, name in enumerate(labels.names)}
-    crowd = np.array([hard for _, _, hard in flat], dtype=bool)
+    labels = LabelMap(tuple(sorted({o.name for o in flat})))
+    number = {name: i for i, name in enumerate(labels.names)}
+    crowd = np.array([o.difficult for o in flat], dtype=bool)
     if crowd.any():
-        notes += (
-            Finding(
-                'note',
-                'difficult',
-                str(root),
-                f'{plural(int(crowd.sum()), "object")} marked as difficult: '
-                'not trained on, and neither right nor wrong in a score.',
-            ),
+        message = (
+            f'{plural(int(crowd.sum()), "object")} marked as difficult: '
+            'not trained on, and neither right nor wrong in a score.'
         )
+        notes.append(Finding('note', 'difficult', str(root), message))
+    class_ids = np.array([number[o.name] for o in flat], np.int64)
     return Annotations(
         root,
         Strings.from_list(paths),
         sizes_wh=np.array(sizes, np.int32),
-        boxes=np.array([box for _, box, _ in flat], np.float32),
+        boxes=np.array([o.box for o in flat], np.float32),
         crowd=crowd if crowd.any() else None,
         labels=labels,
-        class_ids=Ragged(
-            np.array([at[name] for name, _, _ in flat], np.int64),
-            np.cumsum([0, *map(len, objects)], dtype=np.int64),
-        ),
+        class_ids=Ragged(class_ids, np.cumsum([0, *map(len, objects)], dtype=np.int64)),
         format='voc',
-        notes=notes,
+        notes=tuple(notes),
     )

@@ -11,116 +11,71 @@ from dataclasses import dataclass
 from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from .hands import _colour, _disc, _paint_body, _stroke, _tone, make_person
+from vision_recipes.data.synthetic.hands import (
+    random_color,
+    draw_disc,
+    paint_body,
+    draw_stroke,
+    toned,
+    make_person,
+)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #a514a93a
+# fmt: off
 DESIGNS = {
     'campus': dict(
-        waves=(0, 0, 1, 1),
-        header=(0, 0, 1, 0.2),
-        photo=(0.7, 0.27, 0.95, 0.8),
-        crest=(0.05, 0.27, 0.2, 0.5),
-        chip=(0.06, 0.6, 0.19, 0.8),
-        text=(0.25, 0.27, 0.66, 0.86),
+        waves=(0, 0, 1, 1), header=(0, 0, 1, 0.2), photo=(0.7, 0.27, 0.95, 0.8),
+        crest=(0.05, 0.27, 0.2, 0.5), chip=(0.06, 0.6, 0.19, 0.8), text=(0.25, 0.27, 0.66, 0.86),
         number=(0.72, 0.84, 0.95, 0.95),
     ),
     'library': dict(
-        header=(0, 0, 1, 0.24),
-        photo=(0.05, 0.3, 0.3, 0.9),
-        text=(0.36, 0.32, 0.95, 0.68),
+        header=(0, 0, 1, 0.24), photo=(0.05, 0.3, 0.3, 0.9), text=(0.36, 0.32, 0.95, 0.68),
         bars=(0.38, 0.74, 0.94, 0.92),
     ),
     'staff': dict(
-        band=(0, 0, 0.12, 1),
-        header=(0.12, 0.06, 1, 0.2),
-        photo=(0.17, 0.27, 0.42, 0.88),
-        text=(0.48, 0.3, 0.96, 0.8),
-        number=(0.5, 0.84, 0.9, 0.95),
+        band=(0, 0, 0.12, 1), header=(0.12, 0.06, 1, 0.2), photo=(0.17, 0.27, 0.42, 0.88),
+        text=(0.48, 0.3, 0.96, 0.8), number=(0.5, 0.84, 0.9, 0.95),
     ),
     'licence': dict(
-        waves=(0, 0, 1, 1),
-        header=(0, 0, 1, 0.15),
-        photo=(0.04, 0.22, 0.34, 0.92),
-        text=(0.39, 0.22, 0.76, 0.9),
-        ghost=(0.8, 0.5, 0.95, 0.85),
+        waves=(0, 0, 1, 1), header=(0, 0, 1, 0.15), photo=(0.04, 0.22, 0.34, 0.92),
+        text=(0.39, 0.22, 0.76, 0.9), ghost=(0.8, 0.5, 0.95, 0.85),
         crest=(0.82, 0.2, 0.95, 0.42),
     ),
     'badge': dict(
-        header=(0, 0, 1, 0.14),
-        photo=(0.24, 0.19, 0.76, 0.58),
-        text=(0.14, 0.62, 0.86, 0.83),
+        header=(0, 0, 1, 0.14), photo=(0.24, 0.19, 0.76, 0.58), text=(0.14, 0.62, 0.86, 0.83),
         bars=(0.14, 0.87, 0.86, 0.96),
     ),
     'visitor': dict(
-        waves=(0, 0, 1, 1),
-        band=(0, 0.86, 1, 1),
-        header=(0, 0.03, 1, 0.13),
-        photo=(0.08, 0.18, 0.52, 0.55),
-        code=(0.6, 0.28, 0.9, 0.48),
+        waves=(0, 0, 1, 1), band=(0, 0.86, 1, 1), header=(0, 0.03, 1, 0.13),
+        photo=(0.08, 0.18, 0.52, 0.55), code=(0.6, 0.28, 0.9, 0.48),
         text=(0.08, 0.6, 0.92, 0.83),
     ),
 }
+# fmt: on
+
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #d9e0db23
 UPRIGHT = ('badge', 'visitor')
-_ISSUERS = (
-    'University of Northwood',
-    'Harbour College',
-    'City Library',
-    'Museum of Clouds',
-    'River Valley School',
-    'Institute of Tides',
-    'Green Hill Clinic',
-    'Old Town Archive',
-    'Lakeside Academy',
-    'Station Works',
+_ISSUERS = tuple(
+    (
+        'University of Northwood, Harbour College, City Library, Museum of Clouds, River Valley '
+        'School, Institute of Tides, Green Hill Clinic, Old Town Archive, Lakeside Academy, Station '
+        'Works'
+    ).split(', ')
 )
-_FIRST = (
-    'Ada',
-    'Bram',
-    'Cleo',
-    'Dario',
-    'Esra',
-    'Finn',
-    'Goran',
-    'Hana',
-    'Ilse',
-    'Jonas',
-    'Kavi',
-    'Lena',
-    'Mira',
-    'Nuno',
-    'Odile',
-    'Pavel',
-    'Ravi',
-    'Sana',
-    'Tariq',
-    'Uma',
-    'Wen',
-    'Yuki',
+_FIRST = tuple(
+    (
+        'Ada Bram Cleo Dario Esra Finn Goran Hana Ilse Jonas Kavi Lena Mira Nuno Odile Pavel Ravi '
+        'Sana Tariq Uma Wen Yuki'
+    ).split()
 )
-_LAST = (
-    'Alder',
-    'Brook',
-    'Castellan',
-    'Dunmore',
-    'Elmhurst',
-    'Farrow',
-    'Granger',
-    'Holm',
-    'Ivarsen',
-    'Jessop',
-    'Kestrel',
-    'Lindgate',
-    'Marsh',
-    'Norrwood',
-    'Okapi',
-    'Penrose',
-    'Quill',
-    'Rowan',
-    'Sandoval',
-    'Thorne',
+_LAST = tuple(
+    (
+        'Alder Brook Castellan Dunmore Elmhurst Farrow Granger Holm Ivarsen Jessop Kestrel Lindgate '
+        'Marsh Norrwood Okapi Penrose Quill Rowan Sandoval Thorne'
+    ).split()
 )
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #3b8b9640
 @lru_cache(maxsize=64)
 def _font(size):
     return ImageFont.load_default(size)
@@ -156,12 +111,12 @@ def _header(art, box, inks, rng):
         (250, 250, 248) if filled else inks.main,
     )
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #e96bd597
 def _photo(art, box, inks, rng):
     "A portrait before a plain wall"
     x0, y0, x1, y1 = (round(o) for o in box)
-    img = Image.new('RGB', (x1 - x0, y1 - y0), _colour(rng, (0.03, 0.3), (0.7, 0.95)))
-    _paint_body(
+    img = Image.new('RGB', (x1 - x0, y1 - y0), random_color(rng, (0.03, 0.3), (0.7, 0.95)))
+    paint_body(
         ImageDraw.Draw(img),
         make_person(int(rng.integers(10_000))),
         (img.width * rng.uniform(0.46, 0.54), img.height * rng.uniform(0.5, 0.56)),
@@ -183,7 +138,7 @@ def _text(art, box, inks, rng):
     rows = rows[: max(2, min(4, round((y1 - y0) / (0.3 * (x1 - x0)))))]
     step = (y1 - y0) / len(rows)
     for i, (caption, value) in enumerate(rows):
-        _write(d, (x0, y0 + i * step), caption, 0.3 * step, _tone(inks.accent, 0.8))
+        _write(d, (x0, y0 + i * step), caption, 0.3 * step, toned(inks.accent, 0.8))
         _write(
             d, (x0, y0 + (i + 0.36) * step), value, min(0.52 * step, 1.7 * (x1 - x0) / len(value)), inks.text
         )
@@ -196,7 +151,7 @@ def _number(art, box, inks, rng):
 def _band(art, box, inks, rng):
     ImageDraw.Draw(art).rectangle(box, fill=inks.accent)
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #309ac1e4
 def _bars(art, box, inks, rng):
     "A barcode"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
@@ -226,13 +181,13 @@ def _chip(art, box, inks, rng):
         d.line((x0, y0 + t * (y1 - y0), x1, y0 + t * (y1 - y0)), fill=(140, 108, 40))
         d.line((x0 + t * (x1 - x0), y0, x0 + t * (x1 - x0), y1), fill=(140, 108, 40))
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #f6903101
 def _crest(art, box, inks, rng):
     "A round seal with a letter"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     r = min(x1 - x0, y1 - y0) / 2
     for share, ink in ((1.0, inks.accent), (0.8, (250, 250, 250))):
-        _disc(d, ((x0 + x1) / 2, (y0 + y1) / 2), share * r, ink)
+        draw_disc(d, ((x0 + x1) / 2, (y0 + y1) / 2), share * r, ink)
     _write(
         d, ((x0 + x1) / 2 - 0.4 * r, (y0 + y1) / 2 - 0.75 * r), 'UVCLM'[rng.integers(5)], 1.2 * r, inks.main
     )
@@ -241,7 +196,7 @@ def _crest(art, box, inks, rng):
 def _waves(art, box, inks, rng):
     "Fine wavy lines, as on money"
     d, x = ImageDraw.Draw(art), np.linspace(0, art.width, 24)
-    ink, phase, high = _tone(inks.paper, 0.9), rng.uniform(0, 6), art.height * rng.uniform(0.03, 0.1)
+    ink, phase, high = toned(inks.paper, 0.9), rng.uniform(0, 6), art.height * rng.uniform(0.03, 0.1)
     for k in range(8):
         y = art.height * (k + 0.5) / 8 + high * np.sin(x / art.width * rng.uniform(5, 8) + phase)
         d.line(np.stack([x, y], 1).ravel().tolist(), fill=ink, width=max(1, art.height // 90))
@@ -272,18 +227,18 @@ def paint_card_face(
 ) -> Image.Image:  # RGB, the rim included
     "A card seen from straight above"
     wh = (round(long * RATIO), long) if design in UPRIGHT else (long, round(long * RATIO))
-    main = _colour(rng, (0.5, 0.95), (0.3, 0.72))
+    main = random_color(rng, (0.5, 0.95), (0.3, 0.72))
     inks = _Inks(
-        _colour(rng, (0.02, 0.14), (0.86, 0.99)),
+        random_color(rng, (0.02, 0.14), (0.86, 0.99)),
         main,
-        _colour(rng, (0.3, 0.9), (0.45, 0.85)) if rng.random() < 0.6 else _tone(main, 1.2, 0.3),
+        random_color(rng, (0.3, 0.9), (0.45, 0.85)) if rng.random() < 0.6 else toned(main, 1.2, 0.3),
     )
     tints = np.array(
         [
-            _tone(inks.paper, 1.0),
-            _tone(inks.paper, 1.0, 0.4),
-            _tone(inks.paper, 0.93),
-            _tone(inks.main, 1.0, 0.72) if rng.random() < 0.5 else inks.paper,
+            toned(inks.paper, 1.0),
+            toned(inks.paper, 1.0, 0.4),
+            toned(inks.paper, 0.93),
+            toned(inks.main, 1.0, 0.72) if rng.random() < 0.5 else inks.paper,
         ],
         dtype=np.uint8,
     )
@@ -292,11 +247,11 @@ def paint_card_face(
         _PARTS[part](art, (x0 * wh[0], y0 * wh[1], x1 * wh[0], y1 * wh[1]), inks, rng)
     if rng.random() < 0.35:
         _gleam(art, rng)
-    out = Image.new('RGB', (wh[0] + 2 * RIM, wh[1] + 2 * RIM), _tone(inks.paper, 0.92))
+    out = Image.new('RGB', (wh[0] + 2 * RIM, wh[1] + 2 * RIM), toned(inks.paper, 0.92))
     out.paste(art, (RIM, RIM))
     return out
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #d3f1a262
 def _gleam(art, rng):
     "A lamp that the plastic mirrors"
     x, y = np.meshgrid(np.linspace(-1, 1, 24), np.linspace(-1, 1, 24))
@@ -339,7 +294,7 @@ def _mixed(share, colours) -> np.ndarray:  # (h, w, 3) float32
     a, b = (np.array(c, dtype=np.float32) for c in colours[:2])
     return a + share[..., None] * (b - a)
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #f4c31cf0
 def _wood(rng, colours):
     "Planks with a grain"
     planks = int(rng.integers(3, 8))
@@ -369,7 +324,7 @@ def _stone(rng, colours):
         colours,
     )
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #307f13d7
 def _tiles(rng, colours):
     "Square tiles with joints"
     n = int(rng.integers(2, 5))
@@ -400,7 +355,7 @@ _BROWNS = np.array(
     [(206, 164, 112), (150, 100, 60), (104, 66, 42), (226, 200, 160), (120, 106, 92)], dtype=float
 )
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #a49cf98e
 @dataclass(frozen=True)
 class Place:
     "What all images of a place share. Colours are RGB, 0 to 255"
@@ -410,7 +365,7 @@ class Place:
     things: tuple[str, ...]  # Keys of `THINGS`: what lies about here
     number: int  # From 0
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #8223ff45
 def make_place(
     number: int,  # From 0
     seed: int = 0,  # Of the data set
@@ -421,18 +376,18 @@ def make_place(
     first = (
         tuple(_BROWNS[rng.integers(len(_BROWNS))] * rng.uniform(0.8, 1.1))
         if ground == 'wood'
-        else _colour(rng, (0.03, 0.5), (0.25, 0.85))
+        else random_color(rng, (0.03, 0.5), (0.25, 0.85))
     )
     second = (
-        _tone(first, 0.5)
+        toned(first, 0.5)
         if ground == 'wood' or rng.random() < 0.5
-        else _tone(first, 1.0, 0.6)
+        else toned(first, 1.0, 0.6)
         if rng.random() < 0.6
-        else _colour(rng, (0.1, 0.5), (0.3, 0.9))
+        else random_color(rng, (0.1, 0.5), (0.3, 0.9))
     )
     return Place(
         ground,
-        (_tone(first, 1.0), second),
+        (toned(first, 1.0), second),
         tuple(str(o) for o in rng.choice(tuple(THINGS), 4, replace=False)),
         number,
     )
@@ -450,25 +405,25 @@ def _block(x0, y0, x1, y1) -> np.ndarray:
 
 def _pen(rng):
     "A ball pen or a pencil"
-    ink, r = _colour(rng, (0.3, 1.0), (0.2, 0.9)), rng.uniform(3.5, 5)
+    ink, r = random_color(rng, (0.3, 1.0), (0.2, 0.9)), rng.uniform(3.5, 5)
     return [
         (np.array([(-70, -r), (60, -r), (72, 0), (60, r), (-70, r)]), ink),
-        (_block(-70, -r, 60, -r * 0.3), _tone(ink, 1.0, 0.35)),
+        (_block(-70, -r, 60, -r * 0.3), toned(ink, 1.0, 0.35)),
         (np.array([(60, -r), (72, 0), (60, r)]), (226, 200, 150)),
-        (_block(-70, -r, -58, r), _tone(ink, 0.5)),
+        (_block(-70, -r, -58, r), toned(ink, 0.5)),
     ]
 
 
 def _sheet(rng):
     "A written sheet of paper"
-    w, h, ink = rng.uniform(60, 105), rng.uniform(90, 145), _tone((70, 74, 92), rng.uniform(0.8, 1.8))
+    w, h, ink = rng.uniform(60, 105), rng.uniform(90, 145), toned((70, 74, 92), rng.uniform(0.8, 1.8))
     lines = [
         (_block(-w * 0.8, y, w * rng.uniform(0.3, 0.8), y + 1.8), ink)
         for y in np.arange(-h * 0.8, h * 0.8, rng.uniform(9, 14))
     ]
-    return [(_block(-w, -h, w, h), _tone((240, 240, 236), rng.uniform(0.86, 1.05))), *lines]
+    return [(_block(-w, -h, w, h), toned((240, 240, 236), rng.uniform(0.86, 1.05))), *lines]
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #06215d63
 def _note(rng):
     "A square note with a scribble"
     ink = (
@@ -477,7 +432,7 @@ def _note(rng):
     return [
         (_block(-38, -38, 38, 38), tuple(ink)),
         *(
-            (_block(-28, y, rng.uniform(0, 28), y + 2.5), _tone(ink, 0.45))
+            (_block(-28, y, rng.uniform(0, 28), y + 2.5), toned(ink, 0.45))
             for y in (-20, -8, 4, 16)[: int(rng.integers(5))]
         ),
     ]
@@ -485,13 +440,13 @@ def _note(rng):
 
 def _cup(rng):
     "A cup from above, on its saucer or without"
-    ink = _colour(rng, (0.0, 0.7), (0.5, 0.98))
-    saucer = [(_circle(70), _tone(ink, 0.9)), (_circle(62), ink)] if rng.random() < 0.5 else []
+    ink = random_color(rng, (0.0, 0.7), (0.5, 0.98))
+    saucer = [(_circle(70), toned(ink, 0.9)), (_circle(62), ink)] if rng.random() < 0.5 else []
     return [
         *saucer,
-        (_circle(14, xy=(46, 0)), _tone(ink, 0.75)),
+        (_circle(14, xy=(46, 0)), toned(ink, 0.75)),
         (_circle(42), ink),
-        (_circle(37), _tone(ink, 0.7)),
+        (_circle(37), toned(ink, 0.7)),
         (_circle(33, xy=(2, 2)), (70, 44, 28) if rng.random() < 0.7 else (196, 130, 60)),
     ]
 
@@ -500,13 +455,13 @@ def _coin(rng):
     "A coin"
     ink, r = ((206, 170, 80), (190, 190, 194), (178, 112, 70))[rng.integers(3)], rng.uniform(8.5, 13)
     return [
-        (_circle(r), _tone(ink, 0.6)),
+        (_circle(r), toned(ink, 0.6)),
         (_circle(r * 0.94), ink),
-        (_circle(r * 0.78), _tone(ink, 0.85)),
+        (_circle(r * 0.78), toned(ink, 0.85)),
         (_circle(r * 0.72), ink),
     ]
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #be80d803
 def _phone(rng):
     "A telephone, its screen dark"
     return [
@@ -555,30 +510,30 @@ def paint_grip(
     for grow, tone in ((0.02, 0.5), (0, 0.84)):
         for k, far in zip((-0.5, -0.2, 0.1, 0.4), (0.5, 0.62, 0.6, 0.46)):
             tip = base - way * far * u + side * k * 0.62 * u
-            _stroke(
+            draw_stroke(
                 d,
                 np.stack([tip, base + side * k * 0.5 * u]),
                 u * (np.array([0.075, 0.1]) + grow),
-                _tone(thumb.skin, tone),
+                toned(thumb.skin, tone),
             )
-        _stroke(
+        draw_stroke(
             d,
             np.stack([base, base + way * 0.4 * u, base + way * reach]),
             u * (np.array([0.34, 0.27, 0.36]) + grow),
-            _tone(thumb.skin, tone),
+            toned(thumb.skin, tone),
         )
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #b1e7c0cf
 def paint_thumb(d: ImageDraw.ImageDraw, thumb: Thumb):
     "The thumb on the card: what it covers is `thumb.outline()`"
     points, radii, skin = thumb.points, thumb.radii, thumb.skin
-    d.polygon(thumb.outline().ravel().tolist(), fill=_tone(skin, 0.5))
+    d.polygon(thumb.outline().ravel().tolist(), fill=toned(skin, 0.5))
     for size, tone in ((0.9, 0.86), (0.74, 0.97), (0.4, 1.05)):
-        _stroke(d, points + (0, -0.08 * radii[0] * (1 - size)), radii * size, _tone(skin, tone))
+        draw_stroke(d, points + (0, -0.08 * radii[0] * (1 - size)), radii * size, toned(skin, tone))
     way = (points[0] - points[1]) / np.linalg.norm(points[0] - points[1])
     side, at = np.array([-way[1], way[0]]), points[0] + way * 0.25 * radii[0]
     t = np.linspace(0, 2 * np.pi, 14)[:, None]
     d.polygon(
         (at + np.cos(t) * way * 0.55 * radii[0] + np.sin(t) * side * 0.45 * radii[0]).ravel().tolist(),
-        fill=_tone(skin, 1.0, 0.4),
+        fill=toned(skin, 1.0, 0.4),
     )

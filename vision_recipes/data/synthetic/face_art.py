@@ -9,15 +9,16 @@ __all__ = ['FACE_POINTS', 'Face', 'make_face', 'HeadPose', 'Mood', 'make_mood', 
 from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
+from ...core.patching import patch
 from vision_recipes.data.synthetic.hands import (
-    _colour,
-    _disc,
-    _inks,
-    _paint_arm,
-    _paint_hand,
-    _stroke,
-    _tone,
-    _turned,
+    random_color,
+    draw_disc,
+    skin_inks,
+    paint_arm,
+    paint_hand,
+    draw_stroke,
+    toned,
+    turned_hand,
     make_person,
     Person,
 )
@@ -27,84 +28,37 @@ from vision_recipes.data.synthetic.hands import (
 FACE_POINTS = ('left-eye', 'nose', 'right-eye')
 
 # Where hair ends: (degrees round the head from the nose, height), height from -1 (crown) to 1 (chin)
+# fmt: off
 _HAIRLINES = {
-    'short': (
-        (0, -0.6),
-        (30, -0.56),
-        (50, -0.44),
-        (60, -0.12),
-        (72, 0.02),
-        (80, -0.3),
-        (98, -0.25),
-        (112, 0.35),
-        (180, 0.5),
-    ),
-    'fringe': (
-        (0, -0.36),
-        (35, -0.34),
-        (52, -0.2),
-        (62, 0.0),
-        (74, 0.1),
-        (82, -0.25),
-        (98, -0.2),
-        (112, 0.4),
-        (180, 0.5),
-    ),
+    'short': ((0, -0.6), (30, -0.56), (50, -0.44), (60, -0.12), (72, 0.02), (80, -0.3), (98, -0.25), (112,
+        0.35), (180, 0.5)),
+    'fringe': ((0, -0.36), (35, -0.34), (52, -0.2), (62, 0.0), (74, 0.1), (82, -0.25), (98, -0.2), (112,
+        0.4), (180, 0.5)),
     'long': ((0, -0.62), (22, -0.57), (42, -0.38), (56, 0.08), (64, 0.5), (74, 0.9), (180, 0.98)),
-    'curly': (
-        (0, -0.52),
-        (30, -0.5),
-        (50, -0.36),
-        (62, -0.1),
-        (76, 0.05),
-        (84, -0.2),
-        (98, -0.1),
-        (112, 0.4),
-        (180, 0.5),
-    ),
-    'bun': (
-        (0, -0.64),
-        (30, -0.6),
-        (50, -0.48),
-        (62, -0.2),
-        (76, -0.05),
-        (84, -0.3),
-        (98, -0.25),
-        (112, 0.3),
-        (180, 0.4),
-    ),
+    'curly': ((0, -0.52), (30, -0.5), (50, -0.36), (62, -0.1), (76, 0.05), (84, -0.2), (98, -0.1), (112,
+        0.4), (180, 0.5)),
+    'bun': ((0, -0.64), (30, -0.6), (50, -0.48), (62, -0.2), (76, -0.05), (84, -0.3), (98, -0.25), (112,
+        0.3), (180, 0.4)),
 }
+# fmt: on
 # hair before the left eye
+# fmt: off
 _LOCK = (
-    (-180, 0.3),
-    (-60, -0.3),
-    (-30, -0.56),
-    (0, -0.5),
-    (10, -0.2),
-    (18, 0.1),
-    (36, 0.22),
-    (50, 0.3),
-    (62, 0.2),
-    (180, 0.3),
+    (-180, 0.3), (-60, -0.3), (-30, -0.56), (0, -0.5), (10, -0.2), (18, 0.1),
+    (36, 0.22), (50, 0.3), (62, 0.2), (180, 0.3),
 )
+# fmt: on
 _HATS = {'cap': -0.5, 'beanie': -0.46, 'scarf': None}
 _SCARF = ((0, -0.66), (30, -0.6), (48, -0.3), (58, 0.15), (64, 0.6), (74, 0.96), (180, 1.0))
+# fmt: off
 _BEARDS = {
-    'full': (
-        (0, 0.4),
-        (20, 0.4),
-        (34, 0.36),
-        (52, 0.34),
-        (70, 0.02),
-        (78, 0.02),
-        (92, 0.6),
-        (110, 1.0),
-        (180, 1.0),
-    ),
+    'full': ((0, 0.4), (20, 0.4), (34, 0.36), (52, 0.34), (70, 0.02), (78, 0.02), (92, 0.6), (110, 1.0),
+        (180, 1.0)),
     'goatee': ((0, 0.4), (16, 0.4), (22, 0.5), (26, 0.9), (32, 1.0), (180, 1.0)),
 }
+# fmt: on
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #5dbcdcc4
 @dataclass(frozen=True)
 class Face:
     "What all images of a person share. Colours are RGB, 0 to 255"
@@ -118,7 +72,7 @@ class Face:
     wide: float  # Of the head, as a multiple of the usual
     cloth: tuple[int, int, int]
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #8ce552dc
 def make_face(
     number: int,  # From 0
     seed: int = 0,  # Of the data set
@@ -146,7 +100,7 @@ def make_face(
         some('round', 'square') if rng.random() < 0.3 else '',
         eyes,
         float(rng.uniform(0.92, 1.06)),
-        _colour(rng, (0.2, 0.8), (0.25, 0.9)),
+        random_color(rng, (0.2, 0.8), (0.25, 0.9)),
     )
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #ada78944
@@ -156,7 +110,7 @@ _HEIGHTS = np.array(
 _GIRTHS = np.array([0, 0.18, 0.34, 0.54, 0.73, 0.88, 0.97, 1.0, 1.0, 0.96, 0.88, 0.75, 0.58, 0.4, 0.2, 0])
 _WIDE, _DEEP = 0.74, 0.82  # half axes of the widest slice; half the height is 1
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #c668273c
 @dataclass(frozen=True)
 class HeadPose:
     "Where a head is, how large and how it is turned"
@@ -172,37 +126,9 @@ class HeadPose:
         c, s = np.cos(self.roll), np.sin(self.roll)
         return self.middle + self.u * np.stack([c * x - s * y, s * x + c * y], -1)
 
-    def at(self, longitude, height, out=0.0) -> np.ndarray:  # (n, 2) pixels, for numbers or arrays
-        "Points on the head"
-        angle, height = np.radians(longitude) + self.yaw, np.asarray(height, dtype=float)
-        girth = np.interp(height, _HEIGHTS, _GIRTHS) + out
-        # round slices of unequal axes: turn the slice, not the point
-        x, z = (
-            self.wide * _WIDE * girth * np.sin(np.radians(longitude)),
-            _DEEP * girth * np.cos(np.radians(longitude)),
-        )
-        x, z = x * np.cos(self.yaw) + z * np.sin(self.yaw), z * np.cos(self.yaw) - x * np.sin(self.yaw)
-        return self._pixels(
-            *np.broadcast_arrays(x, height * np.cos(self.pitch) - z * np.sin(self.pitch) + 0 * angle)
-        )
-
     def seen(self, longitude, limit=80.0) -> bool:
         "Whether this side of the head is towards us"
         return abs(longitude + np.degrees(self.yaw)) < limit
-
-    def edge(self, heights, side, grow=0.0) -> np.ndarray:  # (n, 2); `side` -1 is the left of the image
-        "Points of the outline"
-        heights = np.asarray(heights, dtype=float)
-        half = np.hypot(self.wide * _WIDE * np.cos(self.yaw), _DEEP * np.sin(self.yaw))
-        return self._pixels(
-            side
-            * half
-            * (
-                np.interp(heights, _HEIGHTS, _GIRTHS)
-                + grow * np.sqrt(np.maximum(0, 1 - np.minimum(0, heights) ** 4))
-            ),
-            heights * np.cos(self.pitch) + grow * np.minimum(heights, 0),
-        )
 
     def outline(self, grow=0.0) -> np.ndarray:  # (n, 2)
         "The ring around the head"
@@ -217,6 +143,38 @@ class HeadPose:
         return np.concatenate(
             [self.at(longitude, height, 0.02), rise(height[-1], 1), rise(height[0], -1)[::-1]]
         )
+
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #5e5a5bce
+@patch
+def at(self: HeadPose, longitude, height, out=0.0) -> np.ndarray:  # (n, 2) pixels, for numbers or arrays
+    "Points on the head"
+    angle, height = np.radians(longitude) + self.yaw, np.asarray(height, dtype=float)
+    girth = np.interp(height, _HEIGHTS, _GIRTHS) + out
+    # round slices of unequal axes: turn the slice, not the point
+    x, z = (
+        self.wide * _WIDE * girth * np.sin(np.radians(longitude)),
+        _DEEP * girth * np.cos(np.radians(longitude)),
+    )
+    x, z = x * np.cos(self.yaw) + z * np.sin(self.yaw), z * np.cos(self.yaw) - x * np.sin(self.yaw)
+    return self._pixels(
+        *np.broadcast_arrays(x, height * np.cos(self.pitch) - z * np.sin(self.pitch) + 0 * angle)
+    )
+
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #d5bacfdc
+@patch
+def edge(self: HeadPose, heights, side, grow=0.0) -> np.ndarray:  # (n, 2); `side` -1 is the left of the image
+    "Points of the outline"
+    heights = np.asarray(heights, dtype=float)
+    half = np.hypot(self.wide * _WIDE * np.cos(self.yaw), _DEEP * np.sin(self.yaw))
+    return self._pixels(
+        side
+        * half
+        * (
+            np.interp(heights, _HEIGHTS, _GIRTHS)
+            + grow * np.sqrt(np.maximum(0, 1 - np.minimum(0, heights) ** 4))
+        ),
+        heights * np.cos(self.pitch) + grow * np.minimum(heights, 0),
+    )
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #bdae5b44
 @dataclass(frozen=True)
@@ -258,7 +216,7 @@ _ROUND = np.linspace(0, 2 * np.pi, 17)[:-1]
 def _fill(d, ring, ink):
     d.polygon(ring.ravel().tolist(), fill=ink)
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #5f160d54
 def _line(d, points, ink, width):
     d.line(points.ravel().tolist(), fill=ink, width=max(1, round(width)), joint='curve')
 
@@ -269,56 +227,50 @@ def head_points(head: HeadPose) -> np.ndarray:  # (3, 2) pixels, in the order of
         [head.at(_EYE, _EYE_HEIGHT), head.at(0, _NOSE_HEIGHT, _NOSE_OUT), head.at(-_EYE, _EYE_HEIGHT)]
     )
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #a83071f7
 def _paint_torso(d, face, head, rng):
     "Neck and shoulders, upright even where the head leans; long hair and a scarf hang behind"
-    u, (x, y) = head.u, head.middle
+    u = head.u
+    x, y = head.middle
     place = lambda *xy: np.array(xy) * u + (x, y)
-    inks, cloth, wide = _inks(face.person.skin, True), face.person.sleeve, rng.uniform(1.45, 1.75)
+    inks = skin_inks(face.person.skin, True)
+    cloth = face.person.sleeve
+    wide = rng.uniform(1.45, 1.75)
     if face.hat == 'scarf' or face.hair == 'long':
-        ink = face.cloth if face.hat == 'scarf' else face.person.hair
-        back = np.concatenate(
-            [
-                head.edge(np.linspace(0.2, -1, 12), 1, 0.16),
-                head.edge(np.linspace(-1, 0.2, 12), -1, 0.16),
-                place((-0.95, 1.5), (0.95, 1.5)),
-            ]
-        )
-        _fill(d, back, _tone(ink, 0.75))
-    shoulders = place(
-        (-0.42, 1.12),
-        (-0.8, 1.26),
-        (-wide + 0.18, 1.5),
-        (-wide, 1.85),
-        (-wide - 0.12, 9),
-        (wide + 0.12, 9),
-        (wide, 1.85),
-        (wide - 0.18, 1.5),
-        (0.8, 1.26),
-        (0.42, 1.12),
-    )
+        _paint_behind(d, face, head, place)
     _fill(d, place((-0.4, 0.4), (-0.4, 1.2), (0, 1.6), (0.4, 1.2), (0.4, 0.4)), inks.shade)
-    _fill(d, shoulders, _tone(cloth, 0.5))
+    shoulders = place(*_shoulders(wide))
+    _fill(d, shoulders, toned(cloth, 0.5))
     _fill(d, x + (shoulders - x) * (0.975, 1) + (0, 0.03 * u), cloth)
     for k in range(sum(face.cloth) % 2 * 4):
-        _fill(
-            d,
-            place(
-                (-wide, 2.0 + 0.8 * k), (wide, 2.0 + 0.8 * k), (wide, 2.3 + 0.8 * k), (-wide, 2.3 + 0.8 * k)
-            ),
-            face.cloth,
-        )
-    _fill(
-        d, place((-0.4, 1.05), (0, 1.5 + rng.uniform(0, 0.35)), (0.4, 1.05), (0, 0.6)), _tone(inks.skin, 0.88)
-    )
+        top = 2.0 + 0.8 * k
+        bottom = 2.3 + 0.8 * k
+        _fill(d, place((-wide, top), (wide, top), (wide, bottom), (-wide, bottom)), face.cloth)
+    collar = place((-0.4, 1.05), (0, 1.5 + rng.uniform(0, 0.35)), (0.4, 1.05), (0, 0.6))
+    _fill(d, collar, toned(inks.skin, 0.88))
     if face.hat == 'scarf':
-        _fill(d, place((-0.6, 0.5), (-0.75, 1.5), (0, 1.8), (0.75, 1.5), (0.6, 0.5)), _tone(face.cloth, 0.86))
+        front = place((-0.6, 0.5), (-0.75, 1.5), (0, 1.8), (0.75, 1.5), (0.6, 0.5))
+        _fill(d, front, toned(face.cloth, 0.86))
 
 
+def _paint_behind(d, face, head, place):
+    "Long hair or the scarf behind neck and shoulders"
+    ink = face.cloth if face.hat == 'scarf' else face.person.hair
+    right = head.edge(np.linspace(0.2, -1, 12), 1, 0.16)
+    left = head.edge(np.linspace(-1, 0.2, 12), -1, 0.16)
+    _fill(d, np.concatenate([right, left, place((-0.95, 1.5), (0.95, 1.5))]), toned(ink, 0.75))
+
+
+def _shoulders(wide) -> list[tuple[float, float]]:
+    "The outline of neck and shoulders, from the left of the image to the right"
+    left = [(-0.42, 1.12), (-0.8, 1.26), (-wide + 0.18, 1.5), (-wide, 1.85), (-wide - 0.12, 9)]
+    return left + [(-px, py) for px, py in reversed(left)]
+
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #45c3b34f
 def _paint_ear(d, head, side, inks):
     "An ear, from the side as much as the head is turned"
     middle, u = head.at(side * 92, 0.05, 0.03), head.u
-    for size, ink in ((1.0, inks.line), (0.86, inks.shade), (0.5, _tone(inks.shade, 0.85))):
+    for size, ink in ((1.0, inks.line), (0.86, inks.shade), (0.5, toned(inks.shade, 0.85))):
         r = np.stack([np.cos(_ROUND) * 0.11, np.sin(_ROUND) * 0.2], 1) * u * size
         c, s = np.cos(head.roll), np.sin(head.roll)
         _fill(d, middle + r @ np.array([[c, s], [-s, c]]), ink)
@@ -349,13 +301,13 @@ def _paint_eye(d, face, head, side, mood, inks):
         _line(
             d,
             head.at(c + side * 2 + 13 * t, _EYE_HEIGHT - 0.17 - 0.05 * (1 - t**2) - 0.02 * mood.smile),
-            _tone(face.person.hair, 0.8),
+            toned(face.person.hair, 0.8),
             0.06 * u,
         )
     if not head.seen(c, 68):
         return
     x, y = c + 11 * np.cos(_ROUND), np.sin(_ROUND)
-    _fill(d, head.at(c + 14 * np.cos(_ROUND), _EYE_HEIGHT + 0.12 * y), _tone(inks.skin, 0.88))
+    _fill(d, head.at(c + 14 * np.cos(_ROUND), _EYE_HEIGHT + 0.12 * y), toned(inks.skin, 0.88))
     if mood.lids < 0.3:
         _line(
             d,
@@ -368,17 +320,17 @@ def _paint_eye(d, face, head, side, mood, inks):
     r = 0.07 * (0.6 + 0.4 * mood.lids)
     for size, ink in ((1.0, face.eyes), (0.5, (16, 14, 14))):
         _fill(d, head.at(c + 3.5 * mood.look + 6 * size * np.cos(_ROUND), _EYE_HEIGHT + r * size * y), ink)
-    _disc(d, head.at(c + 3.5 * mood.look + 2, _EYE_HEIGHT - 0.02), 0.015 * u, (255, 255, 255))
+    draw_disc(d, head.at(c + 3.5 * mood.look + 2, _EYE_HEIGHT - 0.02), 0.015 * u, (255, 255, 255))
     _line(
         d,
         head.at(
             c + 12 * np.linspace(-1, 1, 7), _EYE_HEIGHT - 0.085 * mood.lids * (1 - np.linspace(-1, 1, 7) ** 2)
         ),
-        _tone(inks.line, 0.5),
+        toned(inks.line, 0.5),
         0.035 * u,
     )
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #9850b410
 def _paint_nose(d, head, inks, light):
     "A nose that stands out of the face"
     u, tip = head.u, head.at(0, _NOSE_HEIGHT, _NOSE_OUT)
@@ -391,21 +343,21 @@ def _paint_nose(d, head, inks, light):
         inks.shade,
     )
     for w in wings:
-        _disc(d, w, 0.065 * u, inks.shade)
-    _stroke(d, np.stack([head.at(0, -0.08, 0.03), tip]), np.array([0.035, 0.085]) * u, inks.skin)
-    _disc(d, tip, 0.09 * u, inks.skin)
-    _disc(d, tip + light * 0.03 * u, 0.045 * u, _tone(inks.light, 1.02, 0.12))
+        draw_disc(d, w, 0.065 * u, inks.shade)
+    draw_stroke(d, np.stack([head.at(0, -0.08, 0.03), tip]), np.array([0.035, 0.085]) * u, inks.skin)
+    draw_disc(d, tip, 0.09 * u, inks.skin)
+    draw_disc(d, tip + light * 0.03 * u, 0.045 * u, toned(inks.light, 1.02, 0.12))
     for s in (-1, 1):
-        _disc(d, head.at(s * 6, 0.28, 0.1), 0.025 * u, _tone(inks.line, 0.8))
+        draw_disc(d, head.at(s * 6, 0.28, 0.1), 0.025 * u, toned(inks.line, 0.8))
     away = 1 if light[0] < 0 else -1
     _line(
         d,
         np.stack([head.at(away * 5, -0.08, 0.03), head.at(away * 8, 0.12, 0.07)]),
-        _tone(inks.shade, 0.9),
+        toned(inks.shade, 0.9),
         0.03 * u,
     )
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #284a7f8a
 def _paint_mouth(d, head, mood, inks):
     "Lips, and teeth where the mouth is open"
     t = np.linspace(-1, 1, 9)
@@ -418,13 +370,13 @@ def _paint_mouth(d, head, mood, inks):
         _fill(d, np.concatenate([line, inner[::-1]]), (70, 24, 28))
         _fill(d, np.concatenate([line[2:-2], (0.5 * line + 0.5 * inner)[2:-2][::-1]]), (244, 242, 236))
     else:
-        _line(d, line, _tone(red, 0.55), 0.025 * head.u)
+        _line(d, line, toned(red, 0.55), 0.025 * head.u)
     _line(d, head.at(8 * t, 0.68 + gape + 0.02 * (1 - t**2)), inks.shade, 0.03 * head.u)
 
 
 def _paint_beard(d, face, head, inks):
     "A beard, below the mouth's paint"
-    ink = _tone(face.person.hair, 0.95)
+    ink = toned(face.person.hair, 0.95)
     _fill(d, head.patch(_BEARDS[face.beard], 0.05, up=False), ink)
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #b0cacbeb
@@ -432,57 +384,57 @@ def _paint_hair(d, face, head, mood):
     "Hair, a cap, a beanie or a scarf"
     ink, u = face.person.hair, head.u
     if face.hat == 'scarf':
-        _fill(d, head.patch(_SCARF, 0.13), _tone(face.cloth, 0.7))
+        _fill(d, head.patch(_SCARF, 0.13), toned(face.cloth, 0.7))
         _fill(d, head.patch(_SCARF, 0.1), face.cloth)
         return
     if face.hair == 'curly' and not face.hat:
         for h in np.linspace(-1, 0.1, 9):
             for side in (-1, 1):
-                _disc(d, head.edge([h], side, 0.04)[0], (0.17 + 0.05 * np.sin(40 * h + side)) * u, ink)
+                draw_disc(d, head.edge([h], side, 0.04)[0], (0.17 + 0.05 * np.sin(40 * h + side)) * u, ink)
     if face.hair == 'bun' and not face.hat:
-        _disc(d, head._pixels(-0.5 * np.sin(head.yaw), -1.16), 0.34 * u, _tone(ink, 0.85))
+        draw_disc(d, head._pixels(-0.5 * np.sin(head.yaw), -1.16), 0.34 * u, toned(ink, 0.85))
     if face.hair != 'bald':
         _fill(d, head.patch(_HAIRLINES[face.hair], 0.1), ink)
         for a in np.arange(-70, 80, 28):
             _line(
                 d,
                 head.at(a - np.degrees(head.yaw) * 0.8, np.linspace(-0.9, -0.68, 4), 0.06),
-                _tone(ink, 1.1, 0.08),
+                toned(ink, 1.1, 0.08),
                 0.025 * u,
             )
     if mood.lock:
         _fill(
             d,
             head.patch(_LOCK if mood.lock > 0 else tuple((-a, h) for a, h in _LOCK[::-1]), 0.1),
-            _tone(ink, 1.08),
+            toned(ink, 1.08),
         )
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #1df2a607
 def _paint_hat(d, face, head):
     "A cap with its peak, or a beanie with its rim"
     low, u = _HATS[face.hat], head.u
-    _fill(d, head.patch(((0, low), (180, low)), 0.2), _tone(face.cloth, 0.6))
+    _fill(d, head.patch(((0, low), (180, low)), 0.2), toned(face.cloth, 0.6))
     _fill(d, head.patch(((0, low), (180, low)), 0.17), face.cloth)
     t = np.linspace(-90, 90, 25) - np.degrees(head.yaw)
     if face.hat == 'beanie':
         _fill(
             d,
             np.concatenate([head.at(t, low - 0.2, 0.2), head.at(t, low + 0.04, 0.12)[::-1]]),
-            _tone(face.cloth, 0.8),
+            toned(face.cloth, 0.8),
         )
         for a in t[1:-1:2]:
-            _line(d, head.at([a, a], [low - 0.18, low + 0.02], 0.17), _tone(face.cloth, 0.65), 0.02 * u)
+            _line(d, head.at([a, a], [low - 0.18, low + 0.02], 0.17), toned(face.cloth, 0.65), 0.02 * u)
         return
     t = np.linspace(-58, 58, 15)
     peak = head.at(
         t, low + 0.02 + 0.06 * np.cos(np.radians(t * 1.5)), 0.1 + 0.5 * np.cos(np.radians(t * 1.5))
     )
-    _fill(d, np.concatenate([head.at(t, low - 0.06, 0.08), peak[::-1]]), _tone(face.cloth, 0.72))
+    _fill(d, np.concatenate([head.at(t, low - 0.06, 0.08), peak[::-1]]), toned(face.cloth, 0.72))
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #af10a148
 def _paint_glasses(d, face, head, dark):
     "A frame with clear or dark lenses"
-    u, ink = head.u, (28, 28, 32) if dark else _tone(face.cloth, 0.5)
+    u, ink = head.u, (28, 28, 32) if dark else toned(face.cloth, 0.5)
     power = 0.6 if face.glasses == 'square' else 1.0
     shape = lambda o: np.sign(o) * np.abs(o) ** power
     size = 1.1 if dark else 1.0
@@ -513,12 +465,12 @@ def _paint_glasses(d, face, head, dark):
         0.045 * u,
     )
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #2a08d639
 def _paint_mask(d, face, head):
     "A mask from the bridge of the nose to the chin"
     turned, white = (
         np.degrees(head.yaw),
-        (222, 232, 240) if sum(face.cloth) % 3 else _tone(face.cloth, 0.9, 0.2),
+        (222, 232, 240) if sum(face.cloth) % 3 else toned(face.cloth, 0.9, 0.2),
     )
     a = np.clip(np.linspace(-58, 58, 17), -88 - turned, 88 - turned)
     bump = np.maximum(0, np.cos(np.radians(a * 3))) * (np.abs(a) < 30)
@@ -536,9 +488,9 @@ def _paint_mask(d, face, head):
                 0.03 * head.u,
             )
     _fill(d, np.concatenate([rows[0], rows[2][::-1]]), white)
-    _fill(d, np.concatenate([rows[1], rows[2][::-1]]), _tone(white, 0.92))
+    _fill(d, np.concatenate([rows[1], rows[2][::-1]]), toned(white, 0.92))
     for k in (0.35, 0.65):
-        _line(d, rows[1] * (1 - k) + rows[2] * k, _tone(white, 0.78), 0.02 * head.u)
+        _line(d, rows[1] * (1 - k) + rows[2] * k, toned(white, 0.78), 0.02 * head.u)
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #e7f02a3d
 class Seen:
@@ -563,7 +515,7 @@ class Seen:
         xy, r, before = self.kept[key]
         return bool((self._around(xy, r) != before).any(-1).mean() > 0.5)
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #dbeb5c4d
 def paint_face(
     canvas: Image.Image,
     face: Face,
@@ -575,7 +527,7 @@ def paint_face(
     rng: np.random.Generator,
 ):
     "Paint a person, from back to front"
-    d, inks, r = ImageDraw.Draw(canvas), _inks(face.person.skin, True), max(1, round(0.035 * head.u))
+    d, inks, r = ImageDraw.Draw(canvas), skin_inks(face.person.skin, True), max(1, round(0.035 * head.u))
     points, covers_ears = head_points(head), face.hat == 'scarf' or face.hair == 'long'
     _paint_torso(d, face, head, rng)
     ears = [s for s in (-1, 1) if not covers_ears and head.seen(s * 92, 112)]
@@ -602,7 +554,7 @@ def paint_face(
     if face.hat and face.hat != 'scarf':
         _paint_hat(d, face, head)
 
-
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #2598db5d
 def paint_palm(
     canvas: Image.Image,
     face: Face,
@@ -616,7 +568,7 @@ def paint_palm(
         head_points(head)[rng.integers(3)],
         rng.uniform(0.75, 0.95) * head.u,
     )
-    hand = _turned(('palm', 'stop', 'fist')[rng.integers(3)], face.person, rng, bool(rng.random() < 0.5))
+    hand = turned_hand(('palm', 'stop', 'fist')[rng.integers(3)], face.person, rng, bool(rng.random() < 0.5))
     hand = hand.moved(np.eye(2) * scale, at - np.array([0, rng.uniform(-1.1, -0.5)]) * scale, scale)
-    _paint_arm(d, hand, face.person, rng.normal(0, 12), 4 * max(canvas.size))
-    _paint_hand(d, hand, face.person, light)
+    paint_arm(d, hand, face.person, rng.normal(0, 12), 4 * max(canvas.size))
+    paint_hand(d, hand, face.person, light)

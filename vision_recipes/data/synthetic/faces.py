@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from ...core.console import progress
 from ...core.errors import VisionRecipesError
 from ...core.files import new_folder
-from .cards import _check_counts, _shape, _write_pair
+from .cards import check_counts, labelme_shape, write_pair
 from vision_recipes.data.synthetic.face_art import (
     Face,
     FACE_POINTS,
@@ -26,7 +26,7 @@ from vision_recipes.data.synthetic.face_art import (
     paint_palm,
     Seen,
 )
-from .hands import _light, _paint_room, _size
+from .hands import camera_light, paint_room, random_size
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #003c5821
 # half the height of a head as a share of the image's shorter side, by how many there are
@@ -67,7 +67,7 @@ def _heads(faces, size_wh, rng) -> list[HeadPose]:  # The first is the largest
         heads.append(_some_head(face, (x, y), u, rng))
     return [_cut_off(heads[0], size_wh, rng), *heads[1:]] if cut else heads
 
-
+# %% ../../../nbs/data/synthetic/05_faces.ipynb #d0309f6d
 def _cut_off(head, size_wh, rng) -> HeadPose:
     "The head moved over the nearer side of the frame or its top, so that one point or two are outside"
     way, points = (
@@ -84,7 +84,7 @@ def _cut_off(head, size_wh, rng) -> HeadPose:
     )
     return replace(head, middle=head.middle + np.array(way) * abs(edge - aim))
 
-
+# %% ../../../nbs/data/synthetic/05_faces.ipynb #4b18441e
 def draw_faces(
     # One to three people, made up or their numbers; a count: the first ones
     faces: int | Sequence[Face | int] = 1,
@@ -113,17 +113,17 @@ def draw_faces(
     xy = np.round(np.stack([head_points(head) for head in heads]) / 2, 2)
     inside = ((xy >= 0) & (xy < size_wh)).all(-1)
     points[inside] = np.concatenate([xy, 2.0 - hidden[..., None]], -1)[inside]
-    boxes = [np.concatenate([o.min(0), o.max(0)]) / 2 for o in (head.outline() for head in heads)]
-    return FaceScene(
-        _light(image.reduce(2), rng), points, np.clip(np.array(boxes), 0, size_wh * 2).astype(np.float32)
-    )
+    outlines = [head.outline() for head in heads]
+    boxes = np.array([np.concatenate([o.min(0), o.max(0)]) / 2 for o in outlines])
+    boxes = np.clip(boxes, 0, size_wh * 2).astype(np.float32)
+    return FaceScene(camera_light(image.reduce(2), rng), points, boxes)
 
-
+# %% ../../../nbs/data/synthetic/05_faces.ipynb #cb5ca8a2
 def _paint_people(
     faces, heads, size_wh, rng
 ) -> tuple[Image.Image, np.ndarray]:  # (N, 3) bool: what is hidden
     "The room, then the people, the smallest first"
-    room = _paint_room(faces[0].person, [o // 2 for o in size_wh], rng)
+    room = paint_room(faces[0].person, [o // 2 for o in size_wh], rng)
     canvas = room.filter(ImageFilter.BoxBlur(max(room.size) / 100)).resize(size_wh, Image.Resampling.BILINEAR)
     seen, angle = Seen(canvas), rng.uniform(-2.6, -0.5)
     light = np.array([np.cos(angle), np.sin(angle)])
@@ -138,7 +138,7 @@ def _face_shapes(scene, rng) -> list[dict]:
     "Point shapes, shuffled"
     n = len(scene.points)
     out = [
-        _shape(name, 'point', xyv[:2], i + 1 if n > 1 else None, hidden=xyv[2] == 1)
+        labelme_shape(name, 'point', xyv[:2], i + 1 if n > 1 else None, hidden=xyv[2] == 1)
         for i, person in enumerate(scene.points)
         for name, xyv in zip(FACE_POINTS, person)
         if xyv[2]
@@ -160,14 +160,14 @@ def make_face_samples(
 
     Raises `VisionRecipesError` where `root` holds something.
     """
-    _check_counts(long_sides, 96, n=n, people=people, seed=seed)
+    check_counts(long_sides, 96, n=n, people=people, seed=seed)
     with new_folder(root) as tmp:
         for i in progress(range(n), 'Drawing', unit='image'):
             p, k = i % people, i // people
             rng = np.random.default_rng((7, seed, p, k))
             strangers = rng.integers(10_000, 20_000, int(rng.choice(3, p=(0.5, 0.3, 0.2))))
             scene = draw_faces(
-                [make_face(int(o), seed) for o in (p, *strangers)], _size(rng, long_sides), rng
+                [make_face(int(o), seed) for o in (p, *strangers)], random_size(rng, long_sides), rng
             )
-            _write_pair(tmp, f'person{p:02d}_{k:04d}', scene.image, _face_shapes(scene, rng))
+            write_pair(tmp, f'person{p:02d}_{k:04d}', scene.image, _face_shapes(scene, rng))
     return Path(root)
