@@ -35,7 +35,7 @@ def _stacked(samples) -> Tensor:  # (B, 3, H, W) uint8, channels last in memory
             f'A batch needs images of one size, but numbers {samples[0][1]["index"]} and '
             f'{samples[odd][1]["index"]} have (height, width) {tuple(images[0].shape[:2])} and '
             f'{tuple(images[odd].shape[:2])}. Let the transform make them so: '
-            'Letterbox, DetectionTransform or FitBoxes.'
+            'Letterbox, DetectionTransform or LetterboxTarget.'
         )
     return default_collate(images).permute(0, 3, 1, 2)
 

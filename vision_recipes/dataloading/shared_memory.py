@@ -52,7 +52,7 @@ class ImageCache:
             SharedArray(shapes_hw[:n].astype(np.int32)),
             SharedArray(np.concatenate([[0], ends[:n]])),
         )
-        self._pixels, self._filled, self._opened = (
+        self._pixels, self._filled, self._decoded = (
             shared_zeros((int(self._ends.array[-1]),), torch.uint8),
             shared_zeros((n,), torch.uint8),
             shared_zeros((n, 2), torch.int32),
@@ -82,21 +82,21 @@ class ImageCache:
         a.flags.writeable = writable
         return a
 
-    def opened_wh(self, i: int) -> tuple[int, int]:
+    def decoded_wh(self, i: int) -> tuple[int, int]:
         "What was said of image `i` when it was put"
-        return tuple(self._opened[i].tolist())
+        return tuple(self._decoded[i].tolist())
 
     def put(
         self,
         i: int,
         pixels: np.ndarray,
-        opened_wh: tuple[int, int] = (0, 0),  # As the file was decoded, before the image was fitted
+        decoded_wh: tuple[int, int] = (0, 0),  # As the file was decoded, before the image was fitted
     ):
         "Keep image `i`, where it has a place; the flag comes last, so that nobody reads half an image"
         if i >= len(self):
             return
         self._place(i)[...] = pixels
-        self._opened[i] = torch.tensor(opened_wh)
+        self._decoded[i] = torch.tensor(decoded_wh)
         self._filled[i] = 1
 
 
