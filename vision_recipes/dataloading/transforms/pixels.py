@@ -27,7 +27,7 @@ def as_tensor(image: ImageLike) -> Tensor:  # (3, H, W) uint8, channels last in 
     return torch.from_numpy(as_array(image)).permute(2, 0, 1)
 
 
-# grey is the absence of IMREAD_COLOR_RGB only
+# that says GRAYSCALE, but only the absence of IMREAD_COLOR_RGB makes an image grey
 _FRACTIONS = {
     1: 0,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -45,19 +45,18 @@ def open_array(
     Raises `ImageError`.
     """
     data, k = plain_jpeg(source, at_least) or (None, 1)
-    try:
-        a = (
-            None
-            if data is None
-            else cv2.imdecode(
-                np.frombuffer(data, np.uint8),
-                _FRACTIONS[k] | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION,
-            )
-        )
-    except cv2.error:
-        a = None
+    a = None if data is None else _decode_jpeg(data, k)
     # what OpenCV cannot decode Pillow can, or it says why not
     return np.array(open_image(source, at_least)) if a is None else a
+
+
+def _decode_jpeg(data: bytes, k: int) -> np.ndarray | None:  # None: OpenCV cannot
+    "The pixels of a JPEG at one in `k` of its size"
+    flags = _FRACTIONS[k] | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #4b9aedf0
 @dataclass(frozen=True)
@@ -121,14 +120,15 @@ def put_on_canvas(
 ) -> np.ndarray:  # (H, W, 3) uint8
     "Put an image on a larger one of one colour"
     (h, w), (x, y), (W, H) = a.shape[:2], xy, size_wh
-    canvas, pad = np.empty((H, W * 3), np.uint8), np.tile(np.array(pad_value, np.uint8), W)
-    # whole rows: triples are slow
-    for edge in (canvas[:y], canvas[y + h :], canvas[y : y + h, : x * 3], canvas[y : y + h, (x + w) * 3 :]):
-        edge[:] = pad[: edge.shape[1]]
-    canvas[y : y + h, x * 3 : (x + w) * 3] = a.reshape(h, -1)
+    canvas = np.empty((H, W * 3), np.uint8)  # whole rows: triples are slow
+    pad_row = np.tile(np.array(pad_value, np.uint8), W)
+    middle = canvas[y : y + h]
+    for edge in (canvas[:y], canvas[y + h :], middle[:, : x * 3], middle[:, (x + w) * 3 :]):
+        edge[:] = pad_row[: edge.shape[1]]
+    middle[:, x * 3 : (x + w) * 3] = a.reshape(h, -1)
     return canvas.reshape(H, W, 3)
 
-
+# %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #97a9eace
 def fast_resize(
     a: np.ndarray,  # (H, W, 3) uint8, or a part of such an array
     shape_hw: tuple[int, int],
@@ -137,9 +137,8 @@ def fast_resize(
     "Resize without aliasing, by PyTorch"
     # in this order torch sees channels last and need not transpose
     t = torch.from_numpy(a)[None].permute(0, 3, 1, 2)
-    return (
-        interpolate(t, shape_hw, mode=interpolation, antialias=True)[0].permute(1, 2, 0).contiguous().numpy()
-    )
+    resized = interpolate(t, shape_hw, mode=interpolation, antialias=True)[0]
+    return resized.permute(1, 2, 0).contiguous().numpy()
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #ac5c0aa6
 def decode_step(
