@@ -70,7 +70,7 @@ def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):
 def set_epoch(
     self: EpochBatches,
     epoch: int,
-    # The first batch to give, to go on in the middle of an epoch; the next epoch begins at its beginning again
+    # The first batch to give, to go on in the middle of an epoch; the next epoch has all its batches
     start: int = 0,
 ):
     "Choose the epoch that the next iteration goes through"
@@ -97,7 +97,8 @@ def default_workers(
 ) -> int:
     """A sensible number of worker processes.
 
-    None for a small set, on one core, or in a notebook on Windows or macOS, where each takes seconds to start.
+    None for a small set, on one core, or in a notebook on Windows or macOS, where each takes seconds to
+    start.
     """
     has_affinity = hasattr(os, 'sched_getaffinity')
     n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
@@ -131,9 +132,9 @@ class _Loader(DataLoader):
 
 
 _WHY_WORKERS_DIE = (
-    'Mostly there is too little memory, or in a container too little shared memory (raise it with --shm-size); '
-    'or the script has no line `if __name__ == "__main__":`, which it needs where workers do not start by '
-    'fork. With fewer workers, or workers=0, it may go on.'
+    'Mostly there is too little memory, or in a container too little shared memory (raise it with '
+    '--shm-size); or the script has no line `if __name__ == "__main__":`, which it needs where workers do '
+    'not start by fork. With fewer workers, or workers=0, it may go on.'
 )
 
 

@@ -174,7 +174,7 @@ class ColorStep:
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
         return recolor(image, self.draw(rng)), target
 
-# %% ../../../nbs/dataloading/transforms/01_color.ipynb #efc4bf41
+# %% ../../../nbs/dataloading/transforms/01_color.ipynb #c4772064
 _JITTER_LIMITS = {
     'brightness': (0, math.inf),
     'contrast': (0, math.inf),
@@ -182,7 +182,7 @@ _JITTER_LIMITS = {
     'hue': (-0.5, 0.5),
 }
 
-
+# %% ../../../nbs/dataloading/transforms/01_color.ipynb #efc4bf41
 @dataclass(frozen=True)
 class ColorJitter(ColorStep):
     """Brightness, contrast, saturation and hue, each by a random amount, in random order.

@@ -163,7 +163,7 @@ def plan(
         plan.append(self._plan_square(next(partners), rng))
     return plan
 
-
+# %% ../../../nbs/dataloading/transforms/06_detection.ipynb #69d3006e
 @patch
 def _plan_square(self: DetectionTransform, record, rng) -> DetectionPlan:
     view = self._draw_moves(record, rng)
@@ -400,44 +400,46 @@ def to_tv(
 def _drawn(masks, shape_hw) -> np.ndarray:  # (N, H, W) bool
     return rasterize_masks(AxisTransform.of(shape_hw[::-1]), masks)[0] if isinstance(masks, Masks) else masks
 
-
-# The other way; boxes of any of torchvision's formats; points without `visibility` are visible
+# %% ../../../nbs/dataloading/transforms/06_detection.ipynb #e2020a66
 def from_tv(image, target: dict) -> tuple[np.ndarray, dict]:
-    "A sample of torchvision's as arrays"
-    from torchvision.transforms.v2.functional import convert_bounding_box_format
+    """A sample of torchvision's as arrays.
 
-    image = (
-        np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-        if isinstance(image, torch.Tensor)
-        else as_array(image)
-    )
+    Boxes may have any of torchvision's formats. Points without `visibility` are visible.
+    """
+    image = _image_array(image)
+    arrays = {k: np.asarray(target[k]) for k in OBJECT_KEYS if k in target}
+    if 'boxes' in target:
+        arrays['boxes'] = _xyxy(target['boxes'])
+    if isinstance(target.get('masks'), torch.Tensor):
+        arrays['masks'] = target['masks'].as_subclass(torch.Tensor).bool().numpy()
+    if isinstance(target.get('keypoints'), torch.Tensor):
+        points = target['keypoints'].as_subclass(torch.Tensor).float()
+        arrays['keypoints'] = _with_visibility(points, target.get('visibility'))
+    rest = {k: v for k, v in target.items() if k != 'visibility'}
+    return image, {**rest, **arrays}
+
+
+def _image_array(image) -> np.ndarray:  # (H, W, 3) uint8
+    if isinstance(image, torch.Tensor):
+        image = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    image = as_array(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise VisionRecipesError(
             'These transforms take RGB images (3, height, width) of uint8, but got '
             f'{image.shape[2:] + image.shape[:2]} of {image.dtype}. Put them before the step that makes '
             'floats.'
         )
-    arrays = {k: np.asarray(target[k]) for k in OBJECT_KEYS if k in target}
-    if 'boxes' in target:
-        arrays['boxes'] = (
-            (
-                convert_bounding_box_format(target['boxes'], new_format='XYXY')
-                if hasattr(target['boxes'], 'format')
-                else target['boxes']
-            )
-            .as_subclass(torch.Tensor)
-            .float()
-            .numpy()
-        )
-    if isinstance(target.get('masks'), torch.Tensor):
-        arrays['masks'] = target['masks'].as_subclass(torch.Tensor).bool().numpy()
-    if isinstance(target.get('keypoints'), torch.Tensor):
-        arrays['keypoints'] = _with_visibility(
-            target['keypoints'].as_subclass(torch.Tensor).float(), target.get('visibility')
-        )
-    return image, {**{k: v for k, v in target.items() if k != 'visibility'}, **arrays}
+    return image
 
 
+def _xyxy(boxes) -> np.ndarray:  # (N, 4) float32
+    from torchvision.transforms.v2.functional import convert_bounding_box_format
+
+    if hasattr(boxes, 'format'):
+        boxes = convert_bounding_box_format(boxes, new_format='XYXY')
+    return boxes.as_subclass(torch.Tensor).float().numpy()
+
+# %% ../../../nbs/dataloading/transforms/06_detection.ipynb #eb5a8c4e
 def _with_visibility(points, visibility) -> np.ndarray:  # (N, K, 3)
     v = torch.full(points.shape[:2], 2) if visibility is None else torch.as_tensor(visibility)
     return torch.cat([points[..., :2], v[..., None].to(points)], -1).numpy()

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from ...core.errors import check_choice, VisionRecipesError
 from ...core.images import as_array, as_pil, image_size, open_image, ImageLike, plain_jpeg
+from ...core.patching import patch
 from ...runtime.preprocess import fit_size, INTERPOLATIONS, letterbox
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #ac6602ee
@@ -246,17 +247,28 @@ class SampleTransform:
         "Make the sample"
         raise NotImplementedError
 
-    def decode(self, path: Path, size_wh: tuple[int, int] | None, decode_side: int | None) -> ImageLike:
-        "Open an image, no smaller than `decode_side`. Raises `ImageError`"
-        return read_pixels(path, size_wh, decode_side)
+# %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #c3d2669f
+@patch
+def decode(
+    self: SampleTransform,
+    path: Path,
+    size_wh: tuple[int, int] | None,  # Of the upright image
+    decode_side: int | None,  # Pixels: the longer side may be decoded that small
+) -> ImageLike:
+    "Open an image. Raises `ImageError`"
+    return read_pixels(path, size_wh, decode_side)
 
-    def prepare(self, image: ImageLike, size_wh: tuple[int, int] | None) -> ImageLike:
-        "Do what is the same in every epoch"
-        return image
 
-    def prepared_wh(self, size_wh: tuple[int, int] | None) -> tuple[int, int] | None:
-        "Width and height of what `prepare` returns; None: nothing that a cache could keep"
-        return None
+@patch
+def prepare(self: SampleTransform, image: ImageLike, size_wh: tuple[int, int] | None) -> ImageLike:
+    "Do what is the same in every epoch"
+    return image
+
+
+@patch
+def prepared_wh(self: SampleTransform, size_wh: tuple[int, int] | None) -> tuple[int, int] | None:
+    "Width and height of what `prepare` returns; None: nothing that a cache could keep"
+    return None
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #0c787c5a
 @dataclass(frozen=True)
@@ -298,7 +310,7 @@ class CallableTransform(SampleTransform):
             image.flags.writeable = False  # the callable may be anybody's
         return self.change(image, plan[0].record.target, rng)
 
-
+# %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #beabbfa7
 def as_sample_transform(transform: SampleTransform | Callable | None) -> SampleTransform:
     "A transform as `ImageDataset` uses it"
     return transform if isinstance(transform, SampleTransform) else CallableTransform.of(transform)
