@@ -49,7 +49,7 @@ def clip_ring(
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #1a101907
 @dataclass(frozen=True)
 class Homography:
-    "What is seen of an image, however it lies: a `AxisTransform` with a matrix"
+    "An `AxisTransform` with a matrix: it may turn and tilt the image"
 
     source_wh: tuple[float, float]  # Of the whole image, pixels
     size_wh: tuple[float, float]  # Of the output, pixels
@@ -61,11 +61,8 @@ class Homography:
         "The same as a matrix"
         if isinstance(view, Homography):
             return view
-        return cls(
-            view.source_wh,
-            view.size_wh,
-            (view.scale[0], 0.0, view.offset[0], 0.0, view.scale[1], view.offset[1], 0.0, 0.0, 1.0),
-        )
+        (scale_x, scale_y), (x, y) = view.scale, view.offset
+        return cls(view.source_wh, view.size_wh, (scale_x, 0.0, x, 0.0, scale_y, y, 0.0, 0.0, 1.0))
 
     @cached_property
     def m(self) -> np.ndarray:
