@@ -80,7 +80,7 @@ def get(
     writable: bool = False,  # For callers that need a writable array, such as PyTorch, and do not write
 ) -> np.ndarray | None:  # (H, W, 3) uint8; None: it is not there
     "Image `i`, where it was put"
-    if i >= len(self) or not self._filled[i]:
+    if i >= len(self) or not self._filled.numpy()[i]:  # PyTorch's indexing takes several times as long
         return None
     image = self._place(i)
     image.flags.writeable = writable
@@ -90,7 +90,7 @@ def get(
 @patch
 def decoded_wh(self: ImageCache, i: int) -> tuple[int, int]:
     "The decoded size that came with image `i` when it was put"
-    return tuple(self._decoded_wh[i].tolist())
+    return tuple(self._decoded_wh.numpy()[i].tolist())
 
 
 @patch
@@ -104,7 +104,7 @@ def put(
     if i >= len(self):
         return
     self._place(i)[...] = pixels
-    self._decoded_wh[i] = torch.tensor(decoded_wh)
+    self._decoded_wh.numpy()[i] = decoded_wh
     self._filled[i] = 1
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #40436086
