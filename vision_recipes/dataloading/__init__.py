@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['collate_detection', 'collate_images', 'collate_instances', 'Compose', 'DetectionTransform', 'EpochBatches',
-           'FitBoxes', 'Flip', 'ImageDataset', 'Letterbox', 'make_loader', 'Mix', 'normalise', 'RandomIoUCrop',
+           'LetterboxTarget', 'Flip', 'ImageDataset', 'Letterbox', 'make_loader', 'Mix', 'normalise', 'RandomIoUCrop',
            'RandomPerspective', 'RandomPixelCopy', 'RandomRotation', 'RandomZoomOut', 'TrivialAugment', 'unpack_masks']
 
 # %% ../../nbs/dataloading/index.ipynb #50b5a2f8
@@ -18,7 +18,7 @@ _all_ = [
     'Compose',
     'DetectionTransform',
     'EpochBatches',
-    'FitBoxes',
+    'LetterboxTarget',
     'Flip',
     'ImageDataset',
     'Letterbox',
@@ -43,6 +43,6 @@ __getattr__, __dir__ = lazy_names(
         'transforms.trivial_augment': ['TrivialAugment'],
         'transforms.geometry': ['Flip', 'RandomIoUCrop', 'RandomZoomOut'],
         'transforms.perspective': ['RandomPerspective', 'RandomPixelCopy', 'RandomRotation'],
-        'transforms.detection': ['DetectionTransform', 'FitBoxes', 'Mix'],
+        'transforms.detection': ['DetectionTransform', 'LetterboxTarget', 'Mix'],
     },
 )

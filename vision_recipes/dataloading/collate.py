@@ -29,14 +29,14 @@ def collate_images(
 def _stacked(samples) -> Tensor:  # (B, 3, H, W) uint8, channels last in memory
     "The images of a batch"
     images = [image.as_subclass(Tensor).permute(1, 2, 0) for image, _ in samples]
-    odd = next((k for k, im in enumerate(images) if im.shape != images[0].shape), None)
-    if odd is not None:
-        raise VisionRecipesError(
-            f'A batch needs images of one size, but numbers {samples[0][1]["index"]} and '
-            f'{samples[odd][1]["index"]} have (height, width) {tuple(images[0].shape[:2])} and '
-            f'{tuple(images[odd].shape[:2])}. Let the transform make them so: '
-            'Letterbox, DetectionTransform or FitBoxes.'
-        )
+    shapes_hw = [tuple(image.shape[:2]) for image in images]
+    for k, shape_hw in enumerate(shapes_hw):
+        if shape_hw != shapes_hw[0]:
+            raise VisionRecipesError(
+                f'A batch needs images of one size, but numbers {samples[0][1]["index"]} and '
+                f'{samples[k][1]["index"]} have (height, width) {shapes_hw[0]} and {shape_hw}. '
+                'Let the transform make them so: Letterbox, DetectionTransform or LetterboxTarget.'
+            )
     return default_collate(images).permute(0, 3, 1, 2)
 
 # %% ../../nbs/dataloading/03_collate.ipynb #15b896f6
@@ -70,17 +70,18 @@ def collate_instances(
     # `unpack_masks`, and `keypoints` (T, K, 3) float32: x, y in pixels, and 0 absent, 1 hidden, 2 visible
 ) -> dict[str, Tensor]:
     "Join samples with boxes, masks and points to a batch"
-    batch, targets = collate_detection(samples), [t for _, t in samples]
+    batch = collate_detection(samples)
+    targets = [t for _, t in samples]
     if 'masks' in targets[0]:
         batch['mask_bits'] = torch.cat([_packed(t['masks'].as_subclass(Tensor)) for t in targets])
     if 'keypoints' in targets[0]:
-        batch['keypoints'] = torch.cat(
-            [
-                torch.cat([t['keypoints'].as_subclass(Tensor).float(), t['visibility'][..., None].float()], 2)
-                for t in targets
-            ]
-        )
+        batch['keypoints'] = torch.cat([_points_with_visibility(t) for t in targets])
     return batch
+
+
+def _points_with_visibility(target: dict) -> Tensor:  # (N, K, 3) float32
+    xy, visibility = target['keypoints'].as_subclass(Tensor), target['visibility']
+    return torch.cat([xy.float(), visibility[..., None].float()], 2)
 
 
 def _packed(masks: Tensor) -> Tensor:  # (N, ceil(H * W / 8)) uint8
@@ -88,22 +89,20 @@ def _packed(masks: Tensor) -> Tensor:  # (N, ceil(H * W / 8)) uint8
     n, h, w = masks.shape
     return torch.from_numpy(np.packbits(masks.numpy().reshape(n, h * w), axis=1))
 
-
+# %% ../../nbs/dataloading/03_collate.ipynb #b1c01417
 def unpack_masks(
     bits: Tensor,  # (T, ceil(H * W / 8)) uint8, on any device
     shape_hw: tuple[int, int],  # H and W, pixels
 ) -> Tensor:  # (T, H, W) bool, on that device
     "Pixels of `mask_bits`, by a table that has eight of them for each byte"
     h, w = shape_hw
-    if bits.shape[1] != -(-h * w // 8):
+    n_bytes = -(-h * w // 8)
+    if bits.shape[1] != n_bytes:
         raise VisionRecipesError(
-            f'Masks of {h} x {w} pixels have {-(-h * w // 8)} bytes each, but these have {bits.shape[1]}.'
+            f'Masks of {h} x {w} pixels have {n_bytes} bytes each, but these have {bits.shape[1]}.'
         )
-    table = (
-        torch.from_numpy(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1))
-        .view(torch.int64)[:, 0]
-        .to(bits.device)
-    )
+    pixels_of_byte = torch.from_numpy(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1))
+    table = pixels_of_byte.view(torch.int64)[:, 0].to(bits.device)  # (256,): eight bools in a number
     return table[bits.int()].view(torch.bool)[:, : h * w].reshape(-1, h, w)
 
 # %% ../../nbs/dataloading/03_collate.ipynb #73815a41
@@ -119,14 +118,9 @@ def normalise(
     scale = torch.tensor([1 / (255 * s) for s in std], device=images.device)
     shift = torch.tensor([-m / s for m, s in zip(mean, std)], device=images.device)
     if not channels_last:
-        return (
-            images.to(torch.float32, memory_format=torch.contiguous_format)
-            .mul_(scale.view(3, 1, 1))
-            .add_(shift.view(3, 1, 1))
-            .to(dtype)
-        )
+        x = images.to(torch.float32, memory_format=torch.contiguous_format)
+        return x.mul_(scale.view(3, 1, 1)).add_(shift.view(3, 1, 1)).to(dtype)
     x = images.permute(0, 2, 3, 1).to(torch.float32, memory_format=torch.contiguous_format)  # (B, H, W, 3)
-    # (B, H, W * 3): long rows vectorise, triples do not
-    rows = x.flatten(2)
+    rows = x.flatten(2)  # (B, H, W * 3): long rows vectorise, triples do not
     rows.mul_(scale.repeat(x.shape[2])).add_(shift.repeat(x.shape[2]))
     return x.permute(0, 3, 1, 2).to(dtype)

@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 from ..core.console import this_world, World
 from ..core.errors import VisionRecipesError
+from ..core.patching import patch
 from .collate import collate_images
 
 # %% ../../nbs/dataloading/04_loader.ipynb #c5b83377
@@ -33,86 +34,89 @@ class EpochBatches(Sampler):
     ):
         if batch_size < 1:
             raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
-        if not whole and batch_size % world.size:
-            raise VisionRecipesError(
-                f'batch_size {batch_size} cannot be shared out evenly among {world.size} processes. '
-                f'Take a multiple of {world.size}.'
-            )
-        if not whole and world.size > 1 and not (drop_last and n >= batch_size):
-            raise VisionRecipesError(
-                f'{n} images do not fill a batch of {batch_size}, so that it cannot be shared out among '
-                f'{world.size} processes. Take a smaller batch_size, or one process.'
-            )
-        self.n, self.batch_size, self.seed, self.shuffle, self.drop_last, self.world, self.whole = (
-            n,
-            batch_size,
-            seed,
-            shuffle,
-            drop_last,
-            world,
-            whole,
-        )
+        if not whole and world.size > 1:
+            _check_shares(n, batch_size, drop_last, world.size)
+        self.n, self.batch_size, self.seed = n, batch_size, seed
+        self.shuffle, self.drop_last = shuffle, drop_last
+        self.world, self.whole = world, whole
         self.epoch = self.start = 0
-
-    def set_epoch(
-        self,
-        epoch: int,
-        # The first batch to give, to go on in the middle of an epoch; the next epoch begins at its beginning
-        # again
-        start: int = 0,
-    ):
-        "Choose the epoch that the next iteration goes through"
-        self.epoch, self.start = epoch, start
-
-    def order(self) -> np.ndarray:  # (n,) int64
-        "The images of this epoch, in order"
-        return (
-            np.random.default_rng((self.seed, self.epoch)).permutation(self.n)
-            if self.shuffle
-            else np.arange(self.n)
-        )
-
-    def numbers(self) -> range:  # Of this process's batches in the epoch, wherever it starts
-        n = self.n // self.batch_size if self.drop_last else -(-self.n // self.batch_size)
-        return range(self.world.rank, n, self.world.size) if self.whole else range(n)
 
     def __len__(self):
         return len(self.numbers())  # Batches of a whole epoch, wherever it starts
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order, epoch, mine = (
-            self.order(),
-            self.epoch,
-            slice(None) if self.whole else slice(self.world.rank, None, self.world.size),
-        )
+        order, epoch = self.order(), self.epoch
+        share = slice(None) if self.whole else slice(self.world.rank, None, self.world.size)
         for b in self.numbers()[self.start :]:
-            yield [(i, epoch) for i in order[b * self.batch_size : (b + 1) * self.batch_size][mine].tolist()]
+            batch = order[b * self.batch_size : (b + 1) * self.batch_size]
+            yield [(i, epoch) for i in batch[share].tolist()]
+
+# %% ../../nbs/dataloading/04_loader.ipynb #ad284352
+def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):
+    "Raise `VisionRecipesError` where a batch cannot be divided evenly among processes"
+    if batch_size % n_processes:
+        raise VisionRecipesError(
+            f'batch_size {batch_size} cannot be shared out evenly among {n_processes} processes. '
+            f'Take a multiple of {n_processes}.'
+        )
+    if not (drop_last and n >= batch_size):
+        raise VisionRecipesError(
+            f'{n} images do not fill a batch of {batch_size}, so that it cannot be shared out among '
+            f'{n_processes} processes. Take a smaller batch_size, or one process.'
+        )
+
+
+@patch
+def set_epoch(
+    self: EpochBatches,
+    epoch: int,
+    # The first batch to give, to go on in the middle of an epoch; the next epoch has all its batches
+    start: int = 0,
+):
+    "Choose the epoch that the next iteration goes through"
+    self.epoch, self.start = epoch, start
+
+
+@patch
+def order(self: EpochBatches) -> np.ndarray:  # (n,) int64
+    "The images of this epoch, in order"
+    if not self.shuffle:
+        return np.arange(self.n)
+    return np.random.default_rng((self.seed, self.epoch)).permutation(self.n)
+
+
+@patch
+def numbers(self: EpochBatches) -> range:
+    "Numbers of this process's batches in the epoch, wherever it starts"
+    n = self.n // self.batch_size if self.drop_last else -(-self.n // self.batch_size)
+    return range(self.world.rank, n, self.world.size) if self.whole else range(n)
 
 # %% ../../nbs/dataloading/04_loader.ipynb #2da7b640
 def default_workers(
     n: int,  # Images in the data set
 ) -> int:
-    """A sensible number of worker processes: none for a small set, on one core, or in a notebook on Windows
-    or macOS, where each takes seconds to start"""
-    cores = max(
-        1,
-        (len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1)
-        // this_world().local_size,
-    )
+    """A sensible number of worker processes.
+
+    None for a small set, on one core, or in a notebook on Windows or macOS, where each takes seconds to
+    start.
+    """
+    has_affinity = hasattr(os, 'sched_getaffinity')
+    n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    n_cores = max(1, n_cores // this_world().local_size)
     slow_start = sys.platform in ('win32', 'darwin') and 'ipykernel' in sys.modules
-    return 0 if n < 256 or cores == 1 or slow_start else min(cores, 8)
+    return 0 if n < 256 or n_cores == 1 or slow_start else min(n_cores, 8)
 
 
 def _start_worker(worker: int):
     "What a worker process does first"
-    # what fork brought along is not this process's rubbish: collecting it would copy its pages, and end
-    # loaders that are not its own
+    # objects that came with fork are not this process's garbage: to collect them would copy their pages, and
+    # end loaders that belong to the main process
     gc.freeze()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)  # not 1: that would wait for threads which fork did not bring along
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-
+# %% ../../nbs/dataloading/04_loader.ipynb #c1244c95
 class _Loader(DataLoader):
     "PyTorch's loader, whose workers' errors read as if there were no workers"
 
@@ -120,24 +124,43 @@ class _Loader(DataLoader):
         try:
             yield from super().__iter__()
         except VisionRecipesError as e:
-            raise type(e)(_last_words(e)) from None
+            raise type(e)(_message_of_worker(e)) from None
         except RuntimeError as e:
             if not str(e).startswith('DataLoader worker (pid'):
                 raise
-            raise VisionRecipesError(f'A process that loads images died ({e}). {_DEATHS}') from e
+            raise VisionRecipesError(f'A process that loads images died ({e}). {_WHY_WORKERS_DIE}') from e
 
 
-_DEATHS = (
+_WHY_WORKERS_DIE = (
     'Mostly there is too little memory, or in a container too little shared memory (raise it with '
-    '--shm-size); or the script has no line `if __name__ == "__main__":`, '
-    'which it needs where workers do not start by fork. With fewer workers, or workers=0, it may go '
-    'on.'
+    '--shm-size); or the script has no line `if __name__ == "__main__":`, which it needs where workers do '
+    'not start by fork. With fewer workers, or workers=0, it may go on.'
 )
 
 
-def _last_words(e: Exception) -> str:
+def _message_of_worker(e: Exception) -> str:
     "The message inside a traceback that a worker sent"
     return str(e).rpartition(f'{type(e).__module__}.{type(e).__qualname__}: ')[2].strip()
+
+# %% ../../nbs/dataloading/04_loader.ipynb #f721d534
+def _check_not_in_worker():
+    if getattr(multiprocessing.current_process(), '_inheriting', False):
+        raise VisionRecipesError(
+            'This script starts itself again in each of its workers. Put what it does below a line `if '
+            '__name__ == "__main__":`.'
+        )
+
+
+def _worker_options(workers: int, context: str | None) -> dict:
+    if not workers:
+        return {}
+    return dict(
+        num_workers=workers,
+        persistent_workers=True,
+        prefetch_factor=2,
+        worker_init_fn=_start_worker,
+        multiprocessing_context=context,
+    )
 
 # %% ../../nbs/dataloading/04_loader.ipynb #d7b31bc3
 def make_loader(
@@ -160,30 +183,16 @@ def make_loader(
 
     Raises `VisionRecipesError` in a script that starts itself anew in every worker.
     """
-    if getattr(multiprocessing.current_process(), '_inheriting', False):
-        raise VisionRecipesError(
-            'This script starts itself again in each of its workers. Put what it does below a line `if '
-            '__name__ == "__main__":`.'
-        )
+    _check_not_in_worker()
     workers = default_workers(len(dataset)) if workers is None else workers
-    more = (
-        dict(
-            num_workers=workers,
-            persistent_workers=True,
-            prefetch_factor=2,
-            worker_init_fn=_start_worker,
-            multiprocessing_context=context,
-        )
-        if workers
-        else {}
-    )
-    pin = torch.cuda.is_available() or torch.xpu.is_available() if pin_memory is None else pin_memory
-    # a generator of its own: the global one is the model's
+    if pin_memory is None:
+        pin_memory = torch.cuda.is_available() or torch.xpu.is_available()
     return _Loader(
         dataset,
         batch_sampler=EpochBatches(len(dataset), batch_size, seed, shuffle, drop_last, world, whole),
         collate_fn=collate,
-        pin_memory=pin,
+        pin_memory=pin_memory,
+        # one of its own: the global one is the model's
         generator=torch.Generator().manual_seed(seed),
-        **more,
+        **_worker_options(workers, context),
     )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from ..core.console import human_bytes, log_info
+from ..core.patching import patch
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #c6c37c91
 def shared_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -43,23 +44,19 @@ class ImageCache:
     def __init__(
         self,
         shapes_hw: np.ndarray,  # (N, 2) int: height and width of each image as it is kept
-        budget: int,  # Bytes; is lowered, and said so, where the system has less shared memory
+        budget: int,  # Bytes; is lowered, with a message, where the system has less shared memory
     ):
         ends = np.cumsum(shapes_hw.prod(1, dtype=np.int64) * 3)
-        # a byte more each, for its flag
-        n = int(np.searchsorted(ends + np.arange(1, len(ends) + 1), _available(budget), side='right'))
-        self._shapes, self._ends = (
-            SharedArray(shapes_hw[:n].astype(np.int32)),
-            SharedArray(np.concatenate([[0], ends[:n]])),
-        )
-        self._pixels, self._filled, self._opened = (
-            shared_zeros((int(self._ends.array[-1]),), torch.uint8),
-            shared_zeros((n,), torch.uint8),
-            shared_zeros((n, 2), torch.int32),
-        )
+        ends_with_flags = ends + np.arange(1, len(ends) + 1)  # a byte more for each image
+        n = int(np.searchsorted(ends_with_flags, _available(budget), side='right'))
+        self._shapes = SharedArray(shapes_hw[:n].astype(np.int32))
+        self._ends = SharedArray(np.concatenate([[0], ends[:n]]))
+        self._pixels = shared_zeros((int(self._ends.array[-1]),), torch.uint8)
+        self._filled = shared_zeros((n,), torch.uint8)
+        self._decoded_wh = shared_zeros((n, 2), torch.int32)
 
     def __len__(self):
-        return len(self._filled)
+        return len(self._filled)  # Images that have a place
 
     @property
     def nbytes(self) -> int:
@@ -69,40 +66,53 @@ class ImageCache:
     def n_filled(self) -> int:
         return int(self._filled.sum())
 
-    def _place(self, i) -> np.ndarray:
-        first, last = self._ends.array[i : i + 2]
-        return self._pixels.numpy()[first:last].reshape(*self._shapes.array[i], 3)
-
-    # (H, W, 3) uint8, read-only unless `writable`, for callers that know what they do
-    def get(self, i: int, writable: bool = False) -> np.ndarray | None:
-        "Image `i`, where it was put"
-        if i >= len(self) or not self._filled[i]:
-            return None
-        a = self._place(i)
-        a.flags.writeable = writable
-        return a
-
-    def opened_wh(self, i: int) -> tuple[int, int]:
-        "What was said of image `i` when it was put"
-        return tuple(self._opened[i].tolist())
-
-    def put(
-        self,
-        i: int,
-        pixels: np.ndarray,
-        opened_wh: tuple[int, int] = (0, 0),  # As the file was decoded, before the image was fitted
-    ):
-        "Keep image `i`, where it has a place; the flag comes last, so that nobody reads half an image"
-        if i >= len(self):
-            return
-        self._place(i)[...] = pixels
-        self._opened[i] = torch.tensor(opened_wh)
-        self._filled[i] = 1
+# %% ../../nbs/dataloading/01_shared_memory.ipynb #039ee0c6
+@patch
+def _place(self: ImageCache, i: int) -> np.ndarray:
+    first, last = self._ends.array[i : i + 2]
+    return self._pixels.numpy()[first:last].reshape(*self._shapes.array[i], 3)
 
 
+@patch
+def get(
+    self: ImageCache,
+    i: int,
+    writable: bool = False,  # For callers that need a writable array, such as PyTorch, and do not write
+) -> np.ndarray | None:  # (H, W, 3) uint8; None: it is not there
+    "Image `i`, where it was put"
+    if i >= len(self) or not self._filled.numpy()[i]:  # PyTorch's indexing takes several times as long
+        return None
+    image = self._place(i)
+    image.flags.writeable = writable
+    return image
+
+
+@patch
+def decoded_wh(self: ImageCache, i: int) -> tuple[int, int]:
+    "The decoded size that came with image `i` when it was put"
+    return tuple(self._decoded_wh.numpy()[i].tolist())
+
+
+@patch
+def put(
+    self: ImageCache,
+    i: int,
+    pixels: np.ndarray,
+    decoded_wh: tuple[int, int] = (0, 0),  # Of the image as it came from the decoder, pixels
+):
+    "Keep image `i`, where it has a place; the flag comes last, so that nobody reads half an image"
+    if i >= len(self):
+        return
+    self._place(i)[...] = pixels
+    self._decoded_wh.numpy()[i] = decoded_wh
+    self._filled[i] = 1
+
+# %% ../../nbs/dataloading/01_shared_memory.ipynb #40436086
 def _available(budget: int, reserve: int = 64_000_000) -> int:  # Bytes
-    """What of `budget` the system's shared memory can hold besides a `reserve` for batches: a container may
-    have 64 MB, and writing beyond kills the process"""
+    """What of `budget` the system's shared memory can hold besides a `reserve` for batches.
+
+    A container may have 64 MB, and writing beyond that kills the process.
+    """
     if not sys.platform.startswith('linux') or not os.path.isdir('/dev/shm'):
         return budget
     free = max(0, shutil.disk_usage('/dev/shm').free - reserve)

@@ -25,16 +25,18 @@ def turn_hue(
     pixels: np.ndarray,  # (N, 3) levels
     turn: float,  # Of the colour circle; 1 is all round
 ) -> np.ndarray:  # (N, 3)
-    """Turn the hue in HSV: the largest and the smallest level of a pixel stay, and the channels that have
-    them change"""
+    """Turn the hue in HSV.
+
+    The largest and the smallest level of a pixel stay, and the channels that have them change.
+    """
     r, g, b = np.ascontiguousarray(pixels.T)
     high, low = np.maximum(np.maximum(r, g), b), np.minimum(np.minimum(r, g), b)
     chroma = high - low + 1e-6
-    sixth = (
-        np.where(r == high, (g - b) / chroma, np.where(g == high, (b - r) / chroma + 2, (r - g) / chroma + 4))
-        + 6 * turn
-    )
-    return (low + chroma * (np.abs((sixth + np.array([[0], [4], [2]])) % 6 - 3) - 1).clip(0, 1)).T
+    green_or_blue = np.where(g == high, (b - r) / chroma + 2, (r - g) / chroma + 4)
+    hue = np.where(r == high, (g - b) / chroma, green_or_blue) + 6 * turn  # in sixths of the circle
+    # how much of the chroma each channel has, from its distance to the channel's own place on the circle
+    share = (np.abs((hue + np.array([[0], [4], [2]])) % 6 - 3) - 1).clip(0, 1)
+    return (low + chroma * share).T
 
 
 def _hue(turn, mean, pixels):
@@ -55,7 +57,7 @@ LINEAR: dict[str, Callable] = {
 }
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #d573dd40
-def _some(a: np.ndarray) -> np.ndarray:  # (N, 3) float64 levels
+def _sampled_pixels(a: np.ndarray) -> np.ndarray:  # (N, 3) float64 levels
     "About two hundred pixels, evenly spread"
     dy, dx = (max(1, side // 14) for side in a.shape[:2])
     return a[dy // 2 :: dy, dx // 2 :: dx].reshape(-1, 3).astype(float)
@@ -63,17 +65,17 @@ def _some(a: np.ndarray) -> np.ndarray:  # (N, 3) float64 levels
 
 def _linear(image: ImageLike, ops) -> np.ndarray:
     "A row of linear operations as one matrix"
-    a, m, b, names = as_array(image), _EYE, np.zeros(3), {name for name, _ in ops}
+    a, names = as_array(image), {name for name, _ in ops}
     mean = np.array(cv2.mean(a)[:3]) if 'Contrast' in names else np.zeros(3)
-    some = _some(a) if 'Hue' in names else np.zeros((0, 3))
+    pixels = _sampled_pixels(a) if 'Hue' in names else np.zeros((0, 3))
+    matrix, added = _EYE, np.zeros(3)
     for name, strength in ops:
-        dm, db = LINEAR[name](
-            strength,
-            m @ mean + b if name == 'Contrast' else mean,
-            (some @ m.T + b).clip(0, 255) if name == 'Hue' else some,
-        )
-        m, b = dm @ m, dm @ b + db
-    return cv2.transform(a, np.column_stack([m, b]))  # rounds and clips
+        # the mean and the pixels as the operations so far have made them, where they are used
+        mean_now = matrix @ mean + added if name == 'Contrast' else mean
+        pixels_now = (pixels @ matrix.T + added).clip(0, 255) if name == 'Hue' else pixels
+        step_matrix, step_added = LINEAR[name](strength, mean_now, pixels_now)
+        matrix, added = step_matrix @ matrix, step_matrix @ added + step_added
+    return cv2.transform(a, np.column_stack([matrix, added]))  # rounds and clips
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #c74abe0c
 def _equalize(hist: np.ndarray) -> np.ndarray:  # (3, 256) counts in, (3, 256) levels out
@@ -101,25 +103,26 @@ TABLES: dict[str, Callable] = {
     'Equalize': lambda _, hist: _equalize(hist),
 }
 
-
+# %% ../../../nbs/dataloading/transforms/01_color.ipynb #908110b2
 def _tables(image: ImageLike, ops) -> np.ndarray:
     "A row of tables as one"
     a = as_array(image)
-    # no table is as fast
+    # faster than any table
     if all(name == 'Posterize' for name, _ in ops):
         return a & np.uint8(256 - 2 ** (8 - min(bits for _, bits in ops)))
     channels = cv2.split(a)
-    hist, table = (
-        np.stack([cv2.calcHist([c], [0], None, [256], [0, 256]).ravel() for c in channels]).astype(int),
-        np.tile(_LEVELS, (3, 1)),
-    )
+    hist = np.stack([_histogram(c) for c in channels])
+    table = np.tile(_LEVELS, (3, 1))
     for name, strength in ops:
         step = np.broadcast_to(TABLES[name](strength, hist), (3, 256))
-        table, hist = (
-            np.take_along_axis(step, table, 1),
-            np.stack([np.bincount(t, weights=h, minlength=256) for t, h in zip(step, hist)]).astype(int),
-        )
+        table = np.take_along_axis(step, table, 1)
+        moved = [np.bincount(t, weights=h, minlength=256) for t, h in zip(step, hist)]
+        hist = np.stack(moved).astype(int)
     return cv2.merge([cv2.LUT(c, t) for c, t in zip(channels, table.astype(np.uint8))])
+
+
+def _histogram(channel: np.ndarray) -> np.ndarray:  # (256,) counts
+    return cv2.calcHist([channel], [0], None, [256], [0, 256]).ravel().astype(int)
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #72b5f3bf
 def _exact_hue(image: ImageLike, ops) -> np.ndarray:
@@ -139,8 +142,8 @@ def _sharpness(image: ImageLike, ops) -> np.ndarray:
         a = cv2.addWeighted(a, strength, smooth, 1 - strength, 0)
     return a
 
-
-_KINDS = {
+# %% ../../../nbs/dataloading/transforms/01_color.ipynb #130da077
+_PASSES = {
     **dict.fromkeys(LINEAR, _linear),
     **dict.fromkeys(TABLES, _tables),
     'ExactHue': _exact_hue,
@@ -157,7 +160,7 @@ def recolor(
     # The same size, new memory; or, where nothing is to be done, `image` itself
 ) -> ImageLike:
     "Do colour operations one after the other, in as few passes as they allow; levels are clipped once a pass"
-    for do, row in groupby(ops, lambda op: _KINDS[op[0]]):
+    for do, row in groupby(ops, lambda op: _PASSES[op[0]]):
         image = do(image, list(row))
     return image
 
@@ -171,7 +174,15 @@ class ColorStep:
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
         return recolor(image, self.draw(rng)), target
 
+# %% ../../../nbs/dataloading/transforms/01_color.ipynb #c4772064
+_JITTER_LIMITS = {
+    'brightness': (0, math.inf),
+    'contrast': (0, math.inf),
+    'saturation': (0, math.inf),
+    'hue': (-0.5, 0.5),
+}
 
+# %% ../../../nbs/dataloading/transforms/01_color.ipynb #efc4bf41
 @dataclass(frozen=True)
 class ColorJitter(ColorStep):
     """Brightness, contrast, saturation and hue, each by a random amount, in random order.
@@ -186,30 +197,25 @@ class ColorJitter(ColorStep):
     exact_hue: bool = False  # In HSV rather than by a matrix: slower
 
     def __post_init__(self):
-        for name, least, most in (
-            ('brightness', 0, math.inf),
-            ('contrast', 0, math.inf),
-            ('saturation', 0, math.inf),
-            ('hue', -0.5, 0.5),
-        ):
+        for name, (lowest, highest) in _JITTER_LIMITS.items():
             low, high = getattr(self, name)
-            if not least <= low <= high <= most:
+            if not lowest <= low <= high <= highest:
                 raise VisionRecipesError(
-                    f'ColorJitter: {name} must be a range (low, high) within {least:g} and {most:g}, but got '
-                    f'{getattr(self, name)}.'
+                    f'ColorJitter: {name} must be a range (low, high) within {lowest:g} and {highest:g}, but '
+                    f'got {getattr(self, name)}.'
                 )
 
     def draw(self, rng):
-        drawn = [
-            (name, rng.uniform(*span))
-            for name, span, same in (
-                ('Brightness', self.brightness, 1),
-                ('Contrast', self.contrast, 1),
-                ('Saturation', self.saturation, 1),
-                ('ExactHue' if self.exact_hue else 'Hue', self.hue, 0),
-            )
-            if tuple(span) != (same, same)
-        ]
+        ranges = {
+            'Brightness': (self.brightness, 1),
+            'Contrast': (self.contrast, 1),
+            'Saturation': (self.saturation, 1),
+            'ExactHue' if self.exact_hue else 'Hue': (self.hue, 0),
+        }
+        drawn = []
+        for name, (span, neutral) in ranges.items():
+            if tuple(span) != (neutral, neutral):
+                drawn.append((name, rng.uniform(*span)))
         return [drawn[k] for k in rng.permutation(len(drawn))]
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #f32dc8d3
@@ -239,7 +245,7 @@ class RandomEqualize(_Sometimes):
 
     op = ('Equalize', 0.0)
 
-
+# %% ../../../nbs/dataloading/transforms/01_color.ipynb #7b148e38
 @dataclass(frozen=True)
 class RandomPosterize(_Sometimes):
     "Keep the first bits of each level only. Raises `VisionRecipesError` for bits that cannot be"

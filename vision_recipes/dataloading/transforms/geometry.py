@@ -18,6 +18,7 @@ from PIL import ImageOps
 from ...core.errors import check_choice, VisionRecipesError
 from ...core.images import as_array, as_pil, ImageLike
 from ...core.masks import draw_object, encode_runs, fill_rings, Masks
+from ...core.patching import patch
 from ...core.skeleton import points_boxes
 from .pixels import fast_resize, put_on_canvas
 from ...runtime.preprocess import fit_size
@@ -38,53 +39,6 @@ class AxisTransform:
         "An image as it is"
         return cls(tuple(size_wh), tuple(size_wh))
 
-    def cropped(self, x1: float, y1: float, x2: float, y2: float) -> 'AxisTransform':
-        "This part of the output, which may reach beyond it"
-        return replace(self, size_wh=(x2 - x1, y2 - y1), offset=(self.offset[0] - x1, self.offset[1] - y1))
-
-    def scaled(self, fx: float, fy: float) -> 'AxisTransform':
-        "The output, larger or smaller"
-        return replace(
-            self,
-            **{k: (a * fx, b * fy) for k in ('size_wh', 'scale', 'offset') for a, b in [getattr(self, k)]},
-        )
-
-    def mirrored(self) -> 'AxisTransform':
-        "Left and right exchanged"
-        return replace(
-            self,
-            scale=(-self.scale[0], self.scale[1]),
-            offset=(self.size_wh[0] - self.offset[0], self.offset[1]),
-        )
-
-    def boxes(self, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32, pixels of the output; not clipped
-        "Boxes of the source in the output"
-        return _sorted_x(
-            boxes * np.array(self.scale * 2, np.float32) + np.array(self.offset * 2, np.float32),
-            self.scale[0],
-        )
-
-    def back(self, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32, pixels of the source
-        "Boxes of the output in the source"
-        return _sorted_x(
-            (boxes - np.array(self.offset * 2, np.float32)) / np.array(self.scale * 2, np.float32),
-            self.scale[0],
-        )
-
-    def points(self, xy: np.ndarray) -> np.ndarray:  # (..., 2) float64, pixels of the output
-        "Points of the source in the output"
-        return xy * np.array(self.scale) + np.array(self.offset)
-
-    def rings(self, rings: Sequence[np.ndarray]) -> list[np.ndarray]:  # Each (n, 2) float64
-        "Outlines of the source in the output"
-        return [self.points(r) for r in rings]
-
-    # x (1, w) and y (h, 1) float64
-    def sources(self, window: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-        "Where in the source the centres of the output's pixels come from"
-        x, y = ((np.arange(window[k], window[k + 2]) + 0.5 - self.offset[k]) / self.scale[k] for k in (0, 1))
-        return x[None], y[:, None]
-
     @property
     def zoom(self) -> float:
         return self.scale[1]  # Output pixels a source pixel
@@ -93,23 +47,87 @@ class AxisTransform:
     def mirrors(self) -> bool:
         return self.scale[0] < 0  # Whether left and right are exchanged
 
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #2d8f72a0
+@patch
+def cropped(self: AxisTransform, x1: float, y1: float, x2: float, y2: float) -> AxisTransform:
+    "This part of the output, which may reach beyond it"
+    return replace(self, size_wh=(x2 - x1, y2 - y1), offset=(self.offset[0] - x1, self.offset[1] - y1))
 
-def _sorted_x(boxes, scale):
-    return (boxes if scale > 0 else boxes[:, [2, 1, 0, 3]]).astype(np.float32, copy=False)
 
-# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #ee5ec190
-# What is visible, on one axis: from, to in the output; from, to in the source
-def _span(scale, offset, source, size):
-    ends = sorted((offset, source * scale + offset))
-    low, high = max(0.0, ends[0]), min(size, ends[1])
-    return (
-        (low, high, *sorted(((low - offset) / scale, (high - offset) / scale)))
-        if high > low
-        else (0, 0, 0, 0)
+@patch
+def scaled(self: AxisTransform, fx: float, fy: float) -> AxisTransform:
+    "The output, larger or smaller"
+    (w, h), (scale_x, scale_y), (x, y) = self.size_wh, self.scale, self.offset
+    return replace(
+        self, size_wh=(w * fx, h * fy), scale=(scale_x * fx, scale_y * fy), offset=(x * fx, y * fy)
     )
 
 
-def _settle(scale, offset, source, size, step):
+@patch
+def mirrored(self: AxisTransform) -> AxisTransform:
+    "Left and right exchanged"
+    return replace(
+        self,
+        scale=(-self.scale[0], self.scale[1]),
+        offset=(self.size_wh[0] - self.offset[0], self.offset[1]),
+    )
+
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #b9d409b4
+@patch
+def boxes(
+    self: AxisTransform, boxes: np.ndarray
+) -> np.ndarray:  # (N, 4) float32, pixels of the output; not clipped
+    "Boxes of the source in the output"
+    scale, offset = np.array(self.scale * 2, np.float32), np.array(self.offset * 2, np.float32)
+    return _sorted_x(boxes * scale + offset, self.scale[0])
+
+
+@patch
+def back(self: AxisTransform, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32, pixels of the source
+    "Boxes of the output in the source"
+    scale, offset = np.array(self.scale * 2, np.float32), np.array(self.offset * 2, np.float32)
+    return _sorted_x((boxes - offset) / scale, self.scale[0])
+
+
+def _sorted_x(boxes: np.ndarray, scale: float) -> np.ndarray:
+    "Boxes with x1 below x2, also after a mirror"
+    return (boxes if scale > 0 else boxes[:, [2, 1, 0, 3]]).astype(np.float32, copy=False)
+
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #dc3f7ad3
+@patch
+def points(self: AxisTransform, xy: np.ndarray) -> np.ndarray:  # (..., 2) float64, pixels of the output
+    "Points of the source in the output"
+    return xy * np.array(self.scale) + np.array(self.offset)
+
+
+@patch
+def rings(self: AxisTransform, rings: Sequence[np.ndarray]) -> list[np.ndarray]:  # Each (n, 2) float64
+    "Outlines of the source in the output"
+    return [self.points(r) for r in rings]
+
+
+@patch
+def sources(
+    self: AxisTransform,
+    window: tuple[int, int, int, int],  # XYXY in the output, whole pixels
+) -> tuple[np.ndarray, np.ndarray]:  # x (1, w) and y (h, 1) float64
+    "Where in the source the centres of the output's pixels come from"
+    x1, y1, x2, y2 = window
+    x = (np.arange(x1, x2) + 0.5 - self.offset[0]) / self.scale[0]
+    y = (np.arange(y1, y2) + 0.5 - self.offset[1]) / self.scale[1]
+    return x[None], y[:, None]
+
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #ee5ec190
+def _span(scale: float, offset: float, source: float, size: float) -> tuple[float, float, float, float]:
+    "What is visible, on one axis: from, to in the output; from, to in the source"
+    ends = sorted((offset, source * scale + offset))
+    low, high = max(0.0, ends[0]), min(size, ends[1])
+    if high <= low:
+        return 0, 0, 0, 0
+    return low, high, *sorted(((low - offset) / scale, (high - offset) / scale))
+
+
+def _snap_axis(scale, offset, source, size, step):
     "Scale, offset and size on one axis such that the edges of what is visible are whole on both sides"
     low, high, first, last = _span(scale, offset, source, size)
     size = max(1, round(size))
@@ -123,6 +141,11 @@ def _settle(scale, offset, source, size, step):
     new = (b - a) / ((q - p) * step)
     return (new, a - p * step * new, size) if scale > 0 else (-new, b + p * step * new, size)
 
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #a6c5dc2f
+def _axes(view: AxisTransform) -> list[tuple[float, float, float, float]]:
+    "Scale, offset, length of the source and of the output, for x and for y"
+    return list(zip(view.scale, view.offset, view.source_wh, view.size_wh))
+
 
 @singledispatch
 def snap_to_pixels(
@@ -130,19 +153,15 @@ def snap_to_pixels(
     step: tuple[float, float] = (1.0, 1.0),  # Source pixels an opened pixel, on both axes
 ) -> AxisTransform:
     "The nearest view that shows whole pixels of the opened image at whole pixels of the output"
-    scale, offset, size = zip(
-        *(_settle(view.scale[k], view.offset[k], view.source_wh[k], view.size_wh[k], step[k]) for k in (0, 1))
-    )
-    return AxisTransform(view.source_wh, size, scale, offset)
+    x, y = (_snap_axis(*axis, k) for axis, k in zip(_axes(view), step))
+    return AxisTransform(view.source_wh, (x[2], y[2]), (x[0], y[0]), (x[1], y[1]))
 
 
 @singledispatch
 def visible(view: AxisTransform) -> tuple[float, float, float, float]:  # XYXY in the output
     "Where the output shows the image; the rest is padding"
-    (x1, x2, *_), (y1, y2, *_) = (
-        _span(view.scale[k], view.offset[k], view.source_wh[k], view.size_wh[k]) for k in (0, 1)
-    )
-    return x1, y1, x2, y2
+    x, y = (_span(*axis) for axis in _axes(view))
+    return x[0], y[0], x[1], y[1]
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #270b18f3
 @singledispatch
@@ -155,25 +174,32 @@ def render(
     change: Callable | None = None,
 ) -> np.ndarray:  # (H, W, 3) uint8, new memory
     "The pixels of a view, by one resize of what is visible"
-    (x1, x2, sx1, sx2), (y1, y2, sy1, sy2) = (
-        [round(o) for o in (lo, hi, a / step[k], b / step[k])]
-        for k in (0, 1)
-        for lo, hi, a, b in [_span(view.scale[k], view.offset[k], view.source_wh[k], view.size_wh[k])]
-    )
+    x1, x2, src_x1, src_x2 = _pixel_span(view, step, axis=0)
+    y1, y2, src_y1, src_y2 = _pixel_span(view, step, axis=1)
     if x2 <= x1 or y2 <= y1:
         return np.tile(np.array(pad_value, np.uint8), (view.size_wh[1], view.size_wh[0], 1))
-    part = image[sy1 : min(sy2, len(image)), sx1 : min(sx2, image.shape[1])]
-    # fewer pixels
-    if change and len(part) * part.shape[1] < (y2 - y1) * (x2 - x1):
-        part, change = as_array(change(part.copy())), None
-    part = part.copy() if part.shape[:2] == (y2 - y1, x2 - x1) else fast_resize(part, (y2 - y1, x2 - x1))
-    if change:
-        part = as_array(change(part))
+    part = image[src_y1 : min(src_y2, len(image)), src_x1 : min(src_x2, image.shape[1])]
+    part = _resized_and_changed(part, (y2 - y1, x2 - x1), change)
     if view.scale[0] < 0:
         part = torch.from_numpy(part).flip(1).numpy()  # NumPy needs twenty times as long
-    return (
-        part if part.shape[1::-1] == view.size_wh else put_on_canvas(part, (x1, y1), view.size_wh, pad_value)
-    )
+    if part.shape[1::-1] == view.size_wh:
+        return part
+    return put_on_canvas(part, (x1, y1), view.size_wh, pad_value)
+
+
+def _pixel_span(view: AxisTransform, step: tuple[float, float], axis: int) -> tuple[int, int, int, int]:
+    "Whole pixels of what is visible along `axis`: from, to in the output; from, to in the opened image"
+    low, high, first, last = _span(*_axes(view)[axis])
+    return round(low), round(high), round(first / step[axis]), round(last / step[axis])
+
+
+def _resized_and_changed(part: np.ndarray, shape_hw: tuple[int, int], change: Callable | None) -> np.ndarray:
+    "A copy of a part at another size, changed where it has fewer pixels"
+    h, w = part.shape[:2]
+    if change and h * w < shape_hw[0] * shape_hw[1]:
+        return fast_resize(as_array(change(part.copy())), shape_hw)
+    part = part.copy() if (h, w) == shape_hw else fast_resize(part, shape_hw)
+    return as_array(change(part)) if change else part
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #81b29f2b
 OBJECT_KEYS = ('labels', 'ids')  # of a target, besides `boxes`, `masks` and `keypoints`: one row an object
@@ -184,16 +210,16 @@ def object_boxes(target: dict) -> np.ndarray:  # (N, 4) float32; N may be 0
     return np.asarray(target.get('boxes', ()), np.float32).reshape(-1, 4)
 
 
-# (N, 4) float32, and (N,) bool: those to keep
-def _move_boxes(view, boxes: np.ndarray, min_side: float) -> tuple[np.ndarray, np.ndarray]:
+def _move_boxes(
+    view, boxes: np.ndarray, min_side: float
+) -> tuple[np.ndarray, np.ndarray]:  # (N, 4) float32, and (N,) bool: those to keep
+    "Boxes clipped to what is visible; those are kept whose centre is seen and whose sides are long enough"
     boxes, (x1, y1, x2, y2) = view.boxes(boxes), visible(view)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    clipped = np.minimum(
-        np.maximum(boxes, np.array([x1, y1] * 2, np.float32)), np.array([x2, y2] * 2, np.float32)
-    )
-    return clipped, (
-        (centre > (x1, y1)) & (centre < (x2, y2)) & (clipped[:, 2:] - clipped[:, :2] >= min_side)
-    ).all(1)
+    low, high = np.array([x1, y1] * 2, np.float32), np.array([x2, y2] * 2, np.float32)
+    clipped = np.minimum(np.maximum(boxes, low), high)
+    long_enough = clipped[:, 2:] - clipped[:, :2] >= min_side
+    return clipped, ((centre > (x1, y1)) & (centre < (x2, y2)) & long_enough).all(1)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #ae67b47d
 def rasterize_masks(
@@ -204,13 +230,12 @@ def rasterize_masks(
     "The masks of a view"
     if not isinstance(masks, Masks):
         masks = Masks.from_rows([encode_runs(m) for m in np.asarray(masks, bool)])
-    out, boxes, limit = (
-        np.zeros((len(masks), *view.size_wh[::-1]), bool),
-        np.zeros((len(masks), 4), np.float32),
-        [round(o) for o in visible(view)],
-    )
+    out = np.zeros((len(masks), *view.size_wh[::-1]), bool)
+    boxes = np.zeros((len(masks), 4), np.float32)
+    limit = [round(edge) for edge in visible(view)]
     for m in range(len(masks)):
-        x, y, part = (_sampled if masks.is_runs(m) else _filled)(view, masks, m, limit)
+        draw = _sampled if masks.is_runs(m) else _filled
+        x, y, part = draw(view, masks, m, limit)
         columns, rows = np.flatnonzero(part.any(0)), np.flatnonzero(part.any(1))
         if not len(rows):
             continue
@@ -218,43 +243,40 @@ def rasterize_masks(
         boxes[m] = x + columns[0], y + rows[0], x + columns[-1] + 1, y + rows[-1] + 1
     return out, boxes
 
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #b86aaaae
+_NOTHING = 0, 0, np.zeros((0, 0), bool)
 
-def _window(low, high, limit):  # Whole pixels around an extent, as far as the image is seen
-    return [
-        max(math.floor(low[0]), limit[0]),
-        max(math.floor(low[1]), limit[1]),
-        min(math.ceil(high[0]), limit[2]),
-        min(math.ceil(high[1]), limit[3]),
-    ]
+
+def _window(low, high, limit) -> tuple[int, int, int, int]:
+    "Whole pixels around an extent, as far as the image is seen"
+    x1, y1 = max(math.floor(low[0]), limit[0]), max(math.floor(low[1]), limit[1])
+    x2, y2 = min(math.ceil(high[0]), limit[2]), min(math.ceil(high[1]), limit[3])
+    return x1, y1, x2, y2
 
 
 def _filled(view, masks, m, limit):  # Left, top, (h, w) bool
+    "Mask `m` from its outlines"
     rings = [r for r in view.rings(masks.rings_of(m)) if len(r) > 2]
     if not rings:
-        return 0, 0, np.zeros((0, 0), bool)
+        return _NOTHING
     points = np.concatenate(rings)
     window = _window(points.min(0), points.max(0), limit)
     return window[0], window[1], fill_rings(rings, window)
 
 
 def _sampled(view, masks, m, limit):  # Left, top, (h, w) bool
+    "Mask `m` from its pixels, the nearest one for each pixel of the output"
     x, y, crop = draw_object(masks, m, view.source_wh)
     h, w = crop.shape
-    x1, y1, x2, y2 = _window(*view.boxes(np.array([[x, y, x + w, y + h]], np.float32)).reshape(2, 2), limit)
+    low, high = view.boxes(np.array([[x, y, x + w, y + h]], np.float32)).reshape(2, 2)
+    x1, y1, x2, y2 = _window(low, high, limit)
     if not crop.size or x2 <= x1 or y2 <= y1:
-        return 0, 0, np.zeros((0, 0), bool)
-    column, row = (
-        np.floor(o - first).astype(np.int64) for o, first in zip(view.sources((x1, y1, x2, y2)), (x, y))
-    )
-    return (
-        x1,
-        y1,
-        crop[row.clip(0, h - 1), column.clip(0, w - 1)]
-        & (column >= 0)
-        & (column < w)
-        & (row >= 0)
-        & (row < h),
-    )
+        return _NOTHING
+    source_x, source_y = view.sources((x1, y1, x2, y2))
+    column = np.floor(source_x - x).astype(np.int64)
+    row = np.floor(source_y - y).astype(np.int64)
+    inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)
+    return x1, y1, crop[row.clip(0, h - 1), column.clip(0, w - 1)] & inside
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #57bf5231
 def move_points(
@@ -270,9 +292,8 @@ def move_points(
     source = np.asarray(keypoints[..., :2], np.float64)
     xy = view.points(source)
     seen = (keypoints[..., 2] > 0) & _within(source, view.source_wh) & _within(xy, view.size_wh)
-    out = np.where(
-        seen[..., None], np.concatenate([xy.clip(0, view.size_wh), keypoints[..., 2:]], -1), 0
-    ).astype(np.float32)
+    moved = np.concatenate([xy.clip(0, view.size_wh), keypoints[..., 2:]], -1)
+    out = np.where(seen[..., None], moved, 0).astype(np.float32)
     if not view.mirrors:
         return out
     if flip_order is None:
@@ -304,30 +325,32 @@ def transform_target(
     point_margin: float = 0.0,
 ) -> dict:
     "The objects that are still to be seen, where they are now"
-    margin, more = target.get('point_margin', point_margin), {}
+    margin = target.get('point_margin', point_margin)
+    moved = {k: np.asarray(target[k]) for k in OBJECT_KEYS if k in target}
     if 'keypoints' in target:
-        more['keypoints'] = move_points(view, target['keypoints'], target.get('flip_order', flip_order))
+        moved['keypoints'] = move_points(view, target['keypoints'], target.get('flip_order', flip_order))
     if 'masks' in target:
-        more['masks'], boxes = rasterize_masks(view, target['masks'])
+        moved['masks'], boxes = rasterize_masks(view, target['masks'])
         keep = (boxes[:, 2:] - boxes[:, :2] >= max(1, min_side)).all(1)
     elif 'keypoints' in target and margin:
-        boxes, keep = _boxes_of_points(view, target, margin), (more['keypoints'][..., 2] > 0).any(1)
+        boxes = _boxes_of_points(view, target, margin)
+        keep = (moved['keypoints'][..., 2] > 0).any(1)
     else:
         boxes, keep = _move_boxes(view, object_boxes(target), min_side)
-    more |= {k: np.asarray(target[k]) for k in OBJECT_KEYS if k in target}
-    return {**target, 'boxes': boxes[keep], **{k: v[keep] for k, v in more.items()}}
+    return {**target, 'boxes': boxes[keep], **{k: v[keep] for k, v in moved.items()}}
 
 
 def _boxes_of_points(view, target, margin) -> np.ndarray:  # (N, 4)
-    there, source = target['keypoints'][..., 2:], object_boxes(target)
-    xy, (x1, y1, x2, y2) = view.points(target['keypoints'][..., :2].astype(np.float64)), visible(view)
-    boxes, lone = points_boxes(np.concatenate([xy, there], -1), margin), (there > 0).sum((1, 2)) == 1
-    if lone.any():  # how large it is, its box alone knows
-        middle, half = (
-            np.where(there[lone] > 0, xy[lone], 0).sum(1),
-            (source[lone, 2:] - source[lone, :2]).max(1, keepdims=True) * (view.zoom / 2),
-        )
-        boxes[lone] = np.concatenate([middle - half, middle + half], 1)
+    "Boxes around the points in the output, clipped to what is visible"
+    visibility, source = target['keypoints'][..., 2:], object_boxes(target)
+    xy = view.points(target['keypoints'][..., :2].astype(np.float64))
+    boxes = points_boxes(np.concatenate([xy, visibility], -1), margin)
+    single = (visibility > 0).sum((1, 2)) == 1
+    if single.any():  # one point has no extent, so the size comes from the box in the source
+        middle = np.where(visibility[single] > 0, xy[single], 0).sum(1)
+        half = (source[single, 2:] - source[single, :2]).max(1, keepdims=True) * (view.zoom / 2)
+        boxes[single] = np.concatenate([middle - half, middle + half], 1)
+    x1, y1, x2, y2 = visible(view)
     return boxes.clip(np.array([x1, y1] * 2, np.float32), np.array([x2, y2] * 2, np.float32))
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #92463d6d
@@ -397,7 +420,7 @@ class PadSquare(GeometricTransform):
         x, y = (0, before) if w > h else (before, 0)
         return view.cropped(-x, -y, max(w, h) - x, max(w, h) - y)
 
-
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #37820162
 @dataclass(frozen=True)
 class RandomZoomOut(GeometricTransform):
     "Put the image somewhere on a larger canvas, so that its objects become small"
@@ -437,13 +460,9 @@ class Flip:
         image = ImageOps.mirror(as_pil(image))
         if 'boxes' not in target:
             return image, target
-        return image, {
-            **target,
-            'boxes': (
-                target['boxes'] * np.array([-1, 1, -1, 1], np.float32)
-                + np.array([image.width, 0] * 2, np.float32)
-            )[:, [2, 1, 0, 3]],
-        }
+        signs = np.array([-1, 1, -1, 1], np.float32)
+        mirrored = target['boxes'] * signs + np.array([image.width, 0] * 2, np.float32)
+        return image, {**target, 'boxes': mirrored[:, [2, 1, 0, 3]]}
 
     def move(self, view, boxes: np.ndarray, rng: np.random.Generator):  # A `AxisTransform`
         "The same on the numbers of a `AxisTransform`"
@@ -476,44 +495,57 @@ class RandomIoUCrop(GeometricTransform):
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         seen = ((centre > 0) & (centre < size) & (boxes[:, 2:] > boxes[:, :2])).all(1)
         for n in (12, max(0, self.trials - 12)):  # most often the first few do
-            crop = self._try(boxes[seen], centre[seen], size, n, rng)
+            crop = _first_crop(self, boxes[seen], centre[seen], size, n, rng)
             if crop is not None:
                 return view.cropped(*crop.tolist()) if len(crop) else view
         return view
 
-    # (4,) XYXY; (0,) for no crop; None where none of `n` trials does
-    def _try(self, boxes, centre, size, n, rng) -> np.ndarray | None:
-        least = np.array(self.overlaps)[rng.integers(len(self.overlaps), size=n)]
-        wh = np.maximum(1, (size * rng.uniform(*self.scale, (n, 2))).astype(int))
-        at = rng.integers(len(boxes), size=n) if len(boxes) else None
-        middle = (
-            centre[at] + self.jitter * (boxes[at, 2:] - boxes[at, :2]) * rng.standard_normal((n, 2))
-            if len(boxes)
-            else size * rng.random((n, 2))
-        )
-        # `clip` takes three times as long
-        low = np.minimum(np.maximum((middle - wh / 2).astype(int), 0), np.maximum(size - wh, 0))
-        crops, ratio = np.concatenate([low, low + wh], 1), wh[:, 0] / wh[:, 1]
-        # a trial with another shape does not count, not even one without a crop
-        shaped = (ratio >= self.aspect[0]) & (ratio <= self.aspect[1])
-        good = shaped & (
-            (least >= 1) | (_most_overlap(crops, boxes, centre) >= least if len(boxes) else True)
-        )
-        if not good.any():
-            return None
-        first = int(good.argmax())
-        return crops[first] if least[first] < 1 else crops[0, :0]
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #2bafeca6
+def _first_crop(
+    crop: RandomIoUCrop,
+    boxes: np.ndarray,  # (N, 4), pixels of the output
+    centre: np.ndarray,  # (N, 2)
+    size: np.ndarray,  # (2,) width and height of the output
+    n: int,
+    rng: np.random.Generator,
+) -> np.ndarray | None:  # (4,) XYXY; (0,) for no crop; None where none of `n` trials does
+    "The first of `n` random crops that has the overlap drawn for it"
+    min_iou = np.array(crop.overlaps)[rng.integers(len(crop.overlaps), size=n)]
+    crops = _random_crops(crop, boxes, centre, size, n, rng)
+    wh = crops[:, 2:] - crops[:, :2]
+    ratio = wh[:, 0] / wh[:, 1]
+    # a trial with another shape does not count, not even one without a crop
+    shaped = (ratio >= crop.aspect[0]) & (ratio <= crop.aspect[1])
+    overlaps = _largest_iou(crops, boxes, centre) >= min_iou if len(boxes) else True
+    good = shaped & ((min_iou >= 1) | overlaps)
+    if not good.any():
+        return None
+    first = int(good.argmax())
+    return crops[first] if min_iou[first] < 1 else crops[0, :0]
 
 
-# (n,): the largest IoU of each crop with a box whose centre is inside; -1 where there is none
-def _most_overlap(crops, boxes, centre) -> np.ndarray:
+def _random_crops(crop: RandomIoUCrop, boxes, centre, size, n, rng) -> np.ndarray:  # (n, 4) XYXY
+    "Crops of random size near a random box each, or anywhere where there is no box"
+    wh = np.maximum(1, (size * rng.uniform(*crop.scale, (n, 2))).astype(int))
+    if len(boxes):
+        at = rng.integers(len(boxes), size=n)
+        shift = crop.jitter * (boxes[at, 2:] - boxes[at, :2]) * rng.standard_normal((n, 2))
+        middle = centre[at] + shift
+    else:
+        middle = size * rng.random((n, 2))
+    # `clip` takes three times as long
+    low = np.minimum(np.maximum((middle - wh / 2).astype(int), 0), np.maximum(size - wh, 0))
+    return np.concatenate([low, low + wh], 1)
+
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #ce11caaf
+def _largest_iou(crops, boxes, centre) -> np.ndarray:  # (n,)
+    "The largest IoU of each crop with a box whose centre is inside; -1 where there is none"
     inside, common = True, 1.0
     for k in (0, 1):  # an axis at a time: NumPy is slow along a last axis of two
-        # (n, 1)
-        low, high = crops[:, None, k], crops[:, None, k + 2]
-        # (n, N)
-        inside = inside & (centre[:, k] > low) & (centre[:, k] < high)
-        # (n, N)
-        common = common * np.maximum(np.minimum(boxes[:, k + 2], high) - np.maximum(boxes[:, k], low), 0)
-    areas = [(o[:, 2] - o[:, 0]) * (o[:, 3] - o[:, 1]) for o in (boxes, crops)]
-    return np.where(inside, common / (areas[0] + areas[1][:, None] - common), -1).max(1)
+        low, high = crops[:, None, k], crops[:, None, k + 2]  # (n, 1)
+        inside = inside & (centre[:, k] > low) & (centre[:, k] < high)  # (n, N)
+        length = np.minimum(boxes[:, k + 2], high) - np.maximum(boxes[:, k], low)
+        common = common * np.maximum(length, 0)  # (n, N)
+    box_areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    crop_areas = (crops[:, 2] - crops[:, 0]) * (crops[:, 3] - crops[:, 1])
+    return np.where(inside, common / (box_areas + crop_areas[:, None] - common), -1).max(1)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from ...core.errors import VisionRecipesError
 from ...core.images import as_array, ImageLike
+from ...core.patching import patch
 from vision_recipes.dataloading.transforms.geometry import (
     AxisTransform,
     GeometricTransform,
@@ -48,7 +49,7 @@ def clip_ring(
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #1a101907
 @dataclass(frozen=True)
 class Homography:
-    "What is seen of an image, however it lies: a `AxisTransform` with a matrix"
+    "An `AxisTransform` with a matrix: it may turn and tilt the image"
 
     source_wh: tuple[float, float]  # Of the whole image, pixels
     size_wh: tuple[float, float]  # Of the output, pixels
@@ -60,11 +61,8 @@ class Homography:
         "The same as a matrix"
         if isinstance(view, Homography):
             return view
-        return cls(
-            view.source_wh,
-            view.size_wh,
-            (view.scale[0], 0.0, view.offset[0], 0.0, view.scale[1], view.offset[1], 0.0, 0.0, 1.0),
-        )
+        (scale_x, scale_y), (x, y) = view.scale, view.offset
+        return cls(view.source_wh, view.size_wh, (scale_x, 0.0, x, 0.0, scale_y, y, 0.0, 0.0, 1.0))
 
     @cached_property
     def m(self) -> np.ndarray:
@@ -74,36 +72,11 @@ class Homography:
     def back(self) -> np.ndarray:
         return np.linalg.inv(self.m)  # (3, 3): from the output to the source
 
-    def warped(
-        self,
-        m: np.ndarray,  # (3, 3): from places in the output to where they go
-        size_wh: tuple[float, float] | None = None,  # Of the new output; None: as it was
-    ) -> 'Homography':
-        "The output, changed by a matrix"
-        return Homography(
-            self.source_wh, tuple(size_wh or self.size_wh), tuple((m @ self.m).ravel().tolist())
-        )
-
-    # As for a `AxisTransform`
-    def cropped(self, x1, y1, x2, y2) -> 'Homography':
-        return self.warped(_shift(-x1, -y1), (x2 - x1, y2 - y1))
-
-    def scaled(self, fx, fy) -> 'Homography':
-        return self.warped(np.diag([fx, fy, 1.0]), (self.size_wh[0] * fx, self.size_wh[1] * fy))
-
-    def mirrored(self) -> 'Homography':
-        return self.warped(_shift(self.size_wh[0], 0) @ np.diag([-1.0, 1.0, 1.0]))
-
-    @property
-    def mirrors(self) -> bool:
-        return bool(np.linalg.det(self.m) < 0)  # Whether left and right are exchanged
-
     @cached_property
     def seen(self) -> np.ndarray:  # (n, 2), pixels of the output; n is 0 where it shows nothing
         "The outline of the image, as far as the output shows it"
-        return clip_ring(
-            self.points(np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]]) * self.source_wh), (0, 0), self.size_wh
-        ).clip(0, self.size_wh)
+        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]]) * self.source_wh
+        return clip_ring(self.points(corners), (0, 0), self.size_wh).clip(0, self.size_wh)
 
     @cached_property
     def seen_back(self) -> np.ndarray:
@@ -111,50 +84,57 @@ class Homography:
 
     @cached_property
     def zoom(self) -> float:
-        """Output pixels a source pixel, in the direction where they are most: the mean over the middle and
-        the corners of what is seen"""
-        if not len(self.seen):
-            return 0.0
-        slope = self._slope(np.vstack([self.seen_back, self.points_back(self.seen.mean(0))]))
-        squares, areas = (
-            (slope**2).sum((1, 2)),
-            slope[:, 0, 0] * slope[:, 1, 1] - slope[:, 0, 1] * slope[:, 1, 0],
-        )
-        # the larger singular value
-        return float(np.sqrt((squares + np.sqrt((squares**2 - 4 * areas**2).clip(0))) / 2).mean())
+        return _mean_zoom(self)  # Output pixels a source pixel
 
-    def _slope(self, xy) -> np.ndarray:  # (n, 2, 2): how the output changes with the source
-        w = (xy @ self.m[2, :2] + self.m[2, 2])[:, None, None]
-        return (self.m[:2, :2] - self.points(xy)[:, :, None] * self.m[2, :2]) / w
-
-    # (..., 2) float64; of places in the image
-    def points(self, xy: np.ndarray) -> np.ndarray:
-        return _through(self.m, xy)
-
-    # (..., 2) float64, pixels of the source
-    def points_back(self, xy: np.ndarray) -> np.ndarray:
-        return _through(self.back, xy)
-
-    def rings(self, rings: Sequence[np.ndarray]) -> list[np.ndarray]:  # Each (n, 2) float64
-        "Outlines of the source in the output, as far as they lie in the image"
-        return [self.points(clip_ring(r, (0, 0), self.source_wh)) for r in rings]
-
-    def boxes(self, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32; NaN for what was no box
-        "The boxes around the four corners, where those went"
-        b = np.asarray(boxes, np.float64).clip(0, np.tile(self.source_wh, 2))
-        corners = self.points(b[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])
-        some = (b[:, 2:] > b[:, :2]).all(1, keepdims=True)
-        return np.where(some, np.concatenate([corners.min(1), corners.max(1)], 1), np.nan).astype(np.float32)
-
-    # x and y (h, w) float64
-    def sources(self, window: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-        "Where in the source the centres of the output's pixels come from"
-        xy = np.stack(np.meshgrid(*(np.arange(window[k], window[k + 2]) + 0.5 for k in (0, 1))), -1)
-        return tuple(np.moveaxis(self.points_back(xy), -1, 0))
+# %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #3b73220a
+@patch
+def warped(
+    self: Homography,
+    m: np.ndarray,  # (3, 3): from places in the output to where they go
+    size_wh: tuple[float, float] | None = None,  # Of the new output; None: as it was
+) -> Homography:
+    "The output, changed by a matrix"
+    return Homography(self.source_wh, tuple(size_wh or self.size_wh), tuple((m @ self.m).ravel().tolist()))
 
 
-def _shift(x, y):
+@patch
+def cropped(self: Homography, x1: float, y1: float, x2: float, y2: float) -> Homography:
+    "As for an `AxisTransform`"
+    return self.warped(_shift(-x1, -y1), (x2 - x1, y2 - y1))
+
+
+@patch
+def scaled(self: Homography, fx: float, fy: float) -> Homography:
+    "As for an `AxisTransform`"
+    return self.warped(np.diag([fx, fy, 1.0]), (self.size_wh[0] * fx, self.size_wh[1] * fy))
+
+
+@patch
+def mirrored(self: Homography) -> Homography:
+    "As for an `AxisTransform`"
+    return self.warped(_shift(self.size_wh[0], 0) @ np.diag([-1.0, 1.0, 1.0]))
+
+
+@patch(as_prop=True)
+def mirrors(self: Homography) -> bool:
+    "Whether left and right are exchanged"
+    return bool(np.linalg.det(self.m) < 0)
+
+
+def _shift(x: float, y: float) -> np.ndarray:  # (3, 3)
     return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
+
+# %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #0072c17e
+@patch
+def points(self: Homography, xy: np.ndarray) -> np.ndarray:  # (..., 2) float64
+    "Points of the image in the output"
+    return _through(self.m, xy)
+
+
+@patch
+def points_back(self: Homography, xy: np.ndarray) -> np.ndarray:  # (..., 2) float64
+    "Points of the output in the image"
+    return _through(self.back, xy)
 
 
 def _through(m, xy) -> np.ndarray:
@@ -162,27 +142,70 @@ def _through(m, xy) -> np.ndarray:
     uvw = xy @ m[:, :2].T + m[:, 2]
     return uvw[..., :2] / uvw[..., 2:]
 
+
+@patch
+def rings(self: Homography, rings: Sequence[np.ndarray]) -> list[np.ndarray]:  # Each (n, 2) float64
+    "Outlines of the source in the output, as far as they lie in the image"
+    return [self.points(clip_ring(r, (0, 0), self.source_wh)) for r in rings]
+
+
+@patch
+def boxes(self: Homography, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32; NaN for what was no box
+    "The boxes around the four corners, where those went"
+    b = np.asarray(boxes, np.float64).clip(0, np.tile(self.source_wh, 2))
+    corners = self.points(b[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])  # (N, 4, 2)
+    is_box = (b[:, 2:] > b[:, :2]).all(1, keepdims=True)
+    around = np.concatenate([corners.min(1), corners.max(1)], 1)
+    return np.where(is_box, around, np.nan).astype(np.float32)
+
+# %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #a9b1f29e
+def _mean_zoom(view: Homography) -> float:
+    """Output pixels a source pixel, in the direction where they are most.
+
+    The mean over the middle and the corners of what is seen.
+    """
+    if not len(view.seen):
+        return 0.0
+    slope = _slope(view, np.vstack([view.seen_back, view.points_back(view.seen.mean(0))]))
+    squares = (slope**2).sum((1, 2))
+    areas = slope[:, 0, 0] * slope[:, 1, 1] - slope[:, 0, 1] * slope[:, 1, 0]
+    # the larger singular value
+    return float(np.sqrt((squares + np.sqrt((squares**2 - 4 * areas**2).clip(0))) / 2).mean())
+
+
+def _slope(view: Homography, xy: np.ndarray) -> np.ndarray:  # (n, 2, 2)
+    "How the output changes with the source"
+    w = (xy @ view.m[2, :2] + view.m[2, 2])[:, None, None]
+    return (view.m[:2, :2] - view.points(xy)[:, :, None] * view.m[2, :2]) / w
+
+
+@patch
+def sources(
+    self: Homography, window: tuple[int, int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:  # x and y (h, w) float64
+    "Where in the source the centres of the output's pixels come from"
+    x1, y1, x2, y2 = window
+    grid = np.meshgrid(np.arange(x1, x2) + 0.5, np.arange(y1, y2) + 0.5)
+    return tuple(np.moveaxis(self.points_back(np.stack(grid, -1)), -1, 0))
+
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #6baaaadd
 @visible.register
 def _(view: Homography) -> tuple[float, float, float, float]:  # XYXY in the output: a box around what is seen
-    return (
-        (*view.seen.min(0).tolist(), *view.seen.max(0).tolist()) if len(view.seen) else (0.0, 0.0, 0.0, 0.0)
-    )
+    if not len(view.seen):
+        return 0.0, 0.0, 0.0, 0.0
+    return *view.seen.min(0).tolist(), *view.seen.max(0).tolist()
 
 
 @snap_to_pixels.register
 def _(view: Homography, step=(1.0, 1.0)) -> Homography:  # With whole sides
-    w, h = (max(1, round(o)) for o in view.size_wh)
-    if view.size_wh == (w, h):
-        return (
-            view
-            if all(isinstance(o, int) for o in view.size_wh)
-            else Homography(view.source_wh, (w, h), view.matrix)
-        )
-    view = view.scaled(w / view.size_wh[0], h / view.size_wh[1])
+    w, h = (max(1, round(side)) for side in view.size_wh)
+    if view.size_wh != (w, h):
+        view = view.scaled(w / view.size_wh[0], h / view.size_wh[1])
+    elif all(isinstance(side, int) for side in view.size_wh):
+        return view
     return Homography(view.source_wh, (w, h), view.matrix)
 
-
+# %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #dcd62c52
 @render.register
 # (H, W, 3) uint8, new memory
 def _(view: Homography, image: np.ndarray, step=(1.0, 1.0), pad_value=(0, 0, 0), change=None) -> np.ndarray:
@@ -202,24 +225,30 @@ def _(view: Homography, image: np.ndarray, step=(1.0, 1.0), pad_value=(0, 0, 0),
         borderValue=pad_value,
     )
 
+# %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #51c13d73
+def _part(view: Homography, image: np.ndarray, step) -> tuple[np.ndarray, np.ndarray]:
+    """What is seen of an image, not much larger than it is seen.
 
-# (h, w, 3), perhaps a part of `image`; and (3, 3): from the source to it
-def _part(view, image, step) -> tuple[np.ndarray, np.ndarray]:
-    "What is seen of an image, not much larger than it is seen"
-    source, (h, w) = view.seen_back / step, image.shape[:2]
+    (h, w, 3), perhaps a part of `image`; and (3, 3): from the source to it.
+    """
     shrink = 1.25 * view.zoom * step[0]  # not to the very size it is shown at: looking up blurs a little too
     if shrink > 0.8:
         shrink = 1.0
-    edge = 1 + math.ceil(1 / shrink)
-    x1, y1 = np.maximum(np.floor(source.min(0)).astype(int) - edge, 0).tolist()
-    x2, y2 = np.minimum(np.ceil(source.max(0)).astype(int) + edge, (w, h)).tolist()
-    size = [max(1, math.ceil(o * shrink)) for o in (x2 - x1, y2 - y1)]
+    x1, y1, x2, y2 = _seen_window(view, image, step, margin=1 + math.ceil(1 / shrink))
     part = image[y1:y2, x1:x2]
-    if size != [x2 - x1, y2 - y1]:
-        part = fast_resize(part, (size[1], size[0]))
-    return part, np.diag([size[0] / (x2 - x1), size[1] / (y2 - y1), 1.0]) @ _shift(-x1, -y1) @ np.diag(
-        [1 / step[0], 1 / step[1], 1.0]
-    )
+    w, h = (max(1, math.ceil(side * shrink)) for side in (x2 - x1, y2 - y1))
+    if (w, h) != (x2 - x1, y2 - y1):
+        part = fast_resize(part, (h, w))
+    to_decoded = np.diag([1 / step[0], 1 / step[1], 1.0])
+    return part, np.diag([w / (x2 - x1), h / (y2 - y1), 1.0]) @ _shift(-x1, -y1) @ to_decoded
+
+
+def _seen_window(view, image, step, margin) -> tuple[int, int, int, int]:
+    "Whole pixels of an image around what is seen of it"
+    seen, (h, w) = view.seen_back / step, image.shape[:2]
+    x1, y1 = np.maximum(np.floor(seen.min(0)).astype(int) - margin, 0).tolist()
+    x2, y2 = np.minimum(np.ceil(seen.max(0)).astype(int) + margin, (w, h)).tolist()
+    return x1, y1, x2, y2
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #974df276
 @dataclass(frozen=True)
@@ -238,11 +267,12 @@ class RandomRotation(GeometricTransform):
     def move(self, view, boxes, rng):
         if rng.random() >= self.p:
             return view
-        a, (x, y) = math.radians(rng.uniform(-self.degrees, self.degrees)), (o / 2 for o in view.size_wh)
+        a = math.radians(rng.uniform(-self.degrees, self.degrees))
+        x, y = view.size_wh[0] / 2, view.size_wh[1] / 2
         turn = np.array([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]])
         return Homography.of(view).warped(_shift(x, y) @ turn @ _shift(-x, -y))
 
-
+# %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #38cf7cf6
 @dataclass(frozen=True)
 class RandomPerspective(GeometricTransform):
     """Look at the image from one side: each corner of what is seen moves inwards.
@@ -265,22 +295,21 @@ class RandomPerspective(GeometricTransform):
             return view
         corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])
         inwards = self.distortion / 2 * rng.random((4, 2)) * (1 - 2 * corners)
-        tilted = Homography.of(view).warped(
-            perspective(corners * view.size_wh, (corners + inwards) * view.size_wh)
-        )
+        matrix = perspective(corners * view.size_wh, (corners + inwards) * view.size_wh)
+        tilted = Homography.of(view).warped(matrix)
         depth = np.column_stack([corners * view.source_wh, np.ones(4)]) @ tilted.m[2]
         return tilted if depth.min() > 0.05 * depth.max() else view
 
-
+# %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #f8d9105d
 def perspective(
     start: np.ndarray,  # (4, 2) x, y
     end: np.ndarray,  # (4, 2)
 ) -> np.ndarray:  # (3, 3)
     "The matrix that takes four points to four others, and straight lines to straight lines"
     rows, zero = np.column_stack([start, np.ones(4)]), np.zeros((4, 3))
-    left = np.vstack(
-        [np.hstack([rows, zero, -end[:, :1] * start]), np.hstack([zero, rows, -end[:, 1:] * start])]
-    )
+    for_x = np.hstack([rows, zero, -end[:, :1] * start])
+    for_y = np.hstack([zero, rows, -end[:, 1:] * start])
+    left = np.vstack([for_x, for_y])
     return np.append(np.linalg.solve(left, end.T.ravel()), 1.0).reshape(3, 3)
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #71a32e55

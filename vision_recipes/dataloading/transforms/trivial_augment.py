@@ -99,7 +99,7 @@ def operate(
     image = as_array(image)
     return warp(image, MAPS[name](strength, *image.shape[1::-1]), fill, interpolation)
 
-# %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #c7d0fa18
+# %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #ba0874c2
 _LIMITS = {
     'Posterize': (1, 8),
     'Solarize': (0, 256),
@@ -109,6 +109,30 @@ _LIMITS = {
 }
 
 
+def _check_operation(name: str, strength):
+    "Refuse an unknown operation, or a strength it cannot have"
+    if name not in SPACE:
+        raise VisionRecipesError(
+            f'TrivialAugment: there is no operation {name!r}. There are '
+            f'{", ".join(SPACE)}.{did_you_mean(name, SPACE)}'
+        )
+    if not _is_strength(name, strength):
+        raise VisionRecipesError(
+            f'TrivialAugment: the strength of {name} must be (weakest, strongest, whether the sign is '
+            f'drawn), such as {SPACE[name]}, but got {strength!r}.'
+        )
+
+
+def _is_strength(name: str, strength) -> bool:
+    lowest, highest = _LIMITS.get(name, (-math.inf, math.inf))
+    try:
+        low, high, signed = strength
+        values = [low, high, -low, -high] if signed else [low, high]
+        return all(math.isfinite(v) and lowest <= v <= highest for v in values)
+    except (TypeError, ValueError):
+        return False
+
+# %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #c7d0fa18
 @dataclass(frozen=True)
 class TrivialAugment:
     """One operation, one strength, both drawn evenly; Müller and Hutter, arXiv 2103.10158.
@@ -134,32 +158,9 @@ class TrivialAugment:
         "An operation and its strength"
         name = list(self.space)[rng.integers(len(self.space))]
         low, high, signed = self.space[name]
-        strength, sign = low + (high - low) * rng.random(), -1 if signed and rng.random() < 0.5 else 1
-        return name, sign * strength
+        strength = low + (high - low) * rng.random()
+        return name, -strength if signed and rng.random() < 0.5 else strength
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
         name, strength = self.draw(rng)
         return operate(image, name, strength, self.fill, self.interpolation), target
-
-
-def _check_operation(name: str, strength):
-    "Refuse an operation there is none of, or a strength it cannot have"
-    if name not in SPACE:
-        raise VisionRecipesError(
-            f'TrivialAugment: there is no operation {name!r}. There are '
-            f'{", ".join(SPACE)}.{did_you_mean(name, SPACE)}'
-        )
-    try:
-        low, high, signed = strength
-        least, most = _LIMITS.get(name, (-math.inf, math.inf))
-        fine = all(
-            math.isfinite(v) and least <= v <= most
-            for v in ([low, high, -low, -high] if signed else [low, high])
-        )
-    except (TypeError, ValueError):
-        fine = False
-    if not fine:
-        raise VisionRecipesError(
-            f'TrivialAugment: the strength of {name} must be (weakest, strongest, whether the sign is '
-            f'drawn), such as {SPACE[name]}, but got {strength!r}.'
-        )
