@@ -1120,16 +1120,16 @@ def onnx_files():
 
 def runs():
     from vision_recipes.runtime.model_card import ModelCard
-    from vision_recipes.tasks.registry import task_info, TASKS
+    from vision_recipes.tasks.registry import model_info, TASKS
     from vision_recipes.training.settings import FitSettings
-    from vision_recipes.tasks.run_directory import read_run
+    from vision_recipes.tasks.run_directory import read_run, run_settings
 
     docs = [
         {
             'format': 1,
             'task': name,
             'card': card,
-            'settings': task_info(name).settings().to_dict(),
+            'settings': model_info(name).settings().to_dict(),
             'fit': FitSettings().to_dict(),
             'epoch': 3,
         }
@@ -1139,7 +1139,7 @@ def runs():
     def read(folder):
         info = read_run(folder)
         return (
-            task_info(info['task']).settings.of(info['settings']),
+            run_settings(info),
             FitSettings.of(info['fit']),
             ModelCard.from_dict(info['card'], str(folder)).to_dict(),
         )

@@ -19,7 +19,8 @@ from vision_recipes.deploy.export import export_onnx
 from vision_recipes.core.labels import LabelMap
 from vision_recipes.runtime.predictor import Predictor
 from vision_recipes.tasks.run_directory import RUN_FORMAT
-from vision_recipes.tasks.registry import task_info, TASKS
+from vision_recipes.runtime.task_kinds import TASK_KINDS
+from vision_recipes.tasks.registry import TASKS
 from vision_recipes.training.settings import make_settings
 from vision_recipes.core.skeleton import Skeleton
 from vision_recipes.tasks.run import Run, make_task
@@ -34,7 +35,7 @@ def untrained(name, folder, preset):
     "A run directory of a network with random weights"
     labels = LabelMap(
         ('a', 'b'),
-        skeleton=Skeleton.of(('left-eye', 'nose', 'right-eye')) if task_info(name).points else None,
+        skeleton=Skeleton.of(('left-eye', 'nose', 'right-eye')) if TASK_KINDS[name].points else None,
     )
     settings, fit_settings = make_settings(name, preset, weights='random')
     task, path = make_task(name, settings, labels), folder / name

@@ -24,7 +24,8 @@ from vision_recipes.core.console import World, log
 from vision_recipes.core.files import write_json
 from vision_recipes.core.images import open_image
 from vision_recipes.data.synthetic.make import make_samples
-from vision_recipes.tasks.registry import task_info, TASKS
+from vision_recipes.runtime.task_kinds import TASK_KINDS
+from vision_recipes.tasks.registry import TASKS
 from vision_recipes.training.settings import make_settings
 from vision_recipes.tasks.run_directory import read_run
 from vision_recipes.data.splits import split
@@ -648,7 +649,7 @@ def processes(task, root, quick):
     code, said = torchrun(2, *run(two, program=exact))
     assert code == 0, said
     a, b = read_history(one), read_history(two)
-    metric = task_info(task).metric
+    metric = TASK_KINDS[task].metric
     off = max(abs(x['train_loss'] - y['train_loss']) / abs(x['train_loss']) for x, y in zip(a, b))
     assert off < 1e-5 and all(x[metric] == y[metric] for x, y in zip(a, b)), (off, a, b)
     rows.append(
