@@ -609,7 +609,22 @@ class Names:
             if isinstance(n, ast.ClassDef):
                 self.classes.setdefault(n.name, (set(), []))[0].update(self._members(n))
                 self.classes[n.name][1].extend(b.id for b in n.bases if isinstance(b, ast.Name))
+        for node in tree.body:
+            for cls, name in self._added(node):
+                self.classes.setdefault(cls, (set(), []))[0].add(name)
         self.modules[module] = names
+
+    def _added(self, node: ast.stmt):
+        "The class and the name of a method that stands behind its class: `@patch`, or `Class.name = function`"
+        if isinstance(node, ast.FunctionDef) and node.args.args:
+            names = [getattr(getattr(d, 'func', d), 'id', '') for d in node.decorator_list]
+            first = node.args.args[0].annotation
+            if 'patch' in names and isinstance(first, ast.Name):
+                yield first.id, node.name
+        if isinstance(node, ast.Assign):
+            for target in (o for t in node.targets for o in getattr(t, 'elts', [t])):
+                if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+                    yield target.value.id, target.attr
 
     def _members(self, node: ast.ClassDef) -> set:
         inner = [n for n in ast.walk(node)]
