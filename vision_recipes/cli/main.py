@@ -44,25 +44,33 @@ def main(
 ) -> int:  # 0; 2 after a user's mistake; 130 after Ctrl-C
     "The command `vision-recipes`"
     argv = sys.argv[1:] if argv is None else list(argv)
-    # a console that lacks a letter of a file's name shows a question mark
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors='replace')
+    _replace_unprintable()
     try:
         args = make_parser().parse_args(argv)
         VERBS[args.verb].do(args)
         return 0
-    except BrokenPipeError:  # whoever reads our output has seen enough
+    except BrokenPipeError:  # The reader of our output stopped early, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (VisionRecipesError, OSError) as e:
         if '--traceback' in argv:
             raise
-        sys.stderr.write(
-            'vision-recipes: '
-            f'{e if isinstance(e, VisionRecipesError) or not e.filename else f"{e.filename}: {e.strerror}."}\n'
-        )
+        sys.stderr.write(f'vision-recipes: {_error_text(e)}\n')
         return 2
     except KeyboardInterrupt as e:
-        sys.stderr.write(f'\nInterrupted{f": {e}" if str(e) else ""}.\n')
+        reason = f': {e}' if str(e) else ''
+        sys.stderr.write(f'\nInterrupted{reason}.\n')
         return 130
+
+
+def _replace_unprintable():
+    "Show a question mark where the console lacks a letter of a file's name"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='replace')
+
+
+def _error_text(e: Exception) -> str:
+    if isinstance(e, VisionRecipesError) or not e.filename:
+        return str(e)
+    return f'{e.filename}: {e.strerror}.'

@@ -114,6 +114,7 @@ def run_train(args) -> None:
     "`vision-recipes train`: `read_annotations`, `check`, `split`, `make_task`, `fit`"
     chosen = _chosen(args)
     check_chosen(args.task, chosen)
+    _check_model(args.task, chosen)
     before = _recall(args) if args.resume else None
     if not args.resume:
         check_fresh(args.out)
@@ -129,6 +130,14 @@ def run_train(args) -> None:
     if args.tensorboard:
         log_info(f'Losses and scores: tensorboard --logdir {args.out}')
     _say_result(args.out, run, len(valid))
+
+
+def _check_model(task: str, chosen: dict):
+    "Refuse a model or weights that are not there, before anything is read or imported"
+    cls = model_info(task, chosen.get('model', '')).settings
+    named = {k: chosen[k] for k in ('model', 'weights') if k in chosen}
+    # the preset may choose the weights, so its own are no mistake of the user
+    cls.of({'weights': 'random', **named}).check(tuple(named))
 
 
 def _say_result(out: Path, run, n_valid: int):
@@ -151,7 +160,7 @@ def _chosen(args) -> dict:
 def _read_for_training(args, folder: Path) -> Annotations:
     "Read, and refuse what cannot be trained on"
     anns = _with_skeleton(args, read_annotations(folder, args.format, args.groups))
-    if anns.has_boxes and args.boxes in ('clip', 'drop'):
+    if anns.has_boxes and getattr(args, 'boxes', None) in ('clip', 'drop'):
         anns = anns.fix_boxes(args.boxes)
     # of several processes one is enough
     findings = check(anns, files=not args.no_check and this_world().first)

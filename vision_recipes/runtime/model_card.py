@@ -11,6 +11,7 @@ from pathlib import Path
 from ..core.errors import brief, check_choice, check_depth, did_you_mean, VisionRecipesError
 from ..core.files import read_json
 from ..core.labels import LabelMap
+from ..core.patching import patch
 from .preprocess import Preprocess
 from .task_kinds import TASK_KINDS
 
@@ -28,29 +29,59 @@ _NUMBERS = {
 }
 _TEXTS = {'decoding': ('kind',), 'precision': ('kind', 'metric', 'how')}
 
-
+# %% ../../nbs/runtime/05_model_card.ipynb #79a1a8a7
 def _check_values(card):
-    "Refuse numbers that are none, and texts that are none"
-    for name, part, keys in (
-        (name, getattr(card, name), keys) for table in (_NUMBERS, _TEXTS) for name, keys in table.items()
-    ):
-        for k in (k for k in keys if k in part):
-            if k in _TEXTS.get(name, ()) and not isinstance(part[k], str):
-                raise VisionRecipesError(f'{name}: {k} must be a text, but got {brief(part[k])}.')
-            if k in _NUMBERS.get(name, ()) and (type(part[k]) not in (int, float) or not 0 <= part[k] < 1e15):
-                raise VisionRecipesError(f'{name}: {k} must be a number from 0 on, but got {brief(part[k])}.')
-    for k in ('task', 'architecture', 'decoder'):
-        if not isinstance(getattr(card, k), str):
-            raise VisionRecipesError(f'{k} must be a text, but got {brief(getattr(card, k))}.')
-    scores = card.thresholds.get('classes', ())
-    if not isinstance(scores, (list, tuple)) or not all(
-        s is None or type(s) in (int, float) and 0 <= s <= 1 for s in scores
-    ):
+    "Refuse values of the wrong type or out of range"
+    for name, keys in _NUMBERS.items():
+        _check_numbers(name, getattr(card, name), keys)
+    for name, keys in _TEXTS.items():
+        _check_texts(f'{name}: ', getattr(card, name), keys)
+    _check_texts('', vars(card), ('task', 'architecture', 'decoder'))
+    _check_scores(card.thresholds.get('classes', ()))
+    _check_colors(card.colors, len(card.labels))
+    if card.input.get('normalize') and card.input.get('dtype') == 'uint8':
+        raise VisionRecipesError(
+            'a graph that takes uint8 normalises by itself: leave normalize out, or let it take float32.'
+        )
+
+
+def _check_numbers(name: str, values: dict, keys: tuple[str, ...]):
+    for key in keys:
+        value = values.get(key, 0)
+        if type(value) not in (int, float) or not 0 <= value < 1e15:
+            raise VisionRecipesError(f'{name}: {key} must be a number from 0 on, but got {brief(value)}.')
+
+
+def _check_texts(where: str, values: dict, keys: tuple[str, ...]):
+    for key in keys:
+        value = values.get(key, '')
+        if not isinstance(value, str):
+            raise VisionRecipesError(f'{where}{key} must be a text, but got {brief(value)}.')
+
+# %% ../../nbs/runtime/05_model_card.ipynb #575574a1
+def _is_score(value) -> bool:  # None stands for a class without a score
+    return value is None or type(value) in (int, float) and 0 <= value <= 1
+
+
+def _check_scores(scores):
+    if not isinstance(scores, (list, tuple)) or not all(map(_is_score, scores)):
         raise VisionRecipesError(
             f'thresholds: classes must be a list of scores from 0 to 1, or null, but got {brief(scores)}.'
         )
 
 
+def _is_color(values) -> bool:
+    return len(values) == 3 and all(type(v) is int and 0 <= v <= 255 for v in values)
+
+
+def _check_colors(colors: tuple, n_classes: int):
+    if colors and (len(colors) != n_classes or not all(map(_is_color, colors))):
+        raise VisionRecipesError(
+            f'colors must be three whole numbers from 0 to 255 for each of the {n_classes} '
+            f'classes, but got {colors}.'
+        )
+
+# %% ../../nbs/runtime/05_model_card.ipynb #d46fca3a
 @dataclass(frozen=True)
 class ModelCard:
     "All a predictor must know besides the weights; lives in `run.json` and inside the ONNX file"
@@ -66,8 +97,7 @@ class ModelCard:
     # Of the exported graph: float32 in 0-1, or uint8; NCHW or NHWC; with `normalize` true it wants (x / 255 -
     # mean) / std in the order of `preprocess.channels`
     input: dict = field(default_factory=lambda: {'dtype': 'float32', 'layout': 'NCHW'})
-    # How outputs are read, in the terms of the decoder
-    decoding: dict = field(default_factory=dict)
+    decoding: dict = field(default_factory=dict)  # How outputs are read, in the terms of the decoder
     # `overall`, and `classes`, a list: the score from which on an object counts, best by F1 on the validation
     # images
     thresholds: dict = field(default_factory=dict)
@@ -84,73 +114,65 @@ class ModelCard:
                 check_choice(key, self.input[key], choices)
         object.__setattr__(self, 'input', {'dtype': 'float32', 'layout': 'NCHW', **self.input})
         _check_values(self)
-        if self.colors and [
-            len(c) for c in self.colors if all(type(v) is int and 0 <= v <= 255 for v in c)
-        ] != [3] * len(self.labels):
-            raise VisionRecipesError(
-                f'colors must be three whole numbers from 0 to 255 for each of the {len(self.labels)} '
-                f'classes, but got {self.colors}.'
-            )
-        if self.input.get('normalize') and self.input.get('dtype') == 'uint8':
-            raise VisionRecipesError(
-                'a graph that takes uint8 normalises by itself: leave normalize out, or let it take float32.'
-            )
 
-    def to_dict(self) -> dict:  # Plain JSON
-        "What is written"
-        return {
-            'format': CARD_FORMAT,
-            **asdict(self),
-            'labels': self.labels.to_dict(),
-            'preprocess': asdict(self.preprocess),
-        }
+# %% ../../nbs/runtime/05_model_card.ipynb #e7ccadd7
+@patch
+def to_dict(self: ModelCard) -> dict:  # Plain JSON
+    "What is written"
+    return {
+        'format': CARD_FORMAT,
+        **asdict(self),
+        'labels': self.labels.to_dict(),
+        'preprocess': asdict(self.preprocess),
+    }
 
-    @classmethod
-    def from_dict(cls, d: dict, where: str = 'model card') -> 'ModelCard':
-        "The card that `to_dict` wrote. Raises `VisionRecipesError` that names what is missing"
-        check_depth(d, where)
-        if not isinstance(d, dict) or 'format' not in d:
-            raise VisionRecipesError(
-                f'{where}: is no card of this library, which is an object in braces with a "format".'
-            )
-        if d['format'] != CARD_FORMAT:
-            raise VisionRecipesError(
-                f'{where}: written in format {brief(d["format"])}, but this version of vision_recipes reads '
-                f'{CARD_FORMAT}: another version may read it.'
-            )
-        missing = [k for k in ('task', 'architecture', 'labels', 'preprocess') if k not in d]
-        if missing:
-            raise VisionRecipesError(f'{where}: lacks {", ".join(missing)}.')
-        known = {f.name for f in fields(cls)}
-        d = {k: v for k, v in d.items() if k in known}
-        for k in (
-            'labels',
-            'preprocess',
-            'metrics',
-            'data',
-            'versions',
-            'input',
-            'decoding',
-            'thresholds',
-            'precision',
-        ):
-            if not isinstance(d.get(k, {}), dict):
-                raise VisionRecipesError(f'{where}: {k} must be an object in braces, but is {brief(d[k])}.')
-        if not set(_INPUT) >= set(d.get('input', {})):
-            raise VisionRecipesError(
-                f'{where}: input may hold {", ".join(_INPUT)}, but has {", ".join(d["input"])}.'
-            )
-        try:
-            return cls(
-                **{
-                    **d,
-                    'labels': LabelMap.from_dict(d['labels']),
-                    'preprocess': Preprocess(**d['preprocess']),
-                    'colors': tuple(map(tuple, d.get('colors', ()))),
-                }
-            )
-        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e:
-            raise VisionRecipesError(f'{where}: malformed: {e}') from e
+
+@patch(as_classmethod=True)
+def from_dict(cls: ModelCard, d: dict, where: str = 'model card') -> ModelCard:
+    "The card that `to_dict` wrote. Raises `VisionRecipesError` that names what is missing"
+    _check_format(d, where)
+    known = {f.name for f in fields(cls)}
+    values = {k: v for k, v in d.items() if k in known}
+    _check_objects(values, where)
+    try:
+        values['labels'] = LabelMap.from_dict(values['labels'])
+        values['preprocess'] = Preprocess(**values['preprocess'])
+        values['colors'] = tuple(map(tuple, values.get('colors', ())))
+        return cls(**values)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e:
+        raise VisionRecipesError(f'{where}: malformed: {e}') from e
+
+# %% ../../nbs/runtime/05_model_card.ipynb #70e3adcb
+def _check_format(d, where: str):
+    "Refuse what is no card, or one of another format"
+    check_depth(d, where)
+    if not isinstance(d, dict) or 'format' not in d:
+        raise VisionRecipesError(
+            f'{where}: is no card of this library, which is an object in braces with a "format".'
+        )
+    if d['format'] != CARD_FORMAT:
+        raise VisionRecipesError(
+            f'{where}: written in format {brief(d["format"])}, but this version of vision_recipes reads '
+            f'{CARD_FORMAT}: another version may read it.'
+        )
+    missing = [k for k in ('task', 'architecture', 'labels', 'preprocess') if k not in d]
+    if missing:
+        raise VisionRecipesError(f'{where}: lacks {", ".join(missing)}.')
+
+
+# The fields of a card that are objects in braces
+_OBJECTS = 'labels preprocess metrics data versions input decoding thresholds precision'.split()
+
+
+def _check_objects(values: dict, where: str):
+    for k in _OBJECTS:
+        if not isinstance(values.get(k, {}), dict):
+            raise VisionRecipesError(f'{where}: {k} must be an object in braces, but is {brief(values[k])}.')
+    unknown = set(values.get('input', {})) - set(_INPUT)
+    if unknown:
+        raise VisionRecipesError(
+            f'{where}: input may hold {", ".join(_INPUT)}, but has {", ".join(values["input"])}.'
+        )
 
 # %% ../../nbs/runtime/05_model_card.ipynb #7e6b4e23
 def read_card(
@@ -177,13 +199,12 @@ def read_card(
     given = d.get('input', {})
     if isinstance(given, dict):
         given = {'normalize': given.get('dtype', 'float32') == 'float32', **given}
-    return ModelCard.from_dict(
-        {'format': CARD_FORMAT, 'architecture': 'unknown', **d, 'labels': labels, 'input': given}, str(path)
-    )
+    card = {'format': CARD_FORMAT, 'architecture': 'unknown', **d, 'labels': labels, 'input': given}
+    return ModelCard.from_dict(card, str(path))
 
-
+# %% ../../nbs/runtime/05_model_card.ipynb #8bc5230c
 def _check_keys(where: str, d, necessary: tuple[str, ...], cls):
-    "Refuse what people mistype"
+    "Refuse keys that are mistyped or missing"
     if not isinstance(d, dict):
         raise VisionRecipesError(
             f'{where}: must be an object in braces with {", ".join(necessary)}, but is {brief(d)}.'

@@ -11,12 +11,13 @@ from typing import Sequence
 import numpy as np
 from ..core.labels import LabelMap
 from ..core.masks import MaskCrops, pack_runs
+from ..core.patching import patch
 from .postprocess_instances import crop_runs, mask_columns
 
 # %% ../../nbs/runtime/07_prediction.ipynb #6d3cc65c
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    "What a model sees in one image, in that image's own pixels; the same type from PyTorch and from ONNX"
+    "What a model finds in one image, in that image's own pixels; the same type from PyTorch and from ONNX"
 
     # float32: (N,) of each object found; classification: (C,) of each class, adding up to 1
     scores: np.ndarray
@@ -24,83 +25,87 @@ class Prediction:
     size_wh: tuple[int, int]  # Of the image, pixels
     boxes: np.ndarray | None = None  # (N, 4) float32 XYXY, pixels
     masks: MaskCrops | np.ndarray | None = None  # N masks as windows of bits; or (N, H, W) bool
-    keypoints: np.ndarray | None = (
-        None  # (N, K, 3) float32: x, y in pixels, and how sure each point is, 0 to 1
-    )
+    # (N, K, 3) float32: x, y in pixels, and the confidence of each point, 0 to 1
+    keypoints: np.ndarray | None = None
 
     @property
     def top(self) -> int:  # Position of the highest score
-        "The surest of them; for a classifier its class id"
+        "The position of the highest score; for a classifier its class id"
         return int(self.scores.argmax())
 
     @property
     def crops(self) -> MaskCrops | None:
         "The masks as windows of bits, whichever way they came"
-        return (
-            self.masks
-            if self.masks is None or isinstance(self.masks, MaskCrops)
-            else MaskCrops.of(self.masks)
-        )
+        if self.masks is None or isinstance(self.masks, MaskCrops):
+            return self.masks
+        return MaskCrops.of(self.masks)
 
-    def to_dict(
-        self,
-        # Adds the class names; a label map adds those of its points too
-        names: LabelMap | Sequence[str] | None = None,
-        points: Sequence[str] | None = None,  # Names of the points, where `names` is not a label map
-    ) -> dict:  # Plain JSON
-        "For a file or a web service; masks are COCO's compressed run lengths"
-        d = {
-            'width': self.size_wh[0],
-            'height': self.size_wh[1],
-            'scores': [round(float(s), 6) for s in self.scores],
-            'labels': self.labels.tolist(),
-        }
-        for key in ('boxes', 'keypoints'):
-            if getattr(self, key) is not None:
-                d[key] = np.round(getattr(self, key).astype(float), 3).tolist()
-        if (crops := self.crops) is not None:
-            d |= {
-                'masks': [
-                    {'size': [*crops.shape[1:]], 'counts': pack_runs(crop_runs(crops, i))}
-                    for i in range(len(crops))
-                ],
-                'areas': crops.areas.tolist(),
-            }
-        names, points = _names_of(names, points)
-        if names is not None:
-            d['names'] = [names[i] for i in self.labels]
-        if points is not None and self.keypoints is not None:
-            d['point_names'] = list(points)
-        return d
+# %% ../../nbs/runtime/07_prediction.ipynb #523d5186
+@patch
+def to_dict(
+    self: Prediction,
+    # Adds the class names; a label map adds those of its points too
+    names: LabelMap | Sequence[str] | None = None,
+    points: Sequence[str] | None = None,  # Names of the points, where `names` is not a label map
+) -> dict:  # Plain JSON
+    "For a file or a web service; masks are COCO's compressed run lengths"
+    d = {
+        'width': self.size_wh[0],
+        'height': self.size_wh[1],
+        'scores': [round(float(s), 6) for s in self.scores],
+        'labels': self.labels.tolist(),
+    }
+    for key in ('boxes', 'keypoints'):
+        if getattr(self, key) is not None:
+            d[key] = np.round(getattr(self, key).astype(float), 3).tolist()
+    crops = self.crops
+    if crops is not None:
+        d['masks'] = [_coco_mask(crops, i) for i in range(len(crops))]
+        d['areas'] = crops.areas.tolist()
+    names, points = _names_of(names, points)
+    if names is not None:
+        d['names'] = [names[i] for i in self.labels]
+    if points is not None and self.keypoints is not None:
+        d['point_names'] = list(points)
+    return d
 
-    def table(
-        self,
-        names: LabelMap | Sequence[str],  # Of the classes; a label map knows its points too
-        points: Sequence[str] | None = None,  # Names of the points, where `names` is not a label map
-    ) -> list[dict]:  # A row an object
-        """Class, score and box of each object.
 
-        Its mask's area in pixels, share of the image and outline, (n, 2) a piece; each point as x, y and
-        how sure.
-        """
-        (names, points), crops = _names_of(names, points), self.crops
-        rows = [{'class': names[c], 'score': float(s)} for c, s in zip(self.labels, self.scores)]
-        for i, row in enumerate(rows):
-            if self.boxes is not None:
-                row['box'] = tuple(map(float, self.boxes[i]))
-            if crops is not None:
-                row |= mask_columns(crops, i)
-            if self.keypoints is not None:
-                row |= {
-                    p: tuple(map(float, q))
-                    for p, q in zip(
-                        points or [f'point {k}' for k in range(self.keypoints.shape[1])], self.keypoints[i]
-                    )
-                }
-        return rows
+def _coco_mask(crops: MaskCrops, i: int) -> dict:
+    return {'size': [*crops.shape[1:]], 'counts': pack_runs(crop_runs(crops, i))}
 
 
 def _names_of(names, points):  # Of classes and of points
     if not isinstance(names, LabelMap):
         return names, points
-    return names.names, names.skeleton.points if points is None and names.skeleton is not None else points
+    if points is None and names.skeleton is not None:
+        points = names.skeleton.points
+    return names.names, points
+
+# %% ../../nbs/runtime/07_prediction.ipynb #11e514a5
+@patch
+def table(
+    self: Prediction,
+    names: LabelMap | Sequence[str],  # Of the classes; a label map knows its points too
+    points: Sequence[str] | None = None,  # Names of the points, where `names` is not a label map
+) -> list[dict]:  # A row an object
+    """Class, score and box of each object.
+
+    A mask adds its area in pixels, share of the image and outline, (n, 2) a piece. Each point adds x, y and
+    its confidence.
+    """
+    names, points = _names_of(names, points)
+    crops = self.crops
+    rows = [{'class': names[c], 'score': float(s)} for c, s in zip(self.labels, self.scores)]
+    for i, row in enumerate(rows):
+        if self.boxes is not None:
+            row['box'] = tuple(map(float, self.boxes[i]))
+        if crops is not None:
+            row |= mask_columns(crops, i)
+        if self.keypoints is not None:
+            row |= _point_columns(self.keypoints[i], points)
+    return rows
+
+
+def _point_columns(keypoints: np.ndarray, names: Sequence[str] | None) -> dict:
+    names = names or [f'point {k}' for k in range(len(keypoints))]
+    return {name: tuple(map(float, point)) for name, point in zip(names, keypoints)}
