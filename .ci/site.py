@@ -827,7 +827,7 @@ def llms(pages: list, cfg: dict) -> str:
     def section(title, chosen):
         return f'\n## {title}\n\n' + '\n'.join(map(entry, chosen)) + '\n'
 
-    front = next(p for p in pages if p.path.name == cfg['readme_nb'])
+    front = next(p for p in pages if p.path.as_posix() == cfg['readme_nb'])
     of = lambda folder: [p for p in pages if p.path.parent.as_posix() == folder and p is not front]
     intro = (
         f'# {front.title}\n\n> {front.subtitle}\n\nEvery page is a notebook that runs as a test. '
