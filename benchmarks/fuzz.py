@@ -3,15 +3,14 @@
     python benchmarks/fuzz.py [--inputs 100000] [--seed 0] [--formats coco voc ...] [--json results.json] \\
         [--keep FOLDER]
 
-Nothing may be written outside the folders that are named, and nothing may hang. Nothing may be written
-outside the folders that are named, and nothing may hang. hypothesis makes the files: valid documents in which
-some values are of the wrong type, not finite, huge, deeply nested, missing or in the wrong place; and valid
-files in which bytes are changed, cut off, doubled or encoded otherwise. What is read is used as people use
-it: `check`, `measure`, `fix_boxes`, `to_frame`, `split`, an item of `ImageDataset`, the writers, a
-prediction. Every format runs in a process of its own, whose memory is limited, so that a crash is a result
-too. Anything but a valid result or a `VisionRecipesError` is foreign: it is counted once for each place in
-the code, with the smallest input that led there, and `--keep` writes those inputs to a folder. An audit hook
-sees every file that Python opens for writing. The exit code is 1 where anything foreign came out.
+Nothing may be written outside the folders that are named, and nothing may hang. hypothesis makes the files:
+valid documents in which some values are of the wrong type, not finite, huge, deeply nested, missing or in the
+wrong place; and valid files in which bytes are changed, cut off, doubled or encoded otherwise. What is read
+is used as people use it: `check`, `measure`, `fix_boxes`, `to_frame`, `split`, an item of `ImageDataset`, the
+writers, a prediction. Every format runs in a process of its own, whose memory is limited, so that a crash is
+a result too. Anything but a valid result or a `VisionRecipesError` is foreign: it is counted once for each
+place in the code, with the smallest input that led there, and `--keep` writes those inputs to a folder. An
+audit hook sees every file that Python opens for writing. The exit code is 1 where anything foreign came out.
 """
 
 import argparse
