@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from ...core.console import progress
 from ...core.errors import VisionRecipesError
 from ...core.files import new_folder
-from .cards import check_counts, shape_entry, write_pair
+from .cards import check_counts, labelme_entry, write_pair
 from vision_recipes.data.synthetic.face_art import (
     Face,
     FACE_POINTS,
@@ -138,7 +138,7 @@ def _face_shapes(scene, rng) -> list[dict]:
     "Point shapes, shuffled"
     n = len(scene.points)
     out = [
-        shape_entry(name, 'point', xyv[:2], i + 1 if n > 1 else None, hidden=xyv[2] == 1)
+        labelme_entry(name, 'point', xyv[:2], i + 1 if n > 1 else None, hidden=xyv[2] == 1)
         for i, person in enumerate(scene.points)
         for name, xyv in zip(FACE_POINTS, person)
         if xyv[2]

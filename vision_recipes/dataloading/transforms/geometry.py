@@ -464,8 +464,8 @@ class Flip:
         mirrored = target['boxes'] * signs + np.array([image.width, 0] * 2, np.float32)
         return image, {**target, 'boxes': mirrored[:, [2, 1, 0, 3]]}
 
-    def move(self, view, boxes: np.ndarray, rng: np.random.Generator):  # A `AxisTransform`
-        "The same on the numbers of a `AxisTransform`"
+    def move(self, view, boxes: np.ndarray, rng: np.random.Generator):  # An `AxisTransform`
+        "The same on the numbers of an `AxisTransform`"
         return view.mirrored() if rng.random() < self.p else view
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #b7c7b464

@@ -49,7 +49,7 @@ MAPS: dict[str, Callable] = {
     'Rotate': _turn,
 }
 
-COLOURS: dict[str, Callable] = {  # Name: from strength to operations for `colors.recolor`
+COLOURS: dict[str, Callable] = {  # Name: from strength to operations for `color.recolor`
     'Identity': lambda m: [],
     'Brightness': lambda m: [('Brightness', 1 + m)],
     'Color': lambda m: [('Saturation', 1 + m)],
