@@ -224,7 +224,7 @@ def _other_classes_text(card: ModelCard) -> str:
     return text + '; something else that looks like one may be taken for it.'
 
 # %% ../../nbs/deploy/08_bundle.ipynb #143914ca
-_README = """\
+_README_START = """\
 # {kind}: {names}
 
 {does}
@@ -267,6 +267,12 @@ place of `{example}`. More, each after `.venv/bin/python` or `.venv\\Scripts\\py
 | `predict.py photo.jpg --json` | the same as JSON{json} |
 {options}| `predict.py photo.jpg --threads 2` | use two processor threads |
 
+"""
+
+# %% ../../nbs/deploy/08_bundle.ipynb #973db4c2
+_README = (
+    _README_START
+    + """\
 In a program of yours: `from predict import Predictor`; the first lines of `predict.py` show how. With a
 graphics card, install `onnxruntime-gpu` (NVIDIA) or `onnxruntime-directml` (Windows) in the place of
 `onnxruntime`.
@@ -284,6 +290,7 @@ graphics card, install `onnxruntime-gpu` (NVIDIA) or `onnxruntime-directml` (Win
 
 {made}
 """
+)
 
 # %% ../../nbs/deploy/08_bundle.ipynb #c9f7b115
 _PAGE = """

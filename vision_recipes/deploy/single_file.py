@@ -127,7 +127,7 @@ def _deciding(node: ast.stmt) -> list[ast.AST]:
         inside |= {id(inner) for inner in getattr(node, field, [])}
     return [child for child in ast.iter_child_nodes(node) if id(child) not in inside] if inside else [node]
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #31d7aa47
 def _dropped(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
     "The statements of a body, and of what is inside it, that mention one of the names"
     out = []
@@ -578,14 +578,7 @@ def standalone_source(
     Raises `VisionRecipesError` for a name that is not there, or that two modules use for two things.
     """
     walk = _Walk(package, keys or {}, tuple(without))
-    for root in roots:
-        module, name, method = _root(root, package)
-        walk.attributes |= {method} - {''}
-        walk.name(module, name)
-    walk.attributes |= attributes(bottom)
-    while walk.grow():
-        pass
-    _import_for_bottom(walk, bottom)
+    _follow(walk, roots, bottom)
     _check_names(walk)
     parts = [f'"""{top.strip()}"""' if top else '', _import_lines(walk.libraries)]
     parts += [_part(walk, module) for module in walk.order]
@@ -593,6 +586,18 @@ def standalone_source(
     return _checked('\n\n'.join(part for part in parts if part) + '\n')
 
 # %% ../../nbs/deploy/06_single_file.ipynb #c06bc489
+def _follow(walk: _Walk, roots: Sequence[str], bottom: str):
+    "Keep the roots, and all that they and the last statements need"
+    for root in roots:
+        module, name, method = _root(root, walk.package)
+        walk.attributes |= {method} - {''}
+        walk.name(module, name)
+    walk.attributes |= attributes(bottom)
+    while walk.grow():
+        pass
+    _import_for_bottom(walk, bottom)
+
+
 def _import_for_bottom(walk: _Walk, bottom: str):
     "Import the modules of Python itself that only the last statements name"
     known = set(walk.libraries)
@@ -602,7 +607,7 @@ def _import_for_bottom(walk: _Walk, bottom: str):
         if name in sys.stdlib_module_names:
             walk.libraries[name] = {(name, '')}
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #147714bb
 def _root(root: str, package: str) -> tuple[str, str, str]:  # Module, name, and method or nothing
     parts = root.split('.')
     n = _module_length(package, parts)
