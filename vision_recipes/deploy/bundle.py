@@ -257,6 +257,12 @@ py -m venv .venv
 .venv\\Scripts\\python predict.py {example} --out results
 ```
 
+"""
+
+# %% ../../nbs/deploy/08_bundle.ipynb #973db4c2
+_README = (
+    _README_START
+    + """\
 (Where Debian or Ubuntu say that venv is missing: `sudo apt install python3-venv` first.) It prints what it
 sees, and draws it into copies of the images in the folder `results`. Put your own images or folders in the
 place of `{example}`. More, each after `.venv/bin/python` or `.venv\\Scripts\\python`:
@@ -267,12 +273,6 @@ place of `{example}`. More, each after `.venv/bin/python` or `.venv\\Scripts\\py
 | `predict.py photo.jpg --json` | the same as JSON{json} |
 {options}| `predict.py photo.jpg --threads 2` | use two processor threads |
 
-"""
-
-# %% ../../nbs/deploy/08_bundle.ipynb #973db4c2
-_README = (
-    _README_START
-    + """\
 In a program of yours: `from predict import Predictor`; the first lines of `predict.py` show how. With a
 graphics card, install `onnxruntime-gpu` (NVIDIA) or `onnxruntime-directml` (Windows) in the place of
 `onnxruntime`.

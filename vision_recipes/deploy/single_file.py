@@ -580,10 +580,7 @@ def standalone_source(
     walk = _Walk(package, keys or {}, tuple(without))
     _follow(walk, roots, bottom)
     _check_names(walk)
-    parts = [f'"""{top.strip()}"""' if top else '', _import_lines(walk.libraries)]
-    parts += [_part(walk, module) for module in walk.order]
-    parts.append(bottom.strip('\n'))
-    return _checked('\n\n'.join(part for part in parts if part) + '\n')
+    return _checked(_assembled(walk, top, bottom))
 
 # %% ../../nbs/deploy/06_single_file.ipynb #c06bc489
 def _follow(walk: _Walk, roots: Sequence[str], bottom: str):
@@ -639,6 +636,14 @@ def _part(walk: _Walk, module: str) -> str:
     m = walk.modules[module]
     head = f'# {"-" * 98}\n# {walk.package}.{module}' + (f': {m.title}' if m.title else '')
     return head + '\n\n' + _written(m.lines, {i for k in walk.kept[module] for i in m.pieces[k].lines})
+
+
+def _assembled(walk: _Walk, top: str, bottom: str) -> str:
+    "Docstring, imports, kept pieces and last statements, with an empty line between them"
+    parts = [f'"""{top.strip()}"""' if top else '', _import_lines(walk.libraries)]
+    parts += [_part(walk, module) for module in walk.order]
+    parts.append(bottom.strip('\n'))
+    return '\n\n'.join(part for part in parts if part) + '\n'
 
 
 def _checked(source: str) -> str:
