@@ -485,7 +485,7 @@ def is_used(self: _Walk, module: str, i: int) -> bool:
     owner = next(iter(m.pieces[piece.owner].binds))
     return f'{owner}.{piece.method}' not in self.without
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #2b7e47bf
 @patch(as_prop=True)
 def order(self: _Walk) -> list[str]:
     "The modules with something kept, each after those it builds upon"
@@ -594,7 +594,7 @@ def _follow(walk: _Walk, roots: Sequence[str], bottom: str):
         pass
     _import_for_bottom(walk, bottom)
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #70dd6b09
 def _import_for_bottom(walk: _Walk, bottom: str):
     "Import the modules of Python itself that only the last statements name"
     known = set(walk.libraries)
