@@ -20,7 +20,7 @@ from ..core.images import find_images, open_image
 from .single_file import standalone_source
 from ..runtime.model_card import ModelCard
 from ..runtime.predictor import Predictor
-from ..runtime.decoders import DECODERS
+from ..runtime.decoders import DECODERS, OBJECT_READERS
 from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.run_directory import read_run
 
@@ -28,7 +28,7 @@ from ..tasks.run_directory import read_run
 _USAGE = """\
 {kind} with `model.onnx`, the file beside this one.
 
-    python predict.py samples --out results    say what is in the images of a folder, and draw it into copies of them
+    python predict.py samples --out results    say what is in a folder of images, and draw it into copies
     python predict.py photo.jpg --json         print it as JSON
 {serve}    python predict.py --help                   the other options
 
@@ -39,14 +39,15 @@ NumPy, Pillow and onnxruntime are all it needs (requirements.txt). In a program 
     prediction = predictor.predict('photo.jpg')    # {fields}
     prediction.to_dict(predictor.card.labels)      # all of it as plain numbers, with the names of the classes
 
-How to read this file: `main` at the end understands the command line, and `predict_files` above it goes through the images. `Predictor.stream` opens them, lets onnxruntime run the network, and hands
-what it puts out to `{decoder}`, which makes a `Prediction` of it. Everything else is a detail of these steps.
+How to read this file: `main` at the end reads the command line, and `predict_files` above it goes through the
+images. `Predictor.stream` opens them and lets onnxruntime run the network. `{decoder}` makes a
+`Prediction` of its outputs. Everything else is a detail of these steps.
 
 Written by vision_recipes {version} out of its own code, with only what this model needs. Apache License 2.0.
 """
-# of files and cards made by others
+# Checks of files and cards that others made
 _CHECKS = ['check_choice', '_check', '_check_inputs', '_check_outputs', '_LOOKS', 'read_card', 'card_hint']
-# of methods that are used
+# Methods that only share their name with one that is used
 _NAMESAKES = [
     'ModelCard.to_dict',
     'LabelMap.to_dict',
@@ -63,26 +64,36 @@ def predict_source(
     page: bool = True,  # Whether there is a demo page to serve
 ) -> str:  # Python
     "The `predict.py` for models of a task whose outputs one decoder reads"
-    kind = TASK_KINDS[task]
-    decoder = decoder or kind.decoder
-    keys = {'DECODERS': [decoder], 'OBJECT_READERS': [task], 'TASK_KINDS': [task], 'SHOW': [task]}
-    serve = '    python predict.py --serve                  show the demo page in the browser\n'
-    usage = _USAGE.format(
-        kind=kind.title,
-        fields=kind.fields,
-        decoder=DECODERS[decoder].__name__,
-        version=metadata.version('vision_recipes'),
-        serve=serve if page else '',
-    )
+    decoder = decoder or TASK_KINDS[task].decoder
     return standalone_source(
         ['deploy.predict_script.main', 'runtime.predictor.Predictor.predict'],
-        keys,
+        _entries(task, decoder),
         _left_out(task, decoder, page),
-        usage,
+        _usage(task, decoder, page),
         "if __name__ == '__main__': sys.exit(main(Path(__file__).resolve().parent))",
     )
 
 
+def _entries(task: str, decoder: str) -> dict[str, list[str]]:  # Name of a table: the keys to keep
+    "What the program keeps of the tables by task and by decoder"
+    entries = {'DECODERS': [decoder], 'TASK_KINDS': [task], 'SHOW': [task]}
+    if task in OBJECT_READERS:
+        entries['OBJECT_READERS'] = [task]
+    return entries
+
+
+def _usage(task: str, decoder: str, page: bool) -> str:
+    "The docstring of the program"
+    serve = '    python predict.py --serve                  show the demo page in the browser\n'
+    return _USAGE.format(
+        kind=TASK_KINDS[task].title,
+        fields=TASK_KINDS[task].fields,
+        decoder=DECODERS[decoder].__name__,
+        version=metadata.version('vision_recipes'),
+        serve=serve if page else '',
+    )
+
+# %% ../../nbs/deploy/08_bundle.ipynb #fbe1297f
 def _left_out(task: str, decoder: str, page: bool) -> list[str]:
     "Names that a program for this task has no use for"
     names = [*_CHECKS, *_NAMESAKES]
@@ -95,32 +106,37 @@ def _left_out(task: str, decoder: str, page: bool) -> list[str]:
     return names
 
 # %% ../../nbs/deploy/08_bundle.ipynb #e20a2d4d
-MOST_SAMPLES, SAMPLE_SIDE = 8, 640  # Images, pixels
+MOST_SAMPLES = 8  # Images
+SAMPLE_SIDE = 640  # Pixels
 
 
 def find_samples(
-    samples: str
-    | Path
-    | Sequence
-    | None,  # A folder, or images; None: validation images that the run remembers
+    # A folder, or images; None: validation images that the run remembers
+    samples: str | Path | Sequence | None,
     run: dict | None = None,  # The content of `run.json`, where there is one
 ) -> list:
     "At most `MOST_SAMPLES` images, evenly taken. Raises `VisionRecipesError` for a folder without images"
-    if isinstance(samples, (str, Path)):
-        path = Path(samples)
-        samples = [path] if path.is_file() else find_images(path, recursive=True)
-        if not samples:
-            raise VisionRecipesError(f'samples: there are no images in {path}.')
     if samples is None:
-        samples = [p for p in (run or {}).get('data', {}).get('valid_examples', ()) if Path(p).is_file()]
-    some = (
-        np.unique(np.linspace(0, len(samples) - 1, min(len(samples), MOST_SAMPLES)).round().astype(int))
-        if len(samples)
-        else []
-    )
-    return [samples[i] for i in some]
+        examples = (run or {}).get('data', {}).get('valid_examples', ())
+        samples = [p for p in examples if Path(p).is_file()]
+    elif isinstance(samples, (str, Path)):
+        samples = _images_at(Path(samples))
+    if not len(samples):
+        return []
+    positions = np.linspace(0, len(samples) - 1, min(len(samples), MOST_SAMPLES))
+    return [samples[i] for i in np.unique(positions.round().astype(int))]
 
 
+def _images_at(path: Path) -> list[Path]:
+    "A file itself, or the images of a folder"
+    if path.is_file():
+        return [path]
+    images = find_images(path, recursive=True)
+    if not images:
+        raise VisionRecipesError(f'samples: there are no images in {path}.')
+    return images
+
+# %% ../../nbs/deploy/08_bundle.ipynb #6e7d0d24
 def write_samples(sources: Sequence, folder: Path) -> list[str]:  # Names
     "Write small copies. Raises `ImageError` for an image that cannot be read"
     names = [f'sample_{i}.jpg' for i in range(1, len(sources) + 1)]
@@ -128,12 +144,12 @@ def write_samples(sources: Sequence, folder: Path) -> list[str]:  # Names
         image = open_image(source)
         image.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
         folder.mkdir(exist_ok=True)
-        # an image made anew knows nothing but its pixels
+        # an image made of the pixels alone has no EXIF data and no comment
         Image.fromarray(np.asarray(image)).save(folder / name, quality=90)
     return names
 
 # %% ../../nbs/deploy/08_bundle.ipynb #383bc942
-# the oldest that read our files and run our code; tried with each other
+# The oldest versions that read our files and run our code; tried with each other
 REQUIREMENTS = 'numpy>=1.26\npillow>=10.1\nonnxruntime>=1.18\n'
 _METRICS = {
     'accuracy': 'of the images, this share got the right class',
@@ -144,63 +160,71 @@ _METRICS = {
 
 
 def _plain(text) -> str:
+    "A text of others in one line, without the sign that ends code in Markdown"
     return ' '.join(str(text).replace('`', "'").split())
 
 
 def quality_text(card: ModelCard) -> str:  # Sentences
     "How good the model was on images it had not learnt from"
     metric = TASK_KINDS[card.task].metric
-    m, value = card.metrics, card.metrics.get(metric)
-    if value is None:
+    if card.metrics.get(metric) is None:
         return 'How good it is was not measured.'
-    low, high = m.get(metric + '_low'), m.get(metric + '_high')
-    text = (
-        f'{metric} **{value:.3f}**'
-        + (f' (95 % interval {low:.3f} to {high:.3f})' if low is not None and high is not None else '')
-        + f' on {plural(int(m["n_images"]), "image")} it had not learnt from' * ('n_images' in m)
-        + f': {_METRICS.get(metric, metric)}.'
-    )
-    p = card.precision
-    if p:
-        text += (
-            f' These numbers are of the model before it was made smaller ({p.get("kind")}); '
-            f'making it smaller took {p.get("metric", metric)} from {p.get("before", float("nan")):.3f} to '
-            f'{p.get("after", float("nan")):.3f} on {p.get("n_scored", "the")} images.'
-        )
+    text = f'{_value_text(card.metrics, metric)}: {_METRICS.get(metric, metric)}.'
+    return text + (_precision_text(card.precision, metric) if card.precision else '')
+
+
+def _value_text(metrics: dict, metric: str) -> str:
+    "A value with its interval and the number of images"
+    text = f'{metric} **{metrics[metric]:.3f}**'
+    low = metrics.get(f'{metric}_low')
+    high = metrics.get(f'{metric}_high')
+    if low is not None and high is not None:
+        text += f' (95 % interval {low:.3f} to {high:.3f})'
+    if 'n_images' in metrics:
+        text += f' on {plural(int(metrics["n_images"]), "image")} it had not learnt from'
     return text
+
+# %% ../../nbs/deploy/08_bundle.ipynb #6e0ecc78
+def _precision_text(precision: dict, metric: str) -> str:
+    "What making the model smaller cost"
+    before = precision.get('before', float('nan'))
+    after = precision.get('after', float('nan'))
+    return (
+        f' These numbers are of the model before it was made smaller ({precision.get("kind")}); '
+        f'making it smaller took {precision.get("metric", metric)} from {before:.3f} to '
+        f'{after:.3f} on {precision.get("n_scored", "the")} images.'
+    )
 
 
 def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a list
     "What nobody should expect of the model"
-    t, size = card.thresholds.get('overall'), card.preprocess.size
+    threshold = card.thresholds.get('overall')
     lines = [
-        'It knows the classes above and no others'
-        + (
-            '. An image of something else gets one of them too.'
-            if card.task == 'classification'
-            else '; something else that looks like one may be taken for it.'
-        ),
-        (
-            'Images unlike those it learnt from (another camera, light, place or people) may do worse '
-            'than the number above says; try it on yours before you rely on it.'
-        ),
+        _other_classes_text(card),
+        'Images unlike those it learnt from (another camera, light, place or people) may do worse '
+        'than the number above says; try it on yours before you rely on it.',
         'A score says how sure the model is, not how often it is right.',
-        (
-            f'It sees every image scaled to fit a square of {size} pixels, so what is tiny in the '
-            'image is tiny or gone for the model.'
-        ),
+        f'It sees every image scaled to fit a square of {card.preprocess.size} pixels, so what is tiny in '
+        'the image is tiny or gone for the model.',
     ]
-    if t is not None:
+    if threshold is not None:
         lines.append(
-            f'Objects with a score below {t:.2f} are left out, the threshold that was best on those '
+            f'Objects with a score below {threshold:.2f} are left out, the threshold that was best on those '
             'images; `--score-threshold` sets another.'
         )
     if card.decoding.get('single_image'):
         lines.append('It takes one image at a time, and is meant for still images rather than for video.')
     return lines
 
+
+def _other_classes_text(card: ModelCard) -> str:
+    text = 'It knows the classes above and no others'
+    if card.task == 'classification':
+        return text + '. An image of something else gets one of them too.'
+    return text + '; something else that looks like one may be taken for it.'
+
 # %% ../../nbs/deploy/08_bundle.ipynb #143914ca
-_README = """\
+_README_START = """\
 # {kind}: {names}
 
 {does}
@@ -233,7 +257,15 @@ py -m venv .venv
 .venv\\Scripts\\python predict.py {example} --out results
 ```
 
-(Where Debian or Ubuntu say that venv is missing: `sudo apt install python3-venv` first.) It prints what it sees, and draws it into copies of the images in the folder `results`. Put your own images or folders in the place of `{example}`. More, each after `.venv/bin/python` or `.venv\\Scripts\\python`:
+"""
+
+# %% ../../nbs/deploy/08_bundle.ipynb #973db4c2
+_README = (
+    _README_START
+    + """\
+(Where Debian or Ubuntu say that venv is missing: `sudo apt install python3-venv` first.) It prints what it
+sees, and draws it into copies of the images in the folder `results`. Put your own images or folders in the
+place of `{example}`. More, each after `.venv/bin/python` or `.venv\\Scripts\\python`:
 
 | | |
 |---|---|
@@ -241,7 +273,9 @@ py -m venv .venv
 | `predict.py photo.jpg --json` | the same as JSON{json} |
 {options}| `predict.py photo.jpg --threads 2` | use two processor threads |
 
-In a program of yours: `from predict import Predictor`; the first lines of `predict.py` show how. With a graphics card, install `onnxruntime-gpu` (NVIDIA) or `onnxruntime-directml` (Windows) in the place of `onnxruntime`.
+In a program of yours: `from predict import Predictor`; the first lines of `predict.py` show how. With a
+graphics card, install `onnxruntime-gpu` (NVIDIA) or `onnxruntime-directml` (Windows) in the place of
+`onnxruntime`.
 {page}
 ## What is here
 
@@ -256,7 +290,9 @@ In a program of yours: `from predict import Predictor`; the first lines of `pred
 
 {made}
 """
+)
 
+# %% ../../nbs/deploy/08_bundle.ipynb #c9f7b115
 _PAGE = """
 ## The demo page
 
@@ -270,45 +306,48 @@ or on Windows
 .venv\\Scripts\\python predict.py --serve
 ```
 
-and open http://localhost:8000 in a browser. {seen} looked at inside the browser and never leave the computer. To put the page on the web, copy `index.html`, `web`, `model.onnx`{and_samples} to any web server{secure};
-opening `index.html` as a file does not work, for browsers let no page read the files beside it.{cdn}
+and open http://localhost:8000 in a browser. {seen} looked at inside the browser and never leave the computer.
+To put the page on the web, copy `index.html`, `web`, `model.onnx`{and_samples} to any web server{secure}.
+Opening `index.html` as a file does not work, because browsers let no page read the files beside it.{cdn}
 """
+_CDN = (
+    ' The page fetches onnxruntime-web from a content network, so it needs a connection; '
+    'the images still stay where they are.'
+)
 
 
 def _page_text(card: ModelCard, samples: int, web: str) -> str:
-    "What to know about the page; of models for still images it says nothing about a camera"
+    "What to know about the page; for models of still images it does not mention a camera"
     camera = not card.decoding.get('single_image')
-    cdn = (
-        (
-            ' The page fetches onnxruntime-web from a content network, so it needs a connection; '
-            'the images still stay where they are.'
-        )
-        if web == 'cdn'
-        else ''
-    )
     return _PAGE.format(
         seen='Your images and the camera are' if camera else 'Your images are',
         and_samples=' and `samples`' if samples else '',
         secure=' (with `https`, or browsers do not give it the camera)' if camera else '',
-        cdn=cdn,
+        cdn=_CDN if web == 'cdn' else '',
     )
 
-
+# %% ../../nbs/deploy/08_bundle.ipynb #474f0b2d
 def made_text(card: ModelCard) -> str:
     "Where the model comes from, for whoever has to make it again"
-    d, v = card.data, card.versions
     text = f'{_plain(card.architecture)}, input {card.preprocess.size} x {card.preprocess.size} pixels.'
-    if 'n_train' in d:
-        text += (
-            f' It learnt from {plural(int(d["n_train"]), "image")} (fingerprint '
-            f'`{_plain(d.get("train"))}`) and was chosen and scored on '
-            f'{plural(int(d.get("n_valid", 0)), "other")} (`{_plain(d.get("valid"))}`).'
-        )
-    if v:
-        text += ' Versions: ' + ', '.join(f'{_plain(k)} {_plain(n)}' for k, n in v.items()) + '.'
+    if 'n_train' in card.data:
+        text += _data_text(card.data)
+    if card.versions:
+        versions = [f'{_plain(name)} {_plain(version)}' for name, version in card.versions.items()]
+        text += f' Versions: {", ".join(versions)}.'
     return text + ' The whole description is inside `model.onnx`, in its metadata.'
 
 
+def _data_text(data: dict) -> str:
+    "The numbers of images and their fingerprints"
+    learnt = plural(int(data['n_train']), 'image')
+    scored = plural(int(data.get('n_valid', 0)), 'other')
+    return (
+        f' It learnt from {learnt} (fingerprint `{_plain(data.get("train"))}`) '
+        f'and was chosen and scored on {scored} (`{_plain(data.get("valid"))}`).'
+    )
+
+# %% ../../nbs/deploy/08_bundle.ipynb #b5f30e3c
 def readme_text(
     card: ModelCard,
     model_bytes: int,
@@ -316,51 +355,63 @@ def readme_text(
     web: str = 'none',  # As for `bundle`
 ) -> str:  # Markdown
     "The README of a bundle"
-    names, page, example = (
-        list(map(_plain, card.labels.names)),
-        web != 'none',
-        'samples' if samples else 'photo.jpg',
-    )
-    short = ', '.join(names[:4]) + (f' and {len(names) - 4} more' if len(names) > 4 else '')
-    classes = (
-        ', '.join(f'`{n}`' for n in names)
-        + (
-            f'. The points: {", ".join(f"`{_plain(p)}`" for p in card.labels.skeleton.points)}'
-            if card.labels.skeleton
-            else ''
-        )
-        + '.'
-    )
-    options = (
-        ''
-        if card.task == 'classification'
-        else '| `predict.py photo.jpg --score-threshold 0.5` | show only what it is surer of than this |\n'
-    )
-    if TASK_KINDS[card.task].masks:
-        options += (
-            '| `predict.py photo.jpg --mask-threshold 0.4` | draw the masks a little larger, or with a '
-            'higher number smaller |\n'
-        )
-    files = (
-        f'| `samples` | {plural(samples, "image")} to try it with |\n' * bool(samples)
-        + '| `index.html`, `web` | the demo page |\n' * page
-    )
+    kind, page = TASK_KINDS[card.task], web != 'none'
     return _README.format(
-        kind=TASK_KINDS[card.task].title,
-        names=short,
-        does=TASK_KINDS[card.task].does,
-        classes=classes,
+        kind=kind.title,
+        names=_short_names(card),
+        does=kind.does,
+        classes=_classes_text(card),
         quality=quality_text(card),
         limits='\n'.join(f'- {line}' for line in limits_text(card)),
-        example=example,
-        json='; masks are run lengths, as COCO writes them' if TASK_KINDS[card.task].masks else '',
-        options=options,
+        example='samples' if samples else 'photo.jpg',
+        json='; masks are run lengths, as COCO writes them' if kind.masks else '',
+        options=_option_rows(card.task),
         page=_page_text(card, samples, web) if page else '',
         size=human_bytes(model_bytes),
-        files=files,
+        files=_file_rows(samples, page),
         page_licence=' (the page brings onnxruntime-web, MIT License)' if page else '',
         made=made_text(card),
     )
+
+
+def _short_names(card: ModelCard) -> str:
+    "The first four classes, and how many more there are"
+    more = f' and {len(card.labels) - 4} more' if len(card.labels) > 4 else ''
+    return ', '.join(map(_plain, card.labels.names[:4])) + more
+
+# %% ../../nbs/deploy/08_bundle.ipynb #9669a131
+def _code_list(names) -> str:
+    return ', '.join(f'`{_plain(name)}`' for name in names)
+
+
+def _classes_text(card: ModelCard) -> str:
+    "The classes, and the points where there are some"
+    text = _code_list(card.labels.names)
+    if card.labels.skeleton:
+        text += f'. The points: {_code_list(card.labels.skeleton.points)}'
+    return f'{text}.'
+
+
+def _option_rows(task: str) -> str:
+    "The table rows of options that not every task has"
+    rows = ''
+    if task != 'classification':
+        rows += (
+            '| `predict.py photo.jpg --score-threshold 0.5` | '
+            'leave out objects with a lower score than this |\n'
+        )
+    if TASK_KINDS[task].masks:
+        rows += (
+            '| `predict.py photo.jpg --mask-threshold 0.4` | '
+            'draw the masks a little larger, or with a higher number smaller |\n'
+        )
+    return rows
+
+
+def _file_rows(samples: int, page: bool) -> str:
+    "The table rows of files that not every bundle has"
+    rows = f'| `samples` | {plural(samples, "image")} to try it with |\n' if samples else ''
+    return rows + ('| `index.html`, `web` | the demo page |\n' if page else '')
 
 # %% ../../nbs/deploy/08_bundle.ipynb #0670ffbf
 def _model_of(
@@ -383,20 +434,20 @@ def _model_of(
     return model, run
 
 
+_LICENCE_PLACE = (
+    'predict.py is part of vision_recipes and under the Apache License, Version 2.0: '
+    'https://www.apache.org/licenses/LICENSE-2.0\n'
+)
+
+
 def _licence() -> str:
     "The text of this package's licence; where it was installed without, the place to find it"
-    files = [f.locate() for f in metadata.files('vision_recipes') or () if f.name == 'LICENSE']
-    file = next((f for f in files if Path(f).is_file()), None)
-    return (
-        Path(file).read_text(encoding='utf-8')
-        if file
-        else (
-            'predict.py is part of vision_recipes and under the Apache License, Version 2.0: '
-            'https://www.apache.org/licenses/LICENSE-2.0\n'
-        )
-    )
+    for entry in metadata.files('vision_recipes') or ():
+        if entry.name == 'LICENSE' and Path(entry.locate()).is_file():
+            return Path(entry.locate()).read_text(encoding='utf-8')
+    return _LICENCE_PLACE
 
-
+# %% ../../nbs/deploy/08_bundle.ipynb #41a92675
 def _fill(folder: Path, model: Path, card: ModelCard, samples: Sequence, web: str | Path):
     "Write all files of a bundle"
     page = str(web) != 'none'
@@ -406,16 +457,17 @@ def _fill(folder: Path, model: Path, card: ModelCard, samples: Sequence, web: st
     write_text(folder / 'requirements.txt', REQUIREMENTS)
     write_text(folder / 'README.md', readme_text(card, model.stat().st_size, len(names), str(web)))
     write_text(folder / 'LICENSE', _licence())
-    if not page:
-        return
+    if page:
+        _write_page(folder, card, names, str(web))
+
+
+def _write_page(folder: Path, card: ModelCard, samples: list[str], web: str):
+    "Write the demo page, with the sample images"
     from vision_recipes.deploy.web.page import write_web_page
 
-    write_web_page(
-        folder,
-        f'{TASK_KINDS[card.task].title}: {", ".join(card.labels.names[:4])}{" …" if len(card.labels) > 4 else ""}',
-        samples=[f'samples/{n}' for n in names],
-        onnxruntime_web=str(web),
-    )
+    more = ' …' if len(card.labels) > 4 else ''
+    title = f'{TASK_KINDS[card.task].title}: {", ".join(card.labels.names[:4])}{more}'
+    write_web_page(folder, title, samples=[f'samples/{name}' for name in samples], onnxruntime_web=web)
 
 # %% ../../nbs/deploy/08_bundle.ipynb #03ccdb43
 def _zipped(folder: Path, path: Path, name: str):
@@ -423,10 +475,17 @@ def _zipped(folder: Path, path: Path, name: str):
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as z:
         for file in sorted(p for p in folder.rglob('*') if p.is_file()):
             entry = zipfile.ZipInfo(f'{name}/{file.relative_to(folder).as_posix()}', (1980, 1, 1, 0, 0, 0))
-            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
             z.writestr(entry, file.read_bytes())
 
 
+def _size(out: Path) -> int:
+    "Bytes of a file, or of all files of a folder"
+    files = [out] if out.is_file() else [f for f in out.rglob('*') if f.is_file()]
+    return sum(f.stat().st_size for f in files)
+
+# %% ../../nbs/deploy/08_bundle.ipynb #86991773
 def bundle(
     # A run directory, which is exported where that was not done yet, or an ONNX file of this library
     run_or_model: str | Path,
@@ -443,24 +502,21 @@ def bundle(
     Raises `VisionRecipesError`, and leaves nothing behind, where something is missing or `out` holds
     something.
     """
-    out, zipped = Path(out), Path(out).suffix.lower() == '.zip'
+    out = Path(out)
+    zipped = out.suffix.lower() == '.zip'
     if zipped and out.exists():
         raise VisionRecipesError(
             f'{out}: is there already, and nothing is written over. Remove it, or choose another name.'
         )
     model, run = _model_of(Path(run_or_model))
-    card, found = Predictor(model).card, find_samples(samples, run)
+    card, images = Predictor(model).card, find_samples(samples, run)
     if zipped:
-        with tempfile.TemporaryDirectory() as d, atomic_path(out) as file:
-            _fill(Path(d), model, card, found, web)
-            _zipped(Path(d), file, out.stem)
+        with tempfile.TemporaryDirectory() as folder, atomic_path(out) as file:
+            _fill(Path(folder), model, card, images, web)
+            _zipped(Path(folder), file, out.stem)
     else:
-        with new_folder(out) as d:
-            _fill(d, model, card, found, web)
-    size = out.stat().st_size if zipped else sum(f.stat().st_size for f in out.rglob('*') if f.is_file())
-    log_info(
-        f'{out}: {human_bytes(size)}, '
-        f'{plural(len(found), "sample image") if found else "no sample images (name some with samples)"}. '
-        'Its README.md says what to type.'
-    )
+        with new_folder(out) as folder:
+            _fill(folder, model, card, images, web)
+    counted = plural(len(images), 'sample image') if images else 'no sample images (name some with samples)'
+    log_info(f'{out}: {human_bytes(_size(out))}, {counted}. Its README.md says what to type.')
     return out

@@ -7,6 +7,7 @@ __all__ = ['OPSET', 'to_onnx', 'simplify_onnx', 'ExportError', 'export_onnx', 's
 
 # %% ../../nbs/deploy/02_export.ipynb #02d7bc30
 import copy, json, logging, operator, re, time, warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Iterable
@@ -17,14 +18,14 @@ from ..core.console import human_bytes, plural, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import atomic_path, write_json
 from ..core.images import find_images
-from .parity import compare, known_examples, Parity
+from .parity import Case, compare, known_examples, Parity
 from ..metrics.agreement import Tolerance
 from ..runtime.model_card import CARD_KEY, ModelCard
 from ..runtime.predictor import Predictor, to_input
 from ..tasks.run import Run
 
 # %% ../../nbs/deploy/02_export.ipynb #4e910165
-# what torch's exporter writes natively; older ones pass through a converter that fails on some graphs
+# What torch's exporter writes natively; older ones pass through a converter that fails on some graphs
 OPSET = 18
 
 
@@ -36,32 +37,41 @@ def to_onnx(
     multiple: int = 1,  # Height and width are multiples of this
 ):  # An `onnx.ModelProto`
     "Export by torch.export, quietly"
-    names = {
-        axis: torch.export.Dim.DYNAMIC
-        if name == 'batch' or multiple == 1
-        else multiple * torch.export.Dim(name, min=1)
-        for axis, name in free.items()
-    }
-    before = logging.getLogger('torch.onnx').level
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            module.eval(),
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=['images'],
+            output_names=list(output_names),
+            dynamic_shapes=({axis: _dimension(name, multiple) for axis, name in free.items()},),
+            external_data=False,
+            verbose=False,
+            custom_translation_table=_small_bounds(),
+        )
+    return _named(program.model_proto, free)
+
+
+def _dimension(name: str, multiple: int):
+    "A free axis, as torch.export wants it"
+    if name == 'batch' or multiple == 1:
+        return torch.export.Dim.DYNAMIC
+    return multiple * torch.export.Dim(name, min=1)
+
+# %% ../../nbs/deploy/02_export.ipynb #01d329eb
+@contextmanager
+def _quiet_exporter():
+    "No warnings, and of torch's exporter only errors"
+    logger = logging.getLogger('torch.onnx')
+    level = logger.level
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+        logger.setLevel(logging.ERROR)
         try:
-            program = torch.onnx.export(
-                module.eval(),
-                (example,),
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=['images'],
-                output_names=list(output_names),
-                dynamic_shapes=(names,),
-                external_data=False,
-                verbose=False,
-                custom_translation_table=_small_bounds(),
-            )
+            yield
         finally:
-            logging.getLogger('torch.onnx').setLevel(before)
-    return _named(program.model_proto, free)
+            logger.setLevel(level)
 
 
 def _small_bounds() -> dict[Callable, Callable]:
@@ -73,11 +83,11 @@ def _small_bounds() -> dict[Callable, Callable]:
 
     return {operator.le: le}
 
-
+# %% ../../nbs/deploy/02_export.ipynb #67d4da99
 def _named(model, free: dict[int, str]):
-    """The graph with the free axes of its input named as `free` says, wherever they occur: torch's own names,
-    such as s34, say nothing"""
-    axes, graph = model.graph.input[0].type.tensor_type.shape.dim, model.graph
+    "The graph with the free axes of its input named as `free` says, wherever they occur"
+    graph = model.graph
+    axes = graph.input[0].type.tensor_type.shape.dim
     names = {axes[axis].dim_param: name for axis, name in free.items() if axes[axis].dim_param}
     for value in (*graph.input, *graph.output, *graph.value_info):
         for dim in value.type.tensor_type.shape.dim:
@@ -96,10 +106,10 @@ def simplify_onnx(model):
     return simpler if ok and _free_axes(simpler) == _free_axes(model) else model
 
 
-def _free_axes(model):
-    return [
-        [d.dim_param for d in o.type.tensor_type.shape.dim] for o in (*model.graph.input, *model.graph.output)
-    ]
+def _free_axes(model) -> list[list[str]]:
+    "The names of the axes of every input and output; empty for an axis of fixed length"
+    values = (*model.graph.input, *model.graph.output)
+    return [[dim.dim_param for dim in value.type.tensor_type.shape.dim] for value in values]
 
 # %% ../../nbs/deploy/02_export.ipynb #0ecd53ef
 class ExportError(VisionRecipesError):
@@ -111,7 +121,7 @@ def export_onnx(
     path: str | Path | None = None,  # The file to write; None: `model.onnx` in the run directory
     dtype: str = 'float32',  # What the graph takes: `float32` in 0 to 1, or `uint8`
     layout: str = 'NCHW',  # `NCHW`, or `NHWC` (channels last, as cameras give them)
-    kind: str | None = None,  # Form of the outputs, one of the task's `kinds`; None: its usual one
+    kind: str | None = None,  # Form of the outputs, one of the task's `output_formats`; None: its usual one
     simplify: bool = True,  # By onnxsim, where its check passes
     tolerance: Tolerance | dict | None = None,  # What changes in the task's own, such as `{'score': 1e-3}`
     # Images of yours to compare on: paths, PIL images, arrays; or a folder of them; None, or none: the
@@ -123,36 +133,63 @@ def export_onnx(
     Raises `ExportError`, and leaves no file, where the export differs from PyTorch by more than `tolerance`.
     """
     started = time.monotonic()
-    if isinstance(images, (str, Path)):
-        images = find_images(images, recursive=True) if Path(images).is_dir() else [images]
+    images = _listed(images)
     check_choice('dtype', dtype, ('float32', 'uint8'))
     check_choice('layout', layout, ('NCHW', 'NHWC'))
-    run = (
-        run
-        if isinstance(run, Run) and run.device.type == 'cpu'
-        else Run(run.path if isinstance(run, Run) else run, 'cpu')
-    )
+    run = _run_on_cpu(run)
     path, tolerance = Path(path or run.path / 'model.onnx'), Tolerance.of(tolerance, run.task.tolerance)
     kind = check_choice('kind', kind or run.task.output_formats[0], run.task.output_formats)
     card = replace(run.card, input={'dtype': dtype, 'layout': layout}, decoding=run.task.decoding(kind))
     module = run.task.export_module(run.model, card.input, kind).eval()
     data = _graph(run, module, card, kind, simplify).SerializeToString()
-    exported, images = time.monotonic(), list(images or ()) or _own_images(run)
-    with atomic_path(path) as tmp:
-        tmp.write_bytes(data)
-        parity = compare(run, Predictor(tmp), _with_arrays(module), images, tolerance, lambda: shaken(run))
-        if not parity.ok:
-            raise ExportError(_disagreement(path, parity))
-    write_json(path.with_suffix('.parity.json'), parity.to_dict())
+    exported = time.monotonic()
+    parity = _write_compared(data, path, run, module, images or _own_images(run), tolerance)
     log_info(
         f'{path}: {human_bytes(len(data))}; exported in {exported - started:.0f} s, compared with PyTorch '
         f'in {time.monotonic() - exported:.0f} s.\n{parity.text()}'
     )
     return path
 
+# %% ../../nbs/deploy/02_export.ipynb #d4ba3090
+def _listed(images: Iterable | str | Path | None) -> list:
+    "The images that are meant: of a folder all, of a path this one"
+    if not isinstance(images, (str, Path)):
+        return list(images or ())
+    return find_images(images, recursive=True) if Path(images).is_dir() else [images]
 
+
+def _run_on_cpu(run: Run | str | Path) -> Run:
+    if isinstance(run, Run) and run.device.type == 'cpu':
+        return run
+    return Run(run.path if isinstance(run, Run) else run, 'cpu')
+
+
+def _write_compared(
+    data: bytes, path: Path, run: Run, module: nn.Module, images: list, tolerance: Tolerance
+) -> Parity:
+    "Write a file, and the comparison beside it. Raises `ExportError`, and writes none, where they disagree"
+    with atomic_path(path) as tmp:
+        tmp.write_bytes(data)
+        parity = compare(run, Predictor(tmp), _with_arrays(module), images, tolerance, lambda: shaken(run))
+        if not parity.ok:
+            raise ExportError(_disagreement(path, parity))
+    write_json(path.with_suffix('.parity.json'), parity.to_dict())
+    return parity
+
+
+def _with_arrays(module: nn.Module) -> Callable[[np.ndarray], list[np.ndarray]]:
+    "A module that takes and gives NumPy arrays"
+
+    def run(x):
+        with torch.inference_mode():
+            out = module(torch.from_numpy(x))
+        return [o.numpy() for o in ([out] if isinstance(out, torch.Tensor) else out)]
+
+    return run
+
+# %% ../../nbs/deploy/02_export.ipynb #6c43c437
 def _own_images(run: Run) -> list[Path]:
-    "The validation images the run knows, and a word on how many there still are"
+    "The validation images the run knows; logs how many of them still exist"
     found, n = known_examples(run.info)
     if found and len(found) < n:
         log_info(
@@ -160,13 +197,9 @@ def _own_images(run: Run) -> list[Path]:
             'compared on these.'
         )
     if not found:
+        missing = 'none of the validation images it names is there any more'
         log_info(
-            f'{run.path}: '
-            f'{"none of the validation images it names is there any more" if n else "names no validation images"}, '
-            ''
-            ''
-            ''
-            ''
+            f'{run.path}: {missing if n else "names no validation images"}, '
             'so the file is compared on awkward images only. Give some of yours: images=[...].'
         )
     return found
@@ -181,32 +214,12 @@ def shaken(run: Run, seed: int = 0) -> Run:
             p.mul_(1 + 1e-6 * torch.randn(p.shape, generator=rng))
     return other
 
-
-def _with_arrays(module: nn.Module) -> Callable[[np.ndarray], list[np.ndarray]]:
-    "A module that takes and gives NumPy arrays"
-
-    def run(x):
-        with torch.inference_mode():
-            out = module(torch.from_numpy(x))
-        return [o.numpy() for o in ([out] if isinstance(out, torch.Tensor) else out)]
-
-    return run
-
-
+# %% ../../nbs/deploy/02_export.ipynb #f48f6afc
 def _graph(run: Run, module, card: ModelCard, kind: str, simplify: bool):
     "The graph with its card inside"
     import onnx
 
-    # torch takes a side of one cell, as the coarsest level of a small image has, for a constant
-    s = max(128, card.preprocess.size) if run.task.dynamic_size else card.preprocess.size
-    h, w = (2, 3) if card.input['layout'] == 'NCHW' else (1, 2)
-    example = torch.from_numpy(
-        to_input(np.zeros((1 if run.task.single_image else 2, s, s, 3), np.uint8), **card.input)
-    )
-    free = {
-        **({} if run.task.single_image else {0: 'batch'}),
-        **({h: 'height', w: 'width'} if run.task.dynamic_size else {}),
-    }
+    example, free = _example_input(run.task, card), _free_input_axes(run.task, card)
     try:
         model = to_onnx(module, example, run.task.output_names(kind), free, run.task.multiple)
     except Exception as e:
@@ -220,25 +233,42 @@ def _graph(run: Run, module, card: ModelCard, kind: str, simplify: bool):
     return model
 
 
+def _example_input(task, card: ModelCard) -> torch.Tensor:
+    "Black images to trace the graph with: two where the batch is free"
+    # torch takes a side of one cell, as the coarsest level of a small image has, for a constant
+    size = max(128, card.preprocess.size) if task.dynamic_size else card.preprocess.size
+    n = 1 if task.single_image else 2
+    return torch.from_numpy(to_input(np.zeros((n, size, size, 3), np.uint8), **card.input))
+
+
+def _free_input_axes(task, card: ModelCard) -> dict[int, str]:
+    "The axes of the input that may vary, with their names"
+    height, width = (2, 3) if card.input['layout'] == 'NCHW' else (1, 2)
+    free = {} if task.single_image else {0: 'batch'}
+    return free | ({height: 'height', width: 'width'} if task.dynamic_size else {})
+
+# %% ../../nbs/deploy/02_export.ipynb #edc450f2
 def _disagreement(path: Path, parity: Parity) -> str:
-    "What is said instead of a file"
-    bad = [
-        (
-            f'{m} {v:.2g} instead of at {"least" if m == "mask_iou" else "most"} '
-            f'{getattr(parity.tolerance, m):g} in {c.name!r}'
-        )
-        for m, (v, c) in parity.worst.items()
-        if not parity.tolerance.keeps(m, v)
+    "The message where a file is not written"
+    worst = [
+        _beyond_limit(parity.tolerance, measure, value, case)
+        for measure, (value, case) in parity.worst.items()
+        if not parity.tolerance.keeps(measure, value)
     ]
-    lost = any(not np.isfinite(c.measures[m]) for c, m in parity.failures)
-    return (
-        f'{path}: not written, because onnxruntime and PyTorch disagree by more than the tolerance in '
-        f'{plural(len(parity.failures), "number")}. The worst: {"; ".join(bad)}. '
-    ) + (
-        (
+    n_bad = plural(len(parity.failures), 'number')
+    advice = 'A larger tolerance accepts it; is it a model with random weights, or in half precision?'
+    if any(not np.isfinite(case.measures[measure]) for case, measure in parity.failures):
+        advice = (
             'One of them gives no numbers at all, or others than promised: '
             '`vision-recipes doctor` prints the versions to report.'
         )
-        if lost
-        else 'A larger tolerance accepts it; is it a model with random weights, or in half precision?'
+    return (
+        f'{path}: not written, because onnxruntime and PyTorch disagree by more than the tolerance in '
+        f'{n_bad}. The worst: {"; ".join(worst)}. {advice}'
     )
+
+
+def _beyond_limit(tolerance: Tolerance, measure: str, value: float, case: Case) -> str:
+    "A value, its limit and where it was found"
+    bound = 'least' if measure == 'mask_iou' else 'most'
+    return f'{measure} {value:.2g} instead of at {bound} {getattr(tolerance, measure):g} in {case.name!r}'

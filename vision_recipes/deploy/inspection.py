@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from ..core.console import human_bytes, plural
 from ..core.errors import VisionRecipesError
+from ..core.patching import patch
 from ..runtime.check_model import card_help, card_hint
 from ..runtime.model_card import CARD_KEY, ModelCard, read_card
 from ..runtime.onnx_session import graph_ports, message_fields, open_session, Port
@@ -30,26 +31,35 @@ def onnx_head(
 
     Raises `VisionRecipesError` for what is no ONNX file.
     """
-    head, opsets, producer, path = {}, {}, {}, Path(path)
+    path = Path(path)
     if not path.stat().st_size:
         raise VisionRecipesError(f'{path}: the file is empty (0 bytes).')
     with open(path, 'rb') as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
-
-        def text(where):
-            return data[slice(*where)].decode('utf-8', 'replace') if isinstance(where, tuple) else ''
-
         try:
-            for number, value in message_fields(data):
-                if number == 1 and isinstance(value, int):
-                    head['ir_version'] = value
-                if number in (2, 3):
-                    producer[number] = text(value)
-                if number == 8 and isinstance(value, tuple):
-                    one = dict(message_fields(data, *value))
-                    opsets[text(one.get(1))] = one.get(2, 0)
+            return _head(data)
         except VisionRecipesError as e:
             raise VisionRecipesError(f'{path}: {e}.') from e
+
+
+# Numbers of the fields of ONNX's ModelProto (onnx.proto)
+_IR_VERSION, _PRODUCER_NAME, _PRODUCER_VERSION, _OPSET_IMPORT = 1, 2, 3, 8
+
+
+def _head(data: mmap.mmap) -> dict[str, Any]:
+    head, opsets, producer = {}, {}, {}
+    for number, value in message_fields(data):
+        if number == _IR_VERSION and isinstance(value, int):
+            head['ir_version'] = value
+        if number in (_PRODUCER_NAME, _PRODUCER_VERSION):
+            producer[number] = _text(data, value)
+        if number == _OPSET_IMPORT and isinstance(value, tuple):
+            opset = dict(message_fields(data, *value))  # 1: domain, 2: version
+            opsets[_text(data, opset.get(1))] = opset.get(2, 0)
     return {**head, 'opsets': opsets, 'producer': ' '.join(producer[k] for k in sorted(producer))}
+
+
+def _text(data: mmap.mmap, span) -> str:  # Empty where the field is no text
+    return data[slice(*span)].decode('utf-8', 'replace') if isinstance(span, tuple) else ''
 
 # %% ../../nbs/deploy/03_inspection.ipynb #078095b4
 def _numbers(values) -> str:
@@ -62,10 +72,11 @@ def _hex(color) -> str:
 
 def class_words(card: ModelCard) -> str:
     "The classes in the order of the network, with their colours"
-    colors = [f' {_hex(c)}' for c in card.colors] or [''] * len(card.labels)
-    return f'{len(card.labels)}: ' + ', '.join(n + c for n, c in zip(card.labels.names, colors))
+    colors = [f' {_hex(color)}' for color in card.colors] or [''] * len(card.labels)
+    classes = [name + color for name, color in zip(card.labels.names, colors)]
+    return f'{len(card.labels)}: {", ".join(classes)}'
 
-
+# %% ../../nbs/deploy/03_inspection.ipynb #af8aca7d
 def fit_words(p: Preprocess) -> str:
     "How an image gets its size"
     where = 'in the middle' if p.letterbox == 'center' else 'in the left top corner'
@@ -78,25 +89,26 @@ def fit_words(p: Preprocess) -> str:
 def input_words(card: ModelCard) -> str:
     "What numbers the graph is given, and who normalises"
     p, given = card.preprocess, card.input
-    scale = 'x / 255' if given.get('normalize') or given.get('dtype') == 'uint8' else 'x'
-    steps = (
-        f'({scale} - mean) / std, mean {_numbers(p.mean)} and std {_numbers(p.std)} of '
-        f'{", ".join(p.channels)}'
-    )
     form = f'{given.get("dtype", "float32")} {given.get("layout", "NCHW")}'
+    steps = _normalisation_words(card)
     if given.get('normalize'):
         return f'{form}, {p.channels}; normalised before the graph: {steps}'
     swap = '' if p.channels == 'RGB' else f'turns them to {p.channels} and '
-    return (
-        f'{form}, RGB from {"0 to 255" if given.get("dtype") == "uint8" else "0 to 1"}; '
-        f'the graph itself {swap}normalises: {steps}'
-    )
+    values = '0 to 255' if given.get('dtype') == 'uint8' else '0 to 1'
+    return f'{form}, RGB from {values}; the graph itself {swap}normalises: {steps}'
 
 
+def _normalisation_words(card: ModelCard) -> str:
+    p = card.preprocess
+    bytes_in = card.input.get('normalize') or card.input.get('dtype') == 'uint8'
+    formula = f'({"x / 255" if bytes_in else "x"} - mean) / std'
+    return f'{formula}, mean {_numbers(p.mean)} and std {_numbers(p.std)} of {", ".join(p.channels)}'
+
+# %% ../../nbs/deploy/03_inspection.ipynb #e331aebd
 def output_words(card: ModelCard) -> str:
     "What the outputs mean, and what is done with them"
-    decoding, words = card.decoding, _OUTPUT_WORDS.get(card.decoder, _unknown_words)(card)
-    most = decoding.get('max_detections')
+    words = _OUTPUT_WORDS.get(card.decoder, _unknown_words)(card)
+    most = card.decoding.get('max_detections')
     return words if most is None else f'{words}; {most} objects at most'
 
 
@@ -118,7 +130,7 @@ def _yolox_words(card: ModelCard) -> str:
         f'{nms} comes after the graph'
     )
 
-
+# %% ../../nbs/deploy/03_inspection.ipynb #08e74283
 def _object_words(card: ModelCard) -> str:
     words = TASK_KINDS[card.task].after_graph
     if not TASK_KINDS[card.task].masks:
@@ -135,66 +147,76 @@ _OUTPUT_WORDS = {'classifier': _classifier_words, 'yolox': _yolox_words, 'object
 # %% ../../nbs/deploy/03_inspection.ipynb #276109a7
 def threshold_words(card: ModelCard) -> str:
     "From which score on an object counts"
-    t = card.thresholds
-    if 'overall' not in t:
+    thresholds = card.thresholds
+    if 'overall' not in thresholds:
         return '0.3, as nobody has looked for a better one'
-    each = ', '.join(f'{n} {s:.3f}' for n, s in zip(card.labels.names, t.get('classes', ())) if s is not None)
-    return f'{t["overall"]:.3f}, the best by F1 on the validation images' + (
-        f'; by class: {each}' if each and len(card.labels) > 1 else ''
-    )
+    words = f'{thresholds["overall"]:.3f}, the best by F1 on the validation images'
+    pairs = zip(card.labels.names, thresholds.get('classes', ()))
+    by_class = [f'{name} {score:.3f}' for name, score in pairs if score is not None]
+    if by_class and len(card.labels) > 1:
+        words += f'; by class: {", ".join(by_class)}'
+    return words
 
 
 def quality_words(card: ModelCard) -> str:
     "The scores of the best epoch, the headline first, with the interval in which it lies by 95 %"
-    m, first = card.metrics, TASK_KINDS[card.task].metric if card.task in TASK_KINDS else ''
+    first = TASK_KINDS[card.task].metric if card.task in TASK_KINDS else ''
+    metrics = {k: v for k, v in card.metrics.items() if isinstance(v, (int, float))}
+    names = [k for k in metrics if not k.startswith('n_') and not k.endswith(('_low', '_high'))]
+    if not names:
+        return 'nobody has scored it'
+    names.sort(key=lambda name: name != first)
+    words = ', '.join(_metric_words(metrics, name) for name in names)
+    if counts := _count_words(metrics):
+        words += f'; on {counts}'
+    if any(f'{name}_low' in metrics for name in names):
+        words += '; 95 % intervals in brackets'
+    return words
 
-    def said(k):
-        return f'{k} {m[k]:.3f}' + (
-            f' [{m[k + "_low"]:.3f}, {m[k + "_high"]:.3f}]' if {k + '_low', k + '_high'} <= m.keys() else ''
-        )
+# %% ../../nbs/deploy/03_inspection.ipynb #ef8cd170
+def _metric_words(metrics: dict, name: str) -> str:
+    "A value, and its interval where both ends are known"
+    words = f'{name} {metrics[name]:.3f}'
+    if f'{name}_low' in metrics and f'{name}_high' in metrics:
+        words += f' [{metrics[f"{name}_low"]:.3f}, {metrics[f"{name}_high"]:.3f}]'
+    return words
 
-    m = {k: v for k, v in m.items() if isinstance(v, (int, float))}
-    names = [k for k in m if not k.startswith('n_') and not k.endswith(('_low', '_high'))]
-    counts = ' with '.join(
-        plural(m[k], noun)
-        for k, noun in (('n_images', 'validation image'), ('n_objects', 'object'))
-        if k in m
-    )
-    return (
-        ', '.join(map(said, sorted(names, key=lambda k: k != first)))
-        + (f'; on {counts}' if counts and names else '')
-        + ('; 95 % intervals in brackets' if any(k + '_low' in m for k in names) else '')
-        or 'nobody has scored it'
-    )
+
+def _count_words(metrics: dict) -> str:  # Empty where nothing was counted
+    nouns = {'n_images': 'validation image', 'n_objects': 'object'}
+    return ' with '.join(plural(metrics[key], noun) for key, noun in nouns.items() if key in metrics)
 
 
 def data_words(card: ModelCard) -> str:
     "Which images it saw, by number and fingerprint"
-    d = card.data
-    return (
-        '; '.join(
-            f'{what} on {plural(d["n_" + k], "image")} (fingerprint {d.get(k, "unknown")})'
-            for k, what in (('train', 'trained'), ('valid', 'scored'))
-            if 'n_' + k in d
-        )
-        or 'unknown'
-    )
+    words = []
+    for key, verb in (('train', 'trained'), ('valid', 'scored')):
+        if f'n_{key}' in card.data:
+            n_images = plural(card.data[f'n_{key}'], 'image')
+            words.append(f'{verb} on {n_images} (fingerprint {card.data.get(key, "unknown")})')
+    return '; '.join(words) or 'unknown'
 
-
+# %% ../../nbs/deploy/03_inspection.ipynb #4c7a84a2
 def precision_words(p: dict) -> str:
     "How a smaller file was made, and what that cost"
     parts = [p.get('kind', 'changed') + (f' ({p["how"]})' if 'how' in p else '')]
     if p.get('n_calibration'):
         parts.append(f'calibrated on {plural(p["n_calibration"], "image")}')
     if {'metric', 'before', 'after'} <= p.keys():
-        parts.append(
-            f'{p["metric"]} {p["before"]:.3f} before and {p["after"]:.3f} after'
-            + (f' on {plural(p["n_scored"], "image")}' if p.get('n_scored') else '')
-            + (f' (a drop of {p["max_drop"]:g} was allowed)' if 'max_drop' in p else '')
-        )
+        parts.append(_cost_words(p))
     if p.get('speed'):
         parts.append(f'{p["speed"]:.2f} times as fast')
     return '; '.join(parts)
+
+
+def _cost_words(p: dict) -> str:
+    "The score before and after, on how many images, and the drop that was allowed"
+    words = f'{p["metric"]} {p["before"]:.3f} before and {p["after"]:.3f} after'
+    if p.get('n_scored'):
+        words += f' on {plural(p["n_scored"], "image")}'
+    if 'max_drop' in p:
+        words += f' (a drop of {p["max_drop"]:g} was allowed)'
+    return words
 
 # %% ../../nbs/deploy/03_inspection.ipynb #ec6f3db0
 @dataclass(frozen=True)
@@ -213,99 +235,74 @@ class Inspection:
     # says
     hint: dict | None = None
 
-    def to_dict(self) -> dict:  # Plain JSON
-        """For programs.
+    def __str__(self) -> str:
+        return self.text()
 
-        Of the images it was trained on the numbers and fingerprints, without the hash of each.
-        """
+# %% ../../nbs/deploy/03_inspection.ipynb #ca35842c
+@patch
+def to_dict(self: Inspection) -> dict:  # Plain JSON
+    """For programs.
 
-        def ports(some):
-            return [{'name': p.name, 'dtype': p.dtype, 'shape': list(p.shape)} for p in some]
-
-        card = self.card and {
-            **self.card.to_dict(),
-            'data': {k: v for k, v in self.card.data.items() if k != 'train_images'},
-        }
-        return {
-            'path': str(self.path),
-            'bytes': self.n_bytes,
-            **self.head,
-            'inputs': ports(self.inputs),
-            'options': ports(self.options),
-            'outputs': ports(self.outputs),
-            'card': card,
-            'problem': self.problem,
-            'hint': self.hint,
-        }
-
-    def rows(self) -> list[tuple[str, str]]:  # What it is, and words
-        "The lines of `text`, before they are wrapped"
-        card, opsets = self.card, ', '.join(f'{k or "opset"} {v}' for k, v in self.head['opsets'].items())
-        out = [
-            (
-                'file',
-                f'{human_bytes(self.n_bytes)}, {opsets}'
-                + (f', written by {self.head["producer"]}' if self.head['producer'] else ''),
-            )
-        ]
-        if card:
-            out = [
-                (
-                    'task',
-                    card.task if card.architecture == 'unknown' else f'{card.task}, by {card.architecture}',
-                ),
-                *out,
-            ]
-        batch = (
-            '; one image a call'
-            if card and (card.decoding.get('single_image') or self.inputs[0].shape[:1] == (1,))
-            else ''
-        )
-        out += [
-            ('takes', ', '.join(map(str, self.inputs)) + batch),
-            ('gives', ', '.join(map(str, self.outputs))),
-        ]
-        if self.options:
-            out += [
-                (
-                    'may be given',
-                    ', '.join(map(str, self.options[:4]))
-                    + (f' and {len(self.options) - 4} more' if len(self.options) > 4 else ''),
-                )
-            ]
-        return [*out, *(_card_rows(card) if card else _missing_rows(self))]
-
-    def text(
-        self,
-        width: int = 120,  # Letters a line
-    ) -> str:
-        "For people"
-        rows = self.rows()
-        indent = max(len(k) for k, _ in rows) + 2
-        return '\n'.join(
-            [
-                str(self.path),
-                *(
-                    textwrap.fill(
-                        words,
-                        max(width, indent + 20),
-                        initial_indent=f'{k:<{indent}}',
-                        subsequent_indent=' ' * indent,
-                        break_long_words=False,
-                        break_on_hyphens=False,
-                    )
-                    for k, words in rows
-                ),
-            ]
-        )
-
-    __str__ = text
+    Of the images it was trained on the numbers and fingerprints, without the hash of each.
+    """
+    return {
+        'path': str(self.path),
+        'bytes': self.n_bytes,
+        **self.head,
+        'inputs': [_port_dict(port) for port in self.inputs],
+        'options': [_port_dict(port) for port in self.options],
+        'outputs': [_port_dict(port) for port in self.outputs],
+        'card': self.card and _card_dict(self.card),
+        'problem': self.problem,
+        'hint': self.hint,
+    }
 
 
+def _port_dict(port: Port) -> dict:
+    return {'name': port.name, 'dtype': port.dtype, 'shape': list(port.shape)}
+
+
+def _card_dict(card: ModelCard) -> dict:
+    data = {key: value for key, value in card.data.items() if key != 'train_images'}
+    return {**card.to_dict(), 'data': data}
+
+# %% ../../nbs/deploy/03_inspection.ipynb #7eaa94f3
+@patch
+def rows(self: Inspection) -> list[tuple[str, str]]:  # What it is, and words
+    "The lines of `text`, before they are wrapped"
+    out = [('file', _file_words(self))]
+    if self.card:
+        out.insert(0, ('task', _task_words(self.card)))
+    out += [
+        ('takes', ', '.join(map(str, self.inputs)) + _batch_words(self)),
+        ('gives', ', '.join(map(str, self.outputs))),
+    ]
+    if self.options:
+        more = f' and {len(self.options) - 4} more' if len(self.options) > 4 else ''
+        out.append(('may be given', ', '.join(map(str, self.options[:4])) + more))
+    return out + (_card_rows(self.card) if self.card else _missing_rows(self))
+
+
+def _file_words(i: Inspection) -> str:
+    opsets = ', '.join(f'{domain or "opset"} {version}' for domain, version in i.head['opsets'].items())
+    producer = f', written by {i.head["producer"]}' if i.head['producer'] else ''
+    return f'{human_bytes(i.n_bytes)}, {opsets}{producer}'
+
+
+def _task_words(card: ModelCard) -> str:
+    return card.task if card.architecture == 'unknown' else f'{card.task}, by {card.architecture}'
+
+
+def _batch_words(i: Inspection) -> str:  # Empty where a batch may hold several images, or without a card
+    single = i.card and (i.card.decoding.get('single_image') or i.inputs[0].shape[:1] == (1,))
+    return '; one image a call' if single else ''
+
+# %% ../../nbs/deploy/03_inspection.ipynb #440c37af
 def _card_rows(card: ModelCard) -> list[tuple[str, str]]:
+    skeleton = card.labels.skeleton
     rows = [
         ('classes', class_words(card)),
-        ('points', str(card.labels.skeleton).replace(' points', '', 1) if card.labels.skeleton else ''),
+        ('points', str(skeleton).replace(' points', '', 1) if skeleton else ''),
         ('images', fit_words(card.preprocess)),
         ('numbers', input_words(card)),
         ('outputs', output_words(card)),
@@ -313,25 +310,42 @@ def _card_rows(card: ModelCard) -> list[tuple[str, str]]:
         ('quality', quality_words(card)),
         ('data', data_words(card)),
         ('precision', precision_words(card.precision) if card.precision else ''),
-        ('made with', ', '.join(f'{k} {v}' for k, v in card.versions.items()) or 'unknown'),
+        ('made with', ', '.join(f'{name} {version}' for name, version in card.versions.items()) or 'unknown'),
     ]
-    return [(k, words) for k, words in rows if words]
+    return [(name, words) for name, words in rows if words]
 
 
 def _missing_rows(i: Inspection) -> list[tuple[str, str]]:
-    return (
-        [('problem', i.problem)]
-        if i.hint is None
-        else [
-            (
-                'missing',
-                'a card of this library, so nobody can see its classes, or how it wants its images. '
-                + card_help(i.hint),
+    "What to say of a file without a card that can be used"
+    if i.hint is None:
+        return [('problem', i.problem)]
+    missing = 'a card of this library, so nobody can see its classes, or how it wants its images. '
+    return [('missing', missing + card_help(i.hint))]
+
+# %% ../../nbs/deploy/03_inspection.ipynb #e4c3e322
+@patch
+def text(
+    self: Inspection,
+    width: int = 120,  # Letters a line
+) -> str:
+    "For people"
+    rows = self.rows()
+    indent = max(len(name) for name, _ in rows) + 2
+    lines = [str(self.path)]
+    for name, words in rows:
+        lines.append(
+            textwrap.fill(
+                words,
+                max(width, indent + 20),
+                initial_indent=f'{name:<{indent}}',
+                subsequent_indent=' ' * indent,
+                break_long_words=False,
+                break_on_hyphens=False,
             )
-        ]
-    )
+        )
+    return '\n'.join(lines)
 
-
+# %% ../../nbs/deploy/03_inspection.ipynb #e61d93cd
 def inspect_model(
     path: str | Path,  # A `.onnx` file
     card: ModelCard | str | Path | None = None,  # For a file that carries none, as for `Predictor`
@@ -341,25 +355,25 @@ def inspect_model(
     Raises `VisionRecipesError` for what is no ONNX file, and for a card that cannot be read; a file without a
     card, or with one that does not fit, is no error here.
     """
-    path, problem, hint, fits = Path(path), '', None, None
+    path, problem, hint, predictor = Path(path), '', None, None
     if isinstance(card, (str, Path)):
         card = read_card(card)
     try:
-        fits = Predictor(path, card, providers='cpu')
-        session = fits.session
+        predictor = Predictor(path, card, providers='cpu')
+        session = predictor.session
     except VisionRecipesError as e:
         session, problem = open_session(path, 'cpu'), str(e)
-    takes, gives = graph_ports(session)
+    inputs, outputs = graph_ports(session)
     if card is None and CARD_KEY not in session.get_modelmeta().custom_metadata_map:
-        hint = card_hint(takes, gives)
+        hint = card_hint(inputs, outputs)
     return Inspection(
         path,
         path.stat().st_size,
-        tuple(takes),
+        tuple(inputs),
         tuple(map(Port.of, session.get_overridable_initializers())),
-        tuple(gives),
+        tuple(outputs),
         onnx_head(path),
-        fits and fits.card,
+        predictor and predictor.card,
         problem,
         hint,
     )

@@ -7,6 +7,7 @@ __all__ = ['REST', 'time_call', 'measure_latency', 'compare_latency']
 
 # %% ../../nbs/deploy/04_latency.ipynb #f4a2b7bb
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any, Sequence
 import numpy as np
@@ -19,7 +20,8 @@ class _Stopwatch:
     "An onnxruntime session that counts the seconds its runs take"
 
     def __init__(self, session):
-        self.session, self.seconds = session, 0.0
+        self.session = session
+        self.seconds = 0.0
 
     def run(self, *args, **kwargs):
         start = time.perf_counter()
@@ -100,28 +102,25 @@ def measure_latency(
     "How long a model takes, by batch and threads. Raises `VisionRecipesError` for a file that cannot be run"
     if not batches or min(batches) < 1:
         raise VisionRecipesError(f'batches must be numbers of images, at least 1, but got {list(batches)}.')
-    opened = (
-        {None: model}
-        if isinstance(model, Predictor)
-        else {t: Predictor(model, threads=t, **opening) for t in dict.fromkeys(threads)}
-    )
+    if isinstance(model, Predictor):
+        opened = {model.session.get_session_options().intra_op_num_threads: model}
+    else:
+        opened = {n: Predictor(model, threads=n, **opening) for n in dict.fromkeys(threads)}
     if not opened:
         raise VisionRecipesError('threads: name at least one number of threads.')
-    first = next(iter(opened.values()))
-    if first.single_image and any(b > 1 for b in batches):
-        log_info(f'{first.path}: takes one image a call, so it is measured with batches of 1 only.')
-    cases = [
-        (t, p, b) for t, p in opened.items() for b in ([1] if first.single_image else dict.fromkeys(batches))
-    ]
-    times = _take_turns([(p, b) for _, p, b in cases], image, repeats, warm_up)
-    return [
-        {
-            'threads': p.session.get_session_options().intra_op_num_threads if t is None else t,
-            'batch': b,
-            **_row(ms, b),
-        }
-        for (t, p, b), ms in zip(cases, times)
-    ]
+    batches = _possible_batches(next(iter(opened.values())), batches)
+    cases = list(product(opened, batches))
+    times = _take_turns([(opened[n], batch) for n, batch in cases], image, repeats, warm_up)
+    return [{'threads': n, 'batch': batch, **_row(ms, batch)} for (n, batch), ms in zip(cases, times)]
+
+
+def _possible_batches(predictor: Predictor, batches: Sequence[int]) -> list[int]:
+    "Each batch once; a graph that takes one image a call has batches of 1 only"
+    if not predictor.single_image:
+        return list(dict.fromkeys(batches))
+    if max(batches) > 1:
+        log_info(f'{predictor.path}: takes one image a call, so it is measured with batches of 1 only.')
+    return [1]
 
 # %% ../../nbs/deploy/04_latency.ipynb #cd762dbf
 def compare_latency(
@@ -140,15 +139,10 @@ def compare_latency(
     if not models:
         raise VisionRecipesError('models: name at least one file.')
     opened = [m if isinstance(m, Predictor) else Predictor(m, threads=threads, **opening) for m in models]
-    rows = [
-        {'model': p.path.name, **_row(ms, batch)}
-        for p, ms in zip(opened, _take_turns([(p, batch) for p in opened], image, repeats, warm_up))
-    ]
-    return [
-        {
-            **r,
-            'ratio': rows[0]['median_ms'] / r['median_ms'],
-            'graph_ratio': rows[0]['graph_ms'] / r['graph_ms'],
-        }
-        for r in rows
-    ]
+    times = _take_turns([(predictor, batch) for predictor in opened], image, repeats, warm_up)
+    rows = [{'model': p.path.name, **_row(ms, batch)} for p, ms in zip(opened, times)]
+    first = dict(rows[0])
+    for row in rows:
+        row['ratio'] = first['median_ms'] / row['median_ms']
+        row['graph_ratio'] = first['graph_ms'] / row['graph_ms']
+    return rows

@@ -10,19 +10,21 @@ import math, tempfile
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 from ..core.console import plural
 from ..core.images import open_image
+from ..core.patching import patch
 from ..metrics.agreement import MEASURES, prediction_distance, tied_points, Tolerance
 from ..runtime.decoders import DECODERS
 from ..runtime.postprocess_boxes import Placement
 from ..runtime.postprocess_instances import found_objects
+from ..runtime.prediction import Prediction
 from ..runtime.predictor import BasePredictor, to_input
 
 # %% ../../nbs/deploy/01_parity.ipynb #4ffc32b1
-LEAST = 0.05  # score from which on objects are compared
+LEAST = 0.05  # Score from which on objects are compared
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,23 @@ class Case:
     undecided: bool = False
 
     def exceeds(self, tolerance: Tolerance) -> list[str]:  # Measures
-        return [] if self.undecided else [k for k, v in self.measures.items() if not tolerance.keeps(k, v)]
+        "What is farther apart than allowed; nothing in an undecided image"
+        if self.undecided:
+            return []
+        return [name for name, value in self.measures.items() if not tolerance.keeps(name, value)]
+
+# %% ../../nbs/deploy/01_parity.ipynb #64027978
+class _Reading(NamedTuple):
+    "What one predictor says of an image"
+
+    outputs: list[np.ndarray]  # Raw, of a batch of one
+    prediction: Prediction
+
+
+def _read(predictor: BasePredictor, batch: np.ndarray, place: Placement, min_score: float) -> _Reading:
+    outputs = predictor.run(batch, min_score)
+    decode = DECODERS[predictor.card.decoder]
+    return _Reading(outputs, decode(outputs, [place], predictor.card, min_score)[0])
 
 
 def compare_image(
@@ -55,29 +73,36 @@ def compare_image(
     pre = got.card.preprocess
     image, size_wh = pre.open(source)
     place, batch = pre.placement(image.size, size_wh), pre(image)[None]
-    outputs = [p.run(batch, least) for p in (expected, got)]
-    a, b = (DECODERS[p.card.decoder](o, [place], p.card, least)[0] for p, o in zip((expected, got), outputs))
-    free = (
-        None
-        if a.keypoints is None
-        else lambda pairs, px: _tied(
-            outputs, place, (a, b), pairs, px > tolerance.point_px, len(got.card.labels), least
-        )
-    )
-    d = prediction_distance(a, b, place.scale_xy, least, got.card.decoding.get('max_detections', 100), free)
-    tied = d.pop('tied', 0)
-    return Case(name, kind, d, None if a.boxes is None else len(a.scores), tied)
+    a = _read(expected, batch, place, least)
+    b = _read(got, batch, place, least)
 
+    def tied_pairs(pairs, distance_px):
+        return _tied((a, b), place, pairs, distance_px > tolerance.point_px, len(got.card.labels), least)
 
-def _tied(outputs, place: Placement, predictions, pairs, far, n_classes, least) -> np.ndarray:  # (P, K) bool
+    free = None if a.prediction.keypoints is None else tied_pairs
+    most = got.card.decoding.get('max_detections', 100)
+    measures = prediction_distance(a.prediction, b.prediction, place.scale_xy, least, most, free)
+    tied = measures.pop('tied', 0)
+    n_objects = None if a.prediction.boxes is None else len(a.prediction.scores)
+    return Case(name, kind, measures, n_objects, tied)
+
+# %% ../../nbs/deploy/01_parity.ipynb #32da2a69
+def _tied(
+    readings: tuple[_Reading, _Reading],
+    place: Placement,
+    pairs: np.ndarray,  # (P, 2) rows of the two predictions
+    far: np.ndarray,  # (P, K) bool, points that are farther apart than allowed
+    n_classes: int,
+    min_score: float,
+) -> np.ndarray:  # (P, K) bool
+    "Which of the points that are far apart are tied"
     if not far.any():
         return far
-    sides = [
-        (f.maps[rows], f.boxes[rows], p.keypoints[rows])
-        for o, p, rows in zip(outputs, predictions, pairs.T)
-        for f in found_objects(o, [place], n_classes, least)
-    ]
-    return far & tied_points(*sides[0], *sides[1])
+    sides = []
+    for reading, rows in zip(readings, pairs.T):
+        objects = found_objects(reading.outputs, [place], n_classes, min_score)[0]
+        sides += [objects.maps[rows], objects.boxes[rows], reading.prediction.keypoints[rows]]
+    return far & tied_points(*sides)
 
 # %% ../../nbs/deploy/01_parity.ipynb #55217afc
 @dataclass(frozen=True)
@@ -92,14 +117,6 @@ class Parity:
         return not any(c.exceeds(self.tolerance) for c in self.cases)
 
     @property
-    def worst(self) -> dict[str, tuple[float, Case]]:  # Of each measure the worst value, and where it was
-        some = {
-            m: [(c.measures[m], c) for c in self.cases if m in c.measures and not c.undecided]
-            for m in MEASURES
-        }
-        return {m: max(rows, key=lambda r: _badness(m, r[0])) for m, rows in some.items() if rows}
-
-    @property
     def failures(self) -> list[tuple[Case, str]]:
         return [(c, m) for c in self.cases for m in c.exceeds(self.tolerance)]
 
@@ -107,94 +124,107 @@ class Parity:
     def tied(self) -> int:
         return sum(c.tied for c in self.cases)
 
-    def to_dict(self) -> dict:  # Plain JSON; what is no finite number is None
-        "What is written beside the model"
-        number = lambda v: v if math.isfinite(v) else None
-        return {
-            'ok': self.ok,
-            'tolerance': asdict(self.tolerance),
-            'worst': {
-                m: {'value': number(v), 'case': c.name, 'kind': c.kind} for m, (v, c) in self.worst.items()
-            },
-            'tied_points': self.tied,
-            'cases': [
-                {**asdict(c), 'measures': {m: number(v) for m, v in c.measures.items()}} for c in self.cases
-            ],
-        }
 
-    def what(self) -> str:
-        "What was compared, in words"
-        n, counted = Counter(c.kind for c in self.cases), [c for c in self.cases if c.objects is not None]
-        objects = (
-            (
-                f', {plural(sum(c.objects for c in counted), "object")} in all; '
-                f'nothing is found in {sum(not c.objects for c in counted)} of them'
-            )
-            if counted
-            else ''
+@patch(as_prop=True)
+def worst(self: Parity) -> dict[str, tuple[float, Case]]:
+    "Of each measure the worst value, and where it was"
+    out = {}
+    for measure in MEASURES:
+        cases = [c for c in self.cases if measure in c.measures and not c.undecided]
+        if cases:
+            case = max(cases, key=lambda c: _badness(measure, c.measures[measure]))
+            out[measure] = (case.measures[measure], case)
+    return out
+
+
+def _badness(measure: str, value: float) -> float:
+    "Larger is worse; for an overlap less is worse"
+    if math.isnan(value):
+        return math.inf
+    return -value if measure == 'mask_iou' else value
+
+# %% ../../nbs/deploy/01_parity.ipynb #c50abaae
+@patch
+def to_dict(self: Parity) -> dict:  # Plain JSON; what is no finite number is None
+    "What is written beside the model"
+    worst = {
+        measure: {'value': _finite(value), 'case': case.name, 'kind': case.kind}
+        for measure, (value, case) in self.worst.items()
+    }
+    return {
+        'ok': self.ok,
+        'tolerance': asdict(self.tolerance),
+        'worst': worst,
+        'tied_points': self.tied,
+        'cases': [_case_dict(case) for case in self.cases],
+    }
+
+
+def _case_dict(case: Case) -> dict:
+    return {**asdict(case), 'measures': {name: _finite(value) for name, value in case.measures.items()}}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+# %% ../../nbs/deploy/01_parity.ipynb #f40b68db
+@patch
+def what(self: Parity) -> str:
+    "What was compared, in words"
+    counts = Counter(case.kind for case in self.cases)
+    parts = []
+    if counts['yours']:
+        parts.append(plural(counts['yours'], 'image of yours', 'images of yours'))
+    if counts['awkward']:
+        parts.append(plural(counts['awkward'], 'awkward image'))
+    text = ' and '.join(parts) + _objects_text([c.objects for c in self.cases if c.objects is not None])
+    if counts['tensor']:
+        text += f'; {plural(counts["tensor"], "prepared batch", "prepared batches")}'
+    return text
+
+
+def _objects_text(counts: list[int]) -> str:
+    "How many objects were found in images that count them"
+    if not counts:
+        return ''
+    return f', {plural(sum(counts), "object")} in all; nothing is found in {counts.count(0)} of them'
+
+# %% ../../nbs/deploy/01_parity.ipynb #f4f035d7
+@patch
+def text(self: Parity) -> str:
+    "For people: a line for each measure"
+    lines = [f'{"Agree" if self.ok else "DO NOT AGREE"}: {self.what()}']
+    lines += [_worst_line(self.tolerance, measure, *worst) for measure, worst in self.worst.items()]
+    if self.tied:
+        lines.append(
+            f'  {plural(self.tied, "point")} left out, because their maps are equally high at both places'
         )
-        parts = [
-            plural(n[k], *nouns)
-            for k, nouns in (
-                ('yours', ('image of yours', 'images of yours')),
-                ('awkward', ('awkward image',)),
-            )
-            if n[k]
-        ]
-        return (
-            ' and '.join(parts)
-            + objects
-            + (f'; {plural(n["tensor"], "prepared batch", "prepared batches")}' if n['tensor'] else '')
+    undecided = [case.name for case in self.cases if case.undecided]
+    if undecided:
+        lines.append(
+            f'  {plural(len(undecided), "image")} left out, where PyTorch does not agree with itself '
+            f'when its weights change by a millionth: {", ".join(undecided)}'
         )
-
-    def text(self) -> str:
-        "For people: a line for each measure"
-        limits = {
-            m: f'({"at least" if m == "mask_iou" else "at most"} {_short(getattr(self.tolerance, m))})'
-            for m in self.worst
-        }
-        rows = [
-            f'  {m:9} {_short(v):>8}  {limits[m]:18} {MEASURES[m]}'
-            + (f': {c.name}' if v != (m == 'mask_iou') else '')
-            for m, (v, c) in self.worst.items()
-        ]
-        out = [c.name for c in self.cases if c.undecided]
-        return '\n'.join(
-            [
-                f'{"Agree" if self.ok else "DO NOT AGREE"}: {self.what()}',
-                *rows,
-                *(
-                    [
-                        (
-                            f'  {plural(self.tied, "point")} left out, because their maps are equally high at '
-                            'both places'
-                        )
-                    ]
-                    if self.tied
-                    else []
-                ),
-                *(
-                    [
-                        (
-                            f'  {plural(len(out), "image")} left out, where PyTorch does not agree '
-                            f'with itself when its weights change by a millionth: {", ".join(out)}'
-                        )
-                    ]
-                    if out
-                    else []
-                ),
-            ]
-        )
+    return '\n'.join(lines)
 
 
-def _badness(measure: str, v: float) -> float:
-    return math.inf if math.isnan(v) else -v if measure == 'mask_iou' else v
+def _worst_line(tolerance: Tolerance, measure: str, value: float, case: Case) -> str:
+    "A measure, its worst value, the limit and where it was; a perfect value is nowhere in particular"
+    bound = 'at least' if measure == 'mask_iou' else 'at most'
+    limit = f'({bound} {_short(getattr(tolerance, measure))})'
+    perfect = value == (measure == 'mask_iou')
+    where = '' if perfect else f': {case.name}'
+    return f'  {measure:9} {_short(value):>8}  {limit:18} {MEASURES[measure]}{where}'
 
 
-def _short(v: float) -> str:
-    return f'{v:.6g}' if v == 0 or 0.01 <= abs(v) < 1000 else f'{v:.0e}'
+def _short(value: float) -> str:
+    return f'{value:.6g}' if value == 0 or 0.01 <= abs(value) < 1000 else f'{value:.0e}'
 
 # %% ../../nbs/deploy/01_parity.ipynb #058c40ac
+_PADDED = {'landscape': (400, 200), 'portrait': (180, 402), 'odd size': (193, 261), 'small': (41, 37)}
+_SQUEEZED = {'a line of pixels': (301, 1), 'a column of pixels': (1, 301), 'one pixel': (1, 1)}
+
+
 def awkward_images(
     folder: Path,  # Where those that must be files are written
     image: Image.Image | None = None,  # RGB, to make them of; None: noise
@@ -203,34 +233,30 @@ def awkward_images(
     "Images of the kinds that break pipelines, by name"
     if image is None:
         image = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (150, 200, 3), dtype=np.uint8))
-    sizes = {'landscape': (400, 200), 'portrait': (180, 402), 'odd size': (193, 261), 'small': (41, 37)}
-    out = {name: ImageOps.pad(image, wh, color=(90, 100, 110)) for name, wh in sizes.items()}
-    out |= {
-        name: image.resize(wh)
-        for name, wh in (
-            ('a line of pixels', (301, 1)),
-            ('a column of pixels', (1, 301)),
-            ('one pixel', (1, 1)),
-        )
-    }
     grey = image.convert('L')
-    out |= {
+    out = {name: ImageOps.pad(image, wh, color=(90, 100, 110)) for name, wh in _PADDED.items()}
+    out |= {name: image.resize(wh) for name, wh in _SQUEEZED.items()}
+    return out | {
         'grey': grey,
         '16-bit grey': Image.fromarray(np.asarray(grey).astype(np.uint16) * 257),
         'transparent': _half_transparent(image),
         'black': Image.new('RGB', (64, 64)),
+        'turned by EXIF': _turned_by_exif(image, folder / 'turned by EXIF.jpg'),
     }
-    turned = folder / 'turned by EXIF.jpg'
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned a quarter to the right when it is shown
-    image.transpose(Image.Transpose.ROTATE_90).save(turned, exif=exif, quality=95)
-    return {**out, 'turned by EXIF': turned}
 
 
 def _half_transparent(image: Image.Image) -> Image.Image:
     out = image.convert('RGBA')
     out.putalpha(Image.linear_gradient('L').resize(image.size).point(lambda v: 255 - v // 3))
     return out
+
+
+def _turned_by_exif(image: Image.Image, path: Path) -> Path:
+    "A JPEG that lies on its side, with a note to show it upright"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter to the right when it is shown
+    image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif, quality=95)
+    return path
 
 # %% ../../nbs/deploy/01_parity.ipynb #a7ce49e6
 def compare(
@@ -246,37 +272,46 @@ def compare(
 ) -> Parity:
     "PyTorch and onnxruntime side by side: on your images, on awkward ones and on batches of other sizes"
     tolerance, task, images = tolerance or run.task.tolerance, run.task, list(images)
+    min_score = max(LEAST, task.least_score)
 
-    def look(source, name, kind):
-        return compare_image(run, predictor, source, name, kind, tolerance, max(LEAST, task.least_score))
+    def compare_one(source, name, kind):
+        return compare_image(run, predictor, source, name, kind, tolerance, min_score)
 
-    cases = [
-        look(o, f'{i}: {Path(o).name}' if isinstance(o, (str, Path)) else f'{i}: an image', 'yours')
-        for i, o in enumerate(images)
-    ]
-    base = next((o for o, c in zip(images, cases) if c.objects is None or c.objects), None)
+    cases = [compare_one(image, _image_name(i, image), 'yours') for i, image in enumerate(images)]
+    base = _example_image(images, cases)
     with tempfile.TemporaryDirectory() as folder:
-        awkward = awkward_images(Path(folder), None if base is None else open_image(base, at_least=640))
-        cases += [look(o, k, 'awkward') for k, o in awkward.items()]
+        awkward = awkward_images(Path(folder), base)
+        cases += [compare_one(image, name, 'awkward') for name, image in awkward.items()]
         if shaken:
             cases = _undecided(cases, [*images, *awkward.values()], run, shaken, tolerance)
     if all(c.objects for c in cases):
-        cases += _nothing(look)
-    return Parity(
-        tolerance,
-        (
-            *cases,
-            *(
-                []
-                if module is None
-                else compare_batches(
-                    task, module, predictor, None if base is None else open_image(base, at_least=640)
-                )
-            ),
-        ),
-    )
+        cases += _case_without_objects(compare_one)
+    if module is not None:
+        cases += compare_batches(task, module, predictor, base)
+    return Parity(tolerance, tuple(cases))
+
+# %% ../../nbs/deploy/01_parity.ipynb #c75b66af
+def _image_name(position: int, image) -> str:
+    return f'{position}: {Path(image).name if isinstance(image, (str, Path)) else "an image"}'
 
 
+def _example_image(images: list, cases: list[Case]) -> Image.Image | None:
+    "The first image in which something is found, or objects are not counted; None: there is none"
+    for image, case in zip(images, cases):
+        if case.objects is None or case.objects:
+            return open_image(image, at_least=640)
+    return None
+
+
+def _case_without_objects(compare_one: Callable) -> list[Case]:
+    "The first of some plain images in which nothing is found; no case where there is none"
+    for color in ('white', 'grey', 'blue', 'green', 'red', 'yellow'):
+        case = compare_one(Image.new('RGB', (64, 64), color), f'all {color}', 'awkward')
+        if case.objects == 0:
+            return [case]
+    return []
+
+# %% ../../nbs/deploy/01_parity.ipynb #17c0c87a
 def _undecided(
     cases: list[Case], images: list, run: BasePredictor, shaken: Callable, tolerance: Tolerance
 ) -> list[Case]:
@@ -284,26 +319,17 @@ def _undecided(
 
     More than one in ten are no accident, and none is excused.
     """
-    bad = [k for k, c in enumerate(cases) if c.exceeds(tolerance)]
+    bad = [k for k, case in enumerate(cases) if case.exceeds(tolerance)]
     if not bad or len(bad) > max(1, len(cases) // 10):
         return cases
-    other, cases = shaken(), list(cases)
+    other, out = shaken(), list(cases)
     for k in bad:
         again = compare_image(run, other, images[k], '', '', tolerance, max(LEAST, run.task.least_score))
         if set(cases[k].exceeds(tolerance)) <= set(again.exceeds(tolerance)):
-            cases[k] = replace(cases[k], undecided=True)
-    return cases
+            out[k] = replace(cases[k], undecided=True)
+    return out
 
-
-def _nothing(look: Callable) -> list[Case]:
-    "An image in which nothing is found, if one of these is"
-    cases = (
-        look(Image.new('RGB', (64, 64), colour), f'all {colour}', 'awkward')
-        for colour in ('white', 'grey', 'blue', 'green', 'red', 'yellow')
-    )
-    return [c for c in cases if c.objects == 0][:1]
-
-
+# %% ../../nbs/deploy/01_parity.ipynb #0b84a5c3
 def compare_batches(
     task,
     module: Callable,  # As for `compare`
@@ -312,19 +338,25 @@ def compare_batches(
     seed: int = 0,
 ) -> Iterator[Case]:
     "Raw outputs for batches of numbers and sizes the graph was not exported with, where it takes them"
-    s, rng, card = predictor.card.preprocess.size, np.random.default_rng(seed), predictor.card
-    shapes = [(1, s, s), (3, s, s)] + (
-        [(1, s + 32, s), (2, s, s + 64), (1, max(32, s // 64 * 32), s)] if task.dynamic_size else []
-    )
-    for b, h, w in [(1, *hw) for _, *hw in shapes[1:]] if task.single_image else shapes:
+    rng, card = np.random.default_rng(seed), predictor.card
+    for b, h, w in _batch_shapes(task, card.preprocess.size):
         batch = rng.integers(0, 256, (b, h, w, 3), dtype=np.uint8)
         if image is not None:
             batch[0] = np.asarray(image.resize((w, h)))
         x = to_input(batch, **card.input)
-        d = task.distance(
-            module(x), predictor.session.run(None, {predictor.input: x}), card.decoding.get('kind', '')
-        )
-        yield Case(f'{plural(b, "image")} of {w} x {h}', 'tensor', d)
+        outputs = predictor.session.run(None, {predictor.input: x})
+        measures = task.distance(module(x), outputs, card.decoding.get('kind', ''))
+        yield Case(f'{plural(b, "image")} of {w} x {h}', 'tensor', measures)
+
+
+def _batch_shapes(task, size: int) -> list[tuple[int, int, int]]:  # Images, height, width
+    "The shapes of the batches; a graph of a single image gets one image each"
+    shapes = [(1, size, size), (3, size, size)]
+    if task.dynamic_size:
+        shapes += [(1, size + 32, size), (2, size, size + 64), (1, max(32, size // 64 * 32), size)]
+    if task.single_image:
+        return [(1, h, w) for _, h, w in shapes[1:]]
+    return shapes
 
 # %% ../../nbs/deploy/01_parity.ipynb #16998b8c
 def known_examples(

@@ -27,23 +27,22 @@ from ..runtime.predictor import Predictor
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #91fee97c
 def class_in_words(p: Prediction, card: ModelCard) -> str:
-    "The likeliest class"
+    "The class with the highest score"
     return f'{card.labels.names[p.top]} {p.scores[p.top]:.3f}'
 
 
 def objects_in_words(p: Prediction, card: ModelCard) -> str:
-    "All that was found, the surest first"
+    "All objects, the highest score first"
     return ', '.join(f'{card.labels.names[c]} {s:.3f}' for c, s in zip(p.labels, p.scores)) or 'nothing found'
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #45bf6295
 def draw_class(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
-    "The likeliest class below the image"
+    "The class with the highest score, below the image"
     return caption(image, f'{card.labels.names[p.top]} {p.scores[p.top]:.0%}')
 
 
-# The surest last, so that it lies on top
 def _marked(p: Prediction, card: ModelCard) -> tuple[list[str], list[RGB] | None]:
-    "A text and a colour for each object"
+    "A text and a colour for each object; the highest score last, so that it is drawn on top"
     texts = [f'{card.labels.names[c]} {s:.0%}' for c, s in zip(p.labels, p.scores)]
     return texts[::-1], [card.colors[c] for c in p.labels[::-1]] if card.colors else None
 
@@ -66,7 +65,7 @@ def draw_found_points(image: Image.Image, p: Prediction, card: ModelCard) -> Ima
     )
 
 
-SHOW = {  # task: how a prediction is said, and how it is drawn
+SHOW = {  # Task: a prediction in words, and how it is drawn
     'classification': (class_in_words, draw_class),
     'detection': (objects_in_words, draw_found_boxes),
     'segmentation': (objects_in_words, draw_found_masks),
@@ -112,7 +111,7 @@ class _Page(SimpleHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     allow_reuse_address = os.name == 'posix'  # Windows would let two programs have one port
 
-
+# %% ../../nbs/deploy/07_predict_script.ipynb #e096d72a
 def page_server(
     folder: Path,  # Where `index.html` lies
     port: int,  # 0: any that is free
@@ -167,7 +166,7 @@ def mask_option(parser: argparse.ArgumentParser):
         help="pixels less likely than this are not the object's, 0 to 1 (0.5 unless given)",
     )
 
-
+# %% ../../nbs/deploy/07_predict_script.ipynb #b85128f6
 def command_line() -> argparse.ArgumentParser:
     "What `predict.py` understands"
     parser = argparse.ArgumentParser(
@@ -242,9 +241,10 @@ def predict_files(
     as_json: bool = False,
     **thresholds,  # Of `Predictor.stream`
 ) -> int:  # Exit code: 1 where an image could not be read
-    "Predict images one after the other, and print what was seen"
-    card, rows, errors, taken = predictor.card, [], [], {str(f.resolve()).lower() for f in files}
+    "Predict images one after the other, and print the predictions"
+    card, rows, errors = predictor.card, [], []
     in_words, draw = SHOW[card.task]
+    taken = {str(file.resolve()).lower() for file in files}
     for file, p in zip(files, predictor.stream(files, batch_size=1, on_error=errors.append, **thresholds)):
         if p is None:
             continue
@@ -260,7 +260,7 @@ def predict_files(
         print(e, file=sys.stderr)
     return 1 if errors else 0
 
-
+# %% ../../nbs/deploy/07_predict_script.ipynb #e2530b96
 def open_model(path: Path, threads: int) -> Predictor:
     "The model beside this program. Raises `VisionRecipesError` for one of another task"
     predictor = Predictor(path, threads=threads)
@@ -271,7 +271,7 @@ def open_model(path: Path, threads: int) -> Predictor:
         )
     return predictor
 
-
+# %% ../../nbs/deploy/07_predict_script.ipynb #b945c092
 def main(
     here: Path,  # The folder with `model.onnx`
     words: Sequence[str] | None = None,  # Of the command line; None: those this program was started with

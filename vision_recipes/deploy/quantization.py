@@ -17,6 +17,7 @@ from onnx import helper, load, ModelProto, numpy_helper, shape_inference, Tensor
 from ..core.console import human_bytes, plural, progress, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import write_bytes
+from ..core.patching import patch
 from ..data.annotations import align_labels, Annotations, measure
 from ..data.splits import trained_on
 from .latency import compare_latency
@@ -28,7 +29,7 @@ from ..tasks.task import Task
 
 # %% ../../nbs/deploy/05_quantization.ipynb #197fc90d
 WEIGHTED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
-# what goes in may be floats, but they are boxes and scores
+# Their inputs may be floats, but these are boxes and scores
 _BARRIERS = ('NonMaxSuppression', 'RoiAlign', 'TopK')
 
 
@@ -48,55 +49,58 @@ def read_graph(path: str | Path) -> ModelProto:
     if not Path(path).is_file():
         raise VisionRecipesError(f'{path}: no such file.')
     model, seen = load(path), set()
-    for i, n in enumerate(model.graph.node):
-        if not n.name or n.name in seen:
-            n.name = f'{n.name or n.op_type}_{i}th'
-        seen.add(n.name)
+    for i, node in enumerate(model.graph.node):
+        if not node.name or node.name in seen:
+            node.name = f'{node.name or node.op_type}_{i}th'
+        seen.add(node.name)
     return shape_inference.infer_shapes(model)
-
-
-def _float_tensors(g) -> set[str]:  # Constants are not among them
-    """Names of the tensors that hold float32 numbers computed from the image.
-
-    Those of unknown type count as such.
-    """
-    types = {v.name: v.type.tensor_type.elem_type for v in (*g.value_info, *g.input, *g.output)}
-    return {
-        o
-        for n in g.node
-        if n.op_type != 'Constant'
-        for o in n.output
-        if o and types.get(o, TensorProto.FLOAT) == TensorProto.FLOAT
-    }
 
 # %% ../../nbs/deploy/05_quantization.ipynb #d836ba48
 def network_part(
     model: ModelProto,  # From `read_graph`
 ) -> NetworkPart:
     "The part of a graph between its first and its last weights"
-    g = model.graph
-    constants = {i.name for i in g.initializer} | {
-        o for n in g.node if n.op_type == 'Constant' for o in n.output
-    }
-    weighted = {n.name for n in g.node if n.op_type in WEIGHTED and any(x in constants for x in n.input[:2])}
-    floats = _float_tensors(g)
-    below, _ = _reached([(n, n.input, n.output) for n in g.node], weighted, floats)
-    above, wanted = _reached([(n, n.output, n.input) for n in reversed(g.node)], weighted, floats)
-    inside = [n for n in g.node if n.name in weighted or (n.name in below and n.name in above)]
-    return NetworkPart(
-        *(
-            tuple(n.name for n in nodes)
-            for nodes in (
-                inside,
-                [n for n in inside if n.name in weighted],
-                [n for n in inside if n.name in weighted and not wanted & set(n.output)],
-            )
-        )
-    )
+    nodes, floats = model.graph.node, _float_tensors(model.graph)
+    weighted = _weighted_nodes(model.graph)
+    below, _ = _reached([(n, n.input, n.output) for n in nodes], weighted, floats)
+    above, needed = _reached([(n, n.output, n.input) for n in reversed(nodes)], weighted, floats)
+    inside = [n for n in nodes if n.name in weighted or (n.name in below and n.name in above)]
+    layers = [n for n in inside if n.name in weighted]
+    last = [n for n in layers if needed.isdisjoint(n.output)]
+    return NetworkPart(_node_names(inside), _node_names(layers), _node_names(last))
 
 
-# Names of nodes and of tensors
-def _reached(steps, weighted: set[str], floats: set[str]) -> tuple[set[str], set[str]]:
+def _node_names(nodes) -> tuple[str, ...]:
+    return tuple(n.name for n in nodes)
+
+
+def _weighted_nodes(g) -> set[str]:
+    "Names of the layers whose weights are constants"
+    constants = {i.name for i in g.initializer}
+    for n in g.node:
+        if n.op_type == 'Constant':
+            constants |= set(n.output)
+    return {n.name for n in g.node if n.op_type in WEIGHTED and constants.intersection(n.input[:2])}
+
+# %% ../../nbs/deploy/05_quantization.ipynb #d8ed24b8
+def _float_tensors(g) -> set[str]:  # Constants are not among them
+    """Names of the tensors that hold float32 numbers computed from the image.
+
+    Those of unknown type count as such.
+    """
+    types = {v.name: v.type.tensor_type.elem_type for v in (*g.value_info, *g.input, *g.output)}
+    computed = set()
+    for n in g.node:
+        if n.op_type != 'Constant':
+            computed |= set(n.output) - {''}
+    return {name for name in computed if types.get(name, TensorProto.FLOAT) == TensorProto.FLOAT}
+
+
+def _reached(
+    steps,  # Nodes, each with the tensors on the side it is come from and on the side it is left by
+    weighted: set[str],
+    floats: set[str],
+) -> tuple[set[str], set[str]]:  # Names of nodes and of tensors
     "What floating-point numbers from the layers with weights come to, going the way of `steps`"
     nodes, tensors = set(), set()
     for n, come, go in steps:
@@ -106,52 +110,86 @@ def _reached(steps, weighted: set[str], floats: set[str]) -> tuple[set[str], set
     return nodes, tensors
 
 # %% ../../nbs/deploy/05_quantization.ipynb #39b7756a
-_STAYS = {'Resize': (1, 2)}  # inputs that are float32 whatever the first one is
+_STAYS = {'Resize': (1, 2)}  # Inputs that are float32 whatever the first one is
+
+
+class _Halver:
+    "Puts conversions to 16-bit floats and back around the nodes of a network"
+
+    def __init__(self, g, inside: set[str]):
+        self.g, self.inside = g, inside
+        self.constants = _float_constants(g)
+        inputs = {v.name for v in g.input if v.type.tensor_type.elem_type == TensorProto.FLOAT}
+        self.floats = _float_tensors(g) | set(self.constants) | inputs
+        self.made = set()  # Tensors that a node of the network computes
+        for n in g.node:
+            if n.name in inside:
+                self.made |= set(n.output)
+        self.half: set[str] = set()  # Tensors of which there is a 16-bit form
+        self.nodes = []
+
+    def node(self, n):
+        "A node with its conversions"
+        after = []
+        if n.name in self.inside:
+            self.halve_inputs(n)
+            after = self.halve_outputs(n)
+        self.nodes += [n, *after]
+
+    def halve_outputs(self, n) -> list:  # Conversions back, behind the node
+        after = []
+        for k, name in enumerate(n.output):
+            if name in self.floats:
+                self.half.add(name)
+                n.output[k] = f'{name}_half'
+                after.append(_cast(f'{name}_half', name, TensorProto.FLOAT))
+        return after
+
+# %% ../../nbs/deploy/05_quantization.ipynb #ad32a7a2
+@patch
+def halve_inputs(self: _Halver, n):
+    "Give a node the 16-bit forms of its inputs; what comes from outside is converted before it"
+    for k, name in enumerate(n.input):
+        if name not in self.floats or k in _STAYS.get(n.op_type, ()):
+            continue
+        if name not in self.half and name in self.constants:
+            self.g.initializer.append(_half(self.constants[name]))
+        elif name not in self.half and name not in self.made:
+            self.nodes.append(_cast(name, f'{name}_half', TensorProto.FLOAT16))
+        self.half.add(name)
+        n.input[k] = f'{name}_half'
 
 
 def half_precision(model: ModelProto) -> ModelProto:  # Changed in place
     "Let the network part compute in 16-bit floats"
-    g, inside = model.graph, set(network_part(model).nodes)
-    constants = {i.name: i for i in g.initializer if i.data_type == TensorProto.FLOAT}
-    floats, nodes, half = (
-        _float_tensors(g)
-        | set(constants)
-        | {v.name for v in g.input if v.type.tensor_type.elem_type == TensorProto.FLOAT},
-        [],
-        {},
-    )
-    made = {o for n in g.node if n.name in inside for o in n.output}
-    for n in g.node:
-        after = []
-        for k, x in enumerate(n.input if n.name in inside else ()):
-            if x not in floats or k in _STAYS.get(n.op_type, ()):
-                continue
-            if x not in half and x in constants:
-                g.initializer.append(_half(constants[x]))
-            elif x not in half and x not in made:
-                nodes.append(_cast(x, f'{x}_half', TensorProto.FLOAT16))
-            n.input[k] = half.setdefault(x, f'{x}_half')
-        for k, x in enumerate(n.output if n.name in inside else ()):
-            if x in floats:
-                n.output[k] = half.setdefault(x, f'{x}_half')
-                after.append(_cast(half[x], x, TensorProto.FLOAT))
-        nodes += [n, *after]
-    return _with_nodes(model, nodes)
+    halver = _Halver(model.graph, set(network_part(model).nodes))
+    for n in model.graph.node:
+        halver.node(n)
+    return _with_nodes(model, halver.nodes)
 
 
 def half_weights(model: ModelProto) -> ModelProto:  # Changed in place
     "Store the weights of the network part as 16-bit floats, to be widened when the file is loaded"
     g, weighted = model.graph, set(network_part(model).weighted)
-    constants = {i.name: i for i in g.initializer if i.data_type == TensorProto.FLOAT and len(i.dims) > 1}
-    stored = dict.fromkeys(x for n in g.node if n.name in weighted for x in n.input if x in constants)
-    for x in stored:
-        constants[x].CopyFrom(_half(constants[x]))
-    return _with_nodes(model, [*(_cast(f'{x}_half', x, TensorProto.FLOAT) for x in stored), *g.node])
+    constants = {name: i for name, i in _float_constants(g).items() if len(i.dims) > 1}
+    stored = {}  # in the order in which they are used
+    for n in g.node:
+        if n.name in weighted:
+            stored |= {name: constants[name] for name in n.input if name in constants}
+    casts = [_cast(f'{name}_half', name, TensorProto.FLOAT) for name in stored]
+    for constant in stored.values():
+        constant.CopyFrom(_half(constant))
+    return _with_nodes(model, [*casts, *g.node])
 
 # %% ../../nbs/deploy/05_quantization.ipynb #a16a48fd
+def _float_constants(g) -> dict:
+    "The constants that are float32, by name"
+    return {i.name: i for i in g.initializer if i.data_type == TensorProto.FLOAT}
+
+
 def _half(constant):
     values = numpy_helper.to_array(constant)
-    # beyond it there is only infinity
+    # larger numbers would become infinity
     return numpy_helper.from_array(np.clip(values, -65504, 65504).astype(np.float16), f'{constant.name}_half')
 
 
@@ -161,14 +199,16 @@ def _cast(come: str, go: str, to: int):
 
 def _with_nodes(model: ModelProto, nodes: list) -> ModelProto:
     "Put these nodes into the graph, without conversions and constants that nobody uses"
-    g, results = model.graph, {o.name for o in model.graph.output}
-    used = results | {x for n in nodes for x in n.input}
+    g = model.graph
+    used = {o.name for o in g.output}
+    for n in nodes:
+        used |= set(n.input)
     nodes = [n for n in nodes if n.op_type != 'Cast' or used & set(n.output)]
     kept = [i for i in g.initializer if i.name in used]
     for field, values in ((g.node, nodes), (g.initializer, kept)):
         del field[:]
         field.extend(values)
-    del g.value_info[:]  # the types in it are of before
+    del g.value_info[:]  # it holds the types of before
     return model
 
 # %% ../../nbs/deploy/05_quantization.ipynb #f2477d5f
@@ -203,22 +243,25 @@ def layer_harm(
     feeds: Sequence[dict[str, np.ndarray]],
 ) -> dict[str, float]:  # By name, the most harmful first; 0 to 1
     "How much of what goes into and out of a layer would drown in the noise of rounding to 256 steps"
+    ends = {n.name: (n.input[0], n.output[0]) for n in model.graph.node if n.name in set(names)}
+    tensors = list(dict.fromkeys(sum(ends.values(), ())))
+    session = _session_giving(model, tensors)
+    drowned = np.array([[_drowned(a) for a in session.run(tensors, feed)] for feed in feeds]).mean(0)
+    share = dict(zip(tensors, drowned))
+    harm = {name: float(max(share[tensor] for tensor in pair)) for name, pair in ends.items()}
+    return dict(sorted(harm.items(), key=lambda item: -item[1]))
+
+
+def _session_giving(model: ModelProto, tensors: list[str]):
+    "A session of the graph that gives tensors from inside of it"
     from onnxruntime import InferenceSession
 
-    ends = {n.name: (n.input[0], n.output[0]) for n in model.graph.node if n.name in set(names)}
-    wanted = list(dict.fromkeys(x for pair in ends.values() for x in pair))
     watched = ModelProto.FromString(model.SerializeToString())
     del watched.graph.output[:]
-    watched.graph.output.extend(helper.make_tensor_value_info(x, TensorProto.FLOAT, None) for x in wanted)
+    for name in tensors:
+        watched.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     with _quiet():
-        session = InferenceSession(watched.SerializeToString(), providers=['CPUExecutionProvider'])
-    drowned = np.array([[_drowned(a) for a in session.run(wanted, feed)] for feed in feeds]).mean(0)
-    harm = dict(zip(wanted, drowned))
-    return dict(
-        sorted(
-            ((name, float(max(harm[x] for x in pair))) for name, pair in ends.items()), key=lambda o: -o[1]
-        )
-    )
+        return InferenceSession(watched.SerializeToString(), providers=['CPUExecutionProvider'])
 
 
 def _drowned(a: np.ndarray) -> float:  # Features (B, C, H, W), or (…, C)
@@ -240,6 +283,25 @@ def write_int8(
 
     Raises `VisionRecipesError` where onnxruntime cannot do it.
     """
+    opset = next((o.version for o in model.opset_import if o.domain in ('', 'ai.onnx')), 0)
+    if opset < 13:
+        raise VisionRecipesError(
+            f'The graph is of opset {opset}, but scales for each channel need 13 or later. '
+            'Export it again with a later one, or choose fp16.'
+        )
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        source = Path(folder) / 'named.onnx'
+        source.write_bytes(model.SerializeToString())
+        try:
+            _quantize(source, out, feeds, plan.floats)
+        except (ValueError, RuntimeError, TypeError, AssertionError, KeyError, IndexError) as e:
+            raise VisionRecipesError(
+                f'onnxruntime cannot make integers of this graph ({type(e).__name__}: {str(e)[:200]}). '
+                'Try fp16.'
+            ) from e
+
+# %% ../../nbs/deploy/05_quantization.ipynb #c77d1dbd
+def _quantize(source: Path, out: Path, feeds: Sequence[dict[str, np.ndarray]], excluded: Sequence[str]):
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
@@ -249,36 +311,22 @@ def write_int8(
         def get_next(self):
             return next(self.left, None)
 
-    opset = next((o.version for o in model.opset_import if o.domain in ('', 'ai.onnx')), 0)
-    if opset < 13:
-        raise VisionRecipesError(
-            f'The graph is of opset {opset}, but scales for each channel need 13 or later. '
-            'Export it again with a later one, or choose fp16.'
-        )
-    with tempfile.TemporaryDirectory() as tmp, _quiet():
-        (source := Path(tmp) / 'named.onnx').write_bytes(model.SerializeToString())
-        try:
-            quantize_static(
-                str(source),
-                str(out),
-                Reader(),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                reduce_range=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                nodes_to_exclude=list(plan.floats),
-            )
-        except (ValueError, RuntimeError, TypeError, AssertionError, KeyError, IndexError) as e:
-            raise VisionRecipesError(
-                f'onnxruntime cannot make integers of this graph ({type(e).__name__}: {str(e)[:200]}). '
-                'Try fp16.'
-            ) from e
+    quantize_static(
+        str(source),
+        str(out),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        reduce_range=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        nodes_to_exclude=list(excluded),
+    )
 
 
 @contextmanager
 def _quiet():
-    "onnxruntime speaks of matters its users can do nothing about"
+    "onnxruntime logs and warns of matters its users can do nothing about"
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
@@ -303,18 +351,14 @@ def two_parts(
     """
     seen = trained_on(anns, card)
     if seen.all():
+        reason = (
+            'the model was trained on every image of it, so it cannot tell whether a smaller file is as good'
+        )
         raise VisionRecipesError(
-            f'{anns.root}: '
-            f'{"has no images" if not len(anns) else "the model was trained on every image of it, so it cannot tell whether a smaller file is as good"}. '
-            ''
-            ''
-            ''
-            ''
+            f'{anns.root}: {reason if len(anns) else "has no images"}. '
             'Name images it was not trained on as well.'
         )
-    rows = (
-        np.flatnonzero(seen) if seen.any() else np.flatnonzero(~seen)[::3] if len(anns) > 2 else np.arange(0)
-    )
+    rows = _calibration_rows(seen)
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int))]
     if n and not len(rows):
         raise VisionRecipesError(
@@ -325,6 +369,13 @@ def two_parts(
     return anns.subset(rows), anns.subset(~seen)
 
 
+def _calibration_rows(seen: np.ndarray) -> np.ndarray:
+    "The images that may calibrate: those trained on; else every third, of three or more"
+    if seen.any():
+        return np.flatnonzero(seen)
+    return np.arange(0, len(seen), 3) if len(seen) > 2 else np.arange(0)
+
+# %% ../../nbs/deploy/05_quantization.ipynb #a3c527e9
 class _Inputs(Sequence):
     "Each image as the graph takes it, made when it is asked for: all at once would fill the memory"
 
@@ -337,12 +388,9 @@ class _Inputs(Sequence):
     def __getitem__(self, i):
         if isinstance(i, slice):
             return [self[k] for k in range(len(self))[i]]
-        p, path = self.predictor.card.preprocess, self.anns.path(range(len(self))[i])
-        return {
-            self.predictor.input: to_input(
-                p(p.open(path)[0])[None], **self.predictor.card.input, preprocess=p
-            )
-        }
+        card, pre = self.predictor.card, self.predictor.card.preprocess
+        image, _ = pre.open(self.anns.path(range(len(self))[i]))
+        return {self.predictor.input: to_input(pre(image)[None], **card.input, preprocess=pre)}
 
 # %% ../../nbs/deploy/05_quantization.ipynb #61a6c731
 PRECISIONS = {
@@ -374,37 +422,30 @@ class Smaller:
 
     def precision(self) -> dict:  # Plain JSON
         "What the file's card keeps of it"
-        return {
-            k: getattr(self, k)
-            for k in (
-                'kind',
-                'how',
-                'metric',
-                'before',
-                'after',
-                'max_drop',
-                'n_calibration',
-                'n_scored',
-                'n_tried',
-                'speed',
-                'speed_whole',
-            )
-        }
+        dropped = ('path', 'bytes_before', 'bytes_after')
+        return {name: value for name, value in vars(self).items() if name not in dropped}
 
     def __repr__(self):
-        faster = (
-            f'{self.speed:.2f} times as fast'
-            if self.speed >= 1.05
-            else 'as fast as before'
-            if self.speed > 0.95
-            else f'slower ({self.speed:.2f} times as fast), so good for its size only'
-        )
-        tried = f'; the {self.n_tried - 1} faster tried before lost too much' if self.n_tried > 1 else ''
-        return (
-            f'{self.path}: {human_bytes(self.bytes_after)} instead of {human_bytes(self.bytes_before)}; '
-            f'{self.metric} {self.before:.4f} before, {self.after:.4f} after, on '
-            f'{plural(self.n_scored, "image")}; here {faster} ({self.how}{tried})'
-        )
+        return _smaller_text(self)
+
+# %% ../../nbs/deploy/05_quantization.ipynb #7a0dacb7
+def _smaller_text(smaller: Smaller) -> str:
+    "Size, metric and speed before and after, in a sentence"
+    n_lost = smaller.n_tried - 1
+    tried = f'; the {n_lost} faster tried before lost too much' if n_lost > 0 else ''
+    return (
+        f'{smaller.path}: {human_bytes(smaller.bytes_after)} instead of {human_bytes(smaller.bytes_before)}; '
+        f'{smaller.metric} {smaller.before:.4f} before, {smaller.after:.4f} after, on '
+        f'{plural(smaller.n_scored, "image")}; here {_speed_words(smaller.speed)} ({smaller.how}{tried})'
+    )
+
+
+def _speed_words(speed: float) -> str:
+    if speed >= 1.05:
+        return f'{speed:.2f} times as fast'
+    if speed > 0.95:
+        return 'as fast as before'
+    return f'slower ({speed:.2f} times as fast), so good for its size only'
 
 # %% ../../nbs/deploy/05_quantization.ipynb #34694d6a
 def quantize_onnx(
@@ -424,40 +465,65 @@ def quantize_onnx(
     model, predictor = Path(model), Predictor(model, threads=0)
     out, card = Path(out or model.with_suffix(f'.{kind}.onnx')), predictor.card
     _check_wishes(model, out, kind, card, max_drop, n_calibration)
-    calibration, scored = two_parts(
-        align_labels(anns, card.labels),
-        card,
-        n_calibration if check_choice('kind', kind, PRECISIONS) == 'int8' else 0,
-    )
+    anns = align_labels(anns, card.labels)
+    calibration, scored = two_parts(anns, card, n_calibration if kind == 'int8' else 0)
     scored = measure(scored)
     task = make_task(card.task, labels=card.labels)
     task.check(scored)
-    before, tried = score_onnx(predictor, task, scored), []
-    with tempfile.TemporaryDirectory() as tmp:
-        for how in _attempts(predictor, kind, calibration, file := Path(tmp) / 'smaller.onnx'):
+    before = score_onnx(predictor, task, scored)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / 'smaller.onnx'
+        tried = []
+        for how in _attempts(predictor, kind, calibration, file):
             tried.append((how, score_onnx(Predictor(file, card=card), task, scored)))
             if before - tried[-1][1] <= max_drop:
                 break
         else:
             raise VisionRecipesError(_refusal(out, kind, task.metric, before, tried, max_drop, len(scored)))
-        speed = compare_latency(
-            [Predictor(model, threads=1), Predictor(file, card=card, threads=1)], image=scored.path(0)
-        )[1]
-        made = Smaller(
-            out,
-            kind,
-            *(how, task.metric, before, tried[-1][1], max_drop, len(calibration), len(scored), len(tried)),
-            model.stat().st_size,
-            file.stat().st_size,
-            round(speed['graph_ratio'], 3),
-            round(speed['ratio'], 3),
-        )
+        made = _smaller(out, kind, task.metric, before, tried, max_drop, calibration, scored, model, file)
         _write(file, out, model, replace(card, precision=made.precision()))
-    log_info(repr(made := replace(made, bytes_after=out.stat().st_size)))
+    made = replace(made, bytes_after=out.stat().st_size)
+    log_info(repr(made))
     return made
+
+# %% ../../nbs/deploy/05_quantization.ipynb #15833f28
+def _smaller(
+    out: Path,
+    kind: str,
+    metric: str,
+    before: float,
+    tried: list[tuple[str, float]],  # What was made small, and the metric; the last passed
+    max_drop: float,
+    calibration: Annotations,
+    scored: Annotations,
+    model: Path,
+    file: Path,  # The smaller one
+) -> Smaller:
+    "What became of the model; its speed is measured here"
+    how, after = tried[-1]
+    card = Predictor(model).card
+    pair = [Predictor(model, threads=1), Predictor(file, card=card, threads=1)]
+    speed = compare_latency(pair, image=scored.path(0))[1]
+    return Smaller(
+        path=out,
+        kind=kind,
+        how=how,
+        metric=metric,
+        before=before,
+        after=after,
+        max_drop=max_drop,
+        n_calibration=len(calibration),
+        n_scored=len(scored),
+        n_tried=len(tried),
+        bytes_before=model.stat().st_size,
+        bytes_after=file.stat().st_size,
+        speed=round(speed['graph_ratio'], 3),
+        speed_whole=round(speed['ratio'], 3),
+    )
 
 # %% ../../nbs/deploy/05_quantization.ipynb #6fb1d864
 def _check_wishes(model: Path, out: Path, kind: str, card: ModelCard, max_drop: float, n_calibration: int):
+    "Refuse what cannot be done, before anything is scored"
     check_choice('kind', kind, PRECISIONS)
     if not max_drop >= 0:
         raise VisionRecipesError(f'max_drop must be at least 0, but got {max_drop}.')
@@ -475,69 +541,51 @@ def _check_wishes(model: Path, out: Path, kind: str, card: ModelCard, max_drop: 
 def score_onnx(predictor: Predictor, task: Task, anns: Annotations) -> float:
     "The task's metric on annotated images"
     paths = [anns.path(i) for i in range(len(anns))]
-    return float(
-        task.evaluate(
-            list(
-                progress(
-                    predictor.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD),
-                    'scoring',
-                    len(paths),
-                    'image',
-                )
-            ),
-            anns,
-        ).metrics[task.metric]
-    )
+    predictions = predictor.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD)
+    predictions = list(progress(predictions, 'scoring', len(paths), 'image'))
+    return float(task.evaluate(predictions, anns).metrics[task.metric])
+
+# %% ../../nbs/deploy/05_quantization.ipynb #039f90d5
+_HALVING = {'fp16': half_precision, 'fp16_weights': half_weights}
 
 
-# What was done, in words
-def _attempts(predictor: Predictor, kind: str, calibration: Annotations, file: Path) -> Iterator[str]:
+def _attempts(
+    predictor: Predictor, kind: str, calibration: Annotations, file: Path
+) -> Iterator[str]:  # What was done, in words
     "Write `file`, each time more carefully"
+    graph = read_graph(predictor.path)
     if kind != 'int8':
-        file.write_bytes(
-            {'fp16': half_precision, 'fp16_weights': half_weights}[kind](
-                read_graph(predictor.path)
-            ).SerializeToString()
-        )
+        file.write_bytes(_HALVING[kind](graph).SerializeToString())
         yield PRECISIONS[kind]
         return
-    graph, feeds = read_graph(predictor.path), _Inputs(predictor, calibration)
     if len(network_part(graph).weighted) < 2:
         raise VisionRecipesError(
             f'{predictor.path}: has fewer than two layers with weights that are constants, so there is '
             'nothing to make integers of.'
         )
+    feeds = _Inputs(predictor, calibration)
     for plan in int8_plans(graph, feeds[:4]):
         write_int8(graph, plan, feeds, file)
         yield plan.words
 
-
+# %% ../../nbs/deploy/05_quantization.ipynb #ab797b5f
 def _refusal(
     out: Path, kind: str, metric: str, before: float, tried: list[tuple[str, float]], max_drop: float, n: int
 ) -> str:
+    "The message where every attempt lost too much"
+    attempts = '; '.join(f'{how}: {after:.4f}' for how, after in tried)
+    advice = 'Keep the file as it is.'
+    if kind == 'int8':
+        advice = 'Calibrate with more images, allow a larger max_drop, or choose fp16_weights.'
     return (
-        (
-            f'{out}: not written, because the model would lose more than {max_drop:g} of its {metric}, '
-            f'{before:.4f} on {plural(n, "image")}: '
-        )
-        + '; '.join(f'{how}: {after:.4f}' for how, after in tried)
-        + '. '
-        + (
-            'Calibrate with more images, allow a larger max_drop, or choose fp16_weights.'
-            if kind == 'int8'
-            else 'Keep the file as it is.'
-        )
+        f'{out}: not written, because the model would lose more than {max_drop:g} of its {metric}, '
+        f'{before:.4f} on {plural(n, "image")}: {attempts}. {advice}'
     )
 
 
 def _write(file: Path, out: Path, model: Path, card: ModelCard):
     "Put the card and whatever else the original's metadata say into the file"
     graph = load(file)
-    helper.set_model_props(
-        graph,
-        {
-            **{p.key: p.value for p in load(model, load_external_data=False).metadata_props},
-            CARD_KEY: json.dumps(card.to_dict()),
-        },
-    )
+    props = {p.key: p.value for p in load(model, load_external_data=False).metadata_props}
+    helper.set_model_props(graph, props | {CARD_KEY: json.dumps(card.to_dict())})
     write_bytes(out, graph.SerializeToString())

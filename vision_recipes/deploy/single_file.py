@@ -10,8 +10,9 @@ import ast, builtins, re, symtable, sys, textwrap
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Mapping, NamedTuple, Sequence
+from typing import Iterator, Mapping, NamedTuple, Sequence
 from ..core.errors import VisionRecipesError
+from ..core.patching import patch
 
 # %% ../../nbs/deploy/06_single_file.ipynb #aada6bf0
 def bound_and_needed(
@@ -20,36 +21,43 @@ def bound_and_needed(
 ) -> tuple[set[str], set[str]]:
     "What a piece of code gives to the module it stands in, and what it takes from it"
     top = symtable.symtable(textwrap.dedent(source), 'piece', 'exec')
-    bound = {
-        s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()
-    }
-    needed, tables = {s.get_name() for s in top.get_symbols() if s.is_referenced()}, list(top.get_children())
+    bound, needed = set(), set()
+    for symbol in top.get_symbols():
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
+            bound.add(symbol.get_name())
+        if symbol.is_referenced():
+            needed.add(symbol.get_name())
+    tables = list(top.get_children())
     while tables:
         table = tables.pop()
-        # `is_local`: symtable takes a function called `top` for the module
-        needed |= {
-            s.get_name()
-            for s in table.get_symbols()
-            if s.is_global() and not s.is_local() and s.is_referenced()
-        }
+        needed |= _global_lookups(table)
         tables += table.get_children()
     return bound, needed - bound
+
+
+def _global_lookups(table: symtable.SymbolTable) -> set[str]:
+    "The names that a function or class looks up in the module"
+    # `is_local`: symtable takes a function called `top` for the module
+    symbols = [s for s in table.get_symbols() if s.is_global() and not s.is_local() and s.is_referenced()]
+    return {s.get_name() for s in symbols}
 
 # %% ../../nbs/deploy/06_single_file.ipynb #0f4f962c
 def attributes(source: str) -> set[str]:
     "The names that a piece of code looks up on any object, by a dot or by `getattr` with a plain string"
-    nodes = list(ast.walk(ast.parse(textwrap.dedent(source))))
-    by_text = (
-        n.args[1]
-        for n in nodes
-        if isinstance(n, ast.Call)
-        and isinstance(n.func, ast.Name)
-        and n.func.id in ('getattr', 'hasattr')
-        and len(n.args) > 1
-    )
-    return {n.attr for n in nodes if isinstance(n, ast.Attribute)} | {
-        n.value for n in by_text if isinstance(n, ast.Constant)
-    }
+    names = set()
+    for node in ast.walk(ast.parse(textwrap.dedent(source))):
+        if isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif _is_lookup_by_text(node) and isinstance(node.args[1], ast.Constant):
+            names.add(node.args[1].value)
+    return names
+
+
+def _is_lookup_by_text(node: ast.AST) -> bool:
+    "Whether a node is a call of `getattr` or `hasattr`"
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        return False
+    return node.func.id in ('getattr', 'hasattr') and len(node.args) > 1
 
 # %% ../../nbs/deploy/06_single_file.ipynb #e28fa536
 def _span(node: ast.AST, lines: list[str]) -> tuple[int, int]:
@@ -69,90 +77,107 @@ def cut_keys(
     keys: Mapping[str, Sequence[str]],  # Name of a dictionary in it: the keys to keep
 ) -> str:
     "The source with shorter dictionaries. Raises `VisionRecipesError` where none of the keys is there"
+    # from the end, so that the places of the others stay right
     for node in reversed(ast.parse(source).body):
-        names = (
-            [
-                t.id
-                for t in (node.targets if isinstance(node, ast.Assign) else [node.target])
-                if isinstance(t, ast.Name)
-            ]
-            if isinstance(node, (ast.Assign, ast.AnnAssign))
-            else []
-        )
-        wanted = next((keys[n] for n in names if n in keys), None)
-        if wanted is None or not isinstance(node.value, ast.Dict):
-            continue
-        lines, d = source.splitlines(keepends=True), node.value
-        entries = [(_span(k, lines)[0], _span(v, lines)[1]) for k, v in zip(d.keys, d.values)]
-        kept = [i for i, k in enumerate(d.keys) if isinstance(k, ast.Constant) and k.value in wanted]
-        if not kept:
-            raise VisionRecipesError(f'{names[0]} has none of the keys {", ".join(wanted)}.')
-        between = source[entries[0][1] : entries[1][0]] if len(entries) > 1 else ', '
-        source = (
-            source[: entries[0][0]]
-            + between.join(source[a:b] for a, b in (entries[i] for i in kept))
-            + source[entries[-1][1] :]
-        )
+        name = next((name for name in _assigned_names(node) if name in keys), None)
+        if name is not None and isinstance(node.value, ast.Dict):
+            source = _shortened(source, name, node.value, keys[name])
     return source
+
+
+def _assigned_names(node: ast.stmt) -> list[str]:
+    "The plain names that a statement assigns to"
+    if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+        return []
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+# %% ../../nbs/deploy/06_single_file.ipynb #0f377d46
+def _shortened(source: str, name: str, table: ast.Dict, wanted: Sequence[str]) -> str:
+    "The source with only the wanted entries of one dictionary"
+    kept = [i for i, k in enumerate(table.keys) if isinstance(k, ast.Constant) and k.value in wanted]
+    if not kept:
+        raise VisionRecipesError(f'{name} has none of the keys {", ".join(wanted)}.')
+    lines = source.splitlines(keepends=True)
+    starts = [_span(key, lines)[0] for key in table.keys]
+    ends = [_span(value, lines)[1] for value in table.values]
+    between = source[ends[0] : starts[1]] if len(starts) > 1 else ', '
+    entries = between.join(source[starts[i] : ends[i]] for i in kept)
+    return source[: starts[0]] + entries + source[ends[-1] :]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #45335f66
 def _mentions(nodes, names: set[str]) -> bool:
     "Whether one of the names stands there: of a variable, an attribute, a parameter, a definition"
-    return any(
-        getattr(n, field, None) in names
-        for node in nodes
-        for n in ast.walk(node)
-        if not isinstance(n, ast.alias)
-        for field in ('id', 'attr', 'arg', 'name')
-        if isinstance(getattr(n, field, None), str)
-    )
+    for node in nodes:
+        for inner in ast.walk(node):
+            if not isinstance(inner, ast.alias) and not names.isdisjoint(_names_in(inner)):
+                return True
+    return False
+
+
+def _names_in(node: ast.AST) -> list[str]:
+    values = [getattr(node, field, None) for field in ('id', 'attr', 'arg', 'name')]
+    return [value for value in values if isinstance(value, str)]
 
 
 def _deciding(node: ast.stmt) -> list[ast.AST]:
     "The part of a statement that its body depends upon; a simple statement as a whole"
-    inside = {
-        id(o) for field in ('body', 'orelse', 'finalbody', 'handlers') for o in getattr(node, field, [])
-    }
-    return [o for o in ast.iter_child_nodes(node) if id(o) not in inside] if inside else [node]
+    inside = set()
+    for field in ('body', 'orelse', 'finalbody', 'handlers'):
+        inside |= {id(inner) for inner in getattr(node, field, [])}
+    return [child for child in ast.iter_child_nodes(node) if id(child) not in inside] if inside else [node]
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #31d7aa47
 def _dropped(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
     "The statements of a body, and of what is inside it, that mention one of the names"
     out = []
     for node in body:
         inner = [_dropped(getattr(node, field, []), names) for field in ('body', 'orelse', 'finalbody')]
-        if getattr(node, 'name', None) in names or _mentions(_deciding(node), names):
+        mentioned = getattr(node, 'name', None) in names or _mentions(_deciding(node), names)
+        if mentioned or _is_pointless(node, inner[0]):
             out.append(node)
-        elif inner[0] and (
-            len(inner[0]) == len(node.body)
-            or isinstance(node, ast.If)
-            and isinstance(inner[0][-1], ast.Raise)
-        ):
-            out.append(node)
-            # nothing is left of it, or it only refuses something
         else:
             out += sum(inner, [])
     return out
 
 
+def _is_pointless(node: ast.stmt, dropped: list[ast.stmt]) -> bool:
+    "Whether nothing is left of a statement's body, or what is left only prepares an error that is dropped"
+    if not dropped:
+        return False
+    return len(dropped) == len(node.body) or isinstance(node, ast.If) and isinstance(dropped[-1], ast.Raise)
+
+# %% ../../nbs/deploy/06_single_file.ipynb #1e6737b8
 def _decided(source: str, names: set[str]) -> str:
     "The source with one side alone of each `a if b else c` whose other side mentions one of the names"
     while True:
-        lines = source.splitlines(keepends=True)
-        for node in (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.IfExp)):
-            if not _mentions([node], names) or all(_mentions([o], names) for o in (node.body, node.orelse)):
-                continue
-            side = node.body if _mentions([node.orelse], names) else node.orelse
-            (a, b), (c, d) = _span(node, lines), _span(side, lines)
-            # a name alone needs no brackets
-            if isinstance(side, ast.Name) and re.search(r'(?<![\w)\]])\($', source[:a]) and source[b] == ')':
-                a, b = a - 1, b + 1
-            source = source[:a] + source[c:d] + source[b:]
-            break
-        else:
+        choice = next(filter(None, (_side_to_keep(n, names) for n in ast.walk(ast.parse(source)))), None)
+        if choice is None:
             return source
+        source = _with_side(source, *choice)
 
 
+def _side_to_keep(node: ast.AST, names: set[str]) -> tuple[ast.IfExp, ast.expr] | None:
+    "A conditional expression, and the side of it that stays; None: it is none, or it stays as it is"
+    if not isinstance(node, ast.IfExp) or not _mentions([node], names):
+        return None
+    unwanted = [_mentions([side], names) for side in (node.body, node.orelse)]
+    if all(unwanted):
+        return None
+    return node, node.body if unwanted[1] else node.orelse
+
+
+def _with_side(source: str, node: ast.IfExp, side: ast.expr) -> str:
+    "The source in which one side stands for the whole conditional expression"
+    lines = source.splitlines(keepends=True)
+    (start, stop), (side_start, side_stop) = _span(node, lines), _span(side, lines)
+    # a name alone needs no brackets
+    in_brackets = re.search(r'(?<![\w)\]])\($', source[:start]) and source[stop] == ')'
+    if isinstance(side, ast.Name) and in_brackets:
+        start, stop = start - 1, stop + 1
+    return source[:start] + source[side_start:side_stop] + source[stop:]
+
+# %% ../../nbs/deploy/06_single_file.ipynb #1230b511
 def leave_out(
     source: str,  # Of a module
     names: Sequence[str],  # Of definitions, variables, fields, methods
@@ -164,30 +189,34 @@ def leave_out(
     source = _decided(source, set(names))
     lines, touched = source.splitlines(keepends=True), set()
     for node in reversed(_dropped(ast.parse(source).body, set(names))):
-        if isinstance(node, (ast.Return, ast.Raise)) or (
-            getattr(node, 'orelse', None) and not isinstance(node, ast.Try)
-        ):
+        has_else = getattr(node, 'orelse', None) and not isinstance(node, ast.Try)
+        if has_else or isinstance(node, (ast.Return, ast.Raise)):
             raise VisionRecipesError(
                 f'{lines[node.lineno - 1].strip()[:120]!r} cannot be left out: '
                 'it decides what the lines around it mean.'
             )
-        first, start = min(
-            [
-                (node.lineno, node.col_offset),
-                *((d.lineno, node.col_offset) for d in getattr(node, 'decorator_list', [])),
-            ]
-        )
-        before, after = (
-            lines[i - 1].encode()[part].decode()
-            for i, part in ((first, slice(0, start)), (node.end_lineno, slice(node.end_col_offset, None)))
-        )
-        lines[first - 1 : node.end_lineno] = [before + after] + [''] * (node.end_lineno - first)
-        touched.add(first - 1)
-    for i in touched:  # what else stood on the line stays, a comment alone does not
-        indent, rest = re.match(r'(\s*)[; ]*(.*)', lines[i]).groups()
-        rest = re.sub(r'; *[; ]+', '; ', rest.rstrip('; '))
-        lines[i] = '' if not rest or rest.startswith('#') else indent + rest + '\n'
+        touched.add(_cut_statement(lines, node))
+    for i in touched:
+        lines[i] = _tidied(lines[i])
     return ''.join(lines)
+
+
+def _cut_statement(lines: list[str], node: ast.stmt) -> int:  # The line where it began
+    "Take a statement with its decorators out of the lines; what stands beside it stays"
+    first, start = node.lineno, node.col_offset
+    for decorator in getattr(node, 'decorator_list', []):
+        first = min(first, decorator.lineno)
+    before = lines[first - 1].encode()[:start].decode()
+    after = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
+    lines[first - 1 : node.end_lineno] = [before + after] + [''] * (node.end_lineno - first)
+    return first - 1
+
+
+def _tidied(line: str) -> str:
+    "What else stood on the line of a statement that was cut; a comment alone does not stay"
+    indent, rest = re.match(r'(\s*)[; ]*(.*)', line).groups()
+    rest = re.sub(r'; *[; ]+', '; ', rest.rstrip('; '))
+    return '' if not rest or rest.startswith('#') else f'{indent}{rest}\n'
 
 # %% ../../nbs/deploy/06_single_file.ipynb #2bfe0b1c
 class _Piece(NamedTuple):
@@ -211,10 +240,9 @@ def _lines_of(node: ast.stmt, lines: list[str]) -> range:
 
 def _methods(node: ast.stmt, ours: set[str]) -> list[ast.FunctionDef]:
     "The methods of a class that nobody but our own code calls; `ours` are names of our own classes"
-    if not isinstance(node, ast.ClassDef) or not {ast.unparse(b) for b in node.bases} <= {
-        *ours,
-        'NamedTuple',
-    }:
+    if not isinstance(node, ast.ClassDef):
+        return []
+    if not {ast.unparse(base) for base in node.bases} <= {*ours, 'NamedTuple'}:
         return []
     return [o for o in node.body if isinstance(o, ast.FunctionDef) and not re.fullmatch('__.*__', o.name)]
 
@@ -227,6 +255,53 @@ def _patched_class(node: ast.stmt) -> str:  # Empty where it is no method that s
     annotation = node.args.args[0].annotation
     return annotation.id if 'patch' in names and isinstance(annotation, ast.Name) else ''
 
+# %% ../../nbs/deploy/06_single_file.ipynb #0a0ad6e8
+class _Cutter:
+    "Cuts the statements of a module into pieces, in order"
+
+    def __init__(self, lines: list[str], ours: set[str]):
+        self.lines, self.ours = lines, ours
+        self.pieces: list[_Piece] = []
+        self.classes: dict[str, int] = {}  # Name: its piece
+
+    def add(self, taken: Sequence[int], methods: Sequence[str] = (), **of_method):
+        "Lines as one piece; a class uses a method of its own in a line like `__call__ = predict`"
+        text = textwrap.dedent('\n'.join(self.lines[i] for i in taken))
+        binds, needs = bound_and_needed(text)
+        self.pieces.append(
+            _Piece(
+                tuple(taken),
+                frozenset(() if of_method else binds),
+                frozenset(needs.difference(methods)),
+                frozenset(attributes(text) | needs.intersection(methods)),
+                **of_method,
+            )
+        )
+
+    def statement(self, node: ast.stmt):
+        "A statement as a piece, and the methods of a class as pieces of their own"
+        taken = _lines_of(node, self.lines)
+        if (patched := _patched_class(node)) in self.classes:
+            self.add(taken, method=node.name, owner=self.classes[patched])
+            return
+        last = self.pieces[-1] if self.pieces else None
+        if last and taken[0] <= last.lines[-1] and last.owner < 0:  # they share a line
+            taken = range(self.pieces.pop().lines[0], taken[-1] + 1)
+        self.definition(node, taken)
+
+# %% ../../nbs/deploy/06_single_file.ipynb #872363c7
+@patch
+def definition(self: _Cutter, node: ast.stmt, taken: Sequence[int]):
+    "A statement that is no method"
+    methods = {o.name: _lines_of(o, self.lines) for o in _methods(node, self.ours)}
+    inside = {i for lines in methods.values() for i in lines}
+    owner = len(self.pieces)
+    if isinstance(node, ast.ClassDef):
+        self.classes[node.name] = owner
+    self.add([i for i in taken if i not in inside], list(methods))
+    for name, lines in methods.items():
+        self.add(lines, method=name, owner=owner)
+
 
 def _pieces(
     source: str,  # Of a module
@@ -236,50 +311,20 @@ def _pieces(
 
     Imports, the docstring and `__all__` are none.
     """
-    lines, out, ours = (
-        source.split('\n'),
-        [],
-        {*own, *(n.name for n in ast.parse(source).body if isinstance(n, ast.ClassDef))},
-    )
+    body = ast.parse(source).body
+    cutter = _Cutter(source.split('\n'), {*own, *(n.name for n in body if isinstance(n, ast.ClassDef))})
+    for node in body:
+        if not _is_skipped(node):
+            cutter.statement(node)
+    return cutter.pieces
 
-    classes: dict[str, int] = {}  # Name: its piece
 
-    def add(taken, names=(), **more):
-        text = textwrap.dedent('\n'.join(lines[i] for i in taken))
-        binds, needs = bound_and_needed(text)
-        out.append(
-            _Piece(
-                tuple(taken),
-                frozenset(() if more else binds),
-                frozenset(needs.difference(names)),
-                frozenset(attributes(text) | needs.intersection(names)),
-                **more,
-            )
-        )
-
-    for node in ast.parse(source).body:
-        if (
-            isinstance(node, (ast.Import, ast.ImportFrom))
-            or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-            or '__all__' in bound_and_needed(ast.unparse(node))[0]
-        ):
-            continue
-        taken = _lines_of(node, lines)
-        if (patched := _patched_class(node)) in classes:
-            add(taken, method=node.name, owner=classes[patched])
-            continue
-        if out and taken[0] <= out[-1].lines[-1] and out[-1].owner < 0:
-            taken = range(out.pop().lines[0], taken[-1] + 1)
-        methods = {o.name: _lines_of(o, lines) for o in _methods(node, ours)}
-        inside = {i for m in methods.values() for i in m}
-        owner = len(out)
-        if isinstance(node, ast.ClassDef):
-            classes[node.name] = owner
-        # `__call__ = predict` in a class is a use of its method
-        add([i for i in taken if i not in inside], methods)
-        for name, m in methods.items():
-            add(m, method=name, owner=owner)
-    return out
+def _is_skipped(node: ast.stmt) -> bool:
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return True
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return True
+    return '__all__' in bound_and_needed(ast.unparse(node))[0]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #e703a265
 def _written(lines: list[str], kept: set[int]) -> str:
@@ -302,9 +347,8 @@ class _Module(NamedTuple):
     pieces: list[_Piece]
     where: dict[str, int]  # A name: the piece that binds it
     own: dict[str, tuple[str, str]]  # A name it imports from this package: module and name there
-    libraries: dict[
-        str, tuple[str, str]
-    ]  # A name it imports from elsewhere: module, and name there or nothing
+    # A name it imports from elsewhere: module, and name there or nothing
+    libraries: dict[str, tuple[str, str]]
 
 
 def _imports(tree: ast.Module, module: str, package: str) -> tuple[dict, dict]:
@@ -312,23 +356,27 @@ def _imports(tree: ast.Module, module: str, package: str) -> tuple[dict, dict]:
     own, libraries = {}, {}
     for node in tree.body:
         if isinstance(node, ast.Import):
-            libraries |= {
-                a.asname or a.name.split('.')[0]: (a.name, f'as {a.asname}' if a.asname else '')
-                for a in node.names
-            }
-        if not isinstance(node, ast.ImportFrom):
-            continue
-        base = [*[package], *module.split('.')][: -node.level] if node.level else []
-        source = '.'.join([*base, *filter(None, [node.module])])
-        inside = source == package or source.startswith(package + '.')
-        for a in node.names:
-            if inside:
-                own[a.asname or a.name] = (source[len(package) + 1 :], a.name)
-            else:
-                libraries[a.asname or a.name] = (source, a.name + (f' as {a.asname}' if a.asname else ''))
+            for alias in node.names:
+                name = alias.asname or alias.name.split('.')[0]
+                libraries[name] = (alias.name, f'as {alias.asname}' if alias.asname else '')
+        elif isinstance(node, ast.ImportFrom):
+            source = _absolute_name(node, module, package)
+            inside = source == package or source.startswith(package + '.')
+            for alias in node.names:
+                name = alias.asname or alias.name
+                if inside:
+                    own[name] = (source[len(package) + 1 :], alias.name)
+                else:
+                    libraries[name] = (source, alias.name + (f' as {alias.asname}' if alias.asname else ''))
     return own, libraries
 
 
+def _absolute_name(node: ast.ImportFrom, module: str, package: str) -> str:
+    "The name of the module that is imported from, without leading dots"
+    base = [package, *module.split('.')][: -node.level] if node.level else []
+    return '.'.join([*base, *filter(None, [node.module])])
+
+# %% ../../nbs/deploy/06_single_file.ipynb #3fa42a45
 @lru_cache(maxsize=None)
 def _text(name: str) -> str:
     "A module's source"
@@ -347,7 +395,7 @@ def _module(package: str, name: str, keys, without) -> _Module:
         source.split('\n'),
         (ast.get_docstring(tree) or '').split('\n')[0],
         pieces,
-        {n: i for i, p in enumerate(pieces) for n in p.binds},
+        {name: i for i, piece in enumerate(pieces) for name in piece.binds},
         own,
         libraries,
     )
@@ -358,32 +406,15 @@ class _Walk:
 
     def __init__(self, package: str, keys, without):
         self.package, self.keys, self.without = package, keys, without
-        self.modules, self.kept, self.attributes, self.libraries = {}, {}, set(), {}
+        self.modules: dict[str, _Module] = {}  # By name, those that were read
+        self.kept: dict[str, set[int]] = {}  # Module: positions of the pieces that are kept
+        self.attributes: set[str] = set()  # Names that what is kept looks up on objects
+        self.libraries: dict[str, set[tuple[str, str]]] = {}  # Name: what it is imported from
 
     def module(self, name: str) -> _Module:
         if name not in self.modules:
             self.modules[name] = _module(self.package, name, self.keys, self.without)
         return self.modules[name]
-
-    def name(self, module: str, name: str):
-        "Keep what a name in a module stands for"
-        m = self.module(module)
-        if name in m.where:
-            self.piece(module, m.where[name])
-        elif name in m.own:
-            where, there = m.own[name]
-            if there != name:
-                raise VisionRecipesError(
-                    f'{module} imports {there} of {where} under the name {name}, which one file cannot have.'
-                )
-            self.name(where, name)
-        elif name in m.libraries:
-            self.libraries.setdefault(name, set()).add(m.libraries[name])
-        elif not hasattr(builtins, name):
-            raise VisionRecipesError(
-                f'{self.package}.{module} has no '
-                f'{name}{", for it is to be left out" if name in self.without else ""}.'
-            )
 
     def piece(self, module: str, i: int):
         "Keep a piece, and all that it needs"
@@ -391,71 +422,94 @@ class _Walk:
         if i in kept:
             return
         kept.add(i)
-        p = self.module(module).pieces[i]
-        self.attributes |= p.attributes
-        for name in sorted(p.needs):
+        piece = self.module(module).pieces[i]
+        self.attributes |= piece.attributes
+        for name in sorted(piece.needs):
             self.name(module, name)
 
-    def grow(self) -> bool:  # Whether there was something to add
-        "Keep methods that are used, and statements about what is kept"
-        found = [
-            (module, i)
-            for module, kept in self.kept.items()
-            for i, p in enumerate(self.modules[module].pieces)
-            if i not in kept
-            and (
-                p.owner in kept
-                and p.method in self.attributes
-                and f'{next(iter(self.modules[module].pieces[p.owner].binds))}.{p.method}' not in self.without
-                or p.owner < 0
-                and not p.binds
-                and any(self.modules[module].where.get(n) in kept for n in p.needs)
-            )
-        ]
-        for at in found:
-            self.piece(*at)
-        return bool(found)
+    def kept_pieces(self) -> Iterator[tuple[str, _Piece]]:
+        "The pieces that are kept, each with the name of its module"
+        for module, kept in self.kept.items():
+            for i in kept:
+                yield module, self.modules[module].pieces[i]
 
-    @property
-    def order(self) -> list[str]:
-        "The modules with something kept, each after those it builds upon"
-        done = []
+# %% ../../nbs/deploy/06_single_file.ipynb #054c6c2c
+@patch
+def name(self: _Walk, module: str, name: str):
+    "Keep what a name in a module stands for"
+    m = self.module(module)
+    if name in m.where:
+        self.piece(module, m.where[name])
+    elif name in m.own:
+        self.imported(module, name)
+    elif name in m.libraries:
+        self.libraries.setdefault(name, set()).add(m.libraries[name])
+    elif not hasattr(builtins, name):
+        reason = ', for it is to be left out' if name in self.without else ''
+        raise VisionRecipesError(f'{self.package}.{module} has no {name}{reason}.')
 
-        def visit(module):
-            if module in done or module not in self.modules:
-                return
-            for other in sorted({where for where, _ in self.modules[module].own.values()}):
-                visit(other)
-            done.append(module)
 
-        for module in self.kept:
-            visit(module)
-        return [m for m in done if m in self.kept]
+@patch
+def imported(self: _Walk, module: str, name: str):
+    "Keep what a module imports from another one of the package"
+    source, name_there = self.module(module).own[name]
+    if name_there != name:
+        raise VisionRecipesError(
+            f'{module} imports {name_there} of {source} under the name {name}, which one file cannot have.'
+        )
+    self.name(source, name)
+
+# %% ../../nbs/deploy/06_single_file.ipynb #502f1155
+@patch
+def grow(self: _Walk) -> bool:  # Whether there was something to add
+    "Keep methods that are used, and statements about what is kept"
+    found = []
+    for module, kept in self.kept.items():
+        for i in range(len(self.modules[module].pieces)):
+            if i not in kept and self.is_used(module, i):
+                found.append((module, i))
+    for module, i in found:
+        self.piece(module, i)
+    return bool(found)
+
+
+@patch
+def is_used(self: _Walk, module: str, i: int) -> bool:
+    "Whether a piece is a method that is called, or a statement about a name that is kept"
+    m, kept = self.modules[module], self.kept[module]
+    piece = m.pieces[i]
+    if piece.owner < 0:
+        return not piece.binds and any(m.where.get(name) in kept for name in piece.needs)
+    if piece.owner not in kept or piece.method not in self.attributes:
+        return False
+    owner = next(iter(m.pieces[piece.owner].binds))
+    return f'{owner}.{piece.method}' not in self.without
+
+# %% ../../nbs/deploy/06_single_file.ipynb #2b7e47bf
+@patch(as_prop=True)
+def order(self: _Walk) -> list[str]:
+    "The modules with something kept, each after those it builds upon"
+    done = []
+
+    def visit(module):
+        if module in done or module not in self.modules:
+            return
+        for other in sorted({source for source, _ in self.modules[module].own.values()}):
+            visit(other)
+        done.append(module)
+
+    for module in self.kept:
+        visit(module)
+    return [module for module in done if module in self.kept]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #a153cdac
 def _check_names(walk: _Walk):
     "Refuse what would not work in one file"
-    owners = {
-        name: ['.'.join(lib).strip('.') for lib in sorted(libs)] for name, libs in walk.libraries.items()
-    }
-    for module, kept in walk.kept.items():
-        for i in kept:
-            for name in walk.modules[module].pieces[i].binds:
-                owners.setdefault(name, []).append(module)
-            text = textwrap.dedent(
-                '\n'.join(walk.modules[module].lines[k] for k in walk.modules[module].pieces[i].lines)
-            )
-            lazy = [
-                n
-                for n in ast.walk(ast.parse(text))
-                if isinstance(n, ast.ImportFrom)
-                and (n.level or (n.module or '').split('.')[0] == walk.package)
-            ]
-            if lazy:
-                raise VisionRecipesError(
-                    f'{walk.package}.{module} imports {lazy[0].names[0].name} inside of a function, which a '
-                    'file that stands alone cannot do.'
-                )
+    owners = {name: [_library_name(lib) for lib in sorted(libs)] for name, libs in walk.libraries.items()}
+    for module, piece in walk.kept_pieces():
+        for name in piece.binds:
+            owners.setdefault(name, []).append(module)
+        _check_imports(walk, module, piece)
     for name, where in owners.items():
         if len(where) > 1:
             raise VisionRecipesError(
@@ -464,28 +518,46 @@ def _check_names(walk: _Walk):
             )
 
 
+def _library_name(library: tuple[str, str]) -> str:
+    return '.'.join(library).strip('.')
+
+
+def _check_imports(walk: _Walk, module: str, piece: _Piece):
+    "Refuse an import of the package inside of a function"
+    lines = walk.modules[module].lines
+    text = textwrap.dedent('\n'.join(lines[i] for i in piece.lines))
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        if node.level or (node.module or '').split('.')[0] == walk.package:
+            raise VisionRecipesError(
+                f'{walk.package}.{module} imports {node.names[0].name} inside of a function, which a '
+                'file that stands alone cannot do.'
+            )
+
+# %% ../../nbs/deploy/06_single_file.ipynb #d4d272af
 def _import_lines(libraries: dict[str, set]) -> str:
     "Import statements: Python's own, then the others; of each kind `import` before `from`"
-    pairs = sorted(next(iter(v)) for v in libraries.values())
-    plain = [(m, n) for m, n in pairs if not n or n.startswith('as ')]
-    named = {
-        m: sorted(n for k, n in pairs if k == m and (m, n) not in plain)
-        for m, n in pairs
-        if (m, n) not in plain
-    }
-    lines = []
-    for ours in (True, False):
+    pairs = sorted(next(iter(found)) for found in libraries.values())
+    own = [pair for pair in pairs if _is_standard(pair[0])]
+    others = [pair for pair in pairs if not _is_standard(pair[0])]
+    return '\n'.join(_import_statements(own) + _import_statements(others))
 
-        def here(m):
-            return (m.split('.')[0] in sys.stdlib_module_names) == ours
 
-        bare = ', '.join(m for m, n in plain if not n and here(m))
-        lines += (
-            [f'import {bare}'] * bool(bare)
-            + [f'import {m} {n}' for m, n in plain if n and here(m)]
-            + [f'from {m} import {", ".join(n)}' for m, n in named.items() if here(m)]
-        )
-    return '\n'.join(lines)
+def _is_standard(module: str) -> bool:
+    return module.split('.')[0] in sys.stdlib_module_names
+
+
+def _import_statements(pairs: list[tuple[str, str]]) -> list[str]:  # Module, and name there or nothing
+    plain = [module for module, name in pairs if not name]
+    lines = [f'import {", ".join(plain)}'] if plain else []
+    names: dict[str, list[str]] = {}  # By module
+    for module, name in pairs:
+        if name.startswith('as '):
+            lines.append(f'import {module} {name}')
+        elif name:
+            names.setdefault(module, []).append(name)
+    return lines + [f'from {module} import {", ".join(sorted(found))}' for module, found in names.items()]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #96371ebf
 def standalone_source(
@@ -506,45 +578,50 @@ def standalone_source(
     Raises `VisionRecipesError` for a name that is not there, or that two modules use for two things.
     """
     walk = _Walk(package, keys or {}, tuple(without))
+    _follow(walk, roots, bottom)
+    _check_names(walk)
+    return _checked(_assembled(walk, top, bottom))
+
+# %% ../../nbs/deploy/06_single_file.ipynb #c06bc489
+def _follow(walk: _Walk, roots: Sequence[str], bottom: str):
+    "Keep the roots, and all that they and the last statements need"
     for root in roots:
-        module, name, method = _root(root, package)
+        module, name, method = _root(root, walk.package)
         walk.attributes |= {method} - {''}
         walk.name(module, name)
     walk.attributes |= attributes(bottom)
     while walk.grow():
         pass
-    for name in sorted(
-        bound_and_needed(bottom)[1]
-        - {n for m, kept in walk.kept.items() for i in kept for n in walk.modules[m].pieces[i].binds}
-        - set(walk.libraries)
-    ):
+    _import_for_bottom(walk, bottom)
+
+# %% ../../nbs/deploy/06_single_file.ipynb #70dd6b09
+def _import_for_bottom(walk: _Walk, bottom: str):
+    "Import the modules of Python itself that only the last statements name"
+    known = set(walk.libraries)
+    for _, piece in walk.kept_pieces():
+        known |= piece.binds
+    for name in sorted(bound_and_needed(bottom)[1] - known):
         if name in sys.stdlib_module_names:
             walk.libraries[name] = {(name, '')}
-    _check_names(walk)
-    parts = [
-        f'"""{top.strip()}"""' if top else '',
-        _import_lines(walk.libraries),
-        *(_part(walk, m) for m in walk.order),
-        bottom.strip('\n'),
-    ]
-    return _checked('\n\n'.join(p for p in parts if p) + '\n')
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #147714bb
 def _root(root: str, package: str) -> tuple[str, str, str]:  # Module, name, and method or nothing
     parts = root.split('.')
-    n = next(
-        (
-            n
-            for n in range(len(parts) - 1, 0, -1)
-            if all(p.isidentifier() for p in parts) and _is_module(package, parts[:n])
-        ),
-        0,
-    )
+    n = _module_length(package, parts)
     if not n or len(parts) - n > 2:
         raise VisionRecipesError(
             f'{root}: name a definition with its module, such as runtime.predictor.Predictor.'
         )
     return '.'.join(parts[:n]), parts[n], ''.join(parts[n + 1 :])
+
+
+def _module_length(package: str, parts: list[str]) -> int:
+    "How many of the parts name a module, with at least one left for a definition; 0: none do"
+    if all(part.isidentifier() for part in parts):
+        for n in range(len(parts) - 1, 0, -1):
+            if _is_module(package, parts[:n]):
+                return n
+    return 0
 
 
 def _is_module(package: str, parts: list[str]) -> bool:
@@ -553,7 +630,7 @@ def _is_module(package: str, parts: list[str]) -> bool:
     except ModuleNotFoundError:
         return False
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #92e24274
 def _part(walk: _Walk, module: str) -> str:
     "The kept pieces of a module under a line that names it"
     m = walk.modules[module]
@@ -561,13 +638,19 @@ def _part(walk: _Walk, module: str) -> str:
     return head + '\n\n' + _written(m.lines, {i for k in walk.kept[module] for i in m.pieces[k].lines})
 
 
+def _assembled(walk: _Walk, top: str, bottom: str) -> str:
+    "Docstring, imports, kept pieces and last statements, with an empty line between them"
+    parts = [f'"""{top.strip()}"""' if top else '', _import_lines(walk.libraries)]
+    parts += [_part(walk, module) for module in walk.order]
+    parts.append(bottom.strip('\n'))
+    return '\n\n'.join(part for part in parts if part) + '\n'
+
+
 def _checked(source: str) -> str:
     "The file, when all names in it are known. Raises `VisionRecipesError`"
-    unknown = sorted(
-        n
-        for n in bound_and_needed(source)[1]
-        if not hasattr(builtins, n) and n not in ('__file__', '__name__', '__doc__')
-    )
+    given = ('__file__', '__name__', '__doc__')
+    needed = sorted(bound_and_needed(source)[1].difference(given))
+    unknown = [name for name in needed if not hasattr(builtins, name)]
     if unknown:
         raise VisionRecipesError(f'The file would not know {", ".join(unknown)}.')
     return source
