@@ -112,8 +112,8 @@ OBJECT_READERS: dict[str, Callable] = {  # Task: from the objects of an image to
 
 # %% ../../nbs/runtime/08_decoders.ipynb #bd00e0a8
 def object_predictions(
-    # Boxes (N, 4) XYXY in the pixels of the network, scores (N,), class ids (N,); masks (N, 28, 28) 0 to 1, or
-    # heat maps (N, K, 56, 56) of logits where the task has them; number of the image (N,) where there are many
+    # Boxes (N, 4) XYXY in the pixels of the network, scores (N,), class ids (N,); masks (N, 28, 28) 0 to 1
+    # or heat maps (N, K, 56, 56) of logits where the task has them; image numbers (N,) where there are many
     outputs: list[np.ndarray],
     places: list[Placement],  # Of the B images
     card: ModelCard,  # For masks, its `decoding` knows `mask_threshold`

@@ -65,12 +65,14 @@ def _check_size(size):
         )
 
 
-def _of_channels(
-    name: str, given, kinds: tuple[type, ...], largest: int, smallest: float = 0
-) -> tuple:  # Of the three channels
+def _of_channels(name: str, given, kinds: tuple[type, ...], largest: int) -> tuple:  # Of the three channels
     "Refuse what is not three numbers of these types, in this range"
     values = tuple(given) if isinstance(given, (list, tuple)) else ()
-    if len(values) == 3 and all(type(v) in kinds and smallest <= v <= largest for v in values):
+    if (
+        len(values) == 3
+        and all(type(v) in kinds and 0 <= v <= largest for v in values)
+        and not (name == 'std' and 0 in values)
+    ):
         return values
     numbers = 'numbers' if float in kinds else 'whole numbers'
     message = f'{name} must be three {numbers} from 0 to {largest}, one a channel, but got {brief(given)}.'
@@ -94,9 +96,8 @@ class Preprocess:
 
     def __post_init__(self):
         _check_size(self.size)
-        above_0 = np.finfo(np.float64).smallest_subnormal
         object.__setattr__(self, 'mean', _of_channels('mean', self.mean, (int, float), 1))
-        object.__setattr__(self, 'std', _of_channels('std', self.std, (int, float), 1, above_0))
+        object.__setattr__(self, 'std', _of_channels('std', self.std, (int, float), 1))
         object.__setattr__(self, 'pad_value', _of_channels('pad_value', self.pad_value, (int,), 255))
         check_choice('interpolation', self.interpolation, INTERPOLATIONS)
         check_choice('letterbox', self.letterbox, PLACES)
