@@ -133,9 +133,9 @@ def run_train(args) -> None:
 
 
 def _check_model(task: str, chosen: dict):
-    "Refuse a model or weights that are not there, before anything is read or imported"
+    "Refuse a model or weights that are not there, or a size that the model cannot have, before images are read"
     cls = model_info(task, chosen.get('model', '')).settings
-    named = {k: chosen[k] for k in ('model', 'weights') if k in chosen}
+    named = {k: chosen[k] for k in ('model', 'weights', 'size') if k in chosen}
     # the preset may choose the weights, so its own are no mistake of the user
     cls.of({'weights': 'random', **named}).check(tuple(named))
 

@@ -21,8 +21,7 @@ from .task_kinds import TASK_KINDS
 def card_hint(
     inputs: Sequence[Port],
     outputs: Sequence[Port],
-    # Plain JSON, of the form that `read_card` reads; None: no card would make it one that is read here
-) -> dict | None:
+) -> dict | None:  # Plain JSON, of the form that `read_card` reads; None: no card would help
     """What a card for a foreign graph might be, as far as its shapes tell.
 
     The rest is what is usual: ImageNet's colours, or for YOLOX those of the original project.
@@ -33,25 +32,27 @@ def card_hint(
     if task is None:
         return None
     cells = task == 'detection' and TASK_KINDS[task].outputs[0] not in {o.name for o in outputs}
-    counts = shape and isinstance(shape[-1], int) and (cells or task == 'classification')
-    n = shape[-1] if counts else None
-    if cells and n:
-        n -= 5
-    if (n or 1) < 1 or (cells and sides and isinstance(shape[1], int) and shape[1] != _n_cells(sides[0])):
+    has_count = shape and isinstance(shape[-1], int) and (cells or task == 'classification')
+    n_classes = shape[-1] if has_count else None
+    if cells and n_classes:
+        n_classes -= 5
+    if (n_classes or 1) < 1 or (cells and sides and _other_grid(shape[1], sides[0])):
         return None
-    hint = {
-        'task': task,
-        'labels': ['name of class 0', f'... {n} names in all' if n else '...'],
-        'preprocess': {
-            'size': sides[0] if sides else 640 if cells else 224,
-            **(_MEGVII if cells else _IMAGENET),
-        },
-    }
+    hint = _hint(task, cells, n_classes, sides)
     if task == 'classification' or cells:
         hint['decoding'] = {'kind': 'raw' if cells else 'logits'}
     elif task == 'detection':
         hint['decoder'] = 'objects'
     return hint
+
+# %% ../../nbs/runtime/09_check_model.ipynb #60efb640
+def _hint(task: str, cells: bool, n_classes: int | None, sides: list[int]) -> dict:
+    size = sides[0] if sides else 640 if cells else 224
+    return {
+        'task': task,
+        'labels': ['name of class 0', f'... {n_classes} names in all' if n_classes else '...'],
+        'preprocess': {'size': size, **(_MEGVII if cells else _IMAGENET)},
+    }
 
 
 _IMAGENET = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225]}
@@ -77,6 +78,10 @@ def _n_cells(size: int) -> int:
     return sum((size // s) ** 2 for s in STRIDES)
 
 
+def _other_grid(n_cells, size: int) -> bool:
+    return isinstance(n_cells, int) and n_cells != _n_cells(size)
+
+# %% ../../nbs/runtime/09_check_model.ipynb #72747bf7
 def card_help(
     hint: dict | None,  # From `card_hint`
 ) -> str:
@@ -99,13 +104,13 @@ def _card_inside(path: Path, session) -> ModelCard:
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if text is None:
         takes, gives = graph_ports(session)
-        told = (
+        message = (
             f'{path}: carries no card of this library, so nobody knows its classes, or how it wants its '
             f'images. It takes {", ".join(map(str, takes))} and gives {", ".join(map(str, gives))}.'
         )
         # a step of its own: a bundle's program leaves it out
-        told += f' {card_help(card_hint(takes, gives))}'
-        raise VisionRecipesError(told)
+        message += f' {card_help(card_hint(takes, gives))}'
+        raise VisionRecipesError(message)
     try:
         return ModelCard.from_dict(parse_json(text, CARD_KEY))
     except VisionRecipesError as e:
@@ -123,51 +128,44 @@ def output_names(card: ModelCard) -> tuple[str, ...] | None:  # None: all that t
 
 def _check_inputs(path: Path, card: ModelCard, takes: list[Port]):
     "Refuse a graph that does not take what its card says, as far as its inputs tell"
-    first, (dtype, layout) = takes[0], (card.input['dtype'], card.input['layout'])
+    problem = _input_problem(card, takes)
+    if problem:
+        raise VisionRecipesError(f'{path}: takes {", ".join(map(str, takes))}, {problem}.')
 
-    def refuse(what):
-        raise VisionRecipesError(f'{path}: takes {", ".join(map(str, takes))}, {what}.')
 
+def _input_problem(card: ModelCard, takes: list[Port]) -> str:  # Empty where the graph fits
+    first, size, layout = takes[0], card.preprocess.size, card.input['layout']
     if len(takes) > 1:
-        refuse('but an image is all there is to give')
+        return 'but an image is all there is to give'
     if len(first.shape) != 4:
-        refuse('but a batch of images has four axes')
-    if first.dtype != dtype:
-        refuse(
-            f'but its card says {dtype}'
-            + (
-                ''
-                if first.dtype not in ('float32', 'uint8')
-                else f': "input": {{"dtype": "{first.dtype}"}} in the card makes it fit'
-            )
-        )
+        return 'but a batch of images has four axes'
+    if first.dtype != card.input['dtype']:
+        return _dtype_problem(first.dtype, card.input['dtype'])
     batch, *sides = first.shape
     channels = sides.pop(0 if layout == 'NCHW' else 2)
     if isinstance(channels, int) and channels != 3:
-        refuse(
-            f'but its card says {layout}'
-            + (
-                (
-                    f': "input": {{"layout": "{"NHWC" if layout == "NCHW" else "NCHW"}"}} in the card '
-                    'makes it fit'
-                )
-                if 3 in sides
-                else ', with three colours'
-            )
-        )
+        return _layout_problem(layout, sides)
     if isinstance(batch, int) and batch > 1:
-        refuse(f'so always {batch} images at once: export it for one, or for any number')
-    if {s for s in sides if isinstance(s, int)} - {card.preprocess.size}:
-        refuse(
-            f'but the card says {card.preprocess.size} x {card.preprocess.size} pixels, and squares are all '
-            'there is'
-        )
+        return f'so always {batch} images at once: export it for one, or for any number'
+    if {s for s in sides if isinstance(s, int)} - {size}:
+        return f'but the card says {size} x {size} pixels, and squares are all there is'
+    return ''
 
 
+def _dtype_problem(dtype: str, wanted: str) -> str:
+    mend = f': "input": {{"dtype": "{dtype}"}} in the card makes it fit'
+    return f'but its card says {wanted}' + (mend if dtype in ('float32', 'uint8') else '')
+
+
+def _layout_problem(layout: str, sides: list) -> str:
+    other = 'NHWC' if layout == 'NCHW' else 'NCHW'
+    mend = f': "input": {{"layout": "{other}"}} in the card makes it fit'
+    return f'but its card says {layout}' + (mend if 3 in sides else ', with three colours')
+
+# %% ../../nbs/runtime/09_check_model.ipynb #ffa51c54
 def _check_outputs(path: Path, card: ModelCard, shapes: dict[str, tuple]):
     "Refuse a graph that does not fit its card, as far as its outputs tell"
-    shape, n, kind = next(iter(shapes.values())), len(card.labels), card.decoding.get('kind')
-    first = shape[-1] if shape else None
+    shape, kind = next(iter(shapes.values())), card.decoding.get('kind')
     kinds, axes = {
         'classifier': ((None, 'probabilities', 'logits'), 2),
         'yolox': ((None, 'decoded', 'raw', 'nms'), 2 if kind == 'nms' else 3),
@@ -179,58 +177,57 @@ def _check_outputs(path: Path, card: ModelCard, shapes: dict[str, tuple]):
             f'{path}: its first output has the shape ({", ".join(map(str, shape))}), but that of {card.decoder} '
             f'has {axes} axes.'
         )
-    if card.decoder == 'yolox' and kind != 'nms' and isinstance(first, int) and first - 5 != n:
-        raise VisionRecipesError(
-            f'{path}: gives {first} numbers a cell, {first - 5} of them for classes, but its card names {n} '
-            'classes.'
-        )
-    if card.decoder == 'classifier' and isinstance(first, int) and first != n:
-        raise VisionRecipesError(
-            f'{path}: gives {first} {"logits" if kind == "logits" else "probabilities"}, but its card names '
-            f'{n} classes.'
-        )
+    if shape and isinstance(shape[-1], int):
+        _check_class_count(path, card, shape[-1])
     missing = [o for o in output_names(card) or () if o not in shapes]
     if missing:
         raise VisionRecipesError(
             f'{path}: has no output {missing[0]!r}, which its card ({card.task}) promises, but '
             f'{", ".join(shapes)}.'
         )
-    if card.decoder != 'objects' or card.task != 'keypoints':
-        return
-    points, k = len(card.labels.skeleton or ()), shapes['heatmaps'][1]
+    if card.decoder == 'objects' and card.task == 'keypoints':
+        _check_point_count(path, card, shapes['heatmaps'][1])
+
+
+def _check_class_count(path: Path, card: ModelCard, numbers: int):
+    n, kind = len(card.labels), card.decoding.get('kind')
+    if card.decoder == 'yolox' and kind != 'nms' and numbers - 5 != n:
+        raise VisionRecipesError(
+            f'{path}: gives {numbers} numbers a cell, {numbers - 5} of them for classes, but its card names {n} '
+            'classes.'
+        )
+    if card.decoder == 'classifier' and numbers != n:
+        what = 'logits' if kind == 'logits' else 'probabilities'
+        raise VisionRecipesError(f'{path}: gives {numbers} {what}, but its card names {n} classes.')
+
+# %% ../../nbs/runtime/09_check_model.ipynb #c779f9ac
+def _check_point_count(path: Path, card: ModelCard, n_maps: int | str):
+    points = len(card.labels.skeleton or ())
     if not points:
         raise VisionRecipesError(
             f'{path}: its card names no points, so nobody knows what its heat maps are of.'
         )
-    if isinstance(k, int) and k != points:
+    if isinstance(n_maps, int) and n_maps != points:
         raise VisionRecipesError(
-            f'{path}: gives heat maps of {k} points, but its card names {points}: '
+            f'{path}: gives heat maps of {n_maps} points, but its card names {points}: '
             f'{", ".join(card.labels.skeleton.points)}.'
         )
 
-
+# %% ../../nbs/runtime/09_check_model.ipynb #efda344b
 def _look_at_classes(where: str, card: ModelCard, numbers: np.ndarray):
     kind = card.decoding.get('kind')
     adds_up = bool((np.abs(numbers.sum(1) - 1) < 0.01).all() and (numbers >= 0).all())
-    if adds_up == (kind == 'logits'):
-        raise VisionRecipesError(
-            where
-            + (
-                (
-                    'gives probabilities that add up to 1: write "decoding": {"kind": '
-                    '"probabilities"} into its card.'
-                )
-                if adds_up
-                else (
-                    'its numbers are no probabilities that add up to 1: write "decoding": {"kind": '
-                    '"logits"} into its card.'
-                )
-            )
-        )
+    if adds_up != (kind == 'logits'):
+        return
+    if adds_up:
+        found, wanted = 'gives probabilities that add up to 1', 'probabilities'
+    else:
+        found, wanted = 'its numbers are no probabilities that add up to 1', 'logits'
+    raise VisionRecipesError(f'{where}{found}: write "decoding": {{"kind": "{wanted}"}} into its card.')
 
 
 def _look_at_cells(where: str, card: ModelCard, numbers: np.ndarray):
-    kind, size = card.decoding.get('kind'), card.preprocess.size
+    kind, size, scores = card.decoding.get('kind'), card.preprocess.size, numbers[..., 4:]
     if kind == 'nms':
         return
     if kind == 'raw' and numbers.shape[1] != _n_cells(size):
@@ -238,19 +235,15 @@ def _look_at_cells(where: str, card: ModelCard, numbers: np.ndarray):
             f'{where}gives {numbers.shape[1]} cells, but YOLOX has {_n_cells(size)} for {size} x {size} '
             f'pixels, one for every {", ".join(map(str, STRIDES))} pixels. Is it another kind of detector?'
         )
-    if numbers[..., 4:].min(initial=0) < 0 or numbers[..., 4:].max(initial=1) > 1:
+    if scores.min(initial=0) < 0 or scores.max(initial=1) > 1:
         raise VisionRecipesError(
-            f'{where}gives scores from {numbers[..., 4:].min():.3g} to {numbers[..., 4:].max():.3g}, which '
+            f'{where}gives scores from {scores.min():.3g} to {scores.max():.3g}, which '
             'are no probabilities. Export it with the sigmoid inside, as the original YOLOX does.'
         )
     if kind in (None, 'decoded') and not (numbers[..., 2:4] >= numbers[..., :2]).all():
         raise VisionRecipesError(
-            where
-            + (
-                'its first four numbers a cell are no boxes (left, top, right, bottom): write "decoding": '
-                '{"kind": "raw"} into its card, if it leaves the boxes to be decoded as the original YOLOX '
-                'does.'
-            )
+            f'{where}its first four numbers a cell are no boxes (left, top, right, bottom): write "decoding": '
+            '{"kind": "raw"} into its card, if it leaves the boxes to be decoded as the original YOLOX does.'
         )
 
 

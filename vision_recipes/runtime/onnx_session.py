@@ -29,10 +29,9 @@ PROVIDERS = {
 }
 AUTOMATIC = ('cuda', 'migraphx', 'rocm', 'coreml', 'directml', 'cpu')  # best first
 
-
+# %% ../../nbs/runtime/06_onnx_session.ipynb #5e7aca46
 def pick_providers(
-    # Short or full names, best first; or a name with its options, as onnxruntime takes them; None: what is
-    # best here
+    # Short or full names, best first; or a name with its options, as onnxruntime takes them; None: the best here
     asked: str | Sequence | None,
     there: Sequence[str],  # Full names of those this build of onnxruntime has
 ) -> list:  # Full names; the CPU comes last where it was not named
@@ -42,18 +41,26 @@ def pick_providers(
     """
     if asked is None:
         return [PROVIDERS[p] for p in AUTOMATIC if PROVIDERS[p] in there]
-    short, out = {full: p for p, full in PROVIDERS.items()}, []
+    providers = []
     for p in [asked] if isinstance(asked, str) else asked:
         name, *options = [p] if isinstance(p, str) else p
-        full = PROVIDERS.get(name.lower(), name)
-        if full not in there:
-            raise VisionRecipesError(
-                f'providers: {name} is not in this onnxruntime, which has '
-                f'{", ".join(short.get(o, o) for o in there)}. Another build of it may have it, say '
-                'onnxruntime-gpu, onnxruntime-directml or onnxruntime-openvino.'
-            )
-        out.append((full, *options) if options else full)
-    return out if any(_name(p) == PROVIDERS['cpu'] for p in out) else [*out, PROVIDERS['cpu']]
+        full = _full_name(name, there)
+        providers.append((full, *options) if options else full)
+    if not any(_name(p) == PROVIDERS['cpu'] for p in providers):
+        providers.append(PROVIDERS['cpu'])
+    return providers
+
+
+def _full_name(name: str, there: Sequence[str]) -> str:
+    full = PROVIDERS.get(name.lower(), name)
+    if full in there:
+        return full
+    short = {full: p for p, full in PROVIDERS.items()}
+    raise VisionRecipesError(
+        f'providers: {name} is not in this onnxruntime, which has '
+        f'{", ".join(short.get(o, o) for o in there)}. Another build of it may have it, say '
+        'onnxruntime-gpu, onnxruntime-directml or onnxruntime-openvino.'
+    )
 
 
 def _name(provider) -> str:
@@ -64,17 +71,21 @@ def message_fields(
     data,  # Bytes, or a `mmap`
     begin: int = 0,
     end: int | None = None,  # None: all of it
-    # Number of the field; its value where it is a whole number, else where its bytes begin and end
-) -> Iterator[tuple[int, int | tuple[int, int]]]:
+) -> Iterator[
+    tuple[int, int | tuple[int, int]]
+]:  # Number of the field; a whole number, or where its bytes are
     "The fields of a protobuf message. Raises `VisionRecipesError` where it is none"
     at, end = begin, len(data) if end is None else end
     while at < end:
         tag, at = _varint(data, at, end)
-        if tag & 7 == 0:
+        wire_type = tag & 7
+        if wire_type == 0:
             value, at = _varint(data, at, end)
         else:
-            n, at = _varint(data, at, end) if tag & 7 == 2 else ({1: 8, 5: 4}.get(tag & 7, end), at)
-            value = at, (at := at + n)
+            n = {1: 8, 5: 4}.get(wire_type, end)
+            if wire_type == 2:
+                n, at = _varint(data, at, end)
+            value, at = (at, at + n), at + n
         if at > end:
             raise VisionRecipesError('is no ONNX file, or damaged')
         yield tag >> 3, value
@@ -88,7 +99,7 @@ def _varint(data, at: int, end: int) -> tuple[int, int]:  # And where it ends
             return n, at + k + 1
     raise VisionRecipesError('is no ONNX file, or damaged')
 
-
+# %% ../../nbs/runtime/06_onnx_session.ipynb #35918a96
 # which messages may lead to a tensor's place
 _INSIDE = {
     'model': {7: 'graph', 20: 'training', 25: 'function'},
@@ -107,24 +118,17 @@ def weight_files(data) -> Iterator[str]:  # `data` as for `message_fields`
     waiting = [('model', 0, len(data))] if data.find(b'location') >= 0 else []
     while waiting:
         kind, begin, end = waiting.pop()
+        spans = [(k, v) for k, v in message_fields(data, begin, end) if isinstance(v, tuple)]
         if kind == 'entry':
-            entry = {
-                k: bytes(data[slice(*v)]) for k, v in message_fields(data, begin, end) if isinstance(v, tuple)
-            }
+            entry = {k: bytes(data[slice(*v)]) for k, v in spans}
             if entry.get(1) == b'location':
                 yield entry.get(2, b'').decode('utf-8', 'replace')
         else:
-            waiting += [
-                (_INSIDE[kind][k], *v)
-                for k, v in message_fields(data, begin, end)
-                if k in _INSIDE[kind] and isinstance(v, tuple)
-            ]
+            waiting += [(_INSIDE[kind][k], *v) for k, v in spans if k in _INSIDE[kind]]
 
-
+# %% ../../nbs/runtime/06_onnx_session.ipynb #b08a664b
 def check_weight_files(path: Path):
     "Refuse an ONNX file that names files which are not in its own folder. Raises `VisionRecipesError`"
-    # a cache of downloads links both into one folder
-    homes = {os.path.realpath(path.parent), os.path.dirname(os.path.realpath(path))}
     if not path.stat().st_size:
         return
     with open(path, 'rb') as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -133,23 +137,26 @@ def check_weight_files(path: Path):
         except VisionRecipesError as e:
             raise VisionRecipesError(f'{path}: {e}.') from e
     for name in names:
-        there, parts = os.path.realpath(os.path.join(path.parent, name)), re.split(r'[/\\]', name)
-        if (
-            not parts[0]
-            or ':' in name
-            or '..' in parts
-            or '\0' in name
-            or not any(there.startswith(os.path.join(home, '')) for home in homes)
-        ):
+        if not _is_beside(path, name):
             raise VisionRecipesError(
                 f'{path}: keeps weights in {name[:200]!r}, which is not in its folder, and is not opened: '
                 'it could be any file of yours. Ask for it as a single file, or with its weights beside '
                 'it.'
             )
-        if not os.path.isfile(there):
+        if not os.path.isfile(os.path.realpath(os.path.join(path.parent, name))):
             raise VisionRecipesError(
                 f'{path}: keeps weights in {name[:200]!r}, which is not there. Put it beside it.'
             )
+
+
+def _is_beside(path: Path, name: str) -> bool:
+    parts = re.split(r'[/\\]', name)
+    if not parts[0] or ':' in name or '..' in parts or '\0' in name:
+        return False
+    target = os.path.realpath(os.path.join(path.parent, name))
+    # a cache of downloads links both into one folder
+    homes = (os.path.realpath(path.parent), os.path.dirname(os.path.realpath(path)))
+    return any(target.startswith(os.path.join(home, '')) for home in homes)
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #1d955ea7
 def open_session(
@@ -174,41 +181,43 @@ def open_session(
     check_weight_files(path)
     ort.set_default_logger_severity(3)
     options = ort.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = threads, 3
-    left, failed = pick_providers(providers, ort.get_available_providers()), []
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session, failed = _first_that_starts(
+        path, options, pick_providers(providers, ort.get_available_providers())
+    )
+    if failed:
+        log_info(f'{path}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
+    return _legible(path, session)
+
+
+def _first_that_starts(path: Path, options, providers: list):  # A session, and texts about what did not start
+    import onnxruntime as ort
+
+    failed = []
     while True:
         try:
-            session = ort.InferenceSession(str(path), options, providers=left, enable_fallback=0)
+            session = ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+            break
         except Exception as e:  # onnxruntime has a dozen kinds, and no common one
-            if len(left) < 2:
+            if len(providers) < 2:
                 raise VisionRecipesError(
                     f'{path}: onnxruntime cannot load it ({first_line(e)}). Is it whole, and an ONNX file?'
                 ) from e
-            failed.append(f'{_name(left[0])} did not start ({first_line(e)})')
-            left = left[1:]
-            continue
-        # some give up without an error
-        failed += [f'{_name(p)} did not start' for p in left if _name(p) not in session.get_providers()]
-        if failed:
-            log_info(f'{path}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
-        return _legible(path, session)
+            failed.append(f'{_name(providers[0])} did not start ({first_line(e)})')
+            providers = providers[1:]
+    # some give up without an error
+    started = session.get_providers()
+    return session, failed + [f'{_name(p)} did not start' for p in providers if _name(p) not in started]
 
-
+# %% ../../nbs/runtime/06_onnx_session.ipynb #d9549221
 def _legible(path: Path, session):
-    "A session whose names and metadata are text; onnxruntime looks at them only when they are asked for"
+    "A session whose names and metadata are text"
     try:
-        (
-            session.get_modelmeta(),
-            [
-                (o.name, o.type, o.shape)
-                for o in (
-                    *session.get_inputs(),
-                    *session.get_outputs(),
-                    *session.get_overridable_initializers(),
-                )
-            ],
-            session.get_modelmeta().custom_metadata_map,
-        )
+        session.get_modelmeta().custom_metadata_map
+        for ports in (session.get_inputs, session.get_outputs, session.get_overridable_initializers):
+            for port in ports():
+                port.name, port.type, port.shape
     except UnicodeDecodeError as e:
         raise VisionRecipesError(f'{path}: names or metadata in it are no UTF-8 text. Is it damaged?') from e
     return session
@@ -218,13 +227,11 @@ def _no_file(path: Path) -> str:
     if not path.is_dir():
         return 'no such file'
     inside = min(path.glob('*.onnx'), key=lambda f: (len(f.name), f.name), default=None)
-    return 'is a folder, not an ONNX file' + (
-        f': name {inside}'
-        if inside
-        else '. It is a run: `vision-recipes export` makes an ONNX file of it'
-        if (path / 'run.json').is_file()
-        else ''
-    )
+    if inside:
+        return f'is a folder, not an ONNX file: name {inside}'
+    if (path / 'run.json').is_file():
+        return 'is a folder, not an ONNX file. It is a run: `vision-recipes export` makes an ONNX file of it'
+    return 'is a folder, not an ONNX file'
 
 
 def first_line(e: Exception) -> str:  # 200 letters at most

@@ -13,11 +13,14 @@ import numpy as np
 from PIL import Image
 from ..core.errors import brief, check_choice, VisionRecipesError
 from ..core.images import image_size, open_image
+from ..core.patching import patch
 from .postprocess_boxes import Placement
 
 # %% ../../nbs/runtime/04_preprocess.ipynb #51fc89e8
 # Pillow widens both when it shrinks, so neither aliases
 INTERPOLATIONS = {'bilinear': Image.Resampling.BILINEAR, 'bicubic': Image.Resampling.BICUBIC}
+# Where an image lies in its square; in the middle, an odd pixel of padding goes right or below
+PLACES = ('center', 'top_left')
 
 
 def fit_size(
@@ -27,10 +30,6 @@ def fit_size(
     "The largest size of the same shape that fits the square"
     scale = size / max(size_wh)
     return max(1, int(size_wh[0] * scale + 0.5)), max(1, int(size_wh[1] * scale + 0.5))
-
-
-# of an image in its square; in the middle, an odd pixel of padding goes right or below
-PLACES = ('center', 'top_left')
 
 
 def corner(size_wh: tuple[int, int], size: int, place: str) -> tuple[int, int]:  # Pixels
@@ -56,9 +55,32 @@ def letterbox(
     return canvas
 
 # %% ../../nbs/runtime/04_preprocess.ipynb #f459e1c6
-LARGEST_SIDE = 8192  # A side no network of ours has; a card that says more would fill the memory
+LARGEST_SIDE = 8192  # No network of ours has such a side; a card with a larger one would fill the memory
 
 
+def _check_size(size):
+    if type(size) is not int or not 1 <= size <= LARGEST_SIDE:
+        raise VisionRecipesError(
+            f'size must be a whole number of pixels from 1 to {LARGEST_SIDE}, but got {brief(size)}.'
+        )
+
+
+def _of_channels(name: str, given, kinds: tuple[type, ...], largest: int) -> tuple:  # Of the three channels
+    "Refuse what is not three numbers of these types, in this range"
+    values = tuple(given) if isinstance(given, (list, tuple)) else ()
+    if (
+        len(values) == 3
+        and all(type(v) in kinds and 0 <= v <= largest for v in values)
+        and not (name == 'std' and 0 in values)
+    ):
+        return values
+    numbers = 'numbers' if float in kinds else 'whole numbers'
+    message = f'{name} must be three {numbers} from 0 to {largest}, one a channel, but got {brief(given)}.'
+    if largest == 1:
+        message += ' Numbers meant for pixels from 0 to 255 are to be divided by 255; a deviation is never 0.'
+    raise VisionRecipesError(message)
+
+# %% ../../nbs/runtime/04_preprocess.ipynb #8eba2036
 @dataclass(frozen=True)
 class Preprocess:
     "How a network's weights want their images; belongs to the weights and travels with them"
@@ -73,37 +95,10 @@ class Preprocess:
     channels: str = 'RGB'
 
     def __post_init__(self):
-        if type(self.size) is not int or not 1 <= self.size <= LARGEST_SIDE:
-            raise VisionRecipesError(
-                f'size must be a whole number of pixels from 1 to {LARGEST_SIDE}, but got {brief(self.size)}.'
-            )
-        for name, kinds, most in (
-            ('mean', (int, float), 1),
-            ('std', (int, float), 1),
-            ('pad_value', (int,), 255),
-        ):
-            given = getattr(self, name)
-            three = tuple(given) if isinstance(given, (list, tuple)) else ()
-            if (
-                len(three) != 3
-                or not all(type(v) in kinds and 0 <= v <= most for v in three)
-                or (name == 'std' and 0 in three)
-            ):
-                raise VisionRecipesError(
-                    (
-                        f'{name} must be three {"whole numbers" if most == 255 else "numbers"} from 0 to '
-                        f'{most}, one a channel, but got {brief(given)}.'
-                    )
-                    + (
-                        (
-                            ' Numbers meant for pixels from 0 to 255 are to be divided by 255; '
-                            'a deviation is never 0.'
-                        )
-                        if most == 1
-                        else ''
-                    )
-                )
-            object.__setattr__(self, name, three)
+        _check_size(self.size)
+        object.__setattr__(self, 'mean', _of_channels('mean', self.mean, (int, float), 1))
+        object.__setattr__(self, 'std', _of_channels('std', self.std, (int, float), 1))
+        object.__setattr__(self, 'pad_value', _of_channels('pad_value', self.pad_value, (int,), 255))
         check_choice('interpolation', self.interpolation, INTERPOLATIONS)
         check_choice('letterbox', self.letterbox, PLACES)
         check_choice('channels', self.channels, ('RGB', 'BGR'))
@@ -112,23 +107,27 @@ class Preprocess:
         "Fit an upright RGB image into the square; normalisation happens on the device or in the graph"
         return np.asarray(letterbox(image, self.size, self.pad_value, self.interpolation, self.letterbox))
 
-    # The image, perhaps decoded smaller, and its full size
-    def open(self, source: Any) -> tuple[Image.Image, tuple[int, int]]:
-        """Open an image for this network.
+# %% ../../nbs/runtime/04_preprocess.ipynb #ea6a5a1b
+@patch
+def open(
+    self: Preprocess, source: Any
+) -> tuple[Image.Image, tuple[int, int]]:  # The image, perhaps decoded smaller, and its full size
+    """Open an image for this network.
 
-        A JPEG more than twice too large is decoded at a fraction of its size.
-        """
-        if not isinstance(source, (str, Path)):
-            im = open_image(source)
-            return im, im.size
-        return open_image(source, at_least=2 * self.size), image_size(source)
+    A JPEG more than twice too large is decoded at a fraction of its size.
+    """
+    if not isinstance(source, (str, Path)):
+        im = open_image(source)
+        return im, im.size
+    return open_image(source, at_least=2 * self.size), image_size(source)
 
-    def placement(self, opened_wh: tuple[int, int], size_wh: tuple[int, int]) -> Placement:
-        """Where an image of `size_wh`, decoded at `opened_wh`, lies in the square.
 
-        The size is rounded, so the two scales differ a little.
-        """
-        w, h = fit_size(opened_wh, self.size)
-        return Placement(
-            tuple(size_wh), (w / size_wh[0], h / size_wh[1]), corner((w, h), self.size, self.letterbox)
-        )
+@patch
+def placement(self: Preprocess, opened_wh: tuple[int, int], size_wh: tuple[int, int]) -> Placement:
+    """Where an image of `size_wh`, decoded at `opened_wh`, lies in the square.
+
+    The size is rounded, so the two scales differ a little.
+    """
+    w, h = fit_size(opened_wh, self.size)
+    scale_xy = (w / size_wh[0], h / size_wh[1])
+    return Placement(tuple(size_wh), scale_xy, corner((w, h), self.size, self.letterbox))
