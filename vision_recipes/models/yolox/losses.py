@@ -121,6 +121,9 @@ def assign(
     return _take_cheapest(predictions, objects.labels, candidates, wanted)
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #337962dc
+#| export
+
+# %% ../../../nbs/models/yolox/04_losses.ipynb #888a9461
 def _where_true(
     chosen: Tensor,  # (B, A) bool
     counts: Tensor,  # (B,) how often each row is true, on the device
@@ -244,22 +247,21 @@ class _Terms(torch.autograd.Function):
         at = assignment.batch, assignment.cell
         which = assignment.batch, assignment.object
         n = divisor(len(assignment.cell), device=boxes.device)  # of all processes that learn from the batch
-        raw, logits = boxes[at], classes[at]
-        true, label = objects.boxes_cxcywh[which], objects.labels[which][:, None]
-        xy, stride = cells.xy[assignment.cell], cells.stride[assignment.cell]
-        iou, d_iou = _iou_term(raw, true, xy, stride)
+        raw, logits, true = boxes[at], classes[at], objects.boxes_cxcywh[which]
+        label = objects.labels[which][:, None]
+        where = cells.xy[assignment.cell], cells.stride[assignment.cell]
+        iou, d_iou = _iou_term(raw, true, *where)
         no_object, d_objectness = _none_term(objectness)
-        no_class, d_class = _none_term(logits)
         d_objectness[at] -= 1
+        no_class, d_class = _none_term(logits)
         d_class.scatter_add_(1, label, -assignment.iou[:, None])
         true_class = logits.gather(1, label)[:, 0] @ assignment.iou
         terms = [iou, no_object - objectness[at].sum(), no_class - true_class]
-        differences = [raw - _raw_boxes(true, xy, stride)] if l1 else []
-        terms += [d.abs().sum() for d in differences]
-        d_l1 = [d.sign() for d in differences]
-        ctx.save_for_backward(boxes, classes, *at, d_iou, d_objectness, d_class, *d_l1)
+        differences = [raw - _raw_boxes(true, *where)] if l1 else []
+        signs = [d.sign() for d in differences]
+        ctx.save_for_backward(boxes, classes, *at, d_iou, d_objectness, d_class, *signs)
         ctx.n = n
-        return tuple(term / n for term in terms)
+        return tuple(term / n for term in terms + [d.abs().sum() for d in differences])
 
     @staticmethod
     @once_differentiable
@@ -269,7 +271,6 @@ class _Terms(torch.autograd.Function):
         d_boxes = d_iou * of_iou
         for derivative, grad in zip(d_l1, of_l1):
             d_boxes += derivative * grad
-        # the gradients lie in memory as the predictions do
         d_boxes = torch.zeros_like(boxes).index_put_((batch, cell), d_boxes)
         d_classes = torch.zeros_like(classes).index_put_((batch, cell), d_class * of_class)
         return d_boxes, d_objectness * of_objectness, d_classes, None, None, None, None

@@ -23,9 +23,7 @@ class YoloxSettings(Settings):
     "Settings of a YOLOX detector"
 
     model: str = setting('yolox_tiny', 'size of the network', choices=YOLOX_MODELS)
-    size: int = setting(
-        384, 'side of the square the image is fitted into, pixels; a multiple of 32', 64, 2048
-    )
+    size: int = setting(384, 'side of the square the image fits into, pixels; a multiple of 32', 64, 2048)
     weights: str = setting(
         'pretrained',
         "pretrained: the original's, an error where they cannot be fetched; try: "
@@ -52,7 +50,7 @@ class YoloxSettings(Settings):
     multi_scale: int = setting(0, 'train on sizes up to so many steps of 32 pixels smaller and larger', 0, 10)
     l1: float = setting(0.2, 'share of the last epochs with the l1 loss', 0.0, 1.0)
     nms: float = setting(
-        0.65, 'overlap above which the less sure of two boxes of a class is dropped', 0.0, 1.0
+        0.65, 'overlap above which the box with the lower score of a class is dropped', 0.0, 1.0
     )
 
     def __post_init__(self):
