@@ -279,22 +279,26 @@ class _Again:
         norm = nn.utils.get_total_norm(gradients.values()).item() / scale
         return rows, norm, [k for k, g in gradients.items() if not torch.isfinite(g).all()]
 
-    def alone(self) -> list[str]:
-        "Each image by itself; twice in its batch, because batch normalisation wants more than one"
-        found = []
-        for batch, files, rng in zip(self.state['batches'], self.state['files'], self.state['rng']):
-            found += [file for k, file in enumerate(files) if not self._is_finite(batch, k, rng)]
-        return found
+# %% ../../nbs/training/03_nonfinite.ipynb #8245c79e
+@patch
+def alone(self: _Again) -> list[str]:
+    "Each image by itself; twice in its batch, because batch normalisation wants more than one"
+    found = []
+    for batch, files, rng in zip(self.state['batches'], self.state['files'], self.state['rng']):
+        found += [file for k, file in enumerate(files) if not self._is_finite(batch, k, rng)]
+    return found
 
-    def _is_finite(self, batch, k, rng) -> bool:
-        "Whether image `k` alone has finite losses and a finite gradient"
-        restore_random_state(rng, self.device)
-        self.model.zero_grad()
-        losses = self.losses(some_of_batch(batch, [k, k]))
-        (sum(losses.values()) * self.state['scale']).backward()
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        values = [{name: loss.item() for name, loss in losses.items()}]
-        return _all_finite(values, nn.utils.get_total_norm(gradients).item())
+
+@patch
+def _is_finite(self: _Again, batch, k, rng) -> bool:
+    "Whether image `k` alone has finite losses and a finite gradient"
+    restore_random_state(rng, self.device)
+    self.model.zero_grad()
+    losses = self.losses(some_of_batch(batch, [k, k]))
+    (sum(losses.values()) * self.state['scale']).backward()
+    gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+    values = [{name: loss.item() for name, loss in losses.items()}]
+    return _all_finite(values, nn.utils.get_total_norm(gradients).item())
 
 # %% ../../nbs/training/03_nonfinite.ipynb #7b93154f
 def some_of_batch(

@@ -206,7 +206,7 @@ def _class_cost(
     no = p.neg_().add_(1).log_().clamp_(min=-100)
     return no.gather(1, index).sub_(yes).sub_(no.sum(1).masked_fill_(~real, -NEVER)[:, None])
 
-
+# %% ../../../nbs/models/yolox/04_losses.ipynb #3f17eee9
 def _match(
     cost: Tensor,  # (B, G, K)
     wanted: Tensor,  # (B, G)
