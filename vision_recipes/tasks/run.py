@@ -51,14 +51,14 @@ class Run(BasePredictor):
         path: str | Path,  # A folder that `training.fit` wrote
         device: str = 'auto',  # As `FitSettings.device`
     ):
-        self.path, self.info = Path(path), read_run(path)
+        self.path = Path(path)
+        self.info = read_run(path)
         super().__init__(ModelCard.from_dict(self.info['card'], str(self.path / 'run.json')))
         self.task = make_task(self.info['task'], run_settings(self.info), self.card.labels)
         self.device = pick_device(device)
         self.model = self.task.build_model(weights=False)
-        load_weights(
-            self.model, read_weights(self.path / 'model.safetensors'), str(self.path / 'model.safetensors')
-        )
+        weights = self.path / 'model.safetensors'
+        load_weights(self.model, read_weights(weights), str(weights))
         self.model.eval().to(self.device)
 
     @torch.inference_mode()
@@ -67,7 +67,5 @@ class Run(BasePredictor):
         return [o.float().cpu().numpy() for o in self.task.infer(self.model, images)]
 
     def __repr__(self):
-        return (
-            f'Run: {self.card.architecture} for {self.card.task} of {len(self.card.labels)} classes, from '
-            f'{self.path}, on {self.device}'
-        )
+        what = f'{self.card.architecture} for {self.card.task} of {len(self.card.labels)} classes'
+        return f'Run: {what}, from {self.path}, on {self.device}'

@@ -93,7 +93,7 @@ def check_chosen(
 ):
     """Refuse what no preset could make right, before anything is read or imported.
 
-    Raises `VisionRecipesError` for an unknown name, a value out of range, a model or weights that are not there.
+    Raises `VisionRecipesError` for an unknown name, a value out of range, an unknown model or weights.
     """
     info = model_info(task, chosen.get('model', ''))
     check_names(task, info, chosen)

@@ -9,6 +9,7 @@ __all__ = ['MASK_RCNN_MODELS', 'KEYPOINT_RCNN_MODELS', 'SMALL_PRESET', 'MASK_RCN
 # %% ../../../nbs/models/rcnn/01_settings.ipynb #ef066acc
 from dataclasses import dataclass
 from ...core.errors import VisionRecipesError
+from ...core.patching import patch
 from ...core.settings import check_weights, setting, Settings
 from ...tasks.registry import ModelInfo
 
@@ -16,15 +17,13 @@ from ...tasks.registry import ModelInfo
 MASK_RCNN_MODELS = ('maskrcnn_resnet50_fpn_v2', 'maskrcnn_resnet50_fpn', 'maskrcnn_small')
 KEYPOINT_RCNN_MODELS = ('keypointrcnn_resnet50_fpn', 'keypointrcnn_small')
 
-
+# %% ../../../nbs/models/rcnn/01_settings.ipynb #04510f17
 @dataclass(frozen=True)
 class RcnnSettings(Settings):
-    "What Mask R-CNN and Keypoint R-CNN have in common"
+    "Settings that all R-CNNs have in common"
 
     model: str = setting('', 'the network')
-    size: int = setting(
-        512, 'side of the square the image is fitted into, pixels; a multiple of 32', 64, 2048
-    )
+    size: int = setting(512, 'side of the square the image fits into, pixels; a multiple of 32', 64, 2048)
     weights: str = setting(
         'pretrained',
         "pretrained: torchvision's, trained on COCO, an error where they cannot be fetched; try: "
@@ -40,37 +39,42 @@ class RcnnSettings(Settings):
     crop: bool = setting(True, 'cut a part with an object out of training images')
     flip: bool = setting(True, 'mirror half of the training images; off where left and right mean something')
     color: bool = setting(True, 'change colours of training images')
-    score: float = setting(0.05, 'objects less sure are never reported', 0.0, 1.0)
+    score: float = setting(0.05, 'objects with a lower score are never reported', 0.0, 1.0)
     nms: float = setting(
-        0.5, 'overlap above which the less sure of two boxes of a class is dropped', 0.0, 1.0
+        0.5, 'overlap above which the box with the lower score of a class is dropped', 0.0, 1.0
     )
 
     def __post_init__(self):
         super().__post_init__()
         if self.size % 32:
+            below = self.size // 32 * 32
             raise VisionRecipesError(
                 'size must be a multiple of 32 for an R-CNN, whose coarsest cells have 32 pixels, but got '
-                f'{self.size}. The nearest are {self.size // 32 * 32} and {self.size // 32 * 32 + 32}.'
+                f'{self.size}. The nearest are {below} and {below + 32}.'
             )
 
-    @property
-    # Whether it is the network nobody has published weights of
-    def small(self) -> bool:
-        return self.model.endswith('_small')
-
-    def check(self, names):
-        if 'weights' in names:
-            check_weights(self.weights)
-        if self.small and self.weights == 'pretrained':
-            raise VisionRecipesError(
-                f'weights: nobody has published weights of {self.model}. Start from random ones '
-                '(weights=random), or from a file of your own (weights=FILE).'
-            )
+# %% ../../../nbs/models/rcnn/01_settings.ipynb #04b8f441
+@patch(as_prop=True)
+def small(self: RcnnSettings) -> bool:
+    "Whether it is the small network, which has no published weights"
+    return self.model.endswith('_small')
 
 
+@patch
+def check(self: RcnnSettings, names):
+    "Refuse weights that do not exist"
+    if 'weights' in names:
+        check_weights(self.weights)
+    if self.small and self.weights == 'pretrained':
+        raise VisionRecipesError(
+            f'weights: nobody has published weights of {self.model}. Start from random ones '
+            '(weights=random), or from a file of your own (weights=FILE).'
+        )
+
+# %% ../../../nbs/models/rcnn/01_settings.ipynb #8318c5aa
 @dataclass(frozen=True)
 class MaskRcnnSettings(RcnnSettings):
-    "What a Mask R-CNN is made of"
+    "Settings of a Mask R-CNN"
 
     model: str = setting(
         'maskrcnn_resnet50_fpn_v2',
@@ -82,20 +86,20 @@ class MaskRcnnSettings(RcnnSettings):
 
 @dataclass(frozen=True)
 class KeypointRcnnSettings(RcnnSettings):
-    "What a Keypoint R-CNN is made of"
+    "Settings of a Keypoint R-CNN"
 
     model: str = setting(
         'keypointrcnn_resnet50_fpn', 'the network, or a small one for a CPU', choices=KEYPOINT_RCNN_MODELS
     )
-    rotate: bool = setting(True, 'turn training images a little')
-    perspective: bool = setting(True, 'look at training images from the side')
+    rotate: bool = setting(True, 'rotate training images a little')
+    perspective: bool = setting(True, 'change the perspective of training images')
     pixel_copy: bool = setting(
         True,
         'copy random pixels of training images to other places, so that no point hangs on a few of them',
     )
 
 # %% ../../../nbs/models/rcnn/01_settings.ipynb #f6a20af0
-SMALL_PRESET = dict(  # What the quick presets of the small networks share
+SMALL_PRESET = dict(  # What the presets `quick` of the small networks share
     size=192, weights='random', crop=False, lr=3e-3, weight_decay=0.05, batch_size=8, ema=0.99, cache_mb=1000
 )
 

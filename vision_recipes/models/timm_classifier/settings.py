@@ -16,7 +16,7 @@ from ...tasks.registry import ModelInfo
 # %% ../../../nbs/models/timm_classifier/01_settings.ipynb #a05819ac
 @dataclass(frozen=True)
 class ClassificationSettings(Settings):
-    "What a classifier is made of"
+    "Settings of a classifier"
 
     model: str = setting('resnet18d', 'a model of timm, such as resnet18d or convnext_tiny.in12k_ft_in1k')
     size: int = setting(288, 'side of the square the image is fitted into, pixels', 32, 2048)
@@ -43,18 +43,15 @@ def timm_model_names() -> list[str]:  # Sorted; empty where timm is not installe
     if spec is None or spec.origin is None:
         return []
     files = (Path(spec.origin).parent / 'models').rglob('*.py')
-    return sorted(
-        {
-            m
-            for f in files
-            for m in re.findall(r'^@register_model\s*\ndef (\w+)', f.read_text(encoding='utf-8'), re.M)
-        }
-    )
+    names = set()
+    for file in files:
+        text = file.read_text(encoding='utf-8')
+        names.update(re.findall(r'^@register_model\s*\ndef (\w+)', text, re.M))
+    return sorted(names)
 
 
 def check_model_name(
-    # A timm model, perhaps with the tag of its weights after a dot, such as `resnet18d.ra4_e3600_r224_in1k`
-    name: str,
+    name: str,  # A timm model, perhaps with the tag of its weights, such as `resnet18d.ra4_e3600_r224_in1k`
 ):
     "Refuse a model timm does not know. Raises `VisionRecipesError` with the closest names"
     known = timm_model_names()

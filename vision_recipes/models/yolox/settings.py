@@ -8,21 +8,22 @@ __all__ = ['YOLOX_MODELS', 'INFO', 'YoloxSettings']
 # %% ../../../nbs/models/yolox/01_settings.ipynb #63e8f877
 from dataclasses import dataclass
 from ...core.errors import VisionRecipesError
+from ...core.patching import patch
 from ...core.settings import check_weights, setting, Settings
 from ...tasks.registry import ModelInfo
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #79888f20
 YOLOX_MODELS = ('yolox_nano', 'yolox_tiny', 'yolox_s', 'yolox_m', 'yolox_l', 'yolox_x')
 
+_PREPROCESSING = ('auto', 'megvii', 'megvii_legacy', 'mmdet', 'cjm', 'cjm_half', 'scratch')
 
+# %% ../../../nbs/models/yolox/01_settings.ipynb #d7b5ed26
 @dataclass(frozen=True)
 class YoloxSettings(Settings):
-    "What a YOLOX detector is made of"
+    "Settings of a YOLOX detector"
 
     model: str = setting('yolox_tiny', 'size of the network', choices=YOLOX_MODELS)
-    size: int = setting(
-        384, 'side of the square the image is fitted into, pixels; a multiple of 32', 64, 2048
-    )
+    size: int = setting(384, 'side of the square the image fits into, pixels; a multiple of 32', 64, 2048)
     weights: str = setting(
         'pretrained',
         "pretrained: the original's, an error where they cannot be fetched; try: "
@@ -32,7 +33,7 @@ class YoloxSettings(Settings):
     preprocessing: str = setting(
         'auto',
         'how the weights want their images; auto knows it for published weights',
-        choices=('auto', 'megvii', 'megvii_legacy', 'mmdet', 'cjm', 'cjm_half', 'scratch'),
+        choices=_PREPROCESSING,
     )
     assignment: str = setting(
         'paper',
@@ -49,27 +50,38 @@ class YoloxSettings(Settings):
     multi_scale: int = setting(0, 'train on sizes up to so many steps of 32 pixels smaller and larger', 0, 10)
     l1: float = setting(0.2, 'share of the last epochs with the l1 loss', 0.0, 1.0)
     nms: float = setting(
-        0.65, 'overlap above which the less sure of two boxes of a class is dropped', 0.0, 1.0
+        0.65, 'overlap above which the box with the lower score of a class is dropped', 0.0, 1.0
     )
 
     def __post_init__(self):
         super().__post_init__()
-        if self.size % 32:
-            raise VisionRecipesError(
-                'size must be a multiple of 32 for YOLOX, whose coarsest cells have 32 pixels, but got '
-                f'{self.size}. The nearest are {self.size // 32 * 32} and {self.size // 32 * 32 + 32}.'
-            )
-        if self.size - 32 * self.multi_scale < 64:
-            raise VisionRecipesError(
-                f'multi_scale: {self.multi_scale} steps of 32 pixels below size {self.size} leave '
-                f'{self.size - 32 * self.multi_scale} pixels, but 64 are the least.'
-            )
+        self._check_sizes()
 
-    def check(self, names):
-        from vision_recipes.models.yolox.weights import YOLOX_WEIGHTS
+# %% ../../../nbs/models/yolox/01_settings.ipynb #34e2e24d
+@patch
+def _check_sizes(self: YoloxSettings):
+    "Refuse sizes that the grids of YOLOX do not divide, and training sizes below 64 pixels"
+    if self.size % 32:
+        below = self.size // 32 * 32
+        raise VisionRecipesError(
+            'size must be a multiple of 32 for YOLOX, whose coarsest cells have 32 pixels, but got '
+            f'{self.size}. The nearest are {below} and {below + 32}.'
+        )
+    smallest = self.size - 32 * self.multi_scale
+    if smallest < 64:
+        raise VisionRecipesError(
+            f'multi_scale: {self.multi_scale} steps of 32 pixels below size {self.size} leave '
+            f'{smallest} pixels, but 64 are the least.'
+        )
 
-        if 'weights' in names:
-            check_weights(self.weights, ('pretrained', 'try', 'random', *YOLOX_WEIGHTS))
+
+@patch
+def check(self: YoloxSettings, names):
+    "Refuse weights that do not exist"
+    from vision_recipes.models.yolox.weights import YOLOX_WEIGHTS
+
+    if 'weights' in names:
+        check_weights(self.weights, ('pretrained', 'try', 'random', *YOLOX_WEIGHTS))
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #ec4dccb3
 INFO = ModelInfo(
