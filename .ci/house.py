@@ -308,8 +308,7 @@ def main() -> int:
     known = modules()
     arrows = graph(known)
     problems = [*check_floors(arrows), *check_circles(arrows), *check_names(known), *check_faces(known)]
-    if '--lengths' in sys.argv:
-        problems += [*check_lengths(known), *check_cells()]
+    problems += [*check_lengths(known), *check_cells()]
     copies = [*check_copied_cells(), *check_copied_functions()]
     if DUPLICATES_FAIL:
         problems += copies

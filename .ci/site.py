@@ -615,7 +615,7 @@ class Names:
         self.modules[module] = names
 
     def _added(self, node: ast.stmt):
-        "The class and the name of a method that stands behind its class: `@patch`, or `Class.name = function`"
+        "Class and name of a method that stands behind its class: `@patch`, or `Class.name = function`"
         if isinstance(node, ast.FunctionDef) and node.args.args:
             names = [getattr(getattr(d, 'func', d), 'id', '') for d in node.decorator_list]
             first = node.args.args[0].annotation

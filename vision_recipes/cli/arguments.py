@@ -86,7 +86,7 @@ def boxes_option(p: argparse.ArgumentParser):
         ),
     )
 
-
+# %% ../../nbs/cli/01_arguments.ipynb #40a904e9
 def model_options(
     p: argparse.ArgumentParser,
     runs: bool = True,  # Whether a run directory will do as well as a .onnx file
@@ -143,7 +143,7 @@ def _defaults(info: ModelInfo, f: Field) -> str:
         return str(f.default)
     return ', '.join(f'{preset}: {value}' for preset, value in each.items())
 
-
+# %% ../../nbs/cli/01_arguments.ipynb #39ea2693
 def _one_text(texts: dict[str, str]) -> str:  # From the text of each architecture
     "One text where all agree, else one for each"
     if len(set(texts.values())) == 1:

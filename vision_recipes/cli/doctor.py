@@ -50,7 +50,7 @@ def _bf16_words():
         return f'bfloat16 unknown ({type(e).__name__})'
     return 'bfloat16 units' if _has_bf16_units() else 'no bfloat16 units: training stays in float32'
 
-
+# %% ../../nbs/cli/04_doctor.ipynb #7d7c3d23
 def _torchvision_words():
     import torch, torchvision
 
@@ -75,7 +75,7 @@ def _version(name):
 
     return words
 
-
+# %% ../../nbs/cli/04_doctor.ipynb #e024d8a7
 _LOOKS = {
     'torch': _torch_words,
     'torchvision': _torchvision_words,
@@ -97,6 +97,8 @@ _LOOKS = {
         )
     },
 }
+
+
 _CURES = {
     'torch': 'install torch as pytorch.org says for this machine',
     'torchvision': (

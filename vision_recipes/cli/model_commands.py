@@ -17,7 +17,8 @@ from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
 from ..data.readers import read_annotations
 from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
-from ..runtime.task_kinds import TASK_KINDS
+from ..runtime.model_card import ModelCard
+from ..runtime.prediction import Prediction
 from ..tasks.run_directory import read_run
 from ..training.settings import check_device
 
@@ -42,7 +43,7 @@ def open_run_or_model(
 
     return Predictor(path, card=card, **options)
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #8eea4d7b
 def not_trained_on(anns: Annotations, card) -> Annotations:
     """The images a model was not trained on, told by their bytes, of which its card keeps a short hash.
 
@@ -78,7 +79,7 @@ def _evaluate_options(p):
         '--device', default='auto', metavar='TEXT', help='auto, cpu, cuda, mps or xpu (default %(default)s)'
     )
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #6b9598d9
 def run_evaluate(args) -> None:
     "`vision-recipes evaluate`: `open_run_or_model(…).predict` and `task.evaluate`"
     check_device(args.device)
@@ -87,55 +88,51 @@ def run_evaluate(args) -> None:
     anns = read_annotations(args.dir, args.format, args.groups)
     predictor = open_run_or_model(args.model, args.device, args.card)
     card = predictor.card
-    anns = (
-        align_labels(anns if args.all else not_trained_on(anns, card), card.labels)
-        .fix_boxes(args.boxes or 'raise')
-        .measure()
-    )
-    warnings = [f for f in anns.notes if f.level == 'warning']
-    if warnings:
-        log_info(Findings(warnings).summary(5))
+    anns = _to_score(args, anns, card)
     from vision_recipes.tasks.run import make_task
 
     task = make_task(card.task, labels=card.labels)
     task.check(anns)
-    predictions = list(
-        progress(
-            predictor.stream([anns.path(i) for i in range(len(anns))], score_threshold=EVAL_SCORE_THRESHOLD),
-            'predicting',
-            len(anns),
-            'image',
-        )
-    )
-    other = [
-        i for i, p in enumerate(predictions) if anns.has_boxes and tuple(p.size_wh) != tuple(anns.sizes_wh[i])
-    ]
-    if other:
-        raise VisionRecipesError(
-            f'{anns.path(other[0])}: its boxes are for {" x ".join(map(str, anns.sizes_wh[other[0]]))} '
-            f'pixels, but the image has {" x ".join(map(str, predictions[other[0]].size_wh))} upright '
-            f'({plural(len(other), "such image")}). `vision-recipes check` lists them.'
-        )
+    predictions = _predict_all(predictor, anns)
     evaluation = task.evaluate(predictions, anns)
     log_info(
-        f'{evaluation.summary(TASK_KINDS[card.task].metric)} on {plural(len(anns), "image")}\n'
+        f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}\n'
         + '\n'.join(map(table, evaluation.tables.values()))
     )
     if args.json:
-        write_json(
-            args.json,
-            {
-                'task': card.task,
-                'model': str(args.model),
-                'data': str(args.dir),
-                **evaluation.metrics,
-                **evaluation.tables,
-            },
-        )
+        about = {'task': card.task, 'model': str(args.model), 'data': str(args.dir)}
+        write_json(args.json, {**about, **evaluation.metrics, **evaluation.tables})
     if args.out:
         write_evaluation(args.out, task, evaluation, anns, predictions)
 
+# %% ../../nbs/cli/02_model_commands.ipynb #58883f4b
+def _to_score(args, anns: Annotations, card: ModelCard) -> Annotations:
+    "The images to score, with the classes of the model and boxes in pixels"
+    anns = align_labels(anns if args.all else not_trained_on(anns, card), card.labels)
+    anns = anns.fix_boxes(args.boxes or 'raise').measure()
+    warnings = [f for f in anns.notes if f.level == 'warning']
+    if warnings:
+        log_info(Findings(warnings).summary(5))
+    return anns
 
+
+def _predict_all(predictor, anns: Annotations) -> list[Prediction]:
+    "Predictions of all images. Raises `VisionRecipesError` where an image is not as large as annotated"
+    paths = [anns.path(i) for i in range(len(anns))]
+    stream = predictor.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD)
+    predictions = list(progress(stream, 'predicting', len(anns), 'image'))
+    sizes_wh = [tuple(wh) for wh in anns.sizes_wh.tolist()]
+    other = [i for i, p in enumerate(predictions) if anns.has_boxes and tuple(p.size_wh) != sizes_wh[i]]
+    if other:
+        i = other[0]
+        raise VisionRecipesError(
+            f'{anns.path(i)}: its boxes are for {" x ".join(map(str, sizes_wh[i]))} pixels, '
+            f'but the image has {" x ".join(map(str, predictions[i].size_wh))} upright ({plural(len(other), "such image")}). '
+            '`vision-recipes check` lists them.'
+        )
+    return predictions
+
+# %% ../../nbs/cli/02_model_commands.ipynb #a60843ea
 def write_evaluation(out: Path, task, evaluation, anns: Annotations, predictions: list):
     "Write the task's images of where the model fails"
     for name, image in task.report(evaluation, anns, predictions).items():
@@ -175,20 +172,15 @@ def _export_options(p):
     p.add_argument(
         '--kind',
         metavar='TEXT',
-        help=(
-            'form of the outputs; for detection decoded (default), raw, or nms with suppression inside the graph'
-        ),
+        help='form of the outputs; for YOLOX decoded (default), raw, or nms with suppression in the graph',
     )
     p.add_argument(
         '--tolerance',
         nargs='+',
         default=[],
         metavar='NAME=X',
-        help=(
-            'what may differ from PyTorch: score=X, box_px=X, mask_iou=X, point_px=X, raw=X, alone=N '
-            '(default: '
-            "the task's, which stand in RUN/model.parity.json)"
-        ),
+        help='what may differ from PyTorch: score=X, box_px=X, mask_iou=X, point_px=X, raw=X, alone=N '
+        "(default: the task's, which stand in RUN/model.parity.json)",
     )
     p.add_argument('--no-simplify', action='store_true', help='leave the graph as torch exports it')
     p.add_argument(
@@ -200,7 +192,7 @@ def _export_options(p):
         help='images to compare on (default: the validation images the run knows)',
     )
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #ee76a214
 def run_export(args) -> None:
     "`vision-recipes export`: `export_onnx`"
     tolerance = _tolerances(args.tolerance)
@@ -269,7 +261,7 @@ def _predict_options(p):
     p.add_argument('--no-images', action='store_true', help='write predictions.json only')
     _provider_option(p)
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #cc0089e6
 def _provider_option(p):
     p.add_argument(
         '--provider',
@@ -281,7 +273,7 @@ def _provider_option(p):
         ),
     )
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #8233f81d
 def run_predict(args) -> None:
     "`vision-recipes predict`: `open_run_or_model(…).stream` and `save_drawn`"
     if args.batch_size < 1:
@@ -291,23 +283,12 @@ def run_predict(args) -> None:
     from vision_recipes.deploy.predict_script import SHOW, save_drawn
 
     predictor = open_run_or_model(args.model, card=args.card, threads=args.threads, providers=args.provider)
-    errors, rows, taken, draw = (
-        [],
-        [],
-        {str(f.resolve()).lower() for f in files},
-        SHOW[predictor.card.task][1],
-    )
-    for file, p in zip(
-        files,
-        progress(
-            predictor.stream(
-                files, args.batch_size, errors.append, args.score_threshold, args.mask_threshold
-            ),
-            'predicting',
-            len(files),
-            'image',
-        ),
-    ):
+    errors, rows = [], []
+    taken = {str(f.resolve()).lower() for f in files}
+    _, draw = SHOW[predictor.card.task]
+    thresholds = args.score_threshold, args.mask_threshold
+    stream = predictor.stream(files, args.batch_size, errors.append, *thresholds)
+    for file, p in zip(files, progress(stream, 'predicting', len(files), 'image')):
         if p is None:
             continue
         rows.append({'file': str(file), **p.to_dict(predictor.card.labels)})
@@ -323,7 +304,7 @@ def run_predict(args) -> None:
             + ' '.join(str(e) for e in errors[:5])
         )
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #75e9daa2
 def _listed_images(images: list[Path]) -> list[Path]:
     "Images, and those in folders. Raises `VisionRecipesError` for what is not there"
     found = []
@@ -362,7 +343,7 @@ def run_inspect(args) -> None:
     if args.json:
         write_json(args.json, seen.to_dict())
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #9478f1ab
 def _bench_options(p):
     model_options(p, runs=False)
     _provider_option(p)
@@ -394,7 +375,7 @@ def _bench_options(p):
     p.add_argument('--repeats', type=int, default=30, metavar='N', help='runs of each (default %(default)s)')
     p.add_argument('--json', type=Path, metavar='FILE', help='write the table there')
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #a8505ffb
 def run_bench(args) -> None:
     "`vision-recipes bench`: `measure_latency`"
     if args.json:
@@ -451,7 +432,7 @@ def _quantize_options(p):
         help='images to calibrate on, of those the model was trained on (default %(default)s)',
     )
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #707225f1
 def run_quantize(args) -> None:
     "`vision-recipes quantize`: `quantize_onnx`"
     if not args.max_drop >= 0:
@@ -468,7 +449,7 @@ def run_quantize(args) -> None:
 
     quantize_onnx(args.model, anns, out, args.to, args.max_drop, args.calibrate)
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #cb8d3632
 def _bundle_options(p):
     p.add_argument(
         'model',

@@ -98,7 +98,7 @@ def _train_options(p, task: str):
     p.add_argument('--traceback', action='store_true', help='show where an error came from')
     add_settings(p, task)
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #ea984532
 def _tasks_options(p):
     tasks = p.add_subparsers(dest='task', metavar='TASK', parser_class=type(p), required=True)
     for task in TASKS:
@@ -133,7 +133,7 @@ def run_train(args) -> None:
 
 
 def _check_model(task: str, chosen: dict):
-    "Refuse a model or weights that are not there, or a size that the model cannot have, before images are read"
+    "Refuse an unknown model, missing weights or a size that the model cannot have, before images are read"
     cls = model_info(task, chosen.get('model', '')).settings
     named = {k: chosen[k] for k in ('model', 'weights', 'size') if k in chosen}
     # the preset may choose the weights, so its own are no mistake of the user
@@ -149,7 +149,7 @@ def _say_result(out: Path, run, n_valid: int):
         f'Look at {out / "predictions.png"}. Next: vision-recipes export {out}'
     )
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #57822b16
 def _chosen(args) -> dict:
     "The settings that were given on the command line"
     classes = [*(info.settings for info in model_infos(args.task).values()), FitSettings]
@@ -297,7 +297,7 @@ def _demo_options(p):
     )
     p.add_argument('--seed', type=int, default=0, metavar='N', help='seed (default %(default)s)')
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #23747f68
 def run_demo(args) -> None:
     "`vision-recipes demo`: every step of a recipe, into one folder"
     info = model_info(args.task)
@@ -328,7 +328,7 @@ def run_demo(args) -> None:
     run = fit(make_task(args.task, task_settings, anns.labels), train, valid, out / 'run', fit_settings)
     _demo_results(args, out, run, valid)
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #901a09a9
 def _demo_results(args, out: Path, run, valid):
     "Evaluate, export, compare, predict"
     from vision_recipes.deploy.export import export_onnx
@@ -354,6 +354,21 @@ def _demo_results(args, out: Path, run, valid):
     )
     log_info(f'4. look at {page}. Next, your own images: vision-recipes train {args.task} DIR --out RUN')
 
+# %% ../../nbs/cli/03_training_commands.ipynb #9ce276f6
+_PAGE_HEAD = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+img {{ max-width: 100% }}
+figure {{ margin: 2rem 0 }}
+figcaption {{ font-weight: 600 }}
+pre {{ overflow-x: auto }}
+</style>
+"""
+
 # %% ../../nbs/cli/03_training_commands.ipynb #ad2b6971
 def write_page(
     out: Path, title: str, headline: str, images: list[str], tables: dict[str, list[dict]]
@@ -378,13 +393,9 @@ def write_page(
         f'<h2>{name.replace("per_", "By ")}</h2><pre>{html.escape(table(rows))}</pre>'
         for name, rows in tables.items()
     )
-    write_text(
-        out / 'index.html',
-        f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}img{{max-width:100%}}figure{{margin:2rem 0}}figcaption{{font-weight:600}}pre{{overflow-x:auto}}</style>
-<h1>{html.escape(title)}</h1><p><strong>{html.escape(headline)}</strong> (in brackets the 95 % interval)</p>{figures}{by}</html>
-""",
-    )
+    title, headline = html.escape(title), html.escape(headline)
+    body = f'<h1>{title}</h1><p><strong>{headline}</strong> (in brackets the 95 % interval)</p>{figures}{by}'
+    write_text(out / 'index.html', f'{_PAGE_HEAD.format(title=title)}{body}</html>\n')
     return out / 'index.html'
 
 # %% ../../nbs/cli/03_training_commands.ipynb #aa6f9d57

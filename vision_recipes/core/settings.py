@@ -10,6 +10,7 @@ from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Any
 from .errors import brief, check_choice, did_you_mean, is_number, VisionRecipesError
+from .patching import patch
 
 # %% ../../nbs/core/04_settings.ipynb #36fea651
 def setting(
@@ -52,13 +53,6 @@ class Settings:
                 )
         return cls(**values)
 
-    @classmethod
-    def check_values(cls, values: dict):
-        "Refuse single values that are out of range or of another type, without building the settings"
-        for f in fields(cls):
-            if f.name in values:
-                _checked(f, values[f.name])
-
     def replace(self, **values) -> 'Settings':
         "The same settings with some changed"
         return type(self).of({**asdict(self), **values})
@@ -68,6 +62,14 @@ class Settings:
 
     def check(self, names: tuple[str, ...]):  # The settings to look at
         "Refuse what is known to be wrong before any heavy library is imported, such as an unknown model"
+
+# %% ../../nbs/core/04_settings.ipynb #3a82c8b4
+@patch(as_classmethod=True)
+def check_values(cls: Settings, values: dict):
+    "Refuse single values that are out of range or of another type, without building the settings"
+    for f in fields(cls):
+        if f.name in values:
+            _checked(f, values[f.name])
 
 # %% ../../nbs/core/04_settings.ipynb #0ca6fcf7
 _KINDS = {int: 'a whole number', float: 'a number', str: 'a text', bool: 'true or false'}

@@ -156,7 +156,7 @@ def _dtype_problem(dtype: str, wanted: str) -> str:
     mend = f': "input": {{"dtype": "{dtype}"}} in the card makes it fit'
     return f'but its card says {wanted}' + (mend if dtype in ('float32', 'uint8') else '')
 
-
+# %% ../../nbs/runtime/09_check_model.ipynb #2aa933fb
 def _layout_problem(layout: str, sides: list) -> str:
     other = 'NHWC' if layout == 'NCHW' else 'NCHW'
     mend = f': "input": {{"layout": "{other}"}} in the card makes it fit'
@@ -174,8 +174,8 @@ def _check_outputs(path: Path, card: ModelCard, shapes: dict[str, tuple]):
         check_choice(f'{path}: kind in decoding', kind, kinds[1:])
     if shape and len(shape) != axes:
         raise VisionRecipesError(
-            f'{path}: its first output has the shape ({", ".join(map(str, shape))}), but that of {card.decoder} '
-            f'has {axes} axes.'
+            f'{path}: its first output has the shape ({", ".join(map(str, shape))}), '
+            f'but that of {card.decoder} has {axes} axes.'
         )
     if shape and isinstance(shape[-1], int):
         _check_class_count(path, card, shape[-1])
@@ -193,8 +193,8 @@ def _check_class_count(path: Path, card: ModelCard, numbers: int):
     n, kind = len(card.labels), card.decoding.get('kind')
     if card.decoder == 'yolox' and kind != 'nms' and numbers - 5 != n:
         raise VisionRecipesError(
-            f'{path}: gives {numbers} numbers a cell, {numbers - 5} of them for classes, but its card names {n} '
-            'classes.'
+            f'{path}: gives {numbers} numbers a cell, {numbers - 5} of them for classes, '
+            f'but its card names {n} classes.'
         )
     if card.decoder == 'classifier' and numbers != n:
         what = 'logits' if kind == 'logits' else 'probabilities'
@@ -242,8 +242,9 @@ def _look_at_cells(where: str, card: ModelCard, numbers: np.ndarray):
         )
     if kind in (None, 'decoded') and not (numbers[..., 2:4] >= numbers[..., :2]).all():
         raise VisionRecipesError(
-            f'{where}its first four numbers a cell are no boxes (left, top, right, bottom): write "decoding": '
-            '{"kind": "raw"} into its card, if it leaves the boxes to be decoded as the original YOLOX does.'
+            f'{where}its first four numbers a cell are no boxes (left, top, right, bottom): '
+            'write "decoding": {"kind": "raw"} into its card, if it leaves the boxes to be decoded '
+            'as the original YOLOX does.'
         )
 
 

@@ -31,7 +31,7 @@ AUTOMATIC = ('cuda', 'migraphx', 'rocm', 'coreml', 'directml', 'cpu')  # best fi
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #5e7aca46
 def pick_providers(
-    # Short or full names, best first; or a name with its options, as onnxruntime takes them; None: the best here
+    # Short or full names, best first, or a name with its options as onnxruntime takes them; None: the best
     asked: str | Sequence | None,
     there: Sequence[str],  # Full names of those this build of onnxruntime has
 ) -> list:  # Full names; the CPU comes last where it was not named
@@ -190,7 +190,7 @@ def open_session(
         log_info(f'{path}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
     return _legible(path, session)
 
-
+# %% ../../nbs/runtime/06_onnx_session.ipynb #235dcc1c
 def _first_that_starts(path: Path, options, providers: list):  # A session, and texts about what did not start
     import onnxruntime as ort
 

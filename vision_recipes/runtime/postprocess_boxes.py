@@ -69,7 +69,7 @@ def _settle(over: np.ndarray) -> np.ndarray:  # (n,) bool: which are kept
             return keep
         keep = after
 
-
+# %% ../../nbs/runtime/02_postprocess_boxes.ipynb #fa3aef13
 def _suppress(boxes: np.ndarray, labels: np.ndarray | None, threshold) -> np.ndarray:  # Positions that stay
     "Non-maximum suppression of boxes that are sorted, the surest first"
 
@@ -152,7 +152,7 @@ def yolox_grid(
         o.flags.writeable = False  # it is shared
     return out
 
-
+# %% ../../nbs/runtime/02_postprocess_boxes.ipynb #d48fd377
 def decode_boxes(
     # (..., A, 4) or, with `rows`, (..., K, 4): offset of the middle and log of the size, in strides
     raw: np.ndarray,

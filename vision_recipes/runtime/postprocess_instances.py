@@ -40,7 +40,7 @@ def _whole_boxes(boxes: np.ndarray, cells: int) -> np.ndarray:  # (N, 4) int64 X
     middle = (boxes[:, 2:] + boxes[:, :2]) * np.float32(0.5)
     return np.concatenate([middle - half, middle + half], 1).astype(np.int64)
 
-
+# %% ../../nbs/runtime/03_postprocess_instances.ipynb #b32c6987
 def paste_masks(
     masks: np.ndarray,  # (N, S, S) float, 0 to 1: probabilities within each box; S is 28 for Mask R-CNN
     # (N, 4) XYXY, pixels of the image; may reach beyond it, for the mask belongs to the whole box
@@ -71,7 +71,7 @@ def paste_masks(
         tuple(f.bits[0] for f in found),
     )
 
-
+# %% ../../nbs/runtime/03_postprocess_instances.ipynb #7ebdf36f
 # Left, top, (h, w) bool
 def _paste(mask: np.ndarray, box: list[int], size_wh, threshold: float) -> tuple[int, int, np.ndarray]:
     "One object in its window"
@@ -132,7 +132,7 @@ def _both_ends(first: np.ndarray) -> np.ndarray:  # (2 n,)
     "The ends of edges, one after the other; an edge's ends are 2k and 2k + 1"
     return np.stack([first, first ^ 1], 1).reshape(-1)
 
-
+# %% ../../nbs/runtime/03_postprocess_instances.ipynb #fc62c828
 def _area(ring: np.ndarray) -> int:
     "Square pixels, negative for a hole"
     x, y = ring.T
@@ -182,6 +182,8 @@ def mask_columns(crops: MaskCrops, i: int) -> dict:
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #cf42b821
 SMALL_MAP = 1 << 14  # pixels up to which a map is stretched as a whole
+
+
 # how far above the highest of its sixteen cells a bicubic number may lie, as a share of their spread
 OVERSHOOT = 2 * 1.1875 * 0.1875 + 1e-5
 
@@ -199,7 +201,7 @@ def _cubic(
         np.add.at(weights, (np.arange(len(at)), np.clip(left + k, 0, n_in - 1)), w)
     return weights.astype(np.float32)
 
-
+# %% ../../nbs/runtime/03_postprocess_instances.ipynb #a7d1b954
 def decode_heatmaps(
     heatmaps: np.ndarray,  # (N, K, S, S) float logits; S is 56 for Keypoint R-CNN
     boxes: np.ndarray,  # (N, 4) XYXY, in any pixels
@@ -235,7 +237,7 @@ def _highest(maps: np.ndarray, w: int, h: int) -> np.ndarray:  # (K, 3) column, 
     top = full.argmax(1)
     return np.stack([top % w, top // w, np.take_along_axis(full, top[:, None], 1)[:, 0]], 1)
 
-
+# %% ../../nbs/runtime/03_postprocess_instances.ipynb #9eaf5b3e
 def _window(m: np.ndarray, w: int, h: int) -> tuple[range, range]:  # Rows and columns of the stretched map
     "A window that certainly holds the highest place"
     s, (y, x) = len(m), np.unravel_index(m.argmax(), m.shape)
@@ -335,7 +337,7 @@ class FoundObjects(NamedTuple):
     labels: np.ndarray  # (N,) int64 class ids
     maps: np.ndarray  # (N, S, S) or (N, K, S, S); (N, 0) of a plain detector
 
-
+# %% ../../nbs/runtime/03_postprocess_instances.ipynb #1889db4e
 def found_objects(
     # Boxes (M, 4) XYXY in the network's pixels, scores (M,), class ids (M,), maps (M, ...); and images (M,)
     # where there are several
@@ -363,16 +365,8 @@ def found_objects(
         seen = to_source(boxes[rows], place)
         rows = rows[(seen[:, 2:] > seen[:, :2]).all(1)]
         rows = rows[np.argsort(-scores[rows], kind='stable')]
-        whole = (boxes[rows].astype(np.float32) - np.float32(place.offset_xy * 2)) / np.float32(
-            place.scale_xy * 2
-        )
-        out.append(
-            FoundObjects(
-                whole,
-                to_source(boxes[rows], place),
-                scores[rows].astype(np.float32),
-                labels[rows].astype(np.int64),
-                own_maps[rows],
-            )
-        )
+        offset, scale = np.float32(place.offset_xy * 2), np.float32(place.scale_xy * 2)
+        whole, seen = (boxes[rows].astype(np.float32) - offset) / scale, to_source(boxes[rows], place)
+        kept_scores, kept_labels = scores[rows].astype(np.float32), labels[rows].astype(np.int64)
+        out.append(FoundObjects(whole, seen, kept_scores, kept_labels, own_maps[rows]))
     return out
