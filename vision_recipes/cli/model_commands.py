@@ -127,8 +127,8 @@ def _predict_all(predictor, anns: Annotations) -> list[Prediction]:
         i = other[0]
         raise VisionRecipesError(
             f'{anns.path(i)}: its boxes are for {" x ".join(map(str, sizes_wh[i]))} pixels, '
-            f'but the image has {" x ".join(map(str, predictions[i].size_wh))} upright ({plural(len(other), "such image")}). '
-            '`vision-recipes check` lists them.'
+            f'but the image has {" x ".join(map(str, predictions[i].size_wh))} upright '
+            f'({plural(len(other), "such image")}). `vision-recipes check` lists them.'
         )
     return predictions
 
