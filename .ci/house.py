@@ -3,8 +3,9 @@
 
 A module imports from lower floors only: never from a higher one, never from another room on its own floor. No
 modules import each other in a circle, imports inside functions included. A name that is exported has one
-meaning, and what a room hands on is there. No function and no export cell is longer than 40 lines. Code that stands twice in the notebooks is printed as a warning (`DUPLICATES_FAIL` makes
-it fail). The rooms and their floors are below; CONTRIBUTING.md says what belongs where.
+meaning, and what a room hands on is there. No function and no export cell is longer than 40 lines. Code that
+stands twice in the notebooks is printed as a warning (`DUPLICATES_FAIL` makes it fail). The rooms and their
+floors are below; CONTRIBUTING.md says what belongs where.
 """
 
 import ast
