@@ -120,9 +120,9 @@ def add_settings(parser: argparse.ArgumentParser, task: str):
         texts = {name: _defaults(infos[name], f) for name, f in each.items()}
         first, choices = next(iter(each.values())), [f.metadata['choices'] for f in each.values()]
         add_setting(parser, first, _one_text(texts), sum(choices, ()) if all(choices) else None)
-    usual = next(iter(infos.values()))
     for f in fields(FitSettings):
-        add_setting(parser, f, _defaults(usual, f), f.metadata['choices'])
+        texts = {name: _defaults(info, f) for name, info in infos.items()}
+        add_setting(parser, f, _one_text(texts), f.metadata['choices'])
 
 
 def add_setting(parser: argparse.ArgumentParser, f: Field, default: str, choices: tuple | None):

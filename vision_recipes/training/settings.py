@@ -8,7 +8,6 @@ __all__ = ['check_device', 'FitSettings', 'make_settings', 'check_names', 'check
 # %% ../../nbs/training/01_settings.ipynb #39e3dbec
 import importlib.util, re
 from dataclasses import dataclass
-from typing import Iterable
 from ..core.errors import check_choice, did_you_mean, VisionRecipesError
 from ..core.settings import setting, Settings
 from ..tasks.registry import model_info, ModelInfo
@@ -76,13 +75,14 @@ def make_settings(
     return info.settings.of(own), FitSettings.of(fit)
 
 # %% ../../nbs/training/01_settings.ipynb #fcbe378c
-def check_names(task: str, info: ModelInfo, values: Iterable[str]):
+def check_names(task: str, info: ModelInfo, values: dict):
     "Refuse names of settings that neither the model nor the training loop has"
     names = [*info.settings.names(), *FitSettings.names()]
+    model = values.get('model') or info.settings().model
     for k in values:
         if k not in names:
             raise VisionRecipesError(
-                f'There is no setting {k!r} for {task} with {info.settings().model}.'
+                f'There is no setting {k!r} for {task} with {model}.'
                 f'{did_you_mean(k, names)} There are: {", ".join(names)}.'
             )
 
