@@ -9,9 +9,10 @@ missing. Contestants take turns, and each figure is the median of its runs; memo
 process's resident set that holds the table and nothing else. Ratios count; seconds are this machine's.
 """
 
-import argparse, importlib, json, os, platform, statistics, subprocess, sys, tempfile, time, uuid
+import argparse, importlib, json, os, statistics, subprocess, sys, tempfile, time, uuid
 from pathlib import Path
 import numpy as np
+from report import verdict, write_report
 
 GESTURES = (
     'call',
@@ -214,29 +215,11 @@ def main():
         write_set(Path(tmp), args.records)
         rows = measure(Path(tmp), args)
     for r in rows:
-        target = (
-            f'  target {r["target"]:.0f}: {"met" if r["ratio"] >= r["target"] else "MISSED"}'
-            if r['target']
-            else ''
-        )
         print(
             f'  {r["ratio"]:6.1f} x  {r["what"]:22} {r["ours"]:8.3f} {r["unit"]} against '
-            f'{r["theirs"]:8.3f}{target}'
+            f'{r["theirs"]:8.3f}{verdict(r, digits=0)}'
         )
-    if args.json:
-        args.json.write_text(
-            json.dumps(
-                {
-                    'command': ' '.join(sys.argv),
-                    'machine': platform.processor() or platform.machine(),
-                    'cores': os.cpu_count(),
-                    'records': args.records,
-                    'rows': rows,
-                },
-                indent=2,
-            )
-            + '\n'
-        )
+    write_report(args.json, records=args.records, rows=rows)
 
 
 if __name__ == '__main__':

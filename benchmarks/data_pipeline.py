@@ -11,11 +11,12 @@ figure is the median of its runs: of the processor time of one thread for `per w
 `normalised here` adds our normalisation, which belongs to the device, on the CPU of the main process.
 """
 
-import argparse, json, os, platform, statistics, sys, tempfile, time
+import argparse, statistics, tempfile, time
 from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
+from report import row_of, verdict, write_report
 from vision_recipes.data.annotations import Annotations
 from vision_recipes.core.ragged import Ragged, Strings
 from vision_recipes.dataloading.dataset import ImageDataset
@@ -247,14 +248,7 @@ def rows_of(name, ms):
         if key.startswith('tutorial') or key == 'normalise':
             continue
         base = ms['tutorial' if key.startswith('per worker') else 'tutorial, two workers']
-        row = {
-            'images': name,
-            'contestant': key,
-            'ratio': base / t,
-            'ms': t,
-            'tutorial_ms': base,
-            'target': TARGETS[name].get(key),
-        }
+        row = row_of(name, key, t, base, TARGETS[name].get(key))
         if key.startswith('per worker'):
             row['ratio_with_normalise'] = base / (t + ms['normalise'])
         rows.append(row)
@@ -263,11 +257,6 @@ def rows_of(name, ms):
 
 def show(rows, ms):
     for r in rows:
-        target = (
-            f'  target {r["target"]:.1f}: {"met" if r["ratio"] >= r["target"] else "MISSED"}'
-            if r['target']
-            else ''
-        )
         extra = (
             (
                 f'  ({r["ratio_with_normalise"]:.2f} with our normalisation on the CPU, '
@@ -278,7 +267,7 @@ def show(rows, ms):
         )
         print(
             f'  {r["ratio"]:6.2f} x  {r["contestant"]:36} {r["ms"]:6.2f} ms an image against '
-            f'{r["tutorial_ms"]:6.2f}{target}{extra}',
+            f'{r["tutorial_ms"]:6.2f}{verdict(r)}{extra}',
             flush=True,
         )
 
@@ -316,21 +305,7 @@ def main():
             figures[name] = measure(anns, args.runs, args.epochs)
             rows += (mine := rows_of(name, figures[name]))
             show(mine, figures[name])
-    if args.json:
-        args.json.write_text(
-            json.dumps(
-                {
-                    'command': ' '.join(sys.argv),
-                    'machine': platform.processor() or platform.machine(),
-                    'cores': os.cpu_count(),
-                    'torch': torch.__version__,
-                    'rows': rows,
-                    'ms': figures,
-                },
-                indent=2,
-            )
-            + '\n'
-        )
+    write_report(args.json, torch=torch.__version__, rows=rows, ms=figures)
 
 
 if __name__ == '__main__':

@@ -18,13 +18,14 @@ CPU of the main process.
 Needs: pip install cjm-torchvision-tfms cjm-pil-utils
 """
 
-import argparse, json, os, platform, sys, tempfile, time
+import argparse, json, sys, tempfile, time
 from functools import partial
 from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
 from data_pipeline import contest, photo_like, through
+from report import rows_of, show, write_report
 from vision_recipes.data.annotations import Annotations
 from vision_recipes.core.ragged import Ragged, Strings
 from vision_recipes.dataloading.transforms.detection import DetectionTransform, LetterboxTarget
@@ -40,6 +41,12 @@ TARGETS = {
     '640 x 480': {'per worker': 6.0, 'per worker, cache': 9.0, 'two workers': 5.0},
     '12 megapixels, smooth': {'per worker': 40.0},
     '12 megapixels, noise': {'per worker': 40.0},
+}
+# Each kind of contestant, and which of the tutorial's times it is measured against
+RIVALS = {
+    'per worker': 'tutorial',
+    'two workers': 'tutorial, two workers',
+    'validation': 'tutorial, validation',
 }
 NOISE = {'smooth': 0, 'noise': 3}  # levels of deviation
 
@@ -249,41 +256,6 @@ def measure(rows, runs, epochs, loaders):
     return {**ms, **(contest(loader_rivals(rows, train, theirs, epochs), runs) if loaders else {})}
 
 
-def rows_of(name, ms):
-    "A row a contestant: ratio, milliseconds, target"
-    against = {
-        'per worker': 'tutorial',
-        'two workers': 'tutorial, two workers',
-        'validation': 'tutorial, validation',
-    }
-    return [
-        {
-            'images': name,
-            'contestant': key,
-            'ratio': ms[against[key.split(',')[0]]] / t,
-            'ms': t,
-            'tutorial_ms': ms[against[key.split(',')[0]]],
-            'target': TARGETS[name].get(key),
-        }
-        for key, t in ms.items()
-        if not key.startswith('tutorial')
-    ]
-
-
-def show(rows):
-    for r in rows:
-        target = (
-            f'  target {r["target"]:.1f}: {"met" if r["ratio"] >= r["target"] else "MISSED"}'
-            if r['target']
-            else ''
-        )
-        print(
-            f'  {r["ratio"]:6.2f} x  {r["contestant"]:30} {r["ms"]:7.2f} ms an image against '
-            f'{r["tutorial_ms"]:7.2f}{target}',
-            flush=True,
-        )
-
-
 def parse(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--json', type=Path, help='write the figures here')
@@ -329,23 +301,9 @@ def main():
                 args.epochs,
                 name == '640 x 480',
             )
-            rows += (mine := rows_of(name, figures[name]))
+            rows += (mine := rows_of(name, figures[name], RIVALS, TARGETS[name]))
             show(mine)
-    if args.json:
-        args.json.write_text(
-            json.dumps(
-                {
-                    'command': ' '.join(sys.argv),
-                    'machine': platform.processor() or platform.machine(),
-                    'cores': os.cpu_count(),
-                    'torch': torch.__version__,
-                    'rows': rows,
-                    'ms': figures,
-                },
-                indent=2,
-            )
-            + '\n'
-        )
+    write_report(args.json, torch=torch.__version__, rows=rows, ms=figures)
 
 
 if __name__ == '__main__':

@@ -21,7 +21,7 @@ belongs to the device, normalising images and unpacking masks, on the CPU of the
 Needs: pip install cjm-torchvision-tfms cjm-pil-utils
 """
 
-import argparse, json, os, platform, sys, tempfile, time
+import argparse, sys, tempfile, time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from data_pipeline import contest, photo_like
-from detection_pipeline import NOISE, Stacked, enlarged, zipped
+from detection_pipeline import NOISE, RIVALS, Stacked, enlarged, zipped
+from report import rows_of, show, write_report
 from vision_recipes.data.annotations import Annotations
 from vision_recipes.data.readers import read_annotations
 from vision_recipes.dataloading.transforms.detection import DetectionTransform
@@ -387,38 +388,6 @@ def measure(anns, runs, epochs, loaders):
     return {**ms, **(contest(loader_rivals(anns, theirs, train, epochs), runs) if loaders else {})}
 
 
-def rows_of(name, ms):
-    "A row a contestant: ratio, milliseconds, target"
-    against = {'per worker': 'tutorial', 'two workers': 'tutorial, two workers'}
-    targets = TARGETS.get(name, {})
-    return [
-        {
-            'images': name,
-            'contestant': key,
-            'ratio': ms[against[key.split(',')[0]]] / t,
-            'ms': t,
-            'tutorial_ms': ms[against[key.split(',')[0]]],
-            'target': targets.get(key),
-        }
-        for key, t in ms.items()
-        if not key.startswith('tutorial')
-    ]
-
-
-def show(rows):
-    for r in rows:
-        target = (
-            f'  target {r["target"]:.1f}: {"met" if r["ratio"] >= r["target"] else "MISSED"}'
-            if r['target']
-            else ''
-        )
-        print(
-            f'  {r["ratio"]:6.2f} x  {r["contestant"]:26} {r["ms"]:7.2f} ms an image against '
-            f'{r["tutorial_ms"]:7.2f}{target}',
-            flush=True,
-        )
-
-
 def images(args, tmp):
     "Name: annotations"
     root = args.data or real_data('student-id')
@@ -481,23 +450,9 @@ def main():
             figures[name] = measure(
                 anns, max(1, args.runs // 2) if large else args.runs, args.epochs, not large
             )
-            rows += (mine := rows_of(name, figures[name]))
-            show(mine)
-    if args.json:
-        args.json.write_text(
-            json.dumps(
-                {
-                    'command': ' '.join(sys.argv),
-                    'machine': platform.processor() or platform.machine(),
-                    'cores': os.cpu_count(),
-                    'torch': torch.__version__,
-                    'rows': rows,
-                    'ms': figures,
-                },
-                indent=2,
-            )
-            + '\n'
-        )
+            rows += (mine := rows_of(name, figures[name], RIVALS, TARGETS.get(name, {})))
+            show(mine, width=26)
+    write_report(args.json, torch=torch.__version__, rows=rows, ms=figures)
 
 
 if __name__ == '__main__':
