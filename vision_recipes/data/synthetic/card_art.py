@@ -96,7 +96,7 @@ class _Inks:
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #95ea3d17
 def _header(art, box, inks, rng):
-    "Who issued the card, on a strip of colour"
+    "The name of the issuer, on a strip of colour"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     filled = rng.random() < 0.7
     if filled:
@@ -253,7 +253,7 @@ def paint_card_face(
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #d3f1a262
 def _gleam(art, rng):
-    "A lamp that the plastic mirrors"
+    "The reflection of a lamp on the plastic"
     x, y = np.meshgrid(np.linspace(-1, 1, 24), np.linspace(-1, 1, 24))
     a = rng.uniform(0, np.pi)
     far = (x * np.cos(a) + y * np.sin(a) + rng.uniform(-0.8, 0.8)) / rng.uniform(0.15, 0.4)
@@ -284,13 +284,13 @@ TILE = 320  # Pixels
 
 
 def _noise(rng, cells_wh, size_wh=(TILE, TILE)) -> np.ndarray:  # (h, w) float32, about -1 to 1
-    "Random numbers on a coarse grid, and smooth between"
+    "Random numbers on a coarse grid, interpolated smoothly"
     a = rng.uniform(-1, 1, cells_wh[::-1]).astype(np.float32)
     return np.asarray(Image.fromarray(a).resize(size_wh, Image.Resampling.BICUBIC))
 
 
 def _mixed(share, colours) -> np.ndarray:  # (h, w, 3) float32
-    "From the first colour (share 0) to the second (1)"
+    "Mix two colours: share 0 is the first, share 1 the second"
     a, b = (np.array(c, dtype=np.float32) for c in colours[:2])
     return a + share[..., None] * (b - a)
 
@@ -362,7 +362,7 @@ class Place:
 
     ground: str  # A key of `GROUNDS`; in a room, cards are held in a hand
     colours: tuple  # Two colours of the ground
-    things: tuple[str, ...]  # Keys of `THINGS`: what lies about here
+    things: tuple[str, ...]  # Keys of `THINGS`: what may lie beside the cards
     number: int  # From 0
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #8223ff45

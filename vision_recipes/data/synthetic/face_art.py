@@ -191,7 +191,7 @@ class Mood:
 
 
 def make_mood(face: Face, rng: np.random.Generator) -> Mood:
-    "A mood, drawn"
+    "Choose a mood at random"
     shades, mask = rng.random() < 0.1, rng.random() < 0.06
     lock = (
         int(rng.choice((-1, 1)))
@@ -268,7 +268,7 @@ def _shoulders(wide) -> list[tuple[float, float]]:
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #45c3b34f
 def _paint_ear(d, head, side, inks):
-    "An ear, from the side as much as the head is turned"
+    "An ear; the more the head is turned, the more of it is visible"
     middle, u = head.at(side * 92, 0.05, 0.03), head.u
     for size, ink in ((1.0, inks.line), (0.86, inks.shade), (0.5, toned(inks.shade, 0.85))):
         r = np.stack([np.cos(_ROUND) * 0.11, np.sin(_ROUND) * 0.2], 1) * u * size
@@ -294,7 +294,7 @@ def _paint_skin(d, head, inks, light):
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #6465eddb
 def _paint_eye(d, face, head, side, mood, inks):
-    "An eye and its brow, unless it is round the corner"
+    "An eye and its brow, unless the turned head hides them"
     u, c = head.u, side * _EYE
     if head.seen(c, 84):
         t = np.linspace(-1, 1, 7)
@@ -468,10 +468,8 @@ def _paint_glasses(d, face, head, dark):
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #2a08d639
 def _paint_mask(d, face, head):
     "A mask from the bridge of the nose to the chin"
-    turned, white = (
-        np.degrees(head.yaw),
-        (222, 232, 240) if sum(face.cloth) % 3 else toned(face.cloth, 0.9, 0.2),
-    )
+    turned = np.degrees(head.yaw)
+    white = (222, 232, 240) if sum(face.cloth) % 3 else toned(face.cloth, 0.9, 0.2)
     a = np.clip(np.linspace(-58, 58, 17), -88 - turned, 88 - turned)
     bump = np.maximum(0, np.cos(np.radians(a * 3))) * (np.abs(a) < 30)
     rows = [
@@ -494,7 +492,7 @@ def _paint_mask(d, face, head):
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #e7f02a3d
 class Seen:
-    "Remembers painted points, and tells which have been painted over"
+    "Stores the pixels around painted points, and tells which points have been painted over"
 
     def __init__(
         self,
@@ -521,7 +519,7 @@ def paint_face(
     face: Face,
     head: HeadPose,
     mood: Mood,
-    seen: Seen,  # Is told of the points under the keys `(key, 0)` to `(key, 2)`
+    seen: Seen,  # Stores the points under the keys `(key, 0)` to `(key, 2)`
     key: int,  # The person's number
     light: np.ndarray,  # (2,) unit vector to the light
     rng: np.random.Generator,
@@ -562,12 +560,10 @@ def paint_palm(
     light: np.ndarray,  # (2,) unit vector to the light
     rng: np.random.Generator,
 ):
-    "Paint a hand before an eye or the nose, as of somebody who does not want the image"
-    d, at, scale = (
-        ImageDraw.Draw(canvas),
-        head_points(head)[rng.integers(3)],
-        rng.uniform(0.75, 0.95) * head.u,
-    )
+    "Paint a hand in front of an eye or the nose, as of somebody who hides from the camera"
+    d = ImageDraw.Draw(canvas)
+    at = head_points(head)[rng.integers(3)]
+    scale = rng.uniform(0.75, 0.95) * head.u
     hand = turned_hand(('palm', 'stop', 'fist')[rng.integers(3)], face.person, rng, bool(rng.random() < 0.5))
     hand = hand.moved(np.eye(2) * scale, at - np.array([0, rng.uniform(-1.1, -0.5)]) * scale, scale)
     paint_arm(d, hand, face.person, rng.normal(0, 12), 4 * max(canvas.size))

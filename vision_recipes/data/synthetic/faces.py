@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Sequence
 import numpy as np
 from PIL import Image, ImageFilter
-from ...core.console import progress
 from ...core.errors import VisionRecipesError
-from ...core.files import new_folder
-from .cards import check_counts, labelme_entry, write_pair
+from .cards import check_counts, labelme_entry, write_labelme_samples
 from vision_recipes.data.synthetic.face_art import (
     Face,
     FACE_POINTS,
@@ -32,8 +30,8 @@ from .hands import camera_light, paint_room, random_size
 # half the height of a head as a share of the image's shorter side, by how many there are
 _SPANS = {1: (0.27, 0.4), 2: (0.2, 0.27), 3: (0.165, 0.2)}
 _YAW, _PITCH, _ROLL = 50, 12, 25  # degrees, at most
-# how often the frame cuts into somebody, and a hand comes before a face
-_CUT, _PALM = 0.14, 0.05
+_CUT = 0.14  # how often the frame cuts off a part of a head
+_PALM = 0.05  # how often a hand covers a part of a face
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +39,13 @@ class FaceScene:
     "A drawn image and the truth about it. The first person is the largest"
 
     image: Image.Image  # RGB
-    # (N, 3, 3) float32: x, y in pixels and v, in the order of `FACE_POINTS`; v is 2 where seen, 1 where
-    # hidden, 0 (and x, y too) outside the image
+    # (N, 3, 3) float32: x, y in pixels and the visibility v, in the order of `FACE_POINTS`. v is 2 where the
+    # point is visible, 1 where it is hidden. Outside the image x, y and v are 0.
     points: np.ndarray
     boxes: np.ndarray  # (N, 4) float32 XYXY in pixels, around each head without hair, inside the image
 
 
-def _some_head(face, middle, u, rng) -> HeadPose:
+def _turned_head(face, middle, u, rng) -> HeadPose:
     "A head turned at random"
     angle = lambda spread, limit: np.radians(np.clip(rng.normal(0, spread), -limit, limit))
     return HeadPose(
@@ -56,7 +54,7 @@ def _some_head(face, middle, u, rng) -> HeadPose:
 
 
 def _heads(faces, size_wh, rng) -> list[HeadPose]:  # The first is the largest
-    "Places side by side; the frame may cut into one of them"
+    "Heads side by side; the frame may cut off a part of the largest"
     n, (w, h) = len(faces), size_wh
     sizes = sorted((rng.uniform(*_SPANS[n]) * min(size_wh) for _ in faces), reverse=True)
     slots, cut = rng.permutation(n), rng.random() < _CUT
@@ -64,29 +62,28 @@ def _heads(faces, size_wh, rng) -> list[HeadPose]:  # The first is the largest
     for face, u, slot in zip(faces, sizes, slots):
         x = (slot + 0.5) * w / n + rng.uniform(-0.35, 0.35) * free / n
         y = np.clip(h * rng.uniform(0.36, 0.56), 1.25 * u, max(1.25 * u, h - 1.1 * u))
-        heads.append(_some_head(face, (x, y), u, rng))
+        heads.append(_turned_head(face, (x, y), u, rng))
     return [_cut_off(heads[0], size_wh, rng), *heads[1:]] if cut else heads
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #d0309f6d
 def _cut_off(head, size_wh, rng) -> HeadPose:
-    "The head moved over the nearer side of the frame or its top, so that one point or two are outside"
-    way, points = (
-        (0, -1) if rng.random() < 0.2 else (-1 if head.middle[0] < size_wh[0] / 2 else 1, 0),
-        head_points(head),
-    )
-    axis = int(way[0] == 0)
-    order = np.sort(points[:, axis])[:: way[axis]]  # the innermost first
-    edge = size_wh[axis] if way[axis] > 0 else 0
-    aim = (
-        order[1] + (order[-1] - order[1]) * rng.uniform(0.2, 0.9)
-        if rng.random() < 0.8
-        else (order[0] + order[1]) / 2
-    )
-    return replace(head, middle=head.middle + np.array(way) * abs(edge - aim))
+    "Move the head over the top or the nearer side of the frame, so that one or two points are outside"
+    if rng.random() < 0.2:
+        direction = (0, -1)
+    else:
+        direction = (-1 if head.middle[0] < size_wh[0] / 2 else 1, 0)
+    axis = int(direction[0] == 0)
+    order = np.sort(head_points(head)[:, axis])[:: direction[axis]]  # the innermost first
+    edge = size_wh[axis] if direction[axis] > 0 else 0
+    if rng.random() < 0.8:
+        target = order[1] + (order[-1] - order[1]) * rng.uniform(0.2, 0.9)
+    else:
+        target = (order[0] + order[1]) / 2
+    return replace(head, middle=head.middle + np.array(direction) * abs(edge - target))
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #4b18441e
 def draw_faces(
-    # One to three people, made up or their numbers; a count: the first ones
+    # One to three people, each a `Face` or a number; a count `n` means the numbers 0 to n - 1
     faces: int | Sequence[Face | int] = 1,
     size_wh: tuple[int, int] = (320, 240),  # Pixels, at least 64 each
     seed: int | Sequence[int] | np.random.Generator = 0,  # Not negative
@@ -95,10 +92,8 @@ def draw_faces(
 
     Raises `VisionRecipesError` on another number of people or a smaller size.
     """
-    faces = [
-        f if isinstance(f, Face) else make_face(int(f))
-        for f in (range(faces) if isinstance(faces, int) else faces)
-    ]
+    people = range(faces) if isinstance(faces, int) else faces
+    faces = [f if isinstance(f, Face) else make_face(int(f)) for f in people]
     if len(faces) not in _SPANS:
         raise VisionRecipesError(f'faces: an image has 1 to 3 people, but got {len(faces)}.')
     if min(size_wh) < 64:
@@ -106,7 +101,8 @@ def draw_faces(
             f'An image of {size_wh[0]} x {size_wh[1]} pixels is too small to draw faces: '
             'each side needs at least 64.'
         )
-    rng, big = np.random.default_rng(seed), (2 * size_wh[0], 2 * size_wh[1])
+    rng = np.random.default_rng(seed)
+    big = (2 * size_wh[0], 2 * size_wh[1])
     heads = _heads(faces, big, rng)
     image, hidden = _paint_people(faces, heads, big, rng)
     points = np.zeros((len(faces), 3, 3), dtype=np.float32)
@@ -122,10 +118,11 @@ def draw_faces(
 def _paint_people(
     faces, heads, size_wh, rng
 ) -> tuple[Image.Image, np.ndarray]:  # (N, 3) bool: what is hidden
-    "The room, then the people, the smallest first"
+    "Paint the room, then the people, the smallest first"
     room = paint_room(faces[0].person, [o // 2 for o in size_wh], rng)
     canvas = room.filter(ImageFilter.BoxBlur(max(room.size) / 100)).resize(size_wh, Image.Resampling.BILINEAR)
-    seen, angle = Seen(canvas), rng.uniform(-2.6, -0.5)
+    seen = Seen(canvas)
+    angle = rng.uniform(-2.6, -0.5)
     light = np.array([np.cos(angle), np.sin(angle)])
     for i in reversed(range(len(heads))):
         paint_face(canvas, faces[i], heads[i], make_mood(faces[i], rng), seen, i, light, rng)
@@ -137,37 +134,34 @@ def _paint_people(
 def _face_shapes(scene, rng) -> list[dict]:
     "Point shapes, shuffled"
     n = len(scene.points)
-    out = [
-        labelme_entry(name, 'point', xyv[:2], i + 1 if n > 1 else None, hidden=xyv[2] == 1)
-        for i, person in enumerate(scene.points)
-        for name, xyv in zip(FACE_POINTS, person)
-        if xyv[2]
-    ]
-    return [out[i] for i in rng.permutation(len(out))]
+    shapes = []
+    for i, person in enumerate(scene.points):
+        group = i + 1 if n > 1 else None
+        for name, (x, y, v) in zip(FACE_POINTS, person):
+            if v:
+                shapes.append(labelme_entry(name, 'point', (x, y), group, hidden=v == 1))
+    return [shapes[i] for i in rng.permutation(len(shapes))]
 
 
 def make_face_samples(
     root: str | Path,  # A new or empty folder
     n: int = 480,  # Images
     people: int = 24,
-    long_sides: tuple[int, int] = (
-        224,
-        320,
-    ),  # Pixels, the longer side of an image, from and to; at least 96
+    # Pixels, the longer side of an image, from and to; at least 96
+    long_sides: tuple[int, int] = (224, 320),
     seed: int = 0,
 ) -> Path:  # `root`
     """Draw a LabelMe folder of faces: `<person>_<number>.jpg` and `.json`, such as `person03_0012.jpg`.
 
     Raises `VisionRecipesError` where `root` holds something.
     """
+
+    def draw(person, k):
+        rng = np.random.default_rng((7, seed, person, k))
+        strangers = rng.integers(10_000, 20_000, int(rng.choice(3, p=(0.5, 0.3, 0.2))))
+        faces = [make_face(int(o), seed) for o in (person, *strangers)]
+        scene = draw_faces(faces, random_size(rng, long_sides), rng)
+        return scene.image, _face_shapes(scene, rng)
+
     check_counts(long_sides, 96, n=n, people=people, seed=seed)
-    with new_folder(root) as tmp:
-        for i in progress(range(n), 'Drawing', unit='image'):
-            p, k = i % people, i // people
-            rng = np.random.default_rng((7, seed, p, k))
-            strangers = rng.integers(10_000, 20_000, int(rng.choice(3, p=(0.5, 0.3, 0.2))))
-            scene = draw_faces(
-                [make_face(int(o), seed) for o in (p, *strangers)], random_size(rng, long_sides), rng
-            )
-            write_pair(tmp, f'person{p:02d}_{k:04d}', scene.image, _face_shapes(scene, rng))
-    return Path(root)
+    return write_labelme_samples(root, n, 'person', people, draw)

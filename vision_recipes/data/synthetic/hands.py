@@ -227,7 +227,7 @@ def _finger(j, pose, person, rng) -> _Stroke:  # `j` 0 is the index, 3 the pinky
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #8b242a93
 def _bent(radius, rng) -> _Stroke:
-    "An index finger that meets the thumb in a ring"
+    "The index finger of the gesture `ok`, which forms a ring with the thumb"
     points = _smooth(
         np.array([(0.28, 0.85), (0.42, 1.24), (0.72, 1.34), (0.92, 1.06)]) + rng.normal(0, 0.012, (4, 2))
     )
@@ -244,7 +244,7 @@ def _hand(name, person, rng) -> _Hand:
         tuple(strokes),
         pose.back,
     )
-    squeeze = 0.78 if name == 'mute' else 1.0  # seen half from the side
+    squeeze = 0.78 if name == 'mute' else 1.0  # the hand is seen half from the side
     hand = hand.moved(np.diag([person.width * squeeze, 1.0]), 0, 1.0)
     return replace(
         hand, strokes=tuple(replace(s, radii=s.radii * person.width * squeeze**0.5) for s in hand.strokes)
@@ -505,7 +505,7 @@ def paint_body(d, person, mouth, u):
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #90844fb9
 def camera_light(img, rng) -> Image.Image:
-    "Uneven light, contrast, blur and noise, as a small camera gives them"
+    "Add uneven light, contrast, blur and noise, as a small camera does"
     w, h = img.size
     if (blur := rng.uniform(-0.6, 0.8) * min(w, h) / 224) > 0.15:
         img = img.filter(ImageFilter.BoxBlur(blur))
@@ -613,7 +613,9 @@ def _paint_scene(placed, size_wh, rng) -> Image.Image:
     d, angle = ImageDraw.Draw(canvas), rng.uniform(-2.6, -0.5)
     for h, n, p, _ in placed:
         if n == 'mute':
-            paint_body(d, p, h.strokes[3].points[-4], 0.62 * h.scale)  # the index before the lips
+            paint_body(
+                d, p, h.strokes[3].points[-4], 0.62 * h.scale
+            )  # the index finger is in front of the lips
     for h, n, p, _ in placed:
         paint_arm(d, h, p, rng.normal(0, 7), 2.0 * max(size_wh))
     for h, n, p, _ in placed:
@@ -626,7 +628,7 @@ def draw_gesture(
     size_wh: tuple[int, int] = (256, 256),  # Pixels, at least 32 each
     person: Person | int = 0,  # A person, or the number of one made up
     seed: int | Sequence[int] = 0,  # Not negative
-    # RGB image; (4,) float32 XYXY in pixels, tight around the whole hand without its arm
+    # Returns an RGB image, and the box around the whole hand without its arm: (4,) float32 XYXY in pixels
 ) -> tuple[Image.Image, np.ndarray]:
     "Draw an image of one hand that makes a gesture: always the same for the same arguments"
     scene = draw_scene(
@@ -638,7 +640,7 @@ def draw_gesture(
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #05d0f518
 def _plan(n, classes, people, seed) -> list[tuple[str, int, int]]:  # n times gesture, person, number
-    "Who shows what, and how often"
+    "Gesture, person and number of each image"
     for name in classes:
         check_choice('Gesture', name, GESTURES)
     if not classes or len(set(classes)) != len(classes):
@@ -686,7 +688,7 @@ _SPANS = {1: (0.4, 0.75), 2: (0.36, 0.52), 3: (0.28, 0.42)}  # size of a hand, b
 
 
 def _company(name, person, classes, rng) -> list[tuple[str, Person]]:
-    "One to three hands of an image, the first showing `name`; a third is somebody else's"
+    "One to three hands of an image, the first makes the gesture `name`, the third belongs to somebody else"
     n = int(rng.choice(3, p=(0.4, 0.45, 0.15))) + 1
     owners = [person, person, make_person(int(rng.integers(1000, 2000)))]
     others = [
