@@ -76,7 +76,7 @@ def similarity(
     return (alike * counts).sum(-1) / counts.sum(-1)
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #034988da
-# objects of a class in an image that count, those with the highest scores: COCO's for keypoints
+# COCO's limit for keypoints: of each class in an image, this many predictions with the highest scores count
 MOST_POINTS = 20
 
 
@@ -93,9 +93,10 @@ def similarity_table(
     tables = []
     for i, p in enumerate(predictions):
         if p.keypoints is None or p.keypoints.shape[:2] != (len(p.scores), len(sigmas)):
+            predicted = 'none' if p.keypoints is None else p.keypoints.shape
             raise VisionRecipesError(
                 f'{anns.paths[i]}: a prediction of {len(p.scores)} objects needs {len(sigmas)} points each, '
-                f'but has {"none" if p.keypoints is None else p.keypoints.shape}.'
+                f'but has {predicted}.'
             )
         rows = slice(*anns.class_ids.offsets[i : i + 2])
         tables.append(similarity(p.keypoints, anns.keypoints[rows], areas[rows], anns.boxes[rows], sigmas))
