@@ -23,6 +23,7 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from shorten import shorten
 from wheel import ROOT, Failed, build, environment, run
 
 BRINGS = [
@@ -46,13 +47,6 @@ VERSIONS = (
     'm.distributions()}))'
 )
 LOADED = "import json, sys; print(json.dumps(sorted(set(n.partition('.')[0] for n in sys.modules))))"
-# What `--short` puts in place of what
-SHORTER = [
-    (r"(make_settings\((?:task|'\w+'), (?:preset|'quick'))", r'\1, epochs=2'),
-    (r'(make_samples\([^()\n]*?), n=\d+', r'\1, n=120'),
-    (r'(make_samples\((?![^()\n]*n=)[^()\n]*?), seed', r'\1, n=120, seed'),
-    (r'steps=\d+', 'steps=10'),
-]
 STUMBLES = re.compile(
     r'restart|error|warning|deprecat|traceback|dependency resolver|no such file', re.IGNORECASE
 )
@@ -101,13 +95,6 @@ def colab(folder: Path, fast: bool, wheel: Path) -> tuple[Path, dict]:
     }
 
 
-def shortened(source: str) -> str:
-    "A cell that does less of the same"
-    for pattern, less in SHORTER:
-        source = re.sub(pattern, less, source)
-    return source
-
-
 def printed(cell) -> str:
     "What a cell said, without its images"
     return ''.join(
@@ -134,18 +121,6 @@ def changed_packages(before: dict, after: dict, loaded: set[str]) -> list[str]:
         for name, (v, tops) in after.items()
         if name in before and before[name][0] != v and loaded & set(tops)
     ]
-
-
-def shorten(nb, name: str):
-    "Let the cells of a notebook do less of the same. Raises `Failed` where none does"
-    found = False
-    for cell in nb.cells:
-        if cell.cell_type == 'code':
-            less = shortened(cell.source)
-            found |= less != cell.source
-            cell.source = less
-    if not found:
-        raise Failed(f'{name}: --short found nothing to shorten: SHORTER in .ci/colab.py no longer fits')
 
 
 class Visit:
@@ -207,7 +182,7 @@ def run_recipe(path: Path, folder: Path, python: Path, env: dict, short: bool) -
     """
     nb = nbformat.read(path, 4)
     if short:
-        shorten(nb, path.name)
+        shorten(nb.cells, path.name)
     here = folder / 'content'
     here.mkdir()
     nbformat.write(nb, here / path.name)

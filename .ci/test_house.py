@@ -1,14 +1,18 @@
-"""Do house.py and changed.py find what they should? `python .ci/test_house.py`, a second
+"""Do house.py, changed.py and run_notebooks.py do what they should? `python .ci/test_house.py`, a second
 
-Each test writes a small package with one mistake in it.
+Most tests write a small package with one mistake in it.
 """
 
 import json
+import logging
+import os
 import sys
 import tempfile
 from pathlib import Path
 import changed
 import house
+import run_notebooks
+import shorten
 
 
 def write_package(root: Path, files: dict[str, str]) -> dict[str, Path]:
@@ -212,12 +216,33 @@ def test_what_a_change_of_a_script_or_a_data_file_can_break(root):
     assert affected(needs, 'vision_recipes/deploy/static/page.js') == ['deploy', 'project']
 
 
+def test_a_notebook_leaves_the_process_as_it_was(root):
+    logger = logging.getLogger('vision_recipes')
+    logger.setLevel('INFO')
+    before = dict(os.environ), list(sys.path)
+    with run_notebooks.state_kept():
+        logger.setLevel('WARNING')
+        os.environ['RANK'] = '1'
+        sys.path.insert(0, str(root))
+    assert (dict(os.environ), sys.path) == before
+    assert logger.level == logging.INFO
+
+
+def test_every_recipe_can_be_shortened(root):
+    recipes = [path for path in house.notebooks() if run_notebooks.is_recipe(path)]
+    assert len(recipes) == 5
+    for path in recipes:
+        cells = json.loads(path.read_text(encoding='utf-8'))['cells']
+        shorten.shorten(cells, path.name)  # raises where it finds nothing
+        assert 'epochs=2' in ''.join(''.join(cell['source']) for cell in cells), path.name
+
+
 def main():
     tests = [value for name, value in globals().items() if name.startswith('test_')]
     for test in tests:
         with tempfile.TemporaryDirectory() as tmp:
             test(Path(tmp))
-    print(f'{len(tests)} tests of house.py and changed.py')
+    print(f'{len(tests)} tests of house.py, changed.py and run_notebooks.py')
 
 
 if __name__ == '__main__':
