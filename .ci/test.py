@@ -7,7 +7,8 @@ what the notebooks make them, lints, builds the site's pages and looks at them, 
 `--changed` runs the notebooks that a change can break, and all checks but the one of the site. A change is
 what is not committed yet and what was committed since `--changed REV`: since the branch left origin/main if
 no REV is given, or since the commit before the last where there is no origin/main. `--slow` also runs the
-cells marked slow, and trains the recipes at full length. `--here` uses the Python that runs this script instead of making an environment.
+cells marked slow, and trains the recipes at full length. `--here` uses the Python that runs this script
+instead of making an environment.
 """
 
 import argparse
