@@ -203,7 +203,7 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
         _other_classes_text(card),
         'Images unlike those it learnt from (another camera, light, place or people) may do worse '
         'than the number above says; try it on yours before you rely on it.',
-        'A score says how sure the model is, not how often it is right.',
+        'A score orders the objects that the model finds; it does not say how often the model is right.',
         f'It sees every image scaled to fit a square of {card.preprocess.size} pixels, so what is tiny in '
         'the image is tiny or gone for the model.',
     ]

@@ -58,7 +58,7 @@ def draw_found_masks(image: Image.Image, p: Prediction, card: ModelCard) -> Imag
 
 
 def draw_found_points(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
-    "A box around each object, and its points; one the model is not sure of is a ring"
+    "A box around each object, and its points; a point of low confidence is a ring"
     points = np.concatenate([p.keypoints[..., :2], 1 + (p.keypoints[..., 2:] >= SURE)], -1)
     return draw_keypoints(
         draw_found_boxes(image, p, card), points[::-1], card.labels.skeleton, _marked(p, card)[1]
@@ -153,7 +153,7 @@ def score_option(parser: argparse.ArgumentParser):
         '--score-threshold',
         type=float,
         metavar='X',
-        help="leave out objects less sure than this, 0 to 1 (the model's own choice unless given)",
+        help="leave out objects with a score below this, 0 to 1 (the model's own choice unless given)",
     )
 
 
