@@ -200,7 +200,7 @@ def _own_images(run: Run) -> list[Path]:
         missing = 'none of the validation images it names is there any more'
         log_info(
             f'{run.path}: {missing if n else "names no validation images"}, '
-            'so the file is compared on edge cases only. Give some of yours: images=[...].'
+            'so the file is compared on awkward images only. Give some of yours: images=[...].'
         )
     return found
 
