@@ -240,7 +240,7 @@ def _predict_options(p):
         '--score-threshold',
         type=float,
         metavar='X',
-        help='leave out objects less sure than this (default: the best by F1 on the validation images)',
+        help='leave out objects with a score below this (default: the best by F1 on the validation images)',
     )
     p.add_argument(
         '--mask-threshold',

@@ -149,23 +149,23 @@ def write_samples(sources: Sequence, folder: Path) -> list[str]:  # Names
     return names
 
 # %% ../../nbs/deploy/08_bundle.ipynb #383bc942
-# The oldest versions that read our files and run our code; tried with each other
+# The oldest versions that read our files and run our code; tested together
 REQUIREMENTS = 'numpy>=1.26\npillow>=10.1\nonnxruntime>=1.18\n'
 _METRICS = {
-    'accuracy': 'of the images, this share got the right class',
-    'map': 'mean average precision of the boxes, as COCO counts it (overlap .5 to .95)',
-    'segm_map': 'mean average precision of the masks, as COCO counts it (overlap .5 to .95)',
-    'oks_map': 'mean average precision of the points, as COCO counts it (similarity .5 to .95)',
+    'accuracy': 'the share of images with the right class',
+    'map': 'mean average precision of the boxes, as COCO computes it (IoU 0.5 to 0.95)',
+    'segm_map': 'mean average precision of the masks, as COCO computes it (IoU 0.5 to 0.95)',
+    'oks_map': 'mean average precision of the points, as COCO computes it (OKS 0.5 to 0.95)',
 }
 
 
 def _plain(text) -> str:
-    "A text of others in one line, without the sign that ends code in Markdown"
+    "A text from the card in one line, without the character that ends code in Markdown"
     return ' '.join(str(text).replace('`', "'").split())
 
 
 def quality_text(card: ModelCard) -> str:  # Sentences
-    "How good the model was on images it had not learnt from"
+    "How good the model was on images it was not trained on"
     metric = TASK_KINDS[card.task].metric
     if card.metrics.get(metric) is None:
         return 'How good it is was not measured.'
@@ -181,35 +181,35 @@ def _value_text(metrics: dict, metric: str) -> str:
     if low is not None and high is not None:
         text += f' (95 % interval {low:.3f} to {high:.3f})'
     if 'n_images' in metrics:
-        text += f' on {plural(int(metrics["n_images"]), "image")} it had not learnt from'
+        text += f' on {plural(int(metrics["n_images"]), "image")} it was not trained on'
     return text
 
 # %% ../../nbs/deploy/08_bundle.ipynb #6e0ecc78
 def _precision_text(precision: dict, metric: str) -> str:
-    "What making the model smaller cost"
+    "How quantization changed the metric"
     before = precision.get('before', float('nan'))
     after = precision.get('after', float('nan'))
     return (
-        f' These numbers are of the model before it was made smaller ({precision.get("kind")}); '
-        f'making it smaller took {precision.get("metric", metric)} from {before:.3f} to '
+        f' These numbers are those of the model before quantization ({precision.get("kind")}), '
+        f'which changed {precision.get("metric", metric)} from {before:.3f} to '
         f'{after:.3f} on {precision.get("n_scored", "the")} images.'
     )
 
 
 def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a list
-    "What nobody should expect of the model"
+    "The limits of the model"
     threshold = card.thresholds.get('overall')
     lines = [
         _other_classes_text(card),
-        'Images unlike those it learnt from (another camera, light, place or people) may do worse '
-        'than the number above says; try it on yours before you rely on it.',
-        'A score says how sure the model is, not how often it is right.',
-        f'It sees every image scaled to fit a square of {card.preprocess.size} pixels, so what is tiny in '
-        'the image is tiny or gone for the model.',
+        'On images unlike its training images (another camera, light, place or people) it may be worse '
+        'than the number above says; test it on your own images before you rely on it.',
+        'A score orders the objects that the model finds; it does not say how often the model is right.',
+        f'Every image is scaled to fit a square of {card.preprocess.size} pixels, so the model may miss '
+        'what is small in the image.',
     ]
     if threshold is not None:
         lines.append(
-            f'Objects with a score below {threshold:.2f} are left out, the threshold that was best on those '
+            f'Objects with a score below {threshold:.2f} are left out. This threshold was best on those '
             'images; `--score-threshold` sets another.'
         )
     if card.decoding.get('single_image'):
@@ -239,7 +239,7 @@ _README_START = """\
 
 ## Try it
 
-Python 3.10 or later; nothing else has to be there before. In a terminal in this folder:
+You need Python 3.10 or later. In a terminal in this folder:
 
 Linux and macOS
 
@@ -263,9 +263,9 @@ py -m venv .venv
 _README = (
     _README_START
     + """\
-(Where Debian or Ubuntu say that venv is missing: `sudo apt install python3-venv` first.) It prints what it
-sees, and draws it into copies of the images in the folder `results`. Put your own images or folders in the
-place of `{example}`. More, each after `.venv/bin/python` or `.venv\\Scripts\\python`:
+(Where Debian or Ubuntu say that venv is missing: `sudo apt install python3-venv` first.) The program prints
+what it finds, and draws it into copies of the images in the folder `results`. Replace `{example}` by your own
+images or folders. More commands, each after `.venv/bin/python` or `.venv\\Scripts\\python`:
 
 | | |
 |---|---|
@@ -274,14 +274,14 @@ place of `{example}`. More, each after `.venv/bin/python` or `.venv\\Scripts\\py
 {options}| `predict.py photo.jpg --threads 2` | use two processor threads |
 
 In a program of yours: `from predict import Predictor`; the first lines of `predict.py` show how. With a
-graphics card, install `onnxruntime-gpu` (NVIDIA) or `onnxruntime-directml` (Windows) in the place of
+graphics card, install `onnxruntime-gpu` (NVIDIA) or `onnxruntime-directml` (Windows) instead of
 `onnxruntime`.
 {page}
 ## What is here
 
 | | |
 |---|---|
-| `model.onnx` | the network, {size}; its classes and how it wants its images are inside |
+| `model.onnx` | the network, {size}, with its classes and the preprocessing of its images |
 | `predict.py` | the program, one file to read; nothing but NumPy, Pillow and onnxruntime is needed |
 | `requirements.txt` | these three, for pip |
 {files}| `LICENSE` | of `predict.py`{page_licence} |
@@ -306,29 +306,29 @@ or on Windows
 .venv\\Scripts\\python predict.py --serve
 ```
 
-and open http://localhost:8000 in a browser. {seen} looked at inside the browser and never leave the computer.
+and open http://localhost:8000 in a browser. {seen} processed in the browser and never leave the computer.
 To put the page on the web, copy `index.html`, `web`, `model.onnx`{and_samples} to any web server{secure}.
-Opening `index.html` as a file does not work, because browsers let no page read the files beside it.{cdn}
+Opening `index.html` as a file does not work, because browsers do not let such a page read other files.{cdn}
 """
 _CDN = (
     ' The page fetches onnxruntime-web from a content network, so it needs a connection; '
-    'the images still stay where they are.'
+    'the images still never leave the computer.'
 )
 
 
 def _page_text(card: ModelCard, samples: int, web: str) -> str:
-    "What to know about the page; for models of still images it does not mention a camera"
+    "The section about the page; for models of still images it does not mention a camera"
     camera = not card.decoding.get('single_image')
     return _PAGE.format(
         seen='Your images and the camera are' if camera else 'Your images are',
         and_samples=' and `samples`' if samples else '',
-        secure=' (with `https`, or browsers do not give it the camera)' if camera else '',
+        secure=' (with `https`, because browsers give the camera to no other page)' if camera else '',
         cdn=_CDN if web == 'cdn' else '',
     )
 
 # %% ../../nbs/deploy/08_bundle.ipynb #474f0b2d
 def made_text(card: ModelCard) -> str:
-    "Where the model comes from, for whoever has to make it again"
+    "How the model was made, for those who must reproduce it"
     text = f'{_plain(card.architecture)}, input {card.preprocess.size} x {card.preprocess.size} pixels.'
     if 'n_train' in card.data:
         text += _data_text(card.data)
@@ -340,11 +340,11 @@ def made_text(card: ModelCard) -> str:
 
 def _data_text(data: dict) -> str:
     "The numbers of images and their fingerprints"
-    learnt = plural(int(data['n_train']), 'image')
+    trained = plural(int(data['n_train']), 'image')
     scored = plural(int(data.get('n_valid', 0)), 'other')
     return (
-        f' It learnt from {learnt} (fingerprint `{_plain(data.get("train"))}`) '
-        f'and was chosen and scored on {scored} (`{_plain(data.get("valid"))}`).'
+        f' It was trained on {trained} (fingerprint `{_plain(data.get("train"))}`) '
+        f'and was selected and scored on {scored} (`{_plain(data.get("valid"))}`).'
     )
 
 # %% ../../nbs/deploy/08_bundle.ipynb #b5f30e3c
@@ -417,7 +417,7 @@ def _file_rows(samples: int, page: bool) -> str:
 def _model_of(
     path: Path,
 ) -> tuple[Path, dict | None]:  # The ONNX file; the run it comes from, where that is known
-    "Find the model, and export it where a run has none yet"
+    "Find the model; a run without one is exported first"
     if path.is_file():
         return path, None
     run, model = read_run(path), path / 'model.onnx'
@@ -428,7 +428,7 @@ def _model_of(
         export_onnx(path)
     elif Predictor(model).card.metrics != run['card'].get('metrics', {}):
         raise VisionRecipesError(
-            f'{model}: is not of the best epoch of this run, for its scores are others. '
+            f'{model}: is not of the best epoch of this run, because its metrics differ. '
             f'Export again (`vision-recipes export {path}`), or name the file instead of the run.'
         )
     return model, run
@@ -441,7 +441,7 @@ _LICENCE_PLACE = (
 
 
 def _licence() -> str:
-    "The text of this package's licence; where it was installed without, the place to find it"
+    "The text of this package's licence; without the file, the address of the licence"
     for entry in metadata.files('vision_recipes') or ():
         if entry.name == 'LICENSE' and Path(entry.locate()).is_file():
             return Path(entry.locate()).read_text(encoding='utf-8')
@@ -471,7 +471,7 @@ def _write_page(folder: Path, card: ModelCard, samples: list[str], web: str):
 
 # %% ../../nbs/deploy/08_bundle.ipynb #03ccdb43
 def _zipped(folder: Path, path: Path, name: str):
-    "Put a folder into a zip, under a folder's name; the same content gives the same bytes"
+    "Put a folder into a zip, as a folder called `name`; the same content gives the same bytes"
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as z:
         for file in sorted(p for p in folder.rglob('*') if p.is_file()):
             entry = zipfile.ZipInfo(f'{name}/{file.relative_to(folder).as_posix()}', (1980, 1, 1, 0, 0, 0))
@@ -487,17 +487,17 @@ def _size(out: Path) -> int:
 
 # %% ../../nbs/deploy/08_bundle.ipynb #86991773
 def bundle(
-    # A run directory, which is exported where that was not done yet, or an ONNX file of this library
+    # A run directory, which is exported first where it has no `model.onnx`, or an ONNX file of this library
     run_or_model: str | Path,
     out: str | Path,  # A new folder, or a file that ends in `.zip`
-    # A folder or images, of which up to eight small copies go into the bundle; None: validation images
-    # that the run remembers
+    # A folder or images; the bundle gets small copies of at most eight. None: validation images that
+    # `run.json` names
     samples: str | Path | Sequence | None = None,
     # The demo page with onnxruntime-web inside (`vendored`), from a content network (`cdn`), from its npm
     # package (a path), or no page (`none`)
     web: str | Path = 'vendored',
 ) -> Path:  # `out`
-    """Write all that somebody needs to use a model.
+    """Write a folder or zip with all that is needed to use a model.
 
     Raises `VisionRecipesError`, and leaves nothing behind, where something is missing or `out` holds
     something.
@@ -509,7 +509,8 @@ def bundle(
             f'{out}: is there already, and nothing is written over. Remove it, or choose another name.'
         )
     model, run = _model_of(Path(run_or_model))
-    card, images = Predictor(model).card, find_samples(samples, run)
+    card = Predictor(model).card
+    images = find_samples(samples, run)
     if zipped:
         with tempfile.TemporaryDirectory() as folder, atomic_path(out) as file:
             _fill(Path(folder), model, card, images, web)

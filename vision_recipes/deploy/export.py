@@ -25,7 +25,7 @@ from ..runtime.predictor import Predictor, to_input
 from ..tasks.run import Run
 
 # %% ../../nbs/deploy/02_export.ipynb #4e910165
-# What torch's exporter writes natively; older ones pass through a converter that fails on some graphs
+# The opset that torch's exporter writes natively; its converter to older ones fails on some graphs
 OPSET = 18
 
 
@@ -36,7 +36,7 @@ def to_onnx(
     free: dict[int, str],  # Axes of the input that may vary, with their names
     multiple: int = 1,  # Height and width are multiples of this
 ):  # An `onnx.ModelProto`
-    "Export by torch.export, quietly"
+    "Export by torch.export, without its messages"
     with _quiet_exporter():
         program = torch.onnx.export(
             module.eval(),
@@ -62,7 +62,7 @@ def _dimension(name: str, multiple: int):
 # %% ../../nbs/deploy/02_export.ipynb #01d329eb
 @contextmanager
 def _quiet_exporter():
-    "No warnings, and of torch's exporter only errors"
+    "Suppress warnings, and all but the errors of torch's exporter"
     logger = logging.getLogger('torch.onnx')
     level = logger.level
     with warnings.catch_warnings():
@@ -75,7 +75,7 @@ def _quiet_exporter():
 
 
 def _small_bounds() -> dict[Callable, Callable]:
-    "For graphs in which torch asserts that a length is below 2 to the 64, which ONNX's int64 cannot hold"
+    "A translation of torch's check that a length is at most 2**64, which ONNX's int64 cannot hold"
     from onnxscript import opset18
 
     def le(a, b):
@@ -123,9 +123,9 @@ def export_onnx(
     layout: str = 'NCHW',  # `NCHW`, or `NHWC` (channels last, as cameras give them)
     kind: str | None = None,  # Form of the outputs, one of the task's `output_formats`; None: its usual one
     simplify: bool = True,  # By onnxsim, where its check passes
-    tolerance: Tolerance | dict | None = None,  # What changes in the task's own, such as `{'score': 1e-3}`
-    # Images of yours to compare on: paths, PIL images, arrays; or a folder of them; None, or none: the
-    # validation images the run knows
+    tolerance: Tolerance | dict | None = None,  # Changes to the task's tolerance, such as `{'score': 1e-3}`
+    # Your images to compare on: paths, PIL images or arrays, or a folder. None or an empty list: the
+    # validation images that `run.json` names
     images: Iterable | str | Path | None = None,
 ) -> Path:  # The file; beside it lies `….parity.json` with the comparison
     """Export a run's model.
@@ -152,7 +152,7 @@ def export_onnx(
 
 # %% ../../nbs/deploy/02_export.ipynb #d4ba3090
 def _listed(images: Iterable | str | Path | None) -> list:
-    "The images that are meant: of a folder all, of a path this one"
+    "The images as a list; a folder stands for all images in it"
     if not isinstance(images, (str, Path)):
         return list(images or ())
     return find_images(images, recursive=True) if Path(images).is_dir() else [images]
@@ -189,7 +189,7 @@ def _with_arrays(module: nn.Module) -> Callable[[np.ndarray], list[np.ndarray]]:
 
 # %% ../../nbs/deploy/02_export.ipynb #6c43c437
 def _own_images(run: Run) -> list[Path]:
-    "The validation images the run knows; logs how many of them still exist"
+    "The validation images that `run.json` names; a message says how many of them still exist"
     found, n = known_examples(run.info)
     if found and len(found) < n:
         log_info(
@@ -206,7 +206,7 @@ def _own_images(run: Run) -> list[Path]:
 
 
 def shaken(run: Run, seed: int = 0) -> Run:
-    "The same run with its weights changed by a millionth: what differs then is not the export's fault"
+    "The same run with weights changed by about a millionth, to tell rounding from errors of the export"
     other, rng = copy.copy(run), torch.Generator().manual_seed(seed)
     other.model = copy.deepcopy(run.model)
     with torch.no_grad():
@@ -219,7 +219,8 @@ def _graph(run: Run, module, card: ModelCard, kind: str, simplify: bool):
     "The graph with its card inside"
     import onnx
 
-    example, free = _example_input(run.task, card), _free_input_axes(run.task, card)
+    example = _example_input(run.task, card)
+    free = _free_input_axes(run.task, card)
     try:
         model = to_onnx(module, example, run.task.output_names(kind), free, run.task.multiple)
     except Exception as e:
@@ -235,7 +236,7 @@ def _graph(run: Run, module, card: ModelCard, kind: str, simplify: bool):
 
 def _example_input(task, card: ModelCard) -> torch.Tensor:
     "Black images to trace the graph with: two where the batch is free"
-    # torch takes a side of one cell, as the coarsest level of a small image has, for a constant
+    # torch makes a constant of an axis of length one, as the coarsest level of a small image has
     size = max(128, card.preprocess.size) if task.dynamic_size else card.preprocess.size
     n = 1 if task.single_image else 2
     return torch.from_numpy(to_input(np.zeros((n, size, size, 3), np.uint8), **card.input))

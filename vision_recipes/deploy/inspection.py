@@ -126,7 +126,7 @@ def _yolox_words(card: ModelCard) -> str:
     box = "a box in the network's pixels (left, top, right, bottom)"
     first = 'offset and size, still to be decoded' if kind == 'raw' else box
     return (
-        f'a row for each cell: {first}, then how sure it is of an object, then a probability a class; '
+        f'a row for each cell: {first}, then the probability of an object, then a probability a class; '
         f'{nms} comes after the graph'
     )
 

@@ -58,7 +58,7 @@ def draw_found_masks(image: Image.Image, p: Prediction, card: ModelCard) -> Imag
 
 
 def draw_found_points(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
-    "A box around each object, and its points; one the model is not sure of is a ring"
+    "A box around each object, and its points; a point of low confidence is a ring"
     points = np.concatenate([p.keypoints[..., :2], 1 + (p.keypoints[..., 2:] >= SURE)], -1)
     return draw_keypoints(
         draw_found_boxes(image, p, card), points[::-1], card.labels.skeleton, _marked(p, card)[1]
@@ -74,9 +74,9 @@ SHOW = {  # Task: a prediction in words, and how it is drawn
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #dfee3708
 class _Page(SimpleHTTPRequestHandler):
-    """Files of a folder, isolated from other sites.
+    """Serves the files of a folder, with cross-origin isolation.
 
-    Types are set here, because Windows' own table may be wrong.
+    The content types are set here, because the table of Windows may be wrong.
     """
 
     extensions_map = {
@@ -126,7 +126,7 @@ def page_server(
 
 
 def serve(folder: Path, port: int) -> int:  # 0
-    "Serve the demo page until somebody presses Ctrl+C"
+    "Serve the demo page until Ctrl+C is pressed"
     with page_server(folder, port) as server:
         print(f'The page is at http://localhost:{server.server_port} (Ctrl+C ends this)', flush=True)
         try:
@@ -143,7 +143,7 @@ def serve_option(parser: argparse.ArgumentParser):
         nargs='?',
         const=8000,
         metavar='PORT',
-        help='show the demo page in the browser instead (port 8000 unless you name another)',
+        help='serve the demo page on this computer instead (default: port 8000)',
     )
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #5a07093e
@@ -153,7 +153,7 @@ def score_option(parser: argparse.ArgumentParser):
         '--score-threshold',
         type=float,
         metavar='X',
-        help="leave out objects less sure than this, 0 to 1 (the model's own choice unless given)",
+        help='leave out objects with a score below this, 0 to 1 (default: the threshold in the model)',
     )
 
 
@@ -163,12 +163,12 @@ def mask_option(parser: argparse.ArgumentParser):
         '--mask-threshold',
         type=float,
         metavar='X',
-        help="pixels less likely than this are not the object's, 0 to 1 (0.5 unless given)",
+        help='a pixel belongs to an object from this probability on, 0 to 1 (default 0.5)',
     )
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #b85128f6
 def command_line() -> argparse.ArgumentParser:
-    "What `predict.py` understands"
+    "The options of `predict.py`"
     parser = argparse.ArgumentParser(
         prog='predict.py', description='Predict images with the model beside this file.'
     )
@@ -177,7 +177,7 @@ def command_line() -> argparse.ArgumentParser:
         '--out',
         type=Path,
         metavar='DIR',
-        help='write the images with what was seen in them into this folder',
+        help='folder for the images with their predictions',
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of words')
     score_option(parser)
@@ -187,18 +187,18 @@ def command_line() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar='N',
-        help='processor threads (as many as there are cores unless given)',
+        help='processor threads (default: as many as there are cores)',
     )
     serve_option(parser)
     return parser
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #d61f90be
 def list_images(
-    given: Sequence[Path],  # Images, and folders of images
+    paths: Sequence[Path],  # Images, and folders of images
 ) -> list[Path]:
-    "All images meant. Raises `VisionRecipesError` for a folder without any"
+    "All images, those of folders included. Raises `VisionRecipesError` for a folder without images"
     files = []
-    for path in given:
+    for path in paths:
         found = find_images(path, recursive=True) if path.is_dir() else [path]
         if not found:
             raise VisionRecipesError(f'{path}: there are no images in this folder.')
@@ -222,15 +222,15 @@ def save_drawn(
     image: Image.Image,
     folder: Path,
     stem: str,
-    # Paths in small letters that must not be written over: the images, and what was written already
-    taken: set[str],
+    # Paths in small letters that must not be overwritten: the images, and the files written before
+    reserved: set[str],
 ) -> Path:
     "Write a JPEG under the first name that is free, or that an image of an earlier run has"
     folder.mkdir(parents=True, exist_ok=True)
     paths = (folder.resolve() / (f'{stem}.jpg' if n == 1 else f'{stem} ({n}).jpg') for n in count(1))
-    path = next(p for p in paths if str(p).lower() not in taken and (not p.exists() or _is_ours(p)))
+    path = next(p for p in paths if str(p).lower() not in reserved and (not p.exists() or _is_ours(p)))
     image.save(path, quality=90, comment=_MARK)
-    taken.add(str(path).lower())
+    reserved.add(str(path).lower())
     return path
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #8ee1070e
@@ -244,7 +244,7 @@ def predict_files(
     "Predict images one after the other, and print the predictions"
     card, rows, errors = predictor.card, [], []
     in_words, draw = SHOW[card.task]
-    taken = {str(file.resolve()).lower() for file in files}
+    reserved = {str(file.resolve()).lower() for file in files}
     for file, p in zip(files, predictor.stream(files, batch_size=1, on_error=errors.append, **thresholds)):
         if p is None:
             continue
@@ -253,7 +253,7 @@ def predict_files(
         else:
             print(f'{file}: {in_words(p, card)}', flush=True)
         if out:
-            save_drawn(draw(open_image(file), p, card), out, file.stem, taken)
+            save_drawn(draw(open_image(file), p, card), out, file.stem, reserved)
     if as_json:
         print(json.dumps(rows, indent=1))
     for e in errors:
@@ -274,12 +274,12 @@ def open_model(path: Path, threads: int) -> Predictor:
 # %% ../../nbs/deploy/07_predict_script.ipynb #b945c092
 def main(
     here: Path,  # The folder with `model.onnx`
-    words: Sequence[str] | None = None,  # Of the command line; None: those this program was started with
+    words: Sequence[str] | None = None,  # Arguments; None: those of the command line
 ) -> Any:  # Exit code, or a message for people, which `sys.exit` prints
     "The whole program"
     parser = command_line()
     args = parser.parse_args(words)
-    # a name that the terminal cannot show is no reason to stop
+    # characters that the terminal cannot show are replaced, so that the program does not stop
     if hasattr(sys.stdout, 'reconfigure'):
         sys.stdout.reconfigure(errors='replace')
     try:
@@ -288,7 +288,7 @@ def main(
         if not args.images:
             parser.error('name images, or a folder of images')
         thresholds = {k: v for k, v in vars(args).items() if k.endswith('_threshold')}
-        # what it may have to say is no prediction
+        # messages of the runtime must not mix with the predictions
         with redirect_stdout(sys.stderr):
             predictor = open_model(here / 'model.onnx', args.threads)
         return predict_files(predictor, list_images(args.images), args.out, args.json, **thresholds)

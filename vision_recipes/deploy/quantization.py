@@ -34,33 +34,35 @@ _BARRIERS = ('NonMaxSuppression', 'RoiAlign', 'TopK')
 
 
 class NetworkPart(NamedTuple):
-    "Names of nodes, in the order of the graph"
+    "The nodes of a graph that may be quantized: their names, in the order of the graph"
 
-    nodes: tuple[str, ...]  # All that compute features
-    weighted: tuple[str, ...]  # Of them those with weights
-    last: tuple[str, ...]  # Of these the ones behind which there is only decoding
+    nodes: tuple[str, ...]  # All nodes that compute features
+    weighted: tuple[str, ...]  # Those of `nodes` with weights
+    last: tuple[str, ...]  # Those of `weighted` that only the decoding follows
 
 
 def read_graph(path: str | Path) -> ModelProto:
-    """Load an ONNX file, name each of its nodes, and work out the types in between.
+    """Load an ONNX file, give each node a name, and infer the types of the tensors.
 
     Raises `VisionRecipesError` where there is no such file.
     """
     if not Path(path).is_file():
         raise VisionRecipesError(f'{path}: no such file.')
-    model, seen = load(path), set()
+    model = load(path)
+    names = set()
     for i, node in enumerate(model.graph.node):
-        if not node.name or node.name in seen:
+        if not node.name or node.name in names:
             node.name = f'{node.name or node.op_type}_{i}th'
-        seen.add(node.name)
+        names.add(node.name)
     return shape_inference.infer_shapes(model)
 
 # %% ../../nbs/deploy/05_quantization.ipynb #d836ba48
 def network_part(
     model: ModelProto,  # From `read_graph`
 ) -> NetworkPart:
-    "The part of a graph between its first and its last weights"
-    nodes, floats = model.graph.node, _float_tensors(model.graph)
+    "Find the nodes of a graph that may be quantized"
+    nodes = model.graph.node
+    floats = _float_tensors(model.graph)
     weighted = _weighted_nodes(model.graph)
     below, _ = _reached([(n, n.input, n.output) for n in nodes], weighted, floats)
     above, needed = _reached([(n, n.output, n.input) for n in reversed(nodes)], weighted, floats)
@@ -97,39 +99,40 @@ def _float_tensors(g) -> set[str]:  # Constants are not among them
 
 
 def _reached(
-    steps,  # Nodes, each with the tensors on the side it is come from and on the side it is left by
+    steps,  # Nodes in the order of the walk, each with the tensors it is entered by and left by
     weighted: set[str],
     floats: set[str],
 ) -> tuple[set[str], set[str]]:  # Names of nodes and of tensors
-    "What floating-point numbers from the layers with weights come to, going the way of `steps`"
+    "The nodes and tensors that floats from the layers with weights reach, in the order of `steps`"
     nodes, tensors = set(), set()
-    for n, come, go in steps:
-        if n.name in weighted or (n.op_type not in _BARRIERS and tensors & set(come)):
+    for n, entered_by, left_by in steps:
+        if n.name in weighted or (n.op_type not in _BARRIERS and tensors & set(entered_by)):
             nodes.add(n.name)
-            tensors |= floats & set(go)
+            tensors |= floats & set(left_by)
     return nodes, tensors
 
 # %% ../../nbs/deploy/05_quantization.ipynb #39b7756a
-_STAYS = {'Resize': (1, 2)}  # Inputs that are float32 whatever the first one is
+# By operator: positions of inputs that must be float32 even where the first one is float16
+_FLOAT32_INPUTS = {'Resize': (1, 2)}
 
 
 class _Halver:
-    "Puts conversions to 16-bit floats and back around the nodes of a network"
+    "Inserts conversions to 16-bit floats and back around the nodes of a network"
 
     def __init__(self, g, inside: set[str]):
         self.g, self.inside = g, inside
         self.constants = _float_constants(g)
         inputs = {v.name for v in g.input if v.type.tensor_type.elem_type == TensorProto.FLOAT}
         self.floats = _float_tensors(g) | set(self.constants) | inputs
-        self.made = set()  # Tensors that a node of the network computes
+        self.computed = set()  # Tensors that a node of the network computes
         for n in g.node:
             if n.name in inside:
-                self.made |= set(n.output)
+                self.computed |= set(n.output)
         self.half: set[str] = set()  # Tensors of which there is a 16-bit form
         self.nodes = []
 
     def node(self, n):
-        "A node with its conversions"
+        "Add a node with its conversions"
         after = []
         if n.name in self.inside:
             self.halve_inputs(n)
@@ -137,6 +140,7 @@ class _Halver:
         self.nodes += [n, *after]
 
     def halve_outputs(self, n) -> list:  # Conversions back, behind the node
+        "Give a node 16-bit outputs"
         after = []
         for k, name in enumerate(n.output):
             if name in self.floats:
@@ -148,13 +152,13 @@ class _Halver:
 # %% ../../nbs/deploy/05_quantization.ipynb #ad32a7a2
 @patch
 def halve_inputs(self: _Halver, n):
-    "Give a node the 16-bit forms of its inputs; what comes from outside is converted before it"
+    "Give a node 16-bit inputs; those from outside the network are converted before it"
     for k, name in enumerate(n.input):
-        if name not in self.floats or k in _STAYS.get(n.op_type, ()):
+        if name not in self.floats or k in _FLOAT32_INPUTS.get(n.op_type, ()):
             continue
         if name not in self.half and name in self.constants:
             self.g.initializer.append(_half(self.constants[name]))
-        elif name not in self.half and name not in self.made:
+        elif name not in self.half and name not in self.computed:
             self.nodes.append(_cast(name, f'{name}_half', TensorProto.FLOAT16))
         self.half.add(name)
         n.input[k] = f'{name}_half'
@@ -172,7 +176,7 @@ def half_weights(model: ModelProto) -> ModelProto:  # Changed in place
     "Store the weights of the network part as 16-bit floats, to be widened when the file is loaded"
     g, weighted = model.graph, set(network_part(model).weighted)
     constants = {name: i for name, i in _float_constants(g).items() if len(i.dims) > 1}
-    stored = {}  # in the order in which they are used
+    stored = {}  # in the order of their use
     for n in g.node:
         if n.name in weighted:
             stored |= {name: constants[name] for name in n.input if name in constants}
@@ -193,12 +197,12 @@ def _half(constant):
     return numpy_helper.from_array(np.clip(values, -65504, 65504).astype(np.float16), f'{constant.name}_half')
 
 
-def _cast(come: str, go: str, to: int):
-    return helper.make_node('Cast', [come], [go], name=f'{go}_cast', to=to)
+def _cast(source: str, target: str, to: int):
+    return helper.make_node('Cast', [source], [target], name=f'{target}_cast', to=to)
 
 
 def _with_nodes(model: ModelProto, nodes: list) -> ModelProto:
-    "Put these nodes into the graph, without conversions and constants that nobody uses"
+    "Replace the nodes of the graph; unused conversions and constants are left out"
     g = model.graph
     used = {o.name for o in g.output}
     for n in nodes:
@@ -208,27 +212,27 @@ def _with_nodes(model: ModelProto, nodes: list) -> ModelProto:
     for field, values in ((g.node, nodes), (g.initializer, kept)):
         del field[:]
         field.extend(values)
-    del g.value_info[:]  # it holds the types of before
+    del g.value_info[:]  # it holds the former types
     return model
 
 # %% ../../nbs/deploy/05_quantization.ipynb #f2477d5f
 class Plan(NamedTuple):
-    "What becomes integers"
+    "Which part of a graph becomes integers"
 
-    words: str  # Said to the user
-    floats: tuple[str, ...]  # Names of nodes that stay as they are
+    words: str  # For messages
+    floats: tuple[str, ...]  # Names of nodes that stay in floats
 
 
 def int8_plans(
     model: ModelProto,  # From `read_graph`
-    feeds: Sequence[dict[str, np.ndarray]],  # A few inputs of the graph, to tell the sensitive layers by
+    feeds: Sequence[dict[str, np.ndarray]],  # A few inputs of the graph, for `layer_harm`
 ) -> Iterator[Plan]:
-    "Ever more careful plans"
+    "Plans in which less and less of the network becomes integers"
     part = network_part(model)
     last = set(part.last) if len(part.last) < len(part.weighted) else set()
 
-    def floats(but):
-        return tuple(n.name for n in model.graph.node if n.name not in but)
+    def floats(integers):
+        return tuple(n.name for n in model.graph.node if n.name not in integers)
 
     yield Plan('all but the last layers', floats(set(part.nodes) - last))
     weighted = [k for k in layer_harm(model, part.weighted, feeds) if k not in last]
@@ -242,18 +246,18 @@ def layer_harm(
     names: Sequence[str],  # Of layers
     feeds: Sequence[dict[str, np.ndarray]],
 ) -> dict[str, float]:  # By name, the most harmful first; 0 to 1
-    "How much of what goes into and out of a layer would drown in the noise of rounding to 256 steps"
+    "The rounding noise of 256 steps as a share of the variance of each layer's input and output"
     ends = {n.name: (n.input[0], n.output[0]) for n in model.graph.node if n.name in set(names)}
     tensors = list(dict.fromkeys(sum(ends.values(), ())))
     session = _session_giving(model, tensors)
-    drowned = np.array([[_drowned(a) for a in session.run(tensors, feed)] for feed in feeds]).mean(0)
-    share = dict(zip(tensors, drowned))
+    shares = [list(map(_noise_share, session.run(tensors, feed))) for feed in feeds]
+    share = dict(zip(tensors, np.mean(shares, 0)))
     harm = {name: float(max(share[tensor] for tensor in pair)) for name, pair in ends.items()}
     return dict(sorted(harm.items(), key=lambda item: -item[1]))
 
 
 def _session_giving(model: ModelProto, tensors: list[str]):
-    "A session of the graph that gives tensors from inside of it"
+    "A session of the graph that outputs these inner tensors"
     from onnxruntime import InferenceSession
 
     watched = ModelProto.FromString(model.SerializeToString())
@@ -264,9 +268,10 @@ def _session_giving(model: ModelProto, tensors: list[str]):
         return InferenceSession(watched.SerializeToString(), providers=['CPUExecutionProvider'])
 
 
-def _drowned(a: np.ndarray) -> float:  # Features (B, C, H, W), or (…, C)
+def _noise_share(a: np.ndarray) -> float:  # Features (B, C, H, W), or (…, C)
+    "The rounding noise of 256 steps as a share of the variance of each channel, averaged"
     if not a.size:
-        return 0.0  # a stage that had nothing to look at
+        return 0.0  # a second stage without proposals
     variance = a.var(axis=(0, 2, 3) if a.ndim == 4 else tuple(range(a.ndim - 1)))
     noise = (float(np.ptp(a)) / 255) ** 2 / 12
     alive = variance > 0
@@ -279,7 +284,7 @@ def write_int8(
     feeds: Sequence[dict[str, np.ndarray]],  # Inputs of the graph, to calibrate with
     out: Path,
 ):
-    """Write the graph with integers where the plan says.
+    """Write the graph with integers, except for the nodes that the plan leaves in floats.
 
     Raises `VisionRecipesError` where onnxruntime cannot do it.
     """
@@ -302,14 +307,15 @@ def write_int8(
 
 # %% ../../nbs/deploy/05_quantization.ipynb #c77d1dbd
 def _quantize(source: Path, out: Path, feeds: Sequence[dict[str, np.ndarray]], excluded: Sequence[str]):
+    "Run onnxruntime's quantization with calibration"
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
         def __init__(self):
-            self.left = iter(feeds)
+            self.remaining = iter(feeds)
 
         def get_next(self):
-            return next(self.left, None)
+            return next(self.remaining, None)
 
     quantize_static(
         str(source),
@@ -326,7 +332,7 @@ def _quantize(source: Path, out: Path, feeds: Sequence[dict[str, np.ndarray]], e
 
 @contextmanager
 def _quiet():
-    "onnxruntime logs and warns of matters its users can do nothing about"
+    "Silence the messages of onnxruntime about which its users can do nothing"
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
@@ -345,12 +351,12 @@ def two_parts(
     card: ModelCard,
     n: int,  # Images to calibrate with, at most; 0: none
 ) -> tuple[Annotations, Annotations]:  # To calibrate with, to score
-    """Divide images by whether the model was trained on them.
+    """Divide images into those to calibrate with and those to score.
 
     Raises `VisionRecipesError` where none is left to score.
     """
-    seen = trained_on(anns, card)
-    if seen.all():
+    used = trained_on(anns, card)
+    if used.all():
         reason = (
             'the model was trained on every image of it, so it cannot tell whether a smaller file is as good'
         )
@@ -358,26 +364,26 @@ def two_parts(
             f'{anns.root}: {reason if len(anns) else "has no images"}. '
             'Name images it was not trained on as well.'
         )
-    rows = _calibration_rows(seen)
+    rows = _calibration_rows(used)
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int))]
     if n and not len(rows):
         raise VisionRecipesError(
             f'{anns.root}: has {plural(len(anns), "image")}, too few to calibrate with some and score '
             'others: three are the least.'
         )
-    seen[rows] = True
-    return anns.subset(rows), anns.subset(~seen)
+    used[rows] = True
+    return anns.subset(rows), anns.subset(~used)
 
 
-def _calibration_rows(seen: np.ndarray) -> np.ndarray:
-    "The images that may calibrate: those trained on; else every third, of three or more"
-    if seen.any():
-        return np.flatnonzero(seen)
-    return np.arange(0, len(seen), 3) if len(seen) > 2 else np.arange(0)
+def _calibration_rows(used: np.ndarray) -> np.ndarray:
+    "The images that may calibrate: those trained on; without any, every third of three or more"
+    if used.any():
+        return np.flatnonzero(used)
+    return np.arange(0, len(used), 3) if len(used) > 2 else np.arange(0)
 
 # %% ../../nbs/deploy/05_quantization.ipynb #a3c527e9
 class _Inputs(Sequence):
-    "Each image as the graph takes it, made when it is asked for: all at once would fill the memory"
+    "The inputs of the graph, each made when it is read, so that they need not all fit into memory"
 
     def __init__(self, predictor: Predictor, anns: Annotations):
         self.predictor, self.anns = predictor, anns
@@ -402,7 +408,7 @@ PRECISIONS = {
 
 @dataclass(frozen=True)
 class Smaller:
-    "A smaller file, and what became of the model"
+    "A smaller file, with its metric, size and speed before and after"
 
     path: Path
     kind: str  # One of `PRECISIONS`
@@ -413,7 +419,7 @@ class Smaller:
     max_drop: float
     n_calibration: int  # Images
     n_scored: int
-    # Plans that were scored on these images until one passed: the more, the more luck may be in `after`
+    # Plans that were scored on these images until one passed; chance plays a larger part after many
     n_tried: int
     bytes_before: int
     bytes_after: int
@@ -421,7 +427,7 @@ class Smaller:
     speed_whole: float  # The same from image to prediction
 
     def precision(self) -> dict:  # Plain JSON
-        "What the file's card keeps of it"
+        "What the card of the file records"
         dropped = ('path', 'bytes_before', 'bytes_after')
         return {name: value for name, value in vars(self).items() if name not in dropped}
 
@@ -450,8 +456,8 @@ def _speed_words(speed: float) -> str:
 # %% ../../nbs/deploy/05_quantization.ipynb #34694d6a
 def quantize_onnx(
     model: str | Path,  # An ONNX file with its card inside
-    # Annotated images, such as the data set it was trained with: what it was trained on calibrates, the
-    # rest is scored
+    # Annotated images, such as the data set it was trained with: its training images calibrate, the
+    # others are scored
     anns: Annotations,
     out: str | Path | None = None,  # The file to write; None: beside the model, `model.int8.onnx` or the like
     kind: str = 'int8',  # One of `PRECISIONS`
@@ -464,7 +470,7 @@ def quantize_onnx(
     """
     model, predictor = Path(model), Predictor(model, threads=0)
     out, card = Path(out or model.with_suffix(f'.{kind}.onnx')), predictor.card
-    _check_wishes(model, out, kind, card, max_drop, n_calibration)
+    _check_request(model, out, kind, card, max_drop, n_calibration)
     anns = align_labels(anns, card.labels)
     calibration, scored = two_parts(anns, card, n_calibration if kind == 'int8' else 0)
     scored = measure(scored)
@@ -499,7 +505,7 @@ def _smaller(
     model: Path,
     file: Path,  # The smaller one
 ) -> Smaller:
-    "What became of the model; its speed is measured here"
+    "The result, with the speed measured on this machine"
     how, after = tried[-1]
     card = Predictor(model).card
     pair = [Predictor(model, threads=1), Predictor(file, card=card, threads=1)]
@@ -522,7 +528,7 @@ def _smaller(
     )
 
 # %% ../../nbs/deploy/05_quantization.ipynb #6fb1d864
-def _check_wishes(model: Path, out: Path, kind: str, card: ModelCard, max_drop: float, n_calibration: int):
+def _check_request(model: Path, out: Path, kind: str, card: ModelCard, max_drop: float, n_calibration: int):
     "Refuse what cannot be done, before anything is scored"
     check_choice('kind', kind, PRECISIONS)
     if not max_drop >= 0:
@@ -551,8 +557,8 @@ _HALVING = {'fp16': half_precision, 'fp16_weights': half_weights}
 
 def _attempts(
     predictor: Predictor, kind: str, calibration: Annotations, file: Path
-) -> Iterator[str]:  # What was done, in words
-    "Write `file`, each time more carefully"
+) -> Iterator[str]:  # What became small, in words
+    "Write `file` by one plan after the other"
     graph = read_graph(predictor.path)
     if kind != 'int8':
         file.write_bytes(_HALVING[kind](graph).SerializeToString())
@@ -584,7 +590,7 @@ def _refusal(
 
 
 def _write(file: Path, out: Path, model: Path, card: ModelCard):
-    "Put the card and whatever else the original's metadata say into the file"
+    "Write the file with the card and the other metadata of the original"
     graph = load(file)
     props = {p.key: p.value for p in load(model, load_external_data=False).metadata_props}
     helper.set_model_props(graph, props | {CARD_KEY: json.dumps(card.to_dict())})

@@ -19,7 +19,7 @@ def bound_and_needed(
     source: str,  # Statements
     # Names the statements bind at their own level; names they look up outside, of builtins too
 ) -> tuple[set[str], set[str]]:
-    "What a piece of code gives to the module it stands in, and what it takes from it"
+    "The names that a piece of code binds in its module, and those it looks up there"
     top = symtable.symtable(textwrap.dedent(source), 'piece', 'exec')
     bound, needed = set(), set()
     for symbol in top.get_symbols():
@@ -61,7 +61,7 @@ def _is_lookup_by_text(node: ast.AST) -> bool:
 
 # %% ../../nbs/deploy/06_single_file.ipynb #e28fa536
 def _span(node: ast.AST, lines: list[str]) -> tuple[int, int]:
-    """Where a node's text begins and ends in the lines put together, characters.
+    """Where a node's text begins and ends in the joined lines, characters.
 
     `ast` counts the columns in bytes.
     """
@@ -77,7 +77,7 @@ def cut_keys(
     keys: Mapping[str, Sequence[str]],  # Name of a dictionary in it: the keys to keep
 ) -> str:
     "The source with shorter dictionaries. Raises `VisionRecipesError` where none of the keys is there"
-    # from the end, so that the places of the others stay right
+    # from the end, so that the positions of the others stay valid
     for node in reversed(ast.parse(source).body):
         name = next((name for name in _assigned_names(node) if name in keys), None)
         if name is not None and isinstance(node.value, ast.Dict):
@@ -94,7 +94,7 @@ def _assigned_names(node: ast.stmt) -> list[str]:
 
 # %% ../../nbs/deploy/06_single_file.ipynb #0f377d46
 def _shortened(source: str, name: str, table: ast.Dict, wanted: Sequence[str]) -> str:
-    "The source with only the wanted entries of one dictionary"
+    "The source with only the wanted entries of a dictionary"
     kept = [i for i, k in enumerate(table.keys) if isinstance(k, ast.Constant) and k.value in wanted]
     if not kept:
         raise VisionRecipesError(f'{name} has none of the keys {", ".join(wanted)}.')
@@ -107,7 +107,7 @@ def _shortened(source: str, name: str, table: ast.Dict, wanted: Sequence[str]) -
 
 # %% ../../nbs/deploy/06_single_file.ipynb #45335f66
 def _mentions(nodes, names: set[str]) -> bool:
-    "Whether one of the names stands there: of a variable, an attribute, a parameter, a definition"
+    "Whether one of the names occurs: as a variable, an attribute, a parameter or a definition"
     for node in nodes:
         for inner in ast.walk(node):
             if not isinstance(inner, ast.alias) and not names.isdisjoint(_names_in(inner)):
@@ -121,7 +121,7 @@ def _names_in(node: ast.AST) -> list[str]:
 
 
 def _deciding(node: ast.stmt) -> list[ast.AST]:
-    "The part of a statement that its body depends upon; a simple statement as a whole"
+    "The part of a statement that decides whether its body runs; a simple statement as a whole"
     inside = set()
     for field in ('body', 'orelse', 'finalbody', 'handlers'):
         inside |= {id(inner) for inner in getattr(node, field, [])}
@@ -142,14 +142,14 @@ def _dropped(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
 
 
 def _is_pointless(node: ast.stmt, dropped: list[ast.stmt]) -> bool:
-    "Whether nothing is left of a statement's body, or what is left only prepares an error that is dropped"
+    "Whether a statement has no body left, or only a body that prepares a dropped error"
     if not dropped:
         return False
     return len(dropped) == len(node.body) or isinstance(node, ast.If) and isinstance(dropped[-1], ast.Raise)
 
 # %% ../../nbs/deploy/06_single_file.ipynb #1e6737b8
 def _decided(source: str, names: set[str]) -> str:
-    "The source with one side alone of each `a if b else c` whose other side mentions one of the names"
+    "The source in which each `a if b else c` that mentions a name on one side is replaced by the other side"
     while True:
         choice = next(filter(None, (_side_to_keep(n, names) for n in ast.walk(ast.parse(source)))), None)
         if choice is None:
@@ -158,7 +158,7 @@ def _decided(source: str, names: set[str]) -> str:
 
 
 def _side_to_keep(node: ast.AST, names: set[str]) -> tuple[ast.IfExp, ast.expr] | None:
-    "A conditional expression, and the side of it that stays; None: it is none, or it stays as it is"
+    "A conditional expression and the side of it that stays; None where the node stays as it is"
     if not isinstance(node, ast.IfExp) or not _mentions([node], names):
         return None
     unwanted = [_mentions([side], names) for side in (node.body, node.orelse)]
@@ -168,7 +168,7 @@ def _side_to_keep(node: ast.AST, names: set[str]) -> tuple[ast.IfExp, ast.expr] 
 
 
 def _with_side(source: str, node: ast.IfExp, side: ast.expr) -> str:
-    "The source in which one side stands for the whole conditional expression"
+    "The source with a conditional expression replaced by one of its sides"
     lines = source.splitlines(keepends=True)
     (start, stop), (side_start, side_stop) = _span(node, lines), _span(side, lines)
     # a name alone needs no brackets
@@ -202,7 +202,7 @@ def leave_out(
 
 
 def _cut_statement(lines: list[str], node: ast.stmt) -> int:  # The line where it began
-    "Take a statement with its decorators out of the lines; what stands beside it stays"
+    "Remove a statement with its decorators from the lines; other statements of these lines stay"
     first, start = node.lineno, node.col_offset
     for decorator in getattr(node, 'decorator_list', []):
         first = min(first, decorator.lineno)
@@ -213,7 +213,7 @@ def _cut_statement(lines: list[str], node: ast.stmt) -> int:  # The line where i
 
 
 def _tidied(line: str) -> str:
-    "What else stood on the line of a statement that was cut; a comment alone does not stay"
+    "The rest of a line from which a statement was removed; a comment alone is removed too"
     indent, rest = re.match(r'(\s*)[; ]*(.*)', line).groups()
     rest = re.sub(r'; *[; ]+', '; ', rest.rstrip('; '))
     return '' if not rest or rest.startswith('#') else f'{indent}{rest}\n'
@@ -239,16 +239,17 @@ def _lines_of(node: ast.stmt, lines: list[str]) -> range:
 
 
 def _methods(node: ast.stmt, ours: set[str]) -> list[ast.FunctionDef]:
-    "The methods of a class that nobody but our own code calls; `ours` are names of our own classes"
+    "The methods of a class that only our own code calls; `ours` are names of our own classes"
     if not isinstance(node, ast.ClassDef):
         return []
     if not {ast.unparse(base) for base in node.bases} <= {*ours, 'NamedTuple'}:
         return []
-    return [o for o in node.body if isinstance(o, ast.FunctionDef) and not re.fullmatch('__.*__', o.name)]
+    functions = [child for child in node.body if isinstance(child, ast.FunctionDef)]
+    return [function for function in functions if not re.fullmatch('__.*__', function.name)]
 
 
-def _patched_class(node: ast.stmt) -> str:  # Empty where it is no method that stands behind its class
-    "The name of the class that a function with the decorator `patch` goes into"
+def _patched_class(node: ast.stmt) -> str:  # Empty for any other statement
+    "The name of the class to which a function with the decorator `patch` is added"
     if not isinstance(node, ast.FunctionDef) or not node.args.args:
         return ''
     names = [getattr(getattr(d, 'func', d), 'id', '') for d in node.decorator_list]
@@ -265,7 +266,7 @@ class _Cutter:
         self.classes: dict[str, int] = {}  # Name: its piece
 
     def add(self, taken: Sequence[int], methods: Sequence[str] = (), **of_method):
-        "Lines as one piece; a class uses a method of its own in a line like `__call__ = predict`"
+        "Add lines as one piece; `methods` are those a class uses in a line like `__call__ = predict`"
         text = textwrap.dedent('\n'.join(self.lines[i] for i in taken))
         binds, needs = bound_and_needed(text)
         self.pieces.append(
@@ -279,7 +280,7 @@ class _Cutter:
         )
 
     def statement(self, node: ast.stmt):
-        "A statement as a piece, and the methods of a class as pieces of their own"
+        "Add a statement as a piece, and the methods of a class as pieces of their own"
         taken = _lines_of(node, self.lines)
         if (patched := _patched_class(node)) in self.classes:
             self.add(taken, method=node.name, owner=self.classes[patched])
@@ -292,7 +293,7 @@ class _Cutter:
 # %% ../../nbs/deploy/06_single_file.ipynb #872363c7
 @patch
 def definition(self: _Cutter, node: ast.stmt, taken: Sequence[int]):
-    "A statement that is no method"
+    "Add a statement that is no method behind its class"
     methods = {o.name: _lines_of(o, self.lines) for o in _methods(node, self.ours)}
     inside = {i for lines in methods.values() for i in lines}
     owner = len(self.pieces)
@@ -309,7 +310,7 @@ def _pieces(
 ) -> list[_Piece]:
     """The statements of a module, in order; those that share a line are one piece.
 
-    Imports, the docstring and `__all__` are none.
+    Imports, the docstring and `__all__` are no pieces.
     """
     body = ast.parse(source).body
     cutter = _Cutter(source.split('\n'), {*own, *(n.name for n in body if isinstance(n, ast.ClassDef))})
@@ -328,7 +329,7 @@ def _is_skipped(node: ast.stmt) -> bool:
 
 # %% ../../nbs/deploy/06_single_file.ipynb #e703a265
 def _written(lines: list[str], kept: set[int]) -> str:
-    "Some lines of a module; an empty one stands for what is left out between two definitions"
+    "The kept lines of a module; an empty line replaces what is left out between two definitions"
     out, before = [], -1
     for i in sorted(kept):
         skipped = lines[before + 1 : i] if out else []
@@ -402,7 +403,7 @@ def _module(package: str, name: str, keys, without) -> _Module:
 
 # %% ../../nbs/deploy/06_single_file.ipynb #aaf3a7d3
 class _Walk:
-    "Finds all pieces that some definitions need"
+    "Find all pieces that some definitions need"
 
     def __init__(self, package: str, keys, without):
         self.package, self.keys, self.without = package, keys, without
@@ -436,7 +437,7 @@ class _Walk:
 # %% ../../nbs/deploy/06_single_file.ipynb #054c6c2c
 @patch
 def name(self: _Walk, module: str, name: str):
-    "Keep what a name in a module stands for"
+    "Keep the definition of a name in a module"
     m = self.module(module)
     if name in m.where:
         self.piece(module, m.where[name])
@@ -445,7 +446,7 @@ def name(self: _Walk, module: str, name: str):
     elif name in m.libraries:
         self.libraries.setdefault(name, set()).add(m.libraries[name])
     elif not hasattr(builtins, name):
-        reason = ', for it is to be left out' if name in self.without else ''
+        reason = ', because it is to be left out' if name in self.without else ''
         raise VisionRecipesError(f'{self.package}.{module} has no {name}{reason}.')
 
 
@@ -488,7 +489,7 @@ def is_used(self: _Walk, module: str, i: int) -> bool:
 # %% ../../nbs/deploy/06_single_file.ipynb #2b7e47bf
 @patch(as_prop=True)
 def order(self: _Walk) -> list[str]:
-    "The modules with something kept, each after those it builds upon"
+    "The modules with kept pieces, each after those it imports"
     done = []
 
     def visit(module):
@@ -561,12 +562,12 @@ def _import_statements(pairs: list[tuple[str, str]]) -> list[str]:  # Module, an
 
 # %% ../../nbs/deploy/06_single_file.ipynb #96371ebf
 def standalone_source(
-    # What the file shall have, such as `runtime.predictor.Predictor` or
+    # Definitions that the file must have, such as `runtime.predictor.Predictor` or
     # `runtime.predictor.Predictor.predict`: modules are named as in the package
     roots: Sequence[str],
-    # Name of a table, a dictionary at the top of a module: its entries that are wanted
+    # Name of a table, a dictionary at the top of a module: the keys to keep
     keys: Mapping[str, Sequence[str]] | None = None,
-    # Names that are not wanted: statements that mention them are left out, as by `leave_out`; and
+    # Names to exclude: statements that mention them are left out, as by `leave_out`; and
     # `Class.method` of methods that only share their name with one that is used
     without: Sequence[str] = (),
     top: str = '',  # The file's docstring

@@ -321,7 +321,7 @@ def point_confidence(
 def decode_points(
     heatmaps: np.ndarray,  # (N, K, S, S) float logits
     boxes: np.ndarray,  # (N, 4) XYXY, in any pixels
-) -> np.ndarray:  # (N, K, 3) float32: x and y in these pixels, and how sure, 0 to 1
+) -> np.ndarray:  # (N, K, 3) float32: x and y in these pixels, and the confidence, 0 to 1
     "`decode_heatmaps` with `point_confidence` for the logit"
     points = decode_heatmaps(heatmaps, boxes)
     points[..., 2] = point_confidence(heatmaps, boxes, points)
@@ -329,7 +329,7 @@ def decode_points(
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #33014d37
 class FoundObjects(NamedTuple):
-    "What an R-CNN found in one image, the surest first"
+    "What an R-CNN found in one image, the highest score first"
 
     boxes: np.ndarray  # (N, 4) float32 XYXY, pixels of the image; may reach beyond it
     seen: np.ndarray  # (N, 4) float32 XYXY, cut at the edge of the image

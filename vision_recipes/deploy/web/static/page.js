@@ -229,7 +229,8 @@ function listedOrder(order) {
 }
 
 function nothingWords(nHidden) {
-  return nHidden ? `Nothing surer than ${percent(threshold)}; ${nHidden} less sure.` : 'Nothing found.';
+  if (!nHidden) return 'Nothing found.';
+  return `Nothing with a score of at least ${percent(threshold)}; ${nHidden} with a lower score.`;
 }
 
 function summaryWords(order) {
@@ -238,7 +239,7 @@ function summaryWords(order) {
   const nHidden = shown.prediction.scores.length - order.length;
   if (!order.length) return nothingWords(nHidden);
   const objects = order.length === 1 ? 'object' : 'objects';
-  const hidden = nHidden ? `, ${nHidden} less sure` : '';
+  const hidden = nHidden ? `, ${nHidden} more with a lower score` : '';
   return `In ${source}: ${order.length} ${objects}${hidden}.`;
 }
 
