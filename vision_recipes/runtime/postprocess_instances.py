@@ -388,7 +388,7 @@ class FoundObjects(NamedTuple):
     maps: np.ndarray  # (N, S, S) or (N, K, S, S); (N, 0) of a plain detector
 
 
-def _check_classes(labels: np.ndarray, n_classes: int):
+def _check_class_ids(labels: np.ndarray, n_classes: int):
     if len(labels) and labels.max() >= n_classes:
         raise VisionRecipesError(
             f'The network found an object of class {labels.max()}, but its card names {n_classes} classes. '
@@ -425,7 +425,7 @@ def found_objects(
     boxes, scores, labels, *more = map(np.asarray, outputs)
     own_maps = more.pop(0) if maps else np.zeros((len(scores), 0), np.float32)
     images = more[0] if more else np.zeros(len(scores), np.int64)
-    _check_classes(labels, n_classes)
+    _check_class_ids(labels, n_classes)
     all_objects = FoundObjects(boxes, boxes, scores, labels, own_maps)
     usable = (scores >= score_threshold) & np.isfinite(boxes).all(1)
     found = []
