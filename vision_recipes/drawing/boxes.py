@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['draw_boxes', 'legend', 'highest_first', 'assign_by_overlap', 'TileStyle', 'TruthTile', 'verdict', 'is_crowded',
-           'truth_grid', 'class_legend', 'detection_grid']
+           'truth_grid', 'class_legend', 'class_grid', 'detection_grid']
 
 # %% ../../nbs/drawing/02_boxes.ipynb #d8884b84
 from typing import Any, Callable, NamedTuple, Sequence
@@ -195,12 +195,27 @@ def truth_grid(
     colors = [verdict_color(t.right) for t in tiles]
     return grid([t.image for t in tiles], [t.caption for t in tiles], tile=tile, colors=colors, marks=marks)
 
-
+# %% ../../nbs/drawing/02_boxes.ipynb #874b39bc
 def class_legend(image: Image.Image, predictions: Sequence[Any], truths, style: TileStyle) -> Image.Image:
     "Add a legend of the classes that are predicted or true; the second item of a truth is its labels"
     labels = [p.labels for p in predictions] + [truth[1] for truth in truths or []]
     used = np.unique(np.concatenate([np.zeros(0, int), *labels]).astype(int))
     return legend(image, [style.name(c) for c in used], style.color_each(used))
+
+
+def class_grid(
+    images: Sequence[Image.Image],
+    predictions: Sequence[Any],
+    truths: Sequence[tuple] | None,  # Of each image, its labels second; None: unknown
+    style: TileStyle,
+    draw_tile: Callable[[Image.Image, Any, tuple | None, TileStyle], TruthTile],
+) -> Image.Image:
+    "Lay out predictions beside the truth, with a legend of the classes"
+
+    def draw_styled(image, prediction, truth):
+        return draw_tile(image, prediction, truth, style)
+
+    return class_legend(truth_grid(images, predictions, truths, draw_styled), predictions, truths, style)
 
 # %% ../../nbs/drawing/02_boxes.ipynb #5561c326
 def _box_texts(p: Any, shown: np.ndarray, hidden: np.ndarray, style: TileStyle) -> list[str]:
@@ -243,8 +258,4 @@ def detection_grid(
     The caption of an image counts the objects that were found and the boxes that are wrong.
     """
     style = TileStyle(class_names, colors or class_colors(len(class_names)), min_score)
-
-    def draw_tile(image, prediction, truth):
-        return _box_tile(image, prediction, truth, style)
-
-    return class_legend(truth_grid(images, predictions, truths, draw_tile), predictions, truths, style)
+    return class_grid(images, predictions, truths, style, _box_tile)

@@ -15,14 +15,8 @@ from ..core.labels import LabelMap
 from ..core.masks import draw_crops, mask_iou_matrix, MaskCrops, Masks
 from ..core.skeleton import Skeleton
 from ..data.annotations import Annotations
-from vision_recipes.drawing.boxes import (
-    assign_by_overlap,
-    class_legend,
-    draw_boxes,
-    highest_first,
-    is_crowded,
-)
-from .boxes import legend, TileStyle, truth_grid, TruthTile, verdict
+from .boxes import assign_by_overlap, class_grid, draw_boxes, highest_first
+from .boxes import is_crowded, legend, TileStyle, truth_grid, TruthTile, verdict
 from .canvas import check_one_each, class_colors, draw_box_label, find_font, INK
 from .canvas import line_and_font_size, PAPER, RGB, RIGHT
 from ..runtime.postprocess_boxes import iou_matrix
@@ -401,11 +395,7 @@ def instance_grid(
     The caption of an image counts the objects that were found and the predictions that are wrong.
     """
     style = TileStyle(class_names, colors or class_colors(len(class_names)), min_score)
-
-    def draw_tile(image, prediction, truth):
-        return _mask_tile(image, prediction, truth, style)
-
-    return class_legend(truth_grid(images, predictions, truths, draw_tile), predictions, truths, style)
+    return class_grid(images, predictions, truths, style, _mask_tile)
 
 # %% ../../nbs/drawing/03_instances.ipynb #42fb6da8
 def _right_points(points: np.ndarray, boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:  # (n, M, K) bool

@@ -19,13 +19,13 @@ from .postprocess_boxes import Placement
 # %% ../../nbs/runtime/04_preprocess.ipynb #51fc89e8
 # Pillow widens both when it shrinks, so neither aliases
 INTERPOLATIONS = {'bilinear': Image.Resampling.BILINEAR, 'bicubic': Image.Resampling.BICUBIC}
-# Where an image lies in its square; in the middle, an odd pixel of padding goes right or below
+# Where an image lies in its square; with `center`, an odd pixel of padding goes right or below
 PLACES = ('center', 'top_left')
 
 
 def fit_size(
     size_wh: tuple[int, int],  # Width and height of the image, pixels
-    size: int,  # Side of the square it shall fit into, pixels
+    size: int,  # Side of the square, pixels
 ) -> tuple[int, int]:  # Width and height that fit, at least 1
     "The largest size of the same shape that fits the square"
     scale = size / max(size_wh)
@@ -34,7 +34,9 @@ def fit_size(
 
 def corner(size_wh: tuple[int, int], size: int, place: str) -> tuple[int, int]:  # Pixels
     "Where the left top corner of a fitted image lies in the square"
-    return ((size - size_wh[0]) // 2, (size - size_wh[1]) // 2) if place == 'center' else (0, 0)
+    if place == 'top_left':
+        return 0, 0
+    return (size - size_wh[0]) // 2, (size - size_wh[1]) // 2
 
 
 def letterbox(
@@ -55,7 +57,7 @@ def letterbox(
     return canvas
 
 # %% ../../nbs/runtime/04_preprocess.ipynb #f459e1c6
-LARGEST_SIDE = 8192  # No network of ours has such a side; a card with a larger one would fill the memory
+LARGEST_SIDE = 8192  # far more than any network takes; a larger square would fill the memory
 
 
 def _check_size(size):
@@ -68,11 +70,8 @@ def _check_size(size):
 def _of_channels(name: str, given, kinds: tuple[type, ...], largest: int) -> tuple:  # Of the three channels
     "Refuse what is not three numbers of these types, in this range"
     values = tuple(given) if isinstance(given, (list, tuple)) else ()
-    if (
-        len(values) == 3
-        and all(type(v) in kinds and 0 <= v <= largest for v in values)
-        and not (name == 'std' and 0 in values)
-    ):
+    in_range = all(type(v) in kinds and 0 <= v <= largest for v in values)
+    if len(values) == 3 and in_range and not (name == 'std' and 0 in values):
         return values
     numbers = 'numbers' if float in kinds else 'whole numbers'
     message = f'{name} must be three {numbers} from 0 to {largest}, one a channel, but got {brief(given)}.'
@@ -83,7 +82,7 @@ def _of_channels(name: str, given, kinds: tuple[type, ...], largest: int) -> tup
 # %% ../../nbs/runtime/04_preprocess.ipynb #8eba2036
 @dataclass(frozen=True)
 class Preprocess:
-    "How a network's weights want their images; belongs to the weights and travels with them"
+    "The preprocessing that a network was trained with"
 
     size: int  # Side of the square, pixels
     mean: tuple[float, float, float]  # Of each channel, on a scale of 0 to 1
@@ -91,7 +90,7 @@ class Preprocess:
     interpolation: str = 'bilinear'
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
     letterbox: str = 'center'  # Where the image lies in the square: one of `PLACES`
-    # Order of the colours the network wants: `RGB` or `BGR`; mean and std are in this order
+    # Order of the colours in the input of the network, `RGB` or `BGR`, and so of mean and std
     channels: str = 'RGB'
 
     def __post_init__(self):

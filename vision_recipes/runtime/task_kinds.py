@@ -11,17 +11,17 @@ from dataclasses import dataclass
 # %% ../../nbs/runtime/01_task_kinds.ipynb #bdb1046d
 @dataclass(frozen=True)
 class TaskKind:
-    "What differs by task, and by nothing else"
+    "What depends on the task alone"
 
     title: str  # For headings, such as `Object detection`
-    does: str  # What a model of this task does, in a sentence that a list of its classes follows
+    does: str  # What a model of this task does; a list of its classes follows
     fields: str  # What a `Prediction` holds, in words
     metric: str  # Name of the headline score; larger is better
-    decoder: str  # The usual one of `DECODERS`, for a card that names none
+    decoder: str  # A key of `DECODERS`, for a card that names none
     boxes: bool = False  # Whether it learns and predicts boxes
     masks: bool = False  # The same for masks
-    points: bool = False  # The same for points with names
-    outputs: tuple[str, ...] = ()  # Of a graph that finds the objects itself, in this order
+    points: bool = False  # The same for named keypoints
+    outputs: tuple[str, ...] = ()  # Names of the outputs of a graph that returns objects, in this order
     after_graph: str = ''  # What is done with these outputs, in words
 
 # %% ../../nbs/runtime/01_task_kinds.ipynb #51cb90dd
