@@ -30,7 +30,7 @@ PER_OBJECT = ('boxes', 'boxes_rel', 'crowd', 'masks', 'keypoints')
 # %% ../../nbs/data/03_annotations.ipynb #fad5e333
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    "A set of images and the objects in them, as columns; immutable, so every method gives a new table"
+    "A set of images and their objects, as columns; immutable, so every method returns a new table"
 
     root: Path  # The folder all paths are relative to
     paths: Strings  # (N,) path of each image below `root`, with `/` on every system
@@ -48,7 +48,7 @@ class Annotations:
     group_rule: str = ''  # How `with_groups` found the groups; empty where they were listed
     box_rule: str = ''  # The policy of `fix_boxes` that changed boxes; empty where none did
     format: str = ''  # The reader's name, a key of `READERS`
-    notes: tuple = ()  # `Finding`s of the reader: what it met and did not take
+    notes: tuple = ()  # `Finding`s of the reader: what it found and left out
 
     def __post_init__(self):
         _check_columns(self)
@@ -66,6 +66,7 @@ class Annotations:
 
 # %% ../../nbs/data/03_annotations.ipynb #12dc21cb
 def _check_columns(anns: Annotations) -> None:
+    "Raise `VisionRecipesError` where columns differ in length, or boxes are given twice"
     if anns.boxes is not None and anns.boxes_rel is not None:
         raise VisionRecipesError(
             f'{anns.root}: boxes are given in pixels and as fractions; give one of the two.'
@@ -85,6 +86,7 @@ def _check_columns(anns: Annotations) -> None:
 
 
 def _check_keypoints(anns: Annotations) -> None:
+    "Raise `VisionRecipesError` where keypoints do not have the shape that the skeleton asks for"
     k = len(anns.labels.skeleton or ())
     if anns.keypoints.shape[1:] != (k, 3):
         raise VisionRecipesError(
@@ -127,7 +129,7 @@ def path(self: Annotations, i: int) -> Path:
 
 @patch
 def objects_of(self: Annotations, i: int) -> np.ndarray:  # int64 positions in the columns of objects
-    "The objects of image `i` that are no crowds"
+    "The objects of image `i`, without crowds"
     rows = np.arange(*self.class_ids.offsets[i : i + 2])
     return rows if self.crowd is None else rows[~self.crowd[rows]]
 
@@ -151,13 +153,13 @@ def counts(self: Annotations) -> np.ndarray:  # (C,) int64
 
 @patch(as_prop=True)
 def has_boxes(self: Annotations) -> bool:
-    "Whether the objects have boxes; where not, the table is one for classification"
+    "Whether the objects have boxes; without boxes the table is for classification"
     return self.boxes is not None or self.boxes_rel is not None
 
 # %% ../../nbs/data/03_annotations.ipynb #c4e472cd
 @patch(as_prop=True)
 def image_labels(self: Annotations) -> np.ndarray:  # (N,) int64
-    """The class of each image
+    """The class of each image.
 
     Raises `VisionRecipesError` that names the first image with no label or several.
     """
@@ -177,7 +179,7 @@ def subset(
     self: Annotations,
     rows: np.ndarray | Sequence[int],  # Indices, or a mask of N booleans
 ) -> Annotations:
-    "These images with their objects, in this order"
+    "Select images with their objects, in this order"
     rows = np.asarray(rows)
     rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
     return replace(
@@ -193,7 +195,7 @@ def keep_objects(
     self: Annotations,
     keep: np.ndarray,  # (M,) bool
 ) -> Annotations:
-    "The same images with only these objects"
+    "Select objects, and keep all images"
     ends = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])[self.class_ids.offsets]
     return replace(
         self,
@@ -203,7 +205,7 @@ def keep_objects(
 
 
 def _take_columns(anns: Annotations, names: Sequence[str], rows: np.ndarray) -> dict:
-    "These rows of some columns: arrays, `Ragged` or `Strings`, or None where the table has no such column"
+    "Select rows of some columns: arrays, `Ragged` or `Strings`, or None where the table has no such column"
     columns = {name: getattr(anns, name) for name in names}
     for name, column in columns.items():
         if column is not None:
@@ -212,9 +214,9 @@ def _take_columns(anns: Annotations, names: Sequence[str], rows: np.ndarray) -> 
 
 # %% ../../nbs/data/03_annotations.ipynb #fa77a53b
 def _image_id(path: Path, sample: int = 4096) -> str:  # 8 characters
-    """A hash of a file's size and of `sample` bytes at its beginning, middle and end
+    """Hash a file's size and `sample` bytes at its beginning, middle and end.
 
-    Where there is no such file, a hash of its name.
+    Where there is no such file, its name is hashed.
     """
     try:
         with open(path, 'rb') as f:
@@ -230,9 +232,9 @@ def _image_id(path: Path, sample: int = 4096) -> str:  # 8 characters
 # %% ../../nbs/data/03_annotations.ipynb #380db55c
 @patch
 def fingerprint(self: Annotations) -> str:  # 16 hexadecimal digits
-    """The same for the same images with the same labels and boxes, in any order and any place
+    """Hash all images and their objects; the order of the images and their folder do not matter.
 
-    `measure` first, because boxes in pixels and as fractions give different fingerprints.
+    Call `measure` before, because boxes in pixels and as fractions give different fingerprints.
     """
     rows = sorted(_image_text(self, i) for i in range(len(self)))
     if self.keypoints is not None:
@@ -263,7 +265,7 @@ def with_groups(
     anns: Annotations,
     groups: str | Path | Sequence[str],  # A name for each image, or a rule that finds it
 ) -> Annotations:
-    """Say which images belong together
+    """Say which images belong together.
 
     A rule is `folder` (the last folder of the path); a `.csv` file with rows `path,group`; or a regular
     expression to find in the path, whose first bracket (or all of it) is the name.
@@ -287,7 +289,7 @@ def groups(self: Annotations) -> list[str] | None:
 
 # %% ../../nbs/data/03_annotations.ipynb #4be5d3c8
 def _groups_by_rule(anns: Annotations, rule: str) -> list[str]:
-    "A group's name for each image"
+    "Find the group of each image by a rule"
     if rule == 'folder':
         return [Path(p).parent.name for p in anns.paths]
     if rule.lower().endswith('.csv'):
@@ -296,7 +298,7 @@ def _groups_by_rule(anns: Annotations, rule: str) -> list[str]:
 
 
 def _groups_of_pattern(anns: Annotations, expression: str) -> list[str]:
-    "What a regular expression finds in each path"
+    "Find the group of each image by a regular expression in its path"
     try:
         pattern = re.compile(expression)
     except re.error as e:
@@ -311,7 +313,7 @@ def _groups_of_pattern(anns: Annotations, expression: str) -> list[str]:
 
 # %% ../../nbs/data/03_annotations.ipynb #2e002c25
 def _groups_of_csv(anns: Annotations, file: Path) -> list[str]:
-    "Group names from a table with the columns path and group; paths are relative to the images' root"
+    "Read groups from a table with the columns path and group; paths are relative to the images' root"
     rows = _read_csv(file)
     short = [i for i, row in enumerate(rows, 1) if row and len(row) < 2]
     if short:
@@ -338,9 +340,9 @@ def _read_csv(file: Path) -> list[list[str]]:
 
 # %% ../../nbs/data/03_annotations.ipynb #9b36a3f0
 def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With class ids of `labels`
-    """Translate annotations to a model's classes
+    """Translate annotations to a model's classes.
 
-    Raises `VisionRecipesError` for a class the model does not know.
+    Raises `VisionRecipesError` for a class or points that the model does not know.
     """
     used = np.unique(anns.class_ids.values)
     unknown = [anns.class_names[i] for i in used if anns.class_names[i] not in labels.names]
@@ -361,7 +363,7 @@ def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With cl
 def _aligned_points(
     anns: Annotations, skeleton: Skeleton | None
 ) -> np.ndarray | None:  # (M, K, 3) in the order of `skeleton`; None for a model without points
-    "Keypoints in a model's order, by their names"
+    "Put keypoints into a model's order, by their names"
     if skeleton is None:
         return None
     names = anns.labels.skeleton.points
@@ -377,7 +379,7 @@ def _aligned_points(
 def measure(
     anns: Annotations,
 ) -> Annotations:  # With all `sizes_wh` and without `boxes_rel`; `anns` itself where nothing is missing
-    """Read the sizes of the images that have none, and turn boxes into pixels
+    """Read the sizes of the images that have none, and turn boxes into pixels.
 
     Raises `VisionRecipesError` that names unreadable images.
     """
@@ -397,15 +399,15 @@ Annotations.measure = measure
 
 # %% ../../nbs/data/03_annotations.ipynb #8236e1d4
 def _read_sizes(paths: list[Path]) -> np.ndarray:  # (n, 2) int32
-    "Width and height of each image, from the headers of the files"
+    "Read width and height of each image from the headers of the files"
     with ThreadPoolExecutor(4) as pool:
         jobs = pool.map(_size_or_error, paths)
         sizes = list(progress(jobs, 'measuring images', len(paths), 'image'))
-    bad = [e for e in sizes if isinstance(e, ImageError)]
-    if bad:
+    errors = [size for size in sizes if isinstance(size, ImageError)]
+    if errors:
         raise VisionRecipesError(
-            f'{plural(len(bad), "image")} cannot be measured. Repair them, or leave them out: '
-            + ' '.join(map(str, bad[:3]))
+            f'{plural(len(errors), "image")} cannot be measured. Repair them, or leave them out: '
+            + ' '.join(map(str, errors[:3]))
         )
     return np.array(sizes, np.int32).reshape(-1, 2)
 

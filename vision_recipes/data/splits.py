@@ -126,7 +126,7 @@ def _strata(units: _Units) -> np.ndarray:  # (U,) int64; `n_classes` for an imag
 
 
 def _quotas(n: np.ndarray, valid: float) -> np.ndarray:  # (S,) int64
-    """How many of the `n` (S,) units of each stratum go to validation
+    """How many of the `n` (S,) units of each stratum go to validation.
 
     The largest remainders are rounded up. A stratum of two or more has at least one on each side.
     """
@@ -150,7 +150,7 @@ def _by_quota(stratum: np.ndarray, valid: float) -> np.ndarray:  # (U,) bool
 
 # %% ../../nbs/data/05_splits.ipynb #be8bae82
 def _by_exchange(gains: np.ndarray, valid: float, most: int = 2000) -> np.ndarray:  # (U,) bool
-    """Choose units whose `gains` (U, K) int64 add up to about the share `valid` of every column
+    """Choose units whose `gains` (U, K) int64 add up to about the share `valid` of every column.
 
     The last column is the size. The misfit is the weighted sum of squared differences from the shares.
     """
@@ -231,7 +231,7 @@ def split(
     by: str = 'auto',  # `group`, `random` (each image for itself), or `auto`: by group where groups are known
     stratify: bool = True,  # Hold classes in proportion; refuse one that cannot stand on both sides
 ) -> tuple[Annotations, Annotations]:  # Training and validation, rows in the order of the table
-    """Split images into training and validation
+    """Split images into training and validation.
 
     Raises `VisionRecipesError` where that is impossible.
     """
@@ -269,7 +269,7 @@ def folds(
     by: str = 'auto',  # As for `split`
     stratify: bool = True,  # As for `split`
 ) -> Iterator[tuple[Annotations, Annotations]]:  # k times training and validation
-    """Split for k-fold cross-validation; every image is in validation once
+    """Split for k-fold cross-validation; every image is in validation once.
 
     Raises `VisionRecipesError` where that is impossible.
     """
@@ -419,7 +419,7 @@ def _same_files(train: Annotations, valid: Annotations) -> dict[int, int]:  # Va
 
 # %% ../../nbs/data/05_splits.ipynb #b91138c3
 def _group_leaks(train: Annotations, valid: Annotations) -> list[Finding]:
-    "Groups on both sides; where there are none, what a random split would have leaked"
+    "Report groups on both sides; if there are none, what a random split would have leaked"
     root = str(valid.root)
     if train.groups is None or valid.groups is None:
         message = (
@@ -456,7 +456,7 @@ def _leak_of_random_split(train: Annotations, valid: Annotations) -> str:
 def image_hashes(
     anns: Annotations,
 ) -> tuple[np.ndarray, np.ndarray]:  # Rows (n,) int64 and their hashes (n,) uint64
-    """Perceptual hashes of all images, in threads and from small JPEG drafts
+    """Perceptual hashes of all images, in threads and from small JPEG drafts.
 
     Images without structure, or that cannot be read, are left out.
     """

@@ -15,10 +15,13 @@ from ..core.errors import VisionRecipesError
 
 # %% ../../nbs/dataloading/03_collate.ipynb #422e5cc4
 def collate_images(
-    samples: Sequence[tuple[Tensor, dict]],  # As `ImageDataset` gives them, all of one size
-    # `images` (B, 3, H, W) uint8, channels last in memory; `labels` and `index` (B,) int64
-) -> dict[str, Tensor]:
-    "Join samples to a batch. In a worker process the images are put straight into shared memory"
+    samples: Sequence[tuple[Tensor, dict]],  # As `ImageDataset` makes them, images of one size
+) -> dict[str, Tensor]:  # `images` (B, 3, H, W) uint8, channels last; `labels` and `index` (B,) int64
+    """Join samples with one label to a batch.
+
+    In a worker process the images are copied directly into shared memory. Raises `VisionRecipesError` where
+    images differ in size.
+    """
     return {
         'images': _stacked(samples),
         'labels': torch.tensor([t['label'] for _, t in samples]),
@@ -27,7 +30,7 @@ def collate_images(
 
 
 def _stacked(samples) -> Tensor:  # (B, 3, H, W) uint8, channels last in memory
-    "The images of a batch"
+    "Stack the images of a batch"
     images = [image.as_subclass(Tensor).permute(1, 2, 0) for image, _ in samples]
     shapes_hw = [tuple(image.shape[:2]) for image in images]
     for k, shape_hw in enumerate(shapes_hw):
@@ -41,13 +44,15 @@ def _stacked(samples) -> Tensor:  # (B, 3, H, W) uint8, channels last in memory
 
 # %% ../../nbs/dataloading/03_collate.ipynb #15b896f6
 def collate_detection(
-    # As `ImageDataset` gives them where there are boxes, all images of one size
-    samples: Sequence[tuple[Tensor, dict]],
-    # `images` (B, 3, H, W) uint8; `boxes` (T, 4) float32 XYXY of all images, one after the other; `labels`
-    # (T,) int64; `counts` (B,) int64, adding up to T; `index` (B,) int64; where each sample is of one
-    # image, `scale`, `offset` (B, 2) float32 and `size_wh` (B, 2) int64
+    samples: Sequence[tuple[Tensor, dict]],  # As `ImageDataset` makes them with boxes, images of one size
 ) -> dict[str, Tensor]:
-    "Join samples with boxes to a batch. In a worker process the images are put straight into shared memory"
+    """Join samples with boxes to a batch.
+
+    `images` (B, 3, H, W) uint8; `boxes` (T, 4) float32 XYXY of all images, one after the other; `labels` (T,)
+    int64; `counts` (B,) int64, with the sum T; `index` (B,) int64. Where each sample is made of one image,
+    also `scale` and `offset` (B, 2) float32 and `size_wh` (B, 2) int64. In a worker process the images are
+    copied directly into shared memory. Raises `VisionRecipesError` where images differ in size.
+    """
     targets = [t for _, t in samples]
     batch = {
         'images': _stacked(samples),
@@ -57,19 +62,19 @@ def collate_detection(
         'index': torch.tensor([t['index'] for t in targets]),
     }
     if all('scale' in t for t in targets):
-        batch |= {
-            k: torch.tensor([t[k] for t in targets], dtype=dtype)
-            for k, dtype in (('scale', torch.float32), ('offset', torch.float32), ('size_wh', torch.int64))
-        }
+        for key, dtype in (('scale', torch.float32), ('offset', torch.float32), ('size_wh', torch.int64)):
+            batch[key] = torch.tensor([t[key] for t in targets], dtype=dtype)
     return batch
 
 # %% ../../nbs/dataloading/03_collate.ipynb #8f259817
 def collate_instances(
     samples: Sequence[tuple[Tensor, dict]],  # As for `collate_detection`
-    # As `collate_detection`; where there are any also `mask_bits` (T, ceil(H * W / 8)) uint8, as for
-    # `unpack_masks`, and `keypoints` (T, K, 3) float32: x, y in pixels, and 0 absent, 1 hidden, 2 visible
 ) -> dict[str, Tensor]:
-    "Join samples with boxes, masks and points to a batch"
+    """Join samples with boxes, masks and points to a batch.
+
+    As `collate_detection`. Where there are any, also `mask_bits` (T, ceil(H * W / 8)) uint8 for
+    `unpack_masks`, and `keypoints` (T, K, 3) float32: x, y in pixels, and 0 absent, 1 hidden, 2 visible.
+    """
     batch = collate_detection(samples)
     targets = [t for _, t in samples]
     if 'masks' in targets[0]:
@@ -85,7 +90,7 @@ def _points_with_visibility(target: dict) -> Tensor:  # (N, K, 3) float32
 
 
 def _packed(masks: Tensor) -> Tensor:  # (N, ceil(H * W / 8)) uint8
-    "Eight pixels a byte"
+    "Pack eight pixels into each byte"
     n, h, w = masks.shape
     return torch.from_numpy(np.packbits(masks.numpy().reshape(n, h * w), axis=1))
 
@@ -94,7 +99,10 @@ def unpack_masks(
     bits: Tensor,  # (T, ceil(H * W / 8)) uint8, on any device
     shape_hw: tuple[int, int],  # H and W, pixels
 ) -> Tensor:  # (T, H, W) bool, on that device
-    "Pixels of `mask_bits`, by a table that has eight of them for each byte"
+    """Unpack `mask_bits` to pixels, by a table of the eight pixels of each byte.
+
+    Raises `VisionRecipesError` where the masks have another size.
+    """
     h, w = shape_hw
     n_bytes = -(-h * w // 8)
     if bits.shape[1] != n_bytes:
@@ -109,18 +117,17 @@ def unpack_masks(
 def normalise(
     images: Tensor,  # (B, 3, H, W) uint8 RGB, on the device
     mean: Sequence[float],  # Of each channel, on a scale of 0 to 1
-    std: Sequence[float],
+    std: Sequence[float],  # Of each channel, on the same scale
     dtype: torch.dtype = torch.float32,
-    # The order in memory that convolutions prefer; False: one channel after the other
-    channels_last: bool = True,
+    channels_last: bool = True,  # The memory order that convolutions prefer; False: channel by channel
 ) -> Tensor:  # (B, 3, H, W)
-    "(images / 255 - mean) / std"
+    "Normalise images: (images / 255 - mean) / std"
     scale = torch.tensor([1 / (255 * s) for s in std], device=images.device)
     shift = torch.tensor([-m / s for m, s in zip(mean, std)], device=images.device)
     if not channels_last:
         x = images.to(torch.float32, memory_format=torch.contiguous_format)
         return x.mul_(scale.view(3, 1, 1)).add_(shift.view(3, 1, 1)).to(dtype)
     x = images.permute(0, 2, 3, 1).to(torch.float32, memory_format=torch.contiguous_format)  # (B, H, W, 3)
-    rows = x.flatten(2)  # (B, H, W * 3): long rows vectorise, triples do not
+    rows = x.flatten(2)  # (B, H, W * 3): long rows are vectorised, rows of three are not
     rows.mul_(scale.repeat(x.shape[2])).add_(shift.repeat(x.shape[2]))
     return x.permute(0, 3, 1, 2).to(dtype)

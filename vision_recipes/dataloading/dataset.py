@@ -99,7 +99,8 @@ class _SharedPaths:
 class ImageDataset(Dataset):
     """Images with their targets, prepared and augmented.
 
-    A sample depends on the seed, the epoch and its number, and on nothing else.
+    A sample depends on the seed, the epoch and its number only. Raises `VisionRecipesError` where the
+    transform does not fit the annotations.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class ImageDataset(Dataset):
         cache_bytes: int = 0,
         # Samples with boxes; None: where the annotations have them and the transform moves them
         boxes: bool | None = None,
-        # What an image that cannot be opened does: `stop` with an error, or `skip`: another takes its place
+        # What to do with an image that cannot be opened: `stop` with an error, or `skip` to another image
         unreadable: str = 'stop',
     ):
         check_choice('unreadable', unreadable, ('stop', 'skip'))
@@ -123,21 +124,21 @@ class ImageDataset(Dataset):
         self._objects = _Objects(anns) if _has_boxes(anns, self.transform, boxes) else None
         self._labels = None if self._objects else SharedArray(anns.image_labels)
         self.cache = ImageCache(self._prepared_shapes(), cache_bytes) if cache_bytes else None
-        # takes seconds: once here, rather than in each forked worker
+        # this import takes seconds: done once here, not in each forked worker
         if self._objects:
             importlib.import_module('torchvision.tv_tensors')
 
     def target(self, i: int) -> dict:
-        "What is true of image `i`: `label`, or `boxes`, `labels` and what goes with them; and `index`"
+        "The target of image `i`: `index`, and `label` or `boxes`, `labels` and more about the same objects"
         if self._objects:
             return {**self._objects.of(i), 'index': i}
         return {'label': int(self._labels.array[i]), 'index': i}
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #f64aa249
 def _learnable(anns: Annotations) -> Annotations:
-    """The annotations with boxes in pixels and without crowds.
+    """Prepare annotations for training: boxes in pixels, without crowds.
 
-    Raises `VisionRecipesError` where there is no image, or a mask is nowhere.
+    Raises `VisionRecipesError` where there is no image, or a coordinate of a mask is not a number.
     """
     if not len(anns):
         raise VisionRecipesError(f'{anns.root}: there is no image in this set.')
@@ -148,12 +149,12 @@ def _learnable(anns: Annotations) -> Annotations:
             f'{anns.root}: {points} of outlines with a coordinate that is no number, '
             'so nothing says where these masks are; check names them.'
         )
-    # a crowd is neither an object nor background: scores leave it out, and so does training
+    # a crowd is neither an object nor background: training leaves it out, as metrics do
     return anns if anns.crowd is None else anns.keep_objects(~anns.crowd)
 
 
 def _has_boxes(anns: Annotations, transform: SampleTransform, boxes: bool | None) -> bool:
-    "Whether samples have boxes. Raises `VisionRecipesError` where the transform cannot do as told"
+    "Whether samples have boxes. Raises `VisionRecipesError` where the transform does not fit"
     if boxes and transform.moves_boxes is False:
         raise VisionRecipesError(
             'A Letterbox does not move boxes: use LetterboxTarget for validation and DetectionTransform for '
@@ -176,20 +177,20 @@ def __len__(self: ImageDataset):
 
 @patch
 def path(self: ImageDataset, i: int) -> Path:
-    "Where image `i` is"
+    "The path of image `i`"
     return self.root / self._paths[i]
 
 
 @patch
 def size_wh(self: ImageDataset, i: int) -> tuple[int, int]:
-    "Size of the upright image `i`, from the annotations or else from the file. Raises `ImageError`"
+    "Size of the upright image `i`, from the annotations if they have it, else the file. Raises `ImageError`"
     recorded_size = self._objects.size_wh(i)
     return recorded_size if recorded_size[0] > 0 else image_size(self.path(i))
 
 
 @patch
 def record(self: ImageDataset, i: int) -> ImageRecord:
-    "What is known of image `i` before it is decoded"
+    "What is known about image `i` before it is decoded"
     return ImageRecord(self.target(i), self.size_wh(i) if self.transform.moves_boxes else None, i)
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #6fe0dc56
@@ -223,7 +224,7 @@ def _decode(self: ImageDataset, record: ImageRecord, decode_side: int | None):
 # %% ../../nbs/dataloading/02_dataset.ipynb #2cce2aeb
 @patch
 def _prepared(self: ImageDataset, record: ImageRecord) -> DecodedImage:
-    "The image as the transform prepares it, from the cache where it is there"
+    "The prepared image, from the cache where it is there"
     if self.cache is not None and (kept := self.cache.get(record.index, writable=True)) is not None:
         return DecodedImage(kept, self.cache.decoded_wh(record.index), shared=True)
     decoded = DecodedImage.of(self._decode(record, self.transform.prepare_side))
@@ -246,15 +247,15 @@ def _prepared_shapes(self: ImageDataset) -> np.ndarray:  # (N, 2) height, width
     return np.array(prepared_wh)[:, ::-1]
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #96ac5095
-N_OTHERS = 16  # images that are tried in the place of one that cannot be opened
+N_OTHERS = 16  # how many other images are tried in the place of one that cannot be opened
 
 
 @patch
 def __getitem__(
     self: ImageDataset,
-    key: int | tuple[int, int],  # Number of the image, or that and the epoch
-) -> tuple[Tensor, dict]:  # (3, H, W) uint8, and the target; with boxes both as `to_tv` makes them
-    "The sample of an image in an epoch. Raises `ImageError`"
+    key: int | tuple[int, int],  # Number of the image, or number and epoch
+) -> tuple[Tensor, dict]:  # (3, H, W) uint8, and the target; with boxes both as `to_tv` returns them
+    "Make the sample of an image in an epoch. Raises `ImageError`"
     i, epoch = key if isinstance(key, tuple) else (key, 0)
     if not 0 <= i < len(self):
         raise IndexError(i)

@@ -19,8 +19,11 @@ from .collate import collate_images
 
 # %% ../../nbs/dataloading/04_loader.ipynb #c5b83377
 class EpochBatches(Sampler):
-    """Batches of `(index, epoch)` pairs, each image once an epoch, in an order made of the seed and the
-    epoch"""
+    """Batches of `(index, epoch)` pairs; each image comes once in an epoch.
+
+    The order depends on the seed and the epoch only. Raises `VisionRecipesError` where the batch size is
+    below 1, or a batch cannot be divided evenly among processes.
+    """
 
     def __init__(
         self,
@@ -29,8 +32,8 @@ class EpochBatches(Sampler):
         seed: int = 0,  # Not negative
         shuffle: bool = True,
         drop_last: bool = False,  # Leave out the last batch where it is smaller; never for validation
-        world: World = World(),  # Of several processes, which one this is
-        whole: bool = False,  # Processes take turns at whole batches, rather than a part of each
+        world: World = World(),  # Which process this is, and of how many
+        whole: bool = False,  # True: processes take turns at whole batches; False: they share each batch
     ):
         if batch_size < 1:
             raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
@@ -70,10 +73,9 @@ def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):
 def set_epoch(
     self: EpochBatches,
     epoch: int,
-    # The first batch to give, to go on in the middle of an epoch; the next epoch has all its batches
-    start: int = 0,
+    start: int = 0,  # The first batch, to continue in the middle of an epoch
 ):
-    "Choose the epoch that the next iteration goes through"
+    "Choose the epoch of the next iteration. `start` holds until the next call"
     self.epoch, self.start = epoch, start
 
 
@@ -87,7 +89,7 @@ def order(self: EpochBatches) -> np.ndarray:  # (n,) int64
 
 @patch
 def numbers(self: EpochBatches) -> range:
-    "Numbers of this process's batches in the epoch, wherever it starts"
+    "Numbers of this process's batches in the whole epoch"
     n = self.n // self.batch_size if self.drop_last else -(-self.n // self.batch_size)
     return range(self.world.rank, n, self.world.size) if self.whole else range(n)
 
@@ -95,10 +97,10 @@ def numbers(self: EpochBatches) -> range:
 def default_workers(
     n: int,  # Images in the data set
 ) -> int:
-    """A sensible number of worker processes.
+    """Choose the number of worker processes.
 
-    None for a small set, on one core, or in a notebook on Windows or macOS, where each takes seconds to
-    start.
+    It is 0 for a small set, on one core, and in a notebook on Windows or macOS, where a worker takes seconds
+    to start.
     """
     has_affinity = hasattr(os, 'sched_getaffinity')
     n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
@@ -108,17 +110,17 @@ def default_workers(
 
 
 def _start_worker(worker: int):
-    "What a worker process does first"
-    # objects that came with fork are not this process's garbage: to collect them would copy their pages, and
-    # end loaders that belong to the main process
+    "Prepare a worker process"
+    # objects that came with fork must not be collected here: that would copy their memory pages, and end
+    # loaders that belong to the main process
     gc.freeze()
     torch.set_num_threads(1)
-    cv2.setNumThreads(0)  # not 1: that would wait for threads which fork did not bring along
+    cv2.setNumThreads(0)  # not 1: that would wait for threads that do not exist after fork
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 # %% ../../nbs/dataloading/04_loader.ipynb #c1244c95
 class _Loader(DataLoader):
-    "PyTorch's loader, whose workers' errors read as if there were no workers"
+    "PyTorch's loader; errors from workers have the same messages as without workers"
 
     def __iter__(self):
         try:
@@ -139,11 +141,12 @@ _WHY_WORKERS_DIE = (
 
 
 def _message_of_worker(e: Exception) -> str:
-    "The message inside a traceback that a worker sent"
+    "The message at the end of a traceback that a worker sent"
     return str(e).rpartition(f'{type(e).__module__}.{type(e).__qualname__}: ')[2].strip()
 
 # %% ../../nbs/dataloading/04_loader.ipynb #f721d534
 def _check_not_in_worker():
+    "Raise `VisionRecipesError` where a worker runs the script that started it"
     if getattr(multiprocessing.current_process(), '_inheriting', False):
         raise VisionRecipesError(
             'This script starts itself again in each of its workers. Put what it does below a line `if '
@@ -152,6 +155,7 @@ def _check_not_in_worker():
 
 
 def _worker_options(workers: int, context: str | None) -> dict:
+    "Arguments of `DataLoader` about workers"
     if not workers:
         return {}
     return dict(
@@ -169,19 +173,18 @@ def make_loader(
     shuffle: bool = False,
     *,
     drop_last: bool = False,  # As for `EpochBatches`
-    # Processes that load images; 0: none besides this one; None: `default_workers`
-    workers: int | None = None,
+    workers: int | None = None,  # Processes that load images; 0: this one loads them; None: `default_workers`
     seed: int = 0,  # Of the order
     collate: Callable = collate_images,  # From a list of samples to a batch; must be picklable
-    # How workers start: fork, spawn or forkserver; None: as Python does on this system
+    # How workers start: fork, spawn or forkserver; None: Python's default on this system
     context: str | None = None,
-    pin_memory: bool | None = None,  # Faster copies to a GPU; None: where there is one
+    pin_memory: bool | None = None,  # Faster copies to a GPU; None: True where there is one
     world: World = World(),  # As for `EpochBatches`
-    whole: bool = False,  # Likewise
+    whole: bool = False,  # As for `EpochBatches`
 ) -> DataLoader:  # Its `batch_sampler` is an `EpochBatches`
-    """A loader of batches that are the same whatever the workers.
+    """Make a loader; its batches do not depend on the number of workers.
 
-    Raises `VisionRecipesError` in a script that starts itself anew in every worker.
+    Raises `VisionRecipesError` in a script that starts itself again in every worker.
     """
     _check_not_in_worker()
     workers = default_workers(len(dataset)) if workers is None else workers
@@ -192,7 +195,7 @@ def make_loader(
         batch_sampler=EpochBatches(len(dataset), batch_size, seed, shuffle, drop_last, world, whole),
         collate_fn=collate,
         pin_memory=pin_memory,
-        # one of its own: the global one is the model's
+        # a generator of its own, because the global one belongs to the model
         generator=torch.Generator().manual_seed(seed),
         **_worker_options(workers, context),
     )

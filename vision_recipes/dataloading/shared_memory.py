@@ -15,7 +15,7 @@ from ..core.patching import patch
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #c6c37c91
 def shared_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    "A tensor of zeros in shared memory; its pages cost nothing until they are written"
+    "Make a tensor of zeros in shared memory; its pages use no memory until they are written"
     n = math.prod(shape)
     # as PyTorch's own collate does
     storage = torch.UntypedStorage._new_shared(max(1, n * dtype.itemsize), device='cpu')
@@ -23,7 +23,7 @@ def shared_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
 
 class SharedArray:
-    "A NumPy array in memory that worker processes share; it reaches them as a handle, whatever its size"
+    "A NumPy array in shared memory; worker processes get a handle to it, whatever its size"
 
     def __init__(
         self,
@@ -34,12 +34,12 @@ class SharedArray:
 
     @property
     def array(self) -> np.ndarray:
-        "The array itself: what one process writes, all see"
+        "The array itself; all processes see what one of them writes"
         return self._tensor.numpy()
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #42a8b2d7
 class ImageCache:
-    "Images in memory that all workers share; never more bytes than the budget"
+    "Images in shared memory, never more bytes than the budget"
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ImageCache:
         budget: int,  # Bytes; is lowered, with a message, where the system has less shared memory
     ):
         ends = np.cumsum(shapes_hw.prod(1, dtype=np.int64) * 3)
-        ends_with_flags = ends + np.arange(1, len(ends) + 1)  # a byte more for each image
+        ends_with_flags = ends + np.arange(1, len(ends) + 1)  # one more byte for each image
         n = int(np.searchsorted(ends_with_flags, _available(budget), side='right'))
         self._shapes = SharedArray(shapes_hw[:n].astype(np.int32))
         self._ends = SharedArray(np.concatenate([[0], ends[:n]]))
@@ -68,7 +68,7 @@ class ImageCache:
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #039ee0c6
 @patch
-def _place(self: ImageCache, i: int) -> np.ndarray:
+def _place(self: ImageCache, i: int) -> np.ndarray:  # (H, W, 3) uint8, the memory itself
     first, last = self._ends.array[i : i + 2]
     return self._pixels.numpy()[first:last].reshape(*self._shapes.array[i], 3)
 
@@ -79,7 +79,7 @@ def get(
     i: int,
     writable: bool = False,  # For callers that need a writable array, such as PyTorch, and do not write
 ) -> np.ndarray | None:  # (H, W, 3) uint8; None: it is not there
-    "Image `i`, where it was put"
+    "Image `i`, if it was put into the cache"
     if i >= len(self) or not self._filled.numpy()[i]:  # PyTorch's indexing takes several times as long
         return None
     image = self._place(i)
@@ -100,7 +100,7 @@ def put(
     pixels: np.ndarray,
     decoded_wh: tuple[int, int] = (0, 0),  # Of the image as it came from the decoder, pixels
 ):
-    "Keep image `i`, where it has a place; the flag comes last, so that nobody reads half an image"
+    "Keep image `i`, if it has a place. The flag is set last, so that no process reads half an image"
     if i >= len(self):
         return
     self._place(i)[...] = pixels
@@ -109,9 +109,9 @@ def put(
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #40436086
 def _available(budget: int, reserve: int = 64_000_000) -> int:  # Bytes
-    """What of `budget` the system's shared memory can hold besides a `reserve` for batches.
+    """The part of `budget` that shared memory can hold besides a `reserve` for batches.
 
-    A container may have 64 MB, and writing beyond that kills the process.
+    A container may have only 64 MB, and writing more than that kills the process.
     """
     if not sys.platform.startswith('linux') or not os.path.isdir('/dev/shm'):
         return budget

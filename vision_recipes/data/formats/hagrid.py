@@ -60,9 +60,9 @@ def _hagrid_folders(
     classes: list[str],
     annotations: str,  # Name of the folder of annotations
 ) -> dict[str, list[str]]:  # Folders of each class
-    """Which folders hold the images of which class, by their names.
+    """Find the folders of each class by their names.
 
-    Where some are named after the folder of annotations (ann_test and test_call), those alone.
+    Where some are named after the folder of annotations (ann_test and test_call), only those count.
     """
     found = {c: [] for c in classes}
     for folder, names in files.items():
@@ -77,11 +77,12 @@ def _hagrid_folders(
 
 
 def _last(folder: str) -> str:
+    "The name of a folder without its path"
     return folder.rsplit('/', 1)[-1]
 
 
 def _class_of_folder(name: str, classes: list[str]) -> str | None:
-    "The longest class that ends the name: stop_inverted is no folder of the class inverted"
+    "The longest class at the end of the name: stop_inverted is not a folder of the class inverted"
     ending = [c for c in classes if name == c or name.endswith('_' + c)]
     return max(ending, key=len, default=None)
 

@@ -31,9 +31,10 @@ def listed_names(
     used: set[str],  # Names that its shapes or flags have
     file: str = 'labels.txt',
 ) -> tuple[list[str], Path | None]:  # Empty where there is no such list
-    """The names in a list in the data set's folder, or beside it where that one knows all that are used.
+    """Read the names of a list, in its order: in the data set's folder, or in the folder above.
 
-    In the order they stand there.
+    The list above counts only if it has all names that are used. Raises `VisionRecipesError` where a list is
+    not UTF-8 text.
     """
     folder = root if root.is_dir() else root.parent
     for where in (folder, folder.resolve().parent):

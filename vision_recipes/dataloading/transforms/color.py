@@ -23,11 +23,11 @@ _GREY, _EYE = np.tile(LUMA, (3, 1)), np.eye(3)
 
 def turn_hue(
     pixels: np.ndarray,  # (N, 3) levels
-    turn: float,  # Of the colour circle; 1 is all round
+    turn: float,  # Fraction of the colour circle; 1 is a full turn
 ) -> np.ndarray:  # (N, 3)
-    """Turn the hue in HSV.
+    """Rotate the hue in HSV.
 
-    The largest and the smallest level of a pixel stay, and the channels that have them change.
+    A pixel keeps its largest and smallest level; they move to other channels.
     """
     r, g, b = np.ascontiguousarray(pixels.T)
     high, low = np.maximum(np.maximum(r, g), b), np.minimum(np.minimum(r, g), b)
@@ -40,14 +40,15 @@ def turn_hue(
 
 
 def _hue(turn, mean, pixels):
-    "The linear map closest to `turn_hue` on `pixels`; as good as none in directions that no pixel takes"
+    "Fit the linear map closest to `turn_hue` on `pixels`; colours that no pixel has hardly change"
     x = np.column_stack([pixels, np.ones(len(pixels))])
     gram = x.T @ x / len(x) + np.diag([1, 1, 1, 1e-3])
     change = np.linalg.solve(gram, x.T @ (turn_hue(pixels, turn) - pixels) / len(x)).T
     return _EYE + change[:, :3], change[:, 3]
 
 
-# Name: from strength, and mean (3,) and some pixels (N, 3) so far, to a (3, 3) matrix and (3,) levels to add
+# Name: a function of strength, mean (3,) and some pixels (N, 3), all as the operations before have made them;
+# it returns a (3, 3) matrix and (3,) levels to add
 LINEAR: dict[str, Callable] = {
     'Brightness': lambda f, mean, pixels: (_EYE * f, 0.0),
     'Contrast': lambda f, mean, pixels: (_EYE * f, (1 - f) * (LUMA @ mean)),
@@ -58,19 +59,19 @@ LINEAR: dict[str, Callable] = {
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #d573dd40
 def _sampled_pixels(a: np.ndarray) -> np.ndarray:  # (N, 3) float64 levels
-    "About two hundred pixels, evenly spread"
+    "Take about two hundred evenly spaced pixels"
     dy, dx = (max(1, side // 14) for side in a.shape[:2])
     return a[dy // 2 :: dy, dx // 2 :: dx].reshape(-1, 3).astype(float)
 
 
 def _linear(image: ImageLike, ops) -> np.ndarray:
-    "A row of linear operations as one matrix"
+    "Apply a sequence of linear operations as one matrix"
     a, names = as_array(image), {name for name, _ in ops}
     mean = np.array(cv2.mean(a)[:3]) if 'Contrast' in names else np.zeros(3)
     pixels = _sampled_pixels(a) if 'Hue' in names else np.zeros((0, 3))
     matrix, added = _EYE, np.zeros(3)
     for name, strength in ops:
-        # the mean and the pixels as the operations so far have made them, where they are used
+        # the mean and the pixels after the operations so far, computed only for the operation that uses them
         mean_now = matrix @ mean + added if name == 'Contrast' else mean
         pixels_now = (pixels @ matrix.T + added).clip(0, 255) if name == 'Hue' else pixels
         step_matrix, step_added = LINEAR[name](strength, mean_now, pixels_now)
@@ -79,7 +80,7 @@ def _linear(image: ImageLike, ops) -> np.ndarray:
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #c74abe0c
 def _equalize(hist: np.ndarray) -> np.ndarray:  # (3, 256) counts in, (3, 256) levels out
-    "Tables that make all levels of each channel equally frequent; Pillow's rule"
+    "Tables that make all levels of each channel about equally frequent; Pillow's rule"
     last = 255 - (hist[:, ::-1] > 0).argmax(1)
     step = (hist.sum(1) - hist[np.arange(3), last])[:, None] // 255
     table = (step // 2 + hist.cumsum(1) - hist) // np.maximum(step, 1)
@@ -87,7 +88,7 @@ def _equalize(hist: np.ndarray) -> np.ndarray:  # (3, 256) counts in, (3, 256) l
 
 
 def _stretch(hist: np.ndarray) -> np.ndarray:  # As `_equalize`
-    "Tables that take the lowest level of each channel to 0 and the highest to 255; Pillow's rule"
+    "Tables that map the lowest level of each channel to 0 and the highest to 255; Pillow's rule"
     low, high = (hist > 0).argmax(1)[:, None], 255 - (hist[:, ::-1] > 0).argmax(1)[:, None]
     scale = 255.0 / np.maximum(high - low, 1)
     return np.where(high > low, (_LEVELS * scale - low * scale).clip(0, 255).astype(int), _LEVELS)
@@ -95,7 +96,7 @@ def _stretch(hist: np.ndarray) -> np.ndarray:  # As `_equalize`
 
 _LEVELS = np.arange(256)
 
-# Name: from strength, and a histogram (3, 256) of counts, to a table of levels, (256,) or (3, 256)
+# Name: a function of strength and a histogram (3, 256) of counts; it returns a table, (256,) or (3, 256)
 TABLES: dict[str, Callable] = {
     'Posterize': lambda bits, hist: _LEVELS & (256 - 2 ** (8 - bits)),
     'Solarize': lambda first, hist: np.where(_LEVELS < first, _LEVELS, 255 - _LEVELS),
@@ -105,10 +106,9 @@ TABLES: dict[str, Callable] = {
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #908110b2
 def _tables(image: ImageLike, ops) -> np.ndarray:
-    "A row of tables as one"
+    "Apply a sequence of tables as one table"
     a = as_array(image)
-    # faster than any table
-    if all(name == 'Posterize' for name, _ in ops):
+    if all(name == 'Posterize' for name, _ in ops):  # a bit mask is faster than a table
         return a & np.uint8(256 - 2 ** (8 - min(bits for _, bits in ops)))
     channels = cv2.split(a)
     hist = np.stack([_histogram(c) for c in channels])
@@ -126,15 +126,15 @@ def _histogram(channel: np.ndarray) -> np.ndarray:  # (256,) counts
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #72b5f3bf
 def _exact_hue(image: ImageLike, ops) -> np.ndarray:
-    "Turn the hue in HSV, in 256 steps all round"
+    "Rotate the hue in HSV; a full turn has 256 steps"
     h, s, v = cv2.split(cv2.cvtColor(as_array(image), cv2.COLOR_RGB2HSV_FULL))
-    # beyond 255 it goes on at 0, as hue does
+    # uint8 wraps around from 255 to 0, as hue does
     h = h + np.uint8(round(sum(strength for _, strength in ops) * 256) % 256)
     return cv2.cvtColor(cv2.merge((h, s, v)), cv2.COLOR_HSV2RGB_FULL)
 
 
 def _sharpness(image: ImageLike, ops) -> np.ndarray:
-    "More, or less, of what tells each pixel from those around it; the outermost stay. Pillow's rule"
+    "Sharpen (strength over 1) or smooth (under 1); pixels at the border do not change. Pillow's rule"
     a = as_array(image)
     for _, strength in ops:
         smooth = cv2.filter2D(a, -1, np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13)
@@ -153,20 +153,21 @@ _PASSES = {
 
 def recolor(
     image: ImageLike,
-    # Name and strength: a key of `LINEAR`, `Sharpness` (1 changes nothing), `Hue` or `ExactHue` (turns; 0
-    # changes nothing), `Posterize` (bits kept, 1 to 8), `Solarize` (levels from here on are inverted, 0 to
-    # 256), `AutoContrast` or `Equalize` (no strength)
-    ops: Sequence[tuple[str, float]],
-    # The same size, new memory; or, where nothing is to be done, `image` itself
-) -> ImageLike:
-    "Do colour operations one after the other, in as few passes as they allow; levels are clipped once a pass"
-    for do, row in groupby(ops, lambda op: _PASSES[op[0]]):
-        image = do(image, list(row))
+    ops: Sequence[tuple[str, float]],  # Name and strength
+) -> ImageLike:  # The same size, new memory; without operations `image` itself
+    """Apply colour operations one after the other, in as few passes as they allow.
+
+    Factors, 1 changes nothing: `Brightness`, `Contrast`, `Saturation`, `Sharpness`. Turns, 0 changes nothing:
+    `Hue`, `ExactHue`. Bits kept, 1 to 8: `Posterize`. The first level that is inverted, 0 to 256: `Solarize`.
+    Without a strength: `Grayscale`, `AutoContrast`, `Equalize`. Levels are clipped once in each pass.
+    """
+    for apply_all, row in groupby(ops, lambda op: _PASSES[op[0]]):
+        image = apply_all(image, list(row))
     return image
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #0e3a8393
 class ColorStep:
-    "Something random about an image's colour. A subclass says in `draw` what is to be done"
+    "Base of the random colour changes. A subclass draws the operations in `draw`"
 
     def draw(self, rng: np.random.Generator) -> list[tuple[str, float]]:  # As for `recolor`
         raise NotImplementedError
@@ -187,14 +188,14 @@ _JITTER_LIMITS = {
 class ColorJitter(ColorStep):
     """Brightness, contrast, saturation and hue, each by a random amount, in random order.
 
-    Raises `VisionRecipesError` for a range that cannot be.
+    Raises `VisionRecipesError` for a range that is reversed or too wide.
     """
 
     brightness: tuple[float, float] = (0.875, 1.125)  # Factors; 1 changes nothing
     contrast: tuple[float, float] = (0.5, 1.5)
     saturation: tuple[float, float] = (0.5, 1.5)
-    hue: tuple[float, float] = (-0.05, 0.05)  # Turns of the colour circle; 0 changes nothing
-    exact_hue: bool = False  # In HSV rather than by a matrix: slower
+    hue: tuple[float, float] = (-0.05, 0.05)  # Turns of the colour circle, -.5 to .5; 0 changes nothing
+    exact_hue: bool = False  # True: in HSV, which is slower; False: by a matrix
 
     def __post_init__(self):
         for name, (lowest, highest) in _JITTER_LIMITS.items():
@@ -221,7 +222,7 @@ class ColorJitter(ColorStep):
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #f32dc8d3
 @dataclass(frozen=True)
 class _Sometimes(ColorStep):
-    p: float = 0.5  # How often, 0 to 1
+    p: float = 0.5  # Probability, 0 to 1
 
     def __post_init__(self):
         if not 0 <= self.p <= 1:
@@ -233,7 +234,7 @@ class _Sometimes(ColorStep):
 
 @dataclass(frozen=True)
 class RandomGrayscale(_Sometimes):
-    "Take the colour away"
+    "Turn the image grey"
 
     p: float = 0.1
     op = ('Grayscale', 0.0)
@@ -241,14 +242,14 @@ class RandomGrayscale(_Sometimes):
 
 @dataclass(frozen=True)
 class RandomEqualize(_Sometimes):
-    "Make all levels of each channel equally frequent"
+    "Make all levels of each channel about equally frequent"
 
     op = ('Equalize', 0.0)
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #7b148e38
 @dataclass(frozen=True)
 class RandomPosterize(_Sometimes):
-    "Keep the first bits of each level only. Raises `VisionRecipesError` for bits that cannot be"
+    "Keep only the first bits of each level. Raises `VisionRecipesError` for `bits` out of range"
 
     bits: int = 3  # 1 to 8
 
@@ -262,5 +263,5 @@ class RandomPosterize(_Sometimes):
         return 'Posterize', self.bits
 
 
-# What detectors train with here
+# The steps that detectors train with by default
 COLOR_STEPS = (ColorJitter(), RandomGrayscale(), RandomEqualize(), RandomPosterize())

@@ -47,7 +47,7 @@ from ...runtime.preprocess import corner, fit_size, INTERPOLATIONS, letterbox, P
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #4953c01e
 class BoxTransform(SampleTransform):
-    "A `SampleTransform` that moves boxes, masks and points with the image"
+    "A `SampleTransform` that maps boxes, masks and points together with the image"
 
     moves_boxes = True
 
@@ -58,7 +58,7 @@ class BoxTransform(SampleTransform):
         rng: np.random.Generator | None = None,
         others: Sequence[tuple[ImageLike, dict]] = (),  # Other images with their targets
     ) -> tuple[np.ndarray, dict]:  # As `apply`
-        "Make a sample of images that are open"
+        "Make a sample from opened images"
         arrays = [as_array(image), *(as_array(other) for other, _ in others)]
         targets = [target, *(other_target for _, other_target in others)]
         records = [ImageRecord(t, a.shape[1::-1]) for a, t in zip(arrays, targets)]
@@ -72,7 +72,7 @@ class BoxTransform(SampleTransform):
 
 
 def source_step(decoded: DecodedImage, size_wh: tuple[int, int]) -> tuple[float, float]:
-    "Source pixels in each pixel of a decoded image, on both axes"
+    "Source pixels per pixel of a decoded image, on both axes"
     k = decode_step(decoded.decoded_wh, size_wh) or size_wh[0] / decoded.decoded_wh[0]
     w, h = decoded.image.shape[1::-1]
     return k * decoded.decoded_wh[0] / w, k * decoded.decoded_wh[1] / h
@@ -80,11 +80,11 @@ def source_step(decoded: DecodedImage, size_wh: tuple[int, int]) -> tuple[float,
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #14316454
 @dataclass(frozen=True)
 class Mix:
-    "How often several images become one. Raises `VisionRecipesError` for values that cannot be"
+    "How often several images become one sample. Raises `VisionRecipesError` for values out of range"
 
-    mosaic: float = 0.0  # 0 to 1
-    mixup: float = 0.0  # 0 to 1
-    # Longest side of each image in a mosaic, for the output's side
+    mosaic: float = 0.0  # Probability, 0 to 1
+    mixup: float = 0.0  # Probability, 0 to 1
+    # Longest side of each image in a mosaic, as a multiple of the output's side: lowest, highest
     zoom: tuple[float, float] = (0.5, 1.5)
 
     def __post_init__(self):
@@ -94,20 +94,23 @@ class Mix:
             )
 
 
-# How large an image is decoded, at least, for the size it is shown at: 4,000 pixels at an eighth make 500,
-# which will do for 512
+# The smallest decoded size, as a share of the size at which an image is shown: 4,000 pixels at an eighth are
+# 500, which is enough for 512
 MIN_DECODE_RATIO = 0.95
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #f6b7e1be
 @dataclass(frozen=True)
 class DetectionTransform(BoxTransform):
-    "Training samples: geometry drawn, the image resized once, colour on what came out, boxes that follow"
+    """Make training samples.
+
+    The geometry is drawn, the image resized once, its colours changed, and its objects mapped.
+    """
 
     size: int  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
     # `GeometricTransform`s and `Flip`, before `ResizeMax` and a random `PadSquare`
     moves: Sequence[Any] = (RandomIoUCrop(), Flip())
-    # `ColorStep`s, and after them other steps that leave pixels where they are, such as `RandomPixelCopy`
+    # `ColorStep`s, and after them other steps without geometry, such as `RandomPixelCopy`
     colors: Sequence[Any] = COLOR_STEPS
     mix: Mix = Mix()
     # Objects whose boxes have a side of fewer pixels in the output are left out
@@ -141,9 +144,8 @@ class DetectionPlan(ImagePlan):
 
     view: AxisTransform | Homography
     color_ops: Sequence[tuple[str, float]]  # As for `recolor`
-    cell: (
-        tuple[int, int, int, int] | None
-    )  # Left, top, width, height in a mosaic, pixels; None: all of the square
+    # Left, top, width and height in a mosaic, pixels; None: the whole square
+    cell: tuple[int, int, int, int] | None
 
 
 @patch
@@ -153,12 +155,12 @@ def plan(
     partners: Iterator[ImageRecord],
     rng: np.random.Generator,
 ) -> list[DetectionPlan]:  # One image or a mosaic's four, and one more for mixup
-    "Draw views and colours"
+    "Draw geometry and colour operations"
     if rng.random() < self.mix.mosaic:
         plan = self._plan_mosaic([record, *islice(partners, 3)], rng)
     else:
         plan = [self._plan_square(record, rng)]
-    # not drawn where it is off: steps of `colors` draw after this, from the same generator
+    # without mixup no number is drawn, because steps of `colors` draw from the same generator after this
     if self.mix.mixup and rng.random() < self.mix.mixup:
         plan.append(self._plan_square(next(partners), rng))
     return plan
@@ -199,7 +201,7 @@ def _plan_mosaic(self: DetectionTransform, records, rng) -> list[DetectionPlan]:
 
 @patch
 def _plan_cell(self: DetectionTransform, record, cell, rng) -> DetectionPlan:
-    "The corner of the image that is next to the meeting point lies at the meeting point"
+    "Put the image's inner corner at the point where the four images meet"
     left, top, w, h = cell
     resize = ResizeMax(max(1, round(self.size * rng.uniform(*self.mix.zoom))))
     view = resize.move(self._draw_moves(record, rng), None, rng)
@@ -219,17 +221,20 @@ def apply(
     plan: Sequence[DetectionPlan],
     images: Iterator[DecodedImage],
     rng: np.random.Generator,
-    # (size, size, 3) uint8; target with `boxes`, `labels`, and where there are any `masks` (N, size, size)
-    # bool and `keypoints` (N, K, 3) of what is seen; with `scale`, `offset` and `size_wh` where one image
-    # alone made the sample, neither turned nor tilted
-) -> tuple[np.ndarray, dict]:
-    "Render the images, mix them, and move their objects"
+) -> tuple[np.ndarray, dict]:  # (size, size, 3) uint8; the target
+    """Render the images, mix them, and map their objects.
+
+    The target has `boxes` and `labels` of the visible objects. Where the source has them, it has `masks`
+    (N, size, size) bool and `keypoints` (N, K, 3). It has `scale`, `offset` and `size_wh` where the sample
+    is made of one image that is neither rotated nor tilted.
+    """
     images = iter(images)
+    n_main = 4 if plan[0].cell else 1
     if plan[0].cell:
-        image, target = self._apply_mosaic(plan[:4], images, rng)
+        image, target = self._apply_mosaic(plan[:n_main], images, rng)
     else:
         image, target = self._apply_square(plan[0], images, rng)
-    for image_plan in plan[4:] if plan[0].cell else plan[1:]:  # mixup
+    for image_plan in plan[n_main:]:  # mixup
         other, other_target = self._apply_square(image_plan, images, rng)
         image = ((image.astype(np.uint16) + other) // 2).astype(np.uint8)
         target = join_targets([target, other_target])
@@ -254,7 +259,7 @@ def _move_target(self: DetectionTransform, view, record) -> dict:
 def _render(
     self: DetectionTransform, image_plan, decoded, rng
 ) -> tuple[np.ndarray, AxisTransform | Homography]:
-    "The pixels of a view, and the view as it was rendered"
+    "Render one image; returns its pixels and the transform snapped to whole pixels"
     step = source_step(decoded, image_plan.record.size_wh)
     view = snap_to_pixels(image_plan.view, step)
     change = partial(recolor, ops=image_plan.color_ops) if image_plan.color_ops else None
@@ -265,7 +270,7 @@ def _render(
 
 @patch
 def _change_visible(self: DetectionTransform, image, view, rng):
-    "Do the steps of `colors` that are no `ColorStep`, in place, where the image is seen"
+    "Apply the steps of `colors` that are not a `ColorStep`, in place, to the visible part of the image"
     x1, y1, x2, y2 = map(round, visible(view))
     if x2 <= x1 or y2 <= y1:
         return
@@ -286,7 +291,7 @@ def _apply_mosaic(self: DetectionTransform, plan, images, rng) -> tuple[np.ndarr
 
 
 def _shift_target(target: dict, left: int, top: int, size: int) -> dict:
-    "The objects of a part of a square, in the square"
+    "Move the objects of a cell to the whole square"
     shifted = {**target, 'boxes': target['boxes'] + np.array([left, top] * 2, np.float32)}
     if 'keypoints' in target:
         present = target['keypoints'][..., 2:] > 0
@@ -299,7 +304,10 @@ def _shift_target(target: dict, left: int, top: int, size: int) -> dict:
 
 
 def join_targets(targets: Sequence[dict]) -> dict:
-    "The objects of all targets, and what else the first one holds, without the way back to one source"
+    """Join the objects of all targets.
+
+    Other entries come from the first one, without `scale`, `offset` and `size_wh`.
+    """
     joined = {k: v for k, v in targets[0].items() if k not in ('scale', 'offset', 'size_wh')}
     for k in ('boxes', 'masks', 'keypoints', *OBJECT_KEYS):
         if k in joined:
@@ -309,7 +317,7 @@ def join_targets(targets: Sequence[dict]) -> dict:
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #b06f3d66
 @patch(as_prop=True)
 def prepare_side(self: DetectionTransform) -> int:
-    "Pixels: an image is decoded no smaller for the cache"
+    "The longer side of an image is decoded no smaller than this for the cache, pixels"
     return 2 * self.size
 
 
@@ -321,14 +329,14 @@ def prepared_wh(self: DetectionTransform, size_wh: tuple[int, int]) -> tuple[int
 
 @patch
 def prepare(self: DetectionTransform, image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
-    "The image as a cache keeps it"
+    "Reduce an image to the size that a cache keeps"
     w, h = self.prepared_wh(size_wh)
     return image if image.shape[:2] == (h, w) else fast_resize(image, (h, w))
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #d4d26035
 @dataclass(frozen=True)
 class LetterboxTarget(BoxTransform):
-    "Fit an image into a square as the runtime does, and its objects with it: boxes, masks and points"
+    "Fit an image into a square as the runtime does, and map its boxes, masks and points"
 
     size: int  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
@@ -350,7 +358,7 @@ class LetterboxTarget(BoxTransform):
         return np.array(letterbox(as_pil(image), self.size, self.pad_value, self.interpolation, self.place))
 
     def plan(self, record, partners=(), rng=None):
-        return [ImagePlan(record, None)]  # prepared, and that is all: nothing is random
+        return [ImagePlan(record, None)]  # `prepare` does all the work; nothing is random
 
     def apply(self, plan, images, rng=None):  # As `DetectionTransform.apply`
         [decoded], record = images, plan[0].record
@@ -364,7 +372,7 @@ class LetterboxTarget(BoxTransform):
 def letterbox_view(
     self: LetterboxTarget, decoded_wh: tuple[int, int], size_wh: tuple[int, int]
 ) -> AxisTransform:  # In whole pixels, as after `snap_to_pixels`
-    "Where an image of `size_wh`, decoded at `decoded_wh`, lies in the square"
+    "The transform from an image of `size_wh`, decoded at `decoded_wh`, to the square"
     w, h = fit_size(decoded_wh, self.size)
     scale = w / size_wh[0], h / size_wh[1]
     return AxisTransform(tuple(size_wh), (self.size, self.size), scale, corner((w, h), self.size, self.place))
@@ -373,38 +381,38 @@ def letterbox_view(
 def to_tv(
     image: ImageLike,
     target: dict,  # As in `ImageRecord`, or as a sample
-    # `tv_tensors.Image` (3, H, W) uint8; the target with `boxes` as `BoundingBoxes`, `labels` as a tensor,
-    # and where there are any `masks` as `Mask` (N, H, W) bool, `keypoints` as `KeyPoints` (N, K, 2) and
-    # `visibility` (N, K) int64
-):
-    "A sample by torchvision's detection convention; pixels are shared, not copied"
+):  # `tv_tensors.Image` (3, H, W) uint8; the target
+    """Convert a sample to torchvision's detection convention.
+
+    In the target `boxes` are `BoundingBoxes` and `labels` a tensor. Where there are any, `masks` are a `Mask`
+    (N, H, W) bool, `keypoints` are `KeyPoints` (N, K, 2) and `visibility` is (N, K) int64. Pixels are shared,
+    not copied.
+    """
     from torchvision import tv_tensors
 
     image = as_tensor(image)
     canvas = tuple(image.shape[1:])
     out = {k: torch.from_numpy(np.asarray(target[k])) for k in OBJECT_KEYS if k in target}
-    out['boxes'] = tv_tensors.BoundingBoxes(
-        torch.from_numpy(object_boxes(target)), format='XYXY', canvas_size=canvas
-    )
+    boxes = torch.from_numpy(object_boxes(target))
+    out['boxes'] = tv_tensors.BoundingBoxes(boxes, format='XYXY', canvas_size=canvas)
     if 'masks' in target:
-        out['masks'] = tv_tensors.Mask(torch.from_numpy(_drawn(target['masks'], canvas)))
+        out['masks'] = tv_tensors.Mask(torch.from_numpy(_rasterized(target['masks'], canvas)))
     if 'keypoints' in target:
         points = torch.from_numpy(np.asarray(target['keypoints'], np.float32))
-        out |= {
-            'keypoints': tv_tensors.KeyPoints(points[..., :2], canvas_size=canvas),
-            'visibility': points[..., 2].long(),
-        }
+        out['keypoints'] = tv_tensors.KeyPoints(points[..., :2], canvas_size=canvas)
+        out['visibility'] = points[..., 2].long()
     return tv_tensors.Image(image), {**target, **out}
 
 
-def _drawn(masks, shape_hw) -> np.ndarray:  # (N, H, W) bool
+def _rasterized(masks, shape_hw) -> np.ndarray:  # (N, H, W) bool
     return rasterize_masks(AxisTransform.of(shape_hw[::-1]), masks)[0] if isinstance(masks, Masks) else masks
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #e2020a66
 def from_tv(image, target: dict) -> tuple[np.ndarray, dict]:
-    """A sample of torchvision's as arrays.
+    """Convert a sample of torchvision to arrays.
 
-    Boxes may have any of torchvision's formats. Points without `visibility` are visible.
+    Boxes may have any of torchvision's formats. Points without `visibility` are taken as visible.
+    Raises `VisionRecipesError` for an image that is not RGB of uint8.
     """
     image = _image_array(image)
     arrays = {k: np.asarray(target[k]) for k in OBJECT_KEYS if k in target}
@@ -447,8 +455,10 @@ def _with_visibility(points, visibility) -> np.ndarray:  # (N, K, 3)
 
 @dataclass(frozen=True)
 class as_v2:
-    """A transform of ours as one of `torchvision.transforms.v2`: called with (image, target), chance from
-    torch's generator. Raises `VisionRecipesError` for floats"""
+    """Use one of our transforms as one of `torchvision.transforms.v2`: called with (image, target).
+
+    It is seeded by torch's generator. Raises `VisionRecipesError` for images of floats.
+    """
 
     transform: Callable  # As in `transforms`
 

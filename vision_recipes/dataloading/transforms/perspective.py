@@ -28,37 +28,39 @@ from .pixels import fast_resize
 def clip_ring(
     ring: np.ndarray,  # (n, 2)
     low: Sequence[float],  # x, y
-    high: Sequence[float],
-    # (m, 2) float64; parts that were joined outside stay joined along the edge
-) -> np.ndarray:
-    "What of an outline lies in a rectangle; Sutherland and Hodgman, 'Reentrant Polygon Clipping', 1974"
+    high: Sequence[float],  # x, y
+) -> np.ndarray:  # (m, 2) float64; parts that were joined outside stay joined along the edge
+    """Clip an outline to a rectangle.
+
+    The method of Sutherland and Hodgman, 'Reentrant Polygon Clipping', 1974.
+    """
     ring = np.asarray(ring, np.float64)
     for axis, edge, sign in ((0, low[0], 1), (1, low[1], 1), (0, high[0], -1), (1, high[1], -1)):
-        d = (ring[:, axis] - edge) * sign
-        inside = d >= 0
+        distance = (ring[:, axis] - edge) * sign
+        inside = distance >= 0
         if inside.all():
             continue
-        after = np.arange(1, len(d) + 1) % len(d)
-        leaves = inside != inside[after]
-        t = np.divide(d, d - d[after], out=np.zeros(len(d)), where=leaves)[:, None]
-        # each point, and where the line to the next one meets the edge
-        both = np.stack([ring, ring + t * (ring[after] - ring)], 1)
-        ring = both[np.stack([inside, leaves], 1)]
+        following = np.arange(1, len(ring) + 1) % len(ring)
+        crosses = inside != inside[following]
+        t = np.divide(distance, distance - distance[following], out=np.zeros(len(ring)), where=crosses)
+        # each point, and where the line to the next one meets the edge; (n, 2, 2)
+        both = np.stack([ring, ring + t[:, None] * (ring[following] - ring)], 1)
+        ring = both[np.stack([inside, crosses], 1)]
     return ring
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #1a101907
 @dataclass(frozen=True)
 class Homography:
-    "An `AxisTransform` with a matrix: it may turn and tilt the image"
+    "The geometry of an image as a 3 x 3 matrix; unlike an `AxisTransform` it can rotate and tilt the image"
 
     source_wh: tuple[float, float]  # Of the whole image, pixels
     size_wh: tuple[float, float]  # Of the output, pixels
-    # 9 numbers, row by row: from (x, y, 1) in the source to (u, v, w) in the output
+    # 9 numbers, row by row: maps (x, y, 1) in the source to (u, v, w) in the output
     matrix: tuple[float, ...]
 
     @classmethod
     def of(cls, view: 'AxisTransform|Homography') -> 'Homography':
-        "The same as a matrix"
+        "Convert an `AxisTransform`; a `Homography` is returned as it is"
         if isinstance(view, Homography):
             return view
         (scale_x, scale_y), (x, y) = view.scale, view.offset
@@ -70,11 +72,11 @@ class Homography:
 
     @cached_property
     def back(self) -> np.ndarray:
-        return np.linalg.inv(self.m)  # (3, 3): from the output to the source
+        return np.linalg.inv(self.m)  # (3, 3): maps the output to the source
 
     @cached_property
-    def seen(self) -> np.ndarray:  # (n, 2), pixels of the output; n is 0 where it shows nothing
-        "The outline of the image, as far as the output shows it"
+    def seen(self) -> np.ndarray:  # (n, 2), pixels of the output; n is 0 where nothing is visible
+        "The outline of the image's visible part"
         corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]]) * self.source_wh
         return clip_ring(self.points(corners), (0, 0), self.size_wh).clip(0, self.size_wh)
 
@@ -84,34 +86,34 @@ class Homography:
 
     @cached_property
     def zoom(self) -> float:
-        return _mean_zoom(self)  # Output pixels a source pixel
+        return _mean_zoom(self)  # Output pixels per source pixel
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #3b73220a
 @patch
 def warped(
     self: Homography,
-    m: np.ndarray,  # (3, 3): from places in the output to where they go
-    size_wh: tuple[float, float] | None = None,  # Of the new output; None: as it was
+    m: np.ndarray,  # (3, 3): maps points of the present output to the new one
+    size_wh: tuple[float, float] | None = None,  # Of the new output, pixels; None: as before
 ) -> Homography:
-    "The output, changed by a matrix"
+    "Apply a matrix after this one"
     return Homography(self.source_wh, tuple(size_wh or self.size_wh), tuple((m @ self.m).ravel().tolist()))
 
 
 @patch
 def cropped(self: Homography, x1: float, y1: float, x2: float, y2: float) -> Homography:
-    "As for an `AxisTransform`"
+    "Crop the output to a rectangle, which may reach beyond it"
     return self.warped(_shift(-x1, -y1), (x2 - x1, y2 - y1))
 
 
 @patch
 def scaled(self: Homography, fx: float, fy: float) -> Homography:
-    "As for an `AxisTransform`"
+    "Resize the output by a factor on each axis"
     return self.warped(np.diag([fx, fy, 1.0]), (self.size_wh[0] * fx, self.size_wh[1] * fy))
 
 
 @patch
 def mirrored(self: Homography) -> Homography:
-    "As for an `AxisTransform`"
+    "Exchange left and right of the output"
     return self.warped(_shift(self.size_wh[0], 0) @ np.diag([-1.0, 1.0, 1.0]))
 
 
@@ -122,36 +124,37 @@ def mirrors(self: Homography) -> bool:
 
 
 def _shift(x: float, y: float) -> np.ndarray:  # (3, 3)
+    "The matrix of a translation"
     return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #0072c17e
 @patch
 def points(self: Homography, xy: np.ndarray) -> np.ndarray:  # (..., 2) float64
-    "Points of the image in the output"
+    "Map points of the image to the output"
     return _through(self.m, xy)
 
 
 @patch
 def points_back(self: Homography, xy: np.ndarray) -> np.ndarray:  # (..., 2) float64
-    "Points of the output in the image"
+    "Map points of the output back to the image"
     return _through(self.back, xy)
 
 
-def _through(m, xy) -> np.ndarray:
-    "Points through a matrix"
+def _through(m: np.ndarray, xy: np.ndarray) -> np.ndarray:  # (..., 2)
+    "Map points by a matrix"
     uvw = xy @ m[:, :2].T + m[:, 2]
     return uvw[..., :2] / uvw[..., 2:]
 
 
 @patch
 def rings(self: Homography, rings: Sequence[np.ndarray]) -> list[np.ndarray]:  # Each (n, 2) float64
-    "Outlines of the source in the output, as far as they lie in the image"
+    "Clip outlines to the image, then map them to the output"
     return [self.points(clip_ring(r, (0, 0), self.source_wh)) for r in rings]
 
 
 @patch
-def boxes(self: Homography, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32; NaN for what was no box
-    "The boxes around the four corners, where those went"
+def boxes(self: Homography, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32; NaN for an invalid box
+    "Clip boxes to the image, map their corners, and take the boxes around those"
     b = np.asarray(boxes, np.float64).clip(0, np.tile(self.source_wh, 2))
     corners = self.points(b[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])  # (N, 4, 2)
     is_box = (b[:, 2:] > b[:, :2]).all(1, keepdims=True)
@@ -160,37 +163,38 @@ def boxes(self: Homography, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32;
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #a9b1f29e
 def _mean_zoom(view: Homography) -> float:
-    """Output pixels a source pixel, in the direction where they are most.
+    """Output pixels per source pixel, in the direction in which the image is enlarged most.
 
-    The mean over the middle and the corners of what is seen.
+    The mean over the corners of the visible part and its centre.
     """
     if not len(view.seen):
         return 0.0
-    slope = _slope(view, np.vstack([view.seen_back, view.points_back(view.seen.mean(0))]))
-    squares = (slope**2).sum((1, 2))
-    areas = slope[:, 0, 0] * slope[:, 1, 1] - slope[:, 0, 1] * slope[:, 1, 0]
+    jacobian = _jacobian(view, np.vstack([view.seen_back, view.points_back(view.seen.mean(0))]))
+    squares = (jacobian**2).sum((1, 2))
+    areas = jacobian[:, 0, 0] * jacobian[:, 1, 1] - jacobian[:, 0, 1] * jacobian[:, 1, 0]
     # the larger singular value
     return float(np.sqrt((squares + np.sqrt((squares**2 - 4 * areas**2).clip(0))) / 2).mean())
 
 
-def _slope(view: Homography, xy: np.ndarray) -> np.ndarray:  # (n, 2, 2)
-    "How the output changes with the source"
+def _jacobian(view: Homography, xy: np.ndarray) -> np.ndarray:  # (n, 2, 2)
+    "Derivatives of the output's coordinates by the source's"
     w = (xy @ view.m[2, :2] + view.m[2, 2])[:, None, None]
     return (view.m[:2, :2] - view.points(xy)[:, :, None] * view.m[2, :2]) / w
 
 
 @patch
 def sources(
-    self: Homography, window: tuple[int, int, int, int]
-) -> tuple[np.ndarray, np.ndarray]:  # x and y (h, w) float64
-    "Where in the source the centres of the output's pixels come from"
+    self: Homography,
+    window: tuple[int, int, int, int],  # XYXY, whole pixels of the output
+) -> tuple[np.ndarray, np.ndarray]:  # x and y, each (h, w) float64
+    "The points of the source that the centres of a window's pixels show"
     x1, y1, x2, y2 = window
     grid = np.meshgrid(np.arange(x1, x2) + 0.5, np.arange(y1, y2) + 0.5)
     return tuple(np.moveaxis(self.points_back(np.stack(grid, -1)), -1, 0))
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #6baaaadd
 @visible.register
-def _(view: Homography) -> tuple[float, float, float, float]:  # XYXY in the output: a box around what is seen
+def _(view: Homography) -> tuple[float, float, float, float]:  # XYXY in the output, around the visible part
     if not len(view.seen):
         return 0.0, 0.0, 0.0, 0.0
     return *view.seen.min(0).tolist(), *view.seen.max(0).tolist()
@@ -207,11 +211,12 @@ def _(view: Homography, step=(1.0, 1.0)) -> Homography:  # With whole sides
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #dcd62c52
 @render.register
-# (H, W, 3) uint8, new memory
-def _(view: Homography, image: np.ndarray, step=(1.0, 1.0), pad_value=(0, 0, 0), change=None) -> np.ndarray:
+def _(
+    view: Homography, image: np.ndarray, step=(1.0, 1.0), pad_value=(0, 0, 0), change=None
+) -> np.ndarray:  # (H, W, 3) uint8, new memory
     if not len(view.seen):
         return np.tile(np.array(pad_value, np.uint8), (view.size_wh[1], view.size_wh[0], 1))
-    part, to_part = _part(view, image, step)
+    part, to_part = _visible_part(view, image, step)
     if change:
         part = as_array(change(part.copy()))
     # OpenCV counts from the middle of the first pixel
@@ -226,12 +231,14 @@ def _(view: Homography, image: np.ndarray, step=(1.0, 1.0), pad_value=(0, 0, 0),
     )
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #51c13d73
-def _part(view: Homography, image: np.ndarray, step) -> tuple[np.ndarray, np.ndarray]:
-    """What is seen of an image, not much larger than it is seen.
+def _visible_part(view: Homography, image: np.ndarray, step) -> tuple[np.ndarray, np.ndarray]:
+    """The visible part of an image, reduced to about the size at which it is shown.
 
-    (h, w, 3), perhaps a part of `image`; and (3, 3): from the source to it.
+    Returns the part (h, w, 3), which may share memory with `image`, and the matrix (3, 3) from the
+    source to it.
     """
-    shrink = 1.25 * view.zoom * step[0]  # not to the very size it is shown at: looking up blurs a little too
+    # a quarter larger than shown, because the bilinear interpolation blurs too
+    shrink = 1.25 * view.zoom * step[0]
     if shrink > 0.8:
         shrink = 1.0
     x1, y1, x2, y2 = _seen_window(view, image, step, margin=1 + math.ceil(1 / shrink))
@@ -244,7 +251,7 @@ def _part(view: Homography, image: np.ndarray, step) -> tuple[np.ndarray, np.nda
 
 
 def _seen_window(view, image, step, margin) -> tuple[int, int, int, int]:
-    "Whole pixels of an image around what is seen of it"
+    "Whole pixels of an image around its visible part"
     seen, (h, w) = view.seen_back / step, image.shape[:2]
     x1, y1 = np.maximum(np.floor(seen.min(0)).astype(int) - margin, 0).tolist()
     x2, y2 = np.minimum(np.ceil(seen.max(0)).astype(int) + margin, (w, h)).tolist()
@@ -253,10 +260,13 @@ def _seen_window(view, image, step, margin) -> tuple[int, int, int, int]:
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #974df276
 @dataclass(frozen=True)
 class RandomRotation(GeometricTransform):
-    "Turn the image about the middle of what is seen. Raises `VisionRecipesError` for values that cannot be"
+    """Rotate the image about the centre of the output.
 
-    degrees: float = 20.0  # The most, either way; 0 to 180
-    p: float = 1.0  # How often, 0 to 1
+    Raises `VisionRecipesError` for values out of range.
+    """
+
+    degrees: float = 20.0  # The largest angle in either direction; 0 to 180
+    p: float = 1.0  # Probability, 0 to 1
 
     def __post_init__(self):
         if not (0 <= self.degrees <= 180 and 0 <= self.p <= 1):
@@ -275,14 +285,16 @@ class RandomRotation(GeometricTransform):
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #38cf7cf6
 @dataclass(frozen=True)
 class RandomPerspective(GeometricTransform):
-    """Look at the image from one side: each corner of what is seen moves inwards.
+    """Tilt the image: each corner of the output moves inwards by a random amount.
 
-    Where that would put a part of the image behind the horizon, none does. Raises `VisionRecipesError` for
-    values that cannot be.
+    A tilt that would put a part of the image behind the horizon (`w <= 0`) is not done.
+    Raises `VisionRecipesError` for values out of range.
     """
 
-    distortion: float = 0.15  # How far each corner moves at most, on either axis, for half the side; 0 to .9
-    p: float = 0.5  # How often, 0 to 1
+    distortion: float = (
+        0.15  # How far a corner moves at most on each axis, as a share of half the side; 0 to .9
+    )
+    p: float = 0.5  # Probability, 0 to 1
 
     def __post_init__(self):
         if not (0 <= self.distortion <= 0.9 and 0 <= self.p <= 1):
@@ -305,7 +317,7 @@ def perspective(
     start: np.ndarray,  # (4, 2) x, y
     end: np.ndarray,  # (4, 2)
 ) -> np.ndarray:  # (3, 3)
-    "The matrix that takes four points to four others, and straight lines to straight lines"
+    "The matrix that maps four points to four others"
     rows, zero = np.column_stack([start, np.ones(4)]), np.zeros((4, 3))
     for_x = np.hstack([rows, zero, -end[:, :1] * start])
     for_y = np.hstack([zero, rows, -end[:, 1:] * start])
@@ -315,10 +327,10 @@ def perspective(
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #71a32e55
 @dataclass(frozen=True)
 class RandomPixelCopy:
-    "Copy pixels from random places to random places. Raises `VisionRecipesError` for values that cannot be"
+    "Copy pixels from random places to random places. Raises `VisionRecipesError` for values out of range"
 
-    max_share: float = 0.075  # Of the pixels that are written, at most; 0 to 1
-    p: float = 1.0  # How often, 0 to 1
+    max_share: float = 0.075  # Largest share of the pixels that are overwritten; 0 to 1
+    p: float = 1.0  # Probability, 0 to 1
 
     def __post_init__(self):
         if not (0 <= self.max_share <= 1 and 0 <= self.p <= 1):

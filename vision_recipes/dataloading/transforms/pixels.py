@@ -24,11 +24,11 @@ from ...runtime.preprocess import fit_size, INTERPOLATIONS, letterbox
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #ac6602ee
 def as_tensor(image: ImageLike) -> Tensor:  # (3, H, W) uint8, channels last in memory
-    "The image as a tensor"
+    "Convert an image to a tensor; an array shares its memory"
     return torch.from_numpy(as_array(image)).permute(2, 0, 1)
 
 
-# that says GRAYSCALE, but only the absence of IMREAD_COLOR_RGB makes an image grey
+# the names say GRAYSCALE, but an image is decoded grey only without IMREAD_COLOR_RGB
 _FRACTIONS = {
     1: 0,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -41,18 +41,18 @@ def open_array(
     source: Any,  # As for `images.open_image`
     at_least: int | None = None,  # Likewise
 ) -> np.ndarray:  # (H, W, 3) uint8, upright RGB, writable
-    """The pixels of `images.open_image`; where it is a plain JPEG, straight from OpenCV's decoder.
+    """Open an image as an array; a plain JPEG is decoded by OpenCV.
 
-    Raises `ImageError`.
+    The pixels are those of `images.open_image`. Raises `ImageError`.
     """
     data, k = plain_jpeg(source, at_least) or (None, 1)
     a = None if data is None else _decode_jpeg(data, k)
-    # what OpenCV cannot decode Pillow can, or it says why not
+    # Pillow decodes what OpenCV cannot, or reports why it is damaged
     return np.array(open_image(source, at_least)) if a is None else a
 
 
 def _decode_jpeg(data: bytes, k: int) -> np.ndarray | None:  # None: OpenCV cannot
-    "The pixels of a JPEG at one in `k` of its size"
+    "Decode a JPEG at one `k`-th of its size"
     flags = _FRACTIONS[k] | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -62,7 +62,7 @@ def _decode_jpeg(data: bytes, k: int) -> np.ndarray | None:  # None: OpenCV cann
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #4b9aedf0
 @dataclass(frozen=True)
 class Compose:
-    "One transform after the other"
+    "Apply transforms one after the other"
 
     steps: Sequence[Callable] = ()
 
@@ -74,28 +74,29 @@ class Compose:
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #78bfbdbf
 @dataclass(frozen=True)
 class Letterbox:
-    "Scale an image into a square without changing its shape, and pad the rest"
+    "Scale an image into a square, keep its aspect ratio, and pad the rest"
 
     size: int  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
     interpolation: str = 'bilinear'  # A key of `model_card.INTERPOLATIONS`
-    # The runtime's own pixels, for validation; False: fast, for training
-    exact: bool = True
+    exact: bool = True  # True: the runtime's own pixels, for validation; False: fast, for training
 
     def __post_init__(self):
         check_choice('interpolation', self.interpolation, INTERPOLATIONS)
 
-    # `size` x `size`
     def __call__(
         self, image: ImageLike, target: dict, rng: np.random.Generator | None = None
-    ) -> tuple[ImageLike, dict]:
+    ) -> tuple[ImageLike, dict]:  # `size` x `size`
         if self.exact:
             return letterbox(as_pil(image), self.size, self.pad_value, self.interpolation), target
         return fast_letterbox(image, self.size, self.pad_value, self.interpolation), target
 
-    def open(self, source: Any) -> ImageLike:  # Upright. Raises `ImageError`
-        """Open an image for this square: a JPEG more than twice too large (as in `model_card.Preprocess`)
-        or, where not `exact`, 1.5 times is decoded at a fraction of its size"""
+    def open(self, source: Any) -> ImageLike:  # Upright
+        """Open an image for this square; a large JPEG is decoded at a fraction of its size.
+
+        Large is over twice the square's side, as in `model_card.Preprocess`; where not `exact`, 1.5 times.
+        Raises `ImageError`.
+        """
         return open_image(source, 2 * self.size) if self.exact else open_array(source, self.size * 3 // 2)
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #86ca7fc2
@@ -105,7 +106,7 @@ def fast_letterbox(
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
     interpolation: str = 'bilinear',  # A key of `model_card.INTERPOLATIONS`
 ) -> np.ndarray:  # (size, size, 3) uint8, writable
-    "The pixels of `model_card.letterbox` to within a level or two, by PyTorch's antialiased resize of uint8"
+    "Letterbox by PyTorch's antialiased resize of uint8; within two levels of `model_card.letterbox`"
     a = as_array(image)
     w, h = fit_size(a.shape[1::-1], size)
     if a.shape[:2] != (h, w):
@@ -115,13 +116,13 @@ def fast_letterbox(
 
 def put_on_canvas(
     a: np.ndarray,  # (h, w, 3) uint8
-    xy: tuple[int, int],  # Where its left top corner goes
+    xy: tuple[int, int],  # Where its top left corner goes, pixels
     size_wh: tuple[int, int],  # Of the canvas, which holds all of it
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255 of the rest
 ) -> np.ndarray:  # (H, W, 3) uint8
-    "Put an image on a larger one of one colour"
+    "Put an image on a canvas of one colour"
     (h, w), (x, y), (W, H) = a.shape[:2], xy, size_wh
-    canvas = np.empty((H, W * 3), np.uint8)  # whole rows: triples are slow
+    canvas = np.empty((H, W * 3), np.uint8)  # whole rows, because assigning to pixels is slow
     pad_row = np.tile(np.array(pad_value, np.uint8), W)
     middle = canvas[y : y + h]
     for edge in (canvas[:y], canvas[y + h :], middle[:, : x * 3], middle[:, (x + w) * 3 :]):
@@ -135,7 +136,7 @@ def fast_resize(
     shape_hw: tuple[int, int],
     interpolation: str = 'bilinear',
 ) -> np.ndarray:  # (*shape_hw, 3) uint8
-    "Resize without aliasing, by PyTorch"
+    "Resize without aliasing, with PyTorch"
     # in this order torch sees channels last and need not transpose
     t = torch.from_numpy(a)[None].permute(0, 3, 1, 2)
     resized = interpolate(t, shape_hw, mode=interpolation, antialias=True)[0]
@@ -145,10 +146,10 @@ def fast_resize(
 def decode_step(
     decoded_wh: tuple[int, int],  # Of the image as it was decoded
     size_wh: tuple[int, int],  # Of the whole image
-) -> int | None:  # 1, 2, 4 or 8; None: neither
-    """How many pixels of an image went into each decoded pixel.
+) -> int | None:  # 1, 2, 4 or 8; None: none of them
+    """How many pixels of an image, on each axis, one decoded pixel covers.
 
-    JPEG rounds its halves up, so the last pixel may be filled in part only.
+    A decoder rounds sizes up, so the last pixel may be covered only in part.
     """
     w, h = size_wh
     for k in (1, 2, 4, 8):
@@ -164,7 +165,7 @@ def read_pixels(
 ) -> np.ndarray:  # (h, w, 3) uint8 RGB, upright: whole, or (a JPEG) at 1/2, 1/4 or 1/8
     """Open an image as an array.
 
-    Raises `ImageError`, and `VisionRecipesError` where it has another size than the annotations say.
+    Raises `ImageError`, and `VisionRecipesError` where its size is not `size_wh`.
     """
     a = open_array(path, max(1, at_least))
     decoded_wh = a.shape[1::-1]
@@ -181,18 +182,18 @@ def read_pixels(
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #bbaa3909
 @dataclass(frozen=True)
 class ImageRecord:
-    "What is known of an image before it is decoded"
+    "What is known about an image before it is decoded"
 
-    # `label`; or `boxes` (N, 4) float32 XYXY in pixels, `labels` (N,) int64, and what else goes with them,
+    # `label`; or `boxes` (N, 4) float32 XYXY in pixels, `labels` (N,) int64, and more about the same objects,
     # such as `masks` or `keypoints` (see `geometry.transform_target`)
     target: dict
     size_wh: tuple[int, int] | None = None  # Of the upright image, pixels; None: no transform asks for it
-    index: int | None = None  # Its number in the data set; None: it is in none
+    index: int | None = None  # Its number in the data set; None: it is in no data set
 
 
 @dataclass(frozen=True)
 class ImagePlan:
-    "An image that a sample needs. A subclass may add what was drawn for this image"
+    "An image that a sample needs. A subclass may add what it has drawn for this image"
 
     record: ImageRecord
     # Pixels: the longer side may be decoded that small; None: the image is needed as `prepare` returns it
@@ -205,11 +206,11 @@ class DecodedImage:
 
     image: ImageLike
     decoded_wh: tuple[int, int]  # As it came from the decoder, pixels
-    shared: bool = False  # Its memory belongs to a cache: it must not be written to
+    shared: bool = False  # True: its memory belongs to a cache and must not be written to
 
     @classmethod
     def of(cls, image: ImageLike) -> 'DecodedImage':
-        "An image that is not prepared"
+        "Wrap an image that is not prepared"
         return cls(image, image.size if isinstance(image, Image.Image) else image.shape[1::-1])
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #e98ac7af
@@ -220,7 +221,7 @@ class SampleTransform:
     `prepared_wh` too. It must be picklable, because worker processes get a copy.
     """
 
-    # True: moves boxes, and needs the size of each image; False: leaves boxes behind; None: either
+    # True: moves boxes, and needs the size of each image; False: does not move boxes; None: either
     moves_boxes: bool | None = None
     # Pixels: the longer side of an image may be decoded that small for `prepare`; None: it is decoded whole
     prepare_side: int | None = None
@@ -228,13 +229,9 @@ class SampleTransform:
     def plan(
         self,
         record: ImageRecord,
-        partners: Iterator[
-            ImageRecord
-        ],  # Other images of the data set, drawn by `rng` when they are asked for
+        partners: Iterator[ImageRecord],  # Other images of the data set; `rng` draws one when it is asked for
         rng: np.random.Generator,
-    ) -> Sequence[
-        ImagePlan
-    ]:  # One for each image the sample needs, `record` first, then the partners in order
+    ) -> Sequence[ImagePlan]:  # One for each image the sample needs: `record`, then the partners in order
         "Draw what is random about the geometry"
         raise NotImplementedError
 
@@ -261,26 +258,26 @@ def decode(
 
 @patch
 def prepare(self: SampleTransform, image: ImageLike, size_wh: tuple[int, int] | None) -> ImageLike:
-    "Do what is the same in every epoch"
+    "Do the work that is the same in every epoch"
     return image
 
 
 @patch
 def prepared_wh(self: SampleTransform, size_wh: tuple[int, int] | None) -> tuple[int, int] | None:
-    "Width and height of what `prepare` returns; None: nothing that a cache could keep"
+    "Width and height of what `prepare` returns; None: there is nothing for a cache to keep"
     return None
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #0c787c5a
 @dataclass(frozen=True)
 class CallableTransform(SampleTransform):
-    "A callable as a `SampleTransform`; without a `letterbox` it gets the image as it is in the file"
+    "Use a callable as a `SampleTransform`; without a `letterbox` it gets the image as it is in the file"
 
     change: Callable  # Gets (image, target, rng), returns (image, target)
     letterbox: Letterbox | None = None
 
     @classmethod
-    def of(cls, transform: Callable | None) -> 'CallableTransform':  # None: samples are images as they are
-        "Part a leading `Letterbox` from the rest"
+    def of(cls, transform: Callable | None) -> 'CallableTransform':  # None: samples are unchanged images
+        "Separate a leading `Letterbox` from the other steps"
         steps = transform.steps if isinstance(transform, Compose) else [transform] if transform else []
         if steps and isinstance(steps[0], Letterbox):
             return cls(Compose(steps[1:]), steps[0])
@@ -307,10 +304,10 @@ class CallableTransform(SampleTransform):
         image = decoded.image
         if decoded.shared:
             image = image.view()
-            image.flags.writeable = False  # the callable may be anybody's
+            image.flags.writeable = False  # a user's callable must not change the cache
         return self.change(image, plan[0].record.target, rng)
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #beabbfa7
 def as_sample_transform(transform: SampleTransform | Callable | None) -> SampleTransform:
-    "A transform as `ImageDataset` uses it"
+    "Make a `SampleTransform` of any transform, as `ImageDataset` does"
     return transform if isinstance(transform, SampleTransform) else CallableTransform.of(transform)
