@@ -6,7 +6,7 @@
 __all__ = ['SHAPE_COLORS', 'environment', 'printed', 'real_data', 'run_python', 'loaded_modules', 'write_file', 'write_image',
            'png_base64', 'labelme_shape', 'labelme_file', 'smooth_image', 'busy_image', 'test_same_image',
            'draw_shapes', 'shape_extent', 'class_folders', 'two_box_images', 'box_parts', 'object_columns',
-           'random_detections', 'coco_index', 'color_classifier']
+           'random_detections', 'coco_index', 'finite_backward', 'color_classifier']
 
 # %% ../../nbs/core/05_testing.ipynb #9df989e1
 import base64, io, itertools, json, os, subprocess, sys
@@ -394,6 +394,19 @@ def coco_index(
     index.dataset = dataset
     index.createIndex()
     return index
+
+# %% ../../nbs/core/05_testing.ipynb #2b69748a
+def finite_backward(
+    model,  # A PyTorch module
+    losses: dict,  # Tensors that depend on its parameters
+):
+    "Assert that `losses` and the gradients of their sum are finite"
+    model.zero_grad()
+    sum(losses.values()).backward()
+    for name, loss in losses.items():
+        assert loss.isfinite(), name
+    for name, p in model.named_parameters():
+        assert p.grad is None or p.grad.isfinite().all(), name
 
 # %% ../../nbs/core/05_testing.ipynb #1273c3b0
 def color_classifier(
