@@ -6,7 +6,7 @@
 __all__ = ['SHAPE_COLORS', 'environment', 'printed', 'real_data', 'run_python', 'loaded_modules', 'write_file', 'write_image',
            'png_base64', 'labelme_shape', 'labelme_file', 'smooth_image', 'busy_image', 'test_same_image',
            'draw_shapes', 'shape_extent', 'class_folders', 'two_box_images', 'box_parts', 'object_columns',
-           'random_detections', 'color_classifier']
+           'random_detections', 'coco_index', 'finite_backward', 'color_classifier']
 
 # %% ../../nbs/core/05_testing.ipynb #9df989e1
 import base64, io, itertools, json, os, subprocess, sys
@@ -383,6 +383,30 @@ def _random_guesses(rng, objects, most: int, classes: int, jitter: float) -> np.
     whole = rng.random(n) < 0.2
     guesses[whole, 1:] = np.round(guesses[whole, 1:])
     return guesses
+
+# %% ../../nbs/core/05_testing.ipynb #d987dd98
+def coco_index(
+    dataset: dict,  # As in a file of COCO
+    coco: type,  # `COCO` of pycocotools, or of a program like it
+):
+    "A `coco` of `dataset`"
+    index = coco()
+    index.dataset = dataset
+    index.createIndex()
+    return index
+
+# %% ../../nbs/core/05_testing.ipynb #2b69748a
+def finite_backward(
+    model,  # A PyTorch module
+    losses: dict,  # Tensors that depend on its parameters
+):
+    "Assert that `losses` and the gradients of their sum are finite"
+    model.zero_grad()
+    sum(losses.values()).backward()
+    for name, loss in losses.items():
+        assert loss.isfinite(), name
+    for name, p in model.named_parameters():
+        assert p.grad is None or p.grad.isfinite().all(), name
 
 # %% ../../nbs/core/05_testing.ipynb #1273c3b0
 def color_classifier(

@@ -16,7 +16,7 @@ from ..runtime.postprocess_instances import decode_heatmaps, map_heights
 from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/07_agreement.ipynb #0139480e
-MEASURES = {  # in the order they are told
+MEASURES = {  # in the order of a report
     'alone': 'objects that only one of the two found',
     'score': 'largest difference of a score or a probability',
     'box_px': "largest difference of the side of a box, in pixels of the network's input",
@@ -46,48 +46,45 @@ class Tolerance:
     "How far an exported file may be from PyTorch"
 
     score: float = 1e-4  # Of a score or a probability
-    # Pixels of the network's input: a photograph ten times as large may differ by ten times as many of its
-    # own
+    # Pixels of the network's input: boxes of an image ten times as large may differ by ten times as many
+    # of its pixels
     box_px: float = 0.05
     mask_iou: float = 0.99  # At least
     point_px: float = 0.1  # As `box_px`
     raw: float = 1e-4  # Of mask probabilities, heat maps and boxes not decoded yet
-    # In an image. More than none only for a network whose suppression hangs in the balance, as with random
-    # weights
+    # Objects in an image. Above 0 only for a network with nearly equal scores, as with random weights:
+    # there rounding decides which box is suppressed
     alone: float = 0.0
 
     @classmethod
     def of(
         cls,
-        wish: 'Tolerance|dict[str, float]|None',  # A dictionary changes what it names
+        requested: 'Tolerance|dict[str, float]|None',  # A dictionary changes what it names
         usual: 'Tolerance|None' = None,  # The rest; None: the defaults
     ) -> 'Tolerance':
         """A checked tolerance.
 
         Raises `VisionRecipesError` for a measure that is not there and for a value that is no tolerance.
         """
-        if wish is None or isinstance(wish, Tolerance):
-            return wish or usual or cls()
-        _check_tolerance(wish, [f.name for f in fields(cls)])
-        return replace(usual or cls(), **wish)
+        if requested is None or isinstance(requested, Tolerance):
+            return requested or usual or cls()
+        _check_tolerance(requested, [f.name for f in fields(cls)])
+        return replace(usual or cls(), **requested)
 
     def keeps(self, measure: str, value: float) -> bool:  # False for NaN
         "Whether a value is within the tolerance"
         return value >= self.mask_iou if measure == 'mask_iou' else value <= getattr(self, measure)
 
 # %% ../../nbs/metrics/07_agreement.ipynb #ddc6e6d4
-# Infinite where the shapes differ
-def largest_difference(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> float:
+def largest_difference(
+    expected: Sequence[np.ndarray], got: Sequence[np.ndarray]
+) -> float:  # Infinite where the shapes differ, NaN where an array has one
     "The largest absolute difference between two lists of arrays"
     if [e.shape for e in expected] != [g.shape for g in got]:
         return float('inf')
-    # NumPy's: a NaN stays one
-    return float(
-        np.max(
-            [np.abs(e.astype(np.float64) - g).max() if e.size else 0.0 for e, g in zip(expected, got)],
-            initial=0.0,
-        )
-    )
+    pairs = zip(expected, got)
+    largest = [np.abs(e.astype(np.float64) - g).max(initial=0.0) for e, g in pairs]
+    return float(np.max(largest, initial=0.0))  # not Python's `max`, which may lose a NaN
 
 # %% ../../nbs/metrics/07_agreement.ipynb #a713f689
 def match_predictions(
@@ -111,7 +108,7 @@ def match_predictions(
             free[j] = False
     pairs = np.array(pairs, int).reshape(-1, 2)
     single = np.concatenate([np.delete(a.scores, pairs[:, 0]), b.scores[free]])
-    return pairs, int((~(single <= least + 1e-3)).sum())  # a NaN is no score to be forgiven
+    return pairs, int((~(single <= least + 1e-3)).sum())  # counts a NaN, too
 
 # %% ../../nbs/metrics/07_agreement.ipynb #4cac7e05
 def _largest(arrays) -> float:
@@ -170,9 +167,7 @@ def tied_points(
 ) -> np.ndarray:  # (P, K) bool
     "Whether both maps are as high where the other network puts the point as where they are highest"
     sides = ((a_maps, b_boxes, b_points), (b_maps, a_boxes, a_points))
-    return np.logical_and(
-        *(
-            decode_heatmaps(maps, boxes)[..., 2] - map_heights(maps, boxes, points) <= slack
-            for maps, boxes, points in sides
-        )
-    )
+    tied = np.ones(a_maps.shape[:2], bool)
+    for maps, boxes, points in sides:
+        tied &= decode_heatmaps(maps, boxes)[..., 2] - map_heights(maps, boxes, points) <= slack
+    return tied

@@ -50,9 +50,9 @@ def true_crops(
 def _check_masks(p: Prediction, size_wh: tuple[int, int], path: str):
     "Raise `VisionRecipesError` for a prediction whose masks do not fit"
     if p.masks is None or len(p.masks) != len(p.scores):
+        n_masks = 'none' if p.masks is None else len(p.masks)
         raise VisionRecipesError(
-            f'{path}: a prediction of {len(p.scores)} objects needs as many masks, but has '
-            f'{"none" if p.masks is None else len(p.masks)}.'
+            f'{path}: a prediction of {len(p.scores)} objects needs as many masks, but has {n_masks}.'
         )
     if p.masks.shape[1:] != size_wh[::-1]:
         raise VisionRecipesError(

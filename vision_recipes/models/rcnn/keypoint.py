@@ -29,27 +29,27 @@ from ...tasks.keypoints import KeypointTask
 class KeypointNetwork(RCNN):
     "An `RCNN` whose own head predicts points; its targets also have `keypoints` (N, K, 3)"
 
-    own = 'keypoint'
+    branch = 'keypoint'
     heads = (*RCNN.heads, 'roi_heads.keypoint_predictor.')
 
-    def own_parts(self):
+    def branch_parts(self):
         heads = self.roi_heads
         return heads.keypoint_roi_pool, heads.keypoint_head, heads.keypoint_predictor
 
-    def own_loss(self, logits, rois, targets, matched):
+    def branch_loss(self, logits, rois, targets, matched):
         "Zero where no region holds a point"
         points = [target['keypoints'] for target in targets]
         # contiguous, because torchvision cannot view maps with channels last
         return keypointrcnn_loss(logits.contiguous(), rois, points, matched)
 
-    def own_count(self, rois, targets, matched):
+    def branch_count(self, rois, targets, matched):
         "Points within their region"
         n = 0
         for regions, target, objects in zip(rois, targets, matched):
             n += int(keypoints_to_heatmap(target['keypoints'][objects], regions, 56)[1].sum())
         return n
 
-    def own_output(self, logits, labels):  # (N, K, 56, 56), whatever the class
+    def branch_output(self, logits, labels):  # (N, K, 56, 56), whatever the class
         return logits
 
 # %% ../../../nbs/models/rcnn/05_keypoint.ipynb #57b781e1
@@ -105,5 +105,5 @@ class KeypointRcnn(RcnnTask, KeypointTask):
         flip_order = self.labels.skeleton.flip_order
         return DetectionTransform(p.size, p.pad_value, geometry, colors, flip_order=flip_order)
 
-    def own_targets(self, batch):
+    def branch_targets(self, batch):
         return {'keypoints': batch['keypoints']}

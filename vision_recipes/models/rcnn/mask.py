@@ -20,18 +20,18 @@ from ...tasks.segmentation import SegmentationTask
 class MaskNetwork(RCNN):
     "An `RCNN` whose own head predicts masks; its targets also have `masks` (N, H, W)"
 
-    own = 'mask'
+    branch = 'mask'
     heads = (*RCNN.heads, 'roi_heads.mask_predictor.mask_fcn_logits.')
 
-    def own_parts(self):
+    def branch_parts(self):
         return self.roi_heads.mask_roi_pool, self.roi_heads.mask_head, self.roi_heads.mask_predictor
 
-    def own_loss(self, logits, rois, targets, matched):
+    def branch_loss(self, logits, rois, targets, matched):
         masks = [target['masks'] for target in targets]
         labels = [target['labels'] for target in targets]
         return maskrcnn_loss(logits, rois, masks, labels, matched)
 
-    def own_output(self, logits, labels):  # (N, 28, 28) probabilities
+    def branch_output(self, logits, labels):  # (N, 28, 28) probabilities
         of_class = labels.view(-1, 1, 1, 1).expand(-1, 1, *logits.shape[2:])
         return logits.gather(1, of_class)[:, 0].sigmoid()
 
@@ -70,7 +70,7 @@ class MaskRcnn(RcnnTask, SegmentationTask):
 
     build = staticmethod(build_mask_rcnn)
 
-    def own_targets(self, batch):
+    def branch_targets(self, batch):
         return {'masks': unpack_masks(batch['mask_bits'], tuple(batch['images'].shape[-2:]))}
 
     def decoding(self, kind):
