@@ -6,7 +6,7 @@
 __all__ = ['run_doctor']
 
 # %% ../../nbs/cli/04_doctor.ipynb #0d2810cc
-import os, platform
+import os, platform, shutil
 from .. import __version__
 from ..core.console import human_bytes, log_info
 from ..core.errors import VisionRecipesError
@@ -14,26 +14,34 @@ from ..core.errors import VisionRecipesError
 # %% ../../nbs/cli/04_doctor.ipynb #5b1938e7
 def run_doctor(args=None) -> None:
     "`vision-recipes doctor`: what is installed, what fits together, what the machine offers"
-    import shutil
+    rows = {
+        'python': f'{platform.python_version()} on {platform.platform()}',
+        'vision_recipes': __version__,
+        'processor': f'{os.cpu_count()} cores, {_bf16_words()}',
+        'disk here': human_bytes(shutil.disk_usage('.').free) + ' free',
+    }
+    found, troubles = _look_at_packages()
+    rows.update(found)
+    width = max(map(len, rows))
+    for name, text in rows.items():
+        log_info(f'{name:<{width}}  {text}')
+    if troubles:
+        raise VisionRecipesError('Something is broken. ' + ' '.join(troubles))
+    log_info('Everything works.')
 
-    rows, troubles = (
-        {'python': f'{platform.python_version()} on {platform.platform()}', 'vision_recipes': __version__},
-        [],
-    )
-    rows['processor'] = f'{os.cpu_count()} cores, {_bf16_words()}'
-    rows['disk here'] = human_bytes(shutil.disk_usage('.').free) + ' free'
+
+def _look_at_packages() -> tuple[dict[str, str], list[str]]:
+    "What each package says of itself, and how to mend those that do not work"
+    rows, troubles = {}, []
     for name, look in _LOOKS.items():
         try:
             rows[name] = look()
         except Exception as e:  # whatever is broken is what the user came to hear
-            rows[name] = f'does not work: {type(e).__name__}: {(str(e).splitlines() or [""])[0][:200]}'
-            troubles.append(f'{name}: {_CURES.get(name, "pip install --upgrade " + name)}.')
-    width = max(map(len, rows))
-    for k, v in rows.items():
-        log_info(f'{k:<{width}}  {v}')
-    if troubles:
-        raise VisionRecipesError('Something is broken. ' + ' '.join(troubles))
-    log_info('Everything works.')
+            first = (str(e).splitlines() or [''])[0]
+            rows[name] = f'does not work: {type(e).__name__}: {first[:200]}'
+            cure = _CURES.get(name, f'pip install --upgrade {name}')
+            troubles.append(f'{name}: {cure}.')
+    return rows, troubles
 
 
 def _torch_words():
@@ -55,11 +63,9 @@ def _torchvision_words():
     import torch, torchvision
 
     kept = torchvision.ops.nms(torch.tensor([[0.0, 0, 9, 9], [0, 0, 9, 8]]), torch.tensor([0.9, 0.8]), 0.5)
-    return (
-        f'{torchvision.__version__}, its operators load'
-        if kept.tolist() == [0]
-        else 'its operators give wrong results'
-    )
+    if kept.tolist() != [0]:
+        raise RuntimeError('its operators give wrong results')
+    return f'{torchvision.__version__}, its operators load'
 
 
 def _onnxruntime_words():
@@ -76,26 +82,25 @@ def _version(name):
     return words
 
 # %% ../../nbs/cli/04_doctor.ipynb #e024d8a7
+_OTHER_PACKAGES = (
+    'timm',
+    'onnx',
+    'onnxsim',
+    'onnxscript',
+    'torchmetrics',
+    'PIL',
+    'cv2',
+    'numpy',
+    'pandas',
+    'matplotlib',
+    'safetensors',
+)
+
 _LOOKS = {
     'torch': _torch_words,
     'torchvision': _torchvision_words,
     'onnxruntime': _onnxruntime_words,
-    **{
-        n: _version(n)
-        for n in (
-            'timm',
-            'onnx',
-            'onnxsim',
-            'onnxscript',
-            'torchmetrics',
-            'PIL',
-            'cv2',
-            'numpy',
-            'pandas',
-            'matplotlib',
-            'safetensors',
-        )
-    },
+    **{name: _version(name) for name in _OTHER_PACKAGES},
 }
 
 

@@ -276,7 +276,7 @@ def compare(
     task = run.task
     tolerance = tolerance or task.tolerance
     images = list(images)
-    min_score = max(MIN_SCORE, task.least_score)
+    min_score = max(MIN_SCORE, task.min_score)
 
     def compare_one(source, name, kind):
         return compare_image(run, predictor, source, name, kind, tolerance, min_score)
@@ -329,7 +329,7 @@ def _undecided(
     other = shaken()
     out = list(cases)
     for k in bad:
-        again = compare_image(run, other, images[k], '', '', tolerance, max(MIN_SCORE, run.task.least_score))
+        again = compare_image(run, other, images[k], '', '', tolerance, max(MIN_SCORE, run.task.min_score))
         if set(cases[k].exceeds(tolerance)) <= set(again.exceeds(tolerance)):
             out[k] = replace(cases[k], undecided=True)
     return out

@@ -20,7 +20,7 @@ from ..core.errors import VisionRecipesError
 from ..core.images import find_images, open_image
 from ..drawing.boxes import draw_boxes
 from ..drawing.canvas import caption, RGB
-from ..drawing.instances import draw_keypoints, draw_masks, SURE
+from ..drawing.instances import draw_keypoints, draw_masks, KEYPOINT_CONFIDENCE
 from ..runtime.model_card import ModelCard
 from ..runtime.prediction import Prediction
 from ..runtime.predictor import Predictor
@@ -59,7 +59,7 @@ def draw_found_masks(image: Image.Image, p: Prediction, card: ModelCard) -> Imag
 
 def draw_found_points(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
     "A box around each object, and its points; a point of low confidence is a ring"
-    points = np.concatenate([p.keypoints[..., :2], 1 + (p.keypoints[..., 2:] >= SURE)], -1)
+    points = np.concatenate([p.keypoints[..., :2], 1 + (p.keypoints[..., 2:] >= KEYPOINT_CONFIDENCE)], -1)
     return draw_keypoints(
         draw_found_boxes(image, p, card), points[::-1], card.labels.skeleton, _marked(p, card)[1]
     )

@@ -90,14 +90,16 @@ def largest_difference(
 def match_predictions(
     a: Prediction,
     b: Prediction,
-    least: float = 0.0,  # The score threshold both were made with
-    most: int = 100,  # The most objects either may have
+    min_score: float = 0.0,  # The score threshold both were made with
+    max_objects: int = 100,  # The most objects either may have
 ) -> tuple[np.ndarray, int]:  # (P, 2) positions in `a` and in `b`; how many objects only one of them has
     """Pair objects by class and overlap.
 
-    Objects within 0.001 of the threshold, or of the last of `most`, may be in one alone and are not counted.
+    Objects within 0.001 of the threshold, or of the last of `max_objects`, may be in one alone.
+    They are not counted.
     """
-    least = max([least, *(float(p.scores.min()) for p in (a, b) if len(p.scores) >= most)])
+    cut = [float(p.scores.min()) for p in (a, b) if len(p.scores) >= max_objects]
+    lowest = max([min_score, *cut])
     overlap = np.where(a.labels[:, None] == b.labels, iou_matrix(a.boxes, b.boxes), 0.0)
     free = np.ones(len(b.scores), bool)
     pairs = []
@@ -108,7 +110,7 @@ def match_predictions(
             free[j] = False
     pairs = np.array(pairs, int).reshape(-1, 2)
     single = np.concatenate([np.delete(a.scores, pairs[:, 0]), b.scores[free]])
-    return pairs, int((~(single <= least + 1e-3)).sum())  # counts a NaN, too
+    return pairs, int((~(single <= lowest + 1e-3)).sum())  # counts a NaN, too
 
 # %% ../../nbs/metrics/07_agreement.ipynb #4cac7e05
 def _largest(arrays) -> float:
@@ -127,8 +129,8 @@ def prediction_distance(
     a: Prediction,
     b: Prediction,
     scale_xy: tuple[float, float] = (1.0, 1.0),  # Pixels of the network's input for a pixel of the image
-    least: float = 0.0,  # As for `match_predictions`
-    most: int = 100,
+    min_score: float = 0.0,  # As for `match_predictions`
+    max_objects: int = 100,
     # From pairs (P, 2) and how far their points are apart (P, K) to (P, K) bool: which points do not count
     free: Callable | None = None,
     # By name of `MEASURES`, those for which there is something to measure; and `tied`, how many points did
@@ -137,7 +139,7 @@ def prediction_distance(
     "How far two predictions of one image are apart"
     if a.boxes is None:
         return {'score': largest_difference([a.scores], [b.scores])}
-    pairs, alone = match_predictions(a, b, least, most)
+    pairs, alone = match_predictions(a, b, min_score, max_objects)
     out = {'alone': alone}
     i, j = pairs.T
     scale = np.array(scale_xy * 2)

@@ -90,18 +90,18 @@ def _split_detections(outputs, places, score_threshold, max_detections):
 
 # %% ../../nbs/runtime/08_decoders.ipynb #713088b9
 def _found_boxes(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
-    return Prediction(found.scores, found.labels, place.size_wh, found.seen)
+    return Prediction(found.scores, found.labels, place.size_wh, found.visible)
 
 
 def _found_masks(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
     threshold = card.decoding.get('mask_threshold', 0.5)
     masks = paste_masks(found.maps, found.boxes, place.size_wh, threshold)
-    return Prediction(found.scores, found.labels, place.size_wh, found.seen, masks)
+    return Prediction(found.scores, found.labels, place.size_wh, found.visible, masks)
 
 
 def _found_points(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
     points = decode_points(found.maps, found.boxes)
-    return Prediction(found.scores, found.labels, place.size_wh, found.seen, keypoints=points)
+    return Prediction(found.scores, found.labels, place.size_wh, found.visible, keypoints=points)
 
 
 OBJECT_READERS: dict[str, Callable] = {  # Task: from the objects of an image to a `Prediction`

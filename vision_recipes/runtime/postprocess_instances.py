@@ -382,7 +382,7 @@ class FoundObjects(NamedTuple):
     "What an R-CNN found in one image, the highest score first"
 
     boxes: np.ndarray  # (N, 4) float32 XYXY, pixels of the image; may reach beyond it
-    seen: np.ndarray  # (N, 4) float32 XYXY, cut at the edge of the image
+    visible: np.ndarray  # (N, 4) float32 XYXY, cut at the edge of the image
     scores: np.ndarray  # (N,) float32
     labels: np.ndarray  # (N,) int64 class ids
     maps: np.ndarray  # (N, S, S) or (N, K, S, S); (N, 0) of a plain detector
@@ -398,15 +398,15 @@ def _check_class_ids(labels: np.ndarray, n_classes: int):
 
 def _in_image(all_objects: FoundObjects, rows: np.ndarray, place: Placement) -> FoundObjects:
     "The objects of `rows` that are visible in the image, in its pixels; their boxes are the network's"
-    seen = to_source(all_objects.boxes[rows], place)
-    rows = rows[(seen[:, 2:] > seen[:, :2]).all(1)]
+    visible = to_source(all_objects.boxes[rows], place)
+    rows = rows[(visible[:, 2:] > visible[:, :2]).all(1)]
     rows = rows[np.argsort(-all_objects.scores[rows], kind='stable')]
     boxes, _, scores, labels, maps = (array[rows] for array in all_objects)
     offset = np.float32(place.offset_xy * 2)
     scale = np.float32(place.scale_xy * 2)
     whole = (boxes.astype(np.float32) - offset) / scale
-    seen = to_source(boxes, place)
-    return FoundObjects(whole, seen, scores.astype(np.float32), labels.astype(np.int64), maps)
+    visible = to_source(boxes, place)
+    return FoundObjects(whole, visible, scores.astype(np.float32), labels.astype(np.int64), maps)
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #1889db4e
 def found_objects(

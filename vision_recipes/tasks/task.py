@@ -40,7 +40,7 @@ class Task:
     dynamic_size: bool = True  # Whether the network takes images of any height and width
     single_image: bool = False  # Whether the exported graph takes one image a call, rather than a batch
     tolerance: Tolerance = Tolerance()  # How far the exported graph may be from PyTorch
-    least_score: float = 0.0  # Score below which the network itself drops objects
+    min_score: float = 0.0  # Score below which the network itself drops objects
 
     def __init__(self, settings: Settings, labels: LabelMap):
         self.settings, self.labels = settings, labels

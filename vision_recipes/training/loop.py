@@ -35,8 +35,8 @@ from .nonfinite import finite_norm, keep_failure, NonFiniteLoss, total_loss
 from .run_writer import data_info, open_board, run_info, write_history, write_images
 from .settings import FitSettings
 from vision_recipes.training.state import (
-    own_device,
-    own_random_state,
+    process_device,
+    separate_random_state,
     random_state,
     restore,
     save_state,
@@ -349,8 +349,8 @@ def fit(
     check_parts(task, train, valid)
     task.prepare(train)
     state = _old_state(out, task, settings, train, valid) if resume else check_fresh(out)
-    device = own_device(settings.device, this_world())
-    with own_random_state(device), joined(device) as world:
+    device = process_device(settings.device, this_world())
+    with separate_random_state(device), joined(device) as world:
         try:
             _train(task, train, valid, out, settings, state, model, world)
         except RuntimeError as e:
@@ -660,7 +660,7 @@ def overfit(
     sets = ImageDataset(few, task.transform(train=False))
     loader = make_loader(sets, batch_size=len(few), shuffle=False, workers=0, collate=task.collate())
     batch, losses = next(iter(loader)), []
-    with own_random_state(pick_device(settings.device)):
+    with separate_random_state(pick_device(settings.device)):
         t = Trainer(task, settings.replace(epochs=steps, ema=0.0, accumulate=1, patience=0), 1)
         for _ in progress(range(steps), 'learning by heart', unit='step'):
             t.model.train()

@@ -25,7 +25,7 @@ from ..tasks.run_directory import read_run, run_settings
 from ..tasks.task import Task
 from ..tasks.weights import read_plain
 from vision_recipes.training.state import (
-    own_random_state,
+    separate_random_state,
     preferred_memory_format,
     restore_random_state,
     Trainer,
@@ -226,7 +226,7 @@ def replay(
     vars(task).update(state['task'])
     task.begin_epoch(state['epoch'], state['epochs'])
     device = _same_kind(state['device']) if device == 'auto' else pick_device(device)
-    with own_random_state(device):
+    with separate_random_state(device):
         again = _Again(task, state, device, file)
         losses, norm, bad = again.all()
         in_float32 = again.all(False) if state['amp'] else (losses, norm, bad)

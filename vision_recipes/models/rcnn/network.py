@@ -513,7 +513,7 @@ class RcnnTask(DetectionTask):
         return model(self.inputs(batch['images']), self.targets(batch))
 
     @property
-    def least_score(self) -> float:
+    def min_score(self) -> float:
         return self.settings.score
 
     @property
@@ -641,8 +641,8 @@ def finish_graph(self: RcnnTask, graph, kind):
 def distance(self: RcnnTask, expected, got, kind):
     "Objects matched by class and overlap; their masks or heat maps as a share of the largest number"
     a, b = (Prediction(o[1], o[2], (100, 100), o[0]) for o in (expected, got))
-    measures = prediction_distance(a, b, least=self.least_score)
-    pairs = match_predictions(a, b, self.least_score)[0]
+    measures = prediction_distance(a, b, min_score=self.min_score)
+    pairs = match_predictions(a, b, self.min_score)[0]
     if len(expected) > 3 and len(pairs):
         i, j = pairs.T
         largest = max(1.0, float(abs(expected[3]).max(initial=0.0)))

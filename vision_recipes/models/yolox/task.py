@@ -271,7 +271,9 @@ def _distance_after_nms(self: Yolox, expected, got):
     wanted = yolox_predictions([rows], places, card, NMS_SCORE)
     card = replace(card, decoding=card.decoding | {'kind': 'nms'})
     found = yolox_predictions(got, places, card, NMS_SCORE)
-    by_image = [prediction_distance(*pair, least=NMS_SCORE, most=10**6) for pair in zip(wanted, found)]
+    by_image = [
+        prediction_distance(*pair, min_score=NMS_SCORE, max_objects=10**6) for pair in zip(wanted, found)
+    ]
     return {name: max(d.get(name, 0.0) for d in by_image) for name in ('alone', 'box_px', 'score')}
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #b34211b6
