@@ -327,8 +327,8 @@ def box_faults(
 ) -> dict[str, np.ndarray]:  # (M,) bool for each kind
     """Which boxes are bad, and how
 
-    A box has at most one of the kinds in `BOX_FAULTS`. Two more are `rounding` (at most `TOLERANCE` beyond the
-    edge) and `thin` (a side below a pixel).
+    A box has at most one of the kinds in `BOX_FAULTS`. Two more are `rounding` (at most `TOLERANCE` beyond
+    the edge) and `thin` (a side below a pixel).
     """
     boxes = boxes.astype(np.float64)
     x1, y1, x2, y2 = boxes.T
