@@ -16,16 +16,14 @@ def run_doctor(args=None) -> None:
     "`vision-recipes doctor`: what is installed, what fits together, what the machine offers"
     import shutil
 
-    rows, troubles = (
-        {'python': f'{platform.python_version()} on {platform.platform()}', 'vision_recipes': __version__},
-        [],
-    )
+    rows = {'python': f'{platform.python_version()} on {platform.platform()}', 'vision_recipes': __version__}
+    troubles = []
     rows['processor'] = f'{os.cpu_count()} cores, {_bf16_words()}'
     rows['disk here'] = human_bytes(shutil.disk_usage('.').free) + ' free'
     for name, look in _LOOKS.items():
         try:
             rows[name] = look()
-        except Exception as e:  # whatever is broken is what the user came to hear
+        except Exception as e:  # a broken library may raise anything, and the report goes on
             rows[name] = f'does not work: {type(e).__name__}: {(str(e).splitlines() or [""])[0][:200]}'
             troubles.append(f'{name}: {_CURES.get(name, "pip install --upgrade " + name)}.')
     width = max(map(len, rows))
