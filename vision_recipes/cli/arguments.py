@@ -211,4 +211,5 @@ def _labelled(
         names.setdefault(text, []).append(name)
     if list(names.values()) == [architectures]:
         return next(iter(names))
-    return '; '.join(f'({", ".join(owners)}) {text}' for text, owners in names.items())
+    labelled = [f'({", ".join(owners)}) {text}' for text, owners in names.items()]
+    return '. '.join(labelled)

@@ -309,7 +309,7 @@ def _mistake(task: str, preset: str, chosen: dict) -> VisionRecipesError | None:
     except VisionRecipesError as e:
         return e
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #cde17bf5
 def _machine_settings(task: str, chosen: dict) -> tuple[Settings, FitSettings]:
     "The settings of the preset that suits this machine"
     preset, why = _fitting_preset(chosen)
