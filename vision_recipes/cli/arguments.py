@@ -6,13 +6,13 @@
 __all__ = ['Parser', 'Verb', 'data_options', 'boxes_option', 'model_options', 'add_settings', 'add_setting']
 
 # %% ../../nbs/cli/01_arguments.ipynb #82cfc837
-import argparse
+import argparse, os
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Callable, NamedTuple
 from ..core.errors import did_you_mean, VisionRecipesError
 from ..data.readers import READERS
-from ..tasks.registry import model_infos, ModelInfo
+from ..tasks.registry import ARCHITECTURES, model_infos, ModelInfo, TASKS
 from ..training.settings import FitSettings
 
 # %% ../../nbs/cli/01_arguments.ipynb #4eda4370
@@ -20,32 +20,66 @@ class Parser(argparse.ArgumentParser):
     "A parser that raises `VisionRecipesError`, with a suggestion"
 
     def error(self, message):
-        hint = ''
-        if message.startswith('unrecognized'):
-            unknown = [word.split('=')[0] for word in message.split() if word.startswith('--')]
-            hint = did_you_mean(unknown[0], _options(self)) if unknown else ''
-        raise VisionRecipesError(f'{message[0].upper()}{message[1:]}.{hint} See: {self.prog} --help')
+        raise VisionRecipesError(f'{message[0].upper()}{message[1:]}. See: {self.prog} --help')
+
+    def parse_args(self, args=None, namespace=None):
+        namespace, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            _refuse_unknown(_chosen_parser(self, namespace), unknown)
+        return namespace
 
     def _check_value(self, action, value):
-        if action.metavar == 'TASK':
-            model_infos(value)  # refuses an unknown task and lists the known ones
-        if action.choices is None or value in action.choices:
+        choices = TASKS if action.metavar == 'TASK' else action.choices
+        if choices is None or value in choices:
             return
-        name = action.metavar or '/'.join(action.option_strings) or action.dest
-        choices = [str(choice) for choice in action.choices]
-        hint = did_you_mean(str(value), choices)
-        raise VisionRecipesError(f'{name}: {value!r} is not one of {", ".join(choices)}.{hint}')
+        name = '/'.join(action.option_strings) or action.metavar or action.dest
+        names = [str(choice) for choice in choices]
+        hint = did_you_mean(str(value), names)
+        if action.metavar == 'TASK':
+            hint = _task_hint(self.prog, action, value) or hint
+        raise VisionRecipesError(f'{name}: {value!r} is not one of {", ".join(names)}.{hint}')
+
+# %% ../../nbs/cli/01_arguments.ipynb #83c4cfac
+def _refuse_unknown(parser: Parser, unknown: list[str]):
+    "Raise an error that suggests the options of this parser, not those of other verbs"
+    options = [word.split('=')[0] for word in unknown if word.startswith('--')]
+    hint = did_you_mean(options[0], _options(parser)) if options else ''
+    raise VisionRecipesError(f'Unrecognized arguments: {" ".join(unknown)}.{hint} See: {parser.prog} --help')
 
 
-def _options(parser) -> list[str]:
-    "All options of a parser and of the verbs below it"
+def _chosen_parser(parser: Parser, namespace: argparse.Namespace) -> Parser:
+    "The parser of the verb and task that were chosen; without verbs the parser itself"
+    for action in parser._actions:
+        chosen = getattr(namespace, action.dest, None)
+        if isinstance(action, argparse._SubParsersAction) and chosen is not None:
+            return _chosen_parser(action.choices[chosen], namespace)
+    return parser
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    "All options of a parser, such as `--width`"
     options = []
     for action in parser._actions:
         options += action.option_strings
-        if isinstance(action, argparse._SubParsersAction):
-            for verb_parser in action.choices.values():
-                options += _options(verb_parser)
     return options
+
+# %% ../../nbs/cli/01_arguments.ipynb #8c7f6eb0
+def _task_hint(
+    prog: str,  # The verb, such as `vision-recipes train`
+    action: argparse.Action,  # Its argument TASK
+    name: str,  # What was given instead of a task
+) -> str:  # A sentence with a leading space; empty where `name` is neither an architecture nor a model
+    "What to write instead of the name of an architecture or of a model"
+    for architecture, (task, _) in ARCHITECTURES.items():
+        models = model_infos(task)[architecture].models
+        if name == architecture or name in models:
+            break
+    else:
+        return ''
+    if not action.choices or '--model' not in _options(action.choices[task]):
+        return f' It is a model for {task}: {prog} {task}'
+    model = name if name in models else f'{os.path.commonprefix(models)}…'
+    return f' It is a model for {task}: {prog} {task} DIR --model {model}'
 
 # %% ../../nbs/cli/01_arguments.ipynb #83bae948
 class Verb(NamedTuple):
@@ -113,31 +147,43 @@ def model_options(
 def add_settings(parser: argparse.ArgumentParser, task: str):
     "An option for each setting of the task's architectures and of `fit`"
     infos = model_infos(task)
-    columns: dict[str, dict[str, Any]] = {}  # Name: the field of each architecture that has it
-    for name, info in infos.items():
-        for f in fields(info.settings):
-            columns.setdefault(f.name, {})[name] = f
-    for by_architecture in columns.values():
-        texts = {name: _defaults(infos[name], f) for name, f in by_architecture.items()}
+    for by_architecture in _fields_by_name(infos).values():
+        helps = {name: f.metadata['help'] for name, f in by_architecture.items()}
+        defaults = {name: _defaults(infos[name], f) for name, f in by_architecture.items()}
+        text = f'{_labelled(helps, list(infos))} (default {_one_text(defaults)})'
         same_fields = list(by_architecture.values())
-        choices = [f.metadata['choices'] for f in same_fields]
-        all_choices = sum(choices, ()) if all(choices) else None
-        add_setting(parser, same_fields[0], _one_text(texts), all_choices)
+        add_setting(parser, same_fields[0], text, _all_choices(same_fields))
     for f in fields(FitSettings):
-        texts = {name: _defaults(info, f) for name, info in infos.items()}
-        add_setting(parser, f, _one_text(texts), f.metadata['choices'])
+        defaults = {name: _defaults(info, f) for name, info in infos.items()}
+        text = f'{f.metadata["help"]} (default {_one_text(defaults)})'
+        add_setting(parser, f, text, f.metadata['choices'])
 
 
-def add_setting(parser: argparse.ArgumentParser, f: Field, default: str, choices: tuple | None):
+def add_setting(parser: argparse.ArgumentParser, f: Field, text: str, choices: tuple | None):
     "The option of one setting"
     kind = type(f.default)
     option = '--' + f.name.replace('_', '-')
-    text = f'{f.metadata["help"]} (default {default})'.replace('%', '%%')
+    text = text.replace('%', '%%')
     if kind is bool:
         parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
         return
     metavar = None if choices else {int: 'N', float: 'X', str: 'TEXT'}[kind]
     parser.add_argument(option, type=kind, default=None, choices=choices, help=text, metavar=metavar)
+
+# %% ../../nbs/cli/01_arguments.ipynb #8b52c846
+def _fields_by_name(infos: dict[str, ModelInfo]) -> dict[str, dict[str, Field]]:
+    "For each setting its field in each architecture that has it"
+    by_name: dict[str, dict[str, Field]] = {}
+    for architecture, info in infos.items():
+        for f in fields(info.settings):
+            by_name.setdefault(f.name, {})[architecture] = f
+    return by_name
+
+
+def _all_choices(same_fields: list[Field]) -> tuple | None:
+    "The choices of all architectures; None where one of them takes any value"
+    choices = [f.metadata['choices'] for f in same_fields]
+    return tuple(dict.fromkeys(sum(choices, ()))) if all(choices) else None
 
 
 def _defaults(info: ModelInfo, f: Field) -> str:
@@ -153,3 +199,17 @@ def _one_text(texts: dict[str, str]) -> str:  # From the text of each architectu
     if len(set(texts.values())) == 1:
         return next(iter(texts.values()))
     return '; '.join(f'{name}: {text}' for name, text in texts.items())
+
+
+def _labelled(
+    texts: dict[str, str],  # By architecture
+    architectures: list[str],  # All of the task
+) -> str:
+    "One text where all architectures have the same, else each with a label such as `(yolox)`"
+    names: dict[str, list[str]] = {}
+    for name, text in texts.items():
+        names.setdefault(text, []).append(name)
+    if list(names.values()) == [architectures]:
+        return next(iter(names))
+    labelled = [f'({", ".join(owners)}) {text}' for text, owners in names.items()]
+    return '. '.join(labelled)

@@ -83,8 +83,10 @@ def _evaluate_options(p):
 def run_evaluate(args) -> None:
     "`vision-recipes evaluate`: `open_run_or_model(…).predict` and `task.evaluate`"
     check_device(args.device)
-    for path, folder in ((args.json, False), (args.out, True)):
-        path and check_writable(path, folder)
+    if args.json:
+        check_writable(args.json, folder=False)
+    if args.out:
+        check_writable(args.out)
     anns = read_annotations(args.dir, args.format, args.groups)
     predictor = open_run_or_model(args.model, args.device, args.card)
     card = predictor.card
@@ -95,10 +97,9 @@ def run_evaluate(args) -> None:
     task.check(anns)
     predictions = _predict_all(predictor, anns)
     evaluation = task.evaluate(predictions, anns)
-    log_info(
-        f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}\n'
-        + '\n'.join(map(table, evaluation.tables.values()))
-    )
+    tables = [table(rows) for rows in evaluation.tables.values()]
+    headline = f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}'
+    log_info(headline + '\n' + '\n'.join(tables))
     if args.json:
         about = {'task': card.task, 'model': str(args.model), 'data': str(args.dir)}
         write_json(args.json, {**about, **evaluation.metrics, **evaluation.tables})
@@ -144,14 +145,22 @@ def table(rows: list[dict]) -> str:
     "Rows as text in columns"
     if not rows:
         return ''
-    cells = [list(rows[0])] + [
-        [f'{v:.3f}' if isinstance(v, float) else str(v) for v in r.values()] for r in rows
-    ]
-    widths = [max(len(r[i]) for r in cells) for i in range(len(cells[0]))]
-    return '\n'.join(
-        '  ' + '  '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths)))
-        for r in cells
-    )
+    lines = [list(rows[0])]
+    for row in rows:
+        lines.append([_cell_text(value) for value in row.values()])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return '\n'.join(_table_line(cells, widths) for cells in lines)
+
+
+def _cell_text(value) -> str:
+    return f'{value:.3f}' if isinstance(value, float) else str(value)
+
+
+def _table_line(cells: list[str], widths: list[int]) -> str:
+    "One line of a table: the first column is flush left, the others flush right"
+    first = cells[0].ljust(widths[0])
+    others = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:])]
+    return '  ' + '  '.join([first, *others])
 
 # %% ../../nbs/cli/02_model_commands.ipynb #0f8ead79
 def _export_options(p):
@@ -172,7 +181,7 @@ def _export_options(p):
     p.add_argument(
         '--kind',
         metavar='TEXT',
-        help='form of the outputs; for YOLOX decoded (default), raw, or nms with suppression in the graph',
+        help='form of the outputs (default: the usual one of the model; a wrong one lists those it has)',
     )
     p.add_argument(
         '--tolerance',
@@ -280,22 +289,8 @@ def run_predict(args) -> None:
         raise VisionRecipesError(f'--batch-size must be at least 1, but got {args.batch_size}.')
     files = _listed_images(args.images)
     check_writable(args.out)
-    from vision_recipes.deploy.predict_script import SHOW, save_drawn
-
     predictor = open_run_or_model(args.model, card=args.card, threads=args.threads, providers=args.provider)
-    errors, rows = [], []
-    taken = {str(f.resolve()).lower() for f in files}
-    _, draw = SHOW[predictor.card.task]
-    thresholds = args.score_threshold, args.mask_threshold
-    stream = predictor.stream(files, args.batch_size, errors.append, *thresholds)
-    for file, p in zip(files, progress(stream, 'predicting', len(files), 'image')):
-        if p is None:
-            continue
-        rows.append({'file': str(file), **p.to_dict(predictor.card.labels)})
-        if len(files) <= 20:
-            log_info(f'{file}: {_in_words(p, predictor.class_names)}')
-        if not args.no_images:
-            save_drawn(draw(open_image(file), p, predictor.card), args.out, file.stem, taken)
+    rows, errors = _predict_files(args, predictor, files)
     write_json(args.out / 'predictions.json', rows)
     log_info(f'{plural(len(rows), "prediction")} in {args.out / "predictions.json"}')
     if errors:
@@ -304,27 +299,60 @@ def run_predict(args) -> None:
             + ' '.join(str(e) for e in errors[:5])
         )
 
+
+def _predict_files(args, predictor, files: list[Path]) -> tuple[list[dict], list]:
+    "Predict images and draw on copies of them: rows of `predictions.json`, and errors of unreadable images"
+    from vision_recipes.deploy.predict_script import SHOW, save_drawn
+
+    rows: list[dict] = []
+    errors: list[VisionRecipesError] = []
+    card = predictor.card
+    draw = SHOW[card.task][1]
+    taken = {str(f.resolve()).lower() for f in files}  # files that no drawing may replace
+    stream = predictor.stream(
+        files, args.batch_size, errors.append, args.score_threshold, args.mask_threshold
+    )
+    for file, prediction in zip(files, progress(stream, 'predicting', len(files), 'image')):
+        if prediction is None:
+            continue
+        rows.append({'file': str(file), **prediction.to_dict(card.labels)})
+        if len(files) <= 20:
+            log_info(f'{file}: {_in_words(prediction, predictor.class_names)}')
+        if not args.no_images:
+            save_drawn(draw(open_image(file), prediction, card), args.out, file.stem, taken)
+    return rows, errors
+
 # %% ../../nbs/cli/02_model_commands.ipynb #75e9daa2
 def _listed_images(images: list[Path]) -> list[Path]:
     "Images, and those in folders. Raises `VisionRecipesError` for what is not there"
-    found = []
-    for p in images:
-        some = find_images(p, recursive=True) if p.is_dir() else [p]
-        if not some:
-            raise VisionRecipesError(f'{p}: holds no images.')
-        if not p.exists():
-            raise VisionRecipesError(f'{p}: no such file or folder.')
-        found += some
-    return found
+    files = []
+    for path in images:
+        if not path.exists():
+            raise VisionRecipesError(f'{path}: no such file or folder.')
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = find_images(path, recursive=True)
+        if not inside:
+            raise VisionRecipesError(f'{path}: holds no images.')
+        files += inside
+    return files
 
 # %% ../../nbs/cli/02_model_commands.ipynb #b40733be
-def _in_words(p, names, most: int = 8) -> str:
-    "The class of an image, or what was found in it"
-    some = [p.top] if p.boxes is None else range(min(most, len(p.scores)))
-    left = len(p.scores) - most if p.boxes is not None else 0
-    return (', '.join(f'{names[p.labels[i]]} {p.scores[i]:.3f}' for i in some) or 'nothing found') + (
-        f' and {left} more' if left > 0 else ''
-    )
+def _in_words(prediction: Prediction, class_names, most: int = 8) -> str:
+    "The class of an image, or the objects that were found in it, of which at most `most` are named"
+    if prediction.boxes is None:
+        return _class_and_score(prediction, prediction.top, class_names)
+    n = len(prediction.scores)
+    if not n:
+        return 'nothing found'
+    words = [_class_and_score(prediction, i, class_names) for i in range(min(most, n))]
+    more = f' and {n - most} more' if n > most else ''
+    return ', '.join(words) + more
+
+
+def _class_and_score(prediction: Prediction, i: int, class_names) -> str:
+    return f'{class_names[prediction.labels[i]]} {prediction.scores[i]:.3f}'
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ed5182ab
 def _inspect_options(p):
