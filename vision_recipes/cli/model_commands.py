@@ -16,9 +16,7 @@ from ..core.images import find_images, open_image
 from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
 from ..data.readers import read_annotations
-from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
 from ..runtime.model_card import ModelCard
-from ..runtime.prediction import Prediction
 from ..tasks.run_directory import read_run
 from ..training.settings import check_device
 
@@ -116,8 +114,10 @@ def _to_score(args, anns: Annotations, card: ModelCard) -> Annotations:
     return anns
 
 
-def _predict_all(predictor, anns: Annotations) -> list[Prediction]:
+def _predict_all(predictor, anns: Annotations) -> list:  # Of `Prediction`, one an image
     "Predictions of all images. Raises `VisionRecipesError` where an image is not as large as annotated"
+    from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
+
     paths = [anns.path(i) for i in range(len(anns))]
     stream = predictor.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD)
     predictions = list(progress(stream, 'predicting', len(anns), 'image'))
