@@ -131,15 +131,6 @@ def to_model(self: LabelMap, class_ids: np.ndarray) -> np.ndarray:  # int64, sam
     """
     return self._checked_ids(class_ids) + self.background
 
-
-@patch
-def from_model(self: LabelMap, ids: np.ndarray) -> np.ndarray:  # int64, same shape
-    """Translate the network's ids to class ids.
-
-    Raises `VisionRecipesError` on the id of the background, which is no class.
-    """
-    return self._checked_ids(np.asarray(ids, dtype=np.int64) - self.background)
-
 # %% ../../nbs/core/10_labels.ipynb #ac96ce5e
 @patch
 def to_dict(self: LabelMap) -> dict:  # Plain JSON

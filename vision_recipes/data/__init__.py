@@ -8,18 +8,7 @@ __all__ = ['align_labels', 'Annotations', 'check', 'Finding', 'Findings', 'fix_b
            'READERS', 'split', 'with_groups', 'write_coco', 'write_labelme', 'write_yolo']
 
 # %% ../../nbs/data/index.ipynb #35ae20c3
-from .annotations import Annotations, align_labels, with_groups
-from .checks import check, fix_boxes
-from .findings import Finding, Findings
-from .formats.coco import read_coco, write_coco
-from .formats.hagrid import read_hagrid
-from .formats.image_folder import read_image_folder
-from .formats.labelme import read_labelme, write_labelme
-from .formats.voc import read_voc
-from .formats.yolo import read_yolo, write_yolo
-from .readers import READERS, read_annotations
-from .splits import split, folds, leak_report
-from .synthetic.make import make_samples
+from ..core.lazy import lazy_names
 
 # %% ../../nbs/data/index.ipynb #e86d69dc
 _all_ = [
@@ -46,3 +35,22 @@ _all_ = [
     'write_labelme',
     'write_yolo',
 ]
+
+# %% ../../nbs/data/index.ipynb #21cbae56
+__getattr__, __dir__ = lazy_names(
+    'vision_recipes.data',
+    {
+        'annotations': ['Annotations', 'align_labels', 'with_groups'],
+        'checks': ['check', 'fix_boxes'],
+        'findings': ['Finding', 'Findings'],
+        'formats.coco': ['read_coco', 'write_coco'],
+        'formats.hagrid': ['read_hagrid'],
+        'formats.image_folder': ['read_image_folder'],
+        'formats.labelme': ['read_labelme', 'write_labelme'],
+        'formats.voc': ['read_voc'],
+        'formats.yolo': ['read_yolo', 'write_yolo'],
+        'readers': ['READERS', 'read_annotations'],
+        'splits': ['split', 'folds', 'leak_report'],
+        'synthetic.make': ['make_samples'],
+    },
+)

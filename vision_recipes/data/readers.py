@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, Sequence
 from ..core.errors import check_choice, VisionRecipesError
 from .annotations import Annotations, with_groups
-from .formats.files import one_look
+from .formats.files import cached_listing
 from .formats.coco import looks_like_coco, read_coco
 from .formats.hagrid import looks_like_hagrid, read_hagrid
 from .formats.image_folder import looks_like_image_folder, read_image_folder
@@ -66,7 +66,7 @@ def read_annotations(
     root = Path(root)
     if not root.exists():
         raise VisionRecipesError(f'{root}: no such {"file" if root.suffix else "folder"}.')
-    with one_look():
+    with cached_listing():
         if format is None:
             format = _recognised_format(root)
         anns = READERS[check_choice('--format', format, READERS)].read(root)

@@ -62,10 +62,6 @@ class ImageCache:
     def nbytes(self) -> int:
         return self._pixels.nbytes + self._filled.nbytes
 
-    @property
-    def n_filled(self) -> int:
-        return int(self._filled.sum())
-
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #039ee0c6
 @patch
 def _place(self: ImageCache, i: int) -> np.ndarray:  # (H, W, 3) uint8, the memory itself

@@ -68,7 +68,7 @@ def predict_source(
     return standalone_source(
         ['deploy.predict_script.main', 'runtime.predictor.Predictor.predict'],
         _entries(task, decoder),
-        _left_out(task, decoder, page),
+        _left_out(task, page),
         _usage(task, decoder, page),
         "if __name__ == '__main__': sys.exit(main(Path(__file__).resolve().parent))",
     )
@@ -94,7 +94,7 @@ def _usage(task: str, decoder: str, page: bool) -> str:
     )
 
 # %% ../../nbs/deploy/08_bundle.ipynb #fbe1297f
-def _left_out(task: str, decoder: str, page: bool) -> list[str]:
+def _left_out(task: str, page: bool) -> list[str]:
     "Names that a program for this task has no use for"
     names = [*_CHECKS, *_NAMESAKES]
     if not TASK_KINDS[task].masks:

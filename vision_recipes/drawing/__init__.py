@@ -9,29 +9,7 @@ __all__ = ['bar_chart', 'before_after', 'caption', 'class_colors', 'confusion_ma
            'prediction_grid', 'show', 'true_masks', 'true_points']
 
 # %% ../../nbs/drawing/index.ipynb #38cd2466
-from .boxes import detection_grid, draw_boxes, legend
-from vision_recipes.drawing.canvas import (
-    show,
-    grid,
-    before_after,
-    caption,
-    class_colors,
-    draw_label,
-    draw_prediction,
-    prediction_grid,
-)
-from .charts import bar_chart, confusion_matrix, curves, precision_charts
-from vision_recipes.drawing.instances import (
-    draw_annotations,
-    draw_instances,
-    draw_keypoints,
-    draw_masks,
-    draw_target,
-    instance_grid,
-    keypoint_grid,
-    true_masks,
-    true_points,
-)
+from ..core.lazy import lazy_names
 
 # %% ../../nbs/drawing/index.ipynb #2c5ccab1
 _all_ = [
@@ -60,3 +38,33 @@ _all_ = [
     'true_masks',
     'true_points',
 ]
+
+# %% ../../nbs/drawing/index.ipynb #64eb6d13
+__getattr__, __dir__ = lazy_names(
+    'vision_recipes.drawing',
+    {
+        'boxes': ['detection_grid', 'draw_boxes', 'legend'],
+        'canvas': [
+            'show',
+            'grid',
+            'before_after',
+            'caption',
+            'class_colors',
+            'draw_label',
+            'draw_prediction',
+            'prediction_grid',
+        ],
+        'charts': ['bar_chart', 'confusion_matrix', 'curves', 'precision_charts'],
+        'instances': [
+            'draw_annotations',
+            'draw_instances',
+            'draw_keypoints',
+            'draw_masks',
+            'draw_target',
+            'instance_grid',
+            'keypoint_grid',
+            'true_masks',
+            'true_points',
+        ],
+    },
+)

@@ -7,12 +7,7 @@ __all__ = ['DetectionEvaluation', 'evaluate_classification', 'evaluate_detection
            'Evaluation', 'KeypointEvaluation', 'match_predictions', 'Tolerance', 'wilson_interval']
 
 # %% ../../nbs/metrics/index.ipynb #e1e42ee5
-from .agreement import Tolerance, match_predictions
-from .classification import evaluate_classification
-from .detection import DetectionEvaluation, evaluate_detection
-from .intervals import Evaluation, wilson_interval
-from .keypoints import KeypointEvaluation, evaluate_keypoints
-from .masks import evaluate_masks
+from ..core.lazy import lazy_names
 
 # %% ../../nbs/metrics/index.ipynb #6adc930c
 _all_ = [
@@ -27,3 +22,14 @@ _all_ = [
     'Tolerance',
     'wilson_interval',
 ]
+__getattr__, __dir__ = lazy_names(
+    'vision_recipes.metrics',
+    {
+        'agreement': ['Tolerance', 'match_predictions'],
+        'classification': ['evaluate_classification'],
+        'detection': ['DetectionEvaluation', 'evaluate_detection'],
+        'intervals': ['Evaluation', 'wilson_interval'],
+        'keypoints': ['KeypointEvaluation', 'evaluate_keypoints'],
+        'masks': ['evaluate_masks'],
+    },
+)

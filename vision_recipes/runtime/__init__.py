@@ -6,10 +6,16 @@
 __all__ = ['BasePredictor', 'letterbox', 'ModelCard', 'Prediction', 'Predictor', 'Preprocess', 'read_card']
 
 # %% ../../nbs/runtime/index.ipynb #942e6f3e
-from .model_card import ModelCard, read_card
-from .prediction import Prediction
-from .predictor import BasePredictor, Predictor
-from .preprocess import Preprocess, letterbox
+from ..core.lazy import lazy_names
 
 # %% ../../nbs/runtime/index.ipynb #cd0a111f
 _all_ = ['BasePredictor', 'letterbox', 'ModelCard', 'Prediction', 'Predictor', 'Preprocess', 'read_card']
+__getattr__, __dir__ = lazy_names(
+    'vision_recipes.runtime',
+    {
+        'model_card': ['ModelCard', 'read_card'],
+        'prediction': ['Prediction'],
+        'predictor': ['BasePredictor', 'Predictor'],
+        'preprocess': ['Preprocess', 'letterbox'],
+    },
+)

@@ -30,7 +30,7 @@ class DetectionTask(Task):
     task = 'detection'
 
     @cached_property
-    def reading(self) -> ModelCard:
+    def output_card(self) -> ModelCard:
         "How outputs are read. Made once, because a card looks up the versions of libraries"
         return self.card()
 

@@ -7,7 +7,6 @@ __all__ = ['Task', 'library_versions']
 
 # %% ../../nbs/tasks/06_task.ipynb #d25b38db
 import platform
-from dataclasses import replace
 from importlib import metadata
 from typing import Callable
 import numpy as np
@@ -53,15 +52,6 @@ class Task:
 @patch
 def check(self: Task, anns: Annotations):
     "Refuse annotations that this task cannot learn from. Raises `VisionRecipesError`"
-
-
-@patch
-def relevant(self: Task, anns: Annotations) -> Annotations:
-    "The annotations without the masks and keypoints that this task does not learn from"
-    kind = TASK_KINDS[self.task]
-    masks = anns.masks if kind.masks else None
-    keypoints = anns.keypoints if kind.points else None
-    return replace(anns, masks=masks, keypoints=keypoints)
 
 
 @patch

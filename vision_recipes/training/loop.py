@@ -443,11 +443,13 @@ def end_epoch(t: Trainer, out: Path, train: Annotations, valid: Annotations, val
         if not several():
             save_state(t, out)  # the epoch is learnt; only its validation is not done
         raise
-    best = _judge(t, out, train, sum(skipped, []), *outcome) if t.world.first else None
+    if t.world.first:
+        losses, evaluation = outcome
+        best = _judge(t, out, train, sum(skipped, []), losses, evaluation)
     t.at = agree(t.at)
     save_state(t, out)
     if t.world.first:
-        _tell(t, out, *outcome, best)
+        _tell(t, out, evaluation, best)
 
 # %% ../../nbs/training/05_loop.ipynb #63d547aa
 def _judge(t, out, train, skipped, losses, evaluation) -> bool:  # Whether it is the best so far
@@ -488,7 +490,7 @@ def _history_row(t, losses, evaluation, skipped) -> dict:
     return row
 
 # %% ../../nbs/training/05_loop.ipynb #bbdf6845
-def _tell(t, out, losses, evaluation, better):
+def _tell(t, out, evaluation, better):
     "Write the history, TensorBoard's scores, and a line for the epoch"
     row = t.at.history[-1]
     write_history(t.at.history, out)

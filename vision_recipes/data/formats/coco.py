@@ -23,19 +23,26 @@ from ...core.ragged import Ragged, Strings
 from ...core.skeleton import POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import absent, head, near, image_stems, scan, without_gc
+from vision_recipes.data.formats.files import (
+    files_near,
+    first_bytes,
+    image_stems,
+    missing_findings,
+    scan,
+    without_gc,
+)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #fa5965eb
 def _is_coco(file: Path) -> bool:
     "Whether a JSON file begins as COCO's do"
-    start = head(file, 1 << 16)
+    start = first_bytes(file, 1 << 16)
     is_object = start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] == b'{'
     return is_object and re.search(rb'"(images|annotations|categories)"\s*:\s*\[', start) is not None
 
 
 def _coco_files(root: Path) -> list[Path]:
     "COCO's files in a folder and two levels below"
-    return sorted(f for f in near(root, '.json', also='_annotations.coco.json') if _is_coco(f))
+    return sorted(f for f in files_near(root, '.json', also='_annotations.coco.json') if _is_coco(f))
 
 
 def looks_like_coco(path: Path) -> bool:
@@ -711,7 +718,7 @@ def _image_paths(file: Path, base: Path, names: list[str], notes: list) -> list[
     "The path of each image below `base`, '' where it is missing. Missing and unused ones go to `notes`"
     paths, unused = _locate(base, names)
     missing = [str(base / name) for name, path in zip(names, paths) if not path]
-    notes += absent(file, len(paths) - len(missing), missing, [str(base / path) for path in unused])
+    notes += missing_findings(file, len(paths) - len(missing), missing, [str(base / path) for path in unused])
     return paths
 
 

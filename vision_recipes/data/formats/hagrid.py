@@ -17,18 +17,26 @@ from ...core.patching import patch
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import absent, head, image_stems, near, scan, SUFFIXES, without_gc
+from vision_recipes.data.formats.files import (
+    files_near,
+    first_bytes,
+    image_stems,
+    missing_findings,
+    scan,
+    SUFFIXES,
+    without_gc,
+)
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #29a58925
 def _is_hagrid(file: Path) -> bool:
     "Whether a JSON file begins as HaGRID's do"
-    start = head(file)
+    start = first_bytes(file)
     return b'"bboxes"' in start and start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] == b'{'
 
 
 def looks_like_hagrid(root: Path) -> bool:
     "Whether a folder, or one at most two levels below, holds HaGRID's annotations"
-    return root.is_dir() and any(map(_is_hagrid, near(root, '.json')))
+    return root.is_dir() and any(map(_is_hagrid, files_near(root, '.json')))
 
 
 def _hagrid_places(root: Path) -> tuple[Path, Path]:
@@ -36,7 +44,7 @@ def _hagrid_places(root: Path) -> tuple[Path, Path]:
 
     Raises `VisionRecipesError` where there is no folder of annotations, or several.
     """
-    holders = sorted({f.parent for f in near(root, '.json') if _is_hagrid(f)}) if root.is_dir() else []
+    holders = sorted({f.parent for f in files_near(root, '.json') if _is_hagrid(f)}) if root.is_dir() else []
     if not holders:
         raise VisionRecipesError(
             f'{root}: holds no HaGRID annotations. Wanted: a folder such as ann_train_val with <class>.json '
@@ -336,7 +344,7 @@ def read_hagrid(
         unused += others
         folder = folders[0] if folders else '...'
         missing += [f'{folder}/{stem}.jpg ({annotations.name}/{file.name})' for stem in missing_stems]
-    notes = absent(annotations, len(paths) - len(missing), missing, unused)
+    notes = missing_findings(annotations, len(paths) - len(missing), missing, unused)
     anns = Annotations(
         root,
         Strings.from_list(paths),

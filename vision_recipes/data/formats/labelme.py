@@ -21,7 +21,7 @@ from ...core.ragged import Ragged, Strings
 from ...core.skeleton import POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import near, path_inside, without_gc
+from .files import files_near, path_inside, without_gc
 from .labelme_files import is_labelme, LabelmeSet, NOT_TAKEN, Sheet
 from .labelme_shapes import mask_row, Shape
 
@@ -53,7 +53,7 @@ def listed_names(
 def looks_like_labelme(path: Path) -> bool:
     "Whether `path` is a LabelMe file, or a folder that holds one at most two levels below"
     if path.is_dir():
-        return any(map(is_labelme, near(path, '.json')))
+        return any(map(is_labelme, files_near(path, '.json')))
     return path.suffix.lower() == '.json' and is_labelme(path)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35ae43ae

@@ -16,7 +16,7 @@ from ...core.files import read_json, write_bytes
 from ...core.images import image_size, ImageError, is_image_name, is_size
 from ...core.patching import patch
 from ..findings import Finding
-from .files import absent, head, image_stems, scan, SPLIT_NAMES
+from .files import first_bytes, image_stems, missing_findings, scan, SPLIT_NAMES
 from .labelme_shapes import Shape, SHAPES
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #e9f7ff7b
@@ -32,7 +32,7 @@ def _tail(file: Path, n: int = 1 << 16) -> bytes:
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #af8b0fd0
 def is_labelme(file: Path) -> bool:
     "Whether a JSON file begins as LabelMe's do"
-    start = head(file)
+    start = first_bytes(file)
     if start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] != b'{':
         return False
     if b'"shapes"' not in start and (b'"imageData"' in start or b'"flags"' in start):
@@ -310,7 +310,7 @@ class LabelmeSet:
         self._note_counts('embedded', f'unpacked from JSON files to {cache}, for there is no other file')
         unused = self.images.others(list(self.json_of)) if root.is_dir() else []
         advice = 'Put them back, or delete their .json files.'
-        self.notes += absent(root, len(self.sheets), self.missing, unused, advice)
+        self.notes += missing_findings(root, len(self.sheets), self.missing, unused, advice)
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #7b38ecb1
 def _json_names(files: dict[str, list[str]]) -> list[str]:

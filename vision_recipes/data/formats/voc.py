@@ -20,12 +20,21 @@ from ...core.labels import LabelMap
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import absent, head, near, image_stems, scan, SPLIT_NAMES
+from vision_recipes.data.formats.files import (
+    files_near,
+    first_bytes,
+    image_stems,
+    missing_findings,
+    scan,
+    SPLIT_NAMES,
+)
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #eeabb2b3
 def looks_like_voc(root: Path) -> bool:
     "Whether a folder, or one at most two levels below, holds VOC's XML"
-    return root.is_dir() and any(re.search(rb'<annotation[\s>]', head(f)) for f in near(root, '.xml', 3))
+    if not root.is_dir():
+        return False
+    return any(re.search(rb'<annotation[\s>]', first_bytes(file)) for file in files_near(root, '.xml', 3))
 
 
 def _parse_xml(path: Path) -> ET.Element:
@@ -188,7 +197,7 @@ def read_voc(
         sizes.append(_voc_size(tree))
         objects.append(in_file)
         n_shifted += shift
-    notes = list(absent(root, len(paths), missing, _unused_images(paths, stems)))
+    notes = list(missing_findings(root, len(paths), missing, _unused_images(paths, stems)))
     if n_shifted and one_based is None:
         message = (
             f'{plural(n_shifted, "file")} of the VOC challenge, whose first pixel is 1: '

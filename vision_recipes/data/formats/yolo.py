@@ -18,7 +18,14 @@ from ...core.labels import LabelMap
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import absent, head, near, path_inside, scan, SPLIT_NAMES
+from vision_recipes.data.formats.files import (
+    files_near,
+    first_bytes,
+    missing_findings,
+    path_inside,
+    scan,
+    SPLIT_NAMES,
+)
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #b05e8380
 _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classes.txt')
@@ -54,7 +61,7 @@ def _find_yaml(root: Path) -> dict | None:
     folders = (root, *root.resolve().parents[:2]) if root.is_dir() else (root.parent,)
     for folder in folders:
         for file in sorted(folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name)):
-            if b'names' in head(file, 1 << 16):
+            if b'names' in first_bytes(file, 1 << 16):
                 return _load_yaml(file)
     return None
 
@@ -243,20 +250,20 @@ def looks_like_yolo(path: Path) -> bool:
         return _is_yolo_file(path)
     if any(map(_is_data_yaml, path.glob('*.y*ml'))):
         return True
-    return any(map(_is_label_file, near(path, '.txt', 5))) or _labels_folder(str(path)) != str(path)
+    return any(map(_is_label_file, files_near(path, '.txt', 5))) or _labels_folder(str(path)) != str(path)
 
 
 def _is_yolo_file(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in ('.yaml', '.yml'):
-        return b'names' in head(path, 1 << 16)
+        return b'names' in first_bytes(path, 1 << 16)
     if suffix != '.txt':
         return False
-    return is_image_name(head(path).split(b'\n')[0].decode('utf-8', 'replace').strip())
+    return is_image_name(first_bytes(path).split(b'\n')[0].decode('utf-8', 'replace').strip())
 
 
 def _is_data_yaml(path: Path) -> bool:
-    text = head(path, 1 << 16)
+    text = first_bytes(path, 1 << 16)
     if not re.search(rb'(?m)^names\s*:', text):
         return False
     return re.search(rb'(?m)^(train|val|nc)\s*:', text) is not None
@@ -265,7 +272,7 @@ def _is_data_yaml(path: Path) -> bool:
 def _is_label_file(path: Path) -> bool:
     if 'labels' in (path.parent.name, path.parent.parent.name):
         return True
-    return re.match(rb'\d+([ \t]+[-+.\deE]+){4,}\s*(\n|$)', head(path)) is not None
+    return re.match(rb'\d+([ \t]+[-+.\deE]+){4,}\s*(\n|$)', first_bytes(path)) is not None
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #81c45780
 def _rows(
@@ -407,7 +414,7 @@ def read_yolo(
     base = root if root.is_dir() else root.parent
     labels = _label_map(root, data, _places_of_names(base, sources, images))
     where = data['file'] if data else root
-    notes = [*absent(where, len(images), missing, []), *_texts_without_image(where, spare)]
+    notes = [*missing_findings(where, len(images), missing, []), *_texts_without_image(where, spare)]
     if not any(texts):
         raise VisionRecipesError(
             f'{root}: {plural(len(images), "image")}, but not one has a text file. '

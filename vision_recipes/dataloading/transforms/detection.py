@@ -142,7 +142,7 @@ class DetectionTransform(BoxTransform):
 class DetectionPlan(ImagePlan):
     "What was drawn for one image of a sample"
 
-    view: AxisTransform | Homography
+    geometry: AxisTransform | Homography
     color_ops: Sequence[tuple[str, float]]  # As for `recolor`
     # Left, top, width and height in a mosaic, pixels; None: the whole square
     cell: tuple[int, int, int, int] | None
@@ -168,28 +168,28 @@ def plan(
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #69d3006e
 @patch
 def _plan_square(self: DetectionTransform, record, rng) -> DetectionPlan:
-    view = self._draw_moves(record, rng)
+    geometry = self._draw_moves(record, rng)
     for step in (ResizeMax(self.size), PadSquare()):
-        view = step.move(view, None, rng)
-    return self._plan_image(record, view, None, rng)
+        geometry = step.move(geometry, None, rng)
+    return self._plan_image(record, geometry, None, rng)
 
 
 @patch
 def _draw_moves(self: DetectionTransform, record, rng) -> AxisTransform | Homography:
-    view, boxes = AxisTransform.of(record.size_wh), object_boxes(record.target)
+    geometry, boxes = AxisTransform.of(record.size_wh), object_boxes(record.target)
     for step in self.moves:
-        view = step.move(view, boxes, rng)
-    return view
+        geometry = step.move(geometry, boxes, rng)
+    return geometry
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #a45c9158
 @patch
-def _plan_image(self: DetectionTransform, record, view, cell, rng) -> DetectionPlan:
-    decode_side = math.ceil(max(record.size_wh) * view.zoom * MIN_DECODE_RATIO - 1e-6)
+def _plan_image(self: DetectionTransform, record, geometry, cell, rng) -> DetectionPlan:
+    decode_side = math.ceil(max(record.size_wh) * geometry.zoom * MIN_DECODE_RATIO - 1e-6)
     ops = []
     for step in self.colors:
         if hasattr(step, 'draw'):
             ops += step.draw(rng)
-    return DetectionPlan(record, decode_side, view, ops, cell)
+    return DetectionPlan(record, decode_side, geometry, ops, cell)
 
 
 @patch
@@ -204,10 +204,10 @@ def _plan_cell(self: DetectionTransform, record, cell, rng) -> DetectionPlan:
     "Put the image's inner corner at the point where the four images meet"
     left, top, w, h = cell
     resize = ResizeMax(max(1, round(self.size * rng.uniform(*self.mix.zoom))))
-    view = resize.move(self._draw_moves(record, rng), None, rng)
-    x1 = 0 if left else round(view.size_wh[0]) - w
-    y1 = 0 if top else round(view.size_wh[1]) - h
-    return self._plan_image(record, view.cropped(x1, y1, x1 + w, y1 + h), cell, rng)
+    geometry = resize.move(self._draw_moves(record, rng), None, rng)
+    x1 = 0 if left else round(geometry.size_wh[0]) - w
+    y1 = 0 if top else round(geometry.size_wh[1]) - h
+    return self._plan_image(record, geometry.cropped(x1, y1, x1 + w, y1 + h), cell, rng)
 
 
 def _mosaic_cells(size: int, x: int, y: int) -> list[tuple[int, int, int, int]]:
@@ -243,16 +243,16 @@ def apply(
 
 @patch
 def _apply_square(self: DetectionTransform, image_plan, images, rng) -> tuple[np.ndarray, dict]:
-    image, view = self._render(image_plan, next(images), rng)
-    target = self._move_target(view, image_plan.record)
-    if isinstance(view, AxisTransform):
-        target |= {'scale': view.scale, 'offset': view.offset, 'size_wh': image_plan.record.size_wh}
+    image, geometry = self._render(image_plan, next(images), rng)
+    target = self._move_target(geometry, image_plan.record)
+    if isinstance(geometry, AxisTransform):
+        target |= {'scale': geometry.scale, 'offset': geometry.offset, 'size_wh': image_plan.record.size_wh}
     return image, target
 
 
 @patch
-def _move_target(self: DetectionTransform, view, record) -> dict:
-    return transform_target(view, record.target, self.min_side, self.flip_order, self.point_margin)
+def _move_target(self: DetectionTransform, geometry, record) -> dict:
+    return transform_target(geometry, record.target, self.min_side, self.flip_order, self.point_margin)
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #8429734d
 @patch
@@ -261,17 +261,17 @@ def _render(
 ) -> tuple[np.ndarray, AxisTransform | Homography]:
     "Render one image; returns its pixels and the transform snapped to whole pixels"
     step = source_step(decoded, image_plan.record.size_wh)
-    view = snap_to_pixels(image_plan.view, step)
+    geometry = snap_to_pixels(image_plan.geometry, step)
     change = partial(recolor, ops=image_plan.color_ops) if image_plan.color_ops else None
-    image = render(view, decoded.image, step, self.pad_value, change)
-    self._change_visible(image, view, rng)
-    return image, view
+    image = render(geometry, decoded.image, step, self.pad_value, change)
+    self._change_visible(image, geometry, rng)
+    return image, geometry
 
 
 @patch
-def _change_visible(self: DetectionTransform, image, view, rng):
+def _change_visible(self: DetectionTransform, image, geometry, rng):
     "Apply the steps of `colors` that are not a `ColorStep`, in place, to the visible part of the image"
-    x1, y1, x2, y2 = map(round, visible(view))
+    x1, y1, x2, y2 = map(round, visible(geometry))
     if x2 <= x1 or y2 <= y1:
         return
     for step in self.colors:
@@ -284,8 +284,8 @@ def _apply_mosaic(self: DetectionTransform, plan, images, rng) -> tuple[np.ndarr
     canvas, targets = np.empty((self.size, self.size, 3), np.uint8), []
     for image_plan in plan:
         left, top, w, h = image_plan.cell
-        canvas[top : top + h, left : left + w], view = self._render(image_plan, next(images), rng)
-        target = self._move_target(view, image_plan.record)
+        canvas[top : top + h, left : left + w], geometry = self._render(image_plan, next(images), rng)
+        target = self._move_target(geometry, image_plan.record)
         targets.append(_shift_target(target, left, top, self.size))
     return canvas, join_targets(targets)
 
@@ -363,13 +363,18 @@ class LetterboxTarget(BoxTransform):
     def apply(self, plan, images, rng=None):  # As `DetectionTransform.apply`
         [decoded], record = images, plan[0].record
         image = decoded.image.copy() if decoded.shared else decoded.image
-        view = self.letterbox_view(decoded.decoded_wh, record.size_wh)
-        target = transform_target(view, record.target, 0)
-        return image, {**target, 'scale': view.scale, 'offset': view.offset, 'size_wh': record.size_wh}
+        geometry = self.letterbox_geometry(decoded.decoded_wh, record.size_wh)
+        target = transform_target(geometry, record.target, 0)
+        return image, {
+            **target,
+            'scale': geometry.scale,
+            'offset': geometry.offset,
+            'size_wh': record.size_wh,
+        }
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #69f16a9f
 @patch
-def letterbox_view(
+def letterbox_geometry(
     self: LetterboxTarget, decoded_wh: tuple[int, int], size_wh: tuple[int, int]
 ) -> AxisTransform:  # In whole pixels, as after `snap_to_pixels`
     "The transform from an image of `size_wh`, decoded at `decoded_wh`, to the square"

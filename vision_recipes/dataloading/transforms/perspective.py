@@ -56,33 +56,33 @@ class Homography:
     source_wh: tuple[float, float]  # Of the whole image, pixels
     size_wh: tuple[float, float]  # Of the output, pixels
     # 9 numbers, row by row: maps (x, y, 1) in the source to (u, v, w) in the output
-    matrix: tuple[float, ...]
+    coefficients: tuple[float, ...]
 
     @classmethod
-    def of(cls, view: 'AxisTransform|Homography') -> 'Homography':
+    def of(cls, geometry: 'AxisTransform|Homography') -> 'Homography':
         "Convert an `AxisTransform`; a `Homography` is returned as it is"
-        if isinstance(view, Homography):
-            return view
-        (scale_x, scale_y), (x, y) = view.scale, view.offset
-        return cls(view.source_wh, view.size_wh, (scale_x, 0.0, x, 0.0, scale_y, y, 0.0, 0.0, 1.0))
+        if isinstance(geometry, Homography):
+            return geometry
+        (scale_x, scale_y), (x, y) = geometry.scale, geometry.offset
+        return cls(geometry.source_wh, geometry.size_wh, (scale_x, 0.0, x, 0.0, scale_y, y, 0.0, 0.0, 1.0))
 
     @cached_property
-    def m(self) -> np.ndarray:
-        return np.array(self.matrix, np.float64).reshape(3, 3)
+    def matrix(self) -> np.ndarray:
+        return np.array(self.coefficients, np.float64).reshape(3, 3)
 
     @cached_property
-    def back(self) -> np.ndarray:
-        return np.linalg.inv(self.m)  # (3, 3): maps the output to the source
+    def inverse_matrix(self) -> np.ndarray:
+        return np.linalg.inv(self.matrix)  # (3, 3): maps the output to the source
 
     @cached_property
-    def seen(self) -> np.ndarray:  # (n, 2), pixels of the output; n is 0 where nothing is visible
+    def visible_outline(self) -> np.ndarray:  # (n, 2), pixels of the output; n is 0 where nothing is visible
         "The outline of the image's visible part"
         corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]]) * self.source_wh
         return clip_ring(self.points(corners), (0, 0), self.size_wh).clip(0, self.size_wh)
 
     @cached_property
-    def seen_back(self) -> np.ndarray:
-        return self.points_back(self.seen)  # (n, 2), pixels of the source
+    def source_outline(self) -> np.ndarray:
+        return self.points_back(self.visible_outline)  # (n, 2), pixels of the source
 
     @cached_property
     def zoom(self) -> float:
@@ -92,11 +92,13 @@ class Homography:
 @patch
 def warped(
     self: Homography,
-    m: np.ndarray,  # (3, 3): maps points of the present output to the new one
+    matrix: np.ndarray,  # (3, 3): maps points of the present output to the new one
     size_wh: tuple[float, float] | None = None,  # Of the new output, pixels; None: as before
 ) -> Homography:
     "Apply a matrix after this one"
-    return Homography(self.source_wh, tuple(size_wh or self.size_wh), tuple((m @ self.m).ravel().tolist()))
+    return Homography(
+        self.source_wh, tuple(size_wh or self.size_wh), tuple((matrix @ self.matrix).ravel().tolist())
+    )
 
 
 @patch
@@ -120,7 +122,7 @@ def mirrored(self: Homography) -> Homography:
 @patch(as_prop=True)
 def mirrors(self: Homography) -> bool:
     "Whether left and right are exchanged"
-    return bool(np.linalg.det(self.m) < 0)
+    return bool(np.linalg.det(self.matrix) < 0)
 
 
 def _shift(x: float, y: float) -> np.ndarray:  # (3, 3)
@@ -131,18 +133,18 @@ def _shift(x: float, y: float) -> np.ndarray:  # (3, 3)
 @patch
 def points(self: Homography, xy: np.ndarray) -> np.ndarray:  # (..., 2) float64
     "Map points of the image to the output"
-    return _through(self.m, xy)
+    return _through(self.matrix, xy)
 
 
 @patch
 def points_back(self: Homography, xy: np.ndarray) -> np.ndarray:  # (..., 2) float64
     "Map points of the output back to the image"
-    return _through(self.back, xy)
+    return _through(self.inverse_matrix, xy)
 
 
-def _through(m: np.ndarray, xy: np.ndarray) -> np.ndarray:  # (..., 2)
+def _through(matrix: np.ndarray, xy: np.ndarray) -> np.ndarray:  # (..., 2)
     "Map points by a matrix"
-    uvw = xy @ m[:, :2].T + m[:, 2]
+    uvw = xy @ matrix[:, :2].T + matrix[:, 2]
     return uvw[..., :2] / uvw[..., 2:]
 
 
@@ -162,24 +164,26 @@ def boxes(self: Homography, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32;
     return np.where(is_box, around, np.nan).astype(np.float32)
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #a9b1f29e
-def _mean_zoom(view: Homography) -> float:
+def _mean_zoom(geometry: Homography) -> float:
     """Output pixels per source pixel, in the direction in which the image is enlarged most.
 
     The mean over the corners of the visible part and its centre.
     """
-    if not len(view.seen):
+    if not len(geometry.visible_outline):
         return 0.0
-    jacobian = _jacobian(view, np.vstack([view.seen_back, view.points_back(view.seen.mean(0))]))
+    jacobian = _jacobian(
+        geometry, np.vstack([geometry.source_outline, geometry.points_back(geometry.visible_outline.mean(0))])
+    )
     squares = (jacobian**2).sum((1, 2))
     areas = jacobian[:, 0, 0] * jacobian[:, 1, 1] - jacobian[:, 0, 1] * jacobian[:, 1, 0]
     # the larger singular value
     return float(np.sqrt((squares + np.sqrt((squares**2 - 4 * areas**2).clip(0))) / 2).mean())
 
 
-def _jacobian(view: Homography, xy: np.ndarray) -> np.ndarray:  # (n, 2, 2)
+def _jacobian(geometry: Homography, xy: np.ndarray) -> np.ndarray:  # (n, 2, 2)
     "Derivatives of the output's coordinates by the source's"
-    w = (xy @ view.m[2, :2] + view.m[2, 2])[:, None, None]
-    return (view.m[:2, :2] - view.points(xy)[:, :, None] * view.m[2, :2]) / w
+    w = (xy @ geometry.matrix[2, :2] + geometry.matrix[2, 2])[:, None, None]
+    return (geometry.matrix[:2, :2] - geometry.points(xy)[:, :, None] * geometry.matrix[2, :2]) / w
 
 
 @patch
@@ -194,54 +198,56 @@ def sources(
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #6baaaadd
 @visible.register
-def _(view: Homography) -> tuple[float, float, float, float]:  # XYXY in the output, around the visible part
-    if not len(view.seen):
+def _(
+    geometry: Homography,
+) -> tuple[float, float, float, float]:  # XYXY in the output, around the visible part
+    if not len(geometry.visible_outline):
         return 0.0, 0.0, 0.0, 0.0
-    return *view.seen.min(0).tolist(), *view.seen.max(0).tolist()
+    return *geometry.visible_outline.min(0).tolist(), *geometry.visible_outline.max(0).tolist()
 
 
 @snap_to_pixels.register
-def _(view: Homography, step=(1.0, 1.0)) -> Homography:  # With whole sides
-    w, h = (max(1, round(side)) for side in view.size_wh)
-    if view.size_wh != (w, h):
-        view = view.scaled(w / view.size_wh[0], h / view.size_wh[1])
-    elif all(isinstance(side, int) for side in view.size_wh):
-        return view
-    return Homography(view.source_wh, (w, h), view.matrix)
+def _(geometry: Homography, step=(1.0, 1.0)) -> Homography:  # With whole sides
+    w, h = (max(1, round(side)) for side in geometry.size_wh)
+    if geometry.size_wh != (w, h):
+        geometry = geometry.scaled(w / geometry.size_wh[0], h / geometry.size_wh[1])
+    elif all(isinstance(side, int) for side in geometry.size_wh):
+        return geometry
+    return Homography(geometry.source_wh, (w, h), geometry.coefficients)
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #dcd62c52
 @render.register
 def _(
-    view: Homography, image: np.ndarray, step=(1.0, 1.0), pad_value=(0, 0, 0), change=None
+    geometry: Homography, image: np.ndarray, step=(1.0, 1.0), pad_value=(0, 0, 0), change=None
 ) -> np.ndarray:  # (H, W, 3) uint8, new memory
-    if not len(view.seen):
-        return np.tile(np.array(pad_value, np.uint8), (view.size_wh[1], view.size_wh[0], 1))
-    part, to_part = _visible_part(view, image, step)
+    if not len(geometry.visible_outline):
+        return np.tile(np.array(pad_value, np.uint8), (geometry.size_wh[1], geometry.size_wh[0], 1))
+    part, to_part = _visible_part(geometry, image, step)
     if change:
         part = as_array(change(part.copy()))
     # OpenCV counts from the middle of the first pixel
-    back = _shift(-0.5, -0.5) @ to_part @ view.back @ _shift(0.5, 0.5)
+    back = _shift(-0.5, -0.5) @ to_part @ geometry.inverse_matrix @ _shift(0.5, 0.5)
     return cv2.warpPerspective(
         part,
         back,
-        view.size_wh,
+        geometry.size_wh,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=pad_value,
     )
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #51c13d73
-def _visible_part(view: Homography, image: np.ndarray, step) -> tuple[np.ndarray, np.ndarray]:
+def _visible_part(geometry: Homography, image: np.ndarray, step) -> tuple[np.ndarray, np.ndarray]:
     """The visible part of an image, reduced to about the size at which it is shown.
 
     Returns the part (h, w, 3), which may share memory with `image`, and the matrix (3, 3) from the
     source to it.
     """
     # a quarter larger than shown, because the bilinear interpolation blurs too
-    shrink = 1.25 * view.zoom * step[0]
+    shrink = 1.25 * geometry.zoom * step[0]
     if shrink > 0.8:
         shrink = 1.0
-    x1, y1, x2, y2 = _seen_window(view, image, step, margin=1 + math.ceil(1 / shrink))
+    x1, y1, x2, y2 = _visible_window(geometry, image, step, margin=1 + math.ceil(1 / shrink))
     part = image[y1:y2, x1:x2]
     w, h = (max(1, math.ceil(side * shrink)) for side in (x2 - x1, y2 - y1))
     if (w, h) != (x2 - x1, y2 - y1):
@@ -250,11 +256,11 @@ def _visible_part(view: Homography, image: np.ndarray, step) -> tuple[np.ndarray
     return part, np.diag([w / (x2 - x1), h / (y2 - y1), 1.0]) @ _shift(-x1, -y1) @ to_decoded
 
 
-def _seen_window(view, image, step, margin) -> tuple[int, int, int, int]:
+def _visible_window(geometry, image, step, margin) -> tuple[int, int, int, int]:
     "Whole pixels of an image around its visible part"
-    seen, (h, w) = view.seen_back / step, image.shape[:2]
-    x1, y1 = np.maximum(np.floor(seen.min(0)).astype(int) - margin, 0).tolist()
-    x2, y2 = np.minimum(np.ceil(seen.max(0)).astype(int) + margin, (w, h)).tolist()
+    outline, (h, w) = geometry.source_outline / step, image.shape[:2]
+    x1, y1 = np.maximum(np.floor(outline.min(0)).astype(int) - margin, 0).tolist()
+    x2, y2 = np.minimum(np.ceil(outline.max(0)).astype(int) + margin, (w, h)).tolist()
     return x1, y1, x2, y2
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #974df276
@@ -274,13 +280,13 @@ class RandomRotation(GeometricTransform):
                 f'RandomRotation: needs degrees from 0 to 180 and p from 0 to 1, but got {self}.'
             )
 
-    def move(self, view, boxes, rng):
+    def move(self, geometry, boxes, rng):
         if rng.random() >= self.p:
-            return view
+            return geometry
         a = math.radians(rng.uniform(-self.degrees, self.degrees))
-        x, y = view.size_wh[0] / 2, view.size_wh[1] / 2
+        x, y = geometry.size_wh[0] / 2, geometry.size_wh[1] / 2
         turn = np.array([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]])
-        return Homography.of(view).warped(_shift(x, y) @ turn @ _shift(-x, -y))
+        return Homography.of(geometry).warped(_shift(x, y) @ turn @ _shift(-x, -y))
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #38cf7cf6
 @dataclass(frozen=True)
@@ -302,15 +308,15 @@ class RandomPerspective(GeometricTransform):
                 f'RandomPerspective: needs distortion from 0 to .9 and p from 0 to 1, but got {self}.'
             )
 
-    def move(self, view, boxes, rng):
+    def move(self, geometry, boxes, rng):
         if rng.random() >= self.p:
-            return view
+            return geometry
         corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])
         inwards = self.distortion / 2 * rng.random((4, 2)) * (1 - 2 * corners)
-        matrix = perspective(corners * view.size_wh, (corners + inwards) * view.size_wh)
-        tilted = Homography.of(view).warped(matrix)
-        depth = np.column_stack([corners * view.source_wh, np.ones(4)]) @ tilted.m[2]
-        return tilted if depth.min() > 0.05 * depth.max() else view
+        matrix = perspective(corners * geometry.size_wh, (corners + inwards) * geometry.size_wh)
+        tilted = Homography.of(geometry).warped(matrix)
+        depth = np.column_stack([corners * geometry.source_wh, np.ones(4)]) @ tilted.matrix[2]
+        return tilted if depth.min() > 0.05 * depth.max() else geometry
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #f8d9105d
 def perspective(

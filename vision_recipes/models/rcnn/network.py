@@ -601,7 +601,7 @@ def validate(self: RcnnTask, model, batch):
         losses = model.losses(features, proposals, self.targets(batch))
     outputs = [o.cpu().numpy() for o in self._class_ids(model.detect(features, proposals))]
     decode = DECODERS[self.decoder]
-    return losses, decode(outputs, batch_places(batch), self.reading, self.settings.score)
+    return losses, decode(outputs, batch_places(batch), self.output_card, self.settings.score)
 
 
 @patch

@@ -240,7 +240,7 @@ def validate(self: Yolox, model, batch):
     x = self.inputs(batch['images'])
     predictions = model(x)
     outputs = [decoded(predictions, x.shape[-2:]).cpu().numpy()]
-    found = yolox_predictions(outputs, batch_places(batch), self.reading, _MIN_SCORE)
+    found = yolox_predictions(outputs, batch_places(batch), self.output_card, _MIN_SCORE)
     losses = self._loss(predictions, batch['boxes'], batch['labels'], x.shape[-2:], False)
     return losses, found
 
@@ -267,7 +267,7 @@ def _distance_after_nms(self: Yolox, expected, got):
     rows = np.concatenate([boxes, np.ones_like(boxes[..., :1]), scores.transpose(0, 2, 1)], -1)
     places = [Placement((10**5,) * 2)] * len(boxes)
     all_boxes = {'max_detections': 10**6, 'max_candidates': 10**6}
-    card = replace(self.reading, decoding=self.decoding('decoded') | all_boxes)
+    card = replace(self.output_card, decoding=self.decoding('decoded') | all_boxes)
     wanted = yolox_predictions([rows], places, card, NMS_SCORE)
     card = replace(card, decoding=card.decoding | {'kind': 'nms'})
     found = yolox_predictions(got, places, card, NMS_SCORE)
