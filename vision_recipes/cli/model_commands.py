@@ -479,10 +479,11 @@ def _bundle_options(p):
 
 
 def run_bundle(args) -> None:
-    "`vision-recipes bundle`: `bundle`"
-    from vision_recipes.deploy.bundle import bundle
+    "`vision-recipes bundle`: `make_bundle`"
+    from vision_recipes.deploy.bundle import make_bundle
 
-    out = bundle(args.model, args.out, _listed_images(args.samples) if args.samples else None, args.web)
+    samples = _listed_images(args.samples) if args.samples else None
+    out = make_bundle(args.model, args.out, samples, args.web)
     log_info(
         f'{out}: {"unpack it, and read" if out.suffix.lower() == ".zip" else "read"} README.md; '
         'it runs where NumPy, Pillow and onnxruntime are, without this library'

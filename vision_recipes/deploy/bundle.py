@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_SAMPLES', 'SAMPLE_SIDE', 'REQUIREMENTS', 'predict_source', 'find_samples', 'write_samples', 'quality_text',
-           'limits_text', 'made_text', 'readme_text', 'bundle']
+           'limits_text', 'made_text', 'readme_text', 'make_bundle']
 
 # %% ../../nbs/deploy/08_bundle.ipynb #d0197076
 import shutil, tempfile, zipfile
@@ -352,7 +352,7 @@ def readme_text(
     card: ModelCard,
     model_bytes: int,
     samples: int = 0,  # How many there are
-    web: str = 'none',  # As for `bundle`
+    web: str = 'none',  # As for `make_bundle`
 ) -> str:  # Markdown
     "The README of a bundle"
     kind, page = TASK_KINDS[card.task], web != 'none'
@@ -486,7 +486,7 @@ def _size(out: Path) -> int:
     return sum(f.stat().st_size for f in files)
 
 # %% ../../nbs/deploy/08_bundle.ipynb #86991773
-def bundle(
+def make_bundle(
     # A run directory, which is exported first where it has no `model.onnx`, or an ONNX file of this library
     run_or_model: str | Path,
     out: str | Path,  # A new folder, or a file that ends in `.zip`
