@@ -46,7 +46,15 @@ images. `Predictor.stream` opens them and lets onnxruntime run the network. `{de
 Written by vision_recipes {version} out of its own code, with only what this model needs. Apache License 2.0.
 """
 # Checks of files and cards that others made
-_CHECKS = ['check_choice', '_check', '_check_inputs', '_check_outputs', '_LOOKS', 'read_card', 'card_hint']
+_CHECKS = [
+    'check_choice',
+    '_check',
+    '_check_inputs',
+    '_check_outputs',
+    '_look_at_numbers',
+    'read_card',
+    'card_hint',
+]
 # Methods that only share their name with one that is used
 _NAMESAKES = [
     'ModelCard.to_dict',
@@ -88,7 +96,7 @@ def _usage(task: str, decoder: str, page: bool) -> str:
     return _USAGE.format(
         kind=TASK_KINDS[task].title,
         fields=TASK_KINDS[task].fields,
-        decoder=DECODERS[decoder].__name__,
+        decoder=DECODERS[decoder].decode.__name__,
         version=metadata.version('vision_recipes'),
         serve=serve if page else '',
     )
