@@ -3,7 +3,8 @@
 
 A module imports from lower floors only: never from a higher one, never from another room on its own floor. No
 modules import each other in a circle, imports inside functions included. A name that is exported has one
-meaning, and what a room hands on is there. No function and no export cell is longer than 40 lines. Code that
+meaning, and what a room hands on is there. No function has the name of a module beside it, since an import
+from the room would give the module. No function and no export cell is longer than 40 lines. Code that
 stands twice in the notebooks is printed as a warning (`DUPLICATES_FAIL` makes it fail). The rooms and their
 floors are below; CONTRIBUTING.md says what belongs where.
 """
@@ -33,6 +34,13 @@ FLOORS = {
     '__main__': 8,
 }
 LONGEST = 40  # lines of a function or an export cell
+# Functions with the name of their module: a command line is not imported from its room
+LIKE_THEIR_MODULE = {
+    'cli.main',
+    'data.download',
+    'dataloading.transforms.perspective',
+    'metrics.average_precision',
+}
 NAMESAKES = {'main', 'INFO'}  # one a program (the command line, predict.py); one an architecture
 SHORTEST_COPY = 4  # lines from which on a cell or a function may not stand twice
 DUPLICATES_FAIL = False  # True: code that stands twice is an error, not a warning
@@ -204,6 +212,26 @@ def check_faces(known: dict[str, Path]) -> Iterator[str]:
                 yield f'{room}/__init__.py hands on {name}, which {home} does not export'
 
 
+def face_names(path: Path) -> list[str]:
+    "What a room hands on: what its `__all__` lists, and what its `lazy_names` loads"
+    return sorted({*exported_names(path), *(name for _, name in handed_on_lazily(path))})
+
+
+def check_module_names(known: dict[str, Path]) -> Iterator[str]:
+    """No function or class has the name of a module beside it.
+
+    `from room import name` would give the module as soon as anyone has imported it.
+    """
+    for place, path in known.items():
+        if path.name == '__init__.py':
+            for name in face_names(path):
+                if f'{place}.{name}' in known:
+                    yield f'{place}/__init__.py hands on {name}, and {place}.{name} is a module: rename one'
+        elif place.split('.')[-1] in exported_names(path) and place not in LIKE_THEIR_MODULE:
+            room, _, name = place.rpartition('.')
+            yield f'{place} exports {name}, but `from {room} import {name}` gives the module: rename one'
+
+
 def check_lengths(known: dict[str, Path], root: Path = ROOT) -> Iterator[str]:
     "Functions can be seen at a glance"
     for path in known.values():
@@ -308,7 +336,7 @@ def main() -> int:
     known = modules()
     arrows = graph(known)
     problems = [*check_floors(arrows), *check_circles(arrows), *check_names(known), *check_faces(known)]
-    problems += [*check_lengths(known), *check_cells()]
+    problems += [*check_module_names(known), *check_lengths(known), *check_cells()]
     copies = [*check_copied_cells(), *check_copied_functions()]
     if DUPLICATES_FAIL:
         problems += copies

@@ -123,6 +123,32 @@ def test_a_name_that_a_room_hands_on_and_nobody_has(root):
     ]
 
 
+def test_a_name_that_a_room_hands_on_and_a_module_has(root):
+    face = "f, d = lazy_names('vision_recipes.deploy', {'export': ['bundle', 'export_onnx']})"
+    files = {
+        'deploy/__init__.py': face,
+        'deploy/bundle.py': "__all__ = ['make_bundle']",
+        'deploy/export.py': "__all__ = ['bundle', 'export_onnx']",
+        'core/__init__.py': "__all__ = ['errors', 'E']",
+        'core/errors.py': "__all__ = ['E']",
+    }
+    assert list(house.check_module_names(write_package(root, files))) == [
+        'core/__init__.py hands on errors, and core.errors is a module: rename one',
+        'deploy/__init__.py hands on bundle, and deploy.bundle is a module: rename one',
+    ]
+
+
+def test_a_function_with_the_name_of_its_module(root):
+    files = {
+        'cli/main.py': "__all__ = ['main']",
+        'deploy/bundle.py': "__all__ = ['bundle']",
+        'deploy/export.py': "__all__ = ['export_onnx']",
+    }
+    assert list(house.check_module_names(write_package(root, files))) == [
+        'deploy.bundle exports bundle, but `from deploy import bundle` gives the module: rename one'
+    ]
+
+
 def test_a_long_function(root):
     body = '    x = 1\n' * house.LONGEST
     files = {'core/long.py': f'def f():\n{body}    x = 2\n', 'core/short.py': f'def f():\n{body}'}

@@ -14,7 +14,7 @@ import argparse, json, os, shutil, statistics, subprocess, tempfile, threading
 from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from vision_recipes.deploy.bundle import bundle
+from vision_recipes.deploy import make_bundle
 from vision_recipes.deploy.predict_script import _Page
 
 FLAGS = (
@@ -53,7 +53,7 @@ class Told(_Page):
 def measure(model, args, browser):
     "What the timer tells of one model"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        out = bundle(model, Path(folder) / 'bundle', args.samples, args.web)
+        out = make_bundle(model, Path(folder) / 'bundle', args.samples, args.web)
         samples = [f'samples/{p.name}' for p in sorted((out / 'samples').iterdir())]
         (out / 'time.html').write_text(
             TIMER.replace('QUERY', args.query)

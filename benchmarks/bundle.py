@@ -10,7 +10,7 @@ opening the model, predicting one sample image and printing what is seen. Figure
 
 import argparse, json, os, statistics, subprocess, tempfile, time, venv, zipfile
 from pathlib import Path
-from vision_recipes.deploy.bundle import bundle
+from vision_recipes.deploy import make_bundle
 
 
 def fresh_python(folder, requirements):
@@ -48,7 +48,7 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for i, model in enumerate(args.model):
-            zipped = bundle(model, Path(folder) / f'bundle{i}.zip', args.samples, args.web)
+            zipped = make_bundle(model, Path(folder) / f'bundle{i}.zip', args.samples, args.web)
             if i == 0:
                 with zipfile.ZipFile(zipped) as z:
                     requirements = z.extract(

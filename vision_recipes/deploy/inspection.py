@@ -15,6 +15,7 @@ from ..core.console import human_bytes, plural
 from ..core.errors import VisionRecipesError
 from ..core.patching import patch
 from ..runtime.check_model import card_help, card_hint
+from ..runtime.decoders import DECODERS
 from ..runtime.model_card import CARD_KEY, ModelCard, read_card
 from ..runtime.onnx_session import graph_ports, message_fields, open_session, Port
 from ..runtime.predictor import Predictor
@@ -107,9 +108,18 @@ def _normalisation_words(card: ModelCard) -> str:
 # %% ../../nbs/deploy/03_inspection.ipynb #e331aebd
 def output_words(card: ModelCard) -> str:
     "What the outputs mean, and what is done with them"
-    words = _OUTPUT_WORDS.get(card.decoder, _unknown_words)(card)
+    words = _meaning_words(card)
     most = card.decoding.get('max_detections')
     return words if most is None else f'{words}; {most} objects at most'
+
+
+def _meaning_words(card: ModelCard) -> str:
+    decoder = DECODERS.get(card.decoder)
+    if decoder is None:
+        return f'{card.decoder}, which this version does not know'
+    if decoder.cells:
+        return _cell_words(card)
+    return _object_words(card) if decoder.objects else _classifier_words(card)
 
 
 def _classifier_words(card: ModelCard) -> str:
@@ -118,7 +128,7 @@ def _classifier_words(card: ModelCard) -> str:
     return 'probabilities, one a class, that add up to 1'
 
 
-def _yolox_words(card: ModelCard) -> str:
+def _cell_words(card: ModelCard) -> str:
     kind = card.decoding.get('kind')
     nms = f'suppression of doubles by class (IoU above {card.decoding.get("nms", 0.65):g})'
     if kind == 'nms':
@@ -136,13 +146,6 @@ def _object_words(card: ModelCard) -> str:
     if not TASK_KINDS[card.task].masks:
         return words
     return f'{words}; a pixel counts from a probability of {card.decoding.get("mask_threshold", 0.5):g}'
-
-
-def _unknown_words(card: ModelCard) -> str:
-    return f'{card.decoder}, which this version does not know'
-
-
-_OUTPUT_WORDS = {'classifier': _classifier_words, 'yolox': _yolox_words, 'objects': _object_words}
 
 # %% ../../nbs/deploy/03_inspection.ipynb #276109a7
 def threshold_words(card: ModelCard) -> str:

@@ -56,7 +56,7 @@ class _Reading(NamedTuple):
 
 def _read(predictor: BasePredictor, batch: np.ndarray, place: Placement, min_score: float) -> _Reading:
     outputs = predictor.run(batch, min_score)
-    decode = DECODERS[predictor.card.decoder]
+    decode = DECODERS[predictor.card.decoder].decode
     return _Reading(outputs, decode(outputs, [place], predictor.card, min_score)[0])
 
 # %% ../../nbs/deploy/01_parity.ipynb #eb453fa6

@@ -12,6 +12,7 @@ from typing import Sequence
 import numpy as np
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import parse_json
+from .decoders import DECODERS
 from .model_card import CARD_KEY, ModelCard
 from .onnx_session import graph_ports, Port
 from .postprocess_boxes import STRIDES
@@ -27,32 +28,70 @@ def card_hint(
     The rest is what is usual: ImageNet's colours, or for YOLOX those of the original project.
     """
     shape = outputs[0].shape if outputs else ()
-    sides = [s for s in (inputs[0].shape if inputs else ()) if isinstance(s, int) and s > 4]
     task = _task_of(outputs, shape)
     if task is None:
         return None
-    cells = task == 'detection' and TASK_KINDS[task].outputs[0] not in {o.name for o in outputs}
-    has_count = shape and isinstance(shape[-1], int) and (cells or task == 'classification')
-    n_classes = shape[-1] if has_count else None
-    if cells and n_classes:
-        n_classes -= 5
-    if (n_classes or 1) < 1 or (cells and sides and _other_grid(shape[1], sides[0])):
+    cells = task == 'detection' and not _has_outputs_of(task, outputs)
+    n_classes = _class_count(task, cells, shape)
+    sides = _known_sides(inputs)
+    if n_classes is not None and n_classes < 1:
         return None
-    hint = _hint(task, cells, n_classes, sides)
-    if task == 'classification' or cells:
-        hint['decoding'] = {'kind': 'raw' if cells else 'logits'}
-    elif task == 'detection':
-        hint['decoder'] = 'objects'
-    return hint
+    if cells and sides and _other_grid(shape[1], sides[0]):
+        return None
+    return {**_hint(task, cells, n_classes, sides), **_decoding_hint(task, cells)}
+
+
+def _task_of(outputs: Sequence[Port], shape: tuple) -> str | None:
+    "The task of a graph, by the names of its outputs or by the number of axes of the first"
+    for task in ('segmentation', 'keypoints', 'detection'):  # what has most outputs first
+        if _has_outputs_of(task, outputs):
+            return task
+    return {0: 'classification', 2: 'classification', 3: 'detection'}.get(len(shape))
+
+
+def _has_outputs_of(task: str, outputs: Sequence[Port]) -> bool:
+    "Whether a graph has the named outputs of a network that gives objects"
+    return {*TASK_KINDS[task].outputs} <= {o.name for o in outputs}
 
 # %% ../../nbs/runtime/09_check_model.ipynb #60efb640
+def _class_count(task: str, cells: bool, shape: tuple) -> int | None:  # None: the shape does not tell
+    "The number of classes, by the last axis of the first output"
+    counts_classes = cells or task == 'classification'
+    if not counts_classes or not shape or not isinstance(shape[-1], int):
+        return None
+    return shape[-1] - 5 if cells else shape[-1]
+
+
+def _known_sides(inputs: Sequence[Port]) -> list[int]:
+    "Those axes of the input that must be sides of an image, pixels: no batch, no colours, not free"
+    shape = inputs[0].shape if inputs else ()
+    return [s for s in shape if isinstance(s, int) and s > 4]
+
+
+def _n_cells(size: int) -> int:
+    return sum((size // s) ** 2 for s in STRIDES)
+
+
+def _other_grid(n_cells: int | str, size: int) -> bool:
+    "Whether the cells cannot be those of YOLOX"
+    return isinstance(n_cells, int) and n_cells != _n_cells(size)
+
+# %% ../../nbs/runtime/09_check_model.ipynb #9dfe9d44
 def _hint(task: str, cells: bool, n_classes: int | None, sides: list[int]) -> dict:
-    size = sides[0] if sides else 640 if cells else 224
+    usual_size = 640 if cells else 224
     return {
         'task': task,
         'labels': ['name of class 0', f'... {n_classes} names in all' if n_classes else '...'],
-        'preprocess': {'size': size, **(_MEGVII if cells else _IMAGENET)},
+        'preprocess': {'size': sides[0] if sides else usual_size, **(_MEGVII if cells else _IMAGENET)},
     }
+
+
+def _decoding_hint(task: str, cells: bool) -> dict:
+    if cells:
+        return {'decoding': {'kind': 'raw'}}
+    if task == 'classification':
+        return {'decoding': {'kind': 'logits'}}
+    return {'decoder': 'objects'} if task == 'detection' else {}
 
 
 _IMAGENET = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225]}
@@ -63,23 +102,6 @@ _MEGVII = {  # what the original YOLOX was trained with
     'pad_value': [114] * 3,
     'letterbox': 'top_left',
 }
-
-
-def _task_of(outputs: Sequence[Port], shape: tuple) -> str | None:
-    "The task of a graph, by the names of its outputs or by the number of axes of the first"
-    names = {o.name for o in outputs}
-    for task in ('segmentation', 'keypoints', 'detection'):  # what has most outputs first
-        if {*TASK_KINDS[task].outputs} <= names:
-            return task
-    return {0: 'classification', 2: 'classification', 3: 'detection'}.get(len(shape))
-
-
-def _n_cells(size: int) -> int:
-    return sum((size // s) ** 2 for s in STRIDES)
-
-
-def _other_grid(n_cells, size: int) -> bool:
-    return isinstance(n_cells, int) and n_cells != _n_cells(size)
 
 # %% ../../nbs/runtime/09_check_model.ipynb #72747bf7
 def card_help(
@@ -123,7 +145,7 @@ def _card_inside(path: Path, session) -> ModelCard:
 # %% ../../nbs/runtime/09_check_model.ipynb #6c4eff90
 def output_names(card: ModelCard) -> tuple[str, ...] | None:  # None: all that there are, in their order
     "The outputs to ask of a graph"
-    return TASK_KINDS[card.task].outputs if card.decoder == 'objects' else None
+    return TASK_KINDS[card.task].outputs if DECODERS[card.decoder].objects else None
 
 
 def _check_inputs(path: Path, card: ModelCard, takes: list[Port]):
@@ -165,39 +187,40 @@ def _layout_problem(layout: str, sides: list) -> str:
 # %% ../../nbs/runtime/09_check_model.ipynb #ffa51c54
 def _check_outputs(path: Path, card: ModelCard, shapes: dict[str, tuple]):
     "Refuse a graph that does not fit its card, as far as its outputs tell"
-    shape, kind = next(iter(shapes.values())), card.decoding.get('kind')
-    kinds, axes = {
-        'classifier': ((None, 'probabilities', 'logits'), 2),
-        'yolox': ((None, 'decoded', 'raw', 'nms'), 2 if kind == 'nms' else 3),
-    }.get(card.decoder, ((kind,), 2))
-    if kind not in kinds:
-        check_choice(f'{path}: kind in decoding', kind, kinds[1:])
-    if shape and len(shape) != axes:
-        raise VisionRecipesError(
-            f'{path}: its first output has the shape ({", ".join(map(str, shape))}), '
-            f'but that of {card.decoder} has {axes} axes.'
-        )
-    if shape and isinstance(shape[-1], int):
-        _check_class_count(path, card, shape[-1])
+    decoder = DECODERS[card.decoder]
+    if 'kind' in card.decoding and decoder.kinds:
+        check_choice(f'{path}: kind in decoding', card.decoding['kind'], decoder.kinds)
+    _check_first_output(path, card, next(iter(shapes.values())))
     missing = [o for o in output_names(card) or () if o not in shapes]
     if missing:
         raise VisionRecipesError(
             f'{path}: has no output {missing[0]!r}, which its card ({card.task}) promises, but '
             f'{", ".join(shapes)}.'
         )
-    if card.decoder == 'objects' and card.task == 'keypoints':
+    if decoder.objects and card.task == 'keypoints':
         _check_point_count(path, card, shapes['heatmaps'][1])
 
 
+def _check_first_output(path: Path, card: ModelCard, shape: tuple):
+    n_axes = 3 if DECODERS[card.decoder].gives_cells(card) else 2
+    if shape and len(shape) != n_axes:
+        raise VisionRecipesError(
+            f'{path}: its first output has the shape ({", ".join(map(str, shape))}), '
+            f'but that of {card.decoder} has {n_axes} axes.'
+        )
+    if shape and isinstance(shape[-1], int):
+        _check_class_count(path, card, shape[-1])
+
+
 def _check_class_count(path: Path, card: ModelCard, numbers: int):
-    n, kind = len(card.labels), card.decoding.get('kind')
-    if card.decoder == 'yolox' and kind != 'nms' and numbers - 5 != n:
+    n, decoder = len(card.labels), DECODERS[card.decoder]
+    if decoder.gives_cells(card) and numbers - 5 != n:
         raise VisionRecipesError(
             f'{path}: gives {numbers} numbers a cell, {numbers - 5} of them for classes, '
             f'but its card names {n} classes.'
         )
-    if card.decoder == 'classifier' and numbers != n:
-        what = 'logits' if kind == 'logits' else 'probabilities'
+    if not decoder.cells and not decoder.objects and numbers != n:
+        what = 'logits' if card.decoding.get('kind') == 'logits' else 'probabilities'
         raise VisionRecipesError(f'{path}: gives {numbers} {what}, but its card names {n} classes.')
 
 # %% ../../nbs/runtime/09_check_model.ipynb #c779f9ac
@@ -228,8 +251,6 @@ def _look_at_classes(where: str, card: ModelCard, numbers: np.ndarray):
 
 def _look_at_cells(where: str, card: ModelCard, numbers: np.ndarray):
     kind, size, scores = card.decoding.get('kind'), card.preprocess.size, numbers[..., 4:]
-    if kind == 'nms':
-        return
     if kind == 'raw' and numbers.shape[1] != _n_cells(size):
         raise VisionRecipesError(
             f'{where}gives {numbers.shape[1]} cells, but YOLOX has {_n_cells(size)} for {size} x {size} '
@@ -248,4 +269,10 @@ def _look_at_cells(where: str, card: ModelCard, numbers: np.ndarray):
         )
 
 
-_LOOKS = {'classifier': _look_at_classes, 'yolox': _look_at_cells}
+def _look_at_numbers(where: str, card: ModelCard, numbers: np.ndarray):
+    "Refuse values that cannot be what a card written by hand says of the first output"
+    decoder = DECODERS[card.decoder]
+    if decoder.gives_cells(card):
+        _look_at_cells(where, card, numbers)
+    elif not decoder.cells and not decoder.objects:
+        _look_at_classes(where, card, numbers)

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['OBJECT_READERS', 'DECODERS', 'classification_predictions', 'classifier_predictions', 'yolox_predictions',
-           'object_predictions']
+           'object_predictions', 'Decoder']
 
 # %% ../../nbs/runtime/08_decoders.ipynb #634dfc41
+from dataclasses import dataclass
 from typing import Callable
 import numpy as np
 from ..core.errors import check_choice
@@ -127,9 +128,31 @@ def object_predictions(
     read = OBJECT_READERS[card.task]
     return [read(objects, place, card) for objects, place in zip(found, places)]
 
+# %% ../../nbs/runtime/08_decoders.ipynb #a412f906
+@dataclass(frozen=True)
+class Decoder:
+    """A way to read the outputs of a graph.
 
-DECODERS: dict[str, Callable] = {  # Name: from raw outputs, places, card and score threshold to predictions
-    'classifier': classifier_predictions,
-    'yolox': yolox_predictions,
-    'objects': object_predictions,
+    A graph with neither `cells` nor `objects` gives one row of numbers an image, a number a class.
+    """
+
+    decode: Callable  # From raw outputs, places, card and score threshold to predictions
+    # What `kind` in the card's `decoding` may be, where the card has one; empty: anything
+    kinds: tuple[str, ...] = ()
+    cells: bool = False  # A row a cell: a box, the score of an object, a score a class. With `nms`: objects
+    objects: bool = False  # A row an object, in the outputs that `TaskKind.outputs` names
+
+    def has_nms(self, card: ModelCard) -> bool:
+        "Whether the graph turns its cells into objects itself; its last output is then the image numbers"
+        return self.cells and card.decoding.get('kind') == 'nms'
+
+    def gives_cells(self, card: ModelCard) -> bool:
+        "Whether the first output has the shape (B, cells, 5 + classes)"
+        return self.cells and not self.has_nms(card)
+
+
+DECODERS = {  # A key is what a card calls its `decoder`
+    'classifier': Decoder(classifier_predictions, kinds=('probabilities', 'logits')),
+    'yolox': Decoder(yolox_predictions, kinds=('decoded', 'raw', 'nms'), cells=True),
+    'objects': Decoder(object_predictions, objects=True),
 }

@@ -17,7 +17,9 @@ class TaskKind:
     does: str  # What a model of this task does; a list of its classes follows
     fields: str  # What a `Prediction` holds, in words
     metric: str  # Name of the headline score; larger is better
-    decoder: str  # A key of `DECODERS`, for a card that names none
+    # A key of `DECODERS`, for a card that names none. It stands here, not beside the decoders, because
+    # `ModelCard` fills it in, and the decoders import `ModelCard`
+    decoder: str
     boxes: bool = False  # Whether it learns and predicts boxes
     masks: bool = False  # The same for masks
     points: bool = False  # The same for named keypoints
@@ -37,7 +39,7 @@ DETECTION = TaskKind(
     does='It finds objects of these classes, and puts a box around each:',
     fields='its boxes, scores and labels',
     metric='map',
-    decoder='yolox',
+    decoder='yolox',  # A detector of others that can be read here is nearly always a YOLOX
     boxes=True,
     outputs=('boxes', 'scores', 'classes'),
     after_graph='boxes, scores and classes',

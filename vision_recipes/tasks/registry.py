@@ -27,7 +27,7 @@ class ModelInfo:
 ARCHITECTURES = {  # Name: its task, and where its `ModelInfo` stands. The first of a task is the usual one
     'timm': ('classification', 'vision_recipes.models.timm_classifier.settings:INFO'),
     'yolox': ('detection', 'vision_recipes.models.yolox.settings:INFO'),
-    'faster_rcnn': ('detection', 'vision_recipes.models.rcnn.faster:INFO'),
+    'faster_rcnn': ('detection', 'vision_recipes.models.rcnn.settings:FASTER_RCNN'),
     'mask_rcnn': ('segmentation', 'vision_recipes.models.rcnn.settings:MASK_RCNN'),
     'keypoint_rcnn': ('keypoints', 'vision_recipes.models.rcnn.settings:KEYPOINT_RCNN'),
 }

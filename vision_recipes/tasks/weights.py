@@ -137,26 +137,25 @@ def load_weights(
     model: nn.Module,
     state: dict[str, Tensor],
     where: str,  # Name of the weights in messages
-    head: tuple[
-        str, ...
-    ] = (),  # Parameters with these prefixes may have another shape: they stay as they are
+    # Parameters with these prefixes may have another shape: they stay as they are
+    head: tuple[str, ...] = (),
 ) -> list[str]:  # The parameters that were left, for another number of classes
     "Load weights that must fit, except the head. Raises `VisionRecipesError` that says what does not fit"
-    own = model.state_dict()
-    _check_parameter_names(own, state, where, head)
-    other_shape = [k for k in state if state[k].shape != own[k].shape]
+    expected = model.state_dict()
+    _check_parameter_names(expected, state, where, head)
+    other_shape = [k for k in state if state[k].shape != expected[k].shape]
     unfit = [k for k in other_shape if not k.startswith(head)]
     if unfit:
-        _refuse_shape(unfit[0], state[unfit[0]], own[unfit[0]], where)
+        _refuse_shape(unfit[0], state[unfit[0]], expected[unfit[0]], where)
     model.load_state_dict({k: v for k, v in state.items() if k not in other_shape}, strict=False)
     return other_shape
 
 # %% ../../nbs/tasks/05_weights.ipynb #5e241f41
-def _check_parameter_names(own: dict, state: dict, where: str, head: tuple[str, ...]):
+def _check_parameter_names(expected: dict, state: dict, where: str, head: tuple[str, ...]):
     "Refuse a state with missing or unknown parameters"
-    unknown = [k for k in state if k not in own]
+    unknown = [k for k in state if k not in expected]
     # `num_batches_tracked` only counts, so it may be missing
-    missing = [k for k in own if k not in state and not k.endswith('num_batches_tracked')]
+    missing = [k for k in expected if k not in state and not k.endswith('num_batches_tracked')]
     state_has_head = any(k.startswith(head) for k in state)
     if not state_has_head and all(k.startswith(head) for k in missing):
         missing = []
@@ -171,9 +170,9 @@ def _example(names: list[str]) -> str:
     return f' (such as {names[0]})' if names else ''
 
 
-def _refuse_shape(name: str, value: Tensor, own: Tensor, where: str):
+def _refuse_shape(name: str, value: Tensor, expected: Tensor, where: str):
     n_classes = value.shape[0] if value.ndim else 'other'
     raise VisionRecipesError(
-        f'{where}: {name} has the shape {tuple(value.shape)}, but this model wants {tuple(own.shape)}. '
+        f'{where}: {name} has the shape {tuple(value.shape)}, but this model wants {tuple(expected.shape)}. '
         f'Was it trained for {n_classes} classes, or in another size?'
     )

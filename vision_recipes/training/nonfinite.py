@@ -95,8 +95,8 @@ def keep_failure(
     learnt = {k: v for k, v in vars(t.task).items() if isinstance(v, Tensor)}
     state = {
         'what': what,
-        'epoch': t.at.epoch,
-        'batch': t.at.batch,
+        'epoch': t.progress.epoch,
+        'batch': t.progress.batch,
         'epochs': t.settings.epochs,
         'files': files,
         'batches': [b for b, _ in t.since_step],

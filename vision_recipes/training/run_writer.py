@@ -117,6 +117,6 @@ def open_board(t: Trainer, out: Path):  # A `SummaryWriter`
     """
     from torch.utils.tensorboard import SummaryWriter
 
-    started = t.at.history or t.at.batch
-    next_step = t.at.epoch * t.batches + t.at.batch + 1
+    started = t.progress.history or t.progress.batch
+    next_step = t.progress.epoch * t.batches + t.progress.batch + 1
     return SummaryWriter(str(out / 'tensorboard'), purge_step=next_step if started else None)

@@ -70,9 +70,9 @@ def make_settings(
     info = model_info(task, values.get('model', ''))
     check_names(task, info, values)
     values = {**info.presets[check_choice('preset', preset, info.presets)], **values}
-    own = {k: v for k, v in values.items() if k in info.settings.names()}
-    fit = {k: v for k, v in values.items() if k in FitSettings.names()}
-    return info.settings.of(own), FitSettings.of(fit)
+    model_values = {k: v for k, v in values.items() if k in info.settings.names()}
+    fit_values = {k: v for k, v in values.items() if k in FitSettings.names()}
+    return info.settings.of(model_values), FitSettings.of(fit_values)
 
 # %% ../../nbs/training/01_settings.ipynb #fcbe378c
 def check_names(task: str, info: ModelInfo, values: dict):

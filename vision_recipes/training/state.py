@@ -62,7 +62,7 @@ class Trainer:
         self.scheduler = one_cycle(self.optimizer, settings, self.steps)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp == torch.float16)
         self.ema = average_model(self.model, settings.ema) if settings.ema else None
-        self.at = Progress()
+        self.progress = Progress()
         self.since_step = []  # (batch, random state before it) of batches whose gradients wait for a step
         self.valid_seconds = 0.0  # Of the last validation
         self.board = None  # TensorBoard's writer, where it is wanted
@@ -157,9 +157,9 @@ def trainer_state(t: Trainer) -> dict:  # Tensors and plain values
 
     Of several processes every one must call it: each has random numbers of its own.
     """
-    skipped = gather(t.at.skipped)
+    skipped = gather(t.progress.skipped)
     return {
-        'progress': {**vars(t.at), 'skipped': sum(skipped or [], [])},
+        'progress': {**vars(t.progress), 'skipped': sum(skipped or [], [])},
         'model': t.model.state_dict(),
         'optimizer': t.optimizer.state_dict(),
         'scheduler': t.scheduler.state_dict(),
@@ -214,9 +214,9 @@ def restore(t: Trainer, state: dict):
         t.scaler.load_state_dict(state['scaler'])
     if t.ema:
         t.ema.load_state_dict(state['ema'])
-    t.at = Progress(**state['progress'])
+    t.progress = Progress(**state['progress'])
     if not t.world.first:
-        t.at.skipped = []  # The first process has those of all
+        t.progress.skipped = []  # The first process has those of all
     if len(state['rng']) == t.world.size:
         restore_random_state(state['rng'][t.world.rank], t.device)
     else:

@@ -105,8 +105,8 @@ def load_published(
 
     Raises `VisionRecipesError` for weights of another architecture.
     """
-    own = model.state_dict()
+    expected = model.state_dict()
     state = current_names(read_weights(file))
     # frozen batch normalisation has no such counter
-    state = {k: v for k, v in state.items() if k in own or not k.endswith('num_batches_tracked')}
+    state = {k: v for k, v in state.items() if k in expected or not k.endswith('num_batches_tracked')}
     return load_weights(model, state, str(file), heads)
