@@ -476,7 +476,7 @@ def _is_better(t, score: float, loss: float) -> bool:
         return True
     return (score, -loss) > (t.progress.best, -t.progress.best_loss) and math.isfinite(loss)
 
-
+# %% ../../nbs/training/05_loop.ipynb #8f813ea1
 def _history_row(t, losses, evaluation, skipped) -> dict:
     row = {
         'epoch': t.progress.epoch + 1,
