@@ -6,12 +6,13 @@
 __all__ = ['SHAPE_COLORS', 'environment', 'printed', 'real_data', 'run_python', 'loaded_modules', 'write_file', 'write_image',
            'png_base64', 'labelme_shape', 'labelme_file', 'smooth_image', 'busy_image', 'test_same_image',
            'draw_shapes', 'shape_extent', 'class_folders', 'two_box_images', 'box_parts', 'object_columns',
-           'random_detections', 'coco_index', 'finite_backward', 'color_classifier']
+           'random_detections', 'coco_index', 'finite_backward', 'spread_rcnn_weights', 'color_classifier']
 
 # %% ../../nbs/core/05_testing.ipynb #9df989e1
 import base64, io, itertools, json, os, subprocess, sys
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import Iterable
 from unittest import mock
 import numpy as np
 from PIL import Image, ImageDraw
@@ -407,6 +408,25 @@ def finite_backward(
         assert loss.isfinite(), name
     for name, p in model.named_parameters():
         assert p.grad is None or p.grad.isfinite().all(), name
+
+# %% ../../nbs/core/05_testing.ipynb #22aec02a
+def spread_rcnn_weights(
+    model,  # An `RCNN`, which is in training mode afterwards
+    batches: Iterable,  # Of tensors (B, 3, H, W) for its `extract_features`
+):
+    "Give an R-CNN random weights that find objects"
+    import torch
+
+    for layer, std in (
+        (model.rpn.head.cls_logits, 0.3),
+        (model.rpn.head.bbox_pred, 0.1),
+        (model.roi_heads.box_predictor.cls_score, 0.3),
+    ):
+        torch.nn.init.normal_(layer.weight, std=std)
+    model.train()
+    with torch.no_grad():
+        for batch in batches:
+            model.extract_features(batch)
 
 # %% ../../nbs/core/05_testing.ipynb #1273c3b0
 def color_classifier(
