@@ -43,7 +43,7 @@ def _look_at_packages() -> tuple[dict[str, str], list[str]]:
             troubles.append(f'{name}: {cure}.')
     return rows, troubles
 
-
+# %% ../../nbs/cli/04_doctor.ipynb #13980342
 def _torch_words():
     import torch
     from vision_recipes.tasks.device import pick_device

@@ -16,7 +16,6 @@ from ..core.images import find_images, open_image
 from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
 from ..data.readers import read_annotations
-from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
 from ..runtime.model_card import ModelCard
 from ..runtime.prediction import Prediction
 from ..tasks.run_directory import read_run
@@ -117,8 +116,10 @@ def _to_score(args, anns: Annotations, card: ModelCard) -> Annotations:
     return anns
 
 
-def _predict_all(predictor, anns: Annotations) -> list[Prediction]:
+def _predict_all(predictor, anns: Annotations) -> list:  # Of `Prediction`, one an image
     "Predictions of all images. Raises `VisionRecipesError` where an image is not as large as annotated"
+    from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
+
     paths = [anns.path(i) for i in range(len(anns))]
     stream = predictor.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD)
     predictions = list(progress(stream, 'predicting', len(anns), 'image'))
@@ -507,10 +508,11 @@ def _bundle_options(p):
 
 
 def run_bundle(args) -> None:
-    "`vision-recipes bundle`: `bundle`"
-    from vision_recipes.deploy.bundle import bundle
+    "`vision-recipes bundle`: `make_bundle`"
+    from vision_recipes.deploy.bundle import make_bundle
 
-    out = bundle(args.model, args.out, _listed_images(args.samples) if args.samples else None, args.web)
+    samples = _listed_images(args.samples) if args.samples else None
+    out = make_bundle(args.model, args.out, samples, args.web)
     log_info(
         f'{out}: {"unpack it, and read" if out.suffix.lower() == ".zip" else "read"} README.md; '
         'it runs where NumPy, Pillow and onnxruntime are, without this library'

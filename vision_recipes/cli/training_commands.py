@@ -19,10 +19,8 @@ from ..core.images import find_images
 from ..core.settings import Settings
 from ..core.skeleton import Skeleton
 from ..data.annotations import align_labels, Annotations
-from ..data.checks import check, FIX_HINT
 from ..data.findings import Findings
 from ..data.readers import read_annotations
-from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
 from ..runtime.model_card import ModelCard
 from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import model_info, model_infos, TASKS
@@ -32,6 +30,8 @@ from ..training.settings import check_chosen, check_device, FitSettings, make_se
 # %% ../../nbs/cli/03_training_commands.ipynb #6dd04ea3
 def run_check(args) -> None:
     "`vision-recipes check`: `read_annotations` and `check`"
+    from vision_recipes.data.checks import check
+
     anns = read_annotations(args.dir, args.format, args.groups)
     log_info(repr(anns))
     width = max(map(len, anns.class_names))
@@ -162,6 +162,8 @@ def _chosen(args) -> dict:
 # %% ../../nbs/cli/03_training_commands.ipynb #32b4863b
 def _read_for_training(args, folder: Path) -> Annotations:
     "Read, and refuse what cannot be trained on"
+    from vision_recipes.data.checks import check, FIX_HINT
+
     anns = _with_skeleton(args, read_annotations(folder, args.format, args.groups))
     if anns.has_boxes and getattr(args, 'boxes', None) in ('clip', 'drop'):
         anns = anns.fix_boxes(args.boxes)
@@ -388,6 +390,7 @@ def run_demo(args) -> None:
 def _demo_results(args, out: Path, run, valid):
     "Evaluate, export, compare, predict"
     from vision_recipes.deploy.export import export_onnx
+    from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
     from vision_recipes.runtime.predictor import Predictor
 
     valid = valid.measure()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_SAMPLES', 'SAMPLE_SIDE', 'REQUIREMENTS', 'predict_source', 'find_samples', 'write_samples', 'quality_text',
-           'limits_text', 'made_text', 'readme_text', 'bundle']
+           'limits_text', 'made_text', 'readme_text', 'make_bundle']
 
 # %% ../../nbs/deploy/08_bundle.ipynb #d0197076
 import shutil, tempfile, zipfile
@@ -46,7 +46,15 @@ images. `Predictor.stream` opens them and lets onnxruntime run the network. `{de
 Written by vision_recipes {version} out of its own code, with only what this model needs. Apache License 2.0.
 """
 # Checks of files and cards that others made
-_CHECKS = ['check_choice', '_check', '_check_inputs', '_check_outputs', '_LOOKS', 'read_card', 'card_hint']
+_CHECKS = [
+    'check_choice',
+    '_check',
+    '_check_inputs',
+    '_check_outputs',
+    '_look_at_numbers',
+    'read_card',
+    'card_hint',
+]
 # Methods that only share their name with one that is used
 _NAMESAKES = [
     'ModelCard.to_dict',
@@ -88,7 +96,7 @@ def _usage(task: str, decoder: str, page: bool) -> str:
     return _USAGE.format(
         kind=TASK_KINDS[task].title,
         fields=TASK_KINDS[task].fields,
-        decoder=DECODERS[decoder].__name__,
+        decoder=DECODERS[decoder].decode.__name__,
         version=metadata.version('vision_recipes'),
         serve=serve if page else '',
     )
@@ -352,7 +360,7 @@ def readme_text(
     card: ModelCard,
     model_bytes: int,
     samples: int = 0,  # How many there are
-    web: str = 'none',  # As for `bundle`
+    web: str = 'none',  # As for `make_bundle`
 ) -> str:  # Markdown
     "The README of a bundle"
     kind, page = TASK_KINDS[card.task], web != 'none'
@@ -486,7 +494,7 @@ def _size(out: Path) -> int:
     return sum(f.stat().st_size for f in files)
 
 # %% ../../nbs/deploy/08_bundle.ipynb #86991773
-def bundle(
+def make_bundle(
     # A run directory, which is exported first where it has no `model.onnx`, or an ONNX file of this library
     run_or_model: str | Path,
     out: str | Path,  # A new folder, or a file that ends in `.zip`

@@ -19,7 +19,7 @@ from vision_recipes.runtime.check_model import (
     _card_inside,
     _check_inputs,
     _check_outputs,
-    _LOOKS,
+    _look_at_numbers,
     output_names,
 )
 from .decoders import DECODERS
@@ -138,7 +138,7 @@ def _stream(self: BasePredictor, images, batch_size, on_error, min_score, card):
 def _predict(self: BasePredictor, prepared, min_score, card):  # Pixels with their places
     pixels, places = zip(*prepared)
     outputs = self.run(np.stack(pixels), min_score)
-    return DECODERS[card.decoder](outputs, list(places), card, min_score)
+    return DECODERS[card.decoder].decode(outputs, list(places), card, min_score)
 
 
 @patch
@@ -253,11 +253,12 @@ def run(self: Predictor, batch: np.ndarray, score_threshold: float) -> list[np.n
 @patch
 def _join(self: Predictor, outputs: list[list[np.ndarray]]) -> list[np.ndarray]:
     "One list of outputs from those of each image"
-    # the image number of such a graph is always 0
-    if self.card.decoder == 'yolox' and self.card.decoding.get('kind') == 'nms':
-        outputs = [of_image[:3] for of_image in outputs]
-    elif self.card.decoder != 'objects':
+    decoder = DECODERS[self.card.decoder]
+    has_nms = decoder.has_nms(self.card)
+    if not decoder.objects and not has_nms:
         return [*map(np.concatenate, zip(*outputs))]
+    if has_nms:  # its image numbers are all 0, as it was given one image at a time
+        outputs = [of_image[:3] for of_image in outputs]
     n_objects = [len(of_image[1]) for of_image in outputs]
     return [*map(np.concatenate, zip(*outputs)), np.repeat(np.arange(len(outputs)), n_objects)]
 
@@ -272,6 +273,6 @@ def _run(self: Predictor, names, inputs) -> list[np.ndarray]:
             'A graph made for one size wants that as "size" in its card; '
             'one that lacks memory wants fewer images at a time.'
         ) from e
-    if self._card_given and self.card.decoder in _LOOKS:
-        _LOOKS[self.card.decoder](f'{self.path}: ', self.card, outputs[0])
+    if self._card_given:
+        _look_at_numbers(f'{self.path}: ', self.card, outputs[0])
     return outputs

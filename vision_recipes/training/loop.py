@@ -82,7 +82,7 @@ def train_batch(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -> di
 
     def where():
         files = ', '.join(sum(_files_since_step(t, anns), []))
-        return f'in epoch {t.at.epoch + 1}, batch {t.at.batch + 1}. Its images: {files}.'
+        return f'in epoch {t.progress.epoch + 1}, batch {t.progress.batch + 1}. Its images: {files}.'
 
     losses = _losses(t, to_device(batch, t.device))
     t.scaler.scale(total_loss(losses, where) / t.settings.accumulate).backward()
@@ -133,68 +133,68 @@ def step(t: Trainer, where: Callable[[], str]):
 def train_epoch(
     t: Trainer, loader, anns: Annotations, out: Path, stop: threading.Event
 ) -> bool:  # Whether the epoch was finished
-    """Train from where `t.at` stands to the end of the epoch, or until `stop`.
+    """Train from where `t.progress` stands to the end of the epoch, or until `stop`.
 
     Raises `NonFiniteLoss`, with `failed.pt` in `out`, and `VisionRecipesError`.
     """
-    loader.batch_sampler.set_epoch(t.at.epoch, start=t.at.batch)
-    t.task.begin_epoch(t.at.epoch, t.settings.epochs)
+    loader.batch_sampler.set_epoch(t.progress.epoch, start=t.progress.batch)
+    t.task.begin_epoch(t.progress.epoch, t.settings.epochs)
     t.model.train()
-    started, saved, before = time.monotonic(), time.monotonic(), t.at.seconds
+    started, saved, before = time.monotonic(), time.monotonic(), t.progress.seconds
     with _epoch_progress(t) as bar:
-        for batch in _given(t, loader, out):
-            losses = _train_or_keep(t, batch, anns, out)
+        for batch in _batches_or_save(t, loader, out):
+            losses = _train_or_keep_batch(t, batch, anns, out)
             late = time.monotonic() - saved > 60 * t.settings.save_minutes
-            losses, stopped, late = _together(t, losses, stop.is_set(), late and t.world.first)
-            _note(t, losses)
-            t.at.seconds = before + time.monotonic() - started
+            losses, stopped, late = _sync_processes(t, losses, stop.is_set(), late and t.world.first)
+            _record_batch(t, losses)
+            t.progress.seconds = before + time.monotonic() - started
             bar.update()
             message = f'loss {sum(losses.values()):.4f}, {human_time(seconds_left(t))} left'
             bar.set_postfix_str(message, refresh=False)
             if stopped:
                 stop.set()
-            if stopped and not _owes(t):
+            if stopped and not _waits_for_step(t):
                 return False
-            if late and not _owes(t):
+            if late and not _waits_for_step(t):
                 save_state(t, out)
                 saved = time.monotonic()
     return True
 
 # %% ../../nbs/training/05_loop.ipynb #c152862a
 def _epoch_progress(t: Trainer):
-    description = f'epoch {t.at.epoch + 1}/{t.settings.epochs}'
-    return progress(total=t.batches, desc=description, unit='batch', initial=t.at.batch)
+    description = f'epoch {t.progress.epoch + 1}/{t.settings.epochs}'
+    return progress(total=t.batches, desc=description, unit='batch', initial=t.progress.batch)
 
 
-def _train_or_keep(t: Trainer, batch: dict, anns: Annotations, out: Path) -> dict[str, float]:
+def _train_or_keep_batch(t: Trainer, batch: dict, anns: Annotations, out: Path) -> dict[str, float]:
     "Train on a batch; one whose losses are not finite is written to `failed.pt`"
-    n = t.at.batch + 1
+    n = t.progress.batch + 1
     is_step = n == t.batches or n % t.settings.accumulate == 0
     try:
         return train_batch(t, batch, anns, is_step)
     except NonFiniteLoss as e:
-        raise NonFiniteLoss(f'{e} {_kept(t, out, anns, str(e))}') from None
+        raise NonFiniteLoss(f'{e} {_keep_failed_batch(t, out, anns, str(e))}') from None
 
 
-def _given(t, loader, out) -> Iterator[dict]:
+def _batches_or_save(t, loader, out) -> Iterator[dict]:
     "The loader's batches. If it fails, the state after the batches before is saved"
     wanted = iter(loader.batch_sampler)
     try:
         for batch, pairs in zip(loader, wanted):
             skipped = [i for (i, _), got in zip(pairs, batch['index'].tolist()) if i != got]
             if skipped:
-                _enough_images(t, len(t.at.skipped) + len(skipped), len(loader.dataset))
-            t.at.skipped += skipped  # not before: a refused batch is given again when the run goes on
+                _enough_images(t, len(t.progress.skipped) + len(skipped), len(loader.dataset))
+            t.progress.skipped += skipped  # not before: a refused batch is given again when the run goes on
             yield batch
     except VisionRecipesError:
         # of several processes, the others are in the middle of a batch, and cannot save
-        if t.at.batch and not several() and not _owes(t):
+        if t.progress.batch and not several() and not _waits_for_step(t):
             save_state(t, out)
         raise
 
 
-def _kept(t, out, anns, what) -> str:
-    "Keep a failure, and say so. If the disk is full, the message says this, too"
+def _keep_failed_batch(t, out, anns, what) -> str:
+    "Write `failed.pt`. Gives a sentence for the error: how to replay it, or why it could not be written"
     try:
         path = keep_failure(t, out, what, _files_since_step(t, anns))
     except VisionRecipesError as e:
@@ -202,7 +202,7 @@ def _kept(t, out, anns, what) -> str:
     return f'The batch is kept: `vision-recipes replay "{path}"` computes it again.'
 
 # %% ../../nbs/training/05_loop.ipynb #a057846f
-def _together(t, losses, stopped, late) -> tuple[dict[str, float], bool, bool]:
+def _sync_processes(t, losses, stopped, late) -> tuple[dict[str, float], bool, bool]:
     """What all processes must agree on after a batch.
 
     The mean of the losses, whether one was asked to stop, and whether it is time to save.
@@ -216,17 +216,17 @@ def _together(t, losses, stopped, late) -> tuple[dict[str, float], bool, bool]:
     return means, values[-2] > 0, values[-1] > 0
 
 
-def _note(t, losses):
-    "Add a batch to what is known of the epoch"
-    t.at.batch += 1
-    t.at.sums = {k: t.at.sums.get(k, 0.0) + v for k, v in losses.items()}
+def _record_batch(t, losses):
+    "Count a batch: its losses go into the sums of the epoch, and to TensorBoard"
+    t.progress.batch += 1
+    t.progress.sums = {k: t.progress.sums.get(k, 0.0) + v for k, v in losses.items()}
     for k, v in losses.items() if t.board else ():
-        t.board.add_scalar(f'loss/{k}', v, t.at.epoch * t.batches + t.at.batch)
+        t.board.add_scalar(f'loss/{k}', v, t.progress.epoch * t.batches + t.progress.batch)
 
 
-def _owes(t) -> bool:
-    "Whether gradients wait for a step. They are not in the state, so it is not saved now"
-    return t.at.batch % t.settings.accumulate != 0 and t.at.batch != t.batches
+def _waits_for_step(t) -> bool:
+    "Whether gradients wait for a step of the optimiser. They are not in the state, so it is not saved now"
+    return t.progress.batch % t.settings.accumulate != 0 and t.progress.batch != t.batches
 
 
 def seconds_left(t: Trainer) -> float:
@@ -234,10 +234,11 @@ def seconds_left(t: Trainer) -> float:
 
     Early stopping may end it sooner.
     """
-    if not t.at.batch:
+    if not t.progress.batch:
         return 0.0
-    batches, epochs = t.batches - t.at.batch, t.settings.epochs - t.at.epoch - 1
-    return t.at.seconds / t.at.batch * (batches + epochs * t.batches) + (epochs + 1) * t.valid_seconds
+    batches, epochs = t.batches - t.progress.batch, t.settings.epochs - t.progress.epoch - 1
+    seconds_a_batch = t.progress.seconds / t.progress.batch
+    return seconds_a_batch * (batches + epochs * t.batches) + (epochs + 1) * t.valid_seconds
 
 # %% ../../nbs/training/05_loop.ipynb #70e61ffc
 MOST_SKIPPED = 0.1  # of an epoch's images
@@ -381,20 +382,20 @@ def _train(task, train, valid, out, settings, state, model, world):
         _go_on(t, state, out)
     if world.first:
         _begin(t, out, lambda known, epoch: run_info(task, settings, train, valid, data, known, epoch))
-    resumed = f', going on after epoch {t.at.epoch}, batch {t.at.batch}' if state else ''
-    log_info(f'{_what(t, train, valid)} into {out}{resumed}')
+    resumed = f', going on after epoch {t.progress.epoch}, batch {t.progress.batch}' if state else ''
+    log_info(f'{_start_message(t, train, valid)} into {out}{resumed}')
     with stoppable() as stop:
-        while t.at.epoch < settings.epochs and not _patience_lost(t):
+        while t.progress.epoch < settings.epochs and not _patience_lost(t):
             if not train_epoch(t, loader, train, out, stop):
                 break
             end_epoch(t, out, train, valid, valid_loader)
             if _asked(t, stop):
                 break
         _finish(t, out, valid)
-    if stop.is_set() and t.at.epoch < settings.epochs:
+    if stop.is_set() and t.progress.epoch < settings.epochs:
         raise KeyboardInterrupt(
-            f'stopped in epoch {t.at.epoch + 1}; {out} holds the best model so far, and resume goes on from '
-            'here'
+            f'stopped in epoch {t.progress.epoch + 1}; {out} holds the best model so far, '
+            'and resume goes on from here'
         )
 
 
@@ -422,13 +423,13 @@ def _begin(t, out, info: Callable[[dict, int], dict]):
     """
     t.run_info = info
     leftovers = list(out.glob('.*.tmp'))
-    if not t.at.epoch and not t.at.batch:
+    if not t.progress.epoch and not t.progress.batch:
         leftovers += out.glob('failed*.pt')
     for file in leftovers:
         file.unlink(missing_ok=True)
-    if t.at.history:
-        write_history(t.at.history, out)
-    if not t.at.best_epoch:
+    if t.progress.history:
+        write_history(t.progress.history, out)
+    if not t.progress.best_epoch:
         write_json(out / 'run.json', info({}, 0))  # also shows early that writing works
     if t.settings.tensorboard:
         t.board = open_board(t, out)
@@ -436,7 +437,7 @@ def _begin(t, out, info: Callable[[dict, int], dict]):
 # %% ../../nbs/training/05_loop.ipynb #534953dd
 def end_epoch(t: Trainer, out: Path, train: Annotations, valid: Annotations, valid_loader):
     "Validate, write the history, keep the best model and the state"
-    skipped = gather(t.at.skipped)
+    skipped = gather(t.progress.skipped)
     try:
         outcome = validate(t, valid_loader, valid)
     except VisionRecipesError:
@@ -446,7 +447,7 @@ def end_epoch(t: Trainer, out: Path, train: Annotations, valid: Annotations, val
     if t.world.first:
         losses, evaluation = outcome
         best = _judge(t, out, train, sum(skipped, []), losses, evaluation)
-    t.at = agree(t.at)
+    t.progress = agree(t.progress)
     save_state(t, out)
     if t.world.first:
         _tell(t, out, evaluation, best)
@@ -458,33 +459,37 @@ def _judge(t, out, train, skipped, losses, evaluation) -> bool:  # Whether it is
     say_skipped(train, skipped)
     score = evaluation.metrics[t.task.metric]
     better = _is_better(t, score, row['valid_loss'])
-    history = [*t.at.history, row]
-    t.at = replace(t.at, epoch=row['epoch'], batch=0, sums={}, seconds=0.0, skipped=[], history=history)
+    history = [*t.progress.history, row]
+    t.progress = replace(
+        t.progress, epoch=row['epoch'], batch=0, sums={}, seconds=0.0, skipped=[], history=history
+    )
     if better:
-        t.at.best, t.at.best_loss, t.at.best_epoch = score, row['valid_loss'], t.at.epoch
+        t.progress.best = score
+        t.progress.best_loss = row['valid_loss']
+        t.progress.best_epoch = t.progress.epoch
         save_weights(t.best_model.state_dict(), out / 'model.safetensors')
-        write_json(out / 'run.json', t.run_info(evaluation.for_card(), t.at.epoch))
+        write_json(out / 'run.json', t.run_info(evaluation.for_card(), t.progress.epoch))
     return better
 
 
 def _is_better(t, score: float, loss: float) -> bool:
     "A higher score, or the same with a lower validation loss; the first epoch is the best so far"
-    if t.at.best is None:
+    if t.progress.best is None:
         return True
-    return (score, -loss) > (t.at.best, -t.at.best_loss) and math.isfinite(loss)
+    return (score, -loss) > (t.progress.best, -t.progress.best_loss) and math.isfinite(loss)
 
-
+# %% ../../nbs/training/05_loop.ipynb #8f813ea1
 def _history_row(t, losses, evaluation, skipped) -> dict:
     row = {
-        'epoch': t.at.epoch + 1,
-        'train_loss': sum(t.at.sums.values()) / t.batches,
+        'epoch': t.progress.epoch + 1,
+        'train_loss': sum(t.progress.sums.values()) / t.batches,
         'valid_loss': sum(losses.values()),
         **evaluation.for_history(),
         'lr': t.scheduler.get_last_lr()[0],
-        'seconds': round(t.at.seconds, 2),
+        'seconds': round(t.progress.seconds, 2),
     }
-    if len(t.at.sums) > 1:
-        row |= {f'train_{name}': value / t.batches for name, value in t.at.sums.items()}
+    if len(t.progress.sums) > 1:
+        row |= {f'train_{name}': value / t.batches for name, value in t.progress.sums.items()}
     if t.settings.unreadable == 'skip':
         row['skipped'] = len(skipped)
     return row
@@ -492,15 +497,15 @@ def _history_row(t, losses, evaluation, skipped) -> dict:
 # %% ../../nbs/training/05_loop.ipynb #bbdf6845
 def _tell(t, out, evaluation, better):
     "Write the history, TensorBoard's scores, and a line for the epoch"
-    row = t.at.history[-1]
-    write_history(t.at.history, out)
+    row = t.progress.history[-1]
+    write_history(t.progress.history, out)
     if t.board:
         for k, v in row.items():
-            t.board.add_scalar(f'epoch/{k}', v, t.at.epoch * t.batches)
+            t.board.add_scalar(f'epoch/{k}', v, t.progress.epoch * t.batches)
         t.board.flush()
-    left = (t.settings.epochs - t.at.epoch) * (row['seconds'] + t.valid_seconds)
+    left = (t.settings.epochs - t.progress.epoch) * (row['seconds'] + t.valid_seconds)
     parts = [
-        f'epoch {t.at.epoch}/{t.settings.epochs}',
+        f'epoch {t.progress.epoch}/{t.settings.epochs}',
         f'train loss {row["train_loss"]:.4f}',
         f'valid loss {row["valid_loss"]:.4f}',
         evaluation.summary(t.task.metric),
@@ -542,7 +547,7 @@ def make_loaders(
 # %% ../../nbs/training/05_loop.ipynb #d3e368e0
 def _finish(t, out, valid):
     "Leave a usable run directory, however training ended"
-    if t.at.batch:
+    if t.progress.batch:
         save_state(t, out)
     if t.world.first:
         if t.board:
@@ -555,14 +560,14 @@ def _finish(t, out, valid):
 
 
 def _patience_lost(t) -> bool:
-    waited = t.at.epoch - t.at.best_epoch
-    if not t.settings.patience or t.at.best is None or waited < t.settings.patience:
+    waited = t.progress.epoch - t.progress.best_epoch
+    if not t.settings.patience or t.progress.best is None or waited < t.settings.patience:
         return False
     log_info(f'no better {t.task.metric} for {plural(t.settings.patience, "epoch")}: stopping early')
     return True
 
 
-def _what(t, train, valid) -> str:
+def _start_message(t, train, valid) -> str:
     "The first line of a training"
     precision = {None: 'float32', torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp]
     processes = f'{t.world.size} processes, ' if t.world.size > 1 else ''

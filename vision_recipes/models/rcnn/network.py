@@ -600,7 +600,7 @@ def validate(self: RcnnTask, model, batch):
     with even_samples(model):
         losses = model.losses(features, proposals, self.targets(batch))
     outputs = [o.cpu().numpy() for o in self._class_ids(model.detect(features, proposals))]
-    decode = DECODERS[self.decoder]
+    decode = DECODERS[self.decoder].decode
     return losses, decode(outputs, batch_places(batch), self.output_card, self.settings.score)
 
 
