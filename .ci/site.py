@@ -484,6 +484,8 @@ def dead(to: str, page: Page, pages: dict, cfg: dict, files: set) -> str:
         is_file = f'nbs/{at}' in files and not anchor and at.suffix not in ('.html', '.ipynb')
         return '' if is_file else 'leads to no page and no file of nbs'
     if anchor and anchor.lower() not in known.anchors:
+        if anchor.startswith('_'):
+            return 'leads to a private name, which has no place on a page: write it as `_name(...)`'
         return f'names an anchor that {known.html} has not{near(anchor, known.anchors)}'
     return ''
 
