@@ -9,6 +9,7 @@ __all__ = ['align_labels', 'Annotations', 'check', 'Finding', 'Findings', 'fix_b
 
 # %% ../../nbs/data/index.ipynb #35ae20c3
 from ..core.lazy import lazy_names
+from . import checks as _checks  # it gives `Annotations` the method `check`
 
 # %% ../../nbs/data/index.ipynb #e86d69dc
 _all_ = [
