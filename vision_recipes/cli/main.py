@@ -22,20 +22,23 @@ VERBS = {
 }
 
 
-def make_parser() -> Parser:
-    "The parser of `vision-recipes`"
+def make_parser(
+    verb: str | None = None,  # The only verb to get its options; None: all get them
+) -> Parser:
+    "The parser of `vision-recipes`. One start needs the options of one verb, and building all takes time"
     parser = Parser(
         prog='vision-recipes',
         description='Fine-tune vision models on your own images and deploy them with ONNX.',
     )
     parser.add_argument('--version', action='version', version=f'vision-recipes {__version__}')
     verbs = parser.add_subparsers(dest='verb', metavar='VERB', parser_class=Parser, required=True)
-    for name, verb in VERBS.items():
+    for name, about in VERBS.items():
         p = verbs.add_parser(
-            name, help=verb.help, description=f'{verb.help[0].upper()}{verb.help[1:]}.', allow_abbrev=False
+            name, help=about.help, description=f'{about.help[0].upper()}{about.help[1:]}.', allow_abbrev=False
         )
         p.add_argument('--traceback', action='store_true', help='show where an error came from')
-        verb.options(p)
+        if verb in (None, name):
+            about.options(p)
     return parser
 
 # %% ../../nbs/cli/05_main.ipynb #55b8e6ff
@@ -46,7 +49,7 @@ def main(
     argv = sys.argv[1:] if argv is None else list(argv)
     _replace_unprintable()
     try:
-        args = make_parser().parse_args(argv)
+        args = make_parser(argv[0] if argv else '').parse_args(argv)
         VERBS[args.verb].do(args)
         return 0
     except BrokenPipeError:  # The reader of our output stopped early, as `head` does

@@ -8,16 +8,15 @@ __all__ = ['MODEL_VERBS', 'open_run_or_model', 'not_trained_on', 'run_evaluate',
 
 # %% ../../nbs/cli/02_model_commands.ipynb #53384e63
 from pathlib import Path
-from .arguments import boxes_option, data_options, model_options, Verb
+from typing import Sequence
+from .arguments import boxes_option, data_options, model_options, read_data, Verb
 from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable, write_json
 from ..core.images import find_images, open_image
 from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
-from ..data.readers import read_annotations
 from ..runtime.model_card import ModelCard
-from ..runtime.prediction import Prediction
 from ..tasks.run_directory import read_run
 from ..training.settings import check_device
 
@@ -86,7 +85,7 @@ def run_evaluate(args) -> None:
         check_writable(args.json, folder=False)
     if args.out:
         check_writable(args.out)
-    anns = read_annotations(args.dir, args.format, args.groups)
+    anns = read_data(args)
     predictor = open_run_or_model(args.model, args.device, args.card)
     card = predictor.card
     anns = _to_score(args, anns, card)
@@ -340,7 +339,11 @@ def _listed_images(images: list[Path]) -> list[Path]:
     return files
 
 # %% ../../nbs/cli/02_model_commands.ipynb #b40733be
-def _in_words(prediction: Prediction, class_names, most: int = 8) -> str:
+def _in_words(
+    prediction,  # A `Prediction`
+    class_names: Sequence[str],
+    most: int = 8,
+) -> str:
     "The class of an image, or the objects that were found in it, of which at most `most` are named"
     if prediction.boxes is None:
         return _class_and_score(prediction, prediction.top, class_names)
@@ -352,7 +355,7 @@ def _in_words(prediction: Prediction, class_names, most: int = 8) -> str:
     return ', '.join(words) + more
 
 
-def _class_and_score(prediction: Prediction, i: int, class_names) -> str:
+def _class_and_score(prediction, i: int, class_names: Sequence[str]) -> str:
     return f'{class_names[prediction.labels[i]]} {prediction.scores[i]:.3f}'
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ed5182ab
@@ -473,7 +476,7 @@ def run_quantize(args) -> None:
     Predictor(args.model)  # tells at once what is no model
     out = args.out or args.model.with_suffix(f'.{args.to}.onnx')
     check_writable(out, folder=False)
-    anns = read_annotations(args.dir, args.format, args.groups)
+    anns = read_data(args)
     from vision_recipes.deploy.quantization import quantize_onnx
 
     quantize_onnx(args.model, anns, out, args.to, args.max_drop, args.calibrate)

@@ -10,7 +10,7 @@ __all__ = ['PRESETS', 'SAMPLE_GROUPS', 'TRAINING_VERBS', 'run_check', 'run_sampl
 import html
 from dataclasses import replace
 from pathlib import Path
-from .arguments import add_settings, boxes_option, data_options, Verb
+from .arguments import add_settings, boxes_option, data_options, read_data, Verb
 from .model_commands import table, write_evaluation
 from ..core.console import plural, log_info, this_world
 from ..core.errors import VisionRecipesError
@@ -20,7 +20,6 @@ from ..core.settings import Settings
 from ..core.skeleton import Skeleton
 from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
-from ..data.readers import read_annotations
 from ..runtime.model_card import ModelCard
 from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import model_info, model_infos, TASKS
@@ -32,7 +31,7 @@ def run_check(args) -> None:
     "`vision-recipes check`: `read_annotations` and `check`"
     from vision_recipes.data.checks import check
 
-    anns = read_annotations(args.dir, args.format, args.groups)
+    anns = read_data(args)
     log_info(repr(anns))
     width = max(map(len, anns.class_names))
     for name, n in zip(anns.class_names, anns.counts()):
@@ -164,7 +163,7 @@ def _read_for_training(args, folder: Path) -> Annotations:
     "Read, and refuse what cannot be trained on"
     from vision_recipes.data.checks import check, FIX_HINT
 
-    anns = _with_skeleton(args, read_annotations(folder, args.format, args.groups))
+    anns = _with_skeleton(args, read_data(args, folder))
     if anns.has_boxes and getattr(args, 'boxes', None) in ('clip', 'drop'):
         anns = anns.fix_boxes(args.boxes)
     # of several processes one is enough
@@ -366,6 +365,7 @@ def run_demo(args) -> None:
         raise VisionRecipesError(f'{out}: is not empty. Name another folder with --out.')
     epochs = {} if args.epochs is None else {'epochs': args.epochs}
     task_settings, fit_settings = make_settings(args.task, 'quick', seed=args.seed, **epochs)
+    from vision_recipes.data.readers import read_annotations
     from vision_recipes.data.synthetic.make import make_samples
 
     data = out / 'data'
