@@ -43,10 +43,11 @@ def _whole_boxes(boxes: np.ndarray, cells: int) -> np.ndarray:  # (N, 4) int64 X
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #b32c6987
 def _check_fit(boxes: np.ndarray, maps: np.ndarray, what: str, shape: str):
-    "Refuse boxes and maps whose numbers differ"
+    "Refuse boxes and maps of different counts or shapes"
     if maps.ndim != shape.count(',') + 1 or boxes.shape != (len(maps), 4):
         raise VisionRecipesError(
-            f'{len(maps)} boxes (N, 4) need as many {what} {shape}, but got {boxes.shape} and {maps.shape}.'
+            f'Each of the boxes (N, 4) needs one of the {what} {shape}, '
+            f'but got {boxes.shape} and {maps.shape}.'
         )
 
 
@@ -65,7 +66,7 @@ def paste_masks(
     boxes = np.asarray(boxes, np.float32)
     _check_fit(boxes, masks, 'masks', '(N, S, S)')
     if not np.isfinite(boxes).all():
-        raise VisionRecipesError('A box to paste a mask into has a coordinate that is not a number.')
+        raise VisionRecipesError('A box to paste a mask into has a coordinate that is not finite.')
     pasted = []
     for mask, box in zip(masks, _whole_boxes(boxes, masks.shape[-1]).tolist()):
         # packed one by one: a window of bools is eight times as large
@@ -253,7 +254,7 @@ def decode_heatmaps(
     boxes = np.asarray(boxes, np.float32)
     _check_fit(boxes, maps, 'maps', '(N, K, S, S)')
     if not (np.isfinite(boxes).all() and np.isfinite(maps).all()):
-        raise VisionRecipesError('A heat map or its box has a value that is not a number.')
+        raise VisionRecipesError('A heat map or its box has a value that is not finite.')
     size_wh = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
     whole_wh = np.ceil(size_wh).astype(np.int64)
     points = np.empty((*maps.shape[:2], 3), np.float32)
@@ -402,8 +403,8 @@ def _in_image(all_objects: FoundObjects, rows: np.ndarray, place: Placement) -> 
     rows = rows[(visible[:, 2:] > visible[:, :2]).all(1)]
     rows = rows[np.argsort(-all_objects.scores[rows], kind='stable')]
     boxes, _, scores, labels, maps = (array[rows] for array in all_objects)
-    offset = np.float32(place.offset_xy * 2)
-    scale = np.float32(place.scale_xy * 2)
+    offset = np.float32([*place.offset_xy, *place.offset_xy])  # for both corners of a box
+    scale = np.float32([*place.scale_xy, *place.scale_xy])
     whole = (boxes.astype(np.float32) - offset) / scale
     visible = to_source(boxes, place)
     return FoundObjects(whole, visible, scores.astype(np.float32), labels.astype(np.int64), maps)
@@ -415,7 +416,7 @@ def found_objects(
     outputs: Sequence[np.ndarray],
     places: Sequence[Placement],  # Of each image
     n_classes: int,
-    score_threshold: float,
+    score_threshold: float,  # Objects with a score of at least this are kept
     maps: bool = True,  # Whether each object has a map; a plain detector gives none
 ) -> list[FoundObjects]:  # One an image
     """Separate the objects of a batch by image, without those that lie in the padding.

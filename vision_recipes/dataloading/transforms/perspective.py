@@ -155,7 +155,9 @@ def rings(self: Homography, rings: Sequence[np.ndarray]) -> list[np.ndarray]:  #
 
 
 @patch
-def boxes(self: Homography, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32; NaN for an invalid box
+def boxes(
+    self: Homography, boxes: np.ndarray
+) -> np.ndarray:  # (N, 4) float32; NaN for a box that is invalid or outside the image
     "Clip boxes to the image, map their corners, and take the boxes around those"
     b = np.asarray(boxes, np.float64).clip(0, np.tile(self.source_wh, 2))
     corners = self.points(b[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])  # (N, 4, 2)
@@ -293,7 +295,8 @@ class RandomRotation(GeometricTransform):
 class RandomPerspective(GeometricTransform):
     """Tilt the image: each corner of the output moves inwards by a random amount.
 
-    A tilt that would put a part of the image behind the horizon (`w <= 0`) is not done.
+    A tilt is not done where a corner would lie behind the horizon (`w <= 0`), or have less than a twentieth
+    of the largest `w` of the corners.
     Raises `VisionRecipesError` for values out of range.
     """
 
@@ -345,7 +348,7 @@ class RandomPixelCopy:
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
         if rng.random() >= self.p:
             return image, target
-        a = np.array(image)  # new memory, without gaps
+        a = np.array(image, order='C')  # new memory, row by row: the flat view below must not be a copy
         pixels = a.view('V3').reshape(-1)
         n = int(rng.random() * self.max_share * len(pixels))
         pixels.put(rng.integers(len(pixels), size=n), pixels.take(rng.integers(len(pixels), size=n)))
