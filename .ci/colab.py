@@ -212,7 +212,7 @@ def try_recipe(path: Path, wheel: Path, fast: bool, short: bool) -> bool:
         try:
             python, env = colab(folder, fast, wheel)
             notes = run_recipe(path, folder, python, env, short)
-        except Failed as e:
+        except (Failed, ValueError) as e:  # a cell that fails; a recipe that cannot be shortened
             trouble = str(e)
     for note in notes:
         print(f'  a user reads: {note}', flush=True)

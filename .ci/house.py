@@ -34,7 +34,7 @@ FLOORS = {
     '__main__': 8,
 }
 LONGEST = 40  # lines of a function or an export cell
-# Functions with the name of their module: a command line is not imported from its room
+# Functions with the name of their module. No room hands them on, so no import finds the module in their place
 LIKE_THEIR_MODULE = {
     'cli.main',
     'data.download',

@@ -120,7 +120,7 @@ def read_data(
 
     return read_annotations(folder or args.dir, args.format, args.groups)
 
-
+# %% ../../nbs/cli/01_arguments.ipynb #970fe9c0
 def boxes_option(p: argparse.ArgumentParser):
     "What to do with boxes that cannot be"
     p.add_argument(

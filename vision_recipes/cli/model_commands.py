@@ -8,7 +8,6 @@ __all__ = ['MODEL_VERBS', 'open_run_or_model', 'not_trained_on', 'run_evaluate',
 
 # %% ../../nbs/cli/02_model_commands.ipynb #53384e63
 from pathlib import Path
-from typing import Sequence
 from .arguments import boxes_option, data_options, model_options, read_data, Verb
 from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
@@ -307,8 +306,8 @@ def _predict_files(args, predictor, files: list[Path]) -> tuple[list[dict], list
     rows: list[dict] = []
     errors: list[VisionRecipesError] = []
     card = predictor.card
-    draw = SHOW[card.task][1]
-    taken = {str(f.resolve()).lower() for f in files}  # files that no drawing may replace
+    in_words, draw = SHOW[card.task]
+    reserved = {str(f.resolve()).lower() for f in files}  # files that no drawing may replace
     stream = predictor.stream(
         files, args.batch_size, errors.append, args.score_threshold, args.mask_threshold
     )
@@ -317,9 +316,9 @@ def _predict_files(args, predictor, files: list[Path]) -> tuple[list[dict], list
             continue
         rows.append({'file': str(file), **prediction.to_dict(card.labels)})
         if len(files) <= 20:
-            log_info(f'{file}: {_in_words(prediction, predictor.class_names)}')
+            log_info(f'{file}: {in_words(prediction, card, most=8)}')
         if not args.no_images:
-            save_drawn(draw(open_image(file), prediction, card), args.out, file.stem, taken)
+            save_drawn(draw(open_image(file), prediction, card), args.out, file.stem, reserved)
     return rows, errors
 
 # %% ../../nbs/cli/02_model_commands.ipynb #75e9daa2
@@ -337,26 +336,6 @@ def _listed_images(images: list[Path]) -> list[Path]:
             raise VisionRecipesError(f'{path}: holds no images.')
         files += inside
     return files
-
-# %% ../../nbs/cli/02_model_commands.ipynb #b40733be
-def _in_words(
-    prediction,  # A `Prediction`
-    class_names: Sequence[str],
-    most: int = 8,
-) -> str:
-    "The class of an image, or the objects that were found in it, of which at most `most` are named"
-    if prediction.boxes is None:
-        return _class_and_score(prediction, prediction.top, class_names)
-    n = len(prediction.scores)
-    if not n:
-        return 'nothing found'
-    words = [_class_and_score(prediction, i, class_names) for i in range(min(most, n))]
-    more = f' and {n - most} more' if n > most else ''
-    return ', '.join(words) + more
-
-
-def _class_and_score(prediction, i: int, class_names: Sequence[str]) -> str:
-    return f'{class_names[prediction.labels[i]]} {prediction.scores[i]:.3f}'
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ed5182ab
 def _inspect_options(p):

@@ -218,10 +218,11 @@ def _check_place(args):
 
     Among the images the run would be taken for a class.
     """
+    from vision_recipes.data.readers import check_exists
+
     check_writable(args.out)
     for folder in filter(None, (args.dir, args.valid_dir)):
-        if not folder.exists():
-            raise VisionRecipesError(f'{folder}: no such folder.')
+        check_exists(folder)
         if folder.resolve() in args.out.resolve().parents:
             raise VisionRecipesError(
                 f'--out {args.out}: lies within the images in {folder}. Name a place outside.'

@@ -207,11 +207,12 @@ def _precision_text(precision: dict, metric: str) -> str:
 def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a list
     "The limits of the model"
     threshold = card.thresholds.get('overall')
+    ranked = 'objects that the model finds' if TASK_KINDS[card.task].boxes else 'classes of an image'
     lines = [
         _other_classes_text(card),
         'On images unlike its training images (another camera, light, place or people) it may be worse '
         'than the number above says; test it on your own images before you rely on it.',
-        'A score orders the objects that the model finds; it does not say how often the model is right.',
+        f'A score orders the {ranked}; it does not say how often the model is right.',
         f'Every image is scaled to fit a square of {card.preprocess.size} pixels, so the model may miss '
         'what is small in the image.',
     ]

@@ -20,20 +20,23 @@ from ..core.errors import VisionRecipesError
 from ..core.images import find_images, open_image
 from ..drawing.boxes import draw_boxes
 from ..drawing.canvas import caption, RGB
-from ..drawing.instances import draw_keypoints, draw_masks, KEYPOINT_CONFIDENCE
+from ..drawing.instances import draw_keypoints, draw_masks, with_visibility
 from ..runtime.model_card import ModelCard
 from ..runtime.prediction import Prediction
 from ..runtime.predictor import Predictor
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #91fee97c
-def class_in_words(p: Prediction, card: ModelCard) -> str:
+def class_in_words(p: Prediction, card: ModelCard, most: int | None = None) -> str:
     "The class with the highest score"
     return f'{card.labels.names[p.top]} {p.scores[p.top]:.3f}'
 
 
-def objects_in_words(p: Prediction, card: ModelCard) -> str:
-    "All objects, the highest score first"
-    return ', '.join(f'{card.labels.names[c]} {s:.3f}' for c, s in zip(p.labels, p.scores)) or 'nothing found'
+def objects_in_words(p: Prediction, card: ModelCard, most: int | None = None) -> str:
+    "The objects, the highest score first, and how many there are beyond `most`"
+    words = [f'{card.labels.names[c]} {s:.3f}' for c, s in zip(p.labels, p.scores)]
+    if most is not None and len(words) > most:
+        words[most:] = [f'{len(words) - most} more']
+    return ', '.join(words) or 'nothing found'
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #45bf6295
 def draw_class(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
@@ -59,7 +62,7 @@ def draw_found_masks(image: Image.Image, p: Prediction, card: ModelCard) -> Imag
 
 def draw_found_points(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
     "A box around each object, and its points; a point of low confidence is a ring"
-    points = np.concatenate([p.keypoints[..., :2], 1 + (p.keypoints[..., 2:] >= KEYPOINT_CONFIDENCE)], -1)
+    points = with_visibility(p.keypoints)
     return draw_keypoints(
         draw_found_boxes(image, p, card), points[::-1], card.labels.skeleton, _marked(p, card)[1]
     )

@@ -340,7 +340,7 @@ class LetterboxTarget(BoxTransform):
 
     size: int  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
-    interpolation: str = 'bilinear'  # A key of `model_card.INTERPOLATIONS`
+    interpolation: str = 'bilinear'  # A key of `preprocess.INTERPOLATIONS`
     place: str = 'center'  # Where the image lies in the square: `center` or `top_left`
 
     def __post_init__(self):

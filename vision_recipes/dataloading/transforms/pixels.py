@@ -78,7 +78,7 @@ class Letterbox:
 
     size: int  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
-    interpolation: str = 'bilinear'  # A key of `model_card.INTERPOLATIONS`
+    interpolation: str = 'bilinear'  # A key of `preprocess.INTERPOLATIONS`
     exact: bool = True  # True: the runtime's own pixels, for validation; False: fast, for training
 
     def __post_init__(self):
@@ -94,7 +94,7 @@ class Letterbox:
     def open(self, source: Any) -> ImageLike:  # Upright
         """Open an image for this square; a large JPEG is decoded at a fraction of its size.
 
-        Large is over twice the square's side, as in `model_card.Preprocess`; where not `exact`, 1.5 times.
+        Large is over twice the square's side, as in `preprocess.Preprocess`; where not `exact`, 1.5 times.
         Raises `ImageError`.
         """
         return open_image(source, 2 * self.size) if self.exact else open_array(source, self.size * 3 // 2)
@@ -104,9 +104,9 @@ def fast_letterbox(
     image: ImageLike,
     size: int,  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
-    interpolation: str = 'bilinear',  # A key of `model_card.INTERPOLATIONS`
+    interpolation: str = 'bilinear',  # A key of `preprocess.INTERPOLATIONS`
 ) -> np.ndarray:  # (size, size, 3) uint8, writable
-    "Letterbox by PyTorch's antialiased resize of uint8; within two levels of `model_card.letterbox`"
+    "Letterbox by PyTorch's antialiased resize of uint8; within two levels of `preprocess.letterbox`"
     a = as_array(image)
     w, h = fit_size(a.shape[1::-1], size)
     if a.shape[:2] != (h, w):
