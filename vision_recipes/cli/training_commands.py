@@ -113,19 +113,23 @@ def _tasks_options(p):
 
 # %% ../../nbs/cli/03_training_commands.ipynb #81136011
 def run_train(args) -> None:
-    "`vision-recipes train`: `read_annotations`, `check`, `split`, `make_task`, `fit`"
+    """`vision-recipes train`: read and check images, split them, train.
+
+    The order spares the user time: what the command line alone shows to be wrong is refused before images
+    are read, and images are read before torch is imported.
+    """
     _check_files(args)
-    chosen = _chosen(args)
-    before = _recall(args, chosen) if args.resume else None
-    model = {'model': run_settings(before).model} if before else {}
+    chosen = _given_settings(args)
+    resumed = _resumed_run(args, chosen) if args.resume else None
+    model = {'model': run_settings(resumed).model} if resumed else {}
     check_chosen(args.task, {**model, **chosen})
     if not args.resume:
         check_fresh(args.out)
     _check_place(args)
-    settings = _early_settings(args, chosen, before)
+    settings = _settings_before_reading(args, chosen, resumed)
     anns = _read_for_training(args, args.dir)
-    model_settings, fit_settings = settings or _machine_settings(args.task, chosen)
-    train, valid = _parts(args, anns, fit_settings)
+    model_settings, fit_settings = settings or _settings_for_machine(args.task, chosen)
+    train, valid = _train_and_valid(args, anns, fit_settings)
     from vision_recipes.tasks.run import make_task
     from vision_recipes.training.loop import fit
 
@@ -135,7 +139,7 @@ def run_train(args) -> None:
         log_info(f'Losses and scores: tensorboard --logdir {args.out}')
     _say_result(args.out, run, len(valid))
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #b061c628
 def _check_files(args):
     "Refuse a skeleton that cannot be read, before images are read"
     if getattr(args, 'skeleton', None):
@@ -152,7 +156,7 @@ def _say_result(out: Path, run, n_valid: int):
     )
 
 # %% ../../nbs/cli/03_training_commands.ipynb #57822b16
-def _chosen(args) -> dict:
+def _given_settings(args) -> dict:
     "The settings that were given on the command line"
     classes = [*(info.settings for info in model_infos(args.task).values()), FitSettings]
     names = dict.fromkeys(name for cls in classes for name in cls.names())
@@ -229,7 +233,7 @@ def _check_place(args):
             )
 
 
-def _parts(args, anns: Annotations, fit_settings) -> tuple[Annotations, Annotations]:
+def _train_and_valid(args, anns: Annotations, fit_settings) -> tuple[Annotations, Annotations]:
     "Training and validation images, and what they know of each other"
     from vision_recipes.data.splits import leak_report, split
 
@@ -248,7 +252,7 @@ def _parts(args, anns: Annotations, fit_settings) -> tuple[Annotations, Annotati
     return train, valid
 
 # %% ../../nbs/cli/03_training_commands.ipynb #87a84b16
-def _recall(args, chosen: dict) -> dict:  # What `read_run` gives
+def _resumed_run(args, chosen: dict) -> dict:  # What `read_run` gives
     """The run that is resumed; its groups and validation images count where the command names none.
 
     Raises `VisionRecipesError` for a run of another task or model than the command names.
@@ -279,14 +283,14 @@ def _check_same(args, chosen: dict, run_info: dict):
         )
 
 # %% ../../nbs/cli/03_training_commands.ipynb #3bc00e4f
-def _early_settings(
+def _settings_before_reading(
     args,
     chosen: dict,  # Settings that the command line names
-    before: dict | None,  # The run that is resumed
+    resumed: dict | None,  # The run that is resumed
 ) -> tuple[Settings, FitSettings] | None:  # None: any preset will do, and the machine decides later
     "The settings that are known before images are read. Raises `VisionRecipesError` where they contradict"
-    if before is not None:
-        return make_settings(args.task, 'full', **{**before['settings'], **before['fit'], **chosen})
+    if resumed is not None:
+        return make_settings(args.task, 'full', **{**resumed['settings'], **resumed['fit'], **chosen})
     if args.preset:
         settings = _preset_settings(args.task, args.preset, chosen)
         log_info(f'preset {args.preset}: as asked')
@@ -294,7 +298,7 @@ def _early_settings(
     mistakes = [_mistake(args.task, preset, chosen) for preset in PRESETS]
     if all(mistakes):
         raise mistakes[0]
-    return _machine_settings(args.task, chosen) if any(mistakes) else None
+    return _settings_for_machine(args.task, chosen) if any(mistakes) else None
 
 
 def _preset_settings(task: str, preset: str, chosen: dict) -> tuple[Settings, FitSettings]:
@@ -312,7 +316,7 @@ def _mistake(task: str, preset: str, chosen: dict) -> VisionRecipesError | None:
         return e
 
 # %% ../../nbs/cli/03_training_commands.ipynb #cde17bf5
-def _machine_settings(task: str, chosen: dict) -> tuple[Settings, FitSettings]:
+def _settings_for_machine(task: str, chosen: dict) -> tuple[Settings, FitSettings]:
     "The settings of the preset that suits this machine"
     preset, why = _fitting_preset(chosen)
     log_info(f'preset {preset}: {why}; --preset changes it')

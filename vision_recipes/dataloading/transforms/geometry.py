@@ -162,10 +162,14 @@ def _snapped(axis: Axis, step: float) -> Axis:
 @singledispatch
 def snap_to_pixels(
     geometry: AxisTransform,
-    step: tuple[float, float] = (1.0, 1.0),  # Source pixels per decoded pixel, on both axes
+    step: tuple[float, float] = (1.0, 1.0),  # Source pixels per decoded pixel, along x and along y
 ) -> AxisTransform:
-    "Move the edges of the image to whole pixels of the decoded image and of the output"
-    x, y = (_snapped(axis, k) for axis, k in zip(_axes(geometry), step))
+    """Let the visible part of the image begin and end at whole pixels, so that one resize makes it.
+
+    Its edges move to the nearest whole pixels of the decoded image and of the output.
+    One pixel at least is left.
+    """
+    x, y = (_snapped(axis, axis_step) for axis, axis_step in zip(_axes(geometry), step))
     return AxisTransform(geometry.source_wh, (x.size, y.size), (x.scale, y.scale), (x.offset, y.offset))
 
 
