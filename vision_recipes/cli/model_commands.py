@@ -15,7 +15,6 @@ from ..core.files import atomic_path, check_writable, write_json
 from ..core.images import find_images, open_image
 from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
-from ..runtime.model_card import ModelCard
 from ..tasks.run_directory import read_run
 from ..training.settings import check_device
 
@@ -104,7 +103,7 @@ def run_evaluate(args) -> None:
         write_evaluation(args.out, task, evaluation, anns, predictions)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #58883f4b
-def _to_score(args, anns: Annotations, card: ModelCard) -> Annotations:
+def _to_score(args, anns: Annotations, card) -> Annotations:  # `card` is a `ModelCard`
     "The images to score, with the classes of the model and boxes in pixels"
     anns = align_labels(anns if args.all else not_trained_on(anns, card), card.labels)
     anns = anns.fix_boxes(args.boxes or 'raise').measure()

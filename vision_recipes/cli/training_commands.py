@@ -20,7 +20,6 @@ from ..core.settings import Settings
 from ..core.skeleton import Skeleton
 from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
-from ..runtime.model_card import ModelCard
 from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import model_info, model_infos, TASKS
 from ..tasks.run_directory import check_fresh, read_run, run_settings
@@ -191,6 +190,8 @@ def _with_skeleton(args, anns: Annotations) -> Annotations:
     if args.skeleton:
         skeleton = read_skeleton(args.skeleton)
     elif args.resume:
+        from vision_recipes.runtime.model_card import ModelCard
+
         skeleton = ModelCard.from_dict(read_run(args.out)['card'], str(args.out / 'run.json')).labels.skeleton
     else:
         return anns
