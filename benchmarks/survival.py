@@ -3,8 +3,7 @@
     python benchmarks/survival.py [kills] [faults] [processes] [memory] [--quick] \\
         [--tasks classification ...] [--seed 0] [--json results.json]
 
-The faults: `kill -9` at any step, full disks, vanished images, numbers that are not finite, processes that
-die, memory over many epochs. The faults: `kill -9` at any step, full disks, vanished images, numbers that are
+The faults: `kill -9` at any step, full disks, vanished images, numbers that are
 not finite, processes that die, memory over many epochs. Without names all parts run; `--quick` takes a few
 faults of each kind. What must hold is asserted: after a kill every file of the run directory can be read, and
 the resumed run ends with the bits of a run that nobody disturbed. `kills` and `faults` need `fork` (Linux,
