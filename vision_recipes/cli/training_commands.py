@@ -117,16 +117,18 @@ def run_train(args) -> None:
     The order spares the user time: what the command line alone shows to be wrong is refused before images
     are read, and images are read before torch is imported.
     """
-    _check_files(args)
+    _check_skeleton(args)
     chosen = _given_settings(args)
+    # fills in args.groups, args.boxes and args.valid_dir, too
     resumed = _resumed_run(args, chosen) if args.resume else None
     model = {'model': run_settings(resumed).model} if resumed else {}
     check_chosen(args.task, {**model, **chosen})
     if not args.resume:
         check_fresh(args.out)
-    _check_place(args)
+    _check_folders(args)
     settings = _settings_before_reading(args, chosen, resumed)
     anns = _read_for_training(args, args.dir)
+    # None: the preset depends on the machine, and looking at it needs torch
     model_settings, fit_settings = settings or _settings_for_machine(args.task, chosen)
     train, valid = _train_and_valid(args, anns, fit_settings)
     from vision_recipes.tasks.run import make_task
@@ -139,7 +141,7 @@ def run_train(args) -> None:
     _say_result(args.out, run, len(valid))
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
-def _check_files(args):
+def _check_skeleton(args):
     "Refuse a skeleton that cannot be read, before images are read"
     if getattr(args, 'skeleton', None):
         read_skeleton(args.skeleton)
@@ -218,7 +220,7 @@ def read_skeleton(
         raise VisionRecipesError(f'{file}: {e}') from e
 
 # %% ../../nbs/cli/03_training_commands.ipynb #945c6f6a
-def _check_place(args):
+def _check_folders(args):
     """Refuse folders of images that are not there, and a place to write that does not suit.
 
     Among the images the run would be taken for a class.

@@ -952,7 +952,7 @@ Annotations.fix_boxes = fix_boxes
 # %% ../../nbs/data/04_checks.ipynb #6a61b05f
 def _leave_out_pointless(anns: Annotations) -> Annotations:
     "Leave out objects whose box would be made from points, but which have none"
-    if not anns.point_margin:
+    if not anns.point_margin:  # boxes were annotated, not made from points
         return anns
     pointless = _without_points(anns)
     if not pointless.any():
@@ -987,7 +987,11 @@ FIX_HINT = (
 )
 
 
-def _refusal(anns: Annotations, faults: dict[str, np.ndarray], bad: np.ndarray) -> str:
+def _refusal(
+    anns: Annotations,
+    faults: dict[str, np.ndarray],  # By kind: (M,) bool, as `box_faults` gives them
+    bad: np.ndarray,  # (M,) bool
+) -> str:
     "The first bad boxes and the ways out"
     n = int(bad.sum())
     verb = 'is' if n == 1 else 'are'

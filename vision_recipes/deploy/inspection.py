@@ -16,7 +16,7 @@ from ..core.errors import VisionRecipesError
 from ..core.patching import patch
 from ..runtime.check_model import card_help, card_hint
 from ..runtime.decoders import DECODERS
-from ..runtime.model_card import CARD_KEY, ModelCard, read_card
+from ..runtime.model_card import CARD_KEY, DEFAULT_THRESHOLD, ModelCard, read_card
 from ..runtime.onnx_session import graph_ports, message_fields, open_session, Port
 from ..runtime.predictor import Predictor
 from ..runtime.preprocess import Preprocess
@@ -149,10 +149,10 @@ def _object_words(card: ModelCard) -> str:
 
 # %% ../../nbs/deploy/03_inspection.ipynb #276109a7
 def threshold_words(card: ModelCard) -> str:
-    "From which score on an object counts"
+    "In words: the score from which on an object counts; those by class are information only"
     thresholds = card.thresholds
     if 'overall' not in thresholds:
-        return '0.3, as nobody has looked for a better one'
+        return f'{DEFAULT_THRESHOLD}, as nobody has looked for a better one'
     words = f'{thresholds["overall"]:.3f}, the best by F1 on the validation images'
     pairs = zip(card.labels.names, thresholds.get('classes', ()))
     by_class = [f'{name} {score:.3f}' for name, score in pairs if score is not None]

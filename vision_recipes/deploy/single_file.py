@@ -266,15 +266,15 @@ class _Cutter:
         self.classes: dict[str, int] = {}  # Name: its piece
 
     def add(self, taken: Sequence[int], methods: Sequence[str] = (), **of_method):
-        "Add lines as one piece; `methods` are those a class uses in a line like `__call__ = predict`"
+        "Add lines as one piece; `methods`, cut out of a class, are looked up on it, not in the module"
         text = textwrap.dedent('\n'.join(self.lines[i] for i in taken))
         binds, needs = bound_and_needed(text)
         self.pieces.append(
             _Piece(
-                tuple(taken),
-                frozenset(() if of_method else binds),
-                frozenset(needs.difference(methods)),
-                frozenset(attributes(text) | needs.intersection(methods)),
+                lines=tuple(taken),
+                binds=frozenset(() if of_method else binds),
+                needs=frozenset(needs.difference(methods)),
+                attributes=frozenset(attributes(text) | needs.intersection(methods)),
                 **of_method,
             )
         )

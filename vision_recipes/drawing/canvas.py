@@ -48,7 +48,7 @@ def to_png(image: Image.Image, max_bytes: int | None = None) -> bytes:
 
 
 def to_jpeg(image: Image.Image, max_bytes: int | None = None) -> bytes:
-    "A JPEG file; for `max_bytes` the quality is lowered first, then the size"
+    "A JPEG file; for `max_bytes` the quality is lowered first, then the size, down to 16 pixels"
     image = image.convert('RGB')
     while True:
         for quality in (90, 80, 70, 60):

@@ -89,7 +89,7 @@ def bar_chart(
         return empty_chart('nothing to show', 160)
     lengths = np.where(np.isfinite(values), values, 0)
     color = [_as_float_rgb(c) for c in colors] if colors else '#0072b2'
-    with _chart(7, 1 + 0.25 * n) as (_, (ax,), images):
+    with _chart(width=7, height=1 + 0.25 * n) as (_, (ax,), images):
         ax.barh(np.arange(n), lengths, height=0.72, color=color)
         _draw_bar_labels(ax, values, lengths)
         ax.set_yticks(np.arange(n), [shorten(str(name)) for name in names])

@@ -23,7 +23,7 @@ from vision_recipes.runtime.check_model import (
     output_names,
 )
 from .decoders import DECODERS
-from .model_card import ModelCard, read_card
+from .model_card import DEFAULT_THRESHOLD, ModelCard, read_card
 from .onnx_session import first_line, graph_ports, open_session
 from .prediction import Prediction
 from .preprocess import Preprocess
@@ -70,9 +70,9 @@ class BasePredictor:
 def score_threshold(self: BasePredictor) -> float:
     """The score from which on an object counts.
 
-    It is the best by F1 on the validation images, or 0.3 where none was measured.
+    It is the best by F1 on the validation images, or `DEFAULT_THRESHOLD` where none was measured.
     """
-    return self.card.thresholds.get('overall', 0.3)
+    return self.card.thresholds.get('overall', DEFAULT_THRESHOLD)
 
 
 @patch(as_prop=True)

@@ -201,7 +201,8 @@ def synced_batch_norm(
     Raises `VisionRecipesError` for a kind that is not known here.
     """
     if device.type != 'cpu':
-        from timm.layers import convert_sync_batchnorm  # PyTorch's own would lose timm's activations
+        # PyTorch's class runs on GPUs only, and its own conversion would lose timm's activations
+        from timm.layers import convert_sync_batchnorm
 
         return convert_sync_batchnorm(model)
     for norm in model.modules():

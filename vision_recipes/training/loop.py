@@ -349,7 +349,9 @@ def fit(
     out, train, valid = Path(out), measure(train), measure(valid)
     check_parts(task, train, valid)
     task.prepare(train)
-    state = _old_state(out, task, settings, train, valid) if resume else check_fresh(out)
+    if not resume:
+        check_fresh(out)
+    state = _old_state(out, task, settings, train, valid) if resume else None
     device = process_device(settings.device, this_world())
     with separate_random_state(device), joined(device) as world:
         try:

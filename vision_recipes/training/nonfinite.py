@@ -228,8 +228,8 @@ def replay(
     device = _same_kind(state['device']) if device == 'auto' else pick_device(device)
     with separate_random_state(device):
         again = _Again(task, state, device, file)
-        losses, norm, bad = again.all()
-        in_float32 = again.all(False) if state['amp'] else (losses, norm, bad)
+        losses, norm, bad = again.run_all()
+        in_float32 = again.run_all(mixed=False) if state['amp'] else (losses, norm, bad)
         alone = again.alone() if bad or not _all_finite(losses, norm) else []
         files = sum(state['files'], [])
         return Replay(state['what'], files, losses, norm, *in_float32[:2], bad, alone, state['processes'])
@@ -264,19 +264,21 @@ class _Again:
         with torch.autocast(self.device.type, dtype=amp) if amp else nullcontext():
             return self.task.losses(self.model, batch)
 
-    def all(
-        self, mixed=True
+    def run_all(
+        self,
+        mixed=True,  # Whether in the precision of the training; else in float32
     ) -> tuple[list[dict[str, float]], float, list[str]]:  # Losses, norm, parameters with a bad gradient
         "Every batch since the last step, with the random numbers it had"
         self.model.zero_grad()
-        rows, scale = [], self.state['scale'] if mixed else 1.0
+        rows = []
+        loss_scale = self.state['scale'] if mixed else 1.0
         for batch, rng in zip(self.state['batches'], self.state['rng']):
             restore_random_state(rng, self.device)
             losses = self.losses(batch, mixed)
-            (sum(losses.values()) * scale / self.state['accumulate']).backward()
+            (sum(losses.values()) * loss_scale / self.state['accumulate']).backward()
             rows.append({k: v.item() for k, v in losses.items()})
         gradients = {k: p.grad for k, p in self.model.named_parameters() if p.grad is not None}
-        norm = nn.utils.get_total_norm(gradients.values()).item() / scale
+        norm = nn.utils.get_total_norm(gradients.values()).item() / loss_scale
         return rows, norm, [k for k, g in gradients.items() if not torch.isfinite(g).all()]
 
 # %% ../../nbs/training/03_nonfinite.ipynb #8245c79e

@@ -113,7 +113,7 @@ def _find_base(file: Path, names: list[str], notes: list) -> Path:
     near_by = list(dict.fromkeys([here, top, *_folders_in(here), *_folders_in(top)]))
     sample = names[:: max(1, len(names) // 20)]
     held = _names_held(near_by, sample)
-    if not held:
+    if not held:  # one level deeper; the folders in `here` have been looked through
         held = _names_held(list(chain.from_iterable(map(_folders_in, near_by[1:]))), sample)
     if not held:
         return top / 'images' if (top / 'images').is_dir() else top

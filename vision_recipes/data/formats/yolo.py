@@ -31,7 +31,7 @@ from vision_recipes.data.formats.files import (
 _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classes.txt')
 
 
-def _load_yaml(file: Path) -> dict:
+def _load_data_yaml(file: Path) -> dict:
     "A yaml file's mapping, and the file as `file`. Raises `VisionRecipesError` that names file and line"
     try:
         import yaml  # comes with timm and the hub
@@ -57,12 +57,12 @@ def _load_yaml(file: Path) -> dict:
 def _find_yaml(root: Path) -> dict | None:
     "The `data.yaml` of a folder, or of one of the two above it where `root` is a part"
     if root.suffix.lower() in ('.yaml', '.yml'):
-        return _load_yaml(root)
+        return _load_data_yaml(root)
     folders = (root, *root.resolve().parents[:2]) if root.is_dir() else (root.parent,)
     for folder in folders:
         for file in sorted(folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name)):
             if b'names' in first_bytes(file, 1 << 16):
-                return _load_yaml(file)
+                return _load_data_yaml(file)
     return None
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #f1c33826
@@ -214,7 +214,7 @@ def _images(source: Path) -> tuple[list[tuple[str, str]], list[str]]:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fc9c34c6
 def _listed_images(source: Path) -> tuple[list[tuple[str, str]], list[str]]:
-    "The same of a `.txt` file"
+    "Folder and name of each image that a `.txt` file lists, and listed images that are missing"
     try:
         lines = [line.strip() for line in source.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as e:

@@ -167,7 +167,7 @@ def snap_to_pixels(
     """Let the visible part of the image begin and end at whole pixels, so that one resize makes it.
 
     Its edges move to the nearest whole pixels of the decoded image and of the output.
-    One pixel at least is left.
+    The size of the output is rounded as well. Of what was visible at least one pixel is left.
     """
     x, y = (_snapped(axis, axis_step) for axis, axis_step in zip(_axes(geometry), step))
     return AxisTransform(geometry.source_wh, (x.size, y.size), (x.scale, y.scale), (x.offset, y.offset))
@@ -272,7 +272,7 @@ def _window(low, high, limit) -> tuple[int, int, int, int]:
 
 
 def _filled(geometry, masks, m, limit):  # Left, top, (h, w) bool
-    "Draw mask `m` from its outlines"
+    "Draw mask `m` from its outlines, as far as it lies in `limit` (XYXY, whole pixels of the output)"
     rings = [r for r in geometry.rings(masks.rings_of(m)) if len(r) > 2]
     if not rings:
         return _NOTHING
@@ -282,14 +282,14 @@ def _filled(geometry, masks, m, limit):  # Left, top, (h, w) bool
 
 
 def _sampled(geometry, masks, m, limit):  # Left, top, (h, w) bool
-    "Draw mask `m` from its pixels, by nearest-neighbour sampling"
+    "The same from its pixels, by nearest-neighbour sampling"
     x, y, crop = draw_object(masks, m, geometry.source_wh)
     h, w = crop.shape
     low, high = geometry.boxes(np.array([[x, y, x + w, y + h]], np.float32)).reshape(2, 2)
     x1, y1, x2, y2 = _window(low, high, limit)
     if not crop.size or x2 <= x1 or y2 <= y1:
         return _NOTHING
-    source_x, source_y = geometry.sources((x1, y1, x2, y2))
+    source_x, source_y = geometry.sources((x1, y1, x2, y2))  # (1, w) and (h, 1)
     column = np.floor(source_x - x).astype(np.int64)
     row = np.floor(source_y - y).astype(np.int64)
     inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)

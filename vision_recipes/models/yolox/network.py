@@ -229,9 +229,11 @@ class Head(nn.Module):
         return RawPredictions(join(boxes), join(objectness)[..., 0], join(classes))
 
     def level(
-        self, k: int, x: Tensor
+        self,
+        k: int,
+        x: Tensor,  # (B, F, h, w), from the stem of grid `k`
     ) -> tuple[Tensor, Tensor, Tensor]:  # (B, 4, h, w), (B, 1, h, w), (B, C, h, w)
-        "The raw predictions of grid `k`"
+        "Boxes, objectness and classes of grid `k`, all raw"
         box_features = self.reg_convs[k](x)
         class_features = self.cls_convs[k](x)
         return (
