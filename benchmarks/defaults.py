@@ -5,8 +5,8 @@
 
 Each line of the result is one training: the best score on the held-out images with its 95 % interval, and
 the score after each epoch. A training that the file holds already is not done again, so a study can be
-stopped and continued. `--table` only prints the file. The real sets are looked for below `VISION_RECIPES_DATA`, else in
-`shared/data` beside a folder above this one; a set that is not there is skipped.
+stopped and continued. `--table` only prints the file. The real sets are looked for below
+`VISION_RECIPES_DATA`, else in `shared/data` beside a folder above this one; a missing set is skipped.
 """
 
 import argparse
