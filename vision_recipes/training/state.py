@@ -65,6 +65,7 @@ class Trainer:
         self.progress = Progress()
         self.since_step = []  # (batch, random state before it) of batches whose gradients wait for a step
         self.valid_seconds = 0.0  # Of the last validation
+        self.statistics_batches = None  # For `renew_young`; None: not loaded
         self.board = None  # TensorBoard's writer, where it is wanted
 
     @property
