@@ -427,13 +427,7 @@ def _quantize_options(p):
         metavar='FILE',
         help='the file to write (default: MODEL with .int8 or the like in its name)',
     )
-    p.add_argument(
-        '--max-drop',
-        type=float,
-        default=0.01,
-        metavar='X',
-        help='refuse a file whose score is lower than before by more than this (default %(default)s)',
-    )
+    _limit_options(p)
     p.add_argument(
         '--calibrate',
         type=int,
@@ -442,11 +436,33 @@ def _quantize_options(p):
         help='images to calibrate on, of those the model was trained on (default %(default)s)',
     )
 
+# %% ../../nbs/cli/02_model_commands.ipynb #c08c542e
+def _limit_options(p):
+    "What a smaller file may lose"
+    p.add_argument(
+        '--max-drop',
+        type=float,
+        default=0.01,
+        metavar='X',
+        help='refuse a file whose score is lower than before by more than this (default %(default)s)',
+    )
+    p.add_argument(
+        '--max-changed',
+        type=float,
+        default=0.1,
+        metavar='X',
+        help=(
+            'refuse a file if more than this share of the objects that it and MODEL show is shown by one of '
+            'them alone, or (classification) of the images gets another class (default %(default)s)'
+        ),
+    )
+
 # %% ../../nbs/cli/02_model_commands.ipynb #707225f1
 def run_quantize(args) -> None:
     "`vision-recipes quantize`: `quantize_onnx`"
-    if not args.max_drop >= 0:
-        raise VisionRecipesError(f'--max-drop must be at least 0, but got {args.max_drop}.')
+    for option, limit in (('--max-drop', args.max_drop), ('--max-changed', args.max_changed)):
+        if not limit >= 0:
+            raise VisionRecipesError(f'{option} must be at least 0, but got {limit}.')
     if args.calibrate < 1:
         raise VisionRecipesError(f'--calibrate must be at least 1, but got {args.calibrate}.')
     from vision_recipes.runtime.predictor import Predictor
@@ -457,7 +473,7 @@ def run_quantize(args) -> None:
     anns = read_data(args)
     from vision_recipes.deploy.quantization import quantize_onnx
 
-    quantize_onnx(args.model, anns, out, args.to, args.max_drop, args.calibrate)
+    quantize_onnx(args.model, anns, out, args.to, args.max_drop, args.calibrate, args.max_changed)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #cb8d3632
 def _bundle_options(p):
