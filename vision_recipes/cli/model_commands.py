@@ -11,7 +11,7 @@ from pathlib import Path
 from .arguments import boxes_option, data_options, model_options, read_data, Verb
 from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
-from ..core.files import atomic_path, check_writable, write_json
+from ..core.files import atomic_path, check_writable, write_json, write_text
 from ..core.images import find_images, open_image
 from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
@@ -69,7 +69,10 @@ def _evaluate_options(p):
     p.add_argument('--all', action='store_true', help='score all images, also those the model was trained on')
     p.add_argument('--json', type=Path, metavar='FILE', help='write the metrics there')
     p.add_argument(
-        '--out', type=Path, metavar='DIR', help='write confusion matrix and the worst images there'
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help='write the confusion matrix (image and table) and the worst images there',
     )
     p.add_argument(
         '--device', default='auto', metavar='TEXT', help='auto, cpu, cuda, mps or xpu (default %(default)s)'
@@ -133,10 +136,13 @@ def _predict_all(predictor, anns: Annotations) -> list:  # Of `Prediction`, one 
 
 # %% ../../nbs/cli/02_model_commands.ipynb #a60843ea
 def write_evaluation(out: Path, task, evaluation, anns: Annotations, predictions: list):
-    "Write the task's images of where the model fails"
-    for name, image in task.report(evaluation, anns, predictions).items():
+    "Write the task's images and tables of where the model fails"
+    for name, content in task.report(evaluation, anns, predictions).items():
+        if isinstance(content, str):
+            write_text(out / name, content)
+            continue
         with atomic_path(out / name) as tmp:
-            image.save(tmp, format='PNG')
+            content.save(tmp, format='PNG')
 
 # %% ../../nbs/cli/02_model_commands.ipynb #d48e6fda
 def table(rows: list[dict]) -> str:
