@@ -140,9 +140,9 @@ def run_train(args) -> None:
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
 def _check_files(args):
-    "Refuse a skeleton that cannot be read, before images are read"
+    "Read the skeleton before the images, so that one that cannot be read is refused at once"
     if getattr(args, 'skeleton', None):
-        read_skeleton(args.skeleton)
+        args.skeleton = read_skeleton(args.skeleton)
 
 
 def _say_result(out: Path, run, n_valid: int):
@@ -188,7 +188,7 @@ def _with_skeleton(args, anns: Annotations) -> Annotations:
     if not TASK_KINDS[args.task].points or anns.keypoints is None:
         return anns
     if args.skeleton:
-        skeleton = read_skeleton(args.skeleton)
+        skeleton = args.skeleton
     elif args.resume:
         from vision_recipes.runtime.model_card import ModelCard
 
