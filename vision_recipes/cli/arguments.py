@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 from ..core.errors import did_you_mean, VisionRecipesError
 from ..data.annotations import Annotations
-from ..tasks.registry import ARCHITECTURES, model_infos, ModelInfo, TASKS
+from ..tasks.registry import ARCHITECTURES, model_infos, ModelInfo, task_of_model, TASKS
 from ..training.settings import FitSettings
 
 # %% ../../nbs/cli/01_arguments.ipynb #4eda4370
@@ -37,6 +37,10 @@ class Parser(argparse.ArgumentParser):
         hint = did_you_mean(str(value), names)
         if action.metavar == 'TASK':
             hint = _task_hint(self.prog, action, value) or hint
+        if name == '--model' and task_of_model(str(value)):
+            task = task_of_model(str(value))
+            verb = self.prog.rpartition(' ')[0]  # of the program, the verb and the task
+            hint = f' It is a model for {task}: {verb} {task} … --model {value}'
         raise VisionRecipesError(f'{name}: {value!r} is not one of {", ".join(names)}.{hint}')
 
 # %% ../../nbs/cli/01_arguments.ipynb #83c4cfac

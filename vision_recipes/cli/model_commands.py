@@ -11,7 +11,7 @@ from pathlib import Path
 from .arguments import boxes_option, data_options, model_options, read_data, Verb
 from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
-from ..core.files import atomic_path, check_writable, write_json
+from ..core.files import atomic_path, check_writable, write_json, write_text
 from ..core.images import find_images, open_image
 from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
@@ -69,7 +69,10 @@ def _evaluate_options(p):
     p.add_argument('--all', action='store_true', help='score all images, also those the model was trained on')
     p.add_argument('--json', type=Path, metavar='FILE', help='write the metrics there')
     p.add_argument(
-        '--out', type=Path, metavar='DIR', help='write confusion matrix and the worst images there'
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help='write the confusion matrix (image and table) and the worst images there',
     )
     p.add_argument(
         '--device', default='auto', metavar='TEXT', help='auto, cpu, cuda, mps or xpu (default %(default)s)'
@@ -133,10 +136,13 @@ def _predict_all(predictor, anns: Annotations) -> list:  # Of `Prediction`, one 
 
 # %% ../../nbs/cli/02_model_commands.ipynb #a60843ea
 def write_evaluation(out: Path, task, evaluation, anns: Annotations, predictions: list):
-    "Write the task's images of where the model fails"
-    for name, image in task.report(evaluation, anns, predictions).items():
+    "Write the task's images and tables of where the model fails"
+    for name, content in task.report(evaluation, anns, predictions).items():
+        if isinstance(content, str):
+            write_text(out / name, content)
+            continue
         with atomic_path(out / name) as tmp:
-            image.save(tmp, format='PNG')
+            content.save(tmp, format='PNG')
 
 # %% ../../nbs/cli/02_model_commands.ipynb #d48e6fda
 def table(rows: list[dict]) -> str:
@@ -427,13 +433,7 @@ def _quantize_options(p):
         metavar='FILE',
         help='the file to write (default: MODEL with .int8 or the like in its name)',
     )
-    p.add_argument(
-        '--max-drop',
-        type=float,
-        default=0.01,
-        metavar='X',
-        help='refuse a file whose score is lower than before by more than this (default %(default)s)',
-    )
+    _limit_options(p)
     p.add_argument(
         '--calibrate',
         type=int,
@@ -442,11 +442,33 @@ def _quantize_options(p):
         help='images to calibrate on, of those the model was trained on (default %(default)s)',
     )
 
+# %% ../../nbs/cli/02_model_commands.ipynb #c08c542e
+def _limit_options(p):
+    "What a smaller file may lose"
+    p.add_argument(
+        '--max-drop',
+        type=float,
+        default=0.01,
+        metavar='X',
+        help='refuse a file whose score is lower than before by more than this (default %(default)s)',
+    )
+    p.add_argument(
+        '--max-changed',
+        type=float,
+        default=0.1,
+        metavar='X',
+        help=(
+            'refuse a file if more than this share of the objects that it and MODEL show is shown by one of '
+            'them alone, or (classification) of the images gets another class (default %(default)s)'
+        ),
+    )
+
 # %% ../../nbs/cli/02_model_commands.ipynb #707225f1
 def run_quantize(args) -> None:
     "`vision-recipes quantize`: `quantize_onnx`"
-    if not args.max_drop >= 0:
-        raise VisionRecipesError(f'--max-drop must be at least 0, but got {args.max_drop}.')
+    for option, limit in (('--max-drop', args.max_drop), ('--max-changed', args.max_changed)):
+        if not limit >= 0:
+            raise VisionRecipesError(f'{option} must be at least 0, but got {limit}.')
     if args.calibrate < 1:
         raise VisionRecipesError(f'--calibrate must be at least 1, but got {args.calibrate}.')
     from vision_recipes.runtime.predictor import Predictor
@@ -457,7 +479,7 @@ def run_quantize(args) -> None:
     anns = read_data(args)
     from vision_recipes.deploy.quantization import quantize_onnx
 
-    quantize_onnx(args.model, anns, out, args.to, args.max_drop, args.calibrate)
+    quantize_onnx(args.model, anns, out, args.to, args.max_drop, args.calibrate, args.max_changed)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #cb8d3632
 def _bundle_options(p):

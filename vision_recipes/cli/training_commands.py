@@ -127,7 +127,7 @@ def run_train(args) -> None:
         check_fresh(args.out)
     _check_folders(args)
     settings = _settings_before_reading(args, chosen, resumed)
-    anns = _read_for_training(args, args.dir)
+    anns = _read_for_training(args, args.dir, 'train' if args.valid_dir else '')
     # None: the preset depends on the machine, and looking at it needs torch
     model_settings, fit_settings = settings or _settings_for_machine(args.task, chosen)
     train, valid = _train_and_valid(args, anns, fit_settings)
@@ -142,9 +142,9 @@ def run_train(args) -> None:
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
 def _check_skeleton(args):
-    "Refuse a skeleton that cannot be read, before images are read"
+    "Read the skeleton before the images, so that one that cannot be read is refused at once"
     if getattr(args, 'skeleton', None):
-        read_skeleton(args.skeleton)
+        args.skeleton = read_skeleton(args.skeleton)
 
 
 def _say_result(out: Path, run, n_valid: int):
@@ -164,15 +164,15 @@ def _given_settings(args) -> dict:
     return {k: getattr(args, k) for k in names if getattr(args, k, None) is not None}
 
 # %% ../../nbs/cli/03_training_commands.ipynb #32b4863b
-def _read_for_training(args, folder: Path) -> Annotations:
-    "Read, and refuse what cannot be trained on"
+def _read_for_training(args, folder: Path, part: str) -> Annotations:
+    "Read, and refuse what cannot be trained on; `part` is as for `check`"
     from vision_recipes.data.checks import check, FIX_HINT
 
     anns = _with_skeleton(args, read_data(args, folder))
     if anns.has_boxes and getattr(args, 'boxes', None) in ('clip', 'drop'):
         anns = anns.fix_boxes(args.boxes)
     # of several processes one is enough
-    findings = check(anns, files=not args.no_check and this_world().first)
+    findings = check(anns, files=not args.no_check and this_world().first, part=part)
     if any(f.kind.startswith('box ') for f in findings.errors):
         raise VisionRecipesError(
             f'{plural(len(findings.errors), "problem")} in the '
@@ -190,7 +190,7 @@ def _with_skeleton(args, anns: Annotations) -> Annotations:
     if not TASK_KINDS[args.task].points or anns.keypoints is None:
         return anns
     if args.skeleton:
-        skeleton = read_skeleton(args.skeleton)
+        skeleton = args.skeleton
     elif args.resume:
         from vision_recipes.runtime.model_card import ModelCard
 
@@ -241,7 +241,7 @@ def _train_and_valid(args, anns: Annotations, fit_settings) -> tuple[Annotations
     from vision_recipes.data.splits import leak_report, split
 
     train, valid = (
-        (anns, align_labels(_read_for_training(args, args.valid_dir), anns.labels))
+        (anns, align_labels(_read_for_training(args, args.valid_dir, 'valid'), anns.labels))
         if args.valid_dir
         else split(anns, fit_settings.valid, fit_settings.seed)
     )

@@ -211,9 +211,11 @@ def _check_labels(anns: Annotations) -> list[Finding]:
     return _listed('label', bad, finding)
 
 
-def _check_classes(anns: Annotations) -> list[Finding]:
+def _check_classes(anns: Annotations, part: str) -> list[Finding]:
     "Classes that cannot be learnt or split"
-    found = _check_object_classes(anns) if anns.has_boxes else _check_image_classes(anns)
+    found = _check_object_classes(anns, part) if anns.has_boxes else _check_image_classes(anns, part)
+    if part == 'valid':
+        return found
     counts = anns.counts()
     most, fewest = counts.max(), counts.min()
     if fewest and most > 20 * fewest:
@@ -222,14 +224,14 @@ def _check_classes(anns: Annotations) -> list[Finding]:
     return found
 
 
-def _check_image_classes(anns: Annotations) -> list[Finding]:
+def _check_image_classes(anns: Annotations, part: str) -> list[Finding]:
     "Classes of a classification data set with too few images"
     found = []
     if len(anns.labels) == 1:
         message = f'has one class only ({anns.class_names[0]}): there is nothing to tell apart.'
         found.append(_of_set(anns, 'error', 'classes', message))
     for name, n in zip(anns.class_names, anns.counts()):
-        if n < 2:
+        if n < (1 if part else 2):
             found.append(Finding('error', 'classes', str(anns.root / name), _too_few_images(name, n)))
     return found
 
@@ -243,14 +245,15 @@ def _too_few_images(name: str, n: int) -> str:
     )
 
 # %% ../../nbs/data/04_checks.ipynb #343a18f4
-def _check_object_classes(anns: Annotations) -> list[Finding]:
+def _check_object_classes(anns: Annotations, part: str) -> list[Finding]:
     "Classes of a detection data set with too few objects, and images without any"
     learnt = anns
     if anns.crowd is not None and anns.crowd.any():
         learnt = anns.keep_objects(~anns.crowd)
     if not len(learnt.class_ids.values):
         return [_all_crowds(anns) if len(anns.class_ids.values) else _no_object(anns)]
-    return _rare_classes(learnt) + _images_without_objects(learnt)
+    rare = [] if part == 'valid' else _rare_classes(learnt, part)
+    return rare + _images_without_objects(learnt)
 
 
 def _all_crowds(anns: Annotations) -> Finding:
@@ -272,7 +275,7 @@ def _no_object(anns: Annotations) -> Finding:
     return _of_set(anns, 'error', 'classes', message)
 
 # %% ../../nbs/data/04_checks.ipynb #aaee2d85
-def _rare_classes(anns: Annotations) -> list[Finding]:
+def _rare_classes(anns: Annotations, part: str) -> list[Finding]:
     "One warning for all classes without an object, and one for those with objects in a single image"
     n_classes = len(anns.labels)
     pairs = np.unique(anns.image_of * n_classes + anns.class_ids.values)  # each image and class once
@@ -281,6 +284,8 @@ def _rare_classes(anns: Annotations) -> list[Finding]:
         0: 'no object. Fine if they are declared for other data; the model will never find them',
         1: 'objects in a single image only, which cannot stand on both sides of a split',
     }
+    if part:  # nothing will be split
+        del causes[1]
     found = []
     for n, cause in causes.items():
         names = [anns.class_names[i] for i in np.flatnonzero(n_images == n)]
@@ -901,9 +906,10 @@ def _objects_of_rarest(anns: Annotations, names: list[str]) -> np.ndarray | None
 def check(
     anns: Annotations,
     files: bool = True,  # Also open every image and compare files byte by byte
+    part: str = '',  # `train` or `valid`: the images are one side of a split already; empty: all, to be split
 ) -> Findings:
     "All that is wrong with a data set; the method `Annotations.check`"
-    found = [*anns.notes, *_check_names(anns), *(_check_labels(anns) or _check_classes(anns))]
+    found = [*anns.notes, *_check_names(anns), *(_check_labels(anns) or _check_classes(anns, part))]
     if files:
         broken, true_wh = _check_files(anns)
         found += broken + _check_duplicates(anns)

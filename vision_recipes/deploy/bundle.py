@@ -201,6 +201,7 @@ def _precision_text(precision: dict, metric: str) -> str:
         f' These numbers are those of the model before quantization ({precision.get("kind")}), '
         f'which changed {precision.get("metric", metric)} from {before:.3f} to '
         f'{after:.3f} on {precision.get("n_scored", "the")} images.'
+        + (f' {_plain(precision["seen"])}' if precision.get('seen') else '')
     )
 
 
@@ -210,27 +211,51 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
     ranked = 'objects that the model finds' if TASK_KINDS[card.task].boxes else 'classes of an image'
     lines = [
         _other_classes_text(card),
-        'On images unlike its training images (another camera, light, place or people) it may be worse '
-        'than the number above says; test it on your own images before you rely on it.',
+        _other_images_text(card),
         f'A score orders the {ranked}; it does not say how often the model is right.',
         f'Every image is scaled to fit a square of {card.preprocess.size} pixels, so the model may miss '
         'what is small in the image.',
     ]
     if threshold is not None:
         lines.append(
-            f'Objects with a score below {threshold:.2f} are left out. This threshold was best on those '
-            'images; `--score-threshold` sets another.'
+            f'Objects with a score below {threshold:.2f} are left out. {_threshold_text(card)}'
+            '`--score-threshold` sets another.'
         )
     if card.decoding.get('single_image'):
         lines.append('It takes one image at a time, and is meant for still images rather than for video.')
     return lines
 
-
+# %% ../../nbs/deploy/08_bundle.ipynb #80deac6b
 def _other_classes_text(card: ModelCard) -> str:
     text = 'It knows the classes above and no others'
     if card.task == 'classification':
         return text + '. An image of something else gets one of them too.'
     return text + '; something else that looks like one may be taken for it.'
+
+
+def _other_images_text(card: ModelCard) -> str:
+    "What to expect of images unlike those the model learnt from"
+    measured = card.metrics.get(TASK_KINDS[card.task].metric) is not None
+    worse = (
+        'it may be worse than the number above says'
+        if measured
+        else 'it may be worse than on images like them'
+    )
+    return (
+        f'On images unlike its training images (another camera, light, place or people) {worse}; test it on '
+        'your own images before you rely on it.'
+    )
+
+
+def _threshold_text(
+    card: ModelCard,
+) -> str:  # A sentence with a space behind it; empty where nothing is known
+    "How the score threshold was chosen"
+    if card.precision.get('threshold_before') is not None:
+        return 'At this threshold it shows as many objects as the model before quantization. '
+    if card.metrics:
+        return 'This threshold was best on the images it was measured on. '
+    return ''
 
 # %% ../../nbs/deploy/08_bundle.ipynb #143914ca
 _README_START = """\

@@ -153,7 +153,11 @@ def threshold_words(card: ModelCard) -> str:
     thresholds = card.thresholds
     if 'overall' not in thresholds:
         return f'{DEFAULT_THRESHOLD}, as nobody has looked for a better one'
-    words = f'{thresholds["overall"]:.3f}, the best by F1 on the validation images'
+    reason = 'the best by F1 on the validation images'
+    if card.precision.get('threshold_before') is not None:
+        before = card.precision['threshold_before']
+        reason = f'at which it shows as many objects as the original did from {before:.3f} on'
+    words = f'{thresholds["overall"]:.3f}, {reason}'
     pairs = zip(card.labels.names, thresholds.get('classes', ()))
     by_class = [f'{name} {score:.3f}' for name, score in pairs if score is not None]
     if by_class and len(card.labels) > 1:
@@ -209,6 +213,8 @@ def precision_words(p: dict) -> str:
         parts.append(_cost_words(p))
     if p.get('speed'):
         parts.append(f'{p["speed"]:.2f} times as fast')
+    if isinstance(p.get('seen'), str):
+        parts.append(p['seen'].rstrip('.'))
     return '; '.join(parts)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 from ..core.errors import VisionRecipesError
-from .canvas import check_one_each, class_colors, draw_box_label, find_font, fit_text
+from .canvas import check_one_each, class_colors, draw_box_labels, find_font, fit_text
 from .canvas import grid, INK, line_and_font_size, line_height, name_of_class, PAPER
 from .canvas import RGB, RIGHT, shorten, text_width, verdict_color, draw_text_line
 from ..runtime.postprocess_boxes import iou_matrix
@@ -38,7 +38,10 @@ def draw_boxes(
     # As the truth is drawn, rather than a prediction; labels then stand below the box
     dashed: bool = False,
 ) -> Image.Image:  # A new image
-    "Draw boxes with labels; lines and letters grow with the image"
+    """Draw boxes with labels; lines and letters grow with the image.
+
+    In a crowd labels go where they hide least; those without room are left out, the first before the last.
+    """
     boxes = np.sort(np.asarray(boxes, dtype=float).reshape(-1, 2, 2), 1).reshape(-1, 4)
     check_one_each(len(boxes), 'boxes', texts=texts, colors=colors)
     image = image.convert('RGB').copy()
@@ -52,10 +55,7 @@ def draw_boxes(
             _draw_dashes(draw, box, color, width)
         else:
             draw.rectangle(box, outline=color, width=width)
-    for box, text, color in zip(boxes.tolist(), texts or [], colors):
-        if text:
-            draw_box_label(image, box, text, color, below=dashed)
-    return image
+    return draw_box_labels(image, boxes, texts, colors, below=dashed) if texts else image
 
 # %% ../../nbs/drawing/02_boxes.ipynb #cfeae092
 def _legend_places(

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['RGB', 'INK', 'PAPER', 'FAINT', 'RIGHT', 'WRONG', 'to_png', 'to_jpeg', 'small_image', 'Shown', 'show', 'class_colors',
            'readable_on', 'find_font', 'shorten', 'text_width', 'line_height', 'fit_text', 'line_and_font_size',
-           'draw_text_line', 'draw_label', 'draw_box_label', 'caption', 'check_one_each', 'empty_chart', 'grid',
-           'before_after', 'name_of_class', 'draw_prediction', 'verdict_color', 'prediction_grid']
+           'draw_text_line', 'label_layout', 'draw_label', 'draw_box_labels', 'caption', 'check_one_each',
+           'empty_chart', 'grid', 'before_after', 'name_of_class', 'draw_prediction', 'verdict_color',
+           'prediction_grid']
 
 # %% ../../nbs/drawing/01_canvas.ipynb #c5c95e7f
 import colorsys, importlib.util, io, math
@@ -105,10 +106,19 @@ WRONG: RGB = (213, 94, 0)
 
 
 def _hue(i: int, n: int) -> tuple[float, float, float]:
-    "Colour `i` of `n` around the colour circle, with alternating saturation and value; floats 0-1"
+    """Class `i` of `n` around the colour circle, with alternating saturation and value; floats 0-1.
+
+    The next class lies about 0.38 of the circle further, so that neighbours in a list differ most.
+    """
+    i = i * _hue_step(n) % n
     return colorsys.hsv_to_rgb(i / n, (0.9, 0.55)[i % 2], (0.95, 0.75, 0.85)[i % 3])
 
 
+def _hue_step(n: int) -> int:
+    "The number nearest to 0.38 `n` (the golden angle) by which all of `n` places are reached"
+    return min((k for k in range(1, n + 1) if math.gcd(k, n) == 1), key=lambda k: abs(k - 0.382 * n))
+
+# %% ../../nbs/drawing/01_canvas.ipynb #2541fc8b
 def _as_rgb(color: Sequence[float]) -> RGB:
     "A colour of floats 0-1 as integers 0-255"
     return tuple(round(255 * channel) for channel in color)
@@ -230,6 +240,19 @@ def draw_text_line(draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str
     baseline = xy[1] + font.getmetrics()[0]
     draw.text((xy[0], baseline), text, fill=color, font=font, anchor='ls')
 
+# %% ../../nbs/drawing/01_canvas.ipynb #65df1c88
+def label_layout(
+    size_wh: tuple[int, int],  # Of the image
+    text: str,
+    letters: float = 1.0,  # Their height, as a share of the usual one
+) -> tuple[str, Any, int, int]:  # The text, cut to the image; its font; width and height of the label
+    "How large a label is"
+    size = max(11, round(letters * line_and_font_size(size_wh)[1]))
+    font = find_font(size, text)
+    text = fit_text(text, font, size_wh[0] - size)
+    pad = max(2, size // 4)
+    return text, font, text_width(font, text) + 2 * pad, line_height(font) + pad // 2
+
 
 def draw_label(
     image: Image.Image,  # Is drawn upon
@@ -237,15 +260,12 @@ def draw_label(
     xy: tuple[float, float],
     text: str,
     color: RGB = INK,  # Of the label; its letters are black or white
+    letters: float = 1.0,  # Their height, as a share of the usual one
 ) -> Image.Image:  # `image`
     "Write a text on a coloured ground"
     draw = ImageDraw.Draw(image)
-    size = line_and_font_size(image.size)[1]
-    font = find_font(size, text)
-    text = fit_text(text, font, image.width - size)
-    pad = max(2, size // 4)
-    width = text_width(font, text) + 2 * pad
-    height = line_height(font) + pad // 2
+    text, font, width, height = label_layout(image.size, text, letters)
+    pad = (width - text_width(font, text)) // 2
     x = int(min(max(0, xy[0]), max(0, image.width - width)))
     y = int(min(max(0, xy[1]), max(0, image.height - height)))
     draw.rectangle((x, y, x + width - 1, y + height - 1), fill=color)
@@ -253,18 +273,93 @@ def draw_label(
     return image
 
 # %% ../../nbs/drawing/01_canvas.ipynb #08007e72
-def draw_box_label(
+_CROWD = 10  # With more labels than that, letters are smaller
+_CROWD_LETTERS = 0.7
+
+
+def draw_box_labels(
     image: Image.Image,  # Is drawn upon
-    box: Sequence[float],  # XYXY, pixels
-    text: str,
-    color: RGB,
-    below: bool = False,
+    boxes: np.ndarray,  # (N, 4) XYXY, pixels
+    texts: Sequence[str],  # One a box; empty: none
+    colors: Sequence[RGB],  # One a box
+    below: bool = False,  # Rather below the box than above it
 ) -> Image.Image:  # `image`
-    "Write a label above a box, or below it"
-    size = line_and_font_size(image.size)[1]
-    height = line_height(find_font(size)) + max(2, size // 4) // 2
-    y = box[3] if below else box[1] - height
-    return draw_label(image, (box[0], y), text, color)
+    """Write labels beside their boxes, each where it hides least of the objects.
+
+    The last box has the first choice. A label that would cover another is left out; a note counts these.
+    """
+    boxes = np.asarray(boxes, float).reshape(-1, 4)
+    taken = np.zeros((0, 4))
+    n_left_out = 0
+    letters = 1.0 if sum(map(bool, texts)) <= _CROWD else _CROWD_LETTERS
+    for i in reversed(range(len(boxes))):
+        if not texts[i]:
+            continue
+        width, height = label_layout(image.size, texts[i], letters)[2:]
+        places = _label_places(boxes[i], width, height, image.size, below)
+        place = _free_place(places, taken, boxes)
+        if place is None:
+            n_left_out += 1
+            continue
+        draw_label(image, place[:2], texts[i], colors[i], letters)
+        taken = np.append(taken, place[None], 0)
+    if n_left_out:
+        _draw_note(image, f'+ {n_left_out} without label', letters, taken, boxes)
+    return image
+
+# %% ../../nbs/drawing/01_canvas.ipynb #66922021
+def _draw_note(image: Image.Image, text: str, letters: float, taken: np.ndarray, boxes: np.ndarray):
+    "Write a text into the corner where it hides least; none where labels are in all of them"
+    width, height = label_layout(image.size, text, letters)[2:]
+    whole = np.array([0, 0, *image.size], float)
+    place = _free_place(_label_places(whole, width, height, image.size, below=True), taken, boxes)
+    if place is not None:
+        draw_label(image, place[:2], text, INK, letters)
+
+# %% ../../nbs/drawing/01_canvas.ipynb #a129fdba
+def _label_places(
+    box: np.ndarray,  # (4,) XYXY
+    width: int,
+    height: int,
+    size_wh: tuple[int, int],
+    below: bool,
+) -> np.ndarray:  # (6, 4) XYXY within the image, the best first
+    "Where the label of a box may be: above and below it, at its left and right end, and inside"
+    x1, y1, x2, y2 = box
+    above, under = y1 - height, y2
+    first, second = (under, above) if below else (above, under)
+    corners = [
+        (x1, first),
+        (x2 - width, first),
+        (x1, second),
+        (x2 - width, second),
+        (x1, y1),
+        (x1, y2 - height),
+    ]
+    limit = np.maximum(0, np.subtract(size_wh, (width, height)))
+    corners = np.clip(np.array(corners), 0, limit)
+    return np.concatenate([corners, corners + (width, height)], 1)
+
+# %% ../../nbs/drawing/01_canvas.ipynb #56d94b32
+def _free_place(
+    places: np.ndarray,  # (P, 4)
+    taken: np.ndarray,  # (T, 4) of other labels
+    boxes: np.ndarray,  # (N, 4) of objects
+) -> np.ndarray | None:
+    "The place that covers no label, and of those the one that hides the least share of objects"
+    free = (_common_areas(places, taken) == 0).all(1)
+    if not free.any():
+        return None
+    areas = np.maximum(1, (boxes[:, 2:] - boxes[:, :2]).prod(1))
+    hidden = (_common_areas(places, boxes) / areas).sum(1)
+    return places[np.where(free, hidden, np.inf).argmin()]
+
+
+def _common_areas(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (A, B)
+    "What boxes (A, 4) and (B, 4) have in common, square pixels"
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.maximum(0, high - low).prod(-1)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #0d8c7a01
 class _Line(NamedTuple):
@@ -427,8 +522,8 @@ def _draw_points(draw: ImageDraw.ImageDraw, points: np.ndarray, radius: int, col
             draw.ellipse(disc, fill=color, outline=PAPER)
 
 
-def _draw_object(image: Image.Image, prediction: Any, i: int, text: str, color: RGB) -> Image.Image:
-    "Mask, box, points and label of object `i`"
+def _draw_object(image: Image.Image, prediction: Any, i: int, color: RGB) -> tuple[Image.Image, tuple]:
+    "Mask, box and points of object `i`, and its box in pixels of the image"
     masks = getattr(prediction, 'masks', None)
     keypoints = getattr(prediction, 'keypoints', None)
     scale_x, scale_y = np.divide(image.size, getattr(prediction, 'size_wh', None) or image.size).tolist()
@@ -439,7 +534,7 @@ def _draw_object(image: Image.Image, prediction: Any, i: int, text: str, color: 
     draw.rectangle((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), outline=color, width=width)
     if keypoints is not None:
         _draw_points(draw, keypoints[i] * (scale_x, scale_y, 1), 2 * width, color)
-    return draw_box_label(image, (x1, y1, x2, y2), text, color)
+    return image, (x1, y1, x2, y2)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #3953cdb4
 def draw_prediction(
@@ -458,11 +553,14 @@ def draw_prediction(
     texts = [f'{name_of_class(class_names, int(label))} {s:.0%}' for label, s in zip(labels, scores)]
     if prediction.boxes is None:
         return caption(image, texts[int(scores.argmax())]) if len(scores) else image.copy()
-    for i in np.argsort(scores, kind='stable'):  # the highest score is drawn last
-        if scores[i] >= min_score:
-            color = colors[int(labels[i]) % len(colors)]
-            image = _draw_object(image, prediction, int(i), texts[i], color)
-    return image.copy()
+    shown = [int(i) for i in np.argsort(scores, kind='stable') if scores[i] >= min_score]  # the highest last
+    shown_colors = [colors[int(labels[i]) % len(colors)] for i in shown]
+    image = image.copy()
+    boxes = []
+    for i, color in zip(shown, shown_colors):
+        image, box = _draw_object(image, prediction, i, color)
+        boxes.append(box)
+    return draw_box_labels(image, np.array(boxes), [texts[i] for i in shown], shown_colors)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #08778f92
 def verdict_color(right: bool | None) -> RGB:

@@ -17,7 +17,7 @@ from ..core.skeleton import Skeleton
 from ..data.annotations import Annotations
 from .boxes import assign_by_overlap, class_grid, draw_boxes, highest_first
 from .boxes import is_crowded, legend, TileStyle, truth_grid, TruthTile, verdict
-from .canvas import check_one_each, class_colors, draw_box_label, find_font, INK
+from .canvas import check_one_each, class_colors, draw_box_labels, find_font, INK
 from .canvas import line_and_font_size, PAPER, RGB, RIGHT
 from ..runtime.postprocess_boxes import iou_matrix
 from ..runtime.postprocess_instances import PCK_RADIUS, trace_outline
@@ -104,10 +104,10 @@ def draw_masks(
             image.paste(color, box, Image.fromarray(window.astype(np.uint8) * 105))
         for ring in trace_outline(window, (x, y)):
             _draw_outline(ImageDraw.Draw(image), _cut_corners(ring), color, width, dashed)
-    for (_, _, window), box, text, color in zip(windows, boxes, texts or [], colors):
-        if text and window.any():
-            draw_box_label(image, box, text, color, below=dashed)
-    return image
+    if not texts:
+        return image
+    texts = [text if window.any() else '' for text, (_, _, window) in zip(texts, windows)]
+    return draw_box_labels(image, boxes, texts, colors, below=dashed)
 
 # %% ../../nbs/drawing/03_instances.ipynb #018d5b56
 class _Point(NamedTuple):

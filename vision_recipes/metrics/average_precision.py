@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EVAL_SCORE_THRESHOLD', 'IOU_THRESHOLDS', 'RECALLS', 'MAX_DETECTIONS', 'Overlap', 'AREA_RANGES', 'Boxes', 'true_boxes',
-           'found_boxes', 'box_overlap', 'candidate_pairs', 'PairTable', 'match_boxes', 'Matches', 'find_matches',
-           'average_precision', 'class_scores', 'precision_interval', 'score_intervals']
+           'annotated_areas', 'found_boxes', 'box_overlap', 'candidate_pairs', 'PairTable', 'match_boxes', 'Matches',
+           'find_matches', 'average_precision', 'class_scores', 'precision_interval', 'score_intervals']
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #e849f1ce
 from typing import Callable, Iterator, NamedTuple, Sequence
@@ -37,7 +37,7 @@ class Boxes(NamedTuple):
     crowd: np.ndarray
     # (n,) int64: its position among those of its image, in the annotations or in the prediction
     at: np.ndarray
-    areas: np.ndarray  # (n,) float64 square pixels: of the box, or of what is inside
+    areas: np.ndarray  # (n,) float64 square pixels: as annotated, of the mask, or of the box
 
     def take(self, rows) -> 'Boxes':
         return Boxes(*(column[rows] for column in self))
@@ -82,7 +82,16 @@ def true_boxes(anns: Annotations) -> Boxes:
     images = np.repeat(np.arange(len(anns)), anns.class_ids.counts)
     boxes = anns.boxes.astype(float)
     scores = np.ones(len(crowd))
-    return Boxes(images, anns.class_ids.values, boxes, scores, crowd, _rank(images), _box_areas(boxes))
+    areas = annotated_areas(anns, _box_areas(boxes))
+    return Boxes(images, anns.class_ids.values, boxes, scores, crowd, _rank(images), areas)
+
+
+def annotated_areas(
+    anns: Annotations,
+    measured: np.ndarray,  # (M,) square pixels
+) -> np.ndarray:  # (M,)
+    "The areas that a COCO file gives, as pycocotools takes them; where it gives none, those measured"
+    return measured if anns.areas is None else np.where(np.isfinite(anns.areas), anns.areas, measured)
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #ee12805c
 def _check_prediction(p: Prediction, n_classes: int, path: str):
@@ -110,7 +119,7 @@ def _check_prediction(p: Prediction, n_classes: int, path: str):
 # %% ../../nbs/metrics/03_average_precision.ipynb #3c0fc11a
 def found_boxes(
     predictions: Sequence[Prediction], anns: Annotations, most: int = MAX_DETECTIONS
-) -> Boxes:  # By image and class, the highest score first
+) -> Boxes:  # By image (in the order of COCO's ids, else of the table) and class, the highest score first
     """The predicted boxes of all images, at most `most` of a class in an image.
 
     Raises `VisionRecipesError` that names the image whose prediction does not fit.
@@ -128,7 +137,8 @@ def found_boxes(
     no_crowd = np.zeros(len(labels), bool)
     found = Boxes(images, labels, boxes, scores, no_crowd, _rank(images), _box_areas(boxes))
     keys = found.keys(len(anns.labels))
-    order = np.lexsort((-found.scores, keys))
+    place = images if anns.source_ids is None else anns.source_ids[images]
+    order = np.lexsort((-found.scores, labels, place))
     return found.take(order[_rank(keys[order]) < most])
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #cc5ae830

@@ -6,8 +6,11 @@
 __all__ = ['MOST_CLUSTERS', 'resampling_clusters', 'effective_size', 'wilson_interval', 'ratio_interval', 'Evaluation']
 
 # %% ../../nbs/metrics/01_intervals.ipynb #ed44a751
+import csv, io
 from dataclasses import dataclass
+from typing import Sequence
 import numpy as np
+from ..core.patching import patch
 
 # %% ../../nbs/metrics/01_intervals.ipynb #c33a1f34
 # more are drawn in bundles of several, which changes the interval by less than its own noise
@@ -111,3 +114,26 @@ class Evaluation:
         "The headline score in words"
         m = self.metrics
         return f'{headline} {m[headline]:.3f} [{m[headline + "_low"]:.3f}, {m[headline + "_high"]:.3f}]'
+
+# %% ../../nbs/metrics/01_intervals.ipynb #7d171e5a
+@patch
+def confusion_csv(
+    self: Evaluation,
+    names: Sequence[str],  # Of the rows and columns of `confusion`
+) -> str:  # A table: true, predicted, count, and its share of what is true
+    "All pairs of true and predicted class that occur: the mistakes first, those that happen most often first"
+    totals = self.confusion.sum(1)
+    pairs = sorted(np.argwhere(self.confusion).tolist(), key=lambda pair: self._confusion_rank(*pair))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(['true', 'predicted', 'count', 'share'])
+    for i, j in pairs:
+        count = int(self.confusion[i, j])
+        writer.writerow([names[i], names[j], count, f'{count / totals[i]:.4f}'])
+    return text.getvalue()
+
+
+@patch
+def _confusion_rank(self: Evaluation, i: int, j: int) -> tuple:
+    "Mistakes before what is right, many before few"
+    return i == j, -int(self.confusion[i, j]), i, j

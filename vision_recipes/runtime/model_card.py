@@ -26,7 +26,17 @@ _NUMBERS = {
     'decoding': ('nms', 'mask_threshold', 'max_detections', 'max_candidates', 'multiple'),
     'thresholds': ('overall',),
     'data': ('n_train', 'n_valid'),
-    'precision': ('before', 'after', 'max_drop', 'n_calibration', 'n_scored', 'speed'),
+    'precision': (
+        'before',
+        'after',
+        'max_drop',
+        'max_changed',
+        'threshold',
+        'threshold_before',
+        'n_calibration',
+        'n_scored',
+        'speed',
+    ),
 }
 _TEXTS = {'decoding': ('kind',), 'precision': ('kind', 'metric', 'how')}
 
@@ -103,7 +113,8 @@ class ModelCard:
     # images
     thresholds: dict = field(default_factory=dict)
     # How a smaller file was made: `kind` (`int8` or `fp16`), `metric`, its value `before` and `after`,
-    # `max_drop`, `n_calibration`, `n_scored`, `speed` (a ratio)
+    # `max_drop`, what is shown otherwise (`changes`, and `seen` in words), `max_changed`, `threshold_before`,
+    # `n_calibration`, `n_scored`, `speed` (a ratio)
     precision: dict = field(default_factory=dict)
     decoder: str = ''  # How outputs are read: a key of `DECODERS`; empty: the usual one of the task
 

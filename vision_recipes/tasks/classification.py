@@ -52,7 +52,9 @@ def image(self: ClassificationTask, predictor, anns) -> Image.Image:
 
 
 @patch
-def report(self: ClassificationTask, evaluation, anns, predictions, n_worst=24) -> dict[str, Image.Image]:
+def report(
+    self: ClassificationTask, evaluation, anns, predictions, n_worst=24
+) -> dict[str, Image.Image | str]:
     worst = evaluation.worst[:n_worst]
     images = [open_image(anns.path(i), at_least=320) for i in worst]
     truth = [anns.class_names[anns.image_labels[i]] for i in worst]
@@ -60,4 +62,5 @@ def report(self: ClassificationTask, evaluation, anns, predictions, n_worst=24) 
     return {
         'worst.png': prediction_grid(images, chosen, truth, anns.class_names),
         'confusion.png': confusion_matrix(evaluation.confusion, anns.class_names),
+        'confusion.csv': evaluation.confusion_csv(anns.class_names),
     }

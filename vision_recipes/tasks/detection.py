@@ -89,10 +89,11 @@ def image(self: DetectionTask, predictor, anns) -> Image.Image:
 
 
 @patch
-def report(self: DetectionTask, evaluation, anns, predictions, n_worst=24) -> dict[str, Image.Image]:
+def report(self: DetectionTask, evaluation, anns, predictions, n_worst=24) -> dict[str, Image.Image | str]:
     worst = evaluation.worst[:n_worst]
     best = evaluation.thresholds['overall']
     names, colors = self.labels.names, self.card().colors
+    classes = (*names, 'background')
     images = [open_image(anns.path(i)) for i in worst]
     chosen = [predictions[i] for i in worst]
     precision, f1, overall_f1 = (
@@ -103,5 +104,6 @@ def report(self: DetectionTask, evaluation, anns, predictions, n_worst=24) -> di
     return {
         'worst.png': self.drawn(images, chosen, anns, worst, colors, best),
         'precision.png': precision_charts(precision, f1, overall_f1, names, colors, best),
-        'confusion.png': confusion_matrix(evaluation.confusion, (*names, 'background')),
+        'confusion.png': confusion_matrix(evaluation.confusion, classes, always=[len(names)]),
+        'confusion.csv': evaluation.confusion_csv(classes),
     }

@@ -169,8 +169,8 @@ def image(self: Task, predictor: BasePredictor, anns: Annotations) -> Image.Imag
 @patch
 def report(
     self: Task, evaluation: Evaluation, anns: Annotations, predictions: list[Prediction], n_worst: int = 24
-) -> dict[str, Image.Image]:  # By file name
-    "Images of where the model fails: the images with the largest errors, and classes that are confused"
+) -> dict[str, Image.Image | str]:  # Images and tables (CSV), by file name
+    "Where the model fails: the images with the largest errors, and classes that are confused"
     raise NotImplementedError
 
 

@@ -15,6 +15,7 @@ from torch import nn, Tensor
 from ..core.console import human_bytes, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path
+from ..core.settings import refuse_onnx
 from ..runtime.onnx_session import first_line
 
 # %% ../../nbs/tasks/05_weights.ipynb #fdbe18bc
@@ -71,6 +72,7 @@ def read_weights(
     path = Path(path)
     if not path.is_file():
         raise VisionRecipesError(f'{path}: no such file with weights.')
+    refuse_onnx(path)
     _check_size(path)
     try:
         state = _load_file(path)

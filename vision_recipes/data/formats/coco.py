@@ -20,7 +20,7 @@ from ...core.images import is_size
 from ...core.labels import LabelMap
 from ...core.masks import draw_object, encode_runs, Masks, masks_boxes, pack_runs, unpack_runs
 from ...core.ragged import Ragged, Strings
-from ...core.skeleton import POINT_MARGIN, points_boxes, Skeleton
+from ...core.skeleton import BOX_SHARE, POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
@@ -336,15 +336,25 @@ def _class_ids(file: Path, records: list[dict], labels: LabelMap) -> np.ndarray:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #ac668c18
 def _object_columns(records: list[dict]) -> dict[str, np.ndarray]:
-    "Columns `boxes`, and `crowd` where any object is one. Raises anything where an annotation is broken"
+    "`boxes`; `crowd` and `areas` where any object has one. Raises anything where an annotation is broken"
     xywh = np.array(_recorded_boxes(records), np.float64) if records else np.empty((0, 4))
     if xywh.shape[1:] != (4,):
         raise ValueError
     boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1).astype(np.float32)
-    crowd = _crowd_column(records)
-    return {'boxes': boxes, 'crowd': crowd} if crowd.any() else {'boxes': boxes}
+    columns = {'boxes': boxes}
+    crowd, areas = _crowd_column(records), _area_column(records)
+    if crowd.any():
+        columns['crowd'] = crowd
+    if np.isfinite(areas).any():
+        columns['areas'] = areas
+    return columns
 
 
+def _area_column(records: list[dict]) -> np.ndarray:  # (M,) float64, NaN where it is not given or no area
+    areas = [r.get('area') for r in records]
+    return np.array([a if is_number(a) and a > 0 else np.nan for a in areas], np.float64)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #85659a31
 def _recorded_boxes(records: list[dict]) -> list:
     "x, y, width and height as the file has them; `_UNKNOWN` as height where mask or points must tell"
     try:
@@ -697,6 +707,7 @@ def read_coco(
     labels, margin = _add_points_and_masks(file, contents, labels, columns, _sizes_of(rows, sizes_wh), notes)
     notes += _unlisted_images(file, contents['annotations'], rows)
     class_ids, columns = _by_image(rows, columns, len(ids))
+    columns['source_ids'] = _image_numbers(ids)
     if 'crowd' in columns:
         notes.append(_crowds(file, labels, class_ids.values, columns['crowd']))
     anns = Annotations(
@@ -722,11 +733,16 @@ def _image_paths(file: Path, base: Path, names: list[str], notes: list) -> list[
     return paths
 
 
+def _image_numbers(ids: list) -> np.ndarray | None:  # (N,) int64; None where an id is no such number
+    fits = all(isinstance(i, int) and abs(i) < 2**63 for i in ids)
+    return np.array(ids, np.int64) if fits and ids else None
+
+
 def _sizes_of(rows: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:  # (M, 2)
     "The size of the image of each object, 0 where the file does not list the image"
     return np.append(sizes_wh, [[0, 0]], 0)[rows]
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #39bc75e5
 def _add_points_and_masks(
     file: Path, contents: dict, labels: LabelMap, columns: dict, sizes_wh: np.ndarray, notes: list
 ) -> tuple[LabelMap, float]:  # With the skeleton where there are keypoints, and `point_margin`
@@ -830,9 +846,10 @@ def _written_boxes(anns: Annotations) -> np.ndarray:  # (M, 4) XYWH
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #2cde028a
 def _written_masks(anns: Annotations, xywh: np.ndarray, crowd: np.ndarray) -> tuple[list, list]:
-    "Areas and segmentations; without masks the area of the box and no segmentation"
+    "Areas and segmentations; without masks that of the box, or of an object with points, and no segmentation"
     if anns.masks is None:
-        return np.round(xywh[:, 2] * xywh[:, 3], 2).tolist(), [[]] * len(xywh)
+        share = 1 if anns.keypoints is None else BOX_SHARE
+        return _written_areas(anns, share * xywh[:, 2] * xywh[:, 3]), [[]] * len(xywh)
     points = np.round(anns.masks.points.astype(np.float64), 3)
     if not np.isfinite(points).all():
         raise VisionRecipesError(
@@ -854,7 +871,14 @@ def _written_masks(anns: Annotations, xywh: np.ndarray, crowd: np.ndarray) -> tu
             shapes.append([ring.ravel().tolist() for ring in rounded.rings_of(m)])
         else:
             shapes.append({'size': [height, width], 'counts': pack_runs(runs)})
-    return areas, shapes
+    return _written_areas(anns, np.array(areas)), shapes
+
+
+def _written_areas(anns: Annotations, measured: np.ndarray) -> list:
+    "The areas that the table came with; where there are none, those that were measured"
+    if anns.areas is not None:
+        measured = np.where(np.isfinite(anns.areas), anns.areas, measured)
+    return np.round(measured, 4).tolist()
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #2c792f2a
 def _written_skeleton(anns: Annotations) -> dict:

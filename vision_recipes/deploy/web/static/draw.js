@@ -59,12 +59,16 @@ export function drawPrediction(canvas, bitmap, prediction, card, order, active) 
     labelPlaces: [], // taken by names
   };
   const lowestFirst = [...order].reverse();
-  for (const drawLayer of [drawMask, drawBox, drawPoints, drawName]) {
-    for (const i of lowestFirst) {
-      pen.globalAlpha = active === null || active === i ? 1 : FADED;
-      drawLayer(view, prediction, i);
-    }
+  const draw = (drawLayer, i) => {
+    pen.globalAlpha = active === null || active === i ? 1 : FADED;
+    drawLayer(view, prediction, i);
+  };
+  for (const drawLayer of [drawMask, drawBox, drawPoints]) {
+    for (const i of lowestFirst) draw(drawLayer, i);
   }
+  // the active object has the first choice of a place for its name, then the highest score
+  if (order.includes(active)) draw(drawName, active);
+  for (const i of order) if (i !== active) draw(drawName, i);
   pen.globalAlpha = 1;
 }
 
@@ -106,14 +110,17 @@ function drawName(view, {boxes, labels, scores}, i) {
   pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
   pen.textBaseline = 'middle';
   const size = {width: pen.measureText(text).width + 10 * unit, height: 20 * unit};
-  const {x, y} = placeName(view, boxes[i].map(v => v * scale), size);
+  const place = placeName(view, boxes[i].map(v => v * scale), size);
+  if (!place) return; // the list beside the image names it
+  const {x, y} = place;
   pen.fillStyle = css(color);
   pen.fillRect(x, y, size.width, size.height);
   pen.fillStyle = inkOn(color);
   pen.fillText(text, x + 5 * unit, y + size.height / 2 + unit);
 }
 
-// A place for a name above, below or inside a box, where no other name is; it is noted in `labelPlaces`
+// A place for a name above, below or inside a box, where no other name is; it is noted in `labelPlaces`.
+// Undefined where names are everywhere: in a crowd, some objects have none until they are active.
 function placeName({pen, labelPlaces}, [x1, y1, , y2], {width, height}) {
   const within = (v, limit) => Math.max(0, Math.min(v, limit));
   const x = within(x1, pen.canvas.width - width);
@@ -122,7 +129,8 @@ function placeName({pen, labelPlaces}, [x1, y1, , y2], {width, height}) {
     labelPlaces.every(
       other => x >= other.x + other.width || other.x >= x + width || Math.abs(y - other.y) >= height,
     );
-  const y = heights.find(isFree) ?? heights[0];
+  const y = heights.find(isFree);
+  if (y === undefined) return undefined;
   labelPlaces.push({x, y, width});
   return {x, y};
 }
