@@ -22,6 +22,7 @@ from ..core.images import ImageError, open_image
 from ..data.annotations import Annotations, measure
 from ..dataloading.dataset import ImageDataset
 from ..dataloading.loader import make_loader
+from ..dataloading.repeat_factor import repeat_factors
 from ..metrics.intervals import Evaluation
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
@@ -180,8 +181,8 @@ def _batches_or_save(t, loader, out) -> Iterator[dict]:
     "The loader's batches. If it fails, the state after the batches before is saved"
     wanted = iter(loader.batch_sampler)
     try:
-        for batch, pairs in zip(loader, wanted):
-            skipped = [i for (i, _), got in zip(pairs, batch['index'].tolist()) if i != got]
+        for batch, keys in zip(loader, wanted):
+            skipped = [key[0] for key, got in zip(keys, batch['index'].tolist()) if key[0] != got]
             if skipped:
                 _enough_images(t, len(t.progress.skipped) + len(skipped), len(loader.dataset))
             t.progress.skipped += skipped  # not before: a refused batch is given again when the run goes on
@@ -539,10 +540,19 @@ def make_loaders(
         )
 
     drop_last = len(train) >= settings.batch_size
+    repeats = _repeats(train, settings.repeat_factor)
     return (
-        make_loader(dataset(train, True), shuffle=True, drop_last=drop_last, **common),
+        make_loader(dataset(train, True), shuffle=True, drop_last=drop_last, repeats=repeats, **common),
         make_loader(dataset(valid, False), shuffle=False, whole=True, **common),
     )
+
+
+def _repeats(train: Annotations, threshold: float) -> np.ndarray | None:
+    "How often each image comes in an epoch; None: once. Crowds are not learnt, so they do not count"
+    if not threshold:
+        return None
+    objects = train if train.crowd is None else train.keep_objects(~train.crowd)
+    return repeat_factors(objects.class_ids, len(train.labels), threshold)
 
 # %% ../../nbs/training/05_loop.ipynb #d3e368e0
 def _finish(t, out, valid):
@@ -571,8 +581,11 @@ def _start_message(t, train, valid) -> str:
     "The first line of a training"
     precision = {None: 'float32', torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp]
     processes = f'{t.world.size} processes, ' if t.world.size > 1 else ''
+    images = plural(len(train), 'image')
+    if t.settings.repeat_factor:
+        images += f' (with repeats {plural(t.batches, "batch", "batches")} an epoch)'
     return (
-        f'training {t.task.settings.model} on {plural(len(train), "image")}, validating on {len(valid)}, '
+        f'training {t.task.settings.model} on {images}, validating on {len(valid)}, '
         f'{processes}{t.device} in {precision}'
     )
 

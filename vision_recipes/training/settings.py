@@ -50,6 +50,13 @@ class FitSettings(Settings):
         'another takes its place, and it is counted',
         choices=('stop', 'skip'),
     )
+    repeat_factor: float = setting(
+        0.0,
+        'share of the images below which a class is rare, so that images with it are repeated '
+        '(Gupta and others, 2019), say 0.3; 0 repeats none',
+        0.0,
+        1.0,
+    )
     tensorboard: bool = setting(False, 'also write losses and scores for TensorBoard, into the run directory')
 
     def __post_init__(self):
