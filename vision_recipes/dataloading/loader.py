@@ -35,7 +35,7 @@ class EpochBatches(Sampler):
         drop_last: bool = False,  # Leave out the last batch where it is smaller; never for validation
         world: World = World(),  # Which process this is, and of how many
         whole: bool = False,  # True: processes take turns at whole batches; False: they share each batch
-        # (n,) how often each image comes in an epoch on average, as `repeat_factors` gives it; needs `shuffle`
+        # (n,) how often each image comes in an epoch on average (see `repeat_factors`); needs `shuffle`
         repeats: np.ndarray | None = None,
     ):
         if batch_size < 1:
