@@ -191,7 +191,8 @@ def size_wh(self: ImageDataset, i: int) -> tuple[int, int]:
 @patch
 def record(self: ImageDataset, i: int) -> ImageRecord:
     "What is known about image `i` before it is decoded"
-    return ImageRecord(self.target(i), self.size_wh(i) if self.transform.moves_boxes else None, i)
+    size_wh = self.size_wh(i) if self.transform.moves_boxes else None
+    return ImageRecord(self.target(i), size_wh, i, self.path(i))
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #6fe0dc56
 @patch
