@@ -140,9 +140,13 @@ def run_train(args) -> None:
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
 def _check_files(args):
-    "Refuse a skeleton that cannot be read, before images are read"
+    "Refuse a skeleton or a transform that cannot be read, before images are read"
     if getattr(args, 'skeleton', None):
         read_skeleton(args.skeleton)
+    for place in filter(None, (args.transform_before, args.transform_after)):
+        from vision_recipes.dataloading.transforms.custom import load_transform
+
+        load_transform(place)
 
 
 def _say_result(out: Path, run, n_valid: int):

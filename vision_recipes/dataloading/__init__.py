@@ -6,7 +6,7 @@
 __all__ = ['collate_detection', 'collate_images', 'collate_instances', 'Compose', 'DetectionTransform', 'EpochBatches',
            'LetterboxTarget', 'Flip', 'ImageDataset', 'Letterbox', 'make_loader', 'Mix', 'normalise', 'RandomIoUCrop',
            'RandomPerspective', 'RandomPixelCopy', 'RandomRotation', 'RandomZoomOut', 'repeat_factors',
-           'TrivialAugment', 'unpack_masks']
+           'TrivialAugment', 'unpack_masks', 'with_custom']
 
 # %% ../../nbs/dataloading/index.ipynb #50b5a2f8
 from ..core.lazy import lazy_names
@@ -34,6 +34,7 @@ _all_ = [
     'repeat_factors',
     'TrivialAugment',
     'unpack_masks',
+    'with_custom',
 ]
 __getattr__, __dir__ = lazy_names(
     'vision_recipes.dataloading',
@@ -46,6 +47,7 @@ __getattr__, __dir__ = lazy_names(
         'transforms.trivial_augment': ['TrivialAugment'],
         'transforms.geometry': ['Flip', 'RandomIoUCrop', 'RandomZoomOut'],
         'transforms.perspective': ['RandomPerspective', 'RandomPixelCopy', 'RandomRotation'],
+        'transforms.custom': ['with_custom'],
         'transforms.detection': ['DetectionTransform', 'LetterboxTarget', 'Mix'],
     },
 )

@@ -72,7 +72,7 @@ def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):
             f'{n_processes} processes. Take a smaller batch_size, or one process.'
         )
 
-
+# %% ../../nbs/dataloading/04_loader.ipynb #e8ceb2c2
 @patch
 def set_epoch(
     self: EpochBatches,

@@ -23,6 +23,7 @@ from ..data.annotations import Annotations, measure
 from ..dataloading.dataset import ImageDataset
 from ..dataloading.loader import make_loader
 from ..dataloading.repeat_factor import repeat_factors
+from ..dataloading.transforms.custom import with_custom
 from ..metrics.intervals import Evaluation
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
@@ -533,7 +534,7 @@ def make_loaders(
     def dataset(anns, is_train):
         return ImageDataset(
             anns,
-            task.transform(train=is_train),
+            _with_own(task, settings) if is_train else task.transform(train=False),
             seed=settings.seed,
             cache_bytes=int(cache * len(anns)),
             unreadable=settings.unreadable,
@@ -553,6 +554,13 @@ def _repeats(train: Annotations, threshold: float) -> np.ndarray | None:
         return None
     objects = train if train.crowd is None else train.keep_objects(~train.crowd)
     return repeat_factors(objects.class_ids, len(train.labels), threshold)
+
+
+def _with_own(task: Task, settings: FitSettings) -> Callable:
+    "The task's training transform, with those of the user before and after"
+    before = [settings.transform_before or None, task.transforms_before]
+    after = [settings.transform_after or None, task.transforms_after]
+    return with_custom(task.transform(train=True), before, after)
 
 # %% ../../nbs/training/05_loop.ipynb #d3e368e0
 def _finish(t, out, valid):
@@ -600,6 +608,8 @@ def _old_state(out: Path, task: Task, settings: FitSettings, train, valid) -> di
         'task': task.task,
         **task.settings.to_dict(),
         **settings.to_dict(),
+        **_NO_TRANSFORMS,
+        **task.transform_names(),
         'classes': list(task.labels.names),
         'training images': train.fingerprint(),
         'validation images': valid.fingerprint(),
@@ -622,6 +632,7 @@ def _recorded(info: dict, out: Path) -> dict:
         'task': info['task'],
         **info['settings'],
         **info['fit'],
+        **{name: info.get(name, []) for name in _NO_TRANSFORMS},
         'classes': list(card.labels.names),
         'training images': card.data.get('train'),
         'validation images': card.data.get('valid'),
@@ -637,6 +648,7 @@ def _check_same(requested: dict, recorded: dict, out: Path):
         raise VisionRecipesError(f'{out}: cannot go on with other settings or images. {" ".join(changes)}')
 
 
+_NO_TRANSFORMS = {'transforms before': [], 'transforms after': []}  # as `Task.transform_names`
 _BEST_REMAINS = 'model.safetensors in the same folder still holds the best weights.'
 # These change the speed or the end of a training, not its steps
 _MAY_DIFFER = ('workers', 'device', 'cache_mb', 'save_minutes', 'patience', 'unreadable', 'tensorboard')

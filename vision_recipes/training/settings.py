@@ -51,12 +51,12 @@ class FitSettings(Settings):
         choices=('stop', 'skip'),
     )
     repeat_factor: float = setting(
-        0.0,
-        'share of the images below which a class is rare, so that images with it are repeated '
-        '(Gupta and others, 2019), say 0.3; 0 repeats none',
-        0.0,
-        1.0,
+        0.0, 'classes in a smaller share of images are repeated; 0: none', 0.0, 1.0
     )
+    transform_before: str = setting(
+        '', 'a transform of your own before ours in training, FILE.py:NAME: of torchvision v2 and the like'
+    )
+    transform_after: str = setting('', 'likewise after ours')
     tensorboard: bool = setting(False, 'also write losses and scores for TensorBoard, into the run directory')
 
     def __post_init__(self):
@@ -64,7 +64,7 @@ class FitSettings(Settings):
         check_device(self.device)
         if self.tensorboard and not importlib.util.find_spec('tensorboard'):
             raise VisionRecipesError(
-                'tensorboard: is not installed here. pip install tensorboard, or leave this setting out.'
+                'tensorboard: is not installed. pip install tensorboard, or leave it out.'
             )
 
 # %% ../../nbs/training/01_settings.ipynb #e81e5fdf

@@ -172,7 +172,7 @@ def _check_params(transform, target: dict):
                 f'Say A.Compose([...], {argument}={cure}).'
             )
 
-
+# %% ../../../nbs/dataloading/transforms/07_custom.ipynb #79e5a7cc
 def _box_inputs(transform, target: dict) -> dict:
     boxes, n = target['boxes'], len(target['boxes'])
     fields = transform.processors['bboxes'].params.label_fields or ()
@@ -414,7 +414,7 @@ def load_transform(
     _changes_in(str(Path(path).resolve()), name)
     return FileTransform(str(Path(path).resolve()), name)
 
-
+# %% ../../../nbs/dataloading/transforms/07_custom.ipynb #978c4fd6
 @cache
 def _changes_in(path: str, name: str) -> tuple[Callable, ...]:
     "The transforms behind a name in a file, each as `(image, target, rng)`"
@@ -464,7 +464,7 @@ class CustomTransform(SampleTransform):
         n_others = getattr(self.inner, 'n_others', 0)
         return [ImagePlan(r, None) for r in [record, *islice(partners, n_others)]]
 
-
+# %% ../../../nbs/dataloading/transforms/07_custom.ipynb #7c80a97c
 def with_custom(
     transform: SampleTransform | Callable,
     before: Any = None,  # As for `custom_steps`

@@ -253,7 +253,7 @@ def apply(
             target = join_targets([target, other_target])
     return image, target
 
-
+# %% ../../../nbs/dataloading/transforms/06_detection.ipynb #ae3db6ac
 @patch
 def _apply_square(self: DetectionTransform, image_plan, images, rng) -> tuple[np.ndarray, dict]:
     image, geometry = self._render(image_plan, next(images), rng)
