@@ -547,7 +547,7 @@ def make_loaders(
         make_loader(dataset(valid, False), shuffle=False, whole=True, **common),
     )
 
-
+# %% ../../nbs/training/05_loop.ipynb #42bc943d
 def _repeats(train: Annotations, threshold: float) -> np.ndarray | None:
     "How often each image comes in an epoch; None: once. Crowds are not learnt, so they do not count"
     if not threshold:
