@@ -3,18 +3,17 @@
     python benchmarks/detection_pipeline.py [--json results.json] [--images 96] [--runs 7] [--data FOLDER]
     python benchmarks/detection_pipeline.py --own      what a user's own transforms add; needs no peer
 
-The tutorial's pipeline is rebuilt from public packages. Theirs: a pandas row looked up, Pillow, and the YOLOX
-tutorial's transforms (cjm-torchvision-tfms 0.0.26 on torchvision v2: crop, colour jitter, grey, equalise,
-posterise, flip, resize, pad, resize, floats, normalise, sanitise) and a DataLoader whose floats are stacked in
-the main process. Ours: `DetectionTransform`
-with its defaults, which draw from the same distributions, and a DataLoader of uint8. Images are the blood
-cells of `real_data('bccd')` (640 x 480) where they are found, or FOLDER with annotations/instances.json and
-images/, or else made here; those of 12 megapixels are enlarged from them, smooth (files of about 0.6 MB) and
-with noise as a camera has it (about 1.7 MB): the larger the file, the more of our time is the decoder's,
-which has to read all of it even for an eighth of the size. Contestants take turns, and each figure is the
-median of its runs: processor time of one thread for `per worker`, wall clock for `two workers`. Ratios count;
-milliseconds are this machine's. `normalised here` adds our normalisation, which belongs to the device, on the
-CPU of the main process.
+The tutorial's pipeline is rebuilt from public packages. Theirs: a pandas row looked up, Pillow, and the
+YOLOX tutorial's transforms (cjm-torchvision-tfms 0.0.26 on torchvision v2: crop, colour jitter, grey,
+equalise, posterise, flip, resize, pad, resize, floats, normalise, sanitise) and a DataLoader whose floats
+are stacked in the main process. Ours: `DetectionTransform` with its defaults, which draw from the same
+distributions, and a DataLoader of uint8. Images are the blood cells of `real_data('bccd')` (640 x 480)
+where they are found, or FOLDER with annotations/instances.json and images/, or else made here; those of 12
+megapixels are enlarged from them, smooth (files of about 0.6 MB) and with noise as a camera has it (about
+1.7 MB): the larger the file, the more of our time is the decoder's, which has to read all of it even for an
+eighth of the size. Contestants take turns, and each figure is the median of its runs: processor time of one
+thread for `per worker`, wall clock for `two workers`. Ratios count; milliseconds are this machine's.
+`normalised here` adds our normalisation, which belongs to the device, on the CPU of the main process.
 
 Needs: pip install cjm-torchvision-tfms cjm-pil-utils
 """
