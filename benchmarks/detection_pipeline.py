@@ -1,19 +1,19 @@
 """Images a second of the detection data pipeline, ours against the reference tutorial's.
 
     python benchmarks/detection_pipeline.py [--json results.json] [--images 96] [--runs 7] [--data FOLDER]
+    python benchmarks/detection_pipeline.py --own      what a user's own transforms add; needs no peer
 
-The tutorial's pipeline is rebuilt from public packages. The tutorial's pipeline is rebuilt from public
-packages. Theirs: a pandas row looked up, Pillow, and the YOLOX tutorial's transforms (cjm-torchvision-tfms
-0.0.26 on torchvision v2: crop, colour jitter, grey, equalise, posterise, flip, resize, pad, resize, floats,
-normalise, sanitise) and a DataLoader whose floats are stacked in the main process. Ours: `DetectionTransform`
-with its defaults, which draw from the same distributions, and a DataLoader of uint8. Images are the blood
-cells of `real_data('bccd')` (640 x 480) where they are found, or FOLDER with annotations/instances.json and
-images/, or else made here; those of 12 megapixels are enlarged from them, smooth (files of about 0.6 MB) and
-with noise as a camera has it (about 1.7 MB): the larger the file, the more of our time is the decoder's,
-which has to read all of it even for an eighth of the size. Contestants take turns, and each figure is the
-median of its runs: processor time of one thread for `per worker`, wall clock for `two workers`. Ratios count;
-milliseconds are this machine's. `normalised here` adds our normalisation, which belongs to the device, on the
-CPU of the main process.
+The tutorial's pipeline is rebuilt from public packages. Theirs: a pandas row looked up, Pillow, and the
+YOLOX tutorial's transforms (cjm-torchvision-tfms 0.0.26 on torchvision v2: crop, colour jitter, grey,
+equalise, posterise, flip, resize, pad, resize, floats, normalise, sanitise) and a DataLoader whose floats
+are stacked in the main process. Ours: `DetectionTransform` with its defaults, which draw from the same
+distributions, and a DataLoader of uint8. Images are the blood cells of `real_data('bccd')` (640 x 480)
+where they are found, or FOLDER with annotations/instances.json and images/, or else made here; those of 12
+megapixels are enlarged from them, smooth (files of about 0.6 MB) and with noise as a camera has it (about
+1.7 MB): the larger the file, the more of our time is the decoder's, which has to read all of it even for an
+eighth of the size. Contestants take turns, and each figure is the median of its runs: processor time of one
+thread for `per worker`, wall clock for `two workers`. Ratios count; milliseconds are this machine's.
+`normalised here` adds our normalisation, which belongs to the device, on the CPU of the main process.
 
 Needs: pip install cjm-torchvision-tfms cjm-pil-utils
 """
@@ -28,6 +28,7 @@ from data_pipeline import contest, photo_like, through
 from report import rows_of, show, write_report
 from vision_recipes.data.annotations import Annotations
 from vision_recipes.core.ragged import Ragged, Strings
+from vision_recipes.dataloading.transforms.custom import with_custom
 from vision_recipes.dataloading.transforms.detection import DetectionTransform, LetterboxTarget
 from vision_recipes.dataloading.transforms.color import COLOR_STEPS, ColorJitter
 from vision_recipes.core.testing import real_data
@@ -256,6 +257,48 @@ def measure(rows, runs, epochs, loaders):
     return {**ms, **(contest(loader_rivals(rows, train, theirs, epochs), runs) if loaders else {})}
 
 
+# ---- transforms of the user
+
+
+def nothing(image, target, rng):
+    return image, target
+
+
+def own_transforms():
+    "By name: arguments of `with_custom`"
+    import torchvision.transforms.v2 as T
+
+    rivals = {
+        'none': {},
+        'a function before that does nothing': {'before': nothing},
+        'a function after that does nothing': {'after': nothing},
+        'torchvision colours after': {'after': T.ColorJitter(0.2, 0.2)},
+        'torchvision mirror and affine before': {
+            'before': T.Compose([T.RandomHorizontalFlip(), T.RandomAffine(10)])
+        },
+    }
+    try:
+        import albumentations as A
+    except ImportError:
+        return rivals
+    boxes = A.BboxParams(format='pascal_voc')
+    geometry = A.Compose([A.HorizontalFlip(), A.Affine(rotate=(-10, 10), p=1)], bbox_params=boxes)
+    rivals['Albumentations colours after'] = {'after': A.RandomBrightnessContrast(p=1)}
+    rivals['Albumentations mirror and affine before'] = {'before': geometry}
+    return rivals
+
+
+def measure_own(rows, runs):
+    "Processor milliseconds an image with transforms of the user before and after ours"
+    anns, fill = annotations(rows), tuple(round(255 * m) for m in MEAN)
+    ours, rivals = DetectionTransform(SIZE, fill), own_transforms()
+    data = {name: ImageDataset(anns, with_custom(ours, **steps)) for name, steps in rivals.items()}
+    indices = list(range(len(rows)))
+    return contest(
+        {name: partial(per_worker, d, collate_detection, indices) for name, d in data.items()}, runs
+    )
+
+
 def parse(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--json', type=Path, help='write the figures here')
@@ -270,11 +313,25 @@ def parse(argv=None):
         '--epochs', type=int, default=3, help='passes over the images in a run through a loader (default 3)'
     )
     p.add_argument('--data', type=Path, help='a COCO folder to use instead')
+    p.add_argument('--own', action='store_true', help="only what a user's own transforms cost")
     return p.parse_args(argv)
+
+
+def report_own(args):
+    torch.set_num_threads(1)
+    data = args.data or real_data('bccd')
+    with tempfile.TemporaryDirectory() as tmp:
+        rows = list(read_coco(data, args.images) if data else make_images(Path(tmp), args.images))
+        figures = measure_own(rows, args.runs)
+    for name, ms in figures.items():
+        print(f'  {ms:6.2f} ms an image  {ms - figures["none"]:+6.2f}  {name}')
+    write_report(args.json, torch=torch.__version__, ms=figures)
 
 
 def main():
     args = parse()
+    if args.own:
+        return report_own(args)
     try:
         tutorial_transforms()
     except ImportError as e:

@@ -117,7 +117,7 @@ def run_train(args) -> None:
     The order spares the user time: what the command line alone shows to be wrong is refused before images
     are read, and images are read before torch is imported.
     """
-    _check_skeleton(args)
+    _check_files(args)
     chosen = _given_settings(args)
     # fills in args.groups, args.boxes and args.valid_dir, too
     resumed = _resumed_run(args, chosen) if args.resume else None
@@ -141,10 +141,14 @@ def run_train(args) -> None:
     _say_result(args.out, run, len(valid))
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
-def _check_skeleton(args):
-    "Read the skeleton before the images, so that one that cannot be read is refused at once"
+def _check_files(args):
+    "Read the skeleton and the transforms before the images, so that a mistake is refused at once"
     if getattr(args, 'skeleton', None):
         args.skeleton = read_skeleton(args.skeleton)
+    for place in filter(None, (args.transform_before, args.transform_after)):
+        from vision_recipes.dataloading.transforms.custom import load_transform
+
+        load_transform(place)
 
 
 def _say_result(out: Path, run, n_valid: int):

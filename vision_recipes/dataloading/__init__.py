@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['collate_detection', 'collate_images', 'collate_instances', 'Compose', 'DetectionTransform', 'EpochBatches',
            'LetterboxTarget', 'Flip', 'ImageDataset', 'Letterbox', 'make_loader', 'Mix', 'normalise', 'RandomIoUCrop',
-           'RandomPerspective', 'RandomPixelCopy', 'RandomRotation', 'RandomZoomOut', 'TrivialAugment', 'unpack_masks']
+           'RandomPerspective', 'RandomPixelCopy', 'RandomRotation', 'RandomZoomOut', 'repeat_factors',
+           'TrivialAugment', 'unpack_masks', 'with_custom']
 
 # %% ../../nbs/dataloading/index.ipynb #50b5a2f8
 from ..core.lazy import lazy_names
@@ -30,8 +31,10 @@ _all_ = [
     'RandomPixelCopy',
     'RandomRotation',
     'RandomZoomOut',
+    'repeat_factors',
     'TrivialAugment',
     'unpack_masks',
+    'with_custom',
 ]
 __getattr__, __dir__ = lazy_names(
     'vision_recipes.dataloading',
@@ -39,10 +42,12 @@ __getattr__, __dir__ = lazy_names(
         'dataset': ['ImageDataset'],
         'collate': ['collate_detection', 'collate_images', 'collate_instances', 'normalise', 'unpack_masks'],
         'loader': ['EpochBatches', 'make_loader'],
+        'repeat_factor': ['repeat_factors'],
         'transforms.pixels': ['Compose', 'Letterbox'],
         'transforms.trivial_augment': ['TrivialAugment'],
         'transforms.geometry': ['Flip', 'RandomIoUCrop', 'RandomZoomOut'],
         'transforms.perspective': ['RandomPerspective', 'RandomPixelCopy', 'RandomRotation'],
+        'transforms.custom': ['with_custom'],
         'transforms.detection': ['DetectionTransform', 'LetterboxTarget', 'Mix'],
     },
 )

@@ -191,12 +191,14 @@ def size_wh(self: ImageDataset, i: int) -> tuple[int, int]:
 @patch
 def record(self: ImageDataset, i: int) -> ImageRecord:
     "What is known about image `i` before it is decoded"
-    return ImageRecord(self.target(i), self.size_wh(i) if self.transform.moves_boxes else None, i)
+    size_wh = self.size_wh(i) if self.transform.moves_boxes else None
+    return ImageRecord(self.target(i), size_wh, i, self.path(i))
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #6fe0dc56
 @patch
-def _sample(self: ImageDataset, i: int, epoch: int) -> tuple[Tensor, dict]:
-    rng = np.random.default_rng((self.seed, epoch, i))
+def _sample(self: ImageDataset, i: int, epoch: int, copy: int = 0) -> tuple[Tensor, dict]:
+    # a copy draws other numbers than the first; 2, because 1 belongs to `_sample_in_place(...)`
+    rng = np.random.default_rng((self.seed, epoch, i, 2, copy) if copy else (self.seed, epoch, i))
     plan = self.transform.plan(self.record(i), self._partners(rng), rng)
     image, target = self.transform.apply(plan, map(self._decoded, plan), rng)
     return to_tv(image, target) if self._objects else (as_tensor(image), target)
@@ -253,18 +255,19 @@ N_OTHERS = 16  # how many other images are tried in the place of one that cannot
 @patch
 def __getitem__(
     self: ImageDataset,
-    key: int | tuple[int, int],  # Number of the image, or number and epoch
+    # Number of the image; or number and epoch, and the number of the copy where it is repeated in the epoch
+    key: int | tuple[int, ...],
 ) -> tuple[Tensor, dict]:  # (3, H, W) uint8, and the target; with boxes both as `to_tv` returns them
     "Make the sample of an image in an epoch. Raises `ImageError`"
-    i, epoch = key if isinstance(key, tuple) else (key, 0)
+    i, *which = key if isinstance(key, tuple) else (key, 0)
     if not 0 <= i < len(self):
         raise IndexError(i)
     if self.unreadable == 'stop':
-        return self._sample(i, epoch)
+        return self._sample(i, *which)
     try:
-        return self._sample(i, epoch)
+        return self._sample(i, *which)
     except ImageError as error:
-        return self._sample_in_place(i, epoch, error)
+        return self._sample_in_place(i, which[0], error)
 
 
 @patch

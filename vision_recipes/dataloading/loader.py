@@ -16,10 +16,11 @@ from ..core.console import this_world, World
 from ..core.errors import VisionRecipesError
 from ..core.patching import patch
 from .collate import collate_images
+from .repeat_factor import occurrences, repeats_total, rounded_repeats
 
 # %% ../../nbs/dataloading/04_loader.ipynb #c5b83377
 class EpochBatches(Sampler):
-    """Batches of `(index, epoch)` pairs; each image comes once in an epoch.
+    """Batches of `(index, epoch)` pairs; each image comes once in an epoch, or as often as `repeats` says.
 
     The order depends on the seed and the epoch only. Raises `VisionRecipesError` where the batch size is
     below 1, or a batch cannot be divided evenly among processes.
@@ -34,12 +35,15 @@ class EpochBatches(Sampler):
         drop_last: bool = False,  # Leave out the last batch where it is smaller; never for validation
         world: World = World(),  # Which process this is, and of how many
         whole: bool = False,  # True: processes take turns at whole batches; False: they share each batch
+        # (n,) how often each image comes in an epoch on average (see `repeat_factors`); needs `shuffle`
+        repeats: np.ndarray | None = None,
     ):
         if batch_size < 1:
             raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
+        self.length = n if repeats is None else repeats_total(repeats)  # images of an epoch
         if not whole and world.size > 1:
-            _check_shares(n, batch_size, drop_last, world.size)
-        self.n, self.batch_size, self.seed = n, batch_size, seed
+            _check_shares(self.length, batch_size, drop_last, world.size)
+        self.n, self.batch_size, self.seed, self.repeats = n, batch_size, seed, repeats
         self.shuffle, self.drop_last = shuffle, drop_last
         self.world, self.whole = world, whole
         self.epoch = self.start = 0
@@ -47,12 +51,12 @@ class EpochBatches(Sampler):
     def __len__(self):
         return len(self.numbers())  # Batches of a whole epoch, wherever it starts
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order, epoch = self.order(), self.epoch
+    def __iter__(self) -> Iterator[list[tuple[int, ...]]]:
+        keys = self._keys()
         share = slice(None) if self.whole else slice(self.world.rank, None, self.world.size)
         for b in self.numbers()[self.start :]:
-            batch = order[b * self.batch_size : (b + 1) * self.batch_size]
-            yield [(i, epoch) for i in batch[share].tolist()]
+            batch = keys[b * self.batch_size : (b + 1) * self.batch_size]
+            yield batch[share]
 
 # %% ../../nbs/dataloading/04_loader.ipynb #ad284352
 def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):
@@ -68,7 +72,7 @@ def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):
             f'{n_processes} processes. Take a smaller batch_size, or one process.'
         )
 
-
+# %% ../../nbs/dataloading/04_loader.ipynb #e8ceb2c2
 @patch
 def set_epoch(
     self: EpochBatches,
@@ -80,17 +84,31 @@ def set_epoch(
 
 
 @patch
-def order(self: EpochBatches) -> np.ndarray:  # (n,) int64
+def order(self: EpochBatches) -> np.ndarray:  # (length,) int64
     "The images of this epoch, in order"
     if not self.shuffle:
         return np.arange(self.n)
-    return np.random.default_rng((self.seed, self.epoch)).permutation(self.n)
+    rng = np.random.default_rng((self.seed, self.epoch))
+    if self.repeats is None:
+        return rng.permutation(self.n)
+    repeated = np.repeat(np.arange(self.n), rounded_repeats(self.repeats, rng))
+    return rng.permutation(repeated)[: self.length]
+
+
+@patch
+def _keys(self: EpochBatches) -> list[tuple[int, ...]]:
+    "What the data set is asked for: image and epoch, and the number of the copy from the second on"
+    order = self.order()
+    keys = [(i, self.epoch) for i in order.tolist()]
+    if self.repeats is None:
+        return keys
+    return [(*key, copy) if copy else key for key, copy in zip(keys, occurrences(order).tolist())]
 
 
 @patch
 def numbers(self: EpochBatches) -> range:
     "Numbers of this process's batches in the whole epoch"
-    n = self.n // self.batch_size if self.drop_last else -(-self.n // self.batch_size)
+    n = self.length // self.batch_size if self.drop_last else -(-self.length // self.batch_size)
     return range(self.world.rank, n, self.world.size) if self.whole else range(n)
 
 # %% ../../nbs/dataloading/04_loader.ipynb #2da7b640
@@ -181,6 +199,7 @@ def make_loader(
     pin_memory: bool | None = None,  # Faster copies to a GPU; None: True where there is one
     world: World = World(),  # As for `EpochBatches`
     whole: bool = False,  # As for `EpochBatches`
+    repeats: np.ndarray | None = None,  # As for `EpochBatches`
 ) -> DataLoader:  # Its `batch_sampler` is an `EpochBatches`
     """Make a loader; its batches do not depend on the number of workers.
 
@@ -192,7 +211,7 @@ def make_loader(
         pin_memory = torch.cuda.is_available() or torch.xpu.is_available()
     return _Loader(
         dataset,
-        batch_sampler=EpochBatches(len(dataset), batch_size, seed, shuffle, drop_last, world, whole),
+        batch_sampler=EpochBatches(len(dataset), batch_size, seed, shuffle, drop_last, world, whole, repeats),
         collate_fn=collate,
         pin_memory=pin_memory,
         # a generator of its own, because the global one belongs to the model

@@ -8,7 +8,7 @@ __all__ = ['Task', 'library_versions']
 # %% ../../nbs/tasks/06_task.ipynb #d25b38db
 import platform
 from importlib import metadata
-from typing import Callable
+from typing import Any, Callable
 import numpy as np
 from PIL import Image
 from torch import nn, Tensor
@@ -16,6 +16,7 @@ from ..core.labels import LabelMap
 from ..core.patching import patch
 from ..core.settings import Settings
 from ..data.annotations import Annotations
+from ..dataloading.transforms.custom import custom_steps, CustomStep
 from ..metrics.agreement import largest_difference, Tolerance
 from ..metrics.intervals import Evaluation
 from ..runtime.model_card import ModelCard
@@ -40,6 +41,8 @@ class Task:
     single_image: bool = False  # Whether the exported graph takes one image a call, rather than a batch
     tolerance: Tolerance = Tolerance()  # How far the exported graph may be from PyTorch
     min_score: float = 0.0  # Score below which the network itself drops objects
+    transforms_before: tuple[CustomStep, ...] = ()  # Of the user, in training; see `add_transform`
+    transforms_after: tuple[CustomStep, ...] = ()
 
     def __init__(self, settings: Settings, labels: LabelMap):
         self.settings, self.labels = settings, labels
@@ -73,6 +76,27 @@ def collate(
 ) -> Callable:  # A picklable function from a list of samples to a batch, a dictionary of tensors
     "How samples become a batch"
     raise NotImplementedError
+
+# %% ../../nbs/tasks/06_task.ipynb #4c07e4c4
+@patch
+def add_transform(
+    self: Task,
+    *,
+    # A transform of torchvision v2 or Albumentations, a function (image, target, rng), or a list of these
+    before: Any = None,  # Gets the image before the transforms of the task
+    after: Any = None,  # Gets the finished sample
+) -> Task:  # This task
+    "Add transforms of your own to the training. Raises `VisionRecipesError` for what is none"
+    self.transforms_before += custom_steps(before)
+    self.transforms_after += custom_steps(after)
+    return self
+
+
+@patch
+def transform_names(self: Task) -> dict[str, list[str]]:  # Empty without transforms of the user
+    "The names of the user's transforms, for `run.json`"
+    steps = {'before': self.transforms_before, 'after': self.transforms_after}
+    return {f'transforms {k}': [step.name for step in v] for k, v in steps.items() if v}
 
 # %% ../../nbs/tasks/06_task.ipynb #fa48c4bf
 @patch

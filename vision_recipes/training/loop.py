@@ -23,6 +23,8 @@ from ..core.images import ImageError, open_image
 from ..data.annotations import Annotations, measure
 from ..dataloading.dataset import ImageDataset
 from ..dataloading.loader import make_loader
+from ..dataloading.repeat_factor import repeat_factors
+from ..dataloading.transforms.custom import with_custom
 from ..metrics.intervals import Evaluation
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
@@ -182,8 +184,8 @@ def _batches_or_save(t, loader, out) -> Iterator[dict]:
     "The loader's batches. If it fails, the state after the batches before is saved"
     wanted = iter(loader.batch_sampler)
     try:
-        for batch, pairs in zip(loader, wanted):
-            skipped = [i for (i, _), got in zip(pairs, batch['index'].tolist()) if i != got]
+        for batch, keys in zip(loader, wanted):
+            skipped = [key[0] for key, got in zip(keys, batch['index'].tolist()) if key[0] != got]
             if skipped:
                 _enough_images(t, len(t.progress.skipped) + len(skipped), len(loader.dataset))
             t.progress.skipped += skipped  # not before: a refused batch is given again when the run goes on
@@ -569,17 +571,33 @@ def make_loaders(
     def dataset(anns, is_train):
         return ImageDataset(
             anns,
-            task.transform(train=is_train),
+            _with_own(task, settings) if is_train else task.transform(train=False),
             seed=settings.seed,
             cache_bytes=int(cache * len(anns)),
             unreadable=settings.unreadable,
         )
 
     drop_last = len(train) >= settings.batch_size
+    repeats = _repeats(train, settings.repeat_factor)
     return (
-        make_loader(dataset(train, True), shuffle=True, drop_last=drop_last, **common),
+        make_loader(dataset(train, True), shuffle=True, drop_last=drop_last, repeats=repeats, **common),
         make_loader(dataset(valid, False), shuffle=False, whole=True, **common),
     )
+
+# %% ../../nbs/training/05_loop.ipynb #42bc943d
+def _repeats(train: Annotations, threshold: float) -> np.ndarray | None:
+    "How often each image comes in an epoch; None: once. Crowds are not learnt, so they do not count"
+    if not threshold:
+        return None
+    objects = train if train.crowd is None else train.keep_objects(~train.crowd)
+    return repeat_factors(objects.class_ids, len(train.labels), threshold)
+
+
+def _with_own(task: Task, settings: FitSettings) -> Callable:
+    "The task's training transform, with those of the user before and after"
+    before = [settings.transform_before or None, task.transforms_before]
+    after = [settings.transform_after or None, task.transforms_after]
+    return with_custom(task.transform(train=True), before, after)
 
 # %% ../../nbs/training/05_loop.ipynb #d3e368e0
 def _finish(t, out, valid):
@@ -608,8 +626,11 @@ def _start_message(t, train, valid) -> str:
     "The first line of a training"
     precision = {None: 'float32', torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp]
     processes = f'{t.world.size} processes, ' if t.world.size > 1 else ''
+    images = plural(len(train), 'image')
+    if t.settings.repeat_factor:
+        images += f' (with repeats {plural(t.batches, "batch", "batches")} an epoch)'
     return (
-        f'training {t.task.settings.model} on {plural(len(train), "image")}, validating on {len(valid)}, '
+        f'training {t.task.settings.model} on {images}, validating on {len(valid)}, '
         f'{processes}{t.device} in {precision}'
     )
 
@@ -624,6 +645,8 @@ def _old_state(out: Path, task: Task, settings: FitSettings, train, valid) -> di
         'task': task.task,
         **task.settings.to_dict(),
         **settings.to_dict(),
+        **_NO_TRANSFORMS,
+        **task.transform_names(),
         'classes': list(task.labels.names),
         'training images': train.fingerprint(),
         'validation images': valid.fingerprint(),
@@ -646,6 +669,7 @@ def _recorded(info: dict, out: Path) -> dict:
         'task': info['task'],
         **info['settings'],
         **info['fit'],
+        **{name: info.get(name, []) for name in _NO_TRANSFORMS},
         'classes': list(card.labels.names),
         'training images': card.data.get('train'),
         'validation images': card.data.get('valid'),
@@ -661,6 +685,7 @@ def _check_same(requested: dict, recorded: dict, out: Path):
         raise VisionRecipesError(f'{out}: cannot go on with other settings or images. {" ".join(changes)}')
 
 
+_NO_TRANSFORMS = {'transforms before': [], 'transforms after': []}  # as `Task.transform_names`
 _BEST_REMAINS = 'model.safetensors in the same folder still holds the best weights.'
 # These change the speed or the end of a training, not its steps
 _MAY_DIFFER = ('workers', 'device', 'cache_mb', 'save_minutes', 'patience', 'unreadable', 'tensorboard')

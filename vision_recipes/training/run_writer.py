@@ -54,6 +54,7 @@ def run_info(
         'task': task.task,
         'settings': task.settings.to_dict(),
         'fit': settings.to_dict(),
+        **task.transform_names(),
         'best_epoch': best_epoch,
         'card': task.card(**known, data=data).to_dict(),
         'data': {

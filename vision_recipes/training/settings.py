@@ -9,6 +9,7 @@ __all__ = ['check_device', 'FitSettings', 'make_settings', 'check_names', 'check
 import importlib.util, re
 from dataclasses import dataclass
 from ..core.errors import check_choice, did_you_mean, VisionRecipesError
+from ..core.patching import patch
 from ..core.settings import setting, Settings
 from ..tasks.registry import model_info, ModelInfo
 
@@ -50,15 +51,23 @@ class FitSettings(Settings):
         'another takes its place, and it is counted',
         choices=('stop', 'skip'),
     )
+    repeat_factor: float = setting(0.0, 'classes in a smaller share of images are repeated; 0: off', 0.0, 1.0)
+    transform_before: str = setting('', 'FILE.py:NAME: a transform of yours before ours, in training')
+    transform_after: str = setting('', 'likewise after ours')
     tensorboard: bool = setting(False, 'also write losses and scores for TensorBoard, into the run directory')
 
     def __post_init__(self):
         super().__post_init__()
         check_device(self.device)
-        if self.tensorboard and not importlib.util.find_spec('tensorboard'):
-            raise VisionRecipesError(
-                'tensorboard: is not installed here. pip install tensorboard, or leave this setting out.'
-            )
+        self._check_tensorboard()
+
+# %% ../../nbs/training/01_settings.ipynb #bbefc609
+@patch
+def _check_tensorboard(self: FitSettings):
+    if self.tensorboard and not importlib.util.find_spec('tensorboard'):
+        raise VisionRecipesError(
+            'tensorboard: is not installed here. pip install tensorboard, or leave this setting out.'
+        )
 
 # %% ../../nbs/training/01_settings.ipynb #e81e5fdf
 def make_settings(

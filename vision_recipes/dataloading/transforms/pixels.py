@@ -189,6 +189,7 @@ class ImageRecord:
     target: dict
     size_wh: tuple[int, int] | None = None  # Of the upright image, pixels; None: no transform asks for it
     index: int | None = None  # Its number in the data set; None: it is in no data set
+    path: Path | None = None  # Its file, for messages
 
 
 @dataclass(frozen=True)

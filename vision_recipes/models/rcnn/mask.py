@@ -13,6 +13,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import maskrcnn_loss
 from ...dataloading.collate import unpack_masks
+from ...dataloading.transforms.detection import Mix
 from .network import RCNN, RcnnTask, small_parts, small_pool, still_norm
 from ...tasks.segmentation import SegmentationTask
 
@@ -72,6 +73,9 @@ class MaskRcnn(RcnnTask, SegmentationTask):
 
     def branch_targets(self, batch):
         return {'masks': unpack_masks(batch['mask_bits'], tuple(batch['images'].shape[-2:]))}
+
+    def mix(self):
+        return Mix(copy_paste=self.settings.copy_paste)
 
     def decoding(self, kind):
         return {**super().decoding(kind), 'mask_threshold': self.settings.mask_threshold}

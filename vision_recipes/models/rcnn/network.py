@@ -38,7 +38,7 @@ from ...tasks.distributed import part_of_mean, together
 from ...runtime.task_kinds import TASK_KINDS
 from ...tasks.detection import batch_places, DetectionTask
 from ...dataloading.transforms.color import COLOR_STEPS
-from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget
+from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget, Mix
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #3de4b456
@@ -560,7 +560,13 @@ def transform(self: RcnnTask, train):
         return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
     geometry = [RandomIoUCrop()] * s.crop + [Flip()] * s.flip
     colors = COLOR_STEPS if s.color else ()
-    return DetectionTransform(p.size, p.pad_value, geometry, colors)
+    return DetectionTransform(p.size, p.pad_value, geometry, colors, self.mix())
+
+
+@patch
+def mix(self: RcnnTask) -> Mix:
+    "How several images become one sample"
+    return Mix()
 
 
 @patch

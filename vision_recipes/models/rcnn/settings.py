@@ -82,6 +82,9 @@ class MaskRcnnSettings(RcnnSettings):
         'the network: v2, the older one, or a small one for a CPU',
         choices=MASK_RCNN_MODELS,
     )
+    copy_paste: float = setting(
+        0.0, 'how often objects of another training image are pasted with their masks', 0.0, 1.0
+    )
     mask_threshold: float = setting(0.5, 'probability from which on a pixel belongs to an object', 0.0, 1.0)
 
 
