@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_SKIPPED', 'to_device', 'stoppable', 'train_batch', 'step', 'train_epoch', 'seconds_left', 'say_skipped',
-           'validate', 'check_parts', 'fit', 'end_epoch', 'make_loaders', 'OverfitReport', 'overfit']
+           'validate', 'check_parts', 'fit', 'end_epoch', 'make_loaders', 'say_frozen', 'OverfitReport', 'overfit']
 
 # %% ../../nbs/training/05_loop.ipynb #ca300a97
 import math, os, signal, threading, time
@@ -139,7 +139,7 @@ def train_epoch(
     """
     loader.batch_sampler.set_epoch(t.progress.epoch, start=t.progress.batch)
     t.task.begin_epoch(t.progress.epoch, t.settings.epochs)
-    t.model.train()
+    t.set_train_mode()
     started, saved, before = time.monotonic(), time.monotonic(), t.progress.seconds
     with _epoch_progress(t) as bar:
         for batch in _batches_or_save(t, loader, out):
@@ -384,6 +384,7 @@ def _train(task, train, valid, out, settings, state, model, world):
         _begin(t, out, lambda known, epoch: run_info(task, settings, train, valid, data, known, epoch))
     resumed = f', going on after epoch {t.progress.epoch}, batch {t.progress.batch}' if state else ''
     log_info(f'{_start_message(t, train, valid)} into {out}{resumed}')
+    say_frozen(t)
     with stoppable() as stop:
         while t.progress.epoch < settings.epochs and not _patience_lost(t):
             if not train_epoch(t, loader, train, out, stop):
@@ -485,7 +486,7 @@ def _history_row(t, losses, evaluation, skipped) -> dict:
         'train_loss': sum(t.progress.sums.values()) / t.batches,
         'valid_loss': sum(losses.values()),
         **evaluation.for_history(),
-        'lr': t.scheduler.get_last_lr()[0],
+        'lr': t.lr,
         'seconds': round(t.progress.seconds, 2),
     }
     if len(t.progress.sums) > 1:
@@ -575,6 +576,19 @@ def _start_message(t, train, valid) -> str:
         f'training {t.task.settings.model} on {plural(len(train), "image")}, validating on {len(valid)}, '
         f'{processes}{t.device} in {precision}'
     )
+
+# %% ../../nbs/training/05_loop.ipynb #892dab94
+def say_frozen(t: Trainer):
+    "Say what is frozen in this training, and for how long"
+    if not t.frozen:
+        return
+    until = f' until epoch {t.settings.unfreeze_at}' if t.settings.unfreeze_at else ''
+    log_info(f'frozen{until}: {t.frozen}')
+    if getattr(t.task.settings, 'weights', '') == 'random':
+        log_info(
+            f'The weights are random, so {t.settings.freeze} keeps random weights while it is frozen. '
+            'Freeze what was trained before, or leave freeze out.'
+        )
 
 # %% ../../nbs/training/05_loop.ipynb #d124c985
 def _old_state(out: Path, task: Task, settings: FitSettings, train, valid) -> dict | None:
@@ -668,9 +682,9 @@ def overfit(
     loader = make_loader(sets, batch_size=len(few), shuffle=False, workers=0, collate=task.collate())
     batch, losses = next(iter(loader)), []
     with separate_random_state(pick_device(settings.device)):
-        t = Trainer(task, settings.replace(epochs=steps, ema=0.0, accumulate=1, patience=0), 1)
+        t = Trainer(task, settings.replace(epochs=steps, ema=0.0, accumulate=1, patience=0, unfreeze_at=0), 1)
         for _ in progress(range(steps), 'learning by heart', unit='step'):
-            t.model.train()
+            t.set_train_mode()
             losses.append(sum(train_batch(t, batch, few, True).values()))
         score = validate(t, loader, few)[1].metrics[task.metric]  # alone, whatever `torchrun` says
     files = [str(few.path(i)) for i in range(len(few))]

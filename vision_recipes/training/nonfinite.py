@@ -20,6 +20,7 @@ from ..core.files import write_bytes
 from ..core.labels import LabelMap
 from ..core.patching import patch
 from ..tasks.device import pick_device
+from ..tasks.parts import freeze_parts
 from ..tasks.run import make_task
 from ..tasks.run_directory import read_run, run_settings
 from ..tasks.task import Task
@@ -227,12 +228,18 @@ def replay(
     task.begin_epoch(state['epoch'], state['epochs'])
     device = _same_kind(state['device']) if device == 'auto' else pick_device(device)
     with separate_random_state(device):
-        again = _Again(task, state, device, file)
+        again = _Again(task, state, device, file, _frozen_then(info['fit'], state['epoch']))
         losses, norm, bad = again.all()
         in_float32 = again.all(False) if state['amp'] else (losses, norm, bad)
         alone = again.alone() if bad or not _all_finite(losses, norm) else []
         files = sum(state['files'], [])
         return Replay(state['what'], files, losses, norm, *in_float32[:2], bad, alone, state['processes'])
+
+
+def _frozen_then(fit: dict, epoch: int) -> str:  # As `FitSettings.freeze`; `epoch` from 0
+    "What was frozen in an epoch of a run with these settings of training"
+    unfreeze_at = fit.get('unfreeze_at', 0)
+    return '' if 0 < unfreeze_at <= epoch + 1 else fit.get('freeze', '')
 
 
 def _same_kind(kind: str) -> torch.device:
@@ -246,7 +253,7 @@ def _same_kind(kind: str) -> torch.device:
 class _Again:
     "The network of a failure, and its batches"
 
-    def __init__(self, task, state, device, file):
+    def __init__(self, task, state, device, file, freeze=''):
         self.task, self.state, self.device = task, state, device
         self.model = task.build_model(weights=False)
         try:
@@ -257,6 +264,8 @@ class _Again:
                 f'({str(e).splitlines()[0]}).'
             ) from e
         self.model = self.model.to(device, memory_format=preferred_memory_format(device)).train()
+        if freeze:
+            freeze_parts(self.model, task.parts(self.model), freeze).set_eval(self.model)
 
     def losses(self, batch, mixed=True) -> dict[str, Tensor]:
         amp = getattr(torch, self.state['amp']) if mixed and self.state['amp'] else None

@@ -163,6 +163,11 @@ class Yolox(DetectionTask):
     def build_model(self, weights=True):
         return build_yolox(self.settings, len(self.labels), weights)
 
+    def parts(self, model):
+        neck = [f'backbone.{name}' for name, _ in model.backbone.named_children() if name != 'backbone']
+        stages = [(f'backbone.backbone.{name}',) for name, _ in model.backbone.backbone.named_children()]
+        return {'backbone': stages, 'neck': [tuple(neck)], 'head': [('head',)]}
+
     def preprocess(self):
         return contract(self.settings.preprocessing, self.settings.size)
 
