@@ -178,18 +178,27 @@ def classifier_parts(
     model: nn.Module,  # A network of timm
 ) -> dict[str, list[tuple[str, ...]]]:  # As `Task.parts`: backbone and head
     "The stages of a timm network by timm's own grouping, and its classifier as the head"
-    from timm.models import group_parameters
-
     head = _listed(model.pretrained_cfg.get('classifier'))
-    by_depth = group_parameters(model, model.group_matcher(coarse=True))
-    stages = []
-    for names in by_depth.values():
-        names = tuple(name for name in names if not name.startswith(tuple(f'{h}.' for h in head)))
-        if names:
-            stages.append(names)
+    of_head = tuple(f'{name}.' for name in head)
+    by_depth = _names_by_depth(model)
+    stages = [tuple(name for name in names if not name.startswith(of_head)) for names in by_depth]
+    stages = [names for names in stages if names]
     if len(stages) == len(by_depth):  # the classifier's group has others, too
         stages[-2:] = [stages[-2] + stages[-1]]
     return {'backbone': stages, 'head': [head]}
+
+
+def _names_by_depth(model: nn.Module) -> list[list[str]]:
+    "The names of all parameters, in groups from the image on"
+    from timm.models import group_parameters
+
+    try:
+        return list(group_parameters(model, model.group_matcher(coarse=True)).values())
+    except (AttributeError, AssertionError):  # few networks do not say it: by modules, in their order
+        groups = {}
+        for name, _ in model.named_parameters():
+            groups.setdefault(name.split('.')[0], []).append(name)
+        return list(groups.values())
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #a9d5116a
 class Classification(ClassificationTask):
