@@ -537,6 +537,7 @@ def make_loaders(
             seed=settings.seed,
             cache_bytes=int(cache * len(anns)),
             unreadable=settings.unreadable,
+            epochs=settings.epochs,
         )
 
     drop_last = len(train) >= settings.batch_size

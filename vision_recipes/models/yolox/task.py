@@ -203,7 +203,8 @@ def transform(self: Yolox, train: bool):
     if s.flip:
         moves.append(Flip())
     colors = COLOR_STEPS if s.color else ()
-    return DetectionTransform(p.size, p.pad_value, moves, colors, Mix(s.mosaic, s.mixup))
+    mix = Mix(s.mosaic, s.mixup)
+    return DetectionTransform(p.size, p.pad_value, moves, colors, mix, close_mix=s.close_mosaic)
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #e9dae818
 @patch
