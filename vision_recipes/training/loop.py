@@ -373,6 +373,7 @@ def _of_others(e) -> bool:
 # %% ../../nbs/training/05_loop.ipynb #0c985098
 def _train(task, train, valid, out, settings, state, model, world):
     "The training itself"
+    is_given = model is not None
     loader, valid_loader = make_loaders(task, train, valid, settings, world)
     if state and model is None:
         model = task.build_model(weights=False)
@@ -384,7 +385,7 @@ def _train(task, train, valid, out, settings, state, model, world):
         _begin(t, out, lambda known, epoch: run_info(task, settings, train, valid, data, known, epoch))
     resumed = f', going on after epoch {t.progress.epoch}, batch {t.progress.batch}' if state else ''
     log_info(f'{_start_message(t, train, valid)} into {out}{resumed}')
-    say_frozen(t)
+    say_frozen(t, is_given)
     with stoppable() as stop:
         while t.progress.epoch < settings.epochs and not _patience_lost(t):
             if not train_epoch(t, loader, train, out, stop):
@@ -579,15 +580,19 @@ def _start_message(t, train, valid) -> str:
     )
 
 # %% ../../nbs/training/05_loop.ipynb #892dab94
-def say_frozen(t: Trainer):
-    "Say what is frozen in this training, and for how long"
-    if not t.frozen:
+def say_frozen(
+    t: Trainer,
+    is_given: bool,  # Whether the network was given, so that nobody knows whether its weights are random
+):
+    "Say what is frozen now, and for how long"
+    freeze, settings = t.settings.freeze_in(t.progress.epoch), t.task.settings
+    if not freeze:
         return
     until = f' until epoch {t.settings.unfreeze_at}' if t.settings.unfreeze_at else ''
     log_info(f'frozen{until}: {t.frozen}')
-    if getattr(t.task.settings, 'weights', '') == 'random':
+    if not is_given and getattr(settings, 'weights', '') == 'random':
         log_info(
-            f'The weights are random, so {t.settings.freeze} keeps random weights while it is frozen. '
+            f'The weights are random, so {freeze} keeps random weights while it is frozen. '
             'Freeze what was trained before, or leave freeze out.'
         )
 

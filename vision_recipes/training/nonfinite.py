@@ -25,6 +25,7 @@ from ..tasks.run import make_task
 from ..tasks.run_directory import read_run, run_settings
 from ..tasks.task import Task
 from ..tasks.weights import read_plain
+from .settings import FitSettings
 from vision_recipes.training.state import (
     separate_random_state,
     preferred_memory_format,
@@ -228,18 +229,12 @@ def replay(
     task.begin_epoch(state['epoch'], state['epochs'])
     device = _same_kind(state['device']) if device == 'auto' else pick_device(device)
     with separate_random_state(device):
-        again = _Again(task, state, device, file, _frozen_then(info['fit'], state['epoch']))
+        again = _Again(task, state, device, file, FitSettings.of(info['fit']).freeze_in(state['epoch']))
         losses, norm, bad = again.all()
         in_float32 = again.all(False) if state['amp'] else (losses, norm, bad)
         alone = again.alone() if bad or not _all_finite(losses, norm) else []
         files = sum(state['files'], [])
         return Replay(state['what'], files, losses, norm, *in_float32[:2], bad, alone, state['processes'])
-
-
-def _frozen_then(fit: dict, epoch: int) -> str:  # As `FitSettings.freeze`; `epoch` from 0
-    "What was frozen in an epoch of a run with these settings of training"
-    unfreeze_at = fit.get('unfreeze_at', 0)
-    return '' if 0 < unfreeze_at <= epoch + 1 else fit.get('freeze', '')
 
 
 def _same_kind(kind: str) -> torch.device:

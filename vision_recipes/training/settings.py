@@ -68,6 +68,12 @@ def _check_freeze(self: LearningSettings):
             f'unfreeze_at must be an epoch from 2 to the last one, {self.epochs}, but got {self.unfreeze_at}.'
         )
 
+
+@patch
+def freeze_in(self: LearningSettings, epoch: int) -> str:  # As `freeze`; empty: everything learns
+    "What is frozen in epoch number `epoch`, from 0"
+    return '' if 0 < self.unfreeze_at <= epoch + 1 else self.freeze
+
 # %% ../../nbs/training/01_settings.ipynb #176f1954
 @dataclass(frozen=True)
 class FitSettings(LearningSettings):

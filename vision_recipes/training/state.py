@@ -113,7 +113,7 @@ def set_train_mode(self: Trainer):
 
     In the epoch `unfreeze_at` what was frozen begins to learn; each process must call it then.
     """
-    if self.frozen and 0 < self.settings.unfreeze_at <= self.progress.epoch + 1:
+    if self.frozen and not self.settings.freeze_in(self.progress.epoch):
         self._unfreeze()
     self.model.train()
     self.frozen.set_eval(self.model)
@@ -168,8 +168,7 @@ def make_optimizer(
     model: nn.Module,
     settings: FitSettings,
     device: torch.device,
-    rates: dict[str, float]
-    | None = None,  # Of each parameter, as `learning_rates` gives them; None: one for all
+    rates: dict[str, float] | None = None,  # As `learning_rates` gives them
 ) -> torch.optim.AdamW:
     "AdamW, without weight decay on biases and norms (parameters of one dimension)"
     by_rate = {}
