@@ -37,10 +37,16 @@ def smoothed_losses(losses: list[float]) -> list[float]:
         out.append(average / (1 - SMOOTHING**n))
     return out
 
-# %% ../../nbs/training/06_lr_finder.ipynb #eb30c8da
-def suggested_rate(rates: list[float], smoothed: list[float]) -> float:
-    "x"
-    return rates[int(np.argmin(smoothed))] / 10
+# %% ../../nbs/training/06_lr_finder.ipynb #1c3e567e
+def suggested_rate(
+    rates: list[float],  # Growing
+    smoothed: list[float],  # Smoothed losses
+) -> float:
+    "A tenth of the rate with the lowest smoothed loss; NaN where the loss never fell"
+    if not smoothed:
+        return math.nan
+    lowest = int(np.argmin(smoothed))
+    return rates[lowest] / 10 if lowest >= len(smoothed) / 10 else math.nan
 
 # %% ../../nbs/training/06_lr_finder.ipynb #a63c8c95
 @dataclass(frozen=True)
