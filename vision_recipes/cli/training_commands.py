@@ -82,6 +82,11 @@ def _train_options(p, task: str):
     p.add_argument(
         '--resume', action='store_true', help='go on where the run in RUN stopped, with its own settings'
     )
+    p.add_argument(
+        '--lr-find',
+        action='store_true',
+        help='train nothing: try growing learning rates, suggest one, and draw RUN/lr_find.png',
+    )
     if TASK_KINDS[task].boxes:
         boxes_option(p)
     if TASK_KINDS[task].points:
@@ -135,6 +140,8 @@ def run_train(args) -> None:
     from vision_recipes.training.loop import fit
 
     task = make_task(args.task, model_settings, anns.labels)
+    if args.lr_find:
+        return _find_lr(args.out, task, train, fit_settings)
     run = fit(task, train, valid, args.out, fit_settings, resume=args.resume)
     if args.tensorboard:
         log_info(f'Losses and scores: tensorboard --logdir {args.out}')
@@ -142,7 +149,9 @@ def run_train(args) -> None:
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
 def _check_files(args):
-    "Read the skeleton and the transforms before the images, so that a mistake is refused at once"
+    "Refuse options that contradict each other, and files that cannot be read, before images are read"
+    if args.lr_find and args.resume:
+        raise VisionRecipesError('--lr-find tries learning rates before a training; leave out --resume.')
     if getattr(args, 'skeleton', None):
         args.skeleton = read_skeleton(args.skeleton)
     for place in filter(None, (args.transform_before, args.transform_after)):
@@ -159,6 +168,18 @@ def _say_result(out: Path, run, n_valid: int):
         f'{metrics[name + "_high"]:.3f}] on {plural(n_valid, "held-out image")}. '
         f'Look at {out / "predictions.png"}. Next: vision-recipes export {out}'
     )
+
+# %% ../../nbs/cli/03_training_commands.ipynb #5581b2d5
+def _find_lr(out: Path, task, train: Annotations, fit_settings: FitSettings):
+    "`training.lr_find`, and its curve in the run directory"
+    from vision_recipes.core.files import atomic_path
+    from vision_recipes.training.lr_finder import lr_find
+
+    curve = lr_find(task, train, fit_settings)
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic_path(out / 'lr_find.png') as tmp:
+        curve.image.save(tmp, format='PNG')
+    log_info(f'{curve!r}. The preset has lr={fit_settings.lr:.1e}. Look at {out / "lr_find.png"}')
 
 # %% ../../nbs/cli/03_training_commands.ipynb #57822b16
 def _given_settings(args) -> dict:

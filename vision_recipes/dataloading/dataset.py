@@ -115,10 +115,11 @@ class ImageDataset(Dataset):
         boxes: bool | None = None,
         # What to do with an image that cannot be opened: `stop` with an error, or `skip` to another image
         unreadable: str = 'stop',
+        epochs: int = 0,  # Of the training, for transforms that change in the last ones; 0: none does
     ):
         check_choice('unreadable', unreadable, ('stop', 'skip'))
         anns = _learnable(anns)
-        self.root, self.seed, self.unreadable = anns.root, seed, unreadable
+        self.root, self.seed, self.unreadable, self.epochs = anns.root, seed, unreadable, epochs
         self.transform = as_sample_transform(transform)
         self._paths = _SharedPaths(anns.paths)
         self._objects = _Objects(anns) if _has_boxes(anns, self.transform, boxes) else None
@@ -199,8 +200,9 @@ def record(self: ImageDataset, i: int) -> ImageRecord:
 def _sample(self: ImageDataset, i: int, epoch: int, copy: int = 0) -> tuple[Tensor, dict]:
     # a copy draws other numbers than the first; 2, because 1 belongs to `_sample_in_place(...)`
     rng = np.random.default_rng((self.seed, epoch, i, 2, copy) if copy else (self.seed, epoch, i))
-    plan = self.transform.plan(self.record(i), self._partners(rng), rng)
-    image, target = self.transform.apply(plan, map(self._decoded, plan), rng)
+    transform = self.transform.for_epoch(epoch, self.epochs)
+    plan = transform.plan(self.record(i), self._partners(rng), rng)
+    image, target = transform.apply(plan, map(self._decoded, plan), rng)
     return to_tv(image, target) if self._objects else (as_tensor(image), target)
 
 

@@ -115,6 +115,12 @@ def preprocess(self: Task) -> Preprocess:
 
 
 @patch
+def parts(self: Task, model: nn.Module) -> dict[str, list[tuple[str, ...]]]:  # As `parts.Parts`
+    "The parts of the network by name, each a list of stages from the image on; empty: nobody named them"
+    return {}
+
+
+@patch
 def begin_epoch(self: Task, epoch: int, epochs: int):
     "Is told when epoch number `epoch`, from 0, of `epochs` begins"
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST_SKIPPED', 'STATISTICS_IMAGES', 'YOUNG_STEPS', 'to_device', 'stoppable', 'train_batch', 'step', 'train_epoch',
            'seconds_left', 'say_skipped', 'validate', 'check_parts', 'fit', 'renew_young', 'end_epoch', 'make_loaders',
-           'OverfitReport', 'overfit']
+           'say_frozen', 'OverfitReport', 'overfit']
 
 # %% ../../nbs/training/05_loop.ipynb #ca300a97
 import math, os, signal, threading, time
@@ -143,7 +143,7 @@ def train_epoch(
     """
     loader.batch_sampler.set_epoch(t.progress.epoch, start=t.progress.batch)
     t.task.begin_epoch(t.progress.epoch, t.settings.epochs)
-    t.model.train()
+    t.set_train_mode()
     started, saved, before = time.monotonic(), time.monotonic(), t.progress.seconds
     with _epoch_progress(t) as bar:
         for batch in _batches_or_save(t, loader, out):
@@ -379,6 +379,7 @@ def _of_others(e) -> bool:
 # %% ../../nbs/training/05_loop.ipynb #0c985098
 def _train(task, train, valid, out, settings, state, model, world):
     "The training itself"
+    is_given = model is not None
     loader, valid_loader = make_loaders(task, train, valid, settings, world)
     if state and model is None:
         model = task.build_model(weights=False)
@@ -390,6 +391,7 @@ def _train(task, train, valid, out, settings, state, model, world):
         _begin(t, out, lambda known, epoch: run_info(task, settings, train, valid, data, known, epoch))
     resumed = f', going on after epoch {t.progress.epoch}, batch {t.progress.batch}' if state else ''
     log_info(f'{_start_message(t, train, valid)} into {out}{resumed}')
+    say_frozen(t, is_given)
     with stoppable() as stop:
         while t.progress.epoch < settings.epochs and not _patience_lost(t):
             if not train_epoch(t, loader, train, out, stop):
@@ -452,6 +454,7 @@ def renew_young(t: Trainer, train: Annotations):
         t.statistics_batches = None
         return
     model = t.best_model.train()
+    t.frozen.set_eval(model)
     if not renewable_norms(model):
         return
     if t.statistics_batches is None:
@@ -524,7 +527,7 @@ def _history_row(t, losses, evaluation, skipped) -> dict:
         'train_loss': sum(t.progress.sums.values()) / t.batches,
         'valid_loss': sum(losses.values()),
         **evaluation.for_history(),
-        'lr': t.scheduler.get_last_lr()[0],
+        'lr': t.lr,
         'seconds': round(t.progress.seconds, 2),
     }
     if len(t.progress.sums) > 1:
@@ -575,6 +578,7 @@ def make_loaders(
             seed=settings.seed,
             cache_bytes=int(cache * len(anns)),
             unreadable=settings.unreadable,
+            epochs=settings.epochs,
         )
 
     drop_last = len(train) >= settings.batch_size
@@ -633,6 +637,23 @@ def _start_message(t, train, valid) -> str:
         f'training {t.task.settings.model} on {images}, validating on {len(valid)}, '
         f'{processes}{t.device} in {precision}'
     )
+
+# %% ../../nbs/training/05_loop.ipynb #892dab94
+def say_frozen(
+    t: Trainer,
+    is_given: bool,  # Whether the network was given, so that nobody knows whether its weights are random
+):
+    "Say what is frozen now, and for how long"
+    freeze, settings = t.settings.freeze_in(t.progress.epoch), t.task.settings
+    if not freeze:
+        return
+    until = f' until epoch {t.settings.unfreeze_at}' if t.settings.unfreeze_at else ''
+    log_info(f'frozen{until}: {t.frozen}')
+    if not is_given and getattr(settings, 'weights', '') == 'random':
+        log_info(
+            f'The weights are random, so {freeze} keeps random weights while it is frozen. '
+            'Freeze what was trained before, or leave freeze out.'
+        )
 
 # %% ../../nbs/training/05_loop.ipynb #d124c985
 def _old_state(out: Path, task: Task, settings: FitSettings, train, valid) -> dict | None:
@@ -730,9 +751,9 @@ def overfit(
     loader = make_loader(sets, batch_size=len(few), shuffle=False, workers=0, collate=task.collate())
     batch, losses = next(iter(loader)), []
     with separate_random_state(pick_device(settings.device)):
-        t = Trainer(task, settings.replace(epochs=steps, ema=0.0, accumulate=1, patience=0), 1)
+        t = Trainer(task, settings.replace(epochs=steps, ema=0.0, accumulate=1, patience=0, unfreeze_at=0), 1)
         for _ in progress(range(steps), 'learning by heart', unit='step'):
-            t.model.train()
+            t.set_train_mode()
             losses.append(sum(train_batch(t, batch, few, True).values()))
         score = validate(t, loader, few)[1].metrics[task.metric]  # alone, whatever `torchrun` says
     files = [str(few.path(i)) for i in range(len(few))]

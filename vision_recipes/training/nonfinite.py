@@ -20,10 +20,12 @@ from ..core.files import write_bytes
 from ..core.labels import LabelMap
 from ..core.patching import patch
 from ..tasks.device import pick_device
+from ..tasks.parts import freeze_parts
 from ..tasks.run import make_task
 from ..tasks.run_directory import read_run, run_settings
 from ..tasks.task import Task
 from ..tasks.weights import read_plain
+from .settings import FitSettings
 from vision_recipes.training.state import (
     separate_random_state,
     preferred_memory_format,
@@ -227,7 +229,7 @@ def replay(
     task.begin_epoch(state['epoch'], state['epochs'])
     device = _same_kind(state['device']) if device == 'auto' else pick_device(device)
     with separate_random_state(device):
-        again = _Again(task, state, device, file)
+        again = _Again(task, state, device, file, FitSettings.of(info['fit']).freeze_in(state['epoch']))
         losses, norm, bad = again.run_all()
         in_float32 = again.run_all(mixed=False) if state['amp'] else (losses, norm, bad)
         alone = again.alone() if bad or not _all_finite(losses, norm) else []
@@ -246,7 +248,7 @@ def _same_kind(kind: str) -> torch.device:
 class _Again:
     "The network of a failure, and its batches"
 
-    def __init__(self, task, state, device, file):
+    def __init__(self, task, state, device, file, freeze=''):
         self.task, self.state, self.device = task, state, device
         self.model = task.build_model(weights=False)
         try:
@@ -257,6 +259,8 @@ class _Again:
                 f'({str(e).splitlines()[0]}).'
             ) from e
         self.model = self.model.to(device, memory_format=preferred_memory_format(device)).train()
+        if freeze:
+            freeze_parts(self.model, task.parts(self.model), freeze).set_eval(self.model)
 
     def losses(self, batch, mixed=True) -> dict[str, Tensor]:
         amp = getattr(torch, self.state['amp']) if mixed and self.state['amp'] else None

@@ -457,6 +457,9 @@ class CustomTransform(SampleTransform):
     def prepared_wh(self, size_wh):
         return self.inner.prepared_wh(size_wh)
 
+    def for_epoch(self, epoch, epochs):
+        return replace(self, inner=self.inner.for_epoch(epoch, epochs))
+
     def plan(self, record, partners, rng):
         if not self.before:
             return self.inner.plan(record, partners, rng)

@@ -119,6 +119,7 @@ class DetectionTransform(BoxTransform):
     # `ColorStep`s, and after them other steps without geometry, such as `RandomPixelCopy`
     colors: Sequence[Any] = COLOR_STEPS
     mix: Mix = Mix()
+    close_mix: int = 0  # Last epochs of a training in which `mix` is off
     # Objects whose boxes have a side of fewer pixels in the output are left out
     min_side: float = 1.0
     # (K,) the order of keypoints in a mirror (`Skeleton.flip_order`), where the target does not say
@@ -142,6 +143,14 @@ class DetectionTransform(BoxTransform):
                 f'give others={self.n_others} of them, each (image, target), but got {len(others)}.'
             )
         return super().__call__(image, target, rng, others)
+
+# %% ../../../nbs/dataloading/transforms/06_detection.ipynb #0eb6d37c
+@patch
+def for_epoch(self: DetectionTransform, epoch: int, epochs: int) -> DetectionTransform:
+    "The same without `mix` in the last `close_mix` epochs; `epochs` 0: these are not known"
+    if not self.close_mix or epoch < epochs - self.close_mix or not epochs:
+        return self
+    return replace(self, mix=Mix())
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #53ee9d10
 @dataclass(frozen=True)

@@ -264,6 +264,12 @@ def prepare(self: SampleTransform, image: ImageLike, size_wh: tuple[int, int] | 
 
 
 @patch
+def for_epoch(self: SampleTransform, epoch: int, epochs: int) -> SampleTransform:
+    "The transform of epoch number `epoch`, from 0, of `epochs`; most are the same in all"
+    return self
+
+
+@patch
 def prepared_wh(self: SampleTransform, size_wh: tuple[int, int] | None) -> tuple[int, int] | None:
     "Width and height of what `prepare` returns; None: there is nothing for a cache to keep"
     return None

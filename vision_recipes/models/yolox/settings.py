@@ -47,6 +47,7 @@ class YoloxSettings(Settings):
     color: bool = setting(True, 'change colours of training images')
     mosaic: float = setting(0.0, 'how often four training images become one', 0.0, 1.0)
     mixup: float = setting(0.0, 'how often two training images are blended', 0.0, 1.0)
+    close_mosaic: int = setting(0, 'last epochs without mosaic and mixup', 0)
     multi_scale: int = setting(0, 'train on sizes up to so many steps of 32 pixels smaller and larger', 0, 10)
     l1: float = setting(0.2, 'share of the last epochs with the l1 loss', 0.0, 1.0)
     nms: float = setting(

@@ -163,6 +163,11 @@ class Yolox(DetectionTask):
     def build_model(self, weights=True):
         return build_yolox(self.settings, len(self.labels), weights)
 
+    def parts(self, model):
+        neck = [f'backbone.{name}' for name, _ in model.backbone.named_children() if name != 'backbone']
+        stages = [(f'backbone.backbone.{name}',) for name, _ in model.backbone.backbone.named_children()]
+        return {'backbone': stages, 'neck': [tuple(neck)], 'head': [('head',)]}
+
     def preprocess(self):
         return contract(self.settings.preprocessing, self.settings.size)
 
@@ -198,7 +203,8 @@ def transform(self: Yolox, train: bool):
     if s.flip:
         moves.append(Flip())
     colors = COLOR_STEPS if s.color else ()
-    return DetectionTransform(p.size, p.pad_value, moves, colors, Mix(s.mosaic, s.mixup))
+    mix = Mix(s.mosaic, s.mixup)
+    return DetectionTransform(p.size, p.pad_value, moves, colors, mix, close_mix=s.close_mosaic)
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #e9dae818
 @patch
