@@ -189,7 +189,7 @@ class Head(NamedTuple):
     "The parameters of a last layer, and what their rows stand for"
 
     prefix: str  # Of their names
-    saved: tuple[str, ...]  # The rows of the weights
+    saved: tuple[str, ...]  # The rows of the weights; empty where their names are not known
     wanted: tuple[str, ...]  # The rows of the model
     axis: int = 0  # Of the rows in its weight; a bias has one axis
 
@@ -212,20 +212,24 @@ def load_by_name(
     model: nn.Module,
     state: dict[str, Tensor],
     where: str,  # Name of the weights in messages
-    heads: Sequence[Head],  # Of which the names are known
-) -> str:  # Which rows are kept and which are new; empty where all are kept in their order
-    """Load weights that must fit, except the heads, whose rows are found by name.
+    heads: Sequence[Head],  # All last layers; the others must fit
+) -> str:  # What became of the last layers; empty where all rows are kept in their order
+    """Load weights, and find the rows of the heads by their names. A message says which are kept.
 
     Raises `VisionRecipesError` that says what does not fit.
     """
     fresh, filled = model.state_dict(), dict(state)
     for head in heads:
-        for name in [k for k in state if k.startswith(head.prefix) and k in fresh]:
+        names = [k for k in state if k.startswith(head.prefix) and k in fresh]
+        for name in names if head.saved else ():
             _check_rows(name, state[name], head, where)
             filled[name] = head.fill(state[name], fresh[name])
-    load_weights(model, filled, where)
-    texts = dict.fromkeys(_rows_text(head) for head in heads if head.saved != head.wanted)
-    return '; '.join(texts)
+    left = load_weights(model, filled, where, tuple(head.prefix for head in heads))
+    texts = [_rows_text(head, left) for head in heads]
+    text = '; '.join(dict.fromkeys(filter(None, texts)))
+    if text:
+        log_info(f'{where}: {text}. All other layers are loaded.')
+    return text
 
 
 def _check_rows(name: str, value: Tensor, head: Head, where: str):
@@ -238,14 +242,19 @@ def _check_rows(name: str, value: Tensor, head: Head, where: str):
         )
 
 # %% ../../nbs/tasks/05_weights.ipynb #18dc5dc8
-def _rows_text(head: Head) -> str:
-    "What becomes of the rows of a head, in words"
+def _rows_text(head: Head, left: list[str]) -> str:  # `left`: parameters that were not loaded
+    "What became of the rows of a head, in words"
+    if not head.saved:
+        replaced = any(name.startswith(head.prefix) for name in left)
+        return 'its last layers are for other classes or points, and are new' if replaced else ''
+    if head.saved == head.wanted:
+        return ''
     pairs = [(name, row) for name, row in zip(head.wanted, head.rows) if name != BACKGROUND]
     kept = [name for name, row in pairs if row >= 0]
     new = [name for name, row in pairs if row < 0]
     if not kept:
-        return f'knows none of {_listed_names(new)}, so the last layers are new for them'
-    text = f'knows {_listed_names(kept)}, so their rows of the last layers are kept'
+        return f'it does not know {_listed_names(new)}, whose last layers are new'
+    text = f'it knows {_listed_names(kept)}, whose rows of the last layers are kept'
     return text + (f'; new: {_listed_names(new)}' if new else '')
 
 
