@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BACKGROUND', 'save_weights', 'read_plain', 'read_weights', 'published_or_none', 'load_weights', 'Head',
-           'load_by_name', 'weights_path', 'labels_of_run']
+           'load_by_name', 'weights_path', 'labels_of_run', 'unknown_classes']
 
 # %% ../../nbs/tasks/05_weights.ipynb #01955e59
 import zipfile
@@ -280,3 +280,12 @@ def labels_of_run(
         return None
     card = read_run(file.parent)['card']
     return ModelCard.from_dict(card, str(file.parent / 'run.json')).labels
+
+
+def unknown_classes(file: Path, n_classes: int) -> VisionRecipesError:
+    "The error for weights that are to predict without a training, and whose classes nobody knows"
+    return VisionRecipesError(
+        f'{file}: its head is for {plural(n_classes, "class", "classes")}, but a file with weights does not name '
+        'them. Name the run directory that it comes from, or start a training from it '
+        f'(vision-recipes train … --weights {file}).'
+    )

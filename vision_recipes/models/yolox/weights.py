@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CONTRACTS', 'YOLOX_WEIGHTS', 'contract', 'WeightFile', 'weights_folder', 'fetch_yolox_weights', 'is_mmdet_layout',
-           'to_original_names', 'to_original', 'WeightLayout', 'recognise', 'takes_raw_pixels', 'contract_of_file']
+           'to_original_names', 'to_original', 'WeightLayout', 'is_yolox', 'recognise', 'takes_raw_pixels',
+           'contract_of_file']
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #6c6f9d8b
 import os, re, sys
@@ -252,6 +253,11 @@ _STEMS = {
     64: 'yolox_l',
     80: 'yolox_x',
 }
+
+
+def is_yolox(state: dict[str, Any]) -> bool:
+    "Whether parameters, in either layout, are those of YOLOX"
+    return _STEM in to_original_names(state)
 
 
 def recognise(
