@@ -285,7 +285,7 @@ def labels_of_run(
 def unknown_classes(file: Path, n_classes: int) -> VisionRecipesError:
     "The error for weights that are to predict without a training, and whose classes nobody knows"
     return VisionRecipesError(
-        f'{file}: its head is for {plural(n_classes, "class", "classes")}, but a file with weights does not name '
-        'them. Name the run directory that it comes from, or start a training from it '
+        f'{file}: its head is for {plural(n_classes, "class", "classes")}, but a file with weights does not '
+        'name them. Name the run directory that it comes from, or start a training from it '
         f'(vision-recipes train … --weights {file}).'
     )

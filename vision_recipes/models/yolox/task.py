@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import nn, Tensor
 from torch.nn.functional import interpolate
-from ...core.console import log_info
 from ...core.errors import VisionRecipesError
 from ...core.labels import COCO_CLASSES, LabelMap
 from ...core.patching import patch
@@ -69,9 +68,9 @@ def _contract_of(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`
         return YOLOX_WEIGHTS[weights].contract
     file = weights_path(weights)
     if (file.parent / 'run.json').is_file():
-        info = read_run(file.parent)
-        if info['task'] == 'detection':
-            return info['settings'].get('preprocessing', 'auto')
+        of_run = read_run(file.parent)['settings']
+        if 'preprocessing' in of_run:
+            return of_run['preprocessing']
     state = read_weights(file)
     return contract_of_file(file, recognise(state, str(file)), state)
 
