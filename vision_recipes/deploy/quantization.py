@@ -21,9 +21,11 @@ from ..core.patching import patch
 from ..data.annotations import align_labels, Annotations, measure
 from ..data.splits import trained_on
 from .latency import compare_latency
+from .model_file import as_onnx_file
 from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
 from ..runtime.model_card import CARD_KEY, ModelCard
 from ..runtime.predictor import Predictor, to_input
+from ..tasks.registry import default_onnx_path
 from ..tasks.run import make_task
 from ..tasks.task import Task
 
@@ -455,7 +457,8 @@ def _speed_words(speed: float) -> str:
 
 # %% ../../nbs/deploy/05_quantization.ipynb #34694d6a
 def quantize_onnx(
-    model: str | Path,  # An ONNX file with its card inside
+    # An ONNX file; or a run directory, published weights or a file with weights, which are exported first
+    model: str | Path,
     # Annotated images, such as the data set it was trained with: its training images calibrate, the
     # others are scored
     anns: Annotations,
@@ -463,13 +466,25 @@ def quantize_onnx(
     kind: str = 'int8',  # One of `PRECISIONS`
     max_drop: float = 0.01,  # How much of the task's metric may be lost, of 1
     n_calibration: int = 128,  # Images to calibrate with, at most
+    card: str | Path | None = None,  # For an ONNX file made by others, as `read_card` reads it
+    **settings,  # Of published weights, as for `pretrained`
 ) -> Smaller:
     """Make a smaller file.
 
     Raises `VisionRecipesError`, and leaves no file, where the metric falls by more than `max_drop`.
     """
-    model, predictor = Path(model), Predictor(model, threads=0)
-    out, card = Path(out or model.with_suffix(f'.{kind}.onnx')), predictor.card
+    out = Path(out or default_onnx_path(model).with_suffix(f'.{kind}.onnx'))
+    with tempfile.TemporaryDirectory() as made:
+        file = as_onnx_file(model, Path(made), card, **settings)
+        return _quantize(file, anns, out, kind, max_drop, n_calibration)
+
+# %% ../../nbs/deploy/05_quantization.ipynb #620eb665
+def _quantize(
+    model: Path, anns: Annotations, out: Path, kind: str, max_drop: float, n_calibration: int
+) -> Smaller:
+    "As `quantize_onnx`, for an ONNX file with its card inside"
+    predictor = Predictor(model, threads=0)
+    card = predictor.card
     _check_request(model, out, kind, card, max_drop, n_calibration)
     anns = align_labels(anns, card.labels)
     calibration, scored = two_parts(anns, card, n_calibration if kind == 'int8' else 0)

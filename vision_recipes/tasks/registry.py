@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ARCHITECTURES', 'TASKS', 'WEIGHT_SUFFIXES', 'ModelInfo', 'model_infos', 'find_architecture', 'model_info',
-           'find_published', 'published_names', 'model_source']
+           'find_published', 'published_names', 'model_source', 'default_onnx_path']
 
 # %% ../../nbs/tasks/01_registry.ipynb #5fed0136
 import importlib
@@ -128,3 +128,16 @@ def model_source(
 def _check_file(path: Path):
     if not path.is_file():
         raise VisionRecipesError(f'{path}: no such file with weights.')
+
+# %% ../../nbs/tasks/01_registry.ipynb #b0088336
+def default_onnx_path(
+    what: str | Path,  # As for `model_source`
+) -> Path:
+    "The ONNX file of a model: in the run directory, or in the current folder where it is not our own"
+    path = Path(what)
+    source = model_source(path)
+    if source == 'onnx':
+        return path
+    if source == 'run':
+        return (path.parent if path.name == 'model.safetensors' else path) / 'model.onnx'
+    return Path(f'{path.stem if source == "weights" else path.name}.onnx')

@@ -41,7 +41,7 @@ from ...runtime.preprocess import Preprocess
 from ...tasks.run_directory import read_run
 from ...tasks.detection import batch_places, DetectionTask
 from vision_recipes.tasks.weights import (
-    Head,
+    HeadRows,
     labels_of_run,
     load_by_name,
     published_or_none,
@@ -120,7 +120,7 @@ def build_yolox(
     state = read_weights(file)
     found = recognise(state, str(file))
     _check_model(f'{file}: are weights of', found.model, settings)
-    head = Head('head.cls_preds.', _known_classes(file, found.n_classes), labels.names)
+    head = HeadRows('head.cls_preds.', _known_classes(file, found.n_classes), labels.names)
     load_by_name(model, to_original(state, settings.preprocessing), str(file), [head])
     return model
 

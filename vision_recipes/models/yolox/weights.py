@@ -259,7 +259,7 @@ def is_yolox(state: dict[str, Any]) -> bool:
     "Whether parameters, in either layout, are those of YOLOX"
     return _STEM in to_original_names(state)
 
-
+# %% ../../../nbs/models/yolox/03_weights.ipynb #56e11d19
 def recognise(
     state: dict[str, Any],  # Parameters by name, in either layout; values have a `shape`
     where: str,  # What to call them in a message
@@ -318,7 +318,7 @@ def contract_of_file(
     likely = likely or [name for name in usual if raw == _is_raw(name)]
     raise VisionRecipesError(_which_contract(path, likely, raw))
 
-
+# %% ../../../nbs/models/yolox/03_weights.ipynb #3f036768
 def _is_raw(name: str) -> bool:
     "Whether images of a contract keep their values from 0 to 255"
     return CONTRACTS[name]['std'] == _PLAIN['std']
