@@ -206,7 +206,6 @@ def _export_options(p):
         help='what may differ from PyTorch: score=X, box_px=X, mask_iou=X, point_px=X, raw=X, alone=N '
         "(default: the task's, which stand in RUN/model.parity.json)",
     )
-    p.add_argument('--no-simplify', action='store_true', help='leave the graph as torch exports it')
     p.add_argument(
         '--images',
         nargs='+',
@@ -232,6 +231,7 @@ def _graph_options(p):
         default='NCHW',
         help='channels first or last (default %(default)s)',
     )
+    p.add_argument('--no-simplify', action='store_true', help='leave the graph as torch exports it')
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ee76a214
 def run_export(args) -> None:
@@ -339,7 +339,7 @@ def run_predict(args) -> None:
             + ' '.join(str(e) for e in errors[:5])
         )
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #cbfc6817
 def _predict_files(args, predictor, files: list[Path]) -> tuple[list[dict], list]:
     "Predict images and draw on copies of them: rows of `predictions.json`, and errors of unreadable images"
     from vision_recipes.deploy.predict_script import SHOW, save_drawn

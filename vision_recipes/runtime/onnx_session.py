@@ -207,8 +207,8 @@ def _refuse_torch_file(path: Path):
         begins = f.read(4)
     if path.suffix.lower() in _TORCH_SUFFIXES or begins.startswith(_TORCH_BEGINNINGS):
         raise VisionRecipesError(
-            f'{path}: is a file of PyTorch, not an ONNX file. `vision-recipes export {path}` makes one of it. '
-            'Where PyTorch is, `tasks.run.pretrained` opens it as it is.'
+            f'{path}: is a file of PyTorch, not an ONNX file. `vision-recipes export {path}` makes one of '
+            'it. Where PyTorch is, `tasks.run.pretrained` opens it as it is.'
         )
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #235dcc1c

@@ -84,9 +84,7 @@ def _small_head(n_points: int) -> dict[str, Any]:
 class KeypointRcnn(RcnnTask, KeypointTask):
     "Boxes with classes and points with names, by Keypoint R-CNN"
 
-    @property
-    def what(self) -> str:
-        return f'{super().what} with {plural(self.n_points, "point")}'
+    family = 'keypointrcnn'
 
     def build(self, model, n_classes, *args, **more):
         return build_keypoint_rcnn(model, n_classes, self.n_points, *args, **more)

@@ -40,15 +40,8 @@ from ...runtime.postprocess_boxes import Placement, STRIDES
 from ...runtime.preprocess import Preprocess
 from ...tasks.run_directory import read_run
 from ...tasks.detection import batch_places, DetectionTask
-from vision_recipes.tasks.weights import (
-    HeadRows,
-    labels_of_run,
-    load_by_name,
-    published_or_none,
-    read_weights,
-    unknown_classes,
-    weights_path,
-)
+from ...tasks.weights import HeadRows, labels_of_run, load_by_name, published_or_none
+from ...tasks.weights import read_weights, unknown_classes, weights_path
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #8fbc2660
 def settle_preprocessing(settings: YoloxSettings) -> YoloxSettings:  # With `preprocessing` other than `auto`
