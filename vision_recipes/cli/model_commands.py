@@ -22,7 +22,8 @@ from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable, write_json
 from ..core.images import find_images, open_image
-from ..data.annotations import align_labels, Annotations
+from ..core.labels import LabelMap, match_names
+from ..data.annotations import align_labels, Annotations, shared_classes
 from ..data.findings import Findings
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
@@ -100,12 +101,14 @@ def run_evaluate(args) -> None:
     anns = read_data(args)
     predictor = open_run_or_model(args.model, args.device, args.card, weight_settings(args))
     card = predictor.card
-    anns = _to_score(args, anns, card)
+    anns, classes = _to_score(args, anns, card)
     from vision_recipes.tasks.run import make_task
 
-    task = make_task(card.task, labels=card.labels)
+    task = make_task(card.task, labels=anns.labels)
     task.check(anns)
     predictions = _predict_all(predictor, anns)
+    if classes is not None:
+        predictions = [p.of_classes(classes) for p in predictions]
     evaluation = task.evaluate(predictions, anns)
     tables = [table(rows) for rows in evaluation.tables.values()]
     headline = f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}'
@@ -117,16 +120,41 @@ def run_evaluate(args) -> None:
         write_evaluation(args.out, task, evaluation, anns, predictions)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #58883f4b
-def _to_score(args, anns: Annotations, card) -> Annotations:  # `card` is a `ModelCard`
-    "The images to score, with the classes of the model and boxes in pixels"
-    anns = align_labels(anns if args.all else not_trained_on(anns, card), card.labels)
+def _to_score(
+    args,
+    anns: Annotations,
+    card,  # A `ModelCard`
+) -> tuple[Annotations, list[int] | None]:
+    """The images to score, with the classes of the model and boxes in pixels.
+
+    The numbers are the classes of a published model that count; None: all do.
+    """
+    anns, classes = anns if args.all else not_trained_on(anns, card), None
+    if 'published' in card.data:
+        anns, classes = _of_shared_classes(anns, card.labels)
+    else:
+        anns = align_labels(anns, card.labels)
     anns = anns.fix_boxes(args.boxes or 'raise').measure()
     warnings = [f for f in anns.notes if f.level == 'warning']
     if warnings:
         log_info(Findings(warnings).summary(5))
-    return anns
+    return anns, classes
 
 
+def _of_shared_classes(anns: Annotations, labels: LabelMap) -> tuple[Annotations, list[int]]:
+    "The annotations of classes that a published model knows too; a message says which are left out"
+    shared, classes = shared_classes(anns, labels)
+    left_out = [
+        name for name, i in zip(anns.class_names, match_names(anns.class_names, labels.names)) if i < 0
+    ]
+    if left_out:
+        log_info(
+            f'{anns.root}: of its classes the model knows {", ".join(shared.class_names)}; left out: '
+            f'{", ".join(left_out)}.'
+        )
+    return shared, classes
+
+# %% ../../nbs/cli/02_model_commands.ipynb #7e27a10c
 def _predict_all(predictor, anns: Annotations) -> list:  # Of `Prediction`, one an image
     "Predictions of all images. Raises `VisionRecipesError` where an image is not as large as annotated"
     from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
@@ -198,14 +226,7 @@ def _export_options(p):
         metavar='TEXT',
         help='form of the outputs (default: the usual one of the model; a wrong one lists those it has)',
     )
-    p.add_argument(
-        '--tolerance',
-        nargs='+',
-        default=[],
-        metavar='NAME=X',
-        help='what may differ from PyTorch: score=X, box_px=X, mask_iou=X, point_px=X, raw=X, alone=N '
-        "(default: the task's, which stand in RUN/model.parity.json)",
-    )
+    _tolerance_option(p)
     p.add_argument(
         '--images',
         nargs='+',
@@ -232,6 +253,17 @@ def _graph_options(p):
         help='channels first or last (default %(default)s)',
     )
     p.add_argument('--no-simplify', action='store_true', help='leave the graph as torch exports it')
+
+
+def _tolerance_option(p):
+    p.add_argument(
+        '--tolerance',
+        nargs='+',
+        default=[],
+        metavar='NAME=X',
+        help='what may differ from PyTorch: score=X, box_px=X, mask_iou=X, point_px=X, raw=X, alone=N '
+        "(default: the task's, which stand in RUN/model.parity.json)",
+    )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ee76a214
 def run_export(args) -> None:

@@ -13,7 +13,6 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNPredictor
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.roi_heads import keypointrcnn_loss, keypoints_to_heatmap
-from ...core.console import plural
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop

@@ -19,7 +19,6 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign, nms, roi_align
-from ...core.console import plural
 from ...core.labels import COCO_CLASSES, LabelMap
 from ...core.patching import patch
 from ...core.skeleton import coco_person

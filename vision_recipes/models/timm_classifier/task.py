@@ -204,7 +204,7 @@ def _fetched(settings, labels: LabelMap, kwargs) -> nn.Module:
         )
         return timm.create_model(settings.model, **kwargs)
 
-
+# %% ../../../nbs/models/timm_classifier/02_task.ipynb #89bc446b
 def _with_published(name: str, labels: LabelMap, kwargs: dict) -> nn.Module:
     "A network with published weights, and the rows of its head for the classes that they know"
     import timm
