@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn, Tensor
 from torch.nn.functional import interpolate
-from ...core.errors import VisionRecipesError
+from ...core.errors import did_you_mean, VisionRecipesError
 from ...core.labels import COCO_CLASSES, LabelMap
 from ...core.patching import patch
 from ...dataloading.collate import collate_detection, normalise
@@ -196,6 +196,8 @@ def _published_settings(model: str, weights: str) -> tuple[dict, LabelMap]:
 
 @patch(as_classmethod=True)
 def published(cls: Yolox, name):
+    if name not in YOLOX_WEIGHTS:
+        raise VisionRecipesError(f'{name}: nobody publishes it.{did_you_mean(name, YOLOX_WEIGHTS)}')
     return _published_settings(YOLOX_WEIGHTS[name].model, name)
 
 
