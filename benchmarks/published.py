@@ -16,6 +16,7 @@ the raw outputs of the exported file are compared with those of PyTorch.
 import argparse, contextlib, io, json, tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Iterator
 import numpy as np
 import torch
 from vision_recipes.core.images import open_image
@@ -135,6 +136,7 @@ def with_contract(weights: Path, contract: str, **changes):
     model = pretrained(weights, 'cpu', preprocessing=contract)
     preprocess = replace(model.card.preprocess, **changes)
     model.task.preprocess = lambda: preprocess
+    model.card = replace(model.card, preprocess=preprocess)
     return model
 
 
@@ -150,27 +152,22 @@ def export_difference(model, paths: list[Path]) -> float:
     return worst
 
 
-def figures(weights: Path, data: Path) -> dict:
+def figures(weights: Path, data: Path) -> Iterator[tuple[str, float]]:
+    "Each figure as soon as it is known"
     anns = read_annotations(data / 'annotations' / 'instances_val2017.json').measure()
     model = pretrained(weights, 'cpu')
-    out = {'images': len(anns), 'ours': our_ap(model, anns)}
-    out['same pixels'] = original_ap(model, data, our_pixels)
+    yield 'images', len(anns)
+    yield 'ours', our_ap(model, anns)
+    yield 'same pixels', original_ap(model, data, our_pixels)
     try:
-        out['original'] = original_ap(model, data, original_pixels)
+        yield 'original', original_ap(model, data, original_pixels)
     except ImportError:
         print('OpenCV is not installed: the original resizing is left out')
-    wrong = {
-        'RGB instead of BGR': with_contract(weights, 'megvii', channels='RGB'),
-        "ImageNet's normalisation": with_contract(weights, 'megvii_legacy'),
-        'image in the middle': with_contract(weights, 'megvii', letterbox='center'),
-    }
-    out['wrong'] = {}
-    for name, other in wrong.items():
-        other.card = replace(other.card, preprocess=other.task.preprocess())
-        out['wrong'][name] = our_ap(other, anns)
+    yield 'RGB instead of BGR', our_ap(with_contract(weights, 'megvii', channels='RGB'), anns)
+    yield "ImageNet's normalisation", our_ap(with_contract(weights, 'megvii_legacy'), anns)
+    yield 'image in the middle', our_ap(with_contract(weights, 'megvii', letterbox='center'), anns)
     paths = [anns.path(i) for i in range(0, len(anns), 10)]
-    out['raw outputs, exported and PyTorch'] = export_difference(model, paths)
-    return out
+    yield 'raw outputs, exported and PyTorch', export_difference(model, paths)
 
 
 def main():
@@ -183,8 +180,10 @@ def main():
     if not weights or not data:
         return
     torch.set_num_threads(1)
-    out = figures(weights, data)
-    print(json.dumps(out, indent=2))
+    out = {}
+    for name, value in figures(weights, data):
+        out[name] = value
+        print(f'{name}: {value:.4g}', flush=True)
     if args.json:
         args.json.write_text(json.dumps(out, indent=2), encoding='utf-8')
     for name, most in (('same pixels', SAME_PIXELS), ('original', OWN_RESIZING)):

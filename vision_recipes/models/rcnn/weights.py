@@ -120,7 +120,7 @@ def published_rows(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:  # Empty where their number is not that of torchvision
     """What the rows of torchvision's last layers stand for: classes with the background first, and points.
 
-    Of the 91 rows of a detector, ten belong to ids of COCO that no class has. They are called `NO_CLASS`, as torchvision calls them.
+    Of the 91 rows of a detector, ten belong to ids of COCO that no class has. They are called `NO_CLASS`.
     """
     if _POINT_ROWS in state:
         names, points = (BACKGROUND, 'person'), tuple(COCO_SIGMAS)
