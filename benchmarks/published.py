@@ -7,7 +7,7 @@ Weights and images default to those beside the shared data sets (`VISION_RECIPES
 - ours: `pretrained(file)`, its predictions, and `evaluate` of this library;
 - same pixels: the images as we resize them, the network's raw outputs, the original's decoding and NMS,
   written anew here, its boxes cut at the edges of the image as ours are, and pycocotools;
-- original: with the original's own resizing by OpenCV, and boxes that are not cut. Left out where OpenCV is not installed.
+- original: with its own resizing by OpenCV, and boxes that are not cut. Left out where OpenCV is not there.
 
 Beside them stands the average precision under wrong contracts: other colours, or other normalisation. At last
 the raw outputs of the exported file are compared with those of PyTorch.
