@@ -7,34 +7,49 @@ __all__ = ['MODEL_VERBS', 'open_run_or_model', 'not_trained_on', 'run_evaluate',
            'run_predict', 'run_inspect', 'run_bench', 'run_quantize', 'run_bundle']
 
 # %% ../../nbs/cli/02_model_commands.ipynb #53384e63
+import tempfile
 from pathlib import Path
-from .arguments import boxes_option, data_options, model_options, read_data, Verb
+from vision_recipes.cli.arguments import (
+    boxes_option,
+    data_options,
+    model_options,
+    preprocessing_option,
+    read_data,
+    Verb,
+    weight_settings,
+)
 from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable, write_json, write_text
 from ..core.images import find_images, open_image
-from ..data.annotations import align_labels, Annotations
+from ..core.labels import LabelMap, match_names
+from ..data.annotations import align_labels, Annotations, shared_classes
 from ..data.findings import Findings
+from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
 from ..training.settings import check_device
 
 # %% ../../nbs/cli/02_model_commands.ipynb #016e0354
 def open_run_or_model(
-    path: Path,  # A run directory or a `.onnx` file
-    device: str = 'auto',  # For a run
+    path: Path,  # As for `model_source`
+    device: str = 'auto',  # For a model of PyTorch
     card: Path | None = None,  # For a `.onnx` file made by others: a `.json` file, as `read_card` reads it
+    settings: dict | None = None,  # Of published weights, as for `pretrained`
     **options,  # Of `Predictor`, for a `.onnx` file
 ):  # A `BasePredictor`
-    "Open what can predict; torch is imported for a run only"
-    if path.is_dir() or path.suffix == '.json':
-        read_run(path)
+    "Open what can predict; torch is not imported for a `.onnx` file"
+    if model_source(path) != 'onnx':
+        if path.is_dir() or path.suffix == '.json':
+            read_run(path)
         if card:
-            raise VisionRecipesError(
-                f'--card {card}: {path} is a run directory, which has a card of its own.'
-            )
-        from vision_recipes.tasks.run import Run
+            raise VisionRecipesError(f'--card {card}: {path} has a card of its own; it is for a .onnx file.')
+        from vision_recipes.tasks.run import open_network
 
-        return Run(path, device)
+        return open_network(path, device, **settings or {})
+    if settings:
+        raise VisionRecipesError(
+            f'{path}: is an ONNX file with preprocessing of its own; --preprocessing is for weights.'
+        )
     from vision_recipes.runtime.predictor import Predictor
 
     return Predictor(path, card=card, **options)
@@ -87,14 +102,16 @@ def run_evaluate(args) -> None:
     if args.out:
         check_writable(args.out)
     anns = read_data(args)
-    predictor = open_run_or_model(args.model, args.device, args.card)
+    predictor = open_run_or_model(args.model, args.device, args.card, weight_settings(args))
     card = predictor.card
-    anns = _to_score(args, anns, card)
+    anns, classes = _to_score(args, anns, card)
     from vision_recipes.tasks.run import make_task
 
-    task = make_task(card.task, labels=card.labels)
+    task = make_task(card.task, labels=anns.labels)
     task.check(anns)
     predictions = _predict_all(predictor, anns)
+    if classes is not None:
+        predictions = [p.of_classes(classes) for p in predictions]
     evaluation = task.evaluate(predictions, anns)
     tables = [table(rows) for rows in evaluation.tables.values()]
     headline = f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}'
@@ -106,16 +123,41 @@ def run_evaluate(args) -> None:
         write_evaluation(args.out, task, evaluation, anns, predictions)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #58883f4b
-def _to_score(args, anns: Annotations, card) -> Annotations:  # `card` is a `ModelCard`
-    "The images to score, with the classes of the model and boxes in pixels"
-    anns = align_labels(anns if args.all else not_trained_on(anns, card), card.labels)
+def _to_score(
+    args,
+    anns: Annotations,
+    card,  # A `ModelCard`
+) -> tuple[Annotations, list[int] | None]:
+    """The images to score, with the classes of the model and boxes in pixels.
+
+    The numbers are the classes of a published model that count; None: all do.
+    """
+    anns, classes = anns if args.all else not_trained_on(anns, card), None
+    if 'published' in card.data:
+        anns, classes = _of_shared_classes(anns, card.labels)
+    else:
+        anns = align_labels(anns, card.labels)
     anns = anns.fix_boxes(args.boxes or 'raise').measure()
     warnings = [f for f in anns.notes if f.level == 'warning']
     if warnings:
         log_info(Findings(warnings).summary(5))
-    return anns
+    return anns, classes
 
 
+def _of_shared_classes(anns: Annotations, labels: LabelMap) -> tuple[Annotations, list[int]]:
+    "The annotations of classes that a published model knows too; a message says which are left out"
+    shared, classes = shared_classes(anns, labels)
+    left_out = [
+        name for name, i in zip(anns.class_names, match_names(anns.class_names, labels.names)) if i < 0
+    ]
+    if left_out:
+        log_info(
+            f'{anns.root}: of its classes the model knows {", ".join(shared.class_names)}; left out: '
+            f'{", ".join(left_out)}.'
+        )
+    return shared, classes
+
+# %% ../../nbs/cli/02_model_commands.ipynb #7e27a10c
 def _predict_all(predictor, anns: Annotations) -> list:  # Of `Prediction`, one an image
     "Predictions of all images. Raises `VisionRecipesError` where an image is not as large as annotated"
     from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
@@ -168,8 +210,42 @@ def _table_line(cells: list[str], widths: list[int]) -> str:
 
 # %% ../../nbs/cli/02_model_commands.ipynb #0f8ead79
 def _export_options(p):
-    p.add_argument('run', type=Path, metavar='RUN', help='a run directory')
-    p.add_argument('--out', type=Path, metavar='FILE', help='the file to write (default RUN/model.onnx)')
+    p.add_argument(
+        'model',
+        type=Path,
+        metavar='RUN-or-WEIGHTS',
+        help=(
+            'a run directory, the name of published weights such as megvii/yolox_nano, or a .pth, .pt or '
+            '.safetensors file with weights'
+        ),
+    )
+    preprocessing_option(p)
+    p.add_argument(
+        '--out',
+        type=Path,
+        metavar='FILE',
+        help='the file to write (default RUN/model.onnx, of published weights such as yolox_nano.onnx, here)',
+    )
+    _graph_options(p)
+    p.add_argument(
+        '--kind',
+        metavar='TEXT',
+        help='form of the outputs (default: the usual one of the model; a wrong one lists those it has)',
+    )
+    _tolerance_option(p)
+    p.add_argument(
+        '--images',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='IMAGE',
+        help='images to compare on (default: the validation images the run knows; '
+        'published weights know none)',
+    )
+
+# %% ../../nbs/cli/02_model_commands.ipynb #6821ced9
+def _graph_options(p):
+    "What the graph takes"
     p.add_argument(
         '--dtype',
         choices=['float32', 'uint8'],
@@ -182,11 +258,10 @@ def _export_options(p):
         default='NCHW',
         help='channels first or last (default %(default)s)',
     )
-    p.add_argument(
-        '--kind',
-        metavar='TEXT',
-        help='form of the outputs (default: the usual one of the model; a wrong one lists those it has)',
-    )
+    p.add_argument('--no-simplify', action='store_true', help='leave the graph as torch exports it')
+
+
+def _tolerance_option(p):
     p.add_argument(
         '--tolerance',
         nargs='+',
@@ -195,28 +270,21 @@ def _export_options(p):
         help='what may differ from PyTorch: score=X, box_px=X, mask_iou=X, point_px=X, raw=X, alone=N '
         "(default: the task's, which stand in RUN/model.parity.json)",
     )
-    p.add_argument('--no-simplify', action='store_true', help='leave the graph as torch exports it')
-    p.add_argument(
-        '--images',
-        nargs='+',
-        type=Path,
-        default=[],
-        metavar='IMAGE',
-        help='images to compare on (default: the validation images the run knows)',
-    )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ee76a214
 def run_export(args) -> None:
     "`vision-recipes export`: `export_onnx`"
     tolerance = _tolerances(args.tolerance)
-    read_run(args.run)
-    check_writable(args.out or args.run / 'model.onnx', folder=False)
+    if model_source(args.model) == 'run' and args.model.suffix != '.safetensors':
+        read_run(args.model)
+    check_writable(args.out or default_onnx_path(args.model), folder=False)
     for image in args.images:
         open_image(image)
     from vision_recipes.deploy.export import export_onnx
+    from vision_recipes.tasks.run import open_network
 
     file = export_onnx(
-        args.run,
+        open_network(args.model, 'cpu', **weight_settings(args)),
         args.out,
         args.dtype,
         args.layout,
@@ -293,7 +361,13 @@ def run_predict(args) -> None:
         raise VisionRecipesError(f'--batch-size must be at least 1, but got {args.batch_size}.')
     files = _listed_images(args.images)
     check_writable(args.out)
-    predictor = open_run_or_model(args.model, card=args.card, threads=args.threads, providers=args.provider)
+    predictor = open_run_or_model(
+        args.model,
+        card=args.card,
+        settings=weight_settings(args),
+        threads=args.threads,
+        providers=args.provider,
+    )
     rows, errors = _predict_files(args, predictor, files)
     write_json(args.out / 'predictions.json', rows)
     log_info(f'{plural(len(rows), "prediction")} in {args.out / "predictions.json"}')
@@ -303,7 +377,7 @@ def run_predict(args) -> None:
             + ' '.join(str(e) for e in errors[:5])
         )
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #cbfc6817
 def _predict_files(args, predictor, files: list[Path]) -> tuple[list[dict], list]:
     "Predict images and draw on copies of them: rows of `predictions.json`, and errors of unreadable images"
     from vision_recipes.deploy.predict_script import SHOW, save_drawn
@@ -344,7 +418,7 @@ def _listed_images(images: list[Path]) -> list[Path]:
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ed5182ab
 def _inspect_options(p):
-    model_options(p, runs=False)
+    model_options(p, onnx_only=True)
     p.add_argument('--json', type=Path, metavar='FILE', help='write all of it there')
 
 
@@ -361,7 +435,7 @@ def run_inspect(args) -> None:
 
 # %% ../../nbs/cli/02_model_commands.ipynb #9478f1ab
 def _bench_options(p):
-    model_options(p, runs=False)
+    model_options(p)
     _provider_option(p)
     p.add_argument(
         '--image',
@@ -399,23 +473,24 @@ def run_bench(args) -> None:
     if args.image:
         open_image(args.image)
     from vision_recipes.deploy.latency import measure_latency
+    from vision_recipes.deploy.model_file import as_onnx_file
 
-    rows = measure_latency(
-        args.model,
-        args.batches,
-        args.threads,
-        args.repeats,
-        image=args.image,
-        card=args.card,
-        providers=args.provider,
-    )
+    with tempfile.TemporaryDirectory() as made:
+        rows = measure_latency(
+            as_onnx_file(args.model, Path(made), args.card, **weight_settings(args)),
+            args.batches,
+            args.threads,
+            args.repeats,
+            image=args.image,
+            providers=args.provider,
+        )
     log_info(table(rows))
     if args.json:
         write_json(args.json, rows)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #2a8d7094
 def _quantize_options(p):
-    p.add_argument('model', type=Path, metavar='MODEL', help='a .onnx file of this library')
+    model_options(p)
     data_options(p)
     p.add_argument(
         '--to',
@@ -471,26 +546,21 @@ def run_quantize(args) -> None:
             raise VisionRecipesError(f'{option} must be at least 0, but got {limit}.')
     if args.calibrate < 1:
         raise VisionRecipesError(f'--calibrate must be at least 1, but got {args.calibrate}.')
-    from vision_recipes.runtime.predictor import Predictor
+    if model_source(args.model) == 'onnx':
+        from vision_recipes.runtime.predictor import Predictor
 
-    Predictor(args.model)  # tells at once what is no model
-    out = args.out or args.model.with_suffix(f'.{args.to}.onnx')
+        Predictor(args.model, card=args.card)  # tells at once what is no model
+    out = args.out or default_onnx_path(args.model).with_suffix(f'.{args.to}.onnx')
     check_writable(out, folder=False)
     anns = read_data(args)
     from vision_recipes.deploy.quantization import quantize_onnx
 
-    quantize_onnx(args.model, anns, out, args.to, args.max_drop, args.calibrate, args.max_changed)
+    settings = dict(max_changed=args.max_changed, card=args.card, **weight_settings(args))
+    quantize_onnx(args.model, anns, out, args.to, args.max_drop, args.calibrate, **settings)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #cb8d3632
 def _bundle_options(p):
-    p.add_argument(
-        'model',
-        type=Path,
-        metavar='RUN-or-MODEL',
-        help=(
-            'a run directory, which is exported where that was not done yet, or a .onnx file of this library'
-        ),
-    )
+    model_options(p)
     p.add_argument('out', type=Path, metavar='OUT', help='folder to make, new or empty; or a .zip file')
     p.add_argument(
         '--samples',
@@ -515,7 +585,7 @@ def run_bundle(args) -> None:
     from vision_recipes.deploy.bundle import make_bundle
 
     samples = _listed_images(args.samples) if args.samples else None
-    out = make_bundle(args.model, args.out, samples, args.web)
+    out = make_bundle(args.model, args.out, samples, args.web, args.card, **weight_settings(args))
     log_info(
         f'{out}: {"unpack it, and read" if out.suffix.lower() == ".zip" else "read"} README.md; '
         'it runs where NumPy, Pillow and onnxruntime are, without this library'
@@ -523,17 +593,27 @@ def run_bundle(args) -> None:
 
 # %% ../../nbs/cli/02_model_commands.ipynb #2c746cf0
 MODEL_VERBS = {
-    'evaluate': Verb('score a run or an ONNX file on annotated images', _evaluate_options, run_evaluate),
-    'export': Verb('write a run as one ONNX file, compared with PyTorch', _export_options, run_export),
+    'evaluate': Verb(
+        'score a run, an ONNX file or published weights on annotated images', _evaluate_options, run_evaluate
+    ),
+    'export': Verb(
+        'write a run or published weights as one ONNX file, compared with PyTorch',
+        _export_options,
+        run_export,
+    ),
     'inspect': Verb(
         'say what an ONNX file is: task, classes, preprocessing, scores, inputs and outputs',
         _inspect_options,
         run_inspect,
     ),
-    'predict': Verb('predict images with a run or an ONNX file', _predict_options, run_predict),
-    'bench': Verb('time an ONNX file on this machine, by batch and threads', _bench_options, run_bench),
+    'predict': Verb(
+        'predict images with a run, an ONNX file or published weights', _predict_options, run_predict
+    ),
+    'bench': Verb(
+        'time a model as an ONNX file on this machine, by batch and threads', _bench_options, run_bench
+    ),
     'quantize': Verb(
-        'make an ONNX file smaller and perhaps faster, and refuse what loses too much',
+        'make a model smaller and perhaps faster, as an ONNX file, and refuse what loses too much',
         _quantize_options,
         run_quantize,
     ),

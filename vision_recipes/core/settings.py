@@ -107,13 +107,23 @@ def check_weights(
     weights: str,  # As `ClassificationSettings.weights`
     words: tuple[str, ...] = ('pretrained', 'try', 'random'),
 ):
-    "Refuse weights that are neither a known word nor a file. Raises `VisionRecipesError`"
-    if weights not in words and not Path(weights).is_file():
+    "Refuse weights that are no known word, no file and no run. Raises `VisionRecipesError`"
+    path = Path(weights)
+    if weights in words:
+        return
+    if path.is_file():
+        refuse_onnx(path)
+        return
+    if not path.is_dir():
         raise VisionRecipesError(
             f'weights: {weights!r} is none of {", ".join(words)}, and no file of that name is '
             f'here.{did_you_mean(weights, words)}'
         )
-    refuse_onnx(weights)
+    if not (path / 'model.safetensors').is_file():
+        raise VisionRecipesError(
+            f'weights: {weights} is a folder without model.safetensors: no run directory, or one whose '
+            'training has not finished an epoch.'
+        )
 
 
 def refuse_onnx(path: str | Path):

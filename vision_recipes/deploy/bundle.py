@@ -17,11 +17,13 @@ from ..core.console import human_bytes, plural, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, new_folder, write_text
 from ..core.images import find_images, open_image
+from .model_file import as_onnx_file
 from .single_file import standalone_source
 from ..runtime.model_card import ModelCard
 from ..runtime.predictor import Predictor
 from ..runtime.decoders import DECODERS, OBJECT_READERS
 from ..runtime.task_kinds import TASK_KINDS
+from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
 
 # %% ../../nbs/deploy/08_bundle.ipynb #2d5449f3
@@ -364,6 +366,8 @@ def _page_text(card: ModelCard, samples: int, web: str) -> str:
 def made_text(card: ModelCard) -> str:
     "How the model was made, for those who must reproduce it"
     text = f'{_plain(card.architecture)}, input {card.preprocess.size} x {card.preprocess.size} pixels.'
+    if 'published' in card.data:
+        text += f' Its weights are those of `{_plain(card.data["published"])}`, as published.'
     if 'n_train' in card.data:
         text += _data_text(card.data)
     if card.versions:
@@ -448,26 +452,6 @@ def _file_rows(samples: int, page: bool) -> str:
     return rows + ('| `index.html`, `web` | the demo page |\n' if page else '')
 
 # %% ../../nbs/deploy/08_bundle.ipynb #0670ffbf
-def _model_of(
-    path: Path,
-) -> tuple[Path, dict | None]:  # The ONNX file; the run it comes from, where that is known
-    "Find the model; a run without one is exported first"
-    if path.is_file():
-        return path, None
-    run, model = read_run(path), path / 'model.onnx'
-    if not model.is_file():
-        from vision_recipes.deploy.export import export_onnx  # needs torch
-
-        log_info(f'{path}: not exported yet, so this is done first')
-        export_onnx(path)
-    elif Predictor(model).card.metrics != run['card'].get('metrics', {}):
-        raise VisionRecipesError(
-            f'{model}: is not of the best epoch of this run, because its metrics differ. '
-            f'Export again (`vision-recipes export {path}`), or name the file instead of the run.'
-        )
-    return model, run
-
-
 _LICENCE_PLACE = (
     'predict.py is part of vision_recipes and under the Apache License, Version 2.0: '
     'https://www.apache.org/licenses/LICENSE-2.0\n'
@@ -521,7 +505,7 @@ def _size(out: Path) -> int:
 
 # %% ../../nbs/deploy/08_bundle.ipynb #86991773
 def make_bundle(
-    # A run directory, which is exported first where it has no `model.onnx`, or an ONNX file of this library
+    # An ONNX file; or a run directory, published weights or a file with weights, which are exported first
     run_or_model: str | Path,
     out: str | Path,  # A new folder, or a file that ends in `.zip`
     # A folder or images; the bundle gets small copies of at most eight. None: validation images that
@@ -530,6 +514,8 @@ def make_bundle(
     # The demo page with onnxruntime-web inside (`vendored`), from a content network (`cdn`), from its npm
     # package (a path), or no page (`none`)
     web: str | Path = 'vendored',
+    card: str | Path | None = None,  # For an ONNX file made by others, as `read_card` reads it
+    **settings,  # Of published weights, as for `pretrained`
 ) -> Path:  # `out`
     """Write a folder or zip with all that is needed to use a model.
 
@@ -537,21 +523,32 @@ def make_bundle(
     something.
     """
     out = Path(out)
-    zipped = out.suffix.lower() == '.zip'
-    if zipped and out.exists():
+    if out.suffix.lower() == '.zip' and out.exists():
         raise VisionRecipesError(
             f'{out}: is there already, and nothing is written over. Remove it, or choose another name.'
         )
-    model, run = _model_of(Path(run_or_model))
-    card = Predictor(model).card
-    images = find_samples(samples, run)
-    if zipped:
-        with tempfile.TemporaryDirectory() as folder, atomic_path(out) as file:
-            _fill(Path(folder), model, card, images, web)
-            _zipped(Path(folder), file, out.stem)
-    else:
-        with new_folder(out) as folder:
-            _fill(folder, model, card, images, web)
+    with tempfile.TemporaryDirectory() as made:
+        model = as_onnx_file(run_or_model, Path(made), card, **settings)
+        images = find_samples(samples, _run_of(run_or_model))
+        _pack(model, out, images, web)
     counted = plural(len(images), 'sample image') if images else 'no sample images (name some with samples)'
     log_info(f'{out}: {human_bytes(_size(out))}, {counted}. Its README.md says what to type.')
     return out
+
+# %% ../../nbs/deploy/08_bundle.ipynb #ddf5d990
+def _run_of(run_or_model: str | Path) -> dict | None:
+    "The content of `run.json`, where it is a run"
+    is_run = model_source(run_or_model) == 'run'
+    return read_run(default_onnx_path(run_or_model).parent) if is_run else None
+
+
+def _pack(model: Path, out: Path, images: Sequence, web: str | Path):
+    "Write a folder or a zip, or nothing"
+    card = Predictor(model).card
+    if out.suffix.lower() != '.zip':
+        with new_folder(out) as folder:
+            _fill(folder, model, card, images, web)
+        return
+    with tempfile.TemporaryDirectory() as folder, atomic_path(out) as file:
+        _fill(Path(folder), model, card, images, web)
+        _zipped(Path(folder), file, out.stem)

@@ -22,7 +22,8 @@ from .parity import Case, compare, known_examples, Parity
 from ..metrics.agreement import Tolerance
 from ..runtime.model_card import CARD_KEY, ModelCard
 from ..runtime.predictor import Predictor, to_input
-from ..tasks.run import Run
+from ..tasks.registry import default_onnx_path
+from ..tasks.run import open_network, TorchPredictor
 
 # %% ../../nbs/deploy/02_export.ipynb #4e910165
 # The opset that torch's exporter writes natively; its converter to older ones fails on some graphs
@@ -117,8 +118,10 @@ class ExportError(VisionRecipesError):
 
 
 def export_onnx(
-    run: Run | str | Path,  # A run, or the folder it is in
-    path: str | Path | None = None,  # The file to write; None: `model.onnx` in the run directory
+    # A run or the folder it is in, a published model or its name, or a file with weights
+    run: TorchPredictor | str | Path,
+    # The file to write; None: `model.onnx` in the run directory, or in this folder with the published name
+    path: str | Path | None = None,
     dtype: str = 'float32',  # What the graph takes: `float32` in 0 to 1, or `uint8`
     layout: str = 'NCHW',  # `NCHW`, or `NHWC` (channels last, as cameras give them)
     kind: str | None = None,  # Form of the outputs, one of the task's `output_formats`; None: its usual one
@@ -128,7 +131,7 @@ def export_onnx(
     # validation images that `run.json` names
     images: Iterable | str | Path | None = None,
 ) -> Path:  # The file; beside it lies `….parity.json` with the comparison
-    """Export a run's model.
+    """Export a trained or published model.
 
     Raises `ExportError`, and leaves no file, where the export differs from PyTorch by more than `tolerance`.
     """
@@ -136,8 +139,8 @@ def export_onnx(
     images = _listed(images)
     check_choice('dtype', dtype, ('float32', 'uint8'))
     check_choice('layout', layout, ('NCHW', 'NHWC'))
-    run = _run_on_cpu(run)
-    path, tolerance = Path(path or run.path / 'model.onnx'), Tolerance.of(tolerance, run.task.tolerance)
+    run = (run if isinstance(run, TorchPredictor) else open_network(run, 'cpu')).on_cpu()
+    path, tolerance = Path(path or default_onnx_path(run.path)), Tolerance.of(tolerance, run.task.tolerance)
     kind = check_choice('kind', kind or run.task.output_formats[0], run.task.output_formats)
     card = replace(run.card, input={'dtype': dtype, 'layout': layout}, decoding=run.task.decoding(kind))
     module = run.task.export_module(run.model, card.input, kind).eval()
@@ -158,14 +161,8 @@ def _listed(images: Iterable | str | Path | None) -> list:
     return find_images(images, recursive=True) if Path(images).is_dir() else [images]
 
 
-def _run_on_cpu(run: Run | str | Path) -> Run:
-    if isinstance(run, Run) and run.device.type == 'cpu':
-        return run
-    return Run(run.path if isinstance(run, Run) else run, 'cpu')
-
-
 def _write_compared(
-    data: bytes, path: Path, run: Run, module: nn.Module, images: list, tolerance: Tolerance
+    data: bytes, path: Path, run: TorchPredictor, module: nn.Module, images: list, tolerance: Tolerance
 ) -> Parity:
     "Write a file, and the comparison beside it. Raises `ExportError`, and writes none, where they disagree"
     with atomic_path(path) as tmp:
@@ -188,7 +185,7 @@ def _with_arrays(module: nn.Module) -> Callable[[np.ndarray], list[np.ndarray]]:
     return run
 
 # %% ../../nbs/deploy/02_export.ipynb #6c43c437
-def _own_images(run: Run) -> list[Path]:
+def _own_images(run: TorchPredictor) -> list[Path]:
     "The validation images that `run.json` names; a message says how many of them still exist"
     found, n = known_examples(run.info)
     if found and len(found) < n:
@@ -205,7 +202,7 @@ def _own_images(run: Run) -> list[Path]:
     return found
 
 
-def shaken(run: Run, seed: int = 0) -> Run:
+def shaken(run: TorchPredictor, seed: int = 0) -> TorchPredictor:
     "The same run with weights changed by about a millionth, to tell rounding from errors of the export"
     other, rng = copy.copy(run), torch.Generator().manual_seed(seed)
     other.model = copy.deepcopy(run.model)
@@ -215,7 +212,7 @@ def shaken(run: Run, seed: int = 0) -> Run:
     return other
 
 # %% ../../nbs/deploy/02_export.ipynb #f48f6afc
-def _graph(run: Run, module, card: ModelCard, kind: str, simplify: bool):
+def _graph(run: TorchPredictor, module, card: ModelCard, kind: str, simplify: bool):
     "The graph with its card inside"
     import onnx
 

@@ -21,11 +21,13 @@ from ..core.patching import patch
 from ..data.annotations import align_labels, Annotations, measure
 from ..data.splits import trained_on
 from .latency import compare_latency
+from .model_file import as_onnx_file
 from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
 from ..metrics.changes import Changes, compare_shown, equal_count_threshold
 from ..runtime.model_card import CARD_KEY, ModelCard
 from ..runtime.prediction import Prediction
 from ..runtime.predictor import Predictor, to_input
+from ..tasks.registry import default_onnx_path
 from ..tasks.run import make_task
 
 # %% ../../nbs/deploy/05_quantization.ipynb #197fc90d
@@ -539,7 +541,8 @@ def _predictions(predictor: Predictor, anns: Annotations) -> list[Prediction]:
 
 # %% ../../nbs/deploy/05_quantization.ipynb #34694d6a
 def quantize_onnx(
-    model: str | Path,  # An ONNX file with its card inside
+    # An ONNX file; or a run directory, published weights or a file with weights, which are exported first
+    model: str | Path,
     # Annotated images, such as the data set it was trained with: its training images calibrate, the
     # others are scored
     anns: Annotations,
@@ -550,14 +553,32 @@ def quantize_onnx(
     # The share of objects that may be shown by one of the two files only; of a classifier, of images that may
     # get another class
     max_changed: float = MAX_CHANGED,
+    card: str | Path | None = None,  # For an ONNX file made by others, as `read_card` reads it
+    **settings,  # Of published weights, as for `pretrained`
 ) -> Smaller:
     """Make a smaller file.
 
     Raises `VisionRecipesError`, and leaves no file, where the metric falls by more than `max_drop`, or more
     than `max_changed` of what a user sees changes.
     """
-    model, predictor = Path(model), Predictor(model, threads=0)
-    out, card = Path(out or model.with_suffix(f'.{kind}.onnx')), predictor.card
+    out = Path(out or default_onnx_path(model).with_suffix(f'.{kind}.onnx'))
+    with tempfile.TemporaryDirectory() as made:
+        file = as_onnx_file(model, Path(made), card, **settings)
+        return _quantize(file, anns, out, kind, max_drop, n_calibration, max_changed)
+
+# %% ../../nbs/deploy/05_quantization.ipynb #620eb665
+def _quantize(
+    model: Path,
+    anns: Annotations,
+    out: Path,
+    kind: str,
+    max_drop: float,
+    n_calibration: int,
+    max_changed: float,
+) -> Smaller:
+    "As `quantize_onnx`, for an ONNX file with its card inside"
+    predictor = Predictor(model, threads=0)
+    card = predictor.card
     _check_request(model, out, kind, card, n_calibration, max_drop=max_drop, max_changed=max_changed)
     anns = align_labels(anns, card.labels)
     calibration, scored = two_parts(anns, card, n_calibration if kind == 'int8' else 0)

@@ -183,6 +183,7 @@ def open_session(
         raise VisionRecipesError(
             f'threads must be a whole number to 1024, or 0 (onnxruntime chooses), but got {threads!r}.'
         )
+    _refuse_torch_file(path)
     check_weight_files(path)
     ort.set_default_logger_severity(3)
     options = ort.SessionOptions()
@@ -194,6 +195,21 @@ def open_session(
     if failed:
         log_info(f'{path}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
     return _legible(path, session)
+
+# %% ../../nbs/runtime/06_onnx_session.ipynb #14815b91
+_TORCH_SUFFIXES = ('.pth', '.pt', '.ckpt', '.safetensors')
+_TORCH_BEGINNINGS = (b'PK\3\4', b'\x80\2', b'\x80\4')  # Of a zip, and of a pickle
+
+
+def _refuse_torch_file(path: Path):
+    "Say what to do with weights of PyTorch. Raises `VisionRecipesError`"
+    with open(path, 'rb') as f:
+        begins = f.read(4)
+    if path.suffix.lower() in _TORCH_SUFFIXES or begins.startswith(_TORCH_BEGINNINGS):
+        raise VisionRecipesError(
+            f'{path}: is a file of PyTorch, not an ONNX file. `vision-recipes export {path}` makes one of '
+            'it. Where PyTorch is, `tasks.run.pretrained` opens it as it is.'
+        )
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #235dcc1c
 def _first_that_starts(path: Path, options, providers: list):  # A session, and texts about what did not start

@@ -6,7 +6,7 @@
 __all__ = ['Prediction']
 
 # %% ../../nbs/runtime/07_prediction.ipynb #788ab3cc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Sequence
 import numpy as np
 from ..core.labels import LabelMap
@@ -109,3 +109,26 @@ def table(
 def _point_columns(keypoints: np.ndarray, names: Sequence[str] | None) -> dict:
     names = names or [f'point {k}' for k in range(len(keypoints))]
     return {name: tuple(map(float, point)) for name, point in zip(names, keypoints)}
+
+# %% ../../nbs/runtime/07_prediction.ipynb #50175d66
+@patch
+def of_classes(
+    self: Prediction,
+    ids: Sequence[int],  # Class ids, which become 0, 1, 2 …
+) -> Prediction:
+    "The prediction as if a model knew some of its classes only; those of a classifier add up to 1 again"
+    ids = np.asarray(ids, np.int64)
+    if self.boxes is None:
+        scores = self.scores[ids]
+        return replace(self, scores=scores / max(scores.sum(), 1e-12), labels=np.arange(len(ids)))
+    rows = np.flatnonzero(np.isin(self.labels, ids))
+    order = np.argsort(ids)
+    crops = self.crops
+    return replace(
+        self,
+        scores=self.scores[rows],
+        labels=order[np.searchsorted(ids[order], self.labels[rows])],
+        boxes=self.boxes[rows],
+        masks=None if crops is None else crops.take(rows),
+        keypoints=None if self.keypoints is None else self.keypoints[rows],
+    )

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ClassificationTask', 'DetectionTask', 'KeypointTask', 'load_weights', 'make_task', 'model_info', 'pick_device',
-           'read_run', 'read_weights', 'Run', 'save_weights', 'SegmentationTask', 'set_seed', 'summarise', 'Task',
-           'TASKS']
+           'pretrained', 'read_run', 'read_weights', 'Run', 'save_weights', 'SegmentationTask', 'set_seed', 'summarise',
+           'Task', 'TASKS']
 
 # %% ../../nbs/tasks/index.ipynb #d49dc17b
 from ..core.lazy import lazy_names
@@ -19,6 +19,7 @@ _all_ = [
     'make_task',
     'model_info',
     'pick_device',
+    'pretrained',
     'read_run',
     'read_weights',
     'Run',
@@ -41,7 +42,7 @@ __getattr__, __dir__ = lazy_names(
         'detection': ['DetectionTask'],
         'segmentation': ['SegmentationTask'],
         'keypoints': ['KeypointTask'],
-        'run': ['Run', 'make_task'],
+        'run': ['Run', 'make_task', 'pretrained'],
         'summary': ['summarise'],
     },
 )

@@ -8,6 +8,7 @@ __all__ = ['Task', 'library_versions']
 # %% ../../nbs/tasks/06_task.ipynb #d25b38db
 import platform
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Callable
 import numpy as np
 from PIL import Image
@@ -123,6 +124,28 @@ def parts(self: Task, model: nn.Module) -> dict[str, list[tuple[str, ...]]]:  # 
 @patch
 def begin_epoch(self: Task, epoch: int, epochs: int):
     "Is told when epoch number `epoch`, from 0, of `epochs` begins"
+
+# %% ../../nbs/tasks/06_task.ipynb #780629d8
+@patch(as_classmethod=True)
+def published(
+    cls: Task,
+    name: str,  # One that `ModelInfo.published` lists, perhaps with a tag behind a dot
+) -> tuple[dict, LabelMap]:  # Settings that differ from the defaults, `weights` among them; the classes
+    "What is known of published weights"
+    raise NotImplementedError
+
+
+@patch(as_classmethod=True)
+def recognised(
+    cls: Task,
+    file: Path,
+    state: dict[str, Tensor],  # What is in the file
+) -> tuple[dict, LabelMap] | None:  # As for `published`; None for weights of another architecture
+    """What is known of weights in a file.
+
+    Raises `VisionRecipesError` for weights whose classes nobody knows.
+    """
+    return None
 
 # %% ../../nbs/tasks/06_task.ipynb #b2569c70
 @patch

@@ -36,4 +36,5 @@ def build_faster_rcnn(
 class FasterRcnn(RcnnTask):
     "Boxes with classes, by Faster R-CNN"
 
+    family = 'fasterrcnn'
     build = staticmethod(build_faster_rcnn)

@@ -13,7 +13,6 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNPredictor
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.roi_heads import keypointrcnn_loss, keypoints_to_heatmap
-from ...core.console import plural
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
@@ -84,9 +83,7 @@ def _small_head(n_points: int) -> dict[str, Any]:
 class KeypointRcnn(RcnnTask, KeypointTask):
     "Boxes with classes and points with names, by Keypoint R-CNN"
 
-    @property
-    def what(self) -> str:
-        return f'{super().what} with {plural(self.n_points, "point")}'
+    family = 'keypointrcnn'
 
     def build(self, model, n_classes, *args, **more):
         return build_keypoint_rcnn(model, n_classes, self.n_points, *args, **more)

@@ -69,6 +69,7 @@ def _small_head(n_classes: int) -> dict[str, Any]:
 class MaskRcnn(RcnnTask, SegmentationTask):
     "Boxes with classes and masks, by Mask R-CNN"
 
+    family = 'maskrcnn'
     build = staticmethod(build_mask_rcnn)
 
     def branch_targets(self, batch):

@@ -19,9 +19,9 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign, nms, roi_align
-from ...core.console import plural, log_info
-from ...core.labels import LabelMap
+from ...core.labels import COCO_CLASSES, LabelMap
 from ...core.patching import patch
+from ...core.skeleton import coco_person
 from ...dataloading.collate import normalise
 from vision_recipes.metrics.agreement import (
     largest_difference,
@@ -30,7 +30,7 @@ from vision_recipes.metrics.agreement import (
     Tolerance,
 )
 from .settings import RcnnSettings
-from .weights import load_published, rcnn_start_weights
+from .weights import network_of, rcnn_start_weights, read_rcnn_weights, rows_of
 from ...runtime.decoders import DECODERS
 from ...runtime.prediction import Prediction
 from ...runtime.preprocess import Preprocess
@@ -40,6 +40,7 @@ from ...tasks.detection import batch_places, DetectionTask
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget, Mix
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
+from ...tasks.weights import BACKGROUND, HeadRows, load_by_name, unknown_classes
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #3de4b456
 def small_parts(
@@ -502,6 +503,7 @@ class RcnnTask(DetectionTask):
     single_image = True
     tolerance = Tolerance(score=1e-3, raw=5e-3)
     settings: RcnnSettings
+    family: str = ''  # How torchvision's names of its networks begin
 
     def __init__(self, settings: RcnnSettings, labels: LabelMap):
         super().__init__(settings, labels)
@@ -517,10 +519,6 @@ class RcnnTask(DetectionTask):
     @property
     def min_score(self) -> float:
         return self.settings.score
-
-    @property
-    def what(self) -> str:  # What the last layers are for
-        return plural(len(self.labels), 'class', 'classes')
 
     @property
     def frozen_stages(self) -> int:
@@ -552,13 +550,45 @@ def build_model(self: RcnnTask, weights=True):
     model = self.network()
     if file is None:
         return model
-    replaced = load_published(model, file, model.heads)
-    if replaced:
-        log_info(
-            f'{file.name}: its last layers are for other classes or points, and were replaced by new '
-            f'ones for {self.what}; the rest is loaded.'
-        )
+    state = read_rcnn_weights(file, model)
+    load_by_name(model, state, str(file), self.head_rows(model.heads, *rows_of(file, state)))
     return model
+
+# %% ../../../nbs/models/rcnn/03_network.ipynb #6157f599
+@patch
+def head_rows(
+    self: RcnnTask,
+    heads: tuple[str, ...],  # As `RCNN.heads`
+    classes: tuple[str, ...],  # What the rows of the weights stand for, as `published_rows`
+    points: tuple[str, ...],
+) -> list[HeadRows]:
+    "The last layers, whose rows are found by the names of classes or of points"
+    rows = []
+    for prefix in heads:
+        if 'keypoint' in prefix:  # its weight is transposed
+            rows.append(HeadRows(prefix, points, self.labels.skeleton.points, axis=1))
+        else:
+            rows.append(HeadRows(prefix, classes, (BACKGROUND, *self.labels.names)))
+    return rows
+
+# %% ../../../nbs/models/rcnn/03_network.ipynb #6e1b62ac
+@patch(as_classmethod=True)
+def published(cls: RcnnTask, name):
+    model = name.removeprefix('torchvision/')
+    person = 'keypoint' in model
+    labels = LabelMap(('person',), skeleton=coco_person()) if person else LabelMap(COCO_CLASSES)
+    return {'model': model, 'size': 800, 'weights': 'pretrained'}, labels
+
+
+@patch(as_classmethod=True)
+def recognised(cls: RcnnTask, file, state):
+    model = network_of(state)
+    if model is None or not model.startswith(cls.family):
+        return None
+    if not rows_of(file, state)[0]:
+        raise unknown_classes(file, len(state['roi_heads.box_predictor.cls_score.bias']) - 1)
+    settings, labels = cls.published(f'torchvision/{model}')
+    return {**settings, 'weights': str(file)}, labels
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #b2e71c17
 @patch

@@ -8,6 +8,7 @@ __all__ = ['MASK_RCNN_MODELS', 'KEYPOINT_RCNN_MODELS', 'FASTER_RCNN_MODELS', 'SM
 
 # %% ../../../nbs/models/rcnn/01_settings.ipynb #ef066acc
 from dataclasses import dataclass
+from functools import partial
 from ...core.errors import VisionRecipesError
 from ...core.patching import patch
 from ...core.settings import check_weights, setting, Settings
@@ -28,7 +29,8 @@ class RcnnSettings(Settings):
     weights: str = setting(
         'pretrained',
         "pretrained: torchvision's, trained on COCO, an error where they cannot be fetched; try: "
-        'these where they can be fetched, else random; random; or a .safetensors or .pth file',
+        'these where they can be fetched, else random; random; or a .safetensors or .pth file, '
+        'or a run directory',
     )
     frozen_stages: int = setting(
         2,
@@ -119,10 +121,16 @@ SMALL_PRESET = dict(  # What the presets `quick` of the small networks share
 )
 
 # %% ../../../nbs/models/rcnn/01_settings.ipynb #66c2be6c
+def _published(models: tuple[str, ...]) -> tuple[str, ...]:
+    "torchvision has weights of all networks but the small ones"
+    return tuple(f'torchvision/{name}' for name in models if not name.endswith('_small'))
+
+
 MASK_RCNN = ModelInfo(
     task_class='vision_recipes.models.rcnn.mask:MaskRcnn',
     settings=MaskRcnnSettings,
     models=MASK_RCNN_MODELS,
+    published=partial(_published, MASK_RCNN_MODELS),
     presets={
         'full': dict(epochs=40, lr=5e-4, batch_size=4),
         'quick': dict(model='maskrcnn_small', epochs=24, **SMALL_PRESET),
@@ -132,6 +140,7 @@ KEYPOINT_RCNN = ModelInfo(
     task_class='vision_recipes.models.rcnn.keypoint:KeypointRcnn',
     settings=KeypointRcnnSettings,
     models=KEYPOINT_RCNN_MODELS,
+    published=partial(_published, KEYPOINT_RCNN_MODELS),
     presets={
         'full': dict(epochs=70, lr=5e-4, batch_size=4),
         'quick': dict(model='keypointrcnn_small', perspective=False, epochs=14, **SMALL_PRESET),
@@ -141,6 +150,7 @@ FASTER_RCNN = ModelInfo(
     task_class='vision_recipes.models.rcnn.faster:FasterRcnn',
     settings=FasterRcnnSettings,
     models=FASTER_RCNN_MODELS,
+    published=partial(_published, FASTER_RCNN_MODELS),
     presets={
         'full': dict(epochs=20, lr=5e-4, batch_size=4),
         'quick': dict(model='fasterrcnn_small', epochs=14, **SMALL_PRESET),

@@ -23,7 +23,8 @@ class ClassificationSettings(Settings):
     weights: str = setting(
         'pretrained',
         "pretrained: timm's, an error where they cannot be fetched; try: "
-        "timm's where they can be fetched, else random; random; or a .safetensors or .pth file",
+        "timm's where they can be fetched, else random; random; or a .safetensors or .pth file, or a run "
+        'directory',
     )
     augment: bool = setting(True, 'change each training image a little (trivial augmentation)')
     flip: bool = setting(False, 'also mirror training images, where left and right mean the same')
@@ -62,6 +63,10 @@ def check_model_name(
         )
 
 # %% ../../../nbs/models/timm_classifier/01_settings.ipynb #e7e6a4b8
+def _published() -> list[str]:
+    return [f'timm/{name}' for name in timm_model_names()]
+
+
 INFO = ModelInfo(
     task_class='vision_recipes.models.timm_classifier.task:Classification',
     settings=ClassificationSettings,
@@ -78,5 +83,6 @@ INFO = ModelInfo(
             cache_mb=500,
         ),
     },
+    published=_published,
     demo_images=1600,
 )

@@ -7,6 +7,7 @@ __all__ = ['YOLOX_MODELS', 'INFO', 'YoloxSettings']
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #63e8f877
 from dataclasses import dataclass
+from typing import Iterable
 from ...core.errors import VisionRecipesError
 from ...core.patching import patch
 from ...core.settings import check_weights, setting, Settings
@@ -28,7 +29,7 @@ class YoloxSettings(Settings):
         'pretrained',
         "pretrained: the original's, an error where they cannot be fetched; try: "
         'these where they can be fetched, else random; random; one of `yolox.weights.YOLOX_WEIGHTS` such as '
-        'mmdet/yolox_s; or a .pth or .safetensors file',
+        'mmdet/yolox_s; or a .pth or .safetensors file, or a run directory',
     )
     preprocessing: str = setting(
         'auto',
@@ -85,10 +86,17 @@ def check(self: YoloxSettings, names):
         check_weights(self.weights, ('pretrained', 'try', 'random', *YOLOX_WEIGHTS))
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #ec4dccb3
+def _published() -> Iterable[str]:
+    from vision_recipes.models.yolox.weights import YOLOX_WEIGHTS
+
+    return YOLOX_WEIGHTS
+
+
 INFO = ModelInfo(
     task_class='vision_recipes.models.yolox.task:Yolox',
     settings=YoloxSettings,
     models=YOLOX_MODELS,
+    published=_published,
     presets={
         'full': dict(epochs=10, lr=5e-4, batch_size=16, ema=0.998),
         'quick': dict(

@@ -15,9 +15,8 @@ import torch
 from PIL import Image
 from torch import nn, Tensor
 from torch.nn.functional import interpolate
-from ...core.console import log_info
-from ...core.errors import VisionRecipesError
-from ...core.labels import LabelMap
+from ...core.errors import did_you_mean, VisionRecipesError
+from ...core.labels import COCO_CLASSES, LabelMap
 from ...core.patching import patch
 from ...dataloading.collate import collate_detection, normalise
 from ...dataloading.transforms.color import COLOR_STEPS
@@ -31,6 +30,7 @@ from vision_recipes.models.yolox.weights import (
     contract,
     contract_of_file,
     fetch_yolox_weights,
+    is_yolox,
     recognise,
     to_original,
     YOLOX_WEIGHTS,
@@ -40,7 +40,8 @@ from ...runtime.postprocess_boxes import Placement, STRIDES
 from ...runtime.preprocess import Preprocess
 from ...tasks.run_directory import read_run
 from ...tasks.detection import batch_places, DetectionTask
-from ...tasks.weights import load_weights, published_or_none, read_weights
+from ...tasks.weights import HeadRows, labels_of_run, load_by_name, published_or_none
+from ...tasks.weights import read_weights, unknown_classes, weights_path
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #8fbc2660
 def settle_preprocessing(settings: YoloxSettings) -> YoloxSettings:  # With `preprocessing` other than `auto`
@@ -58,12 +59,13 @@ def _contract_of(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`
         return YOLOX_WEIGHTS[f'megvii/{settings.model}'].contract
     if weights in YOLOX_WEIGHTS:
         return YOLOX_WEIGHTS[weights].contract
-    run = Path(weights).parent
-    if (run / 'run.json').is_file():
-        info = read_run(run)
-        if info['task'] == 'detection':
-            return info['settings']['preprocessing']
-    return contract_of_file(weights, recognise(read_weights(weights), weights))
+    file = weights_path(weights)
+    if (file.parent / 'run.json').is_file():
+        of_run = read_run(file.parent)['settings']
+        if 'preprocessing' in of_run:
+            return of_run['preprocessing']
+    state = read_weights(file)
+    return contract_of_file(file, recognise(state, str(file)), state)
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #3823260f
 def yolox_start_weights(settings: YoloxSettings) -> Path | None:  # None: start from random weights
@@ -81,7 +83,7 @@ def yolox_start_weights(settings: YoloxSettings) -> Path | None:  # None: start 
 
         return published_or_none(fetch, weights)
     if weights not in YOLOX_WEIGHTS:
-        return Path(weights)
+        return weights_path(weights)
     model = YOLOX_WEIGHTS[weights].model
     _check_model(f'weights: {weights} is for', model, settings)
     return fetch_yolox_weights(weights)
@@ -97,28 +99,30 @@ def _check_model(what: str, model: str, settings: YoloxSettings):
 # %% ../../../nbs/models/yolox/05_task.ipynb #97d4cd6f
 def build_yolox(
     settings: YoloxSettings,
-    n_classes: int,
+    labels: LabelMap,  # The classes
     weights: bool = True,  # False ignores `settings.weights`, because other weights are loaded next
 ) -> YoloX:
-    """The network with its initial weights. A head for other classes is replaced, and a message says so.
+    """The network with its initial weights. Rows of its head are kept for classes of the same name.
 
     Raises `VisionRecipesError` for weights of another size.
     """
-    model = YoloX(settings.model, n_classes)
+    model = YoloX(settings.model, len(labels))
     file = yolox_start_weights(settings) if weights else None
     if file is None:
         return model
     state = read_weights(file)
     found = recognise(state, str(file))
     _check_model(f'{file}: are weights of', found.model, settings)
-    state = to_original(state, settings.preprocessing)
-    replaced = load_weights(model, state, str(file), head=('head.cls_preds',))
-    if replaced:
-        log_info(
-            f'{file.name}: its head is for {found.n_classes} classes and was replaced by one for '
-            f'{n_classes}; the rest is loaded.'
-        )
+    head = HeadRows('head.cls_preds.', _known_classes(file, found.n_classes), labels.names)
+    load_by_name(model, to_original(state, settings.preprocessing), str(file), [head])
     return model
+
+
+def _known_classes(file: Path, n_classes: int) -> tuple[str, ...]:  # Empty where nobody knows them
+    "The classes of weights: those of their run; all published ones are for COCO's 80"
+    if labels := labels_of_run(file):
+        return labels.names
+    return COCO_CLASSES if n_classes == len(COCO_CLASSES) else ()
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #cede5f27
 def collate_objects(
@@ -161,7 +165,7 @@ class Yolox(DetectionTask):
         super().__init__(settle_preprocessing(settings), labels)
 
     def build_model(self, weights=True):
-        return build_yolox(self.settings, len(self.labels), weights)
+        return build_yolox(self.settings, self.labels, weights)
 
     def parts(self, model):
         neck = [f'backbone.{name}' for name, _ in model.backbone.named_children() if name != 'backbone']
@@ -188,6 +192,28 @@ class Yolox(DetectionTask):
 
     def finish_graph(self, graph, kind):
         return add_nms(graph, self.settings.nms) if kind == 'nms' else graph
+
+# %% ../../../nbs/models/yolox/05_task.ipynb #2157624f
+def _published_settings(model: str, weights: str) -> tuple[dict, LabelMap]:
+    size = 416 if model in ('yolox_nano', 'yolox_tiny') else 640
+    return {'model': model, 'size': size, 'weights': weights}, LabelMap(COCO_CLASSES)
+
+
+@patch(as_classmethod=True)
+def published(cls: Yolox, name):
+    if name not in YOLOX_WEIGHTS:
+        raise VisionRecipesError(f'{name}: nobody publishes it.{did_you_mean(name, YOLOX_WEIGHTS)}')
+    return _published_settings(YOLOX_WEIGHTS[name].model, name)
+
+
+@patch(as_classmethod=True)
+def recognised(cls: Yolox, file, state):
+    if not is_yolox(state):
+        return None
+    found = recognise(state, str(file))
+    if not _known_classes(file, found.n_classes):
+        raise unknown_classes(file, found.n_classes)
+    return _published_settings(found.model, str(file))
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #8e5b752e
 @patch

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['CONTRACTS', 'YOLOX_WEIGHTS', 'contract', 'WeightFile', 'weights_folder', 'fetch_yolox_weights', 'is_mmdet_layout',
-           'to_original_names', 'to_original', 'WeightLayout', 'recognise', 'contract_of_file']
+           'to_original_names', 'to_original', 'WeightLayout', 'is_yolox', 'recognise', 'takes_raw_pixels',
+           'contract_of_file']
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #6c6f9d8b
 import os, re, sys
@@ -254,6 +255,11 @@ _STEMS = {
 }
 
 
+def is_yolox(state: dict[str, Any]) -> bool:
+    "Whether parameters, in either layout, are those of YOLOX"
+    return _STEM in to_original_names(state)
+
+# %% ../../../nbs/models/yolox/03_weights.ipynb #56e11d19
 def recognise(
     state: dict[str, Any],  # Parameters by name, in either layout; values have a `shape`
     where: str,  # What to call them in a message
@@ -270,24 +276,70 @@ def recognise(
 def _hint(state: dict) -> str:
     return f' (it begins with {next(iter(state))!r})' if state else ' (it is empty)'
 
+# %% ../../../nbs/models/yolox/03_weights.ipynb #fdb053f7
+_RAW_FROM, _NORMALISED_TO = 200, 10  # Limits of the ratio; what lies between tells nothing
+
+
+def takes_raw_pixels(
+    state: dict[str, Any],  # Parameters by name, in either layout
+) -> bool | None:  # None where the numbers do not tell
+    "Whether a network was trained on values from 0 to 255 rather than on normalised ones"
+    state = to_original_names(state)
+    weight, variance = state.get(_STEM), state.get(_STEM.replace('conv.weight', 'bn.running_var'))
+    # a new network has variances of 1
+    if variance is None or variance.min() == variance.max():
+        return None
+    ratio = float((variance / (weight**2).sum((1, 2, 3))).median())
+    if ratio >= _RAW_FROM:
+        return True
+    return False if ratio <= _NORMALISED_TO else None
+
 # %% ../../../nbs/models/yolox/03_weights.ipynb #ca7691d3
-def contract_of_file(path: str | Path, found: WeightLayout) -> str:  # A key of `CONTRACTS`
-    "The contract of a file by its name and layout. Raises `VisionRecipesError` where several are possible"
+def contract_of_file(
+    path: str | Path,
+    found: WeightLayout,
+    state: dict[str, Any] | None = None,  # Its parameters by name, in either layout
+) -> str:  # A key of `CONTRACTS`
+    """The contract of a file by its name, its layout and its numbers.
+
+    Raises `VisionRecipesError` where several are possible.
+    """
     path = Path(path)
     contracts = {YOLOX_WEIGHTS[name].contract for name in _files_like(path, found)}
     if len(contracts) > 1:
         contracts = _contract_by_size(path) or contracts
-    if len(contracts) == 1:
-        return contracts.pop()
-    usual = ['mmdet', 'cjm'] if found.layout == 'mmdet' else ['megvii', 'megvii_legacy', 'scratch']
-    likely = sorted(contracts) or usual
-    raise VisionRecipesError(
-        f'{path}: its name does not tell how these weights want their images: '
-        f'{" or ".join(likely)}? Say which: preprocessing=…, on the command line --preprocessing. '
-        'They differ in colour order and normalisation, so guessing would cost accuracy without a word.'
+    usual = (
+        ['mmdet', 'cjm', 'cjm_half'] if found.layout == 'mmdet' else ['megvii', 'megvii_legacy', 'scratch']
+    )
+    raw = None if state is None else takes_raw_pixels(state)
+    likely = [name for name in sorted(contracts) or usual if raw in (None, _is_raw(name))]
+    if len(likely) == 1:
+        return likely[0]
+    likely = likely or [name for name in usual if raw == _is_raw(name)]
+    raise VisionRecipesError(_which_contract(path, likely, raw))
+
+# %% ../../../nbs/models/yolox/03_weights.ipynb #3f036768
+def _is_raw(name: str) -> bool:
+    "Whether images of a contract keep their values from 0 to 255"
+    return CONTRACTS[name]['std'] == _PLAIN['std']
+
+
+def _which_contract(path: Path, likely: list[str], raw: bool | None) -> str:
+    "The message where a file does not tell its contract"
+    seen = {
+        None: 'its name does not tell',
+        True: 'its numbers are those of a network that takes values from 0 to 255, but do not tell',
+        False: 'its numbers are those of a network that takes normalised values, but do not tell',
+    }
+    return (
+        f'{path}: {seen[raw]} how these weights want their images: {" or ".join(likely)}? '
+        'Say which: preprocessing=…, on the command line --preprocessing. '
+        'They differ in colour order, normalisation or padding, so guessing would cost accuracy without a '
+        f'word. Where nobody knows, `vision-recipes evaluate {path.name} DIR --preprocessing …` tells: the '
+        'right one has the highest score.'
     )
 
-
+# %% ../../../nbs/models/yolox/03_weights.ipynb #999f9b5d
 def _file_name(known: WeightFile) -> str:
     return known.url.rpartition('/')[2]
 
