@@ -90,19 +90,23 @@ def _train_options(p, task: str):
     if TASK_KINDS[task].boxes:
         boxes_option(p)
     if TASK_KINDS[task].points:
-        p.add_argument(
-            '--skeleton',
-            type=Path,
-            metavar='FILE',
-            help=(
-                'a .json file with "points" (names in order) and, as you need them, "pairs" (lists of two '
-                'names that change places in a mirror), "edges" (that a drawing joins) and "sigmas" '
-                '(default: pairs by the names, such as left-eye and right-eye)'
-            ),
-        )
+        _skeleton_option(p)
     p.add_argument('--no-check', action='store_true', help='do not open every image first')
     p.add_argument('--traceback', action='store_true', help='show where an error came from')
     add_settings(p, task)
+
+# %% ../../nbs/cli/03_training_commands.ipynb #70f08bea
+def _skeleton_option(p):
+    p.add_argument(
+        '--skeleton',
+        type=Path,
+        metavar='FILE',
+        help=(
+            'a .json file with "points" (names in order) and, as you need them, "pairs" (lists of two '
+            'names that change places in a mirror), "edges" (that a drawing joins) and "sigmas" '
+            '(default: pairs by the names, such as left-eye and right-eye)'
+        ),
+    )
 
 # %% ../../nbs/cli/03_training_commands.ipynb #ea984532
 def _tasks_options(p):

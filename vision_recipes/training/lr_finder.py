@@ -126,7 +126,7 @@ class _Growing:
             group['betas'] = (group['base_momentum'], group['betas'][1])  # that of the schedule's peak
             group['lr'] = self.rates[min(self.n, len(self.rates) - 1)] / HIGHEST * group['max_lr']
 
-
+# %% ../../nbs/training/06_lr_finder.ipynb #53c98098
 def _losses_while_growing(t: Trainer, loader, train: Annotations, steps: int) -> list[float]:
     "The loss of each step, until all rates were tried or the loss diverges"
     losses = []
