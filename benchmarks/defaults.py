@@ -89,7 +89,8 @@ def candidate_settings(text: str) -> tuple[str, dict]:
     for word in text.split():
         name, _, value = word.partition('=')
         if value:
-            values[name] = json.loads(value) if value[0].isdigit() else value
+            is_json = value[0].isdigit() or value in ('true', 'false')
+            values[name] = json.loads(value) if is_json else value
         else:
             preset = name
     return preset, values
