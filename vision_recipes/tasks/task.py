@@ -94,6 +94,12 @@ def preprocess(self: Task) -> Preprocess:
 def begin_epoch(self: Task, epoch: int, epochs: int):
     "Is told when epoch number `epoch`, from 0, of `epochs` begins"
 
+
+@patch
+def at_largest(self: Task) -> 'Task':
+    "A task whose batches take as much memory as those of this one ever do; itself, where all take the same"
+    return self
+
 # %% ../../nbs/tasks/06_task.ipynb #b2569c70
 @patch
 def losses(
