@@ -17,8 +17,27 @@ import torch.distributed as dist
 from torch import nn, Tensor
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.modules.batchnorm import _BatchNorm
-from ..core.console import this_world
+from ..core.console import this_world, World
 from ..core.errors import VisionRecipesError
+
+# %% ../../nbs/tasks/03_distributed.ipynb #67987958
+@dataclass
+class _Meeting:
+    "How the processes are connected"
+
+    store: dist.Store
+    world: World
+    backend: str
+    timeout: timedelta
+    number: int = 0  # Of the connections before this one
+
+    def connect(self):
+        store = dist.PrefixStore(f'meeting {self.number}', self.store)
+        place = dict(rank=self.world.rank, world_size=self.world.size)
+        dist.init_process_group(self.backend, store=store, timeout=self.timeout, **place)
+
+
+_meeting: _Meeting | None = None
 
 # %% ../../nbs/tasks/03_distributed.ipynb #2ad41894
 @contextmanager
@@ -47,25 +66,6 @@ def joined(
     finally:
         dist.destroy_process_group()
         _meeting = None
-
-
-@dataclass
-class _Meeting:
-    "How the processes are connected"
-
-    store: dist.Store
-    world: World
-    backend: str
-    timeout: timedelta
-    number: int = 0  # Of the connections before this one
-
-    def connect(self):
-        store = dist.PrefixStore(f'meeting {self.number}', self.store)
-        place = dict(rank=self.world.rank, world_size=self.world.size)
-        dist.init_process_group(self.backend, store=store, timeout=self.timeout, **place)
-
-
-_meeting: _Meeting | None = None
 
 # %% ../../nbs/tasks/03_distributed.ipynb #a80976f5
 def several() -> bool:

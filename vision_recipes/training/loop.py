@@ -222,7 +222,7 @@ def _train_or_halve(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -
 
 
 def _reconnect(t):
-    """Connect the processes anew. A step that failed in some of them left the others in the middle of a message.
+    """Connect the processes anew, because a failed step left some of them in the middle of a message.
 
     Raises `VisionRecipesError` where they stand at different batches.
     """
