@@ -27,7 +27,7 @@ from ..metrics.intervals import Evaluation
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
 from ..tasks.device import pick_device
-from ..tasks.distributed import agree, gather, joined, meet_again, several, share_problem
+from ..tasks.distributed import agree, gather, joined, meet_again, several
 from ..tasks.distributed import sharing, total
 from ..tasks.run import Run
 from ..tasks.run_directory import check_fresh, read_run
@@ -212,31 +212,22 @@ def _train_or_halve(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -
                 train_batch(t, earlier, anns, False)
             return train_batch(t, batches[-1], anns, is_step)
         except (RuntimeError, MemoryError) as e:
-            lack = share_problem(memory_lack(e))
+            lack = memory_lack(e)
             if not lack:
                 raise
         batches = roll_back(t)  # not in `except`, because the error holds the tensors of the failed step
-        _reconnect(t)
+        _reconnect(t, lack)
         free_memory(t.device)
         halve(t, lack, len(batch['images']))
 
 
-def _reconnect(t):
-    """Connect the processes anew, because a failed step left some of them in the middle of a message.
-
-    Raises `VisionRecipesError` where they stand at different batches.
-    """
+def _reconnect(t: Trainer, lack: str):
+    "Connect the processes anew. Raises `VisionRecipesError` where memory ran out in some of them only"
     if t.world.size == 1:
         return
     t.network = None  # it holds the old connections
     gc.collect()
-    meet_again()
-    places = gather((t.progress.epoch, t.progress.batch))
-    if not agree(places is None or len(set(places)) == 1):
-        raise VisionRecipesError(
-            'Memory ran out in one process after the others had finished their step. Start all of them again '
-            'with --resume.'
-        )
+    meet_again(f'Out of memory ({lack}): take a smaller batch_size. It happened')
     t.network = t.connected()
 
 
