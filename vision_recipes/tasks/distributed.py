@@ -105,7 +105,7 @@ def meet_again(
     problem: str,  # Why, for the message
     seconds: float = 60.0,  # How long to wait for the others
 ):
-    """Connect all processes anew, after a failure in each of them. What holds old connections must be deleted.
+    """Connect all processes anew, after a failure in each. What holds old connections must be deleted.
 
     Raises `VisionRecipesError` where the others did not fail.
     """
@@ -115,8 +115,8 @@ def meet_again(
         _meeting.store.wait(asked, timedelta(seconds=seconds))
     except RuntimeError as e:
         raise VisionRecipesError(
-            f'{problem} in process {_meeting.world.rank} of {_meeting.world.size} alone, so that the processes '
-            'cannot go on together.'
+            f'{problem} in process {_meeting.world.rank} of {_meeting.world.size} alone, so that they cannot '
+            'go on together.'
         ) from e
     dist.destroy_process_group()
     _meeting.number += 1
