@@ -90,6 +90,14 @@ def _train_options(p, task: str):
     p.add_argument(
         '--resume', action='store_true', help='go on where the run in RUN stopped, with its own settings'
     )
+    _target_options(p, task)
+    p.add_argument('--no-check', action='store_true', help='do not open every image first')
+    p.add_argument('--traceback', action='store_true', help='show where an error came from')
+    add_settings(p, task)
+
+# %% ../../nbs/cli/03_training_commands.ipynb #37fece70
+def _target_options(p, task: str):
+    "How boxes and points are read, where the task has them"
     if TASK_KINDS[task].boxes:
         boxes_option(p)
     if TASK_KINDS[task].points:
@@ -103,9 +111,6 @@ def _train_options(p, task: str):
                 '(default: pairs by the names, such as left-eye and right-eye)'
             ),
         )
-    p.add_argument('--no-check', action='store_true', help='do not open every image first')
-    p.add_argument('--traceback', action='store_true', help='show where an error came from')
-    add_settings(p, task)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #ea984532
 def _tasks_options(p):
@@ -233,7 +238,7 @@ def _with_skeleton(args, anns: Annotations) -> Annotations:
         return anns
     return align_labels(anns, replace(anns.labels, skeleton=skeleton))
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #cadcfaa0
 def _skeleton_in(file: Path) -> Skeleton | None:
     "The skeleton in a `run.json`"
     from vision_recipes.runtime.model_card import ModelCard

@@ -32,7 +32,7 @@ def read_run(
         )
     return check_run(read_json(path), path)
 
-
+# %% ../../nbs/tasks/02_run_directory.ipynb #2ffa41eb
 def check_run(info: dict, path: Path) -> dict:  # `info`
     "Check the content of a `run.json`. Raises `VisionRecipesError` that names the file"
     _check_keys(info, path)

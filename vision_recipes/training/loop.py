@@ -33,6 +33,8 @@ from ..tasks.run import Run
 from ..tasks.run_directory import check_fresh, read_run
 from ..tasks.task import Task
 from ..tasks.weights import read_plain, save_weights
+
+# %% ../../nbs/training/05_loop.ipynb #18a4009d
 from .batch_size import settle_batch_size
 from .callbacks import Callback, Callbacks, make_loggers
 from vision_recipes.training.micro_batches import (
@@ -109,7 +111,7 @@ def train_batch(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -> di
         step(t, where)
     return means
 
-
+# %% ../../nbs/training/05_loop.ipynb #54c44e0d
 def _mixed_precision(t: Trainer):
     return torch.autocast(t.device.type, dtype=t.amp or torch.float32, enabled=t.amp is not None)
 
@@ -200,7 +202,7 @@ def _train_or_keep_batch(t: Trainer, batch: dict, anns: Annotations, out: Path) 
     except NonFiniteLoss as e:
         raise NonFiniteLoss(f'{e} {_keep_failed_batch(t, out, anns, str(e))}') from None
 
-
+# %% ../../nbs/training/05_loop.ipynb #ba446d2c
 def _train_or_halve(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -> dict[str, float]:
     "Train on a batch. Where memory runs out, all batches since the last step are repeated in smaller parts"
     if not t.since_step:
@@ -237,7 +239,7 @@ def _halve_later(t, n: int):
         halve(t, t.lacks_memory, n)
     t.lacks_memory = ''
 
-
+# %% ../../nbs/training/05_loop.ipynb #d5ab9183
 def _batches_or_save(t, loader, out) -> Iterator[dict]:
     "The loader's batches. If it fails, the state after the batches before is saved"
     wanted = iter(loader.batch_sampler)
@@ -281,7 +283,7 @@ def _sync_processes(t, losses, stopped, late) -> tuple[dict[str, float], bool, b
         t.lacks_memory = 'in another process'
     return means, stopped, late
 
-
+# %% ../../nbs/training/05_loop.ipynb #d59e1f2c
 def _record_batch(t, losses):
     "Count a batch: its losses go into the sums of the epoch"
     t.progress.batch += 1
@@ -496,7 +498,7 @@ def _train(task, train, valid, out, settings, state, model, world, callbacks):
             'and resume goes on from here'
         )
 
-
+# %% ../../nbs/training/05_loop.ipynb #1a9c239e
 def _asked(t, stop) -> bool:  # By a signal that reached any of the processes, whatever they were doing
     if total(torch.tensor(float(stop.is_set()), device=t.device)) > 0:
         stop.set()

@@ -111,7 +111,7 @@ def _object_counts(model, parts, losses) -> list[Tensor]:
             counts = [a + b for a, b in zip_longest(counts, found, fillvalue=0)]
     return counts
 
-
+# %% ../../nbs/training/08_micro_batches.ipynb #1a07b33c
 def losses_in_parts(
     model: torch.nn.Module,
     batch: dict,

@@ -271,22 +271,24 @@ class _Again:
         parts = self.state['parts']
         return losses_in_parts(self.model, batch, parts, lambda part: self.losses(part, mixed))
 
-    def all(
-        self, mixed=True
-    ) -> tuple[list[dict[str, float]], float, list[str]]:  # Losses, norm, parameters with a bad gradient
-        "Every batch since the last step, with the random numbers it had"
-        self.model.zero_grad()
-        rows, scale = [], self.state['scale'] if mixed else 1.0
-        for batch, rng in zip(self.state['batches'], self.state['rng']):
-            restore_random_state(rng, self.device)
-            row = {}
-            for losses, share in self._in_parts(batch, mixed):
-                (sum(losses.values()) * scale * share / self.state['accumulate']).backward()
-                row = {k: row.get(k, 0.0) + share * v.item() for k, v in losses.items()}
-            rows.append(row)
-        gradients = {k: p.grad for k, p in self.model.named_parameters() if p.grad is not None}
-        norm = nn.utils.get_total_norm(gradients.values()).item() / scale
-        return rows, norm, [k for k, g in gradients.items() if not torch.isfinite(g).all()]
+# %% ../../nbs/training/03_nonfinite.ipynb #f5b611eb
+@patch
+def all(
+    self: _Again, mixed=True
+) -> tuple[list[dict[str, float]], float, list[str]]:  # Losses, norm, parameters with a bad gradient
+    "Every batch since the last step, with the random numbers it had"
+    self.model.zero_grad()
+    rows, scale = [], self.state['scale'] if mixed else 1.0
+    for batch, rng in zip(self.state['batches'], self.state['rng']):
+        restore_random_state(rng, self.device)
+        row = {}
+        for losses, share in self._in_parts(batch, mixed):
+            (sum(losses.values()) * scale * share / self.state['accumulate']).backward()
+            row = {k: row.get(k, 0.0) + share * v.item() for k, v in losses.items()}
+        rows.append(row)
+    gradients = {k: p.grad for k, p in self.model.named_parameters() if p.grad is not None}
+    norm = nn.utils.get_total_norm(gradients.values()).item() / scale
+    return rows, norm, [k for k, g in gradients.items() if not torch.isfinite(g).all()]
 
 # %% ../../nbs/training/03_nonfinite.ipynb #8245c79e
 @patch

@@ -182,7 +182,7 @@ def _check_config(config: Config, versions: dict | None):
         by = f' The file was written by version {wrote}, and this is {__version__}.' if wrote else ''
         raise VisionRecipesError(f'{config.file}: {e}{by if wrote != __version__ else ""}') from e
 
-
+# %% ../../nbs/training/01_settings.ipynb #2f5e02c3
 def settings_from(
     file: str | Path,  # As for `read_config`
     **values,  # Settings that differ from the file's
