@@ -457,7 +457,7 @@ def fit(
             ) from e
         return Run(out, settings.device)
 
-
+# %% ../../nbs/training/05_loop.ipynb #433ea4ff
 def _of_others(e) -> bool:
     "Whether an error says that another process cannot be reached"
     mentions = any(word in str(e) for word in ('gloo', 'NCCL', 'ProcessGroup'))

@@ -70,11 +70,7 @@ class FitSettings(Settings):
         'another takes its place, and it is counted',
         choices=('stop', 'skip'),
     )
-    log: str = setting(
-        '',
-        'where losses and scores also go: tensorboard (into the run directory), wandb or mlflow; several '
-        'with commas between them',
-    )
+    log: str = setting('', 'where losses and scores also go: tensorboard, wandb, mlflow; with commas between')
 
     def __post_init__(self):
         super().__post_init__()
