@@ -102,11 +102,16 @@ class Verb(NamedTuple):
     do: Callable  # Is given the arguments; None where the options set the default `do`
 
 # %% ../../nbs/cli/01_arguments.ipynb #abf73774
-def data_options(p: argparse.ArgumentParser):
+def data_options(
+    p: argparse.ArgumentParser,
+    optional: bool = False,  # Whether the images may be left out, because a file names them
+):
     "Where annotated images are, and how to read them"
     from vision_recipes.data.readers import READERS  # it loads all formats, and `--help` needs none
 
-    p.add_argument('dir', type=Path, metavar='DIR', help='the annotated images')
+    p.add_argument(
+        'dir', type=Path, metavar='DIR', help='the annotated images', nargs='?' if optional else None
+    )
     p.add_argument(
         '--format',
         metavar='NAME',
@@ -215,7 +220,13 @@ def add_setting(parser: argparse.ArgumentParser, f: Field, text: str, choices: t
         parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
         return
     metavar = None if choices else {int: 'N', float: 'X', str: 'TEXT'}[kind]
-    parser.add_argument(option, type=kind, default=None, choices=choices, help=text, metavar=metavar)
+    words = f.metadata['words']
+
+    def read(value: str):
+        return value if value in words else kind(value)
+
+    read.__name__ = kind.__name__  # for the message about a wrong value
+    parser.add_argument(option, type=read, default=None, choices=choices, help=text, metavar=metavar)
 
 # %% ../../nbs/cli/01_arguments.ipynb #8b52c846
 def _fields_by_name(infos: dict[str, ModelInfo]) -> dict[str, dict[str, Field]]:

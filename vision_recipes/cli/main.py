@@ -11,7 +11,7 @@ from .. import __version__
 from .arguments import Parser, Verb
 from .doctor import run_doctor
 from .model_commands import MODEL_VERBS
-from .training_commands import TRAINING_VERBS
+from .training_commands import TRAINING_VERBS, with_task
 from ..core.errors import VisionRecipesError
 
 # %% ../../nbs/cli/05_main.ipynb #d61611e0
@@ -49,7 +49,7 @@ def main(
     argv = sys.argv[1:] if argv is None else list(argv)
     _replace_unprintable()
     try:
-        args = make_parser(argv[0] if argv else '').parse_args(argv)
+        args = make_parser(argv[0] if argv else '').parse_args(with_task(argv))
         VERBS[args.verb].do(args)
         return 0
     except BrokenPipeError:  # The reader of our output stopped early, as `head` does

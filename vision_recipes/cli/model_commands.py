@@ -278,7 +278,8 @@ def run_export(args) -> None:
     if model_source(args.model) == 'run' and args.model.suffix != '.safetensors':
         read_run(args.model)
     check_writable(args.out or default_onnx_path(args.model), folder=False)
-    for image in args.images:
+    images = _listed_images(args.images)
+    for image in images:
         open_image(image)
     from vision_recipes.deploy.export import export_onnx
     from vision_recipes.tasks.run import open_network
@@ -291,7 +292,7 @@ def run_export(args) -> None:
         args.kind,
         not args.no_simplify,
         tolerance,
-        args.images or None,
+        images or None,
     )
     log_info(f'Next: vision-recipes predict {file} IMAGES --out DIR')
 

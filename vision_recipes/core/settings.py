@@ -19,9 +19,11 @@ def setting(
     low: float | None = None,  # Smallest value that makes sense
     high: float | None = None,  # Largest
     choices: tuple[str, ...] | None = None,
+    words: tuple[str, ...] = (),  # Texts that may stand in place of a number, such as `auto`
 ):  # A dataclass field
     "Declare a setting with its description and its range"
-    return field(default=default, metadata={'help': help, 'low': low, 'high': high, 'choices': choices})
+    metadata = {'help': help, 'low': low, 'high': high, 'choices': choices, 'words': words}
+    return field(default=default, metadata=metadata)
 
 # %% ../../nbs/core/04_settings.ipynb #8a05e7c6
 class Settings:
@@ -78,10 +80,13 @@ _KINDS = {int: 'a whole number', float: 'a number', str: 'a text', bool: 'true o
 def _checked(f, value):
     "A setting's value, of the right type and in range"
     kind, meta = type(f.default), f.metadata
+    if isinstance(value, str) and value in meta['words']:
+        return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool) and is_number(value):
         value = float(value)
     if type(value) is not kind:
-        raise VisionRecipesError(f'{f.name} must be {_KINDS[kind]}, but got {brief(value)}.')
+        wanted = ' or '.join([_KINDS[kind], *meta['words']])
+        raise VisionRecipesError(f'{f.name} must be {wanted}, but got {brief(value)}.')
     if meta['choices']:
         check_choice(f.name, value, meta['choices'])
     if kind in (int, float) and not _within(value, meta['low'], meta['high']):

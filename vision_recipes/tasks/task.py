@@ -125,6 +125,12 @@ def parts(self: Task, model: nn.Module) -> dict[str, list[tuple[str, ...]]]:  # 
 def begin_epoch(self: Task, epoch: int, epochs: int):
     "Is told when epoch number `epoch`, from 0, of `epochs` begins"
 
+
+@patch
+def at_largest(self: Task) -> 'Task':
+    "A task whose batches take as much memory as those of this one ever do; itself, where all take the same"
+    return self
+
 # %% ../../nbs/tasks/06_task.ipynb #780629d8
 @patch(as_classmethod=True)
 def published(

@@ -8,11 +8,12 @@ __all__ = ['MOST_SKIPPED', 'STATISTICS_IMAGES', 'YOUNG_STEPS', 'to_device', 'sto
            'say_frozen', 'OverfitReport', 'overfit']
 
 # %% ../../nbs/training/05_loop.ipynb #ca300a97
-import math, os, signal, threading, time
+import gc, math, os, signal, threading, time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterable, Iterator
 import numpy as np
 import torch
 from torch import nn, Tensor
@@ -29,20 +30,38 @@ from ..metrics.intervals import Evaluation
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
 from ..tasks.device import pick_device
-from ..tasks.distributed import agree, gather, joined, several, sharing, total
+from ..tasks.distributed import agree, gather, joined, meet_again, several
+from ..tasks.distributed import sharing, total
 from ..tasks.run import Run
 from ..tasks.run_directory import check_fresh, read_run
 from ..tasks.task import Task
 from ..tasks.weights import read_plain, save_weights
+
+# %% ../../nbs/training/05_loop.ipynb #18a4009d
 from .batch_norm import renewable_norms, renew_statistics
+from .batch_size import settle_batch_size
+from .callbacks import Callback, Callbacks, make_loggers
+from vision_recipes.training.micro_batches import (
+    check_limit,
+    free_memory,
+    halve,
+    keep_buffers,
+    losses_in_parts,
+    memory_lack,
+    roll_back,
+    split_batch,
+    step_optimizer,
+    update_average,
+)
 from .nonfinite import finite_norm, keep_failure, NonFiniteLoss, total_loss
-from .run_writer import data_info, open_board, run_info, write_history, write_images
+from .run_writer import data_info, run_info, write_history, write_images
 from .settings import FitSettings
 from vision_recipes.training.state import (
     process_device,
     separate_random_state,
     random_state,
     restore,
+    restore_random_state,
     save_state,
     Trainer,
 )
@@ -88,13 +107,15 @@ def train_batch(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -> di
         files = ', '.join(sum(_files_since_step(t, anns), []))
         return f'in epoch {t.progress.epoch + 1}, batch {t.progress.batch + 1}. Its images: {files}.'
 
-    losses = _losses(t, to_device(batch, t.device))
-    t.scaler.scale(total_loss(losses, where) / t.settings.accumulate).backward()
+    means = {}
+    for losses, share in losses_in_parts(t.model, batch, t.progress.parts, partial(_losses, t)):
+        t.scaler.scale(total_loss(losses, where) / (t.settings.accumulate / share)).backward()
+        means = {name: means.get(name, 0.0) + share * loss.item() for name, loss in losses.items()}
     if is_step:
         step(t, where)
-    return {name: loss.item() for name, loss in losses.items()}
+    return means
 
-
+# %% ../../nbs/training/05_loop.ipynb #54c44e0d
 def _mixed_precision(t: Trainer):
     return torch.autocast(t.device.type, dtype=t.amp or torch.float32, enabled=t.amp is not None)
 
@@ -105,15 +126,19 @@ def _files_since_step(t: Trainer, anns: Annotations) -> list[list[str]]:
 
 
 def _losses(t: Trainer, batch: dict) -> dict[str, Tensor]:
+    check_limit(len(batch['images']), t.device)
     try:
         with sharing(), _mixed_precision(t):
-            return t.task.losses(t.network, batch)
+            return t.task.losses(t.network, to_device(batch, t.device))
     except ValueError as e:
         if 'more than 1 value per channel' not in str(e):
             raise
+        advice = 'take a larger batch_size, or a larger size.'
+        if t.progress.parts > 1:
+            advice = 'a larger part of the batch does not fit into memory, so take a smaller model.'
         raise VisionRecipesError(
             'Batch normalisation cannot learn from a single image whose features have shrunk to one '
-            'pixel: take a larger batch_size, or a larger size.'
+            f'pixel: {advice}'
         ) from e
 
 # %% ../../nbs/training/05_loop.ipynb #17356488
@@ -125,12 +150,12 @@ def step(t: Trainer, where: Callable[[], str]):
     """
     t.scaler.unscale_(t.optimizer)
     finite_norm(t, where)
-    t.scaler.step(t.optimizer)
+    step_optimizer(t)
     t.scaler.update()
     t.optimizer.zero_grad(set_to_none=True)
     t.scheduler.step()
     if t.ema:
-        t.ema.update_parameters(t.model)
+        update_average(t)
     t.since_step.clear()
 
 # %% ../../nbs/training/05_loop.ipynb #b2535661
@@ -150,14 +175,16 @@ def train_epoch(
             losses = _train_or_keep_batch(t, batch, anns, out)
             late = time.monotonic() - saved > 60 * t.settings.save_minutes
             losses, stopped, late = _sync_processes(t, losses, stop.is_set(), late and t.world.first)
+            _halve_later(t, len(batch['images']))
             _record_batch(t, losses)
             t.progress.seconds = before + time.monotonic() - started
             bar.update()
             message = f'loss {sum(losses.values()):.4f}, {human_time(seconds_left(t))} left'
             bar.set_postfix_str(message, refresh=False)
+            t.callbacks.tell(t, 'after_batch')
             if stopped:
                 stop.set()
-            if stopped and not _waits_for_step(t):
+            if (stopped or t.stop_reason) and not _waits_for_step(t):
                 return False
             if late and not _waits_for_step(t):
                 save_state(t, out)
@@ -175,11 +202,48 @@ def _train_or_keep_batch(t: Trainer, batch: dict, anns: Annotations, out: Path) 
     n = t.progress.batch + 1
     is_step = n == t.batches or n % t.settings.accumulate == 0
     try:
-        return train_batch(t, batch, anns, is_step)
+        return _train_or_halve(t, batch, anns, is_step)
     except NonFiniteLoss as e:
         raise NonFiniteLoss(f'{e} {_keep_failed_batch(t, out, anns, str(e))}') from None
 
+# %% ../../nbs/training/05_loop.ipynb #ba446d2c
+def _train_or_halve(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -> dict[str, float]:
+    "Train on a batch. Where memory runs out, all batches since the last step are repeated in smaller parts"
+    if not t.since_step:
+        keep_buffers(t)
+    batches = [batch]
+    while True:
+        try:
+            for earlier in batches[:-1]:
+                train_batch(t, earlier, anns, False)
+            return train_batch(t, batches[-1], anns, is_step)
+        except (RuntimeError, MemoryError) as e:
+            lack = memory_lack(e)
+            if not lack:
+                raise
+        batches = roll_back(t)  # not in `except`, because the error holds the tensors of the failed step
+        _reconnect(t, lack)
+        free_memory(t.device)
+        halve(t, lack, len(batch['images']))
 
+
+def _reconnect(t: Trainer, lack: str):
+    "Connect the processes anew. Raises `VisionRecipesError` where memory ran out in some of them only"
+    if t.world.size == 1:
+        return
+    t.network = None  # it holds the old connections
+    gc.collect()
+    meet_again(f'Out of memory ({lack}): take a smaller batch_size. It happened')
+    t.network = t.connected()
+
+
+def _halve_later(t, n: int):
+    "Compute later batches in smaller parts, where memory ran out in a step that was finished all the same"
+    if t.lacks_memory and t.progress.parts < n:
+        halve(t, t.lacks_memory, n)
+    t.lacks_memory = ''
+
+# %% ../../nbs/training/05_loop.ipynb #d5ab9183
 def _batches_or_save(t, loader, out) -> Iterator[dict]:
     "The loader's batches. If it fails, the state after the batches before is saved"
     wanted = iter(loader.batch_sampler)
@@ -209,23 +273,26 @@ def _keep_failed_batch(t, out, anns, what) -> str:
 def _sync_processes(t, losses, stopped, late) -> tuple[dict[str, float], bool, bool]:
     """What all processes must agree on after a batch.
 
-    The mean of the losses, whether one was asked to stop, and whether it is time to save.
+    The mean of the losses, whether one was asked to stop, and whether it is time to save. That memory ran out
+    in one of them is noted in `t.lacks_memory`.
     """
     if t.world.size == 1:
         return losses, stopped, late
     dtype = torch.float64 if t.device.type == 'cpu' else torch.float32
-    values = torch.tensor([*losses.values(), stopped, late], dtype=dtype, device=t.device)
-    values = total(values).tolist()
+    flags = stopped, late, bool(t.lacks_memory)
+    values = total(torch.tensor([*losses.values(), *flags], dtype=dtype, device=t.device)).tolist()
     means = {name: value / t.world.size for name, value in zip(losses, values)}
-    return means, values[-2] > 0, values[-1] > 0
+    stopped, late, lacks_memory = (value > 0 for value in values[-3:])
+    if lacks_memory and not t.lacks_memory:
+        t.lacks_memory = 'in another process'
+    return means, stopped, late
 
-
+# %% ../../nbs/training/05_loop.ipynb #d59e1f2c
 def _record_batch(t, losses):
-    "Count a batch: its losses go into the sums of the epoch, and to TensorBoard"
+    "Count a batch: its losses go into the sums of the epoch"
     t.progress.batch += 1
     t.progress.sums = {k: t.progress.sums.get(k, 0.0) + v for k, v in losses.items()}
-    for k, v in losses.items() if t.board else ():
-        t.board.add_scalar(f'loss/{k}', v, t.progress.epoch * t.batches + t.progress.batch)
+    t.losses = losses
 
 
 def _waits_for_step(t) -> bool:
@@ -285,14 +352,34 @@ def validate(
     started, model, found = time.monotonic(), t.best_model.eval(), []
     batches = progress(loader, 'validating', unit='batch')
     for batch, number, pairs in zip(batches, loader.batch_sampler.numbers(), loader.batch_sampler):
-        batch = to_device(batch, t.device)
-        with _mixed_precision(t):
-            losses, predictions = t.task.validate(model, batch)
-        losses = {name: loss.item() for name, loss in losses.items()}
-        found.append((number, losses, [i for i, _ in pairs], batch['index'].tolist(), predictions))
+        batch['wanted'] = torch.tensor([i for i, _ in pairs])
+        found += [(number, *part) for part in _validate_or_halve(t, model, batch)]
     parts = gather(found)
     t.valid_seconds = time.monotonic() - started
     return _joined(t, sum(parts, []), anns) if t.world.first else None
+
+# %% ../../nbs/training/05_loop.ipynb #9ff4c0f3
+def _validate_or_halve(t, model, batch) -> list[tuple]:
+    "Validate a batch in parts that fit into memory: losses, wanted and found images, predictions of each"
+    while True:
+        rng = random_state(t.device)
+        try:
+            return [_validate_part(t, model, part) for part, _ in split_batch(batch, t.progress.valid_parts)]
+        except (RuntimeError, MemoryError) as e:
+            lack = memory_lack(e)
+            if not lack:
+                raise
+        restore_random_state(rng, t.device)
+        free_memory(t.device)
+        halve(t, lack, len(batch['images']), 'valid_parts')
+
+
+def _validate_part(t, model, batch) -> tuple:
+    check_limit(len(batch['images']), t.device)
+    with _mixed_precision(t):
+        losses, predictions = t.task.validate(model, to_device(batch, t.device))
+    losses = {name: loss.item() for name, loss in losses.items()}
+    return losses, batch['wanted'].tolist(), batch['index'].tolist(), predictions
 
 # %% ../../nbs/training/05_loop.ipynb #48041c1b
 def _joined(t, found, anns):
@@ -344,6 +431,7 @@ def fit(
     settings: FitSettings = FitSettings(),
     resume: bool = False,  # Go on where the run in `out` stopped
     model: nn.Module | None = None,  # The network to start from; None: `task.build_model()`
+    callbacks: Iterable[Callback] = (),  # Told of the training as it goes; those of `settings.log` are added
 ) -> Run:  # The best model, opened from `out`
     """Train, validate each epoch, keep the best.
 
@@ -355,11 +443,14 @@ def fit(
     task.prepare(train)
     if not resume:
         check_fresh(out)
-    state = _old_state(out, task, settings, train, valid) if resume else None
+    callbacks = Callbacks([*callbacks, *make_loggers(settings.log)])
     device = process_device(settings.device, this_world())
+    settings = settle_batch_size(task, settings, train, device, model, out if resume else None)
+    state = _old_state(out, task, settings, train, valid) if resume else None
     with separate_random_state(device), joined(device) as world:
+        settings = settings.replace(batch_size=agree(min(gather(settings.batch_size) or [1])))
         try:
-            _train(task, train, valid, out, settings, state, model, world)
+            _train(task, train, valid, out, settings, state, model, world, callbacks)
         except RuntimeError as e:
             if world.size == 1 or not _of_others(e):
                 raise
@@ -370,20 +461,21 @@ def fit(
             ) from e
         return Run(out, settings.device)
 
-
+# %% ../../nbs/training/05_loop.ipynb #433ea4ff
 def _of_others(e) -> bool:
     "Whether an error says that another process cannot be reached"
     mentions = any(word in str(e) for word in ('gloo', 'NCCL', 'ProcessGroup'))
     return mentions or isinstance(e, torch.distributed.DistError)
 
 # %% ../../nbs/training/05_loop.ipynb #0c985098
-def _train(task, train, valid, out, settings, state, model, world):
+def _train(task, train, valid, out, settings, state, model, world, callbacks):
     "The training itself"
     is_given = model is not None
     loader, valid_loader = make_loaders(task, train, valid, settings, world)
     if state and model is None:
         model = task.build_model(weights=False)
     t = Trainer(task, settings, len(loader.batch_sampler), model, world)
+    t.out, t.callbacks = out, callbacks
     data = data_info(train, valid) if world.first else {}
     if state:
         _go_on(t, state, out)
@@ -393,20 +485,26 @@ def _train(task, train, valid, out, settings, state, model, world):
     log_info(f'{_start_message(t, train, valid)} into {out}{resumed}')
     say_frozen(t, is_given)
     with stoppable() as stop:
-        while t.progress.epoch < settings.epochs and not _patience_lost(t):
-            if not train_epoch(t, loader, train, out, stop):
-                break
-            end_epoch(t, out, train, valid, valid_loader)
-            if _asked(t, stop):
-                break
-        _finish(t, out, valid)
+        try:
+            t.callbacks.tell(t, 'at_start')
+            while t.progress.epoch < settings.epochs and not (t.stop_reason or _patience_lost(t)):
+                if not train_epoch(t, loader, train, out, stop):
+                    break
+                end_epoch(t, out, train, valid, valid_loader)
+                if _asked(t, stop):
+                    break
+            _finish(t, out, valid)
+        finally:
+            t.callbacks.end(t)
+    if t.callbacks.error:
+        raise t.callbacks.error
     if stop.is_set() and t.progress.epoch < settings.epochs:
         raise KeyboardInterrupt(
             f'stopped in epoch {t.progress.epoch + 1}; {out} holds the best model so far, '
             'and resume goes on from here'
         )
 
-
+# %% ../../nbs/training/05_loop.ipynb #1a9c239e
 def _asked(t, stop) -> bool:  # By a signal that reached any of the processes, whatever they were doing
     if total(torch.tensor(float(stop.is_set()), device=t.device)) > 0:
         stop.set()
@@ -439,8 +537,6 @@ def _begin(t, out, info: Callable[[dict, int], dict]):
         write_history(t.progress.history, out)
     if not t.progress.best_epoch:
         write_json(out / 'run.json', info({}, 0))  # also shows early that writing works
-    if t.settings.tensorboard:
-        t.board = open_board(t, out)
 
 # %% ../../nbs/training/05_loop.ipynb #ec34e7a4
 STATISTICS_IMAGES = 160  # On which the statistics of batch normalisation are measured
@@ -490,7 +586,8 @@ def end_epoch(t: Trainer, out: Path, train: Annotations, valid: Annotations, val
         losses, evaluation = outcome
         best = _judge(t, out, train, sum(skipped, []), losses, evaluation)
     t.progress = agree(t.progress)
-    save_state(t, out)
+    t.callbacks.tell(t, 'after_epoch', t.progress.history[-1])
+    save_state(t, out)  # after the callbacks, whose state belongs to it
     if t.world.first:
         _tell(t, out, evaluation, best)
 
@@ -538,13 +635,9 @@ def _history_row(t, losses, evaluation, skipped) -> dict:
 
 # %% ../../nbs/training/05_loop.ipynb #bbdf6845
 def _tell(t, out, evaluation, better):
-    "Write the history, TensorBoard's scores, and a line for the epoch"
+    "Write the history, and a line for the epoch"
     row = t.progress.history[-1]
     write_history(t.progress.history, out)
-    if t.board:
-        for k, v in row.items():
-            t.board.add_scalar(f'epoch/{k}', v, t.progress.epoch * t.batches)
-        t.board.flush()
     left = (t.settings.epochs - t.progress.epoch) * (row['seconds'] + t.valid_seconds)
     parts = [
         f'epoch {t.progress.epoch}/{t.settings.epochs}',
@@ -606,11 +699,11 @@ def _with_own(task: Task, settings: FitSettings) -> Callable:
 # %% ../../nbs/training/05_loop.ipynb #d3e368e0
 def _finish(t, out, valid):
     "Leave a usable run directory, however training ended"
+    if t.stop_reason:
+        log_info(f'stopped: {t.stop_reason}')
     if t.progress.batch:
         save_state(t, out)
     if t.world.first:
-        if t.board:
-            t.board.close()
         # interrupted before the first validation
         if not (out / 'model.safetensors').exists():
             save_weights(t.best_model.state_dict(), out / 'model.safetensors')
@@ -709,7 +802,7 @@ def _check_same(requested: dict, recorded: dict, out: Path):
 _NO_TRANSFORMS = {'transforms before': [], 'transforms after': []}  # as `Task.transform_names`
 _BEST_REMAINS = 'model.safetensors in the same folder still holds the best weights.'
 # These change the speed or the end of a training, not its steps
-_MAY_DIFFER = ('workers', 'device', 'cache_mb', 'save_minutes', 'patience', 'unreadable', 'tensorboard')
+_MAY_DIFFER = ('workers', 'device', 'cache_mb', 'save_minutes', 'patience', 'unreadable', 'log')
 
 # %% ../../nbs/training/05_loop.ipynb #c3fbeacd
 @dataclass(frozen=True)

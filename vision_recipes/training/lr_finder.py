@@ -92,9 +92,7 @@ def lr_find(
     task.check(train)
     task.prepare(train)
     task.begin_epoch(0, settings.epochs)
-    tried = settings.replace(
-        lr=HIGHEST, head_lr=_in_proportion(settings), accumulate=1, ema=0.0, tensorboard=False
-    )
+    tried = settings.replace(lr=HIGHEST, head_lr=_in_proportion(settings), accumulate=1, ema=0.0, log='')
     loader = make_loaders(task, train, train.subset([0]), tried)[0]  # nothing is validated
     with separate_random_state(pick_device(settings.device)):
         t = Trainer(task, tried, steps, copy.deepcopy(model))

@@ -23,6 +23,7 @@ from ..tasks.device import pick_amp, pick_device, set_seed
 from ..tasks.distributed import gather, synced_batch_norm
 from ..tasks.parts import freeze_parts, Frozen, numbers_of_part, Parts, stage_numbers
 from ..tasks.task import Task
+from .callbacks import Callbacks
 from .settings import FitSettings
 
 # %% ../../nbs/training/02_state.ipynb #f811b3d9
@@ -35,6 +36,8 @@ class Progress:
     sums: dict = field(default_factory=dict)  # Sum of each loss over the running epoch's batches
     seconds: float = 0.0  # Spent in the running epoch
     skipped: list = field(default_factory=list)  # Images of the running epoch that could not be opened
+    parts: int = 1  # In which each batch is computed, because the whole one does not fit into memory
+    valid_parts: int = 1  # The same in validation
     best: float | None = None  # Best score so far
     best_loss: float = math.inf  # Validation loss of the best epoch: decides between equal scores
     best_epoch: int = 0
@@ -70,9 +73,14 @@ class Trainer:
         self.ema = average_model(self.model, settings.ema) if settings.ema else None
         self.progress = Progress()
         self.since_step = []  # (batch, random state before it) of batches whose gradients wait for a step
+        self.kept_buffers = []  # (buffer of the model, its copy from before the first batch of a step)
+        self.lacks_memory = ''  # What an error said, in a step that was finished all the same
         self.valid_seconds = 0.0  # Of the last validation
         self.statistics_batches = None  # For `renew_young`; None: not loaded
-        self.board = None  # TensorBoard's writer, where it is wanted
+        self.out: Path | None = None  # The run directory, where there is one
+        self.losses: dict[str, float] = {}  # Of the last batch
+        self.callbacks = Callbacks()
+        self.stop_reason = ''  # Why a callback wants the training to stop
 
     @property
     def best_model(self) -> nn.Module:  # The averaged one, where there is an average
@@ -85,6 +93,12 @@ def steps(self: Trainer) -> int:
     return self.settings.epochs * math.ceil(self.batches / self.settings.accumulate)
 
 
+@patch(as_prop=True)
+def batches_done(self: Trainer) -> int:
+    "Batches since the training began, over all epochs"
+    return self.progress.epoch * self.batches + self.progress.batch
+
+# %% ../../nbs/training/02_state.ipynb #f3e27f43
 @patch
 def _spread(self: Trainer) -> nn.Module:
     """The same network in every process.
@@ -92,15 +106,17 @@ def _spread(self: Trainer) -> nn.Module:
     After it, each process draws other random numbers, for dropout and the like.
     """
     self.model = synced_batch_norm(self.model, self.device)
-    network = self._distributed()
+    network = self.connected()
     if self.world.rank:
         set_seed(self.settings.seed + self.world.rank)
     return network
 
 
 @patch
-def _distributed(self: Trainer) -> nn.Module:
-    "The network, whose gradients are the means over all processes; what is frozen now has none"
+def connected(self: Trainer) -> nn.Module:
+    "The model, whose gradients are averaged over all processes; what is frozen now has none"
+    if self.world.size == 1:
+        return self.model
     return nn.parallel.DistributedDataParallel(
         self.model,
         device_ids=None if self.device.type == 'cpu' else [self.device.index],
@@ -124,8 +140,7 @@ def set_train_mode(self: Trainer):
 def _unfreeze(self: Trainer):
     self.frozen.set_requires_grad(self.model, True)
     self.frozen = Frozen()
-    if self.world.size > 1:
-        self.network = self._distributed()
+    self.network = self.connected()
     if self.progress.epoch + 1 == self.settings.unfreeze_at:
         log_info(f'epoch {self.settings.unfreeze_at}: what was frozen learns from now on, too')
 
@@ -249,6 +264,7 @@ def trainer_state(t: Trainer) -> dict:  # Tensors and plain values
         'ema': t.ema.state_dict() if t.ema else None,
         'rng': gather(random_state(t.device)),
         'settings': t.settings.to_dict(),
+        'callbacks': t.callbacks.state_dict(t),
     }
 
 # %% ../../nbs/training/02_state.ipynb #9e909cbc
@@ -299,6 +315,7 @@ def restore(t: Trainer, state: dict):
     t.progress = Progress(**state['progress'])
     if not t.world.first:
         t.progress.skipped = []  # The first process has those of all
+    t.callbacks.load_state_dict(t, state['callbacks'])
     if len(state['rng']) == t.world.size:
         restore_random_state(state['rng'][t.world.rank], t.device)
     else:

@@ -259,6 +259,15 @@ def _rescaled(self: Yolox, x: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @patch
+def at_largest(self: Yolox):
+    "With the largest size that `multi_scale` draws, and with the l1 loss"
+    steps = self.settings.multi_scale
+    task = Yolox(self.settings.replace(size=self.settings.size + 32 * steps, multi_scale=0), self.labels)
+    task.l1 = self.settings.l1 > 0
+    return task
+
+
+@patch
 def _loss(self: Yolox, predictions, boxes, labels, shape_hw, l1):
     objects = GroundTruth.of(boxes, labels)
     return yolox_loss(predictions, objects, shape_hw, RULES[self.settings.assignment], l1)
