@@ -32,7 +32,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (m, k) and (k, n) t
             out[i : i + side, j : j + side] = a[i : i + side] @ b[:, j : j + side]
     return out
 
-
+# %% ../../nbs/runtime/03_postprocess_instances.ipynb #8b69fe68
 def _linear(n_in: int, n_out: int, first: int, last: int) -> np.ndarray:  # (last - first, n_in) float32
     """The bilinear weights that stretch `n_in` numbers to `n_out`, for places `first` to `last - 1`.
 
