@@ -7,11 +7,12 @@ __all__ = ['PER_IMAGE', 'LEARNT', 'PER_OBJECT', 'Annotations', 'with_groups', 'a
 
 # %% ../../nbs/data/03_annotations.ipynb #4311b53b
 import base64, csv, hashlib, os, re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 import numpy as np
 from ..core.console import plural, progress
 from ..core.errors import did_you_mean, VisionRecipesError
@@ -235,33 +236,50 @@ def _image_id(path: Path, sample: int = 4096) -> str:  # 8 characters
 # %% ../../nbs/data/03_annotations.ipynb #380db55c
 @patch
 def fingerprint(self: Annotations) -> str:  # 16 hexadecimal digits
-    """Hash all images and their objects; the order of the images and their folder do not matter.
+    """Hash all images and their objects; the order of the images, their names and their folder do not matter.
 
     Call `measure` before, because boxes in pixels and as fractions give different fingerprints.
     """
-    rows = sorted(_image_text(self, i) for i in range(len(self)))
-    if self.keypoints is not None:
-        # the same numbers under other names are other points
-        rows.append(str(self.labels.skeleton.points))
-    return hashlib.sha256('\n'.join(rows).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
+    rows = _order_by_content(self)
+    digest = hashlib.sha256('\n'.join(self.image_ids[i] for i in rows).encode())
+    for part in _object_parts(self.subset(rows)):
+        digest.update(part)
+    return digest.hexdigest()[:16]
 
 
-def _image_text(anns: Annotations, i: int) -> str:
-    "An image and its objects as text"
-    names = [anns.class_names[c] for c in anns.class_ids[i]]
-    objects = range(*anns.class_ids.offsets[i : i + 2])
-    columns = [getattr(anns, name) for name in LEARNT]
-    values = [str([_as_lists(column, m) for m in objects]) for column in columns if column is not None]
-    return f'{anns.image_ids[i]}\0{names}\0{"".join(values)}'
+def _order_by_content(anns: Annotations) -> list[int]:  # Rows
+    "Sort images by their id, and the same image with other objects by these"
+    ids = anns.image_ids
+    times = Counter(ids)
 
+    def key(i):
+        objects = b''.join(_object_parts(anns.subset([i]))) if times[ids[i]] > 1 else b''
+        return ids[i], objects
 
-def _as_lists(column: np.ndarray | Masks, m: int) -> list:
-    "Row `m` of a column in plain lists"
-    if isinstance(column, np.ndarray):
-        return column[m].tolist()
-    if column.is_runs(m):
-        return column.runs[m].tolist()
-    return [ring.tolist() for ring in column.rings_of(m)]
+    return sorted(range(len(anns)), key=key)
+
+# %% ../../nbs/data/03_annotations.ipynb #8ca03628
+def _object_parts(anns: Annotations) -> Iterator[bytes]:
+    "All that there is to know of the objects, whatever the numbers of their classes"
+    class_ids = anns.class_ids.values
+    names = sorted({anns.class_names[c] for c in np.unique(class_ids)})
+    rank = {name: i for i, name in enumerate(names)}
+    columns = {
+        'counts': anns.class_ids.counts,
+        'classes': np.array([rank.get(name, -1) for name in anns.class_names], np.int64)[class_ids],
+        **{name: getattr(anns, name) for name in LEARNT},
+    }
+    if masks := columns.pop('masks'):
+        columns |= {'points': masks.points, 'rings': masks.rings, 'masks': masks.objects}
+        columns |= {'runs': masks.runs.values, 'run_offsets': masks.runs.offsets}
+    points = anns.labels.skeleton.points if anns.keypoints is not None else ()
+    # the same numbers under other names are other classes and points
+    yield repr((names, points)).encode()
+    for name, column in columns.items():
+        if column is not None:
+            # with name and shape, so that no two tables give the same bytes
+            yield f'{name}{column.dtype}{column.shape}'.encode()
+            yield column.tobytes()
 
 # %% ../../nbs/data/03_annotations.ipynb #2b0b1efa
 def with_groups(

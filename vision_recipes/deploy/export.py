@@ -7,6 +7,7 @@ __all__ = ['OPSET', 'to_onnx', 'simplify_onnx', 'ExportError', 'export_onnx', 's
 
 # %% ../../nbs/deploy/02_export.ipynb #02d7bc30
 import copy, json, logging, operator, re, time, warnings
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Callable, Iterable
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ..core.console import human_bytes, plural, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import atomic_path, write_json
@@ -40,7 +42,7 @@ def to_onnx(
     "Export by torch.export, without its messages"
     with _quiet_exporter():
         program = torch.onnx.export(
-            module.eval(),
+            _with_fewer_steps(module.eval(), example),
             (example,),
             dynamo=True,
             opset_version=OPSET,
@@ -59,6 +61,37 @@ def _dimension(name: str, multiple: int):
     if name == 'batch' or multiple == 1:
         return torch.export.Dim.DYNAMIC
     return multiple * torch.export.Dim(name, min=1)
+
+# %% ../../nbs/deploy/02_export.ipynb #63b1717e
+def _with_fewer_steps(module: nn.Module, example: torch.Tensor) -> nn.Module:
+    "A copy that computes the same in fewer steps: without batch normalisations behind convolutions"
+    module = copy.deepcopy(module)
+    for part in module.modules():
+        if getattr(part, 'inplace', False):
+            part.inplace = False
+    replacement = {}
+    for conv, norm in _normalised_convolutions(module, example):
+        replacement |= {conv: fuse_conv_bn_eval(conv, norm), norm: nn.Identity()}
+    for part in list(module.modules()):
+        for name, child in list(part.named_children()):
+            if child in replacement:
+                setattr(part, name, replacement[child])
+    return module
+
+
+def _normalised_convolutions(module: nn.Module, example: torch.Tensor) -> list[tuple[nn.Module, nn.Module]]:
+    "Convolutions that run once, each with the batch normalisation that takes its output"
+    calls = []  # with inputs and outputs, so that no two tensors have the same place in memory
+    hooks = [part.register_forward_hook(lambda *call: calls.append(call)) for part in module.modules()]
+    with torch.no_grad():
+        module(example)
+    for hook in hooks:
+        hook.remove()
+    n_calls = Counter(part for part, *_ in calls)
+    once = [call for call in calls if n_calls[call[0]] == 1]
+    maker = {id(output): part for part, _, output in once if type(part) is nn.Conv2d}
+    norms = [(maker.get(id(inputs[0])), part) for part, inputs, _ in once if type(part) is nn.BatchNorm2d]
+    return [(conv, norm) for conv, norm in norms if conv is not None]
 
 # %% ../../nbs/deploy/02_export.ipynb #01d329eb
 @contextmanager

@@ -82,11 +82,12 @@ class Trainer:
         self.callbacks = Callbacks()
         self.stop_reason = ''  # Why a callback wants the training to stop
 
-    @property
-    def best_model(self) -> nn.Module:  # The averaged one, where there is an average
-        return self.ema.module if self.ema else self.model
-
 # %% ../../nbs/training/02_state.ipynb #650e4344
+@patch(as_prop=True)
+def best_model(self: Trainer) -> nn.Module:  # The averaged one, where there is an average
+    return self.ema.module if self.ema else self.model
+
+
 @patch(as_prop=True)
 def steps(self: Trainer) -> int:
     "Optimiser steps of the whole training; a last incomplete accumulation makes a step, too"

@@ -725,10 +725,9 @@ function decodeMasks(outputs, place, card, {scoreThreshold, maskThreshold}) {
 
 // ## Decoding: keypoints
 
-// How far above the highest of its sixteen cells a bicubic number may lie, as a share of their spread.
-const OVERSHOOT = 2 * 1.1875 * 0.1875 + 1e-5;
 const NEAR = 0.1; // share of the box's longer side within which a keypoint counts as right
-const SMALL_MAP = 1 << 14; // pixels up to which Python's runtime stretches rows first, else columns
+const SMALL_MAP = 1 << 14; // pixels up to which a map is stretched as a whole
+const ROUNDING = 1e-6; // two logits that differ by less than this share are equal
 const CUBIC = -0.75; // the parameter of the bicubic kernel
 
 function kernelWeight(distance) {
@@ -801,76 +800,66 @@ function argmax(numbers) {
 
 // Where a map, stretched to width x height, is highest: [column, row].
 function highestPlace(map, n, width, height) {
-  const [left, top, right, bottom] = searchWindow(map, n, width, height);
-  const across = cubicTaps(n, width, left, right);
-  const down = cubicTaps(n, height, top, bottom);
-  const rowsFirst = width * height <= SMALL_MAP;
-  const heights = rowsFirst
-    ? transposed(stretch(transposed(map, n, n), n, down, across), across.length, down.length)
-    : stretch(map, n, across, down);
-  const best = argmax(heights);
-  return [left + (best % across.length), top + Math.floor(best / across.length)];
+  if (width * height > SMALL_MAP) return highestOfParts(map, n, width, height);
+  const across = cubicTaps(n, width, 0, width);
+  const down = cubicTaps(n, height, 0, height);
+  const best = argmax(transposed(stretch(transposed(map, n, n), n, down, across), width, height));
+  return [best % width, Math.floor(best / width)];
 }
 
-// A height that some place of the stretched map reaches: the one at the highest cell, less a margin.
-function knownHeight(map, n, width, height) {
-  const peak = argmax(map);
-  const tapAt = (cell, size) => {
-    const at = Math.trunc(((cell + 0.5) * size) / n);
-    return cubicTaps(n, size, at, at + 1);
-  };
-  const known = stretch(map, n, tapAt(peak % n, width), tapAt(Math.floor(peak / n), height))[0];
-  return known - 1e-4 * Math.abs(known);
-}
-
-// A window of the stretched map that certainly holds its highest place: [left, top, right, bottom].
-function searchWindow(map, n, width, height) {
-  const minHeight = knownHeight(map, n, width, height);
-  const [x1, y1, x2, y2] = cellsThatMayReach(map, n, minHeight);
-  const start = (cell, size) => Math.max(0, Math.trunc(((cell - 0.5) * size) / n) - 1);
-  const end = (cell, size) => Math.min(size, Math.trunc(((cell + 0.5) * size) / n) + 2);
-  return [start(x1, width), start(y1, height), end(x2, width), end(y2, height)];
-}
-
-// The window of places between four centers where a bicubic number may reach `minHeight`: [x1, y1, x2, y2].
-function cellsThatMayReach(map, n, minHeight) {
-  const low = extremeOfSixteen(map, n, -1);
-  const high = extremeOfSixteen(map, n, 1);
-  const side = n + 1;
-  let [x1, y1, x2, y2] = [side, side, -1, -1];
-  for (let i = 0; i < side * side; i++) {
-    if (!(high[i] + (high[i] - low[i]) * OVERSHOOT >= minHeight)) continue;
-    const x = i % side;
-    const y = (i - x) / side;
-    x1 = Math.min(x1, x);
-    y1 = Math.min(y1, y);
-    x2 = Math.max(x2, x);
-    y2 = Math.max(y2, y);
+// The same by parts between four centers, in the order of how high they can be, until none can be higher.
+function highestOfParts(map, n, width, height) {
+  const ceilings = ceilingsOf(map, n);
+  let best = {at: [0, 0], value: -Number.MAX_VALUE};
+  for (let i = argmax(ceilings); ceilings[i] > best.value + ROUNDING * Math.abs(best.value); i = argmax(ceilings)) {
+    ceilings[i] = -Infinity;
+    const [left, right] = partOf(i % (n + 1), n, width);
+    const [top, bottom] = partOf(Math.floor(i / (n + 1)), n, height);
+    if (left === right || top === bottom) continue; // the box is narrower than the map
+    const heights = stretch(map, n, cubicTaps(n, width, left, right), cubicTaps(n, height, top, bottom));
+    const k = argmax(heights);
+    const span = right - left;
+    if (heights[k] > best.value) best = {at: [left + (k % span), top + Math.floor(k / span)], value: heights[k]};
   }
-  return [x1, y1, x2, y2];
+  return best.at;
 }
 
-// The highest (sign 1) or lowest (sign -1) of the 4 x 4 cells that a place between four centers is made of.
+// The pixels of part `i` of n + 1, between the centers of two cells, of a row stretched to `size`: [start, end].
+function partOf(i, n, size) {
+  const pixelFrom = cell => Math.min(Math.max(Math.ceil(((cell + 0.5) * size) / n - 0.5), 0), size);
+  return [pixelFrom(i - 1), i === n ? size : pixelFrom(i)];
+}
+
+// How high the map can be at most between any four centers, from the control numbers of its Bezier surface.
 // Gives (n + 1) * (n + 1) numbers.
-function extremeOfSixteen(map, n, sign) {
+function ceilingsOf(map, n) {
   const side = n + 1;
-  const half = new Float32Array(n * side);
-  const out = new Float32Array(side * side);
-  const signed = map.map(v => sign * v);
-  const neighbours = i => [i - 2, i - 1, i, i + 1].map(k => Math.min(Math.max(k, 0), n - 1));
-  for (let x = 0; x < side; x++) {
-    const [a, b, c, d] = neighbours(x);
-    for (let y = 0, r = 0; y < n; y++, r += n) {
-      half[y * side + x] = Math.max(signed[r + a], signed[r + b], signed[r + c], signed[r + d]);
+  const ceilings = new Float32Array(side * side).fill(-Infinity);
+  const across = controlNumbers(map, n, n, {cell: 1, line: n}, {cell: 1, line: side});
+  for (const column of across) {
+    for (const control of controlNumbers(column, n, side, {cell: side, line: 1}, {cell: side, line: 1})) {
+      for (let i = 0; i < control.length; i++) ceilings[i] = Math.max(ceilings[i], control[i]);
     }
   }
-  for (let y = 0; y < side; y++) {
-    const [a, b, c, d] = neighbours(y).map(i => i * side);
-    for (let x = 0; x < side; x++) {
-      out[y * side + x] = sign * Math.max(half[a + x], half[b + x], half[c + x], half[d + x]);
+  return ceilings;
+}
+
+// The four control numbers of the bicubic curve between neighbours, along each of `lines` lines of `n` cells.
+// `from` and `to` say how far apart cells and lines lie. Each has n + 1 numbers a line.
+function controlNumbers(map, n, lines, from, to) {
+  const controls = Array.from({length: 4}, () => new Float32Array((n + 1) * lines));
+  for (let i = 0; i <= n; i++) {
+    const cells = [i - 2, i - 1, i, i + 1].map(k => Math.min(Math.max(k, 0), n - 1) * from.cell);
+    for (let line = 0; line < lines; line++) {
+      const [a, b, c, d] = cells.map(cell => map[cell + line * from.line]);
+      const at = i * to.cell + line * to.line;
+      controls[0][at] = b;
+      controls[1][at] = b + (c - a) / 4;
+      controls[2][at] = c - (d - b) / 4;
+      controls[3][at] = c;
     }
   }
-  return out;
+  return controls;
 }
 
 // The most probable place of a keypoint by its heat map (n * n logits within `box`): [x, y, confidence].
