@@ -564,10 +564,10 @@ def quantize_onnx(
     out = Path(out or default_onnx_path(model).with_suffix(f'.{kind}.onnx'))
     with tempfile.TemporaryDirectory() as made:
         file = as_onnx_file(model, Path(made), card, **settings)
-        return _quantize(file, anns, out, kind, max_drop, n_calibration, max_changed)
+        return _make_smaller(file, anns, out, kind, max_drop, n_calibration, max_changed)
 
 # %% ../../nbs/deploy/05_quantization.ipynb #620eb665
-def _quantize(
+def _make_smaller(
     model: Path,
     anns: Annotations,
     out: Path,
