@@ -24,7 +24,7 @@ from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import model_info, model_infos, TASKS
 from ..tasks.run_directory import check_fresh, read_run, run_settings
 from ..training.settings import check_chosen, check_device, FitSettings, make_settings
-from ..training.settings import read_config
+from ..training.settings import preset_of_machine, read_config
 
 # %% ../../nbs/cli/03_training_commands.ipynb #6dd04ea3
 def run_check(args) -> None:
@@ -78,10 +78,10 @@ def _train_options(p, task: str):
     )
     p.add_argument(
         '--preset',
-        choices=PRESETS,
+        choices=(*PRESETS, 'auto'),
         help=(
-            "full: the recipe's model, size and epochs; quick: a small model that learns in minutes on a CPU "
-            '(default: full with an accelerator, quick without)'
+            "full: the recipe's model, size and epochs; quick: a small model that learns in minutes on "
+            'a CPU; auto: one of them by the machine, and epochs by the number of images (default)'
         ),
     )
     p.add_argument(
@@ -151,7 +151,7 @@ def run_train(args) -> None:
     settings = _settings_before_reading(args, chosen, resumed)
     anns = _read_for_training(args, args.dir, 'train' if args.valid_dir else '')
     # None: the preset depends on the machine, and looking at it needs torch
-    model_settings, fit_settings = settings or _settings_for_machine(args.task, chosen)
+    model_settings, fit_settings = settings or _auto_settings(args, chosen, len(anns))
     train, valid = _train_and_valid(args, anns, fit_settings)
     from vision_recipes.tasks.run import make_task
     from vision_recipes.training.loop import fit
@@ -374,14 +374,15 @@ def _settings_before_reading(
     if args.config and read_config(args.config).is_run:
         log_info(f'settings: those of {args.config}, and of the command line')
         return make_settings(args.task, 'full', **chosen)
-    if args.preset:
+    if args.preset in PRESETS:
         settings = _preset_settings(args.task, args.preset, chosen)
         log_info(f'preset {args.preset}: as asked')
         return settings
     mistakes = [_mistake(args.task, preset, chosen) for preset in PRESETS]
     if all(mistakes):
         raise mistakes[0]
-    return _settings_for_machine(args.task, chosen) if any(mistakes) else None
+    if any(mistakes):  # is it the one that this machine would get?
+        _preset_settings(args.task, preset_of_machine(chosen.get('device', 'auto'))[0], chosen)
 
 
 def _preset_settings(task: str, preset: str, chosen: dict) -> tuple[Settings, FitSettings]:
@@ -399,21 +400,16 @@ def _mistake(task: str, preset: str, chosen: dict) -> VisionRecipesError | None:
         return e
 
 # %% ../../nbs/cli/03_training_commands.ipynb #cde17bf5
-def _settings_for_machine(task: str, chosen: dict) -> tuple[Settings, FitSettings]:
-    "The settings of the preset that suits this machine"
-    preset, why = _fitting_preset(chosen)
-    log_info(f'preset {preset}: {why}; --preset changes it')
-    return _preset_settings(task, preset, chosen)
-
-
-def _fitting_preset(chosen: dict) -> tuple[str, str]:  # Its name, and why
-    "The preset that suits this machine"
-    from vision_recipes.tasks.device import pick_device
-
-    device = pick_device(chosen.get('device', 'auto'))
-    if device.type == 'cpu':
-        return 'quick', 'there is no accelerator here'
-    return 'full', f'there is an accelerator, {device}'
+def _auto_settings(
+    args,
+    chosen: dict,  # Settings that the command line names
+    n_images: int,  # All of `DIR`
+) -> tuple[Settings, FitSettings]:
+    "The settings of the preset `auto`"
+    valid = 0.0 if args.valid_dir else chosen.get('valid', FitSettings().valid)
+    settings, fit_settings = make_settings(args.task, 'auto', round(n_images * (1 - valid)), **chosen)
+    settings.check(tuple(chosen))
+    return settings, fit_settings
 
 # %% ../../nbs/cli/03_training_commands.ipynb #d604826d
 # the file names of the drawn images; HaGRID's JSON says itself who is who

@@ -8,7 +8,7 @@ __all__ = ['ARCHITECTURES', 'TASKS', 'WEIGHT_SUFFIXES', 'ModelInfo', 'task_of_mo
 
 # %% ../../nbs/tasks/01_registry.ipynb #5fed0136
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Iterable
 from ..core.errors import VisionRecipesError, check_choice, did_you_mean
@@ -16,6 +16,10 @@ from ..core.settings import Settings
 from ..runtime.task_kinds import TASK_KINDS
 
 # %% ../../nbs/tasks/01_registry.ipynb #7f938e7a
+def _never(model: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     "What is known of an architecture without importing torch"
@@ -27,6 +31,10 @@ class ModelInfo:
     demo_images: int = 800  # How many the demo draws
     # Lists the names of its published weights, such as `megvii/yolox_nano`, without the tag behind a dot
     published: Callable[[], Iterable[str]] = tuple
+    # The settings that differ where a training starts from random weights, on top of `full`
+    from_random: dict = field(default_factory=dict)
+    # Whether published weights of a network are on the disk already
+    at_hand: Callable[[str], bool] = _never
 
 
 ARCHITECTURES = {  # Name: its task, and where its `ModelInfo` stands. The first of a task is the usual one

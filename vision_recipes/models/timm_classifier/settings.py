@@ -70,6 +70,7 @@ def _published() -> list[str]:
 INFO = ModelInfo(
     task_class='vision_recipes.models.timm_classifier.task:Classification',
     settings=ClassificationSettings,
+    from_random=dict(lr=5e-3, weight_decay=0.05),
     presets={
         'full': {},
         'quick': dict(

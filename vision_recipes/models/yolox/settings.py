@@ -92,11 +92,19 @@ def _published() -> Iterable[str]:
     return YOLOX_WEIGHTS
 
 
+def _at_hand(model: str) -> bool:
+    from vision_recipes.models.yolox.weights import yolox_weights_path
+
+    return yolox_weights_path(f'megvii/{model}').is_file()
+
+
 INFO = ModelInfo(
     task_class='vision_recipes.models.yolox.task:Yolox',
     settings=YoloxSettings,
     models=YOLOX_MODELS,
     published=_published,
+    at_hand=_at_hand,
+    from_random=dict(lr=4e-3, weight_decay=0.05),
     presets={
         'full': dict(epochs=10, lr=5e-4, batch_size=16, ema=0.998),
         'quick': dict(
