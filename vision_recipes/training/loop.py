@@ -540,13 +540,13 @@ def _begin(t, out, info: Callable[[dict, int], dict]):
 
 # %% ../../nbs/training/05_loop.ipynb #ec34e7a4
 STATISTICS_IMAGES = 160  # On which the statistics of batch normalisation are measured
-YOUNG_STEPS = 300  # So long they lag behind the weights in a way that costs accuracy
+YOUNG_STEPS = range(10, 300)  # Before it there is nothing to judge, after it the lag costs no accuracy
 
 
 def renew_young(t: Trainer, train: Annotations):
     "Measure the statistics of batch normalisation anew, while the training is young"
-    made = (t.progress.epoch + 1) * t.steps // t.settings.epochs
-    if made > YOUNG_STEPS:
+    steps_made = (t.progress.epoch + 1) * t.steps // t.settings.epochs
+    if steps_made not in YOUNG_STEPS:
         t.statistics_batches = None
         return
     model = t.best_model.train()

@@ -811,7 +811,9 @@ function highestPlace(map, n, width, height) {
 function highestOfParts(map, n, width, height) {
   const ceilings = ceilingsOf(map, n);
   let best = {at: [0, 0], value: -Number.MAX_VALUE};
-  for (let i = argmax(ceilings); ceilings[i] > best.value + ROUNDING * Math.abs(best.value); i = argmax(ceilings)) {
+  while (true) {
+    const i = argmax(ceilings);
+    if (ceilings[i] <= best.value + ROUNDING * Math.abs(best.value)) return best.at;
     ceilings[i] = -Infinity;
     const [left, right] = partOf(i % (n + 1), n, width);
     const [top, bottom] = partOf(Math.floor(i / (n + 1)), n, height);
@@ -819,12 +821,13 @@ function highestOfParts(map, n, width, height) {
     const heights = stretch(map, n, cubicTaps(n, width, left, right), cubicTaps(n, height, top, bottom));
     const k = argmax(heights);
     const span = right - left;
-    if (heights[k] > best.value) best = {at: [left + (k % span), top + Math.floor(k / span)], value: heights[k]};
+    const at = [left + (k % span), top + Math.floor(k / span)];
+    if (heights[k] > best.value) best = {at, value: heights[k]};
   }
-  return best.at;
 }
 
-// The pixels of part `i` of n + 1, between the centers of two cells, of a row stretched to `size`: [start, end].
+// The pixels of part `i` of n + 1, between the centers of two cells, of a row stretched to `size`:
+// [start, end].
 function partOf(i, n, size) {
   const pixelFrom = cell => Math.min(Math.max(Math.ceil(((cell + 0.5) * size) / n - 0.5), 0), size);
   return [pixelFrom(i - 1), i === n ? size : pixelFrom(i)];
