@@ -170,10 +170,15 @@ def pair_iou(
     "Intersection over union of each of `a` with each of `b`, 0 where neither has an area"
     a, b = a.transpose(1, 2)[..., None], b[:, :, None]  # (B, 4, G, 1), (B, 4, 1, K)
     (low_a, high_a), (low_b, high_b) = _corners(a), _corners(b)
-    sides = torch.minimum(high_a, high_b).sub_(torch.maximum(low_a, low_b)).clamp_(min=0)  # (B, 2, G, K)
-    both = sides[:, 0].mul_(sides[:, 1])
-    union = (a[:, 2] * a[:, 3] + (b[:, 2] * b[:, 3] + 1e-16)).sub_(both)
-    return both.div_(union)
+    # three arrays (B, G, K) are used again and again: on a CPU new memory costs more than the arithmetic
+    width = torch.minimum(high_a[:, 0], high_b[:, 0])
+    work = torch.maximum(low_a[:, 0], low_b[:, 0])
+    width.sub_(work).clamp_(min=0)
+    height = torch.minimum(high_a[:, 1], high_b[:, 1])
+    torch.maximum(low_a[:, 1], low_b[:, 1], out=work)
+    both = width.mul_(height.sub_(work).clamp_(min=0))
+    torch.add(a[:, 2] * a[:, 3], b[:, 2] * b[:, 3] + 1e-16, out=work)
+    return both.div_(work.sub_(both))
 
 
 def _corners(boxes_cxcywh: Tensor) -> tuple[Tensor, Tensor]:  # (n, 4, ...) -> each (n, 2, ...)
@@ -201,10 +206,16 @@ def _class_cost(
     "Cross entropy of the true class against none of the others; beyond all else for padding"
     p = _gather(predictions.classes.transpose(1, 2), cell).sigmoid_()  # (B, C, K)
     p.mul_(predictions.objectness.gather(1, cell).sigmoid_()[:, None]).sqrt_()
-    index = labels.clamp(min=0)[..., None].expand(-1, -1, cell.shape[1])
-    yes = p.gather(1, index).log_().clamp_(min=-100)  # the limit of PyTorch's own cross entropy
+    yes = _class_rows(p, labels).log_().clamp_(min=-100)  # the limit of PyTorch's own cross entropy
     no = p.neg_().add_(1).log_().clamp_(min=-100)
-    return no.gather(1, index).sub_(yes).sub_(no.sum(1).masked_fill_(~real, -NEVER)[:, None])
+    return _class_rows(no, labels).sub_(yes).sub_(no.sum(1).masked_fill_(~real, -NEVER)[:, None])
+
+
+def _class_rows(x: Tensor, labels: Tensor) -> Tensor:  # (B, C, K), (B, G) -> (B, G, K)
+    "The row of each object's class; whole rows are copied, which is faster than `gather`"
+    first = torch.arange(0, len(x) * x.shape[1], x.shape[1], device=x.device)[:, None]  # of each image
+    rows = (labels.clamp(min=0) + first).flatten()
+    return x.flatten(0, 1).index_select(0, rows).view(*labels.shape, -1)
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #3f17eee9
 def _match(
