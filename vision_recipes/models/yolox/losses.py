@@ -114,8 +114,9 @@ def assign(
         place, still = _where_true(near[1].gather(1, cell) & real, counts[1], n_preferred)
         preferred = cell.gather(1, place)
         prefers = _on_lines(central, preferred, cells) & still[:, None]
-        if bool((wanted <= prefers.sum(2)).all()):
-            candidates = _Candidates(preferred, still, _gather(iou, place), prefers)
+        if bool((wanted <= prefers.sum(2, dtype=torch.int32)).all()):
+            at = place[:, None].expand_as(prefers)
+            candidates = _Candidates(preferred, still, iou.gather(2, at), prefers)
             return _take_cheapest(predictions, objects.labels, candidates, wanted)
     candidates = _Candidates(cell, real, iou, _on_lines(central, cell, cells))
     return _take_cheapest(predictions, objects.labels, candidates, wanted)
@@ -138,18 +139,21 @@ def _where_true(
 def _on_lines(lines: Tensor, cell: Tensor, cells: Cells) -> Tensor:  # (B, G, L), (B, K) -> (B, G, K)
     "Whether both lines of a cell are true"
     column, row = cells.lines.index_select(1, cell.flatten()).view(2, *cell.shape)
-    return _gather(lines, column) & _gather(lines, row)
+    lines = lines.transpose(1, 2).contiguous()
+    return (_rows(lines, column) & _rows(lines, row)).transpose(1, 2).contiguous()
 
 
-def _gather(x: Tensor, at: Tensor) -> Tensor:  # (B, N, A), (B, K) -> (B, N, K)
-    return x.gather(2, at[:, None].expand(-1, x.shape[1], -1))
+def _rows(x: Tensor, at: Tensor) -> Tensor:  # (B, A, N), (B, K) -> (B, K, N)
+    "Some rows of each image. Whole rows are copied, which is faster than `gather`"
+    first = torch.arange(0, x.shape[0] * x.shape[1], x.shape[1], device=x.device)[:, None]  # of each image
+    return x.flatten(0, 1).index_select(0, (first + at).flatten()).view(*at.shape, x.shape[2])
 
 
 def _predicted_boxes(
     predictions: RawPredictions, cell: Tensor, real: Tensor, cells: Cells
 ) -> Tensor:  # (B, 4, K)
     "As `decode`, but of some cells and in place; padding has no area"
-    boxes = _gather(predictions.boxes.transpose(1, 2), cell)
+    boxes = _rows(predictions.boxes, cell).transpose(1, 2).contiguous()
     column, row, stride = cells.place.index_select(1, cell.flatten()).view(3, *cell.shape)
     boxes[:, 0].add_(column)
     boxes[:, 1].add_(row)
@@ -204,18 +208,12 @@ def _class_cost(
     predictions: RawPredictions, cell: Tensor, real: Tensor, labels: Tensor
 ) -> Tensor:  # (B, G, K)
     "Cross entropy of the true class against none of the others; beyond all else for padding"
-    p = _gather(predictions.classes.transpose(1, 2), cell).sigmoid_()  # (B, C, K)
+    p = _rows(predictions.classes, cell).transpose(1, 2).contiguous().sigmoid_()  # (B, C, K)
     p.mul_(predictions.objectness.gather(1, cell).sigmoid_()[:, None]).sqrt_()
-    yes = _class_rows(p, labels).log_().clamp_(min=-100)  # the limit of PyTorch's own cross entropy
+    labels = labels.clamp(min=0)
+    yes = _rows(p, labels).log_().clamp_(min=-100)  # the limit of PyTorch's own cross entropy
     no = p.neg_().add_(1).log_().clamp_(min=-100)
-    return _class_rows(no, labels).sub_(yes).sub_(no.sum(1).masked_fill_(~real, -NEVER)[:, None])
-
-
-def _class_rows(x: Tensor, labels: Tensor) -> Tensor:  # (B, C, K), (B, G) -> (B, G, K)
-    "The row of each object's class; whole rows are copied, which is faster than `gather`"
-    first = torch.arange(0, len(x) * x.shape[1], x.shape[1], device=x.device)[:, None]  # of each image
-    rows = (labels.clamp(min=0) + first).flatten()
-    return x.flatten(0, 1).index_select(0, rows).view(*labels.shape, -1)
+    return _rows(no, labels).sub_(yes).sub_(no.sum(1).masked_fill_(~real, -NEVER)[:, None])
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #3f17eee9
 def _match(
@@ -227,7 +225,7 @@ def _match(
     cheapest = cost.topk(most, largest=False).indices
     in_k = torch.arange(most, device=cost.device) < wanted[..., None]
     taken = torch.zeros_like(cost, dtype=torch.bool).scatter_(2, cheapest, in_k)
-    batch, k = taken.any(1).nonzero(as_tuple=True)
+    batch, k = taken.view(torch.uint8).amax(1).nonzero(as_tuple=True)  # `any` is not vectorised
     takers = taken[batch, :, k]  # (P, G)
     # a cell that several objects took goes to any real object
     allowed = takers | ((takers.sum(1, keepdim=True) > 1) & (wanted > 0)[batch])
