@@ -16,7 +16,9 @@ compiled comes first. What does not fit into a task's share of `--minutes` is le
 R-CNNs are compiled in their backbone, whose shapes do not change. Of the aims, the rates are what simple
 loops reached on an H200, and 90 % busy is asked of 8 workers.
 
-Needs torch, torchvision, timm, numpy, pillow, opencv-python-headless, safetensors, torchmetrics.
+Needs torch, torchvision, timm, numpy, pillow, opencv-python-headless, safetensors, torchmetrics. It is meant
+for torch 2.11 with torchvision 0.26 and later, and was tried on a CPU only, with torch 2.14: whether
+`torch.compile` pays on a GPU nobody has measured, so the library has no option for it.
 """
 
 import argparse
