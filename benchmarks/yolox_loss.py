@@ -145,7 +145,7 @@ def main():
     args = p.parse_args()
     torch.set_num_threads(1)
     contestants = {'ours, paper': ours('paper'), 'ours, release': ours('release')}
-    for name, make, package in (('pixeltable', pixeltable, 'detection'), ('cjm', cjm, 'cjm_yolox_pytorch')):
+    for name, make, package in (('pixeltable', pixeltable, 'yolox'), ('cjm', cjm, 'cjm_yolox_pytorch')):
         if importlib.util.find_spec(package):
             contestants[name] = make()
         else:

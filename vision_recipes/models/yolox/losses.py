@@ -114,7 +114,7 @@ def assign(
         place, still = _where_true(near[1].gather(1, cell) & real, counts[1], n_preferred)
         preferred = cell.gather(1, place)
         prefers = _on_lines(central, preferred, cells) & still[:, None]
-        if bool((wanted <= prefers.sum(2)).all()):
+        if bool((wanted <= prefers.sum(2, dtype=torch.int32)).all()):
             candidates = _Candidates(preferred, still, _gather(iou, place), prefers)
             return _take_cheapest(predictions, objects.labels, candidates, wanted)
     candidates = _Candidates(cell, real, iou, _on_lines(central, cell, cells))
@@ -170,9 +170,12 @@ def pair_iou(
     "Intersection over union of each of `a` with each of `b`, 0 where neither has an area"
     a, b = a.transpose(1, 2)[..., None], b[:, :, None]  # (B, 4, G, 1), (B, 4, 1, K)
     (low_a, high_a), (low_b, high_b) = _corners(a), _corners(b)
-    sides = torch.minimum(high_a, high_b).sub_(torch.maximum(low_a, low_b)).clamp_(min=0)  # (B, 2, G, K)
-    both = sides[:, 0].mul_(sides[:, 1])
-    union = (a[:, 2] * a[:, 3] + (b[:, 2] * b[:, 3] + 1e-16)).sub_(both)
+    sides = torch.minimum(high_a, high_b)  # (B, 2, G, K)
+    work = torch.maximum(low_a[:, 0], low_b[:, 0])  # used again: on a CPU new memory costs more than numbers
+    sides[:, 0].sub_(work)
+    sides[:, 1].sub_(torch.maximum(low_a[:, 1], low_b[:, 1], out=work))
+    both = sides.clamp_(min=0)[:, 0].mul_(sides[:, 1])
+    union = torch.add(a[:, 2] * a[:, 3], b[:, 2] * b[:, 3] + 1e-16, out=work).sub_(both)
     return both.div_(union)
 
 
@@ -201,10 +204,17 @@ def _class_cost(
     "Cross entropy of the true class against none of the others; beyond all else for padding"
     p = _gather(predictions.classes.transpose(1, 2), cell).sigmoid_()  # (B, C, K)
     p.mul_(predictions.objectness.gather(1, cell).sigmoid_()[:, None]).sqrt_()
-    index = labels.clamp(min=0)[..., None].expand(-1, -1, cell.shape[1])
-    yes = p.gather(1, index).log_().clamp_(min=-100)  # the limit of PyTorch's own cross entropy
+    rows = _class_rows(p, labels)  # whole rows are copied, which is faster than `gather`
+    yes = p.flatten(0, 1).index_select(0, rows).log_().clamp_(min=-100)  # as PyTorch's own cross entropy
     no = p.neg_().add_(1).log_().clamp_(min=-100)
-    return no.gather(1, index).sub_(yes).sub_(no.sum(1).masked_fill_(~real, -NEVER)[:, None])
+    difference = no.flatten(0, 1).index_select(0, rows).sub_(yes).view(*labels.shape, no.shape[2])
+    return difference.sub_(no.sum(1).masked_fill_(~real, -NEVER)[:, None])
+
+
+def _class_rows(x: Tensor, labels: Tensor) -> Tensor:  # (B, C, K), (B, G) -> (B G,) int64
+    "Where the class of each object stands among the B C rows of `x`"
+    first = torch.arange(0, x.shape[0] * x.shape[1], x.shape[1], device=x.device)[:, None]  # of each image
+    return (labels.clamp(min=0) + first).flatten()
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #3f17eee9
 def _match(
@@ -216,7 +226,7 @@ def _match(
     cheapest = cost.topk(most, largest=False).indices
     in_k = torch.arange(most, device=cost.device) < wanted[..., None]
     taken = torch.zeros_like(cost, dtype=torch.bool).scatter_(2, cheapest, in_k)
-    batch, k = taken.any(1).nonzero(as_tuple=True)
+    batch, k = taken.view(torch.uint8).amax(1).nonzero(as_tuple=True)  # `any` is ten times as slow on a CPU
     takers = taken[batch, :, k]  # (P, G)
     # a cell that several objects took goes to any real object
     allowed = takers | ((takers.sum(1, keepdim=True) > 1) & (wanted > 0)[batch])

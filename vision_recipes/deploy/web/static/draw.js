@@ -58,11 +58,11 @@ export function drawPrediction(canvas, bitmap, prediction, card, order, active) 
     unit: ratio * zoom, // pixels of the canvas for one pixel of line width
     labelPlaces: [], // taken by names
   };
-  const lowestFirst = [...order].reverse();
   const draw = (drawLayer, i) => {
     pen.globalAlpha = active === null || active === i ? 1 : FADED;
     drawLayer(view, prediction, i);
   };
+  const lowestFirst = [...order].reverse();
   for (const drawLayer of [drawMask, drawBox, drawPoints]) {
     for (const i of lowestFirst) draw(drawLayer, i);
   }
