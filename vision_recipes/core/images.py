@@ -189,7 +189,7 @@ def open_sized(
         with open(source, 'rb', buffering=1 << 20) as file:
             return _decoded(file, at_least)
 
-
+# %% ../../nbs/core/06_images.ipynb #d8db2c37
 def _decoded(source, at_least: int | None) -> tuple[Image.Image, tuple[int, int]]:
     "As for `open_sized`"
     im = _open(source)
@@ -202,7 +202,7 @@ def _decoded(source, at_least: int | None) -> tuple[Image.Image, tuple[int, int]
     im = _to_rgb(ImageOps.exif_transpose(im) if turn != 1 else im)
     return im, whole_wh or im.size
 
-# %% ../../nbs/core/06_images.ipynb #d8db2c37
+
 def _decoded_small(im: Image.Image, source, at_least: int, turn: int) -> Image.Image:
     """A JPEG set to be decoded at a fraction, or whole where its padding would shift the image.
 

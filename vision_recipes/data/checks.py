@@ -912,7 +912,8 @@ def check(
     anns: Annotations,
     files: bool = True,  # Also open every image and compare files byte by byte
     part: str = '',  # `train` or `valid`: the images are one side of a split already; empty: all, to be split
-    # Where to note the perceptual hash of each image under its path, for `leak_report`
+    # Where to note the perceptual hash of each image under its path, for `leak_report`, so that it decodes
+    # none again; some 110 bytes an image, besides the path
     hashes: dict[str, int | None] | None = None,
 ) -> Findings:
     "All that is wrong with a data set; the method `Annotations.check`"

@@ -482,7 +482,7 @@ def _hash_of_file(path: str) -> int | None:
     except ImageError:
         return None  # `check` reports it
 
-
+# %% ../../nbs/data/05_splits.ipynb #bc7d4dba
 def _alike(
     train: Annotations, valid: Annotations, distance: int, same: set[int], hashes: dict[str, int | None]
 ) -> list[Finding]:
