@@ -104,7 +104,7 @@ def stream(
     # Pixels with a lower probability are not the object's; None: the card's; only for a model of masks
     mask_threshold: float | None = None,
 ) -> Iterator[Prediction | None]:
-    """Predictions one by one, in the order of `images`.
+    """Predictions one by one, in the order of `images`. The files of a list are opened ahead, in threads.
 
     Raises `ImageError` that names an image that cannot be read.
     """
