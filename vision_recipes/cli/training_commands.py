@@ -149,10 +149,12 @@ def run_train(args) -> None:
         check_fresh(args.out)
     _check_folders(args)
     settings = _settings_before_reading(args, chosen, resumed)
-    anns = _read_for_training(args, args.dir, 'train' if args.valid_dir else '')
+    hashes: dict[str, int | None] = {}  # of the images, which are decoded once for check and leak report
+    anns = _read_for_training(args, args.dir, 'train' if args.valid_dir else '', hashes)
     # None: the preset depends on the machine, and looking at it needs torch
     model_settings, fit_settings = settings or _auto_settings(args, chosen, len(anns))
-    train, valid = _train_and_valid(args, anns, fit_settings)
+    train, valid = _train_and_valid(args, anns, fit_settings, hashes)
+    hashes.clear()  # a training takes longer than their use
     from vision_recipes.tasks.run import make_task
     from vision_recipes.training.loop import fit
 
@@ -234,15 +236,15 @@ def _given_settings(args) -> dict:
     return {k: getattr(args, k) for k in names if getattr(args, k, None) is not None}
 
 # %% ../../nbs/cli/03_training_commands.ipynb #32b4863b
-def _read_for_training(args, folder: Path, part: str) -> Annotations:
-    "Read, and refuse what cannot be trained on; `part` is as for `check`"
+def _read_for_training(args, folder: Path, part: str, hashes: dict) -> Annotations:
+    "Read, and refuse what cannot be trained on; `part` and `hashes` are as for `check`"
     from vision_recipes.data.checks import check, FIX_HINT
 
     anns = _with_skeleton(args, read_data(args, folder))
     if anns.has_boxes and getattr(args, 'boxes', None) in ('clip', 'drop'):
         anns = anns.fix_boxes(args.boxes)
     # of several processes one is enough
-    findings = check(anns, files=not args.no_check and this_world().first, part=part)
+    findings = check(anns, files=not args.no_check and this_world().first, part=part, hashes=hashes)
     if any(f.kind.startswith('box ') for f in findings.errors):
         raise VisionRecipesError(
             f'{plural(len(findings.errors), "problem")} in the '
@@ -313,20 +315,17 @@ def _check_folders(args):
             )
 
 
-def _train_and_valid(args, anns: Annotations, fit_settings) -> tuple[Annotations, Annotations]:
+def _train_and_valid(args, anns: Annotations, fit_settings, hashes: dict) -> tuple[Annotations, Annotations]:
     "Training and validation images, and what they know of each other"
     from vision_recipes.data.splits import leak_report, split
 
     train, valid = (
-        (anns, align_labels(_read_for_training(args, args.valid_dir, 'valid'), anns.labels))
+        (anns, align_labels(_read_for_training(args, args.valid_dir, 'valid', hashes), anns.labels))
         if args.valid_dir
         else split(anns, fit_settings.valid, fit_settings.seed)
     )
-    leaks = [
-        f
-        for f in leak_report(train, valid, images=not args.no_check and this_world().first)
-        if f.level != 'note'
-    ]
+    images = not args.no_check and this_world().first
+    leaks = [f for f in leak_report(train, valid, images, hashes=hashes) if f.level != 'note']
     if leaks:
         log_info(Findings(leaks).summary(3))
     return train, valid

@@ -17,11 +17,12 @@ from PIL import Image
 from ..core.console import plural, progress, log_info
 from ..core.errors import check_choice, did_you_mean, VisionRecipesError
 from ..core.files import file_hash
-from ..core.images import image_size, ImageError, open_image
+from ..core.images import ImageError, open_sized
 from ..core.masks import crosses_itself, draw_object, Masks, masks_boxes
 from ..core.skeleton import Skeleton
 from .annotations import Annotations
 from .findings import Finding, Findings
+from .splits import HASH_SIDE, image_hash
 
 # %% ../../nbs/data/04_checks.ipynb #b34781f0
 MAX_FINDINGS = 200  # Findings of a kind that are made; the rest are counted
@@ -100,24 +101,28 @@ def _some(names: Sequence[str], most: int) -> str:
 # %% ../../nbs/data/04_checks.ipynb #b3eb75f2
 def _check_files(
     anns: Annotations,
+    hashes: dict[str, int | None] | None,  # As for `check`
 ) -> tuple[list[Finding], np.ndarray]:  # And the true sizes (N, 2) int32, 0 for a broken image
     "Decode every image and compare its size with the recorded one"
     with ThreadPoolExecutor(4) as pool:
-        jobs = pool.map(lambda i: _check_file(anns, i), range(len(anns)))
+        jobs = pool.map(lambda i: _check_file(anns, i, hashes), range(len(anns)))
         results = list(progress(jobs, 'checking images', len(anns), 'image'))
     found = [r[0] for r in results if r[0]]
     return found, np.array([r[1] for r in results], np.int32).reshape(-1, 2)
 
 
-def _check_file(anns: Annotations, i: int) -> tuple[Finding | None, tuple[int, int]]:
+def _check_file(
+    anns: Annotations, i: int, hashes: dict[str, int | None] | None
+) -> tuple[Finding | None, tuple[int, int]]:
     "What is wrong with image `i`, and its true width and height, 0 where it is broken"
     path = anns.path(i)
     try:
-        img = open_image(path, at_least=1)
-        size_wh = image_size(path)
+        img, size_wh = open_sized(path, at_least=1 if hashes is None else HASH_SIDE)
     except ImageError as e:
         cause = str(e).removeprefix(str(path)).lstrip(': ')
         return Finding('error', 'unreadable', str(path), f'{cause} Repair or remove it.'), (0, 0)
+    if hashes is not None:
+        hashes[str(path)] = image_hash(img)
     recorded_size = tuple(anns.sizes_wh[i].tolist())
     if recorded_size in ((0, 0), size_wh):
         return _check_depth(path, img), size_wh
@@ -907,11 +912,14 @@ def check(
     anns: Annotations,
     files: bool = True,  # Also open every image and compare files byte by byte
     part: str = '',  # `train` or `valid`: the images are one side of a split already; empty: all, to be split
+    # Where to note the perceptual hash of each image under its path, for `leak_report`, so that it decodes
+    # none again; some 110 bytes an image, besides the path
+    hashes: dict[str, int | None] | None = None,
 ) -> Findings:
     "All that is wrong with a data set; the method `Annotations.check`"
     found = [*anns.notes, *_check_names(anns), *(_check_labels(anns) or _check_classes(anns, part))]
     if files:
-        broken, true_wh = _check_files(anns)
+        broken, true_wh = _check_files(anns, hashes)
         found += broken + _check_duplicates(anns)
         anns = replace(anns, sizes_wh=np.where(anns.sizes_wh > 0, anns.sizes_wh, true_wh))
     return Findings(found + _check_boxes(anns) + _check_masks(anns) + _check_points(anns))

@@ -100,8 +100,22 @@ def _found_masks(found: FoundObjects, place: Placement, card: ModelCard) -> Pred
     return Prediction(found.scores, found.labels, place.size_wh, found.visible, masks)
 
 
+def _first_of_each(labels: np.ndarray, most: int | None) -> np.ndarray | slice:
+    "Where the first `most` objects of each class are; None: all"
+    if most is None:
+        return slice(None)
+    return np.concatenate([np.flatnonzero(labels == c)[:most] for c in np.unique(labels)] or [labels])
+
+
 def _found_points(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
-    points = decode_points(found.maps, found.boxes)
+    """Points of `most_points` objects of each class, where the card limits them, else of all.
+
+    The others have their points in the middle of the box, with a confidence of 0.
+    """
+    rows = _first_of_each(found.labels, card.decoding.get('most_points'))
+    points = np.zeros((*found.maps.shape[:2], 3), np.float32)
+    points[..., :2] = ((found.boxes[:, :2] + found.boxes[:, 2:]) / 2)[:, None]
+    points[rows] = decode_points(found.maps[rows], found.boxes[rows])
     return Prediction(found.scores, found.labels, place.size_wh, found.visible, keypoints=points)
 
 

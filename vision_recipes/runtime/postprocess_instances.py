@@ -46,8 +46,8 @@ def _linear(n_in: int, n_out: int, first: int, last: int) -> np.ndarray:  # (las
     part = at - left
     rows = np.arange(len(at))
     weights = np.zeros((len(at), n_in), np.float32)
-    np.add.at(weights, (rows, left), 1 - part)
-    np.add.at(weights, (rows, right), part)
+    weights[rows, left] = 1 - part
+    weights[rows, right] += part  # at the end, left and right are one cell
     return weights
 
 

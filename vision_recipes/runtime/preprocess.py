@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from ..core.errors import brief, check_choice, VisionRecipesError
-from ..core.images import image_size, open_image
+from ..core.images import open_sized
 from ..core.patching import patch
 from .postprocess_boxes import Placement
 
@@ -115,10 +115,7 @@ def open(
 
     A JPEG more than twice too large is decoded at a fraction of its size.
     """
-    if not isinstance(source, (str, Path)):
-        im = open_image(source)
-        return im, im.size
-    return open_image(source, at_least=2 * self.size), image_size(source)
+    return open_sized(source, at_least=2 * self.size if isinstance(source, (str, Path)) else None)
 
 
 @patch

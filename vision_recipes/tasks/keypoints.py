@@ -6,6 +6,8 @@
 __all__ = ['KeypointTask']
 
 # %% ../../nbs/tasks/10_keypoints.ipynb #79303328
+from dataclasses import replace
+from functools import cached_property
 from ..core.console import plural
 from ..core.errors import VisionRecipesError
 from ..core.labels import LabelMap
@@ -13,7 +15,8 @@ from ..core.patching import patch
 from ..data.annotations import Annotations
 from ..dataloading.collate import collate_instances
 from ..drawing.instances import keypoint_grid, true_points
-from ..metrics.keypoints import evaluate_keypoints, KeypointEvaluation
+from ..metrics.keypoints import evaluate_keypoints, KeypointEvaluation, MOST_POINTS
+from ..runtime.model_card import ModelCard
 from .detection import DetectionTask
 
 # %% ../../nbs/tasks/10_keypoints.ipynb #681836c4
@@ -21,6 +24,12 @@ class KeypointTask(DetectionTask):
     "Boxes with classes and points with names"
 
     task = 'keypoints'
+
+    @cached_property
+    def output_card(self) -> ModelCard:
+        "For validation: points of the objects that the metric counts, and of no others"
+        card = super().output_card
+        return replace(card, decoding={**card.decoding, 'most_points': MOST_POINTS})
 
     def check(self, anns):
         if anns.keypoints is None:
