@@ -24,7 +24,7 @@ from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import model_info, model_infos, TASKS
 from ..tasks.run_directory import check_fresh, read_run, run_settings
 from ..training.settings import check_chosen, check_device, FitSettings, make_settings
-from ..training.settings import preset_of_machine, read_config
+from ..training.settings import preset_of_machine, read_config, with_config
 
 # %% ../../nbs/cli/03_training_commands.ipynb #6dd04ea3
 def run_check(args) -> None:
@@ -139,7 +139,7 @@ def run_train(args) -> None:
     The order spares the user time: what the command line alone shows to be wrong is refused before images
     are read, and images are read before torch is imported.
     """
-    chosen = {**_use_config(args), **_given_settings(args)}
+    chosen = _use_config(args, _given_settings(args))
     _check_files(args)
     # fills in args.groups, args.boxes and args.valid_dir, too
     resumed = _resumed_run(args, chosen) if args.resume else None
@@ -176,14 +176,14 @@ def with_task(argv: list[str]) -> list[str]:
     return ['train', read_config(files[0]).task, *argv[1:]]
 
 
-def _use_config(args) -> dict:  # Settings of the file; none without `--config`
+def _use_config(args, given: dict) -> dict:  # All settings, where there is a file those of the file, too
     "Take from `--config` what the command line does not name"
     if args.config is None:
         if args.dir is None:
             raise VisionRecipesError(
                 f'train {args.task}: DIR is missing, the folder of the annotated images.'
             )
-        return {}
+        return given
     config = read_config(args.config)
     if config.task != args.task:
         raise VisionRecipesError(f'{config.file}: is for {config.task}, not for {args.task}.')
@@ -192,7 +192,7 @@ def _use_config(args) -> dict:  # Settings of the file; none without `--config`
             setattr(args, name, Path(value) if name in ('dir', 'valid_dir', 'skeleton') else value)
     if args.dir is None:
         raise VisionRecipesError(f'{config.file}: names no folder of images (dir). Add DIR to the command.')
-    return config.values
+    return with_config(config, given)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
 def _check_files(args):
@@ -380,10 +380,12 @@ def _settings_before_reading(
     mistakes = [_mistake(args.task, preset, chosen) for preset in PRESETS]
     if all(mistakes):
         raise mistakes[0]
-    if any(mistakes):  # is it the one that this machine would get?
-        _preset_settings(args.task, preset_of_machine(chosen.get('device', 'auto'))[0], chosen)
+    if any(mistakes):  # is it that of the preset which this machine would get?
+        preset = preset_of_machine(chosen.get('device', 'auto'))[0]
+        if mistake := _mistake(args.task, preset, chosen):
+            raise mistake
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #d3b5f5f6
 def _preset_settings(task: str, preset: str, chosen: dict) -> tuple[Settings, FitSettings]:
     "The settings of a preset, with those that the command line names"
     settings, fit_settings = make_settings(task, preset, **chosen)
@@ -392,9 +394,12 @@ def _preset_settings(task: str, preset: str, chosen: dict) -> tuple[Settings, Fi
 
 
 def _mistake(task: str, preset: str, chosen: dict) -> VisionRecipesError | None:
-    "Why a preset does not suit the settings that the command line names; None where it does"
+    """Why a preset does not suit the settings that the command line names; None where it does.
+
+    `unfreeze_at` is not looked at, because `auto` may raise the number of epochs.
+    """
     try:
-        _preset_settings(task, preset, chosen)
+        _preset_settings(task, preset, {k: v for k, v in chosen.items() if k != 'unfreeze_at'})
     except VisionRecipesError as e:
         return e
 

@@ -27,6 +27,10 @@ def as_onnx_file(
     Raises `VisionRecipesError` for what is no model, and for a file of a run that is not of its best epoch.
     """
     source = model_source(what)
+    if settings and source in ('onnx', 'run'):
+        raise VisionRecipesError(
+            f'{what}: has {", ".join(settings)} of its own; that is for published weights.'
+        )
     if source == 'onnx':
         return Path(what) if card is None else _with_card(Path(what), card, folder)
     if card is not None:

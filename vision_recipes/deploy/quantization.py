@@ -562,6 +562,8 @@ def quantize_onnx(
     than `max_changed` of what a user sees changes.
     """
     out = Path(out or default_onnx_path(model).with_suffix(f'.{kind}.onnx'))
+    if out.resolve() == Path(model).resolve():
+        raise VisionRecipesError(f'{out}: is the model itself. Name another file.')
     with tempfile.TemporaryDirectory() as made:
         file = as_onnx_file(model, Path(made), card, **settings)
         return _make_smaller(file, anns, out, kind, max_drop, n_calibration, max_changed)
@@ -579,7 +581,7 @@ def _make_smaller(
     "As `quantize_onnx`, for an ONNX file with its card inside"
     predictor = Predictor(model, threads=0)
     card = predictor.card
-    _check_request(model, out, kind, card, n_calibration, max_drop=max_drop, max_changed=max_changed)
+    _check_request(model, kind, card, n_calibration, max_drop=max_drop, max_changed=max_changed)
     anns = align_labels(anns, card.labels)
     calibration, scored = two_parts(anns, card, n_calibration if kind == 'int8' else 0)
     trials = Trials(predictor, measure(scored), max_drop, max_changed)
@@ -630,7 +632,7 @@ def _smaller(
     )
 
 # %% ../../nbs/deploy/05_quantization.ipynb #6fb1d864
-def _check_request(model: Path, out: Path, kind: str, card: ModelCard, n_calibration: int, **limits: float):
+def _check_request(model: Path, kind: str, card: ModelCard, n_calibration: int, **limits: float):
     "Refuse what cannot be done, before anything is scored"
     check_choice('kind', kind, PRECISIONS)
     for name, limit in limits.items():
@@ -643,8 +645,6 @@ def _check_request(model: Path, out: Path, kind: str, card: ModelCard, n_calibra
             f'{model}: is a smaller file already ({card.precision.get("kind")}). '
             'Start from the one it was made from.'
         )
-    if out.resolve() == model.resolve():
-        raise VisionRecipesError(f'{out}: is the model itself. Name another file.')
 
 # %% ../../nbs/deploy/05_quantization.ipynb #039f90d5
 _HALVING = {'fp16': half_precision, 'fp16_weights': half_weights}

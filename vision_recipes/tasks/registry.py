@@ -31,7 +31,7 @@ class ModelInfo:
     demo_images: int = 800  # How many the demo draws
     # Lists the names of its published weights, such as `megvii/yolox_nano`, without the tag behind a dot
     published: Callable[[], Iterable[str]] = tuple
-    # The settings that differ where a training starts from random weights, on top of `full`
+    # The settings that differ where a training starts from random weights, whatever the preset
     from_random: dict = field(default_factory=dict)
     # Whether published weights of a network are on the disk already
     at_hand: Callable[[str], bool] = _never

@@ -21,7 +21,8 @@ def renew_statistics(
 ):
     """Measure the means and variances of batch normalisation anew, as plain means over batches.
 
-    Layers in evaluation mode keep theirs, and so do layers that no batch reached.
+    Layers in evaluation mode keep theirs, and so do layers that no batch reached. An error leaves all as
+    they were.
     """
     norms = renewable_norms(model)
     if not norms:
@@ -36,7 +37,7 @@ def renewable_norms(model: nn.Module) -> list[_BatchNorm]:
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     return [norm for norm in norms if norm.training and norm.track_running_stats]
 
-
+# %% ../../nbs/training/10_batch_norm.ipynb #3082055c
 @contextmanager
 def _plain_mean(norms: list[_BatchNorm]):
     "Let the running averages begin anew, and be plain means over the batches in this context"
@@ -44,10 +45,13 @@ def _plain_mean(norms: list[_BatchNorm]):
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # PyTorch's word for a plain mean
+    finished = False
     try:
         yield
+        finished = True
     finally:
         for norm, (momentum, buffers) in zip(norms, before):
             norm.momentum = momentum
-            if not norm.num_batches_tracked:  # no batch reached it, as a mask head without any object
+            # no batch reaches a mask head without any object
+            if not finished or not norm.num_batches_tracked:
                 norm.load_state_dict(buffers, strict=False)

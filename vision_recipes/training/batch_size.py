@@ -102,7 +102,10 @@ def find_batch_size(
     with separate_random_state(device):
         free = 0 if device.type == 'cpu' else getattr(torch, device.type).mem_get_info(device)[0]
         model = task.build_model(weights=False) if model is None else copy.deepcopy(model)
-        t = Trainer(task, settings.replace(batch_size=1), 1, model)
+        # what will learn later needs memory for its gradients then
+        freeze = '' if settings.unfreeze_at else settings.freeze
+        probe = settings.replace(batch_size=1, device=str(device), freeze=freeze, unfreeze_at=0)
+        t = Trainer(task, probe, 1, model)
 
         def fits(n: int) -> bool:
             return _fits(t, {name: torch.cat([values] * n) for name, values in one.items()}, free)
@@ -124,7 +127,10 @@ def settle_batch_size(
     model: nn.Module | None = None,  # As for `fit`
     resumed: Path | None = None,  # The run that goes on, whose batch size is kept
 ) -> FitSettings:
-    "Replace the batch size `auto` by a number, and say which; of several processes each finds its own"
+    """Replace the batch size `auto` by a number, and say which; of several processes each finds its own.
+
+    Raises `VisionRecipesError` where not even one image fits.
+    """
     if settings.batch_size != 'auto':
         return settings
     if resumed:
@@ -132,10 +138,10 @@ def settle_batch_size(
     n_processes = this_world().size
     if image_limit(device) is None and device.type not in ('cuda', 'xpu'):
         preset = model_info(task.task, task.settings.model).presets['quick']
-        n = preset.get('batch_size', FitSettings().batch_size)
+        n = -(-preset.get('batch_size', FitSettings().batch_size) // n_processes) * n_processes
         log_info(f'batch_size auto: {device} has no limit that can be measured; the preset has {n}')
     else:
-        found = find_batch_size(task, settings, train, device, model, len(train) // n_processes)
+        found = find_batch_size(task, settings, train, device, model, max(1, len(train) // n_processes))
         n = found * n_processes
         log_info(f'batch_size auto: {plural(found, "image")} at a time fit into the memory of {device}')
     n_step = n * settings.accumulate

@@ -102,11 +102,17 @@ def _failed(self: Callbacks, t, callback: Callback, method: str, e: Exception):
     if callback.on_error == 'stop':
         t.stop_reason = t.stop_reason or message
         if self.error is None:
-            self.error = VisionRecipesError(f'{message}. The training was saved; it can be resumed.')
+            self.error = VisionRecipesError(f'{message}. {_saved(t)}')
             self.error.__cause__ = e
     elif (callback, method) not in self._warned:
         self._warned.append((callback, method))
         log_info(f'{message}. The training goes on, because its on_error is warn.')
+
+
+def _saved(t) -> str:
+    if t.out is None or not (t.out / 'last.pt').is_file():
+        return 'The training had not begun.'
+    return 'The training was saved; it can be resumed.'
 
 # %% ../../nbs/training/07_callbacks.ipynb #ef84abe0
 @patch

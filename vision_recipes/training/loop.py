@@ -26,6 +26,7 @@ from ..dataloading.dataset import ImageDataset
 from ..dataloading.loader import make_loader
 from ..dataloading.repeat_factor import repeat_factors
 from ..dataloading.transforms.custom import with_custom
+from ..dataloading.transforms.pixels import as_sample_transform
 from ..metrics.intervals import Evaluation
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
@@ -553,30 +554,44 @@ def renew_young(t: Trainer, train: Annotations):
     t.frozen.set_eval(model)
     if not renewable_norms(model):
         return
-    if t.statistics_batches is None:
-        t.statistics_batches = _statistics_batches(t, train)
-    with separate_random_state(t.device), _mixed_precision(t):
-        renew_statistics(
-            model, t.statistics_batches, lambda batch: t.task.losses(model, to_device(batch, t.device))
+
+    def forward(batch):
+        check_limit(len(batch['images']), t.device)
+        t.task.losses(model, to_device(batch, t.device))
+
+    try:
+        with separate_random_state(t.device), _mixed_precision(t):
+            renew_statistics(model, _statistics_batches(t, train), forward)
+    except (RuntimeError, MemoryError) as e:
+        lack = memory_lack(e)
+        if not lack or t.world.size > 1:
+            raise
+        free_memory(t.device)
+        log_info(
+            f'statistics of batch normalisation are not measured anew: there is no memory for it ({lack})'
         )
 
-
+# %% ../../nbs/training/05_loop.ipynb #228a7529
 def _statistics_batches(t: Trainer, train: Annotations) -> list[dict]:
-    "Batches of augmented training images; drawn at random, so that a batch has all classes"
-    n = min(len(train), STATISTICS_IMAGES)
-    chosen = np.random.default_rng(t.settings.seed).choice(len(train), n, replace=False)
-    images = ImageDataset(
-        train.subset(chosen), t.task.transform(train=True), unreadable=t.settings.unreadable
-    )
-    size = min(n, t.settings.batch_size)
-    return list(make_loader(images, batch_size=size, drop_last=True, workers=0, collate=t.task.collate()))
+    "Batches of training images as this epoch changes them; drawn at random, so that each has all classes"
+    transform = as_sample_transform(_with_own(t.task, t.settings))
+    transform = transform.for_epoch(t.progress.epoch, t.settings.epochs)
+    if t.statistics_batches is None or t.statistics_batches[0] != transform:
+        n = min(len(train), STATISTICS_IMAGES)
+        chosen = np.random.default_rng(t.settings.seed).choice(len(train), n, replace=False)
+        images = ImageDataset(train.subset(chosen), transform, unreadable=t.settings.unreadable)
+        # no more images at a time than a training step of this process takes
+        size = min(n, max(2, t.settings.batch_size // (t.world.size * t.progress.parts)))
+        loader = make_loader(images, batch_size=size, drop_last=True, workers=0, collate=t.task.collate())
+        t.statistics_batches = transform, list(loader)
+    return t.statistics_batches[1]
 
 # %% ../../nbs/training/05_loop.ipynb #534953dd
 def end_epoch(t: Trainer, out: Path, train: Annotations, valid: Annotations, valid_loader):
     "Validate, write the history, keep the best model and the state"
     skipped = gather(t.progress.skipped)
-    renew_young(t, train)
     try:
+        renew_young(t, train)
         outcome = validate(t, valid_loader, valid)
     except VisionRecipesError:
         if not several():

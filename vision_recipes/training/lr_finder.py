@@ -19,6 +19,7 @@ from ..data.annotations import Annotations, measure
 from ..drawing.charts import lr_chart
 from ..tasks.device import pick_device
 from ..tasks.task import Task
+from .batch_size import settle_batch_size
 from .loop import make_loaders, train_batch
 from .nonfinite import NonFiniteLoss
 from .settings import FitSettings
@@ -71,6 +72,7 @@ class LrCurve:
 
 # %% ../../nbs/training/06_lr_finder.ipynb #276db9a1
 LOWEST, HIGHEST = 1e-6, 1.0  # Learning rates that are tried
+_ADVICE = 'Look at the images and labels; `overfit` tells whether they can be learnt.'
 
 
 def lr_find(
@@ -82,23 +84,28 @@ def lr_find(
 ) -> LrCurve:
     """The range test of Smith (arXiv 1506.01186, section 3.3), with rates that grow exponentially.
 
-    Raises `VisionRecipesError` for annotations that the task cannot learn from, and for fewer than 20 steps.
+    Raises `VisionRecipesError` for annotations that the task cannot learn from, for fewer than 20 steps, and
+    where the first loss is not finite.
     """
     if steps < 20:
-        raise VisionRecipesError(
-            f'lr_find: {steps} steps are too few to see where the loss falls; take 20 or more.'
-        )
+        raise VisionRecipesError(f'lr_find: {steps} steps are too few to see a curve; take 20 or more.')
     train = measure(train)
     task.check(train)
     task.prepare(train)
     task.begin_epoch(0, settings.epochs)
+    device = pick_device(settings.device)
+    settings = settle_batch_size(task, settings, train, device, model)
     tried = settings.replace(lr=HIGHEST, head_lr=_in_proportion(settings), accumulate=1, ema=0.0, log='')
     loader = make_loaders(task, train, train.subset([0]), tried)[0]  # nothing is validated
-    with separate_random_state(pick_device(settings.device)):
+    with separate_random_state(device):
         t = Trainer(task, tried, steps, copy.deepcopy(model))
         t.set_train_mode()
         t.scheduler = _Growing(t.optimizer, steps)
         losses = _losses_while_growing(t, loader, train, steps)
+    if not losses:
+        raise VisionRecipesError(
+            f'lr_find: the first loss is not finite, at the rate {LOWEST:.0e}. {_ADVICE}'
+        )
     rates = t.scheduler.rates[: len(losses)]
     smoothed = smoothed_losses(losses)
     return LrCurve(rates, losses, smoothed, suggested_rate(rates, smoothed))
