@@ -371,6 +371,8 @@ def _settings_before_reading(
     if resumed is not None:
         return make_settings(args.task, 'full', **{**resumed['settings'], **resumed['fit'], **chosen})
     if args.config and read_config(args.config).is_run:
+        if args.preset:
+            raise VisionRecipesError(f'{args.config}: holds every setting of a run, so leave out --preset.')
         log_info(f'settings: those of {args.config}, and of the command line')
         return make_settings(args.task, 'full', **chosen)
     if args.preset in PRESETS:
