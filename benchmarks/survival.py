@@ -649,7 +649,9 @@ def processes(task, root, quick):
     assert code == 0, said
     a, b = read_history(one), read_history(two)
     metric = TASK_KINDS[task].metric
-    off = max(abs(x['train_loss'] - y['train_loss']) / abs(x['train_loss']) for x, y in zip(a, b))
+    off = max(
+        abs(x[loss] - y[loss]) / abs(x[loss]) for x, y in zip(a, b) for loss in ('train_loss', 'valid_loss')
+    )
     assert off < 1e-5 and all(x[metric] == y[metric] for x, y in zip(a, b)), (off, a, b)
     rows.append(
         {

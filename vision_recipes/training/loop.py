@@ -560,7 +560,7 @@ def renew_young(t: Trainer, train: Annotations):
         t.task.losses(model, to_device(batch, t.device))
 
     try:
-        with separate_random_state(t.device), _mixed_precision(t):
+        with separate_random_state(t.device), sharing(), _mixed_precision(t):
             renew_statistics(model, _statistics_batches(t, train), forward)
     except (RuntimeError, MemoryError) as e:
         lack = memory_lack(e)
@@ -573,16 +573,21 @@ def renew_young(t: Trainer, train: Annotations):
 
 # %% ../../nbs/training/05_loop.ipynb #228a7529
 def _statistics_batches(t: Trainer, train: Annotations) -> list[dict]:
-    "Batches of training images as this epoch changes them; drawn at random, so that each has all classes"
+    """Batches of training images as this epoch changes them; drawn at random, so that each has all classes.
+
+    Several processes share each batch, so that they measure what one would.
+    """
     transform = as_sample_transform(_with_own(t.task, t.settings))
     transform = transform.for_epoch(t.progress.epoch, t.settings.epochs)
     if t.statistics_batches is None or t.statistics_batches[0] != transform:
         n = min(len(train), STATISTICS_IMAGES)
         chosen = np.random.default_rng(t.settings.seed).choice(len(train), n, replace=False)
         images = ImageDataset(train.subset(chosen), transform, unreadable=t.settings.unreadable)
+        processes = t.world.size
         # no more images at a time than a training step of this process takes
-        size = min(n, max(2, t.settings.batch_size // (t.world.size * t.progress.parts)))
-        loader = make_loader(images, batch_size=size, drop_last=True, workers=0, collate=t.task.collate())
+        share = max(t.settings.batch_size // (processes * t.progress.parts), 2 if processes == 1 else 1)
+        size = processes * min(share, n // processes)
+        loader = make_loader(images, size, drop_last=True, workers=0, collate=t.task.collate(), world=t.world)
         t.statistics_batches = transform, list(loader)
     return t.statistics_batches[1]
 
