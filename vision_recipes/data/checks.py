@@ -101,7 +101,7 @@ def _some(names: Sequence[str], most: int) -> str:
 # %% ../../nbs/data/04_checks.ipynb #b3eb75f2
 def _check_files(
     anns: Annotations,
-    hashes: dict[str, int | None] | None,  # As for `check`
+    hashes: dict[str, int | None] | None,  # Filled, as for `check`; None: no hashes are wanted
 ) -> tuple[list[Finding], np.ndarray]:  # And the true sizes (N, 2) int32, 0 for a broken image
     "Decode every image and compare its size with the recorded one"
     with ThreadPoolExecutor(4) as pool:
@@ -873,7 +873,8 @@ def _paths_differ_in_case(anns: Annotations, same: list[str]) -> Finding:
     return Finding('warning', 'case', str(anns.root / same[0]), message)
 
 
-def _listed_twice(anns: Annotations, same: list[str]) -> list[Finding]:
+def _listed_twice(anns: Annotations, same: list[str]) -> list[Finding]:  # `same`: paths equal in lower case
+    "An error for each path that the annotations give more than once"
     found = []
     for path, n in Counter(same).items():
         if n > 1:

@@ -240,7 +240,8 @@ def _prepared(self: ImageDataset, record: ImageRecord) -> DecodedImage:
 
 @patch
 def _prepared_shapes(self: ImageDataset) -> np.ndarray:  # (N, 2) height, width
-    moves_boxes = self.transform.moves_boxes
+    "What a cache would keep of each image. Raises `VisionRecipesError` where that is nothing"
+    moves_boxes = self.transform.moves_boxes  # only then a transform asks for the size of an image
     sizes_wh = (self.size_wh(i) if moves_boxes else None for i in range(len(self)))
     prepared_wh = [self.transform.prepared_wh(size_wh) for size_wh in sizes_wh]
     if None in prepared_wh:

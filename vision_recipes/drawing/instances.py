@@ -35,7 +35,7 @@ def _target_window(crops: MaskCrops, i: int, scale: np.ndarray, size_wh) -> tupl
 def _resized_window(
     crops: MaskCrops, i: int, size_wh: tuple[int, int]
 ) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
-    "A mask's window in an image of another size: the pixels of which it covers at least half"
+    "A mask's window in an image of another size: the pixels of which the mask covers at least half"
     x, y, window = crops.window(i)
     if tuple(size_wh) == tuple(crops.size_wh) or not window.size:
         return x, y, window
@@ -43,6 +43,7 @@ def _resized_window(
     first, last = _target_window(crops, i, scale, size_wh)
     pad = np.ceil(1 / scale).astype(int) + 1  # so that a pixel at the rim is averaged with what is outside
     padded = np.pad(window, ((pad[1],) * 2, (pad[0],) * 2)).astype(np.uint8) * 255
+    # left, top, right and bottom of the new window, in the pixels of `padded`
     source = np.concatenate([first / scale - (x, y) + pad, last / scale - (x, y) + pad])
     source = np.clip(source, 0, np.tile(padded.shape[::-1], 2))
     out_wh = tuple((last - first).tolist())

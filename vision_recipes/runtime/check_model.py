@@ -198,7 +198,8 @@ def _check_outputs(path: Path, card: ModelCard, shapes: dict[str, tuple]):
             f'{", ".join(shapes)}.'
         )
     if decoder.objects and card.task == 'keypoints':
-        _check_point_count(path, card, shapes['heatmaps'][1])
+        # '?' where the shape does not tell
+        _check_point_count(path, card, (*shapes['heatmaps'], '?', '?')[1])
 
 
 def _check_first_output(path: Path, card: ModelCard, shape: tuple):
@@ -211,9 +212,11 @@ def _check_first_output(path: Path, card: ModelCard, shape: tuple):
     if shape and isinstance(shape[-1], int):
         _check_class_count(path, card, shape[-1])
 
-
-def _check_class_count(path: Path, card: ModelCard, numbers: int):
+# %% ../../nbs/runtime/09_check_model.ipynb #094be1ce
+def _check_class_count(path: Path, card: ModelCard, numbers: int):  # `numbers`: last axis of the first output
+    "Refuse another number of classes than the card's. A row that is an object does not tell it"
     n, decoder = len(card.labels), DECODERS[card.decoder]
+    # 5: a box and the score of an object
     if decoder.gives_cells(card) and numbers - 5 != n:
         raise VisionRecipesError(
             f'{path}: gives {numbers} numbers a cell, {numbers - 5} of them for classes, '
@@ -224,7 +227,7 @@ def _check_class_count(path: Path, card: ModelCard, numbers: int):
         raise VisionRecipesError(f'{path}: gives {numbers} {what}, but its card names {n} classes.')
 
 # %% ../../nbs/runtime/09_check_model.ipynb #c779f9ac
-def _check_point_count(path: Path, card: ModelCard, n_maps: int | str):
+def _check_point_count(path: Path, card: ModelCard, n_maps: int | str):  # A text: a free dimension
     points = len(card.labels.skeleton or ())
     if not points:
         raise VisionRecipesError(

@@ -56,7 +56,7 @@ def _check_keys(info, path: Path):
 
 # %% ../../nbs/tasks/02_run_directory.ipynb #d9ad402e
 def _check_values(info: dict, path: Path):
-    "Refuse nested lists without end, an unknown task, and sections that are no dictionaries"
+    "Refuse what is nested too deeply, an unknown task, and sections that are no dictionaries"
     check_depth(info, str(path))
     if not isinstance(info['task'], str) or info['task'] not in TASKS:
         raise VisionRecipesError(

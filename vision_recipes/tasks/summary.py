@@ -6,6 +6,7 @@
 __all__ = ['ModelSummary', 'summarise']
 
 # %% ../../nbs/tasks/12_summary.ipynb #16c5fe22
+import copy
 import warnings
 from dataclasses import dataclass
 from typing import Any, Sequence
@@ -44,16 +45,14 @@ def summarise(
 ) -> ModelSummary:
     """Count parameters, bytes and operations, by torchtnt's module summary.
 
-    The model's mode and gradients stay as they were.
+    A copy of the model is counted, so that modes and gradients stay as they were.
     """
-    was_training = model.training
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         # imported here, because it imports pkg_resources, which warns
         from torchtnt.utils.module_summary import get_module_summary
 
-        whole = get_module_summary(model.eval(), list(inputs))
-    model.train(was_training)
+        whole = get_module_summary(copy.deepcopy(model).eval(), list(inputs))
     rows = [_layer_row(layer) for layer in _walk(whole) if layer.module_type in types]
     return ModelSummary(
         type(model).__name__,

@@ -222,7 +222,8 @@ def _train_or_halve(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -
             lack = memory_lack(e)
             if not lack:
                 raise
-        batches = roll_back(t)  # not in `except`, because the error holds the tensors of the failed step
+        # `batch` is the last of them; not in `except`, because the error holds the tensors of the failed step
+        batches = roll_back(t)
         _reconnect(t, lack)
         free_memory(t.device)
         halve(t, lack, len(batch['images']))
@@ -350,7 +351,7 @@ def validate(
 
     Of several processes each sees some batches, and the first joins them: the result is that of one process.
     """
-    started, model, found = time.monotonic(), t.best_model.eval(), []
+    started, model, found = time.monotonic(), t.judged_model.eval(), []
     batches = progress(loader, 'validating', unit='batch')
     for batch, number, pairs in zip(batches, loader.batch_sampler.numbers(), loader.batch_sampler):
         batch['wanted'] = torch.tensor([i for i, _ in pairs])
@@ -550,7 +551,7 @@ def renew_young(t: Trainer, train: Annotations):
     if steps_made not in YOUNG_STEPS:
         t.statistics_batches = None
         return
-    model = t.best_model.train()
+    model = t.judged_model.train()
     t.frozen.set_eval(model)
     if not renewable_norms(model):
         return
@@ -616,7 +617,7 @@ LEAST_GAIN = 1e-4  # Share by which a validation loss must fall to count as lowe
 
 
 def _judge(t, out, train, skipped, losses, evaluation) -> bool:  # Whether it is the best so far
-    "Add the row of the history, and keep the best model"
+    "Add the row of the history, set `t.progress` to the next epoch, and keep the best model"
     row = _history_row(t, losses, evaluation, skipped)
     say_skipped(train, skipped)
     score = evaluation.metrics[t.task.metric]
@@ -629,7 +630,7 @@ def _judge(t, out, train, skipped, losses, evaluation) -> bool:  # Whether it is
         t.progress.best = score
         t.progress.best_loss = row['valid_loss']
         t.progress.best_epoch = t.progress.epoch
-        save_weights(t.best_model.state_dict(), out / 'model.safetensors')
+        save_weights(t.judged_model.state_dict(), out / 'model.safetensors')
         write_json(out / 'run.json', t.run_info(evaluation.for_card(), t.progress.epoch))
     return better
 
@@ -733,7 +734,7 @@ def _finish(t, out, valid):
     if t.world.first:
         # interrupted before the first validation
         if not (out / 'model.safetensors').exists():
-            save_weights(t.best_model.state_dict(), out / 'model.safetensors')
+            save_weights(t.judged_model.state_dict(), out / 'model.safetensors')
         write_images(out, t.task, valid, t.settings.device)
     agree(None)  # nobody opens the run before it is written
 
@@ -792,7 +793,7 @@ def _old_state(out: Path, task: Task, settings: FitSettings, train, valid) -> di
         'training images': train.fingerprint(),
         'validation images': valid.fingerprint(),
     }
-    # `try` found no weights then, and what follows from that stays
+    # where `try` found no weights, the run goes on as one with random weights, and so does the task
     if requested.get('weights') == 'try' and info['settings'].get('weights') == 'random':
         task.settings = task.settings.replace(weights='random')
         requested['weights'] = 'random'

@@ -84,7 +84,7 @@ class Trainer:
 
 # %% ../../nbs/training/02_state.ipynb #650e4344
 @patch(as_prop=True)
-def best_model(self: Trainer) -> nn.Module:  # The averaged one, where there is an average
+def judged_model(self: Trainer) -> nn.Module:  # What is validated and saved: the average, where there is one
     return self.ema.module if self.ema else self.model
 
 

@@ -170,7 +170,7 @@ def _record_decoder():
 
 
 def _quick_records(file: Path) -> dict | None:  # By stem, with attributes
-    "The records by msgspec; None where it is missing or one may be broken"
+    "The records by msgspec; None without msgspec, and where one may be broken"
     decode = _record_decoder()
     if decode is None:
         return None

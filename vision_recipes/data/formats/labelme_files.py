@@ -142,10 +142,11 @@ def _shape_fault(s: Shape) -> str:  # '' where it can be used
 
 
 def _mask_fault(s: Shape) -> str:
+    "Whether the pixels of a mask are there and fit its two points; that they are no PNG is found later"
     if not isinstance(s.png, str):
         return 'is a mask without pixels (its "mask" is no text). Draw it again, or delete it.'
     png_size = _png_size(s.png)
-    spanned = np.ptp(s.points, axis=0) + 1
+    spanned = np.ptp(s.points, axis=0) + 1  # the points are the first and the last pixel
     if png_size and (np.abs(spanned - png_size) >= 1.5).any():
         return (
             f'is a mask of {png_size[0]} x {png_size[1]} pixels, but its points span '

@@ -503,11 +503,12 @@ def paint_grip(
     reach: float,  # Length of the arm, pixels
 ):
     "The hand and the arm behind the card"
-    way = thumb.points[1] - thumb.points[0]
-    u = np.linalg.norm(way) / 0.64  # as `_thumb_on` has it
+    way = thumb.points[1] - thumb.points[0]  # from the card outwards, as the arm goes
+    u = np.linalg.norm(way) / 0.64  # side of a square like the card: `cards._thumb_on` takes 0.14 + 0.5 of it
     way = way / np.linalg.norm(way)
     side, base = np.array([-way[1], way[0]]), thumb.points[1]
-    for grow, tone in ((0.02, 0.5), (0, 0.84)):
+    for grow, tone in ((0.02, 0.5), (0, 0.84)):  # a dark rim, then the skin over it
+        # of each finger: its place across the hand, and how far it reaches behind the card
         for k, far in zip((-0.5, -0.2, 0.1, 0.4), (0.5, 0.62, 0.6, 0.46)):
             tip = base - way * far * u + side * k * 0.62 * u
             draw_stroke(

@@ -678,6 +678,7 @@ def make_classification_samples(
         for name in classes:
             (tmp / name).mkdir()
         for name, p, k in progress(plan, 'Drawing', unit='image'):
+            # 2: other random numbers than those of people (1) and of the samples for detection (3)
             rng = np.random.default_rng((2, seed, p, GESTURES.index(name), k))
             scene = draw_scene([(name, make_person(p, seed))], random_size(rng, long_sides), rng)
             scene.image.save(tmp / name / f'user{p:02d}_{k:04d}.jpg', quality=92)

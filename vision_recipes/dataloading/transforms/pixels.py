@@ -105,7 +105,7 @@ def fast_letterbox(
     size: int,  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
     interpolation: str = 'bilinear',  # A key of `preprocess.INTERPOLATIONS`
-) -> np.ndarray:  # (size, size, 3) uint8, writable
+) -> np.ndarray:  # (size, size, 3) uint8, writable; `image` itself, where it is such an array already
     "Letterbox by PyTorch's antialiased resize of uint8; within two levels of `preprocess.letterbox`"
     a = as_array(image)
     w, h = fit_size(a.shape[1::-1], size)

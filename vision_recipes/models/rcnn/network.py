@@ -269,12 +269,12 @@ def _proposal_losses(self: RCNN, features: Features, targets: list[dict]) -> dic
 def detect(
     self: RCNN,
     features: Features,
-    proposals: list[Tensor],
+    proposals: list[Tensor],  # (P, 4) XYXY of each image, from `propose_regions`
 ) -> list[Tensor]:
     """What is found, the highest score of each image first.
 
     The tensors hold all images, one after the other: boxes (N, 4) XYXY, scores (N,), labels (N,) of the
-    network, what its branch gives, number of the image (N,).
+    network, from 1 on, what its branch gives, number of the image (N,).
     """
     logits, deltas = self.boxes_at(features, proposals)
     with _float32(logits):

@@ -233,7 +233,8 @@ def classifier_parts(
     by_depth = _names_by_depth(model)
     stages = [tuple(name for name in names if not name.startswith(of_head)) for names in by_depth]
     stages = [names for names in stages if names]
-    if len(stages) == len(by_depth):  # the classifier's group has others, too
+    # no group was the classifier's alone: what is left of the last one goes to the stage before it
+    if len(stages) == len(by_depth):
         stages[-2:] = [stages[-2] + stages[-1]]
     return {'backbone': stages, 'head': [head]}
 
