@@ -141,7 +141,11 @@ def make_settings(
     n_images: int = 0,  # Training images, for `auto`
     **values,  # Settings of model or training that differ from the preset's; `model` chooses the network
 ) -> tuple[Settings, FitSettings]:  # The model's, the training loop's
-    "All settings of a training. Raises `VisionRecipesError` for a name that neither knows"
+    """All settings of a training.
+
+    Raises `VisionRecipesError` for a task, model, preset or name that is not known, for a value out of range,
+    for settings that contradict each other, and with `auto` for a device that is not there.
+    """
     info = model_info(task, values.get('model', ''))
     check_names(task, info, values)
     check_choice('preset', preset, (*info.presets, 'auto'))
