@@ -53,6 +53,7 @@ class Annotations:
     group_rule: str = ''  # How `with_groups` found the groups; empty where they were listed
     box_rule: str = ''  # The policy of `fix_boxes` that changed boxes; empty where none did
     format: str = ''  # The reader's name, a key of `READERS`
+    read_from: str = ''  # What `read_annotations` was given, a folder or a file
     notes: tuple = ()  # `Finding`s of the reader: what it found and left out
 
     def __post_init__(self):
