@@ -60,7 +60,7 @@ def run_info(
         'versions': library_versions(),
     }
 
-
+# %% ../../nbs/training/04_run_writer.ipynb #c51e594f
 def _places(train: Annotations, valid: Annotations) -> dict[str, str]:
     "Where the images are and how they were read, so that a training can be repeated"
     return {

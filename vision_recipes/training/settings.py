@@ -288,7 +288,7 @@ def places_of_run(
 
 _FOLDERS = ('dir', 'root'), ('valid_dir', 'valid_root')  # the second where annotations were not read
 
-
+# %% ../../nbs/training/01_settings.ipynb #a6adcd2b
 def _config_of_settings(file: Path, info: dict) -> Config:
     "From names and values as on the command line"
     check_choice(f'{file}: task', info.get('task'), TASKS)
