@@ -40,11 +40,11 @@ from vision_recipes.data.readers import read_annotations
 from vision_recipes.data.splits import split
 from vision_recipes.data.synthetic.make import make_samples
 from vision_recipes.dataloading.dataset import ImageDataset
-from vision_recipes.tasks.device import pick_amp, pick_device, set_seed
+from vision_recipes.tasks.device import pick_amp, pick_device, set_seed, to_device
 from vision_recipes.tasks.run import make_task
 from vision_recipes.tasks.task import library_versions, Task
 from vision_recipes.training.callbacks import Callback, Callbacks
-from vision_recipes.training.loop import fit, make_loaders, to_device, train_epoch
+from vision_recipes.training.loop import fit, make_loaders, train_epoch
 from vision_recipes.training.settings import FitSettings, make_settings
 from vision_recipes.training.state import preferred_memory_format, Trainer
 

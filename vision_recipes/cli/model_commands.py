@@ -22,8 +22,7 @@ from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable, write_json, write_text
 from ..core.images import find_images, open_image
-from ..core.labels import LabelMap, match_names
-from ..data.annotations import align_labels, Annotations, shared_classes
+from ..data.annotations import Annotations, classes_of_model
 from ..data.findings import Findings
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
@@ -132,30 +131,12 @@ def _to_score(
 
     The numbers are the classes of a published model that count; None: all do.
     """
-    anns, classes = anns if args.all else not_trained_on(anns, card), None
-    if 'published' in card.data:
-        anns, classes = _of_shared_classes(anns, card.labels)
-    else:
-        anns = align_labels(anns, card.labels)
+    anns, classes = classes_of_model(anns if args.all else not_trained_on(anns, card), card)
     anns = anns.fix_boxes(args.boxes or 'raise').measure()
     warnings = [f for f in anns.notes if f.level == 'warning']
     if warnings:
         log_info(Findings(warnings).summary(5))
     return anns, classes
-
-
-def _of_shared_classes(anns: Annotations, labels: LabelMap) -> tuple[Annotations, list[int]]:
-    "The annotations of classes that a published model knows too; a message says which are left out"
-    shared, classes = shared_classes(anns, labels)
-    left_out = [
-        name for name, i in zip(anns.class_names, match_names(anns.class_names, labels.names)) if i < 0
-    ]
-    if left_out:
-        log_info(
-            f'{anns.root}: of its classes the model knows {", ".join(shared.class_names)}; left out: '
-            f'{", ".join(left_out)}.'
-        )
-    return shared, classes
 
 # %% ../../nbs/cli/02_model_commands.ipynb #7e27a10c
 def _predict_all(predictor, anns: Annotations) -> list:  # Of `Prediction`, one an image

@@ -24,7 +24,7 @@ from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import model_info, model_infos, TASKS
 from ..tasks.run_directory import check_fresh, read_run, run_settings
 from ..training.settings import check_chosen, check_device, FitSettings, make_settings
-from ..training.settings import preset_of_machine, read_config, with_config
+from ..training.settings import places_of_run, preset_of_machine, read_config, with_config
 
 # %% ../../nbs/cli/03_training_commands.ipynb #6dd04ea3
 def run_check(args) -> None:
@@ -141,7 +141,7 @@ def run_train(args) -> None:
     """
     chosen = _use_config(args, _given_settings(args))
     _check_files(args)
-    # fills in args.groups, args.boxes and args.valid_dir, too
+    # fills in args.groups, args.boxes, args.format and args.valid_dir, too
     resumed = _resumed_run(args, chosen) if args.resume else None
     model = {'model': run_settings(resumed).model} if resumed else {}
     check_chosen(args.task, {**model, **chosen})
@@ -187,12 +187,20 @@ def _use_config(args, given: dict) -> dict:  # All settings, where there is a fi
     config = read_config(args.config)
     if config.task != args.task:
         raise VisionRecipesError(f'{config.file}: is for {config.task}, not for {args.task}.')
-    for name, value in config.places.items():
-        if hasattr(args, name) and getattr(args, name) is None:
-            setattr(args, name, Path(value) if name in ('dir', 'valid_dir', 'skeleton') else value)
+    places = dict(config.places)
+    if config.is_run and args.dir:
+        places.pop('format', None)  # it was that of other images
+    _take_places(args, places)
     if args.dir is None:
         raise VisionRecipesError(f'{config.file}: names no folder of images (dir). Add DIR to the command.')
     return with_config(config, given)
+
+
+def _take_places(args, places: dict[str, str]):
+    "Take from a file where images are and how they are read, as far as the command line does not name it"
+    for name, value in places.items():
+        if hasattr(args, name) and getattr(args, name) is None:
+            setattr(args, name, Path(value) if name in ('dir', 'valid_dir', 'skeleton') else value)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
 def _check_files(args):
@@ -332,18 +340,13 @@ def _train_and_valid(args, anns: Annotations, fit_settings, hashes: dict) -> tup
 
 # %% ../../nbs/cli/03_training_commands.ipynb #87a84b16
 def _resumed_run(args, chosen: dict) -> dict:  # What `read_run` gives
-    """The run that is resumed; its groups and validation images count where the command names none.
+    """The run that is resumed; its images and how they are read count where the command does not name them.
 
     Raises `VisionRecipesError` for a run of another task or model than the command names.
     """
     run_info = read_run(args.out)
     _check_same(args, chosen, run_info)
-    data = run_info.get('data', {})
-    args.groups = args.groups or data.get('groups') or None
-    if hasattr(args, 'boxes'):
-        args.boxes = args.boxes or data.get('boxes') or None
-    if args.valid_dir is None and data.get('valid_root', data.get('root')) != data.get('root'):
-        args.valid_dir = Path(data['valid_root'])
+    _take_places(args, places_of_run(run_info.get('data', {})))
     return run_info
 
 

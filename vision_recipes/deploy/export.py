@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from ..core.console import human_bytes, plural, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import atomic_path, write_json
@@ -78,20 +80,46 @@ def _with_fewer_steps(module: nn.Module, example: torch.Tensor) -> nn.Module:
                 setattr(part, name, replacement[child])
     return module
 
-
+# %% ../../nbs/deploy/02_export.ipynb #5d67d80a
 def _normalised_convolutions(module: nn.Module, example: torch.Tensor) -> list[tuple[nn.Module, nn.Module]]:
-    "Convolutions that run once, each with the batch normalisation that takes its output"
+    "Convolutions that run once, each with the batch normalisation that alone reads its output"
     calls = []  # with inputs and outputs, so that no two tensors have the same place in memory
     hooks = [part.register_forward_hook(lambda *call: calls.append(call)) for part in module.modules()]
-    with torch.no_grad():
-        module(example)
+    with torch.no_grad(), _Readers() as readers:
+        readers.count(module(example))
     for hook in hooks:
         hook.remove()
     n_calls = Counter(part for part, *_ in calls)
     once = [call for call in calls if n_calls[call[0]] == 1]
-    maker = {id(output): part for part, _, output in once if type(part) is nn.Conv2d}
-    norms = [(maker.get(id(inputs[0])), part) for part, inputs, _ in once if type(part) is nn.BatchNorm2d]
-    return [(conv, norm) for conv, norm in norms if conv is not None]
+    convs = [call for call in once if type(call[0]) is nn.Conv2d and readers.n[id(call[2])] == 1]
+    maker = {id(output): part for part, _, output in convs}
+    norms = [(part, inputs) for part, inputs, _ in once if type(part) is nn.BatchNorm2d]
+    return [
+        (maker[id(inputs[0])], norm)
+        for norm, inputs in norms
+        if id(inputs[0]) in maker and norm.running_mean is not None
+    ]
+
+
+class _Readers(TorchDispatchMode):
+    "Counts the operations that read each tensor"
+
+    def __init__(self):
+        super().__init__()
+        self.n = Counter()  # By the `id` of a tensor
+
+    def count(self, *values) -> set[int]:  # The tensors in `values`
+        ids = {id(value) for value in tree_leaves(values) if isinstance(value, torch.Tensor)}
+        self.n.update(ids)
+        return ids
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        read = self.count(args, kwargs)
+        out = func(*args, **(kwargs or {}))
+        for made in tree_leaves(out):
+            if id(made) not in read:  # the place in memory may be that of a tensor which is gone
+                self.n[id(made)] = 0
+        return out
 
 # %% ../../nbs/deploy/02_export.ipynb #01d329eb
 @contextmanager

@@ -8,9 +8,10 @@ __all__ = ['as_onnx_file']
 # %% ../../nbs/deploy/09_model_file.ipynb #a74adf5d
 import json
 from pathlib import Path
+from typing import Any, Callable
 from ..core.console import log_info
 from ..core.errors import VisionRecipesError
-from ..runtime.model_card import CARD_KEY
+from ..runtime.model_card import CARD_KEY, ModelCard
 from ..runtime.predictor import Predictor
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
@@ -20,11 +21,13 @@ def as_onnx_file(
     what: str | Path,  # As for `model_source`
     folder: Path,  # Where a file is written that has no place of its own
     card: str | Path | None = None,  # For an ONNX file made by others, a file as `read_card` reads it
+    check: Callable[[ModelCard], Any] | None = None,  # May refuse weights before they are exported
     **settings,  # Of published weights, as for `pretrained`
 ) -> Path:
     """The ONNX file of a model, with its card inside; it is made where there is none yet.
 
-    Raises `VisionRecipesError` for what is no model, and for a file of a run that is not of its best epoch.
+    Raises `VisionRecipesError` for what is no model, for a card or settings where the model has its own, for
+    a file of a run that is not of its best epoch, and what `check` raises. An export raises `ExportError`.
     """
     source = model_source(what)
     if settings and source in ('onnx', 'run'):
@@ -40,8 +43,11 @@ def as_onnx_file(
     from vision_recipes.deploy.export import export_onnx  # needs torch
     from vision_recipes.tasks.run import pretrained
 
+    model = pretrained(what, 'cpu', **settings)
+    if check:
+        check(model.card)
     log_info(f'{what}: is exported first, into a temporary file')
-    return export_onnx(pretrained(what, 'cpu', **settings), folder / default_onnx_path(what).name)
+    return export_onnx(model, folder / default_onnx_path(what).name)
 
 # %% ../../nbs/deploy/09_model_file.ipynb #f8fe2c01
 def _file_of_run(run: Path) -> Path:

@@ -10,6 +10,7 @@ __all__ = ['WEIGHTED', 'PRECISIONS', 'MAX_CHANGED', 'NetworkPart', 'read_graph',
 import json, logging, tempfile, warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
 import numpy as np
@@ -18,7 +19,7 @@ from ..core.console import human_bytes, plural, progress, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import write_bytes
 from ..core.patching import patch
-from ..data.annotations import align_labels, Annotations, measure
+from ..data.annotations import Annotations, classes_of_model, known_classes, measure
 from ..data.splits import trained_on
 from .latency import compare_latency
 from .model_file import as_onnx_file
@@ -492,17 +493,26 @@ class Trial(NamedTuple):
 class Trials:
     "Smaller files, each scored and compared with the original on the same images"
 
-    def __init__(self, original: Predictor, anns: Annotations, max_drop: float, max_changed: float):
-        self.original, self.anns = original, anns
+    def __init__(
+        self,
+        original: Predictor,
+        anns: Annotations,  # Measured; with `classes`, as `classes_of_model` gives both
+        max_drop: float,
+        max_changed: float,
+        classes: list[int] | None = None,  # Of the model, those that are scored; None: all
+    ):
+        self.original, self.anns, self.classes = original, anns, classes
         self.max_drop, self.max_changed = max_drop, max_changed
-        self.task = make_task(original.card.task, labels=original.card.labels)
+        self.task = make_task(original.card.task, labels=anns.labels)
         self.task.check(anns)
         self.before = _predictions(original, anns)
         self.score_before = self.score(self.before)
         self.tried: list[Trial] = []
 
     def score(self, predictions: list[Prediction]) -> float:
-        "The task's metric"
+        "The task's metric; what a user sees change is looked at in all classes"
+        if self.classes is not None:
+            predictions = [p.of_classes(self.classes) for p in predictions]
         return float(self.task.evaluate(predictions, self.anns).metrics[self.task.metric])
 
     @property
@@ -559,14 +569,20 @@ def quantize_onnx(
     """Make a smaller file.
 
     Raises `VisionRecipesError`, and leaves no file, where the metric falls by more than `max_drop`, or more
-    than `max_changed` of what a user sees changes.
+    than `max_changed` of what a user sees changes. So it does for a kind or a number that cannot be, for a
+    file that is smaller already, for classes that the model does not know, without images to score or to
+    calibrate with, for a graph that onnxruntime cannot make smaller, and as `as_onnx_file` says.
     """
     out = Path(out or default_onnx_path(model).with_suffix(f'.{kind}.onnx'))
     if out.resolve() == Path(model).resolve():
         raise VisionRecipesError(f'{out}: is the model itself. Name another file.')
     with tempfile.TemporaryDirectory() as made:
-        file = as_onnx_file(model, Path(made), card, **settings)
+        file = as_onnx_file(model, Path(made), card, partial(_check_classes, anns), **settings)
         return _make_smaller(file, anns, out, kind, max_drop, n_calibration, max_changed)
+
+
+def _check_classes(anns: Annotations, card: ModelCard):
+    known_classes(anns, card.labels)
 
 # %% ../../nbs/deploy/05_quantization.ipynb #620eb665
 def _make_smaller(
@@ -582,9 +598,9 @@ def _make_smaller(
     predictor = Predictor(model, threads=0)
     card = predictor.card
     _check_request(model, kind, card, n_calibration, max_drop=max_drop, max_changed=max_changed)
-    anns = align_labels(anns, card.labels)
+    anns, classes = classes_of_model(anns, card)
     calibration, scored = two_parts(anns, card, n_calibration if kind == 'int8' else 0)
-    trials = Trials(predictor, measure(scored), max_drop, max_changed)
+    trials = Trials(predictor, measure(scored), max_drop, max_changed, classes)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / 'smaller.onnx'
         for how in _attempts(predictor, kind, calibration, file):

@@ -11,15 +11,22 @@ from pathlib import Path
 from typing import Callable
 import numpy as np
 import torch
-from torch import nn, Tensor
+from torch import nn
 from ..core.console import log_info, plural, this_world
 from ..core.errors import VisionRecipesError
 from ..data.annotations import Annotations
 from ..dataloading.dataset import ImageDataset
+from ..tasks.device import to_device
 from ..tasks.registry import model_info
 from ..tasks.run_directory import read_run
 from ..tasks.task import Task
-from .micro_batches import check_limit, free_memory, image_limit, memory_lack
+from vision_recipes.training.micro_batches import (
+    check_limit,
+    free_memory,
+    image_limit,
+    is_too_few,
+    memory_lack,
+)
 from .settings import FitSettings
 from .state import separate_random_state, Trainer
 
@@ -55,9 +62,8 @@ def fullest_image(
 def _step(t: Trainer, batch: dict):
     "A whole step of training, of which nothing is kept"
     check_limit(len(batch['images']), t.device)
-    batch = {k: v.to(t.device) if isinstance(v, Tensor) else v for k, v in batch.items()}
     with torch.autocast(t.device.type, dtype=t.amp or torch.float32, enabled=t.amp is not None):
-        losses = t.task.losses(t.model.train(), batch)
+        losses = t.task.losses(t.model.train(), to_device(batch, t.device))
     t.scaler.scale(sum(losses.values())).backward()
     t.scaler.step(t.optimizer)
     t.scaler.update()
@@ -82,7 +88,7 @@ def _fits(t: Trainer, batch: dict, free: int) -> bool:
         for _ in range(2):  # the optimiser takes its memory in the first step
             _step(t, batch)
     except (RuntimeError, MemoryError, ValueError) as e:
-        if not memory_lack(e) and 'more than 1 value per channel' not in str(e):
+        if not memory_lack(e) and not is_too_few(e):
             raise
         return False
     return _share_of_memory(len(batch['images']), t.device, free) <= MARGIN

@@ -18,7 +18,7 @@ from ..core.errors import VisionRecipesError
 from ..core.files import write_bytes
 from ..core.labels import LabelMap
 from ..core.patching import patch
-from ..tasks.device import pick_device
+from ..tasks.device import pick_device, to_device
 from ..tasks.parts import freeze_parts
 from ..tasks.run import make_task
 from ..tasks.run_directory import read_run, run_settings
@@ -267,9 +267,8 @@ class _Again:
 
     def losses(self, batch, mixed=True) -> dict[str, Tensor]:
         amp = getattr(torch, self.state['amp']) if mixed and self.state['amp'] else None
-        batch = {k: v.to(self.device) if isinstance(v, Tensor) else v for k, v in batch.items()}
         with torch.autocast(self.device.type, dtype=amp) if amp else nullcontext():
-            return self.task.losses(self.model, batch)
+            return self.task.losses(self.model, to_device(batch, self.device))
 
     def _in_parts(self, batch, mixed):
         parts = self.state['parts']

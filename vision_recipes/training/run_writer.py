@@ -56,15 +56,22 @@ def run_info(
         **task.transform_names(),
         'best_epoch': best_epoch,
         'card': task.card(**known, data=data).to_dict(),
-        'data': {
-            'root': str(train.root),
-            'valid_root': str(valid.root),
-            'format': train.format,
-            'groups': train.group_rule,
-            'boxes': train.box_rule,
-            'valid_examples': examples,
-        },
+        'data': {**_places(train, valid), 'valid_examples': examples},
         'versions': library_versions(),
+    }
+
+# %% ../../nbs/training/04_run_writer.ipynb #c51e594f
+def _places(train: Annotations, valid: Annotations) -> dict[str, str]:
+    "Where the images are and how they were read, so that a training can be repeated"
+    return {
+        'dir': train.read_from or str(train.root),
+        'valid_dir': valid.read_from or str(valid.root),
+        'root': str(train.root),
+        'valid_root': str(valid.root),
+        'format': train.format,
+        'valid_format': valid.format,
+        'groups': train.group_rule or valid.group_rule,
+        'boxes': train.box_rule or valid.box_rule,
     }
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LOGS', 'FEWEST_STEPS', 'MOST_EPOCHS', 'check_device', 'log_names', 'check_log', 'LearningSettings', 'FitSettings',
            'make_settings', 'check_names', 'check_chosen', 'auto_preset', 'preset_of_machine', 'Config', 'read_config',
-           'settings_from', 'with_config']
+           'places_of_run', 'settings_from', 'with_config']
 
 # %% ../../nbs/training/01_settings.ipynb #39e3dbec
 import importlib.util, math, re, sys
@@ -141,7 +141,11 @@ def make_settings(
     n_images: int = 0,  # Training images, for `auto`
     **values,  # Settings of model or training that differ from the preset's; `model` chooses the network
 ) -> tuple[Settings, FitSettings]:  # The model's, the training loop's
-    "All settings of a training. Raises `VisionRecipesError` for a name that neither knows"
+    """All settings of a training.
+
+    Raises `VisionRecipesError` for a task, model, preset or name that is not known, for a value out of range,
+    for settings that contradict each other, and with `auto` for a device that is not there.
+    """
     info = model_info(task, values.get('model', ''))
     check_names(task, info, values)
     check_choice('preset', preset, (*info.presets, 'auto'))
@@ -265,13 +269,26 @@ def _config_of_run(file: Path, info: dict) -> Config:
     data = info.get('data', {})
     if not isinstance(data, dict):
         raise VisionRecipesError(f'{file}: data must be an object, but got {brief(data)}.')
-    places = {'dir': data.get('root'), 'groups': data.get('groups'), 'boxes': data.get('boxes')}
-    if data.get('valid_root', data.get('root')) != data.get('root'):
-        places['valid_dir'] = data['valid_root']
     values = {**info['settings'], **info['fit']}
-    return Config(file, info['task'], values, {k: v for k, v in places.items() if v}, True)
+    return Config(file, info['task'], values, places_of_run(data), True)
 
 
+def places_of_run(
+    data: dict,  # Of `run.json`
+) -> dict[str, str]:  # Some of `_PLACES`
+    "Where the images of a run are, and how they are read"
+    folder, valid_folder = (data.get(name) or data.get(old) for name, old in _FOLDERS)
+    places = {'dir': folder, 'groups': data.get('groups'), 'boxes': data.get('boxes')}
+    if valid_folder != folder:
+        places['valid_dir'] = valid_folder
+    if data.get('valid_format') == data.get('format'):  # else each folder is recognised by itself
+        places['format'] = data.get('format')
+    return {k: v for k, v in places.items() if v}
+
+
+_FOLDERS = ('dir', 'root'), ('valid_dir', 'valid_root')  # the second where annotations were not read
+
+# %% ../../nbs/training/01_settings.ipynb #a6adcd2b
 def _config_of_settings(file: Path, info: dict) -> Config:
     "From names and values as on the command line"
     check_choice(f'{file}: task', info.get('task'), TASKS)

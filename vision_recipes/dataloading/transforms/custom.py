@@ -215,6 +215,7 @@ class CustomStep:
 
     name: str
     change: Callable  # (image, target, rng) to (image, target)
+    n_classes: int = 0  # Of the task, to check labels by; 0: not known
 
     def __call__(
         self,
@@ -230,7 +231,9 @@ class CustomStep:
             with seeded(rng):
                 changed, new = _pair(self.change(image, dict(target), rng))
             changed = _checked_image(changed, size_wh)
-            return changed, _checked_target(new, target, changed.shape[:2])
+            target = _checked_target(new, target, changed.shape[:2])
+            _check_labels(target, self.n_classes)
+            return changed, target
         except VisionRecipesError as e:
             raise VisionRecipesError(f'{where}: the transform {self.name}: {e}') from e
         except Exception as e:  # whatever a stranger's code raises
@@ -275,6 +278,16 @@ def _check_counts(counts: dict[str, int]):
         raise VisionRecipesError(
             f'it returned {found}. An object that is lost must lose its box, label, mask and points: '
             'index all of them alike (SanitizeBoundingBoxes does with its default labels_getter).'
+        )
+
+
+def _check_labels(target: dict, n_classes: int):
+    "Raise `VisionRecipesError` for a class that the task does not have"
+    labels = np.atleast_1d(target['labels'] if 'boxes' in target else target['label'])
+    wrong = labels[(labels < 0) | (labels >= n_classes)] if n_classes else ()
+    if len(wrong):
+        raise VisionRecipesError(
+            f'it returned the class {wrong[0]}, but the task has the numbers 0 to {n_classes - 1}.'
         )
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #d3ecb8e2
@@ -472,12 +485,17 @@ def with_custom(
     transform: SampleTransform | Callable,
     before: Any = None,  # As for `custom_steps`
     after: Any = None,
+    n_classes: int = 0,  # Of the task, to check labels by; 0: not known
 ) -> SampleTransform | Callable:  # `transform` itself where there is nothing to add
     "Put the user's transforms before and after one of ours. Raises `VisionRecipesError`"
-    before, after = custom_steps(before), custom_steps(after)
+    before, after = _steps_for(n_classes, before), _steps_for(n_classes, after)
     if not before and not after:
         return transform
     return CustomTransform(as_sample_transform(transform), before, after)
+
+
+def _steps_for(n_classes: int, transform) -> tuple[CustomStep, ...]:
+    return tuple(replace(step, n_classes=n_classes) for step in custom_steps(transform))
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #3a630e2e
 @patch

@@ -276,7 +276,9 @@ def recognise(
     state = to_original_names(state)
     stem, head = state.get(_STEM), state.get('head.cls_preds.0.weight')
     if stem is None or head is None or stem.shape[0] not in _STEMS:
-        raise VisionRecipesError(f'{where}: holds no weights of YOLOX{_hint(state)}.')
+        raise VisionRecipesError(
+            f'{where}: holds no weights of YOLOX{_hint(state)}. Name some, or the model they are of.'
+        )
     return WeightLayout(_STEMS[stem.shape[0]], head.shape[0], layout)
 
 
