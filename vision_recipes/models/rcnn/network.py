@@ -337,11 +337,12 @@ def validation_losses(
     model: RCNN,
     x: Tensor,  # (B, 3, H, W) normalised
     targets: list[dict],
-) -> dict[str, Tensor]:
+) -> tuple[dict[str, Tensor], Features, list[Tensor]]:  # With the features and proposals they come from
     "The losses of a batch, the same every time"
+    features = model.extract_features(x)
+    proposals = model.propose_regions(features)
     with even_samples(model):
-        features = model.extract_features(x)
-        return model.losses(features, model.propose_regions(features), targets)
+        return model.losses(features, proposals, targets), features, proposals
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #7db243c9
 class ExportRcnn(nn.Module):
@@ -639,11 +640,8 @@ def branch_targets(self: RcnnTask, batch: dict) -> dict[str, Tensor]:  # Of all 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #81043784
 @patch
 def validate(self: RcnnTask, model, batch):
-    features = model.extract_features(self.inputs(batch['images']))
-    proposals = model.propose_regions(features)
-    with even_samples(model):
-        losses = model.losses(features, proposals, self.targets(batch))
-    outputs = [o.cpu().numpy() for o in self._class_ids(model.detect(features, proposals))]
+    losses, *found = validation_losses(model, self.inputs(batch['images']), self.targets(batch))
+    outputs = [o.cpu().numpy() for o in self._class_ids(model.detect(*found))]
     decode = DECODERS[self.decoder].decode
     return losses, decode(outputs, batch_places(batch), self.output_card, self.settings.score)
 
