@@ -27,7 +27,8 @@ from vision_recipes.data.formats.files import (
     scan,
     SPLIT_NAMES,
 )
-from .yolo_keypoints import pose_of_yaml
+from .yolo_keypoints import pose_of_yaml, pose_yaml
+from .yolo_lines import object_lines
 from .yolo_shapes import LineObjects, objects_of_lines
 from .yolo_text import read_lines, read_utf8, text_lines, TextLines
 
@@ -437,7 +438,7 @@ def write_yolo(
     anns = _without_crowds(anns)
     names = list(map(path_inside, anns.paths))
     stems = _distinct_stems(anns, names)
-    lines = _lines(anns)
+    lines = object_lines(anns)
     ends = anns.class_ids.offsets.tolist()
     with new_folder(root) as tmp:
         for i, stem in enumerate(progress(stems, 'writing', unit='image')):
@@ -477,19 +478,11 @@ def _yaml_text(anns: Annotations) -> str:
     "The contents of data.yaml"
     # a JSON string is a yaml string
     classes = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))
-    return f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}'
-
-
-def _lines(anns: Annotations) -> list[str]:
-    "A line for each object"
-    if anns.boxes_rel is not None:
-        x1, y1, x2, y2 = anns.boxes_rel.T.astype(np.float64)
-    else:
-        anns = anns.measure()
-        x1, y1, x2, y2 = (anns.boxes / np.tile(anns.sizes_wh, 2)[anns.image_of]).T
-    columns = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]
-    rows = zip(anns.class_ids.values.tolist(), *[column.tolist() for column in columns])
-    return ['%d %.8f %.8f %.8f %.8f\n' % row for row in rows]
+    text = f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}'
+    if anns.keypoints is None:
+        # outlines of one length might be taken for keypoints
+        return text + ('task: segment\n' if anns.masks is not None else '')
+    return text + pose_yaml(anns.labels.skeleton, range(len(anns.labels)), anns.point_margin)
 
 
 def _bring(source: Path, target: Path, link: bool) -> None:

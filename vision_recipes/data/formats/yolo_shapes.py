@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LineObjects', 'objects_of_lines']
 
-# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #a6e5698b
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #e78cd343
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -14,10 +14,10 @@ from ...core.errors import VisionRecipesError
 from ...core.masks import crosses_itself, Masks, ring_area
 from ...core.ragged import Ragged
 from ..findings import Finding
-from .yolo_keypoints import MOST_POINTS, point_visibility, Pose
+from .yolo_keypoints import MOST_YOLO_POINTS, point_visibility, KeypointLayout
 from .yolo_text import TextLines
 
-# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #5b998cc4
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #a00f16ec
 @dataclass(eq=False)
 class LineObjects:
     "An object for each line"
@@ -26,14 +26,14 @@ class LineObjects:
     boxes_rel: np.ndarray  # (L, 4) float32 XYXY, fractions of the image
     masks: Masks | None = None  # L, points float64, fractions of the image
     keypoints: np.ndarray | None = None  # (L, K, 3) float64: fractions of the image, and visibility
-    pose: Pose | None = None  # Of the keypoints
+    pose: KeypointLayout | None = None  # Of the keypoints
     notes: tuple[Finding, ...] = ()
 
 
 def objects_of_lines(
     lines: TextLines,
     where: Path,  # What findings about the whole set name
-    pose: Pose | None = None,  # What data.yaml says of keypoints
+    pose: KeypointLayout | None = None,  # What data.yaml says of keypoints
     # `task` of data.yaml: `segment` or `obb` where lines are outlines, whatever they look like
     task: str = '',
 ) -> LineObjects:
@@ -46,7 +46,7 @@ def objects_of_lines(
     _check_lines(lines)
     longer = np.unique(lengths[lengths > 5])
     if len(longer) > 1:
-        return _outlined(lines, where)
+        return _outlined(lines, where, task)
     n = int(longer[0])
     if n == 6:
         return _without_sixth(lines, where)
@@ -54,7 +54,7 @@ def objects_of_lines(
     if _are_tracks(table):
         return _tracked(lines, table, where)
     found = _recognised(lines, table, where, task)
-    return _outlined(lines, where) if found is None else _posed_unnamed(lines, found, where)
+    return _outlined(lines, where, task) if found is None else _posed_unnamed(lines, found, where)
 
 # %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #e2b9a751
 def _boxed(
@@ -116,8 +116,8 @@ def _oriented_boxes(points: np.ndarray, rings: np.ndarray, where: Path) -> tuple
     )
     return (Finding('warning', 'oriented boxes', str(where), message),)
 
-# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #828ced72
-def _outlined(lines: TextLines, where: Path) -> LineObjects:
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #4a3da3b4
+def _outlined(lines: TextLines, where: Path, task: str) -> LineObjects:
     "Outlines as masks"
     numbers = lines.numbers
     is_box = numbers.counts == 5
@@ -134,7 +134,7 @@ def _outlined(lines: TextLines, where: Path) -> LineObjects:
     if 2 * is_box.sum() <= len(lines):
         no_runs = Ragged(np.empty(0, np.uint32), np.zeros(len(lines) + 1, np.int64))
         found.masks = Masks(points, rings, np.arange(len(lines) + 1), no_runs)
-        found.notes += _oriented_boxes(points, rings, where)
+        found.notes += () if task == 'segment' else _oriented_boxes(points, rings, where)
     return found
 
 # %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #c629947e
@@ -162,7 +162,7 @@ def _mixed_lines(lines: TextLines, is_box: np.ndarray, where: Path) -> tuple[Fin
         message += f'; of outlines, such as {lines.place(int(np.argmin(is_box)))}, the box alone is taken.'
     return (Finding('warning', 'mixed lines', str(where), message),)
 
-# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #4c664a5d
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #6b451e36
 def _without_sixth(lines: TextLines, where: Path) -> LineObjects:
     "Boxes of lines of five and six numbers; the sixth is judged over the whole set and left out"
     is_six = np.flatnonzero(lines.numbers.counts == 6)
@@ -192,7 +192,7 @@ def _are_tracks(table: np.ndarray) -> bool:
     is_number = (track == np.floor(track)).all() and track.min() >= 0 and track.max() > 1
     return bool(is_number and (confidence >= 0).all() and (confidence <= 1).all())
 
-
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #b5000c71
 def _tracked(lines: TextLines, table: np.ndarray, where: Path) -> LineObjects:
     message = (
         f'{plural(len(table), "line")} of seven numbers, the last two a confidence and the number of a '
@@ -200,8 +200,8 @@ def _tracked(lines: TextLines, table: np.ndarray, where: Path) -> LineObjects:
     )
     return _boxed(_first_five(lines), (Finding('warning', 'track', str(where), message),))
 
-# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #29173461
-def _posed(lines: TextLines, pose: Pose, notes: tuple[Finding, ...] = ()) -> LineObjects:
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #5d6189a9
+def _posed(lines: TextLines, pose: KeypointLayout, notes: tuple[Finding, ...] = ()) -> LineObjects:
     "Boxes and keypoints of lines as data.yaml declares them"
     lengths = lines.numbers.counts
     wrong = lengths != pose.n_numbers
@@ -217,8 +217,8 @@ def _posed(lines: TextLines, pose: Pose, notes: tuple[Finding, ...] = ()) -> Lin
     found.keypoints, found.pose = point_visibility(points), pose
     return found
 
-
-def _wrong_length(n: int, pose: Pose) -> str:
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #a608b3b9
+def _wrong_length(n: int, pose: KeypointLayout) -> str:
     "What is wrong with a line of `n` numbers"
     k, dims = len(pose.skeleton), pose.dims
     fault = (
@@ -231,8 +231,8 @@ def _wrong_length(n: int, pose: Pose) -> str:
         return fault + f' It fits kpt_shape: [{k}, {5 - dims}].'
     return fault
 
-
-def _unmirrored(pose: Pose, where: Path) -> tuple[Finding, ...]:
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #3c6e3a6e
+def _unmirrored(pose: KeypointLayout, where: Path) -> tuple[Finding, ...]:
     "A warning where nothing says which points change places in a mirror"
     if pose.is_named or len(pose.skeleton) == 1:
         return ()
@@ -254,13 +254,13 @@ def _check_visibility(lines: TextLines, visibility: np.ndarray) -> None:  # (L, 
             '1 (hidden) or 2 (visible).',
         )
 
-# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #72e4ce98
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #8f157c5d
 def _recognised(
     lines: TextLines,
     table: np.ndarray,  # (M, n) the lines of more than five numbers; all have n
     where: Path,
     task: str,
-) -> Pose | None:  # None: outlines
+) -> KeypointLayout | None:  # None: outlines
     "Whether lines of one length are keypoints. Raises `VisionRecipesError` where that is not clear"
     n = table.shape[1]
     share = {(k, dims): _share_in_boxes(table, k, dims) for k, dims in _point_shapes(n)}
@@ -276,14 +276,14 @@ def _recognised(
     if shapes and not are_outlines:
         if len(table) < len(lines):
             _check_all_posed(lines, n)
-        return Pose.unnamed(*shapes[0])
+        return KeypointLayout.unnamed(*shapes[0])
     raise _unclear(lines, n, where, bool(shapes))
 
-
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #d134ba8e
 def _point_shapes(n: int) -> list[tuple[int, int]]:
     "Numbers of points, and numbers a point, that a line of `n` numbers may have"
     shapes = [((n - 5) // dims, dims) for dims in (3, 2) if (n - 5) % dims == 0]
-    return [shape for shape in shapes if shape[0] <= MOST_POINTS]
+    return [shape for shape in shapes if shape[0] <= MOST_YOLO_POINTS]
 
 
 def _has_visibility(table: np.ndarray) -> bool:
@@ -304,7 +304,7 @@ def _share_in_boxes(table: np.ndarray, k: int, dims: int) -> float:
     fits = in_image.all((1, 2)) & (inside | ~is_present).all(1)
     return float(fits.mean()) if is_present.any() else 0.0
 
-
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #0649f1fc
 def _are_outlines(table: np.ndarray, most: int = 500) -> bool:
     "Whether four of five lines are plain rings, of up to `most` lines"
     points = table[:: max(1, len(table) // most), 1:].reshape(-1, table.shape[1] // 2, 2)
@@ -315,7 +315,7 @@ def _are_outlines(table: np.ndarray, most: int = 500) -> bool:
     is_plain = (area > 1e-3 * extent**2) & [not crosses_itself(ring) for ring in points]
     return bool((is_near & is_plain).mean() >= 0.8)
 
-# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #048a0704
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #7eae0c40
 def _check_all_posed(lines: TextLines, n: int) -> None:
     "Raise `VisionRecipesError` where some lines have keypoints and others do not"
     i = int(np.argmax(lines.numbers.counts == 5))
@@ -345,8 +345,8 @@ def _unclear(lines: TextLines, n: int, where: Path, fits: bool) -> VisionRecipes
         f'{doubt}. Say in data.yaml what they are: {"; ".join(ways)}.'
     )
 
-
-def _posed_unnamed(lines: TextLines, pose: Pose, where: Path) -> LineObjects:
+# %% ../../../nbs/data/formats/12_yolo_shapes.ipynb #7287b9e4
+def _posed_unnamed(lines: TextLines, pose: KeypointLayout, where: Path) -> LineObjects:
     found = _posed(lines, pose)
     k = len(pose.skeleton)
     message = (

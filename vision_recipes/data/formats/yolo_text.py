@@ -41,7 +41,7 @@ def text_lines(text: str) -> list[str]:
         lines.pop()
     return lines
 
-# %% ../../../nbs/data/formats/10_yolo_text.ipynb #3c8a54d0
+# %% ../../../nbs/data/formats/10_yolo_text.ipynb #e5cdd2d3
 @dataclass(frozen=True, eq=False)
 class TextLines:
     "The numbers of the lines of many text files; lines without anything are left out"
@@ -64,7 +64,7 @@ def error(
     file, number, line = _located(self, i)
     return VisionRecipesError(f'{file}, line {number}: {fault} The line: {_quoted(line)}')
 
-
+# %% ../../../nbs/data/formats/10_yolo_text.ipynb #2b05217e
 @patch
 def place(self: TextLines, i: int) -> str:
     "File and line of line `i`"
