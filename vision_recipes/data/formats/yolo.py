@@ -45,10 +45,10 @@ def _load_data_yaml(file: Path) -> dict:
             f'{file}: reading yaml needs PyYAML: pip install pyyaml. Or put the class names into '
             'classes.txt, one a line.'
         ) from e
+    text = read_utf8(file)
+    _check_depth(file, text)
     try:
-        data = yaml.safe_load(read_utf8(file))
-    except VisionRecipesError:
-        raise
+        data = yaml.safe_load(text)
     except RecursionError as e:
         raise VisionRecipesError(f'{file}: nested too deeply to be a data.yaml.') from e
     # the last five are what yaml's constructors of dates and numbers raise
@@ -70,6 +70,15 @@ def _find_yaml(root: Path) -> dict | None:
             if b'names' in start or (file.stem == 'data' and start.startswith((b'\xff\xfe', b'\xfe\xff'))):
                 return _load_data_yaml(file)
     return None
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #bf07a052
+def _check_depth(file: Path, text: str, most: int = 200) -> None:
+    "Raise `VisionRecipesError` where brackets are nested deeply: yaml takes seconds until it gives up"
+    characters = np.frombuffer(text.encode(), np.uint8)
+    opened, closed = np.isin(characters, [*b'[{']), np.isin(characters, [*b']}'])
+    depth = np.cumsum(opened.astype(np.int64) - closed)
+    if depth.max(initial=0) > most:
+        raise VisionRecipesError(f'{file}: nested too deeply to be a data.yaml.')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #f1c33826
 def _label_map(root: Path, data: dict | None, places: list[Path]) -> LabelMap:

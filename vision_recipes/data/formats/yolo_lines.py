@@ -37,7 +37,7 @@ def trace_rings(
         rings.append(_corners(np.array(ring, np.float64)))
     return rings
 
-
+# %% ../../../nbs/data/formats/13_yolo_lines.ipynb #e46dfccd
 def _sides(mask: np.ndarray) -> list[tuple]:
     "Begin and end of each side of a pixel that has the outside behind it; the inside lies on its right"
     padded = np.pad(mask, 1)
@@ -86,7 +86,7 @@ def _nearest(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
     i, k = np.unravel_index(np.argmin(distance), distance.shape)
     return int(i), int(k) * step
 
-
+# %% ../../../nbs/data/formats/13_yolo_lines.ipynb #1dff457d
 def one_ring(
     masks: Masks,  # In pixels
     m: int,
