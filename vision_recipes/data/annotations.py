@@ -17,6 +17,7 @@ from typing import Iterator, Sequence
 import numpy as np
 from ..core.console import plural, progress
 from ..core.errors import did_you_mean, VisionRecipesError
+from ..core.files import read_utf8
 from ..core.images import image_size, ImageError
 from ..core.labels import LabelMap, match_names
 from ..core.masks import Masks
@@ -355,13 +356,9 @@ def _groups_of_csv(anns: Annotations, file: Path) -> list[str]:
 
 def _read_csv(file: Path) -> list[list[str]]:
     try:
-        return list(csv.reader(file.read_text(encoding='utf-8-sig').splitlines()))
+        return list(csv.reader(read_utf8(file).splitlines()))
     except csv.Error as e:
         raise VisionRecipesError(f'{file}: is no table of path,group: {e}.') from e
-    except OSError as e:
-        raise VisionRecipesError(f'{file}: cannot be read: {e.strerror}.') from e
-    except UnicodeDecodeError as e:
-        raise VisionRecipesError(f'{file}: is not UTF-8 text (byte {e.start}). Save it as UTF-8.') from e
 
 # %% ../../nbs/data/03_annotations.ipynb #9b36a3f0
 def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With class ids of `labels`

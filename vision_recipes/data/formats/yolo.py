@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from ...core.console import plural, progress, log_info
 from ...core.errors import brief, check_choice, VisionRecipesError
-from ...core.files import new_folder
+from ...core.files import new_folder, read_utf8, text_lines
 from ...core.images import is_image_name
 from ...core.labels import LabelMap
 from ...core.ragged import Ragged, Strings
@@ -30,7 +30,7 @@ from vision_recipes.data.formats.files import (
 from .yolo_keypoints import pose_of_yaml, pose_yaml
 from .yolo_lines import object_lines
 from .yolo_shapes import LineObjects, objects_of_lines
-from .yolo_text import read_lines, read_utf8, text_lines, TextLines
+from .yolo_text import read_lines, TextLines
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #b05e8380
 _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classes.txt')
