@@ -959,6 +959,61 @@ def yolo():
     return Format(parts.map(yolo_files), read, {f'images/{k}': v for k, v in PICS.items()}, 2)
 
 
+def yolo_shape_lines(kind, k):
+    "A line of one kind, with `k` points where it has points"
+    number = st.floats(0.1, 0.9).map('{:.4f}'.format)
+    box = ['.5', '.5', '.9', '.9']
+    coordinates = st.lists(number, min_size=2 * k, max_size=2 * k)
+    if kind == 'pose 2':
+        return coordinates.map(lambda xy: ' '.join(['0', *box, *xy]))
+    if kind == 'pose 3':
+        points = st.lists(st.tuples(number, number, st.sampled_from('0122')), min_size=k, max_size=k)
+        return points.map(lambda xyv: ' '.join(['0', *box, *[n for point in xyv for n in point]]))
+    if kind == 'oriented':
+        return st.just('0 .5 .2 .7 .4 .5 .6 .3 .4') | st.just('1 .1 .1 .2 .1 .2 .3 .1 .3')
+    if kind == 'predicted':
+        return number.map(lambda confidence: ' '.join(['0', *box, confidence]))
+    return coordinates.map(lambda xy: ' '.join(['1', *xy]))
+
+
+def mostly(own):
+    "One value in 20 is hostile"
+    return st.integers(0, 19).flatmap(lambda n: hostile if n == 0 else own)
+
+
+def yolo_shape_yaml(shape, mirror, names, task):
+    "data.yaml that says what the lines are, or something else"
+    data = {'names': ['cat', 'dog'], 'kpt_shape': shape, 'flip_idx': mirror, 'kpt_names': names, 'task': task}
+    return as_json({key: value for key, value in data.items() if value is not None})
+
+
+@st.composite
+def yolo_shape_files(draw):
+    "Sets of outlines, keypoints, oriented boxes and predictions, some lines of which are something else"
+    kinds = ['pose 2', 'pose 3', 'oriented', 'predicted', 'outlines']
+    kind, k = draw(st.sampled_from(kinds)), draw(st.integers(1, 5))
+    other = yolo_shape_lines(draw(st.sampled_from(kinds)), draw(st.integers(1, 5)))
+    odd = st.just('0 .5 .5 .2 .2') | other | st.lists(st.sampled_from(ODD_NUMBERS), max_size=9).map(' '.join)
+    own = yolo_shape_lines(kind, k)
+    line = st.integers(0, 29).flatmap(lambda n: odd if n == 0 else own)
+    text = texts(st.lists(line, max_size=6).map(lambda lines: '\n'.join(lines).encode()))
+    shape = mostly(st.just([k, 2 if kind == 'pose 2' else 3]) if kind[:4] == 'pose' else st.none())
+    mirror = mostly(st.none() | st.just([*range(k)][::-1]) | st.permutations(range(k)).map(list))
+    names = mostly(st.none() | st.just({0: [f'p{i}' for i in range(k)]}))
+    task = mostly(st.sampled_from(['segment', 'pose', 'obb', 'detect', None]))
+    yaml = st.builds(yolo_shape_yaml, shape, mirror, names, task)
+    return {'labels/a.txt': draw(text), 'labels/d.txt': draw(text), 'data.yaml': draw(texts(yaml))}
+
+
+def yolo_shapes():
+    return Format(
+        yolo_shape_files(),
+        lambda folder: read_annotations(folder, 'yolo'),
+        {f'images/{k}': v for k, v in PICS.items()},
+        2,
+    )
+
+
 def skeletons():
     from vision_recipes.cli.training_commands import read_skeleton
 
@@ -1365,6 +1420,7 @@ FORMATS = dict(
     labelme=labelme,
     voc=voc,
     yolo=yolo,
+    yolo_shapes=yolo_shapes,
     skeleton=skeletons,
     run_json=runs,
     card_json=card_files,
@@ -1380,6 +1436,7 @@ WEIGHTS = dict(
     coco=2,
     labelme=2,
     yolo=2,
+    yolo_shapes=2,
     skeleton=0.5,
     run_json=0.5,
     card_json=0.5,
@@ -1588,7 +1645,7 @@ class Trial:
 
 
 # The formats that are read to a table of annotations
-TABLES = ('image_folder', 'groups_csv', 'hagrid', 'coco', 'labelme', 'voc', 'yolo')
+TABLES = ('image_folder', 'groups_csv', 'hagrid', 'coco', 'labelme', 'voc', 'yolo', 'yolo_shapes')
 
 
 def empty_folder(folder: Path):

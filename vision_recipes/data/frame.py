@@ -44,7 +44,9 @@ def _rows(anns) -> tuple[np.ndarray, np.ndarray]:
 
 # %% ../../nbs/data/02_frame.ipynb #056fbee0
 def _object_columns(anns) -> dict[str, np.ndarray]:  # Each (M,) float32
-    "What is known about each object, in numbers; NaN for the coordinates of an absent point"
+    "What is known about each object in pixels; NaN for the coordinates of an absent point"
+    if anns.boxes_rel is not None:
+        return {}
     columns = {}
     if anns.boxes is not None:
         columns |= zip(('xmin', 'ymin', 'xmax', 'ymax'), np.asarray(anns.boxes, np.float32).T)

@@ -35,7 +35,7 @@ class KeypointTask(DetectionTask):
         if anns.keypoints is None:
             raise VisionRecipesError(
                 f'{anns.root}: has no points (read as {anns.format}), but keypoints are learnt from points '
-                'with names: LabelMe points or COCO keypoints.'
+                'with names: LabelMe points, COCO keypoints or YOLO pose.'
             )
         self._check_skeleton(anns)
         if not (anns.keypoints[..., 2] > 0).any():

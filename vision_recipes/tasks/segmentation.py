@@ -24,7 +24,7 @@ class SegmentationTask(DetectionTask):
             what = 'boxes' if anns.has_boxes else 'labels of whole images'
             raise VisionRecipesError(
                 f'{anns.root}: has {what} (read as {anns.format}), but segmentation learns from masks: '
-                'LabelMe or COCO with polygons or bitmaps.'
+                'LabelMe or COCO with polygons or bitmaps, or YOLO with outlines.'
             )
         super().check(anns)
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from ...core.console import plural
 from ...core.errors import check_choice, did_you_mean, VisionRecipesError
-from ...core.files import write_text
+from ...core.files import read_utf8, text_lines, write_text
 from ...core.images import image_size
 from ...core.labels import LabelMap
 from ...core.masks import draw_object, Masks, masks_boxes
@@ -40,11 +40,8 @@ def listed_names(
     for where in (folder, folder.resolve().parent):
         if not (where / file).is_file():
             continue
-        try:
-            lines = (where / file).read_text(encoding='utf-8-sig').splitlines()
-        except (OSError, UnicodeDecodeError) as e:
-            raise VisionRecipesError(f'{where / file}: cannot be read as UTF-8 text: {e}.') from e
-        names = [n for n in dict.fromkeys(map(str.strip, lines)) if n and n not in NOT_TAKEN]
+        lines = text_lines(read_utf8(where / file))
+        names = [n for n in dict.fromkeys(lines) if n and n not in NOT_TAKEN]
         if where == folder or used <= set(names):
             return names, where / file
     return [], None

@@ -8,11 +8,12 @@ __all__ = ['looks_like_yolo', 'read_yolo', 'write_yolo']
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fe7e0fef
 import json, os, re, shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from ...core.console import plural, progress, log_info
 from ...core.errors import brief, check_choice, VisionRecipesError
-from ...core.files import new_folder
+from ...core.files import new_folder, read_utf8, text_lines
 from ...core.images import is_image_name
 from ...core.labels import LabelMap
 from ...core.ragged import Ragged, Strings
@@ -26,6 +27,10 @@ from vision_recipes.data.formats.files import (
     scan,
     SPLIT_NAMES,
 )
+from .yolo_keypoints import pose_of_yaml, pose_yaml
+from .yolo_lines import object_lines
+from .yolo_shapes import LineObjects, objects_of_lines
+from .yolo_text import read_lines, TextLines
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #b05e8380
 _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classes.txt')
@@ -40,12 +45,12 @@ def _load_data_yaml(file: Path) -> dict:
             f'{file}: reading yaml needs PyYAML: pip install pyyaml. Or put the class names into '
             'classes.txt, one a line.'
         ) from e
+    text = read_utf8(file)
+    _check_depth(file, text)
     try:
-        data = yaml.safe_load(file.read_bytes())
+        data = yaml.safe_load(text)
     except RecursionError as e:
         raise VisionRecipesError(f'{file}: nested too deeply to be a data.yaml.') from e
-    except OSError as e:
-        raise VisionRecipesError(f'{file}: cannot be read: {e.strerror}.') from e
     # the last five are what yaml's constructors of dates and numbers raise
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, OverflowError) as e:
         raise VisionRecipesError(f'{file}: not valid yaml: {" ".join(str(e).split())[:500]}.') from e
@@ -61,9 +66,19 @@ def _find_yaml(root: Path) -> dict | None:
     folders = (root, *root.resolve().parents[:2]) if root.is_dir() else (root.parent,)
     for folder in folders:
         for file in sorted(folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name)):
-            if b'names' in first_bytes(file, 1 << 16):
+            start = first_bytes(file, 1 << 16)
+            if b'names' in start or (file.stem == 'data' and start.startswith((b'\xff\xfe', b'\xfe\xff'))):
                 return _load_data_yaml(file)
     return None
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #bf07a052
+def _check_depth(file: Path, text: str, most: int = 200) -> None:
+    "Raise `VisionRecipesError` where brackets are nested deeply: yaml takes seconds until it gives up"
+    characters = np.frombuffer(text.encode(), np.uint8)
+    opened, closed = np.isin(characters, [*b'[{']), np.isin(characters, [*b']}'])
+    depth = np.cumsum(opened.astype(np.int64) - closed)
+    if depth.max(initial=0) > most:
+        raise VisionRecipesError(f'{file}: nested too deeply to be a data.yaml.')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #f1c33826
 def _label_map(root: Path, data: dict | None, places: list[Path]) -> LabelMap:
@@ -89,8 +104,13 @@ def _listed_names(root: Path, places: list[Path]) -> tuple[Path, list[str]]:
             f'{root}: nothing names the classes. Put a classes.txt there, a name a line in the order of '
             'the numbers, or a data.yaml with names.'
         )
-    lines = file.read_text(encoding='utf-8-sig', errors='replace').splitlines()
-    return file, [line.strip() for line in lines if line.strip()]
+    names = text_lines(read_utf8(file))
+    if '' in names:
+        raise VisionRecipesError(
+            f'{file}, line {names.index("") + 1}: is empty, but each line names the class of its number. '
+            'Write a name there, or remove the line and correct the numbers.'
+        )
+    return file, names
 
 
 def _yaml_names(data: dict) -> tuple[list, tuple[int, ...] | None]:
@@ -98,7 +118,7 @@ def _yaml_names(data: dict) -> tuple[list, tuple[int, ...] | None]:
     file = data['file']
     names = data['names']
     ids = None
-    if isinstance(names, dict) and all(isinstance(i, int) for i in names):
+    if isinstance(names, dict) and all(type(i) is int for i in names):
         ids = tuple(sorted(names))
         names = [names[i] for i in ids]
     if not isinstance(names, list):
@@ -107,7 +127,8 @@ def _yaml_names(data: dict) -> tuple[list, tuple[int, ...] | None]:
         )
     _check_names(file, names)
     n = data.get('nc')
-    if isinstance(n, int) and n != len(names):
+    # where numbers have gaps, nc may count them
+    if isinstance(n, int) and n not in (len(names), ids[-1] + 1 if ids else 0):
         raise VisionRecipesError(f'{file}: nc is {n}, but there are {len(names)} names.')
     return names, ids
 
@@ -116,6 +137,8 @@ def _check_names(file: Path, names: list) -> None:
     nested = [n for n in names if isinstance(n, (list, tuple, dict, set))]
     if nested:
         raise VisionRecipesError(f'{file}: names holds {brief(nested[0])}, but a name is a text.')
+    if any(isinstance(n, str) and not n.strip() for n in names):
+        raise VisionRecipesError(f'{file}: names holds an empty name. Write one for each number.')
     bare = [n for n in names if n is None or isinstance(n, bool)]
     if bare:
         raise VisionRecipesError(
@@ -218,7 +241,7 @@ def _listed_images(source: Path) -> tuple[list[tuple[str, str]], list[str]]:
     try:
         lines = [line.strip() for line in source.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as e:
-        reason = getattr(e, 'strerror', None) or 'not UTF-8 text'
+        reason = getattr(e, 'strerror', None) or 'not UTF-8 text: save it as UTF-8'
         raise VisionRecipesError(f'{source}: is no list of images: {reason}.') from e
     images = []
     missing = []
@@ -275,129 +298,37 @@ def _is_label_file(path: Path) -> bool:
     return re.match(rb'\d+([ \t]+[-+.\deE]+){4,}\s*(\n|$)', first_bytes(path)) is not None
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #81c45780
-def _rows(
-    texts: list[str],  # The text file of each image, '' where none
-    labels: LabelMap,
-    data: dict | None,
-) -> tuple[np.ndarray, np.ndarray, dict]:
-    """(M, 5) float64 class, cx, cy, w, h; the number of objects of each image; how many lines were longer.
-
-    Raises `VisionRecipesError` that names file and line where one is broken.
-    """
-    rows = []
-    counts = np.zeros(len(texts), np.int64)
-    longer = {'points': 0, 'polygon': 0, 'confidence': 0}
-    for i, file in enumerate(progress(texts, 'reading annotations', unit='file')):
-        if not file:
-            continue
-        lines = [line.split() for line in _lines_of(file)]
-        if any(len(line) != 5 for line in lines):
-            lines = [_first_five(file, k, line, data, longer) for k, line in enumerate(lines)]
-        rows += lines
-        counts[i] = len(lines)
-    try:
-        table = np.array(rows, np.float64).reshape(-1, 5)
-    except ValueError:
-        raise _find_broken_line(texts, labels) from None
-    if not np.isin(table[:, 0], labels.source_ids or range(len(labels))).all():
-        raise _find_broken_line(texts, labels)
-    return table, counts, longer
-
-
-def _lines_of(file: str) -> list[bytes]:
-    "The lines of a text file that are not empty"
-    with open(file, 'rb') as f:
-        content = f.read().removeprefix(b'\xef\xbb\xbf')
-    return [line for line in content.splitlines() if line.strip()]
-
-
-def _text(line: bytes) -> str:
-    return line[:80].decode('utf-8', 'replace')
-
-# %% ../../../nbs/data/formats/05_yolo.ipynb #07d0a94f
-def _first_five(file: str, k: int, line: list[bytes], data: dict | None, longer: dict) -> list:
-    "Class and box of line `k`, which may have more than five numbers; counts it in `longer`"
-    n = len(line)
-    if n == 5:
-        return line
-    if data is not None and 'kpt_shape' in data and n > 5:
-        longer['points'] += 1
-        return line[:5]
-    if n == 6:
-        longer['confidence'] += 1
-        return line[:5]
-    if n < 7 or n % 2 == 0:
-        hint = ' Where the lines hold keypoints, data.yaml must say so with kpt_shape.' if n > 6 else ''
-        raise VisionRecipesError(
-            f'{file}, object {k} (counting from 0): has {plural(n, "number")}, but a box is class, '
-            'cx, cy, w, h, and a polygon is a class with three points or more: '
-            f'{_text(b" ".join(line))}{hint}'
-        )
-    longer['polygon'] += 1
-    try:
-        points = np.array(line[1:], np.float64).reshape(-1, 2)
-    except ValueError:
-        raise VisionRecipesError(
-            f'{file}, object {k} (counting from 0): {_text(b" ".join(line))!r} is not all numbers.'
-        ) from None
-    low = points.min(0)
-    high = points.max(0)
-    return [line[0], *(low + high) / 2, *(high - low)]
-
-# %% ../../../nbs/data/formats/05_yolo.ipynb #2f39e3c9
-def _longer_lines(where: Path, longer: dict) -> list[Finding]:
-    "A finding for each kind of longer lines"
-    findings = []
-    if n := longer['points']:
-        message = (
-            f'{plural(n, "object")} given with keypoints, of which only the box was taken. '
-            'For points export COCO keypoints.'
-        )
-        findings.append(Finding('warning', 'keypoints', str(where), message))
-    if n := longer['polygon']:
-        message = (
-            f'{plural(n, "object")} given as polygon, of which the box was taken. For masks export COCO.'
-        )
-        findings.append(Finding('note', 'polygons', str(where), message))
-    if n := longer['confidence']:
-        message = (
-            f'{plural(n, "line")} of six numbers, as predictions with a confidence '
-            'have; it was left out. Are these annotations?'
-        )
-        findings.append(Finding('warning', 'confidence', str(where), message))
-    return findings
-
-# %% ../../../nbs/data/formats/05_yolo.ipynb #9dcd2131
-def _find_broken_line(texts: list[str], labels: LabelMap) -> VisionRecipesError:
-    "The error that names the first broken line"
-    for file in filter(None, texts):
-        for k, line in enumerate(_lines_of(file)):
-            fault = _line_fault(line, labels)
-            if fault:
-                return VisionRecipesError(f'{file}, object {k} (counting from 0): {fault}')
-    return VisionRecipesError(f'{texts[0]}: the text files changed while they were read.')
-
-
-def _line_fault(line: bytes, labels: LabelMap) -> str:
-    "What is wrong with a line, '' where nothing is"
-    try:
-        numbers = [float(v) for v in line.split()]
-    except ValueError:
-        return f'{_text(line)!r} is not all numbers.'
+def _check_class_numbers(lines: TextLines, labels: LabelMap) -> None:
+    "Raise `VisionRecipesError` for the first line whose class nothing names"
+    numbers = lines.numbers.values[lines.numbers.offsets[:-1]]
     ids = labels.source_ids or range(len(labels))
-    if numbers[0] in ids:
-        return ''
-    known = ', '.join(f'{ids[i]} {labels.names[i]}' for i in range(min(20, len(labels))))
-    return (
-        f'the class is {numbers[0]:g}, but there are {plural(len(labels), "class", "classes")}: {known}. '
-        'Correct the line, or the names.'
+    is_known = np.isin(numbers, ids)
+    if is_known.all():
+        return
+    i = int(np.argmin(is_known))
+    known = ', '.join(f'{ids[k]} {labels.names[k]}' for k in range(min(20, len(labels))))
+    raise lines.error(
+        i,
+        f'the class is {numbers[i]:g}, but there are {plural(len(labels), "class", "classes")}: {known}. '
+        'Correct the line, or the names.',
     )
+
+
+def _read_objects(
+    texts: list[str], labels: LabelMap, data: dict | None, where: Path
+) -> tuple[LineObjects, np.ndarray]:  # And (N,) int64: the objects of each image
+    "The objects of all text files. Raises `VisionRecipesError` that names file and line where one is broken"
+    pose = pose_of_yaml(data)
+    lines = read_lines(texts)
+    _check_class_numbers(lines, labels)
+    task = (data or {}).get('task')
+    return objects_of_lines(lines, where, pose, task if isinstance(task, str) else ''), lines.counts
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #a4e6644d
 def read_yolo(
     root: str | Path,  # The folder, a part of it, its data.yaml, or a .txt file that lists images
     part: str | None = None,  # `train`, `val` or `test`, where there are several
-) -> Annotations:  # With `boxes_rel`
+) -> Annotations:  # With `boxes_rel`, and `masks` or `keypoints` as fractions where the lines have them
     "Read YOLO's text files. Raises `VisionRecipesError` that names file and line where one is broken"
     root = Path(root)
     if not root.exists():
@@ -420,25 +351,29 @@ def read_yolo(
             f'{root}: {plural(len(images), "image")}, but not one has a text file. '
             f'Looked in {_labels_folder(images[0][0])}.'
         )
-    table, counts, longer = _rows(texts, labels, data)
-    return _as_annotations(base, images, labels, table, counts, notes + _longer_lines(where, longer))
+    found, counts = _read_objects(texts, labels, data, where)
+    return _as_annotations(base, images, labels, found, counts, notes)
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #d534cdaf
 def _as_annotations(
-    base: Path, images: list, labels: LabelMap, table: np.ndarray, counts: np.ndarray, notes: list
+    base: Path, images: list, labels: LabelMap, found: LineObjects, counts: np.ndarray, notes: list
 ) -> Annotations:
-    center = table[:, 1:3]
-    half = table[:, 3:] / 2
     paths, base = _relative(base, images)
+    class_ids = labels.from_source(found.class_numbers)
+    if found.pose is not None:
+        labels = replace(labels, skeleton=found.pose.skeleton)
     return Annotations(
         base,
         Strings.from_list(paths),
         labels,
-        Ragged(labels.from_source(table[:, 0]), np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])),
+        Ragged(class_ids, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])),
         np.zeros((len(paths), 2), np.int32),
-        boxes_rel=np.concatenate([center - half, center + half], 1).astype(np.float32),
+        boxes_rel=found.boxes_rel,
+        masks=found.masks,
+        keypoints=found.keypoints,
+        point_margin=found.pose.point_margin if found.pose else 0.0,
         format='yolo',
-        notes=tuple(notes),
+        notes=(*notes, *found.notes),
     )
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c7ae482a
@@ -512,7 +447,7 @@ def write_yolo(
     anns = _without_crowds(anns)
     names = list(map(path_inside, anns.paths))
     stems = _distinct_stems(anns, names)
-    lines = _lines(anns)
+    lines = object_lines(anns)
     ends = anns.class_ids.offsets.tolist()
     with new_folder(root) as tmp:
         for i, stem in enumerate(progress(stems, 'writing', unit='image')):
@@ -552,19 +487,11 @@ def _yaml_text(anns: Annotations) -> str:
     "The contents of data.yaml"
     # a JSON string is a yaml string
     classes = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))
-    return f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}'
-
-
-def _lines(anns: Annotations) -> list[str]:
-    "A line for each object"
-    if anns.boxes_rel is not None:
-        x1, y1, x2, y2 = anns.boxes_rel.T.astype(np.float64)
-    else:
-        anns = anns.measure()
-        x1, y1, x2, y2 = (anns.boxes / np.tile(anns.sizes_wh, 2)[anns.image_of]).T
-    columns = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]
-    rows = zip(anns.class_ids.values.tolist(), *[column.tolist() for column in columns])
-    return ['%d %.8f %.8f %.8f %.8f\n' % row for row in rows]
+    text = f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}'
+    if anns.keypoints is None:
+        # outlines of one length might be taken for keypoints
+        return text + ('task: segment\n' if anns.masks is not None else '')
+    return text + pose_yaml(anns.labels.skeleton, range(len(anns.labels)), anns.point_margin)
 
 
 def _bring(source: Path, target: Path, link: bool) -> None:
