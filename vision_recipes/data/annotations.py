@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PER_IMAGE', 'LEARNT', 'PER_OBJECT', 'Annotations', 'with_groups', 'align_labels', 'shared_classes', 'known_classes',
-           'classes_of_model', 'measure']
+           'classes_of_model', 'measure', 'in_pixels']
 
 # %% ../../nbs/data/03_annotations.ipynb #4311b53b
 import base64, csv, hashlib, os, re
@@ -17,6 +17,7 @@ from typing import Any, Iterator, Sequence
 import numpy as np
 from ..core.console import log_info, plural, progress
 from ..core.errors import did_you_mean, VisionRecipesError
+from ..core.files import read_utf8
 from ..core.images import image_size, ImageError
 from ..core.labels import LabelMap, match_names
 from ..core.masks import Masks
@@ -41,7 +42,9 @@ class Annotations:
     class_ids: Ragged  # N rows, int64: the class of each object of each image
     sizes_wh: np.ndarray  # (N, 2) int32, pixels; 0 where the annotations do not say
     boxes: np.ndarray | None = None  # (M, 4) float32 XYXY, pixels
-    boxes_rel: np.ndarray | None = None  # (M, 4) float32 XYXY, fractions of the upright image; see `measure`
+    # (M, 4) float32 XYXY, fractions of the upright image. Masks and keypoints are fractions then, too, as
+    # float64; `measure` makes pixels of all
+    boxes_rel: np.ndarray | None = None
     crowd: np.ndarray | None = None  # (M,) bool: a crowd (COCO) or difficult (VOC): neither learnt nor scored
     masks: Masks | None = None  # M: the pixels of each object; `boxes` are tight around them
     keypoints: np.ndarray | None = None  # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
@@ -118,12 +121,13 @@ def _summary(anns: Annotations) -> str:
 
 def _shape_of_objects(anns: Annotations) -> str:
     "How objects are given, as `_summary` says it"
-    if anns.boxes_rel is not None:
-        return ' with boxes as fractions'
+    unit = '' if anns.boxes_rel is None else ' as fractions'
     if anns.masks is not None:
-        return ' with masks'
+        return f' with masks{unit}'
     if anns.keypoints is not None:
-        return f' with {len(anns.labels.skeleton)} points'
+        return f' with {len(anns.labels.skeleton)} points{unit}'
+    if unit:
+        return ' with boxes as fractions'
     return ' with boxes' if anns.boxes is not None else ''
 
 # %% ../../nbs/data/03_annotations.ipynb #e9f23f7a
@@ -353,13 +357,9 @@ def _groups_of_csv(anns: Annotations, file: Path) -> list[str]:
 
 def _read_csv(file: Path) -> list[list[str]]:
     try:
-        return list(csv.reader(file.read_text(encoding='utf-8-sig').splitlines()))
+        return list(csv.reader(read_utf8(file).splitlines()))
     except csv.Error as e:
         raise VisionRecipesError(f'{file}: is no table of path,group: {e}.') from e
-    except OSError as e:
-        raise VisionRecipesError(f'{file}: cannot be read: {e.strerror}.') from e
-    except UnicodeDecodeError as e:
-        raise VisionRecipesError(f'{file}: is not UTF-8 text (byte {e.start}). Save it as UTF-8.') from e
 
 # %% ../../nbs/data/03_annotations.ipynb #9b36a3f0
 def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With class ids of `labels`
@@ -481,9 +481,24 @@ def measure(
     sizes_wh[missing] = _read_sizes([anns.path(i) for i in missing])
     if anns.boxes_rel is None:
         return replace(anns, sizes_wh=sizes_wh)
-    scale = np.tile(sizes_wh, 2)[anns.image_of].astype(np.float64)
-    boxes = (anns.boxes_rel * scale).astype(np.float32)
-    return replace(anns, sizes_wh=sizes_wh, boxes=boxes, boxes_rel=None)
+    return replace(in_pixels(anns, sizes_wh), sizes_wh=sizes_wh)
+
+
+def in_pixels(
+    anns: Annotations,  # With `boxes_rel`
+    sizes_wh: np.ndarray,  # (N, 2) of all images, pixels
+) -> Annotations:
+    "Boxes, masks and keypoints that were given as fractions, in pixels"
+    scale = sizes_wh[anns.image_of].astype(np.float64)  # (M, 2)
+    boxes = (anns.boxes_rel * np.tile(scale, 2)).astype(np.float32)
+    masks, keypoints = anns.masks, anns.keypoints
+    if masks is not None:
+        n_points = np.diff(masks.rings[masks.objects])
+        masks = masks.moved(masks.points * np.repeat(scale, n_points, axis=0))
+    if keypoints is not None:
+        keypoints = np.concatenate([keypoints[..., :2] * scale[:, None], keypoints[..., 2:]], 2)
+        keypoints = keypoints.astype(np.float32)
+    return replace(anns, boxes=boxes, boxes_rel=None, masks=masks, keypoints=keypoints)
 
 
 Annotations.measure = measure

@@ -20,7 +20,7 @@ from ..core.files import file_hash
 from ..core.images import ImageError, open_sized
 from ..core.masks import crosses_itself, draw_object, Masks, masks_boxes
 from ..core.skeleton import Skeleton
-from .annotations import Annotations
+from .annotations import Annotations, in_pixels
 from .findings import Finding, Findings
 from .splits import HASH_SIDE, image_hash
 
@@ -923,7 +923,15 @@ def check(
         broken, true_wh = _check_files(anns, hashes)
         found += broken + _check_duplicates(anns)
         anns = replace(anns, sizes_wh=np.where(anns.sizes_wh > 0, anns.sizes_wh, true_wh))
-    return Findings(found + _check_boxes(anns) + _check_masks(anns) + _check_points(anns))
+    shapes = _shapes_in_pixels(anns)
+    return Findings(found + _check_boxes(anns) + _check_masks(shapes) + _check_points(shapes))
+
+
+def _shapes_in_pixels(anns: Annotations) -> Annotations:
+    "With masks and keypoints in pixels; in an image of unknown size as if it had 1000 pixels a side"
+    if anns.boxes_rel is None or (anns.masks is None and anns.keypoints is None):
+        return anns
+    return in_pixels(anns, np.where(anns.sizes_wh > 0, anns.sizes_wh, 1000))
 
 
 Annotations.check = check
