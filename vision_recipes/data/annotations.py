@@ -42,8 +42,7 @@ class Annotations:
     class_ids: Ragged  # N rows, int64: the class of each object of each image
     sizes_wh: np.ndarray  # (N, 2) int32, pixels; 0 where the annotations do not say
     boxes: np.ndarray | None = None  # (M, 4) float32 XYXY, pixels
-    # (M, 4) float32 XYXY, fractions of the upright image. Masks and keypoints are fractions then, too, as
-    # float64; `measure` makes pixels of all
+    # (M, 4) float32 XYXY, fractions of the upright image; then so are masks and keypoints, until `measure`
     boxes_rel: np.ndarray | None = None
     crowd: np.ndarray | None = None  # (M,) bool: a crowd (COCO) or difficult (VOC): neither learnt nor scored
     masks: Masks | None = None  # M: the pixels of each object; `boxes` are tight around them
