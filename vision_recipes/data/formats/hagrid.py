@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ...core.errors import brief, VisionRecipesError
 from ...core.files import read_json
+from ...core.images import is_image_name
 from ...core.labels import LabelMap
 from ...core.patching import patch
 from ...core.ragged import Ragged, Strings
@@ -23,7 +24,6 @@ from vision_recipes.data.formats.files import (
     image_stems,
     missing_findings,
     scan,
-    SUFFIXES,
     without_gc,
 )
 
@@ -140,8 +140,8 @@ def _doubles(names: list[str], stems: dict[str, str]) -> list[tuple[str, str]]:
     "The image that was taken and the other, for each image of a folder that shares its stem"
     doubles = []
     for name in sorted(names):
-        stem, _, suffix = name.rpartition('.')
-        if stem in stems and stems[stem] != name and suffix.lower() in SUFFIXES:
+        stem = name.rpartition('.')[0]
+        if stem in stems and stems[stem] != name and is_image_name(name):
             doubles.append((stems[stem], name))
     return doubles
 
