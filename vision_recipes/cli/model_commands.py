@@ -22,7 +22,7 @@ from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable, write_json, write_text
 from ..core.images import find_images, open_image
-from ..core.labels import LabelMap, match_names
+from ..core.labels import LabelMap, match_classes
 from ..data.annotations import align_labels, Annotations, shared_classes
 from ..data.findings import Findings
 from ..tasks.registry import default_onnx_path, model_source
@@ -148,7 +148,7 @@ def _of_shared_classes(anns: Annotations, labels: LabelMap) -> tuple[Annotations
     "The annotations of classes that a published model knows too; a message says which are left out"
     shared, classes = shared_classes(anns, labels)
     left_out = [
-        name for name, i in zip(anns.class_names, match_names(anns.class_names, labels.names)) if i < 0
+        name for name, i in zip(anns.class_names, match_classes(anns.class_names, labels.names)) if i < 0
     ]
     if left_out:
         log_info(

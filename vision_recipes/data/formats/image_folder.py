@@ -6,7 +6,7 @@
 __all__ = ['read_image_folder', 'looks_like_image_folder']
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #f9979dcc
-import os, unicodedata
+import os
 from pathlib import Path
 from typing import Sequence
 import numpy as np
@@ -21,6 +21,7 @@ from vision_recipes.core.images import (
     walk_files,
 )
 from ...core.labels import LabelMap
+from ...core.names import composed
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations, with_groups
 from ..findings import Finding
@@ -55,7 +56,7 @@ def read_image_folder(
     )
     return anns if groups is None else with_groups(anns, groups)
 
-
+# %% ../../../nbs/data/formats/02_image_folder.ipynb #bea9b4db
 def _files_of(folder: Path, passed: list[str]) -> list[Path]:
     "All files below a folder; what is passed over is added to `passed`"
     inside = []
@@ -66,7 +67,7 @@ def _files_of(folder: Path, passed: list[str]) -> list[Path]:
 
 def _class_name(folder: Path) -> str:
     "The same on every system: macOS spells `é` with two characters"
-    return unicodedata.normalize('NFC', folder.name)
+    return composed(folder.name)
 
 
 def _is_run(folder: Path) -> bool:
