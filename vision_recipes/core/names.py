@@ -10,13 +10,16 @@ import posixpath, re, unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import chain
-from typing import Callable, Container, Iterable
+from typing import Iterable
 from urllib.parse import unquote
 
 # %% ../../nbs/core/13_names.ipynb #995b1866
 _BLANK = (
     ' \t\r\n\x0b\x0c\xa0\ufeff'  # White space, and the mark that some editors put at the beginning of a file
 )
+
+
+_PLAIN = re.compile(r'/?([\w()-][\w().-]*/)*[\w()-][\w().-]*', re.ASCII).fullmatch  # Nothing to clean, fast
 
 
 def composed(text: str) -> str:
@@ -26,6 +29,8 @@ def composed(text: str) -> str:
 
 def clean_name(name: str) -> str:
     "A name in Unicode's composed form (NFC), without escapes, backslashes and white space around its parts"
+    if _PLAIN(name):
+        return name
     for _ in range(2):  # a name may be escaped twice
         if '%' in name:
             name = unquote(name, errors='surrogateescape')
@@ -68,9 +73,10 @@ def match_names(
     "Find names among others: as they stand, else by `name_key` where that leaves one candidate"
     wanted = list(wanted)
     there = there if isinstance(there, (set, frozenset, dict)) else set(there)
-    others = [name for name in dict.fromkeys(wanted) if name not in there]
+    others = [name for name in wanted if name not in there]
     if not others:
         return NameMatches(wanted, {}, {})
+    others = list(dict.fromkeys(others))
     free = set(there).difference(wanted)
     respelled, doubtful = _match_spellings(others, free, paths)
     found = [name if name in there else respelled.get(name) for name in wanted]
@@ -79,10 +85,11 @@ def match_names(
 
 def _match_spellings(others: list[str], free: set[str], paths: bool) -> tuple[dict, dict]:
     "`respelled` and `doubtful` of names that are not there as they stand: by the whole name, then by its end"
+    keys = {name: name_key(name) for name in chain(others, free)}
     respelled, doubtful = {}, {}
-    for key in (name_key, _last_two, _last_key) if paths else (name_key,):
+    for n_parts in (None, 2, 1) if paths else (None,):
         open_names = [name for name in others if name not in respelled and name not in doubtful]
-        found, doubts = _match_by(key, open_names, free)
+        found, doubts = _match_by(n_parts, open_names, free, keys)
         respelled |= found
         doubtful |= doubts
         free = free.difference(found.values())
@@ -92,14 +99,22 @@ def _match_spellings(others: list[str], free: set[str], paths: bool) -> tuple[di
 _MOST_PAIRS = 1_000_000  # Of names and candidates that are compared; of more nobody could say who is meant
 
 
-def _match_by(key: Callable[[str], str], names: list[str], free: set[str]) -> tuple[dict, dict]:
-    "`respelled` and `doubtful`, for the names whose key a name in `free` has"
-    names_by_key = _by_key(key, names)
-    there_by_key = _by_key(key, free if names else (), names_by_key.keys())
+def _match_by(
+    n_parts: int | None,  # How many last parts of a path must agree; None: all
+    names: list[str],
+    free: set[str],
+    keys: dict[str, str],  # `name_key` of each
+) -> tuple[dict, dict]:
+    "`respelled` and `doubtful`, for the names that agree with one in `free`"
+    names_by_key = _by_key(n_parts, names, keys)
+    there_by_key = _by_key(n_parts, free if names else (), keys)
     candidates = {}
-    for k, there in there_by_key.items():
-        if len(there) * len(names_by_key[k]) <= _MOST_PAIRS:
-            candidates |= {name: _closest(name, there) for name in names_by_key[k]}
+    for k in names_by_key.keys() & there_by_key.keys():
+        there = there_by_key[k]
+        if len(there) * len(names_by_key[k]) > _MOST_PAIRS:
+            continue
+        for name in names_by_key[k]:
+            candidates[name] = _closest(name, there, keys)
     claims = Counter(chain.from_iterable(candidates.values()))
     respelled, doubtful = {}, {}
     for name in names:
@@ -111,49 +126,43 @@ def _match_by(key: Callable[[str], str], names: list[str], free: set[str]) -> tu
     return respelled, doubtful
 
 
-def _by_key(key: Callable[[str], str], names: Iterable[str], wanted: Container[str] | None = None) -> dict:
-    "The names of each key, or of each wanted one"
+def _by_key(n_parts: int | None, names: Iterable[str], keys: dict[str, str]) -> dict[str, list[str]]:
+    "The names of each key, or of each end of one"
     found = defaultdict(list)
     for name in names:
-        k = key(name)
-        if wanted is None or k in wanted:
-            found[k].append(name)
+        key = keys[name]
+        found[key if n_parts is None else '/'.join(key.rsplit('/', n_parts)[-n_parts:])].append(name)
     return found
 
-
-def _last_two(name: str) -> str:
-    "The key of a path's last two parts"
-    return '/'.join(name_key(name).rsplit('/', 2)[-2:])
-
-
-def _last_key(name: str) -> str:
-    "The key of a path's last part"
-    return name_key(name).rpartition('/')[2]
-
 # %% ../../nbs/core/13_names.ipynb #693ccb91
-def _closest(name: str, candidates: list[str]) -> list[str]:
-    "The candidates that share the most with a name: all of it, its last parts, and their letter case"
-    rank = {candidate: _likeness(name, candidate) for candidate in candidates}
+def _closest(name: str, candidates: list[str], keys: dict[str, str]) -> list[str]:
+    "The candidates that share the most with a name: its last parts, and their letter case"
+    candidates = [candidate for candidate in candidates if _may_be(keys[name], keys[candidate])]
+    if len(candidates) < 2:
+        return candidates
+    rank = {candidate: _likeness(name, candidate, keys) for candidate in candidates}
     best = max(rank.values())
-    return [candidate for candidate in candidates if best and rank[candidate] == best]
+    return [candidate for candidate in candidates if rank[candidate] == best]
 
 
-def _likeness(a: str, b: str) -> tuple:  # Of three numbers; empty where `b` cannot be meant
-    "Whether two paths are equal but for the spelling; how many last parts are; whether these agree in case"
-    parts_a, parts_b = clean_name(a).split('/')[::-1], clean_name(b).split('/')[::-1]
+def _may_be(a: str, b: str) -> bool:  # Two keys whose last parts are equal
+    "Whether one path ends with the other, or one begins at the root of some machine"
+    if a == b or f'/{a}'.endswith(f'/{b}') or f'/{b}'.endswith(f'/{a}'):
+        return True
+    return _ABSOLUTE(a) is not None or _ABSOLUTE(b) is not None
+
+
+_ABSOLUTE = re.compile(r'/|[a-z]+:/').match  # /data, c:/data, file:/data
+
+
+def _likeness(a: str, b: str, keys: dict[str, str]) -> tuple[int, bool]:
+    "How many last parts of two paths are equal, and whether these agree in letter case"
     n = 0
-    for part_a, part_b in zip(parts_a, parts_b):
-        if _folded(part_a) != _folded(part_b):
+    for part_a, part_b in zip(keys[a].split('/')[::-1], keys[b].split('/')[::-1]):
+        if part_a != part_b:
             break
         n += 1
-    if n < min(len(parts_a), len(parts_b)) and not (_is_absolute(a) or _is_absolute(b)):
-        return ()
-    return n == len(parts_a) == len(parts_b), n, parts_a[:n] == parts_b[:n]
-
-
-def _is_absolute(path: str) -> bool:
-    "Whether a path begins at the root of some machine: /data, C:\\\\data, file:///data"
-    return re.match(r'/|[A-Za-z]+:/', clean_name(path)) is not None
+    return n, clean_name(a).split('/')[-n:] == clean_name(b).split('/')[-n:]
 
 # %% ../../nbs/core/13_names.ipynb #5cd3228a
 def same_names(names: Iterable[str]) -> list[list[str]]:
