@@ -74,10 +74,10 @@ def match_names(
     wanted = list(wanted)
     there = there if isinstance(there, (set, frozenset, dict)) else set(there)
     others = [name for name in wanted if name not in there]
-    if not others:
-        return NameMatches(wanted, {}, {})
+    free = set(there).difference(wanted) if others else set()
+    if not free:
+        return NameMatches([name if name in there else None for name in wanted], {}, {})
     others = list(dict.fromkeys(others))
-    free = set(there).difference(wanted)
     respelled, doubtful = _match_spellings(others, free, paths)
     found = [name if name in there else respelled.get(name) for name in wanted]
     return NameMatches(found, respelled, doubtful)

@@ -9,11 +9,12 @@ __all__ = ['SPLIT_NAMES', 'MOST_DOUBTS', 'cached_listing', 'first_entries', 'sca
 
 # %% ../../../nbs/data/formats/01_files.ipynb #108b9d97
 import functools, gc, os, posixpath, re, unicodedata
+from collections import defaultdict
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Iterator
 from ...core.console import plural
 from ...core.errors import VisionRecipesError
 from ..findings import Finding
@@ -244,28 +245,36 @@ def spelling_findings(
     matches: NameMatches,
     what: str = 'file',  # What the names are of
 ) -> list[Finding]:
-    "What was matched in another spelling as a note, and what is in doubt as errors"
+    "What was in another spelling or folder as a note, and what is in doubt as errors"
     findings = []
     if matches.respelled:
         name, there = next(iter(matches.respelled.items()))
         n = plural(len(matches.respelled), f'{what} name')
-        message = f'{n} matched in another spelling, such as {_shown(name, there)} for {_shown(there, name)}.'
+        message = (
+            f'{n} in another spelling or folder, such as {_shown(name, there)} for {_shown(there, name)}.'
+        )
         findings.append(Finding('note', 'spelling', str(where), message))
-    for name, candidates in list(matches.doubtful.items())[:MOST_DOUBTS]:
-        findings.append(Finding('error', 'spelling', str(where), _doubt(name, candidates, what)))
+    for message in list(dict.fromkeys(_doubts(matches.doubtful)))[:MOST_DOUBTS]:
+        findings.append(Finding('error', 'spelling', str(where), f'{message} Write the names as they stand.'))
     return findings
 
 
-def _doubt(name: str, candidates: list[str], what: str) -> str:
-    if len(candidates) == 1:
-        return (
-            f'the {what} {candidates[0]!r} may be meant by {name!r} and by another name too, so it was taken '
-            'for neither. Write the names as they stand.'
-        )
-    listed = ', '.join(map(repr, candidates[:5])) + (' ...' if len(candidates) > 5 else '')
-    return (
-        f'{name!r} may mean each of {listed}, so none was taken. Write the name as it stands, or rename them.'
-    )
+def _doubts(doubtful: dict[str, list[str]]) -> Iterator[str]:
+    "What may mean what, a sentence for each name in doubt"
+    names_of = defaultdict(list)
+    for name, candidates in doubtful.items():
+        for candidate in candidates:
+            names_of[candidate].append(name)
+    for name, candidates in doubtful.items():
+        if len(candidates) > 1:
+            yield f'{name!r} may mean each of {_some(candidates)}, so none was taken.'
+        else:
+            names = names_of[candidates[0]]
+            yield f'{candidates[0]!r} may be meant by each of {_some(names)}, so it was taken for none.'
+
+
+def _some(names: list[str]) -> str:
+    return ', '.join(map(repr, names[:5])) + (' ...' if len(names) > 5 else '')
 
 
 def _shown(name: str, other: str) -> str:
