@@ -96,7 +96,7 @@ def _names_held(folders: list[Path], sample: list[str]) -> dict[Path, set[str]]:
             held[folder] = found
     return held
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #c5888aa0
 def _names_meant(folders: list[Path], sample: list[str]) -> dict[Path, set[str]]:
     "The same for names that are there in another spelling"
     held = {}
@@ -205,7 +205,7 @@ def _locate(
     notes += left_out_findings(base, others, passed)
     return paths, _unused_images(inside, used)
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #63b0e029
 def _meant(
     file: Path, base: Path, lost: list[str], there: set[str], notes: list, passed: list
 ) -> dict[str, str]:

@@ -258,7 +258,7 @@ def spelling_findings(
         findings.append(Finding('error', 'spelling', str(where), f'{message} Write the names as they stand.'))
     return findings
 
-
+# %% ../../../nbs/data/formats/01_files.ipynb #330f04fb
 def _doubts(doubtful: dict[str, list[str]]) -> Iterator[str]:
     "What may mean what, a sentence for each name in doubt"
     names_of = defaultdict(list)
