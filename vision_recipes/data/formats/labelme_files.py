@@ -430,11 +430,14 @@ def _add(self: LabelmeSet, name: str) -> None:
 def _image_of(self: LabelmeSet, name: str, file: Path, contents: dict) -> str:
     "The path of the image, which is unpacked where it is embedded only; '' where it is missing"
     folder, _, last = name.rpartition('/')
+    doubts = set(self.images.doubtful)
     path = self.images.find(folder, last[:-5], contents.get('imagePath'))
     embedded = contents.get('imageData')
     if not path and isinstance(embedded, str) and embedded:
         path = _unpacked(file, embedded)
         self._count('embedded', 'image', int(path != ''))
+    for settled in self.images.doubtful.keys() - doubts if path else ():
+        del self.images.doubtful[settled]
     return path
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #70307e92

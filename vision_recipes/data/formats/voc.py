@@ -159,7 +159,7 @@ def _files_above(annotations: Path, xmls: list[str]) -> tuple[Path, dict[str, li
             files[folder] = [name for name in names if not _is_xml(name)]
     return annotations.parent, files
 
-
+# %% ../../../nbs/data/formats/04_voc.ipynb #f2b58f9f
 def _voc_image(xml: str, filename: str, stems: dict[str, dict[str, str]]) -> str:  # '' where it is missing
     "The image of an annotation: beside it, in a folder beside its folder, or else in any other"
     folder, _, name = xml.rpartition('/')
@@ -170,6 +170,38 @@ def _voc_image(xml: str, filename: str, stems: dict[str, dict[str, str]]) -> str
             if stem in stems[f]:
                 return f'{f}/{stems[f][stem]}'.lstrip('/')
     return ''
+
+
+def _spelled_images(
+    root: Path,
+    lost: dict[str, str],  # An annotation without an image: the `filename` it says
+    stems: dict[str, dict[str, str]],
+    taken: list[str],
+    notes: list,
+) -> dict[str, str]:
+    "The images of annotations that are there in another spelling"
+    path_of = {}
+    for folder, names in stems.items():
+        path_of |= {_join(folder, stem): _join(folder, name) for stem, name in names.items()}
+    free = [stem for stem, path in path_of.items() if path not in set(taken)]
+    found, doubtful = {}, {}
+    by_stem = {xml: '/' + xml.rpartition('.')[0] for xml in lost}
+    by_filename = {
+        xml: '/' + filename.rpartition('.')[0].lstrip('/') for xml, filename in lost.items() if filename
+    }
+    for wanted in (by_stem, by_filename):
+        asked = {xml: name for xml, name in wanted.items() if xml not in found}
+        matches = match_names(asked.values(), set(free).difference(found.values()))
+        found |= {xml: stem for xml, stem in zip(asked, matches.found) if stem is not None}
+        doubtful |= {xml: matches.doubtful[name] for xml, name in asked.items() if name in matches.doubtful}
+    respelled = {xml: path_of[stem] for xml, stem in found.items()}
+    doubtful = {xml: sorted(map(path_of.get, c)) for xml, c in doubtful.items() if xml not in found}
+    notes += spelling_findings(root, NameMatches([], respelled, doubtful))
+    return respelled
+
+
+def _join(folder: str, name: str) -> str:
+    return f'{folder}/{name}'.lstrip('/')
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #d6af6150
 def read_voc(
