@@ -7,6 +7,7 @@ __all__ = ['looks_like_hagrid', 'read_hagrid']
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #b25f1bd1
 import functools, json
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 import numpy as np
@@ -22,6 +23,7 @@ from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
     first_bytes,
+    hidden_negatives,
     image_stems,
     left_out_findings,
     missing_findings,
@@ -347,11 +349,13 @@ def read_hagrid(
     jsons = sorted(f for f in annotations.glob('*.json') if not is_left_behind(f.name))
     folders_of = _hagrid_folders(files, [f.stem for f in jsons], annotations.name)
     table = _HagridTable()
-    paths, missing, unused, doubles, spelled = [], [], [], [], left_out_findings(root, files, passed)
+    names, paths, missing, unused, doubles = [], [], [], [], []
+    spelled = left_out_findings(root, files, passed)
     for file in jsons:
         stems = table.add(file)
         folders = folders_of[file.stem]
         found, missing_stems, others = _image_paths(file, files, folders, stems, doubles, spelled)
+        names += stems
         paths += found
         unused += others
         folder = folders[0] if folders else '...'
@@ -365,7 +369,16 @@ def read_hagrid(
         notes=(*notes, *spelled, *_double_findings(root, doubles)),
         **table.columns(annotations),
     )
-    return anns.subset(np.array([path != '' for path in paths])) if missing else anns
+    return _found_images(anns, annotations, names) if missing else anns
+
+# %% ../../../nbs/data/formats/03_hagrid.ipynb #b49fcf70
+def _found_images(anns: Annotations, where: Path, names: list[str]) -> Annotations:
+    "The images that were found; one that is annotated under the name of a missing one too is an error"
+    found = np.array([path != '' for path in anns.paths])
+    has_objects = anns.class_ids.counts > 0
+    lost = [names[i] for i in np.flatnonzero(~found & has_objects)]
+    empty = [anns.paths[i] for i in np.flatnonzero(found & ~has_objects)]
+    return replace(anns.subset(found), notes=(*anns.notes, *hidden_negatives(where, lost, empty)))
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #6614adff
 def _double_findings(root: Path, doubles: list[tuple[str, str]]) -> list[Finding]:

@@ -375,7 +375,7 @@ def _of_flags(found: LabelmeSet, root: Path) -> Annotations:
         notes=tuple(found.notes),
     )
 
-
+# %% ../../../nbs/data/formats/08_labelme.ipynb #0db29fc6
 def _one_flag_each(found: LabelmeSet) -> tuple[list[Sheet], list[str]]:
     "The files in which exactly one flag is set, and which; the others are reported"
     sheets = []

@@ -425,7 +425,7 @@ def _add(self: LabelmeSet, name: str) -> None:
     shapes = [_shape(file, k, entry) for k, entry in enumerate(contents['shapes'])]
     self.sheets.append(Sheet(file, path, size_wh, self._usable(file, shapes), flags))
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #6b046349
 @patch
 def _image_of(self: LabelmeSet, name: str, file: Path, contents: dict) -> str:
     "The path of the image, which is unpacked where it is embedded only; '' where it is missing"

@@ -130,7 +130,7 @@ def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
         found.append(_Object(composed(name), (x1 - shift, y1 - shift, x2, y2), difficult))
     return found
 
-
+# %% ../../../nbs/data/formats/04_voc.ipynb #ca58155d
 def _voc_size(tree: ET.Element) -> tuple[int, int]:
     "Width and height; 0 where the file does not say"
     try:
@@ -187,6 +187,10 @@ def _voc_image(xml: str, filename: str, stems: dict[str, dict[str, str]]) -> str
     return ''
 
 
+def _join(folder: str, name: str) -> str:
+    return f'{folder}/{name}'.lstrip('/')
+
+# %% ../../../nbs/data/formats/04_voc.ipynb #4a47c2bf
 def _spelled_images(
     root: Path,
     lost: dict[str, str],  # An annotation without an image: the `filename` it says
@@ -214,10 +218,6 @@ def _spelled_images(
     doubtful = {xml: sorted(map(path_of.get, c)) for xml, c in doubtful.items() if xml not in found}
     notes += spelling_findings(root, NameMatches([], respelled, doubtful))
     return respelled
-
-
-def _join(folder: str, name: str) -> str:
-    return f'{folder}/{name}'.lstrip('/')
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #d6af6150
 def read_voc(

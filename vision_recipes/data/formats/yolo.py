@@ -336,7 +336,7 @@ def _rows(
         raise _find_broken_line(texts, labels)
     return table, counts, longer
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #6d63fc86
 def _lines_of(file: str) -> list[bytes]:
     "The lines of a text file that are not empty"
     with open(file, 'rb') as f:
