@@ -5,7 +5,8 @@
 
 Nothing may be written outside the folders that are named, and nothing may hang. hypothesis makes the files:
 valid documents in which some values are of the wrong type, not finite, huge, deeply nested, missing or in the
-wrong place; and valid files in which bytes are changed, cut off, doubled or encoded otherwise. What is read
+wrong place; data sets in which names are spelled otherwise, lie in folders of tools or have other suffixes;
+and valid files in which bytes are changed, cut off, doubled or encoded otherwise. What is read
 is used as people use it: `check`, `measure`, `fix_boxes`, `to_frame`, `split`, an item of `ImageDataset`, the
 writers, a prediction. Every format runs in a process of its own, whose memory is limited, so that a crash is
 a result too. Anything but a valid result or a `VisionRecipesError` is foreign: it is counted once for each
@@ -32,6 +33,7 @@ import tarfile
 import tempfile
 import time
 import traceback
+import unicodedata
 import warnings
 import zipfile
 from collections import Counter
@@ -388,7 +390,19 @@ def boasting_png(draw):
     return data[:12] + ihdr + struct.pack('>I', __import__('zlib').crc32(ihdr)) + data[33:]
 
 
-SPOILT = [b'', b'x', b'GIF89a', b'\xff\xd8\xff', b'BM', b'II*\0', b'\x89PNG\r\n\x1a\n', image()[:40]]
+SPOILT = [
+    b'',
+    b'x',
+    b'version https://git-lfs.github.com/spec/v1\n',
+    b'PK\x03\x04',
+    b'<html>',
+    b'GIF89a',
+    b'\xff\xd8\xff',
+    b'BM',
+    b'II*\0',
+    b'\x89PNG\r\n\x1a\n',
+    image()[:40],
+]
 
 
 # ---- what is done with what was read
@@ -462,6 +476,13 @@ IMAGE_NAMES = [
     'q\'"<>&.png',
     'n\nl.png',
     'x' * 200 + '.png',
+    'a.jfif',
+    'A.PNG',
+    'b.heic',
+    'c.cr2',
+    'Thumbs.db',
+    '@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg',
+    'a\u0308.png',
 ]
 FOLDER_NAMES = [
     'palm',
@@ -810,6 +831,141 @@ def voc():
         lambda f: read_annotations(f, 'voc'),
         {f'JPEGImages/{k}': v for k, v in PICS.items()},
     )
+
+
+# ---- names in other spellings, folders of tools, odd suffixes, files that are something else
+
+LFS = b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n'
+OTHER_CONTENTS = [
+    LFS,
+    b'/annex/objects/SHA256E-s1--x.png\n',
+    b'<!DOCTYPE html>\n<html><p>404</p></html>',
+    b'<?xml version="1.0"?><svg/>',
+    b'PK\x03\x04\x14\0',
+    b'\x1f\x8b\x08',
+    b'%PDF-1.4',
+    b'{"message": "Not Found"}',
+    b'\0' * 64,
+    b'\0\0\0\x18ftypheic' + bytes(40),
+    b'\0\0\0\x18ftypmp42' + bytes(40),
+    b'\xff\x0a',
+    image(),
+    b'',
+]
+TOOL_PLACES = [
+    '@eaDir/{}/SYNOPHOTO_THUMB_M.jpg',
+    '.ipynb_checkpoints/{}',
+    '__MACOSX/._{}',
+    '$RECYCLE.BIN/{}',
+    'lost+found/{}',
+    '._{}',
+    'Thumbs.db',
+    '_background/{}',
+]
+SUFFIXES = '.JPG .jfif .jpe .gif .ppm .avif .jp2 .heic .HEIC .cr2 .svg .pdf .mov .psd .tmp .PNG~'.split() + [
+    '',
+    '.',
+]
+DISTORTIONS = [
+    str.upper,
+    str.swapcase,
+    lambda name: unicodedata.normalize('NFD', name),
+    lambda name: unicodedata.normalize('NFC', name),
+    lambda name: name.replace('a', '%61').replace('/', '%2F'),
+    lambda name: name.replace('.', '%2e'),
+    lambda name: name.replace('/', '\\'),
+    lambda name: name.replace('/', '\\\\'),
+    lambda name: f'./{name}',
+    lambda name: f'../{name}',
+    lambda name: f' {name}\t',
+    lambda name: f'\ufeff{name}',
+    lambda name: f'C:\\data\\{name}',
+    lambda name: f'/home/eva/{name}',
+    lambda name: f'file:///srv/{name}',
+    lambda name: name + '%',
+    lambda name: '%25' * 300 + name,
+    lambda name: '/' * 3 + name,
+]
+STEMS = ('a', 'caf\u00e9', 'x y')
+
+
+def small_sets() -> dict[str, dict[str, bytes]]:
+    "A small data set in each format: its files by name"
+    coco_images = [{'id': i, 'file_name': f'{n}.png', 'width': 12, 'height': 8} for i, n in enumerate(STEMS)]
+    objects = [{'id': i, 'image_id': i, 'category_id': 1, 'bbox': [1, 1, 5, 4]} for i in range(2)]
+    whole = {'images': coco_images, 'categories': [{'id': 1, 'name': 'cat'}], 'annotations': objects}
+    shape = labelme_shape('rectangle', [[1, 1], [5, 5]])
+    sheet = {'version': '5.5.0', 'flags': {}, 'shapes': [shape], 'imageHeight': 8, 'imageWidth': 12}
+    record = {'bboxes': [[0.1, 0.2, 0.3, 0.4]], 'labels': ['palm'], 'user_id': 'u1'}
+
+    def files(pattern, content):
+        return {pattern.format(n): content(n) for n in STEMS}
+
+    def images_in(folder):
+        return files(folder + '/{}.png', lambda _: image())
+
+    names = {'classes.txt': b'cat\ndog\n'}
+    return {
+        'coco': {'annotations/instances.json': as_json(whole), **images_in('images')},
+        'labelme': {
+            **files('{}.json', lambda n: as_json({**sheet, 'imagePath': f'{n}.png'})),
+            **images_in('.'),
+        },
+        'voc': {
+            **files('Annotations/{}.xml', lambda n: (VOC % 'own').replace('a.png', f'{n}.png').encode()),
+            **images_in('JPEGImages'),
+        },
+        'yolo': {**files('labels/{}.txt', lambda _: b'0 .5 .5 .2 .2\n'), **names, **images_in('images')},
+        'hagrid': {
+            'ann_train_val/palm.json': as_json(dict.fromkeys(STEMS, record)),
+            **images_in('train_val_palm'),
+        },
+        'image_folder': {**images_in('palm'), **images_in('fist')},
+    }
+
+
+def distorted(draw, name: str) -> str:
+    "A name in another spelling, under another suffix or in a folder of a tool"
+    how = draw(st.integers(0, 5))
+    folder, _, last = name.rpartition('/')
+    if how == 0:
+        last = last.rpartition('.')[0] + draw(st.sampled_from(SUFFIXES))
+    elif how == 1:
+        last = draw(st.sampled_from(TOOL_PLACES)).format(last)
+    else:
+        last = draw(st.sampled_from(DISTORTIONS[:6] + DISTORTIONS[10:12]))(last)
+    return f'{folder}/{last}'.replace('\\', '_').lstrip('/')
+
+
+@st.composite
+def distorted_sets(draw):
+    "A valid data set in which names, folders, suffixes and contents of some files are others"
+    name, files = draw(st.sampled_from(list(small_sets().items())))
+    out = {}
+    for path, content in files.items():
+        how = draw(st.integers(0, 9))
+        new = distorted(draw, path) if how < 4 else path
+        if how == 4:
+            content = draw(st.sampled_from(OTHER_CONTENTS))
+        elif how == 5:  # a name inside of the file
+            stem = draw(st.sampled_from(STEMS)).encode()
+            other = draw(st.sampled_from(DISTORTIONS))(stem.decode()).encode()
+            content = content.replace(json.dumps(stem.decode())[1:-1].encode(), as_json(other.decode())[1:-1])
+        out[new] = content
+        if how == 6:  # both
+            out[distorted(draw, path)] = content
+    return {'format.txt': name.encode(), **{f'set/{path}': content for path, content in out.items()}}
+
+
+def read_distorted(folder: Path):
+    "Read a set as the format it was made in, or as what it is recognised for"
+    name = (folder / 'format.txt').read_text()
+    forced = len(list((folder / 'set').rglob('*'))) % 3
+    return read_annotations(folder / 'set', name if forced else None)
+
+
+def spellings():
+    return Format(distorted_sets(), read_distorted, {}, 2, fresh=True)
 
 
 YAML_BOMB = (
@@ -1426,6 +1582,7 @@ FORMATS = dict(
     card_json=card_files,
     onnx_metadata=metadata,
     onnx=onnx_files,
+    spellings=spellings,
     images=image_files,
     archives=archive_files,
     checkpoints=checkpoints,
@@ -1442,6 +1599,7 @@ WEIGHTS = dict(
     card_json=0.5,
     onnx_metadata=0.4,
     onnx=0.4,
+    spellings=2,
     images=2,
     checkpoints=0.6,
     archives=0.8,
@@ -1645,7 +1803,17 @@ class Trial:
 
 
 # The formats that are read to a table of annotations
-TABLES = ('image_folder', 'groups_csv', 'hagrid', 'coco', 'labelme', 'voc', 'yolo', 'yolo_shapes')
+TABLES = (
+    'image_folder',
+    'groups_csv',
+    'hagrid',
+    'coco',
+    'labelme',
+    'voc',
+    'yolo',
+    'yolo_shapes',
+    'spellings',
+)
 
 
 def empty_folder(folder: Path):

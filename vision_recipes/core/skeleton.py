@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Sequence
 import numpy as np
 from .errors import did_you_mean, VisionRecipesError
+from .names import composed
 from .patching import patch
 
 # %% ../../nbs/core/09_skeleton.ipynb #19131a88
@@ -95,7 +96,7 @@ class Skeleton:
     sigmas: tuple[float, ...] = ()
 
     def __post_init__(self):
-        converters = {'points': str, 'sigmas': float, 'pairs': _int_pair, 'edges': _int_pair}
+        converters = {'points': _point_name, 'sigmas': float, 'pairs': _int_pair, 'edges': _int_pair}
         for name, convert in converters.items():
             try:
                 object.__setattr__(self, name, tuple(map(convert, getattr(self, name))))
@@ -121,6 +122,10 @@ class Skeleton:
         return cls(d['points'], d.get('pairs', ()), d.get('edges', ()), d.get('sigmas', ()))
 
 # %% ../../nbs/core/09_skeleton.ipynb #47f07089
+def _point_name(name) -> str:
+    return composed(str(name))
+
+
 def _int_pair(pair) -> tuple[int, ...]:
     return tuple(map(int, pair))
 

@@ -19,11 +19,14 @@ from ..core.console import log_info, plural, progress
 from ..core.errors import did_you_mean, VisionRecipesError
 from ..core.files import read_utf8
 from ..core.images import image_size, ImageError
-from ..core.labels import LabelMap, match_names
+from ..core.labels import LabelMap, match_classes
 from ..core.masks import Masks
+from ..core.names import match_names
 from ..core.patching import patch
 from ..core.ragged import Ragged, Strings
 from ..core.skeleton import Skeleton
+from .findings import Finding
+from .formats.files import spelling_findings
 from .frame import to_frame
 
 # %% ../../nbs/data/03_annotations.ipynb #f22b5b7b
@@ -298,13 +301,18 @@ def with_groups(
     Raises `VisionRecipesError` that names the first image without a group.
     """
     rule = str(groups) if isinstance(groups, (str, Path)) else ''
+    notes = []
     if rule:
-        groups = _groups_by_rule(anns, rule)
+        groups, notes = _groups_by_rule(anns, rule)
     if len(groups) != len(anns):
         raise VisionRecipesError(f'{len(anns)} images need as many group names, but got {len(groups)}.')
     names, ids = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     return replace(
-        anns, group_ids=ids.astype(np.int64), group_names=Strings.from_list(map(str, names)), group_rule=rule
+        anns,
+        group_ids=ids.astype(np.int64),
+        group_names=Strings.from_list(map(str, names)),
+        group_rule=rule,
+        notes=(*anns.notes, *notes),
     )
 
 
@@ -314,13 +322,13 @@ def groups(self: Annotations) -> list[str] | None:
     return None if self.group_ids is None else [self.group_names[g] for g in self.group_ids]
 
 # %% ../../nbs/data/03_annotations.ipynb #4be5d3c8
-def _groups_by_rule(anns: Annotations, rule: str) -> list[str]:
-    "Find the group of each image by a rule"
+def _groups_by_rule(anns: Annotations, rule: str) -> tuple[list[str], list[Finding]]:
+    "The group of each image by a rule, and what was noticed"
     if rule == 'folder':
-        return [Path(p).parent.name for p in anns.paths]
+        return [Path(p).parent.name for p in anns.paths], []
     if rule.lower().endswith('.csv'):
         return _groups_of_csv(anns, Path(rule))
-    return _groups_of_pattern(anns, rule)
+    return _groups_of_pattern(anns, rule), []
 
 
 def _groups_of_pattern(anns: Annotations, expression: str) -> list[str]:
@@ -338,20 +346,23 @@ def _groups_of_pattern(anns: Annotations, expression: str) -> list[str]:
     return [m[1] if pattern.groups else m[0] for m in found]
 
 # %% ../../nbs/data/03_annotations.ipynb #2e002c25
-def _groups_of_csv(anns: Annotations, file: Path) -> list[str]:
+def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Finding]]:
     "Read groups from a table with the columns path and group; paths are relative to the images' root"
     rows = _read_csv(file)
     short = [i for i, row in enumerate(rows, 1) if row and len(row) < 2]
     if short:
         raise VisionRecipesError(f'{file}, line {short[0]}: needs two columns, path and group.')
     group_of = {row[0].replace('\\', '/'): row[1] for row in rows if row}
-    missing = [p for p in anns.paths if p not in group_of]
+    matches = match_names(anns.paths, group_of)
+    missing = [p for p, found in zip(anns.paths, matches.found) if found is None]
     if missing:
+        candidates = matches.doubtful.get(missing[0], ())
+        doubt = f' It may be each of {", ".join(map(repr, candidates))}.' if candidates else ''
         raise VisionRecipesError(
-            f'{file}: names no group for {missing[0]} ({plural(len(missing), "such image")}). '
+            f'{file}: names no group for {missing[0]} ({plural(len(missing), "such image")}).{doubt} '
             f'Paths are relative to {anns.root}.'
         )
-    return [group_of[p] for p in anns.paths]
+    return [group_of[name] for name in matches.found], spelling_findings(file, matches)
 
 
 def _read_csv(file: Path) -> list[list[str]]:
@@ -362,23 +373,25 @@ def _read_csv(file: Path) -> list[list[str]]:
 
 # %% ../../nbs/data/03_annotations.ipynb #9b36a3f0
 def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With class ids of `labels`
-    """Translate annotations to a model's classes.
+    """Translate annotations to a model's classes, by `names.match_names`.
 
     Raises `VisionRecipesError` for a class or points that the model does not know.
     """
+    matches = match_names(anns.class_names, labels.names, paths=False)
     used = np.unique(anns.class_ids.values)
-    unknown = [anns.class_names[i] for i in used if anns.class_names[i] not in labels.names]
+    unknown = [anns.class_names[i] for i in used if matches.found[i] is None]
     if unknown:
         raise VisionRecipesError(
             f'{anns.root}: has the class {unknown[0]!r}, which the model does not '
             f'know.{did_you_mean(unknown[0], labels.names)} It knows {", ".join(labels.names)}.'
         )
-    new_id = np.array([labels.names.index(n) if n in labels.names else -1 for n in anns.class_names])
+    new_id = np.array([-1 if name is None else labels.names.index(name) for name in matches.found])
     return replace(
         anns,
         labels=labels,
         class_ids=replace(anns.class_ids, values=new_id[anns.class_ids.values]),
         keypoints=None if anns.keypoints is None else _aligned_points(anns, labels.skeleton),
+        notes=(*anns.notes, *spelling_findings(anns.root, replace(matches, doubtful={}), 'class')),
     )
 
 
@@ -389,20 +402,21 @@ def _aligned_points(
     if skeleton is None:
         return None
     names = anns.labels.skeleton.points
-    if set(names) != set(skeleton.points):
+    found = match_names(skeleton.points, names, paths=False).found
+    if None in found or len(names) != len(found):
         raise VisionRecipesError(
             f'{anns.root}: has the points {", ".join(names)}, but the model knows '
             f'{", ".join(skeleton.points)}. '
             "Rename the points, read them with the model's skeleton, or train a model for these."
         )
-    return anns.keypoints[:, [names.index(p) for p in skeleton.points]]
+    return anns.keypoints[:, [names.index(p) for p in found]]
 
 # %% ../../nbs/data/03_annotations.ipynb #f242484d
 def shared_classes(
     anns: Annotations,
     labels: LabelMap,  # Of a model
 ) -> tuple[Annotations, list[int]]:  # With the shared classes alone; their ids in the model
-    """The annotations of the classes that a model knows too, by `match_names`, in the order of the model.
+    """The annotations of the classes that a model knows too, by `match_classes`, in the order of the model.
 
     Objects of other classes are left out; so are images that have one class, where it is another one. A
     message names these classes. Raises `VisionRecipesError` where no class is known.
@@ -429,8 +443,8 @@ def known_classes(
     anns: Annotations,
     labels: LabelMap,  # Of a model
 ) -> np.ndarray:  # (C,) the model's id of each class of the images; -1 where it knows none
-    "The classes that a model knows, by `match_names`. Raises `VisionRecipesError` where it knows none"
-    in_model = np.array(match_names(anns.class_names, labels.names))
+    "The classes that a model knows, by `match_classes`. Raises `VisionRecipesError` where it knows none"
+    in_model = np.array(match_classes(anns.class_names, labels.names))
     if (in_model < 0).all():
         raise VisionRecipesError(
             f'{anns.root}: the model knows none of its classes: {_first_names(anns.class_names)}. '

@@ -19,6 +19,7 @@ from ..core.errors import check_choice, did_you_mean, VisionRecipesError
 from ..core.files import file_hash
 from ..core.images import ImageError, open_sized
 from ..core.masks import crosses_itself, draw_object, Masks, masks_boxes
+from ..core.names import composed, same_names
 from ..core.skeleton import Skeleton
 from .annotations import Annotations, in_pixels
 from .findings import Finding, Findings
@@ -818,9 +819,9 @@ def _points_without_partner(skeleton: Skeleton) -> list[str]:
 def _check_point_case(anns: Annotations) -> list[Finding]:
     "Points whose names differ in letter case only"
     found = []
-    for same in _equal_but_case(anns.labels.skeleton.points):
+    for same in same_names(anns.labels.skeleton.points):
         message = (
-            f'{" and ".join(same)} are two points whose names differ in letter case only. '
+            f'{" and ".join(same)} are two points whose names differ in {_difference(same)} only. '
             'Give them one name, or two that differ.'
         )
         found.append(_of_set(anns, 'error', 'case', message))
@@ -831,8 +832,13 @@ def _equal_but_case(names: Iterable[str]) -> list[list[str]]:
     "Groups of names that are equal in lower case, each with two or more"
     by_lower = defaultdict(list)
     for name in names:
-        by_lower[name.lower()].append(name)
+        by_lower[composed(name).lower()].append(name)
     return [same for same in by_lower.values() if len(same) > 1]
+
+
+def _difference(same: list[str]) -> str:
+    "In what names differ"
+    return 'letter case' if len({name.lower() for name in same}) == 1 else 'spelling'
 
 # %% ../../nbs/data/04_checks.ipynb #1d268ad0
 def _check_sides(anns: Annotations, usable: np.ndarray) -> list[Finding]:
@@ -862,7 +868,7 @@ def _check_names(anns: Annotations) -> list[Finding]:
         if len(set(same)) > 1:
             found.append(_paths_differ_in_case(anns, same))
         found += _listed_twice(anns, same)
-    for names in _equal_but_case(anns.class_names):
+    for names in same_names(anns.class_names):
         found.append(_classes_differ_in_case(anns, names))
     return found
 
@@ -891,13 +897,13 @@ def _classes_differ_in_case(anns: Annotations, same: list[str]) -> Finding:
     objects = _objects_of_rarest(anns, same) if anns.has_boxes else None
     if objects is None:
         message = (
-            f'{names} are two classes whose names differ in letter case only. '
+            f'{names} are two classes whose names differ in {_difference(same)} only. '
             'Make them one, or name them apart.'
         )
         return Finding('error', 'case', str(anns.root / same[0]), message)
     message = (
-        f'is one of {len(objects):,} so named, but {names} are two classes whose names differ in letter '
-        'case only. Correct the label, or name them apart.'
+        f'is one of {len(objects):,} so named, but {names} are two classes whose names differ in '
+        f'{_difference(same)} only. Correct the label, or name them apart.'
     )
     return _at(anns, int(objects[0]), 'error', 'case', message)
 

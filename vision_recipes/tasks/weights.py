@@ -16,7 +16,7 @@ from torch import nn, Tensor
 from ..core.console import human_bytes, log_info, plural
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path
-from ..core.labels import LabelMap, match_names
+from ..core.labels import LabelMap, match_classes
 from ..core.settings import refuse_onnx
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
@@ -198,7 +198,7 @@ class HeadRows(NamedTuple):
 
     @property
     def rows(self) -> list[int]:  # For each row of the model the row of the weights, or -1
-        return match_names(self.wanted, self.saved)
+        return match_classes(self.wanted, self.saved)
 
     def fill(self, value: Tensor, fresh: Tensor) -> Tensor:  # Of the weights, of the model, like `fresh`
         "A parameter of the model with all rows that the weights know; four numbers a row are moved together"

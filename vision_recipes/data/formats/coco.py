@@ -7,7 +7,7 @@ __all__ = ['looks_like_coco', 'read_coco', 'write_coco']
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #33fe4484
 import json, os, re
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
@@ -16,9 +16,10 @@ import numpy as np
 from ...core.console import plural
 from ...core.errors import brief, is_number, VisionRecipesError
 from ...core.files import read_json, write_text
-from ...core.images import is_size
+from ...core.images import is_left_behind, is_size
 from ...core.labels import LabelMap
 from ...core.masks import draw_object, encode_runs, Masks, masks_boxes, pack_runs, unpack_runs
+from ...core.names import match_names, NameMatches
 from ...core.ragged import Ragged, Strings
 from ...core.skeleton import BOX_SHARE, POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
@@ -26,9 +27,12 @@ from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
     first_bytes,
+    hidden_negatives,
     image_stems,
+    left_out_findings,
     missing_findings,
     scan,
+    spelling_findings,
     without_gc,
 )
 
@@ -77,7 +81,7 @@ def _find_json(root: Path) -> Path:
 def _folders_in(folder: Path) -> list[Path]:
     "The folders in `folder`, sorted, without hidden ones; empty where it cannot be read"
     try:
-        entries = [e for e in os.scandir(folder) if not e.name.startswith(('.', '__'))]
+        entries = [e for e in os.scandir(folder) if not is_left_behind(e.name)]
         return sorted(Path(e.path) for e in entries if e.is_dir())
     except OSError:
         return []
@@ -91,6 +95,23 @@ def _names_held(folders: list[Path], sample: list[str]) -> dict[Path, set[str]]:
         if found:
             held[folder] = found
     return held
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #c5888aa0
+def _names_meant(folders: list[Path], sample: list[str]) -> dict[Path, set[str]]:
+    "The same for names that are there in another spelling"
+    held = {}
+    for folder in folders:
+        found = match_names([f'/{name}' for name in sample], _entry_names(folder)).respelled
+        if found:
+            held[folder] = {name[1:] for name in found}
+    return held
+
+
+def _entry_names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _named_after(folder: str, stem: str) -> bool:
@@ -115,6 +136,7 @@ def _find_base(file: Path, names: list[str], notes: list) -> Path:
     held = _names_held(near_by, sample)
     if not held:  # one level deeper; the folders in `here` have been looked through
         held = _names_held(list(chain.from_iterable(map(_folders_in, near_by[1:]))), sample)
+    held = held or _names_meant(near_by, sample)
     if not held:
         return top / 'images' if (top / 'images').is_dir() else top
 
@@ -155,50 +177,62 @@ def _join(folder: str, name: str) -> str:
     return f'{folder}/{name}' if folder else name
 
 
-def _paths_by_name(base: Path) -> dict[str, list[str]]:
-    "For each file name below `base`, the paths that end with it"
-    paths = defaultdict(list)
-    for folder, files in scan(base, 4).items():
-        for name in files:
-            paths[name].append(_join(folder, name))
-    return paths
+def _listing(folder: Path) -> set[str]:
+    return set(os.listdir(folder)) if folder.is_dir() else set()
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #5427265b
 def _locate(
+    file: Path,
     base: Path,
     names: list[str],  # Paths as the file gives them, with / between folders
+    notes: list,
 ) -> tuple[list[str], list[str]]:  # The path of each name or '', and images beside them that no name means
     """Find the images below `base`.
 
     Raises `VisionRecipesError` where an image is not at its place and two others have its name.
     """
-    inside = {}
-    for folder in {n.rpartition('/')[0] for n in names}:
-        inside[folder] = set(os.listdir(base / folder)) if (base / folder).is_dir() else set()
-    elsewhere = None
-    paths = []
-    for name in names:
-        folder, _, last = name.rpartition('/')
-        if last in inside[folder]:
-            paths.append(name)
-            continue
-        if elsewhere is None:
-            elsewhere = _paths_by_name(base)
-        same_name = elsewhere[last]
-        if len(same_name) > 1:
+    inside = {folder: _listing(base / folder) for folder in {n.rpartition('/')[0] for n in names}}
+    there = {name for name in names if name.rpartition('/')[2] in inside[name.rpartition('/')[0]]}
+    passed = [_join(f, n) for f, found in inside.items() for n in found if is_left_behind(n)]
+    lost = list(dict.fromkeys(name for name in names if name not in there))
+    meant = {}
+    if lost:
+        passed = []
+        meant = _meant(file, base, lost, there, notes, passed)
+    paths = [name if name in there else meant.get(name, '') for name in names]
+    used = set(paths)
+    others = {f: [n for n in found if _join(f, n) not in used] for f, found in inside.items()}
+    notes += left_out_findings(base, others, passed)
+    return paths, _unused_images(inside, used)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #63b0e029
+def _meant(
+    file: Path, base: Path, lost: list[str], there: set[str], notes: list, passed: list
+) -> dict[str, str]:
+    "What lost names mean: at their place in another spelling, else anywhere below `base`"
+    files = scan(base, 4, passed) if base.is_dir() else {}
+    free = {_join(folder, name) for folder, found in files.items() for name in found} - there
+    at_place = match_names(lost, free)
+    still_lost = [name for name in lost if name not in {*at_place.respelled, *at_place.doubtful}]
+    anywhere = match_names([f'/{name}' for name in still_lost], free.difference(at_place.respelled.values()))
+    moved = {name[1:]: path for name, path in anywhere.respelled.items()}
+    doubtful = {**at_place.doubtful, **{name[1:]: paths for name, paths in anywhere.doubtful.items()}}
+    for name, paths in doubtful.items():
+        if len(paths) > 1:
             raise VisionRecipesError(
-                f'{base / name}: is not there, but {" and ".join(same_name[:2])} have its name. '
+                f'{base / name}: is not there, but {" and ".join(paths[:2])} have its name. '
                 'Write the folder into file_name.'
             )
-        paths.append(same_name[0] if same_name else '')
-    return paths, _unused_images(inside, set(paths))
+    matches = NameMatches([], {**at_place.respelled, **moved}, doubtful)
+    notes += spelling_findings(file, matches)
+    return matches.respelled
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #46084a0e
 def _unused_images(inside: dict[str, set], used: set[str]) -> list[str]:
     "Images in the listed folders that are not among the `used` paths, sorted"
     unused = []
     for folder, files in inside.items():
-        for name in image_stems(files).values():
+        for name in image_stems(name for name in files if not is_left_behind(name)).values():
             path = _join(folder, name)
             if path not in used:
                 unused.append(path)
@@ -722,15 +756,23 @@ def read_coco(
         **columns,
     )
     found = np.array([path != '' for path in paths], dtype=bool)
-    return anns if found.all() else anns.subset(found)
+    return anns if found.all() else _found_images(anns, found, file, names)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6e97be1b
 def _image_paths(file: Path, base: Path, names: list[str], notes: list) -> list[str]:
     "The path of each image below `base`, '' where it is missing. Missing and unused ones go to `notes`"
-    paths, unused = _locate(base, names)
+    paths, unused = _locate(file, base, names, notes)
     missing = [str(base / name) for name, path in zip(names, paths) if not path]
     notes += missing_findings(file, len(paths) - len(missing), missing, [str(base / path) for path in unused])
     return paths
+
+
+def _found_images(anns: Annotations, found: np.ndarray, file: Path, names: list[str]) -> Annotations:
+    "The images that were found; one that is annotated under the name of a lost one too is an error"
+    has_objects = anns.class_ids.counts > 0
+    lost = [names[i] for i in np.flatnonzero(~found & has_objects)]
+    empty = [anns.paths[i] for i in np.flatnonzero(found & ~has_objects)]
+    return replace(anns.subset(found), notes=(*anns.notes, *hidden_negatives(file, lost, empty)))
 
 
 def _image_numbers(ids: list) -> np.ndarray | None:  # (N,) int64; None where an id is no such number

@@ -7,12 +7,15 @@ __all__ = ['looks_like_hagrid', 'read_hagrid']
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #b25f1bd1
 import functools, json
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 import numpy as np
 from ...core.errors import brief, VisionRecipesError
 from ...core.files import read_json
+from ...core.images import is_image_name, is_left_behind
 from ...core.labels import LabelMap
+from ...core.names import composed, match_names, name_key
 from ...core.patching import patch
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
@@ -20,10 +23,12 @@ from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
     first_bytes,
+    hidden_negatives,
     image_stems,
+    left_out_findings,
     missing_findings,
     scan,
-    SUFFIXES,
+    spelling_findings,
     without_gc,
 )
 
@@ -91,21 +96,28 @@ def _last(folder: str) -> str:
 
 def _class_of_folder(name: str, classes: list[str]) -> str | None:
     "The longest class at the end of the name: stop_inverted is not a folder of the class inverted"
-    ending = [c for c in classes if name == c or name.endswith('_' + c)]
-    return max(ending, key=len, default=None)
+    for spelled in (str, name_key):
+        own = spelled(name)
+        ending = [c for c in classes if own == spelled(c) or own.endswith('_' + spelled(c))]
+        if ending:
+            return max(ending, key=len)
+    return None
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #e1115332
 def _image_paths(
-    files: dict[str, list[str]], folders: list[str], stems: dict, doubles: list
+    where: Path, files: dict[str, list[str]], folders: list[str], stems: dict, doubles: list, notes: list
 ) -> tuple[list[str], list[str], list[str]]:  # Paths, '' where missing; missing stems; unused paths
     "The image of each record of a class"
     complete = _all_there(files, folders, stems)
     if complete:
         return complete, [], []
     path_of = _by_stem(files, folders, doubles)
-    paths = [path_of.get(stem, '') for stem in stems]
-    missing = [stem for stem in stems if stem not in path_of]
-    return paths, missing, sorted(path for stem, path in path_of.items() if stem not in stems)
+    matches = match_names(stems, path_of)
+    notes += spelling_findings(where, matches)
+    paths = ['' if stem is None else path_of[stem] for stem in matches.found]
+    missing = [stem for stem, path in zip(stems, paths) if not path]
+    used = set(paths)
+    return paths, missing, sorted(path for path in path_of.values() if path not in used)
 
 
 def _all_there(files: dict[str, list[str]], folders: list[str], stems: dict) -> list[str]:
@@ -140,8 +152,8 @@ def _doubles(names: list[str], stems: dict[str, str]) -> list[tuple[str, str]]:
     "The image that was taken and the other, for each image of a folder that shares its stem"
     doubles = []
     for name in sorted(names):
-        stem, _, suffix = name.rpartition('.')
-        if stem in stems and stems[stem] != name and suffix.lower() in SUFFIXES:
+        stem = name.rpartition('.')[0]
+        if stem in stems and stems[stem] != name and is_image_name(name):
             doubles.append((stems[stem], name))
     return doubles
 
@@ -193,9 +205,10 @@ class _Numbers(dict):
 
     def by_name(self, numbers: list[np.ndarray]) -> tuple[list, np.ndarray]:
         "The names, sorted, and the same numbers for them"
-        names = sorted(self)
-        rank = np.empty(len(self), np.int64)
-        rank[[self[name] for name in names]] = np.arange(len(names))
+        plain = [composed(name) if isinstance(name, str) else name for name in self]
+        names = sorted(set(plain))
+        position = {name: i for i, name in enumerate(names)}
+        rank = np.array([position[name] for name in plain], np.int64)
         return names, rank[np.concatenate(numbers)]
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #65c3ce29
@@ -331,15 +344,18 @@ def read_hagrid(
 ) -> Annotations:  # With `boxes_rel`, and `user_id` as group
     "Read HaGRID. Raises `VisionRecipesError` that names file and record where an annotation is broken"
     annotations, root = _hagrid_places(Path(root))
-    files = scan(root)
-    jsons = sorted(annotations.glob('*.json'))
+    passed = []
+    files = scan(root, passed=passed)
+    jsons = sorted(f for f in annotations.glob('*.json') if not is_left_behind(f.name))
     folders_of = _hagrid_folders(files, [f.stem for f in jsons], annotations.name)
     table = _HagridTable()
-    paths, missing, unused, doubles = [], [], [], []
+    names, paths, missing, unused, doubles = [], [], [], [], []
+    spelled = left_out_findings(root, files, passed)
     for file in jsons:
         stems = table.add(file)
         folders = folders_of[file.stem]
-        found, missing_stems, others = _image_paths(files, folders, stems, doubles)
+        found, missing_stems, others = _image_paths(file, files, folders, stems, doubles, spelled)
+        names += stems
         paths += found
         unused += others
         folder = folders[0] if folders else '...'
@@ -350,10 +366,19 @@ def read_hagrid(
         Strings.from_list(paths),
         sizes_wh=np.zeros((len(paths), 2), np.int32),
         format='hagrid',
-        notes=(*notes, *_double_findings(root, doubles)),
+        notes=(*notes, *spelled, *_double_findings(root, doubles)),
         **table.columns(annotations),
     )
-    return anns.subset(np.array([path != '' for path in paths])) if missing else anns
+    return _found_images(anns, annotations, names) if missing else anns
+
+# %% ../../../nbs/data/formats/03_hagrid.ipynb #b49fcf70
+def _found_images(anns: Annotations, where: Path, names: list[str]) -> Annotations:
+    "The images that were found; one that is annotated under the name of a missing one too is an error"
+    found = np.array([path != '' for path in anns.paths])
+    has_objects = anns.class_ids.counts > 0
+    lost = [names[i] for i in np.flatnonzero(~found & has_objects)]
+    empty = [anns.paths[i] for i in np.flatnonzero(found & ~has_objects)]
+    return replace(anns.subset(found), notes=(*anns.notes, *hidden_negatives(where, lost, empty)))
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #6614adff
 def _double_findings(root: Path, doubles: list[tuple[str, str]]) -> list[Finding]:

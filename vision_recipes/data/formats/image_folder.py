@@ -12,12 +12,20 @@ from typing import Sequence
 import numpy as np
 from ...core.console import plural
 from ...core.errors import VisionRecipesError
-from ...core.images import find_images, is_image_name
+from vision_recipes.core.images import (
+    is_image_file,
+    is_image_name,
+    is_left_behind,
+    list_files,
+    unopened_cure,
+    walk_files,
+)
 from ...core.labels import LabelMap
+from ...core.names import composed
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations, with_groups
 from ..findings import Finding
-from .files import SPLIT_NAMES
+from .files import left_out_findings, SPLIT_NAMES
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #328187ab
 def read_image_folder(
@@ -26,24 +34,40 @@ def read_image_folder(
 ) -> Annotations:
     "Read a folder of images per class. Raises `VisionRecipesError` where there is none"
     root = Path(root)
-    loose = find_images(root)  # raises the error that says what is wrong with `root` itself
+    passed = []
+    loose = list_files(root, passed=passed)  # raises the error that says what is wrong with `root` itself
     folders = _class_folders(root)
-    files = {f.name: find_images(f, recursive=True) for f in folders}
-    _check_folders(root, folders, files)
-    paths = []
-    for images in files.values():
-        paths += [path.relative_to(root).as_posix() for path in images]
-    class_ids = np.repeat(np.arange(len(files)), list(map(len, files.values())))
+    files = {folder: _files_of(folder, passed) for folder in folders}
+    images = {folder: list(filter(is_image_file, found)) for folder, found in files.items()}
+    notes = _left_out(root, files, list(filter(is_image_file, loose)), passed)
+    _check_folders(root, images, notes)
+    names = tuple(dict.fromkeys(map(_class_name, folders)))
+    paths = [path.relative_to(root).as_posix() for found in images.values() for path in found]
+    class_of_folder = [names.index(_class_name(folder)) for folder in folders]
+    class_ids = np.repeat(class_of_folder, list(map(len, images.values())))
     anns = Annotations(
         root,
         Strings.from_list(paths),
-        LabelMap(tuple(files)),
+        LabelMap(names),
         Ragged(class_ids, np.arange(len(paths) + 1)),
         np.zeros((len(paths), 2), np.int32),
         format='image_folder',
-        notes=_left_out(root, folders, loose),
+        notes=notes,
     )
     return anns if groups is None else with_groups(anns, groups)
+
+# %% ../../../nbs/data/formats/02_image_folder.ipynb #bea9b4db
+def _files_of(folder: Path, passed: list[str]) -> list[Path]:
+    "All files below a folder; what is passed over is added to `passed`"
+    inside = []
+    files = list_files(folder, recursive=True, passed=inside)
+    passed += [f'{folder.name}/{path}' for path in inside]
+    return files
+
+
+def _class_name(folder: Path) -> str:
+    "The same on every system: macOS spells `é` with two characters"
+    return composed(folder.name)
 
 
 def _is_run(folder: Path) -> bool:
@@ -52,8 +76,8 @@ def _is_run(folder: Path) -> bool:
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #275286a3
 def _class_folders(root: Path) -> list[Path]:
     "The folders that are classes, sorted by name. Raises `VisionRecipesError` where a name is no text"
-    folders = [f for f in root.iterdir() if f.is_dir() and not f.name.startswith(('.', '__'))]
-    folders = sorted((f for f in folders if not _is_run(f)), key=lambda f: f.name)
+    folders = [f for f in root.iterdir() if f.is_dir() and not is_left_behind(f.name)]
+    folders = sorted((f for f in folders if not _is_run(f)), key=lambda f: (_class_name(f), f.name))
     for folder in folders:
         if any('\ud800' <= c <= '\udfff' for c in folder.name):
             raise VisionRecipesError(
@@ -63,21 +87,28 @@ def _class_folders(root: Path) -> list[Path]:
     return folders
 
 
-def _check_folders(root: Path, folders: list[Path], files: dict[str, list[Path]]) -> None:
+def _check_folders(root: Path, images: dict[Path, list[Path]], notes: tuple[Finding, ...]) -> None:
     "Raise `VisionRecipesError` where there is no image, or the folders are the parts of a split"
-    if not any(files.values()):
+    if not any(images.values()):
+        left_out = ''.join(f' {f.message[:1].upper()}{f.message[1:]}' for f in notes if f.kind == 'left out')
         raise VisionRecipesError(
             f'{root}: holds no folder with images. Wanted: one folder a class, such as '
-            f'{root.name}/palm/0001.jpg.'
+            f'{root.name}/palm/0001.jpg.{left_out}'
         )
-    if {f.name.lower() for f in folders} <= SPLIT_NAMES:
+    names = [folder.name for folder in images]
+    if set(map(str.lower, names)) <= SPLIT_NAMES:
         raise VisionRecipesError(
-            f'{root}: its folders ({", ".join(files)}) are the parts of a split, not classes. '
-            f'Name the one to read, such as {folders[0]}.'
+            f'{root}: its folders ({", ".join(names)}) are the parts of a split, not classes. '
+            f'Name the one to read, such as {root / names[0]}.'
         )
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #311c236c
-def _left_out(root: Path, folders: list[Path], loose: list[Path]) -> tuple[Finding, ...]:
+def _left_out(
+    root: Path,
+    files: dict[Path, list[Path]],  # Of each class folder
+    loose: list[Path],  # Images in no class folder
+    passed: list[str],  # What was passed over
+) -> tuple[Finding, ...]:
     "What is in the folder and was not read"
     findings = []
     for file in loose:
@@ -86,20 +117,31 @@ def _left_out(root: Path, folders: list[Path], loose: list[Path]) -> tuple[Findi
     for folder in filter(_is_run, root.iterdir()):
         message = 'is a run directory, not a class; not taken.'
         findings.append(Finding('note', 'run', str(folder), message))
-    for folder in folders:
-        others = [f for f in folder.rglob('*') if f.is_file() and not is_image_name(f)]
+    names = {
+        folder.name: [f.relative_to(folder).as_posix() for f in found] for folder, found in files.items()
+    }
+    findings += left_out_findings(root, names, passed)
+    for folder, found in names.items():
+        others = [name for name in found if not is_image_name(name) and not unopened_cure(name)]
         if others:
             message = (
                 f'holds {plural(len(others), "file")} that are no images by their names, such as '
-                f'{others[0].name}; not taken.'
+                f'{os.path.basename(others[0])}; not taken.'
             )
-            findings.append(Finding('note', 'other files', str(folder), message))
+            findings.append(Finding('note', 'other files', str(root / folder), message))
     return tuple(findings)
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #54deea45
 def looks_like_image_folder(root: Path) -> bool:
-    "Whether some folder below `root` holds an image"
+    "Whether some folder below `root` holds an image, if only one that cannot be opened here"
     if not root.is_dir():
         return False
-    folders = (folder for folder in root.iterdir() if folder.is_dir())
-    return any(any(map(is_image_name, folder.rglob('*'))) for folder in folders)
+    folders = (folder for folder in root.iterdir() if folder.is_dir() and not is_left_behind(folder.name))
+    return any(map(_holds_image, folders))
+
+
+def _holds_image(folder: Path) -> bool:
+    for _, names, _ in walk_files(folder, recursive=True):
+        if any(is_image_name(name) or unopened_cure(name) for name in names):
+            return True
+    return False

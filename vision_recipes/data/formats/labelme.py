@@ -7,8 +7,9 @@ __all__ = ['POINTS', 'listed_names', 'looks_like_labelme', 'read_labelme', 'writ
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #94da4d01
 import base64, io, json, os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Iterable, Sequence
 import numpy as np
 from PIL import Image
 from ...core.console import plural
@@ -17,11 +18,12 @@ from ...core.files import read_utf8, text_lines, write_text
 from ...core.images import image_size
 from ...core.labels import LabelMap
 from ...core.masks import draw_object, Masks, masks_boxes
+from ...core.names import composed, match_names
 from ...core.ragged import Ragged, Strings
 from ...core.skeleton import POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import files_near, path_inside, without_gc
+from .files import files_near, path_inside, spelling_findings, without_gc
 from .labelme_files import is_labelme, LabelmeSet, NOT_TAKEN, Sheet
 from .labelme_shapes import mask_row, Shape
 
@@ -38,13 +40,22 @@ def listed_names(
     """
     folder = root if root.is_dir() else root.parent
     for where in (folder, folder.resolve().parent):
-        if not (where / file).is_file():
+        there = match_names([file], _names_in(where), paths=False).found[0]
+        if there is None:
             continue
-        lines = text_lines(read_utf8(where / file))
-        names = [n for n in dict.fromkeys(lines) if n and n not in NOT_TAKEN]
-        if where == folder or used <= set(names):
-            return names, where / file
+        lines = text_lines(read_utf8(where / there, 'a list of names'))
+        names = [n for n in dict.fromkeys(map(composed, lines)) if n and n not in NOT_TAKEN]
+        if where == folder or None not in match_names(used, names, paths=False).found:
+            return names, where / there
     return [], None
+
+
+def _names_in(folder: Path) -> list[str]:
+    "The names of the text files in a folder; none where it cannot be listed"
+    try:
+        return [name for name in os.listdir(folder) if name[-4:].lower() == '.txt']
+    except OSError:
+        return []
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #79550cf7
 def looks_like_labelme(path: Path) -> bool:
@@ -55,8 +66,10 @@ def looks_like_labelme(path: Path) -> bool:
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35ae43ae
 def _ordered(used: set[str], listed: list[str], file: Path | None, notes: list) -> tuple[str, ...]:
-    "Names in the order of a list. Names that it lacks come last, with a warning"
-    unlisted = sorted(used - set(listed))
+    "Names in the order of a list. Names that it lacks in any spelling come last, with a warning"
+    matches = match_names(sorted(used), listed, paths=False)
+    notes += spelling_findings(file, replace(matches, doubtful={}), 'label')
+    unlisted = sorted(used - set(listed) - matches.respelled.keys())
     if listed and unlisted:
         message = (
             f'does not know {", ".join(unlisted[:10])}.{did_you_mean(unlisted[0], listed)} '
@@ -219,8 +232,8 @@ def _columns(
     if as_points and skeleton is None:
         skeleton = _skeleton_of_names(found, root, flat)
     labels, default = _labels(found, root, flat, skeleton if as_points else None)
-    ids = {name: i for i, name in enumerate(labels.names)}
     names = [o.outlines[0].label if o.outlines else default for _, o in flat]
+    ids = _positions(names, labels.names)
     columns = {'labels': labels, 'class_ids': np.array([ids[name] for name in names], np.int64)}
     crowd = np.array([any(s.crowd for s in o.outlines) for _, o in flat], bool)
     if crowd.any():
@@ -231,6 +244,19 @@ def _columns(
     return {**columns, **_extents(flat, sizes_wh, columns.get('keypoints'))}
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #07fc412b
+def _positions(names: Iterable[str], known: Sequence[str]) -> dict[str, int]:
+    "The position of each name among those that are known, as it stands or in another spelling"
+    names = list(dict.fromkeys(names))
+    found = match_names(names, known, paths=False).found
+    return {name: known.index(f) for name, f in zip(names, found) if f is not None}
+
+
+def _meant_of(listed: list[str], names: Iterable[str]) -> list[str]:
+    "Those of a list that are among `names`, in any spelling"
+    positions = set(_positions(names, listed).values())
+    return [name for k, name in enumerate(listed) if k in positions]
+
+
 def _used_names(flat: list[tuple[Sheet, _Object]]) -> tuple[set[str], set[str]]:
     "Names of outlines, and names of points"
     outlines = {o.outlines[0].label for _, o in flat if o.outlines}
@@ -242,7 +268,8 @@ def _skeleton_of_names(found: LabelmeSet, root: Path, flat: list[tuple[Sheet, _O
     "The skeleton that the points propose, in the order of `labels.txt` or sorted"
     used, named = _used_names(flat)
     listed, file = listed_names(root, used | named)
-    return Skeleton.of(_ordered(named, [n for n in listed if n in named or not used], file, found.notes))
+    meant = _meant_of(listed, named) if used else listed
+    return Skeleton.of(_ordered(named, meant, file, found.notes))
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #c5ff1840
 def _labels(
@@ -252,8 +279,11 @@ def _labels(
     used, named = _used_names(flat)
     listed, file = listed_names(root, used | named)
     if skeleton is not None:
-        _report_unused(found, file, [n for n in listed if n not in used and n not in skeleton.points])
-        listed = [n for n in listed if n in used]
+        meant = _meant_of(listed, used)
+        _report_unused(
+            found, file, [n for n in listed if n not in {*meant, *_meant_of(listed, skeleton.points)}]
+        )
+        listed = meant
     default = 'object' if len(used) != 1 else next(iter(used))
     if any(not o.outlines for _, o in flat):
         used.add(default)
@@ -278,14 +308,14 @@ def _report_unused(found: LabelmeSet, file: Path | None, names: list[str]) -> No
 def _keypoints(flat: list[tuple[Sheet, _Object]], skeleton: Skeleton) -> np.ndarray:  # (M, K, 3) float32
     "Points by their names. Raises `VisionRecipesError` on one that the skeleton does not know"
     keypoints = np.zeros((len(flat), len(skeleton), 3), np.float32)
-    column_of = {name: k for k, name in enumerate(skeleton.points)}
+    column_of = _positions((p.label for _, o in flat for p in o.points), skeleton.points)
     for row, (sheet, o) in zip(keypoints, flat):
         for p in o.points:
             if p.label not in column_of:
-                hint = did_you_mean(p.label, column_of)
+                hint = did_you_mean(p.label, skeleton.points)
                 raise VisionRecipesError(
                     f'{sheet.file}: shape {p.k} (counting from 0) is the point {p.label!r}, which the '
-                    f'skeleton does not know.{hint} It knows {", ".join(column_of)}.'
+                    f'skeleton does not know.{hint} It knows {", ".join(skeleton.points)}.'
                 )
             row[column_of[p.label]] = *p.points[0], 1 if p.hidden else 2
     return keypoints
@@ -324,20 +354,22 @@ def _of_flags(found: LabelmeSet, root: Path) -> Annotations:
             f'{root}: holds no shapes, and in none of the {plural(len(found.sheets), "file")} exactly one '
             'flag is set, so nothing says what the classes are.'
         )
-    used = {name for sheet in found.sheets for name in sheet.flags} - {'__ignore__'}
+    used = {composed(name) for sheet in found.sheets for name in sheet.flags} - {'__ignore__'}
     listed, file = listed_names(root, used, 'flags.txt')
     labels = LabelMap(_ordered(used, listed, file, found.notes))
+    names = list(map(composed, names))
+    ids = _positions(names, labels.names)
     return Annotations(
         found.root,
         Strings.from_list([s.image for s in sheets]),
         labels,
-        Ragged(np.array([labels.index(name) for name in names], np.int64), np.arange(len(sheets) + 1)),
+        Ragged(np.array([ids[name] for name in names], np.int64), np.arange(len(sheets) + 1)),
         np.array([s.size_wh for s in sheets], np.int32),
         format='labelme',
         notes=tuple(found.notes),
     )
 
-
+# %% ../../../nbs/data/formats/08_labelme.ipynb #0db29fc6
 def _one_flag_each(found: LabelmeSet) -> tuple[list[Sheet], list[str]]:
     "The files in which exactly one flag is set, and which; the others are reported"
     sheets = []

@@ -7,16 +7,28 @@ __all__ = ['NOT_TAKEN', 'is_labelme', 'cache_folder', 'Sheet', 'LabelmeSet']
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #cf909f9c
 import base64, binascii, hashlib, json, math, os, re, sys
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 import numpy as np
 from ...core.console import plural, progress
 from ...core.errors import brief, did_you_mean, is_number, VisionRecipesError
 from ...core.files import read_json, write_bytes
 from ...core.images import image_size, ImageError, is_image_name, is_size
+from ...core.names import composed, match_names, name_key, NameMatches
 from ...core.patching import patch
 from ..findings import Finding
-from .files import first_bytes, image_stems, missing_findings, scan, SPLIT_NAMES
+from vision_recipes.data.formats.files import (
+    first_bytes,
+    hidden_negatives,
+    image_stems,
+    left_out_findings,
+    missing_findings,
+    scan,
+    spelling_findings,
+    SPLIT_NAMES,
+)
 from .labelme_shapes import Shape, SHAPES
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #e9f7ff7b
@@ -108,7 +120,7 @@ def _shape(
         )
     return Shape(
         k,
-        label.strip(),
+        composed(label.strip()),
         str(entry.get('shape_type') or 'polygon'),
         np.array(points, np.float64).reshape(-1, 2),
         None if group == '' else group,
@@ -219,13 +231,23 @@ class _Images:
         self.root = root
         self.prefix = os.path.join(os.path.abspath(root), '')
         self.names = {}  # folder: names
-        self.lower = {}  # folder: {stem or whole name, in lower case: name}
+        self.stems = {}  # folder: {stem: name}
+        self.respelled = {}  # What a JSON file says: the image that was taken in another spelling or folder
+        self.doubtful = {}  # What a JSON file says: the images that may be meant
         for folder, file_names in files.items():
             names = {n for n in file_names if is_image_name(n)}
-            by_stem = {stem.lower(): n for stem, n in image_stems(names).items()}
-            by_name = {n.lower(): n for n in sorted(names, reverse=True)}
             self.names[folder] = names
-            self.lower[folder] = {**by_stem, **by_name}
+            self.stems[folder] = image_stems(names)
+
+    @cached_property
+    def by_key(self) -> dict[str, list[str]]:  # Paths
+        "The images of each name and stem, in any spelling"
+        found = defaultdict(list)
+        for folder, names in self.names.items():
+            for name in names:
+                for key in {name_key(name), name_key(name.rpartition('.')[0])}:
+                    found[key].append(_join(folder, name))
+        return found
 
 
 @patch
@@ -251,14 +273,15 @@ def find(
             return path
         if above not in self.names and os.path.isfile(self.root / path):
             return path
-    keys = [key for key in (image_path.rpartition('/')[2].lower(), stem.lower()) if key]
-    for key in keys:
-        if key in self.lower[folder]:
-            return _join(folder, self.lower[folder][key])
-    for key in keys:
-        elsewhere = [_join(f, names[key]) for f, names in self.lower.items() if key in names]
-        if len(elsewhere) == 1:
-            return elsewhere[0]
+    last = image_path.rpartition('/')[2]
+    for key, wanted in ((last, image_path), (stem, _join(folder, stem))):
+        if key in self.names[folder]:
+            return _join(folder, key)
+        if key in self.stems[folder]:
+            return _join(folder, self.stems[folder][key])
+        path = self._meant(folder, wanted)
+        if path:
+            return path
     return ''
 
 
@@ -269,6 +292,23 @@ def _from_root(self: _Images, folder: str, image_path: str) -> str:
     if os.path.isabs(path) and not os.path.isabs(image_path):
         path = os.path.normpath(os.path.join(folder, image_path))
     return path.replace('\\', '/')
+
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #cddefbbd
+@patch
+def _meant(self: _Images, folder: str, wanted: str) -> str:  # '' where there is none, or a doubt
+    "The image that a path or stem means"
+    candidates = self.by_key.get(name_key(wanted).rpartition('/')[2], [])
+    beside = [path for path in candidates if path.rpartition('/')[0] == folder]
+    for paths in (beside, candidates):
+        names = {path: path for path in paths} | {path.rpartition('.')[0]: path for path in paths}
+        matches = match_names([f'/{wanted.lstrip("/")}'], names)
+        for found in filter(None, matches.found):
+            self.respelled[wanted] = names[found]
+            return names[found]
+        for doubtful in matches.doubtful.values():
+            self.doubtful[wanted] = sorted({names[name] for name in doubtful})
+            return ''
+    return ''
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #5baf82c9
 @dataclass(frozen=True, eq=False)
@@ -293,9 +333,12 @@ class LabelmeSet:
         self.sheets = []
         self.notes = []
         self.missing = []  # Images that are not there
+        self.lost = []  # JSON files with shapes, whose images are not there
         self.counts = {}  # kind of note: {noun: how many}
         self.json_of = {}  # image: name of its JSON file
-        files = scan(self.root)
+        passed = []
+        files = scan(self.root, passed=passed)
+        self.notes += left_out_findings(self.root, files, passed) if root.is_dir() else []
         self.images = _Images(self.root, files)
         names = [root.name] if root.is_file() else _json_names(files)
         _refuse_parts(root, names)
@@ -309,6 +352,9 @@ class LabelmeSet:
         self._note_counts('ignored', 'left out, as __ignore__ and _background_ ask for')
         cache = cache_folder() / 'labelme'
         self._note_counts('embedded', f'unpacked from JSON files to {cache}, for there is no other file')
+        self.notes += spelling_findings(root, NameMatches([], self.images.respelled, self.images.doubtful))
+        empty = [sheet.image for sheet in self.sheets if not (sheet.shapes or sheet.flags)]
+        self.notes += hidden_negatives(root, self.lost, empty)
         unused = self.images.others(list(self.json_of)) if root.is_dir() else []
         advice = 'Put them back, or delete their .json files.'
         self.notes += missing_findings(root, len(self.sheets), self.missing, unused, advice)
@@ -367,6 +413,7 @@ def _add(self: LabelmeSet, name: str) -> None:
     path = self._image_of(name, file, contents)
     if not path:
         self.missing.append(f'{contents.get("imagePath")} ({name})')
+        self.lost += [name] if contents['shapes'] else []
         return
     if path in self.json_of:
         message = (
@@ -379,16 +426,19 @@ def _add(self: LabelmeSet, name: str) -> None:
     shapes = [_shape(file, k, entry) for k, entry in enumerate(contents['shapes'])]
     self.sheets.append(Sheet(file, path, size_wh, self._usable(file, shapes), flags))
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #6b046349
 @patch
 def _image_of(self: LabelmeSet, name: str, file: Path, contents: dict) -> str:
     "The path of the image, which is unpacked where it is embedded only; '' where it is missing"
     folder, _, last = name.rpartition('/')
+    doubts = set(self.images.doubtful)
     path = self.images.find(folder, last[:-5], contents.get('imagePath'))
     embedded = contents.get('imageData')
     if not path and isinstance(embedded, str) and embedded:
         path = _unpacked(file, embedded)
         self._count('embedded', 'image', int(path != ''))
+    for settled in self.images.doubtful.keys() - doubts if path else ():
+        del self.images.doubtful[settled]
     return path
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #70307e92

@@ -15,17 +15,22 @@ import numpy as np
 import xml.etree.ElementTree as ET
 from ...core.console import plural, progress
 from ...core.errors import VisionRecipesError
+from ...core.files import refuse_other_kind
 from ...core.images import is_size
 from ...core.labels import LabelMap
+from ...core.names import composed, match_names, NameMatches
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
     first_bytes,
+    hidden_negatives,
     image_stems,
+    left_out_findings,
     missing_findings,
     scan,
+    spelling_findings,
     SPLIT_NAMES,
 )
 
@@ -73,6 +78,7 @@ def _feed(parser, path: Path) -> None:
     except VisionRecipesError:
         raise
     except expat.ExpatError as e:
+        refuse_other_kind(path, 'XML')
         raise VisionRecipesError(
             f'{path}: not valid XML at line {e.lineno}, column {e.offset + 1}: {expat.ErrorString(e.code)}. '
             'Is the file cut off?'
@@ -96,6 +102,15 @@ class _Object:
     difficult: bool
 
 
+@dataclass(frozen=True)
+class _Sheet:
+    "What is kept of a file"
+
+    size_wh: tuple[int, int]
+    objects: list[_Object]
+    shifted: bool  # Whether its first pixel is 1
+
+
 def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
     "The objects of a file; `shift` is subtracted from `xmin` and `ymin`"
     found = []
@@ -112,10 +127,10 @@ def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
                 '<ymin>, <xmax> and <ymax>.'
             ) from None
         difficult = (element.findtext('difficult') or '').strip().lower() in ('1', 'true')
-        found.append(_Object(name, (x1 - shift, y1 - shift, x2, y2), difficult))
+        found.append(_Object(composed(name), (x1 - shift, y1 - shift, x2, y2), difficult))
     return found
 
-
+# %% ../../../nbs/data/formats/04_voc.ipynb #ca58155d
 def _voc_size(tree: ET.Element) -> tuple[int, int]:
     "Width and height; 0 where the file does not say"
     try:
@@ -129,12 +144,12 @@ def _is_xml(name: str) -> bool:
     return name.lower().endswith('.xml')
 
 
-def _voc_files(root: Path) -> tuple[Path, dict[str, list[str]]]:
+def _voc_files(root: Path, passed: list[str]) -> tuple[Path, dict[str, list[str]]]:
     """The folder that holds annotations and images, and its files by folder.
 
     Raises `VisionRecipesError` where there is no XML, or the folder holds the parts of a split.
     """
-    files = scan(root, 3)
+    files = scan(root, 3, passed)
     holders = [folder for folder, names in files.items() if any(map(_is_xml, names))]
     if not holders:
         raise VisionRecipesError(
@@ -159,7 +174,7 @@ def _files_above(annotations: Path, xmls: list[str]) -> tuple[Path, dict[str, li
             files[folder] = [name for name in names if not _is_xml(name)]
     return annotations.parent, files
 
-
+# %% ../../../nbs/data/formats/04_voc.ipynb #f2b58f9f
 def _voc_image(xml: str, filename: str, stems: dict[str, dict[str, str]]) -> str:  # '' where it is missing
     "The image of an annotation: beside it, in a folder beside its folder, or else in any other"
     folder, _, name = xml.rpartition('/')
@@ -171,6 +186,39 @@ def _voc_image(xml: str, filename: str, stems: dict[str, dict[str, str]]) -> str
                 return f'{f}/{stems[f][stem]}'.lstrip('/')
     return ''
 
+
+def _join(folder: str, name: str) -> str:
+    return f'{folder}/{name}'.lstrip('/')
+
+# %% ../../../nbs/data/formats/04_voc.ipynb #4a47c2bf
+def _spelled_images(
+    root: Path,
+    lost: dict[str, str],  # An annotation without an image: the `filename` it says
+    stems: dict[str, dict[str, str]],
+    taken: list[str],
+    notes: list,
+) -> dict[str, str]:
+    "The images of annotations that are there in another spelling"
+    path_of = {}
+    for folder, names in stems.items():
+        path_of |= {_join(folder, stem): _join(folder, name) for stem, name in names.items()}
+    taken = set(taken)
+    free = {stem for stem, path in path_of.items() if path not in taken}
+    found, doubtful = {}, {}
+    by_stem = {xml: '/' + xml.rpartition('.')[0] for xml in lost}
+    by_filename = {
+        xml: '/' + filename.rpartition('.')[0].lstrip('/') for xml, filename in lost.items() if filename
+    }
+    for wanted in (by_stem, by_filename):
+        asked = {xml: name for xml, name in wanted.items() if xml not in found}
+        matches = match_names(asked.values(), free.difference(found.values()))
+        found |= {xml: stem for xml, stem in zip(asked, matches.found) if stem is not None}
+        doubtful |= {xml: matches.doubtful[name] for xml, name in asked.items() if name in matches.doubtful}
+    respelled = {xml: path_of[stem] for xml, stem in found.items()}
+    doubtful = {xml: sorted(map(path_of.get, c)) for xml, c in doubtful.items() if xml not in found}
+    notes += spelling_findings(root, NameMatches([], respelled, doubtful))
+    return respelled
+
 # %% ../../../nbs/data/formats/04_voc.ipynb #d6af6150
 def read_voc(
     # Holds XML files and images, in the same folders or in Annotations/ and JPEGImages/
@@ -179,32 +227,33 @@ def read_voc(
     one_based: bool | None = None,
 ) -> Annotations:
     "Read Pascal VOC. Raises `VisionRecipesError` that names the file where one is broken"
-    root, files = _voc_files(Path(root))
+    passed = []
+    root, files = _voc_files(Path(root), passed)
     stems = {folder: image_stems(names) for folder, names in files.items()}
-    paths, sizes, objects, missing = [], [], [], []
-    n_shifted = 0
+    image_of, lost, sheets = {}, {}, {}  # By annotation file
     for xml in progress(_xml_paths(files), 'reading annotations', unit='file'):
         tree = _parse_xml(root / xml)
         shift = one_based
         if one_based is None:
             shift = 'VOC' in (tree.findtext('source/database') or '')
-        in_file = _voc_objects(root / xml, tree, float(shift))
-        path = _voc_image(xml, (tree.findtext('filename') or '').strip(), stems)
-        if not path:
-            missing.append(xml)
-            continue
-        paths.append(path)
-        sizes.append(_voc_size(tree))
-        objects.append(in_file)
-        n_shifted += shift
-    notes = list(missing_findings(root, len(paths), missing, _unused_images(paths, stems)))
+        sheets[xml] = _Sheet(_voc_size(tree), _voc_objects(root / xml, tree, float(shift)), bool(shift))
+        filename = (tree.findtext('filename') or '').strip()
+        path = _voc_image(xml, filename, stems)
+        (image_of if path else lost)[xml] = path or filename
+    notes = left_out_findings(root, files, passed)
+    image_of |= _spelled_images(root, lost, stems, image_of.values(), notes) if lost else {}
+    taken = {xml: sheet for xml, sheet in sheets.items() if xml in image_of}
+    paths = [image_of[xml] for xml in taken]
+    notes += _missing(root, sheets, image_of, stems)
+    n_shifted = sum(sheet.shifted for sheet in taken.values())
     if n_shifted and one_based is None:
         message = (
             f'{plural(n_shifted, "file")} of the VOC challenge, whose first pixel is 1: '
             'xmin and ymin became one less.'
         )
         notes.append(Finding('note', 'origin', str(root), message))
-    return _voc_table(root, paths, sizes, objects, notes)
+    sizes = [sheet.size_wh for sheet in taken.values()]
+    return _voc_table(root, paths, sizes, [sheet.objects for sheet in taken.values()], notes)
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #95f8f220
 def _xml_paths(files: dict[str, list[str]]) -> list[str]:
@@ -219,6 +268,16 @@ def _unused_images(paths: list[str], stems: dict[str, dict[str, str]]) -> list[s
     folders = {path.rpartition('/')[0] for path in paths}
     images = {f'{f}/{name}'.lstrip('/') for f in folders for name in stems[f].values()}
     return sorted(images - set(paths))
+
+
+def _missing(root: Path, sheets: dict[str, _Sheet], image_of: dict[str, str], stems: dict) -> list[Finding]:
+    "Findings about annotations without an image, and images without annotation"
+    paths = [image_of[xml] for xml in sheets if xml in image_of]
+    missing = [xml for xml in sheets if xml not in image_of]
+    findings = missing_findings(root, len(paths), missing, _unused_images(paths, stems))
+    with_objects = [xml for xml in missing if sheets[xml].objects]
+    empty = [path for xml, path in image_of.items() if not sheets[xml].objects]
+    return [*findings, *hidden_negatives(root, with_objects, empty)]
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #e196c313
 def _voc_table(

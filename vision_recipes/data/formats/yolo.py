@@ -16,15 +16,19 @@ from ...core.errors import brief, check_choice, VisionRecipesError
 from ...core.files import new_folder, read_utf8, text_lines
 from ...core.images import is_image_name
 from ...core.labels import LabelMap
+from ...core.names import match_names, NameMatches
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
     first_bytes,
+    hidden_negatives,
+    left_out_findings,
     missing_findings,
     path_inside,
     scan,
+    spelling_findings,
     SPLIT_NAMES,
 )
 from .yolo_keypoints import pose_of_yaml, pose_yaml
@@ -45,7 +49,7 @@ def _load_data_yaml(file: Path) -> dict:
             f'{file}: reading yaml needs PyYAML: pip install pyyaml. Or put the class names into '
             'classes.txt, one a line.'
         ) from e
-    text = read_utf8(file)
+    text = read_utf8(file, 'YAML')
     _check_depth(file, text)
     try:
         data = yaml.safe_load(text)
@@ -97,20 +101,26 @@ def _label_map(root: Path, data: dict | None, places: list[Path]) -> LabelMap:
 # %% ../../../nbs/data/formats/05_yolo.ipynb #7ec0d024
 def _listed_names(root: Path, places: list[Path]) -> tuple[Path, list[str]]:
     "The first list of class names, and its names"
-    files = [place / name for place in places for name in _NAME_FILES]
-    file = next((f for f in files if f.is_file()), None)
+    file = next(filter(None, map(_name_file, places)), None)
     if file is None:
         raise VisionRecipesError(
             f'{root}: nothing names the classes. Put a classes.txt there, a name a line in the order of '
             'the numbers, or a data.yaml with names.'
         )
-    names = text_lines(read_utf8(file))
+    names = text_lines(read_utf8(file, 'a list of names'))
     if '' in names:
         raise VisionRecipesError(
             f'{file}, line {names.index("") + 1}: is empty, but each line names the class of its number. '
             'Write a name there, or remove the line and correct the numbers.'
         )
     return file, names
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #120a822b
+def _name_file(place: Path) -> Path | None:
+    "The list of class names in a folder, in any spelling"
+    there = [name for name in os.listdir(place) if name[-4:] != '.jpg'] if place.is_dir() else []
+    found = match_names(_NAME_FILES, there, paths=False).found
+    return next((place / name for name in found if name and (place / name).is_file()), None)
 
 
 def _yaml_names(data: dict) -> tuple[list, tuple[int, ...] | None]:
@@ -191,7 +201,8 @@ def _yaml_parts(data: dict) -> dict[str, list[Path]]:
 # %% ../../../nbs/data/formats/05_yolo.ipynb #89c08fab
 def _or_images(folder: Path) -> Path:
     "Its folder `images` where it has one"
-    return folder / 'images' if (folder / 'images').is_dir() else folder
+    inside = (folder / name for name in ('images', 'Images', 'IMAGES'))
+    return next((f for f in inside if f.is_dir()), folder)
 
 
 def _parts(root: Path, data: dict | None) -> dict[str, list[Path]]:  # By name; '' where there are none
@@ -225,18 +236,21 @@ def _sources(root: Path, data: dict | None, part: str | None) -> list[Path]:
     return first
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #f00facb4
-def _images(source: Path) -> tuple[list[tuple[str, str]], list[str]]:
+def _images(source: Path, notes: list) -> tuple[list[tuple[str, str]], list[str]]:
     "Folder and name of each image in a folder or a list, and listed images that are missing"
     if not source.is_dir():
-        return _listed_images(source)
+        return _listed_images(source, notes)
     images = []
-    for folder, names in scan(source, 8).items():
+    passed = []
+    files = scan(source, 8, passed)
+    for folder, names in files.items():
         path = os.path.join(source, folder) if folder else str(source)
         images += [(path, name) for name in sorted(names) if is_image_name(name)]
+    notes += left_out_findings(source, files, passed)
     return images, []
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fc9c34c6
-def _listed_images(source: Path) -> tuple[list[tuple[str, str]], list[str]]:
+def _listed_images(source: Path, notes: list) -> tuple[list[tuple[str, str]], list[str]]:
     "Folder and name of each image that a `.txt` file lists, and listed images that are missing"
     try:
         lines = [line.strip() for line in source.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
@@ -244,26 +258,41 @@ def _listed_images(source: Path) -> tuple[list[tuple[str, str]], list[str]]:
         reason = getattr(e, 'strerror', None) or 'not UTF-8 text: save it as UTF-8'
         raise VisionRecipesError(f'{source}: is no list of images: {reason}.') from e
     images = []
-    missing = []
+    lost = []
     for line in lines:
         # CVAT's lines begin with a folder data/ that does not exist
         guesses = (source.parent / line, source.parent / line.removeprefix('data/'), Path(line))
         file = next((g for g in guesses if os.path.isfile(g)), None)
         if file is None:
-            missing.append(str(guesses[0]))
+            lost.append(line)
         else:
             images.append((str(file.parent), file.name))
-    return images, missing
+    spelled = _spelled_images(source, lost, images, notes) if lost else {}
+    images += [os.path.split(path) for path in spelled.values()]
+    return images, [str(source.parent / line) for line in lost if line not in spelled]
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #9e8cd11e
+def _spelled_images(source: Path, lost: list[str], images: list, notes: list) -> dict[str, str]:
+    "The images below the folder of a list that its lines mean in another spelling"
+    base = source.resolve().parent
+    files = scan(base, 8)
+    there = {os.path.join(base, folder, name) for folder, names in files.items() for name in names}
+    taken = {os.path.realpath(os.path.join(*image)) for image in images}
+    matches = match_names(lost, filter(is_image_name, there - taken))
+    notes += spelling_findings(source, matches)
+    return matches.respelled
 
 
 def _labels_folder(folder: str) -> str:
     "Where the text files for the images in `folder` are: in its twin below `labels`, or beside them"
     parts = list(Path(folder).absolute().parts)
     for i in reversed(range(len(parts))):
-        if parts[i] == 'images':
-            twin = os.path.join(*parts[:i], 'labels', *parts[i + 1 :])
-            if os.path.isdir(twin):
-                return twin
+        if parts[i].lower() == 'images':
+            twins = [
+                os.path.join(*parts[:i], name, *parts[i + 1 :]) for name in ('labels', 'Labels', 'LABELS')
+            ]
+            if any(map(os.path.isdir, twins)):
+                return next(filter(os.path.isdir, twins))
     return folder
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
@@ -335,17 +364,18 @@ def read_yolo(
         raise VisionRecipesError(f'{root}: no such file or folder.')
     data = _find_yaml(root)
     sources = _sources(root, data, part)
+    where = data['file'] if data else root
     images = []
     missing = []
+    notes = []
     for source in sources:
-        found, lost = _images(source)
+        found, lost = _images(source, notes)
         images += found
         missing += lost
-    texts, spare = _texts(images, listed=not sources[0].is_dir())
+    texts, spare = _texts(where, images, notes, listed=not sources[0].is_dir())
     base = root if root.is_dir() else root.parent
     labels = _label_map(root, data, _places_of_names(base, sources, images))
-    where = data['file'] if data else root
-    notes = [*missing_findings(where, len(images), missing, []), *_texts_without_image(where, spare)]
+    notes += [*missing_findings(where, len(images), missing, []), *_texts_without_image(where, spare)]
     if not any(texts):
         raise VisionRecipesError(
             f'{root}: {plural(len(images), "image")}, but not one has a text file. '
@@ -391,26 +421,49 @@ def _texts_without_image(where: Path, texts: list[str]) -> list[Finding]:
     return [Finding('warning', 'no image', str(where), message)]
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #a17460a6
-def _texts(images: list[tuple[str, str]], listed: bool) -> tuple[list[str], list[str]]:
+def _texts(
+    where: Path, images: list[tuple[str, str]], notes: list, listed: bool
+) -> tuple[list[str], list[str]]:
     """The text file of each image, '' where none; and text files without an image, sorted.
 
     Each folder is listed once. Where the images were `listed`, other text files are no surprise.
     """
     folders = {folder: _labels_folder(folder) for folder, _ in images}
     inside = {folder: _texts_by_stem(labels) for folder, labels in folders.items()}
-    stems = [(folder, name.rpartition('.')[0]) for folder, name in images]
-    texts = [os.path.join(folders[f], inside[f][stem]) if stem in inside[f] else '' for f, stem in stems]
-    if listed:
-        return texts, []
-    used = set(stems)
+    text_of = _matched_texts(where, images, inside, notes)
+    texts = [os.path.join(folders[f], text_of[f, n]) if text_of[f, n] else '' for f, n in images]
+    used = set(texts)
     spare = []
     for folder, names in inside.items():
         beside_images = folders[folder] == folder
         for stem, name in names.items():
+            path = os.path.join(folders[folder], name)
             is_list_of_part = beside_images and stem in SPLIT_NAMES
-            if (folder, stem) not in used and not is_list_of_part:
-                spare.append(os.path.join(folders[folder], name))
-    return texts, sorted(spare)
+            if path not in used and not is_list_of_part:
+                spare.append(path)
+    with_objects = [path for path in spare if os.path.getsize(path)]
+    empty = [os.path.join(*image) for image, text in zip(images, texts) if not text] if with_objects else []
+    notes += hidden_negatives(where, with_objects, empty)
+    return texts, [] if listed else sorted(spare)
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #bea28666
+def _matched_texts(
+    where: Path, images: list[tuple[str, str]], inside: dict[str, dict[str, str]], notes: list
+) -> dict[tuple[str, str], str]:
+    "For each image its text file, '' where none, by `match_names`"
+    names_in = {folder: [] for folder in inside}
+    for folder, name in images:
+        names_in[folder].append(name)
+    text_of = {}
+    respelled, doubtful = {}, {}
+    for folder, names in names_in.items():
+        matches = match_names([name.rpartition('.')[0] for name in names], inside[folder])
+        for name, stem in zip(names, matches.found):
+            text_of[folder, name] = '' if stem is None else inside[folder][stem]
+        respelled |= matches.respelled
+        doubtful |= matches.doubtful
+    notes += spelling_findings(where, NameMatches([], respelled, doubtful), 'text file')
+    return text_of
 
 
 def _texts_by_stem(folder: str) -> dict[str, str]:

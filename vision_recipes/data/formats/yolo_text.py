@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ...core.console import progress
 from ...core.errors import VisionRecipesError
+from ...core.files import real_kind
 from ...core.patching import patch
 from ...core.ragged import Ragged
 
@@ -124,6 +125,8 @@ def _line_starts(text: bytes) -> tuple[np.ndarray, int, np.ndarray]:
 def _find_broken_line(files: list[str], contents: list[bytes]) -> VisionRecipesError:
     "The error that names the first line that is not all numbers"
     for file, content in zip(files, contents):
+        if kind := real_kind(content[:4096], 'a text file of YOLO'):
+            return VisionRecipesError(f'{file}: {kind}.')
         if content.startswith((b'\xff\xfe', b'\xfe\xff')) or b'\0' in content:
             return VisionRecipesError(f'{file}: is not UTF-8 text, but perhaps UTF-16. Save it as UTF-8.')
         for number, line in _filled_lines(content):

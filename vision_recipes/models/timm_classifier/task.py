@@ -19,7 +19,7 @@ import torch
 from torch import nn, Tensor
 from ...core.console import log_info
 from ...core.errors import VisionRecipesError
-from ...core.labels import LabelMap, match_names
+from ...core.labels import LabelMap, match_classes
 from ...core.patching import patch
 from ...dataloading.collate import normalise
 from ...dataloading.transforms.geometry import Flip
@@ -210,7 +210,7 @@ def _with_published(name: str, labels: LabelMap, kwargs: dict) -> nn.Module:
     import timm
 
     names = imagenet_names(name)
-    if labels.names == names or max(match_names(labels.names, names)) < 0:
+    if labels.names == names or max(match_classes(labels.names, names)) < 0:
         return timm.create_model(name, pretrained=True, **kwargs)
     whole = timm.create_model(name, pretrained=True, **{**kwargs, 'num_classes': len(names)})
     model = timm.create_model(name, **kwargs)
