@@ -25,31 +25,69 @@ from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
-    first_bytes,
     image_stems,
     missing_findings,
     scan,
     without_gc,
 )
+from .recognition import json_keys, Recognition, Sureness, surest, tail_text
 
-# %% ../../../nbs/data/formats/09_coco.ipynb #fa5965eb
-def _is_coco(file: Path) -> bool:
-    "Whether a JSON file begins as COCO's do"
-    start = first_bytes(file, 1 << 16)
-    is_object = start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] == b'{'
-    return is_object and re.search(rb'"(images|annotations|categories)"\s*:\s*\[', start) is not None
+# %% ../../../nbs/data/formats/09_coco.ipynb #2963e609
+_LISTS = {  # COCO's lists, and keys that their entries have
+    'images': ('file_name', 'id'),
+    'annotations': ('image_id', 'category_id', 'bbox', 'segmentation', 'keypoints'),
+    'categories': ('id', 'name'),
+}
+
+
+def _coco_lists(file: Path) -> tuple[list[str], list[str]]:
+    "COCO's lists that a JSON file names at its beginning, and those whose entries are COCO's"
+    keys = json_keys(file)
+    filled = [name for name, known in _LISTS.items() if any(f'{name}.#.{key}' in keys for key in known)]
+    if filled:
+        end = tail_text(file)
+        filled += [name for name, known in _LISTS.items() if name not in filled and f'"{known[0]}"' in end]
+    return [name for name in _LISTS if name in keys], filled
+
+
+def _recognised_file(file: Path) -> Recognition:
+    """Whether a JSON file is COCO's, by the entries of its lists.
+
+    Categories alone annotate nothing: Label Studio writes them beside YOLO's text files.
+    """
+    named, filled = _coco_lists(file)
+    lists = ' and '.join(f'"{name}"' for name in filled)
+    if len(filled) > 1:
+        return Recognition(Sureness.IS, f'{file.name} has {lists} as COCO has them')
+    if filled and filled != ['categories'] or len(named) == 3 and filled:
+        return Recognition(Sureness.MAYBE, f'{file.name} has {lists} as COCO has them, but nothing else')
+    if named:
+        lists = ' and '.join(f'"{name}"' for name in named)
+        return Recognition(
+            Sureness.NO, f'{file.name} has {lists}, but no images and annotations as COCO has them'
+        )
+    return Recognition(Sureness.NO, f'{file.name} has no list "images" or "annotations"')
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #6341cbe9
+def _rated_files(root: Path) -> dict[Path, Recognition]:
+    "The JSON files in a folder and two levels below"
+    return {f: _recognised_file(f) for f in sorted(files_near(root, '.json', also='_annotations.coco.json'))}
 
 
 def _coco_files(root: Path) -> list[Path]:
-    "COCO's files in a folder and two levels below"
-    return sorted(f for f in files_near(root, '.json', also='_annotations.coco.json') if _is_coco(f))
+    "Those JSON files that are most likely COCO's; where none is recognised, those that have one of its lists"
+    rated = _rated_files(root)
+    best = max((r.sureness for r in rated.values()), default=Sureness.NO)
+    return [f for f, r in rated.items() if r.sureness == best and (r or _coco_lists(f)[0])]
 
 
-def looks_like_coco(path: Path) -> bool:
-    "Whether `path` is a COCO file, or a folder that holds one at most two levels below"
+def looks_like_coco(path: Path) -> Recognition:
+    "How sure it is that `path` is a COCO file, or a folder that holds one at most two levels below"
     if path.is_dir():
-        return bool(_coco_files(path))
-    return path.suffix.lower() == '.json' and _is_coco(path)
+        return surest(_rated_files(path).values(), 'there is no .json file')
+    if path.suffix.lower() != '.json':
+        return Recognition(Sureness.NO, 'it is no .json file')
+    return _recognised_file(path)
 
 
 def _find_json(root: Path) -> Path:

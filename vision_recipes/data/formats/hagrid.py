@@ -19,24 +19,30 @@ from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
-    first_bytes,
     image_stems,
     missing_findings,
     scan,
     SUFFIXES,
     without_gc,
 )
+from .recognition import json_keys, Recognition, Sureness, surest
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #29a58925
-def _is_hagrid(file: Path) -> bool:
-    "Whether a JSON file begins as HaGRID's do"
-    start = first_bytes(file)
-    return b'"bboxes"' in start and start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] == b'{'
+def _recognised_file(file: Path) -> Recognition:
+    "Whether a JSON file holds records as HaGRID's"
+    keys = [key for key in json_keys(file) if not key.startswith('#')]
+    if not any(key.endswith('.bboxes') for key in keys):
+        return Recognition(Sureness.NO, f'{file.name} has no records with "bboxes"')
+    if not any(key.endswith('.labels') for key in keys):
+        return Recognition(Sureness.MAYBE, f'{file.name} has records with "bboxes", but without "labels"')
+    return Recognition(Sureness.IS, f'{file.name} has records with "bboxes" and "labels"')
 
 
-def looks_like_hagrid(root: Path) -> bool:
-    "Whether a folder, or one at most two levels below, holds HaGRID's annotations"
-    return root.is_dir() and any(map(_is_hagrid, files_near(root, '.json')))
+def looks_like_hagrid(root: Path) -> Recognition:
+    "How sure it is that a folder, or one at most two levels below, holds HaGRID's annotations"
+    if not root.is_dir():
+        return Recognition(Sureness.NO, 'it is no folder')
+    return surest(map(_recognised_file, files_near(root, '.json')), 'there is no .json file')
 
 
 def _hagrid_places(root: Path) -> tuple[Path, Path]:
@@ -44,7 +50,8 @@ def _hagrid_places(root: Path) -> tuple[Path, Path]:
 
     Raises `VisionRecipesError` where there is no folder of annotations, or several.
     """
-    holders = sorted({f.parent for f in files_near(root, '.json') if _is_hagrid(f)}) if root.is_dir() else []
+    jsons = files_near(root, '.json') if root.is_dir() else []
+    holders = sorted({f.parent for f in jsons if _recognised_file(f)})
     if not holders:
         raise VisionRecipesError(
             f'{root}: holds no HaGRID annotations. Wanted: a folder such as ann_train_val with <class>.json '

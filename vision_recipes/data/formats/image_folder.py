@@ -18,6 +18,7 @@ from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations, with_groups
 from ..findings import Finding
 from .files import SPLIT_NAMES
+from .recognition import Recognition, Sureness
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #328187ab
 def read_image_folder(
@@ -97,9 +98,24 @@ def _left_out(root: Path, folders: list[Path], loose: list[Path]) -> tuple[Findi
     return tuple(findings)
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #54deea45
-def looks_like_image_folder(root: Path) -> bool:
-    "Whether some folder below `root` holds an image"
+_LAYOUT = frozenset('images image imgs img jpegimages labels annotations masks obj_train_data'.split())
+
+
+def looks_like_image_folder(root: Path) -> Recognition:
+    """How sure it is that the folders below `root` are classes.
+
+    Never more than `MAYBE`, since other formats keep their images in folders too. Folders such as `images`
+    are no classes.
+    """
     if not root.is_dir():
-        return False
-    folders = (folder for folder in root.iterdir() if folder.is_dir())
-    return any(any(map(is_image_name, folder.rglob('*'))) for folder in folders)
+        return Recognition(Sureness.NO, 'it is no folder')
+    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith(('.', '__'))]
+    layout = [f for f in folders if f.name.lower() in _LAYOUT]
+    for folder in folders:
+        if folder not in layout and any(map(is_image_name, folder.rglob('*'))):
+            return Recognition(Sureness.MAYBE, f'{folder.name} is a folder with images, as a class may be')
+    if layout:
+        return Recognition(
+            Sureness.NO, f'{layout[0].name} is no name of a class, and no other folder holds images'
+        )
+    return Recognition(Sureness.NO, 'there is no folder with images')

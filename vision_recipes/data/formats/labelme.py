@@ -24,6 +24,7 @@ from ..findings import Finding
 from .files import files_near, path_inside, without_gc
 from .labelme_files import is_labelme, LabelmeSet, NOT_TAKEN, Sheet
 from .labelme_shapes import mask_row, Shape
+from .recognition import json_keys, Recognition, Sureness, surest
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35355f07
 def listed_names(
@@ -50,11 +51,24 @@ def listed_names(
     return [], None
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #79550cf7
-def looks_like_labelme(path: Path) -> bool:
-    "Whether `path` is a LabelMe file, or a folder that holds one at most two levels below"
+def _recognised_file(file: Path) -> Recognition:
+    "Whether a JSON file is LabelMe's"
+    if is_labelme(file):
+        return Recognition(Sureness.IS, f'{file.name} has "shapes" and other keys of LabelMe')
+    if 'shapes.#.points' in json_keys(file):
+        return Recognition(
+            Sureness.MAYBE, f'{file.name} has "shapes" with "points", but no other key of LabelMe'
+        )
+    return Recognition(Sureness.NO, f'{file.name} has no list "shapes"')
+
+
+def looks_like_labelme(path: Path) -> Recognition:
+    "How sure it is that `path` is a LabelMe file, or a folder that holds one at most two levels below"
     if path.is_dir():
-        return any(map(is_labelme, files_near(path, '.json')))
-    return path.suffix.lower() == '.json' and is_labelme(path)
+        return surest(map(_recognised_file, files_near(path, '.json')), 'there is no .json file')
+    if path.suffix.lower() != '.json':
+        return Recognition(Sureness.NO, 'it is no .json file')
+    return _recognised_file(path)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35ae43ae
 def _ordered(used: set[str], listed: list[str], file: Path | None, notes: list) -> tuple[str, ...]:

@@ -16,28 +16,22 @@ from ...core.files import read_json, write_bytes
 from ...core.images import image_size, ImageError, is_image_name, is_size
 from ...core.patching import patch
 from ..findings import Finding
-from .files import first_bytes, image_stems, missing_findings, scan, SPLIT_NAMES
+from .files import image_stems, missing_findings, scan, SPLIT_NAMES
+from .recognition import head_text, tail_text
 from .labelme_shapes import Shape, SHAPES
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #e9f7ff7b
-_OTHER_KEYS = rb'"(version|flags|shape_type|imagePath|imageData|imageHeight)"\s*:'
-
-
-def _tail(file: Path, n: int = 1 << 16) -> bytes:
-    "The last bytes of a file"
-    with open(file, 'rb') as f:
-        f.seek(max(0, f.seek(0, os.SEEK_END) - n))
-        return f.read()
+_OTHER_KEYS = r'"(version|flags|shape_type|imagePath|imageData|imageHeight)"\s*:'
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #af8b0fd0
 def is_labelme(file: Path) -> bool:
     "Whether a JSON file begins as LabelMe's do"
-    start = first_bytes(file)
-    if start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] != b'{':
+    start = head_text(file)
+    if start.lstrip()[:1] != '{':
         return False
-    if b'"shapes"' not in start and (b'"imageData"' in start or b'"flags"' in start):
-        start += _tail(file)
-    has_shapes = re.search(rb'"shapes"\s*:\s*\[', start) is not None
+    if '"shapes"' not in start and ('"imageData"' in start or '"flags"' in start):
+        start += tail_text(file)
+    has_shapes = re.search(r'"shapes"\s*:\s*\[', start) is not None
     return has_shapes and re.search(_OTHER_KEYS, start) is not None
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #ecad6c64

@@ -6,7 +6,6 @@
 __all__ = ['looks_like_voc', 'read_voc']
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #27f204ef
-import re
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -22,19 +21,31 @@ from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
-    first_bytes,
     image_stems,
     missing_findings,
     scan,
     SPLIT_NAMES,
 )
+from .recognition import Recognition, Sureness, surest, xml_tags
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #eeabb2b3
-def looks_like_voc(root: Path) -> bool:
-    "Whether a folder, or one at most two levels below, holds VOC's XML"
+def _recognised_file(file: Path) -> Recognition:
+    "Whether an XML file is VOC's. LabelMe's old XML has the same outermost tag, but polygons only"
+    tags = xml_tags(file)
+    if 'annotation' not in tags:
+        return Recognition(Sureness.NO, f'{file.name} has no <annotation>')
+    if 'polygon' in tags and 'bndbox' not in tags:
+        return Recognition(Sureness.NO, f'{file.name} has an <annotation> with polygons, but no <bndbox>')
+    if tags[0] != 'annotation' or not {'object', 'size', 'filename'} & set(tags):
+        return Recognition(Sureness.MAYBE, f'{file.name} has an <annotation>, but not what VOC has in it')
+    return Recognition(Sureness.IS, f'{file.name} has an <annotation> as VOC has it')
+
+
+def looks_like_voc(root: Path) -> Recognition:
+    "How sure it is that a folder, or one at most two levels below, holds VOC's XML"
     if not root.is_dir():
-        return False
-    return any(re.search(rb'<annotation[\s>]', first_bytes(file)) for file in files_near(root, '.xml', 3))
+        return Recognition(Sureness.NO, 'it is no folder')
+    return surest(map(_recognised_file, files_near(root, '.xml', 3)), 'there is no .xml file')
 
 
 def _parse_xml(path: Path) -> ET.Element:

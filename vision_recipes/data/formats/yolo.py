@@ -26,6 +26,7 @@ from vision_recipes.data.formats.files import (
     scan,
     SPLIT_NAMES,
 )
+from .recognition import head_text, Recognition, Sureness, surest
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #b05e8380
 _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classes.txt')
@@ -244,24 +245,32 @@ def _labels_folder(folder: str) -> str:
     return folder
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
-def looks_like_yolo(path: Path) -> bool:
-    "Whether a file is a data.yaml or a list of images, or a folder holds YOLO's text files near"
+def looks_like_yolo(path: Path) -> Recognition:
+    "How sure it is that a file is a data.yaml or a list of images, or a folder holds YOLO's text files near"
     if path.is_file():
-        return _is_yolo_file(path)
+        return _recognised_file(path)
     if any(map(_is_data_yaml, path.glob('*.y*ml'))):
-        return True
-    return any(map(_is_label_file, files_near(path, '.txt', 5))) or _labels_folder(str(path)) != str(path)
+        return Recognition(Sureness.IS, 'a .yaml file names the classes and the parts')
+    if (path / 'obj.data').is_file() and (path / 'obj.names').is_file():
+        return Recognition(Sureness.IS, 'obj.data and obj.names are those of Darknet')
+    twin = _labels_folder(str(path))
+    texts = files_near(path, '.txt', 5) + (files_near(Path(twin), '.txt', 5) if twin != str(path) else [])
+    found = surest(map(_recognised_text, texts), 'there is no .txt file with a class and a box a line')
+    if found or twin == str(path):
+        return found
+    return Recognition(Sureness.MAYBE, f'{Path(twin).name} lies beside it, but holds no .txt file')
 
 
-def _is_yolo_file(path: Path) -> bool:
+def _recognised_file(path: Path) -> Recognition:
+    "Whether a file is a data.yaml or a list of images"
     suffix = path.suffix.lower()
-    if suffix in ('.yaml', '.yml'):
-        return b'names' in first_bytes(path, 1 << 16)
-    if suffix != '.txt':
-        return False
-    return is_image_name(first_bytes(path).split(b'\n')[0].decode('utf-8', 'replace').strip())
+    if suffix in ('.yaml', '.yml') and b'names' in first_bytes(path, 1 << 16):
+        return Recognition(Sureness.IS, f'{path.name} names classes')
+    if suffix == '.txt' and is_image_name(head_text(path).split('\n')[0].strip()):
+        return Recognition(Sureness.IS, f'{path.name} lists images')
+    return Recognition(Sureness.NO, f'{path.name} is no data.yaml and no list of images')
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #36c8f178
 def _is_data_yaml(path: Path) -> bool:
     text = first_bytes(path, 1 << 16)
     if not re.search(rb'(?m)^names\s*:', text):
@@ -269,10 +278,13 @@ def _is_data_yaml(path: Path) -> bool:
     return re.search(rb'(?m)^(train|val|nc)\s*:', text) is not None
 
 
-def _is_label_file(path: Path) -> bool:
+def _recognised_text(path: Path) -> Recognition:
+    "Whether a text file holds lines of a class and a box, or lies where such files do"
+    if re.match(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)', head_text(path)):
+        return Recognition(Sureness.IS, f'{path.name} begins with a class and a box')
     if 'labels' in (path.parent.name, path.parent.parent.name):
-        return True
-    return re.match(rb'\d+([ \t]+[-+.\deE]+){4,}\s*(\n|$)', first_bytes(path)) is not None
+        return Recognition(Sureness.MAYBE, f'{path.name} lies in labels, but has no box in its first line')
+    return Recognition(Sureness.NO, f'{path.name} begins with no class and box')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #81c45780
 def _rows(
