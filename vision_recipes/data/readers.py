@@ -105,7 +105,5 @@ def _nothing_fits(root: Path, found: dict[str, Recognition]) -> VisionRecipesErr
 
 def _several_fit(root: Path, found: dict[str, Recognition]) -> VisionRecipesError:
     lines = [f'  {name}: {r.sureness.words}, for {r.reason}.' for name, r in found.items()]
-    return VisionRecipesError(
-        f'{root}: several formats fit. Say which is meant, such as --format {next(iter(found))}:\n'
-        + '\n'.join(lines)
-    )
+    which = f'Name the file or folder that is meant, or say --format {next(iter(found))}:'
+    return VisionRecipesError(f'{root}: several formats fit. {which}\n' + '\n'.join(lines))

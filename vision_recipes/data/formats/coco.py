@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
+from urllib.parse import unquote
 import numpy as np
 from ...core.console import plural
 from ...core.errors import brief, is_number, VisionRecipesError
@@ -58,15 +59,13 @@ def _recognised_file(file: Path) -> Recognition:
     named, filled = _coco_lists(file)
     lists = ' and '.join(f'"{name}"' for name in filled)
     if len(filled) > 1:
-        return Recognition(Sureness.IS, f'{file.name} has {lists} as COCO has them')
+        return Recognition(Sureness.IS, f'{file} has {lists} as COCO has them')
     if filled and filled != ['categories'] or len(named) == 3 and filled:
-        return Recognition(Sureness.MAYBE, f'{file.name} has {lists} as COCO has them, but nothing else')
+        return Recognition(Sureness.MAYBE, f'{file} has {lists} as COCO has them, but nothing else')
     if named:
         lists = ' and '.join(f'"{name}"' for name in named)
-        return Recognition(
-            Sureness.NO, f'{file.name} has {lists}, but no images and annotations as COCO has them'
-        )
-    return Recognition(Sureness.NO, f'{file.name} has no list "images" or "annotations"')
+        return Recognition(Sureness.NO, f'{file} has {lists}, but no images and annotations as COCO has them')
+    return Recognition(Sureness.NO, f'{file} has no list "images" or "annotations"')
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6341cbe9
 def _rated_files(root: Path) -> dict[Path, Recognition]:
@@ -278,8 +277,28 @@ def _images(
         raise VisionRecipesError(
             f'{file}: the image id {brief(twice)} stands twice. Give each image its own.'
         )
-    names = [os.path.normpath(entry['file_name'].replace('\\', '/')).replace('\\', '/') for entry in images]
-    return names, ids, _image_sizes(file, images)
+    return [_clean_name(entry['file_name']) for entry in images], ids, _image_sizes(file, images)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #bd9c787c
+def _clean_name(name: str) -> str:
+    "A path with `/` between folders, and without what Label Studio writes before a path of its server"
+    name = name.replace('\\', '/')
+    if '/local-files/?d=' in name:
+        name = unquote(name.rpartition('?d=')[2])
+    return os.path.normpath(name).replace('\\', '/')
+
+
+_UPLOAD = re.compile(r'(?:.*/)?[0-9a-f]{8}-(.+)')  # The prefix that Label Studio gives to uploaded images
+
+
+def _without_prefix(base: Path, names: list[str]) -> list[str]:
+    "The names without Label Studio's prefix, where all have one and the images below `base` have none"
+    plain = [m[1] for m in map(_UPLOAD.fullmatch, names) if m]
+    if not names or len(plain) < len(names):
+        return names
+    there = _paths_by_name(base) if base.is_dir() else {}
+    with_prefix = any(name.rpartition('/')[2] in there for name in names)
+    return plain if not with_prefix and any(name in there for name in plain) else names
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #880abfa5
 def _image_sizes(file: Path, images: list[dict]) -> np.ndarray:  # (N, 2) int32, 0 where unknown
@@ -740,7 +759,7 @@ def read_coco(
     notes = []
     labels = _categories(file, contents, notes)
     base = _find_base(file, names, notes) if images is None else Path(images)
-    paths = _image_paths(file, base, names, notes)
+    paths = _image_paths(file, base, _without_prefix(base, names), notes)
     rows, columns = _objects(file, contents['annotations'], dict(zip(ids, range(len(ids)))), labels)
     labels, margin = _add_points_and_masks(file, contents, labels, columns, _sizes_of(rows, sizes_wh), notes)
     notes += _unlisted_images(file, contents['annotations'], rows)

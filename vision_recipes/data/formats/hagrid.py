@@ -32,10 +32,10 @@ def _recognised_file(file: Path) -> Recognition:
     "Whether a JSON file holds records as HaGRID's"
     keys = [key for key in json_keys(file) if not key.startswith('#')]
     if not any(key.endswith('.bboxes') for key in keys):
-        return Recognition(Sureness.NO, f'{file.name} has no records with "bboxes"')
+        return Recognition(Sureness.NO, f'{file} has no records with "bboxes"')
     if not any(key.endswith('.labels') for key in keys):
-        return Recognition(Sureness.MAYBE, f'{file.name} has records with "bboxes", but without "labels"')
-    return Recognition(Sureness.IS, f'{file.name} has records with "bboxes" and "labels"')
+        return Recognition(Sureness.MAYBE, f'{file} has records with "bboxes", but without "labels"')
+    return Recognition(Sureness.IS, f'{file} has records with "bboxes" and "labels"')
 
 
 def looks_like_hagrid(root: Path) -> Recognition:

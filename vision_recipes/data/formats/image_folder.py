@@ -6,7 +6,7 @@
 __all__ = ['read_image_folder', 'looks_like_image_folder']
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #f9979dcc
-import os
+import os, re
 from pathlib import Path
 from typing import Sequence
 import numpy as np
@@ -98,7 +98,9 @@ def _left_out(root: Path, folders: list[Path], loose: list[Path]) -> tuple[Findi
     return tuple(findings)
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #54deea45
-_LAYOUT = frozenset('images image imgs img jpegimages labels annotations masks obj_train_data'.split())
+_LAYOUT = re.compile(
+    'images?|imgs?|jpegimages|labels|annotations|masks|obj_train_data|segmentation(class|object).*'
+)
 
 
 def looks_like_image_folder(root: Path) -> Recognition:
@@ -110,7 +112,7 @@ def looks_like_image_folder(root: Path) -> Recognition:
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
     folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith(('.', '__'))]
-    layout = [f for f in folders if f.name.lower() in _LAYOUT]
+    layout = [f for f in folders if _LAYOUT.fullmatch(f.name.lower())]
     for folder in folders:
         if folder not in layout and any(map(is_image_name, folder.rglob('*'))):
             return Recognition(Sureness.MAYBE, f'{folder.name} is a folder with images, as a class may be')

@@ -54,12 +54,10 @@ def listed_names(
 def _recognised_file(file: Path) -> Recognition:
     "Whether a JSON file is LabelMe's"
     if is_labelme(file):
-        return Recognition(Sureness.IS, f'{file.name} has "shapes" and other keys of LabelMe')
+        return Recognition(Sureness.IS, f'{file} has "shapes" and other keys of LabelMe')
     if 'shapes.#.points' in json_keys(file):
-        return Recognition(
-            Sureness.MAYBE, f'{file.name} has "shapes" with "points", but no other key of LabelMe'
-        )
-    return Recognition(Sureness.NO, f'{file.name} has no list "shapes"')
+        return Recognition(Sureness.MAYBE, f'{file} has "shapes" with "points", but no other key of LabelMe')
+    return Recognition(Sureness.NO, f'{file} has no list "shapes"')
 
 
 def looks_like_labelme(path: Path) -> Recognition:

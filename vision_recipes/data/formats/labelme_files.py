@@ -107,7 +107,7 @@ def _shape(
         np.array(points, np.float64).reshape(-1, 2),
         None if group == '' else group,
         _is_hidden(entry),
-        _flagged(entry.get('flags'), _CROWD),
+        entry.get('difficult') is True or _flagged(entry.get('flags'), _CROWD),
         entry.get('mask'),
     )
 

@@ -21,6 +21,7 @@ from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
+    first_bytes,
     image_stems,
     missing_findings,
     scan,
@@ -33,12 +34,12 @@ def _recognised_file(file: Path) -> Recognition:
     "Whether an XML file is VOC's. LabelMe's old XML has the same outermost tag, but polygons only"
     tags = xml_tags(file)
     if 'annotation' not in tags:
-        return Recognition(Sureness.NO, f'{file.name} has no <annotation>')
+        return Recognition(Sureness.NO, f'{file} has no <annotation>')
     if 'polygon' in tags and 'bndbox' not in tags:
-        return Recognition(Sureness.NO, f'{file.name} has an <annotation> with polygons, but no <bndbox>')
+        return Recognition(Sureness.NO, f'{file} has an <annotation> with polygons, but no <bndbox>')
     if tags[0] != 'annotation' or not {'object', 'size', 'filename'} & set(tags):
-        return Recognition(Sureness.MAYBE, f'{file.name} has an <annotation>, but not what VOC has in it')
-    return Recognition(Sureness.IS, f'{file.name} has an <annotation> as VOC has it')
+        return Recognition(Sureness.MAYBE, f'{file} has an <annotation>, but not what VOC has in it')
+    return Recognition(Sureness.IS, f'{file} has an <annotation> as VOC has it')
 
 
 def looks_like_voc(root: Path) -> Recognition:
@@ -55,7 +56,8 @@ def _parse_xml(path: Path) -> ET.Element:
     fill the memory, and annotations need none.
     """
     builder = ET.TreeBuilder()
-    parser = expat.ParserCreate()
+    is_utf16 = first_bytes(path, 2) in (b'\xff\xfe', b'\xfe\xff')
+    parser = expat.ParserCreate('UTF-16' if is_utf16 else None)  # whatever the file declares
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end

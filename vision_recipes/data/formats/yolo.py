@@ -265,10 +265,10 @@ def _recognised_file(path: Path) -> Recognition:
     "Whether a file is a data.yaml or a list of images"
     suffix = path.suffix.lower()
     if suffix in ('.yaml', '.yml') and b'names' in first_bytes(path, 1 << 16):
-        return Recognition(Sureness.IS, f'{path.name} names classes')
+        return Recognition(Sureness.IS, f'{path} names classes')
     if suffix == '.txt' and is_image_name(head_text(path).split('\n')[0].strip()):
-        return Recognition(Sureness.IS, f'{path.name} lists images')
-    return Recognition(Sureness.NO, f'{path.name} is no data.yaml and no list of images')
+        return Recognition(Sureness.IS, f'{path} lists images')
+    return Recognition(Sureness.NO, f'{path} is no data.yaml and no list of images')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #36c8f178
 def _is_data_yaml(path: Path) -> bool:
@@ -281,10 +281,10 @@ def _is_data_yaml(path: Path) -> bool:
 def _recognised_text(path: Path) -> Recognition:
     "Whether a text file holds lines of a class and a box, or lies where such files do"
     if re.match(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)', head_text(path)):
-        return Recognition(Sureness.IS, f'{path.name} begins with a class and a box')
+        return Recognition(Sureness.IS, f'{path} begins with a class and a box')
     if 'labels' in (path.parent.name, path.parent.parent.name):
-        return Recognition(Sureness.MAYBE, f'{path.name} lies in labels, but has no box in its first line')
-    return Recognition(Sureness.NO, f'{path.name} begins with no class and box')
+        return Recognition(Sureness.MAYBE, f'{path} lies in labels, but has no box in its first line')
+    return Recognition(Sureness.NO, f'{path} begins with no class and box')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #81c45780
 def _rows(
