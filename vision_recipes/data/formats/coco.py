@@ -88,7 +88,7 @@ def looks_like_coco(path: Path) -> Recognition:
         return Recognition(Sureness.NO, 'it is no .json file')
     return _recognised_file(path)
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #e50dcd15
 def _find_json(root: Path) -> Path:
     """The COCO file that `root` is or holds.
 

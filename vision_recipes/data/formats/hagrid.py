@@ -44,7 +44,7 @@ def looks_like_hagrid(root: Path) -> Recognition:
         return Recognition(Sureness.NO, 'it is no folder')
     return surest(map(_recognised_file, files_near(root, '.json')), 'there is no .json file')
 
-
+# %% ../../../nbs/data/formats/03_hagrid.ipynb #d089d217
 def _hagrid_places(root: Path) -> tuple[Path, Path]:
     """The folder of the annotations, and the one that holds the folders of images.
 

@@ -48,7 +48,7 @@ def looks_like_voc(root: Path) -> Recognition:
         return Recognition(Sureness.NO, 'it is no folder')
     return surest(map(_recognised_file, files_near(root, '.xml', 3)), 'there is no .xml file')
 
-
+# %% ../../../nbs/data/formats/04_voc.ipynb #50da0a96
 def _parse_xml(path: Path) -> ET.Element:
     """The tree of a file.
 
