@@ -39,7 +39,7 @@ from vision_recipes.data.formats.values import (
     MOST_AREA,
     NUMBER,
     NUMBER_OR_NULL,
-    Rule,
+    ValueRule,
     SIDE,
     TEXT,
     WHOLE,
@@ -433,7 +433,7 @@ def _boxes_at_once(values: list) -> np.ndarray:  # (M, 4) float64
     return boxes
 
 
-_BOX = Rule('four numbers x, y, width, height', _box, _boxes_at_once)
+_BOX = ValueRule('four numbers x, y, width, height', _box, _boxes_at_once)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #85659a31
 def _recorded_boxes(records: list[dict]) -> list:
@@ -586,8 +586,8 @@ def _polygon(ring: Any) -> list[float]:
     return [NUMBER_OR_NULL.read(v) for v in ring]
 
 
-_RUNS = Rule('"size" [height, width] and "counts" that add up to its pixels', _checked_runs)
-_POLYGONS = Rule('a list of polygons, each a flat list x, y, x, y ...', _polygons)
+_RUNS = ValueRule('"size" [height, width] and "counts" that add up to its pixels', _checked_runs)
+_POLYGONS = ValueRule('a list of polygons, each a flat list x, y, x, y ...', _polygons)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #12365b72
 def _report_sizes(file: Path, records: list[dict], given: list, sizes_wh: np.ndarray, notes: list) -> None:
@@ -657,7 +657,7 @@ def _point_array(file: Path, records: list[dict], given: list, n_points: int) ->
     return array
 
 
-def _points_rule(n_points: int) -> Rule:
+def _points_rule(n_points: int) -> ValueRule:
     "What the keypoints of one object must be"
 
     def read(points: Any) -> list[float]:
@@ -678,7 +678,7 @@ def _points_rule(n_points: int) -> Rule:
         return numbers
 
     wants = f'three numbers (x, y, visibility 0, 1 or 2) for each of {n_points} points'
-    return Rule(wants, read, at_once)
+    return ValueRule(wants, read, at_once)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #5f23ff2e
 def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -> Skeleton:
