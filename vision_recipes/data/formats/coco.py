@@ -39,6 +39,7 @@ from vision_recipes.data.formats.values import (
     MOST_AREA,
     NUMBER,
     NUMBER_OR_NULL,
+    read_box,
     ValueRule,
     SIDE,
     TEXT,
@@ -420,12 +421,6 @@ def _object_columns(file: Path, records: list[dict]) -> dict[str, np.ndarray]:
     return columns
 
 
-def _box(value: Any) -> list[float]:
-    if not isinstance(value, list) or len(value) != 4:
-        raise ValueError
-    return [NUMBER_OR_NULL.read(v) for v in value]
-
-
 def _boxes_at_once(values: list) -> np.ndarray:  # (M, 4) float64
     boxes = np.array(values, np.float64) if values else np.empty((0, 4))
     if boxes.shape[1:] != (4,):
@@ -433,7 +428,7 @@ def _boxes_at_once(values: list) -> np.ndarray:  # (M, 4) float64
     return boxes
 
 
-_BOX = ValueRule('four numbers x, y, width, height', _box, _boxes_at_once)
+_BOX = ValueRule('four numbers x, y, width, height', read_box, _boxes_at_once)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #85659a31
 def _recorded_boxes(records: list[dict]) -> list:

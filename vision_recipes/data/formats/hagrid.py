@@ -9,6 +9,7 @@ __all__ = ['looks_like_hagrid', 'read_hagrid']
 import functools, json
 from itertools import chain
 from pathlib import Path
+from typing import Any
 import numpy as np
 from ...core.errors import brief, VisionRecipesError
 from ...core.files import read_json
@@ -26,6 +27,7 @@ from vision_recipes.data.formats.files import (
     without_gc,
 )
 from .recognition import json_keys, Recognition, Sureness, surest
+from .values import BROKEN, ID, read_box, TEXT, ValueRule
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #29a58925
 def _recognised_file(file: Path) -> Recognition:
@@ -184,7 +186,7 @@ def _quick_records(file: Path) -> dict | None:  # By stem, with attributes
     try:
         return decode(file.read_bytes())
     except Exception:
-        return None  # read again and explained by `_fast_json` and `_find_broken_record`
+        return None  # read again and explained by `_fast_json` and `_read_records`
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #57e12453
 class _Numbers(dict):
@@ -228,8 +230,9 @@ def add(self: _HagridTable, file: Path) -> dict:  # The records, by stem
     records = _fast_json(file)
     try:
         self._add_records(records)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise _find_broken_record(file, records) from None
+    except BROKEN:
+        records = _read_records(file, records)
+        self._add_records(records)
     return records
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #46d9e479
@@ -241,7 +244,7 @@ def _add_records(self: _HagridTable, records: dict) -> None:
     users = [r.get('user_id') for r in records.values()]
     if set(map(type, labels)) - {list} or set(map(type, chain.from_iterable(labels))) - {str}:
         raise ValueError
-    if set(map(len, chain.from_iterable(boxes))) - {4}:
+    if set(map(len, chain.from_iterable(boxes))) - {4} or set(map(type, users)) - {str, type(None)}:
         raise ValueError
     if not self._add_columns(labels, boxes, users):
         raise ValueError
@@ -286,49 +289,38 @@ def columns(self: _HagridTable, where: Path) -> dict:  # Arguments of `Annotatio
     return {**columns, 'group_ids': ids, 'group_names': Strings.from_list(map(str, people))}
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #2760f8c3
-def _find_broken_record(file: Path, records) -> VisionRecipesError:
-    "The error that names the first broken record"
+def _read_records(file: Path, records: Any) -> dict:
+    "The records of a file, one by one. Raises `VisionRecipesError` that names the first broken one"
     if not isinstance(records, dict):
-        return VisionRecipesError(
+        raise VisionRecipesError(
             f'{file}: must be an object with a record an image, but is a {type(records).__name__}.'
         )
-    for stem, record in records.items():
-        fault = _record_fault(record)
-        if fault:
-            return VisionRecipesError(f'{file}: the record {stem!r} {fault}')
-    first = next(iter(records), '')
-    return VisionRecipesError(f'{file}: the record {first!r} or one after it is not as HaGRID has them.')
+    return {stem: _read_record(f'{file}: the record {stem!r}', record) for stem, record in records.items()}
+
+
+def _user(value: Any) -> str | None:
+    return None if value is None else str(ID.read(value))
+
+
+_USER = ValueRule('a text or a whole number', _user)
+_BOX = ValueRule('four numbers x, y, width, height', read_box)
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #c2d83b58
-def _record_fault(record) -> str:
-    "What is wrong with a record, '' where nothing is"
+def _read_record(where: str, record: Any) -> dict:
+    "The values of a record. Raises `VisionRecipesError` that says what is broken"
     if not isinstance(record, dict):
-        return f'is no object with "bboxes" and "labels": {brief(record)}.'
-    user = record.get('user_id')
-    if not isinstance(user, (str, int, type(None))):
-        return f'has a user_id that is no text: {brief(user)}.'
+        raise VisionRecipesError(f'{where} is no object with "bboxes" and "labels": {brief(record)}.')
     for key in ('bboxes', 'labels'):
         if not isinstance(record.get(key), list):
-            return f'has no list of {key!r}: {brief(record.get(key))}.'
-    boxes = record['bboxes']
-    labels = record['labels']
+            raise VisionRecipesError(f'{where} has no list of {key!r}: {brief(record.get(key))}.')
+    boxes, labels = record['bboxes'], record['labels']
     if len(boxes) != len(labels):
-        return f'has {len(boxes)} bboxes, but {len(labels)} labels.'
-    for k, label in enumerate(labels):
-        if not isinstance(label, str):
-            return f'has an object {k} whose label is no text: {brief(label)}.'
-        if not _is_box(boxes[k]):
-            return (
-                f'has an object {k} ({label}) whose box is not four numbers x, y, width, height: '
-                f'{brief(boxes[k], 80)}.'
-            )
-    return ''
-
-
-def _is_box(box) -> bool:
-    return (
-        isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float, type(None))) for v in box)
-    )
+        raise VisionRecipesError(f'{where} has {len(boxes)} bboxes, but {len(labels)} labels.')
+    return {
+        'labels': [TEXT(label, f'{where}: the "labels" of object {k}') for k, label in enumerate(labels)],
+        'bboxes': [_BOX(box, f'{where}: the "bboxes" of object {k}') for k, box in enumerate(boxes)],
+        'user_id': _USER(record.get('user_id'), f'{where}: its "user_id"'),
+    }
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #fdbd0d26
 @without_gc

@@ -25,6 +25,7 @@ from .files import files_near, path_inside, without_gc
 from .labelme_files import is_labelme, LabelmeSet, NOT_TAKEN, Sheet
 from .labelme_shapes import mask_row, Shape
 from .recognition import json_keys, Recognition, Sureness, surest
+from .values import is_set
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35355f07
 def listed_names(
@@ -358,7 +359,7 @@ def _one_flag_each(found: LabelmeSet) -> tuple[list[Sheet], list[str]]:
     sheets = []
     names = []
     for sheet in found.sheets:
-        on = [name for name, flag in sheet.flags.items() if flag is True]
+        on = [name for name, flag in sheet.flags.items() if is_set(flag)]
         if len(on) == 1:
             sheets.append(sheet)
             names += on

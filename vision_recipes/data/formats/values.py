@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BROKEN', 'NUMBER', 'NUMBER_OR_NULL', 'WHOLE', 'FLAG', 'MOST_PIXELS', 'MOST_AREA', 'ID', 'SIDE', 'TEXT', 'ValueRule',
-           'is_set']
+           'is_set', 'read_box']
 
 # %% ../../../nbs/data/formats/12_values.ipynb #1b37f507
 import re
@@ -163,6 +163,13 @@ def _sides(values: list) -> np.ndarray:  # int32
     if sides.size and not (0 <= sides.min() and sides.max() <= MOST_PIXELS):
         raise ValueError
     return sides.astype(np.int32)
+
+# %% ../../../nbs/data/formats/12_values.ipynb #854dab02
+def read_box(value: Any) -> list[float]:  # Four numbers; null becomes NaN
+    "The numbers of a box. Raises anything where it is none"
+    if not isinstance(value, list) or len(value) != 4:
+        raise ValueError
+    return [NUMBER_OR_NULL.read(v) for v in value]
 
 
 def _text(value: Any) -> str:

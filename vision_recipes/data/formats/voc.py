@@ -28,6 +28,7 @@ from vision_recipes.data.formats.files import (
     SPLIT_NAMES,
 )
 from .recognition import Recognition, Sureness, surest, xml_tags
+from .values import FLAG, NUMBER, SIDE
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #eeabb2b3
 def _recognised_file(file: Path) -> Recognition:
@@ -108,7 +109,7 @@ class _Object:
     box: tuple[float, float, float, float]  # XYXY, pixels
     difficult: bool
 
-
+# %% ../../../nbs/data/formats/04_voc.ipynb #070cf851
 def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
     "The objects of a file; `shift` is subtracted from `xmin` and `ymin`"
     found = []
@@ -116,26 +117,32 @@ def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
         name = (element.findtext('name') or '').strip()
         if not name:
             raise VisionRecipesError(f'{path}: object {k} (counting from 0) has no <name>.')
-        try:
-            corners = element.find('bndbox')
-            x1, y1, x2, y2 = [float(corners.findtext(key)) for key in ('xmin', 'ymin', 'xmax', 'ymax')]
-        except (AttributeError, TypeError, ValueError):
+        where = f'{path}: object {k} ({name}; counting from 0)'
+        corners = element.find('bndbox')
+        if corners is None:
             raise VisionRecipesError(
-                f'{path}: object {k} ({name}; counting from 0) needs a <bndbox> with numbers in <xmin>, '
-                '<ymin>, <xmax> and <ymax>.'
-            ) from None
-        difficult = (element.findtext('difficult') or '').strip().lower() in ('1', 'true')
+                f'{where} needs a <bndbox> with numbers in <xmin>, <ymin>, <xmax> and <ymax>.'
+            )
+        x1, y1, x2, y2 = [
+            NUMBER(corners.findtext(key), f'{where}: <{key}>') for key in ('xmin', 'ymin', 'xmax', 'ymax')
+        ]
+        difficult = FLAG(_given(element.findtext('difficult')), f'{where}: <difficult>')
         found.append(_Object(name, (x1 - shift, y1 - shift, x2, y2), difficult))
     return found
 
 
-def _voc_size(tree: ET.Element) -> tuple[int, int]:
-    "Width and height; 0 where the file does not say"
-    try:
-        wh = tuple(int(float(tree.find('size').findtext(key))) for key in ('width', 'height'))
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        return 0, 0
-    return wh if is_size(*wh) else (0, 0)
+def _given(text: str | None) -> str | None:
+    "The text of a tag; None where there is none, or it says so"
+    text = (text or '').strip()
+    return None if text.lower() in ('', 'unspecified') else text
+
+
+def _voc_size(path: Path, tree: ET.Element) -> tuple[int, int]:
+    "Width and height; 0 where the file does not say. Raises `VisionRecipesError` where one is not whole"
+    width, height = [
+        SIDE(_given(tree.findtext(f'size/{key}')), f'{path}: <{key}>') for key in ('width', 'height')
+    ]
+    return (width, height) if is_size(width, height) else (0, 0)
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #7bfbc614
 def _is_xml(name: str) -> bool:
@@ -207,7 +214,7 @@ def read_voc(
             missing.append(xml)
             continue
         paths.append(path)
-        sizes.append(_voc_size(tree))
+        sizes.append(_voc_size(root / xml, tree))
         objects.append(in_file)
         n_shifted += shift
     notes = list(missing_findings(root, len(paths), missing, _unused_images(paths, stems)))

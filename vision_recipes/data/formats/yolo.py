@@ -27,6 +27,7 @@ from vision_recipes.data.formats.files import (
     SPLIT_NAMES,
 )
 from .recognition import head_text, Recognition, Sureness, surest
+from .values import WHOLE
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #b05e8380
 _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classes.txt')
@@ -52,9 +53,24 @@ def _load_data_yaml(file: Path) -> dict:
         raise VisionRecipesError(f'{file}: not valid yaml: {" ".join(str(e).split())[:500]}.') from e
     if not isinstance(data, dict) or 'names' not in data:
         raise VisionRecipesError(f'{file}: has no names: the class names are a list, or numbers with names.')
-    return {**data, 'file': file}
+    return {**_settled(file, data), 'file': file}
 
+# %% ../../../nbs/data/formats/05_yolo.ipynb #e00db215
+def _settled(file: Path, data: dict) -> dict:
+    "`nc` and the numbers of `names` as whole numbers, since they may be written as text or as 1.0"
+    settled = dict(data)
+    if data.get('nc') is not None:
+        settled['nc'] = WHOLE(data['nc'], f'{file}: nc')
+    names = data['names']
+    if isinstance(names, dict):
+        what = f'{file}: names: a number of a name'
+        numbered = {i if isinstance(i, bool) else WHOLE(i, what): name for i, name in names.items()}
+        if len(numbered) < len(names):
+            raise VisionRecipesError(f'{file}: names gives a number twice: {brief(list(names))}.')
+        settled['names'] = numbered
+    return settled
 
+# %% ../../../nbs/data/formats/05_yolo.ipynb #bdca0ea4
 def _find_yaml(root: Path) -> dict | None:
     "The `data.yaml` of a folder, or of one of the two above it where `root` is a part"
     if root.suffix.lower() in ('.yaml', '.yml'):
