@@ -47,6 +47,7 @@ os.environ.setdefault('VISION_RECIPES_PROGRESS', '0')
 from vision_recipes.data.annotations import Annotations, with_groups
 from vision_recipes.data.readers import read_annotations
 from vision_recipes.core.errors import VisionRecipesError
+from vision_recipes.core.masks import pack_runs
 
 SLOW = 10  # Seconds after which an input counts as a hang
 MEMORY = 4 << 30  # Bytes that a process may take beyond what it has when it begins
@@ -606,7 +607,7 @@ def coco_run_lengths():
     "The objects of a COCO file with masks as run lengths, plain and compressed"
     return [
         coco_object(1, segmentation={'size': [8, 12], 'counts': [10, 6, 80]}, iscrowd=1),
-        coco_object(2, segmentation={'size': [8, 12], 'counts': ':4V2'}),
+        coco_object(2, segmentation={'size': [8, 12], 'counts': pack_runs(np.uint32([10, 6, 80]))}),
         coco_object(3, segmentation={'size': [8, 12], 'counts': [0, 96]}),
     ]
 

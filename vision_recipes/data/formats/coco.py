@@ -682,12 +682,22 @@ def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -
     Raises `VisionRecipesError` where the category contradicts itself.
     """
     own = category.get('vision_recipes')
+    is_own = isinstance(own, dict) and own.get('points') == list(names)
     try:
-        if isinstance(own, dict) and own.get('points') == list(names):
-            return Skeleton.from_dict(own)
+        if is_own:
+            return _own_skeleton(own)
         return Skeleton.of(names, edges=_edges(file, category, len(names), notes))
-    except (VisionRecipesError, TypeError, ValueError) as e:
-        raise VisionRecipesError(f'{file}: the keypoints of the category {category["name"]!r}: {e}') from e
+    except (VisionRecipesError, TypeError, ValueError, OverflowError) as e:
+        key = 'vision_recipes' if is_own else 'keypoints'
+        raise VisionRecipesError(f'{file}: the "{key}" of the category {category["name"]!r}: {e}') from e
+
+
+def _own_skeleton(own: dict) -> Skeleton:
+    "The skeleton as `write_coco` writes it. Raises anything where it is broken"
+    values = dict(own)
+    for key in ('edges', 'pairs'):
+        values[key] = [[WHOLE(v, f'"{key}"') for v in pair] for pair in own.get(key) or ()]
+    return Skeleton.from_dict(values)
 
 
 def _edges(file: Path, category: dict, n_points: int, notes: list) -> list[tuple[int, int]]:
