@@ -276,7 +276,8 @@ def _labels(
     if not used and not listed:
         reasons = ''.join(f' {f}' for f in found.notes if f.kind == 'shape')[:300]
         raise VisionRecipesError(
-            f'{root}: none of the {plural(len(found.sheets), "file")} holds a shape that can be used, or a flag that is set, so '
+            f'{root}: none of the {plural(len(found.sheets), "file")} holds a shape that can be used, or a '
+            'flag that is set, so '
             f'nothing says what the classes are.{reasons}'
         )
     return LabelMap(_ordered(used, listed, file, found.notes), skeleton=skeleton), default
