@@ -960,6 +960,51 @@ def yolo():
     return Format(parts.map(yolo_files), read, {f'images/{k}': v for k, v in PICS.items()}, 2)
 
 
+CVAT_XML = (
+    '<annotations><version>1.1</version><image name="a.png"><box label="cat" xtl="1"/></image></annotations>'
+)
+CREATEML = [
+    {'image': 'a.png', 'annotations': [{'label': 'cat', 'coordinates': {'x': 1, 'y': 2, 'width': 3}}]}
+]
+HARMLESS = {'name': 'cats', 'categories': ['cat'], 'images': []}
+
+
+def mixed_files() -> dict[str, st.SearchStrategy]:
+    "Annotations of several programs, each by its name in one folder"
+    line = st.sampled_from([b'0 .5 .5 .2 .2\n', b'a cat on a mat', b'', b'0 1 2\n'])
+    labelme_doc = labelme_documents()[1]
+    return {
+        'instances.json': documents(coco_documents()).map(as_json),
+        'notes.json': documents([HARMLESS, {'categories': coco_boxes()['categories']}]).map(as_json),
+        'a.json': documents([labelme_doc]).map(as_json),
+        'createml.json': documents([CREATEML]).map(as_json),
+        'labels/a.txt': line,
+        'cat/a.txt': line,
+        'classes.txt': st.just(b'cat\ndog\n'),
+        'data.yaml': st.just(b'names: [cat, dog]\nnc: 2\ntrain: images\n'),
+        'a.xml': xmls() | st.just(CVAT_XML.encode()),
+        'cat/a.xml': xmls(),
+        'boxes.csv': st.sampled_from(
+            [b'filename,class,xmin,ymin,xmax,ymax\n', b'image,group\n', b'a.png,1,2,3,4,cat']
+        ),
+        'cats.tfrecord': st.just(b'\0'),
+    }
+
+
+def mixed():
+    "Formats mixed in one folder, which are recognised, read, or refused with the candidates"
+    kinds = {name: texts(made) for name, made in mixed_files().items()}
+    names = st.lists(st.sampled_from(list(kinds)), max_size=4, unique=True)
+    files = names.flatmap(lambda chosen: st.fixed_dictionaries({name: kinds[name] for name in chosen}))
+    places = st.sampled_from(['', 'images/', 'cat/'])
+    images_there = places.map(lambda place: {f'{place}{name}': data for name, data in PICS.items()})
+    return Format(
+        st.tuples(files, images_there).map(lambda d: {**d[0], **d[1]}),
+        lambda f: read_annotations(f),
+        fresh=True,
+    )
+
+
 def skeletons():
     from vision_recipes.cli.training_commands import read_skeleton
 
@@ -1366,6 +1411,7 @@ FORMATS = dict(
     labelme=labelme,
     voc=voc,
     yolo=yolo,
+    mixed=mixed,
     skeleton=skeletons,
     run_json=runs,
     card_json=card_files,
@@ -1589,7 +1635,7 @@ class Trial:
 
 
 # The formats that are read to a table of annotations
-TABLES = ('image_folder', 'groups_csv', 'hagrid', 'coco', 'labelme', 'voc', 'yolo')
+TABLES = ('image_folder', 'groups_csv', 'hagrid', 'coco', 'labelme', 'voc', 'yolo', 'mixed')
 
 
 def empty_folder(folder: Path):
