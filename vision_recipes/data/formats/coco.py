@@ -699,7 +699,7 @@ def _own_skeleton(own: dict) -> Skeleton:
         values[key] = [[WHOLE(v, f'"{key}"') for v in pair] for pair in own.get(key) or ()]
     return Skeleton.from_dict(values)
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #bfe20915
 def _edges(file: Path, category: dict, n_points: int, notes: list) -> list[tuple[int, int]]:
     "Pairs of positions that a drawing joins, counted from 0; the file counts from 1"
     edges = category.get('skeleton') or []
