@@ -440,6 +440,8 @@ def read_yolo(
         missing += lost
     texts, spare = _texts(images, listed=not sources[0].is_dir())
     base = root if root.is_dir() else root.parent
+    if not images and not missing:
+        raise _no_image(root, sources[0])
     labels = _label_map(root, data, _places_of_names(base, sources, images))
     where = data['file'] if data else root
     notes = [*missing_findings(where, len(images), missing, []), *_texts_without_image(where, spare)]
@@ -450,6 +452,14 @@ def read_yolo(
         )
     table, counts, longer = _rows(texts, labels, data)
     return _as_annotations(base, images, labels, table, counts, notes + _longer_lines(where, longer))
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #2952042c
+def _no_image(root: Path, source: Path) -> VisionRecipesError:
+    "The error where text files lie without images, as programs export them on request"
+    n = sum(map(bool, map(_recognised_text, files_near(root, '.txt')))) if root.is_dir() else 0
+    found = f'{plural(n, "text file")} or more, but no image' if n else 'no image'
+    place = 'beside the text files, or in images beside labels' if n else 'there'
+    return VisionRecipesError(f'{root}: {found}. Looked in {source}. Put the images {place}.')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #d534cdaf
 def _as_annotations(
