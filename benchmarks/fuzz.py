@@ -49,6 +49,7 @@ os.environ.setdefault('VISION_RECIPES_PROGRESS', '0')
 from vision_recipes.data.annotations import Annotations, with_groups
 from vision_recipes.data.readers import read_annotations
 from vision_recipes.core.errors import VisionRecipesError
+from vision_recipes.core.masks import pack_runs
 
 SLOW = 10  # Seconds after which an input counts as a hang
 MEMORY = 4 << 30  # Bytes that a process may take beyond what it has when it begins
@@ -627,7 +628,7 @@ def coco_run_lengths():
     "The objects of a COCO file with masks as run lengths, plain and compressed"
     return [
         coco_object(1, segmentation={'size': [8, 12], 'counts': [10, 6, 80]}, iscrowd=1),
-        coco_object(2, segmentation={'size': [8, 12], 'counts': ':4V2'}),
+        coco_object(2, segmentation={'size': [8, 12], 'counts': pack_runs(np.uint32([10, 6, 80]))}),
         coco_object(3, segmentation={'size': [8, 12], 'counts': [0, 96]}),
     ]
 
@@ -1170,6 +1171,51 @@ def yolo_shapes():
     )
 
 
+CVAT_XML = (
+    '<annotations><version>1.1</version><image name="a.png"><box label="cat" xtl="1"/></image></annotations>'
+)
+CREATEML = [
+    {'image': 'a.png', 'annotations': [{'label': 'cat', 'coordinates': {'x': 1, 'y': 2, 'width': 3}}]}
+]
+HARMLESS = {'name': 'cats', 'categories': ['cat'], 'images': []}
+
+
+def mixed_files() -> dict[str, st.SearchStrategy]:
+    "Annotations of several programs, each by its name in one folder"
+    line = st.sampled_from([b'0 .5 .5 .2 .2\n', b'a cat on a mat', b'', b'0 1 2\n'])
+    labelme_doc = labelme_documents()[1]
+    return {
+        'instances.json': documents(coco_documents()).map(as_json),
+        'notes.json': documents([HARMLESS, {'categories': coco_boxes()['categories']}]).map(as_json),
+        'a.json': documents([labelme_doc]).map(as_json),
+        'createml.json': documents([CREATEML]).map(as_json),
+        'labels/a.txt': line,
+        'cat/a.txt': line,
+        'classes.txt': st.just(b'cat\ndog\n'),
+        'data.yaml': st.just(b'names: [cat, dog]\nnc: 2\ntrain: images\n'),
+        'a.xml': xmls() | st.just(CVAT_XML.encode()),
+        'cat/a.xml': xmls(),
+        'boxes.csv': st.sampled_from(
+            [b'filename,class,xmin,ymin,xmax,ymax\n', b'image,group\n', b'a.png,1,2,3,4,cat']
+        ),
+        'cats.tfrecord': st.just(b'\0'),
+    }
+
+
+def mixed():
+    "Formats mixed in one folder, which are recognised, read, or refused with the candidates"
+    kinds = {name: texts(made) for name, made in mixed_files().items()}
+    names = st.lists(st.sampled_from(list(kinds)), max_size=4, unique=True)
+    files = names.flatmap(lambda chosen: st.fixed_dictionaries({name: kinds[name] for name in chosen}))
+    places = st.sampled_from(['', 'images/', 'cat/'])
+    images_there = places.map(lambda place: {f'{place}{name}': data for name, data in PICS.items()})
+    return Format(
+        st.tuples(files, images_there).map(lambda d: {**d[0], **d[1]}),
+        lambda f: read_annotations(f),
+        fresh=True,
+    )
+
+
 def skeletons():
     from vision_recipes.cli.training_commands import read_skeleton
 
@@ -1577,6 +1623,7 @@ FORMATS = dict(
     voc=voc,
     yolo=yolo,
     yolo_shapes=yolo_shapes,
+    mixed=mixed,
     skeleton=skeletons,
     run_json=runs,
     card_json=card_files,
@@ -1813,6 +1860,7 @@ TABLES = (
     'yolo',
     'yolo_shapes',
     'spellings',
+    'mixed',
 )
 
 

@@ -180,15 +180,18 @@ def parse_json(
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
+    """Read a JSON file, in UTF-8, UTF-16 or UTF-32.
 
     Raises `VisionRecipesError` that names the file and, where it is cut off or malformed, line and column.
     """
     try:
-        return parse_json(Path(path).read_text(encoding='utf-8-sig'), str(path))
+        data = Path(path).read_bytes()
+        return parse_json(data.decode(json.detect_encoding(data)), str(path))
     except UnicodeDecodeError as e:
         refuse_other_kind(path, 'JSON')
-        raise VisionRecipesError(f'{path}: not UTF-8 text (byte {e.start}): is it really a JSON file?') from e
+        raise VisionRecipesError(
+            f'{path}: not {e.encoding.upper()} text (byte {e.start}): is it really a JSON file?'
+        ) from e
     except OSError as e:
         raise VisionRecipesError(f'{path}: cannot be read: {e.strerror or e}.') from e
     except VisionRecipesError:

@@ -12,6 +12,8 @@ from typing import Callable, Sequence
 from ..core.errors import check_choice, VisionRecipesError
 from .annotations import Annotations, with_groups
 from .formats.files import cached_listing
+from .formats.foreign import foreign_files, refuse_foreign
+from .formats.recognition import Recognition, Sureness
 from .formats.coco import looks_like_coco, read_coco
 from .formats.hagrid import looks_like_hagrid, read_hagrid
 from .formats.image_folder import looks_like_image_folder, read_image_folder
@@ -25,7 +27,7 @@ class Reader:
     "How a format is recognised and read"
 
     read: Callable  # From a folder (or a file) to `Annotations`
-    fits: Callable  # From a path to bool: whether it is this format. Never raises for a path that exists
+    fits: Callable  # From a path to `Recognition`. Never raises for a path that exists
     wants: str  # What it looks for, in words
 
 
@@ -67,7 +69,8 @@ def read_annotations(
 ) -> Annotations:
     """Read a data set in any format this library knows
 
-    Raises `VisionRecipesError` where none fits.
+    Raises `VisionRecipesError` where none fits, where several do, and where the annotations have a format
+    that is not read here.
     """
     root = Path(root)
     check_exists(root)
@@ -78,11 +81,30 @@ def read_annotations(
     anns = replace(anns, read_from=str(root))
     return anns if groups is None else with_groups(anns, groups)
 
-
+# %% ../../nbs/data/07_readers.ipynb #7a52665b
 def _recognised_format(root: Path) -> str:
-    "The first format that fits. Raises `VisionRecipesError` where none does"
-    for name, reader in READERS.items():
-        if reader.fits(root):
-            return name
-    known = [f'  {name}: {reader.wants}.' for name, reader in READERS.items()]
-    raise VisionRecipesError(f'{root}: no format was recognised. Known are:\n' + '\n'.join(known))
+    "The one format that fits best. Raises `VisionRecipesError` where none does, or several do"
+    found = {name: reader.fits(root) for name, reader in READERS.items()}
+    best = max(r.sureness for r in found.values())
+    candidates = [name for name, r in found.items() if r.sureness == best]
+    if best and len(candidates) == 1 and candidates != ['image_folder']:
+        return candidates[0]
+    if best < Sureness.IS:
+        anyway = ' To read the folders of images as classes all the same: --format image_folder.'
+        refuse_foreign(root, foreign_files(root), anyway if found['image_folder'] else '')
+    if not best:
+        raise _nothing_fits(root, found)
+    if len(candidates) > 1:
+        raise _several_fit(root, {name: found[name] for name in candidates})
+    return candidates[0]
+
+
+def _nothing_fits(root: Path, found: dict[str, Recognition]) -> VisionRecipesError:
+    known = [f'  {name}: {reader.wants}. Here: {found[name].reason}.' for name, reader in READERS.items()]
+    return VisionRecipesError(f'{root}: no format was recognised. Known are:\n' + '\n'.join(known))
+
+
+def _several_fit(root: Path, found: dict[str, Recognition]) -> VisionRecipesError:
+    lines = [f'  {name}: {r.sureness.words}, for {r.reason}.' for name, r in found.items()]
+    which = f'Name the file or folder that is meant, or say --format {next(iter(found))}:'
+    return VisionRecipesError(f'{root}: several formats fit. {which}\n' + '\n'.join(lines))

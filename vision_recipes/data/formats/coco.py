@@ -12,21 +12,24 @@ from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
+from typing import Any, Callable
+from urllib.parse import unquote
 import numpy as np
 from ...core.console import plural
 from ...core.errors import brief, is_number, VisionRecipesError
 from ...core.files import read_json, write_text
-from ...core.images import is_left_behind, is_size
+from ...core.images import is_left_behind, list_files
 from ...core.labels import LabelMap
 from ...core.masks import draw_object, encode_runs, Masks, masks_boxes, pack_runs, unpack_runs
 from ...core.names import match_names, NameMatches
 from ...core.ragged import Ragged, Strings
 from ...core.skeleton import BOX_SHARE, POINT_MARGIN, points_boxes, Skeleton
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #0e0a3e79
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
-    first_bytes,
     hidden_negatives,
     image_stems,
     left_out_findings,
@@ -35,27 +38,77 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     without_gc,
 )
+from .recognition import json_keys, Recognition, Sureness, surest, tail_text
+from vision_recipes.data.formats.values import (
+    BROKEN,
+    FLAG,
+    ID,
+    MOST_AREA,
+    NUMBER,
+    NUMBER_OR_NULL,
+    read_box,
+    ValueRule,
+    SIDE,
+    TEXT,
+    WHOLE,
+)
 
-# %% ../../../nbs/data/formats/09_coco.ipynb #fa5965eb
-def _is_coco(file: Path) -> bool:
-    "Whether a JSON file begins as COCO's do"
-    start = first_bytes(file, 1 << 16)
-    is_object = start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] == b'{'
-    return is_object and re.search(rb'"(images|annotations|categories)"\s*:\s*\[', start) is not None
+# %% ../../../nbs/data/formats/09_coco.ipynb #2963e609
+_LISTS = {  # COCO's lists, and keys that their entries have
+    'images': ('file_name', 'id'),
+    'annotations': ('image_id', 'category_id', 'bbox', 'segmentation', 'keypoints'),
+    'categories': ('id', 'name'),
+}
+
+
+def _coco_lists(file: Path) -> tuple[list[str], list[str]]:
+    "COCO's lists that a JSON file names at its beginning, and those whose entries are COCO's"
+    keys = json_keys(file)
+    filled = [name for name, known in _LISTS.items() if any(f'{name}.#.{key}' in keys for key in known)]
+    if filled:
+        end = tail_text(file)
+        filled += [name for name, known in _LISTS.items() if name not in filled and f'"{known[0]}"' in end]
+    return [name for name in _LISTS if name in keys], filled
+
+
+def _recognised_file(file: Path) -> Recognition:
+    """Whether a JSON file is COCO's, by the entries of its lists.
+
+    Categories alone annotate nothing: Label Studio writes them beside YOLO's text files.
+    """
+    named, filled = _coco_lists(file)
+    lists = ' and '.join(f'"{name}"' for name in filled)
+    if len(filled) > 1:
+        return Recognition(Sureness.IS, f'{file} has {lists} as COCO has them')
+    if filled and filled != ['categories'] or len(named) == 3 and filled:
+        return Recognition(Sureness.MAYBE, f'{file} has {lists} as COCO has them, but nothing else')
+    if named:
+        lists = ' and '.join(f'"{name}"' for name in named)
+        return Recognition(Sureness.NO, f'{file} has {lists}, but no images and annotations as COCO has them')
+    return Recognition(Sureness.NO, f'{file} has no list "images" or "annotations"')
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #6341cbe9
+def _rated_files(root: Path) -> dict[Path, Recognition]:
+    "The JSON files in a folder and two levels below"
+    return {f: _recognised_file(f) for f in sorted(files_near(root, '.json', also='_annotations.coco.json'))}
 
 
 def _coco_files(root: Path) -> list[Path]:
-    "COCO's files in a folder and two levels below"
-    return sorted(f for f in files_near(root, '.json', also='_annotations.coco.json') if _is_coco(f))
+    "Those JSON files that are most likely COCO's; where none is recognised, those that have one of its lists"
+    rated = _rated_files(root)
+    best = max((r.sureness for r in rated.values()), default=Sureness.NO)
+    return [f for f, r in rated.items() if r.sureness == best and (r or _coco_lists(f)[0])]
 
 
-def looks_like_coco(path: Path) -> bool:
-    "Whether `path` is a COCO file, or a folder that holds one at most two levels below"
+def looks_like_coco(path: Path) -> Recognition:
+    "How sure it is that `path` is a COCO file, or a folder that holds one at most two levels below"
     if path.is_dir():
-        return bool(_coco_files(path))
-    return path.suffix.lower() == '.json' and _is_coco(path)
+        return surest(_rated_files(path).values(), 'there is no .json file')
+    if path.suffix.lower() != '.json':
+        return Recognition(Sureness.NO, 'it is no .json file')
+    return _recognised_file(path)
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #e50dcd15
 def _find_json(root: Path) -> Path:
     """The COCO file that `root` is or holds.
 
@@ -261,12 +314,8 @@ def _images(
     file: Path, images: list[dict]
 ) -> tuple[list[str], list, np.ndarray]:  # File names, ids, and (N, 2) int32 width, height; 0 where unknown
     "The list of images as columns. Raises `VisionRecipesError` that names a broken entry"
-    for i, entry in enumerate(images):
-        if not isinstance(entry.get('file_name'), str) or not isinstance(entry.get('id'), (int, str)):
-            raise VisionRecipesError(
-                f'{file}: entry {i} of "images" (counting from 0) needs a "file_name" and an "id", but is '
-                f'{brief(entry, 100)}.'
-            )
+    TEXT.settle(images, 'file_name', _named(file, 'images', 'file_name'), str)
+    ID.settle(images, 'id', _named(file, 'images', 'id'))
     ids = [entry['id'] for entry in images]
     if len(set(ids)) < len(ids):
         count = Counter(ids)
@@ -274,31 +323,59 @@ def _images(
         raise VisionRecipesError(
             f'{file}: the image id {brief(twice)} stands twice. Give each image its own.'
         )
-    names = [os.path.normpath(entry['file_name'].replace('\\', '/')).replace('\\', '/') for entry in images]
-    return names, ids, _image_sizes(file, images)
+    return [_clean_name(entry['file_name']) for entry in images], ids, _image_sizes(file, images)
+
+
+def _named(file: Path, where: str, key: str) -> Callable[[int], str]:
+    "What a value of an entry of a list is called in messages"
+    return lambda i: f'{file}: entry {i} of "{where}" (counting from 0): its "{key}"'
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #bd9c787c
+def _clean_name(name: str) -> str:
+    "A path with `/` between folders, and without what Label Studio writes before a path of its server"
+    name = name.replace('\\', '/')
+    if '/local-files/?d=' in name:
+        name = unquote(name.rpartition('?d=')[2])
+    return os.path.normpath(name).replace('\\', '/')
+
+
+_UPLOAD = re.compile(r'(?:.*/)?[0-9a-f]{8}-(.+)')  # The prefix that Label Studio gives to uploaded images
+
+
+def _without_prefix(base: Path, names: list[str]) -> list[str]:
+    "The names without Label Studio's prefix, where all have one and the images below `base` have none"
+    plain = [m[1] for m in map(_UPLOAD.fullmatch, names) if m]
+    if not names or len(plain) < len(names):
+        return names
+    there = {f.name for f in list_files(base, recursive=True)} if base.is_dir() else set()
+    with_prefix = any(name.rpartition('/')[2] in there for name in names)
+    return plain if not with_prefix and any(name in there for name in plain) else names
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #880abfa5
 def _image_sizes(file: Path, images: list[dict]) -> np.ndarray:  # (N, 2) int32, 0 where unknown
     "Width and height of each image. Raises `VisionRecipesError` where a size is not possible"
-    sizes = [(entry.get('width') or 0, entry.get('height') or 0) for entry in images]
-    for i, size_wh in enumerate(sizes):
-        unknown = all(is_number(v) and 0 <= v < 1 for v in size_wh)
-        if not unknown and not is_size(*(v or 1 for v in size_wh)):
-            raise VisionRecipesError(
-                f'{file}: the image {images[i]["file_name"]} has the size {brief(size_wh)}, which is none.'
-            )
-    return np.array(sizes, np.float64).astype(np.int32).reshape(-1, 2)
+    columns = []
+    for key in ('width', 'height'):
+        values = [entry.get(key, 0) for entry in images]
+        columns.append(
+            SIDE.column(values, lambda i, key=key: f'{file}: the image {images[i]["file_name"]}: "{key}"')
+        )
+    sizes_wh = np.stack(columns, 1)
+    large = np.flatnonzero(sizes_wh.prod(1, dtype=np.int64) > MOST_AREA)
+    if large.size:
+        width, height = sizes_wh[large[0]].tolist()
+        raise VisionRecipesError(
+            f'{file}: the image {images[large[0]]["file_name"]}: "width" and "height" must make at most '
+            f'{MOST_AREA:,} pixels, but are {width} x {height}.'
+        )
+    return sizes_wh
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #087d77a3
 def _categories(file: Path, contents: dict, notes: list) -> LabelMap:
     "Names and ids of the classes. Raises `VisionRecipesError` where a category is broken or none is declared"
     categories = contents['categories']
-    for category in categories:
-        if not isinstance(category.get('id'), int) or not isinstance(category.get('name'), str):
-            raise VisionRecipesError(
-                f'{file}: a category needs a whole number "id" and a "name", '
-                f'but one is {brief(category, 100)}.'
-            )
+    WHOLE.settle(categories, 'id', _named(file, 'categories', 'id'))
+    TEXT.settle(categories, 'name', _named(file, 'categories', 'name'), str)
     if not categories:
         raise VisionRecipesError(
             f'{file}: declares no category under "categories", so nothing says what the objects are.'
@@ -332,61 +409,63 @@ def _root_category(contents: dict) -> dict | None:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #c3be18cc
 _UNKNOWN = -(2.0**100)  # Stands as the height of a box that is not given
-_BROKEN = (TypeError, ValueError, KeyError, AttributeError, OverflowError)  # What broken entries raise
+
+
+def _settle_ids(file: Path, records: list[dict]) -> None:
+    "Write all ids in one way. Raises `VisionRecipesError` that names a broken annotation"
+    ID.settle(records, 'image_id', lambda i: _where(file, records, i, 'image_id'))
+    WHOLE.settle(records, 'category_id', lambda i: _where(file, records, i, 'category_id'))
 
 
 def _objects(
     file: Path,
-    records: list[dict],  # The annotations
+    records: list[dict],  # The annotations, with settled ids
     row_of_id: dict,  # Position of each image, by its id
     labels: LabelMap,
 ) -> tuple[np.ndarray, dict]:  # (M,) row of the image, -1 where the file does not list it; and columns
     "Annotations as columns, in the file's order. Raises `VisionRecipesError` that names a broken annotation"
-    try:
-        return _object_rows(records, row_of_id), {
-            'class_ids': _class_ids(file, records, labels),
-            **_object_columns(records),
-        }
-    except VisionRecipesError:
-        raise
-    except _BROKEN:
-        raise _find_broken_annotation(file, records) from None
-
-
-def _object_rows(records: list[dict], row_of_id: dict) -> np.ndarray:  # (M,) int64
     image_ids = map(itemgetter('image_id'), records)
-    return np.fromiter((row_of_id.get(i, -1) for i in image_ids), np.int64, len(records))
+    rows = np.fromiter((row_of_id.get(i, -1) for i in image_ids), np.int64, len(records))
+    return rows, {'class_ids': _class_ids(file, records, labels), **_object_columns(file, records)}
 
 
 def _class_ids(file: Path, records: list[dict], labels: LabelMap) -> np.ndarray:
-    # as float64, because an int64 would cut 3.5 to 3 without an error
-    categories = np.fromiter(map(itemgetter('category_id'), records), np.float64, len(records))
-    if (categories != np.floor(categories)).any():
-        raise ValueError
+    ids = [r['category_id'] for r in records]
+    categories = WHOLE.column(ids, lambda i: _where(file, records, i, 'category_id'))
     try:
-        return labels.from_source(categories.astype(np.int64))
+        return labels.from_source(categories)
     except VisionRecipesError as e:
-        raise VisionRecipesError(f'{file}: {e} Declare it under "categories".') from e
+        known = labels.source_ids or range(len(labels))
+        first = int(np.argmin(np.isin(categories, known)))
+        raise VisionRecipesError(
+            f'{_where(file, records, first, "category_id")}: {e} Declare it under "categories".'
+        ) from e
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #ac668c18
-def _object_columns(records: list[dict]) -> dict[str, np.ndarray]:
-    "`boxes`; `crowd` and `areas` where any object has one. Raises anything where an annotation is broken"
-    xywh = np.array(_recorded_boxes(records), np.float64) if records else np.empty((0, 4))
-    if xywh.shape[1:] != (4,):
-        raise ValueError
+def _object_columns(file: Path, records: list[dict]) -> dict[str, np.ndarray]:
+    "`boxes`; `crowd` and `areas` where any object has one. Raises `VisionRecipesError`"
+    xywh = _BOX.column(_recorded_boxes(records), lambda i: _where(file, records, i, 'bbox'))
     boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1).astype(np.float32)
     columns = {'boxes': boxes}
-    crowd, areas = _crowd_column(records), _area_column(records)
+    flags = [r.get('iscrowd') for r in records]
+    crowd = FLAG.column(flags, lambda i: _where(file, records, i, 'iscrowd'))
+    areas = [r.get('area') for r in records]
+    areas = NUMBER_OR_NULL.column(areas, lambda i: _where(file, records, i, 'area'))
     if crowd.any():
         columns['crowd'] = crowd
-    if np.isfinite(areas).any():
-        columns['areas'] = areas
+    if np.isfinite(areas[areas > 0]).any():
+        columns['areas'] = np.where(areas > 0, areas, np.nan)
     return columns
 
 
-def _area_column(records: list[dict]) -> np.ndarray:  # (M,) float64, NaN where it is not given or no area
-    areas = [r.get('area') for r in records]
-    return np.array([a if is_number(a) and a > 0 else np.nan for a in areas], np.float64)
+def _boxes_at_once(values: list) -> np.ndarray:  # (M, 4) float64
+    boxes = np.array(values, np.float64) if values else np.empty((0, 4))
+    if boxes.shape[1:] != (4,):
+        raise ValueError
+    return boxes
+
+
+_BOX = ValueRule('four numbers x, y, width, height', read_box, _boxes_at_once)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #85659a31
 def _recorded_boxes(records: list[dict]) -> list:
@@ -402,46 +481,11 @@ def _recorded_boxes(records: list[dict]) -> list:
             boxes[i] = [-1, -1, -1, _UNKNOWN]
     return boxes
 
-
-def _crowd_column(records: list[dict]) -> np.ndarray:  # (M,) bool
-    flags = [r.get('iscrowd') for r in records]
-    if not {*map(str, flags)} <= {'0', '1', 'True', 'False', 'None'}:
-        raise ValueError
-    if str in {*map(type, flags)}:
-        raise ValueError
-    return np.array([bool(c) for c in flags], bool)
-
 # %% ../../../nbs/data/formats/09_coco.ipynb #a84c3f3d
-def _find_broken_annotation(file: Path, records: list[dict]) -> VisionRecipesError:
-    "The error that names the first broken annotation"
-    for i, record in enumerate(records):
-        fault = _annotation_fault(record)
-        if fault:
-            return VisionRecipesError(f'{_where(file, record, i)}: {fault}.')
-    return VisionRecipesError(f'{file}: the annotations hold a number that is too large.')
-
-
-def _where(file: Path, record: dict, i: int) -> str:
-    return f'{file}: annotation {record.get("id", "without id")} (entry {i}, counting from 0)'
-
-
-def _annotation_fault(record: dict) -> str:
-    "What is wrong with an annotation, '' where nothing is"
-    box = record.get('bbox')
-    if not box and (record.get('segmentation') or record.get('keypoints')):
-        box = [0, 0, 0, 0]
-    if not isinstance(box, list) or len(box) != 4 or not all(v is None or is_number(v) for v in box):
-        return f'"bbox" must be four numbers x, y, width, height, but is {brief(box, 80)}'
-    category = record.get('category_id')
-    if not isinstance(category, int):
-        return f'"category_id" must be a whole number, but is {brief(category, 40)}'
-    crowd = record.get('iscrowd')
-    if isinstance(crowd, str) or crowd not in (None, 0, 1):
-        return f'"iscrowd" must be 0 or 1, but is {brief(crowd, 40)}'
-    image_id = record.get('image_id')
-    if not isinstance(image_id, (int, str)):
-        return f'"image_id" must be the id of an image, but is {brief(image_id, 40)}'
-    return ''
+def _where(file: Path, records: list[dict], i: int, key: str) -> str:
+    "What a value of an annotation is called in messages"
+    named = records[i].get('id', 'without id')
+    return f'{file}: annotation {named} (entry {i}, counting from 0): its "{key}"'
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #abc42097
 def _unlisted_images(file: Path, records: list[dict], rows: np.ndarray) -> list[Finding]:
@@ -489,14 +533,13 @@ def _masks(
     _boxes_as_masks(file, records, boxes, given, notes)
     try:
         masks = _joined(given)
-    except _BROKEN as e:
-        raise _find_broken_mask(file, records, given, e) from None
+    except BROKEN:
+        given = [_mask(value, _where(file, records, i, 'segmentation')) for i, value in enumerate(given)]
+        masks = _joined(given)
     _report_sizes(file, records, given, sizes_wh, notes)
     unknown = boxes[:, 3] < _UNKNOWN / 2
     if unknown.any():
-        sizes_of_runs = np.array(
-            [s['size'][::-1] if isinstance(s, dict) else (0, 0) for s in given], np.int64
-        )
+        sizes_of_runs = np.array([_run_size(s)[::-1] if isinstance(s, dict) else (0, 0) for s in given])
         boxes = np.where(unknown[:, None], masks_boxes(masks, sizes_of_runs), boxes)
     return {'masks': masks, 'boxes': boxes}
 
@@ -531,24 +574,59 @@ def _joined(given: list) -> Masks:
         Ragged.from_rows([_runs(s) if isinstance(s, dict) else () for s in given], np.uint32),
     )
 
+# %% ../../../nbs/data/formats/09_coco.ipynb #cde35d42
+def _run_size(mask: dict) -> tuple[int, int]:  # Height, width
+    "The size of the image of run lengths. Raises anything where it is none"
+    height, width = mask['size']
+    return WHOLE.read(height), WHOLE.read(width)
+
 
 def _runs(mask: dict) -> np.ndarray:  # uint32
     "Run lengths of one mask, unpacked. Raises anything where they do not add up to the pixels"
     counts = mask['counts']
-    height, width = mask['size']
-    runs = unpack_runs(counts) if isinstance(counts, str) else np.array(counts, np.int64)
-    if runs.ndim != 1 or runs.min() < 0 or runs.max() >= 2**32:
-        raise ValueError
-    if runs.sum(dtype=np.int64) != height * width:
+    height, width = _run_size(mask)
+    if isinstance(counts, str):
+        runs = unpack_runs(counts)
+    elif isinstance(counts, list):
+        runs = WHOLE.column(counts, 'count {}'.format)
+    else:
+        raise TypeError
+    if runs.min() < 0 or runs.max() >= 2**32 or runs.sum(dtype=np.int64) != height * width:
         raise ValueError
     return runs.astype(np.uint32)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #34e3ade9
+def _mask(value: Any, what: str) -> list | dict:
+    "Polygons or run lengths of one object. Raises `VisionRecipesError` where they are broken"
+    return (_RUNS if isinstance(value, dict) else _POLYGONS)(value, what)
+
+
+def _checked_runs(mask: dict) -> dict:
+    _runs(mask)
+    return mask
+
+
+def _polygons(rings: Any) -> list[list[float]]:
+    if not isinstance(rings, list):
+        raise TypeError
+    return [_polygon(ring) for ring in rings]
+
+
+def _polygon(ring: Any) -> list[float]:
+    if not isinstance(ring, list) or len(ring) % 2:
+        raise ValueError
+    return [NUMBER_OR_NULL.read(v) for v in ring]
+
+
+_RUNS = ValueRule('"size" [height, width] and "counts" that add up to its pixels', _checked_runs)
+_POLYGONS = ValueRule('a list of polygons, each a flat list x, y, x, y ...', _polygons)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #12365b72
 def _report_sizes(file: Path, records: list[dict], given: list, sizes_wh: np.ndarray, notes: list) -> None:
     "Add a finding where run lengths belong to an image of another size"
     other = []
     for m, mask in enumerate(given):
-        if isinstance(mask, dict) and sizes_wh[m].all() and mask['size'] != sizes_wh[m, ::-1].tolist():
+        if isinstance(mask, dict) and sizes_wh[m].all() and _run_size(mask) != (*sizes_wh[m, ::-1].tolist(),):
             other.append(m)
     if not other:
         return
@@ -559,39 +637,6 @@ def _report_sizes(file: Path, records: list[dict], given: list, sizes_wh: np.nda
         f'[height, width] {sizes_wh[first, ::-1].tolist()}. Convert them anew.'
     )
     notes.append(Finding('error', 'mask size', str(file), message))
-
-
-def _find_broken_mask(file: Path, records: list[dict], given: list, error: Exception) -> VisionRecipesError:
-    "The error that names the first broken mask, or `error` where none is found"
-    for i, (record, mask) in enumerate(zip(records, given)):
-        fault = _runs_fault(mask) if isinstance(mask, dict) else _polygons_fault(mask)
-        if fault:
-            return VisionRecipesError(f'{_where(file, record, i)}: its "segmentation" {fault}')
-    if isinstance(error, VisionRecipesError):
-        return error
-    return VisionRecipesError(f'{file}: a "segmentation" is not as COCO has them.')
-
-# %% ../../../nbs/data/formats/09_coco.ipynb #f37385ba
-def _runs_fault(mask: dict) -> str:
-    try:
-        _runs(mask)
-    except _BROKEN as e:
-        reason = f' {e}' if isinstance(e, VisionRecipesError) else ''
-        return (
-            'must have "size" [height, width] and "counts" that add up to its pixels, '
-            f'but is {brief(mask, 100)}.{reason}'
-        )
-    return ''
-
-
-def _polygons_fault(mask) -> str:
-    if isinstance(mask, list) and all(map(_is_polygon, mask)):
-        return ''
-    return f'must be a list of polygons, each a flat list x, y, x, y ..., but is {brief(mask, 80)}.'
-
-
-def _is_polygon(ring) -> bool:
-    return isinstance(ring, list) and len(ring) % 2 == 0 and all(map(is_number, ring))
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #3160d385
 def _points(
@@ -637,27 +682,35 @@ def _category_with_points(file: Path, contents: dict, given: list) -> dict | Non
 def _point_array(file: Path, records: list[dict], given: list, n_points: int) -> np.ndarray:
     "(M, K, 3) float32 x, y, visibility; zeros where an object or a point has none"
     empty = [0] * (3 * n_points)
-    flat = []
-    for i, points in enumerate(given):
-        points = points or empty
-        fault = _points_fault(points, n_points)
-        if fault:
-            raise VisionRecipesError(
-                f'{_where(file, records[i], i)}: its "keypoints" {fault}, but are {brief(points, 80)}.'
-            )
-        flat += points
-    array = np.array(flat, np.float32).reshape(len(given), n_points, 3)
+    rule = _points_rule(n_points)
+    flat = rule.column([points or empty for points in given], lambda i: _where(file, records, i, 'keypoints'))
+    array = flat.astype(np.float32).reshape(len(given), n_points, 3)
     array[array[..., 2] == 0] = 0
     return array
 
 
-def _points_fault(points, n_points: int) -> str:
-    "What is wrong with the keypoints of one object, '' where nothing is"
-    if not isinstance(points, list) or len(points) != 3 * n_points or not all(map(is_number, points)):
-        return f'must be three numbers (x, y, visibility) for each of {n_points} points'
-    if {*points[2::3]} - {0, 1, 2}:
-        return 'must have the visibilities 0, 1 or 2'
-    return ''
+def _points_rule(n_points: int) -> ValueRule:
+    "What the keypoints of one object must be"
+
+    def read(points: Any) -> list[float]:
+        if not isinstance(points, list) or len(points) != 3 * n_points:
+            raise ValueError
+        numbers = [NUMBER.read(v) for v in points]
+        if {*numbers[2::3]} - {0, 1, 2}:
+            raise ValueError
+        return numbers
+
+    def at_once(values: list) -> np.ndarray:  # (M * 3K,) float64
+        if set(map(len, values)) - {3 * n_points} or set(map(type, values)) - {list}:
+            raise ValueError
+        flat = list(chain.from_iterable(values))
+        numbers = NUMBER.at_once(flat)
+        if not np.isin(numbers[2::3], (0, 1, 2)).all():
+            raise ValueError
+        return numbers
+
+    wants = f'three numbers (x, y, visibility 0, 1 or 2) for each of {n_points} points'
+    return ValueRule(wants, read, at_once)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #5f23ff2e
 def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -> Skeleton:
@@ -666,19 +719,31 @@ def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -
     Raises `VisionRecipesError` where the category contradicts itself.
     """
     own = category.get('vision_recipes')
+    is_own = isinstance(own, dict) and own.get('points') == list(names)
     try:
-        if isinstance(own, dict) and own.get('points') == list(names):
-            return Skeleton.from_dict(own)
+        if is_own:
+            return _own_skeleton(own)
         return Skeleton.of(names, edges=_edges(file, category, len(names), notes))
-    except (VisionRecipesError, TypeError, ValueError) as e:
-        raise VisionRecipesError(f'{file}: the keypoints of the category {category["name"]!r}: {e}') from e
+    except (VisionRecipesError, TypeError, ValueError, OverflowError) as e:
+        key = 'vision_recipes' if is_own else 'keypoints'
+        raise VisionRecipesError(f'{file}: the "{key}" of the category {category["name"]!r}: {e}') from e
 
 
+def _own_skeleton(own: dict) -> Skeleton:
+    "The skeleton as `write_coco` writes it. Raises anything where it is broken"
+    values = dict(own)
+    for key in ('edges', 'pairs'):
+        values[key] = [[WHOLE(v, f'"{key}"') for v in pair] for pair in own.get(key) or ()]
+    return Skeleton.from_dict(values)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #bfe20915
 def _edges(file: Path, category: dict, n_points: int, notes: list) -> list[tuple[int, int]]:
     "Pairs of positions that a drawing joins, counted from 0; the file counts from 1"
     edges = category.get('skeleton') or []
-    if isinstance(edges, list) and all(_is_edge(edge, n_points) for edge in edges):
-        return [(edge[0] - 1, edge[1] - 1) for edge in edges]
+    try:
+        return [_edge(edge, n_points) for edge in edges]
+    except BROKEN:
+        pass
     message = (
         f'the "skeleton" of the category {category.get("name")!r} must be pairs of different numbers '
         f'from 1 to {n_points}, but is {brief(edges)}; drawn without edges.'
@@ -687,10 +752,12 @@ def _edges(file: Path, category: dict, n_points: int, notes: list) -> list[tuple
     return []
 
 
-def _is_edge(edge, n_points: int) -> bool:
-    if not isinstance(edge, list) or len(edge) != 2 or edge[0] == edge[1]:
-        return False
-    return all(isinstance(v, int) and 1 <= v <= n_points for v in edge)
+def _edge(edge: list, n_points: int) -> tuple[int, int]:
+    "The positions of two points. Raises anything where they are none"
+    a, b = map(WHOLE.read, edge)
+    if a == b or not (1 <= a <= n_points and 1 <= b <= n_points):
+        raise ValueError
+    return a - 1, b - 1
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #88cf8b02
 def _boxes_from_points(
@@ -710,7 +777,7 @@ def _boxes_from_points(
     if keypoints is None:
         m = int(np.argmax(blank))
         raise VisionRecipesError(
-            f'{_where(file, records[m], m)} has no "bbox", and keypoints that nothing names. '
+            f'{_where(file, records, m, "bbox")} is missing, and nothing names its "keypoints". '
             'Give their names as "keypoints" of the category.'
         )
     margin = POINT_MARGIN if blank.all() else _recorded_margin(contents)
@@ -734,9 +801,10 @@ def read_coco(
     contents = _coco_dict(file)
     names, ids, sizes_wh = _images(file, contents['images'])
     notes = []
+    _settle_ids(file, contents['annotations'])
     labels = _categories(file, contents, notes)
     base = _find_base(file, names, notes) if images is None else Path(images)
-    paths = _image_paths(file, base, names, notes)
+    paths = _image_paths(file, base, _without_prefix(base, names), notes)
     rows, columns = _objects(file, contents['annotations'], dict(zip(ids, range(len(ids)))), labels)
     labels, margin = _add_points_and_masks(file, contents, labels, columns, _sizes_of(rows, sizes_wh), notes)
     notes += _unlisted_images(file, contents['annotations'], rows)

@@ -10,6 +10,7 @@ import functools, json
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 import numpy as np
 from ...core.errors import brief, VisionRecipesError
 from ...core.files import read_json
@@ -22,7 +23,6 @@ from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
     files_near,
-    first_bytes,
     hidden_negatives,
     image_stems,
     left_out_findings,
@@ -31,25 +31,34 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     without_gc,
 )
+from .recognition import json_keys, Recognition, Sureness, surest
+from .values import BROKEN, ID, read_box, TEXT, ValueRule
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #29a58925
-def _is_hagrid(file: Path) -> bool:
-    "Whether a JSON file begins as HaGRID's do"
-    start = first_bytes(file)
-    return b'"bboxes"' in start and start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] == b'{'
+def _recognised_file(file: Path) -> Recognition:
+    "Whether a JSON file holds records as HaGRID's"
+    keys = [key for key in json_keys(file) if not key.startswith('#')]
+    if not any(key.endswith('.bboxes') for key in keys):
+        return Recognition(Sureness.NO, f'{file} has no records with "bboxes"')
+    if not any(key.endswith('.labels') for key in keys):
+        return Recognition(Sureness.MAYBE, f'{file} has records with "bboxes", but without "labels"')
+    return Recognition(Sureness.IS, f'{file} has records with "bboxes" and "labels"')
 
 
-def looks_like_hagrid(root: Path) -> bool:
-    "Whether a folder, or one at most two levels below, holds HaGRID's annotations"
-    return root.is_dir() and any(map(_is_hagrid, files_near(root, '.json')))
+def looks_like_hagrid(root: Path) -> Recognition:
+    "How sure it is that a folder, or one at most two levels below, holds HaGRID's annotations"
+    if not root.is_dir():
+        return Recognition(Sureness.NO, 'it is no folder')
+    return surest(map(_recognised_file, files_near(root, '.json')), 'there is no .json file')
 
-
+# %% ../../../nbs/data/formats/03_hagrid.ipynb #d089d217
 def _hagrid_places(root: Path) -> tuple[Path, Path]:
     """The folder of the annotations, and the one that holds the folders of images.
 
     Raises `VisionRecipesError` where there is no folder of annotations, or several.
     """
-    holders = sorted({f.parent for f in files_near(root, '.json') if _is_hagrid(f)}) if root.is_dir() else []
+    jsons = files_near(root, '.json') if root.is_dir() else []
+    holders = sorted({f.parent for f in jsons if _recognised_file(f)})
     if not holders:
         raise VisionRecipesError(
             f'{root}: holds no HaGRID annotations. Wanted: a folder such as ann_train_val with <class>.json '
@@ -189,7 +198,7 @@ def _quick_records(file: Path) -> dict | None:  # By stem, with attributes
     try:
         return decode(file.read_bytes())
     except Exception:
-        return None  # read again and explained by `_fast_json` and `_find_broken_record`
+        return None  # read again and explained by `_fast_json` and `_read_records`
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #57e12453
 class _Numbers(dict):
@@ -234,8 +243,9 @@ def add(self: _HagridTable, file: Path) -> dict:  # The records, by stem
     records = _fast_json(file)
     try:
         self._add_records(records)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise _find_broken_record(file, records) from None
+    except BROKEN:
+        records = _read_records(file, records)
+        self._add_records(records)
     return records
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #46d9e479
@@ -247,7 +257,7 @@ def _add_records(self: _HagridTable, records: dict) -> None:
     users = [r.get('user_id') for r in records.values()]
     if set(map(type, labels)) - {list} or set(map(type, chain.from_iterable(labels))) - {str}:
         raise ValueError
-    if set(map(len, chain.from_iterable(boxes))) - {4}:
+    if set(map(len, chain.from_iterable(boxes))) - {4} or set(map(type, users)) - {str, type(None)}:
         raise ValueError
     if not self._add_columns(labels, boxes, users):
         raise ValueError
@@ -292,49 +302,38 @@ def columns(self: _HagridTable, where: Path) -> dict:  # Arguments of `Annotatio
     return {**columns, 'group_ids': ids, 'group_names': Strings.from_list(map(str, people))}
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #2760f8c3
-def _find_broken_record(file: Path, records) -> VisionRecipesError:
-    "The error that names the first broken record"
+def _read_records(file: Path, records: Any) -> dict:
+    "The records of a file, one by one. Raises `VisionRecipesError` that names the first broken one"
     if not isinstance(records, dict):
-        return VisionRecipesError(
+        raise VisionRecipesError(
             f'{file}: must be an object with a record an image, but is a {type(records).__name__}.'
         )
-    for stem, record in records.items():
-        fault = _record_fault(record)
-        if fault:
-            return VisionRecipesError(f'{file}: the record {stem!r} {fault}')
-    first = next(iter(records), '')
-    return VisionRecipesError(f'{file}: the record {first!r} or one after it is not as HaGRID has them.')
+    return {stem: _read_record(f'{file}: the record {stem!r}', record) for stem, record in records.items()}
+
+
+def _user(value: Any) -> str | None:
+    return None if value is None else str(ID.read(value))
+
+
+_USER = ValueRule('a text or a whole number', _user)
+_BOX = ValueRule('four numbers x, y, width, height', read_box)
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #c2d83b58
-def _record_fault(record) -> str:
-    "What is wrong with a record, '' where nothing is"
+def _read_record(where: str, record: Any) -> dict:
+    "The values of a record. Raises `VisionRecipesError` that says what is broken"
     if not isinstance(record, dict):
-        return f'is no object with "bboxes" and "labels": {brief(record)}.'
-    user = record.get('user_id')
-    if not isinstance(user, (str, int, type(None))):
-        return f'has a user_id that is no text: {brief(user)}.'
+        raise VisionRecipesError(f'{where} is no object with "bboxes" and "labels": {brief(record)}.')
     for key in ('bboxes', 'labels'):
         if not isinstance(record.get(key), list):
-            return f'has no list of {key!r}: {brief(record.get(key))}.'
-    boxes = record['bboxes']
-    labels = record['labels']
+            raise VisionRecipesError(f'{where} has no list of {key!r}: {brief(record.get(key))}.')
+    boxes, labels = record['bboxes'], record['labels']
     if len(boxes) != len(labels):
-        return f'has {len(boxes)} bboxes, but {len(labels)} labels.'
-    for k, label in enumerate(labels):
-        if not isinstance(label, str):
-            return f'has an object {k} whose label is no text: {brief(label)}.'
-        if not _is_box(boxes[k]):
-            return (
-                f'has an object {k} ({label}) whose box is not four numbers x, y, width, height: '
-                f'{brief(boxes[k], 80)}.'
-            )
-    return ''
-
-
-def _is_box(box) -> bool:
-    return (
-        isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float, type(None))) for v in box)
-    )
+        raise VisionRecipesError(f'{where} has {len(boxes)} bboxes, but {len(labels)} labels.')
+    return {
+        'labels': [TEXT(label, f'{where}: the "labels" of object {k}') for k, label in enumerate(labels)],
+        'bboxes': [_BOX(box, f'{where}: the "bboxes" of object {k}') for k, box in enumerate(boxes)],
+        'user_id': _USER(record.get('user_id'), f'{where}: its "user_id"'),
+    }
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #fdbd0d26
 @without_gc

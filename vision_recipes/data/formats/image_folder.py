@@ -6,7 +6,7 @@
 __all__ = ['read_image_folder', 'looks_like_image_folder']
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #f9979dcc
-import os
+import os, re
 from pathlib import Path
 from typing import Sequence
 import numpy as np
@@ -26,6 +26,7 @@ from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations, with_groups
 from ..findings import Finding
 from .files import left_out_findings, SPLIT_NAMES
+from .recognition import Recognition, Sureness
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #328187ab
 def read_image_folder(
@@ -145,3 +146,28 @@ def _holds_image(folder: Path) -> bool:
         if any(is_image_name(name) or unopened_cure(name) for name in names):
             return True
     return False
+
+# %% ../../../nbs/data/formats/02_image_folder.ipynb #54deea45
+_LAYOUT = re.compile(
+    'images?|imgs?|jpegimages|labels|annotations|masks|obj_train_data|segmentation(class|object).*'
+)
+
+
+def looks_like_image_folder(root: Path) -> Recognition:
+    """How sure it is that the folders below `root` are classes.
+
+    Never more than `MAYBE`, since other formats keep their images in folders too. Folders such as `images`
+    are no classes.
+    """
+    if not root.is_dir():
+        return Recognition(Sureness.NO, 'it is no folder')
+    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not is_left_behind(f.name)]
+    layout = [f for f in folders if _LAYOUT.fullmatch(f.name.lower())]
+    for folder in folders:
+        if folder not in layout and _holds_image(folder):
+            return Recognition(Sureness.MAYBE, f'{folder.name} is a folder with images, as a class may be')
+    if layout:
+        return Recognition(
+            Sureness.NO, f'{layout[0].name} is no name of a class, and no other folder holds images'
+        )
+    return Recognition(Sureness.NO, 'there is no folder with images')

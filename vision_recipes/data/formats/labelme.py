@@ -26,6 +26,8 @@ from ..findings import Finding
 from .files import files_near, path_inside, spelling_findings, without_gc
 from .labelme_files import is_labelme, LabelmeSet, NOT_TAKEN, Sheet
 from .labelme_shapes import mask_row, Shape
+from .recognition import json_keys, Recognition, Sureness, surest
+from .values import is_set
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35355f07
 def listed_names(
@@ -58,11 +60,22 @@ def _names_in(folder: Path) -> list[str]:
         return []
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #79550cf7
-def looks_like_labelme(path: Path) -> bool:
-    "Whether `path` is a LabelMe file, or a folder that holds one at most two levels below"
+def _recognised_file(file: Path) -> Recognition:
+    "Whether a JSON file is LabelMe's"
+    if is_labelme(file):
+        return Recognition(Sureness.IS, f'{file} has "shapes" and other keys of LabelMe')
+    if 'shapes.#.points' in json_keys(file):
+        return Recognition(Sureness.MAYBE, f'{file} has "shapes" with "points", but no other key of LabelMe')
+    return Recognition(Sureness.NO, f'{file} has no list "shapes"')
+
+
+def looks_like_labelme(path: Path) -> Recognition:
+    "How sure it is that `path` is a LabelMe file, or a folder that holds one at most two levels below"
     if path.is_dir():
-        return any(map(is_labelme, files_near(path, '.json')))
-    return path.suffix.lower() == '.json' and is_labelme(path)
+        return surest(map(_recognised_file, files_near(path, '.json')), 'there is no .json file')
+    if path.suffix.lower() != '.json':
+        return Recognition(Sureness.NO, 'it is no .json file')
+    return _recognised_file(path)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35ae43ae
 def _ordered(used: set[str], listed: list[str], file: Path | None, notes: list) -> tuple[str, ...]:
@@ -290,7 +303,8 @@ def _labels(
     if not used and not listed:
         reasons = ''.join(f' {f}' for f in found.notes if f.kind == 'shape')[:300]
         raise VisionRecipesError(
-            f'{root}: none of the {plural(len(found.sheets), "file")} holds a shape that can be used, so '
+            f'{root}: none of the {plural(len(found.sheets), "file")} holds a shape that can be used, or a '
+            'flag that is set, so '
             f'nothing says what the classes are.{reasons}'
         )
     return LabelMap(_ordered(used, listed, file, found.notes), skeleton=skeleton), default
@@ -375,7 +389,7 @@ def _one_flag_each(found: LabelmeSet) -> tuple[list[Sheet], list[str]]:
     sheets = []
     names = []
     for sheet in found.sheets:
-        on = [name for name, flag in sheet.flags.items() if flag is True]
+        on = [name for name, flag in sheet.flags.items() if is_set(flag)]
         if len(on) == 1:
             sheets.append(sheet)
             names += on

@@ -6,21 +6,21 @@
 __all__ = ['NOT_TAKEN', 'is_labelme', 'cache_folder', 'Sheet', 'LabelmeSet']
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #cf909f9c
-import base64, binascii, hashlib, json, math, os, re, sys
+import base64, binascii, hashlib, json, os, re, sys
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 import numpy as np
 from ...core.console import plural, progress
-from ...core.errors import brief, did_you_mean, is_number, VisionRecipesError
+from ...core.errors import brief, did_you_mean, VisionRecipesError
 from ...core.files import read_json, write_bytes
 from ...core.images import image_size, ImageError, is_image_name, is_size
 from ...core.names import composed, match_names, name_key, NameMatches
 from ...core.patching import patch
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
-    first_bytes,
     hidden_negatives,
     image_stems,
     left_out_findings,
@@ -29,27 +29,22 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     SPLIT_NAMES,
 )
+from .recognition import head_text, tail_text
 from .labelme_shapes import Shape, SHAPES
+from .values import ID, is_set, NUMBER, SIDE, ValueRule
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #e9f7ff7b
-_OTHER_KEYS = rb'"(version|flags|shape_type|imagePath|imageData|imageHeight)"\s*:'
-
-
-def _tail(file: Path, n: int = 1 << 16) -> bytes:
-    "The last bytes of a file"
-    with open(file, 'rb') as f:
-        f.seek(max(0, f.seek(0, os.SEEK_END) - n))
-        return f.read()
+_OTHER_KEYS = r'"(version|flags|shape_type|imagePath|imageData|imageHeight)"\s*:'
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #af8b0fd0
 def is_labelme(file: Path) -> bool:
     "Whether a JSON file begins as LabelMe's do"
-    start = first_bytes(file)
-    if start.lstrip(b'\xef\xbb\xbf \r\n\t')[:1] != b'{':
+    start = head_text(file)
+    if start.lstrip()[:1] != '{':
         return False
-    if b'"shapes"' not in start and (b'"imageData"' in start or b'"flags"' in start):
-        start += _tail(file)
-    has_shapes = re.search(rb'"shapes"\s*:\s*\[', start) is not None
+    if '"shapes"' not in start and ('"imageData"' in start or '"flags"' in start):
+        start += tail_text(file)
+    has_shapes = re.search(r'"shapes"\s*:\s*\[', start) is not None
     return has_shapes and re.search(_OTHER_KEYS, start) is not None
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #ecad6c64
@@ -77,18 +72,30 @@ def _flagged(flags, pattern: re.Pattern) -> bool:
     "Whether a flag whose name fits the pattern is set"
     if not isinstance(flags, dict):
         return False
-    return any(flags[name] is True and pattern.fullmatch(str(name).strip()) for name in flags)
+    return any(is_set(flags[name]) and pattern.fullmatch(str(name).strip()) for name in flags)
 
 
-def _are_points(points) -> bool:
-    return isinstance(points, list) and all(map(_is_point, points))
+def _finite_points(points: Any) -> np.ndarray:  # (n, 2) float64
+    if not isinstance(points, list):
+        raise TypeError
+    pairs = [(NUMBER.read(x), NUMBER.read(y)) for x, y in points]
+    array = np.array(pairs, np.float64).reshape(-1, 2)
+    if not np.isfinite(array).all():
+        raise ValueError
+    return array
 
 
-def _is_point(point) -> bool:
-    if not isinstance(point, list) or len(point) != 2:
-        return False
-    x, y = point
-    return is_number(x) and is_number(y) and math.isfinite(x) and math.isfinite(y)
+def _label(value: Any) -> str:
+    if not value.strip():
+        raise ValueError
+    return value.strip()
+
+
+_POINTS = ValueRule('pairs of numbers x, y, as LabelMe draws them', _finite_points)
+_LABEL = ValueRule('a text, as it is given in LabelMe', _label)
+_GROUP = ValueRule(
+    'a whole number, a text or null', lambda value: None if value in (None, '') else ID.read(value)
+)
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #0ee47c7a
 def _shape(
@@ -102,30 +109,18 @@ def _shape(
         raise VisionRecipesError(
             f'{where}: must be an object with "label" and "points", but is {brief(entry)}.'
         )
-    label = entry.get('label')
-    points = entry.get('points')
-    group = entry.get('group_id')
-    if not isinstance(label, str) or not label.strip():
-        raise VisionRecipesError(
-            f'{where}: its "label" must be a text, but is {brief(label)}. Name it in LabelMe.'
-        )
-    if not _are_points(points):
-        raise VisionRecipesError(
-            f'{where}, {label!r}: its "points" must be pairs of numbers x, y, but are {brief(points, 80)}. '
-            'Draw it again.'
-        )
-    if not isinstance(group, (int, str, type(None))):
-        raise VisionRecipesError(
-            f'{where}, {label!r}: its "group_id" must be a whole number or null, but is {brief(group, 40)}.'
-        )
+    label = _LABEL(entry.get('label'), f'{where}: its "label"')
+    where += f', {label!r}'
+    points = _POINTS(entry.get('points'), f'{where}: its "points"')
+    group = _GROUP(entry.get('group_id'), f'{where}: its "group_id"')
     return Shape(
         k,
-        composed(label.strip()),
+        composed(label),
         str(entry.get('shape_type') or 'polygon'),
-        np.array(points, np.float64).reshape(-1, 2),
-        None if group == '' else group,
+        points,
+        group,
         _is_hidden(entry),
-        _flagged(entry.get('flags'), _CROWD),
+        is_set(entry.get('difficult')) or _flagged(entry.get('flags'), _CROWD),
         entry.get('mask'),
     )
 
@@ -407,7 +402,7 @@ def _add(self: LabelmeSet, name: str) -> None:
         self.note('warning', 'other json', file, 'is no LabelMe file; not taken.')
         return
     flags = contents['flags'] if isinstance(contents.get('flags'), dict) else {}
-    if flags.get('__ignore__') is True:
+    if is_set(flags.get('__ignore__')):
         self._count('ignored', 'image')
         return
     path = self._image_of(name, file, contents)
@@ -422,7 +417,7 @@ def _add(self: LabelmeSet, name: str) -> None:
         )
         self.note('error', 'two files', file, message)
     self.json_of.setdefault(path, name)
-    size_wh = _recorded_size(contents, self.root / path)
+    size_wh = _recorded_size(file, contents, self.root / path)
     shapes = [_shape(file, k, entry) for k, entry in enumerate(contents['shapes'])]
     self.sheets.append(Sheet(file, path, size_wh, self._usable(file, shapes), flags))
 
@@ -442,12 +437,11 @@ def _image_of(self: LabelmeSet, name: str, file: Path, contents: dict) -> str:
     return path
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #70307e92
-def _recorded_size(contents: dict, path: Path) -> tuple[int, int]:
+def _recorded_size(file: Path, contents: dict, path: Path) -> tuple[int, int]:
     "Width and height as the file has them, or of the image itself where it does not"
-    size_wh = contents.get('imageWidth'), contents.get('imageHeight')
-    if is_size(*size_wh) and all(isinstance(v, int) for v in size_wh):
-        return size_wh
-    return image_size(path)
+    keys = ('imageWidth', 'imageHeight')
+    size_wh = tuple(SIDE(contents.get(key), f'{file}: its "{key}"') for key in keys)
+    return size_wh if is_size(*size_wh) else image_size(path)
 
 
 @patch

@@ -22,6 +22,7 @@ SHAPES = {
     'rectangle': '2 or 4',
     'oriented_rectangle': '4',
     'rotation': '4',
+    'quadrilateral': '4',
     'circle': '2',
     'line': '2',
     'linestrip': '2 or more',

@@ -6,7 +6,6 @@
 __all__ = ['looks_like_voc', 'read_voc']
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #27f204ef
-import re
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -33,15 +32,29 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     SPLIT_NAMES,
 )
+from .recognition import Recognition, Sureness, surest, xml_tags
+from .values import FLAG, NUMBER, SIDE
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #eeabb2b3
-def looks_like_voc(root: Path) -> bool:
-    "Whether a folder, or one at most two levels below, holds VOC's XML"
+def _recognised_file(file: Path) -> Recognition:
+    "Whether an XML file is VOC's. LabelMe's old XML has the same outermost tag, but polygons only"
+    tags = xml_tags(file)
+    if 'annotation' not in tags:
+        return Recognition(Sureness.NO, f'{file} has no <annotation>')
+    if 'polygon' in tags and 'bndbox' not in tags:
+        return Recognition(Sureness.NO, f'{file} has an <annotation> with polygons, but no <bndbox>')
+    if tags[0] != 'annotation' or not {'object', 'size', 'filename'} & set(tags):
+        return Recognition(Sureness.MAYBE, f'{file} has an <annotation>, but not what VOC has in it')
+    return Recognition(Sureness.IS, f'{file} has an <annotation> as VOC has it')
+
+
+def looks_like_voc(root: Path) -> Recognition:
+    "How sure it is that a folder, or one at most two levels below, holds VOC's XML"
     if not root.is_dir():
-        return False
-    return any(re.search(rb'<annotation[\s>]', first_bytes(file)) for file in files_near(root, '.xml', 3))
+        return Recognition(Sureness.NO, 'it is no folder')
+    return surest(map(_recognised_file, files_near(root, '.xml', 3)), 'there is no .xml file')
 
-
+# %% ../../../nbs/data/formats/04_voc.ipynb #50da0a96
 def _parse_xml(path: Path) -> ET.Element:
     """The tree of a file.
 
@@ -49,7 +62,8 @@ def _parse_xml(path: Path) -> ET.Element:
     fill the memory, and annotations need none.
     """
     builder = ET.TreeBuilder()
-    parser = expat.ParserCreate()
+    is_utf16 = first_bytes(path, 2) in (b'\xff\xfe', b'\xfe\xff')
+    parser = expat.ParserCreate('UTF-16' if is_utf16 else None)  # whatever the file declares
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
@@ -110,7 +124,7 @@ class _Sheet:
     objects: list[_Object]
     shifted: bool  # Whether its first pixel is 1
 
-
+# %% ../../../nbs/data/formats/04_voc.ipynb #070cf851
 def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
     "The objects of a file; `shift` is subtracted from `xmin` and `ymin`"
     found = []
@@ -118,26 +132,32 @@ def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
         name = (element.findtext('name') or '').strip()
         if not name:
             raise VisionRecipesError(f'{path}: object {k} (counting from 0) has no <name>.')
-        try:
-            corners = element.find('bndbox')
-            x1, y1, x2, y2 = [float(corners.findtext(key)) for key in ('xmin', 'ymin', 'xmax', 'ymax')]
-        except (AttributeError, TypeError, ValueError):
+        where = f'{path}: object {k} ({name}; counting from 0)'
+        corners = element.find('bndbox')
+        if corners is None:
             raise VisionRecipesError(
-                f'{path}: object {k} ({name}; counting from 0) needs a <bndbox> with numbers in <xmin>, '
-                '<ymin>, <xmax> and <ymax>.'
-            ) from None
-        difficult = (element.findtext('difficult') or '').strip().lower() in ('1', 'true')
+                f'{where} needs a <bndbox> with numbers in <xmin>, <ymin>, <xmax> and <ymax>.'
+            )
+        x1, y1, x2, y2 = [
+            NUMBER(corners.findtext(key), f'{where}: <{key}>') for key in ('xmin', 'ymin', 'xmax', 'ymax')
+        ]
+        difficult = FLAG(_given(element.findtext('difficult')), f'{where}: <difficult>')
         found.append(_Object(composed(name), (x1 - shift, y1 - shift, x2, y2), difficult))
     return found
 
-# %% ../../../nbs/data/formats/04_voc.ipynb #ca58155d
-def _voc_size(tree: ET.Element) -> tuple[int, int]:
-    "Width and height; 0 where the file does not say"
-    try:
-        wh = tuple(int(float(tree.find('size').findtext(key))) for key in ('width', 'height'))
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        return 0, 0
-    return wh if is_size(*wh) else (0, 0)
+
+def _given(text: str | None) -> str | None:
+    "The text of a tag; None where there is none, or it says so"
+    text = (text or '').strip()
+    return None if text.lower() in ('', 'unspecified') else text
+
+
+def _voc_size(path: Path, tree: ET.Element) -> tuple[int, int]:
+    "Width and height; 0 where the file does not say. Raises `VisionRecipesError` where one is not whole"
+    width, height = [
+        SIDE(_given(tree.findtext(f'size/{key}')), f'{path}: <{key}>') for key in ('width', 'height')
+    ]
+    return (width, height) if is_size(width, height) else (0, 0)
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #7bfbc614
 def _is_xml(name: str) -> bool:
@@ -236,7 +256,9 @@ def read_voc(
         shift = one_based
         if one_based is None:
             shift = 'VOC' in (tree.findtext('source/database') or '')
-        sheets[xml] = _Sheet(_voc_size(tree), _voc_objects(root / xml, tree, float(shift)), bool(shift))
+        sheets[xml] = _Sheet(
+            _voc_size(root / xml, tree), _voc_objects(root / xml, tree, float(shift)), bool(shift)
+        )
         filename = (tree.findtext('filename') or '').strip()
         path = _voc_image(xml, filename, stems)
         (image_of if path else lost)[xml] = path or filename

@@ -31,6 +31,8 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     SPLIT_NAMES,
 )
+from .recognition import head_text, Recognition, Sureness, surest
+from .values import WHOLE
 from .yolo_keypoints import pose_of_yaml, pose_yaml
 from .yolo_lines import object_lines
 from .yolo_shapes import LineObjects, objects_of_lines
@@ -60,9 +62,24 @@ def _load_data_yaml(file: Path) -> dict:
         raise VisionRecipesError(f'{file}: not valid yaml: {" ".join(str(e).split())[:500]}.') from e
     if not isinstance(data, dict) or 'names' not in data:
         raise VisionRecipesError(f'{file}: has no names: the class names are a list, or numbers with names.')
-    return {**data, 'file': file}
+    return {**_settled(file, data), 'file': file}
 
+# %% ../../../nbs/data/formats/05_yolo.ipynb #e00db215
+def _settled(file: Path, data: dict) -> dict:
+    "`nc` and the numbers of `names` as whole numbers, since they may be written as text or as 1.0"
+    settled = dict(data)
+    if data.get('nc') is not None:
+        settled['nc'] = WHOLE(data['nc'], f'{file}: nc')
+    names = data['names']
+    if isinstance(names, dict):
+        what = f'{file}: names: a number of a name'
+        numbered = {i if isinstance(i, bool) else WHOLE(i, what): name for i, name in names.items()}
+        if len(numbered) < len(names):
+            raise VisionRecipesError(f'{file}: names gives a number twice: {brief(list(names))}.')
+        settled['names'] = numbered
+    return settled
 
+# %% ../../../nbs/data/formats/05_yolo.ipynb #bdca0ea4
 def _find_yaml(root: Path) -> dict | None:
     "The `data.yaml` of a folder, or of one of the two above it where `root` is a part"
     if root.suffix.lower() in ('.yaml', '.yml'):
@@ -296,24 +313,32 @@ def _labels_folder(folder: str) -> str:
     return folder
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
-def looks_like_yolo(path: Path) -> bool:
-    "Whether a file is a data.yaml or a list of images, or a folder holds YOLO's text files near"
+def looks_like_yolo(path: Path) -> Recognition:
+    "How sure it is that a file is a data.yaml or a list of images, or a folder holds YOLO's text files near"
     if path.is_file():
-        return _is_yolo_file(path)
+        return _recognised_file(path)
     if any(map(_is_data_yaml, path.glob('*.y*ml'))):
-        return True
-    return any(map(_is_label_file, files_near(path, '.txt', 5))) or _labels_folder(str(path)) != str(path)
+        return Recognition(Sureness.IS, 'a .yaml file names the classes and the parts')
+    if (path / 'obj.data').is_file() and (path / 'obj.names').is_file():
+        return Recognition(Sureness.IS, 'obj.data and obj.names are those of Darknet')
+    twin = _labels_folder(str(path))
+    texts = files_near(path, '.txt', 5) + (files_near(Path(twin), '.txt', 5) if twin != str(path) else [])
+    found = surest(map(_recognised_text, texts), 'there is no .txt file with a class and a box a line')
+    if found or twin == str(path):
+        return found
+    return Recognition(Sureness.MAYBE, f'{Path(twin).name} lies beside it, but holds no .txt file')
 
 
-def _is_yolo_file(path: Path) -> bool:
+def _recognised_file(path: Path) -> Recognition:
+    "Whether a file is a data.yaml or a list of images"
     suffix = path.suffix.lower()
-    if suffix in ('.yaml', '.yml'):
-        return b'names' in first_bytes(path, 1 << 16)
-    if suffix != '.txt':
-        return False
-    return is_image_name(first_bytes(path).split(b'\n')[0].decode('utf-8', 'replace').strip())
+    if suffix in ('.yaml', '.yml') and b'names' in first_bytes(path, 1 << 16):
+        return Recognition(Sureness.IS, f'{path} names classes')
+    if suffix == '.txt' and is_image_name(head_text(path).split('\n')[0].strip()):
+        return Recognition(Sureness.IS, f'{path} lists images')
+    return Recognition(Sureness.NO, f'{path} is no data.yaml and no list of images')
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #36c8f178
 def _is_data_yaml(path: Path) -> bool:
     text = first_bytes(path, 1 << 16)
     if not re.search(rb'(?m)^names\s*:', text):
@@ -321,10 +346,13 @@ def _is_data_yaml(path: Path) -> bool:
     return re.search(rb'(?m)^(train|val|nc)\s*:', text) is not None
 
 
-def _is_label_file(path: Path) -> bool:
+def _recognised_text(path: Path) -> Recognition:
+    "Whether a text file holds lines of a class and a box, or lies where such files do"
+    if re.match(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)', head_text(path)):
+        return Recognition(Sureness.IS, f'{path} begins with a class and a box')
     if 'labels' in (path.parent.name, path.parent.parent.name):
-        return True
-    return re.match(rb'\d+([ \t]+[-+.\deE]+){4,}\s*(\n|$)', first_bytes(path)) is not None
+        return Recognition(Sureness.MAYBE, f'{path} lies in labels, but has no box in its first line')
+    return Recognition(Sureness.NO, f'{path} begins with no class and box')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #81c45780
 def _check_class_numbers(lines: TextLines, labels: LabelMap) -> None:
@@ -374,6 +402,8 @@ def read_yolo(
         missing += lost
     texts, spare = _texts(where, images, notes, listed=not sources[0].is_dir())
     base = root if root.is_dir() else root.parent
+    if not images and not missing:
+        raise _no_image(root, sources[0])
     labels = _label_map(root, data, _places_of_names(base, sources, images))
     notes += [*missing_findings(where, len(images), missing, []), *_texts_without_image(where, spare)]
     if not any(texts):
@@ -383,6 +413,14 @@ def read_yolo(
         )
     found, counts = _read_objects(texts, labels, data, where)
     return _as_annotations(base, images, labels, found, counts, notes)
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #2952042c
+def _no_image(root: Path, source: Path) -> VisionRecipesError:
+    "The error where text files lie without images, as programs export them on request"
+    n = sum(map(bool, map(_recognised_text, files_near(root, '.txt')))) if root.is_dir() else 0
+    found = f'{plural(n, "text file")} or more, but no image' if n else 'no image'
+    place = 'beside the text files, or in images beside labels' if n else 'there'
+    return VisionRecipesError(f'{root}: {found}. Looked in {source}. Put the images {place}.')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #d534cdaf
 def _as_annotations(
