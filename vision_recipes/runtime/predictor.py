@@ -6,6 +6,7 @@
 __all__ = ['N_OPENERS', 'BasePredictor', 'to_input', 'Predictor']
 
 # %% ../../nbs/runtime/10_predictor.ipynb #0dbc31d5
+import os, threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,8 +26,8 @@ from vision_recipes.runtime.check_model import (
     output_names,
 )
 from .decoders import DECODERS
-from .model_card import DEFAULT_THRESHOLD, ModelCard, read_card
-from .onnx_session import first_line, graph_ports, open_session
+from .model_card import CARD_KEY, DEFAULT_THRESHOLD, ModelCard, read_card
+from .onnx_session import first_line, graph_ports, model_name, open_session
 from .postprocess_boxes import Placement
 from .prediction import Prediction
 from .preprocess import Preprocess
@@ -243,7 +244,7 @@ class Predictor(BasePredictor):
 
     def __init__(
         self,
-        path: str | Path,  # A `.onnx` file
+        path: str | Path | bytes,  # A `.onnx` file, or what is in one
         # Needed only for a file made by others, which has none inside; or a file for `read_card`
         card: ModelCard | str | Path | None = None,
         # onnxruntime's execution providers, best first, as for `pick_providers`; None: the best there is
@@ -258,10 +259,12 @@ class Predictor(BasePredictor):
                 'card must be a ModelCard, or a JSON file for read_card, but is of type '
                 f'{type(card).__name__}.'
             )
-        self.path = Path(path)
-        self.session = open_session(path, providers, threads)
+        self.path = Path(model_name(path))
+        # a worker may have another working directory
+        self._opens = (path if isinstance(path, bytes) else self.path.absolute(), providers, threads)
+        self._session, self._process = open_session(path, providers, threads), os.getpid()
         self._card_given = card is not None
-        super().__init__(card or _card_inside(self.path, self.session), size)
+        super().__init__(card or _card_inside(self.path, self._session), size)
         self._read_graph()
 
     def __repr__(self):
@@ -270,12 +273,55 @@ class Predictor(BasePredictor):
             f'from {self.path}, on {self.session.get_providers()[0]}'
         )
 
+    def __getstate__(self) -> dict:
+        "All but the session, which belongs to one process: a copy opens the file again"
+        return {**vars(self), '_session': None, '_process': None}
+
+
+# %% ../../nbs/runtime/10_predictor.ipynb #f7698890
+@patch(as_prop=True)
+def session(self: Predictor):
+    """The onnxruntime session of this process.
+
+    Raises `VisionRecipesError` where the file was replaced by one of another model.
+    """
+    if self._process != os.getpid():
+        self._reopen()
+    return self._session
+
+
+# By process, because a child may inherit a lock that another thread of its parent holds
+_LOCKS: dict[int, threading.Lock] = {}
+
+
+@patch
+def _reopen(self: Predictor):
+    with _LOCKS.setdefault(os.getpid(), threading.Lock()):
+        if self._process == os.getpid():
+            return
+        session = open_session(*self._opens)
+        if _about(session) != self._graph:
+            raise VisionRecipesError(
+                f'{self.path}: another model was put in its place since it was opened. '
+                'Open it anew: Predictor(path).'
+            )
+        # in this order: other threads look at the process first
+        self._session = session
+        self._process = os.getpid()
+
+
+def _about(session) -> tuple:  # Of plain Python, so that it can be pickled
+    "What a graph takes and gives, and the card inside: other weights come with another card"
+    return graph_ports(session), session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+
+
 # %% ../../nbs/runtime/10_predictor.ipynb #6755f2f4
 @patch
 def _read_graph(self: Predictor):
     "Read what the graph takes, and refuse one that does not fit the card"
-    takes, gives = graph_ports(self.session)
-    optional = [port.name for port in self.session.get_overridable_initializers()]
+    self._graph = _about(self._session)
+    takes, gives = self._graph[0]
+    optional = [port.name for port in self._session.get_overridable_initializers()]
     self.input = takes[0].name
     self._takes_threshold = 'score_threshold' in optional
     one_at_a_time = takes[0].shape[:1] == (1,)
