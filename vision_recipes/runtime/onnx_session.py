@@ -199,7 +199,6 @@ def model_name(path: str | Path | bytes) -> str:
     "What to call a model in a message"
     return 'a model in memory' if isinstance(path, bytes) else str(path)
 
-
 # %% ../../nbs/runtime/06_onnx_session.ipynb #14815b91
 def _check_file(path: Path):
     "Refuse what is no ONNX file with its weights beside it"
@@ -234,7 +233,6 @@ def _refuse_torch_file(name: str, begins: bytes):
             'it. Where PyTorch is, `tasks.run.pretrained` opens it as it is.'
         )
 
-
 # %% ../../nbs/runtime/06_onnx_session.ipynb #235dcc1c
 def _first_that_starts(
     source: Path | bytes, name: str, options, providers: list
@@ -253,7 +251,6 @@ def _first_that_starts(
     # some give up without an error
     started = session.get_providers()
     return session, failed + [f'{_name(p)} did not start' for p in providers if _name(p) not in started]
-
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #d9549221
 def _legible(name: str, session):
@@ -284,7 +281,6 @@ def first_line(e: Exception | str) -> str:
     line = (str(e).splitlines() or [type(e).__name__])[0]
     return line if len(line) <= 2000 else f'{line[:1000]} ... {line[-1000:]}'
 
-
 # %% ../../nbs/runtime/06_onnx_session.ipynb #c82a855f
 _TOO_NEW = (  # What onnxruntime says of a file newer than itself, and what is newer
     (r'Unsupported model IR version: (\d+), max supported IR version: (\d+)', 'IR version'),
@@ -305,7 +301,6 @@ def _load_problem(message: str, ort) -> str:
     if 'Could not find an implementation' in message or 'is not a registered function/op' in message:
         return f'{this} lacks an operator of it ({cause}): pip install --upgrade onnxruntime.'
     return f'onnxruntime cannot load it ({cause}). Is it whole, and an ONNX file?'
-
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #3178a264
 def import_onnxruntime():  # The module
@@ -330,7 +325,6 @@ def import_onnxruntime():  # The module
         ) from e
     return onnxruntime
 
-
 # %% ../../nbs/runtime/06_onnx_session.ipynb #80b0b86b
 @lru_cache(maxsize=None)
 def _sessions():  # A `weakref.WeakValueDictionary`: session by its `id`
@@ -350,11 +344,10 @@ def _sessions():  # A `weakref.WeakValueDictionary`: session by its `id`
 
 
 def _skip_exit_handlers():
-    "Let this process end with its status as soon as Python has finished. Only glibc can; elsewhere nothing is done"
+    "Let this process end with its status as soon as Python has finished, where the C library (glibc) can"
     libc = ctypes.CDLL(None)
     if hasattr(libc, 'on_exit'):
         libc.on_exit(libc._exit, None)
-
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #7df1f10e
 class Port(NamedTuple):

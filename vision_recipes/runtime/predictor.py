@@ -16,7 +16,8 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 import numpy as np
 from PIL import Image
 from ..core.errors import check_choice, VisionRecipesError
-from ..core.images import find_images, ImageError
+from ..core.image_paths import is_pattern, list_images
+from ..core.images import ImageError
 from ..core.patching import patch
 from vision_recipes.runtime.check_model import (
     _card_inside,
@@ -182,12 +183,18 @@ def _prepared(self: BasePredictor, images, batch_size: int) -> Iterator:
 def _map_ahead(function: Callable, items: Iterable, n_ahead: int) -> Iterator:
     """`function` of each item, in order, computed in threads.
 
-    At most `n_ahead` results wait. An iterator that is left early drops the items not begun.
+    At most `n_ahead` results wait. An iterator that is left early drops the items not begun. Raises
+    `VisionRecipesError` in a forked child, which has none of the threads.
     """
-    pool, items = ThreadPoolExecutor(N_OPENERS), iter(items)
+    pool, items, process = ThreadPoolExecutor(N_OPENERS), iter(items), os.getpid()
     try:
         jobs = deque(pool.submit(function, item) for item in islice(items, n_ahead))
         while jobs:
+            if os.getpid() != process:
+                raise VisionRecipesError(
+                    'This stream was begun before the process was forked, and its threads stayed in the '
+                    'parent. Begin one in the child.'
+                )
             result = jobs.popleft().result()
             jobs.extend(pool.submit(function, item) for item in islice(items, 1))
             yield result
@@ -198,16 +205,16 @@ def _map_ahead(function: Callable, items: Iterable, n_ahead: int) -> Iterator:
 @patch
 def predict(
     self: BasePredictor,
-    # A path, a folder, a PIL image, an array (H, W, 3) uint8; a list of these, an array (B, H, W, 3); or
-    # an iterator
+    # A path, a folder, a pattern such as `new/*.jpg`, a PIL image, an array (H, W, 3) uint8; a list of
+    # images, an array (B, H, W, 3); or an iterator
     images: Any,
     batch_size: int = 16,
     score_threshold: float | None = None,  # As for `stream`
     mask_threshold: float | None = None,  # As for `stream`
-):  # A `Prediction`; a list for a list, a folder or an array of several; an iterator for an iterator
+):  # A `Prediction`; a list for a list, a folder, a pattern or several in an array; an iterator for one
     "Predict one image or many"
-    if isinstance(images, (str, Path)) and Path(images).is_dir():
-        images = find_images(images, recursive=True)
+    if isinstance(images, (str, Path)) and (Path(images).is_dir() or is_pattern(images)):
+        images = list_images([images])
     thresholds = {'score_threshold': score_threshold, 'mask_threshold': mask_threshold}
     if isinstance(images, (list, tuple)) or getattr(images, 'ndim', 0) == 4:
         return list(self.stream(images, batch_size, **thresholds))
@@ -277,7 +284,6 @@ class Predictor(BasePredictor):
         "All but the session, which belongs to one process: a copy opens the file again"
         return {**vars(self), '_session': None, '_process': None}
 
-
 # %% ../../nbs/runtime/10_predictor.ipynb #f7698890
 @patch(as_prop=True)
 def session(self: Predictor):
@@ -313,7 +319,6 @@ def _reopen(self: Predictor):
 def _about(session) -> tuple:  # Of plain Python, so that it can be pickled
     "What a graph takes and gives, and the card inside: other weights come with another card"
     return graph_ports(session), session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
-
 
 # %% ../../nbs/runtime/10_predictor.ipynb #6755f2f4
 @patch
@@ -355,8 +360,9 @@ def _join(self: Predictor, outputs: list[list[np.ndarray]]) -> list[np.ndarray]:
 # %% ../../nbs/runtime/10_predictor.ipynb #46239be6
 @patch
 def _run(self: Predictor, names, inputs) -> list[np.ndarray]:
+    session = self.session
     try:
-        outputs = self.session.run(names, inputs)
+        outputs = session.run(names, inputs)
     except Exception as e:  # onnxruntime has a dozen kinds, and no common one
         raise VisionRecipesError(
             f'{self.path}: fails on an input of the shape {inputs[self.input].shape} ({first_line(e)}). '
