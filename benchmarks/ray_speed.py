@@ -4,7 +4,8 @@
 
 Both predict the same N files, copies of the images. Each process computes with one thread; they take turns.
 Ray and its workers take a while to start, which a job of hours pays once. So two ratios are shown: of the
-whole job, and of the time between the first Parquet file and the last.
+whole job, and of the time between the first Parquet file and the last. Ray's workers have a niceness of 15.
+Where other programs run, set RAY_worker_niceness=0, to compare like with like.
 """
 
 import argparse, shutil, statistics, tempfile, time
