@@ -11,7 +11,7 @@ Where other programs run, set RAY_worker_niceness=0, to compare like with like.
 import argparse, shutil, statistics, tempfile, time
 from pathlib import Path
 from vision_recipes.core.image_paths import list_images
-from vision_recipes.deploy.predict_on_ray import predict_on_ray
+from vision_recipes.deploy.on_ray import predict_on_ray
 from vision_recipes.runtime.predictor import Predictor
 
 
