@@ -45,7 +45,11 @@ setup(
     # The demo page's files: they are edited by hand, no notebook exports them
     package_data={f'{cfg["lib_path"]}.deploy.web': ['static/*.html', 'static/*.css', 'static/*.js']},
     install_requires=listed('requirements'),
-    extras_require={'dev': listed('dev_requirements'), 'heic': listed('heic_requirements')},
+    extras_require={
+        'dev': listed('dev_requirements'),
+        'heic': listed('heic_requirements'),
+        'ray': listed('ray_requirements'),
+    },
     # The second is how nbdev finds the pages of the names in backticks
     entry_points={
         'console_scripts': listed('console_scripts'),

@@ -10,6 +10,7 @@ import os, platform, shutil
 from .. import __version__
 from ..core.console import human_bytes, log_info
 from ..core.errors import VisionRecipesError
+from ..runtime.onnx_session import first_line, import_onnxruntime
 
 # %% ../../nbs/cli/04_doctor.ipynb #5b1938e7
 def run_doctor(args=None) -> None:
@@ -37,8 +38,7 @@ def _look_at_packages() -> tuple[dict[str, str], list[str]]:
         try:
             rows[name] = look()
         except Exception as e:  # whatever is broken is what the user came to hear
-            first = (str(e).splitlines() or [''])[0]
-            rows[name] = f'does not work: {type(e).__name__}: {first[:200]}'
+            rows[name] = f'does not work: {type(e).__name__}: {first_line(e)}'
             cure = _CURES.get(name, f'pip install --upgrade {name}')
             troubles.append(f'{name}: {cure}.')
     return rows, troubles
@@ -69,8 +69,7 @@ def _torchvision_words():
 
 
 def _onnxruntime_words():
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     return f'{onnxruntime.__version__}, {", ".join(onnxruntime.get_available_providers())}'
 
 

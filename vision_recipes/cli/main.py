@@ -6,12 +6,13 @@
 __all__ = ['VERBS', 'make_parser', 'main']
 
 # %% ../../nbs/cli/05_main.ipynb #e909714b
-import io, os, sys
+import sys
 from .. import __version__
 from .arguments import Parser, Verb
 from .doctor import run_doctor
 from .model_commands import MODEL_VERBS
 from .training_commands import TRAINING_VERBS, with_task
+from ..core.console import flush_streams, prepare_streams, put
 from ..core.errors import VisionRecipesError
 
 # %% ../../nbs/cli/05_main.ipynb #d61611e0
@@ -47,30 +48,25 @@ def main(
 ) -> int:  # 0; 2 after a user's mistake; 130 after Ctrl-C
     "The command `vision-recipes`"
     argv = sys.argv[1:] if argv is None else list(argv)
-    _replace_unprintable()
+    prepare_streams()
+    code = 0
     try:
         args = make_parser(argv[0] if argv else '').parse_args(with_task(argv))
         VERBS[args.verb].do(args)
-        return 0
-    except BrokenPipeError:  # The reader of our output stopped early, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (VisionRecipesError, OSError) as e:
         if '--traceback' in argv:
             raise
-        sys.stderr.write(f'vision-recipes: {_error_text(e)}\n')
-        return 2
+        put(f'vision-recipes: {_error_text(e)}\n', sys.stderr)
+        code = 2
     except KeyboardInterrupt as e:
         reason = f': {e}' if str(e) else ''
-        sys.stderr.write(f'\nInterrupted{reason}.\n')
-        return 130
-
-
-def _replace_unprintable():
-    "Show a question mark where the console lacks a letter of a file's name"
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors='replace')
+        put(f'\nInterrupted{reason}.\n', sys.stderr)
+        code = 130
+    finally:
+        lost = flush_streams()
+    if lost and not code:
+        put(f'vision-recipes: the output could not be written: {lost}.\n', sys.stderr)
+    return code or (2 if lost else 0)
 
 
 def _error_text(e: Exception) -> str:

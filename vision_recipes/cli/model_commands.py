@@ -21,7 +21,8 @@ from vision_recipes.cli.arguments import (
 from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable, write_json, write_text
-from ..core.images import find_images, open_image
+from ..core.image_paths import list_images, output_mark
+from ..core.images import open_image
 from ..data.annotations import Annotations, classes_of_model
 from ..data.findings import Findings
 from ..tasks.registry import default_onnx_path, model_source
@@ -165,7 +166,7 @@ def write_evaluation(out: Path, task, evaluation, anns: Annotations, predictions
             write_text(out / name, content)
             continue
         with atomic_path(out / name) as tmp:
-            content.save(tmp, format='PNG')
+            content.save(tmp, format='PNG', **output_mark('PNG'))
 
 # %% ../../nbs/cli/02_model_commands.ipynb #d48e6fda
 def table(rows: list[dict]) -> str:
@@ -259,7 +260,7 @@ def run_export(args) -> None:
     if model_source(args.model) == 'run' and args.model.suffix != '.safetensors':
         read_run(args.model)
     check_writable(args.out or default_onnx_path(args.model), folder=False)
-    images = _listed_images(args.images)
+    images = list_images(args.images)
     for image in images:
         open_image(image)
     from vision_recipes.deploy.export import export_onnx
@@ -291,7 +292,9 @@ def _tolerances(given: list[str]) -> dict[str, float]:
 # %% ../../nbs/cli/02_model_commands.ipynb #b016359e
 def _predict_options(p):
     model_options(p)
-    p.add_argument('images', nargs='+', type=Path, metavar='IMAGES', help='images, or folders of images')
+    p.add_argument(
+        'images', nargs='+', type=Path, metavar='IMAGES', help='images, folders of images, and patterns'
+    )
     p.add_argument(
         '--out',
         type=Path,
@@ -341,7 +344,7 @@ def run_predict(args) -> None:
     "`vision-recipes predict`: `open_run_or_model(…).stream` and `save_drawn`"
     if args.batch_size < 1:
         raise VisionRecipesError(f'--batch-size must be at least 1, but got {args.batch_size}.')
-    files = _listed_images(args.images)
+    files = list_images(args.images)
     check_writable(args.out)
     predictor = open_run_or_model(
         args.model,
@@ -381,22 +384,6 @@ def _predict_files(args, predictor, files: list[Path]) -> tuple[list[dict], list
         if not args.no_images:
             save_drawn(draw(open_image(file), prediction, card), args.out, file.stem, reserved)
     return rows, errors
-
-# %% ../../nbs/cli/02_model_commands.ipynb #75e9daa2
-def _listed_images(images: list[Path]) -> list[Path]:
-    "Images, and those in folders. Raises `VisionRecipesError` for what is not there"
-    files = []
-    for path in images:
-        if not path.exists():
-            raise VisionRecipesError(f'{path}: no such file or folder.')
-        if not path.is_dir():
-            files.append(path)
-            continue
-        inside = find_images(path, recursive=True)
-        if not inside:
-            raise VisionRecipesError(f'{path}: holds no images.')
-        files += inside
-    return files
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ed5182ab
 def _inspect_options(p):
@@ -453,6 +440,7 @@ def run_bench(args) -> None:
     if args.json:
         check_writable(args.json, folder=False)
     if args.image:
+        args.image = list_images([args.image])[0]
         open_image(args.image)
     from vision_recipes.deploy.latency import measure_latency
     from vision_recipes.deploy.model_file import as_onnx_file
@@ -566,7 +554,7 @@ def run_bundle(args) -> None:
     "`vision-recipes bundle`: `make_bundle`"
     from vision_recipes.deploy.bundle import make_bundle
 
-    samples = _listed_images(args.samples) if args.samples else None
+    samples = list_images(args.samples) if args.samples else None
     out = make_bundle(args.model, args.out, samples, args.web, args.card, **weight_settings(args))
     log_info(
         f'{out}: {"unpack it, and read" if out.suffix.lower() == ".zip" else "read"} README.md; '

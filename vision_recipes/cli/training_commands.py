@@ -15,6 +15,7 @@ from .model_commands import table, write_evaluation
 from ..core.console import plural, log_info, this_world
 from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, read_json, write_json, write_text
+from ..core.image_paths import output_mark
 from ..core.images import find_images
 from ..core.settings import Settings
 from ..core.skeleton import Skeleton
@@ -233,7 +234,7 @@ def _find_lr(out: Path, task, train: Annotations, fit_settings: FitSettings):
     curve = lr_find(task, train, fit_settings)
     out.mkdir(parents=True, exist_ok=True)
     with atomic_path(out / 'lr_find.png') as tmp:
-        curve.image.save(tmp, format='PNG')
+        curve.image.save(tmp, format='PNG', **output_mark('PNG'))
     log_info(f'{curve!r}. The preset has lr={fit_settings.lr:.1e}. Look at {out / "lr_find.png"}')
 
 # %% ../../nbs/cli/03_training_commands.ipynb #57822b16

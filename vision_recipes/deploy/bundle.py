@@ -16,7 +16,8 @@ from PIL import Image
 from ..core.console import human_bytes, plural, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, new_folder, write_text
-from ..core.images import find_images, open_image
+from ..core.image_paths import list_images
+from ..core.images import open_image
 from .model_file import as_onnx_file
 from .single_file import standalone_source
 from ..runtime.model_card import ModelCard
@@ -121,30 +122,20 @@ SAMPLE_SIDE = 640  # Pixels
 
 
 def find_samples(
-    # A folder, or images; None: validation images that the run remembers
+    # A folder, a pattern, or images; None: validation images that the run remembers
     samples: str | Path | Sequence | None,
     run: dict | None = None,  # The content of `run.json`, where there is one
 ) -> list:
-    "At most `MOST_SAMPLES` images, evenly taken. Raises `VisionRecipesError` for a folder without images"
+    "At most `MOST_SAMPLES` images, evenly taken. Raises `VisionRecipesError` where there are none"
     if samples is None:
         examples = (run or {}).get('data', {}).get('valid_examples', ())
         samples = [p for p in examples if Path(p).is_file()]
     elif isinstance(samples, (str, Path)):
-        samples = _images_at(Path(samples))
+        samples = list_images([samples])
     if not len(samples):
         return []
     positions = np.linspace(0, len(samples) - 1, min(len(samples), MOST_SAMPLES))
     return [samples[i] for i in np.unique(positions.round().astype(int))]
-
-
-def _images_at(path: Path) -> list[Path]:
-    "A file itself, or the images of a folder"
-    if path.is_file():
-        return [path]
-    images = find_images(path, recursive=True)
-    if not images:
-        raise VisionRecipesError(f'samples: there are no images in {path}.')
-    return images
 
 # %% ../../nbs/deploy/08_bundle.ipynb #6e7d0d24
 def write_samples(sources: Sequence, folder: Path) -> list[str]:  # Names
@@ -160,7 +151,7 @@ def write_samples(sources: Sequence, folder: Path) -> list[str]:  # Names
 
 # %% ../../nbs/deploy/08_bundle.ipynb #383bc942
 # The oldest versions that read our files and run our code; tested together
-REQUIREMENTS = 'numpy>=1.26\npillow>=10.1\nonnxruntime>=1.18\n'
+REQUIREMENTS = 'numpy>=1.26\npillow>=10.1\nonnxruntime>=1.16\n'
 _METRICS = {
     'accuracy': 'the share of images with the right class',
     'map': 'mean average precision of the boxes, as COCO computes it (IoU 0.5 to 0.95)',

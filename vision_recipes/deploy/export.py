@@ -21,10 +21,12 @@ from torch.utils._pytree import tree_leaves
 from ..core.console import human_bytes, plural, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import atomic_path, write_json
-from ..core.images import find_images
+from ..core.image_paths import list_images
+from .ir_version import lower_ir_version
 from .parity import Case, compare, known_examples, Parity
 from ..metrics.agreement import Tolerance
 from ..runtime.model_card import CARD_KEY, ModelCard
+from ..runtime.onnx_session import first_line
 from ..runtime.predictor import Predictor, to_input
 from ..tasks.registry import default_onnx_path
 from ..tasks.run import open_network, TorchPredictor
@@ -216,10 +218,8 @@ def export_onnx(
 
 # %% ../../nbs/deploy/02_export.ipynb #d4ba3090
 def _listed(images: Iterable | str | Path | None) -> list:
-    "The images as a list; a folder stands for all images in it"
-    if not isinstance(images, (str, Path)):
-        return list(images or ())
-    return find_images(images, recursive=True) if Path(images).is_dir() else [images]
+    "The images as a list; a folder or a pattern stands for all its images"
+    return list_images([images]) if isinstance(images, (str, Path)) else list(images or ())
 
 
 def _write_compared(
@@ -284,14 +284,23 @@ def _graph(run: TorchPredictor, module, card: ModelCard, kind: str, simplify: bo
     except Exception as e:
         raise ExportError(
             f'{run.path}: torch cannot export {card.architecture} ({type(e).__name__}: '
-            f'{str(e).splitlines()[0][:200]}). Another architecture may do; '
+            f'{_causes(e)}). Another architecture may do; '
             '`vision-recipes doctor` prints the versions to report.'
         ) from e
     model = run.task.finish_graph(simplify_onnx(model) if simplify else model, kind)
     onnx.helper.set_model_props(model, {CARD_KEY: json.dumps(card.to_dict())})
-    return model
+    return lower_ir_version(model)
 
 
+def _causes(e: BaseException) -> str:
+    "The first line of an error and of each error behind it: the exporter's own says only that it failed"
+    lines = []
+    while e is not None:
+        lines.append(first_line(e))
+        e = e.__cause__
+    return '; '.join(dict.fromkeys(lines))
+
+# %% ../../nbs/deploy/02_export.ipynb #64a22647
 def _example_input(task, card: ModelCard) -> torch.Tensor:
     "Black images to trace the graph with: two where the batch is free"
     # torch makes a constant of an axis of length one, as the coarsest level of a small image has

@@ -41,13 +41,13 @@ def time_call(
 ) -> tuple[float, float]:  # Seconds for the whole way, and those of the graph alone
     "Time one call"
     session = predictor.session
-    predictor.session = watch = _Stopwatch(session)
+    predictor._session = watch = _Stopwatch(session)
     try:
         start = time.perf_counter()
         predictor.predict([image] * batch, batch_size=batch)
         return time.perf_counter() - start, watch.seconds
     finally:
-        predictor.session = session
+        predictor._session = session
 
 # %% ../../nbs/deploy/04_latency.ipynb #6c4b9869
 REST = 0.003  # seconds before each call

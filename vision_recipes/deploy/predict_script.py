@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHOW', 'class_in_words', 'objects_in_words', 'draw_class', 'draw_found_boxes', 'draw_found_masks',
            'draw_found_points', 'page_server', 'serve', 'serve_option', 'score_option', 'mask_option', 'command_line',
-           'list_images', 'save_drawn', 'predict_files', 'open_model', 'main']
+           'save_drawn', 'predict_files', 'open_model', 'main']
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #e09b2701
 import argparse, json, os, sys
@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, Sequence
 import numpy as np
 from PIL import Image
+from ..core.console import flush_streams, prepare_streams, put
 from ..core.errors import VisionRecipesError
-from ..core.images import find_images, open_image
+from ..core.image_paths import is_output, list_images, output_mark
+from ..core.images import open_image
 from ..drawing.boxes import draw_boxes
 from ..drawing.canvas import caption, RGB
 from ..drawing.instances import draw_keypoints, draw_masks, with_visibility
@@ -110,9 +112,12 @@ class _Page(SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-
+# %% ../../nbs/deploy/07_predict_script.ipynb #8d335ea5
 class _Server(ThreadingHTTPServer):
     allow_reuse_address = os.name == 'posix'  # Windows would let two programs have one port
+
+    def handle_error(self, *args):
+        "A browser that closes a connection is no error; by default a traceback would be printed"
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #e096d72a
 def page_server(
@@ -175,7 +180,9 @@ def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='predict.py', description='Predict images with the model beside this file.'
     )
-    parser.add_argument('images', nargs='*', type=Path, metavar='IMAGE', help='images, and folders of images')
+    parser.add_argument(
+        'images', nargs='*', type=Path, metavar='IMAGE', help='images, folders of images, and patterns'
+    )
     parser.add_argument(
         '--out',
         type=Path,
@@ -196,31 +203,6 @@ def command_line() -> argparse.ArgumentParser:
     return parser
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #d61f90be
-def list_images(
-    paths: Sequence[Path],  # Images, and folders of images
-) -> list[Path]:
-    "All images, those of folders included. Raises `VisionRecipesError` for a folder without images"
-    files = []
-    for path in paths:
-        found = find_images(path, recursive=True) if path.is_dir() else [path]
-        if not found:
-            raise VisionRecipesError(f'{path}: there are no images in this folder.')
-        files += found
-    return files
-
-
-_MARK = b'drawn by predict.py'  # the comment in our JPEGs
-
-
-def _is_ours(path: Path) -> bool:
-    "Whether a file is an image that this program drew"
-    try:
-        with Image.open(path) as im:
-            return im.info.get('comment') == _MARK
-    except OSError:
-        return False
-
-
 def save_drawn(
     image: Image.Image,
     folder: Path,
@@ -231,8 +213,8 @@ def save_drawn(
     "Write a JPEG under the first name that is free, or that an image of an earlier run has"
     folder.mkdir(parents=True, exist_ok=True)
     paths = (folder.resolve() / (f'{stem}.jpg' if n == 1 else f'{stem} ({n}).jpg') for n in count(1))
-    path = next(p for p in paths if str(p).lower() not in reserved and (not p.exists() or _is_ours(p)))
-    image.save(path, quality=90, comment=_MARK)
+    path = next(p for p in paths if str(p).lower() not in reserved and (not p.exists() or is_output(p)))
+    image.save(path, quality=90, **output_mark('JPEG'))
     reserved.add(str(path).lower())
     return path
 
@@ -254,14 +236,22 @@ def predict_files(
         if as_json:
             rows.append({'file': str(file), **p.to_dict(card.labels)})
         else:
-            print(f'{file}: {in_words(p, card)}', flush=True)
+            _print(f'{file}: {in_words(p, card)}', out)
         if out:
             save_drawn(draw(open_image(file), p, card), out, file.stem, reserved)
     if as_json:
-        print(json.dumps(rows, indent=1))
+        _print(json.dumps(rows, indent=1), out)
     for e in errors:
-        print(e, file=sys.stderr)
+        put(f'{e}\n', sys.stderr)
     return 1 if errors else 0
+
+
+def _print(text: str, out: Path | None):
+    "Print a line. Without images to draw it is all there is, so a reader who leaves ends the program"
+    if out:
+        put(f'{text}\n', sys.stdout)
+    else:
+        print(text, flush=True)
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #e2530b96
 def open_model(path: Path, threads: int) -> Predictor:
@@ -280,20 +270,27 @@ def main(
     words: Sequence[str] | None = None,  # Arguments; None: those of the command line
 ) -> Any:  # Exit code, or a message for people, which `sys.exit` prints
     "The whole program"
+    prepare_streams()
     parser = command_line()
     args = parser.parse_args(words)
-    # characters that the terminal cannot show are replaced, so that the program does not stop
-    if hasattr(sys.stdout, 'reconfigure'):
-        sys.stdout.reconfigure(errors='replace')
+    if args.serve is None and not args.images:
+        parser.error('name images, or a folder of images')
     try:
-        if args.serve is not None:
-            return serve(here, args.serve)
-        if not args.images:
-            parser.error('name images, or a folder of images')
-        thresholds = {k: v for k, v in vars(args).items() if k.endswith('_threshold')}
-        # messages of the runtime must not mix with the predictions
-        with redirect_stdout(sys.stderr):
-            predictor = open_model(here / 'model.onnx', args.threads)
-        return predict_files(predictor, list_images(args.images), args.out, args.json, **thresholds)
+        code = _predict(here, args) if args.serve is None else serve(here, args.serve)
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        code = 0
     except (VisionRecipesError, OSError) as e:
-        return f'predict.py: {e}'
+        code = f'predict.py: {e}'
+    except KeyboardInterrupt:
+        code = 130
+    lost = flush_streams()
+    return code or (f'predict.py: the output could not be written: {lost}' if lost else 0)
+
+
+def _predict(here: Path, args: argparse.Namespace) -> int:  # Exit code
+    thresholds = {k: v for k, v in vars(args).items() if k.endswith('_threshold')}
+    # messages of the runtime must not mix with the predictions
+    with redirect_stdout(sys.stderr):
+        predictor = open_model(here / 'model.onnx', args.threads)
+        files = list_images(args.images)
+    return predict_files(predictor, files, args.out, args.json, **thresholds)

@@ -21,11 +21,13 @@ from ..core.files import write_bytes
 from ..core.patching import patch
 from ..data.annotations import Annotations, classes_of_model, known_classes, measure
 from ..data.splits import trained_on
+from .ir_version import lower_ir_version
 from .latency import compare_latency
 from .model_file import as_onnx_file
 from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
 from ..metrics.changes import Changes, compare_shown, equal_count_threshold
 from ..runtime.model_card import CARD_KEY, ModelCard
+from ..runtime.onnx_session import first_line
 from ..runtime.prediction import Prediction
 from ..runtime.predictor import Predictor, to_input
 from ..tasks.registry import default_onnx_path
@@ -305,7 +307,7 @@ def write_int8(
             _quantize(source, out, feeds, plan.floats)
         except (ValueError, RuntimeError, TypeError, AssertionError, KeyError, IndexError) as e:
             raise VisionRecipesError(
-                f'onnxruntime cannot make integers of this graph ({type(e).__name__}: {str(e)[:200]}). '
+                f'onnxruntime cannot make integers of this graph ({type(e).__name__}: {first_line(e)}). '
                 'Try fp16.'
             ) from e
 
@@ -715,4 +717,4 @@ def _write(file: Path, out: Path, model: Path, card: ModelCard):
     graph = load(file)
     props = {p.key: p.value for p in load(model, load_external_data=False).metadata_props}
     helper.set_model_props(graph, props | {CARD_KEY: json.dumps(card.to_dict())})
-    write_bytes(out, graph.SerializeToString())
+    write_bytes(out, lower_ir_version(graph).SerializeToString())

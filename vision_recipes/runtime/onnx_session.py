@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['PROVIDERS', 'AUTOMATIC', 'pick_providers', 'message_fields', 'weight_files', 'check_weight_files', 'open_session',
-           'first_line', 'Port', 'graph_ports']
+           'model_name', 'first_line', 'import_onnxruntime', 'Port', 'graph_ports']
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #68219fc2
-import mmap, os, re
+import ctypes, mmap, os, re, sys, weakref
+from functools import lru_cache
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
 from ..core.console import log_info
@@ -144,13 +145,13 @@ def check_weight_files(path: Path):
     for name in names:
         if not _is_beside(path, name):
             raise VisionRecipesError(
-                f'{path}: keeps weights in {name[:200]!r}, which is not in its folder, and is not opened: '
+                f'{path}: keeps weights in {name!r}, which is not in its folder, and is not opened: '
                 'it could be any file of yours. Ask for it as a single file, or with its weights beside '
                 'it.'
             )
         if not os.path.isfile(os.path.realpath(os.path.join(path.parent, name))):
             raise VisionRecipesError(
-                f'{path}: keeps weights in {name[:200]!r}, which is not there. Put it beside it.'
+                f'{path}: keeps weights in {name!r}, which is not there. Put it beside it.'
             )
 
 
@@ -165,7 +166,7 @@ def _is_beside(path: Path, name: str) -> bool:
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #1d955ea7
 def open_session(
-    path: str | Path,  # A `.onnx` file
+    path: str | Path | bytes,  # A `.onnx` file, or what is in one
     providers: str | Sequence | None = None,  # As for `pick_providers`
     threads: int = 0,  # CPU threads of one run; 0: onnxruntime chooses
 ):  # An `onnxruntime.InferenceSession`
@@ -173,58 +174,78 @@ def open_session(
 
     Raises `VisionRecipesError` for what cannot be loaded.
     """
-    import onnxruntime as ort
-
-    path = Path(path)
-    if not path.is_file():
-        raise VisionRecipesError(f'{path}: {_no_file(path)}.')
+    ort = import_onnxruntime()
     # it starts them all, and dies of too many
     if type(threads) is not int or not 0 <= threads <= 1024:
         raise VisionRecipesError(
             f'threads must be a whole number to 1024, or 0 (onnxruntime chooses), but got {threads!r}.'
         )
-    _refuse_torch_file(path)
-    check_weight_files(path)
+    source = path if isinstance(path, bytes) else Path(path)
+    name = model_name(path)
+    _check_bytes(source) if isinstance(source, bytes) else _check_file(source)
     ort.set_default_logger_severity(3)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    session, failed = _first_that_starts(
-        path, options, pick_providers(providers, ort.get_available_providers())
-    )
+    wanted = pick_providers(providers, ort.get_available_providers())
+    session, failed = _first_that_starts(source, name, options, wanted)
     if failed:
-        log_info(f'{path}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
-    return _legible(path, session)
+        log_info(f'{name}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
+    _sessions()[id(session)] = session
+    return _legible(name, session)
+
+
+def model_name(path: str | Path | bytes) -> str:
+    "What to call a model in a message"
+    return 'a model in memory' if isinstance(path, bytes) else str(path)
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #14815b91
+def _check_file(path: Path):
+    "Refuse what is no ONNX file with its weights beside it"
+    if not path.is_file():
+        raise VisionRecipesError(f'{path}: {_no_file(path)}.')
+    with open(path, 'rb') as f:
+        _refuse_torch_file(str(path), f.read(4))
+    check_weight_files(path)
+
+
+def _check_bytes(data: bytes):
+    "The same of a file in memory, which must bring its weights with it"
+    name = model_name(data)
+    _refuse_torch_file(name, data[:4])
+    try:
+        names = sorted(set(weight_files(data)))
+    except VisionRecipesError as e:
+        raise VisionRecipesError(f'{name}: {e}.') from e
+    if names:
+        raise VisionRecipesError(f'{name}: keeps weights in {names[0]!r}: open it by its path.')
+
+
 _TORCH_SUFFIXES = ('.pth', '.pt', '.ckpt', '.safetensors')
 _TORCH_BEGINNINGS = (b'PK\3\4', b'\x80\2', b'\x80\4')  # Of a zip, and of a pickle
 
 
-def _refuse_torch_file(path: Path):
+def _refuse_torch_file(name: str, begins: bytes):
     "Say what to do with weights of PyTorch. Raises `VisionRecipesError`"
-    with open(path, 'rb') as f:
-        begins = f.read(4)
-    if path.suffix.lower() in _TORCH_SUFFIXES or begins.startswith(_TORCH_BEGINNINGS):
+    if name.lower().endswith(_TORCH_SUFFIXES) or begins.startswith(_TORCH_BEGINNINGS):
         raise VisionRecipesError(
-            f'{path}: is a file of PyTorch, not an ONNX file. `vision-recipes export {path}` makes one of '
+            f'{name}: is a file of PyTorch, not an ONNX file. `vision-recipes export {name}` makes one of '
             'it. Where PyTorch is, `tasks.run.pretrained` opens it as it is.'
         )
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #235dcc1c
-def _first_that_starts(path: Path, options, providers: list):  # A session, and texts about what did not start
-    import onnxruntime as ort
-
-    failed = []
+def _first_that_starts(
+    source: Path | bytes, name: str, options, providers: list
+):  # A session, and texts about what did not start
+    ort, failed = import_onnxruntime(), []
+    source = source if isinstance(source, bytes) else str(source)
     while True:
         try:
-            session = ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+            session = ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
             break
         except Exception as e:  # onnxruntime has a dozen kinds, and no common one
             if len(providers) < 2:
-                raise VisionRecipesError(
-                    f'{path}: onnxruntime cannot load it ({first_line(e)}). Is it whole, and an ONNX file?'
-                ) from e
+                raise VisionRecipesError(f'{name}: {_load_problem(str(e) or repr(e), ort)}') from e
             failed.append(f'{_name(providers[0])} did not start ({first_line(e)})')
             providers = providers[1:]
     # some give up without an error
@@ -232,7 +253,7 @@ def _first_that_starts(path: Path, options, providers: list):  # A session, and 
     return session, failed + [f'{_name(p)} did not start' for p in providers if _name(p) not in started]
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #d9549221
-def _legible(path: Path, session):
+def _legible(name: str, session):
     "A session whose names and metadata are text"
     try:
         session.get_modelmeta().custom_metadata_map
@@ -240,7 +261,7 @@ def _legible(path: Path, session):
             for port in ports():
                 port.name, port.type, port.shape
     except UnicodeDecodeError as e:
-        raise VisionRecipesError(f'{path}: names or metadata in it are no UTF-8 text. Is it damaged?') from e
+        raise VisionRecipesError(f'{name}: names or metadata in it are no UTF-8 text. Is it damaged?') from e
     return session
 
 
@@ -255,9 +276,78 @@ def _no_file(path: Path) -> str:
     return 'is a folder, not an ONNX file'
 
 
-def first_line(e: Exception) -> str:  # 200 letters at most
-    "What another library's error says, for a message of our own"
-    return (str(e).splitlines() or [type(e).__name__])[0][:200]
+def first_line(e: Exception | str) -> str:
+    "What another library's error says, for a message of our own; the middle of a very long line is left out"
+    line = (str(e).splitlines() or [type(e).__name__])[0]
+    return line if len(line) <= 2000 else f'{line[:1000]} ... {line[-1000:]}'
+
+# %% ../../nbs/runtime/06_onnx_session.ipynb #c82a855f
+_TOO_NEW = (  # What onnxruntime says of a file newer than itself, and what is newer
+    (r'Unsupported model IR version: (\d+), max supported IR version: (\d+)', 'IR version'),
+    (r'Opset (\d+) is under development.* is till opset (\d+)', 'opset'),
+)
+
+
+def _load_problem(message: str, ort) -> str:
+    "Why onnxruntime did not load a file, and what to do about it"
+    this = f'this onnxruntime {ort.__version__}'
+    for pattern, what in _TOO_NEW:
+        if found := re.search(pattern, message, re.DOTALL):
+            return (
+                f'the file is of {what} {found[1]}, {this} reads up to {found[2]}: '
+                'pip install --upgrade onnxruntime.'
+            )
+    cause = first_line(message)
+    if 'Could not find an implementation' in message or 'is not a registered function/op' in message:
+        return f'{this} lacks an operator of it ({cause}): pip install --upgrade onnxruntime.'
+    return f'onnxruntime cannot load it ({cause}). Is it whole, and an ONNX file?'
+
+# %% ../../nbs/runtime/06_onnx_session.ipynb #3178a264
+def import_onnxruntime():  # The module
+    """Import onnxruntime, with its telemetry off unless the environment says otherwise.
+
+    Raises `VisionRecipesError` where it is missing, or fits neither this NumPy nor this Windows.
+    """
+    if 'onnxruntime' not in sys.modules:
+        os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
+    try:
+        import onnxruntime
+    except (ImportError, AttributeError, OSError) as e:
+        if isinstance(e, ModuleNotFoundError) and e.name == 'onnxruntime':
+            raise VisionRecipesError(
+                'onnxruntime is not installed: pip install onnxruntime (or one of its builds for a GPU, '
+                'such as onnxruntime-gpu).'
+            ) from e
+        raise VisionRecipesError(
+            f'onnxruntime does not load ({type(e).__name__}: {first_line(e)}). One older than 1.19 wants '
+            'pip install "numpy<2"; on Windows it needs the Visual C++ Redistributable; else '
+            'pip install --upgrade --force-reinstall onnxruntime.'
+        ) from e
+    return onnxruntime
+
+# %% ../../nbs/runtime/06_onnx_session.ipynb #80b0b86b
+@lru_cache(maxsize=None)
+def _sessions():  # A `weakref.WeakValueDictionary`: session by its `id`
+    "The sessions that this process has opened. A forked child never destroys them"
+    opened = weakref.WeakValueDictionary()
+
+    def keep_for_ever():
+        for session in list(opened.values()):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+        opened.clear()
+        if not os.environ.get('ORT_DISABLE_TELEMETRY'):
+            _skip_exit_handlers()
+
+    if hasattr(os, 'register_at_fork'):  # Windows has no fork
+        os.register_at_fork(after_in_child=keep_for_ever)
+    return opened
+
+
+def _skip_exit_handlers():
+    "Let this process end with its status as soon as Python has finished, where the C library (glibc) can"
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, 'on_exit'):
+        libc.on_exit(libc._exit, None)
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #7df1f10e
 class Port(NamedTuple):

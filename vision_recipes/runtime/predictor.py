@@ -6,6 +6,7 @@
 __all__ = ['N_OPENERS', 'BasePredictor', 'to_input', 'Predictor']
 
 # %% ../../nbs/runtime/10_predictor.ipynb #0dbc31d5
+import os, threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +16,8 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 import numpy as np
 from PIL import Image
 from ..core.errors import check_choice, VisionRecipesError
-from ..core.images import find_images, ImageError
+from ..core.image_paths import is_pattern, list_images
+from ..core.images import ImageError
 from ..core.patching import patch
 from vision_recipes.runtime.check_model import (
     _card_inside,
@@ -25,8 +27,8 @@ from vision_recipes.runtime.check_model import (
     output_names,
 )
 from .decoders import DECODERS
-from .model_card import DEFAULT_THRESHOLD, ModelCard, read_card
-from .onnx_session import first_line, graph_ports, open_session
+from .model_card import CARD_KEY, DEFAULT_THRESHOLD, ModelCard, read_card
+from .onnx_session import first_line, graph_ports, model_name, open_session
 from .postprocess_boxes import Placement
 from .prediction import Prediction
 from .preprocess import Preprocess
@@ -181,12 +183,18 @@ def _prepared(self: BasePredictor, images, batch_size: int) -> Iterator:
 def _map_ahead(function: Callable, items: Iterable, n_ahead: int) -> Iterator:
     """`function` of each item, in order, computed in threads.
 
-    At most `n_ahead` results wait. An iterator that is left early drops the items not begun.
+    At most `n_ahead` results wait. An iterator that is left early drops the items not begun. Raises
+    `VisionRecipesError` in a forked child, which has none of the threads.
     """
-    pool, items = ThreadPoolExecutor(N_OPENERS), iter(items)
+    pool, items, process = ThreadPoolExecutor(N_OPENERS), iter(items), os.getpid()
     try:
         jobs = deque(pool.submit(function, item) for item in islice(items, n_ahead))
         while jobs:
+            if os.getpid() != process:
+                raise VisionRecipesError(
+                    'This stream was begun before the process was forked, and its threads stayed in the '
+                    'parent. Begin one in the child.'
+                )
             result = jobs.popleft().result()
             jobs.extend(pool.submit(function, item) for item in islice(items, 1))
             yield result
@@ -197,16 +205,16 @@ def _map_ahead(function: Callable, items: Iterable, n_ahead: int) -> Iterator:
 @patch
 def predict(
     self: BasePredictor,
-    # A path, a folder, a PIL image, an array (H, W, 3) uint8; a list of these, an array (B, H, W, 3); or
-    # an iterator
+    # A path, a folder, a pattern such as `new/*.jpg`, a PIL image, an array (H, W, 3) uint8; a list of
+    # images, an array (B, H, W, 3); or an iterator
     images: Any,
     batch_size: int = 16,
     score_threshold: float | None = None,  # As for `stream`
     mask_threshold: float | None = None,  # As for `stream`
-):  # A `Prediction`; a list for a list, a folder or an array of several; an iterator for an iterator
+):  # A `Prediction`; a list for a list, a folder, a pattern or several in an array; an iterator for one
     "Predict one image or many"
-    if isinstance(images, (str, Path)) and Path(images).is_dir():
-        images = find_images(images, recursive=True)
+    if isinstance(images, (str, Path)) and (Path(images).is_dir() or is_pattern(images)):
+        images = list_images([images])
     thresholds = {'score_threshold': score_threshold, 'mask_threshold': mask_threshold}
     if isinstance(images, (list, tuple)) or getattr(images, 'ndim', 0) == 4:
         return list(self.stream(images, batch_size, **thresholds))
@@ -243,7 +251,7 @@ class Predictor(BasePredictor):
 
     def __init__(
         self,
-        path: str | Path,  # A `.onnx` file
+        path: str | Path | bytes,  # A `.onnx` file, or what is in one
         # Needed only for a file made by others, which has none inside; or a file for `read_card`
         card: ModelCard | str | Path | None = None,
         # onnxruntime's execution providers, best first, as for `pick_providers`; None: the best there is
@@ -258,10 +266,12 @@ class Predictor(BasePredictor):
                 'card must be a ModelCard, or a JSON file for read_card, but is of type '
                 f'{type(card).__name__}.'
             )
-        self.path = Path(path)
-        self.session = open_session(path, providers, threads)
+        self.path = Path(model_name(path))
+        # a worker may have another working directory
+        self._opens = (path if isinstance(path, bytes) else self.path.absolute(), providers, threads)
+        self._session, self._process = open_session(path, providers, threads), os.getpid()
         self._card_given = card is not None
-        super().__init__(card or _card_inside(self.path, self.session), size)
+        super().__init__(card or _card_inside(self.path, self._session), size)
         self._read_graph()
 
     def __repr__(self):
@@ -270,12 +280,53 @@ class Predictor(BasePredictor):
             f'from {self.path}, on {self.session.get_providers()[0]}'
         )
 
+    def __getstate__(self) -> dict:
+        "All but the session, which belongs to one process: a copy opens the file again"
+        return {**vars(self), '_session': None, '_process': None}
+
+# %% ../../nbs/runtime/10_predictor.ipynb #f7698890
+@patch(as_prop=True)
+def session(self: Predictor):
+    """The onnxruntime session of this process.
+
+    Raises `VisionRecipesError` where the file was replaced by one of another model.
+    """
+    if self._process != os.getpid():
+        self._reopen()
+    return self._session
+
+
+# By process, because a child may inherit a lock that another thread of its parent holds
+_LOCKS: dict[int, threading.Lock] = {}
+
+
+@patch
+def _reopen(self: Predictor):
+    with _LOCKS.setdefault(os.getpid(), threading.Lock()):
+        if self._process == os.getpid():
+            return
+        session = open_session(*self._opens)
+        if _about(session) != self._graph:
+            raise VisionRecipesError(
+                f'{self.path}: another model was put in its place since it was opened. '
+                'Open it anew: Predictor(path).'
+            )
+        # in this order: other threads look at the process first
+        self._session = session
+        self._process = os.getpid()
+
+
+def _about(session) -> tuple:  # Of plain Python, so that it can be pickled
+    "What a graph takes and gives, and the card inside: other weights come with another card"
+    return graph_ports(session), session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+
 # %% ../../nbs/runtime/10_predictor.ipynb #6755f2f4
 @patch
 def _read_graph(self: Predictor):
     "Read what the graph takes, and refuse one that does not fit the card"
-    takes, gives = graph_ports(self.session)
-    optional = [port.name for port in self.session.get_overridable_initializers()]
+    self._graph = _about(self._session)
+    takes, gives = self._graph[0]
+    optional = [port.name for port in self._session.get_overridable_initializers()]
     self.input = takes[0].name
     self._takes_threshold = 'score_threshold' in optional
     one_at_a_time = takes[0].shape[:1] == (1,)
@@ -309,8 +360,9 @@ def _join(self: Predictor, outputs: list[list[np.ndarray]]) -> list[np.ndarray]:
 # %% ../../nbs/runtime/10_predictor.ipynb #46239be6
 @patch
 def _run(self: Predictor, names, inputs) -> list[np.ndarray]:
+    session = self.session
     try:
-        outputs = self.session.run(names, inputs)
+        outputs = session.run(names, inputs)
     except Exception as e:  # onnxruntime has a dozen kinds, and no common one
         raise VisionRecipesError(
             f'{self.path}: fails on an input of the shape {inputs[self.input].shape} ({first_line(e)}). '

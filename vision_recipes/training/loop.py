@@ -454,7 +454,7 @@ def fit(
                 raise
             raise VisionRecipesError(
                 f'Another of the {world.size} processes ended, or could not be reached '
-                f'({str(e).splitlines()[0][:160]}). {out} holds the best model so far and the last saved '
+                f'({first_line(e)}). {out} holds the best model so far and the last saved '
                 'state: start all of them again with --resume.'
             ) from e
         return Run(out, settings.device)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from ..core.console import log_info
 from ..core.files import atomic_path, write_text
+from ..core.image_paths import output_mark
 from ..core.images import ImageError, open_image
 from ..data.annotations import Annotations
 from ..tasks.run import Run
@@ -100,12 +101,12 @@ def write_images(out: Path, task: Task, valid: Annotations, device: str, n: int 
     "Write `curves.png` and `predictions.png`"
     history = read_history(out) if (out / 'history.csv').exists() else []
     with atomic_path(out / 'curves.png') as tmp:
-        curves(history, task.metric).save(tmp, format='PNG')
+        curves(history, task.metric).save(tmp, format='PNG', **output_mark('PNG'))
     rows = np.array([i for i in _spaced(valid, n) if _opens(valid.path(i))], int)
     if not len(rows):
         return log_info(f'no {out / "predictions.png"}: none of the images for it can be opened')
     with atomic_path(out / 'predictions.png') as tmp:
-        task.image(Run(out, device), valid.subset(rows)).save(tmp, format='PNG')
+        task.image(Run(out, device), valid.subset(rows)).save(tmp, format='PNG', **output_mark('PNG'))
 
 
 def _opens(path) -> bool:

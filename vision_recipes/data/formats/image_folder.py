@@ -133,21 +133,6 @@ def _left_out(
     return tuple(findings)
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #54deea45
-def looks_like_image_folder(root: Path) -> bool:
-    "Whether some folder below `root` holds an image, if only one that cannot be opened here"
-    if not root.is_dir():
-        return False
-    folders = (folder for folder in root.iterdir() if folder.is_dir() and not is_left_behind(folder.name))
-    return any(map(_holds_image, folders))
-
-
-def _holds_image(folder: Path) -> bool:
-    for _, names, _ in walk_files(folder, recursive=True):
-        if any(is_image_name(name) or unopened_cure(name) for name in names):
-            return True
-    return False
-
-# %% ../../../nbs/data/formats/02_image_folder.ipynb #54deea45
 _LAYOUT = re.compile(
     'images?|imgs?|jpegimages|labels|annotations|masks|obj_train_data|segmentation(class|object).*'
 )
@@ -171,3 +156,11 @@ def looks_like_image_folder(root: Path) -> Recognition:
             Sureness.NO, f'{layout[0].name} is no name of a class, and no other folder holds images'
         )
     return Recognition(Sureness.NO, 'there is no folder with images')
+
+
+def _holds_image(folder: Path) -> bool:
+    "Whether an image lies in it, if only one that cannot be opened here"
+    for _, names, _ in walk_files(folder, recursive=True):
+        if any(is_image_name(name) or unopened_cure(name) for name in names):
+            return True
+    return False

@@ -35,6 +35,7 @@ from vision_recipes.dataloading.transforms.pixels import (
     ImagePlan,
     SampleTransform,
 )
+from ...runtime.onnx_session import first_line
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #c4a68521
 @contextmanager
@@ -237,7 +238,7 @@ class CustomStep:
         except VisionRecipesError as e:
             raise VisionRecipesError(f'{where}: the transform {self.name}: {e}') from e
         except Exception as e:  # whatever a stranger's code raises
-            message = str(e).splitlines()[0][:200] if str(e) else 'without a message'
+            message = first_line(e) if str(e) else 'without a message'
             raise VisionRecipesError(
                 f'{where}: the transform {self.name} failed ({type(e).__name__}: {message}). '
                 'Try it alone on this image.'

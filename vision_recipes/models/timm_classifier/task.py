@@ -31,6 +31,7 @@ from vision_recipes.models.timm_classifier.settings import (
     timm_model_names,
 )
 from ...runtime.decoders import classification_predictions
+from ...runtime.onnx_session import first_line
 from ...runtime.preprocess import Preprocess
 from ...tasks.distributed import part_of_mean
 from ...tasks.classification import ClassificationTask
@@ -191,7 +192,7 @@ def _fetched(settings, labels: LabelMap, kwargs) -> nn.Module:
         with hub_or_cache() as answers:
             return _with_published(settings.model, labels, kwargs)
     except Exception as e:  # huggingface_hub, requests, urllib and timm itself raise a dozen types here
-        cause = _cause(e) if answers else 'the hub does not answer, and they are not in its cache'
+        cause = first_line(e) if answers else 'the hub does not answer, and they are not in its cache'
         message = f'The pretrained weights of {settings.model} cannot be fetched: {cause}.'
         if settings.weights != 'try':
             raise VisionRecipesError(
@@ -216,12 +217,6 @@ def _with_published(name: str, labels: LabelMap, kwargs: dict) -> nn.Module:
     model = timm.create_model(name, **kwargs)
     load_by_name(model, whole.state_dict(), name, _head_rows(model, names, labels))
     return model
-
-
-def _cause(error: Exception) -> str:
-    "The first line of an error, or its type"
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0][:200]
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #12ce2f69
 def classifier_parts(
