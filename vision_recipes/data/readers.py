@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Sequence
 from ..core.errors import check_choice, VisionRecipesError
+from ..core.files import refuse_other_kind
 from .annotations import Annotations, with_groups
-from .formats.files import cached_listing
+from .formats.files import cached_listing, files_near
 from .formats.foreign import foreign_files, refuse_foreign
 from .formats.recognition import Recognition, Sureness
 from .formats.coco import looks_like_coco, read_coco
@@ -93,6 +94,7 @@ def _recognised_format(root: Path) -> str:
         anyway = ' To read the folders of images as classes all the same: --format image_folder.'
         refuse_foreign(root, foreign_files(root), anyway if found['image_folder'] else '')
     if not best:
+        _refuse_other_kinds(root)
         raise _nothing_fits(root, found)
     if len(candidates) > 1:
         raise _several_fit(root, {name: found[name] for name in candidates})
@@ -108,3 +110,13 @@ def _several_fit(root: Path, found: dict[str, Recognition]) -> VisionRecipesErro
     lines = [f'  {name}: {r.sureness.words}, for {r.reason}.' for name, r in found.items()]
     which = f'Name the file or folder that is meant, or say --format {next(iter(found))}:'
     return VisionRecipesError(f'{root}: several formats fit. {which}\n' + '\n'.join(lines))
+
+
+_WANTED = {'.json': 'JSON', '.xml': 'XML', '.yaml': 'YAML', '.yml': 'YAML'}
+
+
+def _refuse_other_kinds(root: Path):
+    "Raise `VisionRecipesError` for an annotation file that is something else, such as a Git LFS pointer"
+    for suffix, wanted in _WANTED.items():
+        for file in files_near(root, suffix) if root.is_dir() else [root] * (root.suffix.lower() == suffix):
+            refuse_other_kind(file, wanted)
