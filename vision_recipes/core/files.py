@@ -134,9 +134,11 @@ def real_kind(
     if len(start) > 15 and not any(start):
         return f'holds zero bytes, not {wanted}: a copy or download was interrupted; {_NEW_COPY}'
     found = _beginning(start)
-    if not found or found[0] == wanted or wanted.split()[-1] == found[0].split()[-1]:
+    if not found or wanted.split()[-1] == found[0].split()[-1]:
         return ''
     kind, cure = found
+    if (kind, wanted) == ('JSON', 'YAML'):  # JSON is YAML, too
+        return ''
     return f'is {kind}, not {wanted}' + (f': {cure}' if cure else '')
 
 
