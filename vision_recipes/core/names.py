@@ -152,7 +152,7 @@ def _may_be(a: str, b: str) -> bool:  # Two keys whose last parts are equal
     return _ABSOLUTE(a) is not None or _ABSOLUTE(b) is not None
 
 
-_ABSOLUTE = re.compile(r'/|[a-z]+:/').match  # /data, c:/data, file:/data
+_ABSOLUTE = re.compile(r'/|[a-z][a-z\d+.-]*:/').match  # /data, c:/data, file:/data, s3://data
 
 
 def _likeness(a: str, b: str, keys: dict[str, str]) -> tuple[int, bool]:

@@ -21,7 +21,7 @@ from ..core.files import read_utf8
 from ..core.images import image_size, ImageError
 from ..core.labels import LabelMap, match_classes
 from ..core.masks import Masks
-from ..core.names import match_names
+from ..core.names import composed, match_names
 from ..core.patching import patch
 from ..core.ragged import Ragged, Strings
 from ..core.skeleton import Skeleton
@@ -352,7 +352,16 @@ def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Findi
     short = [i for i, row in enumerate(rows, 1) if row and len(row) < 2]
     if short:
         raise VisionRecipesError(f'{file}, line {short[0]}: needs two columns, path and group.')
-    group_of = {row[0].replace('\\', '/'): row[1] for row in rows if row}
+    group_of = {}
+    for i, row in enumerate(rows, 1):
+        if row:
+            path, group = row[0].replace('\\', '/'), composed(row[1].strip())
+            if not group:
+                raise VisionRecipesError(f'{file}, line {i}: gives {path} no group.')
+            if group_of.setdefault(path, group) != group:
+                raise VisionRecipesError(
+                    f'{file}, line {i}: {path} is in the group {group}, but before in {group_of[path]}.'
+                )
     matches = match_names(anns.paths, group_of)
     missing = [p for p, found in zip(anns.paths, matches.found) if found is None]
     if missing:

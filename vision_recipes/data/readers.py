@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Callable, Sequence
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import refuse_other_kind
+from ..core.images import is_left_behind
 from .annotations import Annotations, with_groups
 from .formats.files import cached_listing, files_near
 from .formats.foreign import foreign_files, refuse_foreign
@@ -91,6 +92,8 @@ def _recognised_format(root: Path) -> str:
     if best and len(candidates) == 1 and candidates != ['image_folder']:
         return candidates[0]
     if best < Sureness.IS:
+        if found['image_folder']:
+            _refuse_deeper(root)
         anyway = ' To read the folders of images as classes all the same: --format image_folder.'
         refuse_foreign(root, foreign_files(root), anyway if found['image_folder'] else '')
     if not best:
@@ -120,3 +123,14 @@ def _refuse_other_kinds(root: Path):
     for suffix, wanted in _WANTED.items():
         for file in files_near(root, suffix) if root.is_dir() else [root] * (root.suffix.lower() == suffix):
             refuse_other_kind(file, wanted)
+
+# %% ../../nbs/data/07_readers.ipynb #826d7ad1
+def _refuse_deeper(root: Path):
+    "Raise `VisionRecipesError` where what look like classes are annotated data sets"
+    for folder in sorted(f for f in root.iterdir() if f.is_dir() and not is_left_behind(f.name))[:20]:
+        for name, reader in READERS.items():
+            if name != 'image_folder' and (found := reader.fits(folder)).sureness == Sureness.IS:
+                raise VisionRecipesError(
+                    f'{folder}: is annotated as {name}, for {found.reason}. Name this folder, or the one '
+                    f'in it, not {root}. To read the folders as classes all the same: --format image_folder.'
+                )

@@ -189,6 +189,11 @@ def _find_base(file: Path, names: list[str], notes: list) -> Path:
     held = _names_held(near_by, sample)
     if not held:  # one level deeper; the folders in `here` have been looked through
         held = _names_held(list(chain.from_iterable(map(_folders_in, near_by[1:]))), sample)
+    in_folders = [name for name in sample if '/' in name]
+    if not held and in_folders:  # T/0.jpg is t/0.jpg, not s/0.jpg
+        there = [_join(folder, name) for folder, found in scan(top, 4).items() for name in found]
+        if match_names(in_folders, there).respelled:
+            return top
     held = held or _names_meant(near_by, sample)
     if not held:
         return top / 'images' if (top / 'images').is_dir() else top
@@ -273,7 +278,7 @@ def _meant(
     for name, paths in doubtful.items():
         if len(paths) > 1:
             raise VisionRecipesError(
-                f'{base / name}: is not there, but {" and ".join(paths[:2])} have its name. '
+                f'{file}: the image {name} is not below {base}, but {" and ".join(paths[:2])} have its name. '
                 'Write the folder into file_name.'
             )
     matches = NameMatches([], {**at_place.respelled, **moved}, doubtful)

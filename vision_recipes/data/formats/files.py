@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SPLIT_NAMES', 'MOST_DOUBTS', 'cached_listing', 'first_entries', 'scan', 'image_stems', 'files_near', 'first_bytes',
-           'left_out_findings', 'missing_findings', 'spelling_findings', 'hidden_negatives', 'path_inside',
-           'without_gc']
+           'left_out_findings', 'left_out_hint', 'missing_findings', 'spelling_findings', 'hidden_negatives',
+           'path_inside', 'without_gc']
 
 # %% ../../../nbs/data/formats/01_files.ipynb #108b9d97
 import functools, gc, os, posixpath, re, unicodedata
@@ -178,6 +178,12 @@ def left_out_findings(
     return findings
 
 # %% ../../../nbs/data/formats/01_files.ipynb #38a9ae30
+def left_out_hint(where: Path) -> str:  # '' where there are none; else sentences after a blank
+    "Which images at a place cannot be taken, for an error that no image is there"
+    folder = where if where.is_dir() else where.parent
+    return ''.join(f' {finding.message}' for finding in left_out_findings(folder, scan(folder, 3), []))
+
+
 def _unopened(root: Path, files: dict[str, list[str]]) -> dict[str, list[str]]:
     "What to do: paths of the images that cannot be taken"
     found = {}
@@ -221,7 +227,8 @@ def missing_findings(
         raise VisionRecipesError(f'{where}: annotates no image.')
     if not n_there:
         images = plural(len(missing), 'annotated image')
-        raise VisionRecipesError(f'{where}: none of the {images} is there. Looked for {missing[0]}.')
+        looked = f'none of the {images} is there. Looked for {missing[0]}.'
+        raise VisionRecipesError(f'{where}: {looked}{left_out_hint(where)}')
     findings = []
     if missing:
         message = (
@@ -289,7 +296,11 @@ def hidden_negatives(
 ) -> list[Finding]:  # One error, or nothing
     "Report images that were annotated under another name, and would be taken as images without objects"
     by_key = {_loose_key(path): path for path in empty}
-    pairs = {name: by_key[key] for name in missing if (key := _loose_key(name)) in by_key}
+    pairs = {}
+    for name in missing:
+        for spelled in (name, _MADE_UP.sub('', name)):
+            if (key := _loose_key(spelled)) in by_key:
+                pairs[name] = by_key[key]
     if not pairs:
         return []
     name, path = next(iter(pairs.items()))
@@ -299,6 +310,12 @@ def hidden_negatives(
         'nothing.'
     )
     return [Finding('error', 'other name', str(where), message)]
+
+
+# What Label Studio puts before the name of an image, and Roboflow behind it
+_MADE_UP = re.compile(
+    r'(?<![^/\\])[0-9a-f]{8}-|_(jpe?g|png|bmp|webp|tiff?)\.rf\.[0-9a-f]{32}(?=\.\w+$)', re.I
+)
 
 
 def _loose_key(path: str) -> str:

@@ -63,7 +63,7 @@ def settle(
 ) -> None:
     "Replace the values of a key by those that are meant. Raises `VisionRecipesError`"
     values = [entry.get(key) for entry in entries]
-    if set(map(type, values)) <= {plain}:
+    if set(map(type, values)) <= {plain} and not (self is WHOLE and any(abs(v) >= 2**63 for v in values)):
         return
     for i, entry in enumerate(entries):
         entry[key] = self(values[i], what(i))
@@ -144,6 +144,7 @@ MOST_AREA = 400_000_000  # Pixels of an image; as `is_size` has them
 
 def _id(value: Any) -> int | str:
     if isinstance(value, str):
+        value = value.strip()
         spelled = re.fullmatch(r'(-?(?:0|[1-9][0-9]{0,300}))(\.0+)?', value)
         return int(spelled[1]) if spelled else value
     if not isinstance(value, (int, float)) or int(value) != value:

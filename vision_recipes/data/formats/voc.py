@@ -195,16 +195,37 @@ def _files_above(annotations: Path, xmls: list[str]) -> tuple[Path, dict[str, li
     return annotations.parent, files
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #f2b58f9f
-def _voc_image(xml: str, filename: str, stems: dict[str, dict[str, str]]) -> str:  # '' where it is missing
-    "The image of an annotation: beside it, in a folder beside its folder, or else in any other"
+def _voc_image(
+    xml: str,
+    filename: str,
+    stems: dict[str, dict[str, str]],  # Of each folder: the names of its images by stem
+    inside: dict[str, set[str]],  # Of each folder: the names of all its files
+) -> str:  # '' where it is missing
+    """The image of an annotation, by the name of the XML, else by its <filename>.
+
+    Searched in the folder of the XML, in folders whose path ends alike, in those beside it, then in all.
+    """
     folder, _, name = xml.rpartition('/')
     above = folder.rpartition('/')[0]
-    nearest_first = sorted(stems, key=lambda f: (f != folder, f.rpartition('/')[0] != above))
-    for stem in (name.rpartition('.')[0], filename.rpartition('.')[0]):
+    nearest_first = sorted(
+        stems, key=lambda f: (f != folder, -_shared_end(f, folder), f.rpartition('/')[0] != above)
+    )
+    own, said = name.rpartition('.')[0], filename.replace('\\', '/').rpartition('/')[2]
+    if said.rpartition('.')[0] == own:  # a.png where a.jpg lies there, too
+        for f in nearest_first:
+            if said in inside[f]:
+                return _join(f, said)
+    for stem in (own, filename.rpartition('.')[0]):
         for f in nearest_first:
             if stem in stems[f]:
                 return f'{f}/{stems[f][stem]}'.lstrip('/')
     return ''
+
+
+def _shared_end(a: str, b: str) -> int:
+    "How many last folders of two paths are equal"
+    equal = [x == y for x, y in zip(a.split('/')[::-1], b.split('/')[::-1])]
+    return (equal + [False]).index(False)
 
 
 def _join(folder: str, name: str) -> str:
@@ -250,6 +271,7 @@ def read_voc(
     passed = []
     root, files = _voc_files(Path(root), passed)
     stems = {folder: image_stems(names) for folder, names in files.items()}
+    inside = {folder: set(names) for folder, names in files.items()}
     image_of, lost, sheets = {}, {}, {}  # By annotation file
     for xml in progress(_xml_paths(files), 'reading annotations', unit='file'):
         tree = _parse_xml(root / xml)
@@ -260,7 +282,7 @@ def read_voc(
             _voc_size(root / xml, tree), _voc_objects(root / xml, tree, float(shift)), bool(shift)
         )
         filename = (tree.findtext('filename') or '').strip()
-        path = _voc_image(xml, filename, stems)
+        path = _voc_image(xml, filename, stems, inside)
         (image_of if path else lost)[xml] = path or filename
     notes = left_out_findings(root, files, passed)
     image_of |= _spelled_images(root, lost, stems, image_of.values(), notes) if lost else {}

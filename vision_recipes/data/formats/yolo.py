@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from ...core.console import plural, progress, log_info
 from ...core.errors import brief, check_choice, VisionRecipesError
-from ...core.files import new_folder, read_utf8, text_lines
-from ...core.images import is_image_name
+from ...core.files import new_folder, read_utf8, real_kind, text_lines
+from ...core.images import is_image_name, is_left_behind
 from ...core.labels import LabelMap
-from ...core.names import match_names, NameMatches
+from ...core.names import clean_name, match_names, NameMatches
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
@@ -25,6 +25,7 @@ from vision_recipes.data.formats.files import (
     first_bytes,
     hidden_negatives,
     left_out_findings,
+    left_out_hint,
     missing_findings,
     path_inside,
     scan,
@@ -88,7 +89,8 @@ def _find_yaml(root: Path) -> dict | None:
     for folder in folders:
         for file in sorted(folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name)):
             start = first_bytes(file, 1 << 16)
-            if b'names' in start or (file.stem == 'data' and start.startswith((b'\xff\xfe', b'\xfe\xff'))):
+            is_other = real_kind(start[:4096], 'YAML') or start.startswith((b'\xff\xfe', b'\xfe\xff'))
+            if b'names' in start or (file.stem == 'data' and is_other):
                 return _load_data_yaml(file)
     return None
 
@@ -118,7 +120,8 @@ def _label_map(root: Path, data: dict | None, places: list[Path]) -> LabelMap:
 # %% ../../../nbs/data/formats/05_yolo.ipynb #7ec0d024
 def _listed_names(root: Path, places: list[Path]) -> tuple[Path, list[str]]:
     "The first list of class names, and its names"
-    file = next(filter(None, map(_name_file, places)), None)
+    files = list(dict.fromkeys(filter(None, map(_name_file, places))))
+    file = files[0] if files else None
     if file is None:
         raise VisionRecipesError(
             f'{root}: nothing names the classes. Put a classes.txt there, a name a line in the order of '
@@ -130,6 +133,15 @@ def _listed_names(root: Path, places: list[Path]) -> tuple[Path, list[str]]:
             f'{file}, line {names.index("") + 1}: is empty, but each line names the class of its number. '
             'Write a name there, or remove the line and correct the numbers.'
         )
+    for other in files[1:]:
+        if other.parent in places[:-2]:  # the last two lie above the data set
+            others = text_lines(read_utf8(other, 'a list of names'))
+            if any(a != b for a, b in zip(names, others)):
+                raise VisionRecipesError(
+                    f'{other}: names other classes than {file}: {brief(others)} and {brief(names)}. Read '
+                    'each folder on its own, or give all one list and correct the numbers.'
+                )
+            names = max(names, others, key=len)
     return file, names
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #120a822b
@@ -178,7 +190,12 @@ def _resolve_entry(data: dict, entry: str) -> Path:
     "The path that an entry of data.yaml means; the first guess where none exists"
     here = data['file'].parent
     bases = [here / str(data.get('path') or ''), here]
-    guesses = [base / e for e in (entry, entry.removeprefix('../')) for base in bases]
+    plain = clean_name(entry)
+    spelled = dict.fromkeys((entry, entry.removeprefix('../'), plain, plain.removeprefix('../')))
+    guesses = [base / e for e in spelled for base in bases]
+    if re.match(r'/|[A-Za-z]:', plain):  # of another machine: what of its end is here
+        parts = plain.split('/')
+        guesses += [base / '/'.join(parts[k:]) for k in range(1, len(parts)) for base in bases]
     # os.path.exists takes any name, unlike pathlib's
     return next((g for g in guesses if os.path.exists(g)), guesses[0])
 
@@ -205,10 +222,19 @@ def _yaml_parts(data: dict) -> dict[str, list[Path]]:
     places = {name: [_resolve_entry(data, value) for value in values] for name, values in entries.items()}
     existing = {name: paths for name, paths in places.items() if all(map(os.path.exists, paths))}
     if places and not existing:
-        first = next(iter(places))
+        name, value, place = next(
+            (name, value, place)
+            for name in places
+            for value, place in zip(entries[name], places[name])
+            if not os.path.exists(place)
+        )
         raise VisionRecipesError(
-            f'{data["file"]}: {first} is {entries[first][0]}, but there is no {places[first][0]}. '
-            'Correct it, or path.'
+            f'{data["file"]}: {name} is {value}, but there is no {place}. Correct it, or path.'
+        )
+    if 'train' in places and 'train' not in existing:
+        raise VisionRecipesError(
+            f'{data["file"]}: train is {entries["train"][0]}, but there is no {places["train"][0]}, only '
+            f'{", ".join(existing)}. Correct it, or name the folder to read.'
         )
     distinct = {}  # `write_yolo` gives two parts one folder: the first name is kept
     for name, paths in existing.items():
@@ -420,7 +446,8 @@ def _no_image(root: Path, source: Path) -> VisionRecipesError:
     n = sum(map(bool, map(_recognised_text, files_near(root, '.txt')))) if root.is_dir() else 0
     found = f'{plural(n, "text file")} or more, but no image' if n else 'no image'
     place = 'beside the text files, or in images beside labels' if n else 'there'
-    return VisionRecipesError(f'{root}: {found}. Looked in {source}. Put the images {place}.')
+    hint = left_out_hint(root)
+    return VisionRecipesError(f'{root}: {found}. Looked in {source}. Put the images {place}.{hint}')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #d534cdaf
 def _as_annotations(
@@ -480,7 +507,9 @@ def _texts(
             if path not in used and not is_list_of_part:
                 spare.append(path)
     with_objects = [path for path in spare if os.path.getsize(path)]
-    empty = [os.path.join(*image) for image, text in zip(images, texts) if not text] if with_objects else []
+    empty = []
+    if with_objects:
+        empty = [os.path.join(*i) for i, text in zip(images, texts) if not text or not os.path.getsize(text)]
     notes += hidden_negatives(where, with_objects, empty)
     return texts, [] if listed else sorted(spare)
 
@@ -505,8 +534,8 @@ def _matched_texts(
 
 
 def _texts_by_stem(folder: str) -> dict[str, str]:
-    names = [n for n in os.listdir(folder) if n.lower().endswith('.txt') and n not in _NAME_FILES]
-    return {name[:-4]: name for name in names}
+    names = [n for n in os.listdir(folder) if n.lower().endswith('.txt') and not is_left_behind(n)]
+    return {name[:-4]: name for name in names if name not in _NAME_FILES}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #78d15cc4
 def _relative(base: Path, images: list[tuple[str, str]]) -> tuple[list[str], Path]:

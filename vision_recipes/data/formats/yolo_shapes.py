@@ -29,7 +29,7 @@ class LineObjects:
     pose: KeypointLayout | None = None  # Of the keypoints
     notes: tuple[Finding, ...] = ()
 
-
+# %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #cd888511
 def objects_of_lines(
     lines: TextLines,
     where: Path,  # What findings about the whole set name
@@ -46,10 +46,12 @@ def objects_of_lines(
     _check_lines(lines)
     longer = np.unique(lengths[lengths > 5])
     if len(longer) > 1:
+        if task not in ('segment', 'obb') and all(_may_be_posed(lines, int(n)) for n in longer):
+            raise _posed_unequally(lines, longer)
         return _outlined(lines, where, task)
     n = int(longer[0])
     if n == 6:
-        return _without_sixth(lines, where)
+        return _without_sixth(lines, where, task)
     table = lines.numbers.values[lines.numbers.positions(lengths == n)].reshape(-1, n)
     if _are_tracks(table):
         return _tracked(lines, table, where)
@@ -163,9 +165,15 @@ def _mixed_lines(lines: TextLines, is_box: np.ndarray, where: Path) -> tuple[Fin
     return (Finding('warning', 'mixed lines', str(where), message),)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #6b451e36
-def _without_sixth(lines: TextLines, where: Path) -> LineObjects:
+def _without_sixth(lines: TextLines, where: Path, task: str) -> LineObjects:
     "Boxes of lines of five and six numbers; the sixth is judged over the whole set and left out"
     is_six = np.flatnonzero(lines.numbers.counts == 6)
+    if task == 'obb':
+        raise lines.error(
+            int(is_six[0]),
+            'has six numbers, but data.yaml says task: obb. Where the sixth is an angle, write the four '
+            'corners of the box instead.',
+        )
     sixth = lines.numbers.values[lines.numbers.offsets[is_six] + 5]
     is_track = (sixth >= 0) & (sixth == np.floor(sixth))
     is_confidence = (sixth >= 0) & (sixth <= 1)
@@ -269,8 +277,7 @@ def _recognised(
         return None
     if n == 9 and _are_parallelograms(table[:, 1:].reshape(-1, 4, 2)).all():
         return None
-    is_signed = any(dims == 3 and _has_visibility(table) for _, dims in _point_shapes(n))
-    are_outlines = n % 2 == 1 and not is_signed and _are_outlines(table)
+    are_outlines = n % 2 == 1 and not _is_signed(table) and _are_outlines(table)
     if are_outlines and max(share.values()) < 0.9:
         return None
     if shapes and not are_outlines:
@@ -278,6 +285,25 @@ def _recognised(
             _check_all_posed(lines, n)
         return KeypointLayout.unnamed(*shapes[0])
     raise _unclear(lines, n, where, bool(shapes))
+
+# %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #b3aa2ac8
+def _may_be_posed(lines: TextLines, n: int) -> bool:
+    "Whether lines of `n` numbers are no outlines, and their points lie inside the boxes of columns 2 to 5"
+    table = lines.numbers.values[lines.numbers.positions(lines.numbers.counts == n)].reshape(-1, n)
+    if n % 2 == 1 and not _is_signed(table) and _are_outlines(table):
+        return False
+    return any(_share_in_boxes(table, k, dims) == 1 for k, dims in _point_shapes(n))
+
+
+def _posed_unequally(lines: TextLines, longer: np.ndarray) -> VisionRecipesError:
+    "The error for lines of several lengths that look like keypoints"
+    lengths = lines.numbers.counts
+    i, k = (int(np.argmax(lengths == n)) for n in longer[:2])
+    return lines.error(
+        k,
+        f'has {lengths[k]} numbers and another line {lengths[i]}, and as keypoints all lie inside their '
+        'boxes. Give every line the same number of points, or say task: segment in data.yaml.',
+    )
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #d134ba8e
 def _point_shapes(n: int) -> list[tuple[int, int]]:
@@ -303,6 +329,11 @@ def _share_in_boxes(table: np.ndarray, k: int, dims: int) -> float:
     in_image = (center - half >= -0.02) & (center + half <= 1.02) & (half > 0)
     fits = in_image.all((1, 2)) & (inside | ~is_present).all(1)
     return float(fits.mean()) if is_present.any() else 0.0
+
+
+def _is_signed(table: np.ndarray) -> bool:
+    "Whether the numbers may be points with their visibility"
+    return any(dims == 3 for _, dims in _point_shapes(table.shape[1])) and _has_visibility(table)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #0649f1fc
 def _are_outlines(table: np.ndarray, most: int = 500) -> bool:
