@@ -201,8 +201,7 @@ def our_rate(case: Case, variant: Variant, meter: Meter):
     t = Trainer(case.task, settings, len(loader.batch_sampler), case.network(variant.compiled))
     t.callbacks = Callbacks([meter])
     train_epoch(t, loader, train, case.folder, threading.Event())
-    if t.callbacks.error:
-        raise t.callbacks.error
+    t.callbacks.raise_error(t)
 
 
 def start_worker(number: int):

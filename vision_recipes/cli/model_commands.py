@@ -396,7 +396,13 @@ def run_inspect(args) -> None:
     if args.json:
         check_writable(args.json, folder=False)
     from vision_recipes.deploy.inspection import inspect_model
+    from vision_recipes.tasks.registry import model_source
 
+    if not args.model.exists() and model_source(args.model) == 'published':
+        raise VisionRecipesError(
+            f'{args.model}: is the name of published weights, not a file. `vision-recipes export '
+            f'{args.model} --out model.onnx` makes one that can be inspected.'
+        )
     seen = inspect_model(args.model, args.card)
     log_info(seen.text())
     if args.json:

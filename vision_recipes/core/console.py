@@ -104,10 +104,11 @@ def flush_streams() -> (
 ):  # Why something was lost, such as a full disk; empty: nothing was, or nobody reads
     "Write out what waits in the standard streams; one that takes nothing any more leads nowhere from then on"
     for stream in (sys.stdout, sys.stderr):
-        put('', stream)
         try:
             stream.flush()
-        except OSError:
+        except OSError as e:
+            if not isinstance(e, BrokenPipeError):
+                _lost[:] = _lost or [e.strerror or str(e)]
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         except (ValueError, AttributeError):
             pass

@@ -273,7 +273,7 @@ def main(
     prepare_streams()
     parser = command_line()
     args = parser.parse_args(words)
-    if args.serve is None and not args.images:
+    if not args.images and getattr(args, 'serve', None) is None:  # a program without a page has no --serve
         parser.error('name images, or a folder of images')
     try:
         code = _predict(here, args) if args.serve is None else serve(here, args.serve)

@@ -228,9 +228,14 @@ _TORCH_BEGINNINGS = (b'PK\3\4', b'\x80\2', b'\x80\4')  # Of a zip, and of a pick
 def _refuse_torch_file(name: str, begins: bytes):
     "Say what to do with weights of PyTorch. Raises `VisionRecipesError`"
     if name.lower().endswith(_TORCH_SUFFIXES) or begins.startswith(_TORCH_BEGINNINGS):
+        weights = name
+        cure = ''
+        if name.lower().endswith('.onnx'):
+            weights = name[:-5] + '.pth'
+            cure = f'Rename it to {weights}; then '
         raise VisionRecipesError(
-            f'{name}: is a file of PyTorch, not an ONNX file. `vision-recipes export {name}` makes one of '
-            'it. Where PyTorch is, `tasks.run.pretrained` opens it as it is.'
+            f'{name}: is a file of PyTorch, not an ONNX file. {cure}`vision-recipes export {weights}` makes '
+            'one of it. Where PyTorch is, `tasks.run.pretrained` opens it as it is.'
         )
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #235dcc1c

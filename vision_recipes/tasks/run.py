@@ -6,13 +6,14 @@
 __all__ = ['make_task', 'TorchPredictor', 'Run', 'Pretrained', 'pretrained', 'open_network']
 
 # %% ../../nbs/tasks/11_run.ipynb #3337becf
-import copy, importlib
+import copy, importlib, os
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np
 import torch
 from torch import nn
 from ..core.labels import LabelMap
+from ..core.patching import patch
 from ..core.settings import Settings
 from ..runtime.model_card import ModelCard
 from ..runtime.predictor import BasePredictor
@@ -71,6 +72,7 @@ class TorchPredictor(BasePredictor):
         self.path, self.task, self.info = path, task, info or {}
         self.device = pick_device(device)
         self.model = self.load().eval().to(self.device)
+        self.pid = os.getpid()
 
     def load(self) -> nn.Module:
         "The network with its weights"
@@ -78,20 +80,27 @@ class TorchPredictor(BasePredictor):
 
     @torch.inference_mode()
     def run(self, batch, score_threshold):
+        if (
+            self.pid != os.getpid()
+        ):  # a forked child has none of the threads, and would wait for them for ever
+            torch.set_num_threads(1)
+            self.pid = os.getpid()
         images = torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2))).to(self.device)
         return [o.float().cpu().numpy() for o in self.task.infer(self.model, images)]
-
-    def on_cpu(self) -> 'TorchPredictor':
-        "The same on the CPU"
-        if self.device.type == 'cpu':
-            return self
-        other = copy.copy(self)
-        other.device, other.model = torch.device('cpu'), copy.deepcopy(self.model).cpu()
-        return other
 
     def __repr__(self):
         what = f'{self.card.architecture} for {self.card.task} of {len(self.card.labels)} classes'
         return f'{type(self).__name__}: {what}, from {self.path}, on {self.device}'
+
+# %% ../../nbs/tasks/11_run.ipynb #f9da0652
+@patch
+def on_cpu(self: TorchPredictor) -> TorchPredictor:
+    "The same on the CPU"
+    if self.device.type == 'cpu':
+        return self
+    other = copy.copy(self)
+    other.device, other.model = torch.device('cpu'), copy.deepcopy(self.model).cpu()
+    return other
 
 # %% ../../nbs/tasks/11_run.ipynb #600a43c7
 class Run(TorchPredictor):

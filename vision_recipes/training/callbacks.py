@@ -50,7 +50,7 @@ class Callbacks:
     "The callbacks of a training"
 
     def __init__(self, callbacks: Iterable[Callback] = ()):
-        self.all = list(callbacks)
+        self.all = _checked(callbacks)
         self.error: VisionRecipesError | None = None  # Raised at the end of the training
         self._off = []  # Callbacks that are not called any more
         self._warned = []  # (callback, method) of errors that were reported
@@ -71,6 +71,19 @@ class Callbacks:
             stops = total(torch.tensor(float(bool(t.stop_reason)), device=t.device)) > 0
             if stops and not t.stop_reason:
                 t.stop_reason = 'a callback of the first process'
+
+# %% ../../nbs/training/07_callbacks.ipynb #3d92bb7b
+def _checked(callbacks: Iterable[Callback]) -> list[Callback]:
+    "Raise `VisionRecipesError` for what is no list of callbacks"
+    if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
+        raise VisionRecipesError(f'callbacks must be a list of callbacks, but is {brief(callbacks)}.')
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        if isinstance(callback, type) or not hasattr(callback, 'on_error'):
+            raise VisionRecipesError(
+                f'callbacks holds {brief(callback)}, but each must be an object of a class of Callback.'
+            )
+    return callbacks
 
 
 def _name(callback: Callback) -> str:
@@ -103,17 +116,21 @@ def _failed(self: Callbacks, t, callback: Callback, method: str, e: Exception):
     if callback.on_error == 'stop':
         t.stop_reason = t.stop_reason or message
         if self.error is None:
-            self.error = VisionRecipesError(f'{message}. {_saved(t)}')
+            self.error = VisionRecipesError(f'{message}.')
             self.error.__cause__ = e
     elif (callback, method) not in self._warned:
         self._warned.append((callback, method))
         log_info(f'{message}. The training goes on, because its on_error is warn.')
 
 
-def _saved(t) -> str:
-    if t.out is None or not (t.out / 'last.pt').is_file():
-        return 'The training had not begun.'
-    return 'The training was saved; it can be resumed.'
+@patch
+def raise_error(self: Callbacks, t):
+    "Raise the error that stopped the training, if one did; it says whether the training was saved"
+    if self.error is None:
+        return
+    saved = t.out is not None and (t.out / 'last.pt').is_file()
+    outcome = 'The training was saved; it can be resumed.' if saved else 'The training had not begun.'
+    raise VisionRecipesError(f'{self.error} {outcome}') from self.error.__cause__
 
 # %% ../../nbs/training/07_callbacks.ipynb #ef84abe0
 @patch

@@ -494,8 +494,7 @@ def _train(task, train, valid, out, settings, state, model, world, callbacks):
             _finish(t, out, valid)
         finally:
             t.callbacks.end(t)
-    if t.callbacks.error:
-        raise t.callbacks.error
+    t.callbacks.raise_error(t)
     if stop.is_set() and t.progress.epoch < settings.epochs:
         raise KeyboardInterrupt(
             f'stopped in epoch {t.progress.epoch + 1}; {out} holds the best model so far, '

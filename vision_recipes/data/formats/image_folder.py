@@ -12,6 +12,7 @@ from typing import Sequence
 import numpy as np
 from ...core.console import plural
 from ...core.errors import VisionRecipesError
+from ...core.image_paths import drawn_names
 from vision_recipes.core.images import (
     is_image_file,
     is_image_name,
@@ -62,6 +63,11 @@ def _files_of(folder: Path, passed: list[str]) -> list[Path]:
     "All files below a folder; what is passed over is added to `passed`"
     inside = []
     files = list_files(folder, recursive=True, passed=inside)
+    for with_outputs in {file.parent for file in files if file.name == 'predictions.json'}:
+        here = [file for file in files if file.parent == with_outputs]
+        drawn = drawn_names(with_outputs, [file.name for file in here])
+        files = [file for file in files if file.parent != with_outputs or file.name not in drawn]
+        inside += [(with_outputs / name).relative_to(folder).as_posix() for name in drawn]
     passed += [f'{folder.name}/{path}' for path in inside]
     return files
 

@@ -14,6 +14,7 @@ import numpy as np
 from ...core.console import plural, progress, log_info
 from ...core.errors import brief, check_choice, VisionRecipesError
 from ...core.files import new_folder, read_utf8, real_kind, text_lines
+from ...core.image_paths import drawn_names
 from ...core.images import is_image_name, is_left_behind
 from ...core.labels import LabelMap
 from ...core.names import clean_name, match_names, NameMatches
@@ -288,7 +289,9 @@ def _images(source: Path, notes: list) -> tuple[list[tuple[str, str]], list[str]
     files = scan(source, 8, passed)
     for folder, names in files.items():
         path = os.path.join(source, folder) if folder else str(source)
-        images += [(path, name) for name in sorted(names) if is_image_name(name)]
+        drawn = drawn_names(path, names)
+        passed += [f'{folder}/{name}'.lstrip('/') for name in drawn]
+        images += [(path, name) for name in sorted(names) if is_image_name(name) and name not in drawn]
     notes += left_out_findings(source, files, passed)
     return images, []
 
