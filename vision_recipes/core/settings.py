@@ -132,9 +132,17 @@ def check_weights(
 
 
 def refuse_onnx(path: str | Path):
-    "Refuse an ONNX file as weights to start from. Raises `VisionRecipesError`"
-    if str(path).lower().endswith('.onnx'):
+    "Refuse an ONNX file as weights to start from, by its name or contents. Raises `VisionRecipesError`"
+    if str(path).lower().endswith('.onnx') or _begins_as_onnx(Path(path)):
         raise VisionRecipesError(
             f'weights: {path} is an ONNX file, which is for prediction and holds no weights to train from. '
             'Take the model.safetensors of the run that it was exported from, or a .pth file.'
         )
+
+
+def _begins_as_onnx(path: Path) -> bool:
+    "Whether a file that is named as PyTorch's holds an ONNX model, which begins with its IR version"
+    if path.suffix.lower() not in ('.pth', '.pt', '.ckpt') or not path.is_file():
+        return False
+    with open(path, 'rb') as file:
+        return file.read(1) == b'\x08'
