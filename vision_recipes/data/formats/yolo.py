@@ -56,7 +56,7 @@ def _load_data_yaml(file: Path) -> dict:
     text = read_utf8(file, 'YAML')
     _check_depth(file, text)
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, _unique_keys(yaml))
     except RecursionError as e:
         raise VisionRecipesError(f'{file}: nested too deeply to be a data.yaml.') from e
     # the last five are what yaml's constructors of dates and numbers raise
@@ -65,6 +65,22 @@ def _load_data_yaml(file: Path) -> dict:
     if not isinstance(data, dict) or 'names' not in data:
         raise VisionRecipesError(f'{file}: has no names: the class names are a list, or numbers with names.')
     return {**_settled(file, data), 'file': file}
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #8139e4dc
+def _unique_keys(yaml) -> type:
+    "A safe loader of PyYAML's that refuses a key which stands twice, where PyYAML takes the last"
+
+    class UniqueKeys(yaml.SafeLoader):
+        def construct_mapping(self, node, deep=False):
+            keys = [repr(self.construct_object(key, deep=True)) for key, _ in node.value]
+            twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
+            if twice is not None:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f'the key {twice} stands twice', node.start_mark
+                )
+            return super().construct_mapping(node, deep)
+
+    return UniqueKeys
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #e00db215
 def _settled(file: Path, data: dict) -> dict:
