@@ -273,7 +273,9 @@ def main(
     prepare_streams()
     parser = command_line()
     args = parser.parse_args(words)
-    if not args.images and getattr(args, 'serve', None) is None:  # a program without a page has no --serve
+    if (
+        not args.images and getattr(args, 'serve', None) is None
+    ):  # a program without a page has no such option
         parser.error('name images, or a folder of images')
     try:
         code = _predict(here, args) if args.serve is None else serve(here, args.serve)
