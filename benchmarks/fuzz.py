@@ -881,7 +881,7 @@ DISTORTIONS = [
     lambda name: f' {name}\t',
     lambda name: f'\ufeff{name}',
     lambda name: f'C:\\data\\{name}',
-    lambda name: f'/home/eva/{name}',
+    lambda name: f'/mnt/eva/{name}',
     lambda name: f'file:///srv/{name}',
     lambda name: name + '%',
     lambda name: '%25' * 300 + name,
