@@ -46,9 +46,12 @@ setup(
     package_data={f'{cfg["lib_path"]}.deploy.web': ['static/*.html', 'static/*.css', 'static/*.js']},
     install_requires=listed('requirements'),
     extras_require={
-        'dev': listed('dev_requirements'),
-        'heic': listed('heic_requirements'),
-        'ray': listed('ray_requirements'),
+        **{extra: listed(f'{extra}_requirements') for extra in ('train', 'heic', 'tensorboard', 'ray')},
+        'dev': [
+            *listed('train_requirements'),
+            *listed('tensorboard_requirements'),
+            *listed('dev_requirements'),
+        ],
     },
     # The second is how nbdev finds the pages of the names in backticks
     entry_points={

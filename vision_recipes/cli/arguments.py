@@ -100,6 +100,7 @@ class Verb(NamedTuple):
     help: str  # A sentence, without capital and full stop
     options: Callable  # Is given the verb's parser, to add its options
     do: Callable  # Is given the arguments; None where the options set the default `do`
+    needs_torch: bool = False  # Whether it is refused at once where PyTorch is not installed
 
 # %% ../../nbs/cli/01_arguments.ipynb #abf73774
 def data_options(

@@ -6,7 +6,7 @@
 __all__ = ['VERBS', 'make_parser', 'main']
 
 # %% ../../nbs/cli/05_main.ipynb #e909714b
-import sys
+import argparse, sys
 from .. import __version__
 from .arguments import Parser, Verb
 from .doctor import run_doctor
@@ -14,6 +14,7 @@ from .model_commands import MODEL_VERBS
 from .training_commands import TRAINING_VERBS, with_task
 from ..core.console import flush_streams, prepare_streams, put
 from ..core.errors import VisionRecipesError
+from ..core.extras import missing_package, require_train
 
 # %% ../../nbs/cli/05_main.ipynb #d61611e0
 VERBS = {
@@ -52,7 +53,7 @@ def main(
     code = 0
     try:
         args = make_parser(argv[0] if argv else '').parse_args(with_task(argv))
-        VERBS[args.verb].do(args)
+        _do(args)
     except (VisionRecipesError, OSError) as e:
         if '--traceback' in argv:
             raise
@@ -73,3 +74,14 @@ def _error_text(e: Exception) -> str:
     if isinstance(e, VisionRecipesError) or not e.filename:
         return str(e)
     return f'{e.filename}: {e.strerror}.'
+
+# %% ../../nbs/cli/05_main.ipynb #977b3334
+def _do(args: argparse.Namespace):
+    "Do what the verb says. Raises `MissingPackage` where a package of an extra is missing"
+    verb, name = VERBS[args.verb], f'vision-recipes {args.verb}'
+    if verb.needs_torch:
+        require_train(name)
+    try:
+        verb.do(args)
+    except ModuleNotFoundError as e:
+        raise missing_package(e, name) from e

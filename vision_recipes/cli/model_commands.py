@@ -576,6 +576,7 @@ MODEL_VERBS = {
         'write a run or published weights as one ONNX file, compared with PyTorch',
         _export_options,
         run_export,
+        needs_torch=True,
     ),
     'inspect': Verb(
         'say what an ONNX file is: task, classes, preprocessing, scores, inputs and outputs',

@@ -579,9 +579,12 @@ TRAINING_VERBS = {
         'draw samples, train, evaluate, export, compare, predict: the whole way in minutes',
         _demo_options,
         run_demo,
+        needs_torch=True,
     ),
     'samples': Verb('draw sample data in the real format of a recipe', _samples_options, run_samples),
     'check': Verb('list what is wrong with a data set', data_options, run_check),
-    'train': Verb('fine-tune a model on your images', _tasks_options, run_train),
-    'replay': Verb('compute the batch again at which a training stopped', _replay_options, run_replay),
+    'train': Verb('fine-tune a model on your images', _tasks_options, run_train, needs_torch=True),
+    'replay': Verb(
+        'compute the batch again at which a training stopped', _replay_options, run_replay, needs_torch=True
+    ),
 }

@@ -8,13 +8,17 @@ __all__ = ['lazy_names']
 # %% ../../nbs/core/11_lazy.ipynb #7fc0a3fa
 import importlib
 from typing import Callable
+from .extras import missing_package
 
 # %% ../../nbs/core/11_lazy.ipynb #3f6e5d20
 def lazy_names(
     room: str,  # Full name of the package, such as `vision_recipes.training`
     homes: dict[str, list[str]],  # Module, relative to the room: the names that it defines
 ) -> tuple[Callable, Callable]:  # `__getattr__` and `__dir__` for the `__init__` of the room
-    "Let a package hand on names of its modules without importing these modules"
+    """Let a package hand on names of its modules without importing these modules.
+
+    Where a module needs a package that is missing, such as PyTorch, its names raise `MissingPackage`.
+    """
     home_of = {}
     for module, names in homes.items():
         home_of.update(dict.fromkeys(names, module))
@@ -22,7 +26,11 @@ def lazy_names(
     def __getattr__(name):
         if name not in home_of:
             raise AttributeError(f'module {room!r} has no attribute {name!r}')
-        return getattr(importlib.import_module(f'{room}.{home_of[name]}'), name)
+        try:
+            module = importlib.import_module(f'{room}.{home_of[name]}')
+        except ModuleNotFoundError as e:
+            raise missing_package(e, f'{room}.{name}') from e
+        return getattr(module, name)
 
     def __dir__():
         return sorted(home_of)

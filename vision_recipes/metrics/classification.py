@@ -14,6 +14,18 @@ from .intervals import Evaluation, ratio_interval
 from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/02_classification.ipynb #c5bc423b
+def _confusion_matrix(
+    true: np.ndarray,  # (N,) classes
+    predicted: np.ndarray,  # (N,) classes
+    n_classes: int,
+) -> (
+    np.ndarray
+):  # (n_classes, n_classes): images by true class, a row each, and predicted class, a column each
+    "Count the images of each pair of true and predicted class"
+    pair = true * n_classes + predicted
+    return np.bincount(pair, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
 def _class_row(name: str, hit: int, n_true: int, n_predicted: int) -> dict:
     "Precision, recall and F1 of a class; 0 where it was never true or never predicted"
     return {
@@ -45,9 +57,6 @@ def evaluate_classification(
     The worst images are those with the lowest probability of the true class. Raises `VisionRecipesError`
     where numbers of images or classes differ.
     """
-    import torch
-    from torchmetrics.functional.classification import multiclass_confusion_matrix
-
     if len(predictions) != len(anns) or not len(anns):
         raise VisionRecipesError(
             f'{len(anns)} annotated images need as many predictions and at least one, but got '
@@ -58,9 +67,9 @@ def evaluate_classification(
     n_classes = len(anns.labels)
     if probs.shape[1] != n_classes:
         raise VisionRecipesError(f'The model knows {probs.shape[1]} classes, the annotations {n_classes}.')
-    predicted = torch.from_numpy(probs.argmax(1))
-    confusion = multiclass_confusion_matrix(predicted, torch.from_numpy(true), n_classes).numpy()
-    accuracy, low, high = ratio_interval(probs.argmax(1) == true, group_ids=anns.group_ids)
+    predicted = probs.argmax(1)
+    confusion = _confusion_matrix(true, predicted, n_classes)
+    accuracy, low, high = ratio_interval(predicted == true, group_ids=anns.group_ids)
     rows = _class_table(confusion, anns.class_names)
     macro_f1 = float(np.mean([row['f1'] for row in rows if row['images']]))
     metrics = {'accuracy': accuracy, 'accuracy_low': low, 'accuracy_high': high, 'macro_f1': macro_f1}
