@@ -3,7 +3,7 @@
 
 Each notebook runs alone in an empty folder, in an environment of its own in which torch, torchvision and some
 packages that Colab brings are installed and vision_recipes is not, in a kernel that has imported
-`google.colab`; its install cell gets the wheel built from this repository. torch must stay as it was, no
+`google.colab`; its install cell gets the wheel built from this repository in place of the repository's address. torch must stay as it was, no
 package that the kernel has loaded may change (Colab would ask for a restart), and every cell must run.
 `--fast` takes what Colab brings from the Python that runs this script. `--short` draws fewer images and
 trains two epochs: does every cell run, whatever the scores? Needs nbclient and, with `--fast`, ipykernel in
@@ -39,6 +39,8 @@ BRINGS = [
     'safetensors',
     'timm',
 ]
+# What the install cells take, as long as no package index has the package
+REPOSITORY = 'git+https://github.com/vision-recipes/vision_recipes'
 # The kernel's first act in Colab, and a note of what it has loaded
 START = 'import google.colab\n'
 VERSIONS = (
@@ -69,7 +71,7 @@ class Kernel(AsyncKernelManager):
         )
 
 
-def colab(folder: Path, fast: bool, wheel: Path) -> tuple[Path, dict]:
+def colab(folder: Path, fast: bool) -> tuple[Path, dict]:
     "An environment such as Colab's, and the variables its kernel runs with"
     python = environment(folder / 'env', fast, BRINGS)
     site = Path(run([python, '-c', 'import sysconfig; print(sysconfig.get_path("purelib"))']).strip())
@@ -79,16 +81,10 @@ def colab(folder: Path, fast: bool, wheel: Path) -> tuple[Path, dict]:
     start = folder / 'ipython' / 'profile_default' / 'startup' / '00.py'
     start.parent.mkdir(parents=True)
     start.write_text(START, encoding='utf-8')
-    # the name is given to pip by the notebook, the file by us, whatever an index may hold
-    only = folder / 'constraint.txt'
-    only.write_text(f'vision_recipes @ {wheel.resolve().as_uri()}\n', encoding='utf-8')
-    offered = f'{os.environ.get("PIP_FIND_LINKS", "")} {wheel.parent.resolve().as_uri()}'.strip()
     gone = dict.fromkeys(('PYTHONPATH', 'VISION_RECIPES_DATA', 'VISION_RECIPES_PROGRESS'), '')
     return python, {
         **gone,
         'IPYTHONDIR': str(folder / 'ipython'),
-        'PIP_CONSTRAINT': str(only),
-        'PIP_FIND_LINKS': offered,
         'PIP_DISABLE_PIP_VERSION_CHECK': '1',
         'MPLBACKEND': 'module://matplotlib_inline.backend_inline',
         'VIRTUAL_ENV': str(folder / 'env'),
@@ -175,12 +171,19 @@ class Visit:
         print(f'  {where}: {self.seconds[-1][0]:.0f} s, {len(new)} packages: {", ".join(new)}', flush=True)
 
 
-def run_recipe(path: Path, folder: Path, python: Path, env: dict, short: bool) -> list[str]:
+def take_wheel(cells: list, wheel: Path):
+    "Let the install cell take the wheel, where it takes the repository"
+    for cell in cells:
+        cell.source = cell.source.replace(REPOSITORY, wheel.resolve().as_uri())
+
+
+def run_recipe(path: Path, folder: Path, python: Path, env: dict, wheel: Path, short: bool) -> list[str]:
     """Run a notebook in an empty folder; what a user would stumble over.
 
     Raises `Failed` where a cell fails or torch changes.
     """
     nb = nbformat.read(path, 4)
+    take_wheel(nb.cells, wheel)
     if short:
         shorten(nb.cells, path.name)
     here = folder / 'content'
@@ -210,8 +213,8 @@ def try_recipe(path: Path, wheel: Path, fast: bool, short: bool) -> bool:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tmp:
         folder = Path(tmp)
         try:
-            python, env = colab(folder, fast, wheel)
-            notes = run_recipe(path, folder, python, env, short)
+            python, env = colab(folder, fast)
+            notes = run_recipe(path, folder, python, env, wheel, short)
         except (Failed, ValueError) as e:  # a cell that fails; a recipe that cannot be shortened
             trouble = str(e)
     for note in notes:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What people install, tried out: `python3 .ci/wheel.py`
 
-Builds sdist and wheel from a copy of the repository, looks into both, installs the wheel into an environment
-of its own and works with the command line from there, outside the repository. `--fast` takes torch and
+Builds sdist and wheel from a copy of the repository, looks into both, installs the wheel with the extra
+`train` into an environment of its own and works with the command line from there, outside the repository.
+Then it installs the wheel alone into another one, where the exported model must run without PyTorch. `--fast` takes torch and
 torchvision with all they need from the Python that runs this script, which saves some gigabytes; everything
 else is installed all the same. `--out DIR` keeps both files: these are the ones to upload.
 """
@@ -234,11 +235,9 @@ if __name__ == '__main__':
     multiprocessing.set_start_method('spawn')
     sys.exit(main(sys.argv[1:]))
 """
-# What a machine has that only runs exported models
+# What a machine has that only runs exported models: the wheel without the extra `train`
 WITHOUT_TORCH = """
-import sys
 from pathlib import Path
-sys.modules.update(dict.fromkeys(('torch', 'torchvision', 'timm', 'pandas', 'torchmetrics')))
 from vision_recipes.runtime.predictor import Predictor
 model = Predictor('run/model.onnx')
 print(model.class_names[model.predict(sorted(Path('hands').rglob('*.jpg'))[0]).top])
@@ -252,12 +251,15 @@ print(done.returncode, done.stderr)
 """
 
 
+def command_of(python: Path) -> Path:
+    "The installed `vision-recipes` of an environment"
+    return python.with_name('vision-recipes.exe' if os.name == 'nt' else 'vision-recipes')
+
+
 def steps(python: Path, folder: Path, version: str) -> dict[str, tuple[list, str]]:
     "What is done with the installed package, by name: the command, and a text that it prints"
-    command = python.with_name('vision-recipes.exe' if os.name == 'nt' else 'vision-recipes')
-    spawned, without_torch = folder / 'spawned.py', folder / 'without_torch.py'
+    command, spawned = command_of(python), folder / 'spawned.py'
     spawned.write_text(SPAWNED, encoding='utf-8')
-    without_torch.write_text(WITHOUT_TORCH, encoding='utf-8')
     quick = ['--preset', 'quick', '--epochs', '1', '--groups', r'(user\d+)', '--workers', '2']
     train = lambda out: ['train', 'classification', 'hands', '--out', out, *quick]
     model = Path('run') / 'model.onnx'
@@ -272,24 +274,34 @@ def steps(python: Path, folder: Path, version: str) -> dict[str, tuple[list, str
         'train, workers spawned': ([python, spawned, *train('run2')], ''),
         'export': ([command, 'export', 'run'], ''),
         'predict': ([command, 'predict', model, 'hands', '--out', 'seen'], ''),
-        'predict in Python without torch': ([python, without_torch], ''),
         'a mistake': ([python, '-c', MISTAKE, command], 'check'),
     }
 
 
-def drive(python: Path, folder: Path, version: str):
-    "Work with the installed command line, in an empty folder"
+def ground_steps(python: Path) -> dict[str, tuple[list, str]]:
+    "What is done where only the wheel is installed, without the extra `train`, after `steps` in the same folder"
+    command, model = command_of(python), Path('run') / 'model.onnx'
+    needs_torch = 'import subprocess, sys; sys.exit(2 - subprocess.run([sys.argv[1], "demo"]).returncode)'
+    return {
+        'doctor without train': ([command, 'doctor'], 'Everything works'),
+        'check without train': ([command, 'check', 'hands'], ''),
+        'predict without train': ([command, 'predict', model, 'hands', '--out', 'seen2'], ''),
+        'bench without train': ([command, 'bench', model, '--batches', '1', '--repeats', '2'], ''),
+        'predict in Python without train': ([python, '-c', WITHOUT_TORCH], ''),
+        'demo names train': ([python, '-c', needs_torch, command], 'pip install "vision_recipes[train]"'),
+    }
+
+
+def drive(steps: dict[str, tuple[list, str]], folder: Path):
+    "Work with an installed command line in a folder"
     env = {k: v for k, v in os.environ.items() if not k.startswith(('PYTHON', 'VISION_RECIPES'))}
     env['PYTHONWARNINGS'] = 'default::DeprecationWarning:vision_recipes'
-    for name, (command, wanted) in steps(python, folder, version).items():
+    for name, (command, wanted) in steps.items():
         output = run(command, cwd=folder, env=env)
         if wanted not in output or 'Traceback' in output:
             words = ' '.join(map(str, command))
             raise Failed(f'{name}: {wanted!r} was expected of {words}, which printed:\n{output}')
         print(f'ok: {name}', flush=True)
-    for made in ('run/run.json', 'run2/run.json', 'run/model.onnx', 'seen'):
-        if not (folder / made).exists():
-            raise Failed(f'{made} was not made')
 
 
 def try_out(out: Path, folder: Path, fast: bool, build_only: bool):
@@ -303,10 +315,21 @@ def try_out(out: Path, folder: Path, fast: bool, build_only: bool):
     if build_only:
         return
     python = environment(folder / 'env', fast, ['torch', 'torchvision'])
-    run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', wheel])
+    install(python, f'{wheel}[train]')
+    drive(steps(python, empty, wheel.name.split('-')[1]), empty)
+    for made in ('run/run.json', 'run2/run.json', 'run/model.onnx', 'seen'):
+        if not (empty / made).exists():
+            raise Failed(f'{made} was not made')
+    ground = environment(folder / 'ground', False, ['pip'])
+    install(ground, wheel)
+    drive(ground_steps(ground), empty)
+
+
+def install(python: Path, what: Path | str):
+    "Install with pip. Raises `Failed` where pip finds a conflict"
+    run([python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', what])
     run([python, '-m', 'pip', 'check'])
-    print('ok: installed, and pip finds no conflict', flush=True)
-    drive(python, empty, wheel.name.split('-')[1])
+    print(f'ok: {Path(what).name} is installed, and pip finds no conflict', flush=True)
 
 
 def main() -> int:

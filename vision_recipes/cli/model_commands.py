@@ -570,7 +570,10 @@ def run_bundle(args) -> None:
 # %% ../../nbs/cli/02_model_commands.ipynb #2c746cf0
 MODEL_VERBS = {
     'evaluate': Verb(
-        'score a run, an ONNX file or published weights on annotated images', _evaluate_options, run_evaluate
+        'score a run, an ONNX file or published weights on annotated images',
+        _evaluate_options,
+        run_evaluate,
+        needs_torch=True,
     ),
     'export': Verb(
         'write a run or published weights as one ONNX file, compared with PyTorch',
