@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['log', 'World', 'this_world', 'put', 'prepare_streams', 'flush_streams', 'log_info', 'progress', 'human_bytes',
-           'plural', 'human_time']
+           'plural', 'none_of', 'human_time']
 
 # %% ../../nbs/core/02_console.ipynb #a03b9b77
 import io, logging, os, sys
@@ -225,6 +225,16 @@ def plural(
 ) -> str:  # Such as `1 image` or `2 images`
     "Write a number and what it counts"
     return f'{n:,} {noun if n == 1 else nouns or noun + "s"}'
+
+
+def none_of(
+    n: int,
+    noun: str,
+    does: str,  # Such as `is there`
+    does_not: str,  # Such as `is not there`
+) -> str:  # Such as `none of the 3 images is there`, or `the only image is not there`
+    "Say that what is asked for is true of none, however many there are"
+    return f'the only {noun} {does_not}' if n == 1 else f'none of the {plural(n, noun)} {does}'
 
 # %% ../../nbs/core/02_console.ipynb #8852a9a4
 def human_time(seconds: float) -> str:  # Such as `45 s`, `12 min`, `3 h 05 min`

@@ -168,6 +168,16 @@ def has_boxes(self: Annotations) -> bool:
     "Whether the objects have boxes; without boxes the table is for classification"
     return self.boxes is not None or self.boxes_rel is not None
 
+# %% ../../nbs/data/03_annotations.ipynb #002ba207
+@patch
+def __getitem__(self: Annotations, row):
+    "Refuse `anns[0]`: the table holds columns, not rows. Raises `VisionRecipesError` that says what to write"
+    raise VisionRecipesError(
+        'Annotations is a table of columns and has no rows to take one by one. Of image number 0: anns.path(0) is '
+        'its file, anns.objects_of(0) the positions of its objects, anns.boxes[anns.objects_of(0)] their boxes. '
+        'Several images: anns.subset([0, 5]).'
+    )
+
 # %% ../../nbs/data/03_annotations.ipynb #c4e472cd
 @patch(as_prop=True)
 def image_labels(self: Annotations) -> np.ndarray:  # (N,) int64

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Sequence
 import numpy as np
 from PIL import Image
+from ..core.console import plural
+from ..core.console import plural
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.image_paths import is_pattern, list_images
 from ..core.images import ImageError
@@ -276,7 +278,8 @@ class Predictor(BasePredictor):
 
     def __repr__(self):
         return (
-            f'Predictor: {self.card.architecture} for {self.card.task} of {len(self.card.labels)} classes, '
+            f'Predictor: {self.card.architecture} for {self.card.task} of '
+            f'{plural(len(self.card.labels), "class", "classes")}, '
             f'from {self.path}, on {self.session.get_providers()[0]}'
         )
 

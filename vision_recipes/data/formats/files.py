@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from itertools import islice
 from pathlib import Path
 from typing import Iterable, Iterator
-from ...core.console import plural
+from ...core.console import none_of, plural
 from ...core.errors import VisionRecipesError
 from ..findings import Finding
 from vision_recipes.core.images import (
@@ -226,9 +226,8 @@ def missing_findings(
     if not n_there and not missing:
         raise VisionRecipesError(f'{where}: annotates no image.')
     if not n_there:
-        images = plural(len(missing), 'annotated image')
-        looked = f'none of the {images} is there. Looked for {missing[0]}.'
-        raise VisionRecipesError(f'{where}: {looked}{left_out_hint(where)}')
+        lost = none_of(len(missing), 'annotated image', 'is there', 'is not there')
+        raise VisionRecipesError(f'{where}: {lost}. Looked for {missing[0]}.{left_out_hint(where)}')
     findings = []
     if missing:
         message = (

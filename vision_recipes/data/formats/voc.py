@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.parsers import expat
 import numpy as np
 import xml.etree.ElementTree as ET
-from ...core.console import plural, progress
+from ...core.console import none_of, plural, progress
 from ...core.errors import VisionRecipesError
 from ...core.files import refuse_other_kind
 from ...core.images import is_size
@@ -331,8 +331,8 @@ def _voc_table(
     flat = list(chain.from_iterable(objects))
     if not flat:
         raise VisionRecipesError(
-            f'{root}: none of the {plural(len(paths), "annotation")} holds an object, so nothing says what '
-            'the classes are.'
+            f'{root}: {none_of(len(paths), "annotation", "holds an object", "holds no object")}, so nothing says '
+            'what the classes are.'
         )
     labels = LabelMap(tuple(sorted({o.name for o in flat})))
     number = {name: i for i, name in enumerate(labels.names)}
