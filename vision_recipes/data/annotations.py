@@ -173,9 +173,9 @@ def has_boxes(self: Annotations) -> bool:
 def __getitem__(self: Annotations, row):
     "Refuse `anns[0]`: the table holds columns, not rows. Raises `VisionRecipesError` that says what to write"
     raise VisionRecipesError(
-        'Annotations is a table of columns and has no rows to take one by one. Of image number 0: anns.path(0) is '
-        'its file, anns.objects_of(0) the positions of its objects, anns.boxes[anns.objects_of(0)] their boxes. '
-        'Several images: anns.subset([0, 5]).'
+        'Annotations is a table of columns and has no rows to take one by one. Of image number 0: '
+        'anns.path(0) is its file, anns.objects_of(0) the positions of its objects, '
+        'anns.boxes[anns.objects_of(0)] their boxes. Several images: anns.subset([0, 5]).'
     )
 
 # %% ../../nbs/data/03_annotations.ipynb #c4e472cd

@@ -16,7 +16,6 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 import numpy as np
 from PIL import Image
 from ..core.console import plural
-from ..core.console import plural
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.image_paths import is_pattern, list_images
 from ..core.images import ImageError

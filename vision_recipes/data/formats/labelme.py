@@ -303,8 +303,8 @@ def _labels(
     if not used and not listed:
         reasons = ''.join(f' {f}' for f in found.notes if f.kind == 'shape')[:300]
         raise VisionRecipesError(
-            f'{root}: has {plural(len(found.sheets), "file")}, but no shape that can be used and no flag that is '
-            f'set, so nothing says what the classes are.{reasons}'
+            f'{root}: has {plural(len(found.sheets), "file")}, but no shape that can be used and no flag that '
+            f'is set, so nothing says what the classes are.{reasons}'
         )
     return LabelMap(_ordered(used, listed, file, found.notes), skeleton=skeleton), default
 
@@ -364,8 +364,8 @@ def _of_flags(found: LabelmeSet, root: Path) -> Annotations:
     sheets, names = _one_flag_each(found)
     if not sheets:
         raise VisionRecipesError(
-            f'{root}: has {plural(len(found.sheets), "file")}, but no shapes, and none with exactly one flag that '
-            'is set, so nothing says what the classes are.'
+            f'{root}: has {plural(len(found.sheets), "file")}, but no shapes, and none with exactly one flag '
+            'that is set, so nothing says what the classes are.'
         )
     used = {composed(name) for sheet in found.sheets for name in sheet.flags} - {'__ignore__'}
     listed, file = listed_names(root, used, 'flags.txt')

@@ -331,8 +331,8 @@ def _voc_table(
     flat = list(chain.from_iterable(objects))
     if not flat:
         raise VisionRecipesError(
-            f'{root}: {none_of(len(paths), "annotation", "holds an object", "holds no object")}, so nothing says '
-            'what the classes are.'
+            f'{root}: {none_of(len(paths), "annotation", "holds an object", "holds no object")}, so nothing '
+            'says what the classes are.'
         )
     labels = LabelMap(tuple(sorted({o.name for o in flat})))
     number = {name: i for i, name in enumerate(labels.names)}
