@@ -83,6 +83,8 @@ def check_text(python: Path, results: Results):
     results.leaves('the package is what the notebooks export', [tool('nbdev_export')], 'vision_recipes')
     results.leaves('the notebooks are clean', [tool('nbdev_clean')], 'nbs')
     results.leaves('the README is what its notebook says', script('readme.py'), 'README.md')
+    commands = 'nbs/project/07_commands.ipynb'
+    results.leaves('the page of commands is what the parsers say', script('commands.py'), commands)
     reformat = f'ruff format --config .ci/ruff.toml {" ".join(CODE)}'
     results.run('the code is formatted', [tool('ruff'), 'format', '--check', *RUFF, *CODE], reformat)
     results.run('ruff', [tool('ruff'), 'check', *RUFF, *CODE])

@@ -249,7 +249,7 @@ def _defaults(info: ModelInfo, f: Field) -> str:
     "What a setting is without the option, for `--help`"
     by_preset = {preset: values.get(f.name, f.default) for preset, values in info.presets.items()}
     if set(by_preset.values()) == {f.default}:
-        return str(f.default)
+        return str(f.default) or 'none'
     return ', '.join(f'{preset}: {value}' for preset, value in by_preset.items())
 
 # %% ../../nbs/cli/01_arguments.ipynb #39ea2693
