@@ -77,10 +77,12 @@ def _batch_files(anns: Annotations, batch: dict) -> list[str]:
 
 
 @contextmanager
-def stoppable():
-    """Turn the first Ctrl-C, and what a scheduler sends before it takes the machine away (SIGTERM), into a
-    flag, so that a step is finished before training stops; the second one breaks off at once. Gives the flag,
-    a `threading.Event`"""
+def stoppable() -> Iterator[threading.Event]:
+    """Within this context Ctrl-C, or a scheduler's SIGTERM, sets a flag instead of ending the process.
+
+    So a step is finished before training stops. A second signal breaks off at once, by `KeyboardInterrupt`.
+    Gives the flag.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # Python allows signal handlers in the main thread only, so here nothing sets the flag
@@ -155,10 +157,10 @@ def step(
     t: Trainer,
     where: Callable[[], str],  # Epoch, batch and images, in words for an error
 ):
-    """One step of the optimiser, with what belongs to it.
+    """One step: clip the gradient, change the weights, move the schedule and the average of the weights on.
 
     Raises `NonFiniteLoss` before a gradient that is not finite reaches the weights. In float16 the scaler
-    skips such a step instead, as long as that helps.
+    skips such a step instead, until its scale is below 1.
     """
     t.scaler.unscale_(t.optimizer)
     finite_norm(t, where)
@@ -173,7 +175,7 @@ def step(
 # %% ../../nbs/training/05_loop.ipynb #b2535661
 def train_epoch(
     t: Trainer,
-    loader,  # Training batches, as from `make_loaders`
+    loader: DataLoader,  # Training batches, as from `make_loaders`
     anns: Annotations,  # Training images
     out: Path,  # The run directory
     stop: threading.Event,  # Set, as by `stoppable`: stop after the next step; is set for all processes here
@@ -267,9 +269,9 @@ def _halve_later(t: Trainer, n_images: int):  # `n_images`: of this process's ba
     t.lacks_memory = ''
 
 # %% ../../nbs/training/05_loop.ipynb #d5ab9183
-def _batches_or_save(t: Trainer, loader, out: Path) -> Iterator[dict]:
+def _batches_or_save(t: Trainer, loader: DataLoader, out: Path) -> Iterator[dict]:
     "The loader's batches. If it fails, the state after the batches before is saved"
-    requested = iter(loader.batch_sampler)
+    requested = iter(loader.batch_sampler)  # the keys of each batch, in the same order
     try:
         for batch, keys in zip(loader, requested):
             # a key begins with the image; the data set gives another where that one cannot be opened
@@ -311,7 +313,7 @@ def _sync_processes(
     means = {name: value / t.world.size for name, value in zip(losses, sums)}
     stopped, save_due, lacks_memory = (value > 0 for value in sums[-len(flags) :])
     if lacks_memory and not t.lacks_memory:
-        t.lacks_memory = 'in another process'
+        t.lacks_memory = 'in another process'  # the text of its error stays there
     return means, stopped, save_due
 
 # %% ../../nbs/training/05_loop.ipynb #d59e1f2c
@@ -381,7 +383,7 @@ def say_skipped(
 @torch.inference_mode()
 def validate(
     t: Trainer,
-    loader,  # Validation batches, as from `make_loaders`
+    loader: DataLoader,  # Validation batches, as from `make_loaders`
     anns: Annotations,  # Validation images
 ) -> tuple[dict[str, float], Evaluation] | None:  # Mean losses, scores; None in all processes but the first
     """Losses and scores on the validation images; neither weights nor batch statistics change.
@@ -402,9 +404,9 @@ def validate(
 
 # %% ../../nbs/training/05_loop.ipynb #9ff4c0f3
 class _ValidatedPart(NamedTuple):
-    "What came of a batch, or of a part of it; a row for each image"
+    "What validation found for a batch, or for a part of it; lists have an entry for each image"
 
-    losses: dict[str, float]  # Means over the images
+    losses: dict[str, float]  # Of the batch or part as a whole
     requested: list[int]  # Rows of the annotations
     loaded: list[int]  # The same, or another row where the image could not be opened
     predictions: list[Prediction]
@@ -569,7 +571,13 @@ def _train(
 
 # %% ../../nbs/training/05_loop.ipynb #143dde26
 def _run_epochs(
-    t: Trainer, out: Path, train: Annotations, valid: Annotations, loader, valid_loader, stop: threading.Event
+    t: Trainer,
+    out: Path,
+    train: Annotations,
+    valid: Annotations,
+    loader: DataLoader,
+    valid_loader: DataLoader,
+    stop: threading.Event,
 ):
     "Train and validate epoch by epoch, until the last one, or until anything asks to stop"
     while t.progress.epoch < t.settings.epochs and not (t.stop_reason or _patience_exhausted(t)):
@@ -614,7 +622,7 @@ def _prepare_run_directory(t: Trainer, out: Path):
     Incomplete files of an earlier process, killed while it wrote, are deleted, and missing ones are written.
     """
     leftovers = list(out.glob('.*.tmp'))
-    if not t.progress.epoch and not t.progress.batch:
+    if not t.progress.epoch and not t.progress.batch:  # a training that begins has no failure yet
         leftovers += out.glob('failed*.pt')
     for file in leftovers:
         file.unlink(missing_ok=True)
@@ -692,7 +700,7 @@ def end_epoch(
     out: Path,  # The run directory
     train: Annotations,
     valid: Annotations,
-    valid_loader,  # Batches of `valid`, as from `make_loaders`
+    valid_loader: DataLoader,  # Batches of `valid`, as from `make_loaders`
 ):
     "Validate, write the history, keep the best model and the state"
     skipped = gather(t.progress.skipped)  # a list of each process, in the first one
@@ -840,7 +848,7 @@ def _train_transform(task: Task, settings: FitSettings) -> Callable:
 
 # %% ../../nbs/training/05_loop.ipynb #d3e368e0
 def _finish(t: Trainer, out: Path, valid: Annotations):
-    "Leave a usable run directory, however training ended"
+    "Leave a usable run directory, whether all epochs are done or something asked to stop"
     if t.stop_reason:
         log_info(f'stopped: {t.stop_reason}')
     if t.progress.batch:  # stopped within an epoch; after a whole one `end_epoch` has saved
@@ -991,7 +999,9 @@ def overfit(
     batch = next(iter(loader))  # all of them, in every step
     losses = []
     with separate_random_state(pick_device(settings.device)):
-        t = Trainer(task, settings.replace(epochs=steps, ema=0.0, accumulate=1, patience=0, unfreeze_at=0), 1)
+        # each step is an epoch of one batch
+        settings = settings.replace(epochs=steps, ema=0.0, accumulate=1, patience=0, unfreeze_at=0)
+        t = Trainer(task, settings, batches=1)
         for _ in progress(range(steps), 'learning by heart', unit='step'):
             t.set_train_mode()
             losses.append(sum(train_batch(t, batch, few, True).values()))

@@ -101,12 +101,12 @@ def keep_failure(
     task_tensors = {k: v for k, v in vars(t.task).items() if isinstance(v, Tensor)}
     state = {
         'what': what,
-        'epoch': t.progress.epoch,
+        'epoch': t.progress.epoch,  # numbers of epoch and batch are from 0
         'batch': t.progress.batch,
         'epochs': t.settings.epochs,
         'files': files,
         'batches': [batch for batch, _ in t.since_step],
-        'rng': [rng for _, rng in t.since_step],
+        'rng': [rng for _, rng in t.since_step],  # the state before each of these batches
         'model': t.model.state_dict(),
         'amp': {None: None, torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp],
         'scale': t.scaler.get_scale(),
@@ -122,12 +122,12 @@ def keep_failure(
     return path
 
 # %% ../../nbs/training/03_nonfinite.ipynb #966e4d71
-_KEYS = (
+_FAILURE_KEYS = (  # As `keep_failure` writes them
     'what epoch batch epochs files batches rng model amp scale accumulate parts processes device task'.split()
 )
 
 
-def read_failure(path: str | Path) -> dict:
+def read_failure(path: str | Path) -> dict:  # As `keep_failure` wrote it
     "Read `failed.pt`. Raises `VisionRecipesError` for a file that is missing, damaged, or would run code"
     path = Path(path)
     if not path.is_file():
@@ -140,7 +140,7 @@ def read_failure(path: str | Path) -> dict:
         'Is it whole, and written by `fit`? A pickle that holds more than tensors and plain values is '
         'refused, because it could run code.',
     )
-    if not isinstance(state, dict) or not set(_KEYS) <= set(state):
+    if not isinstance(state, dict) or not set(_FAILURE_KEYS) <= set(state):
         raise VisionRecipesError(f'{path}: is not what `fit` writes when a loss is not finite.')
     return state
 
