@@ -22,8 +22,8 @@ from ..tasks.registry import model_info, ModelInfo, TASKS
 from ..tasks.run_directory import check_run
 
 # %% ../../nbs/training/01_settings.ipynb #f2d75c66
-def check_device(device: str) -> str:  # `device`
-    "Refuse what is no device's name; whether it is there is seen later"
+def check_device(device: str) -> str:  # The same
+    "Refuse what is no device's name. Whether this machine has it, `pick_device` checks later"
     if re.fullmatch(r'auto|cpu|mps|(cuda|xpu)(:\d+)?', device):
         return device
     raise VisionRecipesError(f'device must be auto, cpu, cuda, cuda:1, mps or xpu, but got {device!r}.')
@@ -38,8 +38,8 @@ def log_names(log: str) -> list[str]:
     return [check_choice('log', name, LOGS) for name in names]
 
 
-def check_log(log: str) -> list[str]:  # Each of the names
-    "Refuse names that `log` does not know, and packages that are not installed"
+def check_log(log: str) -> list[str]:
+    "As `log_names`, and refuse packages that are not installed here"
     names = log_names(log)
     for name in names:
         # `find_spec` raises for a module that is imported but has no spec
@@ -326,7 +326,10 @@ def settings_from(
     return make_settings(config.task, config.places.get('preset', 'full'), **values)
 
 
-def with_config(config: Config, values: dict) -> dict:
+def with_config(
+    config: Config,
+    values: dict,  # Settings by name, which win over the file's
+) -> dict:
     "The settings of a file, and those that a caller names instead"
     of_file = dict(config.values)
     if values.get('weights', of_file.get('weights')) != of_file.get('weights'):

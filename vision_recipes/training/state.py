@@ -34,15 +34,15 @@ class Progress:
 
     epoch: int = 0  # Finished epochs
     batch: int = 0  # Finished batches of the running epoch
-    sums: dict = field(default_factory=dict)  # Sum of each loss over the running epoch's batches
+    sums: dict[str, float] = field(default_factory=dict)  # Sum of each loss over the running epoch's batches
     seconds: float = 0.0  # Spent in the running epoch
-    skipped: list = field(default_factory=list)  # Images of the running epoch that could not be opened
+    skipped: list[int] = field(default_factory=list)  # Images of the running epoch that could not be opened
     parts: int = 1  # Parts in which each batch is computed; more where a whole one does not fit into memory
     valid_parts: int = 1  # The same in validation
     best: float | None = None  # Best score so far
     best_loss: float = math.inf  # Validation loss of the best epoch: decides between equal scores
     best_epoch: int = 0  # From 1; 0: none was validated
-    history: list = field(default_factory=list)  # A row a finished epoch
+    history: list[dict] = field(default_factory=list)  # A row for each finished epoch, as in `history.csv`
 
 # %% ../../nbs/training/02_state.ipynb #ff640f50
 class Trainer:
@@ -123,7 +123,7 @@ def connected(self: Trainer) -> nn.Module:
         return self.model
     return nn.parallel.DistributedDataParallel(
         self.model,
-        device_ids=None if self.device.type == 'cpu' else [self.device.index],
+        device_ids=None if self.device.type == 'cpu' else [self.device.index],  # None: not on a GPU
         broadcast_buffers=False,  # each process computes the same ones
     )
 
