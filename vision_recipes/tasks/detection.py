@@ -85,26 +85,26 @@ def drawn(
 # %% ../../nbs/tasks/08_detection.ipynb #883d0185
 @patch
 def image(self: DetectionTask, predictor, anns) -> Image.Image:
+    "Images with their predicted and true objects"
     images = [open_image(anns.path(i)) for i in range(len(anns))]
     return self.drawn(images, predictor.predict(images), anns, range(len(anns)), predictor.card.colors)
 
 
 @patch
 def report(self: DetectionTask, evaluation, anns, predictions, n_worst=24) -> dict[str, Image.Image | str]:
+    "The images that are predicted worst, precision by threshold, and which classes are taken for which"
     worst = evaluation.worst[:n_worst]  # rows of `anns`
     threshold = evaluation.thresholds['overall']  # the score threshold for all classes together
     names, colors = self.labels.names, self.card().colors
-    classes = (*names, 'background')
+    classes = (*names, 'background')  # an object that was missed, or found where none is
     images = [open_image(anns.path(i)) for i in worst]
     chosen = [predictions[i] for i in worst]
-    precision, f1, overall_f1 = (
-        evaluation.curves.precision,
-        evaluation.curves.f1,
-        evaluation.curves.overall_f1,
-    )
+    curves = evaluation.curves
     return {
         'worst.png': self.drawn(images, chosen, anns, worst, colors, threshold),
-        'precision.png': precision_charts(precision, f1, overall_f1, names, colors, threshold),
+        'precision.png': precision_charts(
+            curves.precision, curves.f1, curves.overall_f1, names, colors, threshold
+        ),
         'confusion.png': confusion_matrix(evaluation.confusion, classes, always=[len(names)]),
         'confusion.csv': evaluation.confusion_csv(classes),
     }

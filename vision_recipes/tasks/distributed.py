@@ -45,10 +45,10 @@ _connection: _Connection | None = None  # That of `joined`
 def joined(
     device: torch.device,  # Of this process; decides the backend: nccl for CUDA, xccl for XPU, else gloo
     minutes: float = 30.0,  # How long to wait for the others; a slow validation of one process counts
-):
+) -> Iterator[World]:
     "Connect to the other processes, if there are any, and disconnect at the end. Gives the `World`"
     world = this_world()
-    if world.size == 1 or dist.is_initialized():
+    if world.size == 1 or dist.is_initialized():  # alone, or connected already
         yield world
         return
     if device.type == 'mps':
@@ -161,7 +161,7 @@ _noted_counts: list[Tensor] | None = None  # What `divisor` was given, inside `c
 
 
 @contextmanager
-def counting_objects():
+def counting_objects() -> Iterator[list[Tensor]]:
     "Within this context `divisor` notes the numbers it is given. Gives the list of them, which grows"
     global _noted_counts
     before, _noted_counts = _noted_counts, []

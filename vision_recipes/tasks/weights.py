@@ -216,9 +216,8 @@ class HeadRows(NamedTuple):
         A name may have several rows, such as the four of a box: they are moved together.
         """
         axis = min(self.axis, value.ndim - 1)
-        saved = value.unflatten(
-            axis, (len(self.saved), -1)
-        )  # an axis of names, and one of the rows of a name
+        # the axis of rows becomes two: names, and the rows of each name
+        saved = value.unflatten(axis, (len(self.saved), -1))
         out = fresh.unflatten(axis, (len(self.wanted), -1))
         known = [i for i, row in enumerate(self.rows) if row >= 0]
         source = torch.tensor([self.rows[i] for i in known], dtype=torch.long)
