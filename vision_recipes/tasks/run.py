@@ -73,7 +73,7 @@ class TorchPredictor(BasePredictor):
         self.path, self.task, self.info = path, task, info or {}
         self.device = pick_device(device)
         self.model = self.load().eval().to(self.device)
-        self.pid = os.getpid()
+        self.pid = os.getpid()  # tells `run` whether the process was forked since
 
     def load(self) -> nn.Module:
         "The network with its weights"

@@ -258,7 +258,8 @@ def library_versions() -> dict[str, str]:
     return {'python': platform.python_version(), **{n: metadata.version(n) for n in names if _installed(n)}}
 
 
-def _installed(name: str) -> bool:  # Of a package
+def _installed(name: str) -> bool:
+    "Whether a package of this name is installed"
     try:
         return bool(metadata.version(name))
     except metadata.PackageNotFoundError:

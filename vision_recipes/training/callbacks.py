@@ -248,8 +248,8 @@ class WandB(ServerLogger):
     def at_start(self, t):
         import wandb
 
-        place = dict(project=self.project, name=t.out.name, dir=str(t.out))
-        self.run = wandb.init(**place, id=self.run_id, resume='allow', config=all_settings(t))
+        names = dict(project=self.project, name=t.out.name, dir=str(t.out))
+        self.run = wandb.init(**names, id=self.run_id, resume='allow', config=all_settings(t))
         self.run_id = self.run.id
 
     def write(self, values, step):

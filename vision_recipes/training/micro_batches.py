@@ -125,7 +125,7 @@ def _object_counts(
                 losses(part)
             if not part_counts:
                 break  # these losses do not divide by objects, so the other parts need not be computed
-            # a part without objects may call `divisor` less often
+            # a part without objects may skip the last calls, such as that of a mask head
             counts = [a + b for a, b in zip_longest(counts, part_counts, fillvalue=0)]
     return counts
 
