@@ -125,7 +125,7 @@ class _GrowingRates:
     def __init__(self, optimizer: torch.optim.Optimizer, steps: int):
         self.groups = optimizer.param_groups
         self.rates = np.geomspace(LOWEST, HIGHEST, steps).tolist()
-        self.n = -1  # Steps that were made; the call below sets the first rate
+        self.n = -1  # Number of the rate; the call below sets the first, number 0
         self.step()
 
     def step(self):
@@ -139,9 +139,8 @@ class _GrowingRates:
 def _losses_while_growing(t: Trainer, loader, train: Annotations, steps: int) -> list[float]:
     "The loss of each step, until all rates were tried or the loss diverges"
     losses = []
-    for _, batch in zip(
-        progress(range(steps), 'trying learning rates', unit='step'), _endless_batches(loader)
-    ):
+    numbers = progress(range(steps), 'trying learning rates', unit='step')
+    for _, batch in zip(numbers, _endless_batches(loader)):
         try:
             losses.append(sum(train_batch(t, batch, train, True).values()))
         except NonFiniteLoss:
