@@ -46,6 +46,7 @@ class ClassificationTask(Task):
 # %% ../../nbs/tasks/07_classification.ipynb #44126924
 @patch
 def image(self: ClassificationTask, predictor, anns) -> Image.Image:
+    "Images with their predicted and true classes"
     images = [open_image(anns.path(i), at_least=320) for i in range(len(anns))]
     truth = [anns.class_names[i] for i in anns.image_labels]
     return prediction_grid(images, predictor.predict(images), truth, self.labels.names)
@@ -55,7 +56,8 @@ def image(self: ClassificationTask, predictor, anns) -> Image.Image:
 def report(
     self: ClassificationTask, evaluation, anns, predictions, n_worst=24
 ) -> dict[str, Image.Image | str]:
-    worst = evaluation.worst[:n_worst]
+    "The images that are predicted worst, and which classes are taken for which"
+    worst = evaluation.worst[:n_worst]  # rows of `anns`
     images = [open_image(anns.path(i), at_least=320) for i in worst]
     truth = [anns.class_names[anns.image_labels[i]] for i in worst]
     chosen = [predictions[i] for i in worst]

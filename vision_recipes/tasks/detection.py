@@ -7,6 +7,7 @@ __all__ = ['DetectionTask', 'true_boxes_of', 'batch_places']
 
 # %% ../../nbs/tasks/08_detection.ipynb #e071573b
 from functools import cached_property
+from typing import Sequence
 import numpy as np
 from PIL import Image
 from ..core.console import plural
@@ -63,19 +64,19 @@ def batch_places(
     batch: dict,  # With `size_wh`, `scale` and `offset` (B, 2)
 ) -> list[Placement]:
     "Where each image of a batch lies in the square of the network"
-    columns = (batch[k].tolist() for k in ('size_wh', 'scale', 'offset'))
-    return [Placement(tuple(wh), tuple(scale), tuple(offset)) for wh, scale, offset in zip(*columns)]
+    rows = zip(batch['size_wh'].tolist(), batch['scale'].tolist(), batch['offset'].tolist())
+    return [Placement(tuple(wh), tuple(scale), tuple(offset)) for wh, scale, offset in rows]
 
 # %% ../../nbs/tasks/08_detection.ipynb #5794d798
 @patch
 def drawn(
     self: DetectionTask,
-    images: list,
-    predictions: list[Prediction],
+    images: list[Image.Image],
+    predictions: list[Prediction],  # One for each image
     anns: Annotations,
-    rows,  # Which images of `anns` these are
-    colors,  # One a class
-    min_score: float = 0.0,
+    rows: Sequence[int],  # Which images of `anns` these are
+    colors: Sequence[tuple[int, int, int]],  # RGB, one for each class
+    min_score: float = 0.0,  # Predicted objects with a lower score are not drawn
 ) -> Image.Image:
     "Predictions beside the truth"
     truths = [true_boxes_of(anns, int(i)) for i in rows]
@@ -84,26 +85,26 @@ def drawn(
 # %% ../../nbs/tasks/08_detection.ipynb #883d0185
 @patch
 def image(self: DetectionTask, predictor, anns) -> Image.Image:
+    "Images with their predicted and true objects"
     images = [open_image(anns.path(i)) for i in range(len(anns))]
     return self.drawn(images, predictor.predict(images), anns, range(len(anns)), predictor.card.colors)
 
 
 @patch
 def report(self: DetectionTask, evaluation, anns, predictions, n_worst=24) -> dict[str, Image.Image | str]:
-    worst = evaluation.worst[:n_worst]
-    best = evaluation.thresholds['overall']
+    "The images that are predicted worst, precision by threshold, and which classes are taken for which"
+    worst = evaluation.worst[:n_worst]  # rows of `anns`
+    threshold = evaluation.thresholds['overall']  # the score threshold for all classes together
     names, colors = self.labels.names, self.card().colors
-    classes = (*names, 'background')
+    classes = (*names, 'background')  # an object that was missed, or found where none is
     images = [open_image(anns.path(i)) for i in worst]
     chosen = [predictions[i] for i in worst]
-    precision, f1, overall_f1 = (
-        evaluation.curves.precision,
-        evaluation.curves.f1,
-        evaluation.curves.overall_f1,
-    )
+    curves = evaluation.curves
     return {
-        'worst.png': self.drawn(images, chosen, anns, worst, colors, best),
-        'precision.png': precision_charts(precision, f1, overall_f1, names, colors, best),
+        'worst.png': self.drawn(images, chosen, anns, worst, colors, threshold),
+        'precision.png': precision_charts(
+            curves.precision, curves.f1, curves.overall_f1, names, colors, threshold
+        ),
         'confusion.png': confusion_matrix(evaluation.confusion, classes, always=[len(names)]),
         'confusion.csv': evaluation.confusion_csv(classes),
     }

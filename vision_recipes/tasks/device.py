@@ -59,10 +59,11 @@ def pick_amp(
     if requested != 'auto':
         return {'bf16': torch.bfloat16, 'fp16': torch.float16}[requested]
     if device.type == 'cuda':
-        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+        has_bf16_units = torch.cuda.get_device_capability(device)[0] >= 8  # from Ampere on
+        return torch.bfloat16 if has_bf16_units else torch.float16
     if device.type == 'xpu':
         return torch.bfloat16
-    if device.type == 'cpu' and _has_bf16_units() and not _depthwise(model):
+    if device.type == 'cpu' and _has_bf16_units() and not _has_depthwise(model):
         return torch.bfloat16
     return None
 
@@ -74,6 +75,6 @@ def _has_bf16_units() -> bool:
     return torch.backends.mkldnn.is_available() and has_units
 
 
-def _depthwise(model: nn.Module) -> bool:
-    "Whether the network has grouped convolutions"
+def _has_depthwise(model: nn.Module) -> bool:
+    "Whether the network has grouped convolutions, such as depthwise ones, which are slow in bfloat16 on CPUs"
     return any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in model.modules())

@@ -21,32 +21,34 @@ from ..core.errors import VisionRecipesError
 
 # %% ../../nbs/tasks/03_distributed.ipynb #67987958
 @dataclass
-class _Meeting:
-    "How the processes are connected"
+class _Connection:
+    "How the processes are connected, so that they can be connected anew"
 
-    store: dist.Store
+    store: dist.Store  # Keys and values that all processes see; it outlives a broken process group
     world: World
-    backend: str
+    backend: str  # As for `init_process_group`
     timeout: timedelta
-    number: int = 0  # Of the connections before this one
+    number: int = 0  # How many connections were made before this one
 
     def connect(self):
-        store = dist.PrefixStore(f'meeting {self.number}', self.store)
-        place = dict(rank=self.world.rank, world_size=self.world.size)
-        dist.init_process_group(self.backend, store=store, timeout=self.timeout, **place)
+        "Make the process group. Every process must call it"
+        # a prefix of its own, so that keys of older connections stay apart
+        store = dist.PrefixStore(f'connection {self.number}', self.store)
+        ranks = dict(rank=self.world.rank, world_size=self.world.size)
+        dist.init_process_group(self.backend, store=store, timeout=self.timeout, **ranks)
 
 
-_meeting: _Meeting | None = None
+_connection: _Connection | None = None  # That of `joined`
 
 # %% ../../nbs/tasks/03_distributed.ipynb #2ad41894
 @contextmanager
 def joined(
     device: torch.device,  # Of this process; decides the backend: nccl for CUDA, xccl for XPU, else gloo
     minutes: float = 30.0,  # How long to wait for the others; a slow validation of one process counts
-):
+) -> Iterator[World]:
     "Connect to the other processes, if there are any, and disconnect at the end. Gives the `World`"
     world = this_world()
-    if world.size == 1 or dist.is_initialized():
+    if world.size == 1 or dist.is_initialized():  # alone, or connected already
         yield world
         return
     if device.type == 'mps':
@@ -57,14 +59,15 @@ def joined(
         getattr(torch, device.type).set_device(device)
     backend = {'cuda': 'nccl', 'xpu': 'xccl'}.get(device.type, 'gloo')
     timeout = timedelta(minutes=minutes)
-    global _meeting
-    _meeting = _Meeting(next(rendezvous('env://', timeout=timeout))[0], world, backend, timeout)
-    _meeting.connect()
+    store, _, _ = next(rendezvous('env://', timeout=timeout))  # by the variables that torchrun sets
+    global _connection
+    _connection = _Connection(store, world, backend, timeout)
+    _connection.connect()
     try:
         yield world
     finally:
         dist.destroy_process_group()
-        _meeting = None
+        _connection = None
 
 # %% ../../nbs/tasks/03_distributed.ipynb #a80976f5
 def several() -> bool:
@@ -102,28 +105,29 @@ def agree(value: Any) -> Any:  # What the first process has
 
 # %% ../../nbs/tasks/03_distributed.ipynb #107f2f7b
 def meet_again(
-    problem: str,  # Why, for the message
+    problem: str,  # What failed: the error's text, which goes on "in process 1 of 2 alone"
     seconds: float = 60.0,  # How long to wait for the others
 ):
     """Connect all processes anew, after a failure in each. What holds old connections must be deleted.
 
     Raises `VisionRecipesError` where the others did not fail.
     """
-    asked = [f'meeting {_meeting.number + 1}: process {rank}' for rank in range(_meeting.world.size)]
-    _meeting.store.set(asked[_meeting.world.rank], problem)
+    world = _connection.world
+    # each process sets its own key, and waits for all of them
+    keys = [f'connection {_connection.number + 1}: process {rank}' for rank in range(world.size)]
+    _connection.store.set(keys[world.rank], problem)
     try:
-        _meeting.store.wait(asked, timedelta(seconds=seconds))
+        _connection.store.wait(keys, timedelta(seconds=seconds))
     except RuntimeError as e:
         raise VisionRecipesError(
-            f'{problem} in process {_meeting.world.rank} of {_meeting.world.size} alone, so that they cannot '
-            'go on together.'
+            f'{problem} in process {world.rank} of {world.size} alone, so that they cannot go on together.'
         ) from e
     dist.destroy_process_group()
-    _meeting.number += 1
-    _meeting.connect()
+    _connection.number += 1
+    _connection.connect()
 
 # %% ../../nbs/tasks/03_distributed.ipynb #8e62b7e7
-_sharing = False
+_sharing = False  # Whether this process is inside `sharing`
 
 
 @contextmanager
@@ -145,26 +149,26 @@ def together() -> bool:
     return _sharing and several()
 
 # %% ../../nbs/tasks/03_distributed.ipynb #b1a4c23f
-class _Part(NamedTuple):
+class _BatchPart(NamedTuple):
     "The part of a batch that is computed now"
 
     share: float  # Of the batch's images, from 0 to 1
     counts: Iterator[Tensor]  # Objects of the whole batch, one number for each call of `divisor`
 
 
-_part: _Part | None = None
-_counted: list[Tensor] | None = None
+_current_part: _BatchPart | None = None  # Inside `part_of_batch`
+_noted_counts: list[Tensor] | None = None  # What `divisor` was given, inside `counting_objects`
 
 
 @contextmanager
-def counting_objects():
-    "Within this context `divisor` notes the numbers it is given. Gives the list of them"
-    global _counted
-    before, _counted = _counted, []
+def counting_objects() -> Iterator[list[Tensor]]:
+    "Within this context `divisor` notes the numbers it is given. Gives the list of them, which grows"
+    global _noted_counts
+    before, _noted_counts = _noted_counts, []
     try:
-        yield _counted
+        yield _noted_counts
     finally:
-        _counted = before
+        _noted_counts = before
 
 
 @contextmanager
@@ -176,51 +180,53 @@ def part_of_batch(
 
     The sum over the parts of `share` times their losses is the loss of the whole batch.
     """
-    global _part
-    before, _part = _part, _Part(share, iter(counts))
+    global _current_part
+    before, _current_part = _current_part, _BatchPart(share, iter(counts))
     try:
         yield
     finally:
-        _part = before
+        _current_part = before
 
 # %% ../../nbs/tasks/03_distributed.ipynb #135e4687
 def divisor(
-    n: float | Tensor,  # Objects of this process: a number, or a scalar
-    least: float = 1.0,  # Smallest divisor of one process alone
+    n: float | Tensor,  # Objects of this process's batch, or of its part: a number, or a scalar
+    least: float = 1.0,  # Smallest number to divide by; several processes share it
     device: torch.device | str = 'cpu',  # Where the sum over the processes is computed
 ) -> float | Tensor:
     """What to divide a sum over `n` objects of this process by.
 
-    The average of the quotients over the processes is the mean over the objects of all processes. Alone:
-    `n`, and `least` at least.
+    The average of the quotients over the processes is the mean over the objects of all processes. Alone, with
+    a whole batch: `n`, and `least` at least. For a part of a batch the quotient counts by the part's share.
     """
-    if _counted is not None:
-        _counted.append(torch.as_tensor(n, device=device).detach())
-    n = n if _part is None else next(_part.counts)
+    if _noted_counts is not None:
+        _noted_counts.append(torch.as_tensor(n, device=device).detach())
+    n_batch = n if _current_part is None else next(_current_part.counts)
     if together():
-        n_of_all = total(torch.as_tensor(n, dtype=torch.float32, device=device).detach())
-        n = n_of_all.clamp(min=least) / dist.get_world_size()
+        n_all = total(torch.as_tensor(n_batch, dtype=torch.float32, device=device).detach())
+        out = n_all.clamp(min=least) / dist.get_world_size()
     else:
-        n = n.clamp(min=least) if isinstance(n, Tensor) else max(n, least)
-    return n if _part is None else n * _part.share
+        out = n_batch.clamp(min=least) if isinstance(n_batch, Tensor) else max(n_batch, least)
+    return out if _current_part is None else out * _current_part.share
 
 
 def part_of_mean(
-    mean: Tensor,  # Of a loss over this process's objects
-    n: Callable[[], float | Tensor],  # How many there are; asked only where others learn from the batch, too
+    mean: Tensor,  # Of a loss over the objects of this process's batch, or of its part
+    # How many objects those are; called only where other processes or parts share the batch
+    n: Callable[[], float | Tensor],
 ) -> Tensor:
     """Turn a mean over `n` objects into its part of the mean over those of all processes, and of all parts.
 
     Alone, and with a whole batch, the mean stays as it is.
     """
-    if not together() and _part is None and _counted is None:
+    if not together() and _current_part is None and _noted_counts is None:
         return mean
-    n = torch.as_tensor(n(), dtype=torch.promote_types(mean.dtype, torch.float32), device=mean.device)
-    return mean * (n / divisor(n, device=mean.device))
+    dtype = torch.promote_types(mean.dtype, torch.float32)  # half precision would round large numbers
+    n_objects = torch.as_tensor(n(), dtype=dtype, device=mean.device)
+    return mean * (n_objects / divisor(n_objects, device=mean.device))
 
 # %% ../../nbs/tasks/03_distributed.ipynb #ea3e12e8
-class _Total(torch.autograd.Function):
-    "The sum over all processes; so is its gradient"
+class _TotalWithGradient(torch.autograd.Function):
+    "The sum over all processes. An input is in the sum of every process, so its gradient is summed, too"
 
     @staticmethod
     def forward(ctx, x):
@@ -237,43 +243,45 @@ class SyncedBatchNorm(_BatchNorm):
     Names of parameters and buffers are PyTorch's.
     """
 
-    def _check_input_dim(self, x):
-        pass
+    def _check_input_dim(self, x: Tensor):
+        pass  # PyTorch asks each class for it; any number of axes is right here
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, ...); N may be 0
         if not (self.training and several()):
             return super().forward(x)
-        rows = x if x.dtype == torch.float64 else x.float()
-        n = total(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))
+        values = x if x.dtype == torch.float64 else x.float()
+        n = total(torch.tensor(float(x.numel() // x.shape[1]), device=x.device))  # values of a channel
         if n < 2:
-            raise ValueError('Expected more than 1 value per channel when training')
-        mean = _mean_of_all(rows, n)
-        centred = rows - _by_channel(mean, x)
+            raise ValueError('Expected more than 1 value per channel when training')  # as PyTorch says it
+        mean = _mean_of_all(values, n)
+        centred = values - _by_channel(mean, x)
         var = _mean_of_all(centred**2, n)
         if self.track_running_stats:
-            self._update_running(mean.detach(), var.detach() * n / (n - 1))
+            self._update_running(mean.detach(), var.detach() * n / (n - 1))  # unbiased, as PyTorch keeps it
         out = centred * _by_channel((var + self.eps).rsqrt(), x)
         if self.affine:
             out = out * _by_channel(self.weight, x) + _by_channel(self.bias, x)
         return out.to(x.dtype)
 
-    def _update_running(self, mean, var):
+    def _update_running(self, mean: Tensor, var: Tensor):  # (C,)
+        "Move the running averages towards this batch; without a momentum they are plain means over batches"
         self.num_batches_tracked += 1
         weight = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
         self.running_mean.lerp_(mean, weight)
         self.running_var.lerp_(var, weight)
 
 # %% ../../nbs/tasks/03_distributed.ipynb #f6b6241f
-def _mean_of_all(rows: Tensor, n: Tensor) -> Tensor:  # (C,)
+def _mean_of_all(values: Tensor, n: Tensor) -> Tensor:  # (N, C, ...) and a scalar; to (C,)
     "The mean of each channel over the `n` values of all processes"
-    axes = [0, *range(2, rows.ndim)]
+    axes = [0, *range(2, values.ndim)]  # all but the channels
     # summed in float64, because each process would round a float32 sum in its own way
-    return (_Total.apply(rows.sum(axes, dtype=torch.float64)) / n).to(rows.dtype)
+    sums = _TotalWithGradient.apply(values.sum(axes, dtype=torch.float64))
+    return (sums / n).to(values.dtype)
 
 
-def _by_channel(values: Tensor, like: Tensor) -> Tensor:
-    "Values of each channel in the shape that broadcasts with `like`"
-    return values.view(1, -1, *[1] * (like.ndim - 2))
+def _by_channel(of_channels: Tensor, like: Tensor) -> Tensor:  # (C,) and (N, C, ...); to (1, C, 1, ...)
+    "A value for each channel, in the shape that broadcasts with `like`"
+    return of_channels.view(1, -1, *[1] * (like.ndim - 2))
 
 
 class SyncedBatchNormAct(SyncedBatchNorm):

@@ -27,7 +27,7 @@ class KeypointTask(DetectionTask):
 
     @cached_property
     def output_card(self) -> ModelCard:
-        "For validation: points of the objects that the metric counts, and of no others"
+        "How outputs are read in validation: points for at most `MOST_POINTS` objects of a class"
         card = super().output_card
         return replace(card, decoding={**card.decoding, 'most_points': MOST_POINTS})
 
@@ -59,17 +59,18 @@ class KeypointTask(DetectionTask):
 @patch
 def _check_skeleton(self: KeypointTask, anns: Annotations):
     "Refuse points that are not those of the network, in their order"
-    known = _point_names(self.labels)
+    of_network = _point_names(self.labels)
     annotated = _point_names(anns.labels)
-    if known != annotated:
+    if of_network != annotated:
         raise VisionRecipesError(
             f'{anns.root}: its objects have {plural(len(annotated), "point")} ({", ".join(annotated)}), but '
-            f'the network knows {plural(len(known), "point")} ({", ".join(known)}). '
+            f'the network knows {plural(len(of_network), "point")} ({", ".join(of_network)}). '
             '`align_labels` puts the same points into the same order.'
         )
 
 
 def _point_names(labels: LabelMap) -> tuple[str, ...]:
+    "The names of the skeleton's points; empty without a skeleton"
     return labels.skeleton.points if labels.skeleton else ()
 
 # %% ../../nbs/tasks/10_keypoints.ipynb #785a82e4

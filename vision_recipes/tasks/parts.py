@@ -8,12 +8,13 @@ __all__ = ['Parts', 'stage_numbers', 'numbers_of_part', 'freeze_words', 'chosen_
 # %% ../../nbs/tasks/13_parts.ipynb #52df6689
 import re
 from dataclasses import dataclass
-from typing import Iterator
+from typing import Iterable, Iterator
 from ..core.console import plural
 from ..core.errors import did_you_mean, VisionRecipesError
 
 # %% ../../nbs/tasks/13_parts.ipynb #10869c88
-Parts = dict[str, list[tuple[str, ...]]]  # Part by name: its stages from the image on, each some names
+# Name of a part: its stages from the image on, each of them names of modules or parameters
+Parts = dict[str, list[tuple[str, ...]]]
 
 
 def stage_numbers(
@@ -22,25 +23,26 @@ def stage_numbers(
 ) -> dict[str, int]:  # By name of the parameter; 0 is the stage at the image
     "The stage of each parameter. Raises `VisionRecipesError` for one that is in no stage, or in several"
     stages = [names for part in parts.values() for names in part]
-    numbers = {}
+    number_of = {}
     for name, _ in model.named_parameters():
-        found = [i for i, names in enumerate(stages) if _is_below(name, names)]
-        if len(found) != 1:
+        matching = [i for i, names in enumerate(stages) if _is_below(name, names)]
+        if len(matching) != 1:
             raise VisionRecipesError(
-                f'{type(model).__name__}: the parameter {name} belongs to {plural(len(found), "stage")}, but '
-                'must belong to one: `parts` of the task does not describe this network.'
+                f'{type(model).__name__}: the parameter {name} belongs to '
+                f'{plural(len(matching), "stage")}, but must belong to one: `parts` of the task does not '
+                'describe this network.'
             )
-        numbers[name] = found[0]
-    return numbers
+        number_of[name] = matching[0]
+    return number_of
 
 
 def _is_below(name: str, names: tuple[str, ...]) -> bool:
     "Whether a parameter or module is one of `names`, or inside one of them"
-    return any(name == o or name.startswith(f'{o}.') for o in names)
+    return any(name == above or name.startswith(f'{above}.') for above in names)
 
 
 def numbers_of_part(parts: Parts, part: str) -> range:
-    "The numbers of the stages of a part"
+    "The numbers of the stages of a part, as in `stage_numbers`. Raises `KeyError` for an unknown part"
     first = 0
     for name, stages in parts.items():
         if name == part:
@@ -52,7 +54,10 @@ def numbers_of_part(parts: Parts, part: str) -> range:
 def freeze_words(
     freeze: str,  # As `FitSettings.freeze`
 ) -> list[str]:
-    "The words of the text, without looking at a network. Raises `VisionRecipesError` for what is no word"
+    """Split the text at its commas into words such as `backbone` or `stages:2`; none where it is empty.
+
+    Raises `VisionRecipesError` for what cannot be a word. Whether a network has such a part is not checked.
+    """
     words = [word.strip() for word in freeze.split(',')] if freeze.strip() else []
     for word in words:
         if not re.fullmatch(r'stages:[1-9]\d*|[a-z_]\w*', word):
@@ -63,7 +68,10 @@ def freeze_words(
     return words
 
 # %% ../../nbs/tasks/13_parts.ipynb #7448fbcf
-def chosen_stages(parts: Parts, freeze: str) -> set[int]:  # As in `stage_numbers`
+def chosen_stages(
+    parts: Parts,
+    freeze: str,  # As `FitSettings.freeze`
+) -> set[int]:  # Numbers as in `stage_numbers`
     "The stages that `freeze` names. Raises `VisionRecipesError` for a part or stage that is not there"
     chosen = set()
     for word in freeze_words(freeze):
@@ -71,10 +79,10 @@ def chosen_stages(parts: Parts, freeze: str) -> set[int]:  # As in `stage_number
     return chosen
 
 
-def _stages_of_word(parts: Parts, word: str) -> Iterator[int]:
+def _stages_of_word(parts: Parts, word: str) -> Iterable[int]:
+    "The stages that one word of `freeze` names"
     if word.startswith('stages:'):
-        return iter(_first_stages(parts, int(word.removeprefix('stages:'))))
-    excepted = word.startswith('all_but_')
+        return _first_stages(parts, int(word.removeprefix('stages:')))
     part = word.removeprefix('all_but_')
     if part not in parts:
         n = len(parts.get('backbone', ()))
@@ -83,20 +91,22 @@ def _stages_of_word(parts: Parts, word: str) -> Iterator[int]:
             f'freeze: this network has no part {part!r}.{did_you_mean(word, known)} It has '
             f'{", ".join(parts)}, and {plural(n, "stage")} of the backbone (stages:1 to stages:{n}).'
         )
-    numbers = set(numbers_of_part(parts, part))
-    everything = range(sum(map(len, parts.values())))
-    return (i for i in everything if (i in numbers) != excepted)
+    stages = numbers_of_part(parts, part)
+    if not word.startswith('all_but_'):
+        return stages
+    all_stages = range(sum(map(len, parts.values())))
+    return set(all_stages) - set(stages)
 
 
 def _first_stages(parts: Parts, n: int) -> range:
     "The first stages of the backbone"
-    there = numbers_of_part(parts, 'backbone')
-    if n > len(there):
+    backbone = numbers_of_part(parts, 'backbone')
+    if n > len(backbone):
         raise VisionRecipesError(
-            f'freeze: stages:{n}, but the backbone of this network has {plural(len(there), "stage")}, the '
+            f'freeze: stages:{n}, but the backbone of this network has {plural(len(backbone), "stage")}, the '
             'stem included.'
         )
-    return there[:n]
+    return backbone[:n]
 
 # %% ../../nbs/tasks/13_parts.ipynb #9d835eda
 @dataclass(frozen=True)
@@ -104,10 +114,10 @@ class Frozen:
     "What of a network is frozen, by name; nothing by default"
 
     text: str = ''  # As `FitSettings.freeze`
-    parameters: tuple[str, ...] = ()  # That learnt before; a network may have frozen others itself
-    modules: tuple[str, ...] = ()
-    n_frozen: int = 0  # Numbers in all parameters of the named stages
-    n_all: int = 0  # Numbers in all parameters of the network
+    parameters: tuple[str, ...] = ()  # Those that learnt before; a network may have frozen others itself
+    modules: tuple[str, ...] = ()  # Those whose parameters are all frozen
+    n_frozen: int = 0  # Elements of all parameters of the named stages
+    n_all: int = 0  # Elements of all parameters of the network
 
     def __repr__(self):
         share = self.n_frozen / max(1, self.n_all)
@@ -142,8 +152,8 @@ def freeze_parts(
         raise VisionRecipesError(
             f'freeze: {freeze}, but the task of this network does not name its parts (`Task.parts`).'
         )
-    chosen, numbers = chosen_stages(parts, freeze), stage_numbers(model, parts)
-    names = {name for name, number in numbers.items() if number in chosen}
+    chosen = chosen_stages(parts, freeze)
+    names = {name for name, stage in stage_numbers(model, parts).items() if stage in chosen}
     parameters = dict(model.named_parameters())
     learning = [name for name, p in parameters.items() if p.requires_grad]
     if names.issuperset(learning):
@@ -159,9 +169,9 @@ def freeze_parts(
     return frozen
 
 
-def _modules_within(model, names: set[str]) -> Iterator[str]:
-    "Modules that have parameters, all of which are among `names`"
+def _modules_within(model, names: set[str]) -> Iterator[str]:  # `names`: of parameters
+    "Names of the modules that have parameters, all of which are among `names`"
     for name, module in model.named_modules():
-        below = [f'{name}.{p}'.lstrip('.') for p, _ in module.named_parameters()]
+        below = [f'{name}.{p}'.lstrip('.') for p, _ in module.named_parameters()]  # the network itself is ''
         if below and names.issuperset(below):
             yield name

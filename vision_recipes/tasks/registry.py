@@ -16,7 +16,8 @@ from ..core.settings import Settings
 from ..runtime.task_kinds import TASK_KINDS
 
 # %% ../../nbs/tasks/01_registry.ipynb #7f938e7a
-def _never(model: str) -> bool:
+def _none_at_hand(model: str) -> bool:
+    "The default of `ModelInfo.at_hand`: no published weights are on the disk"
     return False
 
 
@@ -34,7 +35,7 @@ class ModelInfo:
     # The settings that differ where a training starts from random weights, whatever the preset
     from_random: dict = field(default_factory=dict)
     # Whether published weights of a network are on the disk already
-    at_hand: Callable[[str], bool] = _never
+    at_hand: Callable[[str], bool] = _none_at_hand
 
 
 ARCHITECTURES = {  # Name: its task, and where its `ModelInfo` stands. The first of a task is the usual one
@@ -63,12 +64,14 @@ def model_infos(
     Raises `VisionRecipesError` for an unknown task.
     """
     check_choice('TASK', task, TASKS)
-    return {name: _load(ARCHITECTURES[name][1]) for name in ARCHITECTURES if ARCHITECTURES[name][0] == task}
+    return {
+        name: _load_object(ARCHITECTURES[name][1]) for name in ARCHITECTURES if ARCHITECTURES[name][0] == task
+    }
 
 
-def _load(place: str):
-    "The object at `module:name`"
-    module, name = place.split(':')
+def _load_object(path: str):  # Such as `vision_recipes.models.yolox.settings:INFO`
+    "Import the object at `module:name`"
+    module, name = path.split(':')
     return getattr(importlib.import_module(module), name)
 
 
@@ -82,8 +85,8 @@ def find_architecture(
         if not model or not info.models or model in info.models:
             return name
     known = [m for info in infos.values() for m in info.models]
-    other = task_of_model(model)
-    hint = f' It is a model for {other}.' if other else did_you_mean(model, known)
+    other_task = task_of_model(model)
+    hint = f' It is a model for {other_task}.' if other_task else did_you_mean(model, known)
     raise VisionRecipesError(f'model: there is no {model!r} for {task}.{hint} There are: {", ".join(known)}.')
 
 
@@ -99,9 +102,9 @@ def find_published(
     name: str,  # Such as `megvii/yolox_nano` or `timm/resnet18d.ra2_in1k`
 ) -> tuple[str, ModelInfo] | None:  # The task and the architecture; None where nobody publishes it
     "The architecture of published weights"
-    # those of timm come last, because they are read from its source
-    for task, place in reversed(ARCHITECTURES.values()):
-        info = _load(place)
+    # timm is asked last: its names are read from its source, which takes longer
+    for task, info_path in reversed(ARCHITECTURES.values()):
+        info = _load_object(info_path)
         if name.split('.')[0] in info.published():
             return task, info
     return None
@@ -110,8 +113,8 @@ def find_published(
 def published_names() -> list[str]:
     "The names of all published weights; those of timm without the tag behind the dot"
     names = []
-    for _, place in ARCHITECTURES.values():
-        names += _load(place).published()
+    for _, info_path in ARCHITECTURES.values():
+        names += _load_object(info_path).published()
     return names
 
 # %% ../../nbs/tasks/01_registry.ipynb #478f0787
@@ -125,11 +128,11 @@ def model_source(
     path, name = Path(what), Path(what).as_posix()
     if path.is_dir() or path.suffix == '.json':
         return 'run'
+    # the tag of a published name may look like a suffix
     if path.suffix.lower() in WEIGHT_SUFFIXES and (path.is_file() or not find_published(name)):
         _check_file(path)
-        return (
-            'run' if path.name == 'model.safetensors' and path.with_name('run.json').is_file() else 'weights'
-        )
+        is_of_run = path.name == 'model.safetensors' and path.with_name('run.json').is_file()
+        return 'run' if is_of_run else 'weights'
     if path.exists() or path.suffix == '.onnx':
         return 'onnx'
     if find_published(name):
@@ -142,6 +145,7 @@ def model_source(
 
 
 def _check_file(path: Path):
+    "Refuse a file with weights that does not exist"
     if not path.is_file():
         raise VisionRecipesError(f'{path}: no such file with weights.')
 
@@ -149,7 +153,10 @@ def _check_file(path: Path):
 def default_onnx_path(
     what: str | Path,  # As for `model_source`
 ) -> Path:
-    "The ONNX file of a model: in the run directory, or in the current folder where it is not our own"
+    """The ONNX file of a model: an ONNX file is its own, and that of a run is in the run directory.
+
+    That of published weights or of a file with weights is in the current folder, with their name.
+    """
     path = Path(what)
     source = model_source(path)
     if source == 'onnx':

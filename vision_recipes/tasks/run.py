@@ -53,6 +53,7 @@ def make_task(
 
 
 def _task_class(info: ModelInfo) -> type[Task]:
+    "Import the architecture's class of `Task`"
     module, name = info.task_class.split(':')
     return getattr(importlib.import_module(module), name)
 
@@ -72,30 +73,30 @@ class TorchPredictor(BasePredictor):
         self.path, self.task, self.info = path, task, info or {}
         self.device = pick_device(device)
         self.model = self.load().eval().to(self.device)
-        self.pid = os.getpid()
+        self.pid = os.getpid()  # tells `run` whether the process was forked since
 
     def load(self) -> nn.Module:
         "The network with its weights"
         raise NotImplementedError
 
     @torch.inference_mode()
-    def run(self, batch, score_threshold):
-        if (
-            self.pid != os.getpid()
-        ):  # a forked child has none of the threads, and would wait for them for ever
+    def run(self, batch, score_threshold):  # The score is not used: outputs are raw
+        if self.pid != os.getpid():
+            # a forked child has none of PyTorch's threads, and would wait for them for ever
             torch.set_num_threads(1)
             self.pid = os.getpid()
+        # from (B, H, W, 3) to (B, 3, H, W)
         images = torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2))).to(self.device)
-        return [o.float().cpu().numpy() for o in self.task.infer(self.model, images)]
+        return [output.float().cpu().numpy() for output in self.task.infer(self.model, images)]
 
     def __repr__(self):
-        what = f'{self.card.architecture} for {self.card.task} of {len(self.card.labels)} classes'
-        return f'{type(self).__name__}: {what}, from {self.path}, on {self.device}'
+        model = f'{self.card.architecture} for {self.card.task} of {len(self.card.labels)} classes'
+        return f'{type(self).__name__}: {model}, from {self.path}, on {self.device}'
 
 # %% ../../nbs/tasks/11_run.ipynb #f9da0652
 @patch
 def on_cpu(self: TorchPredictor) -> TorchPredictor:
-    "The same on the CPU"
+    "This predictor where it is on the CPU, else a copy that is"
     if self.device.type == 'cpu':
         return self
     other = copy.copy(self)
@@ -145,35 +146,37 @@ def pretrained(
         raise VisionRecipesError(
             f'{path}: is no published weights. Open it by open_network, or by Predictor.'
         )
-    find = _of_file if source == 'weights' else _of_name
-    task_name, info, known, labels = find(path)
-    settings = info.settings.of({**known, **settings})
-    task = make_task(task_name, settings, labels)
-    called = path.as_posix() if source == 'published' else path.name
-    return Pretrained(path, task, task.card(data={'published': called}), device)
+    weights = _weights_of_file(path) if source == 'weights' else _weights_of_name(path.as_posix())
+    settings = weights.info.settings.of({**weights.settings, **settings})
+    task = make_task(weights.task, settings, weights.labels)
+    name = path.as_posix() if source == 'published' else path.name
+    return Pretrained(path, task, task.card(data={'published': name}), device)
 
 # %% ../../nbs/tasks/11_run.ipynb #ad3fdbbe
-class _Known(NamedTuple):
-    "What is known of weights"
+class _KnownWeights(NamedTuple):
+    "What must be known of weights to predict with them"
 
-    task: str
-    info: ModelInfo
-    settings: dict  # Those that differ from the defaults
-    labels: LabelMap
-
-
-def _of_name(path: Path) -> _Known:
-    task, info = find_published(path.as_posix())
-    return _Known(task, info, *_task_class(info).published(path.as_posix()))
+    task: str  # One of `TASKS`
+    info: ModelInfo  # Of their architecture
+    settings: dict  # Those of the model that differ from the defaults, `weights` among them
+    labels: LabelMap  # The classes that they predict
 
 
-def _of_file(path: Path) -> _Known:
+def _weights_of_name(name: str) -> _KnownWeights:
+    "What is known of published weights; somebody must publish the name"
+    task, info = find_published(name)
+    settings, labels = _task_class(info).published(name)
+    return _KnownWeights(task, info, settings, labels)
+
+
+def _weights_of_file(path: Path) -> _KnownWeights:
     "Ask one architecture after the other. Raises `VisionRecipesError` where none knows the weights"
     state = read_weights(path)
     for task in TASKS:
         for info in model_infos(task).values():
-            if known := _task_class(info).recognised(path, state):
-                return _Known(task, info, *known)
+            if recognised := _task_class(info).recognised(path, state):
+                settings, labels = recognised
+                return _KnownWeights(task, info, settings, labels)
     begins = f'begins with {next(iter(state))!r}' if state else 'is empty'
     raise VisionRecipesError(
         f'{path}: holds weights of no architecture that can be told ({begins}). Those of YOLOX and of '

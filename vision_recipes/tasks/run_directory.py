@@ -13,8 +13,8 @@ from ..core.settings import Settings
 from .registry import model_info, TASKS
 
 # %% ../../nbs/tasks/02_run_directory.ipynb #55b6ff0c
-RUN_FORMAT = 1  # Raised when an old reader could misread a new run
-_SECTIONS = ('card', 'settings', 'fit')  # Dictionaries in `run.json`
+RUN_FORMAT = 1  # Of `run.json`; it is increased when an older version could misread a newer file
+_SECTIONS = ('card', 'settings', 'fit')  # Keys of `run.json` whose values are dictionaries
 
 
 def read_run(
@@ -41,9 +41,9 @@ def check_run(info: dict, path: Path) -> dict:  # `info`
 
 
 def _check_keys(info, path: Path):
-    "Refuse a `run.json` that lacks a key, or has another format"
-    known = info if isinstance(info, dict) else {}
-    missing = [key for key in ('format', 'task', *_SECTIONS) if key not in known]
+    "Refuse a `run.json` that lacks a key, or has another format; `info` may be any JSON value"
+    present = info if isinstance(info, dict) else {}
+    missing = [key for key in ('format', 'task', *_SECTIONS) if key not in present]
     if missing:
         raise VisionRecipesError(
             f'{path}: lacks {", ".join(missing)}. Was it edited, or written by another program?'

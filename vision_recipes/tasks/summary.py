@@ -9,7 +9,7 @@ __all__ = ['ModelSummary', 'summarise']
 import copy
 import warnings
 from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 from torch import nn
 from ..core.console import human_bytes
 
@@ -21,7 +21,7 @@ class ModelSummary:
     name: str  # Class of the network
     parameters: int
     trainable: int  # Parameters that are not frozen
-    bytes_: int  # Of the parameters and buffers
+    bytes_: int  # Memory of the parameters and buffers
     flops: int  # Multiply-additions of one forward pass, as torchtnt counts them
     rows: list[dict]  # A row a layer: layer, type, parameters, flops, output shape
 
@@ -53,36 +53,36 @@ def summarise(
         from torchtnt.utils.module_summary import get_module_summary
 
         whole = get_module_summary(copy.deepcopy(model).eval(), list(inputs))
-    rows = [_layer_row(layer) for layer in _walk(whole) if layer.module_type in types]
+    rows = [_layer_row(layer) for layer in _all_layers(whole) if layer.module_type in types]
     return ModelSummary(
         type(model).__name__,
         whole.num_parameters,
         whole.num_trainable_parameters,
         whole.size_bytes,
-        _known(whole.flops_forward),
+        _countable(whole.flops_forward),
         rows,
     )
 
 # %% ../../nbs/tasks/12_summary.ipynb #245fc532
-def _layer_row(layer) -> dict:
+def _layer_row(layer) -> dict:  # `layer`: a `ModuleSummary` of torchtnt
     "What the table says of a layer"
     size = layer.out_size
     return {
         'layer': layer.module_name,
         'type': layer.module_type,
         'parameters': layer.num_parameters,
-        'flops': _known(layer.flops_forward),
+        'flops': _countable(layer.flops_forward),
         'output': list(size) if isinstance(size, (list, tuple)) else str(size),
     }
 
 
-def _walk(summary):
-    "A module's summary and those of all below it"
+def _all_layers(summary) -> Iterator:  # From a `ModuleSummary` of torchtnt to more of them
+    "A module's summary and those of all modules inside it"
     yield summary
-    for s in summary.submodule_summaries.values():
-        yield from _walk(s)
+    for inner in summary.submodule_summaries.values():
+        yield from _all_layers(inner)
 
 
-def _known(n) -> int:
-    "A number of operations; 0 where torchtnt cannot count them"
-    return n if isinstance(n, int) else 0
+def _countable(flops) -> int:
+    "A number of operations; 0 where torchtnt cannot count them, and gives a text instead"
+    return flops if isinstance(flops, int) else 0

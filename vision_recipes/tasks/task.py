@@ -49,7 +49,8 @@ class Task:
         self.settings, self.labels = settings, labels
 
     @property
-    def metric(self) -> str:  # The headline score; larger is better
+    def metric(self) -> str:
+        "The name of the score that picks the best model; larger is better"
         return TASK_KINDS[self.task].metric
 
 # %% ../../nbs/tasks/06_task.ipynb #d44ab648
@@ -164,7 +165,7 @@ def losses(
 
 @patch
 def validate(self: Task, model: nn.Module, batch: dict) -> tuple[dict[str, Tensor], list[Prediction]]:
-    "Losses and predictions of a batch, without touching the model's state"
+    "Losses as from `losses`, and a prediction for each image, without a change of the model's state"
     raise NotImplementedError
 
 
@@ -186,7 +187,7 @@ def infer(
 def export_module(
     self: Task,
     model: nn.Module,
-    input: dict,
+    input: dict,  # How the graph takes images, as `ModelCard.input`
     kind: str,  # One of `output_formats`
 ) -> nn.Module:  # From a batch in the form `input` names to raw outputs
     "The module to export, with normalisation and decoding inside"
@@ -200,7 +201,9 @@ def output_names(self: Task, kind: str) -> tuple[str, ...]:
 
 # %% ../../nbs/tasks/06_task.ipynb #6ed47441
 @patch
-def finish_graph(self: Task, graph, kind: str):  # From and to an `onnx.ModelProto`
+def finish_graph(
+    self: Task, graph, kind: str
+):  # From and to an `onnx.ModelProto`; `kind` as for `export_module`
     "Add to the exported graph what torch cannot export"
     return graph
 
@@ -235,7 +238,7 @@ def report(
 
 @patch
 def card(self: Task, **known) -> ModelCard:
-    "The model card; `known` adds metrics, data and the like"
+    "The model card; `known` are more of its fields, such as metrics and data"
     return ModelCard(
         self.task,
         self.settings.model,
@@ -255,7 +258,8 @@ def library_versions() -> dict[str, str]:
     return {'python': platform.python_version(), **{n: metadata.version(n) for n in names if _installed(n)}}
 
 
-def _installed(name):
+def _installed(name: str) -> bool:
+    "Whether a package of this name is installed"
     try:
         return bool(metadata.version(name))
     except metadata.PackageNotFoundError:

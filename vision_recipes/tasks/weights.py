@@ -36,14 +36,15 @@ def _check_size(path: Path):
     "Refuse a checkpoint whose zip file unpacks to much more than its size: torch does not compress"
     try:
         if not zipfile.is_zipfile(path):
-            return
+            return  # safetensors, or torch's format before 1.6
         with zipfile.ZipFile(path) as z:
-            n = sum(info.file_size for info in z.infolist())
+            unpacked = sum(info.file_size for info in z.infolist())
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as e:
         raise VisionRecipesError(f'{path}: cannot be read as weights ({first_line(e)}). Is it whole?') from e
-    if n > 2 * path.stat().st_size + 1_000_000:
+    size = path.stat().st_size
+    if unpacked > 2 * size + 1_000_000:
         raise VisionRecipesError(
-            f'{path}: has {human_bytes(path.stat().st_size)}, but says that it unpacks to {human_bytes(n)}, '
+            f'{path}: has {human_bytes(size)}, but says that it unpacks to {human_bytes(unpacked)}, '
             'which no checkpoint of torch does: a decompression bomb? It is not opened.'
         )
 
@@ -92,6 +93,7 @@ def read_weights(
 
 
 def _load_file(path: Path) -> Any:
+    "What is in a file with weights, on the CPU; code is not run"
     if path.suffix == '.safetensors':
         from safetensors.torch import load_file
 
@@ -102,22 +104,22 @@ def _load_file(path: Path) -> Any:
 # %% ../../nbs/tasks/05_weights.ipynb #e4404301
 def _unwrapped(state: Any, path: Path) -> dict[str, Tensor]:
     "The state dictionary inside a checkpoint. Raises `VisionRecipesError` where there is none"
-    for key in _STATE_KEYS:
+    for key in _STATE_KEYS:  # one may lie inside another
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise VisionRecipesError(f'{path}: holds no state dictionary of tensors.')
     if state and all(isinstance(k, str) and k.startswith('module.') for k in state):
-        state = {k.removeprefix('module.'): v for k, v in state.items()}  # Saved from several GPUs
+        state = {k.removeprefix('module.'): v for k, v in state.items()}  # saved from several GPUs
     return state
 
 # %% ../../nbs/tasks/05_weights.ipynb #d1609368
 def _plain_numbers() -> list:
-    """Classes that a NumPy number in a pickle consists of. They are harmless, but unknown to PyTorch.
+    """Classes that a NumPy number in a pickle consists of. They are harmless, but PyTorch refuses them.
 
     The original YOLOX keeps its best score, such a number, beside its weights.
     """
-    numpy = np._core if hasattr(np, '_core') else np.core
+    numpy = np._core if hasattr(np, '_core') else np.core  # from NumPy 2 on, and before
     dtypes = [type(np.dtype(name)) for name in ('float64', 'float32', 'int64', 'int32')]
     return [numpy.multiarray.scalar, np.dtype, *dtypes]
 
@@ -128,7 +130,7 @@ def published_or_none(
 ) -> Path | None:
     "A file with published weights. Raises `VisionRecipesError`, which names the alternatives"
     try:
-        return fetch(1 if requested == 'try' else 4)
+        return fetch(1 if requested == 'try' else 4)  # retries
     except VisionRecipesError as e:
         if requested == 'try':
             log_info(f'{e} Going on from random weights, as weights=try asks: expect less, and train longer.')
@@ -143,28 +145,29 @@ def load_weights(
     model: nn.Module,
     state: dict[str, Tensor],
     where: str,  # Name of the weights in messages
-    # Parameters with these prefixes may have another shape: they stay as they are
+    # Parameters whose names begin so may have another shape: then they stay as they are
     head: tuple[str, ...] = (),
-) -> list[str]:  # The parameters that were left, for another number of classes
+) -> list[str]:  # Names of the parameters that stayed, because their shape differs
     "Load weights that must fit, except the head. Raises `VisionRecipesError` that says what does not fit"
     expected = model.state_dict()
     _check_parameter_names(expected, state, where, head)
     other_shape = [k for k in state if state[k].shape != expected[k].shape]
-    unfit = [k for k in other_shape if not k.startswith(head)]
-    if unfit:
-        _refuse_shape(unfit[0], state[unfit[0]], expected[unfit[0]], where)
+    outside_head = [k for k in other_shape if not k.startswith(head)]
+    if outside_head:
+        name = outside_head[0]
+        _refuse_shape(name, state[name], expected[name], where)
     model.load_state_dict({k: v for k, v in state.items() if k not in other_shape}, strict=False)
     return other_shape
 
 # %% ../../nbs/tasks/05_weights.ipynb #5e241f41
 def _check_parameter_names(expected: dict, state: dict, where: str, head: tuple[str, ...]):
-    "Refuse a state with missing or unknown parameters"
+    "Refuse a state with missing or unknown parameters; all of the head may be missing"
     unknown = [k for k in state if k not in expected]
     # `num_batches_tracked` only counts, so it may be missing
     missing = [k for k in expected if k not in state and not k.endswith('num_batches_tracked')]
     state_has_head = any(k.startswith(head) for k in state)
     if not state_has_head and all(k.startswith(head) for k in missing):
-        missing = []
+        missing = []  # weights of a backbone
     if unknown or missing:
         raise VisionRecipesError(
             f'{where}: are weights of another architecture: {len(missing)} parameters are '
@@ -173,10 +176,12 @@ def _check_parameter_names(expected: dict, state: dict, where: str, head: tuple[
 
 
 def _example(names: list[str]) -> str:
+    "The first of the names, in words for a message; empty where there is none"
     return f' (such as {names[0]})' if names else ''
 
 
 def _refuse_shape(name: str, value: Tensor, expected: Tensor, where: str):
+    "Raise `VisionRecipesError`, which guesses that the first axis of the weights counts their classes"
     n_classes = value.shape[0] if value.ndim else 'other'
     raise VisionRecipesError(
         f'{where}: {name} has the shape {tuple(value.shape)}, but this model wants {tuple(expected.shape)}. '
@@ -189,20 +194,29 @@ NO_CLASS = 'N/A'  # The name of a row that was never learnt
 
 
 class HeadRows(NamedTuple):
-    "The parameters of a last layer, and what their rows stand for"
+    "The parameters of a last layer, and the classes or points that their rows stand for"
 
-    prefix: str  # Of their names
-    saved: tuple[str, ...]  # The rows of the weights; empty where their names are not known
-    wanted: tuple[str, ...]  # The rows of the model
-    axis: int = 0  # Of the rows in its weight; a bias has one axis
+    prefix: str  # Of the parameters' names
+    saved: tuple[str, ...]  # What the rows of the weights stand for; empty: not known
+    wanted: tuple[str, ...]  # What the rows of the model stand for
+    axis: int = 0  # Axis of the rows in the weight; in a bias it is the only one
 
     @property
-    def rows(self) -> list[int]:  # For each row of the model the row of the weights, or -1
+    def rows(self) -> list[int]:
+        "For each row of the model the row of the weights with the same name, or -1"
         return match_classes(self.wanted, self.saved)
 
-    def fill(self, value: Tensor, fresh: Tensor) -> Tensor:  # Of the weights, of the model, like `fresh`
-        "A parameter of the model with all rows that the weights know; four numbers a row are moved together"
+    def fill(
+        self,
+        value: Tensor,  # The parameter in the weights
+        fresh: Tensor,  # The same in the model
+    ) -> Tensor:  # In the shape of `fresh`
+        """The model's parameter, with the values of all rows that the weights know.
+
+        A name may have several rows, such as the four of a box: they are moved together.
+        """
         axis = min(self.axis, value.ndim - 1)
+        # the axis of rows becomes two: names, and the rows of each name
         saved = value.unflatten(axis, (len(self.saved), -1))
         out = fresh.unflatten(axis, (len(self.wanted), -1))
         known = [i for i, row in enumerate(self.rows) if row >= 0]
@@ -227,16 +241,16 @@ def load_by_name(
         for name in names if head.saved else ():
             _check_rows(name, state[name], head, where)
             filled[name] = head.fill(state[name], fresh[name])
-    left = load_weights(model, filled, where, tuple(head.prefix for head in heads))
-    texts = [_rows_text(head, left) for head in heads]
-    text = '; '.join(dict.fromkeys(filter(None, texts)))
+    not_loaded = load_weights(model, filled, where, tuple(head.prefix for head in heads))
+    texts = [_rows_text(head, not_loaded) for head in heads]
+    text = '; '.join(dict.fromkeys(filter(None, texts)))  # heads of the same classes say the same, once
     if text:
         log_info(f'{where}: {text}. All other layers are loaded.')
     return text
 
 
 def _check_rows(name: str, value: Tensor, head: HeadRows, where: str):
-    "Refuse a parameter whose rows are not as many as their names"
+    "Refuse a parameter whose number of rows is no multiple of the number of names"
     n_rows = value.shape[min(head.axis, value.ndim - 1)] if value.ndim else 0
     if not n_rows or n_rows % len(head.saved):
         raise VisionRecipesError(
@@ -245,10 +259,10 @@ def _check_rows(name: str, value: Tensor, head: HeadRows, where: str):
         )
 
 # %% ../../nbs/tasks/05_weights.ipynb #18dc5dc8
-def _rows_text(head: HeadRows, left: list[str]) -> str:  # `left`: parameters that were not loaded
-    "What became of the rows of a head, in words"
+def _rows_text(head: HeadRows, not_loaded: list[str]) -> str:  # `not_loaded`: names of parameters
+    "What became of the rows of a head, in words; empty where all were loaded in their order"
     if not head.saved:
-        replaced = any(name.startswith(head.prefix) for name in left)
+        replaced = any(name.startswith(head.prefix) for name in not_loaded)
         return 'its last layers are for other classes or points, and are new' if replaced else ''
     if head.wanted == tuple(name for name in head.saved if name != NO_CLASS):
         return ''
@@ -262,7 +276,7 @@ def _rows_text(head: HeadRows, left: list[str]) -> str:  # `left`: parameters th
 
 
 def _listed_names(names: list[str], most: int = 12) -> str:
-    "Names, of many the first"
+    "The names between commas; of more than `most` the first, and how many more there are"
     more = f' and {len(names) - most} more' if len(names) > most else ''
     return ', '.join(names[:most]) + more
 
@@ -285,7 +299,10 @@ def labels_of_run(
     return ModelCard.from_dict(card, str(file.parent / 'run.json')).labels
 
 
-def unknown_classes(file: Path, n_classes: int) -> VisionRecipesError:
+def unknown_classes(
+    file: Path,  # With weights
+    n_classes: int,  # Of its head
+) -> VisionRecipesError:  # To be raised by the caller
     "The error for weights that are to predict without a training, and whose classes nobody knows"
     return VisionRecipesError(
         f'{file}: its head is for {plural(n_classes, "class", "classes")}, but a file with weights does not '

@@ -40,11 +40,15 @@ def renewable_norms(model: nn.Module) -> list[_BatchNorm]:
 # %% ../../nbs/training/10_batch_norm.ipynb #3082055c
 @contextmanager
 def _plain_mean(norms: list[_BatchNorm]):
-    "Let the running averages begin anew, and be plain means over the batches in this context"
+    """Within this context the running averages begin anew, and are plain means over the batches.
+
+    At the end the momentum is that of before. Where an error ended it, or no batch reached a layer, so are
+    the averages.
+    """
     before = [(norm.momentum, {k: v.clone() for k, v in norm.named_buffers()}) for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # PyTorch's word for a plain mean
+        norm.momentum = None  # for PyTorch this means a plain mean
     finished = False
     try:
         yield
@@ -52,6 +56,6 @@ def _plain_mean(norms: list[_BatchNorm]):
     finally:
         for norm, (momentum, buffers) in zip(norms, before):
             norm.momentum = momentum
-            # no batch reaches a mask head without any object
+            # a mask head is not reached by batches without any object
             if not finished or not norm.num_batches_tracked:
                 norm.load_state_dict(buffers, strict=False)

@@ -6,7 +6,7 @@
 __all__ = ['MARGIN', 'largest_that_fits', 'fullest_image', 'find_batch_size', 'settle_batch_size']
 
 # %% ../../nbs/training/09_batch_size.ipynb #324704c5
-import copy
+import copy, math
 from pathlib import Path
 from typing import Callable
 import numpy as np
@@ -35,32 +35,32 @@ def largest_that_fits(
     fits: Callable[[int], bool],  # Whether a number fits; where one does not, no larger one does
     most: int,  # Not tried beyond this
 ) -> int:  # 0: not even 1 fits
-    "Double until it does not fit, then bisect"
+    "The largest number that fits: doubled until one does not fit, then bisected"
     low, high = 0, 2  # batch normalisation cannot learn from one, so 1 is tried last
     while high <= most and fits(high):
         low, high = high, 2 * high
-    high = min(high, most + 1)
+    high = min(high, most + 1)  # from here on `high` does not fit, or may not be tried
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low
 
 # %% ../../nbs/training/09_batch_size.ipynb #4ad64b02
-MARGIN = 0.9  # The most of the memory that a step may take
+MARGIN = 0.9  # Largest share of the free memory that a step may take
 
 
 def fullest_image(
-    task: Task,  # As `at_largest` gives it
+    task: Task,  # From `Task.at_largest`
     train: Annotations,
 ) -> dict:  # On the CPU
     "A batch of one image, the training image with the most objects"
-    counts = [len(train.objects_of(i)) for i in range(len(train))]
+    n_objects = [len(train.objects_of(i)) for i in range(len(train))]
     dataset = ImageDataset(train, task.transform(train=True))
-    return task.collate()([dataset[int(np.argmax(counts)), 0]])
+    return task.collate()([dataset[int(np.argmax(n_objects)), 0]])  # as in epoch 0
 
 
-def _step(t: Trainer, batch: dict):
-    "A whole step of training, of which nothing is kept"
+def _trial_step(t: Trainer, batch: dict):
+    "A whole step of training, to see what memory it takes; it changes the weights of `t`"
     check_limit(len(batch['images']), t.device)
     with torch.autocast(t.device.type, dtype=t.amp or torch.float32, enabled=t.amp is not None):
         losses = t.task.losses(t.model.train(), to_device(batch, t.device))
@@ -72,21 +72,21 @@ def _step(t: Trainer, batch: dict):
         t.ema.update_parameters(t.model)
 
 # %% ../../nbs/training/09_batch_size.ipynb #6bd10a5c
-def _share_of_memory(n: int, device: torch.device, free: int) -> float:
-    "How much of the memory a step of `n` images took, from 0 to 1"
+def _share_of_memory(n_images: int, device: torch.device, free: int) -> float:
+    "What a step of `n_images` took of the memory that was free: 1 is all of it"
     if device.type == 'cpu':
-        return n / image_limit(device)
+        return n_images / image_limit(device)  # its memory cannot be measured; a test has set a limit
     return getattr(torch, device.type).max_memory_reserved(device) / free
 
 
-def _fits(t: Trainer, batch: dict, free: int) -> bool:
-    "Whether steps with this batch leave some memory free"
+def _fits(t: Trainer, batch: dict, free: int) -> bool:  # `free`: bytes of the accelerator before the model
+    "Whether steps with this batch take no more than `MARGIN` of the memory"
     free_memory(t.device)
     if t.device.type != 'cpu':
         getattr(torch, t.device.type).reset_peak_memory_stats(t.device)
     try:
-        for _ in range(2):  # the optimiser takes its memory in the first step
-            _step(t, batch)
+        for _ in range(2):  # the optimiser takes its memory at the end of the first step
+            _trial_step(t, batch)
     except (RuntimeError, MemoryError, ValueError) as e:
         if not memory_lack(e) and not is_too_few(e):
             raise
@@ -104,7 +104,7 @@ def find_batch_size(
 ) -> int:
     "How many images a step of this process can take. Raises `VisionRecipesError` where not even one fits"
     task = copy.copy(task.at_largest())
-    one = fullest_image(task, train)
+    single_image = fullest_image(task, train)
     with separate_random_state(device):
         free = 0 if device.type == 'cpu' else getattr(torch, device.type).mem_get_info(device)[0]
         model = task.build_model(weights=False) if model is None else copy.deepcopy(model)
@@ -114,15 +114,15 @@ def find_batch_size(
         t = Trainer(task, probe, 1, model)
 
         def fits(n: int) -> bool:
-            return _fits(t, {name: torch.cat([values] * n) for name, values in one.items()}, free)
+            return _fits(t, {k: torch.cat([values] * n) for k, values in single_image.items()}, free)
 
-        found = largest_that_fits(fits, most)
-    if not found:
+        batch_size = largest_that_fits(fits, most)
+    if not batch_size:
         raise VisionRecipesError(
             f'batch_size auto: not even a step of one image leaves {1 - MARGIN:.0%} of the memory '
             f'of {device} free. Take a smaller size or a smaller model, or close other programs that use it.'
         )
-    return found
+    return batch_size
 
 # %% ../../nbs/training/09_batch_size.ipynb #a808f976
 def settle_batch_size(
@@ -144,13 +144,15 @@ def settle_batch_size(
     n_processes = this_world().size
     if image_limit(device) is None and device.type not in ('cuda', 'xpu'):
         preset = model_info(task.task, task.settings.model).presets['quick']
-        n = -(-preset.get('batch_size', FitSettings().batch_size) // n_processes) * n_processes
-        log_info(f'batch_size auto: {device} has no limit that can be measured; the preset has {n}')
+        of_preset = preset.get('batch_size', FitSettings().batch_size)
+        batch_size = math.ceil(of_preset / n_processes) * n_processes  # a multiple, to be shared out
+        log_info(f'batch_size auto: {device} has no limit that can be measured; the preset has {batch_size}')
     else:
-        found = find_batch_size(task, settings, train, device, model, max(1, len(train) // n_processes))
-        n = found * n_processes
-        log_info(f'batch_size auto: {plural(found, "image")} at a time fit into the memory of {device}')
-    n_step = n * settings.accumulate
-    images, steps = plural(n_step, 'image'), plural(max(1, len(train) // n_step), 'step')
-    log_info(f'batch_size {n}: {images} a step, about {steps} an epoch')
-    return settings.replace(batch_size=n)
+        most = max(1, len(train) // n_processes)
+        n_fitting = find_batch_size(task, settings, train, device, model, most)
+        batch_size = n_fitting * n_processes
+        log_info(f'batch_size auto: {plural(n_fitting, "image")} at a time fit into the memory of {device}')
+    images_a_step = batch_size * settings.accumulate
+    images, steps = plural(images_a_step, 'image'), plural(max(1, len(train) // images_a_step), 'step')
+    log_info(f'batch_size {batch_size}: {images} a step, about {steps} an epoch')
+    return settings.replace(batch_size=batch_size)

@@ -67,19 +67,19 @@ class Callbacks:
         for callback in self.all if t.world.first else ():
             if callback not in self._off:
                 self._call(t, callback, event, t, *args)
-        if self.all and several():
+        if self.all and several():  # the first process tells the others whether to stop
             stops = total(torch.tensor(float(bool(t.stop_reason)), device=t.device)) > 0
             if stops and not t.stop_reason:
                 t.stop_reason = 'a callback of the first process'
 
 # %% ../../nbs/training/07_callbacks.ipynb #3d92bb7b
 def _checked(callbacks: Iterable[Callback]) -> list[Callback]:
-    "Raise `VisionRecipesError` for what is no list of callbacks"
+    "The callbacks as a list. Raises `VisionRecipesError` for what is no list of callbacks"
     if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
         raise VisionRecipesError(f'callbacks must be a list of callbacks, but is {brief(callbacks)}.')
     callbacks = list(callbacks)
     for callback in callbacks:
-        if isinstance(callback, type) or not hasattr(callback, 'on_error'):
+        if isinstance(callback, type) or not hasattr(callback, 'on_error'):  # a class, or anything else
             raise VisionRecipesError(
                 f'callbacks holds {brief(callback)}, but each must be an object of a class of Callback.'
             )
@@ -99,7 +99,9 @@ def end(self: Callbacks, t):
 
 # %% ../../nbs/training/07_callbacks.ipynb #16f28cd3
 @patch
-def _call(self: Callbacks, t, callback: Callback, method: str, *args) -> Any:
+def _call(
+    self: Callbacks, t, callback: Callback, method: str, *args
+) -> Any:  # What it returns; None: it failed
     "Call a method of a callback, whose errors do not end the training here"
     try:
         return getattr(callback, method)(*args)
@@ -111,7 +113,7 @@ def _call(self: Callbacks, t, callback: Callback, method: str, *args) -> Any:
 def _failed(self: Callbacks, t, callback: Callback, method: str, e: Exception):
     "Stop the training because of a callback, or report the error once and go on"
     message = f'callback {_name(callback)}: {method} raised {type(e).__name__}: {first_line(e)}'
-    if method == 'at_start' or callback.on_error == 'stop':
+    if method == 'at_start' or callback.on_error == 'stop':  # what did not start is not called again
         self._off.append(callback)
     if callback.on_error == 'stop':
         t.stop_reason = t.stop_reason or message
@@ -161,15 +163,15 @@ def _is_plain(value) -> bool:
 @patch
 def load_state_dict(self: Callbacks, t, states: list[list]):
     "Give the callbacks what was saved of callbacks of the same name. New ones begin without"
-    left = list(states) if t.world.first else []
+    unused = list(states) if t.world.first else []
     for callback in self.all:
-        saved = next((s for s in left if s[0] == _name(callback)), None)
+        saved = next((pair for pair in unused if pair[0] == _name(callback)), None)
         if saved is not None:
-            left.remove(saved)
-            if saved[1] is not None:
+            unused.remove(saved)
+            if saved[1] is not None:  # a state that could not be saved is None
                 self._call(t, callback, 'load_state_dict', saved[1])
-    if left:
-        names = ', '.join(name for name, _ in left)
+    if unused:
+        names = ', '.join(name for name, _ in unused)
         log_info(f'The run was saved with callbacks that are missing now: {names}.')
 
 # %% ../../nbs/training/07_callbacks.ipynb #341ab187
@@ -246,8 +248,8 @@ class WandB(ServerLogger):
     def at_start(self, t):
         import wandb
 
-        place = dict(project=self.project, name=t.out.name, dir=str(t.out))
-        self.run = wandb.init(**place, id=self.run_id, resume='allow', config=all_settings(t))
+        names = dict(project=self.project, name=t.out.name, dir=str(t.out))
+        self.run = wandb.init(**names, id=self.run_id, resume='allow', config=all_settings(t))
         self.run_id = self.run.id
 
     def write(self, values, step):

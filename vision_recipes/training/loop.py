@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable, Iterator, NamedTuple
 import numpy as np
 import torch
 from torch import nn, Tensor
+from torch.utils.data import DataLoader
 from ..core.console import human_time, plural, progress, log_info, this_world, World
 from ..core.errors import VisionRecipesError
 from ..core.files import write_json
@@ -30,6 +31,7 @@ from ..dataloading.transforms.pixels import as_sample_transform
 from ..metrics.intervals import Evaluation
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
+from ..runtime.prediction import Prediction
 from ..tasks.device import pick_device, to_device
 from ..tasks.distributed import agree, gather, joined, meet_again, several
 from ..tasks.distributed import sharing, total
@@ -69,60 +71,72 @@ from vision_recipes.training.state import (
 )
 
 # %% ../../nbs/training/05_loop.ipynb #830df6fc
-def _files(anns, batch) -> list[str]:
+def _batch_files(anns: Annotations, batch: dict) -> list[str]:
+    "The image files of a batch, whose `index` (B,) holds rows of `anns`"
     return [str(anns.path(int(i))) for i in batch['index'].tolist()]
 
 
 @contextmanager
-def stoppable():
-    """Turn the first Ctrl-C, and what a scheduler sends before it takes the machine away (SIGTERM), into a
-    flag, so that a step is finished before training stops; the second one breaks off at once. Gives the flag,
-    a `threading.Event`"""
-    asked = threading.Event()
+def stoppable() -> Iterator[threading.Event]:
+    """Within this context Ctrl-C, or a scheduler's SIGTERM, sets a flag instead of ending the process.
+
+    So a step is finished before training stops. A second signal breaks off at once, by `KeyboardInterrupt`.
+    Gives the flag.
+    """
+    stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield stop  # Python allows signal handlers in the main thread only, so here nothing sets the flag
         return
 
-    def ask(signum, frame):
-        if asked.is_set():
+    def request_stop(signum, frame):
+        if stop.is_set():
             raise KeyboardInterrupt
-        asked.set()
+        stop.set()
 
-    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    previous = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield stop
     finally:
-        for s, handler in before.items():
+        for s, handler in previous.items():
             signal.signal(s, handler)
 
 # %% ../../nbs/training/05_loop.ipynb #132904e8
-def train_batch(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -> dict[str, float]:  # Each loss
+def train_batch(
+    t: Trainer,
+    batch: dict,  # Of the loader, on the CPU
+    anns: Annotations,  # Training images; an error names those of the batch
+    is_step: bool,  # Whether the optimiser makes a step after this batch
+) -> dict[str, float]:  # Each loss by name, of the whole batch
     "Forward, backward, and a step of the optimiser when `is_step`"
+    # kept until the step: to compute the batches again where memory runs out, or a loss is not finite
     t.since_step.append((batch, random_state(t.device)))
 
     def where():
         files = ', '.join(sum(_files_since_step(t, anns), []))
         return f'in epoch {t.progress.epoch + 1}, batch {t.progress.batch + 1}. Its images: {files}.'
 
-    means = {}
+    batch_losses = {}
     for losses, share in losses_in_parts(t.model, batch, t.progress.parts, partial(_losses, t)):
+        # weighted by the part's share of the batch, and averaged over the batches that make a step
         t.scaler.scale(total_loss(losses, where) / (t.settings.accumulate / share)).backward()
-        means = {name: means.get(name, 0.0) + share * loss.item() for name, loss in losses.items()}
+        batch_losses = {k: batch_losses.get(k, 0.0) + share * loss.item() for k, loss in losses.items()}
     if is_step:
         step(t, where)
-    return means
+    return batch_losses
 
 # %% ../../nbs/training/05_loop.ipynb #54c44e0d
 def _mixed_precision(t: Trainer):
+    "The context that computes in `t.amp`; without effect where that is None"
     return torch.autocast(t.device.type, dtype=t.amp or torch.float32, enabled=t.amp is not None)
 
 
 def _files_since_step(t: Trainer, anns: Annotations) -> list[list[str]]:
     "The images of each batch whose gradients wait for a step"
-    return [_files(anns, batch) for batch, _ in t.since_step]
+    return [_batch_files(anns, batch) for batch, _ in t.since_step]
 
 
 def _losses(t: Trainer, batch: dict) -> dict[str, Tensor]:
+    "The losses of a batch or of a part of it, computed in training mode on the trainer's device"
     check_limit(len(batch['images']), t.device)
     try:
         with sharing(), _mixed_precision(t):
@@ -139,11 +153,14 @@ def _losses(t: Trainer, batch: dict) -> dict[str, Tensor]:
         ) from e
 
 # %% ../../nbs/training/05_loop.ipynb #17356488
-def step(t: Trainer, where: Callable[[], str]):
-    """One step of the optimiser, with what belongs to it.
+def step(
+    t: Trainer,
+    where: Callable[[], str],  # Epoch, batch and images, in words for an error
+):
+    """One step: clip the gradient, change the weights, move the schedule and the average of the weights on.
 
     Raises `NonFiniteLoss` before a gradient that is not finite reaches the weights. In float16 the scaler
-    skips such a step instead, as long as that helps.
+    skips such a step instead, until its scale is below 1.
     """
     t.scaler.unscale_(t.optimizer)
     finite_norm(t, where)
@@ -157,7 +174,11 @@ def step(t: Trainer, where: Callable[[], str]):
 
 # %% ../../nbs/training/05_loop.ipynb #b2535661
 def train_epoch(
-    t: Trainer, loader, anns: Annotations, out: Path, stop: threading.Event
+    t: Trainer,
+    loader: DataLoader,  # Training batches, as from `make_loaders`
+    anns: Annotations,  # Training images
+    out: Path,  # The run directory
+    stop: threading.Event,  # Set, as by `stoppable`: stop after the next step; is set for all processes here
 ) -> bool:  # Whether the epoch was finished
     """Train from where `t.progress` stands to the end of the epoch, or until `stop`.
 
@@ -166,15 +187,17 @@ def train_epoch(
     loader.batch_sampler.set_epoch(t.progress.epoch, start=t.progress.batch)
     t.task.begin_epoch(t.progress.epoch, t.settings.epochs)
     t.set_train_mode()
-    started, saved, before = time.monotonic(), time.monotonic(), t.progress.seconds
+    started, last_save = time.monotonic(), time.monotonic()
+    seconds_before = t.progress.seconds  # that an interrupted run spent in this epoch
     with _epoch_progress(t) as bar:
         for batch in _batches_or_save(t, loader, out):
             losses = _train_or_keep_batch(t, batch, anns, out)
-            late = time.monotonic() - saved > 60 * t.settings.save_minutes
-            losses, stopped, late = _sync_processes(t, losses, stop.is_set(), late and t.world.first)
+            save_due = time.monotonic() - last_save > 60 * t.settings.save_minutes
+            save_due = save_due and t.world.first  # one clock decides for all processes
+            losses, stopped, save_due = _sync_processes(t, losses, stop.is_set(), save_due)
             _halve_later(t, len(batch['images']))
             _record_batch(t, losses)
-            t.progress.seconds = before + time.monotonic() - started
+            t.progress.seconds = seconds_before + time.monotonic() - started
             bar.update()
             message = f'loss {sum(losses.values()):.4f}, {human_time(seconds_left(t))} left'
             bar.set_postfix_str(message, refresh=False)
@@ -183,21 +206,22 @@ def train_epoch(
                 stop.set()
             if (stopped or t.stop_reason) and not _waits_for_step(t):
                 return False
-            if late and not _waits_for_step(t):
+            if save_due and not _waits_for_step(t):
                 save_state(t, out)
-                saved = time.monotonic()
+                last_save = time.monotonic()
     return True
 
 # %% ../../nbs/training/05_loop.ipynb #c152862a
 def _epoch_progress(t: Trainer):
+    "The progress bar of the running epoch"
     description = f'epoch {t.progress.epoch + 1}/{t.settings.epochs}'
     return progress(total=t.batches, desc=description, unit='batch', initial=t.progress.batch)
 
 
 def _train_or_keep_batch(t: Trainer, batch: dict, anns: Annotations, out: Path) -> dict[str, float]:
     "Train on a batch; one whose losses are not finite is written to `failed.pt`"
-    n = t.progress.batch + 1
-    is_step = n == t.batches or n % t.settings.accumulate == 0
+    number = t.progress.batch + 1  # of this batch in the epoch, from 1
+    is_step = number == t.batches or number % t.settings.accumulate == 0
     try:
         return _train_or_halve(t, batch, anns, is_step)
     except NonFiniteLoss as e:
@@ -218,15 +242,18 @@ def _train_or_halve(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -
             lack = memory_lack(e)
             if not lack:
                 raise
-        # `batch` is the last of them; not in `except`, because the error holds the tensors of the failed step
-        batches = roll_back(t)
+        # not in `except`, because the error holds the tensors of the failed step
+        batches = roll_back(t)  # all since the last step, `batch` at their end
         _reconnect(t, lack)
         free_memory(t.device)
         halve(t, lack, len(batch['images']))
 
 
-def _reconnect(t: Trainer, lack: str):
-    "Connect the processes anew. Raises `VisionRecipesError` where memory ran out in some of them only"
+def _reconnect(t: Trainer, lack: str):  # `lack`: what the error says
+    """Connect the processes anew, after a step that failed in its middle.
+
+    Raises `VisionRecipesError` where memory ran out in some of them only.
+    """
     if t.world.size == 1:
         return
     t.network = None  # it holds the old connections
@@ -235,21 +262,22 @@ def _reconnect(t: Trainer, lack: str):
     t.network = t.connected()
 
 
-def _halve_later(t, n: int):
+def _halve_later(t: Trainer, n_images: int):  # `n_images`: of this process's batch
     "Compute later batches in smaller parts, where memory ran out in a step that was finished all the same"
-    if t.lacks_memory and t.progress.parts < n:
-        halve(t, t.lacks_memory, n)
+    if t.lacks_memory and t.progress.parts < n_images:
+        halve(t, t.lacks_memory, n_images)
     t.lacks_memory = ''
 
 # %% ../../nbs/training/05_loop.ipynb #d5ab9183
-def _batches_or_save(t, loader, out) -> Iterator[dict]:
+def _batches_or_save(t: Trainer, loader: DataLoader, out: Path) -> Iterator[dict]:
     "The loader's batches. If it fails, the state after the batches before is saved"
-    wanted = iter(loader.batch_sampler)
+    requested = iter(loader.batch_sampler)  # the keys of each batch, in the same order
     try:
-        for batch, keys in zip(loader, wanted):
-            skipped = [key[0] for key, got in zip(keys, batch['index'].tolist()) if key[0] != got]
+        for batch, keys in zip(loader, requested):
+            # a key begins with the image; the data set gives another where that one cannot be opened
+            skipped = [key[0] for key, loaded in zip(keys, batch['index'].tolist()) if key[0] != loaded]
             if skipped:
-                _enough_images(t, len(t.progress.skipped) + len(skipped), len(loader.dataset))
+                _check_skipped(t, len(t.progress.skipped) + len(skipped), len(loader.dataset))
             t.progress.skipped += skipped  # not before: a refused batch is given again when the run goes on
             yield batch
     except VisionRecipesError:
@@ -259,7 +287,7 @@ def _batches_or_save(t, loader, out) -> Iterator[dict]:
         raise
 
 
-def _keep_failed_batch(t, out, anns, what) -> str:
+def _keep_failed_batch(t: Trainer, out: Path, anns: Annotations, what: str) -> str:  # `what`: the error
     "Write `failed.pt`. Gives a sentence for the error: how to replay it, or why it could not be written"
     try:
         path = keep_failure(t, out, what, _files_since_step(t, anns))
@@ -268,32 +296,35 @@ def _keep_failed_batch(t, out, anns, what) -> str:
     return f'The batch is kept: `vision-recipes replay "{path}"` computes it again.'
 
 # %% ../../nbs/training/05_loop.ipynb #a057846f
-def _sync_processes(t, losses, stopped, late) -> tuple[dict[str, float], bool, bool]:
-    """What all processes must agree on after a batch.
+def _sync_processes(
+    t: Trainer, losses: dict[str, float], stopped: bool, save_due: bool
+) -> tuple[dict[str, float], bool, bool]:  # The same three, for all processes
+    """Agree with the other processes after a batch.
 
-    The mean of the losses, whether one was asked to stop, and whether it is time to save. That memory ran out
-    in one of them is noted in `t.lacks_memory`.
+    All get the mean of the losses, whether any was asked to stop, and whether it is time to save. That memory
+    ran out in one of them is noted in `t.lacks_memory`.
     """
     if t.world.size == 1:
-        return losses, stopped, late
-    dtype = torch.float64 if t.device.type == 'cpu' else torch.float32
-    flags = stopped, late, bool(t.lacks_memory)
-    values = total(torch.tensor([*losses.values(), *flags], dtype=dtype, device=t.device)).tolist()
-    means = {name: value / t.world.size for name, value in zip(losses, values)}
-    stopped, late, lacks_memory = (value > 0 for value in values[-3:])
+        return losses, stopped, save_due
+    dtype = torch.float64 if t.device.type == 'cpu' else torch.float32  # not all accelerators have float64
+    flags = stopped, save_due, bool(t.lacks_memory)
+    # one sum for all of them, because each costs a round of messages
+    sums = total(torch.tensor([*losses.values(), *flags], dtype=dtype, device=t.device)).tolist()
+    means = {name: value / t.world.size for name, value in zip(losses, sums)}
+    stopped, save_due, lacks_memory = (value > 0 for value in sums[-len(flags) :])
     if lacks_memory and not t.lacks_memory:
-        t.lacks_memory = 'in another process'
-    return means, stopped, late
+        t.lacks_memory = 'in another process'  # the text of its error stays there
+    return means, stopped, save_due
 
 # %% ../../nbs/training/05_loop.ipynb #d59e1f2c
-def _record_batch(t, losses):
+def _record_batch(t: Trainer, losses: dict[str, float]):
     "Count a batch: its losses go into the sums of the epoch"
     t.progress.batch += 1
     t.progress.sums = {k: t.progress.sums.get(k, 0.0) + v for k, v in losses.items()}
     t.losses = losses
 
 
-def _waits_for_step(t) -> bool:
+def _waits_for_step(t: Trainer) -> bool:
     "Whether gradients wait for a step of the optimiser. They are not in the state, so it is not saved now"
     return t.progress.batch % t.settings.accumulate != 0 and t.progress.batch != t.batches
 
@@ -305,60 +336,84 @@ def seconds_left(t: Trainer) -> float:
     """
     if not t.progress.batch:
         return 0.0
-    batches, epochs = t.batches - t.progress.batch, t.settings.epochs - t.progress.epoch - 1
+    later_epochs = t.settings.epochs - t.progress.epoch - 1
+    batches_left = t.batches - t.progress.batch + later_epochs * t.batches
     seconds_a_batch = t.progress.seconds / t.progress.batch
-    return seconds_a_batch * (batches + epochs * t.batches) + (epochs + 1) * t.valid_seconds
+    return seconds_a_batch * batches_left + (later_epochs + 1) * t.valid_seconds
 
 # %% ../../nbs/training/05_loop.ipynb #70e61ffc
 MOST_SKIPPED = 0.1  # of an epoch's images
 
 
-def _enough_images(t, skipped, n):
-    if skipped > max(10, MOST_SKIPPED * n / t.world.size):
+def _too_many_skipped(n_skipped: int, n_images: float) -> bool:
+    "Whether more than `MOST_SKIPPED` are missing; ten are no reason to stop, however small the set"
+    return n_skipped > max(10, MOST_SKIPPED * n_images)
+
+
+def _check_skipped(t: Trainer, n_skipped: int, n_images: int):  # `n_images`: of all processes
+    "Refuse to go on with an epoch in which too many of this process's images cannot be opened"
+    if _too_many_skipped(n_skipped, n_images / t.world.size):
         raise VisionRecipesError(
-            f'{plural(skipped, "image")} of this epoch could not be opened: '
+            f'{plural(n_skipped, "image")} of this epoch could not be opened: '
             f'more than {MOST_SKIPPED:.0%} are not skipped. Is the disk with the images still there?'
         )
 
 
-def say_skipped(anns: Annotations, skipped: list[int]):
+def say_skipped(
+    anns: Annotations,
+    skipped: list[int],  # Rows of `anns`
+):
     "Name images that were skipped, and why"
 
-    def cause(i):
+    def cause(i: int) -> str:
         try:
             open_image(anns.path(i))
             return f'{anns.path(i)}: can be opened again now'
         except ImageError as e:
             return str(e).rstrip('.')
 
-    few = '; '.join(cause(i) for i in skipped[:3])
+    causes = '; '.join(cause(i) for i in skipped[:3])
     if skipped:
         log_info(
             f'{plural(len(skipped), "image")} could not be opened and '
-            f'{"was" if len(skipped) == 1 else "were"} skipped: {few}{"; ..." if len(skipped) > 3 else ""}'
+            f'{"was" if len(skipped) == 1 else "were"} skipped: {causes}{"; ..." if len(skipped) > 3 else ""}'
         )
 
 # %% ../../nbs/training/05_loop.ipynb #dab5b506
 @torch.inference_mode()
 def validate(
-    t: Trainer, loader, anns: Annotations
+    t: Trainer,
+    loader: DataLoader,  # Validation batches, as from `make_loaders`
+    anns: Annotations,  # Validation images
 ) -> tuple[dict[str, float], Evaluation] | None:  # Mean losses, scores; None in all processes but the first
     """Losses and scores on the validation images; neither weights nor batch statistics change.
 
     Of several processes each sees some batches, and the first joins them: the result is that of one process.
     """
-    started, model, found = time.monotonic(), t.judged_model.eval(), []
+    started, model, validated = time.monotonic(), t.judged_model.eval(), []
     batches = progress(loader, 'validating', unit='batch')
-    for batch, number, pairs in zip(batches, loader.batch_sampler.numbers(), loader.batch_sampler):
-        batch['wanted'] = torch.tensor([i for i, _ in pairs])
-        found += [(number, *part) for part in _validate_or_halve(t, model, batch)]
-    parts = gather(found)
+    for batch, number, keys in zip(batches, loader.batch_sampler.numbers(), loader.batch_sampler):
+        batch['requested'] = torch.tensor([i for i, _ in keys])  # `index` differs where one was skipped
+        validated += [(number, part) for part in _validate_or_halve(t, model, batch)]
+    by_process = gather(validated)
     t.valid_seconds = time.monotonic() - started
-    return _joined(t, sum(parts, []), anns) if t.world.first else None
+    if not t.world.first:
+        return None
+    validated = sorted(sum(by_process, []), key=lambda numbered: numbered[0])
+    return _evaluate_parts(t, [part for _, part in validated], anns)
 
 # %% ../../nbs/training/05_loop.ipynb #9ff4c0f3
-def _validate_or_halve(t, model, batch) -> list[tuple]:
-    "Validate a batch in parts that fit into memory: losses, wanted and found images, predictions of each"
+class _ValidatedPart(NamedTuple):
+    "What validation found for a batch, or for a part of it; lists have an entry for each image"
+
+    losses: dict[str, float]  # Of the batch or part as a whole
+    requested: list[int]  # Rows of the annotations
+    loaded: list[int]  # The same, or another row where the image could not be opened
+    predictions: list[Prediction]
+
+
+def _validate_or_halve(t: Trainer, model: nn.Module, batch: dict) -> list[_ValidatedPart]:
+    "Validate a batch, in as many parts as memory asks for"
     while True:
         rng = random_state(t.device)
         try:
@@ -372,38 +427,48 @@ def _validate_or_halve(t, model, batch) -> list[tuple]:
         halve(t, lack, len(batch['images']), 'valid_parts')
 
 
-def _validate_part(t, model, batch) -> tuple:
+def _validate_part(t: Trainer, model: nn.Module, batch: dict) -> _ValidatedPart:
+    "Losses and predictions of a batch, or of a part of it"
     check_limit(len(batch['images']), t.device)
     with _mixed_precision(t):
         losses, predictions = t.task.validate(model, to_device(batch, t.device))
     losses = {name: loss.item() for name, loss in losses.items()}
-    return losses, batch['wanted'].tolist(), batch['index'].tolist(), predictions
+    return _ValidatedPart(losses, batch['requested'].tolist(), batch['index'].tolist(), predictions)
 
 # %% ../../nbs/training/05_loop.ipynb #48041c1b
-def _joined(t, found, anns):
-    """Losses and scores of all batches, in their order.
+def _evaluate_parts(
+    t: Trainer,
+    validated: list[_ValidatedPart],  # In the order of the images
+    anns: Annotations,
+) -> tuple[dict[str, float], Evaluation]:  # Mean losses, scores
+    """Losses and scores of all batches.
 
     An image that could not be opened has no prediction, and does not count.
     """
-    sums, by_image, missing = {}, {}, []
-    for _, losses, wanted, got, predictions in sorted(found, key=lambda row: row[0]):
-        sums = {k: sums.get(k, 0.0) + v * len(wanted) for k, v in losses.items()}
-        by_image |= {i: p for i, j, p in zip(wanted, got, predictions) if i == j}
-        missing += [i for i, j in zip(wanted, got) if i != j]
+    sums, prediction_of, missing = {}, {}, []
+    for losses, requested, loaded, predictions in validated:
+        sums = {k: sums.get(k, 0.0) + v * len(requested) for k, v in losses.items()}
+        rows = zip(requested, loaded, predictions)
+        prediction_of |= {i: prediction for i, found, prediction in rows if i == found}
+        missing += [i for i, found in zip(requested, loaded) if i != found]
     say_skipped(anns, missing)
-    if len(missing) > max(10, MOST_SKIPPED * len(anns)) or not by_image:
+    if _too_many_skipped(len(missing), len(anns)) or not prediction_of:
         raise VisionRecipesError(
             f'{plural(len(missing), "validation image")} of {len(anns)} cannot be opened: '
             'there is too little left to judge by. Is the disk with the images still there?'
         )
-    seen = sorted(by_image)
-    known = anns.subset(np.array(seen)) if missing else anns
-    evaluation = t.task.evaluate([by_image[i] for i in seen], known)
+    opened = sorted(prediction_of)
+    opened_anns = anns.subset(np.array(opened)) if missing else anns
+    evaluation = t.task.evaluate([prediction_of[i] for i in opened], opened_anns)
     return {name: value / len(anns) for name, value in sums.items()}, evaluation
 
 # %% ../../nbs/training/05_loop.ipynb #03fe288d
 def check_parts(task: Task, train: Annotations, valid: Annotations):
-    "Refuse parts the task cannot learn from, of other classes than the task's, or with images in common"
+    """Refuse training or validation images that a training cannot use.
+
+    Raises `VisionRecipesError` for images the task cannot learn from, for other classes than the task's, and
+    for images in both.
+    """
     for anns in (train, valid):
         if anns.class_names != task.labels.names:
             raise VisionRecipesError(
@@ -413,11 +478,11 @@ def check_parts(task: Task, train: Annotations, valid: Annotations):
         task.check(anns)
     trained_on = {os.path.realpath(train.path(i)) for i in range(len(train))}
     valid_paths = [valid.path(i) for i in range(len(valid))]
-    both = [path for path in valid_paths if os.path.realpath(path) in trained_on]
-    if both:
+    in_both = [path for path in valid_paths if os.path.realpath(path) in trained_on]
+    if in_both:
         raise VisionRecipesError(
-            f'{both[0]}: is to be trained on and to judge the training '
-            f'({plural(len(both), "such image")}). Hold out other images.'
+            f'{in_both[0]}: is to be trained on and to judge the training '
+            f'({plural(len(in_both), "such image")}). Hold out other images.'
         )
 
 # %% ../../nbs/training/05_loop.ipynb #c9d91615
@@ -444,13 +509,15 @@ def fit(
     callbacks = Callbacks([*callbacks, *make_loggers(settings.log)])
     device = process_device(settings.device, this_world())
     settings = settle_batch_size(task, settings, train, device, model, out if resume else None)
-    state = _old_state(out, task, settings, train, valid) if resume else None
+    state = _state_to_resume(out, task, settings, train, valid) if resume else None
     with separate_random_state(device), joined(device) as world:
-        settings = settings.replace(batch_size=agree(min(gather(settings.batch_size) or [1])))
+        # `auto` may differ among processes: all take the smallest (`gather` gives None in all but the first)
+        batch_size = agree(min(gather(settings.batch_size) or [1]))
+        settings = settings.replace(batch_size=batch_size)
         try:
             _train(task, train, valid, out, settings, state, model, world, callbacks)
         except RuntimeError as e:
-            if world.size == 1 or not _of_others(e):
+            if world.size == 1 or not _is_lost_connection(e):
                 raise
             raise VisionRecipesError(
                 f'Another of the {world.size} processes ended, or could not be reached '
@@ -460,14 +527,24 @@ def fit(
         return Run(out, settings.device)
 
 # %% ../../nbs/training/05_loop.ipynb #433ea4ff
-def _of_others(e) -> bool:
+def _is_lost_connection(e: RuntimeError) -> bool:
     "Whether an error says that another process cannot be reached"
     mentions = any(word in str(e) for word in ('gloo', 'NCCL', 'ProcessGroup'))
     return mentions or isinstance(e, torch.distributed.DistError)
 
 # %% ../../nbs/training/05_loop.ipynb #0c985098
-def _train(task, train, valid, out, settings, state, model, world, callbacks):
-    "The training itself"
+def _train(
+    task: Task,
+    train: Annotations,
+    valid: Annotations,
+    out: Path,
+    settings: FitSettings,
+    state: dict | None,  # Of `last.pt`, to go on from; None: from the beginning
+    model: nn.Module | None,  # As for `fit`
+    world: World,
+    callbacks: Callbacks,
+):
+    "Make loaders and trainer, run the epochs that are left, and write the run directory"
     is_given = model is not None
     loader, valid_loader = make_loaders(task, train, valid, settings, world)
     if state and model is None:
@@ -475,76 +552,98 @@ def _train(task, train, valid, out, settings, state, model, world, callbacks):
     t = Trainer(task, settings, len(loader.batch_sampler), model, world)
     t.out, t.callbacks = out, callbacks
     data = data_info(train, valid) if world.first else {}
+    t.run_info = lambda known, epoch: run_info(task, settings, train, valid, data, known, epoch)
     if state:
-        _go_on(t, state, out)
+        _restore_or_refuse(t, state, out)
     if world.first:
-        _begin(t, out, lambda known, epoch: run_info(task, settings, train, valid, data, known, epoch))
+        _prepare_run_directory(t, out)
     resumed = f', going on after epoch {t.progress.epoch}, batch {t.progress.batch}' if state else ''
     log_info(f'{_start_message(t, train, valid)} into {out}{resumed}')
     say_frozen(t, is_given)
     with stoppable() as stop:
         try:
             t.callbacks.tell(t, 'at_start')
-            while t.progress.epoch < settings.epochs and not (t.stop_reason or _patience_lost(t)):
-                if not train_epoch(t, loader, train, out, stop):
-                    break
-                end_epoch(t, out, train, valid, valid_loader)
-                if _asked(t, stop):
-                    break
+            _run_epochs(t, out, train, valid, loader, valid_loader, stop)
             _finish(t, out, valid)
         finally:
             t.callbacks.end(t)
+    _raise_stop(t, out, stop)
+
+# %% ../../nbs/training/05_loop.ipynb #143dde26
+def _run_epochs(
+    t: Trainer,
+    out: Path,
+    train: Annotations,
+    valid: Annotations,
+    loader: DataLoader,
+    valid_loader: DataLoader,
+    stop: threading.Event,
+):
+    "Train and validate epoch by epoch, until the last one, or until anything asks to stop"
+    while t.progress.epoch < t.settings.epochs and not (t.stop_reason or _patience_exhausted(t)):
+        if not train_epoch(t, loader, train, out, stop):
+            break
+        end_epoch(t, out, train, valid, valid_loader)
+        if _stop_requested(t, stop):
+            break
+
+
+def _raise_stop(t: Trainer, out: Path, stop: threading.Event):
+    "Raise the error of a callback, or `KeyboardInterrupt` where a signal stopped the training early"
     t.callbacks.raise_error(t)
-    if stop.is_set() and t.progress.epoch < settings.epochs:
+    if stop.is_set() and t.progress.epoch < t.settings.epochs:
         raise KeyboardInterrupt(
             f'stopped in epoch {t.progress.epoch + 1}; {out} holds the best model so far, '
             'and resume goes on from here'
         )
 
 # %% ../../nbs/training/05_loop.ipynb #1a9c239e
-def _asked(t, stop) -> bool:  # By a signal that reached any of the processes, whatever they were doing
+def _stop_requested(t: Trainer, stop: threading.Event) -> bool:
+    "Whether a signal reached any of the processes; then `stop` is set in all. Every process must call it"
     if total(torch.tensor(float(stop.is_set()), device=t.device)) > 0:
         stop.set()
     return stop.is_set()
 
 # %% ../../nbs/training/05_loop.ipynb #973bd6af
-def _go_on(t, state, out):
-    "Put the trainer where the saved state was"
+def _restore_or_refuse(t: Trainer, state: dict, out: Path):
+    "Put the trainer where the saved state was. Raises `VisionRecipesError` for a state of something else"
     try:
         restore(t, state)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as e:
         raise VisionRecipesError(
             f'{out / "last.pt"}: is no state of this training ({type(e).__name__}: {first_line(e)}). '
-            f'{_BEST_REMAINS}'
+            f'{_BEST_MODEL_REMAINS}'
         ) from e
 
 
-def _begin(t, out, info: Callable[[dict, int], dict]):
+def _prepare_run_directory(t: Trainer, out: Path):
     """Make the run directory ready.
 
     Incomplete files of an earlier process, killed while it wrote, are deleted, and missing ones are written.
     """
-    t.run_info = info
     leftovers = list(out.glob('.*.tmp'))
-    if not t.progress.epoch and not t.progress.batch:
+    if not t.progress.epoch and not t.progress.batch:  # a training that begins has no failure yet
         leftovers += out.glob('failed*.pt')
     for file in leftovers:
         file.unlink(missing_ok=True)
     if t.progress.history:
         write_history(t.progress.history, out)
     if not t.progress.best_epoch:
-        write_json(out / 'run.json', info({}, 0))  # also shows early that writing works
+        write_json(out / 'run.json', t.run_info({}, 0))  # also shows early that writing works
 
 # %% ../../nbs/training/05_loop.ipynb #ec34e7a4
 STATISTICS_IMAGES = 160  # On which the statistics of batch normalisation are measured
-YOUNG_STEPS = range(10, 300)  # Before it there is nothing to judge, after it the lag costs no accuracy
+# Steps of the optimiser after which a validation measures the statistics of batch normalisation anew: with
+# fewer a network has learnt nothing worth judging, with more the running averages keep up with the weights
+YOUNG_STEPS = range(10, 300)
 
 
 def renew_young(t: Trainer, train: Annotations):
-    "Measure the statistics of batch normalisation anew, while the training is young"
-    steps_made = (t.progress.epoch + 1) * t.steps // t.settings.epochs
+    "Measure the statistics of batch normalisation anew, after an epoch whose steps are in `YOUNG_STEPS`"
+    epochs_done = t.progress.epoch + 1  # the running one is counted after its validation
+    steps_made = epochs_done * t.steps // t.settings.epochs
     if steps_made not in YOUNG_STEPS:
-        t.statistics_batches = None
+        t.statistics_batches = None  # its memory is free again
         return
     model = t.judged_model.train()
     t.frozen.set_eval(model)
@@ -561,7 +660,7 @@ def renew_young(t: Trainer, train: Annotations):
     except (RuntimeError, MemoryError) as e:
         lack = memory_lack(e)
         if not lack or t.world.size > 1:
-            raise
+            raise  # of several processes, the others wait for this one
         free_memory(t.device)
         log_info(
             f'statistics of batch normalisation are not measured anew: there is no memory for it ({lack})'
@@ -569,68 +668,89 @@ def renew_young(t: Trainer, train: Annotations):
 
 # %% ../../nbs/training/05_loop.ipynb #228a7529
 def _statistics_batches(t: Trainer, train: Annotations) -> list[dict]:
-    """Batches of training images as this epoch changes them; drawn at random, so that each has all classes.
+    """Batches of training images, augmented as in this epoch; drawn at random, so that each has all classes.
 
-    Several processes share each batch, so that they measure what one would.
+    They are loaded again only where the augmentation differs from that of the epoch before. Several processes
+    share each batch, so that they measure what one would.
     """
-    transform = as_sample_transform(_with_own(t.task, t.settings))
+    transform = as_sample_transform(_train_transform(t.task, t.settings))
     transform = transform.for_epoch(t.progress.epoch, t.settings.epochs)
     if t.statistics_batches is None or t.statistics_batches[0] != transform:
         n = min(len(train), STATISTICS_IMAGES)
         chosen = np.random.default_rng(t.settings.seed).choice(len(train), n, replace=False)
-        images = ImageDataset(train.subset(chosen), transform, unreadable=t.settings.unreadable)
-        processes = t.world.size
-        # no more images at a time than a training step of this process takes
-        share = max(t.settings.batch_size // (processes * t.progress.parts), 2 if processes == 1 else 1)
-        size = processes * min(share, n // processes)
-        loader = make_loader(images, size, drop_last=True, workers=0, collate=t.task.collate(), world=t.world)
+        dataset = ImageDataset(train.subset(chosen), transform, unreadable=t.settings.unreadable)
+        batch_size = _statistics_batch_size(t, n)
+        loader = make_loader(
+            dataset, batch_size, drop_last=True, workers=0, collate=t.task.collate(), world=t.world
+        )
         t.statistics_batches = transform, list(loader)
     return t.statistics_batches[1]
 
+# %% ../../nbs/training/05_loop.ipynb #8521f6ef
+def _statistics_batch_size(t: Trainer, n_images: int) -> int:  # Of all processes together
+    "As many images at a time as a training step takes, but no more than there are"
+    n_processes = t.world.size
+    of_process = t.settings.batch_size // (n_processes * t.progress.parts)
+    of_process = max(of_process, 2 if n_processes == 1 else 1)  # a variance needs two images
+    return n_processes * min(of_process, n_images // n_processes)
+
 # %% ../../nbs/training/05_loop.ipynb #534953dd
-def end_epoch(t: Trainer, out: Path, train: Annotations, valid: Annotations, valid_loader):
+def end_epoch(
+    t: Trainer,
+    out: Path,  # The run directory
+    train: Annotations,
+    valid: Annotations,
+    valid_loader: DataLoader,  # Batches of `valid`, as from `make_loaders`
+):
     "Validate, write the history, keep the best model and the state"
-    skipped = gather(t.progress.skipped)
+    skipped = gather(t.progress.skipped)  # a list of each process, in the first one
     try:
         renew_young(t, train)
-        outcome = validate(t, valid_loader, valid)
+        validation = validate(t, valid_loader, valid)
     except VisionRecipesError:
         if not several():
             save_state(t, out)  # the epoch is learnt; only its validation is not done
         raise
     if t.world.first:
-        losses, evaluation = outcome
-        best = _judge(t, out, train, sum(skipped, []), losses, evaluation)
+        losses, evaluation = validation
+        is_best = _record_epoch(t, out, train, sum(skipped, []), losses, evaluation)
     t.progress = agree(t.progress)
     t.callbacks.tell(t, 'after_epoch', t.progress.history[-1])
     save_state(t, out)  # after the callbacks, whose state belongs to it
     if t.world.first:
-        _tell(t, out, evaluation, best)
+        _report_epoch(t, out, evaluation, is_best)
 
 # %% ../../nbs/training/05_loop.ipynb #63d547aa
 LEAST_GAIN = 1e-4  # Share by which a validation loss must fall to count as lower: less may be rounding
 
 
-def _judge(t, out, train, skipped, losses, evaluation) -> bool:  # Whether it is the best so far
+def _record_epoch(
+    t: Trainer,
+    out: Path,
+    train: Annotations,
+    skipped: list[int],  # Rows of `train` that could not be opened, of all processes
+    losses: dict[str, float],  # Means over the validation images
+    evaluation: Evaluation,
+) -> bool:  # Whether it is the best so far
     "Add the row of the history, set `t.progress` to the next epoch, and keep the best model"
     row = _history_row(t, losses, evaluation, skipped)
     say_skipped(train, skipped)
     score = evaluation.metrics[t.task.metric]
-    better = _is_better(t, score, row['valid_loss'])
+    is_best = _is_best(t, score, row['valid_loss'])
     history = [*t.progress.history, row]
     t.progress = replace(
         t.progress, epoch=row['epoch'], batch=0, sums={}, seconds=0.0, skipped=[], history=history
     )
-    if better:
+    if is_best:
         t.progress.best = score
         t.progress.best_loss = row['valid_loss']
         t.progress.best_epoch = t.progress.epoch
         save_weights(t.judged_model.state_dict(), out / 'model.safetensors')
         write_json(out / 'run.json', t.run_info(evaluation.for_card(), t.progress.epoch))
-    return better
+    return is_best
 
 
-def _is_better(t, score: float, loss: float) -> bool:
+def _is_best(t: Trainer, score: float, loss: float) -> bool:  # `loss`: of the validation images
     "A higher score, or the same with a clearly lower validation loss; the first epoch is the best so far"
     if t.progress.best is None:
         return True
@@ -641,7 +761,10 @@ def _is_better(t, score: float, loss: float) -> bool:
     return loss < t.progress.best_loss * (1 - LEAST_GAIN)
 
 # %% ../../nbs/training/05_loop.ipynb #8f813ea1
-def _history_row(t, losses, evaluation, skipped) -> dict:
+def _history_row(
+    t: Trainer, losses: dict[str, float], evaluation: Evaluation, skipped: list[int]
+) -> dict[str, float]:
+    "The row of `history.csv` for the epoch that was just validated; `losses` are those of validation"
     row = {
         'epoch': t.progress.epoch + 1,
         'train_loss': sum(t.progress.sums.values()) / t.batches,
@@ -657,26 +780,26 @@ def _history_row(t, losses, evaluation, skipped) -> dict:
     return row
 
 # %% ../../nbs/training/05_loop.ipynb #bbdf6845
-def _tell(t, out, evaluation, better):
-    "Write the history, and a line for the epoch"
+def _report_epoch(t: Trainer, out: Path, evaluation: Evaluation, is_best: bool):
+    "Write `history.csv`, and print a line for the epoch"
     row = t.progress.history[-1]
     write_history(t.progress.history, out)
-    left = (t.settings.epochs - t.progress.epoch) * (row['seconds'] + t.valid_seconds)
+    seconds_left = (t.settings.epochs - t.progress.epoch) * (row['seconds'] + t.valid_seconds)
     parts = [
         f'epoch {t.progress.epoch}/{t.settings.epochs}',
         f'train loss {row["train_loss"]:.4f}',
         f'valid loss {row["valid_loss"]:.4f}',
         evaluation.summary(t.task.metric),
         f'{row["seconds"]:.1f} s',
-        'best so far' if better else '',
-        f'{human_time(left)} left' if left >= 1 else '',
+        'best so far' if is_best else '',
+        f'{human_time(seconds_left)} left' if seconds_left >= 1 else '',
     ]
     log_info('  '.join(part for part in parts if part))
 
 # %% ../../nbs/training/05_loop.ipynb #9f9187c6
 def make_loaders(
     task: Task, train: Annotations, valid: Annotations, settings: FitSettings, world: World = World()
-):
+) -> tuple[DataLoader, DataLoader]:  # For training, for validation
     "Loaders of training and validation batches"
     common = dict(
         batch_size=settings.batch_size,
@@ -685,19 +808,20 @@ def make_loaders(
         collate=task.collate(),
         world=world,
     )
-    cache = settings.cache_mb * 1e6 / (len(train) + len(valid)) / world.local_size  # Bytes an image
+    # both sets share the cache, and so do the processes of this machine
+    cache_bytes_an_image = settings.cache_mb * 1e6 / (len(train) + len(valid)) / world.local_size
 
-    def dataset(anns, is_train):
+    def dataset(anns: Annotations, is_train: bool) -> ImageDataset:
         return ImageDataset(
             anns,
-            _with_own(task, settings) if is_train else task.transform(train=False),
+            _train_transform(task, settings) if is_train else task.transform(train=False),
             seed=settings.seed,
-            cache_bytes=int(cache * len(anns)),
+            cache_bytes=int(cache_bytes_an_image * len(anns)),
             unreadable=settings.unreadable,
             epochs=settings.epochs,
         )
 
-    drop_last = len(train) >= settings.batch_size
+    drop_last = len(train) >= settings.batch_size  # else no batch would be left
     repeats = _repeats(train, settings.repeat_factor)
     return (
         make_loader(dataset(train, True), shuffle=True, drop_last=drop_last, repeats=repeats, **common),
@@ -705,44 +829,48 @@ def make_loaders(
     )
 
 # %% ../../nbs/training/05_loop.ipynb #42bc943d
-def _repeats(train: Annotations, threshold: float) -> np.ndarray | None:
-    "How often each image comes in an epoch; None: once. Crowds are not learnt, so they do not count"
+def _repeats(
+    train: Annotations,
+    threshold: float,  # As `FitSettings.repeat_factor`
+) -> np.ndarray | None:  # (number of images,); None: each comes once
+    "How often each image comes in an epoch on average. Crowds are not learnt, so they do not count"
     if not threshold:
         return None
     objects = train if train.crowd is None else train.keep_objects(~train.crowd)
     return repeat_factors(objects.class_ids, len(train.labels), threshold)
 
 
-def _with_own(task: Task, settings: FitSettings) -> Callable:
-    "The task's training transform, with those of the user before and after"
+def _train_transform(task: Task, settings: FitSettings) -> Callable:
+    "The task's training transform, with the user's own before and after: of the settings, and of the task"
     before = [settings.transform_before or None, task.transforms_before]
     after = [settings.transform_after or None, task.transforms_after]
     return with_custom(task.transform(train=True), before, after, len(task.labels))
 
 # %% ../../nbs/training/05_loop.ipynb #d3e368e0
-def _finish(t, out, valid):
-    "Leave a usable run directory, however training ended"
+def _finish(t: Trainer, out: Path, valid: Annotations):
+    "Leave a usable run directory, whether all epochs are done or something asked to stop"
     if t.stop_reason:
         log_info(f'stopped: {t.stop_reason}')
-    if t.progress.batch:
+    if t.progress.batch:  # stopped within an epoch; after a whole one `end_epoch` has saved
         save_state(t, out)
     if t.world.first:
-        # interrupted before the first validation
-        if not (out / 'model.safetensors').exists():
+        if not (out / 'model.safetensors').exists():  # stopped before the first validation
             save_weights(t.judged_model.state_dict(), out / 'model.safetensors')
         write_images(out, t.task, valid, t.settings.device)
-    agree(None)  # nobody opens the run before it is written
+    agree(None)  # the other processes wait here, so that none opens the run before it is written
 
 
-def _patience_lost(t) -> bool:
-    waited = t.progress.epoch - t.progress.best_epoch
-    if not t.settings.patience or t.progress.best is None or waited < t.settings.patience:
+def _patience_exhausted(t: Trainer) -> bool:
+    "Whether the score has not improved for `patience` epochs; then a message says so"
+    epochs_without_gain = t.progress.epoch - t.progress.best_epoch
+    is_off = not t.settings.patience or t.progress.best is None
+    if is_off or epochs_without_gain < t.settings.patience:
         return False
     log_info(f'no better {t.task.metric} for {plural(t.settings.patience, "epoch")}: stopping early')
     return True
 
 
-def _start_message(t, train, valid) -> str:
+def _start_message(t: Trainer, train: Annotations, valid: Annotations) -> str:
     "The first line of a training"
     precision = {None: 'float32', torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp]
     processes = f'{t.world.size} processes, ' if t.world.size > 1 else ''
@@ -757,7 +885,7 @@ def _start_message(t, train, valid) -> str:
 # %% ../../nbs/training/05_loop.ipynb #892dab94
 def say_frozen(
     t: Trainer,
-    is_given: bool,  # Whether the network was given, so that nobody knows whether its weights are random
+    is_given: bool,  # Whether the caller gave the network: then the setting `weights` says nothing of it
 ):
     "Say what is frozen now, and for how long"
     freeze, settings = t.settings.freeze_in(t.progress.epoch), t.task.settings
@@ -772,8 +900,10 @@ def say_frozen(
         )
 
 # %% ../../nbs/training/05_loop.ipynb #d124c985
-def _old_state(out: Path, task: Task, settings: FitSettings, train, valid) -> dict | None:
-    """The state to go on from; None where none was saved yet.
+def _state_to_resume(
+    out: Path, task: Task, settings: FitSettings, train: Annotations, valid: Annotations
+) -> dict | None:  # As `trainer_state`; None: none was saved yet
+    """The state to go on from. The task's setting `weights` becomes that of the run where it is `try`.
 
     Raises `VisionRecipesError` where it belongs to another training.
     """
@@ -782,38 +912,38 @@ def _old_state(out: Path, task: Task, settings: FitSettings, train, valid) -> di
         'task': task.task,
         **task.settings.to_dict(),
         **settings.to_dict(),
-        **_NO_TRANSFORMS,
+        **_NO_USER_TRANSFORMS,
         **task.transform_names(),
         'classes': list(task.labels.names),
         'training images': train.fingerprint(),
         'validation images': valid.fingerprint(),
     }
-    # where `try` found no weights, the run goes on as one with random weights, and so does the task
+    # `try` that found no published weights was recorded as random
     if requested.get('weights') == 'try' and info['settings'].get('weights') == 'random':
         task.settings = task.settings.replace(weights='random')
         requested['weights'] = 'random'
-    _check_same(requested, _recorded(info, out), out)
+    _check_same(requested, _recorded_settings(info, out), out)
     if not (out / 'last.pt').is_file():
         log_info(f'{out}: was interrupted before anything was saved, and begins anew.')
         return None
-    return read_plain(out / 'last.pt', _BEST_REMAINS)
+    return read_plain(out / 'last.pt', _BEST_MODEL_REMAINS)
 
-
-def _recorded(info: dict, out: Path) -> dict:
-    "What a run says of its settings and images"
+# %% ../../nbs/training/05_loop.ipynb #f13332de
+def _recorded_settings(info: dict, out: Path) -> dict:  # `info`: the content of `run.json`
+    "Settings and images of the run in `out`, by the names that `_state_to_resume` compares"
     card = ModelCard.from_dict(info['card'], str(out / 'run.json'))
     return {
         'task': info['task'],
         **info['settings'],
         **info['fit'],
-        **{name: info.get(name, []) for name in _NO_TRANSFORMS},
+        **{name: info.get(name, []) for name in _NO_USER_TRANSFORMS},
         'classes': list(card.labels.names),
         'training images': card.data.get('train'),
         'validation images': card.data.get('valid'),
     }
 
 # %% ../../nbs/training/05_loop.ipynb #dda6ecc5
-def _check_same(requested: dict, recorded: dict, out: Path):
+def _check_same(requested: dict, recorded: dict, out: Path):  # Values by name
     "Refuse to resume with settings or images that change the result"
     names = [name for name in requested if name not in _MAY_DIFFER]
     differ = [name for name in names if requested[name] != recorded.get(name)]
@@ -822,15 +952,16 @@ def _check_same(requested: dict, recorded: dict, out: Path):
         raise VisionRecipesError(f'{out}: cannot go on with other settings or images. {" ".join(changes)}')
 
 
-_NO_TRANSFORMS = {'transforms before': [], 'transforms after': []}  # as `Task.transform_names`
-_BEST_REMAINS = 'model.safetensors in the same folder still holds the best weights.'
+# What `Task.transform_names` leaves out where the user has none
+_NO_USER_TRANSFORMS = {'transforms before': [], 'transforms after': []}
+_BEST_MODEL_REMAINS = 'model.safetensors in the same folder still holds the best weights.'
 # These change the speed or the end of a training, not its steps
 _MAY_DIFFER = ('workers', 'device', 'cache_mb', 'save_minutes', 'patience', 'unreadable', 'log')
 
 # %% ../../nbs/training/05_loop.ipynb #c3fbeacd
 @dataclass(frozen=True)
 class OverfitReport:
-    "The result of learning a few images by heart"
+    "The result of `overfit`, which trains on a few images until it knows them by heart"
 
     learnt: bool  # Whether the score reached `enough`
     metric: str
@@ -860,26 +991,33 @@ def overfit(
 
     Shows whether this data set, this model and these settings can learn at all.
     """
-    few = measure(anns.subset(_spread(anns, n)))
+    few = measure(anns.subset(_of_many_classes(anns, n)))  # with the size of each image
     task.prepare(few)
     task.begin_epoch(0, steps)
-    sets = ImageDataset(few, task.transform(train=False))
-    loader = make_loader(sets, batch_size=len(few), shuffle=False, workers=0, collate=task.collate())
-    batch, losses = next(iter(loader)), []
+    dataset = ImageDataset(few, task.transform(train=False))
+    loader = make_loader(dataset, batch_size=len(few), shuffle=False, workers=0, collate=task.collate())
+    batch = next(iter(loader))  # all of them, in every step
+    losses = []
     with separate_random_state(pick_device(settings.device)):
-        t = Trainer(task, settings.replace(epochs=steps, ema=0.0, accumulate=1, patience=0, unfreeze_at=0), 1)
+        # each step is an epoch of one batch
+        settings = settings.replace(epochs=steps, ema=0.0, accumulate=1, patience=0, unfreeze_at=0)
+        t = Trainer(task, settings, batches=1)
         for _ in progress(range(steps), 'learning by heart', unit='step'):
             t.set_train_mode()
             losses.append(sum(train_batch(t, batch, few, True).values()))
-        score = validate(t, loader, few)[1].metrics[task.metric]  # alone, whatever `torchrun` says
+        # this process has not joined others, so `validate` gives losses and scores here, never None
+        score = validate(t, loader, few)[1].metrics[task.metric]
     files = [str(few.path(i)) for i in range(len(few))]
     return OverfitReport(score >= enough, task.metric, score, losses, files)
 
+# %% ../../nbs/training/05_loop.ipynb #95c40cc8
+def _of_many_classes(anns: Annotations, n: int) -> np.ndarray:  # Rows of `anns`, at most `n`
+    """Images of as many classes as possible: the first of each class, then the second of each.
 
-def _spread(anns: Annotations, n: int) -> np.ndarray:
-    "Images of as many classes as possible: the first of each class, then the second of each"
-    first = np.array([anns.class_ids[i][0] if len(anns.class_ids[i]) else -1 for i in range(len(anns))])
-    nth = np.zeros(len(anns), int)
-    for c in np.unique(first):
-        nth[first == c] = np.arange((first == c).sum())
-    return np.sort(np.lexsort((first, nth))[:n])
+    The class of an image is that of its first object, -1 where it has none.
+    """
+    classes = np.array([anns.class_ids[i][0] if len(anns.class_ids[i]) else -1 for i in range(len(anns))])
+    rank_in_class = np.zeros(len(anns), int)
+    for c in np.unique(classes):
+        rank_in_class[classes == c] = np.arange((classes == c).sum())
+    return np.sort(np.lexsort((classes, rank_in_class))[:n])  # by rank, then by class

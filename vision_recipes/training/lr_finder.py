@@ -12,6 +12,7 @@ from itertools import count
 from typing import Iterator
 import numpy as np
 from PIL import Image
+import torch
 from torch import nn
 from ..core.console import progress
 from ..core.errors import VisionRecipesError
@@ -31,12 +32,12 @@ DIVERGED = 2.0  # The test ends where the smoothed loss is so many times its low
 
 
 def smoothed_losses(losses: list[float]) -> list[float]:
-    "The moving average of losses, without the bias of its start"
-    average, out = 0.0, []
+    "The exponential moving average of losses, without the bias of its start at 0 (as in Adam)"
+    average, smoothed = 0.0, []
     for n, loss in enumerate(losses, 1):
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
-        out.append(average / (1 - SMOOTHING**n))
-    return out
+        smoothed.append(average / (1 - SMOOTHING**n))
+    return smoothed
 
 # %% ../../nbs/training/06_lr_finder.ipynb #1c3e567e
 def suggested_rate(
@@ -47,7 +48,8 @@ def suggested_rate(
     if not smoothed:
         return math.nan
     lowest = int(np.argmin(smoothed))
-    return rates[lowest] / 10 if lowest >= len(smoothed) / 10 else math.nan
+    fell = lowest >= len(smoothed) / 10  # a minimum among the first tenth of the steps is chance
+    return rates[lowest] / 10 if fell else math.nan
 
 # %% ../../nbs/training/06_lr_finder.ipynb #a63c8c95
 @dataclass(frozen=True)
@@ -95,12 +97,13 @@ def lr_find(
     task.begin_epoch(0, settings.epochs)
     device = pick_device(settings.device)
     settings = settle_batch_size(task, settings, train, device, model)
-    tried = settings.replace(lr=HIGHEST, head_lr=_in_proportion(settings), accumulate=1, ema=0.0, log='')
-    loader = make_loaders(task, train, train.subset([0]), tried)[0]  # nothing is validated
+    # each batch is a step here
+    settings = settings.replace(lr=HIGHEST, head_lr=_head_rate(settings), accumulate=1, ema=0.0, log='')
+    loader = make_loaders(task, train, train.subset([0]), settings)[0]  # nothing is validated
     with separate_random_state(device):
-        t = Trainer(task, tried, steps, copy.deepcopy(model))
+        t = Trainer(task, settings, steps, copy.deepcopy(model))
         t.set_train_mode()
-        t.scheduler = _Growing(t.optimizer, steps)
+        t.scheduler = _GrowingRates(t.optimizer, steps)
         losses = _losses_while_growing(t, loader, train, steps)
     if not losses:
         raise VisionRecipesError(
@@ -111,43 +114,46 @@ def lr_find(
     return LrCurve(rates, losses, smoothed, suggested_rate(rates, smoothed))
 
 # %% ../../nbs/training/06_lr_finder.ipynb #71c41210
-def _in_proportion(settings: FitSettings) -> float:
-    "The head's rate where that of the rest is `HIGHEST`"
-    return min(10.0, settings.head_lr / settings.lr * HIGHEST)
+def _head_rate(settings: FitSettings) -> float:
+    "The head's rate where that of the rest is `HIGHEST`, in the same proportion; 0 where it has none"
+    return min(10.0, settings.head_lr / settings.lr * HIGHEST)  # 10 is the largest that the setting allows
 
 
-class _Growing:
-    "In place of a schedule: the learning rates grow by the same factor each step"
+class _GrowingRates:
+    "In place of the `Trainer`'s one-cycle schedule: the learning rates grow by the same factor each step"
 
-    def __init__(self, optimizer, steps: int):
+    def __init__(self, optimizer: torch.optim.Optimizer, steps: int):
         self.groups = optimizer.param_groups
         self.rates = np.geomspace(LOWEST, HIGHEST, steps).tolist()
-        self.n = -1
+        self.n = -1  # Number of the rate; the call below sets the first, number 0
         self.step()
 
     def step(self):
         self.n += 1
         for group in self.groups:
-            group['betas'] = (group['base_momentum'], group['betas'][1])  # that of the schedule's peak
+            # OneCycleLR left both in the group: the momentum at its peak, and the largest rate
+            group['betas'] = (group['base_momentum'], group['betas'][1])
             group['lr'] = self.rates[min(self.n, len(self.rates) - 1)] / HIGHEST * group['max_lr']
 
 # %% ../../nbs/training/06_lr_finder.ipynb #53c98098
 def _losses_while_growing(t: Trainer, loader, train: Annotations, steps: int) -> list[float]:
     "The loss of each step, until all rates were tried or the loss diverges"
     losses = []
-    for _, batch in zip(progress(range(steps), 'trying learning rates', unit='step'), _endless(loader)):
+    numbers = progress(range(steps), 'trying learning rates', unit='step')
+    for _, batch in zip(numbers, _endless_batches(loader)):
         try:
             losses.append(sum(train_batch(t, batch, train, True).values()))
         except NonFiniteLoss:
             break
         smoothed = smoothed_losses(losses)
-        if len(losses) > steps // 4 and smoothed[-1] > DIVERGED * min(smoothed):
+        is_past_start = len(losses) > steps // 4  # before it a few hard batches would end the test
+        if is_past_start and smoothed[-1] > DIVERGED * min(smoothed):
             break
     return losses
 
 
-def _endless(loader) -> Iterator[dict]:
-    "Epoch after epoch"
+def _endless_batches(loader) -> Iterator[dict]:
+    "The loader's batches, epoch after epoch"
     for epoch in count():
         loader.batch_sampler.set_epoch(epoch)
         yield from loader

@@ -7,7 +7,7 @@ __all__ = ['memory_lack', 'is_too_few', 'free_memory', 'image_limit', 'check_lim
            'losses_in_parts', 'keep_buffers', 'roll_back', 'step_optimizer', 'update_average', 'halve']
 
 # %% ../../nbs/training/08_micro_batches.ipynb #e8531cd0
-import gc, os
+import gc, math, os
 from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Callable, Iterator
@@ -21,15 +21,17 @@ from ..tasks.distributed import counting_objects, part_of_batch
 from .state import random_state, restore_random_state, Trainer
 
 # %% ../../nbs/training/08_micro_batches.ipynb #41591477
-_SAID = ('out of memory', "can't allocate memory", 'not enough memory', 'ALLOC_FAILED')
+# What a `RuntimeError` says where memory is used up; CPUs and libraries have no class of error for it
+_OUT_OF_MEMORY_MESSAGES = ('out of memory', "can't allocate memory", 'not enough memory', 'ALLOC_FAILED')
 
 
 def memory_lack(e: Exception) -> str:  # The first line of its message; empty for all other errors
-    "Whether an error says that memory is used up"
+    "What an error says of memory that is used up"
     if isinstance(e, (MemoryError, torch.OutOfMemoryError)):
         return first_line(e)
-    said = isinstance(e, RuntimeError) and any(words in str(e) for words in _SAID)
-    return first_line(e) if said else ''
+    if isinstance(e, RuntimeError) and any(message in str(e) for message in _OUT_OF_MEMORY_MESSAGES):
+        return first_line(e)
+    return ''
 
 
 def is_too_few(e: Exception) -> bool:
@@ -45,13 +47,13 @@ def free_memory(device: torch.device):
 
 # %% ../../nbs/training/08_micro_batches.ipynb #39c69f44
 def image_limit(device: torch.device) -> int | None:
-    "The limit of images at a time on a CPU that a test has set; None: there is none"
+    "How many images at a time a test allows on a CPU, to imitate a lack of memory; None: no limit"
     limit = os.environ.get('VISION_RECIPES_LIMIT_IMAGES')
     return int(limit) if limit and device.type == 'cpu' else None
 
 
 def check_limit(n_images: int, device: torch.device):
-    "Raise `torch.OutOfMemoryError` above the limit of a test"
+    "Raise `torch.OutOfMemoryError` above the limit that a test has set"
     limit = image_limit(device)
     if limit is not None and n_images > limit:
         raise torch.OutOfMemoryError(f'out of memory (a test allows {limit} images, and got {n_images})')
@@ -63,28 +65,34 @@ def some_of_batch(
 ) -> dict:
     "A batch of some of its images, with what belongs to them"
     n = len(batch['images'])
-    if 'counts' not in batch:
+    if 'counts' not in batch:  # every tensor has a row for each image
         return {k: v[rows] for k, v in batch.items()}
-    ends = torch.cat([torch.zeros(1, dtype=torch.long), batch['counts'].cpu().cumsum(0)]).tolist()
-    objects = [o for r in rows for o in range(*ends[r : r + 2])]
-    of_objects = {'boxes', 'labels', 'mask_bits', 'keypoints'} & set(batch)
-    return {k: v[objects] if k in of_objects else v[rows] if len(v) == n else v for k, v in batch.items()}
+    # objects of all images lie one after the other: those of image i from bounds[i] to bounds[i + 1]
+    bounds = torch.cat([torch.zeros(1, dtype=torch.long), batch['counts'].cpu().cumsum(0)]).tolist()
+    objects = [o for row in rows for o in range(bounds[row], bounds[row + 1])]
+
+    def chosen(name: str, values: Tensor) -> Tensor:
+        if name in ('boxes', 'labels', 'mask_bits', 'keypoints'):
+            return values[objects]
+        return values[rows] if len(values) == n else values
+
+    return {name: chosen(name, values) for name, values in batch.items()}
 
 # %% ../../nbs/training/08_micro_batches.ipynb #00358c31
 def split_batch(
     batch: dict,
-    n_parts: int,  # At most one for each image is made
+    n_parts: int,  # Of a batch with fewer images: as many parts as images
 ) -> list[tuple[dict, float]]:  # Each part, and its share of the images
     "Divide a batch into parts whose sizes differ by one image at most"
     n = len(batch['images'])
     if min(n_parts, n) == 1:
         return [(batch, 1.0)]
-    rows = torch.arange(n).tensor_split(min(n_parts, n))
-    return [(some_of_batch(batch, part.tolist()), len(part) / n) for part in rows]
+    rows_of_parts = torch.arange(n).tensor_split(min(n_parts, n))
+    return [(some_of_batch(batch, rows.tolist()), len(rows) / n) for rows in rows_of_parts]
 
 # %% ../../nbs/training/08_micro_batches.ipynb #f873983b
 @contextmanager
-def _unchanged(model):
+def _unchanged_state(model: torch.nn.Module):
     "Put the buffers of a model and the random numbers back at the end"
     buffers = list(model.buffers())
     device = next(model.parameters()).device
@@ -96,24 +104,29 @@ def _unchanged(model):
         restore_random_state(rng, device)
 
 
-def _copy_all(to: list[Tensor], source: list[Tensor]):
-    "Copy tensors, all of one kind in one call, which is fast on accelerators"
+def _copy_all(targets: list[Tensor], sources: list[Tensor]):
+    "Copy the values of each source into its target, all of one kind in one call, as is fast on accelerators"
     for is_float in (True, False):
-        rows = [i for i, o in enumerate(to) if o.is_floating_point() == is_float]
-        if rows:
-            torch._foreach_copy_([to[i] for i in rows], [source[i] for i in rows])
+        chosen = [i for i, target in enumerate(targets) if target.is_floating_point() == is_float]
+        if chosen:
+            torch._foreach_copy_([targets[i] for i in chosen], [sources[i] for i in chosen])
 
 
-def _object_counts(model, parts, losses) -> list[Tensor]:
-    "The numbers that `divisor` is given, summed over all parts"
+def _object_counts(
+    model: torch.nn.Module,
+    parts: list[tuple[dict, float]],  # From `split_batch`
+    losses: Callable[[dict], dict[str, Tensor]],
+) -> list[Tensor]:
+    "The number of objects that each call of `divisor` is given, summed over all parts"
     counts = []
-    with _unchanged(model), torch.no_grad():
+    with _unchanged_state(model), torch.no_grad():
         for part, _ in parts:
-            with counting_objects() as found:
+            with counting_objects() as part_counts:
                 losses(part)
-            if not found:
-                break
-            counts = [a + b for a, b in zip_longest(counts, found, fillvalue=0)]
+            if not part_counts:
+                break  # these losses do not divide by objects, so the other parts need not be computed
+            # a part without objects may skip the last calls, such as that of a mask head
+            counts = [a + b for a, b in zip_longest(counts, part_counts, fillvalue=0)]
     return counts
 
 # %% ../../nbs/training/08_micro_batches.ipynb #1a07b33c
@@ -121,7 +134,7 @@ def losses_in_parts(
     model: torch.nn.Module,
     batch: dict,
     n_parts: int,
-    losses: Callable[[dict], dict[str, Tensor]],  # From a part to its losses
+    losses: Callable[[dict], dict[str, Tensor]],  # From a part to its losses by name, scalars
 ) -> Iterator[tuple[dict[str, Tensor], float]]:  # Losses and share of each part
     """The losses of a batch in parts: the sum of share times loss is the loss of the whole batch.
 
@@ -135,8 +148,8 @@ def losses_in_parts(
     counts = _object_counts(model, parts, losses)
     for part, share in parts:
         with part_of_batch(share, counts):
-            of_part = losses(part)
-        yield of_part, share
+            part_losses = losses(part)
+        yield part_losses, share
 
 # %% ../../nbs/training/08_micro_batches.ipynb #99732be5
 def keep_buffers(t: Trainer):
@@ -152,13 +165,15 @@ def roll_back(t: Trainer) -> list[dict]:  # The batches since the last step, to 
     "Put everything back to where it was after the last step of the optimiser"
     batches, rng = [batch for batch, _ in t.since_step], t.since_step[0][1]
     if t.kept_buffers:
-        _copy_all(*zip(*t.kept_buffers))
+        buffers, copies = zip(*t.kept_buffers)
+        _copy_all(buffers, copies)
     t.since_step.clear()
     t.optimizer.zero_grad(set_to_none=True)
-    scale = t.scaler.state_dict()
+    # a new scaler with the old scale, because the old one may have unscaled the gradients of the failed step
+    scaler_state = t.scaler.state_dict()
     t.scaler = torch.amp.GradScaler(t.device.type, enabled=t.scaler.is_enabled())
-    if scale:
-        t.scaler.load_state_dict(scale)
+    if scaler_state:
+        t.scaler.load_state_dict(scaler_state)
     restore_random_state(rng, t.device)
     return batches
 
@@ -169,15 +184,16 @@ def step_optimizer(t: Trainer):
     Raises the error where nothing was changed yet, and `VisionRecipesError` where it cannot be finished.
     """
     parameters = [p for group in t.optimizer.param_groups for p in group['params'] if p.grad is not None]
-    before = [_n_changes(t.optimizer, p) for p in parameters]
+    versions_before = [_counter_version(t.optimizer, p) for p in parameters]
     try:
         t.scaler.step(t.optimizer)
         return
     except (RuntimeError, MemoryError) as e:
         lack = memory_lack(e)
-        changed = [p for p, n in zip(parameters, before) if _n_changes(t.optimizer, p) != n]
+        changed = [p for p, n in zip(parameters, versions_before) if _counter_version(t.optimizer, p) != n]
         if not lack:
             raise
+        # only the fused optimiser changes a parameter wholly or not at all
         if not t.optimizer.defaults['fused']:
             raise VisionRecipesError(
                 f'Memory ran out in the middle of a step of the optimiser ({lack}), which cannot be finished '
@@ -188,21 +204,22 @@ def step_optimizer(t: Trainer):
     t.lacks_memory = lack
     free_memory(t.device)
     for p in changed:
-        p.grad = None
+        p.grad = None  # the optimiser leaves out what has no gradient
     if len(changed) < len(parameters):
         t.scaler.step(t.optimizer)
 
 
-def _n_changes(optimizer, p: Tensor) -> int:
-    "How often the optimiser's count of the steps of a parameter was changed, without a look at its value"
+def _counter_version(optimizer: torch.optim.Optimizer, p: Tensor) -> int:
+    "How often the optimiser changed its counter of this parameter's steps, found without reading its value"
     step = optimizer.state.get(p, {}).get('step')
     return 0 if step is None else step._version
 
 # %% ../../nbs/training/08_micro_batches.ipynb #662a8953
 def update_average(t: Trainer):
-    "Average the weights. Where memory runs out in the middle, it is finished for the other tensors"
+    "Update the moving average `t.ema`. Where memory runs out in the middle, the other tensors follow"
     averages = [*t.ema.module.parameters(), *t.ema.module.buffers()]
-    n, versions = int(t.ema.n_averaged), [o._version for o in averages]
+    n_updates = int(t.ema.n_averaged)  # before this one; the first one copies
+    versions = [average._version for average in averages]  # PyTorch counts changes in place
     try:
         t.ema.update_parameters(t.model)
         return
@@ -212,17 +229,18 @@ def update_average(t: Trainer):
             raise
     free_memory(t.device)
     with torch.no_grad():
-        for old, new, version in zip(averages, [*t.model.parameters(), *t.model.buffers()], versions):
-            if old._version == version:
-                old.copy_(t.ema.avg_fn(old, new, t.ema.n_averaged) if n else new)
-    t.ema.n_averaged.fill_(n + 1)
+        current = [*t.model.parameters(), *t.model.buffers()]
+        for average, new, version in zip(averages, current, versions):
+            if average._version == version:  # it was not reached
+                average.copy_(t.ema.avg_fn(average, new, t.ema.n_averaged) if n_updates else new)
+    t.ema.n_averaged.fill_(n_updates + 1)
 
 # %% ../../nbs/training/08_micro_batches.ipynb #bdc7286a
 def halve(
     t: Trainer,
     lack: str,  # What the error says
     n: int,  # Images of this process's batch
-    name: str = 'parts',  # Of `Progress`; or `valid_parts`
+    name: str = 'parts',  # The field of `Progress` that is doubled; `valid_parts` in validation
 ):
     "Compute every batch in twice as many parts, and say so. Raises `VisionRecipesError` for a single image"
     parts = getattr(t.progress, name)
@@ -234,13 +252,13 @@ def halve(
     message = (
         f'out of memory in epoch {t.progress.epoch + 1}, {place} ({lack}). Going on with half as much at a '
         f'time: each batch of {plural(n, "image")} in {min(n, 2 * parts)} parts of at most '
-        f'{-(-n // (2 * parts))}.'
+        f'{math.ceil(n / (2 * parts))}.'
     )
-    log_info(message + _what_changes(t) if in_training else message)
+    log_info(message + _consequences(t) if in_training else message)
 
 
-def _what_changes(t: Trainer) -> str:
-    "What a step in parts is to a training"
+def _consequences(t: Trainer) -> str:
+    "Sentences that say what differs in a training whose batches are computed in parts"
     text = ' Their gradients are added, so a step still learns from the same images.'
     if any(isinstance(m, _BatchNorm) and m.training for m in t.model.modules()):
         text += ' Batch normalisation sees one part at a time, so its statistics are noisier.'

@@ -10,7 +10,7 @@ import io, math
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 import torch
 from torch import nn, Tensor
 from ..core.console import plural
@@ -47,23 +47,27 @@ class NonFiniteLoss(VisionRecipesError):
     """
 
 
-def total_loss(losses: dict[str, Tensor], where: Callable[[], str]) -> Tensor:
+def total_loss(
+    losses: dict[str, Tensor],  # Scalars
+    where: Callable[[], str],  # Epoch, batch and images, in words for an error
+) -> Tensor:  # A scalar
     "The sum of the losses. Raises `NonFiniteLoss` before anything is changed by it"
     total = sum(losses.values())
     if torch.isfinite(total):
         return total
-    bad = [f'{name} = {loss.item()}' for name, loss in losses.items() if not torch.isfinite(loss)]
-    what = ', '.join(bad) or f'their sum = {total.item()}'
+    not_finite = [f'{name} = {loss.item()}' for name, loss in losses.items() if not torch.isfinite(loss)]
+    what = ', '.join(not_finite) or f'their sum = {total.item()}'  # finite losses may add up to infinity
     raise NonFiniteLoss(f'The loss is not finite ({what}) {where()} {ADVICE}')
 
 # %% ../../nbs/training/03_nonfinite.ipynb #78a205d7
 def finite_norm(
-    t: Trainer, where: Callable[[], str]
-) -> float:  # The norm of the gradient, before it is clipped
-    """Clip the gradient.
+    t: Trainer,
+    where: Callable[[], str],  # As for `total_loss`
+) -> float:  # The norm of the gradient, before it is clipped; in float16 it may be infinite or NaN
+    """Clip the gradient to the norm `clip` of the settings.
 
-    Raises `NonFiniteLoss` where it is not finite. In float16 this happens at times, and the scaler then
-    skips the step.
+    Raises `NonFiniteLoss` where it is not finite. In float16 this happens at times: the scaler then skips the
+    step and lowers its scale, so it is an error only where the scale is below 1 already.
     """
     parameters = [p for p in t.model.parameters() if p.grad is not None]
     total = nn.utils.get_total_norm([p.grad for p in parameters])
@@ -93,16 +97,16 @@ def keep_failure(
     Tensors and plain values only.
     """
     path = out / ('failed.pt' if t.world.first else f'failed.{t.world.rank}.pt')
-    # what the task found in the annotations, such as the weights of classes
-    learnt = {k: v for k, v in vars(t.task).items() if isinstance(v, Tensor)}
+    # what `Task.prepare` found in the annotations, such as the weights of classes
+    task_tensors = {k: v for k, v in vars(t.task).items() if isinstance(v, Tensor)}
     state = {
         'what': what,
-        'epoch': t.progress.epoch,
+        'epoch': t.progress.epoch,  # numbers of epoch and batch are from 0
         'batch': t.progress.batch,
         'epochs': t.settings.epochs,
         'files': files,
-        'batches': [b for b, _ in t.since_step],
-        'rng': [r for _, r in t.since_step],
+        'batches': [batch for batch, _ in t.since_step],
+        'rng': [rng for _, rng in t.since_step],  # the state before each of these batches
         'model': t.model.state_dict(),
         'amp': {None: None, torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp],
         'scale': t.scaler.get_scale(),
@@ -110,7 +114,7 @@ def keep_failure(
         'parts': t.progress.parts,
         'processes': t.world.size,
         'device': t.device.type,
-        'task': learnt,
+        'task': task_tensors,
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -118,12 +122,12 @@ def keep_failure(
     return path
 
 # %% ../../nbs/training/03_nonfinite.ipynb #966e4d71
-_KEYS = (
+_FAILURE_KEYS = (  # As `keep_failure` writes them
     'what epoch batch epochs files batches rng model amp scale accumulate parts processes device task'.split()
 )
 
 
-def read_failure(path: str | Path) -> dict:
+def read_failure(path: str | Path) -> dict:  # As `keep_failure` wrote it
     "Read `failed.pt`. Raises `VisionRecipesError` for a file that is missing, damaged, or would run code"
     path = Path(path)
     if not path.is_file():
@@ -136,7 +140,7 @@ def read_failure(path: str | Path) -> dict:
         'Is it whole, and written by `fit`? A pickle that holds more than tensors and plain values is '
         'refused, because it could run code.',
     )
-    if not isinstance(state, dict) or not set(_KEYS) <= set(state):
+    if not isinstance(state, dict) or not set(_FAILURE_KEYS) <= set(state):
         raise VisionRecipesError(f'{path}: is not what `fit` writes when a loss is not finite.')
     return state
 
@@ -149,53 +153,59 @@ class Replay:
     files: list[str]  # The images of the batches
     losses: list[dict[str, float]]  # Of each batch since the last step, now
     norm: float  # Of the gradient of all of them, now
-    # The losses without mixed precision; `losses` itself where there was none
+    # The losses without mixed precision; the same object as `losses` where there was none
     in_float32: list[dict[str, float]]
     norm_in_float32: float
-    parameters: list[str]  # Those whose gradient is not finite
+    parameters: list[str]  # Names of those whose gradient is not finite now
     alone: list[str]  # Images whose loss, alone in a batch, is not finite
-    processes: int = 1  # That trained together; each kept its own part of the batch
+    processes: int = 1  # How many trained together; each kept its own part of the batch
 
     @property
-    def same(self) -> bool:  # Whether it happened again
+    def same(self) -> bool:
+        "Whether a loss or the gradient was not finite this time either"
         return not _all_finite(self.losses, self.norm)
 
     def __repr__(self):
-        parts = [self.what, self._again(), *self._without_mixed_precision(), *self._other_processes()]
-        return '\n'.join([*parts, *self._causes()])
+        outcomes = [self._outcome_text(), *self._float32_text(), *self._other_processes_text()]
+        return '\n'.join([self.what, *outcomes, *self._causes_text()])
 
 
 def _all_finite(losses: list[dict[str, float]], norm: float) -> bool:
+    "Whether all losses of all batches, and the norm of the gradient, are finite"
     return math.isfinite(norm) and all(math.isfinite(v) for row in losses for v in row.values())
 
 # %% ../../nbs/training/03_nonfinite.ipynb #3c1a013d
 @patch
-def _again(self: Replay) -> str:
+def _outcome_text(self: Replay) -> str:
+    "A line: losses and norm of this time, and whether they are finite"
     outcome = 'the same happens.'
     if not self.same:
         outcome = (
             'all is finite now. On another device numbers differ a little; try the one it failed on (device).'
         )
-    return f'Computed again: {_words(self.losses)}, norm of the gradient {self.norm:.4g}: {outcome}'
+    return f'Computed again: {_losses_text(self.losses)}, norm of the gradient {self.norm:.4g}: {outcome}'
 
 
 @patch
-def _without_mixed_precision(self: Replay) -> list[str]:
+def _float32_text(self: Replay) -> list[str]:
+    "A line where mixed precision may be the cause; else none"
     if not self.same or self.in_float32 is self.losses:
         return []
     outcome = 'no better.'
     if _all_finite(self.in_float32, self.norm_in_float32):
         outcome = 'finite, so that mixed precision is the cause: amp off, or amp bf16.'
-    return [f'In float32: {_words(self.in_float32)}, norm {self.norm_in_float32:.4g}: {outcome}']
+    return [f'In float32: {_losses_text(self.in_float32)}, norm {self.norm_in_float32:.4g}: {outcome}']
 
 
-def _words(losses: list[dict[str, float]]) -> str:
-    rows = [', '.join(f'{name} = {value:.6g}' for name, value in row.items()) for row in losses]
-    return '; '.join(rows)
+def _losses_text(losses: list[dict[str, float]]) -> str:
+    "Names and values of the losses: batches are separated by semicolons"
+    batches = [', '.join(f'{name} = {value:.6g}' for name, value in row.items()) for row in losses]
+    return '; '.join(batches)
 
 # %% ../../nbs/training/03_nonfinite.ipynb #f19de3ff
 @patch
-def _other_processes(self: Replay) -> list[str]:
+def _other_processes_text(self: Replay) -> list[str]:
+    "A line where several processes trained; else none"
     if self.processes < 2:
         return []
     return [
@@ -205,8 +215,8 @@ def _other_processes(self: Replay) -> list[str]:
 
 
 @patch
-def _causes(self: Replay) -> list[str]:
-    "Parameters and images whose numbers are not finite"
+def _causes_text(self: Replay) -> list[str]:
+    "Lines that name parameters and images whose numbers are not finite"
     causes = []
     if self.parameters:
         n = plural(len(self.parameters), 'parameter')
@@ -230,17 +240,19 @@ def replay(
         task = make_task(info['task'], run_settings(info), LabelMap.from_dict(info['card']['labels']))
     vars(task).update(state['task'])
     task.begin_epoch(state['epoch'], state['epochs'])
-    device = _same_kind(state['device']) if device == 'auto' else pick_device(device)
+    device = _device_of_kind(state['device']) if device == 'auto' else pick_device(device)
+    freeze = FitSettings.of(info['fit']).freeze_in(state['epoch'])
     with separate_random_state(device):
-        again = _Again(task, state, device, file, FitSettings.of(info['fit']).freeze_in(state['epoch']))
-        losses, norm, bad = again.run_all()
-        in_float32 = again.run_all(mixed=False) if state['amp'] else (losses, norm, bad)
-        alone = again.alone() if bad or not _all_finite(losses, norm) else []
-        files = sum(state['files'], [])
-        return Replay(state['what'], files, losses, norm, *in_float32[:2], bad, alone, state['processes'])
+        failed_step = _FailedStep(task, state, device, file, freeze)
+        losses, norm, parameters = failed_step.run_all()
+        losses32, norm32 = failed_step.run_all(mixed=False)[:2] if state['amp'] else (losses, norm)
+        is_finite = _all_finite(losses, norm) and not parameters
+        alone = [] if is_finite else failed_step.images_that_fail_alone()
+    files = sum(state['files'], [])
+    return Replay(state['what'], files, losses, norm, losses32, norm32, parameters, alone, state['processes'])
 
 
-def _same_kind(kind: str) -> torch.device:
+def _device_of_kind(kind: str) -> torch.device:  # `kind`: cpu, cuda, mps or xpu
     "A device of this kind, or the best there is"
     try:
         return pick_device(kind)
@@ -248,10 +260,17 @@ def _same_kind(kind: str) -> torch.device:
         return pick_device()
 
 # %% ../../nbs/training/03_nonfinite.ipynb #c6dad7e1
-class _Again:
-    "The network of a failure, and its batches"
+class _FailedStep:
+    "The network of a training whose step failed, and the batches of that step, to be computed again"
 
-    def __init__(self, task, state, device, file, freeze=''):
+    def __init__(
+        self,
+        task: Task,
+        state: dict,  # From `read_failure`
+        device: torch.device,
+        file: Path,  # That `state` was read from, for the message
+        freeze: str = '',  # What was frozen in that epoch, as `FitSettings.freeze`
+    ):
         self.task, self.state, self.device = task, state, device
         self.model = task.build_model(weights=False)
         try:
@@ -265,28 +284,33 @@ class _Again:
         if freeze:
             freeze_parts(self.model, task.parts(self.model), freeze).set_eval(self.model)
 
-    def losses(self, batch, mixed=True) -> dict[str, Tensor]:
+    def losses(self, batch: dict, mixed: bool = True) -> dict[str, Tensor]:
+        "The losses of a batch, in the precision of the training, or in float32 without `mixed`"
         amp = getattr(torch, self.state['amp']) if mixed and self.state['amp'] else None
         with torch.autocast(self.device.type, dtype=amp) if amp else nullcontext():
             return self.task.losses(self.model, to_device(batch, self.device))
 
-    def _in_parts(self, batch, mixed):
+    def _in_parts(self, batch: dict, mixed: bool) -> Iterator[tuple[dict[str, Tensor], float]]:
+        "Losses and share of each part, divided as memory asked for in the training"
         parts = self.state['parts']
         return losses_in_parts(self.model, batch, parts, lambda part: self.losses(part, mixed))
 
 # %% ../../nbs/training/03_nonfinite.ipynb #f5b611eb
 @patch
 def run_all(
-    self: _Again,
-    mixed=True,  # Whether in the precision of the training; else in float32
-) -> tuple[list[dict[str, float]], float, list[str]]:  # Losses, norm, parameters with a bad gradient
-    "Every batch since the last step, with the random numbers it had"
+    self: _FailedStep,
+    mixed: bool = True,  # Whether in the precision of the training; else in float32
+) -> tuple[list[dict[str, float]], float, list[str]]:  # Losses of each batch, norm, parameters
+    """Compute every batch since the last step, with the random numbers it had.
+
+    The norm is that of the gradient. The parameters are the names of those whose gradient is not finite.
+    """
     self.model.zero_grad()
     rows = []
     loss_scale = self.state['scale'] if mixed else 1.0
     for batch, rng in zip(self.state['batches'], self.state['rng']):
         restore_random_state(rng, self.device)
-        row = {}
+        row = {}  # as `train_batch`
         for losses, share in self._in_parts(batch, mixed):
             (sum(losses.values()) * loss_scale * share / self.state['accumulate']).backward()
             row = {k: row.get(k, 0.0) + share * v.item() for k, v in losses.items()}
@@ -297,20 +321,20 @@ def run_all(
 
 # %% ../../nbs/training/03_nonfinite.ipynb #8245c79e
 @patch
-def alone(self: _Again) -> list[str]:
-    "Each image by itself; twice in its batch, because batch normalisation wants more than one"
-    found = []
+def images_that_fail_alone(self: _FailedStep) -> list[str]:
+    "Files of the images whose losses or gradient are not finite in a batch without the others"
+    failing = []
     for batch, files, rng in zip(self.state['batches'], self.state['files'], self.state['rng']):
-        found += [file for k, file in enumerate(files) if not self._is_finite(batch, k, rng)]
-    return found
+        failing += [file for i, file in enumerate(files) if not self._is_finite(batch, i, rng)]
+    return failing
 
 
 @patch
-def _is_finite(self: _Again, batch, k, rng) -> bool:
-    "Whether image `k` alone has finite losses and a finite gradient"
+def _is_finite(self: _FailedStep, batch: dict, i: int, rng: dict) -> bool:
+    "Whether image `i` alone has finite losses and a finite gradient"
     restore_random_state(rng, self.device)
     self.model.zero_grad()
-    losses = self.losses(some_of_batch(batch, [k, k]))
+    losses = self.losses(some_of_batch(batch, [i, i]))  # twice: batch normalisation needs more than one
     (sum(losses.values()) * self.state['scale']).backward()
     gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
     values = [{name: loss.item() for name, loss in losses.items()}]

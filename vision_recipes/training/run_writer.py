@@ -25,7 +25,7 @@ N_EXAMPLES = 64  # Validation images that `run.json` names, for showing or compa
 
 
 def data_info(train: Annotations, valid: Annotations) -> dict:
-    """What the model card says of the images.
+    """What the model card says of the images: fingerprints, numbers, and the ids of the training images.
 
     Opens every file: once a training, before any of them can have changed.
     """
@@ -43,12 +43,12 @@ def run_info(
     settings: FitSettings,
     train: Annotations,
     valid: Annotations,
-    data: dict,
-    known: dict,
-    best_epoch: int,
+    data: dict,  # From `data_info`
+    known: dict,  # Fields of the model card that the validation gave, such as `metrics`; empty before it
+    best_epoch: int,  # From 1; 0: none was validated
 ) -> dict:
-    "The content of `run.json`; `data` is that of `data_info`"
-    examples = [str(valid.path(i)) for i in _spaced(valid, N_EXAMPLES)]
+    "The content of `run.json`"
+    examples = [str(valid.path(i)) for i in _evenly_spaced(valid, N_EXAMPLES)]
     return {
         'format': RUN_FORMAT,
         'task': task.task,
@@ -57,12 +57,12 @@ def run_info(
         **task.transform_names(),
         'best_epoch': best_epoch,
         'card': task.card(**known, data=data).to_dict(),
-        'data': {**_places(train, valid), 'valid_examples': examples},
+        'data': {**_data_sources(train, valid), 'valid_examples': examples},
         'versions': library_versions(),
     }
 
 # %% ../../nbs/training/04_run_writer.ipynb #c51e594f
-def _places(train: Annotations, valid: Annotations) -> dict[str, str]:
+def _data_sources(train: Annotations, valid: Annotations) -> dict[str, str]:
     "Where the images are and how they were read, so that a training can be repeated"
     return {
         'dir': train.read_from or str(train.root),
@@ -76,13 +76,13 @@ def _places(train: Annotations, valid: Annotations) -> dict[str, str]:
     }
 
 
-def _spaced(anns, n) -> list[int]:
+def _evenly_spaced(anns: Annotations, n: int) -> list[int]:  # Rows of `anns`
     "At most `n` images, evenly spaced"
     return np.unique(np.linspace(0, len(anns) - 1, min(n, len(anns))).astype(int)).tolist()
 
 # %% ../../nbs/training/04_run_writer.ipynb #0fbdf814
 def write_history(history: list[dict], out: Path):
-    "Write `history.csv`"
+    "Write `history.csv`, a row an epoch. A name that a row lacks is an empty cell"
     names = list(dict.fromkeys(k for row in history for k in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator='\n')
@@ -92,24 +92,30 @@ def write_history(history: list[dict], out: Path):
 
 
 def read_history(run: str | Path) -> list[dict[str, float]]:  # A row an epoch
-    "Read `history.csv`; also while the training runs"
+    "Read `history.csv`, also while the training runs. An empty cell is NaN"
     with open(Path(run) / 'history.csv', newline='', encoding='utf-8') as f:
         return [{k: float(v) if v else float('nan') for k, v in row.items()} for row in csv.DictReader(f)]
 
 # %% ../../nbs/training/04_run_writer.ipynb #af113748
-def write_images(out: Path, task: Task, valid: Annotations, device: str, n: int = 24):
+def write_images(
+    out: Path,  # A run directory that holds `run.json` and `model.safetensors`
+    task: Task,
+    valid: Annotations,
+    device: str,  # As `FitSettings.device`
+    n: int = 24,  # Validation images that are shown
+):
     "Write `curves.png` and `predictions.png`"
     history = read_history(out) if (out / 'history.csv').exists() else []
     with atomic_path(out / 'curves.png') as tmp:
         curves(history, task.metric).save(tmp, format='PNG', **output_mark('PNG'))
-    rows = np.array([i for i in _spaced(valid, n) if _opens(valid.path(i))], int)
-    if not len(rows):
+    shown = np.array([i for i in _evenly_spaced(valid, n) if _opens(valid.path(i))], int)
+    if not len(shown):
         return log_info(f'no {out / "predictions.png"}: none of the images for it can be opened')
     with atomic_path(out / 'predictions.png') as tmp:
-        task.image(Run(out, device), valid.subset(rows)).save(tmp, format='PNG', **output_mark('PNG'))
+        task.image(Run(out, device), valid.subset(shown)).save(tmp, format='PNG', **output_mark('PNG'))
 
 
-def _opens(path) -> bool:
+def _opens(path: Path) -> bool:
     "Whether an image can be opened; one that is missing must not end a finished training with an error"
     try:
         open_image(path)

@@ -22,8 +22,8 @@ from ..tasks.registry import model_info, ModelInfo, TASKS
 from ..tasks.run_directory import check_run
 
 # %% ../../nbs/training/01_settings.ipynb #f2d75c66
-def check_device(device: str) -> str:  # `device`
-    "Refuse what is no device's name; whether it is there is seen later"
+def check_device(device: str) -> str:  # The same
+    "Refuse what is no device's name. Whether this machine has it, `pick_device` checks later"
     if re.fullmatch(r'auto|cpu|mps|(cuda|xpu)(:\d+)?', device):
         return device
     raise VisionRecipesError(f'device must be auto, cpu, cuda, cuda:1, mps or xpu, but got {device!r}.')
@@ -38,10 +38,11 @@ def log_names(log: str) -> list[str]:
     return [check_choice('log', name, LOGS) for name in names]
 
 
-def check_log(log: str) -> list[str]:  # Each of the names
-    "Refuse names that `log` does not know, and packages that are not installed"
+def check_log(log: str) -> list[str]:
+    "As `log_names`, and refuse packages that are not installed here"
     names = log_names(log)
     for name in names:
+        # `find_spec` raises for a module that is imported but has no spec
         if name not in sys.modules and not importlib.util.find_spec(name):
             raise VisionRecipesError(
                 f'log: {name} is not installed here. pip install {name}, or leave it out.'
@@ -84,11 +85,11 @@ class LearningSettings(Settings):
 # %% ../../nbs/training/01_settings.ipynb #d0caf82a
 @patch
 def _check_freeze(self: LearningSettings):
-    "Refuse a text that names no parts, and an epoch that never comes"
-    words = freeze_words(self.freeze)
+    "Refuse a `freeze` that cannot be read, and an `unfreeze_at` at which nothing would change"
+    frozen_parts = freeze_words(self.freeze)
     if not self.unfreeze_at:
         return
-    if not words:
+    if not frozen_parts:
         raise VisionRecipesError(f'unfreeze_at: {self.unfreeze_at}, but freeze names nothing that is frozen.')
     if not 1 < self.unfreeze_at <= self.epochs:
         raise VisionRecipesError(
@@ -98,7 +99,7 @@ def _check_freeze(self: LearningSettings):
 
 @patch
 def freeze_in(self: LearningSettings, epoch: int) -> str:  # As `freeze`; empty: everything learns
-    "What is frozen in epoch number `epoch`, from 0"
+    "What is frozen in epoch number `epoch`, from 0; `unfreeze_at` counts from 1"
     return '' if 0 < self.unfreeze_at <= epoch + 1 else self.freeze
 
 # %% ../../nbs/training/01_settings.ipynb #176f1954
@@ -138,7 +139,7 @@ class FitSettings(LearningSettings):
 def make_settings(
     task: str,  # One of `TASKS`
     preset: str = 'full',  # `full`, `quick` or `auto`, which `auto_preset` settles
-    n_images: int = 0,  # Training images, for `auto`
+    n_images: int = 0,  # Training images, for `auto`; 0: not known
     **values,  # Settings of model or training that differ from the preset's; `model` chooses the network
 ) -> tuple[Settings, FitSettings]:  # The model's, the training loop's
     """All settings of a training.
@@ -149,8 +150,8 @@ def make_settings(
     info = model_info(task, values.get('model', ''))
     check_names(task, info, values)
     check_choice('preset', preset, (*info.presets, 'auto'))
-    base = auto_preset(info, n_images, values) if preset == 'auto' else info.presets[preset]
-    values = {**base, **values}
+    preset_values = auto_preset(info, n_images, values) if preset == 'auto' else info.presets[preset]
+    values = {**preset_values, **values}
     model_values = {k: v for k, v in values.items() if k in info.settings.names()}
     fit_values = {k: v for k, v in values.items() if k in FitSettings.names()}
     return info.settings.of(model_values), FitSettings.of(fit_values)
@@ -158,13 +159,13 @@ def make_settings(
 # %% ../../nbs/training/01_settings.ipynb #fcbe378c
 def check_names(task: str, info: ModelInfo, values: dict):
     "Refuse names of settings that neither the model nor the training loop has"
-    names = [*info.settings.names(), *FitSettings.names()]
+    settings = [*info.settings.names(), *FitSettings.names()]
     model = values.get('model') or info.settings().model
-    for k in values:
-        if k not in names:
+    for name in values:
+        if name not in settings:
             raise VisionRecipesError(
-                f'There is no setting {k!r} for {task} with {model}.'
-                f'{did_you_mean(k, names)} There are: {", ".join(names)}.'
+                f'There is no setting {name!r} for {task} with {model}.'
+                f'{did_you_mean(name, settings)} There are: {", ".join(settings)}.'
             )
 
 
@@ -190,16 +191,16 @@ MOST_EPOCHS = 60  # To which `auto` raises them
 def auto_preset(
     info: ModelInfo,
     n_images: int,  # Training images; 0: not known, and the epochs stay
-    values: dict,  # Settings that the caller chose
+    values: dict,  # Settings that the caller chose; they stay, and win over what is returned
 ) -> dict:  # All settings that differ from the defaults
     "Choose settings by machine, weights and number of images. A message says what, and why"
     preset, why = preset_of_machine(values.get('device', 'auto'))
     settings, reasons = dict(info.presets[preset]), [f'{preset}, because {why}']
-    chosen = {**settings, **values}
-    model = chosen.get('model') or info.settings().model
-    weights = chosen.get('weights', info.settings().weights)
+    merged = {**settings, **values}
+    model = merged.get('model') or info.settings().model
+    weights = merged.get('weights', info.settings().weights)
     if weights == 'random' and 'weights' not in values and info.at_hand(model):
-        settings['weights'] = weights = 'pretrained'
+        settings['weights'] = weights = 'pretrained'  # not from the preset, but nothing has to be fetched
         reasons.append('from published weights, because they are on the disk')
     if weights == 'random':
         settings |= info.from_random
@@ -224,17 +225,18 @@ def preset_of_machine(
 
 # %% ../../nbs/training/01_settings.ipynb #b0f4cc5c
 def _enough_epochs(n_images: int, settings: dict) -> int:  # 0: those of the preset are enough
-    "Epochs that make `FEWEST_STEPS` steps, but no more than `MOST_EPOCHS`"
+    "Epochs that make `FEWEST_STEPS` steps, but no more than `MOST_EPOCHS`; `settings`: of model and training"
     fit_settings = FitSettings.of({k: v for k, v in settings.items() if k in FitSettings.names()})
     if not n_images or fit_settings.batch_size == 'auto':
         return 0
-    steps = math.ceil(n_images / (fit_settings.batch_size * fit_settings.accumulate))
-    epochs = min(MOST_EPOCHS, math.ceil(FEWEST_STEPS / steps))
+    steps_an_epoch = math.ceil(n_images / (fit_settings.batch_size * fit_settings.accumulate))
+    epochs = min(MOST_EPOCHS, math.ceil(FEWEST_STEPS / steps_an_epoch))
     return epochs if epochs > fit_settings.epochs else 0
 
 # %% ../../nbs/training/01_settings.ipynb #a4069504
-_PLACES = ('dir', 'valid_dir', 'format', 'groups', 'boxes', 'skeleton', 'preset')  # Besides settings
-_PLACE_CHOICES = {'preset': ('full', 'quick', 'auto'), 'boxes': ('raise', 'clip', 'drop')}
+# Options of the command `train` that are no settings: which images, how they are read, and the preset
+_DATA_OPTIONS = ('dir', 'valid_dir', 'format', 'groups', 'boxes', 'skeleton', 'preset')
+_DATA_OPTION_CHOICES = {'preset': ('full', 'quick', 'auto'), 'boxes': ('raise', 'clip', 'drop')}
 
 
 @dataclass(frozen=True)
@@ -243,8 +245,8 @@ class Config:
 
     file: Path
     task: str
-    values: dict  # Settings of model and training loop
-    places: dict  # Where the images are and how they are read: some of `_PLACES`
+    values: dict  # Settings of model and training loop, by name
+    places: dict  # Where the images are and how they are read, by name: some of `_DATA_OPTIONS`
     is_run: bool  # Whether it is the `run.json` of a run, which holds every setting
 
 
@@ -255,29 +257,33 @@ def read_config(
     file = Path(file) / 'run.json' if Path(file).is_dir() else Path(file)
     if not file.is_file():
         raise VisionRecipesError(f'{file}: no such file. A run has its settings in RUN/run.json.')
-    info = check_depth(read_json(file), str(file))
-    if not isinstance(info, dict):
-        raise VisionRecipesError(f'{file}: wanted is {{"task": ..., "lr": ...}}, but got {brief(info)}.')
-    is_run = 'settings' in info or 'fit' in info
-    config = _config_of_run(file, check_run(info, file)) if is_run else _config_of_settings(file, info)
-    _check_config(config, info.get('versions') if is_run else None)
+    content = check_depth(read_json(file), str(file))
+    if not isinstance(content, dict):
+        raise VisionRecipesError(f'{file}: wanted is {{"task": ..., "lr": ...}}, but got {brief(content)}.')
+    if 'settings' in content or 'fit' in content:  # sections that only a `run.json` has
+        config = _config_of_run(file, check_run(content, file))
+    else:
+        config = _config_of_settings(file, content)
+    _check_config(config, content.get('versions') if config.is_run else None)
     return config
 
 # %% ../../nbs/training/01_settings.ipynb #5942cf52
-def _config_of_run(file: Path, info: dict) -> Config:
+def _config_of_run(file: Path, content: dict) -> Config:
     "From the content of `run.json`"
-    data = info.get('data', {})
+    data = content.get('data', {})
     if not isinstance(data, dict):
         raise VisionRecipesError(f'{file}: data must be an object, but got {brief(data)}.')
-    values = {**info['settings'], **info['fit']}
-    return Config(file, info['task'], values, places_of_run(data), True)
+    values = {**content['settings'], **content['fit']}
+    return Config(file, content['task'], values, places_of_run(data), is_run=True)
 
 
 def places_of_run(
-    data: dict,  # Of `run.json`
-) -> dict[str, str]:  # Some of `_PLACES`
+    data: dict,  # The section `data` of `run.json`
+) -> dict[str, str]:  # Some of `_DATA_OPTIONS`
     "Where the images of a run are, and how they are read"
-    folder, valid_folder = (data.get(name) or data.get(old) for name, old in _FOLDERS)
+    # `root` where the annotations were made by a program, and not read from a folder
+    folder = data.get('dir') or data.get('root')
+    valid_folder = data.get('valid_dir') or data.get('valid_root')
     places = {'dir': folder, 'groups': data.get('groups'), 'boxes': data.get('boxes')}
     if valid_folder != folder:
         places['valid_dir'] = valid_folder
@@ -285,31 +291,29 @@ def places_of_run(
         places['format'] = data.get('format')
     return {k: v for k, v in places.items() if v}
 
-
-_FOLDERS = ('dir', 'root'), ('valid_dir', 'valid_root')  # the second where annotations were not read
-
 # %% ../../nbs/training/01_settings.ipynb #a6adcd2b
-def _config_of_settings(file: Path, info: dict) -> Config:
+def _config_of_settings(file: Path, content: dict) -> Config:
     "From names and values as on the command line"
-    check_choice(f'{file}: task', info.get('task'), TASKS)
-    places = {k: info[k] for k in _PLACES if k in info}
-    values = {k: v for k, v in info.items() if k not in (*_PLACES, 'task')}
-    return Config(file, info['task'], values, places, False)
+    check_choice(f'{file}: task', content.get('task'), TASKS)
+    places = {k: content[k] for k in _DATA_OPTIONS if k in content}
+    values = {k: v for k, v in content.items() if k not in (*_DATA_OPTIONS, 'task')}
+    return Config(file, content['task'], values, places, is_run=False)
 
 
-def _check_config(config: Config, versions: dict | None):
+def _check_config(config: Config, versions: dict | None):  # Of the libraries that wrote a run
     "Refuse unknown names and values of wrong types, with the name of the file"
     for key, value in config.places.items():
         if not isinstance(value, str):
             raise VisionRecipesError(f'{config.file}: {key} must be a text, but got {brief(value)}.')
-        if key in _PLACE_CHOICES:
-            check_choice(f'{config.file}: {key}', value, _PLACE_CHOICES[key])
+        if key in _DATA_OPTION_CHOICES:
+            check_choice(f'{config.file}: {key}', value, _DATA_OPTION_CHOICES[key])
     try:
         check_chosen(config.task, config.values)
     except VisionRecipesError as e:
-        wrote = (versions or {}).get('vision_recipes')
-        by = f' The file was written by version {wrote}, and this is {__version__}.' if wrote else ''
-        raise VisionRecipesError(f'{config.file}: {e}{by if wrote != __version__ else ""}') from e
+        written_by, hint = (versions or {}).get('vision_recipes'), ''
+        if written_by and written_by != __version__:
+            hint = f' The file was written by version {written_by}, and this is {__version__}.'
+        raise VisionRecipesError(f'{config.file}: {e}{hint}') from e
 
 # %% ../../nbs/training/01_settings.ipynb #2f5e02c3
 def settings_from(
@@ -322,9 +326,12 @@ def settings_from(
     return make_settings(config.task, config.places.get('preset', 'full'), **values)
 
 
-def with_config(config: Config, values: dict) -> dict:
+def with_config(
+    config: Config,
+    values: dict,  # Settings by name, which win over the file's
+) -> dict:
     "The settings of a file, and those that a caller names instead"
-    known = dict(config.values)
-    if values.get('weights', known.get('weights')) != known.get('weights'):
-        known.pop('preprocessing', None)  # it was that of the other weights
-    return {**known, **values}
+    of_file = dict(config.values)
+    if values.get('weights', of_file.get('weights')) != of_file.get('weights'):
+        of_file.pop('preprocessing', None)  # it was that of the other weights
+    return {**of_file, **values}

@@ -12,9 +12,10 @@ import io, math, random
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Callable
 import numpy as np
 import torch
-from torch import nn
+from torch import nn, Tensor
 from ..core.console import log_info, World
 from ..core.errors import VisionRecipesError
 from ..core.files import write_bytes
@@ -33,19 +34,19 @@ class Progress:
 
     epoch: int = 0  # Finished epochs
     batch: int = 0  # Finished batches of the running epoch
-    sums: dict = field(default_factory=dict)  # Sum of each loss over the running epoch's batches
+    sums: dict[str, float] = field(default_factory=dict)  # Sum of each loss over the running epoch's batches
     seconds: float = 0.0  # Spent in the running epoch
-    skipped: list = field(default_factory=list)  # Images of the running epoch that could not be opened
-    parts: int = 1  # In which each batch is computed, because the whole one does not fit into memory
+    skipped: list[int] = field(default_factory=list)  # Images of the running epoch that could not be opened
+    parts: int = 1  # Parts in which each batch is computed; more where a whole one does not fit into memory
     valid_parts: int = 1  # The same in validation
     best: float | None = None  # Best score so far
     best_loss: float = math.inf  # Validation loss of the best epoch: decides between equal scores
-    best_epoch: int = 0
-    history: list = field(default_factory=list)  # A row a finished epoch
+    best_epoch: int = 0  # From 1; 0: none was validated
+    history: list[dict] = field(default_factory=list)  # A row for each finished epoch, as in `history.csv`
 
 # %% ../../nbs/training/02_state.ipynb #ff640f50
 class Trainer:
-    "A model in training, with everything that changes with it"
+    "A model in training, with optimiser, schedule and counters. Seeds the global random numbers when made"
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class Trainer:
         settings: FitSettings,
         batches: int,  # Of one epoch
         model: nn.Module | None = None,  # None: `task.build_model()`
-        world: World = World(),  # Of several processes that have joined, which one this is
+        world: World = World(),  # Which of several connected processes this is (see `joined`)
     ):
         self.task, self.settings, self.batches, self.world = task, settings, batches, world
         set_seed(settings.seed)
@@ -67,24 +68,26 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, settings, self.device, rates)
         self.scheduler = one_cycle(self.optimizer, settings, self.steps)
         self.frozen = freeze_parts(self.model, parts, settings.freeze)
-        self.network = self.model if world.size == 1 else self._spread()  # What a training step goes through
+        self.network = self.model if world.size == 1 else self._connect()  # What a training step goes through
         self.amp = pick_amp(settings.amp, self.device, self.model)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp == torch.float16)
         self.ema = average_model(self.model, settings.ema) if settings.ema else None
         self.progress = Progress()
         self.since_step = []  # (batch, random state before it) of batches whose gradients wait for a step
         self.kept_buffers = []  # (buffer of the model, its copy from before the first batch of a step)
-        self.lacks_memory = ''  # What an error said, in a step that was finished all the same
+        self.lacks_memory = ''  # The out-of-memory error of a step that was finished all the same
         self.valid_seconds = 0.0  # Of the last validation
-        self.statistics_batches = None  # For `renew_young`; None: not loaded
+        self.statistics_batches = None  # (transform, list of batches) for `renew_young`; None: not loaded
         self.out: Path | None = None  # The run directory, where there is one
+        self.run_info: Callable[[dict, int], dict] | None = None  # From scores and best epoch to `run.json`
         self.losses: dict[str, float] = {}  # Of the last batch
         self.callbacks = Callbacks()
         self.stop_reason = ''  # Why a callback wants the training to stop
 
 # %% ../../nbs/training/02_state.ipynb #650e4344
 @patch(as_prop=True)
-def judged_model(self: Trainer) -> nn.Module:  # What is validated and saved: the average, where there is one
+def judged_model(self: Trainer) -> nn.Module:
+    "What is validated and saved: the moving average of the model where there is one, else the model"
     return self.ema.module if self.ema else self.model
 
 
@@ -101,10 +104,10 @@ def batches_done(self: Trainer) -> int:
 
 # %% ../../nbs/training/02_state.ipynb #f3e27f43
 @patch
-def _spread(self: Trainer) -> nn.Module:
-    """The same network in every process.
+def _connect(self: Trainer) -> nn.Module:
+    """Connect the network to those of the other processes: their batch statistics and gradients become one.
 
-    After it, each process draws other random numbers, for dropout and the like.
+    From here on each process draws other random numbers, for dropout and the like.
     """
     self.model = synced_batch_norm(self.model, self.device)
     network = self.connected()
@@ -120,8 +123,8 @@ def connected(self: Trainer) -> nn.Module:
         return self.model
     return nn.parallel.DistributedDataParallel(
         self.model,
-        device_ids=None if self.device.type == 'cpu' else [self.device.index],
-        broadcast_buffers=False,  # They are equal
+        device_ids=None if self.device.type == 'cpu' else [self.device.index],  # None: not on a GPU
+        broadcast_buffers=False,  # each process computes the same ones
     )
 
 # %% ../../nbs/training/02_state.ipynb #95450f7d
@@ -139,18 +142,20 @@ def set_train_mode(self: Trainer):
 
 @patch
 def _unfreeze(self: Trainer):
+    "Let what is frozen learn again"
     self.frozen.set_requires_grad(self.model, True)
     self.frozen = Frozen()
     self.network = self.connected()
-    if self.progress.epoch + 1 == self.settings.unfreeze_at:
+    if self.progress.epoch + 1 == self.settings.unfreeze_at:  # else a resumed run is past that epoch
         log_info(f'epoch {self.settings.unfreeze_at}: what was frozen learns from now on, too')
 
 
 @patch(as_prop=True)
 def lr(self: Trainer) -> float:
     "The learning rate now; head and stages may have others, in proportion"
-    share = self.settings.lr / self.optimizer.param_groups[0]['max_lr']
-    return self.scheduler.get_last_lr()[0] * share
+    # all groups follow one schedule, scaled by their peaks; the first may be a stage with a peak of its own
+    peak = self.optimizer.param_groups[0]['max_lr']
+    return self.scheduler.get_last_lr()[0] * (self.settings.lr / peak)
 
 # %% ../../nbs/training/02_state.ipynb #bde69dec
 def preferred_memory_format(device: torch.device) -> torch.memory_format:
@@ -162,7 +167,10 @@ def process_device(
     requested: str,  # As `FitSettings.device`
     world: World = World(),
 ) -> torch.device:
-    "The device of this process. Raises `VisionRecipesError` as `pick_device`"
+    """The device of this process: of several on one machine each takes the GPU of its local rank.
+
+    Raises `VisionRecipesError` as `pick_device`, for one GPU that all are to share, and for too few GPUs.
+    """
     device = pick_device(requested)
     if world.size == 1 or device.type not in ('cuda', 'xpu'):
         return device
@@ -188,16 +196,16 @@ def make_optimizer(
     rates: dict[str, float] | None = None,  # As `learning_rates` gives them
 ) -> torch.optim.AdamW:
     "AdamW, without weight decay on biases and norms (parameters of one dimension)"
-    by_rate = {}
+    params_of_rate = {}
     for name, p in model.named_parameters():
         if p.requires_grad:
-            by_rate.setdefault(rates[name] if rates else settings.lr, []).append(p)
+            params_of_rate.setdefault(rates[name] if rates else settings.lr, []).append(p)
     groups = []
-    for lr, params in by_rate.items():
+    for lr, params in params_of_rate.items():
         decayed = [p for p in params if p.ndim > 1]
-        others = [p for p in params if p.ndim <= 1]
+        undecayed = [p for p in params if p.ndim <= 1]
         groups.append({'params': decayed, 'weight_decay': settings.weight_decay, 'lr': lr})
-        groups.append({'params': others, 'weight_decay': 0.0, 'lr': lr})
+        groups.append({'params': undecayed, 'weight_decay': 0.0, 'lr': lr})
     groups = [group for group in groups if group['params']]
     return torch.optim.AdamW(groups, lr=settings.lr, fused=device.type in ('cpu', 'cuda'))
 
@@ -207,12 +215,12 @@ def one_cycle(optimizer, settings: FitSettings, steps: int) -> torch.optim.lr_sc
     # PyTorch divides by zero if the warm-up ends at the first step
     steps = max(2, steps)
     warmup = max(settings.warmup, 1.001 / steps)
-    largest = [group['lr'] for group in optimizer.param_groups]
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, largest, total_steps=steps, pct_start=warmup)
+    peaks = [group['lr'] for group in optimizer.param_groups]
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, total_steps=steps, pct_start=warmup)
 
 # %% ../../nbs/training/02_state.ipynb #01735b14
 def needs_parts(settings: FitSettings) -> bool:
-    "Whether these settings ask what the parts of the network are"
+    "Whether these settings treat parts of the network differently, so that its parts must be known"
     return bool(settings.freeze or settings.head_lr or settings.layer_decay < 1)
 
 
@@ -234,18 +242,24 @@ def learning_rates(
             'head_lr and layer_decay need to know the parts of the network, but its task does not name them '
             '(`Task.parts`).'
         )
-    head = numbers_of_part(parts, 'head')
-    by_stage = [settings.lr * settings.layer_decay ** (head.start - i) for i in range(head.start)]
-    by_stage += [settings.head_lr or settings.lr] * len(head)
-    return {name: by_stage[number] for name, number in stage_numbers(model, parts).items()}
+    head = numbers_of_part(parts, 'head')  # the last stages of all
+    rates = [settings.lr * settings.layer_decay ** (head.start - stage) for stage in range(head.start)]
+    rates += [settings.head_lr or settings.lr] * len(head)
+    return {name: rates[stage] for name, stage in stage_numbers(model, parts).items()}
 
 # %% ../../nbs/training/02_state.ipynb #4a86479f
 def average_model(model: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
-    "A moving average of weights and buffers; it starts fast, so that a short training is averaged too"
+    """A moving average of weights and buffers; buffers of whole numbers, which only count, are copied.
 
-    def average(old, new, n):
-        d = torch.clamp((1 + n) / (10 + n), max=decay)
-        return torch.lerp(new, old, d.to(old.dtype)) if old.is_floating_point() else new.clone()
+    Its decay grows with the updates, as in `tf.train.ExponentialMovingAverage`, so that a short training is
+    averaged too.
+    """
+
+    def average(old: Tensor, new: Tensor, n_updates: Tensor) -> Tensor:
+        current_decay = torch.clamp((1 + n_updates) / (10 + n_updates), max=decay)
+        if not old.is_floating_point():
+            return new.clone()
+        return torch.lerp(new, old, current_decay.to(old.dtype))
 
     return torch.optim.swa_utils.AveragedModel(model, avg_fn=average, use_buffers=True)
 
@@ -253,11 +267,12 @@ def average_model(model: nn.Module, decay: float) -> torch.optim.swa_utils.Avera
 def trainer_state(t: Trainer) -> dict:  # Tensors and plain values
     """Everything that changes in training.
 
-    Of several processes every one must call it: each has random numbers of its own.
+    Of several processes every one must call it: each has random numbers of its own. What the first one gets
+    is complete.
     """
-    skipped = gather(t.progress.skipped)
+    skipped = gather(t.progress.skipped) or []  # None in all processes but the first
     return {
-        'progress': {**vars(t.progress), 'skipped': sum(skipped or [], [])},
+        'progress': {**vars(t.progress), 'skipped': sum(skipped, [])},
         'model': t.model.state_dict(),
         'optimizer': t.optimizer.state_dict(),
         'scheduler': t.scheduler.state_dict(),
@@ -269,8 +284,8 @@ def trainer_state(t: Trainer) -> dict:  # Tensors and plain values
     }
 
 # %% ../../nbs/training/02_state.ipynb #9e909cbc
-def random_state(device: torch.device) -> dict:
-    "The state of every global generator"
+def random_state(device: torch.device) -> dict:  # Tensors and plain values
+    "The state of the global generators of PyTorch, Python and NumPy, and of an accelerator's, if it is one"
     name, keys, *rest = np.random.get_state()
     accelerator = None
     if device.type in ('cuda', 'xpu'):
@@ -278,15 +293,17 @@ def random_state(device: torch.device) -> dict:
     return {
         'torch': torch.get_rng_state(),
         'python': random.getstate(),
+        # a tensor, because `torch.load(weights_only=True)` refuses arrays; int64 holds every uint32
         'numpy': (name, torch.from_numpy(keys.astype(np.int64)), *rest),
         'accelerator': accelerator,
     }
 
 
 def restore_random_state(state: dict, device: torch.device):
-    "Put every global generator back"
+    "Put the global generators where `random_state` found them"
     name, keys, *rest = state['numpy']
     torch.set_rng_state(state['torch'])
+    # Python takes tuples only; a state that was read from a file may hold lists
     random.setstate(tuple(tuple(o) if isinstance(o, (list, tuple)) else o for o in state['python']))
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
     if state['accelerator'] is not None and state['accelerator'][0] == device.type:
@@ -308,14 +325,14 @@ def restore(t: Trainer, state: dict):
     t.model.load_state_dict(state['model'])
     t.optimizer.load_state_dict(state['optimizer'])
     t.scheduler.load_state_dict(state['scheduler'])
-    # a run that is resumed on another device may have had none
+    # a run in another precision has none: its state is empty
     if state['scaler'] and t.scaler.is_enabled():
         t.scaler.load_state_dict(state['scaler'])
     if t.ema:
         t.ema.load_state_dict(state['ema'])
     t.progress = Progress(**state['progress'])
     if not t.world.first:
-        t.progress.skipped = []  # The first process has those of all
+        t.progress.skipped = []  # the first process has those of all
     t.callbacks.load_state_dict(t, state['callbacks'])
     if len(state['rng']) == t.world.size:
         restore_random_state(state['rng'][t.world.rank], t.device)
