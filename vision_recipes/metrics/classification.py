@@ -14,25 +14,27 @@ from .intervals import Evaluation, ratio_interval
 from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/02_classification.ipynb #c5bc423b
-def _class_row(name: str, hit: int, n_true: int, n_predicted: int) -> dict:
+def _class_row(name: str, n_right: int, n_true: int, n_predicted: int) -> dict:
     "Precision, recall and F1 of a class; 0 where it was never true or never predicted"
     return {
         'class': name,
         'images': int(n_true),
-        'precision': float(hit / n_predicted) if n_predicted else 0.0,
-        'recall': float(hit / n_true) if n_true else 0.0,
-        'f1': float(2 * hit / (n_true + n_predicted)) if n_true + n_predicted else 0.0,
+        'precision': float(n_right / n_predicted) if n_predicted else 0.0,
+        'recall': float(n_right / n_true) if n_true else 0.0,
+        'f1': float(2 * n_right / (n_true + n_predicted)) if n_true + n_predicted else 0.0,
     }
 
 
-def _class_table(confusion: np.ndarray, names) -> list[dict]:
-    "A row a class, from the confusion matrix"
+def _class_table(confusion: np.ndarray, names: Sequence[str]) -> list[dict]:
+    "One row for each class, from the confusion matrix (C, C): true class by predicted class"
     counts = zip(names, confusion.diagonal(), confusion.sum(1), confusion.sum(0))
     return [_class_row(*row) for row in counts]
 
 
-def _worst(probs: np.ndarray, true: np.ndarray) -> np.ndarray:
-    "Images by the probability of their true label, the lowest first"
+def _worst_first(
+    probs: np.ndarray, true: np.ndarray
+) -> np.ndarray:  # (n, C), (n,) class ids -> (n,) positions
+    "Sort images by the probability of their true class, the lowest first"
     return np.argsort(probs[np.arange(len(true)), true], kind='stable')
 
 # %% ../../nbs/metrics/02_classification.ipynb #2ed56ca8
@@ -45,7 +47,7 @@ def evaluate_classification(
     The worst images are those with the lowest probability of the true class. Raises `VisionRecipesError`
     where numbers of images or classes differ.
     """
-    import torch
+    import torch  # here, because the metrics of other tasks do without it
     from torchmetrics.functional.classification import multiclass_confusion_matrix
 
     if len(predictions) != len(anns) or not len(anns):
@@ -62,6 +64,7 @@ def evaluate_classification(
     confusion = multiclass_confusion_matrix(predicted, torch.from_numpy(true), n_classes).numpy()
     accuracy, low, high = ratio_interval(probs.argmax(1) == true, group_ids=anns.group_ids)
     rows = _class_table(confusion, anns.class_names)
+    # classes without images have no F1, so they are left out of the mean
     macro_f1 = float(np.mean([row['f1'] for row in rows if row['images']]))
     metrics = {'accuracy': accuracy, 'accuracy_low': low, 'accuracy_high': high, 'macro_f1': macro_f1}
-    return Evaluation(metrics | {'n_images': len(anns)}, rows, _worst(probs, true), confusion)
+    return Evaluation(metrics | {'n_images': len(anns)}, rows, _worst_first(probs, true), confusion)
