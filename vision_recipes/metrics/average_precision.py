@@ -33,7 +33,7 @@ class Boxes(NamedTuple):
     labels: np.ndarray  # (n,) int64 class ids
     boxes: np.ndarray  # (n, 4) float64 XYXY, pixels
     scores: np.ndarray  # (n,) float64; of true boxes: 1
-    # (n,) bool: COCO's `iscrowd`, one annotation for many objects; a prediction in it is neither right nor wrong
+    # (n,) bool: COCO's `iscrowd`, an annotation of many objects; a prediction in it is neither right nor wrong
     crowd: np.ndarray
     # (n,) int64: position of the box among those of its image, in the annotations or in the prediction
     at: np.ndarray
@@ -234,7 +234,7 @@ def match_boxes(
     truth: Boxes,
     n_classes: int,  # More than 1: a box matches objects of its class only; 1: of any class
     thresholds: tuple[float, ...] = IOU_THRESHOLDS,  # Overlaps from which on a box counts as a match
-    # (M,) bool: objects that are neither found nor missed, taken only by a box that finds no other; None: crowds
+    # (M,) bool: objects that are neither found nor missed, and that boxes choose last; None: crowds
     ignored: np.ndarray | None = None,
     overlap: Overlap | None = None,  # None: `box_overlap`
 ) -> np.ndarray:  # (T, n) int64: at each threshold, the object that each box is matched with, or -1
