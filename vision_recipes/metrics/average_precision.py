@@ -33,7 +33,7 @@ class Boxes(NamedTuple):
     labels: np.ndarray  # (n,) int64 class ids
     boxes: np.ndarray  # (n, 4) float64 XYXY, pixels
     scores: np.ndarray  # (n,) float64; of true boxes: 1
-    # (n,) bool: COCO's `iscrowd`, an annotation of many objects; a prediction in it is neither right nor wrong
+    # (n,) bool: COCO's `iscrowd`, an annotation of many objects; boxes in it are neither right nor wrong
     crowd: np.ndarray
     # (n,) int64: position of the box among those of its image, in the annotations or in the prediction
     at: np.ndarray

@@ -60,8 +60,8 @@ def coco_fill(
         return 0, np.zeros((h, 0), bool)
     column, row = column[is_crossing].astype(np.int64), row[is_crossing]
     first, n = int(column.min()), int(np.ptp(column)) + 1
-    # down a column, pixels after an odd number of crossings are inside. Row h is row 0 of the next column, where
-    # the count is even again; of the last column it is cut off
+    # down a column, pixels after an odd number of crossings are inside. Row h is row 0 of the next column,
+    # where the count is even again; after the last column it is cut off
     crossings = np.bincount((column - first) * h + row, minlength=n * h + 1)[: n * h]
     return first, (np.cumsum(crossings) % 2 == 1).reshape(n, h).T
 
