@@ -262,7 +262,7 @@ def _rescaled(self: Yolox, x: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:  
     size = x.shape[-1] + 32 * steps
     return interpolate(x, (size, size), mode='bilinear'), boxes * (size / x.shape[-1])
 
-
+# %% ../../../nbs/models/yolox/05_task.ipynb #95331d76
 @patch
 def at_largest(self: Yolox):
     "The task with the largest size that `multi_scale` draws, and with the l1 loss"
