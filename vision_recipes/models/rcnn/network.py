@@ -165,11 +165,7 @@ class RCNN(nn.Module):
             part.eval()  # so that batch normalisation keeps its statistics
         return self
 
-    def forward(
-        self,
-        x: Tensor,  # (B, 3, H, W) normalised
-        targets: list[dict] | None = None,  # As for `losses`
-    ):
+    def forward(self, x: Tensor, targets: list[dict] | None = None):  # (B, 3, H, W) normalised; as `losses`
         "The `losses` where there are targets, else what `detect` finds"
         features = self.extract_features(x)
         proposals = self.propose_regions(features)
