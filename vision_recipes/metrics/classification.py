@@ -14,14 +14,14 @@ from .intervals import Evaluation, ratio_interval
 from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/02_classification.ipynb #c5bc423b
-def _class_row(name: str, n_right: int, n_true: int, n_predicted: int) -> dict:
+def _class_row(name: str, hit: int, n_true: int, n_predicted: int) -> dict:
     "Precision, recall and F1 of a class; 0 where it was never true or never predicted"
     return {
         'class': name,
         'images': int(n_true),
-        'precision': float(n_right / n_predicted) if n_predicted else 0.0,
-        'recall': float(n_right / n_true) if n_true else 0.0,
-        'f1': float(2 * n_right / (n_true + n_predicted)) if n_true + n_predicted else 0.0,
+        'precision': float(hit / n_predicted) if n_predicted else 0.0,
+        'recall': float(hit / n_true) if n_true else 0.0,
+        'f1': float(2 * hit / (n_true + n_predicted)) if n_true + n_predicted else 0.0,
     }
 
 
@@ -47,7 +47,7 @@ def evaluate_classification(
     The worst images are those with the lowest probability of the true class. Raises `VisionRecipesError`
     where numbers of images or classes differ.
     """
-    import torch  # here, because the metrics of other tasks do without it
+    import torch
     from torchmetrics.functional.classification import multiclass_confusion_matrix
 
     if len(predictions) != len(anns) or not len(anns):

@@ -44,9 +44,8 @@ _SUBPIXELS = 5  # COCO walks along an outline in fifths of a pixel
 def coco_fill(
     ring: np.ndarray,  # (n, 2) corners: x, y in pixels
     size_wh: tuple[int, int],  # Of the image
-) -> tuple[
-    int, np.ndarray
-]:  # x of the first column with pixels; (h, columns) bool, from there to the last one
+    # x of the first column with pixels; (h, columns) bool, from there to the last one
+) -> tuple[int, np.ndarray]:
     "The pixels of a polygon by COCO's rule, as `rleFrPoly` of pycocotools"
     w, h = size_wh
     exact = np.round(np.asarray(ring, np.float64), 3)  # as in the file: rings are kept as float32

@@ -334,7 +334,7 @@ def _iou_term(
     # twice the change of a side of the overlap by an edge of the predicted box: 2 where that edge ends the
     # overlap, 0 where the true box does, 1 where both do
     d_high, d_low = (true_high - high).sign() + 1, (low - true_low).sign() + 1  # (P, 2) along x and y
-    d_side = sides.flip(1) * (1 + iou) / union * 0.5  # half of what the IoU gains by a pixel more
+    d_side = sides.flip(1) * (1 + iou) / union * 0.5  # half of what the IoU gains by a pixel
     d_middle = d_side * (d_high - d_low) * stride
     d_size = (d_side * (d_high + d_low) * size * 0.5 - area * iou / union) * (raw[:, 2:] <= MAX_LOG_SIZE)
     return 5 * (1 - iou * iou).sum(), torch.cat([d_middle, d_size], 1) * (-10 * iou)

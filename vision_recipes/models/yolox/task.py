@@ -52,7 +52,6 @@ def settle_preprocessing(settings: YoloxSettings) -> YoloxSettings:  # With `pre
 
 
 def _contract_of(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`
-    "The contract of published weights by their name, of a run by its record, of another file by its content"
     weights = settings.weights
     if weights == 'random':
         return 'scratch'
@@ -62,9 +61,9 @@ def _contract_of(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`
         return YOLOX_WEIGHTS[weights].contract
     file = weights_path(weights)
     if (file.parent / 'run.json').is_file():
-        run_settings = read_run(file.parent)['settings']
-        if 'preprocessing' in run_settings:  # a run of another task has none
-            return run_settings['preprocessing']
+        of_run = read_run(file.parent)['settings']
+        if 'preprocessing' in of_run:
+            return of_run['preprocessing']
     state = read_weights(file)
     return contract_of_file(file, recognise(state, str(file)), state)
 
@@ -112,14 +111,14 @@ def build_yolox(
     if file is None:
         return model
     state = read_weights(file)
-    layout = recognise(state, str(file))
-    _check_model(f'{file}: are weights of', layout.model, settings)
-    head = HeadRows('head.cls_preds.', _classes_of_weights(file, layout.n_classes), labels.names)
+    found = recognise(state, str(file))
+    _check_model(f'{file}: are weights of', found.model, settings)
+    head = HeadRows('head.cls_preds.', _known_classes(file, found.n_classes), labels.names)
     load_by_name(model, to_original(state, settings.preprocessing), str(file), [head])
     return model
 
 
-def _classes_of_weights(file: Path, n_classes: int) -> tuple[str, ...]:  # Empty where they are not known
+def _known_classes(file: Path, n_classes: int) -> tuple[str, ...]:  # Empty where they are not known
     "The class names of weights: those of their run; without a run, 80 classes are COCO's"
     if labels := labels_of_run(file):
         return labels.names
@@ -216,7 +215,7 @@ def recognised(cls: Yolox, file, state):
     if not is_yolox(state):
         return None
     layout = recognise(state, str(file))
-    if not _classes_of_weights(file, layout.n_classes):
+    if not _known_classes(file, layout.n_classes):
         raise unknown_classes(file, layout.n_classes)
     return _published_settings(layout.model, str(file))
 

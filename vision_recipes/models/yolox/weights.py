@@ -324,8 +324,6 @@ def contract_of_file(
     Raises `VisionRecipesError` where several are possible.
     """
     path = Path(path)
-    # of the published files that this may be; without any, of all with this layout; without those that the
-    # numbers contradict
     contracts = {YOLOX_WEIGHTS[name].contract for name in _files_like(path, found)}
     if len(contracts) > 1:
         contracts = _contract_by_size(path) or contracts
@@ -346,14 +344,14 @@ def _is_raw(name: str) -> bool:
 
 
 def _which_contract(path: Path, likely: list[str], raw: bool | None) -> str:
-    "The message where neither the name nor the numbers of a file decide its contract"
-    reasons = {
+    "The message where a file does not tell its contract"
+    seen = {
         None: 'its name does not tell',
         True: 'its numbers are those of a network that takes values from 0 to 255, but do not tell',
         False: 'its numbers are those of a network that takes normalised values, but do not tell',
     }
     return (
-        f'{path}: {reasons[raw]} how these weights want their images: {" or ".join(likely)}? '
+        f'{path}: {seen[raw]} how these weights want their images: {" or ".join(likely)}? '
         'Say which: preprocessing=…, on the command line --preprocessing. '
         'They differ in colour order, normalisation or padding, so guessing would cost accuracy without a '
         f'word. Where nobody knows, `vision-recipes evaluate {path.name} DIR --preprocessing …` tells: the '
