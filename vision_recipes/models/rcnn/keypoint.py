@@ -93,6 +93,7 @@ class KeypointRcnn(RcnnTask, KeypointTask):
         return build_keypoint_rcnn(model, n_classes, self.n_points, *args, **more)
 
     def transform(self, train):
+        "Fit images into the square; in training, change geometry and colours first"
         s, p = self.settings, self.preprocess()
         if not train:  # the same pixels as the runtime's
             return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)

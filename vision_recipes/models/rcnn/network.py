@@ -234,8 +234,8 @@ def losses(
 ) -> dict[str, Tensor]:  # Scalars: `objectness`, `proposal`, `class`, `box`, and one named as the branch
     "All losses of a batch"
     with _float32(features.objectness):
-        # chosen regions, and for each its object, its class (0: background) and the deltas to that box
         losses = self._proposal_losses(features, targets)
+        # chosen regions, and for each its object, its class (0: background) and the deltas to that box
         rois, matched, labels, deltas = self.roi_heads.select_training_samples(proposals, targets)
     logits, predicted = self.boxes_at(features, rois)
     with _float32(logits):
@@ -559,6 +559,7 @@ class RcnnTask(DetectionTask):
 # %% ../../../nbs/models/rcnn/03_network.ipynb #9cf4f305
 @patch
 def parts(self: RcnnTask, model):
+    "The stages of the backbone, then the pyramid, then all heads, by the names of their modules"
     body = [tuple(f'backbone.body.{name}' for name in names) for names in BODY_STAGES]
     return {'backbone': body, 'neck': [('backbone.fpn',)], 'head': [('rpn', 'roi_heads')]}
 
@@ -575,8 +576,9 @@ def network(self: RcnnTask) -> RCNN:
 
 @patch
 def build_model(self: RcnnTask, weights=True):
+    "The network with its initial weights; its heads keep the rows of classes that the weights know"
     file = rcnn_start_weights(self.settings) if weights else None
-    # `try` found none: nothing is frozen, also when the run is opened or resumed
+    # `try` found no weights: nothing is frozen now, nor when the run is opened or resumed
     if weights and file is None:
         self.settings = self.settings.replace(weights='random')
     model = self.network()
@@ -605,7 +607,8 @@ def head_rows(
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #6e1b62ac
 @patch(as_classmethod=True)
-def published(cls: RcnnTask, name):
+def published(cls: RcnnTask, name):  # Such as `torchvision/maskrcnn_resnet50_fpn_v2`
+    "Settings and classes of torchvision's weights"
     model = name.removeprefix('torchvision/')
     person = 'keypoint' in model
     labels = LabelMap(('person',), skeleton=coco_person()) if person else LabelMap(COCO_CLASSES)
@@ -614,6 +617,7 @@ def published(cls: RcnnTask, name):
 
 @patch(as_classmethod=True)
 def recognised(cls: RcnnTask, file, state):
+    "Settings and classes of weights in a file; None unless they are for a network of this family"
     model = network_of(state)
     if model is None or not model.startswith(cls.family):
         return None
@@ -625,6 +629,7 @@ def recognised(cls: RcnnTask, file, state):
 # %% ../../../nbs/models/rcnn/03_network.ipynb #b2e71c17
 @patch
 def transform(self: RcnnTask, train):
+    "Fit images into the square; in training, change geometry and colours first"
     s, p = self.settings, self.preprocess()
     if not train:  # the same pixels as the runtime's
         return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
@@ -673,6 +678,7 @@ def branch_targets(self: RcnnTask, batch: dict) -> dict[str, Tensor]:  # Each (T
 # %% ../../../nbs/models/rcnn/03_network.ipynb #81043784
 @patch
 def validate(self: RcnnTask, model, batch):
+    "Losses and predictions from the same features, without touching the model's state"
     images, targets = self.inputs(batch['images']), self.targets(batch)
     losses, features, proposals = validation_losses(model, images, targets)
     detections = self._without_background(model.detect(features, proposals))

@@ -292,7 +292,8 @@ class Classification(ClassificationTask):
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #c3cc5b53
 @patch(as_classmethod=True)
-def published(cls: Classification, name):
+def published(cls: Classification, name):  # Such as `timm/resnet18d`
+    "Settings and classes of timm's weights"
     model = name.removeprefix('timm/')
     cfg, names = _config(model), imagenet_names(model)
     if not names:
@@ -303,6 +304,7 @@ def published(cls: Classification, name):
 
 @patch(as_classmethod=True)
 def recognised(cls: Classification, file, state):
+    "Settings and classes of weights in a file; None unless its name begins with a model whose head it holds"
     model = _model_named_by(file)
     heads = [f'{layer}.weight' for layer in _layer_names(_config(model).classifier)] if model else []
     if not any(head in state for head in heads):
@@ -325,6 +327,7 @@ def _model_named_by(file: Path) -> str | None:
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #e60e605c
 @patch
 def transform(self: Classification, train: bool):
+    "Fit images into the square; in training, change them afterwards"
     p = self.preprocess()
     fit = Letterbox(p.size, p.pad_value, p.interpolation, exact=not train)
     if not train:
@@ -342,7 +345,8 @@ def logits(self: Classification, model, images: Tensor) -> Tensor:  # (B, 3, H, 
 
 
 @patch
-def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (B, C), (B,)
+    "Cross entropy, with the weights of the classes if they are balanced"
     weights = None if self.class_weights is None else self.class_weights.to(logits.device)
     smoothing = self.settings.label_smoothing
     loss = nn.functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
@@ -353,6 +357,7 @@ def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Ten
 
 @patch
 def validate(self: Classification, model, batch):
+    "Losses and predictions of a batch"
     logits = self.logits(model, batch['images'])
     sizes = [(self.settings.size,) * 2] * len(logits)
     predictions = classification_predictions([logits.softmax(1).cpu().numpy()], sizes)

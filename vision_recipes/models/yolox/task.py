@@ -171,6 +171,7 @@ class Yolox(DetectionTask):
         return build_yolox(self.settings, self.labels, weights)
 
     def parts(self, model):
+        "The stages of the backbone, then the neck, then the head, by the names of their modules"
         neck = [f'backbone.{name}' for name, _ in model.backbone.named_children() if name != 'backbone']
         stages = [(f'backbone.backbone.{name}',) for name, _ in model.backbone.backbone.named_children()]
         return {'backbone': stages, 'neck': [tuple(neck)], 'head': [('head',)]}
@@ -182,6 +183,7 @@ class Yolox(DetectionTask):
         return collate_objects
 
     def begin_epoch(self, epoch, epochs):
+        "Add the l1 loss in the last epochs, as many as the setting says"
         self.l1 = epoch >= epochs * (1 - self.settings.l1)
 
     def decoding(self, kind):
@@ -205,6 +207,7 @@ def _published_settings(model: str, weights: str) -> tuple[dict, LabelMap]:
 
 @patch(as_classmethod=True)
 def published(cls: Yolox, name):
+    "Settings and classes of published weights, a key of `YOLOX_WEIGHTS`"
     if name not in YOLOX_WEIGHTS:
         raise VisionRecipesError(f'{name}: nobody publishes it.{did_you_mean(name, YOLOX_WEIGHTS)}')
     return _published_settings(YOLOX_WEIGHTS[name].model, name)
@@ -212,6 +215,7 @@ def published(cls: Yolox, name):
 
 @patch(as_classmethod=True)
 def recognised(cls: Yolox, file, state):
+    "Settings and classes of weights in a file; None unless they are YOLOX's"
     if not is_yolox(state):
         return None
     layout = recognise(state, str(file))
@@ -222,6 +226,7 @@ def recognised(cls: Yolox, file, state):
 # %% ../../../nbs/models/yolox/05_task.ipynb #8e5b752e
 @patch
 def transform(self: Yolox, train: bool):
+    "Fit images into the square; in training, change geometry and colours first, and mix images"
     s, p = self.settings, self.preprocess()
     if not train:
         return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
@@ -246,6 +251,7 @@ def inputs(self: Yolox, images: Tensor) -> Tensor:  # (B, 3, H, W) uint8 RGB to 
 
 @patch
 def losses(self: Yolox, model, batch):
+    "Losses of a batch, in training of a random size"
     x, boxes = self.inputs(batch['images']), batch['boxes']
     if self.settings.multi_scale and model.training:
         x, boxes = self._rescaled(x, boxes)
@@ -289,6 +295,7 @@ _MIN_SCORE = 0.01  # Score threshold of predictions in validation
 
 @patch
 def validate(self: Yolox, model, batch):
+    "Losses, always without l1 so that epochs can be compared, and predictions"
     x = self.inputs(batch['images'])
     predictions = model(x)
     outputs = [decoded(predictions, x.shape[-2:]).cpu().numpy()]
@@ -304,7 +311,8 @@ def infer(self: Yolox, model, images):
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #27a0359c
 @patch
-def distance(self: Yolox, expected, got, kind):
+def distance(self: Yolox, expected, got, kind):  # Lists of outputs: PyTorch's, the graph's
+    "Largest differences of boxes and of scores, cell by cell; after NMS, of objects that are matched"
     if kind == 'nms':
         return self._distance_after_nms(expected, got)
     boxes = largest_difference([o[..., :4] for o in expected], [o[..., :4] for o in got])
