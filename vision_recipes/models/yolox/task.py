@@ -170,8 +170,7 @@ class Yolox(DetectionTask):
     def build_model(self, weights=True):
         return build_yolox(self.settings, self.labels, weights)
 
-    def parts(self, model):
-        "The stages of the backbone, then the neck, then the head, by the names of their modules"
+    def parts(self, model):  # Names of the modules of the backbone's stages, the neck and the head
         neck = [f'backbone.{name}' for name, _ in model.backbone.named_children() if name != 'backbone']
         stages = [(f'backbone.backbone.{name}',) for name, _ in model.backbone.backbone.named_children()]
         return {'backbone': stages, 'neck': [tuple(neck)], 'head': [('head',)]}
@@ -183,7 +182,6 @@ class Yolox(DetectionTask):
         return collate_objects
 
     def begin_epoch(self, epoch, epochs):
-        "Add the l1 loss in the last epochs, as many as the setting says"
         self.l1 = epoch >= epochs * (1 - self.settings.l1)
 
     def decoding(self, kind):
