@@ -158,9 +158,9 @@ def _confusion(m: Matches, unmatched: _Unmatched) -> np.ndarray:  # (C + 1, C + 
     false_labels = m.found.labels[unmatched.false]
     missed_labels = m.truth.labels[unmatched.missed]
     np.add.at(counts, (m.truth.labels[matched[right]], m.found.labels[right]), 1)
-    np.add.at(counts, (missed_labels[confused], false_labels[is_confused]), 1)
-    np.add.at(counts, (np.delete(missed_labels, confused), background), 1)
-    np.add.at(counts, (background, false_labels[~is_confused]), 1)
+    np.add.at(counts, (missed_labels[confused], false_labels[is_confused]), 1)  # found with a wrong class
+    np.add.at(counts, (np.delete(missed_labels, confused), background), 1)  # not found
+    np.add.at(counts, (background, false_labels[~is_confused]), 1)  # found where nothing is
     return counts
 
 

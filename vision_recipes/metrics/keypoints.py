@@ -44,7 +44,7 @@ def object_areas(anns: Annotations) -> np.ndarray:  # (M,) float64 square pixels
     boxes = anns.boxes.astype(float)
     areas = BOX_SHARE * (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(1)
     for m in range(0 if anns.masks is None else len(anns.masks)):
-        areas[m] = _mask_area(anns.masks, m) or areas[m]
+        areas[m] = _mask_area(anns.masks, m) or areas[m]  # an object without a mask keeps that of its box
     return annotated_areas(anns, areas)
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #3a602ea8
@@ -63,7 +63,7 @@ def similarity(
     sigmas: np.ndarray,  # (K,) the skeleton's: how exactly people place each point, as a share of sqrt(area)
 ) -> np.ndarray:  # (D, G) float64, 0 to 1
     "Object keypoint similarity (OKS) of each of D predicted with each of G annotated objects"
-    points, truth, boxes = (np.asarray(o, np.float64) for o in (points, truth, boxes))
+    points, truth, boxes = (np.asarray(values, np.float64) for values in (points, truth, boxes))
     labelled = truth[..., 2] > 0
     difference = points[:, None, :, :2] - truth[..., :2]  # (D, G, K, 2)
     has_points = labelled.any(1)  # (G,)
