@@ -378,7 +378,7 @@ def _effective_objects(
     # the mean of C proportions of n_c objects each has the variance p (1 - p) sum(1 / n_c) / C^2
     n = len(n_true) ** 2 / (1 / n_true).sum()
     if clusters < 2 or len(samples) < 2:
-        return 1.0
+        return 1.0  # one cluster shows no variance
     if score in (0.0, 1.0) or not samples.var():
         return n / (1 + max(0.0, n / clusters - 1) * alike)  # as in `effective_size`
     return min(n, score * (1 - score) / (samples.var() * clusters / (clusters - 1)))

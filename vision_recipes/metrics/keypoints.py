@@ -301,5 +301,5 @@ def evaluate_keypoints(
     other_scores = scores | score_intervals(boxes, box_ap, anns.group_ids, resamples)
     evaluation = judge(m, anns, resamples, 'oks_', other_scores, KeypointEvaluation, per_point=rows)
     # the worst points first; images that are about equal keep the order by mistakes
-    order_by_mistakes = np.argsort(evaluation.worst)
-    return replace(evaluation, worst=np.lexsort((order_by_mistakes, -np.round(badness, 2))))
+    rank_by_mistakes = np.argsort(evaluation.worst)  # (images,) position of each image in `worst`
+    return replace(evaluation, worst=np.lexsort((rank_by_mistakes, -np.round(badness, 2))))

@@ -367,10 +367,16 @@ def validation_losses(
 class ExportRcnn(nn.Module):
     "The module in the ONNX file: normalisation, the network and its NMS, for one image a call"
 
-    def __init__(self, model: RCNN, preprocess: Preprocess, dtype: str, layout: str):
+    def __init__(
+        self,
+        model: RCNN,
+        preprocess: Preprocess,
+        dtype: str,  # Of the images: `uint8`, 0 to 255, or `float32`, 0 to 1
+        layout: str,  # Of the images: `NCHW` or `NHWC`
+    ):
         super().__init__()
         self.model, self.layout = model, layout
-        scale = 255.0 if dtype == 'uint8' else 1.0
+        scale = 255.0 if dtype == 'uint8' else 1.0  # mean and deviation are for values from 0 to 1
         self.register_buffer('mean', torch.tensor(preprocess.mean).view(1, 3, 1, 1) * scale)
         self.register_buffer('std', torch.tensor(preprocess.std).view(1, 3, 1, 1) * scale)
         # the anchors of one cell, for each level of the pyramid
@@ -389,6 +395,7 @@ class ExportRcnn(nn.Module):
         return boxes, scores, labels - 1, self.branch_outputs(maps, boxes, labels)
 
     def branch_outputs(self, maps, boxes, labels):
+        "Masks or heat maps of the objects (N, 4), (N,), also for N = 0"
         pool, head, predictor = self.model.branch_parts()
         # an extra region, dropped at the end: the head cannot run on none
         rois = torch.cat([boxes, boxes.new_tensor([[0.0, 0.0, 16.0, 16.0]])])
@@ -554,6 +561,7 @@ class RcnnTask(DetectionTask):
 
     @property
     def frozen_stages(self) -> int:
+        "Of the backbone; random weights are never frozen"
         return 0 if self.settings.weights == 'random' else self.settings.frozen_stages
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #9cf4f305
@@ -568,10 +576,10 @@ def parts(self: RcnnTask, model):
 def network(self: RcnnTask) -> RCNN:
     "The network that the settings describe, with random weights"
     s = self.settings
-    pretrained = s.weights != 'random'
-    n_classes = self.network_labels.n_model
+    frozen_norm = s.weights != 'random'  # there are statistics to keep
+    n_classes = self.network_labels.n_model  # with the background
     thresholds = dict(box_score_thresh=s.score, box_nms_thresh=s.nms)
-    return self.build(s.model, n_classes, self.frozen_stages, pretrained, **thresholds)
+    return self.build(s.model, n_classes, self.frozen_stages, frozen_norm, **thresholds)
 
 
 @patch

@@ -210,7 +210,8 @@ def _class_cost(
 ) -> Tensor:  # (B, G, K)
     """Binary cross entropy of each candidate with the true class of each object; about `NEVER` for padding.
 
-    The sum for "no class at all" is computed once for a candidate, then corrected for the true class.
+    Probabilities are the square root of class probability times objectness. The sum for "no class at all" is
+    computed once for a candidate, then corrected for the true class.
     """
     p = _gather(predictions.classes.transpose(1, 2), cell).sigmoid_()  # (B, C, K)
     p.mul_(predictions.objectness.gather(1, cell).sigmoid_()[:, None]).sqrt_()

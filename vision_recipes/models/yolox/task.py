@@ -352,7 +352,7 @@ class ExportYolox(nn.Module):
         super().__init__()
         self.model, self.kind, self.layout = model, kind, layout
         self.bgr = preprocess.channels == 'BGR'
-        scale = 255.0 if dtype == 'uint8' else 1.0
+        scale = 255.0 if dtype == 'uint8' else 1.0  # mean and deviation are for values from 0 to 1
         self.register_buffer('mean', torch.tensor(preprocess.mean).view(1, 3, 1, 1) * scale)
         self.register_buffer('std', torch.tensor(preprocess.std).view(1, 3, 1, 1) * scale)
 
