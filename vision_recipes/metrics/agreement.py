@@ -144,7 +144,7 @@ def mask_overlaps(a: MaskCrops, b: MaskCrops) -> np.ndarray:  # (P,) float64, 0 
 def prediction_distance(
     a: Prediction,
     b: Prediction,
-    # How many pixels of the network's input a pixel of the image is wide and high: differences are in those
+    # Pixels of the network's input for a pixel of the image, in x and y; differences are in the former
     scale_xy: tuple[float, float] = (1.0, 1.0),
     min_score: float = 0.0,  # As for `match_predictions`
     max_objects: int = 100,
@@ -182,7 +182,7 @@ def tied_points(
     b_maps: np.ndarray,  # The same of another network
     b_boxes: np.ndarray,
     b_points: np.ndarray,
-    slack: float = 1e-3,  # Logits that differ by no more are equal; it is a thousandth of the probability
+    slack: float = 1e-3,  # Logits: heights that differ by no more count as equal
 ) -> np.ndarray:  # (P, K) bool
     """Find points that two networks place differently only because a heat map has two maxima.
 

@@ -307,9 +307,8 @@ def judge(
     **fields,  # Fields that the subclass has besides
 ) -> DetectionEvaluation:
     "Scores with intervals, table, curves, thresholds and mistakes, from the matches"
-    ap, recall = (
-        scores[0] for scores in class_scores(m)
-    )  # (C, T); there is one resample, the images themselves
+    ap, recall = class_scores(m)
+    ap, recall = ap[0], recall[0]  # (C, T): the only resample is the images themselves
     curves, best, overall = class_curves(m)
     threshold = overall.threshold if overall else 0.5  # no box is right, so any threshold will do
     mistakes, confusion, badness = find_mistakes(m, threshold)

@@ -144,7 +144,7 @@ def build_classifier(
     if not weights or settings.weights == 'random':
         return timm.create_model(settings.model, **kwargs)
     if settings.weights in ('pretrained', 'try'):
-        return _with_weights_of_settings(settings, labels, kwargs)
+        return _pretrained_or_random(settings, labels, kwargs)
     model, file = timm.create_model(settings.model, **kwargs), weights_path(settings.weights)
     state = read_weights(file)
     saved_classes = _classes_of_weights(file, settings.model, state)
@@ -189,7 +189,7 @@ def _classes_of_weights(file: Path, model: str, state: dict[str, Tensor]) -> tup
     return names if heads and as_many else ()
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #7bf237f3
-def _with_weights_of_settings(
+def _pretrained_or_random(
     settings: ClassificationSettings,  # `weights` is `pretrained` or `try`
     labels: LabelMap,
     kwargs: dict,  # For `timm.create_model`
