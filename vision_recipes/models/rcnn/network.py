@@ -257,6 +257,7 @@ def losses(
 
 @patch
 def _mean_branch_loss(self: RCNN, features, rois, targets, matched) -> Tensor:  # As for `branch_loss`
+    "The part of this process in the mean loss of the branch over all processes"
     logits = self.branch_logits(features, rois)
     with _float32(logits):
         loss = self.branch_loss(logits, rois, targets, matched)
@@ -383,7 +384,8 @@ class ExportRcnn(nn.Module):
         for i, cells in enumerate(model.rpn.anchor_generator.cell_anchors):
             self.register_buffer(f'cells_{i}', cells.detach().clone().float(), persistent=False)
 
-    def forward(self, images):
+    def forward(self, images: Tensor):  # One image, in the form that `dtype` and `layout` say
+        "Boxes XYXY in the input's pixels, scores, labels from 0 on, and what the branch gives of each object"
         if self.layout == 'NHWC':
             images = images.permute(0, 3, 1, 2)
         x = (images.float() - self.mean) / self.std

@@ -388,7 +388,7 @@ class ExportClassifier(nn.Module):
         self.register_buffer('mean', torch.tensor(preprocess.mean).view(1, 3, 1, 1) * scale)
         self.register_buffer('std', torch.tensor(preprocess.std).view(1, 3, 1, 1) * scale)
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:  # A batch, as `dtype` and `layout` say; (B, C) probabilities
         if self.layout == 'NHWC':
             images = images.permute(0, 3, 1, 2)
         return self.model((images.float() - self.mean) / self.std).softmax(1)

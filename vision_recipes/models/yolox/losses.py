@@ -269,6 +269,7 @@ class _Terms(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, boxes, objectness, classes, assignment, objects, cells, l1):
+        "From raw predictions (B, A, 4), (B, A) and (B, A, C)"
         assigned = assignment.batch, assignment.cell  # index of the P cells with an object
         objects_of_cells = assignment.batch, assignment.object
         n = divisor(len(assignment.cell), device=boxes.device)  # P, over all processes of the training
@@ -292,6 +293,7 @@ class _Terms(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, *grads: Tensor):
+        "Gradients by boxes, objectness and classes; `grads` are those by the terms"
         boxes, classes, batch, cell, d_iou, d_objectness, d_class, *d_l1 = ctx.saved_tensors
         grad_iou, grad_objectness, grad_class, *grad_l1 = [grad / ctx.n for grad in grads]
         d_boxes = d_iou * grad_iou

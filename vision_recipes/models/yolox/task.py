@@ -356,7 +356,7 @@ class ExportYolox(nn.Module):
         self.register_buffer('mean', torch.tensor(preprocess.mean).view(1, 3, 1, 1) * scale)
         self.register_buffer('std', torch.tensor(preprocess.std).view(1, 3, 1, 1) * scale)
 
-    def forward(self, images):
+    def forward(self, images: Tensor):  # A batch, in the form that `dtype` and `layout` say
         if self.layout == 'NHWC':
             images = images.permute(0, 3, 1, 2)
         if self.bgr:
