@@ -28,7 +28,7 @@ MEASURES = {  # in the order of a report
 
 # %% ../../nbs/metrics/07_agreement.ipynb #b942267b
 def _check_tolerance(requested: Any, names: list[str]):
-    "Raise `VisionRecipesError` unless `requested` gives measures of these names a number each"
+    "Raise `VisionRecipesError` unless `requested` is a dictionary from some of `names` to allowed values"
     if not isinstance(requested, dict):
         raise VisionRecipesError(
             f'tolerance must name its measures, such as {{"score": 0.001, "box_px": '
@@ -46,24 +46,26 @@ def _check_tolerance(requested: Any, names: list[str]):
 class Tolerance:
     "How far an exported file may be from PyTorch"
 
-    score: float = 1e-4  # Of a score or a probability
-    # Pixels of the network's input: boxes of an image ten times as large may differ by ten times as many
-    # of its pixels
+    score: float = 1e-4  # Largest difference of a score or a probability
+    # Largest difference of a side of a box, in pixels of the network's input: of an image ten times as large
+    # it is ten times as many of its own pixels
     box_px: float = 0.05
-    mask_iou: float = 0.99  # At least
-    point_px: float = 0.1  # As `box_px`
-    raw: float = 1e-4  # Of mask probabilities, heat maps and boxes not decoded yet
-    # Objects in an image. Above 0 only for a network with nearly equal scores, as with random weights:
-    # there rounding decides which box is suppressed
+    mask_iou: float = 0.99  # Smallest overlap of the two masks of an object
+    point_px: float = 0.1  # Largest difference of a point in x or y, in pixels as `box_px`
+    # Largest difference of mask probabilities, heat maps and boxes that are not decoded yet, as a share of
+    # the largest of them
+    raw: float = 1e-4
+    # Most objects of an image that only one of the two finds. Above 0 only for a network with nearly equal
+    # scores, as with random weights: there rounding decides which box is suppressed
     alone: float = 0.0
 
     @classmethod
     def of(
         cls,
-        requested: 'Tolerance|dict[str, float]|None',  # A dictionary changes what it names
-        usual: 'Tolerance|None' = None,  # The rest; None: the defaults
+        requested: 'Tolerance|dict[str, float]|None',  # A dictionary changes what it names, None nothing
+        usual: 'Tolerance|None' = None,  # What is changed; None: the defaults
     ) -> 'Tolerance':
-        """A checked tolerance.
+        """The tolerance that is requested.
 
         Raises `VisionRecipesError` for a measure that is not there and for a value that is no tolerance.
         """
@@ -72,7 +74,11 @@ class Tolerance:
         _check_tolerance(requested, [f.name for f in fields(cls)])
         return replace(usual or cls(), **requested)
 
-    def keeps(self, measure: str, value: float) -> bool:  # False for NaN
+    def keeps(
+        self,
+        measure: str,  # A key of `MEASURES`
+        value: float,  # As measured
+    ) -> bool:  # False for NaN
         "Whether a value is within the tolerance"
         return value >= self.mask_iou if measure == 'mask_iou' else value <= getattr(self, measure)
 
@@ -89,9 +95,12 @@ def largest_difference(
 
 # %% ../../nbs/metrics/07_agreement.ipynb #a713f689
 def pair_objects(a: Prediction, b: Prediction) -> np.ndarray:  # (P, 2) positions in `a` and in `b`
-    "Pair objects of one class whose boxes overlap by more than half, greedily in the order of `a`"
+    """Pair objects of one class whose boxes have an IoU above 0.5.
+
+    In its order, each object of `a` gets the one of `b` that it overlaps most and that is not taken.
+    """
     overlap = np.where(a.labels[:, None] == b.labels, iou_matrix(a.boxes, b.boxes), 0.0)
-    free = np.ones(len(b.scores), bool)
+    free = np.ones(len(b.scores), bool)  # objects of `b` that are not in a pair
     pairs = []
     for i in range(len(a.scores)):
         j = int((overlap[i] * free).argmax()) if free.any() else -1
@@ -107,26 +116,27 @@ def match_predictions(
     min_score: float = 0.0,  # The score threshold both were made with
     max_objects: int = 100,  # The most objects either may have
 ) -> tuple[np.ndarray, int]:  # (P, 2) positions in `a` and in `b`; how many objects only one of them has
-    """Pair objects by class and overlap.
+    """Pair objects by class and overlap, and count those without a partner.
 
-    Objects within 0.001 of the threshold, or of the last of `max_objects`, may be in one alone.
-    They are not counted.
+    An object whose score is within 0.001 of the threshold is not counted, because rounding decides whether it
+    is reported. The same holds for the lowest score of a prediction that has `max_objects`.
     """
-    cut = [float(p.scores.min()) for p in (a, b) if len(p.scores) >= max_objects]
-    lowest = max([min_score, *cut])
+    lowest_of_full = [float(p.scores.min()) for p in (a, b) if len(p.scores) >= max_objects]
+    cutoff = max([min_score, *lowest_of_full])
     pairs = pair_objects(a, b)
-    single = np.concatenate([np.delete(p.scores, rows) for p, rows in zip((a, b), pairs.T)])
-    return pairs, int((~(single <= lowest + 1e-3)).sum())  # counts a NaN, too
+    unpaired = np.concatenate([np.delete(p.scores, rows) for p, rows in zip((a, b), pairs.T)])
+    return pairs, int((~(unpaired <= cutoff + 1e-3)).sum())  # `~`, so that a NaN counts
 
 # %% ../../nbs/metrics/07_agreement.ipynb #4cac7e05
-def _largest(arrays) -> float:
-    "The largest number of some arrays; 0 where there is none, and a NaN stays one"
-    return float(np.max(np.concatenate([o.ravel() for o in arrays]), initial=0.0))
+def _largest(arrays: Sequence[np.ndarray]) -> float:
+    "The largest number of all arrays; 0 where they are empty, NaN where one holds a NaN"
+    return float(np.max(np.concatenate([array.ravel() for array in arrays]), initial=0.0))
 
 
-def mask_overlaps(a: MaskCrops, b: MaskCrops) -> np.ndarray:  # (P,)
-    "Intersection over union, pair by pair; 1 where both are empty"
-    both = common_pixels(a, b, np.tile(np.arange(len(a))[:, None], 2))
+def mask_overlaps(a: MaskCrops, b: MaskCrops) -> np.ndarray:  # (P,) float64, 0 to 1
+    "Intersection over union of mask i of `a` with mask i of `b`; 1 where both are empty"
+    pairs = np.tile(np.arange(len(a))[:, None], 2)  # (P, 2): i, i
+    both = common_pixels(a, b, pairs)
     union = a.areas + b.areas - both
     return np.divide(both, union, out=np.ones(len(both)), where=union > 0)
 
@@ -134,21 +144,22 @@ def mask_overlaps(a: MaskCrops, b: MaskCrops) -> np.ndarray:  # (P,)
 def prediction_distance(
     a: Prediction,
     b: Prediction,
-    scale_xy: tuple[float, float] = (1.0, 1.0),  # Pixels of the network's input for a pixel of the image
+    # Pixels of the network's input for a pixel of the image, in x and y; differences are in the former
+    scale_xy: tuple[float, float] = (1.0, 1.0),
     min_score: float = 0.0,  # As for `match_predictions`
     max_objects: int = 100,
-    # From pairs (P, 2) and how far their points are apart (P, K) to (P, K) bool: which points do not count
+    # Called with pairs (P, 2) and distances of their points (P, K), in pixels of the network's input. Returns
+    # (P, K) bool, the points to leave out, for example as `tied_points` finds them
     free: Callable | None = None,
-    # By name of `MEASURES`, those for which there is something to measure; and `tied`, how many points did
-    # not count
+    # By key of `MEASURES`, where there is something to measure. Of points also `tied`: how many were left out
 ) -> dict[str, float]:
-    "How far two predictions of one image are apart"
-    if a.boxes is None:
+    "How far two predictions of one image differ"
+    if a.boxes is None:  # of a classifier
         return {'score': largest_difference([a.scores], [b.scores])}
     pairs, alone = match_predictions(a, b, min_score, max_objects)
     out = {'alone': alone}
     i, j = pairs.T
-    scale = np.array(scale_xy * 2)
+    scale = np.array(scale_xy * 2)  # of x1, y1, x2, y2
     if not len(pairs):
         return out
     scores = [abs(a.scores[i] - b.scores[j])]
@@ -156,26 +167,29 @@ def prediction_distance(
     if a.masks is not None:
         out['mask_iou'] = float(mask_overlaps(a.crops.take(i), b.crops.take(j)).min())
     if a.keypoints is not None:
-        apart = abs(a.keypoints[i].astype(np.float64) - b.keypoints[j])
-        px = (apart[..., :2] * scale[:2]).max(-1)
+        difference = abs(a.keypoints[i].astype(np.float64) - b.keypoints[j])  # (P, K, 3) x, y, score
+        px = (difference[..., :2] * scale[:2]).max(-1)
         tied = free(pairs, px) if free else np.zeros(px.shape, bool)
         out |= {'point_px': _largest([px[~tied]]), 'tied': int(tied.sum())}
-        scores.append(apart[..., 2][~tied])
+        scores.append(difference[..., 2][~tied])
     return {**out, 'score': _largest(scores)}
 
 # %% ../../nbs/metrics/07_agreement.ipynb #ef46af5f
 def tied_points(
-    a_maps: np.ndarray,  # (P, K, S, S) logits
-    a_boxes: np.ndarray,  # (P, 4) XYXY to which the maps belong, in the pixels of the points
-    a_points: np.ndarray,  # (P, K, 2 or more) where they were put
-    b_maps: np.ndarray,  # The same of the other network
+    a_maps: np.ndarray,  # (P, K, S, S) logits: heat maps of a network for P objects with K points
+    a_boxes: np.ndarray,  # (P, 4) XYXY that the maps cover, in the pixels of the points
+    a_points: np.ndarray,  # (P, K, 2 or more) x, y: where the maps are highest
+    b_maps: np.ndarray,  # The same of another network
     b_boxes: np.ndarray,
     b_points: np.ndarray,
-    slack: float = 1e-3,  # Logits: two places whose probabilities differ by less than this share are equal
+    slack: float = 1e-3,  # Logits: heights that differ by no more count as equal
 ) -> np.ndarray:  # (P, K) bool
-    "Whether both maps are as high where the other network puts the point as where they are highest"
-    sides = ((a_maps, b_boxes, b_points), (b_maps, a_boxes, a_points))
+    """Find points that two networks place differently only because a heat map has two maxima.
+
+    True where each map is as high at the other network's point as at its own.
+    """
     tied = np.ones(a_maps.shape[:2], bool)
-    for maps, boxes, points in sides:
-        tied &= decode_heatmaps(maps, boxes)[..., 2] - map_heights(maps, boxes, points) <= slack
+    for maps, other_boxes, other_points in ((a_maps, b_boxes, b_points), (b_maps, a_boxes, a_points)):
+        highest = decode_heatmaps(maps, other_boxes)[..., 2]
+        tied &= highest - map_heights(maps, other_boxes, other_points) <= slack
     return tied

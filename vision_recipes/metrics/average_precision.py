@@ -23,23 +23,24 @@ EVAL_SCORE_THRESHOLD = 0.01
 # %% ../../nbs/metrics/03_average_precision.ipynb #21868af1
 IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())  # COCO's
 RECALLS = np.linspace(0, 1, 101)  # where COCO reads the precision
-MAX_DETECTIONS = 100  # boxes of a class in an image that count, those with the highest scores
+MAX_DETECTIONS = 100  # per class and image: only this many boxes count, those with the highest scores
 
 
 class Boxes(NamedTuple):
-    "Boxes of many images"
+    "Annotated or predicted boxes of many images, one row each"
 
-    images: np.ndarray  # (n,) int64
+    images: np.ndarray  # (n,) int64 position of the image in the annotations
     labels: np.ndarray  # (n,) int64 class ids
     boxes: np.ndarray  # (n, 4) float64 XYXY, pixels
     scores: np.ndarray  # (n,) float64; of true boxes: 1
-    # (n,) bool: stands for a group nobody counted; what lies in it is neither right nor wrong
+    # (n,) bool: COCO's `iscrowd`, an annotation of many objects; boxes in it are neither right nor wrong
     crowd: np.ndarray
-    # (n,) int64: its position among those of its image, in the annotations or in the prediction
+    # (n,) int64: position of the box among those of its image, in the annotations or in the prediction
     at: np.ndarray
     areas: np.ndarray  # (n,) float64 square pixels: as annotated, of the mask, or of the box
 
-    def take(self, rows) -> 'Boxes':
+    def take(self, rows: np.ndarray) -> 'Boxes':  # (k,) int positions, or (n,) bool
+        "Some of the boxes"
         return Boxes(*(column[rows] for column in self))
 
     def keys(self, n_classes: int) -> np.ndarray:  # (n,)
@@ -47,8 +48,8 @@ class Boxes(NamedTuple):
         return self.images * n_classes + self.labels
 
 
-def _rank(keys: np.ndarray) -> np.ndarray:  # (n,)
-    "Position of each within the run of equal keys"
+def _rank(keys: np.ndarray) -> np.ndarray:  # (n,) int from 0 on, equal keys side by side -> (n,)
+    "Count from 0 within each run of equal keys: [5, 5, 7, 5] gives [0, 1, 0, 0]"
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
     return np.arange(len(keys)) - np.repeat(starts, np.diff(starts, append=len(keys)))
 
@@ -58,7 +59,7 @@ def _box_areas(boxes: np.ndarray) -> np.ndarray:  # (n,)
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #f5d1ffc9
 def true_boxes(anns: Annotations) -> Boxes:
-    """The annotated boxes of all images.
+    """The annotated boxes of all images, in the annotations' order.
 
     Raises `VisionRecipesError` where there is no object to find.
     """
@@ -88,9 +89,9 @@ def true_boxes(anns: Annotations) -> Boxes:
 
 def annotated_areas(
     anns: Annotations,
-    measured: np.ndarray,  # (M,) square pixels
+    measured: np.ndarray,  # (M,) square pixels: areas of the boxes or masks
 ) -> np.ndarray:  # (M,)
-    "The areas that a COCO file gives, as pycocotools takes them; where it gives none, those measured"
+    "The areas that a COCO file gives, as pycocotools takes them; `measured` where it gives none"
     return measured if anns.areas is None else np.where(np.isfinite(anns.areas), anns.areas, measured)
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #ee12805c
@@ -118,9 +119,11 @@ def _check_prediction(p: Prediction, n_classes: int, path: str):
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #3c0fc11a
 def found_boxes(
-    predictions: Sequence[Prediction], anns: Annotations, most: int = MAX_DETECTIONS
-) -> Boxes:  # By image (in the order of COCO's ids, else of the table) and class, the highest score first
-    """The predicted boxes of all images, at most `most` of a class in an image.
+    predictions: Sequence[Prediction],  # One an image
+    anns: Annotations,  # Same order
+    most: int = MAX_DETECTIONS,  # Boxes to keep per class and image
+) -> Boxes:  # Sorted by image (by COCO's ids where there are any), then class, then falling score
+    """The predicted boxes of all images, those with the highest scores of each class and image.
 
     Raises `VisionRecipesError` that names the image whose prediction does not fit.
     """
@@ -131,23 +134,25 @@ def found_boxes(
     for i, p in enumerate(predictions):
         _check_prediction(p, len(anns.labels), anns.paths[i])
     images = np.repeat(np.arange(len(predictions)), [len(p.scores) for p in predictions])
+    # an empty array first, because nothing cannot be concatenated
     labels = np.concatenate([np.zeros(0, np.int64), *(p.labels for p in predictions)]).astype(np.int64)
     boxes = np.concatenate([np.zeros((0, 4)), *(p.boxes for p in predictions)]).astype(float)
     scores = np.concatenate([np.zeros(0), *(p.scores for p in predictions)]).astype(float)
     no_crowd = np.zeros(len(labels), bool)
     found = Boxes(images, labels, boxes, scores, no_crowd, _rank(images), _box_areas(boxes))
     keys = found.keys(len(anns.labels))
-    place = images if anns.source_ids is None else anns.source_ids[images]
-    order = np.lexsort((-found.scores, labels, place))
+    image_order = images if anns.source_ids is None else anns.source_ids[images]
+    order = np.lexsort((-found.scores, labels, image_order))  # the last key is the first to sort by
     return found.take(order[_rank(keys[order]) < most])
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #cc5ae830
-# found, positions in it (n,), truth, positions in it (n,): overlap of each pair, (n,) float64, 0 to 1
+# Called with (found, d, truth, g): pair i is `found.boxes[d[i]]` and `truth.boxes[g[i]]`. Returns the overlap
+# of each pair, (n,) float64, 0 to 1. As in pycocotools, `d` are detections and `g` ground truth
 Overlap = Callable[[Boxes, np.ndarray, Boxes, np.ndarray], np.ndarray]
 
 
 def box_overlap(found: Boxes, d: np.ndarray, truth: Boxes, g: np.ndarray) -> np.ndarray:  # (n,)
-    "Intersection over union of boxes, pair by pair; with a crowd, over the area of the box that was found"
+    "Intersection over union of boxes, pair by pair; with a crowd, over the area of the predicted box"
     a = found.boxes[d]
     b = truth.boxes[g]
     width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
@@ -158,55 +163,63 @@ def box_overlap(found: Boxes, d: np.ndarray, truth: Boxes, g: np.ndarray) -> np.
     union = np.where(truth.crowd[g], area_a, area_a + area_b - both)
     return np.divide(both, union, out=np.zeros_like(both), where=both > 0)
 
-
+# %% ../../nbs/metrics/03_average_precision.ipynb #cdddec85
 def candidate_pairs(
     found: Boxes,
-    keys: np.ndarray,  # (n,) int64; only what has the same key makes a pair
+    keys: np.ndarray,  # (n,) int64, such as the image: a box and an object with equal keys may be a pair
     truth: Boxes,
     true_keys: np.ndarray,  # (M,) int64
-    at_least: float,
+    at_least: float,  # The smallest overlap of a pair
     overlap: Overlap | None = None,  # None: `box_overlap`
-    most: int = 1 << 20,  # Pairs at a time
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # Positions of both, and their overlap
-    "Boxes and objects of the same key that overlap by `at_least`"
+    most: int = 1 << 20,  # About how many pairs are compared at a time, to limit memory
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # Positions in `found`, in `truth`, and overlaps
+    "Blocks of pairs of box and object that have the same key and overlap by `at_least`"
     overlap = overlap or box_overlap
-    order = np.argsort(true_keys, kind='stable')
-    first = np.searchsorted(true_keys[order], keys, 'left')
-    n = np.searchsorted(true_keys[order], keys, 'right') - first  # objects with the key of each box
-    blocks = np.cumsum(n) // most
+    by_key = np.argsort(true_keys, kind='stable')
+    # the objects with the key of box i are `by_key[first[i]:first[i] + n_objects[i]]`
+    first = np.searchsorted(true_keys[by_key], keys, 'left')
+    n_objects = np.searchsorted(true_keys[by_key], keys, 'right') - first
+    blocks = np.cumsum(n_objects) // most
     for rows in np.split(np.arange(len(keys)), np.flatnonzero(np.diff(blocks)) + 1):
-        d = np.repeat(rows, n[rows])
-        g = order[np.repeat(first[rows] - np.cumsum(n[rows]) + n[rows], n[rows]) + np.arange(len(d))]
+        n = n_objects[rows]
+        d = np.repeat(rows, n)
+        nth_object = np.arange(len(d)) - np.repeat(np.cumsum(n) - n, n)  # 0 to n - 1 for each box
+        g = by_key[np.repeat(first[rows], n) + nth_object]
         iou = overlap(found, d, truth, g)
         near = iou >= at_least
         yield d[near], g[near], iou[near]
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #62da85ff
 class PairTable(NamedTuple):
-    "An `Overlap` computed beforehand, image by image, for masks or points that are not kept"
+    """An `Overlap` that looks up overlaps computed beforehand, image by image.
 
-    values: np.ndarray  # (sum of n_i * m_i,) float64: of each image its (n_i, m_i), one after the other
-    starts: np.ndarray  # (images,) int64: where each image's begin
-    counts: np.ndarray  # (images,) int64: m_i, annotated objects
+    So masks and points need not be kept.
+    """
+
+    # (sum of n_i * m_i,) float64: the overlaps (n_i, m_i) of each image, flattened, one image after the other
+    values: np.ndarray
+    starts: np.ndarray  # (images,) int64: where the values of each image begin
+    counts: np.ndarray  # (images,) int64: m_i, its annotated objects
 
     @classmethod
-    def of(cls, matrices: Sequence[np.ndarray]) -> 'PairTable':  # Of each image (n_i, m_i)
-        "Join the images' tables"
+    def of(cls, matrices: Sequence[np.ndarray]) -> 'PairTable':  # (n_i, m_i) of each image
+        "From the overlaps of predictions (rows) with objects (columns), one matrix for each image"
         values = np.concatenate([np.zeros(0), *(matrix.reshape(-1) for matrix in matrices)])
         starts = np.cumsum([0, *(matrix.size for matrix in matrices)], dtype=np.int64)[:-1]
         return cls(values, starts, np.array([matrix.shape[1] for matrix in matrices], np.int64))
 
-    def __call__(self, found, d, truth, g):  # (n,)
-        images = found.images[d]
+    def __call__(self, found: Boxes, d: np.ndarray, truth: Boxes, g: np.ndarray) -> np.ndarray:  # (n,)
+        images = found.images[d]  # those of the objects `g`, too
         return self.values[self.starts[images] + found.at[d] * self.counts[images] + truth.at[g]]
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #aac5de60
 def _preferences(
-    d: np.ndarray,  # (P,) sorted by box, each box's pairs by falling preference
-    g: np.ndarray,
-    iou: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (B,) boxes; (B, most objects near) objects, and overlaps
-    "The objects near each box in the order in which it prefers them; the rest of a row has the overlap -1"
+    d: np.ndarray,  # (P,) box of each pair; sorted by box, and within a box by falling preference
+    g: np.ndarray,  # (P,) object of each pair
+    iou: np.ndarray,  # (P,)
+    # (B,) boxes that are in a pair; (B, N) their objects and (B, N) overlaps, N the most objects of a box
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    "Turn a list of pairs into one row for each box, its preferred object first; padding has the overlap -1"
     boxes, row = np.unique(d, return_inverse=True)
     column = _rank(d)
     objects = np.zeros((len(boxes), column.max() + 1), np.int64)
@@ -219,13 +232,13 @@ def _preferences(
 def match_boxes(
     found: Boxes,  # As from `found_boxes`
     truth: Boxes,
-    n_classes: int,  # 1: match whatever the class
+    n_classes: int,  # More than 1: a box matches objects of its class only; 1: of any class
     thresholds: tuple[float, ...] = IOU_THRESHOLDS,  # Overlaps from which on a box counts as a match
-    # (M,) bool: objects that are taken last, and count neither way; None: crowds
+    # (M,) bool: objects that are neither found nor missed, and that boxes choose last; None: crowds
     ignored: np.ndarray | None = None,
     overlap: Overlap | None = None,  # None: `box_overlap`
-) -> np.ndarray:  # (T, n) int64: the object each box is matched with at each threshold, or -1
-    "The greedy matching of COCO's evaluation"
+) -> np.ndarray:  # (T, n) int64: at each threshold, the object that each box is matched with, or -1
+    "Match boxes with objects as COCO's evaluation does: the box with the highest score chooses first"
     ignored = truth.crowd if ignored is None else ignored
     keys, true_keys = found.images, truth.images
     if n_classes > 1:
@@ -235,43 +248,47 @@ def match_boxes(
     matched = np.full((len(thresholds), len(keys)), -1)
     if not len(d):
         return matched
-    # first an object that counts, then the larger overlap; of equals COCO takes the last
+    # a box prefers an object that counts, then the larger overlap; of equals COCO takes the last
     order = np.lexsort((-g, -iou, ignored[g], d))
     boxes, objects, overlaps = _preferences(d[order], g[order], iou[order])
     taken = np.zeros((len(thresholds), len(truth.labels)), bool)
-    turns = _rank(keys[boxes])
-    for rows in np.split(np.argsort(turns, kind='stable'), np.cumsum(np.bincount(turns))[:-1]):
-        # (T, rows, objects near)
+    # boxes of equal rank have different keys, so no two of them want the same object: they choose at once
+    ranks = _rank(keys[boxes])
+    for rows in np.split(np.argsort(ranks, kind='stable'), np.cumsum(np.bincount(ranks))[:-1]):
+        # (T, rows, N) whether the box may take the object
         free = (overlaps[rows] >= np.reshape(thresholds, (-1, 1, 1))) & ~taken[:, objects[rows]]
         t, r = np.nonzero(free.any(2))
-        chosen = objects[rows[r], free.argmax(2)[t, r]]
+        chosen = objects[rows[r], free.argmax(2)[t, r]]  # the first free one
         matched[t, boxes[rows[r]]] = chosen
-        taken[t, chosen] = ~truth.crowd[chosen]  # a crowd is never used up
+        taken[t, chosen] = ~truth.crowd[chosen]  # any number of boxes may lie in a crowd
     return matched
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #0c861980
 class Matches(NamedTuple):
-    "All that a score needs"
+    "Predicted boxes, annotated objects, and which belong together at each of T thresholds of overlap"
 
     found: Boxes
     truth: Boxes
-    matched: np.ndarray  # (T, n) as of `match_boxes`
+    matched: np.ndarray  # (T, n) the object that each box matches, or -1: as `match_boxes` gives it
     n_images: int
     n_classes: int
-    ignored: np.ndarray  # (M,) bool: objects that do not count
-    outside: np.ndarray  # (n,) bool: boxes that do not count unless they match an object that does
+    ignored: np.ndarray  # (M,) bool: objects that are neither found nor missed
+    # (n,) bool: boxes outside the range of areas; without a match they are no mistakes
+    outside: np.ndarray
     overlap: Overlap | None = None  # Of pairs; None: `box_overlap`
-    most: int = MAX_DETECTIONS  # Boxes of a class in an image that count
+    most: int = MAX_DETECTIONS  # How many boxes count per class and image
 
     def of_class(
         self, c: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (k,) positions; (T, k) right; (T, k) counts neither way
+    ) -> tuple[
+        np.ndarray, np.ndarray, np.ndarray
+    ]:  # (k,) positions; (T, k) right; (T, k) neither right nor wrong
         "The boxes of a class by falling score; of equal scores COCO takes the earlier image first"
         rows = np.flatnonzero(self.found.labels == c)
         rows = rows[np.argsort(-self.found.scores[rows], kind='stable')]
-        at = self.matched[:, rows]
-        skip = np.where(at >= 0, self.ignored[at], self.outside[rows])
-        return rows, (at >= 0) & ~skip, skip
+        objects = self.matched[:, rows]  # -1 picks the last object below, and `where` discards that
+        skip = np.where(objects >= 0, self.ignored[objects], self.outside[rows])
+        return rows, (objects >= 0) & ~skip, skip
 
     @property
     def n_true(self) -> np.ndarray:  # (C,)
@@ -290,9 +307,10 @@ def find_matches(
     n_classes: int,
     size: str = '',  # A key of `AREA_RANGES`: only objects of that size count; empty: all
     overlap: Overlap | None = None,  # None: `box_overlap`
-    ignored: np.ndarray | None = None,  # (M,) bool: more objects that do not count; None: crowds only
+    # (M,) bool: objects that are neither found nor missed, besides crowds and those of other sizes
+    ignored: np.ndarray | None = None,
 ) -> Matches:
-    "Match, for all objects or those of one size"
+    "Match predictions with all objects, or with those of one size"
     low, high = AREA_RANGES.get(size, (0, np.inf))
     outside = (found.areas < low) | (found.areas > high)
     out_of_range = (truth.areas < low) | (truth.areas > high)
@@ -302,25 +320,26 @@ def find_matches(
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #30726713
 def average_precision(
-    right: np.ndarray,  # (T, n) bool, by falling score
-    skip: np.ndarray,  # (T, n) bool: counts neither way
-    weights: np.ndarray,  # (R, n) int32: how often each box was drawn
-    n_true: np.ndarray,  # (R,) objects
+    right: np.ndarray,  # (T, n) bool: boxes that match an object at each threshold, by falling score
+    skip: np.ndarray,  # (T, n) bool: boxes that are neither right nor wrong
+    weights: np.ndarray,  # (R, n) int32: how often the image of each box was drawn
+    n_true: np.ndarray,  # (R,) objects in the images that were drawn
 ) -> tuple[np.ndarray, np.ndarray]:  # (R, T) average precision and recall; NaN where there are no objects
-    "COCO's average precision of a class for R resamples"
+    "COCO's average precision of one class, for R resamples and T thresholds of overlap"
     ap, recall = np.zeros((2, len(weights), len(right)))
     n_shown = np.cumsum(weights, 1, np.int32)
     n_true = np.where(n_true > 0, n_true, np.nan)[:, None]
     for t in range(len(right)):
-        at = np.flatnonzero(right[t])
-        if not at.size:
+        # recall and precision rise only at right boxes, so the k right ones decide
+        rows = np.flatnonzero(right[t])
+        if not rows.size:
             continue
         # (R, k); whole numbers add up five times faster than floats
-        hits = np.cumsum(weights.take(at, 1), 1, np.int32)
+        hits = np.cumsum(weights.take(rows, 1), 1, np.int32)
         counted = np.cumsum(weights * ~skip[t], 1, np.int32) if skip[t].any() else n_shown
-        precision = hits / np.maximum(counted.take(at, 1), 1)
-        precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
-        # levels of recall reached so far
+        precision = hits / np.maximum(counted.take(rows, 1), 1)
+        precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]  # the best here or further down
+        # how many of the 101 levels of recall are reached; each counts with the box that reaches it first
         levels = np.searchsorted(RECALLS, np.divide(hits, n_true, dtype=float), 'right')
         ap[:, t] = (precision * np.diff(levels, axis=1, prepend=0)).sum(1) / len(RECALLS)
         recall[:, t] = hits[:, -1] / n_true[:, 0]
@@ -333,9 +352,9 @@ def average_precision(
 def class_scores(
     m: Matches,
     weights: np.ndarray | None = None,  # (R, images) int32: how often each was drawn; None: once, R = 1
-    most: int = 1 << 18,  # Numbers in a matrix at a time, few enough for the cache
+    most: int = 1 << 18,  # Numbers in one matrix of weights, few enough for the processor's cache
 ) -> tuple[np.ndarray, np.ndarray]:  # (R, C, T) average precision and recall, NaN for a class without objects
-    "Average precision of every class"
+    "Average precision and recall of every class, for each resample"
     weights = np.ones((1, m.n_images), np.int32) if weights is None else weights
     ap, recall = np.full((2, len(weights), m.n_classes, len(m.matched)), np.nan)
     counted = m.truth.take(~m.ignored)
@@ -343,7 +362,7 @@ def class_scores(
         rows, right, skip = m.of_class(c)
         found_images = m.found.images[rows]
         true_images = counted.images[counted.labels == c]
-        step = max(1, most // max(1, len(rows), len(true_images)))
+        step = max(1, most // max(1, len(rows), len(true_images)))  # resamples at a time
         for i in range(0, len(weights), step):
             block = weights[i : i + step]
             n_true = block.take(true_images, 1).sum(1)
@@ -352,13 +371,16 @@ def class_scores(
     return ap, recall
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #a1173167
-def _effective_objects(score: float, samples: np.ndarray, n_true: np.ndarray, clusters: int, alike: float):
-    "How many independent objects a mean over classes is worth"
+def _effective_objects(
+    score: float, samples: np.ndarray, n_true: np.ndarray, clusters: int, alike: float
+) -> float:
+    "How many independent objects would give a mean over classes the variance that its resamples have"
+    # the mean of C proportions of n_c objects each has the variance p (1 - p) sum(1 / n_c) / C^2
     n = len(n_true) ** 2 / (1 / n_true).sum()
     if clusters < 2 or len(samples) < 2:
-        return 1.0
+        return 1.0  # one cluster shows no variance
     if score in (0.0, 1.0) or not samples.var():
-        return n / (1 + max(0.0, n / clusters - 1) * alike)
+        return n / (1 + max(0.0, n / clusters - 1) * alike)  # as in `effective_size`
     return min(n, score * (1 - score) / (samples.var() * clusters / (clusters - 1)))
 
 
@@ -369,9 +391,9 @@ def precision_interval(
     clusters: int,  # Images, or groups of them, that were drawn
     alike: float = 0.1,  # Correlation within a cluster that is assumed where a perfect score shows none
 ) -> tuple[float, float]:
-    """The 95 % interval of a mean over classes.
+    """The 95 % interval of a mean over classes, from its resamples.
 
-    The percentile bootstrap without its bias, never narrower than `wilson_interval`.
+    The percentile bootstrap, moved so that its mean is `score`; never narrower than `wilson_interval`.
     """
     samples = samples[np.isfinite(samples)]
     n = _effective_objects(score, samples, n_true[n_true > 0], clusters, alike)
@@ -384,22 +406,25 @@ def precision_interval(
 # %% ../../nbs/metrics/03_average_precision.ipynb #0a16b7d5
 def score_intervals(
     m: Matches,
-    ap: np.ndarray,  # (C, T) of all images
-    group_ids: np.ndarray | None = None,  # (images,) which are drawn together; None: each by itself
+    ap: np.ndarray,  # (C, T) average precision on all images, as `class_scores` gives it
+    group_ids: np.ndarray
+    | None = None,  # (images,) images of one group are drawn together; None: each by itself
     resamples: int = 500,
     prefix: str = '',  # Of the names, such as `segm_`
 ) -> dict[str, float]:  # `map`, `map_50`, `map_75`, each also with `_low` and `_high`
-    "The headline scores with their intervals"
+    "Mean average precision over all thresholds of overlap, at 0.5 and at 0.75, with intervals"
     ids = resampling_clusters(m.n_images, group_ids)
-    k = int(ids.max()) + 1
+    k = int(ids.max()) + 1  # clusters
+    # (R, k) how often each cluster is drawn
     drawn = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=resamples)
     samples = class_scores(m, drawn.astype(np.int32).take(ids, 1))[0]  # (R, C, T)
     n_true = m.n_true
-    sampled = samples[np.isfinite(samples[..., 0]).any(1)]  # with objects of at least one class
+    samples = samples[np.isfinite(samples[..., 0]).any(1)]  # those with objects of at least one class
     out = {}
+    # columns of the thresholds in `IOU_THRESHOLDS`
     for name, t in (('map', slice(None)), ('map_50', slice(0, 1)), ('map_75', slice(5, 6))):
         score = float(ap[n_true > 0, t].mean())
-        low, high = precision_interval(score, np.nanmean(sampled[..., t], (1, 2)), n_true, k)
+        low, high = precision_interval(score, np.nanmean(samples[..., t], (1, 2)), n_true, k)
         name = prefix + name
         out |= {name: score, f'{name}_low': low, f'{name}_high': high}
     return out

@@ -19,7 +19,7 @@ from ..runtime.prediction import Prediction
 def equal_count_threshold(
     before: np.ndarray,  # (n,) scores of all objects of the first model
     after: np.ndarray,  # (m,) of the second
-    threshold: float,  # Of the first
+    threshold: float,  # Score from which on the first model shows an object
 ) -> float:
     """The threshold at which the second model shows as many objects as the first.
 
@@ -29,12 +29,12 @@ def equal_count_threshold(
     if not n_shown or not len(after) or (after >= threshold).sum() == n_shown:
         return threshold
     after = np.sort(after)[::-1]
-    if n_shown >= len(after):
+    if n_shown >= len(after):  # show all that there are
         return float(min(threshold, after[-1]))
-    return float(after[n_shown - 1] + after[n_shown]) / 2
+    return float(after[n_shown - 1] + after[n_shown]) / 2  # between the last that is shown and the next
 
 # %% ../../nbs/metrics/08_changes.ipynb #041597a9
-MOVES = {  # what is measured of objects that both show: unit, in words
+MOVES = {  # what is measured of objects that both show, and its sentence: the median, then the 95 % quantile
     'score': 'scores differ by {} in the middle, by {} in one of twenty',
     'box_px': 'sides of their boxes move by {} pixels in the middle, by {} in one of twenty',
     'mask_iou': 'their masks overlap by {} in the middle, by {} in one of twenty',
@@ -44,29 +44,29 @@ MOVES = {  # what is measured of objects that both show: unit, in words
 
 @dataclass(frozen=True)
 class Changes:
-    "How what a user sees differs between two models, over all images"
+    "How the objects or classes that two models show differ, over all images"
 
-    n_before: int  # Objects that the first model shows; of a classifier: images
-    n_after: int  # Of the second
-    n_lost: (
-        int  # Of the first's, those that the second does not show; of a classifier: images with another class
-    )
-    n_new: int  # Of the second's, those that the first does not show; of a classifier as `n_lost`
+    # Of a classifier, all four count images, and `n_lost` and `n_new` those that get another class
+    n_before: int  # Objects that the first model shows
+    n_after: int  # Objects that the second model shows
+    n_lost: int  # Objects that only the first shows
+    n_new: int  # Objects that only the second shows
     # By key of `MOVES`: the median, and the value that one of twenty exceeds (of an overlap: falls below)
     moves: dict[str, tuple[float, float]]
     objects: bool = True  # False: of a classifier
 
     @property
     def share(self) -> float:  # 0 to 1
-        "The share of what both show that only one of them shows"
+        "Objects that only one model shows, as a share of all that the two show"
         return (self.n_lost + self.n_new) / max(1, self.n_before + self.n_after)
 
 # %% ../../nbs/metrics/08_changes.ipynb #ee050385
 def compare_shown(
-    before: Sequence[Prediction],  # One an image, at any score threshold below those named next
-    after: Sequence[Prediction],  # Same images
-    threshold_before: float = 0.0,  # From which score on the first shows an object; no use for a classifier
-    threshold_after: float = 0.0,
+    before: Sequence[Prediction],  # Of the first model, one an image, with objects down to `threshold_before`
+    after: Sequence[Prediction],  # Of the second model, for the same images
+    # Score from which on the first model shows an object; a classifier has none
+    threshold_before: float = 0.0,
+    threshold_after: float = 0.0,  # The same of the second
 ) -> Changes:
     "Compare what two models show. Raises `VisionRecipesError` where the numbers of images differ"
     if len(before) != len(after):
@@ -76,7 +76,7 @@ def compare_shown(
     if before and before[0].boxes is None:
         return _class_changes(before, after)
     n_before = n_after = n_both = 0
-    moved: dict[str, list] = {}
+    moved: dict[str, list[np.ndarray]] = {}  # by key of `MOVES`, an array for each image
     for a, b in zip(before, after):
         a, b = _above(a, threshold_before), _above(b, threshold_after)
         pairs = pair_objects(a, b)
@@ -90,7 +90,7 @@ def compare_shown(
 
 
 def _class_changes(before: Sequence[Prediction], after: Sequence[Prediction]) -> Changes:
-    "Images that get another class; scores are those of the first model's class"
+    "Compare classifiers: images that get another class, and how the score of the first model's class differs"
     n_other = sum(a.top != b.top for a, b in zip(before, after))
     scores = np.array([abs(a.scores[a.top] - b.scores[a.top]) for a, b in zip(before, after)])
     moves = {'score': _summary('score', scores)}
@@ -98,7 +98,7 @@ def _class_changes(before: Sequence[Prediction], after: Sequence[Prediction]) ->
 
 # %% ../../nbs/metrics/08_changes.ipynb #42188ab8
 def _above(p: Prediction, threshold: float) -> Prediction:
-    "The objects that are shown, the highest score first"
+    "The objects with scores at or above the threshold, the highest score first"
     rows = np.argsort(-p.scores, kind='stable')
     rows = rows[p.scores[rows] >= threshold]
     return replace(
@@ -125,14 +125,14 @@ def _pair_moves(
 
 
 def _summary(name: str, values: np.ndarray) -> tuple[float, float]:
-    "The median, and the value that one of twenty exceeds, or falls below where more is better"
+    "The median, and the value that one of twenty exceeds (of an overlap: falls below)"
     tail = 0.05 if name == 'mask_iou' else 0.95
     return tuple(round(float(value), 4) for value in np.quantile(values, [0.5, tail]))
 
 # %% ../../nbs/metrics/08_changes.ipynb #e714f1c7
 @patch
 def text(self: Changes, first: str = 'the first model', second: str = 'the second') -> str:  # Sentences
-    "What a user sees, in words"
+    "Describe the changes for a reader who knows neither metrics nor thresholds"
     if not self.objects:
         return (
             f'{self.n_lost} of {plural(self.n_before, "image")} ({self.share:.1%}) get another class from '

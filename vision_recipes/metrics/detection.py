@@ -31,7 +31,7 @@ class Curves:
 
 
 class Best(NamedTuple):
-    "The threshold with the largest F1, and what it gives"
+    "The score threshold with the largest F1, and the precision and recall there"
 
     threshold: float
     precision: float
@@ -40,14 +40,15 @@ class Best(NamedTuple):
 
 # %% ../../nbs/metrics/04_detection.ipynb #e786a0ac
 def best_threshold(
-    scores: np.ndarray,  # (n,) falling
-    right: np.ndarray,  # (n,) bool
-    n_true: int,  # Objects there are
+    scores: np.ndarray,  # (n,) scores of boxes, falling
+    right: np.ndarray,  # (n,) bool: whether each box matches an object
+    n_true: int,  # Annotated objects
 ) -> Best | None:  # None where nothing is right
-    "Where F1 is largest; of several places the highest"
+    "The score threshold with the largest F1; of several the highest"
     if not right.any() or not n_true:
         return None
-    ends = np.flatnonzero(np.diff(scores, append=-np.inf))  # equal scores are taken together
+    # the last box of each run of equal scores: no threshold separates those
+    ends = np.flatnonzero(np.diff(scores, append=-np.inf))
     hits = np.cumsum(right)[ends]
     n_kept = ends + 1
     f1 = 2 * hits / (n_kept + n_true)
@@ -57,40 +58,48 @@ def best_threshold(
     return Best(threshold, float(hits[i] / n_kept[i]), float(hits[i] / n_true), float(f1[i]))
 
 
-def f1_curve(scores: np.ndarray, right: np.ndarray, n_true: int) -> np.ndarray:  # (101,)
-    "F1 at each of `SCORES`"
-    n_kept = np.searchsorted(-scores, -SCORES, 'right')
+def f1_curve(
+    scores: np.ndarray,  # (n,) falling
+    right: np.ndarray,  # (n,) bool
+    n_true: int,  # Annotated objects
+) -> np.ndarray:  # (101,)
+    "F1 with each of `SCORES` as the threshold"
+    n_kept = np.searchsorted(-scores, -SCORES, 'right')  # boxes at or above each threshold
     hits = np.concatenate([[0], np.cumsum(right)])[n_kept]
     return 2 * hits / np.maximum(1, n_kept + n_true)
 
 
-def precision_curve(right: np.ndarray, n_true: int) -> np.ndarray:  # (101,)
-    "The best precision at each of `RECALLS` or beyond it"
+def precision_curve(
+    right: np.ndarray,  # (n,) bool, by falling score
+    n_true: int,  # Annotated objects, at least 1
+) -> np.ndarray:  # (101,)
+    "The best precision at each of `RECALLS` or beyond it; 0 where that recall is not reached"
     hits = np.cumsum(right)
     precision = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
     return np.append(precision, 0.0)[np.searchsorted(hits / n_true, RECALLS)]
 
 # %% ../../nbs/metrics/04_detection.ipynb #71293627
-def _of_class(m: Matches, c: int) -> tuple[np.ndarray, np.ndarray]:  # (k,) scores, falling; (k,) bool
-    "The boxes of a class that count, and which are right at an overlap of 0.5"
+def _scored_boxes(m: Matches, c: int) -> tuple[np.ndarray, np.ndarray]:  # (k,) scores, falling; (k,) bool
+    "Scores of the boxes of a class that are right or wrong at an overlap of 0.5, and which are right"
     rows, right, skip = m.of_class(c)
-    return m.found.scores[rows[~skip[0]]], right[0][~skip[0]]
+    counted = ~skip[0]  # at the first threshold, 0.5
+    return m.found.scores[rows[counted]], right[0][counted]
 
 
 def class_curves(
     m: Matches,
-) -> tuple[Curves, list[Best | None], Best | None]:  # Curves, the best threshold of each class, and of all
+) -> tuple[Curves, list[Best | None], Best | None]:  # Curves; the best threshold of each class; one for all
     "Curves and best thresholds at an overlap of 0.5"
     n_true = m.n_true
     precision, f1 = np.full((2, m.n_classes, 101), np.nan)
     best = [None] * m.n_classes
-    classes = [_of_class(m, c) for c in range(m.n_classes)]
+    boxes = [_scored_boxes(m, c) for c in range(m.n_classes)]
     for c in np.flatnonzero(n_true):
-        scores, right = classes[c]
+        scores, right = boxes[c]
         precision[c] = precision_curve(right, n_true[c])
         f1[c] = f1_curve(scores, right, n_true[c])
         best[c] = best_threshold(scores, right, n_true[c])
-    scores, right = map(np.concatenate, zip(*classes))
+    scores, right = map(np.concatenate, zip(*boxes))  # of all classes together
     order = np.argsort(-scores, kind='stable')
     scores = scores[order]
     right = right[order]
@@ -99,112 +108,123 @@ def class_curves(
 
 # %% ../../nbs/metrics/04_detection.ipynb #6804daa1
 MISTAKE_KINDS = ('missed', 'wrong class', 'poor location', 'duplicate', 'background')
+_MATCH_IOU = 0.5  # overlap from which on a box matches an object
+_POOR_IOU = 0.1  # below it a box has nothing to do with an object: it is on background
 
 
 class Mistake(NamedTuple):
-    "An object that was not found, or a box that should not be there"
+    "A missed object, or a false box"
 
     image: int  # Its position in the annotations
     kind: str  # One of `MISTAKE_KINDS`
     label: int  # Class id: predicted, of a missed object the true one
     box: tuple  # XYXY, pixels
     score: float | None  # None: missed
-    iou: float  # With the object it overlaps most; of a missed object 0
-    true_label: int | None  # Of a wrong class: which it is
+    iou: float  # With the object that the box overlaps most; of a missed object 0
+    true_label: int | None  # Only of kind `wrong class`: the class id of the object
 
 
 class _Unmatched(NamedTuple):
-    "What is left when the shown boxes are matched with the objects of their class"
+    "Boxes and objects that remain when boxes are matched with objects of their own class"
 
-    shown: np.ndarray  # (n,) bool: boxes at or above the threshold
+    shown: np.ndarray  # (n,) bool: boxes with a score at or above the threshold
     false: np.ndarray  # (F,) positions of the shown boxes that match nothing
-    missed: np.ndarray  # (G,) positions of the objects that nothing matches
-    misnamed: np.ndarray  # (F,) position in `missed` of the object of another class that a box matches, or -1
+    missed: np.ndarray  # (G,) positions of the objects that no shown box matches
+    confused: np.ndarray  # (F,) position in `missed` of the object of another class that a box matches, or -1
 
 
 def _unmatched(m: Matches, threshold: float) -> _Unmatched:
-    "Match false boxes with missed objects, whatever the class"
+    "Find false boxes and missed objects at an overlap of 0.5, and match them whatever their class"
     found = m.found
-    owner = m.matched[0]
+    matched = m.matched[0]
     shown = found.scores >= threshold
-    false = np.flatnonzero(shown & (owner < 0))
+    false = np.flatnonzero(shown & (matched < 0))
+    # `match_boxes` wants the boxes of an image by falling score
     false = false[np.lexsort((-found.scores[false], found.images[false]))]
-    missed = np.setdiff1d(np.flatnonzero(~m.ignored), owner[shown & (owner >= 0)])
-    misnamed = match_boxes(found.take(false), m.truth.take(missed), 1, [0.5], overlap=m.overlap)[0]
-    return _Unmatched(shown, false, missed, misnamed)
+    missed = np.setdiff1d(np.flatnonzero(~m.ignored), matched[shown & (matched >= 0)])
+    confused = match_boxes(found.take(false), m.truth.take(missed), 1, [_MATCH_IOU], overlap=m.overlap)[0]
+    return _Unmatched(shown, false, missed, confused)
 
 # %% ../../nbs/metrics/04_detection.ipynb #9481bf09
-def _confusion(m: Matches, rest: _Unmatched) -> np.ndarray:  # (C + 1, C + 1) int64
-    "Count pairs of true and predicted class; the last row and column are background"
+def _confusion(m: Matches, unmatched: _Unmatched) -> np.ndarray:  # (C + 1, C + 1) int64
+    "Count pairs of true class (row) and predicted class (column); the last of both is background"
     background = m.n_classes
-    out = np.zeros((m.n_classes + 1,) * 2, np.int64)
-    owner = m.matched[0]
-    right = rest.shown & (owner >= 0)
-    right[right] = ~m.ignored[owner[right]]
-    named = rest.misnamed >= 0
-    false_labels = m.found.labels[rest.false]
-    missed_labels = m.truth.labels[rest.missed]
-    np.add.at(out, (m.truth.labels[owner[right]], m.found.labels[right]), 1)
-    np.add.at(out, (missed_labels[rest.misnamed[named]], false_labels[named]), 1)
-    np.add.at(out, (np.delete(missed_labels, rest.misnamed[named]), background), 1)
-    np.add.at(out, (background, false_labels[~named]), 1)
-    return out
+    counts = np.zeros((m.n_classes + 1,) * 2, np.int64)
+    matched = m.matched[0]
+    right = unmatched.shown & (matched >= 0)
+    right[right] = ~m.ignored[matched[right]]  # a box on an ignored object is neither right nor wrong
+    is_confused = unmatched.confused >= 0
+    confused = unmatched.confused[is_confused]
+    false_labels = m.found.labels[unmatched.false]
+    missed_labels = m.truth.labels[unmatched.missed]
+    np.add.at(counts, (m.truth.labels[matched[right]], m.found.labels[right]), 1)
+    np.add.at(counts, (missed_labels[confused], false_labels[is_confused]), 1)  # found with a wrong class
+    np.add.at(counts, (np.delete(missed_labels, confused), background), 1)  # not found
+    np.add.at(counts, (background, false_labels[~is_confused]), 1)  # found where nothing is
+    return counts
 
 
-def _misnamed_labels(m: Matches, rest: _Unmatched) -> np.ndarray:  # (F,)
-    "The true class of the object that a false box misnames, or -1"
-    labels = np.full(len(rest.false), -1)
-    named = rest.misnamed >= 0
-    labels[named] = m.truth.labels[rest.missed][rest.misnamed[named]]
+def _confused_labels(m: Matches, unmatched: _Unmatched) -> np.ndarray:  # (F,)
+    "For each false box the class of the object of another class that it matches, or -1"
+    labels = np.full(len(unmatched.false), -1)
+    is_confused = unmatched.confused >= 0
+    labels[is_confused] = m.truth.labels[unmatched.missed][unmatched.confused[is_confused]]
     return labels
 
 
-def _badness(m: Matches, rest: _Unmatched) -> np.ndarray:  # (images,)
-    "Of each image the scores of its false boxes, and one for each missed object"
-    false = np.bincount(m.found.images[rest.false], m.found.scores[rest.false], m.n_images)
-    return false + np.bincount(m.truth.images[rest.missed], minlength=m.n_images)
+def _badness(m: Matches, unmatched: _Unmatched) -> np.ndarray:  # (images,)
+    "How wrong each image is: the sum of the scores of its false boxes, plus 1 for each missed object"
+    false = unmatched.false
+    false_scores = np.bincount(m.found.images[false], m.found.scores[false], m.n_images)
+    return false_scores + np.bincount(m.truth.images[unmatched.missed], minlength=m.n_images)
 
 # %% ../../nbs/metrics/04_detection.ipynb #014ea45f
 def _largest_overlaps(
-    m: Matches, false: np.ndarray, named: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (F,) with the same class, with others, true class
-    "The largest overlap of each false box with objects"
+    m: Matches,
+    false: np.ndarray,  # (F,) positions of the false boxes
+    confused_labels: np.ndarray,  # (F,) as `_confused_labels` gives them
+    # Each (F,): with objects of the box's class; with those of other classes; which class that is, or -1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    "The largest overlap of each false box with an object, found or missed, in its image; below 0.1 it is 0"
     boxes = m.found.take(false)
     truth = m.truth.take(~m.ignored)
     same = np.zeros(len(false))
     other = np.zeros(len(false))
-    true_labels = named.copy()
-    for d, g, iou in candidate_pairs(boxes, boxes.images, truth, truth.images, 0.1, m.overlap):
-        same_class = boxes.labels[d] == truth.labels[g]
-        np.maximum.at(same, d[same_class], iou[same_class])
-        np.maximum.at(other, d[~same_class], iou[~same_class])
-        nearest = ~same_class & (iou == other[d]) & (named[d] < 0)
-        true_labels[d[nearest]] = truth.labels[g[nearest]]
-    return same, other, true_labels
+    other_labels = confused_labels.copy()
+    for d, g, iou in candidate_pairs(boxes, boxes.images, truth, truth.images, _POOR_IOU, m.overlap):
+        is_same = boxes.labels[d] == truth.labels[g]
+        np.maximum.at(same, d[is_same], iou[is_same])
+        np.maximum.at(other, d[~is_same], iou[~is_same])
+        # a box that matches a missed object keeps the class of that object
+        nearest = ~is_same & (iou == other[d]) & (confused_labels[d] < 0)
+        other_labels[d[nearest]] = truth.labels[g[nearest]]
+    return same, other, other_labels
 
 # %% ../../nbs/metrics/04_detection.ipynb #8f7315cd
-def _false_boxes(m: Matches, rest: _Unmatched) -> list[Mistake]:
-    "What each false box is"
-    named = _misnamed_labels(m, rest)
-    same, other, true_labels = _largest_overlaps(m, rest.false, named)
-    conditions = [named >= 0, same >= 0.5, other >= 0.5, same >= 0.1]
+def _false_box_mistakes(m: Matches, unmatched: _Unmatched) -> list[Mistake]:
+    "Name the mistake that each false box is"
+    confused_labels = _confused_labels(m, unmatched)
+    same, other, other_labels = _largest_overlaps(m, unmatched.false, confused_labels)
+    # the first condition that holds decides
+    conditions = [confused_labels >= 0, same >= _MATCH_IOU, other >= _MATCH_IOU, same >= _POOR_IOU]
     kinds = ['wrong class', 'duplicate', 'wrong class', 'poor location']
-    kinds = np.select(conditions, kinds, 'background').tolist()
-    boxes = m.found.take(rest.false)
+    kind_of_box = np.select(conditions, kinds, 'background').tolist()
+    boxes = m.found.take(unmatched.false)
     ious = np.maximum(same, other).tolist()
     out = []
-    for i, kind in enumerate(kinds):
-        true_label = int(true_labels[i]) if kind == 'wrong class' else None
+    for i, kind in enumerate(kind_of_box):
+        true_label = int(other_labels[i]) if kind == 'wrong class' else None
         box = tuple(boxes.boxes[i].tolist())
         score = float(boxes.scores[i])
         out.append(Mistake(int(boxes.images[i]), kind, int(boxes.labels[i]), box, score, ious[i], true_label))
     return out
 
 # %% ../../nbs/metrics/04_detection.ipynb #7b538939
-def _missed_objects(m: Matches, rest: _Unmatched) -> list[Mistake]:
-    "The objects that were not found with any class"
+def _missed_objects(m: Matches, unmatched: _Unmatched) -> list[Mistake]:
+    "The missed objects, without those that a box of another class matches"
     out = []
-    for g in np.delete(rest.missed, rest.misnamed[rest.misnamed >= 0]):
+    confused = unmatched.confused[unmatched.confused >= 0]
+    for g in np.delete(unmatched.missed, confused):
         box = tuple(m.truth.boxes[g].tolist())
         out.append(Mistake(int(m.truth.images[g]), 'missed', int(m.truth.labels[g]), box, None, 0.0, None))
     return out
@@ -213,13 +233,14 @@ def _missed_objects(m: Matches, rest: _Unmatched) -> list[Mistake]:
 def find_mistakes(
     m: Matches,
     threshold: float,  # Boxes with lower scores are not shown
-    # The highest score first, the missed last; (C + 1, C + 1) int64 true class by predicted, the last of both
-    # is background; (images,) how wrong each is
+    # The mistakes, the highest score first, missed objects last; (C + 1, C + 1) int64 true class by predicted
+    # class, the last of both is background; (images,) how wrong each image is, 0 without mistakes
 ) -> tuple[list[Mistake], np.ndarray, np.ndarray]:
     "All mistakes at an overlap of 0.5"
-    rest = _unmatched(m, threshold)
-    false = sorted(_false_boxes(m, rest), key=lambda mistake: -mistake.score)
-    return false + _missed_objects(m, rest), _confusion(m, rest), _badness(m, rest)
+    unmatched = _unmatched(m, threshold)
+    false = sorted(_false_box_mistakes(m, unmatched), key=lambda mistake: -mistake.score)
+    mistakes = false + _missed_objects(m, unmatched)
+    return mistakes, _confusion(m, unmatched), _badness(m, unmatched)
 
 # %% ../../nbs/metrics/04_detection.ipynb #4b42a7c5
 @dataclass(frozen=True, eq=False)
@@ -227,7 +248,7 @@ class DetectionEvaluation(Evaluation):
     "An `Evaluation` of a detector; its `confusion` is (C + 1, C + 1): the last row and column are background"
 
     curves: Curves | None = None
-    # `overall` and `classes`, a list: the scores with the largest F1; plain JSON
+    # Score thresholds with the largest F1, plain JSON: `overall`, a number, and `classes`, a list of them
     thresholds: dict = field(default_factory=dict)
     # At the overall threshold, the highest score first, the missed last
     mistakes: list[Mistake] = field(default_factory=list)
@@ -242,22 +263,28 @@ class DetectionEvaluation(Evaluation):
     @property
     def mistake_counts(self) -> dict[str, int]:
         "How many there are of each kind"
-        return {kind: sum(o.kind == kind for o in self.mistakes) for kind in MISTAKE_KINDS}
+        return {kind: sum(mistake.kind == kind for mistake in self.mistakes) for kind in MISTAKE_KINDS}
 
 # %% ../../nbs/metrics/04_detection.ipynb #90bafc27
-def size_scores(m: Matches, prefix: str = '') -> dict[str, float]:
+def size_scores(m: Matches, prefix: str = '') -> dict[str, float]:  # Such as `map_small`, after the prefix
     "Mean average precision of small, medium and large objects, where there are such objects"
     out = {}
     for size in AREA_RANGES:
-        of_size = find_matches(m.found, m.truth, m.n_images, m.n_classes, size, m.overlap)
-        ap = class_scores(of_size)[0]
+        size_matches = find_matches(m.found, m.truth, m.n_images, m.n_classes, size, m.overlap)
+        ap = class_scores(size_matches)[0]
         if np.isfinite(ap).any():
             out[f'{prefix}map_{size}'] = float(np.nanmean(ap))
     return out
 
 
-def _class_rows(m: Matches, names, ap: np.ndarray, best: list, thresholds: list) -> list[dict]:
-    "A row a class; None where a class has no objects"
+def _class_rows(
+    m: Matches,
+    names: Sequence[str],
+    ap: np.ndarray,  # (C, T)
+    best: list[Best | None],  # Of each class
+    thresholds: list[float],  # Of each class: its best, or the overall one
+) -> list[dict]:
+    "One row for each class; its scores are None where it has no objects"
     rows = []
     n_true = m.n_true.tolist()
     for c, name in enumerate(names):
@@ -275,14 +302,15 @@ def judge(
     anns: Annotations,
     resamples: int = 500,  # For the intervals
     prefix: str = '',  # Of the names of the scores, such as `segm_`
-    more: dict[str, float] | None = None,  # Other scores
-    cls: type = DetectionEvaluation,
-    **fields,  # Of `cls`
+    more: dict[str, float] | None = None,  # Scores to add to `metrics`
+    cls: type = DetectionEvaluation,  # What to return: this class or a subclass
+    **fields,  # Fields that the subclass has besides
 ) -> DetectionEvaluation:
-    "Scores with intervals, table, curves, thresholds and mistakes of what was matched"
-    ap, recall = (scores[0] for scores in class_scores(m))  # (C, T)
+    "Scores with intervals, table, curves, thresholds and mistakes, from the matches"
+    ap, recall = class_scores(m)
+    ap, recall = ap[0], recall[0]  # (C, T): the only resample is the images themselves
     curves, best, overall = class_curves(m)
-    threshold = overall.threshold if overall else 0.5
+    threshold = overall.threshold if overall else 0.5  # no box is right, so any threshold will do
     mistakes, confusion, badness = find_mistakes(m, threshold)
     metrics = {
         **score_intervals(m, ap, anns.group_ids, resamples, prefix),
@@ -298,7 +326,8 @@ def judge(
 
 # %% ../../nbs/metrics/04_detection.ipynb #5428f6d7
 def evaluate_detection(
-    # One an image, boxes in its pixels; take a low score threshold, for the curves need the low scores too
+    # One an image, boxes in pixels of that image; predicted with a low score threshold such as
+    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order
     resamples: int = 500,  # For the intervals

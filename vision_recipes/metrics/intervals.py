@@ -13,7 +13,8 @@ import numpy as np
 from ..core.patching import patch
 
 # %% ../../nbs/metrics/01_intervals.ipynb #c33a1f34
-# more are drawn in bundles of several, which changes the interval by less than its own noise
+# more clusters than this are drawn in bundles of several: that limits time and memory, and changes the
+# interval by less than its own noise
 MOST_CLUSTERS = 2000
 
 
@@ -21,43 +22,53 @@ def resampling_clusters(
     n: int,  # Images
     group_ids: np.ndarray | None = None,  # (n,) which images belong together
 ) -> np.ndarray:  # (n,) int64: images with the same number are drawn together
-    "The units of a bootstrap: images, or groups of them; at most `MOST_CLUSTERS`"
-    ids = np.arange(n) if group_ids is None else np.unique(group_ids, return_inverse=True)[1]
-    k = int(ids.max()) + 1 if n else 0
-    return ids if k <= MOST_CLUSTERS else (np.random.default_rng(0).permutation(k) % MOST_CLUSTERS)[ids]
+    "Number the units of a bootstrap from 0 on: images, or groups of them; at most `MOST_CLUSTERS`"
+    cluster_ids = np.arange(n) if group_ids is None else np.unique(group_ids, return_inverse=True)[1]
+    n_clusters = int(cluster_ids.max()) + 1 if n else 0
+    if n_clusters <= MOST_CLUSTERS:
+        return cluster_ids
+    # each bundle gets the same number of clusters, chosen at random
+    bundle_of_cluster = np.random.default_rng(0).permutation(n_clusters) % MOST_CLUSTERS
+    return bundle_of_cluster[cluster_ids]
 
-
+# %% ../../nbs/metrics/01_intervals.ipynb #5af4e452
 def effective_size(
-    hits: np.ndarray,  # (n,) numerators
-    trials: np.ndarray,  # (n,) denominators
-    ids: np.ndarray,  # (n,) cluster of each image
+    hits: np.ndarray,  # (n,) numerator of each image, such as its right answers
+    trials: np.ndarray,  # (n,) denominator of each image, such as its questions
+    ids: np.ndarray,  # (n,) cluster of each image, as `resampling_clusters` gives them
     alike: float = 0.1,  # Correlation within a cluster that is assumed where a perfect score shows none
 ) -> tuple[float, int]:  # How many independent trials the images are worth, and the number of clusters
-    "The variance of a ratio over clusters (Cochran 1977, 6.4), said as a number of independent trials"
-    k, n = len(np.unique(ids)), trials.sum()
-    p = hits.sum() / n
-    if k < 2:
-        return 1.0, k
-    if p in (0.0, 1.0):
-        return n / (1 + (n / k - 1) * alike), k
-    residuals = np.bincount(ids, hits - p * trials)
-    variance = k / (k - 1) * (residuals**2).sum() / n**2
-    return min(n, p * (1 - p) / max(variance, 1e-12)), k
+    """How many independent trials would give the score the variance that it has over clusters.
+
+    The variance of a ratio over clusters is Cochran's (1977, 6.4).
+    """
+    n_clusters, n_trials = len(np.unique(ids)), trials.sum()
+    score = hits.sum() / n_trials
+    if n_clusters < 2:
+        return 1.0, n_clusters  # one cluster shows no variance
+    if score in (0.0, 1.0):
+        # no variance either, so that of clusters with the correlation `alike` (design effect; Kish 1965)
+        return n_trials / (1 + (n_trials / n_clusters - 1) * alike), n_clusters
+    residuals = np.bincount(ids, hits - score * trials)
+    variance = n_clusters / (n_clusters - 1) * (residuals**2).sum() / n_trials**2
+    # n independent trials have the variance p (1 - p) / n
+    return min(n_trials, score * (1 - score) / max(variance, 1e-12)), n_clusters
 
 # %% ../../nbs/metrics/01_intervals.ipynb #103cb057
 def wilson_interval(
     p: float,  # A score, 0 to 1
     n: float,  # Independent trials
-    clusters: int,  # They came from; few of them make the interval wider, as Student's t does
-) -> tuple[float, float]:
+    clusters: int,  # From which the trials came; few of them make the interval wider, as Student's t does
+) -> tuple[float, float]:  # Its lower and upper end
     "The 95 % score interval of a proportion (Wilson 1927)"
-    z = 1.959964
+    z = 1.959964  # 97.5 % quantile of the normal distribution
     df = max(1, clusters - 1)
-    c = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)  # of Student's t
-    c = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}.get(df, c)
-    middle = p + c * c / (2 * n)
-    half = c * np.sqrt(p * (1 - p) / n + c * c / (4 * n * n))
-    scale = 1 + c * c / n
+    # 97.5 % quantile of Student's t (Abramowitz and Stegun 26.7.5), from a table where the series is poor
+    t = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
+    t = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}.get(df, t)
+    middle = p + t * t / (2 * n)
+    half = t * np.sqrt(p * (1 - p) / n + t * t / (4 * n * n))
+    scale = 1 + t * t / n
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 # %% ../../nbs/metrics/01_intervals.ipynb #502309b0
@@ -76,9 +87,10 @@ def ratio_interval(
     if not trials.sum():
         return (float('nan'),) * 3
     ids = resampling_clusters(len(hits), group_ids)
-    k = int(ids.max()) + 1
+    k = int(ids.max()) + 1  # clusters
+    # (resamples, k) how often each cluster is drawn
     drawn = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=resamples).astype(float)
-    with np.errstate(invalid='ignore'):
+    with np.errstate(invalid='ignore'):  # a resample without trials has the score 0 / 0, NaN
         scores = (drawn @ np.bincount(ids, hits, k)) / (drawn @ np.bincount(ids, trials, k))  # (resamples,)
     low, high = np.nanquantile(scores, [0.025, 0.975])
     score = hits.sum() / trials.sum()
@@ -90,28 +102,32 @@ def ratio_interval(
 class Evaluation:
     "How well predictions agree with annotations"
 
-    # Each headline score with `_low` and `_high` of its 95 % interval, and others without
+    # Scores by name. Each headline score has two more, with `_low` and `_high` added to its name: the ends of
+    # its 95 % interval
     metrics: dict[str, float]
-    per_class: list[dict]  # A row a class
-    worst: np.ndarray  # (n,) positions of the images, the worst first
+    per_class: list[dict]  # One row for each class: scores by name
+    worst: np.ndarray  # (n,) positions of the images in the annotations, the worst predicted first
     # (C, C) int64: true class by predicted class; of a detector (C + 1, C + 1), background last
     confusion: np.ndarray | None = None
 
     def for_card(self) -> dict:
-        "What the model card keeps of it, by the card's names"
+        "The fields of the model card that an evaluation fills"
         return {'metrics': self.metrics}
 
     def for_history(self) -> dict[str, float]:
-        "What the history of a training keeps of it, a column each"
+        "The scores that the history of a training keeps, one column each; without the counts, `n_...`"
         return {k: v for k, v in self.metrics.items() if not k.startswith('n_')}
 
     @property
-    def tables(self) -> dict[str, list[dict]]:  # Rows, by what there is a row for
-        "All that is known in rows, for a report"
+    def tables(self) -> dict[str, list[dict]]:  # By name; each a list of rows
+        "The tables of a report"
         return {'per_class': self.per_class}
 
-    def summary(self, headline: str) -> str:  # One line, such as `accuracy 0.953 [0.921, 0.978]`
-        "The headline score in words"
+    def summary(
+        self,
+        headline: str,  # A key of `metrics` that has an interval
+    ) -> str:  # One line, such as `accuracy 0.953 [0.921, 0.978]`
+        "A headline score with its interval"
         m = self.metrics
         return f'{headline} {m[headline]:.3f} [{m[headline + "_low"]:.3f}, {m[headline + "_high"]:.3f}]'
 
@@ -120,20 +136,20 @@ class Evaluation:
 def confusion_csv(
     self: Evaluation,
     names: Sequence[str],  # Of the rows and columns of `confusion`
-) -> str:  # A table: true, predicted, count, and its share of what is true
+) -> str:  # Columns: true, predicted, count, and share: the count by all with this true class
     "All pairs of true and predicted class that occur: the mistakes first, those that happen most often first"
     totals = self.confusion.sum(1)
     pairs = sorted(np.argwhere(self.confusion).tolist(), key=lambda pair: self._confusion_rank(*pair))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(['true', 'predicted', 'count', 'share'])
-    for i, j in pairs:
-        count = int(self.confusion[i, j])
-        writer.writerow([names[i], names[j], count, f'{count / totals[i]:.4f}'])
+    for true, predicted in pairs:
+        count = int(self.confusion[true, predicted])
+        writer.writerow([names[true], names[predicted], count, f'{count / totals[true]:.4f}'])
     return text.getvalue()
 
 
 @patch
-def _confusion_rank(self: Evaluation, i: int, j: int) -> tuple:
-    "Mistakes before what is right, many before few"
-    return i == j, -int(self.confusion[i, j]), i, j
+def _confusion_rank(self: Evaluation, true: int, predicted: int) -> tuple:
+    "Sort key of a pair of classes: mistakes before right answers, then the most frequent first"
+    return true == predicted, -int(self.confusion[true, predicted]), true, predicted

@@ -40,51 +40,53 @@ def _mask_area(masks: Masks, m: int) -> float:  # Square pixels
 
 
 def object_areas(anns: Annotations) -> np.ndarray:  # (M,) float64 square pixels
-    "Of each object: COCO's `area`; without it the mask's, and without masks `BOX_SHARE` of the box"
+    "The area of each object: COCO's `area`; else that of its mask; else `BOX_SHARE` of its box"
     boxes = anns.boxes.astype(float)
     areas = BOX_SHARE * (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(1)
     for m in range(0 if anns.masks is None else len(anns.masks)):
-        areas[m] = _mask_area(anns.masks, m) or areas[m]
+        areas[m] = _mask_area(anns.masks, m) or areas[m]  # an object without a mask keeps that of its box
     return annotated_areas(anns, areas)
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #3a602ea8
-def _outside_double_box(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:  # (D, G, K, 2)
-    "How far points (D, K, 2) lie outside each box made twice as wide and high, along x and y"
+def _outside_tripled_box(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:  # (D, G, K, 2)
+    "How far points (D, K, 2) lie outside boxes (G, 4) made three times as wide and high, along x and y"
     low = (2 * boxes[:, :2] - boxes[:, 2:])[:, None]  # (G, 1, 2)
     high = (2 * boxes[:, 2:] - boxes[:, :2])[:, None]
     return np.maximum(low - points[:, None], 0) + np.maximum(points[:, None] - high, 0)
 
 
 def similarity(
-    points: np.ndarray,  # (D, K, 2 or more) x, y: predicted
-    truth: np.ndarray,  # (G, K, 3) x, y and 0 absent, 1 hidden, 2 visible: annotated
-    areas: np.ndarray,  # (G,) square pixels
-    boxes: np.ndarray,  # (G, 4) XYXY, pixels: for objects without labelled points
-    sigmas: np.ndarray,  # (K,)
+    points: np.ndarray,  # (D, K, 2 or more) x, y in pixels: predicted
+    truth: np.ndarray,  # (G, K, 3) x, y in pixels and 0 absent, 1 hidden, 2 visible: annotated
+    areas: np.ndarray,  # (G,) square pixels, of the annotated objects
+    boxes: np.ndarray,  # (G, 4) XYXY, pixels: take the place of points for objects without labelled ones
+    sigmas: np.ndarray,  # (K,) the skeleton's: how exactly people place each point, as a share of sqrt(area)
 ) -> np.ndarray:  # (D, G) float64, 0 to 1
-    "Object keypoint similarity of every pair"
-    points, truth, boxes = (np.asarray(o, np.float64) for o in (points, truth, boxes))
+    "Object keypoint similarity (OKS) of each of D predicted with each of G annotated objects"
+    points, truth, boxes = (np.asarray(values, np.float64) for values in (points, truth, boxes))
     labelled = truth[..., 2] > 0
-    distance = points[:, None, :, :2] - truth[..., :2]  # (D, G, K, 2)
-    if not labelled.all(1).all():
-        outside = _outside_double_box(points[..., :2], boxes)
-        distance = np.where(labelled.any(1)[:, None, None], distance, outside)
-    counts = np.where(labelled.any(1, keepdims=True), labelled, True)  # (G, K)
+    difference = points[:, None, :, :2] - truth[..., :2]  # (D, G, K, 2)
+    has_points = labelled.any(1)  # (G,)
+    if not labelled.all():
+        outside = _outside_tripled_box(points[..., :2], boxes)
+        difference = np.where(has_points[:, None, None], difference, outside)
+    counted = np.where(has_points[:, None], labelled, True)  # (G, K)
+    # 2 (2 sigma)^2 area; `spacing` keeps it above 0, as in pycocotools
     spread = 8 * np.square(sigmas) * (np.asarray(areas, float)[:, None] + np.spacing(1))
-    alike = np.exp(-(distance**2).sum(-1) / spread)
-    return (alike * counts).sum(-1) / counts.sum(-1)
+    point_similarity = np.exp(-(difference**2).sum(-1) / spread)  # (D, G, K)
+    return (point_similarity * counted).sum(-1) / counted.sum(-1)
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #034988da
-# COCO's limit for keypoints: of each class in an image, this many predictions with the highest scores count
+# COCO's limit for keypoints: per class and image, only this many predictions with the highest scores count
 MOST_POINTS = 20
 
 
 def similarity_table(
     predictions: Sequence[Prediction],  # One an image
     anns: Annotations,  # Same order, with keypoints
-    areas: np.ndarray,  # (M,) square pixels
+    areas: np.ndarray,  # (M,) square pixels, as from `object_areas`
 ) -> PairTable:
-    """Similarities of all pairs.
+    """The similarity of each predicted with each annotated object, image by image.
 
     Raises `VisionRecipesError` that names the image whose prediction has other points.
     """
@@ -106,63 +108,72 @@ def point_errors(
     predictions: Sequence[Prediction],
     anns: Annotations,
     found: Boxes,  # As from `found_boxes`
-    truth: Boxes,
-    table: PairTable,  # Of similarities
+    truth: Boxes,  # As from `true_boxes`
+    table: PairTable,  # As from `similarity_table`
     # (M, K) float64: distance as a share of the object's size; infinite where the object is missed, NaN where
     # the point is not labelled or the object is a crowd
 ) -> np.ndarray:
     "The distance of each annotated point from the predicted one"
     labelled = (anns.keypoints[..., 2] > 0) & ~truth.crowd[:, None]
 
-    def overlap(*pair):
-        return np.maximum(box_overlap(*pair), table(*pair))
+    def overlap(*pairs):  # by boxes or by points: either may find the object
+        return np.maximum(box_overlap(*pairs), table(*pairs))
 
-    owner = match_boxes(found, truth, len(anns.labels), (0.5,), ~labelled.any(1), overlap)[0]
-    points = np.full((*anns.keypoints.shape[:2], 2), np.inf)
+    object_of_box = match_boxes(found, truth, len(anns.labels), (0.5,), ~labelled.any(1), overlap)[0]
+    matched = np.flatnonzero(object_of_box >= 0)
+    # where each matched prediction lies among the predicted objects of all images
     starts = np.cumsum([0, *(len(p.scores) for p in predictions)])
-    predicted = [np.zeros((0, *points.shape[1:])), *(p.keypoints[..., :2] for p in predictions)]
-    matched = np.flatnonzero(owner >= 0)
     rows = starts[found.images[matched]] + found.at[matched]
-    points[owner[matched]] = np.concatenate(predicted)[rows]
+    points = np.full((*anns.keypoints.shape[:2], 2), np.inf)  # (M, K, 2) of the prediction for each object
+    predicted = [np.zeros((0, *points.shape[1:])), *(p.keypoints[..., :2] for p in predictions)]
+    points[object_of_box[matched]] = np.concatenate(predicted)[rows]
+    # the longer side; a box without an area must not divide by 0
     size = np.maximum((truth.boxes[:, 2:] - truth.boxes[:, :2]).max(1, initial=0), 1e-9)
     distance = np.hypot(*np.moveaxis(points - anns.keypoints[..., :2], -1, 0))
     return np.where(labelled, distance / size[:, None], np.nan)
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #bbefdadb
-def _student(mean: float, sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """Student's interval of a ratio over clusters (Cochran 1977, 6.4).
+def _student_interval(
+    mean: float,  # sums.sum() / counts.sum(), at least 0
+    sums: np.ndarray,  # (k,) of each cluster
+    counts: np.ndarray,  # (k,) of what was added up
+) -> tuple[float, float]:
+    """The 95 % interval of a ratio over clusters by Student's t (Cochran 1977, 6.4).
 
-    Of a single one it reaches from nothing to twice the mean.
+    Of a single cluster it reaches from 0 to twice the mean.
     """
     k = int((counts > 0).sum())
     if k < 2:
         return 0.0, 2 * mean
-    z = 1.959964
-    quantile = z + (z**3 + z) / (4 * (k - 1)) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * (k - 1) ** 2)
-    quantile = {2: 12.706, 3: 4.303}.get(k, quantile)
-    half = quantile * np.sqrt(k / (k - 1) * ((sums - mean * counts) ** 2).sum()) / counts.sum()
+    df = k - 1
+    z = 1.959964  # 97.5 % quantile of the normal distribution
+    # that of Student's t, from a table where the series is poor; as in `wilson_interval`
+    t = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
+    t = {1: 12.706, 2: 4.303}.get(df, t)
+    half = t * np.sqrt(k / df * ((sums - mean * counts) ** 2).sum()) / counts.sum()
     return max(0.0, mean - half), mean + half
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #fcf73802
 def mean_intervals(
-    sums: np.ndarray,  # (n, S) of each image
-    counts: np.ndarray,  # (n, S) of what was added up
+    sums: np.ndarray,  # (n, S) for each of n images and S scores: the sum of what the score is the mean of
+    counts: np.ndarray,  # (n, S) how many numbers were added up
     group_ids: np.ndarray | None = None,  # (n,) images of one group are drawn together
-    share: bool = False,  # The sums are counts too, so the mean is a proportion
+    share: bool = False,  # Whether each number is 0 or 1, so that the mean is a proportion
     resamples: int = 500,
-) -> np.ndarray:  # (S, 3): the mean, and the ends of its 95 % interval; NaN where there is nothing
-    """Ratios of sums over images with their bootstrap intervals.
+) -> np.ndarray:  # (S, 3): the mean, and the ends of its 95 % interval; NaN where nothing was counted
+    """Means over images with their bootstrap intervals.
 
     Never narrower than Wilson's for a proportion, or Student's for another mean.
     """
     ids = resampling_clusters(len(sums), group_ids)
-    k = int(ids.max()) + 1
-    clusters = np.zeros((2, k, sums.shape[1]))
-    np.add.at(clusters[0], ids, sums)
-    np.add.at(clusters[1], ids, counts)
+    k = int(ids.max()) + 1  # clusters
+    cluster_sums, cluster_counts = np.zeros((2, k, sums.shape[1]))
+    np.add.at(cluster_sums, ids, sums)
+    np.add.at(cluster_counts, ids, counts)
+    # (resamples, k) how often each cluster is drawn
     drawn = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=resamples).astype(float)
-    with np.errstate(invalid='ignore', divide='ignore'):
-        samples = (drawn @ clusters[0]) / (drawn @ clusters[1])  # (resamples, S)
+    with np.errstate(invalid='ignore', divide='ignore'):  # NaN where a resample counts nothing
+        samples = (drawn @ cluster_sums) / (drawn @ cluster_counts)  # (resamples, S)
     out = np.full((sums.shape[1], 3), np.nan)
     for s in np.flatnonzero(counts.sum(0)):
         mean = sums[:, s].sum() / counts[:, s].sum()
@@ -170,20 +181,20 @@ def mean_intervals(
         if share:
             floor, ceiling = wilson_interval(mean, *effective_size(sums[:, s], counts[:, s], ids))
         else:
-            floor, ceiling = _student(mean, *clusters[:, :, s])
+            floor, ceiling = _student_interval(mean, cluster_sums[:, s], cluster_counts[:, s])
         out[s] = mean, min(low, floor), max(high, ceiling)
     return out
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #5d3d5e3a
 @dataclass(frozen=True, eq=False)
 class KeypointEvaluation(DetectionEvaluation):
-    """A `DetectionEvaluation` of points: `map` is of boxes, `oks_map` and the rest of points.
+    """A `DetectionEvaluation` of keypoints: `map` is of boxes, `oks_map` and all the rest of points.
 
     The worst images are those with the worst points.
     """
 
-    # A row a point: `point`, `labelled`, `pck`, `nme`, each with `_low` and `_high`; None where none is
-    # labelled, or for `nme` none found
+    # One row for each point of the skeleton: `point`, its name; `labelled`, how often; `pck` and `nme`, each
+    # also with `_low` and `_high`. Scores are None where no such point is labelled, `nme` where none is found
     per_point: list[dict] = field(default_factory=list)
 
     @property
@@ -191,48 +202,65 @@ class KeypointEvaluation(DetectionEvaluation):
         return {**super().tables, 'per_point': self.per_point}
 
 
-def _total_and_each(values: np.ndarray, images: np.ndarray, n_images: int) -> np.ndarray:  # (images, 1 + K)
-    "Sums over the objects (M, K) of each image: of all points, then of each point"
+def _sums_by_image(
+    values: np.ndarray,  # (M, K) of each point of each object
+    images: np.ndarray,  # (M,) the image of each object
+    n_images: int,
+) -> np.ndarray:  # (images, 1 + K): of all points, then of each point
+    "Add up the values of all objects of an image"
     sums = np.stack([np.bincount(images, column, n_images) for column in values.astype(float).T], 1)
     return np.c_[sums.sum(1), sums]
 
-
-def _point_rows(points: Sequence[str], labelled: np.ndarray, scores: np.ndarray, names) -> list[dict]:
-    "A row a point; None for a score that is unknown"
+# %% ../../nbs/metrics/06_keypoints.ipynb #6f045ba8
+def _point_rows(
+    points: Sequence[str],  # Names of the K points
+    labelled: np.ndarray,  # (M, K) bool
+    scores: np.ndarray,  # (K, S)
+    names: list[str],  # Of the S scores
+) -> list[dict]:  # As `KeypointEvaluation.per_point`
+    "One row for each point; None for a score that is NaN"
     rows = []
-    for point, n, values in zip(points, labelled.sum(0).tolist(), scores):
-        known = [None if np.isnan(value) else float(value) for value in values]
-        rows.append({'point': point, 'labelled': n, **dict(zip(names, known))})
+    for point, n_labelled, values in zip(points, labelled.sum(0).tolist(), scores):
+        values = [None if np.isnan(value) else float(value) for value in values]
+        rows.append({'point': point, 'labelled': n_labelled, **dict(zip(names, values))})
     return rows
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #2959c11b
 def _point_scores(
-    errors: np.ndarray, anns: Annotations, images: np.ndarray, resamples: int
-) -> tuple[dict, list[dict], np.ndarray]:  # Scores, rows, and how bad each image's points are
+    errors: np.ndarray,  # (M, K) as from `point_errors`
+    anns: Annotations,
+    images: np.ndarray,  # (M,) the image of each object
+    resamples: int,
+) -> tuple[dict, list[dict], np.ndarray]:  # Overall scores, `per_point`, and (images,) how bad the points are
     "`pck` and `nme`, overall and by point"
-    labelled = ~np.isnan(errors)
-    known = np.isfinite(errors)
+    is_labelled = ~np.isnan(errors)
+    is_found = np.isfinite(errors)  # and labelled
     n = len(anns)
-    trials = _total_and_each(labelled, images, n)
-    right = _total_and_each(errors <= PCK_RADIUS, images, n)
-    measured = _total_and_each(known, images, n)
-    distances = _total_and_each(np.where(known, errors, 0), images, n)
-    pck = mean_intervals(right, trials, anns.group_ids, True, resamples)
-    nme = mean_intervals(distances, measured, anns.group_ids, False, resamples)
-    if np.isnan(nme[0]).any():
+    # each (images, 1 + K)
+    labelled = _sums_by_image(is_labelled, images, n)
+    right = _sums_by_image(errors <= PCK_RADIUS, images, n)
+    found = _sums_by_image(is_found, images, n)
+    distances = _sums_by_image(np.where(is_found, errors, 0), images, n)
+    pck = mean_intervals(right, labelled, anns.group_ids, True, resamples)
+    nme = mean_intervals(distances, found, anns.group_ids, False, resamples)
+    if np.isnan(nme[0]).any():  # no point is found at all
         nme[0] = 1
     names = ['pck', 'pck_low', 'pck_high', 'nme', 'nme_low', 'nme_high']
     both = np.concatenate([pck, nme], 1)  # (1 + K, 6)
     scores = dict(zip(names, both[0].tolist()))
-    scores['found'] = float(known.any(1)[labelled.any(1)].mean())
-    rows = _point_rows(anns.labels.skeleton.points, labelled, both[1:], names)
-    n_points = np.maximum(1, trials[:, 0])
-    harm = 1 - right[:, 0] / n_points - (trials[:, 0] == 0) + distances[:, 0] / n_points
-    return scores, rows, harm
+    scores['found'] = float(is_found.any(1)[is_labelled.any(1)].mean())  # of the objects with labelled points
+    rows = _point_rows(anns.labels.skeleton.points, is_labelled, both[1:], names)
+    return scores, rows, _point_badness(labelled[:, 0], right[:, 0], distances[:, 0])
+
+# %% ../../nbs/metrics/06_keypoints.ipynb #bc2e12c6
+def _point_badness(labelled: np.ndarray, right: np.ndarray, distances: np.ndarray) -> np.ndarray:  # (images,)
+    "Of each image the share of wrong points plus the mean distance of points; 0 without labelled points"
+    n_points = np.maximum(1, labelled)
+    return 1 - right / n_points - (labelled == 0) + distances / n_points
 
 
-def _check_points(anns: Annotations, unlabelled: np.ndarray, crowd: np.ndarray):
-    "Raise `VisionRecipesError` where no object has a point to score"
+def _check_points(anns: Annotations, unlabelled: np.ndarray, crowd: np.ndarray):  # (M,) bool, (M,) bool
+    "Raise `VisionRecipesError` unless some object has labelled points and is no crowd"
     if (unlabelled | crowd).all():
         raise VisionRecipesError(
             f'{anns.root}: no object has a labelled point, so there is no score. '
@@ -241,16 +269,16 @@ def _check_points(anns: Annotations, unlabelled: np.ndarray, crowd: np.ndarray):
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #14f04de6
 def evaluate_keypoints(
-    # One an image, boxes and points in its pixels; take a low score threshold, for the curves need the
-    # low scores too
+    # One an image, boxes and points in pixels of that image; predicted with a low score threshold such as
+    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order, with keypoints
     resamples: int = 500,  # For the intervals
 ) -> KeypointEvaluation:
     """Scores of points and boxes with intervals, overall and for each point.
 
-    Table, curves, thresholds and mistakes by similarity. Raises `VisionRecipesError` where there is no
-    labelled point at all, or a prediction does not fit.
+    The overlap of the table, the curves, the thresholds and the mistakes is the similarity of points.
+    Raises `VisionRecipesError` where there is no labelled point at all, or a prediction does not fit.
     """
     if anns.keypoints is None:
         raise VisionRecipesError(
@@ -261,14 +289,17 @@ def evaluate_keypoints(
         anns = measure(anns)
     truth = true_boxes(anns)
     found = found_boxes(predictions, anns, MOST_POINTS)
-    unlabelled = ~(anns.keypoints[..., 2] > 0).any(1)
+    unlabelled = ~(anns.keypoints[..., 2] > 0).any(1)  # (M,) objects without a labelled point
     _check_points(anns, unlabelled, truth.crowd)
     n, n_classes = len(anns), len(anns.labels)
     table = similarity_table(predictions, anns, object_areas(anns))
     m = find_matches(found, truth, n, n_classes, overlap=table, ignored=unlabelled)._replace(most=MOST_POINTS)
     boxes = find_matches(found_boxes(predictions, anns), truth, n, n_classes)
     errors = point_errors(predictions, anns, found, truth, table)
-    scores, rows, harm = _point_scores(errors, anns, truth.images, resamples)
-    more = scores | score_intervals(boxes, class_scores(boxes)[0][0], anns.group_ids, resamples)
-    e = judge(m, anns, resamples, 'oks_', more, KeypointEvaluation, per_point=rows)
-    return replace(e, worst=np.lexsort((np.argsort(e.worst), -np.round(harm, 2))))
+    scores, rows, badness = _point_scores(errors, anns, truth.images, resamples)
+    box_ap = class_scores(boxes)[0][0]  # (C, T)
+    other_scores = scores | score_intervals(boxes, box_ap, anns.group_ids, resamples)
+    evaluation = judge(m, anns, resamples, 'oks_', other_scores, KeypointEvaluation, per_point=rows)
+    # the worst points first; images that are about equal keep the order by mistakes
+    rank_by_mistakes = np.argsort(evaluation.worst)  # (images,) position of each image in `worst`
+    return replace(evaluation, worst=np.lexsort((rank_by_mistakes, -np.round(badness, 2))))

@@ -26,58 +26,64 @@ from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/05_masks.ipynb #895038af
 def crop_ious(
-    a: MaskCrops,  # A predictions
-    b: MaskCrops,  # B objects of the same image
-    crowd: np.ndarray,  # (B,) bool: how much of the prediction lies in it is what counts
+    a: MaskCrops,  # A predicted masks of an image
+    b: MaskCrops,  # B annotated masks of the same image
+    crowd: np.ndarray,  # (B,) bool: objects that are crowds
 ) -> np.ndarray:  # (A, B) float64, 0 to 1
-    "Intersection over union of every pair; with a crowd, over the area of the prediction"
-    d, g = np.indices((len(a), len(b))).reshape(2, -1)
+    "Intersection over union of every pair; with a crowd, intersection over the area of the prediction"
+    d, g = np.indices((len(a), len(b))).reshape(2, -1)  # all pairs of detection and ground truth
     both = common_pixels(a, b, np.stack([d, g], 1))
     area_a, area_b = a.areas[d], b.areas[g]
     union = np.where(crowd[g], area_a, area_a + area_b - both)
     return np.divide(both, union, out=np.zeros(len(both)), where=both > 0).reshape(len(a), len(b))
 
 # %% ../../nbs/metrics/05_masks.ipynb #f0055f42
-_FINER = 5  # COCO's steps in a pixel
+_SUBPIXELS = 5  # COCO walks along an outline in fifths of a pixel
 
 
 def coco_fill(
-    ring: np.ndarray,  # (n, 2) x, y in pixels
+    ring: np.ndarray,  # (n, 2) corners: x, y in pixels
     size_wh: tuple[int, int],  # Of the image
-) -> tuple[int, np.ndarray]:  # The first column, and (h, columns) bool of the columns with pixels
-    "The pixels of a polygon by COCO's rule"
+    # x of the first column with pixels; (h, columns) bool, from there to the last one
+) -> tuple[int, np.ndarray]:
+    "The pixels of a polygon by COCO's rule, as `rleFrPoly` of pycocotools"
     w, h = size_wh
-    x, y = _outline(np.trunc(_FINER * np.round(np.asarray(ring, np.float64), 3) + 0.5).astype(np.int64))
-    turn = np.flatnonzero(np.diff(x))  # where the outline goes on to the next fifth of a column
-    column = (np.minimum(x[turn], x[turn + 1]) + 0.5) / _FINER - 0.5
-    row = np.ceil(((np.minimum(y[turn], y[turn + 1]) + 0.5) / _FINER - 0.5).clip(0, h)).astype(np.int64)
-    middle = (column == np.floor(column)) & (column >= 0) & (column <= w - 1)
-    if not middle.any():
+    exact = np.round(np.asarray(ring, np.float64), 3)  # as in the file: rings are kept as float32
+    x, y = _outline(np.trunc(_SUBPIXELS * exact + 0.5).astype(np.int64))
+    step = np.flatnonzero(np.diff(x))  # where the outline goes to the next fifth of a column
+    column = (np.minimum(x[step], x[step + 1]) + 0.5) / _SUBPIXELS - 0.5
+    row = np.ceil(((np.minimum(y[step], y[step + 1]) + 0.5) / _SUBPIXELS - 0.5).clip(0, h)).astype(np.int64)
+    # only where it crosses the middle of a column of the image
+    is_crossing = (column == np.floor(column)) & (column >= 0) & (column <= w - 1)
+    if not is_crossing.any():
         return 0, np.zeros((h, 0), bool)
-    column, row = column[middle].astype(np.int64), row[middle]
+    column, row = column[is_crossing].astype(np.int64), row[is_crossing]
     first, n = int(column.min()), int(np.ptp(column)) + 1
+    # down a column, pixels after an odd number of crossings are inside. Row h is row 0 of the next column,
+    # where the count is even again; after the last column it is cut off
     crossings = np.bincount((column - first) * h + row, minlength=n * h + 1)[: n * h]
     return first, (np.cumsum(crossings) % 2 == 1).reshape(n, h).T
 
-
-def _outline(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # x and y, (P,) int64
-    "Whole steps along the sides of a closed polygon (n, 2), the corners twice"
+# %% ../../nbs/metrics/05_masks.ipynb #725791eb
+def _outline(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (n, 2) int64 -> x and y, (P,) int64
+    "Walk around a polygon: points one unit apart along the longer axis of each side, both corners included"
     begin, end = corners, np.roll(corners, -1, 0)
-    step = np.abs(end - begin)
-    flat = step[:, 0] >= step[:, 1]  # (n,) steps go along x, else along y
-    n = step.max(1)
-    back = np.where(flat, begin[:, 0] > end[:, 0], begin[:, 1] > end[:, 1])  # walked from its end
-    low, high = np.where(back[:, None], end, begin), np.where(back[:, None], begin, end)
-    side = np.repeat(np.arange(len(n)), n + 1)
-    at = np.arange(len(side)) - np.repeat(np.cumsum(n + 1) - n - 1, n + 1)
-    at = np.where(back[side], n[side] - at, at)[:, None]
-    slope = (high - low) / np.maximum(n, 1)[:, None]
-    points = np.trunc(low[side] + slope[side] * at + 0.5).astype(np.int64)
+    extent = np.abs(end - begin)
+    n_steps = extent.max(1)  # (n,) of each side
+    along_x = extent[:, 0] >= extent[:, 1]
+    # COCO computes the points of a side from its lower end on, which decides how they are rounded
+    is_reversed = np.where(along_x, begin[:, 0] > end[:, 0], begin[:, 1] > end[:, 1])
+    low, high = np.where(is_reversed[:, None], end, begin), np.where(is_reversed[:, None], begin, end)
+    slope = (high - low) / np.maximum(n_steps, 1)[:, None]
+    side = np.repeat(np.arange(len(n_steps)), n_steps + 1)  # (P,) which side each point is on
+    step = np.arange(len(side)) - np.repeat(np.cumsum(n_steps + 1) - n_steps - 1, n_steps + 1)
+    step_from_low = np.where(is_reversed[side], n_steps[side] - step, step)[:, None]
+    points = np.trunc(low[side] + slope[side] * step_from_low + 0.5).astype(np.int64)
     return points[:, 0], points[:, 1]
 
 # %% ../../nbs/metrics/05_masks.ipynb #8ba37bca
 def _draw_as_coco(masks: Masks, m: int, size_wh: tuple[int, int]) -> tuple[int, int, np.ndarray]:
-    "Left, top and pixels (h, w) of an object, as `core.masks.draw_object`, but polygons by COCO's rule"
+    "Left, top and pixels (h, w) of object `m`, as `core.masks.draw_object`, but polygons by COCO's rule"
     if masks.is_runs(m):
         return draw_object(masks, m, size_wh)
     parts = [coco_fill(ring, size_wh) for ring in masks.rings_of(m) if len(ring) > 2]
@@ -86,20 +92,21 @@ def _draw_as_coco(masks: Masks, m: int, size_wh: tuple[int, int]) -> tuple[int, 
         return 0, 0, np.zeros((0, 0), bool)
     left = min(first for first, _ in parts)
     right = max(first + pixels.shape[1] for first, pixels in parts)
-    whole = np.zeros((size_wh[1], right - left), bool)
+    union = np.zeros((size_wh[1], right - left), bool)
     for first, pixels in parts:
-        whole[:, first - left : first - left + pixels.shape[1]] |= pixels
-    rows = np.flatnonzero(whole.any(1))
-    return left, int(rows[0]), whole[rows[0] : rows[-1] + 1]
+        union[:, first - left : first - left + pixels.shape[1]] |= pixels
+    rows = np.flatnonzero(union.any(1))
+    return left, int(rows[0]), union[rows[0] : rows[-1] + 1]
 
 
 def true_crops(
     anns: Annotations,
-    i: int,  # Which image
+    i: int,  # Position of the image
     size_wh: tuple[int, int] | None = None,  # Its size, pixels; None: as the annotations say
 ) -> MaskCrops:  # Of all its objects, crowds too, in their order
     "The annotated masks of an image, drawn; those of a COCO file by COCO's rule"
-    masks = anns.masks.take(np.arange(*anns.class_ids.offsets[i : i + 2]))
+    first, stop = anns.class_ids.offsets[i : i + 2]  # its objects
+    masks = anns.masks.take(np.arange(first, stop))
     size_wh = tuple(map(int, size_wh or anns.sizes_wh[i]))
     if anns.format != 'coco':
         return draw_crops(masks, size_wh)
@@ -124,13 +131,13 @@ def mask_table(
     predictions: Sequence[Prediction],  # One an image
     anns: Annotations,  # Same order, with masks and all sizes
     crowd: np.ndarray,  # (M,) bool
-) -> tuple[PairTable, np.ndarray, np.ndarray]:  # Overlaps; areas of predictions and of objects, pixels
-    """All overlaps in pixels, image by image.
+) -> tuple[PairTable, np.ndarray, np.ndarray]:  # Overlaps; areas of predictions and of objects, in pixels
+    """The overlaps of predicted with annotated masks, image by image, and the areas of both.
 
     Raises `VisionRecipesError` that names an image whose prediction has no masks, or is of another size.
     """
     tables = []
-    found_areas = [np.zeros(0)]
+    found_areas = [np.zeros(0)]  # an empty array first, because nothing cannot be concatenated
     true_areas = [np.zeros(0)]
     for i, p in enumerate(predictions):
         _check_masks(p, tuple(anns.sizes_wh[i].tolist()), anns.paths[i])
@@ -143,14 +150,14 @@ def mask_table(
 
 # %% ../../nbs/metrics/05_masks.ipynb #d4cdcc42
 def _with_areas(found: Boxes, areas: np.ndarray, predictions) -> Boxes:
-    "`found` with the areas of masks, which are in the predictions' order"
-    starts = np.cumsum([0, *(len(p.scores) for p in predictions)])
+    "Replace the areas of boxes by those of masks; `areas` has all predicted objects, image by image"
+    starts = np.cumsum([0, *(len(p.scores) for p in predictions)])  # where the objects of each image begin
     return found._replace(areas=areas[starts[found.images] + found.at].astype(float))
 
 
 def evaluate_masks(
-    # One an image, boxes and masks in its pixels; take a low score threshold, for the curves need the low
-    # scores too
+    # One an image, boxes and masks in pixels of that image; predicted with a low score threshold such as
+    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order, with masks
     resamples: int = 500,  # For the intervals
@@ -176,7 +183,8 @@ def evaluate_masks(
     found_masks = _with_areas(found, found_areas, predictions)
     true_masks = truth._replace(areas=annotated_areas(anns, true_areas.astype(float)))
     m = find_matches(found_masks, true_masks, n, n_classes, overlap=table)
-    more = score_intervals(boxes, class_scores(boxes)[0][0], anns.group_ids, resamples)
+    box_ap = class_scores(boxes)[0][0]  # (C, T)
+    other_scores = score_intervals(boxes, box_ap, anns.group_ids, resamples)
     if sizes:
-        more |= size_scores(m, 'segm_')
-    return judge(m, anns, resamples, 'segm_', more)
+        other_scores |= size_scores(m, 'segm_')
+    return judge(m, anns, resamples, 'segm_', other_scores)

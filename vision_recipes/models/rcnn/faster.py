@@ -16,10 +16,11 @@ def build_faster_rcnn(
     model: str,  # One of `FASTER_RCNN_MODELS`
     n_classes: int,  # With the background
     frozen_stages: int = 0,  # As for `RCNN`
-    frozen_norm: bool = False,  # Whether the older backbone keeps the statistics of its weights
+    frozen_norm: bool = False,  # Whether batch normalisation of the older backbone keeps its statistics
     **more,  # As for torchvision's `FasterRCNN`, such as `box_nms_thresh`
 ) -> RCNN:
     "A Faster R-CNN with random weights"
+    # `weights=None` and the like: torchvision downloads nothing
     if model == 'fasterrcnn_small':
         parts = FasterRCNN(**small_parts(n_classes), **more)
     elif model == 'fasterrcnn_resnet50_fpn_v2':

@@ -36,19 +36,21 @@ class KeypointNetwork(RCNN):
         return heads.keypoint_roi_pool, heads.keypoint_head, heads.keypoint_predictor
 
     def branch_loss(self, logits, rois, targets, matched):
-        "Zero where no region holds a point"
+        "Mean cross entropy over heat maps, of labelled points within their region; 0 where none is"
         points = [target['keypoints'] for target in targets]
         # contiguous, because torchvision cannot view maps with channels last
         return keypointrcnn_loss(logits.contiguous(), rois, points, matched)
 
     def branch_count(self, rois, targets, matched):
-        "Points within their region"
+        "How many labelled points lie within their region"
         n = 0
         for regions, target, objects in zip(rois, targets, matched):
-            n += int(keypoints_to_heatmap(target['keypoints'][objects], regions, 56)[1].sum())
+            _, is_inside = keypoints_to_heatmap(target['keypoints'][objects], regions, 56)  # as in the loss
+            n += int(is_inside.sum())
         return n
 
-    def branch_output(self, logits, labels):  # (N, K, 56, 56), whatever the class
+    def branch_output(self, logits, labels):  # (N, K, 56, 56)
+        "The heat maps of the points, logits; they are the same for all classes"
         return logits
 
 # %% ../../../nbs/models/rcnn/05_keypoint.ipynb #57b781e1
@@ -57,7 +59,8 @@ def build_keypoint_rcnn(
     n_classes: int,  # With the background
     n_points: int,
     frozen_stages: int = 0,  # As for `RCNN`
-    frozen_norm: bool = False,  # Whether the backbone keeps the statistics of its weights; not the small one
+    # Whether batch normalisation of the backbone keeps its statistics; of no effect in the small network
+    frozen_norm: bool = False,
     **more,  # As for torchvision's `KeypointRCNN`, such as `box_nms_thresh`
 ) -> KeypointNetwork:
     "A Keypoint R-CNN with random weights"
@@ -73,6 +76,7 @@ def build_keypoint_rcnn(
 
 
 def _small_head(n_points: int) -> dict[str, Any]:
+    "Arguments for torchvision's `KeypointRCNN` that make a small head for points"
     return dict(
         keypoint_roi_pool=small_pool(14),
         keypoint_head=MaskRCNNHeads(64, (64,) * 3, 1, norm_layer=nn.BatchNorm2d),
@@ -89,10 +93,11 @@ class KeypointRcnn(RcnnTask, KeypointTask):
         return build_keypoint_rcnn(model, n_classes, self.n_points, *args, **more)
 
     def transform(self, train):
+        "Fit images into the square; in training, change geometry and colours first"
         s, p = self.settings, self.preprocess()
         if not train:  # the same pixels as the runtime's
             return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
-        geometry = [
+        geometry = [  # a list times False is empty
             *[RandomIoUCrop()] * s.crop,
             *[RandomRotation()] * s.rotate,
             *[RandomPerspective()] * s.perspective,

@@ -32,7 +32,8 @@ class MaskNetwork(RCNN):
         labels = [target['labels'] for target in targets]
         return maskrcnn_loss(logits, rois, masks, labels, matched)
 
-    def branch_output(self, logits, labels):  # (N, 28, 28) probabilities
+    def branch_output(self, logits, labels):  # (N, C, 28, 28) and (N,) to (N, 28, 28) probabilities
+        "The mask of each object's own class"
         of_class = labels.view(-1, 1, 1, 1).expand(-1, 1, *logits.shape[2:])
         return logits.gather(1, of_class)[:, 0].sigmoid()
 
@@ -41,10 +42,11 @@ def build_mask_rcnn(
     model: str,  # One of `settings.MASK_RCNN_MODELS`
     n_classes: int,  # With the background
     frozen_stages: int = 0,  # As for `RCNN`
-    frozen_norm: bool = False,  # Whether the older backbone keeps the statistics of its weights
+    frozen_norm: bool = False,  # Whether batch normalisation of the older backbone keeps its statistics
     **more,  # As for torchvision's `MaskRCNN`, such as `box_nms_thresh`
 ) -> MaskNetwork:
     "A Mask R-CNN with random weights"
+    # `weights=None` and the like: torchvision downloads nothing
     if model == 'maskrcnn_small':
         parts = MaskRCNN(**small_parts(n_classes), **_small_head(n_classes), **more)
     elif model == 'maskrcnn_resnet50_fpn_v2':
@@ -59,6 +61,7 @@ def build_mask_rcnn(
 
 
 def _small_head(n_classes: int) -> dict[str, Any]:
+    "Arguments for torchvision's `MaskRCNN` that make a small head for masks"
     return dict(
         mask_roi_pool=small_pool(14),
         mask_head=MaskRCNNHeads(64, (64,) * 3, 1, norm_layer=nn.BatchNorm2d),

@@ -52,7 +52,7 @@ def small_parts(
     """
     import timm
 
-    channels, width = (32, 64, 96, 128), 64
+    channels, width = (32, 64, 96, 128), 64  # of the four stages; of the pyramid
     body = timm.create_model('resnet10t', channels=channels, stem_width=16, num_classes=0)
     layers = {'layer2': '0', 'layer3': '1', 'layer4': '2'}
     backbone = BackboneWithFPN(body, layers, list(channels[1:]), width, norm_layer=nn.BatchNorm2d)
@@ -79,68 +79,71 @@ def small_pool(side: int) -> MultiScaleRoIAlign:  # `side` bins each way
 
 
 def still_norm(channels: int) -> FrozenBatchNorm2d:
-    """The batch normalisation of the published backbones, which keeps its statistics.
+    """Batch normalisation that keeps its statistics and weights, as the published backbones have it.
 
-    They were trained without an epsilon under the root.
+    They were trained without the epsilon that is usually added to the variance.
     """
     return FrozenBatchNorm2d(channels, eps=0.0)
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #c59ac267
 class Features(NamedTuple):
-    "What the network computes of a batch before it considers single objects"
+    "Outputs of backbone, pyramid and region proposal network for a batch of B images"
 
-    maps: dict[str, Tensor]  # Levels of the pyramid, float32
-    anchors: list[Tensor]  # (A, 4) XYXY, of each image the same
+    maps: dict[str, Tensor]  # Levels of the pyramid, the finest first: (B, channels, h, w) float32
+    anchors: list[Tensor]  # For each image (A, 4) XYXY, pixels; the same for all
     objectness: Tensor  # (B, A) logits
-    deltas: Tensor  # (B, A, 4) from the anchors to the boxes
+    deltas: Tensor  # (B, A, 4) from the anchors to the boxes, as torchvision's `BoxCoder` encodes them
     counts: list[int]  # Anchors of each level; their sum is A
-    sizes_hw: list[tuple[int, int]]  # Of the B images
+    sizes_hw: list[tuple[int, int]]  # Of each image, pixels; the same for all
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #0cebcd38
 class Sampler:
     "Chooses the anchors and proposals that count in the losses: at random in training, evenly in validation"
 
     def __init__(self, random):
-        self.random = random  # torchvision's
+        self.random = random  # torchvision's `BalancedPositiveNegativeSampler`
         self.even = False
 
     def __call__(
-        self, labels: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:  # Of each image, which objects are chosen, and which of the rest
+        self,
+        labels: list[Tensor],  # For each image (N,): from 1 on an object, 0 background, -1 not to be chosen
+    ) -> tuple[list[Tensor], list[Tensor]]:  # For each image (N,) uint8: chosen objects; chosen background
         if not self.even:
             return self.random(labels)
-        pairs = [self._of_image(o) for o in labels]
+        pairs = [self._choose_evenly(image_labels) for image_labels in labels]
         return [positive for positive, _ in pairs], [negative for _, negative in pairs]
 
     def count(self, labels: list[Tensor]) -> int:
-        "How many are chosen of all images"
-        return sum(sum(self._counts(o)) for o in labels)
+        "How many are chosen, of all images together"
+        return sum(sum(self._counts(image_labels)) for image_labels in labels)
 
-    def _counts(self, labels: Tensor) -> tuple[int, int]:  # Of the objects, of the rest
+    def _counts(self, labels: Tensor) -> tuple[int, int]:  # Objects; background
+        "How many are chosen of an image"
         n = self.random.batch_size_per_image
         n_positive = min(int((labels >= 1).sum()), int(n * self.random.positive_fraction))
         return n_positive, min(int((labels == 0).sum()), n - n_positive)
 
-    def _of_image(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _choose_evenly(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         n_positive, n_negative = self._counts(labels)
         return _evenly(labels, labels >= 1, n_positive), _evenly(labels, labels == 0, n_negative)
 
-
+# %% ../../../nbs/models/rcnn/03_network.ipynb #0968bd5e
 def _evenly(labels: Tensor, mask: Tensor, n: int) -> Tensor:  # Like `labels`, uint8: 1 where chosen
-    "Choose `n` places of the mask, evenly spaced"
+    "Choose `n` of the positions where the mask is true, evenly spaced"
     rows = torch.where(mask)[0]
     chosen = rows[torch.linspace(0, max(0, len(rows) - 1), n).round().long()]
     return torch.zeros_like(labels, dtype=torch.uint8).index_fill_(0, chosen, 1)
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #ac2e604f
-BODY_STAGES = (('conv1', 'bn1'), ('layer1',), ('layer2',), ('layer3',), ('layer4',))  # Of the backbone
+# Stages of the backbone: the names of the modules of each
+BODY_STAGES = (('conv1', 'bn1'), ('layer1',), ('layer2',), ('layer3',), ('layer4',))
 
 
 class RCNN(nn.Module):
     "An R-CNN made of torchvision's parts, with their names; a subclass adds a head for masks or points"
 
     branch: str = ''  # Name of the subclass's head for masks or points, and of its loss; empty: it has none
-    # Beginnings of the names of what depends on the classes and the points
+    # How the names of the last layers begin, whose rows stand for classes or points
     heads: tuple[str, ...] = ('roi_heads.box_predictor.',)
 
     def __init__(
@@ -159,11 +162,11 @@ class RCNN(nn.Module):
     def train(self, mode=True):
         super().train(mode)
         for part in self.frozen:
-            part.eval()
+            part.eval()  # so that batch normalisation keeps its statistics
         return self
 
-    def forward(self, x: Tensor, targets: list[dict] | None = None):  # (B, 3, H, W) normalised
-        "Losses where there are targets, else detections"
+    def forward(self, x: Tensor, targets: list[dict] | None = None):  # (B, 3, H, W) normalised; as `losses`
+        "The `losses` where there are targets, else what `detect` finds"
         features = self.extract_features(x)
         proposals = self.propose_regions(features)
         if targets is None:
@@ -172,16 +175,20 @@ class RCNN(nn.Module):
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #b743650d
 @patch
-def extract_features(self: RCNN, x: Tensor) -> Features:
+def extract_features(self: RCNN, x: Tensor) -> Features:  # Of (B, 3, H, W) normalised
+    "Run the backbone, the pyramid and the region proposal network"
     maps = {name: level.float() for name, level in self.backbone(x).items()}
-    levels = [_by_anchor(o.float(), d.float()) for o, d in zip(*self.rpn.head(list(maps.values())))]
+    raw_levels = zip(*self.rpn.head(list(maps.values())))
+    levels = [_by_anchor(objectness.float(), deltas.float()) for objectness, deltas in raw_levels]
+    counts = [objectness.shape[1] for objectness, _ in levels]
     sizes = [tuple(x.shape[-2:])] * len(x)
     anchors = self.rpn.anchor_generator(image_list.ImageList(x, sizes), list(maps.values()))
     objectness, deltas = (torch.cat(parts, 1) for parts in zip(*levels))
-    return Features(maps, anchors, objectness, deltas, [o.shape[1] for o, _ in levels], sizes)
+    return Features(maps, anchors, objectness, deltas, counts, sizes)
 
 
 def _by_anchor(objectness, deltas):  # (B, K, H, W), (B, 4 K, H, W) to (B, H W K), (B, H W K, 4)
+    "Put outputs of a level, with K anchors a cell, in the order of the anchors"
     b, k, h, w = objectness.shape
     deltas = deltas.view(b, k, 4, h, w).permute(0, 3, 4, 1, 2)
     return objectness.permute(0, 2, 3, 1).reshape(b, -1), deltas.reshape(b, -1, 4)
@@ -193,8 +200,8 @@ def _float32(like: Tensor):
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #042ed391
 @patch
-def propose_regions(self: RCNN, features: Features) -> list[Tensor]:  # (P, 4) XYXY of each image
-    "Where an object may be; no gradient flows through these numbers"
+def propose_regions(self: RCNN, features: Features) -> list[Tensor]:  # For each image (P, 4) XYXY
+    "Regions where an object may be, after NMS; no gradient flows through their numbers"
     with _float32(features.objectness):
         boxes = self.rpn.box_coder.decode(features.deltas.detach().flatten(0, 1), features.anchors)
         return self.rpn.filter_proposals(
@@ -207,11 +214,14 @@ def propose_regions(self: RCNN, features: Features) -> list[Tensor]:  # (P, 4) X
 
 @patch
 def boxes_at(
-    self: RCNN, features: Features, rois: list[Tensor]
-) -> tuple[Tensor, Tensor]:  # (R, C) logits, (R, 4 C) deltas
-    "Classes and boxes of regions"
+    self: RCNN,
+    features: Features,
+    rois: list[Tensor],  # Regions of interest: for each image (r, 4) XYXY; R of all images
+) -> tuple[Tensor, Tensor]:  # (R, C) logits, (R, 4 C) deltas from the region to a box for each class
+    "Run the head for boxes on the regions of all images"
     pooled = self.roi_heads.box_roi_pool(features.maps, rois, features.sizes_hw)
-    return tuple(o.float() for o in self.roi_heads.box_predictor(self.roi_heads.box_head(pooled)))
+    logits, deltas = self.roi_heads.box_predictor(self.roi_heads.box_head(pooled))
+    return logits.float(), deltas.float()
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #a3db4f5f
 @patch
@@ -219,32 +229,35 @@ def losses(
     self: RCNN,
     features: Features,
     proposals: list[Tensor],
-    # Of each image `boxes` (N, 4), `labels` (N,) of the network, from 1 on, and what its own head learns from
+    # For each image `boxes` (N, 4) XYXY, `labels` (N,) from 1 on, and what the head of the branch learns from
     targets: list[dict],
-) -> dict[str, Tensor]:
-    "All losses"
+) -> dict[str, Tensor]:  # Scalars: `objectness`, `proposal`, `class`, `box`, and one named as the branch
+    "All losses of a batch"
     with _float32(features.objectness):
         losses = self._proposal_losses(features, targets)
+        # chosen regions, and for each its object, its class (0: background) and the deltas to that box
         rois, matched, labels, deltas = self.roi_heads.select_training_samples(proposals, targets)
     logits, predicted = self.boxes_at(features, rois)
     with _float32(logits):
-        of_class, of_box = fastrcnn_loss(logits, predicted, labels, deltas)
-        losses['class'] = part_of_mean(of_class, lambda: len(logits))
-        losses['box'] = part_of_mean(of_box, lambda: len(logits))
+        class_loss, box_loss = fastrcnn_loss(logits, predicted, labels, deltas)
+        losses['class'] = part_of_mean(class_loss, lambda: len(logits))
+        losses['box'] = part_of_mean(box_loss, lambda: len(logits))
     if not self.branch:
         return losses
-    rows = [torch.where(o > 0)[0] for o in labels]
-    rois = [o[r] for o, r in zip(rois, rows)]
-    matched = [o[r] for o, r in zip(matched, rows)]
+    # the branch learns from regions with an object
+    rows = [torch.where(image_labels > 0)[0] for image_labels in labels]
+    rois = [image_rois[r] for image_rois, r in zip(rois, rows)]
+    matched = [image_matched[r] for image_matched, r in zip(matched, rows)]
     # A head without input is skipped, because its batch normalisation would learn NaN. Over several processes
     # it is not: there batch normalisation waits for every process.
     if not sum(map(len, rois)) and not together():
         return {**losses, self.branch: logits.sum() * 0}
-    return {**losses, self.branch: self._branch_term(features, rois, targets, matched)}
+    return {**losses, self.branch: self._mean_branch_loss(features, rois, targets, matched)}
 
 
 @patch
-def _branch_term(self: RCNN, features, rois, targets, matched) -> Tensor:
+def _mean_branch_loss(self: RCNN, features, rois, targets, matched) -> Tensor:  # As for `branch_loss`
+    "The part of this process in the mean loss of the branch over all processes"
     logits = self.branch_logits(features, rois)
     with _float32(logits):
         loss = self.branch_loss(logits, rois, targets, matched)
@@ -253,6 +266,7 @@ def _branch_term(self: RCNN, features, rois, targets, matched) -> Tensor:
 # %% ../../../nbs/models/rcnn/03_network.ipynb #ef4ccf8f
 @patch
 def _proposal_losses(self: RCNN, features: Features, targets: list[dict]) -> dict[str, Tensor]:
+    "Losses of the region proposal network: `objectness`, and `proposal` for the deltas"
     labels, boxes = self.rpn.assign_targets_to_anchors(features.anchors, targets)
     deltas = self.rpn.box_coder.encode(boxes, features.anchors)
     losses = self.rpn.compute_loss(
@@ -271,21 +285,21 @@ def detect(
     features: Features,
     proposals: list[Tensor],  # (P, 4) XYXY of each image, from `propose_regions`
 ) -> list[Tensor]:
-    """What is found, the highest score of each image first.
+    """The objects of all images, image by image, in each the highest score first.
 
-    The tensors hold all images, one after the other: boxes (N, 4) XYXY, scores (N,), labels (N,) of the
-    network, from 1 on, what its branch gives, number of the image (N,).
+    Returns boxes (N, 4) XYXY, scores (N,), labels (N,) from 1 on, with a branch its `branch_output`, and the
+    position of the image in the batch (N,).
     """
     logits, deltas = self.boxes_at(features, proposals)
     with _float32(logits):
         boxes, scores, labels = self.roi_heads.postprocess_detections(
             logits, deltas, proposals, features.sizes_hw
         )
-    of_branch = []
+    branch_outputs = []
     if self.branch:
-        of_branch = [self.branch_output(self.branch_logits(features, boxes), torch.cat(labels))]
-    image_ids = torch.cat([torch.full_like(o, i) for i, o in enumerate(labels)])
-    return [torch.cat(boxes), torch.cat(scores), torch.cat(labels), *of_branch, image_ids]
+        branch_outputs = [self.branch_output(self.branch_logits(features, boxes), torch.cat(labels))]
+    image_ids = torch.cat([torch.full_like(image_labels, i) for i, image_labels in enumerate(labels)])
+    return [torch.cat(boxes), torch.cat(scores), torch.cat(labels), *branch_outputs, image_ids]
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #e266c34f
 @patch
@@ -296,26 +310,32 @@ def branch_parts(self: RCNN) -> tuple[nn.Module, nn.Module, nn.Module]:  # Pooli
 
 @patch
 def branch_logits(self: RCNN, features: Features, rois: list[Tensor]) -> Tensor:
-    "What the branch gives for the regions of all images, float32"
+    "Run the branch on the regions of all images; float32"
     pool, head, predictor = self.branch_parts()
     return predictor(head(pool(features.maps, rois, features.sizes_hw))).float()
 
 
 @patch
 def branch_loss(
-    self: RCNN, logits: Tensor, rois: list[Tensor], targets: list[dict], matched: list[Tensor]
-) -> Tensor:
+    self: RCNN,
+    logits: Tensor,  # As `branch_logits` gives them
+    rois: list[Tensor],  # For each image (r, 4) XYXY: regions with an object
+    targets: list[dict],  # As for `losses`
+    matched: list[Tensor],  # For each image (r,): position of the region's object in the targets
+) -> Tensor:  # Scalar
+    "The mean loss of the branch"
     raise NotImplementedError
 
 
 @patch
 def branch_count(self: RCNN, rois: list[Tensor], targets: list[dict], matched: list[Tensor]) -> int:
-    "What `branch_loss` is the mean over, for several processes"
+    "How many numbers `branch_loss` is the mean of; several processes weight their means by it"
     return sum(map(len, rois))
 
 
 @patch
-def branch_output(self: RCNN, logits: Tensor, labels: Tensor) -> Tensor:
+def branch_output(self: RCNN, logits: Tensor, labels: Tensor) -> Tensor:  # Of N objects
+    "What the branch says of objects with these labels (N,), from their logits"
     raise NotImplementedError
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #b6d62923
@@ -348,27 +368,38 @@ def validation_losses(
 class ExportRcnn(nn.Module):
     "The module in the ONNX file: normalisation, the network and its NMS, for one image a call"
 
-    def __init__(self, model: RCNN, preprocess: Preprocess, dtype: str, layout: str):
+    def __init__(
+        self,
+        model: RCNN,
+        preprocess: Preprocess,
+        dtype: str,  # Of the images: `uint8`, 0 to 255, or `float32`, 0 to 1
+        layout: str,  # Of the images: `NCHW` or `NHWC`
+    ):
         super().__init__()
         self.model, self.layout = model, layout
-        scale = 255.0 if dtype == 'uint8' else 1.0
+        scale = 255.0 if dtype == 'uint8' else 1.0  # mean and deviation are for values from 0 to 1
         self.register_buffer('mean', torch.tensor(preprocess.mean).view(1, 3, 1, 1) * scale)
         self.register_buffer('std', torch.tensor(preprocess.std).view(1, 3, 1, 1) * scale)
+        # the anchors of one cell, for each level of the pyramid
         for i, cells in enumerate(model.rpn.anchor_generator.cell_anchors):
             self.register_buffer(f'cells_{i}', cells.detach().clone().float(), persistent=False)
 
-    def forward(self, images):
+    def forward(self, images: Tensor):  # One image, in the form that `dtype` and `layout` say
+        "Boxes XYXY in the input's pixels, scores, labels from 0 on, and what the branch gives of each object"
         if self.layout == 'NHWC':
             images = images.permute(0, 3, 1, 2)
         x = (images.float() - self.mean) / self.std
         shape_hw, maps = x.shape[-2:], self.model.backbone(x)
         boxes, scores, labels = self.objects(maps, self.proposals(maps, shape_hw), shape_hw)
+        # in the graph, the first class is 0
         if not self.model.branch:
             return boxes, scores, labels - 1
         return boxes, scores, labels - 1, self.branch_outputs(maps, boxes, labels)
 
     def branch_outputs(self, maps, boxes, labels):
+        "Masks or heat maps of the objects (N, 4), (N,), also for N = 0"
         pool, head, predictor = self.model.branch_parts()
+        # an extra region, dropped at the end: the head cannot run on none
         rois = torch.cat([boxes, boxes.new_tensor([[0.0, 0.0, 16.0, 16.0]])])
         labels = torch.cat([labels, labels.new_ones(1)])
         logits = predictor(head(pool_regions(pool, maps, rois)))
@@ -378,14 +409,14 @@ class ExportRcnn(nn.Module):
 @patch
 def proposals(self: ExportRcnn, maps: dict[str, Tensor], shape_hw) -> Tensor:  # (P, 4) XYXY
     "Regions of one image, as `RCNN.propose_regions` gives them"
-    rpn, found = self.model.rpn, []
+    rpn, candidates = self.model.rpn, []
     for i, (level, objectness, deltas) in enumerate(zip(maps.values(), *rpn.head(list(maps.values())))):
-        objectness, deltas = (o[0] for o in _by_anchor(objectness, deltas))
+        objectness, deltas = (values[0] for values in _by_anchor(objectness, deltas))
         anchors = make_anchors(getattr(self, f'cells_{i}'), level.shape[-2:], shape_hw)
         boxes, scores = self._best_candidates(objectness, deltas, anchors)
-        found.append((clipped(boxes, shape_hw), scores, torch.full_like(scores, i, dtype=torch.long)))
-    boxes, scores, levels = (torch.cat(o) for o in zip(*found))
-    rows = torch.where(_large(boxes, rpn.min_size) & (scores > -torch.inf))[0]
+        candidates.append((clipped(boxes, shape_hw), scores, torch.full_like(scores, i, dtype=torch.long)))
+    boxes, scores, levels = (torch.cat(column) for column in zip(*candidates))
+    rows = torch.where(_large(boxes, rpn.min_size) & (scores > -torch.inf))[0]  # without padding
     boxes, scores, levels = boxes[rows], scores[rows], levels[rows]
     most = rpn._post_nms_top_n['testing']
     return boxes[apart_nms(boxes, scores, levels, shape_hw, rpn.nms_thresh, most)]
@@ -393,7 +424,10 @@ def proposals(self: ExportRcnn, maps: dict[str, Tensor], shape_hw) -> Tensor:  #
 
 @patch
 def _best_candidates(self: ExportRcnn, objectness, deltas, anchors) -> tuple[Tensor, Tensor]:
-    "Boxes and scores of a level, always the same number: too few are padded with scores of minus infinity"
+    """Boxes and scores of a level: those with the highest scores, always the same number.
+
+    Too few are padded with scores of minus infinity.
+    """
     most = self.model.rpn._pre_nms_top_n['testing']
     objectness = torch.cat([objectness, objectness.new_full((most,), -torch.inf)])
     deltas = torch.cat([deltas, deltas.new_zeros(most, 4)])
@@ -405,10 +439,11 @@ def _best_candidates(self: ExportRcnn, objectness, deltas, anchors) -> tuple[Ten
 @patch
 def objects(
     self: ExportRcnn, maps: dict[str, Tensor], rois: Tensor, shape_hw
-) -> tuple[Tensor, Tensor, Tensor]:  # (N, 4) XYXY, (N,), (N,) labels from 1 on
-    "What is found in the regions of one image"
+) -> tuple[Tensor, Tensor, Tensor]:  # Boxes (N, 4) XYXY, scores (N,), labels (N,) from 1 on
+    "The objects in the regions of one image, as `RCNN.detect` finds them"
     heads = self.model.roi_heads
     logits, deltas = heads.box_predictor(heads.box_head(pool_regions(heads.box_roi_pool, maps, rois)))
+    # a box, a score and a label for each region and class; column 0, background, is left out
     boxes = heads.box_coder.decode_single(deltas, rois).view(-1, logits.shape[-1], 4)[:, 1:]
     boxes = clipped(boxes, shape_hw).flatten(0, 1)
     scores = logits.softmax(-1)[:, 1:]
@@ -421,42 +456,47 @@ def objects(
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #40a0a543
 def make_anchors(
-    cells: Tensor, grid_hw, shape_hw
-) -> Tensor:  # (H W K, 4) XYXY, as torchvision's generator gives them
+    cells: Tensor,  # (K, 4) XYXY: the anchors of one cell, around its upper left corner
+    grid_hw: tuple[int, int],  # Cells of the level
+    shape_hw: tuple[int, int],  # Of the image, pixels
+) -> Tensor:  # (h w K, 4) XYXY, as torchvision's generator gives them
     "The anchors of a level, from shapes that torch.export follows"
     h, w = grid_hw
     y = torch.arange(h, device=cells.device) * (shape_hw[0] // h)
     x = torch.arange(w, device=cells.device) * (shape_hw[1] // w)
-    at = torch.stack([x.expand(h, w), y[:, None].expand(h, w)] * 2, -1).reshape(-1, 1, 4)
-    return (at + cells).reshape(-1, 4)
+    corners = torch.stack([x.expand(h, w), y[:, None].expand(h, w)] * 2, -1).reshape(-1, 1, 4)  # x, y, x, y
+    return (corners + cells).reshape(-1, 4)
 
 
-def clipped(boxes: Tensor, shape_hw) -> Tensor:  # Of the same shape (..., 4)
-    "Boxes cut at the edges of the image"
+def clipped(boxes: Tensor, shape_hw: tuple[int, int]) -> Tensor:  # (..., 4) XYXY to the same
+    "Boxes clipped at the edges of the image"
     x = boxes[..., 0::2].clamp(min=0, max=shape_hw[1])
     y = boxes[..., 1::2].clamp(min=0, max=shape_hw[0])
     return torch.stack([x, y], -1).reshape(boxes.shape)
 
 
-def _large(boxes, least):
+def _large(boxes: Tensor, least: float) -> Tensor:  # (...) bool
+    "Whether width and height of boxes (..., 4) are at least `least` pixels"
     return (boxes[..., 2] - boxes[..., 0] >= least) & (boxes[..., 3] - boxes[..., 1] >= least)
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #ee9a9329
 # torch 2.9 cannot export a slice of a length that is known only when the graph runs
-_OLD = tuple(map(int, torch.__version__.split('.')[:2])) < (2, 10)
+_OLD_TORCH = tuple(map(int, torch.__version__.split('.')[:2])) < (2, 10)
 
 
 def apart_nms(
-    boxes: Tensor,  # (N, 4)
-    scores: Tensor,
+    boxes: Tensor,  # (N, 4) XYXY, within the image
+    scores: Tensor,  # (N,)
     groups: Tensor,  # (N,) int64, a class or a level
-    shape_hw,
-    threshold: float,
-    most: int,
+    shape_hw: tuple[int, int],  # Of the image, pixels
+    threshold: float,  # IoU above which the box with the lower score is dropped
+    most: int,  # How many boxes are kept at most, of all groups together
 ) -> Tensor:  # Positions, the highest score first
-    "NMS within each group: the groups are offset so far that boxes of two groups do not overlap"
+    "NMS within each group: boxes are moved so far by group that those of two groups do not overlap"
     rows = nms(boxes + (groups * (max(shape_hw) + 1))[:, None], scores, threshold)
-    return rows[torch.where(torch.ones_like(rows).cumsum(0) <= most)[0]] if _OLD else rows[:most]
+    if _OLD_TORCH:
+        return rows[torch.where(torch.ones_like(rows).cumsum(0) <= most)[0]]
+    return rows[:most]
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #e1d45c87
 def pool_regions(
@@ -465,38 +505,38 @@ def pool_regions(
     rois: Tensor,  # (R, 4) XYXY
 ) -> Tensor:  # (R, C, side, side)
     "As `pool` does, but in steps that the exporter can trace"
-    n = len(pool.featmap_names)
+    n_levels = len(pool.featmap_names)
     level = _pyramid_level(pool, rois)
-    parts = []
+    pooled = []
     for i, name in enumerate(pool.featmap_names):
         on_level = rois[torch.where(level == i)[0]]
-        with_image = torch.cat([torch.zeros_like(on_level[:, :1]), on_level], 1)
-        scale = 2.0 ** (n - 6 - i)  # The last level has a stride of 32
-        parts.append(roi_align(maps[name], with_image, pool.output_size, scale, pool.sampling_ratio))
-    return torch.cat(parts)[_places_after_sorting(level, n)]
+        with_image = torch.cat([torch.zeros_like(on_level[:, :1]), on_level], 1)  # image 0
+        scale = 2.0 ** (n_levels - 6 - i)  # 1 / stride; the last level has a stride of 32
+        pooled.append(roi_align(maps[name], with_image, pool.output_size, scale, pool.sampling_ratio))
+    return torch.cat(pooled)[_positions_by_level(level, n_levels)]
 
 
 def _pyramid_level(pool: MultiScaleRoIAlign, rois: Tensor) -> Tensor:  # (R,) int64
     "The level of each region by its size; Lin et al. 2017, equation 1"
-    n = len(pool.featmap_names)
+    first = 6 - len(pool.featmap_names)  # a level of stride 2^k has the number k; the last has the stride 2^5
     sides = ((rois[:, 2] - rois[:, 0]) * (rois[:, 3] - rois[:, 1])).sqrt()
     level = torch.floor(pool.canonical_level + torch.log2(sides / pool.canonical_scale) + 1e-6)
-    return (level.clamp(6 - n, 5) - (6 - n)).long()
+    return (level.clamp(first, 5) - first).long()
 
 
-def _places_after_sorting(level: Tensor, n: int) -> Tensor:  # (R,) int64
-    "Where each region is when the regions of level 0 come first, then those of level 1, and so on"
-    on_level = level[:, None] == torch.arange(n, device=level.device)  # (R, n)
-    before = on_level.sum(0).cumsum(0) - on_level.sum(0)  # regions in lower levels
+def _positions_by_level(level: Tensor, n_levels: int) -> Tensor:  # (R,) int64
+    "The position of each region when those of level 0 come first, then those of level 1, and so on"
+    on_level = level[:, None] == torch.arange(n_levels, device=level.device)  # (R, n_levels)
+    before = on_level.sum(0).cumsum(0) - on_level.sum(0)  # regions on lower levels
     return (on_level * (on_level.cumsum(0) - 1 + before)).sum(1)
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #7699abda
-# the padding is near the mean, so normalisation makes it about zero
+# normalisation of torchvision's weights; the padding is the mean, so that it becomes about 0
 IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), pad_value=(124, 116, 104))
 
 
 class RcnnTask(DetectionTask):
-    "A task whose network is an `RCNN`; a subclass says which, and what its objects have besides boxes"
+    "A task whose network is an `RCNN`; a subclass names the network, and what objects have besides boxes"
 
     decoder = 'objects'
     output_formats = ('heads',)
@@ -508,10 +548,10 @@ class RcnnTask(DetectionTask):
 
     def __init__(self, settings: RcnnSettings, labels: LabelMap):
         super().__init__(settings, labels)
-        self.network_labels = replace(labels, background=True)  # users never see that class
+        self.network_labels = replace(labels, background=True)  # class 0, which users never see
 
     def build(self, *args, **more) -> RCNN:
-        "A network with random weights; arguments as for `build_mask_rcnn`"
+        "A network with random weights. Arguments: as `build_mask_rcnn`, for each network"
         raise NotImplementedError
 
     def losses(self, model, batch):
@@ -523,11 +563,13 @@ class RcnnTask(DetectionTask):
 
     @property
     def frozen_stages(self) -> int:
+        "Of the backbone; random weights are never frozen"
         return 0 if self.settings.weights == 'random' else self.settings.frozen_stages
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #9cf4f305
 @patch
 def parts(self: RcnnTask, model):
+    "The stages of the backbone, then the pyramid, then all heads, by the names of their modules"
     body = [tuple(f'backbone.body.{name}' for name in names) for names in BODY_STAGES]
     return {'backbone': body, 'neck': [('backbone.fpn',)], 'head': [('rpn', 'roi_heads')]}
 
@@ -536,16 +578,17 @@ def parts(self: RcnnTask, model):
 def network(self: RcnnTask) -> RCNN:
     "The network that the settings describe, with random weights"
     s = self.settings
-    pretrained = s.weights != 'random'
-    n_classes = self.network_labels.n_model
+    frozen_norm = s.weights != 'random'  # there are statistics to keep
+    n_classes = self.network_labels.n_model  # with the background
     thresholds = dict(box_score_thresh=s.score, box_nms_thresh=s.nms)
-    return self.build(s.model, n_classes, self.frozen_stages, pretrained, **thresholds)
+    return self.build(s.model, n_classes, self.frozen_stages, frozen_norm, **thresholds)
 
 
 @patch
 def build_model(self: RcnnTask, weights=True):
+    "The network with its initial weights; its heads keep the rows of classes that the weights know"
     file = rcnn_start_weights(self.settings) if weights else None
-    # `try` found none: nothing is frozen, also when the run is opened or resumed
+    # `try` found no weights: nothing is frozen now, nor when the run is opened or resumed
     if weights and file is None:
         self.settings = self.settings.replace(weights='random')
     model = self.network()
@@ -560,10 +603,10 @@ def build_model(self: RcnnTask, weights=True):
 def head_rows(
     self: RcnnTask,
     heads: tuple[str, ...],  # As `RCNN.heads`
-    classes: tuple[str, ...],  # What the rows of the weights stand for, as `published_rows`
+    classes: tuple[str, ...],  # Names of the classes and points of the weights, as from `published_rows`
     points: tuple[str, ...],
 ) -> list[HeadRows]:
-    "The last layers, whose rows are found by the names of classes or of points"
+    "For each last layer, the classes or points of its rows in the weights and in the network"
     rows = []
     for prefix in heads:
         if 'keypoint' in prefix:  # its weight is transposed
@@ -574,7 +617,8 @@ def head_rows(
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #6e1b62ac
 @patch(as_classmethod=True)
-def published(cls: RcnnTask, name):
+def published(cls: RcnnTask, name):  # Such as `torchvision/maskrcnn_resnet50_fpn_v2`
+    "Settings and classes of torchvision's weights"
     model = name.removeprefix('torchvision/')
     person = 'keypoint' in model
     labels = LabelMap(('person',), skeleton=coco_person()) if person else LabelMap(COCO_CLASSES)
@@ -583,6 +627,7 @@ def published(cls: RcnnTask, name):
 
 @patch(as_classmethod=True)
 def recognised(cls: RcnnTask, file, state):
+    "Settings and classes of weights in a file; None unless they are for a network of this family"
     model = network_of(state)
     if model is None or not model.startswith(cls.family):
         return None
@@ -594,17 +639,18 @@ def recognised(cls: RcnnTask, file, state):
 # %% ../../../nbs/models/rcnn/03_network.ipynb #b2e71c17
 @patch
 def transform(self: RcnnTask, train):
+    "Fit images into the square; in training, change geometry and colours first"
     s, p = self.settings, self.preprocess()
     if not train:  # the same pixels as the runtime's
         return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
-    geometry = [RandomIoUCrop()] * s.crop + [Flip()] * s.flip
+    geometry = [RandomIoUCrop()] * s.crop + [Flip()] * s.flip  # a list times False is empty
     colors = COLOR_STEPS if s.color else ()
     return DetectionTransform(p.size, p.pad_value, geometry, colors, self.mix())
 
 
 @patch
 def mix(self: RcnnTask) -> Mix:
-    "How several images become one sample"
+    "How images are combined into one sample: not at all"
     return Mix()
 
 
@@ -615,16 +661,18 @@ def preprocess(self: RcnnTask):
 
 @patch
 def inputs(self: RcnnTask, images: Tensor) -> Tensor:  # (B, 3, H, W) uint8 RGB to float32
+    "Normalise images"
     return normalise(images, IMAGENET['mean'], IMAGENET['std'])
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #8df60bd1
 @patch
 def targets(self: RcnnTask, batch: dict) -> list[dict]:  # As `RCNN.losses` wants them
-    "What is to be found in each image. Raises `VisionRecipesError` for a class that is not there"
-    boxes, counts = batch['boxes'], batch['counts'].tolist()
+    "Split the objects of a batch by image. Raises `VisionRecipesError` for a class that is not there"
+    boxes, counts = batch['boxes'], batch['counts'].tolist()  # (T, 4) of all images; objects of each image
     labels = torch.from_numpy(self.network_labels.to_model(batch['labels'].cpu().numpy()))
     columns = {'boxes': boxes, 'labels': labels.to(boxes.device), **self.branch_targets(batch)}
-    has_area = (boxes[:, 2:] > boxes[:, :2]).all(1)  # other boxes have no logarithm
+    # boxes without an area are left out, because the loss takes logarithms of width and height
+    has_area = (boxes[:, 2:] > boxes[:, :2]).all(1)
     columns = {name: column.split(counts) for name, column in columns.items()}
     return [
         {name: column[i][rows] for name, column in columns.items()}
@@ -633,27 +681,32 @@ def targets(self: RcnnTask, batch: dict) -> list[dict]:  # As `RCNN.losses` want
 
 
 @patch
-def branch_targets(self: RcnnTask, batch: dict) -> dict[str, Tensor]:  # Of all T objects
-    "What the head of the subclass learns from, besides boxes and labels"
+def branch_targets(self: RcnnTask, batch: dict) -> dict[str, Tensor]:  # Each (T, ...), of all objects
+    "What the head of the subclass learns from, besides boxes and labels: here nothing"
     return {}
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #81043784
 @patch
 def validate(self: RcnnTask, model, batch):
-    losses, *found = validation_losses(model, self.inputs(batch['images']), self.targets(batch))
-    outputs = [o.cpu().numpy() for o in self._class_ids(model.detect(*found))]
+    "Losses and predictions from the same features, without touching the model's state"
+    images, targets = self.inputs(batch['images']), self.targets(batch)
+    losses, features, proposals = validation_losses(model, images, targets)
+    detections = self._without_background(model.detect(features, proposals))
+    outputs = [output.cpu().numpy() for output in detections]
     decode = DECODERS[self.decoder].decode
     return losses, decode(outputs, batch_places(batch), self.output_card, self.settings.score)
 
 
 @patch
 def infer(self: RcnnTask, model, images):
-    return self._class_ids(model(self.inputs(images)))
+    return self._without_background(model(self.inputs(images)))
 
 
 @patch
-def _class_ids(self: RcnnTask, found):
-    return [*found[:2], found[2] - int(self.network_labels.background), *found[3:]]
+def _without_background(self: RcnnTask, detections: list[Tensor]) -> list[Tensor]:
+    "What `RCNN.detect` finds, with labels from 0 on"
+    boxes, scores, labels, *others = detections
+    return [boxes, scores, labels - int(self.network_labels.background), *others]
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #581a0edf
 @patch
@@ -673,16 +726,20 @@ def export_module(self: RcnnTask, model, input, kind):
 
 @patch
 def finish_graph(self: RcnnTask, graph, kind):
-    # replaces the exporter's name for the number of objects, which is a formula
-    for o in graph.graph.output:
-        o.type.tensor_type.shape.dim[0].dim_param = 'objects'
+    # the exporter names the number of objects by a formula
+    for output in graph.graph.output:
+        output.type.tensor_type.shape.dim[0].dim_param = 'objects'
     return graph
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #48c706bb
 @patch
 def distance(self: RcnnTask, expected, got, kind):
-    "Objects matched by class and overlap; their masks or heat maps as a share of the largest number"
-    a, b = (Prediction(o[1], o[2], (100, 100), o[0]) for o in (expected, got))
+    """Compare objects matched by class and overlap.
+
+    Masks or heat maps differ by `raw`, as a share of the largest number; a number below 1 counts as 1.
+    """
+    size_wh = (100, 100)  # of no importance here
+    a, b = (Prediction(scores, labels, size_wh, boxes) for boxes, scores, labels, *_ in (expected, got))
     measures = prediction_distance(a, b, min_score=self.min_score)
     pairs = match_predictions(a, b, self.min_score)[0]
     if len(expected) > 3 and len(pairs):

@@ -117,14 +117,14 @@ class FasterRcnnSettings(RcnnSettings):
     )
 
 # %% ../../../nbs/models/rcnn/01_settings.ipynb #f6a20af0
-FROM_RANDOM = dict(lr=3e-3, weight_decay=0.05)
+FROM_RANDOM = dict(lr=3e-3, weight_decay=0.05)  # Settings of a training that starts from random weights
 SMALL_PRESET = dict(  # What the presets `quick` of the small networks share
     size=192, weights='random', crop=False, batch_size=8, ema=0.99, cache_mb=1000, **FROM_RANDOM
 )
 
 # %% ../../../nbs/models/rcnn/01_settings.ipynb #66c2be6c
 def _published(models: tuple[str, ...]) -> tuple[str, ...]:
-    "torchvision has weights of all networks but the small ones"
+    "The names of published weights: torchvision has some for all networks but the small ones"
     return tuple(f'torchvision/{name}' for name in models if not name.endswith('_small'))
 
 

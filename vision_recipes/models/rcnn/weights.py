@@ -34,9 +34,9 @@ def weights_address(
 
 
 def published_folder() -> Path:
-    """Where published weights are kept: below `VISION_RECIPES_CACHE`, or in the folder of torchvision.
+    """Where published weights are kept: below `VISION_RECIPES_CACHE`, else in the folder of torchvision.
 
-    So files that torchvision has downloaded are found.
+    So files that torchvision itself has downloaded are found.
     """
     named = os.environ.get('VISION_RECIPES_CACHE', '').strip()
     if named:
@@ -88,6 +88,7 @@ def rcnn_start_weights(settings: RcnnSettings) -> Path | None:  # None: start fr
     return published_or_none(fetch, weights)
 
 # %% ../../../nbs/models/rcnn/02_weights.ipynb #90d0014a
+# from names of an older torchvision to those of today: patterns and their replacements
 _RENAMED = [
     (r'^rpn\.head\.conv\.(weight|bias)$', r'rpn.head.conv.0.0.\1'),
     (r'^roi_heads\.mask_head\.mask_fcn(\d)\.', lambda m: f'roi_heads.mask_head.{int(m[1]) - 1}.0.'),
@@ -105,22 +106,23 @@ def current_names(
 
 
 def read_rcnn_weights(file: Path, model: nn.Module) -> dict[str, Tensor]:
-    "The parameters in a file by torchvision's present names, without the counters that frozen layers lack"
+    "The parameters in a file by torchvision's present names, without batch counters where `model` has none"
     expected = model.state_dict()
     state = current_names(read_weights(file))
     return {k: v for k, v in state.items() if k in expected or not k.endswith('num_batches_tracked')}
 
 # %% ../../../nbs/models/rcnn/02_weights.ipynb #99dc66f2
+# parameters with one number for each class, and for each point
 _CLASS_ROWS = 'roi_heads.box_predictor.cls_score.bias'
 _POINT_ROWS = 'roi_heads.keypoint_predictor.kps_score_lowres.bias'
 
 
 def published_rows(
     state: dict[str, Tensor],  # Parameters of an R-CNN
-) -> tuple[tuple[str, ...], tuple[str, ...]]:  # Empty where their number is not that of torchvision
-    """What the rows of torchvision's last layers stand for: classes with the background first, and points.
+) -> tuple[tuple[str, ...], tuple[str, ...]]:  # Both empty where the network has another number of either
+    """Names of the rows of torchvision's last layers: classes, with the background first, and points.
 
-    Of the 91 rows of a detector, ten belong to ids of COCO that no class has. They are called `NO_CLASS`.
+    Of the 91 classes of a detector, ten are ids of COCO that no class has. torchvision names them `NO_CLASS`.
     """
     if _POINT_ROWS in state:
         names, points = (BACKGROUND, 'person'), tuple(COCO_SIGMAS)
@@ -133,7 +135,7 @@ def published_rows(
 
 
 def rows_of(file: Path, state: dict[str, Tensor]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    "What the rows of the last layers stand for, as `published_rows`: of a run's weights by its classes"
+    "Names of the rows of the last layers, as `published_rows`: of the weights of a run, the run's classes"
     if labels := labels_of_run(file):
         return (BACKGROUND, *labels.names), labels.skeleton.points if labels.skeleton else ()
     return published_rows(state) if _CLASS_ROWS in state else ((), ())
@@ -146,9 +148,10 @@ def network_of(
     if _CLASS_ROWS not in state or 'backbone.body.layer1.0.conv1.weight' not in state:
         return None
     state = current_names(state)
-    kinds = {'roi_heads.keypoint_head.': 'keypointrcnn', 'roi_heads.mask_head.': 'maskrcnn'}
-    kind = 'fasterrcnn'
-    for prefix, name in kinds.items():
+    family_by_head = {'roi_heads.keypoint_head.': 'keypointrcnn', 'roi_heads.mask_head.': 'maskrcnn'}
+    family = 'fasterrcnn'
+    for prefix, name in family_by_head.items():
         if any(k.startswith(prefix) for k in state):
-            kind = name
-    return f'{kind}_resnet50_fpn{"_v2" if "rpn.head.conv.1.0.weight" in state else ""}'
+            family = name
+    # only v2 has a second convolution in the head of its proposals
+    return f'{family}_resnet50_fpn{"_v2" if "rpn.head.conv.1.0.weight" in state else ""}'

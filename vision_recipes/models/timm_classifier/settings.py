@@ -55,15 +55,17 @@ def check_model_name(
     name: str,  # A timm model, perhaps with the tag of its weights, such as `resnet18d.ra4_e3600_r224_in1k`
 ):
     "Refuse a model timm does not know. Raises `VisionRecipesError` with the closest names"
-    known = timm_model_names()
-    if known and name.split('.')[0] not in known:
+    models = timm_model_names()
+    model = name.split('.')[0]  # without the tag
+    if models and model not in models:
         raise VisionRecipesError(
-            f'There is no model {name!r} in timm.{did_you_mean(name.split(".")[0], known)} All names: '
+            f'There is no model {name!r} in timm.{did_you_mean(model, models)} All names: '
             'python -c "import timm; print(*timm.list_models(), sep=chr(10))"'
         )
 
 # %% ../../../nbs/models/timm_classifier/01_settings.ipynb #e7e6a4b8
 def _published() -> list[str]:
+    "The names of published weights: those of all models of timm"
     return [f'timm/{name}' for name in timm_model_names()]
 
 

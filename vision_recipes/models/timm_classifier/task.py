@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Sequence
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 import numpy as np
@@ -42,7 +43,7 @@ from ...tasks.weights import unknown_classes, weights_path
 def model_table(
     pattern: str = 'resnet18*',  # As for `timm.list_models`
 ) -> list[dict]:  # A row for each set of pretrained weights
-    "What timm has that matches `pattern`, and how each set of weights wants its images"
+    "List the weights of timm whose names match `pattern`, and the preprocessing of each"
     import timm
 
     rows = []
@@ -72,6 +73,7 @@ def timm_preprocess(
     """
     cfg = _config(model)
     interpolation = cfg.interpolation if cfg.interpolation in ('bilinear', 'bicubic') else 'bicubic'
+    # padding is the mean, so that it is 0 when it is normalised
     return Preprocess(size, cfg.mean, cfg.std, interpolation, tuple(round(255 * m) for m in cfg.mean))
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #e47b104d
@@ -97,7 +99,10 @@ def _config(model: str):
 def hub_or_cache(
     timeout: float = 5.0,  # Seconds to wait for the hub
 ):
-    "Within this context the Hugging Face client looks only into its cache, where the hub does not answer"
+    """If the hub does not answer, the Hugging Face client uses only its cache within this context.
+
+    Gives whether the hub answers.
+    """
     from huggingface_hub import constants
 
     # behind a proxy only a real request can tell
@@ -111,6 +116,7 @@ def hub_or_cache(
 
 
 def _accepts_connection(address: str, timeout: float) -> bool:
+    "Whether the server of a URL accepts a TCP connection within `timeout` seconds"
     url = urlsplit(address)
     port = url.port or (443 if url.scheme == 'https' else 80)
     try:
@@ -125,7 +131,7 @@ def build_classifier(
     labels: LabelMap,  # The classes
     weights: bool = True,  # False ignores `settings.weights`, because other weights are loaded next
 ) -> nn.Module:
-    """A timm network with a head for the classes. Rows of its head are kept for classes of the same name.
+    """A timm network with a head for the classes. The head keeps the rows of classes that the weights know.
 
     Raises `VisionRecipesError` for an unknown model and for weights that cannot be loaded.
     """
@@ -138,28 +144,28 @@ def build_classifier(
     if not weights or settings.weights == 'random':
         return timm.create_model(settings.model, **kwargs)
     if settings.weights in ('pretrained', 'try'):
-        return _fetched(settings, labels, kwargs)
+        return _pretrained_or_random(settings, labels, kwargs)
     model, file = timm.create_model(settings.model, **kwargs), weights_path(settings.weights)
     state = read_weights(file)
-    load_by_name(
-        model, state, str(file), _head_rows(model, _known_classes(file, settings.model, state), labels)
-    )
+    saved_classes = _classes_of_weights(file, settings.model, state)
+    load_by_name(model, state, str(file), _head_rows(model, saved_classes, labels))
     return model
 
 
-def _head_rows(model: nn.Module, known: tuple[str, ...], labels: LabelMap) -> list[HeadRows]:
-    return [
-        HeadRows(f'{name}.', known, labels.names) for name in _listed(model.pretrained_cfg.get('classifier'))
-    ]
+def _head_rows(model: nn.Module, saved_classes: tuple[str, ...], labels: LabelMap) -> list[HeadRows]:
+    "For each last layer the classes of its rows, in the weights and in the network"
+    layers = _layer_names(model.pretrained_cfg.get('classifier'))
+    return [HeadRows(f'{layer}.', saved_classes, labels.names) for layer in layers]
 
 
-def _listed(o):
-    return (o,) if isinstance(o, str) else tuple(o or ())
+def _layer_names(classifier: str | Sequence[str] | None) -> tuple[str, ...]:
+    "Names of the last layers from timm's configuration, which has one, several or none"
+    return (classifier,) if isinstance(classifier, str) else tuple(classifier or ())
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #b96f40f4
 @cache
 def imagenet_names(model: str) -> tuple[str, ...]:  # Empty where timm does not know them
-    "What timm calls the classes of the published weights of a model"
+    "The names of the classes of a model's published weights, in timm's words, all different"
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     cfg = _config(model)
@@ -169,25 +175,29 @@ def imagenet_names(model: str) -> tuple[str, ...]:  # Empty where timm does not 
         return ()
     names = [info.index_to_description(i) for i in range(cfg.num_classes)]
     count = Counter(names)
-    ids = [info.index_to_label_name(i) for i in range(cfg.num_classes)]
+    ids = [info.index_to_label_name(i) for i in range(cfg.num_classes)]  # such as n02012849
     return tuple(f'{name} ({i})' if count[name] > 1 else name for name, i in zip(names, ids))
 
 
-def _known_classes(file: Path, model: str, state: dict[str, Tensor]) -> tuple[str, ...]:
-    "The classes of weights in a file: those of their run, or ImageNet's where their number is right"
+def _classes_of_weights(file: Path, model: str, state: dict[str, Tensor]) -> tuple[str, ...]:
+    "The class names of weights: those of their run; else ImageNet's if the number fits; empty if unknown"
     if labels := labels_of_run(file):
         return labels.names
     names = imagenet_names(model)
-    heads = [state.get(f'{name}.weight') for name in _listed(_config(model).classifier)]
+    heads = [state.get(f'{layer}.weight') for layer in _layer_names(_config(model).classifier)]
     as_many = all(head is not None and len(head) == len(names) for head in heads)
     return names if heads and as_many else ()
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #7bf237f3
-def _fetched(settings, labels: LabelMap, kwargs) -> nn.Module:
-    "timm's pretrained weights; random ones where they cannot be fetched and `try` allows it"
+def _pretrained_or_random(
+    settings: ClassificationSettings,  # `weights` is `pretrained` or `try`
+    labels: LabelMap,
+    kwargs: dict,  # For `timm.create_model`
+) -> nn.Module:
+    "A network with published weights; with random ones if they cannot be fetched and `try` allows it"
     import timm
 
-    answers = True
+    answers = True  # until the hub is asked
     try:
         with hub_or_cache() as answers:
             return _with_published(settings.model, labels, kwargs)
@@ -207,15 +217,16 @@ def _fetched(settings, labels: LabelMap, kwargs) -> nn.Module:
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #89bc446b
 def _with_published(name: str, labels: LabelMap, kwargs: dict) -> nn.Module:
-    "A network with published weights, and the rows of its head for the classes that they know"
+    "A network with published weights, and with their rows in the head for the classes that they know"
     import timm
 
     names = imagenet_names(name)
+    # all classes in this order, or none of them: timm keeps the head, or leaves it out, itself
     if labels.names == names or max(match_classes(labels.names, names)) < 0:
         return timm.create_model(name, pretrained=True, **kwargs)
-    whole = timm.create_model(name, pretrained=True, **{**kwargs, 'num_classes': len(names)})
+    published = timm.create_model(name, pretrained=True, **{**kwargs, 'num_classes': len(names)})
     model = timm.create_model(name, **kwargs)
-    load_by_name(model, whole.state_dict(), name, _head_rows(model, names, labels))
+    load_by_name(model, published.state_dict(), name, _head_rows(model, names, labels))
     return model
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #12ce2f69
@@ -223,24 +234,24 @@ def classifier_parts(
     model: nn.Module,  # A network of timm
 ) -> dict[str, list[tuple[str, ...]]]:  # As `Task.parts`: backbone and head
     "The stages of a timm network by timm's own grouping, and its classifier as the head"
-    head = _listed(model.pretrained_cfg.get('classifier'))
-    of_head = tuple(f'{name}.' for name in head)
+    head = _layer_names(model.pretrained_cfg.get('classifier'))
+    head_prefixes = tuple(f'{layer}.' for layer in head)
     by_depth = _names_by_depth(model)
-    stages = [tuple(name for name in names if not name.startswith(of_head)) for names in by_depth]
+    stages = [tuple(name for name in names if not name.startswith(head_prefixes)) for names in by_depth]
     stages = [names for names in stages if names]
-    # no group was the classifier's alone: what is left of the last one goes to the stage before it
+    # the classifier shared the last group with others, such as a normalisation: those join the stage before
     if len(stages) == len(by_depth):
         stages[-2:] = [stages[-2] + stages[-1]]
     return {'backbone': stages, 'head': [head]}
 
 
 def _names_by_depth(model: nn.Module) -> list[list[str]]:
-    "The names of all parameters, in groups from the image on"
+    "The names of all parameters, grouped by stage from the image on"
     from timm.models import group_parameters
 
     try:
         return list(group_parameters(model, model.group_matcher(coarse=True)).values())
-    except (AttributeError, AssertionError):  # few networks do not say it: by modules, in their order
+    except (AttributeError, AssertionError):  # some networks have no `group_matcher`: one group a module
         groups = {}
         for name, _ in model.named_parameters():
             groups.setdefault(name.split('.')[0], []).append(name)
@@ -281,7 +292,8 @@ class Classification(ClassificationTask):
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #c3cc5b53
 @patch(as_classmethod=True)
-def published(cls: Classification, name):
+def published(cls: Classification, name):  # Such as `timm/resnet18d`
+    "Settings and classes of timm's weights"
     model = name.removeprefix('timm/')
     cfg, names = _config(model), imagenet_names(model)
     if not names:
@@ -292,55 +304,60 @@ def published(cls: Classification, name):
 
 @patch(as_classmethod=True)
 def recognised(cls: Classification, file, state):
-    model = _named_model(file)
-    heads = [f'{name}.weight' for name in _listed(_config(model).classifier)] if model else []
+    "Settings and classes of weights in a file; None unless its name begins with a model whose head it holds"
+    model = _model_named_by(file)
+    heads = [f'{layer}.weight' for layer in _layer_names(_config(model).classifier)] if model else []
     if not any(head in state for head in heads):
         return None
-    if not _known_classes(file, model, state):
+    if not _classes_of_weights(file, model, state):
         raise unknown_classes(file, len(state[heads[0]]))
     settings, labels = cls.published(f'timm/{model}')
     return {**settings, 'weights': str(file)}, labels
 
 
-def _named_model(file: Path) -> str | None:
-    "The model of timm that the name of a file begins with, with the tag of its weights where there is one"
-    known = timm_model_names()
+def _model_named_by(file: Path) -> str | None:
+    "The model of timm with which the name of a file begins, and the tag of its weights where there is one"
+    models = timm_model_names()
     name, dot, tag = file.stem.partition('.')
-    if name in known:
-        return f'{name}{dot}{tag.partition("-")[0]}'
-    begins = [model for model in known if re.match(rf'{re.escape(model)}[_-]', name)]
-    return max(begins, key=len, default=None)
+    if name in models:
+        return f'{name}{dot}{tag.partition("-")[0]}'  # without the hash in `resnet18.a1_in1k-0123abcd`
+    candidates = [model for model in models if re.match(rf'{re.escape(model)}[_-]', name)]
+    return max(candidates, key=len, default=None)
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #e60e605c
 @patch
 def transform(self: Classification, train: bool):
+    "Fit images into the square; in training, change them afterwards"
     p = self.preprocess()
     fit = Letterbox(p.size, p.pad_value, p.interpolation, exact=not train)
     if not train:
         return fit
-    flip = [Flip(0.5)] * self.settings.flip
+    flip = [Flip(0.5)] * self.settings.flip  # a list times False is empty
     augment = [TrivialAugment(fill=p.pad_value)] * self.settings.augment
     return Compose([fit, *flip, *augment])
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #9f6270db
 @patch
 def logits(self: Classification, model, images: Tensor) -> Tensor:  # (B, 3, H, W) uint8 to (B, C) float32
+    "Normalise images and run the network"
     p = self.preprocess()
     return model(normalise(images, p.mean, p.std)).float()
 
 
 @patch
-def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (B, C), (B,)
+    "Cross entropy, with the weights of the classes if they are balanced"
     weights = None if self.class_weights is None else self.class_weights.to(logits.device)
     smoothing = self.settings.label_smoothing
     loss = nn.functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
-    if weights is not None:
+    if weights is not None:  # the mean is over the sum of the weights, which differs between processes
         loss = part_of_mean(loss, lambda: weights[labels].sum())
     return {'cross_entropy': loss}
 
 
 @patch
 def validate(self: Classification, model, batch):
+    "Losses and predictions of a batch"
     logits = self.logits(model, batch['images'])
     sizes = [(self.settings.size,) * 2] * len(logits)
     predictions = classification_predictions([logits.softmax(1).cpu().numpy()], sizes)
@@ -350,7 +367,7 @@ def validate(self: Classification, model, batch):
 def balanced_weights(
     counts: np.ndarray,  # (C,) images of each class
 ) -> Tensor:  # (C,) float32, 1 on average over the images
-    "Weights that let each class count the same in the loss; a class without images gets none"
+    "Weights of classes in the loss, inverse to their counts; 0 for a class without images"
     counts = torch.as_tensor(counts, dtype=torch.float32)
     return torch.where(counts > 0, counts.sum() / (counts > 0).sum() / counts.clamp(min=1), 0.0)
 
@@ -358,14 +375,20 @@ def balanced_weights(
 class ExportClassifier(nn.Module):
     "The module in the ONNX file: normalisation, the network, softmax"
 
-    def __init__(self, model: nn.Module, preprocess: Preprocess, dtype: str, layout: str):
+    def __init__(
+        self,
+        model: nn.Module,
+        preprocess: Preprocess,
+        dtype: str,  # Of the images: `uint8`, 0 to 255, or `float32`, 0 to 1
+        layout: str,  # Of the images: `NCHW` or `NHWC`
+    ):
         super().__init__()
         self.model, self.dtype, self.layout = model, dtype, layout
-        scale = 255.0 if dtype == 'uint8' else 1.0
+        scale = 255.0 if dtype == 'uint8' else 1.0  # mean and deviation are for values from 0 to 1
         self.register_buffer('mean', torch.tensor(preprocess.mean).view(1, 3, 1, 1) * scale)
         self.register_buffer('std', torch.tensor(preprocess.std).view(1, 3, 1, 1) * scale)
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:  # A batch, as `dtype` and `layout` say; (B, C) probabilities
         if self.layout == 'NHWC':
             images = images.permute(0, 3, 1, 2)
         return self.model((images.float() - self.mean) / self.std).softmax(1)

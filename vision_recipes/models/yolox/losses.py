@@ -18,9 +18,9 @@ from ...tasks.distributed import divisor
 # %% ../../../nbs/models/yolox/04_losses.ipynb #b7dd5fbc
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    "The objects of a batch of B images with at most G objects each"
+    "The annotated objects of a batch of B images with at most G objects each"
 
-    boxes_cxcywh: Tensor  # (B, G, 4) float32, pixels of the network's image
+    boxes_cxcywh: Tensor  # (B, G, 4) float32: middle x, middle y, width, height; network's pixels
     labels: Tensor  # (B, G) int64; -1 is padding
 
     @classmethod
@@ -35,41 +35,47 @@ class GroundTruth:
 class Rule:
     "Which cells are candidates for an object"
 
-    radius: float  # A cell is central if it is less than this from the object's middle, in strides
-    inside: bool  # Whether all cells within the box are candidates, and the central ones among them preferred
+    # A cell is central if its middle is less than this from the object's middle, in x and in y; in strides
+    radius: float
+    # False: the central cells are candidates. True: cells within the box are, too; those that are both are
+    # preferred
+    inside: bool
 
 
 RULES = {'paper': Rule(2.5, True), 'release': Rule(1.5, False)}
-NON_PREFERRED_COST = 1e6  # Added to the cost of a candidate that is not preferred: it is taken last
-NEVER = 1e12  # The same for padding
-PREFERRED = 2.0**14  # One object that prefers a cell counts for more than all others near it
+NON_PREFERRED_COST = 1e6  # Added to the cost of a candidate that the object does not prefer: it is taken last
+NEVER = 1e12  # Added to the cost of padding: it is never taken
+# Weight in `cells_near` of an object that prefers a cell: more than all other objects near the cell together
+PREFERRED = 2.0**14
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #c0ad4859
 def near_lines(
     objects: GroundTruth, cells: Cells, rule: Rule
-) -> Tensor:  # (B, 1 or 2, G, L) bool: central, inside; false for padding
+) -> Tensor:  # (B, 1 or 2, G, L) bool: central lines; with `rule.inside` also lines inside the box
     "Which columns and rows are near each object: a cell is near where both of its lines are"
     # no comparison with NaN is true, so padding is near nothing
     boxes = objects.boxes_cxcywh.masked_fill((objects.labels < 0)[..., None], torch.nan)
+    # x of the object for columns, y for rows
     middle = boxes[..., :2].index_select(2, cells.line_axis)[:, None]  # (B, 1, G, L)
-    half = (boxes[..., 2:] * 0.5).index_select(2, cells.line_axis)[:, None]
+    half_size = (boxes[..., 2:] * 0.5).index_select(2, cells.line_axis)[:, None]
     reach = cells.line_stride * rule.radius
     if rule.inside:
-        reach = torch.cat([reach.expand_as(half), half], 1)
+        reach = torch.cat([reach.expand_as(half_size), half_size], 1)
     return (cells.line_middle > middle - reach) & (cells.line_middle < middle + reach)
 
 
 def cells_near(
-    lines: Tensor,  # (B, n, G, L) as `near_lines` gives them
-    preferred: Tensor,  # (B, G, L) bool: those among them that are preferred
+    lines: Tensor,  # (B, n, G, L) bool, as `near_lines` gives them
+    preferred: Tensor,  # (B, G, L) bool: lines that are near by each of the n criteria
     cells: Cells,
-) -> Tensor:  # (2, B, A) bool
-    "Cells that are near any object of their image, and cells that any object prefers"
+) -> Tensor:  # (2, B, A) bool: cells that are near any object of their image; cells that any object prefers
+    "Find the cells whose column and row are both near, for all objects in one product of matrices"
     stacked = torch.cat([lines.flatten(1, 2), preferred], 1).float()  # (B, n G + G, L)
     columns, rows = stacked[..., : cells.n_columns], stacked[..., cells.n_columns :]
     rows[:, -preferred.shape[1] :] *= PREFERRED
-    hits = rows.transpose(1, 2) @ columns  # for each row and column, how many objects are near both
-    hits = hits.flatten(1).index_select(1, cells.crossing)
+    # (B, rows, columns): how many objects are near both lines, and PREFERRED for each that prefers both
+    hits = rows.transpose(1, 2) @ columns
+    hits = hits.flatten(1).index_select(1, cells.crossing)  # (B, A)
     return torch.stack([hits > 0, hits >= PREFERRED])
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #c8330ef5
@@ -84,11 +90,11 @@ class Assignment:
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #c3cb7133
 class _Candidates(NamedTuple):
-    "K candidates of each image, padded"
+    "Cells near objects, padded to K for each image"
 
-    cell: Tensor  # (B, K) int64
+    cell: Tensor  # (B, K) int64, which of the A cells
     real: Tensor  # (B, K) bool; false for padding
-    iou: Tensor  # (B, G, K) overlap with each object
+    iou: Tensor  # (B, G, K) overlap of the cell's predicted box with each object
     prefers: Tensor  # (B, G, K) bool, whether the object prefers the cell
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #989a18fb
@@ -103,45 +109,45 @@ def assign(
     if not objects.labels.shape[1]:
         return Assignment(*[objects.labels.new_zeros(0)] * 3, predictions.objectness.new_zeros(0))
     lines = near_lines(objects, cells, rule)
-    central = lines.all(1)
-    near = cells_near(lines, central, cells)
-    counts = near.sum(2)  # (2, B)
+    preferred_lines = lines.all(1)  # (B, G, L)
+    near_and_preferred = cells_near(lines, preferred_lines, cells)
+    counts = near_and_preferred.sum(2)  # (2, B)
+    near, preferred = near_and_preferred
     n_near, n_preferred = counts.tolist()
-    cell, real = _where_true(near[0], counts[0], n_near)
+    cell, real = _where_true(near, counts[0], n_near)
     iou = pair_iou(objects.boxes_cxcywh, _predicted_boxes(predictions, cell, real, cells))
-    wanted = _n_wanted(iou, counts[0], objects.labels)
+    n_wanted = _n_wanted(iou, counts[0], objects.labels)
     if rule.inside:
-        place, still = _where_true(near[1].gather(1, cell) & real, counts[1], n_preferred)
-        preferred = cell.gather(1, place)
-        prefers = _on_lines(central, preferred, cells) & still[:, None]
-        if bool((wanted <= prefers.sum(2, dtype=torch.int32)).all()):
-            candidates = _Candidates(preferred, still, _gather(iou, place), prefers)
-            return _take_cheapest(predictions, objects.labels, candidates, wanted)
-    candidates = _Candidates(cell, real, iou, _on_lines(central, cell, cells))
-    return _take_cheapest(predictions, objects.labels, candidates, wanted)
-
-# %% ../../../nbs/models/yolox/04_losses.ipynb #337962dc
-#| export
+        # if no object wants more cells than it prefers, the preferred cells are candidates enough
+        at, is_preferred = _where_true(preferred.gather(1, cell) & real, counts[1], n_preferred)
+        preferred_cell = cell.gather(1, at)
+        prefers = _on_lines(preferred_lines, preferred_cell, cells) & is_preferred[:, None]
+        if bool((n_wanted <= prefers.sum(2, dtype=torch.int32)).all()):
+            candidates = _Candidates(preferred_cell, is_preferred, _gather(iou, at), prefers)
+            return _take_cheapest(predictions, objects.labels, candidates, n_wanted)
+    candidates = _Candidates(cell, real, iou, _on_lines(preferred_lines, cell, cells))
+    return _take_cheapest(predictions, objects.labels, candidates, n_wanted)
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #888a9461
 def _where_true(
     chosen: Tensor,  # (B, A) bool
     counts: Tensor,  # (B,) how often each row is true, on the device
-    n_true: list[int],  # The same numbers
-) -> tuple[Tensor, Tensor]:  # (B, K) int64 and bool
-    "Where each row is true, padded to the longest row, and which of these are no padding"
+    n_true: list[int],  # The same numbers on the host, where they decide shapes
+) -> tuple[Tensor, Tensor]:  # (B, K) int64 positions, padded with 0 to the longest row; (B, K) bool
+    "The positions at which each row is true, in rising order, and which of them are no padding"
     real = torch.arange(max(n_true), device=chosen.device) < counts[:, None]
-    where = torch.nonzero_static(chosen, size=sum(n_true))[:, 1]
-    return torch.zeros_like(real, dtype=torch.long).masked_scatter_(real, where), real
+    positions = torch.nonzero_static(chosen, size=sum(n_true))[:, 1]  # does not wait for the device
+    return torch.zeros_like(real, dtype=torch.long).masked_scatter_(real, positions), real
 
 
-def _on_lines(lines: Tensor, cell: Tensor, cells: Cells) -> Tensor:  # (B, G, L), (B, K) -> (B, G, K)
-    "Whether both lines of a cell are true"
+def _on_lines(lines: Tensor, cell: Tensor, cells: Cells) -> Tensor:  # (B, G, L), (B, K) -> (B, G, K) bool
+    "Whether `lines` is true for both the column and the row of each cell"
     column, row = cells.lines.index_select(1, cell.flatten()).view(2, *cell.shape)
     return _gather(lines, column) & _gather(lines, row)
 
 
 def _gather(x: Tensor, at: Tensor) -> Tensor:  # (B, N, A), (B, K) -> (B, N, K)
+    "For each image, the columns of `x` at these positions"
     return x.gather(2, at[:, None].expand(-1, x.shape[1], -1))
 
 
@@ -150,7 +156,7 @@ def _predicted_boxes(
 ) -> Tensor:  # (B, 4, K)
     "As `decode`, but of some cells and in place; padding has no area"
     boxes = _gather(predictions.boxes.transpose(1, 2), cell)
-    column, row, stride = cells.place.index_select(1, cell.flatten()).view(3, *cell.shape)
+    column, row, stride = cells.xy_stride.index_select(1, cell.flatten()).view(3, *cell.shape)
     boxes[:, 0].add_(column)
     boxes[:, 1].add_(row)
     boxes[:, 2:].clamp_(max=MAX_LOG_SIZE).exp_()
@@ -159,19 +165,19 @@ def _predicted_boxes(
 
 def _n_wanted(iou: Tensor, n_near: Tensor, labels: Tensor) -> Tensor:  # (B, G) int
     "How many cells each object gets: the sum of its ten largest overlaps, at least 1, at most all candidates"
-    wanted = iou.topk(min(10, iou.shape[2])).values.sum(2).int().clamp_(min=1)
-    return torch.minimum(wanted, n_near[:, None]) * (labels >= 0)
+    n_wanted = iou.topk(min(10, iou.shape[2])).values.sum(2).int().clamp_(min=1)
+    return torch.minimum(n_wanted, n_near[:, None]) * (labels >= 0)
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #615361e8
 def pair_iou(
-    a: Tensor,  # (B, G, 4) middle, width, height
-    b: Tensor,  # (B, 4, K)
+    a: Tensor,  # (B, G, 4) x and y of the middle, width, height
+    b: Tensor,  # (B, 4, K) the same
 ) -> Tensor:  # (B, G, K)
     "Intersection over union of each of `a` with each of `b`, 0 where neither has an area"
     a, b = a.transpose(1, 2)[..., None], b[:, :, None]  # (B, 4, G, 1), (B, 4, 1, K)
     (low_a, high_a), (low_b, high_b) = _corners(a), _corners(b)
     sides = torch.minimum(high_a, high_b)  # (B, 2, G, K)
-    work = torch.maximum(low_a[:, 0], low_b[:, 0])  # used again: on a CPU new memory costs more than numbers
+    work = torch.maximum(low_a[:, 0], low_b[:, 0])  # used again below: on a CPU new memory is slow
     sides[:, 0].sub_(work)
     sides[:, 1].sub_(torch.maximum(low_a[:, 1], low_b[:, 1], out=work))
     both = sides.clamp_(min=0)[:, 0].mul_(sides[:, 1])
@@ -180,56 +186,65 @@ def pair_iou(
 
 
 def _corners(boxes_cxcywh: Tensor) -> tuple[Tensor, Tensor]:  # (n, 4, ...) -> each (n, 2, ...)
-    middle, half = boxes_cxcywh[:, :2], boxes_cxcywh[:, 2:] * 0.5
-    return middle - half, middle + half
+    "Upper left and lower right corners"
+    middle, half_size = boxes_cxcywh[:, :2], boxes_cxcywh[:, 2:] * 0.5
+    return middle - half_size, middle + half_size
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #3b040bd5
 def _take_cheapest(
     predictions: RawPredictions,
     labels: Tensor,  # (B, G)
-    candidates: _Candidates,
-    wanted: Tensor,  # (B, G) how many cells each object gets
+    candidates: _Candidates,  # `prefers` is overwritten
+    n_wanted: Tensor,  # (B, G) how many cells each object gets
 ) -> Assignment:
     "Assign to each object the candidates with the lowest cost"
     cell, real, iou, prefers = candidates
     cost = _class_cost(predictions, cell, real, labels)
     cost.sub_((iou + 1e-8).log_(), alpha=3).add_(prefers.logical_not_(), alpha=NON_PREFERRED_COST)
-    batch, k, obj = _match(cost, wanted)
+    batch, k, obj = _match(cost, n_wanted)
     return Assignment(batch, cell[batch, k], obj, iou[batch, obj, k])
 
 
 def _class_cost(
     predictions: RawPredictions, cell: Tensor, real: Tensor, labels: Tensor
 ) -> Tensor:  # (B, G, K)
-    "Cross entropy of the true class against none of the others; beyond all else for padding"
+    """Binary cross entropy of each candidate with the true class of each object; about `NEVER` for padding.
+
+    Probabilities are the square root of class probability times objectness. The sum for "no class at all" is
+    computed once for a candidate, then corrected for the true class.
+    """
     p = _gather(predictions.classes.transpose(1, 2), cell).sigmoid_()  # (B, C, K)
     p.mul_(predictions.objectness.gather(1, cell).sigmoid_()[:, None]).sqrt_()
     rows = _class_rows(p, labels)  # whole rows are copied, which is faster than `gather`
-    yes = p.flatten(0, 1).index_select(0, rows).log_().clamp_(min=-100)  # as PyTorch's own cross entropy
-    no = p.neg_().add_(1).log_().clamp_(min=-100)
-    difference = no.flatten(0, 1).index_select(0, rows).sub_(yes).view(*labels.shape, no.shape[2])
-    return difference.sub_(no.sum(1).masked_fill_(~real, -NEVER)[:, None])
+    # logarithms from -100 on, as in PyTorch's own cross entropy
+    log_p = p.flatten(0, 1).index_select(0, rows).log_().clamp_(min=-100)  # (B G, K) of the true class
+    log_not_p = p.neg_().add_(1).log_().clamp_(min=-100)  # (B, C, K); `p` is overwritten
+    log_not_true = log_not_p.flatten(0, 1).index_select(0, rows)
+    correction = log_not_true.sub_(log_p).view(*labels.shape, log_not_p.shape[2])  # (B, G, K)
+    return correction.sub_(log_not_p.sum(1).masked_fill_(~real, -NEVER)[:, None])
 
 
 def _class_rows(x: Tensor, labels: Tensor) -> Tensor:  # (B, C, K), (B, G) -> (B G,) int64
-    "Where the class of each object stands among the B C rows of `x`"
-    first = torch.arange(0, x.shape[0] * x.shape[1], x.shape[1], device=x.device)[:, None]  # of each image
-    return (labels.clamp(min=0) + first).flatten()
+    "The row of each object's class in `x` with images and classes flattened to B C rows; class 0 for padding"
+    n_images, n_classes = x.shape[:2]
+    first_row = torch.arange(0, n_images * n_classes, n_classes, device=x.device)[:, None]  # of each image
+    return (labels.clamp(min=0) + first_row).flatten()
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #3f17eee9
 def _match(
     cost: Tensor,  # (B, G, K)
-    wanted: Tensor,  # (B, G)
-) -> tuple[Tensor, Tensor, Tensor]:  # Three of (P,)
-    "Image, candidate and object of each match"
-    most = min(10, cost.shape[2])
+    n_wanted: Tensor,  # (B, G) candidates for each object; 0 for padding
+) -> tuple[Tensor, Tensor, Tensor]:  # Each (P,): image, candidate and object of a match
+    "Give each object its cheapest candidates, and each candidate one object"
+    most = min(10, cost.shape[2])  # no object wants more than ten
     cheapest = cost.topk(most, largest=False).indices
-    in_k = torch.arange(most, device=cost.device) < wanted[..., None]
-    taken = torch.zeros_like(cost, dtype=torch.bool).scatter_(2, cheapest, in_k)
+    is_wanted = torch.arange(most, device=cost.device) < n_wanted[..., None]
+    taken = torch.zeros_like(cost, dtype=torch.bool).scatter_(2, cheapest, is_wanted)  # (B, G, K)
     batch, k = taken.view(torch.uint8).amax(1).nonzero(as_tuple=True)  # `any` is ten times as slow on a CPU
     takers = taken[batch, :, k]  # (P, G)
-    # a cell that several objects took goes to any real object
-    allowed = takers | ((takers.sum(1, keepdim=True) > 1) & (wanted > 0)[batch])
+    # a cell that several objects took goes to the object with the lowest cost, even to one that did not take
+    # it, as in the original
+    allowed = takers | ((takers.sum(1, keepdim=True) > 1) & (n_wanted > 0)[batch])
     return batch, k, cost[batch, :, k].masked_fill_(~allowed, torch.inf).argmin(1)
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #a75f496d
@@ -238,8 +253,8 @@ def yolox_loss(
     objects: GroundTruth,
     shape_hw: tuple[int, int],  # Of the network's image, pixels
     rule: Rule = RULES['paper'],
-    l1: bool = False,  # Add the term of the last epochs
-) -> dict[str, Tensor]:  # Scalars, float32, whose sum is minimised
+    l1: bool = False,  # Add the term `l1`, as in the last epochs
+) -> dict[str, Tensor]:  # Scalars, float32, whose sum is minimised: `iou`, `objectness`, `class`; `l1`
     "The loss of YOLOX. Computed in float32 whatever the precision of `predictions`"
     with torch.autocast(predictions.boxes.device.type, enabled=False):
         predictions = RawPredictions(*(p.float() for p in predictions))
@@ -254,44 +269,48 @@ class _Terms(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, boxes, objectness, classes, assignment, objects, cells, l1):
-        at = assignment.batch, assignment.cell
-        which = assignment.batch, assignment.object
-        n = divisor(len(assignment.cell), device=boxes.device)  # of all processes that learn from the batch
-        raw, logits, true = boxes[at], classes[at], objects.boxes_cxcywh[which]
-        label = objects.labels[which][:, None]
-        where = cells.xy[assignment.cell], cells.stride[assignment.cell]
-        iou, d_iou = _iou_term(raw, true, *where)
-        no_object, d_objectness = _none_term(objectness)
-        d_objectness[at] -= 1
-        no_class, d_class = _none_term(logits)
+        "From raw predictions (B, A, 4), (B, A) and (B, A, C)"
+        assigned = assignment.batch, assignment.cell  # index of the P cells with an object
+        objects_of_cells = assignment.batch, assignment.object
+        n = divisor(len(assignment.cell), device=boxes.device)  # P, over all processes of the training
+        raw, logits, true = boxes[assigned], classes[assigned], objects.boxes_cxcywh[objects_of_cells]
+        label = objects.labels[objects_of_cells][:, None]
+        xy_and_stride = cells.xy[assignment.cell], cells.stride[assignment.cell]
+        iou, d_iou = _iou_term(raw, true, *xy_and_stride)
+        # the cross entropy of a logit against a target is that against 0, minus logit times target
+        no_object, d_objectness = _bce_against_zero(objectness)
+        d_objectness[assigned] -= 1
+        no_class, d_class = _bce_against_zero(logits)
         d_class.scatter_add_(1, label, -assignment.iou[:, None])
         true_class = logits.gather(1, label)[:, 0] @ assignment.iou
-        terms = [iou, no_object - objectness[at].sum(), no_class - true_class]
-        differences = [raw - _raw_boxes(true, *where)] if l1 else []
+        terms = [iou, no_object - objectness[assigned].sum(), no_class - true_class]
+        differences = [raw - _raw_boxes(true, *xy_and_stride)] if l1 else []
         signs = [d.sign() for d in differences]
-        ctx.save_for_backward(boxes, classes, *at, d_iou, d_objectness, d_class, *signs)
+        ctx.save_for_backward(boxes, classes, *assigned, d_iou, d_objectness, d_class, *signs)
         ctx.n = n
         return tuple(term / n for term in terms + [d.abs().sum() for d in differences])
 
     @staticmethod
     @once_differentiable
     def backward(ctx, *grads: Tensor):
+        "Gradients by boxes, objectness and classes; `grads` are those by the terms"
         boxes, classes, batch, cell, d_iou, d_objectness, d_class, *d_l1 = ctx.saved_tensors
-        of_iou, of_objectness, of_class, *of_l1 = [grad / ctx.n for grad in grads]
-        d_boxes = d_iou * of_iou
-        for derivative, grad in zip(d_l1, of_l1):
+        grad_iou, grad_objectness, grad_class, *grad_l1 = [grad / ctx.n for grad in grads]
+        d_boxes = d_iou * grad_iou
+        for derivative, grad in zip(d_l1, grad_l1):  # none or one
             d_boxes += derivative * grad
+        # cells without an object have no gradient of box and class
         d_boxes = torch.zeros_like(boxes).index_put_((batch, cell), d_boxes)
-        d_classes = torch.zeros_like(classes).index_put_((batch, cell), d_class * of_class)
-        return d_boxes, d_objectness * of_objectness, d_classes, None, None, None, None
+        d_classes = torch.zeros_like(classes).index_put_((batch, cell), d_class * grad_class)
+        return d_boxes, d_objectness * grad_objectness, d_classes, None, None, None, None
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #97f341ba
 def _raw_boxes(true: Tensor, xy: Tensor, stride: Tensor) -> Tensor:  # (P, 4)
-    "The raw numbers that `decode` makes these boxes of"
+    "The raw numbers from which `decode` makes these boxes"
     return torch.cat([true[:, :2] / stride - xy, (true[:, 2:] / stride + 1e-8).log()], 1)
 
 
-def _none_term(logits: Tensor) -> tuple[Tensor, Tensor]:
+def _bce_against_zero(logits: Tensor) -> tuple[Tensor, Tensor]:  # Scalar; of the shape of `logits`
     "Binary cross entropy against the target 0, summed, and its gradient"
     # not log1p, which takes ten times as long on a CPU and does not change the sum
     softplus = logits.relu().add_(logits.abs().neg_().exp_().add_(1).log_())
@@ -299,12 +318,12 @@ def _none_term(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _iou_term(
-    raw: Tensor,  # (P, 4)
-    true: Tensor,  # (P, 4) middle, width, height
-    xy: Tensor,  # (P, 2)
-    stride: Tensor,  # (P, 1)
+    raw: Tensor,  # (P, 4) raw predictions of the cells with an object
+    true: Tensor,  # (P, 4) middle, width, height, pixels
+    xy: Tensor,  # (P, 2) column and row of the cells
+    stride: Tensor,  # (P, 1) pixels
 ) -> tuple[Tensor, Tensor]:  # Scalar, (P, 4)
-    "Five times 1 - IoU², summed, and its gradient; finite where boxes do not touch"
+    "Five times 1 - IoU², summed, and its gradient by `raw`; finite where boxes do not touch"
     predicted = decode(raw, xy, stride)
     low, high = _corners(predicted)
     true_low, true_high = _corners(true)
@@ -315,9 +334,10 @@ def _iou_term(
     area = size.prod(1, keepdim=True)
     union = area + true[:, 2:].prod(1, keepdim=True) - both + 1e-16
     iou = both / union
-    # 2 where the predicted box ends the overlap, 1 where both do
-    upper, lower = (true_high - high).sign() + 1, (low - true_low).sign() + 1
-    gain = sides.flip(1) * (1 + iou) / union * 0.5  # of the IoU, for each pixel that the overlap grows
-    d_middle = gain * (upper - lower) * stride
-    d_size = (gain * (upper + lower) * size * 0.5 - area * iou / union) * (raw[:, 2:] <= MAX_LOG_SIZE)
+    # twice the change of a side of the overlap by an edge of the predicted box: 2 where that edge ends the
+    # overlap, 0 where the true box does, 1 where both do
+    d_high, d_low = (true_high - high).sign() + 1, (low - true_low).sign() + 1  # (P, 2) along x and y
+    d_side = sides.flip(1) * (1 + iou) / union * 0.5  # half of what the IoU gains by a pixel
+    d_middle = d_side * (d_high - d_low) * stride
+    d_size = (d_side * (d_high + d_low) * size * 0.5 - area * iou / union) * (raw[:, 2:] <= MAX_LOG_SIZE)
     return 5 * (1 - iou * iou).sum(), torch.cat([d_middle, d_size], 1) * (-10 * iou)

@@ -21,11 +21,11 @@ from ...runtime.postprocess_boxes import STRIDES
 # %% ../../../nbs/models/yolox/02_network.ipynb #38eed4a6
 @dataclass(frozen=True)
 class Size:
-    "A size of YOLOX"
+    "What distinguishes the six networks"
 
-    depth: float  # Factor of the repeats
-    width: float  # Factor of the channels
-    depthwise: bool = False  # Split convolutions
+    depth: float  # Multiplies how often a block repeats
+    width: float  # Multiplies the number of channels
+    depthwise: bool = False  # Split each 3 x 3 convolution into one for each channel and one across channels
 
 
 YOLOX_SIZES = {
@@ -64,7 +64,7 @@ class SplitConvBlock(nn.Module):
 
 
 def conv3(n_in: int, n_out: int, stride: int = 1, depthwise: bool = False) -> nn.Module:
-    "A 3 x 3 block, split or not"
+    "A 3 x 3 block: `SplitConvBlock` if `depthwise`, else `ConvBlock`"
     block = SplitConvBlock if depthwise else ConvBlock
     return block(n_in, n_out, 3, stride)
 
@@ -112,7 +112,7 @@ class Focus(nn.Module):
 
 
 class PyramidPooling(nn.Module):
-    "The maximum within 5, 9 and 13 cells, beside the values themselves"
+    "Concatenate features with their maxima within 5, 9 and 13 cells, then convolve"
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -121,7 +121,7 @@ class PyramidPooling(nn.Module):
 
     def forward(self, x):
         pools = [self.conv1(x)]
-        for _ in range(3):
+        for _ in range(3):  # a 5-pool of a 5-pool is a 9-pool
             pools.append(max_pool2d(pools[-1], 5, 1, 2))
         return self.conv2(torch.cat(pools, 1))
 
@@ -131,7 +131,7 @@ class Backbone(nn.Module):
 
     def __init__(self, size: Size):
         super().__init__()
-        n = int(size.width * 64)
+        n = int(size.width * 64)  # channels after the stem; each stage doubles them
         repeats = max(round(size.depth * 3), 1)
         self.stem = Focus(3, n)
         self.dark2 = _stage(n, repeats, size.depthwise)
@@ -150,7 +150,7 @@ class Backbone(nn.Module):
 
 
 def _stage(n: int, repeats: int, depthwise: bool) -> nn.Sequential:
-    "Half the size, twice the channels"
+    "Halve height and width and double the `n` channels, then apply a CSP block"
     return nn.Sequential(conv3(n, 2 * n, 2, depthwise), CspBlock(2 * n, 2 * n, repeats, depthwise=depthwise))
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #1b2061ba
@@ -160,18 +160,21 @@ class Neck(nn.Module):
     def __init__(self, size: Size):
         super().__init__()
         self.backbone = Backbone(size)
-        a, b, c = (int(n * size.width) for n in (256, 512, 1024))  # Channels, fine to coarse
+        # channels at strides 8, 16 and 32
+        fine, middle, coarse = (int(n * size.width) for n in (256, 512, 1024))
         self.upsample = nn.Upsample(scale_factor=2)
-        self.lateral_conv0 = ConvBlock(c, b, 1)
-        self.C3_p4 = _csp(2 * b, b, size)
-        self.reduce_conv1 = ConvBlock(b, a, 1)
-        self.C3_p3 = _csp(2 * a, a, size)
-        self.bu_conv2 = conv3(a, a, 2, size.depthwise)
-        self.C3_n3 = _csp(2 * a, b, size)
-        self.bu_conv1 = conv3(b, b, 2, size.depthwise)
-        self.C3_n4 = _csp(2 * b, c, size)
+        # from coarse to fine
+        self.lateral_conv0 = ConvBlock(coarse, middle, 1)
+        self.C3_p4 = _csp(2 * middle, middle, size)
+        self.reduce_conv1 = ConvBlock(middle, fine, 1)
+        self.C3_p3 = _csp(2 * fine, fine, size)
+        # from fine to coarse
+        self.bu_conv2 = conv3(fine, fine, 2, size.depthwise)
+        self.C3_n3 = _csp(2 * fine, middle, size)
+        self.bu_conv1 = conv3(middle, middle, 2, size.depthwise)
+        self.C3_n4 = _csp(2 * middle, coarse, size)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(self, images: Tensor) -> list[Tensor]:  # Shapes as of `Backbone`
         fine, middle, coarse = self.backbone(images)
         coarse = self.lateral_conv0(coarse)
         middle = self.reduce_conv1(self.C3_p4(torch.cat([self.upsample(coarse), middle], 1)))
@@ -181,6 +184,7 @@ class Neck(nn.Module):
 
 
 def _csp(n_in: int, n_out: int, size: Size) -> CspBlock:
+    "A CSP block of the neck, without residual connections"
     return CspBlock(n_in, n_out, round(3 * size.depth), False, size.depthwise)
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #51b696c6
@@ -190,7 +194,8 @@ class RawPredictions(NamedTuple):
     `decode` makes boxes of `boxes`; a sigmoid makes probabilities of the others.
     """
 
-    boxes: Tensor  # (B, A, 4) offset of the middle in x and y, logarithm of width and height
+    # (B, A, 4) in strides: the middle, x and y from the cell's upper left corner, log of width and height
+    boxes: Tensor
     objectness: Tensor  # (B, A) logit: is there an object?
     classes: Tensor  # (B, A, C) logits: of which class?
 
@@ -221,7 +226,7 @@ class Head(nn.Module):
         self.reg_preds = _outputs(n, 4)
         self.obj_preds = _outputs(n, 1)
         for conv in (*self.cls_preds, *self.obj_preds):
-            nn.init.constant_(conv.bias, -math.log(99))
+            nn.init.constant_(conv.bias, -math.log(99))  # the logit of 1 %, because most cells hold no object
 
     def forward(self, features: list[Tensor]) -> RawPredictions:
         levels = [self.level(k, stem(x)) for k, (stem, x) in enumerate(zip(self.stems, features))]
@@ -233,7 +238,7 @@ class Head(nn.Module):
         k: int,
         x: Tensor,  # (B, F, h, w), from the stem of grid `k`
     ) -> tuple[Tensor, Tensor, Tensor]:  # (B, 4, h, w), (B, 1, h, w), (B, C, h, w)
-        "Boxes, objectness and classes of grid `k`, all raw"
+        "Raw boxes, objectness and classes of grid `k`; 0 is the finest"
         box_features = self.reg_convs[k](x)
         class_features = self.cls_convs[k](x)
         return (
@@ -250,6 +255,7 @@ def _branches(n: int, size: Size) -> nn.ModuleList:
 
 
 def _outputs(n: int, n_values: int) -> nn.ModuleList:
+    "For each grid a 1 x 1 convolution from `n` channels to `n_values`"
     return nn.ModuleList([nn.Conv2d(n, n_values, 1) for _ in STRIDES])
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #37ee7417
@@ -289,20 +295,23 @@ def check_multiple(*sizes: int):
 # %% ../../../nbs/models/yolox/02_network.ipynb #2f7180c1
 @dataclass(frozen=True, eq=False)
 class Cells:
-    "The A cells of three grids, and the L lines (all columns, then all rows) they lie on"
+    """The A cells of three grids, finest grid first, row by row, and the L lines on which they lie.
 
-    xy: Tensor  # (A, 2) float32: column and row within the grid
-    stride: Tensor  # (A, 1) float32, pixels
-    place: Tensor  # (3, A) float32: column, row and stride again, in the order of memory that look-ups need
-    lines: Tensor  # (2, A) int64: which of the L lines are the cell's column and row
-    crossing: Tensor  # (A,) int64: where the two meet in a table of all rows by all columns
-    line_middle: Tensor  # (L,) float32, pixels: where the middle of the line is
+    The lines are the columns of all three grids, then their rows.
+    """
+
+    xy: Tensor  # (A, 2) float32: column and row of the cell within its grid
+    stride: Tensor  # (A, 1) float32, pixels: width and height of the cell
+    xy_stride: Tensor  # (3, A) float32: column, row and stride again, for fast indexing by cell
+    lines: Tensor  # (2, A) int64: which of the L lines are the column and the row of the cell
+    crossing: Tensor  # (A,) int64: position of the cell in the flattened table of all rows by all columns
+    line_middle: Tensor  # (L,) float32, pixels: x of the middle of a column, y of the middle of a row
     line_stride: Tensor  # (L,) float32, pixels
     line_axis: Tensor  # (L,) int64: 0 for columns, 1 for rows
-    n_columns: int  # The first lines are columns, the others rows
+    n_columns: int  # How many of the lines are columns, of all grids together
 
     @property
-    def middles(self) -> Tensor:  # (A, 2) pixels
+    def middles(self) -> Tensor:  # (A, 2) x and y, pixels
         return (self.xy + 0.5) * self.stride
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #1f022d99
@@ -315,33 +324,35 @@ def make_cells(
     heights = [shape_hw[0] // s for s in STRIDES]
     widths = [shape_hw[1] // s for s in STRIDES]
     n_grids, n_columns = len(STRIDES), sum(widths)
-    lengths = torch.tensor(widths + heights)  # Lines of each grid: its columns, later its rows
-    first = lengths.cumsum(0) - lengths
+    n_lines = torch.tensor(widths + heights)  # (6,) columns of each grid, then rows of each grid
+    first_line = n_lines.cumsum(0) - n_lines
+    # of each grid (cells, 2): column and row
     grids = [torch.cartesian_prod(torch.arange(h), torch.arange(w)).flip(1) for h, w in zip(heights, widths)]
-    lines = torch.cat([xy + first[[i, i + n_grids]] for i, xy in enumerate(grids)])
+    lines = torch.cat([xy + first_line[[i, i + n_grids]] for i, xy in enumerate(grids)])
     stride = torch.cat([torch.full((len(xy), 1), float(s)) for xy, s in zip(grids, STRIDES)])
     xy = torch.cat(grids).float()
     tensors = dict(
         xy=xy,
         stride=stride,
-        place=torch.cat([xy, stride], 1).T,
+        xy_stride=torch.cat([xy, stride], 1).T,
         lines=lines.T,
         crossing=(lines[:, 1] - n_columns) * n_columns + lines[:, 0],
-        **_line_columns(lengths),
+        **_line_table(n_lines),
     )
     tensors = {name: tensor.contiguous().to(device) for name, tensor in tensors.items()}
     return Cells(**tensors, n_columns=n_columns)
 
 
-def _line_columns(lengths: Tensor) -> dict[str, Tensor]:  # Each (L,)
-    "Middle, stride and axis of each line"
-    stride = torch.tensor([float(s) for s in STRIDES]).repeat(2).repeat_interleave(lengths)
-    axis = torch.arange(2).repeat_interleave(len(STRIDES)).repeat_interleave(lengths)
-    within = torch.cat([torch.arange(n) for n in lengths.tolist()])
-    return dict(line_middle=(within + 0.5) * stride, line_stride=stride, line_axis=axis)
+def _line_table(n_lines: Tensor) -> dict[str, Tensor]:  # Each (L,), by the names of `Cells`
+    "Middle, stride and axis of each line, from the columns of each grid and the rows of each grid (6,)"
+    stride = torch.tensor([float(s) for s in STRIDES]).repeat(2).repeat_interleave(n_lines)
+    axis = torch.arange(2).repeat_interleave(len(STRIDES)).repeat_interleave(n_lines)
+    number = torch.cat([torch.arange(n) for n in n_lines.tolist()])  # of the line within its grid
+    return dict(line_middle=(number + 0.5) * stride, line_stride=stride, line_axis=axis)
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #3d6a780f
-MAX_LOG_SIZE = 20.0  # e^20 strides: no image is that large, and its square is still a number in float32
+# of a box's side in strides: no image is e^20 strides large, and the area of such a box is finite in float32
+MAX_LOG_SIZE = 20.0
 
 
 def decode(
@@ -349,5 +360,5 @@ def decode(
     xy: Tensor,  # (..., 2) column and row of each cell
     stride: Tensor,  # (..., 1) pixels
 ) -> Tensor:  # (..., 4) middle x, middle y, width, height in pixels of the network's image
-    "Raw numbers to boxes"
+    "Boxes from the raw numbers of their cells"
     return torch.cat([raw[..., :2] + xy, raw[..., 2:].clamp(max=MAX_LOG_SIZE).exp()], -1) * stride

@@ -16,6 +16,7 @@ from ...tasks.registry import ModelInfo
 # %% ../../../nbs/models/yolox/01_settings.ipynb #79888f20
 YOLOX_MODELS = ('yolox_nano', 'yolox_tiny', 'yolox_s', 'yolox_m', 'yolox_l', 'yolox_x')
 
+# `auto`, or a key of `yolox.weights.CONTRACTS`, which is not imported here
 _PREPROCESSING = ('auto', 'megvii', 'megvii_legacy', 'mmdet', 'cjm', 'cjm_half', 'scratch')
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #d7b5ed26
@@ -87,12 +88,14 @@ def check(self: YoloxSettings, names):
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #ec4dccb3
 def _published() -> Iterable[str]:
+    "The names of published weights"
     from vision_recipes.models.yolox.weights import YOLOX_WEIGHTS
 
     return YOLOX_WEIGHTS
 
 
 def _at_hand(model: str) -> bool:
+    "Whether the weights that `pretrained` means are downloaded already"
     from vision_recipes.models.yolox.weights import yolox_weights_path
 
     return yolox_weights_path(f'megvii/{model}').is_file()

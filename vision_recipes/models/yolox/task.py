@@ -69,9 +69,9 @@ def _contract_of(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #3823260f
 def yolox_start_weights(settings: YoloxSettings) -> Path | None:  # None: start from random weights
-    """The file that `settings.weights` means, downloaded if need be.
+    """The file that `settings.weights` names, downloaded if it is not here yet.
 
-    Raises `VisionRecipesError` where it cannot be downloaded, unless `try` allows to go on without.
+    Raises `VisionRecipesError` where it cannot be downloaded; with `try` it returns None instead.
     """
     weights = settings.weights
     if weights == 'random':
@@ -90,7 +90,7 @@ def yolox_start_weights(settings: YoloxSettings) -> Path | None:  # None: start 
 
 
 def _check_model(what: str, model: str, settings: YoloxSettings):
-    "Refuse weights of another size of the network"
+    "Refuse weights of another size of the network; `what` begins the message"
     if model != settings.model:
         raise VisionRecipesError(
             f'{what} {model}, but model is {settings.model}. Set model={model}, or take other weights.'
@@ -102,7 +102,7 @@ def build_yolox(
     labels: LabelMap,  # The classes
     weights: bool = True,  # False ignores `settings.weights`, because other weights are loaded next
 ) -> YoloX:
-    """The network with its initial weights. Rows of its head are kept for classes of the same name.
+    """The network with its initial weights. The head keeps the rows of classes that the weights know.
 
     Raises `VisionRecipesError` for weights of another size.
     """
@@ -118,8 +118,8 @@ def build_yolox(
     return model
 
 
-def _known_classes(file: Path, n_classes: int) -> tuple[str, ...]:  # Empty where nobody knows them
-    "The classes of weights: those of their run; all published ones are for COCO's 80"
+def _known_classes(file: Path, n_classes: int) -> tuple[str, ...]:  # Empty where they are not known
+    "The class names of weights: those of their run; without a run, 80 classes are COCO's"
     if labels := labels_of_run(file):
         return labels.names
     return COCO_CLASSES if n_classes == len(COCO_CLASSES) else ()
@@ -128,10 +128,10 @@ def _known_classes(file: Path, n_classes: int) -> tuple[str, ...]:  # Empty wher
 def collate_objects(
     samples: Sequence[tuple[Tensor, dict]],  # As `ImageDataset` gives them
 ) -> dict[str, Tensor]:  # As `collate_detection`, but `boxes` (B, G, 4) and `labels` (B, G), -1 where padded
-    "Join samples to a batch whose objects are padded to the largest number"
+    "Join samples to a batch, and pad the objects of each image to the largest number"
     batch = collate_detection(samples)
     counts = batch.pop('counts')
-    real = torch.arange(int(counts.max())) < counts[:, None]
+    real = torch.arange(int(counts.max())) < counts[:, None]  # (B, G), false for padding
     boxes = torch.zeros(*real.shape, 4)
     boxes[real] = batch['boxes']
     labels = torch.full(real.shape, -1)
@@ -139,18 +139,21 @@ def collate_objects(
     return {**batch, 'boxes': boxes, 'labels': labels}
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #bf710793
-def decoded(predictions: RawPredictions, shape_hw: tuple[int, int]) -> Tensor:  # (B, A, 5 + C) float32
-    "Boxes XYXY in pixels of the network's image, objectness, class probabilities"
+def decoded(
+    predictions: RawPredictions,
+    shape_hw: tuple[int, int],  # Of the network's image, pixels
+) -> Tensor:  # (B, A, 5 + C) float32
+    "Boxes XYXY in pixels of the network's image, objectness and class probabilities, from raw predictions"
     cells = make_cells(tuple(shape_hw), predictions.boxes.device)
     return join_outputs(predictions, decode(predictions.boxes.float(), cells.xy, cells.stride))
 
 
 def join_outputs(predictions: RawPredictions, boxes_cxcywh: Tensor) -> Tensor:  # (B, A, 5 + C)
-    "Boxes as XYXY, and beside them objectness and classes as probabilities"
-    middle, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] / 2
+    "Concatenate decoded boxes, as XYXY, with objectness and classes, as probabilities"
+    middle, half_size = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] / 2
     objectness = predictions.objectness[..., None].float().sigmoid()
     classes = predictions.classes.float().sigmoid()
-    return torch.cat([middle - half, middle + half, objectness, classes], -1)
+    return torch.cat([middle - half_size, middle + half_size, objectness, classes], -1)
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #94cabd56
 class Yolox(DetectionTask):
@@ -159,7 +162,7 @@ class Yolox(DetectionTask):
     decoder = 'yolox'
     output_formats = ('decoded', 'raw', 'nms')
     multiple = 32
-    l1 = False  # Whether the l1 loss counts now
+    l1 = False  # Whether the l1 loss is added in the present epoch
 
     def __init__(self, settings: YoloxSettings, labels: LabelMap):
         super().__init__(settle_preprocessing(settings), labels)
@@ -167,7 +170,7 @@ class Yolox(DetectionTask):
     def build_model(self, weights=True):
         return build_yolox(self.settings, self.labels, weights)
 
-    def parts(self, model):
+    def parts(self, model):  # Names of the modules of the backbone's stages, the neck and the head
         neck = [f'backbone.{name}' for name, _ in model.backbone.named_children() if name != 'backbone']
         stages = [(f'backbone.backbone.{name}',) for name, _ in model.backbone.backbone.named_children()]
         return {'backbone': stages, 'neck': [tuple(neck)], 'head': [('head',)]}
@@ -195,12 +198,14 @@ class Yolox(DetectionTask):
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #2157624f
 def _published_settings(model: str, weights: str) -> tuple[dict, LabelMap]:
+    "Settings and classes of weights for COCO; the size is that of the original's evaluation"
     size = 416 if model in ('yolox_nano', 'yolox_tiny') else 640
     return {'model': model, 'size': size, 'weights': weights}, LabelMap(COCO_CLASSES)
 
 
 @patch(as_classmethod=True)
 def published(cls: Yolox, name):
+    "Settings and classes of published weights, a key of `YOLOX_WEIGHTS`"
     if name not in YOLOX_WEIGHTS:
         raise VisionRecipesError(f'{name}: nobody publishes it.{did_you_mean(name, YOLOX_WEIGHTS)}')
     return _published_settings(YOLOX_WEIGHTS[name].model, name)
@@ -208,40 +213,43 @@ def published(cls: Yolox, name):
 
 @patch(as_classmethod=True)
 def recognised(cls: Yolox, file, state):
+    "Settings and classes of weights in a file; None unless they are YOLOX's"
     if not is_yolox(state):
         return None
-    found = recognise(state, str(file))
-    if not _known_classes(file, found.n_classes):
-        raise unknown_classes(file, found.n_classes)
-    return _published_settings(found.model, str(file))
+    layout = recognise(state, str(file))
+    if not _known_classes(file, layout.n_classes):
+        raise unknown_classes(file, layout.n_classes)
+    return _published_settings(layout.model, str(file))
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #8e5b752e
 @patch
 def transform(self: Yolox, train: bool):
+    "Fit images into the square; in training, change geometry and colours first, and mix images"
     s, p = self.settings, self.preprocess()
     if not train:
         return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
-    moves = []
+    geometry = []
     if s.crop:
-        moves.append(RandomIoUCrop())
+        geometry.append(RandomIoUCrop())
     if s.zoom_out > 0:
-        moves.append(RandomZoomOut(p=s.zoom_out))
+        geometry.append(RandomZoomOut(p=s.zoom_out))
     if s.flip:
-        moves.append(Flip())
+        geometry.append(Flip())
     colors = COLOR_STEPS if s.color else ()
     mix = Mix(s.mosaic, s.mixup)
-    return DetectionTransform(p.size, p.pad_value, moves, colors, mix, close_mix=s.close_mosaic)
+    return DetectionTransform(p.size, p.pad_value, geometry, colors, mix, close_mix=s.close_mosaic)
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #e9dae818
 @patch
 def inputs(self: Yolox, images: Tensor) -> Tensor:  # (B, 3, H, W) uint8 RGB to float32
-    "Images as the weights want them"
+    "Put colours in the order that the weights want, and normalise"
     p = self.preprocess()
     return normalise(images.flip(1) if p.channels == 'BGR' else images, p.mean, p.std)
 
 
 @patch
 def losses(self: Yolox, model, batch):
+    "Losses of a batch, in training of a random size"
     x, boxes = self.inputs(batch['images']), batch['boxes']
     if self.settings.multi_scale and model.training:
         x, boxes = self._rescaled(x, boxes)
@@ -249,18 +257,18 @@ def losses(self: Yolox, model, batch):
 
 
 @patch
-def _rescaled(self: Yolox, x: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-    "Images and boxes in a random size, some steps of 32 pixels smaller or larger"
+def _rescaled(self: Yolox, x: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:  # (B, 3, S, S), (B, G, 4)
+    "Resize square images and their boxes by a random number of steps of 32 pixels, the same for the batch"
     steps = int(torch.randint(-self.settings.multi_scale, self.settings.multi_scale + 1, ()))
     if not steps:
         return x, boxes
     size = x.shape[-1] + 32 * steps
     return interpolate(x, (size, size), mode='bilinear'), boxes * (size / x.shape[-1])
 
-
+# %% ../../../nbs/models/yolox/05_task.ipynb #95331d76
 @patch
 def at_largest(self: Yolox):
-    "With the largest size that `multi_scale` draws, and with the l1 loss"
+    "The task with the largest size that `multi_scale` draws, and with the l1 loss"
     steps = self.settings.multi_scale
     task = Yolox(self.settings.replace(size=self.settings.size + 32 * steps, multi_scale=0), self.labels)
     task.l1 = self.settings.l1 > 0
@@ -268,21 +276,29 @@ def at_largest(self: Yolox):
 
 
 @patch
-def _loss(self: Yolox, predictions, boxes, labels, shape_hw, l1):
+def _loss(
+    self: Yolox,
+    predictions: RawPredictions,
+    boxes: Tensor,  # (B, G, 4) XYXY, pixels of the network's image
+    labels: Tensor,  # (B, G), -1 for padding
+    shape_hw: tuple[int, int],
+    l1: bool,
+) -> dict[str, Tensor]:
     objects = GroundTruth.of(boxes, labels)
     return yolox_loss(predictions, objects, shape_hw, RULES[self.settings.assignment], l1)
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #d2c88e3d
-_MIN_SCORE = 0.01  # In validation
+_MIN_SCORE = 0.01  # Score threshold of predictions in validation
 
 
 @patch
 def validate(self: Yolox, model, batch):
+    "Losses, always without l1 so that epochs can be compared, and predictions"
     x = self.inputs(batch['images'])
     predictions = model(x)
     outputs = [decoded(predictions, x.shape[-2:]).cpu().numpy()]
     found = yolox_predictions(outputs, batch_places(batch), self.output_card, _MIN_SCORE)
-    losses = self._loss(predictions, batch['boxes'], batch['labels'], x.shape[-2:], False)
+    losses = self._loss(predictions, batch['boxes'], batch['labels'], x.shape[-2:], l1=False)
     return losses, found
 
 
@@ -293,7 +309,8 @@ def infer(self: Yolox, model, images):
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #27a0359c
 @patch
-def distance(self: Yolox, expected, got, kind):
+def distance(self: Yolox, expected, got, kind):  # Lists of outputs: PyTorch's, the graph's
+    "Largest differences of boxes and of scores, cell by cell; after NMS, of objects that are matched"
     if kind == 'nms':
         return self._distance_after_nms(expected, got)
     boxes = largest_difference([o[..., :4] for o in expected], [o[..., :4] for o in got])
@@ -303,17 +320,20 @@ def distance(self: Yolox, expected, got, kind):
 
 @patch
 def _distance_after_nms(self: Yolox, expected, got):
-    "The NMS of the graph against that of the runtime, on PyTorch's boxes and scores"
-    boxes, scores = expected
+    "Compare the objects that the graph's NMS keeps with those the runtime's NMS keeps of PyTorch's boxes"
+    boxes, scores = expected  # (B, A, 4), (B, C, A), before NMS
+    # as the format `decoded`, with an objectness of 1
     rows = np.concatenate([boxes, np.ones_like(boxes[..., :1]), scores.transpose(0, 2, 1)], -1)
+    # images larger than any network's input, so that no box is clipped, and no limit to the number of boxes
     places = [Placement((10**5,) * 2)] * len(boxes)
-    all_boxes = {'max_detections': 10**6, 'max_candidates': 10**6}
-    card = replace(self.output_card, decoding=self.decoding('decoded') | all_boxes)
-    wanted = yolox_predictions([rows], places, card, NMS_SCORE)
+    no_limits = {'max_detections': 10**6, 'max_candidates': 10**6}
+    card = replace(self.output_card, decoding=self.decoding('decoded') | no_limits)
+    predictions = yolox_predictions([rows], places, card, NMS_SCORE)
     card = replace(card, decoding=card.decoding | {'kind': 'nms'})
-    found = yolox_predictions(got, places, card, NMS_SCORE)
+    of_graph = yolox_predictions(got, places, card, NMS_SCORE)
     by_image = [
-        prediction_distance(*pair, min_score=NMS_SCORE, max_objects=10**6) for pair in zip(wanted, found)
+        prediction_distance(*pair, min_score=NMS_SCORE, max_objects=10**6)
+        for pair in zip(predictions, of_graph)
     ]
     return {name: max(d.get(name, 0.0) for d in by_image) for name in ('alone', 'box_px', 'score')}
 
@@ -321,15 +341,22 @@ def _distance_after_nms(self: Yolox, expected, got):
 class ExportYolox(nn.Module):
     "What goes into the ONNX file: the order of colours, normalisation, the network, decoding"
 
-    def __init__(self, model: YoloX, preprocess: Preprocess, kind: str, dtype: str, layout: str):
+    def __init__(
+        self,
+        model: YoloX,
+        preprocess: Preprocess,
+        kind: str,  # One of `Yolox.output_formats`; the graph of `nms` still lacks it: see `add_nms`
+        dtype: str,  # Of the images: `uint8`, 0 to 255, or `float32`, 0 to 1
+        layout: str,  # Of the images: `NCHW` or `NHWC`
+    ):
         super().__init__()
         self.model, self.kind, self.layout = model, kind, layout
         self.bgr = preprocess.channels == 'BGR'
-        scale = 255.0 if dtype == 'uint8' else 1.0
+        scale = 255.0 if dtype == 'uint8' else 1.0  # mean and deviation are for values from 0 to 1
         self.register_buffer('mean', torch.tensor(preprocess.mean).view(1, 3, 1, 1) * scale)
         self.register_buffer('std', torch.tensor(preprocess.std).view(1, 3, 1, 1) * scale)
 
-    def forward(self, images):
+    def forward(self, images: Tensor):  # A batch, in the form that `dtype` and `layout` say
         if self.layout == 'NHWC':
             images = images.permute(0, 3, 1, 2)
         if self.bgr:
@@ -343,7 +370,10 @@ class ExportYolox(nn.Module):
 
 
 def _best_classes(out: Tensor) -> tuple[Tensor, Tensor]:  # (B, A, 4), (B, C, A)
-    "Boxes and scores; each cell keeps the score of its best class only"
+    """Boxes and scores for NMS, from the format `decoded`.
+
+    ONNX's NMS takes each class by itself, so a cell could give several objects: scores but its best are 0.
+    """
     scores = out[..., 4:5] * out[..., 5:]
     best = scores.argmax(-1, keepdim=True) == torch.arange(scores.shape[-1])
     return out[..., :4], (scores * best).transpose(1, 2)
@@ -394,6 +424,7 @@ def _add_nms_inputs(graph, nms: float, score: float):
     "Constants of the nodes, and the two thresholds as inputs"
     from onnx import TensorProto as T, helper as H
 
+    # by name of the constant: `most` is the limit of boxes per class, `of_image` the columns image and cell
     integers = {'most': [2**31 - 1], 'of_image': [0, 2], 'column_0': [0], 'column_1': [1], 'last_axis': [1]}
     for name, values in integers.items():
         graph.initializer.append(H.make_tensor(name, T.INT64, [len(values)], values))
@@ -403,7 +434,7 @@ def _add_nms_inputs(graph, nms: float, score: float):
 
 
 def _nms_nodes(boxes: str, scores: str) -> list:
-    "NMS, whose result `chosen` (M, 3) holds image, class and cell, and the columns of the outputs"
+    "NMS gives `chosen` (M, 3): image, class and cell of each object. Its columns look up all other outputs"
     from onnx import helper as H
 
     return [

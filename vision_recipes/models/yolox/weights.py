@@ -24,6 +24,7 @@ _PLAIN = dict(mean=(0.0, 0.0, 0.0), std=(1 / 255,) * 3)  # Values from 0 to 255
 _CORNER = dict(letterbox='top_left', pad_value=(114, 114, 114))
 _CJM = dict(pad_value=(123, 117, 104))
 
+# how weights want their images: arguments of `Preprocess`, except the size
 CONTRACTS = {
     'megvii': dict(**_PLAIN, **_CORNER, channels='BGR'),
     'megvii_legacy': dict(**_IMAGENET, **_CORNER),
@@ -38,7 +39,7 @@ def contract(
     name: str,  # A key of `CONTRACTS`
     size: int,  # Side of the network's image, pixels
 ) -> Preprocess:
-    "How weights of this contract want their images"
+    "The preprocessing that weights of this contract were trained with"
     return Preprocess(size, **CONTRACTS[check_choice('preprocessing', name, CONTRACTS)])
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #62dc0a5a
@@ -50,8 +51,8 @@ class WeightFile:
     url: str
     contract: str  # A key of `CONTRACTS`
     ap: float | None = None  # As published: COCO val2017, AP 50-95
-    digest: str = ''  # As documented: `algorithm:hexadecimal digits`, all of them or the first
-    n_bytes: int | None = None
+    digest: str = ''  # As documented: `algorithm:hexadecimal digits`, all or the first; empty: none is
+    n_bytes: int | None = None  # As documented; None: it is not
 
 
 _MEGVII = 'https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0'
@@ -64,8 +65,13 @@ _TINY_384 = (
 )
 
 
-def _mmdet(model: str, stamp: str, ap: float, contract: str = 'mmdet') -> WeightFile:
-    "MMDetection's file of that size; its name ends in the first digits of its SHA-256"
+def _mmdet(
+    model: str,
+    stamp: str,  # How the file's name ends: date, time and the first digits of its SHA-256
+    ap: float,
+    contract: str = 'mmdet',
+) -> WeightFile:
+    "A file of MMDetection"
     url = f'{_MMDET}/{model}_8x8_300e_coco/{model}_8x8_300e_coco_{stamp}.pth'
     return WeightFile(model, url, contract, ap, f'sha256:{stamp.rpartition("-")[2]}')
 
@@ -179,6 +185,7 @@ def _check_digest(path: Path, known: WeightFile):
     )
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #6f6b6b06
+# from MMDetection's names to the original's: each pattern in its turn is replaced wherever a name has it
 _RULES = [
     (r'^backbone\.stem\.', 'backbone.backbone.stem.'),
     (r'^backbone\.stage(\d)\.', lambda m: f'backbone.backbone.dark{int(m[1]) + 1}.'),
@@ -224,20 +231,20 @@ def _original_name(name: str) -> str:
     return name
 
 
-_STEM = 'backbone.backbone.stem.conv.conv.weight'
+_STEM = 'backbone.backbone.stem.conv.conv.weight'  # of the first convolution, (channels, 12, 3, 3)
 
 
 def to_original(
     state: dict[str, Any],  # Parameters by name, in either layout
     contract: str,  # A key of `CONTRACTS`
 ) -> dict[str, Any]:  # What `YoloX` loads
-    """Translate the names, and the order of the pixels of a patch where it differs.
+    """Translate the names, and the order in which `Focus` folds the four pixels of a patch, where it differs.
 
     Parameters with the original's names have been translated before, so their order is right.
     """
     swap = contract.startswith('cjm') and is_mmdet_layout(state)
     state = to_original_names(state)
-    if swap:
+    if swap:  # channels 3 to 5 are the upper right pixel, which the original has after the lower left one
         state[_STEM] = state[_STEM][:, [0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11]]
     return state
 
@@ -251,8 +258,7 @@ class WeightLayout:
     layout: str  # `megvii` or `mmdet`
 
 
-# Channels of the first convolution
-_STEMS = {
+_MODEL_BY_STEM_CHANNELS = {  # by the output channels of the first convolution
     16: 'yolox_nano',
     24: 'yolox_tiny',
     32: 'yolox_s',
@@ -275,18 +281,21 @@ def recognise(
     layout = 'mmdet' if is_mmdet_layout(state) else 'megvii'
     state = to_original_names(state)
     stem, head = state.get(_STEM), state.get('head.cls_preds.0.weight')
-    if stem is None or head is None or stem.shape[0] not in _STEMS:
+    if stem is None or head is None or stem.shape[0] not in _MODEL_BY_STEM_CHANNELS:
         raise VisionRecipesError(
             f'{where}: holds no weights of YOLOX{_hint(state)}. Name some, or the model they are of.'
         )
-    return WeightLayout(_STEMS[stem.shape[0]], head.shape[0], layout)
+    return WeightLayout(_MODEL_BY_STEM_CHANNELS[stem.shape[0]], head.shape[0], layout)
 
 
 def _hint(state: dict) -> str:
+    "What a file holds instead of YOLOX, for a message"
     return f' (it begins with {next(iter(state))!r})' if state else ' (it is empty)'
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #fdb053f7
-_RAW_FROM, _NORMALISED_TO = 200, 10  # Limits of the ratio; what lies between tells nothing
+# Variance of the pixels that a network was trained on: thousands for values from 0 to 255, about 1 for
+# normalised ones. What lies between these limits tells nothing
+_RAW_FROM, _NORMALISED_TO = 200, 10
 
 
 def takes_raw_pixels(
@@ -295,13 +304,14 @@ def takes_raw_pixels(
     "Whether a network was trained on values from 0 to 255 rather than on normalised ones"
     state = to_original_names(state)
     weight, variance = state.get(_STEM), state.get(_STEM.replace('conv.weight', 'bn.running_var'))
-    # a new network has variances of 1
+    # a new network has a variance of 1 in every channel
     if variance is None or variance.min() == variance.max():
         return None
-    ratio = float((variance / (weight**2).sum((1, 2, 3))).median())
-    if ratio >= _RAW_FROM:
+    # a filter multiplies the variance of the pixels by about the sum of its squared weights
+    pixel_variance = float((variance / (weight**2).sum((1, 2, 3))).median())
+    if pixel_variance >= _RAW_FROM:
         return True
-    return False if ratio <= _NORMALISED_TO else None
+    return False if pixel_variance <= _NORMALISED_TO else None
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #ca7691d3
 def contract_of_file(
@@ -349,8 +359,8 @@ def _which_contract(path: Path, likely: list[str], raw: bool | None) -> str:
     )
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #999f9b5d
-def _file_name(known: WeightFile) -> str:
-    return known.url.rpartition('/')[2]
+def _file_name(file: WeightFile) -> str:
+    return file.url.rpartition('/')[2]
 
 
 def _files_like(path: Path, found: WeightLayout) -> list[str]:  # Keys of `YOLOX_WEIGHTS`
