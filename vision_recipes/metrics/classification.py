@@ -37,14 +37,16 @@ def _class_row(name: str, hit: int, n_true: int, n_predicted: int) -> dict:
     }
 
 
-def _class_table(confusion: np.ndarray, names) -> list[dict]:
-    "A row a class, from the confusion matrix"
+def _class_table(confusion: np.ndarray, names: Sequence[str]) -> list[dict]:
+    "One row for each class, from the confusion matrix (C, C): true class by predicted class"
     counts = zip(names, confusion.diagonal(), confusion.sum(1), confusion.sum(0))
     return [_class_row(*row) for row in counts]
 
 
-def _worst(probs: np.ndarray, true: np.ndarray) -> np.ndarray:
-    "Images by the probability of their true label, the lowest first"
+def _worst_first(
+    probs: np.ndarray, true: np.ndarray
+) -> np.ndarray:  # (n, C), (n,) class ids -> (n,) positions
+    "Sort images by the probability of their true class, the lowest first"
     return np.argsort(probs[np.arange(len(true)), true], kind='stable')
 
 # %% ../../nbs/metrics/02_classification.ipynb #2ed56ca8
@@ -71,6 +73,7 @@ def evaluate_classification(
     confusion = _confusion_matrix(true, predicted, n_classes)
     accuracy, low, high = ratio_interval(predicted == true, group_ids=anns.group_ids)
     rows = _class_table(confusion, anns.class_names)
+    # classes without images have no F1, so they are left out of the mean
     macro_f1 = float(np.mean([row['f1'] for row in rows if row['images']]))
     metrics = {'accuracy': accuracy, 'accuracy_low': low, 'accuracy_high': high, 'macro_f1': macro_f1}
-    return Evaluation(metrics | {'n_images': len(anns)}, rows, _worst(probs, true), confusion)
+    return Evaluation(metrics | {'n_images': len(anns)}, rows, _worst_first(probs, true), confusion)

@@ -27,7 +27,12 @@ from vision_recipes.metrics.average_precision import (
     true_boxes,
 )
 from .detection import DetectionEvaluation, judge
-from .intervals import effective_size, resampling_clusters, wilson_interval
+from vision_recipes.metrics.intervals import (
+    effective_size,
+    resampling_clusters,
+    student_quantile,
+    wilson_interval,
+)
 from ..runtime.postprocess_instances import PCK_RADIUS
 from ..runtime.prediction import Prediction
 
@@ -146,11 +151,7 @@ def _student_interval(
     if k < 2:
         return 0.0, 2 * mean
     df = k - 1
-    z = 1.959964  # 97.5 % quantile of the normal distribution
-    # that of Student's t, from a table where the series is poor; as in `wilson_interval`
-    t = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
-    t = {1: 12.706, 2: 4.303}.get(df, t)
-    half = t * np.sqrt(k / df * ((sums - mean * counts) ** 2).sum()) / counts.sum()
+    half = student_quantile(df) * np.sqrt(k / df * ((sums - mean * counts) ** 2).sum()) / counts.sum()
     return max(0.0, mean - half), mean + half
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #fcf73802

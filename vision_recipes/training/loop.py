@@ -743,7 +743,8 @@ def _record_epoch(
     )
     if is_best:
         t.progress.best = score
-        t.progress.best_loss = row['valid_loss']
+        # a loss that is no number decides nothing between equal scores
+        t.progress.best_loss = row['valid_loss'] if math.isfinite(row['valid_loss']) else math.inf
         t.progress.best_epoch = t.progress.epoch
         save_weights(t.judged_model.state_dict(), out / 'model.safetensors')
         write_json(out / 'run.json', t.run_info(evaluation.for_card(), t.progress.epoch))

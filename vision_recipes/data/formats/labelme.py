@@ -303,8 +303,8 @@ def _labels(
     if not used and not listed:
         reasons = ''.join(f' {f}' for f in found.notes if f.kind == 'shape')[:300]
         raise VisionRecipesError(
-            f'{root}: has {plural(len(found.sheets), "file")}, but no shape that can be used and no flag that '
-            f'is set, so nothing says what the classes are.{reasons}'
+            f'{root}: has {plural(len(found.sheets), "file")}, but no shape that can be used and no flag '
+            f'that is set, so nothing says what the classes are.{reasons}'
         )
     return LabelMap(_ordered(used, listed, file, found.notes), skeleton=skeleton), default
 
