@@ -15,16 +15,17 @@ def lazy_names(
     homes: dict[str, list[str]],  # Module, relative to the room: the names that it defines
 ) -> tuple[Callable, Callable]:  # `__getattr__` and `__dir__` for the `__init__` of the room
     "Let a package hand on names of its modules without importing these modules"
-    home_of = {}
+    module_of_name = {}
     for module, names in homes.items():
-        home_of.update(dict.fromkeys(names, module))
+        module_of_name.update(dict.fromkeys(names, module))
 
+    # Python calls these two for a name that the `__init__` does not hold, and for `dir` (PEP 562)
     def __getattr__(name):
-        if name not in home_of:
+        if name not in module_of_name:
             raise AttributeError(f'module {room!r} has no attribute {name!r}')
-        return getattr(importlib.import_module(f'{room}.{home_of[name]}'), name)
+        return getattr(importlib.import_module(f'{room}.{module_of_name[name]}'), name)
 
     def __dir__():
-        return sorted(home_of)
+        return sorted(module_of_name)
 
     return __getattr__, __dir__
