@@ -144,7 +144,7 @@ def labelme_shape(
     shape = {'label': label, 'points': points, 'group_id': group, 'description': '', 'shape_type': kind}
     return {**shape, 'flags': {}, **more}
 
-
+# %% ../../nbs/core/05_testing.ipynb #4d5758c4
 def labelme_file(
     path: str | Path,  # A `.json` file
     shapes: list[dict],  # As `labelme_shape` makes them
