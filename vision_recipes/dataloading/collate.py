@@ -86,6 +86,7 @@ def collate_instances(
 
 
 def _points_with_visibility(target: dict) -> Tensor:  # (N, K, 3) float32
+    "Join points and their visibility, which `to_tv` keeps apart"
     xy, visibility = target['keypoints'].as_subclass(Tensor), target['visibility']
     return torch.cat([xy.float(), visibility[..., None].float()], 2)
 

@@ -61,7 +61,8 @@ class _Objects:
             target |= {'keypoints': self._keypoints.array[start:stop].copy(), **self._keypoint_options}
         return target
 
-    def size_wh(self, i: int) -> tuple[int, int]:  # Of the upright image; (0, 0): not annotated
+    def size_wh(self, i: int) -> tuple[int, int]:  # Pixels; (0, 0) where it is not annotated
+        "Width and height of the upright image `i`"
         return tuple(self._sizes.array[i].tolist())
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #2f5784a9
@@ -223,7 +224,7 @@ def _sample(
 
 @patch
 def _partners(self: ImageDataset, rng: np.random.Generator) -> Iterator[ImageRecord]:
-    "Random images for mosaic, mixup and copy-paste, drawn one at a time; image `i` may be among them"
+    "Random images for mosaic, mixup and copy-paste, drawn one at a time; the sample's own may be among them"
     while True:
         yield self.record(int(rng.integers(len(self))))
 
@@ -238,7 +239,8 @@ def _decoded(self: ImageDataset, image_plan: ImagePlan) -> DecodedImage:
 
 
 @patch
-def _decode(self: ImageDataset, record: ImageRecord, decode_side: int | None):
+def _decode(self: ImageDataset, record: ImageRecord, decode_side: int | None):  # An `ImageLike`
+    "Open an image as `SampleTransform.decode` does. Raises `ImageError`"
     return self.transform.decode(self.path(record.index), record.size_wh, decode_side)
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #2cce2aeb

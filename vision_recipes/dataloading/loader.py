@@ -22,7 +22,6 @@ from .repeat_factor import occurrences, repeats_total, rounded_repeats
 class EpochBatches(Sampler):
     """Batches of `(index, epoch)` pairs; each image comes once in an epoch, or as often as `repeats` says.
 
-
     The order depends on the seed and the epoch only. Raises `VisionRecipesError` where the batch size is
     below 1, or a batch cannot be divided evenly among processes.
     """

@@ -69,6 +69,7 @@ class ImageCache:
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #039ee0c6
 @patch
 def _slot(self: ImageCache, i: int) -> np.ndarray:  # (H, W, 3) uint8, a view of the shared memory
+    "The memory of image `i`, whether it was put or not"
     start, stop = self._offsets.array[i : i + 2]
     return self._pixels.numpy()[start:stop].reshape(*self._shapes.array[i], 3)
 

@@ -132,6 +132,7 @@ class TileStyle(NamedTuple):
     min_score: float = 0.0  # Leave out objects with a lower score
 
     def color(self, label: int) -> RGB:
+        "The colour of a class id; after the last colour they begin anew"
         return self.colors[int(label) % len(self.colors)]
 
     def color_each(self, labels: Sequence[int]) -> list[RGB]:

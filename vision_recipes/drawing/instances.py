@@ -258,6 +258,7 @@ def _unnamed_skeleton(n_points: int) -> Skeleton:
 
 
 def _take_masks(masks: MaskCrops | np.ndarray, positions: np.ndarray) -> MaskCrops | np.ndarray:
+    "Some of the masks, in the order of `positions`"
     return masks.take(positions) if isinstance(masks, MaskCrops) else np.asarray(masks)[positions]
 
 # %% ../../nbs/drawing/03_instances.ipynb #41daa009
@@ -381,6 +382,7 @@ def true_points(
 
 # %% ../../nbs/drawing/03_instances.ipynb #39d2637c
 def _as_crops(masks: MaskCrops | np.ndarray) -> MaskCrops:
+    "Pack masks (N, H, W) bool; `MaskCrops` are returned as they are"
     return masks if isinstance(masks, MaskCrops) else MaskCrops.of(masks)
 
 

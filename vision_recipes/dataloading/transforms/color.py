@@ -130,6 +130,7 @@ def _apply_tables(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndar
 
 
 def _histogram(channel: np.ndarray) -> np.ndarray:  # (256,) counts
+    "How often each level occurs in a channel (H, W) uint8"
     return cv2.calcHist([channel], [0], None, [256], [0, 256]).ravel().astype(int)
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #72b5f3bf
@@ -179,6 +180,7 @@ class ColorStep:
     "Base of the random colour changes. A subclass draws the operations in `draw`"
 
     def draw(self, rng: np.random.Generator) -> list[tuple[str, float]]:  # As for `recolor`
+        "Draw the operations for one image"
         raise NotImplementedError
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:

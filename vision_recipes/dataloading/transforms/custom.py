@@ -510,6 +510,7 @@ def with_custom(
 
 
 def _steps_for(n_classes: int, transform) -> tuple[CustomStep, ...]:
+    "Read the user's transforms, and let them check labels by the number of classes"
     return tuple(replace(step, n_classes=n_classes) for step in custom_steps(transform))
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #3a630e2e

@@ -283,6 +283,7 @@ def _apply_square(self: DetectionTransform, image_plan, images, rng) -> tuple[np
 
 @patch
 def _move_target(self: DetectionTransform, geometry, record) -> dict:
+    "Map the objects of a record to the output, with the settings of this transform"
     return transform_target(geometry, record.target, self.min_side, self.flip_order, self.point_margin)
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #8429734d

@@ -421,7 +421,8 @@ class GeometricTransform:
         geometry: AxisTransform,
         boxes: np.ndarray,  # (N, 4) float32, pixels of the source; N may be 0
         rng: np.random.Generator,
-    ) -> AxisTransform:  # `geometry` followed by this step
+    ) -> AxisTransform:
+        "Draw what is random about this step, and return `geometry` followed by it"
         raise NotImplementedError
 
     def __call__(

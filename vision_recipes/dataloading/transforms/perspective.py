@@ -68,7 +68,7 @@ class Homography:
         return cls(geometry.source_wh, geometry.size_wh, (scale_x, 0.0, x, 0.0, scale_y, y, 0.0, 0.0, 1.0))
 
     @cached_property
-    def matrix(self) -> np.ndarray:
+    def matrix(self) -> np.ndarray:  # (3, 3): maps the source to the output
         return np.array(self.coefficients, np.float64).reshape(3, 3)
 
     @cached_property
@@ -204,7 +204,8 @@ def sources(
 @visible.register
 def _(
     geometry: Homography,
-) -> tuple[float, float, float, float]:  # XYXY in the output, around the visible part
+) -> tuple[float, float, float, float]:  # XYXY in the output
+    "The box around the visible part; zeros where there is none"
     if not len(geometry.visible_outline):
         return 0.0, 0.0, 0.0, 0.0
     return *geometry.visible_outline.min(0).tolist(), *geometry.visible_outline.max(0).tolist()
@@ -212,7 +213,7 @@ def _(
 
 @snap_to_pixels.register
 def _(geometry: Homography, step=(1.0, 1.0)) -> Homography:
-    # only the output's size is rounded: an image that is warped needs no whole edges, whatever the `step`
+    "Round the size of the output; a warped image needs no whole edges, so `step` does not matter"
     w, h = (max(1, round(side)) for side in geometry.size_wh)
     if geometry.size_wh != (w, h):
         geometry = geometry.scaled(w / geometry.size_wh[0], h / geometry.size_wh[1])
@@ -225,6 +226,7 @@ def _(geometry: Homography, step=(1.0, 1.0)) -> Homography:
 def _(
     geometry: Homography, image: np.ndarray, step=(1.0, 1.0), pad_value=(0, 0, 0), change=None
 ) -> np.ndarray:  # (H, W, 3) uint8, new memory
+    "Make the output by one warp of the visible part; parameters as for an `AxisTransform`"
     if not len(geometry.visible_outline):
         return np.tile(np.array(pad_value, np.uint8), (geometry.size_wh[1], geometry.size_wh[0], 1))
     part, to_part = _visible_part(geometry, image, step)
