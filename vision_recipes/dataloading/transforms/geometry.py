@@ -44,7 +44,7 @@ class AxisTransform:
 
     @property
     def zoom(self) -> float:
-        return self.scale[1]  # Output pixels per source pixel
+        return self.scale[1]  # Output pixels per source pixel, along y, which is never mirrored
 
     @property
     def mirrors(self) -> bool:
@@ -214,6 +214,7 @@ def render(
 
 def _pixel_span(geometry: AxisTransform, step: tuple[float, float], axis: int) -> tuple[int, int, int, int]:
     "Whole pixels of the visible part along `axis`: start and stop in the output, then in the decoded image"
+    # after `snap_to_pixels` only errors of floats are rounded away
     start, stop, source_start, source_stop = _visible_span(_axes(geometry)[axis])
     return round(start), round(stop), round(source_start / step[axis]), round(source_stop / step[axis])
 
@@ -282,7 +283,7 @@ def rasterize_masks(
         masks = Masks.from_rows([encode_runs(m) for m in np.asarray(masks, bool)])
     out = np.zeros((len(masks), *geometry.size_wh[::-1]), bool)
     boxes = np.zeros((len(masks), 4), np.float32)
-    limit = [round(edge) for edge in visible(geometry)]
+    limit = [round(edge) for edge in visible(geometry)]  # XYXY, whole pixels of the output
     for m in range(len(masks)):
         draw = _draw_runs if masks.is_runs(m) else _draw_rings
         x, y, part = draw(geometry, masks, m, limit)
