@@ -202,7 +202,7 @@ def read_json(path: str | Path) -> Any:
     except OSError as e:
         raise VisionRecipesError(f'{path}: cannot be read: {e.strerror or e}.') from e
     except VisionRecipesError:
-        refuse_other_kind(path, 'JSON')
+        refuse_other_kind(path, 'JSON')  # its message is better where the file is no JSON at all
         raise
 
 # %% ../../nbs/core/03_files.ipynb #6f4c4a38

@@ -28,7 +28,7 @@ def repeat_factors(
 ) -> np.ndarray:  # (N,) float64, at least 1; 1 for an image without objects
     "How often each image comes in an epoch on average; Gupta and others, arXiv 1908.03195, section 4.2"
     frequencies = class_frequencies(class_ids, n_classes)
-    # a class that no image shows has no factor; 1 avoids a division by zero
+    # 1 avoids a division by zero for a class that no image shows, whose factor is not used
     class_factors = np.maximum(1, np.sqrt(threshold / np.where(frequencies > 0, frequencies, 1)))
     image_of_object = np.repeat(np.arange(len(class_ids)), np.diff(class_ids.offsets))
     factors = np.ones(len(class_ids))

@@ -50,7 +50,7 @@ def _resized_window(
     padded = np.pad(window, ((pad[1],) * 2, (pad[0],) * 2)).astype(np.uint8) * 255
     # left, top, right and bottom of the new window, in the pixels of `padded`
     source = np.concatenate([low / scale - (x, y) + pad, high / scale - (x, y) + pad])
-    source = np.clip(source, 0, np.tile(padded.shape[::-1], 2))
+    source = np.clip(source, 0, np.tile(padded.shape[::-1], 2))  # Pillow refuses a box that reaches beyond
     out_wh = tuple((high - low).tolist())
     resized = Image.fromarray(padded).resize(out_wh, Image.Resampling.BILINEAR, box=tuple(source.tolist()))
     return *low.tolist(), np.asarray(resized) > 127

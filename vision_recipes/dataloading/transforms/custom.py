@@ -300,8 +300,12 @@ def _check_labels(target: dict, n_classes: int):
         )
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #d3ecb8e2
-def _checked_target(new: dict, target: dict, shape_hw: tuple[int, int]) -> dict:
-    "Check the target that a transform returned, and clip its objects. Entries about no object stay unchanged"
+def _checked_target(
+    new: dict,  # The target that a transform returned
+    target: dict,  # The one that it was given
+    shape_hw: tuple[int, int],  # Of the returned image
+) -> dict:
+    "Check a returned target, and clip its objects. Entries about no object come from the given one"
     if 'boxes' not in target:
         label = new.get('label', target.get('label'))
         if not isinstance(label, (int, np.integer)):

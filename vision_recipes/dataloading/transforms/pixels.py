@@ -172,6 +172,7 @@ def read_pixels(
     decoded_wh = a.shape[1::-1]
     if decoded_wh == tuple(size_wh):
         return a
+    # a smaller image may happen to have the size of a fraction, so the file is asked too
     if decode_step(decoded_wh, size_wh) is None or image_size(path) != tuple(size_wh):
         found = ' x '.join(map(str, image_size(path)))
         raise VisionRecipesError(
