@@ -20,8 +20,7 @@ def patch(
     """Put a function into the class that its first parameter names.
 
     Python binds the result to the function's name, so a function or builtin of that name keeps its meaning
-    in the module. Raises `TypeError` where the first
-    parameter names no class.
+    in the module. Raises `TypeError` where the first parameter names no class.
     """
     if method is None:
         return partial(patch, as_prop=as_prop, as_classmethod=as_classmethod)

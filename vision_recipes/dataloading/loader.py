@@ -164,7 +164,7 @@ _WHY_WORKERS_DIE = (
 
 
 def _message_of_worker(e: Exception) -> str:
-    "The message at the end of a traceback that a worker sent"
+    "The message at the end of a traceback that a worker sent; all of it where there is no traceback"
     return str(e).rpartition(f'{type(e).__module__}.{type(e).__qualname__}: ')[2].strip()
 
 # %% ../../nbs/dataloading/04_loader.ipynb #f721d534

@@ -320,7 +320,7 @@ def _checked_target(
     _check_columns(new, target, shape_hw)
     return _clipped({**target, **new}, shape_hw)
 
-
+# %% ../../../nbs/dataloading/transforms/07_custom.ipynb #8ef925ca
 def _check_columns(new: dict, target: dict, shape_hw: tuple[int, int]):
     "Raise `VisionRecipesError` for shapes, types and numbers that no object can have"
     n = len(new['boxes'])

@@ -435,7 +435,7 @@ class LetterboxTarget(BoxTransform):
         [decoded], record = images, plan[0].record
         image = decoded.image.copy() if decoded.shared else decoded.image
         geometry = self.letterbox_geometry(decoded.decoded_wh, record.size_wh)
-        target = transform_target(geometry, record.target, 0)
+        target = transform_target(geometry, record.target, 0)  # small objects count in validation, too
         return image, {
             **target,
             'scale': geometry.scale,
