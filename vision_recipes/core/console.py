@@ -35,13 +35,13 @@ def this_world() -> World:
     """
     rank, size = os.environ.get('RANK', ''), os.environ.get('WORLD_SIZE', '')
     if not size:
-        return World()
+        return World()  # not started by torchrun: one process
     try:
         local_rank = int(os.environ.get('LOCAL_RANK') or 0)
         local_size = int(os.environ.get('LOCAL_WORLD_SIZE') or 1)
         world = World(int(rank or 0), int(size), local_rank, local_size)
-    except ValueError:
-        world = World(rank=-1)
+    except ValueError:  # one is no number
+        world = World(rank=-1)  # refused below
     if not 0 <= world.rank < world.size:
         raise VisionRecipesError(
             f'The environment says RANK={rank} of WORLD_SIZE={size}, which cannot be. '
@@ -50,7 +50,7 @@ def this_world() -> World:
     return world
 
 # %% ../../nbs/core/02_console.ipynb #27598567
-_lost: list[str] = []  # Why the first text was lost that somebody would have read
+_write_error: list[str] = []  # The cause of the first failed write, such as a full disk; empty: none failed
 
 
 def put(
@@ -66,11 +66,11 @@ def put(
     except UnicodeEncodeError:
         encoding = getattr(stream, 'encoding', None) or 'ascii'
         put(text.encode(encoding, 'replace').decode(encoding), stream)
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader has gone, as with `| head`
         pass
     except OSError as e:
-        _lost[:] = _lost or [e.strerror or str(e)]
-    except (ValueError, AttributeError):  # A closed stream, and what is none
+        _write_error[:] = _write_error or [e.strerror or str(e)]
+    except (ValueError, AttributeError):  # a closed stream, and an object that is no stream
         pass
 
 # %% ../../nbs/core/02_console.ipynb #ba38b664
@@ -87,32 +87,33 @@ def prepare_streams():
 
 
 def _is_open(stream) -> bool:
+    "Whether there is a stream, and it is not closed"
     return stream is not None and not getattr(stream, 'closed', False)
 
 
 def _fill_standard_files():
-    "Open those of the descriptors 0, 1 and 2 that are closed"
+    "Open `os.devnull` for those of the descriptors 0, 1 and 2 that are closed"
+    # else the next file that is opened would get such a number, and receive what is written to the console
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.open(os.devnull, os.O_RDWR)  # gets the smallest free number, which is `descriptor`
 
-
-def flush_streams() -> (
-    str
-):  # Why something was lost, such as a full disk; empty: nothing was, or nobody reads
-    "Write out what waits in the standard streams; one that takes nothing any more leads nowhere from then on"
+# %% ../../nbs/core/02_console.ipynb #f003ad6f
+def flush_streams() -> str:  # The cause of the first failed write, such as a full disk; '': none has failed
+    "Flush the standard streams; one that fails is redirected to `os.devnull`"
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError as e:
             if not isinstance(e, BrokenPipeError):
-                _lost[:] = _lost or [e.strerror or str(e)]
+                _write_error[:] = _write_error or [e.strerror or str(e)]
+            # else Python would try again at exit, and fail with a traceback
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError):  # a closed stream, and None
             pass
-    return ''.join(_lost)
+    return ''.join(_write_error)
 
 # %% ../../nbs/core/02_console.ipynb #4875fd7d
 class _Stdout(logging.Handler):
@@ -123,7 +124,7 @@ class _Stdout(logging.Handler):
 
 
 log = logging.getLogger('vision_recipes')
-if not log.handlers:
+if not log.handlers:  # unless the program has set up this logger itself
     log.addHandler(_Stdout())
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -153,21 +154,21 @@ def progress(
     except ImportError:
         return _Silent(items)
     options = {'desc': desc, 'total': total, 'unit': unit, 'leave': False, 'dynamic_ncols': True, **kwargs}
-    return tqdm(items, disable=_no_bar(), file=_Lenient(sys.stderr), **options)
+    return tqdm(items, disable=_no_bar(), file=_SafeStream(sys.stderr), **options)
 
 
-def _no_bar() -> bool | None:
-    "Whether no bar is drawn; None: tqdm draws one where the output is a terminal"
+def _no_bar() -> bool | None:  # As tqdm's `disable`; None: it draws a bar where the output is a terminal
+    "Whether no bar is drawn. `VISION_RECIPES_PROGRESS` decides: 1 draws one, any other value none"
     requested = os.environ.get('VISION_RECIPES_PROGRESS', '')
     if not this_world().first or not _is_open(sys.stderr):
         return True
     if requested:
         return requested != '1'
-    return False if 'ipykernel' in sys.modules else None
+    return False if 'ipykernel' in sys.modules else None  # a notebook is no terminal, but shows bars
 
 # %% ../../nbs/core/02_console.ipynb #618b52d0
-class _Lenient:
-    "A stream that takes what it can, as `put` does"
+class _SafeStream:
+    "A stream to which nothing fails to be written: it writes by `put`"
 
     def __init__(self, stream):
         self.stream = stream
@@ -176,14 +177,14 @@ class _Lenient:
         put(text, self.stream)
 
     def flush(self):
-        pass
+        pass  # `put` has flushed
 
     def __getattr__(self, name):
         return getattr(self.stream, name)
 
 # %% ../../nbs/core/02_console.ipynb #70a2898c
 class _Silent:
-    "The methods of a progress bar that draws nothing"
+    "The methods of a `tqdm` bar that the library calls; nothing is drawn"
 
     def __init__(self, items):
         self.items = items
@@ -242,4 +243,6 @@ def human_time(seconds: float) -> str:  # Such as `45 s`, `12 min`, `3 h 05 min`
     if seconds < 90:
         return f'{seconds:.0f} s'
     minutes = round(seconds / 60)
-    return f'{minutes} min' if minutes < 90 else f'{minutes // 60:,} h {minutes % 60:02} min'
+    if minutes < 90:
+        return f'{minutes} min'
+    return f'{minutes // 60:,} h {minutes % 60:02} min'

@@ -16,7 +16,7 @@ class VisionRecipesError(ValueError):
     A message of more than `most` characters is cut in the middle.
     """
 
-    def __init__(self, message: object = '', most: int = 50_000):
+    def __init__(self, message: object = '', most: int = 50_000):  # `message` becomes text by `str`
         text = str(message)
         if len(text) > most:
             text = f'{text[: most // 2]} ... {text[-most // 2 :]}'
@@ -28,33 +28,37 @@ def brief(
     n: int = 60,  # At most so many characters
 ) -> str:  # The beginning of its `repr`
     "Show a value in a message, however long or deeply nested it is"
-    return _shown(value, n, 4)[:n]
+    return _short_repr(value, n, levels=4)[:n]
 
 
 _MOST_ITEMS = 12  # Of a container, in a message
 
 
-def _shown(value, n: int, levels: int) -> str:
-    "Like `repr`, with at most `_MOST_ITEMS` items of each container and `levels` levels of containers"
+def _short_repr(
+    value,
+    n: int,  # Characters of each string at most
+    levels: int,  # Containers inside of each other at most; deeper ones are shown as dots
+) -> str:
+    "Like `repr`, with at most `_MOST_ITEMS` items of each container"
     if isinstance(value, str):
         return repr(value[:n])
     if not isinstance(value, (list, tuple, dict)):
         return repr(value)
     if not levels:
         return '...'
-    items = ', '.join(_shown_items(value, n, levels - 1))
+    items = ', '.join(_short_items(value, n, levels - 1))
     if isinstance(value, dict):
         return '{' + items + '}'
     return f'({items})' if isinstance(value, tuple) else f'[{items}]'
 
 
-def _shown_items(container, n: int, levels: int) -> list[str]:
-    "The first items of a container, and dots where there are more"
-    first = list(container)[:_MOST_ITEMS]
-    shown = [_shown(item, n, levels) for item in first]
+def _short_items(container, n: int, levels: int) -> list[str]:
+    "The first items of a container as `_short_repr(...)` shows them, and dots where there are more"
+    first_items = list(container)[:_MOST_ITEMS]  # of a dict, its keys
+    texts = [_short_repr(item, n, levels) for item in first_items]
     if isinstance(container, dict):
-        shown = [f'{key}: {_shown(container[k], n, levels)}' for k, key in zip(first, shown)]
-    return shown + ['...'] * (len(container) > _MOST_ITEMS)
+        texts = [f'{key}: {_short_repr(container[k], n, levels)}' for k, key in zip(first_items, texts)]
+    return texts + ['...'] * (len(container) > _MOST_ITEMS)
 
 # %% ../../nbs/core/01_errors.ipynb #ef772d83
 def did_you_mean(
@@ -63,11 +67,12 @@ def did_you_mean(
     n: int = 4,  # At most so many suggestions
 ) -> str:  # A sentence to append to a message, with a leading space; empty where nothing is close
     "Suggest the names closest to `name`"
-    by_lower = {o.lower(): o for o in map(str, names)}
-    close = difflib.get_close_matches(str(name)[:200].lower(), by_lower, n=n, cutoff=0.5)
+    name_of_lower = {known.lower(): known for known in map(str, names)}  # letter case does not count
+    # cut, so that a text of any length is compared fast
+    close = difflib.get_close_matches(str(name)[:200].lower(), name_of_lower, n=n, cutoff=0.5)
     if not close:
         return ''
-    return f' Did you mean {" or ".join(repr(by_lower[o]) for o in close)}?'
+    return f' Did you mean {" or ".join(repr(name_of_lower[lower]) for lower in close)}?'
 
 # %% ../../nbs/core/01_errors.ipynb #96ef9f86
 def check_choice(
@@ -79,10 +84,11 @@ def check_choice(
     choices = list(choices)
     if value in choices:
         return value
-    shown = brief(value)
+    value_text = brief(value)
+    without_quotes = value_text.strip("'")
     raise VisionRecipesError(
-        f'{what}: {shown} is not one of {", ".join(map(str, choices))}.'
-        f'{did_you_mean(shown.strip(chr(39)), choices)}'
+        f'{what}: {value_text} is not one of {", ".join(map(str, choices))}.'
+        f'{did_you_mean(without_quotes, choices)}'
     )
 
 # %% ../../nbs/core/01_errors.ipynb #8090f749
@@ -93,7 +99,7 @@ def is_number(value: Any) -> bool:
     """
     if isinstance(value, float):
         return True
-    return isinstance(value, int) and -1e300 < value < 1e300
+    return isinstance(value, int) and -1e300 < value < 1e300  # what `float` can convert, with a margin
 
 # %% ../../nbs/core/01_errors.ipynb #5f4cf0a3
 def check_depth(
@@ -105,7 +111,8 @@ def check_depth(
 
     Raises `VisionRecipesError`.
     """
-    depth, level = 0, [value]
+    # level by level, not by recursion, which Python ends at a depth of its own
+    depth, level = 0, [value]  # `level` holds all values at that depth
     while level := [child for container in level for child in _children(container)]:
         depth += 1
         if depth > most:
@@ -114,11 +121,12 @@ def check_depth(
 
 
 def _children(value):
-    "What a list or a dictionary holds; of anything else nothing"
+    "The items of a list or the values of a dictionary; nothing for any other value"
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
 
 # %% ../../nbs/core/01_errors.ipynb #f3d0832c
+# `OMP_WAIT_POLICY` is read when torch is first imported
 if 'torch' not in sys.modules:
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')

@@ -14,7 +14,8 @@ from typing import Any, Iterator
 from .errors import VisionRecipesError
 
 # %% ../../nbs/core/03_files.ipynb #5b715547
-_CURES = {
+# Error of the operating system: what to tell the user
+_CAUSES = {
     errno.ENOSPC: 'the disk is full: make room or choose another place',
     errno.EROFS: 'the file system is read-only: choose another place',
     errno.EACCES: 'no permission to write there: choose another place',
@@ -34,7 +35,7 @@ def os_error(
     e: OSError,
 ) -> VisionRecipesError:  # To be raised `from e`
     "The error of an operating system as a message for the user"
-    return VisionRecipesError(f'{path}: cannot be written: {_CURES.get(e.errno, e.strerror or e)}.')
+    return VisionRecipesError(f'{path}: cannot be written: {_CAUSES.get(e.errno, e.strerror or e)}.')
 
 # %% ../../nbs/core/03_files.ipynb #12d9a7e6
 @contextmanager
@@ -48,8 +49,10 @@ def atomic_path(
     path, tmp = Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name[:80]}.', suffix='.tmp')
-        os.close(fd)
+        # in the same folder, because only there a file can be moved in one step; the name is cut, because
+        # the system limits its length
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name[:80]}.', suffix='.tmp')
+        os.close(descriptor)
         tmp = Path(name)
         yield tmp
         _move_into_place(tmp, path)
@@ -57,7 +60,7 @@ def atomic_path(
         raise os_error(path, e) from e
     finally:
         if tmp is not None:
-            tmp.unlink(missing_ok=True)
+            tmp.unlink(missing_ok=True)  # after success it has been renamed
 
 # %% ../../nbs/core/03_files.ipynb #cdabb04b
 def _umask() -> int:
@@ -90,7 +93,7 @@ def write_bytes(path: str | Path, data: bytes):
 
 def write_text(path: str | Path, text: str):
     "Write `text` to `path` in one step, as UTF-8 with plain newlines on every system"
-    # a file's name may hold bytes that are no text
+    # the text may hold a file's name with bytes that are not UTF-8, which Python keeps as surrogates
     write_bytes(path, text.encode('utf-8', 'backslashreplace'))
 
 
@@ -102,8 +105,8 @@ def write_json(path: str | Path, obj: Any):
 _PAGE = 'an HTML page', 'a download gave a page in its place, of an error or to log in: download it again'
 _ARCHIVE = 'unpack it'
 _NEW_COPY = 'download or copy it again'
-# How a file begins, without white space and in small letters: what it is, and the cure
-_BEGINNINGS = {
+# First bytes of a file, without white space and in small letters: what it is, and what to do ('': nothing)
+_KIND_BY_START = {
     b'version https://git-lfs': ('a Git LFS pointer', 'run `git lfs pull` in its folder'),
     b'/annex/objects/': ('a git-annex pointer', 'run `git annex get` in its folder'),
     b'<!doctype html': _PAGE,
@@ -129,34 +132,36 @@ _BEGINNINGS = {
 def real_kind(
     start: bytes,  # The first bytes of a file, some hundred
     wanted: str,  # What it should be, such as `an image`, `JSON` or `XML`
-) -> str:  # '' where nothing is known
-    "What a file that cannot be read really is, with the cure"
+) -> str:  # For a message after the file's name; '' where its kind is not known, or is the wanted one
+    "Say what kind of file one that cannot be read really is, and what to do"
     if len(start) > 15 and not any(start):
         return f'holds zero bytes, not {wanted}: a copy or download was interrupted; {_NEW_COPY}'
-    found = _beginning(start)
-    if not found or wanted.split()[-1] == found[0].split()[-1]:
+    kind_and_cure = _kind_by_start(start)
+    # the last word counts: `a PNG image` is `an image`
+    if not kind_and_cure or wanted.split()[-1] == kind_and_cure[0].split()[-1]:
         return ''
-    kind, cure = found
+    kind, cure = kind_and_cure
     if (kind, wanted) == ('JSON', 'YAML'):  # JSON is YAML, too
         return ''
     return f'is {kind}, not {wanted}' + (f': {cure}' if cure else '')
 
 
-def _beginning(start: bytes) -> tuple[str, str] | None:
-    "The entry of `_BEGINNINGS` that fits"
-    text = start.removeprefix(b'\xef\xbb\xbf').lstrip().lower()
+def _kind_by_start(start: bytes) -> tuple[str, str] | None:
+    "The entry of `_KIND_BY_START` that fits the first bytes of a file"
+    text = start.removeprefix(b'\xef\xbb\xbf').lstrip().lower()  # without a byte order mark
     if text.startswith(b'<?xml'):
         text = _after_declaration(text)
-    return next((found for begin, found in _BEGINNINGS.items() if text.startswith(begin)), None)
+    matches = (kind for first_bytes, kind in _KIND_BY_START.items() if text.startswith(first_bytes))
+    return next(matches, None)
 
 
 def _after_declaration(text: bytes) -> bytes:
-    "XML from its first tag of a page or a drawing on; where there is none, all of it"
+    "XML from its first tag of an HTML page or SVG drawing on; where there is none, all of it"
     tag = re.search(rb'<(!doctype html|html|svg)', text)
     return text[tag.start() :] if tag else text
 
 
-def refuse_other_kind(path: str | Path, wanted: str) -> None:
+def refuse_other_kind(path: str | Path, wanted: str) -> None:  # `wanted` as for `real_kind`
     "Raise `VisionRecipesError` where a file begins as something else than `wanted` does"
     with open(path, 'rb') as file:
         kind = real_kind(file.read(4096), wanted)
@@ -177,7 +182,7 @@ def parse_json(
         ) from e
     except RecursionError as e:
         raise VisionRecipesError(f'{where}: nested too deeply to be a file of ours.') from e
-    except ValueError as e:
+    except ValueError as e:  # Python converts no number of more than 4300 digits
         raise VisionRecipesError(f'{where}: holds a number of too many digits ({e}).') from e
 
 
@@ -197,7 +202,7 @@ def read_json(path: str | Path) -> Any:
     except OSError as e:
         raise VisionRecipesError(f'{path}: cannot be read: {e.strerror or e}.') from e
     except VisionRecipesError:
-        refuse_other_kind(path, 'JSON')
+        refuse_other_kind(path, 'JSON')  # its message is better where the file is no JSON at all
         raise
 
 # %% ../../nbs/core/03_files.ipynb #6f4c4a38
@@ -216,7 +221,7 @@ def new_folder(
         tmp = Path(tempfile.mkdtemp(dir=root.parent, prefix=f'.{root.name[:80]}.', suffix='.tmp'))
         yield tmp
         if root.exists():
-            root.rmdir()
+            root.rmdir()  # is empty; on Windows a folder cannot be replaced
         tmp.chmod(0o777 & ~_umask())
         os.replace(tmp, root)
     except OSError as e:
@@ -227,7 +232,7 @@ def new_folder(
 
 
 def _check_free(root: Path):
-    "Refuse a folder that holds something, and a path that leads through a file"
+    "Raise `VisionRecipesError` for a folder that holds something, and for a path that leads through a file"
     nearest = next(p for p in (root, *root.parents) if p.exists())
     if not nearest.is_dir():
         raise VisionRecipesError(f'{nearest}: is a file, not a folder. Choose another place.')
@@ -251,16 +256,16 @@ def check_writable(
         raise VisionRecipesError(
             f'{path}: is a {found}, but a {wanted} is to be written there. Name another place.'
         )
-    place = path if folder and path.exists() else path.parent
-    made = [p for p in (place, *place.parents) if not p.exists()]
+    parent = path if folder and path.exists() else path.parent  # where something will be written
+    missing = [p for p in (parent, *parent.parents) if not p.exists()]  # the deepest first
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=place):
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=parent):
             pass
     except OSError as e:
         raise os_error(path, e) from e
     finally:
-        for p in made:
+        for p in missing:
             if p.exists():
                 p.rmdir()
 
@@ -272,7 +277,7 @@ def file_hash(
     "Hash a file's bytes without reading it whole into memory"
     digest = hashlib.new(algorithm)
     with open(path, 'rb') as f:
-        while chunk := f.read(1 << 20):
+        while chunk := f.read(1 << 20):  # a MiB
             digest.update(chunk)
     return digest.hexdigest()
 
@@ -281,7 +286,10 @@ def read_utf8(
     file: str | Path,
     wanted: str = 'a text file',  # What it should be, for the error of a file that is something else
 ) -> str:
-    "The text of a file, without a byte order mark. Raises `VisionRecipesError` where it is not UTF-8"
+    """The text of a file, without a byte order mark.
+
+    Raises `VisionRecipesError` where it cannot be read, is not UTF-8, or is known to be something else.
+    """
     try:
         content = Path(file).read_bytes()
     except OSError as e:
@@ -292,7 +300,7 @@ def read_utf8(
         text = content.decode('utf-8-sig')
     except UnicodeDecodeError as e:
         raise VisionRecipesError(f'{file}: is not UTF-8 text (byte {e.start}). Save it as UTF-8.') from e
-    if '\0' in text:
+    if '\0' in text:  # valid UTF-8, but no text file has it; UTF-16 without a byte order mark does
         raise VisionRecipesError(
             f'{file}: is not UTF-8 text (byte {content.index(0)} is 0). Save it as UTF-8.'
         )

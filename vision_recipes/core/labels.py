@@ -50,9 +50,10 @@ class LabelMap:
 
 # %% ../../nbs/core/10_labels.ipynb #31a8a974
 def _int64_ids(ids) -> tuple[int, ...]:
+    "Source ids as integers. Raises `VisionRecipesError` where one does not fit into 64 bits"
     try:
         ids = tuple(map(int, ids))
-    except OverflowError as e:
+    except OverflowError as e:  # infinity
         raise VisionRecipesError(f'source ids: {e}.') from e
     if not all(-(2**63) <= i < 2**63 for i in ids):
         raise VisionRecipesError('source ids: one is too large for 64 bits.')
@@ -60,7 +61,7 @@ def _int64_ids(ids) -> tuple[int, ...]:
 
 
 def _check_classes(labels: LabelMap):
-    "Refuse names or source ids that stand for two classes"
+    "Raise `VisionRecipesError` where there is no class, or a name or source id stands for two classes"
     if not labels.names:
         raise VisionRecipesError('A label map needs at least one class.')
     count = Counter(labels.names)
@@ -88,12 +89,16 @@ def match_classes(
     wanted: Sequence[str],  # Such as the classes of a data set
     known: Sequence[str],  # Such as the classes of a model
 ) -> list[int]:  # For each of `wanted` its position in `known`, or -1
-    "Find names among others: as they stand or as one of the synonyms between commas, else by `match_names`"
+    """Find names among others.
+
+    A name matches as it stands, or as a synonym: ImageNet's classes have several between commas. Where
+    neither fits, `match_names` decides.
+    """
     exact = {name: i for i, name in enumerate(known)}
     synonyms: dict[str, int] = {}
     for i, name in enumerate(known):
         for synonym in name.split(', '):
-            synonyms[synonym] = -1 if synonym in synonyms else i
+            synonyms[synonym] = -1 if synonym in synonyms else i  # of two classes: none
     position = {**synonyms, **exact}
     return [position.get(name, -1) for name in match_names(wanted, position, paths=False).found]
 
@@ -138,19 +143,24 @@ def _checked_ids(self: LabelMap, class_ids: np.ndarray) -> np.ndarray:  # int64,
     return class_ids
 
 # %% ../../nbs/core/10_labels.ipynb #e70fee01
-def _look_up(ids: np.ndarray, known, where: str) -> np.ndarray:  # int64, the shape of `ids`
-    "The position of each of `ids` in `known`"
+def _look_up(
+    ids: np.ndarray,  # int64, any shape
+    known,  # Different ids, in any order
+    where: str,  # What declares the known ids, for the message
+) -> np.ndarray:  # int64, the shape of `ids`
+    "The position of each of `ids` in `known`. Raises `VisionRecipesError` where one is not there"
     known = np.asarray(known, dtype=np.int64)
     order = np.argsort(known)
-    at = np.minimum(np.searchsorted(known[order], ids), len(known) - 1)
-    found = order[at]
-    bad = np.unique(ids[known[found] != ids])
-    if bad.size:
+    # binary search in the sorted ids; a larger one than all gets the last, and is refused below
+    sorted_position = np.minimum(np.searchsorted(known[order], ids), len(known) - 1)
+    position = order[sorted_position]
+    unknown = np.unique(ids[known[position] != ids])
+    if unknown.size:
         raise VisionRecipesError(
-            f'Class id {", ".join(map(str, bad[:5]))} is used but not declared in the {where}, which knows '
-            f'{", ".join(map(str, known[:20]))}.'
+            f'Class id {", ".join(map(str, unknown[:5]))} is used but not declared in the {where}, which '
+            f'knows {", ".join(map(str, known[:20]))}.'
         )
-    return found.astype(np.int64)
+    return position.astype(np.int64)
 
 # %% ../../nbs/core/10_labels.ipynb #dfc518a8
 @patch
@@ -159,12 +169,12 @@ def to_model(self: LabelMap, class_ids: np.ndarray) -> np.ndarray:  # int64, sam
 
     Raises `VisionRecipesError` on an id that no class has.
     """
-    return self._checked_ids(class_ids) + self.background
+    return self._checked_ids(class_ids) + self.background  # a bool: adds 0 or 1
 
 # %% ../../nbs/core/10_labels.ipynb #ac96ce5e
 @patch
 def to_dict(self: LabelMap) -> dict:  # Plain JSON
-    "What a run directory or an ONNX file carries"
+    "The label map as a run directory and an ONNX file store it; `from_dict` reads it"
     return {
         'names': list(self.names),
         'source_ids': None if self.source_ids is None else list(self.source_ids),

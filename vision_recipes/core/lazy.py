@@ -19,20 +19,21 @@ def lazy_names(
 
     Where a module needs a package that is missing, such as PyTorch, its names raise `MissingPackage`.
     """
-    home_of = {}
+    module_of_name = {}
     for module, names in homes.items():
-        home_of.update(dict.fromkeys(names, module))
+        module_of_name.update(dict.fromkeys(names, module))
 
+    # Python calls these two for a name that the `__init__` does not hold, and for `dir` (PEP 562)
     def __getattr__(name):
-        if name not in home_of:
+        if name not in module_of_name:
             raise AttributeError(f'module {room!r} has no attribute {name!r}')
         try:
-            module = importlib.import_module(f'{room}.{home_of[name]}')
+            module = importlib.import_module(f'{room}.{module_of_name[name]}')
         except ModuleNotFoundError as e:
             raise missing_package(e, f'{room}.{name}') from e
         return getattr(module, name)
 
     def __dir__():
-        return sorted(home_of)
+        return sorted(module_of_name)
 
     return __getattr__, __dir__

@@ -16,14 +16,14 @@ from .patching import patch
 from .ragged import Ragged
 
 # %% ../../nbs/core/08_masks.ipynb #ca7fb33c
-MOST_STEPS = 50_000_000  # Rows that the edges of an outline may cross in all: a gigabyte
+MOST_STEPS = 50_000_000  # Rows of pixels that the edges of an outline may cross in all; takes a gigabyte
 
 
 def fill_rings(
-    rings: Sequence[np.ndarray],  # Each (n, 2) x, y in pixels
-    window: tuple[int, int, int, int],  # XYXY in whole pixels: what to draw
+    rings: Sequence[np.ndarray],  # Each (n, 2) x, y in pixels; with fewer than 3 points it is empty
+    window: tuple[int, int, int, int],  # XYXY in whole pixels: the part of the image to draw
 ) -> np.ndarray:  # (h, w) bool
-    """Draw the union of rings: the pixels whose centres are inside.
+    """Draw the union of rings: the pixels whose centres are inside, by the non-zero winding rule.
 
     Raises `VisionRecipesError` for an outline of more than `MOST_STEPS` crossings.
     """
@@ -32,73 +32,80 @@ def fill_rings(
     rings = [r for r in rings if len(r) > 2]
     if not rings or not w or not h:
         return np.zeros((h, w), bool)
-    begin = np.concatenate(rings).astype(np.float64) - (x1, y1)  # (E, 2), of each edge
+    begin = np.concatenate(rings).astype(np.float64) - (x1, y1)  # (E, 2), of each edge, in the window
     end = np.concatenate([np.roll(r, -1, 0) for r in rings]).astype(np.float64) - (x1, y1)
-    edge, pixel = _crossings(begin, end, w, h)
+    edge, pixel = _crossings(begin, end, w, h)  # (C,) each, as all arrays below
     ring = np.repeat(np.arange(len(rings)), [len(r) for r in rings])[edge]
-    winding = np.where(end[:, 1] > begin[:, 1], 1, -1)[edge]
+    winding = np.where(end[:, 1] > begin[:, 1], 1, -1)[edge]  # 1: the edge goes down, -1: up
     pixel, inside = _inside_each(pixel, winding, ring, w * h)
     if len(rings) > 1:
         pixel, inside = _inside_any(pixel, inside)
+    # from each crossing to the next one all pixels are inside, or all are outside; before the first, outside
     return np.repeat(np.append(False, inside), np.diff(pixel, prepend=0, append=h * w)).reshape(h, w)
 
 # %% ../../nbs/core/08_masks.ipynb #5b69a7c5
 def _crossings(begin, end, w: int, h: int) -> tuple[np.ndarray, np.ndarray]:  # (C,) edge and (C,) pixel
-    "Where edges cross rows of pixels: the edge, and the first pixel right of it, counted row by row"
-    low = np.ceil(np.minimum(begin[:, 1], end[:, 1]) - 0.5).clip(0, h).astype(np.int64)  # first row
-    high = np.ceil(np.maximum(begin[:, 1], end[:, 1]) - 0.5).clip(0, h).astype(np.int64)
-    n = high - low
-    if n.sum() > MOST_STEPS:
+    """Where edges cross rows of pixels, at the height of the pixels' centres.
+
+    Returns for each crossing the edge, and the first pixel whose centre is right of it, counted row by row.
+    """
+    # the rows that each edge crosses: from `first_row` to `stop_row - 1`
+    first_row = np.ceil(np.minimum(begin[:, 1], end[:, 1]) - 0.5).clip(0, h).astype(np.int64)
+    stop_row = np.ceil(np.maximum(begin[:, 1], end[:, 1]) - 0.5).clip(0, h).astype(np.int64)
+    n_rows = stop_row - first_row
+    if n_rows.sum() > MOST_STEPS:
         raise VisionRecipesError(
-            f'An outline of {len(begin):,} edges crosses {int(n.sum()):,} rows of pixels in all, more than '
-            'can be drawn. Simplify it, or remove it.'
+            f'An outline of {len(begin):,} edges crosses {int(n_rows.sum()):,} rows of pixels in all, more '
+            'than can be drawn. Simplify it, or remove it.'
         )
-    edge = np.repeat(np.arange(len(begin)), n)
-    row = np.arange(len(edge)) - np.repeat(np.cumsum(n) - n - low, n)
+    edge = np.repeat(np.arange(len(begin)), n_rows)  # (C,)
+    n_before = np.cumsum(n_rows) - n_rows  # crossings of the edges before
+    row = np.arange(len(edge)) - np.repeat(n_before - first_row, n_rows)  # (C,)
     step = end - begin
-    slope = np.divide(step[:, 0], step[:, 1], out=np.zeros(len(begin)), where=n > 0)
+    slope = np.divide(step[:, 0], step[:, 1], out=np.zeros(len(begin)), where=n_rows > 0)  # x per y
     x = begin[edge, 0] + (row + 0.5 - begin[edge, 1]) * slope[edge]
     return edge, row * w + np.ceil(x - 0.5).clip(0, w).astype(np.int64)
 
 
 def _inside_each(pixel, winding, ring, n_pixels: int) -> tuple[np.ndarray, np.ndarray]:
-    "Crossings in the order of rings and pixels; whether the pixels behind each are inside of its ring"
+    "Sort crossings by ring and pixel; returns their pixels, and whether those behind each are in its ring"
     order = np.argsort(ring * (n_pixels + 1) + pixel, kind='stable')
-    # the windings of a row add up to zero, so no run goes on in the next row or ring
+    # the windings of a row add up to zero, so the sum begins each row and ring anew
     return pixel[order], np.cumsum(winding[order]) != 0
 
 
 def _inside_any(pixel, inside) -> tuple[np.ndarray, np.ndarray]:
-    "Crossings in the order of pixels; whether the pixels behind each are inside of any ring"
-    begins = np.diff(inside.astype(np.int64), prepend=0)  # 1, and -1 where the inside of a ring ends
+    "Sort the result of `_inside_each(...)` by pixel; whether the pixels behind each crossing are in any ring"
+    change = np.diff(inside.astype(np.int64), prepend=0)  # 1 where a ring's inside begins, -1 where it ends
     order = np.argsort(pixel, kind='stable')
-    return pixel[order], np.cumsum(begins[order]) > 0
+    return pixel[order], np.cumsum(change[order]) > 0  # in how many rings
 
 # %% ../../nbs/core/08_masks.ipynb #1da1f6dd
 def ring_area(
     ring: np.ndarray,  # (n, 2) x, y
 ) -> float:  # Square pixels, positive where y grows downwards and the points go clockwise on the screen
     "The area inside a ring of points; parts a ring goes around twice count twice"
+    # relative to the first point, so that large coordinates lose no digits; the shoelace formula
     x, y = (ring - ring[:1]).T.astype(np.float64) if len(ring) else np.zeros((2, 0))
     return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
 
 # %% ../../nbs/core/08_masks.ipynb #3c5cb4bf
-SELF_CROSSING = 500  # A ring with more points is not searched for crossings
+SELF_CROSSING = 500  # Points; a larger ring is not searched for crossings, which takes n x n steps
 
 
 def crosses_itself(
     ring: np.ndarray,  # (n, 2)
 ) -> bool:
-    "Whether two sides of a ring that are no neighbours cross"
-    a, n = ring.astype(np.float64), len(ring)
+    "Whether two sides of a ring that are no neighbours cross; False for more than `SELF_CROSSING` points"
+    begin, n = ring.astype(np.float64), len(ring)
     if n < 4 or n > SELF_CROSSING:
         return False
-    b = np.roll(a, -1, 0)
+    end = np.roll(begin, -1, 0)
     # (n, n): on which side of each edge the other edges begin and end
-    begins = _side_of_line(a[:, None], b[:, None], a[None])
-    ends = _side_of_line(a[:, None], b[:, None], b[None])
-    parted = begins * ends < 0
-    return bool((parted & parted.T).any())
+    side_of_begin = _side_of_line(begin[:, None], end[:, None], begin[None])
+    side_of_end = _side_of_line(begin[:, None], end[:, None], end[None])
+    on_both_sides = side_of_begin * side_of_end < 0
+    return bool((on_both_sides & on_both_sides.T).any())  # each of two edges crosses the other's line
 
 
 def _side_of_line(p, q, r) -> np.ndarray:
@@ -111,28 +118,32 @@ def _side_of_line(p, q, r) -> np.ndarray:
 def encode_runs(
     mask: np.ndarray,  # (H, W) bool
 ) -> np.ndarray:  # uint32, adding up to H * W
-    "Run lengths, column by column, beginning with zeros"
-    flat = np.concatenate([[False], np.asarray(mask, bool).T.reshape(-1)])
-    ends = np.flatnonzero(flat[1:] != flat[:-1])
-    return np.diff(ends, prepend=0, append=flat.size - 1).astype(np.uint32)
+    "Run lengths of zeros and ones in turn, column by column; the first run is of zeros and may be empty"
+    flat = np.concatenate([[False], np.asarray(mask, bool).T.reshape(-1)])  # as if a zero came first
+    starts = np.flatnonzero(flat[1:] != flat[:-1])  # of all runs but the first
+    return np.diff(starts, prepend=0, append=flat.size - 1).astype(np.uint32)
 
 
 def decode_runs(
     runs: np.ndarray,  # As `encode_runs` gives them
     size_wh: tuple[int, int],  # Of the image
 ) -> np.ndarray:  # (H, W) bool
-    "The pixels. Raises `VisionRecipesError` where the runs are for an image of another size"
+    "The pixels of run lengths. Raises `VisionRecipesError` where they are for an image of another size"
     w, h = size_wh
     runs = np.asarray(runs, np.int64)
     if runs.sum() != w * h:
         raise VisionRecipesError(
             f'These run lengths add up to {runs.sum()} pixels, but an image of {w} x {h} has {w * h}.'
         )
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(w, h).T
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(w, h).T  # every second run is of ones
 
 # %% ../../nbs/core/08_masks.ipynb #04cfb367
 def pack_runs(runs: np.ndarray) -> str:
-    "Run lengths as COCO's compressed string"
+    """Run lengths as COCO's compressed string, as `rleToString` of its `maskApi.c` writes it.
+
+    From the fourth on, a number is the difference to the run two before. A character holds five bits, the
+    lowest first; 32 is added where more characters of the number follow, and 48 to make it printable.
+    """
     packed, runs = bytearray(), np.asarray(runs, np.int64).tolist()
     for i, number in enumerate(runs):
         if i > 2:
@@ -147,17 +158,17 @@ def pack_runs(runs: np.ndarray) -> str:
 
 
 def unpack_runs(packed: str | bytes) -> np.ndarray:  # uint32
-    "Run lengths of COCO's compressed string. Raises `VisionRecipesError` where it is none"
-    runs, number, shift = [], 0, 0
+    "Run lengths of COCO's compressed string (see `pack_runs`). Raises `VisionRecipesError` where it is none"
+    runs, number, shift = [], 0, 0  # `shift`: bits of the present number that were read
     for code in packed.encode() if isinstance(packed, str) else packed:
         bits = code - 48
         if not 0 <= bits < 64:
             raise VisionRecipesError(f'Not a compressed mask: it holds the character {chr(code)!r}.')
         number |= (bits & 31) << shift
         shift += 5
-        if bits & 32:
+        if bits & 32:  # more characters of this number follow
             continue
-        if bits & 16:
+        if bits & 16:  # it is negative
             number -= 1 << shift
         runs.append(number + (runs[-2] if len(runs) > 2 else 0))
         number = shift = 0
@@ -202,20 +213,20 @@ class Masks:
 # %% ../../nbs/core/08_masks.ipynb #68937ac7
 @patch
 def is_runs(self: Masks, m: int) -> bool:
-    "Whether an object is given by run lengths"
+    "Whether object `m` is given by run lengths"
     return self.runs.offsets[m] < self.runs.offsets[m + 1]
 
 
 @patch
 def rings_of(self: Masks, m: int) -> list[np.ndarray]:  # Each (n, 2)
-    "The rings of an object; none where it is given by run lengths"
-    first, stop = self.objects[m : m + 2].tolist()
-    return [self.points[self.rings[r] : self.rings[r + 1]] for r in range(first, stop)]
+    "The rings of object `m`; none where it is given by run lengths"
+    start, stop = self.objects[m : m + 2].tolist()
+    return [self.points[self.rings[r] : self.rings[r + 1]] for r in range(start, stop)]
 
 
 @patch
 def row(self: Masks, m: int):  # As `from_rows` takes it
-    "An object's run lengths, or its rings"
+    "The run lengths of object `m`, or its rings"
     return self.runs[m] if self.is_runs(m) else self.rings_of(m)
 
 # %% ../../nbs/core/08_masks.ipynb #fb209435
@@ -243,28 +254,30 @@ def masks_boxes(
     A ring may reach beyond the image, and so may its box.
     """
     out = np.zeros((len(masks), 4), np.float32)
-    first = masks.rings[masks.objects[:-1]]
-    drawn = np.diff(masks.rings[masks.objects]) > 0
-    if drawn.any():
-        # the points of an object lie together
-        out[drawn, :2] = np.minimum.reduceat(masks.points, first[drawn], 0)
-        out[drawn, 2:] = np.maximum.reduceat(masks.points, first[drawn], 0)
+    first_point = masks.rings[masks.objects[:-1]]  # (M,) position of each object's first point
+    has_points = np.diff(masks.rings[masks.objects]) > 0
+    if has_points.any():
+        # an object's points lie together, from its first one to the first of the next object with points
+        out[has_points, :2] = np.minimum.reduceat(masks.points, first_point[has_points], 0)
+        out[has_points, 2:] = np.maximum.reduceat(masks.points, first_point[has_points], 0)
     for m in np.flatnonzero(masks.runs.counts):
         out[m] = _runs_box(masks.runs[m], int(sizes_wh[m][1]))
     return out
 
 
-def _runs_box(runs: np.ndarray, h: int) -> tuple[int, int, int, int]:
+def _runs_box(runs: np.ndarray, h: int) -> tuple[int, int, int, int]:  # XYXY; zeros for an empty mask
     "The box of run lengths in an image `h` pixels high"
     ends = np.cumsum(runs, dtype=np.int64)
+    # where runs of ones start and stop, counted column by column
     stop = ends[1::2]
     start = ends[:-1:2][: len(stop)]
     start, stop = start[stop > start], stop[stop > start]
     if not len(start):
         return 0, 0, 0, 0
-    across = (stop - 1) // h > start // h  # a run that goes on in the next column touches bottom and top
-    top = np.where(across, 0, start % h)
-    bottom = np.where(across, h, (stop - 1) % h + 1)
+    # a run that goes on in the next column touches bottom and top
+    spans_columns = (stop - 1) // h > start // h
+    top = np.where(spans_columns, 0, start % h)
+    bottom = np.where(spans_columns, h, (stop - 1) % h + 1)
     return int(start[0] // h), int(top.min()), int((stop[-1] - 1) // h + 1), int(bottom.max())
 
 # %% ../../nbs/core/08_masks.ipynb #dbbdbb14
@@ -283,11 +296,11 @@ class MaskCrops:
         windows: Iterable[tuple[int, int, np.ndarray]],  # Each left, top, (h, w) bool; taken one at a time
     ) -> 'MaskCrops':
         "Pack windows that lie within the image"
-        boxes, bits = [], []
+        corners, bits = [], []
         for x, y, mask in windows:
-            boxes.append((x, y, x + mask.shape[1], y + mask.shape[0]))
+            corners.append((x, y, x + mask.shape[1], y + mask.shape[0]))
             bits.append(np.packbits(mask))
-        return cls(tuple(map(int, size_wh)), np.array(boxes, np.int32).reshape(-1, 4), tuple(bits))
+        return cls(tuple(map(int, size_wh)), np.array(corners, np.int32).reshape(-1, 4), tuple(bits))
 
     @classmethod
     def of(cls, masks: np.ndarray) -> 'MaskCrops':  # (N, H, W) bool
@@ -320,7 +333,7 @@ def _tight_window(mask: np.ndarray) -> tuple[int, int, np.ndarray]:  # Left, top
 # %% ../../nbs/core/08_masks.ipynb #f85b1f89
 @patch
 def window(self: MaskCrops, i: int) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
-    "The pixels of an object where it is"
+    "The pixels of object `i` in its window"
     x1, y1, x2, y2 = self.windows[i].tolist()
     pixels = np.unpackbits(self.bits[i], count=(x2 - x1) * (y2 - y1))
     return x1, y1, pixels.reshape(y2 - y1, x2 - x1).view(bool)
@@ -328,17 +341,18 @@ def window(self: MaskCrops, i: int) -> tuple[int, int, np.ndarray]:  # Left, top
 
 @patch(as_prop=True)
 def shape(self: MaskCrops) -> tuple[int, int, int]:  # (N, H, W)
-    "Of all of them as one array"
+    "The shape of all masks as one array"
     return len(self), self.size_wh[1], self.size_wh[0]
 
 
 @patch(as_prop=True)
 def areas(self: MaskCrops) -> np.ndarray:  # (N,) int64
-    "Pixels of each"
+    "How many pixels each mask has"
     return np.array([_count_bits(bits) for bits in self.bits], np.int64)
 
 
 def _count_bits(bits: np.ndarray) -> int:
+    "How many bits are 1 in an array of uint8; NumPy 2 can count them without unpacking"
     return np.bitwise_count(bits).sum() if hasattr(np, 'bitwise_count') else np.unpackbits(bits).sum()
 
 # %% ../../nbs/core/08_masks.ipynb #a4f77ab4
@@ -354,7 +368,7 @@ def draw_object(
     m: int,
     size_wh: tuple[int, int],  # Of the image, pixels
 ) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
-    "The pixels of an object where it is, cut at the edge of the image"
+    "The pixels of object `m` in the window around it, cut at the edge of the image"
     if masks.is_runs(m):
         return _draw_runs(masks.runs[m], size_wh)
     rings = masks.rings_of(m)
@@ -367,14 +381,15 @@ def draw_object(
 
 
 def _draw_runs(runs: np.ndarray, size_wh: tuple[int, int]) -> tuple[int, int, np.ndarray]:
-    "The pixels of run lengths where they are; only their own columns are decoded"
+    "The pixels of run lengths in the window around them; only the columns of the window are decoded"
     w, h = size_wh
     x1, y1, x2, y2 = _runs_box(runs, h)
     ends = np.cumsum(runs, dtype=np.int64)
     if ends[-1] != w * h:
         decode_runs(runs, size_wh)  # raises the error
-    columns = np.diff(np.clip(ends, x1 * h, x2 * h), prepend=x1 * h)
-    return x1, y1, decode_runs(columns, (x2 - x1, h))[y1:y2]
+    # run lengths of the columns x1 to x2 - 1 alone
+    window_runs = np.diff(np.clip(ends, x1 * h, x2 * h), prepend=x1 * h)
+    return x1, y1, decode_runs(window_runs, (x2 - x1, h))[y1:y2]
 
 
 def draw_crops(
@@ -390,12 +405,12 @@ def common_pixels(
     b: MaskCrops,
     pairs: np.ndarray,  # (P, 2) positions in `a` and in `b`
 ) -> np.ndarray:  # (P,) int64
-    "How many pixels masks share"
+    "How many pixels the two masks of each pair share"
     windows_a, windows_b = a.windows[pairs[:, 0]], b.windows[pairs[:, 1]]
     low = np.maximum(windows_a[:, :2], windows_b[:, :2])
     high = np.minimum(windows_a[:, 2:], windows_b[:, 2:])
     out = np.zeros(len(pairs), np.int64)
-    unpacked_a, unpacked_b = {}, {}
+    unpacked_a, unpacked_b = {}, {}  # windows by position, because a mask may be in many pairs
     for k in np.flatnonzero((low < high).all(1)).tolist():
         box = (*low[k].tolist(), *high[k].tolist())
         part_a = _window_part(a, int(pairs[k, 0]), box, unpacked_a)
@@ -416,6 +431,6 @@ def _window_part(crops: MaskCrops, i: int, box: tuple[int, int, int, int], unpac
 def mask_iou_matrix(a: MaskCrops, b: MaskCrops) -> np.ndarray:  # (A, B) 0 to 1
     "Intersection over union of every pair of masks; 0 where both are empty"
     pairs = np.stack(np.meshgrid(np.arange(len(a)), np.arange(len(b)), indexing='ij'), -1).reshape(-1, 2)
-    both = common_pixels(a, b, pairs).reshape(len(a), len(b))
-    union = a.areas[:, None] + b.areas - both
-    return np.divide(both, union, out=np.zeros(both.shape), where=union > 0)
+    intersection = common_pixels(a, b, pairs).reshape(len(a), len(b))
+    union = a.areas[:, None] + b.areas - intersection
+    return np.divide(intersection, union, out=np.zeros(intersection.shape), where=union > 0)

@@ -12,28 +12,31 @@ from typing import Any, Callable
 
 # %% ../../nbs/core/12_patching.ipynb #bd767fd2
 def patch(
-    method: Callable | None = None,  # Its first parameter is annotated with the class
+    method: Callable | None = None,  # Its first parameter is annotated with the class; None: as `@patch(...)`
     *,
     as_prop: bool = False,  # Make it a property
     as_classmethod: bool = False,  # Make it a class method: its first parameter is the class itself
-) -> Any:  # What the name of the function meant before; None where it meant nothing
+) -> Any:  # What the name of the function meant in the module before; None where it meant nothing
     """Put a function into the class that its first parameter names.
 
-    A function or builtin of the same name keeps its meaning in the module. Raises `TypeError` where the first
-    parameter names no class.
+    Python binds the result to the function's name, so a function or builtin of that name keeps its meaning
+    in the module. Raises `TypeError` where the first parameter names no class.
     """
     if method is None:
         return partial(patch, as_prop=as_prop, as_classmethod=as_classmethod)
     name = method.__name__
-    first = next(iter(inspect.signature(method).parameters.values()), None)
-    if first is None or first.annotation is first.empty or not isinstance(first.annotation, type):
+    first_parameter = next(iter(inspect.signature(method).parameters.values()), None)
+    # without an annotation it is `Parameter.empty`, which is a class too
+    cls = None if first_parameter is None else first_parameter.annotation
+    if cls is inspect.Parameter.empty or not isinstance(cls, type):
         raise TypeError(f'{name}: the first parameter must be annotated with the class to patch')
-    method.__qualname__ = f'{first.annotation.__qualname__}.{name}'
-    setattr(first.annotation, name, _wrapped(method, as_prop, as_classmethod))
+    method.__qualname__ = f'{cls.__qualname__}.{name}'
+    setattr(cls, name, _wrapped(method, as_prop, as_classmethod))
     return method.__globals__.get(name, getattr(builtins, name, None))
 
 
 def _wrapped(method: Callable, as_prop: bool, as_classmethod: bool) -> Any:
+    "A function as a property, a class method or a plain method"
     if as_prop:
         return property(method)
     return classmethod(method) if as_classmethod else method

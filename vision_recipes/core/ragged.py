@@ -24,10 +24,10 @@ class Ragged:
     def from_rows(
         cls,
         rows: Sequence,  # Each (n_i, *row_shape)
-        dtype=None,
-        row_shape: tuple[int, ...] = (),
+        dtype=None,  # NumPy's, of the values; None: as NumPy finds it
+        row_shape: tuple[int, ...] = (),  # Of one value; () for numbers
     ) -> 'Ragged':
-        "Join `rows`; `dtype` and `row_shape` also hold where there are none"
+        "Join `rows`; with `dtype` and `row_shape` an empty list of rows has the same type and shape"
         rows = [np.asarray(r, dtype=dtype).reshape(-1, *row_shape) for r in rows]
         values = np.concatenate(rows) if rows else np.empty((0, *row_shape), dtype=dtype)
         return cls(values, np.cumsum([0, *map(len, rows)], dtype=np.int64))
@@ -50,8 +50,9 @@ def positions(
     rows: np.ndarray,  # Numbers of rows, or a mask
 ) -> np.ndarray:  # int64 indices into `values`
     "Where the values of `rows` lie, in the order of `rows`"
-    starts, n = self.offsets[:-1][rows], self.counts[rows]
-    return np.repeat(starts - np.cumsum(n) + n, n) + np.arange(n.sum())
+    starts, counts = self.offsets[:-1][rows], self.counts[rows]
+    new_starts = np.cumsum(counts) - counts  # where each row begins in the result
+    return np.repeat(starts - new_starts, counts) + np.arange(counts.sum())
 
 
 @patch
@@ -71,10 +72,11 @@ class Strings:
         "Pack `strings`. Raises `VisionRecipesError` for one that is not text"
         strings = list(strings)
         joined = ''.join(strings)
-        if joined.isascii():
+        if joined.isascii():  # one call instead of one for each string
             joined = joined.encode()
         else:
             try:
+                # file names may hold bytes that are not UTF-8, which Python keeps as surrogates
                 strings = [s.encode('utf-8', 'surrogateescape') for s in strings]
             except UnicodeEncodeError as e:
                 raise _no_text(e.object) from e
@@ -100,6 +102,7 @@ class Strings:
 
 # %% ../../nbs/core/07_ragged.ipynb #1395a55a
 def _no_text(text: str) -> VisionRecipesError:
+    "The error for a string that cannot be encoded"
     return VisionRecipesError(
         f'{text[:60]!r}: holds half a letter (a lone surrogate), which no file name and no '
         'name of a group can. Correct the annotations.'

@@ -18,7 +18,7 @@ def setting(
     help: str,  # For people, with the unit
     low: float | None = None,  # Smallest value that makes sense
     high: float | None = None,  # Largest
-    choices: tuple[str, ...] | None = None,
+    choices: tuple[str, ...] | None = None,  # The only texts that are allowed
     words: tuple[str, ...] = (),  # Texts that may stand in place of a number, such as `auto`
 ):  # A dataclass field
     "Declare a setting with its description and its range"
@@ -63,44 +63,51 @@ class Settings:
         return asdict(self)
 
     def check(self, names: tuple[str, ...]):  # The settings to look at
-        "Refuse what is known to be wrong before any heavy library is imported, such as an unknown model"
+        "Refuse an unknown model and the like before any heavy library is imported; a subclass does it"
 
 # %% ../../nbs/core/04_settings.ipynb #3a82c8b4
 @patch(as_classmethod=True)
 def check_values(cls: Settings, values: dict):
-    "Refuse single values that are out of range or of another type, without building the settings"
+    """Refuse single values that are out of range or of another type, without building the settings.
+
+    Names that are no settings are ignored. Raises `VisionRecipesError`.
+    """
     for f in fields(cls):
         if f.name in values:
             _checked(f, values[f.name])
 
 # %% ../../nbs/core/04_settings.ipynb #0ca6fcf7
-_KINDS = {int: 'a whole number', float: 'a number', str: 'a text', bool: 'true or false'}
+_TYPE_TEXTS = {int: 'a whole number', float: 'a number', str: 'a text', bool: 'true or false'}
 
 
 def _checked(f, value):
-    "A setting's value, of the right type and in range"
-    kind, meta = type(f.default), f.metadata
+    """The value of the dataclass field `f`, of the type of its default and in range.
+
+    Raises `VisionRecipesError` where it is not.
+    """
+    wanted_type, meta = type(f.default), f.metadata
     if isinstance(value, str) and value in meta['words']:
         return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool) and is_number(value):
+    if wanted_type is float and isinstance(value, int) and not isinstance(value, bool) and is_number(value):
         value = float(value)
-    if type(value) is not kind:
-        wanted = ' or '.join([_KINDS[kind], *meta['words']])
+    if type(value) is not wanted_type:  # not `isinstance`, because a bool is an int
+        wanted = ' or '.join([_TYPE_TEXTS[wanted_type], *meta['words']])
         raise VisionRecipesError(f'{f.name} must be {wanted}, but got {brief(value)}.')
     if meta['choices']:
         check_choice(f.name, value, meta['choices'])
-    if kind in (int, float) and not _within(value, meta['low'], meta['high']):
+    if wanted_type in (int, float) and not _within(value, meta['low'], meta['high']):
         allowed = _range(meta['low'], meta['high'])
         raise VisionRecipesError(f'{f.name} must be {allowed}, but got {value}: {meta["help"]}.')
     return value
 
-
+# %% ../../nbs/core/04_settings.ipynb #8e05646c
 def _within(value: float, low: float | None, high: float | None) -> bool:
-    "Whether a value is in its range; where there is a limit, NaN is not"
+    "Whether a value is in a range, of which None is an end without limit; NaN is only in one without limits"
     return (low is None or value >= low) and (high is None or value <= high)
 
 
 def _range(low: float | None, high: float | None) -> str:
+    "Describe a range in a message; None is an end without limit"
     if low is not None and high is not None:
         return f'from {low} to {high}'
     if low is not None:
@@ -109,7 +116,7 @@ def _range(low: float | None, high: float | None) -> str:
 
 # %% ../../nbs/core/04_settings.ipynb #737bf0dd
 def check_weights(
-    weights: str,  # As `ClassificationSettings.weights`
+    weights: str,  # As `ClassificationSettings.weights`: one of `words`, a file or a run directory
     words: tuple[str, ...] = ('pretrained', 'try', 'random'),
 ):
     "Refuse weights that are no known word, no file and no run. Raises `VisionRecipesError`"
@@ -141,8 +148,8 @@ def refuse_onnx(path: str | Path):
 
 
 def _begins_as_onnx(path: Path) -> bool:
-    "Whether a file that is named as PyTorch's holds an ONNX model, which begins with its IR version"
+    "Whether a file that is named as PyTorch's holds an ONNX model"
     if path.suffix.lower() not in ('.pth', '.pt', '.ckpt') or not path.is_file():
         return False
     with open(path, 'rb') as file:
-        return file.read(1) == b'\x08'
+        return file.read(1) == b'\x08'  # the protobuf tag of `ModelProto.ir_version`, its first field

@@ -16,7 +16,8 @@ from .names import composed
 from .patching import patch
 
 # %% ../../nbs/core/09_skeleton.ipynb #19131a88
-_SIDES = {
+# Words for left, and the word for right that belongs to each
+_LEFT_TO_RIGHT = {
     'left': 'right',
     'l': 'r',
     'lft': 'rgt',
@@ -26,40 +27,42 @@ _SIDES = {
     'izquierda': 'derecha',
     'izquierdo': 'derecho',
 }
-_MIRROR = {**_SIDES, **{right: left for left, right in _SIDES.items()}}
+_OTHER_SIDE = {**_LEFT_TO_RIGHT, **{right: left for left, right in _LEFT_TO_RIGHT.items()}}
 
 
-def _words(name: str) -> tuple[str, ...]:
-    """The parts of a name, in small letters: `LeftEye`, `left-eye`, `l_eye_1`.
+def _name_parts(name: str) -> tuple[str, ...]:  # Such as ('left', 'eye') or ('l', 'eye', '1')
+    """Split a name into words and numbers, in small letters: `LeftEye`, `left-eye`, `l_eye_1`.
 
     A side at the beginning of a word is a part too: `lefteye`.
     """
-    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name).lower()
-    words = []
-    for part in re.findall(r'\d+|[^\W\d_]+', spaced):
-        side = re.match(r'(left|right)(.+)$', part)
-        words += side.groups() if side else [part]
-    return tuple(words)
+    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name).lower()  # a space before each capital
+    parts = []
+    for word in re.findall(r'\d+|[^\W\d_]+', spaced):  # digits, or letters
+        side_and_rest = re.match(r'(left|right)(.+)$', word)
+        parts += side_and_rest.groups() if side_and_rest else [word]
+    return tuple(parts)
 
 # %% ../../nbs/core/09_skeleton.ipynb #3a369206
 def propose_pairs(
     points: Sequence[str],  # Names
 ) -> tuple[tuple[int, int], ...]:  # Positions of each left point and its right one
     "Guess from the names which points change places when an image is mirrored"
-    names = [_words(p) for p in points]
+    names = [_name_parts(p) for p in points]
     position = {name: i for i, name in enumerate(names)}
     count = Counter(names)
     pairs = []
     for i, name in enumerate(names):
         # all sides in a name change: the left hand's left finger becomes the right hand's right one
-        mirrored = tuple(_MIRROR.get(word, word) for word in name)
-        side = next((word for word in name if word in _MIRROR), '')
-        if side in _SIDES and count[name] == count[mirrored] == 1:
+        mirrored = tuple(_OTHER_SIDE.get(part, part) for part in name)
+        first_side = next((part for part in name if part in _OTHER_SIDE), '')
+        # each pair once, from its left point; none where a name stands twice, or has no counterpart
+        if first_side in _LEFT_TO_RIGHT and count[name] == count[mirrored] == 1:
             pairs.append((i, position[mirrored]))
     return tuple(pairs)
 
 # %% ../../nbs/core/09_skeleton.ipynb #8046a87f
-SIGMA = 0.05  # Of a point whose precision nobody measured
+# How far annotators disagree about a point, as a fraction of the root of the object's area (COCO's `k`, OKS)
+SIGMA = 0.05  # Of a point that was not measured
 COCO_SIGMAS = {  # Of a person's points, by COCO's evaluation
     'nose': 0.026,
     'left_eye': 0.025,
@@ -92,7 +95,7 @@ class Skeleton:
     # Positions of the points that change places in a mirror; each point in one pair at most
     pairs: tuple[tuple[int, int], ...] = ()
     edges: tuple[tuple[int, int], ...] = ()  # Positions of the points that a drawing joins
-    # K, how far each point may be off, for the root of the object's area; empty: `SIGMA` for all
+    # K, how far a point may be off, as a fraction of the root of the object's area; empty: `SIGMA` for all
     sigmas: tuple[float, ...] = ()
 
     def __post_init__(self):
@@ -123,6 +126,7 @@ class Skeleton:
 
 # %% ../../nbs/core/09_skeleton.ipynb #47f07089
 def _point_name(name) -> str:
+    "A name with its accents in Unicode's composed form, so that equal names compare equal"
     return composed(str(name))
 
 
@@ -130,29 +134,30 @@ def _int_pair(pair) -> tuple[int, ...]:
     return tuple(map(int, pair))
 
 
-def _twice(values) -> list:
+def _repeated(values) -> list:
     "The values that stand more than once, sorted"
     count = Counter(values)
     return sorted(value for value in count if count[value] > 1)
 
 # %% ../../nbs/core/09_skeleton.ipynb #01f5efc0
 def _check_points(skeleton: Skeleton):
+    "Raise `VisionRecipesError` where there is no point, or two have one name"
     if not skeleton.points:
         raise VisionRecipesError('A skeleton needs at least one point.')
-    if doubles := _twice(skeleton.points):
+    if doubles := _repeated(skeleton.points):
         raise VisionRecipesError(
             f'The names of points must differ, but these stand twice: {", ".join(doubles)}.'
         )
 
 
 def _check_edges(skeleton: Skeleton):
-    "Pairs and edges join two points; in a pair a point stands once"
+    "Raise `VisionRecipesError` unless pairs and edges join two points, and each point is in one pair at most"
     n = len(skeleton)
     for name in ('pairs', 'edges'):
-        for p in getattr(skeleton, name):
-            if len(p) != 2 or p[0] == p[1] or not all(0 <= i < n for i in p):
-                raise VisionRecipesError(f'{name}: {p} must be two different positions from 0 to {n - 1}.')
-    if paired_twice := _twice(sum(skeleton.pairs, ())):
+        for ends in getattr(skeleton, name):
+            if len(ends) != 2 or ends[0] == ends[1] or not all(0 <= i < n for i in ends):
+                raise VisionRecipesError(f'{name}: {ends} must be two different positions from 0 to {n - 1}.')
+    if paired_twice := _repeated(sum(skeleton.pairs, ())):
         raise VisionRecipesError(
             f'pairs: {skeleton.points[paired_twice[0]]!r} stands in several pairs, but can change places '
             'with one point only.'
@@ -160,6 +165,7 @@ def _check_edges(skeleton: Skeleton):
 
 
 def _check_sigmas(skeleton: Skeleton):
+    "Raise `VisionRecipesError` unless each point has a sigma above 0; one of 10 or more is a mistake"
     n, sigmas = len(skeleton), skeleton.sigmas
     if len(sigmas) != n or not all(0 < s < 10 for s in sigmas):
         raise VisionRecipesError(f'sigmas: {n} points need as many positive numbers, but got {sigmas}.')
@@ -174,7 +180,7 @@ def of(
     # None: COCO's where the points are COCO's of a person, else `SIGMA`
     sigmas: Sequence[float] | None = None,
 ) -> Skeleton:
-    "A skeleton with what is usual for everything that is not given"
+    "Make a skeleton; pairs and sigmas that are not given come from the names of the points"
     points = tuple(map(str, points))
     if sigmas is None and set(points) == set(COCO_SIGMAS):
         sigmas = [COCO_SIGMAS[p] for p in points]
@@ -188,6 +194,7 @@ def _positions(points: tuple[str, ...], pairs: Sequence[tuple]) -> list[tuple[in
 
 
 def _position(points: tuple[str, ...], point: str | int) -> int:
+    "The position of a point given by name or position. Raises `VisionRecipesError` for an unknown name"
     if isinstance(point, (int, np.integer)):
         return int(point)
     if point not in points:
@@ -199,7 +206,7 @@ def _position(points: tuple[str, ...], point: str | int) -> int:
 # %% ../../nbs/core/09_skeleton.ipynb #3faa5ac8
 @patch(as_prop=True)
 def flip_order(self: Skeleton) -> np.ndarray:  # (K,) int64
-    "The order of the points after left and right changed places"
+    "The order that exchanges the points of each pair: `mirrored = keypoints[:, flip_order]`"
     order = np.arange(len(self.points))
     for a, b in self.pairs:
         order[[a, b]] = b, a
@@ -208,7 +215,7 @@ def flip_order(self: Skeleton) -> np.ndarray:  # (K,) int64
 # %% ../../nbs/core/09_skeleton.ipynb #ac4ec154
 @patch
 def to_dict(self: Skeleton) -> dict:  # Plain JSON
-    "What a run directory or an ONNX file carries"
+    "The skeleton as a run directory and an ONNX file store it; `from_dict` reads it"
     return {
         'points': list(self.points),
         'pairs': [list(p) for p in self.pairs],
@@ -228,15 +235,16 @@ def coco_person() -> Skeleton:
     return Skeleton.of(tuple(COCO_SIGMAS), edges=(*_LEGS, *_BODY, *_HEAD))
 
 # %% ../../nbs/core/09_skeleton.ipynb #c21c53cf
-# On each side, for the longer side of the points' extent: around two eyes and a nose that is twice as wide as
-# the eyes are apart, brow to mouth and cheek to cheek
+# Default `margin` of `points_boxes`. Around two eyes and a nose it gives a box twice as wide as the eyes are
+# apart, from brow to mouth and from cheek to cheek
 POINT_MARGIN = 0.5
-BOX_SHARE = 0.53  # of a box that its object covers, where there is no mask: as COCO's people
+# Area of an object without a mask, as a fraction of its box: as of the people in COCO
+BOX_SHARE = 0.53
 
 
 def points_boxes(
     keypoints: np.ndarray,  # (N, K, 3) x, y in pixels, and 0 absent, 1 hidden, 2 visible
-    margin: float,  # On each side, for the longer side of the points' extent
+    margin: float,  # Added on each side, as a fraction of the longer side of the points' extent
     # (N, 2) of the image each is in, pixels: boxes are cut at its edges; None or 0: unknown
     sizes_wh: np.ndarray | None = None,
 ) -> np.ndarray:  # (N, 4) float32 XYXY, pixels; zeros for an object without any point
@@ -248,30 +256,36 @@ def points_boxes(
     present = keypoints[..., 2] > 0  # (N, K)
     low, high = _corners_of_points(keypoints[..., :2].astype(np.float64), present)
     sizes_wh = np.zeros_like(low) if sizes_wh is None else np.asarray(sizes_wh, float)
-    known = (sizes_wh > 0).all(1)
-    sides = np.where(known, sizes_wh.max(1), 1.0)
-    pad = _margins(low, high, margin, sides) * present.any(1)
+    has_size = (sizes_wh > 0).all(1)
+    longer_sides = np.where(has_size, sizes_wh.max(1), 1.0)  # 1 leaves sizes in pixels, see `_margins(...)`
+    pad = _margins(low, high, margin, longer_sides) * present.any(1)
     boxes = np.concatenate([low - pad[:, None], high + pad[:, None]], 1)
-    cut = np.clip(boxes, 0, np.tile(sizes_wh, 2))
-    return np.where(known[:, None], cut, boxes).astype(np.float32)
+    clipped = np.clip(boxes, 0, np.tile(sizes_wh, 2))
+    return np.where(has_size[:, None], clipped, boxes).astype(np.float32)
 
 # %% ../../nbs/core/09_skeleton.ipynb #bc8ffb6c
 def _corners_of_points(xy: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (N, 2) each
     "Smallest and largest x and y of the points that are present; zeros where there is none"
-    there = present[..., None]
-    low = np.where(there, xy, np.inf).min(1, initial=np.inf)
-    high = np.where(there, xy, -np.inf).max(1, initial=-np.inf)
+    is_present = present[..., None]
+    low = np.where(is_present, xy, np.inf).min(1, initial=np.inf)
+    high = np.where(is_present, xy, -np.inf).max(1, initial=-np.inf)
     empty = ~present.any(1)
     low[empty], high[empty] = 0, 0
     return low, high
 
 
-def _margins(low, high, margin: float, sides: np.ndarray) -> np.ndarray:  # (N,) pixels
-    "What is added to the extent of the points on each side; `sides` are the longer sides of the images"
+def _margins(
+    low: np.ndarray,  # (N, 2) corners of the points' extent
+    high: np.ndarray,
+    margin: float,  # As for `points_boxes`
+    longer_sides: np.ndarray,  # (N,) of the images, pixels; 1 for all: unknown
+) -> np.ndarray:  # (N,) pixels
+    "What is added to the extent of the points on each side"
     extent = (high - low).max(1)
-    pad = np.maximum(margin * extent, 4 - (high - low).min(1) / 2)
-    lone, others = extent == 0, extent > 0
-    if lone.any() and others.any():
-        usual = np.median(extent[others] / sides[others])
-        pad[lone] = np.maximum((margin + 0.5) * usual * sides[lone], 4)
+    pad = np.maximum(margin * extent, 4 - (high - low).min(1) / 2)  # boxes of 8 pixels at least
+    is_single, has_extent = extent == 0, extent > 0
+    if is_single.any() and has_extent.any():
+        # a single point is taken for the middle of an extent of the median size, relative to its image
+        median_extent = np.median(extent[has_extent] / longer_sides[has_extent])
+        pad[is_single] = np.maximum((margin + 0.5) * median_extent * longer_sides[is_single], 4)
     return pad

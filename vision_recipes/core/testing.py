@@ -30,7 +30,7 @@ def environment(
     **variables: str | None,  # Name and value; None removes a variable
 ):
     "Change environment variables while the block runs"
-    with mock.patch.dict(os.environ):
+    with mock.patch.dict(os.environ):  # restores all of them at the end
         for name, value in variables.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -53,12 +53,12 @@ def real_data(
     name: str,  # A folder of the data sets, such as `sign-digits`
 ) -> Path | None:  # Where it is; None, with a message, where it is not
     "Find a real data set below `$VISION_RECIPES_DATA`, or in `shared/data` beside a folder above this one"
-    bases = [p / 'shared' / 'data' for p in Path.cwd().resolve().parents]
-    if data_folder := os.environ.get('VISION_RECIPES_DATA'):
-        bases.insert(0, Path(data_folder))
-    for base in bases:
-        if (base / name).is_dir():
-            return base / name
+    data_folders = [p / 'shared' / 'data' for p in Path.cwd().resolve().parents]
+    if requested := os.environ.get('VISION_RECIPES_DATA'):
+        data_folders.insert(0, Path(requested))
+    for folder in data_folders:
+        if (folder / name).is_dir():
+            return folder / name
     log_info(f'skipped: there is no {name} below $VISION_RECIPES_DATA, nor in shared/data beside the project')
 
 # %% ../../nbs/core/05_testing.ipynb #011ab11b
@@ -85,6 +85,7 @@ def loaded_modules(
     *names: str,  # Modules to look for, such as `torch`
 ) -> list[str]:  # Those of `names` that were loaded
     "Which modules a statement loads in a fresh interpreter"
+    # the last line, because the statement may print too
     code = f'{statement}\nimport json, sys\nprint(json.dumps([m for m in {names!r} if m in sys.modules]))'
     return json.loads(run_python(code).splitlines()[-1])
 
@@ -100,7 +101,7 @@ def write_file(
     return path
 
 
-_image_seeds = itertools.count()
+_image_seeds = itertools.count()  # of the noise: another one for each image of this process
 
 
 def write_image(
@@ -143,7 +144,7 @@ def labelme_shape(
     shape = {'label': label, 'points': points, 'group_id': group, 'description': '', 'shape_type': kind}
     return {**shape, 'flags': {}, **more}
 
-
+# %% ../../nbs/core/05_testing.ipynb #4d5758c4
 def labelme_file(
     path: str | Path,  # A `.json` file
     shapes: list[dict],  # As `labelme_shape` makes them
@@ -152,11 +153,17 @@ def labelme_file(
 ) -> Path:  # The folder
     "Write a LabelMe file, with its image unless there is one or `imageData` is given"
     path = Path(path)
-    image = path.with_name(f'{path.stem}.png')
-    head = {'version': '5.5.0', 'flags': {}, 'shapes': shapes, 'imagePath': image.name, 'imageData': None}
+    image_path = path.with_name(f'{path.stem}.png')
+    head = {
+        'version': '5.5.0',
+        'flags': {},
+        'shapes': shapes,
+        'imagePath': image_path.name,
+        'imageData': None,
+    }
     document = {**head, 'imageHeight': size_wh[1], 'imageWidth': size_wh[0], **more}
-    if not document['imageData'] and not image.exists():
-        write_image(image, size_wh)
+    if not document['imageData'] and not image_path.exists():
+        write_image(image_path, size_wh)
     write_json(path, document)
     return path.parent
 
@@ -172,7 +179,8 @@ def smooth_image(
     return _smooth(np.random.default_rng(seed), size_wh, grid_hw, low, high)
 
 
-def _smooth(rng, size_wh, grid_hw, low, high) -> Image.Image:
+def _smooth(rng, size_wh, grid_hw, low, high) -> Image.Image:  # As `smooth_image`
+    "Enlarge a small image of random colours"
     small = rng.integers(low, high, (*grid_hw, 3), dtype=np.uint8)
     return Image.fromarray(small).resize(size_wh, Image.Resampling.BICUBIC)
 
@@ -188,8 +196,10 @@ def busy_image(
     draw = ImageDraw.Draw(image)
     for _ in range(6):
         x, y = rng.integers(0, size_wh[0]), rng.integers(0, size_wh[1])
-        r = rng.integers(5, max(6, min(size_wh) // 4))
-        draw.ellipse([x - r, y - r, x + r, y + r], fill=tuple(rng.integers(0, 256, 3).tolist()))
+        radius = rng.integers(5, max(6, min(size_wh) // 4))
+        draw.ellipse(
+            [x - radius, y - radius, x + radius, y + radius], fill=tuple(rng.integers(0, 256, 3).tolist())
+        )
     noisy = np.asarray(image) + rng.normal(0, noise, (*size_wh[::-1], 3))
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
@@ -205,7 +215,7 @@ def test_same_image(
 
 # %% ../../nbs/core/05_testing.ipynb #96f58330
 SHAPE_COLORS = [(255, 60, 60), (60, 255, 60), (60, 60, 255), (255, 255, 60)]  # RGB: of the first shape, ...
-_GROUND = (20, 20, 20)  # What is around the shapes
+_BACKGROUND = (20, 20, 20)  # RGB around the shapes
 
 
 def draw_shapes(
@@ -215,17 +225,18 @@ def draw_shapes(
 ) -> tuple[
     Image.Image, dict
 ]:  # The image; its target: `boxes` (n, 4) float32 XYXY, pixels, and `labels` (n,)
-    "Draw rectangles and ellipses that do not overlap, and tell their boxes"
+    "Draw rectangles and ellipses side by side, and return their boxes"
     rng, (width, height) = np.random.default_rng(seed), size_wh
-    image = Image.new('RGB', size_wh, _GROUND)
-    draw, boxes, cell = ImageDraw.Draw(image), [], width / n if n else 0
+    image = Image.new('RGB', size_wh, _BACKGROUND)
+    draw, boxes = ImageDraw.Draw(image), []
+    cell_width = width / n if n else 0  # each shape has a part of the image's width
     for k in range(n):
-        w = rng.integers(max(4, cell // 3), max(5, cell * 0.9))
+        w = rng.integers(max(4, cell_width // 3), max(5, cell_width * 0.9))
         h = rng.integers(height // 5, height * 3 // 4)
-        x = int(k * cell + rng.integers(0, max(1, int(cell - w))))
+        x = int(k * cell_width + rng.integers(0, max(1, int(cell_width - w))))
         y = int(rng.integers(0, height - h))
-        shape = draw.ellipse if k % 2 else draw.rectangle
-        shape((x, y, x + w - 1, y + h - 1), fill=SHAPE_COLORS[k])
+        draw_shape = draw.ellipse if k % 2 else draw.rectangle
+        draw_shape((x, y, x + w - 1, y + h - 1), fill=SHAPE_COLORS[k])  # Pillow draws the last pixel too
         boxes.append((x, y, x + w, y + h))
     return image, {'boxes': np.array(boxes, np.float32).reshape(-1, 4), 'labels': np.arange(n)}
 
@@ -234,9 +245,13 @@ def shape_extent(
     image: Image.Image | np.ndarray,  # RGB
     k: int,  # Which shape of `draw_shapes`
 ) -> np.ndarray:  # (4,) float64 XYXY, pixels
-    "Where a shape is found: how much of the row and the column through its middle it covers"
+    """Measure the box of a shape, to a part of a pixel, from the colours at its edges.
+
+    It comes from the row and the column through its middle: how much of their pixels the shape covers.
+    """
     cover = _covered_by(image, k)
     ys, xs = np.nonzero(cover > 0.5)
+    # two more pixels on each side, for those that are covered in part
     left, top = max(0, xs.min() - 2), max(0, ys.min() - 2)
     row = cover[int(ys.min() + ys.max() + 1) // 2, left : xs.max() + 3]
     column = cover[top : ys.max() + 3, int(xs.min() + xs.max() + 1) // 2]
@@ -244,19 +259,24 @@ def shape_extent(
 
 
 def _covered_by(image, k: int) -> np.ndarray:  # (H, W), 0 to 1
-    "How much of each pixel has the colour of shape `k`; 0 for another shape's colour"
-    ground = np.array(_GROUND, float)
-    color = np.array(SHAPE_COLORS[k], float) - ground
-    pixels = np.asarray(image, float) - ground
-    cover = pixels @ (color / (color @ color))
-    cover[np.abs(pixels - cover[..., None] * color).max(2) > 60] = 0
+    "How much of each pixel has the colour of shape `k`, the rest being background; 0 for another colour"
+    background = np.array(_BACKGROUND, float)
+    color = np.array(SHAPE_COLORS[k], float) - background
+    pixels = np.asarray(image, float) - background
+    cover = pixels @ (color / (color @ color))  # projection on the colour of the shape
+    is_other_color = np.abs(pixels - cover[..., None] * color).max(2) > 60
+    cover[is_other_color] = 0
     return cover
 
-
-def _covered_span(line: np.ndarray, first: int) -> tuple[float, float]:
-    "Begin and end of what a line of pixels covers; its first pixel is at `first`"
-    middle = (line * (np.arange(len(line)) + 0.5)).sum() / line.sum() + first
-    return middle - line.sum() / 2, middle + line.sum() / 2
+# %% ../../nbs/core/05_testing.ipynb #c7285a28
+def _covered_span(
+    line: np.ndarray,  # Covered part of each pixel, 0 to 1
+    offset: int,  # Position of its first pixel in the image
+) -> tuple[float, float]:  # Start and stop, pixels of the image
+    "Where a line of pixels is covered: as long as the sum, around the centre of mass"
+    length = line.sum()
+    centre = (line * (np.arange(len(line)) + 0.5)).sum() / length + offset
+    return centre - length / 2, centre + length / 2
 
 # %% ../../nbs/core/05_testing.ipynb #e8a3b593
 def class_folders(
@@ -287,13 +307,14 @@ def two_box_images(
     seed: int = 0,
 ) -> dict:  # Arguments of `Annotations`, with `boxes`
     "Write images with a red and a green rectangle each, and without any in every fifth"
-    rng, rows, boxes, sizes = np.random.default_rng(seed), [], [], []
+    rng, class_ids, boxes, sizes = np.random.default_rng(seed), [], [], []
     root.mkdir()
     for i in range(n):
+        # one image is so large that it may be decoded at a fraction of its size
         w, h = (1300, 1001) if i == 3 else rng.integers(60, 200, 2).tolist()
-        image = Image.new('RGB', (w, h), _GROUND)
-        rows.append([] if i % 5 == 4 else [0, 1])
-        for k in rows[-1]:
+        image = Image.new('RGB', (w, h), _BACKGROUND)
+        class_ids.append([] if i % 5 == 4 else [0, 1])
+        for k in class_ids[-1]:
             x, y = int((0.05 + 0.5 * k) * w), int(rng.uniform(0.05, 0.5) * h)
             boxes.append((x, y, x + int(0.35 * w), y + int(0.4 * h)))
             image.paste(SHAPE_COLORS[k], boxes[-1])
@@ -303,7 +324,7 @@ def two_box_images(
         'root': root,
         'paths': Strings.from_list(f'{i:02d}.jpg' for i in range(n)),
         'labels': LabelMap(('red', 'green')),
-        'class_ids': Ragged.from_rows(rows, np.int64),
+        'class_ids': Ragged.from_rows(class_ids, np.int64),
         'sizes_wh': np.array(sizes, np.int32),
         'boxes': np.array(boxes, np.float32),
     }
@@ -314,26 +335,26 @@ def box_parts(
     sizes_wh: np.ndarray,  # (M, 2) of the image that each is in, pixels
     names: tuple[str, ...] = ('red', 'green'),  # Of the classes
 ) -> dict:  # `masks`, `keypoints` and `labels` for `Annotations`
-    "Masks that cover the boxes, and their corners as keypoints"
+    "Masks that cover the boxes, outlines and run lengths in turn, and the boxes' corners as keypoints"
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2).astype(np.float32)
-    rows = [[ring] for ring in corners]
-    for m in range(1, len(rows), 2):
-        rows[m] = encode_runs(fill_rings(rows[m], (0, 0, *sizes_wh[m].tolist())))
+    mask_rows = [[ring] for ring in corners]  # as `Masks.from_rows` takes them
+    for m in range(1, len(mask_rows), 2):
+        mask_rows[m] = encode_runs(fill_rings(mask_rows[m], (0, 0, *sizes_wh[m].tolist())))
     visible = np.full((len(corners), 4, 1), 2, np.float32)
     skeleton = Skeleton.of(['top-left', 'top-right', 'bottom-right', 'bottom-left'])
     return {
-        'masks': Masks.from_rows(rows),
+        'masks': Masks.from_rows(mask_rows),
         'keypoints': np.concatenate([corners, visible], 2),
         'labels': LabelMap(names, skeleton=skeleton),
     }
 
 # %% ../../nbs/core/05_testing.ipynb #5d53c516
 def object_columns(
-    rows: list[list[tuple]],  # Objects of each image: (class, x1, y1, x2, y2)
+    rows: list[list[tuple]],  # Objects of each image: (class id, x1, y1, x2, y2), pixels
     classes: int = 3,  # Named c0, c1, ...
     crowd: np.ndarray | None = None,  # (M,) bool
 ) -> dict:  # Arguments of `Annotations`
-    "Annotations of images that do not exist"
+    "Annotations of images of 100 x 100 pixels that do not exist"
     objects = np.array(sum(map(list, rows), []), np.float32).reshape(-1, 5)
     offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
     return {
@@ -356,48 +377,51 @@ def random_detections(
     ties: bool = False,  # Few different scores, so that many are equal
     crowds: float = 0.0,  # Probability that an object is a crowd
     jitter: float = 6.0,  # Pixels; how far detections lie from the objects
-) -> tuple[list, list, np.ndarray]:  # As for `object_columns`: rows; (class, score, x1, y1, x2, y2); crowd
+    # For each image its objects, as `rows` of `object_columns`; for each image its detections, (class id,
+    # score, x1, y1, x2, y2); which objects are crowds, (M,) bool
+) -> tuple[list, list, np.ndarray]:
     "Objects, and detections of them, for a metric to compare"
-    true, found = [], []
+    true_rows, pred_rows = [], []
     for _ in range(images):
-        boxes_true = _random_objects(rng, objects, classes)
-        boxes_found = _random_guesses(rng, boxes_true, boxes, classes, jitter)
-        n = len(boxes_found)
+        true_objects = _random_objects(rng, objects, classes)
+        pred_objects = _random_predictions(rng, true_objects, boxes, classes, jitter)
+        n = len(pred_objects)
         scores = rng.integers(1, 4, n) / 4 if ties else rng.random(n)
-        true.append(boxes_true.tolist())
-        found.append([(box[0], score, *box[1:]) for box, score in zip(boxes_found, scores)])
-    return true, found, rng.random(sum(map(len, true))) < crowds
+        true_rows.append(true_objects.tolist())
+        pred_rows.append([(row[0], score, *row[1:]) for row, score in zip(pred_objects, scores)])
+    return true_rows, pred_rows, rng.random(sum(map(len, true_rows))) < crowds
 
 # %% ../../nbs/core/05_testing.ipynb #c7ff5efe
-def _random_objects(rng, most: int, classes: int) -> np.ndarray:  # (n, 5) class, XYXY
-    xy = rng.integers(0, 60, (rng.integers(0, most + 1), 2))
+def _random_objects(rng, max_objects: int, n_classes: int) -> np.ndarray:  # (n, 5) class id, XYXY
+    "Boxes in an image of 100 x 100 pixels"
+    xy = rng.integers(0, 60, (rng.integers(0, max_objects + 1), 2))
     wh = rng.integers(5, 40, xy.shape)
-    return np.concatenate([rng.integers(0, classes, (len(xy), 1)), xy, xy + wh], 1).astype(float)
+    return np.concatenate([rng.integers(0, n_classes, (len(xy), 1)), xy, xy + wh], 1).astype(float)
 
 
-def _random_guesses(rng, objects, most: int, classes: int, jitter: float) -> np.ndarray:  # (n, 5)
-    "Boxes near the objects; anywhere, where there are none"
-    n = rng.integers(0, most + 1)
+def _random_predictions(rng, objects, max_boxes: int, n_classes: int, jitter: float) -> np.ndarray:
+    "Boxes (n, 5), class id and XYXY, near the objects (M, 5); anywhere, where there are none"
+    n = rng.integers(0, max_boxes + 1)
     if len(objects):
-        near = objects[rng.integers(0, len(objects), n)]
+        chosen = objects[rng.integers(0, len(objects), n)]
         shift = rng.normal(0, jitter * rng.random((n, 1)), (n, 4))
-        guesses = near + np.concatenate([np.zeros((n, 1)), shift], 1)
+        rows = chosen + np.concatenate([np.zeros((n, 1)), shift], 1)
     else:
-        parts = rng.integers(0, classes, (n, 1)), rng.uniform(0, 50, (n, 2)), rng.uniform(50, 100, (n, 2))
-        guesses = np.concatenate(parts, 1)
-    swapped = rng.random(n) < 0.2
-    guesses[swapped, 0] = rng.integers(0, classes, swapped.sum())
-    guesses[:, 3:] = np.maximum(guesses[:, 3:], guesses[:, 1:3])
-    whole = rng.random(n) < 0.2
-    guesses[whole, 1:] = np.round(guesses[whole, 1:])
-    return guesses
+        class_ids = rng.integers(0, n_classes, (n, 1))
+        rows = np.concatenate([class_ids, rng.uniform(0, 50, (n, 2)), rng.uniform(50, 100, (n, 2))], 1)
+    new_class = rng.random(n) < 0.2  # some get a random class
+    rows[new_class, 0] = rng.integers(0, n_classes, new_class.sum())
+    rows[:, 3:] = np.maximum(rows[:, 3:], rows[:, 1:3])  # x2 and y2 are not below x1 and y1
+    rounded = rng.random(n) < 0.2  # some lie on whole pixels, as the objects do
+    rows[rounded, 1:] = np.round(rows[rounded, 1:])
+    return rows
 
 # %% ../../nbs/core/05_testing.ipynb #d987dd98
 def coco_index(
     dataset: dict,  # As in a file of COCO
     coco: type,  # `COCO` of pycocotools, or of a program like it
 ):
-    "A `coco` of `dataset`"
+    "Make a `coco` object of `dataset` without a file"
     index = coco()
     index.dataset = dataset
     index.createIndex()
@@ -421,10 +445,13 @@ def spread_rcnn_weights(
     model,  # An `RCNN`, which is in training mode afterwards
     batches: Iterable,  # Of tensors (B, 3, H, W) for its `extract_features`
 ):
-    "Give an R-CNN random weights that find objects"
+    """Give an R-CNN random weights that find objects, so that tests of an untrained model have some.
+
+    The batches fill the statistics of batch normalisation.
+    """
     import torch
 
-    for layer, std in (
+    for layer, std in (  # larger than torchvision's, for scores that differ
         (model.rpn.head.cls_logits, 0.3),
         (model.rpn.head.bbox_pred, 0.1),
         (model.roi_heads.box_predictor.cls_score, 0.3),
@@ -439,7 +466,7 @@ def spread_rcnn_weights(
 def color_classifier(
     path: Path,  # An `.onnx` file
 ) -> Path:
-    "Write a graph whose three classes are the colours, with a model card"
+    "Write an ONNX classifier of red, green and blue: softmax of the mean of each channel; with a model card"
     from onnx import TensorProto, helper
 
     images = helper.make_tensor_value_info('images', TensorProto.FLOAT, ['batch', 3, 'height', 'width'])

@@ -30,7 +30,8 @@ def collate_images(
 
 
 def _stacked(samples) -> Tensor:  # (B, 3, H, W) uint8, channels last in memory
-    "Stack the images of a batch"
+    "Stack the images of a batch. Raises `VisionRecipesError` where they differ in size"
+    # as a plain tensor, not torchvision's `Image`; (H, W, 3), as the pixels lie in memory
     images = [image.as_subclass(Tensor).permute(1, 2, 0) for image, _ in samples]
     shapes_hw = [tuple(image.shape[:2]) for image in images]
     for k, shape_hw in enumerate(shapes_hw):
@@ -40,7 +41,7 @@ def _stacked(samples) -> Tensor:  # (B, 3, H, W) uint8, channels last in memory
                 f'{samples[k][1]["index"]} have (height, width) {shapes_hw[0]} and {shape_hw}. '
                 'Let the transform make them so: Letterbox, DetectionTransform or LetterboxTarget.'
             )
-    return default_collate(images).permute(0, 3, 1, 2)
+    return default_collate(images).permute(0, 3, 1, 2)  # in a worker it stacks into shared memory
 
 # %% ../../nbs/dataloading/03_collate.ipynb #15b896f6
 def collate_detection(
@@ -61,7 +62,7 @@ def collate_detection(
         'counts': torch.tensor([len(t['boxes']) for t in targets]),
         'index': torch.tensor([t['index'] for t in targets]),
     }
-    if all('scale' in t for t in targets):
+    if all('scale' in t for t in targets):  # where no sample is a mix of images, rotated or tilted
         for key, dtype in (('scale', torch.float32), ('offset', torch.float32), ('size_wh', torch.int64)):
             batch[key] = torch.tensor([t[key] for t in targets], dtype=dtype)
     return batch
@@ -85,6 +86,7 @@ def collate_instances(
 
 
 def _points_with_visibility(target: dict) -> Tensor:  # (N, K, 3) float32
+    "Join points and their visibility, which `to_tv` keeps apart"
     xy, visibility = target['keypoints'].as_subclass(Tensor), target['visibility']
     return torch.cat([xy.float(), visibility[..., None].float()], 2)
 
@@ -104,14 +106,15 @@ def unpack_masks(
     Raises `VisionRecipesError` where the masks have another size.
     """
     h, w = shape_hw
-    n_bytes = -(-h * w // 8)
+    n_bytes = -(-h * w // 8)  # rounded up
     if bits.shape[1] != n_bytes:
         raise VisionRecipesError(
             f'Masks of {h} x {w} pixels have {n_bytes} bytes each, but these have {bits.shape[1]}.'
         )
     pixels_of_byte = torch.from_numpy(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1))
-    table = pixels_of_byte.view(torch.int64)[:, 0].to(bits.device)  # (256,): eight bools in a number
-    return table[bits.int()].view(torch.bool)[:, : h * w].reshape(-1, h, w)
+    table = pixels_of_byte.view(torch.int64)[:, 0].to(bits.device)  # (256,): eight bools in one int64
+    pixels = table[bits.int()].view(torch.bool)  # (T, 8 * n_bytes): the last few are padding
+    return pixels[:, : h * w].reshape(-1, h, w)
 
 # %% ../../nbs/dataloading/03_collate.ipynb #73815a41
 def normalise(
@@ -122,6 +125,7 @@ def normalise(
     channels_last: bool = True,  # The memory order that convolutions prefer; False: channel by channel
 ) -> Tensor:  # (B, 3, H, W)
     "Normalise images: (images / 255 - mean) / std"
+    # the same as images * scale + shift
     scale = torch.tensor([1 / (255 * s) for s in std], device=images.device)
     shift = torch.tensor([-m / s for m, s in zip(mean, std)], device=images.device)
     if not channels_last:

@@ -34,32 +34,35 @@ from vision_recipes.dataloading.transforms.pixels import (
 class _Objects:
     "The objects and the size of each image, in shared memory"
 
-    def __init__(self, anns: Annotations):
+    def __init__(self, anns: Annotations):  # With boxes in pixels
+        # without boxes (`ImageDataset(boxes=True)`) every object has an empty one
         boxes = np.zeros((len(anns.class_ids.values), 4)) if anns.boxes is None else np.asarray(anns.boxes)
         self._boxes = SharedArray(boxes.astype(np.float32))
         self._class_ids = SharedArray(anns.class_ids.values.astype(np.int64))
-        self._ends = SharedArray(anns.class_ids.offsets)
+        self._offsets = SharedArray(anns.class_ids.offsets)  # of the objects of each image
         self._sizes = SharedArray(anns.sizes_wh)
         self._masks = None if anns.masks is None else _SharedMasks(anns.masks)
-        self._keypoints = self._point_facts = None
+        self._keypoints = self._keypoint_options = None
         if anns.keypoints is not None:
             self._keypoints = SharedArray(np.asarray(anns.keypoints, np.float32))
             flip_order = anns.labels.skeleton.flip_order
-            self._point_facts = {'flip_order': flip_order, 'point_margin': anns.point_margin}
+            self._keypoint_options = {'flip_order': flip_order, 'point_margin': anns.point_margin}
 
-    def of(self, i: int) -> dict:  # New arrays; those of the masks may be parts of the shared ones
-        first, last = self._ends.array[i : i + 2]
+    def target_of(self, i: int) -> dict:  # As `ImageRecord.target`, without `label`
+        "The objects of image `i`. Arrays are copies, except those of the masks, which may be shared"
+        start, stop = self._offsets.array[i : i + 2]
         target = {
-            'boxes': self._boxes.array[first:last].copy(),
-            'labels': self._class_ids.array[first:last].copy(),
+            'boxes': self._boxes.array[start:stop].copy(),
+            'labels': self._class_ids.array[start:stop].copy(),
         }
         if self._masks is not None:
-            target['masks'] = self._masks.between(first, last)
+            target['masks'] = self._masks.between(start, stop)
         if self._keypoints is not None:
-            target |= {'keypoints': self._keypoints.array[first:last].copy(), **self._point_facts}
+            target |= {'keypoints': self._keypoints.array[start:stop].copy(), **self._keypoint_options}
         return target
 
-    def size_wh(self, i: int) -> tuple[int, int]:  # (0, 0) where the annotations do not say
+    def size_wh(self, i: int) -> tuple[int, int]:  # Pixels; (0, 0) where it is not annotated
+        "Width and height of the upright image `i`"
         return tuple(self._sizes.array[i].tolist())
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #2f5784a9
@@ -70,16 +73,17 @@ class _SharedMasks:
         arrays = masks.points, masks.rings, masks.objects, masks.runs.values, masks.runs.offsets
         self._arrays = [SharedArray(a) for a in arrays]
 
-    def between(self, first: int, last: int) -> Masks:
-        "The masks of objects `first` to `last - 1`"
-        points, rings, objects, runs, ends = (a.array for a in self._arrays)
-        objects, ends = objects[first : last + 1], ends[first : last + 1]
+    def between(self, start: int, stop: int) -> Masks:
+        "The masks of objects `start` to `stop - 1`"
+        points, rings, objects, runs, run_offsets = (a.array for a in self._arrays)
+        # these are offsets into the arrays of all objects; subtracting the first makes them start at 0
+        objects, run_offsets = objects[start : stop + 1], run_offsets[start : stop + 1]
         rings = rings[objects[0] : objects[-1] + 1]
         return Masks(
             points[rings[0] : rings[-1]],
             rings - rings[0],
             objects - objects[0],
-            Ragged(runs[ends[0] : ends[-1]], ends - ends[0]),
+            Ragged(runs[run_offsets[0] : run_offsets[-1]], run_offsets - run_offsets[0]),
         )
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #353c1837
@@ -87,19 +91,19 @@ class _SharedPaths:
     "The paths of all images, in shared memory"
 
     def __init__(self, paths: Strings):
-        self._bytes, self._ends = SharedArray(paths.bytes_.values), SharedArray(paths.bytes_.offsets)
+        self._bytes, self._offsets = SharedArray(paths.bytes_.values), SharedArray(paths.bytes_.offsets)
 
     def __len__(self):
-        return len(self._ends.array) - 1
+        return len(self._offsets.array) - 1
 
     def __getitem__(self, i: int) -> str:
-        return Strings(Ragged(self._bytes.array, self._ends.array))[i]
+        return Strings(Ragged(self._bytes.array, self._offsets.array))[i]
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #0d81010f
 class ImageDataset(Dataset):
     """Images with their targets, prepared and augmented.
 
-    A sample depends on the seed, the epoch and its number only. Raises `VisionRecipesError` where the
+    A sample depends on the seed, the epoch and the image's number only. Raises `VisionRecipesError` where the
     transform does not fit the annotations.
     """
 
@@ -113,16 +117,17 @@ class ImageDataset(Dataset):
         cache_bytes: int = 0,
         # Samples with boxes; None: where the annotations have them and the transform moves them
         boxes: bool | None = None,
-        # What to do with an image that cannot be opened: `stop` with an error, or `skip` to another image
+        # At an image that cannot be opened: `stop` with an error, or `skip` and take a random other image
         unreadable: str = 'stop',
         epochs: int = 0,  # Of the training, for transforms that change in the last ones; 0: none does
     ):
         check_choice('unreadable', unreadable, ('stop', 'skip'))
-        anns = _learnable(anns)
+        anns = _training_annotations(anns)
         self.root, self.seed, self.unreadable, self.epochs = anns.root, seed, unreadable, epochs
         self.transform = as_sample_transform(transform)
         self._paths = _SharedPaths(anns.paths)
-        self._objects = _Objects(anns) if _has_boxes(anns, self.transform, boxes) else None
+        # samples have either objects, or one label for the whole image
+        self._objects = _Objects(anns) if _samples_have_boxes(anns, self.transform, boxes) else None
         self._labels = None if self._objects else SharedArray(anns.image_labels)
         self.cache = ImageCache(self._prepared_shapes(), cache_bytes) if cache_bytes else None
         # this import takes seconds: done once here, not in each forked worker
@@ -132,18 +137,18 @@ class ImageDataset(Dataset):
     def target(self, i: int) -> dict:
         "The target of image `i`: `index`, and `label` or `boxes`, `labels` and more about the same objects"
         if self._objects:
-            return {**self._objects.of(i), 'index': i}
+            return {**self._objects.target_of(i), 'index': i}
         return {'label': int(self._labels.array[i]), 'index': i}
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #f64aa249
-def _learnable(anns: Annotations) -> Annotations:
+def _training_annotations(anns: Annotations) -> Annotations:
     """Prepare annotations for training: boxes in pixels, without crowds.
 
     Raises `VisionRecipesError` where there is no image, or a coordinate of a mask is not a number.
     """
     if not len(anns):
         raise VisionRecipesError(f'{anns.root}: there is no image in this set.')
-    anns = measure(anns)  # boxes in pixels
+    anns = measure(anns)  # turns boxes given as fractions of the image into pixels
     if anns.masks is not None and not (finite := np.isfinite(anns.masks.points).all(1)).all():
         points = plural(int((~finite).sum()), 'point')
         raise VisionRecipesError(
@@ -153,8 +158,12 @@ def _learnable(anns: Annotations) -> Annotations:
     # a crowd is neither an object nor background: training leaves it out, as metrics do
     return anns if anns.crowd is None else anns.keep_objects(~anns.crowd)
 
-
-def _has_boxes(anns: Annotations, transform: SampleTransform, boxes: bool | None) -> bool:
+# %% ../../nbs/dataloading/02_dataset.ipynb #5b67cfc1
+def _samples_have_boxes(
+    anns: Annotations,
+    transform: SampleTransform,
+    boxes: bool | None,  # As for `ImageDataset`
+) -> bool:
     "Whether samples have boxes. Raises `VisionRecipesError` where the transform does not fit"
     if boxes and transform.moves_boxes is False:
         raise VisionRecipesError(
@@ -192,13 +201,20 @@ def size_wh(self: ImageDataset, i: int) -> tuple[int, int]:
 @patch
 def record(self: ImageDataset, i: int) -> ImageRecord:
     "What is known about image `i` before it is decoded"
+    # only a transform that moves boxes asks for the size, which may have to be read from the file
     size_wh = self.size_wh(i) if self.transform.moves_boxes else None
     return ImageRecord(self.target(i), size_wh, i, self.path(i))
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #6fe0dc56
 @patch
-def _sample(self: ImageDataset, i: int, epoch: int, copy: int = 0) -> tuple[Tensor, dict]:
-    # a copy draws other numbers than the first; 2, because 1 belongs to `_sample_in_place(...)`
+def _sample(
+    self: ImageDataset,
+    i: int,  # Number of the image
+    epoch: int,
+    copy: int = 0,  # 0 where the image comes first in this epoch, then 1, 2 and so on
+) -> tuple[Tensor, dict]:  # As `__getitem__`
+    "Plan, decode and transform a sample. Raises `ImageError`"
+    # a copy draws other random numbers than the first; 2, because 1 belongs to `_replacement_sample(...)`
     rng = np.random.default_rng((self.seed, epoch, i, 2, copy) if copy else (self.seed, epoch, i))
     transform = self.transform.for_epoch(epoch, self.epochs)
     plan = transform.plan(self.record(i), self._partners(rng), rng)
@@ -208,7 +224,7 @@ def _sample(self: ImageDataset, i: int, epoch: int, copy: int = 0) -> tuple[Tens
 
 @patch
 def _partners(self: ImageDataset, rng: np.random.Generator) -> Iterator[ImageRecord]:
-    "Other images, drawn one at a time; the image itself may be among them"
+    "Random images for mosaic, mixup and copy-paste, drawn one at a time; the sample's own may be among them"
     while True:
         yield self.record(int(rng.integers(len(self))))
 
@@ -216,21 +232,23 @@ def _partners(self: ImageDataset, rng: np.random.Generator) -> Iterator[ImageRec
 @patch
 def _decoded(self: ImageDataset, image_plan: ImagePlan) -> DecodedImage:
     "The image that a plan asks for. Raises `ImageError`"
+    # a cache holds prepared images, so with a cache all images are prepared
     if image_plan.decode_side is None or self.cache is not None:
         return self._prepared(image_plan.record)
     return DecodedImage.of(self._decode(image_plan.record, image_plan.decode_side))
 
 
 @patch
-def _decode(self: ImageDataset, record: ImageRecord, decode_side: int | None):
+def _decode(self: ImageDataset, record: ImageRecord, decode_side: int | None):  # An `ImageLike`
+    "Open an image as `SampleTransform.decode` does. Raises `ImageError`"
     return self.transform.decode(self.path(record.index), record.size_wh, decode_side)
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #2cce2aeb
 @patch
 def _prepared(self: ImageDataset, record: ImageRecord) -> DecodedImage:
-    "The prepared image, from the cache where it is there"
-    if self.cache is not None and (kept := self.cache.get(record.index, writable=True)) is not None:
-        return DecodedImage(kept, self.cache.decoded_wh(record.index), shared=True)
+    "The prepared image, from the cache if it is there, else prepared and put into the cache"
+    if self.cache is not None and (cached := self.cache.get(record.index, writable=True)) is not None:
+        return DecodedImage(cached, self.cache.decoded_wh(record.index), shared=True)
     decoded = DecodedImage.of(self._decode(record, self.transform.prepare_side))
     image = self.transform.prepare(decoded.image, record.size_wh)
     if self.cache is not None:
@@ -240,7 +258,7 @@ def _prepared(self: ImageDataset, record: ImageRecord) -> DecodedImage:
 
 @patch
 def _prepared_shapes(self: ImageDataset) -> np.ndarray:  # (N, 2) height, width
-    "What a cache would keep of each image. Raises `VisionRecipesError` where that is nothing"
+    "The shape in which a cache keeps each image. Raises `VisionRecipesError` where there is nothing to keep"
     moves_boxes = self.transform.moves_boxes  # only then a transform asks for the size of an image
     sizes_wh = (self.size_wh(i) if moves_boxes else None for i in range(len(self)))
     prepared_wh = [self.transform.prepared_wh(size_wh) for size_wh in sizes_wh]
@@ -249,7 +267,7 @@ def _prepared_shapes(self: ImageDataset) -> np.ndarray:  # (N, 2) height, width
             'cache_bytes: only fitted images can be kept, so the first transform must be a '
             'Letterbox, or the whole a DetectionTransform or LetterboxTarget.'
         )
-    return np.array(prepared_wh)[:, ::-1]
+    return np.array(prepared_wh)[:, ::-1]  # (width, height) to (height, width)
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #96ac5095
 N_OTHERS = 16  # how many other images are tried in the place of one that cannot be opened
@@ -258,24 +276,28 @@ N_OTHERS = 16  # how many other images are tried in the place of one that cannot
 @patch
 def __getitem__(
     self: ImageDataset,
-    # Number of the image; or number and epoch, and the number of the copy where it is repeated in the epoch
+    # Number of the image; or number and epoch, and where the image is repeated in the epoch the number of the
+    # copy, from 1. A number alone is that of epoch 0
     key: int | tuple[int, ...],
 ) -> tuple[Tensor, dict]:  # (3, H, W) uint8, and the target; with boxes both as `to_tv` returns them
     "Make the sample of an image in an epoch. Raises `ImageError`"
-    i, *which = key if isinstance(key, tuple) else (key, 0)
+    i, epoch, *copy = key if isinstance(key, tuple) else (key, 0)
     if not 0 <= i < len(self):
         raise IndexError(i)
     if self.unreadable == 'stop':
-        return self._sample(i, *which)
+        return self._sample(i, epoch, *copy)
     try:
-        return self._sample(i, *which)
+        return self._sample(i, epoch, *copy)
     except ImageError as error:
-        return self._sample_in_place(i, which[0], error)
+        return self._replacement_sample(i, epoch, error)
 
 
 @patch
-def _sample_in_place(self: ImageDataset, i: int, epoch: int, error: ImageError) -> tuple[Tensor, dict]:
-    "A sample of another image, drawn by the seed, the epoch and the number of the one that failed"
+def _replacement_sample(self: ImageDataset, i: int, epoch: int, error: ImageError) -> tuple[Tensor, dict]:
+    """A sample of another image, drawn by the seed, the epoch and the number of the one that failed.
+
+    Raises `ImageError` that begins with the message of `error` where `N_OTHERS` others fail too.
+    """
     rng = np.random.default_rng((self.seed, epoch, i, 1))
     for other in rng.integers(len(self), size=N_OTHERS).tolist():
         try:

@@ -40,7 +40,7 @@ class EpochBatches(Sampler):
     ):
         if batch_size < 1:
             raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
-        self.length = n if repeats is None else repeats_total(repeats)  # images of an epoch
+        self.length = n if repeats is None else repeats_total(repeats)  # samples of an epoch
         if not whole and world.size > 1:
             _check_shares(self.length, batch_size, drop_last, world.size)
         self.n, self.batch_size, self.seed, self.repeats = n, batch_size, seed, repeats
@@ -52,14 +52,14 @@ class EpochBatches(Sampler):
         return len(self.numbers())  # Batches of a whole epoch, wherever it starts
 
     def __iter__(self) -> Iterator[list[tuple[int, ...]]]:
-        keys = self._keys()
-        share = slice(None) if self.whole else slice(self.world.rank, None, self.world.size)
+        keys = self._keys()  # of a shared batch each process takes every `world.size`-th
+        own_part = slice(None) if self.whole else slice(self.world.rank, None, self.world.size)
         for b in self.numbers()[self.start :]:
             batch = keys[b * self.batch_size : (b + 1) * self.batch_size]
-            yield batch[share]
+            yield batch[own_part]
 
 # %% ../../nbs/dataloading/04_loader.ipynb #ad284352
-def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):
+def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):  # `n` images in an epoch
     "Raise `VisionRecipesError` where a batch cannot be divided evenly among processes"
     if batch_size % n_processes:
         raise VisionRecipesError(
@@ -77,7 +77,7 @@ def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):
 def set_epoch(
     self: EpochBatches,
     epoch: int,
-    start: int = 0,  # The first batch, to continue in the middle of an epoch
+    start: int = 0,  # How many of this process's batches to skip, to continue in the middle of an epoch
 ):
     "Choose the epoch of the next iteration. `start` holds until the next call"
     self.epoch, self.start = epoch, start
@@ -85,19 +85,22 @@ def set_epoch(
 
 @patch
 def order(self: EpochBatches) -> np.ndarray:  # (length,) int64
-    "The images of this epoch, in order"
+    "The numbers of the images of this epoch, in order"
     if not self.shuffle:
         return np.arange(self.n)
     rng = np.random.default_rng((self.seed, self.epoch))
     if self.repeats is None:
         return rng.permutation(self.n)
     repeated = np.repeat(np.arange(self.n), rounded_repeats(self.repeats, rng))
+    # cut, because rounding may give one more than `repeats_total`: all epochs have the same length
     return rng.permutation(repeated)[: self.length]
 
-
+# %% ../../nbs/dataloading/04_loader.ipynb #102f92ba
 @patch
-def _keys(self: EpochBatches) -> list[tuple[int, ...]]:
-    "What the data set is asked for: image and epoch, and the number of the copy from the second on"
+def _keys(
+    self: EpochBatches,
+) -> list[tuple[int, ...]]:  # (index, epoch), or (index, epoch, copy) from copy 1 on
+    "The keys of `ImageDataset` in the order of this epoch"
     order = self.order()
     keys = [(i, self.epoch) for i in order.tolist()]
     if self.repeats is None:
@@ -108,8 +111,10 @@ def _keys(self: EpochBatches) -> list[tuple[int, ...]]:
 @patch
 def numbers(self: EpochBatches) -> range:
     "Numbers of this process's batches in the whole epoch"
-    n = self.length // self.batch_size if self.drop_last else -(-self.length // self.batch_size)
-    return range(self.world.rank, n, self.world.size) if self.whole else range(n)
+    n_batches = self.length // self.batch_size
+    if not self.drop_last:
+        n_batches = -(-self.length // self.batch_size)  # rounded up
+    return range(self.world.rank, n_batches, self.world.size) if self.whole else range(n_batches)
 
 # %% ../../nbs/dataloading/04_loader.ipynb #2da7b640
 def default_workers(
@@ -120,25 +125,25 @@ def default_workers(
     It is 0 for a small set, on one core, and in a notebook on Windows or macOS, where a worker takes seconds
     to start.
     """
-    has_affinity = hasattr(os, 'sched_getaffinity')
+    has_affinity = hasattr(os, 'sched_getaffinity')  # tells the cores that this process may use
     n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    n_cores = max(1, n_cores // this_world().local_size)
+    n_cores = max(1, n_cores // this_world().local_size)  # processes on one machine share its cores
     slow_start = sys.platform in ('win32', 'darwin') and 'ipykernel' in sys.modules
     return 0 if n < 256 or n_cores == 1 or slow_start else min(n_cores, 8)
 
 
-def _start_worker(worker: int):
-    "Prepare a worker process"
+def _start_worker(worker: int):  # Its number, which PyTorch passes
+    "Prepare a worker process: no garbage collection of inherited objects, one thread, Ctrl+C ignored"
     # objects that came with fork must not be collected here: that would copy their memory pages, and end
     # loaders that belong to the main process
     gc.freeze()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)  # not 1: that would wait for threads that do not exist after fork
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends its workers itself
 
 # %% ../../nbs/dataloading/04_loader.ipynb #c1244c95
 class _Loader(DataLoader):
-    "PyTorch's loader; errors from workers have the same messages as without workers"
+    "PyTorch's loader. It removes the worker's traceback from error messages, and explains why a worker died"
 
     def __iter__(self):
         try:
@@ -159,12 +164,13 @@ _WHY_WORKERS_DIE = (
 
 
 def _message_of_worker(e: Exception) -> str:
-    "The message at the end of a traceback that a worker sent"
+    "The message at the end of a traceback that a worker sent; all of it where there is no traceback"
     return str(e).rpartition(f'{type(e).__module__}.{type(e).__qualname__}: ')[2].strip()
 
 # %% ../../nbs/dataloading/04_loader.ipynb #f721d534
 def _check_not_in_worker():
     "Raise `VisionRecipesError` where a worker runs the script that started it"
+    # Python sets `_inheriting` while a spawned process imports the main script
     if getattr(multiprocessing.current_process(), '_inheriting', False):
         raise VisionRecipesError(
             'This script starts itself again in each of its workers. Put what it does below a line `if '
@@ -173,7 +179,7 @@ def _check_not_in_worker():
 
 
 def _worker_options(workers: int, context: str | None) -> dict:
-    "Arguments of `DataLoader` about workers"
+    "Arguments of `DataLoader` about workers; without workers it accepts none of them"
     if not workers:
         return {}
     return dict(

@@ -15,8 +15,9 @@ def class_frequencies(
     n_classes: int,
 ) -> np.ndarray:  # (C,) float64, 0 to 1
     "The share of images that show each class"
-    images = np.repeat(np.arange(len(class_ids)), np.diff(class_ids.offsets))
-    pairs = np.unique(images * n_classes + class_ids.values)  # an image counts once for a class
+    image_of_object = np.repeat(np.arange(len(class_ids)), np.diff(class_ids.offsets))
+    # each pair of image and class as one number; an image counts once for a class
+    pairs = np.unique(image_of_object * n_classes + class_ids.values)
     return np.bincount(pairs % n_classes, minlength=n_classes) / len(class_ids)
 
 
@@ -27,11 +28,12 @@ def repeat_factors(
 ) -> np.ndarray:  # (N,) float64, at least 1; 1 for an image without objects
     "How often each image comes in an epoch on average; Gupta and others, arXiv 1908.03195, section 4.2"
     frequencies = class_frequencies(class_ids, n_classes)
-    # a class that no image shows has no factor; 1 avoids a division by zero
-    of_class = np.maximum(1, np.sqrt(threshold / np.where(frequencies > 0, frequencies, 1)))
-    images = np.repeat(np.arange(len(class_ids)), np.diff(class_ids.offsets))
+    # 1 avoids a division by zero for a class that no image shows, whose factor is not used
+    class_factors = np.maximum(1, np.sqrt(threshold / np.where(frequencies > 0, frequencies, 1)))
+    image_of_object = np.repeat(np.arange(len(class_ids)), np.diff(class_ids.offsets))
     factors = np.ones(len(class_ids))
-    np.maximum.at(factors, images, of_class[class_ids.values])
+    # an image gets the largest factor of its classes
+    np.maximum.at(factors, image_of_object, class_factors[class_ids.values])
     return factors
 
 # %% ../../nbs/dataloading/05_repeat_factor.ipynb #b1b1fdec
@@ -42,14 +44,17 @@ def rounded_repeats(
     "Round all factors at random, so that each keeps its mean, and the sum is `repeats_total` or one more"
     whole = np.floor(factors).astype(np.int64)
     order = rng.permutation(len(factors))
-    ends = np.floor(np.cumsum((factors - whole)[order]) + rng.random()).astype(np.int64)
-    extra = np.empty_like(whole)
-    extra[order] = np.diff(ends, prepend=0)
-    return whole + extra
+    # systematic sampling: an image is rounded up where the running sum of the fractions, which starts at a
+    # random number below 1, passes a whole number
+    passed = np.floor(np.cumsum((factors - whole)[order]) + rng.random()).astype(np.int64)
+    rounded_up = np.empty_like(whole)  # 0 or 1
+    rounded_up[order] = np.diff(passed, prepend=0)
+    return whole + rounded_up
 
 
 def repeats_total(factors: np.ndarray) -> int:
-    "How many images an epoch has at least, whatever the rounding"
+    "How many samples an epoch has at least, whatever the rounding"
+    # the tolerance is for sums of fractions that a float puts just above a whole number
     return int(factors.sum() - 1e-6 * (factors % 1 > 0).any())
 
 
@@ -57,9 +62,9 @@ def occurrences(
     order: np.ndarray,  # (L,) numbers of images
 ) -> np.ndarray:  # (L,) int64: 0 where an image comes for the first time, then 1, 2 and so on
     "How often each image came before"
-    by_image = np.argsort(order, kind='stable')
-    starts = np.flatnonzero(np.diff(order[by_image], prepend=-1))
-    lengths = np.diff(starts, append=len(order))
+    by_image = np.argsort(order, kind='stable')  # positions, grouped by image, each group in order
+    group_starts = np.flatnonzero(np.diff(order[by_image], prepend=-1))
+    group_lengths = np.diff(group_starts, append=len(order))
     out = np.empty(len(order), np.int64)
-    out[by_image] = np.arange(len(order)) - np.repeat(starts, lengths)
+    out[by_image] = np.arange(len(order)) - np.repeat(group_starts, group_lengths)
     return out

@@ -16,12 +16,12 @@ from ..core.patching import patch
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #c6c37c91
 def shared_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     "Make a tensor of zeros in shared memory; its pages use no memory until they are written"
-    n = math.prod(shape)
-    # as PyTorch's own collate does
-    storage = torch.UntypedStorage._new_shared(max(1, n * dtype.itemsize), device='cpu')
+    n_bytes = math.prod(shape) * dtype.itemsize
+    # a private function, which `default_collate` of PyTorch uses too; memory of 0 bytes cannot be mapped
+    storage = torch.UntypedStorage._new_shared(max(1, n_bytes), device='cpu')
     return torch.empty(0, dtype=dtype).set_(storage, 0, tuple(shape))
 
-
+# %% ../../nbs/dataloading/01_shared_memory.ipynb #8766d25b
 class SharedArray:
     "A NumPy array in shared memory; worker processes get a handle to it, whatever its size"
 
@@ -29,7 +29,8 @@ class SharedArray:
         self,
         array: np.ndarray,  # Is copied
     ):
-        self._tensor = shared_zeros(array.shape, torch.from_numpy(np.empty(0, array.dtype)).dtype)
+        torch_dtype = torch.from_numpy(np.empty(0, array.dtype)).dtype
+        self._tensor = shared_zeros(array.shape, torch_dtype)
         self._tensor.numpy()[...] = array
 
     @property
@@ -39,24 +40,27 @@ class SharedArray:
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #42a8b2d7
 class ImageCache:
-    "Images in shared memory, never more bytes than the budget"
+    """Images in shared memory, never more bytes than the budget.
+
+    The first images of the data set get a slot each until the budget is used up. A slot is empty until `put`.
+    """
 
     def __init__(
         self,
         shapes_hw: np.ndarray,  # (N, 2) int: height and width of each image as it is kept
         budget: int,  # Bytes; is lowered, with a message, where the system has less shared memory
     ):
-        ends = np.cumsum(shapes_hw.prod(1, dtype=np.int64) * 3)
-        ends_with_flags = ends + np.arange(1, len(ends) + 1)  # one more byte for each image
-        n = int(np.searchsorted(ends_with_flags, _available(budget), side='right'))
-        self._shapes = SharedArray(shapes_hw[:n].astype(np.int32))
-        self._ends = SharedArray(np.concatenate([[0], ends[:n]]))
-        self._pixels = shared_zeros((int(self._ends.array[-1]),), torch.uint8)
-        self._filled = shared_zeros((n,), torch.uint8)
-        self._decoded_wh = shared_zeros((n, 2), torch.int32)
+        pixel_bytes = np.cumsum(shapes_hw.prod(1, dtype=np.int64) * 3)  # of all images up to each one
+        total_bytes = pixel_bytes + np.arange(1, len(pixel_bytes) + 1)  # with a byte of `_filled` for each
+        n_slots = int(np.searchsorted(total_bytes, _available(budget), side='right'))
+        self._shapes = SharedArray(shapes_hw[:n_slots].astype(np.int32))
+        self._offsets = SharedArray(np.concatenate([[0], pixel_bytes[:n_slots]]))
+        self._pixels = shared_zeros((int(self._offsets.array[-1]),), torch.uint8)
+        self._filled = shared_zeros((n_slots,), torch.uint8)  # 1 where the image was put
+        self._decoded_wh = shared_zeros((n_slots, 2), torch.int32)
 
     def __len__(self):
-        return len(self._filled)  # Images that have a place
+        return len(self._filled)  # Images that have a slot
 
     @property
     def nbytes(self) -> int:
@@ -64,21 +68,23 @@ class ImageCache:
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #039ee0c6
 @patch
-def _place(self: ImageCache, i: int) -> np.ndarray:  # (H, W, 3) uint8, the memory itself
-    first, last = self._ends.array[i : i + 2]
-    return self._pixels.numpy()[first:last].reshape(*self._shapes.array[i], 3)
+def _slot(self: ImageCache, i: int) -> np.ndarray:  # (H, W, 3) uint8, a view of the shared memory
+    "The memory of image `i`, whether it was put or not"
+    start, stop = self._offsets.array[i : i + 2]
+    return self._pixels.numpy()[start:stop].reshape(*self._shapes.array[i], 3)
 
-
+# %% ../../nbs/dataloading/01_shared_memory.ipynb #25a5e48e
 @patch
 def get(
     self: ImageCache,
     i: int,
     writable: bool = False,  # For callers that need a writable array, such as PyTorch, and do not write
-) -> np.ndarray | None:  # (H, W, 3) uint8; None: it is not there
+) -> np.ndarray | None:  # (H, W, 3) uint8, a view of the shared memory; None: it is not there
     "Image `i`, if it was put into the cache"
-    if i >= len(self) or not self._filled.numpy()[i]:  # PyTorch's indexing takes several times as long
+    # `.numpy()`, because indexing a tensor takes several times as long
+    if i >= len(self) or not self._filled.numpy()[i]:
         return None
-    image = self._place(i)
+    image = self._slot(i)
     image.flags.writeable = writable
     return image
 
@@ -93,15 +99,15 @@ def decoded_wh(self: ImageCache, i: int) -> tuple[int, int]:
 def put(
     self: ImageCache,
     i: int,
-    pixels: np.ndarray,
+    pixels: np.ndarray,  # (H, W, 3) uint8, of the shape that the cache was made for
     decoded_wh: tuple[int, int] = (0, 0),  # Of the image as it came from the decoder, pixels
 ):
-    "Keep image `i`, if it has a place. The flag is set last, so that no process reads half an image"
+    "Keep image `i`, if it has a slot"
     if i >= len(self):
         return
-    self._place(i)[...] = pixels
+    self._slot(i)[...] = pixels
     self._decoded_wh.numpy()[i] = decoded_wh
-    self._filled[i] = 1
+    self._filled[i] = 1  # last, so that no process reads half an image
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #40436086
 def _available(budget: int, reserve: int = 64_000_000) -> int:  # Bytes
@@ -109,6 +115,7 @@ def _available(budget: int, reserve: int = 64_000_000) -> int:  # Bytes
 
     A container may have only 64 MB, and writing more than that kills the process.
     """
+    # elsewhere there is no `/dev/shm` whose free space could be read
     if not sys.platform.startswith('linux') or not os.path.isdir('/dev/shm'):
         return budget
     free = max(0, shutil.disk_usage('/dev/shm').free - reserve)

@@ -18,9 +18,9 @@ from ..runtime.postprocess_boxes import iou_matrix
 
 # %% ../../nbs/drawing/02_boxes.ipynb #1423566b
 def _draw_dashes(draw: ImageDraw.ImageDraw, box: Sequence[float], color: RGB, width: int):
-    "A white rectangle with coloured dashes"
+    "Draw a white rectangle with coloured dashes; `width` is that of the line, pixels"
     x1, y1, x2, y2 = box
-    dash = 4 * width
+    dash = 4 * width  # length of a dash and of the gap after it
     draw.rectangle(tuple(box), outline=PAPER, width=width)
     for x in np.arange(x1, x2, 2 * dash):
         for y in (y1, y2 - width + 1):
@@ -33,15 +33,15 @@ def _draw_dashes(draw: ImageDraw.ImageDraw, box: Sequence[float], color: RGB, wi
 def draw_boxes(
     image: Image.Image,
     boxes: np.ndarray,  # (N, 4) XYXY, pixels of `image`
-    texts: Sequence[str] | None = None,  # A label each; empty: none
-    colors: Sequence[RGB] | None = None,  # One a box
-    # As the truth is drawn, rather than a prediction; labels then stand below the box
-    dashed: bool = False,
+    texts: Sequence[str] | None = None,  # A label each; '': this box has none
+    colors: Sequence[RGB] | None = None,  # One a box; None: `RIGHT`
+    dashed: bool = False,  # As the truth is drawn, rather than a prediction; labels then stand below
 ) -> Image.Image:  # A new image
     """Draw boxes with labels; lines and letters grow with the image.
 
     In a crowd labels go where they hide least; those without room are left out, the first before the last.
     """
+    # Pillow refuses a box whose x2 is smaller than x1, or y2 than y1
     boxes = np.sort(np.asarray(boxes, dtype=float).reshape(-1, 2, 2), 1).reshape(-1, 4)
     check_one_each(len(boxes), 'boxes', texts=texts, colors=colors)
     image = image.convert('RGB').copy()
@@ -59,43 +59,46 @@ def draw_boxes(
 
 # %% ../../nbs/drawing/02_boxes.ipynb #cfeae092
 def _legend_places(
-    texts: Sequence[str], font, width: int, size: int
-) -> list[tuple[int, int]]:  # x, and the number of the line
+    texts: Sequence[str],
+    font,
+    width: int,  # Of the legend, pixels
+    size: int,  # Side of the coloured squares, pixels
+) -> list[tuple[int, int]]:  # x, and the number of the line from 0
     "Where the entries of a legend begin; one that does not fit begins a new line"
     places = []
     x, line = 4, 0
     for text in texts:
-        needed = size + size // 2 + text_width(font, text)
-        if x > 4 and x + needed > width:
+        entry_width = size + size // 2 + text_width(font, text)  # the square, a gap and the text
+        if x > 4 and x + entry_width > width:
             x, line = 4, line + 1
         places.append((x, line))
-        x += size + 3 * (size // 2) + text_width(font, text)
+        x += entry_width + 2 * (size // 2)
     return places
 
-
+# %% ../../nbs/drawing/02_boxes.ipynb #cc0912e8
 def legend(
     image: Image.Image,
     names: Sequence[str],
     colors: Sequence[RGB],  # One a name
 ) -> Image.Image:  # A new image, higher than `image`
     "Add lines with coloured squares and their names below an image"
-    size = min(14, max(11, image.width // 60))
+    size = min(14, max(11, image.width // 60))  # of letters and squares, pixels
     font = find_font(size, ''.join(map(str, names)))
     texts = [fit_text(shorten(str(name)), font, image.width - 3 * size) for name in names]
     places = _legend_places(texts, font, image.width, size)
-    step = line_height(font) + 4
-    height = 2 + step * (places[-1][1] + 1) if places else 0
+    line_step = line_height(font) + 4
+    height = 2 + line_step * (places[-1][1] + 1) if places else 0
     out = Image.new('RGB', (image.width, image.height + height), PAPER)
     out.paste(image)
     draw = ImageDraw.Draw(out)
     for (x, line), text, color in zip(places, texts, colors):
-        y = image.height + 2 + line * step
+        y = image.height + 2 + line * line_step
         draw.rectangle((x, y + 2, x + size - 1, y + size + 1), fill=color)
         draw_text_line(draw, (x + size + size // 2, y), text, font, INK)
     return out
 
 # %% ../../nbs/drawing/02_boxes.ipynb #d524be2f
-def highest_first(prediction: Any, min_score: float) -> np.ndarray:  # (n,) positions
+def highest_first(prediction: Any, min_score: float) -> np.ndarray:  # (n,) positions in a `Prediction`
     "The objects with a score of at least `min_score`, the highest score first"
     scores = np.asarray(prediction.scores)
     order = np.argsort(-scores, kind='stable')
@@ -103,21 +106,22 @@ def highest_first(prediction: Any, min_score: float) -> np.ndarray:  # (n,) posi
 
 
 def assign_by_overlap(
-    overlap: np.ndarray,  # (n, M) of each prediction with each object; the highest score first
+    # (n, M) of each prediction with each object, 0 to 1, such as the IoU; the highest score first
+    overlap: np.ndarray,
     pred_labels: np.ndarray,  # (n,)
     true_labels: np.ndarray,  # (M,)
     min_overlap: float = 0.5,
-) -> np.ndarray:  # (n,) which object each prediction has found, or -1
+) -> np.ndarray:  # (n,) the position of the object that each prediction has found, or -1
     "Match predictions with objects of their class, greedily in the order of the predictions"
-    owner = np.full(len(pred_labels), -1)
-    free = np.ones(len(true_labels), bool)
+    found_object = np.full(len(pred_labels), -1)
+    is_free = np.ones(len(true_labels), bool)  # objects that no prediction has found yet
     same_class = np.asarray(pred_labels)[:, None] == true_labels
-    for k, candidates in enumerate(np.where(same_class, overlap, 0)):
-        candidates = candidates * free
-        if candidates.size and candidates.max() >= min_overlap:
-            owner[k] = candidates.argmax()
-            free[owner[k]] = False
-    return owner
+    for k, overlaps in enumerate(np.where(same_class, overlap, 0)):
+        overlaps = overlaps * is_free
+        if overlaps.size and overlaps.max() >= min_overlap:
+            found_object[k] = overlaps.argmax()
+            is_free[found_object[k]] = False
+    return found_object
 
 # %% ../../nbs/drawing/02_boxes.ipynb #99bdb572
 class TileStyle(NamedTuple):
@@ -128,6 +132,7 @@ class TileStyle(NamedTuple):
     min_score: float = 0.0  # Leave out objects with a lower score
 
     def color(self, label: int) -> RGB:
+        "The colour of a class id; after the last colour they begin anew"
         return self.colors[int(label) % len(self.colors)]
 
     def color_each(self, labels: Sequence[int]) -> list[RGB]:
@@ -138,7 +143,7 @@ class TileStyle(NamedTuple):
 
 
 class TruthTile(NamedTuple):
-    "An image of a grid"
+    "An image of a grid that compares predictions with the truth"
 
     image: Image.Image
     caption: str
@@ -147,8 +152,8 @@ class TruthTile(NamedTuple):
 # %% ../../nbs/drawing/02_boxes.ipynb #b66429dd
 def verdict(
     image: Image.Image,
-    owner: np.ndarray,  # (n,) as `assign_by_overlap` gives it
-    n_objects: int | None,  # None: the truth is unknown
+    owner: np.ndarray,  # (n,) the object that each prediction has found, from `assign_by_overlap`; -1: none
+    n_objects: int | None,  # How many there are; None: the truth is unknown
 ) -> TruthTile:
     "A tile that counts the objects found and the wrong predictions"
     if n_objects is None:
@@ -163,10 +168,11 @@ def verdict(
 
 def is_crowded(n_objects: int, size_wh: tuple[int, int]) -> bool:
     "Whether labels would cover an image with so many objects"
-    return 25 * n_objects > max(size_wh)
+    return 25 * n_objects > max(size_wh)  # less than 25 pixels of the longer side for each
 
 # %% ../../nbs/drawing/02_boxes.ipynb #889b550f
 def _resized_to(image: Image.Image, longest: int) -> Image.Image:
+    "Resize an image so that its longer side has `longest` pixels"
     size_wh = tuple(max(1, round(side * longest / max(image.size))) for side in image.size)
     return image.convert('RGB').resize(size_wh, Image.Resampling.BICUBIC)
 
@@ -174,8 +180,8 @@ def _resized_to(image: Image.Image, longest: int) -> Image.Image:
 def truth_grid(
     images: Sequence[Image.Image],
     predictions: Sequence[Any],
-    truths: Sequence[tuple] | None,  # Of each image; None: unknown
-    draw_tile: Callable[[Image.Image, Any, tuple | None], TruthTile],
+    truths: Sequence[tuple] | None,  # Of each image, as `draw_tile` takes it; None: unknown
+    draw_tile: Callable[[Image.Image, Any, tuple | None], TruthTile],  # From image, prediction and truth
 ) -> Image.Image:
     """Lay out predictions beside the truth, a tile each.
 
@@ -187,7 +193,7 @@ def truth_grid(
             f'{n} images need as many predictions and truths, but got {len(predictions)} and '
             f'{None if truths is None else len(truths)}.'
         )
-    tile = 480 if n < 3 else 320 if n < 10 else 240
+    tile = 480 if n < 3 else 320 if n < 10 else 240  # side, pixels
     tiles = []
     for image, prediction, truth in zip(images, predictions, truths or [None] * n):
         tiles.append(draw_tile(_resized_to(image, tile), prediction, truth))
@@ -199,8 +205,9 @@ def truth_grid(
 def class_legend(image: Image.Image, predictions: Sequence[Any], truths, style: TileStyle) -> Image.Image:
     "Add a legend of the classes that are predicted or true; the second item of a truth is its labels"
     labels = [p.labels for p in predictions] + [truth[1] for truth in truths or []]
-    used = np.unique(np.concatenate([np.zeros(0, int), *labels]).astype(int))
-    return legend(image, [style.name(c) for c in used], style.color_each(used))
+    # the empty array is for a grid without images
+    classes = np.unique(np.concatenate([np.zeros(0, int), *labels]).astype(int))
+    return legend(image, [style.name(c) for c in classes], style.color_each(classes))
 
 
 def class_grid(
@@ -208,6 +215,7 @@ def class_grid(
     predictions: Sequence[Any],
     truths: Sequence[tuple] | None,  # Of each image, its labels second; None: unknown
     style: TileStyle,
+    # From an image, its prediction and truth, and `style`
     draw_tile: Callable[[Image.Image, Any, tuple | None, TileStyle], TruthTile],
 ) -> Image.Image:
     "Lay out predictions beside the truth, with a legend of the classes"
@@ -219,29 +227,30 @@ def class_grid(
 
 # %% ../../nbs/drawing/02_boxes.ipynb #5561c326
 def _box_texts(p: Any, shown: np.ndarray, hidden: np.ndarray, style: TileStyle) -> list[str]:
-    "Class and score of each box; empty where the label is hidden"
+    "Class and score of the boxes at positions `shown` of a prediction; '' where `hidden` (n,) bool is set"
     texts = [f'{style.name(p.labels[j])} {p.scores[j]:.0%}' for j in shown]
     return ['' if hide else text for text, hide in zip(texts, hidden)]
 
 
 def _box_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle) -> TruthTile:
-    "One image of `detection_grid`"
-    boxes, labels = truth or (np.zeros((0, 4)), np.zeros(0, int))
-    boxes = np.asarray(boxes, float).reshape(-1, 4)
-    labels = np.asarray(labels, int)
+    "One image of `detection_grid`: true boxes dashed, over them those of the prediction `p`"
+    true_boxes, true_labels = truth or (np.zeros((0, 4)), np.zeros(0, int))
+    true_boxes = np.asarray(true_boxes, float).reshape(-1, 4)
+    true_labels = np.asarray(true_labels, int)
     shown = highest_first(p, style.min_score)
     pred_boxes = np.asarray(p.boxes)[shown]
     pred_labels = np.asarray(p.labels)[shown]
-    owner = assign_by_overlap(iou_matrix(pred_boxes, boxes), pred_labels, labels)
-    found = np.isin(np.arange(len(labels)), owner)
-    crowded = is_crowded(max(len(shown), len(labels)), image.size)
+    owner = assign_by_overlap(iou_matrix(pred_boxes, true_boxes), pred_labels, true_labels)
+    found = np.isin(np.arange(len(true_labels)), owner)
+    crowded = is_crowded(max(len(shown), len(true_labels)), image.size)
     scale = np.tile(np.divide(image.size, p.size_wh), 2)
-    missed = ['' if f or crowded else f'missed: {style.name(c)}' for c, f in zip(labels, found)]
-    image = draw_boxes(image, boxes * scale, missed, style.color_each(labels), dashed=True)
+    missed = ['' if f or crowded else f'missed: {style.name(c)}' for c, f in zip(true_labels, found)]
+    image = draw_boxes(image, true_boxes * scale, missed, style.color_each(true_labels), dashed=True)
+    # in a crowd only wrong predictions keep their label
     hidden = crowded & ((owner >= 0) | (truth is None))
     texts = _box_texts(p, shown, hidden, style)[::-1]  # the highest score is drawn last
     image = draw_boxes(image, pred_boxes[::-1] * scale, texts, style.color_each(pred_labels[::-1]))
-    return verdict(image, owner, None if truth is None else len(labels))
+    return verdict(image, owner, None if truth is None else len(true_labels))
 
 # %% ../../nbs/drawing/02_boxes.ipynb #88e217b3
 def detection_grid(

@@ -23,7 +23,7 @@ from ..core.images import as_pil, ImageLike
 
 # %% ../../nbs/drawing/01_canvas.ipynb #47f723f2
 def _shrunk(image: Image.Image, max_side: int) -> Image.Image:
-    "At most `max_side` pixels wide and high"
+    "Reduce an image to at most `max_side` pixels on its longer side; a smaller one is returned as it is"
     scale = max_side / max(image.size)
     if scale >= 1:
         return image
@@ -31,17 +31,18 @@ def _shrunk(image: Image.Image, max_side: int) -> Image.Image:
     return image.resize(size_wh, Image.Resampling.LANCZOS)
 
 
-def _encoded(image: Image.Image, **kw) -> bytes:
+def _encoded(image: Image.Image, **options) -> bytes:  # For `Image.save`, such as `format='PNG'`
     "The bytes of an image file"
-    buf = io.BytesIO()
-    image.save(buf, **kw)
-    return buf.getvalue()
+    file = io.BytesIO()
+    image.save(file, **options)
+    return file.getvalue()
 
 
 def to_png(image: Image.Image, max_bytes: int | None = None) -> bytes:
-    "A PNG file, scaled down until it has at most `max_bytes`"
+    "A PNG file, scaled down until it has at most `max_bytes` or 16 pixels on its longer side"
     data = _encoded(image, format='PNG', optimize=True)
     while max_bytes is not None and len(data) > max_bytes and max(image.size) > 16:
+        # bytes grow about as the area does; the bounds make each step shrink, but not too far
         scale = max(0.5, min(0.95, math.sqrt(max_bytes / len(data))))
         image = _shrunk(image, int(max(image.size) * scale))
         data = _encoded(image, format='PNG', optimize=True)
@@ -53,7 +54,7 @@ def to_jpeg(image: Image.Image, max_bytes: int | None = None) -> bytes:
     image = image.convert('RGB')
     while True:
         for quality in (90, 80, 70, 60):
-            subsampling = 0 if quality == 90 else 2
+            subsampling = 0 if quality == 90 else 2  # colours at full resolution, or at half of it
             # without `optimize`, which fails on noise: Pillow's buffer is too small
             data = _encoded(image, format='JPEG', quality=quality, subsampling=subsampling)
             if max_bytes is None or len(data) <= max_bytes or max(image.size) <= 16:
@@ -96,26 +97,27 @@ def show(
     return Shown(image, max_side, max_bytes)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #3357cdf0
-RGB = tuple[int, int, int]
-INK: RGB = (34, 34, 34)
-PAPER: RGB = (255, 255, 255)
-FAINT: RGB = (236, 236, 236)
-# blue and vermilion of the colour-blind safe palette of Okabe and Ito
+RGB = tuple[int, int, int]  # 0-255
+INK: RGB = (34, 34, 34)  # text
+PAPER: RGB = (255, 255, 255)  # background
+FAINT: RGB = (236, 236, 236)  # around an image in its tile
+# of right and wrong predictions: blue and vermilion of the colour-blind safe palette of Okabe and Ito
 RIGHT: RGB = (0, 114, 178)
 WRONG: RGB = (213, 94, 0)
 
 
-def _hue(i: int, n: int) -> tuple[float, float, float]:
-    """Class `i` of `n` around the colour circle, with alternating saturation and value; floats 0-1.
+def _circle_color(i: int, n: int) -> tuple[float, float, float]:  # RGB, floats 0-1
+    """The colour of class `i` of `n`, from `n` hues around the colour circle.
 
-    The next class lies about 0.38 of the circle further, so that neighbours in a list differ most.
+    The next class lies about 0.38 of the circle further, so that neighbours in a list differ most. Saturation
+    and value alternate between neighbours on the circle.
     """
-    i = i * _hue_step(n) % n
-    return colorsys.hsv_to_rgb(i / n, (0.9, 0.55)[i % 2], (0.95, 0.75, 0.85)[i % 3])
+    k = i * _hue_step(n) % n  # which of the `n` hues
+    return colorsys.hsv_to_rgb(k / n, (0.9, 0.55)[k % 2], (0.95, 0.75, 0.85)[k % 3])
 
 
 def _hue_step(n: int) -> int:
-    "The number nearest to 0.38 `n` (the golden angle) by which all of `n` places are reached"
+    "The step nearest to 0.38 `n` (the golden angle) that has no common divisor with `n`, so reaches all hues"
     return min((k for k in range(1, n + 1) if math.gcd(k, n) == 1), key=lambda k: abs(k - 0.382 * n))
 
 # %% ../../nbs/drawing/01_canvas.ipynb #2541fc8b
@@ -126,13 +128,14 @@ def _as_rgb(color: Sequence[float]) -> RGB:
 
 @lru_cache(maxsize=64)
 def _colors(n: int) -> tuple[RGB, ...]:
-    "Colours as different as possible; distinctipy takes seconds for many, and may be missing"
+    "`n` colours, as different as possible"
+    # distinctipy takes seconds for many colours, and may be missing
     if n <= 40 and importlib.util.find_spec('distinctipy'):
         import distinctipy
 
         colors = distinctipy.get_colors(n, exclude_colors=[(0, 0, 0), (1, 1, 1)], rng=0)
     else:
-        colors = [_hue(i, n) for i in range(n)]
+        colors = [_circle_color(i, n) for i in range(n)]
     return tuple(_as_rgb(color) for color in colors)
 
 
@@ -142,8 +145,8 @@ def class_colors(n: int) -> list[RGB]:  # RGB 0-255
 
 # %% ../../nbs/drawing/01_canvas.ipynb #6fbaa1e3
 def readable_on(color: RGB) -> RGB:  # Black or white
-    "The colour of letters on `color`"
-    luma = np.dot(color, (0.299, 0.587, 0.114))
+    "The colour of letters that can be read on `color`"
+    luma = np.dot(color, (0.299, 0.587, 0.114))  # brightness as the eye sees it, 0-255
     return (0, 0, 0) if luma > 140 else (255, 255, 255)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #4a43fece
@@ -159,8 +162,8 @@ _SYSTEM_FONTS = (
 
 
 @lru_cache(maxsize=256)
-def _font(name: str, size: int):
-    "A font, or None where it is not installed"
+def _font(name: str, size: int):  # A file name or path; '': the font that Pillow brings
+    "Load a font of `size` pixels; None where it is not installed"
     try:
         return ImageFont.load_default(size) if name == '' else ImageFont.truetype(name, size)
     except (OSError, ImportError):
@@ -168,7 +171,7 @@ def _font(name: str, size: int):
 
 
 def _bundled_font() -> str:
-    "The path of DejaVu Sans in matplotlib's folder, found without importing it; empty where it is missing"
+    "The path of DejaVu Sans in matplotlib's folder, found without importing it; '' where it is missing"
     spec = importlib.util.find_spec('matplotlib')
     if spec is None or not spec.origin:
         return ''
@@ -177,9 +180,10 @@ def _bundled_font() -> str:
 
 # %% ../../nbs/drawing/01_canvas.ipynb #303363bd
 def _can_write(font, text: str) -> bool:
-    "Whether a font has all letters; one that it lacks gets the shape of a code point that is no character"
-    unknown = bytes(font.getmask('\U0010fffe'))
-    return all(bytes(font.getmask(letter)) != unknown for letter in set(text) if not letter.isspace())
+    "Whether a font has all letters of a text"
+    # a font draws the same shape for every letter that it lacks, and for U+10FFFE, which is no character
+    missing_shape = bytes(font.getmask('\U0010fffe'))
+    return all(bytes(font.getmask(letter)) != missing_shape for letter in set(text) if not letter.isspace())
 
 
 @lru_cache(maxsize=512)
@@ -188,15 +192,16 @@ def find_font(
     text: str = '',  # What it should be able to write
 ):  # A Pillow font
     "A font on this machine; nothing is downloaded"
-    first = _font(_bundled_font(), size) or _font('', size)
-    is_latin = all(ord(letter) < 0x250 for letter in text)
-    if is_latin or not hasattr(first, 'path') or _can_write(first, text):
-        return first
+    default = _font(_bundled_font(), size) or _font('', size)
+    is_latin = all(ord(letter) < 0x250 for letter in text)  # up to the end of Latin Extended-B
+    # a font without `path` is Pillow's bitmap font, of which `_can_write(...)` can tell nothing
+    if is_latin or not hasattr(default, 'path') or _can_write(default, text):
+        return default
     for name in _SYSTEM_FONTS:
         font = _font(name, size)
         if font and _can_write(font, text):
             return font
-    return first
+    return default
 
 # %% ../../nbs/drawing/01_canvas.ipynb #a2fb176a
 def shorten(text: str, n: int = 28) -> str:
@@ -211,12 +216,12 @@ def text_width(font, text: str) -> int:
 
 def line_height(font) -> int:
     "Pixels of a line, the same for all texts"
-    return sum(font.getmetrics())
+    return sum(font.getmetrics())  # above and below the baseline
 
 
 def fit_text(text: str, font, width: int) -> str:
     "`text` on one line, cut with an ellipsis where it is wider than `width` pixels"
-    text = ' '.join(str(text).split())
+    text = ' '.join(str(text).split())  # without line breaks
     if text_width(font, text) <= width:
         return text
     low, high = 0, len(text)
@@ -231,14 +236,14 @@ def fit_text(text: str, font, width: int) -> str:
 # %% ../../nbs/drawing/01_canvas.ipynb #888b44b3
 def line_and_font_size(size_wh: tuple[int, int]) -> tuple[int, int]:
     "Width of a line and height of letters for an image of this size, pixels"
-    longest = max(size_wh)
-    return max(2, round(longest / 220)), max(11, round(longest / 30))
+    longer_side = max(size_wh)
+    return max(2, round(longer_side / 220)), max(11, round(longer_side / 30))
 
 
 def draw_text_line(draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, font, color: RGB):
     "Write a line of text; `xy` is the left top corner of a box of the same height for all texts"
     baseline = xy[1] + font.getmetrics()[0]
-    draw.text((xy[0], baseline), text, fill=color, font=font, anchor='ls')
+    draw.text((xy[0], baseline), text, fill=color, font=font, anchor='ls')  # left end of the baseline
 
 # %% ../../nbs/drawing/01_canvas.ipynb #65df1c88
 def label_layout(
@@ -274,22 +279,22 @@ def draw_label(
 
 # %% ../../nbs/drawing/01_canvas.ipynb #08007e72
 _CROWD = 10  # With more labels than that, letters are smaller
-_CROWD_LETTERS = 0.7
+_CROWD_LETTERS = 0.7  # their height then, as a share of the usual one
 
 
 def draw_box_labels(
     image: Image.Image,  # Is drawn upon
     boxes: np.ndarray,  # (N, 4) XYXY, pixels
-    texts: Sequence[str],  # One a box; empty: none
+    texts: Sequence[str],  # One a box; '': this box has no label
     colors: Sequence[RGB],  # One a box
-    below: bool = False,  # Rather below the box than above it
+    below: bool = False,  # True: prefer the place below the box to the one above it
 ) -> Image.Image:  # `image`
     """Write labels beside their boxes, each where it hides least of the objects.
 
     The last box has the first choice. A label that would cover another is left out; a note counts these.
     """
     boxes = np.asarray(boxes, float).reshape(-1, 4)
-    taken = np.zeros((0, 4))
+    taken = np.zeros((0, 4))  # XYXY of the labels drawn so far
     n_left_out = 0
     letters = 1.0 if sum(map(bool, texts)) <= _CROWD else _CROWD_LETTERS
     for i in reversed(range(len(boxes))):
@@ -309,69 +314,70 @@ def draw_box_labels(
 
 # %% ../../nbs/drawing/01_canvas.ipynb #66922021
 def _draw_note(image: Image.Image, text: str, letters: float, taken: np.ndarray, boxes: np.ndarray):
-    "Write a text into the corner where it hides least; none where labels are in all of them"
+    "Write a text into the corner of the image where it hides least; nothing if labels are in all corners"
     width, height = label_layout(image.size, text, letters)[2:]
-    whole = np.array([0, 0, *image.size], float)
-    place = _free_place(_label_places(whole, width, height, image.size, below=True), taken, boxes)
+    image_box = np.array([0, 0, *image.size], float)
+    # places outside this box move into the image, so all of them are in its corners
+    place = _free_place(_label_places(image_box, width, height, image.size, below=True), taken, boxes)
     if place is not None:
         draw_label(image, place[:2], text, INK, letters)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #a129fdba
 def _label_places(
     box: np.ndarray,  # (4,) XYXY
-    width: int,
+    width: int,  # Of the label
     height: int,
-    size_wh: tuple[int, int],
-    below: bool,
+    size_wh: tuple[int, int],  # Of the image
+    below: bool,  # As for `draw_box_labels`
 ) -> np.ndarray:  # (6, 4) XYXY within the image, the best first
     "Where the label of a box may be: above and below it, at its left and right end, and inside"
     x1, y1, x2, y2 = box
-    above, under = y1 - height, y2
-    first, second = (under, above) if below else (above, under)
-    corners = [
-        (x1, first),
-        (x2 - width, first),
-        (x1, second),
-        (x2 - width, second),
+    y_above, y_below = y1 - height, y2  # of the label's upper edge
+    y_best, y_other = (y_below, y_above) if below else (y_above, y_below)
+    left_tops = [
+        (x1, y_best),
+        (x2 - width, y_best),
+        (x1, y_other),
+        (x2 - width, y_other),
         (x1, y1),
         (x1, y2 - height),
     ]
     limit = np.maximum(0, np.subtract(size_wh, (width, height)))
-    corners = np.clip(np.array(corners), 0, limit)
-    return np.concatenate([corners, corners + (width, height)], 1)
+    left_tops = np.clip(np.array(left_tops), 0, limit)  # into the image
+    return np.concatenate([left_tops, left_tops + (width, height)], 1)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #56d94b32
 def _free_place(
-    places: np.ndarray,  # (P, 4)
-    taken: np.ndarray,  # (T, 4) of other labels
-    boxes: np.ndarray,  # (N, 4) of objects
-) -> np.ndarray | None:
-    "The place that covers no label, and of those the one that hides the least share of objects"
+    places: np.ndarray,  # (P, 4) XYXY, the best first
+    taken: np.ndarray,  # (T, 4) XYXY of other labels
+    boxes: np.ndarray,  # (N, 4) XYXY of objects
+) -> np.ndarray | None:  # (4,) XYXY; None: each covers a label
+    "Of the places that cover no label the one that hides the smallest share of the objects' areas"
     free = (_common_areas(places, taken) == 0).all(1)
     if not free.any():
         return None
     areas = np.maximum(1, (boxes[:, 2:] - boxes[:, :2]).prod(1))
-    hidden = (_common_areas(places, boxes) / areas).sum(1)
+    hidden = (_common_areas(places, boxes) / areas).sum(1)  # (P,) shares, added over the objects
     return places[np.where(free, hidden, np.inf).argmin()]
 
 
 def _common_areas(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (A, B)
-    "What boxes (A, 4) and (B, 4) have in common, square pixels"
+    "The areas that boxes (A, 4) and (B, 4) have in common, square pixels"
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     return np.maximum(0, high - low).prod(-1)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #0d8c7a01
-class _Line(NamedTuple):
-    "A line of a caption"
+class _Caption(NamedTuple):
+    "A caption or one of its lines"
 
-    text: str
+    text: str  # In a grid, a line break makes two lines
     color: RGB = INK
-    right: bool | None = None  # True: a tick before the text; False: a cross
+    right: bool | None = None  # True: a tick before the text; False: a cross; None: neither
 
 
 def _draw_mark(draw: ImageDraw.ImageDraw, xy: tuple[float, float], size: float, right: bool, color: RGB):
-    "A tick or a cross of `size` pixels"
+    "Draw a tick (`right`) or a cross in a square of `size` pixels with its left top corner at `xy`"
     x, y = xy
     width = max(2, round(size / 6))
     if right:
@@ -383,10 +389,10 @@ def _draw_mark(draw: ImageDraw.ImageDraw, xy: tuple[float, float], size: float, 
         draw.line(line, fill=color, width=width, joint='curve')
 
 
-def _draw_caption_line(draw: ImageDraw.ImageDraw, xy: tuple[int, int], width: int, font, line: _Line):
-    "Write a line in the middle of `width` pixels, after its mark"
+def _draw_caption_line(draw: ImageDraw.ImageDraw, xy: tuple[int, int], width: int, font, line: _Caption):
+    "Write a line, with its mark before it, in the middle of a strip `width` pixels wide that begins at `xy`"
     mark_width = 0 if line.right is None else round(font.size * 1.1)
-    text = fit_text(line.text, font, width - mark_width - 4)
+    text = fit_text(line.text, font, width - mark_width - 4)  # a margin of two pixels on each side
     x = xy[0] + (width - mark_width - text_width(font, text)) // 2
     if mark_width:
         mark_xy = x, xy[1] + (line_height(font) - font.size) // 2
@@ -398,7 +404,7 @@ def caption(
     image: Image.Image,
     text: str,
     color: RGB = INK,  # Of the letters
-    right: bool | None = None,  # Also draw a tick or a cross before it
+    right: bool | None = None,  # True: a tick before the text; False: a cross; None: neither
 ) -> Image.Image:  # A new image, higher than `image`
     "Add a strip with a text below an image"
     size = line_and_font_size(image.size)[1]
@@ -406,7 +412,7 @@ def caption(
     out = Image.new('RGB', (image.width, image.height + line_height(font) + size // 2), PAPER)
     out.paste(image)
     xy = 0, image.height + size // 4
-    _draw_caption_line(ImageDraw.Draw(out), xy, image.width, font, _Line(text, color, right))
+    _draw_caption_line(ImageDraw.Draw(out), xy, image.width, font, _Caption(text, color, right))
     return out
 
 # %% ../../nbs/drawing/01_canvas.ipynb #7f8a9561
@@ -422,12 +428,12 @@ def check_one_each(
 
 
 def empty_chart(text: str, tile: int) -> Image.Image:
-    "What is shown where there is nothing to draw: a line of text"
+    "What is shown where there is nothing to draw: a line of text, two tiles of `tile` pixels wide"
     return caption(Image.new('RGB', (2 * tile, 8), PAPER), text, (120, 120, 120))
 
 
 def _tile(image: ImageLike, side: int) -> Image.Image:
-    "An image in the middle of a square"
+    "Scale an image into the middle of a square of `side` pixels"
     image = as_pil(image)
     scale = side / max(image.size)
     size_wh = tuple(max(1, round(length * scale)) for length in image.size)
@@ -439,29 +445,29 @@ def _tile(image: ImageLike, side: int) -> Image.Image:
 
 # %% ../../nbs/drawing/01_canvas.ipynb #b0371625
 def _n_columns(n: int, columns: int | None, tile: int) -> int:
-    "About 1.5 times as many columns as rows, but not wider than a page"
-    page = max(1, 1000 // tile)
-    return max(1, min(n, columns or min(math.ceil(math.sqrt(1.5 * n)), page)))
+    "The `columns` asked for; where None, about 1.5 times as many as rows, but not wider than 1000 pixels"
+    most = max(1, 1000 // tile)
+    return max(1, min(n, columns or min(math.ceil(math.sqrt(1.5 * n)), most)))
 
 
 def _n_lines(captions: Sequence[str] | None) -> int:
-    "The lines of the longest caption"
+    "The number of lines of the longest caption; 0 where there are none"
     return max(str(text).count('\n') + 1 for text in captions) if captions else 0
 
 
-def _draw_tile_caption(out: Image.Image, xy: tuple[int, int], tile: int, font_size: int, caption: _Line):
-    "The lines below a tile; only the first has a mark"
-    step = line_height(find_font(font_size)) + 1
+def _draw_tile_caption(out: Image.Image, xy: tuple[int, int], tile: int, font_size: int, caption: _Caption):
+    "Write the lines of a caption below a tile, from `xy` on; only the first has a mark"
+    line_step = line_height(find_font(font_size)) + 1
     for i, text in enumerate(str(caption.text).split('\n')):
         font = find_font(font_size, text)
-        line = _Line(text, caption.color, caption.right if i == 0 else None)
-        _draw_caption_line(ImageDraw.Draw(out), (xy[0], xy[1] + 1 + i * step), tile, font, line)
+        line = _Caption(text, caption.color, caption.right if i == 0 else None)
+        _draw_caption_line(ImageDraw.Draw(out), (xy[0], xy[1] + 1 + i * line_step), tile, font, line)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #b0d105bc
 def grid(
     images: Sequence[ImageLike],
     captions: Sequence[str] | None = None,  # A text below each; a line break makes two lines
-    columns: int | None = None,  # None: by their number
+    columns: int | None = None,  # None: by the number of images
     tile: int = 160,  # Side of a tile, pixels
     colors: Sequence[RGB] | None = None,  # Of each caption
     marks: Sequence[bool | None] | None = None,  # True: a tick before the caption; False: a cross
@@ -474,9 +480,9 @@ def grid(
     columns = _n_columns(n, columns, tile)
     gap = max(4, tile // 20)
     font_size = max(11, tile // 12)
-    line = line_height(find_font(font_size)) + 1
+    line_step = line_height(find_font(font_size)) + 1
     row_captions = [captions[i : i + columns] if captions else None for i in range(0, n, columns)]
-    heights = [tile + gap + line * _n_lines(texts) for texts in row_captions]
+    heights = [tile + gap + line_step * _n_lines(texts) for texts in row_captions]
     tops = list(accumulate(heights, initial=gap))  # of each row; the last is the height of the grid
     out = Image.new('RGB', (columns * (tile + gap) + gap, tops[-1]), PAPER)
     for i, image in enumerate(images):
@@ -484,8 +490,8 @@ def grid(
         y = tops[i // columns]
         out.paste(_tile(image, tile), (x, y))
         if captions is not None:
-            text = _Line(captions[i], colors[i] if colors else INK, marks[i] if marks else None)
-            _draw_tile_caption(out, (x, y + tile), tile, font_size, text)
+            below = _Caption(captions[i], colors[i] if colors else INK, marks[i] if marks else None)
+            _draw_tile_caption(out, (x, y + tile), tile, font_size, below)
     return out
 
 # %% ../../nbs/drawing/01_canvas.ipynb #fae651b8
@@ -493,7 +499,7 @@ def before_after(
     before: ImageLike,
     after: Sequence[ImageLike],
     captions: Sequence[str] | None = None,  # Of `after`
-    tile: int = 160,
+    tile: int = 160,  # As for `grid`
 ) -> Image.Image:
     "An image and its transformed versions"
     captions = captions or [f'after {i + 1}' for i in range(len(after))]
@@ -507,27 +513,28 @@ def name_of_class(names: Sequence[str], i: int) -> str:
 
 
 def _paint_mask(image: Image.Image, mask: np.ndarray, color: RGB) -> Image.Image:
-    "Tint the pixels of a mask (H, W)"
-    stencil = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 115)
-    if stencil.size != image.size:
-        stencil = stencil.resize(image.size)
-    return Image.composite(Image.new('RGB', image.size, color), image, stencil)
+    "Tint the pixels of a mask (H, W) bool, which is resized to the image"
+    opacity = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 115)  # 115 of 255
+    if opacity.size != image.size:
+        opacity = opacity.resize(image.size)
+    return Image.composite(Image.new('RGB', image.size, color), image, opacity)
 
 
 def _draw_points(draw: ImageDraw.ImageDraw, points: np.ndarray, radius: int, color: RGB):
-    "Discs at the visible ones of K points (K, 3)"
-    for x, y, visible in points:
-        if visible > 0:
+    "Draw discs at those of the points (K, 3) x, y, confidence that have a confidence above 0"
+    for x, y, confidence in points:
+        if confidence > 0:
             disc = (x - radius, y - radius, x + radius, y + radius)
             draw.ellipse(disc, fill=color, outline=PAPER)
 
 
 def _draw_object(image: Image.Image, prediction: Any, i: int, color: RGB) -> tuple[Image.Image, tuple]:
-    "Mask, box and points of object `i`, and its box in pixels of the image"
+    "Draw mask, box and points of object `i`; returns the new image, and the object's box XYXY in its pixels"
     masks = getattr(prediction, 'masks', None)
     keypoints = getattr(prediction, 'keypoints', None)
+    # a prediction without `size_wh` is in pixels of the image
     scale_x, scale_y = np.divide(image.size, getattr(prediction, 'size_wh', None) or image.size).tolist()
-    image = image.copy() if masks is None else _paint_mask(image, masks[i], color)
+    image = image.copy() if masks is None else _paint_mask(image, masks[i], color)  # either is new
     draw = ImageDraw.Draw(image)
     width = line_and_font_size(image.size)[0]
     x1, y1, x2, y2 = np.asarray(prediction.boxes[i], float) * (scale_x, scale_y, scale_x, scale_y)
@@ -553,7 +560,8 @@ def draw_prediction(
     texts = [f'{name_of_class(class_names, int(label))} {s:.0%}' for label, s in zip(labels, scores)]
     if prediction.boxes is None:
         return caption(image, texts[int(scores.argmax())]) if len(scores) else image.copy()
-    shown = [int(i) for i in np.argsort(scores, kind='stable') if scores[i] >= min_score]  # the highest last
+    # the highest score last, so that it is drawn on top
+    shown = [int(i) for i in np.argsort(scores, kind='stable') if scores[i] >= min_score]
     shown_colors = [colors[int(labels[i]) % len(colors)] for i in shown]
     image = image.copy()
     boxes = []
@@ -570,15 +578,15 @@ def verdict_color(right: bool | None) -> RGB:
     return RIGHT if right else WRONG
 
 
-def _class_caption(prediction: Any, class_names: Sequence[str], true_name: str | None) -> _Line:
-    "The class of the highest score, and whether it is the true one"
+def _class_caption(prediction: Any, class_names: Sequence[str], true_name: str | None) -> _Caption:
+    "Write the class of the highest score; where it is wrong, also the true one. `true_name` None: unknown"
     top = int(np.argmax(prediction.scores))
     name = name_of_class(class_names, int(prediction.labels[top]))
     right = None if true_name is None else name == true_name
     text = f'{name} {prediction.scores[top]:.0%}'
     if right is False:
         text += f'\ntrue: {true_name}'
-    return _Line(text, verdict_color(right), right)
+    return _Caption(text, verdict_color(right), right)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #3769081f
 def prediction_grid(
@@ -586,8 +594,8 @@ def prediction_grid(
     predictions: Sequence[Any],  # A `Prediction` each
     true_names: Sequence[str] | None,  # Of each image; None: unknown
     class_names: Sequence[str],
-    columns: int | None = None,
-    tile: int = 160,
+    columns: int | None = None,  # As for `grid`
+    tile: int = 160,  # As for `grid`
 ) -> Image.Image:
     "Predictions beside the truth: a wrong one has another colour and a cross, and names the true class"
     n_names = None if true_names is None else len(true_names)

@@ -15,6 +15,7 @@ from ..core.errors import VisionRecipesError
 from .canvas import class_colors, empty_chart, RGB, RIGHT, shorten, WRONG
 
 # %% ../../nbs/drawing/04_charts.ipynb #746272d7
+# matplotlib's settings for all charts
 _STYLE = {
     'text.parse_math': False,
     'axes.spines.top': False,
@@ -35,11 +36,12 @@ _STYLE = {
 
 # %% ../../nbs/drawing/04_charts.ipynb #3f95064f
 @contextmanager
-def _chart(width: float, height: float, columns: int = 1):
-    """Give a matplotlib figure, in inches, its axes side by side, and an empty list.
-
-    The list holds the image when the block has ended.
-    """
+def _chart(
+    width: float,  # Inches, of 100 pixels
+    height: float,
+    columns: int = 1,  # Axes side by side
+):  # As context: the matplotlib figure; its axes, (columns,); a list for the image
+    "Draw a matplotlib figure without changing its global state; the list holds the image after the block"
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -48,7 +50,7 @@ def _chart(width: float, height: float, columns: int = 1):
         warnings.simplefilter('ignore')  # letters that no font has
         fig = Figure(figsize=(width, height), dpi=100, layout='constrained')
         canvas = FigureCanvasAgg(fig)
-        images = []
+        images = []  # a list, because a context manager cannot return the image at its end
         yield fig, fig.subplots(1, columns, squeeze=False)[0], images
         canvas.draw()
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
@@ -60,14 +62,14 @@ def _as_float_rgb(color: RGB) -> tuple[float, ...]:
 
 
 def _bar_label(value: float) -> str:
-    "The text beside a bar"
+    "Write a value beside its bar: whole numbers in full, others with three digits"
     if not math.isfinite(value):
         return 'unknown'
     return f'{int(value):,}' if float(value).is_integer() else f'{value:.3g}'
 
 
 def _draw_bar_labels(ax, values: np.ndarray, lengths: np.ndarray):
-    "The value of each bar, beside its end"
+    "Write the value of each bar beside its end; `lengths` are the values, 0 where they are not finite"
     for y, (value, length) in enumerate(zip(values, lengths)):
         xy = max(length, 0), y
         ax.annotate(_bar_label(value), xy, (4, 0), textcoords='offset points', va='center', fontsize=8.5)
@@ -75,7 +77,7 @@ def _draw_bar_labels(ax, values: np.ndarray, lengths: np.ndarray):
 # %% ../../nbs/drawing/04_charts.ipynb #bc278995
 def bar_chart(
     names: Sequence[str],
-    values: Sequence[float],
+    values: Sequence[float],  # One a name; NaN and infinity are shown as unknown
     title: str = '',
     unit: str = '',  # Below the axis: what is counted
     colors: Sequence[RGB] | None = None,  # One a bar
@@ -99,6 +101,7 @@ def bar_chart(
     return images[0]
 
 # %% ../../nbs/drawing/04_charts.ipynb #cb94df1c
+# Columns of a history that are no scores, or, as `nme` and `found`, not on the scale of the others
 _NOT_SCORES = ('epoch', 'lr', 'seconds', 'train_loss', 'valid_loss', 'nme', 'found')
 _MAX_SCORES = 5  # lines in a panel: more hide each other
 
@@ -115,22 +118,22 @@ def _column_names(history: Sequence[dict]) -> list[str]:
     return list(dict.fromkeys(name for row in history for name in row))
 
 
-def _plotted(history: Sequence[dict], metric: str | None) -> list[str]:
-    "The scores that are drawn, the deciding one first"
+def _plotted_scores(history: Sequence[dict], metric: str | None) -> list[str]:
+    "The columns that are drawn as scores: `metric`, which decides the best epoch, first"
     scores = [name for name in _column_names(history) if _is_score(name)]
-    return sorted(scores, key=lambda name: name != metric)[:_MAX_SCORES]
+    return sorted(scores, key=lambda name: name != metric)[:_MAX_SCORES]  # False sorts before True
 
 
 def _float(value) -> float:
-    "A number, or NaN for what is none"
+    "A value as a float; NaN for what is no number, such as the None of a missing score"
     try:
         return float(value)
     except (TypeError, ValueError):
         return math.nan
 
 
-def _best_epoch(columns: dict, metric: str) -> int | None:  # Row of the history
-    "Where the score is highest, or the loss lowest"
+def _best_epoch(columns: dict, metric: str) -> int | None:  # Row of the history; None: no number there
+    "Where the column `metric` is highest, or lowest if it is a loss"
     values = columns.get(metric)
     if values is None or not np.isfinite(values).any():
         return None
@@ -143,9 +146,9 @@ class _Panel(NamedTuple):
     "One chart of `curves`"
 
     title: str
-    unit: str
-    names: list[str]  # Of its columns
-    best: int | None  # Row of the epoch to mark
+    unit: str  # Label of its y axis
+    names: list[str]  # Columns of the history, a line each
+    best: int | None  # Row of the epoch to mark; None: none
 
 
 _LINE_COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
@@ -153,9 +156,9 @@ _DASHES = ('-', '--', ':', '-.')
 
 
 def _draw_curve(ax, epoch: np.ndarray, columns: dict, name: str, i: int):
-    "Line `i` of a panel, with its interval where there is one"
+    "Draw column `name` as line `i` of a panel, with its interval where there is one"
     color = _LINE_COLORS[i % len(_LINE_COLORS)]
-    marker = 'o' if len(epoch) < 30 else None
+    marker = 'o' if len(epoch) < 30 else None  # more markers would run together
     line_style = dict(color=color, linestyle=_DASHES[i % len(_DASHES)], marker=marker, markersize=3)
     label = name.removesuffix('_loss').replace('_', ' ')
     ax.plot(epoch, columns[name], label=label, **line_style)
@@ -165,11 +168,12 @@ def _draw_curve(ax, epoch: np.ndarray, columns: dict, name: str, i: int):
 
 
 def _draw_best(ax, x: float, label: str):
-    "A dotted vertical line at the best epoch or threshold"
+    "Draw a dotted vertical line at the best epoch, threshold or learning rate"
     ax.axvline(x, color='#888888', linewidth=1, linestyle=(0, (2, 2)), label=label)
 
 # %% ../../nbs/drawing/04_charts.ipynb #91af37e7
 def _draw_panel(ax, epoch: np.ndarray, columns: dict, panel: _Panel):
+    "Draw the lines of a panel over the epochs, its best epoch and a legend"
     from matplotlib.ticker import MaxNLocator
 
     for i, name in enumerate(panel.names):
@@ -198,7 +202,7 @@ def curves(
     for name in _column_names(history):
         columns[name] = np.array([_float(row.get(name)) for row in history])
     epoch = columns.get('epoch', np.arange(1.0, len(history) + 1))
-    scores = _plotted(history, metric)
+    scores = _plotted_scores(history, metric)
     best = _best_epoch(columns, metric or (scores[0] if scores else 'valid_loss'))
     losses = [name for name in ('train_loss', 'valid_loss') if name in columns]
     panels = [
@@ -227,24 +231,29 @@ def lr_chart(
         ax.plot(rates, smoothed, color=_LINE_COLORS[0], linewidth=2, label='smoothed')
         if math.isfinite(suggestion):
             _draw_best(ax, suggestion, f'suggestion: {suggestion:.1e}')
+        # in the second half the loss may diverge, which would flatten the rest
         low, high = np.nanmin(smoothed), np.nanmax(smoothed[: max(2, len(smoothed) // 2)])
         margin = 0.15 * max(high - low, 1e-9)
         ax.set(title='Loss by learning rate', xlabel='learning rate', ylabel='loss', xscale='log')
-        ax.set_ylim(low - 2 * margin, high + 2 * margin)  # what diverges would flatten the rest
+        ax.set_ylim(low - 2 * margin, high + 2 * margin)
         ax.grid(True)
         ax.legend(fontsize=8.5)
     return images[0]
 
 # %% ../../nbs/drawing/04_charts.ipynb #a0df74d0
-def _heat(share: np.ndarray) -> np.ndarray:  # (C, C, 3) floats 0-1
-    "From almost white to blue on the diagonal, to orange elsewhere"
+def _cell_colors(
+    share: np.ndarray,  # (C, C) of its row, 0 to 1
+) -> np.ndarray:  # (C, C, 3) RGB, floats 0-1
+    "Colours of cells, from almost white at a share of 0 to blue on the diagonal and orange elsewhere at 1"
     diagonal = np.eye(len(share), dtype=bool)[..., None]
-    full = np.where(diagonal, np.array(RIGHT), np.array(WRONG)) / 255
-    return 0.965 + (full - 0.965) * np.sqrt(share[..., None])  # the root makes rare mistakes visible
+    full_color = np.where(diagonal, np.array(RIGHT), np.array(WRONG)) / 255
+    almost_white = 0.965
+    # the root makes rare mistakes visible
+    return almost_white + (full_color - almost_white) * np.sqrt(share[..., None])
 
 
 def _cell_inches(n: int) -> float:
-    "Side of a cell of a confusion matrix of `n` classes"
+    "Side of a cell of a confusion matrix of `n` classes, inches: room for a count and a percentage"
     if n <= 4:
         return 1
     if n <= 10:
@@ -253,39 +262,42 @@ def _cell_inches(n: int) -> float:
 
 
 def _draw_cells(ax, matrix: np.ndarray, share: np.ndarray, font_size: float):
-    "Colour, count and share of each cell; a count of zero is left out"
-    ax.imshow(_heat(share), aspect='equal')
+    "Draw colour, count and share of each cell; a count of zero is left out"
+    ax.imshow(_cell_colors(share), aspect='equal')
     style = dict(ha='center', va='center', fontsize=font_size, linespacing=1.05)
     for i, j in np.argwhere(matrix):
         color = 'white' if share[i, j] > 0.55 else '#222222'
         ax.text(j, i, f'{matrix[i, j]:,}\n{share[i, j]:.0%}', color=color, **style)
-    for at in np.arange(len(matrix) + 1) - 0.5:
-        ax.axhline(at, color='white', linewidth=1)
-        ax.axvline(at, color='white', linewidth=1)
+    for edge in np.arange(len(matrix) + 1) - 0.5:  # cell i reaches from i - 0.5 to i + 0.5
+        ax.axhline(edge, color='white', linewidth=1)
+        ax.axvline(edge, color='white', linewidth=1)
 
 # %% ../../nbs/drawing/04_charts.ipynb #21351013
 MAX_CLASSES = 30  # Classes of a confusion matrix that can be read
-_SHOWN_CLASSES = 20  # Of more classes
+_SHOWN_CLASSES = 20  # Of more classes: so many, and the others as one
 
 
 def _most_confused(
-    matrix: np.ndarray,  # (C, C)
+    matrix: np.ndarray,  # (C, C) counts
     class_names: Sequence[str],
-    always: Sequence[int],
+    always: Sequence[int],  # Classes to keep in any case; their mistakes do not count
 ) -> tuple[np.ndarray, list[str]]:  # (k + 1, k + 1), the last row and column is that of all other classes
-    "The classes of the pairs that are confused most often, in their order, and the others as one"
+    "The classes of the pairs that are confused most often, in the order of class ids, and the others as one"
     mistakes = matrix.copy()
     np.fill_diagonal(mistakes, 0)
     mistakes[list(always)] = 0
     mistakes[:, list(always)] = 0
-    pairs = np.argsort(-mistakes, axis=None, kind='stable')
-    by_rank = list(dict.fromkeys(np.stack(np.divmod(pairs, len(matrix)), 1).ravel().tolist()))
+    cells = np.argsort(
+        -mistakes, axis=None, kind='stable'
+    )  # positions in the flat matrix, most mistakes first
+    row_column_pairs = np.stack(np.divmod(cells, len(matrix)), 1)
+    by_rank = list(dict.fromkeys(row_column_pairs.ravel().tolist()))  # each class once
     candidates = [c for c in by_rank if c not in always]
     shown = sorted([*candidates[: _SHOWN_CLASSES - len(always)], *always])
-    place = np.full(len(matrix), len(shown))
-    place[shown] = np.arange(len(shown))
+    new_index = np.full(len(matrix), len(shown))  # of each class; the last one for all others
+    new_index[shown] = np.arange(len(shown))
     out = np.zeros((len(shown) + 1,) * 2, matrix.dtype)
-    np.add.at(out, (place[:, None], place), matrix)
+    np.add.at(out, (new_index[:, None], new_index), matrix)
     return out, [*(str(class_names[c]) for c in shown), f'{len(matrix) - len(shown)} others']
 
 # %% ../../nbs/drawing/04_charts.ipynb #76cf9c6f
@@ -310,10 +322,11 @@ def confusion_matrix(
         matrix, class_names = _most_confused(matrix, class_names, always)
         title = f'{title}: of {n}, those confused most often'
         n = len(class_names)
-    share = matrix / np.maximum(1, matrix.sum(1, keepdims=True))  # (C, C)
+    share = matrix / np.maximum(1, matrix.sum(1, keepdims=True))  # (C, C), of the true class
     names = [shorten(str(name), 20) for name in class_names]
     cell = _cell_inches(n)
     inches = n * cell + 0.09 * max(map(len, names), default=1)  # the cells, and the names beside them
+    # the rest is for the title and the names of the axes
     with _chart(max(3.6, inches + 0.7), max(2.8, inches + 0.8)) as (_, (ax,), images):
         _draw_cells(ax, matrix, share, min(11, 14.5 * cell))
         ax.set_xticks(range(n), names, rotation=90 if n > 4 else 0)
@@ -325,7 +338,7 @@ def confusion_matrix(
 
 # %% ../../nbs/drawing/04_charts.ipynb #9860c50b
 def _draw_class_lines(ax, values: np.ndarray, shown: np.ndarray, names: Sequence[str], colors: Sequence[RGB]):
-    "A line over 0 to 1 for each of the classes `shown`"
+    "Draw a line for each of the classes `shown`: `values` (C, K) over K even steps from 0 to 1"
     x = np.linspace(0, 1, values.shape[1])
     for c in shown:
         color = _as_float_rgb(colors[c])
@@ -335,7 +348,7 @@ def _draw_class_lines(ax, values: np.ndarray, shown: np.ndarray, names: Sequence
 
 
 def _draw_class_legend(fig, ax):
-    "A legend beside the charts"
+    "Draw one legend beside all charts, with the lines of `ax`"
     handles, labels = ax.get_legend_handles_labels()
     fig.legend(handles, labels, loc='outside right upper', fontsize=8)
 
@@ -344,21 +357,21 @@ _MAX_LINES = 20  # Classes with a line of their own
 _SHOWN_LINES = 5  # Of more classes: so many of the best, and of the worst
 
 
-def _best_and_worst(precision: np.ndarray) -> np.ndarray:  # Rows, the best first
+def _best_and_worst(precision: np.ndarray) -> np.ndarray:  # Class ids; of many classes the best first
     "The classes to draw: all of a few; of many, the best and the worst by mean precision"
-    ranks = np.argsort(-precision.mean(1), kind='stable')  # NaN is last
-    ranks = ranks[np.isfinite(precision[ranks]).all(1)]
-    if len(precision) <= _MAX_LINES or len(ranks) <= 2 * _SHOWN_LINES:
-        return np.sort(ranks)
-    return np.concatenate([ranks[:_SHOWN_LINES], ranks[-_SHOWN_LINES:]])
+    by_precision = np.argsort(-precision.mean(1), kind='stable')
+    by_precision = by_precision[np.isfinite(precision[by_precision]).all(1)]  # NaN: a class without objects
+    if len(precision) <= _MAX_LINES or len(by_precision) <= 2 * _SHOWN_LINES:
+        return np.sort(by_precision)
+    return np.concatenate([by_precision[:_SHOWN_LINES], by_precision[-_SHOWN_LINES:]])
 
 # %% ../../nbs/drawing/04_charts.ipynb #4f19d9bd
 def _draw_mean(ax, precision: np.ndarray, shown: np.ndarray):
-    "The mean over all classes with objects, where some of them have no line"
-    known = precision[np.isfinite(precision).all(1)]
-    if len(known) > len(shown):
+    "Draw the mean over all classes with objects, where some of them have no line"
+    with_objects = precision[np.isfinite(precision).all(1)]
+    if len(with_objects) > len(shown):
         x = np.linspace(0, 1, precision.shape[1])
-        ax.plot(x, known.mean(0), color='#222222', linewidth=2.4)
+        ax.plot(x, with_objects.mean(0), color='#222222', linewidth=2.4)
 
 # %% ../../nbs/drawing/04_charts.ipynb #4b9b6614
 def precision_charts(

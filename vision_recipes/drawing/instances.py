@@ -23,72 +23,83 @@ from ..runtime.postprocess_boxes import iou_matrix
 from ..runtime.postprocess_instances import PCK_RADIUS, trace_outline
 
 # %% ../../nbs/drawing/03_instances.ipynb #d5227d79
-def _target_window(crops: MaskCrops, i: int, scale: np.ndarray, size_wh) -> tuple[np.ndarray, np.ndarray]:
-    "First and last pixel, x and y, of the window of mask `i` in the resized image; at least one pixel"
+def _resized_corners(
+    crops: MaskCrops,
+    i: int,
+    scale: np.ndarray,  # (2,) new pixels per pixel of `crops`, x and y
+    size_wh: tuple[int, int],  # Of the resized image
+) -> tuple[np.ndarray, np.ndarray]:  # (2,) x1, y1 and (2,) x2, y2, whole pixels
+    "The corners of the window of mask `i` in the resized image; it has at least one pixel"
     x, y, window = crops.window(i)
     height, width = window.shape
-    first = np.maximum(np.floor(np.multiply((x, y), scale)), 0).astype(int)
-    last = np.minimum(np.ceil(np.multiply((x + width, y + height), scale)), size_wh).astype(int)
-    return first, np.maximum(first + 1, last)
+    low = np.maximum(np.floor(np.multiply((x, y), scale)), 0).astype(int)
+    high = np.minimum(np.ceil(np.multiply((x + width, y + height), scale)), size_wh).astype(int)
+    return low, np.maximum(low + 1, high)
 
 
 def _resized_window(
     crops: MaskCrops, i: int, size_wh: tuple[int, int]
 ) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
-    "A mask's window in an image of another size: the pixels of which the mask covers at least half"
+    "The window of mask `i` in an image of another size: the pixels of which the mask covers at least half"
     x, y, window = crops.window(i)
     if tuple(size_wh) == tuple(crops.size_wh) or not window.size:
         return x, y, window
     scale = np.divide(size_wh, crops.size_wh)
-    first, last = _target_window(crops, i, scale, size_wh)
+    low, high = _resized_corners(crops, i, scale, size_wh)
     pad = np.ceil(1 / scale).astype(int) + 1  # so that a pixel at the rim is averaged with what is outside
     padded = np.pad(window, ((pad[1],) * 2, (pad[0],) * 2)).astype(np.uint8) * 255
     # left, top, right and bottom of the new window, in the pixels of `padded`
-    source = np.concatenate([first / scale - (x, y) + pad, last / scale - (x, y) + pad])
-    source = np.clip(source, 0, np.tile(padded.shape[::-1], 2))
-    out_wh = tuple((last - first).tolist())
+    source = np.concatenate([low / scale - (x, y) + pad, high / scale - (x, y) + pad])
+    source = np.clip(source, 0, np.tile(padded.shape[::-1], 2))  # Pillow refuses a box that reaches beyond
+    out_wh = tuple((high - low).tolist())
     resized = Image.fromarray(padded).resize(out_wh, Image.Resampling.BILINEAR, box=tuple(source.tolist()))
-    return *first.tolist(), np.asarray(resized) > 127
+    return *low.tolist(), np.asarray(resized) > 127
 
 # %% ../../nbs/drawing/03_instances.ipynb #4df3a039
 def _cut_corners(ring: np.ndarray) -> np.ndarray:  # (2 n, 2)
-    "A closed outline (n, 2) with each corner cut by half a pixel"
+    "Cut each corner of a closed outline (n, 2) by half a pixel, so that diagonal steps of pixels look smooth"
     edge = np.roll(ring, -1, 0) - ring
     half_pixel = edge / np.maximum(np.abs(edge).max(1, keepdims=True), 1e-9) / 2
     return np.stack([ring + half_pixel, ring + edge - half_pixel], 1).reshape(-1, 2)
 
 
-def _points_at(ring: np.ndarray, length: np.ndarray, at: np.ndarray) -> list[tuple[float, float]]:
-    "The points of an outline at some lengths along it; `length` is that of each of its corners"
-    x = np.interp(at, length, ring[:, 0])
-    y = np.interp(at, length, ring[:, 1])
+def _points_along(
+    ring: np.ndarray,  # (n, 2)
+    corner_distances: np.ndarray,  # (n,) of its corners from its first point, along the outline, pixels
+    distances: np.ndarray,  # (m,) of the points asked for
+) -> list[tuple[float, float]]:  # m points x, y
+    "The points of an outline at some distances from its first point, along the outline"
+    x = np.interp(distances, corner_distances, ring[:, 0])
+    y = np.interp(distances, corner_distances, ring[:, 1])
     return list(zip(x.tolist(), y.tolist()))
 
 
 def _draw_outline(draw: ImageDraw.ImageDraw, ring: np.ndarray, color: RGB, width: int, dashed: bool):
-    "A closed line; dashed, a white one with coloured dashes"
+    "Draw a closed line `width` pixels wide through `ring` (n, 2); dashed, a white one with coloured dashes"
     # points closer than that cannot be seen in a line so wide, but cost seconds on a large photograph
     step = max(1, width // 3)
-    if len(ring) > 24 * step:
+    if len(ring) > 24 * step:  # a ring of fewer points would lose its shape
         ring = ring[::step]
     ring = np.concatenate([ring, ring[:1]])
     line_color = PAPER if dashed else color
     draw.line([tuple(point) for point in ring.tolist()], fill=line_color, width=width, joint='curve')
     if not dashed:
         return
-    length = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(ring, axis=0).T))])
-    for start in np.arange(0, length[-1], 8 * width):
+    # of each corner from the first one, along the outline; the last is the length of the whole line
+    distance = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(ring, axis=0).T))])
+    for start in np.arange(0, distance[-1], 8 * width):
         stop = start + 4 * width
-        corners = length[(length > start) & (length < stop)]
-        at = np.concatenate([[start], corners, [min(stop, length[-1])]])
-        draw.line(_points_at(ring, length, at), fill=color, width=width)
+        corners = distance[(distance > start) & (distance < stop)]
+        dash = np.concatenate([[start], corners, [min(stop, distance[-1])]])
+        draw.line(_points_along(ring, distance, dash), fill=color, width=width)
 
 # %% ../../nbs/drawing/03_instances.ipynb #7d9bd56c
 def draw_masks(
     image: Image.Image,
-    masks: MaskCrops | np.ndarray,  # N masks, in the pixels of their own size; or (N, H, W) bool
-    texts: Sequence[str] | None = None,  # A label each; empty: none
-    colors: Sequence[RGB] | None = None,  # One a mask
+    masks: MaskCrops
+    | np.ndarray,  # N masks, resized to the image where they have another size; or (N, H, W) bool
+    texts: Sequence[str] | None = None,  # A label each; '': this mask has none
+    colors: Sequence[RGB] | None = None,  # One a mask; None: `RIGHT`
     # As the truth is drawn, rather than a prediction: no tint, and labels below
     dashed: bool = False,
 ) -> Image.Image:  # A new image
@@ -102,7 +113,7 @@ def draw_masks(
     boxes = [(x, y, x + window.shape[1], y + window.shape[0]) for x, y, window in windows]
     for (x, y, window), box, color in zip(windows, boxes, colors):
         if not dashed and window.any():
-            image.paste(color, box, Image.fromarray(window.astype(np.uint8) * 105))
+            image.paste(color, box, Image.fromarray(window.astype(np.uint8) * 105))  # opacity 105 of 255
         for ring in trace_outline(window, (x, y)):
             _draw_outline(ImageDraw.Draw(image), _cut_corners(ring), color, width, dashed)
     if not texts:
@@ -112,19 +123,21 @@ def draw_masks(
 
 # %% ../../nbs/drawing/03_instances.ipynb #018d5b56
 class _Point(NamedTuple):
-    "A point on an image, in pixels"
+    "How a keypoint is drawn; lengths in pixels of the image"
 
     x: float
     y: float
     radius: int
     color: RGB
 
-    def box(self, margin: float = 0) -> tuple[float, float, float, float]:
+    def box(self, margin: float = 0) -> tuple[float, float, float, float]:  # XYXY
+        "The square around the point's mark"
         r = self.radius + margin
         return self.x - r, self.y - r, self.x + r, self.y + r
 
 
 def _draw_cross(draw: ImageDraw.ImageDraw, point: _Point):
+    "Draw a diagonal cross with a white border"
     x1, y1, x2, y2 = point.box()
     width = max(2, round(point.radius / 2))
     for color, line_width in ((PAPER, width + 2), (point.color, width)):
@@ -133,17 +146,19 @@ def _draw_cross(draw: ImageDraw.ImageDraw, point: _Point):
 
 
 def _draw_ring(draw: ImageDraw.ImageDraw, point: _Point):
+    "Draw a circle with a white border"
     width = max(2, round(point.radius / 2))
     draw.ellipse(point.box(1), outline=PAPER, width=width + 2)
     draw.ellipse(point.box(), outline=point.color, width=width)
 
 
 def _draw_disc(draw: ImageDraw.ImageDraw, point: _Point):
+    "Draw a filled circle with a white border"
     draw.ellipse(point.box(), fill=point.color, outline=PAPER)
 
 # %% ../../nbs/drawing/03_instances.ipynb #79ad7594
 def _hidden_area(box: np.ndarray, taken: list[np.ndarray], size_wh) -> float:  # Square pixels
-    "What a box hides of other boxes, and what of it lies outside the image"
+    "The area of the boxes `taken` that a box hides, and of the box that lies outside the image; all XYXY"
     hidden = 0
     for other in taken:
         hidden += np.prod(np.maximum(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0))
@@ -152,10 +167,15 @@ def _hidden_area(box: np.ndarray, taken: list[np.ndarray], size_wh) -> float:  #
 
 
 def _draw_point_names(draw, points: np.ndarray, names: list[str], distance: int, size: int):
-    "Write the names of n points (n, 2), each where it hides least of the other names and points"
+    """Write the names of n points (n, 2), each where it hides least of the other names and points.
+
+    `distance` is that of a name from its point, `size` the height of letters, both in pixels.
+    """
+    # boxes of points, then also of names
     taken = [np.array([x, y, x, y]) + np.array([-1, -1, 1, 1]) * distance / 2 for x, y in points]
     for (x, y), name in zip(points.tolist(), names):
         font = find_font(size, name)
+        # right, left, below and above, each with the point of the text that lies there (Pillow's anchor)
         places = [
             ((x + distance, y), 'lm'),
             ((x - distance, y), 'rm'),
@@ -172,10 +192,10 @@ def _draw_point_names(draw, points: np.ndarray, names: list[str], distance: int,
 
 # %% ../../nbs/drawing/03_instances.ipynb #23562437
 def _draw_edges(draw, keypoints: np.ndarray, drawn: np.ndarray, skeleton: Skeleton, colors, width: int):
-    "The lines of each object, where both ends are drawn"
-    for points, visible, color in zip(keypoints[..., :2], drawn, colors):
+    "Draw the edges of the skeleton of each object, where both ends are drawn: `drawn` is (N, K) bool"
+    for points, point_drawn, color in zip(keypoints[..., :2], drawn, colors):
         for a, b in skeleton.edges:
-            if visible[a] and visible[b]:
+            if point_drawn[a] and point_drawn[b]:
                 draw.line([tuple(points[a]), tuple(points[b])], fill=color, width=width)
 
 # %% ../../nbs/drawing/03_instances.ipynb #3f37a009
@@ -184,7 +204,7 @@ def draw_keypoints(
     # (N, K, 3) x, y in pixels of `image`, and 0: not drawn, 1: hidden, a ring; 2: a disc
     keypoints: np.ndarray,
     skeleton: Skeleton,
-    colors: Sequence[RGB] | None = None,  # One an object, of the lines between its points
+    colors: Sequence[RGB] | None = None,  # One an object, of the lines between its points; None: `RIGHT`
     names: bool = False,  # Write their names beside the points
     crosses: bool = False,  # As the truth is drawn, rather than a prediction
 ) -> Image.Image:  # A new image
@@ -192,19 +212,20 @@ def draw_keypoints(
     keypoints = np.asarray(keypoints, float).reshape(-1, len(skeleton), 3)
     image = image.convert('RGB').copy()
     draw = ImageDraw.Draw(image)
-    width, size = line_and_font_size(image.size)
+    width, font_size = line_and_font_size(image.size)
     # a point far outside would only draw lines across the image
     near = np.abs(keypoints[..., :2]).max(-1) < 10 * max(image.size)
     drawn = (keypoints[..., 2] > 0) & near
     edge_width = max(1, width // 2) if crosses else width
     _draw_edges(draw, keypoints, drawn, skeleton, colors or [RIGHT] * len(keypoints), edge_width)
-    point_ids = np.nonzero(drawn)[1].tolist()
+    point_ids = np.nonzero(drawn)[1].tolist()  # of each drawn point of all objects, its number 0 to K - 1
     if names:
         texts = [skeleton.points[k] for k in point_ids]
-        _draw_point_names(draw, keypoints[drawn][:, :2], texts, 2 * width + 2, max(11, round(0.8 * size)))
+        name_size = max(11, round(0.8 * font_size))
+        _draw_point_names(draw, keypoints[drawn][:, :2], texts, 2 * width + 2, name_size)
     point_colors = class_colors(len(skeleton))
-    for k, (x, y, state) in zip(point_ids, keypoints[drawn].tolist()):
-        draw_point = _draw_cross if crosses else _draw_ring if state < 2 else _draw_disc
+    for k, (x, y, visibility) in zip(point_ids, keypoints[drawn].tolist()):
+        draw_point = _draw_cross if crosses else _draw_ring if visibility < 2 else _draw_disc
         draw_point(draw, _Point(x, y, 2 * width, point_colors[k]))
     return image
 
@@ -213,33 +234,38 @@ KEYPOINT_CONFIDENCE = 0.5  # from which confidence on a predicted point is drawn
 
 
 class _Shown(NamedTuple):
-    "Which objects of a prediction are drawn, and how"
+    "Which objects of a prediction are drawn, in this order, and how"
 
-    positions: np.ndarray  # (n,)
-    texts: list[str]
-    colors: list[RGB]
+    positions: np.ndarray  # (n,) in the arrays of the prediction
+    texts: list[str]  # A label each; '': none
+    colors: list[RGB]  # One each
 
     def reversed(self) -> '_Shown':
+        "In the opposite order: what is drawn last lies on top"
         return _Shown(self.positions[::-1], self.texts[::-1], self.colors[::-1])
 
 
-def with_visibility(keypoints: np.ndarray) -> np.ndarray:  # (n, K, 3)
+def with_visibility(
+    keypoints: np.ndarray,  # (n, K, 3) x, y and confidence, 0 to 1
+) -> np.ndarray:  # (n, K, 3) x, y and visibility
     "Points as `draw_keypoints` takes them: 2 for a confidence of at least `KEYPOINT_CONFIDENCE`, else 1"
     return np.concatenate([keypoints[..., :2], 1 + (keypoints[..., 2:] >= KEYPOINT_CONFIDENCE)], -1)
 
 
 def _unnamed_skeleton(n_points: int) -> Skeleton:
+    "A skeleton without edges whose points are named by their numbers"
     return Skeleton.of([f'point {i}' for i in range(n_points)])
 
 
 def _take_masks(masks: MaskCrops | np.ndarray, positions: np.ndarray) -> MaskCrops | np.ndarray:
+    "Some of the masks, in the order of `positions`"
     return masks.take(positions) if isinstance(masks, MaskCrops) else np.asarray(masks)[positions]
 
 # %% ../../nbs/drawing/03_instances.ipynb #41daa009
 def _draw_shown(
     image: Image.Image, p: Any, shown: _Shown, skeleton: Skeleton | None, names: bool = False
 ) -> Image.Image:
-    "Draw some objects of a prediction: masks or boxes, then points"
+    "Draw some objects of the prediction `p`: masks, or boxes where it has none, then points"
     scale = np.divide(image.size, p.size_wh)
     if p.masks is not None:
         image = draw_masks(image, _take_masks(p.masks, shown.positions), shown.texts, shown.colors)
@@ -248,6 +274,7 @@ def _draw_shown(
         image = draw_boxes(image, boxes, shown.texts, shown.colors)
     if p.keypoints is None:
         return image
+    # x and y in pixels of the image; the visibility stays
     points = with_visibility(np.asarray(p.keypoints, float)[shown.positions]) * [*scale, 1]
     return draw_keypoints(image, points, skeleton or _unnamed_skeleton(points.shape[1]), shown.colors, names)
 
@@ -271,7 +298,7 @@ def draw_instances(
 
 # %% ../../nbs/drawing/03_instances.ipynb #7a034e33
 def _draw_annotated(image: Image.Image, anns: Annotations, rows: np.ndarray, size_wh, style, dashed: bool):
-    "The masks of some rows of a table, or their boxes"
+    "Draw the masks or boxes of the objects at positions `rows`; `size_wh` is that of the annotated image"
     if anns.masks is None and anns.boxes is None:
         return image
     labels = anns.class_ids.values[rows]
@@ -292,8 +319,9 @@ def draw_annotations(
     names: bool = True,  # Write the points' names
 ) -> Image.Image:  # A new image
     "Draw what is annotated: masks, boxes with points, or boxes; a crowd is dashed"
-    rows = np.arange(*anns.class_ids.offsets[i : i + 2])
+    rows = np.arange(*anns.class_ids.offsets[i : i + 2])  # positions of the image's objects
     style = TileStyle(anns.class_names, colors or class_colors(len(anns.labels)))
+    # without an annotated size, the coordinates are taken as pixels of `image`
     size_wh = anns.sizes_wh[i] if (anns.sizes_wh[i] > 0).all() else image.size
     crowd = np.zeros(len(rows), bool) if anns.crowd is None else anns.crowd[rows]
     image = _draw_annotated(image, anns, rows[crowd], size_wh, style, dashed=True)
@@ -321,7 +349,7 @@ def draw_target(
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
     names: bool = True,  # Write the points' names
 ) -> Image.Image:  # A new image
-    "Draw what a sample teaches"
+    "Draw the objects of a sample: masks or boxes, then points"
     style = TileStyle(labels.names, colors or class_colors(len(labels)))
     classes = np.asarray(target['labels']).tolist()
     texts = [labels.names[c] for c in classes]
@@ -354,6 +382,7 @@ def true_points(
 
 # %% ../../nbs/drawing/03_instances.ipynb #39d2637c
 def _as_crops(masks: MaskCrops | np.ndarray) -> MaskCrops:
+    "Pack masks (N, H, W) bool; `MaskCrops` are returned as they are"
     return masks if isinstance(masks, MaskCrops) else MaskCrops.of(masks)
 
 
@@ -363,23 +392,24 @@ def _no_masks(size_wh: tuple[int, int]) -> tuple[MaskCrops, np.ndarray]:
 
 
 def _mask_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle) -> TruthTile:
-    "One image of `instance_grid`"
-    masks, labels = truth or _no_masks(p.size_wh)
-    masks = _as_crops(masks)
+    "One image of `instance_grid`: true outlines dashed, over them the masks of the prediction `p`"
+    true_crops, true_labels = truth or _no_masks(p.size_wh)
+    true_crops = _as_crops(true_crops)
     positions = highest_first(p, style.min_score)
     pred_labels = np.asarray(p.labels)[positions]
-    overlap = mask_iou_matrix(_as_crops(p.masks).take(positions), masks)
-    owner = assign_by_overlap(overlap, pred_labels, np.asarray(labels))
-    found = np.isin(np.arange(len(labels)), owner)
-    crowded = is_crowded(max(len(positions), len(labels)), image.size)
-    missed = ['' if f or crowded else f'missed: {style.name(c)}' for c, f in zip(labels, found)]
-    image = draw_masks(image, masks, missed, style.color_each(labels), dashed=True)
+    overlap = mask_iou_matrix(_as_crops(p.masks).take(positions), true_crops)
+    owner = assign_by_overlap(overlap, pred_labels, np.asarray(true_labels))
+    found = np.isin(np.arange(len(true_labels)), owner)
+    crowded = is_crowded(max(len(positions), len(true_labels)), image.size)
+    missed = ['' if f or crowded else f'missed: {style.name(c)}' for c, f in zip(true_labels, found)]
+    image = draw_masks(image, true_crops, missed, style.color_each(true_labels), dashed=True)
+    # in a crowd only wrong predictions keep their label
     hidden = crowded & ((owner >= 0) | (truth is None))
     texts = [f'{style.name(c)} {p.scores[j]:.0%}' for c, j in zip(pred_labels, positions)]
     texts = ['' if hide else text for text, hide in zip(texts, hidden)]
     shown = _Shown(positions, texts, style.color_each(pred_labels))
     image = _draw_shown(image, p, shown.reversed(), None)
-    return verdict(image, owner, None if truth is None else len(labels))
+    return verdict(image, owner, None if truth is None else len(true_labels))
 
 # %% ../../nbs/drawing/03_instances.ipynb #93461a6e
 def instance_grid(
@@ -399,30 +429,41 @@ def instance_grid(
     return class_grid(images, predictions, truths, style, _mask_tile)
 
 # %% ../../nbs/drawing/03_instances.ipynb #42fb6da8
-def _right_points(points: np.ndarray, boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:  # (n, M, K) bool
-    "Which labelled points (M, K, 3) lie within `PCK_RADIUS` of the object's size"
-    distance = np.hypot(*np.moveaxis(points[:, None, :, :2] - truth[..., :2], -1, 0))  # (n, M, K)
-    longest = (boxes[:, 2:] - boxes[:, :2]).max(1, initial=0)[:, None]  # (M, 1)
-    return (distance <= PCK_RADIUS * longest) & (truth[..., 2] > 0)
+def _right_points(
+    pred_points: np.ndarray,  # (n, K, 3)
+    true_boxes: np.ndarray,  # (M, 4) XYXY
+    true_points: np.ndarray,  # (M, K, 3) x, y and visibility
+) -> np.ndarray:  # (n, M, K) bool; False for points that are not labelled
+    "Which predicted points lie within `PCK_RADIUS` of those of an object, for the longer side of its box"
+    offset = pred_points[:, None, :, :2] - true_points[..., :2]  # (n, M, K, 2)
+    distance = np.hypot(*np.moveaxis(offset, -1, 0))  # (n, M, K)
+    longest = (true_boxes[:, 2:] - true_boxes[:, :2]).max(1, initial=0)[:, None]  # (M, 1)
+    return (distance <= PCK_RADIUS * longest) & (true_points[..., 2] > 0)
 
 
-def _match_points(p: Any, positions: np.ndarray, truth: tuple) -> tuple[np.ndarray, int]:
-    "Which object each prediction has found, or -1, and how many of their points are right"
-    boxes, points, labels = truth
-    keypoints = np.asarray(p.keypoints, float)[positions]
-    right = _right_points(keypoints, np.asarray(boxes, float), np.asarray(points, float))
-    share = right.sum(2) / np.maximum(1, (points[..., 2] > 0).sum(1))  # (n, M)
-    overlap = np.maximum(share, iou_matrix(np.asarray(p.boxes)[positions], boxes))
-    owner = assign_by_overlap(overlap, np.asarray(p.labels)[positions], np.asarray(labels))
+def _match_points(
+    p: Any,
+    positions: np.ndarray,  # (n,) the objects of the prediction `p` to match
+    truth: tuple,  # As for `keypoint_grid`
+) -> tuple[
+    np.ndarray, int
+]:  # (n,) which true object each has found, or -1; how many of their points are right
+    "Match predictions with objects, by the share of right points or the IoU of boxes, whichever is larger"
+    true_boxes, true_points, true_labels = truth
+    pred_points = np.asarray(p.keypoints, float)[positions]
+    right = _right_points(pred_points, np.asarray(true_boxes, float), np.asarray(true_points, float))
+    share = right.sum(2) / np.maximum(1, (true_points[..., 2] > 0).sum(1))  # (n, M)
+    overlap = np.maximum(share, iou_matrix(np.asarray(p.boxes)[positions], true_boxes))
+    owner = assign_by_overlap(overlap, np.asarray(p.labels)[positions], np.asarray(true_labels))
     found = np.flatnonzero(owner >= 0)
     return owner, int(right[found, owner[found]].sum())
 
 
 def _points_verdict(image: Image.Image, owner: np.ndarray, n_right: int, truth: tuple) -> TruthTile:
-    "A tile that counts objects and points"
-    _, points, labels = truth
-    tile = verdict(image, owner, len(labels))
-    n_points = int((points[..., 2] > 0).sum())
+    "A tile that counts the objects found, and the points that are right of all that are labelled"
+    _, true_points, true_labels = truth
+    tile = verdict(image, owner, len(true_labels))
+    n_points = int((true_points[..., 2] > 0).sum())
     text = tile.caption + (f'\n{n_right} of {n_points} points right' if n_points else '')
     return TruthTile(image, text, tile.right and n_right == n_points)
 
@@ -430,23 +471,24 @@ def _points_verdict(image: Image.Image, owner: np.ndarray, n_right: int, truth: 
 def _point_tile(
     image: Image.Image, p: Any, truth: tuple | None, style: TileStyle, skeleton: Skeleton
 ) -> TruthTile:
-    "One image of `keypoint_grid`"
+    "One image of `keypoint_grid`: the points of the prediction `p`, and crosses at the true ones"
     no_objects = np.zeros((0, 4)), np.zeros((0, len(skeleton), 3)), np.zeros(0, int)
-    _, points, labels = truth or no_objects
+    _, true_points, true_labels = truth or no_objects
     positions = highest_first(p, style.min_score)
     owner, n_right = _match_points(p, positions, truth or no_objects)
     pred_labels = np.asarray(p.labels)[positions]
     texts = [f'{p.scores[j]:.0%}' for j in positions]
     if len(style.class_names) > 1:  # the name of the only class says nothing
         texts = [f'{style.name(c)} {text}' for c, text in zip(pred_labels, texts)]
-    if is_crowded(max(len(positions), len(labels)), image.size):
+    if is_crowded(max(len(positions), len(true_labels)), image.size):
         texts = [''] * len(positions)
     scale = np.divide(image.size, p.size_wh)
     shown = _Shown(positions, texts, style.color_each(pred_labels))
     image = _draw_shown(image, p, shown.reversed(), skeleton)
     if truth is None:
         return verdict(image, owner, None)
-    image = draw_keypoints(image, points * [*scale, 1], skeleton, style.color_each(labels), crosses=True)
+    true_colors = style.color_each(true_labels)
+    image = draw_keypoints(image, true_points * [*scale, 1], skeleton, true_colors, crosses=True)
     return _points_verdict(image, owner, n_right, truth)
 
 # %% ../../nbs/drawing/03_instances.ipynb #2d27fa73

@@ -62,7 +62,7 @@ def student_quantile(
     "The 97.5 % quantile of Student's t (Abramowitz and Stegun 26.7.5), from a table where the series is poor"
     z = 1.959964  # 97.5 % quantile of the normal distribution
     series = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
-    return {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}.get(df, series)
+    return {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447}.get(df, series)
 
 
 def wilson_interval(

@@ -29,43 +29,47 @@ def turn_hue(
 
     A pixel keeps its largest and smallest level; they move to other channels.
     """
-    r, g, b = np.ascontiguousarray(pixels.T)
+    r, g, b = np.ascontiguousarray(pixels.T)  # (N,) each
     high, low = np.maximum(np.maximum(r, g), b), np.minimum(np.minimum(r, g), b)
-    chroma = high - low + 1e-6
+    chroma = high - low + 1e-6  # grey has none; the constant avoids a division by zero
+    # hue in sixths of the circle: red at 0, green at 2, blue at 4
     green_or_blue = np.where(g == high, (b - r) / chroma + 2, (r - g) / chroma + 4)
-    hue = np.where(r == high, (g - b) / chroma, green_or_blue) + 6 * turn  # in sixths of the circle
-    # how much of the chroma each channel has, from its distance to the channel's own place on the circle
+    hue = np.where(r == high, (g - b) / chroma, green_or_blue) + 6 * turn
+    # (3, N), 0 to 1: a channel has all of the chroma up to a sixth from its own hue, none beyond two sixths
     share = (np.abs((hue + np.array([[0], [4], [2]])) % 6 - 3) - 1).clip(0, 1)
     return (low + chroma * share).T
 
+# %% ../../../nbs/dataloading/transforms/01_color.ipynb #bbc0edb8
+def _linear_hue(turn, mean, pixels):
+    """Fit the linear map closest to `turn_hue` on `pixels`, by ridge regression.
 
-def _hue(turn, mean, pixels):
-    "Fit the linear map closest to `turn_hue` on `pixels`; colours that no pixel has hardly change"
-    x = np.column_stack([pixels, np.ones(len(pixels))])
-    gram = x.T @ x / len(x) + np.diag([1, 1, 1, 1e-3])
-    change = np.linalg.solve(gram, x.T @ (turn_hue(pixels, turn) - pixels) / len(x)).T
+    Colours that no pixel has hardly change. `mean` is not used; all functions in `LINEAR` take it.
+    """
+    x = np.column_stack([pixels, np.ones(len(pixels))])  # (N, 4), with a column for the levels to add
+    gram = x.T @ x / len(x) + np.diag([1, 1, 1, 1e-3])  # the ridge keeps it invertible for a grey image
+    change = np.linalg.solve(gram, x.T @ (turn_hue(pixels, turn) - pixels) / len(x)).T  # (3, 4)
     return _EYE + change[:, :3], change[:, 3]
 
 
-# Name: a function of strength, mean (3,) and some pixels (N, 3), all as the operations before have made them;
-# it returns a (3, 3) matrix and (3,) levels to add
+# Name: a function of strength (`f` is a factor), mean (3,) and some pixels (N, 3), both as the operations
+# before have made them; it returns a (3, 3) matrix and (3,) levels to add
 LINEAR: dict[str, Callable] = {
     'Brightness': lambda f, mean, pixels: (_EYE * f, 0.0),
     'Contrast': lambda f, mean, pixels: (_EYE * f, (1 - f) * (LUMA @ mean)),
     'Saturation': lambda f, mean, pixels: (_EYE * f + _GREY * (1 - f), 0.0),
-    'Hue': _hue,
+    'Hue': _linear_hue,
     'Grayscale': lambda _, mean, pixels: (_GREY, 0.0),
 }
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #d573dd40
 def _sampled_pixels(a: np.ndarray) -> np.ndarray:  # (N, 3) float64 levels
-    "Take about two hundred evenly spaced pixels"
+    "Take about two hundred evenly spaced pixels (14 x 14), which are enough to fit a matrix"
     dy, dx = (max(1, side // 14) for side in a.shape[:2])
     return a[dy // 2 :: dy, dx // 2 :: dx].reshape(-1, 3).astype(float)
 
 
-def _linear(image: ImageLike, ops) -> np.ndarray:
-    "Apply a sequence of linear operations as one matrix"
+def _apply_linear(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:
+    "Apply a sequence of operations of `LINEAR` as one matrix"
     a, names = as_array(image), {name for name, _ in ops}
     mean = np.array(cv2.mean(a)[:3]) if 'Contrast' in names else np.zeros(3)
     pixels = _sampled_pixels(a) if 'Hue' in names else np.zeros((0, 3))
@@ -80,33 +84,36 @@ def _linear(image: ImageLike, ops) -> np.ndarray:
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #c74abe0c
 def _equalize(hist: np.ndarray) -> np.ndarray:  # (3, 256) counts in, (3, 256) levels out
-    "Tables that make all levels of each channel about equally frequent; Pillow's rule"
-    last = 255 - (hist[:, ::-1] > 0).argmax(1)
-    step = (hist.sum(1) - hist[np.arange(3), last])[:, None] // 255
-    table = (step // 2 + hist.cumsum(1) - hist) // np.maximum(step, 1)
-    return np.where(step > 0, table.clip(0, 255), _LEVELS)
+    "Tables that make all levels of each channel about equally frequent, as Pillow's `equalize`"
+    highest = 255 - (hist[:, ::-1] > 0).argmax(1)  # (3,) the highest level that occurs
+    # pixels per level of the output; Pillow does not count those of the highest level
+    step = (hist.sum(1) - hist[np.arange(3), highest])[:, None] // 255
+    n_below = hist.cumsum(1) - hist  # pixels with a lower level
+    table = (step // 2 + n_below) // np.maximum(step, 1)
+    return np.where(step > 0, table.clip(0, 255), _LEVELS)  # too few pixels: unchanged
 
 
-def _stretch(hist: np.ndarray) -> np.ndarray:  # As `_equalize`
-    "Tables that map the lowest level of each channel to 0 and the highest to 255; Pillow's rule"
+def _autocontrast(hist: np.ndarray) -> np.ndarray:  # As `_equalize`
+    "Tables that map each channel's lowest level to 0 and its highest to 255, as Pillow's `autocontrast`"
     low, high = (hist > 0).argmax(1)[:, None], 255 - (hist[:, ::-1] > 0).argmax(1)[:, None]
     scale = 255.0 / np.maximum(high - low, 1)
     return np.where(high > low, (_LEVELS * scale - low * scale).clip(0, 255).astype(int), _LEVELS)
 
 
-_LEVELS = np.arange(256)
+_LEVELS = np.arange(256)  # the table that changes nothing
 
-# Name: a function of strength and a histogram (3, 256) of counts; it returns a table, (256,) or (3, 256)
+# Name: a function of strength and a histogram (3, 256) of counts; it returns a table, (256,) or (3, 256): the
+# new level at the position of the old one
 TABLES: dict[str, Callable] = {
     'Posterize': lambda bits, hist: _LEVELS & (256 - 2 ** (8 - bits)),
     'Solarize': lambda first, hist: np.where(_LEVELS < first, _LEVELS, 255 - _LEVELS),
-    'AutoContrast': lambda _, hist: _stretch(hist),
+    'AutoContrast': lambda _, hist: _autocontrast(hist),
     'Equalize': lambda _, hist: _equalize(hist),
 }
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #908110b2
-def _tables(image: ImageLike, ops) -> np.ndarray:
-    "Apply a sequence of tables as one table"
+def _apply_tables(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:
+    "Apply a sequence of operations of `TABLES` as one table for each channel"
     a = as_array(image)
     if all(name == 'Posterize' for name, _ in ops):  # a bit mask is faster than a table
         return a & np.uint8(256 - 2 ** (8 - min(bits for _, bits in ops)))
@@ -115,39 +122,42 @@ def _tables(image: ImageLike, ops) -> np.ndarray:
     table = np.tile(_LEVELS, (3, 1))
     for name, strength in ops:
         step = np.broadcast_to(TABLES[name](strength, hist), (3, 256))
-        table = np.take_along_axis(step, table, 1)
-        moved = [np.bincount(t, weights=h, minlength=256) for t, h in zip(step, hist)]
-        hist = np.stack(moved).astype(int)
+        table = np.take_along_axis(step, table, 1)  # `step` after `table`
+        # the histogram of the image after this operation, which the next one may need
+        new_hist = [np.bincount(t, weights=h, minlength=256) for t, h in zip(step, hist)]
+        hist = np.stack(new_hist).astype(int)
     return cv2.merge([cv2.LUT(c, t) for c, t in zip(channels, table.astype(np.uint8))])
 
 
 def _histogram(channel: np.ndarray) -> np.ndarray:  # (256,) counts
+    "How often each level occurs in a channel (H, W) uint8"
     return cv2.calcHist([channel], [0], None, [256], [0, 256]).ravel().astype(int)
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #72b5f3bf
-def _exact_hue(image: ImageLike, ops) -> np.ndarray:
-    "Rotate the hue in HSV; a full turn has 256 steps"
+def _apply_exact_hue(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:
+    "Rotate the hue in HSV by the sum of all turns; a full turn has 256 steps"
     h, s, v = cv2.split(cv2.cvtColor(as_array(image), cv2.COLOR_RGB2HSV_FULL))
     # uint8 wraps around from 255 to 0, as hue does
     h = h + np.uint8(round(sum(strength for _, strength in ops) * 256) % 256)
     return cv2.cvtColor(cv2.merge((h, s, v)), cv2.COLOR_HSV2RGB_FULL)
 
 
-def _sharpness(image: ImageLike, ops) -> np.ndarray:
-    "Sharpen (strength over 1) or smooth (under 1); pixels at the border do not change. Pillow's rule"
+def _apply_sharpness(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:
+    "Sharpen (strength over 1) or smooth (under 1) as Pillow does: away from or towards a smoothed image"
     a = as_array(image)
     for _, strength in ops:
         smooth = cv2.filter2D(a, -1, np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13)
-        smooth[[0, -1]], smooth[:, [0, -1]] = a[[0, -1]], a[:, [0, -1]]
+        smooth[[0, -1]], smooth[:, [0, -1]] = a[[0, -1]], a[:, [0, -1]]  # Pillow leaves the border as it is
         a = cv2.addWeighted(a, strength, smooth, 1 - strength, 0)
     return a
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #130da077
+# Name of an operation: the function that applies a sequence of such operations in one pass over the image
 _PASSES = {
-    **dict.fromkeys(LINEAR, _linear),
-    **dict.fromkeys(TABLES, _tables),
-    'ExactHue': _exact_hue,
-    'Sharpness': _sharpness,
+    **dict.fromkeys(LINEAR, _apply_linear),
+    **dict.fromkeys(TABLES, _apply_tables),
+    'ExactHue': _apply_exact_hue,
+    'Sharpness': _apply_sharpness,
 }
 
 
@@ -161,8 +171,8 @@ def recolor(
     `Hue`, `ExactHue`. Bits kept, 1 to 8: `Posterize`. The first level that is inverted, 0 to 256: `Solarize`.
     Without a strength: `Grayscale`, `AutoContrast`, `Equalize`. Levels are clipped once in each pass.
     """
-    for apply_all, row in groupby(ops, lambda op: _PASSES[op[0]]):
-        image = apply_all(image, list(row))
+    for apply_pass, neighbours in groupby(ops, lambda op: _PASSES[op[0]]):
+        image = apply_pass(image, list(neighbours))
     return image
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #0e3a8393
@@ -170,6 +180,7 @@ class ColorStep:
     "Base of the random colour changes. A subclass draws the operations in `draw`"
 
     def draw(self, rng: np.random.Generator) -> list[tuple[str, float]]:  # As for `recolor`
+        "Draw the operations for one image"
         raise NotImplementedError
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
@@ -207,21 +218,23 @@ class ColorJitter(ColorStep):
                 )
 
     def draw(self, rng):
-        ranges = {
+        ranges = {  # Operation: range of its strength, and the strength that changes nothing
             'Brightness': (self.brightness, 1),
             'Contrast': (self.contrast, 1),
             'Saturation': (self.saturation, 1),
             'ExactHue' if self.exact_hue else 'Hue': (self.hue, 0),
         }
-        drawn = []
-        for name, (span, neutral) in ranges.items():
-            if tuple(span) != (neutral, neutral):
-                drawn.append((name, rng.uniform(*span)))
-        return [drawn[k] for k in rng.permutation(len(drawn))]
+        ops = []
+        for name, (strength_range, neutral) in ranges.items():
+            if tuple(strength_range) != (neutral, neutral):
+                ops.append((name, rng.uniform(*strength_range)))
+        return [ops[k] for k in rng.permutation(len(ops))]
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #f32dc8d3
 @dataclass(frozen=True)
-class _Sometimes(ColorStep):
+class _WithProbability(ColorStep):
+    "Base of steps that apply their operation `op`, which a subclass defines, with probability `p`"
+
     p: float = 0.5  # Probability, 0 to 1
 
     def __post_init__(self):
@@ -233,7 +246,7 @@ class _Sometimes(ColorStep):
 
 
 @dataclass(frozen=True)
-class RandomGrayscale(_Sometimes):
+class RandomGrayscale(_WithProbability):
     "Turn the image grey"
 
     p: float = 0.1
@@ -241,14 +254,14 @@ class RandomGrayscale(_Sometimes):
 
 
 @dataclass(frozen=True)
-class RandomEqualize(_Sometimes):
+class RandomEqualize(_WithProbability):
     "Make all levels of each channel about equally frequent"
 
     op = ('Equalize', 0.0)
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #7b148e38
 @dataclass(frozen=True)
-class RandomPosterize(_Sometimes):
+class RandomPosterize(_WithProbability):
     "Keep only the first bits of each level. Raises `VisionRecipesError` for `bits` out of range"
 
     bits: int = 3  # 1 to 8

@@ -67,6 +67,7 @@ class TorchvisionTransform:
         columns = _objects_of(target)
         tv_image, given = to_tv(image, columns)
         visibility = given.pop('visibility', None)
+        # `rows` numbers the objects, so that those that the transform drops are known afterwards
         given = {k: given[k] for k in columns} | {'rows': torch.arange(len(given['boxes']))}
         tv_image, out = _pair(self.transform(tv_image, given))
         if len(out.get('keypoints', ())) == len(given['rows']):  # no transform drops points with their box
@@ -87,25 +88,27 @@ def _pixels(image):
 
 
 def _objects_of(target: dict) -> dict:
-    "The columns of a target that a transform of a library gets"
+    "The entries of a target about its objects that torchvision's transforms know"
     return {k: target[k] for k in ('boxes', 'labels', 'masks', 'keypoints') if k in target}
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #81c8197c
 def from_torchvision(transform: Callable) -> TorchvisionTransform:
     "Use a transform of `torchvision.transforms.v2` on samples of ours"
-    transform = copy.deepcopy(transform)
+    transform = copy.deepcopy(transform)  # the caller's own is not changed below
     for step in _nested(transform):
+        # an object that it drops must leave `rows` too, which its default labels_getter does not know
         if type(step).__name__ == 'SanitizeBoundingBoxes' and step.labels_getter == 'default':
             step.__init__(step.min_size, step.min_area, _labels_and_rows)
     return TorchvisionTransform(transform)
 
 
 def _labels_and_rows(inputs) -> list[torch.Tensor]:
+    "A `labels_getter`: the entries of (image, target) that lose the rows of dropped boxes"
     return [inputs[1]['labels'], inputs[1]['rows']]
 
 
 def _nested(transform) -> Iterator:
-    "A transform and those inside of it"
+    "A transform and those inside of it, at any depth"
     yield transform
     for step in getattr(transform, 'transforms', ()):
         yield from _nested(step)
@@ -117,10 +120,11 @@ MIRRORS = {
     *('Flip', 'Transpose', 'D4', 'SquareSymmetry'),
 }
 
-
+# %% ../../../nbs/dataloading/transforms/07_custom.ipynb #0a70d220
 def _check_mirror(transform, target: dict):
     "Raise `VisionRecipesError` where points on the left and on the right would be confused"
     order = target.get('flip_order')
+    # without pairs of points the order does not change in a mirror
     if 'keypoints' not in target or order is None or list(order) == list(range(len(order))):
         return
     names = sorted({type(step).__name__ for step in _nested(transform)} & MIRRORS)
@@ -145,14 +149,14 @@ class AlbumentationsTransform:
         _check_mirror(self.transform, target)
         _check_params(self.transform, target)
         given = _box_inputs(self.transform, target) | _point_inputs(self.transform, target)
-        if len(target.get('masks', ())):  # it cannot stack no masks
+        if len(target.get('masks', ())):  # Albumentations cannot stack an empty list of masks
             given['masks'] = np.asarray(target['masks'], np.uint8)
         out = self.transform(image=image, **given)
         return out['image'], _albumentations_target(out, target)
 
 
 def _moves(transform) -> bool:
-    "Whether a transform of Albumentations may move pixels"
+    "Whether a transform of Albumentations may move pixels; one that extends `ImageOnlyTransform` does not"
     inner = getattr(transform, 'transforms', None)
     if inner is not None:
         return any(map(_moves, inner))
@@ -160,7 +164,8 @@ def _moves(transform) -> bool:
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #05564f55
 def _check_params(transform, target: dict):
-    "Raise `VisionRecipesError` where boxes or points would not be carried"
+    "Raise `VisionRecipesError` where Albumentations is not told to move boxes or points, or their format"
+    # input: argument of `A.Compose` that moves it, the value to suggest, its format
     needed = {'bboxes': ('bbox_params', "A.BboxParams(format='pascal_voc')", 'pascal_voc')}
     if 'keypoints' in target:
         needed['keypoints'] = ('keypoint_params', "A.KeypointParams(format='xy')", 'xy')
@@ -175,6 +180,7 @@ def _check_params(transform, target: dict):
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #79e5a7cc
 def _box_inputs(transform, target: dict) -> dict:
+    "Boxes with the number of their object as a fifth column, and labels in all label fields"
     boxes, n = target['boxes'], len(target['boxes'])
     fields = transform.processors['bboxes'].params.label_fields or ()
     rows = np.arange(n, dtype=np.float32)[:, None]
@@ -182,27 +188,28 @@ def _box_inputs(transform, target: dict) -> dict:
 
 
 def _point_inputs(transform, target: dict) -> dict:
-    "The points that are present, each with its number"
+    "The points that are present, each with its position among all points of all objects"
     if 'keypoints' not in target:
         return {}
-    points = target['keypoints'].reshape(-1, 3)
+    points = target['keypoints'].reshape(-1, 3)  # (N * K, 3)
     numbers = np.flatnonzero(points[:, 2] > 0)
     fields = transform.processors['keypoints'].params.label_fields or ()
-    objects = numbers // max(1, target['keypoints'].shape[1])
+    objects = numbers // max(1, target['keypoints'].shape[1])  # which object each point belongs to
     numbered = np.concatenate([points[numbers, :2], numbers[:, None]], 1)
     return {'keypoints': numbered.astype(np.float32), **{k: objects for k in fields}}
 
 
 def _albumentations_target(out: dict, target: dict) -> dict:
-    bboxes = np.asarray(out['bboxes'], np.float32).reshape(-1, 5)
+    "The target after Albumentations returned `out`: objects without a box are dropped, lost points are zeros"
+    bboxes = np.asarray(out['bboxes'], np.float32).reshape(-1, 5)  # XYXY and the number of the object
     moved = {}
     if 'masks' in target:
         shape_hw = out['image'].shape[:2]
         moved['masks'] = np.asarray(out.get('masks', np.zeros((0, *shape_hw)))).astype(bool)
     if 'keypoints' in target:
-        points = np.asarray(out['keypoints'], np.float32).reshape(-1, 3)
+        points = np.asarray(out['keypoints'], np.float32).reshape(-1, 3)  # x, y and the point's number
         numbers = points[:, 2].astype(np.int64)
-        flat = np.zeros_like(target['keypoints']).reshape(-1, 3)
+        flat = np.zeros_like(target['keypoints']).reshape(-1, 3)  # (N * K, 3)
         flat[numbers, :2] = points[:, :2]
         flat[numbers, 2] = target['keypoints'].reshape(-1, 3)[numbers, 2]
         moved['keypoints'] = flat.reshape(target['keypoints'].shape)
@@ -214,19 +221,19 @@ def _albumentations_target(out: dict, target: dict) -> dict:
 class CustomStep:
     "A transform of the user with its name"
 
-    name: str
+    name: str  # For messages
     change: Callable  # (image, target, rng) to (image, target)
     n_classes: int = 0  # Of the task, to check labels by; 0: not known
 
     def __call__(
         self,
         image: np.ndarray,  # (H, W, 3) uint8, may be overwritten
-        target: dict,  # As the protocol says
+        target: dict,  # As in `ImageRecord`, with masks as (N, H, W) bool
         rng: np.random.Generator,
-        where: str,  # The file, for messages
-        fixed: bool,  # Whether the size must stay
+        where: str,  # The image's file, for messages
+        fixed: bool,  # Whether the image must keep its size
     ) -> tuple[np.ndarray, dict]:
-        "Raises `VisionRecipesError` where the transform fails or breaks the protocol"
+        "Change an image and check the result. Raises `VisionRecipesError` where either fails"
         size_wh = image.shape[1::-1] if fixed else None
         try:
             with seeded(rng):
@@ -244,18 +251,19 @@ class CustomStep:
                 'Try it alone on this image.'
             ) from e
 
-
+# %% ../../../nbs/dataloading/transforms/07_custom.ipynb #3e3afedf
 def _pair(result) -> tuple[Any, dict]:
+    "`result`, if it is (image, target). Raises `VisionRecipesError`"
     if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict):
         return result
     raise VisionRecipesError(f'it must return (image, target), but it returned a {type(result).__name__}.')
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #96763c69
 def _checked_image(image, size_wh: tuple[int, int] | None) -> np.ndarray:  # (H, W, 3) uint8
-    "Raise `VisionRecipesError` for another type or size"
+    "The image as an array. Raises `VisionRecipesError` where it is not uint8 RGB, or not of `size_wh`"
     image = _pixels(image)
     if not isinstance(image, torch.Tensor):
-        image = as_array(image) if hasattr(image, 'convert') else np.asarray(image)
+        image = as_array(image) if hasattr(image, 'convert') else np.asarray(image)  # a Pillow image has it
     if str(image.dtype).removeprefix('torch.') != 'uint8':
         raise VisionRecipesError(
             f'the image became {image.dtype}, but must stay uint8. Leave out steps such as ToDtype, ToFloat '
@@ -292,8 +300,12 @@ def _check_labels(target: dict, n_classes: int):
         )
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #d3ecb8e2
-def _checked_target(new: dict, target: dict, shape_hw: tuple[int, int]) -> dict:
-    "Check what a transform returned and settle it. Entries that are no objects stay as they were"
+def _checked_target(
+    new: dict,  # The target that a transform returned
+    target: dict,  # The one that it was given
+    shape_hw: tuple[int, int],  # Of the returned image
+) -> dict:
+    "Check a returned target, and clip its objects. Entries about no object come from the given one"
     if 'boxes' not in target:
         label = new.get('label', target.get('label'))
         if not isinstance(label, (int, np.integer)):
@@ -306,9 +318,9 @@ def _checked_target(new: dict, target: dict, shape_hw: tuple[int, int]) -> dict:
     new = {k: np.asarray(new[k]) for k in columns}
     _check_counts({k: len(v) for k, v in new.items()})
     _check_columns(new, target, shape_hw)
-    return _settled({**target, **new}, shape_hw)
+    return _clipped({**target, **new}, shape_hw)
 
-
+# %% ../../../nbs/dataloading/transforms/07_custom.ipynb #8ef925ca
 def _check_columns(new: dict, target: dict, shape_hw: tuple[int, int]):
     "Raise `VisionRecipesError` for shapes, types and numbers that no object can have"
     n = len(new['boxes'])
@@ -317,12 +329,13 @@ def _check_columns(new: dict, target: dict, shape_hw: tuple[int, int]):
         'masks': (n, *shape_hw),
         'keypoints': (n, *target.get('keypoints', new['boxes']).shape[1:]),
     }
-    kinds = {'boxes': 'f', 'masks': 'biu', 'keypoints': 'f', 'labels': 'iu'}
+    # NumPy's codes (`dtype.kind`) of the types that each column may have
+    dtype_kinds = {'boxes': 'f', 'masks': 'biu', 'keypoints': 'f', 'labels': 'iu'}
     for name, column in new.items():
         if name in shapes and column.shape != shapes[name]:
             raise VisionRecipesError(f'{name} must be {shapes[name]}, but are {column.shape}.')
-        if name in kinds and column.dtype.kind not in kinds[name]:
-            wanted = {'f': 'floats', 'iu': 'whole numbers', 'biu': 'bool'}[kinds[name]]
+        if name in dtype_kinds and column.dtype.kind not in dtype_kinds[name]:
+            wanted = {'f': 'floats', 'iu': 'whole numbers', 'biu': 'bool'}[dtype_kinds[name]]
             raise VisionRecipesError(f'{name} became {column.dtype}, but must stay {wanted}.')
         if column.dtype.kind == 'f' and not np.isfinite(column).all():
             row = int(np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(1))[0])
@@ -331,8 +344,8 @@ def _check_columns(new: dict, target: dict, shape_hw: tuple[int, int]):
             )
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #b1069e4f
-def _settled(target: dict, shape_hw: tuple[int, int]) -> dict:
-    "Clip objects to the image, and drop those of which nothing is left"
+def _clipped(target: dict, shape_hw: tuple[int, int]) -> dict:
+    "Clip boxes to the image, drop objects of which nothing is left, and set points outside to zeros (absent)"
     h, w = shape_hw
     boxes = np.asarray(target['boxes'], np.float32).clip(0, np.array([w, h] * 2, np.float32))
     keep = (boxes[:, 2:] - boxes[:, :2] > 0).all(1)
@@ -363,7 +376,7 @@ def custom_steps(
         return (CustomStep(transform, load_transform(transform)),)
     step = CustomStep(_name(transform), _adapted(transform))
     try:
-        pickle.dumps(step)
+        pickle.dumps(step)  # worker processes get it pickled
     except Exception as e:  # pickle raises what the object raises
         raise VisionRecipesError(
             f'The transform {step.name} cannot be pickled ({e}), so no worker process could get it. '
@@ -372,7 +385,8 @@ def custom_steps(
     return (step,)
 
 
-def _name(transform) -> str:
+def _name(transform) -> str:  # Such as `Compose(Resize, CenterCrop)`
+    "What a transform is called in messages"
     if _is_from(transform, 'torchvision') or _is_from(transform, 'albumentations'):
         inner = [type(step).__name__ for step in getattr(transform, 'transforms', ())]
         return f'{type(transform).__name__}({", ".join(inner)})' if inner else type(transform).__name__
@@ -386,7 +400,7 @@ def _is_from(transform, module: str) -> bool:
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #a69f459f
 def _adapted(transform) -> Callable:
-    "A transform as `(image, target, rng)`"
+    "A transform as a callable of `(image, target, rng)`. Raises `VisionRecipesError` for what is none"
     if _is_from(transform, 'torchvision.transforms.v2'):
         return from_torchvision(transform)
     if _is_from(transform, 'torchvision.transforms'):
@@ -419,19 +433,22 @@ class FileTransform:
 
 
 def load_transform(
-    place: str,  # FILE.py:NAME
+    place: str,  # FILE.py:NAME, where NAME is a transform or a list of them
 ) -> FileTransform:
     "Find a transform in a file. Raises `VisionRecipesError`"
     path, _, name = place.rpartition(':')
     if not path.endswith('.py') or not name.isidentifier():
         raise VisionRecipesError(f'A transform in a file is named FILE.py:NAME, but got {place!r}.')
-    _changes_in(str(Path(path).resolve()), name)
+    _changes_in(str(Path(path).resolve()), name)  # so that an error is raised now
     return FileTransform(str(Path(path).resolve()), name)
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #978c4fd6
 @cache
 def _changes_in(path: str, name: str) -> tuple[Callable, ...]:
-    "The transforms behind a name in a file, each as `(image, target, rng)`"
+    """The transforms behind a name in a file, each as a callable of `(image, target, rng)`.
+
+    The file is run at the first call in each process. Raises `VisionRecipesError`.
+    """
     if not Path(path).is_file():
         raise VisionRecipesError(f'{path}: there is no such file, so there is no transform {name!r} in it.')
     spec = importlib.util.spec_from_file_location(f'_transforms_{Path(path).stem}', path)
@@ -477,7 +494,8 @@ class CustomTransform(SampleTransform):
     def plan(self, record, partners, rng):
         if not self.before:
             return self.inner.plan(record, partners, rng)
-        # what becomes of the images is drawn in `apply`, when their sizes are known
+        # the inner transform plans in `apply`, because the user's transforms may change the images' sizes;
+        # until then it may need as many partners as it ever takes
         n_others = getattr(self.inner, 'n_others', 0)
         return [ImagePlan(r, None) for r in [record, *islice(partners, n_others)]]
 
@@ -496,6 +514,7 @@ def with_custom(
 
 
 def _steps_for(n_classes: int, transform) -> tuple[CustomStep, ...]:
+    "Read the user's transforms, and let them check labels by the number of classes"
     return tuple(replace(step, n_classes=n_classes) for step in custom_steps(transform))
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #3a630e2e
@@ -521,14 +540,14 @@ def _apply_before(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray,
     "Change each image that the inner transform asks for, then let it plan and make the sample"
     changed = []
 
-    def records():
+    def changed_records():  # lazy: an image that the inner transform does not ask for is not decoded
         for image_plan, decoded in zip(plan, images):
             image, target = self._changed(image_plan.record, decoded, rng)
             changed.append(DecodedImage.of(image))
             yield replace(image_plan.record, target=target, size_wh=image.shape[1::-1])
 
-    partners = records()
-    inner_plan = self.inner.plan(next(partners), partners, rng)
+    records = changed_records()
+    inner_plan = self.inner.plan(next(records), records, rng)
     image, target = self.inner.apply(inner_plan, iter(changed), rng)
     return image, {k: v for k, v in target.items() if k not in ('scale', 'offset', 'size_wh')}
 
@@ -540,6 +559,7 @@ def _changed(self: CustomTransform, record, decoded: DecodedImage, rng) -> tuple
     target = record.target
     if 'boxes' in target:
         target = _target_in_pixels(image, target, record.size_wh)
+    # after a letterbox, which makes the images of one size, they must keep it
     fixed = isinstance(self.inner, CallableTransform) and self.inner.letterbox is not None
     for step in self.before:
         image, target = step(image, target, rng, _where(record), fixed)
@@ -554,4 +574,5 @@ def _target_in_pixels(image: np.ndarray, target: dict, size_wh: tuple[int, int] 
 
 
 def _where(record) -> str:
+    "The image's file, or its number where it has none"
     return str(record.path) if record.path else f'image {record.index}'

@@ -68,15 +68,17 @@ class BoxTransform(SampleTransform):
         return self.apply(plan, map(self._as_planned, plan, arrays), rng)
 
     def _as_planned(self, image_plan: ImagePlan, image: np.ndarray) -> DecodedImage:
+        "Prepare an opened image where its plan asks for that (see `ImagePlan.decode_side`)"
         if image_plan.decode_side is not None:
             return DecodedImage.of(image)
         return DecodedImage(self.prepare(image, image_plan.record.size_wh), image.shape[1::-1])
 
 
 def source_step(decoded: DecodedImage, size_wh: tuple[int, int]) -> tuple[float, float]:
-    "Source pixels per pixel of a decoded image, on both axes"
+    "Source pixels per pixel of a decoded image, along x and y"
+    # where the decoder was not asked for 1/2, 1/4 or 1/8: one factor for both axes
     k = decode_step(decoded.decoded_wh, size_wh) or size_wh[0] / decoded.decoded_wh[0]
-    w, h = decoded.image.shape[1::-1]
+    w, h = decoded.image.shape[1::-1]  # smaller than `decoded_wh` where the image was prepared
     return k * decoded.decoded_wh[0] / w, k * decoded.decoded_wh[1] / h
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #14316454
@@ -92,8 +94,8 @@ class Mix:
     copy_paste: float = 0.0
 
     def __post_init__(self):
-        shares = self.mosaic, self.mixup, self.copy_paste
-        if not (all(0 <= p <= 1 for p in shares) and 0 < self.zoom[0] <= self.zoom[1]):
+        probabilities = self.mosaic, self.mixup, self.copy_paste
+        if not (all(0 <= p <= 1 for p in probabilities) and 0 < self.zoom[0] <= self.zoom[1]):
             raise VisionRecipesError(
                 'Mix: needs mosaic and mixup from 0 to 1, copy_paste likewise, and 0 < zoom[0] <= zoom[1], '
                 f'but got {self}.'
@@ -114,9 +116,9 @@ class DetectionTransform(BoxTransform):
 
     size: int  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
-    # `GeometricTransform`s and `Flip`, before `ResizeMax` and a random `PadSquare`
+    # `GeometricTransform`s and `Flip`; after them come `ResizeMax` and a random `PadSquare`
     moves: Sequence[Any] = (RandomIoUCrop(), Flip())
-    # `ColorStep`s, and after them other steps without geometry, such as `RandomPixelCopy`
+    # `ColorStep`s, and other steps without geometry, such as `RandomPixelCopy`, which are applied after them
     colors: Sequence[Any] = COLOR_STEPS
     mix: Mix = Mix()
     close_mix: int = 0  # Last epochs of a training in which `mix` is off
@@ -128,7 +130,7 @@ class DetectionTransform(BoxTransform):
     point_margin: float = 0.0
 
     def __post_init__(self):
-        if self.flip_order is not None:
+        if self.flip_order is not None:  # plain integers, as the class is frozen and hashable
             object.__setattr__(self, 'flip_order', tuple(map(int, self.flip_order)))
 
     @property
@@ -147,7 +149,7 @@ class DetectionTransform(BoxTransform):
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #0eb6d37c
 @patch
 def for_epoch(self: DetectionTransform, epoch: int, epochs: int) -> DetectionTransform:
-    "The same without `mix` in the last `close_mix` epochs; `epochs` 0: these are not known"
+    "The same without `mix` in the last `close_mix` epochs; `epochs` 0: their number is not known"
     if not self.close_mix or epoch < epochs - self.close_mix or not epochs:
         return self
     return replace(self, mix=Mix())
@@ -161,7 +163,7 @@ class DetectionPlan(ImagePlan):
     color_ops: Sequence[tuple[str, float]]  # As for `recolor`
     # Left, top, width and height in a mosaic, pixels; None: the whole square
     cell: tuple[int, int, int, int] | None
-    pasted: bool = False  # Whether its objects are pasted into the image before
+    pasted: bool = False  # Whether objects of this image are pasted into the first one, by copy-paste
 
 
 @patch
@@ -186,6 +188,7 @@ def plan(
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #69d3006e
 @patch
 def _plan_square(self: DetectionTransform, record, rng) -> DetectionPlan:
+    "Plan an image that fills the whole square"
     geometry = self._draw_moves(record, rng)
     for step in (ResizeMax(self.size), PadSquare()):
         geometry = step.move(geometry, None, rng)
@@ -194,6 +197,7 @@ def _plan_square(self: DetectionTransform, record, rng) -> DetectionPlan:
 
 @patch
 def _draw_moves(self: DetectionTransform, record, rng) -> AxisTransform | Homography:
+    "Draw the transforms of `moves`, one after the other"
     geometry, boxes = AxisTransform.of(record.size_wh), object_boxes(record.target)
     for step in self.moves:
         geometry = step.move(geometry, boxes, rng)
@@ -202,16 +206,19 @@ def _draw_moves(self: DetectionTransform, record, rng) -> AxisTransform | Homogr
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #a45c9158
 @patch
 def _plan_image(self: DetectionTransform, record, geometry, cell, rng) -> DetectionPlan:
+    "Choose the decoded size from the zoom, and draw the colour operations"
+    # the tolerance is for a product that a float puts just above a whole number
     decode_side = math.ceil(max(record.size_wh) * geometry.zoom * MIN_DECODE_RATIO - 1e-6)
-    ops = []
+    color_ops = []
     for step in self.colors:
-        if hasattr(step, 'draw'):
-            ops += step.draw(rng)
-    return DetectionPlan(record, decode_side, geometry, ops, cell)
+        if hasattr(step, 'draw'):  # a `ColorStep`; `_change_visible(...)` applies the others
+            color_ops += step.draw(rng)
+    return DetectionPlan(record, decode_side, geometry, color_ops, cell)
 
 
 @patch
 def _plan_mosaic(self: DetectionTransform, records, rng) -> list[DetectionPlan]:
+    "Plan four images that meet at a random point, a quarter of the side or more from the border"
     x, y = rng.integers(self.size // 4, self.size - self.size // 4, 2).tolist()
     cells = _mosaic_cells(self.size, x, y)
     return [self._plan_cell(record, cell, rng) for record, cell in zip(records, cells)]
@@ -219,10 +226,11 @@ def _plan_mosaic(self: DetectionTransform, records, rng) -> list[DetectionPlan]:
 
 @patch
 def _plan_cell(self: DetectionTransform, record, cell, rng) -> DetectionPlan:
-    "Put the image's inner corner at the point where the four images meet"
+    "Plan one image of a mosaic, with its inner corner at the point where the four images meet"
     left, top, w, h = cell
     resize = ResizeMax(max(1, round(self.size * rng.uniform(*self.mix.zoom))))
     geometry = resize.move(self._draw_moves(record, rng), None, rng)
+    # in a left cell the image's right edge is the inner one, in an upper cell its lower edge
     x1 = 0 if left else round(geometry.size_wh[0]) - w
     y1 = 0 if top else round(geometry.size_wh[1]) - h
     return self._plan_image(record, geometry.cropped(x1, y1, x1 + w, y1 + h), cell, rng)
@@ -247,7 +255,7 @@ def apply(
     is made of one image that is neither rotated nor tilted.
     """
     images = iter(images)
-    n_main = 4 if plan[0].cell else 1
+    n_main = 4 if plan[0].cell else 1  # a mosaic's four or one; the rest is for mixup and copy-paste
     if plan[0].cell:
         image, target = self._apply_mosaic(plan[:n_main], images, rng)
     else:
@@ -257,7 +265,7 @@ def apply(
         if image_plan.pasted:
             chosen = rng.random(len(other_target['boxes'])) < PASTED_SHARE
             image, target = paste_objects(image, target, other, other_target, chosen, self.min_side)
-        else:  # mixup
+        else:  # mixup: the mean of both images
             image = ((image.astype(np.uint16) + other) // 2).astype(np.uint8)
             target = join_targets([target, other_target])
     return image, target
@@ -265,6 +273,7 @@ def apply(
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #ae3db6ac
 @patch
 def _apply_square(self: DetectionTransform, image_plan, images, rng) -> tuple[np.ndarray, dict]:
+    "Make a whole square of the next of `images`"
     image, geometry = self._render(image_plan, next(images), rng)
     target = self._move_target(geometry, image_plan.record)
     if isinstance(geometry, AxisTransform):
@@ -274,6 +283,7 @@ def _apply_square(self: DetectionTransform, image_plan, images, rng) -> tuple[np
 
 @patch
 def _move_target(self: DetectionTransform, geometry, record) -> dict:
+    "Map the objects of a record to the output, with the settings of this transform"
     return transform_target(geometry, record.target, self.min_side, self.flip_order, self.point_margin)
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #8429734d
@@ -303,6 +313,7 @@ def _change_visible(self: DetectionTransform, image, geometry, rng):
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #f348fa5d
 @patch
 def _apply_mosaic(self: DetectionTransform, plan, images, rng) -> tuple[np.ndarray, dict]:
+    "Make a square of the next four of `images`, each in its cell"
     canvas, targets = np.empty((self.size, self.size, 3), np.uint8), []
     for image_plan in plan:
         left, top, w, h = image_plan.cell
@@ -316,7 +327,7 @@ def _shift_target(target: dict, left: int, top: int, size: int) -> dict:
     "Move the objects of a cell to the whole square"
     shifted = {**target, 'boxes': target['boxes'] + np.array([left, top] * 2, np.float32)}
     if 'keypoints' in target:
-        present = target['keypoints'][..., 2:] > 0
+        present = target['keypoints'][..., 2:] > 0  # (N, K, 1); absent points stay zeros
         shifted['keypoints'] = target['keypoints'] + present * np.array([left, top, 0], np.float32)
     if 'masks' in target:
         n, h, w = target['masks'].shape
@@ -337,8 +348,8 @@ def join_targets(targets: Sequence[dict]) -> dict:
     return joined
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #68cfe9d1
-PASTED_SHARE = 0.5  # of the objects of the other image
-MIN_LEFT = 0.1  # of an object's pixels; with less it is dropped
+PASTED_SHARE = 0.5  # probability that an object of the other image is pasted
+MIN_LEFT = 0.1  # share of an object's pixels that must stay uncovered; with less it is dropped
 
 
 def paste_objects(
@@ -360,13 +371,15 @@ def paste_objects(
         )
     pasted = other_target['masks'][chosen].any(0)
     image[pasted] = other[pasted]
-    return image, join_targets([_covered(target, pasted, min_side), take_objects(other_target, chosen)])
+    uncovered = _uncovered_objects(target, pasted, min_side)
+    return image, join_targets([uncovered, take_objects(other_target, chosen)])
 
 
-def _covered(target: dict, pasted: np.ndarray, min_side: float) -> dict:
-    "The objects that are still to be seen, without the pixels that something covers"
+def _uncovered_objects(target: dict, pasted: np.ndarray, min_side: float) -> dict:
+    "Remove the `pasted` pixels (H, W) bool from the masks, and drop objects of which too little is left"
     masks = target['masks'] & ~pasted
     n_before, n_left = target['masks'].sum((1, 2)), masks.sum((1, 2))
+    # the box of an object that nothing covers stays as it was given
     boxes = np.where((n_left < n_before)[:, None], pixel_boxes(masks), target['boxes'])
     sides = boxes[:, 2:] - boxes[:, :2]
     keep = (n_left >= np.maximum(1, MIN_LEFT * n_before)) & (sides >= max(1, min_side)).all(1)
@@ -422,7 +435,7 @@ class LetterboxTarget(BoxTransform):
         [decoded], record = images, plan[0].record
         image = decoded.image.copy() if decoded.shared else decoded.image
         geometry = self.letterbox_geometry(decoded.decoded_wh, record.size_wh)
-        target = transform_target(geometry, record.target, 0)
+        target = transform_target(geometry, record.target, 0)  # small objects count in validation, too
         return image, {
             **target,
             'scale': geometry.scale,
@@ -454,7 +467,7 @@ def to_tv(
     from torchvision import tv_tensors
 
     image = as_tensor(image)
-    canvas = tuple(image.shape[1:])
+    canvas = tuple(image.shape[1:])  # height and width
     out = {k: torch.from_numpy(np.asarray(target[k])) for k in OBJECT_KEYS if k in target}
     boxes = torch.from_numpy(object_boxes(target))
     out['boxes'] = tv_tensors.BoundingBoxes(boxes, format='XYXY', canvas_size=canvas)
@@ -468,6 +481,7 @@ def to_tv(
 
 
 def _rasterized(masks, shape_hw) -> np.ndarray:  # (N, H, W) bool
+    "Draw `Masks`; an array is returned as it is"
     return rasterize_masks(AxisTransform.of(shape_hw[::-1]), masks)[0] if isinstance(masks, Masks) else masks
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #e2020a66
@@ -491,6 +505,7 @@ def from_tv(image, target: dict) -> tuple[np.ndarray, dict]:
 
 
 def _image_array(image) -> np.ndarray:  # (H, W, 3) uint8
+    "Convert a tensor (3, H, W), a Pillow image or an array. Raises `VisionRecipesError`"
     if isinstance(image, torch.Tensor):
         image = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
     image = as_array(image)
@@ -502,8 +517,9 @@ def _image_array(image) -> np.ndarray:  # (H, W, 3) uint8
         )
     return image
 
-
+# %% ../../../nbs/dataloading/transforms/06_detection.ipynb #bf0cdfb2
 def _xyxy(boxes) -> np.ndarray:  # (N, 4) float32
+    "Convert `BoundingBoxes` of any format; a plain tensor is taken as XYXY"
     from torchvision.transforms.v2.functional import convert_bounding_box_format
 
     if hasattr(boxes, 'format'):
@@ -512,6 +528,7 @@ def _xyxy(boxes) -> np.ndarray:  # (N, 4) float32
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #eb5a8c4e
 def _with_visibility(points, visibility) -> np.ndarray:  # (N, K, 3)
+    "Append the visibility (N, K) to points (N, K, 2); where it is None, all are visible (2)"
     v = torch.full(points.shape[:2], 2) if visibility is None else torch.as_tensor(visibility)
     return torch.cat([points[..., :2], v[..., None].to(points)], -1).numpy()
 

@@ -26,7 +26,10 @@ from ...runtime.preprocess import fit_size
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #67a68918
 @dataclass(frozen=True)
 class AxisTransform:
-    "Crop, scale, padding and mirror of an image as numbers. On both axes: output = source * scale + offset"
+    """Crop, scale, padding and mirror of an image as numbers. On both axes: output = source * scale + offset.
+
+    The source is the whole upright image at full size; the output is the image that a sample shows.
+    """
 
     source_wh: tuple[float, float]  # Width and height of the whole image, pixels
     size_wh: tuple[float, float]  # Width and height of the output, pixels
@@ -41,7 +44,7 @@ class AxisTransform:
 
     @property
     def zoom(self) -> float:
-        return self.scale[1]  # Output pixels per source pixel
+        return self.scale[1]  # Output pixels per source pixel, along y, which is never mirrored
 
     @property
     def mirrors(self) -> bool:
@@ -50,7 +53,7 @@ class AxisTransform:
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #2d8f72a0
 @patch
 def cropped(self: AxisTransform, x1: float, y1: float, x2: float, y2: float) -> AxisTransform:
-    "Crop to a rectangle of the output; where it reaches beyond the image there is padding"
+    "Crop to a rectangle, in pixels of the output; where it reaches beyond the image there is padding"
     return replace(self, size_wh=(x2 - x1, y2 - y1), offset=(self.offset[0] - x1, self.offset[1] - y1))
 
 
@@ -89,8 +92,8 @@ def boxes_back(self: AxisTransform, boxes: np.ndarray) -> np.ndarray:  # (N, 4) 
     return _sorted_x((boxes - offset) / scale, self.scale[0])
 
 
-def _sorted_x(boxes: np.ndarray, scale: float) -> np.ndarray:
-    "Swap x1 and x2 after a mirror, so that x1 is the smaller one"
+def _sorted_x(boxes: np.ndarray, scale: float) -> np.ndarray:  # `scale` along x
+    "Swap x1 and x2 where the scale is negative, as after a mirror, so that x1 is the smaller one"
     return (boxes if scale > 0 else boxes[:, [2, 1, 0, 3]]).astype(np.float32, copy=False)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #dc3f7ad3
@@ -132,31 +135,36 @@ def _axes(geometry: AxisTransform) -> tuple[Axis, Axis]:
     return tuple(map(Axis, geometry.scale, geometry.offset, geometry.source_wh, geometry.size_wh))
 
 
-def _span(axis: Axis) -> tuple[float, float, float, float]:
-    "The visible part on one axis: start and stop in the output, then in the source"
+def _visible_span(axis: Axis) -> tuple[float, float, float, float]:
+    "The visible part on one axis: start and stop in the output, then in the source; zeros if there is none"
     scale, offset, source, size = axis
-    ends = sorted((offset, source * scale + offset))
-    low, high = max(0.0, ends[0]), min(size, ends[1])
-    if high <= low:
+    image_start, image_stop = sorted((offset, source * scale + offset))  # in the output; a mirror swaps them
+    start, stop = max(0.0, image_start), min(size, image_stop)
+    if stop <= start:
         return 0, 0, 0, 0
-    return low, high, *sorted(((low - offset) / scale, (high - offset) / scale))
+    return start, stop, *sorted(((start - offset) / scale, (stop - offset) / scale))
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #2ac42ee9
-def _snapped(axis: Axis, step: float) -> Axis:
+def _snapped(
+    axis: Axis,
+    step: float,  # Source pixels per decoded pixel
+) -> Axis:
     "Move the edges of the visible part to whole pixels of the output and of the decoded image"
-    low, high, first, last = _span(axis)
+    out_start, out_stop, source_start, source_stop = _visible_span(axis)
     size = max(1, round(axis.size))
-    if high <= low:
+    if out_stop <= out_start:
         return axis._replace(size=size)
-    start = min(round(low), size - 1)
-    stop = min(size, max(start + 1, round(high)))
-    n_decoded = math.ceil(axis.source / step - 1e-6)
-    src_start = min(round(first / step), n_decoded - 1)
-    src_stop = min(n_decoded, max(src_start + 1, round(last / step)))
-    scale = (stop - start) / ((src_stop - src_start) * step)
+    # at least one pixel is left of the visible part, in the output as in the decoded image
+    start = min(round(out_start), size - 1)
+    stop = min(size, max(start + 1, round(out_stop)))
+    n_decoded = math.ceil(axis.source / step - 1e-6)  # pixels; the tolerance is for a step that is rounded
+    decoded_start = min(round(source_start / step), n_decoded - 1)
+    decoded_stop = min(n_decoded, max(decoded_start + 1, round(source_stop / step)))
+    scale = (stop - start) / ((decoded_stop - decoded_start) * step)
+    # the offset puts the new edge in the source at `start`, or in a mirror at `stop`
     if axis.scale > 0:
-        return Axis(scale, start - src_start * step * scale, axis.source, size)
-    return Axis(-scale, stop + src_start * step * scale, axis.source, size)
+        return Axis(scale, start - decoded_start * step * scale, axis.source, size)
+    return Axis(-scale, stop + decoded_start * step * scale, axis.source, size)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #a6c5dc2f
 @singledispatch
@@ -176,8 +184,8 @@ def snap_to_pixels(
 @singledispatch
 def visible(geometry: AxisTransform) -> tuple[float, float, float, float]:  # XYXY in the output
     "The part of the output that shows the image; the rest is padding"
-    x, y = map(_span, _axes(geometry))
-    return x[0], y[0], x[1], y[1]
+    (x1, x2, *_), (y1, y2, *_) = map(_visible_span, _axes(geometry))
+    return x1, y1, x2, y2
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #270b18f3
 @singledispatch
@@ -186,17 +194,18 @@ def render(
     image: np.ndarray,  # (h, w, 3) uint8: the image, perhaps decoded smaller
     step: tuple[float, float] = (1.0, 1.0),  # As given to `snap_to_pixels`
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB of the padding, 0-255
-    # Applied to the visible part: after it is shrunk, or before it is enlarged
+    # From an image to a changed one of the same size, such as new colours. Applied to the visible part while
+    # it has fewer pixels: after it is shrunk, or before it is enlarged
     change: Callable | None = None,
 ) -> np.ndarray:  # (H, W, 3) uint8, new memory
     "Make the output of a transform by one resize of the visible part"
-    x1, x2, src_x1, src_x2 = _pixel_span(geometry, step, axis=0)
-    y1, y2, src_y1, src_y2 = _pixel_span(geometry, step, axis=1)
-    if x2 <= x1 or y2 <= y1:
+    x1, x2, decoded_x1, decoded_x2 = _pixel_span(geometry, step, axis=0)
+    y1, y2, decoded_y1, decoded_y2 = _pixel_span(geometry, step, axis=1)
+    if x2 <= x1 or y2 <= y1:  # nothing is visible
         return np.tile(np.array(pad_value, np.uint8), (geometry.size_wh[1], geometry.size_wh[0], 1))
-    part = image[src_y1 : min(src_y2, len(image)), src_x1 : min(src_x2, image.shape[1])]
+    part = image[decoded_y1 : min(decoded_y2, len(image)), decoded_x1 : min(decoded_x2, image.shape[1])]
     part = _resized_and_changed(part, (y2 - y1, x2 - x1), change)
-    if geometry.scale[0] < 0:
+    if geometry.mirrors:
         part = torch.from_numpy(part).flip(1).numpy()  # NumPy needs twenty times as long
     if part.shape[1::-1] == geometry.size_wh:
         return part
@@ -205,8 +214,9 @@ def render(
 
 def _pixel_span(geometry: AxisTransform, step: tuple[float, float], axis: int) -> tuple[int, int, int, int]:
     "Whole pixels of the visible part along `axis`: start and stop in the output, then in the decoded image"
-    low, high, first, last = _span(_axes(geometry)[axis])
-    return round(low), round(high), round(first / step[axis]), round(last / step[axis])
+    # after `snap_to_pixels` only errors of floats are rounded away
+    start, stop, source_start, source_stop = _visible_span(_axes(geometry)[axis])
+    return round(start), round(stop), round(source_start / step[axis]), round(source_stop / step[axis])
 
 
 def _resized_and_changed(part: np.ndarray, shape_hw: tuple[int, int], change: Callable | None) -> np.ndarray:
@@ -230,7 +240,7 @@ def object_boxes(target: dict) -> np.ndarray:  # (N, 4) float32; N may be 0
 def _move_boxes(
     geometry, boxes: np.ndarray, min_side: float
 ) -> tuple[np.ndarray, np.ndarray]:  # (N, 4) float32, and (N,) bool: those to keep
-    "Map and clip boxes; keep those whose centre is visible and whose sides are long enough"
+    "Map boxes and clip them to what is visible; keep those whose centre is visible and sides are long enough"
     boxes, (x1, y1, x2, y2) = geometry.boxes(boxes), visible(geometry)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     low, high = np.array([x1, y1] * 2, np.float32), np.array([x2, y2] * 2, np.float32)
@@ -244,8 +254,8 @@ def take_objects(
     rows: np.ndarray,  # (N,) bool, or positions
 ) -> dict:
     "Some objects of a target, with all that belongs to them"
-    columns = ('boxes', 'masks', 'keypoints', *OBJECT_KEYS)
-    return {k: np.asarray(v)[rows] if k in columns else v for k, v in target.items()}
+    per_object = ('boxes', 'masks', 'keypoints', *OBJECT_KEYS)
+    return {k: np.asarray(v)[rows] if k in per_object else v for k, v in target.items()}
 
 
 def pixel_boxes(
@@ -254,8 +264,9 @@ def pixel_boxes(
     "The boxes around the pixels of masks"
     out = np.zeros((len(masks), 4), np.float32)
     h, w = masks.shape[1:]
-    columns, rows = masks.any(1), masks.any(2)  # (N, W) and (N, H)
-    drawn = rows.any(1)
+    columns, rows = masks.any(1), masks.any(2)  # (N, W) and (N, H): those with a pixel of the mask
+    drawn = rows.any(1)  # masks that are not empty
+    # `argmax` finds the first column or row that is set; backwards, the last one
     out[drawn, 0], out[drawn, 1] = columns[drawn].argmax(1), rows[drawn].argmax(1)
     out[drawn, 2] = w - columns[drawn, ::-1].argmax(1)
     out[drawn, 3] = h - rows[drawn, ::-1].argmax(1)
@@ -272,9 +283,9 @@ def rasterize_masks(
         masks = Masks.from_rows([encode_runs(m) for m in np.asarray(masks, bool)])
     out = np.zeros((len(masks), *geometry.size_wh[::-1]), bool)
     boxes = np.zeros((len(masks), 4), np.float32)
-    limit = [round(edge) for edge in visible(geometry)]
+    limit = [round(edge) for edge in visible(geometry)]  # XYXY, whole pixels of the output
     for m in range(len(masks)):
-        draw = _sampled if masks.is_runs(m) else _filled
+        draw = _draw_runs if masks.is_runs(m) else _draw_rings
         x, y, part = draw(geometry, masks, m, limit)
         columns, rows = np.flatnonzero(part.any(0)), np.flatnonzero(part.any(1))
         if not len(rows):
@@ -284,19 +295,19 @@ def rasterize_masks(
     return out, boxes
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #b86aaaae
-_NOTHING = 0, 0, np.zeros((0, 0), bool)
+_NOTHING = 0, 0, np.zeros((0, 0), bool)  # left, top and pixels of a mask of which nothing is visible
 
 
 def _window(low, high, limit) -> tuple[int, int, int, int]:
-    "The whole pixels around an extent, limited to the visible part"
+    "The smallest window of whole pixels around the corners `low` and `high`, clipped to `limit`; all XYXY"
     x1, y1 = max(math.floor(low[0]), limit[0]), max(math.floor(low[1]), limit[1])
     x2, y2 = min(math.ceil(high[0]), limit[2]), min(math.ceil(high[1]), limit[3])
     return x1, y1, x2, y2
 
 
-def _filled(geometry, masks, m, limit):  # Left, top, (h, w) bool
+def _draw_rings(geometry, masks, m, limit):  # Left, top, (h, w) bool
     "Draw mask `m` from its outlines, as far as it lies in `limit` (XYXY, whole pixels of the output)"
-    rings = [r for r in geometry.rings(masks.rings_of(m)) if len(r) > 2]
+    rings = [r for r in geometry.rings(masks.rings_of(m)) if len(r) > 2]  # fewer points have no area
     if not rings:
         return _NOTHING
     points = np.concatenate(rings)
@@ -304,14 +315,15 @@ def _filled(geometry, masks, m, limit):  # Left, top, (h, w) bool
     return window[0], window[1], fill_rings(rings, window)
 
 
-def _sampled(geometry, masks, m, limit):  # Left, top, (h, w) bool
-    "The same from its pixels, by nearest-neighbour sampling"
-    x, y, crop = draw_object(masks, m, geometry.source_wh)
+def _draw_runs(geometry, masks, m, limit):  # Left, top, (h, w) bool
+    "Draw mask `m` from its run lengths, by nearest-neighbour sampling; otherwise as `_draw_rings(...)`"
+    x, y, crop = draw_object(masks, m, geometry.source_wh)  # at full size
     h, w = crop.shape
     low, high = geometry.boxes(np.array([[x, y, x + w, y + h]], np.float32)).reshape(2, 2)
     x1, y1, x2, y2 = _window(low, high, limit)
     if not crop.size or x2 <= x1 or y2 <= y1:
         return _NOTHING
+    # which pixel of `crop` each pixel of the output shows
     source_x, source_y = geometry.sources((x1, y1, x2, y2))  # (1, w) and (h, 1)
     column = np.floor(source_x - x).astype(np.int64)
     row = np.floor(source_y - y).astype(np.int64)
@@ -321,19 +333,20 @@ def _sampled(geometry, masks, m, limit):  # Left, top, (h, w) bool
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #57bf5231
 def move_points(
     geometry: AxisTransform,
-    keypoints: np.ndarray,  # (N, K, 3) x, y in pixels of the source, and visibility
+    # (N, K, 3) x, y in pixels of the source, and visibility: 0 absent, 1 hidden, 2 visible
+    keypoints: np.ndarray,
     # (K,) the order of the points after a mirror; needed where the geometry mirrors
     flip_order: Sequence[int] | None = None,
 ) -> np.ndarray:  # (N, K, 3) float32
-    """Map keypoints from the source to the output.
+    """Map keypoints from the source to the output; those outside the output become zeros, which means absent.
 
     Raises `VisionRecipesError` where the geometry mirrors and `flip_order` is missing or has another length.
     """
     source = np.asarray(keypoints[..., :2], np.float64)
     xy = geometry.points(source)
-    seen = (keypoints[..., 2] > 0) & _within(source, geometry.source_wh) & _within(xy, geometry.size_wh)
+    present = (keypoints[..., 2] > 0) & _within(source, geometry.source_wh) & _within(xy, geometry.size_wh)
     moved = np.concatenate([xy.clip(0, geometry.size_wh), keypoints[..., 2:]], -1)
-    out = np.where(seen[..., None], moved, 0).astype(np.float32)
+    out = np.where(present[..., None], moved, 0).astype(np.float32)
     if not geometry.mirrors:
         return out
     if flip_order is None:
@@ -348,8 +361,8 @@ def move_points(
     return out[:, np.asarray(flip_order, np.int64)]
 
 
-# the tolerance keeps points on the edge, which rounding may move outwards
-def _within(xy, size_wh):
+def _within(xy: np.ndarray, size_wh) -> np.ndarray:  # bool, one for each point
+    "Whether points lie in an image of `size_wh`. A tolerance keeps those on the edge that rounding moved out"
     return ((xy >= -1e-3) & (xy <= np.array(size_wh) + 1e-3)).all(-1)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #da217c98
@@ -364,7 +377,10 @@ def transform_target(
     # Above 0: boxes are made from the points, with this margin (as in `skeleton.points_boxes`)
     point_margin: float = 0.0,
 ) -> dict:
-    "Map all objects of a target to the output, and drop those that are not visible"
+    """Map all objects of a target to the output, and drop those that are not visible.
+
+    New boxes are those around the masks, or around the points (with a margin), or else the mapped boxes.
+    """
     margin = target.get('point_margin', point_margin)
     moved = {k: np.asarray(target[k]) for k in OBJECT_KEYS if k in target}
     if 'keypoints' in target:
@@ -379,17 +395,18 @@ def transform_target(
         boxes, keep = _move_boxes(geometry, object_boxes(target), min_side)
     return {**target, 'boxes': boxes[keep], **{k: v[keep] for k, v in moved.items()}}
 
-
-def _boxes_of_points(geometry, target, margin) -> np.ndarray:  # (N, 4)
-    "Boxes around the points in the output, clipped to what is visible"
-    visibility, source = target['keypoints'][..., 2:], object_boxes(target)
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #5224c8f2
+def _boxes_of_points(geometry, target, margin) -> np.ndarray:  # (N, 4) float32
+    "Boxes around the points in the output, clipped to what is visible; `margin` as for `points_boxes`"
+    visibility, source_boxes = target['keypoints'][..., 2:], object_boxes(target)
     xy = geometry.points(target['keypoints'][..., :2].astype(np.float64))
     boxes = points_boxes(np.concatenate([xy, visibility], -1), margin)
     single = (visibility > 0).sum((1, 2)) == 1
     if single.any():  # one point has no extent, so the size comes from the box in the source
-        middle = np.where(visibility[single] > 0, xy[single], 0).sum(1)
-        half = (source[single, 2:] - source[single, :2]).max(1, keepdims=True) * (geometry.zoom / 2)
-        boxes[single] = np.concatenate([middle - half, middle + half], 1)
+        centre = np.where(visibility[single] > 0, xy[single], 0).sum(1)  # the only point
+        source_sides = source_boxes[single, 2:] - source_boxes[single, :2]
+        half = source_sides.max(1, keepdims=True) * (geometry.zoom / 2)
+        boxes[single] = np.concatenate([centre - half, centre + half], 1)
     x1, y1, x2, y2 = visible(geometry)
     return boxes.clip(np.array([x1, y1] * 2, np.float32), np.array([x2, y2] * 2, np.float32))
 
@@ -406,6 +423,7 @@ class GeometricTransform:
         boxes: np.ndarray,  # (N, 4) float32, pixels of the source; N may be 0
         rng: np.random.Generator,
     ) -> AxisTransform:
+        "Draw what is random about this step, and return `geometry` followed by it"
         raise NotImplementedError
 
     def __call__(
@@ -439,8 +457,8 @@ class ResizeMax(GeometricTransform):
 
     def move(self, geometry, boxes, rng):
         w, h = geometry.size_wh
-        new = fit_size((w, h), self.size)
-        return geometry.scaled(new[0] / w, new[1] / h)
+        new_w, new_h = fit_size((w, h), self.size)
+        return geometry.scaled(new_w / w, new_h / h)
 
 
 @dataclass(frozen=True)
@@ -454,11 +472,13 @@ class PadSquare(GeometricTransform):
         check_choice('place', self.place, ('random', 'center', 'top_left'))
 
     def move(self, geometry, boxes, rng):
-        w, h = (round(o) for o in geometry.size_wh)
-        free = max(w, h) - min(w, h)
-        before = {'random': int(rng.integers(free + 1)), 'center': free // 2, 'top_left': 0}[self.place]
-        x, y = (0, before) if w > h else (before, 0)
-        return geometry.cropped(-x, -y, max(w, h) - x, max(w, h) - y)
+        w, h = (round(side) for side in geometry.size_wh)
+        square = max(w, h)
+        padding = square - min(w, h)
+        # drawn for every `place`, so that the numbers drawn after it do not depend on `place`
+        before = {'random': int(rng.integers(padding + 1)), 'center': padding // 2, 'top_left': 0}[self.place]
+        x, y = (0, before) if w > h else (before, 0)  # top left corner of the image in the square
+        return geometry.cropped(-x, -y, square - x, square - y)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #37820162
 @dataclass(frozen=True)
@@ -480,9 +500,10 @@ class RandomZoomOut(GeometricTransform):
     def move(self, geometry, boxes, rng):
         if rng.random() >= self.p:
             return geometry
-        (w, h), r = geometry.size_wh, rng.uniform(*self.side_range)
-        x, y = -(r - 1) * rng.random(2) * (w, h)
-        return geometry.cropped(x, y, x + r * w, y + r * h)
+        (w, h), factor = geometry.size_wh, rng.uniform(*self.side_range)
+        # top left corner of the canvas, counted from that of the image
+        x, y = -(factor - 1) * rng.random(2) * (w, h)
+        return geometry.cropped(x, y, x + factor * w, y + factor * h)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #4be18ea9
 @dataclass(frozen=True)
@@ -498,14 +519,15 @@ class Flip:
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
         if 'masks' in target or 'keypoints' in target:
             return apply_geometry(self, image, target, rng)
+        # images with boxes or one label need no `AxisTransform`
         if rng.random() >= self.p:
             return image, target
         image = ImageOps.mirror(as_pil(image))
         if 'boxes' not in target:
             return image, target
-        signs = np.array([-1, 1, -1, 1], np.float32)
+        signs = np.array([-1, 1, -1, 1], np.float32)  # x becomes width - x
         mirrored = target['boxes'] * signs + np.array([image.width, 0] * 2, np.float32)
-        return image, {**target, 'boxes': mirrored[:, [2, 1, 0, 3]]}
+        return image, {**target, 'boxes': mirrored[:, [2, 1, 0, 3]]}  # x1 is the smaller one again
 
     def move(self, geometry, boxes: np.ndarray, rng: np.random.Generator):  # An `AxisTransform`
         "Mirror the image with probability `p`"
@@ -514,7 +536,10 @@ class Flip:
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #b7c7b464
 @dataclass(frozen=True)
 class RandomIoUCrop(GeometricTransform):
-    "Crop to a part that overlaps a box. Raises `VisionRecipesError` for invalid ranges"
+    """Crop to a random part that overlaps a box, as SSD does; Liu and others, arXiv 1512.02325, section 2.2.
+
+    Raises `VisionRecipesError` for invalid ranges.
+    """
 
     scale: tuple[float, float] = (0.3, 1.0)  # Sides of the crop, as a fraction of the image's sides
     aspect: tuple[float, float] = (0.5, 2.0)  # Width divided by height of the crop
@@ -537,8 +562,8 @@ class RandomIoUCrop(GeometricTransform):
         boxes, size = geometry.boxes(boxes), np.array(geometry.size_wh)
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         is_visible = ((centre > 0) & (centre < size) & (boxes[:, 2:] > boxes[:, :2])).all(1)
-        for n in (12, max(0, self.trials - 12)):  # usually one of the first few fits
-            crop = _first_crop(self, boxes[is_visible], centre[is_visible], size, n, rng)
+        for n_trials in (12, max(0, self.trials - 12)):  # usually one of the first few fits
+            crop = _first_crop(self, boxes[is_visible], centre[is_visible], size, n_trials, rng)
             if crop is not None:
                 return geometry.cropped(*crop.tolist()) if len(crop) else geometry
         return geometry
@@ -549,7 +574,7 @@ def _first_crop(
     boxes: np.ndarray,  # (N, 4), pixels of the output
     centre: np.ndarray,  # (N, 2)
     size: np.ndarray,  # (2,) width and height of the output
-    n: int,
+    n: int,  # Trials
     rng: np.random.Generator,
 ) -> np.ndarray | None:  # (4,) XYXY; (0,) for no crop; None if none of `n` trials fits
     "The first of `n` random crops that reaches the overlap drawn for it"
@@ -558,37 +583,40 @@ def _first_crop(
     wh = crops[:, 2:] - crops[:, :2]
     ratio = wh[:, 0] / wh[:, 1]
     # a trial with another aspect ratio is rejected, even one that drew "no crop"
-    shaped = (ratio >= crop.aspect[0]) & (ratio <= crop.aspect[1])
+    has_aspect = (ratio >= crop.aspect[0]) & (ratio <= crop.aspect[1])
     overlaps = _largest_iou(crops, boxes, centre) >= min_iou if len(boxes) else True
-    good = shaped & ((min_iou >= 1) | overlaps)
-    if not good.any():
+    fits = has_aspect & ((min_iou >= 1) | overlaps)
+    if not fits.any():
         return None
-    first = int(good.argmax())
+    first = int(fits.argmax())
     return crops[first] if min_iou[first] < 1 else crops[0, :0]
 
-
-def _random_crops(crop: RandomIoUCrop, boxes, centre, size, n, rng) -> np.ndarray:  # (n, 4) XYXY
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #706873f4
+def _random_crops(  # Arguments as for `_first_crop`
+    crop: RandomIoUCrop, boxes, centre, size, n, rng
+) -> np.ndarray:  # (n, 4) XYXY
     "Crops of random size, each near a random box; anywhere if there is no box"
     wh = np.maximum(1, (size * rng.uniform(*crop.scale, (n, 2))).astype(int))
     if len(boxes):
-        at = rng.integers(len(boxes), size=n)
-        shift = crop.jitter * (boxes[at, 2:] - boxes[at, :2]) * rng.standard_normal((n, 2))
-        middle = centre[at] + shift
+        chosen = rng.integers(len(boxes), size=n)
+        shift = crop.jitter * (boxes[chosen, 2:] - boxes[chosen, :2]) * rng.standard_normal((n, 2))
+        crop_centre = centre[chosen] + shift
     else:
-        middle = size * rng.random((n, 2))
-    # `clip` takes three times as long
-    low = np.minimum(np.maximum((middle - wh / 2).astype(int), 0), np.maximum(size - wh, 0))
+        crop_centre = size * rng.random((n, 2))
+    # moved into the image; `clip` takes three times as long
+    low = np.minimum(np.maximum((crop_centre - wh / 2).astype(int), 0), np.maximum(size - wh, 0))
     return np.concatenate([low, low + wh], 1)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #ce11caaf
 def _largest_iou(crops, boxes, centre) -> np.ndarray:  # (n,)
     "The largest IoU of each crop with a box whose centre is inside; -1 if no centre is inside"
-    inside, common = True, 1.0
-    for k in (0, 1):  # an axis at a time: NumPy is slow along a last axis of two
-        low, high = crops[:, None, k], crops[:, None, k + 2]  # (n, 1)
-        inside = inside & (centre[:, k] > low) & (centre[:, k] < high)  # (n, N)
-        length = np.minimum(boxes[:, k + 2], high) - np.maximum(boxes[:, k], low)
-        common = common * np.maximum(length, 0)  # (n, N)
+    inside, intersection = True, 1.0
+    for axis in (0, 1):  # an axis at a time: NumPy is slow along a last axis of two
+        low, high = crops[:, None, axis], crops[:, None, axis + 2]  # (n, 1)
+        inside = inside & (centre[:, axis] > low) & (centre[:, axis] < high)  # (n, N)
+        length = np.minimum(boxes[:, axis + 2], high) - np.maximum(boxes[:, axis], low)
+        intersection = intersection * np.maximum(length, 0)  # (n, N)
     box_areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     crop_areas = (crops[:, 2] - crops[:, 0]) * (crops[:, 3] - crops[:, 1])
-    return np.where(inside, common / (box_areas + crop_areas[:, None] - common), -1).max(1)
+    union = box_areas + crop_areas[:, None] - intersection
+    return np.where(inside, intersection / union, -1).max(1)

@@ -30,22 +30,23 @@ def clip_ring(
     low: Sequence[float],  # x, y
     high: Sequence[float],  # x, y
 ) -> np.ndarray:  # (m, 2) float64; parts that were joined outside stay joined along the edge
-    """Clip an outline to a rectangle.
+    """Clip an outline to a rectangle, one edge after the other.
 
     The method of Sutherland and Hodgman, 'Reentrant Polygon Clipping', 1974.
     """
     ring = np.asarray(ring, np.float64)
     for axis, edge, sign in ((0, low[0], 1), (1, low[1], 1), (0, high[0], -1), (1, high[1], -1)):
-        distance = (ring[:, axis] - edge) * sign
+        distance = (ring[:, axis] - edge) * sign  # from the edge, positive inside
         inside = distance >= 0
         if inside.all():
             continue
-        following = np.arange(1, len(ring) + 1) % len(ring)
+        following = np.arange(1, len(ring) + 1) % len(ring)  # position of each point's successor
         crosses = inside != inside[following]
+        # how far along the line to the next point the edge is met, 0 to 1
         t = np.divide(distance, distance - distance[following], out=np.zeros(len(ring)), where=crosses)
-        # each point, and where the line to the next one meets the edge; (n, 2, 2)
-        both = np.stack([ring, ring + t[:, None] * (ring[following] - ring)], 1)
-        ring = both[np.stack([inside, crosses], 1)]
+        crossing = ring + t[:, None] * (ring[following] - ring)
+        candidates = np.stack([ring, crossing], 1)  # (n, 2, 2): each point, then the crossing after it
+        ring = candidates[np.stack([inside, crosses], 1)]
     return ring
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #1a101907
@@ -67,7 +68,7 @@ class Homography:
         return cls(geometry.source_wh, geometry.size_wh, (scale_x, 0.0, x, 0.0, scale_y, y, 0.0, 0.0, 1.0))
 
     @cached_property
-    def matrix(self) -> np.ndarray:
+    def matrix(self) -> np.ndarray:  # (3, 3): maps the source to the output
         return np.array(self.coefficients, np.float64).reshape(3, 3)
 
     @cached_property
@@ -133,18 +134,18 @@ def _shift(x: float, y: float) -> np.ndarray:  # (3, 3)
 @patch
 def points(self: Homography, xy: np.ndarray) -> np.ndarray:  # (..., 2) float64
     "Map points of the image to the output"
-    return _through(self.matrix, xy)
+    return _map_points(self.matrix, xy)
 
 
 @patch
 def points_back(self: Homography, xy: np.ndarray) -> np.ndarray:  # (..., 2) float64
     "Map points of the output back to the image"
-    return _through(self.inverse_matrix, xy)
+    return _map_points(self.inverse_matrix, xy)
 
 
-def _through(matrix: np.ndarray, xy: np.ndarray) -> np.ndarray:  # (..., 2)
-    "Map points by a matrix"
-    uvw = xy @ matrix[:, :2].T + matrix[:, 2]
+def _map_points(matrix: np.ndarray, xy: np.ndarray) -> np.ndarray:  # (..., 2)
+    "Map points by a matrix (3, 3)"
+    uvw = xy @ matrix[:, :2].T + matrix[:, 2]  # (..., 3) homogeneous coordinates
     return uvw[..., :2] / uvw[..., 2:]
 
 
@@ -159,11 +160,11 @@ def boxes(
     self: Homography, boxes: np.ndarray
 ) -> np.ndarray:  # (N, 4) float32; NaN for a box that is invalid or outside the image
     "Clip boxes to the image, map their corners, and take the boxes around those"
-    b = np.asarray(boxes, np.float64).clip(0, np.tile(self.source_wh, 2))
-    corners = self.points(b[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])  # (N, 4, 2)
-    is_box = (b[:, 2:] > b[:, :2]).all(1, keepdims=True)
+    clipped = np.asarray(boxes, np.float64).clip(0, np.tile(self.source_wh, 2))
+    corners = self.points(clipped[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])  # (N, 4, 2)
+    has_area = (clipped[:, 2:] > clipped[:, :2]).all(1, keepdims=True)
     around = np.concatenate([corners.min(1), corners.max(1)], 1)
-    return np.where(is_box, around, np.nan).astype(np.float32)
+    return np.where(has_area, around, np.nan).astype(np.float32)
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #a9b1f29e
 def _mean_zoom(geometry: Homography) -> float:
@@ -176,15 +177,16 @@ def _mean_zoom(geometry: Homography) -> float:
     jacobian = _jacobian(
         geometry, np.vstack([geometry.source_outline, geometry.points_back(geometry.visible_outline.mean(0))])
     )
+    # the larger singular value of each 2 x 2 matrix, from its sum of squares and its determinant
     squares = (jacobian**2).sum((1, 2))
-    areas = jacobian[:, 0, 0] * jacobian[:, 1, 1] - jacobian[:, 0, 1] * jacobian[:, 1, 0]
-    # the larger singular value
-    return float(np.sqrt((squares + np.sqrt((squares**2 - 4 * areas**2).clip(0))) / 2).mean())
+    determinant = jacobian[:, 0, 0] * jacobian[:, 1, 1] - jacobian[:, 0, 1] * jacobian[:, 1, 0]
+    root = np.sqrt((squares**2 - 4 * determinant**2).clip(0))
+    return float(np.sqrt((squares + root) / 2).mean())
 
 
 def _jacobian(geometry: Homography, xy: np.ndarray) -> np.ndarray:  # (n, 2, 2)
-    "Derivatives of the output's coordinates by the source's"
-    w = (xy @ geometry.matrix[2, :2] + geometry.matrix[2, 2])[:, None, None]
+    "Derivatives of the output's coordinates by the source's, at points (n, 2) of the source"
+    w = (xy @ geometry.matrix[2, :2] + geometry.matrix[2, 2])[:, None, None]  # the perspective divisor
     return (geometry.matrix[:2, :2] - geometry.points(xy)[:, :, None] * geometry.matrix[2, :2]) / w
 
 
@@ -202,19 +204,21 @@ def sources(
 @visible.register
 def _(
     geometry: Homography,
-) -> tuple[float, float, float, float]:  # XYXY in the output, around the visible part
+) -> tuple[float, float, float, float]:  # XYXY in the output
+    "The box around the visible part; zeros where there is none"
     if not len(geometry.visible_outline):
         return 0.0, 0.0, 0.0, 0.0
     return *geometry.visible_outline.min(0).tolist(), *geometry.visible_outline.max(0).tolist()
 
 
 @snap_to_pixels.register
-def _(geometry: Homography, step=(1.0, 1.0)) -> Homography:  # With whole sides
+def _(geometry: Homography, step=(1.0, 1.0)) -> Homography:
+    "Round the size of the output; a warped image needs no whole edges, so `step` does not matter"
     w, h = (max(1, round(side)) for side in geometry.size_wh)
     if geometry.size_wh != (w, h):
         geometry = geometry.scaled(w / geometry.size_wh[0], h / geometry.size_wh[1])
     elif all(isinstance(side, int) for side in geometry.size_wh):
-        return geometry
+        return geometry  # keeps what its cached properties have computed
     return Homography(geometry.source_wh, (w, h), geometry.coefficients)
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #dcd62c52
@@ -222,16 +226,17 @@ def _(geometry: Homography, step=(1.0, 1.0)) -> Homography:  # With whole sides
 def _(
     geometry: Homography, image: np.ndarray, step=(1.0, 1.0), pad_value=(0, 0, 0), change=None
 ) -> np.ndarray:  # (H, W, 3) uint8, new memory
+    "Make the output by one warp of the visible part; parameters as for an `AxisTransform`"
     if not len(geometry.visible_outline):
         return np.tile(np.array(pad_value, np.uint8), (geometry.size_wh[1], geometry.size_wh[0], 1))
     part, to_part = _visible_part(geometry, image, step)
     if change:
         part = as_array(change(part.copy()))
-    # OpenCV counts from the middle of the first pixel
-    back = _shift(-0.5, -0.5) @ to_part @ geometry.inverse_matrix @ _shift(0.5, 0.5)
+    # from the output to the part; OpenCV counts from the middle of the first pixel, so half a pixel less
+    output_to_part = _shift(-0.5, -0.5) @ to_part @ geometry.inverse_matrix @ _shift(0.5, 0.5)
     return cv2.warpPerspective(
         part,
-        back,
+        output_to_part,
         geometry.size_wh,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
@@ -248,18 +253,20 @@ def _visible_part(geometry: Homography, image: np.ndarray, step) -> tuple[np.nda
     # a quarter larger than shown, because the bilinear interpolation blurs too
     shrink = 1.25 * geometry.zoom * step[0]
     if shrink > 0.8:
-        shrink = 1.0
+        shrink = 1.0  # a small reduction is not worth a second resampling
+    # the margin has the neighbours that interpolation needs: one pixel of the reduced part, and one more
     x1, y1, x2, y2 = _visible_window(geometry, image, step, margin=1 + math.ceil(1 / shrink))
     part = image[y1:y2, x1:x2]
     w, h = (max(1, math.ceil(side * shrink)) for side in (x2 - x1, y2 - y1))
     if (w, h) != (x2 - x1, y2 - y1):
         part = fast_resize(part, (h, w))
-    to_decoded = np.diag([1 / step[0], 1 / step[1], 1.0])
-    return part, np.diag([w / (x2 - x1), h / (y2 - y1), 1.0]) @ _shift(-x1, -y1) @ to_decoded
+    source_to_decoded = np.diag([1 / step[0], 1 / step[1], 1.0])
+    decoded_to_part = np.diag([w / (x2 - x1), h / (y2 - y1), 1.0]) @ _shift(-x1, -y1)
+    return part, decoded_to_part @ source_to_decoded
 
 
-def _visible_window(geometry, image, step, margin) -> tuple[int, int, int, int]:
-    "Whole pixels of an image around its visible part"
+def _visible_window(geometry, image, step, margin) -> tuple[int, int, int, int]:  # XYXY
+    "Whole pixels of a decoded image around its visible part, with a margin in pixels where the image has it"
     outline, (h, w) = geometry.source_outline / step, image.shape[:2]
     x1, y1 = np.maximum(np.floor(outline.min(0)).astype(int) - margin, 0).tolist()
     x2, y2 = np.minimum(np.ceil(outline.max(0)).astype(int) + margin, (w, h)).tolist()
@@ -285,10 +292,11 @@ class RandomRotation(GeometricTransform):
     def move(self, geometry, boxes, rng):
         if rng.random() >= self.p:
             return geometry
-        a = math.radians(rng.uniform(-self.degrees, self.degrees))
+        angle = math.radians(rng.uniform(-self.degrees, self.degrees))
+        cos, sin = math.cos(angle), math.sin(angle)
         x, y = geometry.size_wh[0] / 2, geometry.size_wh[1] / 2
-        turn = np.array([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]])
-        return Homography.of(geometry).warped(_shift(x, y) @ turn @ _shift(-x, -y))
+        rotation = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+        return Homography.of(geometry).warped(_shift(x, y) @ rotation @ _shift(-x, -y))
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #38cf7cf6
 @dataclass(frozen=True)
@@ -300,9 +308,8 @@ class RandomPerspective(GeometricTransform):
     Raises `VisionRecipesError` for values out of range.
     """
 
-    distortion: float = (
-        0.15  # How far a corner moves at most on each axis, as a share of half the side; 0 to .9
-    )
+    # How far a corner moves at most on each axis, as a share of half the side; 0 to .9
+    distortion: float = 0.15
     p: float = 0.5  # Probability, 0 to 1
 
     def __post_init__(self):
@@ -318,8 +325,9 @@ class RandomPerspective(GeometricTransform):
         inwards = self.distortion / 2 * rng.random((4, 2)) * (1 - 2 * corners)
         matrix = perspective(corners * geometry.size_wh, (corners + inwards) * geometry.size_wh)
         tilted = Homography.of(geometry).warped(matrix)
-        depth = np.column_stack([corners * geometry.source_wh, np.ones(4)]) @ tilted.matrix[2]
-        return tilted if depth.min() > 0.05 * depth.max() else geometry
+        # `w` of the image's corners (x, y, 1), by the last row of the matrix
+        w = np.column_stack([corners * geometry.source_wh, np.ones(4)]) @ tilted.matrix[2]
+        return tilted if w.min() > 0.05 * w.max() else geometry
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #f8d9105d
 def perspective(
@@ -327,11 +335,13 @@ def perspective(
     end: np.ndarray,  # (4, 2)
 ) -> np.ndarray:  # (3, 3)
     "The matrix that maps four points to four others"
+    # eight linear equations for its first eight entries; the last entry is 1. For x:
+    # (m0 x + m1 y + m2) - end_x (m6 x + m7 y) = end_x, and for y likewise with m3, m4, m5
     rows, zero = np.column_stack([start, np.ones(4)]), np.zeros((4, 3))
     for_x = np.hstack([rows, zero, -end[:, :1] * start])
     for_y = np.hstack([zero, rows, -end[:, 1:] * start])
-    left = np.vstack([for_x, for_y])
-    return np.append(np.linalg.solve(left, end.T.ravel()), 1.0).reshape(3, 3)
+    equations = np.vstack([for_x, for_y])  # (8, 8)
+    return np.append(np.linalg.solve(equations, end.T.ravel()), 1.0).reshape(3, 3)
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #71a32e55
 @dataclass(frozen=True)
@@ -349,7 +359,7 @@ class RandomPixelCopy:
         if rng.random() >= self.p:
             return image, target
         a = np.array(image, order='C')  # new memory, row by row: the flat view below must not be a copy
-        pixels = a.view('V3').reshape(-1)
+        pixels = a.view('V3').reshape(-1)  # a pixel of three bytes is one item
         n = int(rng.random() * self.max_share * len(pixels))
         pixels.put(rng.integers(len(pixels), size=n), pixels.take(rng.integers(len(pixels), size=n)))
         return a, target

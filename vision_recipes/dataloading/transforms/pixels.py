@@ -28,8 +28,9 @@ def as_tensor(image: ImageLike) -> Tensor:  # (3, H, W) uint8, channels last in 
     return torch.from_numpy(as_array(image)).permute(2, 0, 1)
 
 
-# the names say GRAYSCALE, but an image is decoded grey only without IMREAD_COLOR_RGB
-_FRACTIONS = {
+# OpenCV's flag for decoding a JPEG at one k-th of its size. The names say GRAYSCALE, but an image is decoded
+# grey only without IMREAD_COLOR_RGB
+_FRACTION_FLAGS = {
     1: 0,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
@@ -39,21 +40,21 @@ _FRACTIONS = {
 
 def open_array(
     source: Any,  # As for `images.open_image`
-    at_least: int | None = None,  # Likewise
+    at_least: int | None = None,  # Likewise: pixels that the longer side is decoded at least; None: whole
 ) -> np.ndarray:  # (H, W, 3) uint8, upright RGB, writable
     """Open an image as an array; a plain JPEG is decoded by OpenCV.
 
     The pixels are those of `images.open_image`. Raises `ImageError`.
     """
-    data, k = plain_jpeg(source, at_least) or (None, 1)
+    data, k = plain_jpeg(source, at_least) or (None, 1)  # `data` None: no plain JPEG
     a = None if data is None else _decode_jpeg(data, k)
     # Pillow decodes what OpenCV cannot, or reports why it is damaged
     return np.array(open_image(source, at_least)) if a is None else a
 
 
-def _decode_jpeg(data: bytes, k: int) -> np.ndarray | None:  # None: OpenCV cannot
-    "Decode a JPEG at one `k`-th of its size"
-    flags = _FRACTIONS[k] | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+def _decode_jpeg(data: bytes, k: int) -> np.ndarray | None:  # (h, w, 3) uint8 RGB; None: OpenCV cannot
+    "Decode a JPEG at one `k`-th of its size; `k` is 1, 2, 4 or 8"
+    flags = _FRACTION_FLAGS[k] | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
@@ -64,7 +65,7 @@ def _decode_jpeg(data: bytes, k: int) -> np.ndarray | None:  # None: OpenCV cann
 class Compose:
     "Apply transforms one after the other"
 
-    steps: Sequence[Callable] = ()
+    steps: Sequence[Callable] = ()  # Each gets (image, target, rng), returns (image, target)
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
         for step in self.steps:
@@ -122,19 +123,19 @@ def put_on_canvas(
 ) -> np.ndarray:  # (H, W, 3) uint8
     "Put an image on a canvas of one colour"
     (h, w), (x, y), (W, H) = a.shape[:2], xy, size_wh
-    canvas = np.empty((H, W * 3), np.uint8)  # whole rows, because assigning to pixels is slow
+    canvas = np.empty((H, W * 3), np.uint8)  # rows of bytes, because assigning to pixels is slow
     pad_row = np.tile(np.array(pad_value, np.uint8), W)
-    middle = canvas[y : y + h]
-    for edge in (canvas[:y], canvas[y + h :], middle[:, : x * 3], middle[:, (x + w) * 3 :]):
-        edge[:] = pad_row[: edge.shape[1]]
-    middle[:, x * 3 : (x + w) * 3] = a.reshape(h, -1)
+    image_rows = canvas[y : y + h]
+    for padding in (canvas[:y], canvas[y + h :], image_rows[:, : x * 3], image_rows[:, (x + w) * 3 :]):
+        padding[:] = pad_row[: padding.shape[1]]
+    image_rows[:, x * 3 : (x + w) * 3] = a.reshape(h, -1)
     return canvas.reshape(H, W, 3)
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #97a9eace
 def fast_resize(
     a: np.ndarray,  # (H, W, 3) uint8, or a part of such an array
-    shape_hw: tuple[int, int],
-    interpolation: str = 'bilinear',
+    shape_hw: tuple[int, int],  # Of the result, pixels
+    interpolation: str = 'bilinear',  # A key of `preprocess.INTERPOLATIONS`
 ) -> np.ndarray:  # (*shape_hw, 3) uint8
     "Resize without aliasing, with PyTorch"
     # in this order torch sees channels last and need not transpose
@@ -146,14 +147,14 @@ def fast_resize(
 def decode_step(
     decoded_wh: tuple[int, int],  # Of the image as it was decoded
     size_wh: tuple[int, int],  # Of the whole image
-) -> int | None:  # 1, 2, 4 or 8; None: none of them
+) -> int | None:  # 1, 2, 4 or 8; None: the decoded image has the size of none of these
     """How many pixels of an image, on each axis, one decoded pixel covers.
 
     A decoder rounds sizes up, so the last pixel may be covered only in part.
     """
     w, h = size_wh
     for k in (1, 2, 4, 8):
-        if (-(-w // k), -(-h // k)) == tuple(decoded_wh):
+        if (-(-w // k), -(-h // k)) == tuple(decoded_wh):  # divided and rounded up
             return k
     return None
 
@@ -161,7 +162,7 @@ def decode_step(
 def read_pixels(
     path: Path,
     size_wh: tuple[int, int],  # Of the upright image, as the annotations say
-    at_least: int,  # Pixels: the longer side may be decoded that small
+    at_least: int,  # Pixels: the longer side may be decoded that small; below 1 counts as 1
 ) -> np.ndarray:  # (h, w, 3) uint8 RGB, upright: whole, or (a JPEG) at 1/2, 1/4 or 1/8
     """Open an image as an array.
 
@@ -171,6 +172,7 @@ def read_pixels(
     decoded_wh = a.shape[1::-1]
     if decoded_wh == tuple(size_wh):
         return a
+    # a smaller image may happen to have the size of a fraction, so the file is asked too
     if decode_step(decoded_wh, size_wh) is None or image_size(path) != tuple(size_wh):
         found = ' x '.join(map(str, image_size(path)))
         raise VisionRecipesError(
@@ -222,7 +224,8 @@ class SampleTransform:
     `prepared_wh` too. It must be picklable, because worker processes get a copy.
     """
 
-    # True: moves boxes, and needs the size of each image; False: does not move boxes; None: either
+    # True: moves boxes, and needs the size of each image; False: moves the image without its boxes, so it is
+    # for images with one label; None: moves neither, or moves both itself
     moves_boxes: bool | None = None
     # Pixels: the longer side of an image may be decoded that small for `prepare`; None: it is decoded whole
     prepare_side: int | None = None
@@ -259,13 +262,13 @@ def decode(
 
 @patch
 def prepare(self: SampleTransform, image: ImageLike, size_wh: tuple[int, int] | None) -> ImageLike:
-    "Do the work that is the same in every epoch"
+    "Do the work that is the same in every epoch, such as fitting to a size; a cache keeps the result"
     return image
 
 
 @patch
 def for_epoch(self: SampleTransform, epoch: int, epochs: int) -> SampleTransform:
-    "The transform of epoch number `epoch`, from 0, of `epochs`; most are the same in all"
+    "The transform of epoch number `epoch`, from 0, of `epochs` (0: not known); most are the same in all"
     return self
 
 
@@ -304,7 +307,7 @@ class CallableTransform(SampleTransform):
         return (self.letterbox.size, self.letterbox.size) if self.letterbox else None
 
     def plan(self, record, partners, rng):
-        return [ImagePlan(record, None)]
+        return [ImagePlan(record, None)]  # as `prepare` returns it
 
     def apply(self, plan, images, rng):
         [decoded] = images

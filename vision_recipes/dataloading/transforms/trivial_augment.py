@@ -16,6 +16,7 @@ from ...core.images import as_array, ImageLike
 from .color import recolor
 
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #bfab946e
+# Operation: weakest strength, strongest, whether the sign is drawn too
 SPACE = {
     'Identity': (0, 0, False),
     'ShearX': (0, 0.25, True),
@@ -35,13 +36,13 @@ SPACE = {
 
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #017c437b
 def _rotation(m, w, h):
-    "The map of `Rotate`"
+    "The map of `Rotate`; its strength `m` is in degrees"
     c, s = math.cos(math.radians(m)), math.sin(math.radians(m))
     return c, -s, 0, s, c, 0
 
 
-# Name: a function of strength, width and height; it returns (a, b, c, d, e, f). The output shows at (x, y)
-# what the image has at (a x + b y + c, d x + e y + f), both counted from the centre
+# Name: a function of strength `m`, width and height (pixels); it returns (a, b, c, d, e, f). The output shows
+# at (x, y) what the image has at (a x + b y + c, d x + e y + f), both counted from the centre
 MAPS: dict[str, Callable] = {
     'ShearX': lambda m, w, h: (1, m, 0, 0, 1, 0),
     'ShearY': lambda m, w, h: (1, 0, 0, m, 1, 0),
@@ -50,7 +51,7 @@ MAPS: dict[str, Callable] = {
     'Rotate': _rotation,
 }
 
-# Name: a function of strength; it returns operations for `color.recolor`
+# Name: a function of strength `m`; it returns operations for `color.recolor`
 COLOURS: dict[str, Callable] = {
     'Identity': lambda m: [],
     'Brightness': lambda m: [('Brightness', 1 + m)],
@@ -66,14 +67,16 @@ COLOURS: dict[str, Callable] = {
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #66d3c123
 def warp(
     image: ImageLike,
-    map: tuple[float, float, float, float, float, float],  # As in `MAPS`
-    fill: tuple[int, int, int] = (0, 0, 0),
+    map: tuple[float, float, float, float, float, float],  # As the functions of `MAPS` return it
+    fill: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255 of pixels from outside the image
     interpolation: str = 'nearest',  # Or `bilinear`, which is smoother and takes three times as long
 ) -> np.ndarray:  # (H, W, 3) uint8, the same size
     "Warp an image by an affine map about its centre"
     a, b, c, d, e, f = map
     image = as_array(image)
-    x, y = ((side - 1) / 2 for side in image.shape[1::-1])  # OpenCV counts from the middle of the first pixel
+    # the centre of the image; OpenCV counts from the middle of the first pixel, so half a pixel less
+    x, y = ((side - 1) / 2 for side in image.shape[1::-1])
+    # move the centre to the origin, apply the map, and move it back
     matrix = np.array([[a, b, c + x - a * x - b * y], [d, e, f + y - d * x - e * y]])
     return cv2.warpAffine(
         image,
@@ -91,8 +94,8 @@ _RESAMPLING = {'nearest': cv2.INTER_NEAREST, 'bilinear': cv2.INTER_LINEAR}
 def operate(
     image: ImageLike,
     name: str,  # A key of `MAPS` or `COLOURS`
-    strength: float,  # As the table says
-    fill: tuple[int, int, int] = (0, 0, 0),
+    strength: float,  # In the unit of `SPACE`; operations without a strength ignore it
+    fill: tuple[int, int, int] = (0, 0, 0),  # As for `warp`
     interpolation: str = 'nearest',  # As for `warp`
 ) -> ImageLike:  # The same size
     "Apply one operation to an image"
@@ -102,6 +105,7 @@ def operate(
     return warp(image, MAPS[name](strength, *image.shape[1::-1]), fill, interpolation)
 
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #ba0874c2
+# Smallest and largest strength of an operation; others take any finite number
 _LIMITS = {
     'Posterize': (1, 8),
     'Solarize': (0, 256),
@@ -126,6 +130,7 @@ def _check_operation(name: str, strength):
 
 
 def _is_strength(name: str, strength) -> bool:
+    "Whether a value is (weakest, strongest, whether the sign is drawn), both ends within the limits"
     lowest, highest = _LIMITS.get(name, (-math.inf, math.inf))
     try:
         low, high, signed = strength
