@@ -29,7 +29,6 @@ from ...core.skeleton import BOX_SHARE, POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
-    files_near,
     hidden_negatives,
     image_stems,
     left_out_findings,
@@ -38,7 +37,14 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     without_gc,
 )
-from .recognition import json_keys, Recognition, Sureness, surest, tail_text
+from vision_recipes.data.formats.recognition import (
+    json_keys,
+    rated_files,
+    Recognition,
+    Sureness,
+    surest_file,
+    tail_text,
+)
 from vision_recipes.data.formats.values import (
     BROKEN,
     FLAG,
@@ -88,25 +94,19 @@ def _recognised_file(file: Path) -> Recognition:
     return Recognition(Sureness.NO, f'{file} has no list "images" or "annotations"')
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6341cbe9
-def _rated_files(root: Path) -> dict[Path, Recognition]:
-    "The JSON files in a folder and two levels below"
-    return {f: _recognised_file(f) for f in sorted(files_near(root, '.json', also='_annotations.coco.json'))}
+_ALSO = '_annotations.coco.json'  # As Roboflow calls it
 
 
 def _coco_files(root: Path) -> list[Path]:
     "Those JSON files that are most likely COCO's; where none is recognised, those that have one of its lists"
-    rated = _rated_files(root)
+    rated = rated_files(root, '.json', _recognised_file, also=_ALSO)
     best = max((r.sureness for r in rated.values()), default=Sureness.NO)
     return [f for f, r in rated.items() if r.sureness == best and (r or _coco_lists(f)[0])]
 
 
 def looks_like_coco(path: Path) -> Recognition:
     "How sure it is that `path` is a COCO file, or a folder that holds one at most two levels below"
-    if path.is_dir():
-        return surest(_rated_files(path).values(), 'there is no .json file')
-    if path.suffix.lower() != '.json':
-        return Recognition(Sureness.NO, 'it is no .json file')
-    return _recognised_file(path)
+    return surest_file(path, '.json', _recognised_file, also=_ALSO)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #e50dcd15
 def _find_json(root: Path) -> Path:

@@ -22,7 +22,6 @@ from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
-    files_near,
     hidden_negatives,
     image_stems,
     left_out_findings,
@@ -31,7 +30,7 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     without_gc,
 )
-from .recognition import json_keys, Recognition, Sureness, surest
+from .recognition import json_keys, rated_files, Recognition, Sureness, surest_file
 from .values import BROKEN, ID, read_box, TEXT, ValueRule
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #29a58925
@@ -49,7 +48,7 @@ def looks_like_hagrid(root: Path) -> Recognition:
     "How sure it is that a folder, or one at most two levels below, holds HaGRID's annotations"
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
-    return surest(map(_recognised_file, files_near(root, '.json')), 'there is no .json file')
+    return surest_file(root, '.json', _recognised_file)
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #d089d217
 def _hagrid_places(root: Path) -> tuple[Path, Path]:
@@ -57,8 +56,8 @@ def _hagrid_places(root: Path) -> tuple[Path, Path]:
 
     Raises `VisionRecipesError` where there is no folder of annotations, or several.
     """
-    jsons = files_near(root, '.json') if root.is_dir() else []
-    holders = sorted({f.parent for f in jsons if _recognised_file(f)})
+    rated = rated_files(root, '.json', _recognised_file) if root.is_dir() else {}
+    holders = sorted({file.parent for file, recognition in rated.items() if recognition})
     if not holders:
         raise VisionRecipesError(
             f'{root}: holds no HaGRID annotations. Wanted: a folder such as ann_train_val with <class>.json '

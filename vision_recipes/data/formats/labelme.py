@@ -23,10 +23,10 @@ from ...core.ragged import Ragged, Strings
 from ...core.skeleton import POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import files_near, path_inside, spelling_findings, without_gc
+from .files import path_inside, spelling_findings, without_gc
 from .labelme_files import is_labelme, LabelmeSet, NOT_TAKEN, Sheet
 from .labelme_shapes import mask_row, Shape
-from .recognition import json_keys, Recognition, Sureness, surest
+from .recognition import json_keys, Recognition, Sureness, surest_file
 from .values import is_set
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35355f07
@@ -71,11 +71,7 @@ def _recognised_file(file: Path) -> Recognition:
 
 def looks_like_labelme(path: Path) -> Recognition:
     "How sure it is that `path` is a LabelMe file, or a folder that holds one at most two levels below"
-    if path.is_dir():
-        return surest(map(_recognised_file, files_near(path, '.json')), 'there is no .json file')
-    if path.suffix.lower() != '.json':
-        return Recognition(Sureness.NO, 'it is no .json file')
-    return _recognised_file(path)
+    return surest_file(path, '.json', _recognised_file)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35ae43ae
 def _ordered(used: set[str], listed: list[str], file: Path | None, notes: list) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
-    files_near,
     first_bytes,
     hidden_negatives,
     image_stems,
@@ -32,7 +31,7 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     SPLIT_NAMES,
 )
-from .recognition import Recognition, Sureness, surest, xml_tags
+from .recognition import Recognition, Sureness, surest_file, xml_tags
 from .values import FLAG, NUMBER, SIDE
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #eeabb2b3
@@ -52,7 +51,7 @@ def looks_like_voc(root: Path) -> Recognition:
     "How sure it is that a folder, or one at most two levels below, holds VOC's XML"
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
-    return surest(map(_recognised_file, files_near(root, '.xml', 3)), 'there is no .xml file')
+    return surest_file(root, '.xml', _recognised_file, most=3)
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #50da0a96
 def _parse_xml(path: Path) -> ET.Element:
