@@ -211,23 +211,23 @@ def _find_base(file: Path, names: list[str], notes: list) -> Path:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #52df9fdf
 def _doubts(file: Path, best: Path, held: dict) -> list[Finding]:
-    "A warning for each reason why the images in `best` may not be those that were annotated"
+    "Why the images in `best` may not be those that were annotated; that others fit equally is an error"
     twins = [str(d) for d in held if d != best and held[d] == held[best]]
     owners = [str(f) for f in sorted(file.parent.glob('*.json')) if _named_after(best.name, f.stem)]
-    reasons = []
+    reasons = {}  # With their level
     if twins:
-        reasons.append(f'{twins[0]} has the same names')
+        reasons[f'{twins[0]} has the same names'] = 'error'
     if owners:
-        reasons.append(f'{owners[0]} is named like it and may be what they belong to')
+        reasons[f'{owners[0]} is named like it and may be what they belong to'] = 'warning'
     return [
         Finding(
-            'warning',
+            level,
             'which folder',
             str(file),
             f'the images of {best} were taken, but {reason}. '
             'If others are meant, write their folder into file_name.',
         )
-        for reason in reasons
+        for reason, level in reasons.items()
     ]
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #33ce407e

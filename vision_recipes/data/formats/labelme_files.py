@@ -23,6 +23,7 @@ from ..findings import Finding
 from vision_recipes.data.formats.files import (
     hidden_negatives,
     image_stems,
+    image_twins,
     left_out_findings,
     missing_findings,
     scan,
@@ -51,6 +52,7 @@ def is_labelme(file: Path) -> bool:
 _HIDDEN = re.compile(r'(?<!not )\b(hidden|occluded|invisible)\b', re.I)
 _CROWD = re.compile(r'(is)?_?crowd|difficult', re.I)
 NOT_TAKEN = ('__ignore__', '_background_')
+_WHICH = 'Write the path of the image, as seen from the JSON file, into "imagePath".'
 
 
 def _load(file: Path) -> dict | None:  # None: JSON, but not LabelMe's
@@ -227,12 +229,14 @@ class _Images:
         self.prefix = os.path.join(os.path.abspath(root), '')
         self.names = {}  # folder: names
         self.stems = {}  # folder: {stem: name}
+        self.twins = {}  # folder: {stem: names that share it}
         self.respelled = {}  # What a JSON file says: the image that was taken in another spelling or folder
         self.doubtful = {}  # What a JSON file says: the images that may be meant
         for folder, file_names in files.items():
             names = {n for n in file_names if is_image_name(n)}
             self.names[folder] = names
             self.stems[folder] = image_stems(names)
+            self.twins[folder] = image_twins(names, self.stems[folder])
 
     @cached_property
     def by_key(self) -> dict[str, list[str]]:  # Paths
@@ -272,6 +276,9 @@ def find(
     for key, wanted in ((last, image_path), (stem, _join(folder, stem))):
         if key in self.names[folder]:
             return _join(folder, key)
+        if key in self.twins[folder]:
+            self.doubtful[wanted] = [_join(folder, name) for name in self.twins[folder][key]]
+            return ''
         if key in self.stems[folder]:
             return _join(folder, self.stems[folder][key])
         path = self._meant(folder, wanted)
@@ -347,12 +354,13 @@ class LabelmeSet:
         self._note_counts('ignored', 'left out, as __ignore__ and _background_ ask for')
         cache = cache_folder() / 'labelme'
         self._note_counts('embedded', f'unpacked from JSON files to {cache}, for there is no other file')
-        self.notes += spelling_findings(root, NameMatches([], self.images.respelled, self.images.doubtful))
+        found = NameMatches([], self.images.respelled, self.images.doubtful)
+        self.notes += spelling_findings(root, found, cure=_WHICH)
         empty = [sheet.image for sheet in self.sheets if not (sheet.shapes or sheet.flags)]
         self.notes += hidden_negatives(root, self.lost, empty)
         unused = self.images.others(list(self.json_of)) if root.is_dir() else []
         advice = 'Put them back, or delete their .json files.'
-        self.notes += missing_findings(root, len(self.sheets), self.missing, unused, advice)
+        self.notes += missing_findings(root, len(self.sheets), self.missing, unused, advice, self.notes)
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #7b38ecb1
 def _json_names(files: dict[str, list[str]]) -> list[str]:

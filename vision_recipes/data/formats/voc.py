@@ -6,6 +6,7 @@
 __all__ = ['looks_like_voc', 'read_voc']
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #27f204ef
+import re
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -25,6 +26,7 @@ from vision_recipes.data.formats.files import (
     first_bytes,
     hidden_negatives,
     image_stems,
+    image_twins,
     left_out_findings,
     missing_findings,
     scan,
@@ -159,6 +161,9 @@ def _voc_size(path: Path, tree: ET.Element) -> tuple[int, int]:
     return (width, height) if is_size(width, height) else (0, 0)
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #7bfbc614
+_WHICH = 'Write the name of the image, with its folder, into <filename>, or remove what is not meant.'
+
+
 def _is_xml(name: str) -> bool:
     return name.lower().endswith('.xml')
 
@@ -194,33 +199,54 @@ def _files_above(annotations: Path, xmls: list[str]) -> tuple[Path, dict[str, li
     return annotations.parent, files
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #f2b58f9f
-def _voc_image(
-    xml: str,
-    filename: str,
-    stems: dict[str, dict[str, str]],  # Of each folder: the names of its images by stem
-    inside: dict[str, set[str]],  # Of each folder: the names of all its files
-) -> str:  # '' where it is missing
-    """The image of an annotation, by the name of the XML, else by its <filename>.
+class _Images:
+    "The files of a data set, by folder"
 
-    Searched in the folder of the XML, in folders whose path ends alike, in those beside it, then in all.
-    """
+    def __init__(self, files: dict[str, list[str]]):
+        self.inside = {folder: set(names) for folder, names in files.items()}
+        self.stems = {folder: image_stems(names) for folder, names in files.items()}
+        self.twins = {folder: image_twins(names, self.stems[folder]) for folder, names in files.items()}
+
+    def of_name(self, name: str) -> list[tuple[str, str]]:
+        "Folder and name of each file that is called so"
+        return [(folder, name) for folder, names in self.inside.items() if name in names]
+
+    def of_stem(self, stem: str) -> list[tuple[str, str]]:
+        "Folder and name of each image that is called so but for the suffix"
+        found = []
+        for folder, stems in self.stems.items():
+            if stem in stems:
+                names = self.twins[folder].get(stem) or [stems[stem]]
+                found += [(folder, name) for name in names]
+        return found
+
+# %% ../../../nbs/data/formats/04_voc.ipynb #7be384d3
+def _fitting_images(xml: str, said: str, said_folder: str, images: _Images) -> list[str]:
+    "The images that an annotation may mean: none, one, or several in doubt"
     folder, _, name = xml.rpartition('/')
-    above = folder.rpartition('/')[0]
-    nearest_first = sorted(
-        stems, key=lambda f: (f != folder, -_shared_end(f, folder), f.rpartition('/')[0] != above)
-    )
-    own, said = name.rpartition('.')[0], filename.replace('\\', '/').rpartition('/')[2]
-    if said.rpartition('.')[0] == own:  # a.png where a.jpg lies there, too
-        for f in nearest_first:
-            if said in inside[f]:
-                return _join(f, said)
-    for stem in (own, filename.rpartition('.')[0]):
-        for f in nearest_first:
-            if stem in stems[f]:
-                return f'{f}/{stems[f][stem]}'.lstrip('/')
-    return ''
+    own, last = _stem(name), _last(said)
+    fits = images.of_name(last) if _stem(last) == own else []  # a.png where a.jpg lies there, too
+    fits = fits or images.of_stem(own) or images.of_stem(_stem(last))
+    if len(fits) < 2:
+        return [_join(*fit) for fit in fits]
+    distance = [_distance(other, folder) for other, _ in fits]
+    nearest = [_join(*fit) for fit, d in zip(fits, distance) if d == min(distance)]
+    for spelled in (said, f'{said_folder}/{last}'):
+        if len(nearest) > 1 and '/' in spelled:
+            chosen = match_names([f'/{spelled.lstrip("/")}'], nearest).found[0]
+            nearest = [chosen] if chosen else nearest
+    return nearest
 
 
+def _distance(folder: str, own: str) -> tuple:
+    "How far a folder is from that of the annotation: itself, one whose path ends alike, one beside it"
+    beside = folder.rpartition('/')[0] == own.rpartition('/')[0]
+    return folder != own, -_shared_end(folder, own), not beside, _MASKS.match(_last(folder)) is not None
+
+
+_MASKS = re.compile('segmentation|masks?', re.IGNORECASE)  # Folders of images that are no photographs
+
+# %% ../../../nbs/data/formats/04_voc.ipynb #297b59ac
 def _shared_end(a: str, b: str) -> int:
     "How many last folders of two paths are equal"
     equal = [x == y for x, y in zip(a.split('/')[::-1], b.split('/')[::-1])]
@@ -229,6 +255,14 @@ def _shared_end(a: str, b: str) -> int:
 
 def _join(folder: str, name: str) -> str:
     return f'{folder}/{name}'.lstrip('/')
+
+
+def _last(path: str) -> str:
+    return path.rpartition('/')[2]
+
+
+def _stem(name: str) -> str:
+    return name.rpartition('.')[0]
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #4a47c2bf
 def _spelled_images(
@@ -269,9 +303,8 @@ def read_voc(
     "Read Pascal VOC. Raises `VisionRecipesError` that names the file where one is broken"
     passed = []
     root, files = _voc_files(Path(root), passed)
-    stems = {folder: image_stems(names) for folder, names in files.items()}
-    inside = {folder: set(names) for folder, names in files.items()}
-    image_of, lost, sheets = {}, {}, {}  # By annotation file
+    images = _Images(files)
+    image_of, lost, doubtful, sheets = {}, {}, {}, {}  # By annotation file
     for xml in progress(_xml_paths(files), 'reading annotations', unit='file'):
         tree = _parse_xml(root / xml)
         shift = one_based
@@ -281,13 +314,19 @@ def read_voc(
             _voc_size(root / xml, tree), _voc_objects(root / xml, tree, float(shift)), bool(shift)
         )
         filename = (tree.findtext('filename') or '').strip()
-        path = _voc_image(xml, filename, stems, inside)
-        (image_of if path else lost)[xml] = path or filename
+        fits = _fitting_images(xml, filename.replace('\\', '/'), tree.findtext('folder') or '', images)
+        if len(fits) == 1:
+            image_of[xml] = fits[0]
+        elif fits:
+            doubtful[xml] = fits
+        else:
+            lost[xml] = filename
     notes = left_out_findings(root, files, passed)
-    image_of |= _spelled_images(root, lost, stems, image_of.values(), notes) if lost else {}
+    notes += spelling_findings(root, NameMatches([], {}, doubtful), cure=_WHICH)
+    image_of |= _spelled_images(root, lost, images.stems, image_of.values(), notes) if lost else {}
     taken = {xml: sheet for xml, sheet in sheets.items() if xml in image_of}
     paths = [image_of[xml] for xml in taken]
-    notes += _missing(root, sheets, image_of, stems)
+    notes += _missing(root, sheets, image_of, images.stems, notes)
     n_shifted = sum(sheet.shifted for sheet in taken.values())
     if n_shifted and one_based is None:
         message = (
@@ -313,11 +352,13 @@ def _unused_images(paths: list[str], stems: dict[str, dict[str, str]]) -> list[s
     return sorted(images - set(paths))
 
 
-def _missing(root: Path, sheets: dict[str, _Sheet], image_of: dict[str, str], stems: dict) -> list[Finding]:
+def _missing(
+    root: Path, sheets: dict[str, _Sheet], image_of: dict[str, str], stems: dict, notes: list
+) -> list[Finding]:
     "Findings about annotations without an image, and images without annotation"
     paths = [image_of[xml] for xml in sheets if xml in image_of]
     missing = [xml for xml in sheets if xml not in image_of]
-    findings = missing_findings(root, len(paths), missing, _unused_images(paths, stems))
+    findings = missing_findings(root, len(paths), missing, _unused_images(paths, stems), notes=notes)
     with_objects = [xml for xml in missing if sheets[xml].objects]
     empty = [path for xml, path in image_of.items() if not sheets[xml].objects]
     return [*findings, *hidden_negatives(root, with_objects, empty)]

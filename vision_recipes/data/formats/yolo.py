@@ -22,6 +22,7 @@ from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
+    double_findings,
     files_near,
     first_bytes,
     hidden_negatives,
@@ -517,6 +518,8 @@ def _texts(
     text_of = _matched_texts(where, images, inside, notes)
     texts = [os.path.join(folders[f], text_of[f, n]) if text_of[f, n] else '' for f, n in images]
     used = set(texts)
+    if len(used) < len(texts):
+        notes += double_findings(Path(), _doubles(images, texts))
     spare = []
     for folder, names in inside.items():
         beside_images = folders[folder] == folder
@@ -555,6 +558,17 @@ def _matched_texts(
 def _texts_by_stem(folder: str) -> dict[str, str]:
     names = [n for n in os.listdir(folder) if n.lower().endswith('.txt') and not is_left_behind(n)]
     return {name[:-4]: name for name in names if name not in _NAME_FILES}
+
+
+def _doubles(images: list[tuple[str, str]], texts: list[str]) -> list[tuple[str, str]]:
+    "Pairs of images that share a text file, because they differ in their suffix only"
+    first_of = {'': None}
+    doubles = []
+    for image, text in zip(images, texts):
+        first = first_of.setdefault(text, image)
+        if first not in (None, image):
+            doubles.append((os.path.join(*first), os.path.join(*image)))
+    return doubles
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #78d15cc4
 def _relative(base: Path, images: list[tuple[str, str]]) -> tuple[list[str], Path]:
