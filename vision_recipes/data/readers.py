@@ -94,8 +94,7 @@ def _recognised_format(root: Path) -> str:
     if best < Sureness.IS:
         if found['image_folder']:
             _refuse_deeper(root)
-        anyway = ' To read the folders of images as classes all the same: --format image_folder.'
-        refuse_foreign(root, foreign_files(root), anyway if found['image_folder'] else '')
+        _refuse_foreign(root, bool(found['image_folder']))
     if not best:
         _refuse_other_kinds(root)
         raise _nothing_fits(root, found)
@@ -134,3 +133,12 @@ def _refuse_deeper(root: Path):
                     f'{folder}: is annotated as {name}, for {found.reason}. Name this folder, or the one '
                     f'in it, not {root}. To read the folders as classes all the same: --format image_folder.'
                 )
+
+
+def _refuse_foreign(root: Path, has_folders: bool):
+    "Raise `VisionRecipesError` for a format that is not read here; beside classes, where it denies these"
+    found = foreign_files(root)
+    if has_folders:
+        found = {file: kind for file, kind in found.items() if kind.denies_folders}
+    anyway = ' To read the folders of images as classes all the same: --format image_folder.'
+    refuse_foreign(root, found, anyway if has_folders else '')
