@@ -141,4 +141,4 @@ def _refuse_foreign(root: Path, has_folders: bool):
     if has_folders:
         found = {file: kind for file, kind in found.items() if kind.denies_folders}
     anyway = ' To read the folders of images as classes all the same: --format image_folder.'
-    refuse_foreign(root, found, anyway if has_folders else '')
+    refuse_foreign(found, anyway if has_folders else '')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SPLIT_NAMES', 'MOST_DOUBTS', 'cached_listing', 'first_entries', 'scan', 'image_stems', 'image_twins',
            'double_findings', 'files_near', 'first_bytes', 'left_out_findings', 'left_out_hint', 'missing_findings',
-           'spelling_findings', 'hidden_negatives', 'path_inside', 'without_gc']
+           'spelling_findings', 'read_names', 'hidden_negatives', 'path_inside', 'without_gc']
 
 # %% ../../../nbs/data/formats/01_files.ipynb #108b9d97
 import functools, gc, os, posixpath, re, unicodedata
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Iterable, Iterator
 from ...core.console import plural
 from ...core.errors import VisionRecipesError
+from ...core.files import read_utf8, text_lines
 from ..findings import Finding
 from vision_recipes.core.images import (
     image_size,
@@ -321,6 +322,18 @@ def _some(names: list[str]) -> str:
 def _shown(name: str, other: str) -> str:
     "A name for a message; with escapes where it looks like the other one"
     return ascii(name) if clean_name(name) == clean_name(other) and name.strip() == name else repr(name)
+
+# %% ../../../nbs/data/formats/01_files.ipynb #277b83b4
+def read_names(file: Path) -> list[str]:
+    "The lines of a list of names. Raises `VisionRecipesError` where one is a comment, or it is not UTF-8"
+    names = text_lines(read_utf8(file, 'a list of names'))
+    for number, name in enumerate(names, 1):
+        if re.match(r'(#|//|;)\s*\w', name):
+            raise VisionRecipesError(
+                f'{file}, line {number}: {name[:80]!r} looks like a comment, but each line is a name. Remove it; '
+                'where it is a name, begin it with a letter.'
+            )
+    return names
 
 # %% ../../../nbs/data/formats/01_files.ipynb #7ad3d5ac
 def hidden_negatives(

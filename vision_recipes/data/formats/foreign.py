@@ -307,7 +307,7 @@ def _files_to_ask(root: Path) -> list[Path]:
     return files
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #ed1e5cc9
-def foreign_message(root: Path, found: dict[Path, Foreign]) -> str:
+def foreign_message(found: dict[Path, Foreign]) -> str:
     "Which file is of which format, and what to export instead"
     first, kind = next(iter(found.items()))
     more = sum(other == kind for other in found.values()) - 1
@@ -315,7 +315,7 @@ def foreign_message(root: Path, found: dict[Path, Foreign]) -> str:
     return f'{first}{also}: is {kind.name}, which is not read here. {kind.cure}'
 
 
-def refuse_foreign(root: Path, found: dict[Path, Foreign], and_else: str = '') -> None:
+def refuse_foreign(found: dict[Path, Foreign], and_else: str = '') -> None:
     "Raise `VisionRecipesError` that names the first of these files, where there is one"
     if found:
-        raise VisionRecipesError(foreign_message(root, found) + and_else)
+        raise VisionRecipesError(foreign_message(found) + and_else)

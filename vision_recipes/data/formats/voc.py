@@ -15,7 +15,7 @@ import numpy as np
 import xml.etree.ElementTree as ET
 from ...core.console import plural, progress
 from ...core.errors import VisionRecipesError
-from ...core.files import refuse_other_kind
+from ...core.files import encoding_fault, refuse_other_kind
 from ...core.images import is_size
 from ...core.labels import LabelMap
 from ...core.names import composed, match_names, NameMatches
@@ -63,8 +63,7 @@ def _parse_xml(path: Path) -> ET.Element:
     fill the memory, and annotations need none.
     """
     builder = ET.TreeBuilder()
-    is_utf16 = first_bytes(path, 2) in (b'\xff\xfe', b'\xfe\xff')
-    parser = expat.ParserCreate('UTF-16' if is_utf16 else None)  # whatever the file declares
+    parser = expat.ParserCreate(_utf16(first_bytes(path, 4)))
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
@@ -77,6 +76,13 @@ def _parse_xml(path: Path) -> ET.Element:
             f'{path}: is no VOC annotation: its outermost tag is <{tree.tag}>, not <annotation>.'
         )
     return tree
+
+
+def _utf16(start: bytes) -> str | None:
+    "The name of UTF-16 where a file begins so, whatever it declares"
+    if start[:2] in (b'\xff\xfe', b'\xfe\xff'):
+        return 'UTF-16'
+    return {b'<\0': 'UTF-16LE', b'\0<': 'UTF-16BE'}.get(start[:2])
 
 
 def _refuse_entities(path: Path) -> None:
@@ -94,10 +100,7 @@ def _feed(parser, path: Path) -> None:
         raise
     except expat.ExpatError as e:
         refuse_other_kind(path, 'XML')
-        raise VisionRecipesError(
-            f'{path}: not valid XML at line {e.lineno}, column {e.offset + 1}: {expat.ErrorString(e.code)}. '
-            'Is the file cut off?'
-        ) from e
+        raise VisionRecipesError(f'{path}: {_xml_fault(path.read_bytes(), e)}') from e
     except (LookupError, UnicodeError) as e:
         raise VisionRecipesError(
             f'{path}: declares an encoding that cannot be read ({str(e)[:100]}). Save it as UTF-8.'
@@ -106,6 +109,18 @@ def _feed(parser, path: Path) -> None:
         raise VisionRecipesError(f'{path}: cannot be read: {e.strerror}.') from e
     except ValueError as e:
         raise VisionRecipesError(f'{path}: cannot be read as XML: {e}. Save it as UTF-8.') from e
+
+
+def _xml_fault(content: bytes, e: expat.ExpatError) -> str:
+    "What is wrong with XML that cannot be parsed"
+    place = f'line {e.lineno}, column {e.offset + 1}: {expat.ErrorString(e.code)}'
+    declared = re.match(rb'\s*<\?xml[^>]*encoding\s*=\s*["\']([\w-]+)', content)
+    if declared is None or declared[1].lower() == b'utf-8':
+        if fault := encoding_fault(content):
+            return fault
+    if e.code == expat.errors.codes[expat.errors.XML_ERROR_INCORRECT_ENCODING]:
+        return f'not in the encoding that it declares ({place}). Save it as UTF-8.'
+    return f'not valid XML at {place}. Is the file cut off?'
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #e65ddeca
 @dataclass(frozen=True)
