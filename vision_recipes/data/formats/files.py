@@ -330,8 +330,8 @@ def read_names(file: Path) -> list[str]:
     for number, name in enumerate(names, 1):
         if re.match(r'(#|//|;)\s*\w', name):
             raise VisionRecipesError(
-                f'{file}, line {number}: {name[:80]!r} looks like a comment, but each line is a name. Remove it; '
-                'where it is a name, begin it with a letter.'
+                f'{file}, line {number}: {name[:80]!r} looks like a comment, but each line is a name. Remove '
+                'it; where it is a name, begin it with a letter.'
             )
     return names
 

@@ -15,7 +15,7 @@ from ...core.errors import VisionRecipesError
 from ...core.files import encoding_fault, real_kind
 from ...core.patching import patch
 from ...core.ragged import Ragged
-from .foreign import foreign_format, foreign_message
+from .foreign import foreign_format
 
 # %% ../../../nbs/data/formats/13_yolo_text.ipynb #e5cdd2d3
 @dataclass(frozen=True, eq=False)
@@ -139,6 +139,5 @@ def _find_broken_line(files: list[str], contents: list[bytes]) -> VisionRecipesE
 
 def _broken_line(file: Path, number: int, line: bytes) -> VisionRecipesError:
     kind = foreign_format(file)
-    if kind is not None:
-        return VisionRecipesError(foreign_message({file: kind}))
-    return VisionRecipesError(f'{file}, line {number}: {_quoted(line)} is not all numbers.')
+    hint = '' if kind is None else f' It looks like {kind.name}. {kind.cure}'
+    return VisionRecipesError(f'{file}, line {number}: {_quoted(line)} is not all numbers.{hint}')
