@@ -165,9 +165,6 @@ def refuse_other_kind(path: str | Path, wanted: str) -> None:
         raise VisionRecipesError(f'{path}: {kind}.') from None
 
 # %% ../../nbs/core/03_files.ipynb #6ae8293b
-_FEW = 0.3  # Share of letters beyond ASCII in a text of a language with Latin letters, at most
-
-
 def encoding_fault(
     content: bytes,
 ) -> str:  # '' where it is UTF-8; else continues a sentence that names the file
@@ -192,9 +189,8 @@ def _encoding(start: bytes, near: bytes) -> str:  # '' where nothing is known
         return detected[:6].upper()
     if any(byte < 9 or 13 < byte < 27 for byte in near):
         return ''  # no text
-    n_far = sum(byte > 127 for byte in near)
-    n_letters = sum(bytes([byte]).isalpha() for byte in near) + n_far
-    if n_far <= max(2, _FEW * n_letters):
+    runs = re.findall(rb'[\x80-\xff]+', near)
+    if sum(len(run) == 1 for run in runs) >= 0.5 * len(runs):  # single letters among those of ASCII
         return 'Windows-1252 or Latin-1'
     return 'the encoding of a region, such as GBK, Shift-JIS or Windows-1251'
 

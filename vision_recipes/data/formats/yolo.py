@@ -176,8 +176,8 @@ def _named_classes(places: list[Path]) -> dict[Path, dict[int, str]]:
     "The lists of names in some folders, the likeliest first: names by number"
     found = {}
     for place in dict.fromkeys(places):
-        # few of the names in a folder of text files are such lists
-        there = list(filter(_MAY_NAME.search, os.listdir(place))) if place.is_dir() else []
+        entries = os.listdir(place) if place.is_dir() else []
+        there = [name for name in entries if name.lower() in _LISTS]  # of thousands of text files
         names = list(filter(None, match_names(_NAME_FILES, there, paths=False).found))
         files = [place / name for name in names if name == names[0] or 'predefined' not in name]
         lists = {file: dict(enumerate(_filled_names(file))) for file in files if file.is_file()}
@@ -187,7 +187,7 @@ def _named_classes(places: list[Path]) -> dict[Path, dict[int, str]]:
     return found
 
 
-_MAY_NAME = re.compile(r'classes|obj.names|darknet|notes\.json', re.IGNORECASE)
+_LISTS = {*_NAME_FILES, 'notes.json'}
 
 
 def _filled_names(file: Path) -> list[str]:
@@ -318,9 +318,11 @@ def _yaml_parts(data: dict, notes: list) -> dict[str, list[Path]]:
     existing = {name: paths for name, paths in places.items() if all(map(os.path.exists, paths))}
     gone = {name: _gone(data, name, entries[name], places[name]) for name in places if name not in existing}
     if places and (not existing or 'train' in gone):
-        only = f', only {", ".join(existing)}' if existing else ''
+        only, place = (
+            (f', only {", ".join(existing)}', 'name the folder to read') if existing else ('', 'path')
+        )
         first = 'train' if 'train' in gone else next(iter(gone))
-        raise VisionRecipesError(f'{data["file"]}: {gone[first]}{only}. Correct it, or path.')
+        raise VisionRecipesError(f'{data["file"]}: {gone[first]}{only}. Correct it, or {place}.')
     for message in gone.values():
         message += '; left out. Correct it, or remove the entry.'
         notes.append(Finding('warning', 'missing part', str(data['file']), message))
@@ -388,7 +390,9 @@ def _images(source: Path, notes: list) -> tuple[list[tuple[str, str]], list[str]
         path = os.path.join(source, folder) if folder else str(source)
         drawn = drawn_names(path, names)
         passed += [f'{folder}/{name}'.lstrip('/') for name in drawn]
-        images += [(path, name) for name in sorted(names) if is_image_name(name) and name not in drawn]
+        # `scan` left out hidden files; the suffix alone tells the usual ones, and fast
+        taken = [name for name in names if name[-4:] == '.jpg' or is_image_name(name)]
+        images += [(path, name) for name in sorted(taken) if name not in drawn]
     notes += left_out_findings(source, files, passed)
     return images, []
 
@@ -634,7 +638,8 @@ def _texts(
     folders = {folder: _checked_labels_folder(folder) for folder in dict.fromkeys(map(itemgetter(0), images))}
     inside = {folder: _texts_by_stem(labels) for folder, labels in folders.items()}
     text_of = _matched_texts(where, images, inside, notes)
-    texts = [os.path.join(folders[f], text_of[f, n]) if text_of[f, n] else '' for f, n in images]
+    start_of = {folder: os.path.join(labels, '') for folder, labels in folders.items()}
+    texts = [start_of[f] + text_of[f, n] if text_of[f, n] else '' for f, n in images]
     used = set(texts)
     if len(used) < len(texts):
         notes += double_findings(Path(), _doubles(images, texts))
@@ -642,7 +647,7 @@ def _texts(
     for folder, names in inside.items():
         beside_images = folders[folder] == folder
         for stem, name in names.items():
-            path = os.path.join(folders[folder], name)
+            path = start_of[folder] + name
             is_list_of_part = beside_images and stem in SPLIT_NAMES
             if path not in used and not is_list_of_part:
                 spare.append(path)
