@@ -21,7 +21,7 @@ from ..core.files import read_utf8
 from ..core.images import image_size, ImageError
 from ..core.labels import LabelMap, match_classes
 from ..core.masks import Masks
-from ..core.names import composed, match_names
+from ..core.names import composed, match_ids, match_names
 from ..core.patching import patch
 from ..core.ragged import Ragged, Strings
 from ..core.skeleton import Skeleton
@@ -363,7 +363,12 @@ def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Findi
                     f'{file}, line {i}: {path} is in the group {group}, but before in {group_of[path]}.'
                 )
     matches = match_names(anns.paths, group_of)
-    missing = [p for p, found in zip(anns.paths, matches.found) if found is None]
+    found = dict(zip(anns.paths, matches.found))
+    missing = [path for path in found if found[path] is None]
+    stems = {path.rpartition('/')[2].rpartition('.')[0]: path for path in missing}
+    by_stem = {stems[stem]: row for stem, row in match_ids(stems, group_of).items()}  # 1 for 0001.jpg
+    found |= by_stem
+    missing = [path for path in missing if path not in by_stem]
     if missing:
         candidates = matches.doubtful.get(missing[0], ())
         doubt = f' It may be each of {", ".join(map(repr, candidates))}.' if candidates else ''
@@ -371,7 +376,8 @@ def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Findi
             f'{file}: names no group for {missing[0]} ({plural(len(missing), "such image")}).{doubt} '
             f'Paths are relative to {anns.root}.'
         )
-    return [group_of[name] for name in matches.found], spelling_findings(file, matches)
+    matches = replace(matches, respelled=matches.respelled | by_stem)
+    return [group_of[found[path]] for path in anns.paths], spelling_findings(file, matches)
 
 
 def _read_csv(file: Path) -> list[list[str]]:

@@ -21,7 +21,7 @@ from ...core.files import read_json, write_text
 from ...core.images import is_left_behind, list_files
 from ...core.labels import LabelMap
 from ...core.masks import draw_object, encode_runs, Masks, masks_boxes, pack_runs, unpack_runs
-from ...core.names import match_names, NameMatches
+from ...core.names import match_ids, match_names, NameMatches
 from ...core.ragged import Ragged, Strings
 from ...core.skeleton import BOX_SHARE, POINT_MARGIN, points_boxes, Skeleton
 
@@ -429,8 +429,11 @@ def _objects(
     labels: LabelMap,
 ) -> tuple[np.ndarray, dict]:  # (M,) row of the image, -1 where the file does not list it; and columns
     "Annotations as columns, in the file's order. Raises `VisionRecipesError` that names a broken annotation"
-    image_ids = map(itemgetter('image_id'), records)
-    rows = np.fromiter((row_of_id.get(i, -1) for i in image_ids), np.int64, len(records))
+    ids = list(map(itemgetter('image_id'), records))
+    rows = np.fromiter((row_of_id.get(i, -1) for i in ids), np.int64, len(records))
+    if (rows < 0).any():
+        spelled = match_ids({i for i in ids if i not in row_of_id}, row_of_id)  # '0001' for 1
+        rows = np.array([row_of_id.get(spelled.get(i, i), -1) for i in ids], np.int64)
     return rows, {'class_ids': _class_ids(file, records, labels), **_object_columns(file, records)}
 
 
