@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterable, Iterator, Sequence
 import numpy as np
 from ..core.console import log_info, plural, progress
 from ..core.errors import did_you_mean, VisionRecipesError
@@ -365,8 +365,7 @@ def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Findi
     matches = match_names(anns.paths, group_of)
     found = dict(zip(anns.paths, matches.found))
     missing = [path for path in found if found[path] is None]
-    stems = {path.rpartition('/')[2].rpartition('.')[0]: path for path in missing}
-    by_stem = {stems[stem]: row for stem, row in match_ids(stems, group_of).items()}  # 1 for 0001.jpg
+    by_stem = _rows_by_stem(missing, group_of)
     found |= by_stem
     missing = [path for path in missing if path not in by_stem]
     if missing:
@@ -378,6 +377,15 @@ def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Findi
         )
     matches = replace(matches, respelled=matches.respelled | by_stem)
     return [group_of[found[path]] for path in anns.paths], spelling_findings(file, matches)
+
+
+def _rows_by_stem(paths: list[str], rows: Iterable[str]) -> dict[str, str]:
+    "The rows that name images without their suffix, or by a number without its zeros, as 1 for 0001.jpg"
+    stems = {path.rpartition('.')[0]: path for path in paths}
+    matches = match_names(stems, rows)
+    found = {path: row for path, row in zip(stems.values(), matches.found) if row is not None}
+    last = {stem.rpartition('/')[2]: path for stem, path in stems.items() if path not in found}
+    return found | {last[stem]: row for stem, row in match_ids(last, rows).items()}
 
 
 def _read_csv(file: Path) -> list[list[str]]:

@@ -287,18 +287,21 @@ def _candidates(names: list[str]) -> list[str]:
     return list(chain.from_iterable(found[:_MOST] for found in by_suffix.values()))
 
 
-def foreign_files(root: Path) -> dict[Path, Foreign]:
-    "The files in a folder and three levels below, or the file itself, that have a format not read here"
-    files = _files_to_ask(root) if root.is_dir() else [root]
+def foreign_files(
+    root: Path,
+    files: dict[str, list[str]] | None = None,  # Those in a folder, as `scan` gives them; None: three levels
+) -> dict[Path, Foreign]:
+    "The files in a folder, or the file itself, that have a format not read here"
+    files = _files_to_ask(root, scan(root, 3) if files is None else files) if root.is_dir() else [root]
     found = {file: foreign_format(file) for file in files}
     return {file: kind for file, kind in found.items() if kind is not None}
 
 
-def _files_to_ask(root: Path) -> list[Path]:
+def _files_to_ask(root: Path, held: dict[str, list[str]]) -> list[Path]:
     "Some files of each suffix, in some folders that have such files"
     files = []
     n_folders = Counter()
-    for folder, names in scan(root, 3).items():
+    for folder, names in held.items():
         candidates = _candidates(names) if 'run.json' not in names else []
         suffixes = {Path(name).suffix.lower() for name in candidates}
         n_folders.update(suffixes)

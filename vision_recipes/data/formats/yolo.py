@@ -162,8 +162,9 @@ def _label_map(root: Path, data: dict | None, places: list[Path]) -> LabelMap:
     else:
         file = data['file']
         names = _yaml_names(data)
+    own = {place.resolve() for place in (*places[:-2], file.parent)}
     for other, others in lists.items():
-        if other.parent in (*places[:-2], file.parent):
+        if other.parent.resolve() in own:
             _refuse_other_names(file, names, other, others)
     ids = tuple(names)
     try:
@@ -446,18 +447,28 @@ def _label_folders(folder: str) -> list[str]:
     return _folders_with_texts(folder)
 
 
-def _folders_with_texts(folder: str, most: int = 20) -> list[str]:
+def _folders_with_texts(folder: str) -> list[str]:
     "The folders beside one of images that hold text files of their names, if that has none, and no image"
     try:
         images = filter(is_image_name, (entry.name for entry in first_entries(folder, 1000)))
-        texts = [f'{name.rpartition(".")[0]}.txt' for name in islice(images, most)]
+        texts = [f'{name.rpartition(".")[0]}.txt' for name in islice(images, 10)]
         if not texts or _holds(folder, texts):
             return []
-        beside = first_entries(os.path.dirname(os.path.abspath(folder)), 1000)
-        beside = [entry.path for entry in beside if entry.is_dir() and not is_left_behind(entry.name)]
+        beside = _twins(os.path.abspath(folder))
         return sorted(path for path in beside if _holds(path, texts) and not _holds_image(path))
     except OSError:
         return []
+
+
+def _twins(folder: str) -> list[str]:
+    "The folders beside one, and those of its name beside the one above it, as txt/train for img/train"
+    above, name = os.path.split(folder)
+    found = []
+    for place, rest in ((above, ()), (os.path.dirname(above), (name,))):
+        entries = [entry for entry in first_entries(place, 1000) if entry.is_dir()]
+        if len(entries) <= 50:  # more are classes
+            found += [os.path.join(e.path, *rest) for e in entries if not is_left_behind(e.name)]
+    return list(filter(os.path.isdir, found))
 
 
 def _holds(folder: str, names: list[str]) -> bool:
@@ -477,7 +488,8 @@ def looks_like_yolo(path: Path) -> Recognition:
     if (path / 'obj.data').is_file() and (path / 'obj.names').is_file():
         return Recognition(Sureness.IS, 'obj.data and obj.names are those of Darknet')
     twin = _labels_folder(str(path))
-    texts = files_near(path, '.txt', 5) + (files_near(Path(twin), '.txt', 5) if twin != str(path) else [])
+    places = [place for place in (path, Path(twin), path / 'labels') if place.is_dir()]
+    texts = [text for place in dict.fromkeys(places) for text in files_near(place, '.txt', 5)]
     found = surest(map(_recognised_text, texts), 'there is no .txt file with a class and a box a line')
     if found or twin == str(path):
         return found
