@@ -225,7 +225,7 @@ _LINES = {  # A format: what its lines look like
     Foreign("a text file of WIDER FACE's", _INSTEAD): rf'\S+\.\w{{3,4}}|\d+|({_N} ){{9}}{_N}',
     Foreign('a text file with a class and a box a line', _INSTEAD): rf'{_WORD}([ ,;]{_N}){{4,5}}',
     Foreign('a text file with a box and a class a line', _INSTEAD): rf'({_N}[ ,;] ?){{4,5}}{_WORD}',
-    _BOXES_CSV: _ROW_OF_BOX.pattern + r'.*|[^,]+\.\w{3,4}(, *){4,5}',
+    _BOXES_CSV: rf'{_ROW_OF_BOX.pattern}.*|[^,]+\.\w{{3,4}}((, *){{4,5}}|( {_N}){{4}}( \S+)?)',
 }
 _LINE_PATTERNS = {kind: re.compile(pattern) for kind, pattern in _LINES.items()}
 
@@ -238,7 +238,9 @@ def _by_lines(text: str) -> Foreign | None:
 
 
 def _fit(lines: list[str], pattern: re.Pattern) -> bool:
-    "Whether four of five lines have the pattern, and one of these four numbers"
+    "Whether four of five lines behind the first have the pattern, and one of these four numbers"
+    if len(lines) > 1 and not pattern.fullmatch(lines[0]):
+        lines = lines[1:]  # the names of the columns, or the number of boxes
     fitting = list(filter(pattern.fullmatch, lines))
     return len(fitting) >= max(1, 0.8 * len(lines)) and any(_n_numbers(line) > 3 for line in fitting)
 
@@ -252,7 +254,8 @@ def _is_numbers_of_image(file: Path, text: str) -> bool:
     lines = [line for line in text.split('\n')[:50] if line.strip()]
     if not lines or min(map(_n_numbers, map(' '.join, map(str.split, lines)))) < 4:
         return False
-    return any(file.with_suffix(suffix).exists() for suffix in ('.jpg', '.jpeg', '.png', '.JPG'))
+    stem = file.name.split('.')[0]
+    return any((file.parent / f'{stem}{suffix}').exists() for suffix in ('.jpg', '.jpeg', '.png', '.JPG'))
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #80f80bfc
 _SUFFIXES = ('.json', '.jsonl', '.ndjson', '.manifest', '.xml', '.csv', '.tsv', '.txt')
@@ -268,11 +271,12 @@ def foreign_format(file: Path) -> Foreign | None:
     suffix = file.suffix.lower()
     if suffix not in _SUFFIXES:
         return None
-    if suffix == '.xml':
-        return _by_tags(xml_tags(file))
-    if suffix in ('.json', '.jsonl', '.ndjson', '.manifest'):
-        return _by_keys(json_keys(file))
     text = head_text(file)
+    begin = text.lstrip()[:1]
+    if suffix == '.xml' or (suffix == '.txt' and begin == '<'):
+        return _by_tags(xml_tags(file))
+    if suffix in ('.json', '.jsonl', '.ndjson', '.manifest') or (suffix == '.txt' and begin in ('{', '[')):
+        return _by_keys(json_keys(file))
     if suffix != '.txt':
         return _by_columns(text)
     return _by_lines(text) or _by_columns(text) or (_UNKNOWN if _is_numbers_of_image(file, text) else None)
