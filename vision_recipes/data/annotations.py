@@ -378,7 +378,7 @@ def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Findi
     matches = replace(matches, respelled=matches.respelled | by_stem)
     return [group_of[found[path]] for path in anns.paths], spelling_findings(file, matches)
 
-
+# %% ../../nbs/data/03_annotations.ipynb #23c69e01
 def _rows_by_stem(paths: list[str], rows: Iterable[str]) -> dict[str, str]:
     "The rows that name images without their suffix, or by a number without its zeros, as 1 for 0001.jpg"
     stems = {path.rpartition('.')[0]: path for path in paths}

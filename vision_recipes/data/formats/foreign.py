@@ -97,6 +97,8 @@ _UNKNOWN = Foreign(
     'a file with boxes or outlines in a format that is not known here',
     'Export COCO, Pascal VOC or YOLO instead.',
 )
+
+# %% ../../../nbs/data/formats/11_foreign.ipynb #8b8d70e7
 _GEOMETRY = re.compile(
     r'(.*[._ -])?(bnd_?box|b_?box(es)?|bounding[_ -]?(box(es)?|poly)|box_?2d|polygons?|segmentations?|'
     r'key_?points?|x_?min|encoded_?pixels)([_ -].*)?',
@@ -122,7 +124,7 @@ def _has_geometry(keys: list[str]) -> bool:
         together[place].add(last.lower())
     return any('#' in place and sides <= found for place, found in together.items() for sides in _SIDES)
 
-
+# %% ../../../nbs/data/formats/11_foreign.ipynb #7080e00f
 def _pattern(place: str) -> re.Pattern:
     return re.compile(re.escape(place).replace(r'\*', '.*'), re.DOTALL)
 
@@ -170,7 +172,7 @@ def _by_tags(tags: list[str]) -> Foreign | None:
     shapes = {'box', 'bbox', 'bndbox', 'polygon', 'polyline', 'region', 'vertex', 'coordinate'}
     return _UNKNOWN if has & shapes else None
 
-
+# %% ../../../nbs/data/formats/11_foreign.ipynb #5b18f6ab
 def _by_columns(text: str) -> Foreign | None:
     "The format of a table that begins so; None where it has no boxes"
     first, _, rest = text.lstrip().partition('\n')
@@ -191,7 +193,7 @@ def _by_columns(text: str) -> Foreign | None:
         return _ONE_HOT_CSV
     return _CLASSES_CSV if columns & _CLASS_COLUMNS and len(names) > 1 else None
 
-
+# %% ../../../nbs/data/formats/11_foreign.ipynb #210135e8
 _IMAGE_COLUMNS = {
     'filename',
     'file',
@@ -281,7 +283,7 @@ def foreign_format(file: Path) -> Foreign | None:
         return _by_columns(text)
     return _by_lines(text) or _by_columns(text) or (_UNKNOWN if _is_numbers_of_image(file, text) else None)
 
-
+# %% ../../../nbs/data/formats/11_foreign.ipynb #f1ee9e69
 def _candidates(names: list[str]) -> list[str]:
     "The files of a folder that may be annotations, the likeliest of each suffix first"
     files = [name for name in names if name.lower().endswith(_SUFFIXES) or _RECORD.search(name)]
@@ -290,7 +292,7 @@ def _candidates(names: list[str]) -> list[str]:
         by_suffix[name.rpartition('.')[2].lower()].append(name)
     return list(chain.from_iterable(found[:_MOST] for found in by_suffix.values()))
 
-
+# %% ../../../nbs/data/formats/11_foreign.ipynb #81582f9d
 def foreign_files(
     root: Path,
     files: dict[str, list[str]] | None = None,  # Those in a folder, as `scan` gives them; None: three levels

@@ -138,7 +138,7 @@ def _left_out(
             findings.append(Finding('note', 'other files', str(root / folder), message))
     return (*findings, *_nested_classes(root, files))
 
-
+# %% ../../../nbs/data/formats/02_image_folder.ipynb #ef98b27c
 def _nested_classes(root: Path, files: dict[Path, list[Path]]) -> list[Finding]:
     "An error where the only class folder holds folders that may be the classes"
     if len(files) != 1:

@@ -139,6 +139,8 @@ class _Sheet:
     size_wh: tuple[int, int]
     objects: list[_Object]
     shifted: bool  # Whether its first pixel is 1
+    filename: str  # With `/` between folders
+    folder: str
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #070cf851
 def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
@@ -308,6 +310,35 @@ def _spelled_images(
     notes += spelling_findings(root, NameMatches([], respelled, doubtful))
     return respelled
 
+# %% ../../../nbs/data/formats/04_voc.ipynb #c7d3611b
+def _read_sheet(
+    path: Path,
+    one_based: bool | None,  # As for `read_voc`
+) -> _Sheet:
+    "What is kept of a file. Raises `VisionRecipesError` where it is broken"
+    tree = _parse_xml(path)
+    shift = one_based
+    if one_based is None:
+        shift = 'VOC' in (tree.findtext('source/database') or '')
+    filename = (tree.findtext('filename') or '').strip().replace('\\', '/')
+    objects = _voc_objects(path, tree, float(shift))
+    return _Sheet(_voc_size(path, tree), objects, bool(shift), filename, tree.findtext('folder') or '')
+
+
+def _images_of(root: Path, sheets: dict[str, _Sheet], images: _Images, notes: list) -> dict[str, str]:
+    "The image of each annotation that has one. What is in doubt or in another spelling is added to `notes`"
+    found, lost, doubtful = {}, {}, {}
+    for xml, sheet in sheets.items():
+        fits = _fitting_images(xml, sheet.filename, sheet.folder, images)
+        if len(fits) == 1:
+            found[xml] = fits[0]
+        elif fits:
+            doubtful[xml] = fits
+        else:
+            lost[xml] = sheet.filename
+    notes += spelling_findings(root, NameMatches([], {}, doubtful), cure=_WHICH)
+    return found | _spelled_images(root, lost, images.stems, found.values(), notes) if lost else found
+
 # %% ../../../nbs/data/formats/04_voc.ipynb #d6af6150
 def read_voc(
     # Holds XML files and images, in the same folders or in Annotations/ and JPEGImages/
@@ -318,27 +349,11 @@ def read_voc(
     "Read Pascal VOC. Raises `VisionRecipesError` that names the file where one is broken"
     passed = []
     root, files = _voc_files(Path(root), passed)
-    images = _Images(files)
-    image_of, lost, doubtful, sheets = {}, {}, {}, {}  # By annotation file
-    for xml in progress(_xml_paths(files), 'reading annotations', unit='file'):
-        tree = _parse_xml(root / xml)
-        shift = one_based
-        if one_based is None:
-            shift = 'VOC' in (tree.findtext('source/database') or '')
-        sheets[xml] = _Sheet(
-            _voc_size(root / xml, tree), _voc_objects(root / xml, tree, float(shift)), bool(shift)
-        )
-        filename = (tree.findtext('filename') or '').strip()
-        fits = _fitting_images(xml, filename.replace('\\', '/'), tree.findtext('folder') or '', images)
-        if len(fits) == 1:
-            image_of[xml] = fits[0]
-        elif fits:
-            doubtful[xml] = fits
-        else:
-            lost[xml] = filename
+    xmls = progress(_xml_paths(files), 'reading annotations', unit='file')
+    sheets = {xml: _read_sheet(root / xml, one_based) for xml in xmls}
     notes = left_out_findings(root, files, passed)
-    notes += spelling_findings(root, NameMatches([], {}, doubtful), cure=_WHICH)
-    image_of |= _spelled_images(root, lost, images.stems, image_of.values(), notes) if lost else {}
+    images = _Images(files)
+    image_of = _images_of(root, sheets, images, notes)
     taken = {xml: sheet for xml, sheet in sheets.items() if xml in image_of}
     paths = [image_of[xml] for xml in taken]
     notes += _missing(root, sheets, image_of, images.stems, notes)

@@ -221,7 +221,7 @@ def _refuse_other_names(file: Path, names: dict[int, str], other: Path, others: 
                 'Correct or remove the one that is wrong; where two folders have lists, read each alone.'
             )
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #0dcf0221
 def _yaml_names(data: dict) -> dict[int, str]:
     "Names of data.yaml by their numbers. Raises `VisionRecipesError`"
     file = data['file']
@@ -279,7 +279,7 @@ def _ends(path: str) -> list[str]:
     parts = path.split('/')
     return ['/'.join(parts[k:]) for k in range(1, len(parts))] if re.match(r'/|[A-Za-z]:', path) else []
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #ebbd2e51
 def _respelled(path: Path) -> Path | None:
     "The place that a path names with parts in another spelling"
     found = Path(path.anchor)
@@ -446,7 +446,7 @@ def _label_folders(folder: str) -> list[str]:
                 return found
     return _folders_with_texts(folder)
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #9a6fd95c
 def _folders_with_texts(folder: str) -> list[str]:
     "The folders beside one of images that hold text files of their names, if that has none, and no image"
     try:
@@ -639,7 +639,7 @@ def _checked_labels_folder(folder: str) -> str:
         )
     return _labels_folder(folder)
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #5240f02b
 def _texts(
     where: Path, images: list[tuple[str, str]], notes: list, listed: bool
 ) -> tuple[list[str], list[str]]:
