@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterable, Iterator, Sequence
 import numpy as np
 from ..core.console import log_info, plural, progress
 from ..core.errors import did_you_mean, VisionRecipesError
@@ -21,7 +21,7 @@ from ..core.files import read_utf8
 from ..core.images import image_size, ImageError
 from ..core.labels import LabelMap, match_classes
 from ..core.masks import Masks
-from ..core.names import composed, match_names
+from ..core.names import composed, match_ids, match_names
 from ..core.patching import patch
 from ..core.ragged import Ragged, Strings
 from ..core.skeleton import Skeleton
@@ -373,7 +373,11 @@ def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Findi
                     f'{file}, line {i}: {path} is in the group {group}, but before in {group_of[path]}.'
                 )
     matches = match_names(anns.paths, group_of)
-    missing = [p for p, found in zip(anns.paths, matches.found) if found is None]
+    found = dict(zip(anns.paths, matches.found))
+    missing = [path for path in found if found[path] is None]
+    by_stem = _rows_by_stem(missing, group_of)
+    found |= by_stem
+    missing = [path for path in missing if path not in by_stem]
     if missing:
         candidates = matches.doubtful.get(missing[0], ())
         doubt = f' It may be each of {", ".join(map(repr, candidates))}.' if candidates else ''
@@ -381,7 +385,17 @@ def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Findi
             f'{file}: names no group for {missing[0]} ({plural(len(missing), "such image")}).{doubt} '
             f'Paths are relative to {anns.root}.'
         )
-    return [group_of[name] for name in matches.found], spelling_findings(file, matches)
+    matches = replace(matches, respelled=matches.respelled | by_stem)
+    return [group_of[found[path]] for path in anns.paths], spelling_findings(file, matches)
+
+# %% ../../nbs/data/03_annotations.ipynb #23c69e01
+def _rows_by_stem(paths: list[str], rows: Iterable[str]) -> dict[str, str]:
+    "The rows that name images without their suffix, or by a number without its zeros, as 1 for 0001.jpg"
+    stems = {path.rpartition('.')[0]: path for path in paths}
+    matches = match_names(stems, rows)
+    found = {path: row for path, row in zip(stems.values(), matches.found) if row is not None}
+    last = {stem.rpartition('/')[2]: path for stem, path in stems.items() if path not in found}
+    return found | {last[stem]: row for stem, row in match_ids(last, rows).items()}
 
 
 def _read_csv(file: Path) -> list[list[str]]:

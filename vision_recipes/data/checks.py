@@ -870,7 +870,17 @@ def _check_names(anns: Annotations) -> list[Finding]:
         found += _listed_twice(anns, same)
     for names in same_names(anns.class_names):
         found.append(_classes_differ_in_case(anns, names))
+    for names in same_names(anns.group_names or ()):
+        found.append(_groups_alike(anns, names))
     return found
+
+
+def _groups_alike(anns: Annotations, same: list[str]) -> Finding:
+    message = (
+        f'{" and ".join(map(repr, same))} are groups whose names differ in {_difference(same)} only. If '
+        'they are one, give them one name: else its images may land on both sides of a split.'
+    )
+    return _of_set(anns, 'warning', 'groups alike', message)
 
 
 def _paths_differ_in_case(anns: Annotations, same: list[str]) -> Finding:

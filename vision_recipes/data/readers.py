@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Callable, Sequence
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import refuse_other_kind
-from ..core.images import is_left_behind
 from .annotations import Annotations, with_groups
-from .formats.files import cached_listing, files_near
+from .formats.files import cached_listing, files_near, scan
 from .formats.foreign import foreign_files, refuse_foreign
 from .formats.recognition import Recognition, Sureness
 from .formats.coco import looks_like_coco, read_coco
@@ -92,10 +91,10 @@ def _recognised_format(root: Path) -> str:
     if best and len(candidates) == 1 and candidates != ['image_folder']:
         return candidates[0]
     if best < Sureness.IS:
-        if found['image_folder']:
-            _refuse_deeper(root)
-        anyway = ' To read the folders of images as classes all the same: --format image_folder.'
-        refuse_foreign(root, foreign_files(root), anyway if found['image_folder'] else '')
+        files = scan(root, _DEEPEST) if root.is_dir() else {}
+        if found['image_folder'] or not best:
+            _refuse_deeper(root, files)
+        _refuse_foreign(root, files, bool(found['image_folder']))
     if not best:
         _refuse_other_kinds(root)
         raise _nothing_fits(root, found)
@@ -125,12 +124,38 @@ def _refuse_other_kinds(root: Path):
             refuse_other_kind(file, wanted)
 
 # %% ../../nbs/data/07_readers.ipynb #826d7ad1
-def _refuse_deeper(root: Path):
-    "Raise `VisionRecipesError` where what look like classes are annotated data sets"
-    for folder in sorted(f for f in root.iterdir() if f.is_dir() and not is_left_behind(f.name))[:20]:
+_DEEPEST = 8  # Levels that are looked through where nothing is found near
+_MOST = 20  # Folders of a level that are asked
+_TELLING = ('.json', '.xml', '.txt', '.yaml', '.yml')
+
+
+def _refuse_deeper(root: Path, files: dict[str, list[str]]):
+    "Raise `VisionRecipesError` where what look like classes are annotated data sets, or one lies deep"
+    for folder in _deeper_folders(files):
         for name, reader in READERS.items():
-            if name != 'image_folder' and (found := reader.fits(folder)).sureness == Sureness.IS:
+            if name != 'image_folder' and (found := reader.fits(root / folder)).sureness == Sureness.IS:
                 raise VisionRecipesError(
-                    f'{folder}: is annotated as {name}, for {found.reason}. Name this folder, or the one '
-                    f'in it, not {root}. To read the folders as classes all the same: --format image_folder.'
+                    f'{root / folder}: is annotated as {name}, for {found.reason}. Name this folder, or '
+                    f'the one above or in it that holds the images, not {root}. To read the folders as '
+                    'classes all the same: --format image_folder.'
                 )
+
+
+def _deeper_folders(files: dict[str, list[str]]) -> list[str]:
+    "The folders in a data set, and deep ones with files such as those of annotations; the first of each"
+    near = [folder for folder in files if folder and '/' not in folder]
+    deep = [folder for folder, names in files.items() if folder.count('/') > 2 and _has_telling(names)]
+    return near[:_MOST] + deep[:_MOST]
+
+
+def _has_telling(names: list[str]) -> bool:
+    return any(name[-4:] != '.jpg' and name.lower().endswith(_TELLING) for name in names)
+
+
+def _refuse_foreign(root: Path, files: dict[str, list[str]], has_folders: bool):
+    "Raise `VisionRecipesError` for a format that is not read here; beside classes, where it denies these"
+    found = foreign_files(root, files)
+    if has_folders:
+        found = {file: kind for file, kind in found.items() if kind.denies_folders}
+    anyway = ' To read the folders of images as classes all the same: --format image_folder.'
+    refuse_foreign(found, anyway if has_folders else '')

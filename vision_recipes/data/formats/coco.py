@@ -21,7 +21,7 @@ from ...core.files import read_json, write_text
 from ...core.images import is_left_behind, list_files
 from ...core.labels import LabelMap
 from ...core.masks import draw_object, encode_runs, Masks, masks_boxes, pack_runs, unpack_runs
-from ...core.names import match_names, NameMatches
+from ...core.names import match_ids, match_names, NameMatches
 from ...core.ragged import Ragged, Strings
 from ...core.skeleton import BOX_SHARE, POINT_MARGIN, points_boxes, Skeleton
 
@@ -29,7 +29,6 @@ from ...core.skeleton import BOX_SHARE, POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
-    files_near,
     hidden_negatives,
     image_stems,
     left_out_findings,
@@ -38,7 +37,14 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     without_gc,
 )
-from .recognition import json_keys, Recognition, Sureness, surest, tail_text
+from vision_recipes.data.formats.recognition import (
+    json_keys,
+    rated_files,
+    Recognition,
+    Sureness,
+    surest_file,
+    tail_text,
+)
 from vision_recipes.data.formats.values import (
     BROKEN,
     FLAG,
@@ -88,25 +94,19 @@ def _recognised_file(file: Path) -> Recognition:
     return Recognition(Sureness.NO, f'{file} has no list "images" or "annotations"')
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6341cbe9
-def _rated_files(root: Path) -> dict[Path, Recognition]:
-    "The JSON files in a folder and two levels below"
-    return {f: _recognised_file(f) for f in sorted(files_near(root, '.json', also='_annotations.coco.json'))}
+_ALSO = '_annotations.coco.json'  # As Roboflow calls it
 
 
 def _coco_files(root: Path) -> list[Path]:
     "Those JSON files that are most likely COCO's; where none is recognised, those that have one of its lists"
-    rated = _rated_files(root)
+    rated = rated_files(root, '.json', _recognised_file, also=_ALSO)
     best = max((r.sureness for r in rated.values()), default=Sureness.NO)
     return [f for f, r in rated.items() if r.sureness == best and (r or _coco_lists(f)[0])]
 
 
 def looks_like_coco(path: Path) -> Recognition:
     "How sure it is that `path` is a COCO file, or a folder that holds one at most two levels below"
-    if path.is_dir():
-        return surest(_rated_files(path).values(), 'there is no .json file')
-    if path.suffix.lower() != '.json':
-        return Recognition(Sureness.NO, 'it is no .json file')
-    return _recognised_file(path)
+    return surest_file(path, '.json', _recognised_file, also=_ALSO)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #e50dcd15
 def _find_json(root: Path) -> Path:
@@ -211,23 +211,23 @@ def _find_base(file: Path, names: list[str], notes: list) -> Path:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #52df9fdf
 def _doubts(file: Path, best: Path, held: dict) -> list[Finding]:
-    "A warning for each reason why the images in `best` may not be those that were annotated"
+    "Why the images in `best` may not be those that were annotated; that others fit equally is an error"
     twins = [str(d) for d in held if d != best and held[d] == held[best]]
     owners = [str(f) for f in sorted(file.parent.glob('*.json')) if _named_after(best.name, f.stem)]
-    reasons = []
+    reasons = {}  # With their level
     if twins:
-        reasons.append(f'{twins[0]} has the same names')
+        reasons[f'{twins[0]} has the same names'] = 'error'
     if owners:
-        reasons.append(f'{owners[0]} is named like it and may be what they belong to')
+        reasons[f'{owners[0]} is named like it and may be what they belong to'] = 'warning'
     return [
         Finding(
-            'warning',
+            level,
             'which folder',
             str(file),
             f'the images of {best} were taken, but {reason}. '
             'If others are meant, write their folder into file_name.',
         )
-        for reason in reasons
+        for reason, level in reasons.items()
     ]
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #33ce407e
@@ -429,8 +429,11 @@ def _objects(
     labels: LabelMap,
 ) -> tuple[np.ndarray, dict]:  # (M,) row of the image, -1 where the file does not list it; and columns
     "Annotations as columns, in the file's order. Raises `VisionRecipesError` that names a broken annotation"
-    image_ids = map(itemgetter('image_id'), records)
-    rows = np.fromiter((row_of_id.get(i, -1) for i in image_ids), np.int64, len(records))
+    ids = list(map(itemgetter('image_id'), records))
+    rows = np.fromiter((row_of_id.get(i, -1) for i in ids), np.int64, len(records))
+    if (rows < 0).any():
+        spelled = match_ids({i for i in ids if i not in row_of_id}, row_of_id)  # '0001' for 1
+        rows = np.array([row_of_id.get(spelled.get(i, i), -1) for i in ids], np.int64)
     return rows, {'class_ids': _class_ids(file, records, labels), **_object_columns(file, records)}
 
 

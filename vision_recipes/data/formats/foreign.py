@@ -7,7 +7,9 @@ __all__ = ['Foreign', 'foreign_format', 'foreign_files', 'foreign_message', 'ref
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #db4f99a8
 import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Iterable
 from ...core.console import plural
@@ -22,6 +24,8 @@ class Foreign:
 
     name: str  # With its article, for a message
     cure: str  # What to export instead, a sentence
+    # Whether it says that folders of images beside it are no classes: a list of images and classes does not
+    denies_folders: bool = True
 
 
 _CREATEML = Foreign(
@@ -48,6 +52,7 @@ _RESULTS = Foreign("a list of COCO's results", 'They are predictions: name the f
 _TASKS = Foreign(
     "a backup of CVAT's tasks", 'Export the task from CVAT as COCO 1.0, PASCAL VOC 1.1 or YOLO 1.1.'
 )
+_SLOTH = Foreign("Sloth's JSON", 'Convert it to COCO or Pascal VOC.')
 _FIFTYONE = Foreign("FiftyOne's JSON", 'Export it as COCODetectionDataset or YOLOv5Dataset.')
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #7191e308
@@ -84,6 +89,7 @@ _BY_KEYS: dict[Foreign, tuple[tuple[str, ...], ...]] = {  # Signs; each: places 
     _RESULTS: (('#.image_id', '#.category_id', '#.score'),),
     _TASKS: (('#.shapes.#.points',), ('#.tracks.#.shapes',)),
     _FIFTYONE: (('samples.#.filepath',),),
+    _SLOTH: (('#.filename', '#.annotations.#.class'),),
 }
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #d3029d72
@@ -91,6 +97,8 @@ _UNKNOWN = Foreign(
     'a file with boxes or outlines in a format that is not known here',
     'Export COCO, Pascal VOC or YOLO instead.',
 )
+
+# %% ../../../nbs/data/formats/11_foreign.ipynb #8b8d70e7
 _GEOMETRY = re.compile(
     r'(.*[._ -])?(bnd_?box|b_?box(es)?|bounding[_ -]?(box(es)?|poly)|box_?2d|polygons?|segmentations?|'
     r'key_?points?|x_?min|encoded_?pixels)([_ -].*)?',
@@ -98,6 +106,25 @@ _GEOMETRY = re.compile(
 )
 
 
+_SIDES = (
+    {'x', 'y', 'w', 'h'},
+    {'x', 'y', 'width', 'height'},
+    {'left', 'top', 'width', 'height'},
+    {'x1', 'y1', 'x2', 'y2'},
+)
+
+
+def _has_geometry(keys: list[str]) -> bool:
+    "Whether a key is called like a box or an outline, or keys of an entry of a list are the sides of a box"
+    if any(_GEOMETRY.fullmatch(key.rpartition('.')[2]) for key in keys):
+        return True
+    together = defaultdict(set)
+    for key in keys:
+        place, _, last = key.rpartition('.')
+        together[place].add(last.lower())
+    return any('#' in place and sides <= found for place, found in together.items() for sides in _SIDES)
+
+# %% ../../../nbs/data/formats/11_foreign.ipynb #7080e00f
 def _pattern(place: str) -> re.Pattern:
     return re.compile(re.escape(place).replace(r'\*', '.*'), re.DOTALL)
 
@@ -111,7 +138,7 @@ def _by_keys(keys: Iterable[str]) -> Foreign | None:
     for kind, signs in _PATTERNS.items():
         if any(all(any(map(p.fullmatch, keys)) for p in sign) for sign in signs):
             return kind
-    return _UNKNOWN if any(_GEOMETRY.fullmatch(key.rpartition('.')[2]) for key in keys) else None
+    return _UNKNOWN if _has_geometry(keys) else None
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #4654296b
 _CVAT = Foreign(
@@ -122,6 +149,14 @@ _DLIB = Foreign("dlib's XML", 'Export COCO, Pascal VOC or YOLO.')
 _VIA_CSV = Foreign('a table of the VGG Image Annotator (VIA)', _VIA.cure)
 _LABEL_STUDIO_CSV = Foreign("Label Studio's table", _LABEL_STUDIO.cure)
 _BOXES_CSV = Foreign('a table of boxes', 'Export COCO, Pascal VOC or YOLO; Roboflow offers them.')
+_ONE_HOT_CSV = Foreign(
+    'a table with a column for each class, as Roboflow writes for images with several classes',
+    'Where each image has one class, export "Folder Structure": one folder a class.',
+    denies_folders=False,
+)
+_CLASSES_CSV = Foreign(
+    'a table of images and their classes', 'Sort the images into one folder a class.', denies_folders=False
+)
 _TFRECORD = Foreign('a TFRecord', 'Export COCO, Pascal VOC or YOLO, with the images as files.')
 
 
@@ -137,24 +172,98 @@ def _by_tags(tags: list[str]) -> Foreign | None:
     shapes = {'box', 'bbox', 'bndbox', 'polygon', 'polyline', 'region', 'vertex', 'coordinate'}
     return _UNKNOWN if has & shapes else None
 
-
+# %% ../../../nbs/data/formats/11_foreign.ipynb #5b18f6ab
 def _by_columns(text: str) -> Foreign | None:
     "The format of a table that begins so; None where it has no boxes"
-    first = text.lstrip().split('\n')[0]
-    columns = {re.sub(r'["\s_-]', '', name).lower() for name in re.split(r'[,;\t]', first)}
+    first, _, rest = text.lstrip().partition('\n')
+    names = [re.sub(r'["\s_-]', '', name).lower() for name in _cells(first)]
+    columns = set(names) if len(names) > 1 else set()
     if 'regionshapeattributes' in columns:
         return _VIA_CSV
     if {'annotationid', 'annotator'} <= columns:
         return _LABEL_STUDIO_CSV
-    row_of_box = re.match(r'[^,;\t]+\.\w{3,4}"?([,;\t]"?-?\d+(\.\d+)?"?){4}', first)
-    if {'xmin', 'ymin'} <= columns or {'x1', 'y1', 'x2', 'y2'} <= columns or row_of_box:
+    if any(sides <= columns for sides in (*_SIDES, {'xmin', 'ymin'})) or _ROW_OF_BOX.match(first):
         return _BOXES_CSV
-    return _BOXES_CSV if columns & {'bbox', 'boundingbox', 'encodedpixels'} else None
+    if columns & {'bbox', 'boundingbox', 'encodedpixels'}:
+        return _BOXES_CSV
+    if names[0] not in _IMAGE_COLUMNS:
+        return None
+    values = _cells(rest.partition('\n')[0])[1:]
+    if len(values) > 1 and set(values) <= {'0', '1'}:
+        return _ONE_HOT_CSV
+    return _CLASSES_CSV if columns & _CLASS_COLUMNS and len(names) > 1 else None
+
+# %% ../../../nbs/data/formats/11_foreign.ipynb #210135e8
+_IMAGE_COLUMNS = {
+    'filename',
+    'file',
+    'filepath',
+    'image',
+    'imagename',
+    'imagepath',
+    'imageid',
+    'imagefile',
+    'img',
+    'path',
+}
+_CLASS_COLUMNS = {'class', 'classname', 'label', 'labels', 'category', 'target', 'tag', 'tags'}
+_ROW_OF_BOX = re.compile(r'"?[^,;\t]+\.\w{3,4}"?([,;\t] *"?-?\d+(\.\d+)?"?){4}')
+
+
+def _cells(row: str) -> list[str]:
+    "The values of a row of a table, without white space and quotes"
+    return [cell.strip(' "\r') for cell in re.split(r'[,;\t]', row)]
+
+# %% ../../../nbs/data/formats/11_foreign.ipynb #107096ba
+_INSTEAD = 'Export COCO, Pascal VOC or YOLO instead.'
+_N = r'-?\d*\.?\d+\.?(e[-+]?\d+)?'  # A number
+_WORD = r'"?[^\W\d][\w -]*"?'  # A class
+_LINES = {  # A format: what its lines look like
+    Foreign("a text file of KITTI's", _INSTEAD): rf'(\d+ -?\d+ )?[^\W\d]\S* {_N} -?[0-3]( {_N}){{12,13}}',
+    Foreign("a text file of DOTA's", _INSTEAD): rf'({_N} ){{8}}[^\W\d]\S*( [0-2])?|(imagesource|gsd):.*',
+    Foreign('a text file of the MOT challenge, of VisDrone, or alike', _INSTEAD): rf'({_N}, ?){{7,9}}{_N},?',
+    Foreign("a text file of ICDAR's", _INSTEAD): rf'({_N}, ?){{8}}.*',
+    Foreign("a text file of keras-yolo's", _INSTEAD): r'[^,]+\.\w{3,4}( \d+(,\d+){4})*',
+    Foreign("a text file of WIDER FACE's", _INSTEAD): rf'\S+\.\w{{3,4}}|\d+|({_N} ){{9}}{_N}',
+    Foreign('a text file with a class and a box a line', _INSTEAD): rf'{_WORD}([ ,;]{_N}){{4,5}}',
+    Foreign('a text file with a box and a class a line', _INSTEAD): rf'({_N}[ ,;] ?){{4,5}}{_WORD}',
+    _BOXES_CSV: rf'{_ROW_OF_BOX.pattern}.*|[^,]+\.\w{{3,4}}((, *){{4,5}}|( {_N}){{4}}( \S+)?)',
+}
+_LINE_PATTERNS = {kind: re.compile(pattern) for kind, pattern in _LINES.items()}
+
+# %% ../../../nbs/data/formats/11_foreign.ipynb #c62eca35
+def _by_lines(text: str) -> Foreign | None:
+    "The format of a text file that begins so"
+    filled = (' '.join(line.split()) for line in text.split('\n')[:200])
+    lines = list(islice((line for line in filled if line and line[0] != '#' and len(line) < 1000), 50))
+    return next((kind for kind, pattern in _LINE_PATTERNS.items() if _fit(lines, pattern)), None)
+
+
+def _fit(lines: list[str], pattern: re.Pattern) -> bool:
+    "Whether four of five lines behind the first have the pattern, and one of these four numbers"
+    if len(lines) > 1 and not pattern.fullmatch(lines[0]):
+        lines = lines[1:]  # the names of the columns, or the number of boxes
+    fitting = list(filter(pattern.fullmatch, lines))
+    return len(fitting) >= max(1, 0.8 * len(lines)) and any(_n_numbers(line) > 3 for line in fitting)
+
+
+def _n_numbers(line: str) -> int:
+    return sum(re.fullmatch(_N, word) is not None for word in re.split('[ ,;]', line))
+
+
+def _is_numbers_of_image(file: Path, text: str) -> bool:
+    "Whether a text file holds four numbers or more a line, and an image of its name lies beside it"
+    lines = [line for line in text.split('\n')[:50] if line.strip()]
+    if not lines or min(map(_n_numbers, map(' '.join, map(str.split, lines)))) < 4:
+        return False
+    stem = file.name.split('.')[0]
+    return any((file.parent / f'{stem}{suffix}').exists() for suffix in ('.jpg', '.jpeg', '.png', '.JPG'))
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #80f80bfc
-_SUFFIXES = ('.json', '.jsonl', '.ndjson', '.manifest', '.xml', '.csv', '.tsv')
+_SUFFIXES = ('.json', '.jsonl', '.ndjson', '.manifest', '.xml', '.csv', '.tsv', '.txt')
 _RECORD = re.compile(r'\.(tfrecords?|record)(-\d+-of-\d+)?$', re.IGNORECASE)
-_MOST = 10  # Files of a folder that are looked at, and folders in which some are
+_MOST = 10  # Files of a suffix that are looked at in a folder
+_MOST_FOLDERS = 50
 
 
 def foreign_format(file: Path) -> Foreign | None:
@@ -164,32 +273,50 @@ def foreign_format(file: Path) -> Foreign | None:
     suffix = file.suffix.lower()
     if suffix not in _SUFFIXES:
         return None
-    if suffix == '.xml':
+    text = head_text(file)
+    begin = text.lstrip()[:1]
+    if suffix == '.xml' or (suffix == '.txt' and begin == '<'):
         return _by_tags(xml_tags(file))
-    return _by_columns(head_text(file)) if suffix in ('.csv', '.tsv') else _by_keys(json_keys(file))
+    if suffix in ('.json', '.jsonl', '.ndjson', '.manifest') or (suffix == '.txt' and begin in ('{', '[')):
+        return _by_keys(json_keys(file))
+    if suffix != '.txt':
+        return _by_columns(text)
+    return _by_lines(text) or _by_columns(text) or (_UNKNOWN if _is_numbers_of_image(file, text) else None)
 
-
+# %% ../../../nbs/data/formats/11_foreign.ipynb #f1ee9e69
 def _candidates(names: list[str]) -> list[str]:
-    "The files of a folder that may be annotations, the likeliest first"
+    "The files of a folder that may be annotations, the likeliest of each suffix first"
     files = [name for name in names if name.lower().endswith(_SUFFIXES) or _RECORD.search(name)]
-    return sorted(files, key=lambda n: (not re.search('annot|label|_via|export', n.lower()), n))[:_MOST]
+    by_suffix = defaultdict(list)
+    for name in sorted(files, key=lambda n: (not re.search('annot|label|_via|export', n.lower()), n)):
+        by_suffix[name.rpartition('.')[2].lower()].append(name)
+    return list(chain.from_iterable(found[:_MOST] for found in by_suffix.values()))
 
-
-def foreign_files(root: Path) -> dict[Path, Foreign]:
-    "The files in a folder and three levels below, or the file itself, that have a format not read here"
-    if not root.is_dir():
-        files = [root]
-    else:
-        held = {
-            folder: _candidates(names) for folder, names in scan(root, 3).items() if 'run.json' not in names
-        }
-        folders = [folder for folder, names in held.items() if names][: 5 * _MOST]
-        files = [root / folder / name for folder in folders for name in held[folder]]
+# %% ../../../nbs/data/formats/11_foreign.ipynb #81582f9d
+def foreign_files(
+    root: Path,
+    files: dict[str, list[str]] | None = None,  # Those in a folder, as `scan` gives them; None: three levels
+) -> dict[Path, Foreign]:
+    "The files in a folder, or the file itself, that have a format not read here"
+    files = _files_to_ask(root, scan(root, 3) if files is None else files) if root.is_dir() else [root]
     found = {file: foreign_format(file) for file in files}
     return {file: kind for file, kind in found.items() if kind is not None}
 
+
+def _files_to_ask(root: Path, held: dict[str, list[str]]) -> list[Path]:
+    "Some files of each suffix, in some folders that have such files"
+    files = []
+    n_folders = Counter()
+    for folder, names in held.items():
+        candidates = _candidates(names) if 'run.json' not in names else []
+        suffixes = {Path(name).suffix.lower() for name in candidates}
+        n_folders.update(suffixes)
+        new = {suffix for suffix in suffixes if n_folders[suffix] <= _MOST_FOLDERS}
+        files += [root / folder / name for name in candidates if Path(name).suffix.lower() in new]
+    return files
+
 # %% ../../../nbs/data/formats/11_foreign.ipynb #ed1e5cc9
-def foreign_message(root: Path, found: dict[Path, Foreign]) -> str:
+def foreign_message(found: dict[Path, Foreign]) -> str:
     "Which file is of which format, and what to export instead"
     first, kind = next(iter(found.items()))
     more = sum(other == kind for other in found.values()) - 1
@@ -197,7 +324,7 @@ def foreign_message(root: Path, found: dict[Path, Foreign]) -> str:
     return f'{first}{also}: is {kind.name}, which is not read here. {kind.cure}'
 
 
-def refuse_foreign(root: Path, found: dict[Path, Foreign], and_else: str = '') -> None:
+def refuse_foreign(found: dict[Path, Foreign], and_else: str = '') -> None:
     "Raise `VisionRecipesError` that names the first of these files, where there is one"
     if found:
-        raise VisionRecipesError(foreign_message(root, found) + and_else)
+        raise VisionRecipesError(foreign_message(found) + and_else)

@@ -14,24 +14,24 @@ from typing import Any
 import numpy as np
 from ...core.errors import brief, VisionRecipesError
 from ...core.files import read_json
-from ...core.images import is_image_name, is_left_behind
+from ...core.images import is_left_behind
 from ...core.labels import LabelMap
 from ...core.names import composed, match_names, name_key
 from ...core.patching import patch
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
-from ..findings import Finding
 from vision_recipes.data.formats.files import (
-    files_near,
+    double_findings,
     hidden_negatives,
     image_stems,
+    image_twins,
     left_out_findings,
     missing_findings,
     scan,
     spelling_findings,
     without_gc,
 )
-from .recognition import json_keys, Recognition, Sureness, surest
+from .recognition import json_keys, rated_files, Recognition, Sureness, surest_file
 from .values import BROKEN, ID, read_box, TEXT, ValueRule
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #29a58925
@@ -49,7 +49,7 @@ def looks_like_hagrid(root: Path) -> Recognition:
     "How sure it is that a folder, or one at most two levels below, holds HaGRID's annotations"
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
-    return surest(map(_recognised_file, files_near(root, '.json')), 'there is no .json file')
+    return surest_file(root, '.json', _recognised_file)
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #d089d217
 def _hagrid_places(root: Path) -> tuple[Path, Path]:
@@ -57,8 +57,8 @@ def _hagrid_places(root: Path) -> tuple[Path, Path]:
 
     Raises `VisionRecipesError` where there is no folder of annotations, or several.
     """
-    jsons = files_near(root, '.json') if root.is_dir() else []
-    holders = sorted({f.parent for f in jsons if _recognised_file(f)})
+    rated = rated_files(root, '.json', _recognised_file) if root.is_dir() else {}
+    holders = sorted({file.parent for file, recognition in rated.items() if recognition})
     if not holders:
         raise VisionRecipesError(
             f'{root}: holds no HaGRID annotations. Wanted: a folder such as ann_train_val with <class>.json '
@@ -120,12 +120,13 @@ def _image_paths(
     complete = _all_there(files, folders, stems)
     if complete:
         return complete, [], []
-    path_of = _by_stem(files, folders, doubles)
+    path_of, found = _by_stem(files, folders)
     matches = match_names(stems, path_of)
     notes += spelling_findings(where, matches)
     paths = ['' if stem is None else path_of[stem] for stem in matches.found]
     missing = [stem for stem, path in zip(stems, paths) if not path]
     used = set(paths)
+    doubles += [(first, other) for first, other in found if first in used]
     return paths, missing, sorted(path for path in path_of.values() if path not in used)
 
 
@@ -144,27 +145,19 @@ def _all_there(files: dict[str, list[str]], folders: list[str], stems: dict) -> 
     return [prefix + name for name in wanted]
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #7f46550e
-def _by_stem(files: dict[str, list[str]], folders: list[str], doubles: list) -> dict[str, str]:
-    "Stem to path, in some folders; pairs of images that share a stem go to `doubles`"
-    paths = {}
+def _by_stem(
+    files: dict[str, list[str]], folders: list[str]
+) -> tuple[dict[str, str], list[tuple[str, str]]]:  # And pairs of images that share a stem
+    "Stem to path, in some folders"
+    paths, doubles = {}, []
     for folder in folders:
         stems = image_stems(files[folder])
         prefix = f'{folder}/' if folder else ''
-        if len(stems) < len(files[folder]):
-            doubles += [(prefix + first, prefix + other) for first, other in _doubles(files[folder], stems)]
+        for twins in image_twins(files[folder], stems).values():
+            doubles += [(prefix + twins[0], prefix + other) for other in twins[1:]]
         doubles += [(paths[stem], prefix + stems[stem]) for stem in sorted(paths.keys() & stems.keys())]
         paths = {**{stem: prefix + name for stem, name in stems.items()}, **paths}
-    return paths
-
-
-def _doubles(names: list[str], stems: dict[str, str]) -> list[tuple[str, str]]:
-    "The image that was taken and the other, for each image of a folder that shares its stem"
-    doubles = []
-    for name in sorted(names):
-        stem = name.rpartition('.')[0]
-        if stem in stems and stems[stem] != name and is_image_name(name):
-            doubles.append((stems[stem], name))
-    return doubles
+    return paths, doubles
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #fa3ccca5
 def _fast_json(file: Path):
@@ -359,13 +352,13 @@ def read_hagrid(
         unused += others
         folder = folders[0] if folders else '...'
         missing += [f'{folder}/{stem}.jpg ({annotations.name}/{file.name})' for stem in missing_stems]
-    notes = missing_findings(annotations, len(paths) - len(missing), missing, unused)
+    notes = missing_findings(annotations, len(paths) - len(missing), missing, unused, notes=spelled)
     anns = Annotations(
         root,
         Strings.from_list(paths),
         sizes_wh=np.zeros((len(paths), 2), np.int32),
         format='hagrid',
-        notes=(*notes, *spelled, *_double_findings(root, doubles)),
+        notes=(*notes, *spelled, *double_findings(root, doubles)),
         **table.columns(annotations),
     )
     return _found_images(anns, annotations, names) if missing else anns
@@ -378,12 +371,3 @@ def _found_images(anns: Annotations, where: Path, names: list[str]) -> Annotatio
     lost = [names[i] for i in np.flatnonzero(~found & has_objects)]
     empty = [anns.paths[i] for i in np.flatnonzero(found & ~has_objects)]
     return replace(anns.subset(found), notes=(*anns.notes, *hidden_negatives(where, lost, empty)))
-
-# %% ../../../nbs/data/formats/03_hagrid.ipynb #6614adff
-def _double_findings(root: Path, doubles: list[tuple[str, str]]) -> list[Finding]:
-    "A warning for each pair of images that share a stem"
-    findings = []
-    for taken, other in doubles:
-        message = f'and {other} have one name and so one annotation; the first was taken. Remove one.'
-        findings.append(Finding('warning', 'double', str(root / taken), message))
-    return findings

@@ -136,7 +136,23 @@ def _left_out(
                 f'{os.path.basename(others[0])}; not taken.'
             )
             findings.append(Finding('note', 'other files', str(root / folder), message))
-    return tuple(findings)
+    return (*findings, *_nested_classes(root, files))
+
+# %% ../../../nbs/data/formats/02_image_folder.ipynb #ef98b27c
+def _nested_classes(root: Path, files: dict[Path, list[Path]]) -> list[Finding]:
+    "An error where the only class folder holds folders that may be the classes"
+    if len(files) != 1:
+        return []
+    (found,) = files.values()
+    parents = sorted({file.parent for file in found if is_image_name(file.name)})
+    above = {parent.parent for parent in parents}
+    if len(parents) < 2 or len(above) > 1 or root in above:
+        return []
+    names = ', '.join(parent.name for parent in parents[:10])
+    message = (
+        f'is the only class, but its images lie in folders of it: {names}. If they are the classes, name '
+    )
+    return [Finding('error', 'nested classes', str(*files), f'{message}{above.pop()}.')]
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #54deea45
 _LAYOUT = re.compile(

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from ...core.console import plural
 from ...core.errors import check_choice, did_you_mean, VisionRecipesError
-from ...core.files import read_utf8, text_lines, write_text
+from ...core.files import write_text
 from ...core.images import image_size
 from ...core.labels import LabelMap
 from ...core.masks import draw_object, Masks, masks_boxes
@@ -23,11 +23,11 @@ from ...core.ragged import Ragged, Strings
 from ...core.skeleton import POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import files_near, path_inside, spelling_findings, without_gc
+from .files import path_inside, read_names, spelling_findings, without_gc
 from .labelme_files import is_labelme, LabelmeSet, NOT_TAKEN, Sheet
 from .labelme_shapes import mask_row, Shape
-from .recognition import json_keys, Recognition, Sureness, surest
-from .values import is_set
+from .recognition import json_keys, Recognition, Sureness, surest_file
+from .values import FLAG
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35355f07
 def listed_names(
@@ -45,8 +45,8 @@ def listed_names(
         there = match_names([file], _names_in(where), paths=False).found[0]
         if there is None:
             continue
-        lines = text_lines(read_utf8(where / there, 'a list of names'))
-        names = [n for n in dict.fromkeys(map(composed, lines)) if n and n not in NOT_TAKEN]
+        lines = map(composed, read_names(where / there))
+        names = [name for name in dict.fromkeys(lines) if name and name not in NOT_TAKEN]
         if where == folder or None not in match_names(used, names, paths=False).found:
             return names, where / there
     return [], None
@@ -71,11 +71,7 @@ def _recognised_file(file: Path) -> Recognition:
 
 def looks_like_labelme(path: Path) -> Recognition:
     "How sure it is that `path` is a LabelMe file, or a folder that holds one at most two levels below"
-    if path.is_dir():
-        return surest(map(_recognised_file, files_near(path, '.json')), 'there is no .json file')
-    if path.suffix.lower() != '.json':
-        return Recognition(Sureness.NO, 'it is no .json file')
-    return _recognised_file(path)
+    return surest_file(path, '.json', _recognised_file)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35ae43ae
 def _ordered(used: set[str], listed: list[str], file: Path | None, notes: list) -> tuple[str, ...]:
@@ -388,7 +384,7 @@ def _one_flag_each(found: LabelmeSet) -> tuple[list[Sheet], list[str]]:
     sheets = []
     names = []
     for sheet in found.sheets:
-        on = [name for name, flag in sheet.flags.items() if is_set(flag)]
+        on = [name for name, flag in sheet.flags.items() if FLAG(flag, f'{sheet.file}: its flag {name!r}')]
         if len(on) == 1:
             sheets.append(sheet)
             names += on

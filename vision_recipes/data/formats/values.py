@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BROKEN', 'NUMBER', 'NUMBER_OR_NULL', 'WHOLE', 'FLAG', 'MOST_PIXELS', 'MOST_AREA', 'ID', 'SIDE', 'TEXT', 'ValueRule',
-           'is_set', 'read_box']
+           'read_box']
 
 # %% ../../../nbs/data/formats/12_values.ipynb #1b37f507
 import re
@@ -128,14 +128,6 @@ NUMBER = ValueRule('a number', _number, _numbers)
 NUMBER_OR_NULL = ValueRule('a number', _number_or_nan, _numbers_or_nan)  # Null becomes NaN
 WHOLE = ValueRule('a whole number', _whole, _wholes)
 FLAG = ValueRule('0 or 1', _flag, _flags)  # Null is 0
-
-
-def is_set(value: Any) -> bool:
-    "Whether a value is a flag that is set; what is no flag is not"
-    try:
-        return _flag(value)
-    except BROKEN:
-        return False
 
 # %% ../../../nbs/data/formats/12_values.ipynb #2dbbe815
 MOST_PIXELS = 100_000  # Of a side

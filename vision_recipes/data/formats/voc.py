@@ -6,6 +6,7 @@
 __all__ = ['looks_like_voc', 'read_voc']
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #27f204ef
+import re
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import xml.etree.ElementTree as ET
 from ...core.console import none_of, plural, progress
 from ...core.errors import VisionRecipesError
-from ...core.files import refuse_other_kind
+from ...core.files import encoding_fault, refuse_other_kind
 from ...core.images import is_size
 from ...core.labels import LabelMap
 from ...core.names import composed, match_names, NameMatches
@@ -22,17 +23,17 @@ from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
-    files_near,
     first_bytes,
     hidden_negatives,
     image_stems,
+    image_twins,
     left_out_findings,
     missing_findings,
     scan,
     spelling_findings,
     SPLIT_NAMES,
 )
-from .recognition import Recognition, Sureness, surest, xml_tags
+from .recognition import Recognition, Sureness, surest_file, xml_tags
 from .values import FLAG, NUMBER, SIDE
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #eeabb2b3
@@ -52,7 +53,7 @@ def looks_like_voc(root: Path) -> Recognition:
     "How sure it is that a folder, or one at most two levels below, holds VOC's XML"
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
-    return surest(map(_recognised_file, files_near(root, '.xml', 3)), 'there is no .xml file')
+    return surest_file(root, '.xml', _recognised_file, most=3)
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #50da0a96
 def _parse_xml(path: Path) -> ET.Element:
@@ -62,8 +63,7 @@ def _parse_xml(path: Path) -> ET.Element:
     fill the memory, and annotations need none.
     """
     builder = ET.TreeBuilder()
-    is_utf16 = first_bytes(path, 2) in (b'\xff\xfe', b'\xfe\xff')
-    parser = expat.ParserCreate('UTF-16' if is_utf16 else None)  # whatever the file declares
+    parser = expat.ParserCreate(_utf16(first_bytes(path, 4)))
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
@@ -76,6 +76,13 @@ def _parse_xml(path: Path) -> ET.Element:
             f'{path}: is no VOC annotation: its outermost tag is <{tree.tag}>, not <annotation>.'
         )
     return tree
+
+
+def _utf16(start: bytes) -> str | None:
+    "The name of UTF-16 where a file begins so, whatever it declares"
+    if start[:2] in (b'\xff\xfe', b'\xfe\xff'):
+        return 'UTF-16'
+    return {b'<\0': 'UTF-16LE', b'\0<': 'UTF-16BE'}.get(start[:2])
 
 
 def _refuse_entities(path: Path) -> None:
@@ -93,10 +100,7 @@ def _feed(parser, path: Path) -> None:
         raise
     except expat.ExpatError as e:
         refuse_other_kind(path, 'XML')
-        raise VisionRecipesError(
-            f'{path}: not valid XML at line {e.lineno}, column {e.offset + 1}: {expat.ErrorString(e.code)}. '
-            'Is the file cut off?'
-        ) from e
+        raise VisionRecipesError(f'{path}: {_xml_fault(path.read_bytes(), e)}') from e
     except (LookupError, UnicodeError) as e:
         raise VisionRecipesError(
             f'{path}: declares an encoding that cannot be read ({str(e)[:100]}). Save it as UTF-8.'
@@ -105,6 +109,18 @@ def _feed(parser, path: Path) -> None:
         raise VisionRecipesError(f'{path}: cannot be read: {e.strerror}.') from e
     except ValueError as e:
         raise VisionRecipesError(f'{path}: cannot be read as XML: {e}. Save it as UTF-8.') from e
+
+
+def _xml_fault(content: bytes, e: expat.ExpatError) -> str:
+    "What is wrong with XML that cannot be parsed"
+    place = f'line {e.lineno}, column {e.offset + 1}: {expat.ErrorString(e.code)}'
+    declared = re.match(rb'\s*<\?xml[^>]*encoding\s*=\s*["\']([\w-]+)', content)
+    if declared is None or declared[1].lower() == b'utf-8':
+        if fault := encoding_fault(content):
+            return fault
+    if e.code == expat.errors.codes[expat.errors.XML_ERROR_INCORRECT_ENCODING]:
+        return f'not in the encoding that it declares ({place}). Save it as UTF-8.'
+    return f'not valid XML at {place}. Is the file cut off?'
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #e65ddeca
 @dataclass(frozen=True)
@@ -123,6 +139,8 @@ class _Sheet:
     size_wh: tuple[int, int]
     objects: list[_Object]
     shifted: bool  # Whether its first pixel is 1
+    filename: str  # With `/` between folders
+    folder: str
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #070cf851
 def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
@@ -160,6 +178,9 @@ def _voc_size(path: Path, tree: ET.Element) -> tuple[int, int]:
     return (width, height) if is_size(width, height) else (0, 0)
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #7bfbc614
+_WHICH = 'Write the name of the image, with its folder, into <filename>, or remove what is not meant.'
+
+
 def _is_xml(name: str) -> bool:
     return name.lower().endswith('.xml')
 
@@ -195,33 +216,54 @@ def _files_above(annotations: Path, xmls: list[str]) -> tuple[Path, dict[str, li
     return annotations.parent, files
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #f2b58f9f
-def _voc_image(
-    xml: str,
-    filename: str,
-    stems: dict[str, dict[str, str]],  # Of each folder: the names of its images by stem
-    inside: dict[str, set[str]],  # Of each folder: the names of all its files
-) -> str:  # '' where it is missing
-    """The image of an annotation, by the name of the XML, else by its <filename>.
+class _Images:
+    "The files of a data set, by folder"
 
-    Searched in the folder of the XML, in folders whose path ends alike, in those beside it, then in all.
-    """
+    def __init__(self, files: dict[str, list[str]]):
+        self.inside = {folder: set(names) for folder, names in files.items()}
+        self.stems = {folder: image_stems(names) for folder, names in files.items()}
+        self.twins = {folder: image_twins(names, self.stems[folder]) for folder, names in files.items()}
+
+    def of_name(self, name: str) -> list[tuple[str, str]]:
+        "Folder and name of each file that is called so"
+        return [(folder, name) for folder, names in self.inside.items() if name in names]
+
+    def of_stem(self, stem: str) -> list[tuple[str, str]]:
+        "Folder and name of each image that is called so but for the suffix"
+        found = []
+        for folder, stems in self.stems.items():
+            if stem in stems:
+                names = self.twins[folder].get(stem) or [stems[stem]]
+                found += [(folder, name) for name in names]
+        return found
+
+# %% ../../../nbs/data/formats/04_voc.ipynb #7be384d3
+def _fitting_images(xml: str, said: str, said_folder: str, images: _Images) -> list[str]:
+    "The images that an annotation may mean: none, one, or several in doubt"
     folder, _, name = xml.rpartition('/')
-    above = folder.rpartition('/')[0]
-    nearest_first = sorted(
-        stems, key=lambda f: (f != folder, -_shared_end(f, folder), f.rpartition('/')[0] != above)
-    )
-    own, said = name.rpartition('.')[0], filename.replace('\\', '/').rpartition('/')[2]
-    if said.rpartition('.')[0] == own:  # a.png where a.jpg lies there, too
-        for f in nearest_first:
-            if said in inside[f]:
-                return _join(f, said)
-    for stem in (own, filename.rpartition('.')[0]):
-        for f in nearest_first:
-            if stem in stems[f]:
-                return f'{f}/{stems[f][stem]}'.lstrip('/')
-    return ''
+    own, last = _stem(name), _last(said)
+    fits = images.of_name(last) if _stem(last) == own else []  # a.png where a.jpg lies there, too
+    fits = fits or images.of_stem(own) or images.of_stem(_stem(last))
+    if len(fits) < 2:
+        return [_join(*fit) for fit in fits]
+    distance = [_distance(other, folder) for other, _ in fits]
+    nearest = [_join(*fit) for fit, d in zip(fits, distance) if d == min(distance)]
+    for spelled in (said, f'{said_folder}/{last}'):
+        if len(nearest) > 1 and '/' in spelled:
+            chosen = match_names([f'/{spelled.lstrip("/")}'], nearest).found[0]
+            nearest = [chosen] if chosen else nearest
+    return nearest
 
 
+def _distance(folder: str, own: str) -> tuple:
+    "How far a folder is from that of the annotation: itself, one whose path ends alike, one beside it"
+    beside = folder.rpartition('/')[0] == own.rpartition('/')[0]
+    return folder != own, -_shared_end(folder, own), not beside, _MASKS.match(_last(folder)) is not None
+
+
+_MASKS = re.compile('segmentation|masks?', re.IGNORECASE)  # Folders of images that are no photographs
+
+# %% ../../../nbs/data/formats/04_voc.ipynb #297b59ac
 def _shared_end(a: str, b: str) -> int:
     "How many last folders of two paths are equal"
     equal = [x == y for x, y in zip(a.split('/')[::-1], b.split('/')[::-1])]
@@ -230,6 +272,14 @@ def _shared_end(a: str, b: str) -> int:
 
 def _join(folder: str, name: str) -> str:
     return f'{folder}/{name}'.lstrip('/')
+
+
+def _last(path: str) -> str:
+    return path.rpartition('/')[2]
+
+
+def _stem(name: str) -> str:
+    return name.rpartition('.')[0]
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #4a47c2bf
 def _spelled_images(
@@ -260,6 +310,35 @@ def _spelled_images(
     notes += spelling_findings(root, NameMatches([], respelled, doubtful))
     return respelled
 
+# %% ../../../nbs/data/formats/04_voc.ipynb #c7d3611b
+def _read_sheet(
+    path: Path,
+    one_based: bool | None,  # As for `read_voc`
+) -> _Sheet:
+    "What is kept of a file. Raises `VisionRecipesError` where it is broken"
+    tree = _parse_xml(path)
+    shift = one_based
+    if one_based is None:
+        shift = 'VOC' in (tree.findtext('source/database') or '')
+    filename = (tree.findtext('filename') or '').strip().replace('\\', '/')
+    objects = _voc_objects(path, tree, float(shift))
+    return _Sheet(_voc_size(path, tree), objects, bool(shift), filename, tree.findtext('folder') or '')
+
+
+def _images_of(root: Path, sheets: dict[str, _Sheet], images: _Images, notes: list) -> dict[str, str]:
+    "The image of each annotation that has one. What is in doubt or in another spelling is added to `notes`"
+    found, lost, doubtful = {}, {}, {}
+    for xml, sheet in sheets.items():
+        fits = _fitting_images(xml, sheet.filename, sheet.folder, images)
+        if len(fits) == 1:
+            found[xml] = fits[0]
+        elif fits:
+            doubtful[xml] = fits
+        else:
+            lost[xml] = sheet.filename
+    notes += spelling_findings(root, NameMatches([], {}, doubtful), cure=_WHICH)
+    return found | _spelled_images(root, lost, images.stems, found.values(), notes) if lost else found
+
 # %% ../../../nbs/data/formats/04_voc.ipynb #d6af6150
 def read_voc(
     # Holds XML files and images, in the same folders or in Annotations/ and JPEGImages/
@@ -270,25 +349,14 @@ def read_voc(
     "Read Pascal VOC. Raises `VisionRecipesError` that names the file where one is broken"
     passed = []
     root, files = _voc_files(Path(root), passed)
-    stems = {folder: image_stems(names) for folder, names in files.items()}
-    inside = {folder: set(names) for folder, names in files.items()}
-    image_of, lost, sheets = {}, {}, {}  # By annotation file
-    for xml in progress(_xml_paths(files), 'reading annotations', unit='file'):
-        tree = _parse_xml(root / xml)
-        shift = one_based
-        if one_based is None:
-            shift = 'VOC' in (tree.findtext('source/database') or '')
-        sheets[xml] = _Sheet(
-            _voc_size(root / xml, tree), _voc_objects(root / xml, tree, float(shift)), bool(shift)
-        )
-        filename = (tree.findtext('filename') or '').strip()
-        path = _voc_image(xml, filename, stems, inside)
-        (image_of if path else lost)[xml] = path or filename
+    xmls = progress(_xml_paths(files), 'reading annotations', unit='file')
+    sheets = {xml: _read_sheet(root / xml, one_based) for xml in xmls}
     notes = left_out_findings(root, files, passed)
-    image_of |= _spelled_images(root, lost, stems, image_of.values(), notes) if lost else {}
+    images = _Images(files)
+    image_of = _images_of(root, sheets, images, notes)
     taken = {xml: sheet for xml, sheet in sheets.items() if xml in image_of}
     paths = [image_of[xml] for xml in taken]
-    notes += _missing(root, sheets, image_of, stems)
+    notes += _missing(root, sheets, image_of, images.stems, notes)
     n_shifted = sum(sheet.shifted for sheet in taken.values())
     if n_shifted and one_based is None:
         message = (
@@ -314,11 +382,13 @@ def _unused_images(paths: list[str], stems: dict[str, dict[str, str]]) -> list[s
     return sorted(images - set(paths))
 
 
-def _missing(root: Path, sheets: dict[str, _Sheet], image_of: dict[str, str], stems: dict) -> list[Finding]:
+def _missing(
+    root: Path, sheets: dict[str, _Sheet], image_of: dict[str, str], stems: dict, notes: list
+) -> list[Finding]:
     "Findings about annotations without an image, and images without annotation"
     paths = [image_of[xml] for xml in sheets if xml in image_of]
     missing = [xml for xml in sheets if xml not in image_of]
-    findings = missing_findings(root, len(paths), missing, _unused_images(paths, stems))
+    findings = missing_findings(root, len(paths), missing, _unused_images(paths, stems), notes=notes)
     with_objects = [xml for xml in missing if sheets[xml].objects]
     empty = [path for xml, path in image_of.items() if not sheets[xml].objects]
     return [*findings, *hidden_negatives(root, with_objects, empty)]

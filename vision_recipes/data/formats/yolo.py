@@ -9,32 +9,37 @@ __all__ = ['looks_like_yolo', 'read_yolo', 'write_yolo']
 import json, os, re, shutil
 from collections import Counter
 from dataclasses import replace
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 import numpy as np
 from ...core.console import plural, progress, log_info
 from ...core.errors import brief, check_choice, VisionRecipesError
-from ...core.files import new_folder, read_utf8, real_kind, text_lines
+from ...core.files import new_folder, read_json, read_utf8, real_kind
 from ...core.image_paths import drawn_names
 from ...core.images import is_image_name, is_left_behind
 from ...core.labels import LabelMap
-from ...core.names import clean_name, match_names, NameMatches
+from ...core.names import clean_name, match_names, name_key, NameMatches
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
+    double_findings,
     files_near,
     first_bytes,
+    first_entries,
     hidden_negatives,
     left_out_findings,
     left_out_hint,
     missing_findings,
     path_inside,
+    read_names,
     scan,
     spelling_findings,
     SPLIT_NAMES,
 )
-from .recognition import head_text, Recognition, Sureness, surest
-from .values import WHOLE
+from .recognition import head_text, json_keys, Recognition, Sureness, surest
+from .values import TEXT, WHOLE
 from .yolo_keypoints import pose_of_yaml, pose_yaml
 from .yolo_lines import object_lines
 from .yolo_shapes import LineObjects, objects_of_lines
@@ -63,7 +68,11 @@ def _load_data_yaml(file: Path) -> dict:
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, OverflowError) as e:
         raise VisionRecipesError(f'{file}: not valid yaml: {" ".join(str(e).split())[:500]}.') from e
     if not isinstance(data, dict) or 'names' not in data:
-        raise VisionRecipesError(f'{file}: has no names: the class names are a list, or numbers with names.')
+        spelled = [key for key in data if str(key).lower() == 'names'] if isinstance(data, dict) else []
+        hint = f' Write {spelled[0]} in small letters, and all other keys.' if spelled else ''
+        raise VisionRecipesError(
+            f'{file}: has no names: the class names are a list, or numbers with names.{hint}'
+        )
     return {**_settled(file, data), 'file': file}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #8139e4dc
@@ -105,11 +114,25 @@ def _find_yaml(root: Path) -> dict | None:
     folders = (root, *root.resolve().parents[:2]) if root.is_dir() else (root.parent,)
     for folder in folders:
         for file in sorted(folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name)):
-            start = first_bytes(file, 1 << 16)
-            is_other = real_kind(start[:4096], 'YAML') or start.startswith((b'\xff\xfe', b'\xfe\xff'))
-            if b'names' in start or (file.stem == 'data' and is_other):
-                return _load_data_yaml(file)
+            is_other = file.stem == 'data' and real_kind(first_bytes(file), 'YAML')
+            if _NAMES.search(head_text(file)) or is_other:
+                data = _load_data_yaml(file)
+                if folder == folders[0] or _leads_to(data, root):
+                    return data
     return None
+
+
+def _leads_to(data: dict, root: Path) -> bool:
+    "Whether a data.yaml above a folder is about it: a part lies in it or above it, or no part can be found"
+    places = [_resolve_entry(data, value) for values in _yaml_entries(data).values() for value in values]
+    places = [place.resolve() for place in places if os.path.exists(place)]
+    root = root.resolve()
+    return not places or any(root in (p, *p.parents) or p in root.parents for p in places)
+
+
+_NAMES = re.compile(
+    r'(^|[{,]\s*)["\']?names["\']?\s*:', re.MULTILINE | re.IGNORECASE
+)  # A key that is not indented
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #bf07a052
 def _check_depth(file: Path, text: str, most: int = 200) -> None:
@@ -122,55 +145,85 @@ def _check_depth(file: Path, text: str, most: int = 200) -> None:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #f1c33826
 def _label_map(root: Path, data: dict | None, places: list[Path]) -> LabelMap:
-    "The classes, by data.yaml or by a list of names in one of `places`"
+    """The classes, by data.yaml or by a list of names in one of `places`.
+
+    Raises `VisionRecipesError` where nothing names them, or two files name them differently.
+    """
+    lists = _named_classes(places)
     if data is None:
-        file, names = _listed_names(root, places)
-        ids = None
+        if not lists:
+            raise VisionRecipesError(
+                f'{root}: nothing names the classes. Put a classes.txt there, a name a line in the order of '
+                'the numbers, or a data.yaml with names.'
+            )
+        file = next(iter(lists))
+        within = [names for other, names in lists.items() if other.parent in places[:-2]]  # not above the set
+        names = max([lists[file], *within], key=len)
     else:
         file = data['file']
-        names, ids = _yaml_names(data)
+        names = _yaml_names(data)
+    own = {place.resolve() for place in (*places[:-2], file.parent)}
+    for other, others in lists.items():
+        if other.parent.resolve() in own:
+            _refuse_other_names(file, names, other, others)
+    ids = tuple(names)
     try:
-        return LabelMap(tuple(map(str, names)), None if ids == tuple(range(len(names))) else ids)
+        return LabelMap(tuple(map(str, names.values())), None if ids == tuple(range(len(ids))) else ids)
     except VisionRecipesError as e:
         raise VisionRecipesError(f'{file}: {e}') from e
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #7ec0d024
-def _listed_names(root: Path, places: list[Path]) -> tuple[Path, list[str]]:
-    "The first list of class names, and its names"
-    files = list(dict.fromkeys(filter(None, map(_name_file, places))))
-    file = files[0] if files else None
-    if file is None:
-        raise VisionRecipesError(
-            f'{root}: nothing names the classes. Put a classes.txt there, a name a line in the order of '
-            'the numbers, or a data.yaml with names.'
-        )
-    names = text_lines(read_utf8(file, 'a list of names'))
+def _named_classes(places: list[Path]) -> dict[Path, dict[int, str]]:
+    "The lists of names in some folders, the likeliest first: names by number"
+    found = {}
+    for place in dict.fromkeys(places):
+        entries = os.listdir(place) if place.is_dir() else []
+        there = [name for name in entries if name.lower() in _LISTS]  # of thousands of text files
+        names = list(filter(None, match_names(_NAME_FILES, there, paths=False).found))
+        files = [place / name for name in names if name == names[0] or 'predefined' not in name]
+        lists = {file: dict(enumerate(_filled_names(file))) for file in files if file.is_file()}
+        if 'notes.json' in there and 'categories.#.name' in json_keys(place / 'notes.json'):
+            lists[place / 'notes.json'] = _noted_names(place / 'notes.json')
+        found |= lists
+    return found
+
+
+_LISTS = {*_NAME_FILES, 'notes.json'}
+
+
+def _filled_names(file: Path) -> list[str]:
+    "The names of a list. Raises `VisionRecipesError` where a line is empty or a comment"
+    names = read_names(file)
     if '' in names:
         raise VisionRecipesError(
             f'{file}, line {names.index("") + 1}: is empty, but each line names the class of its number. '
             'Write a name there, or remove the line and correct the numbers.'
         )
-    for other in files[1:]:
-        if other.parent in places[:-2]:  # the last two lie above the data set
-            others = text_lines(read_utf8(other, 'a list of names'))
-            if any(a != b for a, b in zip(names, others)):
-                raise VisionRecipesError(
-                    f'{other}: names other classes than {file}: {brief(others)} and {brief(names)}. Read '
-                    'each folder on its own, or give all one list and correct the numbers.'
-                )
-            names = max(names, others, key=len)
-    return file, names
+    return names
+
+
+def _noted_names(file: Path) -> dict[int, str]:
+    "The names in the `notes.json` of Label Studio"
+    categories = read_json(file)['categories']
+    WHOLE.settle(categories, 'id', f'{file}: entry {{}} of "categories" (counting from 0): its "id"'.format)
+    TEXT.settle(
+        categories, 'name', f'{file}: entry {{}} of "categories" (counting from 0): its "name"'.format, str
+    )
+    return {entry['id']: entry['name'] for entry in sorted(categories, key=itemgetter('id'))}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #120a822b
-def _name_file(place: Path) -> Path | None:
-    "The list of class names in a folder, in any spelling"
-    there = [name for name in os.listdir(place) if name[-4:] != '.jpg'] if place.is_dir() else []
-    found = match_names(_NAME_FILES, there, paths=False).found
-    return next((place / name for name in found if name and (place / name).is_file()), None)
+def _refuse_other_names(file: Path, names: dict[int, str], other: Path, others: dict[int, str]) -> None:
+    "Raise `VisionRecipesError` where two files give a number different names"
+    for i in names.keys() & others.keys():
+        if name_key(str(names[i])) != name_key(str(others[i])):
+            raise VisionRecipesError(
+                f'{other}: names other classes than {file}: {i} is {others[i]!r}, but {names[i]!r} there. '
+                'Correct or remove the one that is wrong; where two folders have lists, read each alone.'
+            )
 
-
-def _yaml_names(data: dict) -> tuple[list, tuple[int, ...] | None]:
-    "Names of data.yaml and their numbers, where it gives any. Raises `VisionRecipesError`"
+# %% ../../../nbs/data/formats/05_yolo.ipynb #0dcf0221
+def _yaml_names(data: dict) -> dict[int, str]:
+    "Names of data.yaml by their numbers. Raises `VisionRecipesError`"
     file = data['file']
     names = data['names']
     ids = None
@@ -186,7 +239,7 @@ def _yaml_names(data: dict) -> tuple[list, tuple[int, ...] | None]:
     # where numbers have gaps, nc may count them
     if isinstance(n, int) and n not in (len(names), ids[-1] + 1 if ids else 0):
         raise VisionRecipesError(f'{file}: nc is {n}, but there are {len(names)} names.')
-    return names, ids
+    return dict(zip(ids or range(len(names)), names))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #da896cbb
 def _check_names(file: Path, names: list) -> None:
@@ -205,16 +258,39 @@ def _check_names(file: Path, names: list) -> None:
 # %% ../../../nbs/data/formats/05_yolo.ipynb #5ea44f82
 def _resolve_entry(data: dict, entry: str) -> Path:
     "The path that an entry of data.yaml means; the first guess where none exists"
-    here = data['file'].parent
-    bases = [here / str(data.get('path') or ''), here]
     plain = clean_name(entry)
     spelled = dict.fromkeys((entry, entry.removeprefix('../'), plain, plain.removeprefix('../')))
-    guesses = [base / e for e in spelled for base in bases]
-    if re.match(r'/|[A-Za-z]:', plain):  # of another machine: what of its end is here
-        parts = plain.split('/')
-        guesses += [base / '/'.join(parts[k:]) for k in range(1, len(parts)) for base in bases]
+    guesses = [base / e for e in (*spelled, *_ends(plain)) for base in _bases(data)]
     # os.path.exists takes any name, unlike pathlib's
-    return next((g for g in guesses if os.path.exists(g)), guesses[0])
+    found = next((g for g in guesses if os.path.exists(g)), None)
+    return found or next(filter(None, map(_respelled, guesses)), guesses[0])
+
+
+def _bases(data: dict) -> list[Path]:
+    "What entries of data.yaml may be relative to, the likeliest first"
+    here = data['file'].parent
+    path = str(data.get('path') or '')
+    ends = _ends(clean_name(path)) if path else []
+    return [here / os.path.expanduser(path), *[here / end for end in ends], here]
+
+
+def _ends(path: str) -> list[str]:
+    "What of a path of another machine may be here: its last parts, the longest first"
+    parts = path.split('/')
+    return ['/'.join(parts[k:]) for k in range(1, len(parts))] if re.match(r'/|[A-Za-z]:', path) else []
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #ebbd2e51
+def _respelled(path: Path) -> Path | None:
+    "The place that a path names with parts in another spelling"
+    found = Path(path.anchor)
+    for part in path.parts[len(found.parts) :]:
+        if not os.path.lexists(found / part):
+            there = os.listdir(found) if found.is_dir() else []
+            part = match_names([part], there, paths=False).found[0]
+        if part is None:
+            return None
+        found = found / part
+    return found
 
 
 def _yaml_entries(data: dict) -> dict[str, list[str]]:
@@ -233,44 +309,52 @@ def _yaml_entries(data: dict) -> dict[str, list[str]]:
     return entries
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #1504df89
-def _yaml_parts(data: dict) -> dict[str, list[Path]]:
-    "The parts of data.yaml that exist, each place once. Raises `VisionRecipesError` where none exists"
+def _yaml_parts(data: dict, notes: list) -> dict[str, list[Path]]:
+    """The parts of data.yaml that exist, each place once. Those that do not are added to `notes`.
+
+    Raises `VisionRecipesError` where none exists, or `train` does not.
+    """
     entries = _yaml_entries(data)
     places = {name: [_resolve_entry(data, value) for value in values] for name, values in entries.items()}
     existing = {name: paths for name, paths in places.items() if all(map(os.path.exists, paths))}
-    if places and not existing:
-        name, value, place = next(
-            (name, value, place)
-            for name in places
-            for value, place in zip(entries[name], places[name])
-            if not os.path.exists(place)
+    gone = {name: _gone(data, name, entries[name], places[name]) for name in places if name not in existing}
+    if places and (not existing or 'train' in gone):
+        only, place = (
+            (f', only {", ".join(existing)}', 'name the folder to read') if existing else ('', 'path')
         )
-        raise VisionRecipesError(
-            f'{data["file"]}: {name} is {value}, but there is no {place}. Correct it, or path.'
-        )
-    if 'train' in places and 'train' not in existing:
-        raise VisionRecipesError(
-            f'{data["file"]}: train is {entries["train"][0]}, but there is no {places["train"][0]}, only '
-            f'{", ".join(existing)}. Correct it, or name the folder to read.'
-        )
+        first = 'train' if 'train' in gone else next(iter(gone))
+        raise VisionRecipesError(f'{data["file"]}: {gone[first]}{only}. Correct it, or {place}.')
+    for message in gone.values():
+        message += '; left out. Correct it, or remove the entry.'
+        notes.append(Finding('warning', 'missing part', str(data['file']), message))
     distinct = {}  # `write_yolo` gives two parts one folder: the first name is kept
     for name, paths in existing.items():
         distinct.setdefault(tuple(p.resolve() for p in paths), name)
     return {name: existing[name] for name in distinct.values()}
 
+
+def _gone(data: dict, name: str, values: list[str], places: list[Path]) -> str:
+    "Which of the places of a part does not exist"
+    value, place = next((v, p) for v, p in zip(values, places) if not os.path.exists(p))
+    return f'{name} is {value}, but there is no {place}'
+
 # %% ../../../nbs/data/formats/05_yolo.ipynb #89c08fab
 def _or_images(folder: Path) -> Path:
     "Its folder `images` where it has one"
-    inside = (folder / name for name in ('images', 'Images', 'IMAGES'))
+    if (folder / 'images').is_dir() or not folder.is_dir():
+        return folder / 'images' if folder.is_dir() else folder
+    inside = (folder / name for name in sorted(os.listdir(folder)) if name.lower() == 'images')
     return next((f for f in inside if f.is_dir()), folder)
 
 
-def _parts(root: Path, data: dict | None) -> dict[str, list[Path]]:  # By name; '' where there are none
+def _parts(
+    root: Path, data: dict | None, notes: list
+) -> dict[str, list[Path]]:  # By name; '': there are none
     "The parts of a data set, each one or more folders or lists of images"
     if root.suffix.lower() == '.txt':
         return {'': [root]}
     if data is not None and (root == data['file'] or root.resolve() == data['file'].resolve().parent):
-        parts = _yaml_parts(data)
+        parts = _yaml_parts(data, notes)
         if parts:
             return parts
     folder = _or_images(root if root.is_dir() else root.parent)
@@ -283,9 +367,9 @@ def _parts(root: Path, data: dict | None) -> dict[str, list[Path]]:  # By name; 
     return parts or {'': [folder]}
 
 
-def _sources(root: Path, data: dict | None, part: str | None) -> list[Path]:
+def _sources(root: Path, data: dict | None, part: str | None, notes: list) -> list[Path]:
     "The folders or lists of the part that is meant. Raises `VisionRecipesError` where it must be named"
-    parts = _parts(root, data)
+    parts = _parts(root, data, notes)
     if part is not None:
         return parts[check_choice(f'{root}: part', part, parts)]
     first = next(iter(parts.values()))
@@ -307,18 +391,17 @@ def _images(source: Path, notes: list) -> tuple[list[tuple[str, str]], list[str]
         path = os.path.join(source, folder) if folder else str(source)
         drawn = drawn_names(path, names)
         passed += [f'{folder}/{name}'.lstrip('/') for name in drawn]
-        images += [(path, name) for name in sorted(names) if is_image_name(name) and name not in drawn]
+        # `scan` left out hidden files; the suffix alone tells the usual ones, and fast
+        taken = [name for name in names if name[-4:] == '.jpg' or is_image_name(name)]
+        images += [(path, name) for name in sorted(taken) if name not in drawn]
     notes += left_out_findings(source, files, passed)
     return images, []
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fc9c34c6
 def _listed_images(source: Path, notes: list) -> tuple[list[tuple[str, str]], list[str]]:
     "Folder and name of each image that a `.txt` file lists, and listed images that are missing"
-    try:
-        lines = [line.strip() for line in source.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as e:
-        reason = getattr(e, 'strerror', None) or 'not UTF-8 text: save it as UTF-8'
-        raise VisionRecipesError(f'{source}: is no list of images: {reason}.') from e
+    text = read_utf8(source, 'a list of images')
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     images = []
     lost = []
     for line in lines:
@@ -344,18 +427,56 @@ def _spelled_images(source: Path, lost: list[str], images: list, notes: list) ->
     notes += spelling_findings(source, matches)
     return matches.respelled
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #862e681c
 def _labels_folder(folder: str) -> str:
-    "Where the text files for the images in `folder` are: in its twin below `labels`, or beside them"
+    "Where the text files for the images in `folder` are; where that is in doubt, the first such place"
+    return (_label_folders(folder) or [folder])[0]
+
+
+def _label_folders(folder: str) -> list[str]:
+    "The places of the text files for the images in `folder`, if not there; several are a doubt"
     parts = list(Path(folder).absolute().parts)
     for i in reversed(range(len(parts))):
         if parts[i].lower() == 'images':
             twins = [
                 os.path.join(*parts[:i], name, *parts[i + 1 :]) for name in ('labels', 'Labels', 'LABELS')
             ]
-            if any(map(os.path.isdir, twins)):
-                return next(filter(os.path.isdir, twins))
-    return folder
+            found = list(filter(os.path.isdir, twins))[:1]
+            if found:
+                return found
+    return _folders_with_texts(folder)
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #9a6fd95c
+def _folders_with_texts(folder: str) -> list[str]:
+    "The folders beside one of images that hold text files of their names, if that has none, and no image"
+    try:
+        images = filter(is_image_name, (entry.name for entry in first_entries(folder, 1000)))
+        texts = [f'{name.rpartition(".")[0]}.txt' for name in islice(images, 10)]
+        if not texts or _holds(folder, texts):
+            return []
+        beside = _twins(os.path.abspath(folder))
+        return sorted(path for path in beside if _holds(path, texts) and not _holds_image(path))
+    except OSError:
+        return []
+
+
+def _twins(folder: str) -> list[str]:
+    "The folders beside one, and those of its name beside the one above it, as txt/train for img/train"
+    above, name = os.path.split(folder)
+    found = []
+    for place, rest in ((above, ()), (os.path.dirname(above), (name,))):
+        entries = [entry for entry in first_entries(place, 1000) if entry.is_dir()]
+        if len(entries) <= 50:  # more are classes
+            found += [os.path.join(e.path, *rest) for e in entries if not is_left_behind(e.name)]
+    return list(filter(os.path.isdir, found))
+
+
+def _holds(folder: str, names: list[str]) -> bool:
+    return any(os.path.isfile(os.path.join(folder, name)) for name in names)
+
+
+def _holds_image(folder: str) -> bool:
+    return any(is_image_name(entry.name) for entry in first_entries(folder, 1000))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
 def looks_like_yolo(path: Path) -> Recognition:
@@ -367,7 +488,8 @@ def looks_like_yolo(path: Path) -> Recognition:
     if (path / 'obj.data').is_file() and (path / 'obj.names').is_file():
         return Recognition(Sureness.IS, 'obj.data and obj.names are those of Darknet')
     twin = _labels_folder(str(path))
-    texts = files_near(path, '.txt', 5) + (files_near(Path(twin), '.txt', 5) if twin != str(path) else [])
+    places = [place for place in (path, Path(twin), path / 'labels') if place.is_dir()]
+    texts = [text for place in dict.fromkeys(places) for text in files_near(place, '.txt', 5)]
     found = surest(map(_recognised_text, texts), 'there is no .txt file with a class and a box a line')
     if found or twin == str(path):
         return found
@@ -377,7 +499,7 @@ def looks_like_yolo(path: Path) -> Recognition:
 def _recognised_file(path: Path) -> Recognition:
     "Whether a file is a data.yaml or a list of images"
     suffix = path.suffix.lower()
-    if suffix in ('.yaml', '.yml') and b'names' in first_bytes(path, 1 << 16):
+    if suffix in ('.yaml', '.yml') and _NAMES.search(head_text(path)):
         return Recognition(Sureness.IS, f'{path} names classes')
     if suffix == '.txt' and is_image_name(head_text(path).split('\n')[0].strip()):
         return Recognition(Sureness.IS, f'{path} lists images')
@@ -385,10 +507,11 @@ def _recognised_file(path: Path) -> Recognition:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #36c8f178
 def _is_data_yaml(path: Path) -> bool:
-    text = first_bytes(path, 1 << 16)
-    if not re.search(rb'(?m)^names\s*:', text):
-        return False
-    return re.search(rb'(?m)^(train|val|nc)\s*:', text) is not None
+    text = head_text(path)
+    return (
+        _NAMES.search(text) is not None
+        and re.search(r'(?mi)^["\']?(train|val|nc)["\']?\s*:', text) is not None
+    )
 
 
 def _recognised_text(path: Path) -> Recognition:
@@ -436,11 +559,9 @@ def read_yolo(
     if not root.exists():
         raise VisionRecipesError(f'{root}: no such file or folder.')
     data = _find_yaml(root)
-    sources = _sources(root, data, part)
+    images, missing, notes = [], [], []
+    sources = _sources(root, data, part, notes)
     where = data['file'] if data else root
-    images = []
-    missing = []
-    notes = []
     for source in sources:
         found, lost = _images(source, notes)
         images += found
@@ -450,7 +571,10 @@ def read_yolo(
     if not images and not missing:
         raise _no_image(root, sources[0])
     labels = _label_map(root, data, _places_of_names(base, sources, images))
-    notes += [*missing_findings(where, len(images), missing, []), *_texts_without_image(where, spare)]
+    notes += [
+        *missing_findings(where, len(images), missing, [], '', notes),
+        *_texts_without_image(where, spare),
+    ]
     if not any(texts):
         raise VisionRecipesError(
             f'{root}: {plural(len(images), "image")}, but not one has a text file. '
@@ -505,6 +629,17 @@ def _texts_without_image(where: Path, texts: list[str]) -> list[Finding]:
     return [Finding('warning', 'no image', str(where), message)]
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #a17460a6
+def _checked_labels_folder(folder: str) -> str:
+    "`_labels_folder`. Raises `VisionRecipesError` where it is in doubt"
+    found = _label_folders(folder)
+    if len(found) > 1:
+        raise VisionRecipesError(
+            f'{folder}: text files for its images lie in {" and in ".join(found[:3])}. Remove what is '
+            'not meant, or call the folders images and labels.'
+        )
+    return _labels_folder(folder)
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #5240f02b
 def _texts(
     where: Path, images: list[tuple[str, str]], notes: list, listed: bool
 ) -> tuple[list[str], list[str]]:
@@ -512,16 +647,19 @@ def _texts(
 
     Each folder is listed once. Where the images were `listed`, other text files are no surprise.
     """
-    folders = {folder: _labels_folder(folder) for folder, _ in images}
+    folders = {folder: _checked_labels_folder(folder) for folder in dict.fromkeys(map(itemgetter(0), images))}
     inside = {folder: _texts_by_stem(labels) for folder, labels in folders.items()}
     text_of = _matched_texts(where, images, inside, notes)
-    texts = [os.path.join(folders[f], text_of[f, n]) if text_of[f, n] else '' for f, n in images]
+    start_of = {folder: os.path.join(labels, '') for folder, labels in folders.items()}
+    texts = [start_of[f] + text_of[f, n] if text_of[f, n] else '' for f, n in images]
     used = set(texts)
+    if len(used) < len(texts):
+        notes += double_findings(Path(), _doubles(images, texts))
     spare = []
     for folder, names in inside.items():
         beside_images = folders[folder] == folder
         for stem, name in names.items():
-            path = os.path.join(folders[folder], name)
+            path = start_of[folder] + name
             is_list_of_part = beside_images and stem in SPLIT_NAMES
             if path not in used and not is_list_of_part:
                 spare.append(path)
@@ -555,6 +693,17 @@ def _matched_texts(
 def _texts_by_stem(folder: str) -> dict[str, str]:
     names = [n for n in os.listdir(folder) if n.lower().endswith('.txt') and not is_left_behind(n)]
     return {name[:-4]: name for name in names if name not in _NAME_FILES}
+
+
+def _doubles(images: list[tuple[str, str]], texts: list[str]) -> list[tuple[str, str]]:
+    "Pairs of images that share a text file, because they differ in their suffix only"
+    first_of = {'': None}
+    doubles = []
+    for image, text in zip(images, texts):
+        first = first_of.setdefault(text, image)
+        if first not in (None, image):
+            doubles.append((os.path.join(*first), os.path.join(*image)))
+    return doubles
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #78d15cc4
 def _relative(base: Path, images: list[tuple[str, str]]) -> tuple[list[str], Path]:

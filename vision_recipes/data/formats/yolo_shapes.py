@@ -46,8 +46,8 @@ def objects_of_lines(
     _check_lines(lines)
     longer = np.unique(lengths[lengths > 5])
     if len(longer) > 1:
-        if task not in ('segment', 'obb') and all(_may_be_posed(lines, int(n)) for n in longer):
-            raise _posed_unequally(lines, longer)
+        if task not in ('segment', 'obb'):
+            _check_outlines(lines, longer)
         return _outlined(lines, where, task)
     n = int(longer[0])
     if n == 6:
@@ -287,23 +287,39 @@ def _recognised(
     raise _unclear(lines, n, where, bool(shapes))
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #b3aa2ac8
-def _may_be_posed(lines: TextLines, n: int) -> bool:
-    "Whether lines of `n` numbers are no outlines, and their points lie inside the boxes of columns 2 to 5"
-    table = lines.numbers.values[lines.numbers.positions(lines.numbers.counts == n)].reshape(-1, n)
-    if n % 2 == 1 and not _is_signed(table) and _are_outlines(table):
-        return False
-    return any(_share_in_boxes(table, k, dims) == 1 for k, dims in _point_shapes(n))
+def _check_outlines(
+    lines: TextLines,
+    longer: np.ndarray,  # The lengths above 5, at least two
+) -> None:
+    """Raise `VisionRecipesError` where lines of several lengths may be keypoints.
+
+    Their points lie inside the boxes of columns 2 to 5, or many lines are no plain outlines.
+    """
+    fitting, plain = _shares(lines)
+    if fitting == 1 or plain < 0.8:
+        lengths = lines.numbers.counts
+        i, k = (int(np.argmax(lengths == n)) for n in longer[:2])
+        doubt = 'as keypoints all lie inside their boxes' if fitting == 1 else 'not all are plain outlines'
+        raise lines.error(
+            k,
+            f'has {lengths[k]} numbers and another line {lengths[i]}, and {doubt}. For keypoints give every '
+            'line the same number of points, and say kpt_shape in data.yaml; for outlines say task: segment.',
+        )
 
 
-def _posed_unequally(lines: TextLines, longer: np.ndarray) -> VisionRecipesError:
-    "The error for lines of several lengths that look like keypoints"
+def _shares(lines: TextLines, most: int = 500) -> tuple[float, float]:
+    "The shares of lines of more than five numbers that fit as keypoints, and as outlines"
     lengths = lines.numbers.counts
-    i, k = (int(np.argmax(lengths == n)) for n in longer[:2])
-    return lines.error(
-        k,
-        f'has {lengths[k]} numbers and another line {lengths[i]}, and as keypoints all lie inside their '
-        'boxes. Give every line the same number of points, or say task: segment in data.yaml.',
-    )
+    rows = np.flatnonzero(lengths > 5)
+    rows = rows[:: max(1, len(rows) // most)]
+    n_fitting = n_plain = 0.0
+    for n in np.unique(lengths[rows]).tolist():
+        table = lines.numbers.take(rows[lengths[rows] == n]).values.reshape(-1, n)
+        shares = [_share_in_boxes(table, k, dims) for k, dims in _point_shapes(n)]
+        n_fitting += len(table) * max(shares, default=0.0)
+        if n % 2 and not _is_signed(table):
+            n_plain += _plain_outlines(table).sum()
+    return n_fitting / len(rows), n_plain / len(rows)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #d134ba8e
 def _point_shapes(n: int) -> list[tuple[int, int]]:
@@ -338,13 +354,17 @@ def _is_signed(table: np.ndarray) -> bool:
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #0649f1fc
 def _are_outlines(table: np.ndarray, most: int = 500) -> bool:
     "Whether four of five lines are plain rings, of up to `most` lines"
-    points = table[:: max(1, len(table) // most), 1:].reshape(-1, table.shape[1] // 2, 2)
+    return bool(_plain_outlines(table[:: max(1, len(table) // most)]).mean() >= 0.8)
+
+
+def _plain_outlines(table: np.ndarray) -> np.ndarray:  # (M,) bool
+    "Whether each line is a ring that does not cross itself, has an area, and no second point far off"
+    points = table[:, 1:].reshape(-1, table.shape[1] // 2, 2)
     extent = np.ptp(points, axis=1).max(1)
     far = 2 if points.shape[1] > 3 else 3
     is_near = extent <= far * np.ptp(np.delete(points, 1, axis=1), axis=1).max(1)
     area = np.abs([ring_area(ring) for ring in points])
-    is_plain = (area > 1e-3 * extent**2) & [not crosses_itself(ring) for ring in points]
-    return bool((is_near & is_plain).mean() >= 0.8)
+    return is_near & (area > 1e-3 * extent**2) & [not crosses_itself(ring) for ring in points]
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #7eae0c40
 def _check_all_posed(lines: TextLines, n: int) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from ...core.console import progress
 from ...core.errors import VisionRecipesError
-from ...core.files import real_kind
+from ...core.files import encoding_fault, real_kind
 from ...core.patching import patch
 from ...core.ragged import Ragged
+from .foreign import foreign_format
 
 # %% ../../../nbs/data/formats/13_yolo_text.ipynb #e5cdd2d3
 @dataclass(frozen=True, eq=False)
@@ -127,10 +128,16 @@ def _find_broken_line(files: list[str], contents: list[bytes]) -> VisionRecipesE
     for file, content in zip(files, contents):
         if kind := real_kind(content[:4096], 'a text file of YOLO'):
             return VisionRecipesError(f'{file}: {kind}.')
-        if content.startswith((b'\xff\xfe', b'\xfe\xff')) or b'\0' in content:
-            return VisionRecipesError(f'{file}: is not UTF-8 text, but perhaps UTF-16. Save it as UTF-8.')
+        if b'\0' in content:
+            return VisionRecipesError(f'{file}: {encoding_fault(content)}')
         for number, line in _filled_lines(content):
             values = _parsed(line)
             if values is None or len(values) != len(line.split()):
-                return VisionRecipesError(f'{file}, line {number}: {_quoted(line)} is not all numbers.')
+                return _broken_line(Path(file), number, line)
     return VisionRecipesError(f'{files[0]}: the text files cannot be read as numbers.')
+
+
+def _broken_line(file: Path, number: int, line: bytes) -> VisionRecipesError:
+    kind = foreign_format(file)
+    hint = '' if kind is None else f' It looks like {kind.name}. {kind.cure}'
+    return VisionRecipesError(f'{file}, line {number}: {_quoted(line)} is not all numbers.{hint}')
