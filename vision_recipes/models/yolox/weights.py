@@ -12,10 +12,8 @@ import os, re, sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterable
-from ...core.console import human_bytes
 from ...core.errors import check_choice, did_you_mean, VisionRecipesError
-from ...core.files import file_hash
-from ...data.download import download, MIRROR
+from ...data.download import download_known
 from ...runtime.preprocess import Preprocess
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #efd449f5
@@ -137,7 +135,8 @@ def fetch_yolox_weights(
 ) -> Path:
     """The file with these weights, downloaded if it is not here yet.
 
-    Raises `VisionRecipesError` where it cannot be downloaded, or does not match its documented hash or size.
+    Raises `VisionRecipesError` where it cannot be downloaded, or is not of its known hash or size; a kept
+    file, too.
     """
     if name not in YOLOX_WEIGHTS:
         raise VisionRecipesError(
@@ -145,38 +144,7 @@ def fetch_yolox_weights(
             f'{", ".join(YOLOX_WEIGHTS)}.'
         )
     known = YOLOX_WEIGHTS[name]
-    path = yolox_weights_path(name)
-    if not path.exists():
-        fetched = download(known.url, path.with_name(path.name + '.unchecked'), **more)
-        _check_digest(fetched, known)
-        fetched.replace(path)
-    return path
-
-# %% ../../../nbs/models/yolox/03_weights.ipynb #64b313bb
-def _mismatch(path: Path, known: WeightFile) -> str:  # Empty where there is none
-    "How a file differs from its documented size and hash"
-    size = path.stat().st_size
-    if known.n_bytes not in (None, size):
-        return f'has {human_bytes(size)} ({size} bytes), but {known.n_bytes} bytes are documented'
-    algorithm, _, digits = known.digest.partition(':')
-    if not digits:
-        return ''
-    actual = file_hash(path, algorithm)
-    if actual.startswith(digits):
-        return ''
-    return f'has the {algorithm} {actual[:16]}…, but {digits[:16]} is documented'
-
-
-def _check_digest(path: Path, known: WeightFile):
-    "Refuse, and delete, a file that does not match its documented size and hash"
-    wrong = _mismatch(path, known)
-    if not wrong:
-        return
-    path.unlink()
-    raise VisionRecipesError(
-        f'{known.url}: what came {wrong}; it was deleted. Try again; '
-        f'if it stays so, the file at this address has changed, or {MIRROR} holds another.'
-    )
+    return download_known(known.url, yolox_weights_path(name), known.digest, known.n_bytes, **more)
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #6f6b6b06
 _RULES = [
