@@ -11,7 +11,7 @@ import errno, hashlib, json, os, re, shutil, tempfile, time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
-from .errors import VisionRecipesError
+from .errors import brief, VisionRecipesError
 
 # %% ../../nbs/core/03_files.ipynb #5b715547
 _CURES = {
@@ -173,7 +173,7 @@ def parse_json(
         return json.loads(text)
     except json.JSONDecodeError as e:
         raise VisionRecipesError(
-            f'{where}: not valid JSON at line {e.lineno}, column {e.colno}: {e.msg}. Is the file cut off?'
+            f'{where}: not valid JSON at line {e.lineno}, column {e.colno}: {e.msg}. {_json_cause(text, e.pos)}'
         ) from e
     except RecursionError as e:
         raise VisionRecipesError(f'{where}: nested too deeply to be a file of ours.') from e
@@ -199,6 +199,13 @@ def read_json(path: str | Path) -> Any:
     except VisionRecipesError:
         refuse_other_kind(path, 'JSON')
         raise
+
+
+def _json_cause(text: str, position: int) -> str:
+    "What may be wrong with a text that is no JSON from `position` on"
+    if not text.strip():
+        return 'It is empty.'
+    return 'Is the file cut off?' if position else f'It begins with {brief(text, 20)}: is it JSON at all?'
 
 # %% ../../nbs/core/03_files.ipynb #6f4c4a38
 @contextmanager

@@ -86,7 +86,8 @@ def _checked(f, value):
         value = float(value)
     if type(value) is not kind:
         wanted = ' or '.join([_KINDS[kind], *meta['words']])
-        raise VisionRecipesError(f'{f.name} must be {wanted}, but got {brief(value)}.')
+        hint = did_you_mean(value, meta['words'])
+        raise VisionRecipesError(f'{f.name} must be {wanted}, but got {brief(value)}.{hint}')
     if meta['choices']:
         check_choice(f.name, value, meta['choices'])
     if kind in (int, float) and not _within(value, meta['low'], meta['high']):

@@ -257,7 +257,9 @@ def read_config(
         raise VisionRecipesError(f'{file}: no such file. A run has its settings in RUN/run.json.')
     info = check_depth(read_json(file), str(file))
     if not isinstance(info, dict):
-        raise VisionRecipesError(f'{file}: wanted is {{"task": ..., "lr": ...}}, but got {brief(info)}.')
+        raise VisionRecipesError(
+            f'{file}: holds {brief(info)}, but wanted is an object: {{"task": ..., "lr": ...}}.'
+        )
     is_run = 'settings' in info or 'fit' in info
     config = _config_of_run(file, check_run(info, file)) if is_run else _config_of_settings(file, info)
     _check_config(config, info.get('versions') if is_run else None)
@@ -291,7 +293,11 @@ _FOLDERS = ('dir', 'root'), ('valid_dir', 'valid_root')  # the second where anno
 # %% ../../nbs/training/01_settings.ipynb #a6adcd2b
 def _config_of_settings(file: Path, info: dict) -> Config:
     "From names and values as on the command line"
-    check_choice(f'{file}: task', info.get('task'), TASKS)
+    if 'task' not in info:
+        raise VisionRecipesError(
+            f'{file}: has no "task", but {brief(list(info))}. Write "task" there, with one of {", ".join(TASKS)}.'
+        )
+    check_choice(f'{file}: task', info['task'], TASKS)
     places = {k: info[k] for k in _PLACES if k in info}
     values = {k: v for k, v in info.items() if k not in (*_PLACES, 'task')}
     return Config(file, info['task'], values, places, False)
