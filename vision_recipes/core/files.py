@@ -173,7 +173,8 @@ def parse_json(
         return json.loads(text)
     except json.JSONDecodeError as e:
         raise VisionRecipesError(
-            f'{where}: not valid JSON at line {e.lineno}, column {e.colno}: {e.msg}. {_json_cause(text, e.pos)}'
+            f'{where}: not valid JSON at line {e.lineno}, column {e.colno}: {e.msg}. '
+            f'{_json_cause(text, e.pos)}'
         ) from e
     except RecursionError as e:
         raise VisionRecipesError(f'{where}: nested too deeply to be a file of ours.') from e
@@ -200,7 +201,7 @@ def read_json(path: str | Path) -> Any:
         refuse_other_kind(path, 'JSON')
         raise
 
-
+# %% ../../nbs/core/03_files.ipynb #71969205
 def _json_cause(text: str, position: int) -> str:
     "What may be wrong with a text that is no JSON from `position` on"
     if not text.strip():

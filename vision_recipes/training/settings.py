@@ -295,7 +295,8 @@ def _config_of_settings(file: Path, info: dict) -> Config:
     "From names and values as on the command line"
     if 'task' not in info:
         raise VisionRecipesError(
-            f'{file}: has no "task", but {brief(list(info))}. Write "task" there, with one of {", ".join(TASKS)}.'
+            f'{file}: has no "task", but {brief(list(info))}. Write "task" there, with one of '
+            f'{", ".join(TASKS)}.'
         )
     check_choice(f'{file}: task', info['task'], TASKS)
     places = {k: info[k] for k in _PLACES if k in info}
