@@ -65,7 +65,7 @@ def main(
     finally:
         lost = flush_streams()
     if lost and not code:
-        put(f'vision-recipes: the output could not be written: {lost}.\n', sys.stderr)
+        put(f'vision-recipes: standard output: cannot be written: {lost}.\n', sys.stderr)
     return code or (2 if lost else 0)
 
 

@@ -98,7 +98,7 @@ def _fill_standard_files():
         except OSError:
             os.open(os.devnull, os.O_RDWR)
 
-
+# %% ../../nbs/core/02_console.ipynb #dd65c316
 def flush_streams() -> (
     str
 ):  # Why something was lost, such as a full disk; empty: nothing was, or nobody reads
@@ -109,10 +109,18 @@ def flush_streams() -> (
         except OSError as e:
             if not isinstance(e, BrokenPipeError):
                 _lost[:] = _lost or [e.strerror or str(e)]
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            _lead_nowhere(stream)
         except (ValueError, AttributeError):
             pass
     return ''.join(_lost)
+
+
+def _lead_nowhere(stream):
+    "Let the file behind a stream swallow what is left in it, so that the end of Python cannot fail"
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):  # one of another program, without a file
+        pass
 
 # %% ../../nbs/core/02_console.ipynb #4875fd7d
 class _Stdout(logging.Handler):

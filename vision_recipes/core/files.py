@@ -14,7 +14,7 @@ from typing import Any, Iterator
 from .errors import brief, VisionRecipesError
 
 # %% ../../nbs/core/03_files.ipynb #5b715547
-_CURES = {
+_WRITE_CURES = {
     errno.ENOSPC: 'the disk is full: make room or choose another place',
     errno.EROFS: 'the file system is read-only: choose another place',
     errno.EACCES: 'no permission to write there: choose another place',
@@ -34,7 +34,7 @@ def os_error(
     e: OSError,
 ) -> VisionRecipesError:  # To be raised `from e`
     "The error of an operating system as a message for the user"
-    return VisionRecipesError(f'{path}: cannot be written: {_CURES.get(e.errno, e.strerror or e)}.')
+    return VisionRecipesError(f'{path}: cannot be written: {_WRITE_CURES.get(e.errno, e.strerror or e)}.')
 
 # %% ../../nbs/core/03_files.ipynb #12d9a7e6
 @contextmanager
