@@ -166,7 +166,8 @@ def _without_samples(named: Path, files: list[Path]) -> list[Path]:
     if not own or not samples:
         return files
     log_info(
-        f'{named}: {plural(len(files) - len(own), "image")} passed over, samples of a bundle, in {min(samples)}'
+        f'{named}: {plural(len(files) - len(own), "image")} passed over, samples of a bundle, in '
+        f'{min(samples)}'
     )
     return own
 
