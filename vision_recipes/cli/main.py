@@ -70,6 +70,8 @@ def main(
 
 
 def _error_text(e: Exception) -> str:
+    if isinstance(e, FileNotFoundError) and not e.filename:  # of `os.getcwd`
+        return 'the current folder was removed. Change into another one.'
     if isinstance(e, VisionRecipesError) or not e.filename:
         return str(e)
     return f'{e.filename}: {e.strerror}.'

@@ -140,9 +140,20 @@ def list_images(
 
 # %% ../../nbs/core/14_image_paths.ipynb #6fc8bc09
 def _named_images(path: Path) -> list[Path]:
+    _check_here(path)
     if path.is_dir():
         return _images_in(path)
     return _matches(path) if is_pattern(path) else [_existing(path)]
+
+
+def _check_here(path: Path):
+    "Refuse a relative path where the current folder is gone, as in a service whose folder was cleaned up"
+    try:
+        path.absolute()
+    except FileNotFoundError as e:
+        raise VisionRecipesError(
+            f'{path}: the current folder was removed. Change into another one, or give the whole path.'
+        ) from e
 
 
 def _once(files: Iterable[Path]) -> list[Path]:
