@@ -224,7 +224,12 @@ def add_setting(parser: argparse.ArgumentParser, f: Field, text: str, choices: t
     words = f.metadata['words']
 
     def read(value: str):
-        return value if value in words else kind(value)
+        try:
+            return kind(value)
+        except ValueError:
+            if not words:
+                raise
+            return value  # a word; the check of the settings refuses others
 
     read.__name__ = kind.__name__  # for the message about a wrong value
     parser.add_argument(option, type=read, default=None, choices=choices, help=text, metavar=metavar)

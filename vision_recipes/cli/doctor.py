@@ -158,8 +158,8 @@ def _unused_gpu(
     if cuda:
         return (
             f'{gpu} is there, but torch {torch_version} cannot use it',
-            f'its driver is older than CUDA {cuda} wants, or the GPU is hidden (CUDA_VISIBLE_DEVICES). Update '
-            "the driver, or install a torch for the driver's CUDA, which `nvidia-smi` shows: "
+            f'its driver is older than CUDA {cuda} wants, or the GPU is hidden (CUDA_VISIBLE_DEVICES). Update'
+            " the driver, or install a torch for the driver's CUDA, which `nvidia-smi` shows: "
             'https://pytorch.org/get-started/locally',
         )
     # Windows gets a torch for the CPU from the package index, Linux one for CUDA

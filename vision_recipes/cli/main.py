@@ -66,11 +66,13 @@ def main(
     finally:
         lost = flush_streams()
     if lost and not code:
-        put(f'vision-recipes: the output could not be written: {lost}.\n', sys.stderr)
+        put(f'vision-recipes: standard output: cannot be written: {lost}.\n', sys.stderr)
     return code or (2 if lost else 0)
 
 
 def _error_text(e: Exception) -> str:
+    if isinstance(e, FileNotFoundError) and not e.filename:  # of `os.getcwd`
+        return 'the current folder was removed. Change into another one.'
     if isinstance(e, VisionRecipesError) or not e.filename:
         return str(e)
     return f'{e.filename}: {e.strerror}.'

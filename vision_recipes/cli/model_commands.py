@@ -39,6 +39,7 @@ def open_run_or_model(
 ):  # A `BasePredictor`
     "Open what can predict; torch is not imported for a `.onnx` file"
     if model_source(path) != 'onnx':
+        _refuse_onnx_options(path, options)
         if path.is_dir() or path.suffix == '.json':
             read_run(path)
         if card:
@@ -53,6 +54,17 @@ def open_run_or_model(
     from vision_recipes.runtime.predictor import Predictor
 
     return Predictor(path, card=card, **options)
+
+
+def _refuse_onnx_options(path: Path, options: dict):
+    "Refuse options of onnxruntime for a model that PyTorch runs"
+    words = {'threads': '--threads', 'providers': '--provider'}
+    given = [words[name] for name, value in options.items() if value]
+    if given:
+        raise VisionRecipesError(
+            f'{", ".join(given)}: is for onnxruntime, but {path} is run by PyTorch. Export it first: '
+            f'vision-recipes export {path}. (PyTorch takes as many threads as OMP_NUM_THREADS says.)'
+        )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #8eea4d7b
 def not_trained_on(anns: Annotations, card) -> Annotations:

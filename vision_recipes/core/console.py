@@ -109,11 +109,18 @@ def flush_streams() -> str:  # The cause of the first failed write, such as a fu
         except OSError as e:
             if not isinstance(e, BrokenPipeError):
                 _write_error[:] = _write_error or [e.strerror or str(e)]
-            # else Python would try again at exit, and fail with a traceback
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            _redirect_to_nowhere(stream)
         except (ValueError, AttributeError):  # a closed stream, and None
             pass
     return ''.join(_write_error)
+
+
+def _redirect_to_nowhere(stream):
+    "Point a stream at `os.devnull`, else Python would try again at exit, and fail with a traceback"
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):  # a stream of another program, without a file
+        pass
 
 # %% ../../nbs/core/02_console.ipynb #4875fd7d
 class _Stdout(logging.Handler):

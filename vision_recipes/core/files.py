@@ -12,11 +12,11 @@ import errno, hashlib, json, os, re, shutil, tempfile, time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
-from .errors import VisionRecipesError
+from .errors import brief, VisionRecipesError
 
 # %% ../../nbs/core/03_files.ipynb #5b715547
 # Error of the operating system: what to tell the user
-_CAUSES = {
+_WRITE_CURES = {
     errno.ENOSPC: 'the disk is full: make room or choose another place',
     errno.EROFS: 'the file system is read-only: choose another place',
     errno.EACCES: 'no permission to write there: choose another place',
@@ -36,7 +36,7 @@ def os_error(
     e: OSError,
 ) -> VisionRecipesError:  # To be raised `from e`
     "The error of an operating system as a message for the user"
-    return VisionRecipesError(f'{path}: cannot be written: {_CAUSES.get(e.errno, e.strerror or e)}.')
+    return VisionRecipesError(f'{path}: cannot be written: {_WRITE_CURES.get(e.errno, e.strerror or e)}.')
 
 # %% ../../nbs/core/03_files.ipynb #12d9a7e6
 @contextmanager
@@ -209,7 +209,8 @@ def parse_json(
         return json.loads(text)
     except json.JSONDecodeError as e:
         raise VisionRecipesError(
-            f'{where}: not valid JSON at line {e.lineno}, column {e.colno}: {e.msg}. Is the file cut off?'
+            f'{where}: not valid JSON at line {e.lineno}, column {e.colno}: {e.msg}. '
+            f'{_json_cause(text, e.pos)}'
         ) from e
     except RecursionError as e:
         raise VisionRecipesError(f'{where}: nested too deeply to be a file of ours.') from e
@@ -233,6 +234,13 @@ def read_json(path: str | Path) -> Any:
     except VisionRecipesError:
         refuse_other_kind(path, 'JSON')  # its message is better where the file is no JSON at all
         raise
+
+# %% ../../nbs/core/03_files.ipynb #71969205
+def _json_cause(text: str, position: int) -> str:
+    "What may be wrong with a text that is no JSON from `position` on"
+    if not text.strip():
+        return 'It is empty.'
+    return 'Is the file cut off?' if position else f'It begins with {brief(text, 20)}: is it JSON at all?'
 
 # %% ../../nbs/core/03_files.ipynb #6f4c4a38
 @contextmanager

@@ -6,7 +6,7 @@
 __all__ = ['MARK', 'is_pattern', 'output_mark', 'is_output', 'drawn_names', 'list_images']
 
 # %% ../../nbs/core/14_image_paths.ipynb #175743ea
-import fnmatch, re
+import fnmatch, os, re
 from pathlib import Path
 from typing import Iterable, Iterator
 from .console import log_info, plural
@@ -46,9 +46,16 @@ def _expand(folder: Path, parts: list[str]) -> Iterator[Path]:
         for inside in _folders(folder, first):
             yield from _expand(inside, rest)
     else:
-        yield from (image for image in find_images(folder) if fnmatch.fnmatch(image.name, first))
+        images = _hidden_images(folder) if first[:1] == '.' else find_images(folder)
+        yield from (image for image in images if fnmatch.fnmatch(image.name, first))
         for inside in _folders(folder, first):
             yield from find_images(inside, recursive=True)
+
+
+def _hidden_images(folder: Path) -> list[Path]:
+    "The images whose names begin with a dot, which only a pattern with that dot means"
+    names = sorted(path.name for path in folder.iterdir() if path.name[:1] == '.')
+    return [folder / name for name in names if is_image_name(name[1:]) and (folder / name).is_file()]
 
 # %% ../../nbs/core/14_image_paths.ipynb #3d67f18f
 def _folders(folder: Path, name: str) -> list[Path]:
@@ -112,12 +119,10 @@ def list_images(
 
     Raises `VisionRecipesError` for a name that does not exist, and for a folder or pattern without images.
     """
-    files: dict[Path, None] = {}
     named = list(named)
     if '' in map(str, named):  # `Path('')` would be the current folder
         raise VisionRecipesError('An empty name was given for an image: is a variable of the shell not set?')
-    for path in map(Path, named):
-        files.update(dict.fromkeys(_named_images(path)))
+    files = _once(file for path in map(Path, named) for file in _without_samples(path, _named_images(path)))
     outputs = {file: None for file in files if is_output(file)}
     inputs = [file for file in files if file not in outputs]
     if outputs and not inputs:
@@ -133,11 +138,57 @@ def list_images(
         )
     return inputs
 
-
+# %% ../../nbs/core/14_image_paths.ipynb #6fc8bc09
 def _named_images(path: Path) -> list[Path]:
+    _check_here(path)
     if path.is_dir():
         return _images_in(path)
     return _matches(path) if is_pattern(path) else [_existing(path)]
+
+
+def _check_here(path: Path):
+    "Refuse a relative path where the current folder is gone, as in a service whose folder was cleaned up"
+    try:
+        path.absolute()
+    except FileNotFoundError as e:
+        raise VisionRecipesError(
+            f'{path}: the current folder was removed. Change into another one, or give the whole path.'
+        ) from e
+
+
+def _once(files: Iterable[Path]) -> list[Path]:
+    "Each file once, also where its folder is spelled in two ways, such as `w` and `w/../w`"
+    folders: dict[Path, str] = {}
+    found: dict[str, Path] = {}
+    for file in files:
+        if file.parent not in folders:
+            folders[file.parent] = os.path.realpath(file.parent)
+        place = os.path.normcase(os.path.join(folders[file.parent], file.name))
+        found.setdefault(place, file)
+    return list(found.values())
+
+# %% ../../nbs/core/14_image_paths.ipynb #d88de98c
+def _without_samples(named: Path, files: list[Path]) -> list[Path]:
+    "The files without the samples of bundles that lie below what was named. A message counts those"
+    start = named if named.is_dir() else _first_folder(named)[0]
+    folders = {file.parent for file in files}
+    samples = {folder for folder in folders - {start} if _is_of_bundle(folder)}
+    own = [file for file in files if file.parent not in samples]
+    if not own or not samples:
+        return files
+    log_info(
+        f'{named}: {plural(len(files) - len(own), "image")} passed over, samples of a bundle, in '
+        f'{min(samples)}'
+    )
+    return own
+
+
+def _is_of_bundle(folder: Path) -> bool:
+    "Whether a folder is that of the sample images in an unpacked bundle"
+    beside = folder.parent
+    return (
+        folder.name == 'samples' and (beside / 'model.onnx').is_file() and (beside / 'predict.py').is_file()
+    )
 
 # %% ../../nbs/core/14_image_paths.ipynb #dc6c0253
 def _images_in(folder: Path) -> list[Path]:

@@ -92,7 +92,8 @@ def _checked(f, value):
         value = float(value)
     if type(value) is not wanted_type:  # not `isinstance`, because a bool is an int
         wanted = ' or '.join([_TYPE_TEXTS[wanted_type], *meta['words']])
-        raise VisionRecipesError(f'{f.name} must be {wanted}, but got {brief(value)}.')
+        hint = did_you_mean(value, meta['words'])
+        raise VisionRecipesError(f'{f.name} must be {wanted}, but got {brief(value)}.{hint}')
     if meta['choices']:
         check_choice(f.name, value, meta['choices'])
     if wanted_type in (int, float) and not _within(value, meta['low'], meta['high']):

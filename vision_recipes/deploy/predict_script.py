@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 from ..core.console import flush_streams, prepare_streams, put
 from ..core.errors import VisionRecipesError
+from ..core.files import check_writable, os_error
 from ..core.image_paths import is_output, list_images, output_mark
 from ..core.images import open_image
 from ..drawing.boxes import draw_boxes
@@ -210,11 +211,17 @@ def save_drawn(
     # Paths in small letters that must not be overwritten: the images, and the files written before
     reserved: set[str],
 ) -> Path:
-    "Write a JPEG under the first name that is free, or that an image of an earlier run has"
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a JPEG under the first name that is free, or that an image of an earlier run has.
+
+    Raises `VisionRecipesError` where nothing can be written.
+    """
     paths = (folder.resolve() / (f'{stem}.jpg' if n == 1 else f'{stem} ({n}).jpg') for n in count(1))
-    path = next(p for p in paths if str(p).lower() not in reserved and (not p.exists() or is_output(p)))
-    image.save(path, quality=90, **output_mark('JPEG'))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = next(p for p in paths if str(p).lower() not in reserved and (not p.exists() or is_output(p)))
+        image.save(path, quality=90, **output_mark('JPEG'))
+    except OSError as e:
+        raise os_error(folder, e) from e
     reserved.add(str(path).lower())
     return path
 
@@ -249,9 +256,13 @@ def predict_files(
 def _print(text: str, out: Path | None):
     "Print a line. Without images to draw it is all there is, so a reader who leaves ends the program"
     if out:
-        put(f'{text}\n', sys.stdout)
-    else:
+        return put(f'{text}\n', sys.stdout)
+    try:
         print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        raise os_error(Path('standard output'), e) from e
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #e2530b96
 def open_model(path: Path, threads: int) -> Predictor:
@@ -286,7 +297,7 @@ def main(
     except KeyboardInterrupt:
         code = 130
     lost = flush_streams()
-    return code or (f'predict.py: the output could not be written: {lost}' if lost else 0)
+    return code or (f'predict.py: standard output: cannot be written: {lost}' if lost else 0)
 
 
 def _predict(here: Path, args: argparse.Namespace) -> int:  # Exit code
@@ -295,4 +306,6 @@ def _predict(here: Path, args: argparse.Namespace) -> int:  # Exit code
     with redirect_stdout(sys.stderr):
         predictor = open_model(here / 'model.onnx', args.threads)
         files = list_images(args.images)
+    if args.out:
+        check_writable(args.out)
     return predict_files(predictor, files, args.out, args.json, **thresholds)

@@ -268,9 +268,10 @@ class Predictor(BasePredictor):
                 f'{type(card).__name__}.'
             )
         self.path = Path(model_name(path))
-        # a worker may have another working directory
-        self._opens = (path if isinstance(path, bytes) else self.path.absolute(), providers, threads)
         self._session, self._process = open_session(path, providers, threads), os.getpid()
+        # a worker may have another working directory, and this one may be removed
+        whole_path = Path(os.path.realpath(self.path.parent)) / self.path.name
+        self._opens = (path if isinstance(path, bytes) else whole_path, providers, threads)
         self._card_given = card is not None
         super().__init__(card or _card_inside(self.path, self._session), size)
         self._read_graph()

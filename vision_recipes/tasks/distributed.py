@@ -110,12 +110,12 @@ def meet_again(
 ):
     """Connect all processes anew, after a failure in each. What holds old connections must be deleted.
 
-    Raises `VisionRecipesError` where the others did not fail, and where `joined` did not connect them.
+    Raises `VisionRecipesError` where the others did not fail, or `joined` did not connect them.
     """
     if _connection is None:
         raise VisionRecipesError(
-            f'{problem}. Only processes that `joined` connected can be connected anew, and yours were connected '
-            'before. Start again with a smaller batch size.'
+            f'{problem}. Only processes that `joined` connected can be connected anew, and yours were '
+            'connected before. Start again with a smaller batch size.'
         )
     world = _connection.world
     # each process sets its own key, and waits for all of them

@@ -7,6 +7,7 @@ __all__ = ['LOGGERS', 'Callback', 'Callbacks', 'Logger', 'all_settings', 'Tensor
            'make_loggers']
 
 # %% ../../nbs/training/07_callbacks.ipynb #08d97fb8
+import copy
 from typing import Any, Iterable
 import torch
 from ..core.console import log_info
@@ -66,7 +67,7 @@ class Callbacks:
         "Call a method of every callback, in the first process. Every process must call it"
         for callback in self.all if t.world.first else ():
             if callback not in self._off:
-                self._call(t, callback, event, t, *args)
+                self._call(t, callback, event, t, *map(copy.copy, args))  # each may change its own
         if self.all and several():  # the first process tells the others whether to stop
             stops = total(torch.tensor(float(bool(t.stop_reason)), device=t.device)) > 0
             if stops and not t.stop_reason:
@@ -148,18 +149,6 @@ def state_dict(self: Callbacks, t) -> list[list]:  # Name and state of each; non
     return states
 
 
-_PLAIN = 'numbers, texts, tensors, lists and dictionaries, which alone can be saved'
-
-
-def _is_plain(value) -> bool:
-    "Whether `torch.load(weights_only=True)` can read a value again"
-    if type(value) is dict:
-        return all(_is_plain(o) for o in [*value, *value.values()])
-    if type(value) in (list, tuple):
-        return all(map(_is_plain, value))
-    return value is None or type(value) in (bool, int, float, str, torch.Tensor)
-
-
 @patch
 def load_state_dict(self: Callbacks, t, states: list[list]):
     "Give the callbacks what was saved of callbacks of the same name. New ones begin without"
@@ -173,6 +162,21 @@ def load_state_dict(self: Callbacks, t, states: list[list]):
     if unused:
         names = ', '.join(name for name, _ in unused)
         log_info(f'The run was saved with callbacks that are missing now: {names}.')
+
+# %% ../../nbs/training/07_callbacks.ipynb #155cea1b
+_LEVELS = 50
+_PLAIN = (
+    'numbers, texts, tensors, lists and dictionaries, which alone can be saved, '
+    f'at most {_LEVELS} levels deep and never inside itself'
+)
+
+
+def _is_plain(value, levels: int = _LEVELS) -> bool:
+    "Whether `torch.load(weights_only=True)` can read a value again; one that holds itself never ends"
+    if type(value) not in (dict, list, tuple):
+        return value is None or type(value) in (bool, int, float, str, torch.Tensor)
+    items = [*value, *value.values()] if type(value) is dict else value
+    return levels > 0 and all(_is_plain(item, levels - 1) for item in items)
 
 # %% ../../nbs/training/07_callbacks.ipynb #341ab187
 class Logger(Callback):

@@ -259,7 +259,9 @@ def read_config(
         raise VisionRecipesError(f'{file}: no such file. A run has its settings in RUN/run.json.')
     content = check_depth(read_json(file), str(file))
     if not isinstance(content, dict):
-        raise VisionRecipesError(f'{file}: wanted is {{"task": ..., "lr": ...}}, but got {brief(content)}.')
+        raise VisionRecipesError(
+            f'{file}: holds {brief(content)}, but wanted is an object: {{"task": ..., "lr": ...}}.'
+        )
     if 'settings' in content or 'fit' in content:  # sections that only a `run.json` has
         config = _config_of_run(file, check_run(content, file))
     else:
@@ -294,7 +296,12 @@ def places_of_run(
 # %% ../../nbs/training/01_settings.ipynb #a6adcd2b
 def _config_of_settings(file: Path, content: dict) -> Config:
     "From names and values as on the command line"
-    check_choice(f'{file}: task', content.get('task'), TASKS)
+    if 'task' not in content:
+        raise VisionRecipesError(
+            f'{file}: has no "task", but {brief(list(content))}. Write "task" there, with one of '
+            f'{", ".join(TASKS)}.'
+        )
+    check_choice(f'{file}: task', content['task'], TASKS)
     places = {k: content[k] for k in _DATA_OPTIONS if k in content}
     values = {k: v for k, v in content.items() if k not in (*_DATA_OPTIONS, 'task')}
     return Config(file, content['task'], values, places, is_run=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 import numpy as np
 import torch
-from ...core.errors import did_you_mean, VisionRecipesError
+from ...core.errors import brief, did_you_mean, VisionRecipesError
 from ...core.images import as_array
 from ...core.masks import Masks
 from ...core.patching import patch
@@ -83,7 +83,7 @@ class TorchvisionTransform:
 def _pixels(image):
     "A tensor as an array of pixels; anything else as it is"
     if isinstance(image, torch.Tensor) and image.ndim == 3:
-        return np.ascontiguousarray(image.as_subclass(torch.Tensor).permute(1, 2, 0).numpy())
+        return np.ascontiguousarray(image.detach().as_subclass(torch.Tensor).permute(1, 2, 0).numpy())
     return image
 
 
@@ -259,12 +259,22 @@ def _pair(result) -> tuple[Any, dict]:
     raise VisionRecipesError(f'it must return (image, target), but it returned a {type(result).__name__}.')
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #96763c69
+def _numbers(value) -> np.ndarray | None:  # None for texts, `None`, lists of different lengths
+    "A tensor, an array or lists as an array of numbers"
+    try:
+        array = np.asarray(value.detach() if isinstance(value, torch.Tensor) else value)
+    except (TypeError, ValueError):
+        return None
+    return array if array.dtype.kind in 'biufc' else None
+
+
 def _checked_image(image, size_wh: tuple[int, int] | None) -> np.ndarray:  # (H, W, 3) uint8
     "The image as an array. Raises `VisionRecipesError` where it is not uint8 RGB, or not of `size_wh`"
-    image = _pixels(image)
-    if not isinstance(image, torch.Tensor):
-        image = as_array(image) if hasattr(image, 'convert') else np.asarray(image)  # a Pillow image has it
-    if str(image.dtype).removeprefix('torch.') != 'uint8':
+    given, image = image, _pixels(image)
+    image = as_array(image) if hasattr(image, 'convert') else _numbers(image)  # a Pillow image has `convert`
+    if image is None:
+        raise VisionRecipesError(f'the image must be an array of pixels, but is {brief(given)}.')
+    if image.dtype != np.uint8:
         raise VisionRecipesError(
             f'the image became {image.dtype}, but must stay uint8. Leave out steps such as ToDtype, ToFloat '
             'and Normalize: the model normalises.'
@@ -279,7 +289,7 @@ def _checked_image(image, size_wh: tuple[int, int] | None) -> np.ndarray:  # (H,
         )
     return np.ascontiguousarray(image)
 
-
+# %% ../../../nbs/dataloading/transforms/07_custom.ipynb #faa1e2c8
 def _check_counts(counts: dict[str, int]):
     "Raise `VisionRecipesError` where columns differ in length"
     if len(set(counts.values())) > 1:
@@ -315,10 +325,20 @@ def _checked_target(
     missing = [k for k in columns if k not in new]
     if missing:
         raise VisionRecipesError(f'it returned no {missing[0]}. Return all that it was given.')
-    new = {k: np.asarray(new[k]) for k in columns}
+    new = {k: _column(k, new[k]) for k in columns}
     _check_counts({k: len(v) for k, v in new.items()})
     _check_columns(new, target, shape_hw)
     return _clipped({**target, **new}, shape_hw)
+
+
+def _column(name: str, value) -> np.ndarray:
+    "A column of a target as an array. Raises `VisionRecipesError` for what is none"
+    column = _numbers(value)
+    if column is None or not column.ndim:
+        raise VisionRecipesError(
+            f'{name} must be an array of numbers with a row for each object, but are {brief(value)}.'
+        )
+    return column
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #8ef925ca
 def _check_columns(new: dict, target: dict, shape_hw: tuple[int, int]):
@@ -342,6 +362,17 @@ def _check_columns(new: dict, target: dict, shape_hw: tuple[int, int]):
             raise VisionRecipesError(
                 f'{name} of object {row} hold a value that is no finite number: {column[row].tolist()}.'
             )
+    _check_corners(new['boxes'])
+
+
+def _check_corners(boxes: np.ndarray):
+    "Raise `VisionRecipesError` for a box whose corners are swapped; a box without area is clipped away"
+    swapped = np.flatnonzero((boxes[:, 2:] < boxes[:, :2]).any(1))
+    if len(swapped):
+        raise VisionRecipesError(
+            f'the box of object {swapped[0]} has its corners swapped: {boxes[swapped[0]].tolist()}. '
+            'Wanted are x1, y1, x2, y2 in pixels, with x1 left of x2 and y1 above y2.'
+        )
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #b1069e4f
 def _clipped(target: dict, shape_hw: tuple[int, int]) -> dict:

@@ -13,9 +13,8 @@ import torch
 from torch import nn, Tensor
 from torchvision.models import get_model_weights
 from ...core.errors import VisionRecipesError
-from ...core.files import file_hash
 from ...core.skeleton import COCO_SIGMAS
-from ...data.download import download, MIRROR
+from ...data.download import download_known
 from .settings import RcnnSettings
 from vision_recipes.tasks.weights import (
     BACKGROUND,
@@ -50,23 +49,13 @@ def fetch_rcnn_weights(
 ) -> Path:
     """The file of published weights, downloaded if it is not here yet.
 
-    Raises `VisionRecipesError` where it cannot be downloaded, or its hash is not that of its name.
+    Raises `VisionRecipesError` where it cannot be downloaded, or its hash is not that of its name; a kept
+    file, too.
     """
     url = weights_address(model)
-    path = published_folder() / url.rpartition('/')[2]
-    if path.exists():
-        return path
-    file = download(url, path.with_name(path.name + '.unchecked'), **more)
-    digits = path.stem.rpartition('-')[2]
-    digest = file_hash(file)
-    if not digest.startswith(digits):
-        file.unlink()
-        raise VisionRecipesError(
-            f'{url}: what came has the SHA-256 {digest[:16]}…, but it should begin with {digits}; '
-            f'it was deleted. Try again; if it stays so, the file at this address has changed, or {MIRROR} '
-            'holds another.'
-        )
-    return file.replace(path)
+    name = url.rpartition('/')[2]
+    digits = name.removesuffix('.pth').rpartition('-')[2]
+    return download_known(url, published_folder() / name, f'sha256:{digits}', **more)
 
 # %% ../../../nbs/models/rcnn/02_weights.ipynb #d290ca99
 def rcnn_start_weights(settings: RcnnSettings) -> Path | None:  # None: start from random weights

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import nn, Tensor
 from torch.nn.functional import interpolate
+from ...core.console import log_info
 from ...core.errors import did_you_mean, VisionRecipesError
 from ...core.labels import COCO_CLASSES, LabelMap
 from ...core.patching import patch
@@ -29,6 +30,7 @@ from .settings import YoloxSettings
 from vision_recipes.models.yolox.weights import (
     contract,
     contract_of_file,
+    contradiction,
     fetch_yolox_weights,
     is_yolox,
     recognise,
@@ -48,10 +50,10 @@ def settle_preprocessing(settings: YoloxSettings) -> YoloxSettings:  # With `pre
     "Find out how the weights want their images. Raises `VisionRecipesError` where a file does not tell"
     if settings.preprocessing != 'auto':
         return settings
-    return settings.replace(preprocessing=_contract_of(settings))
+    return settings.replace(preprocessing=_known_contract(settings) or _contract_in_file(settings))
 
 
-def _contract_of(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`
+def _known_contract(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`; empty where only the file tells
     weights = settings.weights
     if weights == 'random':
         return 'scratch'
@@ -59,11 +61,14 @@ def _contract_of(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`
         return YOLOX_WEIGHTS[f'megvii/{settings.model}'].contract
     if weights in YOLOX_WEIGHTS:
         return YOLOX_WEIGHTS[weights].contract
-    file = weights_path(weights)
-    if (file.parent / 'run.json').is_file():
-        of_run = read_run(file.parent)['settings']
-        if 'preprocessing' in of_run:
-            return of_run['preprocessing']
+    folder = weights_path(weights).parent
+    if (folder / 'run.json').is_file():
+        return read_run(folder)['settings'].get('preprocessing', '')
+    return ''
+
+
+def _contract_in_file(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`
+    file = weights_path(settings.weights)
     state = read_weights(file)
     return contract_of_file(file, recognise(state, str(file)), state)
 
@@ -113,6 +118,9 @@ def build_yolox(
     state = read_weights(file)
     found = recognise(state, str(file))
     _check_model(f'{file}: are weights of', found.model, settings)
+    doubt = contradiction(settings.preprocessing, file, found, state, _known_contract(settings))
+    if doubt:
+        log_info(f'warning: {doubt}')
     head = HeadRows('head.cls_preds.', _known_classes(file, found.n_classes), labels.names)
     load_by_name(model, to_original(state, settings.preprocessing), str(file), [head])
     return model

@@ -5,17 +5,15 @@
 # %% auto #0
 __all__ = ['CONTRACTS', 'YOLOX_WEIGHTS', 'contract', 'WeightFile', 'weights_folder', 'yolox_weights_path', 'fetch_yolox_weights',
            'is_mmdet_layout', 'to_original_names', 'to_original', 'WeightLayout', 'is_yolox', 'recognise',
-           'takes_raw_pixels', 'contract_of_file']
+           'takes_raw_pixels', 'contracts_of_name', 'contract_of_file', 'contradiction']
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #6c6f9d8b
 import os, re, sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterable
-from ...core.console import human_bytes
 from ...core.errors import check_choice, did_you_mean, VisionRecipesError
-from ...core.files import file_hash
-from ...data.download import download, MIRROR
+from ...data.download import download_known
 from ...runtime.preprocess import Preprocess
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #efd449f5
@@ -143,7 +141,8 @@ def fetch_yolox_weights(
 ) -> Path:
     """The file with these weights, downloaded if it is not here yet.
 
-    Raises `VisionRecipesError` where it cannot be downloaded, or does not match its documented hash or size.
+    Raises `VisionRecipesError` where it cannot be downloaded, or is not of its known hash or size; a kept
+    file, too.
     """
     if name not in YOLOX_WEIGHTS:
         raise VisionRecipesError(
@@ -151,38 +150,7 @@ def fetch_yolox_weights(
             f'{", ".join(YOLOX_WEIGHTS)}.'
         )
     known = YOLOX_WEIGHTS[name]
-    path = yolox_weights_path(name)
-    if not path.exists():
-        fetched = download(known.url, path.with_name(path.name + '.unchecked'), **more)
-        _check_digest(fetched, known)
-        fetched.replace(path)
-    return path
-
-# %% ../../../nbs/models/yolox/03_weights.ipynb #64b313bb
-def _mismatch(path: Path, known: WeightFile) -> str:  # Empty where there is none
-    "How a file differs from its documented size and hash"
-    size = path.stat().st_size
-    if known.n_bytes not in (None, size):
-        return f'has {human_bytes(size)} ({size} bytes), but {known.n_bytes} bytes are documented'
-    algorithm, _, digits = known.digest.partition(':')
-    if not digits:
-        return ''
-    actual = file_hash(path, algorithm)
-    if actual.startswith(digits):
-        return ''
-    return f'has the {algorithm} {actual[:16]}…, but {digits[:16]} is documented'
-
-
-def _check_digest(path: Path, known: WeightFile):
-    "Refuse, and delete, a file that does not match its documented size and hash"
-    wrong = _mismatch(path, known)
-    if not wrong:
-        return
-    path.unlink()
-    raise VisionRecipesError(
-        f'{known.url}: what came {wrong}; it was deleted. Try again; '
-        f'if it stays so, the file at this address has changed, or {MIRROR} holds another.'
-    )
+    return download_known(known.url, yolox_weights_path(name), known.digest, known.n_bytes, **more)
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #6f6b6b06
 # from MMDetection's names to the original's: each pattern in its turn is replaced wherever a name has it
@@ -313,6 +281,17 @@ def takes_raw_pixels(
         return True
     return False if pixel_variance <= _NORMALISED_TO else None
 
+# %% ../../../nbs/models/yolox/03_weights.ipynb #9a1b6300
+def contracts_of_name(
+    path: Path,
+    found: WeightLayout,
+) -> set[str]:  # Keys of `CONTRACTS`; empty where nobody publishes a file of this name
+    "The contracts of the published files with this name; only one where the number of bytes tells"
+    contracts = {YOLOX_WEIGHTS[name].contract for name in _files_like(path, found)}
+    if len(contracts) > 1:
+        contracts = _contract_by_size(path) or contracts
+    return contracts
+
 # %% ../../../nbs/models/yolox/03_weights.ipynb #ca7691d3
 def contract_of_file(
     path: str | Path,
@@ -324,9 +303,7 @@ def contract_of_file(
     Raises `VisionRecipesError` where several are possible.
     """
     path = Path(path)
-    contracts = {YOLOX_WEIGHTS[name].contract for name in _files_like(path, found)}
-    if len(contracts) > 1:
-        contracts = _contract_by_size(path) or contracts
+    contracts = contracts_of_name(path, found)
     usual = (
         ['mmdet', 'cjm', 'cjm_half'] if found.layout == 'mmdet' else ['megvii', 'megvii_legacy', 'scratch']
     )
@@ -343,15 +320,17 @@ def _is_raw(name: str) -> bool:
     return CONTRACTS[name]['std'] == _PLAIN['std']
 
 
+_NUMBERS_OF = {  # As `takes_raw_pixels`
+    True: 'its numbers are those of a network that takes values from 0 to 255',
+    False: 'its numbers are those of a network that takes normalised values',
+}
+
+
 def _which_contract(path: Path, likely: list[str], raw: bool | None) -> str:
     "The message where a file does not tell its contract"
-    seen = {
-        None: 'its name does not tell',
-        True: 'its numbers are those of a network that takes values from 0 to 255, but do not tell',
-        False: 'its numbers are those of a network that takes normalised values, but do not tell',
-    }
+    seen = 'its name does not tell' if raw is None else f'{_NUMBERS_OF[raw]}, but do not tell'
     return (
-        f'{path}: {seen[raw]} how these weights want their images: {" or ".join(likely)}? '
+        f'{path}: {seen} how these weights want their images: {" or ".join(likely)}? '
         'Say which: preprocessing=…, on the command line --preprocessing. '
         'They differ in colour order, normalisation or padding, so guessing would cost accuracy without a '
         f'word. Where nobody knows, `vision-recipes evaluate {path.name} DIR --preprocessing …` tells: the '
@@ -376,3 +355,30 @@ def _contract_by_size(path: Path) -> set[str]:  # Of one contract, or none
     files = [file for file in YOLOX_WEIGHTS.values() if _file_name(file) == path.name]
     exact = [file for file in files if file.n_bytes == path.stat().st_size]
     return {exact[0].contract} if exact else set()
+
+# %% ../../../nbs/models/yolox/03_weights.ipynb #672566a1
+def contradiction(
+    chosen: str,  # A key of `CONTRACTS`
+    path: Path,  # The file with the weights
+    found: WeightLayout,
+    state: dict[str, Any],  # Its parameters by name, in either layout
+    known: str = '',  # The contract of its published name or of its run; '': the file alone has to tell
+) -> str:  # Empty where nothing does
+    "What the name and the numbers of weights say against a contract that the user chose"
+    named = {known} if known else contracts_of_name(path, found)
+    raw = takes_raw_pixels(state)
+    other_name = bool(named) and chosen not in named
+    other_numbers = not known and raw not in (None, _is_raw(chosen))
+    if not other_name and not other_numbers:
+        return ''
+    said = (
+        [f'{"it is known" if known else "its name seems"} to want {" or ".join(sorted(named))}']
+        if named
+        else []
+    )
+    if raw is not None:
+        said.append(_NUMBERS_OF[raw])
+    return (
+        f'{path}: preprocessing {chosen} is taken, as you say, but {"; ".join(said)}. '
+        'With the wrong one a network finds little or nothing. Leave it out, and the weights decide.'
+    )
