@@ -42,14 +42,19 @@ def main():
     parser.add_argument('--epochs', help='passes over the images (default: as the demo)')
     parser.add_argument('--n', help='images to draw (default: as the demo)')
     args = parser.parse_args()
-    more = [word for name in ('epochs', 'n') if getattr(args, name) for word in (f'--{name}', getattr(args, name))]
+    more = [
+        word for name in ('epochs', 'n') if getattr(args, name) for word in (f'--{name}', getattr(args, name))
+    ]
     for task in ('classification', 'detection'):
         with tempfile.TemporaryDirectory() as tmp:
             demo = Path(tmp) / 'demo'
             model = train_demo(task, demo, more)
             if task in SMALLER:
                 model = smaller(model, demo / 'data')
-            seen = [demo / 'data' / name for name in read_json(demo / 'run' / 'run.json')['data']['valid_examples']]
+            seen = [
+                demo / 'data' / name
+                for name in read_json(demo / 'run' / 'run.json')['data']['valid_examples']
+            ]
             # onnxruntime-web comes from a content network: the site would carry 40 MB of it otherwise
             make_bundle(model, args.folder / task, samples=seen[:8], web='cdn')
 

@@ -66,7 +66,12 @@ def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):  
             f'batch_size {batch_size} cannot be shared out evenly among {n_processes} processes. '
             f'Take a multiple of {n_processes}.'
         )
-    if not (drop_last and n >= batch_size):
+    if not drop_last and n >= batch_size:
+        raise VisionRecipesError(
+            f'The last batch of {n} images may be smaller than {batch_size}, so that it cannot be shared '
+            f'out among {n_processes} processes. Leave it out (drop_last), or take one process.'
+        )
+    if n < batch_size:
         raise VisionRecipesError(
             f'{n} images do not fill a batch of {batch_size}, so that it cannot be shared out among '
             f'{n_processes} processes. Take a smaller batch_size, or one process.'

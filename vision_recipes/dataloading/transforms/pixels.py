@@ -161,16 +161,17 @@ def decode_step(
 
 def read_pixels(
     path: Path,
-    size_wh: tuple[int, int],  # Of the upright image, as the annotations say
-    at_least: int,  # Pixels: the longer side may be decoded that small; below 1 counts as 1
+    size_wh: tuple[int, int] | None,  # Of the upright image, as the annotations say; None: they do not say
+    at_least: int
+    | None,  # Pixels: the longer side may be decoded that small; below 1 counts as 1; None: whole
 ) -> np.ndarray:  # (h, w, 3) uint8 RGB, upright: whole, or (a JPEG) at 1/2, 1/4 or 1/8
     """Open an image as an array.
 
     Raises `ImageError`, and `VisionRecipesError` where its size is not `size_wh`.
     """
-    a = open_array(path, max(1, at_least))
+    a = open_array(path, None if at_least is None else max(1, at_least))
     decoded_wh = a.shape[1::-1]
-    if decoded_wh == tuple(size_wh):
+    if size_wh is None or decoded_wh == tuple(size_wh):
         return a
     # a smaller image may happen to have the size of a fraction, so the file is asked too
     if decode_step(decoded_wh, size_wh) is None or image_size(path) != tuple(size_wh):
@@ -254,7 +255,7 @@ def decode(
     self: SampleTransform,
     path: Path,
     size_wh: tuple[int, int] | None,  # Of the upright image
-    decode_side: int | None,  # Pixels: the longer side may be decoded that small
+    decode_side: int | None,  # Pixels: the longer side may be decoded that small; None: whole
 ) -> ImageLike:
     "Open an image. Raises `ImageError`"
     return read_pixels(path, size_wh, decode_side)
