@@ -16,7 +16,6 @@ from vision_recipes.core.files import read_json
 from vision_recipes.data.readers import read_annotations
 from vision_recipes.deploy import make_bundle, quantize_onnx
 
-GROUPS = r'(user\d+)'  # Who is on a drawn image
 SMALLER = ('detection',)  # The classifier is 1.5 MB as it is
 
 
@@ -30,7 +29,7 @@ def train_demo(task: str, out: Path, more: list[str]) -> Path:  # Its exported m
 def smaller(model: Path, data: Path) -> Path:
     "The model in 8 bits; the model itself where too much of it would be lost"
     try:
-        return quantize_onnx(model, read_annotations(data, groups=GROUPS))
+        return quantize_onnx(model, read_annotations(data))
     except VisionRecipesError as e:
         print(f'{model}: stays as it is. {e}', flush=True)
         return model
@@ -42,21 +41,16 @@ def main():
     parser.add_argument('--epochs', help='passes over the images (default: as the demo)')
     parser.add_argument('--n', help='images to draw (default: as the demo)')
     args = parser.parse_args()
-    more = [
-        word for name in ('epochs', 'n') if getattr(args, name) for word in (f'--{name}', getattr(args, name))
-    ]
+    more = [f'--{name}={value}' for name, value in (('epochs', args.epochs), ('n', args.n)) if value]
     for task in ('classification', 'detection'):
         with tempfile.TemporaryDirectory() as tmp:
             demo = Path(tmp) / 'demo'
             model = train_demo(task, demo, more)
             if task in SMALLER:
                 model = smaller(model, demo / 'data')
-            seen = [
-                demo / 'data' / name
-                for name in read_json(demo / 'run' / 'run.json')['data']['valid_examples']
-            ]
+            held_out = read_json(demo / 'run' / 'run.json')['data']['valid_examples']
             # onnxruntime-web comes from a content network: the site would carry 40 MB of it otherwise
-            make_bundle(model, args.folder / task, samples=seen[:8], web='cdn')
+            make_bundle(model, args.folder / task, samples=held_out[:8], web='cdn')
 
 
 if __name__ == '__main__':
