@@ -28,6 +28,10 @@ from urllib.parse import unquote
 if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().parent:
     sys.path.pop(0)
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / '.ci'))
+from site_contrast import check_contrast  # noqa: E402
+from site_pages import dressed, in_cell  # noqa: E402
+
 IMAGE = 150_000  # Bytes of an image, at most
 RECIPE = 1_500_000  # Bytes of a notebook, at most
 PROCESSES = 2
@@ -106,28 +110,18 @@ def build_page(from_path: Path, to_path: Path) -> str:
     except Exception as error:
         why = error.__cause__ or error
         return f'{str(error).splitlines()[0]} {type(why).__name__}: {why}'.strip()
-    page, tuples = json.loads(to_path.read_text(encoding='utf-8')), named_tuples()
-    for o in [o for c in page['cells'] for o in c.get('outputs', []) if 'text/markdown' in o.get('data', {})]:
-        o['data']['text/markdown'] = (
-            with_fields(unlinked_code(''.join(o['data']['text/markdown'])), tuples)
-            .replace('__main__.', '')
-            .splitlines(keepends=True)
-        )
-    for c in page['cells']:
-        if c['cell_type'] == 'markdown':
-            c['source'] = unnested_links(source(c)).splitlines(keepends=True)
+    page = dressed(json.loads(to_path.read_text(encoding='utf-8')), named_tuples(), class_names())
     to_path.write_text(json.dumps(page), encoding='utf-8')
     return ''
 
 
-def with_fields(text: str, tuples: dict[str, str]) -> str:
-    "Put the fields of a named tuple where nbdev says *args, **kwargs"
-    return re.sub(
-        r'^def (\w+)\(\n    \*args, \*\*kwargs\n',
-        lambda m: f'def {m[1]}(\n{tuples[m[1]]}' if m[1] in tuples else m[0],
-        text,
-        flags=re.M,
-    )
+@cache
+def class_names() -> set[str]:
+    "The names of all classes of the package"
+    trees = [
+        ast.parse(p.read_text(encoding='utf-8')) for p in sorted((ROOT / 'vision_recipes').rglob('*.py'))
+    ]
+    return {node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 @cache
@@ -207,23 +201,6 @@ def describe_fields():
 
     sources = described()
     docments.get_dataclass_source = lambda cls: sources.get(cls.__name__, '')
-
-
-def unlinked_code(text: str) -> str:
-    """Take the links out of code blocks: nbdev makes links of the names in a signature's comments, and there
-    they are shown as text"""
-    return re.sub(
-        r'^```.*?^```',
-        lambda block: re.sub(r'\[(`[^`]*`)\]\(https?:[^)]*\)', r'\1', block[0]),
-        text,
-        flags=re.M | re.S,
-    )
-
-
-def unnested_links(text: str) -> str:
-    """Take the links out of links: nbdev makes links also of names that are linked already, and Pandoc shows
-    such a link as text"""
-    return re.sub(r'\[\[(`[^`]*`)\]\(https?:[^)]*\)\]\(', r'[\1](', text)
 
 
 def copy_repository(to: Path):
@@ -351,14 +328,17 @@ class Page:
         self.raw = json.loads((ROOT / 'nbs' / path).read_text(encoding='utf-8'))['cells']
         self.cells = json.loads(built.read_text(encoding='utf-8'))['cells'] if built.exists() else self.raw
         number = {c['id']: i for i, c in enumerate(self.raw, 1) if 'id' in c}
-        self.texts, self.documented = [], []  # (place, Markdown without code blocks); the same for signatures
+        # (place, Markdown without code blocks): of cells, of signatures, of both
+        self.texts, self.documented, self.in_order = [], [], []
         for c in self.cells:
             place = f'nbs/{path}, cell {number[c["id"]]}' if c.get('id') in number else f'nbs/{path}'
             if c['cell_type'] == 'markdown':
                 self.texts.append((place, without_code(source(c))))
+                self.in_order.append(self.texts[-1])
             for o in c.get('outputs', []):
                 if 'text/markdown' in o.get('data', {}):
                     self.documented.append((place, without_code(''.join(o['data']['text/markdown']))))
+                    self.in_order.append(self.documented[-1])
         self.anchors = {
             slug(m[1])
             for _, t in self.texts + self.documented
@@ -395,6 +375,18 @@ def check_head(page: Page, cfg: dict):
     for i, c in enumerate(page.raw, 1):
         if c['cell_type'] == 'markdown' and re.search(r'^\s*:::', source(c), re.M):
             yield f'nbs/{page.path}, cell {i}: ":::" is read by Quarto only; use plain Markdown'
+
+
+def check_headings(page: Page):
+    "Headings go down one level at a time, else the contents of the page leave some out"
+    last, above = 1, page.title
+    for place, text in page.in_order:
+        for m in re.finditer(r'^(#{1,6}) +(.*)$', text, re.M):
+            if len(m[1]) > last + 1:
+                yield (
+                    f'{place}: {m[0]!r} follows {above!r}, of level {last}. Write it with {"#" * (last + 1)}'
+                )
+            last, above = len(m[1]), m[2]
 
 
 def check_mixed(page: Page):
@@ -520,16 +512,15 @@ def check_fields(page: Page, sources: dict):
     "What the code says of the fields of a dataclass stands on its page"
     for c in page.cells:
         for o in c.get('outputs', []):
-            shown = re.search(
-                r'^def (\w+)\($(.*?)^\)', ''.join(o.get('data', {}).get('text/markdown', '')), re.M | re.S
-            )
-            if not shown or shown[1] not in sources:
+            shown = ''.join(o.get('data', {}).get('text/markdown', ''))
+            name = re.search(r'^(?:def|class) (\w+)\(', shown, re.M)
+            if not name or name[1] not in sources:
                 continue
-            said = re.findall(r'^    (\w+):None # (.*)$', sources[shown[1]], re.M)
-            lost = [k for k, v in said if re.search(rf'^    .*\b{k}:', shown[2], re.M) and v not in shown[2]]
+            said = re.findall(r'^    (\w+):None # (.*)$', sources[name[1]], re.M)
+            lost = [k for k, v in said if re.search(rf'^\| `{k}` ', shown, re.M) and in_cell(v) not in shown]
             if lost:
                 yield (
-                    f'nbs/{page.path}: {shown[1]}: what is said of {", ".join(lost)} is not on the page; '
+                    f'nbs/{page.path}: {name[1]}: what is said of {", ".join(lost)} is not on the page; '
                     'see describe_fields'
                 )
 
@@ -548,31 +539,37 @@ def output_troubles(output: dict) -> Iterator[str]:
         yield 'the output is a widget, which is not there on a page'
 
 
-def image_troubles(cell: dict, data: dict, described: bool) -> Iterator[str]:
-    "Which images of an output are too large, or have no description where they must be `described`"
+def image_troubles(cell: dict, data: dict) -> Iterator[str]:
+    "Which images of an output are too large, or have no description"
     for kind in ('image/png', 'image/jpeg'):
         if kind not in data:
             continue
         size = len(base64.b64decode(''.join(data[kind])))
         if size > IMAGE:
             yield f'the image has {size / 1000:.0f} kB, at most {IMAGE / 1000:.0f} are wanted'
-        if described and not re.search(r'^#\| *fig-alt: *\S', source(cell), re.M):
+        if not re.search(r'^#\| *fig-alt: *\S', source(cell), re.M):
             yield 'the image has no description. Begin the cell with: #| fig-alt: "what is to be seen"'
     for tag in re.findall(r'<img\b[^>]*>', ''.join(data.get('text/html', ''))):
         if not re.search(r'\balt="[^"]+"', tag):
             yield 'an image in the output has no alt="…"'
 
 
+def image_in(output: dict) -> bool:
+    "Does an output show an image?"
+    return any(kind.startswith('image/') for kind in output.get('data', {})) or '<img' in ''.join(
+        output.get('data', {}).get('text/html', '')
+    )
+
+
 def check_outputs(page: Page):
     "No warnings, no progress bars, no errors in outputs; images described and not too large"
-    described = page.path.parts[0] in ('recipes', 'project')
     for i, cell in enumerate(page.raw, 1):
         for output in cell.get('outputs', []):
-            troubles = [
-                *output_troubles(output),
-                *image_troubles(cell, output.get('data', {}), described),
-            ]
+            troubles = [*output_troubles(output), *image_troubles(cell, output.get('data', {}))]
             yield from (f'nbs/{page.path}, cell {i}: {trouble}' for trouble in troubles)
+        described = cell['cell_type'] == 'code' and re.search(r'^#\| *fig-alt:', source(cell), re.M)
+        if described and not any(image_in(output) for output in cell['outputs']):
+            yield f'nbs/{page.path}, cell {i}: the image that fig-alt describes is not there. Run the cell'
     size = (ROOT / 'nbs' / page.path).stat().st_size
     if size > RECIPE:
         yield f'nbs/{page.path}: {size / 1e6:.1f} MB, at most {RECIPE / 1e6:.1f} are wanted'
@@ -861,6 +858,7 @@ def check_page(page: Page, names: Names, linked: dict, sources: dict, by_name: d
     "All checks of one page"
     cfg = config()
     yield from check_head(page, cfg)
+    yield from check_headings(page)
     yield from check_mixed(page)
     yield from check_links(page, by_name, cfg, files)
     yield from check_names(page, names, linked)
@@ -889,6 +887,7 @@ def look(copy: Path, problems: list) -> list:
     problems += check_same_name(pages)
     problems += check_readme(by_name, cfg, files)
     problems += check_images()
+    problems += check_contrast(ROOT / 'nbs')
     problems += check_llms(pages, cfg)
     return problems
 

@@ -1,7 +1,7 @@
-"""The contrast of every text colour of the site with what lies behind it, in both themes: at least 4.5 (WCAG AA)
+"""The contrast of every text colour of the site with what lies behind it, both themes: at least 4.5 (WCAG AA)
 
-It reads nbs/site.scss, nbs/site-dark.scss and nbs/styles.css, and needs neither Quarto nor a browser. Sass would
-take what those files do not set from Bootstrap or Quarto, where it is unseen: so each colour must stand there.
+It reads nbs/site.scss, nbs/site-dark.scss and nbs/styles.css, and needs neither Quarto nor a browser. Sass
+would take what those files do not set from Bootstrap or Quarto, unseen: so each colour must stand there.
 """
 
 import re
@@ -86,7 +86,7 @@ def colour_of(name: str, values: dict[str, str]) -> str:
 
 
 def css_pairs(css: str) -> Iterator[tuple[str, str, str, str]]:
-    "Theme, selector, text colour and ground (empty: the page's) of each rule that colours text or puts a ground behind"
+    "Theme, selector, colour and ground (empty: the page's) of each rule that colours text or what is behind"
     for selector, body in re.findall(r'([^{}]+)\{([^{}]*)\}', re.sub(r'/\*.*?\*/', '', css, flags=re.S)):
         found = dict(re.findall(r'(?:^|;)\s*(color|background(?:-color)?)\s*:\s*(#[0-9a-fA-F]{3,6})\b', body))
         ground = found.get('background', found.get('background-color', ''))
@@ -120,5 +120,5 @@ def check_contrast(nbs: Path) -> Iterator[str]:
             if unset:
                 yield f'{files}: {", ".join(unset)} ({what}) has no colour like #aabbcc in the {theme} theme'
             elif contrast(text, ground) < LEAST:
-                found = contrast(text, ground)
-                yield f'{files}: {what}, {theme}: {text} on {ground} has contrast {found:.2f}, {LEAST} is least'
+                found = f'{text} on {ground} has contrast {contrast(text, ground):.2f}'
+                yield f'{files}: {what}, {theme} theme: {found}, at least {LEAST} is wanted'
