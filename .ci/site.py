@@ -4,7 +4,7 @@
 `python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, images without a
 description, fields without what the code says of them, paths of somebody's machine, progress bars and
 warnings in outputs, files that are too large, and notebooks that the index page of their folder lacks.
-`--write` writes nbs/llms.txt first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes
+`--write` writes nbs/llms.txt and nbs/reference.ipynb first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes
 the site of them.
 """
 
@@ -30,6 +30,7 @@ if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().p
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / '.ci'))
 from site_contrast import check_contrast  # noqa: E402
+from site_nav import REFERENCE, footer, reference, write_changelog  # noqa: E402
 from site_pages import dressed, in_cell  # noqa: E402
 
 IMAGE = 150_000  # Bytes of an image, at most
@@ -711,13 +712,21 @@ def folders_in_order(pages: list) -> list[str]:
     return sorted(found, key=place)
 
 
-def sidebar(pages: list) -> dict:
-    "The sidebar that Quarto shows, made from the folders: a section each, named by its index page"
-    title = {p.path.parent.as_posix(): p.title for p in pages if p.path.name == 'index.ipynb'}
+def rooms_in_order(pages: list) -> list[str]:
+    "The folders of the library"
+    return [f for f in folders_in_order(pages) if f.split('/')[0] in ROOMS]
+
+
+def navigation(pages: list) -> dict:
+    """What Quarto is told of the pages: the sidebar, made from the folders, a section each, named by its index
+    page; and the version in the foot"""
+    title = {'project': 'Guides and results'}
+    title |= {p.path.parent.as_posix(): p.title for p in pages if p.path.name == 'index.ipynb'}
 
     def section(folder):
         inside = sorted(p.path.as_posix() for p in pages if p.path.parent.as_posix() == folder)
         inside.sort(key=lambda name: not name.endswith('index.ipynb'))
+        inside += ['project/changelog.qmd'] if folder == 'project' else []
         below = [
             section(f)
             for f in folders
@@ -727,7 +736,9 @@ def sidebar(pages: list) -> dict:
 
     folders = folders_in_order(pages)
     contents = ['index.ipynb', *(section(f) for f in folders if '/' not in f)]
-    return {'website': {'sidebar': {'style': 'docked', 'collapse-level': 1, 'contents': contents}}}
+    contents.insert(3, REFERENCE)  # behind recipes and project
+    bar = {'style': 'docked', 'collapse-level': 1, 'contents': contents}
+    return {'website': {'sidebar': bar, 'page-footer': footer(config()['version'])}}
 
 
 def hrefs(node) -> Iterator[str]:
@@ -779,7 +790,7 @@ def check_sidebar(pages: list, cfg: dict):
             yield from check_index(folder, pages)
     quarto = yaml.safe_load((ROOT / 'nbs' / '_quarto.yml').read_text(encoding='utf-8'))
     for name in quarto_files(quarto):
-        if not (ROOT / 'nbs' / name).is_file():
+        if not (ROOT / 'nbs' / name).is_file() and name != 'project/changelog.qmd':
             yield f'nbs/_quarto.yml: {name} is not there'
     if '_modidx:d' not in (ROOT / 'setup.py').read_text(encoding='utf-8'):
         yield (
@@ -827,6 +838,7 @@ def llms(pages: list, cfg: dict) -> str:
         return f'\n## {title}\n\n' + '\n'.join(map(entry, chosen)) + '\n'
 
     front = next(p for p in pages if p.path.as_posix() == cfg['readme_nb'])
+    rooms = [p for p in pages if p.path.as_posix() == REFERENCE]
     of = lambda folder: [p for p in pages if p.path.parent.as_posix() == folder and p is not front]
     intro = (
         f'# {front.title}\n\n> {front.subtitle}\n\nEvery page is a notebook that runs as a test. '
@@ -835,23 +847,33 @@ def llms(pages: list, cfg: dict) -> str:
     )
     library = [
         p
-        for folder in folders_in_order(pages)[2:]
+        for folder in rooms_in_order(pages)
         for p in sorted(of(folder), key=lambda p: p.path.name != 'index.ipynb')
     ]
     return (
         intro
-        + section('Start here', [front])
+        + section('Start here', [front, *rooms])
         + section('Recipes', of('recipes'))
         + section('Project', of('project'))
         + section('Library', library)
     )
 
 
-def check_llms(pages: list, cfg: dict):
-    "llms.txt is what the notebooks say"
-    path = ROOT / 'nbs' / 'llms.txt'
-    if not path.exists() or path.read_text(encoding='utf-8') != llms(pages, cfg):
-        yield 'nbs/llms.txt: is not what the notebooks say. Run: python .ci/site.py --write'
+def written(cfg: dict) -> dict[str, str]:
+    "The files of nbs that are made of the notebooks' titles and subtitles"
+    pages = [Page(p, ROOT / 'none') for p in notebooks()]
+    made = reference(rooms_in_order(pages), pages)
+    if not (ROOT / 'nbs' / REFERENCE).exists():
+        (ROOT / 'nbs' / REFERENCE).write_text(made, encoding='utf-8', newline='\n')
+        return written(cfg)
+    return {REFERENCE: made, 'llms.txt': llms(pages, cfg)}
+
+
+def check_written(cfg: dict):
+    "What is made of titles and subtitles is what the notebooks say"
+    for name, text in written(cfg).items():
+        if (ROOT / 'nbs' / name).read_text(encoding='utf-8') != text:
+            yield f'nbs/{name}: is not what the notebooks say. Run: python .ci/site.py --write'
 
 
 def check_page(page: Page, names: Names, linked: dict, sources: dict, by_name: dict, files: set):
@@ -873,8 +895,9 @@ def look(copy: Path, problems: list) -> list:
 
     cfg = config()
     pages = [Page(p, copy / '_proc' / p) for p in notebooks()]
-    sections = yaml.safe_dump(sidebar(pages), sort_keys=False, allow_unicode=True)
+    sections = yaml.safe_dump(navigation(pages), sort_keys=False, allow_unicode=True)
     (copy / '_proc' / 'sidebar.yml').write_text(sections, encoding='utf-8')
+    write_changelog(ROOT, copy / '_proc')
     by_name = {}
     for page in pages:
         by_name |= {page.path.as_posix(): page, page.html.as_posix(): page}
@@ -888,7 +911,7 @@ def look(copy: Path, problems: list) -> list:
     problems += check_readme(by_name, cfg, files)
     problems += check_images()
     problems += check_contrast(ROOT / 'nbs')
-    problems += check_llms(pages, cfg)
+    problems += check_written(cfg)
     return problems
 
 
@@ -896,7 +919,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--write', action='store_true', help='write nbs/llms.txt')
+    parser.add_argument('--write', action='store_true', help='write nbs/llms.txt and nbs/reference.ipynb')
     parser.add_argument(
         '--keep', type=Path, metavar='FOLDER', help='leave the built pages in FOLDER, which must not exist'
     )
@@ -905,9 +928,8 @@ def main() -> int:
     if args.build:
         return build_part(Path(args.build[0]), int(args.build[1]))
     if args.write:
-        (ROOT / 'nbs' / 'llms.txt').write_text(
-            llms([Page(p, ROOT / 'none') for p in notebooks()], config()), encoding='utf-8', newline='\n'
-        )
+        for name, text in written(config()).items():
+            (ROOT / 'nbs' / name).write_text(text, encoding='utf-8', newline='\n')
     problems: list = []
     with tempfile.TemporaryDirectory() as tmp:
         copy = Path(tmp) / 'copy'
