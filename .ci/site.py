@@ -3,7 +3,9 @@
 
 `python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, images without a
 description, fields without what the code says of them, paths of somebody's machine, progress bars and
-warnings in outputs, files that are too large, and notebooks that the index page of their folder lacks.
+warnings in outputs, files that are too large, notebooks that the index page of their folder lacks, headings
+that leave out a level, colours of too little contrast, and, where there is a browser, pages too wide for a
+phone and outputs that are cut off.
 `--write` writes nbs/llms.txt and nbs/reference.ipynb first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes
 the site of them.
 """
@@ -32,6 +34,7 @@ sys.path.append(str(ROOT / '.ci'))
 from site_contrast import check_contrast  # noqa: E402
 from site_nav import REFERENCE, footer, reference, write_changelog  # noqa: E402
 from site_pages import dressed, in_cell  # noqa: E402
+from site_widths import check_widths  # noqa: E402
 
 IMAGE = 150_000  # Bytes of an image, at most
 RECIPE = 1_500_000  # Bytes of a notebook, at most
@@ -936,6 +939,10 @@ def main() -> int:
         copy_repository(copy)
         build(copy, problems)
         look(copy, problems)
+        wide, skipped = check_widths(copy / '_proc')
+        problems += (f'nbs/{problem}' for problem in wide)
+        if skipped:
+            print(f'the widths of the pages were not measured: {skipped}')
         if args.keep:
             shutil.copytree(copy / '_proc', args.keep)
     for p in dict.fromkeys(problems):
