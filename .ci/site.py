@@ -6,8 +6,8 @@ description, fields without what the code says of them, paths of somebody's mach
 warnings in outputs, files that are too large, notebooks that the index page of their folder lacks, headings
 that leave out a level, colours of too little contrast, and, where there is a browser, pages too wide for a
 phone and outputs that are cut off.
-`--write` writes nbs/llms.txt and nbs/reference.ipynb first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes
-the site of them.
+`--write` writes nbs/llms.txt and nbs/reference.ipynb first. `--keep FOLDER` leaves the pages in FOLDER,
+where `quarto render` makes the site of them.
 """
 
 import argparse
@@ -721,8 +721,8 @@ def rooms_in_order(pages: list) -> list[str]:
 
 
 def navigation(pages: list) -> dict:
-    """What Quarto is told of the pages: the sidebar, made from the folders, a section each, named by its index
-    page; and the version in the foot"""
+    """What Quarto is told of the pages: the sidebar, made from the folders, a section each, named by its
+    index page; and the version in the foot"""
     title = {'project': 'Guides and results'}
     title |= {p.path.parent.as_posix(): p.title for p in pages if p.path.name == 'index.ipynb'}
 

@@ -116,10 +116,14 @@ def parameters(args: ast.arguments) -> Iterator[tuple[str, ast.arg, ast.expr | N
         yield '**' + args.kwarg.arg, args.kwarg, None
 
 
-def in_cell(text: str, code: bool = False) -> str:
+def in_cell(text: str) -> str:
     "Text as it stands in a cell of a Markdown table"
-    text = text.replace('|', '\\|')
-    return f'`{text}`' if code and text else text
+    return text.replace('|', '\\|')
+
+
+def code_in_cell(text: str) -> str:
+    "Code as it stands in a cell of a Markdown table; there Pandoc would show the backslash of \\|"
+    return f'`{text.replace(" | ", " or ").replace("|", "/")}`' if text else ''
 
 
 def type_name(node: ast.expr | None) -> str:
@@ -138,8 +142,8 @@ def parameter_table(function: ast.FunctionDef, said: dict[int, str]) -> str:
         rows.append(('**returns**', type_name(function.returns), '', said[function.returns.lineno]))
     lines = ['| Parameter | Type | Default | Meaning |', '| --- | --- | --- | --- |']
     for name, kind, value, meaning in rows:
-        shown = name if name == '**returns**' else in_cell(name, True)
-        lines.append(f'| {shown} | {in_cell(kind, True)} | {in_cell(value, True)} | {in_cell(meaning)} |')
+        shown = name if name == '**returns**' else code_in_cell(name)
+        lines.append(f'| {shown} | {code_in_cell(kind)} | {code_in_cell(value)} | {in_cell(meaning)} |')
     return '\n'.join(lines)
 
 

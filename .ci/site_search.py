@@ -72,7 +72,11 @@ def without_tests(entry: dict, codes: list[str]) -> dict:
 
 def divided(entry: dict, titles: list[str]) -> Iterator[dict]:
     "An entry of the index, and one more for each heading in it, each with its own text"
-    at = [(m.start(), m.end(), t) for t in titles if (m := re.search(rf'^\s*{re.escape(t)}\s*$', entry['text'], re.M))]
+    at = [
+        (m.start(), m.end(), t)
+        for t in titles
+        if (m := re.search(rf'^\s*{re.escape(t)}\s*$', entry['text'], re.M))
+    ]
     at.sort()
     ends = [begin for begin, _, _ in at] + [len(entry['text'])]
     yield {**entry, 'text': entry['text'][: ends[0]].strip()}
@@ -101,7 +105,9 @@ def found(query: str, entries: list[dict]) -> list[str]:
         section, title = (query in entry.get(key, '').lower() for key in ('section', 'title'))
         return not section, not title, len(entry['text'])
 
-    holding = [e for e in entries if any(query in e.get(key, '').lower() for key in ('section', 'title', 'text'))]
+    holding = [
+        e for e in entries if any(query in e.get(key, '').lower() for key in ('section', 'title', 'text'))
+    ]
     return list(dict.fromkeys(e['href'].partition('#')[0] for e in sorted(holding, key=place)))
 
 

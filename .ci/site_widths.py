@@ -33,11 +33,14 @@ FLAGS = (
 BASE = """
 html { font-size: 17px } body { margin: 0; line-height: 1.5; font-family: sans-serif }
 main { padding: 0 12px; max-width: 800px; margin: auto } code { white-space: pre } table { border-spacing: 0 }
-td, th { padding: 8px } pre { overflow: auto; white-space: pre } pre, code { font-family: monospace; font-size: .875em }
+td, th { padding: 8px } pre { overflow: auto; white-space: pre }
+pre, code { font-family: monospace; font-size: .875em }
 """
-FRAME = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title><style>%s</style>
-<link rel="stylesheet" href="/styles.css"><main class="content" id="quarto-document-content">%s</main></html>"""
-DRIVER = """<!doctype html><meta charset="utf-8"><iframe id="frame" style="border:0;height:800px"></iframe><script>
+FRAME = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title>
+<style>%s</style><link rel="stylesheet" href="/styles.css">
+<main class="content" id="quarto-document-content">%s</main></html>"""
+DRIVER = """<!doctype html><meta charset="utf-8"><iframe id="frame" style="border:0;height:800px"></iframe>
+<script>
 const frame = document.getElementById('frame'), told = [];
 const shown = e => (e.innerText || e.tagName).trim().slice(0, 60);
 function look(page, width) {
