@@ -13,6 +13,7 @@ where `quarto render` makes the site of them.
 import argparse
 import ast
 import base64
+import importlib
 import json
 import os
 import re
@@ -391,6 +392,44 @@ def check_headings(page: Page):
                     f'{place}: {m[0]!r} follows {above!r}, of level {last}. Write it with {"#" * (last + 1)}'
                 )
             last, above = len(m[1]), m[2]
+
+
+def examples(page: Page) -> Iterator[tuple[str, ast.Module]]:
+    "The Python blocks in the text of a page: where, and what is read of them"
+    for i, cell in enumerate(page.raw, 1):
+        if cell['cell_type'] == 'markdown':
+            for code in re.findall(r'^```python\n(.*?)^```', source(cell) + '\n', re.M | re.S):
+                yield f'nbs/{page.path}, cell {i}', ast.parse(code)
+
+
+@cache
+def parameters_of() -> dict[str, set[str]]:
+    "The parameters of each function of the package that takes no **more"
+    found = {}
+    for p in sorted((ROOT / 'vision_recipes').rglob('*.py')):
+        for node in ast.parse(p.read_text(encoding='utf-8')).body:
+            if isinstance(node, ast.FunctionDef) and not node.args.kwarg and not node.decorator_list:
+                args = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                found.setdefault(node.name, set()).update(arg.arg for arg in args)
+    return found
+
+
+def check_examples(page: Page):
+    "Examples in the text import what is there, and call it by names that it takes"
+    for where, tree in examples(page):
+        ours: set[str] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith('vision_recipes'):
+                room = importlib.import_module(node.module)
+                ours |= {name.name for name in node.names}
+                for name in node.names:
+                    if name.name not in dir(room):
+                        yield f'{where}: the example imports {name.name}, which {node.module} has not'
+            if isinstance(node, ast.Call) and getattr(node.func, 'id', '') in ours & set(parameters_of()):
+                takes = parameters_of()[node.func.id]
+                for word in node.keywords:
+                    if word.arg and word.arg not in takes:
+                        yield f'{where}: the example gives {node.func.id} {word.arg}, which it does not take'
 
 
 def check_mixed(page: Page):
@@ -884,6 +923,7 @@ def check_page(page: Page, names: Names, linked: dict, sources: dict, by_name: d
     cfg = config()
     yield from check_head(page, cfg)
     yield from check_headings(page)
+    yield from check_examples(page)
     yield from check_mixed(page)
     yield from check_links(page, by_name, cfg, files)
     yield from check_names(page, names, linked)

@@ -190,9 +190,30 @@ def documented(text: str, tuples: dict[str, str], classes: set[str]) -> str:
 
 # -- A page
 
+# Classes that a reader comes for, though they stand late in the notebook: what they extend is defined first
+FIRST = {'Predictor'}
+
+
+def begins_section(cell: dict) -> bool:
+    "Does a cell begin a section of the page?"
+    return cell['cell_type'] == 'markdown' and ''.join(cell['source']).startswith('## ')
+
+
+def with_first_class(cells: list[dict]) -> list[dict]:
+    "The cells with a class of FIRST, and the words before it, ahead of the first section"
+    shown = [re.findall(r'^show_doc\((\w+)\)', ''.join(cell['source']), re.M) for cell in cells]
+    at = next((i for i, names in enumerate(shown) if names and names[0] in FIRST), 0)
+    section = next((i for i, cell in enumerate(cells) if begins_section(cell)), len(cells))
+    if at <= section:
+        return cells
+    words = cells[at - 1]['cell_type'] == 'markdown' and not begins_section(cells[at - 1])
+    begin = at - words
+    return cells[:section] + cells[begin : at + 1] + cells[section:begin] + cells[at + 1 :]
+
 
 def dressed(page: dict, tuples: dict[str, str], classes: set[str]) -> dict:
     "A page of nbdev as Quarto shall show it"
+    page['cells'] = with_first_class(page['cells'])
     sections = False  # has the page begun its first section?
     for cell in page['cells']:
         for output in cell.get('outputs', []):

@@ -117,6 +117,17 @@ def test_page():
     assert ''.join(tests['source']) == site_pages.FOLD + 'assert g'
 
 
+def test_first_class():
+    words = {'cell_type': 'markdown', 'source': ['It opens a file:']}
+    section = {'cell_type': 'markdown', 'source': ['## One way\n', '\n', 'Words']}
+    base, late = code_cell('#| echo: false\nshow_doc(BasePredictor)'), code_cell('show_doc(Predictor)')
+    cells = [words, section, base, words, late, section]
+    assert site_pages.with_first_class(cells) == [words, words, late, section, base, section]
+    assert site_pages.with_first_class(cells[:3]) == cells[:3]
+    other = [section, code_cell('show_doc(Other)'), section]
+    assert site_pages.with_first_class(other) == other
+
+
 def test_search():
     markdown = {'cell_type': 'markdown', 'source': ['## Reading\n\n### No such folder\n\nCause: `x`']}
     pages = {
