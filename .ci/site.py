@@ -604,12 +604,27 @@ def image_in(output: dict) -> bool:
     )
 
 
+def impossible(cell: dict) -> bool:
+    "Does a cell hold an output that it cannot have made, as after a cell was divided?"
+    try:
+        body = ast.parse(source(cell)).body
+    except SyntaxError:  # a magic command
+        return False
+    definitions = ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom
+    result = any(o['output_type'] == 'execute_result' for o in cell['outputs'])
+    ends_in_result = bool(body) and isinstance(body[-1], ast.Expr)
+    silent = all(isinstance(node, definitions) for node in body)
+    return bool(cell['outputs']) and (silent or (result and not ends_in_result))
+
+
 def check_outputs(page: Page):
     "No warnings, no progress bars, no errors in outputs; images described and not too large"
     for i, cell in enumerate(page.raw, 1):
         for output in cell.get('outputs', []):
             troubles = [*output_troubles(output), *image_troubles(cell, output.get('data', {}))]
             yield from (f'nbs/{page.path}, cell {i}: {trouble}' for trouble in troubles)
+        if cell['cell_type'] == 'code' and impossible(cell):
+            yield f'nbs/{page.path}, cell {i}: the output is of another cell. Move it, or run the cells'
         described = cell['cell_type'] == 'code' and re.search(r'^#\| *fig-alt:', source(cell), re.M)
         if described and not any(image_in(output) for output in cell['outputs']):
             yield f'nbs/{page.path}, cell {i}: the image that fig-alt describes is not there. Run the cell'

@@ -33,12 +33,6 @@ def shows(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and not tests(node)
 
 
-def prepares(node: ast.stmt) -> bool:
-    "Does a statement get something ready for tests: an import, a name, a function?"
-    kinds = ast.Import, ast.ImportFrom, ast.Assign, ast.FunctionDef, ast.ClassDef
-    return isinstance(node, kinds)
-
-
 def only_tests(cell: dict) -> bool:
     """Does a code cell of a page only test? It shows nothing, and at least half of its statements test.
 
