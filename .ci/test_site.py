@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Test that the checks and changes of the site find and do what they should: `python .ci/test_site.py`"""
 
+import importlib.util
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +14,16 @@ import site_contrast  # noqa: E402
 import site_pages  # noqa: E402
 import site_search  # noqa: E402
 
+
+def load_site():
+    "site.py, whose name is also that of a module of Python"
+    spec = importlib.util.spec_from_file_location('pages_of_site', Path(__file__).with_name('site.py'))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+site = load_site()
 NBS = Path(__file__).resolve().parent.parent / 'nbs'
 STYLES = 'site.scss', 'site-dark.scss', 'styles.css'
 
@@ -126,6 +138,54 @@ def test_first_class():
     assert site_pages.with_first_class(cells[:3]) == cells[:3]
     other = [section, code_cell('show_doc(Other)'), section]
     assert site_pages.with_first_class(other) == other
+
+
+def page_of(*cells: dict):
+    "A page of these cells"
+    with tempfile.TemporaryDirectory() as tmp:
+        built = Path(tmp) / 'page.ipynb'
+        built.write_text(json.dumps({'cells': cells}), encoding='utf-8')
+        page = site.Page(Path('index.ipynb'), built)
+    page.raw, page.title = list(cells), 'Title'
+    return page
+
+
+def markdown_cell(text: str) -> dict:
+    return {'cell_type': 'markdown', 'source': [text]}
+
+
+def test_headings():
+    jump = page_of(markdown_cell('## A'), markdown_cell('#### B\n\n##### C'))
+    (found,) = site.check_headings(jump)
+    assert "'#### B' follows 'A'" in found and found.endswith('Write it with ###'), found
+    assert not list(site.check_headings(page_of(markdown_cell('## A\n\n### B\n\n#### C\n\n## D'))))
+    fenced = page_of(markdown_cell('## A\n\n```\n#### no heading\n```'))
+    assert not list(site.check_headings(fenced))
+    shown = code_cell('show_doc(f)', outputs=[{'data': {'text/markdown': ['### f']}}])
+    assert len(list(site.check_headings(page_of(shown)))) == 1
+
+
+def test_examples():
+    def found(code):
+        return list(site.check_examples(page_of(markdown_cell(f'```python\n{code}\n```'))))
+
+    start = 'from vision_recipes.data import split\n'
+    assert found(start + 'split(anns, valid=0.2)') == []
+    assert 'gives split validation' in found(start + 'split(anns, validation=0.2)')[0]
+    assert 'imports splits_of' in found('from vision_recipes.data import splits_of')[0]
+
+
+def test_outputs():
+    image = [{'output_type': 'execute_result', 'data': {'image/png': ['']}}]
+    text = [{'output_type': 'stream', 'name': 'stdout', 'text': ['1']}]
+    assert site.impossible(code_cell('x = 1', outputs=image))
+    assert site.impossible(code_cell('def f():\n    print(1)', outputs=text))
+    assert not site.impossible(code_cell('x = 1\nx', outputs=image))
+    assert not site.impossible(code_cell('f()', outputs=text))
+    (found,) = site.check_outputs(page_of(code_cell('x', outputs=image)))
+    assert 'has no description' in found
+    (found,) = site.check_outputs(page_of(code_cell('#| fig-alt: "A cat"\nx')))
+    assert 'is not there' in found
 
 
 def test_search():
