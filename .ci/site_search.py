@@ -2,11 +2,12 @@
 """Make the search of the site find what a reader means
 
 `python .ci/site_search.py PAGES SITE` changes SITE/search.json, which Quarto wrote, by the pages that
-`site.py --keep PAGES` left. The code of cells that only test is taken out: its messages are those of errors,
-and would be found first. Sections of guides are divided at their ### headings, so that each message of the
+`site.py --keep PAGES` left. Code that only tests is taken out: its messages are those of errors, and would be
+found first. Sections of guides are divided at their ### headings, so that each message of the
 errors page, and not the page, is found. At the end each query of QUERIES must find its page.
 """
 
+import ast
 import json
 import re
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 # this folder has names like `test`
 if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().parent:
     sys.path.append(sys.path.pop(0))
-from site_pages import FOLD, without_options  # noqa: E402
+from site_pages import FOLD, tests, without_options  # noqa: E402
 
 # What is typed, and the page that must be the first one found; None: any
 QUERIES = {
@@ -38,9 +39,21 @@ def pages_of(folder: Path) -> Iterator[tuple[str, list]]:
 
 
 def test_code(cells: list) -> list[str]:
-    "The code of the cells that only test"
-    texts = [''.join(cell['source']) for cell in cells if cell['cell_type'] == 'code']
-    return [without_options(text) for text in texts if text.startswith(FOLD)]
+    "The code that tests: whole cells that are folded, and the statements that test in others"
+    found = []
+    for text in (''.join(cell['source']) for cell in cells if cell['cell_type'] == 'code'):
+        code = without_options(text)
+        found += [code] if text.startswith(FOLD) else test_statements(code)
+    return found
+
+
+def test_statements(code: str) -> list[str]:
+    "The statements of a cell that only test"
+    try:
+        body = ast.parse(code).body
+    except SyntaxError:  # a magic command
+        return []
+    return [ast.get_source_segment(code, node) for node in body if tests(node)]
 
 
 def headings(cells: list) -> list[str]:

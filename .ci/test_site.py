@@ -13,6 +13,7 @@ if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().p
 import site_contrast  # noqa: E402
 import site_pages  # noqa: E402
 import site_search  # noqa: E402
+import site_widths  # noqa: E402
 
 
 def load_site():
@@ -202,10 +203,32 @@ def test_search():
     ]  # fmt: skip
     made = site_search.pruned(entries, pages)
     assert made[0]['text'].split() == ['Open.', 'More.'], made[0]
+    mixed = 'a = 1\nb = f(a)\nprint(b)\ntest_eq(b, 2)\nassert a'
+    assert site_search.test_code([code_cell(mixed)]) == ['test_eq(b, 2)', 'assert a']
     last = made[-1]
     assert (last['href'], last['section']) == ('project/errors.html#no-such-folder', 'No such folder'), last
     assert site_search.found('no such folder', made) == ['project/errors.html']
     assert any("'webcam' finds nothing" in p for p in site_search.check_queries(made))
+
+
+def test_widths():
+    long = 'x' * 300
+    text = code_cell('f()', outputs=[{'output_type': 'stream', 'text': [f'{long}\n']}])
+    page = {'cells': [markdown_cell(f'`{long}` and words\n\n- `{long}`'), text]}
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = Path(tmp)
+        (folder / 'page.ipynb').write_text(json.dumps(page), encoding='utf-8')
+        css = (NBS / 'styles.css').read_text(encoding='utf-8')
+        (folder / 'styles.css').write_text(css, encoding='utf-8')
+        found, skipped = site_widths.check_widths(folder)
+        if skipped:
+            print(f'skipped, the widths of pages: {skipped}')
+            return
+        assert found == []
+        (folder / 'styles.css').write_text(css.replace('pre-wrap', 'pre'), encoding='utf-8')
+        found, _ = site_widths.check_widths(folder)
+    wide = [problem for problem in found if 'pixels wide on a screen of' in problem]
+    assert len(wide) == 2 and len(found) == 4, found  # at both widths; the output is cut off there, too
 
 
 if __name__ == '__main__':
