@@ -3,7 +3,8 @@
 
 Each notebook runs alone in an empty folder, in an environment of its own in which torch, torchvision and some
 packages that Colab brings are installed and vision_recipes is not, in a kernel that has imported
-`google.colab`; its install cell gets the wheel built from this repository in place of the repository's address. torch must stay as it was, no
+`google.colab`; its install cell gets the wheel built from this
+repository in place of the repository's address. torch must stay as it was, no
 package that the kernel has loaded may change (Colab would ask for a restart), and every cell must run.
 `--fast` takes what Colab brings from the Python that runs this script. `--short` draws fewer images and
 trains two epochs: does every cell run, whatever the scores? Needs nbclient and, with `--fast`, ipykernel in
@@ -12,7 +13,6 @@ the Python that runs this script.
 
 import argparse
 import json
-import os
 import re
 import sys
 import tempfile

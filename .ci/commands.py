@@ -12,10 +12,9 @@ sys.path.insert(0, str(ROOT))
 from vision_recipes.cli.main import VERBS, make_parser  # noqa: E402: this repository's, whatever is installed
 
 PAGE = ROOT / 'nbs' / 'project' / '07_commands.ipynb'
-HEAD = """# Every command
-> The verbs of `vision-recipes` with all their options, and the same in Python
-
-This page is made from the command line's own parsers. `vision-recipes VERB --help` prints the same.
+TITLE = """# Every command
+> The verbs of `vision-recipes` with all their options, and the same in Python"""
+HEAD = """This page is made from the command line's own parsers. `vision-recipes VERB --help` prints the same.
 
 Every verb knows `--traceback`, which shows where an error came from, and `--help`. The exit code is 0, 2 after a mistake, and 130 after Ctrl-C."""
 # Of each verb: an example for the command line, and the same in Python
@@ -158,7 +157,11 @@ def markdown_cell(text: str) -> dict:
 
 def main():
     verbs = parsers_of(make_parser())
-    cells = [markdown_cell(HEAD), *(markdown_cell(section(name, p)) for name, p in verbs.items())]
+    cells = [
+        markdown_cell(TITLE),
+        markdown_cell(HEAD),
+        *(markdown_cell(section(name, p)) for name, p in verbs.items()),
+    ]
     kernel = {'display_name': 'python3', 'language': 'python', 'name': 'python3'}
     notebook = {'cells': cells, 'metadata': {'kernelspec': kernel}, 'nbformat': 4, 'nbformat_minor': 5}
     PAGE.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + '\n', encoding='utf-8', newline='\n')

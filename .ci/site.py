@@ -3,14 +3,17 @@
 
 `python .ci/site.py` finds links that lead nowhere, names in backticks that nothing has, images without a
 description, fields without what the code says of them, paths of somebody's machine, progress bars and
-warnings in outputs, files that are too large, and notebooks that the index page of their folder lacks.
-`--write` writes nbs/llms.txt first. `--keep FOLDER` leaves the pages in FOLDER, where `quarto render` makes
-the site of them.
+warnings in outputs, files that are too large, notebooks that the index page of their folder lacks, headings
+that leave out a level, colours of too little contrast, and, where there is a browser, pages too wide for a
+phone and outputs that are cut off.
+`--write` writes nbs/llms.txt and nbs/reference.ipynb first. `--keep FOLDER` leaves the pages in FOLDER,
+where `quarto render` makes the site of them.
 """
 
 import argparse
 import ast
 import base64
+import importlib
 import json
 import os
 import re
@@ -28,6 +31,12 @@ from urllib.parse import unquote
 if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().parent:
     sys.path.pop(0)
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / '.ci'))
+from site_contrast import check_contrast  # noqa: E402
+from site_nav import REFERENCE, footer, reference, write_changelog  # noqa: E402
+from site_pages import dressed, in_cell  # noqa: E402
+from site_widths import check_widths  # noqa: E402
+
 IMAGE = 150_000  # Bytes of an image, at most
 RECIPE = 1_500_000  # Bytes of a notebook, at most
 PROCESSES = 2
@@ -106,28 +115,18 @@ def build_page(from_path: Path, to_path: Path) -> str:
     except Exception as error:
         why = error.__cause__ or error
         return f'{str(error).splitlines()[0]} {type(why).__name__}: {why}'.strip()
-    page, tuples = json.loads(to_path.read_text(encoding='utf-8')), named_tuples()
-    for o in [o for c in page['cells'] for o in c.get('outputs', []) if 'text/markdown' in o.get('data', {})]:
-        o['data']['text/markdown'] = (
-            with_fields(unlinked_code(''.join(o['data']['text/markdown'])), tuples)
-            .replace('__main__.', '')
-            .splitlines(keepends=True)
-        )
-    for c in page['cells']:
-        if c['cell_type'] == 'markdown':
-            c['source'] = unnested_links(source(c)).splitlines(keepends=True)
+    page = dressed(json.loads(to_path.read_text(encoding='utf-8')), named_tuples(), class_names())
     to_path.write_text(json.dumps(page), encoding='utf-8')
     return ''
 
 
-def with_fields(text: str, tuples: dict[str, str]) -> str:
-    "Put the fields of a named tuple where nbdev says *args, **kwargs"
-    return re.sub(
-        r'^def (\w+)\(\n    \*args, \*\*kwargs\n',
-        lambda m: f'def {m[1]}(\n{tuples[m[1]]}' if m[1] in tuples else m[0],
-        text,
-        flags=re.M,
-    )
+@cache
+def class_names() -> set[str]:
+    "The names of all classes of the package"
+    trees = [
+        ast.parse(p.read_text(encoding='utf-8')) for p in sorted((ROOT / 'vision_recipes').rglob('*.py'))
+    ]
+    return {node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 @cache
@@ -207,23 +206,6 @@ def describe_fields():
 
     sources = described()
     docments.get_dataclass_source = lambda cls: sources.get(cls.__name__, '')
-
-
-def unlinked_code(text: str) -> str:
-    """Take the links out of code blocks: nbdev makes links of the names in a signature's comments, and there
-    they are shown as text"""
-    return re.sub(
-        r'^```.*?^```',
-        lambda block: re.sub(r'\[(`[^`]*`)\]\(https?:[^)]*\)', r'\1', block[0]),
-        text,
-        flags=re.M | re.S,
-    )
-
-
-def unnested_links(text: str) -> str:
-    """Take the links out of links: nbdev makes links also of names that are linked already, and Pandoc shows
-    such a link as text"""
-    return re.sub(r'\[\[(`[^`]*`)\]\(https?:[^)]*\)\]\(', r'[\1](', text)
 
 
 def copy_repository(to: Path):
@@ -351,14 +333,17 @@ class Page:
         self.raw = json.loads((ROOT / 'nbs' / path).read_text(encoding='utf-8'))['cells']
         self.cells = json.loads(built.read_text(encoding='utf-8'))['cells'] if built.exists() else self.raw
         number = {c['id']: i for i, c in enumerate(self.raw, 1) if 'id' in c}
-        self.texts, self.documented = [], []  # (place, Markdown without code blocks); the same for signatures
+        # (place, Markdown without code blocks): of cells, of signatures, of both
+        self.texts, self.documented, self.in_order = [], [], []
         for c in self.cells:
             place = f'nbs/{path}, cell {number[c["id"]]}' if c.get('id') in number else f'nbs/{path}'
             if c['cell_type'] == 'markdown':
                 self.texts.append((place, without_code(source(c))))
+                self.in_order.append(self.texts[-1])
             for o in c.get('outputs', []):
                 if 'text/markdown' in o.get('data', {}):
                     self.documented.append((place, without_code(''.join(o['data']['text/markdown']))))
+                    self.in_order.append(self.documented[-1])
         self.anchors = {
             slug(m[1])
             for _, t in self.texts + self.documented
@@ -395,6 +380,56 @@ def check_head(page: Page, cfg: dict):
     for i, c in enumerate(page.raw, 1):
         if c['cell_type'] == 'markdown' and re.search(r'^\s*:::', source(c), re.M):
             yield f'nbs/{page.path}, cell {i}: ":::" is read by Quarto only; use plain Markdown'
+
+
+def check_headings(page: Page):
+    "Headings go down one level at a time, else the contents of the page leave some out"
+    last, above = 1, page.title
+    for place, text in page.in_order:
+        for m in re.finditer(r'^(#{1,6}) +(.*)$', text, re.M):
+            if len(m[1]) > last + 1:
+                yield (
+                    f'{place}: {m[0]!r} follows {above!r}, of level {last}. Write it with {"#" * (last + 1)}'
+                )
+            last, above = len(m[1]), m[2]
+
+
+def examples(page: Page) -> Iterator[tuple[str, ast.Module]]:
+    "The Python blocks in the text of a page: where, and what is read of them"
+    for i, cell in enumerate(page.raw, 1):
+        if cell['cell_type'] == 'markdown':
+            for code in re.findall(r'^```python\n(.*?)^```', source(cell) + '\n', re.M | re.S):
+                yield f'nbs/{page.path}, cell {i}', ast.parse(code)
+
+
+@cache
+def parameters_of() -> dict[str, set[str]]:
+    "The parameters of each function of the package that takes no **more"
+    found = {}
+    for p in sorted((ROOT / 'vision_recipes').rglob('*.py')):
+        for node in ast.parse(p.read_text(encoding='utf-8')).body:
+            if isinstance(node, ast.FunctionDef) and not node.args.kwarg and not node.decorator_list:
+                args = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                found.setdefault(node.name, set()).update(arg.arg for arg in args)
+    return found
+
+
+def check_examples(page: Page):
+    "Examples in the text import what is there, and call it by names that it takes"
+    for where, tree in examples(page):
+        ours: set[str] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith('vision_recipes'):
+                room = importlib.import_module(node.module)
+                ours |= {name.name for name in node.names}
+                for name in node.names:
+                    if name.name not in dir(room):
+                        yield f'{where}: the example imports {name.name}, which {node.module} has not'
+            if isinstance(node, ast.Call) and getattr(node.func, 'id', '') in ours & set(parameters_of()):
+                takes = parameters_of()[node.func.id]
+                for word in node.keywords:
+                    if word.arg and word.arg not in takes:
+                        yield f'{where}: the example gives {node.func.id} {word.arg}, which it does not take'
 
 
 def check_mixed(page: Page):
@@ -465,6 +500,8 @@ def dead(to: str, page: Page, pages: dict, cfg: dict, files: set) -> str:
     target, _, anchor = to.partition('#')
     if to.startswith(cfg['site']):
         at = PurePosixPath(target[len(cfg['site']) :] or 'index.html')
+        if at.parts[0] == 'demos':  # `live_demos.py` makes these in the docs workflow
+            return ''
     else:
         name = repository_file(target, cfg)
         if name is not None:
@@ -520,16 +557,15 @@ def check_fields(page: Page, sources: dict):
     "What the code says of the fields of a dataclass stands on its page"
     for c in page.cells:
         for o in c.get('outputs', []):
-            shown = re.search(
-                r'^def (\w+)\($(.*?)^\)', ''.join(o.get('data', {}).get('text/markdown', '')), re.M | re.S
-            )
-            if not shown or shown[1] not in sources:
+            shown = ''.join(o.get('data', {}).get('text/markdown', ''))
+            name = re.search(r'^(?:def|class) (\w+)\(', shown, re.M)
+            if not name or name[1] not in sources:
                 continue
-            said = re.findall(r'^    (\w+):None # (.*)$', sources[shown[1]], re.M)
-            lost = [k for k, v in said if re.search(rf'^    .*\b{k}:', shown[2], re.M) and v not in shown[2]]
+            said = re.findall(r'^    (\w+):None # (.*)$', sources[name[1]], re.M)
+            lost = [k for k, v in said if re.search(rf'^\| `{k}` ', shown, re.M) and in_cell(v) not in shown]
             if lost:
                 yield (
-                    f'nbs/{page.path}: {shown[1]}: what is said of {", ".join(lost)} is not on the page; '
+                    f'nbs/{page.path}: {name[1]}: what is said of {", ".join(lost)} is not on the page; '
                     'see describe_fields'
                 )
 
@@ -548,31 +584,52 @@ def output_troubles(output: dict) -> Iterator[str]:
         yield 'the output is a widget, which is not there on a page'
 
 
-def image_troubles(cell: dict, data: dict, described: bool) -> Iterator[str]:
-    "Which images of an output are too large, or have no description where they must be `described`"
+def image_troubles(cell: dict, data: dict) -> Iterator[str]:
+    "Which images of an output are too large, or have no description"
     for kind in ('image/png', 'image/jpeg'):
         if kind not in data:
             continue
         size = len(base64.b64decode(''.join(data[kind])))
         if size > IMAGE:
             yield f'the image has {size / 1000:.0f} kB, at most {IMAGE / 1000:.0f} are wanted'
-        if described and not re.search(r'^#\| *fig-alt: *\S', source(cell), re.M):
+        if not re.search(r'^#\| *fig-alt: *\S', source(cell), re.M):
             yield 'the image has no description. Begin the cell with: #| fig-alt: "what is to be seen"'
     for tag in re.findall(r'<img\b[^>]*>', ''.join(data.get('text/html', ''))):
         if not re.search(r'\balt="[^"]+"', tag):
             yield 'an image in the output has no alt="…"'
 
 
+def image_in(output: dict) -> bool:
+    "Does an output show an image?"
+    return any(kind.startswith('image/') for kind in output.get('data', {})) or '<img' in ''.join(
+        output.get('data', {}).get('text/html', '')
+    )
+
+
+def impossible(cell: dict) -> bool:
+    "Does a cell hold an output that it cannot have made, as after a cell was divided?"
+    try:
+        body = ast.parse(source(cell)).body
+    except SyntaxError:  # a magic command
+        return False
+    definitions = ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom
+    result = any(o['output_type'] == 'execute_result' for o in cell['outputs'])
+    ends_in_result = bool(body) and isinstance(body[-1], ast.Expr)
+    silent = all(isinstance(node, definitions) for node in body)
+    return bool(cell['outputs']) and (silent or (result and not ends_in_result))
+
+
 def check_outputs(page: Page):
     "No warnings, no progress bars, no errors in outputs; images described and not too large"
-    described = page.path.parts[0] in ('recipes', 'project')
     for i, cell in enumerate(page.raw, 1):
         for output in cell.get('outputs', []):
-            troubles = [
-                *output_troubles(output),
-                *image_troubles(cell, output.get('data', {}), described),
-            ]
+            troubles = [*output_troubles(output), *image_troubles(cell, output.get('data', {}))]
             yield from (f'nbs/{page.path}, cell {i}: {trouble}' for trouble in troubles)
+        if cell['cell_type'] == 'code' and impossible(cell):
+            yield f'nbs/{page.path}, cell {i}: the output is of another cell. Move it, or run the cells'
+        described = cell['cell_type'] == 'code' and re.search(r'^#\| *fig-alt:', source(cell), re.M)
+        if described and not any(image_in(output) for output in cell['outputs']):
+            yield f'nbs/{page.path}, cell {i}: the image that fig-alt describes is not there. Run the cell'
     size = (ROOT / 'nbs' / page.path).stat().st_size
     if size > RECIPE:
         yield f'nbs/{page.path}: {size / 1e6:.1f} MB, at most {RECIPE / 1e6:.1f} are wanted'
@@ -714,13 +771,21 @@ def folders_in_order(pages: list) -> list[str]:
     return sorted(found, key=place)
 
 
-def sidebar(pages: list) -> dict:
-    "The sidebar that Quarto shows, made from the folders: a section each, named by its index page"
-    title = {p.path.parent.as_posix(): p.title for p in pages if p.path.name == 'index.ipynb'}
+def rooms_in_order(pages: list) -> list[str]:
+    "The folders of the library"
+    return [f for f in folders_in_order(pages) if f.split('/')[0] in ROOMS]
+
+
+def navigation(pages: list) -> dict:
+    """What Quarto is told of the pages: the sidebar, made from the folders, a section each, named by its
+    index page; and the version in the foot"""
+    title = {'project': 'Guides and results'}
+    title |= {p.path.parent.as_posix(): p.title for p in pages if p.path.name == 'index.ipynb'}
 
     def section(folder):
         inside = sorted(p.path.as_posix() for p in pages if p.path.parent.as_posix() == folder)
         inside.sort(key=lambda name: not name.endswith('index.ipynb'))
+        inside += ['project/changelog.qmd'] if folder == 'project' else []
         below = [
             section(f)
             for f in folders
@@ -730,7 +795,9 @@ def sidebar(pages: list) -> dict:
 
     folders = folders_in_order(pages)
     contents = ['index.ipynb', *(section(f) for f in folders if '/' not in f)]
-    return {'website': {'sidebar': {'style': 'docked', 'collapse-level': 1, 'contents': contents}}}
+    contents.insert(3, REFERENCE)  # behind recipes and project
+    bar = {'style': 'docked', 'collapse-level': 1, 'contents': contents}
+    return {'website': {'sidebar': bar, 'page-footer': footer(config()['version'])}}
 
 
 def hrefs(node) -> Iterator[str]:
@@ -782,7 +849,7 @@ def check_sidebar(pages: list, cfg: dict):
             yield from check_index(folder, pages)
     quarto = yaml.safe_load((ROOT / 'nbs' / '_quarto.yml').read_text(encoding='utf-8'))
     for name in quarto_files(quarto):
-        if not (ROOT / 'nbs' / name).is_file():
+        if not (ROOT / 'nbs' / name).is_file() and name != 'project/changelog.qmd':
             yield f'nbs/_quarto.yml: {name} is not there'
     if '_modidx:d' not in (ROOT / 'setup.py').read_text(encoding='utf-8'):
         yield (
@@ -830,6 +897,7 @@ def llms(pages: list, cfg: dict) -> str:
         return f'\n## {title}\n\n' + '\n'.join(map(entry, chosen)) + '\n'
 
     front = next(p for p in pages if p.path.as_posix() == cfg['readme_nb'])
+    rooms = [p for p in pages if p.path.as_posix() == REFERENCE]
     of = lambda folder: [p for p in pages if p.path.parent.as_posix() == folder and p is not front]
     intro = (
         f'# {front.title}\n\n> {front.subtitle}\n\nEvery page is a notebook that runs as a test. '
@@ -838,29 +906,41 @@ def llms(pages: list, cfg: dict) -> str:
     )
     library = [
         p
-        for folder in folders_in_order(pages)[2:]
+        for folder in rooms_in_order(pages)
         for p in sorted(of(folder), key=lambda p: p.path.name != 'index.ipynb')
     ]
     return (
         intro
-        + section('Start here', [front])
+        + section('Start here', [front, *rooms])
         + section('Recipes', of('recipes'))
         + section('Project', of('project'))
         + section('Library', library)
     )
 
 
-def check_llms(pages: list, cfg: dict):
-    "llms.txt is what the notebooks say"
-    path = ROOT / 'nbs' / 'llms.txt'
-    if not path.exists() or path.read_text(encoding='utf-8') != llms(pages, cfg):
-        yield 'nbs/llms.txt: is not what the notebooks say. Run: python .ci/site.py --write'
+def written(cfg: dict) -> dict[str, str]:
+    "The files of nbs that are made of the notebooks' titles and subtitles"
+    pages = [Page(p, ROOT / 'none') for p in notebooks()]
+    made = reference(rooms_in_order(pages), pages)
+    if not (ROOT / 'nbs' / REFERENCE).exists():
+        (ROOT / 'nbs' / REFERENCE).write_text(made, encoding='utf-8', newline='\n')
+        return written(cfg)
+    return {REFERENCE: made, 'llms.txt': llms(pages, cfg)}
+
+
+def check_written(cfg: dict):
+    "What is made of titles and subtitles is what the notebooks say"
+    for name, text in written(cfg).items():
+        if (ROOT / 'nbs' / name).read_text(encoding='utf-8') != text:
+            yield f'nbs/{name}: is not what the notebooks say. Run: python .ci/site.py --write'
 
 
 def check_page(page: Page, names: Names, linked: dict, sources: dict, by_name: dict, files: set):
     "All checks of one page"
     cfg = config()
     yield from check_head(page, cfg)
+    yield from check_headings(page)
+    yield from check_examples(page)
     yield from check_mixed(page)
     yield from check_links(page, by_name, cfg, files)
     yield from check_names(page, names, linked)
@@ -875,8 +955,9 @@ def look(copy: Path, problems: list) -> list:
 
     cfg = config()
     pages = [Page(p, copy / '_proc' / p) for p in notebooks()]
-    sections = yaml.safe_dump(sidebar(pages), sort_keys=False, allow_unicode=True)
+    sections = yaml.safe_dump(navigation(pages), sort_keys=False, allow_unicode=True)
     (copy / '_proc' / 'sidebar.yml').write_text(sections, encoding='utf-8')
+    write_changelog(ROOT, copy / '_proc')
     by_name = {}
     for page in pages:
         by_name |= {page.path.as_posix(): page, page.html.as_posix(): page}
@@ -889,7 +970,8 @@ def look(copy: Path, problems: list) -> list:
     problems += check_same_name(pages)
     problems += check_readme(by_name, cfg, files)
     problems += check_images()
-    problems += check_llms(pages, cfg)
+    problems += check_contrast(ROOT / 'nbs')
+    problems += check_written(cfg)
     return problems
 
 
@@ -897,7 +979,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--write', action='store_true', help='write nbs/llms.txt')
+    parser.add_argument('--write', action='store_true', help='write nbs/llms.txt and nbs/reference.ipynb')
     parser.add_argument(
         '--keep', type=Path, metavar='FOLDER', help='leave the built pages in FOLDER, which must not exist'
     )
@@ -906,15 +988,18 @@ def main() -> int:
     if args.build:
         return build_part(Path(args.build[0]), int(args.build[1]))
     if args.write:
-        (ROOT / 'nbs' / 'llms.txt').write_text(
-            llms([Page(p, ROOT / 'none') for p in notebooks()], config()), encoding='utf-8', newline='\n'
-        )
+        for name, text in written(config()).items():
+            (ROOT / 'nbs' / name).write_text(text, encoding='utf-8', newline='\n')
     problems: list = []
     with tempfile.TemporaryDirectory() as tmp:
         copy = Path(tmp) / 'copy'
         copy_repository(copy)
         build(copy, problems)
         look(copy, problems)
+        wide, skipped = check_widths(copy / '_proc')
+        problems += (f'nbs/{problem}' for problem in wide)
+        if skipped:
+            print(f'the widths of the pages were not measured: {skipped}')
         if args.keep:
             shutil.copytree(copy / '_proc', args.keep)
     for p in dict.fromkeys(problems):

@@ -89,6 +89,7 @@ def check_text(python: Path, results: Results):
     results.run('the code is formatted', [tool('ruff'), 'format', '--check', *RUFF, *CODE], reformat)
     results.run('ruff', [tool('ruff'), 'check', *RUFF, *CODE])
     results.run('the checks of rooms and changes find what they should', script('test_house.py'))
+    results.run('the checks of the site find what they should', script('test_site.py'))
     results.run('the rooms and their imports', script('house.py'))
     results.run('the notebooks run on every system', script('portable.py'))
 
