@@ -76,6 +76,7 @@ def put(
 # %% ../../nbs/core/02_console.ipynb #ba38b664
 def prepare_streams():
     "Give a program without a console streams that go nowhere, and `?` for what a console cannot show"
+    _write_error.clear()  # that of a program that ran in this process before
     if os.name == 'posix':
         _fill_standard_files()
     for name in ('stdout', 'stderr'):
