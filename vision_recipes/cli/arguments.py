@@ -226,7 +226,7 @@ def add_settings(parser: argparse.ArgumentParser, task: str):
         text = f'{f.metadata["help"]} (default {_one_text(defaults)})'
         add_setting(parser, f, text, f.metadata['choices'])
 
-
+# %% ../../nbs/cli/01_arguments.ipynb #d723fa34
 def add_setting(
     parser: argparse.ArgumentParser,
     f: Field,  # Of a `Settings` class, made by `setting`

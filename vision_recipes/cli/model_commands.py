@@ -59,7 +59,7 @@ def open_run_or_model(
 
     return Predictor(path, card=card, **options)
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #440d12a9
 def _refuse_onnx_options(
     path: Path,
     options: dict,  # `threads` and `providers`; 0, None or empty: not given
