@@ -343,7 +343,7 @@ def _whole_path(path: str | Path | bytes) -> Path | bytes:  # Bytes are returned
         return path
     return Path(os.path.realpath(Path(path).parent)) / Path(path).name
 
-
+# %% ../../nbs/runtime/10_predictor.ipynb #6dd04fa2
 # By the id of the process, because a child may inherit a lock that another thread of its parent holds
 _LOCK_OF_PROCESS: dict[int, threading.Lock] = {}
 
