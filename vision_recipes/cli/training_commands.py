@@ -163,7 +163,8 @@ def run_train(args: Namespace) -> None:
 
     task = make_task(args.task, model_settings, anns.labels)
     if args.lr_find:
-        return _find_lr(args.out, task, train, fit_settings)
+        _find_lr(args.out, task, train, fit_settings)
+        return
     run = fit(task, train, valid, args.out, fit_settings, resume=args.resume)
     if 'tensorboard' in fit_settings.log:
         log_info(f'Losses and scores: tensorboard --logdir {args.out}')
@@ -187,7 +188,7 @@ def _check_command(
 
 # %% ../../nbs/cli/03_training_commands.ipynb #8a5622ea
 def with_task(argv: list[str]) -> list[str]:
-    "The arguments of the process; `train --config FILE` without a task gets that of the file"
+    "The words of a command; `train --config FILE` without a task gets the task that the file names"
     # an option may be written as two words, `--config FILE`, or as one, `--config=FILE`
     files = [value for word, value in zip(argv, argv[1:]) if word == '--config']
     files += [word.removeprefix('--config=') for word in argv if word.startswith('--config=')]
@@ -296,6 +297,7 @@ def _read_for_training(
         anns = anns.fix_boxes(args.boxes)
     # of several processes one is enough
     findings = check(anns, files=not args.no_check and this_world().first, part=part, hashes=hashes)
+    # impossible boxes have a message of their own, because the option `--boxes` can mend them
     if any(finding.kind.startswith('box ') for finding in findings.errors):
         raise VisionRecipesError(
             f'{plural(len(findings.errors), "problem")} in the '
@@ -398,7 +400,7 @@ def _train_and_valid(
 # %% ../../nbs/cli/03_training_commands.ipynb #87a84b16
 def _resumed_run(
     args: Namespace,  # Changed: folders and the like that the command leaves out are those of the run
-    chosen: dict,  # Settings of the command line, by name
+    chosen: dict,  # Settings of command and config, by name
 ) -> dict:  # The content of `run.json`, as `read_run` gives it
     "Read the run that is resumed. Raises `VisionRecipesError` where the command names another task or model"
     run_info = read_run(args.out)
@@ -424,7 +426,7 @@ def _check_same(args: Namespace, chosen: dict, run_info: dict):  # As for `_resu
 # %% ../../nbs/cli/03_training_commands.ipynb #3bc00e4f
 def _settings_before_reading(
     args: Namespace,
-    chosen: dict,  # Settings that the command line names
+    chosen: dict,  # Settings of command and config, by name
     resumed: dict | None,  # The content of `run.json` of the run that is resumed
 ) -> tuple[Settings, FitSettings] | None:  # None: every preset suits, and the machine decides later
     "The settings that are known before images are read. Raises `VisionRecipesError` where they contradict"
@@ -452,7 +454,7 @@ def _settings_before_reading(
 def _preset_settings(
     task: str,
     preset: str,  # One of `PRESETS`
-    chosen: dict,  # Settings that the command line names, which win over the preset's
+    chosen: dict,  # Settings of command and config, by name, which win over the preset's
 ) -> tuple[Settings, FitSettings]:
     "The settings of a preset. Raises `VisionRecipesError` where those that were chosen contradict it"
     settings, fit_settings = make_settings(task, preset, **chosen)
@@ -461,7 +463,7 @@ def _preset_settings(
 
 
 def _preset_error(task: str, preset: str, chosen: dict) -> VisionRecipesError | None:
-    """Why a preset does not suit the settings that the command line names; None where it does.
+    """Why a preset contradicts the settings that were chosen; None where it does not.
 
     `unfreeze_at` is not looked at, because `auto` may raise the number of epochs.
     """
@@ -474,7 +476,7 @@ def _preset_error(task: str, preset: str, chosen: dict) -> VisionRecipesError | 
 # %% ../../nbs/cli/03_training_commands.ipynb #cde17bf5
 def _auto_settings(
     args: Namespace,
-    chosen: dict,  # Settings that the command line names
+    chosen: dict,  # Settings of command and config, by name
     n_images: int,  # In `DIR`, with those that will be held out
 ) -> tuple[Settings, FitSettings]:
     "The settings of the preset `auto`"
