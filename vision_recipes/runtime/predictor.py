@@ -118,7 +118,7 @@ def stream(
     """
     if batch_size < 1:
         raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
-    # an array (H, W, 3) is one image, an array (B, H, W, 3) is many
+    # an array (H, W, 3) is one image, an array (B, H, W, 3) is many; what is no array has no `ndim`
     if isinstance(images, (str, Path, Image.Image)) or getattr(images, 'ndim', 4) != 4:
         raise VisionRecipesError(
             f'stream takes many images, but got one ({type(images).__name__}): '
@@ -184,9 +184,7 @@ def _predict(
 def _prepare(
     self: BasePredictor,
     source: Any,  # As for `open_image`
-) -> (
-    tuple[np.ndarray, Placement] | ImageError
-):  # Pixels (size, size, 3) uint8 and where the image lies in them
+) -> tuple[np.ndarray, Placement] | ImageError:  # Pixels (size, size, 3) uint8, and where the image lies
     """Open an image and fit it into the square. An error is returned, so that later images are not lost.
 
     The pixels are copied at once: a video may put every frame into the same memory.
