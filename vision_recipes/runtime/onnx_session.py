@@ -173,6 +173,7 @@ def check_weight_files(path: Path):
 def _is_beside(path: Path, name: str) -> bool:
     "Whether a file of weights that the ONNX file `path` names lies in its folder or in one below it"
     parts = re.split(r'[/\\]', name)
+    # refused: an empty name, an absolute path, a drive or an address, and what leads out of the folder
     if not parts[0] or ':' in name or '..' in parts or '\0' in name:
         return False
     target = os.path.realpath(os.path.join(path.parent, name))
@@ -230,7 +231,7 @@ def _check_file(path: Path):
 
 
 def _check_bytes(data: bytes):
-    "The same of a file in memory, which must bring its weights with it"
+    "Refuse what is no ONNX file, and one that keeps weights in other files, because bytes have no folder"
     name = model_name(data)
     _refuse_torch_file(name, data[:4])
     try:
@@ -242,11 +243,14 @@ def _check_bytes(data: bytes):
 
 
 _TORCH_SUFFIXES = ('.pth', '.pt', '.ckpt', '.safetensors')
-_TORCH_BEGINNINGS = (b'PK\3\4', b'\x80\2', b'\x80\4')  # Of a zip, and of a pickle
+_TORCH_BEGINNINGS = (b'PK\3\4', b'\x80\2', b'\x80\4')  # of a zip, and of two versions of a pickle
 
 
-def _refuse_torch_file(name: str, begins: bytes):
-    "Say what to do with weights of PyTorch. Raises `VisionRecipesError`"
+def _refuse_torch_file(
+    name: str,  # Of the model, for the message
+    begins: bytes,  # The first four bytes of the file
+):
+    "Refuse weights of PyTorch, and say what to do with them"
     if name.lower().endswith(_TORCH_SUFFIXES) or begins.startswith(_TORCH_BEGINNINGS):
         weights = name
         cure = ''
