@@ -241,7 +241,7 @@ def _check_bytes(data: bytes):
     if names:
         raise VisionRecipesError(f'{name}: keeps weights in {names[0]!r}: open it by its path.')
 
-
+# %% ../../nbs/runtime/06_onnx_session.ipynb #f1490a54
 _TORCH_SUFFIXES = ('.pth', '.pt', '.ckpt', '.safetensors')
 _TORCH_BEGINNINGS = (b'PK\3\4', b'\x80\2', b'\x80\4')  # of a zip, and of two versions of a pickle
 
