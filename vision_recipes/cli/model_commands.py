@@ -155,8 +155,9 @@ def _to_score(
 
     The list holds the class ids of a published model that are annotated; None: all classes count.
     """
-    new = anns if args.all else not_trained_on(anns, card)
-    anns, classes = classes_of_model(new, card)
+    if not args.all:
+        anns = not_trained_on(anns, card)
+    anns, classes = classes_of_model(anns, card)
     anns = anns.fix_boxes(args.boxes or 'raise').measure()
     warnings = [finding for finding in anns.notes if finding.level == 'warning']
     if warnings:
