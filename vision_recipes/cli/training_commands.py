@@ -11,6 +11,7 @@ import html
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 from .arguments import add_settings, boxes_option, data_options, read_data, Verb
 from .model_commands import table, write_evaluation
 from ..core.console import plural, log_info, this_world
@@ -147,8 +148,7 @@ def run_train(args: Namespace) -> None:
     The order spares the user time: what the command line alone shows to be wrong is refused before images
     are read, and images are read before torch is imported.
     """
-    chosen, resumed = _check_command(args)
-    skeleton = _chosen_skeleton(args)
+    chosen, resumed, skeleton = _check_command(args)
     settings = _settings_before_reading(args, chosen, resumed)
     # perceptual hash by path: `check` notes them, so that the leak report decodes no image again
     hashes: dict[str, int | None] = {}
@@ -171,20 +171,29 @@ def run_train(args: Namespace) -> None:
     _log_result(args.out, run, len(valid))
 
 # %% ../../nbs/cli/03_training_commands.ipynb #8c197675
+class _Request(NamedTuple):
+    "What a command asks for, besides its arguments"
+
+    chosen: dict  # Settings of command and config, by name
+    resumed: dict | None  # The content of `run.json` of the run that is resumed
+    skeleton: Skeleton | None  # None: what the names of the points propose
+
+
 def _check_command(
     args: Namespace,  # Changed: what the command leaves out is filled in from `--config` or the resumed run
-) -> tuple[dict, dict | None]:  # Settings of command and config, by name; the `run.json` that is resumed
+) -> _Request:
     "Complete the arguments, and refuse what is wrong with them, before any image is read"
     chosen = _use_config(args, _settings_of_command(args))
     _check_options(args)
     resumed = _resumed_run(args, chosen) if args.resume else None
+    skeleton = _chosen_skeleton(args)
     # the model decides which settings there are: that of the run, where the command names none
     model = {'model': run_settings(resumed).model} if resumed else {}
     check_chosen(args.task, {**model, **chosen})
     if not args.resume:
         check_fresh(args.out)
     _check_folders(args)
-    return chosen, resumed
+    return _Request(chosen, resumed, skeleton)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #8a5622ea
 def with_task(argv: list[str]) -> list[str]:
