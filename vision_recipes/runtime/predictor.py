@@ -52,7 +52,7 @@ class BasePredictor:
         if size is not None:
             card = replace(card, preprocess=replace(card.preprocess, size=size))
         self.card = card
-        size, step = card.preprocess.size, card.decoding.get('multiple') or 1  # 32 for YOLOX
+        size, step = card.preprocess.size, card.decoding.get('multiple') or 1  # 1: any size
         if size % step:
             below = size // step * step
             raise VisionRecipesError(
