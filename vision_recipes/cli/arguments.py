@@ -10,7 +10,7 @@ __all__ = ['Parser', 'Verb', 'data_options', 'read_data', 'boxes_option', 'model
 import argparse, difflib, os
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Sequence
 from ..core.errors import did_you_mean, VisionRecipesError
 from ..data.annotations import Annotations
 from ..tasks.registry import ARCHITECTURES, model_infos, ModelInfo, task_of_model, TASKS
@@ -18,7 +18,7 @@ from ..training.settings import FitSettings
 
 # %% ../../nbs/cli/01_arguments.ipynb #4eda4370
 class Parser(argparse.ArgumentParser):
-    "A parser that raises `VisionRecipesError`, with a suggestion"
+    "A parser that raises `VisionRecipesError`, with a suggestion. It overrides three methods of argparse"
 
     def error(self, message):
         raise VisionRecipesError(f'{message[0].upper()}{message[1:]}. See: {self.prog} --help')
@@ -34,27 +34,25 @@ class Parser(argparse.ArgumentParser):
         if choices is None or value in choices:
             return
         name = '/'.join(action.option_strings) or action.metavar or action.dest
-        names = [str(choice) for choice in choices]
-        hint = did_you_mean(str(value), names)
-        if action.metavar == 'TASK':
-            hint = _task_hint(self.prog, action, value) or hint
-        if name == '--model' and task_of_model(str(value)):
-            task = task_of_model(str(value))
-            verb = self.prog.rpartition(' ')[0]  # of the program, the verb and the task
-            hint = f' It is a model for {task}: {verb} {task} … --model {value}'
-        raise VisionRecipesError(f'{name}: {value!r} is not one of {", ".join(names)}.{hint}')
+        choice_texts = [str(choice) for choice in choices]
+        hint = _choice_hint(self.prog, action, str(value), choice_texts)
+        raise VisionRecipesError(f'{name}: {value!r} is not one of {", ".join(choice_texts)}.{hint}')
 
 # %% ../../nbs/cli/01_arguments.ipynb #83c4cfac
-def _refuse_unknown(parser: Parser, unknown: list[str]):
+def _refuse_unknown(
+    parser: Parser,  # Of the chosen verb
+    unknown: list[str],  # The words of the command line that no parser took: options, and values of these
+):
     "Raise an error that suggests the options of this parser, not those of other verbs"
-    options = [word.split('=')[0] for word in unknown if word.startswith('--')]
-    hint = _option_hint(options[0], _options(parser)) if options else ''
+    unknown_options = [word.split('=')[0] for word in unknown if word.startswith('--')]
+    hint = _option_hint(unknown_options[0], _options(parser)) if unknown_options else ''
     raise VisionRecipesError(f'Unrecognized arguments: {" ".join(unknown)}.{hint} See: {parser.prog} --help')
 
 
 def _option_hint(given: str, options: list[str]) -> str:  # As `did_you_mean`
-    "The nearest options. All begin with two dashes, which would make all of them alike"
+    "The nearest options. Names are compared without the two dashes, which would make all of them alike"
     names = [option.removeprefix('--') for option in options if option.startswith('--') and option != given]
+    # nearer than `did_you_mean` asks, so that an option which only shares letters is not suggested
     close = difflib.get_close_matches(given.removeprefix('--').lower(), names, n=2, cutoff=0.65)
     return f' Did you mean {" or ".join(repr(f"--{name}") for name in close)}?' if close else ''
 
@@ -76,6 +74,21 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
     return options
 
 # %% ../../nbs/cli/01_arguments.ipynb #8c7f6eb0
+def _choice_hint(
+    prog: str,  # The program and its verb, such as `vision-recipes train`; with a task where one was chosen
+    action: argparse.Action,  # The argument or option
+    value: str,  # What was given for it
+    choices: list[str],
+) -> str:  # A sentence with a leading space; empty where there is nothing to suggest
+    "What to write instead of a value that is no choice"
+    if '--model' in action.option_strings and task_of_model(value):
+        task = task_of_model(value)
+        verb = prog.rpartition(' ')[0]  # without the wrong task
+        return f' It is a model for {task}: {verb} {task} … --model {value}'
+    model_hint = _task_hint(prog, action, value) if action.metavar == 'TASK' else ''
+    return model_hint or did_you_mean(value, choices)
+
+
 def _task_hint(
     prog: str,  # The verb, such as `vision-recipes train`
     action: argparse.Action,  # Its argument TASK
@@ -88,6 +101,7 @@ def _task_hint(
             break
     else:
         return ''
+    # only a TASK of subcommands has `choices`: their parsers, by task
     if not action.choices or '--model' not in _options(action.choices[task]):
         return f' It is a model for {task}: {prog} {task}'
     model = name if name in models else f'{os.path.commonprefix(models)}…'
@@ -98,17 +112,18 @@ class Verb(NamedTuple):
     "One of the command line's verbs"
 
     help: str  # A sentence, without capital and full stop
-    options: Callable  # Is given the verb's parser, to add its options
-    do: Callable  # Is given the arguments; None where the options set the default `do`
+    options: Callable[[argparse.ArgumentParser], None]  # Adds the verb's options to its parser
+    do: Callable[[argparse.Namespace], None]  # Does what the verb says, with the parsed arguments
     needs_torch: bool = False  # Whether it is refused at once where PyTorch is not installed
 
 # %% ../../nbs/cli/01_arguments.ipynb #abf73774
 def data_options(
     p: argparse.ArgumentParser,
-    optional: bool = False,  # Whether the images may be left out, because a file names them
+    optional: bool = False,  # Whether DIR may be left out, because a file of `--config` may name it
 ):
     "Where annotated images are, and how to read them"
-    from vision_recipes.data.readers import READERS  # it loads all formats, and `--help` needs none
+    # imported here, because it loads all formats, which most verbs do not need
+    from vision_recipes.data.readers import READERS
 
     p.add_argument(
         'dir', type=Path, metavar='DIR', help='the annotated images', nargs='?' if optional else None
@@ -140,7 +155,7 @@ def read_data(
 
 # %% ../../nbs/cli/01_arguments.ipynb #970fe9c0
 def boxes_option(p: argparse.ArgumentParser):
-    "What to do with boxes that cannot be"
+    "What to do with boxes that are impossible: without area, or outside of the image"
     p.add_argument(
         '--boxes',
         choices=['raise', 'clip', 'drop'],
@@ -156,8 +171,8 @@ def model_options(
     p: argparse.ArgumentParser,
     onnx_only: bool = False,  # Whether nothing but a .onnx file will do
 ):
-    "The model, the card of one that brings none, and the preprocessing of weights that do not tell it"
-    anything = (
+    "The model, a card for a file that has none, and the preprocessing for weights that do not tell theirs"
+    all_kinds = (
         'a run directory, a .onnx file, the name of published weights such as megvii/yolox_nano, or a .pth, '
         '.pt or .safetensors file with weights'
     )
@@ -165,7 +180,7 @@ def model_options(
         'model',
         type=Path,
         metavar='MODEL' if onnx_only else 'RUN-or-MODEL',
-        help='a .onnx file' if onnx_only else anything,
+        help='a .onnx file' if onnx_only else all_kinds,
     )
     p.add_argument(
         '--card',
@@ -181,7 +196,7 @@ def model_options(
 
 # %% ../../nbs/cli/01_arguments.ipynb #0e2afd24
 def preprocessing_option(p: argparse.ArgumentParser):
-    "How weights want their images"
+    "Which preprocessing published weights were trained with"
     p.add_argument(
         '--preprocessing',
         metavar='NAME',
@@ -193,50 +208,56 @@ def preprocessing_option(p: argparse.ArgumentParser):
 
 
 def weight_settings(args: argparse.Namespace) -> dict:
-    "The settings of published weights that the arguments name"
+    "The settings of published weights that the arguments name, as `tasks.run.pretrained` takes them"
     return {'preprocessing': args.preprocessing} if args.preprocessing else {}
 
 # %% ../../nbs/cli/01_arguments.ipynb #ad48f52a
 def add_settings(parser: argparse.ArgumentParser, task: str):
     "An option for each setting of the task's architectures and of `fit`"
     infos = model_infos(task)
-    for by_architecture in _fields_by_name(infos).values():
-        helps = {name: f.metadata['help'] for name, f in by_architecture.items()}
-        defaults = {name: _defaults(infos[name], f) for name, f in by_architecture.items()}
-        text = f'{_labelled(helps, list(infos))} (default {_one_text(defaults)})'
-        same_fields = list(by_architecture.values())
+    for fields_by_architecture in _fields_by_name(infos).values():
+        helps = {name: f.metadata['help'] for name, f in fields_by_architecture.items()}
+        defaults = {name: _default_text(infos[name], f) for name, f in fields_by_architecture.items()}
+        text = f'{_help_text(helps, list(infos))} (default {_one_text(defaults)})'
+        same_fields = list(fields_by_architecture.values())
         add_setting(parser, same_fields[0], text, _all_choices(same_fields))
     for f in fields(FitSettings):
-        defaults = {name: _defaults(info, f) for name, info in infos.items()}
+        defaults = {name: _default_text(info, f) for name, info in infos.items()}
         text = f'{f.metadata["help"]} (default {_one_text(defaults)})'
         add_setting(parser, f, text, f.metadata['choices'])
 
-
-def add_setting(parser: argparse.ArgumentParser, f: Field, text: str, choices: tuple | None):
-    "The option of one setting"
-    kind = type(f.default)
+# %% ../../nbs/cli/01_arguments.ipynb #d723fa34
+def add_setting(
+    parser: argparse.ArgumentParser,
+    f: Field,  # Of a `Settings` class, made by `setting`
+    text: str,  # For `--help`
+    choices: tuple | None,  # The values that are allowed; None: `Settings` checks the value
+):
+    "Add the option of one setting, such as `--weight-decay`; its value is None where it is not given"
+    value_type = type(f.default)  # bool, int, float or str
     option = '--' + f.name.replace('_', '-')
-    text = text.replace('%', '%%')
-    if kind is bool:
+    text = text.replace('%', '%%')  # argparse formats help texts by `%`
+    if value_type is bool:
         parser.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
         return
-    metavar = None if choices else {int: 'N', float: 'X', str: 'TEXT'}[kind]
-    words = f.metadata['words']
+    metavar = None if choices else {int: 'N', float: 'X', str: 'TEXT'}[value_type]
 
     def read(value: str):
         try:
-            return kind(value)
+            return value_type(value)
         except ValueError:
-            if not words:
+            if not f.metadata['words']:
                 raise
-            return value  # a word; the check of the settings refuses others
+            return value  # perhaps a word such as `auto`; the settings check that later
 
-    read.__name__ = kind.__name__  # for the message about a wrong value
+    read.__name__ = value_type.__name__  # argparse names it in the message about a wrong value
     parser.add_argument(option, type=read, default=None, choices=choices, help=text, metavar=metavar)
 
 # %% ../../nbs/cli/01_arguments.ipynb #8b52c846
-def _fields_by_name(infos: dict[str, ModelInfo]) -> dict[str, dict[str, Field]]:
-    "For each setting its field in each architecture that has it"
+def _fields_by_name(
+    infos: dict[str, ModelInfo],  # By architecture
+) -> dict[str, dict[str, Field]]:  # Name of a setting: its field in each architecture that has it
+    "The settings of all architectures, each name once"
     by_name: dict[str, dict[str, Field]] = {}
     for architecture, info in infos.items():
         for f in fields(info.settings):
@@ -245,35 +266,39 @@ def _fields_by_name(infos: dict[str, ModelInfo]) -> dict[str, dict[str, Field]]:
 
 
 def _all_choices(same_fields: list[Field]) -> tuple | None:
-    "The choices of all architectures; None where one of them takes any value"
-    choices = [f.metadata['choices'] for f in same_fields]
-    return tuple(dict.fromkeys(sum(choices, ()))) if all(choices) else None
+    "The choices of one setting in all architectures together; None where one of them takes any value"
+    all_choices: list = []
+    for f in same_fields:
+        if not f.metadata['choices']:
+            return None
+        all_choices += f.metadata['choices']
+    return tuple(dict.fromkeys(all_choices))  # each once, in this order
 
-
-def _defaults(info: ModelInfo, f: Field) -> str:
-    "What a setting is without the option, for `--help`"
+# %% ../../nbs/cli/01_arguments.ipynb #39ea2693
+def _default_text(info: ModelInfo, f: Field) -> str:  # Such as `32`, or `full: 640, quick: 192`
+    "What a setting is without the option, for `--help`: one value, or that of each preset"
     by_preset = {preset: values.get(f.name, f.default) for preset, values in info.presets.items()}
     if set(by_preset.values()) == {f.default}:
         return str(f.default) or 'none'
     return ', '.join(f'{preset}: {value}' for preset, value in by_preset.items())
 
-# %% ../../nbs/cli/01_arguments.ipynb #39ea2693
-def _one_text(texts: dict[str, str]) -> str:  # From the text of each architecture
-    "One text where all agree, else one for each"
-    if len(set(texts.values())) == 1:
-        return next(iter(texts.values()))
-    return '; '.join(f'{name}: {text}' for name, text in texts.items())
+
+def _one_text(defaults: dict[str, str]) -> str:  # Such as `32`, or `yolox: 640; faster_rcnn: 800`
+    "The defaults of a setting by architecture, as one text: once where all that have it agree"
+    if len(set(defaults.values())) == 1:
+        return next(iter(defaults.values()))
+    return '; '.join(f'{architecture}: {text}' for architecture, text in defaults.items())
 
 
-def _labelled(
-    texts: dict[str, str],  # By architecture
-    architectures: list[str],  # All of the task
-) -> str:
-    "One text where all architectures have the same, else each with a label such as `(yolox)`"
-    names: dict[str, list[str]] = {}
-    for name, text in texts.items():
-        names.setdefault(text, []).append(name)
-    if list(names.values()) == [architectures]:
-        return next(iter(names))
-    labelled = [f'({", ".join(owners)}) {text}' for text, owners in names.items()]
+def _help_text(
+    helps: dict[str, str],  # Architecture: what it says of a setting; only those that have the setting
+    architectures: Sequence[str],  # All of the task
+) -> str:  # Such as `side of the square`, or `(yolox) how often. (faster_rcnn) whether`
+    "What a setting is. Without a label only where every architecture of the task has it, with the same text"
+    owners: dict[str, list[str]] = {}  # Text: architectures
+    for architecture, text in helps.items():
+        owners.setdefault(text, []).append(architecture)
+    if list(owners.values()) == [list(architectures)]:
+        return next(iter(owners))
+    labelled = [f'({", ".join(names)}) {text}' for text, names in owners.items()]
     return '. '.join(labelled)

@@ -18,24 +18,30 @@ from ..runtime.onnx_session import first_line, import_onnxruntime
 class Trouble(Exception):
     "Something that does not work, and what to do about it"
 
-    def __init__(self, what: str, cure: str):
+    def __init__(
+        self,
+        what: str,  # What is wrong, without the name of the package
+        cure: str,  # What to type or do, without full stop
+    ):
         super().__init__(what)
         self.cure = cure
 
 
-def run_doctor(args=None) -> None:
+def run_doctor(
+    args=None,  # Not used, because the verb has no options
+) -> None:
     """`vision-recipes doctor`: what is installed, what fits together, what the machine offers.
 
     Raises `VisionRecipesError` with the cures where something does not work.
     """
-    rows = {
+    rows = {  # what a line is about: its text
         'python': f'{platform.python_version()} on {platform.platform()}',
         'vision_recipes': __version__,
-        'processor': f'{os.cpu_count()} cores, {_bf16_words()}',
+        'processor': f'{os.cpu_count()} cores, {_describe_bf16()}',
         'disk here': human_bytes(shutil.disk_usage('.').free) + ' free',
     }
-    found, cures = _look_at_packages()
-    rows.update(found)
+    package_rows, cures = _look_at_packages()
+    rows.update(package_rows)
     width = max(map(len, rows))
     for name, text in rows.items():
         log_info(f'{name:<{width}}  {text}')
@@ -44,18 +50,19 @@ def run_doctor(args=None) -> None:
     log_info('Everything works.')
 
 # %% ../../nbs/cli/04_doctor.ipynb #e1d144b3
-def _look_at_packages() -> tuple[
-    dict[str, str], list[str]
-]:  # A text for each name; the cures of what is broken
-    "Try each package. What only training needs may be missing"
+def _look_at_packages() -> tuple[dict[str, str], list[str]]:
+    """Try each package; those that only training needs may be missing.
+
+    Returns a text for each name of `_DESCRIPTIONS`, and what to do about each that is broken.
+    """
     rows, cures, missing = {}, [], []
-    for name, look in _LOOKS.items():
+    for name, describe in _DESCRIPTIONS.items():
         package = _PACKAGE_OF.get(name, name)
         if extra_of(package) == 'train' and not is_installed(package):
             missing.append(name)
             continue
         try:
-            rows[name] = look()
+            rows[name] = describe()
         except Trouble as e:
             rows[name] = f'does not work: {e}'
             cures.append(f'{name}: {e.cure}.')
@@ -63,7 +70,7 @@ def _look_at_packages() -> tuple[
             rows[name] = f'does not work: {type(e).__name__}: {first_line(e)}'
             cures.append(f'{name}: {_CURES.get(name, f"pip install --upgrade {name}")}.')
     if missing:
-        names = ', '.join(name for name in missing if name not in _PACKAGE_OF)
+        names = ', '.join(name for name in missing if name not in _PACKAGE_OF)  # packages alone
         rows['not installed'] = f'{names}. Training and export need them: pip install "vision_recipes[train]"'
     return rows, cures
 
@@ -71,19 +78,21 @@ def _look_at_packages() -> tuple[
 def matching_torchvision(
     torch_version: str,  # Such as `2.11.0+cu128`
 ) -> str:  # What pip is given, such as `torchvision==0.26.*`; both packages where the version is none of 2.x
-    "The torchvision that was built for a torch"
+    "The torchvision that was built for a torch: torch 2.9 goes with torchvision 0.24, 2.10 with 0.25"
     number = re.match(r'2\.(\d+)', torch_version)
     return f'"torchvision==0.{int(number[1]) + 15}.*"' if number else 'torch torchvision'
 
 # %% ../../nbs/cli/04_doctor.ipynb #5cfe369c
-def _torch_words() -> str:
+def _describe_torch() -> str:
+    "Version, threads and device of PyTorch"
     import torch
     from vision_recipes.tasks.device import pick_device
 
     return f'{torch.__version__}, {torch.get_num_threads()} threads, best device {pick_device()}'
 
 
-def _bf16_words() -> str:
+def _describe_bf16() -> str:
+    "Whether the processor multiplies bfloat16 in hardware; unknown where torch does not load"
     try:
         from vision_recipes.tasks.device import _has_bf16_units
     except Exception as e:
@@ -91,7 +100,8 @@ def _bf16_words() -> str:
     return 'bfloat16 units' if _has_bf16_units() else 'no bfloat16 units: training stays in float32'
 
 
-def _torchvision_words() -> str:
+def _describe_torchvision() -> str:
+    "Version of torchvision. Raises `Trouble` where it, or one of its compiled operators, does not work"
     import torch
 
     cure = (
@@ -101,7 +111,7 @@ def _torchvision_words() -> str:
     try:
         import torchvision
 
-        boxes = torch.tensor([[0.0, 0, 9, 9], [0, 0, 9, 8]])
+        boxes = torch.tensor([[0.0, 0, 9, 9], [0, 0, 9, 8]])  # IoU 8 / 9, so only the first one stays
         kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8]), 0.5)
     except Exception as e:
         raise Trouble(first_line(e), cure) from e
@@ -110,17 +120,20 @@ def _torchvision_words() -> str:
     return f'{torchvision.__version__}, its operators load'
 
 # %% ../../nbs/cli/04_doctor.ipynb #cdf672aa
-def _onnxruntime_words() -> str:
+def _describe_onnxruntime() -> str:
+    "Version of onnxruntime, and its execution providers"
     onnxruntime = import_onnxruntime()
     return f'{onnxruntime.__version__}, {", ".join(onnxruntime.get_available_providers())}'
 
 
-def _version(name: str) -> Callable[[], str]:  # A look that gives the version
-    def words():
+def _version_of(name: str) -> Callable[[], str]:
+    "A function that imports a package, and returns its version"
+
+    def describe():
         module = __import__(name)
         return getattr(module, '__version__', 'installed')
 
-    return words
+    return describe
 
 # %% ../../nbs/cli/04_doctor.ipynb #6fe58306
 def nvidia_gpus() -> list[str]:  # Such as `NVIDIA T4`; empty where there are none, or no driver
@@ -129,13 +142,13 @@ def nvidia_gpus() -> list[str]:  # Such as `NVIDIA T4`; empty where there are no
     if program is None:
         return []
     try:
-        done = subprocess.run([program, '-L'], capture_output=True, text=True, timeout=20)
+        listing = subprocess.run([program, '-L'], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return re.findall(r'^GPU \d+: (.+?) \(UUID', done.stdout, re.M)
+    return re.findall(r'^GPU \d+: (.+?) \(UUID', listing.stdout, re.M)
 
 
-def _gpu_words() -> str:
+def _describe_gpu() -> str:
     "The accelerator that PyTorch uses. Raises `Trouble` where there is one that it does not use"
     import torch
 
@@ -150,8 +163,8 @@ def _gpu_words() -> str:
 
 # %% ../../nbs/cli/04_doctor.ipynb #7949f16f
 def _unused_gpu(
-    gpu: str,
-    torch_version: str,
+    gpu: str,  # Its name
+    torch_version: str,  # Such as `2.9.0+cpu`
     cuda: str | None,  # Version of CUDA that torch was built for; None: for the CPU
 ) -> tuple[str, str]:  # What is wrong, and the cure
     "Why PyTorch does not use an NVIDIA GPU"
@@ -170,7 +183,7 @@ def _unused_gpu(
     )
 
 # %% ../../nbs/cli/04_doctor.ipynb #45a11aaf
-_OTHER_PACKAGES = (
+_OTHER_PACKAGES = (  # As Python imports them; only their version is shown
     'timm',
     'onnx',
     'onnxsim',
@@ -183,17 +196,18 @@ _OTHER_PACKAGES = (
     'safetensors',
 )
 
-_LOOKS = {
-    'torch': _torch_words,
-    'torchvision': _torchvision_words,
-    'GPU': _gpu_words,
-    'onnxruntime': _onnxruntime_words,
-    **{name: _version(name) for name in _OTHER_PACKAGES},
+# What is looked at, by the name that is shown: a function that tries it and describes it
+_DESCRIPTIONS = {
+    'torch': _describe_torch,
+    'torchvision': _describe_torchvision,
+    'GPU': _describe_gpu,
+    'onnxruntime': _describe_onnxruntime,
+    **{name: _version_of(name) for name in _OTHER_PACKAGES},
 }
 
-_PACKAGE_OF = {'GPU': 'torch'}  # What a look needs, where its name says it not
+_PACKAGE_OF = {'GPU': 'torch'}  # The package that a description imports, where it has another name
 
-_CURES = {
+_CURES = {  # What to do about a package that does not load, where upgrading it by its name is not enough
     'torch': 'install torch as https://pytorch.org/get-started/locally says for this machine',
     'PIL': 'pip install --upgrade pillow',
     'cv2': (

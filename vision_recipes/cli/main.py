@@ -25,7 +25,7 @@ VERBS = {
 
 
 def make_parser(
-    verb: str | None = None,  # The only verb to get its options; None: all get them
+    verb: str | None = None,  # The only verb to get its options; None: all get them; empty: none
 ) -> Parser:
     "The parser of `vision-recipes`. One start needs the options of one verb, and building all takes time"
     parser = Parser(
@@ -34,13 +34,12 @@ def make_parser(
     )
     parser.add_argument('--version', action='version', version=f'vision-recipes {__version__}')
     verbs = parser.add_subparsers(dest='verb', metavar='VERB', parser_class=Parser, required=True)
-    for name, about in VERBS.items():
-        p = verbs.add_parser(
-            name, help=about.help, description=f'{about.help[0].upper()}{about.help[1:]}.', allow_abbrev=False
-        )
-        p.add_argument('--traceback', action='store_true', help='show where an error came from')
+    for name, definition in VERBS.items():
+        sentence = f'{definition.help[0].upper()}{definition.help[1:]}.'
+        verb_parser = verbs.add_parser(name, help=definition.help, description=sentence, allow_abbrev=False)
+        verb_parser.add_argument('--traceback', action='store_true', help='show where an error came from')
         if verb in (None, name):
-            about.options(p)
+            definition.options(verb_parser)
     return parser
 
 # %% ../../nbs/cli/05_main.ipynb #55b8e6ff
@@ -50,10 +49,10 @@ def main(
     "The command `vision-recipes`"
     argv = sys.argv[1:] if argv is None else list(argv)
     prepare_streams()
-    code = 0
+    code = 0  # of the exit
     try:
         args = make_parser(argv[0] if argv else '').parse_args(with_task(argv))
-        _do(args)
+        _run_verb(args)
     except (VisionRecipesError, OSError) as e:
         if '--traceback' in argv:
             raise
@@ -64,13 +63,14 @@ def main(
         put(f'\nInterrupted{reason}.\n', sys.stderr)
         code = 130
     finally:
-        lost = flush_streams()
-    if lost and not code:
-        put(f'vision-recipes: standard output: cannot be written: {lost}.\n', sys.stderr)
-    return code or (2 if lost else 0)
+        write_error = flush_streams()  # empty where all output was written
+    if write_error and not code:
+        put(f'vision-recipes: standard output: cannot be written: {write_error}.\n', sys.stderr)
+    return code or (2 if write_error else 0)
 
 
 def _error_text(e: Exception) -> str:
+    "The message of an error of ours, or of the system's with the name of the file"
     if isinstance(e, FileNotFoundError) and not e.filename:  # of `os.getcwd`
         return 'the current folder was removed. Change into another one.'
     if isinstance(e, VisionRecipesError) or not e.filename:
@@ -78,7 +78,7 @@ def _error_text(e: Exception) -> str:
     return f'{e.filename}: {e.strerror}.'
 
 # %% ../../nbs/cli/05_main.ipynb #977b3334
-def _do(args: argparse.Namespace):
+def _run_verb(args: argparse.Namespace):
     "Do what the verb says. Raises `MissingPackage` where a package of an extra is missing"
     verb, name = VERBS[args.verb], f'vision-recipes {args.verb}'
     if verb.needs_torch:

@@ -8,6 +8,7 @@ __all__ = ['MODEL_VERBS', 'open_run_or_model', 'not_trained_on', 'run_evaluate',
 
 # %% ../../nbs/cli/02_model_commands.ipynb #53384e63
 import tempfile
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from vision_recipes.cli.arguments import (
     boxes_option,
@@ -35,13 +36,16 @@ def open_run_or_model(
     device: str = 'auto',  # For a model of PyTorch
     card: Path | None = None,  # For a `.onnx` file made by others: a `.json` file, as `read_card` reads it
     settings: dict | None = None,  # Of published weights, as for `pretrained`
-    **options,  # Of `Predictor`, for a `.onnx` file
+    **options,  # `threads` and `providers` of `Predictor`, for a `.onnx` file
 ):  # A `BasePredictor`
-    "Open what can predict; torch is not imported for a `.onnx` file"
+    """Open a model for prediction; torch is not imported for a `.onnx` file.
+
+    Raises `VisionRecipesError` for options that do not belong to this kind of model.
+    """
     if model_source(path) != 'onnx':
         _refuse_onnx_options(path, options)
         if path.is_dir() or path.suffix == '.json':
-            read_run(path)
+            read_run(path)  # refuses what is no run, before torch is imported
         if card:
             raise VisionRecipesError(f'--card {card}: {path} has a card of its own; it is for a .onnx file.')
         from vision_recipes.tasks.run import open_network
@@ -55,11 +59,14 @@ def open_run_or_model(
 
     return Predictor(path, card=card, **options)
 
-
-def _refuse_onnx_options(path: Path, options: dict):
+# %% ../../nbs/cli/02_model_commands.ipynb #440d12a9
+def _refuse_onnx_options(
+    path: Path,
+    options: dict,  # `threads` and `providers`; 0, None or empty: not given
+):
     "Refuse options of onnxruntime for a model that PyTorch runs"
-    words = {'threads': '--threads', 'providers': '--provider'}
-    given = [words[name] for name, value in options.items() if value]
+    option_names = {'threads': '--threads', 'providers': '--provider'}
+    given = [option_names[name] for name, value in options.items() if value]
     if given:
         raise VisionRecipesError(
             f'{", ".join(given)}: is for onnxruntime, but {path} is run by PyTorch. Export it first: '
@@ -67,29 +74,33 @@ def _refuse_onnx_options(path: Path, options: dict):
         )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #8eea4d7b
-def not_trained_on(anns: Annotations, card) -> Annotations:
+def not_trained_on(
+    anns: Annotations,
+    card,  # A `ModelCard`
+) -> Annotations:
     """The images that a model was not trained on, recognised by the hashes in its card.
 
     Raises `VisionRecipesError` where none is left.
     """
     from vision_recipes.data.splits import trained_on
 
-    new = ~trained_on(anns, card)
-    if new.all():
+    is_new = ~trained_on(anns, card)  # (N,) bool, an image each
+    if is_new.all():
         return anns
-    if not new.any():
+    if not is_new.any():
         raise VisionRecipesError(
             f'{anns.root}: the model was trained on every image of it. '
             'Name other images, or score these all the same with --all.'
         )
+    n_trained_on = int((~is_new).sum())
     log_info(
-        f'{anns.root}: the model was trained on {plural(int((~new).sum()), "image")} of it; '
-        f'scoring the {new.sum()} others (--all scores every one).'
+        f'{anns.root}: the model was trained on {plural(n_trained_on, "image")} of it; '
+        f'scoring the {is_new.sum()} others (--all scores every one).'
     )
-    return anns.subset(new)
+    return anns.subset(is_new)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #8ea665b5
-def _evaluate_options(p):
+def _evaluate_options(p: ArgumentParser):
     model_options(p)
     data_options(p)
     boxes_option(p)
@@ -106,7 +117,7 @@ def _evaluate_options(p):
     )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #6b9598d9
-def run_evaluate(args) -> None:
+def run_evaluate(args: Namespace) -> None:
     "`vision-recipes evaluate`: `open_run_or_model(…).predict` and `task.evaluate`"
     check_device(args.device)
     if args.json:
@@ -122,12 +133,12 @@ def run_evaluate(args) -> None:
     task = make_task(card.task, labels=anns.labels)
     task.check(anns)
     predictions = _predict_all(predictor, anns)
-    if classes is not None:
+    if classes is not None:  # only these classes of a published model are annotated
         predictions = [p.of_classes(classes) for p in predictions]
     evaluation = task.evaluate(predictions, anns)
-    tables = [table(rows) for rows in evaluation.tables.values()]
+    text_tables = [table(rows) for rows in evaluation.tables.values()]
     headline = f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}'
-    log_info(headline + '\n' + '\n'.join(tables))
+    log_info(headline + '\n' + '\n'.join(text_tables))
     if args.json:
         about = {'task': card.task, 'model': str(args.model), 'data': str(args.dir)}
         write_json(args.json, {**about, **evaluation.metrics, **evaluation.tables})
@@ -136,59 +147,78 @@ def run_evaluate(args) -> None:
 
 # %% ../../nbs/cli/02_model_commands.ipynb #58883f4b
 def _to_score(
-    args,
-    anns: Annotations,
+    args: Namespace,
+    anns: Annotations,  # All that was read
     card,  # A `ModelCard`
 ) -> tuple[Annotations, list[int] | None]:
-    """The images to score, with the classes of the model and boxes in pixels.
+    """The images to score, with labels in the order of the model and boxes in pixels. Logs warnings.
 
-    The numbers are the classes of a published model that count; None: all do.
+    The list holds the class ids of a published model that are annotated; None: all classes count.
     """
-    anns, classes = classes_of_model(anns if args.all else not_trained_on(anns, card), card)
+    if not args.all:
+        anns = not_trained_on(anns, card)
+    anns, classes = classes_of_model(anns, card)
     anns = anns.fix_boxes(args.boxes or 'raise').measure()
-    warnings = [f for f in anns.notes if f.level == 'warning']
+    warnings = [finding for finding in anns.notes if finding.level == 'warning']
     if warnings:
         log_info(Findings(warnings).summary(5))
     return anns, classes
 
 # %% ../../nbs/cli/02_model_commands.ipynb #7e27a10c
-def _predict_all(predictor, anns: Annotations) -> list:  # Of `Prediction`, one an image
-    "Predictions of all images. Raises `VisionRecipesError` where an image is not as large as annotated"
+def _predict_all(
+    predictor,  # A `BasePredictor`
+    anns: Annotations,
+) -> list:  # Of `Prediction`, one an image
+    "Predict every annotated image. Raises `VisionRecipesError` where one is not as large as annotated"
     from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
 
     paths = [anns.path(i) for i in range(len(anns))]
     stream = predictor.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD)
     predictions = list(progress(stream, 'predicting', len(anns), 'image'))
-    sizes_wh = [tuple(wh) for wh in anns.sizes_wh.tolist()]
-    other = [i for i, p in enumerate(predictions) if anns.has_boxes and tuple(p.size_wh) != sizes_wh[i]]
-    if other:
-        i = other[0]
-        raise VisionRecipesError(
-            f'{anns.path(i)}: its boxes are for {" x ".join(map(str, sizes_wh[i]))} pixels, '
-            f'but the image has {" x ".join(map(str, predictions[i].size_wh))} upright '
-            f'({plural(len(other), "such image")}). `vision-recipes check` lists them.'
-        )
+    if anns.has_boxes:  # else the size of an image does not matter
+        _check_sizes(anns, [tuple(prediction.size_wh) for prediction in predictions])
     return predictions
 
+
+def _check_sizes(anns: Annotations, sizes_wh: list[tuple[int, int]]):  # Of the images as they were opened
+    "Refuse boxes that were drawn for another size of the image"
+    annotated_wh = [tuple(wh) for wh in anns.sizes_wh.tolist()]
+    mismatched = [i for i in range(len(anns)) if sizes_wh[i] != annotated_wh[i]]
+    if mismatched:
+        i = mismatched[0]
+        raise VisionRecipesError(
+            f'{anns.path(i)}: its boxes are for {" x ".join(map(str, annotated_wh[i]))} pixels, '
+            f'but the image has {" x ".join(map(str, sizes_wh[i]))} upright '
+            f'({plural(len(mismatched), "such image")}). `vision-recipes check` lists them.'
+        )
+
 # %% ../../nbs/cli/02_model_commands.ipynb #a60843ea
-def write_evaluation(out: Path, task, evaluation, anns: Annotations, predictions: list):
+def write_evaluation(
+    out: Path,  # A folder
+    task,  # A `tasks.task.Task`
+    evaluation,  # An `Evaluation`, from `task.evaluate`
+    anns: Annotations,
+    predictions: list,  # Of `Prediction`, one for each image of `anns`
+):
     "Write the task's images and tables of where the model fails"
     for name, content in task.report(evaluation, anns, predictions).items():
-        if isinstance(content, str):
+        if isinstance(content, str):  # a table as CSV
             write_text(out / name, content)
             continue
         with atomic_path(out / name) as tmp:
             content.save(tmp, format='PNG', **output_mark('PNG'))
 
 # %% ../../nbs/cli/02_model_commands.ipynb #d48e6fda
-def table(rows: list[dict]) -> str:
-    "Rows as text in columns"
+def table(
+    rows: list[dict],  # All with the same keys, which name the columns
+) -> str:  # Empty where there are no rows
+    "Rows as text in columns, under a line of column names"
     if not rows:
         return ''
     lines = [list(rows[0])]
     for row in rows:
         lines.append([_cell_text(value) for value in row.values()])
-    widths = [max(map(len, column)) for column in zip(*lines)]
+    widths = [max(map(len, column)) for column in zip(*lines)]  # characters
     return '\n'.join(_table_line(cells, widths) for cells in lines)
 
 
@@ -203,7 +233,7 @@ def _table_line(cells: list[str], widths: list[int]) -> str:
     return '  ' + '  '.join([first, *others])
 
 # %% ../../nbs/cli/02_model_commands.ipynb #0f8ead79
-def _export_options(p):
+def _export_options(p: ArgumentParser):
     p.add_argument(
         'model',
         type=Path,
@@ -238,7 +268,7 @@ def _export_options(p):
     )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #6821ced9
-def _graph_options(p):
+def _graph_options(p: ArgumentParser):
     "What the graph takes"
     p.add_argument(
         '--dtype',
@@ -255,7 +285,7 @@ def _graph_options(p):
     p.add_argument('--no-simplify', action='store_true', help='leave the graph as torch exports it')
 
 
-def _tolerance_option(p):
+def _tolerance_option(p: ArgumentParser):
     p.add_argument(
         '--tolerance',
         nargs='+',
@@ -266,7 +296,7 @@ def _tolerance_option(p):
     )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ee76a214
-def run_export(args) -> None:
+def run_export(args: Namespace) -> None:
     "`vision-recipes export`: `export_onnx`"
     tolerance = _tolerances(args.tolerance)
     if model_source(args.model) == 'run' and args.model.suffix != '.safetensors':
@@ -274,7 +304,7 @@ def run_export(args) -> None:
     check_writable(args.out or default_onnx_path(args.model), folder=False)
     images = list_images(args.images)
     for image in images:
-        open_image(image)
+        open_image(image)  # an unreadable one is refused before torch is imported
     from vision_recipes.deploy.export import export_onnx
     from vision_recipes.tasks.run import open_network
 
@@ -284,16 +314,16 @@ def run_export(args) -> None:
         args.dtype,
         args.layout,
         args.kind,
-        not args.no_simplify,
-        tolerance,
-        images or None,
+        simplify=not args.no_simplify,
+        tolerance=tolerance,
+        images=images or None,
     )
     log_info(f'Next: vision-recipes predict {file} IMAGES --out DIR')
 
 # %% ../../nbs/cli/02_model_commands.ipynb #3929a2aa
 def _tolerances(given: list[str]) -> dict[str, float]:
-    "NAME=X pairs as a dictionary; whether the names are known and the numbers make sense, `Tolerance` says"
-    pairs = [g.partition('=') for g in given]
+    "Texts `NAME=X` as a dictionary; `deploy.parity.Tolerance` checks names and ranges later"
+    pairs = [text.partition('=') for text in given]
     try:
         return {name: float(x) for name, _, x in pairs}
     except ValueError:
@@ -302,7 +332,7 @@ def _tolerances(given: list[str]) -> dict[str, float]:
         ) from None
 
 # %% ../../nbs/cli/02_model_commands.ipynb #b016359e
-def _predict_options(p):
+def _predict_options(p: ArgumentParser):
     model_options(p)
     p.add_argument(
         'images', nargs='+', type=Path, metavar='IMAGES', help='images, folders of images, and patterns'
@@ -340,7 +370,7 @@ def _predict_options(p):
     _provider_option(p)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #cc0089e6
-def _provider_option(p):
+def _provider_option(p: ArgumentParser):
     p.add_argument(
         '--provider',
         action='append',
@@ -352,7 +382,7 @@ def _provider_option(p):
     )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #8233f81d
-def run_predict(args) -> None:
+def run_predict(args: Namespace) -> None:
     "`vision-recipes predict`: `open_run_or_model(…).stream` and `save_drawn`"
     if args.batch_size < 1:
         raise VisionRecipesError(f'--batch-size must be at least 1, but got {args.batch_size}.')
@@ -375,20 +405,25 @@ def run_predict(args) -> None:
         )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #cbfc6817
-def _predict_files(args, predictor, files: list[Path]) -> tuple[list[dict], list]:
-    "Predict images and draw on copies of them: rows of `predictions.json`, and errors of unreadable images"
+def _predict_files(
+    args: Namespace,
+    predictor,  # A `BasePredictor`
+    files: list[Path],  # Images
+) -> tuple[list[dict], list[VisionRecipesError]]:  # Rows of `predictions.json`; errors of unreadable images
+    "Predict images, log each prediction where there are few, and draw it on a copy of the image"
     from vision_recipes.deploy.predict_script import SHOW, save_drawn
 
     rows: list[dict] = []
     errors: list[VisionRecipesError] = []
     card = predictor.card
-    in_words, draw = SHOW[card.task]
-    reserved = {str(f.resolve()).lower() for f in files}  # files that no drawing may replace
+    in_words, draw = SHOW[card.task]  # functions that describe and draw a prediction
+    # files that no drawing may replace; in lower case, because file systems may ignore the case
+    reserved = {str(file.resolve()).lower() for file in files}
     stream = predictor.stream(
         files, args.batch_size, errors.append, args.score_threshold, args.mask_threshold
     )
     for file, prediction in zip(files, progress(stream, 'predicting', len(files), 'image')):
-        if prediction is None:
+        if prediction is None:  # the image could not be read, and `errors` has its error
             continue
         rows.append({'file': str(file), **prediction.to_dict(card.labels)})
         if len(files) <= 20:
@@ -398,30 +433,29 @@ def _predict_files(args, predictor, files: list[Path]) -> tuple[list[dict], list
     return rows, errors
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ed5182ab
-def _inspect_options(p):
+def _inspect_options(p: ArgumentParser):
     model_options(p, onnx_only=True)
     p.add_argument('--json', type=Path, metavar='FILE', help='write all of it there')
 
 
-def run_inspect(args) -> None:
+def run_inspect(args: Namespace) -> None:
     "`vision-recipes inspect`: `inspect_model`"
     if args.json:
         check_writable(args.json, folder=False)
     from vision_recipes.deploy.inspection import inspect_model
-    from vision_recipes.tasks.registry import model_source
 
     if not args.model.exists() and model_source(args.model) == 'published':
         raise VisionRecipesError(
             f'{args.model}: is the name of published weights, not a file. `vision-recipes export '
             f'{args.model} --out model.onnx` makes one that can be inspected.'
         )
-    seen = inspect_model(args.model, args.card)
-    log_info(seen.text())
+    inspection = inspect_model(args.model, args.card)
+    log_info(inspection.text())
     if args.json:
-        write_json(args.json, seen.to_dict())
+        write_json(args.json, inspection.to_dict())
 
 # %% ../../nbs/cli/02_model_commands.ipynb #9478f1ab
-def _bench_options(p):
+def _bench_options(p: ArgumentParser):
     model_options(p)
     _provider_option(p)
     p.add_argument(
@@ -453,19 +487,19 @@ def _bench_options(p):
     p.add_argument('--json', type=Path, metavar='FILE', help='write the table there')
 
 # %% ../../nbs/cli/02_model_commands.ipynb #a8505ffb
-def run_bench(args) -> None:
+def run_bench(args: Namespace) -> None:
     "`vision-recipes bench`: `measure_latency`"
     if args.json:
         check_writable(args.json, folder=False)
     if args.image:
         args.image = list_images([args.image])[0]
-        open_image(args.image)
+        open_image(args.image)  # an unreadable one is refused before the model is exported
     from vision_recipes.deploy.latency import measure_latency
     from vision_recipes.deploy.model_file import as_onnx_file
 
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as folder:  # for the file of a model that has none yet
         rows = measure_latency(
-            as_onnx_file(args.model, Path(made), args.card, **weight_settings(args)),
+            as_onnx_file(args.model, Path(folder), args.card, **weight_settings(args)),
             args.batches,
             args.threads,
             args.repeats,
@@ -477,7 +511,7 @@ def run_bench(args) -> None:
         write_json(args.json, rows)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #2a8d7094
-def _quantize_options(p):
+def _quantize_options(p: ArgumentParser):
     model_options(p)
     data_options(p)
     p.add_argument(
@@ -506,7 +540,7 @@ def _quantize_options(p):
     )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #c08c542e
-def _limit_options(p):
+def _limit_options(p: ArgumentParser):
     "What a smaller file may lose"
     p.add_argument(
         '--max-drop',
@@ -527,17 +561,17 @@ def _limit_options(p):
     )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #707225f1
-def run_quantize(args) -> None:
+def run_quantize(args: Namespace) -> None:
     "`vision-recipes quantize`: `quantize_onnx`"
     for option, limit in (('--max-drop', args.max_drop), ('--max-changed', args.max_changed)):
-        if not limit >= 0:
+        if not limit >= 0:  # also refuses NaN
             raise VisionRecipesError(f'{option} must be at least 0, but got {limit}.')
     if args.calibrate < 1:
         raise VisionRecipesError(f'--calibrate must be at least 1, but got {args.calibrate}.')
     if model_source(args.model) == 'onnx':
         from vision_recipes.runtime.predictor import Predictor
 
-        Predictor(args.model, card=args.card)  # tells at once what is no model
+        Predictor(args.model, card=args.card)  # refuses what is no model, before images are read
     out = args.out or default_onnx_path(args.model).with_suffix(f'.{args.to}.onnx')
     check_writable(out, folder=False)
     anns = read_data(args)
@@ -547,7 +581,7 @@ def run_quantize(args) -> None:
     quantize_onnx(args.model, anns, out, args.to, args.max_drop, args.calibrate, **settings)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #cb8d3632
-def _bundle_options(p):
+def _bundle_options(p: ArgumentParser):
     model_options(p)
     p.add_argument('out', type=Path, metavar='OUT', help='folder to make, new or empty; or a .zip file')
     p.add_argument(
@@ -568,7 +602,7 @@ def _bundle_options(p):
     )
 
 
-def run_bundle(args) -> None:
+def run_bundle(args: Namespace) -> None:
     "`vision-recipes bundle`: `make_bundle`"
     from vision_recipes.deploy.bundle import make_bundle
 

@@ -8,8 +8,10 @@ __all__ = ['PRESETS', 'SAMPLE_GROUPS', 'TRAINING_VERBS', 'run_check', 'run_sampl
 
 # %% ../../nbs/cli/03_training_commands.ipynb #bf67c693
 import html
+from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 from .arguments import add_settings, boxes_option, data_options, read_data, Verb
 from .model_commands import table, write_evaluation
 from ..core.console import plural, log_info, this_world
@@ -25,18 +27,24 @@ from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import model_info, model_infos, TASKS
 from ..tasks.run_directory import check_fresh, read_run, run_settings
 from ..training.settings import check_chosen, check_device, FitSettings, make_settings
-from ..training.settings import places_of_run, preset_of_machine, read_config, with_config
+from vision_recipes.training.settings import (
+    Config,
+    places_of_run,
+    preset_of_machine,
+    read_config,
+    with_config,
+)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #6dd04ea3
-def run_check(args) -> None:
+def run_check(args: Namespace) -> None:
     "`vision-recipes check`: `read_annotations` and `check`"
     from vision_recipes.data.checks import check
 
     anns = read_data(args)
     log_info(repr(anns))
     width = max(map(len, anns.class_names))
-    for name, n in zip(anns.class_names, anns.counts()):
-        log_info(f'  {name:<{width}}  {n:>6,}')
+    for name, n_objects in zip(anns.class_names, anns.counts()):
+        log_info(f'  {name:<{width}}  {n_objects:>6,}')
     findings = check(anns)
     log_info(findings.summary())
     if findings.errors:
@@ -46,14 +54,14 @@ def run_check(args) -> None:
         )
 
 
-def _samples_options(p):
+def _samples_options(p: ArgumentParser):
     p.add_argument('task', metavar='TASK', help=f'one of {", ".join(TASKS)}')
     p.add_argument('dir', type=Path, metavar='DIR', help='folder to make; must be new or empty')
     p.add_argument('--n', type=int, metavar='N', help="images (default: the task's usual number)")
     p.add_argument('--seed', type=int, default=0, metavar='N', help='seed (default %(default)s)')
 
 
-def run_samples(args) -> None:
+def run_samples(args: Namespace) -> None:
     "`vision-recipes samples`: `make_samples`"
     from vision_recipes.data.synthetic.make import make_samples
 
@@ -67,7 +75,7 @@ def run_samples(args) -> None:
 PRESETS = ('full', 'quick')  # Names that each `ModelInfo.presets` has
 
 
-def _train_options(p, task: str):
+def _train_options(p: ArgumentParser, task: str):
     data_options(p, optional=True)
     p.add_argument('--out', type=Path, required=True, metavar='RUN', help='the run directory to write')
     p.add_argument(
@@ -102,7 +110,7 @@ def _train_options(p, task: str):
     add_settings(p, task)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #37fece70
-def _target_options(p, task: str):
+def _target_options(p: ArgumentParser, task: str):
     "How boxes and points are read, where the task has them"
     if TASK_KINDS[task].boxes:
         boxes_option(p)
@@ -110,7 +118,7 @@ def _target_options(p, task: str):
         _skeleton_option(p)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #70f08bea
-def _skeleton_option(p):
+def _skeleton_option(p: ArgumentParser):
     p.add_argument(
         '--skeleton',
         type=Path,
@@ -123,53 +131,74 @@ def _skeleton_option(p):
     )
 
 # %% ../../nbs/cli/03_training_commands.ipynb #ea984532
-def _tasks_options(p):
+def _tasks_options(p: ArgumentParser):
+    "A subcommand for each task, because each task has settings of its own"
     tasks = p.add_subparsers(dest='task', metavar='TASK', parser_class=type(p), required=True)
     for task in TASKS:
-        _train_options(
-            tasks.add_parser(
-                task, help=f'train for {task}', allow_abbrev=False, description=f'Train a model for {task}.'
-            ),
-            task,
+        description = f'Train a model for {task}.'
+        task_parser = tasks.add_parser(
+            task, help=f'train for {task}', allow_abbrev=False, description=description
         )
+        _train_options(task_parser, task)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #81136011
-def run_train(args) -> None:
+def run_train(args: Namespace) -> None:
     """`vision-recipes train`: read and check images, split them, train.
 
     The order spares the user time: what the command line alone shows to be wrong is refused before images
     are read, and images are read before torch is imported.
     """
-    chosen = _use_config(args, _given_settings(args))
-    _check_files(args)
-    # fills in args.groups, args.boxes, args.format and args.valid_dir, too
-    resumed = _resumed_run(args, chosen) if args.resume else None
-    model = {'model': run_settings(resumed).model} if resumed else {}
-    check_chosen(args.task, {**model, **chosen})
-    if not args.resume:
-        check_fresh(args.out)
-    _check_folders(args)
+    chosen, resumed, skeleton = _check_command(args)
     settings = _settings_before_reading(args, chosen, resumed)
-    hashes: dict[str, int | None] = {}  # of the images, which are decoded once for check and leak report
-    anns = _read_for_training(args, args.dir, 'train' if args.valid_dir else '', hashes)
-    # None: the preset depends on the machine, and looking at it needs torch
-    model_settings, fit_settings = settings or _auto_settings(args, chosen, len(anns))
-    train, valid = _train_and_valid(args, anns, fit_settings, hashes)
-    hashes.clear()  # a training takes longer than their use
+    # perceptual hash by path: `check` notes them, so that the leak report decodes no image again
+    hashes: dict[str, int | None] = {}
+    anns = _read_for_training(args, args.dir, 'train' if args.valid_dir else '', hashes, skeleton)
+    if settings is None:  # the preset depends on the machine, and looking at it imports torch
+        settings = _auto_settings(args, chosen, len(anns))
+    model_settings, fit_settings = settings
+    train, valid = _train_and_valid(args, anns, fit_settings, hashes, skeleton)
+    hashes.clear()  # else they would fill memory during the whole training
     from vision_recipes.tasks.run import make_task
     from vision_recipes.training.loop import fit
 
     task = make_task(args.task, model_settings, anns.labels)
     if args.lr_find:
-        return _find_lr(args.out, task, train, fit_settings)
+        _find_lr(args.out, task, train, fit_settings)
+        return
     run = fit(task, train, valid, args.out, fit_settings, resume=args.resume)
     if 'tensorboard' in fit_settings.log:
         log_info(f'Losses and scores: tensorboard --logdir {args.out}')
-    _say_result(args.out, run, len(valid))
+    _log_result(args.out, run, len(valid))
+
+# %% ../../nbs/cli/03_training_commands.ipynb #8c197675
+class _Request(NamedTuple):
+    "What a command asks for, besides its arguments"
+
+    chosen: dict  # Settings of command and config, by name
+    resumed: dict | None  # The content of `run.json` of the run that is resumed
+    skeleton: Skeleton | None  # None: what the names of the points propose
+
+
+def _check_command(
+    args: Namespace,  # Changed: what the command leaves out is filled in from `--config` or the resumed run
+) -> _Request:
+    "Complete the arguments, and refuse what is wrong with them, before any image is read"
+    chosen = _use_config(args, _settings_of_command(args))
+    _check_options(args)
+    resumed = _resumed_run(args, chosen) if args.resume else None
+    skeleton = _chosen_skeleton(args)
+    # the model decides which settings there are: that of the run, where the command names none
+    model = {'model': run_settings(resumed).model} if resumed else {}
+    check_chosen(args.task, {**model, **chosen})
+    if not args.resume:
+        check_fresh(args.out)
+    _check_folders(args)
+    return _Request(chosen, resumed, skeleton)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #8a5622ea
 def with_task(argv: list[str]) -> list[str]:
-    "The arguments of the process; `train --config FILE` without a task gets that of the file"
+    "The words of a command; `train --config FILE` without a task gets the task that the file names"
+    # an option may be written as two words, `--config FILE`, or as one, `--config=FILE`
     files = [value for word, value in zip(argv, argv[1:]) if word == '--config']
     files += [word.removeprefix('--config=') for word in argv if word.startswith('--config=')]
     if argv[:1] != ['train'] or not files or (len(argv) > 1 and argv[1] in TASKS):
@@ -177,8 +206,14 @@ def with_task(argv: list[str]) -> list[str]:
     return ['train', read_config(files[0]).task, *argv[1:]]
 
 
-def _use_config(args, given: dict) -> dict:  # All settings, where there is a file those of the file, too
-    "Take from `--config` what the command line does not name"
+def _use_config(
+    args: Namespace,  # Changed: folders and the like that only the file names are filled in
+    given: dict,  # Settings of the command line, by name
+) -> dict:  # With the settings of the file; where both name one, the command line's counts
+    """Take from the file of `--config` what the command line does not name.
+
+    Raises `VisionRecipesError` for a file of another task, and where neither names a folder of images.
+    """
     if args.config is None:
         if args.dir is None:
             raise VisionRecipesError(
@@ -188,36 +223,41 @@ def _use_config(args, given: dict) -> dict:  # All settings, where there is a fi
     config = read_config(args.config)
     if config.task != args.task:
         raise VisionRecipesError(f'{config.file}: is for {config.task}, not for {args.task}.')
-    places = dict(config.places)
+    data_options = dict(config.places)
     if config.is_run and args.dir:
-        places.pop('format', None)  # it was that of other images
-    _take_places(args, places)
+        data_options.pop('format', None)  # it was that of the run's images
+    _fill_in(args, data_options)
     if args.dir is None:
         raise VisionRecipesError(f'{config.file}: names no folder of images (dir). Add DIR to the command.')
     return with_config(config, given)
 
-
-def _take_places(args, places: dict[str, str]):
-    "Take from a file where images are and how they are read, as far as the command line does not name it"
-    for name, value in places.items():
-        if hasattr(args, name) and getattr(args, name) is None:
+# %% ../../nbs/cli/03_training_commands.ipynb #f5a32e5f
+def _fill_in(
+    args: Namespace,  # Changed: an option that is None takes its value from the file
+    data_options: dict[str, str],  # By name, as in `Config.places`: which images, and how they are read
+):
+    "Take from a file the options that the command line leaves out"
+    for name, value in data_options.items():
+        if hasattr(args, name) and getattr(args, name) is None:  # a classifier has no `--boxes`
             setattr(args, name, Path(value) if name in ('dir', 'valid_dir', 'skeleton') else value)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
-def _check_files(args):
-    "Refuse options that contradict each other, and files that cannot be read, before images are read"
+def _check_options(args: Namespace):
+    "Refuse options that contradict each other, and transforms that cannot be loaded"
     if args.lr_find and args.resume:
         raise VisionRecipesError('--lr-find tries learning rates before a training; leave out --resume.')
-    if getattr(args, 'skeleton', None):
-        args.skeleton = read_skeleton(args.skeleton)
-    for place in filter(None, (args.transform_before, args.transform_after)):
+    for transform in filter(None, (args.transform_before, args.transform_after)):  # `FILE.py:NAME`
         from vision_recipes.dataloading.transforms.custom import load_transform
 
-        load_transform(place)
+        load_transform(transform)
 
 
-def _say_result(out: Path, run, n_valid: int):
-    "The best score with its interval, and what to do next"
+def _log_result(
+    out: Path,
+    run,  # A `tasks.run.Run`: the trained model
+    n_valid: int,  # Validation images
+):
+    "Log the best score with its 95 % interval, and what to do next"
     metrics, name = run.card.metrics, run.task.metric
     log_info(
         f'best epoch {run.info["best_epoch"]}: {name} {metrics[name]:.3f} [{metrics[name + "_low"]:.3f}, '
@@ -226,8 +266,13 @@ def _say_result(out: Path, run, n_valid: int):
     )
 
 # %% ../../nbs/cli/03_training_commands.ipynb #5581b2d5
-def _find_lr(out: Path, task, train: Annotations, fit_settings: FitSettings):
-    "`training.lr_find`, and its curve in the run directory"
+def _find_lr(
+    out: Path,  # The run directory
+    task,  # A `tasks.task.Task`
+    train: Annotations,
+    fit_settings: FitSettings,
+):
+    "Suggest a learning rate by `lr_find`, and write its curve into the run directory"
     from vision_recipes.core.files import atomic_path
     from vision_recipes.training.lr_finder import lr_find
 
@@ -238,51 +283,69 @@ def _find_lr(out: Path, task, train: Annotations, fit_settings: FitSettings):
     log_info(f'{curve!r}. The preset has lr={fit_settings.lr:.1e}. Look at {out / "lr_find.png"}')
 
 # %% ../../nbs/cli/03_training_commands.ipynb #57822b16
-def _given_settings(args) -> dict:
-    "The settings that were given on the command line"
+def _settings_of_command(args: Namespace) -> dict:
+    "The settings that the command line names, with their values; those of any architecture of the task count"
     classes = [*(info.settings for info in model_infos(args.task).values()), FitSettings]
-    names = dict.fromkeys(name for cls in classes for name in cls.names())
-    return {k: getattr(args, k) for k in names if getattr(args, k, None) is not None}
+    names = dict.fromkeys(name for cls in classes for name in cls.names())  # each once, in this order
+    return {name: getattr(args, name) for name in names if getattr(args, name, None) is not None}
 
 # %% ../../nbs/cli/03_training_commands.ipynb #32b4863b
-def _read_for_training(args, folder: Path, part: str, hashes: dict) -> Annotations:
-    "Read, and refuse what cannot be trained on; `part` and `hashes` are as for `check`"
+def _read_for_training(
+    args: Namespace,
+    folder: Path,
+    part: str,  # As for `check`: `train`, `valid`, or empty for images that are still to be split
+    hashes: dict[str, int | None],  # As for `check`, which adds to it
+    skeleton: Skeleton | None,  # From `_chosen_skeleton(...)`
+) -> Annotations:
+    "Read images, log warnings about them, and refuse what cannot be trained on"
     from vision_recipes.data.checks import check, FIX_HINT
 
-    anns = _with_skeleton(args, read_data(args, folder))
+    anns = _with_skeleton(read_data(args, folder), skeleton)
+    # only tasks with boxes have the option; its default, `raise`, is what `check` does below
     if anns.has_boxes and getattr(args, 'boxes', None) in ('clip', 'drop'):
         anns = anns.fix_boxes(args.boxes)
     # of several processes one is enough
     findings = check(anns, files=not args.no_check and this_world().first, part=part, hashes=hashes)
-    if any(f.kind.startswith('box ') for f in findings.errors):
+    # impossible boxes have a message of their own, because the option `--boxes` can mend them
+    if any(finding.kind.startswith('box ') for finding in findings.errors):
         raise VisionRecipesError(
             f'{plural(len(findings.errors), "problem")} in the '
             f'data:\n{findings.errors.summary(5)}\n{FIX_HINT}'
         )
     findings.raise_errors()
-    warnings = [f for f in findings if f.level == 'warning']
+    warnings = [finding for finding in findings if finding.level == 'warning']
     if warnings:
-        log_info(type(findings)(warnings).summary(5))
+        log_info(Findings(warnings).summary(5))
     return anns
 
 # %% ../../nbs/cli/03_training_commands.ipynb #ae5cc748
-def _with_skeleton(args, anns: Annotations) -> Annotations:
-    "The points as `--skeleton` says, or as the run that is resumed was told"
-    if not TASK_KINDS[args.task].points or anns.keypoints is None:
-        return anns
+def _chosen_skeleton(args: Namespace) -> Skeleton | None:  # None: what the names of the points propose
+    "The skeleton in the file of `--skeleton`, or that of the run which is resumed or repeated"
+    if not TASK_KINDS[args.task].points:
+        return None
     if args.skeleton:
-        skeleton = args.skeleton
-    elif args.resume:
-        skeleton = _skeleton_in(args.out / 'run.json')
-    elif args.config and read_config(args.config).is_run:
-        skeleton = _skeleton_in(read_config(args.config).file)
-    else:
+        return read_skeleton(args.skeleton)
+    if args.resume:
+        return _skeleton_of_run(args.out / 'run.json')
+    config = _repeated_run(args)
+    return _skeleton_of_run(config.file) if config else None
+
+
+def _repeated_run(args: Namespace) -> Config | None:  # None: no file, or one that holds some settings only
+    "The run whose settings and images `--config` names"
+    config = read_config(args.config) if args.config else None
+    return config if config and config.is_run else None
+
+
+def _with_skeleton(anns: Annotations, skeleton: Skeleton | None) -> Annotations:
+    "The annotations with the points of a skeleton, in its order; None leaves them as they were read"
+    if skeleton is None or anns.keypoints is None:
         return anns
     return align_labels(anns, replace(anns.labels, skeleton=skeleton))
 
 # %% ../../nbs/cli/03_training_commands.ipynb #cadcfaa0
-def _skeleton_in(file: Path) -> Skeleton | None:
-    "The skeleton in a `run.json`"
+def _skeleton_of_run(file: Path) -> Skeleton | None:
+    "The skeleton in the model card of a `run.json`"
     from vision_recipes.runtime.model_card import ModelCard
 
     return ModelCard.from_dict(read_json(file)['card'], str(file)).labels.skeleton
@@ -292,26 +355,23 @@ def read_skeleton(
     file: str | Path,  # JSON, as `--skeleton` describes it
 ) -> Skeleton:
     "Read a skeleton. Raises `VisionRecipesError` that names the file"
-    d = read_json(Path(file))
-    if (
-        not isinstance(d, dict)
-        or not isinstance(d.get('points'), list)
-        or set(d) - {'points', 'pairs', 'edges', 'sigmas'}
-    ):
+    content = read_json(Path(file))
+    has_points = isinstance(content, dict) and isinstance(content.get('points'), list)
+    if not has_points or set(content) - {'points', 'pairs', 'edges', 'sigmas'}:
         raise VisionRecipesError(
             f'{file}: wanted is {{"points": ["left-eye", ...]}} and, as you need them, "pairs", "edges" and '
             '"sigmas".'
         )
     try:
-        return Skeleton.of(**d)
+        return Skeleton.of(**content)
     except (VisionRecipesError, TypeError, ValueError) as e:
         raise VisionRecipesError(f'{file}: {e}') from e
 
 # %% ../../nbs/cli/03_training_commands.ipynb #945c6f6a
-def _check_folders(args):
-    """Refuse folders of images that are not there, and a place to write that does not suit.
+def _check_folders(args: Namespace):
+    """Refuse image folders that do not exist, and an `--out` that cannot be written or lies in one of them.
 
-    Among the images the run would be taken for a class.
+    A run inside a folder of images would be read as a class the next time.
     """
     from vision_recipes.data.readers import check_exists
 
@@ -324,34 +384,41 @@ def _check_folders(args):
             )
 
 
-def _train_and_valid(args, anns: Annotations, fit_settings, hashes: dict) -> tuple[Annotations, Annotations]:
-    "Training and validation images, and what they know of each other"
+def _train_and_valid(
+    args: Namespace,
+    anns: Annotations,  # The images of `DIR`
+    fit_settings: FitSettings,
+    hashes: dict[str, int | None],  # As for `_read_for_training(...)`
+    skeleton: Skeleton | None,
+) -> tuple[Annotations, Annotations]:
+    "Training and validation images: `DIR` and `--valid-dir`, or two parts of `DIR`. Logs leaks between them"
     from vision_recipes.data.splits import leak_report, split
 
-    train, valid = (
-        (anns, align_labels(_read_for_training(args, args.valid_dir, 'valid', hashes), anns.labels))
-        if args.valid_dir
-        else split(anns, fit_settings.valid, fit_settings.seed)
-    )
-    images = not args.no_check and this_world().first
-    leaks = [f for f in leak_report(train, valid, images, hashes=hashes) if f.level != 'note']
+    if args.valid_dir:
+        valid = _read_for_training(args, args.valid_dir, 'valid', hashes, skeleton)
+        train, valid = anns, align_labels(valid, anns.labels)
+    else:
+        train, valid = split(anns, fit_settings.valid, fit_settings.seed)
+    compare_images = not args.no_check and this_world().first  # of several processes one is enough
+    report = leak_report(train, valid, compare_images, hashes=hashes)
+    leaks = [finding for finding in report if finding.level != 'note']
     if leaks:
         log_info(Findings(leaks).summary(3))
     return train, valid
 
 # %% ../../nbs/cli/03_training_commands.ipynb #87a84b16
-def _resumed_run(args, chosen: dict) -> dict:  # What `read_run` gives
-    """The run that is resumed; its images and how they are read count where the command does not name them.
-
-    Raises `VisionRecipesError` for a run of another task or model than the command names.
-    """
+def _resumed_run(
+    args: Namespace,  # Changed: folders and the like that the command leaves out are those of the run
+    chosen: dict,  # Settings of command and config, by name
+) -> dict:  # The content of `run.json`, as `read_run` gives it
+    "Read the run that is resumed. Raises `VisionRecipesError` where the command names another task or model"
     run_info = read_run(args.out)
     _check_same(args, chosen, run_info)
-    _take_places(args, places_of_run(run_info.get('data', {})))
+    _fill_in(args, places_of_run(run_info.get('data', {})))
     return run_info
 
 
-def _check_same(args, chosen: dict, run_info: dict):
+def _check_same(args: Namespace, chosen: dict, run_info: dict):  # As for `_resumed_run(...)`
     "Refuse to go on with a run of another task or model than the command names"
     task, model = run_info['task'], run_settings(run_info).model
     if task != args.task:
@@ -367,40 +434,45 @@ def _check_same(args, chosen: dict, run_info: dict):
 
 # %% ../../nbs/cli/03_training_commands.ipynb #3bc00e4f
 def _settings_before_reading(
-    args,
-    chosen: dict,  # Settings that the command line names
-    resumed: dict | None,  # The run that is resumed
-) -> tuple[Settings, FitSettings] | None:  # None: any preset will do, and the machine decides later
+    args: Namespace,
+    chosen: dict,  # Settings of command and config, by name
+    resumed: dict | None,  # The content of `run.json` of the run that is resumed
+) -> tuple[Settings, FitSettings] | None:  # None: every preset suits, and the machine decides later
     "The settings that are known before images are read. Raises `VisionRecipesError` where they contradict"
     if resumed is not None:
         return make_settings(args.task, 'full', **{**resumed['settings'], **resumed['fit'], **chosen})
-    if args.config and read_config(args.config).is_run:
+    if _repeated_run(args):
         if args.preset:
             raise VisionRecipesError(f'{args.config}: holds every setting of a run, so leave out --preset.')
         log_info(f'settings: those of {args.config}, and of the command line')
-        return make_settings(args.task, 'full', **chosen)
+        return make_settings(args.task, 'full', **chosen)  # `chosen` has those of the run already
     if args.preset in PRESETS:
         settings = _preset_settings(args.task, args.preset, chosen)
         log_info(f'preset {args.preset}: as asked')
         return settings
-    mistakes = [_mistake(args.task, preset, chosen) for preset in PRESETS]
-    if all(mistakes):
-        raise mistakes[0]
-    if any(mistakes):  # is it that of the preset which this machine would get?
-        preset = preset_of_machine(chosen.get('device', 'auto'))[0]
-        if mistake := _mistake(args.task, preset, chosen):
-            raise mistake
+    errors = {preset: _preset_error(args.task, preset, chosen) for preset in PRESETS}
+    if all(errors.values()):
+        raise errors[PRESETS[0]]
+    if any(errors.values()):  # is it that of the preset which this machine would get?
+        preset, _ = preset_of_machine(chosen.get('device', 'auto'))
+        if errors[preset]:
+            raise errors[preset]
+    return None
 
 # %% ../../nbs/cli/03_training_commands.ipynb #d3b5f5f6
-def _preset_settings(task: str, preset: str, chosen: dict) -> tuple[Settings, FitSettings]:
-    "The settings of a preset, with those that the command line names"
+def _preset_settings(
+    task: str,
+    preset: str,  # One of `PRESETS`
+    chosen: dict,  # Settings of command and config, by name, which win over the preset's
+) -> tuple[Settings, FitSettings]:
+    "The settings of a preset. Raises `VisionRecipesError` where those that were chosen contradict it"
     settings, fit_settings = make_settings(task, preset, **chosen)
     settings.check(tuple(chosen))
     return settings, fit_settings
 
 
-def _mistake(task: str, preset: str, chosen: dict) -> VisionRecipesError | None:
-    """Why a preset does not suit the settings that the command line names; None where it does.
+def _preset_error(task: str, preset: str, chosen: dict) -> VisionRecipesError | None:
+    """Why a preset contradicts the settings that were chosen; None where it does not.
 
     `unfreeze_at` is not looked at, because `auto` may raise the number of epochs.
     """
@@ -408,25 +480,28 @@ def _mistake(task: str, preset: str, chosen: dict) -> VisionRecipesError | None:
         _preset_settings(task, preset, {k: v for k, v in chosen.items() if k != 'unfreeze_at'})
     except VisionRecipesError as e:
         return e
+    return None
 
 # %% ../../nbs/cli/03_training_commands.ipynb #cde17bf5
 def _auto_settings(
-    args,
-    chosen: dict,  # Settings that the command line names
-    n_images: int,  # All of `DIR`
+    args: Namespace,
+    chosen: dict,  # Settings of command and config, by name
+    n_images: int,  # In `DIR`, with those that will be held out
 ) -> tuple[Settings, FitSettings]:
     "The settings of the preset `auto`"
-    valid = 0.0 if args.valid_dir else chosen.get('valid', FitSettings().valid)
-    settings, fit_settings = make_settings(args.task, 'auto', round(n_images * (1 - valid)), **chosen)
+    held_out = 0.0 if args.valid_dir else chosen.get('valid', FitSettings().valid)  # a fraction
+    n_train = round(n_images * (1 - held_out))
+    settings, fit_settings = make_settings(args.task, 'auto', n_train, **chosen)
     settings.check(tuple(chosen))
     return settings, fit_settings
 
 # %% ../../nbs/cli/03_training_commands.ipynb #d604826d
-# the file names of the drawn images; HaGRID's JSON says itself who is who
+# Task: the rule for `groups` that finds who is in a drawn image, by its file name. Drawn images for detection
+# need none, because their JSON (HaGRID's format) names the person
 SAMPLE_GROUPS = {'classification': r'(user\d+)', 'segmentation': r'(place\d+)', 'keypoints': r'(person\d+)'}
 
 
-def _demo_options(p):
+def _demo_options(p: ArgumentParser):
     p.add_argument(
         'task',
         nargs='?',
@@ -449,24 +524,15 @@ def _demo_options(p):
     p.add_argument('--seed', type=int, default=0, metavar='N', help='seed (default %(default)s)')
 
 # %% ../../nbs/cli/03_training_commands.ipynb #23747f68
-def run_demo(args) -> None:
+def run_demo(args: Namespace) -> None:
     "`vision-recipes demo`: every step of a recipe, into one folder"
     info = model_info(args.task)
-    out = args.out or next(
-        Path(n) for n in ('demo', *(f'demo-{i}' for i in range(2, 1000))) if not Path(n).exists()
-    )
+    out = args.out or _new_demo_folder()
     if args.out and out.exists() and any(out.iterdir()):
         raise VisionRecipesError(f'{out}: is not empty. Name another folder with --out.')
     epochs = {} if args.epochs is None else {'epochs': args.epochs}
     task_settings, fit_settings = make_settings(args.task, 'quick', seed=args.seed, **epochs)
-    from vision_recipes.data.readers import read_annotations
-    from vision_recipes.data.synthetic.make import make_samples
-
-    data = out / 'data'
-    n_images = info.demo_images if args.n is None else args.n
-    make_samples(args.task, data, n=n_images, seed=args.seed)
-    anns = read_annotations(data, groups=SAMPLE_GROUPS.get(args.task))
-    log_info(f'1. drew {anns}')
+    anns = _draw_samples(args, out / 'data', info.demo_images if args.n is None else args.n)
     from vision_recipes.data.splits import split
     from vision_recipes.tasks.run import make_task
     from vision_recipes.training.loop import fit
@@ -480,31 +546,47 @@ def run_demo(args) -> None:
     run = fit(make_task(args.task, task_settings, anns.labels), train, valid, out / 'run', fit_settings)
     _demo_results(args, out, run, valid)
 
+
+def _new_demo_folder() -> Path:
+    "`demo`, or the first of `demo-2`, `demo-3` and so on that does not exist"
+    names = ('demo', *(f'demo-{i}' for i in range(2, 1000)))
+    return next(Path(name) for name in names if not Path(name).exists())
+
+
+def _draw_samples(args: Namespace, folder: Path, n_images: int) -> Annotations:
+    "Draw the images of a demo, and read them"
+    from vision_recipes.data.readers import read_annotations
+    from vision_recipes.data.synthetic.make import make_samples
+
+    make_samples(args.task, folder, n=n_images, seed=args.seed)
+    anns = read_annotations(folder, groups=SAMPLE_GROUPS.get(args.task))
+    log_info(f'1. drew {anns}')
+    return anns
+
 # %% ../../nbs/cli/03_training_commands.ipynb #901a09a9
-def _demo_results(args, out: Path, run, valid):
-    "Evaluate, export, compare, predict"
+def _demo_results(
+    args: Namespace,
+    out: Path,  # The folder of the demo
+    run,  # A `tasks.run.Run`: the trained model
+    valid: Annotations,
+):
+    "Export the model, score the exported file on the validation images, and write a page about it"
     from vision_recipes.deploy.export import export_onnx
     from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
     from vision_recipes.runtime.predictor import Predictor
 
     valid = valid.measure()
-    predictor = Predictor(
-        export_onnx(run, out / 'model.onnx', images=[valid.path(i) for i in range(min(16, len(valid)))])
-    )
-    predictions = predictor.predict(
-        [valid.path(i) for i in range(len(valid))], score_threshold=EVAL_SCORE_THRESHOLD
-    )
+    paths = [valid.path(i) for i in range(len(valid))]
+    # on the first images the file is compared with PyTorch
+    predictor = Predictor(export_onnx(run, out / 'model.onnx', images=paths[:16]))
+    predictions = predictor.predict(paths, score_threshold=EVAL_SCORE_THRESHOLD)
     evaluation = run.task.evaluate(predictions, valid)
-    log_info(f'3. the exported file, run by onnxruntime: {evaluation.summary(run.task.metric)}')
+    headline = evaluation.summary(run.task.metric)
+    log_info(f'3. the exported file, run by onnxruntime: {headline}')
     write_json(out / 'metrics.json', evaluation.metrics)
     write_evaluation(out, run.task, evaluation, valid, predictions)
-    page = write_page(
-        out,
-        f'{args.task} demo',
-        evaluation.summary(run.task.metric),
-        ['run/predictions.png', 'worst.png', 'confusion.png', 'precision.png', 'run/curves.png'],
-        evaluation.tables,
-    )
+    images = ['run/predictions.png', 'worst.png', 'confusion.png', 'precision.png', 'run/curves.png']
+    page = write_page(out, f'{args.task} demo', headline, images, evaluation.tables)
     log_info(f'4. look at {page}. Next, your own images: vision-recipes train {args.task} DIR --out RUN')
 
 # %% ../../nbs/cli/03_training_commands.ipynb #9ce276f6
@@ -523,36 +605,42 @@ pre {{ overflow-x: auto }}
 """
 
 # %% ../../nbs/cli/03_training_commands.ipynb #ad2b6971
+_CAPTIONS = {  # Path of an image of the page: what it shows
+    'run/predictions.png': 'Held-out images: prediction and truth',
+    'worst.png': 'The images it got wrong the most',
+    'precision.png': 'Precision against recall, and F1 against the score threshold',
+    'confusion.png': 'What is taken for what',
+    'run/curves.png': 'Training',
+}
+
+
 def write_page(
-    out: Path, title: str, headline: str, images: list[str], tables: dict[str, list[dict]]
+    out: Path,  # A folder
+    title: str,
+    headline: str,
+    images: list[str],  # Paths within `out`; those that do not exist are left out
+    tables: dict[str, list[dict]],  # Such as `per_class`: its rows
 ) -> Path:
     "Write `index.html`: headline, images and tables, for a browser"
-    words = {
-        'run/predictions.png': 'Held-out images: prediction and truth',
-        'worst.png': 'The images it got wrong the most',
-        'precision.png': 'Precision against recall, and F1 against the score threshold',
-        'confusion.png': 'What is taken for what',
-        'run/curves.png': 'Training',
-    }
-    figures = ''.join(
-        (
-            f'<figure><figcaption>{html.escape(words.get(p, p))}</figcaption><img src="{p}" '
-            f'alt="{html.escape(words.get(p, p))}"></figure>'
-        )
-        for p in images
-        if (out / p).exists()
-    )
-    by = ''.join(
+    figures = ''.join(_figure(path) for path in images if (out / path).exists())
+    table_parts = [
         f'<h2>{name.replace("per_", "By ")}</h2><pre>{html.escape(table(rows))}</pre>'
         for name, rows in tables.items()
-    )
+    ]
     title, headline = html.escape(title), html.escape(headline)
-    body = f'<h1>{title}</h1><p><strong>{headline}</strong> (in brackets the 95 % interval)</p>{figures}{by}'
+    body = f'<h1>{title}</h1><p><strong>{headline}</strong> (in brackets the 95 % interval)</p>{figures}'
+    body += ''.join(table_parts)
     write_text(out / 'index.html', f'{_PAGE_HEAD.format(title=title)}{body}</html>\n')
     return out / 'index.html'
 
+
+def _figure(path: str) -> str:  # HTML
+    "An image with its caption, which stands in for it where it cannot be seen"
+    caption = html.escape(_CAPTIONS.get(path, path))
+    return f'<figure><figcaption>{caption}</figcaption><img src="{path}" alt="{caption}"></figure>'
+
 # %% ../../nbs/cli/03_training_commands.ipynb #aa6f9d57
-def _replay_options(p):
+def _replay_options(p: ArgumentParser):
     p.add_argument('run', type=Path, metavar='RUN', help='a run directory with a failed.pt, or that file')
     p.add_argument(
         '--device',
@@ -565,10 +653,10 @@ def _replay_options(p):
     )
 
 
-def run_replay(args) -> None:
-    "`vision-recipes replay`: `failures.replay`"
+def run_replay(args: Namespace) -> None:
+    "`vision-recipes replay`: `training.nonfinite.replay`"
     check_device(args.device)
-    read_run(args.run.parent if args.run.suffix == '.pt' else args.run)
+    read_run(args.run.parent if args.run.suffix == '.pt' else args.run)  # refuses what is no run, at once
     from vision_recipes.training.nonfinite import replay
 
     log_info(repr(replay(args.run, args.device)))

@@ -20,7 +20,7 @@ from .task_kinds import TASK_KINDS
 
 # %% ../../nbs/runtime/09_check_model.ipynb #9c82b4a3
 def card_hint(
-    inputs: Sequence[Port],
+    inputs: Sequence[Port],  # Of the graph
     outputs: Sequence[Port],
 ) -> dict | None:  # Plain JSON, of the form that `read_card` reads; None: no card would help
     """What a card for a foreign graph might be, as far as its shapes tell.
@@ -31,19 +31,24 @@ def card_hint(
     task = _task_of(outputs, shape)
     if task is None:
         return None
-    cells = task == 'detection' and not _has_outputs_of(task, outputs)
-    n_classes = _class_count(task, cells, shape)
-    sides = _known_sides(inputs)
+    # a detector that does not name its objects is taken for a YOLOX, which gives cells
+    gives_cells = task == 'detection' and not _has_outputs_of(task, outputs)
+    n_classes = _class_count(task, gives_cells, shape)
+    sides = _image_sides(inputs)
     if n_classes is not None and n_classes < 1:
         return None
-    if cells and sides and _other_grid(shape[1], sides[0]):
+    if gives_cells and sides and _is_other_grid(shape[1], sides[0]):
         return None
-    return {**_hint(task, cells, n_classes, sides), **_decoding_hint(task, cells)}
+    return {**_basic_hint(task, gives_cells, n_classes, sides), **_decoding_hint(task, gives_cells)}
 
 
-def _task_of(outputs: Sequence[Port], shape: tuple) -> str | None:
+def _task_of(
+    outputs: Sequence[Port],
+    shape: tuple,  # Of the first output; empty where it is not known
+) -> str | None:  # None: none of ours
     "The task of a graph, by the names of its outputs or by the number of axes of the first"
-    for task in ('segmentation', 'keypoints', 'detection'):  # what has most outputs first
+    # detection last, because the others have its outputs, too
+    for task in ('segmentation', 'keypoints', 'detection'):
         if _has_outputs_of(task, outputs):
             return task
     return {0: 'classification', 2: 'classification', 3: 'detection'}.get(len(shape))
@@ -54,40 +59,52 @@ def _has_outputs_of(task: str, outputs: Sequence[Port]) -> bool:
     return {*TASK_KINDS[task].outputs} <= {o.name for o in outputs}
 
 # %% ../../nbs/runtime/09_check_model.ipynb #60efb640
-def _class_count(task: str, cells: bool, shape: tuple) -> int | None:  # None: the shape does not tell
+def _class_count(
+    task: str,
+    gives_cells: bool,  # Whether the first output has a row for each cell, as YOLOX
+    shape: tuple,  # Of the first output
+) -> int | None:  # None: the shape does not tell
     "The number of classes, by the last axis of the first output"
-    counts_classes = cells or task == 'classification'
+    counts_classes = gives_cells or task == 'classification'
     if not counts_classes or not shape or not isinstance(shape[-1], int):
         return None
-    return shape[-1] - 5 if cells else shape[-1]
+    return shape[-1] - 5 if gives_cells else shape[-1]  # 5: a box and the objectness
 
 
-def _known_sides(inputs: Sequence[Port]) -> list[int]:
-    "Those axes of the input that must be sides of an image, pixels: no batch, no colours, not free"
+def _image_sides(inputs: Sequence[Port]) -> list[int]:  # Pixels; empty: the shape does not tell
+    "Those axes of the first input that must be height and width: neither free, nor batch or colours"
     shape = inputs[0].shape if inputs else ()
-    return [s for s in shape if isinstance(s, int) and s > 4]
+    return [size for size in shape if isinstance(size, int) and size > 4]
 
 
-def _n_cells(size: int) -> int:
-    return sum((size // s) ** 2 for s in STRIDES)
+def _yolox_cells(size: int) -> int:
+    "How many cells YOLOX has for a square of `size` pixels"
+    return sum((size // stride) ** 2 for stride in STRIDES)
 
 
-def _other_grid(n_cells: int | str, size: int) -> bool:
+def _is_other_grid(n_cells: int | str, size: int) -> bool:  # A text: a free dimension
     "Whether the cells cannot be those of YOLOX"
-    return isinstance(n_cells, int) and n_cells != _n_cells(size)
+    return isinstance(n_cells, int) and n_cells != _yolox_cells(size)
 
 # %% ../../nbs/runtime/09_check_model.ipynb #9dfe9d44
-def _hint(task: str, cells: bool, n_classes: int | None, sides: list[int]) -> dict:
-    usual_size = 640 if cells else 224
+def _basic_hint(
+    task: str,
+    gives_cells: bool,  # As for `_class_count(...)`
+    n_classes: int | None,
+    sides: list[int],  # From `_image_sides(...)`
+) -> dict:
+    "The part of a card that every model needs"
+    usual_size = 640 if gives_cells else 224
     return {
         'task': task,
         'labels': ['name of class 0', f'... {n_classes} names in all' if n_classes else '...'],
-        'preprocess': {'size': sides[0] if sides else usual_size, **(_MEGVII if cells else _IMAGENET)},
+        'preprocess': {'size': sides[0] if sides else usual_size, **(_MEGVII if gives_cells else _IMAGENET)},
     }
 
 
-def _decoding_hint(task: str, cells: bool) -> dict:
-    if cells:
+def _decoding_hint(task: str, gives_cells: bool) -> dict:
+    "The part of a card that says how outputs are read; empty where the task says it already"
+    if gives_cells:
         return {'decoding': {'kind': 'raw'}}
     if task == 'classification':
         return {'decoding': {'kind': 'logits'}}
@@ -121,17 +138,17 @@ def card_help(
     )
 
 
-def _card_inside(path: Path, session) -> ModelCard:
-    "The card in the file's metadata"
+def _card_inside(path: Path, session) -> ModelCard:  # `session`: of onnxruntime
+    "The card in the file's metadata. Raises `VisionRecipesError` that says how to give one"
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if text is None:
-        takes, gives = graph_ports(session)
+        inputs, outputs = graph_ports(session)
         message = (
             f'{path}: carries no card of this library, so nobody knows its classes, or how it wants its '
-            f'images. It takes {", ".join(map(str, takes))} and gives {", ".join(map(str, gives))}.'
+            f'images. It takes {", ".join(map(str, inputs))} and gives {", ".join(map(str, outputs))}.'
         )
-        # a step of its own: a bundle's program leaves it out
-        message += f' {card_help(card_hint(takes, gives))}'
+        # a statement of its own, because the program in a bundle leaves out what mentions `card_hint`
+        message += f' {card_help(card_hint(inputs, outputs))}'
         raise VisionRecipesError(message)
     try:
         return ModelCard.from_dict(parse_json(text, CARD_KEY))
@@ -148,61 +165,71 @@ def output_names(card: ModelCard) -> tuple[str, ...] | None:  # None: all that t
     return TASK_KINDS[card.task].outputs if DECODERS[card.decoder].objects else None
 
 
-def _check_inputs(path: Path, card: ModelCard, takes: list[Port]):
+def _check_inputs(path: Path, card: ModelCard, inputs: list[Port]):
     "Refuse a graph that does not take what its card says, as far as its inputs tell"
-    problem = _input_problem(card, takes)
+    problem = _input_problem(card, inputs)
     if problem:
-        raise VisionRecipesError(f'{path}: takes {", ".join(map(str, takes))}, {problem}.')
+        raise VisionRecipesError(f'{path}: takes {", ".join(map(str, inputs))}, {problem}.')
 
 
-def _input_problem(card: ModelCard, takes: list[Port]) -> str:  # Empty where the graph fits
-    first, size, layout = takes[0], card.preprocess.size, card.input['layout']
-    if len(takes) > 1:
+def _input_problem(card: ModelCard, inputs: list[Port]) -> str:  # Empty where the graph fits
+    "Why a graph does not take the images that its card describes, as the end of a sentence"
+    images, size, layout = inputs[0], card.preprocess.size, card.input['layout']
+    if len(inputs) > 1:
         return 'but an image is all there is to give'
-    if len(first.shape) != 4:
+    if len(images.shape) != 4:
         return 'but a batch of images has four axes'
-    if first.dtype != card.input['dtype']:
-        return _dtype_problem(first.dtype, card.input['dtype'])
-    batch, *sides = first.shape
+    if images.dtype != card.input['dtype']:
+        return _dtype_problem(images.dtype, card.input['dtype'])
+    batch, *sides = images.shape  # numbers, or texts where a dimension is free
     channels = sides.pop(0 if layout == 'NCHW' else 2)
     if isinstance(channels, int) and channels != 3:
         return _layout_problem(layout, sides)
     if isinstance(batch, int) and batch > 1:
         return f'so always {batch} images at once: export it for one, or for any number'
-    if {s for s in sides if isinstance(s, int)} - {size}:
+    if {side for side in sides if isinstance(side, int)} - {size}:
         return f'but the card says {size} x {size} pixels, and squares are all there is'
     return ''
 
 
-def _dtype_problem(dtype: str, wanted: str) -> str:
-    mend = f': "input": {{"dtype": "{dtype}"}} in the card makes it fit'
-    return f'but its card says {wanted}' + (mend if dtype in ('float32', 'uint8') else '')
+def _dtype_problem(dtype: str, dtype_of_card: str) -> str:
+    "What to do where the graph takes another data type than its card says"
+    cure = f': "input": {{"dtype": "{dtype}"}} in the card makes it fit'
+    return f'but its card says {dtype_of_card}' + (cure if dtype in ('float32', 'uint8') else '')
 
 # %% ../../nbs/runtime/09_check_model.ipynb #2aa933fb
-def _layout_problem(layout: str, sides: list) -> str:
-    other = 'NHWC' if layout == 'NCHW' else 'NCHW'
-    mend = f': "input": {{"layout": "{other}"}} in the card makes it fit'
-    return f'but its card says {layout}' + (mend if 3 in sides else ', with three colours')
+def _layout_problem(
+    layout_of_card: str, other_sides: list
+) -> str:  # Axes without batch and supposed channels
+    "What to do where the axis that should hold the three colours does not"
+    other = 'NHWC' if layout_of_card == 'NCHW' else 'NCHW'
+    cure = f': "input": {{"layout": "{other}"}} in the card makes it fit'
+    return f'but its card says {layout_of_card}' + (cure if 3 in other_sides else ', with three colours')
 
 # %% ../../nbs/runtime/09_check_model.ipynb #ffa51c54
-def _check_outputs(path: Path, card: ModelCard, shapes: dict[str, tuple]):
+def _check_outputs(
+    path: Path,
+    card: ModelCard,
+    shapes: dict[str, tuple],  # Of the outputs, by name, in their order
+):
     "Refuse a graph that does not fit its card, as far as its outputs tell"
     decoder = DECODERS[card.decoder]
     if 'kind' in card.decoding and decoder.kinds:
         check_choice(f'{path}: kind in decoding', card.decoding['kind'], decoder.kinds)
     _check_first_output(path, card, next(iter(shapes.values())))
-    missing = [o for o in output_names(card) or () if o not in shapes]
+    missing = [name for name in output_names(card) or () if name not in shapes]
     if missing:
         raise VisionRecipesError(
             f'{path}: has no output {missing[0]!r}, which its card ({card.task}) promises, but '
             f'{", ".join(shapes)}.'
         )
     if decoder.objects and card.task == 'keypoints':
-        # '?' where the shape does not tell
-        _check_point_count(path, card, (*shapes['heatmaps'], '?', '?')[1])
+        shape = shapes['heatmaps']  # (N, K, S, S); empty where it is not known
+        _check_point_count(path, card, shape[1] if len(shape) > 1 else '?')
 
 
-def _check_first_output(path: Path, card: ModelCard, shape: tuple):
+def _check_first_output(path: Path, card: ModelCard, shape: tuple):  # Empty: not known
+    "Refuse another number of axes than the decoder reads, and another number of classes than the card's"
     n_axes = 3 if DECODERS[card.decoder].gives_cells(card) else 2
     if shape and len(shape) != n_axes:
         raise VisionRecipesError(
@@ -213,37 +240,49 @@ def _check_first_output(path: Path, card: ModelCard, shape: tuple):
         _check_class_count(path, card, shape[-1])
 
 # %% ../../nbs/runtime/09_check_model.ipynb #094be1ce
-def _check_class_count(path: Path, card: ModelCard, numbers: int):  # `numbers`: last axis of the first output
+def _check_class_count(
+    path: Path,
+    card: ModelCard,
+    row_length: int,  # The last axis of the first output
+):
     "Refuse another number of classes than the card's. A row that is an object does not tell it"
-    n, decoder = len(card.labels), DECODERS[card.decoder]
-    # 5: a box and the score of an object
-    if decoder.gives_cells(card) and numbers - 5 != n:
+    n_classes, decoder = len(card.labels), DECODERS[card.decoder]
+    # 5: a box and the objectness
+    if decoder.gives_cells(card) and row_length - 5 != n_classes:
         raise VisionRecipesError(
-            f'{path}: gives {numbers} numbers a cell, {numbers - 5} of them for classes, '
-            f'but its card names {n} classes.'
+            f'{path}: gives {row_length} numbers a cell, {row_length - 5} of them for classes, '
+            f'but its card names {n_classes} classes.'
         )
-    if not decoder.cells and not decoder.objects and numbers != n:
+    if not decoder.cells and not decoder.objects and row_length != n_classes:
         what = 'logits' if card.decoding.get('kind') == 'logits' else 'probabilities'
-        raise VisionRecipesError(f'{path}: gives {numbers} {what}, but its card names {n} classes.')
+        raise VisionRecipesError(
+            f'{path}: gives {row_length} {what}, but its card names {n_classes} classes.'
+        )
 
 # %% ../../nbs/runtime/09_check_model.ipynb #c779f9ac
 def _check_point_count(path: Path, card: ModelCard, n_maps: int | str):  # A text: a free dimension
-    points = len(card.labels.skeleton or ())
-    if not points:
+    "Refuse heat maps of another number of points than the card names"
+    n_points = len(card.labels.skeleton or ())
+    if not n_points:
         raise VisionRecipesError(
             f'{path}: its card names no points, so nobody knows what its heat maps are of.'
         )
-    if isinstance(n_maps, int) and n_maps != points:
+    if isinstance(n_maps, int) and n_maps != n_points:
         raise VisionRecipesError(
-            f'{path}: gives heat maps of {n_maps} points, but its card names {points}: '
+            f'{path}: gives heat maps of {n_maps} points, but its card names {n_points}: '
             f'{", ".join(card.labels.skeleton.points)}.'
         )
 
 # %% ../../nbs/runtime/09_check_model.ipynb #efda344b
-def _look_at_classes(where: str, card: ModelCard, numbers: np.ndarray):
-    kind = card.decoding.get('kind')
+def _look_at_classes(
+    where: str,  # What errors begin with: the file and a colon
+    card: ModelCard,
+    numbers: np.ndarray,  # (B, C) as the graph gave them
+):
+    "Refuse logits where the card says probabilities, and probabilities where it says logits"
+    says_logits = card.decoding.get('kind') == 'logits'
     adds_up = bool((np.abs(numbers.sum(1) - 1) < 0.01).all() and (numbers >= 0).all())
-    if adds_up != (kind == 'logits'):
+    if adds_up != says_logits:
         return
     if adds_up:
         found, wanted = 'gives probabilities that add up to 1', 'probabilities'
@@ -251,12 +290,17 @@ def _look_at_classes(where: str, card: ModelCard, numbers: np.ndarray):
         found, wanted = 'its numbers are no probabilities that add up to 1', 'logits'
     raise VisionRecipesError(f'{where}{found}: write "decoding": {{"kind": "{wanted}"}} into its card.')
 
-
-def _look_at_cells(where: str, card: ModelCard, numbers: np.ndarray):
+# %% ../../nbs/runtime/09_check_model.ipynb #39744209
+def _look_at_cells(
+    where: str,  # As for `_look_at_classes(...)`
+    card: ModelCard,
+    numbers: np.ndarray,  # (B, cells, 5 + C): box, objectness, class probabilities
+):
+    "Refuse another number of cells than YOLOX has, scores that are no probabilities, and undecoded boxes"
     kind, size, scores = card.decoding.get('kind'), card.preprocess.size, numbers[..., 4:]
-    if kind == 'raw' and numbers.shape[1] != _n_cells(size):
+    if kind == 'raw' and numbers.shape[1] != _yolox_cells(size):
         raise VisionRecipesError(
-            f'{where}gives {numbers.shape[1]} cells, but YOLOX has {_n_cells(size)} for {size} x {size} '
+            f'{where}gives {numbers.shape[1]} cells, but YOLOX has {_yolox_cells(size)} for {size} x {size} '
             f'pixels, one for every {", ".join(map(str, STRIDES))} pixels. Is it another kind of detector?'
         )
     if scores.min(initial=0) < 0 or scores.max(initial=1) > 1:
@@ -271,8 +315,12 @@ def _look_at_cells(where: str, card: ModelCard, numbers: np.ndarray):
             'as the original YOLOX does.'
         )
 
-
-def _look_at_numbers(where: str, card: ModelCard, numbers: np.ndarray):
+# %% ../../nbs/runtime/09_check_model.ipynb #d19c180d
+def _look_at_numbers(
+    where: str,  # As for `_look_at_classes(...)`
+    card: ModelCard,
+    numbers: np.ndarray,  # The first output
+):
     "Refuse values that cannot be what a card written by hand says of the first output"
     decoder = DECODERS[card.decoder]
     if decoder.gives_cells(card):

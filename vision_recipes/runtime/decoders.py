@@ -38,16 +38,19 @@ def classification_predictions(
 
 
 def classifier_predictions(
-    outputs: list[np.ndarray], places: list[Placement], card: ModelCard, score_threshold: float
+    outputs: list[np.ndarray],  # One array (B, C)
+    places: list[Placement],  # Of the B images
+    card: ModelCard,
+    score_threshold: float,  # Not used: all classes keep their scores
 ) -> list[Prediction]:
-    "Read the output of a classifier as its card says; the threshold has no use here"
+    "Read the output of a classifier as its card says"
     sizes_wh = [place.size_wh for place in places]
     return classification_predictions(outputs, sizes_wh, card.decoding.get('kind', 'probabilities'))
 
 # %% ../../nbs/runtime/08_decoders.ipynb #9a367fef
 def yolox_predictions(
-    # As `card.decoding` says: `raw` or `decoded`, one array (B, A, 5 + C) as in `postprocess`; `nms`, boxes
-    # (M, 4), scores, classes and image ids (M,)
+    # By the `kind` in `card.decoding`. `raw` or `decoded`: one array (B, A, 5 + C), as `detections` takes it.
+    # `nms`: boxes (M, 4), scores, class ids and positions of the images in the batch (M,)
     outputs: list[np.ndarray],
     places: list[Placement],  # Of the B images
     card: ModelCard,
@@ -63,24 +66,34 @@ def yolox_predictions(
     else:
         found = detections(
             outputs[0],
-            (card.preprocess.size,) * 2 if kind == 'raw' else None,
+            (card.preprocess.size,) * 2 if kind == 'raw' else None,  # None: the boxes are decoded already
             places,
             score_threshold=score_threshold,
             nms_threshold=decoding.get('nms', 0.65),
             max_detections=max_detections,
             max_candidates=decoding.get('max_candidates', 3000),
         )
-    return [_box_prediction(*objects, place) for objects, place in zip(found, places)]
+    return [_visible_objects(*objects, place.size_wh) for objects, place in zip(found, places)]
 
 
-def _box_prediction(boxes, scores, labels, place: Placement) -> Prediction:
-    "Without the objects in the padding, which have no area left"
-    k = (boxes[:, 2:] > boxes[:, :2]).all(1)
-    return Prediction(scores[k].astype(np.float32), labels[k].astype(np.int64), place.size_wh, boxes[k])
+def _visible_objects(
+    boxes: np.ndarray,  # (N, 4) XYXY, pixels of the image, cut at its edge
+    scores: np.ndarray,  # (N,)
+    labels: np.ndarray,  # (N,) class ids
+    size_wh: tuple[int, int],  # Of the image, pixels
+) -> Prediction:
+    "A prediction without the objects in the padding, whose boxes have no area left"
+    rows = (boxes[:, 2:] > boxes[:, :2]).all(1)
+    return Prediction(scores[rows].astype(np.float32), labels[rows].astype(np.int64), size_wh, boxes[rows])
 
 # %% ../../nbs/runtime/08_decoders.ipynb #abb8f5be
-def _split_detections(outputs, places, score_threshold, max_detections):
-    "What a graph with suppression inside found, image by image"
+def _split_detections(
+    outputs: list[np.ndarray],  # Boxes (M, 4), scores, class ids and positions of the images (M,)
+    places: list[Placement],  # Of the B images
+    score_threshold: float,
+    max_detections: int,  # Of each image, those with the highest scores
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # As `detections`
+    "Separate the objects of a graph with suppression inside by image"
     boxes, scores, labels, images = outputs
     found = []
     for i, place in enumerate(places):
@@ -90,45 +103,52 @@ def _split_detections(outputs, places, score_threshold, max_detections):
     return found
 
 # %% ../../nbs/runtime/08_decoders.ipynb #713088b9
-def _found_boxes(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
+# These functions make a `Prediction` of the objects that were found in one image. All take the same
+# parameters, because `OBJECT_READERS` holds one of them for each task
+def _read_boxes(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
     return Prediction(found.scores, found.labels, place.size_wh, found.visible)
 
 
-def _found_masks(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
+def _read_masks(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
     threshold = card.decoding.get('mask_threshold', 0.5)
     masks = paste_masks(found.maps, found.boxes, place.size_wh, threshold)
     return Prediction(found.scores, found.labels, place.size_wh, found.visible, masks)
 
-
-def _first_of_each(labels: np.ndarray, most: int | None) -> np.ndarray | slice:
-    "Where the first `most` objects of each class are; None: all"
-    if most is None:
+# %% ../../nbs/runtime/08_decoders.ipynb #bfe82985
+def _first_of_each_class(
+    labels: np.ndarray,  # (N,) class ids of objects
+    n: int | None,  # Objects of a class; None: all
+) -> np.ndarray | slice:  # Their positions, class by class
+    "Where the first `n` objects of each class are"
+    if n is None:
         return slice(None)
-    return np.concatenate([np.flatnonzero(labels == c)[:most] for c in np.unique(labels)] or [labels])
+    positions = [np.flatnonzero(labels == c)[:n] for c in np.unique(labels)]
+    return np.concatenate(positions or [labels])  # no objects: `labels` is the empty array that is wanted
 
 
-def _found_points(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
+def _read_points(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
     """Points of `most_points` objects of each class, where the card limits them, else of all.
 
     The others have their points in the middle of the box, with a confidence of 0.
     """
-    rows = _first_of_each(found.labels, card.decoding.get('most_points'))
-    points = np.zeros((*found.maps.shape[:2], 3), np.float32)
+    rows = _first_of_each_class(found.labels, card.decoding.get('most_points'))
+    points = np.zeros((*found.maps.shape[:2], 3), np.float32)  # (N, K, 3) x, y, confidence
     points[..., :2] = ((found.boxes[:, :2] + found.boxes[:, 2:]) / 2)[:, None]
     points[rows] = decode_points(found.maps[rows], found.boxes[rows])
     return Prediction(found.scores, found.labels, place.size_wh, found.visible, keypoints=points)
 
 
 OBJECT_READERS: dict[str, Callable] = {  # Task: from the objects of an image to a `Prediction`
-    'detection': _found_boxes,
-    'segmentation': _found_masks,
-    'keypoints': _found_points,
+    'detection': _read_boxes,
+    'segmentation': _read_masks,
+    'keypoints': _read_points,
 }
 
 # %% ../../nbs/runtime/08_decoders.ipynb #bd00e0a8
 def object_predictions(
     # Boxes (N, 4) XYXY in the pixels of the network, scores (N,), class ids (N,); masks (N, 28, 28) 0 to 1
-    # or heat maps (N, K, 56, 56) of logits where the task has them; image numbers (N,) where there are many
+    # or heat maps (N, K, 56, 56) of logits where the task has them; positions of the images
+    # (N,) where there are several
     outputs: list[np.ndarray],
     places: list[Placement],  # Of the B images
     card: ModelCard,  # For masks, its `decoding` knows `mask_threshold`
@@ -147,14 +167,16 @@ def object_predictions(
 class Decoder:
     """A way to read the outputs of a graph.
 
-    A graph with neither `cells` nor `objects` gives one row of numbers an image, a number a class.
+    The first output of a graph has a row for each cell (`cells`), for each object (`objects`) or, with
+    neither, for each image: a number for each class.
     """
 
-    decode: Callable  # From raw outputs, places, card and score threshold to predictions
+    decode: Callable  # From raw outputs, places, card and score threshold to a prediction for each image
     # What `kind` in the card's `decoding` may be, where the card has one; empty: anything
     kinds: tuple[str, ...] = ()
-    cells: bool = False  # A row a cell: a box, the score of an object, a score a class. With `nms`: objects
-    objects: bool = False  # A row an object, in the outputs that `TaskKind.outputs` names
+    # Whether a row is a cell: a box, an objectness and a score for each class; of the kind `nms` an object
+    cells: bool = False
+    objects: bool = False  # Whether a row is an object, in the outputs that `TaskKind.outputs` names
 
     def has_nms(self, card: ModelCard) -> bool:
         "Whether the graph turns its cells into objects itself; its last output is then the image numbers"

@@ -17,12 +17,12 @@ from .task_kinds import TASK_KINDS
 
 # %% ../../nbs/runtime/05_model_card.ipynb #d182a79c
 CARD_KEY = 'vision_recipes'  # the ONNX metadata property that holds the card as JSON
-CARD_FORMAT = 1
+CARD_FORMAT = 1  # Of the JSON; it is increased when an older version could misread a newer card
 DEFAULT_THRESHOLD = 0.3  # The score from which on an object counts, where none was measured
-# what `ModelCard.input` may hold
-_INPUT = {'dtype': ('float32', 'uint8'), 'layout': ('NCHW', 'NHWC'), 'normalize': (True, False)}
-# what must be numbers, where it is there
-_NUMBERS = {
+# Key of `ModelCard.input`: the values that it may have
+_INPUT_CHOICES = {'dtype': ('float32', 'uint8'), 'layout': ('NCHW', 'NHWC'), 'normalize': (True, False)}
+# Field of a card: those of its keys that must be numbers from 0 on, where they are there
+_NUMBER_KEYS = {
     'decoding': ('nms', 'mask_threshold', 'max_detections', 'max_candidates', 'multiple'),
     'thresholds': ('overall',),
     'data': ('n_train', 'n_valid'),
@@ -38,14 +38,15 @@ _NUMBERS = {
         'speed',
     ),
 }
-_TEXTS = {'decoding': ('kind',), 'precision': ('kind', 'metric', 'how')}
+# Likewise those that must be texts
+_TEXT_KEYS = {'decoding': ('kind',), 'precision': ('kind', 'metric', 'how')}
 
 # %% ../../nbs/runtime/05_model_card.ipynb #79a1a8a7
-def _check_values(card):
+def _check_values(card):  # A `ModelCard` that is being made
     "Refuse values of the wrong type or out of range"
-    for name, keys in _NUMBERS.items():
+    for name, keys in _NUMBER_KEYS.items():
         _check_numbers(name, getattr(card, name), keys)
-    for name, keys in _TEXTS.items():
+    for name, keys in _TEXT_KEYS.items():
         _check_texts(f'{name}: ', getattr(card, name), keys)
     _check_texts('', vars(card), ('task', 'architecture', 'decoder'))
     _check_scores(card.thresholds.get('classes', ()))
@@ -57,13 +58,16 @@ def _check_values(card):
 
 
 def _check_numbers(name: str, values: dict, keys: tuple[str, ...]):
+    "Refuse a value of these keys that is no number from 0 on; `name` is the field of the card"
     for key in keys:
         value = values.get(key, 0)
+        # an infinite number and NaN are refused too, by the range; True and False by their type
         if type(value) not in (int, float) or not 0 <= value < 1e15:
             raise VisionRecipesError(f'{name}: {key} must be a number from 0 on, but got {brief(value)}.')
 
 
 def _check_texts(where: str, values: dict, keys: tuple[str, ...]):
+    "Refuse a value of these keys that is no text; the message begins with `where`"
     for key in keys:
         value = values.get(key, '')
         if not isinstance(value, str):
@@ -81,7 +85,7 @@ def _check_scores(scores):
         )
 
 
-def _is_color(values) -> bool:
+def _is_color(values) -> bool:  # RGB
     return len(values) == 3 and all(type(v) is int and 0 <= v <= 255 for v in values)
 
 
@@ -112,16 +116,16 @@ class ModelCard:
     # `overall`, and `classes`, a list: the score from which on an object counts, best by F1 on the validation
     # images
     thresholds: dict = field(default_factory=dict)
-    # How a smaller file was made: `kind` (`int8` or `fp16`), `metric`, its value `before` and `after`,
-    # `max_drop`, what is shown otherwise (`changes`, and `seen` in words), `max_changed`, `threshold_before`,
-    # `n_calibration`, `n_scored`, `speed` (a ratio)
+    # How a smaller file was made, by `quantize_onnx`: `kind` (`int8` or `fp16`), `metric`, its value `before`
+    # and `after`, and `max_drop` between them; `changes` of predictions, the same as a text (`seen`), and
+    # `max_changed`; `threshold_before`, `n_calibration`, `n_scored`, `speed` (a ratio)
     precision: dict = field(default_factory=dict)
     decoder: str = ''  # How outputs are read: a key of `DECODERS`; empty: the usual one of the task
 
     def __post_init__(self):
         if not self.decoder and self.task in TASK_KINDS:
             object.__setattr__(self, 'decoder', TASK_KINDS[self.task].decoder)
-        for key, choices in _INPUT.items():
+        for key, choices in _INPUT_CHOICES.items():
             if key in self.input:
                 check_choice(key, self.input[key], choices)
         object.__setattr__(self, 'input', {'dtype': 'float32', 'layout': 'NCHW', **self.input})
@@ -130,7 +134,7 @@ class ModelCard:
 # %% ../../nbs/runtime/05_model_card.ipynb #e7ccadd7
 @patch
 def to_dict(self: ModelCard) -> dict:  # Plain JSON
-    "What is written"
+    "The card as it is written to `run.json` and into the ONNX file"
     return {
         'format': CARD_FORMAT,
         **asdict(self),
@@ -140,11 +144,15 @@ def to_dict(self: ModelCard) -> dict:  # Plain JSON
 
 
 @patch(as_classmethod=True)
-def from_dict(cls: ModelCard, d: dict, where: str = 'model card') -> ModelCard:
-    "The card that `to_dict` wrote. Raises `VisionRecipesError` that names what is missing"
+def from_dict(
+    cls: ModelCard,
+    d: dict,  # As `to_dict` makes it; keys that are no fields are ignored
+    where: str = 'model card',  # What errors begin with, such as the name of a file
+) -> ModelCard:
+    "Read a card that `to_dict` wrote. Raises `VisionRecipesError` that names what is missing or wrong"
     _check_format(d, where)
-    known = {f.name for f in fields(cls)}
-    values = {k: v for k, v in d.items() if k in known}
+    names = {f.name for f in fields(cls)}
+    values = {k: v for k, v in d.items() if k in names}
     _check_objects(values, where)
     try:
         values['labels'] = LabelMap.from_dict(values['labels'])
@@ -177,13 +185,14 @@ _OBJECTS = 'labels preprocess metrics data versions input decoding thresholds pr
 
 
 def _check_objects(values: dict, where: str):
+    "Refuse a field that must be an object in braces and is none, and unknown keys in `input`"
     for k in _OBJECTS:
         if not isinstance(values.get(k, {}), dict):
             raise VisionRecipesError(f'{where}: {k} must be an object in braces, but is {brief(values[k])}.')
-    unknown = set(values.get('input', {})) - set(_INPUT)
+    unknown = set(values.get('input', {})) - set(_INPUT_CHOICES)
     if unknown:
         raise VisionRecipesError(
-            f'{where}: input may hold {", ".join(_INPUT)}, but has {", ".join(values["input"])}.'
+            f'{where}: input may hold {", ".join(_INPUT_CHOICES)}, but has {", ".join(values["input"])}.'
         )
 
 # %% ../../nbs/runtime/05_model_card.ipynb #7e6b4e23
@@ -195,38 +204,51 @@ def read_card(
 
     Raises `VisionRecipesError` that names what is missing, unknown or wrong.
     """
-    d = read_json(path)
-    if isinstance(d, dict) and isinstance(d.get('card'), dict):
-        d = d['card']
-    if isinstance(d, dict) and 'format' in d:
-        return ModelCard.from_dict(d, str(path))
-    _check_keys(str(path), d, ('task', 'labels', 'preprocess'), ModelCard)
-    _check_keys(f'{path}: preprocess', d['preprocess'], ('size', 'mean', 'std'), Preprocess)
-    labels = {'names': d['labels']} if isinstance(d['labels'], list) else d['labels']
+    content = read_json(path)
+    if isinstance(content, dict) and isinstance(content.get('card'), dict):
+        content = content['card']  # of a `run.json`
+    if isinstance(content, dict) and 'format' in content:
+        return ModelCard.from_dict(content, str(path))
+    return _card_by_hand(str(path), content)
+
+
+def _card_by_hand(path: str, content) -> ModelCard:
+    "A card of which only the necessary fields were written; the others are filled in"
+    _check_keys(path, content, ('task', 'labels', 'preprocess'), ModelCard)
+    _check_keys(f'{path}: preprocess', content['preprocess'], ('size', 'mean', 'std'), Preprocess)
+    labels = content['labels']
+    if isinstance(labels, list):
+        labels = {'names': labels}
     if not isinstance(labels, dict) or 'names' not in labels:
         raise VisionRecipesError(
             f"{path}: labels must be a list of names, in the order of the network's outputs, but is "
-            f'{brief(d["labels"])}.'
+            f'{brief(content["labels"])}.'
         )
-    given = d.get('input', {})
-    if isinstance(given, dict):
-        given = {'normalize': given.get('dtype', 'float32') == 'float32', **given}
-    card = {'format': CARD_FORMAT, 'architecture': 'unknown', **d, 'labels': labels, 'input': given}
-    return ModelCard.from_dict(card, str(path))
+    graph_input = content.get('input', {})
+    if isinstance(graph_input, dict):  # else `from_dict` refuses it
+        normalize = graph_input.get('dtype', 'float32') == 'float32'
+        graph_input = {'normalize': normalize, **graph_input}
+    filled_in = {'format': CARD_FORMAT, 'architecture': 'unknown', **content}
+    return ModelCard.from_dict({**filled_in, 'labels': labels, 'input': graph_input}, path)
 
 # %% ../../nbs/runtime/05_model_card.ipynb #8bc5230c
-def _check_keys(where: str, d, necessary: tuple[str, ...], cls):
-    "Refuse keys that are mistyped or missing"
-    if not isinstance(d, dict):
+def _check_keys(
+    where: str,  # What errors begin with
+    values,  # Any JSON value
+    necessary: tuple[str, ...],  # Keys that must be there
+    cls,  # The dataclass whose fields are the keys that may be there
+):
+    "Refuse what is no object in braces, and keys that are mistyped or missing"
+    if not isinstance(values, dict):
         raise VisionRecipesError(
-            f'{where}: must be an object in braces with {", ".join(necessary)}, but is {brief(d)}.'
+            f'{where}: must be an object in braces with {", ".join(necessary)}, but is {brief(values)}.'
         )
     names = [f.name for f in fields(cls)]
-    for k in d:
+    for k in values:
         if k not in names:
             raise VisionRecipesError(
                 f'{where}: {k!r} is not known.{did_you_mean(k, names)} There may be: {", ".join(names)}.'
             )
-    missing = [k for k in necessary if k not in d]
+    missing = [k for k in necessary if k not in values]
     if missing:
         raise VisionRecipesError(f'{where}: lacks {", ".join(missing)}.')

@@ -15,7 +15,7 @@ from ..core.console import log_info
 from ..core.errors import VisionRecipesError
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #550af0bb
-# Short name: onnxruntime's
+# Name of an execution provider here: its name in onnxruntime
 PROVIDERS = {
     'cuda': 'CUDAExecutionProvider',
     'migraphx': 'MIGraphXExecutionProvider',
@@ -28,7 +28,14 @@ PROVIDERS = {
     'xnnpack': 'XnnpackExecutionProvider',
     'cpu': 'CPUExecutionProvider',
 }
-AUTOMATIC = ('cuda', 'migraphx', 'rocm', 'coreml', 'directml', 'cpu')  # best first
+AUTOMATIC = (
+    'cuda',
+    'migraphx',
+    'rocm',
+    'coreml',
+    'directml',
+    'cpu',
+)  # taken without being asked for, best first
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #5e7aca46
 def pick_providers(
@@ -47,67 +54,72 @@ def pick_providers(
         name, *options = [p] if isinstance(p, str) else p
         full = _full_name(name, there)
         providers.append((full, *options) if options else full)
-    if not any(_name(p) == PROVIDERS['cpu'] for p in providers):
+    if not any(_provider_name(p) == PROVIDERS['cpu'] for p in providers):
         providers.append(PROVIDERS['cpu'])
     return providers
 
 
-def _full_name(name: str, there: Sequence[str]) -> str:
+def _full_name(name: str, there: Sequence[str]) -> str:  # `there` as for `pick_providers`
+    "The name in onnxruntime of a provider. Raises `VisionRecipesError` for one that is not there"
     full = PROVIDERS.get(name.lower(), name)
     if full in there:
         return full
-    short = {full: p for p, full in PROVIDERS.items()}
+    short_names = {full: short for short, full in PROVIDERS.items()}
     raise VisionRecipesError(
         f'providers: {name} is not in this onnxruntime, which has '
-        f'{", ".join(short.get(o, o) for o in there)}. Another build of it may have it, say '
+        f'{", ".join(short_names.get(full, full) for full in there)}. Another build of it may have it, say '
         'onnxruntime-gpu, onnxruntime-directml or onnxruntime-openvino.'
     )
 
 
-def _name(provider) -> str:
+def _provider_name(provider: str | tuple) -> str:
+    "The name in one entry of `pick_providers`, which may have options beside it"
     return provider if isinstance(provider, str) else provider[0]
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #1e815be1
-_FIXED_SIZES = {1: 8, 5: 4}  # wire type: bytes
-_OF_A_LENGTH = 2  # the wire type of texts, bytes and messages
+# The wire type of a protobuf field says how its value is stored
+_FIXED_SIZES = {1: 8, 5: 4}  # wire type of fixed numbers: their bytes
+_LENGTH_PREFIXED = 2  # wire type of texts, bytes and messages
 
 
 def message_fields(
     data,  # Bytes, or a `mmap`
-    begin: int = 0,
-    end: int | None = None,  # None: all of it
-) -> Iterator[tuple[int, int | tuple[int, int]]]:  # Its number; a whole number, or where its bytes are
+    begin: int = 0,  # Where the message begins in `data`, bytes
+    end: int | None = None,  # Where it ends; None: with `data`
+) -> Iterator[tuple[int, int | tuple[int, int]]]:  # Number of the field; its value, or (begin, end) of it
     "The fields of a protobuf message. Raises `VisionRecipesError` where it is none"
-    at = begin
+    position = begin
     end = len(data) if end is None else end
-    while at < end:
-        tag, at = _varint(data, at, end)
-        wire_type = tag & 7
+    while position < end:
+        tag, position = _varint(data, position, end)
+        wire_type = tag & 7  # the other bits are the number of the field
         if wire_type == 0:
-            value, at = _varint(data, at, end)
+            value, position = _varint(data, position, end)
         else:
             # an unknown type leads beyond the end, and so to the error below
             n_bytes = _FIXED_SIZES.get(wire_type, end)
-            if wire_type == _OF_A_LENGTH:
-                n_bytes, at = _varint(data, at, end)
-            value = (at, at + n_bytes)
-            at += n_bytes
-        if at > end:
+            if wire_type == _LENGTH_PREFIXED:
+                n_bytes, position = _varint(data, position, end)
+            value = (position, position + n_bytes)
+            position += n_bytes
+        if position > end:
             raise VisionRecipesError('is no ONNX file, or damaged')
         yield tag >> 3, value
 
 
-def _varint(data, at: int, end: int) -> tuple[int, int]:  # The number, and where its bytes end
-    n = 0
-    for k, byte in enumerate(data[at : min(at + 10, end)]):
-        n |= (byte & 127) << 7 * k
+def _varint(data, begin: int, end: int) -> tuple[int, int]:  # The number, and where its bytes end
+    "Read a whole number: seven bits a byte, the lowest first; the eighth is set in all bytes but the last"
+    number = 0
+    for k, byte in enumerate(data[begin : min(begin + 10, end)]):  # 10 bytes hold 64 bits
+        number |= (byte & 127) << 7 * k
         if byte < 128:
-            return n, at + k + 1
+            return number, begin + k + 1
     raise VisionRecipesError('is no ONNX file, or damaged')
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #35918a96
-# the fields of each message that may lead to the place of a tensor
-_INSIDE = {
+# Kind of message: number of a field, as in `onnx.proto`, and the kind of message in it. Only fields that may
+# lead to the name of the file of a tensor are here
+_SUBMESSAGES = {
     'model': {7: 'graph', 20: 'training', 25: 'function'},
     'training': {1: 'graph', 2: 'graph'},
     'graph': {1: 'node', 5: 'tensor', 15: 'sparse'},
@@ -119,23 +131,26 @@ _INSIDE = {
 }
 
 
-def weight_files(data) -> Iterator[str]:  # `data` as for `message_fields`
+def weight_files(
+    data,  # As for `message_fields`
+) -> Iterator[str]:  # As the file names them; one may come several times
     "Names of the files that an ONNX file keeps tensors in. Raises `VisionRecipesError` where it is none"
+    # messages that are still to be searched: kind, begin and end
     waiting = [('model', 0, len(data))] if data.find(b'location') >= 0 else []
     while waiting:
         kind, begin, end = waiting.pop()
         spans = [(k, v) for k, v in message_fields(data, begin, end) if isinstance(v, tuple)]
-        if kind == 'entry':
+        if kind == 'entry':  # a key (field 1) and a value (field 2)
             entry = {k: bytes(data[slice(*v)]) for k, v in spans}
             if entry.get(1) == b'location':
                 yield entry.get(2, b'').decode('utf-8', 'replace')
         else:
-            waiting += [(_INSIDE[kind][k], *v) for k, v in spans if k in _INSIDE[kind]]
+            waiting += [(_SUBMESSAGES[kind][k], *v) for k, v in spans if k in _SUBMESSAGES[kind]]
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #b08a664b
 def check_weight_files(path: Path):
     "Refuse an ONNX file that names files which are not in its own folder. Raises `VisionRecipesError`"
-    if not path.stat().st_size:
+    if not path.stat().st_size:  # an empty file cannot be mapped; onnxruntime refuses it
         return
     with open(path, 'rb') as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
@@ -156,11 +171,13 @@ def check_weight_files(path: Path):
 
 
 def _is_beside(path: Path, name: str) -> bool:
+    "Whether a file of weights that the ONNX file `path` names lies in its folder or in one below it"
     parts = re.split(r'[/\\]', name)
+    # refused: an empty name, an absolute path, a drive or an address, and what leads out of the folder
     if not parts[0] or ':' in name or '..' in parts or '\0' in name:
         return False
     target = os.path.realpath(os.path.join(path.parent, name))
-    # a cache of downloads links both into one folder
+    # a cache of downloads may hold links to both in another folder, which counts as well
     homes = (os.path.realpath(path.parent), os.path.dirname(os.path.realpath(path)))
     return any(target.startswith(os.path.join(home, '')) for home in homes)
 
@@ -175,24 +192,28 @@ def open_session(
     Raises `VisionRecipesError` for what cannot be loaded.
     """
     ort = import_onnxruntime()
-    # it starts them all, and dies of too many
+    # onnxruntime would start any number of threads, and crash at too many
     if type(threads) is not int or not 0 <= threads <= 1024:
         raise VisionRecipesError(
             f'threads must be a whole number to 1024, or 0 (onnxruntime chooses), but got {threads!r}.'
         )
     source = path if isinstance(path, bytes) else Path(path)
     name = model_name(path)
-    _check_bytes(source) if isinstance(source, bytes) else _check_file(source)
-    ort.set_default_logger_severity(3)
+    if isinstance(source, bytes):
+        _check_bytes(source)
+    else:
+        _check_file(source)
+    ort.set_default_logger_severity(3)  # 3: errors, but no warnings
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     wanted = pick_providers(providers, ort.get_available_providers())
-    session, failed = _first_that_starts(source, name, options, wanted)
+    session, failed = _start_session(source, name, options, wanted)
     if failed:
         log_info(f'{name}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
     _sessions()[id(session)] = session
-    return _legible(name, session)
+    _check_texts_of(name, session)
+    return session
 
 
 def model_name(path: str | Path | bytes) -> str:
@@ -203,14 +224,14 @@ def model_name(path: str | Path | bytes) -> str:
 def _check_file(path: Path):
     "Refuse what is no ONNX file with its weights beside it"
     if not path.is_file():
-        raise VisionRecipesError(f'{path}: {_no_file(path)}.')
+        raise VisionRecipesError(f'{path}: {_missing_file_text(path)}.')
     with open(path, 'rb') as f:
         _refuse_torch_file(str(path), f.read(4))
     check_weight_files(path)
 
 
 def _check_bytes(data: bytes):
-    "The same of a file in memory, which must bring its weights with it"
+    "Refuse what is no ONNX file, and one that keeps weights in other files, because bytes have no folder"
     name = model_name(data)
     _refuse_torch_file(name, data[:4])
     try:
@@ -220,13 +241,16 @@ def _check_bytes(data: bytes):
     if names:
         raise VisionRecipesError(f'{name}: keeps weights in {names[0]!r}: open it by its path.')
 
-
+# %% ../../nbs/runtime/06_onnx_session.ipynb #f1490a54
 _TORCH_SUFFIXES = ('.pth', '.pt', '.ckpt', '.safetensors')
-_TORCH_BEGINNINGS = (b'PK\3\4', b'\x80\2', b'\x80\4')  # Of a zip, and of a pickle
+_TORCH_BEGINNINGS = (b'PK\3\4', b'\x80\2', b'\x80\4')  # of a zip, and of two versions of a pickle
 
 
-def _refuse_torch_file(name: str, begins: bytes):
-    "Say what to do with weights of PyTorch. Raises `VisionRecipesError`"
+def _refuse_torch_file(
+    name: str,  # Of the model, for the message
+    begins: bytes,  # The first four bytes of the file
+):
+    "Refuse weights of PyTorch, and say what to do with them"
     if name.lower().endswith(_TORCH_SUFFIXES) or begins.startswith(_TORCH_BEGINNINGS):
         weights = name
         cure = ''
@@ -239,27 +263,34 @@ def _refuse_torch_file(name: str, begins: bytes):
         )
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #235dcc1c
-def _first_that_starts(
-    source: Path | bytes, name: str, options, providers: list
-):  # A session, and texts about what did not start
+def _start_session(
+    source: Path | bytes,
+    name: str,  # Of the model, for messages
+    options,  # onnxruntime's `SessionOptions`
+    providers: list,  # From `pick_providers`
+):  # An `InferenceSession`; a text for each provider that did not start
+    "Open a session with the first provider that starts"
     ort, failed = import_onnxruntime(), []
     source = source if isinstance(source, bytes) else str(source)
     while True:
         try:
+            # without the fallback, which would take the CPU in silence
             session = ort.InferenceSession(source, options, providers=providers, enable_fallback=0)
             break
         except Exception as e:  # onnxruntime has a dozen kinds, and no common one
             if len(providers) < 2:
                 raise VisionRecipesError(f'{name}: {_load_problem(str(e) or repr(e), ort)}') from e
-            failed.append(f'{_name(providers[0])} did not start ({first_line(e)})')
+            failed.append(f'{_provider_name(providers[0])} did not start ({first_line(e)})')
             providers = providers[1:]
-    # some give up without an error
+    # some providers do not start without raising an error
     started = session.get_providers()
-    return session, failed + [f'{_name(p)} did not start' for p in providers if _name(p) not in started]
+    return session, failed + [
+        f'{_provider_name(p)} did not start' for p in providers if _provider_name(p) not in started
+    ]
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #d9549221
-def _legible(name: str, session):
-    "A session whose names and metadata are text"
+def _check_texts_of(name: str, session):
+    "Refuse a model whose names or metadata are no UTF-8 text; onnxruntime decodes them when they are read"
     try:
         session.get_modelmeta().custom_metadata_map
         for ports in (session.get_inputs, session.get_outputs, session.get_overridable_initializers):
@@ -267,15 +298,16 @@ def _legible(name: str, session):
                 port.name, port.type, port.shape
     except UnicodeDecodeError as e:
         raise VisionRecipesError(f'{name}: names or metadata in it are no UTF-8 text. Is it damaged?') from e
-    return session
 
 
-def _no_file(path: Path) -> str:
+def _missing_file_text(path: Path) -> str:
+    "Why there is no ONNX file at a path, and what to name instead"
     if not path.is_dir():
         return 'no such file'
-    inside = min(path.glob('*.onnx'), key=lambda f: (len(f.name), f.name), default=None)
-    if inside:
-        return f'is a folder, not an ONNX file: name {inside}'
+    # the shortest name is that of the file itself, others are made of it, such as `model.int8.onnx`
+    in_folder = min(path.glob('*.onnx'), key=lambda f: (len(f.name), f.name), default=None)
+    if in_folder:
+        return f'is a folder, not an ONNX file: name {in_folder}'
     if (path / 'run.json').is_file():
         return 'is a folder, not an ONNX file. It is a run: `vision-recipes export` makes an ONNX file of it'
     return 'is a folder, not an ONNX file'
@@ -287,24 +319,28 @@ def first_line(e: Exception | str) -> str:
     return line if len(line) <= 2000 else f'{line[:1000]} ... {line[-1000:]}'
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #c82a855f
-_TOO_NEW = (  # What onnxruntime says of a file newer than itself, and what is newer
+# What onnxruntime says of a file newer than itself, with both versions, and what they are versions of
+_TOO_NEW = (
     (r'Unsupported model IR version: (\d+), max supported IR version: (\d+)', 'IR version'),
     (r'Opset (\d+) is under development.* is till opset (\d+)', 'opset'),
 )
 
 
-def _load_problem(message: str, ort) -> str:
+def _load_problem(
+    message: str,  # Of the error that onnxruntime raised
+    ort,  # The module
+) -> str:
     "Why onnxruntime did not load a file, and what to do about it"
-    this = f'this onnxruntime {ort.__version__}'
+    this_version = f'this onnxruntime {ort.__version__}'
     for pattern, what in _TOO_NEW:
-        if found := re.search(pattern, message, re.DOTALL):
+        if versions := re.search(pattern, message, re.DOTALL):
             return (
-                f'the file is of {what} {found[1]}, {this} reads up to {found[2]}: '
+                f'the file is of {what} {versions[1]}, {this_version} reads up to {versions[2]}: '
                 'pip install --upgrade onnxruntime.'
             )
     cause = first_line(message)
     if 'Could not find an implementation' in message or 'is not a registered function/op' in message:
-        return f'{this} lacks an operator of it ({cause}): pip install --upgrade onnxruntime.'
+        return f'{this_version} lacks an operator of it ({cause}): pip install --upgrade onnxruntime.'
     return f'onnxruntime cannot load it ({cause}). Is it whole, and an ONNX file?'
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #3178a264
@@ -336,7 +372,7 @@ def _sessions():  # A `weakref.WeakValueDictionary`: session by its `id`
     "The sessions that this process has opened. A forked child never destroys them"
     opened = weakref.WeakValueDictionary()
 
-    def keep_for_ever():
+    def keep_for_ever():  # in a forked child: a reference that is not given back prevents the destructor
         for session in list(opened.values()):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
         opened.clear()
@@ -360,12 +396,12 @@ class Port(NamedTuple):
 
     name: str
     dtype: str  # Such as `float32`
-    shape: tuple  # Sizes, and names of the free dimensions
+    shape: tuple  # Sizes; for a free dimension its name, or `?`
 
     @classmethod
     def of(cls, port) -> 'Port':  # From one of onnxruntime's
-        kind = port.type.removeprefix('tensor(').removesuffix(')')
-        dtype = {'float': 'float32', 'double': 'float64'}.get(kind, kind)
+        type_name = port.type.removeprefix('tensor(').removesuffix(')')
+        dtype = {'float': 'float32', 'double': 'float64'}.get(type_name, type_name)
         shape = tuple('?' if side is None else side for side in port.shape or ())
         return cls(port.name, dtype, shape)
 

@@ -14,7 +14,7 @@ from ..core.errors import VisionRecipesError
 
 # %% ../../nbs/runtime/02_postprocess_boxes.ipynb #4e697c41
 def _as_boxes(boxes, name: str) -> np.ndarray:
-    "An array (N, 4) of floats; float32 where it was not float64"
+    "The boxes as an array (N, 4) of floats, or an error; `name` is what the error calls them"
     boxes = np.asarray(boxes)
     if boxes.dtype != np.float64:
         boxes = boxes.astype(np.float32)
@@ -26,7 +26,11 @@ def _as_boxes(boxes, name: str) -> np.ndarray:
 
 
 def _ious(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (A, B); NaN where both have no area
-    "The order of operations is torchvision's, so that the last bit agrees"
+    """Intersection over union of every pair of the boxes (A, 4) and (B, 4).
+
+    The order of operations is torchvision's, so that the last bit agrees. Results overwrite earlier ones,
+    because (A, B) may be large.
+    """
     (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.T[..., None], b.T
     w, h = np.minimum(ax2, bx2), np.minimum(ay2, by2)
     w -= np.maximum(ax1, bx1)
@@ -52,40 +56,46 @@ CHUNK = 64  # boxes settled at once: large enough to call NumPy seldom, small en
 
 
 def _round_down(threshold: float, dtype) -> np.floating:
-    """The largest number of `dtype` that is not above `threshold`.
+    """The largest number of `dtype`, that of the boxes, which is not above `threshold`.
 
-    A comparison with it gives the same result as one with `threshold` itself.
+    An IoU of this type is above the result exactly where it is above `threshold` itself.
     """
-    t = dtype.type(threshold)
-    return np.nextafter(t, dtype.type(-np.inf)) if float(t) > threshold else t
+    rounded = dtype.type(threshold)
+    return np.nextafter(rounded, dtype.type(-np.inf)) if float(rounded) > threshold else rounded
 
 
-def _settle(over: np.ndarray) -> np.ndarray:  # (n,) bool: which are kept
-    "Greedy suppression: `over` (n, n) says which earlier box (row) would remove which later box (column)"
-    keep = ~over.any(0)  # no box overlaps these, so they are kept
+def _settle(
+    removes: np.ndarray,  # (n, n) bool: whether a box (row), if it is kept, removes a later box (column)
+) -> np.ndarray:  # (n,) bool: which are kept
+    "Greedy suppression of boxes that are sorted by falling score"
+    kept = ~removes.any(0)  # certain, because no box would remove these
     while True:
-        after = ~over[keep].any(0)  # not removed by those known to be kept
-        after = ~over[after].any(0)  # not removed by those that may be kept: certainly kept
-        if np.array_equal(after, keep):
-            return keep
-        keep = after
+        perhaps_kept = ~removes[kept].any(0)  # no box that is certainly kept removes these
+        now_kept = ~removes[perhaps_kept].any(0)  # certain: no box that is perhaps kept removes these
+        if np.array_equal(now_kept, kept):
+            return kept
+        kept = now_kept
 
 # %% ../../nbs/runtime/02_postprocess_boxes.ipynb #fa3aef13
-def _suppress(boxes: np.ndarray, labels: np.ndarray | None, threshold) -> np.ndarray:  # Positions that stay
-    "Non-maximum suppression of boxes sorted by falling score"
+def _suppress(
+    boxes: np.ndarray,  # (N, 4), sorted by falling score
+    labels: np.ndarray | None,  # (N,) class ids; None: all boxes are of one class
+    threshold: np.floating,  # From `_round_down(...)`
+) -> np.ndarray:  # Positions of the boxes that stay
+    "Non-maximum suppression, a chunk of boxes at a time"
 
-    def over(i, j):
+    def removes(i, j):  # (len(i), len(j)) bool, for two arrays of positions
         too_close = _ious(boxes[i], boxes[j]) > threshold
         return too_close if labels is None else too_close & (labels[i][:, None] == labels[j])
 
-    kept, left = [], np.arange(len(boxes))
-    while left.size:
-        head, left = left[:CHUNK], left[CHUNK:]
-        head = head[_settle(np.triu(over(head, head), 1))]
-        kept.append(head)
-        if left.size:
-            left = left[~over(head, left).any(0)]
-    return np.concatenate(kept) if kept else left
+    kept, rest = [], np.arange(len(boxes))
+    while rest.size:
+        chunk, rest = rest[:CHUNK], rest[CHUNK:]
+        chunk = chunk[_settle(np.triu(removes(chunk, chunk), 1))]  # only an earlier box removes a later one
+        kept.append(chunk)
+        if rest.size:
+            rest = rest[~removes(chunk, rest).any(0)]
+    return np.concatenate(kept) if kept else rest
 
 # %% ../../nbs/runtime/02_postprocess_boxes.ipynb #dc912676
 def batched_nms(
@@ -161,10 +171,10 @@ def decode_boxes(
             f'An input of {shape_hw[0]} x {shape_hw[1]} has {len(grid)} cells, so the boxes must have the '
             f'shape (..., {len(grid)}, 4), but they have {raw.shape}. Was the image of another size?'
         )
-    middle = (raw[..., :2] + grid) * stride
-    with np.errstate(over='ignore'):
-        half = np.exp(raw[..., 2:]) * (stride / 2)
-    return np.concatenate([middle - half, middle + half], -1)
+    centre = (raw[..., :2] + grid) * stride
+    with np.errstate(over='ignore'):  # a diverged network gives infinite sizes
+        half_size = np.exp(raw[..., 2:]) * (stride / 2)
+    return np.concatenate([centre - half_size, centre + half_size], -1)
 
 # %% ../../nbs/runtime/02_postprocess_boxes.ipynb #ddd67bc5
 def yolox_detections(
@@ -177,20 +187,25 @@ def yolox_detections(
     max_candidates: int = 3000,  # At most so many go into suppression; an untrained network has more
     # (K, 4) float32 XYXY, pixels of the input; (K,) float32 scores, falling; (K,) int64 class ids
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    "What YOLOX found in one image"
+    """The objects that YOLOX found in one image, after non-maximum suppression.
+
+    Raises `VisionRecipesError` for an output of another shape.
+    """
     output = np.asarray(output)
     if output.ndim != 2 or output.shape[1] < 6:
         raise VisionRecipesError(
             'The output for an image must have the shape (cells, 5 + classes) with at least one class, but '
             f'has {output.shape}.'
         )
+    # the score is at most the objectness, so this removes most cells
     rows = np.flatnonzero(output[:, 4] >= score_threshold)
     cells = np.asarray(output[rows], np.float32)
     labels = cells[:, 5:].argmax(1)
     scores = cells[:, 4] * cells[np.arange(len(rows)), 5 + labels]
     candidates = np.flatnonzero(scores >= score_threshold)
     if candidates.size > max_candidates:
-        candidates = np.sort(candidates[np.argsort(-scores[candidates], kind='stable')[:max_candidates]])
+        highest = np.argsort(-scores[candidates], kind='stable')[:max_candidates]
+        candidates = np.sort(candidates[highest])  # in the order of the cells again, as without a limit
     rows, scores, labels = rows[candidates], scores[candidates], labels[candidates]
     boxes = cells[candidates, :4]
     if shape_hw is not None:
@@ -203,16 +218,17 @@ class Placement(NamedTuple):
     "Where an image lies in the network's input"
 
     size_wh: tuple[int, int]  # Of the image, pixels
-    scale_xy: tuple[float, float] = (1.0, 1.0)  # Pixels of the input for a pixel of the image, each way
+    scale_xy: tuple[float, float] = (1.0, 1.0)  # Pixels of the input per pixel of the image, in x and y
     offset_xy: tuple[float, float] = (0.0, 0.0)  # Of the image's left top corner in the input, pixels
 
 
 def to_source(
     boxes: np.ndarray,  # (N, 4) XYXY, pixels of the network's input
-    place: Placement,
+    place: Placement,  # Of the image in the input
 ) -> np.ndarray:  # (N, 4) float32 XYXY, pixels of the image, inside it
-    "Take boxes from the network's input to the image it was made from"
+    "Convert boxes from the network's input to the image it was made from, and cut them at its edge"
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    # a tuple times 2 is (x, y, x, y): for both corners of a box
     boxes = (boxes - np.float32(place.offset_xy * 2)) / np.float32(place.scale_xy * 2)
     boxes = np.nan_to_num(boxes, nan=0.0, posinf=np.inf, neginf=-np.inf)
     return np.clip(boxes, 0, np.float32(place.size_wh * 2))
@@ -225,7 +241,10 @@ def detections(
     **kw,  # Thresholds of `yolox_detections`
     # Boxes (K, 4) in the image's pixels, scores (K,), class ids (K,) of each image
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    "What YOLOX found in a batch of images. Raises `VisionRecipesError` for another number of images"
+    """The objects that YOLOX found in a batch of images.
+
+    Raises `VisionRecipesError` where the network answered for another number of images.
+    """
     if len(output) != len(places):
         raise VisionRecipesError(
             f'The network answered for {len(output)} images, but {len(places)} were given.'

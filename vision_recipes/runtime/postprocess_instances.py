@@ -19,7 +19,7 @@ ONE_THREAD = 1 << 18
 
 
 def _tile_side(n_cells: int) -> int:
-    "How many rows and columns of a product over `n_cells` one thread computes at a time"
+    "Rows, and columns, of a matrix product that one thread computes; `n_cells` numbers are summed for each"
     return max(1, int((ONE_THREAD / n_cells) ** 0.5))
 
 
@@ -33,33 +33,46 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (m, k) and (k, n) t
     return out
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #8b69fe68
-def _linear(n_in: int, n_out: int, first: int, last: int) -> np.ndarray:  # (last - first, n_in) float32
-    """The bilinear weights that stretch `n_in` numbers to `n_out`, for places `first` to `last - 1`.
+def _bilinear_weights(
+    n_in: int,  # Cells of the map
+    n_out: int,  # Pixels that they are stretched to
+    first: int,  # The first of these pixels that is needed; may be negative
+    last: int,  # The end of the needed pixels, which is not included
+) -> np.ndarray:  # (last - first, n_in) float32
+    """The weight of each cell in each pixel, for stretching along one axis.
 
     Pixel centres are aligned; beyond the first and last centre the value is constant.
     """
     half = np.float32(0.5)
-    centres = np.arange(first, last, dtype=np.float32) + half
-    at = np.maximum(centres * np.float32(n_in / n_out) - half, 0)
-    left = np.minimum(at.astype(np.int64), n_in - 1)
+    centres = np.arange(first, last, dtype=np.float32) + half  # of pixels
+    position = np.maximum(centres * np.float32(n_in / n_out) - half, 0)  # in cells, 0 at the first centre
+    left = np.minimum(position.astype(np.int64), n_in - 1)
     right = np.minimum(left + 1, n_in - 1)
-    part = at - left
-    rows = np.arange(len(at))
-    weights = np.zeros((len(at), n_in), np.float32)
-    weights[rows, left] = 1 - part
-    weights[rows, right] += part  # at the end, left and right are one cell
+    fraction = position - left
+    rows = np.arange(len(position))
+    weights = np.zeros((len(position), n_in), np.float32)
+    weights[rows, left] = 1 - fraction
+    weights[rows, right] += fraction  # at the end, left and right are one cell
     return weights
 
 
-def _whole_boxes(boxes: np.ndarray, cells: int) -> np.ndarray:  # (N, 4) int64 XYXY, both ends included
+def _whole_boxes(
+    boxes: np.ndarray,  # (N, 4) float32 XYXY, pixels
+    n_cells: int,  # Cells of a map along each axis, without the border
+) -> np.ndarray:  # (N, 4) int64 XYXY; the last pixel is included
     "The boxes with a border of one cell, cut to whole pixels as torchvision does, in float32"
-    half = (boxes[:, 2:] - boxes[:, :2]) * np.float32(0.5) * np.float32((cells + 2) / cells)
-    middle = (boxes[:, 2:] + boxes[:, :2]) * np.float32(0.5)
-    return np.concatenate([middle - half, middle + half], 1).astype(np.int64)
+    half_wh = (boxes[:, 2:] - boxes[:, :2]) * np.float32(0.5) * np.float32((n_cells + 2) / n_cells)
+    centre = (boxes[:, 2:] + boxes[:, :2]) * np.float32(0.5)
+    return np.concatenate([centre - half_wh, centre + half_wh], 1).astype(np.int64)
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #b32c6987
-def _check_fit(boxes: np.ndarray, maps: np.ndarray, what: str, shape: str):
-    "Refuse boxes and maps of different counts or shapes"
+def _check_fit(
+    boxes: np.ndarray,
+    maps: np.ndarray,
+    what: str,  # What the maps are called in the message
+    shape: str,  # Which shape they must have, such as `(N, S, S)`; the number of axes is counted in it
+):
+    "Refuse boxes and maps of different counts, or with another number of axes"
     if maps.ndim != shape.count(',') + 1 or boxes.shape != (len(maps), 4):
         raise VisionRecipesError(
             f'Each of the boxes (N, 4) needs one of the {what} {shape}, '
@@ -95,20 +108,24 @@ _NO_WINDOW = (0, 0, np.zeros((0, 0), bool))
 
 
 def _paste(
-    mask: np.ndarray, box: list[int], size_wh, threshold: float
+    mask: np.ndarray,  # (S, S) float32 probabilities
+    box: list[int],  # XYXY from `_whole_boxes(...)`
+    size_wh: tuple[int, int],  # Of the image, pixels
+    threshold: float,
 ) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
     "Stretch the map of one object over the part of its box that lies in the image"
     x1, y1, x2, y2 = box
     left, top = max(x1, 0), max(y1, 0)
-    right, bottom = min(x2 + 1, size_wh[0]), min(y2 + 1, size_wh[1])
+    right, bottom = min(x2 + 1, size_wh[0]), min(y2 + 1, size_wh[1])  # not included
     if right <= left or bottom <= top:
         return _NO_WINDOW
-    cells = len(mask) + 2
+    n_cells = len(mask) + 2  # with the border
     # the border is empty, so the weights of its cells are left out
-    columns = _linear(cells, max(1, x2 - x1 + 1), left - x1, right - x1)[:, 1:-1]
-    rows = _linear(cells, max(1, y2 - y1 + 1), top - y1, bottom - y1)[:, 1:-1]
-    across = _product(mask, columns.T)  # (S, w)
+    columns = _bilinear_weights(n_cells, max(1, x2 - x1 + 1), left - x1, right - x1)[:, 1:-1]
+    rows = _bilinear_weights(n_cells, max(1, y2 - y1 + 1), top - y1, bottom - y1)[:, 1:-1]
+    across = _product(mask, columns.T)  # (S, w): stretched along x alone
     out = np.empty((bottom - top, right - left), bool)
+    # some rows at a time, because the probabilities of all would need four times the memory of `out`
     side = _tile_side(len(mask))
     for i in range(0, len(out), side):
         np.greater(_product(rows[i : i + side], across), threshold, out=out[i : i + side])
@@ -116,7 +133,7 @@ def _paste(
 
 
 def _trimmed(x: int, y: int, mask: np.ndarray) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
-    "Remove empty rows and columns around a mask"
+    "Remove empty rows and columns around a mask whose left top pixel is (x, y)"
     rows = np.flatnonzero(mask.any(1))
     columns = np.flatnonzero(mask.any(0))
     if not len(rows):
@@ -125,41 +142,52 @@ def _trimmed(x: int, y: int, mask: np.ndarray) -> tuple[int, int, np.ndarray]:  
     return x + int(columns[0]), y + int(rows[0]), trimmed
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #fff59695
-def _turning_corners(padded: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (n,) x, y, bool
-    """The corners of pixels where an outline turns, row by row, and which come second along their column.
+def _turning_corners(
+    padded: np.ndarray,  # (h + 2, w + 2) bool: a mask with an empty border
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (n,) x, y in pixels of the mask; (n,) bool
+    """The corners of pixels where an outline turns, row by row.
 
-    Where two outlines touch, the corner is listed twice, once for each.
+    Where two outlines touch, the corner is listed twice: first as the right end of an edge, then as the left
+    end of the next one. The third array marks the one of the two that belongs to the edge below the corner,
+    so that it comes second in its column. It is False for all other corners.
     """
     # the four pixels around each corner, (h + 1, w + 1)
     nw, ne = padded[:-1, :-1], padded[:-1, 1:]
     sw, se = padded[1:, :-1], padded[1:, 1:]
-    touching = (nw == se) & (ne == sw) & (nw != ne)
+    touching = (nw == se) & (ne == sw) & (nw != ne)  # two pixels of the mask, in one diagonal
     y, x = np.nonzero((nw ^ ne ^ sw ^ se) | touching)
     n_listed = 1 + touching[y, x]
-    rising = np.repeat((touching & ne)[y, x], n_listed)
+    is_ne_sw = np.repeat((touching & ne)[y, x], n_listed)  # the two pixels are those at ne and sw
     x, y = np.repeat(x, n_listed), np.repeat(y, n_listed)
-    second = np.zeros(len(x), bool)
-    second[1:] = (np.diff(x) == 0) & (np.diff(y) == 0)
-    return x, y, second ^ rising
+    is_left_end = np.zeros(len(x), bool)  # the second one of a corner that is listed twice
+    is_left_end[1:] = (np.diff(x) == 0) & (np.diff(y) == 0)
+    # the pixel at se or ne is right of the corner: its edges go to the right, and down (se) or up (ne)
+    return x, y, is_left_end ^ is_ne_sw
+
+# %% ../../nbs/runtime/03_postprocess_instances.ipynb #6c1a3bb7
+def _next_edges(
+    x: np.ndarray,  # (2 E,) of the corners, row by row: corners 2k and 2k + 1 are the ends of edge k
+    y: np.ndarray,
+    second_in_column: np.ndarray,  # From `_turning_corners(...)`
+    start: np.ndarray,  # (E,) at which of its two corners each edge begins
+) -> np.ndarray:  # (E,)
+    "Of each edge along a row, the edge along a row that follows it in the outline"
+    # in this order, column by column, corners 2k and 2k + 1 are the ends of an edge along a column
+    by_column = np.lexsort((second_in_column, y, x))
+    partner = np.empty(len(x), np.int64)  # the other end of a corner's edge along its column
+    partner[by_column[::2]] = by_column[1::2]
+    partner[by_column[1::2]] = by_column[::2]
+    end = start ^ 1  # the other one of 2k and 2k + 1
+    return partner[end] // 2
 
 
-def _next_edges(x: np.ndarray, y: np.ndarray, later: np.ndarray, start: np.ndarray) -> np.ndarray:
-    "Of each edge along a row, the one that follows it; `start` holds the corner where each begins"
-    # row by row, corners 2k and 2k + 1 are the ends of an edge; in this order, so they are column by column
-    down = np.lexsort((later, y, x))
-    partner = np.empty(len(x), np.int64)
-    partner[down[::2]] = down[1::2]
-    partner[down[1::2]] = down[::2]
-    return partner[start ^ 1] // 2
-
-
-def _both_ends(first: np.ndarray) -> np.ndarray:  # (2 n,)
-    "The ends of n edges, one after the other; an edge's ends are 2k and 2k + 1"
-    return np.stack([first, first ^ 1], 1).reshape(-1)
+def _both_ends(start: np.ndarray) -> np.ndarray:  # (2 n,)
+    "The corners of n edges, each from its start to its end; an edge's corners are 2k and 2k + 1"
+    return np.stack([start, start ^ 1], 1).reshape(-1)
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #fc62c828
-def _area(ring: np.ndarray) -> int:
-    "The area of an outline in square pixels, negative for a hole"
+def _signed_area(ring: np.ndarray) -> int:
+    "The area of an outline (n, 2) of whole numbers, in square pixels; negative for a hole"
     x, y = ring.T
     return int((x * np.roll(y, -1) - np.roll(x, -1) * y).sum()) // 2
 
@@ -189,15 +217,18 @@ def trace_outline(
     Pixels that touch at a corner only are two pieces. Drawing them gives the mask with its holes filled.
     """
     padded = np.pad(np.asarray(mask, bool), 1)
-    x, y, later = _turning_corners(padded)
-    # the mask lies to the right: an edge runs left to right where the mask is below it, else right to left
-    start = np.arange(0, len(x), 2) + ~padded[y[::2] + 1, x[::2] + 1]
+    x, y, second_in_column = _turning_corners(padded)
+    # an outline has the mask on its right: along a row it runs to the right where the mask is below it. Then
+    # it begins at the left corner of the edge, 2k, else at the right one, 2k + 1
+    mask_below = padded[y[::2] + 1, x[::2] + 1]
+    start = np.arange(0, len(x), 2) + ~mask_below
     rings = []
-    for cycle in _cycles(_next_edges(x, y, later, start).tolist()):
+    for cycle in _cycles(_next_edges(x, y, second_in_column, start).tolist()):
         corners = _both_ends(start[np.array(cycle)])
         rings.append(np.stack([x[corners], y[corners]], 1))
-    areas = [_area(ring) for ring in rings]
+    areas = [_signed_area(ring) for ring in rings]
     largest_first = np.argsort(areas)[::-1]
+    # without holes, whose area is negative
     return [(rings[i] + np.asarray(at)).astype(np.float32) for i in largest_first if areas[i] > 0]
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #6778ee3b
@@ -208,14 +239,16 @@ def crop_runs(
     "COCO's run lengths of one mask, without drawing the whole image"
     w, h = crops.size_wh
     x, y, window = crops.window(i)
-    columns = np.pad(window.T, ((0, 0), (1, 1))).astype(np.int8)
-    column, edge = np.nonzero(np.diff(columns, axis=1))
-    ends = (x + column) * h + y + edge  # begin and end of each run of 1, in turn
-    continued = np.flatnonzero(ends[1::2][:-1] == ends[2::2])  # a run goes on at the top of the next column
-    ends = np.delete(ends, np.concatenate([2 * continued + 1, 2 * continued + 2]))
-    if not len(ends) or ends[-1] < w * h:  # the image ends with a run of 0
-        ends = np.append(ends, w * h)
-    return np.diff(ends, prepend=0).astype(np.uint32)
+    columns = np.pad(window.T, ((0, 0), (1, 1))).astype(np.int8)  # each with a 0 before and after it
+    column, row = np.nonzero(np.diff(columns, axis=1))  # where a run of 1 starts or stops in the window
+    # the same as positions in the image, column by column: start and stop of each run of 1, in turn
+    changes = (x + column) * h + y + row
+    # a run that reaches the bottom goes on at the top of the next column: both changes are removed
+    continued = np.flatnonzero(changes[1::2][:-1] == changes[2::2])
+    changes = np.delete(changes, np.concatenate([2 * continued + 1, 2 * continued + 2]))
+    if not len(changes) or changes[-1] < w * h:  # the image ends with a run of 0
+        changes = np.append(changes, w * h)
+    return np.diff(changes, prepend=0).astype(np.uint32)
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #5a1e181b
 def mask_columns(
@@ -229,8 +262,8 @@ def mask_columns(
     return {'area': area, 'share': area / max(1, n_pixels), 'contour': trace_outline(window, (x, y))}
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #cf42b821
-SMALL_MAP = 1 << 14  # pixels up to which a map is stretched as a whole
-ROUNDING = 1e-6  # two logits that differ by less than this share are equal
+SMALL_MAP = 1 << 14  # pixels of a stretched map up to which it is computed as a whole
+ROUNDING = 1e-6  # two logits that differ by less than this share of them are equal
 
 
 def _cubic_kernel(distance: np.ndarray, a: float = -0.75) -> np.ndarray:
@@ -241,21 +274,24 @@ def _cubic_kernel(distance: np.ndarray, a: float = -0.75) -> np.ndarray:
     return np.where(d <= 1, near, far)
 
 
-def _cubic_taps(n_in: int, n_out: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-    """How bicubic stretching makes `n_out` numbers of `n_in`, for places `first` to `last - 1`.
+def _bicubic_taps(
+    n_in: int, n_out: int, first: int, last: int
+) -> tuple[np.ndarray, np.ndarray]:  # (n,) int64; (n, 4) float32
+    """How bicubic stretching along one axis computes pixels; parameters as for `_bilinear_weights(...)`.
 
-    Gives the cell left of each place (n,), from -1 to `n_in - 1`, and the weights (n, 4) of four cells: one
-    before it, itself and two after it. The weights are PyTorch's. Beyond an end, the cell at the end counts.
+    Gives for each pixel the cell whose centre is left of it, from -1 to `n_in - 1`, and the weights of four
+    cells: the one before that cell, itself and two after it. The weights are PyTorch's. In place of a cell
+    beyond an end, the cell at the end counts.
     """
-    at = (np.arange(first, last) + 0.5) * (n_in / n_out) - 0.5
-    left = np.floor(at).astype(np.int64)
-    weights = _cubic_kernel(np.abs((at - left)[:, None] - np.arange(-1, 3)))
+    position = (np.arange(first, last) + 0.5) * (n_in / n_out) - 0.5  # in cells, 0 at the first centre
+    left = np.floor(position).astype(np.int64)
+    weights = _cubic_kernel(np.abs((position - left)[:, None] - np.arange(-1, 3)))
     return left, weights.astype(np.float32)
 
 
-def _cubic(n_in: int, n_out: int, first: int, last: int) -> np.ndarray:  # (last - first, n_in) float32
-    "The weights of `_cubic_taps` as a matrix"
-    left, taps = _cubic_taps(n_in, n_out, first, last)
+def _bicubic_weights(n_in: int, n_out: int, first: int, last: int) -> np.ndarray:  # (last - first, n_in)
+    "The weights of `_bicubic_taps(...)` as a matrix: a row a pixel, a column a cell"
+    left, taps = _bicubic_taps(n_in, n_out, first, last)
     rows = np.arange(len(left))
     weights = np.zeros((len(left), n_in), np.float32)
     for k in range(4):
@@ -267,7 +303,9 @@ def decode_heatmaps(
     heatmaps: np.ndarray,  # (N, K, S, S) float logits; S is 56 for Keypoint R-CNN
     boxes: np.ndarray,  # (N, 4) XYXY, in any pixels
 ) -> np.ndarray:  # (N, K, 3) float32: x and y in these pixels, and the logit there
-    """The place with the highest logit, for every keypoint.
+    """The place with the highest logit, for every keypoint: the centre of a pixel of the stretched map.
+
+    As in torchvision, a map is stretched to the box's size in whole pixels, rounded up.
 
     Raises `VisionRecipesError` where boxes and maps differ in number, or hold a value that is not finite.
     """
@@ -276,81 +314,100 @@ def decode_heatmaps(
     _check_fit(boxes, maps, 'maps', '(N, K, S, S)')
     if not (np.isfinite(boxes).all() and np.isfinite(maps).all()):
         raise VisionRecipesError('A heat map or its box has a value that is not finite.')
-    size_wh = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
-    whole_wh = np.ceil(size_wh).astype(np.int64)
+    size_wh, stretched_wh = _map_sizes(boxes)
     points = np.empty((*maps.shape[:2], 3), np.float32)
-    for i, (w, h) in enumerate(whole_wh.tolist()):
-        points[i] = _highest(maps[i], w, h)
-    pixel_wh = (size_wh / whole_wh.astype(np.float32))[:, None]
+    for i, (w, h) in enumerate(stretched_wh.tolist()):
+        points[i] = _highest_pixels(maps[i], w, h)
+    pixel_wh = (size_wh / stretched_wh.astype(np.float32))[:, None]  # of a stretched map, in those of boxes
     points[..., :2] = (points[..., :2] + np.float32(0.5)) * pixel_wh + boxes[:, None, :2]
     return points
 
+# %% ../../nbs/runtime/03_postprocess_instances.ipynb #9f8620ad
+def _map_sizes(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (N, 2) float32; (N, 2) int64
+    "Width and height of boxes, at least 1, and of the stretched maps in them, in whole pixels"
+    size_wh = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
+    return size_wh, np.ceil(size_wh).astype(np.int64)
 
-def _highest(maps: np.ndarray, w: int, h: int) -> np.ndarray:  # (K, 3) column, row, logit
-    "Where each of the maps (K, S, S), stretched to `w` x `h`, is highest"
+
+def _highest_pixels(maps: np.ndarray, w: int, h: int) -> np.ndarray:  # (K, 3) column, row, logit
+    "Where each of the maps (K, S, S), stretched to `w` x `h` pixels, is highest"
     s = maps.shape[-1]
     if w * h > SMALL_MAP:
         across, down = _Axis.of(s, w), _Axis.of(s, h)
-        return np.array([_highest_in(*pair, across, down) for pair in zip(maps, _ceilings(maps))])
-    rows, columns = _cubic(s, h, 0, h), _cubic(s, w, 0, w).T
+        return np.array([_search_highest(*pair, across, down) for pair in zip(maps, _ceilings(maps))])
+    rows, columns = _bicubic_weights(s, h, 0, h), _bicubic_weights(s, w, 0, w).T
     stretched = np.stack([_product(_product(rows, m), columns) for m in maps])
     stretched = stretched.reshape(len(maps), -1)  # (K, h * w)
-    top = stretched.argmax(1)
-    logits = np.take_along_axis(stretched, top[:, None], 1)[:, 0]
-    return np.stack([top % w, top // w, logits], 1)
+    highest = stretched.argmax(1)
+    logits = np.take_along_axis(stretched, highest[:, None], 1)[:, 0]
+    return np.stack([highest % w, highest // w, logits], 1)
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #9eaf5b3e
-def _control_numbers(v: np.ndarray, axis: int) -> list[np.ndarray]:
-    "The four Bézier control numbers of the bicubic curve between cells 1 and 2, 2 and 3, ... along an axis"
-    v = np.moveaxis(v, axis, -1)
-    a, b, c, d = v[..., :-3], v[..., 1:-2], v[..., 2:-1], v[..., 3:]
-    return [np.moveaxis(control, -1, axis) for control in (b, b + (c - a) / 4, c - (d - b) / 4, c)]
+def _control_numbers(values: np.ndarray, axis: int) -> list[np.ndarray]:  # Each 3 shorter along the axis
+    """The four Bézier control numbers of the bicubic curves between neighbouring cells along an axis.
+
+    Of four cells a, b, c, d in a row they describe the curve from b to c, with the slopes (c - a) * 3 / 4 and
+    (d - b) * 3 / 4 at its ends. Curves between the cells 1 and 2, 2 and 3, ... are returned.
+    """
+    values = np.moveaxis(values, axis, -1)
+    a, b, c, d = values[..., :-3], values[..., 1:-2], values[..., 2:-1], values[..., 3:]
+    controls = [b, b + (c - a) / 4, c - (d - b) / 4, c]
+    return [np.moveaxis(control, -1, axis) for control in controls]
 
 
 def _ceilings(maps: np.ndarray) -> np.ndarray:  # (K, S + 1, S + 1)
-    "How high each map (K, S, S) can be at most, between any four centres of its cells"
+    """How high each map (K, S, S) can be at most, between any four centres of its cells.
+
+    The first and the last parts of a row or column lie between the centres of the cell at the end and of a
+    copy of it beyond the end.
+    """
     padded = np.pad(maps, ((0, 0), (2, 2), (2, 2)), 'edge')
     ceilings = np.full((len(maps), *(side + 1 for side in maps.shape[1:])), -np.inf, np.float32)
-    for column in _control_numbers(padded, axis=2):
-        for control in _control_numbers(column, axis=1):
+    for along_rows in _control_numbers(padded, axis=2):
+        for control in _control_numbers(along_rows, axis=1):
             np.maximum(ceilings, control, out=ceilings)
     return ceilings
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #4dc7120f
 class _Axis(NamedTuple):
-    "The pixels of a stretched map along one axis, separated where they pass the centre of a cell"
+    "The pixels of a stretched map along one axis, in S + 1 parts that the centres of its S cells separate"
 
-    starts: np.ndarray  # (S + 2,) the first pixel of each of the S + 1 parts, and the end
+    starts: np.ndarray  # (S + 2,) the first pixel of each part, and the number of pixels
     weights: np.ndarray  # (pixels, 4) of the four cells around each
 
     @classmethod
     def of(cls, n_cells: int, n_pixels: int):
-        left, weights = _cubic_taps(n_cells, n_pixels, 0, n_pixels)
+        left, weights = _bicubic_taps(n_cells, n_pixels, 0, n_pixels)
         return cls(np.searchsorted(left, np.arange(-1, n_cells + 1)), weights)
 
     def part(self, i: int) -> tuple[int, np.ndarray]:
         "The first pixel of a part, and the weights of all its pixels"
         return self.starts[i], self.weights[self.starts[i] : self.starts[i + 1]]
 
-
-def _highest_in(
-    m: np.ndarray, ceilings: np.ndarray, across: _Axis, down: _Axis
+# %% ../../nbs/runtime/03_postprocess_instances.ipynb #620244be
+def _search_highest(
+    heatmap: np.ndarray,  # (S, S)
+    ceilings: np.ndarray,  # (S + 1, S + 1) of this map, from `_ceilings(...)`
+    across: _Axis,
+    down: _Axis,
 ) -> tuple[int, int, float]:  # Column, row, logit
-    "The highest place of a map (S, S): its parts in the order of `ceilings`, until none can be higher"
-    cells = np.lib.stride_tricks.sliding_window_view(np.pad(m, 2, 'edge'), (4, 4))  # around each part
+    "Find the highest pixel: stretch the parts, the highest ceiling first, until none can be higher"
+    padded = np.pad(heatmap, 2, 'edge')
+    # (S + 1, S + 1, 4, 4): the cells around each part
+    cells = np.lib.stride_tricks.sliding_window_view(padded, (4, 4))
     best = (0, 0, np.finfo(np.float32).min)
-    left_over = ceilings.copy()
-    while left_over.max() > best[2] + ROUNDING * abs(best[2]):
-        y, x = divmod(int(left_over.argmax()), len(m) + 1)
-        left_over[y, x] = -np.inf
+    ceilings = ceilings.copy()  # of the parts that were not stretched yet; the others get -inf
+    while ceilings.max() > best[2] + ROUNDING * abs(best[2]):
+        y, x = divmod(int(ceilings.argmax()), len(heatmap) + 1)
+        ceilings[y, x] = -np.inf
         top, rows = down.part(y)
         left, columns = across.part(x)
-        part = rows @ (cells[y, x] @ columns.T)
-        if not part.size:  # the box is narrower than the map
+        pixels = rows @ (cells[y, x] @ columns.T)
+        if not pixels.size:  # no pixel has its centre in this part, because the box is small
             continue
-        row, column = divmod(int(part.argmax()), len(columns))
-        if part[row, column] > best[2]:
-            best = left + column, top + row, part[row, column]
+        row, column = divmod(int(pixels.argmax()), len(columns))
+        if pixels[row, column] > best[2]:
+            best = left + column, top + row, pixels[row, column]
     return best
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #3a8badc8
@@ -366,15 +423,17 @@ def map_heights(
     maps = np.asarray(heatmaps, np.float32)
     boxes = np.asarray(boxes, np.float32)
     heights = np.empty(maps.shape[:2], np.float32)
-    size_wh = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
-    whole_wh = np.ceil(size_wh).astype(np.int64)
-    at = np.floor((np.asarray(points)[..., :2] - boxes[:, None, :2]) * (whole_wh / size_wh)[:, None])
-    at = np.clip(at, 0, whole_wh[:, None] - 1).astype(np.int64)
+    size_wh, stretched_wh = _map_sizes(boxes)
+    pixels_per_unit = (stretched_wh / size_wh)[:, None]
+    pixels = np.floor((np.asarray(points)[..., :2] - boxes[:, None, :2]) * pixels_per_unit)
+    pixels = np.clip(pixels, 0, stretched_wh[:, None] - 1).astype(np.int64)  # (N, K, 2) column and row
     for i, k in np.ndindex(heights.shape):
         m = maps[i, k]
-        x, y = at[i, k].tolist()
-        w, h = whole_wh[i].tolist()
-        heights[i, k] = (_cubic(len(m), h, y, y + 1) @ m @ _cubic(len(m), w, x, x + 1).T)[0, 0]
+        x, y = pixels[i, k].tolist()
+        w, h = stretched_wh[i].tolist()
+        heights[i, k] = (_bicubic_weights(len(m), h, y, y + 1) @ m @ _bicubic_weights(len(m), w, x, x + 1).T)[
+            0, 0
+        ]
     return heights
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #70c0b450
@@ -382,11 +441,15 @@ PCK_RADIUS = 0.1  # share of the box's longer side within which a keypoint count
 
 
 def _squared_distances(
-    points: np.ndarray, boxes: np.ndarray, s: int, axis: int
-) -> np.ndarray:  # (N, K, S), in squared radii
-    "The distance of each keypoint from the centres of `s` cells along an axis, squared"
+    points: np.ndarray,  # (N, K, 2 or more)
+    boxes: np.ndarray,  # (N, 4)
+    n_cells: int,  # S, of a map along each axis
+    axis: int,  # 0: x, 1: y
+) -> np.ndarray:  # (N, K, S); 1 is the square of the radius within which a keypoint counts as right
+    "The distance of each keypoint from the centre of each cell along an axis, squared"
     size_wh = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
-    centres = boxes[:, axis, None] + (np.arange(s) + 0.5) / s * size_wh[:, axis, None]  # (N, S)
+    fractions = (np.arange(n_cells) + 0.5) / n_cells  # (S,) of the box, where the centres of cells are
+    centres = boxes[:, axis, None] + fractions * size_wh[:, axis, None]  # (N, S)
     radius = (PCK_RADIUS * size_wh.max(1))[:, None, None]
     return ((points[:, :, axis, None] - centres[:, None]) / radius) ** 2
 
@@ -402,9 +465,10 @@ def point_confidence(
     points = np.asarray(points, float)
     x = _squared_distances(points, boxes, maps.shape[-1], axis=0)
     y = _squared_distances(points, boxes, maps.shape[-1], axis=1)
-    near = x[:, :, None, :] + y[..., None] <= 1  # (N, K, S, S)
-    p = np.exp(maps - maps.max((2, 3), keepdims=True)) if maps.size else maps
-    return ((p * near).sum((2, 3)) / np.maximum(p.sum((2, 3)), 1e-30)).astype(np.float32)
+    near = x[:, :, None, :] + y[..., None] <= 1  # (N, K, S, S) cells within the radius
+    # the softmax is `exps` over their sum; of no maps, `max` would fail
+    exps = np.exp(maps - maps.max((2, 3), keepdims=True)) if maps.size else maps
+    return ((exps * near).sum((2, 3)) / np.maximum(exps.sum((2, 3)), 1e-30)).astype(np.float32)
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #98b04d8d
 def decode_points(
@@ -420,11 +484,11 @@ def decode_points(
 class FoundObjects(NamedTuple):
     "What an R-CNN found in one image, the highest score first"
 
-    boxes: np.ndarray  # (N, 4) float32 XYXY, pixels of the image; may reach beyond it
-    visible: np.ndarray  # (N, 4) float32 XYXY, cut at the edge of the image
+    boxes: np.ndarray  # (N, 4) float32 XYXY, pixels of the image; may reach beyond it, and so may the maps
+    visible: np.ndarray  # (N, 4) float32 XYXY, the boxes cut at the edge of the image
     scores: np.ndarray  # (N,) float32
     labels: np.ndarray  # (N,) int64 class ids
-    maps: np.ndarray  # (N, S, S) or (N, K, S, S); (N, 0) of a plain detector
+    maps: np.ndarray  # (N, S, S) of masks, or (N, K, S, S) of keypoints; (N, 0) of a plain detector
 
 
 def _check_class_ids(labels: np.ndarray, n_classes: int):
@@ -435,22 +499,27 @@ def _check_class_ids(labels: np.ndarray, n_classes: int):
         )
 
 
-def _in_image(all_objects: FoundObjects, rows: np.ndarray, place: Placement) -> FoundObjects:
-    "The objects of `rows` that are visible in the image, in its pixels; their boxes are the network's"
-    visible = to_source(all_objects.boxes[rows], place)
-    rows = rows[(visible[:, 2:] > visible[:, :2]).all(1)]
-    rows = rows[np.argsort(-all_objects.scores[rows], kind='stable')]
-    boxes, _, scores, labels, maps = (array[rows] for array in all_objects)
-    offset = np.float32([*place.offset_xy, *place.offset_xy])  # for both corners of a box
-    scale = np.float32([*place.scale_xy, *place.scale_xy])
+def _in_image(
+    columns: tuple[np.ndarray, ...],  # Of all objects of the batch: network boxes, scores, class ids, maps
+    rows: np.ndarray,  # Which of them are in this image
+    placement: Placement,  # Of this image
+) -> FoundObjects:
+    "The objects of an image without those in its padding, the highest score first"
+    network_boxes, all_scores = columns[:2]
+    visible = to_source(network_boxes[rows], placement)
+    rows = rows[(visible[:, 2:] > visible[:, :2]).all(1)]  # those in the padding have no area left
+    rows = rows[np.argsort(-all_scores[rows], kind='stable')]
+    boxes, scores, labels, maps = (column[rows] for column in columns)
+    offset = np.float32([*placement.offset_xy, *placement.offset_xy])  # for both corners of a box
+    scale = np.float32([*placement.scale_xy, *placement.scale_xy])
     whole = (boxes.astype(np.float32) - offset) / scale
-    visible = to_source(boxes, place)
+    visible = to_source(boxes, placement)
     return FoundObjects(whole, visible, scores.astype(np.float32), labels.astype(np.int64), maps)
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #1889db4e
 def found_objects(
-    # Boxes (M, 4) XYXY in the network's pixels, scores (M,), class ids (M,), maps (M, ...); and images (M,)
-    # where there are several
+    # Boxes (M, 4) XYXY in the network's pixels, scores (M,), class ids (M,); then maps (M, ...), unless
+    # `maps` is False; then, where there are several images, the position of each object's image (M,)
     outputs: Sequence[np.ndarray],
     places: Sequence[Placement],  # Of each image
     n_classes: int,
@@ -465,9 +534,9 @@ def found_objects(
     own_maps = more.pop(0) if maps else np.zeros((len(scores), 0), np.float32)
     images = more[0] if more else np.zeros(len(scores), np.int64)
     _check_class_ids(labels, n_classes)
-    all_objects = FoundObjects(boxes, boxes, scores, labels, own_maps)
+    columns = (boxes, scores, labels, own_maps)
     usable = (scores >= score_threshold) & np.isfinite(boxes).all(1)
     found = []
     for i, place in enumerate(places):
-        found.append(_in_image(all_objects, np.flatnonzero(usable & (images == i)), place))
+        found.append(_in_image(columns, np.flatnonzero(usable & (images == i)), place))
     return found

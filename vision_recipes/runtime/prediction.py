@@ -60,21 +60,23 @@ def to_dict(
             d[key] = np.round(getattr(self, key).astype(float), 3).tolist()
     crops = self.crops
     if crops is not None:
-        d['masks'] = [_coco_mask(crops, i) for i in range(len(crops))]
+        d['masks'] = [_mask_to_json(crops, i) for i in range(len(crops))]
         d['areas'] = crops.areas.tolist()
-    names, points = _names_of(names, points)
+    names, points = _class_and_point_names(names, points)
     if names is not None:
         d['names'] = [names[i] for i in self.labels]
     if points is not None and self.keypoints is not None:
         d['point_names'] = list(points)
     return d
 
-
-def _coco_mask(crops: MaskCrops, i: int) -> dict:
+# %% ../../nbs/runtime/07_prediction.ipynb #e3efc08f
+def _mask_to_json(crops: MaskCrops, i: int) -> dict:
+    "Mask `i` as COCO writes it: height and width of the image, and compressed run lengths"
     return {'size': [*crops.shape[1:]], 'counts': pack_runs(crop_runs(crops, i))}
 
 
-def _names_of(names, points):  # Of classes and of points
+def _class_and_point_names(names, points):  # As for `to_dict`; two sequences of names, either may be None
+    "The names of the classes and of the points; a label map gives both, but `points` wins"
     if not isinstance(names, LabelMap):
         return names, points
     if points is None and names.skeleton is not None:
@@ -93,7 +95,7 @@ def table(
     A mask adds its area in pixels, share of the image and outline, (n, 2) a piece. Each point adds x, y and
     its confidence.
     """
-    names, points = _names_of(names, points)
+    names, points = _class_and_point_names(names, points)
     crops = self.crops
     rows = [{'class': names[c], 'score': float(s)} for c, s in zip(self.labels, self.scores)]
     for i, row in enumerate(rows):
@@ -107,6 +109,7 @@ def table(
 
 
 def _point_columns(keypoints: np.ndarray, names: Sequence[str] | None) -> dict:
+    "The points (K, 3) of one object as columns of a table, by name; without names they are numbered"
     names = names or [f'point {k}' for k in range(len(keypoints))]
     return {name: tuple(map(float, point)) for name, point in zip(names, keypoints)}
 
@@ -116,12 +119,16 @@ def of_classes(
     self: Prediction,
     ids: Sequence[int],  # Class ids, which become 0, 1, 2 …
 ) -> Prediction:
-    "The prediction as if a model knew some of its classes only; those of a classifier add up to 1 again"
+    """The prediction as if the model knew only some of its classes.
+
+    Objects of other classes are left out; the scores of a classifier add up to 1 again.
+    """
     ids = np.asarray(ids, np.int64)
-    if self.boxes is None:
+    if self.boxes is None:  # a classifier
         scores = self.scores[ids]
         return replace(self, scores=scores / max(scores.sum(), 1e-12), labels=np.arange(len(ids)))
     rows = np.flatnonzero(np.isin(self.labels, ids))
+    # the new class id of an object is the position of its old one in `ids`, found by a binary search
     order = np.argsort(ids)
     crops = self.crops
     return replace(

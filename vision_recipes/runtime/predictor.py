@@ -52,7 +52,7 @@ class BasePredictor:
         if size is not None:
             card = replace(card, preprocess=replace(card.preprocess, size=size))
         self.card = card
-        size, step = card.preprocess.size, card.decoding.get('multiple') or 1
+        size, step = card.preprocess.size, card.decoding.get('multiple') or 1  # 1: any size
         if size % step:
             below = size // step * step
             raise VisionRecipesError(
@@ -60,11 +60,12 @@ class BasePredictor:
                 f'The nearest are {max(step, below)} and {below + step}.'
             )
 
-    def run(self, batch: np.ndarray, score_threshold: float) -> list[np.ndarray]:
-        """Raw outputs of a batch (B, size, size, 3), uint8 RGB.
-
-        The threshold is for a network that drops the objects below it by itself.
-        """
+    def run(
+        self,
+        batch: np.ndarray,  # (B, size, size, 3) uint8 RGB
+        score_threshold: float,  # For a network that drops the objects below it by itself
+    ) -> list[np.ndarray]:  # As the decoder of the card reads them
+        "Raw outputs of the network. A subclass defines it"
         raise NotImplementedError
 
     def __call__(self, images: Any, *args, **kw):
@@ -87,8 +88,12 @@ def class_names(self: BasePredictor) -> tuple[str, ...]:
 
 # %% ../../nbs/runtime/10_predictor.ipynb #4ab89c50
 @patch
-def warm_up(self: BasePredictor, n: int = 1, batch_size: int = 1):
-    "Run `n` batches of empty images"
+def warm_up(
+    self: BasePredictor,
+    n: int = 1,  # Runs
+    batch_size: int = 1,
+):
+    "Run `n` batches of empty images, which have the colour of the padding"
     p = self.card.preprocess
     empty = np.full((batch_size, p.size, p.size, 3), p.pad_value, np.uint8)
     for _ in range(n):
@@ -113,6 +118,7 @@ def stream(
     """
     if batch_size < 1:
         raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
+    # an array (H, W, 3) is one image, an array (B, H, W, 3) is many; what is no array has no `ndim`
     if isinstance(images, (str, Path, Image.Image)) or getattr(images, 'ndim', 4) != 4:
         raise VisionRecipesError(
             f'stream takes many images, but got one ({type(images).__name__}): '
@@ -124,25 +130,35 @@ def stream(
     card = self.card
     if mask_threshold is not None:
         card = replace(card, decoding={**card.decoding, 'mask_threshold': mask_threshold})
-    n = 1 if self.single_image else batch_size
-    return self._stream(self._prepared(images, n), n, on_error, min_score, card)
+    if self.single_image:
+        batch_size = 1
+    return self._stream(self._prepare_all(images, batch_size), batch_size, on_error, min_score, card)
 
 
 def _check_share(name: str, value: float):
+    "Refuse a threshold that is not from 0 to 1"
     if not 0 <= value <= 1:
         raise VisionRecipesError(f'{name} must be from 0 to 1, but got {value}.')
 
 # %% ../../nbs/runtime/10_predictor.ipynb #272cf267
 @patch
-def _stream(self: BasePredictor, prepared, batch_size, on_error, min_score, card):
-    while batch := [_checked(image, on_error) for image in islice(prepared, batch_size)]:
+def _stream(
+    self: BasePredictor,
+    prepared: Iterator,  # From `_prepare_all(...)`
+    batch_size: int,
+    on_error: Callable[[ImageError], None] | None,  # As for `stream`
+    min_score: float,
+    card: ModelCard,  # That of the model, perhaps with another mask threshold
+) -> Iterator[Prediction | None]:
+    "Run batches of prepared images, and give a prediction for each image; None for an unreadable one"
+    while batch := [_image_or_none(image, on_error) for image in islice(prepared, batch_size)]:
         readable = [image for image in batch if image is not None]
         predictions = iter(self._predict(readable, min_score, card) if readable else [])
         yield from (None if image is None else next(predictions) for image in batch)
 
 
-def _checked(prepared, on_error):
-    "Raise the error of an image that cannot be read, or hand it to `on_error`"
+def _image_or_none(prepared, on_error):  # `prepared` as from `_prepare(...)`, `on_error` as for `stream`
+    "A prepared image. The error of an unreadable one is raised, or handed to `on_error`, which gives None"
     if not isinstance(prepared, ImageError):
         return prepared
     if on_error is None:
@@ -152,40 +168,60 @@ def _checked(prepared, on_error):
 
 
 @patch
-def _predict(self: BasePredictor, prepared, min_score, card):  # Pixels with their places
-    pixels, places = zip(*prepared)
+def _predict(
+    self: BasePredictor,
+    prepared: list[tuple[np.ndarray, Placement]],  # From `_prepare(...)`, without errors
+    min_score: float,
+    card: ModelCard,
+) -> list[Prediction]:
+    "Run one batch, and decode its outputs"
+    pixels, placements = zip(*prepared)
     outputs = self.run(np.stack(pixels), min_score)
-    return DECODERS[card.decoder].decode(outputs, list(places), card, min_score)
+    return DECODERS[card.decoder].decode(outputs, list(placements), card, min_score)
 
-
+# %% ../../nbs/runtime/10_predictor.ipynb #545b7b7f
 @patch
-def _prepare(self: BasePredictor, source) -> tuple[np.ndarray, Placement] | ImageError:
-    "Pixels and place. The pixels are copied at once: a video may put every frame into the same memory"
+def _prepare(
+    self: BasePredictor,
+    source: Any,  # As for `open_image`
+) -> tuple[np.ndarray, Placement] | ImageError:  # Pixels (size, size, 3) uint8, and where the image lies
+    """Open an image and fit it into the square. An error is returned, so that later images are not lost.
+
+    The pixels are copied at once: a video may put every frame into the same memory.
+    """
     p = self.card.preprocess
     try:
-        im, size_wh = p.open(source)
+        image, size_wh = p.open(source)
     except ImageError as e:
         return e
-    return p(im), p.placement(im.size, size_wh)
+    return p(image), p.placement(image.size, size_wh)
 
 # %% ../../nbs/runtime/10_predictor.ipynb #0a27fec8
 N_OPENERS = 4  # Threads that open files
 
 
 @patch
-def _prepared(self: BasePredictor, images, batch_size: int) -> Iterator:
-    "What `_prepare` gives, image by image"
+def _prepare_all(
+    self: BasePredictor,
+    images: Iterable,  # As for `stream`
+    batch_size: int,
+) -> Iterator[tuple[np.ndarray, Placement] | ImageError]:
+    "`_prepare(...)` each image; the files of a list are prepared ahead, in threads"
     are_files = isinstance(images, (list, tuple)) and all(isinstance(im, (str, Path)) for im in images)
     if are_files and len(images) > 1:
         return _map_ahead(self._prepare, images, batch_size + N_OPENERS)
     return map(self._prepare, images)
 
+# %% ../../nbs/runtime/10_predictor.ipynb #360cc89e
+def _map_ahead(
+    function: Callable,
+    items: Iterable,
+    n_ahead: int,  # At most so many results wait to be taken
+) -> Iterator:  # `function` of each item, in order
+    """Compute results in threads, before they are asked for.
 
-def _map_ahead(function: Callable, items: Iterable, n_ahead: int) -> Iterator:
-    """`function` of each item, in order, computed in threads.
-
-    At most `n_ahead` results wait. An iterator that is left early drops the items not begun. Raises
-    `VisionRecipesError` in a forked child, which has none of the threads.
+    An iterator that is left early drops the items not begun. Raises `VisionRecipesError` in a forked child,
+    which has none of the threads.
     """
     pool, items, process = ThreadPoolExecutor(N_OPENERS), iter(items), os.getpid()
     try:
@@ -197,7 +233,7 @@ def _map_ahead(function: Callable, items: Iterable, n_ahead: int) -> Iterator:
                     'parent. Begin one in the child.'
                 )
             result = jobs.popleft().result()
-            jobs.extend(pool.submit(function, item) for item in islice(items, 1))
+            jobs.extend(pool.submit(function, item) for item in islice(items, 1))  # the next one, if any
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
@@ -230,13 +266,14 @@ def to_input(
     dtype: str,  # `float32` (0 to 1) or `uint8`
     layout: str,  # `NCHW` or `NHWC`
     normalize: bool = False,  # (x / 255 - mean) / std, in the order of the network's colours
-    preprocess: Preprocess | None = None,  # Knows mean, std and that order
-) -> np.ndarray:
+    preprocess: Preprocess | None = None,  # Knows mean, std and that order; needed with `normalize`
+) -> np.ndarray:  # Of this dtype and layout; with `normalize` float32
     "A batch of images in the form a graph wants"
     if normalize:
         mean, std = np.array(preprocess.mean), np.array(preprocess.std)
         if preprocess.channels == 'BGR':
             batch = batch[..., ::-1]
+        # one multiplication and one subtraction a number: x / 255 / std - mean / std
         batch = batch * (1 / (255 * std)).astype(np.float32) - (mean / std).astype(np.float32)
     # the layout first: bytes are moved faster than floats
     batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2) if layout == 'NCHW' else batch)
@@ -268,11 +305,10 @@ class Predictor(BasePredictor):
                 f'{type(card).__name__}.'
             )
         self.path = Path(model_name(path))
+        # the session, and the process that opened it: in a forked child it cannot be used
         self._session, self._process = open_session(path, providers, threads), os.getpid()
-        # a worker may have another working directory, and this one may be removed
-        whole_path = Path(os.path.realpath(self.path.parent)) / self.path.name
-        self._opens = (path if isinstance(path, bytes) else whole_path, providers, threads)
-        self._card_given = card is not None
+        self._open_arguments = (_whole_path(path), providers, threads)
+        self._card_given = card is not None  # then outputs are compared with it
         super().__init__(card or _card_inside(self.path, self._session), size)
         self._read_graph()
 
@@ -299,17 +335,25 @@ def session(self: Predictor):
     return self._session
 
 
-# By process, because a child may inherit a lock that another thread of its parent holds
-_LOCKS: dict[int, threading.Lock] = {}
+def _whole_path(path: str | Path | bytes) -> Path | bytes:  # Bytes are returned as they are
+    "The path from the root: another process may work in another folder, and this folder may be removed"
+    if isinstance(path, bytes):
+        return path
+    return Path(os.path.realpath(Path(path).parent)) / Path(path).name
+
+# %% ../../nbs/runtime/10_predictor.ipynb #6dd04fa2
+# By the id of the process, because a child may inherit a lock that another thread of its parent holds
+_LOCK_OF_PROCESS: dict[int, threading.Lock] = {}
 
 
 @patch
 def _reopen(self: Predictor):
-    with _LOCKS.setdefault(os.getpid(), threading.Lock()):
-        if self._process == os.getpid():
+    "Open the file again in this process, once for all its threads"
+    with _LOCK_OF_PROCESS.setdefault(os.getpid(), threading.Lock()):
+        if self._process == os.getpid():  # another thread was faster
             return
-        session = open_session(*self._opens)
-        if _about(session) != self._graph:
+        session = open_session(*self._open_arguments)
+        if _graph_identity(session) != self._graph:
             raise VisionRecipesError(
                 f'{self.path}: another model was put in its place since it was opened. '
                 'Open it anew: Predictor(path).'
@@ -319,38 +363,42 @@ def _reopen(self: Predictor):
         self._process = os.getpid()
 
 
-def _about(session) -> tuple:  # Of plain Python, so that it can be pickled
-    "What a graph takes and gives, and the card inside: other weights come with another card"
+def _graph_identity(session) -> tuple:  # (inputs, outputs) and a text; plain Python that can be pickled
+    "By what a model is recognised: its inputs and outputs, and its card, which differs for other weights"
     return graph_ports(session), session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
 
 # %% ../../nbs/runtime/10_predictor.ipynb #6755f2f4
 @patch
 def _read_graph(self: Predictor):
     "Read what the graph takes, and refuse one that does not fit the card"
-    self._graph = _about(self._session)
-    takes, gives = self._graph[0]
-    optional = [port.name for port in self._session.get_overridable_initializers()]
-    self.input = takes[0].name
-    self._takes_threshold = 'score_threshold' in optional
-    one_at_a_time = takes[0].shape[:1] == (1,)
-    self.single_image = bool(self.card.decoding.get('single_image')) or one_at_a_time
-    _check_inputs(self.path, self.card, takes)
-    _check_outputs(self.path, self.card, {port.name: port.shape for port in gives})
+    self._graph = _graph_identity(self._session)
+    inputs, outputs = self._graph[0]
+    optional_inputs = [port.name for port in self._session.get_overridable_initializers()]
+    self.input = inputs[0].name
+    self._takes_threshold = 'score_threshold' in optional_inputs
+    has_batch_of_one = inputs[0].shape[:1] == (1,)
+    self.single_image = bool(self.card.decoding.get('single_image')) or has_batch_of_one
+    _check_inputs(self.path, self.card, inputs)
+    _check_outputs(self.path, self.card, {port.name: port.shape for port in outputs})
 
 # %% ../../nbs/runtime/10_predictor.ipynb #f0eac4f9
 @patch
 def run(self: Predictor, batch: np.ndarray, score_threshold: float) -> list[np.ndarray]:
-    more = {'score_threshold': np.array([score_threshold], np.float32)} if self._takes_threshold else {}
+    threshold = {'score_threshold': np.array([score_threshold], np.float32)} if self._takes_threshold else {}
     images = to_input(batch, **self.card.input, preprocess=self.card.preprocess)
     if not self.single_image:
-        return self._run(None, {self.input: images, **more})
+        return self._run_session(None, {self.input: images, **threshold})
     names = output_names(self.card)
-    return self._join([self._run(names, {self.input: image[None], **more}) for image in images])
+    outputs = [self._run_session(names, {self.input: image[None], **threshold}) for image in images]
+    return self._join_images(outputs)
 
 
 @patch
-def _join(self: Predictor, outputs: list[list[np.ndarray]]) -> list[np.ndarray]:
-    "One list of outputs from those of each image"
+def _join_images(
+    self: Predictor,
+    outputs: list[list[np.ndarray]],  # Of each image
+) -> list[np.ndarray]:
+    "The outputs as if the images had been run as one batch"
     decoder = DECODERS[self.card.decoder]
     has_nms = decoder.has_nms(self.card)
     if not decoder.objects and not has_nms:
@@ -362,7 +410,12 @@ def _join(self: Predictor, outputs: list[list[np.ndarray]]) -> list[np.ndarray]:
 
 # %% ../../nbs/runtime/10_predictor.ipynb #46239be6
 @patch
-def _run(self: Predictor, names, inputs) -> list[np.ndarray]:
+def _run_session(
+    self: Predictor,
+    names: tuple[str, ...] | None,  # Of the outputs that are wanted; None: all
+    inputs: dict[str, np.ndarray],  # By name
+) -> list[np.ndarray]:
+    "Run onnxruntime. Raises `VisionRecipesError` where it fails, or where a given card does not fit"
     session = self.session
     try:
         outputs = session.run(names, inputs)

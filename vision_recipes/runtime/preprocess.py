@@ -24,21 +24,25 @@ PLACES = ('center', 'top_left')
 
 
 def fit_size(
-    size_wh: tuple[int, int],  # Width and height of the image, pixels
+    size_wh: tuple[int, int],  # Of the image, pixels
     size: int,  # Side of the square, pixels
 ) -> tuple[int, int]:  # Width and height that fit, at least 1
-    "The largest size of the same shape that fits the square"
+    "The largest size with the image's aspect ratio that fits the square, rounded to whole pixels"
     scale = size / max(size_wh)
     return max(1, int(size_wh[0] * scale + 0.5)), max(1, int(size_wh[1] * scale + 0.5))
 
 
-def corner(size_wh: tuple[int, int], size: int, place: str) -> tuple[int, int]:  # Pixels
+def corner(
+    size_wh: tuple[int, int],  # From `fit_size`
+    size: int,  # Side of the square, pixels
+    place: str,  # One of `PLACES`
+) -> tuple[int, int]:  # x and y, pixels
     "Where the left top corner of a fitted image lies in the square"
     if place == 'top_left':
         return 0, 0
     return (size - size_wh[0]) // 2, (size - size_wh[1]) // 2
 
-
+# %% ../../nbs/runtime/04_preprocess.ipynb #51b5d566
 def letterbox(
     image: Image.Image,  # RGB
     size: int,  # Side of the square, pixels
@@ -46,11 +50,11 @@ def letterbox(
     interpolation: str = 'bilinear',  # A key of `INTERPOLATIONS`
     place: str = 'center',  # Where the image lies: one of `PLACES`
 ) -> Image.Image:  # RGB, `size` x `size`
-    "Scale an image into a square without changing its shape, and pad the rest"
+    "Scale an image into a square without changing its aspect ratio, and pad the rest"
     w, h = fit_size(image.size, size)
     if image.size != (w, h):
         image = image.resize((w, h), INTERPOLATIONS[interpolation])
-    if w == h:
+    if w == h:  # it fills the square
         return image
     canvas = Image.new('RGB', (size, size), tuple(pad_value))
     canvas.paste(image, corner((w, h), size, place))
@@ -67,13 +71,18 @@ def _check_size(size):
         )
 
 
-def _of_channels(name: str, given, kinds: tuple[type, ...], largest: int) -> tuple:  # Of the three channels
-    "Refuse what is not three numbers of these types, in this range"
+def _three_numbers(
+    name: str,  # Of the field: `mean`, `std` or `pad_value`
+    given,  # Its value, perhaps from a JSON file
+    types: tuple[type, ...],  # Those that a number may have
+    largest: int,  # 1 or 255; the smallest is 0
+) -> tuple:
+    "One number for each channel. Raises `VisionRecipesError` where `given` is anything else, or `std` is 0"
     values = tuple(given) if isinstance(given, (list, tuple)) else ()
-    in_range = all(type(v) in kinds and 0 <= v <= largest for v in values)
+    in_range = all(type(v) in types and 0 <= v <= largest for v in values)
     if len(values) == 3 and in_range and not (name == 'std' and 0 in values):
         return values
-    numbers = 'numbers' if float in kinds else 'whole numbers'
+    numbers = 'numbers' if float in types else 'whole numbers'
     message = f'{name} must be three {numbers} from 0 to {largest}, one a channel, but got {brief(given)}.'
     if largest == 1:
         message += ' Numbers meant for pixels from 0 to 255 are to be divided by 255; a deviation is never 0.'
@@ -86,8 +95,8 @@ class Preprocess:
 
     size: int  # Side of the square, pixels
     mean: tuple[float, float, float]  # Of each channel, on a scale of 0 to 1
-    std: tuple[float, float, float]
-    interpolation: str = 'bilinear'
+    std: tuple[float, float, float]  # Standard deviation of each channel, on the same scale
+    interpolation: str = 'bilinear'  # A key of `INTERPOLATIONS`
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
     letterbox: str = 'center'  # Where the image lies in the square: one of `PLACES`
     # Order of the colours in the input of the network, `RGB` or `BGR`, and so of mean and std
@@ -95,9 +104,9 @@ class Preprocess:
 
     def __post_init__(self):
         _check_size(self.size)
-        object.__setattr__(self, 'mean', _of_channels('mean', self.mean, (int, float), 1))
-        object.__setattr__(self, 'std', _of_channels('std', self.std, (int, float), 1))
-        object.__setattr__(self, 'pad_value', _of_channels('pad_value', self.pad_value, (int,), 255))
+        object.__setattr__(self, 'mean', _three_numbers('mean', self.mean, (int, float), 1))
+        object.__setattr__(self, 'std', _three_numbers('std', self.std, (int, float), 1))
+        object.__setattr__(self, 'pad_value', _three_numbers('pad_value', self.pad_value, (int,), 255))
         check_choice('interpolation', self.interpolation, INTERPOLATIONS)
         check_choice('letterbox', self.letterbox, PLACES)
         check_choice('channels', self.channels, ('RGB', 'BGR'))
@@ -109,20 +118,26 @@ class Preprocess:
 # %% ../../nbs/runtime/04_preprocess.ipynb #ea6a5a1b
 @patch
 def open(
-    self: Preprocess, source: Any
+    self: Preprocess,
+    source: Any,  # As for `open_image`
 ) -> tuple[Image.Image, tuple[int, int]]:  # The image, perhaps decoded smaller, and its full size
     """Open an image for this network.
 
     A JPEG more than twice too large is decoded at a fraction of its size.
     """
+    # bytes, open files and images are decoded whole
     return open_sized(source, at_least=2 * self.size if isinstance(source, (str, Path)) else None)
 
 
 @patch
-def placement(self: Preprocess, opened_wh: tuple[int, int], size_wh: tuple[int, int]) -> Placement:
-    """Where an image of `size_wh`, decoded at `opened_wh`, lies in the square.
+def placement(
+    self: Preprocess,
+    opened_wh: tuple[int, int],  # Of the image as `open` decoded it, pixels
+    size_wh: tuple[int, int],  # Of the whole image, pixels
+) -> Placement:  # Of the whole image
+    """Where an image lies in the square.
 
-    The size is rounded, so the two scales differ a little.
+    Width and height are rounded to whole pixels, so the scales in x and in y differ a little.
     """
     w, h = fit_size(opened_wh, self.size)
     scale_xy = (w / size_wh[0], h / size_wh[1])

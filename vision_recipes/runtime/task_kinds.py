@@ -14,8 +14,8 @@ class TaskKind:
     "What depends on the task alone"
 
     title: str  # For headings, such as `Object detection`
-    does: str  # What a model of this task does; a list of its classes follows
-    fields: str  # What a `Prediction` holds, in words
+    does: str  # What a model of this task does: the beginning of a sentence that its classes end
+    fields: str  # What a `Prediction` of this task holds, in words
     metric: str  # Name of the headline score; larger is better
     # A key of `DECODERS`, for a card that names none. It stands here, not beside the decoders, because
     # `ModelCard` fills it in, and the decoders import `ModelCard`
