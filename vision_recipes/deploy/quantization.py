@@ -353,7 +353,7 @@ def _quantize(source: Path, out: Path, feeds: Sequence[dict[str, np.ndarray]], e
         nodes_to_exclude=list(excluded),
     )
 
-
+# %% ../../nbs/deploy/05_quantization.ipynb #dc439ef7
 @contextmanager
 def _quiet():
     "Silence the messages of onnxruntime about which its users can do nothing"
@@ -523,9 +523,7 @@ class Trials:
     def __init__(
         self,
         original: Predictor,
-        # The images that are scored, with sizes (see `measure`); `anns` and `classes` are those of
-        # `classes_of_model`
-        anns: Annotations,
+        anns: Annotations,  # From `measure`; with `classes`, as `classes_of_model` gives both
         max_drop: float,  # Limits, as for `quantize_onnx`
         max_changed: float,
         classes: list[int] | None = None,  # Of the model, those that are scored; None: all
