@@ -74,7 +74,7 @@ def _take_turns(
             times[i, r] = time_call(predictor, image, batch)
     return times[:, warm_up:] * 1000
 
-
+# %% ../../nbs/deploy/04_latency.ipynb #71690ed0
 def _noise() -> np.ndarray:  # (480, 640, 3) uint8
     "An image of random pixels"
     return np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
