@@ -56,7 +56,7 @@ class PredictImages:
         self.predictor = Predictor(model, card=card, threads=threads)
         self.thresholds = thresholds
 
-    def __call__(self, batch: dict):  # A `pyarrow.Table`
+    def __call__(self, batch: dict):  # From a column `file` of paths to a `pyarrow.Table`
         import pyarrow as pa
 
         files, errors = [str(file) for file in batch['file']], []

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
 import numpy as np
-from onnx import helper, load, ModelProto, numpy_helper, shape_inference, TensorProto
+from onnx import GraphProto, helper, load, ModelProto, NodeProto, numpy_helper, shape_inference, TensorProto
 from ..core.console import human_bytes, plural, progress, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import write_bytes
@@ -82,11 +82,11 @@ def network_part(
     return NetworkPart(_node_names(inside), _node_names(layers), _node_names(last))
 
 
-def _node_names(nodes) -> tuple[str, ...]:
+def _node_names(nodes: Sequence[NodeProto]) -> tuple[str, ...]:
     return tuple(n.name for n in nodes)
 
 
-def _weighted_nodes(graph) -> set[str]:
+def _weighted_nodes(graph: GraphProto) -> set[str]:
     "Names of the layers whose weights are constants"
     constants = {i.name for i in graph.initializer}
     for n in graph.node:
@@ -97,7 +97,7 @@ def _weighted_nodes(graph) -> set[str]:
     return {n.name for n in layers if constants.intersection(n.input[:2])}
 
 # %% ../../nbs/deploy/05_quantization.ipynb #d8ed24b8
-def _float_tensors(graph) -> set[str]:  # Constants are not among them
+def _float_tensors(graph: GraphProto) -> set[str]:  # Constants are not among them
     """Names of the tensors that hold float32 numbers computed from the image.
 
     Those of unknown type count as such.
@@ -114,7 +114,7 @@ def _float_tensors(graph) -> set[str]:  # Constants are not among them
 def _reached(
     # Nodes in the order of the walk, each with the tensors it is entered by and left by: forward its inputs
     # and outputs, backward its outputs and inputs
-    steps: list[tuple],
+    steps: Sequence[tuple[NodeProto, Sequence[str], Sequence[str]]],
     weighted: set[str],  # Names of layers, where the walk starts
     floats: set[str],  # Names of the tensors along which it goes on
 ) -> tuple[set[str], set[str]]:  # Names of the nodes and of the tensors that are reached
@@ -134,19 +134,19 @@ _FLOAT32_INPUTS = {'Resize': (1, 2)}  # the region of interest and the scales
 class _Halver:
     "Inserts conversions to 16-bit floats and back around the nodes of a network"
 
-    def __init__(self, graph, inside: set[str]):  # `inside`: names of the network's nodes
+    def __init__(self, graph: GraphProto, inside: set[str]):  # `inside`: names of the network's nodes
         self.graph, self.inside = graph, inside
         self.constants = _float_constants(graph)
         inputs = {v.name for v in graph.input if v.type.tensor_type.elem_type == TensorProto.FLOAT}
         self.floats = _float_tensors(graph) | set(self.constants) | inputs  # All float32 tensors
-        self.computed = set()  # Tensors that a node of the network computes
+        self.computed: set[str] = set()  # Tensors that a node of the network computes
         for n in graph.node:
             if n.name in inside:
                 self.computed |= set(n.output)
         self.half: set[str] = set()  # Tensors of which there is a 16-bit form, named `<tensor>_half`
-        self.nodes = []  # Of the new graph, in order
+        self.nodes: list[NodeProto] = []  # Of the new graph, in order
 
-    def add(self, n):
+    def add(self, n: NodeProto):
         "Add a node of the old graph to the new one, with its conversions"
         casts_back = []
         if n.name in self.inside:
@@ -154,7 +154,7 @@ class _Halver:
             casts_back = self.halve_outputs(n)
         self.nodes += [n, *casts_back]
 
-    def halve_outputs(self, n) -> list:  # Conversions back, behind the node
+    def halve_outputs(self, n: NodeProto) -> list[NodeProto]:  # Conversions back, behind the node
         "Give a node 16-bit outputs"
         casts_back = []
         for k, name in enumerate(n.output):
@@ -167,7 +167,7 @@ class _Halver:
 
 # %% ../../nbs/deploy/05_quantization.ipynb #ad32a7a2
 @patch
-def halve_inputs(self: _Halver, n):
+def halve_inputs(self: _Halver, n: NodeProto):
     "Give a node 16-bit inputs; those from outside the network are converted before it"
     for k, name in enumerate(n.input):
         if name not in self.floats or k in _FLOAT32_INPUTS.get(n.op_type, ()):
@@ -203,7 +203,7 @@ def half_weights(model: ModelProto) -> ModelProto:  # Changed in place
     return _with_nodes(model, [*casts, *graph.node])
 
 # %% ../../nbs/deploy/05_quantization.ipynb #a16a48fd
-def _float_constants(graph) -> dict[str, TensorProto]:
+def _float_constants(graph: GraphProto) -> dict[str, TensorProto]:
     "The constants that are float32, by name"
     return {i.name: i for i in graph.initializer if i.data_type == TensorProto.FLOAT}
 
@@ -214,12 +214,12 @@ def _half(constant: TensorProto) -> TensorProto:  # Named `<constant>_half`
     return numpy_helper.from_array(values.astype(np.float16), f'{constant.name}_half')
 
 
-def _cast(source: str, target: str, to: int):
+def _cast(source: str, target: str, to: int) -> NodeProto:  # `to`: a type of `TensorProto`
     "A node that converts tensor `source` to the type `to`, as tensor `target`"
     return helper.make_node('Cast', [source], [target], name=f'{target}_cast', to=to)
 
 
-def _with_nodes(model: ModelProto, nodes: list) -> ModelProto:
+def _with_nodes(model: ModelProto, nodes: list[NodeProto]) -> ModelProto:  # Changed in place
     "Replace the nodes of the graph; unused conversions and constants are left out"
     graph = model.graph
     used = {output.name for output in graph.output}  # tensors that something reads
@@ -277,7 +277,7 @@ def layer_harm(
     return dict(sorted(harm.items(), key=lambda item: -item[1]))
 
 
-def _session_giving(model: ModelProto, tensors: list[str]):
+def _session_giving(model: ModelProto, tensors: list[str]):  # An `onnxruntime.InferenceSession`
     "A session of the graph that outputs these inner tensors"
     from onnxruntime import InferenceSession
 

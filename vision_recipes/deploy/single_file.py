@@ -113,7 +113,7 @@ def _shortened(
     return source[: starts[0]] + entries + source[ends[-1] :]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #45335f66
-def _mentions(nodes, names: set[str]) -> bool:
+def _mentions(nodes: Sequence[ast.AST], names: set[str]) -> bool:
     "Whether one of the names occurs: as a variable, an attribute, a parameter or a definition"
     for node in nodes:
         for inner in ast.walk(node):
@@ -144,6 +144,7 @@ def _dropped(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
     dropped = []
     for node in body:
         dropped_in_body = _dropped(getattr(node, 'body', []), names)
+        # the name of a function or class is no node of its own
         mentioned = getattr(node, 'name', None) in names or _mentions(_deciding(node), names)
         if mentioned or _is_pointless(node, dropped_in_body):
             dropped.append(node)
@@ -212,6 +213,7 @@ def leave_out(
     lines, touched = source.splitlines(keepends=True), set()  # touched: positions of lines
     # from the end, so that the columns of statements in one line stay valid
     for node in reversed(_dropped(ast.parse(source).body, set(names))):
+        # the `else` of an `if` or a loop may run without the body, that of a `try` only behind it
         has_else = getattr(node, 'orelse', None) and not isinstance(node, ast.Try)
         if has_else or isinstance(node, (ast.Return, ast.Raise)):
             raise VisionRecipesError(

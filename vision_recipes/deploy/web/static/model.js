@@ -869,7 +869,8 @@ function partOf(i, n, size) {
   return [pixelFrom(i - 1), i === n ? size : pixelFrom(i)];
 }
 
-// How high the map can be at most between any four centers, from the control numbers of its Bezier surface.
+// How high the stretched map can be at most between any four centers. There it is a Bezier surface, which is
+// nowhere higher than its highest control number.
 // Gives (n + 1) * (n + 1) numbers.
 function ceilingsOf(map, n) {
   const side = n + 1;
@@ -892,6 +893,7 @@ function controlNumbers(map, n, lines, from, to) {
     for (let line = 0; line < lines; line++) {
       const [a, b, c, d] = cells.map(cell => map[cell + line * from.line]);
       const at = i * to.cell + line * to.line;
+      // the slope at a cell is -CUBIC times the difference of its neighbours; a Bezier curve takes a third
       controls[0][at] = b;
       controls[1][at] = b + (c - a) / 4;
       controls[2][at] = c - (d - b) / 4;
@@ -904,7 +906,7 @@ function controlNumbers(map, n, lines, from, to) {
 // The most probable place of a keypoint by its heat map (n * n logits within `box`): [x, y, confidence].
 export function decodePoint(map, n, box) {
   if (!map.every(Number.isFinite)) throw new Error('A heat map has a value that is not a number.');
-  const size = [0, 1].map(i => Math.max(f32(box[i + 2] - box[i]), 1));
+  const size = [0, 1].map(i => Math.max(f32(box[i + 2] - box[i]), 1)); // at least a pixel
   const whole = size.map(Math.ceil); // the map is stretched to whole pixels
   const pixel = highestPixel(map, n, ...whole);
   const point = pixel.map((at, i) => f32(f32(f32(at + 0.5) * f32(size[i] / whole[i])) + box[i]));
