@@ -329,7 +329,7 @@ def write_int8(
 
 # %% ../../nbs/deploy/05_quantization.ipynb #c77d1dbd
 def _quantize(source: Path, out: Path, feeds: Sequence[dict[str, np.ndarray]], excluded: Sequence[str]):
-    "Run onnxruntime's quantization with calibration"
+    "Run onnxruntime's quantization with calibration; the nodes in `excluded`, by name, stay in floats"
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
@@ -429,7 +429,7 @@ class _Inputs(Sequence):
         return {self.predictor.input: to_input(pre(image)[None], **card.input, preprocess=pre)}
 
 # %% ../../nbs/deploy/05_quantization.ipynb #61a6c731
-PRECISIONS = {
+PRECISIONS = {  # By kind: what it does
     'int8': 'integers of 8 bits where they do no harm',
     'fp16': 'computes in 16-bit floats, for graphics processors',
     'fp16_weights': 'stores weights as 16-bit floats, computes as before',
@@ -505,7 +505,7 @@ def _seen_text(smaller: Smaller) -> str:
     )
 
 # %% ../../nbs/deploy/05_quantization.ipynb #b233ab84
-MAX_CHANGED = 0.1  # Usual limit of the share of objects without a partner
+MAX_CHANGED = 0.1  # Usual limit of `Changes.share`, the objects that only one of the two files shows
 
 
 class Trial(NamedTuple):
@@ -537,7 +537,7 @@ class Trials:
         self.tried: list[Trial] = []
 
     def score(self, predictions: list[Prediction]) -> float:
-        "The task's metric; what a user sees change is looked at in all classes"
+        "The task's metric, in the classes that are scored"
         if self.classes is not None:
             predictions = [p.of_classes(self.classes) for p in predictions]
         return float(self.task.evaluate(predictions, self.anns).metrics[self.task.metric])
@@ -551,7 +551,7 @@ class Trials:
         after = _predictions(smaller, self.anns)
         thresholds = self.own_thresholds(after)
         shown_from = self.original.score_threshold, thresholds.get('overall', 0.0)
-        changes = compare_shown(self.before, after, *shown_from)
+        changes = compare_shown(self.before, after, *shown_from)  # in all classes
         self.tried.append(Trial(how, self.score(after), changes, thresholds))
         dropped = self.score_before - self.last.score
         return dropped <= self.max_drop and changes.share <= self.max_changed
