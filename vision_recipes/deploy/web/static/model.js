@@ -774,7 +774,7 @@ function cubicTaps(nBefore, nAfter, first, last) {
   for (let i = 0; i < last - first; i++) {
     const at = (first + i + 0.5) * (nBefore / nAfter) - 0.5;
     const left = Math.floor(at);
-    // the weights of a cell that counts several times are added in one slot
+    // the weights of a cell that counts several times are added in one slot; slots left over have no weight
     for (let k = -1, slot = 4 * i - 1, previous = -1; k < 3; k++) {
       const cell = Math.min(Math.max(left + k, 0), nBefore - 1);
       if (cell !== previous) cells[++slot] = cell;
@@ -785,8 +785,8 @@ function cubicTaps(nBefore, nAfter, first, last) {
   return {cells, weights: Float32Array.from(weights), length: last - first};
 }
 
-// A map (n * n numbers) times the weights of its columns, then of its rows:
-// rows.length * columns.length numbers.
+// A map (n * n numbers) stretched along its rows by the taps `columns`, then along its columns by the taps
+// `rows`, both from `cubicTaps`: rows.length * columns.length numbers.
 function stretch(map, n, columns, rows) {
   const width = columns.length;
   const wide = new Float32Array(n * width); // stretched along its rows only
