@@ -181,6 +181,7 @@ def _case_dict(case: Case) -> dict:
 
 
 def _finite(value: float) -> float | None:
+    "The value; None for infinity and NaN, which JSON does not have"
     return value if math.isfinite(value) else None
 
 # %% ../../nbs/deploy/01_parity.ipynb #f40b68db

@@ -409,6 +409,7 @@ function decodeClasses([{data, dims}], placement, card) {
   return {scores: probabilities, labels: probabilities.map((_, i) => i)};
 }
 
+// The probabilities of some logits.
 function softmax(logits) {
   const highest = logits.reduce((a, b) => Math.max(a, b));
   const powers = Array.from(logits, v => Math.exp(v - highest)); // at most 1, so that none is infinite
@@ -574,6 +575,7 @@ function yoloxObjects(outputs, card, scoreThreshold) {
   return yoloxDetections(outputs[0].data, columns, card.preprocess.size, card.decoding, scoreThreshold);
 }
 
+// The objects of YOLOX in the image.
 function decodeYolox(outputs, placement, card, {scoreThreshold}) {
   const {boxes: inputBoxes, scores, labels} = yoloxObjects(outputs, card, scoreThreshold);
   const boxes = scores.map((_, i) => clipBox(toImage(boxAt(inputBoxes, i), placement), placement));
@@ -615,6 +617,7 @@ function rowOf({data, dims}, row) {
   return data.subarray(row * length, (row + 1) * length);
 }
 
+// The objects of a graph that finds boxes only.
 function decodeBoxes(outputs, placement, card, {scoreThreshold}) {
   const {scores, labels, boxes} = foundObjects(outputs, placement, card.labels.names.length, scoreThreshold);
   return {scores, labels, boxes};
@@ -741,6 +744,7 @@ export function maskPixels({width, height, bits}) {
   return out;
 }
 
+// The objects of a Mask R-CNN, with a mask as from `packWindow` for each.
 function decodeMasks(outputs, placement, card, {scoreThreshold, maskThreshold}) {
   const found = foundObjects(outputs, placement, card.labels.names.length, scoreThreshold);
   const threshold = maskThreshold ?? card.decoding.mask_threshold ?? 0.5;
@@ -936,6 +940,7 @@ function pointConfidence(map, n, box, point) {
   return near / sum;
 }
 
+// The objects of a Keypoint R-CNN, with a list of [x, y, confidence] for each.
 function decodePoints(outputs, placement, card, {scoreThreshold}) {
   const found = foundObjects(outputs, placement, card.labels.names.length, scoreThreshold);
   const [, nPoints, n] = outputs[3].dims;
