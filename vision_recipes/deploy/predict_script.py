@@ -288,7 +288,7 @@ def main(
     prepare_streams()
     parser = command_line()
     args = parser.parse_args(words)
-    # a program without a page has no option `--serve`
+    # `getattr`: the program of a bundle without a page has no such option
     if not args.images and getattr(args, 'serve', None) is None:
         parser.error('name images, or a folder of images')
     try:
