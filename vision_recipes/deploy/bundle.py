@@ -48,7 +48,7 @@ images. `Predictor.stream` opens them and lets onnxruntime run the network. `{de
 
 Written by vision_recipes {version} out of its own code, with only what this model needs. Apache License 2.0.
 """
-# Checks of files and cards that others made
+# Functions that check files and cards of others, which a bundle with its own file has no use for
 _CHECKS = [
     'check_choice',
     '_check',
@@ -77,11 +77,11 @@ def predict_source(
     "The `predict.py` for models of a task whose outputs one decoder reads"
     decoder = decoder or TASK_KINDS[task].decoder
     return standalone_source(
-        ['deploy.predict_script.main', 'runtime.predictor.Predictor.predict'],
-        _entries(task, decoder),
-        _left_out(task, page),
-        _usage(task, decoder, page),
-        "if __name__ == '__main__': sys.exit(main(Path(__file__).resolve().parent))",
+        roots=['deploy.predict_script.main', 'runtime.predictor.Predictor.predict'],
+        keys=_entries(task, decoder),
+        without=_left_out(task, page),
+        top=_usage(task, decoder, page),
+        bottom="if __name__ == '__main__': sys.exit(main(Path(__file__).resolve().parent))",
     )
 
 
@@ -117,8 +117,8 @@ def _left_out(task: str, page: bool) -> list[str]:
     return names
 
 # %% ../../nbs/deploy/08_bundle.ipynb #e20a2d4d
-MOST_SAMPLES = 8  # Images
-SAMPLE_SIDE = 640  # Pixels
+MOST_SAMPLES = 8  # Images in a bundle, at most
+SAMPLE_SIDE = 640  # Their longer side at most, pixels
 
 
 def find_samples(
@@ -126,7 +126,10 @@ def find_samples(
     samples: str | Path | Sequence | None,
     run: dict | None = None,  # The content of `run.json`, where there is one
 ) -> list:
-    "At most `MOST_SAMPLES` images, evenly taken. Raises `VisionRecipesError` where there are none"
+    """At most `MOST_SAMPLES` images, evenly taken.
+
+    Raises `VisionRecipesError` for a folder or pattern without images.
+    """
     if samples is None:
         examples = (run or {}).get('data', {}).get('valid_examples', ())
         samples = [p for p in examples if Path(p).is_file()]
@@ -138,8 +141,8 @@ def find_samples(
     return [samples[i] for i in np.unique(positions.round().astype(int))]
 
 # %% ../../nbs/deploy/08_bundle.ipynb #6e7d0d24
-def write_samples(sources: Sequence, folder: Path) -> list[str]:  # Names
-    "Write small copies. Raises `ImageError` for an image that cannot be read"
+def write_samples(sources: Sequence, folder: Path) -> list[str]:  # Names of the files
+    "Write small copies of images as JPEG. Raises `ImageError` for an image that cannot be read"
     names = [f'sample_{i}.jpg' for i in range(1, len(sources) + 1)]
     for source, name in zip(sources, names):
         image = open_image(source)
@@ -161,7 +164,7 @@ _METRICS = {
 
 
 def _plain(text) -> str:
-    "A text from the card in one line, without the character that ends code in Markdown"
+    "A text from the card in one line, without backticks, which end code in Markdown"
     return ' '.join(str(text).replace('`', "'").split())
 
 
@@ -175,7 +178,7 @@ def quality_text(card: ModelCard) -> str:  # Sentences
 
 
 def _value_text(metrics: dict, metric: str) -> str:
-    "A value with its interval and the number of images"
+    "The value of a metric with its interval and the number of images, as far as they are known"
     text = f'{metric} **{metrics[metric]:.3f}**'
     low = metrics.get(f'{metric}_low')
     high = metrics.get(f'{metric}_high')
@@ -220,6 +223,7 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
 
 # %% ../../nbs/deploy/08_bundle.ipynb #80deac6b
 def _other_classes_text(card: ModelCard) -> str:
+    "What the model makes of classes it does not know"
     text = 'It knows the classes above and no others'
     if card.task == 'classification':
         return text + '. An image of something else gets one of them too.'
@@ -343,7 +347,11 @@ _CDN = (
 )
 
 
-def _page_text(card: ModelCard, samples: int, web: str) -> str:
+def _page_text(
+    card: ModelCard,
+    samples: int,  # How many there are
+    web: str,  # As for `make_bundle`
+) -> str:
     "The section about the page; for models of still images it does not mention a camera"
     camera = not card.decoding.get('single_image')
     return _PAGE.format(
@@ -409,7 +417,8 @@ def _short_names(card: ModelCard) -> str:
     return ', '.join(map(_plain, card.labels.names[:4])) + more
 
 # %% ../../nbs/deploy/08_bundle.ipynb #9669a131
-def _code_list(names) -> str:
+def _code_list(names: Sequence[str]) -> str:
+    "Names as Markdown code, separated by commas"
     return ', '.join(f'`{_plain(name)}`' for name in names)
 
 
@@ -443,7 +452,7 @@ def _file_rows(samples: int, page: bool) -> str:
     return rows + ('| `index.html`, `web` | the demo page |\n' if page else '')
 
 # %% ../../nbs/deploy/08_bundle.ipynb #0670ffbf
-_LICENCE_PLACE = (
+_LICENCE_ADDRESS = (
     'predict.py is part of vision_recipes and under the Apache License, Version 2.0: '
     'https://www.apache.org/licenses/LICENSE-2.0\n'
 )
@@ -454,11 +463,17 @@ def _licence() -> str:
     for entry in metadata.files('vision_recipes') or ():
         if entry.name == 'LICENSE' and Path(entry.locate()).is_file():
             return Path(entry.locate()).read_text(encoding='utf-8')
-    return _LICENCE_PLACE
+    return _LICENCE_ADDRESS
 
 # %% ../../nbs/deploy/08_bundle.ipynb #41a92675
-def _fill(folder: Path, model: Path, card: ModelCard, samples: Sequence, web: str | Path):
-    "Write all files of a bundle"
+def _fill(
+    folder: Path,
+    model: Path,  # An ONNX file
+    card: ModelCard,  # Of the model
+    samples: Sequence,  # Images, as `find_samples` gives them
+    web: str | Path,  # As for `make_bundle`
+):
+    "Write all files of a bundle into a folder"
     page = str(web) != 'none'
     shutil.copyfile(model, folder / 'model.onnx')
     names = write_samples(samples, folder / 'samples')
@@ -479,17 +494,21 @@ def _write_page(folder: Path, card: ModelCard, samples: list[str], web: str):
     write_web_page(folder, title, samples=[f'samples/{name}' for name in samples], onnxruntime_web=web)
 
 # %% ../../nbs/deploy/08_bundle.ipynb #03ccdb43
-def _zipped(folder: Path, path: Path, name: str):
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
+_READABLE = 0o644 << 16  # Unix permissions, in the upper half of a zip's external attributes
+
+
+def _write_zip(folder: Path, path: Path, name: str):
     "Put a folder into a zip, as a folder called `name`; the same content gives the same bytes"
-    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as z:
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(p for p in folder.rglob('*') if p.is_file()):
-            entry = zipfile.ZipInfo(f'{name}/{file.relative_to(folder).as_posix()}', (1980, 1, 1, 0, 0, 0))
+            entry = zipfile.ZipInfo(f'{name}/{file.relative_to(folder).as_posix()}', _ZIP_DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            z.writestr(entry, file.read_bytes())
+            entry.external_attr = _READABLE
+            archive.writestr(entry, file.read_bytes())
 
 
-def _size(out: Path) -> int:
+def _total_bytes(out: Path) -> int:
     "Bytes of a file, or of all files of a folder"
     files = [out] if out.is_file() else [f for f in out.rglob('*') if f.is_file()]
     return sum(f.stat().st_size for f in files)
@@ -518,23 +537,23 @@ def make_bundle(
         raise VisionRecipesError(
             f'{out}: is there already, and nothing is written over. Remove it, or choose another name.'
         )
-    with tempfile.TemporaryDirectory() as made:
-        model = as_onnx_file(run_or_model, Path(made), card, **settings)
+    with tempfile.TemporaryDirectory() as folder:
+        model = as_onnx_file(run_or_model, Path(folder), card, **settings)
         images = find_samples(samples, _run_of(run_or_model))
         _pack(model, out, images, web)
-    counted = plural(len(images), 'sample image') if images else 'no sample images (name some with samples)'
-    log_info(f'{out}: {human_bytes(_size(out))}, {counted}. Its README.md says what to type.')
+    count = plural(len(images), 'sample image') if images else 'no sample images (name some with samples)'
+    log_info(f'{out}: {human_bytes(_total_bytes(out))}, {count}. Its README.md says what to type.')
     return out
 
 # %% ../../nbs/deploy/08_bundle.ipynb #ddf5d990
 def _run_of(run_or_model: str | Path) -> dict | None:
-    "The content of `run.json`, where it is a run"
+    "The content of `run.json` of a run; None for any other model"
     is_run = model_source(run_or_model) == 'run'
     return read_run(default_onnx_path(run_or_model).parent) if is_run else None
 
 
 def _pack(model: Path, out: Path, images: Sequence, web: str | Path):
-    "Write a folder or a zip, or nothing"
+    "Write a bundle as a folder or, where `out` ends in `.zip`, as a zip. An error leaves nothing behind"
     card = Predictor(model).card
     if out.suffix.lower() != '.zip':
         with new_folder(out) as folder:
@@ -542,4 +561,4 @@ def _pack(model: Path, out: Path, images: Sequence, web: str | Path):
         return
     with tempfile.TemporaryDirectory() as folder, atomic_path(out) as file:
         _fill(Path(folder), model, card, images, web)
-        _zipped(Path(folder), file, out.stem)
+        _write_zip(Path(folder), file, out.stem)

@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Any, Callable, Iterable, NamedTuple
 import numpy as np
 import torch
 from torch import nn
@@ -68,9 +68,10 @@ def _dimension(name: str, multiple: int):
 
 # %% ../../nbs/deploy/02_export.ipynb #63b1717e
 def _with_fewer_steps(module: nn.Module, example: torch.Tensor) -> nn.Module:
-    "A copy that computes the same in fewer steps: without batch normalisations behind convolutions"
+    "A copy that computes the same in fewer steps: batch normalisations are folded into convolutions"
     module = copy.deepcopy(module)
     for part in module.modules():
+        # the exporter would have to undo changes in place
         if getattr(part, 'inplace', False):
             part.inplace = False
     replacement = {}
@@ -85,24 +86,40 @@ def _with_fewer_steps(module: nn.Module, example: torch.Tensor) -> nn.Module:
 # %% ../../nbs/deploy/02_export.ipynb #5d67d80a
 def _normalised_convolutions(module: nn.Module, example: torch.Tensor) -> list[tuple[nn.Module, nn.Module]]:
     "Convolutions that run once, each with the batch normalisation that alone reads its output"
-    calls = []  # with inputs and outputs, so that no two tensors have the same place in memory
-    hooks = [part.register_forward_hook(lambda *call: calls.append(call)) for part in module.modules()]
+    calls, readers = _watched_calls(module, example)
+    n_calls = Counter(call.part for call in calls)
+    once = [call for call in calls if n_calls[call.part] == 1]
+    conv_of = {}  # By the `id` of a tensor that only one operation reads: the convolution it comes from
+    for call in once:
+        if type(call.part) is nn.Conv2d and readers.n[id(call.output)] == 1:
+            conv_of[id(call.output)] = call.part
+    pairs = []
+    for call in once:
+        is_norm = type(call.part) is nn.BatchNorm2d and call.part.running_mean is not None
+        if is_norm and id(call.inputs[0]) in conv_of:
+            pairs.append((conv_of[id(call.inputs[0])], call.part))
+    return pairs
+
+# %% ../../nbs/deploy/02_export.ipynb #ea0790b3
+class _Call(NamedTuple):
+    "A call of a part of a network"
+
+    part: nn.Module
+    inputs: tuple
+    output: Any
+
+
+def _watched_calls(module: nn.Module, example: torch.Tensor) -> tuple[list[_Call], '_Readers']:
+    "Run a network once: the calls of its parts, and how many operations read each tensor"
+    calls = []  # they hold the tensors, so that no two have the same `id`
+    hooks = [part.register_forward_hook(lambda *c: calls.append(_Call(*c))) for part in module.modules()]
     with torch.no_grad(), _Readers() as readers:
-        readers.count(module(example))
+        readers.count(module(example))  # the caller reads the outputs
     for hook in hooks:
         hook.remove()
-    n_calls = Counter(part for part, *_ in calls)
-    once = [call for call in calls if n_calls[call[0]] == 1]
-    convs = [call for call in once if type(call[0]) is nn.Conv2d and readers.n[id(call[2])] == 1]
-    maker = {id(output): part for part, _, output in convs}
-    norms = [(part, inputs) for part, inputs, _ in once if type(part) is nn.BatchNorm2d]
-    return [
-        (maker[id(inputs[0])], norm)
-        for norm, inputs in norms
-        if id(inputs[0]) in maker and norm.running_mean is not None
-    ]
+    return calls, readers
 
-
+# %% ../../nbs/deploy/02_export.ipynb #96756ebd
 class _Readers(TorchDispatchMode):
     "Counts the operations that read each tensor"
 
@@ -110,7 +127,8 @@ class _Readers(TorchDispatchMode):
         super().__init__()
         self.n = Counter()  # By the `id` of a tensor
 
-    def count(self, *values) -> set[int]:  # The tensors in `values`
+    def count(self, *values) -> set[int]:  # The `id` of each tensor in `values`
+        "Note that one more operation reads these tensors, which may be inside lists and dictionaries"
         ids = {id(value) for value in tree_leaves(values) if isinstance(value, torch.Tensor)}
         self.n.update(ids)
         return ids
@@ -119,7 +137,7 @@ class _Readers(TorchDispatchMode):
         read = self.count(args, kwargs)
         out = func(*args, **(kwargs or {}))
         for made in tree_leaves(out):
-            if id(made) not in read:  # the place in memory may be that of a tensor which is gone
+            if id(made) not in read:  # a new tensor, whose `id` may be that of a tensor which is gone
                 self.n[id(made)] = 0
         return out
 
@@ -138,8 +156,8 @@ def _quiet_exporter():
             logger.setLevel(level)
 
 
-def _small_bounds() -> dict[Callable, Callable]:
-    "A translation of torch's check that a length is at most 2**64, which ONNX's int64 cannot hold"
+def _small_bounds() -> dict[Callable, Callable]:  # By operator of torch: its translation
+    "Translate torch's check that a length is at most 2**64 with a bound that ONNX's int64 can hold"
     from onnxscript import opset18
 
     def le(a, b):
@@ -152,10 +170,12 @@ def _named(model, free: dict[int, str]):
     "The graph with the free axes of its input named as `free` says, wherever they occur"
     graph = model.graph
     axes = graph.input[0].type.tensor_type.shape.dim
+    # torch's name of an axis, such as `s34`: ours
     names = {axes[axis].dim_param: name for axis, name in free.items() if axes[axis].dim_param}
     for value in (*graph.input, *graph.output, *graph.value_info):
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param:
+                # an expression such as `s34//32`
                 dim.dim_param = re.sub(r'\w+', lambda m: names.get(m[0], m[0]), dim.dim_param)
     return model
 
@@ -179,7 +199,7 @@ def _free_axes(model) -> list[list[str]]:
 class ExportError(VisionRecipesError):
     "An export that failed or does not agree with PyTorch"
 
-
+# %% ../../nbs/deploy/02_export.ipynb #3281f2d3
 def export_onnx(
     # A run or the folder it is in, a published model or its name, or a file with weights
     run: TorchPredictor | str | Path,
@@ -203,7 +223,8 @@ def export_onnx(
     check_choice('dtype', dtype, ('float32', 'uint8'))
     check_choice('layout', layout, ('NCHW', 'NHWC'))
     run = (run if isinstance(run, TorchPredictor) else open_network(run, 'cpu')).on_cpu()
-    path, tolerance = Path(path or default_onnx_path(run.path)), Tolerance.of(tolerance, run.task.tolerance)
+    path = Path(path or default_onnx_path(run.path))
+    tolerance = Tolerance.of(tolerance, run.task.tolerance)
     kind = check_choice('kind', kind or run.task.output_formats[0], run.task.output_formats)
     card = replace(run.card, input={'dtype': dtype, 'layout': layout}, decoding=run.task.decoding(kind))
     module = run.task.export_module(run.model, card.input, kind).eval()
@@ -218,12 +239,17 @@ def export_onnx(
 
 # %% ../../nbs/deploy/02_export.ipynb #d4ba3090
 def _listed(images: Iterable | str | Path | None) -> list:
-    "The images as a list; a folder or a pattern stands for all its images"
+    "The images as a list, empty for None; a folder or a pattern stands for all its images"
     return list_images([images]) if isinstance(images, (str, Path)) else list(images or ())
 
 
 def _write_compared(
-    data: bytes, path: Path, run: TorchPredictor, module: nn.Module, images: list, tolerance: Tolerance
+    data: bytes,  # The ONNX file
+    path: Path,
+    run: TorchPredictor,
+    module: nn.Module,  # What was exported
+    images: list,
+    tolerance: Tolerance,
 ) -> Parity:
     "Write a file, and the comparison beside it. Raises `ExportError`, and writes none, where they disagree"
     with atomic_path(path) as tmp:
@@ -248,16 +274,16 @@ def _with_arrays(module: nn.Module) -> Callable[[np.ndarray], list[np.ndarray]]:
 # %% ../../nbs/deploy/02_export.ipynb #6c43c437
 def _own_images(run: TorchPredictor) -> list[Path]:
     "The validation images that `run.json` names; a message says how many of them still exist"
-    found, n = known_examples(run.info)
-    if found and len(found) < n:
+    found, n_named = known_examples(run.info)
+    if found and len(found) < n_named:
         log_info(
-            f'{run.path}: {len(found)} of the {n} validation images it names are still there; '
+            f'{run.path}: {len(found)} of the {n_named} validation images it names are still there; '
             'compared on these.'
         )
     if not found:
         missing = 'none of the validation images it names is there any more'
         log_info(
-            f'{run.path}: {missing if n else "names no validation images"}, '
+            f'{run.path}: {missing if n_named else "names no validation images"}, '
             'so the file is compared on awkward images only. Give some of yours: images=[...].'
         )
     return found
@@ -273,15 +299,21 @@ def shaken(run: TorchPredictor, seed: int = 0) -> TorchPredictor:
     return other
 
 # %% ../../nbs/deploy/02_export.ipynb #f48f6afc
-def _graph(run: TorchPredictor, module, card: ModelCard, kind: str, simplify: bool):
-    "The graph with its card inside"
+def _graph(
+    run: TorchPredictor,
+    module: nn.Module,  # Of the task's `export_module`
+    card: ModelCard,
+    kind: str,
+    simplify: bool,
+):  # An `onnx.ModelProto`
+    "Export the graph, with its card inside. Raises `ExportError`"
     import onnx
 
     example = _example_input(run.task, card)
     free = _free_input_axes(run.task, card)
     try:
         model = to_onnx(module, example, run.task.output_names(kind), free, run.task.multiple)
-    except Exception as e:
+    except Exception as e:  # torch's exporter raises errors of many classes
         raise ExportError(
             f'{run.path}: torch cannot export {card.architecture} ({type(e).__name__}: '
             f'{_causes(e)}). Another architecture may do; '
@@ -302,7 +334,7 @@ def _causes(e: BaseException) -> str:
 
 # %% ../../nbs/deploy/02_export.ipynb #64a22647
 def _example_input(task, card: ModelCard) -> torch.Tensor:
-    "Black images to trace the graph with: two where the batch is free"
+    "Black images to trace the graph with: two where the batch is free, since torch freezes an axis of one"
     # torch makes a constant of an axis of length one, as the coarsest level of a small image has
     size = max(128, card.preprocess.size) if task.dynamic_size else card.preprocess.size
     n = 1 if task.single_image else 2
@@ -317,7 +349,7 @@ def _free_input_axes(task, card: ModelCard) -> dict[int, str]:
 
 # %% ../../nbs/deploy/02_export.ipynb #edc450f2
 def _disagreement(path: Path, parity: Parity) -> str:
-    "The message where a file is not written"
+    "The message where a file is not written, because it differs from PyTorch"
     worst = [
         _beyond_limit(parity.tolerance, measure, value, case)
         for measure, (value, case) in parity.worst.items()

@@ -10,7 +10,7 @@ __all__ = ['onnx_head', 'class_words', 'fit_words', 'input_words', 'output_words
 import mmap, textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 from ..core.console import human_bytes, plural
 from ..core.errors import VisionRecipesError
 from ..core.patching import patch
@@ -41,33 +41,42 @@ def onnx_head(
         except VisionRecipesError as e:
             raise VisionRecipesError(f'{path}: {e}.') from e
 
-
+# %% ../../nbs/deploy/03_inspection.ipynb #60967055
 # Numbers of the fields of ONNX's ModelProto (onnx.proto)
 _IR_VERSION, _PRODUCER_NAME, _PRODUCER_VERSION, _OPSET_IMPORT = 1, 2, 3, 8
+_OPSET_DOMAIN, _OPSET_VERSION = 1, 2  # Of the messages in `_OPSET_IMPORT`
 
 
-def _head(data: mmap.mmap) -> dict[str, Any]:
+def _head(data: mmap.mmap) -> dict[str, Any]:  # As from `onnx_head`
+    "Read the fields of the file before its graph; of the graph itself, only its length is read"
     head, opsets, producer = {}, {}, {}
+    # a value is a whole number, or begin and end of the bytes of a text or an inner message
     for number, value in message_fields(data):
         if number == _IR_VERSION and isinstance(value, int):
             head['ir_version'] = value
         if number in (_PRODUCER_NAME, _PRODUCER_VERSION):
-            producer[number] = _text(data, value)
+            producer[number] = _field_text(data, value)
         if number == _OPSET_IMPORT and isinstance(value, tuple):
-            opset = dict(message_fields(data, *value))  # 1: domain, 2: version
-            opsets[_text(data, opset.get(1))] = opset.get(2, 0)
+            opset = dict(message_fields(data, *value))
+            opsets[_field_text(data, opset.get(_OPSET_DOMAIN))] = opset.get(_OPSET_VERSION, 0)
     return {**head, 'opsets': opsets, 'producer': ' '.join(producer[k] for k in sorted(producer))}
 
 
-def _text(data: mmap.mmap, span) -> str:  # Empty where the field is no text
+def _field_text(
+    data: mmap.mmap,
+    span: tuple[int, int] | int | None,  # The value of a field; None: the file has no such field
+) -> str:  # Empty where the field is no text
+    "The text of a field"
     return data[slice(*span)].decode('utf-8', 'replace') if isinstance(span, tuple) else ''
 
 # %% ../../nbs/deploy/03_inspection.ipynb #078095b4
-def _numbers(values) -> str:
+def _numbers(values: Sequence[float]) -> str:
+    "Numbers to four digits, separated by commas"
     return ', '.join(f'{v:.4g}' for v in values)
 
 
-def _hex(color) -> str:
+def _hex(color: Sequence[int]) -> str:
+    "A colour of three bytes (RGB) as in HTML"
     return '#' + ''.join(f'{v:02x}' for v in color)
 
 
@@ -100,20 +109,23 @@ def input_words(card: ModelCard) -> str:
 
 
 def _normalisation_words(card: ModelCard) -> str:
+    "The formula of the normalisation, with its numbers"
     p = card.preprocess
-    bytes_in = card.input.get('normalize') or card.input.get('dtype') == 'uint8'
-    formula = f'({"x / 255" if bytes_in else "x"} - mean) / std'
+    # else `x` comes to the graph as 0 to 1
+    is_0_to_255 = card.input.get('normalize') or card.input.get('dtype') == 'uint8'
+    formula = f'({"x / 255" if is_0_to_255 else "x"} - mean) / std'
     return f'{formula}, mean {_numbers(p.mean)} and std {_numbers(p.std)} of {", ".join(p.channels)}'
 
 # %% ../../nbs/deploy/03_inspection.ipynb #e331aebd
 def output_words(card: ModelCard) -> str:
     "What the outputs mean, and what is done with them"
     words = _meaning_words(card)
-    most = card.decoding.get('max_detections')
-    return words if most is None else f'{words}; {most} objects at most'
+    max_detections = card.decoding.get('max_detections')
+    return words if max_detections is None else f'{words}; {max_detections} objects at most'
 
 
 def _meaning_words(card: ModelCard) -> str:
+    "What the numbers in the outputs mean"
     decoder = DECODERS.get(card.decoder)
     if decoder is None:
         return f'{card.decoder}, which this version does not know'
@@ -123,25 +135,28 @@ def _meaning_words(card: ModelCard) -> str:
 
 
 def _classifier_words(card: ModelCard) -> str:
+    "What a classifier gives"
     if card.decoding.get('kind') == 'logits':
         return 'logits, one a class; the softmax comes after the graph'
     return 'probabilities, one a class, that add up to 1'
 
 
 def _cell_words(card: ModelCard) -> str:
+    "What a detector with grids of cells gives, such as YOLOX"
     kind = card.decoding.get('kind')
     nms = f'suppression of doubles by class (IoU above {card.decoding.get("nms", 0.65):g})'
     if kind == 'nms':
         return f'boxes, scores, classes and image ids; {nms} is in the graph'
-    box = "a box in the network's pixels (left, top, right, bottom)"
-    first = 'offset and size, still to be decoded' if kind == 'raw' else box
+    decoded = "a box in the network's pixels (left, top, right, bottom)"
+    box = 'offset and size, still to be decoded' if kind == 'raw' else decoded
     return (
-        f'a row for each cell: {first}, then the probability of an object, then a probability a class; '
+        f'a row for each cell: {box}, then the probability of an object, then a probability a class; '
         f'{nms} comes after the graph'
     )
 
 # %% ../../nbs/deploy/03_inspection.ipynb #08e74283
 def _object_words(card: ModelCard) -> str:
+    "What a graph that finds its objects itself gives, such as an R-CNN"
     words = TASK_KINDS[card.task].after_graph
     if not TASK_KINDS[card.task].masks:
         return words
@@ -166,13 +181,14 @@ def threshold_words(card: ModelCard) -> str:
 
 
 def quality_words(card: ModelCard) -> str:
-    "The scores of the best epoch, the headline first, with the interval in which it lies by 95 %"
-    first = TASK_KINDS[card.task].metric if card.task in TASK_KINDS else ''
-    metrics = {k: v for k, v in card.metrics.items() if isinstance(v, (int, float))}
+    "The metrics of the best epoch, that of the task first, each with its 95 % interval where it is known"
+    main_metric = TASK_KINDS[card.task].metric if card.task in TASK_KINDS else ''
+    metrics = {name: value for name, value in card.metrics.items() if isinstance(value, (int, float))}
+    # counts and the ends of intervals are told with the metrics
     names = [k for k in metrics if not k.startswith('n_') and not k.endswith(('_low', '_high'))]
     if not names:
         return 'nobody has scored it'
-    names.sort(key=lambda name: name != first)
+    names.sort(key=lambda name: name != main_metric)
     words = ', '.join(_metric_words(metrics, name) for name in names)
     if counts := _count_words(metrics):
         words += f'; on {counts}'
@@ -190,6 +206,7 @@ def _metric_words(metrics: dict, name: str) -> str:
 
 
 def _count_words(metrics: dict) -> str:  # Empty where nothing was counted
+    "The numbers of images and objects that were scored"
     nouns = {'n_images': 'validation image', 'n_objects': 'object'}
     return ' with '.join(plural(metrics[key], noun) for key, noun in nouns.items() if key in metrics)
 
@@ -204,7 +221,9 @@ def data_words(card: ModelCard) -> str:
     return '; '.join(words) or 'unknown'
 
 # %% ../../nbs/deploy/03_inspection.ipynb #4c7a84a2
-def precision_words(p: dict) -> str:
+def precision_words(
+    p: dict,  # `ModelCard.precision`, as `quantize_onnx` writes it
+) -> str:
     "How a smaller file was made, and what that cost"
     parts = [p.get('kind', 'changed') + (f' ({p["how"]})' if 'how' in p else '')]
     if p.get('n_calibration'):
@@ -250,7 +269,7 @@ class Inspection:
 # %% ../../nbs/deploy/03_inspection.ipynb #ca35842c
 @patch
 def to_dict(self: Inspection) -> dict:  # Plain JSON
-    """For programs.
+    """The inspection for programs.
 
     Of the images it was trained on the numbers and fingerprints, without the hash of each.
     """
@@ -272,13 +291,14 @@ def _port_dict(port: Port) -> dict:
 
 
 def _card_dict(card: ModelCard) -> dict:
+    "The card as JSON, without the hash of each training image"
     data = {key: value for key, value in card.data.items() if key != 'train_images'}
     return {**card.to_dict(), 'data': data}
 
 # %% ../../nbs/deploy/03_inspection.ipynb #7eaa94f3
 @patch
-def rows(self: Inspection) -> list[tuple[str, str]]:  # What it is, and words
-    "The lines of `text`, before they are wrapped"
+def rows(self: Inspection) -> list[tuple[str, str]]:  # Heading and text
+    "The rows of `text`, before they are wrapped"
     out = [('file', _file_words(self))]
     if self.card:
         out.insert(0, ('task', _task_words(self.card)))
@@ -287,12 +307,15 @@ def rows(self: Inspection) -> list[tuple[str, str]]:  # What it is, and words
         ('gives', ', '.join(map(str, self.outputs))),
     ]
     if self.options:
-        more = f' and {len(self.options) - 4} more' if len(self.options) > 4 else ''
+        more = (
+            f' and {len(self.options) - 4} more' if len(self.options) > 4 else ''
+        )  # the first four are named
         out.append(('may be given', ', '.join(map(str, self.options[:4])) + more))
     return out + (_card_rows(self.card) if self.card else _missing_rows(self))
 
 
 def _file_words(i: Inspection) -> str:
+    "Size, opsets, and what wrote the file"
     opsets = ', '.join(f'{domain or "opset"} {version}' for domain, version in i.head['opsets'].items())
     producer = f', written by {i.head["producer"]}' if i.head['producer'] else ''
     return f'{human_bytes(i.n_bytes)}, {opsets}{producer}'
@@ -303,11 +326,13 @@ def _task_words(card: ModelCard) -> str:
 
 
 def _batch_words(i: Inspection) -> str:  # Empty where a batch may hold several images, or without a card
+    "That the graph takes one image a call"
     single = i.card and (i.card.decoding.get('single_image') or i.inputs[0].shape[:1] == (1,))
     return '; one image a call' if single else ''
 
 # %% ../../nbs/deploy/03_inspection.ipynb #440c37af
 def _card_rows(card: ModelCard) -> list[tuple[str, str]]:
+    "What the card says: heading and text, without rows that have no text"
     skeleton = card.labels.skeleton
     rows = [
         ('classes', class_words(card)),
@@ -335,9 +360,9 @@ def _missing_rows(i: Inspection) -> list[tuple[str, str]]:
 @patch
 def text(
     self: Inspection,
-    width: int = 120,  # Letters a line
+    width: int = 120,  # Letters a line, at most; a long word, and a row's first 20 letters, may exceed it
 ) -> str:
-    "For people"
+    "The inspection for people: the path, and below it each row, wrapped and indented"
     rows = self.rows()
     indent = max(len(name) for name, _ in rows) + 2
     lines = [str(self.path)]
@@ -370,19 +395,19 @@ def inspect_model(
     try:
         predictor = Predictor(path, card, providers='cpu')
         session = predictor.session
-    except VisionRecipesError as e:
+    except VisionRecipesError as e:  # the card is missing or does not fit; the graph may still be read
         session, problem = open_session(path, 'cpu'), str(e)
     inputs, outputs = graph_ports(session)
     if card is None and CARD_KEY not in session.get_modelmeta().custom_metadata_map:
         hint = card_hint(inputs, outputs)
     return Inspection(
-        path,
-        path.stat().st_size,
-        tuple(inputs),
-        tuple(map(Port.of, session.get_overridable_initializers())),
-        tuple(outputs),
-        onnx_head(path),
-        predictor and predictor.card,
-        problem,
-        hint,
+        path=path,
+        n_bytes=path.stat().st_size,
+        inputs=tuple(inputs),
+        options=tuple(map(Port.of, session.get_overridable_initializers())),
+        outputs=tuple(outputs),
+        head=onnx_head(path),
+        card=predictor.card if predictor else None,
+        problem=problem,
+        hint=hint,
     )

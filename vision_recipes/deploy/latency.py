@@ -38,10 +38,10 @@ def time_call(
     predictor: Predictor,
     image: Any,  # An image, as `Predictor.predict` takes it
     batch: int = 1,  # So many copies of it at once
-) -> tuple[float, float]:  # Seconds for the whole way, and those of the graph alone
+) -> tuple[float, float]:  # Seconds from image to prediction, and those of the graph alone
     "Time one call"
     session = predictor.session
-    predictor._session = watch = _Stopwatch(session)
+    predictor._session = watch = _Stopwatch(session)  # what `predictor.session` gives, until the end
     try:
         start = time.perf_counter()
         predictor.predict([image] * batch, batch_size=batch)
@@ -50,12 +50,16 @@ def time_call(
         predictor._session = session
 
 # %% ../../nbs/deploy/04_latency.ipynb #6c4b9869
-REST = 0.003  # seconds before each call
+REST = 0.003  # Seconds before each call: onnxruntime's threads go on spinning for a moment after a run
 
 
-# (cases, repeats, 2) milliseconds: the whole way, the graph
-def _take_turns(cases: list[tuple[Predictor, int]], image, repeats: int, warm_up: int) -> np.ndarray:
-    "Time all cases, interleaved"
+def _take_turns(
+    cases: list[tuple[Predictor, int]],  # Each with the images at once
+    image: Any,  # As for `measure_latency`
+    repeats: int,  # Timed rounds
+    warm_up: int,  # Rounds before, which are left out
+) -> np.ndarray:  # (cases, repeats, 2) milliseconds: the whole way, the graph alone
+    "Time all cases in turn, round after round"
     if repeats < 1 or warm_up < 0:
         raise VisionRecipesError(
             f'repeats must be at least 1 and warm_up at least 0, but got {repeats} and {warm_up}.'
@@ -63,17 +67,24 @@ def _take_turns(cases: list[tuple[Predictor, int]], image, repeats: int, warm_up
     image = _noise() if image is None else image
     times = np.zeros((len(cases), warm_up + repeats, 2))
     for r in range(warm_up + repeats):
+        # every second round backwards, so that no case always follows the same other one
         for i in range(len(cases))[:: -1 if r % 2 else 1]:
+            predictor, batch = cases[i]
             time.sleep(REST)
-            times[i, r] = time_call(cases[i][0], image, cases[i][1])
+            times[i, r] = time_call(predictor, image, batch)
     return times[:, warm_up:] * 1000
 
-
-def _noise():
+# %% ../../nbs/deploy/04_latency.ipynb #71690ed0
+def _noise() -> np.ndarray:  # (480, 640, 3) uint8
+    "An image of random pixels"
     return np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 
 
-def _row(ms: np.ndarray, batch: int) -> dict:  # From (repeats, 2)
+def _row(
+    ms: np.ndarray,  # (repeats, 2) milliseconds: the whole way, the graph alone
+    batch: int,  # Images at once
+) -> dict:
+    "Median, 95th percentile and images a second of one case"
     (median, graph), (p95, graph_p95) = np.median(ms, 0), np.percentile(ms, 95, axis=0)
     return {
         'median_ms': float(median),
@@ -103,6 +114,7 @@ def measure_latency(
     if not batches or min(batches) < 1:
         raise VisionRecipesError(f'batches must be numbers of images, at least 1, but got {list(batches)}.')
     if isinstance(model, Predictor):
+        # by number of threads
         opened = {model.session.get_session_options().intra_op_num_threads: model}
     else:
         opened = {n: Predictor(model, threads=n, **opening) for n in dict.fromkeys(threads)}

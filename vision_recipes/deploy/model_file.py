@@ -70,10 +70,10 @@ def _with_card(model: Path, card: str | Path, folder: Path) -> Path:
     "A copy of an ONNX file with a card inside"
     import onnx
 
-    known = Predictor(model, card=card).card  # tells at once what does not fit
+    card_read = Predictor(model, card=card).card  # an error at once where it does not fit the graph
     graph = onnx.load(model)
     props = {p.key: p.value for p in graph.metadata_props}
-    onnx.helper.set_model_props(graph, props | {CARD_KEY: json.dumps(known.to_dict())})
+    onnx.helper.set_model_props(graph, props | {CARD_KEY: json.dumps(card_read.to_dict())})
     copy = folder / model.name
     onnx.save(graph, copy)
     return copy

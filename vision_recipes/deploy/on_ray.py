@@ -56,7 +56,7 @@ class PredictImages:
         self.predictor = Predictor(model, card=card, threads=threads)
         self.thresholds = thresholds
 
-    def __call__(self, batch: dict):  # A `pyarrow.Table`
+    def __call__(self, batch: dict):  # From a column `file` of paths to a `pyarrow.Table`
         import pyarrow as pa
 
         files, errors = [str(file) for file in batch['file']], []
@@ -64,14 +64,15 @@ class PredictImages:
         stream = self.predictor.stream(files, on_error=errors.append, **self.thresholds)
         rows = []
         for file, prediction in zip(files, stream):
-            found = {'error': str(errors.pop(0))} if prediction is None else prediction.to_dict(labels)
-            rows.append({'file': file, **found})
+            # `stream` gives None for an image that cannot be read, after it called `on_error`
+            columns = {'error': str(errors.pop(0))} if prediction is None else prediction.to_dict(labels)
+            rows.append({'file': file, **columns})
         return pa.Table.from_pylist(rows, _schema())
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #4a70110a
 def _named_files(named: Iterable[str | Path]) -> list[str]:
-    "The images that are meant; a `.txt` file names one in each line"
-    files: dict[str, None] = {}
+    "The paths of all images, each once; a `.txt` file names one in each line"
+    files: dict[str, None] = {}  # a set that keeps the order
     for path in map(Path, named):
         if path.suffix.lower() == '.txt' and path.is_file():
             lines = path.read_text(encoding='utf-8').splitlines()
@@ -81,26 +82,29 @@ def _named_files(named: Iterable[str | Path]) -> list[str]:
     return list(files)
 
 
-def _done(out: Path) -> set[str]:
-    "The images that are in the output already"
+def _predicted_before(out: Path) -> set[str]:
+    "The paths in the column `file` of an output; a file that was cut off is removed"
     import pyarrow as pa
     from pyarrow import parquet
 
-    done: set[str] = set()
+    predicted: set[str] = set()
     for part in sorted(out.glob('*.parquet')):
         try:
-            done.update(parquet.read_table(part, columns=['file'])['file'].to_pylist())
+            predicted.update(parquet.read_table(part, columns=['file'])['file'].to_pylist())
         except (pa.ArrowInvalid, OSError):
             log_info(f'{part}: is cut off, so its images are predicted again.')
             part.unlink()
         except KeyError as e:
             raise VisionRecipesError(f'{part}: has no column "file", so it is no output of ours.') from e
-    return done
+    return predicted
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #d5995a8c
-def _check_same_job(out: Path, job: dict):
-    "Refuse to mix the predictions of two models, or of two thresholds, in one folder"
-    file = out / '_job.json'
+def _check_same_job(
+    out: Path,
+    job: dict,  # The hash of the model, and the thresholds
+):
+    "Refuse to mix the predictions of two models, or of two thresholds, in one folder; note `job` there"
+    file = out / '_job.json'  # no data: readers of Parquet folders skip names with an underscore
     before = read_json(file) if file.exists() else job
     changed = [key for key in job if before.get(key) != job[key]]
     if changed:
@@ -129,16 +133,16 @@ def predict_on_ray(
     """
     ray, out, model = _import_ray(), Path(out).absolute(), Path(model).absolute()
     card = read_card(card) if card else None
-    Predictor(model, card=card, threads=1)  # tells at once what is no model
+    Predictor(model, card=card, threads=1)  # an error at once, before workers start
     digest, files = file_hash(model), _named_files(images)
     _check_same_job(out, {'model': digest, **options})
-    done = _done(out)
-    left = [file for file in files if file not in done]
-    log_info(f'{plural(len(files), "image")}, {len(files) - len(left):,} of them predicted already')
-    if left:
+    before = _predicted_before(out)
+    remaining = [file for file in files if file not in before]
+    log_info(f'{plural(len(files), "image")}, {len(files) - len(remaining):,} of them predicted already')
+    if remaining:
         ray.init(ignore_reinit_error=True)
-        n_parts = -(-len(left) // part_size)
-        paths = ray.data.from_items([{'file': file} for file in left], override_num_blocks=n_parts)
+        n_parts = -(-len(remaining) // part_size)  # rounded up; Ray writes a file for each
+        paths = ray.data.from_items([{'file': file} for file in remaining], override_num_blocks=n_parts)
         predictions = paths.map_batches(
             worker,
             fn_constructor_args=(str(model), digest, card),
@@ -148,8 +152,8 @@ def predict_on_ray(
         )
         # the workers hold all processors until the end, but parts are to be written as they come
         predictions.write_parquet(str(out), ray_remote_args={'num_cpus': 0})
-    log_info(f'{plural(len(left), "image")} predicted into {out}')
-    return len(left)
+    log_info(f'{plural(len(remaining), "image")} predicted into {out}')
+    return len(remaining)
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #157ceff7
 def _import_ray():  # The module
@@ -178,7 +182,7 @@ def main(words: list[str] | None = None) -> int:  # Exit code
     parser.add_argument('--card', type=Path, metavar='FILE', help='for a model made by others')
     parser.add_argument('--score-threshold', type=float, metavar='X', help='default: that of the model')
     args = vars(parser.parse_args(words))
-    if args['score_threshold'] is None:
+    if args['score_threshold'] is None:  # so that the worker takes that of the model
         del args['score_threshold']
     code = 0
     try:

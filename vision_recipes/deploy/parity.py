@@ -54,10 +54,16 @@ class _Reading(NamedTuple):
     prediction: Prediction
 
 
-def _read(predictor: BasePredictor, batch: np.ndarray, place: Placement, min_score: float) -> _Reading:
+def _read(
+    predictor: BasePredictor,
+    batch: np.ndarray,  # (1, S, S, 3) uint8, as `Preprocess` gives an image
+    placement: Placement,  # Where the image lies in that square
+    min_score: float,
+) -> _Reading:
+    "Run one prepared image and decode the outputs"
     outputs = predictor.run(batch, min_score)
     decode = DECODERS[predictor.card.decoder].decode
-    return _Reading(outputs, decode(outputs, [place], predictor.card, min_score)[0])
+    return _Reading(outputs, decode(outputs, [placement], predictor.card, min_score)[0])
 
 # %% ../../nbs/deploy/01_parity.ipynb #eb453fa6
 def compare_image(
@@ -72,39 +78,44 @@ def compare_image(
     "Compare two predictors on one image, which is prepared once"
     pre = exported.card.preprocess
     image, size_wh = pre.open(source)
-    place = pre.placement(image.size, size_wh)
+    placement = pre.placement(image.size, size_wh)
     batch = pre(image)[None]
-    a = _read(expected, batch, place, min_score)
-    b = _read(exported, batch, place, min_score)
+    a = _read(expected, batch, placement, min_score)
+    b = _read(exported, batch, placement, min_score)
 
-    def tied_pairs(pairs, distance_px):
+    def tied_pairs(pairs, distance_px):  # as `prediction_distance` calls `free`
         is_far = distance_px > tolerance.point_px
-        return _tied((a, b), place, pairs, is_far, len(exported.card.labels), min_score)
+        return _tied((a, b), placement, pairs, is_far, len(exported.card.labels), min_score)
 
-    free = None if a.prediction.keypoints is None else tied_pairs
-    most = exported.card.decoding.get('max_detections', 100)
-    measures = prediction_distance(a.prediction, b.prediction, place.scale_xy, min_score, most, free)
-    tied = measures.pop('tied', 0)
+    measures = prediction_distance(
+        a.prediction,
+        b.prediction,
+        placement.scale_xy,
+        min_score,
+        max_objects=exported.card.decoding.get('max_detections', 100),
+        free=None if a.prediction.keypoints is None else tied_pairs,
+    )
+    n_tied = measures.pop('tied', 0)
     n_objects = None if a.prediction.boxes is None else len(a.prediction.scores)
-    return Case(name, kind, measures, n_objects, tied)
+    return Case(name, kind, measures, n_objects, n_tied)
 
 # %% ../../nbs/deploy/01_parity.ipynb #32da2a69
 def _tied(
     readings: tuple[_Reading, _Reading],
-    place: Placement,
+    placement: Placement,
     pairs: np.ndarray,  # (P, 2) rows of the two predictions
     far: np.ndarray,  # (P, K) bool, points that are farther apart than allowed
     n_classes: int,
     min_score: float,
 ) -> np.ndarray:  # (P, K) bool
     "Select those of the points too far apart that are tied"
-    if not far.any():
+    if not far.any():  # the usual case, in which the heat maps are not needed
         return far
-    sides = []
+    maps_boxes_points = []  # those of the first predictor, then those of the second
     for reading, rows in zip(readings, pairs.T):
-        objects = found_objects(reading.outputs, [place], n_classes, min_score)[0]
-        sides += [objects.maps[rows], objects.boxes[rows], reading.prediction.keypoints[rows]]
-    return far & tied_points(*sides)
+        objects = found_objects(reading.outputs, [placement], n_classes, min_score)[0]
+        maps_boxes_points += [objects.maps[rows], objects.boxes[rows], reading.prediction.keypoints[rows]]
+    return far & tied_points(*maps_boxes_points)
 
 # %% ../../nbs/deploy/01_parity.ipynb #55217afc
 @dataclass(frozen=True)
@@ -116,20 +127,23 @@ class Parity:
 
     @property
     def ok(self) -> bool:
+        "Whether all cases are within the tolerance"
         return not any(c.exceeds(self.tolerance) for c in self.cases)
 
     @property
     def failures(self) -> list[tuple[Case, str]]:
-        return [(c, m) for c in self.cases for m in c.exceeds(self.tolerance)]
+        "Each case beyond the tolerance, once for each measure in which it is"
+        return [(case, measure) for case in self.cases for measure in case.exceeds(self.tolerance)]
 
     @property
     def tied(self) -> int:
-        return sum(c.tied for c in self.cases)
+        "How many points were left out because they are tied"
+        return sum(case.tied for case in self.cases)
 
-
+# %% ../../nbs/deploy/01_parity.ipynb #d81d33c7
 @patch(as_prop=True)
 def worst(self: Parity) -> dict[str, tuple[float, Case]]:
-    "The worst value of each measure, with its case"
+    "The worst value of each measure, with its case; undecided images do not count"
     out = {}
     for measure in MEASURES:
         cases = [c for c in self.cases if measure in c.measures and not c.undecided]
@@ -140,7 +154,7 @@ def worst(self: Parity) -> dict[str, tuple[float, Case]]:
 
 
 def _badness(measure: str, value: float) -> float:
-    "A number that is larger for worse values; a smaller overlap is worse"
+    "A number that is larger for worse values; a smaller overlap is worse, and NaN the worst"
     if math.isnan(value):
         return math.inf
     return -value if measure == 'mask_iou' else value
@@ -167,6 +181,7 @@ def _case_dict(case: Case) -> dict:
 
 
 def _finite(value: float) -> float | None:
+    "The value; None for infinity and NaN, which JSON does not have"
     return value if math.isfinite(value) else None
 
 # %% ../../nbs/deploy/01_parity.ipynb #f40b68db
@@ -209,20 +224,22 @@ def text(self: Parity) -> str:
         )
     return '\n'.join(lines)
 
-
+# %% ../../nbs/deploy/01_parity.ipynb #548ba77b
 def _worst_line(tolerance: Tolerance, measure: str, value: float, case: Case) -> str:
     "A measure with its worst value, its limit and, unless the value is perfect, the image"
     bound = 'at least' if measure == 'mask_iou' else 'at most'
     limit = f'({bound} {_short(getattr(tolerance, measure))})'
-    perfect = value == (measure == 'mask_iou')
-    where = '' if perfect else f': {case.name}'
+    perfect_value = 1 if measure == 'mask_iou' else 0
+    where = '' if value == perfect_value else f': {case.name}'
     return f'  {measure:9} {_short(value):>8}  {limit:18} {MEASURES[measure]}{where}'
 
 
 def _short(value: float) -> str:
+    "A number with its digits, or as a power of ten where it is very small or large"
     return f'{value:.6g}' if value == 0 or 0.01 <= abs(value) < 1000 else f'{value:.0e}'
 
 # %% ../../nbs/deploy/01_parity.ipynb #058c40ac
+# By name of an awkward image: width and height, to which the image is padded or squeezed
 _PADDED = {'landscape': (400, 200), 'portrait': (180, 402), 'odd size': (193, 261), 'small': (41, 37)}
 _SQUEEZED = {'a line of pixels': (301, 1), 'a column of pixels': (1, 301), 'one pixel': (1, 1)}
 
@@ -240,14 +257,15 @@ def awkward_images(
     out |= {name: image.resize(wh) for name, wh in _SQUEEZED.items()}
     return out | {
         'grey': grey,
-        '16-bit grey': Image.fromarray(np.asarray(grey).astype(np.uint16) * 257),
+        '16-bit grey': Image.fromarray(np.asarray(grey).astype(np.uint16) * 257),  # 255 becomes 65535
         'transparent': _half_transparent(image),
         'black': Image.new('RGB', (64, 64)),
         'turned by EXIF': _turned_by_exif(image, folder / 'turned by EXIF.jpg'),
     }
 
 
-def _half_transparent(image: Image.Image) -> Image.Image:
+def _half_transparent(image: Image.Image) -> Image.Image:  # RGBA
+    "The image with an opacity that falls from 255 at the top to 170 at the bottom"
     out = image.convert('RGBA')
     out.putalpha(Image.linear_gradient('L').resize(image.size).point(lambda v: 255 - v // 3))
     return out
@@ -256,7 +274,7 @@ def _half_transparent(image: Image.Image) -> Image.Image:
 def _turned_by_exif(image: Image.Image, path: Path) -> Path:
     "A JPEG whose pixels are turned, with the EXIF orientation that turns them upright"
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned a quarter to the right when it is shown
+    exif[0x0112] = 6  # orientation: to be turned a quarter to the right when it is shown
     image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif, quality=95)
     return path
 
@@ -278,7 +296,7 @@ def compare(
     images = list(images)
     min_score = max(MIN_SCORE, task.min_score)
 
-    def compare_one(source, name, kind):
+    def compare_one(source, name, kind) -> Case:
         return compare_image(run, predictor, source, name, kind, tolerance, min_score)
 
     cases = [compare_one(image, _image_name(i, image), 'yours') for i, image in enumerate(images)]
@@ -287,15 +305,16 @@ def compare(
         awkward = awkward_images(Path(folder), base)
         cases += [compare_one(image, name, 'awkward') for name, image in awkward.items()]
         if shaken:
-            cases = _undecided(cases, [*images, *awkward.values()], run, shaken, tolerance)
-    if all(c.objects for c in cases):
+            cases = _mark_undecided(cases, [*images, *awkward.values()], run, shaken, tolerance)
+    if all(case.objects for case in cases):  # never of a classifier, whose objects are None
         cases += _case_without_objects(compare_one)
     if module is not None:
         cases += compare_batches(task, module, predictor, base)
     return Parity(tolerance, tuple(cases))
 
 # %% ../../nbs/deploy/01_parity.ipynb #c75b66af
-def _image_name(position: int, image) -> str:
+def _image_name(position: int, image: Any) -> str:
+    "How a report names an image of yours"
     return f'{position}: {Path(image).name if isinstance(image, (str, Path)) else "an image"}'
 
 
@@ -307,7 +326,9 @@ def _example_image(images: list, cases: list[Case]) -> Image.Image | None:
     return None
 
 
-def _case_without_objects(compare_one: Callable) -> list[Case]:
+def _case_without_objects(
+    compare_one: Callable[..., Case],  # Takes an image, its name and its kind
+) -> list[Case]:
     "The first image of one colour in which nothing is found; no case where there is none"
     for color in ('white', 'grey', 'blue', 'green', 'red', 'yellow'):
         case = compare_one(Image.new('RGB', (64, 64), color), f'all {color}', 'awkward')
@@ -316,8 +337,12 @@ def _case_without_objects(compare_one: Callable) -> list[Case]:
     return []
 
 # %% ../../nbs/deploy/01_parity.ipynb #17c0c87a
-def _undecided(
-    cases: list[Case], images: list, run: BasePredictor, shaken: Callable, tolerance: Tolerance
+def _mark_undecided(
+    cases: list[Case],
+    images: list,  # One for each case
+    run: BasePredictor,
+    shaken: Callable[[], BasePredictor],  # As for `compare`
+    tolerance: Tolerance,
 ) -> list[Case]:
     """Mark the cases in which `run` differs as much from itself with slightly changed weights.
 
@@ -327,16 +352,18 @@ def _undecided(
     if not bad or len(bad) > max(1, len(cases) // 10):
         return cases
     other = shaken()
+    min_score = max(MIN_SCORE, run.task.min_score)
     out = list(cases)
     for k in bad:
-        again = compare_image(run, other, images[k], '', '', tolerance, max(MIN_SCORE, run.task.min_score))
-        if set(cases[k].exceeds(tolerance)) <= set(again.exceeds(tolerance)):
+        with_itself = compare_image(run, other, images[k], '', '', tolerance, min_score)
+        # as much: in all measures in which the file differs
+        if set(cases[k].exceeds(tolerance)) <= set(with_itself.exceeds(tolerance)):
             out[k] = replace(cases[k], undecided=True)
     return out
 
 # %% ../../nbs/deploy/01_parity.ipynb #0b84a5c3
 def compare_batches(
-    task,
+    task,  # A `tasks.Task`, of which `distance`, `dynamic_size` and `single_image` are used
     module: Callable,  # As for `compare`
     predictor: BasePredictor,
     image: Image.Image | None = None,  # RGB, the first of each batch; the others are noise
@@ -354,12 +381,16 @@ def compare_batches(
         yield Case(f'{plural(b, "image")} of {w} x {h}', 'tensor', measures)
 
 
-def _batch_shapes(task, size: int) -> list[tuple[int, int, int]]:  # Images, height, width
+def _batch_shapes(
+    task,
+    size: int,  # Of the exported graph, pixels
+) -> list[tuple[int, int, int]]:  # Images, height, width
     "The shapes of the batches; a graph of a single image gets one image each"
     shapes = [(1, size, size), (3, size, size)]
     if task.dynamic_size:
-        shapes += [(1, size + 32, size), (2, size, size + 64), (1, max(32, size // 64 * 32), size)]
-    if task.single_image:
+        half = max(32, size // 64 * 32)  # networks take multiples of 32
+        shapes += [(1, size + 32, size), (2, size, size + 64), (1, half, size)]
+    if task.single_image:  # the first two shapes are the same then
         return [(1, h, w) for _, h, w in shapes[1:]]
     return shapes
 

@@ -47,7 +47,7 @@ def draw_class(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Imag
     return caption(image, f'{card.labels.names[p.top]} {p.scores[p.top]:.0%}')
 
 
-def _marked(p: Prediction, card: ModelCard) -> tuple[list[str], list[RGB] | None]:
+def _texts_and_colors(p: Prediction, card: ModelCard) -> tuple[list[str], list[RGB] | None]:
     "A text and a colour for each object; the highest score last, so that it is drawn on top"
     texts = [f'{card.labels.names[c]} {s:.0%}' for c, s in zip(p.labels, p.scores)]
     return texts[::-1], [card.colors[c] for c in p.labels[::-1]] if card.colors else None
@@ -55,20 +55,20 @@ def _marked(p: Prediction, card: ModelCard) -> tuple[list[str], list[RGB] | None
 
 def draw_found_boxes(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
     "A box around each object"
-    return draw_boxes(image, p.boxes[::-1], *_marked(p, card))
+    return draw_boxes(image, p.boxes[::-1], *_texts_and_colors(p, card))
 
 
 def draw_found_masks(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
     "Each object tinted, with its outline"
-    return draw_masks(image, p.masks.take(np.arange(len(p.scores))[::-1]), *_marked(p, card))
+    lowest_first = np.arange(len(p.scores))[::-1]
+    return draw_masks(image, p.masks.take(lowest_first), *_texts_and_colors(p, card))
 
 
 def draw_found_points(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
     "A box around each object, and its points; a point of low confidence is a ring"
     points = with_visibility(p.keypoints)
-    return draw_keypoints(
-        draw_found_boxes(image, p, card), points[::-1], card.labels.skeleton, _marked(p, card)[1]
-    )
+    _, colors = _texts_and_colors(p, card)
+    return draw_keypoints(draw_found_boxes(image, p, card), points[::-1], card.labels.skeleton, colors)
 
 
 SHOW = {  # Task: a prediction in words, and how it is drawn
@@ -101,20 +101,23 @@ class _Page(SimpleHTTPRequestHandler):
     }
 
     def end_headers(self):
+        # browsers give several threads only to pages that are isolated from other sites
         for name, value in (
             ('Opener-Policy', 'same-origin'),
             ('Embedder-Policy', 'require-corp'),
             ('Resource-Policy', 'same-origin'),
         ):
             self.send_header(f'Cross-Origin-{name}', value)
-        self.send_header('Cache-Control', 'no-cache')
+        self.send_header('Cache-Control', 'no-cache')  # a model that was exported again is loaded again
         super().end_headers()
 
     def log_message(self, *args):
-        pass
+        "By default a line for each request would be printed"
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #8d335ea5
 class _Server(ThreadingHTTPServer):
+    "Serves the demo page"
+
     allow_reuse_address = os.name == 'posix'  # Windows would let two programs have one port
 
     def handle_error(self, *args):
@@ -215,10 +218,11 @@ def save_drawn(
 
     Raises `VisionRecipesError` where nothing can be written.
     """
-    paths = (folder.resolve() / (f'{stem}.jpg' if n == 1 else f'{stem} ({n}).jpg') for n in count(1))
+    candidates = (folder.resolve() / (f'{stem}.jpg' if n == 1 else f'{stem} ({n}).jpg') for n in count(1))
+    unreserved = (path for path in candidates if str(path).lower() not in reserved)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = next(p for p in paths if str(p).lower() not in reserved and (not p.exists() or is_output(p)))
+        path = next(path for path in unreserved if not path.exists() or is_output(path))
         image.save(path, quality=90, **output_mark('JPEG'))
     except OSError as e:
         raise os_error(folder, e) from e
@@ -236,9 +240,9 @@ def predict_files(
     "Predict images one after the other, and print the predictions"
     card, rows, errors = predictor.card, [], []
     in_words, draw = SHOW[card.task]
-    reserved = {str(file.resolve()).lower() for file in files}
+    reserved = {str(file.resolve()).lower() for file in files}  # many file systems ignore case
     for file, p in zip(files, predictor.stream(files, batch_size=1, on_error=errors.append, **thresholds)):
-        if p is None:
+        if p is None:  # the image cannot be read; `errors` says why
             continue
         if as_json:
             rows.append({'file': str(file), **p.to_dict(card.labels)})
@@ -254,12 +258,12 @@ def predict_files(
 
 
 def _print(text: str, out: Path | None):
-    "Print a line. Without images to draw it is all there is, so a reader who leaves ends the program"
-    if out:
+    "Print a line; where no images are drawn, output that cannot be written ends the program"
+    if out:  # the drawn images are still of use
         return put(f'{text}\n', sys.stdout)
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except BrokenPipeError:  # for `main`, which ends quietly
         raise
     except OSError as e:
         raise os_error(Path('standard output'), e) from e
@@ -284,9 +288,8 @@ def main(
     prepare_streams()
     parser = command_line()
     args = parser.parse_args(words)
-    if (
-        not args.images and getattr(args, 'serve', None) is None
-    ):  # a program without a page has no such option
+    # `getattr`: the program of a bundle without a page has no such option
+    if not args.images and getattr(args, 'serve', None) is None:
         parser.error('name images, or a folder of images')
     try:
         code = _predict(here, args) if args.serve is None else serve(here, args.serve)
@@ -295,12 +298,13 @@ def main(
     except (VisionRecipesError, OSError) as e:
         code = f'predict.py: {e}'
     except KeyboardInterrupt:
-        code = 130
-    lost = flush_streams()
+        code = 130  # as a shell reports Ctrl+C
+    lost = flush_streams()  # why output could not be written; empty: it could
     return code or (f'predict.py: standard output: cannot be written: {lost}' if lost else 0)
 
 
 def _predict(here: Path, args: argparse.Namespace) -> int:  # Exit code
+    "Predict the images that the command line names"
     thresholds = {k: v for k, v in vars(args).items() if k.endswith('_threshold')}
     # messages of the runtime must not mix with the predictions
     with redirect_stdout(sys.stderr):

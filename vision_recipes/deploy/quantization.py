@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
 import numpy as np
-from onnx import helper, load, ModelProto, numpy_helper, shape_inference, TensorProto
+from onnx import GraphProto, helper, load, ModelProto, NodeProto, numpy_helper, shape_inference, TensorProto
 from ..core.console import human_bytes, plural, progress, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from ..core.files import write_bytes
@@ -34,8 +34,8 @@ from ..tasks.registry import default_onnx_path
 from ..tasks.run import make_task
 
 # %% ../../nbs/deploy/05_quantization.ipynb #197fc90d
-WEIGHTED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')
-# Their inputs may be floats, but these are boxes and scores
+WEIGHTED = ('Conv', 'ConvTranspose', 'Gemm', 'MatMul')  # Operators of layers with weights
+# Operators that end a path of features: they read boxes and scores, which must not be rounded
 _BARRIERS = ('NonMaxSuppression', 'RoiAlign', 'TopK')
 
 
@@ -57,6 +57,7 @@ def read_graph(path: str | Path) -> ModelProto:
     model = load(path)
     names = set()
     for i, node in enumerate(model.graph.node):
+        # plans and onnxruntime's quantizer select nodes by name, but ONNX demands no names
         if not node.name or node.name in names:
             node.name = f'{node.name or node.op_type}_{i}th'
         names.add(node.name)
@@ -66,50 +67,58 @@ def read_graph(path: str | Path) -> ModelProto:
 def network_part(
     model: ModelProto,  # From `read_graph`
 ) -> NetworkPart:
-    "Find the nodes of a graph that may be quantized"
+    "Find the nodes that may be quantized: layers with weights, and those between two of them"
     nodes = model.graph.node
     floats = _float_tensors(model.graph)
     weighted = _weighted_nodes(model.graph)
-    below, _ = _reached([(n, n.input, n.output) for n in nodes], weighted, floats)
-    above, needed = _reached([(n, n.output, n.input) for n in reversed(nodes)], weighted, floats)
-    inside = [n for n in nodes if n.name in weighted or (n.name in below and n.name in above)]
+    forward = [(n, n.input, n.output) for n in nodes]
+    backward = [(n, n.output, n.input) for n in reversed(nodes)]
+    behind_layers, _ = _reached(forward, weighted, floats)
+    before_layers, layer_inputs = _reached(backward, weighted, floats)  # inputs, direct and indirect
+    between = behind_layers & before_layers
+    inside = [n for n in nodes if n.name in weighted or n.name in between]
     layers = [n for n in inside if n.name in weighted]
-    last = [n for n in layers if needed.isdisjoint(n.output)]
+    last = [n for n in layers if layer_inputs.isdisjoint(n.output)]
     return NetworkPart(_node_names(inside), _node_names(layers), _node_names(last))
 
 
-def _node_names(nodes) -> tuple[str, ...]:
+def _node_names(nodes: Sequence[NodeProto]) -> tuple[str, ...]:
     return tuple(n.name for n in nodes)
 
 
-def _weighted_nodes(g) -> set[str]:
+def _weighted_nodes(graph: GraphProto) -> set[str]:
     "Names of the layers whose weights are constants"
-    constants = {i.name for i in g.initializer}
-    for n in g.node:
+    constants = {i.name for i in graph.initializer}
+    for n in graph.node:
         if n.op_type == 'Constant':
             constants |= set(n.output)
-    return {n.name for n in g.node if n.op_type in WEIGHTED and constants.intersection(n.input[:2])}
+    layers = [n for n in graph.node if n.op_type in WEIGHTED]
+    # the weights are the second input; those of a MatMul may be the first
+    return {n.name for n in layers if constants.intersection(n.input[:2])}
 
 # %% ../../nbs/deploy/05_quantization.ipynb #d8ed24b8
-def _float_tensors(g) -> set[str]:  # Constants are not among them
+def _float_tensors(graph: GraphProto) -> set[str]:  # Constants are not among them
     """Names of the tensors that hold float32 numbers computed from the image.
 
     Those of unknown type count as such.
     """
-    types = {v.name: v.type.tensor_type.elem_type for v in (*g.value_info, *g.input, *g.output)}
+    values = (*graph.value_info, *graph.input, *graph.output)
+    types = {value.name: value.type.tensor_type.elem_type for value in values}
     computed = set()
-    for n in g.node:
+    for n in graph.node:
         if n.op_type != 'Constant':
-            computed |= set(n.output) - {''}
+            computed |= set(n.output) - {''}  # an optional output that is not used has no name
     return {name for name in computed if types.get(name, TensorProto.FLOAT) == TensorProto.FLOAT}
 
 
 def _reached(
-    steps,  # Nodes in the order of the walk, each with the tensors it is entered by and left by
-    weighted: set[str],
-    floats: set[str],
-) -> tuple[set[str], set[str]]:  # Names of nodes and of tensors
-    "The nodes and tensors that floats from the layers with weights reach, in the order of `steps`"
+    # Nodes in the order of the walk, each with the tensors it is entered by and left by: forward its inputs
+    # and outputs, backward its outputs and inputs
+    steps: Sequence[tuple[NodeProto, Sequence[str], Sequence[str]]],
+    weighted: set[str],  # Names of layers, where the walk starts
+    floats: set[str],  # Names of the tensors along which it goes on
+) -> tuple[set[str], set[str]]:  # Names of the nodes and of the tensors that are reached
+    "Walk a graph from the layers with weights along float tensors, as far as the next barrier"
     nodes, tensors = set(), set()
     for n, entered_by, left_by in steps:
         if n.name in weighted or (n.op_type not in _BARRIERS and tensors & set(entered_by)):
@@ -119,51 +128,52 @@ def _reached(
 
 # %% ../../nbs/deploy/05_quantization.ipynb #39b7756a
 # By operator: positions of inputs that must be float32 even where the first one is float16
-_FLOAT32_INPUTS = {'Resize': (1, 2)}
+_FLOAT32_INPUTS = {'Resize': (1, 2)}  # the region of interest and the scales
 
 
 class _Halver:
     "Inserts conversions to 16-bit floats and back around the nodes of a network"
 
-    def __init__(self, g, inside: set[str]):
-        self.g, self.inside = g, inside
-        self.constants = _float_constants(g)
-        inputs = {v.name for v in g.input if v.type.tensor_type.elem_type == TensorProto.FLOAT}
-        self.floats = _float_tensors(g) | set(self.constants) | inputs
-        self.computed = set()  # Tensors that a node of the network computes
-        for n in g.node:
+    def __init__(self, graph: GraphProto, inside: set[str]):  # `inside`: names of the network's nodes
+        self.graph, self.inside = graph, inside
+        self.constants = _float_constants(graph)
+        inputs = {v.name for v in graph.input if v.type.tensor_type.elem_type == TensorProto.FLOAT}
+        self.floats = _float_tensors(graph) | set(self.constants) | inputs  # All float32 tensors
+        self.computed: set[str] = set()  # Tensors that a node of the network computes
+        for n in graph.node:
             if n.name in inside:
                 self.computed |= set(n.output)
-        self.half: set[str] = set()  # Tensors of which there is a 16-bit form
-        self.nodes = []
+        self.half: set[str] = set()  # Tensors of which there is a 16-bit form, named `<tensor>_half`
+        self.nodes: list[NodeProto] = []  # Of the new graph, in order
 
-    def node(self, n):
-        "Add a node with its conversions"
-        after = []
+    def add(self, n: NodeProto):
+        "Add a node of the old graph to the new one, with its conversions"
+        casts_back = []
         if n.name in self.inside:
             self.halve_inputs(n)
-            after = self.halve_outputs(n)
-        self.nodes += [n, *after]
+            casts_back = self.halve_outputs(n)
+        self.nodes += [n, *casts_back]
 
-    def halve_outputs(self, n) -> list:  # Conversions back, behind the node
+    def halve_outputs(self, n: NodeProto) -> list[NodeProto]:  # Conversions back, behind the node
         "Give a node 16-bit outputs"
-        after = []
+        casts_back = []
         for k, name in enumerate(n.output):
             if name in self.floats:
                 self.half.add(name)
                 n.output[k] = f'{name}_half'
-                after.append(_cast(f'{name}_half', name, TensorProto.FLOAT))
-        return after
+                # for readers outside the network; `_with_nodes` drops those that nobody reads
+                casts_back.append(_cast(f'{name}_half', name, TensorProto.FLOAT))
+        return casts_back
 
 # %% ../../nbs/deploy/05_quantization.ipynb #ad32a7a2
 @patch
-def halve_inputs(self: _Halver, n):
+def halve_inputs(self: _Halver, n: NodeProto):
     "Give a node 16-bit inputs; those from outside the network are converted before it"
     for k, name in enumerate(n.input):
         if name not in self.floats or k in _FLOAT32_INPUTS.get(n.op_type, ()):
             continue
         if name not in self.half and name in self.constants:
-            self.g.initializer.append(_half(self.constants[name]))
+            self.graph.initializer.append(_half(self.constants[name]))
         elif name not in self.half and name not in self.computed:
             self.nodes.append(_cast(name, f'{name}_half', TensorProto.FLOAT16))
         self.half.add(name)
@@ -174,58 +184,60 @@ def half_precision(model: ModelProto) -> ModelProto:  # Changed in place
     "Let the network part compute in 16-bit floats"
     halver = _Halver(model.graph, set(network_part(model).nodes))
     for n in model.graph.node:
-        halver.node(n)
+        halver.add(n)
     return _with_nodes(model, halver.nodes)
 
 
 def half_weights(model: ModelProto) -> ModelProto:  # Changed in place
     "Store the weights of the network part as 16-bit floats, to be widened when the file is loaded"
-    g, weighted = model.graph, set(network_part(model).weighted)
-    constants = {name: i for name, i in _float_constants(g).items() if len(i.dims) > 1}
-    stored = {}  # in the order of their use
-    for n in g.node:
-        if n.name in weighted:
-            stored |= {name: constants[name] for name in n.input if name in constants}
-    casts = [_cast(f'{name}_half', name, TensorProto.FLOAT) for name in stored]
-    for constant in stored.values():
-        constant.CopyFrom(_half(constant))
-    return _with_nodes(model, [*casts, *g.node])
+    graph, layers = model.graph, set(network_part(model).weighted)
+    # biases, of one axis, are small and stay as they are
+    constants = {name: c for name, c in _float_constants(graph).items() if len(c.dims) > 1}
+    weights = {}  # By name, in the order of their use
+    for n in graph.node:
+        if n.name in layers:
+            weights |= {name: constants[name] for name in n.input if name in constants}
+    casts = [_cast(f'{name}_half', name, TensorProto.FLOAT) for name in weights]
+    for weight in weights.values():
+        weight.CopyFrom(_half(weight))  # which renames it too
+    return _with_nodes(model, [*casts, *graph.node])
 
 # %% ../../nbs/deploy/05_quantization.ipynb #a16a48fd
-def _float_constants(g) -> dict:
+def _float_constants(graph: GraphProto) -> dict[str, TensorProto]:
     "The constants that are float32, by name"
-    return {i.name: i for i in g.initializer if i.data_type == TensorProto.FLOAT}
+    return {i.name: i for i in graph.initializer if i.data_type == TensorProto.FLOAT}
 
 
-def _half(constant):
-    values = numpy_helper.to_array(constant)
-    # larger numbers would become infinity
-    return numpy_helper.from_array(np.clip(values, -65504, 65504).astype(np.float16), f'{constant.name}_half')
+def _half(constant: TensorProto) -> TensorProto:  # Named `<constant>_half`
+    "A constant as 16-bit floats; numbers beyond their range get its largest, instead of infinity"
+    values = np.clip(numpy_helper.to_array(constant), -65504, 65504)
+    return numpy_helper.from_array(values.astype(np.float16), f'{constant.name}_half')
 
 
-def _cast(source: str, target: str, to: int):
+def _cast(source: str, target: str, to: int) -> NodeProto:  # `to`: a type of `TensorProto`
+    "A node that converts tensor `source` to the type `to`, as tensor `target`"
     return helper.make_node('Cast', [source], [target], name=f'{target}_cast', to=to)
 
 
-def _with_nodes(model: ModelProto, nodes: list) -> ModelProto:
+def _with_nodes(model: ModelProto, nodes: list[NodeProto]) -> ModelProto:  # Changed in place
     "Replace the nodes of the graph; unused conversions and constants are left out"
-    g = model.graph
-    used = {o.name for o in g.output}
+    graph = model.graph
+    used = {output.name for output in graph.output}  # tensors that something reads
     for n in nodes:
         used |= set(n.input)
     nodes = [n for n in nodes if n.op_type != 'Cast' or used & set(n.output)]
-    kept = [i for i in g.initializer if i.name in used]
-    for field, values in ((g.node, nodes), (g.initializer, kept)):
+    constants = [i for i in graph.initializer if i.name in used]
+    for field, values in ((graph.node, nodes), (graph.initializer, constants)):
         del field[:]
         field.extend(values)
-    del g.value_info[:]  # it holds the former types
+    del graph.value_info[:]  # it holds the former types
     return model
 
 # %% ../../nbs/deploy/05_quantization.ipynb #f2477d5f
 class Plan(NamedTuple):
     "Which part of a graph becomes integers"
 
-    words: str  # For messages
+    words: str  # What becomes integers, for messages
     floats: tuple[str, ...]  # Names of nodes that stay in floats
 
 
@@ -235,16 +247,18 @@ def int8_plans(
 ) -> Iterator[Plan]:
     "Plans in which less and less of the network becomes integers"
     part = network_part(model)
+    # where each layer is a last one, as in a network of one layer, they are not exempt
     last = set(part.last) if len(part.last) < len(part.weighted) else set()
 
-    def floats(integers):
+    def all_but(integers: set[str]) -> tuple[str, ...]:
         return tuple(n.name for n in model.graph.node if n.name not in integers)
 
-    yield Plan('all but the last layers', floats(set(part.nodes) - last))
-    weighted = [k for k in layer_harm(model, part.weighted, feeds) if k not in last]
-    yield Plan('layers with weights, but the last', floats(set(weighted)))
-    for k in sorted({-(-len(weighted) // share) for share in (8, 4, 2)} - {len(weighted)}):
-        yield Plan(f'layers with weights, but the last and the {k} most sensitive', floats(set(weighted[k:])))
+    yield Plan('all but the last layers', all_but(set(part.nodes) - last))
+    layers = [name for name in layer_harm(model, part.weighted, feeds) if name not in last]  # worst first
+    yield Plan('layers with weights, but the last', all_but(set(layers)))
+    # an eighth, a quarter and a half of the layers, rounded up; never all, which would leave no integers
+    for k in sorted({-(-len(layers) // share) for share in (8, 4, 2)} - {len(layers)}):
+        yield Plan(f'layers with weights, but the last and the {k} most sensitive', all_but(set(layers[k:])))
 
 # %% ../../nbs/deploy/05_quantization.ipynb #5d77ad80
 def layer_harm(
@@ -253,16 +267,17 @@ def layer_harm(
     feeds: Sequence[dict[str, np.ndarray]],
 ) -> dict[str, float]:  # By name, the most harmful first; 0 to 1
     "The rounding noise of 256 steps as a share of the variance of each layer's input and output"
-    ends = {n.name: (n.input[0], n.output[0]) for n in model.graph.node if n.name in set(names)}
-    tensors = list(dict.fromkeys(sum(ends.values(), ())))
+    layers = [n for n in model.graph.node if n.name in set(names)]
+    input_output = {n.name: (n.input[0], n.output[0]) for n in layers}  # Names of tensors
+    tensors = list(dict.fromkeys(sum(input_output.values(), ())))  # each once
     session = _session_giving(model, tensors)
-    shares = [list(map(_noise_share, session.run(tensors, feed))) for feed in feeds]
-    share = dict(zip(tensors, np.mean(shares, 0)))
-    harm = {name: float(max(share[tensor] for tensor in pair)) for name, pair in ends.items()}
+    shares = [list(map(_noise_share, session.run(tensors, feed))) for feed in feeds]  # a row a feed
+    mean_share = dict(zip(tensors, np.mean(shares, 0)))
+    harm = {name: float(max(mean_share[t] for t in pair)) for name, pair in input_output.items()}
     return dict(sorted(harm.items(), key=lambda item: -item[1]))
 
 
-def _session_giving(model: ModelProto, tensors: list[str]):
+def _session_giving(model: ModelProto, tensors: list[str]):  # An `onnxruntime.InferenceSession`
     "A session of the graph that outputs these inner tensors"
     from onnxruntime import InferenceSession
 
@@ -278,17 +293,18 @@ def _noise_share(a: np.ndarray) -> float:  # Features (B, C, H, W), or (…, C)
     "The rounding noise of 256 steps as a share of the variance of each channel, averaged"
     if not a.size:
         return 0.0  # a second stage without proposals
-    variance = a.var(axis=(0, 2, 3) if a.ndim == 4 else tuple(range(a.ndim - 1)))
-    noise = (float(np.ptp(a)) / 255) ** 2 / 12
-    alive = variance > 0
-    return float(np.minimum(1, noise / variance[alive]).mean()) if alive.any() else 0.0
+    variance = a.var(axis=(0, 2, 3) if a.ndim == 4 else tuple(range(a.ndim - 1)))  # of each channel
+    step = float(np.ptp(a)) / 255
+    noise = step**2 / 12  # the variance of an error that is uniform within a step
+    varies = variance > 0
+    return float(np.minimum(1, noise / variance[varies]).mean()) if varies.any() else 0.0
 
 # %% ../../nbs/deploy/05_quantization.ipynb #81dce35f
 def write_int8(
     model: ModelProto,
     plan: Plan,
     feeds: Sequence[dict[str, np.ndarray]],  # Inputs of the graph, to calibrate with
-    out: Path,
+    out: Path,  # The file to write
 ):
     """Write the graph with integers, except for the nodes that the plan leaves in floats.
 
@@ -313,10 +329,12 @@ def write_int8(
 
 # %% ../../nbs/deploy/05_quantization.ipynb #c77d1dbd
 def _quantize(source: Path, out: Path, feeds: Sequence[dict[str, np.ndarray]], excluded: Sequence[str]):
-    "Run onnxruntime's quantization with calibration"
+    "Run onnxruntime's quantization with calibration; the nodes in `excluded`, by name, stay in floats"
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
+        "Gives the feeds one by one, as onnxruntime asks for them; None: no more"
+
         def __init__(self):
             self.remaining = iter(feeds)
 
@@ -329,19 +347,19 @@ def _quantize(source: Path, out: Path, feeds: Sequence[dict[str, np.ndarray]], e
         Reader(),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
-        reduce_range=True,
+        reduce_range=True,  # weights of 7 bits: 8 overflow on x86 processors without VNNI
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         nodes_to_exclude=list(excluded),
     )
 
-
+# %% ../../nbs/deploy/05_quantization.ipynb #dc439ef7
 @contextmanager
 def _quiet():
     "Silence the messages of onnxruntime about which its users can do nothing"
     import onnxruntime
 
-    onnxruntime.set_default_logger_severity(3)
+    onnxruntime.set_default_logger_severity(3)  # errors only
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -361,8 +379,8 @@ def two_parts(
 
     Raises `VisionRecipesError` where none is left to score.
     """
-    used = trained_on(anns, card)
-    if used.all():
+    trained = trained_on(anns, card)  # (N,) bool
+    if trained.all():  # also of no images
         reason = (
             'the model was trained on every image of it, so it cannot tell whether a smaller file is as good'
         )
@@ -370,22 +388,26 @@ def two_parts(
             f'{anns.root}: {reason if len(anns) else "has no images"}. '
             'Name images it was not trained on as well.'
         )
-    rows = _calibration_rows(used)
-    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(n, len(rows))).astype(int))]
-    if n and not len(rows):
+    candidates = _calibration_rows(trained)
+    evenly_spread = np.linspace(0, len(candidates) - 1, min(n, len(candidates))).astype(int)
+    calibration = candidates[np.unique(evenly_spread)]
+    if n and not len(calibration):
         raise VisionRecipesError(
             f'{anns.root}: has {plural(len(anns), "image")}, too few to calibrate with some and score '
             'others: three are the least.'
         )
-    used[rows] = True
-    return anns.subset(rows), anns.subset(~used)
+    scored = ~trained
+    scored[calibration] = False
+    return anns.subset(calibration), anns.subset(scored)
 
-
-def _calibration_rows(used: np.ndarray) -> np.ndarray:
+# %% ../../nbs/deploy/05_quantization.ipynb #4c4e6aa2
+def _calibration_rows(
+    trained: np.ndarray,  # (N,) bool, the images that the model was trained on
+) -> np.ndarray:  # Positions of images
     "The images that may calibrate: those trained on; without any, every third of three or more"
-    if used.any():
-        return np.flatnonzero(used)
-    return np.arange(0, len(used), 3) if len(used) > 2 else np.arange(0)
+    if trained.any():
+        return np.flatnonzero(trained)
+    return np.arange(0, len(trained), 3) if len(trained) > 2 else np.arange(0)
 
 # %% ../../nbs/deploy/05_quantization.ipynb #a3c527e9
 class _Inputs(Sequence):
@@ -398,14 +420,16 @@ class _Inputs(Sequence):
         return len(self.anns)
 
     def __getitem__(self, i):
+        # `range` resolves slices and negative positions, and raises the IndexError that ends a loop
+        positions = range(len(self))[i]
         if isinstance(i, slice):
-            return [self[k] for k in range(len(self))[i]]
+            return [self[k] for k in positions]
         card, pre = self.predictor.card, self.predictor.card.preprocess
-        image, _ = pre.open(self.anns.path(range(len(self))[i]))
+        image, _ = pre.open(self.anns.path(positions))
         return {self.predictor.input: to_input(pre(image)[None], **card.input, preprocess=pre)}
 
 # %% ../../nbs/deploy/05_quantization.ipynb #61a6c731
-PRECISIONS = {
+PRECISIONS = {  # By kind: what it does
     'int8': 'integers of 8 bits where they do no harm',
     'fp16': 'computes in 16-bit floats, for graphics processors',
     'fp16_weights': 'stores weights as 16-bit floats, computes as before',
@@ -419,12 +443,12 @@ class Smaller:
     path: Path
     kind: str  # One of `PRECISIONS`
     how: str  # What was made small, in words
-    metric: str
-    before: float  # The metric on the images scored
-    after: float
-    max_drop: float
+    metric: str  # The name of the task's metric
+    before: float  # Its value of the original, on the images scored
+    after: float  # Its value of this file
+    max_drop: float  # By how much it was allowed to fall
     changes: Changes  # Of what is shown, between the original and this file
-    max_changed: float
+    max_changed: float  # The share of these changes that was allowed
     threshold_before: float  # Score from which on the original shows an object
     threshold: float  # The same of this file, so that it shows as many
     n_calibration: int  # Images
@@ -453,6 +477,7 @@ def _smaller_text(smaller: Smaller) -> str:
 
 
 def _speed_words(speed: float) -> str:
+    "The speed relative to the original; differences below 5 % are noise of the measurement"
     if speed >= 1.05:
         return f'{speed:.2f} times as fast'
     if speed > 0.95:
@@ -463,9 +488,9 @@ def _speed_words(speed: float) -> str:
 @patch
 def precision(self: Smaller) -> dict:  # Plain JSON
     "What the card of the file records"
-    dropped = ('path', 'bytes_before', 'bytes_after')
-    values = {name: value for name, value in vars(self).items() if name not in dropped}
-    moves = {name: list(pair) for name, pair in self.changes.moves.items()}
+    not_recorded = ('path', 'bytes_before', 'bytes_after')  # a file may be moved, and the card is part of it
+    values = {name: value for name, value in vars(self).items() if name not in not_recorded}
+    moves = {name: list(pair) for name, pair in self.changes.moves.items()}  # JSON has no tuples
     return {**values, 'changes': {**vars(self.changes), 'moves': moves}, 'seen': _seen_text(self)}
 
 
@@ -480,7 +505,7 @@ def _seen_text(smaller: Smaller) -> str:
     )
 
 # %% ../../nbs/deploy/05_quantization.ipynb #b233ab84
-MAX_CHANGED = 0.1  # Usual limit of the share of objects without a partner
+MAX_CHANGED = 0.1  # Usual limit of `Changes.share`, the objects that only one of the two files shows
 
 
 class Trial(NamedTuple):
@@ -488,8 +513,8 @@ class Trial(NamedTuple):
 
     how: str  # What was made small, in words
     score: float  # The task's metric
-    changes: Changes
-    thresholds: dict  # For its card
+    changes: Changes  # Of what is shown, between the original and this file
+    thresholds: dict  # For its card, as `ModelCard.thresholds`
 
 # %% ../../nbs/deploy/05_quantization.ipynb #6639d8fd
 class Trials:
@@ -498,8 +523,8 @@ class Trials:
     def __init__(
         self,
         original: Predictor,
-        anns: Annotations,  # Measured; with `classes`, as `classes_of_model` gives both
-        max_drop: float,
+        anns: Annotations,  # From `measure`; with `classes`, as `classes_of_model` gives both
+        max_drop: float,  # Limits, as for `quantize_onnx`
         max_changed: float,
         classes: list[int] | None = None,  # Of the model, those that are scored; None: all
     ):
@@ -507,12 +532,12 @@ class Trials:
         self.max_drop, self.max_changed = max_drop, max_changed
         self.task = make_task(original.card.task, labels=anns.labels)
         self.task.check(anns)
-        self.before = _predictions(original, anns)
+        self.before = _predictions(original, anns)  # What the original finds
         self.score_before = self.score(self.before)
         self.tried: list[Trial] = []
 
     def score(self, predictions: list[Prediction]) -> float:
-        "The task's metric; what a user sees change is looked at in all classes"
+        "The task's metric, in the classes that are scored"
         if self.classes is not None:
             predictions = [p.of_classes(self.classes) for p in predictions]
         return float(self.task.evaluate(predictions, self.anns).metrics[self.task.metric])
@@ -522,11 +547,11 @@ class Trials:
         return self.tried[-1]
 
     def passes(self, how: str, smaller: Predictor) -> bool:
-        "Score another smaller file; whether it is within both limits"
+        "Score another smaller file, and add it to `tried`; whether it is within both limits"
         after = _predictions(smaller, self.anns)
         thresholds = self.own_thresholds(after)
         shown_from = self.original.score_threshold, thresholds.get('overall', 0.0)
-        changes = compare_shown(self.before, after, *shown_from)
+        changes = compare_shown(self.before, after, *shown_from)  # in all classes
         self.tried.append(Trial(how, self.score(after), changes, thresholds))
         dropped = self.score_before - self.last.score
         return dropped <= self.max_drop and changes.share <= self.max_changed
@@ -535,14 +560,15 @@ class Trials:
 @patch
 def own_thresholds(self: Trials, after: list[Prediction]) -> dict:  # As `ModelCard.thresholds`
     "Score thresholds at which the smaller file shows as many objects as the original at its own"
-    known = self.original.card.thresholds
-    if self.before[0].boxes is None:
-        return known
+    thresholds = self.original.card.thresholds
+    if self.before[0].boxes is None:  # a classifier shows its best class, whatever the score
+        return thresholds
     scores = [np.concatenate([p.scores for p in predictions]) for predictions in (self.before, after)]
     own = {'overall': equal_count_threshold(*scores, self.original.score_threshold)}
-    if 'classes' in known:
-        own['classes'] = [t if t is None else equal_count_threshold(*scores, t) for t in known['classes']]
-    return {**known, **own}
+    if 'classes' in thresholds:  # None for a class of which nothing is known
+        by_class = thresholds['classes']
+        own['classes'] = [t if t is None else equal_count_threshold(*scores, t) for t in by_class]
+    return {**thresholds, **own}
 
 
 def _predictions(predictor: Predictor, anns: Annotations) -> list[Prediction]:
@@ -578,12 +604,13 @@ def quantize_onnx(
     out = Path(out or default_onnx_path(model).with_suffix(f'.{kind}.onnx'))
     if out.resolve() == Path(model).resolve():
         raise VisionRecipesError(f'{out}: is the model itself. Name another file.')
-    with tempfile.TemporaryDirectory() as made:
-        file = as_onnx_file(model, Path(made), card, partial(_check_classes, anns), **settings)
+    with tempfile.TemporaryDirectory() as folder:
+        file = as_onnx_file(model, Path(folder), card, partial(_check_classes, anns), **settings)
         return _make_smaller(file, anns, out, kind, max_drop, n_calibration, max_changed)
 
-
+# %% ../../nbs/deploy/05_quantization.ipynb #c4e5c468
 def _check_classes(anns: Annotations, card: ModelCard):
+    "Refuse annotations none of whose classes the model knows, before it is exported"
     known_classes(anns, card.labels)
 
 # %% ../../nbs/deploy/05_quantization.ipynb #620eb665
@@ -597,7 +624,7 @@ def _make_smaller(
     max_changed: float,
 ) -> Smaller:
     "As `quantize_onnx`, for an ONNX file with its card inside"
-    predictor = Predictor(model, threads=0)
+    predictor = Predictor(model, threads=0)  # as many as onnxruntime chooses
     card = predictor.card
     _check_request(model, kind, card, n_calibration, max_drop=max_drop, max_changed=max_changed)
     anns, classes = classes_of_model(anns, card)
@@ -610,24 +637,25 @@ def _make_smaller(
                 break
         else:
             raise VisionRecipesError(_refusal(out, kind, trials))
-        made = _smaller(out, kind, trials, len(calibration), file)
-        _write(file, out, model, replace(card, precision=made.precision(), thresholds=trials.last.thresholds))
-    made = replace(made, bytes_after=out.stat().st_size)
-    log_info(repr(made))
-    return made
+        result = _result(out, kind, trials, len(calibration), file)
+        card = replace(card, precision=result.precision(), thresholds=trials.last.thresholds)
+        _write_with_card(file, out, model, card)
+    result = replace(result, bytes_after=out.stat().st_size)  # with the card
+    log_info(repr(result))
+    return result
 
 # %% ../../nbs/deploy/05_quantization.ipynb #15833f28
-def _smaller(
-    out: Path,
+def _result(
+    out: Path,  # Where the smaller file is to be
     kind: str,
     trials: Trials,  # The last passed
     n_calibration: int,
-    file: Path,  # The smaller one
+    file: Path,  # The smaller file, still without its card
 ) -> Smaller:
     "The result, with the speed measured on this machine"
     original, last = trials.original, trials.last
-    pair = [Predictor(original.path, threads=1), Predictor(file, card=original.card, threads=1)]
-    speed = compare_latency(pair, image=trials.anns.path(0))[1]
+    predictors = [Predictor(original.path, threads=1), Predictor(file, card=original.card, threads=1)]
+    speed = compare_latency(predictors, image=trials.anns.path(0))[1]  # the row of the smaller file
     return Smaller(
         path=out,
         kind=kind,
@@ -651,10 +679,10 @@ def _smaller(
 
 # %% ../../nbs/deploy/05_quantization.ipynb #6fb1d864
 def _check_request(model: Path, kind: str, card: ModelCard, n_calibration: int, **limits: float):
-    "Refuse what cannot be done, before anything is scored"
+    "Refuse what cannot be done, before anything is scored; `limits` are parameters that may not be negative"
     check_choice('kind', kind, PRECISIONS)
     for name, limit in limits.items():
-        if not limit >= 0:
+        if not limit >= 0:  # refuses NaN too
             raise VisionRecipesError(f'{name} must be at least 0, but got {limit}.')
     if n_calibration < 1:
         raise VisionRecipesError(f'n_calibration must be at least 1, but got {n_calibration}.')
@@ -665,13 +693,17 @@ def _check_request(model: Path, kind: str, card: ModelCard, n_calibration: int, 
         )
 
 # %% ../../nbs/deploy/05_quantization.ipynb #039f90d5
+# By kind: what changes a graph
 _HALVING = {'fp16': half_precision, 'fp16_weights': half_weights}
 
 
 def _attempts(
     predictor: Predictor, kind: str, calibration: Annotations, file: Path
 ) -> Iterator[str]:  # What became small, in words
-    "Write `file` by one plan after the other"
+    """Write one smaller model after the other to `file`, the fastest first.
+
+    The caller scores each before it asks for the next, which replaces it.
+    """
     graph = read_graph(predictor.path)
     if kind != 'int8':
         file.write_bytes(_HALVING[kind](graph).SerializeToString())
@@ -683,7 +715,7 @@ def _attempts(
             'nothing to make integers of.'
         )
     feeds = _Inputs(predictor, calibration)
-    for plan in int8_plans(graph, feeds[:4]):
+    for plan in int8_plans(graph, feeds[:4]):  # four images show which layers are sensitive
         write_int8(graph, plan, feeds, file)
         yield plan.words
 
@@ -712,8 +744,8 @@ def _changed_words(changes: Changes) -> str:
     return 'of the images get another class'
 
 
-def _write(file: Path, out: Path, model: Path, card: ModelCard):
-    "Write the file with the card and the other metadata of the original"
+def _write_with_card(file: Path, out: Path, model: Path, card: ModelCard):
+    "Write `file` to `out`, with `card` and the other metadata of the original `model`"
     graph = load(file)
     props = {p.key: p.value for p in load(model, load_external_data=False).metadata_props}
     helper.set_model_props(graph, props | {CARD_KEY: json.dumps(card.to_dict())})

@@ -23,6 +23,7 @@ def bound_and_needed(
     top = symtable.symtable(textwrap.dedent(source), 'piece', 'exec')
     bound, needed = set(), set()
     for symbol in top.get_symbols():
+        # a function or class is a namespace
         if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
             bound.add(symbol.get_name())
         if symbol.is_referenced():
@@ -66,17 +67,18 @@ def _span(node: ast.AST, lines: list[str]) -> tuple[int, int]:
     `ast` counts the columns in bytes.
     """
 
-    def at(line, column):
-        return sum(map(len, lines[: line - 1])) + len(lines[line - 1].encode()[:column].decode())
+    def position(line, column_bytes):  # lines count from 1
+        lines_above = sum(map(len, lines[: line - 1]))
+        return lines_above + len(lines[line - 1].encode()[:column_bytes].decode())
 
-    return at(node.lineno, node.col_offset), at(node.end_lineno, node.end_col_offset)
+    return position(node.lineno, node.col_offset), position(node.end_lineno, node.end_col_offset)
 
 
 def cut_keys(
     source: str,  # Of a module
     keys: Mapping[str, Sequence[str]],  # Name of a dictionary in it: the keys to keep
 ) -> str:
-    "The source with shorter dictionaries. Raises `VisionRecipesError` where none of the keys is there"
+    "Shorten dictionaries to some keys. Raises `VisionRecipesError` for one that has none of them"
     # from the end, so that the positions of the others stay valid
     for node in reversed(ast.parse(source).body):
         name = next((name for name in _assigned_names(node) if name in keys), None)
@@ -93,7 +95,12 @@ def _assigned_names(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #0f377d46
-def _shortened(source: str, name: str, table: ast.Dict, wanted: Sequence[str]) -> str:
+def _shortened(
+    source: str,
+    name: str,  # Of the dictionary, for the message
+    table: ast.Dict,  # The dictionary in `source`
+    wanted: Sequence[str],  # Keys
+) -> str:
     "The source with only the wanted entries of a dictionary"
     kept = [i for i, k in enumerate(table.keys) if isinstance(k, ast.Constant) and k.value in wanted]
     if not kept:
@@ -101,77 +108,93 @@ def _shortened(source: str, name: str, table: ast.Dict, wanted: Sequence[str]) -
     lines = source.splitlines(keepends=True)
     starts = [_span(key, lines)[0] for key in table.keys]
     ends = [_span(value, lines)[1] for value in table.values]
-    between = source[ends[0] : starts[1]] if len(starts) > 1 else ', '
-    entries = between.join(source[starts[i] : ends[i]] for i in kept)
+    separator = source[ends[0] : starts[1]] if len(starts) > 1 else ', '  # comma, line break and indent
+    entries = separator.join(source[starts[i] : ends[i]] for i in kept)
     return source[: starts[0]] + entries + source[ends[-1] :]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #45335f66
-def _mentions(nodes, names: set[str]) -> bool:
+def _mentions(nodes: Sequence[ast.AST], names: set[str]) -> bool:
     "Whether one of the names occurs: as a variable, an attribute, a parameter or a definition"
     for node in nodes:
         for inner in ast.walk(node):
+            # an alias is an imported name: imports stay, and those without a use are not written
             if not isinstance(inner, ast.alias) and not names.isdisjoint(_names_in(inner)):
                 return True
     return False
 
 
 def _names_in(node: ast.AST) -> list[str]:
+    "The identifiers that a node itself holds, without those of the nodes inside it"
     values = [getattr(node, field, None) for field in ('id', 'attr', 'arg', 'name')]
     return [value for value in values if isinstance(value, str)]
 
 
 def _deciding(node: ast.stmt) -> list[ast.AST]:
     "The part of a statement that decides whether its body runs; a simple statement as a whole"
-    inside = set()
+    in_blocks = set()  # `id` of the statements inside
     for field in ('body', 'orelse', 'finalbody', 'handlers'):
-        inside |= {id(inner) for inner in getattr(node, field, [])}
-    return [child for child in ast.iter_child_nodes(node) if id(child) not in inside] if inside else [node]
+        in_blocks |= {id(inner) for inner in getattr(node, field, [])}
+    if not in_blocks:
+        return [node]
+    return [child for child in ast.iter_child_nodes(node) if id(child) not in in_blocks]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #31d7aa47
 def _dropped(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
-    "The statements of a body, and of what is inside it, that mention one of the names"
-    out = []
+    "The statements of a body to leave out: whole ones that mention a name, else those inside that do"
+    dropped = []
     for node in body:
-        inner = [_dropped(getattr(node, field, []), names) for field in ('body', 'orelse', 'finalbody')]
+        dropped_in_body = _dropped(getattr(node, 'body', []), names)
+        # the name of a function or class is no node of its own
         mentioned = getattr(node, 'name', None) in names or _mentions(_deciding(node), names)
-        if mentioned or _is_pointless(node, inner[0]):
-            out.append(node)
+        if mentioned or _is_pointless(node, dropped_in_body):
+            dropped.append(node)
         else:
-            out += sum(inner, [])
-    return out
+            dropped += dropped_in_body
+            for field in ('orelse', 'finalbody'):
+                dropped += _dropped(getattr(node, field, []), names)
+    return dropped
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #192a8dcb
 def _is_pointless(node: ast.stmt, dropped: list[ast.stmt]) -> bool:
-    "Whether a statement has no body left, or only a body that prepares a dropped error"
+    "Whether nothing is left of a statement's body, or only lines that prepare an error which is dropped"
     if not dropped:
         return False
-    return len(dropped) == len(node.body) or isinstance(node, ast.If) and isinstance(dropped[-1], ast.Raise)
+    is_check = isinstance(node, ast.If) and isinstance(dropped[-1], ast.Raise)
+    return len(dropped) == len(node.body) or is_check
 
 # %% ../../nbs/deploy/06_single_file.ipynb #1e6737b8
-def _decided(source: str, names: set[str]) -> str:
-    "The source in which each `a if b else c` that mentions a name on one side is replaced by the other side"
-    while True:
-        choice = next(filter(None, (_side_to_keep(n, names) for n in ast.walk(ast.parse(source)))), None)
-        if choice is None:
-            return source
-        source = _with_side(source, *choice)
+def _resolve_conditionals(source: str, names: set[str]) -> str:
+    "Replace each `a if b else c` that mentions a name on one side by its other side"
+    # one a round: a replacement moves the text behind it, so the source is parsed again
+    while replacement := _first_replacement(source, names):
+        source = _with_side(source, *replacement)
+    return source
+
+
+def _first_replacement(source: str, names: set[str]) -> tuple[ast.IfExp, ast.expr] | None:
+    "The first conditional expression that can be replaced, and its side that stays; None: there is none"
+    for node in ast.walk(ast.parse(source)):
+        if replacement := _side_to_keep(node, names):
+            return replacement
+    return None
 
 
 def _side_to_keep(node: ast.AST, names: set[str]) -> tuple[ast.IfExp, ast.expr] | None:
     "A conditional expression and the side of it that stays; None where the node stays as it is"
     if not isinstance(node, ast.IfExp) or not _mentions([node], names):
         return None
-    unwanted = [_mentions([side], names) for side in (node.body, node.orelse)]
-    if all(unwanted):
+    in_body, in_else = _mentions([node.body], names), _mentions([node.orelse], names)
+    if in_body and in_else:
         return None
-    return node, node.body if unwanted[1] else node.orelse
+    # a name in the condition alone: the side behind `else` stays
+    return node, node.body if in_else else node.orelse
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #b31ec9c1
 def _with_side(source: str, node: ast.IfExp, side: ast.expr) -> str:
     "The source with a conditional expression replaced by one of its sides"
     lines = source.splitlines(keepends=True)
     (start, stop), (side_start, side_stop) = _span(node, lines), _span(side, lines)
-    # a name alone needs no brackets
+    # a name alone needs no brackets, unless they are those of a call, as in `f(a if b else c)`
     in_brackets = re.search(r'(?<![\w)\]])\($', source[:start]) and source[stop] == ')'
     if isinstance(side, ast.Name) and in_brackets:
         start, stop = start - 1, stop + 1
@@ -186,9 +209,11 @@ def leave_out(
 
     Raises `VisionRecipesError` for one that cannot simply be left out.
     """
-    source = _decided(source, set(names))
-    lines, touched = source.splitlines(keepends=True), set()
+    source = _resolve_conditionals(source, set(names))
+    lines, touched = source.splitlines(keepends=True), set()  # touched: positions of lines
+    # from the end, so that the columns of statements in one line stay valid
     for node in reversed(_dropped(ast.parse(source).body, set(names))):
+        # the `else` of an `if` or a loop may run without the body, that of a `try` only behind it
         has_else = getattr(node, 'orelse', None) and not isinstance(node, ast.Try)
         if has_else or isinstance(node, (ast.Return, ast.Raise)):
             raise VisionRecipesError(
@@ -203,19 +228,20 @@ def leave_out(
 
 def _cut_statement(lines: list[str], node: ast.stmt) -> int:  # The line where it began
     "Remove a statement with its decorators from the lines; other statements of these lines stay"
-    first, start = node.lineno, node.col_offset
+    first = node.lineno  # lines count from 1, columns are bytes
     for decorator in getattr(node, 'decorator_list', []):
         first = min(first, decorator.lineno)
-    before = lines[first - 1].encode()[:start].decode()
+    before = lines[first - 1].encode()[: node.col_offset].decode()
     after = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
+    # empty texts keep the positions of all other lines
     lines[first - 1 : node.end_lineno] = [before + after] + [''] * (node.end_lineno - first)
     return first - 1
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #cd905dc8
 def _tidied(line: str) -> str:
     "The rest of a line from which a statement was removed; a comment alone is removed too"
     indent, rest = re.match(r'(\s*)[; ]*(.*)', line).groups()
-    rest = re.sub(r'; *[; ]+', '; ', rest.rstrip('; '))
+    rest = re.sub(r'; *[; ]+', '; ', rest.rstrip('; '))  # one semicolon between two statements
     return '' if not rest or rest.startswith('#') else f'{indent}{rest}\n'
 
 # %% ../../nbs/deploy/06_single_file.ipynb #2bfe0b1c
@@ -223,28 +249,34 @@ class _Piece(NamedTuple):
     "Lines of a module that are kept or left out together"
 
     lines: tuple[int, ...]  # Positions in the module's lines
-    binds: frozenset[str]  # Empty for a method
-    needs: frozenset[str]
-    attributes: frozenset[str]
-    method: str = ''  # Its name
-    owner: int = -1  # The piece of its class
+    binds: frozenset[str]  # Names it defines in the module; empty for a method
+    needs: frozenset[str]  # Names it looks up in the module
+    attributes: frozenset[str]  # Names it looks up on objects
+    method: str = ''  # The name of the method that it is; empty: it is none
+    owner: int = -1  # Of a method: the position of its class among the pieces; -1: it is none
 
 
 def _lines_of(node: ast.stmt, lines: list[str]) -> range:
-    "A statement's lines with its decorators, and the comments right above it"
-    first = min([node.lineno, *(d.lineno for d in getattr(node, 'decorator_list', []))]) - 1
-    while first and re.match(r'\s*#(?! %%)', lines[first - 1]):
+    "Positions of a statement's lines, with its decorators and the comments right above it"
+    decorators = getattr(node, 'decorator_list', [])
+    first = min([node.lineno, *(d.lineno for d in decorators)]) - 1  # `lineno` counts from 1
+    while first and re.match(r'\s*#(?! %%)', lines[first - 1]):  # `# %%` is a mark of nbdev between cells
         first -= 1
     return range(first, node.end_lineno)
 
-
-def _methods(node: ast.stmt, ours: set[str]) -> list[ast.FunctionDef]:
-    "The methods of a class that only our own code calls; `ours` are names of our own classes"
+# %% ../../nbs/deploy/06_single_file.ipynb #e3a000e2
+def _own_methods(
+    node: ast.stmt,
+    own_classes: set[str],  # Names of classes of this package
+) -> list[ast.FunctionDef]:
+    "The methods of a class that only the package's own code calls; none for any other statement"
     if not isinstance(node, ast.ClassDef):
         return []
-    if not {ast.unparse(base) for base in node.bases} <= {*ours, 'NamedTuple'}:
+    # a library may call the methods of a class that inherits from one of its own
+    if not {ast.unparse(base) for base in node.bases} <= {*own_classes, 'NamedTuple'}:
         return []
     functions = [child for child in node.body if isinstance(child, ast.FunctionDef)]
+    # Python calls methods such as `__len__`
     return [function for function in functions if not re.fullmatch('__.*__', function.name)]
 
 
@@ -252,6 +284,7 @@ def _patched_class(node: ast.stmt) -> str:  # Empty for any other statement
     "The name of the class to which a function with the decorator `patch` is added"
     if not isinstance(node, ast.FunctionDef) or not node.args.args:
         return ''
+    # `d.func` where the decorator is called, as `patch(as_prop=True)`
     names = [getattr(getattr(d, 'func', d), 'id', '') for d in node.decorator_list]
     annotation = node.args.args[0].annotation
     return annotation.id if 'patch' in names and isinstance(annotation, ast.Name) else ''
@@ -260,18 +293,24 @@ def _patched_class(node: ast.stmt) -> str:  # Empty for any other statement
 class _Cutter:
     "Cuts the statements of a module into pieces, in order"
 
-    def __init__(self, lines: list[str], ours: set[str]):
-        self.lines, self.ours = lines, ours
+    def __init__(self, lines: list[str], own_classes: set[str]):
+        self.lines, self.own_classes = lines, own_classes
         self.pieces: list[_Piece] = []
-        self.classes: dict[str, int] = {}  # Name: its piece
+        self.classes: dict[str, int] = {}  # Name of a class: position of its piece
 
-    def add(self, taken: Sequence[int], methods: Sequence[str] = (), **of_method):
-        "Add lines as one piece; `methods`, cut out of a class, are looked up on it, not in the module"
-        text = textwrap.dedent('\n'.join(self.lines[i] for i in taken))
+    def add_piece(
+        self,
+        positions: Sequence[int],  # Of its lines
+        methods: Sequence[str] = (),  # Names of the methods that are cut out of a class
+        **of_method,  # For a method: `method` and `owner` of its `_Piece`
+    ):
+        "Add lines as one piece"
+        text = textwrap.dedent('\n'.join(self.lines[i] for i in positions))
         binds, needs = bound_and_needed(text)
+        # the rest of a class may use its methods, as in `size = used`: these are no names of the module
         self.pieces.append(
             _Piece(
-                lines=tuple(taken),
+                lines=tuple(positions),
                 binds=frozenset(() if of_method else binds),
                 needs=frozenset(needs.difference(methods)),
                 attributes=frozenset(attributes(text) | needs.intersection(methods)),
@@ -279,29 +318,29 @@ class _Cutter:
             )
         )
 
-    def statement(self, node: ast.stmt):
+    def add_statement(self, node: ast.stmt):
         "Add a statement as a piece, and the methods of a class as pieces of their own"
-        taken = _lines_of(node, self.lines)
+        positions = _lines_of(node, self.lines)
         if (patched := _patched_class(node)) in self.classes:
-            self.add(taken, method=node.name, owner=self.classes[patched])
+            self.add_piece(positions, method=node.name, owner=self.classes[patched])
             return
         last = self.pieces[-1] if self.pieces else None
-        if last and taken[0] <= last.lines[-1] and last.owner < 0:  # they share a line
-            taken = range(self.pieces.pop().lines[0], taken[-1] + 1)
-        self.definition(node, taken)
+        if last and positions[0] <= last.lines[-1] and last.owner < 0:  # they share a line: one piece
+            positions = range(self.pieces.pop().lines[0], positions[-1] + 1)
+        self.add_definition(node, positions)
 
 # %% ../../nbs/deploy/06_single_file.ipynb #872363c7
 @patch
-def definition(self: _Cutter, node: ast.stmt, taken: Sequence[int]):
-    "Add a statement that is no method behind its class"
-    methods = {o.name: _lines_of(o, self.lines) for o in _methods(node, self.ours)}
-    inside = {i for lines in methods.values() for i in lines}
-    owner = len(self.pieces)
+def add_definition(self: _Cutter, node: ast.stmt, positions: Sequence[int]):
+    "Add a statement at some lines; of a class, the methods follow as pieces of their own"
+    methods = {o.name: _lines_of(o, self.lines) for o in _own_methods(node, self.own_classes)}
+    in_methods = set().union(*methods.values())
+    owner = len(self.pieces)  # the position that the statement gets
     if isinstance(node, ast.ClassDef):
         self.classes[node.name] = owner
-    self.add([i for i in taken if i not in inside], list(methods))
-    for name, lines in methods.items():
-        self.add(lines, method=name, owner=owner)
+    self.add_piece([i for i in positions if i not in in_methods], list(methods))
+    for name, method_positions in methods.items():
+        self.add_piece(method_positions, method=name, owner=owner)
 
 
 def _pieces(
@@ -313,14 +352,16 @@ def _pieces(
     Imports, the docstring and `__all__` are no pieces.
     """
     body = ast.parse(source).body
-    cutter = _Cutter(source.split('\n'), {*own, *(n.name for n in body if isinstance(n, ast.ClassDef))})
+    classes = [node.name for node in body if isinstance(node, ast.ClassDef)]
+    cutter = _Cutter(source.split('\n'), {*own, *classes})
     for node in body:
         if not _is_skipped(node):
-            cutter.statement(node)
+            cutter.add_statement(node)
     return cutter.pieces
 
 
 def _is_skipped(node: ast.stmt) -> bool:
+    "Whether a statement of a module is an import, a docstring, or the one that binds `__all__`"
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return True
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -330,14 +371,16 @@ def _is_skipped(node: ast.stmt) -> bool:
 # %% ../../nbs/deploy/06_single_file.ipynb #e703a265
 def _written(lines: list[str], kept: set[int]) -> str:
     "The kept lines of a module; an empty line replaces what is left out between two definitions"
-    out, before = [], -1
+    out, last_kept = [], -1  # a position in `lines`
     for i in sorted(kept):
-        skipped = lines[before + 1 : i] if out else []
+        skipped = lines[last_kept + 1 : i] if out else []
+        # empty lines and lines of the module, but not a method inside a class
         if any(not line[:1].isspace() for line in skipped):
             out.append('')
         out.append(lines[i].rstrip())
-        before = i
-    return '\n'.join(o for i, o in enumerate(out) if o or (i and out[i - 1]))
+        last_kept = i
+    # no empty line at the top, and of several in a row only the first
+    return '\n'.join(line for i, line in enumerate(out) if line or (i and out[i - 1]))
 
 # %% ../../nbs/deploy/06_single_file.ipynb #31e0f70c
 class _Module(NamedTuple):
@@ -346,13 +389,18 @@ class _Module(NamedTuple):
     lines: list[str]
     title: str  # The first line of its docstring
     pieces: list[_Piece]
-    where: dict[str, int]  # A name: the piece that binds it
+    piece_of: dict[str, int]  # A name: the position of the piece that binds it
     own: dict[str, tuple[str, str]]  # A name it imports from this package: module and name there
-    # A name it imports from elsewhere: module, and name there or nothing
+    # A name it imports from elsewhere: the module, and what follows `import` in a `from … import`; for a
+    # whole module nothing, or `as np`
     libraries: dict[str, tuple[str, str]]
 
-
-def _imports(tree: ast.Module, module: str, package: str) -> tuple[dict, dict]:
+# %% ../../nbs/deploy/06_single_file.ipynb #668d83aa
+def _imports(
+    tree: ast.Module,
+    module: str,  # Its name inside the package
+    package: str,
+) -> tuple[dict, dict]:  # `own` and `libraries` of a `_Module`
     "What a module imports from its package, and from elsewhere, at its top"
     own, libraries = {}, {}
     for node in tree.body:
@@ -361,63 +409,75 @@ def _imports(tree: ast.Module, module: str, package: str) -> tuple[dict, dict]:
                 name = alias.asname or alias.name.split('.')[0]
                 libraries[name] = (alias.name, f'as {alias.asname}' if alias.asname else '')
         elif isinstance(node, ast.ImportFrom):
-            source = _absolute_name(node, module, package)
-            inside = source == package or source.startswith(package + '.')
+            origin = _absolute_name(node, module, package)
+            in_package = origin == package or origin.startswith(package + '.')
             for alias in node.names:
                 name = alias.asname or alias.name
-                if inside:
-                    own[name] = (source[len(package) + 1 :], alias.name)
+                if in_package:
+                    own[name] = (origin[len(package) + 1 :], alias.name)
                 else:
-                    libraries[name] = (source, alias.name + (f' as {alias.asname}' if alias.asname else ''))
+                    libraries[name] = (origin, alias.name + (f' as {alias.asname}' if alias.asname else ''))
     return own, libraries
 
 
 def _absolute_name(node: ast.ImportFrom, module: str, package: str) -> str:
     "The name of the module that is imported from, without leading dots"
+    # `level` counts the leading dots: each takes one part off the name of the importing module
     base = [package, *module.split('.')][: -node.level] if node.level else []
     return '.'.join([*base, *filter(None, [node.module])])
 
 # %% ../../nbs/deploy/06_single_file.ipynb #3fa42a45
 @lru_cache(maxsize=None)
 def _text(name: str) -> str:
-    "A module's source"
+    "The source of a module, by its full name"
     spec = find_spec(name)
     if spec is None or not spec.origin:
         raise VisionRecipesError(f'There is no module {name}.')
     return Path(spec.origin).read_text(encoding='utf-8')
 
 
-def _module(package: str, name: str, keys, without) -> _Module:
+def _module(
+    package: str,
+    name: str,  # Inside the package
+    keys: Mapping[str, Sequence[str]],  # As for `standalone_source`
+    without: Sequence[str],  # As for `standalone_source`
+) -> _Module:
+    "Read a module, shorten its tables, leave out what is excluded, and cut the rest into pieces"
     source = leave_out(cut_keys(_text(f'{package}.{name}'), keys), without)
     tree = ast.parse(source)
     own, libraries = _imports(tree, name, package)
     pieces = _pieces(source, own)
+    piece_of = {}
+    for i, piece in enumerate(pieces):
+        piece_of |= dict.fromkeys(piece.binds, i)
     return _Module(
-        source.split('\n'),
-        (ast.get_docstring(tree) or '').split('\n')[0],
-        pieces,
-        {name: i for i, piece in enumerate(pieces) for name in piece.binds},
-        own,
-        libraries,
+        lines=source.split('\n'),
+        title=(ast.get_docstring(tree) or '').split('\n')[0],
+        pieces=pieces,
+        piece_of=piece_of,
+        own=own,
+        libraries=libraries,
     )
 
 # %% ../../nbs/deploy/06_single_file.ipynb #aaf3a7d3
 class _Walk:
     "Find all pieces that some definitions need"
 
-    def __init__(self, package: str, keys, without):
+    def __init__(self, package: str, keys: Mapping[str, Sequence[str]], without: Sequence[str]):
         self.package, self.keys, self.without = package, keys, without
         self.modules: dict[str, _Module] = {}  # By name, those that were read
         self.kept: dict[str, set[int]] = {}  # Module: positions of the pieces that are kept
         self.attributes: set[str] = set()  # Names that what is kept looks up on objects
-        self.libraries: dict[str, set[tuple[str, str]]] = {}  # Name: what it is imported from
+        # Name: the ways in which the modules import it, each as in `_Module.libraries`
+        self.libraries: dict[str, set[tuple[str, str]]] = {}
 
     def module(self, name: str) -> _Module:
+        "A module of the package, read once"
         if name not in self.modules:
             self.modules[name] = _module(self.package, name, self.keys, self.without)
         return self.modules[name]
 
-    def piece(self, module: str, i: int):
+    def keep_piece(self, module: str, i: int):
         "Keep a piece, and all that it needs"
         kept = self.kept.setdefault(module, set())
         if i in kept:
@@ -426,7 +486,7 @@ class _Walk:
         piece = self.module(module).pieces[i]
         self.attributes |= piece.attributes
         for name in sorted(piece.needs):
-            self.name(module, name)
+            self.keep_name(module, name)
 
     def kept_pieces(self) -> Iterator[tuple[str, _Piece]]:
         "The pieces that are kept, each with the name of its module"
@@ -436,13 +496,13 @@ class _Walk:
 
 # %% ../../nbs/deploy/06_single_file.ipynb #054c6c2c
 @patch
-def name(self: _Walk, module: str, name: str):
-    "Keep the definition of a name in a module"
+def keep_name(self: _Walk, module: str, name: str):
+    "Keep what a name means in a module: a definition there or elsewhere in the package, or an import"
     m = self.module(module)
-    if name in m.where:
-        self.piece(module, m.where[name])
+    if name in m.piece_of:
+        self.keep_piece(module, m.piece_of[name])
     elif name in m.own:
-        self.imported(module, name)
+        self.keep_imported(module, name)
     elif name in m.libraries:
         self.libraries.setdefault(name, set()).add(m.libraries[name])
     elif not hasattr(builtins, name):
@@ -451,27 +511,27 @@ def name(self: _Walk, module: str, name: str):
 
 
 @patch
-def imported(self: _Walk, module: str, name: str):
-    "Keep what a module imports from another one of the package"
+def keep_imported(self: _Walk, module: str, name: str):
+    "Keep the definition that a module imports from another one of the package"
     source, name_there = self.module(module).own[name]
     if name_there != name:
         raise VisionRecipesError(
             f'{module} imports {name_there} of {source} under the name {name}, which one file cannot have.'
         )
-    self.name(source, name)
+    self.keep_name(source, name)
 
 # %% ../../nbs/deploy/06_single_file.ipynb #502f1155
 @patch
-def grow(self: _Walk) -> bool:  # Whether there was something to add
-    "Keep methods that are used, and statements about what is kept"
-    found = []
+def keep_used(self: _Walk) -> bool:  # Whether there was something to add
+    "Keep the methods that are used by now, and statements about what is kept"
+    used = []
     for module, kept in self.kept.items():
         for i in range(len(self.modules[module].pieces)):
             if i not in kept and self.is_used(module, i):
-                found.append((module, i))
-    for module, i in found:
-        self.piece(module, i)
-    return bool(found)
+                used.append((module, i))
+    for module, i in used:
+        self.keep_piece(module, i)
+    return bool(used)
 
 
 @patch
@@ -479,8 +539,8 @@ def is_used(self: _Walk, module: str, i: int) -> bool:
     "Whether a piece is a method that is called, or a statement about a name that is kept"
     m, kept = self.modules[module], self.kept[module]
     piece = m.pieces[i]
-    if piece.owner < 0:
-        return not piece.binds and any(m.where.get(name) in kept for name in piece.needs)
+    if piece.owner < 0:  # no method
+        return not piece.binds and any(m.piece_of.get(name) in kept for name in piece.needs)
     if piece.owner not in kept or piece.method not in self.attributes:
         return False
     owner = next(iter(m.pieces[piece.owner].binds))
@@ -506,20 +566,24 @@ def order(self: _Walk) -> list[str]:
 # %% ../../nbs/deploy/06_single_file.ipynb #a153cdac
 def _check_names(walk: _Walk):
     "Refuse what would not work in one file"
-    owners = {name: [_library_name(lib) for lib in sorted(libs)] for name, libs in walk.libraries.items()}
+    # A name: the libraries and the modules of the package that say what it means
+    sources = {name: [_library_name(lib) for lib in sorted(libs)] for name, libs in walk.libraries.items()}
     for module, piece in walk.kept_pieces():
         for name in piece.binds:
-            owners.setdefault(name, []).append(module)
+            sources.setdefault(name, []).append(module)
         _check_imports(walk, module, piece)
-    for name, where in owners.items():
-        if len(where) > 1:
+    for name, modules in sources.items():
+        if len(modules) > 1:
             raise VisionRecipesError(
-                f'{name} is one thing in {where[0]} and another in {where[1]}: one file cannot have both. '
-                'Rename one.'
+                f'{name} is one thing in {modules[0]} and another in {modules[1]}: '
+                'one file cannot have both. Rename one.'
             )
 
 
-def _library_name(library: tuple[str, str]) -> str:
+def _library_name(
+    library: tuple[str, str],  # As in `_Module.libraries`
+) -> str:
+    "What a name is imported from, for messages, such as `pathlib.Path`"
     return '.'.join(library).strip('.')
 
 
@@ -537,19 +601,26 @@ def _check_imports(walk: _Walk, module: str, piece: _Piece):
             )
 
 # %% ../../nbs/deploy/06_single_file.ipynb #d4d272af
-def _import_lines(libraries: dict[str, set]) -> str:
+def _import_lines(
+    libraries: dict[str, set],  # As of a `_Walk`
+) -> str:
     "Import statements: Python's own, then the others; of each kind `import` before `from`"
-    pairs = sorted(next(iter(found)) for found in libraries.values())
-    own = [pair for pair in pairs if _is_standard(pair[0])]
+    # `_check_names` has made sure that each name is imported in one way
+    pairs = sorted(next(iter(ways)) for ways in libraries.values())
+    standard = [pair for pair in pairs if _is_standard(pair[0])]
     others = [pair for pair in pairs if not _is_standard(pair[0])]
-    return '\n'.join(_import_statements(own) + _import_statements(others))
+    return '\n'.join(_import_statements(standard) + _import_statements(others))
 
 
 def _is_standard(module: str) -> bool:
+    "Whether a module comes with Python"
     return module.split('.')[0] in sys.stdlib_module_names
 
 
-def _import_statements(pairs: list[tuple[str, str]]) -> list[str]:  # Module, and name there or nothing
+def _import_statements(
+    pairs: list[tuple[str, str]],  # As in `_Module.libraries`
+) -> list[str]:
+    "One `import` of all whole modules, one for each `as`, and one `from … import` for each module"
     plain = [module for module, name in pairs if not name]
     lines = [f'import {", ".join(plain)}'] if plain else []
     names: dict[str, list[str]] = {}  # By module
@@ -558,7 +629,7 @@ def _import_statements(pairs: list[tuple[str, str]]) -> list[str]:  # Module, an
             lines.append(f'import {module} {name}')
         elif name:
             names.setdefault(module, []).append(name)
-    return lines + [f'from {module} import {", ".join(sorted(found))}' for module, found in names.items()]
+    return lines + [f'from {module} import {", ".join(sorted(some))}' for module, some in names.items()]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #96371ebf
 def standalone_source(
@@ -589,9 +660,9 @@ def _follow(walk: _Walk, roots: Sequence[str], bottom: str):
     for root in roots:
         module, name, method = _root(root, walk.package)
         walk.attributes |= {method} - {''}
-        walk.name(module, name)
+        walk.keep_name(module, name)
     walk.attributes |= attributes(bottom)
-    while walk.grow():
+    while walk.keep_used():  # what is kept may use further methods
         pass
     _import_for_bottom(walk, bottom)
 
@@ -607,13 +678,14 @@ def _import_for_bottom(walk: _Walk, bottom: str):
 
 # %% ../../nbs/deploy/06_single_file.ipynb #147714bb
 def _root(root: str, package: str) -> tuple[str, str, str]:  # Module, name, and method or nothing
+    "The parts of a root, such as `runtime.predictor.Predictor.predict`"
     parts = root.split('.')
     n = _module_length(package, parts)
     if not n or len(parts) - n > 2:
         raise VisionRecipesError(
             f'{root}: name a definition with its module, such as runtime.predictor.Predictor.'
         )
-    return '.'.join(parts[:n]), parts[n], ''.join(parts[n + 1 :])
+    return '.'.join(parts[:n]), parts[n], ''.join(parts[n + 1 :])  # of the method at most one part
 
 
 def _module_length(package: str, parts: list[str]) -> int:
@@ -626,23 +698,25 @@ def _module_length(package: str, parts: list[str]) -> int:
 
 
 def _is_module(package: str, parts: list[str]) -> bool:
+    "Whether a package has a module of this name, in parts; its parents are imported for that"
     try:
         return find_spec('.'.join([package, *parts])) is not None
     except ModuleNotFoundError:
         return False
 
 # %% ../../nbs/deploy/06_single_file.ipynb #92e24274
-def _part(walk: _Walk, module: str) -> str:
+def _module_text(walk: _Walk, module: str) -> str:
     "The kept pieces of a module under a line that names it"
     m = walk.modules[module]
     head = f'# {"-" * 98}\n# {walk.package}.{module}' + (f': {m.title}' if m.title else '')
-    return head + '\n\n' + _written(m.lines, {i for k in walk.kept[module] for i in m.pieces[k].lines})
+    kept_lines = set().union(*(m.pieces[k].lines for k in walk.kept[module]))  # positions
+    return head + '\n\n' + _written(m.lines, kept_lines)
 
 
 def _assembled(walk: _Walk, top: str, bottom: str) -> str:
     "Docstring, imports, kept pieces and last statements, with an empty line between them"
     parts = [f'"""{top.strip()}"""' if top else '', _import_lines(walk.libraries)]
-    parts += [_part(walk, module) for module in walk.order]
+    parts += [_module_text(walk, module) for module in walk.order]
     parts.append(bottom.strip('\n'))
     return '\n\n'.join(part for part in parts if part) + '\n'
 

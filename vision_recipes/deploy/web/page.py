@@ -22,17 +22,17 @@ _WASM_SCRIPT = 'ort.wasm.bundle.min.mjs'
 _WASM_BINARY = 'ort-wasm-simd-threaded.wasm'
 _WEBGPU_SCRIPT = 'ort.webgpu.bundle.min.mjs'
 _WEBGPU_BINARY = 'ort-wasm-simd-threaded.asyncify.wasm'
-ORT_BUILDS = {  # script and binary
+ORT_BUILDS = {  # By name of a build: its script and its binary
     'wasm': (_WASM_SCRIPT, _WASM_BINARY),
     'webgpu': (_WEBGPU_SCRIPT, _WEBGPU_BINARY),
 }
-ORT_SHA256 = {
+ORT_SHA256 = {  # By name of a file, of `ORT_VERSION`
     _WASM_SCRIPT: '11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90',
     _WASM_BINARY: '3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2',
     _WEBGPU_SCRIPT: '0730816731ce2cdfb06f273da065d4a1c7091eb9d1756a83b2916c8a89d015e2',
     _WEBGPU_BINARY: '39f9f0894d478800487ed9f7dbe92618498db320cf55c8e3d89adff8dce658da',
 }
-_MAX_BYTES = 64_000_000  # of one of these files
+_MAX_BYTES = 64_000_000  # Of one of these files, against archives that unpack without end
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #313f1605
 def _from_tgz(path: Path) -> dict[str, bytes]:  # Content by name
@@ -44,9 +44,13 @@ def _from_tgz(path: Path) -> dict[str, bytes]:  # Content by name
         raise VisionRecipesError(f'{path}: cannot be read as the .tgz of an npm package ({e}).') from e
 
 
-def _known_members(tar: tarfile.TarFile, path: Path) -> dict[str, bytes]:
-    known = {f'package/dist/{name}': name for name in ORT_SHA256}
-    members = {known[m.name]: m for m in tar if m.name in known}
+def _known_members(
+    tar: tarfile.TarFile,
+    path: Path,  # Of the archive, for messages
+) -> dict[str, bytes]:  # Content by name
+    "The files of `ORT_SHA256` in an archive, which is read but never unpacked"
+    name_of = {f'package/dist/{name}': name for name in ORT_SHA256}  # By path in the archive
+    members = {name_of[m.name]: m for m in tar if m.name in name_of}
     for name, member in members.items():
         if not member.isreg() or member.size > _MAX_BYTES:
             raise VisionRecipesError(
@@ -56,7 +60,7 @@ def _known_members(tar: tarfile.TarFile, path: Path) -> dict[str, bytes]:
     return {name: tar.extractfile(member).read() for name, member in members.items()}
 
 
-def _from_folder(path: Path) -> dict[str, bytes]:
+def _from_folder(path: Path) -> dict[str, bytes]:  # Content by name
     "The known files of an unpacked package, or of a folder that holds them"
     candidates = [path / 'dist', path / 'package' / 'dist']
     dist = next((folder for folder in candidates if folder.is_dir()), path)
@@ -73,37 +77,41 @@ def _without_npm() -> str:
 
 
 def _pack_command(npm: str) -> list[str]:
+    "The command that fetches the package as an archive, without running its scripts"
     return [npm, 'pack', f'onnxruntime-web@{ORT_VERSION}', '--ignore-scripts', '--silent']
 
 
-def _from_npm() -> dict[str, bytes]:
-    "The known files, by way of npm"
+def _from_npm() -> dict[str, bytes]:  # Content by name
+    "The known files of the package that npm fetches"
     npm = shutil.which('npm')
     if npm is None:
         raise VisionRecipesError(
             'onnxruntime-web comes from npm, and there is no npm here. '
             f'Install Node.js; or without it: {_without_npm()}'
         )
-    with tempfile.TemporaryDirectory() as d:
+    with tempfile.TemporaryDirectory() as folder:
         log_info(f'fetching onnxruntime-web {ORT_VERSION} with npm')
-        done = subprocess.run(_pack_command(npm), cwd=d, capture_output=True, text=True)
-        packed = sorted(Path(d).glob('*.tgz'))
-        if done.returncode or not packed:
+        done = subprocess.run(_pack_command(npm), cwd=folder, capture_output=True, text=True)
+        archives = sorted(Path(folder).glob('*.tgz'))
+        if done.returncode or not archives:
             reason = (done.stderr or done.stdout).strip()[-300:] or 'it says nothing'
             raise VisionRecipesError(
                 f'npm cannot fetch onnxruntime-web {ORT_VERSION}: {reason}. Without npm: {_without_npm()}'
             )
-        return _from_tgz(packed[0])
+        return _from_tgz(archives[0])
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #d1597b7a
-def _check_files(files: dict[str, bytes], source: str | Path):
+def _check_files(
+    files: dict[str, bytes],  # Content by name
+    source: str | Path,  # Where they come from, for messages
+):
     "Raise where a file is missing or is not that of `ORT_VERSION`"
-    for name, known in ORT_SHA256.items():
+    for name, checksum in ORT_SHA256.items():
         if name not in files:
             raise VisionRecipesError(
                 f'{source}: has no dist/{name}. It must be the npm package onnxruntime-web {ORT_VERSION}.'
             )
-        if hashlib.sha256(files[name]).hexdigest() != known:
+        if hashlib.sha256(files[name]).hexdigest() != checksum:
             raise VisionRecipesError(
                 f'{source}: dist/{name} is not that of onnxruntime-web {ORT_VERSION}, '
                 'the version this page is made for.'
@@ -138,11 +146,13 @@ def page_policy(
     cdn: bool = False,  # Whether onnxruntime-web comes from the network
 ) -> str:  # For the page's `Content-Security-Policy`
     "What the page may load, and the servers it may talk to: its own, and with `cdn` also that of `ORT_CDN`"
-    server = ' ' + '/'.join(ORT_CDN.split('/')[:3]) if cdn else ''
-    code = ' blob:' if cdn else ''  # what was fetched and checked is run from memory
+    server = ' ' + '/'.join(ORT_CDN.split('/')[:3]) if cdn else ''  # without the path
+    from_memory = (
+        ' blob:' if cdn else ''
+    )  # a script of another server is fetched, checked and run from memory
     rules = {
         'default-src': "'none'",
-        'script-src': f"'self' 'wasm-unsafe-eval'{code}",
+        'script-src': f"'self' 'wasm-unsafe-eval'{from_memory}",
         'worker-src': "'self' blob:",
         'connect-src': f"'self'{server}",
         'style-src': "'self'",
@@ -153,13 +163,18 @@ def page_policy(
     return '; '.join(f'{name} {sources}' for name, sources in rules.items())
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #cf662245
-def _build_file(base: str, name: str) -> dict[str, str]:
+def _build_file(
+    base: str,  # The address of the folder that holds it
+    name: str,  # A key of `ORT_SHA256`
+) -> dict[str, str]:
     "The address of a file, and its checksum in the form that browsers want"
     checksum = base64.b64encode(bytes.fromhex(ORT_SHA256[name])).decode()
     return {'url': base + name, 'integrity': f'sha256-{checksum}'}
 
 
-def _builds(base: str) -> dict:  # By `wasm` and `webgpu`
+def _builds(
+    base: str,  # As for `_build_file`
+) -> dict:  # By `wasm` and `webgpu`
     "Where the page finds each build"
     builds = {}
     for build, (script, binary) in ORT_BUILDS.items():
@@ -167,12 +182,15 @@ def _builds(base: str) -> dict:  # By `wasm` and `webgpu`
     return builds
 
 
-def _address(path: str, what: str) -> str:  # As the page writes it
-    "A path below the page's folder as an address"
+def _address(
+    path: str,
+    parameter: str,  # Of `write_web_page`, for the message
+) -> str:  # With `%20` for a space, and so on
+    "A path below the page's folder as an address. Raises `VisionRecipesError` for any other path"
     parts = str(path).replace('\\', '/').split('/')
     if not str(path) or parts[0] in ('', '.') or '..' in parts or ':' in parts[0]:
         raise VisionRecipesError(
-            f'{what}: {str(path)!r} must be a path below the folder of the page, such as samples/1.png.'
+            f'{parameter}: {str(path)!r} must be a path below the folder of the page, such as samples/1.png.'
         )
     return quote('/'.join(parts))
 

@@ -32,7 +32,9 @@ def has_node() -> bool:
     return found
 
 # %% ../../../nbs/deploy/web/01_static_files.ipynb #20233512
+# By NumPy's dtype: the class of JavaScript
 _TYPED_ARRAYS = {'uint8': 'Uint8Array', 'int64': 'BigInt64Array', 'float32': 'Float32Array'}
+# What node runs behind the module; LINES and NAMES (of the values) are replaced
 _RUN = """
 import fs from 'node:fs';
 

@@ -12,19 +12,23 @@ const OUTLINE_STEPS = 12; // directions into which a mask is shifted for its out
 
 // ## Colors and numbers
 
+// A share (0 to 1) in percent; with a digit behind the point near 0 and 100 %
 export function percent(share) {
   const needsDigit = share < 0.0995 || (share >= 0.995 && share < 0.9995);
   return `${(100 * share).toFixed(needsDigit ? 1 : 0)} %`;
 }
 
+// A color of bytes, with an opacity, as CSS
 export function css([r, g, b], alpha = 1) {
   return `rgb(${r} ${g} ${b} / ${alpha})`;
 }
 
+// The color (RGB, bytes) of a class by the card; the colors repeat where there are more classes
 export function classColor({colors}, label) {
   return colors?.length ? colors[label % colors.length] : DEFAULT_COLOR;
 }
 
+// The color (CSS) of keypoint `k`, evenly spread over the color wheel
 export function pointColor(k, nPoints) {
   return `hsl(${Math.round((360 * k) / nPoints)} 85% 55%)`;
 }
@@ -37,15 +41,17 @@ function linearLight(v) {
 // Black or white, whichever has the higher contrast with a color
 export function inkOn(rgb) {
   const [r, g, b] = rgb.map(v => linearLight(v / 255));
+  // the luminance of sRGB; at 0.179, black and white have the same contrast (WCAG)
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? '#000' : '#fff';
 }
 
 // ## The image and its layers
 
-// Draw an image and its prediction. `order` says which objects, the highest score first.
-// Where `active` is not null, all other objects are faded.
+// Draw an image and its prediction.
+// `order` holds the positions of the objects to draw, the highest score first.
+// `active` is the position of the one that stands out, while all others are faded; null: none.
 export function drawPrediction(canvas, bitmap, prediction, card, order, active) {
-  const ratio = devicePixelRatio || 1;
+  const ratio = devicePixelRatio || 1; // pixels of the screen for a pixel of CSS
   const zoom = Math.max(1, Math.min(1.5, canvas.clientWidth / 500)); // thicker lines on a large image
   fitCanvas(canvas, bitmap, ratio);
   const pen = canvas.getContext('2d');
@@ -54,9 +60,9 @@ export function drawPrediction(canvas, bitmap, prediction, card, order, active) 
   const view = {
     pen,
     card,
-    scale: canvas.width / prediction.width,
+    scale: canvas.width / prediction.width, // pixels of the canvas for a pixel of the image
     unit: ratio * zoom, // pixels of the canvas for one pixel of line width
-    labelPlaces: [], // taken by names
+    labelPlaces: [], // where names are already: {x, y, width}
   };
   const draw = (drawLayer, i) => {
     pen.globalAlpha = active === null || active === i ? 1 : FADED;
@@ -79,6 +85,7 @@ function fitCanvas(canvas, bitmap, ratio) {
   canvas.height = Math.max(1, Math.round((canvas.width * bitmap.height) / bitmap.width));
 }
 
+// The image on white, which shows where it is transparent
 function drawBitmap(pen, bitmap) {
   const {width, height} = pen.canvas;
   pen.fillStyle = '#fff';
@@ -87,6 +94,7 @@ function drawBitmap(pen, bitmap) {
   pen.drawImage(bitmap, 0, 0, width, height);
 }
 
+// The box of object `i`: a line in the color of its class on a wider dark one
 function drawBox({pen, card, scale, unit}, {boxes, labels, masks}, i) {
   if (masks) return; // the outline of the mask shows it better
   const [x1, y1, x2, y2] = boxes[i].map(v => v * scale);
@@ -101,6 +109,7 @@ function drawBox({pen, card, scale, unit}, {boxes, labels, masks}, i) {
   }
 }
 
+// The class and score of object `i`, on a field in the color of the class
 function drawName(view, {boxes, labels, scores}, i) {
   const {pen, card, scale, unit} = view;
   const {names} = card.labels;
@@ -110,26 +119,27 @@ function drawName(view, {boxes, labels, scores}, i) {
   pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
   pen.textBaseline = 'middle';
   const size = {width: pen.measureText(text).width + 10 * unit, height: 20 * unit};
-  const place = placeName(view, boxes[i].map(v => v * scale), size);
-  if (!place) return; // the list beside the image names it
-  const {x, y} = place;
+  const corner = placeName(view, boxes[i].map(v => v * scale), size);
+  if (!corner) return; // the list beside the image names it
+  const {x, y} = corner;
   pen.fillStyle = css(color);
   pen.fillRect(x, y, size.width, size.height);
   pen.fillStyle = inkOn(color);
   pen.fillText(text, x + 5 * unit, y + size.height / 2 + unit);
 }
 
-// A place for a name above, below or inside a box, where no other name is; it is noted in `labelPlaces`.
-// Undefined where names are everywhere: in a crowd, some objects have none until they are active.
+// The left top corner for a name above, below or inside a box, where no other name is: {x, y}.
+// It is noted in `labelPlaces`. Undefined where names are everywhere: in a crowd, some objects have none
+// until they are active.
 function placeName({pen, labelPlaces}, [x1, y1, , y2], {width, height}) {
   const within = (v, limit) => Math.max(0, Math.min(v, limit));
   const x = within(x1, pen.canvas.width - width);
-  const heights = [y1 - height, y2, y1].map(y => within(y, pen.canvas.height - height));
+  const tops = [y1 - height, y2, y1].map(y => within(y, pen.canvas.height - height));
   const isFree = y =>
     labelPlaces.every(
       other => x >= other.x + other.width || other.x >= x + width || Math.abs(y - other.y) >= height,
     );
-  const y = heights.find(isFree);
+  const y = tops.find(isFree);
   if (y === undefined) return undefined;
   labelPlaces.push({x, y, width});
   return {x, y};
@@ -153,7 +163,8 @@ function maskImage(mask, rgb) {
   return canvas;
 }
 
-// The outline of a mask: the shape shifted to all sides, and cut out where it lies itself
+// The outline of a mask: its shape (a canvas) at width x height, shifted by `rim` pixels to all sides, and
+// cut out where it lies itself. The canvas has a margin of `rim` pixels.
 function maskOutline(shape, width, height, rim) {
   const outline = newCanvas(Math.ceil(width) + 2 * rim, Math.ceil(height) + 2 * rim);
   const pen = outline.getContext('2d');
@@ -167,6 +178,7 @@ function maskOutline(shape, width, height, rim) {
   return outline;
 }
 
+// The mask of object `i`: a tint with an outline
 function drawMask({pen, card, scale, unit}, {masks, labels}, i) {
   if (!masks || !masks[i].width || !masks[i].height) return;
   const [x, y, width, height] = [masks[i].x, masks[i].y, masks[i].width, masks[i].height].map(v => v * scale);
@@ -181,21 +193,22 @@ function drawMask({pen, card, scale, unit}, {masks, labels}, i) {
 
 // ## Keypoints
 
+// The keypoints of object `i`, and the lines of the skeleton between them
 function drawPoints(view, {keypoints, labels}, i) {
   if (!keypoints) return;
   const {pen, card, scale, unit} = view;
-  const places = keypoints[i].map(([x, y]) => [x * scale, y * scale]);
+  const centers = keypoints[i].map(([x, y]) => [x * scale, y * scale]);
   pen.strokeStyle = css(classColor(card, labels[i]));
   pen.lineWidth = 2.5 * unit;
   for (const [from, to] of card.labels.skeleton?.edges ?? []) {
     pen.beginPath();
-    pen.moveTo(...places[from]);
-    pen.lineTo(...places[to]);
+    pen.moveTo(...centers[from]);
+    pen.lineTo(...centers[to]);
     pen.stroke();
   }
-  places.forEach((place, k) => {
+  centers.forEach((center, k) => {
     const isFilled = keypoints[i][k][2] >= MIN_CONFIDENCE;
-    drawPoint(view, place, pointColor(k, places.length), isFilled);
+    drawPoint(view, center, pointColor(k, centers.length), isFilled);
   });
 }
 

@@ -11,10 +11,13 @@ const TASKS = {
   segmentation: {decoder: 'objects', outputs: ['boxes', 'scores', 'classes', 'masks'], decode: decodeMasks},
   keypoints: {decoder: 'objects', outputs: ['boxes', 'scores', 'classes', 'heatmaps'], decode: decodePoints},
 };
+// A decoder takes the outputs of the graph, the placement of the image (see `placement`), the card and
+// {scoreThreshold, maskThreshold}. It gives {scores, labels}, and boxes, masks or keypoints of what has them.
 const DECODERS = {
   classifier: decodeClasses,
   yolox: decodeYolox,
-  objects: (outputs, place, card, thresholds) => TASKS[card.task].decode(outputs, place, card, thresholds),
+  objects: (outputs, placement, card, thresholds) =>
+    TASKS[card.task].decode(outputs, placement, card, thresholds),
 };
 
 // Rounding to float32 as NumPy does: without it a score or a box could fall on the other side of a threshold.
@@ -30,6 +33,7 @@ const FIXED_64 = 1;
 const BYTES = 2;
 const FIXED_32 = 5;
 
+// The error to throw where the bytes are no protocol buffer.
 function damagedFile() {
   return new Error('This is not an ONNX file, or it was cut off on its way.');
 }
@@ -38,7 +42,7 @@ function damagedFile() {
 function readVarint(bytes, start) {
   let value = 0;
   let at = start;
-  for (let unit = 1; unit < 2 ** 70 && at < bytes.length; unit *= 128) {
+  for (let unit = 1; unit < 2 ** 70 && at < bytes.length; unit *= 128) { // at most ten bytes
     const byte = bytes[at++];
     value += (byte & 127) * unit;
     if (byte < 128) return {value, next: at};
@@ -46,7 +50,7 @@ function readVarint(bytes, start) {
   throw damagedFile();
 }
 
-// Where the value of a field begins and ends; `at` is the place behind its tag.
+// Where the value of a field begins and ends, as positions of bytes; `at` is the position behind its tag.
 function fieldSpan(bytes, at, wireType) {
   if (wireType === VARINT) return [at, readVarint(bytes, at).next];
   if (wireType === FIXED_64) return [at, at + 8];
@@ -69,6 +73,7 @@ function* byteFields(bytes) {
   }
 }
 
+// The text of field `number` of an entry (bytes); empty where it has no such field.
 function entryText(entry, number) {
   const field = [...byteFields(entry)].find(([n]) => n === number);
   return new TextDecoder().decode(field?.[1]);
@@ -142,16 +147,18 @@ export async function loadModel(ort, bytes, {providers = ['webgpu', 'wasm'], thr
   throw new Error(`The model cannot be run here: ${reasons.join('; ')}`);
 }
 
+// Open a model on one provider: what `loadModel` gives. Throws where the provider cannot run it.
 async function openModel(ort, bytes, card, provider, refused) {
-  const options = {executionProviders: [provider], logSeverityLevel: 3};
+  const options = {executionProviders: [provider], logSeverityLevel: 3}; // errors only
   const session = await ort.InferenceSession.create(bytes, options);
   const model = makeModel(ort, session, card, provider, refused);
-  if (provider !== 'wasm') {
+  if (provider !== 'wasm') { // a graphics card may fail at the first run
     await model.predict({data: new Uint8ClampedArray(4).fill(255), width: 1, height: 1});
   }
   return model;
 }
 
+// The model of an open session: what `loadModel` gives. Throws where the graph does not fit its card.
 function makeModel(ort, session, card, provider, refused) {
   const names = card.decoder === 'objects' ? TASKS[card.task].outputs : session.outputNames;
   const missing = names.find(name => !session.outputNames.includes(name));
@@ -161,6 +168,7 @@ function makeModel(ort, session, card, provider, refused) {
         `but ${session.outputNames.join(', ')}.`,
     );
   }
+  // from a tensor to the outputs, in the order of `names`
   const run = async ({type, data, dims}) => {
     const results = await session.run({[session.inputNames[0]]: new ort.Tensor(type, data, dims)});
     return names.map(name => results[name]);
@@ -174,7 +182,7 @@ function makeModel(ort, session, card, provider, refused) {
   return {card, provider, refused, predict};
 }
 
-// Prepare, run and decode one image, with the milliseconds each took.
+// Prepare, run and decode one image: {prediction, ms}, `ms` with the milliseconds that each step took.
 async function predictOne(run, card, image, options) {
   const {width, height} = image;
   const thresholds = {
@@ -188,8 +196,7 @@ async function predictOne(run, card, image, options) {
   const prepared = performance.now();
   const outputs = await run(input);
   const ran = performance.now();
-  const place = placement(width, height, card.preprocess);
-  const found = DECODERS[card.decoder](outputs, place, card, thresholds);
+  const found = DECODERS[card.decoder](outputs, placement(width, height, card.preprocess), card, thresholds);
   const ms = {prepare: prepared - started, run: ran - prepared, decode: performance.now() - ran};
   return {prediction: {width, height, boxes: null, masks: null, keypoints: null, ...found}, ms};
 }
@@ -211,13 +218,15 @@ function checkThresholds(thresholds) {
 
 // ## Resizing, as Pillow does it
 
+// By name: how far a filter reaches, and the weight of a pixel at a distance, both in pixels.
 const FILTERS = {
   bilinear: {support: 1, weight: x => Math.max(0, 1 - Math.abs(x))},
   bicubic: {support: 2, weight: cubicWeight},
 };
-const WEIGHT_BITS = 22; // behind the point of a weight
-const HALF = 1 << (WEIGHT_BITS - 1);
+const WEIGHT_BITS = 22; // a weight is a whole number of 2 ** -22, as in Pillow
+const HALF = 1 << (WEIGHT_BITS - 1); // one half, with which sums begin, so that they are rounded
 
+// Pillow's bicubic kernel, with the parameter -0.5.
 function cubicWeight(distance) {
   const x = Math.abs(distance);
   if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
@@ -225,19 +234,19 @@ function cubicWeight(distance) {
   return 0;
 }
 
-// Which pixels of a row of `before` make each pixel of a row of `after`, and with which weights.
-// `first` is the first such pixel, `start` the place of its weight in `weights`.
-function resizeTaps(before, after, {support, weight}) {
-  const scale = before / after;
-  const widen = Math.max(1, scale);
+// Which of `nBefore` pixels of a row make each of its `nAfter` new pixels, and with which weights.
+// `first` is the first such pixel. Its weights begin at `start`, and end where those of the next pixel begin.
+function resizeTaps(nBefore, nAfter, {support, weight}) {
+  const scale = nBefore / nAfter;
+  const widen = Math.max(1, scale); // the filter of a smaller image averages over more pixels
   const reach = support * widen;
-  const first = new Int32Array(after);
-  const start = new Int32Array(after + 1);
+  const first = new Int32Array(nAfter);
+  const start = new Int32Array(nAfter + 1);
   const weights = [];
-  for (let i = 0; i < after; i++) {
+  for (let i = 0; i < nAfter; i++) {
     const center = (i + 0.5) * scale;
     first[i] = Math.max(0, Math.trunc(center - reach + 0.5));
-    const end = Math.min(before, Math.trunc(center + reach + 0.5));
+    const end = Math.min(nBefore, Math.trunc(center + reach + 0.5));
     const raw = [];
     for (let j = first[i]; j < end; j++) raw.push(weight((j - center + 0.5) * (1 / widen)));
     const sum = raw.reduce((a, b) => a + b, 0);
@@ -247,6 +256,7 @@ function resizeTaps(before, after, {support, weight}) {
   return {first, start, weights: Int32Array.from(weights)};
 }
 
+// Whether no pixel is transparent.
 function isOpaque(rgba) {
   for (let i = 3; i < rgba.length; i += 4) {
     if (rgba[i] !== 255) return false;
@@ -260,7 +270,8 @@ function overWhite(rgba) {
   if (isOpaque(rgba)) return rgba;
   const out = new Uint8Array(rgba.length);
   for (let i = 0; i < rgba.length; i++) {
-    const alpha = rgba[i | 3];
+    const alpha = rgba[i | 3]; // the last byte of the same pixel
+    // a weighted mean, divided by 255 in whole numbers
     const value = (rgba[i] * alpha + 255 * (255 - alpha)) * 128 + 0x4000;
     out[i] = ((value >> 8) + value) >> 15;
   }
@@ -280,6 +291,7 @@ export function resize(rgba, width, height, toWidth, toHeight, filter = 'bilinea
 }
 
 // Resize along the rows: RGBA in, RGB out.
+// `Math.imul` and `| 0` calculate in 32-bit integers, as Pillow does.
 function resizeRows(rgba, width, height, toWidth, {first, start, weights}) {
   const out = new Uint8ClampedArray(height * toWidth * 3);
   for (let y = 0, at = 0; y < height; y++) {
@@ -302,7 +314,7 @@ function resizeRows(rgba, width, height, toWidth, {first, start, weights}) {
   return out;
 }
 
-// Resize along the columns; `rowBytes` is the number of bytes in a row, of any number of channels.
+// Resize along the columns; `rowBytes` is the number of bytes in a row, whatever its channels.
 function resizeColumns(pixels, rowBytes, toHeight, {first, start, weights}) {
   const out = new Uint8ClampedArray(toHeight * rowBytes);
   const sums = new Int32Array(rowBytes);
@@ -319,8 +331,9 @@ function resizeColumns(pixels, rowBytes, toHeight, {first, start, weights}) {
 
 // ## From an image to the network's input
 
-// Where an image lies in the network's square of `size` pixels.
-// Gives {width, height} of the image, its size `fit` in the square, and `scale` and `offset`, each as [x, y].
+// The placement of an image: where it lies in the network's square of `size` pixels.
+// Gives {width, height} of the image; and each as [x, y]: `fit`, its size in the square; `scale`, pixels of
+// the square for a pixel of the image; `offset`, the left top corner in the square.
 export function placement(width, height, {size, letterbox}) {
   const scale = size / Math.max(width, height);
   const fit = [width, height].map(n => Math.max(1, Math.floor(n * scale + 0.5)));
@@ -343,6 +356,7 @@ export function letterbox({data, width, height}, preprocess) {
   return square;
 }
 
+// A square of one color (RGB), three bytes a pixel.
 function filledSquare(size, color) {
   const square = new Uint8ClampedArray(size * size * 3);
   for (let i = 0; i < square.length; i += 3) {
@@ -358,6 +372,7 @@ function byteTable(c, {preprocess: {mean, std}, input}) {
   const toNumber = v => {
     if (input.dtype === 'uint8') return v;
     if (!input.normalize) return v / 255;
+    // (v / 255 - mean) / std, rounded as in Python's `to_input`
     return f32(v * f32(1 / (255 * std[c]))) - f32(mean[c] / std[c]);
   };
   return Float32Array.from({length: 256}, (_, v) => toNumber(v));
@@ -372,6 +387,7 @@ export function toInput(rgb, card) {
   const data = new (input.dtype === 'uint8' ? Uint8Array : Float32Array)(3 * nPixels);
   for (let c = 0; c < 3; c++) {
     const table = byteTable(c, card);
+    // a graph that normalises the image itself takes RGB, and swaps the channels itself
     const source = input.normalize && channels === 'BGR' ? 2 - c : c;
     const step = isPlanar ? 1 : 3;
     for (let i = 0, to = isPlanar ? c * nPixels : c, at = source; i < nPixels; i++, to += step, at += 3) {
@@ -383,7 +399,8 @@ export function toInput(rgb, card) {
 
 // ## Decoding: classes
 
-function decodeClasses([{data, dims}], place, card) {
+// Each class with its probability, in the order of the card.
+function decodeClasses([{data, dims}], placement, card) {
   const nClasses = card.labels.names.length;
   if (dims.at(-1) !== nClasses) {
     throw new Error(`The graph gives ${dims.at(-1)} probabilities, but its card names ${nClasses} classes.`);
@@ -392,11 +409,12 @@ function decodeClasses([{data, dims}], place, card) {
   return {scores: probabilities, labels: probabilities.map((_, i) => i)};
 }
 
+// The probabilities of some logits.
 function softmax(logits) {
   const highest = logits.reduce((a, b) => Math.max(a, b));
-  const parts = Array.from(logits, v => Math.exp(v - highest));
-  const sum = parts.reduce((a, b) => a + b);
-  return parts.map(v => v / sum);
+  const powers = Array.from(logits, v => Math.exp(v - highest)); // at most 1, so that none is infinite
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map(v => v / sum);
 }
 
 // ## Decoding: boxes
@@ -411,6 +429,7 @@ function clamp(value, limit) {
   return value > 0 ? Math.min(value, limit) : 0;
 }
 
+// The four numbers of box `i`, as a view.
 function boxAt(boxes, i) {
   return boxes.subarray(4 * i, 4 * i + 4);
 }
@@ -424,6 +443,7 @@ function toImage(box, {scale, offset}) {
   return Array.from(box, (v, i) => f32(f32(v - f32(offset[i % 2])) / f32(scale[i % 2])));
 }
 
+// The part of a box that lies in the image.
 function clipBox(box, {width, height}) {
   return box.map((v, i) => clamp(v, i % 2 ? height : width));
 }
@@ -464,7 +484,7 @@ function candidates(data, columns, minScore, maxCount) {
   const nCells = data.length / columns;
   for (let row = 0, at = 0; row < nCells; row++, at += columns) {
     if (!(data[at + 4] >= minScore)) continue;
-    let best = 5;
+    let best = 5; // the column of the most probable class
     for (let c = 6; c < columns; c++) {
       if (data[at + c] > data[at + best]) best = c;
     }
@@ -484,18 +504,21 @@ function pick(arrays, positions) {
 }
 
 // The box (x1, y1, x2, y2) of the raw numbers of a cell, in the pixels of the input.
+// The numbers are the box's center, as an offset from the cell, and the logarithms of its sides; their unit
+// is the stride. They begin at `data[at]`. `row` counts the cells of all grids, one grid after the other.
 function rawBox(data, at, row, grids) {
   let grid = 0;
-  let cell = row;
+  let cell = row; // within `grid`
   while (cell >= grids[grid].side ** 2) cell -= grids[grid++].side ** 2;
   const {stride, side} = grids[grid];
-  const column = [cell % side, Math.floor(cell / side)];
-  const [x, y] = column.map((place, i) => f32(f32(data[at + i] + place) * stride));
+  const cellXy = [cell % side, Math.floor(cell / side)];
+  const [x, y] = cellXy.map((position, i) => f32(f32(data[at + i] + position) * stride));
   const [halfWidth, halfHeight] = [2, 3].map(i => f32((f32(Math.exp(data[at + i])) * stride) / 2));
   return [x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight];
 }
 
-// Boxes of the raw numbers of some cells of a square input of `size` pixels.
+// The boxes of some cells (`rows`) from their raw numbers: 4 numbers each.
+// The input is a square of `size` pixels.
 function rawBoxes(data, columns, rows, size) {
   const grids = STRIDES.map(stride => ({stride, side: size / stride}));
   const nCells = grids.reduce((n, {side}) => n + side * side, 0);
@@ -507,10 +530,12 @@ function rawBoxes(data, columns, rows, size) {
   return Float32Array.from(rows.flatMap(row => rawBox(data, row * columns, row, grids)));
 }
 
+// The boxes of some cells (`rows`), where the graph has decoded them: 4 numbers each.
 function decodedBoxes(data, columns, rows) {
   return Float32Array.from(rows.flatMap(row => Array.from(data.subarray(row * columns, row * columns + 4))));
 }
 
+// The boxes at `positions` only: 4 numbers each.
 function boxesAt(boxes, positions) {
   return Float32Array.from(positions.flatMap(i => Array.from(boxAt(boxes, i))));
 }
@@ -525,7 +550,7 @@ export function yoloxDetections(data, columns, size, decoding, scoreThreshold) {
   return {boxes: boxesAt(boxes, kept), ...pick({scores, labels}, kept)};
 }
 
-// The same from a graph that holds the suppression.
+// The same from the outputs of a graph that holds the suppression.
 function suppressedDetections([boxes, scores, labels], {max_detections = 100}, scoreThreshold) {
   const isHigh = i => scores.data[i] >= f32(scoreThreshold);
   const order = byScore(scores.data).filter(isHigh).slice(0, max_detections);
@@ -536,7 +561,8 @@ function suppressedDetections([boxes, scores, labels], {max_detections = 100}, s
   };
 }
 
-function yoloxOutputs(outputs, card, scoreThreshold) {
+// The objects of YOLOX from the outputs of its graph, of any kind: as `yoloxDetections` gives them.
+function yoloxObjects(outputs, card, scoreThreshold) {
   if (card.decoding.kind === 'nms') return suppressedDetections(outputs, card.decoding, scoreThreshold);
   const columns = outputs[0].dims.at(-1);
   const nClasses = card.labels.names.length;
@@ -549,9 +575,10 @@ function yoloxOutputs(outputs, card, scoreThreshold) {
   return yoloxDetections(outputs[0].data, columns, card.preprocess.size, card.decoding, scoreThreshold);
 }
 
-function decodeYolox(outputs, place, card, {scoreThreshold}) {
-  const {boxes: inputBoxes, scores, labels} = yoloxOutputs(outputs, card, scoreThreshold);
-  const boxes = scores.map((_, i) => clipBox(toImage(boxAt(inputBoxes, i), place), place));
+// The objects of YOLOX in the image.
+function decodeYolox(outputs, placement, card, {scoreThreshold}) {
+  const {boxes: inputBoxes, scores, labels} = yoloxObjects(outputs, card, scoreThreshold);
+  const boxes = scores.map((_, i) => clipBox(toImage(boxAt(inputBoxes, i), placement), placement));
   const inImage = [...boxes.keys()].filter(i => hasArea(boxes[i])); // a box in the padding has no area left
   return pick({scores, labels, boxes}, inImage);
 }
@@ -560,7 +587,7 @@ function decodeYolox(outputs, place, card, {scoreThreshold}) {
 
 // The objects, the highest score first: {rows: positions in the outputs, scores, labels, boxes, wholeBoxes}.
 // `boxes` are clipped at the image's edge, `wholeBoxes` are not.
-function foundObjects([boxes, scores, classes], place, nClasses, scoreThreshold) {
+function foundObjects([boxes, scores, classes], placement, nClasses, scoreThreshold) {
   const unknown = Array.from(classes.data, Number).find(c => c >= nClasses);
   if (unknown !== undefined) {
     throw new Error(
@@ -568,50 +595,51 @@ function foundObjects([boxes, scores, classes], place, nClasses, scoreThreshold)
     );
   }
   const minScore = f32(scoreThreshold);
-  const wholeBox = i => toImage(boxAt(boxes.data, i), place);
+  const wholeBox = i => toImage(boxAt(boxes.data, i), placement);
   const isObject = i =>
     scores.data[i] >= minScore &&
     boxAt(boxes.data, i).every(Number.isFinite) &&
-    hasArea(clipBox(wholeBox(i), place));
+    hasArea(clipBox(wholeBox(i), placement)); // a box in the padding has none
   const rows = byScore(scores.data).filter(isObject);
   const wholeBoxes = rows.map(wholeBox);
   return {
     rows,
     scores: rows.map(i => scores.data[i]),
     labels: rows.map(i => Number(classes.data[i])),
-    boxes: wholeBoxes.map(box => clipBox(box, place)),
+    boxes: wholeBoxes.map(box => clipBox(box, placement)),
     wholeBoxes,
   };
 }
 
-// The numbers of one object in an output of any shape.
+// The numbers of one row in an output of any shape, as a view; the first axis counts the rows.
 function rowOf({data, dims}, row) {
   const length = dims.slice(1).reduce((a, b) => a * b, 1);
   return data.subarray(row * length, (row + 1) * length);
 }
 
-function decodeBoxes(outputs, place, card, {scoreThreshold}) {
-  const {scores, labels, boxes} = foundObjects(outputs, place, card.labels.names.length, scoreThreshold);
+// The objects of a graph that finds boxes only.
+function decodeBoxes(outputs, placement, card, {scoreThreshold}) {
+  const {scores, labels, boxes} = foundObjects(outputs, placement, card.labels.names.length, scoreThreshold);
   return {scores, labels, boxes};
 }
 
 // ## Decoding: masks
 
-// For the places `first` to `last - 1` of a row of `before` numbers stretched to `after`:
-// `left`, the left one of two neighbours, and `share`, the right one's share.
-function linearTaps(before, after, first, last) {
+// For the pixels `first` to `last - 1` of a row of `nBefore` numbers that is stretched to `nAfter`:
+// `left`, the position of the left one of two neighbours, and `share`, the weight of the right one (0 to 1).
+function linearTaps(nBefore, nAfter, first, last) {
   const left = new Int32Array(last - first);
   const share = new Float32Array(last - first);
   for (let i = 0; i < left.length; i++) {
-    const at = Math.max(0, f32(f32(f32(first + i + 0.5) * f32(before / after)) - 0.5));
-    left[i] = Math.min(Math.trunc(at), before - 1);
+    const at = Math.max(0, f32(f32(f32(first + i + 0.5) * f32(nBefore / nAfter)) - 0.5));
+    left[i] = Math.min(Math.trunc(at), nBefore - 1);
     share[i] = at - left[i];
   }
   return {left, share};
 }
 
-// One side of a box with a border of one cell around its mask, in whole pixels: [first, last].
-// In float32, as torchvision does it.
+// The extent of a box along one axis, from `low` to `high`, in whole pixels: [first, last]. The box is
+// enlarged by a border of one cell around its mask of `cells` cells. In float32, as torchvision does it.
 function wholePixels(low, high, cells) {
   const half = f32(f32(f32(high - low) * 0.5) * f32((cells + 2) / cells));
   const middle = f32(f32(high + low) * 0.5);
@@ -621,12 +649,13 @@ function wholePixels(low, high, cells) {
 // A mask (cells * cells probabilities within `box`) at the size of the image: the pixels above `threshold`,
 // as {x, y, width, height, bits}.
 export function pasteMask(mask, cells, box, width, height, threshold) {
-  const [x1, x2] = wholePixels(box[0], box[2], cells);
+  const [x1, x2] = wholePixels(box[0], box[2], cells); // x2 and y2 belong to the box
   const [y1, y2] = wholePixels(box[1], box[3], cells);
   const left = Math.max(x1, 0);
   const top = Math.max(y1, 0);
   const right = Math.min(x2 + 1, width);
   const bottom = Math.min(y2 + 1, height);
+  // beside the image
   if (right <= left || bottom <= top) return packWindow(new Uint8Array(0), 0, 0, 0, 0);
   const side = cells + 2;
   const columns = linearTaps(side, Math.max(1, x2 - x1 + 1), left - x1, right - x1);
@@ -636,6 +665,7 @@ export function pasteMask(mask, cells, box, width, height, threshold) {
   return packWindow(pixels, left, top, right - left, bottom - top);
 }
 
+// A mask with a border of one cell of zeros.
 function addBorder(mask, cells) {
   const side = cells + 2;
   const out = new Float32Array(side * side);
@@ -643,6 +673,7 @@ function addBorder(mask, cells) {
   return out;
 }
 
+// Stretch each of the `side` rows of a square map by the taps of `linearTaps`.
 function stretchRows(map, side, {left, share}) {
   const width = left.length;
   const out = new Float32Array(side * width);
@@ -713,12 +744,14 @@ export function maskPixels({width, height, bits}) {
   return out;
 }
 
-function decodeMasks(outputs, place, card, {scoreThreshold, maskThreshold}) {
-  const found = foundObjects(outputs, place, card.labels.names.length, scoreThreshold);
+// The objects of a Mask R-CNN, with a mask as from `packWindow` for each.
+function decodeMasks(outputs, placement, card, {scoreThreshold, maskThreshold}) {
+  const found = foundObjects(outputs, placement, card.labels.names.length, scoreThreshold);
   const threshold = maskThreshold ?? card.decoding.mask_threshold ?? 0.5;
   const cells = outputs[3].dims.at(-1);
+  const {width, height} = placement;
   const masks = found.rows.map((row, i) =>
-    pasteMask(rowOf(outputs[3], row), cells, found.wholeBoxes[i], place.width, place.height, threshold),
+    pasteMask(rowOf(outputs[3], row), cells, found.wholeBoxes[i], width, height, threshold),
   );
   return {scores: found.scores, labels: found.labels, boxes: found.boxes, masks};
 }
@@ -728,24 +761,26 @@ function decodeMasks(outputs, place, card, {scoreThreshold, maskThreshold}) {
 const NEAR = 0.1; // share of the box's longer side within which a keypoint counts as right
 const SMALL_MAP = 1 << 14; // pixels up to which a map is stretched as a whole
 const ROUNDING = 1e-6; // two logits that differ by less than this share are equal
-const CUBIC = -0.75; // the parameter of the bicubic kernel
+const CUBIC = -0.75; // the parameter of the bicubic kernel, as in PyTorch
 
+// The weight of a cell at a distance of at most 2 cells.
 function kernelWeight(distance) {
   const d = distance;
   if (d <= 1) return ((CUBIC + 2) * d - (CUBIC + 3)) * d * d + 1;
   return ((CUBIC * d - 5 * CUBIC) * d + 8 * CUBIC) * d - 4 * CUBIC;
 }
 
-// For the places `first` to `last - 1` of a row of `before` numbers stretched to `after`:
+// For the pixels `first` to `last - 1` of a row of `nBefore` cells that is stretched to `nAfter`:
 // four cells each and their bicubic weights. Beyond an end, the cell at the end counts several times.
-function cubicTaps(before, after, first, last) {
+function cubicTaps(nBefore, nAfter, first, last) {
   const cells = new Int32Array(4 * (last - first));
   const weights = new Float64Array(cells.length);
   for (let i = 0; i < last - first; i++) {
-    const at = (first + i + 0.5) * (before / after) - 0.5;
+    const at = (first + i + 0.5) * (nBefore / nAfter) - 0.5;
     const left = Math.floor(at);
+    // the weights of a cell that counts several times are added in one slot; slots left over have no weight
     for (let k = -1, slot = 4 * i - 1, previous = -1; k < 3; k++) {
-      const cell = Math.min(Math.max(left + k, 0), before - 1);
+      const cell = Math.min(Math.max(left + k, 0), nBefore - 1);
       if (cell !== previous) cells[++slot] = cell;
       previous = cell;
       weights[slot] += kernelWeight(Math.abs(at - left - k));
@@ -754,26 +789,27 @@ function cubicTaps(before, after, first, last) {
   return {cells, weights: Float32Array.from(weights), length: last - first};
 }
 
-// A map (n * n numbers) times the weights of its columns, then of its rows:
-// rows.length * columns.length numbers.
+// A map (n * n numbers) stretched along its rows by the taps `columns`, then along its columns by the taps
+// `rows`, both from `cubicTaps`: rows.length * columns.length numbers.
 function stretch(map, n, columns, rows) {
   const width = columns.length;
-  const half = new Float32Array(n * width);
+  const wide = new Float32Array(n * width); // stretched along its rows only
   const out = new Float32Array(rows.length * width);
   for (let x = 0; x < width; x++) {
-    weightedSums(columns, x, n, {data: map, cell: 1, next: n}, {data: half, at: x, next: width});
+    weightedSums(columns, x, n, {data: map, cell: 1, next: n}, {data: wide, at: x, next: width});
   }
   for (let y = 0; y < rows.length; y++) {
     const target = {data: out, at: y * width, next: 1};
-    weightedSums(rows, y, width, {data: half, cell: width, next: 1}, target);
+    weightedSums(rows, y, width, {data: wide, cell: width, next: 1}, target);
   }
   return out;
 }
 
-// `count` sums of four cells each with the weights of place `i`.
-// `cell` and `next` say how far apart cells and sums lie.
+// `count` sums of four cells each, with the cells and weights of pixel `i` (see `cubicTaps`).
+// In `data`, `cell` is the distance of two cells of a sum, and `next` that of the same cell of two sums.
+// The sums go into `to.data`, the first at `to.at`, `to.next` apart. Their order is that of NumPy's product.
 function weightedSums({cells, weights}, i, count, {data, cell, next}, to) {
-  const [a, b, c, d] = cells.subarray(4 * i, 4 * i + 4).map(o => o * cell);
+  const [a, b, c, d] = cells.subarray(4 * i, 4 * i + 4).map(position => position * cell);
   const [p, q, r, s] = weights.subarray(4 * i, 4 * i + 4);
   for (let k = 0, at = 0, out = to.at; k < count; k++, at += next, out += to.next) {
     const three = f32(f32(f32(p * data[a + at]) + q * data[b + at]) + r * data[c + at]);
@@ -781,6 +817,7 @@ function weightedSums({cells, weights}, i, count, {data, cell, next}, to) {
   }
 }
 
+// A map of `rows` rows and `columns` columns with rows and columns exchanged.
 function transposed(map, rows, columns) {
   const out = new Float32Array(map.length);
   for (let y = 0; y < rows; y++) {
@@ -798,8 +835,10 @@ function argmax(numbers) {
   return best;
 }
 
-// Where a map, stretched to width x height, is highest: [column, row].
-function highestPlace(map, n, width, height) {
+// The pixel at which a map (n * n numbers), stretched to width x height, is highest: [column, row].
+// As in Python, a small map is stretched along its columns first (hence the exchange), and parts of a large
+// one along their rows first, so that the sums are rounded equally.
+function highestPixel(map, n, width, height) {
   if (width * height > SMALL_MAP) return highestOfParts(map, n, width, height);
   const across = cubicTaps(n, width, 0, width);
   const down = cubicTaps(n, height, 0, height);
@@ -807,7 +846,8 @@ function highestPlace(map, n, width, height) {
   return [best % width, Math.floor(best / width)];
 }
 
-// The same by parts between four centers, in the order of how high they can be, until none can be higher.
+// The same by parts, each between the centers of four cells: in the order of how high they can be at most,
+// until no other part can be higher.
 function highestOfParts(map, n, width, height) {
   const ceilings = ceilingsOf(map, n);
   let best = {at: [0, 0], value: -Number.MAX_VALUE};
@@ -818,11 +858,11 @@ function highestOfParts(map, n, width, height) {
     const [left, right] = partOf(i % (n + 1), n, width);
     const [top, bottom] = partOf(Math.floor(i / (n + 1)), n, height);
     if (left === right || top === bottom) continue; // the box is narrower than the map
-    const heights = stretch(map, n, cubicTaps(n, width, left, right), cubicTaps(n, height, top, bottom));
-    const k = argmax(heights);
+    const values = stretch(map, n, cubicTaps(n, width, left, right), cubicTaps(n, height, top, bottom));
+    const k = argmax(values);
     const span = right - left;
     const at = [left + (k % span), top + Math.floor(k / span)];
-    if (heights[k] > best.value) best = {at, value: heights[k]};
+    if (values[k] > best.value) best = {at, value: values[k]};
   }
 }
 
@@ -833,7 +873,8 @@ function partOf(i, n, size) {
   return [pixelFrom(i - 1), i === n ? size : pixelFrom(i)];
 }
 
-// How high the map can be at most between any four centers, from the control numbers of its Bezier surface.
+// How high the stretched map can be at most between any four centers. There it is a Bezier surface, which is
+// nowhere higher than its highest control number.
 // Gives (n + 1) * (n + 1) numbers.
 function ceilingsOf(map, n) {
   const side = n + 1;
@@ -856,6 +897,7 @@ function controlNumbers(map, n, lines, from, to) {
     for (let line = 0; line < lines; line++) {
       const [a, b, c, d] = cells.map(cell => map[cell + line * from.line]);
       const at = i * to.cell + line * to.line;
+      // the slope at a cell is -CUBIC times the difference of its neighbours; a Bezier curve takes a third
       controls[0][at] = b;
       controls[1][at] = b + (c - a) / 4;
       controls[2][at] = c - (d - b) / 4;
@@ -868,10 +910,10 @@ function controlNumbers(map, n, lines, from, to) {
 // The most probable place of a keypoint by its heat map (n * n logits within `box`): [x, y, confidence].
 export function decodePoint(map, n, box) {
   if (!map.every(Number.isFinite)) throw new Error('A heat map has a value that is not a number.');
-  const size = [0, 1].map(i => Math.max(f32(box[i + 2] - box[i]), 1));
-  const whole = size.map(Math.ceil);
-  const place = highestPlace(map, n, ...whole);
-  const point = place.map((at, i) => f32(f32(f32(at + 0.5) * f32(size[i] / whole[i])) + box[i]));
+  const size = [0, 1].map(i => Math.max(f32(box[i + 2] - box[i]), 1)); // at least a pixel
+  const whole = size.map(Math.ceil); // the map is stretched to whole pixels
+  const pixel = highestPixel(map, n, ...whole);
+  const point = pixel.map((at, i) => f32(f32(f32(at + 0.5) * f32(size[i] / whole[i])) + box[i]));
   return [...point, pointConfidence(map, n, box, point)];
 }
 
@@ -879,7 +921,8 @@ export function decodePoint(map, n, box) {
 function pointConfidence(map, n, box, point) {
   const size = [0, 1].map(i => Math.max(box[i + 2] - box[i], 1));
   const radius = NEAR * Math.max(...size);
-  const highest = map.reduce((a, b) => Math.max(a, b));
+  const highest = map.reduce((a, b) => Math.max(a, b)); // subtracted, so that no exponential is infinite
+  // of the center of cell `k` along axis `i` from the point, in radii
   const squaredDistance = (k, i) => {
     const distance = (point[i] - (box[i] + ((k + 0.5) / n) * size[i])) / radius;
     return distance * distance;
@@ -897,10 +940,11 @@ function pointConfidence(map, n, box, point) {
   return near / sum;
 }
 
-function decodePoints(outputs, place, card, {scoreThreshold}) {
-  const found = foundObjects(outputs, place, card.labels.names.length, scoreThreshold);
+// The objects of a Keypoint R-CNN, with a list of [x, y, confidence] for each.
+function decodePoints(outputs, placement, card, {scoreThreshold}) {
+  const found = foundObjects(outputs, placement, card.labels.names.length, scoreThreshold);
   const [, nPoints, n] = outputs[3].dims;
-  const maps = {data: outputs[3].data, dims: [0, n, n]};
+  const maps = {data: outputs[3].data, dims: [0, n, n]}; // one row for each point of each object
   const keypoints = found.rows.map((row, i) => {
     const decode = k => decodePoint(rowOf(maps, row * nPoints + k), n, found.wholeBoxes[i]);
     return Array.from({length: nPoints}, (_, k) => decode(k));

@@ -34,20 +34,20 @@ const SPOKEN_CLASSES = 3;
 const LOWEST_THRESHOLD = 0.05; // of the slider
 const DEFAULT_THRESHOLD = 0.3; // where the card has none
 const BUSY_AFTER = 150; // milliseconds until the page says that it is at work
-const SLIDER_REST = 500; // milliseconds until the result of the slider is spoken
+const SLIDER_REST = 500; // milliseconds without a move of the slider until its result is spoken
 
 // ## State
 
 let card = null; // the model's
-let shown = null; // {bitmap, prediction, ms, name, live, rate}
+let shown = null; // the image on the page: {bitmap, prediction, ms, name, live}, of the camera also `rate`
 let active = null; // the object that stands out: its position in the prediction
 let pressed = null; // the object whose button is pressed, likewise
-let threshold = 0.5;
-let isBusy = false;
-let next = null; // the image that waits: {source, name, resolve}
-let stream = null; // the camera's
+let threshold = 0.5; // of the slider: objects with a lower score are not shown
+let isBusy = false; // a still image is being predicted
+let nextImage = null; // the still image that waits: {source, name, resolve}
+let stream = null; // the camera's; null while it is off
 let isStarting = false; // the browser asks whether the page may use the camera
-let speaking = 0; // a timer
+let speechTimer = 0; // of the sentence that waits to be spoken
 
 // ## Elements
 
@@ -55,18 +55,21 @@ function byId(id) {
   return document.getElementById(id);
 }
 
+// A new element with some properties and children.
 function make(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
   node.append(...children);
   return node;
 }
 
+// A small field in a color (CSS).
 function makeSwatch(color) {
   const swatch = make('span', {className: 'swatch'});
   swatch.style.background = color;
   return swatch;
 }
 
+// Whether the model finds objects; else it gives each class a probability.
 function detects() {
   return !WITHOUT_OBJECTS.includes(card.task);
 }
@@ -84,6 +87,8 @@ const worker = startWorker();
 const waiting = new Map(); // by number of the request: {resolve, reject}
 let nRequests = 0;
 
+// Have the worker do a step with some data: the promise of its result.
+// The objects in `transfer` move to the worker.
 function ask(step, data, transfer = []) {
   return new Promise((resolve, reject) => {
     nRequests += 1;
@@ -103,6 +108,7 @@ worker.onmessage = ({data}) => {
   else resolve(data.result);
 };
 
+// A worker that cannot start answers no request
 worker.onerror = event => {
   const reason = event.message || 'a file of the page is missing, or the browser is too old';
   const error = new Error(`The page's worker does not run (${reason}).`);
@@ -112,6 +118,7 @@ worker.onerror = event => {
 
 // ## Opening images
 
+// The bitmap of an image file, of at most MAX_PIXELS; `name` is for the message.
 async function toBitmap(blob, name) {
   const asInFile = {imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none'};
   let bitmap;
@@ -126,6 +133,7 @@ async function toBitmap(blob, name) {
   return scale < 1 ? shrink(bitmap, scale) : bitmap;
 }
 
+// A smaller bitmap, in place of the one given.
 async function shrink(bitmap, scale) {
   const small = await createImageBitmap(bitmap, {
     resizeWidth: Math.floor(bitmap.width * scale),
@@ -136,12 +144,14 @@ async function shrink(bitmap, scale) {
   return small;
 }
 
+// The bitmap of an image at an address.
 async function fromUrl(url) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url} cannot be fetched: the server answers ${response.status}.`);
   return toBitmap(await response.blob(), decodeURIComponent(String(url).split('/').pop()));
 }
 
+// What the model finds in a bitmap, which stays as it is: {prediction, ms}.
 async function predict(bitmap, options) {
   const copy = await createImageBitmap(bitmap); // the worker closes its own
   return ask('predict', {bitmap: copy, options}, [copy]);
@@ -149,13 +159,14 @@ async function predict(bitmap, options) {
 
 // ## Saying what was found
 
-// Positions of what is shown in the prediction, the highest score first
+// Positions, in the prediction, of the objects or classes that are shown, the highest score first
 function shownOrder() {
   const {scores} = shown.prediction;
   const isShown = i => !detects() || scores[i] >= threshold;
   return [...scores.keys()].filter(isShown).sort((a, b) => scores[b] - scores[a]);
 }
 
+// Draw the image with what is shown of its prediction
 function draw() {
   if (!shown) return;
   byId('image').hidden = false;
@@ -163,18 +174,21 @@ function draw() {
   drawPrediction(byId('image'), shown.bitmap, shown.prediction, card, shownOrder(), active);
 }
 
+// Have a screen reader say a text after `wait` milliseconds, in place of a text that still waits
 function speak(text, wait = 0) {
-  clearTimeout(speaking);
-  speaking = setTimeout(() => {
+  clearTimeout(speechTimer);
+  speechTimer = setTimeout(() => {
     byId('spoken').textContent = text;
   }, wait);
 }
 
+// Let object `i` stand out; null: none
 function highlight(i) {
   active = i;
   draw();
 }
 
+// A row of the list for object or class `i`: color, name and score, with a bar as long as the score
 function makeRow(i, isFirst) {
   const {labels, scores} = shown.prediction;
   const color = css(classColor(card, labels[i]));
@@ -210,6 +224,7 @@ function listenToRow(row, i) {
   };
 }
 
+// List what is shown, and say it after `wait` milliseconds
 function showList(wait) {
   if (!shown) return;
   const order = shownOrder();
@@ -228,11 +243,13 @@ function listedOrder(order) {
   return listed.slice(0, detects() ? MAX_OBJECT_ROWS : MAX_CLASS_ROWS);
 }
 
+// What to say where no object is shown; `nHidden` objects have lower scores
 function nothingWords(nHidden) {
   if (!nHidden) return 'Nothing found.';
   return `Nothing with a score of at least ${percent(threshold)}; ${nHidden} with a lower score.`;
 }
 
+// The sentence above the list; `order` as from `shownOrder`
 function summaryWords(order) {
   const source = shown.live ? 'the camera' : `“${shown.name}”`;
   if (!detects()) return `What ${source} shows, by probability.`;
@@ -243,7 +260,7 @@ function summaryWords(order) {
   return `In ${source}: ${order.length} ${objects}${hidden}.`;
 }
 
-// What a screen reader says
+// What a screen reader says of the image; `order` as from `shownOrder`
 function spokenWords(order) {
   const {scores, labels} = shown.prediction;
   if (!order.length) return nothingWords(scores.length);
@@ -254,6 +271,7 @@ function spokenWords(order) {
   return `${shown.name}:${count} ${named.join(', ')}${more}`;
 }
 
+// A duration in words; `t` is in milliseconds
 function milliseconds(t) {
   if (t < 9.95) return `${t.toFixed(1)} ms`;
   if (t < 1000) return `${Math.round(t)} ms`;
@@ -277,9 +295,10 @@ function rateWords() {
 
 // ## Looking at an image
 
-// Predict and show a still image; `source` gives a bitmap. While one is at work, the last that comes is next.
-async function look(source, name) {
-  if (isBusy) return lookLater(source, name);
+// Predict and show a still image; `source` is a function that gives a bitmap.
+// While an image is being predicted, the last one that comes waits, and those before it are left out.
+async function predictAndShow(source, name) {
+  if (isBusy) return predictLater(source, name);
   isBusy = true;
   hideError();
   const timer = setTimeout(() => {
@@ -295,23 +314,25 @@ async function look(source, name) {
   clearTimeout(timer);
   byId('busy').hidden = true;
   isBusy = false;
-  await lookAtNext();
+  await predictWaiting();
 }
 
-function lookLater(source, name) {
-  next?.resolve();
+// Let an image wait, in place of one that waits already; the promise ends when it is shown or left out
+function predictLater(source, name) {
+  nextImage?.resolve();
   return new Promise(resolve => {
-    next = {source, name, resolve};
+    nextImage = {source, name, resolve};
   });
 }
 
-async function lookAtNext() {
-  if (!next) return;
-  const {source, name, resolve} = next;
-  next = null;
-  resolve(await look(source, name));
+async function predictWaiting() {
+  if (!nextImage) return;
+  const {source, name, resolve} = nextImage;
+  nextImage = null;
+  resolve(await predictAndShow(source, name));
 }
 
+// Show an image with its prediction, in place of the one before; `result` has the form of `shown`
 function show(result) {
   if (!result.live) clearHighlight();
   if (shown && shown.bitmap !== result.bitmap) shown.bitmap.close();
@@ -326,6 +347,7 @@ function clearHighlight() {
   pressed = null;
 }
 
+// Mark a sample image as the chosen one; null: none
 function markThumbnail(button) {
   for (const other of byId('thumbnails').querySelectorAll('button')) {
     other.setAttribute('aria-pressed', other === button);
@@ -344,6 +366,7 @@ function hideError() {
 
 // ## The camera
 
+// What to say, by the name of the browser's error
 const CAMERA_ERRORS = {
   NotAllowedError:
     'The camera was not allowed. ' +
@@ -368,6 +391,7 @@ async function startCamera() {
   if (stream === opened) stopCamera(); // it may have been stopped, and another one started, meanwhile
 }
 
+// The stream of the camera; null where there is none, after a message
 async function openCamera() {
   isStarting = true;
   try {
@@ -389,6 +413,7 @@ function showCameraOn() {
   speak('The camera is on.');
 }
 
+// Predict the frames of a stream until it ends, or the camera is stopped
 async function watchStream(opened) {
   const video = make('video', {muted: true, playsInline: true, srcObject: opened});
   opened.getTracks()[0].onended = stopCamera;
@@ -402,7 +427,7 @@ async function watchStream(opened) {
 
 // Predict and show frame after frame, until the camera is stopped
 async function watch(video, opened) {
-  let rate = 0;
+  let rate = 0; // images a second
   let before = performance.now();
   while (stream === opened) {
     await new Promise(requestAnimationFrame);
@@ -411,7 +436,7 @@ async function watch(video, opened) {
     const found = await predict(bitmap, {scoreThreshold: threshold});
     const now = performance.now();
     const current = 1000 / (now - before);
-    rate = rate ? 0.8 * rate + 0.2 * current : current;
+    rate = rate ? 0.8 * rate + 0.2 * current : current; // a moving mean, which can be read
     before = now;
     if (stream === opened) show({...found, bitmap, name: 'the camera', live: true, rate});
     else bitmap.close();
@@ -425,7 +450,7 @@ function stopCamera() {
   byId('camera').textContent = 'Use the camera';
   byId('camera').setAttribute('aria-pressed', false);
   if (!shown?.live) return;
-  shown.live = false;
+  shown.live = false; // the last frame stays, as a still image
   showList();
   showTime();
 }
@@ -435,7 +460,7 @@ function stopCamera() {
 function openFile(file) {
   stopCamera();
   markThumbnail(null);
-  return look(() => toBitmap(file, file.name), file.name || 'pasted image');
+  return predictAndShow(() => toBitmap(file, file.name), file.name || 'pasted image');
 }
 
 function listSamples(paths) {
@@ -443,6 +468,7 @@ function listSamples(paths) {
   byId('thumbnails').replaceChildren(...paths.map(makeThumbnail));
 }
 
+// The button of sample image number `k`, from 0
 function makeThumbnail(path, k) {
   const url = new URL(path, document.baseURI).href;
   const name = decodeURIComponent(path.split('/').pop());
@@ -453,11 +479,12 @@ function makeThumbnail(path, k) {
     stopCamera();
     markThumbnail(button);
     byId('image').scrollIntoView({block: 'nearest'});
-    return look(() => fromUrl(url), name);
+    return predictAndShow(() => fromUrl(url), name);
   };
   return make('li', {}, button);
 }
 
+// Connect the controls and the page's events to their functions
 function listen() {
   byId('file').onchange = openChosenFile;
   byId('camera').onclick = () => (stream ? stopCamera() : startCamera());
@@ -468,6 +495,7 @@ function listen() {
     document.body.classList.add('dropping');
   });
   addEventListener('dragleave', event => {
+    // null where the pointer leaves the page
     if (!event.relatedTarget) document.body.classList.remove('dropping');
   });
   addEventListener('drop', openDroppedFile);
@@ -501,6 +529,7 @@ function moveThreshold() {
   showList(SLIDER_REST);
 }
 
+// Set the slider and what stands beside it
 function setThreshold(value) {
   threshold = value;
   byId('threshold').value = value;
@@ -508,6 +537,7 @@ function setThreshold(value) {
   byId('threshold-value').textContent = percent(value);
 }
 
+// Load the page again with the chosen engine in its address
 function reloadWithEngine() {
   const url = new URL(location);
   url.searchParams.delete('provider');
@@ -518,6 +548,8 @@ function reloadWithEngine() {
 
 // ## About the model
 
+// Show what the model is
+// `note` says why it does not run on the graphics card, `bytes` is the size of its file.
 function showCard({provider, threads, note, bytes}) {
   const {names} = card.labels;
   const points = card.labels.skeleton?.points ?? [];
@@ -531,10 +563,12 @@ function showCard({provider, threads, note, bytes}) {
   byId('facts').replaceChildren(...facts.flatMap(makeFact));
 }
 
+// A term and its text, as elements of a list of terms
 function makeFact([term, text]) {
   return [make('dt', {textContent: term}), make('dd', {textContent: text})];
 }
 
+// The sentences below the title
 function aboutWords(provider, threads, note) {
   const {names} = card.labels;
   const does = DOES[card.task] ?? card.task;
@@ -548,6 +582,7 @@ function engineWords(provider, threads) {
   return `the processor (WebAssembly, ${threads === 1 ? 'one thread' : `${threads} threads`})`;
 }
 
+// By term: what the page tells about the model; empty texts are left out
 function factsOf(provider, threads, bytes) {
   const {size, channels = 'RGB'} = card.preprocess;
   const versions = Object.entries(card.versions ?? {});
@@ -564,6 +599,7 @@ function factsOf(provider, threads, bytes) {
   };
 }
 
+// How good the model is, by the first metric in METRICS that its card has
 function metricWords({metrics = {}}) {
   const key = Object.keys(METRICS).find(name => Number.isFinite(metrics[name]));
   if (!key) return 'not stated';
@@ -586,9 +622,10 @@ function megabytes(bytes) {
   return (bytes / 1e6).toFixed(1);
 }
 
+// Show how much of the model and the engine has arrived, in bytes; a total of 0 is unknown
 function showProgress({loaded, total}) {
   if (total) byId('progress').value = loaded / total;
-  else byId('progress').removeAttribute('value');
+  else byId('progress').removeAttribute('value'); // activity without a percentage
   byId('fetching').textContent = progressWords(loaded, total);
 }
 
@@ -599,6 +636,7 @@ function progressWords(loaded, total) {
 
 // ## Starting
 
+// What differs from page to page: {model, samples, builds}
 async function fetchConfig() {
   const response = await fetch(new URL('config.json', import.meta.url));
   if (!response.ok) {
@@ -617,6 +655,7 @@ function absoluteBuilds(builds) {
   return Object.fromEntries(entries);
 }
 
+// Load the samples and the model: what the worker's step `load` gives
 async function begin() {
   byId('unstarted').remove();
   byId('loading').hidden = false;
@@ -635,6 +674,7 @@ async function begin() {
   return loaded;
 }
 
+// Make the page ready for images, and open the first sample
 function showReady(loaded) {
   showCard(loaded);
   byId('loading').hidden = true;
@@ -648,6 +688,7 @@ function showReady(loaded) {
   byId('thumbnails').querySelector('button')?.click();
 }
 
+// Show the camera's button; of a slow model, say instead why there is none
 function offerCamera() {
   const isSlow = SLOW.includes(card.decoder) || card.decoding?.single_image;
   byId('camera').hidden = isSlow;

@@ -11,6 +11,7 @@ const MAX_REASON = 160; // letters of what a graphics card says when it cannot r
 
 const downloads = new Map(); // by address: {loaded, total} in bytes; a total of 0 is unknown
 
+// Tell the page how much has arrived of all downloads; where one total is unknown, the sum is 0
 function tellProgress(url, loaded, total) {
   downloads.set(url, {loaded, total});
   const all = [...downloads.values()];
@@ -19,10 +20,13 @@ function tellProgress(url, loaded, total) {
   postMessage({progress: {loaded: allLoaded, total: allTotal}});
 }
 
+// Whether an address is on another server than the page
 function isForeign(url) {
   return new URL(url).origin !== location.origin;
 }
 
+// The answer of a server. Throws an Error that people can read where there is none, or another file than
+// promised.
 async function request(url, integrity) {
   const foreign = isForeign(url);
   // a model that was exported again must not come from the cache
@@ -39,11 +43,13 @@ async function request(url, integrity) {
   return response;
 }
 
+// How many bytes an answer will have; 0: unknown
 function contentLength({headers}) {
   if (headers.get('content-encoding')) return 0; // the length of what is sent, not of what comes out of it
   return Number(headers.get('content-length')) || 0;
 }
 
+// The bytes of a file; the page is told as they arrive
 async function fetchBytes(url, {integrity} = {}) {
   const response = await request(url, integrity);
   const total = contentLength(response);
@@ -59,6 +65,7 @@ async function fetchBytes(url, {integrity} = {}) {
   return joined(parts, loaded);
 }
 
+// Some arrays of bytes as one, of `length` bytes
 function joined(parts, length) {
   const bytes = new Uint8Array(length);
   let at = 0;
@@ -71,6 +78,7 @@ function joined(parts, length) {
 
 // ## The engine
 
+// The module of onnxruntime-web from its two files, each {url, integrity}
 async function loadEngine({module, binary}) {
   const binaryBytes = fetchBytes(binary.url, binary);
   binaryBytes.catch(() => {}); // thrown where it is awaited
@@ -92,13 +100,16 @@ async function fetchedScript(module) {
   return URL.createObjectURL(new Blob([bytes], {type: 'text/javascript'}));
 }
 
+// Whether there is a graphics card, and not only a software imitation of one
 async function hasGraphicsCard() {
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
   if (!adapter) return false;
   return !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
 }
 
+// Start the model on a provider: {model, provider, threads}. `bytes` is a promise of the ONNX file
 async function start(provider, bytes, builds) {
+  // several threads share memory, which browsers give only to isolated pages
   const threads = self.crossOriginIsolated ? Math.min(MAX_THREADS, navigator.hardwareConcurrency || 1) : 1;
   const ort = await loadEngine(builds[provider]);
   const model = await loadModel(ort, await bytes, {providers: [provider], threads});
@@ -118,6 +129,7 @@ let running = null; // {model, provider, threads}
 let canvas = null;
 let context = null;
 
+// The pixels of a bitmap over white: {data: RGBA, width, height}
 function pixelsOf(bitmap) {
   canvas ??= new OffscreenCanvas(1, 1);
   context ??= canvas.getContext('2d', {willReadFrequently: true, alpha: true});
@@ -130,7 +142,7 @@ function pixelsOf(bitmap) {
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-// Start on the processor where the graphics card fails: {started, note}, `note` says why
+// Start on a provider, or on the processor where the graphics card fails: {started, note}, `note` says why
 async function startSomewhere(provider, bytes, builds) {
   try {
     return {started: await start(provider, bytes, builds), note: ''};
@@ -143,6 +155,7 @@ async function startSomewhere(provider, bytes, builds) {
   }
 }
 
+// By name: from the data of a request to its result
 const steps = {
   async load({model, builds, provider}) {
     const bytes = fetchBytes(model);
