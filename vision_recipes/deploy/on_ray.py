@@ -91,7 +91,11 @@ def _predicted_before(out: Path) -> set[str]:
     for part in sorted(out.glob('*.parquet')):
         try:
             predicted.update(parquet.read_table(part, columns=['file'])['file'].to_pylist())
-        except (pa.ArrowInvalid, OSError):
+        except (pa.ArrowInvalid, OSError) as e:
+            if getattr(
+                e, 'errno', None
+            ):  # the operating system cannot read it; what Arrow says has no number
+                raise
             log_info(f'{part}: is cut off, so its images are predicted again.')
             part.unlink()
         except KeyError as e:
@@ -106,7 +110,7 @@ def _check_same_job(
     "Refuse to mix the predictions of two models, or of two thresholds, in one folder; note `job` there"
     file = out / '_job.json'  # no data: readers of Parquet folders skip names with an underscore
     before = read_json(file) if file.exists() else job
-    changed = [key for key in job if before.get(key) != job[key]]
+    changed = [key for key in {**before, **job} if before.get(key) != job.get(key)]
     if changed:
         raise VisionRecipesError(
             f'{out}: holds predictions with another {changed[0]} ({before.get(changed[0])}). '

@@ -160,7 +160,7 @@ def _is_pointless(node: ast.stmt, dropped: list[ast.stmt]) -> bool:
     if not dropped:
         return False
     is_check = isinstance(node, ast.If) and isinstance(dropped[-1], ast.Raise)
-    return len(dropped) == len(node.body) or is_check
+    return all(line in dropped for line in node.body) or is_check
 
 # %% ../../nbs/deploy/06_single_file.ipynb #1e6737b8
 def _resolve_conditionals(source: str, names: set[str]) -> str:
