@@ -22,7 +22,7 @@ from vision_recipes.data.synthetic.hands import (
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #a514a93a
 # fmt: off
-# of each design, its parts (keys of `_PAINTERS`) in the order of painting: x1, y1, x2, y2 as shares of the card
+# of each design, its parts (keys of `_PAINTERS`) in the order of painting: x1, y1, x2, y2, shares of the card
 DESIGNS = {
     'campus': dict(
         waves=(0, 0, 1, 1), header=(0, 0, 1, 0.2), photo=(0.7, 0.27, 0.95, 0.8),
@@ -149,7 +149,7 @@ def _text(art, box, inks, rng):
         size = min(0.52 * step, 1.7 * (x1 - x0) / len(value))  # so that the text fits into the box
         _draw_text(d, (x0, y0 + (i + 0.36) * step), value, size, inks.text)
 
-
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #a79e1e72
 def _number(art, box, inks, rng):
     "A number of five digits"
     _draw_text(ImageDraw.Draw(art), box[:2], str(rng.integers(10_000, 99_999)), box[3] - box[1], inks.text)
@@ -489,17 +489,19 @@ class Thumb:
     skin: tuple[int, int, int]  # RGB
 
     def outline(self) -> np.ndarray:  # (26, 2), convex
-        "The ring around two circles"
-        way = np.arctan2(*(self.points[0] - self.points[1])[::-1])
-        lean = np.arcsin((self.radii[0] - self.radii[1]) / np.linalg.norm(self.points[0] - self.points[1]))
-        ends = []
-        for p, r, a, b in (
-            (self.points[0], self.radii[0], -np.pi / 2 - lean, np.pi / 2 + lean),
-            (self.points[1], self.radii[1], np.pi / 2 + lean, 3 * np.pi / 2 - lean),
+        "The ring around two circles and the two tangents that join them"
+        (tip, base), (tip_r, base_r) = self.points, self.radii
+        axis = np.arctan2(*(tip - base)[::-1])  # direction to the tip, radians
+        lean = np.arcsin((tip_r - base_r) / np.linalg.norm(tip - base))  # of a tangent against the axis
+        half = np.pi / 2
+        arcs = []
+        for middle, r, start, stop in (
+            (tip, tip_r, -half - lean, half + lean),
+            (base, base_r, half + lean, 3 * half - lean),
         ):
-            t = way + np.linspace(a, b, 13)
-            ends.append(p + r * np.stack([np.cos(t), np.sin(t)], 1))
-        return np.concatenate(ends)
+            t = axis + np.linspace(start, stop, 13)
+            arcs.append(middle + r * np.stack([np.cos(t), np.sin(t)], 1))
+        return np.concatenate(arcs)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #624d0e4c
 def paint_grip(
@@ -507,39 +509,32 @@ def paint_grip(
     thumb: Thumb,
     reach: float,  # Length of the arm, pixels
 ):
-    "The hand and the arm behind the card"
-    way = thumb.points[1] - thumb.points[0]  # from the card outwards, as the arm goes
-    u = np.linalg.norm(way) / 0.64  # side of a square like the card: `cards._thumb_on` takes 0.14 + 0.5 of it
-    way = way / np.linalg.norm(way)
-    side, base = np.array([-way[1], way[0]]), thumb.points[1]
+    "The hand and the arm behind the card: four fingers, then the arm"
+    along = thumb.points[1] - thumb.points[0]  # from the card outwards, as the arm goes
+    u = (
+        np.linalg.norm(along) / 0.64
+    )  # side of a square like the card: `cards._thumb_on` takes 0.14 + 0.5 of it
+    along = along / np.linalg.norm(along)
+    across, base = np.array([-along[1], along[0]]), thumb.points[1]
     for grow, tone in ((0.02, 0.5), (0, 0.84)):  # a dark rim, then the skin over it
-        # of each finger: its place across the hand, and how far it reaches behind the card
-        for k, far in zip((-0.5, -0.2, 0.1, 0.4), (0.5, 0.62, 0.6, 0.46)):
-            tip = base - way * far * u + side * k * 0.62 * u
-            draw_stroke(
-                d,
-                np.stack([tip, base + side * k * 0.5 * u]),
-                u * (np.array([0.075, 0.1]) + grow),
-                toned(thumb.skin, tone),
-            )
-        draw_stroke(
-            d,
-            np.stack([base, base + way * 0.4 * u, base + way * reach]),
-            u * (np.array([0.34, 0.27, 0.36]) + grow),
-            toned(thumb.skin, tone),
-        )
+        ink = toned(thumb.skin, tone)
+        # of each finger: its position across the hand, and how far it reaches behind the card
+        for k, length in zip((-0.5, -0.2, 0.1, 0.4), (0.5, 0.62, 0.6, 0.46)):
+            tip = base - along * length * u + across * k * 0.62 * u
+            finger = np.stack([tip, base + across * k * 0.5 * u])
+            draw_stroke(d, finger, u * (np.array([0.075, 0.1]) + grow), ink)
+        arm = np.stack([base, base + along * 0.4 * u, base + along * reach])
+        draw_stroke(d, arm, u * (np.array([0.34, 0.27, 0.36]) + grow), ink)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #b1e7c0cf
 def paint_thumb(d: ImageDraw.ImageDraw, thumb: Thumb):
-    "The thumb on the card: what it covers is `thumb.outline()`"
+    "The thumb on the card, with its nail: what it covers is `thumb.outline()`"
     points, radii, skin = thumb.points, thumb.radii, thumb.skin
     d.polygon(thumb.outline().ravel().tolist(), fill=toned(skin, 0.5))
-    for size, tone in ((0.9, 0.86), (0.74, 0.97), (0.4, 1.05)):
+    for size, tone in ((0.9, 0.86), (0.74, 0.97), (0.4, 1.05)):  # three tones, lit from above
         draw_stroke(d, points + (0, -0.08 * radii[0] * (1 - size)), radii * size, toned(skin, tone))
-    way = (points[0] - points[1]) / np.linalg.norm(points[0] - points[1])
-    side, at = np.array([-way[1], way[0]]), points[0] + way * 0.25 * radii[0]
+    along = (points[0] - points[1]) / np.linalg.norm(points[0] - points[1])
+    across, middle = np.array([-along[1], along[0]]), points[0] + along * 0.25 * radii[0]
     t = np.linspace(0, 2 * np.pi, 14)[:, None]
-    d.polygon(
-        (at + np.cos(t) * way * 0.55 * radii[0] + np.sin(t) * side * 0.45 * radii[0]).ravel().tolist(),
-        fill=toned(skin, 1.0, 0.4),
-    )
+    nail = middle + np.cos(t) * along * 0.55 * radii[0] + np.sin(t) * across * 0.45 * radii[0]
+    d.polygon(nail.ravel().tolist(), fill=toned(skin, 1.0, 0.4))
