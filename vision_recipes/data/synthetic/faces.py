@@ -44,7 +44,7 @@ class FaceScene:
     points: np.ndarray
     boxes: np.ndarray  # (N, 4) float32 XYXY in pixels, around each head without hair, inside the image
 
-
+# %% ../../../nbs/data/synthetic/05_faces.ipynb #4292da5e
 def _turned_head(
     face: Face,
     middle: Sequence[float],  # x, y in pixels
