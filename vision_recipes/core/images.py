@@ -100,6 +100,7 @@ def walk_files(
 
 
 def _raise_unreadable(e: OSError):
+    "What `os.walk` calls for a folder that it cannot read, which it would skip otherwise"
     raise VisionRecipesError(f'{e.filename}: cannot be read: {e.strerror}.') from e
 
 # %% ../../nbs/core/06_images.ipynb #2b7b4235

@@ -516,6 +516,7 @@ def _log_left_out(
 
 
 def _first_names(names: Sequence[str], most: int = 10) -> str:
+    "At most `most` names, and how many more there are"
     return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
 
 # %% ../../nbs/data/03_annotations.ipynb #d6a3f886
@@ -584,7 +585,8 @@ def _read_sizes(paths: list[Path]) -> np.ndarray:  # (n, 2) int32
     return np.array(sizes, np.int32).reshape(-1, 2)
 
 
-def _size_or_error(path: Path) -> tuple[int, int] | ImageError:
+def _size_or_error(path: Path) -> tuple[int, int] | ImageError:  # Width and height, pixels
+    "The size of an image, or the error, so that `_read_sizes` reports several and not the first alone"
     try:
         return image_size(path)
     except ImageError as e:

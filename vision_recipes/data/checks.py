@@ -273,6 +273,7 @@ def _check_image_classes(anns: Annotations, part: str) -> list[Finding]:
 
 # %% ../../nbs/data/04_checks.ipynb #30e7d8d8
 def _too_few_images(name: str, n: int) -> str:
+    "The message for a class with `n` images, 0 or 1"
     if n == 0:
         return f'the class {name!r} has no image. Add some, or remove it.'
     return (
@@ -293,6 +294,7 @@ def _check_object_classes(anns: Annotations, part: str) -> list[Finding]:
 
 
 def _only_crowds_finding(anns: Annotations) -> Finding:
+    "The error for a data set in which all objects are marked as crowds (COCO) or difficult (VOC)"
     mark = 'crowds, as CVAT marks what its brush painted ("iscrowd": 1)'
     if anns.format == 'voc':
         mark = 'difficult'
@@ -304,6 +306,7 @@ def _only_crowds_finding(anns: Annotations) -> Finding:
 
 # %% ../../nbs/data/04_checks.ipynb #bb30f380
 def _no_objects_finding(anns: Annotations) -> Finding:
+    "The error for a detection data set without any object"
     message = (
         f'has {plural(len(anns), "image")}, but not one object: there is nothing to learn. '
         'Are the annotations where they are looked for?'
@@ -498,11 +501,13 @@ def _has_no_points(anns: Annotations) -> np.ndarray:  # (M,) bool
 
 
 def _bad_box_finding(anns: Annotations, m: int, kind: str) -> Finding:
+    "The error for object `m`, whose box has the fault `kind` of `BOX_FAULTS`"
     what, cure = BOX_FAULTS[kind]
     return _object_finding(anns, m, 'error', f'box {kind}', f'{what}: {_box_text(anns, m)}. {cure}.')
 
 # %% ../../nbs/data/04_checks.ipynb #bb0b3ffa
 def _check_box_format(anns: Annotations, boxes: np.ndarray, sizes_wh: np.ndarray) -> list[Finding]:
+    "An error where the numbers of the boxes look like another format than they were read as"
     what = _suspected_format(boxes, sizes_wh, anns.boxes is None)
     if not what:
         return []
@@ -511,6 +516,7 @@ def _check_box_format(anns: Annotations, boxes: np.ndarray, sizes_wh: np.ndarray
 
 
 def _check_rounding(anns: Annotations, rounded: np.ndarray) -> list[Finding]:
+    "One note for all boxes that reach beyond the image by a rounding error; `rounded` is (M,) bool"
     n = int(rounded.sum())
     if not n:
         return []
@@ -522,6 +528,8 @@ def _check_rounding(anns: Annotations, rounded: np.ndarray) -> list[Finding]:
 
 
 def _check_thin(anns: Annotations, thin: np.ndarray) -> list[Finding]:
+    "A warning for each box with a side below a pixel; `thin` is (M,) bool"
+
     def message(m):
         return f'is less than a pixel wide or high: {_box_text(anns, m)}. A slip of the hand? Remove it.'
 
@@ -639,11 +647,14 @@ def _report_outlines(
 
 
 def _image_size_text(anns: Annotations, m: int) -> str:
+    "Width and height of the image that contains object `m`, for a message"
     w, h = anns.sizes_wh[_image_row(anns, m)]
     return f'{w} x {h}'
 
 # %% ../../nbs/data/04_checks.ipynb #c1bfdf1f
 def _report_run_lengths(anns: Annotations, objects: np.ndarray) -> list[Finding]:
+    "An error for each of `objects`, whose run lengths do not fit the size of the image"
+
     def message(m):
         return (
             f'has run lengths for {_run_total(anns.masks, m):,} pixels, but its image has '
@@ -654,6 +665,8 @@ def _report_run_lengths(anns: Annotations, objects: np.ndarray) -> list[Finding]
 
 
 def _report_empty(anns: Annotations, objects: np.ndarray) -> list[Finding]:
+    "An error for each of `objects`, whose mask has no pixel inside the image"
+
     def message(m):
         return (
             f'covers no pixel of its image of {_image_size_text(anns, m)}: '
@@ -715,6 +728,7 @@ class _KeypointColumns:
 
 
 def _keypoint_columns(anns: Annotations) -> _KeypointColumns:
+    "The keypoints of a table, split into columns"
     xy = anns.keypoints[..., :2].astype(np.float64)
     visibility = anns.keypoints[..., 2]
     sizes_wh = np.where(anns.sizes_wh > 0, anns.sizes_wh, np.inf)[anns.image_of][:, None]
@@ -757,8 +771,10 @@ def _check_points(anns: Annotations) -> list[Finding]:
         *_check_point_names(anns),
     ]
 
-
+# %% ../../nbs/data/04_checks.ipynb #eb535a14
 def _check_visibility(anns: Annotations, points: _KeypointColumns) -> list[Finding]:
+    "Errors for unknown visibilities, warnings for absent points that have coordinates"
+
     def no_visibility(m, k):
         return (
             f'has {points.visibility[m, k]:g} as the visibility of {points.names[k]!r}, which must be '
@@ -780,6 +796,8 @@ def _check_visibility(anns: Annotations, points: _KeypointColumns) -> list[Findi
 
 # %% ../../nbs/data/04_checks.ipynb #fe235b7f
 def _check_coordinates(anns: Annotations, points: _KeypointColumns) -> list[Finding]:
+    "Errors for coordinates that are no numbers, warnings for points outside the image"
+
     def no_number(m, k):
         name = points.names[k]
         return f'has a coordinate of {name!r} that is no number. Set it again, or remove it.'
@@ -915,6 +933,7 @@ def _check_sides(
 
 
 def _sides_message(skeleton: Skeleton, a: int, b: int, share: float) -> str:
+    "The message for an object in which the points `a` and `b` are exchanged; `share`: of the usual ones"
     return (
         f'has {skeleton.points[a]!r} and {skeleton.points[b]!r} the other way round than {share:.0%} of the '
         'objects. Turned away, or exchanged?'
@@ -936,6 +955,7 @@ def _check_names(anns: Annotations) -> list[Finding]:
 
 
 def _similar_groups_finding(anns: Annotations, names: list[str]) -> Finding:
+    "A warning about groups whose names differ in their spelling only"
     message = (
         f'{" and ".join(map(repr, names))} are groups whose names differ in '
         f'{_kind_of_difference(names)} only. If they are one, give them one name: '
@@ -945,11 +965,12 @@ def _similar_groups_finding(anns: Annotations, names: list[str]) -> Finding:
 
 
 def _paths_in_case_finding(anns: Annotations, paths: list[str]) -> Finding:
+    "A warning about paths that differ in letter case only"
     other = next(p for p in paths if p != paths[0])
     message = f'and {other} differ in letter case only and become one file on Windows and macOS. Rename one.'
     return Finding('warning', 'case', str(anns.root / paths[0]), message)
 
-
+# %% ../../nbs/data/04_checks.ipynb #dc589858
 def _repeated_paths(anns: Annotations, paths: list[str]) -> list[Finding]:  # `paths` are equal in lower case
     "An error for each path that the annotations give more than once"
     found = []

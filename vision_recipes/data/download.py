@@ -85,7 +85,8 @@ def _network_error(
     return VisionRecipesError(f'{url}: {_cause_of_failure(e, urlsplit(url).netloc)} {cure}')
 
 # %% ../../nbs/data/06_download.ipynb #cac561da
-def _cause_of_failure(e: Exception, host: str) -> str:
+def _cause_of_failure(e: Exception, host: str) -> str:  # A sentence or two
+    "Why a request failed, and what may help"
     if isinstance(e, urllib.error.HTTPError):
         return _cause_of_code(e)
     reason = getattr(e, 'reason', None) or str(e) or type(e).__name__
@@ -103,6 +104,7 @@ def _cause_of_failure(e: Exception, host: str) -> str:
 
 # %% ../../nbs/data/06_download.ipynb #f50c00de
 def _cause_of_code(e: urllib.error.HTTPError) -> str:
+    "What the status code of a refused request means"
     if e.code in (404, 410):
         return f'the server has no such file ({e.code}). Is the address right?'
     if e.code in (401, 403):
@@ -161,7 +163,7 @@ def _request_rest(
     n_have = f.seek(0, os.SEEK_END)
     record = _read_record(record_file) if n_have else {}
     if record.get('url') != url or not record.get('version'):
-        n_have = f.truncate(0)
+        n_have = f.truncate(0)  # returns the new size
     headers = {'User-Agent': 'vision_recipes'}
     if n_have:
         # with `If-Range` the server sends the whole file where it has changed since
@@ -467,7 +469,7 @@ class _Member:
     info: Any  # A `ZipInfo` or `TarInfo`
 
     @property
-    def parts(self) -> tuple[str, ...]:
+    def parts(self) -> tuple[str, ...]:  # Of its path, without `.` and empty ones
         return tuple(p for p in self.name.split('/') if p not in ('', '.'))
 
     @property

@@ -105,11 +105,13 @@ def _recognised_format(root: Path) -> str:
 
 # %% ../../nbs/data/07_readers.ipynb #206f814f
 def _nothing_fits_error(root: Path, found: dict[str, Recognition]) -> VisionRecipesError:
+    "The error that lists all formats, what each wants and why it does not fit"
     known = [f'  {name}: {reader.wants}. Here: {found[name].reason}.' for name, reader in READERS.items()]
     return VisionRecipesError(f'{root}: no format was recognised. Known are:\n' + '\n'.join(known))
 
 
 def _several_fit_error(root: Path, found: dict[str, Recognition]) -> VisionRecipesError:
+    "The error that lists the formats that fit equally well, and why; `found` has these alone"
     lines = [f'  {name}: {fit.sureness.words}, for {fit.reason}.' for name, fit in found.items()]
     which = f'Name the file or folder that is meant, or say --format {next(iter(found))}:'
     return VisionRecipesError(f'{root}: several formats fit. {which}\n' + '\n'.join(lines))
@@ -162,6 +164,7 @@ def _folders_to_ask(files: dict[str, list[str]]) -> list[str]:
 
 
 def _may_hold_annotations(names: list[str]) -> bool:
+    "Whether one of the files in a folder has a suffix of `_ANNOTATION_SUFFIXES`"
     # the first test is for speed, most files are .jpg
     return any(name[-4:] != '.jpg' and name.lower().endswith(_ANNOTATION_SUFFIXES) for name in names)
 

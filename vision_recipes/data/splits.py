@@ -433,6 +433,7 @@ def leak_report(
 
 
 def _same_file_finding(train_path: Path, valid_path: Path) -> Finding:
+    "The error for a validation image that is a copy of a training image"
     message = (
         f'has the same bytes as the training image {train_path}. Remove one, or put both into one group.'
     )
@@ -479,6 +480,7 @@ def _group_leaks(train: Annotations, valid: Annotations) -> list[Finding]:
 
 
 def _leaking_groups_message(valid: Annotations, in_both: list[str]) -> str:
+    "The message that names groups on both sides, and counts their validation images"
     n = int(np.isin(valid.groups, in_both).sum())
     more = ', …' if len(in_both) > 3 else ''
     return (
@@ -488,6 +490,7 @@ def _leaking_groups_message(valid: Annotations, in_both: list[str]) -> str:
 
 
 def _random_split_message(train: Annotations, valid: Annotations) -> str:
+    "The message that says how many validation images a random split would have leaked"
     groups = np.array(train.groups + valid.groups)
     order = seeded_order([*train.paths, *valid.paths], 0)
     random_valid, random_train = groups[order[: len(valid)]], groups[order[len(valid) :]]
@@ -518,6 +521,7 @@ def image_hashes(
 
 
 def _hash_of_file(path: str) -> int | None:
+    "The `image_hash` of a file; None where it cannot be read"
     try:
         return image_hash(open_image(path, at_least=HASH_SIDE))
     except ImageError:

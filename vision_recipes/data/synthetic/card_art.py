@@ -78,7 +78,8 @@ _LAST_NAMES = tuple(
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #3b8b9640
 @lru_cache(maxsize=64)
-def _font(size):
+def _font(size: int):  # Pixels
+    "Pillow's own font"
     return ImageFont.load_default(size)
 
 
@@ -89,6 +90,7 @@ def _draw_text(
     height: float,  # Of the font, pixels
     ink: tuple[int, int, int],  # RGB
 ):
+    "Write a text into an image"
     d.text(xy, text, fill=ink, font=_font(max(5, round(height))))
 
 
@@ -102,7 +104,7 @@ class _Inks:
     text: tuple[int, int, int] = (38, 40, 46)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #95ea3d17
-def _header(art, box, inks, rng):
+def _header(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "The name of the issuer, often on a strip of colour"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     filled = rng.random() < 0.7
@@ -114,7 +116,7 @@ def _header(art, box, inks, rng):
     _draw_text(d, xy, name, size, (250, 250, 248) if filled else inks.main)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #e96bd597
-def _photo(art, box, inks, rng):
+def _photo(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "A portrait before a plain wall"
     x0, y0, x1, y1 = (round(side) for side in box)
     img = Image.new('RGB', (x1 - x0, y1 - y0), random_color(rng, (0.03, 0.3), (0.7, 0.95)))
@@ -125,7 +127,7 @@ def _photo(art, box, inks, rng):
     art.paste(img, (x0, y0))
 
 
-def _text(art, box, inks, rng):
+def _text(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "Two to four lines with a name, a date and the like, each below a small caption"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
 
@@ -150,17 +152,17 @@ def _text(art, box, inks, rng):
         _draw_text(d, (x0, y0 + (i + 0.36) * step), value, size, inks.text)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #a79e1e72
-def _number(art, box, inks, rng):
+def _number(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "A number of five digits"
     _draw_text(ImageDraw.Draw(art), box[:2], str(rng.integers(10_000, 99_999)), box[3] - box[1], inks.text)
 
 
-def _band(art, box, inks, rng):
+def _band(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "A strip of colour"
     ImageDraw.Draw(art).rectangle(box, fill=inks.accent)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #309ac1e4
-def _bars(art, box, inks, rng):
+def _bars(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "A barcode"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     d.rectangle(box, fill=(250, 250, 250))
@@ -170,7 +172,7 @@ def _bars(art, box, inks, rng):
             d.rectangle((left, y0, max(left, right - 1), y1), fill=(24, 24, 26))
 
 
-def _code(art, box, inks, rng):
+def _code(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "A square code of 11 by 11 cells"
     side = max(8, round(min(box[2] - box[0], box[3] - box[1])))
     cells = (rng.random((11, 11)) < 0.5).astype(np.uint8) * 225 + 20  # 20 is dark, 245 light
@@ -178,7 +180,7 @@ def _code(art, box, inks, rng):
     art.paste(code, (round(box[0]), round(box[1])))
 
 
-def _chip(art, box, inks, rng):
+def _chip(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "A golden chip, divided into nine contacts"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     d.rounded_rectangle(box, radius=0.15 * (x1 - x0), fill=(214, 176, 84), outline=(140, 108, 40))
@@ -187,7 +189,7 @@ def _chip(art, box, inks, rng):
         d.line((x0 + t * (x1 - x0), y0, x0 + t * (x1 - x0), y1), fill=(140, 108, 40))
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #f6903101
-def _crest(art, box, inks, rng):
+def _crest(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "A round seal with a letter"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     r, middle = min(x1 - x0, y1 - y0) / 2, ((x0 + x1) / 2, (y0 + y1) / 2)
@@ -197,7 +199,7 @@ def _crest(art, box, inks, rng):
     _draw_text(d, xy, 'UVCLM'[rng.integers(5)], 1.2 * r, inks.main)
 
 
-def _waves(art, box, inks, rng):
+def _waves(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "Eight fine wavy lines over the whole card, as on money; `box` is not used"
     d, x = ImageDraw.Draw(art), np.linspace(0, art.width, 24)
     ink, phase, amplitude = toned(inks.paper, 0.9), rng.uniform(0, 6), art.height * rng.uniform(0.03, 0.1)
@@ -303,7 +305,7 @@ def _blend(
     return a + share[..., None] * (b - a)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #f4c31cf0
-def _wood(rng, colours):
+def _wood(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "Planks with a grain"
     n_planks = int(rng.integers(3, 8))
     plank = np.arange(TILE) * n_planks // TILE  # of each row
@@ -312,19 +314,19 @@ def _wood(rng, colours):
     return _blend(0.4 + tone + 0.25 * _noise(rng, (6, 90)) + 0.12 * _noise(rng, (30, 160)), colours)
 
 
-def _cloth(rng, colours):
+def _cloth(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "Woven, with folds"
     weave = (np.add.outer(np.arange(TILE), np.arange(TILE)) // 2 % 2 - 0.5).astype(np.float32)
     return _blend(0.25 + 0.12 * weave + 0.16 * _noise(rng, (160, 160)) + 0.2 * _noise(rng, (4, 7)), colours)
 
 
-def _checks(rng, colours):
+def _checks(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "A chequered table cloth"
     stripe = (np.arange(TILE) * int(rng.integers(4, 10)) // TILE % 2).astype(np.float32)
     return _blend(0.45 * (stripe[:, None] + stripe[None]) + 0.06 * _noise(rng, (160, 160)), colours)
 
 
-def _stone(rng, colours):
+def _stone(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "Specks of all sizes"
     return _blend(
         0.4 + 0.25 * _noise(rng, (5, 5)) + 0.2 * _noise(rng, (24, 24)) + 0.22 * _noise(rng, (140, 140)),
@@ -332,7 +334,7 @@ def _stone(rng, colours):
     )
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #307f13d7
-def _tiles(rng, colours):
+def _tiles(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "Square tiles with joints"
     n = int(rng.integers(2, 5))  # tiles in a row
     tile = np.arange(TILE) * n // TILE  # of each row and column of pixels
@@ -342,7 +344,7 @@ def _tiles(rng, colours):
     return _blend(np.where(is_joint[:, None] | is_joint[None], 1.1, share), colours)
 
 
-def _desk(rng, colours):
+def _desk(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "A plain table"
     return _blend(0.3 + 0.1 * _noise(rng, (3, 3)) + 0.03 * _noise(rng, (200, 200)), colours)
 
@@ -410,7 +412,7 @@ def _block(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:  # (4, 2)
     return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], dtype=float)
 
 
-def _pen(rng):
+def _pen(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A ball pen or a pencil"
     ink, r = random_color(rng, (0.3, 1.0), (0.2, 0.9)), rng.uniform(3.5, 5)
     return [
@@ -421,7 +423,7 @@ def _pen(rng):
     ]
 
 
-def _sheet(rng):
+def _sheet(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A written sheet of paper"
     # half of its width and height
     w, h, ink = rng.uniform(60, 105), rng.uniform(90, 145), toned((70, 74, 92), rng.uniform(0.8, 1.8))
@@ -432,7 +434,7 @@ def _sheet(rng):
     return [(_block(-w, -h, w, h), toned((240, 240, 236), rng.uniform(0.86, 1.05))), *lines]
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #06215d63
-def _note(rng):
+def _note(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A square note with a scribble"
     papers = np.array([(250, 232, 110), (250, 170, 190), (150, 225, 160), (150, 205, 245)])
     ink = papers[rng.integers(4)].tolist()
@@ -441,7 +443,7 @@ def _note(rng):
     return [(_block(-38, -38, 38, 38), tuple(ink)), *lines]
 
 
-def _cup(rng):
+def _cup(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A cup from above, on its saucer or without"
     ink = random_color(rng, (0.0, 0.7), (0.5, 0.98))
     saucer = [(_circle(70), toned(ink, 0.9)), (_circle(62), ink)] if rng.random() < 0.5 else []
@@ -454,7 +456,7 @@ def _cup(rng):
     ]
 
 
-def _coin(rng):
+def _coin(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A coin"
     ink, r = ((206, 170, 80), (190, 190, 194), (178, 112, 70))[rng.integers(3)], rng.uniform(8.5, 13)
     return [
@@ -465,7 +467,7 @@ def _coin(rng):
     ]
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #be80d803
-def _phone(rng):
+def _phone(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A telephone, its screen dark"
     return [
         (_block(-36, -75, 36, 75), (60, 60, 64)),

@@ -182,7 +182,8 @@ def _camera(
     return to_pixels @ np.column_stack([tilted[:, :2], (0, 0, focus)])
 
 
-def _apply_homography(points: np.ndarray, homography: np.ndarray) -> np.ndarray:  # Points (n, 2) both
+def _apply_homography(points: np.ndarray, homography: np.ndarray) -> np.ndarray:  # (n, 2)
+    "Map points (n, 2) by a homography (3, 3)"
     p = points @ homography[:, :2].T + homography[:, 2]
     return p[:, :2] / p[:, 2:]
 

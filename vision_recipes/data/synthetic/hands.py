@@ -592,6 +592,7 @@ def camera_light(
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #507b7f14
 def _rotation(angle: float) -> np.ndarray:  # (2, 2)
+    "A rotation by `angle` radians"
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
