@@ -66,11 +66,11 @@ def _capped_findings(
     finding: Callable[[int], Finding],  # Makes the finding of one object
 ) -> list[Finding]:
     "A finding for each of `objects`, or for the first `MAX_FINDINGS`, with one that counts them all"
-    found = [finding(m) for m in objects[:MAX_FINDINGS].tolist()]
+    findings = [finding(m) for m in objects[:MAX_FINDINGS].tolist()]
     n, n_more = len(objects), len(objects) - MAX_FINDINGS
     if n_more > 0:
-        found.append(replace(found[0], message=f'and {n_more:,} more objects: {kind}. {n:,} in all.'))
-    return found
+        findings.append(replace(findings[0], message=f'and {n_more:,} more objects: {kind}. {n:,} in all.'))
+    return findings
 
 # %% ../../nbs/data/04_checks.ipynb #94a1403e
 def _object_findings(
@@ -248,28 +248,28 @@ def _check_classes(
     part: str,  # As for `check`
 ) -> list[Finding]:
     "Classes that cannot be learnt or split"
-    found = _check_object_classes(anns, part) if anns.has_boxes else _check_image_classes(anns, part)
+    findings = _check_object_classes(anns, part) if anns.has_boxes else _check_image_classes(anns, part)
     if part == 'valid':
-        return found
+        return findings
     counts = anns.counts()
     most, fewest = counts.max(), counts.min()
     if fewest and most > _MAX_IMBALANCE * fewest:
         message = f'the commonest class has {most} objects, the rarest {fewest}: watch the per-class table.'
-        found.append(_data_set_finding(anns, 'warning', 'balance', message))
-    return found
+        findings.append(_data_set_finding(anns, 'warning', 'balance', message))
+    return findings
 
 # %% ../../nbs/data/04_checks.ipynb #8aafa51f
 def _check_image_classes(anns: Annotations, part: str) -> list[Finding]:
     "Classes of a classification data set with too few images"
-    found = []
+    findings = []
     min_images = 1 if part else 2  # one for each side, where a split is still to come
     if len(anns.labels) == 1:
         message = f'has one class only ({anns.class_names[0]}): there is nothing to tell apart.'
-        found.append(_data_set_finding(anns, 'error', 'classes', message))
+        findings.append(_data_set_finding(anns, 'error', 'classes', message))
     for name, n in zip(anns.class_names, anns.counts()):
         if n < min_images:
-            found.append(Finding('error', 'classes', str(anns.root / name), _too_few_images(name, n)))
-    return found
+            findings.append(Finding('error', 'classes', str(anns.root / name), _too_few_images(name, n)))
+    return findings
 
 # %% ../../nbs/data/04_checks.ipynb #30e7d8d8
 def _too_few_images(name: str, n: int) -> str:
@@ -325,13 +325,13 @@ def _rare_classes(anns: Annotations, part: str) -> list[Finding]:
     }
     if part:  # already split, so a single image is enough
         del causes[1]
-    found = []
+    findings = []
     for n, cause in causes.items():
         names = [anns.class_names[i] for i in np.flatnonzero(n_images == n)]
         if names:
             message = f'{plural(len(names), "class", "classes")} with {cause}: {_first_few(names, 10)}.'
-            found.append(_data_set_finding(anns, 'warning', 'classes', message))
-    return found
+            findings.append(_data_set_finding(anns, 'warning', 'classes', message))
+    return findings
 
 
 def _images_without_objects(anns: Annotations) -> list[Finding]:
@@ -474,14 +474,14 @@ def _check_boxes(anns: Annotations) -> list[Finding]:
         anns = anns.keep_objects(~_has_no_points(anns))
     boxes, sizes_wh = _boxes_in_pixels(anns)
     faults = box_faults(boxes, sizes_wh)
-    found = _check_box_format(anns, boxes, sizes_wh)
+    findings = _check_box_format(anns, boxes, sizes_wh)
     for kind in _fault_kinds(anns):
-        found += _capped_findings(
+        findings += _capped_findings(
             kind, np.flatnonzero(faults[kind]), partial(_bad_box_finding, anns, kind=kind)
         )
-    found += _check_rounding(anns, faults['rounding'])
-    found += _check_thin(anns, faults['thin'])
-    return found + _check_repeated_boxes(anns, boxes)
+    findings += _check_rounding(anns, faults['rounding'])
+    findings += _check_thin(anns, faults['thin'])
+    return findings + _check_repeated_boxes(anns, boxes)
 
 
 def _fault_kinds(anns: Annotations) -> tuple[str, ...]:
@@ -866,15 +866,15 @@ def _check_point_names(anns: Annotations) -> list[Finding]:
     "Left and right points that a mirrored image exchanges, points without a partner, names that are alike"
     skeleton = anns.labels.skeleton
     pairs = f'{skeleton}. Pass another skeleton if that is wrong.'  # its text lists the pairs
-    found = [_data_set_finding(anns, 'note', 'pairs', pairs)]
+    findings = [_data_set_finding(anns, 'note', 'pairs', pairs)]
     unpaired = _points_without_partner(skeleton)
     if unpaired:
         message = (
             f'{_first_few(unpaired, 10)}: by its name a point of one side, but paired with none, so in a '
             'mirror it keeps its name. Add its partner, or give the pairs of the skeleton.'
         )
-        found.append(_data_set_finding(anns, 'warning', 'pairs', message))
-    return found + _check_point_case(anns)
+        findings.append(_data_set_finding(anns, 'warning', 'pairs', message))
+    return findings + _check_point_case(anns)
 
 # %% ../../nbs/data/04_checks.ipynb #481c5dd2
 def _points_without_partner(skeleton: Skeleton) -> list[str]:
@@ -886,14 +886,14 @@ def _points_without_partner(skeleton: Skeleton) -> list[str]:
 
 def _check_point_case(anns: Annotations) -> list[Finding]:
     "Points whose names differ in their spelling only, such as letter case"
-    found = []
+    findings = []
     for names in same_names(anns.labels.skeleton.points):
         message = (
             f'{" and ".join(names)} are two points whose names differ in {_kind_of_difference(names)} only. '
             'Give them one name, or two that differ.'
         )
-        found.append(_data_set_finding(anns, 'error', 'case', message))
-    return found
+        findings.append(_data_set_finding(anns, 'error', 'case', message))
+    return findings
 
 
 def _equal_but_case(names: Iterable[str]) -> list[list[str]]:
@@ -917,7 +917,7 @@ def _check_sides(
 
     A pair of points is judged where at least 20 objects have both, and 95% of these agree.
     """
-    found = []
+    findings = []
     for a, b in anns.labels.skeleton.pairs:
         objects = np.flatnonzero(usable[:, a] & usable[:, b])
         side = np.sign(
@@ -928,8 +928,8 @@ def _check_sides(
         if len(objects) >= 20 and share >= 0.95:
             exchanged = objects[side == -usual]
             message = _sides_message(anns.labels.skeleton, a, b, share)
-            found += _object_findings(anns, 'note', 'sides', exchanged, lambda m, text=message: text)
-    return found
+            findings += _object_findings(anns, 'note', 'sides', exchanged, lambda m, text=message: text)
+    return findings
 
 
 def _sides_message(skeleton: Skeleton, a: int, b: int, share: float) -> str:
@@ -942,16 +942,16 @@ def _sides_message(skeleton: Skeleton, a: int, b: int, share: float) -> str:
 # %% ../../nbs/data/04_checks.ipynb #5ce4f6c0
 def _check_names(anns: Annotations) -> list[Finding]:
     "Paths, classes and groups whose names are nearly equal, and images that are listed more than once"
-    found = []
+    findings = []
     for paths in _equal_but_case(anns.paths):
         if len(set(paths)) > 1:
-            found.append(_paths_in_case_finding(anns, paths))
-        found += _repeated_paths(anns, paths)
+            findings.append(_paths_in_case_finding(anns, paths))
+        findings += _repeated_paths(anns, paths)
     for names in same_names(anns.class_names):
-        found.append(_similar_classes_finding(anns, names))
+        findings.append(_similar_classes_finding(anns, names))
     for names in same_names(anns.group_names or ()):
-        found.append(_similar_groups_finding(anns, names))
-    return found
+        findings.append(_similar_groups_finding(anns, names))
+    return findings
 
 
 def _similar_groups_finding(anns: Annotations, names: list[str]) -> Finding:
@@ -973,14 +973,14 @@ def _paths_in_case_finding(anns: Annotations, paths: list[str]) -> Finding:
 # %% ../../nbs/data/04_checks.ipynb #dc589858
 def _repeated_paths(anns: Annotations, paths: list[str]) -> list[Finding]:  # `paths` are equal in lower case
     "An error for each path that the annotations give more than once"
-    found = []
+    findings = []
     for path, n in Counter(paths).items():
         if n > 1:
             message = (
                 f'stands {n} times in the annotations, each with a part of its objects perhaps. Join them.'
             )
-            found.append(Finding('error', 'listed twice', str(anns.root / path), message))
-    return found
+            findings.append(Finding('error', 'listed twice', str(anns.root / path), message))
+    return findings
 
 # %% ../../nbs/data/04_checks.ipynb #fec761e6
 def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
@@ -1018,13 +1018,13 @@ def check(
 ) -> Findings:
     "All that is wrong with a data set; the method `Annotations.check`"
     # class ids that no class has would break the counts of `_check_classes`
-    found = [*anns.notes, *_check_names(anns), *(_check_labels(anns) or _check_classes(anns, part))]
+    findings = [*anns.notes, *_check_names(anns), *(_check_labels(anns) or _check_classes(anns, part))]
     if files:
         broken, true_wh = _check_files(anns, hashes)
-        found += broken + _check_duplicates(anns)
+        findings += broken + _check_duplicates(anns)
         anns = replace(anns, sizes_wh=np.where(anns.sizes_wh > 0, anns.sizes_wh, true_wh))
     shapes = _shapes_in_pixels(anns)
-    return Findings(found + _check_boxes(anns) + _check_masks(shapes) + _check_points(shapes))
+    return Findings(findings + _check_boxes(anns) + _check_masks(shapes) + _check_points(shapes))
 
 
 def _shapes_in_pixels(anns: Annotations) -> Annotations:

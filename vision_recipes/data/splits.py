@@ -54,15 +54,15 @@ class _Units:
     def __len__(self):
         return len(self.sizes)
 
-    def units_per_class(self) -> np.ndarray:  # (C,)
+    def units_per_class(self) -> np.ndarray:  # (C,) units that hold each class
         return np.bincount(self.class_ids, minlength=self.n_classes)
 
-    def images_per_class(self) -> np.ndarray:  # (C,)
+    def images_per_class(self) -> np.ndarray:  # (C,) images that have each class
         return np.bincount(self.class_ids, self.n_images, self.n_classes).astype(np.int64)
 
 # %% ../../nbs/data/05_splits.ipynb #aecd88a5
 def _make_units(anns: Annotations, seed: int, by: str) -> _Units:
-    "The units of a table: its groups, or each image for itself"
+    "The units of a table: its groups, or each image for itself; `seed` and `by` as for `split`"
     check_choice('by', by, ['auto', 'group', 'random'])
     if by == 'group' and anns.group_ids is None:
         raise VisionRecipesError(
@@ -81,7 +81,11 @@ def _make_units(anns: Annotations, seed: int, by: str) -> _Units:
     return _count_classes(anns, rank[of_image], noun)
 
 
-def _count_classes(anns: Annotations, of_image: np.ndarray, noun: str) -> _Units:
+def _count_classes(
+    anns: Annotations,
+    of_image: np.ndarray,  # (N,) int64 unit of each image
+    noun: str,  # As `_Units.noun`
+) -> _Units:
     "Count the classes in each unit; several objects of a class in an image count once"
     n_classes = len(anns.labels)
     # a pair of image and class, later of unit and class, as one number, so that `np.unique` counts pairs
@@ -136,7 +140,7 @@ def _validation_quotas(n: np.ndarray, valid: float) -> np.ndarray:  # (S,) int64
     The largest remainders are rounded up. A stratum of two or more has at least one on each side.
     """
     exact = n * valid
-    quota = np.floor(exact + 1e-9).astype(np.int64)  # 1e-9: 10 * 0.3 may be a little less than 3
+    quota = np.floor(exact + 1e-9).astype(np.int64)  # 1e-9: 100 * 0.29 is a little below 29
     n_round_up = max(0, int(n.sum() * valid + 0.5) - int(quota.sum()))
     largest_remainders = np.argsort(quota - exact, kind='stable')[:n_round_up]
     quota[largest_remainders] += 1
@@ -266,6 +270,7 @@ def split(
         raise VisionRecipesError(f'valid: {valid!r} must be a share between 0 and 1, such as 0.2.')
     units = _make_units(anns, seed, by)
     _check_units(anns, units, stratify)
+    # `in_valid` (U,) bool: which units go to validation
     if units.noun == 'group':
         in_valid = _choose_by_exchange(_images_per_unit(units, stratify), valid)
     else:
@@ -275,11 +280,14 @@ def split(
         in_valid[0] ^= True  # every stratum has a single image
     if stratify:
         _report_missing(anns, _move_missing_classes(in_valid, units))
-    is_valid = in_valid[units.of_image]
+    is_valid = in_valid[units.of_image]  # (N,) of each image
     return anns.subset(~is_valid), anns.subset(is_valid)
 
-
-def _report_missing(anns: Annotations, missing: np.ndarray):
+# %% ../../nbs/data/05_splits.ipynb #b7b6b79c
+def _report_missing(
+    anns: Annotations,
+    missing: np.ndarray,  # (C,) bool
+):
     "Log which classes are on one side only"
     names = [anns.class_names[c] for c in np.flatnonzero(missing)]
     if names:
@@ -307,9 +315,8 @@ def folds(
     if units.noun == 'group':
         fold_of_unit = _folds_of_groups(_images_per_unit(units, stratify), k)
     else:
-        fold_of_unit = _folds_of_images(
-            _rarest_classes(units) if stratify else np.zeros(len(units), np.int64), k
-        )
+        stratum = _rarest_classes(units) if stratify else np.zeros(len(units), np.int64)
+        fold_of_unit = _folds_of_images(stratum, k)
     fold = fold_of_unit[units.of_image]
     return ((anns.subset(fold != i), anns.subset(fold == i)) for i in range(k))
 
@@ -379,14 +386,14 @@ def near_duplicates(
     distance: int = NEAR_DUPLICATE_BITS,  # Bits
 ) -> np.ndarray:  # (n, 3) int64: index in `a`, index in `b`, distance
     "All pairs of hashes that differ in at most `distance` bits"
-    found = [np.empty((0, 3), np.int64)]
+    pairs = [np.empty((0, 3), np.int64)]
     for i in range(0, len(a), 16):  # blocks that fit into a processor's cache
         for j in range(0, len(b), 4096):
             n_bits = _count_ones(a[i : i + 16, None] ^ b[None, j : j + 4096])  # (16, 4096)
             if n_bits.size and n_bits.min() <= distance:
                 rows, columns = np.nonzero(n_bits <= distance)
-                found.append(np.stack([rows + i, columns + j, n_bits[rows, columns]], 1))
-    return np.concatenate(found)
+                pairs.append(np.stack([rows + i, columns + j, n_bits[rows, columns]], 1))
+    return np.concatenate(pairs)
 
 
 def _count_ones(a: np.ndarray) -> np.ndarray:  # uint8
@@ -424,12 +431,12 @@ def leak_report(
     hashes: dict[str, int | None] | None = None,  # As `check` notes them; other images are opened
 ) -> Findings:  # Errors: the same group or file on both sides; warnings: images that look alike; notes
     "Report which validation images a model could know from training"
-    found = _group_leaks(train, valid)
+    findings = _group_leaks(train, valid)
     if not images:
-        return Findings(found)
+        return Findings(findings)
     same = _same_files(train, valid)
-    found += [_same_file_finding(train.path(t), valid.path(v)) for v, t in same.items()]
-    return Findings(found + _near_duplicate_findings(train, valid, distance, set(same), hashes or {}))
+    findings += [_same_file_finding(train.path(t), valid.path(v)) for v, t in same.items()]
+    return Findings(findings + _near_duplicate_findings(train, valid, distance, set(same), hashes or {}))
 
 
 def _same_file_finding(train_path: Path, valid_path: Path) -> Finding:
@@ -514,8 +521,8 @@ def image_hashes(
     new = [path for path in paths if path not in known]
     with ThreadPoolExecutor(4) as pool:
         jobs = pool.map(_hash_of_file, new)
-        found = dict(zip(new, progress(jobs, 'comparing images', len(new), 'image')))
-    hashes = [known[path] if path in known else found[path] for path in paths]
+        computed = dict(zip(new, progress(jobs, 'comparing images', len(new), 'image')))
+    hashes = [known[path] if path in known else computed[path] for path in paths]
     rows = [i for i, h in enumerate(hashes) if h is not None]
     return np.array(rows, np.int64), np.array([hashes[i] for i in rows], np.uint64)
 
@@ -541,12 +548,12 @@ def _near_duplicate_findings(
     pairs = near_duplicates(valid_hashes, train_hashes, distance)  # (n, 3) valid, train, bits
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 2], pairs[:, 0]))]  # by valid, then by bits
     nearest = pairs[np.unique(pairs[:, 0], return_index=True)[1]]
-    found = []
+    findings = []
     for v, t, n_bits in nearest.tolist():
         if valid_rows[v] not in same:
             message = (
                 f'looks like the training image {train.path(train_rows[t])} ({n_bits} of 64 bits differ). '
                 'If they are one image or one moment, put both into one group.'
             )
-            found.append(Finding('warning', 'alike', str(valid.path(valid_rows[v])), message))
-    return found
+            findings.append(Finding('warning', 'alike', str(valid.path(valid_rows[v])), message))
+    return findings
