@@ -383,7 +383,7 @@ def box_faults(
     empty = finite & ~is_reversed & ((x2 == x1) | (y2 == y1))
     solid = finite & ~is_reversed & ~empty  # with an area
     outside = solid & ((x1 >= w) | (y1 >= h) | (x2 <= 0) | (y2 <= 0))
-    with np.errstate(invalid='ignore'):
+    with np.errstate(invalid='ignore'):  # infinite coordinates minus infinite sizes
         overhang = np.maximum(np.maximum(-x1, -y1), np.maximum(x2 - w, y2 - h))  # pixels beyond an edge
     partly = solid & ~outside & (overhang > _PRECISION)
     beyond = partly & (overhang > TOLERANCE + _PRECISION)
@@ -403,7 +403,7 @@ def _boxes_in_pixels(
 ) -> tuple[np.ndarray, np.ndarray]:  # Boxes (M, 4) and sizes (M, 2), float64, pixels
     """Boxes in pixels, with the size of the image each is in
 
-    Fractions of an image of unknown size are judged as if it had 1000 pixels a side.
+    An unknown size is infinite for boxes in pixels, so that none reaches out, and 1000 for fractions.
     """
     unknown = np.inf if anns.boxes is not None else 1000
     sizes_wh = np.where(anns.sizes_wh > 0, anns.sizes_wh, unknown)[anns.image_of]
@@ -412,8 +412,12 @@ def _boxes_in_pixels(
     return anns.boxes.astype(np.float64), sizes_wh
 
 # %% ../../nbs/data/04_checks.ipynb #dfb02458
-def _suspected_format(boxes: np.ndarray, sizes_wh: np.ndarray, relative: bool) -> str:
-    "The box format that the numbers look like, where they were read as another; else empty"
+def _suspected_format(
+    boxes: np.ndarray,  # (M, 4) XYXY, pixels
+    sizes_wh: np.ndarray,  # (M, 2) size of the image each is in, pixels
+    relative: bool,  # They were read as fractions of the image
+) -> str:  # A part of a message; empty where nothing is suspected
+    "Whether the boxes of the whole set look like another format than they were read as"
     usable = np.isfinite(boxes).all(1) & np.isfinite(sizes_wh).all(1)
     if usable.sum() < 10:  # too few to tell a format from slips
         return ''
