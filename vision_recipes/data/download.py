@@ -346,7 +346,7 @@ def _copy(source: Path, path: Path, sha256: str | None) -> Path:
 
 # %% ../../nbs/data/06_download.ipynb #b11a61ef
 def _fetch_file(url: str, path: Path, sha256: str | None, retries: int, timeout: float, wait: float) -> Path:
-    """Download into a partial file beside `path`, then rename it to `path`.
+    """Download into a partial file beside `path`, then rename it to `path`. Arguments as for `download`.
 
     After a failed download the partial file stays, so that the next call requests only the rest.
     """
@@ -440,6 +440,7 @@ _WINDOWS_DEVICE = re.compile(r'(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹
 def _unsafe_name(name: str) -> str:  # Empty where it is safe
     "Why no file of that name may be unpacked, on this system or another"
     parts = name.split('/')
+    # control characters (Cc) and surrogates (Cs); other characters that do not print are harmless
     if not name.isprintable() and any(unicodedata.category(c) in ('Cc', 'Cs') for c in name):
         return 'has control characters or undecodable bytes in its name'
     if name.startswith('/'):
