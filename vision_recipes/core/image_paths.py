@@ -28,27 +28,33 @@ def is_pattern(
     return bool(re.search(r'[*?[]', str(path))) and not Path(path).exists()
 
 
-def _first_folder(pattern: Path) -> tuple[Path, list[str]]:
-    "The folder in which a pattern begins, which exists as it is written, and the parts behind it"
+def _split_pattern(pattern: Path) -> tuple[Path, list[str]]:
+    """Split a pattern into an existing folder, as long as possible, and the parts of the path behind it.
+
+    `photos/2024/*.jpg` gives `photos/2024` and `['*.jpg']`.
+    """
     folder, parts = Path(pattern.anchor), list(pattern.parts[bool(pattern.anchor) :])
     while len(parts) > 1 and (folder / parts[0]).is_dir():
         folder /= parts.pop(0)
     return folder, parts
 
-
-def _expand(folder: Path, parts: list[str]) -> Iterator[Path]:
-    "The images that fit, and all images in the folders that fit, in the order of `find_images`"
+# %% ../../nbs/core/14_image_paths.ipynb #2c6027fd
+def _images_of_pattern(
+    folder: Path,
+    parts: list[str],  # Of a pattern below `folder`, as `_split_pattern` gives them; at least one
+) -> Iterator[Path]:
+    "The images that fit a pattern, and all images below folders that fit it, in the order of `find_images`"
     first, *rest = parts
     if first == '**':
         images = find_images(folder, recursive=True)
-        yield from (image for image in images if _fits(image.relative_to(folder).parts, parts))
+        yield from (image for image in images if _path_fits(image.relative_to(folder).parts, parts))
     elif rest:
-        for inside in _folders(folder, first):
-            yield from _expand(inside, rest)
+        for inside in _folders_of_pattern(folder, first):
+            yield from _images_of_pattern(inside, rest)
     else:
         images = _hidden_images(folder) if first[:1] == '.' else find_images(folder)
         yield from (image for image in images if fnmatch.fnmatch(image.name, first))
-        for inside in _folders(folder, first):
+        for inside in _folders_of_pattern(folder, first):
             yield from find_images(inside, recursive=True)
 
 
@@ -58,22 +64,28 @@ def _hidden_images(folder: Path) -> list[Path]:
     return [folder / name for name in names if is_image_name(name[1:]) and (folder / name).is_file()]
 
 # %% ../../nbs/core/14_image_paths.ipynb #3d67f18f
-def _folders(folder: Path, name: str) -> list[Path]:
-    "The folder of that name, or else those whose names fit; hidden ones only where the pattern says so"
+def _folders_of_pattern(folder: Path, name: str) -> list[Path]:
+    """The folder of that name in `folder`, or where there is none, those whose names fit it as a pattern.
+
+    Hidden folders fit only a pattern that begins with a dot.
+    """
     if (folder / name).is_dir():
         return [folder / name]
     inside = [path for path in folder.iterdir() if fnmatch.fnmatch(path.name, name) and path.is_dir()]
     return sorted(path for path in inside if name[:1] == '.' or not is_left_behind(path.name))
 
 
-def _fits(names: tuple[str, ...], parts: list[str]) -> bool:
+def _path_fits(
+    names: tuple[str, ...],  # The parts of the path
+    parts: list[str],  # The parts of the pattern
+) -> bool:
     "Whether a path fits a pattern, in which `**` stands for any number of folders"
     if not parts or not names:
         return parts in ([], ['**']) and not names
     first, *rest = parts
-    if first == '**':
-        return _fits(names, rest) or _fits(names[1:], parts)
-    return fnmatch.fnmatch(names[0], first) and _fits(names[1:], rest)
+    if first == '**':  # it stands for no folder, or for the first one and perhaps more
+        return _path_fits(names, rest) or _path_fits(names[1:], parts)
+    return fnmatch.fnmatch(names[0], first) and _path_fits(names[1:], rest)
 
 # %% ../../nbs/core/14_image_paths.ipynb #1f054979
 MARK = 'drawn by predict.py'  # The comment in images that this library writes for people to look at
@@ -82,7 +94,7 @@ MARK = 'drawn by predict.py'  # The comment in images that this library writes f
 def output_mark(
     format: str,  # `JPEG` or `PNG`
 ) -> dict:  # Options for `Image.save`
-    "What marks an image as an output"
+    "Options that write `MARK` into an image as its comment, by which `is_output` knows it"
     if format == 'JPEG':
         return {'comment': MARK.encode()}
     from PIL.PngImagePlugin import PngInfo
@@ -93,10 +105,10 @@ def output_mark(
 
 
 def is_output(path: str | Path) -> bool:
-    "Whether this library drew an image, and did not get it from a user"
+    "Whether this library drew an image, by `output_mark`. False for a file that cannot be read"
     try:
         with open(path, 'rb') as f:
-            return MARK.encode() in f.read(1024)
+            return MARK.encode() in f.read(1024)  # comments stand near the beginning of a file
     except OSError:
         return False
 
@@ -105,7 +117,7 @@ def drawn_names(
     folder: str | Path,
     names: Iterable[str],  # Of the files in it
 ) -> set[str]:
-    "Which files of a folder an earlier prediction drew there; it also left a `predictions.json`"
+    "Which files of a folder an earlier prediction drew there; none where it left no `predictions.json`"
     names = set(names)
     if 'predictions.json' not in names:
         return set()  # the usual case, and fast
@@ -122,7 +134,9 @@ def list_images(
     named = list(named)
     if '' in map(str, named):  # `Path('')` would be the current folder
         raise VisionRecipesError('An empty name was given for an image: is a variable of the shell not set?')
-    files = _once(file for path in map(Path, named) for file in _without_samples(path, _named_images(path)))
+    files = _without_repeats(
+        file for path in map(Path, named) for file in _without_bundle_samples(path, _images_of_path(path))
+    )
     outputs = {file: None for file in files if is_output(file)}
     inputs = [file for file in files if file not in outputs]
     if outputs and not inputs:
@@ -139,14 +153,15 @@ def list_images(
     return inputs
 
 # %% ../../nbs/core/14_image_paths.ipynb #6fc8bc09
-def _named_images(path: Path) -> list[Path]:
-    _check_here(path)
+def _images_of_path(path: Path) -> list[Path]:
+    "The images that a path of an image, a folder or a pattern means. Raises `VisionRecipesError` for none"
+    _check_current_folder(path)
     if path.is_dir():
-        return _images_in(path)
-    return _matches(path) if is_pattern(path) else [_existing(path)]
+        return _images_in_folder(path)
+    return _matches_of_pattern(path) if is_pattern(path) else [_checked_file(path)]
 
 
-def _check_here(path: Path):
+def _check_current_folder(path: Path):
     "Refuse a relative path where the current folder is gone, as in a service whose folder was cleaned up"
     try:
         path.absolute()
@@ -156,23 +171,32 @@ def _check_here(path: Path):
         ) from e
 
 
-def _once(files: Iterable[Path]) -> list[Path]:
-    "Each file once, also where its folder is spelled in two ways, such as `w` and `w/../w`"
-    folders: dict[Path, str] = {}
-    found: dict[str, Path] = {}
+def _without_repeats(files: Iterable[Path]) -> list[Path]:
+    """Each file once, in its first spelling, also where its folder is spelled in two ways: `w` and `w/../w`.
+
+    Links to files are not followed: two names of one image are two images.
+    """
+    real_folders: dict[Path, str] = {}  # resolved once for each folder, for speed
+    first_spelling: dict[str, Path] = {}
     for file in files:
-        if file.parent not in folders:
-            folders[file.parent] = os.path.realpath(file.parent)
-        place = os.path.normcase(os.path.join(folders[file.parent], file.name))
-        found.setdefault(place, file)
-    return list(found.values())
+        if file.parent not in real_folders:
+            real_folders[file.parent] = os.path.realpath(file.parent)
+        real_path = os.path.normcase(os.path.join(real_folders[file.parent], file.name))
+        first_spelling.setdefault(real_path, file)
+    return list(first_spelling.values())
 
 # %% ../../nbs/core/14_image_paths.ipynb #d88de98c
-def _without_samples(named: Path, files: list[Path]) -> list[Path]:
-    "The files without the samples of bundles that lie below what was named. A message counts those"
-    start = named if named.is_dir() else _first_folder(named)[0]
+def _without_bundle_samples(
+    named: Path,  # A path as the user gave it
+    files: list[Path],  # The images that it means
+) -> list[Path]:
+    """The files without the sample images of bundles below `named`. A message counts those.
+
+    They stay where `named` is their folder, and where there are no others.
+    """
+    start = named if named.is_dir() else _split_pattern(named)[0]
     folders = {file.parent for file in files}
-    samples = {folder for folder in folders - {start} if _is_of_bundle(folder)}
+    samples = {folder for folder in folders - {start} if _holds_bundle_samples(folder)}
     own = [file for file in files if file.parent not in samples]
     if not own or not samples:
         return files
@@ -183,7 +207,7 @@ def _without_samples(named: Path, files: list[Path]) -> list[Path]:
     return own
 
 
-def _is_of_bundle(folder: Path) -> bool:
+def _holds_bundle_samples(folder: Path) -> bool:
     "Whether a folder is that of the sample images in an unpacked bundle"
     beside = folder.parent
     return (
@@ -191,12 +215,15 @@ def _is_of_bundle(folder: Path) -> bool:
     )
 
 # %% ../../nbs/core/14_image_paths.ipynb #dc6c0253
-def _images_in(folder: Path) -> list[Path]:
-    "All images below a folder. Messages say what was passed over, and which images cannot be opened here"
+def _images_in_folder(folder: Path) -> list[Path]:
+    """All images below a folder. Messages say what was passed over, and which images cannot be opened here.
+
+    Raises `VisionRecipesError` where there are none.
+    """
     passed: list[str] = []
     files = list_files(folder, recursive=True, passed=passed)
-    for cure, found in _by_cure(files).items():
-        log_info(f'{folder}: {plural(len(found), "file")} not taken, such as {found[0].name}. {cure}')
+    for cure, unopened in _unopened_by_cure(files).items():
+        log_info(f'{folder}: {plural(len(unopened), "file")} not taken, such as {unopened[0].name}. {cure}')
     if passed:
         n = plural(len(passed), 'file or folder', 'files or folders')
         log_info(f'{folder}: {n} passed over, hidden or left behind by other programs, such as {min(passed)}')
@@ -206,25 +233,26 @@ def _images_in(folder: Path) -> list[Path]:
     return images
 
 
-def _by_cure(files: list[Path]) -> dict[str, list[Path]]:
-    "Images that cannot be opened here, by what to do with them"
-    found = {}
+def _unopened_by_cure(files: list[Path]) -> dict[str, list[Path]]:
+    "Group the images that cannot be opened here by what to do with them"
+    by_cure = {}
     for file in files:
         if cure := unopened_cure(file.name):
-            found.setdefault(cure, []).append(file)
-    return found
+            by_cure.setdefault(cure, []).append(file)
+    return by_cure
 
 # %% ../../nbs/core/14_image_paths.ipynb #1896b56e
-def _existing(path: Path) -> Path:
+def _checked_file(path: Path) -> Path:
+    "The path itself. Raises `VisionRecipesError` where there is no such file"
     if not path.exists():
         raise VisionRecipesError(f'{path}: no such file or folder.')
     return path
 
 
-def _matches(pattern: Path) -> list[Path]:
+def _matches_of_pattern(pattern: Path) -> list[Path]:
     "The images that a pattern stands for. Raises `VisionRecipesError` where there are none"
-    folder, parts = _first_folder(pattern)
-    images = list(_expand(folder, parts)) if folder.is_dir() else []
+    folder, parts = _split_pattern(pattern)
+    images = list(_images_of_pattern(folder, parts)) if folder.is_dir() else []
     if not images:
         raise VisionRecipesError(f'{pattern}: matches no image below {folder.absolute()}.')
     return images

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from .errors import VisionRecipesError
@@ -24,7 +24,7 @@ _SUFFIXES = (
     '.jpg .jpeg .jpe .jfif .mpo .png .apng .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm '
     '.tga .pcx .qoi .sgi .ras'
 )
-_SUFFIXES_OF = {  # Part of Pillow that not every build has
+_OPTIONAL_SUFFIXES = {  # By the feature of Pillow that opens them, which not every build has
     'webp': '.webp',
     'avif': '.avif .avifs',
     'jpg_2000': '.jp2 .j2k .j2c .jpc .jpf .jpx',
@@ -37,18 +37,20 @@ def image_suffixes() -> frozenset[str]:  # In small letters, with the dot
     "The suffixes of the images that can be opened here"
     from PIL import features
 
-    known = {*features.modules, *features.codecs}
-    found = set(_SUFFIXES.split())
-    for feature, suffixes in _SUFFIXES_OF.items():
-        if feature in known and features.check(feature):
-            found |= set(suffixes.split())
-    return frozenset(found | set(_HEIC if find_spec('pillow_heif') else ()))
+    known_features = {*features.modules, *features.codecs}  # of others `features.check` warns
+    suffixes = set(_SUFFIXES.split())
+    for feature, its_suffixes in _OPTIONAL_SUFFIXES.items():
+        if feature in known_features and features.check(feature):
+            suffixes |= set(its_suffixes.split())
+    if find_spec('pillow_heif'):
+        suffixes |= set(_HEIC)
+    return frozenset(suffixes)
 
-
+# %% ../../nbs/core/06_images.ipynb #489af8f5
 def is_image_name(name: str | Path) -> bool:
-    """Whether a file's name says image, in any letter case.
+    """Whether a file has the suffix of an image, in any letter case.
 
-    Hidden files (`._IMG.jpg` of a Mac's zip) are none.
+    False for a hidden file, such as `._IMG.jpg` in a zip file from a Mac.
     """
     name = os.path.basename(name)
     return name[:1] != '.' and _suffix(name) in image_suffixes()
@@ -60,7 +62,7 @@ def _suffix(name: str) -> str:  # In small letters; '' where it has none
     return dot + suffix.lower() if stem else ''
 
 # %% ../../nbs/core/06_images.ipynb #87833730
-LEFT_BEHIND = frozenset(  # In small letters: no user calls a folder of images so
+LEFT_BEHIND = frozenset(  # In small letters: files and folders that systems and programs create
     (
         '@eadir @eastream @tmp #recycle #snapshot @recycle @recently-snapshot @__thumb ~snapshot '  # of a NAS
         'thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini $recycle.bin found.000 '  # of Windows
@@ -77,30 +79,35 @@ def is_left_behind(
     return name[:1] == '.' or name.lower() in LEFT_BEHIND
 
 # %% ../../nbs/core/06_images.ipynb #a38977b7
-def walk_files(folder: Path, recursive: bool):
-    """Each folder, the names of its files, and the names in it that were passed over.
+def walk_files(
+    folder: Path,
+    recursive: bool,  # Also enter the folders below
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Each folder, the names of its files, and the names in it that `is_left_behind` excludes.
 
     Links are followed, but a folder that a link leads back to is not entered again. An unreadable folder is
     an error, not an empty one.
     """
-    seen = set()
-    for d, folders, names in os.walk(folder, followlinks=True, onerror=_unreadable):
-        seen.add(os.path.realpath(d))
+    visited = set()
+    for here, folders, names in os.walk(folder, followlinks=True, onerror=_raise_unreadable):
+        visited.add(os.path.realpath(here))
         left_behind = [name for name in (*folders, *names) if is_left_behind(name)]
         names = [name for name in names if not is_left_behind(name)] if left_behind else names
-        yield Path(d), names, left_behind
-        inside = [f for f in folders if not is_left_behind(f)] if recursive else []
-        folders[:] = [f for f in inside if os.path.realpath(os.path.join(d, f)) not in seen]
+        yield Path(here), names, left_behind
+        inside = [name for name in folders if not is_left_behind(name)] if recursive else []
+        # `os.walk` enters what is left in this list
+        folders[:] = [name for name in inside if os.path.realpath(os.path.join(here, name)) not in visited]
 
 
-def _unreadable(e: OSError):
+def _raise_unreadable(e: OSError):
+    "What `os.walk` calls for a folder that it cannot read, which it would skip otherwise"
     raise VisionRecipesError(f'{e.filename}: cannot be read: {e.strerror}.') from e
 
 # %% ../../nbs/core/06_images.ipynb #2b7b4235
 def list_files(
     folder: str | Path,
     recursive: bool = False,  # Also look into the folders below
-    passed: list[str] | None = None,  # Gets what was passed over, by its path below `folder`
+    passed: list[str] | None = None,  # Filled with the paths, relative to `folder`, of what was left out
 ) -> list[Path]:  # Sorted by their path below `folder`
     """The files in `folder`, without those that `is_left_behind` names, at every depth.
 
@@ -128,11 +135,14 @@ def find_images(
 
 
 def is_image_file(path: Path) -> bool:
-    "Whether a path is that of an image by its name, and no folder or device; a link may lead nowhere"
+    """Whether a path has the name of an image and is a file, or a link to nothing.
+
+    Such a link counts, so that opening it reports the missing file.
+    """
     return is_image_name(path.name) and (path.is_file() or path.is_symlink() and not path.exists())
 
 # %% ../../nbs/core/06_images.ipynb #4e27460e
-_CURES = {  # What to do with a file: its suffixes
+_CURES = {  # What to do with files that Pillow cannot open: their suffixes
     'Convert to JPEG, or install pillow-heif: pip install "vision_recipes[heic]".': ' '.join(_HEIC),
     'Export as PNG.': '.svg .svgz .pdf .eps .ps .ai .psd .psb .xcf .kra .cdr .wmf .emf',
     'Develop to JPEG or PNG.': (
@@ -147,16 +157,17 @@ _CURES = {  # What to do with a file: its suffixes
 
 
 @cache
-def _cure_of_suffix() -> dict[str, str]:
+def _cures_by_suffix() -> dict[str, str]:
+    "What to do with a file, by its suffix; without the suffixes of images that can be opened here"
     cures = {}
     for cure, suffixes in _CURES.items():
         cures |= dict.fromkeys(suffixes.split(), cure)
     return {suffix: cure for suffix, cure in cures.items() if suffix not in image_suffixes()}
 
 
-def unopened_cure(name: str) -> str:  # '' where its suffix is that of no image, or of one that can be opened
-    "What to do with an image that cannot be opened here, by its name"
-    return _cure_of_suffix().get(_suffix(name), '')
+def unopened_cure(name: str) -> str:  # Empty for an image that can be opened here, and for other files
+    "What to do with an image that cannot be opened here, by the suffix of its name"
+    return _cures_by_suffix().get(_suffix(name), '')
 
 # %% ../../nbs/core/06_images.ipynb #d8c68db2
 class ImageError(VisionRecipesError):
@@ -176,29 +187,32 @@ def _image_errors(source):
     try:
         yield
     except ImageError as e:
-        raise ImageError(f'{_named(source)}: {e}.') from None
+        raise ImageError(f'{_source_name(source)}: {e}.') from None
     except _IMAGE_ERRORS as e:
-        raise ImageError(f'{_named(source)}: {_cause(source, e)}.') from e
+        raise ImageError(f'{_source_name(source)}: {_cause(source, e)}.') from e
 
 
-def _named(source) -> str:
-    "What to call `source` in a message"
+def _source_name(source) -> str:
+    "What a message calls an image: its path, or where it has none, its type"
     return str(source) if isinstance(source, (str, Path)) else f'an image in memory ({type(source).__name__})'
 
 # %% ../../nbs/core/06_images.ipynb #a5799d00
-def _cause(source, e: Exception) -> str:
-    "Say what is wrong with an image"
+def _cause(
+    source,  # As for `open_image`
+    e: Exception,  # What was raised when it was opened
+) -> str:  # Continues a sentence after the image's name and `: `
+    "Say why an image cannot be opened"
     if isinstance(e, FileNotFoundError):
-        return _missing(source)
+        return _missing_cause(source)
     if isinstance(e, IsADirectoryError):
         return 'is a folder, not an image'
-    # before the next question, which would not be permitted either
+    # before the size is asked for, which would not be permitted either
     if isinstance(e, PermissionError):
         return 'no permission to read it'
     if isinstance(source, (str, Path)) and Path(source).is_file() and Path(source).stat().st_size == 0:
         return 'the file is empty (0 bytes)'
     if isinstance(e, UnidentifiedImageError):
-        return _other_content(_start_of(source))
+        return _unidentified_cause(_first_bytes(source))
     if isinstance(e, Image.DecompressionBombError):
         return (
             f'too many pixels, perhaps a decompression bomb ({e}). If you trust it, raise '
@@ -212,7 +226,7 @@ _BRANDS = {  # Of a file whose bytes 4 to 8 are `ftyp`: the four bytes behind th
     b'avis': 'an AVIF image',
     **dict.fromkeys((b'heic', b'heix', b'hevc', b'hevx', b'heim', b'heis', b'mif1', b'msf1'), 'a HEIC image'),
 }
-_OTHER_FORMATS = {
+_OTHER_FORMATS = {  # By the first bytes of a file
     b'\xff\x0a': 'a JPEG XL image',
     b'\x00\x00\x00\x0cJXL ': 'a JPEG XL image',
     b'\x00\x00\x00\x0cjP': 'a JPEG 2000 image',
@@ -231,10 +245,11 @@ def _image_kind(start: bytes) -> str:  # '' where it is unknown
     return next((kind for begin, kind in _OTHER_FORMATS.items() if start.startswith(begin)), '')
 
 
-def _other_content(start: bytes) -> str:
-    "What a file is that Pillow did not recognise, and what to do"
+def _unidentified_cause(start: bytes) -> str:  # As `_cause`
+    "What a file is that Pillow did not recognise, by its first bytes, and what to do"
     kind = _image_kind(start)
     if kind == 'a HEIC image':
+        # empty where pillow-heif is installed, which then could not open it; the caller adds a full stop
         return f'is {kind}. {unopened_cure("a.heic").rstrip(".") or "It is damaged"}'
     if kind == 'a film':
         return f'is {kind}, not an image: take single images out of it'
@@ -243,8 +258,8 @@ def _other_content(start: bytes) -> str:
     return real_kind(start, 'an image') or 'not an image in any format Pillow reads'
 
 # %% ../../nbs/core/06_images.ipynb #177f6629
-def _start_of(source, n: int = 4096) -> bytes:
-    "The first bytes of an image that cannot be opened; none where they cannot be read"
+def _first_bytes(source, n: int = 4096) -> bytes:
+    "The first `n` bytes of an image, a path, bytes or an open file; empty where they cannot be read"
     try:
         if isinstance(source, (str, Path)):
             with open(source, 'rb') as file:
@@ -257,8 +272,8 @@ def _start_of(source, n: int = 4096) -> bytes:
         return b''
 
 
-def _missing(source) -> str:
-    "Say why there is no file"
+def _missing_cause(source) -> str:  # As `_cause`
+    "Say that there is no such file, or that it is a link to nothing, as in a repository of git-annex"
     if not isinstance(source, (str, Path)) or not os.path.islink(source):
         return 'no such file'
     target = os.readlink(source)
@@ -276,7 +291,7 @@ def _open(source) -> Image.Image:
         raise ImageError(
             f'an image must be a path, bytes, an open file, a PIL image or an array, not {source!r:.60}'
         )
-    im = _identified(source)
+    im = _open_with_pillow(source)
     if Image.MAX_IMAGE_PIXELS and im.width * im.height > Image.MAX_IMAGE_PIXELS:
         raise ImageError(
             f'too many pixels ({im.width} x {im.height}), perhaps a decompression bomb. '
@@ -285,19 +300,19 @@ def _open(source) -> Image.Image:
     return im
 
 # %% ../../nbs/core/06_images.ipynb #e001497f
-def _identified(source) -> Image.Image:
-    "What Pillow makes of a file, with pillow-heif's help where it is a HEIC"
+def _open_with_pillow(source) -> Image.Image:
+    "Open an image with Pillow, and a HEIC image with pillow-heif"
     try:
         return Image.open(source)
-    except UnidentifiedImageError:
-        if _image_kind(_start_of(source, 12)) != 'a HEIC image' or not _register_heif():
+    except UnidentifiedImageError:  # pillow-heif is imported only where it is needed
+        if _image_kind(_first_bytes(source, 12)) != 'a HEIC image' or not _register_heif():
             raise
         return Image.open(source)
 
 
 @cache
 def _register_heif() -> bool:
-    "Teach Pillow HEIC. False where pillow-heif is not installed"
+    "Make Pillow open HEIC images. False where pillow-heif is not installed"
     if not find_spec('pillow_heif'):
         return False
     from pillow_heif import register_heif_opener
@@ -307,14 +322,15 @@ def _register_heif() -> bool:
 
 # %% ../../nbs/core/06_images.ipynb #73129f40
 def _to_rgb(im: Image.Image) -> Image.Image:
-    "Any mode of Pillow's to RGB"
+    "Convert an image of any mode to RGB; transparent pixels become white"
     if im.mode == 'RGB':
         return im
     if im.mode.startswith('I'):  # 16 bits a pixel; 'I' is what some decoders give for them
         a = np.asarray(im).astype(np.int64)
         if a.size and (a.min() < 0 or a.max() > 65535):
             raise ImageError('32-bit integer pixels outside 0-65535: convert the image to 8 or 16 bits')
-        return Image.fromarray(((a * 255 + 32767) // 65535).astype(np.uint8)).convert('RGB')
+        a = (a * 255 + 32767) // 65535  # 16 to 8 bits, rounded to the nearest
+        return Image.fromarray(a.astype(np.uint8)).convert('RGB')
     if im.mode == 'F':
         raise ImageError(
             '32-bit float pixels, and nothing says which number is white: convert the image to 8 or 16 bits'
@@ -372,31 +388,41 @@ def open_sized(
 
 # %% ../../nbs/core/06_images.ipynb #d8db2c37
 def _decoded(source, at_least: int | None) -> tuple[Image.Image, tuple[int, int]]:
-    "As for `open_sized`"
+    "As `open_sized`, for anything but an array"
     im = _open(source)
-    turn = im.getexif().get(_ORIENTATION, 1)
-    whole_wh = None
-    if at_least is not None and im is not source and im.format == 'JPEG':
-        whole_wh = _upright_size(im)
-        im = _decoded_small(im, source, at_least, turn)
+    orientation = im.getexif().get(_ORIENTATION, 1)
+    full_wh = None
+    if at_least is not None and im is not source and im.format == 'JPEG':  # `im is source`: decoded already
+        full_wh = _upright_size(im)
+        im = _drafted(im, source, at_least, orientation)
     im.load()
-    im = _to_rgb(ImageOps.exif_transpose(im) if turn != 1 else im)
-    return im, whole_wh or im.size
+    im = _to_rgb(ImageOps.exif_transpose(im) if orientation != 1 else im)
+    return im, full_wh or im.size
 
 
-def _decoded_small(im: Image.Image, source, at_least: int, turn: int) -> Image.Image:
-    """A JPEG set to be decoded at a fraction, or whole where its padding would shift the image.
+def _drafted(
+    im: Image.Image,  # A JPEG, not decoded yet
+    source,  # Of `im`, to open it anew
+    at_least: int,  # As for `open_image`
+    orientation: int,  # EXIF, 1 to 8
+) -> Image.Image:
+    """A JPEG that will be decoded at a fraction, or at its full size where padding would shift the image.
 
-    The last row and column of blocks are padded. An orientation that turns them to the front moves the rest.
+    A size that the fraction does not divide is rounded up, so the last column or row holds padding. An
+    orientation that turns this column or row to the front would move all other pixels.
     """
-    (w, h), k = im.size, _fraction(im, at_least)
-    column_first, row_first = turn in (2, 3, 7, 8), turn in (3, 4, 6, 7)
-    return _open(source) if (column_first and w % k) or (row_first and h % k) else im
+    w, h = im.size
+    k = _draft_jpeg(im, at_least)
+    last_column_first, last_row_first = orientation in (2, 3, 7, 8), orientation in (3, 4, 6, 7)
+    is_shifted = (last_column_first and w % k) or (last_row_first and h % k)
+    return _open(source) if is_shifted else im
 
 
-def _fraction(im: Image.Image, at_least: int) -> int:
-    "Set a JPEG to be decoded at a fraction; 1, 2, 4 or 8"
-    im.draft(None, tuple(-(-side * at_least // max(im.size)) for side in im.size))
+def _draft_jpeg(im: Image.Image, at_least: int) -> int:  # k, which is 1, 2, 4 or 8
+    "Let a JPEG be decoded at 1/k of its size, where its longer side does not fall below `at_least` pixels"
+    # Pillow takes the largest k that leaves both sides at least this long (rounded up)
+    min_wh = tuple(-(-side * at_least // max(im.size)) for side in im.size)
+    im.draft(None, min_wh)
     return (im.decoderconfig or (1,))[0]
 
 # %% ../../nbs/core/06_images.ipynb #76d60f48
@@ -411,7 +437,7 @@ def open_raw(
         return im
 
 # %% ../../nbs/core/06_images.ipynb #f34c861a
-_UPRIGHT_SWAPS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 
 def image_size(
@@ -430,16 +456,20 @@ def image_size(
 
 
 def _upright_size(im: Image.Image) -> tuple[int, int]:
+    "Width and height of an opened image as people see it"
     w, h = im.size
     # Pillow gives a TIFF's size upright already
-    turned = im.format != 'TIFF' and im.getexif().get(_ORIENTATION, 1) in _UPRIGHT_SWAPS
-    return (h, w) if turned else (w, h)
+    is_sideways = im.format != 'TIFF' and im.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+    return (h, w) if is_sideways else (w, h)
 
 # %% ../../nbs/core/06_images.ipynb #a4c9fc51
 def is_size(
     *size_wh,  # Width and height, as a file gives them
 ) -> bool:
-    "Whether an image could have that size: both are numbers, and the pixels of a mask of it fit into memory"
+    """Whether an image could have that size.
+
+    Both are numbers from 1 to 100,000, and there are at most 400 million pixels, so a mask fits into memory.
+    """
     for side in size_wh:
         if not isinstance(side, (int, float)) or not 1 <= side <= 100_000:
             return False
@@ -453,9 +483,9 @@ def plain_jpeg(
     source: Any,  # As for `open_image`; only a path has a chance
     at_least: int | None = None,  # As for `open_image`
 ) -> tuple[bytes, int] | None:
-    """The bytes of a JPEG that needs nothing but decoding, and at which fraction: 1, 2, 4 or 8.
+    """The bytes of an upright JPEG in RGB or grey, and k (1, 2, 4 or 8), as it may be decoded at 1/k.
 
-    None for all that is no upright JPEG in RGB or grey, or cannot be opened.
+    For another decoder than Pillow. None for other images, and for those that cannot be opened.
     """
     if not isinstance(source, (str, Path)) or not str(source).lower().endswith(_JPEG_SUFFIXES):
         return None
@@ -464,7 +494,7 @@ def plain_jpeg(
         im = _open(data)
         if im.format != 'JPEG' or im.mode not in ('RGB', 'L') or im.getexif().get(_ORIENTATION, 1) != 1:
             return None
-        return data, 1 if at_least is None else _fraction(im, at_least)
+        return data, 1 if at_least is None else _draft_jpeg(im, at_least)
     except (ImageError, *_IMAGE_ERRORS):
         return None  # `open_image` will say why
 

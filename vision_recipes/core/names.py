@@ -19,7 +19,9 @@ _BLANK = (
 )
 
 
-_PLAIN = re.compile(r'/?([\w()-][\w().-]*/)*[\w()-][\w().-]*', re.ASCII).fullmatch  # Nothing to clean, fast
+_is_plain = re.compile(
+    r'/?([\w()-][\w().-]*/)*[\w()-][\w().-]*', re.ASCII
+).fullmatch  # Fast: such a name is clean
 
 
 def composed(text: str) -> str:
@@ -29,7 +31,7 @@ def composed(text: str) -> str:
 
 def clean_name(name: str) -> str:
     "A name in Unicode's composed form (NFC), without escapes, backslashes and white space around its parts"
-    if _PLAIN(name):
+    if _is_plain(name):
         return name
     for _ in range(2):  # a name may be escaped twice
         if '%' in name:
@@ -44,11 +46,11 @@ def clean_name(name: str) -> str:
 
 
 def name_key(name: str) -> str:
-    "What all spellings of a name have in common"
-    return _folded(clean_name(name))
+    "A key that is equal for all spellings of a name: the clean name without letter case"
+    return _without_case(clean_name(name))
 
 
-def _folded(name: str) -> str:
+def _without_case(name: str) -> str:
     "A clean name without letter case"
     return name.lower() if name.isascii() else composed(name.casefold())
 
@@ -57,9 +59,9 @@ def _folded(name: str) -> str:
 class NameMatches:
     "Which names were found among others"
 
-    # For each wanted name the one that is there; None where there is none, or a doubt
+    # For each wanted name the one that is there; None where there is none, or several may be meant
     found: list[str | None]
-    # Of those that are not there as they stand: the one that was taken
+    # For wanted names that are not there in this spelling: the name that was taken
     respelled: dict[str, str]
     # Wanted names with several candidates, or with one that another name may mean too
     doubtful: dict[str, list[str]]
@@ -73,109 +75,119 @@ def match_names(
     "Find names among others: as they stand, else by `name_key` where that leaves one candidate"
     wanted = list(wanted)
     there = there if isinstance(there, (set, frozenset, dict)) else set(there)
-    others = [name for name in wanted if name not in there]
-    free = set(there).difference(wanted) if others else set()
+    missing = [name for name in wanted if name not in there]
+    free = set(there).difference(wanted) if missing else set()  # names that nobody has asked for
     if not free:
         return NameMatches([name if name in there else None for name in wanted], {}, {})
-    others = list(dict.fromkeys(others))
-    respelled, doubtful = _match_spellings(others, free, paths)
+    missing = list(dict.fromkeys(missing))  # each once
+    respelled, doubtful = _match_spellings(missing, free, paths)
     found = [name if name in there else respelled.get(name) for name in wanted]
     return NameMatches(found, respelled, doubtful)
 
 
-def _match_spellings(others: list[str], free: set[str], paths: bool) -> tuple[dict, dict]:
-    "`respelled` and `doubtful` of names that are not there as they stand: by the whole name, then by its end"
-    keys = {name: name_key(name) for name in chain(others, free)}
+def _match_spellings(
+    missing: list[str],  # Wanted names that are not there in this spelling
+    free: set[str],  # Names that are there, but not wanted in their spelling
+    paths: bool,  # As for `match_names`
+) -> tuple[dict, dict]:  # `respelled` and `doubtful` of `NameMatches`
+    "Match by the key of the whole name, then by its last two parts, then by its last part"
+    keys = {name: name_key(name) for name in chain(missing, free)}
     respelled, doubtful = {}, {}
     for n_parts in (None, 2, 1) if paths else (None,):
-        open_names = [name for name in others if name not in respelled and name not in doubtful]
-        found, doubts = _match_by(n_parts, open_names, free, keys)
+        open_names = [name for name in missing if name not in respelled and name not in doubtful]
+        found, doubts = _match_by_end(n_parts, open_names, free, keys)
         respelled |= found
         doubtful |= doubts
         free = free.difference(found.values())
     return respelled, doubtful
 
 # %% ../../nbs/core/13_names.ipynb #4a96bf31
-_MOST_PAIRS = 1_000_000  # Of names and candidates that are compared; of more nobody could say who is meant
+_MAX_PAIRS = (
+    1_000_000  # Names times candidates of one key; more are not compared, for speed: all would be doubtful
+)
 
 
-def _match_by(
+def _match_by_end(
     n_parts: int | None,  # How many last parts of a path must agree; None: all
     names: list[str],
     free: set[str],
     keys: dict[str, str],  # `name_key` of each
-) -> tuple[dict, dict]:
-    "`respelled` and `doubtful`, for the names that agree with one in `free`"
-    names_by_key = _by_key(n_parts, names, keys)
-    there_by_key = _by_key(n_parts, free if names else (), keys)
+) -> tuple[dict, dict]:  # `respelled` and `doubtful` of `NameMatches`
+    "Match each name to the one in `free` with the same key; doubtful where either has several matches"
+    names_by_key = _names_by_key(n_parts, names, keys)
+    free_by_key = _names_by_key(n_parts, free if names else (), keys)
     candidates = {}
-    for k in names_by_key.keys() & there_by_key.keys():
-        there = there_by_key[k]
-        if len(there) * len(names_by_key[k]) > _MOST_PAIRS:
+    for key in names_by_key.keys() & free_by_key.keys():
+        same_key = free_by_key[key]
+        if len(same_key) * len(names_by_key[key]) > _MAX_PAIRS:
             continue
-        for name in names_by_key[k]:
-            candidates[name] = _closest(name, there, keys)
-    claims = Counter(chain.from_iterable(candidates.values()))
+        for name in names_by_key[key]:
+            candidates[name] = _closest(name, same_key, keys)
+    n_claims = Counter(chain.from_iterable(candidates.values()))  # of each name in `free`
     respelled, doubtful = {}, {}
     for name in names:
-        found = candidates.get(name, ())
-        if len(found) == 1 and claims[found[0]] == 1:
-            respelled[name] = found[0]
-        elif found:
-            doubtful[name] = sorted(found)
+        closest = candidates.get(name, ())
+        if len(closest) == 1 and n_claims[closest[0]] == 1:
+            respelled[name] = closest[0]
+        elif closest:
+            doubtful[name] = sorted(closest)
     return respelled, doubtful
 
-
-def _by_key(n_parts: int | None, names: Iterable[str], keys: dict[str, str]) -> dict[str, list[str]]:
-    "The names of each key, or of each end of one"
-    found = defaultdict(list)
+# %% ../../nbs/core/13_names.ipynb #902aec15
+def _names_by_key(n_parts: int | None, names: Iterable[str], keys: dict[str, str]) -> dict[str, list[str]]:
+    "Group names by their key, or by its last `n_parts` parts"
+    groups = defaultdict(list)
     for name in names:
         key = keys[name]
-        found[key if n_parts is None else '/'.join(key.rsplit('/', n_parts)[-n_parts:])].append(name)
-    return found
+        end = key if n_parts is None else '/'.join(key.rsplit('/', n_parts)[-n_parts:])
+        groups[end].append(name)
+    return groups
 
 # %% ../../nbs/core/13_names.ipynb #693ccb91
 def _closest(name: str, candidates: list[str], keys: dict[str, str]) -> list[str]:
-    "The candidates that share the most with a name: its last parts, and their letter case"
-    candidates = [candidate for candidate in candidates if _may_be(keys[name], keys[candidate])]
+    "The candidates most similar to a name: with the most equal last parts, then in the same letter case"
+    candidates = [candidate for candidate in candidates if _may_be_same_path(keys[name], keys[candidate])]
     if len(candidates) < 2:
         return candidates
-    rank = {candidate: _likeness(name, candidate, keys) for candidate in candidates}
-    best = max(rank.values())
-    return [candidate for candidate in candidates if rank[candidate] == best]
+    similarity = {candidate: _similarity(name, candidate, keys) for candidate in candidates}
+    best = max(similarity.values())
+    return [candidate for candidate in candidates if similarity[candidate] == best]
 
 
-def _may_be(a: str, b: str) -> bool:  # Two keys whose last parts are equal
-    "Whether one path ends with the other, or one begins at the root of some machine"
+def _may_be_same_path(
+    a: str,  # The key of a path
+    b: str,  # Another one, with equal last parts
+) -> bool:
+    "Whether one path ends with the other, or one is absolute, perhaps on another machine"
     if a == b or f'/{a}'.endswith(f'/{b}') or f'/{b}'.endswith(f'/{a}'):
         return True
-    return _ABSOLUTE(a) is not None or _ABSOLUTE(b) is not None
+    return _absolute_start(a) is not None or _absolute_start(b) is not None
 
 
-_ABSOLUTE = re.compile(r'/|[a-z][a-z\d+.-]*:/').match  # /data, c:/data, file:/data, s3://data
+_absolute_start = re.compile(r'/|[a-z][a-z\d+.-]*:/').match  # /data, c:/data, file:/data, s3://data
 
 
-def _likeness(a: str, b: str, keys: dict[str, str]) -> tuple[int, bool]:
+def _similarity(a: str, b: str, keys: dict[str, str]) -> tuple[int, bool]:
     "How many last parts of two paths are equal, and whether these agree in letter case"
-    n = 0
+    n_equal = 0
     for part_a, part_b in zip(keys[a].split('/')[::-1], keys[b].split('/')[::-1]):
         if part_a != part_b:
             break
-        n += 1
-    return n, clean_name(a).split('/')[-n:] == clean_name(b).split('/')[-n:]
+        n_equal += 1
+    return n_equal, clean_name(a).split('/')[-n_equal:] == clean_name(b).split('/')[-n_equal:]
 
 # %% ../../nbs/core/13_names.ipynb #33f25d2f
 def id_key(value: int | str) -> str:
-    "What all spellings of an id have in common: as `name_key`, and a number without zeros before it"
+    "A key that is equal for all spellings of an id: as `name_key`, and a number without leading zeros"
     key = name_key(str(value))
     return re.sub(r'^(-?)0+(?=\d+$)', r'\1', key)
 
 
 def match_ids(
-    wanted: Iterable[int | str],  # Ids that are not there as they stand
+    wanted: Iterable[int | str],  # Ids that are not there in this spelling
     there: Iterable[int | str],
-) -> dict[int | str, int | str]:  # For those that are found, the one that is there
-    "Find ids among others by `id_key`, where one alone is there and asked for"
+) -> dict[int | str, int | str]:  # Wanted id: the one that is there; without those that are not found
+    "Find ids among others by `id_key`, where only one wanted id and only one that is there has the key"
     there_by_key, wanted_by_key = defaultdict(set), defaultdict(set)
     for ids, by_key in ((there, there_by_key), (wanted, wanted_by_key)):
         for value in ids:
@@ -189,8 +201,8 @@ def match_ids(
 
 # %% ../../nbs/core/13_names.ipynb #5cd3228a
 def same_names(names: Iterable[str]) -> list[list[str]]:
-    "Groups of names that differ in their spelling only, or as 1 and 01 do, each with two or more"
+    "Groups of two or more names that differ only in their spelling, in white space, or in leading zeros"
     by_key = defaultdict(list)
     for name in names:
         by_key[re.sub(r'\s', '', id_key(name))].append(name)
-    return [same for same in by_key.values() if len(same) > 1]
+    return [group for group in by_key.values() if len(group) > 1]

@@ -30,6 +30,7 @@ from .formats.files import spelling_findings
 from .frame import to_frame
 
 # %% ../../nbs/data/03_annotations.ipynb #f22b5b7b
+# names of the columns of `Annotations`, by what a row of them is
 PER_IMAGE = ('paths', 'sizes_wh', 'group_ids', 'source_ids')
 LEARNT = ('boxes', 'boxes_rel', 'crowd', 'masks', 'keypoints')  # What a model learns of an object
 PER_OBJECT = (*LEARNT, 'areas')
@@ -51,7 +52,7 @@ class Annotations:
     masks: Masks | None = None  # M: the pixels of each object; `boxes` are tight around them
     keypoints: np.ndarray | None = None  # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
     areas: np.ndarray | None = None  # (M,) float64 square pixels, as COCO's `area` says; NaN where unknown
-    point_margin: float = 0.0  # Of `skeleton.points_boxes`, where it made the boxes; 0: they were annotated
+    point_margin: float = 0.0  # `margin` of `points_boxes`, where it made the boxes; 0: they were annotated
     source_ids: np.ndarray | None = None  # (N,) int64: the numbers that a COCO file gives its images
     group_ids: np.ndarray | None = None  # (N,) int64: the person, video or place of each image
     group_names: Strings | None = None  # (G,) the name of each group
@@ -72,7 +73,7 @@ class Annotations:
 
     @cached_property
     def image_ids(self) -> list[str]:  # N times 8 characters; see `fingerprint`
-        "A hash of each image, the same under any name and in any folder"
+        "A short hash of each image file's content, the same under any name and in any folder"
         return [_image_id(self.path(i)) for i in range(len(self))]
 
 # %% ../../nbs/data/03_annotations.ipynb #12dc21cb
@@ -93,6 +94,7 @@ def _check_columns(anns: Annotations) -> None:
         _check_keypoints(anns)
     else:
         # a box that was made from points counts as annotated when its points are gone
+        # `object.__setattr__`, because the dataclass is frozen
         object.__setattr__(anns, 'point_margin', 0.0)
 
 
@@ -122,7 +124,7 @@ def _summary(anns: Annotations) -> str:
 
 
 def _shape_of_objects(anns: Annotations) -> str:
-    "How objects are given, as `_summary` says it"
+    "How objects are given, such as ` with masks`; empty for classification"
     unit = '' if anns.boxes_rel is None else ' as fractions'
     if anns.masks is not None:
         return f' with masks{unit}'
@@ -218,10 +220,11 @@ def keep_objects(
     keep: np.ndarray,  # (M,) bool
 ) -> Annotations:
     "Select objects, and keep all images"
-    ends = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])[self.class_ids.offsets]
+    n_kept_before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])  # (M + 1,) before each object
+    offsets = n_kept_before[self.class_ids.offsets]
     return replace(
         self,
-        class_ids=Ragged(self.class_ids.values[keep], ends),
+        class_ids=Ragged(self.class_ids.values[keep], offsets),
         **_take_columns(self, PER_OBJECT, np.flatnonzero(keep)),
     )
 
@@ -243,9 +246,9 @@ def _image_id(path: Path, sample: int = 4096) -> str:  # 8 characters
     try:
         with open(path, 'rb') as f:
             size = f.seek(0, os.SEEK_END)
-            digest = hashlib.blake2b(str(size).encode(), digest_size=6)
-            for at in (0, size // 2, max(0, size - sample)):
-                f.seek(at)
+            digest = hashlib.blake2b(str(size).encode(), digest_size=6)  # 6 bytes are 8 characters of base64
+            for start in (0, size // 2, max(0, size - sample)):
+                f.seek(start)
                 digest.update(f.read(sample))
     except OSError:
         digest = hashlib.blake2b(os.fsencode(path.name), digest_size=6)
@@ -260,31 +263,35 @@ def fingerprint(self: Annotations) -> str:  # 16 hexadecimal digits
     """
     rows = _order_by_content(self)
     digest = hashlib.sha256('\n'.join(self.image_ids[i] for i in rows).encode())
-    for part in _object_parts(self.subset(rows)):
-        digest.update(part)
+    for chunk in _object_bytes(self.subset(rows)):
+        digest.update(chunk)
     return digest.hexdigest()[:16]
 
 
 def _order_by_content(anns: Annotations) -> list[int]:  # Rows
-    "Sort images by their id, and the same image with other objects by these"
+    "Sort images by their id, and copies of one image by their objects"
     ids = anns.image_ids
-    times = Counter(ids)
+    n_images = Counter(ids)
 
     def key(i):
-        objects = b''.join(_object_parts(anns.subset([i]))) if times[ids[i]] > 1 else b''
-        return ids[i], objects
+        is_unique = n_images[ids[i]] == 1  # the usual case, and fast
+        return ids[i], b'' if is_unique else b''.join(_object_bytes(anns.subset([i])))
 
     return sorted(range(len(anns)), key=key)
 
 # %% ../../nbs/data/03_annotations.ipynb #8ca03628
-def _object_parts(anns: Annotations) -> Iterator[bytes]:
-    "All that there is to know of the objects, whatever the numbers of their classes"
+def _object_bytes(anns: Annotations) -> Iterator[bytes]:
+    """All that a model learns of the objects, as bytes to hash.
+
+    Classes enter by name, so another numbering of the same classes gives the same bytes.
+    """
     class_ids = anns.class_ids.values
     names = sorted({anns.class_names[c] for c in np.unique(class_ids)})
     rank = {name: i for i, name in enumerate(names)}
+    rank_of_class = np.array([rank.get(name, -1) for name in anns.class_names], np.int64)  # -1: unused
     columns = {
         'counts': anns.class_ids.counts,
-        'classes': np.array([rank.get(name, -1) for name in anns.class_names], np.int64)[class_ids],
+        'classes': rank_of_class[class_ids],
         **{name: getattr(anns, name) for name in LEARNT},
     }
     if masks := columns.pop('masks'):
@@ -307,10 +314,10 @@ def with_groups(
     """Say which images belong together.
 
     A rule is `folder` (the last folder of the path); a `.csv` file with rows `path,group`; or a regular
-    expression to find in the path, whose first bracket (or all of it) is the name.
+    expression to find in the path, whose first capture group (or whole match) is the name.
     Raises `VisionRecipesError` that names the first image without a group.
     """
-    rule = str(groups) if isinstance(groups, (str, Path)) else ''
+    rule = str(groups) if isinstance(groups, (str, Path)) else ''  # empty: a name for each image
     notes = []
     if rule:
         groups, notes = _groups_by_rule(anns, rule)
@@ -337,27 +344,27 @@ def _groups_by_rule(anns: Annotations, rule: str) -> tuple[list[str], list[Findi
     if rule == 'folder':
         return [Path(p).parent.name for p in anns.paths], []
     if rule.lower().endswith('.csv'):
-        return _groups_of_csv(anns, Path(rule))
-    return _groups_of_pattern(anns, rule), []
+        return _groups_of_table(anns, Path(rule))
+    return _groups_of_expression(anns, rule), []
 
 
-def _groups_of_pattern(anns: Annotations, expression: str) -> list[str]:
+def _groups_of_expression(anns: Annotations, expression: str) -> list[str]:
     "Find the group of each image by a regular expression in its path"
     try:
         pattern = re.compile(expression)
     except re.error as e:
         raise VisionRecipesError(f'Groups: {expression!r} is no regular expression: {e}.') from e
-    found = [pattern.search(p) for p in anns.paths]
-    if None in found:
+    matches = [pattern.search(path) for path in anns.paths]
+    if None in matches:
         raise VisionRecipesError(
-            f"{anns.path(found.index(None))}: the groups' expression {expression!r} matches nothing in "
+            f"{anns.path(matches.index(None))}: the groups' expression {expression!r} matches nothing in "
             'this path.'
         )
-    return [m[1] if pattern.groups else m[0] for m in found]
+    return [match[1] if pattern.groups else match[0] for match in matches]
 
 # %% ../../nbs/data/03_annotations.ipynb #2e002c25
-def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Finding]]:
-    "Read groups from a table with the columns path and group; paths are relative to the images' root"
+def _read_group_table(file: Path) -> dict[str, str]:  # Path as the table spells it: name of its group
+    "Read a table with the columns path and group. Raises `VisionRecipesError` that names a faulty line"
     rows = _read_csv(file)
     short = [i for i, row in enumerate(rows, 1) if row and len(row) < 2]
     if short:
@@ -372,11 +379,17 @@ def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Findi
                 raise VisionRecipesError(
                     f'{file}, line {i}: {path} is in the group {group}, but before in {group_of[path]}.'
                 )
+    return group_of
+
+# %% ../../nbs/data/03_annotations.ipynb #2219b7d9
+def _groups_of_table(anns: Annotations, file: Path) -> tuple[list[str], list[Finding]]:
+    "The group of each image by a table; paths are relative to the images' root. And notes on respelled names"
+    group_of = _read_group_table(file)
     matches = match_names(anns.paths, group_of)
-    found = dict(zip(anns.paths, matches.found))
-    missing = [path for path in found if found[path] is None]
-    by_stem = _rows_by_stem(missing, group_of)
-    found |= by_stem
+    row_of = dict(zip(anns.paths, matches.found))  # an image's path: as the table spells it, or None
+    missing = [path for path in row_of if row_of[path] is None]
+    by_stem = _rows_by_stem_or_number(missing, group_of)
+    row_of |= by_stem
     missing = [path for path in missing if path not in by_stem]
     if missing:
         candidates = matches.doubtful.get(missing[0], ())
@@ -386,19 +399,20 @@ def _groups_of_csv(anns: Annotations, file: Path) -> tuple[list[str], list[Findi
             f'Paths are relative to {anns.root}.'
         )
     matches = replace(matches, respelled=matches.respelled | by_stem)
-    return [group_of[found[path]] for path in anns.paths], spelling_findings(file, matches)
+    return [group_of[row_of[path]] for path in anns.paths], spelling_findings(file, matches)
 
 # %% ../../nbs/data/03_annotations.ipynb #23c69e01
-def _rows_by_stem(paths: list[str], rows: Iterable[str]) -> dict[str, str]:
-    "The rows that name images without their suffix, or by a number without its zeros, as 1 for 0001.jpg"
-    stems = {path.rpartition('.')[0]: path for path in paths}
-    matches = match_names(stems, rows)
-    found = {path: row for path, row in zip(stems.values(), matches.found) if row is not None}
-    last = {stem.rpartition('/')[2]: path for stem, path in stems.items() if path not in found}
-    return found | {last[stem]: row for stem, row in match_ids(last, rows).items()}
+def _rows_by_stem_or_number(paths: list[str], rows: Iterable[str]) -> dict[str, str]:
+    "For images: the row that names one without its suffix, or by a number without its zeros (1 for 0001.jpg)"
+    path_of_stem = {path.rpartition('.')[0]: path for path in paths}
+    matches = match_names(path_of_stem, rows)
+    found = {path: row for path, row in zip(path_of_stem.values(), matches.found) if row is not None}
+    path_of_number = {s.rpartition('/')[2]: path for s, path in path_of_stem.items() if path not in found}
+    by_number = match_ids(path_of_number, rows)
+    return found | {path_of_number[number]: row for number, row in by_number.items()}
 
 
-def _read_csv(file: Path) -> list[list[str]]:
+def _read_csv(file: Path) -> list[list[str]]:  # Cells of each line; an empty list for an empty line
     try:
         return list(csv.reader(read_utf8(file).splitlines()))
     except csv.Error as e:
@@ -418,6 +432,7 @@ def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With cl
             f'{anns.root}: has the class {unknown[0]!r}, which the model does not '
             f'know.{did_you_mean(unknown[0], labels.names)} It knows {", ".join(labels.names)}.'
         )
+    # (C,) the model's id of each class; -1 for one without objects that the model does not know
     new_id = np.array([-1 if name is None else labels.names.index(name) for name in matches.found])
     return replace(
         anns,
@@ -435,14 +450,14 @@ def _aligned_points(
     if skeleton is None:
         return None
     names = anns.labels.skeleton.points
-    found = match_names(skeleton.points, names, paths=False).found
-    if None in found or len(names) != len(found):
+    own_names = match_names(skeleton.points, names, paths=False).found  # of each point of the model
+    if None in own_names or len(names) != len(own_names):
         raise VisionRecipesError(
             f'{anns.root}: has the points {", ".join(names)}, but the model knows '
             f'{", ".join(skeleton.points)}. '
             "Rename the points, read them with the model's skeleton, or train a model for these."
         )
-    return anns.keypoints[:, [names.index(p) for p in found]]
+    return anns.keypoints[:, [names.index(name) for name in own_names]]
 
 # %% ../../nbs/data/03_annotations.ipynb #f242484d
 def shared_classes(
@@ -451,25 +466,26 @@ def shared_classes(
 ) -> tuple[Annotations, list[int]]:  # With the shared classes alone; their ids in the model
     """The annotations of the classes that a model knows too, by `match_classes`, in the order of the model.
 
-    Objects of other classes are left out; so are images that have one class, where it is another one. A
+    Objects of other classes are left out; in classification, images of other classes. A
     message names these classes. Raises `VisionRecipesError` where no class is known.
     """
-    in_model = known_classes(anns, labels)
-    classes = sorted({int(i) for i in in_model if i >= 0})
-    _say_left_out(anns, in_model)
-    known = in_model[anns.class_ids.values] >= 0
+    in_model = known_classes(anns, labels)  # (C,) the model's id of each class, or -1
+    model_ids = sorted({int(i) for i in in_model if i >= 0})
+    _log_left_out(anns, in_model)
+    is_known = in_model[anns.class_ids.values] >= 0  # (M,) of each object
     if anns.has_boxes:
-        anns = anns.keep_objects(known)
+        anns = anns.keep_objects(is_known)
     else:
-        anns = anns.subset(np.bincount(anns.image_of[~known], minlength=len(anns)) == 0)
-    names = tuple(labels.names[i] for i in classes)
-    new_id = np.array([classes.index(i) if i >= 0 else -1 for i in in_model])
+        n_unknown = np.bincount(anns.image_of[~is_known], minlength=len(anns))
+        anns = anns.subset(n_unknown == 0)
+    names = tuple(labels.names[i] for i in model_ids)
+    new_id = np.array([model_ids.index(i) if i >= 0 else -1 for i in in_model])
     return replace(
         anns,
         labels=LabelMap(names, skeleton=labels.skeleton),
         class_ids=replace(anns.class_ids, values=new_id[anns.class_ids.values]),
         keypoints=None if anns.keypoints is None else _aligned_points(anns, labels.skeleton),
-    ), classes
+    ), model_ids
 
 # %% ../../nbs/data/03_annotations.ipynb #226ba5a6
 def known_classes(
@@ -486,9 +502,9 @@ def known_classes(
     return in_model
 
 
-def _say_left_out(
+def _log_left_out(
     anns: Annotations,
-    in_model: np.ndarray,  # As `known_classes`
+    in_model: np.ndarray,  # (C,) as `known_classes` gives them
 ):
     "Name the classes that a model does not know"
     names = np.array(anns.class_names)
@@ -500,6 +516,7 @@ def _say_left_out(
 
 
 def _first_names(names: Sequence[str], most: int = 10) -> str:
+    "At most `most` names, and how many more there are"
     return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
 
 # %% ../../nbs/data/03_annotations.ipynb #d6a3f886
@@ -507,7 +524,11 @@ def classes_of_model(
     anns: Annotations,
     card: Any,  # A `ModelCard`
 ) -> tuple[Annotations, list[int] | None]:  # As `shared_classes`; None: all classes of the model
-    "`shared_classes` for a published model, `align_labels` for others; errors are theirs"
+    """Translate annotations to the classes of a model.
+
+    A published model knows many classes, so `shared_classes` takes those that both have. For a model of
+    one's own, `align_labels` refuses a class that it does not know. Raises their errors.
+    """
     if 'published' in card.data:
         return shared_classes(anns, card.labels)
     return align_labels(anns, card.labels), None
@@ -539,7 +560,7 @@ def in_pixels(
     boxes = (anns.boxes_rel * np.tile(scale, 2)).astype(np.float32)
     masks, keypoints = anns.masks, anns.keypoints
     if masks is not None:
-        n_points = np.diff(masks.rings[masks.objects])
+        n_points = np.diff(masks.rings[masks.objects])  # (M,) of each object, all rings
         masks = masks.moved(masks.points * np.repeat(scale, n_points, axis=0))
     if keypoints is not None:
         keypoints = np.concatenate([keypoints[..., :2] * scale[:, None], keypoints[..., 2:]], 2)
@@ -564,7 +585,8 @@ def _read_sizes(paths: list[Path]) -> np.ndarray:  # (n, 2) int32
     return np.array(sizes, np.int32).reshape(-1, 2)
 
 
-def _size_or_error(path: Path) -> tuple[int, int] | ImageError:
+def _size_or_error(path: Path) -> tuple[int, int] | ImageError:  # Width and height, pixels
+    "The size of an image, or the error, so that `_read_sizes` reports several and not the first alone"
     try:
         return image_size(path)
     except ImageError as e:

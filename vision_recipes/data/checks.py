@@ -29,61 +29,77 @@ from .splits import HASH_SIDE, image_hash
 MAX_FINDINGS = 200  # Findings of a kind that are made; the rest are counted
 
 
-def _of_set(anns: Annotations, level: str, kind: str, message: str) -> Finding:
+def _data_set_finding(anns: Annotations, level: str, kind: str, message: str) -> Finding:
     "A finding about the whole data set"
     return Finding(level, kind, str(anns.root), message)
 
 
 def _image_row(anns: Annotations, m: int) -> int:
-    "The row of the image that object `m` of the table is in"
+    "The row of the image that contains object `m`, a position in the columns of objects"
     return int(np.searchsorted(anns.class_ids.offsets, m, side='right')) - 1
 
 
-def _number(anns: Annotations, m: int) -> int:
-    "The number of object `m` of the table within its image"
+def _number_in_image(anns: Annotations, m: int) -> int:
+    "Which object of its image object `m` is, counted from 0: what a reader of the annotations sees"
     return m - anns.class_ids.offsets[_image_row(anns, m)]
 
 
-def _at(anns: Annotations, m: int, level: str, kind: str, message: str, named: bool = True) -> Finding:
-    "A finding about object `m` of the table"
+def _object_finding(
+    anns: Annotations,
+    m: int,  # Position in the columns of objects
+    level: str,
+    kind: str,
+    message: str,  # What is wrong; follows `object 3 (dog) `
+    named: bool = True,  # Say the class of the object
+) -> Finding:
+    "A finding about one object, at the file of its image"
     path = str(anns.path(_image_row(anns, m)))
     class_id = anns.class_ids.values[m]
     has_name = named and 0 <= class_id < len(anns.labels)
     name = f' ({anns.class_names[class_id]})' if has_name else ''
-    return Finding(level, kind, path, f'object {_number(anns, m)}{name} {message}')
+    return Finding(level, kind, path, f'object {_number_in_image(anns, m)}{name} {message}')
 
-
-def _listed(kind: str, objects: np.ndarray, finding: Callable[[int], Finding]) -> list[Finding]:
+# %% ../../nbs/data/04_checks.ipynb #5186219f
+def _capped_findings(
+    kind: str,
+    objects: np.ndarray,  # Positions in the columns of objects
+    finding: Callable[[int], Finding],  # Makes the finding of one object
+) -> list[Finding]:
     "A finding for each of `objects`, or for the first `MAX_FINDINGS`, with one that counts them all"
-    found = [finding(m) for m in objects[:MAX_FINDINGS].tolist()]
+    findings = [finding(m) for m in objects[:MAX_FINDINGS].tolist()]
     n, n_more = len(objects), len(objects) - MAX_FINDINGS
     if n_more > 0:
-        found.append(replace(found[0], message=f'and {n_more:,} more objects: {kind}. {n:,} in all.'))
-    return found
+        findings.append(replace(findings[0], message=f'and {n_more:,} more objects: {kind}. {n:,} in all.'))
+    return findings
 
 # %% ../../nbs/data/04_checks.ipynb #94a1403e
-def _of_objects(
+def _object_findings(
     anns: Annotations,
     level: str,
     kind: str,
     objects: np.ndarray,  # Positions in the columns of objects
     message: Callable[[int], str],  # What is wrong with object `m`
 ) -> list[Finding]:
-    "A finding for each of `objects`, as far as `_listed` lists them"
-    return _listed(kind, objects, lambda m: _at(anns, m, level, kind, message(m)))
+    "A finding for each of `objects`, up to `MAX_FINDINGS`, as `_capped_findings` makes them"
+    return _capped_findings(kind, objects, lambda m: _object_finding(anns, m, level, kind, message(m)))
 
 
-def _counted(anns: Annotations, kind: str, objects: np.ndarray, what: str) -> list[Finding]:
+def _summary_note(
+    anns: Annotations,
+    kind: str,
+    objects: np.ndarray,  # Positions in the columns of objects; empty: no note
+    what: str,  # What they have in common; follows `12 objects `
+) -> list[Finding]:
     "One note for all of `objects`, with the first as an example"
     if not objects.size:
         return []
     first = int(objects[0])
     path = anns.paths[_image_row(anns, first)]
     n = plural(int(objects.size), 'object')
-    message = f'{n} {what}, such as object {_number(anns, first)} of {path}.'
-    return [_of_set(anns, 'note', kind, message)]
+    message = f'{n} {what}, such as object {_number_in_image(anns, first)} of {path}.'
+    return [_data_set_finding(anns, 'note', kind, message)]
 
-
+# %% ../../nbs/data/04_checks.ipynb #26484161
 def _box_text(anns: Annotations, m: int) -> str:
     "An object's box as the annotations give it, and the image's size"
     boxes = anns.boxes if anns.boxes is not None else anns.boxes_rel
@@ -94,8 +110,8 @@ def _box_text(anns: Annotations, m: int) -> str:
     return f'x1, y1, x2, y2 = {numbers}{unit}{size}'
 
 
-def _some(names: Sequence[str], most: int) -> str:
-    "The first few names"
+def _first_few(names: Sequence[str], most: int) -> str:
+    "At most `most` names, and how many more there are"
     more = f' and {len(names) - most} more' if len(names) > most else ''
     return ', '.join(names[:most]) + more
 
@@ -108,8 +124,9 @@ def _check_files(
     with ThreadPoolExecutor(4) as pool:
         jobs = pool.map(lambda i: _check_file(anns, i, hashes), range(len(anns)))
         results = list(progress(jobs, 'checking images', len(anns), 'image'))
-    found = [r[0] for r in results if r[0]]
-    return found, np.array([r[1] for r in results], np.int32).reshape(-1, 2)
+    findings = [finding for finding, _ in results if finding]
+    true_wh = [size_wh for _, size_wh in results]
+    return findings, np.array(true_wh, np.int32).reshape(-1, 2)
 
 
 def _check_file(
@@ -117,8 +134,10 @@ def _check_file(
 ) -> tuple[Finding | None, tuple[int, int]]:
     "What is wrong with image `i`, and its true width and height, 0 where it is broken"
     path = anns.path(i)
+    # decoding a JPEG at its smallest fraction shows whether it can be read; a hash needs more pixels
+    min_side = 1 if hashes is None else HASH_SIDE
     try:
-        img, size_wh = open_sized(path, at_least=1 if hashes is None else HASH_SIDE)
+        img, size_wh = open_sized(path, at_least=min_side)
     except ImageError as e:
         cause = str(e).removeprefix(str(path)).lstrip(': ')
         return Finding('error', 'unreadable', str(path), f'{cause} Repair or remove it.'), (0, 0)
@@ -127,10 +146,10 @@ def _check_file(
     recorded_size = tuple(anns.sizes_wh[i].tolist())
     if recorded_size in ((0, 0), size_wh):
         return _check_depth(path, img), size_wh
-    return _wrong_size(path, size_wh, recorded_size), size_wh
+    return _wrong_size_finding(path, size_wh, recorded_size), size_wh
 
 # %% ../../nbs/data/04_checks.ipynb #b15344c9
-def _wrong_size(path: Path, size_wh: tuple[int, int], recorded_size: tuple[int, int]) -> Finding:
+def _wrong_size_finding(path: Path, size_wh: tuple[int, int], recorded_size: tuple[int, int]) -> Finding:
     "An image whose size is not the recorded one"
     if recorded_size == size_wh[::-1]:
         cause = (
@@ -147,14 +166,18 @@ def _wrong_size(path: Path, size_wh: tuple[int, int], recorded_size: tuple[int, 
     return Finding('error', 'size', str(path), message)
 
 # %% ../../nbs/data/04_checks.ipynb #ebbee0ac
+_MIN_BRIGHTEST = 64  # Of 255: an image without a brighter value looks nearly black
+
+
 def _check_depth(path: Path, img: Image.Image) -> Finding | None:
     "Report an image of more than 8 bits, and whether the upper 8 bits show anything"
     with Image.open(path) as raw:
-        deep = raw.mode.startswith('I') or any('16' in str(t[3]) for t in raw.tile)
-    if not deep:
+        # the fourth entry of a Pillow tile names the layout of the stored pixels, such as `RGB;16B`
+        has_16_bits = raw.mode.startswith('I') or any('16' in str(tile[3]) for tile in raw.tile)
+    if not has_16_bits:
         return None
     brightest = _brightest(img)
-    if brightest >= 64:
+    if brightest >= _MIN_BRIGHTEST:
         return Finding('note', 'depth', str(path), 'has 16 bits a pixel, of which the upper 8 are used.')
     message = (
         'has 16 bits a pixel, of which the upper 8 are used, and there it is nearly black (at most '
@@ -164,8 +187,8 @@ def _check_depth(path: Path, img: Image.Image) -> Finding | None:
 
 
 def _brightest(img: Image.Image) -> int:
-    "The highest value of any channel"
-    extrema = img.getextrema()
+    "The highest value of any channel, 0 to 255"
+    extrema = img.getextrema()  # (lowest, highest), or one such pair for each channel
     channels = extrema if img.mode == 'RGB' else (extrema,)
     return max(high for _, high in channels)
 
@@ -174,10 +197,10 @@ def _check_duplicates(anns: Annotations) -> list[Finding]:
     "Files with the same bytes: a note where their labels agree, a warning where they do not"
     by_hash = defaultdict(list)
     for same_size in _rows_by_size(anns).values():
-        if len(same_size) > 1:
+        if len(same_size) > 1:  # files of different sizes cannot be equal, so they are not read
             for i in same_size:
                 by_hash[file_hash(anns.path(i), 'blake2b')].append(i)
-    return [_duplicate(anns, same) for same in by_hash.values() if len(same) > 1]
+    return [_same_bytes_finding(anns, rows) for rows in by_hash.values() if len(rows) > 1]
 
 
 def _rows_by_size(anns: Annotations) -> dict[int, list[int]]:  # Bytes: rows of images
@@ -190,12 +213,12 @@ def _rows_by_size(anns: Annotations) -> dict[int, list[int]]:  # Bytes: rows of 
     return by_size
 
 
-def _duplicate(anns: Annotations, same: list[int]) -> Finding:
-    "A finding about images with the same bytes"
-    first = str(anns.path(same[0]))
-    others = ', '.join(anns.paths[i] for i in same[1:4])
-    labels = {tuple(anns.class_ids[i].tolist()) for i in same}
-    if len(labels) == 1:
+def _same_bytes_finding(anns: Annotations, rows: list[int]) -> Finding:
+    "A finding about images with the same bytes; classes alone are compared, not boxes"
+    first = str(anns.path(rows[0]))
+    others = ', '.join(anns.paths[i] for i in rows[1:4])
+    distinct_labels = {tuple(anns.class_ids[i].tolist()) for i in rows}
+    if len(distinct_labels) == 1:
         message = f'has the same bytes as {others}. Keep both on one side of a split.'
         return Finding('note', 'duplicate', first, message)
     message = f'has the same bytes as {others}, but other labels. Which is right?'
@@ -212,37 +235,45 @@ def _check_labels(anns: Annotations) -> list[Finding]:
             f'has the class id {ids[m]}, but there are {n} classes, 0 to {n - 1}. '
             'Correct it in the annotations.'
         )
-        return _at(anns, m, 'error', 'label', message, named=False)
+        return _object_finding(anns, m, 'error', 'label', message, named=False)
 
-    return _listed('label', bad, finding)
+    return _capped_findings('label', bad, finding)
 
 
-def _check_classes(anns: Annotations, part: str) -> list[Finding]:
+_MAX_IMBALANCE = 20  # Times as many objects in the commonest class as in the rarest, without a warning
+
+
+def _check_classes(
+    anns: Annotations,
+    part: str,  # As for `check`
+) -> list[Finding]:
     "Classes that cannot be learnt or split"
-    found = _check_object_classes(anns, part) if anns.has_boxes else _check_image_classes(anns, part)
+    findings = _check_object_classes(anns, part) if anns.has_boxes else _check_image_classes(anns, part)
     if part == 'valid':
-        return found
+        return findings
     counts = anns.counts()
     most, fewest = counts.max(), counts.min()
-    if fewest and most > 20 * fewest:
+    if fewest and most > _MAX_IMBALANCE * fewest:
         message = f'the commonest class has {most} objects, the rarest {fewest}: watch the per-class table.'
-        found.append(_of_set(anns, 'warning', 'balance', message))
-    return found
+        findings.append(_data_set_finding(anns, 'warning', 'balance', message))
+    return findings
 
-
+# %% ../../nbs/data/04_checks.ipynb #8aafa51f
 def _check_image_classes(anns: Annotations, part: str) -> list[Finding]:
     "Classes of a classification data set with too few images"
-    found = []
+    findings = []
+    min_images = 1 if part else 2  # one for each side, where a split is still to come
     if len(anns.labels) == 1:
         message = f'has one class only ({anns.class_names[0]}): there is nothing to tell apart.'
-        found.append(_of_set(anns, 'error', 'classes', message))
+        findings.append(_data_set_finding(anns, 'error', 'classes', message))
     for name, n in zip(anns.class_names, anns.counts()):
-        if n < (1 if part else 2):
-            found.append(Finding('error', 'classes', str(anns.root / name), _too_few_images(name, n)))
-    return found
+        if n < min_images:
+            findings.append(Finding('error', 'classes', str(anns.root / name), _too_few_images(name, n)))
+    return findings
 
 # %% ../../nbs/data/04_checks.ipynb #30e7d8d8
 def _too_few_images(name: str, n: int) -> str:
+    "The message for a class with `n` images, 0 or 1"
     if n == 0:
         return f'the class {name!r} has no image. Add some, or remove it.'
     return (
@@ -253,16 +284,17 @@ def _too_few_images(name: str, n: int) -> str:
 # %% ../../nbs/data/04_checks.ipynb #343a18f4
 def _check_object_classes(anns: Annotations, part: str) -> list[Finding]:
     "Classes of a detection data set with too few objects, and images without any"
-    learnt = anns
+    learnt = anns  # crowds are neither learnt nor scored
     if anns.crowd is not None and anns.crowd.any():
         learnt = anns.keep_objects(~anns.crowd)
     if not len(learnt.class_ids.values):
-        return [_all_crowds(anns) if len(anns.class_ids.values) else _no_object(anns)]
+        return [_only_crowds_finding(anns) if len(anns.class_ids.values) else _no_objects_finding(anns)]
     rare = [] if part == 'valid' else _rare_classes(learnt, part)
     return rare + _images_without_objects(learnt)
 
 
-def _all_crowds(anns: Annotations) -> Finding:
+def _only_crowds_finding(anns: Annotations) -> Finding:
+    "The error for a data set in which all objects are marked as crowds (COCO) or difficult (VOC)"
     mark = 'crowds, as CVAT marks what its brush painted ("iscrowd": 1)'
     if anns.format == 'voc':
         mark = 'difficult'
@@ -270,15 +302,16 @@ def _all_crowds(anns: Annotations) -> Finding:
         f'all {plural(len(anns.class_ids.values), "object")} are marked as {mark}, which are neither learnt '
         'nor scored. If they are single objects, set the mark to 0 in the annotations, or export polygons.'
     )
-    return _of_set(anns, 'error', 'crowd', message)
+    return _data_set_finding(anns, 'error', 'crowd', message)
 
 # %% ../../nbs/data/04_checks.ipynb #bb30f380
-def _no_object(anns: Annotations) -> Finding:
+def _no_objects_finding(anns: Annotations) -> Finding:
+    "The error for a detection data set without any object"
     message = (
         f'has {plural(len(anns), "image")}, but not one object: there is nothing to learn. '
         'Are the annotations where they are looked for?'
     )
-    return _of_set(anns, 'error', 'classes', message)
+    return _data_set_finding(anns, 'error', 'classes', message)
 
 # %% ../../nbs/data/04_checks.ipynb #aaee2d85
 def _rare_classes(anns: Annotations, part: str) -> list[Finding]:
@@ -286,19 +319,19 @@ def _rare_classes(anns: Annotations, part: str) -> list[Finding]:
     n_classes = len(anns.labels)
     pairs = np.unique(anns.image_of * n_classes + anns.class_ids.values)  # each image and class once
     n_images = np.bincount(pairs % n_classes, minlength=n_classes)
-    causes = {
+    causes = {  # number of images with an object of the class: what to say of it
         0: 'no object. Fine if they are declared for other data; the model will never find them',
         1: 'objects in a single image only, which cannot stand on both sides of a split',
     }
-    if part:  # nothing will be split
+    if part:  # already split, so a single image is enough
         del causes[1]
-    found = []
+    findings = []
     for n, cause in causes.items():
         names = [anns.class_names[i] for i in np.flatnonzero(n_images == n)]
         if names:
-            message = f'{plural(len(names), "class", "classes")} with {cause}: {_some(names, 10)}.'
-            found.append(_of_set(anns, 'warning', 'classes', message))
-    return found
+            message = f'{plural(len(names), "class", "classes")} with {cause}: {_first_few(names, 10)}.'
+            findings.append(_data_set_finding(anns, 'warning', 'classes', message))
+    return findings
 
 
 def _images_without_objects(anns: Annotations) -> list[Finding]:
@@ -310,10 +343,11 @@ def _images_without_objects(anns: Annotations) -> list[Finding]:
         f'{plural(empty.size, "image")} without an object, such as {anns.paths[empty[0]]}: '
         'the model learns from them what is no object.'
     )
-    return [_of_set(anns, 'note', 'no objects', message)]
+    return [_data_set_finding(anns, 'note', 'no objects', message)]
 
 # %% ../../nbs/data/04_checks.ipynb #e999347c
 TOLERANCE = 1.0  # Pixels a box may reach beyond the edge
+_PRECISION = 1e-3  # Pixels: the rounding error of corners that come from fractions in float32
 BOX_FAULTS = {  # kind: what is wrong, and what to do
     'not finite': ('has a coordinate that is no number', 'Draw it again, or remove it'),
     'reversed': (
@@ -347,12 +381,12 @@ def box_faults(
     finite = np.isfinite(boxes).all(1)
     is_reversed = finite & ((x2 < x1) | (y2 < y1))
     empty = finite & ~is_reversed & ((x2 == x1) | (y2 == y1))
-    solid = finite & ~is_reversed & ~empty
+    solid = finite & ~is_reversed & ~empty  # with an area
     outside = solid & ((x1 >= w) | (y1 >= h) | (x2 <= 0) | (y2 <= 0))
-    with np.errstate(invalid='ignore'):
-        over = np.maximum(np.maximum(-x1, -y1), np.maximum(x2 - w, y2 - h))
-    partly = solid & ~outside & (over > 1e-3)
-    beyond = partly & (over > TOLERANCE + 1e-3)  # fractions in float32 are true to a thousandth of a pixel
+    with np.errstate(invalid='ignore'):  # infinite coordinates minus infinite sizes
+        overhang = np.maximum(np.maximum(-x1, -y1), np.maximum(x2 - w, y2 - h))  # pixels beyond an edge
+    partly = solid & ~outside & (overhang > _PRECISION)
+    beyond = partly & (overhang > TOLERANCE + _PRECISION)
     return {
         'not finite': ~finite,
         'reversed': is_reversed,
@@ -364,12 +398,12 @@ def box_faults(
     }
 
 # %% ../../nbs/data/04_checks.ipynb #ed768d3f
-def _judged_boxes(
+def _boxes_in_pixels(
     anns: Annotations,
 ) -> tuple[np.ndarray, np.ndarray]:  # Boxes (M, 4) and sizes (M, 2), float64, pixels
     """Boxes in pixels, with the size of the image each is in
 
-    Fractions of an image of unknown size are judged as if it had 1000 pixels a side.
+    An unknown size is infinite for boxes in pixels, so that none reaches out, and 1000 for fractions.
     """
     unknown = np.inf if anns.boxes is not None else 1000
     sizes_wh = np.where(anns.sizes_wh > 0, anns.sizes_wh, unknown)[anns.image_of]
@@ -377,13 +411,17 @@ def _judged_boxes(
         return anns.boxes_rel * np.tile(sizes_wh, 2), sizes_wh
     return anns.boxes.astype(np.float64), sizes_wh
 
-
-def _suspected_format(boxes: np.ndarray, sizes_wh: np.ndarray, relative: bool) -> str:
-    "What the numbers of the whole set look like, where that is not what they were read as; else empty"
-    known = np.isfinite(boxes).all(1) & np.isfinite(sizes_wh).all(1)
-    if known.sum() < 10:
+# %% ../../nbs/data/04_checks.ipynb #dfb02458
+def _suspected_format(
+    boxes: np.ndarray,  # (M, 4) XYXY, pixels
+    sizes_wh: np.ndarray,  # (M, 2) size of the image each is in, pixels
+    relative: bool,  # They were read as fractions of the image
+) -> str:  # A part of a message; empty where nothing is suspected
+    "Whether the boxes of the whole set look like another format than they were read as"
+    usable = np.isfinite(boxes).all(1) & np.isfinite(sizes_wh).all(1)
+    if usable.sum() < 10:  # too few to tell a format from slips
         return ''
-    boxes, sizes_wh = boxes[known], sizes_wh[known]
+    boxes, sizes_wh = boxes[usable], sizes_wh[usable]
     return (
         _suspected_unit(boxes, sizes_wh, relative)
         or _suspected_xywh(boxes, sizes_wh)
@@ -394,7 +432,8 @@ def _suspected_format(boxes: np.ndarray, sizes_wh: np.ndarray, relative: bool) -
 def _suspected_unit(boxes: np.ndarray, sizes_wh: np.ndarray, relative: bool) -> str:
     "Pixels taken for fractions, or fractions taken for pixels"
     ends = boxes[:, 2:]
-    if relative and ((ends / sizes_wh).max(1) > 2).mean() > 0.5:
+    stored_fractions = ends / sizes_wh  # `_boxes_in_pixels` multiplied by the sizes
+    if relative and (stored_fractions.max(1) > 2).mean() > 0.5:
         return (
             'the boxes were taken for fractions of the image, but most are far beyond 1: '
             'they look like pixels'
@@ -421,8 +460,8 @@ def _suspected_xyxy(boxes: np.ndarray, sizes_wh: np.ndarray) -> str:
     "XYXY taken for XYWH: many boxes reach out, and nearly all fit when their sides are read as corners"
     start, end = boxes[:, :2], boxes[:, 2:]
     reaches_out = (end > sizes_wh + 1).any(1)
-    as_end = end - start  # what the file gave for a width and a height
-    fits = ((as_end >= start) & (as_end <= sizes_wh + 1)).all(1)
+    stored_wh = end - start  # what was read as width and height, and may be x2, y2
+    fits = ((stored_wh >= start) & (stored_wh <= sizes_wh + 1)).all(1)
     if reaches_out.mean() <= 0.25 or fits.mean() <= 0.98:
         return ''
     return (
@@ -436,46 +475,52 @@ def _check_boxes(anns: Annotations) -> list[Finding]:
     if not anns.has_boxes:
         return []
     if anns.point_margin:  # an object without points has no box to judge
-        anns = anns.keep_objects(~_without_points(anns))
-    boxes, sizes_wh = _judged_boxes(anns)
+        anns = anns.keep_objects(~_has_no_points(anns))
+    boxes, sizes_wh = _boxes_in_pixels(anns)
     faults = box_faults(boxes, sizes_wh)
-    found = _check_box_format(anns, boxes, sizes_wh)
-    for kind in _bad_kinds(anns):
-        found += _listed(kind, np.flatnonzero(faults[kind]), partial(_bad_box, anns, kind=kind))
-    found += _check_rounding(anns, faults['rounding'])
-    found += _check_thin(anns, faults['thin'])
-    return found + _check_twins(anns, boxes)
+    findings = _check_box_format(anns, boxes, sizes_wh)
+    for kind in _fault_kinds(anns):
+        findings += _capped_findings(
+            kind, np.flatnonzero(faults[kind]), partial(_bad_box_finding, anns, kind=kind)
+        )
+    findings += _check_rounding(anns, faults['rounding'])
+    findings += _check_thin(anns, faults['thin'])
+    return findings + _check_repeated_boxes(anns, boxes)
 
 
-def _bad_kinds(anns: Annotations) -> tuple[str, ...]:
+def _fault_kinds(anns: Annotations) -> tuple[str, ...]:
     """The kinds of `BOX_FAULTS` that are faults in these annotations
 
     A mask is cut at the edge when it is drawn, so its box may reach beyond. So may a box made from points in
     an image of unknown size.
     """
-    may_reach_out = anns.masks is not None or anns.point_margin
-    return tuple(kind for kind in BOX_FAULTS if kind != 'beyond' or not may_reach_out)
+    if anns.masks is not None or anns.point_margin:
+        return tuple(kind for kind in BOX_FAULTS if kind != 'beyond')
+    return tuple(BOX_FAULTS)
 
 
-def _without_points(anns: Annotations) -> np.ndarray:  # (M,) bool
+def _has_no_points(anns: Annotations) -> np.ndarray:  # (M,) bool
     "Objects without any point"
     return ~(anns.keypoints[..., 2] > 0).any(1)
 
 
-def _bad_box(anns: Annotations, m: int, kind: str) -> Finding:
+def _bad_box_finding(anns: Annotations, m: int, kind: str) -> Finding:
+    "The error for object `m`, whose box has the fault `kind` of `BOX_FAULTS`"
     what, cure = BOX_FAULTS[kind]
-    return _at(anns, m, 'error', f'box {kind}', f'{what}: {_box_text(anns, m)}. {cure}.')
+    return _object_finding(anns, m, 'error', f'box {kind}', f'{what}: {_box_text(anns, m)}. {cure}.')
 
 # %% ../../nbs/data/04_checks.ipynb #bb0b3ffa
 def _check_box_format(anns: Annotations, boxes: np.ndarray, sizes_wh: np.ndarray) -> list[Finding]:
+    "An error where the numbers of the boxes look like another format than they were read as"
     what = _suspected_format(boxes, sizes_wh, anns.boxes is None)
     if not what:
         return []
     message = f'{what}. Convert the annotations, or say their format.'
-    return [_of_set(anns, 'error', 'box format', message)]
+    return [_data_set_finding(anns, 'error', 'box format', message)]
 
 
 def _check_rounding(anns: Annotations, rounded: np.ndarray) -> list[Finding]:
+    "One note for all boxes that reach beyond the image by a rounding error; `rounded` is (M,) bool"
     n = int(rounded.sum())
     if not n:
         return []
@@ -483,30 +528,35 @@ def _check_rounding(anns: Annotations, rounded: np.ndarray) -> list[Finding]:
         f'{plural(n, "box", "boxes")} up to {TOLERANCE:g} pixel beyond the edge, as tools '
         'round; they are cut there.'
     )
-    return [_of_set(anns, 'note', 'rounding', message)]
+    return [_data_set_finding(anns, 'note', 'rounding', message)]
 
 
 def _check_thin(anns: Annotations, thin: np.ndarray) -> list[Finding]:
+    "A warning for each box with a side below a pixel; `thin` is (M,) bool"
+
     def message(m):
         return f'is less than a pixel wide or high: {_box_text(anns, m)}. A slip of the hand? Remove it.'
 
-    return _of_objects(anns, 'warning', 'thin', np.flatnonzero(thin), message)
+    return _object_findings(anns, 'warning', 'thin', np.flatnonzero(thin), message)
 
-
-def _check_twins(anns: Annotations, boxes: np.ndarray) -> list[Finding]:
+# %% ../../nbs/data/04_checks.ipynb #00882ac5
+def _check_repeated_boxes(anns: Annotations, boxes: np.ndarray) -> list[Finding]:
     "Equal boxes of one class in one image"
     keys = np.column_stack([boxes, anns.class_ids.values, anns.image_of])
     order = np.lexsort(keys.T)  # by image, then class; stable, so the later object comes second
-    same = np.flatnonzero((keys[order][1:] == keys[order][:-1]).all(1))
-    first_of = dict(zip(order[same + 1].tolist(), order[same].tolist()))
+    same = np.flatnonzero(
+        (keys[order][1:] == keys[order][:-1]).all(1)
+    )  # i: sorted rows i and i + 1 are equal
+    repeated = order[same + 1]
+    earlier = dict(zip(repeated.tolist(), order[same].tolist()))
 
     def message(m):
-        return f'has the class and the box of object {_number(anns, first_of[m])}. Remove one.'
+        return f'has the class and the box of object {_number_in_image(anns, earlier[m])}. Remove one.'
 
-    return _of_objects(anns, 'warning', 'twin', np.sort(order[same + 1]), message)
+    return _object_findings(anns, 'warning', 'twin', np.sort(repeated), message)
 
 # %% ../../nbs/data/04_checks.ipynb #dac0fd2b
-TINY = 16  # Pixels: an area with so little to see that hardly anything can be learnt
+TINY = 16  # Pixels: a smaller mask shows too little to learn from
 
 
 def _check_masks(anns: Annotations) -> list[Finding]:
@@ -525,19 +575,20 @@ def _check_masks(anns: Annotations) -> list[Finding]:
         *_report_run_lengths(anns, wrong_size),
         *_report_empty(anns, drawable[areas == 0]),
         *_check_extents(anns, drawable[areas > 0]),
-        *_counted(anns, 'tiny', tiny, f'of fewer than {TINY} pixels'),
+        *_summary_note(anns, 'tiny', tiny, f'of fewer than {TINY} pixels'),
     ]
 
 # %% ../../nbs/data/04_checks.ipynb #4b2458ec
-def _object_of_ring(masks: Masks) -> np.ndarray:  # (R,) the object each ring is of
+def _object_of_ring(masks: Masks) -> np.ndarray:  # (R,) int64
+    "The object that each ring belongs to"
     return np.repeat(np.arange(len(masks)), np.diff(masks.objects))
 
 
 def _masks_not_finite(masks: Masks) -> np.ndarray:
     "Objects with an outline that has a coordinate which is no number"
-    points = np.flatnonzero(~np.isfinite(masks.points).all(1))
-    rings = np.searchsorted(masks.rings, points, side='right') - 1
-    return np.unique(_object_of_ring(masks)[rings])
+    bad_points = np.flatnonzero(~np.isfinite(masks.points).all(1))
+    bad_rings = np.searchsorted(masks.rings, bad_points, side='right') - 1
+    return np.unique(_object_of_ring(masks)[bad_rings])
 
 
 def _masks_of_other_size(masks: Masks, sizes_wh: np.ndarray) -> np.ndarray:
@@ -549,11 +600,13 @@ def _masks_of_other_size(masks: Masks, sizes_wh: np.ndarray) -> np.ndarray:
 
 
 def _run_total(masks: Masks, m: int) -> int:
+    "The pixels, inside and outside of the mask, that the run lengths of object `m` add up to"
     return masks.runs[m].sum(dtype=np.int64)
 
-
+# %% ../../nbs/data/04_checks.ipynb #7a51c67d
 def _mask_areas(masks: Masks, sizes_wh: np.ndarray, objects: np.ndarray) -> np.ndarray:
     "Pixels that each of `objects` covers in its image"
+    # `draw_object` returns x and y of the mask's corner, and the mask
     drawn = (draw_object(masks, m, tuple(sizes_wh[m].tolist()))[2] for m in objects.tolist())
     return np.array([np.count_nonzero(mask) for mask in drawn], np.int64)
 
@@ -565,11 +618,15 @@ def _masks_with_crossing(masks: Masks) -> np.ndarray:
 
 
 def _crosses(masks: Masks, ring: int) -> bool:
+    "Whether an outline crosses itself; a triangle cannot"
     start, stop = masks.rings[ring : ring + 2]
     return stop - start > 3 and crosses_itself(masks.points[start:stop])
 
 # %% ../../nbs/data/04_checks.ipynb #c68728ce
-def _report_outlines(anns: Annotations, not_finite: np.ndarray) -> list[Finding]:
+def _report_outlines(
+    anns: Annotations,
+    not_finite: np.ndarray,  # Objects, as `_masks_not_finite` gives them
+) -> list[Finding]:
     "Outlines that are not finite, too short, or cross themselves"
     n_points = np.diff(anns.masks.rings)
     too_short = np.unique(_object_of_ring(anns.masks)[n_points < 3])
@@ -587,44 +644,50 @@ def _report_outlines(anns: Annotations, not_finite: np.ndarray) -> list[Finding]
         )
 
     return [
-        *_of_objects(anns, 'error', 'mask not finite', not_finite, no_number),
-        *_of_objects(anns, 'error', 'few points', too_short, few_points),
-        *_of_objects(anns, 'note', 'crossing', _masks_with_crossing(anns.masks), crossing),
+        *_object_findings(anns, 'error', 'mask not finite', not_finite, no_number),
+        *_object_findings(anns, 'error', 'few points', too_short, few_points),
+        *_object_findings(anns, 'note', 'crossing', _masks_with_crossing(anns.masks), crossing),
     ]
 
 
 def _image_size_text(anns: Annotations, m: int) -> str:
+    "Width and height of the image that contains object `m`, for a message"
     w, h = anns.sizes_wh[_image_row(anns, m)]
     return f'{w} x {h}'
 
 # %% ../../nbs/data/04_checks.ipynb #c1bfdf1f
 def _report_run_lengths(anns: Annotations, objects: np.ndarray) -> list[Finding]:
+    "An error for each of `objects`, whose run lengths do not fit the size of the image"
+
     def message(m):
         return (
             f'has run lengths for {_run_total(anns.masks, m):,} pixels, but its image has '
             f'{_image_size_text(anns, m)}. Do the annotations belong to images of another size?'
         )
 
-    return _of_objects(anns, 'error', 'mask size', objects, message)
+    return _object_findings(anns, 'error', 'mask size', objects, message)
 
 
 def _report_empty(anns: Annotations, objects: np.ndarray) -> list[Finding]:
+    "An error for each of `objects`, whose mask has no pixel inside the image"
+
     def message(m):
         return (
             f'covers no pixel of its image of {_image_size_text(anns, m)}: '
             'it has no area, or lies outside. Draw it again, or remove it.'
         )
 
-    return _of_objects(anns, 'error', 'empty mask', objects, message)
+    return _object_findings(anns, 'error', 'empty mask', objects, message)
 
 # %% ../../nbs/data/04_checks.ipynb #84b1bcc1
 def _check_extents(anns: Annotations, objects: np.ndarray) -> list[Finding]:
-    "Masks beyond the image, and masks far from their boxes"
+    "Masks that reach out of the image, and masks whose annotated box fits them badly"
     if anns.boxes is None or not objects.size:
         return []
     sizes_wh = anns.sizes_wh[anns.image_of[objects]]
+    # (n, 4) boxes around the masks, in the order of `objects`, which is sorted
     tight = masks_boxes(anns.masks.take(objects), sizes_wh).astype(np.float64)
-    over = np.maximum(-tight[:, :2], tight[:, 2:] - sizes_wh).max(1)
+    overhang = np.maximum(-tight[:, :2], tight[:, 2:] - sizes_wh).max(1)  # pixels beyond an edge
 
     def beyond(m):
         return (
@@ -639,15 +702,15 @@ def _check_extents(anns: Annotations, objects: np.ndarray) -> list[Finding]:
             'Which is right?'
         )
 
-    is_far = _low_overlap(anns.boxes[objects].astype(np.float64), tight)
+    is_far = _overlap_too_little(anns.boxes[objects].astype(np.float64), tight)
     return [
-        *_of_objects(anns, 'warning', 'mask beyond', objects[over > TOLERANCE], beyond),
-        *_of_objects(anns, 'warning', 'box and mask', objects[is_far], far),
+        *_object_findings(anns, 'warning', 'mask beyond', objects[overhang > TOLERANCE], beyond),
+        *_object_findings(anns, 'warning', 'box and mask', objects[is_far], far),
     ]
 
 
-def _low_overlap(boxes: np.ndarray, tight: np.ndarray) -> np.ndarray:  # (n,) bool
-    "Finite boxes that share less than half of their union with the boxes around the masks"
+def _overlap_too_little(boxes: np.ndarray, tight: np.ndarray) -> np.ndarray:  # (n,) bool
+    "Whether the IoU of an annotated box with the box around its mask is below 0.5; not for infinite boxes"
     start = np.maximum(boxes[:, :2], tight[:, :2])
     end = np.minimum(boxes[:, 2:], tight[:, 2:])
     intersection = np.clip(end - start, 0, None).prod(1)
@@ -657,59 +720,65 @@ def _low_overlap(boxes: np.ndarray, tight: np.ndarray) -> np.ndarray:  # (n,) bo
 
 # %% ../../nbs/data/04_checks.ipynb #e3e3cc5e
 @dataclass(frozen=True)
-class _Points:
+class _KeypointColumns:
     "The keypoints of M objects, as the checks need them"
 
     names: tuple[str, ...]  # (K,)
     xy: np.ndarray  # (M, K, 2) float64, pixels
     visibility: np.ndarray  # (M, K)
-    present: np.ndarray  # (M, K) bool
+    present: np.ndarray  # (M, K) bool: annotated, hidden or visible
     finite: np.ndarray  # (M, K) bool
     sizes_wh: np.ndarray  # (M, 1, 2) size of the image each object is in; infinite where unknown
 
 
-def _points_of(anns: Annotations) -> _Points:
+def _keypoint_columns(anns: Annotations) -> _KeypointColumns:
+    "The keypoints of a table, split into columns"
     xy = anns.keypoints[..., :2].astype(np.float64)
     visibility = anns.keypoints[..., 2]
     sizes_wh = np.where(anns.sizes_wh > 0, anns.sizes_wh, np.inf)[anns.image_of][:, None]
     finite = np.isfinite(xy).all(2)
-    return _Points(anns.labels.skeleton.points, xy, visibility, visibility > 0, finite, sizes_wh)
+    return _KeypointColumns(anns.labels.skeleton.points, xy, visibility, visibility > 0, finite, sizes_wh)
 
 
-def _of_points(
+def _point_findings(
     anns: Annotations,
     level: str,
     kind: str,
     bad: np.ndarray,  # (M, K) bool
     message: Callable[[int, int], str],  # What is wrong with point `k` of object `m`
 ) -> list[Finding]:
-    "A finding for each object with a bad point, about its first one"
+    "A finding for each object with a bad point, about the first of its bad points"
 
-    def of_object(m):
-        return message(m, int(np.argmax(bad[m])))
+    def message_of_object(m):
+        first_bad_point = int(np.argmax(bad[m]))
+        return message(m, first_bad_point)
 
-    return _of_objects(anns, level, kind, np.flatnonzero(bad.any(1)), of_object)
+    return _object_findings(anns, level, kind, np.flatnonzero(bad.any(1)), message_of_object)
 
 # %% ../../nbs/data/04_checks.ipynb #e5e2770b
 def _check_points(anns: Annotations) -> list[Finding]:
     "All that is wrong with keypoints"
     if anns.keypoints is None:
         return []
-    points = _points_of(anns)
+    points = _keypoint_columns(anns)
     no_point = np.flatnonzero(~points.present.any(1))
     return [
         *_check_visibility(anns, points),
         *_check_coordinates(anns, points),
         *_check_missing_points(anns, points),
-        *_counted(anns, 'point and box', _points_beyond_box(anns, points), 'with points outside the box'),
-        *_counted(anns, 'no points', no_point, 'without any point'),
+        *_summary_note(
+            anns, 'point and box', _points_beyond_box(anns, points), 'with points outside the box'
+        ),
+        *_summary_note(anns, 'no points', no_point, 'without any point'),
         *_check_rare_points(anns, points.present),
         *_check_sides(anns, points.present & points.finite),
         *_check_point_names(anns),
     ]
 
+# %% ../../nbs/data/04_checks.ipynb #eb535a14
+def _check_visibility(anns: Annotations, points: _KeypointColumns) -> list[Finding]:
+    "Errors for unknown visibilities, warnings for absent points that have coordinates"
 
-def _check_visibility(anns: Annotations, points: _Points) -> list[Finding]:
     def no_visibility(m, k):
         return (
             f'has {points.visibility[m, k]:g} as the visibility of {points.names[k]!r}, which must be '
@@ -725,12 +794,14 @@ def _check_visibility(anns: Annotations, points: _Points) -> list[Finding]:
     unknown = ~np.isin(points.visibility, (0, 1, 2))
     has_xy = (points.xy != 0).any(2)
     return [
-        *_of_points(anns, 'error', 'visibility', unknown, no_visibility),
-        *_of_points(anns, 'warning', 'absent point', ~points.present & has_xy, absent),
+        *_point_findings(anns, 'error', 'visibility', unknown, no_visibility),
+        *_point_findings(anns, 'warning', 'absent point', ~points.present & has_xy, absent),
     ]
 
 # %% ../../nbs/data/04_checks.ipynb #fe235b7f
-def _check_coordinates(anns: Annotations, points: _Points) -> list[Finding]:
+def _check_coordinates(anns: Annotations, points: _KeypointColumns) -> list[Finding]:
+    "Errors for coordinates that are no numbers, warnings for points outside the image"
+
     def no_number(m, k):
         name = points.names[k]
         return f'has a coordinate of {name!r} that is no number. Set it again, or remove it.'
@@ -747,12 +818,12 @@ def _check_coordinates(anns: Annotations, points: _Points) -> list[Finding]:
         outside = ((points.xy < 0) | (points.xy > points.sizes_wh)).any(2)
     present, finite = points.present, points.finite
     return [
-        *_of_points(anns, 'error', 'point not finite', present & ~finite, no_number),
-        *_of_points(anns, 'warning', 'point outside', present & finite & outside, beyond_image),
+        *_point_findings(anns, 'error', 'point not finite', present & ~finite, no_number),
+        *_point_findings(anns, 'warning', 'point outside', present & finite & outside, beyond_image),
     ]
 
 # %% ../../nbs/data/04_checks.ipynb #153b1812
-def _check_missing_points(anns: Annotations, points: _Points) -> list[Finding]:
+def _check_missing_points(anns: Annotations, points: _KeypointColumns) -> list[Finding]:
     "Points of the skeleton that no object has"
     if not len(points.present):
         return []
@@ -760,13 +831,13 @@ def _check_missing_points(anns: Annotations, points: _Points) -> list[Finding]:
     if not missing:
         return []
     message = (
-        f'no object has the point {_some(missing, 10)}. Is it spelt so in the annotations? It '
+        f'no object has the point {_first_few(missing, 10)}. Is it spelt so in the annotations? It '
         'cannot be learnt.'
     )
-    return [_of_set(anns, 'warning', 'points', message)]
+    return [_data_set_finding(anns, 'warning', 'points', message)]
 
 
-def _points_beyond_box(anns: Annotations, points: _Points) -> np.ndarray:
+def _points_beyond_box(anns: Annotations, points: _KeypointColumns) -> np.ndarray:
     "Objects with a point outside their annotated box"
     if anns.boxes is None or anns.point_margin:
         return np.empty(0, np.int64)
@@ -779,53 +850,54 @@ def _points_beyond_box(anns: Annotations, points: _Points) -> np.ndarray:
 def _check_rare_points(anns: Annotations, present: np.ndarray) -> list[Finding]:
     "Points that fewer than a twentieth of the objects have, compared with the commonest point"
     names = anns.labels.skeleton.points
-    n = present.sum(0)
-    commonest = n.max(initial=0)
+    n_objects = present.sum(0)  # (K,) with each point
+    most = n_objects.max(initial=0)
 
     def finding(k):
         others = [*names[:k], *names[k + 1 :]]
         message = (
-            f'is one of {plural(int(n[k]), "object")} with the point {names[k]!r}, while {commonest:,} have '
-            f'{names[np.argmax(n)]!r}.{did_you_mean(names[k], others)} Correct the '
+            f'is one of {plural(int(n_objects[k]), "object")} with the point {names[k]!r}, while {most:,} '
+            f'have {names[np.argmax(n_objects)]!r}.{did_you_mean(names[k], others)} Correct the '
             'name, or delete the point, if it is a slip.'
         )
-        return _at(anns, int(np.argmax(present[:, k])), 'warning', 'rare point', message)
+        first_object = int(np.argmax(present[:, k]))
+        return _object_finding(anns, first_object, 'warning', 'rare point', message)
 
-    return [finding(k) for k in np.flatnonzero((n > 0) & (n * 20 < commonest))]
+    return [finding(k) for k in np.flatnonzero((n_objects > 0) & (n_objects * 20 < most))]
 
 
 def _check_point_names(anns: Annotations) -> list[Finding]:
-    "Which points change places in a mirror, and which should"
+    "Left and right points that a mirrored image exchanges, points without a partner, names that are alike"
     skeleton = anns.labels.skeleton
-    pairs = f'{skeleton}. Pass another skeleton if that is wrong.'
-    found = [_of_set(anns, 'note', 'pairs', pairs)]
-    alone = _points_without_partner(skeleton)
-    if alone:
+    pairs = f'{skeleton}. Pass another skeleton if that is wrong.'  # its text lists the pairs
+    findings = [_data_set_finding(anns, 'note', 'pairs', pairs)]
+    unpaired = _points_without_partner(skeleton)
+    if unpaired:
         message = (
-            f'{_some(alone, 10)}: by its name a point of one side, but paired with none, so in a '
+            f'{_first_few(unpaired, 10)}: by its name a point of one side, but paired with none, so in a '
             'mirror it keeps its name. Add its partner, or give the pairs of the skeleton.'
         )
-        found.append(_of_set(anns, 'warning', 'pairs', message))
-    return found + _check_point_case(anns)
+        findings.append(_data_set_finding(anns, 'warning', 'pairs', message))
+    return findings + _check_point_case(anns)
 
 # %% ../../nbs/data/04_checks.ipynb #481c5dd2
 def _points_without_partner(skeleton: Skeleton) -> list[str]:
     "Names with `left` or `right` that no pair contains"
-    paired = set(np.ravel(skeleton.pairs).tolist())
+    paired = set(np.ravel(skeleton.pairs).tolist())  # positions in `skeleton.points`
     single = [name for i, name in enumerate(skeleton.points) if i not in paired]
     return [name for name in single if 'left' in name.lower() or 'right' in name.lower()]
 
 
 def _check_point_case(anns: Annotations) -> list[Finding]:
-    "Points whose names differ in letter case only"
-    found = []
-    for same in same_names(anns.labels.skeleton.points):
+    "Points whose names differ in their spelling only, such as letter case"
+    findings = []
+    for names in same_names(anns.labels.skeleton.points):
         message = (
-            f'{" and ".join(same)} are two points whose names differ in {_difference(same)} only. '
+            f'{" and ".join(names)} are two points whose names differ in {_kind_of_difference(names)} only. '
             'Give them one name, or two that differ.'
         )
-        found.append(_of_set(anns, 'error', 'case', message))
-    return found
+        findings.append(_data_set_finding(anns, 'error', 'case', message))
+    return findings
 
 
 def _equal_but_case(names: Iterable[str]) -> list[list[str]]:
@@ -836,25 +908,36 @@ def _equal_but_case(names: Iterable[str]) -> list[list[str]]:
     return [same for same in by_lower.values() if len(same) > 1]
 
 
-def _difference(same: list[str]) -> str:
-    "In what names differ"
-    return 'letter case' if len({name.lower() for name in same}) == 1 else 'spelling'
+def _kind_of_difference(names: list[str]) -> str:
+    "In what similar names differ, for a message"
+    return 'letter case' if len({name.lower() for name in names}) == 1 else 'spelling'
 
 # %% ../../nbs/data/04_checks.ipynb #1d268ad0
-def _check_sides(anns: Annotations, usable: np.ndarray) -> list[Finding]:
-    "Objects in which left and right lie the other way round than in nearly all others"
-    found = []
+def _check_sides(
+    anns: Annotations,
+    usable: np.ndarray,  # (M, K) bool: points that are present, with finite coordinates
+) -> list[Finding]:
+    """Objects in which left and right lie the other way round than in nearly all others.
+
+    A pair of points is judged where at least 20 objects have both, and 95% of these agree.
+    """
+    findings = []
     for a, b in anns.labels.skeleton.pairs:
-        rows = np.flatnonzero(usable[:, a] & usable[:, b])
-        side = np.sign(anns.keypoints[rows, a, 0] - anns.keypoints[rows, b, 0])
+        objects = np.flatnonzero(usable[:, a] & usable[:, b])
+        side = np.sign(
+            anns.keypoints[objects, a, 0] - anns.keypoints[objects, b, 0]
+        )  # 1: `a` is right of `b`
         usual = 1 if (side > 0).sum() >= (side < 0).sum() else -1
-        if len(rows) >= 20 and (side == usual).mean() >= 0.95:
-            message = _sides_message(anns.labels.skeleton, a, b, (side == usual).mean())
-            found += _of_objects(anns, 'note', 'sides', rows[side == -usual], lambda m, text=message: text)
-    return found
+        share = (side == usual).mean()
+        if len(objects) >= 20 and share >= 0.95:
+            exchanged = objects[side == -usual]
+            message = _sides_message(anns.labels.skeleton, a, b, share)
+            findings += _object_findings(anns, 'note', 'sides', exchanged, lambda m, text=message: text)
+    return findings
 
 
 def _sides_message(skeleton: Skeleton, a: int, b: int, share: float) -> str:
+    "The message for an object in which the points `a` and `b` are exchanged; `share`: of the usual ones"
     return (
         f'has {skeleton.points[a]!r} and {skeleton.points[b]!r} the other way round than {share:.0%} of the '
         'objects. Turned away, or exchanged?'
@@ -862,67 +945,71 @@ def _sides_message(skeleton: Skeleton, a: int, b: int, share: float) -> str:
 
 # %% ../../nbs/data/04_checks.ipynb #5ce4f6c0
 def _check_names(anns: Annotations) -> list[Finding]:
-    "Names that differ in letter case only, and images that are listed twice"
-    found = []
-    for same in _equal_but_case(anns.paths):
-        if len(set(same)) > 1:
-            found.append(_paths_differ_in_case(anns, same))
-        found += _listed_twice(anns, same)
+    "Paths, classes and groups whose names are nearly equal, and images that are listed more than once"
+    findings = []
+    for paths in _equal_but_case(anns.paths):
+        if len(set(paths)) > 1:
+            findings.append(_paths_in_case_finding(anns, paths))
+        findings += _repeated_paths(anns, paths)
     for names in same_names(anns.class_names):
-        found.append(_classes_differ_in_case(anns, names))
+        findings.append(_similar_classes_finding(anns, names))
     for names in same_names(anns.group_names or ()):
-        found.append(_groups_alike(anns, names))
-    return found
+        findings.append(_similar_groups_finding(anns, names))
+    return findings
 
 
-def _groups_alike(anns: Annotations, same: list[str]) -> Finding:
+def _similar_groups_finding(anns: Annotations, names: list[str]) -> Finding:
+    "A warning about groups whose names differ in their spelling only"
     message = (
-        f'{" and ".join(map(repr, same))} are groups whose names differ in {_difference(same)} only. If '
-        'they are one, give them one name: else its images may land on both sides of a split.'
+        f'{" and ".join(map(repr, names))} are groups whose names differ in '
+        f'{_kind_of_difference(names)} only. If they are one, give them one name: '
+        'else its images may land on both sides of a split.'
     )
-    return _of_set(anns, 'warning', 'groups alike', message)
+    return _data_set_finding(anns, 'warning', 'groups alike', message)
 
 
-def _paths_differ_in_case(anns: Annotations, same: list[str]) -> Finding:
-    other = next(p for p in same if p != same[0])
+def _paths_in_case_finding(anns: Annotations, paths: list[str]) -> Finding:
+    "A warning about paths that differ in letter case only"
+    other = next(p for p in paths if p != paths[0])
     message = f'and {other} differ in letter case only and become one file on Windows and macOS. Rename one.'
-    return Finding('warning', 'case', str(anns.root / same[0]), message)
+    return Finding('warning', 'case', str(anns.root / paths[0]), message)
 
-
-def _listed_twice(anns: Annotations, same: list[str]) -> list[Finding]:  # `same`: paths equal in lower case
+# %% ../../nbs/data/04_checks.ipynb #dc589858
+def _repeated_paths(anns: Annotations, paths: list[str]) -> list[Finding]:  # `paths` are equal in lower case
     "An error for each path that the annotations give more than once"
-    found = []
-    for path, n in Counter(same).items():
+    findings = []
+    for path, n in Counter(paths).items():
         if n > 1:
             message = (
                 f'stands {n} times in the annotations, each with a part of its objects perhaps. Join them.'
             )
-            found.append(Finding('error', 'listed twice', str(anns.root / path), message))
-    return found
+            findings.append(Finding('error', 'listed twice', str(anns.root / path), message))
+    return findings
 
 # %% ../../nbs/data/04_checks.ipynb #fec761e6
-def _classes_differ_in_case(anns: Annotations, same: list[str]) -> Finding:
+def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
     "Two classes that may be one; where they have objects, at the first object of the rarest class"
-    names = ' and '.join(repr(name) for name in same)
-    objects = _objects_of_rarest(anns, same) if anns.has_boxes else None
+    listed = ' and '.join(repr(name) for name in names)
+    objects = _objects_of_rarest(anns, names) if anns.has_boxes else None
     if objects is None:
         message = (
-            f'{names} are two classes whose names differ in {_difference(same)} only. '
+            f'{listed} are two classes whose names differ in {_kind_of_difference(names)} only. '
             'Make them one, or name them apart.'
         )
-        return Finding('error', 'case', str(anns.root / same[0]), message)
+        return Finding('error', 'case', str(anns.root / names[0]), message)
     message = (
-        f'is one of {len(objects):,} so named, but {names} are two classes whose names differ in '
-        f'{_difference(same)} only. Correct the label, or name them apart.'
+        f'is one of {len(objects):,} so named, but {listed} are two classes whose names differ in '
+        f'{_kind_of_difference(names)} only. Correct the label, or name them apart.'
     )
-    return _at(anns, int(objects[0]), 'error', 'case', message)
+    return _object_finding(anns, int(objects[0]), 'error', 'case', message)
 
 
 def _objects_of_rarest(anns: Annotations, names: list[str]) -> np.ndarray | None:
     "The objects of the rarest of these classes that has any; the later class where two are equally rare"
     ids = [anns.class_names.index(name) for name in names]
-    objects = [np.flatnonzero(anns.class_ids.values == c) for c in ids[::-1]]
-    return min((rows for rows in objects if len(rows)), key=len, default=None)
+    # last class first, because `min` takes the first of equally short arrays
+    objects_by_class = [np.flatnonzero(anns.class_ids.values == c) for c in ids[::-1]]
+    return min((objects for objects in objects_by_class if len(objects)), key=len, default=None)
 
 # %% ../../nbs/data/04_checks.ipynb #c4da24fe
 def check(
@@ -934,13 +1021,14 @@ def check(
     hashes: dict[str, int | None] | None = None,
 ) -> Findings:
     "All that is wrong with a data set; the method `Annotations.check`"
-    found = [*anns.notes, *_check_names(anns), *(_check_labels(anns) or _check_classes(anns, part))]
+    # class ids that no class has would break the counts of `_check_classes`
+    findings = [*anns.notes, *_check_names(anns), *(_check_labels(anns) or _check_classes(anns, part))]
     if files:
         broken, true_wh = _check_files(anns, hashes)
-        found += broken + _check_duplicates(anns)
+        findings += broken + _check_duplicates(anns)
         anns = replace(anns, sizes_wh=np.where(anns.sizes_wh > 0, anns.sizes_wh, true_wh))
     shapes = _shapes_in_pixels(anns)
-    return Findings(found + _check_boxes(anns) + _check_masks(shapes) + _check_points(shapes))
+    return Findings(findings + _check_boxes(anns) + _check_masks(shapes) + _check_points(shapes))
 
 
 def _shapes_in_pixels(anns: Annotations) -> Annotations:
@@ -967,55 +1055,55 @@ def fix_boxes(
     check_choice('The policy for bad boxes', policy, POLICIES)
     if not anns.has_boxes:
         return anns
-    anns = _leave_out_pointless(anns.measure())
-    boxes, sizes_wh = _judged_boxes(anns)
+    anns = _drop_objects_without_points(anns.measure())
+    boxes, sizes_wh = _boxes_in_pixels(anns)  # sizes (M, 2): of the image each box is in
     faults = box_faults(boxes, sizes_wh)
-    bad = np.any([faults[kind] for kind in _bad_kinds(anns)], axis=0)
+    bad = np.any([faults[kind] for kind in _fault_kinds(anns)], axis=0)
     if policy == 'raise' and bad.any():
-        raise VisionRecipesError(_refusal(anns, faults, bad))
+        raise VisionRecipesError(_bad_boxes_message(anns, faults, bad))
     if not (bad | faults['rounding'] | faults['beyond']).any():
         return anns
-    cut = replace(anns, boxes=np.clip(anns.boxes, 0, np.tile(sizes_wh, 2)).astype(np.float32))
+    clipped = replace(anns, boxes=np.clip(anns.boxes, 0, np.tile(sizes_wh, 2)).astype(np.float32))
     if not bad.any():
-        return cut
+        return clipped
     keep = ~bad
     if policy == 'clip':
         keep |= faults['beyond']
     notes = _repair_notes(anns, faults, keep)
     log_info(f'{anns.root}: ' + ' '.join(f.message for f in notes))
-    return replace(cut.keep_objects(keep), notes=(*anns.notes, *notes), box_rule=policy)
+    return replace(clipped.keep_objects(keep), notes=(*anns.notes, *notes), box_rule=policy)
 
 
 Annotations.fix_boxes = fix_boxes
 
 # %% ../../nbs/data/04_checks.ipynb #6a61b05f
-def _leave_out_pointless(anns: Annotations) -> Annotations:
+def _drop_objects_without_points(anns: Annotations) -> Annotations:
     "Leave out objects whose box would be made from points, but which have none"
     if not anns.point_margin:  # boxes were annotated, not made from points
         return anns
-    pointless = _without_points(anns)
-    if not pointless.any():
+    no_points = _has_no_points(anns)
+    if not no_points.any():
         return anns
     message = (
-        f'{plural(int(pointless.sum()), "object")} without any point left out: nothing says where they are.'
+        f'{plural(int(no_points.sum()), "object")} without any point left out: nothing says where they are.'
     )
-    note = _of_set(anns, 'warning', 'pointless', message)
-    return replace(anns.keep_objects(~pointless), notes=(*anns.notes, note))
+    note = _data_set_finding(anns, 'warning', 'pointless', message)
+    return replace(anns.keep_objects(~no_points), notes=(*anns.notes, note))
 
 
 def _repair_notes(anns: Annotations, faults: dict[str, np.ndarray], keep: np.ndarray) -> list[Finding]:
     "How many boxes were cut and how many left out"
-    n_clipped = int((faults['beyond'] & keep).sum()) if 'beyond' in _bad_kinds(anns) else 0
+    n_clipped = int((faults['beyond'] & keep).sum()) if 'beyond' in _fault_kinds(anns) else 0
     n_dropped = int((~keep).sum())
     notes = []
     if n_clipped:
         message = f'{plural(n_clipped, "box", "boxes")} cut at the edge of the image.'
-        notes.append(_of_set(anns, 'warning', 'clipped', message))
+        notes.append(_data_set_finding(anns, 'warning', 'clipped', message))
     if n_dropped:
         n_of_kind = {kind: int((faults[kind] & ~keep).sum()) for kind in BOX_FAULTS}
         why = ', '.join(f'{n:,} {kind}' for kind, n in n_of_kind.items() if n)
         message = f'{plural(n_dropped, "box", "boxes")} left out ({why}).'
-        notes.append(_of_set(anns, 'warning', 'dropped', message))
+        notes.append(_data_set_finding(anns, 'warning', 'dropped', message))
     return notes
 
 # %% ../../nbs/data/04_checks.ipynb #97b780ae
@@ -1026,18 +1114,18 @@ FIX_HINT = (
 )
 
 
-def _refusal(
+def _bad_boxes_message(
     anns: Annotations,
     faults: dict[str, np.ndarray],  # By kind: (M,) bool, as `box_faults` gives them
     bad: np.ndarray,  # (M,) bool
 ) -> str:
-    "The first bad boxes and the ways out"
+    "The message of `fix_boxes` that names the first bad boxes and says what to do"
     n = int(bad.sum())
     verb = 'is' if n == 1 else 'are'
     lines = [f'{anns.root}: {plural(n, "box", "boxes")} of {len(bad):,} {verb} bad:']
     for m in np.flatnonzero(bad)[:5].tolist():
-        kind = next(k for k in _bad_kinds(anns) if faults[k][m])
-        finding = _bad_box(anns, m, kind)
+        kind = next(k for k in _fault_kinds(anns) if faults[k][m])
+        finding = _bad_box_finding(anns, m, kind)
         lines.append(f'  {finding.file}: {finding.message}')
     if n > 5:
         lines.append('  ...')

@@ -43,7 +43,7 @@ def mirrored(
         raise VisionRecipesError(f'{url}: only addresses that begin with http:// or https:// can be fetched.')
     base = os.environ.get(MIRROR, '').strip()
     if not base:
-        return _quoted(url)
+        return _percent_encoded(url)
     if '://' not in base:
         return Path(base).expanduser().joinpath(*unquote(parts.path).strip('/').split('/'))
     if not base.startswith(('http://', 'https://')):
@@ -51,22 +51,23 @@ def mirrored(
             f'{MIRROR}={base}: must be a folder, or an address that begins with http:// or https://.'
         )
     query = f'?{parts.query}' if parts.query else ''
-    return _quoted(base.rstrip('/') + parts.path + query)
+    return _percent_encoded(base.rstrip('/') + parts.path + query)
 
 
-def _quoted(url: str) -> str:
+def _percent_encoded(url: str) -> str:
     "An address with blanks and other unsafe characters escaped"
+    # `%` is safe because the address may be encoded already
     return quote(url, safe="%/:=&?~#+!$,;'@()*[]")
 
 # %% ../../nbs/data/06_download.ipynb #b4781c9f
-_TEMPORARY = (408, 425, 429, 500, 502, 503, 504)  # HTTP codes that a later attempt may not meet
-_FAULTS = (OSError, http.client.HTTPException)
+_TEMPORARY_CODES = (408, 425, 429, 500, 502, 503, 504)  # HTTP codes that a later attempt may not meet
+_NETWORK_ERRORS = (OSError, http.client.HTTPException)
 
 
 def _is_temporary(e: Exception) -> bool:
     "Whether the same request may succeed a moment later"
     if isinstance(e, urllib.error.HTTPError):
-        return e.code in _TEMPORARY
+        return e.code in _TEMPORARY_CODES
     if isinstance(e, http.client.InvalidURL):
         return False
     reason = getattr(e, 'reason', e)
@@ -74,13 +75,18 @@ def _is_temporary(e: Exception) -> bool:
     return not isinstance(reason, permanent)
 
 
-def _explained(e: Exception, url: str, path: Path) -> VisionRecipesError:
-    "A fault of the network as a message for the user"
+def _network_error(
+    e: Exception,  # One of `_NETWORK_ERRORS`
+    url: str,
+    path: Path,  # Where the file was to be written
+) -> VisionRecipesError:
+    "A failed request as an error that says what to do"
     cure = f'Put the file at {path} yourself, or set {MIRROR} to a place that has it.'
-    return VisionRecipesError(f'{url}: {_cause(e, urlsplit(url).netloc)} {cure}')
+    return VisionRecipesError(f'{url}: {_cause_of_failure(e, urlsplit(url).netloc)} {cure}')
 
-
-def _cause(e: Exception, host: str) -> str:
+# %% ../../nbs/data/06_download.ipynb #cac561da
+def _cause_of_failure(e: Exception, host: str) -> str:  # A sentence or two
+    "Why a request failed, and what may help"
     if isinstance(e, urllib.error.HTTPError):
         return _cause_of_code(e)
     reason = getattr(e, 'reason', None) or str(e) or type(e).__name__
@@ -98,6 +104,7 @@ def _cause(e: Exception, host: str) -> str:
 
 # %% ../../nbs/data/06_download.ipynb #f50c00de
 def _cause_of_code(e: urllib.error.HTTPError) -> str:
+    "What the status code of a refused request means"
     if e.code in (404, 410):
         return f'the server has no such file ({e.code}). Is the address right?'
     if e.code in (401, 403):
@@ -105,8 +112,12 @@ def _cause_of_code(e: urllib.error.HTTPError) -> str:
     return f'the server answers {e.code} {e.reason}. Try later.'
 
 
-def _check_space(folder: Path, n_bytes: int, what: str):
-    "Refuse before the disk is full instead of after"
+def _check_space(
+    folder: Path,
+    n_bytes: int,
+    what: str,  # What needs the space: an address or a file
+):
+    "Raise `VisionRecipesError` where the disk of `folder` has less than `n_bytes` free"
     free = shutil.disk_usage(folder).free
     if n_bytes > free:
         raise VisionRecipesError(
@@ -115,8 +126,8 @@ def _check_space(folder: Path, n_bytes: int, what: str):
         )
 
 # %% ../../nbs/data/06_download.ipynb #c83b677a
-def _version(response) -> str:
-    """How the server names this version of the file; empty where it does not
+def _version_of_response(response) -> str:
+    """An identifier that changes with the file on the server, for `If-Range`; empty where there is none
 
     A weak ETag (`W/`) does not promise equal bytes.
     """
@@ -124,67 +135,82 @@ def _version(response) -> str:
     return etag if etag.startswith('"') else response.headers.get('Last-Modified', '')
 
 
-def _span(response) -> tuple[int, int | None]:
-    "Where the body begins in the file, and the length of the whole file where the server tells"
+def _start_and_total(response) -> tuple[int, int | None]:
+    "The byte of the file at which the body begins, and the length of the whole file; None: unknown"
     length = response.headers.get('Content-Length', '')
-    if response.status != 206:
+    if response.status != 206:  # 206: partial content; other answers hold the whole file
         return 0, int(length) if length.isdigit() else None
     content_range = response.headers.get('Content-Range', '').strip()
-    found = re.fullmatch(r'bytes (\d+)-\d+/(\d+)', content_range)
-    if not found:
+    match = re.fullmatch(r'bytes (\d+)-\d+/(\d+)', content_range)
+    if not match:
         raise ConnectionError('the server sent a part without saying which')
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
-def _recorded(notes: Path) -> dict:
-    "What a file beside a part, or in a folder, records; empty where there is none, or none of ours"
-    recorded = read_json(notes) if notes.exists() else {}
-    return recorded if isinstance(recorded, dict) else {}
+def _read_record(file: Path) -> dict:
+    "What this module wrote into a JSON file about a download; empty where there is no such file"
+    record = read_json(file) if file.exists() else {}
+    return record if isinstance(record, dict) else {}  # another program may have written it
 
 # %% ../../nbs/data/06_download.ipynb #ac0f7c33
-def _request_rest(url: str, f: BinaryIO, notes: Path, timeout: float):
-    "Request the rest of what is in `f`, or all of it. None: nothing is missing"
+def _request_rest(
+    url: str,
+    f: BinaryIO,  # The partial file; emptied where the rest of it cannot be requested
+    record_file: Path,  # JSON: the address, version and length that the partial file is of
+    timeout: float,  # Seconds
+):  # An HTTP response; None: nothing is missing
+    "Request the bytes that are missing in `f`, or all of them"
     n_have = f.seek(0, os.SEEK_END)
-    recorded = _recorded(notes) if n_have else {}
-    if recorded.get('url') != url or not recorded.get('version'):
-        n_have = f.truncate(0)
+    record = _read_record(record_file) if n_have else {}
+    if record.get('url') != url or not record.get('version'):
+        n_have = f.truncate(0)  # returns the new size
     headers = {'User-Agent': 'vision_recipes'}
     if n_have:
-        headers |= {'Range': f'bytes={n_have}-', 'If-Range': recorded['version']}
+        # with `If-Range` the server sends the whole file where it has changed since
+        headers |= {'Range': f'bytes={n_have}-', 'If-Range': record['version']}
     try:
         return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
     except urllib.error.HTTPError as e:
         if e.code != 416 or not n_have:
             raise  # 416: there is nothing after byte `n_have`
         e.close()
-        if recorded.get('total') == n_have:
+        if record.get('total') == n_have:
             return None
-        f.truncate(0)
-        return _request_rest(url, f, notes, timeout)
+        f.truncate(0)  # longer than the file on the server
+        return _request_rest(url, f, record_file, timeout)
 
-
-def _receive(url: str, f: BinaryIO, path: Path, notes: Path, timeout: float):
-    "One attempt to complete `f`"
-    response = _request_rest(url, f, notes, timeout)
+# %% ../../nbs/data/06_download.ipynb #4927dac6
+def _receive(url: str, f: BinaryIO, path: Path, record_file: Path, timeout: float):
+    "One attempt to complete `f`, the partial file of `path`"
+    response = _request_rest(url, f, record_file, timeout)
     if response is None:
         return
     with response:
-        start, total = _span(response)
+        start, total = _start_and_total(response)
         if start not in (0, f.seek(0, os.SEEK_END)):
             raise ConnectionError(f'the server sent the part from byte {start} on, which was not asked for')
         if start == 0:
-            f.truncate(0)
-        write_json(notes, {'url': url, 'version': _version(response), 'total': total})
+            f.truncate(0)  # the whole file is sent again
+        write_json(record_file, {'url': url, 'version': _version_of_response(response), 'total': total})
         _check_space(path.parent, (total or 0) - start, url)
-        _append(response, f, start, total, path.name)
+        _write_body(response, f, start, total, path.name)
 
 # %% ../../nbs/data/06_download.ipynb #003a8522
-def _append(response, f: BinaryIO, n_have: int, total: int | None, name: str):
+_CHUNK = 1 << 18  # Bytes read at a time
+
+
+def _write_body(
+    response,
+    f: BinaryIO,
+    n_have: int,  # Bytes in `f`
+    total: int | None,  # Bytes of the whole file; None: unknown
+    name: str,  # For the progress bar
+):
     "Append the body of a response to `f`, as it arrives"
     with progress(desc=name, total=total, unit='B', unit_scale=True, initial=n_have) as bar:
         while total is None or n_have < total:
-            most = 1 << 18 if total is None else min(1 << 18, total - n_have)
-            data = response.read1(most)
+            n_wanted = _CHUNK if total is None else min(_CHUNK, total - n_have)
+            data = response.read1(n_wanted)
             if not data:
                 break
             _write_through(f, data)
@@ -195,7 +221,7 @@ def _append(response, f: BinaryIO, n_have: int, total: int | None, name: str):
 
 
 def _write_through(f: BinaryIO, data: bytes):
-    "Write and flush; a fault of the disk is no fault of the network"
+    "Write and flush. A full disk is raised as `VisionRecipesError`, because an `OSError` would be retried"
     try:
         f.write(data)
         f.flush()
@@ -204,37 +230,40 @@ def _write_through(f: BinaryIO, data: bytes):
 
 # %% ../../nbs/data/06_download.ipynb #c0d53f92
 def _lock(f: BinaryIO, path: Path):
-    "Keep other processes from the open file `f` until it is closed, where the file system has locks"
+    """Keep other processes from downloading into `f` until it is closed, where the file system has locks.
+
+    Raises `VisionRecipesError` where another process holds the lock.
+    """
     try:
         if os.name == 'nt':
             import msvcrt
 
-            f.seek(1 << 40)
+            f.seek(1 << 40)  # Windows locks a byte range: a byte beyond any content
             msvcrt.locking(f.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:
+    except ImportError:  # a system without locks
         return
     except (BlockingIOError, PermissionError) as e:
         raise VisionRecipesError(f'{path}: another process is downloading this file. Wait for it.') from e
-    except OSError:
+    except OSError:  # a file system without locks
         return
 
 
 def _retry(attempt: Callable, f: BinaryIO, url: str, path: Path, retries: int, wait: float):
-    "Attempt again after temporary faults; an attempt that gained bytes resets the count"
-    n_failures = n_best = 0
+    "Repeat a download into `f` after temporary failures; an attempt that gained bytes resets their count"
+    n_failures = n_best = 0  # n_best: most bytes that `f` had after an attempt
     while True:
         try:
             return attempt()
-        except _FAULTS as e:
+        except _NETWORK_ERRORS as e:
             n_have = f.seek(0, os.SEEK_END)
             if n_have > n_best:
                 n_best, n_failures = n_have, 0
             if n_failures >= retries or not _is_temporary(e):
-                raise _explained(e, url, path) from e
+                raise _network_error(e, url, path) from e
             time.sleep(wait * 2**n_failures)
             n_failures += 1
 
@@ -253,7 +282,7 @@ def download(
     `path`.
     """
     path = Path(path)
-    sha256 = _checked_sha256(sha256)
+    sha256 = _normalised_sha256(sha256)
     source = mirrored(url)
     try:
         if _is_there(path, sha256):
@@ -266,7 +295,7 @@ def download(
     return _fetch_file(source, path, sha256, retries, timeout, wait)
 
 
-def _checked_sha256(sha256: str | None) -> str | None:
+def _normalised_sha256(sha256: str | None) -> str | None:
     "A checksum in lower case. Raises `VisionRecipesError` for a text that is none"
     if sha256 is None:
         return None
@@ -291,8 +320,8 @@ def _is_there(path: Path, sha256: str | None) -> bool:
     return False
 
 
-def _check_sum(file: Path, url: str | Path, sha256: str | None):
-    "Refuse a file with another checksum"
+def _refuse_other_checksum(file: Path, url: str | Path, sha256: str | None):
+    "Raise `VisionRecipesError` for a file with another checksum than the expected one"
     if sha256 is None:
         return
     found = file_hash(file)
@@ -312,33 +341,37 @@ def _copy(source: Path, path: Path, sha256: str | None) -> Path:
     _check_space(path.parent, source.stat().st_size, str(source))
     with atomic_path(path) as tmp:
         shutil.copyfile(source, tmp)
-        _check_sum(tmp, source, sha256)
+        _refuse_other_checksum(tmp, source, sha256)
     return path
 
 # %% ../../nbs/data/06_download.ipynb #b11a61ef
 def _fetch_file(url: str, path: Path, sha256: str | None, retries: int, timeout: float, wait: float) -> Path:
-    "Complete the part of `path` and give it its name"
+    """Download into a partial file beside `path`, then rename it to `path`. Arguments as for `download`.
+
+    After a failed download the partial file stays, so that the next call requests only the rest.
+    """
     part = path.with_name(path.name + '.part')
-    notes = path.with_name(path.name + '.part.json')
+    record_file = path.with_name(path.name + '.part.json')
     try:
-        f = open(part, 'ab')  # appending only: a part never has holes
+        f = open(part, 'ab')  # appending only: a partial file never has holes
     except OSError as e:
         raise os_error(part, e) from e
-    keep = True
+    keep_part = True
     try:
         with f:
             _lock(f, path)
-            _retry(lambda: _receive(url, f, path, notes, timeout), f, url, path, retries, wait)
+            _retry(lambda: _receive(url, f, path, record_file, timeout), f, url, path, retries, wait)
             os.fsync(f.fileno())
-            keep = False
-            _check_sum(part, url, sha256)
+            keep_part = False  # complete: it is renamed, or deleted for its wrong checksum
+            _refuse_other_checksum(part, url, sha256)
             if os.name != 'nt':
-                os.replace(part, path)  # under the lock
+                os.replace(part, path)  # under the lock, so no other process starts on the old part
         if os.name == 'nt':
             os.replace(part, path)  # Windows renames closed files only
     finally:
-        if not keep or (part.exists() and part.stat().st_size == 0):
-            for file in (part, notes):
+        is_empty = part.exists() and part.stat().st_size == 0
+        if not keep_part or is_empty:
+            for file in (part, record_file):
                 file.unlink(missing_ok=True)
     return path
 
@@ -346,43 +379,45 @@ def _fetch_file(url: str, path: Path, sha256: str | None, retries: int, timeout:
 def download_known(
     url: str,  # As for `download`
     path: str | Path,  # Where the file is kept
-    digest: str = '',  # As documented: `algorithm:hexadecimal digits`, all of them or the first; '': none is
-    n_bytes: int | None = None,  # As documented
+    # `algorithm:hexadecimal digits`, as the publisher documents it, perhaps only the first ones; '': unknown
+    digest: str = '',
+    n_bytes: int | None = None,  # Its documented size; None: unknown
     **more,  # As for `download`
 ) -> Path:  # `path`
-    """A published file whose hash is known: the one that is kept, or downloaded if it is not here yet.
+    """A published file with a known hash: the copy at `path`, or downloaded to it if there is none.
 
-    Raises `VisionRecipesError` where it cannot be downloaded, or has another hash or size.
+    Where no hash is documented, the hash of the first download is stored in `path` + `.sha256` and later
+    checked. Raises `VisionRecipesError` where it cannot be downloaded, or has another hash or size.
     """
     path = Path(path)
-    note = path.with_name(path.name + '.sha256')
+    digest_file = path.with_name(path.name + '.sha256')
     if path.exists():
-        wrong = _mismatch(path, digest or _noted(note), n_bytes)
-        if wrong:
+        mismatch = _mismatch(path, digest or _recorded_digest(digest_file), n_bytes)
+        if mismatch:
             raise VisionRecipesError(
-                f'{path}: {wrong}, so it was damaged or replaced. Delete it, and it is downloaded again.'
+                f'{path}: {mismatch}, so it was damaged or replaced. Delete it, and it is downloaded again.'
             )
         return path
     file = download(url, path.with_name(path.name + '.unchecked'), **more)
-    wrong = _mismatch(file, digest, n_bytes)
-    if wrong:
+    mismatch = _mismatch(file, digest, n_bytes)
+    if mismatch:
         file.unlink()
         raise VisionRecipesError(
-            f'{url}: what came {wrong}; it was deleted. Try again; if it stays so, the file at this address '
-            f'has changed, or {MIRROR} holds another.'
+            f'{url}: what came {mismatch}; it was deleted. Try again; if it stays so, the file at this '
+            f'address has changed, or {MIRROR} holds another.'
         )
     if not digest:
-        write_text(note, file_hash(file))
+        write_text(digest_file, file_hash(file))
     return file.replace(path)
 
 # %% ../../nbs/data/06_download.ipynb #94134362
-def _noted(note: Path) -> str:  # Empty where nothing was noted
-    "The digest that a file had when it was downloaded"
-    return f'sha256:{read_utf8(note).strip()}' if note.is_file() else ''
+def _recorded_digest(digest_file: Path) -> str:  # `sha256:digits`; empty where there is no such file
+    "The digest that `download_known` stored when it downloaded a file"
+    return f'sha256:{read_utf8(digest_file).strip()}' if digest_file.is_file() else ''
 
 
 def _mismatch(path: Path, digest: str, n_bytes: int | None) -> str:  # Empty where there is none
-    "How a file differs from its known size and hash"
+    "How a file differs from its known size and hash, as a part of a message"
     if path.is_dir():
         return 'is a folder'
     size = path.stat().st_size
@@ -399,12 +434,13 @@ class ArchiveError(VisionRecipesError):
     "An archive that is damaged, or that is not safe to unpack"
 
 
-_DEVICE = re.compile(r'(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)', re.IGNORECASE)
+_WINDOWS_DEVICE = re.compile(r'(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)', re.IGNORECASE)
 
 
-def _name_trouble(name: str) -> str:  # Empty where there is none
-    "Why a member's name is not safe"
+def _unsafe_name(name: str) -> str:  # Empty where it is safe
+    "Why no file of that name may be unpacked, on this system or another"
     parts = name.split('/')
+    # control characters (Cc) and surrogates (Cs); other characters that do not print are harmless
     if not name.isprintable() and any(unicodedata.category(c) in ('Cc', 'Cs') for c in name):
         return 'has control characters or undecodable bytes in its name'
     if name.startswith('/'):
@@ -418,7 +454,7 @@ def _name_trouble(name: str) -> str:  # Empty where there is none
         return 'leads out of the folder'
     if any(p != '.' and p.endswith(('.', ' ')) for p in parts):
         return 'has a name that ends with a dot or a space, which Windows drops'
-    if any(_DEVICE.match(p) for p in parts):
+    if any(_WINDOWS_DEVICE.match(p) for p in parts):
         return 'has the name of a Windows device'
     return ''
 
@@ -427,29 +463,31 @@ def _name_trouble(name: str) -> str:  # Empty where there is none
 class _Member:
     "A file or folder in an archive"
 
-    name: str  # As the archive says it
+    name: str  # As in the archive, with `/`
     size: int  # Bytes when unpacked, as declared
     is_folder: bool
-    trouble: str  # Why it may not be unpacked; empty where it may
-    info: Any  # For the archive's own reader
+    unsafe: str  # Why it may not be unpacked; empty where it may
+    info: Any  # A `ZipInfo` or `TarInfo`
 
     @property
-    def parts(self) -> tuple[str, ...]:
+    def parts(self) -> tuple[str, ...]:  # Of its path, without `.` and empty ones
         return tuple(p for p in self.name.split('/') if p not in ('', '.'))
 
     @property
-    def key(self) -> str:  # Equal for names that some system takes for one
+    def key(self) -> str:  # Equal for two names that macOS or Windows takes for the same file
         return unicodedata.normalize('NFC', '/'.join(self.parts)).casefold()
 
 
-class _Bounded:
-    "A stream of decompressed bytes that ends a bomb; tarfile seeks in it"
+class _LimitedStream:
+    "A stream of decompressed bytes that raises `ArchiveError` where it is read far beyond `limit` bytes"
 
     def __init__(self, stream, limit: int):
         self.stream, self.limit = stream, limit
+        # `tarfile` calls these
         self.seek, self.tell, self.close = stream.seek, stream.tell, stream.close
 
     def read(self, n=-1):
+        # 1 MB more than files may hold, for the headers of a tar file; n < 0 would read all at once
         if n < 0 or self.stream.tell() + n > self.limit + (1 << 20):
             raise ArchiveError(f'unpacks to more than {human_bytes(self.limit)}: a decompression bomb')
         return self.stream.read(n)
@@ -457,21 +495,20 @@ class _Bounded:
 # %% ../../nbs/data/06_download.ipynb #3df06973
 def _zip_member(info: zipfile.ZipInfo) -> _Member:
     "A member of a zip file"
-    # of Unix; other systems set these 16 bits too
-    file_type = stat.S_IFMT(info.external_attr >> 16)
-    trouble = _name_trouble(info.orig_filename)  # `filename` has been tidied up already
+    file_type = stat.S_IFMT(info.external_attr >> 16)  # Unix stores a file's mode there; 0: not given
+    unsafe = _unsafe_name(info.orig_filename)  # in `filename` the unsafe parts were removed already
     if file_type not in (0, stat.S_IFREG, stat.S_IFDIR):
-        trouble = 'is a link or a device'
+        unsafe = 'is a link or a device'
     if info.flag_bits & 1:
-        trouble = 'is encrypted; unpack it by hand'
-    return _Member(info.orig_filename, info.file_size, info.is_dir(), trouble, info)
+        unsafe = 'is encrypted; unpack it by hand'
+    return _Member(info.orig_filename, info.file_size, info.is_dir(), unsafe, info)
 
 
 def _check_overlap(z: zipfile.ZipFile):
-    "Refuse members that share bytes"
-    infos = sorted(z.infolist(), key=lambda o: o.header_offset)
-    following = [o.header_offset for o in infos[1:]] + [z.start_dir]
-    for info, next_start in zip(infos, following):
+    "Raise `ArchiveError` where two members share bytes, as in a bomb that unpacks the same bytes many times"
+    infos = sorted(z.infolist(), key=lambda info: info.header_offset)
+    next_starts = [info.header_offset for info in infos[1:]] + [z.start_dir]  # last: the table of contents
+    for info, next_start in zip(infos, next_starts):
         if _end_of_data(info) > next_start:
             raise ArchiveError(
                 f'{info.orig_filename!r} shares bytes with another member: a decompression bomb, or damaged. '
@@ -480,8 +517,8 @@ def _check_overlap(z: zipfile.ZipFile):
 
 
 def _end_of_data(info: zipfile.ZipInfo) -> int:
-    "The place after a member's bytes, at least: its header has 30 bytes and the name"
-    encoding = 'utf-8' if info.flag_bits & 0x800 else 'cp437'
+    "Where a member's bytes end, or before: its header has 30 bytes, the name, and perhaps more"
+    encoding = 'utf-8' if info.flag_bits & 0x800 else 'cp437'  # as the zip format says
     name = info.orig_filename.encode(encoding, 'replace')
     return info.header_offset + 30 + len(name) + info.compress_size
 
@@ -489,12 +526,12 @@ def _end_of_data(info: zipfile.ZipInfo) -> int:
 def _tar_member(info: tarfile.TarInfo) -> _Member:
     "A member of a tar file"
     if info.size < 0:
-        trouble = 'declares a size below zero'
+        unsafe = 'declares a size below zero'
     elif info.issparse() or not (info.isreg() or info.isdir()):
-        trouble = 'is a link, a device or a sparse file'
+        unsafe = 'is a link, a device or a sparse file'
     else:
-        trouble = _name_trouble(info.name)
-    return _Member(info.name, info.size, info.isdir(), trouble, info)
+        unsafe = _unsafe_name(info.name)
+    return _Member(info.name, info.size, info.isdir(), unsafe, info)
 
 
 def _walk_tar(tar: tarfile.TarFile, stream) -> Iterator[_Member]:
@@ -505,7 +542,7 @@ def _walk_tar(tar: tarfile.TarFile, stream) -> Iterator[_Member]:
     while (info := tar.next()) is not None:
         yield _tar_member(info)
     stream.seek(tar.offset)
-    if stream.read(512) != bytes(512):
+    if stream.read(512) != bytes(512):  # a tar file ends with blocks of 512 zeros
         raise tarfile.ReadError('no end mark after the last member')
     while stream.read(1 << 16):
         pass  # to the end, where the compression's checksum is
@@ -515,8 +552,9 @@ _COMPRESSIONS = {b'\x1f\x8b': gzip.open, b'BZh': bz2.open, b'\xfd7zXZ': lzma.ope
 
 
 @contextmanager
-def _opened(
-    archive: Path, limit: int
+def _open_archive(
+    archive: Path,
+    limit: int,  # Bytes that it may unpack to
 ) -> Iterator[tuple[Iterator[_Member], Callable]]:  # The members, and what opens one for reading
     "Open a zip or tar archive by its content"
     with open(archive, 'rb') as f:
@@ -525,26 +563,26 @@ def _opened(
         if head.startswith(b'PK'):
             with zipfile.ZipFile(f) as z:
                 _check_overlap(z)
-                yield map(_zip_member, z.infolist()), lambda m: z.open(m.info)
+                yield map(_zip_member, z.infolist()), lambda member: z.open(member.info)
             return
         stream = _tar_stream(f, head, limit)
         with closing(stream), tarfile.open(fileobj=stream, mode='r:') as t:
-            yield _walk_tar(t, stream), lambda m: t.extractfile(m.info)
+            yield _walk_tar(t, stream), lambda member: t.extractfile(member.info)
 
 
 def _tar_stream(f: BinaryIO, head: bytes, limit: int):
     "The bytes of a tar file, decompressed. Raises `ArchiveError` for other files"
     for magic, decompress in _COMPRESSIONS.items():
         if head.startswith(magic):
-            return _Bounded(decompress(f), limit)
-    if head[257:262] == b'ustar':
+            return _LimitedStream(decompress(f), limit)
+    if head[257:262] == b'ustar':  # not compressed
         return f
     is_page = head.lstrip()[:1] == b'<'
     hint = ', but a web page. Does the address want a login?' if is_page else ''
     raise ArchiveError('is no zip or tar archive' + hint)
 
 # %% ../../nbs/data/06_download.ipynb #42e9c28e
-_DAMAGE = (
+_ARCHIVE_ERRORS = (  # what the readers of Python raise for damaged archives
     zipfile.BadZipFile,
     tarfile.TarError,
     EOFError,
@@ -563,49 +601,57 @@ _DAMAGE = (
 
 
 @contextmanager
-def _reading(archive: Path) -> Iterator[None]:
-    "Turn whatever a damaged archive does to its reader into an `ArchiveError` that names the file"
+def _archive_errors(archive: Path) -> Iterator[None]:
+    "Turn what goes wrong in the block, where an archive is read, into an `ArchiveError` that names the file"
     try:
         yield
     except ArchiveError as e:
         raise e if str(e).startswith(str(archive)) else ArchiveError(f'{archive}: {e}.') from None
     except VisionRecipesError:
         raise
-    except _DAMAGE as e:
+    except _ARCHIVE_ERRORS as e:
         raise ArchiveError(
             f'{archive}: damaged or cut off ({e or type(e).__name__}). Delete it and fetch it again.'
         ) from e
 
 # %% ../../nbs/data/06_download.ipynb #edefc91b
-_ALWAYS_ALLOWED = 100_000_000  # bytes that any archive may unpack to
+_MIN_LIMIT = 100_000_000  # bytes that even the smallest archive may unpack to
 
 
-def _plan(members: Iterator[_Member], archive: Path, limit: int, max_files: int) -> list[_Member]:
-    "The members to write. Raises `ArchiveError` for the first that is not safe"
-    is_folder, plan, n_bytes = {}, [], 0
+def _checked_members(
+    members: Iterator[_Member],
+    archive: Path,
+    limit: int,  # Bytes of all members
+    max_files: int,
+) -> list[_Member]:
+    "All members. Raises `ArchiveError` for the first that is not safe to unpack"
+    is_folder, checked, n_bytes = {}, [], 0  # `is_folder` by the `key` of a member
     for m in members:
         n_bytes += m.size
-        trouble = _member_trouble(m, is_folder)
-        if trouble:
-            raise ArchiveError(f'{archive}: {trouble}. Nothing was unpacked')
+        unsafe = _unsafe_member(m, is_folder)
+        if unsafe:
+            raise ArchiveError(f'{archive}: {unsafe}. Nothing was unpacked')
         if n_bytes > limit:
             raise ArchiveError(
                 f'{archive}: unpacks to more than {human_bytes(limit)}, a decompression bomb? Nothing was '
                 'unpacked'
             )
-        if len(plan) >= max_files:
+        if len(checked) >= max_files:
             raise ArchiveError(f'{archive}: has more than {max_files:,} members. Nothing was unpacked')
         is_folder[m.key] = m.is_folder
-        plan.append(m)
-    for m in plan:
+        checked.append(m)
+    for m in checked:
         _check_parents(m, is_folder, archive)
-    return plan
+    return checked
 
-
-def _member_trouble(m: _Member, is_folder: dict[str, bool]) -> str:  # Empty where there is none
-    "Why a member may not be unpacked after those in `is_folder`"
-    if m.trouble:
-        return f'{m.name!r} {m.trouble}'
+# %% ../../nbs/data/06_download.ipynb #7f4b1eaf
+def _unsafe_member(
+    m: _Member,
+    is_folder: dict[str, bool],  # Of the members before it, by their `key`
+) -> str:  # Empty where it is safe
+    "Why a member may not be unpacked"
+    if m.unsafe:
+        return f'{m.name!r} {m.unsafe}'
     if not m.parts and not m.is_folder:
         return 'a file has no name'
     if m.key in is_folder and not (m.is_folder and is_folder[m.key]):
@@ -621,10 +667,10 @@ def _check_parents(m: _Member, is_folder: dict[str, bool], archive: Path):
             raise ArchiveError(f'{archive}: {m.name!r} lies in a file. Nothing was unpacked')
 
 # %% ../../nbs/data/06_download.ipynb #1ef3e17a
-def _write(plan: list[_Member], open_member: Callable, archive: Path, folder: Path):
+def _write_members(members: list[_Member], open_member: Callable, archive: Path, folder: Path):
     "Unpack into an empty folder"
-    made = set()
-    for m in progress(plan, f'unpacking {archive.name}', unit='file'):
+    made = set()  # folders
+    for m in progress(members, f'unpacking {archive.name}', unit='file'):
         target = folder.joinpath(*m.parts)
         parent = target if m.is_folder else target.parent
         if parent not in made:
@@ -632,17 +678,17 @@ def _write(plan: list[_Member], open_member: Callable, archive: Path, folder: Pa
             made.add(parent)
         if m.is_folder:
             continue
-        with _reading(archive):
+        with _archive_errors(archive):
             source = open_member(m)
         with source, open(target, 'xb') as out:
             _copy_member(source, out, m, archive)
 
 
 def _copy_member(source: BinaryIO, out: BinaryIO, m: _Member, archive: Path):
-    "Copy exactly as many bytes as were declared"
+    "Copy the bytes of a member. Raises `ArchiveError` where they are not as many as it declares"
     n_left = m.size
     while True:
-        with _reading(archive):
+        with _archive_errors(archive):
             data = source.read(1 << 20)
         n_left -= len(data)
         if not data or n_left < 0:
@@ -655,13 +701,14 @@ def _copy_member(source: BinaryIO, out: BinaryIO, m: _Member, archive: Path):
         )
 
 # %% ../../nbs/data/06_download.ipynb #eebd5018
-RECEIPT = '.fetched.json'  # in a folder that `fetch` completed
+RECEIPT = '.fetched.json'  # in a folder that `fetch` completed: the address and checksum of the archive
+_BLOCK_SIZE = 4096  # Bytes: a file may take so much more space on the disk than it has bytes
 
 
 def extract(
     archive: str | Path,  # zip, tar, tar.gz, tar.bz2 or tar.xz; its content decides, not its name
     folder: str | Path,  # A new or empty folder
-    max_ratio: float = 100.0,  # At most so many times the archive's size, though 100 MB are always allowed
+    max_ratio: float = 100.0,  # It may unpack to so many times its own size; 100 MB are always allowed
     max_files: int = 2_000_000,  # Members
 ) -> Path:  # `folder`
     """Unpack an archive; all of it is in `folder`, or nothing
@@ -670,23 +717,28 @@ def extract(
     """
     return _extract(Path(archive), Path(folder), max_ratio, max_files)
 
-
+# %% ../../nbs/data/06_download.ipynb #2d773e4c
 def _extract(
-    archive: Path, folder: Path, max_ratio=100.0, max_files=2_000_000, receipt: dict | None = None
+    archive: Path,
+    folder: Path,
+    max_ratio: float = 100.0,
+    max_files: int = 2_000_000,
+    receipt: dict | None = None,  # Written to `RECEIPT` in the folder, together with the content
 ) -> Path:
-    "As `extract`; a `receipt` is left in the folder"
+    "As `extract`, with a receipt"
     if not archive.is_file():
         raise VisionRecipesError(f'{archive}: no such file.')
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise VisionRecipesError(
             f'{folder}: is there already and not empty. Choose another folder, or remove it.'
         )
-    limit = int(max(_ALWAYS_ALLOWED, max_ratio * archive.stat().st_size))
-    with _reading(archive), _opened(archive, limit) as (members, open_member):
-        plan = _plan(members, archive, limit, max_files)
+    limit = int(max(_MIN_LIMIT, max_ratio * archive.stat().st_size))
+    with _archive_errors(archive), _open_archive(archive, limit) as (members, open_member):
+        checked = _checked_members(members, archive, limit, max_files)
+        n_bytes = sum(m.size + _BLOCK_SIZE for m in checked)
         with new_folder(folder) as tmp:
-            _check_space(folder.parent, sum(m.size for m in plan) + 4096 * len(plan), str(archive))
-            _write(plan, open_member, archive, tmp)
+            _check_space(folder.parent, n_bytes, str(archive))
+            _write_members(checked, open_member, archive, tmp)
             if receipt is not None:
                 write_json(tmp / RECEIPT, receipt)
     return folder
@@ -724,7 +776,7 @@ def _is_fetched(folder: Path, url: str) -> bool:
             f'{folder}: is there already, but was not fetched from {url}. '
             'If it holds the data, read it directly; otherwise choose another folder.'
         )
-    recorded_url = _recorded(folder / RECEIPT).get('url')
+    recorded_url = _read_record(folder / RECEIPT).get('url')
     if recorded_url != url:
         raise VisionRecipesError(f'{folder}: holds {recorded_url}, not {url}. Choose another folder.')
     return True
@@ -746,11 +798,14 @@ class RemoteData:
 
 
 def _hub_archive(name: str, repository: str = '') -> str:
-    "The address of an archive that is called like its repository, or nearly"
+    "The address of `name`.zip in a repository on the Hugging Face hub, which by default has the same name"
     return f'https://huggingface.co/datasets/cj-mills/{repository or name}/resolve/main/{name}.zip'
 
 
-def _hagrid_boxes(size: str, images: int) -> RemoteData:
+def _hagrid_boxes(
+    size: str,  # In the archive's name, such as `30k`
+    images: int,
+) -> RemoteData:
     name = f'hagrid-sample-{size}-384p'
     return RemoteData(
         title=f'HaGRID hand gestures with boxes, 384 pixels, about {size}',
@@ -822,8 +877,8 @@ def fetch_dataset(
 
 
 def _data_folder(folder: Path, inside: str) -> Path:
-    "The first folder that matches `inside`, or `folder` itself where there is none"
+    "The first folder in `folder` that matches the pattern `inside`, or `folder` itself where there is none"
     if not inside:
         return folder
-    found = (f for f in sorted(folder.glob(inside)) if f.is_dir())
-    return next(found, folder)
+    matches = (path for path in sorted(folder.glob(inside)) if path.is_dir())
+    return next(matches, folder)

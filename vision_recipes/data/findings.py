@@ -37,8 +37,8 @@ class Findings(tuple):
     def __new__(cls, findings: Iterable[Finding] = ()):
         return super().__new__(cls, sorted(findings, key=_order))
 
-    def summary(self, most: int = 20) -> str:  # Many lines
-        "A line a finding, `most` of each kind"
+    def summary(self, most: int = 20) -> str:  # Lines, separated by newlines
+        "One line for each finding, at most `most` of each kind, and a line that counts the rest"
         lines = []
         for kind, n in Counter(f.kind for f in self).items():
             same_kind = [str(f) for f in self if f.kind == kind]
@@ -54,6 +54,7 @@ class Findings(tuple):
 
 
 def _order(finding: Finding) -> tuple:
+    "A key for sorting: the worst level first"
     return LEVELS.index(finding.level), finding.kind, finding.file
 
 

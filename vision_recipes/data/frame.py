@@ -20,7 +20,8 @@ def to_frame(
     """
     import pandas as pd
 
-    images, objects = _rows(anns)
+    images, objects = _image_and_object_rows(anns)
+    # the index -1, for no object, selects the last element: class id -1, and with it the name None
     class_ids = np.append(anns.class_ids.values, -1)[objects]
     names = np.array([*anns.class_names, None], dtype=object)
     columns = {'path': np.array(list(anns.paths), dtype=object)[images], 'label': names[class_ids]}
@@ -33,7 +34,7 @@ def to_frame(
     return pd.DataFrame(columns)
 
 
-def _rows(anns) -> tuple[np.ndarray, np.ndarray]:
+def _image_and_object_rows(anns) -> tuple[np.ndarray, np.ndarray]:
     "The image and the object of each row; -1 for the object of an image without any"
     counts = anns.class_ids.counts
     n_rows = np.maximum(counts, 1)
@@ -70,8 +71,10 @@ def _point_columns(names, keypoints: np.ndarray) -> dict[str, np.ndarray]:
 
 # %% ../../nbs/data/02_frame.ipynb #eacc82e8
 def _mask_columns(masks: Masks) -> dict[str, np.ndarray]:  # (M,) float32
-    "The polygons of each object, their points, and the pixels of its mask"
-    area = _sums(_ring_areas(masks), masks.objects) + _sums(_ones_of_runs(masks), masks.runs.offsets)
+    "How many polygons and vertices each object has, and the area of its mask in square pixels"
+    area = _segment_sums(_ring_areas(masks), masks.objects) + _segment_sums(
+        _mask_pixels_of_runs(masks), masks.runs.offsets
+    )
     return {
         'polygons': np.diff(masks.objects).astype(np.float32),
         'vertices': np.diff(masks.rings[masks.objects]).astype(np.float32),
@@ -79,23 +82,23 @@ def _mask_columns(masks: Masks) -> dict[str, np.ndarray]:  # (M,) float32
     }
 
 
-def _sums(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    "The sum of each segment of `values`"
-    return np.diff(np.concatenate([[0], np.cumsum(values)])[ends])
+def _segment_sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:  # (S,)
+    "The sum of each segment `values[offsets[i]:offsets[i + 1]]`, for (S + 1,) offsets"
+    return np.diff(np.concatenate([[0], np.cumsum(values)])[offsets])
 
 
-def _ring_areas(masks: Masks) -> np.ndarray:
-    "The area of each ring, in square pixels"
+def _ring_areas(masks: Masks) -> np.ndarray:  # (R,)
+    "The area of each ring by the shoelace formula, in square pixels"
     first, end = masks.rings[:-1], masks.rings[1:]
     not_empty = end > first
     next_point = np.arange(1, len(masks.points) + 1)
     next_point[end[not_empty] - 1] = first[not_empty]  # the last point is followed by the first
     x, y = masks.points.T.astype(np.float64)
-    return np.abs(_sums(x * y[next_point] - x[next_point] * y, masks.rings)) / 2
+    return np.abs(_segment_sums(x * y[next_point] - x[next_point] * y, masks.rings)) / 2
 
 
-def _ones_of_runs(masks: Masks) -> np.ndarray:
-    "The pixels that each run length adds to its mask"
+def _mask_pixels_of_runs(masks: Masks) -> np.ndarray:
+    "The pixels that each run length adds to its mask; a mask's first, third, … run lies outside of it"
     first = np.repeat(masks.runs.offsets[:-1], masks.runs.counts)
-    place = np.arange(len(masks.runs.values)) - first
-    return masks.runs.values * (place % 2)
+    position = np.arange(len(masks.runs.values)) - first  # of each run within its mask
+    return masks.runs.values * (position % 2)

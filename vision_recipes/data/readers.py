@@ -28,8 +28,8 @@ class Reader:
     "How a format is recognised and read"
 
     read: Callable  # From a folder (or a file) to `Annotations`
-    fits: Callable  # From a path to `Recognition`. Never raises for a path that exists
-    wants: str  # What it looks for, in words
+    fits: Callable  # From a path to `Recognition`: how surely, and why. Never raises for a path that exists
+    wants: str  # The files it looks for, in words
 
 
 _LABELME_FILES = 'a .json file of LabelMe an image, with "shapes" and "imagePath"'
@@ -86,52 +86,65 @@ def read_annotations(
 def _recognised_format(root: Path) -> str:
     "The one format that fits best. Raises `VisionRecipesError` where none does, or several do"
     found = {name: reader.fits(root) for name, reader in READERS.items()}
-    best = max(r.sureness for r in found.values())
-    candidates = [name for name, r in found.items() if r.sureness == best]
+    best = max(recognition.sureness for recognition in found.values())  # 0: no format fits
+    candidates = [name for name, recognition in found.items() if recognition.sureness == best]
+    # any folder with images in folders fits `image_folder`, so other formats are looked for first
     if best and len(candidates) == 1 and candidates != ['image_folder']:
         return candidates[0]
     if best < Sureness.IS:
-        files = scan(root, _DEEPEST) if root.is_dir() else {}
+        files = scan(root, _MAX_DEPTH) if root.is_dir() else {}  # folder below `root`: names of its files
         if found['image_folder'] or not best:
-            _refuse_deeper(root, files)
+            _refuse_nested_data_sets(root, files)
         _refuse_foreign(root, files, bool(found['image_folder']))
     if not best:
-        _refuse_other_kinds(root)
-        raise _nothing_fits(root, found)
+        _refuse_disguised_files(root)
+        raise _nothing_fits_error(root, found)
     if len(candidates) > 1:
-        raise _several_fit(root, {name: found[name] for name in candidates})
+        raise _several_fit_error(root, {name: found[name] for name in candidates})
     return candidates[0]
 
-
-def _nothing_fits(root: Path, found: dict[str, Recognition]) -> VisionRecipesError:
+# %% ../../nbs/data/07_readers.ipynb #206f814f
+def _nothing_fits_error(root: Path, found: dict[str, Recognition]) -> VisionRecipesError:
+    "The error that lists all formats, what each wants and why it does not fit"
     known = [f'  {name}: {reader.wants}. Here: {found[name].reason}.' for name, reader in READERS.items()]
     return VisionRecipesError(f'{root}: no format was recognised. Known are:\n' + '\n'.join(known))
 
 
-def _several_fit(root: Path, found: dict[str, Recognition]) -> VisionRecipesError:
-    lines = [f'  {name}: {r.sureness.words}, for {r.reason}.' for name, r in found.items()]
+def _several_fit_error(root: Path, found: dict[str, Recognition]) -> VisionRecipesError:
+    "The error that lists the formats that fit equally well, and why; `found` has these alone"
+    lines = [f'  {name}: {fit.sureness.words}, for {fit.reason}.' for name, fit in found.items()]
     which = f'Name the file or folder that is meant, or say --format {next(iter(found))}:'
     return VisionRecipesError(f'{root}: several formats fit. {which}\n' + '\n'.join(lines))
 
 
-_WANTED = {'.json': 'JSON', '.xml': 'XML', '.yaml': 'YAML', '.yml': 'YAML'}
+_KIND_OF_SUFFIX = {'.json': 'JSON', '.xml': 'XML', '.yaml': 'YAML', '.yml': 'YAML'}
 
 
-def _refuse_other_kinds(root: Path):
-    "Raise `VisionRecipesError` for an annotation file that is something else, such as a Git LFS pointer"
-    for suffix, wanted in _WANTED.items():
-        for file in files_near(root, suffix) if root.is_dir() else [root] * (root.suffix.lower() == suffix):
-            refuse_other_kind(file, wanted)
+def _refuse_disguised_files(root: Path):
+    "Raise `VisionRecipesError` for a file that its suffix misnames, such as a Git LFS pointer called .json"
+    for suffix, kind in _KIND_OF_SUFFIX.items():
+        if root.is_dir():
+            files = files_near(root, suffix)
+        else:
+            files = [root] if root.suffix.lower() == suffix else []
+        for file in files:
+            refuse_other_kind(file, kind)
 
 # %% ../../nbs/data/07_readers.ipynb #826d7ad1
-_DEEPEST = 8  # Levels that are looked through where nothing is found near
-_MOST = 20  # Folders of a level that are asked
-_TELLING = ('.json', '.xml', '.txt', '.yaml', '.yml')
+_MAX_DEPTH = 8  # Levels of folders that are listed where no format is recognised
+_MAX_FOLDERS = 20  # Folders on the first level, and below the third, in which a format is looked for
+_ANNOTATION_SUFFIXES = ('.json', '.xml', '.txt', '.yaml', '.yml')
 
 
-def _refuse_deeper(root: Path, files: dict[str, list[str]]):
-    "Raise `VisionRecipesError` where what look like classes are annotated data sets, or one lies deep"
-    for folder in _deeper_folders(files):
+def _refuse_nested_data_sets(
+    root: Path,
+    files: dict[str, list[str]],  # As `scan` gives them: folder below `root`, names of its files
+):
+    """Raise `VisionRecipesError` where a folder below `root` is an annotated data set of its own.
+
+    A folder that looks like a class may be one, and one may lie too deep for the readers.
+    """
+    for folder in _folders_to_ask(files):
         for name, reader in READERS.items():
             if name != 'image_folder' and (found := reader.fits(root / folder)).sureness == Sureness.IS:
                 raise VisionRecipesError(
@@ -141,19 +154,26 @@ def _refuse_deeper(root: Path, files: dict[str, list[str]]):
                 )
 
 
-def _deeper_folders(files: dict[str, list[str]]) -> list[str]:
-    "The folders in a data set, and deep ones with files such as those of annotations; the first of each"
+def _folders_to_ask(files: dict[str, list[str]]) -> list[str]:
+    "The folders on the first level, and those below the third that may hold annotations; the first of each"
     near = [folder for folder in files if folder and '/' not in folder]
-    deep = [folder for folder, names in files.items() if folder.count('/') > 2 and _has_telling(names)]
-    return near[:_MOST] + deep[:_MOST]
+    deep = [
+        folder for folder, names in files.items() if folder.count('/') > 2 and _may_hold_annotations(names)
+    ]
+    return near[:_MAX_FOLDERS] + deep[:_MAX_FOLDERS]
 
 
-def _has_telling(names: list[str]) -> bool:
-    return any(name[-4:] != '.jpg' and name.lower().endswith(_TELLING) for name in names)
+def _may_hold_annotations(names: list[str]) -> bool:
+    "Whether one of the files in a folder has a suffix of `_ANNOTATION_SUFFIXES`"
+    # the first test is for speed, most files are .jpg
+    return any(name[-4:] != '.jpg' and name.lower().endswith(_ANNOTATION_SUFFIXES) for name in names)
 
-
+# %% ../../nbs/data/07_readers.ipynb #845771f5
 def _refuse_foreign(root: Path, files: dict[str, list[str]], has_folders: bool):
-    "Raise `VisionRecipesError` for a format that is not read here; beside classes, where it denies these"
+    """Raise `VisionRecipesError` for a file of a format that is not read here.
+
+    Where the folders may be classes (`has_folders`), only for a format that rules this out.
+    """
     found = foreign_files(root, files)
     if has_folders:
         found = {file: kind for file, kind in found.items() if kind.denies_folders}

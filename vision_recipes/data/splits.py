@@ -31,18 +31,22 @@ def seeded_order(
 ) -> np.ndarray:  # (n,) int64: which name comes first, second, …
     "Shuffle by name; the same names give the same order, whatever order they come in"
     texts = (unicodedata.normalize('NFC', f'{seed}:{name}') for name in names)
-    heads = b''.join(hashlib.sha256(t.encode('utf-8', 'surrogateescape')).digest()[:8] for t in texts)
-    return np.argsort(np.frombuffer(heads, '>u8'), kind='stable')
+    digests = (hashlib.sha256(text.encode('utf-8', 'surrogateescape')).digest() for text in texts)
+    numbers = np.frombuffer(b''.join(digest[:8] for digest in digests), '>u8')  # (n,) a random one each
+    return np.argsort(numbers, kind='stable')
 
 # %% ../../nbs/data/05_splits.ipynb #e631439c
 @dataclass(frozen=True, eq=False)
 class _Units:
-    "Images or groups, numbered in the seed's order, and how many images of each class they hold"
+    """What is put on one side of a split as a whole: images or groups, numbered in the seed's order.
+
+    P pairs of a unit and a class that it holds say how many images of the unit have the class.
+    """
 
     of_image: np.ndarray  # (N,) int64 unit of each image
-    unit_ids: np.ndarray  # (P,) int64: this unit
-    class_ids: np.ndarray  # (P,) int64: holds this class
-    n_images: np.ndarray  # (P,) int64: in so many images
+    unit_ids: np.ndarray  # (P,) int64 unit of each pair
+    class_ids: np.ndarray  # (P,) int64 class of each pair
+    n_images: np.ndarray  # (P,) int64 images of the unit with the class
     sizes: np.ndarray  # (U,) images in each unit
     n_classes: int
     noun: str  # What a unit is called in messages: `group` or `image`
@@ -50,15 +54,15 @@ class _Units:
     def __len__(self):
         return len(self.sizes)
 
-    def units_per_class(self) -> np.ndarray:  # (C,)
+    def units_per_class(self) -> np.ndarray:  # (C,) units that hold each class
         return np.bincount(self.class_ids, minlength=self.n_classes)
 
-    def images_per_class(self) -> np.ndarray:  # (C,)
+    def images_per_class(self) -> np.ndarray:  # (C,) images that have each class
         return np.bincount(self.class_ids, self.n_images, self.n_classes).astype(np.int64)
 
 # %% ../../nbs/data/05_splits.ipynb #aecd88a5
-def _units(anns: Annotations, seed: int, by: str) -> _Units:
-    "Units of a table"
+def _make_units(anns: Annotations, seed: int, by: str) -> _Units:
+    "The units of a table: its groups, or each image for itself; `seed` and `by` as for `split`"
     check_choice('by', by, ['auto', 'group', 'random'])
     if by == 'group' and anns.group_ids is None:
         raise VisionRecipesError(
@@ -72,14 +76,19 @@ def _units(anns: Annotations, seed: int, by: str) -> _Units:
         present, of_image = np.unique(anns.group_ids, return_inverse=True)
         names, noun = (anns.group_names[g] for g in present), 'group'
     order = seeded_order(names, seed)
-    rank = np.empty_like(order)
+    rank = np.empty_like(order)  # the inverse of the order: the number of each unit
     rank[order] = np.arange(len(order))
-    return _counted(anns, rank[of_image], noun)
+    return _count_classes(anns, rank[of_image], noun)
 
 
-def _counted(anns: Annotations, of_image: np.ndarray, noun: str) -> _Units:
+def _count_classes(
+    anns: Annotations,
+    of_image: np.ndarray,  # (N,) int64 unit of each image
+    noun: str,  # As `_Units.noun`
+) -> _Units:
     "Count the classes in each unit; several objects of a class in an image count once"
     n_classes = len(anns.labels)
+    # a pair of image and class, later of unit and class, as one number, so that `np.unique` counts pairs
     in_image = np.unique(anns.image_of * n_classes + anns.class_ids.values)
     image, class_id = in_image // n_classes, in_image % n_classes
     in_unit, n_images = np.unique(of_image[image] * n_classes + class_id, return_counts=True)
@@ -88,7 +97,7 @@ def _counted(anns: Annotations, of_image: np.ndarray, noun: str) -> _Units:
 
 # %% ../../nbs/data/05_splits.ipynb #d4544e6a
 def _check_units(anns: Annotations, units: _Units, stratify: bool, sides: int = 2):
-    "Refuse what cannot be split"
+    "Raise `VisionRecipesError` where the units cannot be split into `sides` parts"
     if len(units) < sides:
         way_out = ', or split by="random".' if units.noun == 'group' else '.'
         raise VisionRecipesError(
@@ -100,7 +109,7 @@ def _check_units(anns: Annotations, units: _Units, stratify: bool, sides: int = 
 
 
 def _check_units_per_class(anns: Annotations, units: _Units):
-    "Refuse a class that is in one unit only"
+    "Raise `VisionRecipesError` for a class that is in one unit only, so that one side would lack it"
     counts = zip(anns.class_names, units.images_per_class(), units.units_per_class())
     for name, n_images, n_units in counts:
         if n_images == 1:
@@ -115,112 +124,134 @@ def _check_units_per_class(anns: Annotations, units: _Units):
             )
 
 # %% ../../nbs/data/05_splits.ipynb #0a16aa67
-def _strata(units: _Units) -> np.ndarray:  # (U,) int64; `n_classes` for an image without objects
-    "The rarest class in each image"
+def _rarest_classes(units: _Units) -> np.ndarray:  # (U,) int64; `n_classes` for an image without objects
+    "The rarest class in each image, which is its stratum: rare classes are the hardest to share out"
     rarest_first = np.argsort(units.images_per_class(), kind='stable')
     rank = np.empty_like(rarest_first)
     rank[rarest_first] = np.arange(units.n_classes)
-    lowest = np.full(len(units), units.n_classes)
-    np.minimum.at(lowest, units.unit_ids, rank[units.class_ids])
-    return np.append(rarest_first, units.n_classes)[lowest]
+    lowest_rank = np.full(len(units), units.n_classes)
+    np.minimum.at(lowest_rank, units.unit_ids, rank[units.class_ids])
+    return np.append(rarest_first, units.n_classes)[lowest_rank]
 
 
-def _quotas(n: np.ndarray, valid: float) -> np.ndarray:  # (S,) int64
+def _validation_quotas(n: np.ndarray, valid: float) -> np.ndarray:  # (S,) int64
     """How many of the `n` (S,) units of each stratum go to validation.
 
     The largest remainders are rounded up. A stratum of two or more has at least one on each side.
     """
     exact = n * valid
-    quota = np.floor(exact + 1e-9).astype(np.int64)
-    n_up = max(0, int(n.sum() * valid + 0.5) - int(quota.sum()))
-    largest_remainders = np.argsort(quota - exact, kind='stable')[:n_up]
+    quota = np.floor(exact + 1e-9).astype(np.int64)  # 1e-9: 100 * 0.29 is a little below 29
+    n_round_up = max(0, int(n.sum() * valid + 0.5) - int(quota.sum()))
+    largest_remainders = np.argsort(quota - exact, kind='stable')[:n_round_up]
     quota[largest_remainders] += 1
-    at_least = (n >= 2).astype(np.int64)
-    return np.clip(quota, at_least, n - at_least)
+    min_on_side = (n >= 2).astype(np.int64)
+    return np.clip(quota, min_on_side, n - min_on_side)
 
 
-def _by_quota(stratum: np.ndarray, valid: float) -> np.ndarray:  # (U,) bool
-    "The first of each stratum, in the seed's order, go to validation"
-    n = np.bincount(stratum)
+def _choose_by_quota(
+    stratum: np.ndarray,  # (U,) int64 of each unit
+    valid: float,
+) -> np.ndarray:  # (U,) bool: goes to validation
+    "Choose the first units of each stratum, in the seed's order"
+    n = np.bincount(stratum)  # units of each stratum
     order = np.argsort(stratum, kind='stable')
-    place = np.arange(len(stratum)) - np.repeat(np.cumsum(n) - n, n)
-    inside = np.empty(len(stratum), dtype=bool)
-    inside[order] = place < np.repeat(_quotas(n, valid), n)
-    return inside
+    start = np.cumsum(n) - n  # of each stratum in `order`
+    position_in_stratum = np.arange(len(stratum)) - np.repeat(start, n)
+    in_valid = np.empty(len(stratum), dtype=bool)
+    in_valid[order] = position_in_stratum < np.repeat(_validation_quotas(n, valid), n)
+    return in_valid
 
 # %% ../../nbs/data/05_splits.ipynb #be8bae82
-def _by_exchange(gains: np.ndarray, valid: float, most: int = 2000) -> np.ndarray:  # (U,) bool
-    """Choose units whose `gains` (U, K) int64 add up to about the share `valid` of every column.
+def _choose_by_exchange(
+    counts: np.ndarray,  # (U, K) int64, as `_images_per_unit` gives them; the last column is the size
+    valid: float,
+    max_moves: int = 2000,
+) -> np.ndarray:  # (U,) bool: goes to validation
+    """Choose units so that each column of `counts` adds up to about the share `valid` of its total.
 
-    The last column is the size. The misfit is the weighted sum of squared differences from the shares.
+    Local search: as long as that lowers the misfit, one unit changes sides, or two are exchanged. The
+    misfit is the weighted sum of squared differences from the shares, in integers: equal on all machines.
     """
-    total = gains.sum(0)
+    total = counts.sum(0)
     target = np.floor(total * valid + 0.5).astype(np.int64)
-    weight = np.maximum(1, 10**6 // np.maximum(1, total))
-    inside = np.cumsum(gains[:, -1]) <= target[-1]
-    if inside.all() or not inside.any():
-        inside[gains[:, -1].argmin()] ^= True
-    squares = gains**2 @ weight
-    for _ in range(most):
-        difference = weight * (gains[inside].sum(0) - target)
-        # (U,) by how much moving a unit raises the misfit
-        cost = np.where(inside, -2, 2) * (gains @ difference) + squares
-        moves = _best_moves(gains, weight, inside, cost)
+    weight = _column_weights(total)
+    in_valid = np.cumsum(counts[:, -1]) <= target[-1]  # to begin with, the first in the seed's order
+    if in_valid.all() or not in_valid.any():
+        in_valid[counts[:, -1].argmin()] ^= True
+    squares = counts**2 @ weight
+    for _ in range(max_moves):
+        weighted_difference = weight * (counts[in_valid].sum(0) - target)
+        # (U,) by how much moving a unit to the other side raises the misfit
+        cost = np.where(in_valid, -2, 2) * (counts @ weighted_difference) + squares
+        moves = _best_moves(counts, weight, in_valid, cost)
         if not moves:
             break
-        inside[moves] ^= True
-    return inside
+        in_valid[moves] ^= True
+    return in_valid
 
 
-def _best_moves(gains: np.ndarray, weight: np.ndarray, inside: np.ndarray, cost: np.ndarray) -> list[int]:
-    "The unit to move, or two to exchange, or none"
+def _column_weights(total: np.ndarray) -> np.ndarray:  # (K,) int64
+    "Weights that make a difference of one image count more in a rare class"
+    return np.maximum(1, 10**6 // np.maximum(1, total))
+
+# %% ../../nbs/data/05_splits.ipynb #ddbcd27e
+def _best_moves(
+    counts: np.ndarray,  # (U, K)
+    weight: np.ndarray,  # (K,)
+    in_valid: np.ndarray,  # (U,) bool
+    cost: np.ndarray,  # (U,) by how much moving a unit to the other side raises the misfit
+) -> list[int]:
+    "The unit whose move lowers the misfit most; else two whose exchange does; empty where neither does"
     move_cost = cost.copy()
-    for side in (inside, ~inside):
+    for side in (in_valid, ~in_valid):
         if side.sum() == 1:
-            move_cost[side] = 0  # the last one stays
+            move_cost[side] = 0  # the only unit of a side stays
     if move_cost.min() < 0:
         return [int(move_cost.argmin())]
-    if len(gains) > 500:
+    if len(counts) > 500:
         return []  # with that many groups an exchange changes the shares too little to matter
-    ins, outs = np.flatnonzero(inside), np.flatnonzero(~inside)
-    pair_cost = cost[ins][:, None] + cost[outs] - 2 * (gains[ins] * weight) @ gains[outs].T  # (ins, outs)
-    i, j = divmod(int(pair_cost.argmin()), len(outs))
-    return [int(ins[i]), int(outs[j])] if pair_cost[i, j] < 0 else []
+    valid, train = np.flatnonzero(in_valid), np.flatnonzero(~in_valid)
+    # both moves at once: the squared sum has a mixed term, in which the two units have opposite signs
+    mixed = (counts[valid] * weight) @ counts[train].T
+    pair_cost = cost[valid][:, None] + cost[train] - 2 * mixed  # (valid, train)
+    i, j = divmod(int(pair_cost.argmin()), len(train))
+    return [int(valid[i]), int(train[j])] if pair_cost[i, j] < 0 else []
 
 # %% ../../nbs/data/05_splits.ipynb #7de21b0d
-def _gains(units: _Units, stratify: bool) -> np.ndarray:  # (U, C + 1) int64, or (U, 1)
-    "Images of each class in each unit, and in all"
+def _images_per_unit(units: _Units, stratify: bool) -> np.ndarray:  # (U, C + 1) int64, or (U, 1)
+    "How many images of each class a unit has; last column: all its images, the only one without `stratify`"
     if not stratify:
         return units.sizes[:, None]
-    gains = np.zeros((len(units), units.n_classes + 1), np.int64)
-    gains[units.unit_ids, units.class_ids] = units.n_images
-    gains[:, -1] = units.sizes
-    return gains
+    counts = np.zeros((len(units), units.n_classes + 1), np.int64)
+    counts[units.unit_ids, units.class_ids] = units.n_images
+    counts[:, -1] = units.sizes
+    return counts
 
 # %% ../../nbs/data/05_splits.ipynb #3a31d2a6
-def _bring_missing(
-    inside: np.ndarray,  # (U,) bool; changed in place
+def _move_missing_classes(
+    in_valid: np.ndarray,  # (U,) bool; changed in place
     units: _Units,
 ) -> np.ndarray:  # (C,) bool: classes that are still missing on a side
-    "Bring each class to both sides"
+    "Move a unit with each class that a side lacks to this side, where no other class goes missing by that"
     splittable = units.units_per_class() >= 2
-    for side, class_id in np.argwhere((_units_on_sides(inside, units) == 0) & splittable):
-        n_units = _units_on_sides(inside, units)
+    missing = (_units_on_sides(in_valid, units) == 0) & splittable  # (2, C)
+    for side, class_id in np.argwhere(missing):
+        n_units = _units_on_sides(in_valid, units)
         if n_units[side, class_id]:
             continue  # an earlier move has brought it
         for unit in units.unit_ids[units.class_ids == class_id]:
             classes = units.class_ids[units.unit_ids == unit]
             if (n_units[1 - side, classes] > 1).all():
-                inside[unit] = bool(side)
+                in_valid[unit] = bool(side)  # side 1 is validation
                 break
-    return (_units_on_sides(inside, units) == 0).any(0) & splittable
+    return (_units_on_sides(in_valid, units) == 0).any(0) & splittable
 
 
-def _units_on_sides(inside: np.ndarray, units: _Units) -> np.ndarray:  # (2, C)
+def _units_on_sides(in_valid: np.ndarray, units: _Units) -> np.ndarray:  # (2, C)
     "How many units hold each class in training and in validation"
-    is_inside = inside[units.unit_ids]
-    train = np.bincount(units.class_ids[~is_inside], minlength=units.n_classes)
-    valid = np.bincount(units.class_ids[is_inside], minlength=units.n_classes)
+    pair_in_valid = in_valid[units.unit_ids]  # (P,)
+    train = np.bincount(units.class_ids[~pair_in_valid], minlength=units.n_classes)
+    valid = np.bincount(units.class_ids[pair_in_valid], minlength=units.n_classes)
     return np.stack([train, valid])
 
 # %% ../../nbs/data/05_splits.ipynb #c002f526
@@ -237,22 +268,26 @@ def split(
     """
     if isinstance(valid, bool) or not isinstance(valid, Real) or not 0 < valid < 1:
         raise VisionRecipesError(f'valid: {valid!r} must be a share between 0 and 1, such as 0.2.')
-    units = _units(anns, seed, by)
+    units = _make_units(anns, seed, by)
     _check_units(anns, units, stratify)
+    # `in_valid` (U,) bool: which units go to validation
     if units.noun == 'group':
-        inside = _by_exchange(_gains(units, stratify), valid)
+        in_valid = _choose_by_exchange(_images_per_unit(units, stratify), valid)
     else:
-        stratum = _strata(units) if stratify else np.zeros(len(units), np.int64)
-        inside = _by_quota(stratum, valid)
-    if inside.all() or not inside.any():
-        inside[0] ^= True  # every stratum a single image
+        stratum = _rarest_classes(units) if stratify else np.zeros(len(units), np.int64)
+        in_valid = _choose_by_quota(stratum, valid)
+    if in_valid.all() or not in_valid.any():
+        in_valid[0] ^= True  # every stratum has a single image
     if stratify:
-        _report_missing(anns, _bring_missing(inside, units))
-    is_valid = inside[units.of_image]
+        _report_missing(anns, _move_missing_classes(in_valid, units))
+    is_valid = in_valid[units.of_image]  # (N,) of each image
     return anns.subset(~is_valid), anns.subset(is_valid)
 
-
-def _report_missing(anns: Annotations, missing: np.ndarray):
+# %% ../../nbs/data/05_splits.ipynb #b7b6b79c
+def _report_missing(
+    anns: Annotations,
+    missing: np.ndarray,  # (C,) bool
+):
     "Log which classes are on one side only"
     names = [anns.class_names[c] for c in np.flatnonzero(missing)]
     if names:
@@ -275,37 +310,44 @@ def folds(
     """
     if not isinstance(k, int) or k < 2:
         raise VisionRecipesError(f'k: {k!r} must be a whole number, at least 2.')
-    units = _units(anns, seed, by)
+    units = _make_units(anns, seed, by)
     _check_units(anns, units, stratify, k)
     if units.noun == 'group':
-        fold_of_unit = _folds_of_groups(_gains(units, stratify), k)
+        fold_of_unit = _folds_of_groups(_images_per_unit(units, stratify), k)
     else:
-        fold_of_unit = _folds_of_images(_strata(units) if stratify else np.zeros(len(units), np.int64), k)
+        stratum = _rarest_classes(units) if stratify else np.zeros(len(units), np.int64)
+        fold_of_unit = _folds_of_images(stratum, k)
     fold = fold_of_unit[units.of_image]
     return ((anns.subset(fold != i), anns.subset(fold == i)) for i in range(k))
 
 
 def _folds_of_images(stratum: np.ndarray, k: int) -> np.ndarray:  # (U,) int64
-    "Give images to `k` folds in turn, stratum by stratum"
+    "Give images to `k` folds in turn, stratum by stratum, so that each fold gets its part of every stratum"
     fold = np.empty(len(stratum), np.int64)
     fold[np.argsort(stratum, kind='stable')] = np.arange(len(stratum)) % k
     return fold
 
 # %% ../../nbs/data/05_splits.ipynb #fdeab64d
-def _folds_of_groups(gains: np.ndarray, k: int) -> np.ndarray:  # (U,) int64
-    "Give groups to `k` folds so that each column of `gains` (U, K) is spread evenly; no fold stays empty"
-    weight = np.maximum(1, 10**6 // np.maximum(1, gains.sum(0)))
-    in_fold = np.zeros((k, gains.shape[1]), np.int64)
-    fold = np.empty(len(gains), np.int64)
-    for i, unit in enumerate(np.argsort(-gains[:, -1], kind='stable')):
-        # the least growth of the sum of squares
-        fold[unit] = i if i < k else (in_fold @ (weight * gains[unit])).argmin()
-        in_fold[fold[unit]] += gains[unit]
+def _folds_of_groups(
+    counts: np.ndarray,  # (U, K) int64, as `_images_per_unit` gives them
+    k: int,
+) -> np.ndarray:  # (U,) int64
+    """Give groups to `k` folds so that each column of `counts` is spread evenly; no fold stays empty.
+
+    Greedy, the largest group first: each goes to the fold where the weighted sum of squares grows least.
+    """
+    weight = _column_weights(counts.sum(0))
+    in_fold = np.zeros((k, counts.shape[1]), np.int64)
+    fold = np.empty(len(counts), np.int64)
+    for i, unit in enumerate(np.argsort(-counts[:, -1], kind='stable')):
+        growth = in_fold @ (weight * counts[unit])  # (k,) half of it, without what is equal in all folds
+        fold[unit] = i if i < k else growth.argmin()
+        in_fold[fold[unit]] += counts[unit]
     return fold
 
 # %% ../../nbs/data/05_splits.ipynb #801486e4
 NEAR_DUPLICATE_BITS = 4  # bits: images whose hashes differ in at most so many look the same
-_SIDE = 32
+_SIDE = 32  # Pixels: an image is hashed at this width and height
 _N_FREQUENCIES = 12  # of each axis, enough for the 64 lowest of both
 _DCT = np.cos(np.pi / _SIDE * (np.arange(_SIDE) + 0.5) * np.arange(_N_FREQUENCIES)[:, None])  # (12, 32)
 
@@ -326,10 +368,13 @@ HASH_SIDE = 4 * _SIDE  # A JPEG may be decoded to this many pixels along its lon
 def image_hash(
     image: Image.Image,  # RGB
 ) -> int | None:  # 64 bits; None for an image without structure
-    "Perceptual hash of an image"
+    """Perceptual hash of an image: images that look alike have hashes that differ in few bits.
+
+    Each bit is the sign of one of the lowest frequencies of the discrete cosine transform (DCT).
+    """
     small = image.convert('L').resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     pixels = np.asarray(small, dtype=np.float64)
-    if pixels.std() < 2:
+    if pixels.std() < 2:  # nearly one colour: the signs would be noise
         return None
     coefficients = (_DCT @ pixels @ _DCT.T)[_FREQUENCIES[:, 0], _FREQUENCIES[:, 1]]
     return int.from_bytes(np.packbits(coefficients > 0).tobytes(), 'big')
@@ -341,14 +386,14 @@ def near_duplicates(
     distance: int = NEAR_DUPLICATE_BITS,  # Bits
 ) -> np.ndarray:  # (n, 3) int64: index in `a`, index in `b`, distance
     "All pairs of hashes that differ in at most `distance` bits"
-    found = [np.empty((0, 3), np.int64)]
+    pairs = [np.empty((0, 3), np.int64)]
     for i in range(0, len(a), 16):  # blocks that fit into a processor's cache
         for j in range(0, len(b), 4096):
             n_bits = _count_ones(a[i : i + 16, None] ^ b[None, j : j + 4096])  # (16, 4096)
             if n_bits.size and n_bits.min() <= distance:
                 rows, columns = np.nonzero(n_bits <= distance)
-                found.append(np.stack([rows + i, columns + j, n_bits[rows, columns]], 1))
-    return np.concatenate(found)
+                pairs.append(np.stack([rows + i, columns + j, n_bits[rows, columns]], 1))
+    return np.concatenate(pairs)
 
 
 def _count_ones(a: np.ndarray) -> np.ndarray:  # uint8
@@ -357,7 +402,10 @@ def _count_ones(a: np.ndarray) -> np.ndarray:  # uint8
 
 
 def _count_ones_by_halves(a: np.ndarray) -> np.ndarray:  # uint8
-    "Count ones in pairs of bits, in fours, in bytes, and add the bytes up"
+    """Count ones as NumPy before 2.0 can: in pairs of bits, in fours, in bytes, then add the bytes up.
+
+    H. S. Warren, Hacker's Delight, section 5-1.
+    """
     pairs, fours, bytes_, ones = (np.uint64(int(digits * 8, 16)) for digits in ('55', '33', '0f', '01'))
     a = a - ((a >> np.uint64(1)) & pairs)
     a = (a & fours) + ((a >> np.uint64(2)) & fours)
@@ -370,7 +418,7 @@ def trained_on(
     card: Any,  # A `ModelCard`
 ) -> np.ndarray:  # (N,) bool
     "Which images a model was trained on, recognised by their bytes"
-    ids = card.data.get('train_images', '')
+    ids = card.data.get('train_images', '')  # `Annotations.image_ids`, 8 characters each, joined
     known = {ids[i : i + 8] for i in range(0, len(ids), 8)}
     return np.array([image_id in known for image_id in anns.image_ids], bool)
 
@@ -383,15 +431,16 @@ def leak_report(
     hashes: dict[str, int | None] | None = None,  # As `check` notes them; other images are opened
 ) -> Findings:  # Errors: the same group or file on both sides; warnings: images that look alike; notes
     "Report which validation images a model could know from training"
-    found = _group_leaks(train, valid)
+    findings = _group_leaks(train, valid)
     if not images:
-        return Findings(found)
+        return Findings(findings)
     same = _same_files(train, valid)
-    found += [_same_file(train.path(t), valid.path(v)) for v, t in same.items()]
-    return Findings(found + _alike(train, valid, distance, set(same), hashes or {}))
+    findings += [_same_file_finding(train.path(t), valid.path(v)) for v, t in same.items()]
+    return Findings(findings + _near_duplicate_findings(train, valid, distance, set(same), hashes or {}))
 
 
-def _same_file(train_path: Path, valid_path: Path) -> Finding:
+def _same_file_finding(train_path: Path, valid_path: Path) -> Finding:
+    "The error for a validation image that is a copy of a training image"
     message = (
         f'has the same bytes as the training image {train_path}. Remove one, or put both into one group.'
     )
@@ -433,11 +482,12 @@ def _group_leaks(train: Annotations, valid: Annotations) -> list[Finding]:
         return [Finding('note', 'groups', root, message)]
     in_both = sorted(set(train.groups) & set(valid.groups))
     if in_both:
-        return [Finding('error', 'group', root, _leaking_groups(valid, in_both))]
-    return [Finding('note', 'groups', root, _leak_of_random_split(train, valid))]
+        return [Finding('error', 'group', root, _leaking_groups_message(valid, in_both))]
+    return [Finding('note', 'groups', root, _random_split_message(train, valid))]
 
 
-def _leaking_groups(valid: Annotations, in_both: list[str]) -> str:
+def _leaking_groups_message(valid: Annotations, in_both: list[str]) -> str:
+    "The message that names groups on both sides, and counts their validation images"
     n = int(np.isin(valid.groups, in_both).sum())
     more = ', …' if len(in_both) > 3 else ''
     return (
@@ -446,7 +496,8 @@ def _leaking_groups(valid: Annotations, in_both: list[str]) -> str:
     )
 
 
-def _leak_of_random_split(train: Annotations, valid: Annotations) -> str:
+def _random_split_message(train: Annotations, valid: Annotations) -> str:
+    "The message that says how many validation images a random split would have leaked"
     groups = np.array(train.groups + valid.groups)
     order = seeded_order([*train.paths, *valid.paths], 0)
     random_valid, random_train = groups[order[: len(valid)]], groups[order[len(valid) :]]
@@ -470,34 +521,39 @@ def image_hashes(
     new = [path for path in paths if path not in known]
     with ThreadPoolExecutor(4) as pool:
         jobs = pool.map(_hash_of_file, new)
-        found = dict(zip(new, progress(jobs, 'comparing images', len(new), 'image')))
-    hashes = [known[path] if path in known else found[path] for path in paths]
+        computed = dict(zip(new, progress(jobs, 'comparing images', len(new), 'image')))
+    hashes = [known[path] if path in known else computed[path] for path in paths]
     rows = [i for i, h in enumerate(hashes) if h is not None]
     return np.array(rows, np.int64), np.array([hashes[i] for i in rows], np.uint64)
 
 
 def _hash_of_file(path: str) -> int | None:
+    "The `image_hash` of a file; None where it cannot be read"
     try:
         return image_hash(open_image(path, at_least=HASH_SIDE))
     except ImageError:
         return None  # `check` reports it
 
 # %% ../../nbs/data/05_splits.ipynb #bc7d4dba
-def _alike(
-    train: Annotations, valid: Annotations, distance: int, same: set[int], hashes: dict[str, int | None]
+def _near_duplicate_findings(
+    train: Annotations,
+    valid: Annotations,
+    distance: int,  # Bits that may differ
+    same: set[int],  # Rows of `valid` whose files are in `train` too: they were reported already
+    hashes: dict[str, int | None],  # As for `leak_report`
 ) -> list[Finding]:
-    "A finding for each validation image that looks like a training image, with the most alike"
+    "A finding for each validation image that looks like a training image; it names the most similar one"
     train_rows, train_hashes = image_hashes(train, hashes)
     valid_rows, valid_hashes = image_hashes(valid, hashes)
-    pairs = near_duplicates(valid_hashes, train_hashes, distance)
-    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 2], pairs[:, 0]))]
+    pairs = near_duplicates(valid_hashes, train_hashes, distance)  # (n, 3) valid, train, bits
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 2], pairs[:, 0]))]  # by valid, then by bits
     nearest = pairs[np.unique(pairs[:, 0], return_index=True)[1]]
-    found = []
+    findings = []
     for v, t, n_bits in nearest.tolist():
         if valid_rows[v] not in same:
             message = (
                 f'looks like the training image {train.path(train_rows[t])} ({n_bits} of 64 bits differ). '
                 'If they are one image or one moment, put both into one group.'
             )
-            found.append(Finding('warning', 'alike', str(valid.path(valid_rows[v])), message))
-    return found
+            findings.append(Finding('warning', 'alike', str(valid.path(valid_rows[v])), message))
+    return findings

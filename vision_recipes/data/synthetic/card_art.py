@@ -22,6 +22,7 @@ from vision_recipes.data.synthetic.hands import (
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #a514a93a
 # fmt: off
+# of each design, its parts (keys of `_PAINTERS`) in the order of painting: x1, y1, x2, y2, shares of the card
 DESIGNS = {
     'campus': dict(
         waves=(0, 0, 1, 1), header=(0, 0, 1, 0.2), photo=(0.7, 0.27, 0.95, 0.8),
@@ -54,7 +55,7 @@ DESIGNS = {
 # fmt: on
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #d9e0db23
-UPRIGHT = ('badge', 'visitor')
+UPRIGHT = ('badge', 'visitor')  # designs that are higher than wide
 _ISSUERS = tuple(
     (
         'University of Northwood, Harbour College, City Library, Museum of Clouds, River Valley '
@@ -62,13 +63,13 @@ _ISSUERS = tuple(
         'Works'
     ).split(', ')
 )
-_FIRST = tuple(
+_FIRST_NAMES = tuple(
     (
         'Ada Bram Cleo Dario Esra Finn Goran Hana Ilse Jonas Kavi Lena Mira Nuno Odile Pavel Ravi '
         'Sana Tariq Uma Wen Yuki'
     ).split()
 )
-_LAST = tuple(
+_LAST_NAMES = tuple(
     (
         'Alder Brook Castellan Dunmore Elmhurst Farrow Granger Holm Ivarsen Jessop Kestrel Lindgate '
         'Marsh Norrwood Okapi Penrose Quill Rowan Sandoval Thorne'
@@ -77,17 +78,25 @@ _LAST = tuple(
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #3b8b9640
 @lru_cache(maxsize=64)
-def _font(size):
+def _font(size: int):  # Pixels
+    "Pillow's own font"
     return ImageFont.load_default(size)
 
 
-def _write(d, xy, text, height, ink):
+def _draw_text(
+    d: ImageDraw.ImageDraw,
+    xy: tuple[float, float],  # Upper left corner, pixels
+    text: str,
+    height: float,  # Of the font, pixels
+    ink: tuple[int, int, int],  # RGB
+):
+    "Write a text into an image"
     d.text(xy, text, fill=ink, font=_font(max(5, round(height))))
 
 
 @dataclass(frozen=True)
 class _Inks:
-    "The colours of a card"
+    "The colours of a card, RGB, 0 to 255"
 
     paper: tuple[int, int, int]
     main: tuple[int, int, int]
@@ -95,86 +104,84 @@ class _Inks:
     text: tuple[int, int, int] = (38, 40, 46)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #95ea3d17
-def _header(art, box, inks, rng):
-    "The name of the issuer, on a strip of colour"
+def _header(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+    "The name of the issuer, often on a strip of colour"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     filled = rng.random() < 0.7
     if filled:
         d.rectangle(box, fill=inks.main)
     name = _ISSUERS[rng.integers(len(_ISSUERS))].upper()
-    size = min(0.62 * (y1 - y0), 1.42 * (x1 - x0) / len(name))
-    _write(
-        d,
-        (x0 + 0.05 * (x1 - x0), (y0 + y1) / 2 - 0.6 * size),
-        name,
-        size,
-        (250, 250, 248) if filled else inks.main,
-    )
+    size = min(0.62 * (y1 - y0), 1.42 * (x1 - x0) / len(name))  # so that the name fits into the box
+    xy = (x0 + 0.05 * (x1 - x0), (y0 + y1) / 2 - 0.6 * size)
+    _draw_text(d, xy, name, size, (250, 250, 248) if filled else inks.main)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #e96bd597
-def _photo(art, box, inks, rng):
+def _photo(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "A portrait before a plain wall"
-    x0, y0, x1, y1 = (round(o) for o in box)
+    x0, y0, x1, y1 = (round(side) for side in box)
     img = Image.new('RGB', (x1 - x0, y1 - y0), random_color(rng, (0.03, 0.3), (0.7, 0.95)))
-    paint_body(
-        ImageDraw.Draw(img),
-        make_person(int(rng.integers(10_000))),
-        (img.width * rng.uniform(0.46, 0.54), img.height * rng.uniform(0.5, 0.56)),
-        min(img.width / 4.4, img.height / 6.2),
-    )
+    person = make_person(int(rng.integers(10_000)))
+    mouth = (img.width * rng.uniform(0.46, 0.54), img.height * rng.uniform(0.5, 0.56))
+    quarter_head = min(img.width / 4.4, img.height / 6.2)
+    paint_body(ImageDraw.Draw(img), person, mouth, quarter_head)
     art.paste(img, (x0, y0))
 
 
-def _text(art, box, inks, rng):
-    "Lines with a name, a date and the like, each below a small caption"
+def _text(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+    "Two to four lines with a name, a date and the like, each below a small caption"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
-    day = lambda: f'{rng.integers(1, 29):02d}-{rng.integers(1, 13):02d}-{rng.integers(1960, 2040)}'
-    rows = [
-        ('Name', f'{_FIRST[rng.integers(len(_FIRST))]} {_LAST[rng.integers(len(_LAST))]}'),
-        ('Date of birth', day()),
-        ('Valid until', day()),
+
+    def date():
+        return f'{rng.integers(1, 29):02d}-{rng.integers(1, 13):02d}-{rng.integers(1960, 2040)}'
+
+    lines = [
+        (
+            'Name',
+            f'{_FIRST_NAMES[rng.integers(len(_FIRST_NAMES))]} {_LAST_NAMES[rng.integers(len(_LAST_NAMES))]}',
+        ),
+        ('Date of birth', date()),
+        ('Valid until', date()),
         ('Section', 'ABCDEFGH'[rng.integers(8)] + str(rng.integers(10, 99))),
     ]
-    rows = rows[: max(2, min(4, round((y1 - y0) / (0.3 * (x1 - x0)))))]
-    step = (y1 - y0) / len(rows)
-    for i, (caption, value) in enumerate(rows):
-        _write(d, (x0, y0 + i * step), caption, 0.3 * step, toned(inks.accent, 0.8))
-        _write(
-            d, (x0, y0 + (i + 0.36) * step), value, min(0.52 * step, 1.7 * (x1 - x0) / len(value)), inks.text
-        )
+    n_lines = max(2, min(4, round((y1 - y0) / (0.3 * (x1 - x0)))))
+    step = (y1 - y0) / n_lines
+    for i, (caption, value) in enumerate(lines[:n_lines]):
+        top = y0 + i * step
+        _draw_text(d, (x0, top), caption, 0.3 * step, toned(inks.accent, 0.8))
+        size = min(0.52 * step, 1.7 * (x1 - x0) / len(value))  # so that the text fits into the box
+        _draw_text(d, (x0, y0 + (i + 0.36) * step), value, size, inks.text)
+
+# %% ../../../nbs/data/synthetic/02_card_art.ipynb #a79e1e72
+def _number(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+    "A number of five digits"
+    _draw_text(ImageDraw.Draw(art), box[:2], str(rng.integers(10_000, 99_999)), box[3] - box[1], inks.text)
 
 
-def _number(art, box, inks, rng):
-    _write(ImageDraw.Draw(art), box[:2], str(rng.integers(10_000, 99_999)), box[3] - box[1], inks.text)
-
-
-def _band(art, box, inks, rng):
+def _band(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+    "A strip of colour"
     ImageDraw.Draw(art).rectangle(box, fill=inks.accent)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #309ac1e4
-def _bars(art, box, inks, rng):
+def _bars(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "A barcode"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     d.rectangle(box, fill=(250, 250, 250))
     edges = x0 + np.cumsum(rng.integers(1, 4, 60)) * max(1.0, (x1 - x0) / 110)
-    for a, b in zip(edges[::2], edges[1::2]):
-        if b < x1 - 1:
-            d.rectangle((a, y0, max(a, b - 1), y1), fill=(24, 24, 26))
+    for left, right in zip(edges[::2], edges[1::2]):
+        if right < x1 - 1:
+            d.rectangle((left, y0, max(left, right - 1), y1), fill=(24, 24, 26))
 
 
-def _code(art, box, inks, rng):
-    "A square code"
+def _code(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+    "A square code of 11 by 11 cells"
     side = max(8, round(min(box[2] - box[0], box[3] - box[1])))
-    art.paste(
-        Image.fromarray((rng.random((11, 11)) < 0.5).astype(np.uint8) * 225 + 20).resize(
-            (side, side), Image.Resampling.NEAREST
-        ),
-        (round(box[0]), round(box[1])),
-    )
+    cells = (rng.random((11, 11)) < 0.5).astype(np.uint8) * 225 + 20  # 20 is dark, 245 light
+    code = Image.fromarray(cells).resize((side, side), Image.Resampling.NEAREST)
+    art.paste(code, (round(box[0]), round(box[1])))
 
 
-def _chip(art, box, inks, rng):
-    "A golden chip"
+def _chip(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+    "A golden chip, divided into nine contacts"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     d.rounded_rectangle(box, radius=0.15 * (x1 - x0), fill=(214, 176, 84), outline=(140, 108, 40))
     for t in (0.33, 0.67):
@@ -182,27 +189,27 @@ def _chip(art, box, inks, rng):
         d.line((x0 + t * (x1 - x0), y0, x0 + t * (x1 - x0), y1), fill=(140, 108, 40))
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #f6903101
-def _crest(art, box, inks, rng):
+def _crest(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
     "A round seal with a letter"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
-    r = min(x1 - x0, y1 - y0) / 2
-    for share, ink in ((1.0, inks.accent), (0.8, (250, 250, 250))):
-        draw_disc(d, ((x0 + x1) / 2, (y0 + y1) / 2), share * r, ink)
-    _write(
-        d, ((x0 + x1) / 2 - 0.4 * r, (y0 + y1) / 2 - 0.75 * r), 'UVCLM'[rng.integers(5)], 1.2 * r, inks.main
-    )
+    r, middle = min(x1 - x0, y1 - y0) / 2, ((x0 + x1) / 2, (y0 + y1) / 2)
+    draw_disc(d, middle, 1.0 * r, inks.accent)
+    draw_disc(d, middle, 0.8 * r, (250, 250, 250))
+    xy = (middle[0] - 0.4 * r, middle[1] - 0.75 * r)
+    _draw_text(d, xy, 'UVCLM'[rng.integers(5)], 1.2 * r, inks.main)
 
 
-def _waves(art, box, inks, rng):
-    "Fine wavy lines, as on money"
+def _waves(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+    "Eight fine wavy lines over the whole card, as on money; `box` is not used"
     d, x = ImageDraw.Draw(art), np.linspace(0, art.width, 24)
-    ink, phase, high = toned(inks.paper, 0.9), rng.uniform(0, 6), art.height * rng.uniform(0.03, 0.1)
+    ink, phase, amplitude = toned(inks.paper, 0.9), rng.uniform(0, 6), art.height * rng.uniform(0.03, 0.1)
     for k in range(8):
-        y = art.height * (k + 0.5) / 8 + high * np.sin(x / art.width * rng.uniform(5, 8) + phase)
+        y = art.height * (k + 0.5) / 8 + amplitude * np.sin(x / art.width * rng.uniform(5, 8) + phase)
         d.line(np.stack([x, y], 1).ravel().tolist(), fill=ink, width=max(1, art.height // 90))
 
 
-_PARTS = dict(
+# Each paints one part of a card: `art` is its image, `box` x1, y1, x2, y2 in pixels, `inks` its `_Inks`
+_PAINTERS = dict(
     header=_header,
     photo=_photo,
     ghost=_photo,
@@ -220,6 +227,17 @@ _PARTS = dict(
 RIM, ROUND, RATIO = 3, 0.037, 0.63  # pixels; radius of a corner and short side, as shares of the long side
 
 
+def _card_colours(rng: np.random.Generator) -> tuple[_Inks, np.ndarray]:
+    "The colours of a card, and four tints (4, 3) uint8 of its paper"
+    main = random_color(rng, (0.5, 0.95), (0.3, 0.72))
+    paper = random_color(rng, (0.02, 0.14), (0.86, 0.99))
+    has_own_accent = rng.random() < 0.6
+    accent = random_color(rng, (0.3, 0.9), (0.45, 0.85)) if has_own_accent else toned(main, 1.2, 0.3)
+    last_tint = toned(main, 1.0, 0.72) if rng.random() < 0.5 else paper
+    tints = [toned(paper, 1.0), toned(paper, 1.0, 0.4), toned(paper, 0.93), last_tint]
+    return _Inks(paper, main, accent), np.array(tints, dtype=np.uint8)
+
+
 def paint_card_face(
     design: str,  # A key of `DESIGNS`
     long: int,  # The card's longer side, pixels
@@ -227,121 +245,112 @@ def paint_card_face(
 ) -> Image.Image:  # RGB, the rim included
     "A card seen from straight above"
     wh = (round(long * RATIO), long) if design in UPRIGHT else (long, round(long * RATIO))
-    main = random_color(rng, (0.5, 0.95), (0.3, 0.72))
-    inks = _Inks(
-        random_color(rng, (0.02, 0.14), (0.86, 0.99)),
-        main,
-        random_color(rng, (0.3, 0.9), (0.45, 0.85)) if rng.random() < 0.6 else toned(main, 1.2, 0.3),
-    )
-    tints = np.array(
-        [
-            toned(inks.paper, 1.0),
-            toned(inks.paper, 1.0, 0.4),
-            toned(inks.paper, 0.93),
-            toned(inks.main, 1.0, 0.72) if rng.random() < 0.5 else inks.paper,
-        ],
-        dtype=np.uint8,
-    )
+    inks, tints = _card_colours(rng)
+    # the background: a tint for each corner, mixed in between
     art = Image.fromarray(tints[rng.permutation(4)].reshape(2, 2, 3)).resize(wh, Image.Resampling.BILINEAR)
     for part, (x0, y0, x1, y1) in DESIGNS[design].items():
-        _PARTS[part](art, (x0 * wh[0], y0 * wh[1], x1 * wh[0], y1 * wh[1]), inks, rng)
+        box = (x0 * wh[0], y0 * wh[1], x1 * wh[0], y1 * wh[1])  # pixels
+        _PAINTERS[part](art, box, inks, rng)
     if rng.random() < 0.35:
-        _gleam(art, rng)
+        _add_reflection(art, rng)
     out = Image.new('RGB', (wh[0] + 2 * RIM, wh[1] + 2 * RIM), toned(inks.paper, 0.92))
     out.paste(art, (RIM, RIM))
     return out
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #d3f1a262
-def _gleam(art, rng):
-    "The reflection of a lamp on the plastic"
+def _add_reflection(art: Image.Image, rng: np.random.Generator):
+    "Paint the reflection of a lamp on the plastic: a bright stripe at a random angle"
     x, y = np.meshgrid(np.linspace(-1, 1, 24), np.linspace(-1, 1, 24))
-    a = rng.uniform(0, np.pi)
-    far = (x * np.cos(a) + y * np.sin(a) + rng.uniform(-0.8, 0.8)) / rng.uniform(0.15, 0.4)
-    art.paste(
-        (255, 255, 252),
-        mask=Image.fromarray((rng.uniform(60, 130) * np.exp(-(far**2))).astype(np.uint8)).resize(
-            art.size, Image.Resampling.BILINEAR
-        ),
-    )
+    angle = rng.uniform(0, np.pi)
+    # distance from the middle of the stripe, in multiples of its width
+    distance = (x * np.cos(angle) + y * np.sin(angle) + rng.uniform(-0.8, 0.8)) / rng.uniform(0.15, 0.4)
+    strength = (rng.uniform(60, 130) * np.exp(-(distance**2))).astype(np.uint8)
+    mask = Image.fromarray(strength).resize(art.size, Image.Resampling.BILINEAR)
+    art.paste((255, 255, 252), mask=mask)
 
 
 @lru_cache(maxsize=64)
 def card_alpha(
     wh: tuple[int, int],  # Of the card, pixels, rim excluded
-) -> Image.Image:  # Mode L, rim included
-    "How much of each pixel a card with round corners covers"
+) -> Image.Image:  # Mode L, rim included: 0 outside the card, 255 inside
+    "How much of each pixel a card with round corners covers, by the signed distance from its edge"
     r = ROUND * max(wh)
+    # along each axis: distance beyond the middle of the round corner, negative before it
     x, y = (np.abs(np.arange(n + 2 * RIM) + 0.5 - RIM - n / 2) - n / 2 + r for n in wh)
-    far = (
-        np.hypot(np.maximum(x, 0)[None], np.maximum(y, 0)[:, None])
-        + np.minimum(np.maximum(x[None], y[:, None]), 0)
-        - r
-    )
-    return Image.fromarray((np.clip(0.5 - far, 0, 1) * 255).astype(np.uint8))
+    beyond_corner = np.hypot(np.maximum(x, 0)[None], np.maximum(y, 0)[:, None])
+    before_corner = np.minimum(np.maximum(x[None], y[:, None]), 0)
+    distance = beyond_corner + before_corner - r  # (h, w) pixels, negative inside
+    return Image.fromarray((np.clip(0.5 - distance, 0, 1) * 255).astype(np.uint8))
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #8b3fb00c
-TILE = 320  # Pixels
+TILE = 320  # Pixels: side of the square image with which the ground is covered
 
 
-def _noise(rng, cells_wh, size_wh=(TILE, TILE)) -> np.ndarray:  # (h, w) float32, about -1 to 1
+def _noise(
+    rng: np.random.Generator,
+    cells_wh: tuple[int, int],  # Of the coarse grid
+    size_wh: tuple[int, int] = (TILE, TILE),  # Pixels
+) -> np.ndarray:  # (h, w) float32, about -1 to 1
     "Random numbers on a coarse grid, interpolated smoothly"
-    a = rng.uniform(-1, 1, cells_wh[::-1]).astype(np.float32)
-    return np.asarray(Image.fromarray(a).resize(size_wh, Image.Resampling.BICUBIC))
+    grid = rng.uniform(-1, 1, cells_wh[::-1]).astype(np.float32)
+    return np.asarray(Image.fromarray(grid).resize(size_wh, Image.Resampling.BICUBIC))
 
 
-def _mixed(share, colours) -> np.ndarray:  # (h, w, 3) float32
-    "Mix two colours: share 0 is the first, share 1 the second"
-    a, b = (np.array(c, dtype=np.float32) for c in colours[:2])
+def _blend(
+    share: np.ndarray,  # (h, w) 0: the first colour, 1: the second; may reach beyond
+    colours: tuple,  # At least two, RGB
+) -> np.ndarray:  # (h, w, 3) float32
+    "Mix two colours"
+    a, b = (np.array(colour, dtype=np.float32) for colour in colours[:2])
     return a + share[..., None] * (b - a)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #f4c31cf0
-def _wood(rng, colours):
+def _wood(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "Planks with a grain"
-    planks = int(rng.integers(3, 8))
-    row = np.arange(TILE) * planks // TILE
-    tone = (rng.uniform(-0.3, 0.3, planks).astype(np.float32)[row] - 0.9 * (np.diff(row, prepend=0) > 0))[
-        :, None
-    ]
-    return _mixed(0.4 + tone + 0.25 * _noise(rng, (6, 90)) + 0.12 * _noise(rng, (30, 160)), colours)
+    n_planks = int(rng.integers(3, 8))
+    plank = np.arange(TILE) * n_planks // TILE  # of each row
+    is_gap = np.diff(plank, prepend=0) > 0
+    tone = (rng.uniform(-0.3, 0.3, n_planks).astype(np.float32)[plank] - 0.9 * is_gap)[:, None]
+    return _blend(0.4 + tone + 0.25 * _noise(rng, (6, 90)) + 0.12 * _noise(rng, (30, 160)), colours)
 
 
-def _cloth(rng, colours):
+def _cloth(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "Woven, with folds"
     weave = (np.add.outer(np.arange(TILE), np.arange(TILE)) // 2 % 2 - 0.5).astype(np.float32)
-    return _mixed(0.25 + 0.12 * weave + 0.16 * _noise(rng, (160, 160)) + 0.2 * _noise(rng, (4, 7)), colours)
+    return _blend(0.25 + 0.12 * weave + 0.16 * _noise(rng, (160, 160)) + 0.2 * _noise(rng, (4, 7)), colours)
 
 
-def _checks(rng, colours):
+def _checks(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "A chequered table cloth"
     stripe = (np.arange(TILE) * int(rng.integers(4, 10)) // TILE % 2).astype(np.float32)
-    return _mixed(0.45 * (stripe[:, None] + stripe[None]) + 0.06 * _noise(rng, (160, 160)), colours)
+    return _blend(0.45 * (stripe[:, None] + stripe[None]) + 0.06 * _noise(rng, (160, 160)), colours)
 
 
-def _stone(rng, colours):
+def _stone(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "Specks of all sizes"
-    return _mixed(
+    return _blend(
         0.4 + 0.25 * _noise(rng, (5, 5)) + 0.2 * _noise(rng, (24, 24)) + 0.22 * _noise(rng, (140, 140)),
         colours,
     )
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #307f13d7
-def _tiles(rng, colours):
+def _tiles(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "Square tiles with joints"
-    n = int(rng.integers(2, 5))
-    at, joint = np.arange(TILE) * n // TILE, np.arange(TILE) * n % TILE < 3 * n
-    a = (
-        0.35
-        + 0.2 * rng.uniform(-1, 1, (n, n)).astype(np.float32)[np.ix_(at, at)]
-        + 0.12 * _noise(rng, (20, 20))
-    )
-    return _mixed(np.where(joint[:, None] | joint[None], 1.1, a), colours)
+    n = int(rng.integers(2, 5))  # tiles in a row
+    tile = np.arange(TILE) * n // TILE  # of each row and column of pixels
+    is_joint = np.arange(TILE) * n % TILE < 3 * n  # three pixels wide
+    tone = 0.2 * rng.uniform(-1, 1, (n, n)).astype(np.float32)[np.ix_(tile, tile)]
+    share = 0.35 + tone + 0.12 * _noise(rng, (20, 20))
+    return _blend(np.where(is_joint[:, None] | is_joint[None], 1.1, share), colours)
 
 
-def _desk(rng, colours):
+def _desk(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
     "A plain table"
-    return _mixed(0.3 + 0.1 * _noise(rng, (3, 3)) + 0.03 * _noise(rng, (200, 200)), colours)
+    return _blend(0.3 + 0.1 * _noise(rng, (3, 3)) + 0.03 * _noise(rng, (200, 200)), colours)
 
 
+# Each takes a random generator and two RGB colours, and returns a tile (TILE, TILE, 3) float32, 0 to 255.
+# 'room' is no ground: the card is held in a hand
 GROUNDS = {
     'wood': _wood,
     'cloth': _cloth,
@@ -370,40 +379,40 @@ def make_place(
     number: int,  # From 0
     seed: int = 0,  # Of the data set
 ) -> Place:
-    "Make up the place `number`"
+    "The place `number` of a data set: the same for the same arguments"
+    # 4: other random numbers than those of people (1) and of images
     rng = np.random.default_rng((4, seed, number))
     ground = tuple(GROUNDS)[(number + seed) % len(GROUNDS)]
-    first = (
-        tuple(_BROWNS[rng.integers(len(_BROWNS))] * rng.uniform(0.8, 1.1))
-        if ground == 'wood'
-        else random_color(rng, (0.03, 0.5), (0.25, 0.85))
-    )
-    second = (
-        toned(first, 0.5)
-        if ground == 'wood' or rng.random() < 0.5
-        else toned(first, 1.0, 0.6)
-        if rng.random() < 0.6
-        else random_color(rng, (0.1, 0.5), (0.3, 0.9))
-    )
-    return Place(
-        ground,
-        (toned(first, 1.0), second),
-        tuple(str(o) for o in rng.choice(tuple(THINGS), 4, replace=False)),
-        number,
-    )
+    if ground == 'wood':
+        first = tuple(_BROWNS[rng.integers(len(_BROWNS))] * rng.uniform(0.8, 1.1))
+    else:
+        first = random_color(rng, (0.03, 0.5), (0.25, 0.85))
+    if ground == 'wood' or rng.random() < 0.5:
+        second = toned(first, 0.5)
+    elif rng.random() < 0.6:
+        second = toned(first, 1.0, 0.6)
+    else:
+        second = random_color(rng, (0.1, 0.5), (0.3, 0.9))
+    things = rng.choice(tuple(THINGS), 4, replace=False)
+    return Place(ground, (toned(first, 1.0), second), tuple(str(thing) for thing in things), number)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #0de0cf7f
-def _circle(r, n=24, xy=(0, 0)) -> np.ndarray:  # (n, 2)
-    "A ring of corners on a circle"
+def _circle(
+    r: float,
+    n: int = 24,
+    xy: tuple[float, float] = (0, 0),  # Its middle
+) -> np.ndarray:  # (n, 2)
+    "Corners on a circle"
     t = np.arange(n) * (2 * np.pi / n)
     return np.stack([np.cos(t), np.sin(t)], 1) * r + xy
 
 
-def _block(x0, y0, x1, y1) -> np.ndarray:
+def _block(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:  # (4, 2)
+    "The corners of a rectangle"
     return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], dtype=float)
 
 
-def _pen(rng):
+def _pen(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A ball pen or a pencil"
     ink, r = random_color(rng, (0.3, 1.0), (0.2, 0.9)), rng.uniform(3.5, 5)
     return [
@@ -414,8 +423,9 @@ def _pen(rng):
     ]
 
 
-def _sheet(rng):
+def _sheet(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A written sheet of paper"
+    # half of its width and height
     w, h, ink = rng.uniform(60, 105), rng.uniform(90, 145), toned((70, 74, 92), rng.uniform(0.8, 1.8))
     lines = [
         (_block(-w * 0.8, y, w * rng.uniform(0.3, 0.8), y + 1.8), ink)
@@ -424,21 +434,16 @@ def _sheet(rng):
     return [(_block(-w, -h, w, h), toned((240, 240, 236), rng.uniform(0.86, 1.05))), *lines]
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #06215d63
-def _note(rng):
+def _note(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A square note with a scribble"
-    ink = (
-        np.array([(250, 232, 110), (250, 170, 190), (150, 225, 160), (150, 205, 245)])[rng.integers(4)]
-    ).tolist()
-    return [
-        (_block(-38, -38, 38, 38), tuple(ink)),
-        *(
-            (_block(-28, y, rng.uniform(0, 28), y + 2.5), toned(ink, 0.45))
-            for y in (-20, -8, 4, 16)[: int(rng.integers(5))]
-        ),
-    ]
+    papers = np.array([(250, 232, 110), (250, 170, 190), (150, 225, 160), (150, 205, 245)])
+    ink = papers[rng.integers(4)].tolist()
+    line_tops = (-20, -8, 4, 16)[: int(rng.integers(5))]
+    lines = [(_block(-28, y, rng.uniform(0, 28), y + 2.5), toned(ink, 0.45)) for y in line_tops]
+    return [(_block(-38, -38, 38, 38), tuple(ink)), *lines]
 
 
-def _cup(rng):
+def _cup(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A cup from above, on its saucer or without"
     ink = random_color(rng, (0.0, 0.7), (0.5, 0.98))
     saucer = [(_circle(70), toned(ink, 0.9)), (_circle(62), ink)] if rng.random() < 0.5 else []
@@ -451,7 +456,7 @@ def _cup(rng):
     ]
 
 
-def _coin(rng):
+def _coin(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A coin"
     ink, r = ((206, 170, 80), (190, 190, 194), (178, 112, 70))[rng.integers(3)], rng.uniform(8.5, 13)
     return [
@@ -462,7 +467,7 @@ def _coin(rng):
     ]
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #be80d803
-def _phone(rng):
+def _phone(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A telephone, its screen dark"
     return [
         (_block(-36, -75, 36, 75), (60, 60, 64)),
@@ -472,6 +477,8 @@ def _phone(rng):
     ]
 
 
+# Each takes a random generator and returns shapes in the order of painting: polygons (n, 2) in millimetres
+# around (0, 0), with an RGB colour. The first is the outline that casts a shadow.
 THINGS = {'pen': _pen, 'sheet': _sheet, 'note': _note, 'cup': _cup, 'coin': _coin, 'phone': _phone}
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #46f62967
@@ -484,17 +491,19 @@ class Thumb:
     skin: tuple[int, int, int]  # RGB
 
     def outline(self) -> np.ndarray:  # (26, 2), convex
-        "The ring around two circles"
-        way = np.arctan2(*(self.points[0] - self.points[1])[::-1])
-        lean = np.arcsin((self.radii[0] - self.radii[1]) / np.linalg.norm(self.points[0] - self.points[1]))
-        ends = []
-        for p, r, a, b in (
-            (self.points[0], self.radii[0], -np.pi / 2 - lean, np.pi / 2 + lean),
-            (self.points[1], self.radii[1], np.pi / 2 + lean, 3 * np.pi / 2 - lean),
+        "The ring around two circles and the two tangents that join them"
+        (tip, base), (tip_r, base_r) = self.points, self.radii
+        axis = np.arctan2(*(tip - base)[::-1])  # direction to the tip, radians
+        lean = np.arcsin((tip_r - base_r) / np.linalg.norm(tip - base))  # of a tangent against the axis
+        half = np.pi / 2
+        arcs = []
+        for middle, r, start, stop in (
+            (tip, tip_r, -half - lean, half + lean),
+            (base, base_r, half + lean, 3 * half - lean),
         ):
-            t = way + np.linspace(a, b, 13)
-            ends.append(p + r * np.stack([np.cos(t), np.sin(t)], 1))
-        return np.concatenate(ends)
+            t = axis + np.linspace(start, stop, 13)
+            arcs.append(middle + r * np.stack([np.cos(t), np.sin(t)], 1))
+        return np.concatenate(arcs)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #624d0e4c
 def paint_grip(
@@ -502,39 +511,32 @@ def paint_grip(
     thumb: Thumb,
     reach: float,  # Length of the arm, pixels
 ):
-    "The hand and the arm behind the card"
-    way = thumb.points[1] - thumb.points[0]  # from the card outwards, as the arm goes
-    u = np.linalg.norm(way) / 0.64  # side of a square like the card: `cards._thumb_on` takes 0.14 + 0.5 of it
-    way = way / np.linalg.norm(way)
-    side, base = np.array([-way[1], way[0]]), thumb.points[1]
+    "The hand and the arm behind the card: four fingers, then the arm"
+    along = thumb.points[1] - thumb.points[0]  # from the card outwards, as the arm goes
+    u = (
+        np.linalg.norm(along) / 0.64
+    )  # side of a square like the card: `cards._thumb_on` takes 0.14 + 0.5 of it
+    along = along / np.linalg.norm(along)
+    across, base = np.array([-along[1], along[0]]), thumb.points[1]
     for grow, tone in ((0.02, 0.5), (0, 0.84)):  # a dark rim, then the skin over it
-        # of each finger: its place across the hand, and how far it reaches behind the card
-        for k, far in zip((-0.5, -0.2, 0.1, 0.4), (0.5, 0.62, 0.6, 0.46)):
-            tip = base - way * far * u + side * k * 0.62 * u
-            draw_stroke(
-                d,
-                np.stack([tip, base + side * k * 0.5 * u]),
-                u * (np.array([0.075, 0.1]) + grow),
-                toned(thumb.skin, tone),
-            )
-        draw_stroke(
-            d,
-            np.stack([base, base + way * 0.4 * u, base + way * reach]),
-            u * (np.array([0.34, 0.27, 0.36]) + grow),
-            toned(thumb.skin, tone),
-        )
+        ink = toned(thumb.skin, tone)
+        # of each finger: its position across the hand, and how far it reaches behind the card
+        for k, length in zip((-0.5, -0.2, 0.1, 0.4), (0.5, 0.62, 0.6, 0.46)):
+            tip = base - along * length * u + across * k * 0.62 * u
+            finger = np.stack([tip, base + across * k * 0.5 * u])
+            draw_stroke(d, finger, u * (np.array([0.075, 0.1]) + grow), ink)
+        arm = np.stack([base, base + along * 0.4 * u, base + along * reach])
+        draw_stroke(d, arm, u * (np.array([0.34, 0.27, 0.36]) + grow), ink)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #b1e7c0cf
 def paint_thumb(d: ImageDraw.ImageDraw, thumb: Thumb):
-    "The thumb on the card: what it covers is `thumb.outline()`"
+    "The thumb on the card, with its nail: what it covers is `thumb.outline()`"
     points, radii, skin = thumb.points, thumb.radii, thumb.skin
     d.polygon(thumb.outline().ravel().tolist(), fill=toned(skin, 0.5))
-    for size, tone in ((0.9, 0.86), (0.74, 0.97), (0.4, 1.05)):
+    for size, tone in ((0.9, 0.86), (0.74, 0.97), (0.4, 1.05)):  # three tones, lit from above
         draw_stroke(d, points + (0, -0.08 * radii[0] * (1 - size)), radii * size, toned(skin, tone))
-    way = (points[0] - points[1]) / np.linalg.norm(points[0] - points[1])
-    side, at = np.array([-way[1], way[0]]), points[0] + way * 0.25 * radii[0]
+    along = (points[0] - points[1]) / np.linalg.norm(points[0] - points[1])
+    across, middle = np.array([-along[1], along[0]]), points[0] + along * 0.25 * radii[0]
     t = np.linspace(0, 2 * np.pi, 14)[:, None]
-    d.polygon(
-        (at + np.cos(t) * way * 0.55 * radii[0] + np.sin(t) * side * 0.45 * radii[0]).ravel().tolist(),
-        fill=toned(skin, 1.0, 0.4),
-    )
+    nail = middle + np.cos(t) * along * 0.55 * radii[0] + np.sin(t) * across * 0.45 * radii[0]
+    d.polygon(nail.ravel().tolist(), fill=toned(skin, 1.0, 0.4))

@@ -9,7 +9,7 @@ __all__ = ['clip_to_frame', 'cut_out', 'CardScene', 'draw_cards', 'labelme_entry
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #aa17afc0
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Iterator, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from ...core.console import progress
@@ -48,60 +48,79 @@ def clip_to_frame(
     size_wh: tuple[int, int],  # Of the frame
 ) -> np.ndarray:  # (m, 2); m is 0 where nothing is left
     "The part of a convex ring inside the frame, after Sutherland and Hodgman (1974)"
+    # one edge of the frame after the other: axis, 1 where the larger coordinates are inside, position
     for axis, sign, limit in ((0, 1, 0), (0, -1, size_wh[0]), (1, 1, 0), (1, -1, size_wh[1])):
-        far = sign * (ring[:, axis] - limit)  # (n,), negative outside
-        after, out = np.roll(far, -1), []
-        for p, q, a, b in zip(ring, np.roll(ring, -1, 0), far, after):
+        distance = sign * (ring[:, axis] - limit)  # (n,) negative outside
+        next_distance, kept = np.roll(distance, -1), []
+        for p, q, a, b in zip(ring, np.roll(ring, -1, 0), distance, next_distance):
             if a >= 0:
-                out.append(p)
-            if (a >= 0) != (b >= 0):
-                out.append(p + (q - p) * (a / (a - b)))
-        ring = np.array(out).reshape(-1, 2)
+                kept.append(p)
+            if (a >= 0) != (b >= 0):  # the line from `p` to `q` crosses the edge
+                kept.append(p + (q - p) * (a / (a - b)))
+        ring = np.array(kept).reshape(-1, 2)
         # rounding must not lead out again
         if len(ring):
             ring[:, axis] = sign * np.maximum(sign * ring[:, axis], sign * limit)
     return ring
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #8a8449c1
-def _crossings(
-    ring, cutter
-) -> list[tuple]:  # (edge of the ring, share of it, edge of the cutter, share, point)
-    "Where the edges of two rings cross"
-    r = np.roll(ring, -1, 0) - ring
+class _Crossing(NamedTuple):
+    "Where an edge of a ring crosses one of the cutter"
+
+    edge: int  # Of the ring
+    share: float  # How far along this edge, 0 to 1
+    cutter_edge: int
+    cutter_share: float
+    point: np.ndarray  # (2,)
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    "The cross product of vectors (..., 2)"
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+def _crossings(ring: np.ndarray, cutter: np.ndarray) -> list[_Crossing]:
+    "Where the edges of two rings (n, 2) and (m, 2) cross, in the order along the ring"
+    r = np.roll(ring, -1, 0) - ring  # edges as vectors
     s = np.roll(cutter, -1, 0) - cutter
     gap = cutter[None] - ring[:, None]  # (n, m, 2)
-    cross = lambda a, b: a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-    with np.errstate(divide='ignore', invalid='ignore'):
-        t = cross(gap, s[None]) / cross(r[:, None], s[None])
-        u = cross(gap, r[:, None]) / cross(r[:, None], s[None])
-    return sorted(
-        (i, t[i, j], j, u[i, j], ring[i] + t[i, j] * r[i])
-        for i, j in np.argwhere((t > 0) & (t < 1) & (u > 0) & (u < 1)).tolist()
-    )
+    # solve ring[i] + t * r[i] = cutter[j] + u * s[j] for all i and j
+    with np.errstate(divide='ignore', invalid='ignore'):  # parallel edges
+        t = _cross(gap, s[None]) / _cross(r[:, None], s[None])
+        u = _cross(gap, r[:, None]) / _cross(r[:, None], s[None])
+    pairs = np.argwhere((t > 0) & (t < 1) & (u > 0) & (u < 1)).tolist()
+    return sorted(_Crossing(i, t[i, j], j, u[i, j], ring[i] + t[i, j] * r[i]) for i, j in pairs)
 
 
-def _inside(points, convex) -> np.ndarray:  # (n,) bool
-    "Which points a convex ring of positive area holds"
-    side = np.roll(convex, -1, 0) - convex
+def _are_inside(
+    points: np.ndarray,  # (n, 2)
+    convex: np.ndarray,  # (m, 2) a convex ring of positive area
+) -> np.ndarray:  # (n,) bool
+    "Which points lie inside a convex ring or on its edge"
+    edge = np.roll(convex, -1, 0) - convex
     gap = points[:, None] - convex[None]
-    return (side[:, 0] * gap[..., 1] - side[:, 1] * gap[..., 0] >= 0).all(1)
+    return (edge[:, 0] * gap[..., 1] - edge[:, 1] * gap[..., 0] >= 0).all(1)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #349a3dc6
 def cut_out(
     ring: np.ndarray,  # (n, 2), does not cross itself
     cutter: np.ndarray,  # (m, 2), convex
 ) -> list[np.ndarray]:  # Rings, none or several
-    "Remove from a ring what lies under `cutter`"
+    """Remove from a ring what lies under `cutter`, after Weiler and Atherton (1977).
+
+    A piece follows the ring from where it leaves the cutter to where it enters it again, then the cutter
+    backwards to the next crossing where the ring leaves it, until the piece is closed.
+    """
     ring, cutter = (r if ring_area(r) > 0 else r[::-1] for r in (ring, cutter))
     crossings = _crossings(ring, cutter)
     if not crossings:
         return _cut_without_crossing(ring, cutter)
     if len(crossings) % 2:
-        return cut_out(ring, cutter + 1e-4)  # through a corner
+        return cut_out(ring, cutter + 1e-4)  # through a corner, which is not counted: move it a little
     n = len(crossings)
-    cutter_order = np.argsort([c[2] + c[3] for c in crossings])
-    rank = {int(c): k for k, c in enumerate(cutter_order)}
-    first = int(not _inside(ring[:1], cutter)[0])
+    cutter_order = np.argsort([c.cutter_edge + c.cutter_share for c in crossings])
+    rank = {int(c): k for k, c in enumerate(cutter_order)}  # of each crossing, along the cutter
+    first = int(not _are_inside(ring[:1], cutter)[0])
     exits = list(range(first, n, 2))  # the crossings where the ring leaves the cutter
     pieces = []
     while exits:
@@ -110,59 +129,71 @@ def cut_out(
             exits.remove(start)
             end = (start + 1) % n
             a, b = crossings[start], crossings[end]
-            piece += [a[4], *_walk(ring, a[0], b[0], a[1] > b[1]), b[4]]
+            piece += [a.point, *_corners_between(ring, a.edge, b.edge, a.share > b.share), b.point]
             start = int(cutter_order[rank[end] - 1])
             a = crossings[start]
-            piece += list(_walk(cutter, a[2], b[2], a[3] > b[3]))[::-1]
+            full_turn = a.cutter_share > b.cutter_share
+            piece += list(_corners_between(cutter, a.cutter_edge, b.cutter_edge, full_turn))[::-1]
         pieces.append(np.array(piece))
     return pieces
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #942c29ff
-def _cut_without_crossing(ring, cutter) -> list[np.ndarray]:
+def _cut_without_crossing(ring: np.ndarray, cutter: np.ndarray) -> list[np.ndarray]:
     "The cut where no edges cross: nothing is left, all of it, or the ring with a hole joined by a slit"
-    if _inside(ring[:1], cutter)[0]:
+    if _are_inside(ring[:1], cutter)[0]:
         return []
-    if _winding(cutter[:1], ring)[0] == 0:
+    if _winding_numbers(cutter[:1], ring)[0] == 0:
         return [ring]
     return [np.concatenate([ring, ring[:1], cutter[::-1], cutter[-1:]])]
 
 
-def _walk(ring, edge, last, full_turn):
-    """The corners between a point on `edge` and one on the edge `last`.
-
-    `full_turn`: both points are on one edge, and the path goes round the whole ring.
-    """
+def _corners_between(
+    ring: np.ndarray,  # (n, 2)
+    edge: int,
+    last: int,
+    full_turn: bool,  # Where both points are on one edge: the path goes round the whole ring
+) -> Iterator[np.ndarray]:  # Each (2,)
+    "The corners on the way from a point on `edge` to one on the edge `last`"
     n = len(ring)
-    for i in range((last - edge) % n or n * bool(full_turn)):
+    n_corners = (last - edge) % n or n * bool(full_turn)
+    for i in range(n_corners):
         yield ring[(edge + 1 + i) % n]
 
 
-def _winding(points, ring) -> np.ndarray:  # (n,) int
-    "How often the ring goes round each point; 0 is outside"
+def _winding_numbers(points: np.ndarray, ring: np.ndarray) -> np.ndarray:  # (n,) int
+    "How often a ring (m, 2) goes round each of (n, 2) points; 0 is outside"
     (x0, y0), (x1, y1) = ring.T[:, None], np.roll(ring, -1, 0).T[:, None]  # each (1, m)
-    x, y = points[:, :1], points[:, 1:]
-    left = (x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)
-    return ((y0 <= y) & (y1 > y) & (left > 0)).sum(1) - ((y0 > y) & (y1 <= y) & (left < 0)).sum(1)
+    x, y = points[:, :1], points[:, 1:]  # each (n, 1)
+    side = (x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)  # (n, m) the sign says on which side of the edge
+    return ((y0 <= y) & (y1 > y) & (side > 0)).sum(1) - ((y0 > y) & (y1 <= y) & (side < 0)).sum(1)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #08010f36
-def _camera(tilt, focus, size_wh) -> np.ndarray:  # (3, 3)
-    "The ground tilted by `tilt`, two angles in radians, round the middle of the image; `focus` in pixels"
-    a, axis = np.hypot(*tilt), np.arctan2(*tilt[::-1])
-    c, s, ca, sa = np.cos(axis), np.sin(axis), np.cos(a), np.sin(a)
+def _camera(
+    tilt: Sequence[float],  # Two angles in radians: the ground leans about the two axes of the image
+    focus: float,  # Focal length, pixels
+    size_wh: tuple[int, int],  # Of the image, pixels
+) -> np.ndarray:  # (3, 3)
+    "The homography from the ground, in pixels around the middle of the image, to the image"
+    angle, axis = np.hypot(*tilt), np.arctan2(*tilt[::-1])
+    c, s, ca, sa = np.cos(axis), np.sin(axis), np.cos(angle), np.sin(angle)
     turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
     tilted = turn @ np.array([[ca, 0, sa], [0, 1, 0], [-sa, 0, ca]]) @ turn.T
     to_pixels = np.array([[focus, 0, size_wh[0] / 2], [0, focus, size_wh[1] / 2], [0, 0, 1]])
     return to_pixels @ np.column_stack([tilted[:, :2], (0, 0, focus)])
 
 
-def _moved(points, homography) -> np.ndarray:  # (n, 2) both
-    "Points through a homography"
+def _apply_homography(points: np.ndarray, homography: np.ndarray) -> np.ndarray:  # (n, 2)
+    "Map points (n, 2) by a homography (3, 3)"
     p = points @ homography[:, :2].T + homography[:, 2]
     return p[:, :2] / p[:, 2:]
 
 
-def _lay(xy, angle, scale) -> np.ndarray:  # (3, 3)
-    "Turn, enlarge and move on the ground"
+def _similarity(
+    xy: Sequence[float],  # Where (0, 0) comes to lie
+    angle: float,  # Radians
+    scale: float,
+) -> np.ndarray:  # (3, 3)
+    "A homography that turns, enlarges and moves"
     c, s = scale * np.cos(angle), scale * np.sin(angle)
     return np.array([[c, -s, xy[0]], [s, c, xy[1]], [0, 0, 1]])
 
@@ -171,177 +202,211 @@ def _lay(xy, angle, scale) -> np.ndarray:  # (3, 3)
 class _Card:
     "Where a card lies in the image"
 
-    design: str
+    design: str  # A key of `DESIGNS`
     long: int  # Pixels, longer side as drawn
     homography: np.ndarray  # (3, 3) from the card as drawn, rim excluded, to the image
 
     def wh(self) -> tuple[int, int]:
+        "Width and height as drawn, pixels"
         short = round(self.long * RATIO)
         return (short, self.long) if self.design in UPRIGHT else (self.long, short)
 
     def outline(self) -> np.ndarray:  # (24, 2) in the image
-        "The edge, with its round corners"
+        "The edge, with its round corners: six points each"
         t = np.radians(np.arange(4)[:, None] * 90 + np.linspace(0, 90, 6))  # (4, 6)
         r, half = ROUND * self.long, np.array(self.wh()) / 2
-        middles = half + np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * (half - r)
-        return _moved(
-            (middles[:, None] + r * np.stack([np.cos(t), np.sin(t)], -1)).reshape(-1, 2), self.homography
-        )
+        middles = half + np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * (half - r)  # of the round corners
+        points = middles[:, None] + r * np.stack([np.cos(t), np.sin(t)], -1)  # (4, 6, 2)
+        return _apply_homography(points.reshape(-1, 2), self.homography)
 
 
-# `at` is a point of the image, `long` and all else in pixels
-def _card_at(size_wh, long, tilt, focus, angle, at, rng) -> _Card:
-    "A card that lies at a point of the image"
+def _card_at(
+    size_wh: tuple[int, int],  # Of the image, pixels
+    long: float,  # Longer side, pixels
+    tilt: Sequence[float],  # As for `_camera`
+    focus: float,  # As for `_camera`
+    angle: float,  # Radians
+    at: Sequence[float],  # x, y of its middle in the image, pixels
+    rng: np.random.Generator,
+) -> _Card:
+    "A card of a random design that lies at a point of the image"
     camera = _camera(tilt, focus, size_wh)
-    xy = _moved(np.array([at], dtype=float), np.linalg.inv(camera))[0]
+    xy = _apply_homography(np.array([at], dtype=float), np.linalg.inv(camera))[0]  # on the ground
+    # drawn at a multiple of 20 pixels, rounded up, so that `card_alpha` is computed for few sizes
     card = _Card(tuple(DESIGNS)[rng.integers(len(DESIGNS))], int(-(-long // 20) * 20), np.eye(3))
-    middle = np.array([[1, 0, -card.wh()[0] / 2], [0, 1, -card.wh()[1] / 2], [0, 0, 1]])
-    return _Card(card.design, card.long, camera @ _lay(xy, angle, long / card.long) @ middle)
+    to_middle = np.array([[1, 0, -card.wh()[0] / 2], [0, 1, -card.wh()[1] / 2], [0, 0, 1]])
+    homography = camera @ _similarity(xy, angle, long / card.long) @ to_middle
+    return _Card(card.design, card.long, homography)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #45f86a98
-# long side of a card as a share of the image's shorter side, by how many there are
-_SPANS = {1: (0.5, 0.95), 2: (0.42, 0.66), 3: (0.36, 0.5)}
-_SEEN = 0.38  # the smallest visible share of a card
-_CUT = 0.12  # how often the frame cuts a card
+# long side of a card as a share of the image's shorter side, from and to, by the number of cards
+_CARD_SIZES = {1: (0.5, 0.95), 2: (0.42, 0.66), 3: (0.36, 0.5)}
+_MIN_VISIBLE = 0.38  # smallest visible share of a card's area
+_CUT_SHARE = 0.12  # share of the images in which the frame may cut a card
 
 
-def _visible(outlines, covers, size_wh) -> list[list[np.ndarray]]:  # Rings for each outline
-    "The visible part of each outline: later outlines and all `covers` lie above it"
-    out = []
+def _visible_rings(
+    outlines: Sequence[np.ndarray],  # Each (n, 2), convex, from the lowest to the highest
+    covers: Sequence[np.ndarray],  # Each (m, 2), convex: what lies above all outlines
+    size_wh: tuple[int, int],  # Of the image, pixels
+) -> list[list[np.ndarray]]:  # Rings for each outline
+    "The visible part of each outline: inside the image and not covered by later outlines or `covers`"
+    visible = []
     for i, outline in enumerate(outlines):
-        rings = [r for r in [clip_to_frame(outline, size_wh)] if len(r)]
+        clipped = clip_to_frame(outline, size_wh)
+        rings = [clipped] if len(clipped) else []
         for cover in (*outlines[i + 1 :], *covers):
-            rings = [piece for r in rings for piece in cut_out(r, cover)]
-        out.append(rings)
-    return out
+            rings = [piece for ring in rings for piece in cut_out(ring, cover)]
+        visible.append(rings)
+    return visible
 
 
-def _shares(outlines, covers, size_wh) -> np.ndarray:  # (n,)
-    "The visible share of each outline"
-    return np.array(
-        [
-            sum(abs(ring_area(r)) for r in rings) / abs(ring_area(o))
-            for o, rings in zip(outlines, _visible(outlines, covers, size_wh))
-        ]
-    )
+def _visible_shares(outlines, covers, size_wh) -> np.ndarray:  # (n,) 0 to 1
+    "The visible share of the area of each outline; arguments as for `_visible_rings`"
+    shares = []
+    for outline, rings in zip(outlines, _visible_rings(outlines, covers, size_wh)):
+        shares.append(sum(abs(ring_area(ring)) for ring in rings) / abs(ring_area(outline)))
+    return np.array(shares)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #bc98372c
-def _placed(n, held, size_wh, rng) -> list[_Card]:  # From the lowest to the highest
-    "Places for up to `n` cards; those held in a hand lie on top of one another"
+def _place_cards(
+    n: int,
+    held: bool,  # The cards are held in a hand, so they lie on top of one another
+    size_wh: tuple[int, int],  # Of the image, pixels
+    rng: np.random.Generator,
+) -> list[_Card]:  # From the lowest to the highest; fewer than `n` where no place is found
+    "Cards at random places where enough of each stays visible; each further attempt is smaller"
     cards, focus = [], rng.uniform(1.3, 2.2) * max(size_wh)
     tilt = np.clip(rng.normal(0, 0.28, 2), -0.5, 0.5)
-    cut = rng.random() < _CUT
-    stacked = held or rng.random() < 0.6
+    cut = rng.random() < _CUT_SHARE  # the frame may cut a card
+    stacked = held or rng.random() < 0.6  # cards may cover others
     for attempt in range(30 * n):
-        long = rng.uniform(*_SPANS[n]) * min(size_wh) * 0.99**attempt
-        at = rng.uniform(0.0 if cut else 0.2, 1.0 if cut else 0.8, 2) * size_wh
+        long = rng.uniform(*_CARD_SIZES[n]) * min(size_wh) * 0.99**attempt
+        middle = rng.uniform(0.0 if cut else 0.2, 1.0 if cut else 0.8, 2) * size_wh
         if cards and stacked:
-            at = cards[-1].outline().mean(0) + rng.uniform(-0.8, 0.8, 2) * long
-        card = _card_at(
-            size_wh, long, tilt + rng.normal(0, 0.05, 2), focus, rng.uniform(0, 2 * np.pi), at, rng
-        )
-        shares = _shares([c.outline() for c in (*cards, card)], (), size_wh)
-        if held and cards and shares.min() > 0.95:
+            middle = cards[-1].outline().mean(0) + rng.uniform(-0.8, 0.8, 2) * long
+        card_tilt, angle = tilt + rng.normal(0, 0.05, 2), rng.uniform(0, 2 * np.pi)
+        card = _card_at(size_wh, long, card_tilt, focus, angle, middle, rng)
+        smallest_share = _visible_shares([c.outline() for c in (*cards, card)], (), size_wh).min()
+        if held and cards and smallest_share > 0.95:
             continue  # a held card must touch another one
-        if shares.min() > (_SEEN if stacked or cut else 0.97) and (cut or _in_frame(card, size_wh) > 0.97):
+        enough = smallest_share > (_MIN_VISIBLE if stacked or cut else 0.97)
+        if enough and (cut or _share_in_frame(card, size_wh) > 0.97):
             cards.append(card)
         if len(cards) == n:
             break
     return cards
 
 
-def _in_frame(card, size_wh) -> float:
-    "The share of a card inside the image"
-    return float(_shares([card.outline()], (), size_wh)[0])
+def _share_in_frame(card: _Card, size_wh: tuple[int, int]) -> float:
+    "The share of a card inside the image, 0 to 1"
+    return float(_visible_shares([card.outline()], (), size_wh)[0])
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #8ed9e4ad
-def _thumb_on(card, held, size_wh, rng) -> Thumb:
-    """A thumb over the side of a card that is nearest to the frame.
-
-    If no hand holds the card, a finger reaches in from outside the image.
-    """
+def _thumb_on(
+    card: _Card,
+    held: bool,  # A hand holds the card; else a finger reaches in from outside the image
+    size_wh: tuple[int, int],  # Of the image, pixels
+    rng: np.random.Generator,
+) -> Thumb:
+    "A thumb, or another finger, over the side of a card that is nearest to the frame"
     ring, skin = card.outline(), SKINS[rng.integers(len(SKINS))]
     corners = ring.reshape(4, 6, 2).mean(1)
-    side = (corners + np.roll(corners, -1, 0)) / 2
-    k = int(np.argmin(np.minimum(side, np.array(size_wh) - side).min(1)))
+    next_corners = np.roll(corners, -1, 0)
+    side_middles = (corners + next_corners) / 2
+    k = int(np.argmin(np.minimum(side_middles, np.array(size_wh) - side_middles).min(1)))  # the nearest side
     t, middle = rng.uniform(0, 0.9), ring.mean(0)
-    grip = corners[k] * (1 - t) + np.roll(corners, -1, 0)[k] * t
-    way = grip - middle + rng.normal(0, 0.12, 2) * np.linalg.norm(grip - middle)
-    way, u = way / np.linalg.norm(way), np.abs(ring_area(ring)) ** 0.5
-    far = 0.5 * u if held else np.hypot(*size_wh)
-    return Thumb(
-        np.stack([grip - way * 0.14 * u, grip + way * far]),
-        u * np.array([0.105, 0.15]) * rng.uniform(0.85, 1.1) + (0, 0 if held else 0.12 * far),
-        toned(skin, 1.0),
-    )
+    grip = corners[k] * (1 - t) + next_corners[k] * t  # where the thumb crosses the side
+    outwards = grip - middle + rng.normal(0, 0.12, 2) * np.linalg.norm(grip - middle)
+    outwards = outwards / np.linalg.norm(outwards)
+    u = np.abs(ring_area(ring)) ** 0.5  # side of a square of the same area
+    length = 0.5 * u if held else np.hypot(*size_wh)
+    points = np.stack([grip - outwards * 0.14 * u, grip + outwards * length])
+    radii = u * np.array([0.105, 0.15]) * rng.uniform(0.85, 1.1) + (0, 0 if held else 0.12 * length)
+    return Thumb(points, radii, toned(skin, 1.0))
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #d40b65e2
-def _cast(canvas, outline, offset, dark):
-    "A soft shadow of an outline, in pixels"
+def _paint_shadow(
+    canvas: Image.Image,
+    outline: np.ndarray,  # (n, 2) of what casts the shadow, pixels
+    offset: np.ndarray,  # (2,) from the outline to its shadow, pixels
+    darkness: int,  # 0 to 255
+):
+    "Paint a soft shadow; it is made and blurred at an eighth of the size, for speed"
     ring = (outline + offset) / 8
-    mask = Image.new('L', [-(-o // 8) for o in canvas.size])
-    ImageDraw.Draw(mask).polygon((ring - 0.5).ravel().tolist(), fill=dark)
-    soft = 1 + float(np.hypot(*offset)) / 16
-    pad = int(2 * soft) + 2
-    x0, y0, x1, y1 = (
-        int(o) for o in (*np.maximum(ring.min(0) - pad, 0), *np.minimum(ring.max(0) + pad, mask.size))
-    )
+    mask = Image.new('L', [-(-side // 8) for side in canvas.size])
+    ImageDraw.Draw(mask).polygon((ring - 0.5).ravel().tolist(), fill=darkness)
+    blur = 1 + float(np.hypot(*offset)) / 16  # the farther away, the softer
+    pad = int(2 * blur) + 2
+    start, stop = np.maximum(ring.min(0) - pad, 0), np.minimum(ring.max(0) + pad, mask.size)
+    x0, y0, x1, y1 = (int(edge) for edge in (*start, *stop))
     if x1 <= x0 or y1 <= y0:
-        return
-    mask = mask.crop((x0, y0, x1, y1)).filter(ImageFilter.BoxBlur(soft))
+        return  # outside the image
+    mask = mask.crop((x0, y0, x1, y1)).filter(ImageFilter.BoxBlur(blur))
     mask = mask.resize((8 * (x1 - x0), 8 * (y1 - y0)), Image.Resampling.BILINEAR)
     canvas.paste((12, 12, 18), (8 * x0, 8 * y0), mask)
 
-
-def _paint_card(canvas, card, rng):
-    "A card in perspective, its edges smooth"
+# %% ../../../nbs/data/synthetic/03_cards.ipynb #2323373c
+def _paint_card(canvas: Image.Image, card: _Card, rng: np.random.Generator):
+    "Paint a card in perspective, its edges smooth"
     ring = card.outline()
-    x0, y0 = (int(o) for o in np.maximum(ring.min(0) - 2, 0))
-    x1, y1 = (int(o) for o in np.minimum(ring.max(0) + 3, canvas.size))
+    x0, y0 = (int(edge) for edge in np.maximum(ring.min(0) - 2, 0))
+    x1, y1 = (int(edge) for edge in np.minimum(ring.max(0) + 3, canvas.size))
     if x1 <= x0 or y1 <= y0:
-        return
-    back = (
-        np.array([[1, 0, RIM], [0, 1, RIM], [0, 0, 1]])
-        @ np.linalg.inv(card.homography)
-        @ np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1]])
-    )
-    back = (back / back[2, 2]).ravel()[:8].tolist()
+        return  # outside the image
+    # Pillow asks for the homography from the output, a window at (x0, y0), to the drawn card with its rim
+    to_rim = np.array([[1, 0, RIM], [0, 1, RIM], [0, 0, 1]])
+    to_image = np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1]])
+    to_card = to_rim @ np.linalg.inv(card.homography) @ to_image
+    coefficients = (to_card / to_card[2, 2]).ravel()[:8].tolist()
     art, alpha = (
-        o.transform((x1 - x0, y1 - y0), Image.Transform.PERSPECTIVE, back, Image.Resampling.BILINEAR)
-        for o in (paint_card_face(card.design, card.long, rng), card_alpha(card.wh()))
+        img.transform(
+            (x1 - x0, y1 - y0), Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR
+        )
+        for img in (paint_card_face(card.design, card.long, rng), card_alpha(card.wh()))
     )
     canvas.paste(art, (x0, y0), alpha)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #bf606846
-# `size_wh`, of which the ground has half the detail
-def _paint_ground(place, size_wh, camera, rng) -> Image.Image:
+def _paint_ground(
+    place: Place,
+    size_wh: tuple[int, int],  # Of the image, pixels; the ground is computed at half of it
+    camera: np.ndarray,  # (3, 3) from the ground to the image
+    rng: np.random.Generator,
+) -> Image.Image:  # RGB
     "The ground as the camera sees it, or a room out of focus"
     if place.ground == 'room':
-        room = paint_room(make_person(place.number), [o // 2 for o in size_wh], rng)
-        return room.filter(ImageFilter.BoxBlur(max(room.size) / 64)).resize(
-            size_wh, Image.Resampling.BILINEAR
-        )
+        room = paint_room(make_person(place.number), [side // 2 for side in size_wh], rng)
+        blurred = room.filter(ImageFilter.BoxBlur(max(room.size) / 64))
+        return blurred.resize(size_wh, Image.Resampling.BILINEAR)
     tile = np.clip(GROUNDS[place.ground](rng, place.colours), 0, 255).astype(np.uint8)
-    w, h = (-(-o // 2) for o in size_wh)
-    back = _lay(rng.uniform(0, TILE, 2), rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 0.6)) @ np.linalg.inv(
-        camera
-    )
+    w, h = (-(-side // 2) for side in size_wh)
+    on_tile = _similarity(rng.uniform(0, TILE, 2), rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 0.6))
+    to_tile = on_tile @ np.linalg.inv(camera)
     x, y = np.arange(w, dtype=np.float32) * 2 + 1, np.arange(h, dtype=np.float32)[:, None] * 2 + 1
-    u, v, depth = (np.float32(r[0]) * x + np.float32(r[1]) * y + np.float32(r[2]) for r in back)
-    u, v = (np.abs((o / depth) % (2 * TILE - 2) - (TILE - 1)).astype(np.intp) for o in (u, v))
+    u, v, depth = (np.float32(row[0]) * x + np.float32(row[1]) * y + np.float32(row[2]) for row in to_tile)
+    # each tile continues in its mirror image, so that no seam is seen
+    u, v = (np.abs((t / depth) % (2 * TILE - 2) - (TILE - 1)).astype(np.intp) for t in (u, v))
     return Image.fromarray(tile.reshape(-1, 3)[v * TILE + u]).resize(size_wh, Image.Resampling.BILINEAR)
 
 
-def _paint_things(canvas, place, mm, camera, light, rng):
-    "What lies about; `mm` is a millimetre in pixels, `light` where shadows fall"
+def _paint_things(
+    canvas: Image.Image,
+    place: Place,
+    mm: float,  # Pixels a millimetre
+    camera: np.ndarray,  # (3, 3) from the ground to the image
+    light: np.ndarray,  # (2,) unit vector in which shadows fall
+    rng: np.random.Generator,
+):
+    "Paint up to four things that lie about, with their shadows"
     d = ImageDraw.Draw(canvas)
     for _ in range(int(rng.integers(0, 5))):
         xy = (rng.uniform(-0.1, 1.1, 2) - 0.5) * canvas.size
-        homography = camera @ _lay(xy, rng.uniform(0, 2 * np.pi), mm)
+        homography = camera @ _similarity(xy, rng.uniform(0, 2 * np.pi), mm)
         shapes = THINGS[place.things[rng.integers(len(place.things))]](rng)
-        _cast(canvas, _moved(shapes[0][0], homography), light * 4 * mm, 110)
+        _paint_shadow(canvas, _apply_homography(shapes[0][0], homography), light * 4 * mm, 110)
         for ring, ink in shapes:
-            d.polygon(_moved(ring, homography).ravel().tolist(), fill=ink)
+            d.polygon(_apply_homography(ring, homography).ravel().tolist(), fill=ink)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #b1047d4b
 @dataclass(frozen=True, eq=False)
@@ -359,73 +424,89 @@ class CardScene:
 def draw_cards(
     n: int = 1,  # Cards, 1 to 3; one that finds no place is left out
     size_wh: tuple[int, int] = (320, 240),  # Pixels, at least 64 each
-    place: Place | int = 0,  # A place, or the number of one made up
+    place: Place | int = 0,  # A place, or the number of one for `make_place`
     seed: int | Sequence[int] | np.random.Generator = 0,  # Not negative
 ) -> CardScene:
     """Draw an image of cards: always the same for the same arguments.
 
     Raises `VisionRecipesError` on another number of cards or a smaller size.
     """
-    if n not in _SPANS:
+    if n not in _CARD_SIZES:
         raise VisionRecipesError(f'n: an image has 1 to 3 cards, but got {n}.')
     if min(size_wh) < 64:
         raise VisionRecipesError(
             f'An image of {size_wh[0]} x {size_wh[1]} pixels is too small to draw cards: '
             'each side needs at least 64.'
         )
-    rng, big = np.random.default_rng(seed), (2 * size_wh[0], 2 * size_wh[1])
+    rng = np.random.default_rng(seed)
+    double_wh = (2 * size_wh[0], 2 * size_wh[1])  # drawn at twice the size, so that edges are smooth
     place = place if isinstance(place, Place) else make_place(place)
     held = place.ground == 'room'
-    cards = _placed(n, held, big, rng)
-    thumb = _thumb_on(cards[-1], held, big, rng) if held or rng.random() < 0.25 else None
-    if thumb and _shares([c.outline() for c in cards], [thumb.outline()], big).min() < 0.3:
-        thumb = None
-    image = _paint_cards(place, cards, thumb, big, rng).reduce(2)
-    outlines = [c.outline() / 2 for c in cards]
-    rings = _visible(outlines, [thumb.outline() / 2] if thumb else [], size_wh)
-    return CardScene(
-        camera_light(_shade(image, rng), rng),
-        [[r for r in rs if abs(ring_area(r)) > 0.004 * abs(ring_area(o))] for rs, o in zip(rings, outlines)],
-        outlines,
-    )
+    cards = _place_cards(n, held, double_wh, rng)
+    thumb = _thumb_on(cards[-1], held, double_wh, rng) if held or rng.random() < 0.25 else None
+    outlines = [card.outline() for card in cards]
+    if thumb and _visible_shares(outlines, [thumb.outline()], double_wh).min() < 0.3:
+        thumb = None  # it would cover too much of a card
+    image = _paint_cards(place, cards, thumb, double_wh, rng).reduce(2)
+    outlines = [outline / 2 for outline in outlines]
+    rings = _visible_rings(outlines, [thumb.outline() / 2] if thumb else [], size_wh)
+    image = camera_light(_add_body_shadow(image, rng), rng)
+    return CardScene(image, list(map(_without_slivers, rings, outlines)), outlines)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #8094cac9
-def _paint_cards(place, cards, thumb, size_wh, rng) -> Image.Image:
+def _without_slivers(rings: list[np.ndarray], outline: np.ndarray) -> list[np.ndarray]:
+    "The visible parts of a card that are larger than a 250th of it"
+    return [ring for ring in rings if abs(ring_area(ring)) > 0.004 * abs(ring_area(outline))]
+
+
+def _paint_cards(
+    place: Place,
+    cards: list[_Card],
+    thumb: Thumb | None,
+    size_wh: tuple[int, int],  # Pixels
+    rng: np.random.Generator,
+) -> Image.Image:  # RGB
     "Ground, things, hand, cards, thumb, in this order"
     angle = rng.uniform(0, 2 * np.pi)
     light = np.array([np.cos(angle), np.sin(angle)])
     camera = _camera(np.clip(rng.normal(0, 0.2, 2), -0.4, 0.4), 1.7 * max(size_wh), size_wh)
-    mm = cards[-1].long / 85.6
+    mm = cards[-1].long / 85.6  # the longer side of an ID-1 card (ISO/IEC 7810) is 85.6 mm
     canvas = _paint_ground(place, size_wh, camera, rng)
     if place.ground != 'room':
         _paint_things(canvas, place, mm, camera, light, rng)
     if thumb and place.ground == 'room':
         paint_grip(ImageDraw.Draw(canvas), thumb, 2 * max(size_wh))
     for card in cards:
-        _cast(canvas, card.outline(), light * rng.uniform(1, 5) * mm, int(rng.uniform(60, 150)))
+        _paint_shadow(canvas, card.outline(), light * rng.uniform(1, 5) * mm, int(rng.uniform(60, 150)))
         _paint_card(canvas, card, rng)
     if thumb:
-        _cast(canvas, thumb.outline(), light * 3 * mm, 90)
+        _paint_shadow(canvas, thumb.outline(), light * 3 * mm, 90)
         paint_thumb(ImageDraw.Draw(canvas), thumb)
     return canvas
 
-
-def _shade(image, rng) -> Image.Image:
-    "On some images, the shadow of somebody who stands in the light"
+# %% ../../../nbs/data/synthetic/03_cards.ipynb #67c4a627
+def _add_body_shadow(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    "Paint, on three of ten images, the shadow of somebody who stands in the light: one half is darker"
     if rng.random() < 0.7:
         return image
-    a = rng.uniform(0, 2 * np.pi)
+    angle = rng.uniform(0, 2 * np.pi)
     axis = np.linspace(-1, 1, 32, dtype=np.float32)
     x, y = np.meshgrid(axis, axis)
-    distance = x * np.cos(a) + y * np.sin(a) + rng.uniform(-0.5, 0.5)
-    edge = np.clip(distance * rng.uniform(3, 9), 0, 1) * rng.uniform(60, 120)
-    mask = Image.fromarray(edge.astype(np.uint8)).resize(image.size, Image.Resampling.BILINEAR)
+    distance = x * np.cos(angle) + y * np.sin(angle) + rng.uniform(-0.5, 0.5)  # from the shadow's edge
+    darkness = np.clip(distance * rng.uniform(3, 9), 0, 1) * rng.uniform(60, 120)
+    mask = Image.fromarray(darkness.astype(np.uint8)).resize(image.size, Image.Resampling.BILINEAR)
     image.paste((14, 16, 24), mask=mask)
     return image
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #d1b38dc9
-def labelme_entry(label, kind, points, group=None, hidden=False) -> dict:
-    "A shape as LabelMe 5 writes it; `points` in pixels"
+def labelme_entry(
+    label: str,
+    kind: str,  # LabelMe's `shape_type`: `polygon`, `point`, …
+    points: Sequence,  # (n, 2) pixels; or x, y of one point
+    group: int | None = None,  # Shapes of one object share a number
+    hidden: bool = False,  # Set the flag `hidden`, for a keypoint that is not visible
+) -> dict:
+    "A shape as LabelMe 5 writes it"
     return {
         'label': label,
         'points': np.round(np.asarray(points, dtype=np.float64).reshape(-1, 2), 2).tolist(),
@@ -436,8 +517,13 @@ def labelme_entry(label, kind, points, group=None, hidden=False) -> dict:
     }
 
 
-def write_pair(folder, stem, image, shapes):
-    "An image and its LabelMe file"
+def write_pair(
+    folder: Path,
+    stem: str,  # Of both files
+    image: Image.Image,
+    shapes: list[dict],  # As `labelme_entry` makes them
+):
+    "Write an image as JPEG, and its LabelMe file"
     image.save(folder / f'{stem}.jpg', quality=92)
     write_json(
         folder / f'{stem}.json',
@@ -468,8 +554,12 @@ def write_labelme_samples(
     return Path(root)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #65c180ff
-def check_counts(long_sides, least_side, **counts):
-    "Refuse what cannot be drawn, before anything is written"
+def check_counts(
+    long_sides: tuple[int, int],
+    least_side: int,  # Pixels: the smallest value for `long_sides`
+    **counts: int,  # By the name of the argument; at least 1, a `seed` at least 0
+):
+    "Raise `VisionRecipesError` for arguments that ask for what cannot be drawn, before anything is written"
     for what, value in counts.items():
         smallest = 0 if what == 'seed' else 1
         if value < smallest:
@@ -482,12 +572,13 @@ def check_counts(long_sides, least_side, **counts):
         )
 
 
-def _card_shapes(scene) -> list[dict]:
-    "Polygons; those of a card in several pieces share a group"
-    out = []
-    for i, rings in enumerate(scene.rings):
-        out += [labelme_entry('id_card', 'polygon', r, i + 1 if len(rings) > 1 else None) for r in rings]
-    return out
+def _card_shapes(scene: CardScene) -> list[dict]:
+    "LabelMe polygons; those of a card in several pieces share a group"
+    shapes = []
+    for number, rings in enumerate(scene.rings, 1):
+        group = number if len(rings) > 1 else None
+        shapes += [labelme_entry('id_card', 'polygon', ring, group) for ring in rings]
+    return shapes
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #f95e62bf
 def make_card_samples(
@@ -504,6 +595,7 @@ def make_card_samples(
     """
 
     def draw(place, k):
+        # 5: other random numbers than those of other samples
         rng = np.random.default_rng((5, seed, place, k))
         n_cards = int(rng.choice(3, p=(0.45, 0.35, 0.2))) + 1
         scene = draw_cards(n_cards, random_size(rng, long_sides), make_place(place, seed), rng)

@@ -77,38 +77,41 @@ def make_face(
     number: int,  # From 0
     seed: int = 0,  # Of the data set
 ) -> Face:
-    "Make up the face `number`"
-    rng, some = (
-        np.random.default_rng((6, seed, number)),
-        lambda *choices: str(choices[rng.integers(len(choices))]),
-    )
+    "The face `number` of a data set: the same for the same arguments"
+    # 6: other random numbers than those of people (1), places (4) and images
+    rng = np.random.default_rng((6, seed, number))
+
+    def choose(*choices):
+        return str(choices[rng.integers(len(choices))])
+
     bearded = rng.random() < 0.35
-    hair = (
-        some('short', 'short', 'fringe', 'curly', 'bald')
-        if bearded
-        else some('short', 'fringe', 'long', 'long', 'curly', 'bun')
-    )
+    if bearded:
+        hair = choose('short', 'short', 'fringe', 'curly', 'bald')
+    else:
+        hair = choose('short', 'fringe', 'long', 'long', 'curly', 'bun')
     eyes = ((70, 44, 30), (96, 64, 38), (70, 100, 130), (84, 110, 70), (50, 36, 30))[rng.integers(5)]
     person = make_person(number, seed)
-    if max(person.skin) < 170 and max(person.hair) > 130:
+    if max(person.skin) < 170 and max(person.hair) > 130:  # no light hair with dark skin
         person = replace(person, hair=(34, 28, 26))
+    hats = ('cap', 'beanie', 'beanie' if bearded else 'scarf')
     return Face(
-        person,
-        hair,
-        some('cap', 'beanie', 'beanie' if bearded else 'scarf') if rng.random() < 0.25 else '',
-        some('full', 'full', 'goatee') if bearded else '',
-        some('round', 'square') if rng.random() < 0.3 else '',
-        eyes,
-        float(rng.uniform(0.92, 1.06)),
-        random_color(rng, (0.2, 0.8), (0.25, 0.9)),
+        person=person,
+        hair=hair,
+        hat=choose(*hats) if rng.random() < 0.25 else '',
+        beard=choose('full', 'full', 'goatee') if bearded else '',
+        glasses=choose('round', 'square') if rng.random() < 0.3 else '',
+        eyes=eyes,
+        wide=float(rng.uniform(0.92, 1.06)),
+        cloth=random_color(rng, (0.2, 0.8), (0.25, 0.9)),
     )
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #ada78944
+# the head as elliptic slices: their heights, from -1 (crown) to 1 (chin), and how large each is, 1 the widest
 _HEIGHTS = np.array(
     [-1, -0.985, -0.95, -0.88, -0.76, -0.6, -0.4, -0.15, 0.1, 0.3, 0.5, 0.68, 0.82, 0.92, 0.98, 1]
 )
 _GIRTHS = np.array([0, 0.18, 0.34, 0.54, 0.73, 0.88, 0.97, 1.0, 1.0, 0.96, 0.88, 0.75, 0.58, 0.4, 0.2, 0])
-_WIDE, _DEEP = 0.74, 0.82  # half axes of the widest slice; half the height is 1
+_HALF_WIDTH, _HALF_DEPTH = 0.74, 0.82  # half axes of the widest slice; half the height of the head is 1
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #c668273c
 @dataclass(frozen=True)
@@ -122,59 +125,69 @@ class HeadPose:
     roll: float  # Radians, positive clockwise
     wide: float = 1.0  # As `Face.wide`
 
-    def _pixels(self, x, y) -> np.ndarray:  # (n, 2)
+    def _to_pixels(self, x, y) -> np.ndarray:  # (n, 2)
+        "Roll, enlarge and move points that are given in half heights of the head, from its middle"
         c, s = np.cos(self.roll), np.sin(self.roll)
         return self.middle + self.u * np.stack([c * x - s * y, s * x + c * y], -1)
 
-    def seen(self, longitude, limit=80.0) -> bool:
-        "Whether this side of the head is towards us"
+    def seen(self, longitude: float, limit: float = 80.0) -> bool:
+        "Whether a longitude, in degrees as for `at`, is less than `limit` degrees away from the viewer"
         return abs(longitude + np.degrees(self.yaw)) < limit
 
-    def outline(self, grow=0.0) -> np.ndarray:  # (n, 2)
-        "The ring around the head"
+    def outline(self, grow: float = 0.0) -> np.ndarray:  # (n, 2)
+        "The ring around the head, in pixels; `grow` as for `edge`"
         return np.concatenate([self.edge(_HEIGHTS, 1, grow), self.edge(_HEIGHTS[::-1], -1, grow)])
 
-    def patch(self, table, grow, up=True) -> np.ndarray:  # (n, 2)
-        "The ring from a line round the head to the crown (or the chin): hair, a hat, a beard"
-        longitude = np.linspace(-90, 90, 37) - np.degrees(self.yaw)
-        around = (longitude + 180) % 360 - 180
-        height = np.interp(around if table[0][0] < 0 else np.abs(around), *zip(*table))
-        rise = lambda h, side: self.edge(np.linspace(h, -1 if up else 1, 14), side, grow)
-        return np.concatenate(
-            [self.at(longitude, height, 0.02), rise(height[-1], 1), rise(height[0], -1)[::-1]]
-        )
+    def patch(self, table: tuple, grow: float, up: bool = True) -> np.ndarray:  # (n, 2)
+        """The ring from a line round the head to its crown (or chin, not `up`): hair, a hat, a beard.
+
+        `table` has pairs of longitude and height, sorted, as for `at`. Where it begins at 0, the line is the
+        same on both sides.
+        """
+        longitude = np.linspace(-90, 90, 37) - np.degrees(self.yaw)  # what is seen
+        wrapped = (longitude + 180) % 360 - 180  # -180 to 180
+        is_symmetric = table[0][0] >= 0
+        height = np.interp(np.abs(wrapped) if is_symmetric else wrapped, *zip(*table))
+        end = -1 if up else 1
+        right = self.edge(np.linspace(height[-1], end, 14), 1, grow)
+        left = self.edge(np.linspace(height[0], end, 14), -1, grow)
+        return np.concatenate([self.at(longitude, height, 0.02), right, left[::-1]])
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #5e5a5bce
 @patch
-def at(self: HeadPose, longitude, height, out=0.0) -> np.ndarray:  # (n, 2) pixels, for numbers or arrays
+def at(
+    self: HeadPose,
+    longitude: float | np.ndarray,  # Degrees round the head, 0 at the nose, 90 at the person's left ear
+    height: float | np.ndarray,  # -1 (crown) to 1 (chin)
+    out: float | np.ndarray = 0.0,  # Distance from the surface, in half heights of the head
+) -> np.ndarray:  # (n, 2) pixels; (2,) for numbers
     "Points on the head"
     angle, height = np.radians(longitude) + self.yaw, np.asarray(height, dtype=float)
     girth = np.interp(height, _HEIGHTS, _GIRTHS) + out
-    # round slices of unequal axes: turn the slice, not the point
-    x, z = (
-        self.wide * _WIDE * girth * np.sin(np.radians(longitude)),
-        _DEEP * girth * np.cos(np.radians(longitude)),
-    )
+    # slices are ellipses, not circles: compute the point on the slice, then turn it by the yaw
+    x = self.wide * _HALF_WIDTH * girth * np.sin(np.radians(longitude))
+    z = _HALF_DEPTH * girth * np.cos(np.radians(longitude))  # towards us
     x, z = x * np.cos(self.yaw) + z * np.sin(self.yaw), z * np.cos(self.yaw) - x * np.sin(self.yaw)
-    return self._pixels(
-        *np.broadcast_arrays(x, height * np.cos(self.pitch) - z * np.sin(self.pitch) + 0 * angle)
-    )
+    y = height * np.cos(self.pitch) - z * np.sin(self.pitch) + 0 * angle  # of the shape of `longitude` too
+    return self._to_pixels(*np.broadcast_arrays(x, y))
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #d5bacfdc
 @patch
-def edge(self: HeadPose, heights, side, grow=0.0) -> np.ndarray:  # (n, 2); `side` -1 is the left of the image
-    "Points of the outline"
+def edge(
+    self: HeadPose,
+    heights: np.ndarray,  # (n,) -1 (crown) to 1 (chin)
+    side: int,  # -1: the left of the image; 1: the right
+    grow: float = 0.0,  # Distance from the head, in half heights of the head
+) -> np.ndarray:  # (n, 2) pixels
+    "Points of the outline of the head"
     heights = np.asarray(heights, dtype=float)
-    half = np.hypot(self.wide * _WIDE * np.cos(self.yaw), _DEEP * np.sin(self.yaw))
-    return self._pixels(
-        side
-        * half
-        * (
-            np.interp(heights, _HEIGHTS, _GIRTHS)
-            + grow * np.sqrt(np.maximum(0, 1 - np.minimum(0, heights) ** 4))
-        ),
-        heights * np.cos(self.pitch) + grow * np.minimum(heights, 0),
-    )
+    # half the width of an ellipse that is turned by the yaw
+    half_width = np.hypot(self.wide * _HALF_WIDTH * np.cos(self.yaw), _HALF_DEPTH * np.sin(self.yaw))
+    girth = np.interp(heights, _HEIGHTS, _GIRTHS)
+    margin = grow * np.sqrt(np.maximum(0, 1 - np.minimum(0, heights) ** 4))  # rounded off towards the crown
+    x = side * half_width * (girth + margin)
+    y = heights * np.cos(self.pitch) + grow * np.minimum(heights, 0)
+    return self._to_pixels(x, y)
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #bdae5b44
 @dataclass(frozen=True)
@@ -193,302 +206,318 @@ class Mood:
 def make_mood(face: Face, rng: np.random.Generator) -> Mood:
     "Choose a mood at random"
     shades, mask = rng.random() < 0.1, rng.random() < 0.06
-    lock = (
-        int(rng.choice((-1, 1)))
-        if face.hair in ('long', 'fringe') and not face.hat and rng.random() < 0.25
-        else 0
-    )
+    may_have_lock = face.hair in ('long', 'fringe') and not face.hat
+    has_lock = may_have_lock and rng.random() < 0.25
+    lock = int(rng.choice((-1, 1))) if has_lock else 0
     return Mood(
-        float(rng.uniform(-0.5, 1)),
-        float(max(0, rng.normal(-0.1, 0.4))),
-        float(rng.uniform(0.55, 1)) * (rng.random() > 0.04),
-        float(rng.uniform(-1, 1)),
-        shades,
-        mask,
-        lock,
+        smile=float(rng.uniform(-0.5, 1)),
+        gape=float(max(0, rng.normal(-0.1, 0.4))),
+        lids=float(rng.uniform(0.55, 1)) * (rng.random() > 0.04),
+        look=float(rng.uniform(-1, 1)),
+        shades=shades,
+        mask=mask,
+        lock=lock,
     )
 
 
-_EYE, _EYE_HEIGHT, _NOSE_HEIGHT, _NOSE_OUT = 26, -0.1, 0.2, 0.25
-_ROUND = np.linspace(0, 2 * np.pi, 17)[:-1]
+# on the head, as for `HeadPose.at`: degrees, heights, and how far the nose stands out
+_EYE_LONGITUDE, _EYE_HEIGHT, _NOSE_HEIGHT, _NOSE_OUT = 26, -0.1, 0.2, 0.25
+_CIRCLE_ANGLES = np.linspace(0, 2 * np.pi, 17)[:-1]
 
 
-def _fill(d, ring, ink):
+def _fill_ring(d: ImageDraw.ImageDraw, ring: np.ndarray, ink: tuple[int, int, int]):
+    "Fill the polygon `ring` (n, 2), in pixels"
     d.polygon(ring.ravel().tolist(), fill=ink)
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #5f160d54
-def _line(d, points, ink, width):
+def _draw_line(d: ImageDraw.ImageDraw, points: np.ndarray, ink: tuple[int, int, int], width: float):
+    "Draw a line through `points` (n, 2); `width` in pixels, at least one is drawn"
     d.line(points.ravel().tolist(), fill=ink, width=max(1, round(width)), joint='curve')
 
 
 def head_points(head: HeadPose) -> np.ndarray:  # (3, 2) pixels, in the order of `FACE_POINTS`
     "Where the eyes and the nose are"
     return np.stack(
-        [head.at(_EYE, _EYE_HEIGHT), head.at(0, _NOSE_HEIGHT, _NOSE_OUT), head.at(-_EYE, _EYE_HEIGHT)]
+        [
+            head.at(_EYE_LONGITUDE, _EYE_HEIGHT),
+            head.at(0, _NOSE_HEIGHT, _NOSE_OUT),
+            head.at(-_EYE_LONGITUDE, _EYE_HEIGHT),
+        ]
     )
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #a83071f7
-def _paint_torso(d, face, head, rng):
+def _paint_torso(d: ImageDraw.ImageDraw, face: Face, head: HeadPose, rng: np.random.Generator):
     "Neck and shoulders, upright even where the head leans; long hair and a scarf hang behind"
-    u = head.u
-    x, y = head.middle
-    place = lambda *xy: np.array(xy) * u + (x, y)
-    inks = skin_inks(face.person.skin, True)
-    cloth = face.person.sleeve
-    wide = rng.uniform(1.45, 1.75)
+
+    def to_pixels(*xy):
+        "Points in half heights of the head, from its middle"
+        return np.array(xy) * head.u + head.middle
+
+    inks, cloth = skin_inks(face.person.skin, True), face.person.sleeve
+    half_width = rng.uniform(1.45, 1.75)  # of the shoulders
     if face.hat == 'scarf' or face.hair == 'long':
-        _paint_behind(d, face, head, place)
-    _fill(d, place((-0.4, 0.4), (-0.4, 1.2), (0, 1.6), (0.4, 1.2), (0.4, 0.4)), inks.shade)
-    shoulders = place(*_shoulders(wide))
-    _fill(d, shoulders, toned(cloth, 0.5))
-    _fill(d, x + (shoulders - x) * (0.975, 1) + (0, 0.03 * u), cloth)
-    for k in range(sum(face.cloth) % 2 * 4):
-        top = 2.0 + 0.8 * k
-        bottom = 2.3 + 0.8 * k
-        _fill(d, place((-wide, top), (wide, top), (wide, bottom), (-wide, bottom)), face.cloth)
-    collar = place((-0.4, 1.05), (0, 1.5 + rng.uniform(0, 0.35)), (0.4, 1.05), (0, 0.6))
-    _fill(d, collar, toned(inks.skin, 0.88))
+        _paint_behind(d, face, head, to_pixels((-0.95, 1.5), (0.95, 1.5)))
+    _fill_ring(d, to_pixels((-0.4, 0.4), (-0.4, 1.2), (0, 1.6), (0.4, 1.2), (0.4, 0.4)), inks.shade)  # neck
+    shoulders, x = to_pixels(*_shoulders(half_width)), head.middle[0]
+    _fill_ring(d, shoulders, toned(cloth, 0.5))
+    _fill_ring(d, x + (shoulders - x) * (0.975, 1) + (0, 0.03 * head.u), cloth)
+    n_stripes = sum(face.cloth) % 2 * 4  # half the people wear stripes
+    for k in range(n_stripes):
+        top, bottom = 2.0 + 0.8 * k, 2.3 + 0.8 * k
+        stripe = ((-half_width, top), (half_width, top), (half_width, bottom), (-half_width, bottom))
+        _fill_ring(d, to_pixels(*stripe), face.cloth)
+    collar = to_pixels((-0.4, 1.05), (0, 1.5 + rng.uniform(0, 0.35)), (0.4, 1.05), (0, 0.6))
+    _fill_ring(d, collar, toned(inks.skin, 0.88))
     if face.hat == 'scarf':
-        front = place((-0.6, 0.5), (-0.75, 1.5), (0, 1.8), (0.75, 1.5), (0.6, 0.5))
-        _fill(d, front, toned(face.cloth, 0.86))
+        front = to_pixels((-0.6, 0.5), (-0.75, 1.5), (0, 1.8), (0.75, 1.5), (0.6, 0.5))
+        _fill_ring(d, front, toned(face.cloth, 0.86))
 
-
-def _paint_behind(d, face, head, place):
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #904ab614
+def _paint_behind(
+    d: ImageDraw.ImageDraw,
+    face: Face,
+    head: HeadPose,
+    ends: np.ndarray,  # (2, 2) where it ends on the shoulders, left and right, pixels
+):
     "Long hair or the scarf behind neck and shoulders"
     ink = face.cloth if face.hat == 'scarf' else face.person.hair
     right = head.edge(np.linspace(0.2, -1, 12), 1, 0.16)
     left = head.edge(np.linspace(-1, 0.2, 12), -1, 0.16)
-    _fill(d, np.concatenate([right, left, place((-0.95, 1.5), (0.95, 1.5))]), toned(ink, 0.75))
+    _fill_ring(d, np.concatenate([right, left, ends]), toned(ink, 0.75))
 
 
-def _shoulders(wide) -> list[tuple[float, float]]:
-    "The outline of neck and shoulders, from the left of the image to the right"
-    left = [(-0.42, 1.12), (-0.8, 1.26), (-wide + 0.18, 1.5), (-wide, 1.85), (-wide - 0.12, 9)]
-    return left + [(-px, py) for px, py in reversed(left)]
+def _shoulders(half_width: float) -> list[tuple[float, float]]:
+    "The outline of neck and shoulders in half heights of the head, from the left of the image to the right"
+    w = half_width
+    left = [(-0.42, 1.12), (-0.8, 1.26), (-w + 0.18, 1.5), (-w, 1.85), (-w - 0.12, 9)]
+    return left + [(-x, y) for x, y in reversed(left)]
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #45c3b34f
-def _paint_ear(d, head, side, inks):
-    "An ear; the more the head is turned, the more of it is visible"
+def _paint_ear(
+    d: ImageDraw.ImageDraw,
+    head: HeadPose,
+    side: int,  # -1: the person's right ear; 1: the left one
+    inks,  # The colours of `skin_inks`
+):
+    "An ear, an ellipse that rolls with the head"
     middle, u = head.at(side * 92, 0.05, 0.03), head.u
+    c, s = np.cos(head.roll), np.sin(head.roll)
     for size, ink in ((1.0, inks.line), (0.86, inks.shade), (0.5, toned(inks.shade, 0.85))):
-        r = np.stack([np.cos(_ROUND) * 0.11, np.sin(_ROUND) * 0.2], 1) * u * size
-        c, s = np.cos(head.roll), np.sin(head.roll)
-        _fill(d, middle + r @ np.array([[c, s], [-s, c]]), ink)
+        ring = np.stack([np.cos(_CIRCLE_ANGLES) * 0.11, np.sin(_CIRCLE_ANGLES) * 0.2], 1) * u * size
+        _fill_ring(d, middle + ring @ np.array([[c, s], [-s, c]]), ink)
 
 
-def _paint_skin(d, head, inks, light):
-    "The head without its features; `light` is the direction to the light, a unit vector"
+def _paint_skin(
+    d: ImageDraw.ImageDraw,
+    head: HeadPose,
+    inks,  # The colours of `skin_inks`
+    light: np.ndarray,  # (2,) unit vector to the light
+):
+    "The head without its features: outline, three tones, cheeks"
     ring = head.outline()
-    _fill(d, head.outline(0.03), inks.line)
-    _fill(d, ring, inks.shade)
+    _fill_ring(d, head.outline(0.03), inks.line)
+    _fill_ring(d, ring, inks.shade)
     middle = ring.mean(0)
-    _fill(d, middle + (ring - middle) * 0.93 + light * 0.05 * head.u, inks.skin)
-    _fill(d, middle + (ring - middle) * 0.62 + light * 0.16 * head.u, inks.light)
+    _fill_ring(d, middle + (ring - middle) * 0.93 + light * 0.05 * head.u, inks.skin)
+    _fill_ring(d, middle + (ring - middle) * 0.62 + light * 0.16 * head.u, inks.light)
+    red = tuple(int(channel * k) for channel, k in zip(inks.skin, (1.0, 0.94, 0.92)))
     for side in (-1, 1):
         if head.seen(side * 36, 66):
-            _fill(
-                d,
-                head.at(side * 36 + 10 * np.cos(_ROUND), 0.27 + 0.1 * np.sin(_ROUND)),
-                tuple(int(o * k) for o, k in zip(inks.skin, (1.0, 0.94, 0.92))),
-            )
+            x, y = side * 36 + 10 * np.cos(_CIRCLE_ANGLES), 0.27 + 0.1 * np.sin(_CIRCLE_ANGLES)
+            _fill_ring(d, head.at(x, y), red)
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #6465eddb
-def _paint_eye(d, face, head, side, mood, inks):
-    "An eye and its brow, unless the turned head hides them"
-    u, c = head.u, side * _EYE
-    if head.seen(c, 84):
-        t = np.linspace(-1, 1, 7)
-        _line(
-            d,
-            head.at(c + side * 2 + 13 * t, _EYE_HEIGHT - 0.17 - 0.05 * (1 - t**2) - 0.02 * mood.smile),
-            toned(face.person.hair, 0.8),
-            0.06 * u,
-        )
-    if not head.seen(c, 68):
-        return
-    x, y = c + 11 * np.cos(_ROUND), np.sin(_ROUND)
-    _fill(d, head.at(c + 14 * np.cos(_ROUND), _EYE_HEIGHT + 0.12 * y), toned(inks.skin, 0.88))
-    if mood.lids < 0.3:
-        _line(
-            d,
-            head.at(c + 11 * np.linspace(-1, 1, 7), _EYE_HEIGHT + 0.03 - 0.03 * np.linspace(-1, 1, 7) ** 2),
-            inks.line,
-            0.04 * u,
-        )
-        return
-    _fill(d, head.at(x, _EYE_HEIGHT + 0.085 * mood.lids * y), (246, 244, 240))
-    r = 0.07 * (0.6 + 0.4 * mood.lids)
+def _paint_open_eye(d, face, head, longitude, mood, inks):
+    "White, iris, pupil, reflection and upper lid of an eye at `longitude` (degrees). See `_paint_eye`"
+    circle_x, circle_y, t = np.cos(_CIRCLE_ANGLES), np.sin(_CIRCLE_ANGLES), np.linspace(-1, 1, 7)
+    white = head.at(longitude + 11 * circle_x, _EYE_HEIGHT + 0.085 * mood.lids * circle_y)
+    _fill_ring(d, white, (246, 244, 240))
+    middle, r = longitude + 3.5 * mood.look, 0.07 * (0.6 + 0.4 * mood.lids)  # of the iris
     for size, ink in ((1.0, face.eyes), (0.5, (16, 14, 14))):
-        _fill(d, head.at(c + 3.5 * mood.look + 6 * size * np.cos(_ROUND), _EYE_HEIGHT + r * size * y), ink)
-    draw_disc(d, head.at(c + 3.5 * mood.look + 2, _EYE_HEIGHT - 0.02), 0.015 * u, (255, 255, 255))
-    _line(
-        d,
-        head.at(
-            c + 12 * np.linspace(-1, 1, 7), _EYE_HEIGHT - 0.085 * mood.lids * (1 - np.linspace(-1, 1, 7) ** 2)
-        ),
-        toned(inks.line, 0.5),
-        0.035 * u,
-    )
+        _fill_ring(d, head.at(middle + 6 * size * circle_x, _EYE_HEIGHT + r * size * circle_y), ink)
+    draw_disc(d, head.at(middle + 2, _EYE_HEIGHT - 0.02), 0.015 * head.u, (255, 255, 255))
+    lid = head.at(longitude + 12 * t, _EYE_HEIGHT - 0.085 * mood.lids * (1 - t**2))
+    _draw_line(d, lid, toned(inks.line, 0.5), 0.035 * head.u)
+
+# %% ../../../nbs/data/synthetic/04_face_art.ipynb #d2c4170a
+def _paint_eye(
+    d: ImageDraw.ImageDraw,
+    face: Face,
+    head: HeadPose,
+    side: int,  # -1: the person's right eye; 1: the left one
+    mood: Mood,
+    inks,  # The colours of `skin_inks`
+):
+    "An eye and its brow, unless the turned head hides them"
+    longitude = side * _EYE_LONGITUDE
+    if head.seen(longitude, 84):
+        t = np.linspace(-1, 1, 7)
+        brow = _EYE_HEIGHT - 0.17 - 0.05 * (1 - t**2) - 0.02 * mood.smile
+        points = head.at(longitude + side * 2 + 13 * t, brow)
+        _draw_line(d, points, toned(face.person.hair, 0.8), 0.06 * head.u)
+    if not head.seen(longitude, 68):
+        return
+    socket = head.at(longitude + 14 * np.cos(_CIRCLE_ANGLES), _EYE_HEIGHT + 0.12 * np.sin(_CIRCLE_ANGLES))
+    _fill_ring(d, socket, toned(inks.skin, 0.88))
+    if mood.lids < 0.3:
+        t = np.linspace(-1, 1, 7)
+        closed = head.at(longitude + 11 * t, _EYE_HEIGHT + 0.03 - 0.03 * t**2)
+        _draw_line(d, closed, inks.line, 0.04 * head.u)
+    else:
+        _paint_open_eye(d, face, head, longitude, mood, inks)
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #9850b410
-def _paint_nose(d, head, inks, light):
-    "A nose that stands out of the face"
+def _paint_nose(
+    d: ImageDraw.ImageDraw,
+    head: HeadPose,
+    inks,  # The colours of `skin_inks`
+    light: np.ndarray,  # (2,) unit vector to the light
+):
+    "A nose that stands out of the face: its sides, bridge, tip, nostrils and the shadow along the bridge"
     u, tip = head.u, head.at(0, _NOSE_HEIGHT, _NOSE_OUT)
-    wings = [head.at(s * 11, 0.25, 0.06) for s in (-1, 1)]
-    _fill(
-        d,
-        np.stack(
-            [head.at(-5, -0.1, 0.02), wings[0], head.at(0, 0.3, 0.08), wings[1], head.at(5, -0.1, 0.02)]
-        ),
-        inks.shade,
-    )
-    for w in wings:
-        draw_disc(d, w, 0.065 * u, inks.shade)
+    wings = [head.at(side * 11, 0.25, 0.06) for side in (-1, 1)]
+    left, bottom, right = head.at(-5, -0.1, 0.02), head.at(0, 0.3, 0.08), head.at(5, -0.1, 0.02)
+    _fill_ring(d, np.stack([left, wings[0], bottom, wings[1], right]), inks.shade)
+    for wing in wings:
+        draw_disc(d, wing, 0.065 * u, inks.shade)
     draw_stroke(d, np.stack([head.at(0, -0.08, 0.03), tip]), np.array([0.035, 0.085]) * u, inks.skin)
     draw_disc(d, tip, 0.09 * u, inks.skin)
     draw_disc(d, tip + light * 0.03 * u, 0.045 * u, toned(inks.light, 1.02, 0.12))
-    for s in (-1, 1):
-        draw_disc(d, head.at(s * 6, 0.28, 0.1), 0.025 * u, toned(inks.line, 0.8))
-    away = 1 if light[0] < 0 else -1
-    _line(
-        d,
-        np.stack([head.at(away * 5, -0.08, 0.03), head.at(away * 8, 0.12, 0.07)]),
-        toned(inks.shade, 0.9),
-        0.03 * u,
-    )
+    for side in (-1, 1):
+        draw_disc(d, head.at(side * 6, 0.28, 0.1), 0.025 * u, toned(inks.line, 0.8))
+    dark_side = 1 if light[0] < 0 else -1
+    shadow = np.stack([head.at(dark_side * 5, -0.08, 0.03), head.at(dark_side * 8, 0.12, 0.07)])
+    _draw_line(d, shadow, toned(inks.shade, 0.9), 0.03 * u)
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #284a7f8a
-def _paint_mouth(d, head, mood, inks):
+def _paint_mouth(
+    d: ImageDraw.ImageDraw,
+    head: HeadPose,
+    mood: Mood,
+    inks,  # The colours of `skin_inks`
+):
     "Lips, and teeth where the mouth is open"
-    t = np.linspace(-1, 1, 9)
+    t = np.linspace(-1, 1, 9)  # from one corner of the mouth to the other
+    arch = 1 - t**2
     width, gape, bow = 17 + 4 * mood.smile, 0.1 * mood.gape, 0.07 * mood.smile * t**2
-    red = tuple(int(0.55 * o + 0.45 * p) for o, p in zip(inks.skin, (170, 50, 60)))
-    top, line, low = (head.at(width * t, 0.54 - bow + o * (1 - t**2)) for o in (-0.05, 0, 0.07 + gape))
-    _fill(d, np.concatenate([top, low[::-1]]), red)
+    red = tuple(int(0.55 * skin + 0.45 * lip) for skin, lip in zip(inks.skin, (170, 50, 60)))
+    heights = (-0.05, 0, 0.07 + gape)  # of upper lip, the line between the lips, lower lip
+    upper, line, lower = (head.at(width * t, 0.54 - bow + height * arch) for height in heights)
+    _fill_ring(d, np.concatenate([upper, lower[::-1]]), red)
     if gape > 0.02:
-        inner = head.at(width * 0.85 * t, 0.545 - bow + gape * (1 - t**2))
-        _fill(d, np.concatenate([line, inner[::-1]]), (70, 24, 28))
-        _fill(d, np.concatenate([line[2:-2], (0.5 * line + 0.5 * inner)[2:-2][::-1]]), (244, 242, 236))
+        inner = head.at(width * 0.85 * t, 0.545 - bow + gape * arch)
+        _fill_ring(d, np.concatenate([line, inner[::-1]]), (70, 24, 28))
+        teeth_end = (0.5 * line + 0.5 * inner)[2:-2]
+        _fill_ring(d, np.concatenate([line[2:-2], teeth_end[::-1]]), (244, 242, 236))
     else:
-        _line(d, line, toned(red, 0.55), 0.025 * head.u)
-    _line(d, head.at(8 * t, 0.68 + gape + 0.02 * (1 - t**2)), inks.shade, 0.03 * head.u)
+        _draw_line(d, line, toned(red, 0.55), 0.025 * head.u)
+    _draw_line(d, head.at(8 * t, 0.68 + gape + 0.02 * arch), inks.shade, 0.03 * head.u)  # above the chin
 
 
-def _paint_beard(d, face, head, inks):
-    "A beard, below the mouth's paint"
+def _paint_beard(d: ImageDraw.ImageDraw, face: Face, head: HeadPose):
+    "A beard; the mouth is painted over it afterwards"
     ink = toned(face.person.hair, 0.95)
-    _fill(d, head.patch(_BEARDS[face.beard], 0.05, up=False), ink)
+    _fill_ring(d, head.patch(_BEARDS[face.beard], 0.05, up=False), ink)
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #b0cacbeb
-def _paint_hair(d, face, head, mood):
-    "Hair, a cap, a beanie or a scarf"
+def _paint_hair(d: ImageDraw.ImageDraw, face: Face, head: HeadPose, mood: Mood):
+    "Hair as it is seen from the front, or a scarf over it"
     ink, u = face.person.hair, head.u
     if face.hat == 'scarf':
-        _fill(d, head.patch(_SCARF, 0.13), toned(face.cloth, 0.7))
-        _fill(d, head.patch(_SCARF, 0.1), face.cloth)
+        _fill_ring(d, head.patch(_SCARF, 0.13), toned(face.cloth, 0.7))
+        _fill_ring(d, head.patch(_SCARF, 0.1), face.cloth)
         return
     if face.hair == 'curly' and not face.hat:
-        for h in np.linspace(-1, 0.1, 9):
+        for height in np.linspace(-1, 0.1, 9):
             for side in (-1, 1):
-                draw_disc(d, head.edge([h], side, 0.04)[0], (0.17 + 0.05 * np.sin(40 * h + side)) * u, ink)
+                r = 0.17 + 0.05 * np.sin(40 * height + side)  # curls of different sizes
+                draw_disc(d, head.edge([height], side, 0.04)[0], r * u, ink)
     if face.hair == 'bun' and not face.hat:
-        draw_disc(d, head._pixels(-0.5 * np.sin(head.yaw), -1.16), 0.34 * u, toned(ink, 0.85))
+        draw_disc(d, head._to_pixels(-0.5 * np.sin(head.yaw), -1.16), 0.34 * u, toned(ink, 0.85))
     if face.hair != 'bald':
-        _fill(d, head.patch(_HAIRLINES[face.hair], 0.1), ink)
-        for a in np.arange(-70, 80, 28):
-            _line(
-                d,
-                head.at(a - np.degrees(head.yaw) * 0.8, np.linspace(-0.9, -0.68, 4), 0.06),
-                toned(ink, 1.1, 0.08),
-                0.025 * u,
-            )
+        _fill_ring(d, head.patch(_HAIRLINES[face.hair], 0.1), ink)
+        for angle in np.arange(-70, 80, 28):  # light strands
+            strand = head.at(angle - np.degrees(head.yaw) * 0.8, np.linspace(-0.9, -0.68, 4), 0.06)
+            _draw_line(d, strand, toned(ink, 1.1, 0.08), 0.025 * u)
     if mood.lock:
-        _fill(
-            d,
-            head.patch(_LOCK if mood.lock > 0 else tuple((-a, h) for a, h in _LOCK[::-1]), 0.1),
-            toned(ink, 1.08),
-        )
+        mirrored = tuple((-longitude, height) for longitude, height in _LOCK[::-1])
+        _fill_ring(d, head.patch(_LOCK if mood.lock > 0 else mirrored, 0.1), toned(ink, 1.08))
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #1df2a607
-def _paint_hat(d, face, head):
+def _paint_hat(d: ImageDraw.ImageDraw, face: Face, head: HeadPose):
     "A cap with its peak, or a beanie with its rim"
-    low, u = _HATS[face.hat], head.u
-    _fill(d, head.patch(((0, low), (180, low)), 0.2), toned(face.cloth, 0.6))
-    _fill(d, head.patch(((0, low), (180, low)), 0.17), face.cloth)
-    t = np.linspace(-90, 90, 25) - np.degrees(head.yaw)
+    low, u = _HATS[face.hat], head.u  # the height at which the hat ends
+    _fill_ring(d, head.patch(((0, low), (180, low)), 0.2), toned(face.cloth, 0.6))
+    _fill_ring(d, head.patch(((0, low), (180, low)), 0.17), face.cloth)
     if face.hat == 'beanie':
-        _fill(
-            d,
-            np.concatenate([head.at(t, low - 0.2, 0.2), head.at(t, low + 0.04, 0.12)[::-1]]),
-            toned(face.cloth, 0.8),
-        )
-        for a in t[1:-1:2]:
-            _line(d, head.at([a, a], [low - 0.18, low + 0.02], 0.17), toned(face.cloth, 0.65), 0.02 * u)
+        t = np.linspace(-90, 90, 25) - np.degrees(head.yaw)  # longitudes that are seen
+        rim = np.concatenate([head.at(t, low - 0.2, 0.2), head.at(t, low + 0.04, 0.12)[::-1]])
+        _fill_ring(d, rim, toned(face.cloth, 0.8))
+        for longitude in t[1:-1:2]:
+            rib = head.at([longitude, longitude], [low - 0.18, low + 0.02], 0.17)
+            _draw_line(d, rib, toned(face.cloth, 0.65), 0.02 * u)
         return
     t = np.linspace(-58, 58, 15)
-    peak = head.at(
-        t, low + 0.02 + 0.06 * np.cos(np.radians(t * 1.5)), 0.1 + 0.5 * np.cos(np.radians(t * 1.5))
-    )
-    _fill(d, np.concatenate([head.at(t, low - 0.06, 0.08), peak[::-1]]), toned(face.cloth, 0.72))
+    arch = np.cos(np.radians(t * 1.5))
+    peak = head.at(t, low + 0.02 + 0.06 * arch, 0.1 + 0.5 * arch)
+    _fill_ring(d, np.concatenate([head.at(t, low - 0.06, 0.08), peak[::-1]]), toned(face.cloth, 0.72))
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #af10a148
-def _paint_glasses(d, face, head, dark):
+def _lens(
+    face: Face, side: int, dark: bool
+) -> tuple[np.ndarray, np.ndarray]:  # (16,) each, for `HeadPose.at`
+    "Longitudes and heights of the rim of a lens: an ellipse, or a rounded rectangle (a superellipse)"
+    power = 0.6 if face.glasses == 'square' else 1.0
+    size = 1.1 if dark else 1.0
+    x, y = np.cos(_CIRCLE_ANGLES), np.sin(_CIRCLE_ANGLES)
+    x, y = np.sign(x) * np.abs(x) ** power, np.sign(y) * np.abs(y) ** power
+    return side * _EYE_LONGITUDE + 16 * size * x, _EYE_HEIGHT + 0.02 + 0.16 * size * y
+
+
+def _paint_glasses(
+    d: ImageDraw.ImageDraw,
+    face: Face,
+    head: HeadPose,
+    dark: bool,  # Sunglasses
+):
     "A frame with clear or dark lenses"
     u, ink = head.u, (28, 28, 32) if dark else toned(face.cloth, 0.5)
-    power = 0.6 if face.glasses == 'square' else 1.0
-    shape = lambda o: np.sign(o) * np.abs(o) ** power
-    size = 1.1 if dark else 1.0
+    turned = np.degrees(head.yaw)
     for side in (-1, 1):
-        turned = np.degrees(head.yaw)
-        a = np.clip(side * _EYE + 16 * size * shape(np.cos(_ROUND)), -84 - turned, 84 - turned)
-        lens = head.at(a, _EYE_HEIGHT + 0.02 + 0.16 * size * shape(np.sin(_ROUND)), 0.06)
+        longitude, height = _lens(face, side, dark)
+        lens = head.at(np.clip(longitude, -84 - turned, 84 - turned), height, 0.06)
         if dark:
-            _fill(d, lens, ink)
-            _line(d, lens[[10, 12]] * 0.7 + lens.mean(0) * 0.3, (96, 100, 112), 0.04 * u)
+            _fill_ring(d, lens, ink)
+            reflection = lens[[10, 12]] * 0.7 + lens.mean(0) * 0.3
+            _draw_line(d, reflection, (96, 100, 112), 0.04 * u)
         else:
-            _line(d, np.concatenate([lens, lens[:2]]), ink, 0.04 * u)
+            _draw_line(d, np.concatenate([lens, lens[:2]]), ink, 0.04 * u)
         if head.seen(side * 70, 100):
-            _line(
-                d,
-                head.at(
-                    np.clip([side * 42, side * 88], -88 - turned, 88 - turned),
-                    [_EYE_HEIGHT - 0.02, _EYE_HEIGHT],
-                    0.06,
-                ),
-                ink,
-                0.045 * u,
-            )
-    _line(
-        d,
-        head.at([-10, 0, 10], [_EYE_HEIGHT - 0.01, _EYE_HEIGHT - 0.04, _EYE_HEIGHT - 0.01], 0.1),
-        ink,
-        0.045 * u,
-    )
+            to_ear = np.clip([side * 42, side * 88], -88 - turned, 88 - turned)
+            temple = head.at(to_ear, [_EYE_HEIGHT - 0.02, _EYE_HEIGHT], 0.06)
+            _draw_line(d, temple, ink, 0.045 * u)
+    bridge_heights = [_EYE_HEIGHT - 0.01, _EYE_HEIGHT - 0.04, _EYE_HEIGHT - 0.01]
+    _draw_line(d, head.at([-10, 0, 10], bridge_heights, 0.1), ink, 0.045 * u)
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #2a08d639
-def _paint_mask(d, face, head):
-    "A mask from the bridge of the nose to the chin"
+def _paint_mask(d: ImageDraw.ImageDraw, face: Face, head: HeadPose):
+    "A mask from the bridge of the nose to the chin, with its bands and two folds"
     turned = np.degrees(head.yaw)
-    white = (222, 232, 240) if sum(face.cloth) % 3 else toned(face.cloth, 0.9, 0.2)
-    a = np.clip(np.linspace(-58, 58, 17), -88 - turned, 88 - turned)
-    bump = np.maximum(0, np.cos(np.radians(a * 3))) * (np.abs(a) < 30)
-    rows = [
-        head.at(a, 0.3 - 0.22 * np.cos(np.radians(a)), 0.03 + 0.1 * bump),
-        head.at(a, np.full(17, 0.3), 0.05 + 0.24 * bump),
-        head.at(a, 0.55 + 0.32 * np.cos(np.radians(a)), 0.06),
-    ]
+    ink = (222, 232, 240) if sum(face.cloth) % 3 else toned(face.cloth, 0.9, 0.2)  # two of three are white
+    longitude = np.clip(np.linspace(-58, 58, 17), -88 - turned, 88 - turned)
+    over_nose = np.maximum(0, np.cos(np.radians(longitude * 3))) * (np.abs(longitude) < 30)  # 0 to 1
+    arch = np.cos(np.radians(longitude))
+    top = head.at(longitude, 0.3 - 0.22 * arch, 0.03 + 0.1 * over_nose)
+    fold = head.at(longitude, np.full(17, 0.3), 0.05 + 0.24 * over_nose)
+    bottom = head.at(longitude, 0.55 + 0.32 * arch, 0.06)
     for side in (-1, 1):
         if head.seen(side * 75, 95):
-            _line(
-                d,
-                head.at(np.clip([side * 56, side * 88], -88 - turned, 88 - turned), [0.18, 0.02], 0.03),
-                white,
-                0.03 * head.u,
-            )
-    _fill(d, np.concatenate([rows[0], rows[2][::-1]]), white)
-    _fill(d, np.concatenate([rows[1], rows[2][::-1]]), toned(white, 0.92))
+            to_ear = np.clip([side * 56, side * 88], -88 - turned, 88 - turned)
+            _draw_line(d, head.at(to_ear, [0.18, 0.02], 0.03), ink, 0.03 * head.u)
+    _fill_ring(d, np.concatenate([top, bottom[::-1]]), ink)
+    _fill_ring(d, np.concatenate([fold, bottom[::-1]]), toned(ink, 0.92))
     for k in (0.35, 0.65):
-        _line(d, rows[1] * (1 - k) + rows[2] * k, toned(white, 0.78), 0.02 * head.u)
+        _draw_line(d, fold * (1 - k) + bottom * k, toned(ink, 0.78), 0.02 * head.u)
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #e7f02a3d
 class Seen:
@@ -498,16 +527,25 @@ class Seen:
         self,
         canvas: Image.Image,  # What is painted on
     ):
-        self.canvas, self.kept = canvas, {}
+        self.canvas = canvas
+        self.kept = {}  # key: position, radius and pixels
 
     def _around(self, xy, r) -> np.ndarray:  # (2r + 1, 2r + 1, 3)
-        x, y = (int(np.floor(o)) for o in xy)
+        "The pixels around a point"
+        x, y = (int(np.floor(coordinate)) for coordinate in xy)
         return np.asarray(self.canvas.crop((x - r, y - r, x + r + 1, y + r + 1)))
 
-    def keep(self, key, xy, r):
+    def keep(
+        self,
+        key,  # Of the point, hashable
+        xy: np.ndarray,  # (2,) pixels
+        r: int,  # Pixels: how far around the point is stored
+    ):
+        "Store the pixels around a point that was just painted"
         self.kept[key] = (xy, r, self._around(xy, r))
 
     def covered(self, key) -> bool:  # True also for what was never painted
+        "Whether more than half of the pixels around a point have changed since `keep`"
         if key not in self.kept:
             return True
         xy, r, before = self.kept[key]
@@ -528,19 +566,19 @@ def paint_face(
     d, inks, r = ImageDraw.Draw(canvas), skin_inks(face.person.skin, True), max(1, round(0.035 * head.u))
     points, covers_ears = head_points(head), face.hat == 'scarf' or face.hair == 'long'
     _paint_torso(d, face, head, rng)
-    ears = [s for s in (-1, 1) if not covers_ears and head.seen(s * 92, 112)]
-    for s in ears:
-        _paint_ear(d, head, s, inks)
+    ears = [side for side in (-1, 1) if not covers_ears and head.seen(side * 92, 112)]
+    for side in ears:
+        _paint_ear(d, head, side, inks)
     _paint_skin(d, head, inks, light)
-    for s in ears:
-        if head.seen(s * 92, 76):
-            _paint_ear(d, head, s, inks)
-    for k, side in ((0, 1), (2, -1)):
+    for side in ears:
+        if head.seen(side * 92, 76):  # on the side towards us, so in front of the head
+            _paint_ear(d, head, side, inks)
+    for k, side in ((0, 1), (2, -1)):  # left and right eye in `FACE_POINTS`
         _paint_eye(d, face, head, side, mood, inks)
-        if head.seen(side * _EYE, 68):
+        if head.seen(side * _EYE_LONGITUDE, 68):
             seen.keep((key, k), points[k], r)
     if face.beard:
-        _paint_beard(d, face, head, inks)
+        _paint_beard(d, face, head)
     _paint_nose(d, head, inks, light)
     seen.keep((key, 1), points[1], r)
     _paint_mouth(d, head, mood, inks)
@@ -562,9 +600,10 @@ def paint_palm(
 ):
     "Paint a hand in front of an eye or the nose, as of somebody who hides from the camera"
     d = ImageDraw.Draw(canvas)
-    at = head_points(head)[rng.integers(3)]
-    scale = rng.uniform(0.75, 0.95) * head.u
+    target = head_points(head)[rng.integers(3)]
+    scale = rng.uniform(0.75, 0.95) * head.u  # length of the palm, pixels
     hand = turned_hand(('palm', 'stop', 'fist')[rng.integers(3)], face.person, rng, bool(rng.random() < 0.5))
-    hand = hand.moved(np.eye(2) * scale, at - np.array([0, rng.uniform(-1.1, -0.5)]) * scale, scale)
+    wrist = target - np.array([0, rng.uniform(-1.1, -0.5)]) * scale  # below the target, which the palm covers
+    hand = hand.moved(np.eye(2) * scale, wrist, scale)
     paint_arm(d, hand, face.person, rng.normal(0, 12), 4 * max(canvas.size))
     paint_hand(d, hand, face.person, light)

@@ -27,11 +27,11 @@ from vision_recipes.data.synthetic.face_art import (
 from .hands import camera_light, paint_room, random_size
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #003c5821
-# half the height of a head as a share of the image's shorter side, by how many there are
-_SPANS = {1: (0.27, 0.4), 2: (0.2, 0.27), 3: (0.165, 0.2)}
-_YAW, _PITCH, _ROLL = 50, 12, 25  # degrees, at most
-_CUT = 0.14  # how often the frame cuts off a part of a head
-_PALM = 0.05  # how often a hand covers a part of a face
+# half the height of a head as a share of the image's shorter side, from and to, by the number of people
+_HEAD_SIZES = {1: (0.27, 0.4), 2: (0.2, 0.27), 3: (0.165, 0.2)}
+_MAX_YAW, _MAX_PITCH, _MAX_ROLL = 50, 12, 25  # degrees, at most
+_CUT_SHARE = 0.14  # share of the images in which the frame cuts off a part of a head
+_PALM_SHARE = 0.05  # share of the images in which a hand covers a part of a face
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,42 +44,55 @@ class FaceScene:
     points: np.ndarray
     boxes: np.ndarray  # (N, 4) float32 XYXY in pixels, around each head without hair, inside the image
 
-
-def _turned_head(face, middle, u, rng) -> HeadPose:
+# %% ../../../nbs/data/synthetic/05_faces.ipynb #4292da5e
+def _turned_head(
+    face: Face,
+    middle: Sequence[float],  # x, y in pixels
+    u: float,  # Half its height, pixels
+    rng: np.random.Generator,
+) -> HeadPose:
     "A head turned at random"
-    angle = lambda spread, limit: np.radians(np.clip(rng.normal(0, spread), -limit, limit))
-    return HeadPose(
-        np.asarray(middle, dtype=float), u, angle(22, _YAW), angle(5, _PITCH), angle(10, _ROLL), face.wide
-    )
+
+    def angle(spread, limit):
+        "Radians, from degrees: standard deviation and largest value"
+        return np.radians(np.clip(rng.normal(0, spread), -limit, limit))
+
+    yaw, pitch, roll = angle(22, _MAX_YAW), angle(5, _MAX_PITCH), angle(10, _MAX_ROLL)
+    return HeadPose(np.asarray(middle, dtype=float), u, yaw, pitch, roll, face.wide)
 
 
-def _heads(faces, size_wh, rng) -> list[HeadPose]:  # The first is the largest
+def _place_heads(
+    faces: Sequence[Face],
+    size_wh: tuple[int, int],  # Pixels
+    rng: np.random.Generator,
+) -> list[HeadPose]:  # The first is the largest
     "Heads side by side; the frame may cut off a part of the largest"
     n, (w, h) = len(faces), size_wh
-    sizes = sorted((rng.uniform(*_SPANS[n]) * min(size_wh) for _ in faces), reverse=True)
-    slots, cut = rng.permutation(n), rng.random() < _CUT
-    heads, free = [], max(0.0, w - 2 * n * sizes[0] * 0.85)
-    for face, u, slot in zip(faces, sizes, slots):
-        x = (slot + 0.5) * w / n + rng.uniform(-0.35, 0.35) * free / n
+    sizes = sorted((rng.uniform(*_HEAD_SIZES[n]) * min(size_wh) for _ in faces), reverse=True)
+    columns, cut = rng.permutation(n), rng.random() < _CUT_SHARE  # a column of the image for each head
+    heads, free_width = [], max(0.0, w - 2 * n * sizes[0] * 0.85)
+    for face, u, column in zip(faces, sizes, columns):
+        x = (column + 0.5) * w / n + rng.uniform(-0.35, 0.35) * free_width / n
         y = np.clip(h * rng.uniform(0.36, 0.56), 1.25 * u, max(1.25 * u, h - 1.1 * u))
         heads.append(_turned_head(face, (x, y), u, rng))
     return [_cut_off(heads[0], size_wh, rng), *heads[1:]] if cut else heads
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #d0309f6d
-def _cut_off(head, size_wh, rng) -> HeadPose:
-    "Move the head over the top or the nearer side of the frame, so that one or two points are outside"
+def _cut_off(head: HeadPose, size_wh: tuple[int, int], rng: np.random.Generator) -> HeadPose:
+    "Move the head over the top or the nearer side of the frame, so that one or two of its points are outside"
     if rng.random() < 0.2:
         direction = (0, -1)
     else:
         direction = (-1 if head.middle[0] < size_wh[0] / 2 else 1, 0)
     axis = int(direction[0] == 0)
-    order = np.sort(head_points(head)[:, axis])[:: direction[axis]]  # the innermost first
+    positions = np.sort(head_points(head)[:, axis])[:: direction[axis]]  # the innermost first
     edge = size_wh[axis] if direction[axis] > 0 else 0
+    # what comes to lie on the edge: a position behind the second point, or between the first two
     if rng.random() < 0.8:
-        target = order[1] + (order[-1] - order[1]) * rng.uniform(0.2, 0.9)
+        cut = positions[1] + (positions[-1] - positions[1]) * rng.uniform(0.2, 0.9)
     else:
-        target = (order[0] + order[1]) / 2
-    return replace(head, middle=head.middle + np.array(direction) * abs(edge - target))
+        cut = (positions[0] + positions[1]) / 2
+    return replace(head, middle=head.middle + np.array(direction) * abs(edge - cut))
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #4b18441e
 def draw_faces(
@@ -93,8 +106,8 @@ def draw_faces(
     Raises `VisionRecipesError` on another number of people or a smaller size.
     """
     people = range(faces) if isinstance(faces, int) else faces
-    faces = [f if isinstance(f, Face) else make_face(int(f)) for f in people]
-    if len(faces) not in _SPANS:
+    faces = [face if isinstance(face, Face) else make_face(int(face)) for face in people]
+    if len(faces) not in _HEAD_SIZES:
         raise VisionRecipesError(f'faces: an image has 1 to 3 people, but got {len(faces)}.')
     if min(size_wh) < 64:
         raise VisionRecipesError(
@@ -102,42 +115,44 @@ def draw_faces(
             'each side needs at least 64.'
         )
     rng = np.random.default_rng(seed)
-    big = (2 * size_wh[0], 2 * size_wh[1])
-    heads = _heads(faces, big, rng)
-    image, hidden = _paint_people(faces, heads, big, rng)
+    double_wh = (2 * size_wh[0], 2 * size_wh[1])  # drawn at twice the size, so that edges are smooth
+    heads = _place_heads(faces, double_wh, rng)
+    image, hidden = _paint_people(faces, heads, double_wh, rng)
     points = np.zeros((len(faces), 3, 3), dtype=np.float32)
     xy = np.round(np.stack([head_points(head) for head in heads]) / 2, 2)
-    inside = ((xy >= 0) & (xy < size_wh)).all(-1)
-    points[inside] = np.concatenate([xy, 2.0 - hidden[..., None]], -1)[inside]
+    is_inside = ((xy >= 0) & (xy < size_wh)).all(-1)
+    points[is_inside] = np.concatenate([xy, 2.0 - hidden[..., None]], -1)[is_inside]
     outlines = [head.outline() for head in heads]
-    boxes = np.array([np.concatenate([o.min(0), o.max(0)]) / 2 for o in outlines])
-    boxes = np.clip(boxes, 0, size_wh * 2).astype(np.float32)
+    boxes = np.array([np.concatenate([ring.min(0), ring.max(0)]) / 2 for ring in outlines])
+    boxes = np.clip(boxes, 0, (*size_wh, *size_wh)).astype(np.float32)
     return FaceScene(camera_light(image.reduce(2), rng), points, boxes)
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #cb5ca8a2
 def _paint_people(
-    faces, heads, size_wh, rng
-) -> tuple[Image.Image, np.ndarray]:  # (N, 3) bool: what is hidden
+    faces: Sequence[Face],
+    heads: Sequence[HeadPose],  # The first is the largest
+    size_wh: tuple[int, int],  # Pixels
+    rng: np.random.Generator,
+) -> tuple[Image.Image, np.ndarray]:  # And (N, 3) bool: which points are hidden
     "Paint the room, then the people, the smallest first"
-    room = paint_room(faces[0].person, [o // 2 for o in size_wh], rng)
+    room = paint_room(faces[0].person, [side // 2 for side in size_wh], rng)
     canvas = room.filter(ImageFilter.BoxBlur(max(room.size) / 100)).resize(size_wh, Image.Resampling.BILINEAR)
     seen = Seen(canvas)
-    angle = rng.uniform(-2.6, -0.5)
+    angle = rng.uniform(-2.6, -0.5)  # of the light, from above
     light = np.array([np.cos(angle), np.sin(angle)])
     for i in reversed(range(len(heads))):
         paint_face(canvas, faces[i], heads[i], make_mood(faces[i], rng), seen, i, light, rng)
-    if rng.random() < _PALM:
+    if rng.random() < _PALM_SHARE:
         paint_palm(canvas, faces[0], heads[0], light, rng)
     return canvas, np.array([[seen.covered((i, k)) for k in range(3)] for i in range(len(heads))])
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #72772b8f
-def _face_shapes(scene, rng) -> list[dict]:
-    "Point shapes, shuffled"
-    n = len(scene.points)
+def _face_shapes(scene: FaceScene, rng: np.random.Generator) -> list[dict]:
+    "LabelMe points in random order; those of a person share a group"
     shapes = []
-    for i, person in enumerate(scene.points):
-        group = i + 1 if n > 1 else None
-        for name, (x, y, v) in zip(FACE_POINTS, person):
+    for number, person_points in enumerate(scene.points, 1):
+        group = number if len(scene.points) > 1 else None
+        for name, (x, y, v) in zip(FACE_POINTS, person_points):
             if v:
                 shapes.append(labelme_entry(name, 'point', (x, y), group, hidden=v == 1))
     return [shapes[i] for i in rng.permutation(len(shapes))]
@@ -157,9 +172,10 @@ def make_face_samples(
     """
 
     def draw(person, k):
+        # 7: other random numbers than those of other samples
         rng = np.random.default_rng((7, seed, person, k))
         strangers = rng.integers(10_000, 20_000, int(rng.choice(3, p=(0.5, 0.3, 0.2))))
-        faces = [make_face(int(o), seed) for o in (person, *strangers)]
+        faces = [make_face(int(number), seed) for number in (person, *strangers)]
         scene = draw_faces(faces, random_size(rng, long_sides), rng)
         return scene.image, _face_shapes(scene, rng)
 

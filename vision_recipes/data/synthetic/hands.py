@@ -30,7 +30,7 @@ class Pose:
     spread: float = 0  # Degrees between extended neighbours; 0: side by side
     back: bool = False  # Whether the back of the hand is seen
     turn: float = 0  # Degrees counter-clockwise, for a hand whose thumb is on the right
-    curl: float = 0  # How far extended fingers droop, 0 to 1
+    curl: float = 0  # How far extended fingers are bent, from 0 (straight) to 1
 
 
 POSES = {
@@ -80,91 +80,111 @@ SKINS = np.array(
 _HAIRS = ((40, 30, 26), (82, 52, 34), (128, 84, 48), (190, 150, 92), (120, 118, 116), (22, 22, 26))
 
 
-def random_color(rng, saturation, value) -> tuple[int, int, int]:
-    "A colour of any hue; `saturation` and `value` are ranges"
+def random_color(
+    rng: np.random.Generator,
+    saturation: tuple[float, float],  # From and to, 0 to 1
+    value: tuple[float, float],  # Brightness from and to, 0 to 1
+) -> tuple[int, int, int]:  # RGB, 0 to 255
+    "A colour of any hue"
     rgb = colorsys.hsv_to_rgb(rng.random(), rng.uniform(*saturation), rng.uniform(*value))
-    return tuple(int(255 * o) for o in rgb)
+    return tuple(int(255 * channel) for channel in rgb)
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #b5d40695
 def make_person(
     number: int,  # From 0
     seed: int = 0,  # Of the data set
 ) -> Person:
-    "Make up the person `number`"
+    "The person `number` of a data set: the same for the same arguments"
+    # 1: other random numbers than those of the images
     rng = np.random.default_rng((1, seed, number))
-    # the golden ratio spreads any count of numbers evenly
+    # multiples of the golden ratio, modulo 1, lie evenly between 0 and 1, however many there are
     tone = (number * 0.618 + 0.1) % 1 * (len(SKINS) - 1)
-    skin = SKINS[int(tone)] + (tone % 1) * (SKINS[int(tone) + 1] - SKINS[int(tone)])
+    darker, share = int(tone), tone % 1
+    skin = SKINS[darker] + share * (SKINS[darker + 1] - SKINS[darker])
+    values = ((0.55, 0.95), (0.35, 0.8), (0.2, 0.9))  # brightness of the three colours of the room
     return Person(
-        tuple(int(o) for o in skin),
-        random_color(rng, (0.2, 0.9), (0.25, 0.85)),
-        _HAIRS[rng.integers(len(_HAIRS))],
-        tuple(rng.uniform(0.9, 1.1, 5).tolist()),
-        float(rng.uniform(0.9, 1.1)),
-        float(rng.uniform(0.1, 0.8)),
-        tuple(_ROOMS)[(number * 2 + seed) % len(_ROOMS)],
-        tuple(random_color(rng, (0.08, 0.55), v) for v in ((0.55, 0.95), (0.35, 0.8), (0.2, 0.9))),
+        skin=tuple(int(channel) for channel in skin),
+        sleeve=random_color(rng, (0.2, 0.9), (0.25, 0.85)),
+        hair=_HAIRS[rng.integers(len(_HAIRS))],
+        lengths=tuple(rng.uniform(0.9, 1.1, 5).tolist()),
+        width=float(rng.uniform(0.9, 1.1)),
+        cuff=float(rng.uniform(0.1, 0.8)),
+        room=tuple(_ROOMS)[(number * 2 + seed) % len(_ROOMS)],
+        colours=tuple(random_color(rng, (0.08, 0.55), value) for value in values),
     )
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #1e659910
 @dataclass(frozen=True)
 class _Stroke:
-    "A finger: a chain of circles and what joins them"
+    "A finger: circles along a line, and the tapered pieces between them"
 
-    points: np.ndarray  # (n, 2) base to tip
+    points: np.ndarray  # (n, 2) middles of the circles, base to tip, in the coordinates of its `_Hand`
     radii: np.ndarray  # (n,)
     above: bool = False  # Whether it covers the palm
     nail: bool = False
     creases: bool = True  # Lines at the joints
 
-
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #c0deb592
 @dataclass(frozen=True)
 class _Hand:
-    "All shapes of a hand"
+    "All shapes of a hand, in palm lengths: wrist at (0, 0), knuckles near (0, 1). `moved` makes them pixels"
 
     palm: np.ndarray  # (n, 2) outline, from one side of the wrist round to the other
-    lines: tuple[np.ndarray, ...]  # Lines of the palm, or sinews of the back
-    strokes: tuple[_Stroke, ...]
-    back: bool
-    scale: float = 1.0  # Pixels a palm length
+    lines: tuple[np.ndarray, ...]  # Each (k, 2): lines of the palm, or sinews of the back
+    strokes: tuple[_Stroke, ...]  # Pinky, ring, middle and index finger, thumb
+    back: bool  # Whether the back is seen
+    scale: float = 1.0  # Length of the palm, pixels once it is placed
 
-    def moved(self, matrix, offset, scale) -> '_Hand':  # `matrix` (2, 2) is applied first
+    def moved(
+        self,
+        matrix: np.ndarray,  # (2, 2), applied first
+        offset: np.ndarray | float,  # (2,) added then
+        scale: float,  # By how much `matrix` enlarges
+    ) -> '_Hand':
         "The hand in another system of coordinates"
-        go = lambda points: points @ matrix.T + offset
+
+        def transform(points):
+            return points @ matrix.T + offset
+
+        strokes = [replace(s, points=transform(s.points), radii=s.radii * scale) for s in self.strokes]
         return replace(
             self,
-            palm=go(self.palm),
-            lines=tuple(map(go, self.lines)),
+            palm=transform(self.palm),
+            lines=tuple(map(transform, self.lines)),
             scale=self.scale * scale,
-            strokes=tuple(replace(s, points=go(s.points), radii=s.radii * scale) for s in self.strokes),
+            strokes=tuple(strokes),
         )
 
     def extent(self) -> np.ndarray:  # (4,) XYXY
         "The box around all shapes, outline included"
         low = [self.palm.min(0), *((s.points - s.radii[:, None]).min(0) for s in self.strokes)]
         high = [self.palm.max(0), *((s.points + s.radii[:, None]).max(0) for s in self.strokes)]
-        return np.concatenate(
-            [np.min(low, 0) - _OUTLINE * self.scale, np.max(high, 0) + _OUTLINE * self.scale]
-        )
+        margin = _OUTLINE * self.scale
+        return np.concatenate([np.min(low, 0) - margin, np.max(high, 0) + margin])
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #95d3ce4c
-def _smooth(points, n=5) -> np.ndarray:  # (n * (len(points) - 1) + 1, D)
-    "A Catmull-Rom curve through `points` (D numbers each)"
+def _smooth(
+    points: np.ndarray,  # (k, D)
+    n: int = 5,  # Points of the curve for each one of `points`
+) -> np.ndarray:  # (n * (k - 1) + 1, D)
+    "A Catmull-Rom curve through `points`"
     p = np.asarray(points, dtype=float)
+    # one point more at each end, since a segment needs its neighbours
     p = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
-    t = (np.arange(n) / n)[None, :, None]
+    t = (np.arange(n) / n)[None, :, None]  # position within a segment, 0 to 1
     a, b, c, d = (p[i : len(p) - 3 + i, None] for i in range(4))  # (segments, 1, D)
-    out = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-    return np.concatenate([out.reshape(-1, p.shape[1]), p[-2:-1]])
+    curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+    return np.concatenate([curve.reshape(-1, p.shape[1]), p[-2:-1]])
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #8f5a56df
-_OUTLINE = 0.022
+_OUTLINE = 0.022  # Width of the dark rim around all shapes, palm lengths
 # fmt: off
 _PALM = np.array([
     (0.25, -0.1), (0.29, 0.1), (0.4, 0.32), (0.44, 0.55), (0.43, 0.8), (0.38, 0.97), (0.2, 1.03),
     (0, 1.05), (-0.2, 1.01), (-0.37, 0.92), (-0.43, 0.72), (-0.41, 0.4), (-0.32, 0.12), (-0.26, -0.1),
 ])
 # fmt: on
+# points of the shapes, in palm lengths; see `_Hand`
 _PALM_LINES = (
     [(-0.36, 0.74), (-0.12, 0.68), (0.1, 0.76), (0.2, 0.92)],
     [(0.38, 0.7), (0.12, 0.6), (-0.22, 0.5)],
@@ -172,9 +192,9 @@ _PALM_LINES = (
 )
 _BACK_LINES = tuple([(x, 0.82), (x * 0.6, 0.48)] for x in (0.27, 0.09, -0.1, -0.27))
 _KNUCKLES = np.array([(0.31, 0.93), (0.105, 0.98), (-0.105, 0.95), (-0.305, 0.86)])  # index to pinky
-_LENGTHS = (0.84, 0.94, 0.86, 0.66)
-_RADII = (0.12, 0.122, 0.115, 0.1)
-_THUMBS = {  # points and radii from base to tip
+_FINGER_LENGTHS = (0.84, 0.94, 0.86, 0.66)
+_FINGER_RADII = (0.12, 0.122, 0.115, 0.1)
+_THUMBS = {  # where the thumb lies: points and radii from base to tip
     'out': ([(0.18, 0.25), (0.47, 0.54), (0.7, 0.78), (0.87, 1.0)], (0.17, 0.15, 0.125, 0.1)),
     'wide': ([(0.18, 0.3), (0.5, 0.55), (0.8, 0.68), (1.08, 0.76)], (0.17, 0.15, 0.125, 0.1)),
     'square': ([(0.15, 0.45), (0.42, 0.72), (0.75, 0.78), (1.1, 0.76)], (0.17, 0.16, 0.14, 0.115)),
@@ -186,232 +206,282 @@ _THUMBS = {  # points and radii from base to tip
 }
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #1be049ab
-def _thumb(pose, person, rng) -> _Stroke:
+def _thumb(pose: Pose, person: Person, rng: np.random.Generator) -> _Stroke:
     "The thumb; folded or across it lies above the palm"
     points, radii = map(np.array, _THUMBS[pose.thumb])
     above = pose.thumb in ('across', 'folded')
     points = points + np.cumsum(rng.normal(0, 0.012, points.shape), 0)
-    points = points[0] + (points - points[0]) * (1 if above or pose.thumb == 'ring' else person.lengths[0])
+    touches_hand = above or pose.thumb == 'ring'  # then its tip must stay where it is
+    length = 1 if touches_hand else person.lengths[0]
+    points = points[0] + (points - points[0]) * length
     curve = _smooth(np.column_stack([points, radii]))
     return _Stroke(curve[:, :2], curve[:, 2], above, nail=pose.back or above, creases=False)
 
-
-def _finger(j, pose, person, rng) -> _Stroke:  # `j` 0 is the index, 3 the pinky
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #e12430d0
+def _finger(
+    j: int,  # 0 is the index, 3 the pinky
+    pose: Pose,
+    person: Person,
+    rng: np.random.Generator,
+) -> _Stroke:
     "A finger: extended, bent to the thumb, or folded towards us or away from us"
-    knuckle, radius, letter = _KNUCKLES[j], _RADII[j], 'imrp'[j]
+    knuckle, radius, letter = _KNUCKLES[j], _FINGER_RADII[j], 'imrp'[j]
     if pose.thumb == 'ring' and letter == 'i':
-        return _bent(radius, rng)
+        return _index_finger_of_ok(radius, rng)
     if letter in pose.up:
-        place = (len(pose.up) - 1) / 2 - pose.up.index(letter)
-        angle = np.radians(pose.spread * place + rng.normal(0, 1.5))
-        length = _LENGTHS[j] * person.lengths[j + 1] * (1 - 0.25 * pose.curl) - radius
-        way, side = np.array([np.sin(angle), np.cos(angle)]), np.array([np.cos(angle), -np.sin(angle)])
-        bend = rng.normal(0, 0.012) + 0.1 * pose.curl
-        points = _smooth(
-            [
-                knuckle - 0.12 * way,
-                knuckle + 0.45 * length * way - bend * side,
-                knuckle + length * way + bend * side,
-            ],
-            4,
-        )
-        return _Stroke(points, radius * np.linspace(1.02, 0.84, len(points)), nail=pose.back)
-    if pose.back:
-        return _Stroke(np.array([knuckle - (0, 0.1), knuckle + (0, 0.05)]), np.full(2, radius), creases=False)
+        return _extended_finger(j, pose, person, rng)
+    if pose.back:  # folded away from us: only its base is seen
+        points = np.array([knuckle - (0, 0.1), knuckle + (0, 0.05)])
+        return _Stroke(points, np.full(2, radius), creases=False)
+    # folded towards us, over the palm; the two middle fingers are longer
     tip = knuckle + (rng.normal(0, 0.01) - 0.04 * knuckle[0], -0.36 - 0.04 * (j in (1, 2)))
-    return _Stroke(
-        np.array([knuckle + (0, 0.07), (knuckle + tip) / 2, tip]),
-        radius * np.array([1.02, 1.0, 0.9]),
-        above=True,
-    )
+    points = np.array([knuckle + (0, 0.07), (knuckle + tip) / 2, tip])
+    return _Stroke(points, radius * np.array([1.02, 1.0, 0.9]), above=True)
+
+
+def _extended_finger(j: int, pose: Pose, person: Person, rng: np.random.Generator) -> _Stroke:
+    "A finger that points away from the palm, slightly bent; arguments as for `_finger`"
+    knuckle, radius = _KNUCKLES[j], _FINGER_RADII[j]
+    rank = (len(pose.up) - 1) / 2 - pose.up.index('imrp'[j])  # 0: in the middle of the extended fingers
+    angle = np.radians(pose.spread * rank + rng.normal(0, 1.5))
+    length = _FINGER_LENGTHS[j] * person.lengths[j + 1] * (1 - 0.25 * pose.curl) - radius
+    along, across = np.array([np.sin(angle), np.cos(angle)]), np.array([np.cos(angle), -np.sin(angle)])
+    bend = rng.normal(0, 0.012) + 0.1 * pose.curl
+    base = knuckle - 0.12 * along
+    middle = knuckle + 0.45 * length * along - bend * across
+    tip = knuckle + length * along + bend * across
+    points = _smooth([base, middle, tip], 4)
+    return _Stroke(points, radius * np.linspace(1.02, 0.84, len(points)), nail=pose.back)
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #8b242a93
-def _bent(radius, rng) -> _Stroke:
+def _index_finger_of_ok(radius: float, rng: np.random.Generator) -> _Stroke:
     "The index finger of the gesture `ok`, which forms a ring with the thumb"
-    points = _smooth(
-        np.array([(0.28, 0.85), (0.42, 1.24), (0.72, 1.34), (0.92, 1.06)]) + rng.normal(0, 0.012, (4, 2))
-    )
-    return _Stroke(points, radius * np.linspace(1.02, 0.86, len(points)), creases=False)
+    points = np.array([(0.28, 0.85), (0.42, 1.24), (0.72, 1.34), (0.92, 1.06)])
+    curve = _smooth(points + rng.normal(0, 0.012, (4, 2)))
+    return _Stroke(curve, radius * np.linspace(1.02, 0.86, len(curve)), creases=False)
 
 
-def _hand(name, person, rng) -> _Hand:
-    "The shapes of a hand that makes the gesture `name`"
+def _hand(name: str, person: Person, rng: np.random.Generator) -> _Hand:
+    "The shapes of a hand that makes the gesture `name`, in palm lengths"
     pose = POSES[name]
     strokes = [_finger(j, pose, person, rng) for j in (3, 2, 1, 0)] + [_thumb(pose, person, rng)]
-    hand = _Hand(
-        _smooth(_PALM),
-        tuple(_smooth(o) for o in (_BACK_LINES if pose.back else _PALM_LINES)),
-        tuple(strokes),
-        pose.back,
-    )
+    lines = _BACK_LINES if pose.back else _PALM_LINES
+    hand = _Hand(_smooth(_PALM), tuple(map(_smooth, lines)), tuple(strokes), pose.back)
     squeeze = 0.78 if name == 'mute' else 1.0  # the hand is seen half from the side
     hand = hand.moved(np.diag([person.width * squeeze, 1.0]), 0, 1.0)
-    return replace(
-        hand, strokes=tuple(replace(s, radii=s.radii * person.width * squeeze**0.5) for s in hand.strokes)
-    )
+    thickness = person.width * squeeze**0.5
+    return replace(hand, strokes=tuple(replace(s, radii=s.radii * thickness) for s in hand.strokes))
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #11436c51
-def toned(colour, factor, towards=0) -> tuple[int, int, int]:
-    "A colour times `factor`, moved towards white by the share `towards`"
-    return tuple(int(min(255, max(0, o * factor * (1 - towards) + 255 * towards))) for o in colour)
+def toned(
+    colour: Sequence[float],  # RGB, 0 to 255
+    factor: float,  # Below 1 darker, above 1 lighter
+    towards: float = 0,  # 0 to 1: the share of white that is mixed in
+) -> tuple[int, int, int]:
+    "A colour made darker or lighter"
+    mixed = [channel * factor * (1 - towards) + 255 * towards for channel in colour]
+    return tuple(int(min(255, max(0, channel))) for channel in mixed)
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #9d5e2738
 @dataclass(frozen=True)
 class _Inks:
-    "The colours of a hand"
+    "The colours of a hand, RGB, 0 to 255"
 
-    line: tuple
-    shade: tuple
-    skin: tuple
-    light: tuple
-    nail: tuple
+    line: tuple[int, int, int]  # Outlines
+    shade: tuple[int, int, int]  # The side away from the light
+    skin: tuple[int, int, int]
+    light: tuple[int, int, int]  # Where the light falls
+    nail: tuple[int, int, int]
 
 
-def skin_inks(skin, back) -> _Inks:
-    "Colours for one side of a hand; a dark hand's palm is lighter than its back"
+def skin_inks(
+    skin: tuple[int, int, int],  # RGB, 0 to 255
+    back: bool,  # Of the back of the hand, or other skin; else of the palm
+) -> _Inks:
+    "Colours to paint skin with; a dark hand's palm is lighter than its back"
     if not back:
-        skin = tuple(int(o + max(0, p - o) * 0.35) for o, p in zip(skin, (232, 176, 148)))
+        palm = (232, 176, 148)
+        skin = tuple(int(s + max(0, p - s) * 0.35) for s, p in zip(skin, palm))
     return _Inks(
-        toned(skin, 0.42),
-        toned(skin, 0.84),
-        toned(skin, 0.97),
-        toned(skin, 1.04, 0.06),
-        toned(skin, 1.0, 0.42),
+        line=toned(skin, 0.42),
+        shade=toned(skin, 0.84),
+        skin=toned(skin, 0.97),
+        light=toned(skin, 1.04, 0.06),
+        nail=toned(skin, 1.0, 0.42),
     )
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #7cdc0239
-def draw_disc(d, xy, r, fill):
+def draw_disc(d: ImageDraw.ImageDraw, xy: Sequence[float], r: float, fill):
+    "Paint a disc of radius `r` around `xy`, both in pixels"
     d.ellipse((xy[0] - r, xy[1] - r, xy[0] + r, xy[1] + r), fill=fill)
 
 
-def draw_stroke(d, points, radii, fill):
+def draw_stroke(
+    d: ImageDraw.ImageDraw,
+    points: np.ndarray,  # (n, 2) middles of the circles, pixels
+    radii: np.ndarray,  # (n,) pixels
+    fill,  # A colour
+):
     "Paint a chain of circles and the tapered pieces between them"
     step = np.diff(points, axis=0)
-    normal = np.stack([-step[:, 1], step[:, 0]], 1) / np.maximum(
-        np.linalg.norm(step, axis=1, keepdims=True), 1e-6
-    )
+    length = np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-6)
+    normal = np.stack([-step[:, 1], step[:, 0]], 1) / length  # unit vectors
     a, b = normal * radii[:-1, None], normal * radii[1:, None]
     quads = np.stack([points[:-1] + a, points[1:] + b, points[1:] - b, points[:-1] - a], 1).reshape(-1, 8)
-    for q in quads.tolist():
-        d.polygon(q, fill=fill)
-    for p, r in zip(points.tolist(), radii.tolist()):
-        draw_disc(d, p, r, fill)
+    for quad in quads.tolist():
+        d.polygon(quad, fill=fill)
+    for point, radius in zip(points.tolist(), radii.tolist()):
+        draw_disc(d, point, radius, fill)
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #cfc5df17
-def _paint_finger(d, s, inks, scale, light):
-    "One finger in three tones, with its joints or its nail"
-    draw_stroke(d, s.points, s.radii + _OUTLINE * scale, inks.line)
-    draw_stroke(d, s.points, s.radii, inks.shade)
-    draw_stroke(d, s.points + light * 0.14 * s.radii[:, None], s.radii * 0.8, inks.skin)
-    draw_stroke(d, s.points + light * 0.28 * s.radii[:, None], s.radii * 0.4, inks.light)
-    n, way = len(s.points), s.points[-1] - s.points[-2]
-    way = way / max(np.linalg.norm(way), 1e-6)
-    side = np.array([-way[1], way[0]])
-    for at in (n * 3 // 7, n * 5 // 7) if s.creases else ():
-        p, r = s.points[at], s.radii[at] * 0.55
-        d.line(
-            [*(p - side * r), *(p + side * r)],
-            fill=inks.shade if s.above else toned(inks.line, 1.5),
-            width=max(1, round(0.02 * scale)),
-        )
-    if s.nail:
-        _paint_nail(
-            d,
-            s.points[-1] + way * s.radii[-1] * 0.2,
-            way * s.radii[-1] * 0.62,
-            side * s.radii[-1] * 0.52,
-            inks,
-            scale,
-        )
+def _paint_finger(
+    d: ImageDraw.ImageDraw,
+    finger: _Stroke,
+    inks: _Inks,
+    scale: float,  # `_Hand.scale`
+    light: np.ndarray,  # (2,) unit vector to the light
+):
+    "One finger in three tones, with the creases of its joints or its nail"
+    points, radii = finger.points, finger.radii
+    draw_stroke(d, points, radii + _OUTLINE * scale, inks.line)
+    draw_stroke(d, points, radii, inks.shade)
+    draw_stroke(d, points + light * 0.14 * radii[:, None], radii * 0.8, inks.skin)
+    draw_stroke(d, points + light * 0.28 * radii[:, None], radii * 0.4, inks.light)
+    along = points[-1] - points[-2]
+    along = along / max(np.linalg.norm(along), 1e-6)
+    across = np.array([-along[1], along[0]])
+    if finger.creases:
+        ink = inks.shade if finger.above else toned(inks.line, 1.5)
+        for i in (len(points) * 3 // 7, len(points) * 5 // 7):  # the two joints
+            half = across * (radii[i] * 0.55)
+            ends = [*(points[i] - half), *(points[i] + half)]
+            d.line(ends, fill=ink, width=max(1, round(0.02 * scale)))
+    if finger.nail:
+        tip, r = points[-1], radii[-1]
+        _paint_nail(d, tip + along * r * 0.2, along * r * 0.62, across * r * 0.52, inks, scale)
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #1672bdd1
-def _paint_nail(d, at, along, across, inks, scale):
-    "A nail: an ellipse with two half axes"
+def _paint_nail(
+    d: ImageDraw.ImageDraw,
+    middle: np.ndarray,  # (2,) pixels
+    along: np.ndarray,  # (2,) half axis, pixels
+    across: np.ndarray,  # (2,) the other half axis
+    inks: _Inks,
+    scale: float,  # `_Hand.scale`
+):
+    "A nail, an ellipse"
     t = np.linspace(0, 2 * np.pi, 14)[:, None]
-    d.polygon(
-        (at + np.cos(t) * along + np.sin(t) * across).ravel().tolist(),
-        fill=inks.nail,
-        outline=inks.shade,
-        width=max(1, round(0.012 * scale)),
-    )
+    ring = middle + np.cos(t) * along + np.sin(t) * across
+    width = max(1, round(0.012 * scale))
+    d.polygon(ring.ravel().tolist(), fill=inks.nail, outline=inks.shade, width=width)
 
 
-def paint_hand(d, hand, person, light):
-    "A whole hand; `light` is the direction to the light, a unit vector"
+def paint_hand(
+    d: ImageDraw.ImageDraw,
+    hand: _Hand,
+    person: Person,
+    light: np.ndarray,  # (2,) unit vector to the light
+):
+    "A whole hand: fingers behind the palm, the palm in three tones with its lines, fingers above it"
     inks, scale = skin_inks(person.skin, hand.back), hand.scale
     d.line(hand.palm.ravel().tolist(), fill=inks.line, width=round(2 * _OUTLINE * scale))
-    for s in hand.strokes:
-        if not s.above:
-            _paint_finger(d, s, inks, scale, light)
+    for finger in hand.strokes:
+        if not finger.above:
+            _paint_finger(d, finger, inks, scale, light)
     middle = hand.palm.mean(0)
     for size, shift, ink in ((1.0, 0.0, inks.shade), (0.93, 0.02, inks.skin), (0.6, 0.06, inks.light)):
-        d.polygon((middle + (hand.palm - middle) * size + light * shift * scale).ravel().tolist(), fill=ink)
-    for o in hand.lines:
-        d.line(
-            o.ravel().tolist(),
-            fill=inks.shade if hand.back else toned(inks.line, 1.5),
-            width=max(1, round(0.024 * scale)),
-        )
-    for s in hand.strokes:
-        if s.above:
-            _paint_finger(d, s, inks, scale, light)
+        ring = middle + (hand.palm - middle) * size + light * shift * scale
+        d.polygon(ring.ravel().tolist(), fill=ink)
+    ink = inks.shade if hand.back else toned(inks.line, 1.5)
+    for line in hand.lines:
+        d.line(line.ravel().tolist(), fill=ink, width=max(1, round(0.024 * scale)))
+    for finger in hand.strokes:
+        if finger.above:
+            _paint_finger(d, finger, inks, scale, light)
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #7ffb7c03
-def _hand_mask(hand, size_wh) -> Image.Image:  # Mode L, 255 on the hand
+def _hand_mask(hand: _Hand, size_wh: tuple[int, int]) -> Image.Image:  # Mode L, 255 on the hand
     "Where the hand is, arm excluded"
     mask = Image.new('L', size_wh)
     d, rim = ImageDraw.Draw(mask), _OUTLINE * hand.scale
     d.polygon(hand.palm.ravel().tolist(), fill=255)
     d.line(hand.palm.ravel().tolist(), fill=255, width=round(2 * rim))
-    for s in hand.strokes:
-        draw_stroke(d, s.points, s.radii + rim, 255)
+    for finger in hand.strokes:
+        draw_stroke(d, finger.points, finger.radii + rim, 255)
     return mask
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #c701065d
-def _band(start, way, near, far, width_near, width_far) -> list[float]:
-    "A strip along the unit vector `way`, from `near` to `far`, as a polygon"
-    side = np.array([-way[1], way[0]])
-    return np.concatenate(
-        [
-            start + way * near + side * width_near,
-            start + way * far + side * width_far,
-            start + way * far - side * width_far,
-            start + way * near - side * width_near,
-        ]
-    ).tolist()
+def _strip(
+    start: np.ndarray,  # (2,) pixels
+    direction: np.ndarray,  # (2,) unit vector
+    near: float,  # Where the strip begins and ends, in pixels from `start`
+    far: float,
+    width_near: float,  # Half its width at both ends, pixels
+    width_far: float,
+) -> list[float]:
+    "A tapered strip as a polygon: x and y of its four corners"
+    side = np.array([-direction[1], direction[0]])
+    corners = [
+        start + direction * near + side * width_near,
+        start + direction * far + side * width_far,
+        start + direction * far - side * width_far,
+        start + direction * near - side * width_near,
+    ]
+    return np.concatenate(corners).tolist()
 
-
-def paint_arm(d, hand, person, bend, reach):
-    "Forearm and sleeve, from the wrist to out of the image; `bend` in degrees, `reach` in pixels"
-    inks, u, width = (
-        skin_inks(person.skin, True),
-        hand.scale,
-        np.linalg.norm(hand.palm[0] - hand.palm[-1]) / 2,
-    )
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #24e0ef79
+def paint_arm(
+    d: ImageDraw.ImageDraw,
+    hand: _Hand,
+    person: Person,
+    bend: float,  # Degrees between the axis of the hand and the arm
+    reach: float,  # Length of the arm, pixels
+):
+    "Forearm and sleeve, from the wrist to out of the image"
+    inks, scale = skin_inks(person.skin, True), hand.scale
+    width = np.linalg.norm(hand.palm[0] - hand.palm[-1]) / 2  # half that of the wrist
     wrist = (hand.palm[0] + hand.palm[-1]) / 2
-    way = wrist - hand.palm[len(hand.palm) // 2]
-    way = way / np.linalg.norm(way)
+    direction = wrist - hand.palm[len(hand.palm) // 2]  # from the knuckles to the wrist
+    direction = direction / np.linalg.norm(direction)
     c, s = np.cos(np.radians(bend)), np.sin(np.radians(bend))
-    way = np.array([c * way[0] - s * way[1], s * way[0] + c * way[1]])
-    far = width * (1 + 0.12 * reach / u)
-    for grow, ink in ((_OUTLINE * u, inks.line), (0, inks.shade), (-0.05 * u, inks.skin)):
-        d.polygon(_band(wrist, way, -0.06 * u, reach, width + grow, far + grow), fill=ink)
-    cuff, wide = person.cuff * u, width * 1.22
-    for grow, ink in (
-        (_OUTLINE * u, toned(person.sleeve, 0.45)),
+    direction = np.array([c * direction[0] - s * direction[1], s * direction[0] + c * direction[1]])
+    far = width * (1 + 0.12 * reach / scale)
+    arm_layers = ((_OUTLINE * scale, inks.line), (0, inks.shade), (-0.05 * scale, inks.skin))
+    for grow, ink in arm_layers:
+        ring = _strip(wrist, direction, -0.06 * scale, reach, width + grow, far + grow)
+        d.polygon(ring, fill=ink)
+    _paint_sleeve(d, person, wrist, direction, (width * 1.22, far * 1.3), scale, reach)
+
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #0797d6fa
+def _paint_sleeve(
+    d: ImageDraw.ImageDraw,
+    person: Person,
+    wrist: np.ndarray,  # (2,) pixels
+    direction: np.ndarray,  # (2,) unit vector along the arm
+    widths: tuple[float, float],  # Half the width at the cuff and at the other end, pixels
+    scale: float,  # `_Hand.scale`
+    reach: float,  # Length of the arm, pixels
+):
+    "The sleeve, from the cuff to the end of the arm"
+    cuff, (near, far) = person.cuff * scale, widths
+    layers = (
+        (_OUTLINE * scale, toned(person.sleeve, 0.45)),
         (0, toned(person.sleeve, 0.82)),
-        (-0.12 * u, person.sleeve),
-    ):
-        d.polygon(_band(wrist, way, cuff - max(grow, 0), reach, wide + grow, far * 1.3 + grow), fill=ink)
-    d.polygon(_band(wrist, way, cuff + 0.14 * u, cuff + 0.17 * u, wide, wide), fill=toned(person.sleeve, 0.6))
+        (-0.12 * scale, person.sleeve),
+    )
+    for grow, ink in layers:
+        ring = _strip(wrist, direction, cuff - max(grow, 0), reach, near + grow, far + grow)
+        d.polygon(ring, fill=ink)
+    seam = _strip(wrist, direction, cuff + 0.14 * scale, cuff + 0.17 * scale, near, near)
+    d.polygon(seam, fill=toned(person.sleeve, 0.6))
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #ce4fb84a
 def _wall(d, size, rng, colours):
-    "A plain wall"
+    "A plain wall: nothing is added to the background. Arguments as for all in `_ROOMS`"
 
 
 def _stripes(d, size, rng, colours):
-    "Wallpaper"
+    "Wallpaper with slanted stripes; `size` (width, height) in pixels, `colours` as in `Person`"
     step = max(3, max(size) // int(rng.integers(6, 12)))
     slant = int(rng.integers(-2, 3)) * step
     for x in range(-abs(slant) - int(rng.integers(step)), size[0] + abs(slant), 2 * step):
@@ -419,119 +489,138 @@ def _stripes(d, size, rng, colours):
 
 
 def _shelves(d, size, rng, colours):
-    "Books on shelves"
+    "Books on shelves; `size` (width, height) in pixels, `colours` as in `Person`"
     w, h = size
-    rows = int(rng.integers(2, 5))
-    for y in range(rows):
-        x, bottom = 0, int((y + 0.92) * h / rows)
+    n_shelves = int(rng.integers(2, 5))
+    for shelf in range(n_shelves):
+        x, bottom = 0, int((shelf + 0.92) * h / n_shelves)
         while x < w:
-            thick = max(2, int(rng.integers(w // 24 + 1, w // 10 + 2)))
-            if rng.random() < 0.8:
-                d.rectangle(
-                    [x, bottom - int(h / rows * rng.uniform(0.4, 0.75)), x + thick, bottom],
-                    fill=toned(colours[int(rng.integers(1, 3))], rng.uniform(0.6, 1.2)),
-                )
-            x += thick + 1
+            thickness = max(2, int(rng.integers(w // 24 + 1, w // 10 + 2)))
+            if rng.random() < 0.8:  # else a gap
+                top = bottom - int(h / n_shelves * rng.uniform(0.4, 0.75))
+                ink = toned(colours[int(rng.integers(1, 3))], rng.uniform(0.6, 1.2))
+                d.rectangle([x, top, x + thickness, bottom], fill=ink)
+            x += thickness + 1
         d.rectangle([0, bottom, w, bottom + max(1, h // 40)], fill=toned(colours[1], 0.5))
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #a248c6cb
 def _window(d, size, rng, colours):
-    "A bright window with a cross, and furniture below"
+    "A bright window with a cross, and furniture below; `size` in pixels, `colours` as in `Person`"
     w, h = size
-    x, y, ww, hh = (
-        rng.uniform(-0.1, 0.5) * w,
-        rng.uniform(-0.1, 0.2) * h,
-        rng.uniform(0.4, 0.7) * w,
-        rng.uniform(0.4, 0.7) * h,
-    )
+    x, y = rng.uniform(-0.1, 0.5) * w, rng.uniform(-0.1, 0.2) * h
+    window_w, window_h = rng.uniform(0.4, 0.7) * w, rng.uniform(0.4, 0.7) * h
+    right, bottom = x + window_w, y + window_h
     bar, frame = max(1, w // 40), toned(colours[2], 0.7)
-    d.rectangle([x, y, x + ww, y + hh], fill=toned(colours[0], 1.0, 0.55), outline=frame, width=bar)
-    d.rectangle([x + ww / 2, y, x + ww / 2 + bar, y + hh], fill=frame)
-    d.rectangle([x, y + hh / 2, x + ww, y + hh / 2 + bar], fill=frame)
-    d.rectangle(
-        [rng.uniform(-0.2, 0.6) * w, h * rng.uniform(0.7, 0.85), rng.uniform(0.7, 1.2) * w, h],
-        fill=colours[1],
-    )
+    d.rectangle([x, y, right, bottom], fill=toned(colours[0], 1.0, 0.55), outline=frame, width=bar)
+    d.rectangle([x + window_w / 2, y, x + window_w / 2 + bar, bottom], fill=frame)
+    d.rectangle([x, y + window_h / 2, right, y + window_h / 2 + bar], fill=frame)
+    furniture = [rng.uniform(-0.2, 0.6) * w, h * rng.uniform(0.7, 0.85), rng.uniform(0.7, 1.2) * w, h]
+    d.rectangle(furniture, fill=colours[1])
 
 
 def _foliage(d, size, rng, colours):
-    "Blobs of many sizes: leaves, a crowd, lights"
-    for x, y, r, c in rng.random((40, 4)).tolist():
-        draw_disc(
-            d,
-            (x * size[0], y * size[1]),
-            (0.02 + 0.1 * r * r) * max(size),
-            toned(colours[1 + int(c * 2)], 0.6 + 0.7 * (c * 7 % 1)),
-        )
+    "Discs of many sizes: leaves, a crowd, lights; `size` in pixels, `colours` as in `Person`"
+    for x, y, r, tone in rng.random((40, 4)).tolist():
+        ink = toned(colours[1 + int(tone * 2)], 0.6 + 0.7 * (tone * 7 % 1))
+        draw_disc(d, (x * size[0], y * size[1]), (0.02 + 0.1 * r * r) * max(size), ink)
 
 
+# each paints on `d` (an `ImageDraw`) of `size` (width, height) in pixels, with three RGB `colours`
 _ROOMS = {'wall': _wall, 'stripes': _stripes, 'shelves': _shelves, 'window': _window, 'foliage': _foliage}
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #6c2073a0
-def paint_room(person, size_wh, rng) -> Image.Image:  # Of half the size
+def paint_room(
+    person: Person,
+    size_wh: tuple[int, int],  # Pixels; the result has half of it
+    rng: np.random.Generator,
+) -> Image.Image:  # RGB, of half the size: the room is blurred later
     "The room, without its person"
-    size = tuple(max(8, o // 2) for o in size_wh)
+    size = tuple(max(8, side // 2) for side in size_wh)
+    # the wall: a colour for each corner, mixed in between
     corners = np.array(person.colours[0], dtype=float) * rng.uniform(0.75, 1.1, (2, 2, 1))
     room = Image.fromarray(np.clip(corners, 0, 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
     _ROOMS[person.room](ImageDraw.Draw(room), size, rng, person.colours)
     return room
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #4dc2c198
-def paint_body(d, person, mouth, u):
-    "Head and shoulders, the mouth at `mouth`; `u` is a quarter of the head's height"
+def paint_body(
+    d: ImageDraw.ImageDraw,
+    person: Person,
+    mouth: Sequence[float],  # x, y of the mouth, pixels
+    u: float,  # A quarter of the head's height, pixels
+):
+    "Head and shoulders, from back to front"
     inks = skin_inks(person.skin, True)
     x, y = float(mouth[0]), float(mouth[1])
-    box = lambda cx, cy, rx, ry: (x + (cx - rx) * u, y + (cy - ry) * u, x + (cx + rx) * u, y + (cy + ry) * u)
+
+    def box(cx, cy, rx, ry):
+        "XYXY in pixels, from a middle and half axes in `u`, relative to the mouth"
+        return x + (cx - rx) * u, y + (cy - ry) * u, x + (cx + rx) * u, y + (cy + ry) * u
+
     d.ellipse(box(0, -1.35, 1.65, 2.05), fill=person.hair)
-    d.rectangle(box(0, 1.2, 0.65, 1.0), fill=inks.shade)
-    d.rounded_rectangle(box(0, 5.9, 3.6, 4.0), radius=1.8 * u, fill=toned(person.sleeve, 0.9))
+    d.rectangle(box(0, 1.2, 0.65, 1.0), fill=inks.shade)  # neck
+    d.rounded_rectangle(box(0, 5.9, 3.6, 4.0), radius=1.8 * u, fill=toned(person.sleeve, 0.9))  # shoulders
     d.ellipse(box(0, -0.75, 1.42, 1.95), fill=inks.line)
     d.ellipse(box(0, -0.75, 1.38, 1.9), fill=inks.skin)
     d.chord(box(0, -1.25, 1.5, 1.5), 195, 345, fill=person.hair)
     for side in (-0.55, 0.55):
-        d.ellipse(box(side, -1.1, 0.24, 0.14), fill=(245, 243, 240))
+        d.ellipse(box(side, -1.1, 0.24, 0.14), fill=(245, 243, 240))  # eye and pupil
         d.ellipse(box(side, -1.1, 0.12, 0.13), fill=(45, 32, 28))
-        d.line(
-            [x + (side - 0.28) * u, y - 1.42 * u, x + (side + 0.28) * u, y - 1.46 * u],
-            fill=person.hair,
-            width=max(1, round(0.1 * u)),
-        )
-    d.line(
-        [x, y - 0.9 * u, x - 0.12 * u, y - 0.45 * u, x + 0.1 * u, y - 0.42 * u],
-        fill=inks.shade,
-        width=max(1, round(0.08 * u)),
-    )
-    d.ellipse(box(0, 0, 0.5, 0.16), fill=toned((180, 70, 70), 0.55 + max(person.skin) / 500))
+        brow = [x + (side - 0.28) * u, y - 1.42 * u, x + (side + 0.28) * u, y - 1.46 * u]
+        d.line(brow, fill=person.hair, width=max(1, round(0.1 * u)))
+    nose = [x, y - 0.9 * u, x - 0.12 * u, y - 0.45 * u, x + 0.1 * u, y - 0.42 * u]
+    d.line(nose, fill=inks.shade, width=max(1, round(0.08 * u)))
+    d.ellipse(box(0, 0, 0.5, 0.16), fill=toned((180, 70, 70), 0.55 + max(person.skin) / 500))  # mouth
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #90844fb9
-def camera_light(img, rng) -> Image.Image:
+def camera_light(
+    img: Image.Image,  # RGB
+    rng: np.random.Generator,
+) -> Image.Image:  # RGB, of the same size
     "Add uneven light, contrast, blur and noise, as a small camera does"
     w, h = img.size
-    if (blur := rng.uniform(-0.6, 0.8) * min(w, h) / 224) > 0.15:
+    blur = rng.uniform(-0.6, 0.8) * min(w, h) / 224  # radius in pixels; about half the images stay sharp
+    if blur > 0.15:
         img = img.filter(ImageFilter.BoxBlur(blur))
-    field = Image.fromarray(
-        (rng.uniform(0.78, 1.12, (2, 3)) * rng.uniform(0.85, 1.08)).astype(np.float32)
-    ).resize((w, h), Image.Resampling.BILINEAR)
-    a = np.asarray(img, dtype=np.float32) * np.asarray(field)[..., None]
-    a *= (rng.uniform(0.8, 1.05) * rng.uniform(0.95, 1.05, 3)).astype(np.float32)
-    a += np.float32(rng.uniform(-4, 22))
-    a += rng.standard_normal((h, w, 1), dtype=np.float32) * np.float32(rng.uniform(1, 5))
+    coarse = (rng.uniform(0.78, 1.12, (2, 3)) * rng.uniform(0.85, 1.08)).astype(np.float32)
+    brightness = Image.fromarray(coarse).resize((w, h), Image.Resampling.BILINEAR)
+    a = np.asarray(img, dtype=np.float32) * np.asarray(brightness)[..., None]
+    a *= (rng.uniform(0.8, 1.05) * rng.uniform(0.95, 1.05, 3)).astype(np.float32)  # exposure, white balance
+    a += np.float32(rng.uniform(-4, 22))  # black level
+    a += rng.standard_normal((h, w, 1), dtype=np.float32) * np.float32(rng.uniform(1, 5))  # noise
     return Image.fromarray(np.clip(a, 0, 255).astype(np.uint8))
 
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #507b7f14
+def _rotation(angle: float) -> np.ndarray:  # (2, 2)
+    "A rotation by `angle` radians"
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
-def turned_hand(name, person, rng, left) -> _Hand:
-    "A hand of size 1 in image axes (y down), tilted a little"
-    tilt, turn = np.radians([np.clip(rng.normal(0, 4 if name == 'mute' else 7.5), -24, 24), POSES[name].turn])
-    spin = lambda o: np.array([[np.cos(o), -np.sin(o)], [np.sin(o), np.cos(o)]])
-    mirror = np.diag([-1.0 if left != POSES[name].back else 1.0, 1.0])
-    return _hand(name, person, rng).moved(np.diag([1.0, -1.0]) @ spin(tilt) @ mirror @ spin(turn), 0, 1.0)
+
+def turned_hand(
+    name: str,  # A key of `POSES`
+    person: Person,
+    rng: np.random.Generator,
+    left: bool,  # A left hand
+) -> _Hand:
+    "A hand in image axes (y down), its palm of length 1, tilted a little"
+    pose = POSES[name]
+    spread = 4 if name == 'mute' else 7.5
+    tilt, turn = np.radians([np.clip(rng.normal(0, spread), -24, 24), pose.turn])
+    mirror = np.diag([-1.0 if left != pose.back else 1.0, 1.0])  # a left hand's back looks like a right palm
+    y_down = np.diag([1.0, -1.0])
+    matrix = y_down @ _rotation(tilt) @ mirror @ _rotation(turn)
+    return _hand(name, person, rng).moved(matrix, 0, 1.0)
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #bbd46600
-def _placed(hand, name, taken, size_wh, span, rng) -> _Hand | None:
-    """The hand at a place of its own and of a size in `span` (fractions of the shorter side).
-
-    None where there is no room.
-    """
+def _place_hand(
+    hand: _Hand,  # As `turned_hand` makes it
+    name: str,  # A key of `POSES`
+    taken: list[np.ndarray],  # Boxes (4,) of the hands that are placed already, pixels
+    size_wh: tuple[int, int],  # Of the image, pixels
+    span: tuple[float, float],  # Size of the hand, from and to, as fractions of the shorter side
+    rng: np.random.Generator,
+) -> _Hand | None:  # In pixels; None where there is no room
+    "Scale and move a hand so that it overlaps no other; each further attempt is smaller"
     box, size = hand.extent(), np.array(size_wh, dtype=float)
     wh = box[2:] - box[:2]
     for attempt in range(24):
@@ -539,20 +628,20 @@ def _placed(hand, name, taken, size_wh, span, rng) -> _Hand | None:
             rng.uniform(*span)
             * (0.72 if name == 'mute' else 1.0)
             * size.min()
-            / (wh.max() * 1.9) ** 0.5
+            / (wh.max() * 1.9)
+            ** 0.5  # between its own size and that of an open hand, so a fist stays smaller
             * 0.97**attempt
         )
-        free = size - wh * scale
+        free = size - wh * scale  # negative where the hand is larger than the image
         share = rng.uniform(0.1, 0.9, 2)
         if name == 'mute':
             share[1] = rng.uniform(0.8, 1.0)  # leaves room for the face
-        slip = wh * scale * rng.uniform(-0.06, 0.06, 2) * (rng.random() < 0.15)
-        new = hand.moved(
-            np.eye(2) * scale, free * np.where(free > 0, share, 0.5) + slip - box[:2] * scale, scale
-        )
-        x0, y0, x1, y1 = new.extent() + (-3, -3, 3, 3)  # pixels are round numbers
-        if all(x1 < a[0] or x0 > a[2] or y1 < a[1] or y0 > a[3] for a in taken):
-            return new
+        over_edge = wh * scale * rng.uniform(-0.06, 0.06, 2) * (rng.random() < 0.15)
+        corner = free * np.where(free > 0, share, 0.5) + over_edge
+        placed = hand.moved(np.eye(2) * scale, corner - box[:2] * scale, scale)
+        x1, y1, x2, y2 = placed.extent() + (-3, -3, 3, 3)  # pixels are round numbers
+        if all(x2 < other[0] or x1 > other[2] or y2 < other[1] or y1 > other[3] for other in taken):
+            return placed
     return None
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #7102a5dc
@@ -566,13 +655,23 @@ class Scene:
     names: tuple[str, ...]  # N gestures
     sides: tuple[str, ...]  # N times `left` or `right`
 
+
+@dataclass(frozen=True)
+class _PlacedHand:
+    "A hand at its place in an image"
+
+    hand: _Hand  # In pixels of the image at twice its size
+    name: str  # The gesture
+    person: Person
+    side: str  # `left` or `right`
+
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #f5721c17
 def draw_scene(
     hands: Sequence[tuple[str, Person]],  # Gesture and owner of each hand; the first owner's room is shown
     size_wh: tuple[int, int],  # Pixels
     rng: np.random.Generator,
     span: tuple[float, float] = (0.78, 1.0),  # Size of a hand as a fraction of the shorter side, from and to
-) -> Scene:
+) -> Scene:  # Hands for which there is no room are left out
     """Draw an image with some hands.
 
     Raises `VisionRecipesError` on an unknown gesture or a size below 32 pixels.
@@ -582,65 +681,75 @@ def draw_scene(
             f'An image of {size_wh[0]} x {size_wh[1]} pixels is too small to draw a hand: '
             'each side needs at least 32.'
         )
-    big, placed, left = (2 * size_wh[0], 2 * size_wh[1]), [], bool(rng.random() < 0.5)
+    double_wh = (2 * size_wh[0], 2 * size_wh[1])  # drawn at twice the size, so that edges are smooth
+    left = bool(rng.random() < 0.5)
+    placed = []
     for name, person in hands:
         check_choice('Gesture', name, GESTURES)
-        hand = _placed(
-            turned_hand(name, person, rng, left), name, [h.extent() for h, *_ in placed], big, span, rng
-        )
+        taken = [other.hand.extent() for other in placed]
+        hand = _place_hand(turned_hand(name, person, rng, left), name, taken, double_wh, span, rng)
         if hand is not None:
-            placed.append((hand, name, person, 'left' if left else 'right'))
+            placed.append(_PlacedHand(hand, name, person, 'left' if left else 'right'))
         left = not left
-    image = _paint_scene(placed, big, rng).reduce(2)
-    boxes = [_hand_mask(h, big).getbbox() for h, *_ in placed]
+    image = _paint_scene(placed, double_wh, rng).reduce(2)
+    boxes = [_hand_mask(p.hand, double_wh).getbbox() for p in placed]
     return Scene(
-        camera_light(image, rng),
-        np.array(boxes, dtype=np.float32).reshape(-1, 4) / 2,
-        tuple(o[1] for o in placed),
-        tuple(o[3] for o in placed),
+        image=camera_light(image, rng),
+        boxes=np.array(boxes, dtype=np.float32).reshape(-1, 4) / 2,
+        names=tuple(p.name for p in placed),
+        sides=tuple(p.side for p in placed),
     )
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #b389aa67
-def _paint_scene(placed, size_wh, rng) -> Image.Image:
+def _paint_scene(
+    placed: list[_PlacedHand],
+    size_wh: tuple[int, int],  # Pixels
+    rng: np.random.Generator,
+) -> Image.Image:  # RGB
     "Room, body, arms, hands, in this order"
-    hand, name, person, _ = placed[0]
-    room = paint_room(person, [o // 2 for o in size_wh], rng)
-    show, away, high = rng.random() < 0.25, rng.choice((-1, 1)), rng.uniform(-0.2, 1.0)
-    middle, u = (hand.extent()[:2] + hand.extent()[2:]) / 2, 0.5 * hand.scale
-    if show and 'mute' not in [o[1] for o in placed]:
-        paint_body(ImageDraw.Draw(room), person, (middle + (away * 3.6 * u, -high * u)) / 4, u / 4)
+    first, has_mute = placed[0], 'mute' in [p.name for p in placed]
+    room = paint_room(first.person, [side // 2 for side in size_wh], rng)
+    show, side, height = rng.random() < 0.25, rng.choice((-1, 1)), rng.uniform(-0.2, 1.0)
+    box, u = first.hand.extent(), 0.5 * first.hand.scale
+    if show and not has_mute:  # in the room, so out of focus; a room is a quarter of the canvas
+        mouth = (box[:2] + box[2:]) / 2 + (side * 3.6 * u, -height * u)
+        paint_body(ImageDraw.Draw(room), first.person, mouth / 4, u / 4)
     canvas = room.filter(ImageFilter.BoxBlur(max(room.size) / 128)).resize(size_wh, Image.Resampling.BILINEAR)
-    d, angle = ImageDraw.Draw(canvas), rng.uniform(-2.6, -0.5)
-    for h, n, p, _ in placed:
-        if n == 'mute':
-            paint_body(
-                d, p, h.strokes[3].points[-4], 0.62 * h.scale
-            )  # the index finger is in front of the lips
-    for h, n, p, _ in placed:
-        paint_arm(d, h, p, rng.normal(0, 7), 2.0 * max(size_wh))
-    for h, n, p, _ in placed:
-        paint_hand(d, h, p, np.array([np.cos(angle), np.sin(angle)]))
+    d, angle = ImageDraw.Draw(canvas), rng.uniform(-2.6, -0.5)  # of the light, from above
+    light = np.array([np.cos(angle), np.sin(angle)])
+    for p in placed:
+        if p.name == 'mute':  # the index finger is in front of the lips
+            index_finger = p.hand.strokes[3]
+            paint_body(d, p.person, index_finger.points[-4], 0.62 * p.hand.scale)
+    for p in placed:
+        paint_arm(d, p.hand, p.person, rng.normal(0, 7), 2.0 * max(size_wh))
+    for p in placed:
+        paint_hand(d, p.hand, p.person, light)
     return canvas
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #accf0903
 def draw_gesture(
     name: str,  # One of `GESTURES`
     size_wh: tuple[int, int] = (256, 256),  # Pixels, at least 32 each
-    person: Person | int = 0,  # A person, or the number of one made up
+    person: Person | int = 0,  # A person, or the number of one for `make_person`
     seed: int | Sequence[int] = 0,  # Not negative
     # Returns an RGB image, and the box around the whole hand without its arm: (4,) float32 XYXY in pixels
 ) -> tuple[Image.Image, np.ndarray]:
     "Draw an image of one hand that makes a gesture: always the same for the same arguments"
-    scene = draw_scene(
-        [(name, person if isinstance(person, Person) else make_person(person))],
-        size_wh,
-        np.random.default_rng(seed),
-    )
+    person = person if isinstance(person, Person) else make_person(person)
+    scene = draw_scene([(name, person)], size_wh, np.random.default_rng(seed))
     return scene.image, scene.boxes[0]
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #05d0f518
-def _plan(n, classes, people, seed) -> list[tuple[str, int, int]]:  # n times gesture, person, number
-    "Gesture, person and number of each image"
+def _checked_plan(
+    n: int,  # Images
+    classes: Sequence[str],
+    people: int,
+    seed: int,
+) -> list[
+    tuple[str, int, int]
+]:  # For each image: gesture, number of the person, number of the image for both
+    "Spread gestures and people evenly over the images. Raises `VisionRecipesError` for bad arguments"
     for name in classes:
         check_choice('Gesture', name, GESTURES)
     if not classes or len(set(classes)) != len(classes):
@@ -650,11 +759,15 @@ def _plan(n, classes, people, seed) -> list[tuple[str, int, int]]:  # n times ge
     for what, value, least in (('n', n, len(classes)), ('people', people, 1), ('seed', seed, 0)):
         if value < least:
             raise VisionRecipesError(f'{what}: must be at least {least}, but got {value}.')
+    # the k-th image of each gesture; another person for each gesture, so that all appear in a small set
     turns = ((classes[i % len(classes)], i // len(classes)) for i in range(n))
-    return [(name, (j + GESTURES.index(name)) % people, j // people) for name, j in turns]
+    return [(name, (k + GESTURES.index(name)) % people, k // people) for name, k in turns]
 
 
-def random_size(rng, long_sides) -> tuple[int, int]:  # Width, height
+def random_size(
+    rng: np.random.Generator,
+    long_sides: tuple[int, int],  # The longer side, from and to, pixels
+) -> tuple[int, int]:  # Width, height
     "A square, a landscape or a portrait image"
     long = int(rng.integers(long_sides[0], long_sides[1] + 1))
     short = round(long * (1, 0.75, 0.75, 0.8)[int(rng.integers(4))])
@@ -673,7 +786,7 @@ def make_classification_samples(
 
     The expression `(user\\d+)` finds the person.
     """
-    plan = _plan(n, classes, people, seed)
+    plan = _checked_plan(n, classes, people, seed)
     with new_folder(root) as tmp:
         for name in classes:
             (tmp / name).mkdir()
@@ -685,27 +798,37 @@ def make_classification_samples(
     return Path(root)
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #b7c2ce22
-_SPANS = {1: (0.4, 0.75), 2: (0.36, 0.52), 3: (0.28, 0.42)}  # size of a hand, by how many there are
+# size of a hand as a fraction of the image's shorter side, from and to, by the number of hands
+_HAND_SIZES = {1: (0.4, 0.75), 2: (0.36, 0.52), 3: (0.28, 0.42)}
 
 
-def _company(name, person, classes, rng) -> list[tuple[str, Person]]:
-    "One to three hands of an image, the first makes the gesture `name`, the third belongs to somebody else"
+def _random_hands(
+    name: str,
+    person: Person,
+    classes: Sequence[str],
+    rng: np.random.Generator,
+) -> list[tuple[str, Person]]:  # As for `draw_scene`
+    "One to three hands; the first makes the gesture `name`, the third belongs to somebody else"
     n = int(rng.choice(3, p=(0.4, 0.45, 0.15))) + 1
     owners = [person, person, make_person(int(rng.integers(1000, 2000)))]
     others = [
         'no_gesture' if rng.random() < 0.5 else classes[int(rng.integers(len(classes)))] for _ in range(n - 1)
     ]
-    return list(zip([name] + [o if o != 'mute' else 'no_gesture' for o in others], owners))
+    # `mute` needs a face behind it, so only the first hand may make it
+    others = [other if other != 'mute' else 'no_gesture' for other in others]
+    return list(zip([name, *others], owners))
 
 
-def _record(scene, user) -> dict:  # As HaGRID has it
-    "An image's entry in the JSON file"
+def _hagrid_entry(
+    scene: Scene,
+    user: str,  # The person, such as `user03`
+) -> dict:
+    "An image's entry in HaGRID's JSON file: boxes as x, y, width, height, fractions of the image"
     w, h = scene.image.size
-    xywh = np.concatenate([scene.boxes[:, :2], scene.boxes[:, 2:] - scene.boxes[:, :2]], 1).astype(
-        np.float64
-    ) / (w, h, w, h)
+    xywh = np.concatenate([scene.boxes[:, :2], scene.boxes[:, 2:] - scene.boxes[:, :2]], 1)
+    fractions = xywh.astype(np.float64) / (w, h, w, h)
     return {
-        'bboxes': np.round(xywh, 8).tolist(),
+        'bboxes': np.round(fractions, 8).tolist(),
         'labels': list(scene.names),
         'leading_hand': scene.sides[0],
         'leading_conf': 1.0,
@@ -723,7 +846,8 @@ def make_detection_samples(
 ) -> Path:  # `root`
     """Draw a set in HaGRID's layout: `ann_train_val/<class>.json` and `train_val_<class>/<uuid>.jpg`, one to
     three hands an image"""
-    plan, records = _plan(n, classes, people, seed), {name: {} for name in classes}
+    plan = _checked_plan(n, classes, people, seed)
+    entries = {name: {} for name in classes}  # gesture: stem of an image: its entry
     with new_folder(root) as tmp:
         for name in classes:
             (tmp / f'train_val_{name}').mkdir()
@@ -731,14 +855,22 @@ def make_detection_samples(
             scene = _detection_scene(name, p, k, classes, long_sides, seed)
             stem = str(uuid.uuid5(uuid.NAMESPACE_OID, f'vision_recipes {seed} {p} {name} {k}'))
             scene.image.save(tmp / f'train_val_{name}' / f'{stem}.jpg', quality=92)
-            records[name][stem] = _record(scene, f'user{p:02d}')
+            entries[name][stem] = _hagrid_entry(scene, f'user{p:02d}')
         for name in classes:
-            write_json(tmp / 'ann_train_val' / f'{name}.json', records[name])
+            write_json(tmp / 'ann_train_val' / f'{name}.json', entries[name])
     return Path(root)
 
 
-def _detection_scene(name, p, k, classes, long_sides, seed) -> Scene:
-    "Image `k` of person `p` for the gesture `name`"
+def _detection_scene(
+    name: str,
+    p: int,  # Number of the person
+    k: int,  # Number of the image of this person and gesture
+    classes: Sequence[str],
+    long_sides: tuple[int, int],
+    seed: int,
+) -> Scene:
+    "An image for the gesture `name`; arguments as for `make_detection_samples`"
+    # 3: other random numbers than those of the samples for classification (2)
     rng = np.random.default_rng((3, seed, p, GESTURES.index(name), k))
-    hands = _company(name, make_person(p, seed), classes, rng)
-    return draw_scene(hands, random_size(rng, long_sides), rng, _SPANS[len(hands)])
+    hands = _random_hands(name, make_person(p, seed), classes, rng)
+    return draw_scene(hands, random_size(rng, long_sides), rng, _HAND_SIZES[len(hands)])
