@@ -175,7 +175,7 @@ def files_near(
         folders = sorted(below)
     return [Path(f) for f in dict.fromkeys(found)]  # `also` may have the suffix, too
 
-
+# %% ../../../nbs/data/formats/01_files.ipynb #195ca0c1
 def _is_visible_folder(entry: os.DirEntry) -> bool:
     # the file system is asked last: that is what takes time
     return not entry.name.endswith(_FILE_ENDINGS) and not is_left_behind(entry.name) and entry.is_dir()

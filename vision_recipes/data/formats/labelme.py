@@ -115,7 +115,7 @@ def _has_grouped_point(shapes: list[Shape]) -> bool:
     points = [s for s in shapes if s.kind == 'point']
     return any(labels_of_group.get(s.group, set()) - {s.label} for s in points)
 
-
+# %% ../../../nbs/data/formats/08_labelme.ipynb #43eeb24b
 @dataclass(eq=False)
 class _Object:
     "The shapes of an object"
@@ -350,7 +350,7 @@ def _keypoints(
             row[column_of[p.label]] = *p.points[0], 1 if p.hidden else 2
     return keypoints
 
-
+# %% ../../../nbs/data/formats/08_labelme.ipynb #5f40ad23
 def _boxes_and_masks(
     all_objects: list[_SheetObject],  # M
     sizes_wh: np.ndarray,  # (M, 2) of the image of each object, pixels

@@ -86,7 +86,7 @@ def _has_flag(flags: dict, pattern: re.Pattern, where: str) -> bool:
     # a list, so that each of them is checked
     return any([FLAG(flags[name], f'{where}: its flag {name!r}') for name in fitting])
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #acd1d262
 def _finite_points(points: Any) -> np.ndarray:  # (n, 2) float64
     "Pairs of finite numbers. Raises one of `BROKEN` where they are none"
     if not isinstance(points, list):
@@ -164,7 +164,7 @@ def _shape_fault(shape: Shape) -> str:  # '' where it can be used
         return f'is a {kind} of {plural(n, "point")}, but needs {needs}. Draw it again, or delete it.'
     return _mask_fault(shape) if kind == 'mask' else ''
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #9004a697
 def _mask_fault(shape: Shape) -> str:  # '' where it can be used
     "Why a mask cannot be used: no pixels, or pixels that do not fit its two points. No PNG is found later"
     if not isinstance(shape.png, str):
@@ -411,7 +411,7 @@ def _refuse_splits(root: Path, names: list[str]) -> None:
             f'Name the one to read, such as {root / folders[0]}.'
         )
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #eeb2ccb4
 @patch
 def note(self: LabelmeSet, level: str, kind: str, where: Path | None, message: str) -> None:
     "Add a finding"

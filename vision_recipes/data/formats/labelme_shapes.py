@@ -70,7 +70,7 @@ def _stroke(points: np.ndarray) -> list[np.ndarray]:  # Each (4, 2)
     side = step[drawn][:, ::-1] * (1, -1) / length[drawn, None] * (STROKE / 2)
     return list(np.stack([start + side, stop + side, stop - side, start - side], 1))
 
-
+# %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #b49b338c
 def shape_rings(shape: Shape) -> list[np.ndarray]:  # Each (n, 2)
     "The outlines of a shape of any type but `mask`, in pixels"
     points = shape.points
@@ -140,7 +140,7 @@ def _window_runs(
     runs[-1] += rest
     return runs.astype(np.uint32)
 
-
+# %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #f82c1242
 def mask_row(
     shapes: list[Shape],  # Of one object
     size_wh: tuple[int, int],  # Of the image

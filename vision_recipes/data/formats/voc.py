@@ -168,7 +168,7 @@ def _voc_objects(
         objects.append(_VocObject(composed(name), (x1 - shift, y1 - shift, x2, y2), difficult))
     return objects
 
-
+# %% ../../../nbs/data/formats/04_voc.ipynb #eeb8f031
 def _stated_text(text: str | None) -> str | None:
     "The text of a tag; None where it has none, or where it is `Unspecified`"
     text = (text or '').strip()

@@ -390,7 +390,7 @@ def _find_parts(
                 parts[name] = [_images_inside(subfolder)]
     return parts or {'': [folder]}
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #df7d3759
 def _sources(root: Path, data: dict | None, part: str | None, notes: list) -> list[Path]:
     "The folders or lists of the part to read. Raises `VisionRecipesError` where it is not clear which"
     parts = _find_parts(root, data, notes)

@@ -81,7 +81,7 @@ def _read_bytes(file: str) -> bytes:
     except OSError as e:
         raise VisionRecipesError(f'{file}: cannot be read: {e.strerror or e}.') from e
 
-
+# %% ../../../nbs/data/formats/13_yolo_text.ipynb #f82a11f0
 def read_lines(
     files: list[str],  # The text file of each image, '' where it has none
 ) -> TextLines:
@@ -133,7 +133,7 @@ def _split_lines(text: bytes) -> tuple[np.ndarray, int, np.ndarray]:
     first_words = np.flatnonzero(np.diff(line_of_word, prepend=-1))
     return first_words, len(word_positions), word_positions[first_words]
 
-
+# %% ../../../nbs/data/formats/13_yolo_text.ipynb #f4ea4384
 def _broken_text_error(files: list[str], contents: list[bytes]) -> VisionRecipesError:
     "The error that names the first file that is no text, or the first line that is not all numbers"
     for file, content in zip(files, contents):
