@@ -352,15 +352,12 @@ class Sheet:
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #3645a95a
 class LabelmeSet:
-    """The files of a data set: `sheets`, and what was noticed while reading them as `notes`.
+    """The LabelMe files of a folder, or one file: `sheets`, and what was noticed while reading them as `notes`.
 
     Raises `VisionRecipesError` where there is no LabelMe file, a file is broken, or all images are missing.
     """
 
-    def __init__(
-        self,
-        root: Path,  # A folder, or one JSON file
-    ):
+    def __init__(self, root: Path):
         self.root = root.parent if root.is_file() else root
         self.sheets = []  # A `Sheet` for each file whose image exists
         self.notes = []  # Findings
