@@ -352,7 +352,7 @@ class Sheet:
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #3645a95a
 class LabelmeSet:
-    """The LabelMe files of a folder, or one file: `sheets`, and what was noticed while reading them as `notes`.
+    """The LabelMe files of a folder, or one file: `sheets`, and what was noticed on the way as `notes`.
 
     Raises `VisionRecipesError` where there is no LabelMe file, a file is broken, or all images are missing.
     """
