@@ -67,10 +67,8 @@ def settle(
     Raises `VisionRecipesError` that names a broken value; a missing one is read as None.
     """
     values = [entry.get(key) for entry in entries]
-    is_plain = set(map(type, values)) <= {plain}
-    if is_plain and not (
-        self is WHOLE and any(abs(v) >= 2**63 for v in values)
-    ):  # more than 64 bits: refused
+    # numbers of more than 64 bits are plain, too, and are refused below
+    if set(map(type, values)) <= {plain} and not (self is WHOLE and any(abs(v) >= 2**63 for v in values)):
         return
     for i, entry in enumerate(entries):
         entry[key] = self(values[i], what(i))

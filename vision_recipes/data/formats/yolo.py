@@ -117,9 +117,8 @@ def _find_yaml(root: Path) -> dict | None:  # As `_load_data_yaml` gives it; Non
         return _load_data_yaml(root)
     folders = (root, *root.resolve().parents[:2]) if root.is_dir() else (root.parent,)
     for folder in folders:
-        for file in sorted(
-            folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name)
-        ):  # data.yaml first
+        files = sorted(folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name))  # data.yaml first
+        for file in files:
             is_no_yaml = file.stem == 'data' and real_kind(first_bytes(file), 'YAML')
             if _NAMES_KEY.search(head_text(file)) or is_no_yaml:
                 data = _load_data_yaml(file)  # raises the error where it is no YAML
@@ -136,9 +135,8 @@ def _is_about(data: dict, root: Path) -> bool:
     return not paths or any(root in (path, *path.parents) or path in root.parents for path in paths)
 
 
-_NAMES_KEY = re.compile(
-    r'(^|[{,]\s*)["\']?names["\']?\s*:', re.MULTILINE | re.IGNORECASE
-)  # The key `names`, not indented, with or without quotes
+# The key `names`, not indented, with or without quotes
+_NAMES_KEY = re.compile(r'(^|[{,]\s*)["\']?names["\']?\s*:', re.MULTILINE | re.IGNORECASE)
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #bf07a052
 def _check_depth(file: Path, text: str, most: int = 200) -> None:
