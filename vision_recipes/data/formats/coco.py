@@ -86,14 +86,14 @@ def _recognised_file(file: Path) -> Recognition:
     Categories alone annotate nothing: Label Studio writes them beside YOLO's text files.
     """
     named, filled = _coco_lists(file)
-    lists = ' and '.join(f'"{name}"' for name in filled)
+    filled_names = ' and '.join(f'"{name}"' for name in filled)
     if len(filled) > 1:
-        return Recognition(Sureness.IS, f'{file} has {lists} as COCO has them')
-    if filled and filled != ['categories'] or len(named) == 3 and filled:
-        return Recognition(Sureness.MAYBE, f'{file} has {lists} as COCO has them, but nothing else')
+        return Recognition(Sureness.IS, f'{file} has {filled_names} as COCO has them')
+    if filled and (filled != ['categories'] or len(named) == 3):
+        return Recognition(Sureness.MAYBE, f'{file} has {filled_names} as COCO has them, but nothing else')
     if named:
-        lists = ' and '.join(f'"{name}"' for name in named)
-        return Recognition(Sureness.NO, f'{file} has {lists}, but no images and annotations as COCO has them')
+        names = ' and '.join(f'"{name}"' for name in named)
+        return Recognition(Sureness.NO, f'{file} has {names}, but no images and annotations as COCO has them')
     return Recognition(Sureness.NO, f'{file} has no list "images" or "annotations"')
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6341cbe9
@@ -463,10 +463,8 @@ def _read_objects(
     records: list[dict],  # The annotations, with settled ids
     row_of_id: dict,  # Id of an image: its position in the list of images
     labels: LabelMap,
-) -> tuple[
-    np.ndarray, dict
-]:  # (M,) position of the image, -1 where none has the id; columns of `Annotations`
-    "Annotations as columns, in the file's order. Raises `VisionRecipesError` that names a broken annotation"
+) -> tuple[np.ndarray, dict]:  # (M,) int64 position of the image, -1 where none has the id; columns
+    "Annotations as columns of `Annotations`, in the file's order. Raises `VisionRecipesError` that names a broken annotation"
     ids = list(map(itemgetter('image_id'), records))
     rows = np.fromiter((row_of_id.get(i, -1) for i in ids), np.int64, len(records))
     if (rows < 0).any():

@@ -125,9 +125,7 @@ def _image_paths(
     stems: dict,  # The records of the class, by the stem of their image
     doubles: list[tuple[str, str]],  # Gets pairs of images that share a record
     notes: list[Finding],  # Gets findings about spelling
-) -> tuple[
-    list[str], list[str], list[str]
-]:  # Path of each record, '' where missing; missing stems; unused paths
+) -> tuple[list[str], list[str], list[str]]:  # Path of each record or ''; missing stems; unused paths
     "Find the image of each record of a class. All paths are below the root"
     complete = _complete_paths(files, folders, stems)
     if complete:

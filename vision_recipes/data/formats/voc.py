@@ -198,9 +198,7 @@ def _is_xml(name: str) -> bool:
 def _voc_files(
     root: Path,
     passed: list[str],  # Gets what `scan` passes over
-) -> tuple[
-    Path, dict[str, list[str]]
-]:  # The folder that holds both; names of the files in each of its folders
+) -> tuple[Path, dict[str, list[str]]]:  # The folder; the names of the files in each folder of it
     """List the files of the folder that holds annotations and images: `root`, or the one above it.
 
     Raises `VisionRecipesError` where there is no XML, or the folder holds the parts of a split.
@@ -266,7 +264,8 @@ def _candidate_images(
     "The images that an annotation may mean: none, one, or several in doubt"
     own_folder, _, own_name = xml.rpartition('/')
     own_stem, named = _stem(own_name), _last_part(filename)
-    # the name that it says, if only to tell a.png from a.jpg; else its own stem; else the stem that it says
+    # the file that it names, where only the suffix could differ: a.png beside a.jpg; else its own stem; else
+    # the stem of what it names
     found = images.with_name(named) if _stem(named) == own_stem else []
     found = found or images.with_stem(own_stem) or images.with_stem(_stem(named))
     if len(found) < 2:

@@ -59,9 +59,9 @@ def objects_of_lines(
     if _are_tracks(table):
         return _track_boxes(lines, table, where)
     layout = _guessed_layout(lines, table, where, task)
-    return (
-        _outline_objects(lines, where, task) if layout is None else _guessed_keypoints(lines, layout, where)
-    )
+    if layout is None:
+        return _outline_objects(lines, where, task)
+    return _guessed_keypoints(lines, layout, where)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #e2b9a751
 def _box_objects(
