@@ -464,7 +464,10 @@ def _read_objects(
     row_of_id: dict,  # Id of an image: its position in the list of images
     labels: LabelMap,
 ) -> tuple[np.ndarray, dict]:  # (M,) int64 position of the image, -1 where none has the id; columns
-    "Annotations as columns of `Annotations`, in the file's order. Raises `VisionRecipesError` that names a broken annotation"
+    """Annotations as arrays, by the names of columns of `Annotations`, in the order of the file.
+
+    Raises `VisionRecipesError` that names a broken annotation.
+    """
     ids = list(map(itemgetter('image_id'), records))
     rows = np.fromiter((row_of_id.get(i, -1) for i in ids), np.int64, len(records))
     if (rows < 0).any():

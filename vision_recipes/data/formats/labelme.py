@@ -97,7 +97,10 @@ POINTS = ('auto', 'keypoints', 'discs')  # What `read_labelme` may take points f
 
 
 def _points_are_keypoints(sheets: list[Sheet]) -> bool:
-    "Whether the points of a data set are keypoints of objects; see the section above"
+    """Whether the points of a data set are keypoints of objects.
+
+    They are where there are only points and rectangles, or where a point shares its group with another label.
+    """
     kinds = {s.kind for sheet in sheets for s in sheet.shapes}
     if 'point' not in kinds:
         return False
@@ -131,7 +134,7 @@ def _same_label_objects(sheet: Sheet) -> list[_Object]:
     "Objects without keypoints: shapes with the same label and group are one object"
     objects = {}
     for s in sheet.shapes:
-        key = s.k if s.group is None else (s.label, s.group)  # without a group each shape is an object
+        key = s.k if s.group is None else (s.label, s.group)  # each shape without a group is an object
         objects.setdefault(key, _Object([], [])).outlines.append(s)
     return list(objects.values())
 
@@ -208,7 +211,7 @@ def _group_name(s: Shape) -> str:
 def read_labelme(
     # A folder with JSON files in it or in the two levels below; or one JSON file
     root: str | Path,
-    # What points are: `keypoints` of objects, `discs` of 5 pixels, or `auto`: the section above says which
+    # What points are: `keypoints` of objects, `discs` of 5 pixels, or `auto`: what shapes and groups tell
     points: str = 'auto',
     # Names and order of keypoints; None: sorted by name, or as in labels.txt
     skeleton: Skeleton | None = None,
