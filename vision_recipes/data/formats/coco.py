@@ -460,7 +460,7 @@ def _settle_ids(file: Path, records: list[dict]) -> None:
 
 def _read_objects(
     file: Path,
-    records: list[dict],  # The annotations, with settled ids
+    records: list[dict],  # The annotations of the file, with settled ids
     row_of_id: dict,  # Id of an image: its position in the list of images
     labels: LabelMap,
 ) -> tuple[np.ndarray, dict]:  # (M,) int64 position of the image, -1 where none has the id; columns
@@ -530,7 +530,7 @@ def _recorded_boxes(records: list[dict]) -> list:
         return boxes
     for i, record in enumerate(records):
         if not boxes[i] and (record.get('segmentation') or record.get('keypoints')):
-            boxes[i] = [-1, -1, -1, _NO_HEIGHT]  # y2 is far below 0 then, too
+            boxes[i] = [-1, -1, -1, _NO_HEIGHT]  # in XYXY the last is as far below 0, and found by that
     return boxes
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #a84c3f3d
@@ -542,7 +542,7 @@ def _value_name(file: Path, records: list[dict], i: int, key: str) -> str:
 # %% ../../../nbs/data/formats/09_coco.ipynb #abc42097
 def _unlisted_findings(
     file: Path,
-    records: list[dict],
+    records: list[dict],  # The annotations of the file
     rows: np.ndarray,  # (M,) as `_read_objects` gives them
 ) -> list[Finding]:
     "A warning about annotations of images that the file does not list; empty where there are none"
@@ -582,7 +582,7 @@ def _crowd_finding(
 # %% ../../../nbs/data/formats/09_coco.ipynb #d2d06a06
 def _read_masks(
     file: Path,
-    records: list[dict],
+    records: list[dict],  # The annotations of the file
     boxes: np.ndarray,  # (M, 4) XYXY, pixels
     sizes_wh: np.ndarray,  # (M, 2) of the image of each object, 0 where unknown
     notes: list[Finding],  # Gets findings about missing masks and sizes
@@ -608,7 +608,7 @@ def _read_masks(
 # %% ../../../nbs/data/formats/09_coco.ipynb #2ed3950f
 def _boxes_as_masks(
     file: Path,
-    records: list[dict],
+    records: list[dict],  # The annotations of the file
     boxes: np.ndarray,  # (M, 4) XYXY, pixels
     segmentations: list,  # M; None or empty where there is no mask, which is replaced here
     notes: list[Finding],  # Gets a warning
@@ -695,7 +695,7 @@ _POLYGONS = ValueRule('a list of polygons, each a flat list x, y, x, y ...', _po
 # %% ../../../nbs/data/formats/09_coco.ipynb #12365b72
 def _report_mask_sizes(
     file: Path,
-    records: list[dict],
+    records: list[dict],  # The annotations of the file
     segmentations: list,  # M
     sizes_wh: np.ndarray,  # (M, 2) of the image of each object, 0 where unknown
     notes: list[Finding],  # Gets an error
@@ -718,7 +718,7 @@ def _report_mask_sizes(
 # %% ../../../nbs/data/formats/09_coco.ipynb #3160d385
 def _read_keypoints(
     file: Path,
-    contents: dict,
+    contents: dict,  # As `_coco_dict` gives it
     notes: list[Finding],  # Gets a warning where keypoints or edges are not taken
 ) -> tuple[Skeleton, np.ndarray] | None:  # And (M, K, 3) float32 x, y, visibility; None where there are none
     "The keypoints of all objects. Raises `VisionRecipesError` that names a broken annotation"
@@ -741,7 +741,7 @@ def _read_keypoints(
 # %% ../../../nbs/data/formats/09_coco.ipynb #a863cc6d
 def _category_with_points(
     file: Path,
-    contents: dict,
+    contents: dict,  # As `_coco_dict` gives it
     keypoints: list,  # Of each annotation, None or empty where it has none
 ) -> dict | None:
     """The category that declares the names of keypoints; None where none does.
@@ -764,7 +764,7 @@ def _category_with_points(
 # %% ../../../nbs/data/formats/09_coco.ipynb #141c807c
 def _point_array(
     file: Path,
-    records: list[dict],
+    records: list[dict],  # The annotations of the file
     keypoints: list,  # Of each annotation, None or empty where it has none
     n_points: int,
 ) -> np.ndarray:  # (M, K, 3) float32 x, y, visibility; zeros where an object or a point has none
@@ -774,7 +774,7 @@ def _point_array(
     rule = _points_rule(n_points)
     numbers = rule.column(filled, lambda i: _value_name(file, records, i, 'keypoints'))
     array = numbers.astype(np.float32).reshape(len(filled), n_points, 3)
-    array[array[..., 2] == 0] = 0
+    array[array[..., 2] == 0] = 0  # the place of an absent point means nothing
     return array
 
 
@@ -851,7 +851,7 @@ def _edge(edge: list, n_points: int) -> tuple[int, int]:
 # %% ../../../nbs/data/formats/09_coco.ipynb #88cf8b02
 def _boxes_from_points(
     file: Path,
-    contents: dict,
+    contents: dict,  # As `_coco_dict` gives it
     columns: dict,  # `boxes` and perhaps `keypoints`, in the order of the annotations
     sizes_wh: np.ndarray,  # (M, 2) of the image of each object, 0 where unknown
 ) -> tuple[np.ndarray, float]:  # (M, 4) XYXY, and `point_margin` of `Annotations`
@@ -955,7 +955,7 @@ def _object_sizes(rows: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:  # (M, 
 # %% ../../../nbs/data/formats/09_coco.ipynb #39bc75e5
 def _add_points_and_masks(
     file: Path,
-    contents: dict,
+    contents: dict,  # As `_coco_dict` gives it
     labels: LabelMap,
     columns: dict,  # As `_read_objects` gives them; gets keypoints, masks and the missing boxes
     sizes_wh: np.ndarray,  # (M, 2) of the image of each object, 0 where unknown

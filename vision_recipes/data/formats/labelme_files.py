@@ -297,7 +297,7 @@ def find(
     for name, wanted in ((last_name, image_path), (stem, _join(folder, stem))):
         if name in self.names[folder]:
             return _join(folder, name)
-        if name in self.twins[folder]:
+        if name in self.twins[folder]:  # several images with this stem
             self.doubtful[wanted] = [_join(folder, twin) for twin in self.twins[folder][name]]
             return ''
         if name in self.stems[folder]:

@@ -84,6 +84,7 @@ def _unique_keys(yaml) -> type:
 
     class UniqueKeys(yaml.SafeLoader):
         def construct_mapping(self, node, deep=False):
+            # compared as text, since a key may be a list, and 1 and true are equal but two keys
             keys = [repr(self.construct_object(key, deep=True)) for key, _ in node.value]
             twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
             if twice is not None:
