@@ -176,7 +176,7 @@ def _stated_text(text: str | None) -> str | None:
 
 
 def _voc_size(path: Path, tree: ET.Element) -> tuple[int, int]:
-    """Width and height, pixels; 0 where the file does not say, or no image is as large.
+    """Width and height, pixels; both 0 where the file does not say, or no image has such a size.
 
     Raises `VisionRecipesError` where one is no whole number.
     """
@@ -210,7 +210,7 @@ def _voc_files(
             f'{root}: holds no .xml file. Wanted: Annotations/<stem>.xml with JPEGImages/<stem>.jpg, or the '
             '.xml files beside the images.'
         )
-    if holders == [''] and not any(map(image_stems, files.values())):
+    if holders == [''] and not any(map(image_stems, files.values())):  # `root` is Annotations itself
         return _files_above(root.resolve(), files[''])
     if len(holders) > 1 and {h.split('/')[0].lower() for h in holders} <= SPLIT_NAMES:
         raise VisionRecipesError(

@@ -403,6 +403,9 @@ def _sources(root: Path, data: dict | None, part: str | None, notes: list) -> li
     return first
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #f00facb4
+_MOST_LEVELS = 8  # Of folders below a part, or below the folder of a list, in which images are found
+
+
 def _find_images(
     source: Path,  # A folder, or a text file that lists images
     notes: list[Finding],  # Gets what was left out
@@ -412,7 +415,7 @@ def _find_images(
         return _listed_images(source, notes)
     images = []
     passed = []
-    files = scan(source, 8, passed)
+    files = scan(source, _MOST_LEVELS, passed)
     for folder, names in files.items():
         path = os.path.join(source, folder) if folder else str(source)
         drawn = drawn_names(path, names)
@@ -454,7 +457,7 @@ def _respelled_images(
 ) -> dict[str, str]:  # A line: the path of its image; without lines that have none
     "Find images below the folder of a list that its lines name in another spelling"
     base = source.resolve().parent
-    files = scan(base, 8)
+    files = scan(base, _MOST_LEVELS)
     existing = {os.path.join(base, folder, name) for folder, names in files.items() for name in names}
     taken = {os.path.realpath(os.path.join(*image)) for image in images}
     matches = match_names(lost, filter(is_image_name, existing - taken))
@@ -842,7 +845,7 @@ def _distinct_stems(anns: Annotations, names: list[str]) -> list[str]:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fa3753b1
 def _yaml_text(anns: Annotations) -> str:
-    "The contents of data.yaml"
+    "The contents of data.yaml. Ultralytics asks for both parts, so both are the one folder"
     # a JSON string is a yaml string
     classes = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))
     text = f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}'

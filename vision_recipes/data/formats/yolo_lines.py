@@ -116,7 +116,7 @@ def object_lines(
 ) -> list[str]:  # M, each with its newline
     "The line of each object: with keypoints, with its mask as one outline, or with its box"
     if anns.boxes_rel is None or _needs_drawing(anns.masks):
-        anns = anns.measure()
+        anns = anns.measure()  # the sizes of all images; then boxes are in pixels
     if anns.boxes_rel is None:
         scale = anns.sizes_wh[anns.image_of].astype(np.float64)  # (M, 2): divides pixels to fractions
         corners = anns.boxes / np.tile(anns.sizes_wh, 2)[anns.image_of]  # (M, 4) XYXY, fractions
