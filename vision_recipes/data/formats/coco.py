@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 from urllib.parse import unquote
 import numpy as np
 from ...core.console import plural
@@ -60,7 +60,7 @@ from vision_recipes.data.formats.values import (
 )
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #2963e609
-_LISTS = {  # COCO's lists, and keys that their entries have
+_LIST_KEYS = {  # COCO's lists, and keys of which their entries have at least one
     'images': ('file_name', 'id'),
     'annotations': ('image_id', 'category_id', 'bbox', 'segmentation', 'keypoints'),
     'categories': ('id', 'name'),
@@ -68,45 +68,48 @@ _LISTS = {  # COCO's lists, and keys that their entries have
 
 
 def _coco_lists(file: Path) -> tuple[list[str], list[str]]:
-    "COCO's lists that a JSON file names at its beginning, and those whose entries are COCO's"
-    keys = json_keys(file)
-    filled = [name for name, known in _LISTS.items() if any(f'{name}.#.{key}' in keys for key in known)]
-    if filled:
+    "The names of COCO's lists that a JSON file has at its beginning, and of those whose entries are COCO's"
+    places = json_keys(file)
+    filled = []
+    for name, entry_keys in _LIST_KEYS.items():
+        if any(f'{name}.#.{key}' in places for key in entry_keys):
+            filled.append(name)
+    if filled:  # in a large file the other lists may be seen at the end only, by their first key
         end = tail_text(file)
-        filled += [name for name, known in _LISTS.items() if name not in filled and f'"{known[0]}"' in end]
-    return [name for name in _LISTS if name in keys], filled
+        filled += [name for name, keys in _LIST_KEYS.items() if name not in filled and f'"{keys[0]}"' in end]
+    return [name for name in _LIST_KEYS if name in places], filled
 
 
 def _recognised_file(file: Path) -> Recognition:
-    """Whether a JSON file is COCO's, by the entries of its lists.
+    """How sure it is that a JSON file is COCO's, by the entries of its lists.
 
     Categories alone annotate nothing: Label Studio writes them beside YOLO's text files.
     """
     named, filled = _coco_lists(file)
-    lists = ' and '.join(f'"{name}"' for name in filled)
+    filled_names = ' and '.join(f'"{name}"' for name in filled)
     if len(filled) > 1:
-        return Recognition(Sureness.IS, f'{file} has {lists} as COCO has them')
-    if filled and filled != ['categories'] or len(named) == 3 and filled:
-        return Recognition(Sureness.MAYBE, f'{file} has {lists} as COCO has them, but nothing else')
+        return Recognition(Sureness.IS, f'{file} has {filled_names} as COCO has them')
+    if filled and (filled != ['categories'] or len(named) == 3):
+        return Recognition(Sureness.MAYBE, f'{file} has {filled_names} as COCO has them, but nothing else')
     if named:
-        lists = ' and '.join(f'"{name}"' for name in named)
-        return Recognition(Sureness.NO, f'{file} has {lists}, but no images and annotations as COCO has them')
+        names = ' and '.join(f'"{name}"' for name in named)
+        return Recognition(Sureness.NO, f'{file} has {names}, but no images and annotations as COCO has them')
     return Recognition(Sureness.NO, f'{file} has no list "images" or "annotations"')
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6341cbe9
-_ALSO = '_annotations.coco.json'  # As Roboflow calls it
+_ROBOFLOW_NAME = '_annotations.coco.json'  # What Roboflow calls the file, in a folder of many others
 
 
 def _coco_files(root: Path) -> list[Path]:
-    "Those JSON files that are most likely COCO's; where none is recognised, those that have one of its lists"
-    rated = rated_files(root, '.json', _recognised_file, also=_ALSO)
+    "The JSON files that are most likely COCO's; where none is recognised, those that have one of its lists"
+    rated = rated_files(root, '.json', _recognised_file, also=_ROBOFLOW_NAME)
     best = max((r.sureness for r in rated.values()), default=Sureness.NO)
     return [f for f, r in rated.items() if r.sureness == best and (r or _coco_lists(f)[0])]
 
 
 def looks_like_coco(path: Path) -> Recognition:
     "How sure it is that `path` is a COCO file, or a folder that holds one at most two levels below"
-    return surest_file(path, '.json', _recognised_file, also=_ALSO)
+    return surest_file(path, '.json', _recognised_file, also=_ROBOFLOW_NAME)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #e50dcd15
 def _find_json(root: Path) -> Path:
@@ -140,35 +143,40 @@ def _folders_in(folder: Path) -> list[Path]:
         return []
 
 
-def _names_held(folders: list[Path], sample: list[str]) -> dict[Path, set[str]]:
-    "For each folder that holds some of the names in `sample`: which"
+def _sample_in_folders(
+    folders: list[Path],
+    sample: list[str],  # Names of images
+) -> dict[Path, set[str]]:  # Folder: the names that are files in it; without folders that have none
+    "Look up names in folders"
     held = {}
     for folder in folders:
-        found = {name for name in sample if os.path.isfile(folder / name)}
-        if found:
-            held[folder] = found
+        existing = {name for name in sample if os.path.isfile(folder / name)}
+        if existing:
+            held[folder] = existing
     return held
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #c5888aa0
-def _names_meant(folders: list[Path], sample: list[str]) -> dict[Path, set[str]]:
-    "The same for names that are there in another spelling"
+def _sample_respelled(folders: list[Path], sample: list[str]) -> dict[Path, set[str]]:
+    "As `_sample_in_folders`, for names that are there in another spelling"
     held = {}
     for folder in folders:
-        found = match_names([f'/{name}' for name in sample], _entry_names(folder)).respelled
-        if found:
-            held[folder] = {name[1:] for name in found}
+        # with a `/` before it, the last part of a path suffices
+        respelled = match_names([f'/{name}' for name in sample], _names_or_none(folder)).respelled
+        if respelled:
+            held[folder] = {name[1:] for name in respelled}
     return held
 
 
-def _entry_names(folder: Path) -> list[str]:
+def _names_or_none(folder: Path) -> list[str]:
+    "The names of all that lies in a folder; none where it cannot be listed"
     try:
         return os.listdir(folder)
     except OSError:
         return []
 
 
-def _named_after(folder: str, stem: str) -> bool:
-    """Whether the name of the JSON ends with the name of a folder: instances_Train and Train, val and val.
+def _is_named_after(folder: str, stem: str) -> bool:
+    """Whether `stem`, the name of a JSON file, ends with the name of a folder: instances_Train and Train.
 
     Names that say only what a file is, such as `instances`, do not count.
     """
@@ -177,48 +185,59 @@ def _named_after(folder: str, stem: str) -> bool:
     return re.search(rf'(^|[_\-. ]){re.escape(folder)}$', stem, re.IGNORECASE) is not None
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #0b4d2b3a
-def _find_base(file: Path, names: list[str], notes: list) -> Path:
-    """The folder that the file names are relative to.
+def _find_base(
+    file: Path,  # The JSON file
+    names: list[str],  # Of the images, as the file gives them
+    notes: list[Finding],  # Gets doubts
+) -> Path:
+    """The folder that the names of images are relative to.
 
-    Where no single folder holds all of them: the folder to search below. Doubts are added to `notes`.
+    Where no single folder holds all of them: the folder to search below.
     """
-    here = file.resolve().parent
-    top = here.parent if here.name.lower().startswith(('ann', 'label')) else here
-    near_by = list(dict.fromkeys([here, top, *_folders_in(here), *_folders_in(top)]))
+    own_folder = file.resolve().parent
+    top = own_folder.parent if own_folder.name.lower().startswith(('ann', 'label')) else own_folder
+    near = list(dict.fromkeys([own_folder, top, *_folders_in(own_folder), *_folders_in(top)]))
     sample = names[:: max(1, len(names) // 20)]
-    held = _names_held(near_by, sample)
-    if not held:  # one level deeper; the folders in `here` have been looked through
-        held = _names_held(list(chain.from_iterable(map(_folders_in, near_by[1:]))), sample)
-    in_folders = [name for name in sample if '/' in name]
-    if not held and in_folders:  # T/0.jpg is t/0.jpg, not s/0.jpg
-        there = [_join(folder, name) for folder, found in scan(top, 4).items() for name in found]
-        if match_names(in_folders, there).respelled:
+    held = _sample_in_folders(near, sample)
+    if not held:  # one level deeper; the folders in `own_folder` have been looked through
+        held = _sample_in_folders(list(chain.from_iterable(map(_folders_in, near[1:]))), sample)
+    with_folder = [name for name in sample if '/' in name]
+    if not held and with_folder:  # T/0.jpg is t/0.jpg, not s/0.jpg
+        existing = [_join(folder, name) for folder, below in scan(top, 4).items() for name in below]
+        if match_names(with_folder, existing).respelled:
             return top
-    held = held or _names_meant(near_by, sample)
+    held = held or _sample_respelled(near, sample)
     if not held:
         return top / 'images' if (top / 'images').is_dir() else top
 
-    named = [d for d in held if _named_after(d.name, file.stem)]
-    if named and len(held.get(here, ())) < len(sample):
-        return max(named, key=lambda d: len(d.name))
+    named = [folder for folder in held if _is_named_after(folder.name, file.stem)]
+    if named and len(held.get(own_folder, ())) < len(sample):
+        return max(named, key=lambda folder: len(folder.name))
     # of several equally good folders, `max` takes the first
-    best = max(held, key=lambda d: (len(held[d]), d == here, d.name.lower() == 'images'))
-    if held[best] != set().union(*held.values()):
+    best = max(held, key=lambda d: (len(held[d]), d == own_folder, d.name.lower() == 'images'))
+    if held[best] != set().union(*held.values()):  # the images are spread over several folders
         return top
-    if best != here and best.name.lower() != 'images':
-        notes += _doubts(file, best, held)
+    if best != own_folder and best.name.lower() != 'images':
+        notes += _folder_doubts(file, best, held)
     return best
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #52df9fdf
-def _doubts(file: Path, best: Path, held: dict) -> list[Finding]:
-    "Why the images in `best` may not be those that were annotated; that others fit equally is an error"
-    twins = [str(d) for d in held if d != best and held[d] == held[best]]
-    owners = [str(f) for f in sorted(file.parent.glob('*.json')) if _named_after(best.name, f.stem)]
-    reasons = {}  # With their level
+def _folder_doubts(
+    file: Path,  # The JSON file
+    best: Path,  # The folder that was chosen
+    held: dict[Path, set[str]],  # The names in each folder that was considered
+) -> list[Finding]:
+    """Why the images in `best` may not be those that were annotated.
+
+    That another folder has the same names is an error, that another JSON file is named like it a warning.
+    """
+    twins = [str(folder) for folder in held if folder != best and held[folder] == held[best]]
+    owners = [str(f) for f in sorted(file.parent.glob('*.json')) if _is_named_after(best.name, f.stem)]
+    level_of = {}  # A reason: the level of its finding
     if twins:
-        reasons[f'{twins[0]} has the same names'] = 'error'
+        level_of[f'{twins[0]} has the same names'] = 'error'
     if owners:
-        reasons[f'{owners[0]} is named like it and may be what they belong to'] = 'warning'
+        level_of[f'{owners[0]} is named like it and may be what they belong to'] = 'warning'
     return [
         Finding(
             level,
@@ -227,7 +246,7 @@ def _doubts(file: Path, best: Path, held: dict) -> list[Finding]:
             f'the images of {best} were taken, but {reason}. '
             'If others are meant, write their folder into file_name.',
         )
-        for reason, level in reasons.items()
+        for reason, level in level_of.items()
     ]
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #33ce407e
@@ -235,43 +254,53 @@ def _join(folder: str, name: str) -> str:
     return f'{folder}/{name}' if folder else name
 
 
-def _listing(folder: Path) -> set[str]:
+def _names_in(folder: Path) -> set[str]:
+    "The names of all that lies in a folder; none where there is no such folder"
     return set(os.listdir(folder)) if folder.is_dir() else set()
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #5427265b
 def _locate(
-    file: Path,
+    file: Path,  # The JSON file, for messages
     base: Path,
-    names: list[str],  # Paths as the file gives them, with / between folders
-    notes: list,
-) -> tuple[list[str], list[str]]:  # The path of each name or '', and images beside them that no name means
+    names: list[str],  # Paths below `base` as the file gives them, with / between folders
+    notes: list[Finding],  # Gets what was respelled or left out
+) -> tuple[list[str], list[str]]:  # The path of each image, '' where missing; unused images beside them
     """Find the images below `base`.
 
-    Raises `VisionRecipesError` where an image is not at its place and two others have its name.
+    Raises `VisionRecipesError` where an image is not where its name says and two others have its name.
     """
-    inside = {folder: _listing(base / folder) for folder in {n.rpartition('/')[0] for n in names}}
-    there = {name for name in names if name.rpartition('/')[2] in inside[name.rpartition('/')[0]]}
-    passed = [_join(f, n) for f, found in inside.items() for n in found if is_left_behind(n)]
-    lost = list(dict.fromkeys(name for name in names if name not in there))
-    meant = {}
+    names_of = {folder: _names_in(base / folder) for folder in {n.rpartition('/')[0] for n in names}}
+    existing = {name for name in names if name.rpartition('/')[2] in names_of[name.rpartition('/')[0]]}
+    passed = [_join(f, n) for f, inside in names_of.items() for n in inside if is_left_behind(n)]
+    lost = list(dict.fromkeys(name for name in names if name not in existing))
+    path_of = {}
     if lost:
-        passed = []
-        meant = _meant(file, base, lost, there, notes, passed)
-    paths = [name if name in there else meant.get(name, '') for name in names]
+        passed = []  # filled anew, for all folders below `base`
+        path_of = _find_respelled(file, base, lost, existing, notes, passed)
+    paths = [name if name in existing else path_of.get(name, '') for name in names]
     used = set(paths)
-    others = {f: [n for n in found if _join(f, n) not in used] for f, found in inside.items()}
+    others = {f: [n for n in inside if _join(f, n) not in used] for f, inside in names_of.items()}
     notes += left_out_findings(base, others, passed)
-    return paths, _unused_images(inside, used)
+    return paths, _unused_images(names_of, used)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #63b0e029
-def _meant(
-    file: Path, base: Path, lost: list[str], there: set[str], notes: list, passed: list
-) -> dict[str, str]:
-    "What lost names mean: at their place in another spelling, else anywhere below `base`"
+def _find_respelled(
+    file: Path,  # The JSON file, for messages
+    base: Path,
+    lost: list[str],  # Paths below `base` that do not exist
+    existing: set[str],  # Paths below `base` of images that were found
+    notes: list[Finding],  # Gets findings about spelling
+    passed: list[str],  # Gets what `scan` passes over
+) -> dict[str, str]:  # A lost path: the one that was found; without those that have none
+    """Find lost images at their place in another spelling, else anywhere below `base` by their name.
+
+    Raises `VisionRecipesError` where two have the name of one.
+    """
     files = scan(base, 4, passed) if base.is_dir() else {}
-    free = {_join(folder, name) for folder, found in files.items() for name in found} - there
+    free = {_join(folder, name) for folder, inside in files.items() for name in inside} - existing
     at_place = match_names(lost, free)
     still_lost = [name for name in lost if name not in {*at_place.respelled, *at_place.doubtful}]
+    # with a `/` before it, the last part of a path suffices
     anywhere = match_names([f'/{name}' for name in still_lost], free.difference(at_place.respelled.values()))
     moved = {name[1:]: path for name, path in anywhere.respelled.items()}
     doubtful = {**at_place.doubtful, **{name[1:]: paths for name, paths in anywhere.doubtful.items()}}
@@ -286,11 +315,14 @@ def _meant(
     return matches.respelled
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #46084a0e
-def _unused_images(inside: dict[str, set], used: set[str]) -> list[str]:
-    "Images in the listed folders that are not among the `used` paths, sorted"
+def _unused_images(
+    names_of: dict[str, set[str]],  # A folder: the names in it
+    used: set[str],  # Paths, with their folder
+) -> list[str]:
+    "The images that are not used, sorted"
     unused = []
-    for folder, files in inside.items():
-        for name in image_stems(name for name in files if not is_left_behind(name)).values():
+    for folder, names in names_of.items():
+        for name in image_stems(name for name in names if not is_left_behind(name)).values():
             path = _join(folder, name)
             if path not in used:
                 unused.append(path)
@@ -298,7 +330,7 @@ def _unused_images(inside: dict[str, set], used: set[str]) -> list[str]:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #9d1fb468
 def _coco_dict(file: Path) -> dict:
-    """The contents of the file.
+    """Read the file.
 
     Raises `VisionRecipesError` where one of the three lists is missing or holds something else than objects.
     """
@@ -315,12 +347,13 @@ def _coco_dict(file: Path) -> dict:
     return contents
 
 
-def _images(
-    file: Path, images: list[dict]
+def _image_columns(
+    file: Path,  # For messages
+    images: list[dict],  # The list "images"; its ids and file names are settled in place
 ) -> tuple[list[str], list, np.ndarray]:  # File names, ids, and (N, 2) int32 width, height; 0 where unknown
     "The list of images as columns. Raises `VisionRecipesError` that names a broken entry"
-    TEXT.settle(images, 'file_name', _named(file, 'images', 'file_name'), str)
-    ID.settle(images, 'id', _named(file, 'images', 'id'))
+    TEXT.settle(images, 'file_name', _entry_value(file, 'images', 'file_name'), str)
+    ID.settle(images, 'id', _entry_value(file, 'images', 'id'))
     ids = [entry['id'] for entry in images]
     if len(set(ids)) < len(ids):
         count = Counter(ids)
@@ -328,15 +361,15 @@ def _images(
         raise VisionRecipesError(
             f'{file}: the image id {brief(twice)} stands twice. Give each image its own.'
         )
-    return [_clean_name(entry['file_name']) for entry in images], ids, _image_sizes(file, images)
+    return [_plain_name(entry['file_name']) for entry in images], ids, _image_sizes(file, images)
 
 
-def _named(file: Path, where: str, key: str) -> Callable[[int], str]:
-    "What a value of an entry of a list is called in messages"
-    return lambda i: f'{file}: entry {i} of "{where}" (counting from 0): its "{key}"'
+def _entry_value(file: Path, name: str, key: str) -> Callable[[int], str]:
+    "From the position of an entry in the list `name` to what messages call its value of `key`"
+    return lambda i: f'{file}: entry {i} of "{name}" (counting from 0): its "{key}"'
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #bd9c787c
-def _clean_name(name: str) -> str:
+def _plain_name(name: str) -> str:
     "A path with `/` between folders, and without what Label Studio writes before a path of its server"
     name = name.replace('\\', '/')
     if '/local-files/?d=' in name:
@@ -347,18 +380,18 @@ def _clean_name(name: str) -> str:
 _UPLOAD = re.compile(r'(?:.*/)?[0-9a-f]{8}-(.+)')  # The prefix that Label Studio gives to uploaded images
 
 
-def _without_prefix(base: Path, names: list[str]) -> list[str]:
+def _without_upload_prefix(base: Path, names: list[str]) -> list[str]:
     "The names without Label Studio's prefix, where all have one and the images below `base` have none"
     plain = [m[1] for m in map(_UPLOAD.fullmatch, names) if m]
     if not names or len(plain) < len(names):
         return names
-    there = {f.name for f in list_files(base, recursive=True)} if base.is_dir() else set()
-    with_prefix = any(name.rpartition('/')[2] in there for name in names)
-    return plain if not with_prefix and any(name in there for name in plain) else names
+    existing = {f.name for f in list_files(base, recursive=True)} if base.is_dir() else set()
+    with_prefix = any(name.rpartition('/')[2] in existing for name in names)
+    return plain if not with_prefix and any(name in existing for name in plain) else names
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #880abfa5
 def _image_sizes(file: Path, images: list[dict]) -> np.ndarray:  # (N, 2) int32, 0 where unknown
-    "Width and height of each image. Raises `VisionRecipesError` where a size is not possible"
+    "Width and height of each image. Raises `VisionRecipesError` where one is no size of an image"
     columns = []
     for key in ('width', 'height'):
         values = [entry.get(key, 0) for entry in images]
@@ -376,11 +409,14 @@ def _image_sizes(file: Path, images: list[dict]) -> np.ndarray:  # (N, 2) int32,
     return sizes_wh
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #087d77a3
-def _categories(file: Path, contents: dict, notes: list) -> LabelMap:
-    "Names and ids of the classes. Raises `VisionRecipesError` where a category is broken or none is declared"
+def _read_categories(file: Path, contents: dict, notes: list) -> LabelMap:
+    """Names and ids of the classes. What is no class is added to `notes`.
+
+    Raises `VisionRecipesError` where a category is broken or none is declared.
+    """
     categories = contents['categories']
-    WHOLE.settle(categories, 'id', _named(file, 'categories', 'id'))
-    TEXT.settle(categories, 'name', _named(file, 'categories', 'name'), str)
+    WHOLE.settle(categories, 'id', _entry_value(file, 'categories', 'id'))
+    TEXT.settle(categories, 'name', _entry_value(file, 'categories', 'name'), str)
     if not categories:
         raise VisionRecipesError(
             f'{file}: declares no category under "categories", so nothing says what the objects are.'
@@ -400,7 +436,7 @@ def _categories(file: Path, contents: dict, notes: list) -> LabelMap:
 
 
 def _root_category(contents: dict) -> dict | None:
-    "The category without objects that is the `supercategory` of all others, as Roboflow writes the project"
+    "The category without objects that is the parent of all others: the project's name, as Roboflow adds it"
     categories = contents['categories']
     parentless = [c for c in categories if c.get('supercategory') in (None, '', 'none')]
     if len(parentless) != 1 or len(categories) == 1:
@@ -413,52 +449,59 @@ def _root_category(contents: dict) -> dict | None:
     return root
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #c3be18cc
-_UNKNOWN = -(2.0**100)  # Stands as the height of a box that is not given
+_NO_HEIGHT = -(2.0**100)  # The height that marks a box which is not given, until mask or points tell it
 
 
 def _settle_ids(file: Path, records: list[dict]) -> None:
-    "Write all ids in one way. Raises `VisionRecipesError` that names a broken annotation"
-    ID.settle(records, 'image_id', lambda i: _where(file, records, i, 'image_id'))
-    WHOLE.settle(records, 'category_id', lambda i: _where(file, records, i, 'category_id'))
+    "Convert the ids of all annotations, in place. Raises `VisionRecipesError` that names a broken one"
+    ID.settle(records, 'image_id', lambda i: _value_name(file, records, i, 'image_id'))
+    WHOLE.settle(records, 'category_id', lambda i: _value_name(file, records, i, 'category_id'))
 
 
-def _objects(
+def _read_objects(
     file: Path,
-    records: list[dict],  # The annotations, with settled ids
-    row_of_id: dict,  # Position of each image, by its id
+    records: list[dict],  # The annotations of the file, with settled ids
+    row_of_id: dict,  # Id of an image: its position in the list of images
     labels: LabelMap,
-) -> tuple[np.ndarray, dict]:  # (M,) row of the image, -1 where the file does not list it; and columns
-    "Annotations as columns, in the file's order. Raises `VisionRecipesError` that names a broken annotation"
+) -> tuple[np.ndarray, dict]:  # (M,) int64 position of the image, -1 where none has the id; columns
+    """Annotations as arrays, by the names of columns of `Annotations`, in the order of the file.
+
+    Raises `VisionRecipesError` that names a broken annotation.
+    """
     ids = list(map(itemgetter('image_id'), records))
     rows = np.fromiter((row_of_id.get(i, -1) for i in ids), np.int64, len(records))
     if (rows < 0).any():
-        spelled = match_ids({i for i in ids if i not in row_of_id}, row_of_id)  # '0001' for 1
-        rows = np.array([row_of_id.get(spelled.get(i, i), -1) for i in ids], np.int64)
+        listed_id = match_ids({i for i in ids if i not in row_of_id}, row_of_id)  # 1 for '0001'
+        rows = np.array([row_of_id.get(listed_id.get(i, i), -1) for i in ids], np.int64)
     return rows, {'class_ids': _class_ids(file, records, labels), **_object_columns(file, records)}
 
 
-def _class_ids(file: Path, records: list[dict], labels: LabelMap) -> np.ndarray:
+def _class_ids(file: Path, records: list[dict], labels: LabelMap) -> np.ndarray:  # (M,) int64
+    "Positions of the categories in `labels`. Raises `VisionRecipesError` for one that is not declared"
     ids = [r['category_id'] for r in records]
-    categories = WHOLE.column(ids, lambda i: _where(file, records, i, 'category_id'))
+    categories = WHOLE.column(ids, lambda i: _value_name(file, records, i, 'category_id'))
     try:
         return labels.from_source(categories)
     except VisionRecipesError as e:
         known = labels.source_ids or range(len(labels))
         first = int(np.argmin(np.isin(categories, known)))
         raise VisionRecipesError(
-            f'{_where(file, records, first, "category_id")}: {e} Declare it under "categories".'
+            f'{_value_name(file, records, first, "category_id")}: {e} Declare it under "categories".'
         ) from e
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #ac668c18
 def _object_columns(file: Path, records: list[dict]) -> dict[str, np.ndarray]:
-    "`boxes`; `crowd` and `areas` where any object has one. Raises `VisionRecipesError`"
-    xywh = _BOX.column(_recorded_boxes(records), lambda i: _where(file, records, i, 'bbox'))
+    """The columns `boxes`, and `crowd` and `areas` where any object has one.
+
+    Raises `VisionRecipesError` that names a broken annotation.
+    """
+    xywh = _BOX.column(_recorded_boxes(records), lambda i: _value_name(file, records, i, 'bbox'))
     boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1).astype(np.float32)
     columns = {'boxes': boxes}
     flags = [r.get('iscrowd') for r in records]
-    crowd = FLAG.column(flags, lambda i: _where(file, records, i, 'iscrowd'))
+    crowd = FLAG.column(flags, lambda i: _value_name(file, records, i, 'iscrowd'))
     areas = [r.get('area') for r in records]
-    areas = NUMBER_OR_NULL.column(areas, lambda i: _where(file, records, i, 'area'))
+    areas = NUMBER_OR_NULL.column(areas, lambda i: _value_name(file, records, i, 'area'))
     if crowd.any():
         columns['crowd'] = crowd
     if np.isfinite(areas[areas > 0]).any():
@@ -466,7 +509,8 @@ def _object_columns(file: Path, records: list[dict]) -> dict[str, np.ndarray]:
     return columns
 
 
-def _boxes_at_once(values: list) -> np.ndarray:  # (M, 4) float64
+def _boxes_at_once(values: list) -> np.ndarray:  # (M, 4) float64 XYWH
+    "Boxes whose values are all numbers. Raises one of `BROKEN` where they are not"
     boxes = np.array(values, np.float64) if values else np.empty((0, 4))
     if boxes.shape[1:] != (4,):
         raise ValueError
@@ -477,7 +521,7 @@ _BOX = ValueRule('four numbers x, y, width, height', read_box, _boxes_at_once)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #85659a31
 def _recorded_boxes(records: list[dict]) -> list:
-    "x, y, width and height as the file has them; `_UNKNOWN` as height where mask or points must tell"
+    "x, y, width and height as the file has them. A box that mask or points must tell gets `_NO_HEIGHT`"
     try:
         boxes = list(map(itemgetter('bbox'), records))
     except KeyError:
@@ -486,17 +530,21 @@ def _recorded_boxes(records: list[dict]) -> list:
         return boxes
     for i, record in enumerate(records):
         if not boxes[i] and (record.get('segmentation') or record.get('keypoints')):
-            boxes[i] = [-1, -1, -1, _UNKNOWN]
+            boxes[i] = [-1, -1, -1, _NO_HEIGHT]  # in XYXY the last is as far below 0, and found by that
     return boxes
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #a84c3f3d
-def _where(file: Path, records: list[dict], i: int, key: str) -> str:
-    "What a value of an annotation is called in messages"
-    named = records[i].get('id', 'without id')
-    return f'{file}: annotation {named} (entry {i}, counting from 0): its "{key}"'
+def _value_name(file: Path, records: list[dict], i: int, key: str) -> str:
+    "What messages call the value of `key` in annotation `i`"
+    annotation_id = records[i].get('id', 'without id')
+    return f'{file}: annotation {annotation_id} (entry {i}, counting from 0): its "{key}"'
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #abc42097
-def _unlisted_images(file: Path, records: list[dict], rows: np.ndarray) -> list[Finding]:
+def _unlisted_findings(
+    file: Path,
+    records: list[dict],  # The annotations of the file
+    rows: np.ndarray,  # (M,) as `_read_objects` gives them
+) -> list[Finding]:
     "A warning about annotations of images that the file does not list; empty where there are none"
     unlisted = np.flatnonzero(rows < 0)
     if not unlisted.size:
@@ -509,8 +557,13 @@ def _unlisted_images(file: Path, records: list[dict], rows: np.ndarray) -> list[
     return [Finding('warning', 'unknown image', str(file), message)]
 
 
-def _crowds(file: Path, labels: LabelMap, class_ids: np.ndarray, crowd: np.ndarray) -> Finding:
-    "How many objects are crowds, as a warning where a class has nothing else"
+def _crowd_finding(
+    file: Path,
+    labels: LabelMap,
+    class_ids: np.ndarray,  # (M,)
+    crowd: np.ndarray,  # (M,) bool
+) -> Finding:
+    "How many objects are crowds: a note, or a warning where a class has nothing else"
     message = (
         f'{plural(int(crowd.sum()), "object")} marked as crowds ("iscrowd": 1): '
         'not trained on, and neither right nor wrong in a score.'
@@ -527,70 +580,77 @@ def _crowds(file: Path, labels: LabelMap, class_ids: np.ndarray, crowd: np.ndarr
     return Finding('warning', 'crowd', str(file), message)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #d2d06a06
-def _masks(
+def _read_masks(
     file: Path,
-    records: list[dict],
+    records: list[dict],  # The annotations of the file
     boxes: np.ndarray,  # (M, 4) XYXY, pixels
     sizes_wh: np.ndarray,  # (M, 2) of the image of each object, 0 where unknown
-    notes: list,
+    notes: list[Finding],  # Gets findings about missing masks and sizes
 ) -> dict:  # `masks`, and `boxes` with those that were missing; empty where no object has a mask
     "The masks of all objects. Raises `VisionRecipesError` that names the annotation where one is broken"
-    given = [r.get('segmentation') for r in records]
-    if not any(given):
+    segmentations = [r.get('segmentation') for r in records]
+    if not any(segmentations):
         return {}
-    _boxes_as_masks(file, records, boxes, given, notes)
+    _boxes_as_masks(file, records, boxes, segmentations, notes)
     try:
-        masks = _joined(given)
-    except BROKEN:
-        given = [_mask(value, _where(file, records, i, 'segmentation')) for i, value in enumerate(given)]
-        masks = _joined(given)
-    _report_sizes(file, records, given, sizes_wh, notes)
-    unknown = boxes[:, 3] < _UNKNOWN / 2
+        masks = _join_masks(segmentations)
+    except BROKEN:  # slow: reads other spellings, or names the broken annotation
+        for i, value in enumerate(segmentations):
+            segmentations[i] = _checked_mask(value, _value_name(file, records, i, 'segmentation'))
+        masks = _join_masks(segmentations)
+    _report_mask_sizes(file, records, segmentations, sizes_wh, notes)
+    unknown = boxes[:, 3] < _NO_HEIGHT / 2
     if unknown.any():
-        sizes_of_runs = np.array([_run_size(s)[::-1] if isinstance(s, dict) else (0, 0) for s in given])
-        boxes = np.where(unknown[:, None], masks_boxes(masks, sizes_of_runs), boxes)
+        sizes = [_run_size(s)[::-1] if isinstance(s, dict) else (0, 0) for s in segmentations]
+        boxes = np.where(unknown[:, None], masks_boxes(masks, np.array(sizes)), boxes)
     return {'masks': masks, 'boxes': boxes}
 
-
-def _boxes_as_masks(file: Path, records: list[dict], boxes: np.ndarray, given: list, notes: list) -> None:
-    "Put the box as a rectangle into `given` for each object without a mask, and report it"
-    without = np.flatnonzero([not s for s in given])
+# %% ../../../nbs/data/formats/09_coco.ipynb #2ed3950f
+def _boxes_as_masks(
+    file: Path,
+    records: list[dict],  # The annotations of the file
+    boxes: np.ndarray,  # (M, 4) XYXY, pixels
+    segmentations: list,  # M; None or empty where there is no mask, which is replaced here
+    notes: list[Finding],  # Gets a warning
+) -> None:
+    "Use the box as a rectangle for each object without a mask"
+    without = np.flatnonzero([not s for s in segmentations])
     if not without.size:
         return
     for m in without.tolist():
         x1, y1, x2, y2 = boxes[m].tolist()
-        given[m] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
+        segmentations[m] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
     message = (
-        f'{plural(int(without.size), "object")} of {len(given):,} without a mask, such as annotation '
+        f'{plural(int(without.size), "object")} of {len(segmentations):,} without a mask, such as annotation '
         f'{records[without[0]].get("id")}: the whole box is taken for it.'
     )
     notes.append(Finding('warning', 'no mask', str(file), message))
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #77a17963
-def _joined(given: list) -> Masks:
-    "Polygons and run lengths of all objects at once. Raises anything where a mask is broken"
-    polygons = [[] if isinstance(s, dict) else s for s in given]
-    rings = list(chain.from_iterable(polygons))
+def _join_masks(segmentations: list) -> Masks:
+    "Polygons and run lengths of all objects at once. Raises one of `BROKEN` where a mask is broken"
+    polygons = [[] if isinstance(s, dict) else s for s in segmentations]  # The rings of each object
+    rings = list(chain.from_iterable(polygons))  # Each a flat list x, y, x, y ...
     lengths = np.fromiter(map(len, rings), np.int64, len(rings))
     if (lengths % 2).any() or set(map(type, rings)) - {list}:
         raise ValueError
-    flat = np.fromiter(chain.from_iterable(rings), np.float64, lengths.sum())
+    coordinates = np.fromiter(chain.from_iterable(rings), np.float64, lengths.sum())
     return Masks(
-        flat.astype(np.float32).reshape(-1, 2),
+        coordinates.astype(np.float32).reshape(-1, 2),
         np.concatenate([[0], np.cumsum(lengths // 2)]),
         np.cumsum([0, *map(len, polygons)], dtype=np.int64),
-        Ragged.from_rows([_runs(s) if isinstance(s, dict) else () for s in given], np.uint32),
+        Ragged.from_rows([_runs(s) if isinstance(s, dict) else () for s in segmentations], np.uint32),
     )
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #cde35d42
 def _run_size(mask: dict) -> tuple[int, int]:  # Height, width
-    "The size of the image of run lengths. Raises anything where it is none"
+    "The size of the image that run lengths are of. Raises one of `BROKEN` where it is none"
     height, width = mask['size']
     return WHOLE.read(height), WHOLE.read(width)
 
 
 def _runs(mask: dict) -> np.ndarray:  # uint32
-    "Run lengths of one mask, unpacked. Raises anything where they do not add up to the pixels"
+    "Run lengths of one mask, unpacked. Raises one of `BROKEN` where they do not add up to the pixels"
     counts = mask['counts']
     height, width = _run_size(mask)
     if isinstance(counts, str):
@@ -604,23 +664,26 @@ def _runs(mask: dict) -> np.ndarray:  # uint32
     return runs.astype(np.uint32)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #34e3ade9
-def _mask(value: Any, what: str) -> list | dict:
+def _checked_mask(value: Any, what: str) -> list | dict:
     "Polygons or run lengths of one object. Raises `VisionRecipesError` where they are broken"
     return (_RUNS if isinstance(value, dict) else _POLYGONS)(value, what)
 
 
 def _checked_runs(mask: dict) -> dict:
+    "The mask itself, if its run lengths are valid. Raises one of `BROKEN` where they are not"
     _runs(mask)
     return mask
 
 
 def _polygons(rings: Any) -> list[list[float]]:
+    "The rings of one object. Raises one of `BROKEN` where one is broken"
     if not isinstance(rings, list):
         raise TypeError
     return [_polygon(ring) for ring in rings]
 
 
 def _polygon(ring: Any) -> list[float]:
+    "A flat list x, y, x, y ... of numbers; null becomes NaN"
     if not isinstance(ring, list) or len(ring) % 2:
         raise ValueError
     return [NUMBER_OR_NULL.read(v) for v in ring]
@@ -630,51 +693,63 @@ _RUNS = ValueRule('"size" [height, width] and "counts" that add up to its pixels
 _POLYGONS = ValueRule('a list of polygons, each a flat list x, y, x, y ...', _polygons)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #12365b72
-def _report_sizes(file: Path, records: list[dict], given: list, sizes_wh: np.ndarray, notes: list) -> None:
-    "Add a finding where run lengths belong to an image of another size"
-    other = []
-    for m, mask in enumerate(given):
+def _report_mask_sizes(
+    file: Path,
+    records: list[dict],  # The annotations of the file
+    segmentations: list,  # M
+    sizes_wh: np.ndarray,  # (M, 2) of the image of each object, 0 where unknown
+    notes: list[Finding],  # Gets an error
+) -> None:
+    "Report run lengths that are of an image of another size"
+    differing = []
+    for m, mask in enumerate(segmentations):
         if isinstance(mask, dict) and sizes_wh[m].all() and _run_size(mask) != (*sizes_wh[m, ::-1].tolist(),):
-            other.append(m)
-    if not other:
+            differing.append(m)
+    if not differing:
         return
-    first = other[0]
+    first = differing[0]
     message = (
-        f'{plural(len(other), "object")} with run lengths for images of another size, such as '
-        f'annotation {records[first].get("id")}: {given[first]["size"]} for an image of '
+        f'{plural(len(differing), "object")} with run lengths for images of another size, such as '
+        f'annotation {records[first].get("id")}: {segmentations[first]["size"]} for an image of '
         f'[height, width] {sizes_wh[first, ::-1].tolist()}. Convert them anew.'
     )
     notes.append(Finding('error', 'mask size', str(file), message))
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #3160d385
-def _points(
-    file: Path, contents: dict, notes: list
-) -> tuple[Skeleton, np.ndarray] | None:  # And (M, K, 3) float32; None where no object has keypoints
+def _read_keypoints(
+    file: Path,
+    contents: dict,  # As `_coco_dict` gives it
+    notes: list[Finding],  # Gets a warning where keypoints or edges are not taken
+) -> tuple[Skeleton, np.ndarray] | None:  # And (M, K, 3) float32 x, y, visibility; None where there are none
     "The keypoints of all objects. Raises `VisionRecipesError` that names a broken annotation"
     records = contents['annotations']
-    given = [r.get('keypoints') for r in records]
-    if not any(given):
+    keypoints = [r.get('keypoints') for r in records]
+    if not any(keypoints):
         return None
-    category = _category_with_points(file, contents, given)
+    category = _category_with_points(file, contents, keypoints)
     if category is None:
         message = (
-            f'has keypoints ({sum(map(bool, given)):,} objects), but no category says what they are '
+            f'has keypoints ({sum(map(bool, keypoints)):,} objects), but no category says what they are '
             'called; not taken. Give their names as "keypoints" of the category.'
         )
         notes.append(Finding('warning', 'keypoints', str(file), message))
         return None
     names = tuple(map(str, category['keypoints']))
-    points = _point_array(file, records, given, len(names))
+    points = _point_array(file, records, keypoints, len(names))
     return _skeleton(file, category, names, notes), points
 
-
-def _category_with_points(file: Path, contents: dict, given: list) -> dict | None:
-    """The category that declares the keypoints; None where none does.
+# %% ../../../nbs/data/formats/09_coco.ipynb #a863cc6d
+def _category_with_points(
+    file: Path,
+    contents: dict,  # As `_coco_dict` gives it
+    keypoints: list,  # Of each annotation, None or empty where it has none
+) -> dict | None:
+    """The category that declares the names of keypoints; None where none does.
 
     Raises `VisionRecipesError` where two that are used declare different ones.
     """
     declared = [c for c in contents['categories'] if isinstance(c.get('keypoints'), list) and c['keypoints']]
-    used = {r['category_id'] for r, points in zip(contents['annotations'], given) if points}
+    used = {r['category_id'] for r, points in zip(contents['annotations'], keypoints) if points}
     candidates = [c for c in declared if c['id'] in used] or declared
     by_names = {tuple(map(str, c['keypoints'])): c for c in candidates}
     if len(by_names) > 1:
@@ -687,18 +762,24 @@ def _category_with_points(file: Path, contents: dict, given: list) -> dict | Non
     return next(iter(by_names.values()), None)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #141c807c
-def _point_array(file: Path, records: list[dict], given: list, n_points: int) -> np.ndarray:
-    "(M, K, 3) float32 x, y, visibility; zeros where an object or a point has none"
+def _point_array(
+    file: Path,
+    records: list[dict],  # The annotations of the file
+    keypoints: list,  # Of each annotation, None or empty where it has none
+    n_points: int,
+) -> np.ndarray:  # (M, K, 3) float32 x, y, visibility; zeros where an object or a point has none
+    "The keypoints of all objects. Raises `VisionRecipesError` that names a broken annotation"
     empty = [0] * (3 * n_points)
+    filled = [points or empty for points in keypoints]
     rule = _points_rule(n_points)
-    flat = rule.column([points or empty for points in given], lambda i: _where(file, records, i, 'keypoints'))
-    array = flat.astype(np.float32).reshape(len(given), n_points, 3)
-    array[array[..., 2] == 0] = 0
+    numbers = rule.column(filled, lambda i: _value_name(file, records, i, 'keypoints'))
+    array = numbers.astype(np.float32).reshape(len(filled), n_points, 3)
+    array[array[..., 2] == 0] = 0  # the place of an absent point means nothing
     return array
 
 
 def _points_rule(n_points: int) -> ValueRule:
-    "What the keypoints of one object must be"
+    "The rule for the keypoints of one object, a flat list x, y, visibility, x, y, visibility ..."
 
     def read(points: Any) -> list[float]:
         if not isinstance(points, list) or len(points) != 3 * n_points:
@@ -722,9 +803,9 @@ def _points_rule(n_points: int) -> ValueRule:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #5f23ff2e
 def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -> Skeleton:
-    """The keypoints' names and edges, and what `write_coco` adds.
+    """The skeleton that `write_coco` added, where it has the same names; else that of names and edges.
 
-    Raises `VisionRecipesError` where the category contradicts itself.
+    Raises `VisionRecipesError` where it is broken.
     """
     own = category.get('vision_recipes')
     is_own = isinstance(own, dict) and own.get('points') == list(names)
@@ -738,7 +819,7 @@ def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -
 
 
 def _own_skeleton(own: dict) -> Skeleton:
-    "The skeleton as `write_coco` writes it. Raises anything where it is broken"
+    "The skeleton as `write_coco` writes it. Raises one of `BROKEN` where it is broken"
     values = dict(own)
     for key in ('edges', 'pairs'):
         values[key] = [[WHOLE(v, f'"{key}"') for v in pair] for pair in own.get(key) or ()]
@@ -746,7 +827,7 @@ def _own_skeleton(own: dict) -> Skeleton:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #bfe20915
 def _edges(file: Path, category: dict, n_points: int, notes: list) -> list[tuple[int, int]]:
-    "Pairs of positions that a drawing joins, counted from 0; the file counts from 1"
+    "The pairs of points that a drawing joins, counting from 0. Where one is broken: none, and a warning"
     edges = category.get('skeleton') or []
     try:
         return [_edge(edge, n_points) for edge in edges]
@@ -761,7 +842,7 @@ def _edges(file: Path, category: dict, n_points: int, notes: list) -> list[tuple
 
 
 def _edge(edge: list, n_points: int) -> tuple[int, int]:
-    "The positions of two points. Raises anything where they are none"
+    "The positions of two points from 0; the file counts from 1. Raises one of `BROKEN` where they are none"
     a, b = map(WHOLE.read, edge)
     if a == b or not (1 <= a <= n_points and 1 <= b <= n_points):
         raise ValueError
@@ -770,26 +851,29 @@ def _edge(edge: list, n_points: int) -> tuple[int, int]:
 # %% ../../../nbs/data/formats/09_coco.ipynb #88cf8b02
 def _boxes_from_points(
     file: Path,
-    contents: dict,
-    columns: dict,
+    contents: dict,  # As `_coco_dict` gives it
+    columns: dict,  # `boxes` and perhaps `keypoints`, in the order of the annotations
     sizes_wh: np.ndarray,  # (M, 2) of the image of each object, 0 where unknown
-) -> tuple[np.ndarray, float]:  # (M, 4) XYXY, and `point_margin`
-    "The boxes, with one made from the points for each object that has neither box nor mask"
+) -> tuple[np.ndarray, float]:  # (M, 4) XYXY, and `point_margin` of `Annotations`
+    """The boxes, with one made from the points for each object that has neither box nor mask.
+
+    Raises `VisionRecipesError` where the names of the points are not known.
+    """
     boxes = columns['boxes']
     keypoints = columns.get('keypoints')
     records = contents['annotations']
-    blank = boxes[:, 3] < _UNKNOWN / 2
-    blank[blank] = [not records[m].get('segmentation') for m in np.flatnonzero(blank)]
-    if not blank.any():
+    no_box = boxes[:, 3] < _NO_HEIGHT / 2
+    no_box[no_box] = [not records[m].get('segmentation') for m in np.flatnonzero(no_box)]  # and no mask
+    if not no_box.any():
         return boxes, _recorded_margin(contents) if keypoints is not None else 0.0
     if keypoints is None:
-        m = int(np.argmax(blank))
+        m = int(np.argmax(no_box))
         raise VisionRecipesError(
-            f'{_where(file, records, m, "bbox")} is missing, and nothing names its "keypoints". '
+            f'{_value_name(file, records, m, "bbox")} is missing, and nothing names its "keypoints". '
             'Give their names as "keypoints" of the category.'
         )
-    margin = POINT_MARGIN if blank.all() else _recorded_margin(contents)
-    return np.where(blank[:, None], points_boxes(keypoints, POINT_MARGIN, sizes_wh), boxes), margin
+    margin = POINT_MARGIN if no_box.all() else _recorded_margin(contents)
+    return np.where(no_box[:, None], points_boxes(keypoints, POINT_MARGIN, sizes_wh), boxes), margin
 
 
 def _recorded_margin(contents: dict) -> float:
@@ -803,23 +887,25 @@ def _recorded_margin(contents: dict) -> float:
 def read_coco(
     root: str | Path,  # The .json file, or a folder that holds one
     images: str | Path | None = None,  # The folder of the images; None: searched for
-) -> Annotations:  # With `boxes`, and `crowd` where some objects are crowds
+) -> Annotations:  # With `boxes`, and what the file has of `crowd`, `masks`, `keypoints` and `areas`
     "Read COCO. Raises `VisionRecipesError` that names file and entry where something is broken"
     file = _find_json(Path(root))
     contents = _coco_dict(file)
-    names, ids, sizes_wh = _images(file, contents['images'])
+    names, ids, sizes_wh = _image_columns(file, contents['images'])
     notes = []
     _settle_ids(file, contents['annotations'])
-    labels = _categories(file, contents, notes)
+    labels = _read_categories(file, contents, notes)
     base = _find_base(file, names, notes) if images is None else Path(images)
-    paths = _image_paths(file, base, _without_prefix(base, names), notes)
-    rows, columns = _objects(file, contents['annotations'], dict(zip(ids, range(len(ids)))), labels)
-    labels, margin = _add_points_and_masks(file, contents, labels, columns, _sizes_of(rows, sizes_wh), notes)
-    notes += _unlisted_images(file, contents['annotations'], rows)
-    class_ids, columns = _by_image(rows, columns, len(ids))
-    columns['source_ids'] = _image_numbers(ids)
+    paths = _image_paths(file, base, _without_upload_prefix(base, names), notes)
+    # `rows` is the image of each object; `columns` are sorted by image below
+    rows, columns = _read_objects(file, contents['annotations'], dict(zip(ids, range(len(ids)))), labels)
+    sizes_of_objects = _object_sizes(rows, sizes_wh)
+    labels, margin = _add_points_and_masks(file, contents, labels, columns, sizes_of_objects, notes)
+    notes += _unlisted_findings(file, contents['annotations'], rows)
+    class_ids, columns = _sort_by_image(rows, columns, len(ids))
+    columns['source_ids'] = _numeric_ids(ids)
     if 'crowd' in columns:
-        notes.append(_crowds(file, labels, class_ids.values, columns['crowd']))
+        notes.append(_crowd_finding(file, labels, class_ids.values, columns['crowd']))
     anns = Annotations(
         base,
         Strings.from_list(paths),
@@ -831,58 +917,73 @@ def read_coco(
         notes=tuple(notes),
         **columns,
     )
-    found = np.array([path != '' for path in paths], dtype=bool)
-    return anns if found.all() else _found_images(anns, found, file, names)
+    exists = np.array([path != '' for path in paths], dtype=bool)
+    return anns if exists.all() else _without_missing(anns, exists, file, names)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6e97be1b
 def _image_paths(file: Path, base: Path, names: list[str], notes: list) -> list[str]:
-    "The path of each image below `base`, '' where it is missing. Missing and unused ones go to `notes`"
+    "The path of each image below `base`, '' where it is missing. `notes` get missing and unused images"
     paths, unused = _locate(file, base, names, notes)
     missing = [str(base / name) for name, path in zip(names, paths) if not path]
     notes += missing_findings(file, len(paths) - len(missing), missing, [str(base / path) for path in unused])
     return paths
 
 
-def _found_images(anns: Annotations, found: np.ndarray, file: Path, names: list[str]) -> Annotations:
-    "The images that were found; one that is annotated under the name of a lost one too is an error"
+def _without_missing(
+    anns: Annotations,
+    exists: np.ndarray,  # (N,) bool, of each image
+    file: Path,  # The JSON file, for messages
+    names: list[str],  # N, as the file gives them
+) -> Annotations:
+    "Leave out missing images. One whose objects may belong to an image without objects is noted as an error"
     has_objects = anns.class_ids.counts > 0
-    lost = [names[i] for i in np.flatnonzero(~found & has_objects)]
-    empty = [anns.paths[i] for i in np.flatnonzero(found & ~has_objects)]
-    return replace(anns.subset(found), notes=(*anns.notes, *hidden_negatives(file, lost, empty)))
+    lost = [names[i] for i in np.flatnonzero(~exists & has_objects)]
+    empty = [anns.paths[i] for i in np.flatnonzero(exists & ~has_objects)]
+    return replace(anns.subset(exists), notes=(*anns.notes, *hidden_negatives(file, lost, empty)))
 
 
-def _image_numbers(ids: list) -> np.ndarray | None:  # (N,) int64; None where an id is no such number
+def _numeric_ids(ids: list) -> np.ndarray | None:  # (N,) int64
+    "The ids of images as a column; None where one is no whole number of 64 bits, or there is no image"
     fits = all(isinstance(i, int) and abs(i) < 2**63 for i in ids)
     return np.array(ids, np.int64) if fits and ids else None
 
 
-def _sizes_of(rows: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:  # (M, 2)
+def _object_sizes(rows: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:  # (M, 2)
     "The size of the image of each object, 0 where the file does not list the image"
-    return np.append(sizes_wh, [[0, 0]], 0)[rows]
+    return np.append(sizes_wh, [[0, 0]], 0)[rows]  # the row -1 is the last, which is appended
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #39bc75e5
 def _add_points_and_masks(
-    file: Path, contents: dict, labels: LabelMap, columns: dict, sizes_wh: np.ndarray, notes: list
+    file: Path,
+    contents: dict,  # As `_coco_dict` gives it
+    labels: LabelMap,
+    columns: dict,  # As `_read_objects` gives them; gets keypoints, masks and the missing boxes
+    sizes_wh: np.ndarray,  # (M, 2) of the image of each object, 0 where unknown
+    notes: list[Finding],  # Gets what was not taken
 ) -> tuple[LabelMap, float]:  # With the skeleton where there are keypoints, and `point_margin`
-    "Put keypoints, masks and the missing boxes into `columns`"
-    points = _points(file, contents, notes)
+    "Read keypoints and masks, and make boxes of them where the file has none"
+    points = _read_keypoints(file, contents, notes)
     if points is not None:
         skeleton, columns['keypoints'] = points
         labels = replace(labels, skeleton=skeleton)
     columns['boxes'], margin = _boxes_from_points(file, contents, columns, sizes_wh)
-    columns |= _masks(file, contents['annotations'], columns['boxes'], sizes_wh, notes)
+    columns |= _read_masks(file, contents['annotations'], columns['boxes'], sizes_wh, notes)
     return labels, margin
 
 
-def _by_image(rows: np.ndarray, columns: dict, n_images: int) -> tuple[Ragged, dict]:
-    "`class_ids`, and the other columns, sorted by image; without the objects of images that are not listed"
+def _sort_by_image(
+    rows: np.ndarray,  # (M,) the image of each object, -1 where it is not listed
+    columns: dict,  # Columns of objects, `class_ids` among them
+    n_images: int,
+) -> tuple[Ragged, dict]:  # `class_ids`; the other columns
+    "Sort objects by image, without those of images that are not listed"
     order = np.argsort(rows, kind='stable')[(rows < 0).sum() :]
-    taken = {}
+    in_order = {}
     for name, column in columns.items():
-        taken[name] = column[order] if isinstance(column, np.ndarray) else column.take(order)
+        in_order[name] = column[order] if isinstance(column, np.ndarray) else column.take(order)
     counts = np.bincount(rows[order], minlength=n_images)
     offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    return Ragged(taken.pop('class_ids'), offsets), taken
+    return Ragged(in_order.pop('class_ids'), offsets), in_order
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #e1376351
 def write_coco(
@@ -910,8 +1011,9 @@ def write_coco(
     write_text(path, json.dumps(contents, separators=(',', ':')))
     return Path(path)
 
-
-def _written_categories(anns: Annotations, source_ids) -> list[dict]:
+# %% ../../../nbs/data/formats/09_coco.ipynb #d1f6e9ad
+def _written_categories(anns: Annotations, source_ids: Iterable[int]) -> list[dict]:
+    "The list of categories, with the id of each class"
     categories = []
     for i, name in zip(source_ids, anns.class_names):
         categories.append({'id': int(i), 'name': name, 'supercategory': '', **_written_skeleton(anns)})
@@ -919,6 +1021,7 @@ def _written_categories(anns: Annotations, source_ids) -> list[dict]:
 
 
 def _written_images(anns: Annotations) -> list[dict]:
+    "The list of images, with ids from 1"
     images = []
     for i, name in enumerate(anns.paths):
         width, height = anns.sizes_wh[i].tolist()
@@ -926,14 +1029,17 @@ def _written_images(anns: Annotations) -> list[dict]:
     return images
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #d344e2e1
-def _written_annotations(anns: Annotations, source_ids: np.ndarray) -> list[dict]:
-    "The annotations, with ids from 1"
+def _written_annotations(
+    anns: Annotations,
+    source_ids: np.ndarray,  # (C,) the category id of each class
+) -> list[dict]:
+    "The list of annotations, with ids from 1"
     xywh = _written_boxes(anns)
     crowd = np.zeros(len(xywh), int) if anns.crowd is None else anns.crowd.astype(int)
-    areas, shapes = _written_masks(anns, xywh, crowd)
+    areas, segmentations = _written_masks(anns, xywh, crowd)
     image_ids = (anns.image_of + 1).tolist()
     category_ids = source_ids[anns.class_ids.values].tolist()
-    columns = (image_ids, category_ids, xywh.tolist(), areas, crowd.tolist(), shapes)
+    columns = (image_ids, category_ids, xywh.tolist(), areas, crowd.tolist(), segmentations)
     points = _written_points(anns)
     records = []
     for i, values in enumerate(zip(*columns)):
@@ -954,6 +1060,7 @@ def _written_annotations(anns: Annotations, source_ids: np.ndarray) -> list[dict
 
 
 def _written_boxes(anns: Annotations) -> np.ndarray:  # (M, 4) XYWH
+    "The boxes, rounded. Raises `VisionRecipesError` where one is not finite"
     xyxy = anns.boxes.astype(np.float64)
     if not np.isfinite(xyxy).all():
         raise VisionRecipesError(
@@ -963,8 +1070,16 @@ def _written_boxes(anns: Annotations) -> np.ndarray:  # (M, 4) XYWH
     return np.round(np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], 1), 4)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #2cde028a
-def _written_masks(anns: Annotations, xywh: np.ndarray, crowd: np.ndarray) -> tuple[list, list]:
-    "Areas and segmentations; without masks that of the box, or of an object with points, and no segmentation"
+def _written_masks(
+    anns: Annotations,
+    xywh: np.ndarray,  # (M, 4) the boxes
+    crowd: np.ndarray,  # (M,) 0 or 1
+) -> tuple[list, list]:  # M areas, square pixels, and M segmentations
+    """The area and the segmentation of each object.
+
+    Without masks the area is that of the box, or a share of it for objects with keypoints. Raises
+    `VisionRecipesError` where a coordinate is not finite.
+    """
     if anns.masks is None:
         share = 1 if anns.keypoints is None else BOX_SHARE
         return _written_areas(anns, share * xywh[:, 2] * xywh[:, 3]), [[]] * len(xywh)
@@ -976,31 +1091,31 @@ def _written_masks(anns: Annotations, xywh: np.ndarray, crowd: np.ndarray) -> tu
         )
     rounded = replace(anns.masks, points=points)
     areas = []
-    shapes = []
+    segmentations = []
     for m, (width, height) in enumerate(anns.sizes_wh[anns.image_of].tolist()):
         x, y, drawn = draw_object(anns.masks, m, (width, height))
         areas.append(int(np.count_nonzero(drawn)))
         runs = anns.masks.runs[m] if anns.masks.is_runs(m) else None
-        if runs is None and crowd[m]:
+        if runs is None and crowd[m]:  # which other tools expect as run lengths
             whole = np.zeros((height, width), bool)
             whole[y : y + drawn.shape[0], x : x + drawn.shape[1]] = drawn
             runs = encode_runs(whole)
         if runs is None:
-            shapes.append([ring.ravel().tolist() for ring in rounded.rings_of(m)])
+            segmentations.append([ring.ravel().tolist() for ring in rounded.rings_of(m)])
         else:
-            shapes.append({'size': [height, width], 'counts': pack_runs(runs)})
-    return _written_areas(anns, np.array(areas)), shapes
+            segmentations.append({'size': [height, width], 'counts': pack_runs(runs)})
+    return _written_areas(anns, np.array(areas)), segmentations
 
-
-def _written_areas(anns: Annotations, measured: np.ndarray) -> list:
-    "The areas that the table came with; where there are none, those that were measured"
+# %% ../../../nbs/data/formats/09_coco.ipynb #8df94950
+def _written_areas(anns: Annotations, measured: np.ndarray) -> list[float]:
+    "The area that the table has for each object, else the `measured` one; square pixels, rounded"
     if anns.areas is not None:
         measured = np.where(np.isfinite(anns.areas), anns.areas, measured)
     return np.round(measured, 4).tolist()
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #2c792f2a
 def _written_skeleton(anns: Annotations) -> dict:
-    "What a category says of its keypoints"
+    "The entries of a category about keypoints; none where the table has none"
     if anns.keypoints is None:
         return {}
     skeleton = anns.labels.skeleton
@@ -1008,13 +1123,13 @@ def _written_skeleton(anns: Annotations) -> dict:
         'keypoints': list(skeleton.points),
         'skeleton': [[edge[0] + 1, edge[1] + 1] for edge in skeleton.edges],
     }
-    if skeleton != Skeleton.of(skeleton.points, edges=skeleton.edges):
+    if skeleton != Skeleton.of(skeleton.points, edges=skeleton.edges):  # pairs or sigmas of its own
         entry['vision_recipes'] = skeleton.to_dict()
     return entry
 
 
 def _written_points(anns: Annotations) -> list[dict]:
-    "What each annotation says of its keypoints"
+    "The entries of each annotation about keypoints. Raises `VisionRecipesError` where one is not finite"
     if anns.keypoints is None:
         return [{}] * len(anns.class_ids.values)
     points = np.round(anns.keypoints.astype(np.float64), 4)
@@ -1026,6 +1141,6 @@ def _written_points(anns: Annotations) -> list[dict]:
     n_visible = (points[..., 2] > 0).sum(1).tolist()
     entries = []
     for row, n in zip(points.reshape(len(points), 3 * points.shape[1]).tolist(), n_visible):
-        row[2::3] = map(int, row[2::3])
+        row[2::3] = map(int, row[2::3])  # visibility
         entries.append({'keypoints': row, 'num_keypoints': n})
     return entries

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Callable, Iterable, Iterator
 from ...core.console import none_of, plural
 from ...core.errors import VisionRecipesError
 from ...core.files import read_utf8, text_lines
@@ -32,83 +32,89 @@ from ...core.names import clean_name, NameMatches
 
 # %% ../../../nbs/data/formats/01_files.ipynb #ce722975
 SPLIT_NAMES = {'train', 'training', 'val', 'valid', 'validation', 'test'}
-_FILE_ENDINGS = ('.jpg', '.JPG', '.png', '.txt', '.xml', '.json')  # Names that are files without asking
+# A name that ends so is taken for a file without asking the file system
+_FILE_ENDINGS = ('.jpg', '.JPG', '.png', '.txt', '.xml', '.json')
 
 # %% ../../../nbs/data/formats/01_files.ipynb #9df8ed04
-_LOOKED = ContextVar('looked', default=None)  # {(folder, most): entries} within `cached_listing`
+# {(folder, most): entries} within `cached_listing`, else None
+_LISTINGS = ContextVar('listings', default=None)
 
 
 @contextmanager
 def cached_listing():
-    "Within this, `first_entries` lists each folder once"
-    token = _LOOKED.set({})
+    "Within this context, `first_entries` lists each folder once and remembers its entries"
+    token = _LISTINGS.set({})
     try:
         yield
     finally:
-        _LOOKED.reset(token)
+        _LISTINGS.reset(token)
 
 
 def first_entries(
     folder: str,
-    most: int | None = None,  # None: all
+    most: int | None = None,  # How many entries at most; None: all
 ) -> list[os.DirEntry]:
-    "What lies in a folder, or the first of it, in no order"
-    looked = _LOOKED.get()
-    if looked is None:
-        looked = {}
-    if (folder, most) not in looked:
+    "The files and folders in a folder, or the first `most` of them, in the order of the file system"
+    listings = _LISTINGS.get()
+    if listings is None:
+        listings = {}  # outside of `cached_listing` nothing is remembered
+    if (folder, most) not in listings:
         with os.scandir(folder) as entries:
-            looked[folder, most] = list(islice(entries, most))
-    return looked[folder, most]
+            listings[folder, most] = list(islice(entries, most))
+    return listings[folder, most]
 
 # %% ../../../nbs/data/formats/01_files.ipynb #9396f1ad
 def scan(
     root: Path,
-    depth: int = 2,  # How many folders deep to look
-    passed: list[str] | None = None,  # Gets what was passed over, by its path below `root`
+    depth: int = 2,  # How many levels of folders below `root` to list; 0: its own files only
+    passed: list[str] | None = None,  # Gets the paths below `root` of files and folders that were passed over
     # Folder, relative to `root` with `/` ('' for itself), to the names of its files; the folders are sorted
 ) -> dict[str, list[str]]:
-    """The files below a folder, without those that `is_left_behind` names.
+    """List the files of a folder and of those below it, without what `is_left_behind` names.
 
     Raises `VisionRecipesError` where it cannot be read.
     """
-    found = {}
+    files = {}
     waiting = ['']
     while waiting:
-        here = waiting.pop()
-        prefix = f'{here}/' if here else ''
-        path = os.path.join(root, here)
-        names, left_behind = _visible_names(root / here)
+        folder = waiting.pop()
+        prefix = f'{folder}/' if folder else ''
+        path = os.path.join(root, folder)
+        names, left_behind = _visible_names(root / folder)
         if passed is not None:
             passed += [prefix + name for name in left_behind]
-        folders = {n for n in names if not n.endswith(_FILE_ENDINGS) and os.path.isdir(os.path.join(path, n))}
-        found[here] = [n for n in names if n not in folders] if folders else names
-        if here.count('/') + (here != '') < depth:
-            waiting += [prefix + folder for folder in folders]
-    return dict(sorted(found.items()))
+        below = {n for n in names if not n.endswith(_FILE_ENDINGS) and os.path.isdir(os.path.join(path, n))}
+        files[folder] = [n for n in names if n not in below] if below else names
+        level = prefix.count('/')  # of `root`: 0
+        if level < depth:
+            waiting += [prefix + name for name in below]
+    return dict(sorted(files.items()))
 
 
 def _visible_names(folder: Path) -> tuple[list[str], list[str]]:
-    "The names in a folder, and those that are passed over"
+    "The names in a folder that count, and those that `is_left_behind` names"
     try:
         names = os.listdir(folder)
     except FileNotFoundError as e:
         raise VisionRecipesError(f'{folder}: no such folder.') from e
     except OSError as e:
         raise VisionRecipesError(f'{folder}: cannot be read: {e.strerror}.') from e
+    # the test of `is_left_behind` without a call for each of a million names
     visible = [n for n in names if n[0] != '.' and n.lower() not in LEFT_BEHIND]
     return visible, [n for n in names if is_left_behind(n)] if len(visible) < len(names) else []
 
 # %% ../../../nbs/data/formats/01_files.ipynb #1c2dcdbb
-def image_stems(names: Iterable[str]) -> dict[str, str]:  # Stem to name
-    "The images among `names`, by their names without suffix"
+def image_stems(
+    names: Iterable[str],  # Of the files in one folder
+) -> dict[str, str]:  # Name without suffix: name
+    "The images among `names`. Of several that differ in their suffix only, the first in alphabetical order"
     names = list(names)
     stems = {n[:-4]: n for n in names if n[-4:] == '.jpg'}
     if len(stems) == len(names):
         return stems  # the usual case, and fast
     stems = {}
     suffixes = image_suffixes()
-    for name in sorted(names, reverse=True):
+    for name in sorted(names, reverse=True):  # so the first in alphabetical order is written last, and stays
         stem, dot, suffix = name.rpartition('.')
         if dot + suffix.lower() in suffixes:
             stems[stem] = name
@@ -118,10 +124,10 @@ def image_stems(names: Iterable[str]) -> dict[str, str]:  # Stem to name
 def image_twins(
     names: Iterable[str],
     stems: dict[str, str],  # What `image_stems` gives for them
-) -> dict[str, list[str]]:  # Names, sorted
-    "The images that share their name but for the suffix, by that name"
+) -> dict[str, list[str]]:  # Name without suffix: the names of two or more images, sorted
+    "The images that differ from another one in their suffix only"
     if len(stems) == len(names):
-        return {}  # the usual case, and fast
+        return {}  # the usual case, and fast: each file is an image with a stem of its own
     twins = defaultdict(list)
     for name in sorted(names):
         stem = name.rpartition('.')[0]
@@ -132,7 +138,7 @@ def image_twins(
 
 def double_findings(
     root: Path,
-    doubles: Iterable[tuple[str, str]],  # Paths below `root`
+    doubles: Iterable[tuple[str, str]],  # Paths below `root` of two images with one stem
 ) -> list[Finding]:
     "An error for each pair of images that share an annotation"
     findings = []
@@ -145,29 +151,33 @@ def double_findings(
     return findings
 
 # %% ../../../nbs/data/formats/01_files.ipynb #4edbcbc0
+_MOST_ENTRIES_BELOW = 32  # Files and folders of a folder below the root that `files_near` looks at
+
+
 def files_near(
     root: Path,
-    suffix: str,  # With the dot
-    most: int = 20,  # Of a folder
-    also: str = '',  # A name to try in every folder
+    suffix: str,  # With the dot, in small letters
+    most: int = 20,  # Files of a folder at most
+    also: str = '',  # The name of a file to take from every folder that has it
 ) -> list[Path]:
     "A few files with this suffix, in a folder and two levels below it"
     found = []
-    level = [str(root)]
+    folders = [str(root)]
     for depth in range(3):
         below = []
-        for folder in level:
-            entries = first_entries(folder, None if depth == 0 else 32)
+        for folder in folders:
+            entries = first_entries(folder, None if depth == 0 else _MOST_ENTRIES_BELOW)
             if depth < 2:
                 below += [e.path for e in entries if _is_visible_folder(e)]
             found += sorted(e.path for e in entries if _is_visible_file(e, suffix))[:most]
             if also and os.path.isfile(os.path.join(folder, also)):
                 found.append(os.path.join(folder, also))
-        level = sorted(below)
-    return [Path(f) for f in dict.fromkeys(found)]
+        folders = sorted(below)
+    return [Path(f) for f in dict.fromkeys(found)]  # `also` may have the suffix, too
 
-
+# %% ../../../nbs/data/formats/01_files.ipynb #195ca0c1
 def _is_visible_folder(entry: os.DirEntry) -> bool:
+    # the file system is asked last: that is what takes time
     return not entry.name.endswith(_FILE_ENDINGS) and not is_left_behind(entry.name) and entry.is_dir()
 
 
@@ -176,7 +186,7 @@ def _is_visible_file(entry: os.DirEntry, suffix: str) -> bool:
 
 
 def first_bytes(path: Path, n: int = 4096) -> bytes:
-    "The first bytes of a file; none where it cannot be read"
+    "The first `n` bytes of a file, or all where it is shorter; empty where it cannot be read"
     try:
         with open(path, 'rb') as f:
             return f.read(n)
@@ -184,7 +194,8 @@ def first_bytes(path: Path, n: int = 4096) -> bytes:
         return b''
 
 # %% ../../../nbs/data/formats/01_files.ipynb #d423d181
-_SIDE_FILES = frozenset(  # Endings, the last four letters, of files that are usual beside images
+# Last four characters of the names of images and of files that are usual beside them, such as obj.names
+_SIDE_FILES = frozenset(
     '.jpg .JPG .png .PNG jpeg JPEG .txt .xml .XML json .csv .tsv yaml .yml .md html .ini .log .py pynb .zip'
     ' .npy .npz .cfg .data ames ache'.split()
 )
@@ -193,14 +204,14 @@ _SIDE_FILES = frozenset(  # Endings, the last four letters, of files that are us
 def left_out_findings(
     root: Path,
     files: dict[str, list[str]],  # As `scan` gives them
-    passed: list[str],  # What was passed over, by its path below `root`
-) -> list[Finding]:
-    "What was passed over as a note, and images that cannot be taken as warnings with what to do"
+    passed: list[str],  # What `scan` passed over, by its path below `root`
+) -> list[Finding]:  # A warning for each cure, and a note about `passed`
+    "Report images that cannot be opened, with what to do, and what was passed over"
     findings = []
-    for cure, found in _unopened(root, files).items():
-        suffixes = ', '.join(sorted({os.path.splitext(path)[1].lower() or 'no suffix' for path in found}))
+    for cure, paths in _unopened_by_cure(root, files).items():
+        suffixes = ', '.join(sorted({os.path.splitext(path)[1].lower() or 'no suffix' for path in paths}))
         message = (
-            f'{plural(len(found), "file")} ({suffixes}) not taken for images, such as {found[0]}. {cure}'
+            f'{plural(len(paths), "file")} ({suffixes}) not taken for images, such as {paths[0]}. {cure}'
         )
         findings.append(Finding('warning', 'left out', str(root), message))
     if passed:
@@ -210,16 +221,18 @@ def left_out_findings(
     return findings
 
 # %% ../../../nbs/data/formats/01_files.ipynb #38a9ae30
-def left_out_hint(where: Path) -> str:  # '' where there are none; else sentences after a blank
-    "Which images at a place cannot be taken, for an error that no image is there"
+def left_out_hint(
+    where: Path,  # A folder, or a file in it
+) -> str:  # Sentences, each after a blank; '' where there are none
+    "Which images of a folder cannot be opened: the end of an error which says that no image is there"
     folder = where if where.is_dir() else where.parent
     return ''.join(f' {finding.message}' for finding in left_out_findings(folder, scan(folder, 3), []))
 
 
-def _unopened(root: Path, files: dict[str, list[str]]) -> dict[str, list[str]]:
-    "What to do: paths of the images that cannot be taken"
-    found = {}
-    cure_of = {}  # A suffix: what to do with such a file
+def _unopened_by_cure(root: Path, files: dict[str, list[str]]) -> dict[str, list[str]]:
+    "The paths of the images that cannot be opened, by the sentence that says what to do with them"
+    paths_of = {}
+    cure_of = {}  # A suffix: what to do with such files
     for folder, names in files.items():
         if {name[-4:] for name in names} <= _SIDE_FILES:
             continue  # the usual case, and fast
@@ -227,32 +240,32 @@ def _unopened(root: Path, files: dict[str, list[str]]) -> dict[str, list[str]]:
             path = f'{folder}/{name}'.lstrip('/')
             suffix = os.path.splitext(name)[1].lower()
             if suffix not in cure_of:
-                cure_of[suffix] = _cure(root / path, suffix)
+                cure_of[suffix] = _cure_for_suffix(root / path, suffix)
             if cure_of[suffix]:
-                found.setdefault(cure_of[suffix], []).append(path)
-    return found
+                paths_of.setdefault(cure_of[suffix], []).append(path)
+    return paths_of
 
 
-def _cure(path: Path, suffix: str) -> str:  # '' where nothing is to be done
-    "What to do with the files of a suffix, one of which is given"
+def _cure_for_suffix(path: Path, suffix: str) -> str:  # '' where nothing is to be done
+    "What to do with the files of a suffix, judged by the one at `path`"
     if suffix in image_suffixes() or unopened_cure(path.name) or path.name[-4:] in _SIDE_FILES:
         return unopened_cure(path.name)
     try:
-        image_size(path)
+        image_size(path)  # opens it by its content, whatever the suffix is
     except ImageError:
         return ''
     return 'They are images, or at least the first is: give them the suffix of their format, such as .jpg.'
 
 # %% ../../../nbs/data/formats/01_files.ipynb #de930ac6
 def missing_findings(
-    where: Path,  # The annotations
-    n_there: int,  # Annotated images that are there
-    missing: list[str],  # Annotated images that are not
+    where: Path,  # The file or folder of the annotations, for messages
+    n_there: int,  # How many annotated images exist
+    missing: list[str],  # Annotated images that do not exist, as a message should name them
     spare: list[str],  # Images without annotation
     cure: str = '',  # What to do about those that are missing, a sentence
-    notes: Iterable[Finding] = (),  # What was found before
-) -> tuple[Finding, ...]:
-    """Findings about images and annotations that lack each other.
+    notes: Iterable[Finding] = (),  # Earlier findings; an error repeats those about spelling
+) -> tuple[Finding, ...]:  # A warning each for `missing` and `spare`, where there are any
+    """Report annotated images that do not exist, and images without annotation.
 
     Raises `VisionRecipesError` where no annotated image is there.
     """
@@ -277,54 +290,62 @@ def missing_findings(
     return tuple(findings)
 
 # %% ../../../nbs/data/formats/01_files.ipynb #4c4c3951
-MOST_DOUBTS = 20  # Names in doubt that are reported, each by a finding
+MOST_DOUBTS = 20  # How many names in doubt are reported, each by its own finding
 
 
 def spelling_findings(
-    where: Path,  # The annotations
+    where: Path,  # The file or folder of the annotations, for messages
     matches: NameMatches,
-    what: str = 'file',  # What the names are of
-    cure: str = 'Write the names as they stand.',  # What to do about those that are in doubt
-) -> list[Finding]:
-    "What was in another spelling or folder as a note, and what is in doubt as errors"
+    what: str = 'file',  # What the names are of: a file, a class
+    cure: str = 'Write the names as they stand.',  # What to do about names in doubt, a sentence
+) -> list[Finding]:  # A note, and up to `MOST_DOUBTS` errors
+    "Report names that were found in another spelling or folder, and names that may mean several things"
     findings = []
     if matches.respelled:
-        name, there = next(iter(matches.respelled.items()))
+        annotated, existing = next(iter(matches.respelled.items()))
         n = plural(len(matches.respelled), f'{what} name')
-        message = (
-            f'{n} in another spelling or folder, such as {_shown(name, there)} for {_shown(there, name)}.'
-        )
+        example = f'{_quoted_beside(annotated, existing)} for {_quoted_beside(existing, annotated)}'
+        message = f'{n} in another spelling or folder, such as {example}.'
         findings.append(Finding('note', 'spelling', str(where), message))
-    for message in list(dict.fromkeys(_doubts(matches.doubtful)))[:MOST_DOUBTS]:
+    for message in list(dict.fromkeys(_doubt_sentences(matches.doubtful)))[:MOST_DOUBTS]:
         findings.append(Finding('error', 'spelling', str(where), f'{message} {cure}'))
     return findings
 
 # %% ../../../nbs/data/formats/01_files.ipynb #330f04fb
-def _doubts(doubtful: dict[str, list[str]]) -> Iterator[str]:
-    "What may mean what, a sentence for each name in doubt"
-    names_of = defaultdict(list)
+def _doubt_sentences(
+    doubtful: dict[str, list[str]],  # An annotated name: the existing names that it may mean
+) -> Iterator[str]:
+    """A sentence for each name in doubt, which was matched with nothing.
+
+    Either it may mean several existing names, or several annotated names may mean the same existing one.
+    """
+    names_of = defaultdict(list)  # The reverse: an existing name, and the annotated ones that may mean it
     for name, candidates in doubtful.items():
         for candidate in candidates:
             names_of[candidate].append(name)
     for name, candidates in doubtful.items():
         if len(candidates) > 1:
-            yield f'{name!r} may mean each of {_some(candidates)}, so none was taken.'
+            yield f'{name!r} may mean each of {_first_quoted(candidates)}, so none was taken.'
         else:
-            names = names_of[candidates[0]]
-            yield f'{candidates[0]!r} may be meant by each of {_some(names)}, so it was taken for none.'
+            names = _first_quoted(names_of[candidates[0]])
+            yield f'{candidates[0]!r} may be meant by each of {names}, so it was taken for none.'
 
 
-def _some(names: list[str]) -> str:
+def _first_quoted(names: list[str]) -> str:
+    "Up to five names in quotes, for a message"
     return ', '.join(map(repr, names[:5])) + (' ...' if len(names) > 5 else '')
 
 
-def _shown(name: str, other: str) -> str:
-    "A name for a message; with escapes where it looks like the other one"
+def _quoted_beside(name: str, other: str) -> str:
+    "A name in quotes for a message that names `other` too; with escapes where both may look equal"
     return ascii(name) if clean_name(name) == clean_name(other) and name.strip() == name else repr(name)
 
 # %% ../../../nbs/data/formats/01_files.ipynb #277b83b4
 def read_names(file: Path) -> list[str]:
-    "The lines of a list of names. Raises `VisionRecipesError` where one is a comment, or it is not UTF-8"
+    """The lines of a text file that lists names, one a line.
+
+    Raises `VisionRecipesError` where a line looks like a comment, or the file is not UTF-8.
+    """
     names = text_lines(read_utf8(file, 'a list of names'))
     for number, name in enumerate(names, 1):
         if re.match(r'(#|//|;)\s*\w', name):
@@ -336,30 +357,30 @@ def read_names(file: Path) -> list[str]:
 
 # %% ../../../nbs/data/formats/01_files.ipynb #7ad3d5ac
 def hidden_negatives(
-    where: Path,  # The annotations
+    where: Path,  # The file or folder of the annotations, for messages
     missing: Iterable[str],  # Names of annotations with objects, whose images were not found
-    empty: Iterable[str],  # Images that are there without objects
+    empty: Iterable[str],  # Paths of existing images that count as images without objects
 ) -> list[Finding]:  # One error, or nothing
-    "Report images that were annotated under another name, and would be taken as images without objects"
+    "Report images whose objects were annotated under a similar name, so that they seem to have no objects"
     by_key = {_loose_key(path): path for path in empty}
-    pairs = {}
+    path_of = {}  # The name of an annotation: the image that it probably belongs to
     for name in missing:
-        for spelled in (name, _MADE_UP.sub('', name)):
+        for spelled in (name, _EXPORT_MARK.sub('', name)):
             if (key := _loose_key(spelled)) in by_key:
-                pairs[name] = by_key[key]
-    if not pairs:
+                path_of[name] = by_key[key]
+    if not path_of:
         return []
-    name, path = next(iter(pairs.items()))
+    name, path = next(iter(path_of.items()))
     message = (
-        f'{plural(len(pairs), "image")} annotated under a name that is not there, but there as an image '
+        f'{plural(len(path_of), "image")} annotated under a name that is not there, but there as an image '
         f'without objects, such as {name} and {path}. Give both one name, or the model learns that there is '
         'nothing.'
     )
     return [Finding('error', 'other name', str(where), message)]
 
 
-# What Label Studio puts before the name of an image, and Roboflow behind it
-_MADE_UP = re.compile(
+# What Label Studio puts before the name of an image (`1a2b3c4d-`), and Roboflow behind it (`_jpg.rf.<hash>`)
+_EXPORT_MARK = re.compile(
     r'(?<![^/\\])[0-9a-f]{8}-|_(jpe?g|png|bmp|webp|tiff?)\.rf\.[0-9a-f]{32}(?=\.\w+$)', re.I
 )
 
@@ -367,23 +388,25 @@ _MADE_UP = re.compile(
 def _loose_key(path: str) -> str:
     "The last part of a path without suffix, accents, punctuation and letter case"
     last = clean_name(path).rpartition('/')[2]
-    letters = unicodedata.normalize('NFKD', last.rpartition('.')[0] or last)
+    letters = unicodedata.normalize('NFKD', last.rpartition('.')[0] or last)  # accents stand alone
     plain = ''.join(c for c in letters if not unicodedata.combining(c))
     return re.sub(r'[\W_]+', '_', plain.casefold()).strip('_')
 
 # %% ../../../nbs/data/formats/01_files.ipynb #bb848a9f
 def path_inside(
-    path: str,  # Of an image, as a table has it
+    path: str,  # Of an image, as a table of annotations has it
 ) -> str:  # Relative, with `/`
-    "The image's own path where that is relative and leads inside, else its last name"
-    inside = posixpath.normpath(path.replace('\\', '/'))
-    if os.path.isabs(path) or re.match(r'/|\.\.(/|$)|[A-Za-z]:', inside):
-        return inside.rpartition('/')[2]
-    return inside
+    "A path for a copy of the image: its own where that leads into the folder, else its file name alone"
+    normal = posixpath.normpath(path.replace('\\', '/'))
+    if os.path.isabs(path) or re.match(r'/|\.\.(/|$)|[A-Za-z]:', normal):  # `C:` is a drive of Windows
+        return normal.rpartition('/')[2]
+    return normal
 
 # %% ../../../nbs/data/formats/01_files.ipynb #aee1618a
-def without_gc(read):
-    "Turn the garbage collector off while `read` runs"
+def without_gc(
+    read: Callable,  # A function that makes millions of lists or dictionaries and no cycles of them
+) -> Callable:
+    "Turn the garbage collector off while `read` runs, since it would search these again and again"
 
     @functools.wraps(read)
     def wrapped(*args, **kwargs):

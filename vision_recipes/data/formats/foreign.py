@@ -20,11 +20,11 @@ from .recognition import head_text, json_keys, xml_tags
 # %% ../../../nbs/data/formats/11_foreign.ipynb #01ee4896
 @dataclass(frozen=True)
 class Foreign:
-    "A format that is not read here"
+    "A format that is not read here, as a message names it"
 
-    name: str  # With its article, for a message
+    name: str  # With its article: `a TFRecord`
     cure: str  # What to export instead, a sentence
-    # Whether it says that folders of images beside it are no classes: a list of images and classes does not
+    # Whether folders of images beside such a file are no classes. False for tables of images and classes
     denies_folders: bool = True
 
 
@@ -43,20 +43,24 @@ _VOTT = Foreign("VoTT's JSON", 'In VoTT choose Pascal VOC as export format.')
 _DARWIN = Foreign("V7's Darwin JSON", 'In V7 choose COCO or YOLO as export format.')
 _DATUMARO = Foreign("Datumaro's JSON", 'Export COCO, Pascal VOC or YOLO; Datumaro converts to them.')
 _SCALABEL = Foreign("Scalabel's JSON (BDD100K)", 'Convert it to COCO: scalabel.label.to_coco does.')
-_MANIFEST = Foreign('a manifest of Amazon SageMaker', 'Convert it to COCO or YOLO.')
+_SAGEMAKER = Foreign('a manifest of Amazon SageMaker', 'Convert it to COCO or YOLO.')
 _AZURE = Foreign('JSON of Azure Custom Vision', 'Export COCO from Azure.')
 _HASTY = Foreign("Hasty's JSON", 'In Hasty choose COCO as export format.')
 _CITYSCAPES = Foreign("Cityscapes' JSON", 'Convert it to COCO or LabelMe.')
 _PROMPTS = Foreign('JSON lines for a language model (PaliGemma, Florence)', 'Export COCO or YOLO.')
-_RESULTS = Foreign("a list of COCO's results", 'They are predictions: name the file with the annotations.')
-_TASKS = Foreign(
+_COCO_RESULTS = Foreign(
+    "a list of COCO's results", 'They are predictions: name the file with the annotations.'
+)
+_CVAT_TASKS = Foreign(
     "a backup of CVAT's tasks", 'Export the task from CVAT as COCO 1.0, PASCAL VOC 1.1 or YOLO 1.1.'
 )
 _SLOTH = Foreign("Sloth's JSON", 'Convert it to COCO or Pascal VOC.')
 _FIFTYONE = Foreign("FiftyOne's JSON", 'Export it as COCODetectionDataset or YOLOv5Dataset.')
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #7191e308
-_BY_KEYS: dict[Foreign, tuple[tuple[str, ...], ...]] = {  # Signs; each: places of keys that it needs
+# Signs of each JSON format, of which one suffices. A sign has all the places of keys that a file must have,
+# as `json_keys` gives them; `*` stands for any text
+_KEY_SIGNS: dict[Foreign, tuple[tuple[str, ...], ...]] = {
     _CREATEML: (('#.annotation*.#.coordinates',),),
     _VIA: (
         ('_via_img_metadata',),
@@ -81,13 +85,13 @@ _BY_KEYS: dict[Foreign, tuple[tuple[str, ...], ...]] = {  # Signs; each: places 
     _DARWIN: (('item.slots',), ('annotations.#.bounding_box',)),
     _DATUMARO: (('items.#.annotations',),),
     _SCALABEL: (('*labels.#.box2d',), ('*labels.#.poly2d',)),
-    _MANIFEST: (('source-ref',),),
+    _SAGEMAKER: (('source-ref',),),
     _AZURE: (('*regions.#.tagName',), ('*regions.#.tagId',)),
     _HASTY: (('images.#.labels.#.class_name',),),
     _CITYSCAPES: (('imgHeight', 'objects.#.polygon'),),
     _PROMPTS: (('prefix', 'suffix', 'image'),),
-    _RESULTS: (('#.image_id', '#.category_id', '#.score'),),
-    _TASKS: (('#.shapes.#.points',), ('#.tracks.#.shapes',)),
+    _COCO_RESULTS: (('#.image_id', '#.category_id', '#.score'),),
+    _CVAT_TASKS: (('#.shapes.#.points',), ('#.tracks.#.shapes',)),
     _FIFTYONE: (('samples.#.filepath',),),
     _SLOTH: (('#.filename', '#.annotations.#.class'),),
 }
@@ -99,6 +103,7 @@ _UNKNOWN = Foreign(
 )
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #8b8d70e7
+# Keys for boxes, outlines or keypoints, such as bbox, bounding_box, segmentation, xmin or image_bbox_xyxy
 _GEOMETRY = re.compile(
     r'(.*[._ -])?(bnd_?box|b_?box(es)?|bounding[_ -]?(box(es)?|poly)|box_?2d|polygons?|segmentations?|'
     r'key_?points?|x_?min|encoded_?pixels)([_ -].*)?',
@@ -106,7 +111,7 @@ _GEOMETRY = re.compile(
 )
 
 
-_SIDES = (
+_BOX_SIDES = (  # Sets of keys or columns, any of which makes a box
     {'x', 'y', 'w', 'h'},
     {'x', 'y', 'width', 'height'},
     {'left', 'top', 'width', 'height'},
@@ -115,29 +120,37 @@ _SIDES = (
 
 
 def _has_geometry(keys: list[str]) -> bool:
-    "Whether a key is called like a box or an outline, or keys of an entry of a list are the sides of a box"
+    """Whether a file with these places of keys seems to hold boxes or outlines.
+
+    A key is called like one, or the entries of a list have the four sides of a box as keys.
+    """
     if any(_GEOMETRY.fullmatch(key.rpartition('.')[2]) for key in keys):
         return True
-    together = defaultdict(set)
+    names_at = defaultdict(set)  # The place of an object: the names of its keys
     for key in keys:
-        place, _, last = key.rpartition('.')
-        together[place].add(last.lower())
-    return any('#' in place and sides <= found for place, found in together.items() for sides in _SIDES)
+        place, _, name = key.rpartition('.')
+        names_at[place].add(name.lower())
+    of_entries = [names for place, names in names_at.items() if '#' in place]
+    return any(sides <= names for names in of_entries for sides in _BOX_SIDES)
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #7080e00f
-def _pattern(place: str) -> re.Pattern:
+def _place_pattern(place: str) -> re.Pattern:
+    "A place of `_KEY_SIGNS` as a regular expression"
     return re.compile(re.escape(place).replace(r'\*', '.*'), re.DOTALL)
 
 
-_PATTERNS = {kind: [list(map(_pattern, sign)) for sign in signs] for kind, signs in _BY_KEYS.items()}
+_KEY_PATTERNS = {
+    fmt: [list(map(_place_pattern, sign)) for sign in signs] for fmt, signs in _KEY_SIGNS.items()
+}
 
 
-def _by_keys(keys: Iterable[str]) -> Foreign | None:
-    "The format of a JSON file with these keys"
-    keys = list(keys)[:5000]
-    for kind, signs in _PATTERNS.items():
-        if any(all(any(map(p.fullmatch, keys)) for p in sign) for sign in signs):
-            return kind
+def _json_format(keys: Iterable[str]) -> Foreign | None:
+    "The format of a JSON file with these places of keys; None where it has no boxes or outlines"
+    keys = list(keys)[:5000]  # a file made to cost time has more
+    for fmt, signs in _KEY_PATTERNS.items():
+        for sign in signs:
+            if all(any(map(pattern.fullmatch, keys)) for pattern in sign):
+                return fmt
     return _UNKNOWN if _has_geometry(keys) else None
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #4654296b
@@ -160,36 +173,37 @@ _CLASSES_CSV = Foreign(
 _TFRECORD = Foreign('a TFRecord', 'Export COCO, Pascal VOC or YOLO, with the images as files.')
 
 
-def _by_tags(tags: list[str]) -> Foreign | None:
-    "The format of an XML file with these tags; None where it is VOC's, or annotates nothing"
-    has = {tag.lower() for tag in tags}
-    if tags[:1] == ['annotations'] and has & {'image', 'track', 'meta'}:
+def _xml_format(tags: list[str]) -> Foreign | None:
+    "The format of an XML file with these tags, the outermost first; None where it is VOC's, or has no boxes"
+    present = {tag.lower() for tag in tags}
+    outermost = tags[0] if tags else ''
+    if outermost == 'annotations' and present & {'image', 'track', 'meta'}:
         return _CVAT
-    if tags[:1] == ['annotation']:
-        return _OLD_LABELME if 'polygon' in has and 'bndbox' not in has else None
-    if tags[:1] == ['dataset'] and {'images', 'image'} <= has:
+    if outermost == 'annotation':
+        return _OLD_LABELME if 'polygon' in present and 'bndbox' not in present else None
+    if outermost == 'dataset' and {'images', 'image'} <= present:
         return _DLIB
     shapes = {'box', 'bbox', 'bndbox', 'polygon', 'polyline', 'region', 'vertex', 'coordinate'}
-    return _UNKNOWN if has & shapes else None
+    return _UNKNOWN if present & shapes else None
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #5b18f6ab
-def _by_columns(text: str) -> Foreign | None:
-    "The format of a table that begins so; None where it has no boxes"
+def _table_format(text: str) -> Foreign | None:
+    "The format of a table that begins with `text`; None where it has neither boxes nor classes of images"
     first, _, rest = text.lstrip().partition('\n')
-    names = [re.sub(r'["\s_-]', '', name).lower() for name in _cells(first)]
-    columns = set(names) if len(names) > 1 else set()
+    names = [re.sub(r'["\s_-]', '', name).lower() for name in _row_values(first)]  # Image_ID is imageid
+    columns = set(names) if len(names) > 1 else set()  # one column is no table, but a list
     if 'regionshapeattributes' in columns:
         return _VIA_CSV
     if {'annotationid', 'annotator'} <= columns:
         return _LABEL_STUDIO_CSV
-    if any(sides <= columns for sides in (*_SIDES, {'xmin', 'ymin'})) or _ROW_OF_BOX.match(first):
+    if any(sides <= columns for sides in (*_BOX_SIDES, {'xmin', 'ymin'})) or _ROW_OF_BOX.match(first):
         return _BOXES_CSV
     if columns & {'bbox', 'boundingbox', 'encodedpixels'}:
         return _BOXES_CSV
     if names[0] not in _IMAGE_COLUMNS:
         return None
-    values = _cells(rest.partition('\n')[0])[1:]
-    if len(values) > 1 and set(values) <= {'0', '1'}:
+    first_values = _row_values(rest.partition('\n')[0])[1:]  # without the name of the image
+    if len(first_values) > 1 and set(first_values) <= {'0', '1'}:
         return _ONE_HOT_CSV
     return _CLASSES_CSV if columns & _CLASS_COLUMNS and len(names) > 1 else None
 
@@ -207,124 +221,146 @@ _IMAGE_COLUMNS = {
     'path',
 }
 _CLASS_COLUMNS = {'class', 'classname', 'label', 'labels', 'category', 'target', 'tag', 'tags'}
+# A row without a header before it: the name of a file, then four numbers
 _ROW_OF_BOX = re.compile(r'"?[^,;\t]+\.\w{3,4}"?([,;\t] *"?-?\d+(\.\d+)?"?){4}')
 
 
-def _cells(row: str) -> list[str]:
+def _row_values(row: str) -> list[str]:
     "The values of a row of a table, without white space and quotes"
     return [cell.strip(' "\r') for cell in re.split(r'[,;\t]', row)]
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #107096ba
 _INSTEAD = 'Export COCO, Pascal VOC or YOLO instead.'
-_N = r'-?\d*\.?\d+\.?(e[-+]?\d+)?'  # A number
-_WORD = r'"?[^\W\d][\w -]*"?'  # A class
-_LINES = {  # A format: what its lines look like
-    Foreign("a text file of KITTI's", _INSTEAD): rf'(\d+ -?\d+ )?[^\W\d]\S* {_N} -?[0-3]( {_N}){{12,13}}',
-    Foreign("a text file of DOTA's", _INSTEAD): rf'({_N} ){{8}}[^\W\d]\S*( [0-2])?|(imagesource|gsd):.*',
-    Foreign('a text file of the MOT challenge, of VisDrone, or alike', _INSTEAD): rf'({_N}, ?){{7,9}}{_N},?',
-    Foreign("a text file of ICDAR's", _INSTEAD): rf'({_N}, ?){{8}}.*',
+_NUM = r'-?\d*\.?\d+\.?(e[-+]?\d+)?'  # A number: 1, -0.5, .5, 2., 1e-3
+_CLASS_WORD = r'"?[^\W\d][\w -]*"?'  # The name of a class; it begins with a letter
+_LINE_REGEX = {  # A format: a regular expression for each of its lines, where white space became one blank
+    Foreign("a text file of KITTI's", _INSTEAD): rf'(\d+ -?\d+ )?[^\W\d]\S* {_NUM} -?[0-3]( {_NUM}){{12,13}}',
+    Foreign("a text file of DOTA's", _INSTEAD): rf'({_NUM} ){{8}}[^\W\d]\S*( [0-2])?|(imagesource|gsd):.*',
+    Foreign(
+        'a text file of the MOT challenge, of VisDrone, or alike', _INSTEAD
+    ): rf'({_NUM}, ?){{7,9}}{_NUM},?',
+    Foreign("a text file of ICDAR's", _INSTEAD): rf'({_NUM}, ?){{8}}.*',
     Foreign("a text file of keras-yolo's", _INSTEAD): r'[^,]+\.\w{3,4}( \d+(,\d+){4})*',
-    Foreign("a text file of WIDER FACE's", _INSTEAD): rf'\S+\.\w{{3,4}}|\d+|({_N} ){{9}}{_N}',
-    Foreign('a text file with a class and a box a line', _INSTEAD): rf'{_WORD}([ ,;]{_N}){{4,5}}',
-    Foreign('a text file with a box and a class a line', _INSTEAD): rf'({_N}[ ,;] ?){{4,5}}{_WORD}',
-    _BOXES_CSV: rf'{_ROW_OF_BOX.pattern}.*|[^,]+\.\w{{3,4}}((, *){{4,5}}|( {_N}){{4}}( \S+)?)',
+    Foreign("a text file of WIDER FACE's", _INSTEAD): rf'\S+\.\w{{3,4}}|\d+|({_NUM} ){{9}}{_NUM}',
+    Foreign('a text file with a class and a box a line', _INSTEAD): rf'{_CLASS_WORD}([ ,;]{_NUM}){{4,5}}',
+    Foreign('a text file with a box and a class a line', _INSTEAD): rf'({_NUM}[ ,;] ?){{4,5}}{_CLASS_WORD}',
+    _BOXES_CSV: rf'{_ROW_OF_BOX.pattern}.*|[^,]+\.\w{{3,4}}((, *){{4,5}}|( {_NUM}){{4}}( \S+)?)',
 }
-_LINE_PATTERNS = {kind: re.compile(pattern) for kind, pattern in _LINES.items()}
+_LINE_PATTERNS = {fmt: re.compile(regex) for fmt, regex in _LINE_REGEX.items()}
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #c62eca35
-def _by_lines(text: str) -> Foreign | None:
-    "The format of a text file that begins so"
-    filled = (' '.join(line.split()) for line in text.split('\n')[:200])
-    lines = list(islice((line for line in filled if line and line[0] != '#' and len(line) < 1000), 50))
-    return next((kind for kind, pattern in _LINE_PATTERNS.items() if _fit(lines, pattern)), None)
+def _text_format(text: str) -> Foreign | None:
+    "The format of a text file that begins with `text`, by up to 50 of its lines; None where none fits"
+    stripped = (' '.join(line.split()) for line in text.split('\n')[:200])
+    # no empty lines, no comments, and none so long that the expressions cost time
+    lines = list(islice((line for line in stripped if line and line[0] != '#' and len(line) < 1000), 50))
+    return next((fmt for fmt, pattern in _LINE_PATTERNS.items() if _most_lines_fit(lines, pattern)), None)
 
 
-def _fit(lines: list[str], pattern: re.Pattern) -> bool:
-    "Whether four of five lines behind the first have the pattern, and one of these four numbers"
+def _most_lines_fit(lines: list[str], pattern: re.Pattern) -> bool:
+    "Whether 80% of the lines fit the pattern, and one of those holds four numbers or more: a box"
     if len(lines) > 1 and not pattern.fullmatch(lines[0]):
-        lines = lines[1:]  # the names of the columns, or the number of boxes
+        lines = lines[1:]  # a header: the names of the columns, or the number of boxes
     fitting = list(filter(pattern.fullmatch, lines))
     return len(fitting) >= max(1, 0.8 * len(lines)) and any(_n_numbers(line) > 3 for line in fitting)
 
 
 def _n_numbers(line: str) -> int:
-    return sum(re.fullmatch(_N, word) is not None for word in re.split('[ ,;]', line))
+    "How many numbers a line has, between blanks, commas or semicolons"
+    return sum(re.fullmatch(_NUM, word) is not None for word in re.split('[ ,;]', line))
 
 
 def _is_numbers_of_image(file: Path, text: str) -> bool:
-    "Whether a text file holds four numbers or more a line, and an image of its name lies beside it"
-    lines = [line for line in text.split('\n')[:50] if line.strip()]
-    if not lines or min(map(_n_numbers, map(' '.join, map(str.split, lines)))) < 4:
+    "Whether each line of a text file holds four numbers or more, and an image of its name lies beside it"
+    lines = [' '.join(line.split()) for line in text.split('\n')[:50] if line.strip()]
+    if not lines or min(map(_n_numbers, lines)) < 4:
         return False
     stem = file.name.split('.')[0]
     return any((file.parent / f'{stem}{suffix}').exists() for suffix in ('.jpg', '.jpeg', '.png', '.JPG'))
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #80f80bfc
 _SUFFIXES = ('.json', '.jsonl', '.ndjson', '.manifest', '.xml', '.csv', '.tsv', '.txt')
-_RECORD = re.compile(r'\.(tfrecords?|record)(-\d+-of-\d+)?$', re.IGNORECASE)
-_MOST = 10  # Files of a suffix that are looked at in a folder
-_MOST_FOLDERS = 50
+_RECORD_NAME = re.compile(r'\.(tfrecords?|record)(-\d+-of-\d+)?$', re.IGNORECASE)
+_MOST_FILES = 10  # Files of a suffix that are looked at in a folder
+_MOST_FOLDERS = 50  # Folders in which files of a suffix are looked at
 
 
 def foreign_format(file: Path) -> Foreign | None:
-    "The format of a file; None where it is read here, or is no annotation"
-    if _RECORD.search(file.name):
+    "Recognise the format of a file; None where it is one that is read here, or annotates nothing"
+    if _RECORD_NAME.search(file.name):
         return _TFRECORD
     suffix = file.suffix.lower()
     if suffix not in _SUFFIXES:
         return None
     text = head_text(file)
-    begin = text.lstrip()[:1]
-    if suffix == '.xml' or (suffix == '.txt' and begin == '<'):
-        return _by_tags(xml_tags(file))
-    if suffix in ('.json', '.jsonl', '.ndjson', '.manifest') or (suffix == '.txt' and begin in ('{', '[')):
-        return _by_keys(json_keys(file))
-    if suffix != '.txt':
-        return _by_columns(text)
-    return _by_lines(text) or _by_columns(text) or (_UNKNOWN if _is_numbers_of_image(file, text) else None)
+    first_mark = text.lstrip()[:1]  # tells what a .txt file holds
+    if suffix == '.xml' or (suffix == '.txt' and first_mark == '<'):
+        return _xml_format(xml_tags(file))
+    is_json_text = suffix == '.txt' and first_mark in ('{', '[')
+    if suffix in ('.json', '.jsonl', '.ndjson', '.manifest') or is_json_text:
+        return _json_format(json_keys(file))
+    if suffix != '.txt':  # .csv or .tsv
+        return _table_format(text)
+    return (
+        _text_format(text) or _table_format(text) or (_UNKNOWN if _is_numbers_of_image(file, text) else None)
+    )
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #f1ee9e69
 def _candidates(names: list[str]) -> list[str]:
-    "The files of a folder that may be annotations, the likeliest of each suffix first"
-    files = [name for name in names if name.lower().endswith(_SUFFIXES) or _RECORD.search(name)]
+    "The files of a folder that may be annotations: `_MOST_FILES` of each suffix, the likeliest"
+    files = [name for name in names if name.lower().endswith(_SUFFIXES) or _RECORD_NAME.search(name)]
+    # names that speak of annotations come first, as False sorts before True
+    files.sort(key=lambda name: (not re.search('annot|label|_via|export', name.lower()), name))
     by_suffix = defaultdict(list)
-    for name in sorted(files, key=lambda n: (not re.search('annot|label|_via|export', n.lower()), n)):
+    for name in files:
         by_suffix[name.rpartition('.')[2].lower()].append(name)
-    return list(chain.from_iterable(found[:_MOST] for found in by_suffix.values()))
+    return list(chain.from_iterable(same[:_MOST_FILES] for same in by_suffix.values()))
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #81582f9d
 def foreign_files(
     root: Path,
-    files: dict[str, list[str]] | None = None,  # Those in a folder, as `scan` gives them; None: three levels
-) -> dict[Path, Foreign]:
-    "The files in a folder, or the file itself, that have a format not read here"
-    files = _files_to_ask(root, scan(root, 3) if files is None else files) if root.is_dir() else [root]
-    found = {file: foreign_format(file) for file in files}
-    return {file: kind for file, kind in found.items() if kind is not None}
+    # Those below `root`, as `scan` gives them; None: they are listed, three levels deep
+    files: dict[str, list[str]] | None = None,
+) -> dict[Path, Foreign]:  # File: its format
+    "Find files of formats that are not read here, in a folder or in the one file that is given"
+    if root.is_dir():
+        inspected = _files_to_inspect(root, scan(root, 3) if files is None else files)
+    else:
+        inspected = [root]
+    formats = {file: foreign_format(file) for file in inspected}
+    return {file: fmt for file, fmt in formats.items() if fmt is not None}
 
 
-def _files_to_ask(root: Path, held: dict[str, list[str]]) -> list[Path]:
-    "Some files of each suffix, in some folders that have such files"
-    files = []
-    n_folders = Counter()
-    for folder, names in held.items():
-        candidates = _candidates(names) if 'run.json' not in names else []
+def _files_to_inspect(
+    root: Path,
+    files: dict[str, list[str]],  # As `scan` gives them
+) -> list[Path]:
+    "The candidates of each suffix, in the first `_MOST_FOLDERS` folders that have files of it"
+    inspected = []
+    n_folders = Counter()  # Of each suffix
+    for folder, names in files.items():
+        candidates = _candidates(names) if 'run.json' not in names else []  # a run directory holds results
         suffixes = {Path(name).suffix.lower() for name in candidates}
         n_folders.update(suffixes)
-        new = {suffix for suffix in suffixes if n_folders[suffix] <= _MOST_FOLDERS}
-        files += [root / folder / name for name in candidates if Path(name).suffix.lower() in new]
-    return files
+        wanted = {suffix for suffix in suffixes if n_folders[suffix] <= _MOST_FOLDERS}
+        inspected += [root / folder / name for name in candidates if Path(name).suffix.lower() in wanted]
+    return inspected
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #ed1e5cc9
-def foreign_message(found: dict[Path, Foreign]) -> str:
-    "Which file is of which format, and what to export instead"
-    first, kind = next(iter(found.items()))
-    more = sum(other == kind for other in found.values()) - 1
-    also = f' (and {plural(more, "more file")})' if more else ''
-    return f'{first}{also}: is {kind.name}, which is not read here. {kind.cure}'
+def foreign_message(
+    found: dict[Path, Foreign],  # As `foreign_files` gives it, not empty
+) -> str:
+    "Name the first file and its format, how many more there are of this format, and what to export instead"
+    first, fmt = next(iter(found.items()))
+    n_more = sum(other == fmt for other in found.values()) - 1
+    also = f' (and {plural(n_more, "more file")})' if n_more else ''
+    return f'{first}{also}: is {fmt.name}, which is not read here. {fmt.cure}'
 
 
-def refuse_foreign(found: dict[Path, Foreign], and_else: str = '') -> None:
-    "Raise `VisionRecipesError` that names the first of these files, where there is one"
+def refuse_foreign(
+    found: dict[Path, Foreign],  # As `foreign_files` gives it
+    and_else: str = '',  # What the message says at its end, after a blank
+) -> None:
+    "Raise `VisionRecipesError` with the `foreign_message` where a file was found"
     if found:
         raise VisionRecipesError(foreign_message(found) + and_else)

@@ -10,7 +10,7 @@ import functools, json
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 import numpy as np
 from ...core.errors import brief, VisionRecipesError
 from ...core.files import read_json
@@ -20,6 +20,7 @@ from ...core.names import composed, match_names, name_key
 from ...core.patching import patch
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations
+from ..findings import Finding
 from vision_recipes.data.formats.files import (
     double_findings,
     hidden_negatives,
@@ -36,8 +37,8 @@ from .values import BROKEN, ID, read_box, TEXT, ValueRule
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #29a58925
 def _recognised_file(file: Path) -> Recognition:
-    "Whether a JSON file holds records as HaGRID's"
-    keys = [key for key in json_keys(file) if not key.startswith('#')]
+    "How sure it is that a JSON file holds records as HaGRID has them"
+    keys = [key for key in json_keys(file) if not key.startswith('#')]  # a list is another format
     if not any(key.endswith('.bboxes') for key in keys):
         return Recognition(Sureness.NO, f'{file} has no records with "bboxes"')
     if not any(key.endswith('.labels') for key in keys):
@@ -52,8 +53,8 @@ def looks_like_hagrid(root: Path) -> Recognition:
     return surest_file(root, '.json', _recognised_file)
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #d089d217
-def _hagrid_places(root: Path) -> tuple[Path, Path]:
-    """The folder of the annotations, and the one that holds the folders of images.
+def _annotations_and_images(root: Path) -> tuple[Path, Path]:
+    """The folder of the annotations, and the folder below which the images lie.
 
     Raises `VisionRecipesError` where there is no folder of annotations, or several.
     """
@@ -73,65 +74,74 @@ def _hagrid_places(root: Path) -> tuple[Path, Path]:
     holder = holders[0]
     if holder != root:
         return holder, root
-    above = root.resolve().parent  # `root` is the folder of annotations itself
+    # `root` is the folder of annotations itself; it lies beside the images, or in annotations/ beside them
+    above = root.resolve().parent
     return holder, above.parent if above.name.lower().startswith('ann') else above
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #039e9234
-def _hagrid_folders(
-    files: dict[str, list[str]],  # Names of the files in each folder
+def _image_folders(
+    files: dict[str, list[str]],  # Names of the files in each folder, as `scan` gives them
     classes: list[str],
     annotations: str,  # Name of the folder of annotations
-) -> dict[str, list[str]]:  # Folders of each class
-    """Find the folders of each class by their names.
+) -> dict[str, list[str]]:  # Class: its folders, below the root
+    """Find the folders of images of each class by their names.
 
     Where some are named after the folder of annotations (ann_test and test_call), only those count.
     """
-    found = {c: [] for c in classes}
+    folders_of = {class_name: [] for class_name in classes}
     for folder, names in files.items():
-        class_name = _class_of_folder(_last(folder), classes)
-        if class_name is not None and image_stems(names[:100]):
-            found[class_name].append(folder)
+        class_name = _class_of_folder(_folder_name(folder), classes)
+        if class_name is not None and image_stems(names[:100]):  # a hundred names tell if it holds images
+            folders_of[class_name].append(folder)
     part = annotations.removeprefix('ann_')
     of_part = {}
-    for class_name, folders in found.items():
-        of_part[class_name] = [folder for folder in folders if _last(folder) == f'{part}_{class_name}']
-    return of_part if any(of_part.values()) else found
+    for class_name, folders in folders_of.items():
+        of_part[class_name] = [folder for folder in folders if _folder_name(folder) == f'{part}_{class_name}']
+    return of_part if any(of_part.values()) else folders_of
 
 
-def _last(folder: str) -> str:
+def _folder_name(folder: str) -> str:
     "The name of a folder without its path"
     return folder.rsplit('/', 1)[-1]
 
 
 def _class_of_folder(name: str, classes: list[str]) -> str | None:
-    "The longest class at the end of the name: stop_inverted is not a folder of the class inverted"
-    for spelled in (str, name_key):
-        own = spelled(name)
-        ending = [c for c in classes if own == spelled(c) or own.endswith('_' + spelled(c))]
-        if ending:
-            return max(ending, key=len)
+    """The class at the end of a folder's name, spelled the same, else in any spelling; None where none is.
+
+    The longest one counts: train_stop_inverted is a folder of stop_inverted, not of inverted.
+    """
+    for spelling in (str, name_key):
+        own = spelling(name)
+        at_end = [c for c in classes if own == spelling(c) or own.endswith('_' + spelling(c))]
+        if at_end:
+            return max(at_end, key=len)
     return None
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #e1115332
 def _image_paths(
-    where: Path, files: dict[str, list[str]], folders: list[str], stems: dict, doubles: list, notes: list
-) -> tuple[list[str], list[str], list[str]]:  # Paths, '' where missing; missing stems; unused paths
-    "The image of each record of a class"
-    complete = _all_there(files, folders, stems)
+    where: Path,  # The JSON file of a class, for messages
+    files: dict[str, list[str]],  # Names of the files in each folder
+    folders: list[str],  # Of the class
+    stems: dict,  # The records of the class, by the stem of their image
+    doubles: list[tuple[str, str]],  # Gets pairs of images that share a record
+    notes: list[Finding],  # Gets findings about spelling
+) -> tuple[list[str], list[str], list[str]]:  # Path of each record or ''; missing stems; unused paths
+    "Find the image of each record of a class. All paths are below the root"
+    complete = _complete_paths(files, folders, stems)
     if complete:
         return complete, [], []
-    path_of, found = _by_stem(files, folders)
+    path_of, same_stem = _paths_by_stem(files, folders)
     matches = match_names(stems, path_of)
     notes += spelling_findings(where, matches)
     paths = ['' if stem is None else path_of[stem] for stem in matches.found]
     missing = [stem for stem, path in zip(stems, paths) if not path]
     used = set(paths)
-    doubles += [(first, other) for first, other in found if first in used]
+    doubles += [(first, other) for first, other in same_stem if first in used]
     return paths, missing, sorted(path for path in path_of.values() if path not in used)
 
 
-def _all_there(files: dict[str, list[str]], folders: list[str], stems: dict) -> list[str]:
-    "The paths, where one folder holds exactly a .jpg for each stem, as the whole set does; else none"
+def _complete_paths(files: dict[str, list[str]], folders: list[str], stems: dict) -> list[str]:
+    "The paths where one folder holds exactly a .jpg for each stem, as in the complete data set; else none"
     if len(folders) != 1:
         return []
     folder = folders[0]
@@ -145,23 +155,24 @@ def _all_there(files: dict[str, list[str]], folders: list[str], stems: dict) -> 
     return [prefix + name for name in wanted]
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #7f46550e
-def _by_stem(
+def _paths_by_stem(
     files: dict[str, list[str]], folders: list[str]
-) -> tuple[dict[str, str], list[tuple[str, str]]]:  # And pairs of images that share a stem
-    "Stem to path, in some folders"
-    paths, doubles = {}, []
+) -> tuple[dict[str, str], list[tuple[str, str]]]:  # Stem to path; pairs of images that share a stem
+    "The images of a class in its folders. Of those that share a stem, the first is taken"
+    path_of, doubles = {}, []
     for folder in folders:
         stems = image_stems(files[folder])
         prefix = f'{folder}/' if folder else ''
         for twins in image_twins(files[folder], stems).values():
             doubles += [(prefix + twins[0], prefix + other) for other in twins[1:]]
-        doubles += [(paths[stem], prefix + stems[stem]) for stem in sorted(paths.keys() & stems.keys())]
-        paths = {**{stem: prefix + name for stem, name in stems.items()}, **paths}
-    return paths, doubles
+        in_two_folders = sorted(path_of.keys() & stems.keys())
+        doubles += [(path_of[stem], prefix + stems[stem]) for stem in in_two_folders]
+        path_of = {**{stem: prefix + name for stem, name in stems.items()}, **path_of}
+    return path_of, doubles
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #fa3ccca5
-def _fast_json(file: Path):
-    "Like `read_json`, but from bytes; where that fails, `read_json` says what is wrong"
+def _fast_json(file: Path) -> Any:
+    "Read JSON faster than `read_json` does; where that fails, `read_json` reads it or says what is wrong"
     try:
         return json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -169,8 +180,8 @@ def _fast_json(file: Path):
 
 
 @functools.cache
-def _record_decoder():
-    "The function that makes records of a file's bytes; None without msgspec"
+def _record_decoder() -> Callable[[bytes], dict] | None:
+    "The function of msgspec that decodes the records of a file by stem; None where it is not installed"
     try:
         import msgspec
     except ImportError:
@@ -183,8 +194,8 @@ def _record_decoder():
     return msgspec.json.Decoder(dict[str, msgspec.defstruct('Record', fields, gc=False)]).decode
 
 
-def _quick_records(file: Path) -> dict | None:  # By stem, with attributes
-    "The records by msgspec; None without msgspec, and where one may be broken"
+def _msgspec_records(file: Path) -> dict | None:  # By stem; each has attributes labels, bboxes, user_id
+    "Read the records of a file by msgspec; None where it is not installed, or does not take the file"
     decode = _record_decoder()
     if decode is None:
         return None
@@ -194,57 +205,65 @@ def _quick_records(file: Path) -> dict | None:  # By stem, with attributes
         return None  # read again and explained by `_fast_json` and `_read_records`
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #57e12453
-class _Numbers(dict):
-    "Numbers names in the order they come"
+class _Numbering(dict):
+    "A name to its number; a new name gets the next number, from 0"
 
     def __missing__(self, name):
         self[name] = n = len(self)
         return n
 
-    def of(self, names: list) -> np.ndarray:
-        "The numbers of `names`, int64"
+    def numbers_of(self, names: list) -> np.ndarray:  # (len(names),) int64
+        "The number of each name"
         return np.fromiter(map(self.__getitem__, names), np.int64, len(names))
 
-    def by_name(self, numbers: list[np.ndarray]) -> tuple[list, np.ndarray]:
-        "The names, sorted, and the same numbers for them"
+    def by_sorted_name(
+        self,
+        numbers: list[np.ndarray],  # What `numbers_of` gave, of each file
+    ) -> tuple[list, np.ndarray]:  # Sorted names; the numbers of all files as positions in them, int64
+        "Renumber by the sorted names. Names that differ in how accents are encoded become one"
         plain = [composed(name) if isinstance(name, str) else name for name in self]
         names = sorted(set(plain))
         position = {name: i for i, name in enumerate(names)}
-        rank = np.array([position[name] for name in plain], np.int64)
-        return names, rank[np.concatenate(numbers)]
+        new_number = np.array([position[name] for name in plain], np.int64)  # Indexed by the old number
+        return names, new_number[np.concatenate(numbers)]
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #65c3ce29
 class _HagridTable:
-    "Records, file by file, as columns"
+    "Collects the records of several files as columns of numbers"
 
     def __init__(self):
-        self.labels = _Numbers()
-        self.users = _Numbers()
-        self.parts = []  # Of each file: objects of each image, class numbers, user numbers, boxes
+        self.labels = _Numbering()  # Of class names
+        self.users = _Numbering()  # Of people; None where a record names no one
+        # Of each file four arrays, for N images and M objects: objects (N,), classes (M,) and users (N,), all
+        # int64; boxes (M, 4) float64 XYWH, fractions of the image
+        self.parts = []
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #22ce119d
 @patch
 def add(self: _HagridTable, file: Path) -> dict:  # The records, by stem
-    "Add the records of a file. Raises `VisionRecipesError` that says what is wrong where one is broken"
-    quick = _quick_records(file)
-    if quick is not None:
-        labels = [r.labels for r in quick.values()]
-        boxes = [r.bboxes for r in quick.values()]
-        users = [r.user_id for r in quick.values()]
+    """Add the records of a file: by msgspec, else by Python's JSON, else each value by its rule.
+
+    Raises `VisionRecipesError` that says what is wrong where one is broken.
+    """
+    decoded = _msgspec_records(file)
+    if decoded is not None:
+        labels = [r.labels for r in decoded.values()]
+        boxes = [r.bboxes for r in decoded.values()]
+        users = [r.user_id for r in decoded.values()]
         if self._add_columns(labels, boxes, users):
-            return quick
+            return decoded
     records = _fast_json(file)
     try:
         self._add_records(records)
     except BROKEN:
-        records = _read_records(file, records)
+        records = _read_records(file, records)  # slow: reads other spellings, or raises the error
         self._add_records(records)
     return records
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #46d9e479
 @patch
 def _add_records(self: _HagridTable, records: dict) -> None:
-    "Add records as JSON gives them. Raises anything where one is broken"
+    "Add records as JSON gives them. Raises one of `BROKEN` where a value has not the usual type"
     labels = [r['labels'] for r in records.values()]
     boxes = [r['bboxes'] for r in records.values()]
     users = [r.get('user_id') for r in records.values()]
@@ -257,32 +276,37 @@ def _add_records(self: _HagridTable, records: dict) -> None:
 
 
 @patch
-def _add_columns(self: _HagridTable, labels: list, boxes: list, users: list) -> bool:  # Of each record
-    "Add the columns of a file. False where a record has more boxes than labels or fewer"
+def _add_columns(
+    self: _HagridTable,
+    labels: list[list[str]],  # Of each record
+    boxes: list[list],  # Of each record; a box is four numbers or None
+    users: list[str | None],  # Of each record
+) -> bool:  # Whether they were added
+    "Add the columns of a file, but not where a record has more boxes than labels or fewer"
     counts = list(map(len, labels))
     if counts != list(map(len, boxes)):
         return False
-    flat = list(chain.from_iterable(boxes))
+    all_boxes = list(chain.from_iterable(boxes))
     try:
-        xywh = np.fromiter(chain.from_iterable(flat), np.float64, 4 * len(flat))
+        xywh = np.fromiter(chain.from_iterable(all_boxes), np.float64, 4 * len(all_boxes))
     except TypeError:
         # slower, but null becomes a NaN, which `check` names
-        xywh = np.array(flat, np.float64)
-    class_numbers = self.labels.of(list(chain.from_iterable(labels)))
-    user_numbers = self.users.of(users)
+        xywh = np.array(all_boxes, np.float64)
+    class_numbers = self.labels.numbers_of(list(chain.from_iterable(labels)))
+    user_numbers = self.users.numbers_of(users)
     self.parts.append((np.array(counts, np.int64), class_numbers, user_numbers, xywh.reshape(-1, 4)))
     return True
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #2faefa18
 @patch
 def columns(self: _HagridTable, where: Path) -> dict:  # Arguments of `Annotations`
-    "All files together. There are groups only where each record names a person, all in the same type"
+    "Join all files. There are groups only where each record names a person, all by text or all by numbers"
     if not self.labels:
         raise VisionRecipesError(
             f'{where}: the annotations hold no object, so nothing says what the classes are.'
         )
     counts, class_numbers, user_numbers, xywh = map(list, zip(*self.parts))
-    names, ids = self.labels.by_name(class_numbers)
+    names, ids = self.labels.by_sorted_name(class_numbers)
     xywh = np.concatenate(xywh)
     columns = {
         'labels': LabelMap(tuple(names)),
@@ -291,12 +315,15 @@ def columns(self: _HagridTable, where: Path) -> dict:  # Arguments of `Annotatio
     }
     if None in self.users or len(set(map(type, self.users))) > 1:
         return columns
-    people, ids = self.users.by_name(user_numbers)
+    people, ids = self.users.by_sorted_name(user_numbers)
     return {**columns, 'group_ids': ids, 'group_names': Strings.from_list(map(str, people))}
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #2760f8c3
-def _read_records(file: Path, records: Any) -> dict:
-    "The records of a file, one by one. Raises `VisionRecipesError` that names the first broken one"
+def _read_records(
+    file: Path,  # For messages
+    records: Any,  # What its JSON holds
+) -> dict:  # By stem
+    "Read each value by its rule. Raises `VisionRecipesError` that names the first broken record"
     if not isinstance(records, dict):
         raise VisionRecipesError(
             f'{file}: must be an object with a record an image, but is a {type(records).__name__}.'
@@ -305,6 +332,7 @@ def _read_records(file: Path, records: Any) -> dict:
 
 
 def _user(value: Any) -> str | None:
+    "The name of a person, a text or a number; None where it is null"
     return None if value is None else str(ID.read(value))
 
 
@@ -313,7 +341,7 @@ _BOX = ValueRule('four numbers x, y, width, height', read_box)
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #c2d83b58
 def _read_record(where: str, record: Any) -> dict:
-    "The values of a record. Raises `VisionRecipesError` that says what is broken"
+    "Labels, boxes and person of a record. Raises `VisionRecipesError` that says what is broken"
     if not isinstance(record, dict):
         raise VisionRecipesError(f'{where} is no object with "bboxes" and "labels": {brief(record)}.')
     for key in ('bboxes', 'labels'):
@@ -335,39 +363,45 @@ def read_hagrid(
     root: str | Path,
 ) -> Annotations:  # With `boxes_rel`, and `user_id` as group
     "Read HaGRID. Raises `VisionRecipesError` that names file and record where an annotation is broken"
-    annotations, root = _hagrid_places(Path(root))
+    annotations, root = _annotations_and_images(Path(root))
     passed = []
     files = scan(root, passed=passed)
     jsons = sorted(f for f in annotations.glob('*.json') if not is_left_behind(f.name))
-    folders_of = _hagrid_folders(files, [f.stem for f in jsons], annotations.name)
+    folders_of = _image_folders(files, [f.stem for f in jsons], annotations.name)
     table = _HagridTable()
-    names, paths, missing, unused, doubles = [], [], [], [], []
-    spelled = left_out_findings(root, files, passed)
+    # of all files: the stem and the path ('' where missing) of each record
+    all_stems, paths = [], []
+    missing, unused, doubles = [], [], []
+    notes = left_out_findings(root, files, passed)
     for file in jsons:
         stems = table.add(file)
         folders = folders_of[file.stem]
-        found, missing_stems, others = _image_paths(file, files, folders, stems, doubles, spelled)
-        names += stems
-        paths += found
-        unused += others
+        class_paths, missing_stems, unused_paths = _image_paths(file, files, folders, stems, doubles, notes)
+        all_stems += stems
+        paths += class_paths
+        unused += unused_paths
         folder = folders[0] if folders else '...'
         missing += [f'{folder}/{stem}.jpg ({annotations.name}/{file.name})' for stem in missing_stems]
-    notes = missing_findings(annotations, len(paths) - len(missing), missing, unused, notes=spelled)
+    missing_notes = missing_findings(annotations, len(paths) - len(missing), missing, unused, notes=notes)
     anns = Annotations(
         root,
         Strings.from_list(paths),
         sizes_wh=np.zeros((len(paths), 2), np.int32),
         format='hagrid',
-        notes=(*notes, *spelled, *double_findings(root, doubles)),
+        notes=(*missing_notes, *notes, *double_findings(root, doubles)),
         **table.columns(annotations),
     )
-    return _found_images(anns, annotations, names) if missing else anns
+    return _without_missing(anns, annotations, all_stems) if missing else anns
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #b49fcf70
-def _found_images(anns: Annotations, where: Path, names: list[str]) -> Annotations:
-    "The images that were found; one that is annotated under the name of a missing one too is an error"
-    found = np.array([path != '' for path in anns.paths])
+def _without_missing(
+    anns: Annotations,  # With the path '' for each record whose image was not found
+    where: Path,  # The folder of annotations, for messages
+    stems: list[str],  # Of each record
+) -> Annotations:
+    "Leave out missing images. One whose objects may belong to an image without objects is noted as an error"
+    exists = np.array([path != '' for path in anns.paths])
     has_objects = anns.class_ids.counts > 0
-    lost = [names[i] for i in np.flatnonzero(~found & has_objects)]
-    empty = [anns.paths[i] for i in np.flatnonzero(found & ~has_objects)]
-    return replace(anns.subset(found), notes=(*anns.notes, *hidden_negatives(where, lost, empty)))
+    lost = [stems[i] for i in np.flatnonzero(~exists & has_objects)]
+    empty = [anns.paths[i] for i in np.flatnonzero(exists & ~has_objects)]
+    return replace(anns.subset(exists), notes=(*anns.notes, *hidden_negatives(where, lost, empty)))

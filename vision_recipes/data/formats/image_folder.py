@@ -31,20 +31,20 @@ from .recognition import Recognition, Sureness
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #328187ab
 def read_image_folder(
-    root: str | Path,  # Holds one folder a class
-    groups: str | Path | Sequence[str] | None = None,  # As for `with_groups`
-) -> Annotations:
-    "Read a folder of images per class. Raises `VisionRecipesError` where there is none"
+    root: str | Path,  # Holds one folder for each class
+    groups: str | Path | Sequence[str] | None = None,  # As for `with_groups`; None: no groups
+) -> Annotations:  # One class for each image; sizes are 0 until `measure`
+    "Read images for classification. Raises `VisionRecipesError` where there is no folder with images"
     root = Path(root)
     passed = []
-    loose = list_files(root, passed=passed)  # raises the error that says what is wrong with `root` itself
+    beside_folders = list_files(root, passed=passed)  # raises the error for a missing or unreadable `root`
     folders = _class_folders(root)
-    files = {folder: _files_of(folder, passed) for folder in folders}
-    images = {folder: list(filter(is_image_file, found)) for folder, found in files.items()}
-    notes = _left_out(root, files, list(filter(is_image_file, loose)), passed)
-    _check_folders(root, images, notes)
-    names = tuple(dict.fromkeys(map(_class_name, folders)))
-    paths = [path.relative_to(root).as_posix() for found in images.values() for path in found]
+    files = {folder: _files_below(folder, passed) for folder in folders}
+    images = {folder: list(filter(is_image_file, below)) for folder, below in files.items()}
+    notes = _left_out_findings(root, files, list(filter(is_image_file, beside_folders)), passed)
+    _check_are_classes(root, images, notes)
+    names = tuple(dict.fromkeys(map(_class_name, folders)))  # two folders may spell one name
+    paths = [path.relative_to(root).as_posix() for below in images.values() for path in below]
     class_of_folder = [names.index(_class_name(folder)) for folder in folders]
     class_ids = np.repeat(class_of_folder, list(map(len, images.values())))
     anns = Annotations(
@@ -59,34 +59,38 @@ def read_image_folder(
     return anns if groups is None else with_groups(anns, groups)
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #bea9b4db
-def _files_of(folder: Path, passed: list[str]) -> list[Path]:
-    "All files below a folder; what is passed over is added to `passed`"
-    inside = []
-    files = list_files(folder, recursive=True, passed=inside)
-    for with_outputs in {file.parent for file in files if file.name == 'predictions.json'}:
-        here = [file for file in files if file.parent == with_outputs]
-        drawn = drawn_names(with_outputs, [file.name for file in here])
-        files = [file for file in files if file.parent != with_outputs or file.name not in drawn]
-        inside += [(with_outputs / name).relative_to(folder).as_posix() for name in drawn]
-    passed += [f'{folder.name}/{path}' for path in inside]
+def _files_below(
+    folder: Path,  # Of a class
+    passed: list[str],  # Gets the paths of what was passed over, with the name of `folder`
+) -> list[Path]:
+    "All files below a folder, without the images that a prediction drew beside its predictions.json"
+    passed_here = []
+    files = list_files(folder, recursive=True, passed=passed_here)
+    for outputs in {file.parent for file in files if file.name == 'predictions.json'}:
+        names = [file.name for file in files if file.parent == outputs]
+        drawn = drawn_names(outputs, names)
+        files = [file for file in files if file.parent != outputs or file.name not in drawn]
+        passed_here += [(outputs / name).relative_to(folder).as_posix() for name in drawn]
+    passed += [f'{folder.name}/{path}' for path in passed_here]
     return files
 
 
 def _class_name(folder: Path) -> str:
-    "The same on every system: macOS spells `é` with two characters"
+    "The name of a folder with composed accents: macOS spells `é` with two characters, other systems with one"
     return composed(folder.name)
 
 
-def _is_run(folder: Path) -> bool:
+def _is_run_folder(folder: Path) -> bool:
+    "Whether it is the directory of a training run"
     return (folder / 'run.json').exists()
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #275286a3
 def _class_folders(root: Path) -> list[Path]:
-    "The folders that are classes, sorted by name. Raises `VisionRecipesError` where a name is no text"
+    "The folders of classes, sorted by name. Raises `VisionRecipesError` where a name cannot be decoded"
     folders = [f for f in root.iterdir() if f.is_dir() and not is_left_behind(f.name)]
-    folders = sorted((f for f in folders if not _is_run(f)), key=lambda f: (_class_name(f), f.name))
+    folders = sorted((f for f in folders if not _is_run_folder(f)), key=lambda f: (_class_name(f), f.name))
     for folder in folders:
-        if any('\ud800' <= c <= '\udfff' for c in folder.name):
+        if any('\ud800' <= c <= '\udfff' for c in folder.name):  # Python's surrogates for invalid bytes
             raise VisionRecipesError(
                 f'{root}: the name of the folder {os.fsencode(folder.name)!r} is no text in the encoding of '
                 'this system. Rename it: it is a class name.'
@@ -94,10 +98,11 @@ def _class_folders(root: Path) -> list[Path]:
     return folders
 
 
-def _check_folders(root: Path, images: dict[Path, list[Path]], notes: tuple[Finding, ...]) -> None:
-    "Raise `VisionRecipesError` where there is no image, or the folders are the parts of a split"
+def _check_are_classes(root: Path, images: dict[Path, list[Path]], notes: tuple[Finding, ...]) -> None:
+    "Raise `VisionRecipesError` where no folder has images, or all are named as the parts of a split"
     if not any(images.values()):
-        left_out = ''.join(f' {f.message[:1].upper()}{f.message[1:]}' for f in notes if f.kind == 'left out')
+        unopened = [note.message for note in notes if note.kind == 'left out']
+        left_out = ''.join(f' {message[:1].upper()}{message[1:]}' for message in unopened)
         raise VisionRecipesError(
             f'{root}: holds no folder with images. Wanted: one folder a class, such as '
             f'{root.name}/palm/0001.jpg.{left_out}'
@@ -110,26 +115,26 @@ def _check_folders(root: Path, images: dict[Path, list[Path]], notes: tuple[Find
         )
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #311c236c
-def _left_out(
+def _left_out_findings(
     root: Path,
     files: dict[Path, list[Path]],  # Of each class folder
-    loose: list[Path],  # Images in no class folder
-    passed: list[str],  # What was passed over
+    loose: list[Path],  # Images directly in `root`
+    passed: list[str],  # Paths below `root` of what was passed over
 ) -> tuple[Finding, ...]:
-    "What is in the folder and was not read"
+    "Report what lies below `root` and was not read, and an only class that may hold the classes"
     findings = []
     for file in loose:
         message = 'is an image in no class folder and was not taken.'
         findings.append(Finding('warning', 'loose', str(file), message))
-    for folder in filter(_is_run, root.iterdir()):
+    for folder in filter(_is_run_folder, root.iterdir()):
         message = 'is a run directory, not a class; not taken.'
         findings.append(Finding('note', 'run', str(folder), message))
-    names = {
-        folder.name: [f.relative_to(folder).as_posix() for f in found] for folder, found in files.items()
-    }
-    findings += left_out_findings(root, names, passed)
-    for folder, found in names.items():
-        others = [name for name in found if not is_image_name(name) and not unopened_cure(name)]
+    paths_in = {}  # The name of a folder: the paths of its files below it
+    for folder, below in files.items():
+        paths_in[folder.name] = [file.relative_to(folder).as_posix() for file in below]
+    findings += left_out_findings(root, paths_in, passed)
+    for folder, paths in paths_in.items():
+        others = [path for path in paths if not is_image_name(path) and not unopened_cure(path)]
         if others:
             message = (
                 f'holds {plural(len(others), "file")} that are no images by their names, such as '
@@ -140,28 +145,30 @@ def _left_out(
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #ef98b27c
 def _nested_classes(root: Path, files: dict[Path, list[Path]]) -> list[Finding]:
-    "An error where the only class folder holds folders that may be the classes"
+    "An error where the only class folder has its images in several folders beside each other"
     if len(files) != 1:
         return []
-    (found,) = files.values()
-    parents = sorted({file.parent for file in found if is_image_name(file.name)})
-    above = {parent.parent for parent in parents}
-    if len(parents) < 2 or len(above) > 1 or root in above:
+    ((only_class, below),) = files.items()
+    folders = sorted({file.parent for file in below if is_image_name(file.name)})
+    parents = {folder.parent for folder in folders}
+    if len(folders) < 2 or len(parents) > 1 or root in parents:
         return []
-    names = ', '.join(parent.name for parent in parents[:10])
+    names = ', '.join(folder.name for folder in folders[:10])
     message = (
         f'is the only class, but its images lie in folders of it: {names}. If they are the classes, name '
+        f'{parents.pop()}.'
     )
-    return [Finding('error', 'nested classes', str(*files), f'{message}{above.pop()}.')]
+    return [Finding('error', 'nested classes', str(only_class), message)]
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #54deea45
-_LAYOUT = re.compile(
+# Names of folders that other formats have, in small letters; they are no classes
+_LAYOUT_FOLDERS = re.compile(
     'images?|imgs?|jpegimages|labels|annotations|masks|obj_train_data|segmentation(class|object).*'
 )
 
 
 def looks_like_image_folder(root: Path) -> Recognition:
-    """How sure it is that the folders below `root` are classes.
+    """How sure it is that the folders in `root` are classes.
 
     Never more than `MAYBE`, since other formats keep their images in folders too. Folders such as `images`
     are no classes.
@@ -169,7 +176,7 @@ def looks_like_image_folder(root: Path) -> Recognition:
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
     folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not is_left_behind(f.name)]
-    layout = [f for f in folders if _LAYOUT.fullmatch(f.name.lower())]
+    layout = [f for f in folders if _LAYOUT_FOLDERS.fullmatch(f.name.lower())]
     for folder in folders:
         if folder not in layout and _holds_image(folder):
             return Recognition(Sureness.MAYBE, f'{folder.name} is a folder with images, as a class may be')
@@ -181,7 +188,7 @@ def looks_like_image_folder(root: Path) -> Recognition:
 
 
 def _holds_image(folder: Path) -> bool:
-    "Whether an image lies in it, if only one that cannot be opened here"
+    "Whether an image lies below it, counting those that cannot be opened here"
     for _, names, _ in walk_files(folder, recursive=True):
         if any(is_image_name(name) or unopened_cure(name) for name in names):
             return True

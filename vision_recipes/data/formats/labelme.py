@@ -31,28 +31,28 @@ from .values import FLAG
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35355f07
 def listed_names(
-    root: Path,  # The data set
+    root: Path,  # The data set, a folder or a JSON file
     used: set[str],  # Names that its shapes or flags have
-    file: str = 'labels.txt',
-) -> tuple[list[str], Path | None]:  # Empty where there is no such list
+    file: str = 'labels.txt',  # The name of the list, in any spelling
+) -> tuple[list[str], Path | None]:  # The names, and the list; [] and None where there is none
     """Read the names of a list, in its order: in the data set's folder, or in the folder above.
 
     The list above counts only if it has all names that are used. Raises `VisionRecipesError` where a list is
     not UTF-8 text.
     """
     folder = root if root.is_dir() else root.parent
-    for where in (folder, folder.resolve().parent):
-        there = match_names([file], _names_in(where), paths=False).found[0]
-        if there is None:
+    for place in (folder, folder.resolve().parent):
+        existing = match_names([file], _text_names_in(place), paths=False).found[0]
+        if existing is None:
             continue
-        lines = map(composed, read_names(where / there))
+        lines = map(composed, read_names(place / existing))
         names = [name for name in dict.fromkeys(lines) if name and name not in NOT_TAKEN]
-        if where == folder or None not in match_names(used, names, paths=False).found:
-            return names, where / there
+        if place == folder or None not in match_names(used, names, paths=False).found:
+            return names, place / existing
     return [], None
 
 
-def _names_in(folder: Path) -> list[str]:
+def _text_names_in(folder: Path) -> list[str]:
     "The names of the text files in a folder; none where it cannot be listed"
     try:
         return [name for name in os.listdir(folder) if name[-4:].lower() == '.txt']
@@ -61,7 +61,7 @@ def _names_in(folder: Path) -> list[str]:
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #79550cf7
 def _recognised_file(file: Path) -> Recognition:
-    "Whether a JSON file is LabelMe's"
+    "How sure it is that a JSON file is LabelMe's"
     if is_labelme(file):
         return Recognition(Sureness.IS, f'{file} has "shapes" and other keys of LabelMe')
     if 'shapes.#.points' in json_keys(file):
@@ -74,8 +74,13 @@ def looks_like_labelme(path: Path) -> Recognition:
     return surest_file(path, '.json', _recognised_file)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35ae43ae
-def _ordered(used: set[str], listed: list[str], file: Path | None, notes: list) -> tuple[str, ...]:
-    "Names in the order of a list. Names that it lacks in any spelling come last, with a warning"
+def _in_listed_order(
+    used: set[str],  # Names in the JSON files
+    listed: list[str],  # Names in the list; [] where there is none
+    file: Path | None,  # The list
+    notes: list[Finding],  # Gets findings about names in another spelling, or not in the list
+) -> tuple[str, ...]:
+    "All names of a list, then the used ones that it lacks in any spelling, sorted"
     matches = match_names(sorted(used), listed, paths=False)
     notes += spelling_findings(file, replace(matches, doubtful={}), 'label')
     unlisted = sorted(used - set(listed) - matches.respelled.keys())
@@ -88,11 +93,14 @@ def _ordered(used: set[str], listed: list[str], file: Path | None, notes: list) 
     return (*listed, *unlisted)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #61e1368e
-POINTS = ('auto', 'keypoints', 'discs')
+POINTS = ('auto', 'keypoints', 'discs')  # What `read_labelme` may take points for
 
 
-def _are_keypoints(sheets: list[Sheet]) -> bool:
-    "Whether the points of a set are parts of objects"
+def _points_are_keypoints(sheets: list[Sheet]) -> bool:
+    """Whether the points of a data set are keypoints of objects.
+
+    They are where there are only points and rectangles, or where a point shares its group with another label.
+    """
     kinds = {s.kind for sheet in sheets for s in sheet.shapes}
     if 'point' not in kinds:
         return False
@@ -103,53 +111,60 @@ def _are_keypoints(sheets: list[Sheet]) -> bool:
 
 def _has_grouped_point(shapes: list[Shape]) -> bool:
     "Whether a point shares its group with a shape of another label"
-    labels_of_group = {}
+    labels_of_group = {}  # Of shapes that are no points
     for s in shapes:
         if s.kind != 'point' and s.group is not None:
             labels_of_group.setdefault(s.group, set()).add(s.label)
     points = [s for s in shapes if s.kind == 'point']
     return any(labels_of_group.get(s.group, set()) - {s.label} for s in points)
 
-
+# %% ../../../nbs/data/formats/08_labelme.ipynb #43eeb24b
 @dataclass(eq=False)
 class _Object:
     "The shapes of an object"
 
-    outlines: list[Shape]
-    points: list[Shape]
+    outlines: list[Shape]  # All shapes but its keypoints; their label is the class
+    points: list[Shape]  # Its keypoints
+
+
+_SheetObject = tuple[Sheet, _Object]  # An object, and the file that it is in
 
 
 def _same_label_objects(sheet: Sheet) -> list[_Object]:
     "Objects without keypoints: shapes with the same label and group are one object"
-    found = {}
+    objects = {}
     for s in sheet.shapes:
-        key = s.k if s.group is None else (s.label, s.group)
-        found.setdefault(key, _Object([], [])).outlines.append(s)
-    return list(found.values())
+        key = s.k if s.group is None else (s.label, s.group)  # each shape without a group is an object
+        objects.setdefault(key, _Object([], [])).outlines.append(s)
+    return list(objects.values())
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #952a7e2e
-def _objects_with_points(sheet: Sheet, notes: list) -> list[_Object]:
+def _objects_with_points(
+    sheet: Sheet,
+    notes: list[Finding],  # Gets a warning where nothing joins points and outlines
+) -> list[_Object]:
     """Objects with keypoints: points and shapes with the same group are one object, whatever their labels.
 
     Raises `VisionRecipesError` where they contradict each other.
     """
     outlines = [s for s in sheet.shapes if s.kind != 'point']
     free_points = [s for s in sheet.shapes if s.kind == 'point' and s.group is None]
+    # then the only outline without a group and all points without one are an object
     one_free_outline = sum(s.group is None for s in outlines) == 1
     if free_points and outlines and not one_free_outline:
-        notes.append(_loose_points(sheet.file, free_points, outlines))
-    found = {}
+        notes.append(_loose_points_finding(sheet.file, free_points, outlines))
+    objects = {}
     for s in sheet.shapes:
-        grouped = s.group is not None or s.kind == 'point' or one_free_outline
-        o = found.setdefault(('group', s.group) if grouped else s.k, _Object([], []))
-        (o.points if s.kind == 'point' else o.outlines).append(s)
-    for o in found.values():
-        _check_points(sheet.file, o)
-        _check_classes(sheet.file, o)
-    return list(found.values())
+        is_grouped = s.group is not None or s.kind == 'point' or one_free_outline
+        obj = objects.setdefault(('group', s.group) if is_grouped else s.k, _Object([], []))
+        (obj.points if s.kind == 'point' else obj.outlines).append(s)
+    for obj in objects.values():
+        _check_points(sheet.file, obj)
+        _check_classes(sheet.file, obj)
+    return list(objects.values())
 
 
-def _loose_points(file: Path, points: list[Shape], outlines: list[Shape]) -> Finding:
+def _loose_points_finding(file: Path, points: list[Shape], outlines: list[Shape]) -> Finding:
     "A warning that nothing joins points and shapes"
     message = (
         f'has {plural(len(points), "point")} without a group_id beside '
@@ -162,11 +177,11 @@ def _loose_points(file: Path, points: list[Shape], outlines: list[Shape]) -> Fin
 _DISCS_HINT = 'where points are no parts of objects, read them with points="discs"'
 
 
-def _check_points(file: Path, o: _Object) -> None:
+def _check_points(file: Path, obj: _Object) -> None:
     "Raise `VisionRecipesError` where an object has two points of the same name"
-    seen = {}
-    for p in o.points:
-        first = seen.setdefault(p.label, p)
+    first_of = {}  # A name: the first point that has it
+    for p in obj.points:
+        first = first_of.setdefault(p.label, p)
         if first is not p:
             raise VisionRecipesError(
                 f'{file}: shapes {first.k} and {p.k} (counting from 0) are both the point {p.label!r} of one '
@@ -175,10 +190,10 @@ def _check_points(file: Path, o: _Object) -> None:
             )
 
 
-def _check_classes(file: Path, o: _Object) -> None:
+def _check_classes(file: Path, obj: _Object) -> None:
     "Raise `VisionRecipesError` where the outlines of an object are of two classes"
-    for s in o.outlines[1:]:
-        first = o.outlines[0]
+    for s in obj.outlines[1:]:
+        first = obj.outlines[0]
         if s.label != first.label:
             raise VisionRecipesError(
                 f'{file}: shapes {first.k} ({first.label}) and {s.k} ({s.label}) '
@@ -188,6 +203,7 @@ def _check_classes(file: Path, o: _Object) -> None:
 
 
 def _group_name(s: Shape) -> str:
+    "The group of a shape, as messages call it"
     return 'those without a group_id' if s.group is None else f'group_id {s.group}'
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #227a33cb
@@ -195,131 +211,139 @@ def _group_name(s: Shape) -> str:
 def read_labelme(
     # A folder with JSON files in it or in the two levels below; or one JSON file
     root: str | Path,
-    # What points are: `keypoints` of objects, `discs` of 5 pixels, or `auto`: the section above says which
+    # What points are: `keypoints` of objects, `discs` of 5 pixels, or `auto`: what shapes and groups tell
     points: str = 'auto',
     # Names and order of keypoints; None: sorted by name, or as in labels.txt
     skeleton: Skeleton | None = None,
 ) -> Annotations:
     "Read LabelMe. Raises `VisionRecipesError` that names file and shape where one is broken"
     check_choice('points', points, POINTS)
-    found = LabelmeSet(Path(root))
-    kinds = {s.kind for sheet in found.sheets for s in sheet.shapes}
-    if not kinds and any(sheet.flags for sheet in found.sheets):
-        return _of_flags(found, Path(root))
+    labelme = LabelmeSet(Path(root))
+    kinds = {s.kind for sheet in labelme.sheets for s in sheet.shapes}
+    if not kinds and any(sheet.flags for sheet in labelme.sheets):  # no shape, but flags
+        return _read_flags(labelme, Path(root))
     as_points = points == 'keypoints'
     if points == 'auto':
-        as_points = skeleton is not None or _are_keypoints(found.sheets)
+        as_points = skeleton is not None or _points_are_keypoints(labelme.sheets)
     if as_points and 'point' not in kinds:
         raise VisionRecipesError(f'{root}: holds no point, so there are no keypoints to read.')
     if as_points:
-        objects = [_objects_with_points(sheet, found.notes) for sheet in found.sheets]
+        objects = [_objects_with_points(sheet, labelme.notes) for sheet in labelme.sheets]
     else:
-        objects = [_same_label_objects(sheet) for sheet in found.sheets]
-    columns = _columns(found, Path(root), objects, skeleton, as_points)
+        objects = [_same_label_objects(sheet) for sheet in labelme.sheets]
+    columns = _columns(labelme, Path(root), objects, skeleton, as_points)
     return Annotations(
-        found.root,
-        Strings.from_list([s.image for s in found.sheets]),
+        labelme.root,
+        Strings.from_list([sheet.image for sheet in labelme.sheets]),
         class_ids=Ragged(columns.pop('class_ids'), np.cumsum([0, *map(len, objects)], dtype=np.int64)),
-        sizes_wh=np.array([s.size_wh for s in found.sheets], np.int32),
+        sizes_wh=np.array([sheet.size_wh for sheet in labelme.sheets], np.int32),
         format='labelme',
-        notes=tuple(found.notes),
+        notes=tuple(labelme.notes),
         **columns,
     )
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #2603f835
 def _columns(
-    found: LabelmeSet,
-    root: Path,
+    labelme: LabelmeSet,
+    root: Path,  # Where `labels.txt` is looked for
     objects: list[list[_Object]],  # For each file
-    skeleton: Skeleton | None,
-    as_points: bool,
-) -> dict:  # Arguments of `Annotations`
-    "All objects as columns"
-    flat = []
-    for sheet, in_sheet in zip(found.sheets, objects):
-        flat += [(sheet, o) for o in in_sheet]
+    skeleton: Skeleton | None,  # None: that of the points' names
+    as_points: bool,  # Whether points are keypoints
+) -> dict:  # Arguments of `Annotations`; `class_ids` are (M,) int64
+    "The labels and the columns of all objects"
+    all_objects = []  # M of `_SheetObject`
+    for sheet, of_sheet in zip(labelme.sheets, objects):
+        all_objects += [(sheet, obj) for obj in of_sheet]
     if as_points and skeleton is None:
-        skeleton = _skeleton_of_names(found, root, flat)
-    labels, default = _labels(found, root, flat, skeleton if as_points else None)
-    names = [o.outlines[0].label if o.outlines else default for _, o in flat]
-    ids = _positions(names, labels.names)
+        skeleton = _skeleton_of_names(labelme, root, all_objects)
+    labels, default_class = _label_map(labelme, root, all_objects, skeleton if as_points else None)
+    names = [obj.outlines[0].label if obj.outlines else default_class for _, obj in all_objects]
+    ids = _positions_of(names, labels.names)
     columns = {'labels': labels, 'class_ids': np.array([ids[name] for name in names], np.int64)}
-    crowd = np.array([any(s.crowd for s in o.outlines) for _, o in flat], bool)
+    crowd = np.array([any(s.crowd for s in obj.outlines) for _, obj in all_objects], bool)
     if crowd.any():
         columns['crowd'] = crowd
     if as_points:
-        columns['keypoints'] = _keypoints(flat, skeleton)
-    sizes_wh = np.array([sheet.size_wh for sheet, _ in flat], np.float64).reshape(-1, 2)
-    return {**columns, **_extents(flat, sizes_wh, columns.get('keypoints'))}
+        columns['keypoints'] = _keypoints(all_objects, skeleton)
+    sizes_wh = np.array([sheet.size_wh for sheet, _ in all_objects], np.float64).reshape(-1, 2)
+    return {**columns, **_boxes_and_masks(all_objects, sizes_wh, columns.get('keypoints'))}
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #07fc412b
-def _positions(names: Iterable[str], known: Sequence[str]) -> dict[str, int]:
-    "The position of each name among those that are known, as it stands or in another spelling"
+def _positions_of(names: Iterable[str], known: Sequence[str]) -> dict[str, int]:
+    "The position of each name in `known`, in any spelling; without names that are not there"
     names = list(dict.fromkeys(names))
     found = match_names(names, known, paths=False).found
-    return {name: known.index(f) for name, f in zip(names, found) if f is not None}
+    return {name: known.index(match) for name, match in zip(names, found) if match is not None}
 
 
-def _meant_of(listed: list[str], names: Iterable[str]) -> list[str]:
-    "Those of a list that are among `names`, in any spelling"
-    positions = set(_positions(names, listed).values())
+def _listed_among(listed: list[str], names: Iterable[str]) -> list[str]:
+    "The names of a list that are among `names`, in any spelling, in the order of the list"
+    positions = set(_positions_of(names, listed).values())
     return [name for k, name in enumerate(listed) if k in positions]
 
 
-def _used_names(flat: list[tuple[Sheet, _Object]]) -> tuple[set[str], set[str]]:
-    "Names of outlines, and names of points"
-    outlines = {o.outlines[0].label for _, o in flat if o.outlines}
-    points = {p.label for _, o in flat for p in o.points}
-    return outlines, points
+def _class_and_point_names(all_objects: list[_SheetObject]) -> tuple[set[str], set[str]]:
+    "The names of classes, which outlines have, and of keypoints"
+    class_names = {obj.outlines[0].label for _, obj in all_objects if obj.outlines}
+    point_names = {p.label for _, obj in all_objects for p in obj.points}
+    return class_names, point_names
 
 
-def _skeleton_of_names(found: LabelmeSet, root: Path, flat: list[tuple[Sheet, _Object]]) -> Skeleton:
-    "The skeleton that the points propose, in the order of `labels.txt` or sorted"
-    used, named = _used_names(flat)
-    listed, file = listed_names(root, used | named)
-    meant = _meant_of(listed, named) if used else listed
-    return Skeleton.of(_ordered(named, meant, file, found.notes))
+def _skeleton_of_names(labelme: LabelmeSet, root: Path, all_objects: list[_SheetObject]) -> Skeleton:
+    "A skeleton of the names that points have, in the order of `labels.txt` or sorted"
+    class_names, point_names = _class_and_point_names(all_objects)
+    listed, file = listed_names(root, class_names | point_names)
+    if class_names:  # then the list has classes too
+        listed = _listed_among(listed, point_names)
+    return Skeleton.of(_in_listed_order(point_names, listed, file, labelme.notes))
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #c5ff1840
-def _labels(
-    found: LabelmeSet, root: Path, flat: list[tuple[Sheet, _Object]], skeleton: Skeleton | None
+def _label_map(
+    labelme: LabelmeSet,
+    root: Path,  # Where `labels.txt` is looked for
+    all_objects: list[_SheetObject],
+    skeleton: Skeleton | None,  # None: the objects have no keypoints
 ) -> tuple[LabelMap, str]:  # And the class of objects that have points only
-    "Names of the classes"
-    used, named = _used_names(flat)
-    listed, file = listed_names(root, used | named)
-    if skeleton is not None:
-        meant = _meant_of(listed, used)
-        _report_unused(
-            found, file, [n for n in listed if n not in {*meant, *_meant_of(listed, skeleton.points)}]
-        )
-        listed = meant
-    default = 'object' if len(used) != 1 else next(iter(used))
-    if any(not o.outlines for _, o in flat):
-        used.add(default)
-    if not used and not listed:
-        reasons = ''.join(f' {f}' for f in found.notes if f.kind == 'shape')[:300]
+    "The classes, in the order of `labels.txt` or sorted. Raises `VisionRecipesError` where there is none"
+    class_names, point_names = _class_and_point_names(all_objects)
+    listed, file = listed_names(root, class_names | point_names)
+    if skeleton is not None:  # then the list has points too
+        listed_classes = _listed_among(listed, class_names)
+        used = {*listed_classes, *_listed_among(listed, skeleton.points)}
+        _note_unused_names(labelme, file, [name for name in listed if name not in used])
+        listed = listed_classes
+    default_class = 'object' if len(class_names) != 1 else next(iter(class_names))
+    if any(not obj.outlines for _, obj in all_objects):
+        class_names.add(default_class)
+    if not class_names and not listed:
+        reasons = ''.join(f' {f}' for f in labelme.notes if f.kind == 'shape')[:300]
         raise VisionRecipesError(
-            f'{root}: has {plural(len(found.sheets), "file")}, but no shape that can be used and no flag '
+            f'{root}: has {plural(len(labelme.sheets), "file")}, but no shape that can be used and no flag '
             f'that is set, so nothing says what the classes are.{reasons}'
         )
-    return LabelMap(_ordered(used, listed, file, found.notes), skeleton=skeleton), default
+    names = _in_listed_order(class_names, listed, file, labelme.notes)
+    return LabelMap(names, skeleton=skeleton), default_class
 
 
-def _report_unused(found: LabelmeSet, file: Path | None, names: list[str]) -> None:
+def _note_unused_names(labelme: LabelmeSet, file: Path | None, names: list[str]) -> None:
+    "Note that names of a list are neither taken for classes nor for points"
     if names:
         message = (
             f'has names that no shape has: {", ".join(names[:10])}. Whether points or classes they would be, '
             'nothing says; not taken.'
         )
-        found.note('note', 'labels', file, message)
+        labelme.note('note', 'labels', file, message)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #837aa451
-def _keypoints(flat: list[tuple[Sheet, _Object]], skeleton: Skeleton) -> np.ndarray:  # (M, K, 3) float32
-    "Points by their names. Raises `VisionRecipesError` on one that the skeleton does not know"
-    keypoints = np.zeros((len(flat), len(skeleton), 3), np.float32)
-    column_of = _positions((p.label for _, o in flat for p in o.points), skeleton.points)
-    for row, (sheet, o) in zip(keypoints, flat):
-        for p in o.points:
+def _keypoints(
+    all_objects: list[_SheetObject],
+    skeleton: Skeleton,
+) -> np.ndarray:  # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
+    "The points in the order of the skeleton. Raises `VisionRecipesError` for one that it does not have"
+    keypoints = np.zeros((len(all_objects), len(skeleton), 3), np.float32)
+    column_of = _positions_of((p.label for _, obj in all_objects for p in obj.points), skeleton.points)
+    for row, (sheet, obj) in zip(keypoints, all_objects):
+        for p in obj.points:
             if p.label not in column_of:
                 hint = did_you_mean(p.label, skeleton.points)
                 raise VisionRecipesError(
@@ -329,23 +353,29 @@ def _keypoints(flat: list[tuple[Sheet, _Object]], skeleton: Skeleton) -> np.ndar
             row[column_of[p.label]] = *p.points[0], 1 if p.hidden else 2
     return keypoints
 
-
-def _extents(
-    flat: list[tuple[Sheet, _Object]],
-    sizes_wh: np.ndarray,  # (M, 2) of the image of each object
+# %% ../../../nbs/data/formats/08_labelme.ipynb #5f40ad23
+def _boxes_and_masks(
+    all_objects: list[_SheetObject],  # M
+    sizes_wh: np.ndarray,  # (M, 2) of the image of each object, pixels
     keypoints: np.ndarray | None,  # (M, K, 3)
-) -> dict:  # `boxes`, and `masks` and `point_margin` where there are any
-    "Boxes and masks of the objects"
-    has_outline = np.array([bool(o.outlines) for _, o in flat], bool)
-    boxes = np.zeros((len(flat), 4), np.float32)
+) -> dict:  # `boxes`, (M, 4) float32; and `masks` or `point_margin` where there are any
+    """Boxes and masks of all objects.
+
+    An object without outlines gets the box of its keypoints, and as mask the rectangle of that box. Where all
+    outlines are rectangles there are no masks.
+    """
+    has_outline = np.array([bool(obj.outlines) for _, obj in all_objects], bool)
+    boxes = np.zeros((len(all_objects), 4), np.float32)
     if keypoints is not None:
         boxes = points_boxes(keypoints, POINT_MARGIN, sizes_wh)
         if not has_outline.any():
             return {'boxes': boxes, 'point_margin': POINT_MARGIN}
-    rows = [mask_row(o.outlines, sheet.size_wh, str(sheet.file)) if o.outlines else [] for sheet, o in flat]
+    rows = []
+    for sheet, obj in all_objects:
+        rows.append(mask_row(obj.outlines, sheet.size_wh, str(sheet.file)) if obj.outlines else [])
     masks = Masks.from_rows(rows)
     boxes[has_outline] = masks_boxes(masks, sizes_wh)[has_outline]
-    if all(s.kind == 'rectangle' for _, o in flat for s in o.outlines):
+    if all(s.kind == 'rectangle' for _, obj in all_objects for s in obj.outlines):
         return {'boxes': boxes}
     if not has_outline.all():
         for m in np.flatnonzero(~has_outline):
@@ -355,45 +385,46 @@ def _extents(
     return {'boxes': boxes, 'masks': masks}
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #26123e1a
-def _of_flags(found: LabelmeSet, root: Path) -> Annotations:
-    "Annotations for classification"
-    sheets, names = _one_flag_each(found)
+def _read_flags(labelme: LabelmeSet, root: Path) -> Annotations:
+    "Annotations for classification: the class of an image is its only flag that is set"
+    sheets, names = _single_flags(labelme)
     if not sheets:
         raise VisionRecipesError(
-            f'{root}: has {plural(len(found.sheets), "file")}, but no shapes, and none with exactly one flag '
-            'that is set, so nothing says what the classes are.'
+            f'{root}: has {plural(len(labelme.sheets), "file")}, but no shapes, and none with exactly one '
+            'flag that is set, so nothing says what the classes are.'
         )
-    used = {composed(name) for sheet in found.sheets for name in sheet.flags} - {'__ignore__'}
+    used = {composed(name) for sheet in labelme.sheets for name in sheet.flags} - {'__ignore__'}
     listed, file = listed_names(root, used, 'flags.txt')
-    labels = LabelMap(_ordered(used, listed, file, found.notes))
+    labels = LabelMap(_in_listed_order(used, listed, file, labelme.notes))
     names = list(map(composed, names))
-    ids = _positions(names, labels.names)
+    ids = _positions_of(names, labels.names)
     return Annotations(
-        found.root,
+        labelme.root,
         Strings.from_list([s.image for s in sheets]),
         labels,
         Ragged(np.array([ids[name] for name in names], np.int64), np.arange(len(sheets) + 1)),
         np.array([s.size_wh for s in sheets], np.int32),
         format='labelme',
-        notes=tuple(found.notes),
+        notes=tuple(labelme.notes),
     )
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #0db29fc6
-def _one_flag_each(found: LabelmeSet) -> tuple[list[Sheet], list[str]]:
-    "The files in which exactly one flag is set, and which; the others are reported"
+def _single_flags(labelme: LabelmeSet) -> tuple[list[Sheet], list[str]]:
+    "The files in which exactly one flag is set, and the name of that; an error is noted for the others"
     sheets = []
     names = []
-    for sheet in found.sheets:
-        on = [name for name, flag in sheet.flags.items() if FLAG(flag, f'{sheet.file}: its flag {name!r}')]
-        if len(on) == 1:
+    for sheet in labelme.sheets:
+        flags = sheet.flags.items()
+        names_set = [name for name, flag in flags if FLAG(flag, f'{sheet.file}: its flag {name!r}')]
+        if len(names_set) == 1:
             sheets.append(sheet)
-            names += on
+            names += names_set
             continue
         message = (
-            f'has {plural(len(on), "flag")} set{": " + ", ".join(on) if on else ""}, but a '
-            'class is exactly one. Left out; set one, or __ignore__.'
+            f'has {plural(len(names_set), "flag")} set{": " + ", ".join(names_set) if names_set else ""}, '
+            'but a class is exactly one. Left out; set one, or __ignore__.'
         )
-        found.note('error', 'flags', sheet.file, message)
+        labelme.note('error', 'flags', sheet.file, message)
     return sheets, names
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #0958b6a2
@@ -408,7 +439,7 @@ def write_labelme(
     folder = Path(folder)
     anns = anns.measure()
     name_list = folder / ('labels.txt' if anns.has_boxes else 'flags.txt')
-    files = {name_list: ''.join(f'{name}\n' for name in _names(anns))}
+    files = {name_list: ''.join(f'{name}\n' for name in _names_to_list(anns))}
     for i in range(len(anns)):
         file = folder / _file_name(anns.paths[i])
         if file in files:
@@ -424,7 +455,8 @@ def write_labelme(
 
 
 def _json_text(anns: Annotations, i: int, file: Path) -> str:
-    contents = _contents(anns, i, file)
+    "The text of `file` for image `i`. Raises `VisionRecipesError` for a coordinate that is not finite"
+    contents = _json_contents(anns, i, file)
     try:
         return json.dumps(contents, indent=2, ensure_ascii=False, allow_nan=False) + '\n'
     except ValueError:
@@ -435,40 +467,40 @@ def _json_text(anns: Annotations, i: int, file: Path) -> str:
 # %% ../../../nbs/data/formats/08_labelme.ipynb #a33359b1
 def _refuse_to_overwrite(files: dict[Path, str]) -> None:
     "Raise `VisionRecipesError` where one of the files exists with other contents"
-    other = []
+    differing = []
     for file, text in files.items():
         if file.exists() and file.read_bytes() != text.encode('utf-8', 'backslashreplace'):
-            other.append(file)
-    if other:
-        more = f', and so are {len(other) - 1} more' if other[1:] else ''
+            differing.append(file)
+    if differing:
+        more = f', and so are {len(differing) - 1} more' if differing[1:] else ''
         raise VisionRecipesError(
-            f'{other[0]}: is there already, with other contents{more}. '
+            f'{differing[0]}: is there already, with other contents{more}. '
             'Nothing is written over: choose another folder, or move what is there.'
         )
 
 
 def _file_name(path: str) -> str:
-    "Where the annotations of an image go"
+    "The path of the JSON file for an image, below the folder that is written"
     return path_inside(path).rpartition('.')[0] + '.json'
 
 
-def _names(anns: Annotations) -> list[str]:
-    "What `labels.txt` holds"
-    names = list(NOT_TAKEN[: 1 + anns.has_boxes])
-    if _classes_matter(anns):
+def _names_to_list(anns: Annotations) -> list[str]:
+    "The lines of `labels.txt` or `flags.txt`; LabelMe's own lists begin with the names that are left out"
+    names = list(NOT_TAKEN[: 1 + anns.has_boxes])  # _background_ is no flag
+    if _needs_outline(anns):
         names += anns.class_names
     if anns.keypoints is not None:
         names += anns.labels.skeleton.points
     return names
 
 
-def _classes_matter(anns: Annotations) -> bool:
-    "Whether shapes beside the points must say the class and the box"
+def _needs_outline(anns: Annotations) -> bool:
+    "Whether an object needs a shape beside its points, which alone do not give its class and box back"
     return anns.keypoints is None or anns.point_margin == 0 or anns.class_names != ('object',)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #e09f81d6
-def _contents(anns: Annotations, i: int, file: Path) -> dict:
-    "The JSON of an image"
+def _json_contents(anns: Annotations, i: int, file: Path) -> dict:
+    "What the JSON `file` of image `i` holds"
     path = anns.path(i)
     width, height = anns.sizes_wh[i].tolist()
     if not width or not height:
@@ -478,7 +510,7 @@ def _contents(anns: Annotations, i: int, file: Path) -> dict:
     if anns.has_boxes:
         start, stop = anns.class_ids.offsets[i : i + 2].tolist()
         for m in range(start, stop):
-            shapes += _shapes(anns, m, m - start, (width, height))
+            shapes += _shapes_of(anns, m, m - start, (width, height))
     else:
         flags = {name: c in anns.class_ids[i] for c, name in enumerate(anns.class_names)}
     return {
@@ -501,34 +533,44 @@ def _relative_path(path: Path, file: Path) -> str:
     return relative.replace('\\', '/')
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #5310c65b
-def _shapes(anns: Annotations, m: int, k: int, size_wh) -> list[dict]:
-    "The shapes of object `m`, which is number `k` in its image"
+def _shapes_of(
+    anns: Annotations,
+    m: int,  # The position of an object
+    k: int,  # Its number in its image, which is its group
+    size_wh: tuple[int, int],  # Of the image
+) -> list[dict]:
+    "The shapes of an object, as the JSON has them"
     label = anns.class_names[anns.class_ids.values[m]]
-    outlines = _outlines(anns, m, size_wh)
+    outlines = _outlines_of(anns, m, size_wh)
     points = []
     if anns.keypoints is not None:
         named = zip(anns.labels.skeleton.points, anns.keypoints[m])
-        points = [(name, point) for name, point in named if point[2] > 0]
+        points = [(name, point) for name, point in named if point[2] > 0]  # that are not absent
     group = k if points or len(outlines) > 1 else None
     flags = {'crowd': True} if anns.crowd is not None and anns.crowd[m] else {}
-    shapes = [_as_dict(label, corners, kind, group, flags, **more) for kind, corners, more in outlines]
+    shapes = [_shape_dict(label, corners, kind, group, flags, **more) for kind, corners, more in outlines]
     for name, point in points:
         hidden = {'hidden': True} if point[2] == 1 else {}
-        shapes.append(_as_dict(name, point[None, :2], 'point', group, hidden))
+        shapes.append(_shape_dict(name, point[None, :2], 'point', group, hidden))
     return shapes
 
 
-def _outlines(anns: Annotations, m: int, size_wh) -> list[tuple[str, np.ndarray, dict]]:
-    "Type, points and further entries of each outline of object `m`"
+def _outlines_of(
+    anns: Annotations, m: int, size_wh: tuple[int, int]
+) -> list[tuple[str, np.ndarray, dict]]:  # Type, points (n, 2), further entries of the JSON
+    "The outlines of object `m`: its mask as pixels or polygons, or its box where that is needed"
     if anns.masks is not None and anns.masks.is_runs(m):
         return [_mask_shape(*draw_object(anns.masks, m, size_wh))]
     rings = [] if anns.masks is None else anns.masks.rings_of(m)
-    if not len(rings) and _classes_matter(anns):
+    if not len(rings) and _needs_outline(anns):
         return [('rectangle', anns.boxes[m].reshape(2, 2), {})]
     return [('polygon', ring, {}) for ring in rings]
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #42d70297
-def _as_dict(label, points, kind, group, flags, **more) -> dict:
+def _shape_dict(
+    label: str, points: np.ndarray, kind: str, group: int | None, flags: dict[str, bool], **more
+) -> dict:
+    "A shape as the JSON has it; `more` are further entries"
     # 9 digits hold a float32 without loss
     return {
         'label': label,
@@ -542,8 +584,8 @@ def _as_dict(label, points, kind, group, flags, **more) -> dict:
 
 
 def _mask_shape(x: int, y: int, mask: np.ndarray) -> tuple[str, np.ndarray, dict]:
-    "Pixels as LabelMe writes them: the corners are the first and the last pixel"
-    mask = mask if mask.size else np.zeros((1, 1), bool)
+    "Pixels as LabelMe writes them, as for `_outlines_of`: the points are the first and the last pixel"
+    mask = mask if mask.size else np.zeros((1, 1), bool)  # a PNG has at least one pixel
     height, width = mask.shape
     file = io.BytesIO()
     Image.fromarray(mask).save(file, 'PNG')

@@ -35,27 +35,28 @@ from .labelme_shapes import Shape, SHAPES
 from .values import FLAG, ID, NUMBER, SIDE, ValueRule
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #e9f7ff7b
+# Keys of LabelMe beside "shapes", of which one must be there
 _OTHER_KEYS = r'"(version|flags|shape_type|imagePath|imageData|imageHeight)"\s*:'
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #af8b0fd0
 def is_labelme(file: Path) -> bool:
-    "Whether a JSON file begins as LabelMe's do"
-    start = head_text(file)
-    if start.lstrip()[:1] != '{':
+    "Whether a JSON file has the keys of LabelMe at its beginning or end"
+    text = head_text(file)
+    if text.lstrip()[:1] != '{':
         return False
-    if '"shapes"' not in start and ('"imageData"' in start or '"flags"' in start):
-        start += tail_text(file)
-    has_shapes = re.search(r'"shapes"\s*:\s*\[', start) is not None
-    return has_shapes and re.search(_OTHER_KEYS, start) is not None
+    if '"shapes"' not in text and ('"imageData"' in text or '"flags"' in text):
+        text += tail_text(file)  # an embedded image or many flags come before the shapes
+    has_shapes = re.search(r'"shapes"\s*:\s*\[', text) is not None
+    return has_shapes and re.search(_OTHER_KEYS, text) is not None
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #ecad6c64
-_HIDDEN = re.compile(r'(?<!not )\b(hidden|occluded|invisible)\b', re.I)
-_CROWD = re.compile(r'(is)?_?crowd|difficult', re.I)
-NOT_TAKEN = ('__ignore__', '_background_')
-_WHICH = 'Write the path of the image, as seen from the JSON file, into "imagePath".'
+_HIDDEN = re.compile(r'(?<!not )\b(hidden|occluded|invisible)\b', re.I)  # In a flag or a description
+_CROWD = re.compile(r'(is)?_?crowd|difficult', re.I)  # The name of a flag
+NOT_TAKEN = ('__ignore__', '_background_')  # Labels of shapes that are left out
+_AMBIGUOUS_CURE = 'Write the path of the image, as seen from the JSON file, into "imagePath".'
 
 
-def _load(file: Path) -> dict | None:  # None: JSON, but not LabelMe's
+def _load_json(file: Path) -> dict | None:  # None: JSON, but not LabelMe's
     "The contents of a file. Raises `VisionRecipesError` where it is no JSON or has no list of shapes"
     try:
         contents = json.loads(file.read_bytes())
@@ -71,6 +72,7 @@ def _load(file: Path) -> dict | None:  # None: JSON, but not LabelMe's
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #635b8308
 def _flags(value: Any) -> dict:
+    "An object of JSON; {} where there is none"
     if not value:
         return {}
     if not isinstance(value, dict):
@@ -78,13 +80,15 @@ def _flags(value: Any) -> dict:
     return value
 
 
-def _flagged(flags: dict, pattern: re.Pattern, where: str) -> bool:
-    "Whether a flag whose name fits the pattern is set. Raises `VisionRecipesError` where one is no flag"
-    named = [name for name in flags if pattern.fullmatch(name.strip())]
-    return any([FLAG(flags[name], f'{where}: its flag {name!r}') for name in named])
+def _has_flag(flags: dict, pattern: re.Pattern, where: str) -> bool:
+    "Whether a flag whose name fits the pattern is set. Raises `VisionRecipesError` where it is no 0 or 1"
+    fitting = [name for name in flags if pattern.fullmatch(name.strip())]
+    # a list, so that each of them is checked
+    return any([FLAG(flags[name], f'{where}: its flag {name!r}') for name in fitting])
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #acd1d262
 def _finite_points(points: Any) -> np.ndarray:  # (n, 2) float64
+    "Pairs of finite numbers. Raises one of `BROKEN` where they are none"
     if not isinstance(points, list):
         raise TypeError
     pairs = [(NUMBER.read(x), NUMBER.read(y)) for x, y in points]
@@ -95,6 +99,7 @@ def _finite_points(points: Any) -> np.ndarray:  # (n, 2) float64
 
 
 def _label(value: Any) -> str:
+    "Text that is not empty, without white space around it"
     if not value.strip():
         raise ValueError
     return value.strip()
@@ -108,12 +113,12 @@ _GROUP = ValueRule(
 )
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #0ee47c7a
-def _shape(
-    file: Path,
-    k: int,  # Its number in the file
-    entry,  # What the JSON has
+def _read_shape(
+    file: Path,  # For messages
+    k: int,  # Its number in the file, from 0
+    entry: Any,  # The entry of "shapes" in the JSON
 ) -> Shape:
-    "A shape of a file. Raises `VisionRecipesError` where a value is of the wrong type"
+    "Check and convert the values of a shape. Raises `VisionRecipesError` where a value is of the wrong type"
     where = f'{file}: shape {k} (counting from 0)'
     if not isinstance(entry, dict):
         raise VisionRecipesError(
@@ -132,39 +137,41 @@ def _shape(
         points,
         group,
         _is_hidden(flags, entry.get('description'), where),
-        _flagged(flags, _CROWD, where) or is_difficult,
+        _has_flag(flags, _CROWD, where) or is_difficult,
         entry.get('mask'),
     )
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #4d734345
 def _is_hidden(flags: dict, description: Any, where: str) -> bool:
     "Whether a flag or the description marks a shape as hidden"
-    if _flagged(flags, _HIDDEN, where):
+    if _has_flag(flags, _HIDDEN, where):
         return True
     return isinstance(description, str) and _HIDDEN.search(description) is not None
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #ede4304e
-def _shape_fault(s: Shape) -> str:  # '' where it can be used
-    "Why a shape cannot be used"
-    if s.kind not in SHAPES:
+def _shape_fault(shape: Shape) -> str:  # '' where it can be used
+    "Why a shape cannot be used, and what to do"
+    kind = shape.kind
+    if kind not in SHAPES:
         return (
-            f'is of the type {s.kind!r}, which is not one of '
-            f'{", ".join(SHAPES)}.{did_you_mean(s.kind, SHAPES)} Draw it again, or delete it.'
+            f'is of the type {kind!r}, which is not one of '
+            f'{", ".join(SHAPES)}.{did_you_mean(kind, SHAPES)} Draw it again, or delete it.'
         )
-    needs = SHAPES[s.kind]
-    n = len(s.points)
-    enough = n >= int(needs[0]) if 'more' in needs else str(n) in needs.split(' or ')
-    if not enough:
-        return f'is a {s.kind} of {plural(n, "point")}, but needs {needs}. Draw it again, or delete it.'
-    return _mask_fault(s) if s.kind == 'mask' else ''
+    needs = SHAPES[kind]  # such as `2 or 4`, `3 or more`
+    n = len(shape.points)
+    has_enough = n >= int(needs[0]) if 'more' in needs else str(n) in needs.split(' or ')
+    if not has_enough:
+        return f'is a {kind} of {plural(n, "point")}, but needs {needs}. Draw it again, or delete it.'
+    return _mask_fault(shape) if kind == 'mask' else ''
 
-
-def _mask_fault(s: Shape) -> str:
-    "Whether the pixels of a mask are there and fit its two points; that they are no PNG is found later"
-    if not isinstance(s.png, str):
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #9004a697
+def _mask_fault(shape: Shape) -> str:  # '' where it can be used
+    "Why a mask cannot be used: no pixels, or pixels that do not fit its two points. No PNG is found later"
+    if not isinstance(shape.png, str):
         return 'is a mask without pixels (its "mask" is no text). Draw it again, or delete it.'
-    png_size = _png_size(s.png)
-    spanned = np.ptp(s.points, axis=0) + 1  # the points are the first and the last pixel
+    png_size = _png_size(shape.png)
+    spanned = np.ptp(shape.points, axis=0) + 1  # the points are the first and the last pixel
+    # points may be rounded
     if png_size and (np.abs(spanned - png_size) >= 1.5).any():
         return (
             f'is a mask of {png_size[0]} x {png_size[1]} pixels, but its points span '
@@ -176,11 +183,12 @@ def _mask_fault(s: Shape) -> str:
 def _png_size(png: str) -> tuple[int, int] | None:  # Width and height; None where it is no PNG
     "The size of a PNG in base64, by its first bytes"
     try:
-        start = base64.b64decode(png[:32])
+        start = base64.b64decode(png[:32])  # 24 bytes
     except ValueError:
         return None
     if start[:4] != b'\x89PNG':
         return None
+    # the header has width and height behind the signature (8 bytes), its length and its name (8 bytes)
     return int.from_bytes(start[16:20], 'big'), int.from_bytes(start[20:24], 'big')
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #cd10f7c6
@@ -201,7 +209,7 @@ def cache_folder() -> Path:
     return Path(base) / 'vision_recipes'
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #ac696b3b
-def _suffix(content: bytes) -> str:
+def _image_suffix(content: bytes) -> str:
     "The file suffix of an image, by its first bytes"
     if content[:4] == b'\x89PNG':
         return '.png'
@@ -212,15 +220,18 @@ def _suffix(content: bytes) -> str:
     return '.webp' if content[8:12] == b'WEBP' else '.jpg'
 
 
-def _unpacked(file: Path, data: str) -> str:  # Its path; '' where it is no image
-    "Write the image of a file into the cache, once"
+def _unpack_image(
+    file: Path,  # The JSON file, whose name the image gets
+    data: str,  # Base64, perhaps as a data URL
+) -> str:  # The path of the image; '' where it is none
+    "Write an embedded image into the cache, unless it is there"
     try:
         content = base64.b64decode(data.partition(',')[2] if data.startswith('data:') else data)
         image_size(content)
     except (ImageError, binascii.Error, ValueError):
         return ''
     digest = hashlib.blake2b(content, digest_size=8).hexdigest()
-    path = cache_folder() / 'labelme' / f'{file.stem[:60]}_{digest}{_suffix(content)}'
+    path = cache_folder() / 'labelme' / f'{file.stem[:60]}_{digest}{_image_suffix(content)}'
     if not path.is_file() or path.stat().st_size != len(content):
         write_bytes(path, content)
     return path.resolve().as_posix()
@@ -230,17 +241,18 @@ def _join(folder: str, name: str) -> str:
     return f'{folder}/{name}'.lstrip('/')
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #31570d97
-class _Images:
-    "The images below a folder, by folder and name"
+class _ImageIndex:
+    "Finds the images below a folder that JSON files mean. All folders and paths are relative to the root"
 
     def __init__(self, root: Path, files: dict[str, list[str]]):
         self.root = root
-        self.prefix = os.path.join(os.path.abspath(root), '')
-        self.names = {}  # folder: names
-        self.stems = {}  # folder: {stem: name}
-        self.twins = {}  # folder: {stem: names that share it}
-        self.respelled = {}  # What a JSON file says: the image that was taken in another spelling or folder
-        self.doubtful = {}  # What a JSON file says: the images that may be meant
+        self.prefix = os.path.join(os.path.abspath(root), '')  # The absolute root, with a separator
+        self.names = {}  # Folder: names of images
+        self.stems = {}  # Folder: {stem: name}
+        self.twins = {}  # Folder: {stem: names that share it}
+        # What a JSON file says or is called: the image that was found in another spelling or folder
+        self.respelled = {}
+        self.doubtful = {}  # What a JSON file says or is called: the images that may be meant
         for folder, file_names in files.items():
             names = {n for n in file_names if is_image_name(n)}
             self.names[folder] = names
@@ -248,111 +260,117 @@ class _Images:
             self.twins[folder] = image_twins(names, self.stems[folder])
 
     @cached_property
-    def by_key(self) -> dict[str, list[str]]:  # Paths
-        "The images of each name and stem, in any spelling"
-        found = defaultdict(list)
+    def by_key(self) -> dict[str, list[str]]:  # Key: paths
+        "The images by the `name_key` of their name, and by that of their stem"
+        paths_of = defaultdict(list)
         for folder, names in self.names.items():
             for name in names:
                 for key in {name_key(name), name_key(name.rpartition('.')[0])}:
-                    found[key].append(_join(folder, name))
-        return found
+                    paths_of[key].append(_join(folder, name))
+        return paths_of
 
 
 @patch
-def others(self: _Images, taken: list[str]) -> list[str]:
-    "Images beside those that were taken, sorted"
+def unused(self: _ImageIndex, taken: list[str]) -> list[str]:
+    "The images in the folders of `taken` that are not among these, sorted"
     folders = {path.rpartition('/')[0] for path in taken} & self.names.keys()
     return sorted({_join(f, n) for f in folders for n in self.names[f]} - set(taken))
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #cb253338
 @patch
 def find(
-    self: _Images,
+    self: _ImageIndex,
     folder: str,  # Of the JSON file, relative to the root
     stem: str,  # Its name without .json
-    image_path,  # What the file has as `imagePath`
-) -> str:  # Relative to the root; '' where there is none
-    "The image of a JSON file"
+    image_path: Any,  # What the file has as `imagePath`
+) -> str:  # Relative to the root, or absolute where it is outside; '' where there is none, or a doubt
+    "Find the image of a JSON file: where `imagePath` says, else by its last name, else by `stem`"
     image_path = image_path.replace('\\', '/') if isinstance(image_path, str) else ''
     if is_image_name(image_path):
         path = self._from_root(folder, image_path)
-        above, _, name = path.rpartition('/')
-        if name in self.names.get(above, ()):
+        image_folder, _, name = path.rpartition('/')
+        if name in self.names.get(image_folder, ()):
             return path
-        if above not in self.names and os.path.isfile(self.root / path):
+        if image_folder not in self.names and os.path.isfile(self.root / path):  # a folder not listed
             return path
-    last = image_path.rpartition('/')[2]
-    for key, wanted in ((last, image_path), (stem, _join(folder, stem))):
-        if key in self.names[folder]:
-            return _join(folder, key)
-        if key in self.twins[folder]:
-            self.doubtful[wanted] = [_join(folder, name) for name in self.twins[folder][key]]
+    last_name = image_path.rpartition('/')[2]
+    for name, wanted in ((last_name, image_path), (stem, _join(folder, stem))):
+        if name in self.names[folder]:
+            return _join(folder, name)
+        if name in self.twins[folder]:  # several images with this stem
+            self.doubtful[wanted] = [_join(folder, twin) for twin in self.twins[folder][name]]
             return ''
-        if key in self.stems[folder]:
-            return _join(folder, self.stems[folder][key])
-        path = self._meant(folder, wanted)
+        if name in self.stems[folder]:
+            return _join(folder, self.stems[folder][name])
+        path = self._find_respelled(folder, wanted)
         if path:
             return path
     return ''
 
 
 @patch
-def _from_root(self: _Images, folder: str, image_path: str) -> str:
+def _from_root(self: _ImageIndex, folder: str, image_path: str) -> str:
     "`image_path`, which is relative to `folder`, as seen from the root; absolute where it is outside"
     path = os.path.normpath(os.path.join(self.prefix, folder, image_path)).removeprefix(self.prefix)
-    if os.path.isabs(path) and not os.path.isabs(image_path):
+    if os.path.isabs(path) and not os.path.isabs(image_path):  # outside, with `..`, which stays
         path = os.path.normpath(os.path.join(folder, image_path))
     return path.replace('\\', '/')
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #cddefbbd
 @patch
-def _meant(self: _Images, folder: str, wanted: str) -> str:  # '' where there is none, or a doubt
-    "The image that a path or stem means"
+def _find_respelled(
+    self: _ImageIndex,
+    folder: str,  # Of the JSON file
+    wanted: str,  # A path with or without suffix
+) -> str:  # '' where there is none, or a doubt
+    "Find an image in any spelling, first in `folder`, then in all folders; note it as respelled or doubtful"
     candidates = self.by_key.get(name_key(wanted).rpartition('/')[2], [])
     beside = [path for path in candidates if path.rpartition('/')[0] == folder]
     for paths in (beside, candidates):
-        names = {path: path for path in paths} | {path.rpartition('.')[0]: path for path in paths}
-        matches = match_names([f'/{wanted.lstrip("/")}'], names)
-        for found in filter(None, matches.found):
-            self.respelled[wanted] = names[found]
-            return names[found]
+        path_of = {path: path for path in paths} | {path.rpartition('.')[0]: path for path in paths}
+        # with a `/` before it, the last parts of the path suffice
+        matches = match_names([f'/{wanted.lstrip("/")}'], path_of)
+        (found,) = matches.found
+        if found:
+            self.respelled[wanted] = path_of[found]
+            return path_of[found]
         for doubtful in matches.doubtful.values():
-            self.doubtful[wanted] = sorted({names[name] for name in doubtful})
+            self.doubtful[wanted] = sorted({path_of[name] for name in doubtful})
             return ''
     return ''
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #5baf82c9
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    "What is kept of a file"
+    "What is kept of a LabelMe file: the shapes and flags of one image"
 
     file: Path
-    image: str  # Relative to the root, or absolute
-    size_wh: tuple[int, int]
-    shapes: list[Shape]
-    flags: dict  # Of the whole image
+    image: str  # Its path, relative to the root or absolute
+    size_wh: tuple[int, int]  # Pixels
+    shapes: list[Shape]  # Those that can be used
+    flags: dict  # Of the whole image: names with true or false
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #3645a95a
 class LabelmeSet:
-    """The files of a data set: `sheets`, and what was noticed while reading them as `notes`.
+    """The LabelMe files of a folder, or one file: `sheets`, and what was noticed on the way as `notes`.
 
     Raises `VisionRecipesError` where there is no LabelMe file, a file is broken, or all images are missing.
     """
 
     def __init__(self, root: Path):
         self.root = root.parent if root.is_file() else root
-        self.sheets = []
-        self.notes = []
-        self.missing = []  # Images that are not there
-        self.lost = []  # JSON files with shapes, whose images are not there
-        self.counts = {}  # kind of note: {noun: how many}
-        self.json_of = {}  # image: name of its JSON file
+        self.sheets = []  # A `Sheet` for each file whose image exists
+        self.notes = []  # Findings
+        self.missing = []  # Images that do not exist, as a message should name them
+        self.lost = []  # Names of JSON files with shapes, whose images do not exist
+        self.counts = {}  # Kind of a note: {noun: how many}, such as ignored: {shape: 3}
+        self.json_of = {}  # Path of an image: the name of its JSON file
         passed = []
         files = scan(self.root, passed=passed)
         self.notes += left_out_findings(self.root, files, passed) if root.is_dir() else []
-        self.images = _Images(self.root, files)
+        self.images = _ImageIndex(self.root, files)
         names = [root.name] if root.is_file() else _json_names(files)
-        _refuse_parts(root, names)
+        _refuse_splits(root, names)
         for name in progress(names, 'reading annotations', unit='file'):
             self._add(name)
         if not (self.sheets or self.missing or self.counts):
@@ -364,10 +382,10 @@ class LabelmeSet:
         cache = cache_folder() / 'labelme'
         self._note_counts('embedded', f'unpacked from JSON files to {cache}, for there is no other file')
         found = NameMatches([], self.images.respelled, self.images.doubtful)
-        self.notes += spelling_findings(root, found, cure=_WHICH)
+        self.notes += spelling_findings(root, found, cure=_AMBIGUOUS_CURE)
         empty = [sheet.image for sheet in self.sheets if not (sheet.shapes or sheet.flags)]
         self.notes += hidden_negatives(root, self.lost, empty)
-        unused = self.images.others(list(self.json_of)) if root.is_dir() else []
+        unused = self.images.unused(list(self.json_of)) if root.is_dir() else []
         advice = 'Put them back, or delete their .json files.'
         self.notes += missing_findings(root, len(self.sheets), self.missing, unused, advice, self.notes)
 
@@ -380,24 +398,29 @@ def _json_names(files: dict[str, list[str]]) -> list[str]:
     return names
 
 
-def _refuse_parts(root: Path, names: list[str]) -> None:
+def _refuse_splits(root: Path, names: list[str]) -> None:
     "Raise `VisionRecipesError` where a folder holds the parts of a split, because they are several data sets"
-    tops = {n.partition('/')[0] for n in names if '/' in n}
-    if len(tops) > 1 and all('/' in n for n in names) and {t.lower() for t in tops} <= SPLIT_NAMES:
+    folders = sorted({name.partition('/')[0] for name in names if '/' in name})
+    all_in_folders = all('/' in name for name in names)
+    if len(folders) > 1 and all_in_folders and {folder.lower() for folder in folders} <= SPLIT_NAMES:
         raise VisionRecipesError(
-            f'{root}: holds the parts {", ".join(sorted(tops))} of a split. '
-            f'Name the one to read, such as {root / sorted(tops)[0]}.'
+            f'{root}: holds the parts {", ".join(folders)} of a split. '
+            f'Name the one to read, such as {root / folders[0]}.'
         )
 
-
+# %% ../../../nbs/data/formats/07_labelme_files.ipynb #eeb2ccb4
 @patch
-def note(self: LabelmeSet, level: str, kind: str, where, message: str) -> None:
+def note(self: LabelmeSet, level: str, kind: str, where: Path | None, message: str) -> None:
     "Add a finding"
     self.notes.append(Finding(level, kind, str(where), message))
 
 
 @patch
-def _note_counts(self: LabelmeSet, kind: str, what: str) -> None:
+def _note_counts(
+    self: LabelmeSet,
+    kind: str,  # A key of `counts`
+    what: str,  # What the message says behind `3 shapes`
+) -> None:
     "Add a finding for each noun that was counted"
     for noun, n in self.counts.get(kind, {}).items():
         self.note('note', kind, self.root, f'{plural(n, noun)} {what}.')
@@ -405,6 +428,7 @@ def _note_counts(self: LabelmeSet, kind: str, what: str) -> None:
 
 @patch
 def _count(self: LabelmeSet, kind: str, noun: str, n: int = 1) -> None:
+    "Count `n` more of a noun for `_note_counts`"
     if n:
         counts = self.counts.setdefault(kind, {})
         counts[noun] = counts.get(noun, 0) + n
@@ -412,9 +436,9 @@ def _count(self: LabelmeSet, kind: str, noun: str, n: int = 1) -> None:
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #afbb2e52
 @patch
 def _add(self: LabelmeSet, name: str) -> None:
-    "Read a file, unless it is ignored or its image is missing"
+    "Read the file with this path below the root, unless it is ignored or its image is missing"
     file = self.root / name
-    contents = _load(file)
+    contents = _load_json(file)
     if contents is None:
         self.note('warning', 'other json', file, 'is no LabelMe file; not taken.')
         return
@@ -435,45 +459,46 @@ def _add(self: LabelmeSet, name: str) -> None:
         self.note('error', 'two files', file, message)
     self.json_of.setdefault(path, name)
     size_wh = _recorded_size(file, contents, self.root / path)
-    shapes = [_shape(file, k, entry) for k, entry in enumerate(contents['shapes'])]
-    self.sheets.append(Sheet(file, path, size_wh, self._usable(file, shapes), flags))
+    shapes = [_read_shape(file, k, entry) for k, entry in enumerate(contents['shapes'])]
+    self.sheets.append(Sheet(file, path, size_wh, self._usable_shapes(file, shapes), flags))
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #6b046349
 @patch
 def _image_of(self: LabelmeSet, name: str, file: Path, contents: dict) -> str:
-    "The path of the image, which is unpacked where it is embedded only; '' where it is missing"
-    folder, _, last = name.rpartition('/')
-    doubts = set(self.images.doubtful)
-    path = self.images.find(folder, last[:-5], contents.get('imagePath'))
+    "The path of a file's image, which is unpacked where it is embedded only; '' where it is missing"
+    folder, _, file_name = name.rpartition('/')
+    doubts_before = set(self.images.doubtful)
+    path = self.images.find(folder, file_name[:-5], contents.get('imagePath'))  # without .json
     embedded = contents.get('imageData')
     if not path and isinstance(embedded, str) and embedded:
-        path = _unpacked(file, embedded)
+        path = _unpack_image(file, embedded)
         self._count('embedded', 'image', int(path != ''))
-    for settled in self.images.doubtful.keys() - doubts if path else ():
-        del self.images.doubtful[settled]
+    if path:  # what was in doubt on the way to it is so no more
+        for settled in self.images.doubtful.keys() - doubts_before:
+            del self.images.doubtful[settled]
     return path
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #70307e92
 def _recorded_size(file: Path, contents: dict, path: Path) -> tuple[int, int]:
-    "Width and height as the file has them, or of the image itself where it does not"
+    "Width and height, pixels: as the JSON file says, else of the image at `path`"
     keys = ('imageWidth', 'imageHeight')
     size_wh = tuple(SIDE(contents.get(key), f'{file}: its "{key}"') for key in keys)
     return size_wh if is_size(*size_wh) else image_size(path)
 
 
 @patch
-def _usable(self: LabelmeSet, file: Path, shapes: list[Shape]) -> list[Shape]:
-    "The shapes that can be used; the others are counted or reported"
+def _usable_shapes(self: LabelmeSet, file: Path, shapes: list[Shape]) -> list[Shape]:
+    "The shapes that can be used. Those to ignore are counted, and the others reported"
     usable = []
     n_ignored = 0
-    for s in shapes:
-        if s.label in NOT_TAKEN:
+    for shape in shapes:
+        if shape.label in NOT_TAKEN:
             n_ignored += 1
             continue
-        fault = _shape_fault(s)
+        fault = _shape_fault(shape)
         if fault:
-            self.note('error', 'shape', file, f'shape {s.k} ({s.label}) {fault}')
+            self.note('error', 'shape', file, f'shape {shape.k} ({shape.label}) {fault}')
         else:
-            usable.append(s)
+            usable.append(shape)
     self._count('ignored', 'shape', n_ignored)
     return usable

@@ -14,9 +14,9 @@ from ...core.images import ImageError, open_raw
 from ...core.masks import encode_runs, fill_rings
 
 # %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #ceca9a59
-STROKE = 10.0  # Width of a line, pixels
-DISC = 5.0  # Radius of a point, pixels
-# How many points each type has
+STROKE = 10.0  # Width of a line as LabelMe draws it, pixels
+DISC = 5.0  # Radius of a point as LabelMe draws it, pixels
+# The types of shapes, and how many points each has
 SHAPES = {
     'polygon': '3 or more',
     'rectangle': '2 or 4',
@@ -33,42 +33,46 @@ SHAPES = {
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    "What is kept of a shape"
+    "What is kept of a shape in a LabelMe file"
 
-    k: int  # Its number in the file
-    label: str
-    kind: str  # A key of `SHAPES`
+    k: int  # Its number in the file, from 0
+    label: str  # The name of a class or of a keypoint
+    kind: str  # Its `shape_type`; a key of `SHAPES` where it can be used
     points: np.ndarray  # (n, 2) float64 x, y in pixels
-    group: int | str | None
+    group: int | str | None  # Its `group_id`: shapes with the same one may be parts of one object
     hidden: bool  # Marked as out of sight
-    crowd: bool  # Marked as many objects, or too hard
-    png: str | None  # The pixels of a mask, base64
+    crowd: bool  # Marked as many objects, or as too hard
+    png: str | None  # The pixels of a mask: a PNG in base64
 
 # %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #d9c1502c
+_CIRCLE_ERROR = 0.05  # How far a polygon may lie inside of its circle, pixels
+
+
 def _circle(center: np.ndarray, radius: float) -> np.ndarray:  # (n, 2)
-    "A ring on a circle, with points at its four ends"
+    "A polygon on a circle. The number of points is a multiple of 4, so the box around it is exact"
     n = 12
-    if radius > 0.05:
-        # the radius is limited, so that a huge one gets no endless outline
-        half_angle = math.acos(max(0.0, 1 - 0.05 / min(radius, 1e5)))
+    if radius > _CIRCLE_ERROR:
+        # half the angle between two points; the radius is limited, so that a huge one gets no endless outline
+        half_angle = math.acos(max(0.0, 1 - _CIRCLE_ERROR / min(radius, 1e5)))
         n = 4 * math.ceil(max(3, math.pi / half_angle) / 4)
     angle = np.arange(n) * (2 * math.pi / n)
     return center + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
 
 
 def _stroke(points: np.ndarray) -> list[np.ndarray]:  # Each (4, 2)
-    "A rectangle for each piece of a line; none for pieces without length"
+    "A rectangle of width `STROKE` for each piece of a line; none for pieces without length"
     step = np.diff(points, axis=0)
     length = np.hypot(*step.T)
     drawn = length > 0
     start = points[:-1][drawn]
     stop = points[1:][drawn]
+    # from the middle of the line to its side: (y, -x) is at right angles to (x, y)
     side = step[drawn][:, ::-1] * (1, -1) / length[drawn, None] * (STROKE / 2)
     return list(np.stack([start + side, stop + side, stop - side, start - side], 1))
 
-
+# %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #b49b338c
 def shape_rings(shape: Shape) -> list[np.ndarray]:  # Each (n, 2)
-    "The outlines of a shape that has no pixels"
+    "The outlines of a shape of any type but `mask`, in pixels"
     points = shape.points
     if shape.kind == 'rectangle':
         x1, y1 = points.min(0)
@@ -83,17 +87,21 @@ def shape_rings(shape: Shape) -> list[np.ndarray]:  # Each (n, 2)
     return [points]
 
 # %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #95b82c5a
-def _pixels(shape: Shape, size_wh, where: str) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
-    "The pixels of a mask, cut at the edge of the image"
-    mask = _decoded(shape, where)
-    x, y = np.floor(shape.points.min(0) + 0.5).astype(int).tolist()
+def _mask_window(
+    shape: Shape,  # Of the type `mask`
+    size_wh: tuple[int, int],  # Of the image
+    where: str,  # The file, for messages
+) -> tuple[int, int, np.ndarray]:  # x and y of its first pixel in the image; (h, w) bool
+    "The pixels of a mask, without those outside of the image"
+    mask = _decode_png(shape, where)
+    x, y = np.floor(shape.points.min(0) + 0.5).astype(int).tolist()  # rounded
     width, height = size_wh
-    left = max(0, -x)
+    left = max(0, -x)  # columns and rows to cut
     top = max(0, -y)
     return x + left, y + top, mask[top : max(top, height - y), left : max(left, width - x)]
 
 
-def _decoded(shape: Shape, where: str) -> np.ndarray:  # (h, w) bool
+def _decode_png(shape: Shape, where: str) -> np.ndarray:  # (h, w) bool
     "The PNG of a mask; transparent pixels are not part of it"
     try:
         values = np.asarray(open_raw(base64.b64decode(shape.png))) > 0
@@ -103,34 +111,47 @@ def _decoded(shape: Shape, where: str) -> np.ndarray:  # (h, w) bool
         ) from None
     if values.ndim == 2:
         return values
-    if values.shape[2] in (2, 4):
+    if values.shape[2] in (2, 4):  # the last channel is opacity
         return values[..., :-1].any(2) & values[..., -1]
     return values.any(2)
 
 # %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #aacd209a
-def _window_runs(x: int, y: int, mask: np.ndarray, size_wh) -> np.ndarray:  # uint32
-    "Run lengths of a window of an image. Only the columns of the window are encoded"
+def _window_runs(
+    x: int,  # Of the window's first pixel in the image
+    y: int,
+    mask: np.ndarray,  # (h, w) bool, the pixels of the window
+    size_wh: tuple[int, int],  # Of the image
+) -> np.ndarray:  # uint32, as `encode_runs` gives them for the whole image
+    """Run lengths of a mask that fills a window of the image, and is empty elsewhere.
+
+    Runs go down the columns, empty ones and filled ones in turn. Only the columns of the window are encoded;
+    those before and behind it lengthen the first and the last run.
+    """
     width, height = size_wh
-    x = min(x, width)
+    x = min(x, width)  # a window to the right of the image has no column
     columns = np.zeros((height, mask.shape[1]), bool)
     columns[y : y + mask.shape[0]] = mask
     runs = encode_runs(columns).astype(np.int64)
     runs[0] += x * height
-    rest = (width - x - mask.shape[1]) * height
+    rest = (width - x - mask.shape[1]) * height  # pixels behind the window
     ends_with_mask = len(runs) % 2 == 0
     if ends_with_mask and rest:
         return np.append(runs, rest).astype(np.uint32)
     runs[-1] += rest
     return runs.astype(np.uint32)
 
-
-def mask_row(shapes: list[Shape], size_wh, where: str):  # As `Masks.from_rows` takes it
-    "The union of some shapes"
+# %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #f82c1242
+def mask_row(
+    shapes: list[Shape],  # Of one object
+    size_wh: tuple[int, int],  # Of the image
+    where: str,  # The file, for messages
+) -> list[np.ndarray] | np.ndarray:  # Rings, each (n, 2), or run lengths: as `Masks.from_rows` takes them
+    "The union of some shapes: rings, or run lengths where one of them has pixels"
     rings = []
     windows = []
     for shape in shapes:
         if shape.kind == 'mask':
-            windows.append(_pixels(shape, size_wh, where))
+            windows.append(_mask_window(shape, size_wh, where))
         else:
             rings += shape_rings(shape)
     if not windows:

@@ -25,7 +25,7 @@ class Sureness(IntEnum):
 
     @property
     def words(self) -> str:
-        "For messages"
+        "The verb of a message: a file `is` COCO"
         return ('no', 'may be', 'is')[self]
 
 
@@ -34,7 +34,7 @@ class Recognition:
     "Whether a path holds a format, and why"
 
     sureness: Sureness
-    reason: str  # What was found or missing, with the name of the file; continues a sentence after `:`
+    reason: str  # What was found or missing, with the name of the file; a message has it after a colon
 
     def __bool__(self) -> bool:
         return self.sureness > Sureness.NO
@@ -42,9 +42,9 @@ class Recognition:
 
 def surest(
     found: Iterable[Recognition],
-    otherwise: str,  # The reason of a `NO`, where `found` is empty
+    otherwise: str,  # The reason of the `NO` that is returned where `found` is empty
 ) -> Recognition:
-    "The first of those that are the surest"
+    "The recognition with the highest sureness; of several the first"
     return max(found, key=lambda r: r.sureness, default=Recognition(Sureness.NO, otherwise))
 
 # %% ../../../nbs/data/formats/10_recognition.ipynb #22bc3401
@@ -75,59 +75,66 @@ def surest_file(
     return recognise(path)
 
 # %% ../../../nbs/data/formats/10_recognition.ipynb #d79d31b9
-HEAD = 1 << 16  # Bytes of a file that are looked at
+HEAD = 1 << 16  # Bytes at the beginning or end of a file that are looked at
 
 
-def head_text(file: Path) -> str:
-    "The beginning of a text file; what is no text in its encoding is replaced. Empty where it cannot be read"
+def head_text(file: Path) -> str:  # Empty where the file cannot be read
+    "Decode the first `HEAD` bytes of a text file. Bytes that are invalid in its encoding become U+FFFD"
     data = first_bytes(file, HEAD)
-    return data.decode(json.detect_encoding(data), 'replace').lstrip('\ufeff')
+    return data.decode(json.detect_encoding(data), 'replace').lstrip('\ufeff')  # a byte order mark
 
 
-def tail_text(file: Path) -> str:
-    "The end of a text file that is longer than what `head_text` gives; empty where it is not"
+def tail_text(file: Path) -> str:  # Empty where the file is not longer than `HEAD`, or cannot be read
+    "Decode about `HEAD` bytes at the end of a text file, without those that `head_text` gives"
     try:
         with open(file, 'rb') as f:
             encoding = json.detect_encoding(f.read(4))
             size = f.seek(0, os.SEEK_END)
-            f.seek(max(HEAD, size - HEAD - size % 4))  # whole characters of UTF-16 and UTF-32
+            # a multiple of 4, where characters of UTF-16 and UTF-32 begin
+            f.seek(max(HEAD, size - HEAD - size % 4))
             return f.read().decode(encoding, 'replace')
     except OSError:
         return ''
 
 # %% ../../../nbs/data/formats/10_recognition.ipynb #150138e1
+# A string (group 1), which may be cut off, and the colon that makes it a key (group 2, else ''); or a bracket
 _TOKENS = re.compile(r'"((?:[^"\\]|\\.)*)"?\s*(:?)|[\[\]{}]', re.DOTALL)
-_LEVELS = 6  # Containers within containers; what lies deeper is not listed
+_MOST_LEVELS = 6  # Objects and lists within each other; the keys of those that lie deeper are not listed
 
 
 @lru_cache(32)
-def _text_keys(text: str) -> frozenset[str]:
-    found = set()
-    outer = []  # The prefix of each container that is open, and whether it is a list
-    prefix, in_list, key = '', False, ''
+def _key_places(text: str) -> frozenset[str]:
+    "The places of all keys in JSON text, such as `annotations.#.bbox`; see `json_keys`"
+    places = set()
+    outer = []  # For each object or list around the present one: its `prefix` and `in_list`
+    prefix, in_list, key = '', False, ''  # `prefix` is the place of the present one, with a dot behind it
     for token in _TOKENS.finditer(text):
         mark = token[0]
         if mark in ('{', '['):
             outer.append((prefix, in_list))
             name = '#' if in_list else key
-            if name and len(outer) <= _LEVELS:
+            if name and len(outer) <= _MOST_LEVELS:  # the outermost has no name
                 prefix = f'{prefix}{name}.'
             in_list, key = mark == '[', ''
         elif mark in ('}', ']'):
-            prefix, in_list = outer.pop() if outer else ('', False)
+            prefix, in_list = outer.pop() if outer else ('', False)  # text may close more than it opened
         elif token[2]:
             key = token[1]
-            if len(outer) <= _LEVELS:
-                found.add(prefix + key)
-    return frozenset(found)
+            if len(outer) <= _MOST_LEVELS:
+                places.add(prefix + key)
+    return frozenset(places)
 
 
 def json_keys(file: Path) -> frozenset[str]:
-    "The places of the keys at the beginning of a JSON file; none where it holds neither object nor list"
+    """The places of the keys in the first `HEAD` bytes of a JSON file, which must be an object or a list.
+
+    A place is a path with dots, and `#` stands for the entries of a list: `annotations.#.bbox`. Other files
+    have none.
+    """
     text = head_text(file)
-    return _text_keys(text) if text.lstrip()[:1] in ('{', '[') else frozenset()
+    return _key_places(text) if text.lstrip()[:1] in ('{', '[') else frozenset()
 
 # %% ../../../nbs/data/formats/10_recognition.ipynb #582609a8
 def xml_tags(file: Path) -> list[str]:
-    "The names of the elements at the beginning of an XML file, each once"
+    "The names of the elements in the first `HEAD` bytes of an XML file, each once, the outermost first"
     return list(dict.fromkeys(re.findall(r'<([A-Za-z_][\w.-]*)', head_text(file))))

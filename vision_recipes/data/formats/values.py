@@ -20,10 +20,11 @@ BROKEN = (TypeError, ValueError, KeyError, AttributeError, OverflowError)  # Wha
 
 @dataclass(frozen=True)
 class ValueRule:
-    "What a value of a file must be"
+    "How a value of an annotation file is read: in every spelling that is allowed, else with an error"
 
-    wants: str  # Continues "must be"
-    read: Callable[[Any], Any]  # From a value as JSON, XML or YAML give it
+    wants: str  # What a message says that the value must be; continues "must be"
+    read: Callable[[Any], Any]  # Converts a value as JSON, XML or YAML give it, or raises one of `BROKEN`
+    # Converts a list of values, or raises one of `BROKEN` where one may need `read`; None: no `column`
     at_once: Callable[[list], np.ndarray] | None = None
 
     def __call__(
@@ -31,7 +32,7 @@ class ValueRule:
         value: Any,
         what: str,  # Where it stands and what it is called, such as `a.json: entry 3: "bbox"`
     ) -> Any:
-        "The value that is meant. Raises `VisionRecipesError`"
+        "Convert a value by `read`. Raises `VisionRecipesError` that names a broken one"
         try:
             return self.read(value)
         except BROKEN as e:
@@ -44,9 +45,9 @@ class ValueRule:
 def column(
     self: ValueRule,
     values: list,
-    what: Callable[[int], str],  # From the position of a value to what it is called
+    what: Callable[[int], str],  # From the position of a value to what a message calls it
 ) -> np.ndarray:
-    "The values as an array. Raises `VisionRecipesError` that names the first broken one"
+    "Convert many values to an array. Raises `VisionRecipesError` that names the first broken one"
     try:
         return self.at_once(values)
     except BROKEN:
@@ -59,30 +60,35 @@ def settle(
     entries: list[dict],
     key: str,
     what: Callable[[int], str],  # As for `column`
-    plain: type = int,  # Values of this type are settled already
+    plain: type = int,  # The type of what the rule gives; values of it stay as they are
 ) -> None:
-    "Replace the values of a key by those that are meant. Raises `VisionRecipesError`"
+    """Convert the value of `key` in each entry, in place.
+
+    Raises `VisionRecipesError` that names a broken value; a missing one is read as None.
+    """
     values = [entry.get(key) for entry in entries]
+    # numbers of more than 64 bits are plain, too, and are refused below
     if set(map(type, values)) <= {plain} and not (self is WHOLE and any(abs(v) >= 2**63 for v in values)):
         return
     for i, entry in enumerate(entries):
         entry[key] = self(values[i], what(i))
 
 # %% ../../../nbs/data/formats/12_values.ipynb #2e9ca52f
-def _refuse_others(values: list, *types: type) -> None:
-    "Raise `TypeError` where a value is of another type"
+def _check_types(values: list, *types: type) -> None:
+    "Raise `TypeError` where a value is of none of these types"
     if not set(map(type, values)) <= {*types}:
         raise TypeError
 
 
 def _number(value: Any) -> float:
+    "A number, or text that spells one; true and false are 1 and 0"
     if not isinstance(value, (int, float, str)):
         raise TypeError
     return float(value)
 
 
 def _numbers(values: list) -> np.ndarray:  # float64
-    _refuse_others(values, int, float, bool)
+    _check_types(values, int, float, bool)
     return np.array(values, np.float64)
 
 
@@ -91,13 +97,15 @@ def _number_or_nan(value: Any) -> float:
 
 
 def _numbers_or_nan(values: list) -> np.ndarray:  # float64
-    _refuse_others(values, int, float, bool, type(None))
+    _check_types(values, int, float, bool, type(None))
     return np.array(values, np.float64)
 
 # %% ../../../nbs/data/formats/12_values.ipynb #e164ff24
 def _whole(value: Any) -> int:
+    "A whole number that fits 64 bits, however it is spelled: 1, 1.0, '1' or '1.0'"
     if isinstance(value, str):
         value = value.strip()
+        # not by float alone, which rounds numbers of more than 53 bits
         value = int(value) if re.fullmatch(r'[-+]?\d+', value) else float(value)
     if not isinstance(value, (int, float)) or int(value) != value or not -(2**63) <= value < 2**63:
         raise ValueError
@@ -105,11 +113,12 @@ def _whole(value: Any) -> int:
 
 
 def _wholes(values: list) -> np.ndarray:  # int64
-    _refuse_others(values, int)
+    _check_types(values, int)
     return np.array(values, np.int64)
 
 
 def _flag(value: Any) -> bool:
+    "0 or 1 in any spelling, true or false; null is false"
     if isinstance(value, str):
         value = {'true': 1, 'false': 0}.get(value.strip().lower(), value)
     number = 0 if value is None else _number(value)
@@ -130,21 +139,23 @@ WHOLE = ValueRule('a whole number', _whole, _wholes)
 FLAG = ValueRule('0 or 1', _flag, _flags)  # Null is 0
 
 # %% ../../../nbs/data/formats/12_values.ipynb #2dbbe815
-MOST_PIXELS = 100_000  # Of a side
-MOST_AREA = 400_000_000  # Pixels of an image; as `is_size` has them
+MOST_PIXELS = 100_000  # Of the width or height of an image
+MOST_AREA = 400_000_000  # Pixels of an image; `is_size` has the same limits
 
 
 def _id(value: Any) -> int | str:
+    "A whole number of any size, or other text. Leading zeros make it text, and so do more than 301 digits"
     if isinstance(value, str):
         value = value.strip()
-        spelled = re.fullmatch(r'(-?(?:0|[1-9][0-9]{0,300}))(\.0+)?', value)
-        return int(spelled[1]) if spelled else value
+        number = re.fullmatch(r'(-?(?:0|[1-9][0-9]{0,300}))(\.0+)?', value)
+        return int(number[1]) if number else value
     if not isinstance(value, (int, float)) or int(value) != value:
         raise ValueError
     return int(value)
 
 
 def _side(value: Any) -> int:
+    "The width or height of an image, pixels; 0 where it is null or empty"
     side = 0 if value in (None, '') else _whole(value)
     if not 0 <= side <= MOST_PIXELS:
         raise ValueError
@@ -159,7 +170,7 @@ def _sides(values: list) -> np.ndarray:  # int32
 
 # %% ../../../nbs/data/formats/12_values.ipynb #854dab02
 def read_box(value: Any) -> list[float]:  # Four numbers; null becomes NaN
-    "The numbers of a box. Raises anything where it is none"
+    "The numbers of a box. Raises one of `BROKEN` where it is no list of four numbers"
     if not isinstance(value, list) or len(value) != 4:
         raise ValueError
     return [NUMBER_OR_NULL.read(v) for v in value]

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Iterable
 from xml.parsers import expat
 import numpy as np
 import xml.etree.ElementTree as ET
@@ -38,7 +39,7 @@ from .values import FLAG, NUMBER, SIDE
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #eeabb2b3
 def _recognised_file(file: Path) -> Recognition:
-    "Whether an XML file is VOC's. LabelMe's old XML has the same outermost tag, but polygons only"
+    "How sure it is that an XML file is VOC's. LabelMe's old XML has the same outermost tag, but no <bndbox>"
     tags = xml_tags(file)
     if 'annotation' not in tags:
         return Recognition(Sureness.NO, f'{file} has no <annotation>')
@@ -57,19 +58,19 @@ def looks_like_voc(root: Path) -> Recognition:
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #50da0a96
 def _parse_xml(path: Path) -> ET.Element:
-    """The tree of a file.
+    """Parse a file to its element <annotation>.
 
     Raises `VisionRecipesError` where it is no VOC annotation, or declares entities: a few lines of them can
     fill the memory, and annotations need none.
     """
     builder = ET.TreeBuilder()
-    parser = expat.ParserCreate(_utf16(first_bytes(path, 4)))
+    parser = expat.ParserCreate(_utf16_name(first_bytes(path, 4)))
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     parser.EntityDeclHandler = lambda *_: _refuse_entities(path)
-    _feed(parser, path)
+    _parse_into(parser, path)
     tree = builder.close()
     if tree.tag != 'annotation':
         raise VisionRecipesError(
@@ -78,9 +79,9 @@ def _parse_xml(path: Path) -> ET.Element:
     return tree
 
 
-def _utf16(start: bytes) -> str | None:
-    "The name of UTF-16 where a file begins so, whatever it declares"
-    if start[:2] in (b'\xff\xfe', b'\xfe\xff'):
+def _utf16_name(start: bytes) -> str | None:
+    "The encoding where a file begins as UTF-16, which overrules what it declares; None: what it declares"
+    if start[:2] in (b'\xff\xfe', b'\xfe\xff'):  # byte order marks
         return 'UTF-16'
     return {b'<\0': 'UTF-16LE', b'\0<': 'UTF-16BE'}.get(start[:2])
 
@@ -92,7 +93,7 @@ def _refuse_entities(path: Path) -> None:
     )
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #bd2d2ca6
-def _feed(parser, path: Path) -> None:
+def _parse_into(parser, path: Path) -> None:
     "Parse the file, with its name in every error"
     try:
         parser.Parse(path.read_bytes(), True)
@@ -100,7 +101,7 @@ def _feed(parser, path: Path) -> None:
         raise
     except expat.ExpatError as e:
         refuse_other_kind(path, 'XML')
-        raise VisionRecipesError(f'{path}: {_xml_fault(path.read_bytes(), e)}') from e
+        raise VisionRecipesError(f'{path}: {_xml_error_text(path.read_bytes(), e)}') from e
     except (LookupError, UnicodeError) as e:
         raise VisionRecipesError(
             f'{path}: declares an encoding that cannot be read ({str(e)[:100]}). Save it as UTF-8.'
@@ -111,12 +112,12 @@ def _feed(parser, path: Path) -> None:
         raise VisionRecipesError(f'{path}: cannot be read as XML: {e}. Save it as UTF-8.') from e
 
 
-def _xml_fault(content: bytes, e: expat.ExpatError) -> str:
-    "What is wrong with XML that cannot be parsed"
+def _xml_error_text(content: bytes, e: expat.ExpatError) -> str:
+    "What is wrong with XML that cannot be parsed, and what to do"
     place = f'line {e.lineno}, column {e.offset + 1}: {expat.ErrorString(e.code)}'
     declared = re.match(rb'\s*<\?xml[^>]*encoding\s*=\s*["\']([\w-]+)', content)
     if declared is None or declared[1].lower() == b'utf-8':
-        if fault := encoding_fault(content):
+        if fault := encoding_fault(content):  # not UTF-8; else the XML itself is wrong
             return fault
     if e.code == expat.errors.codes[expat.errors.XML_ERROR_INCORRECT_ENCODING]:
         return f'not in the encoding that it declares ({place}). Save it as UTF-8.'
@@ -124,28 +125,32 @@ def _xml_fault(content: bytes, e: expat.ExpatError) -> str:
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #e65ddeca
 @dataclass(frozen=True)
-class _Object:
-    "An object of a file"
+class _VocObject:
+    "An <object> of a file"
 
-    name: str
-    box: tuple[float, float, float, float]  # XYXY, pixels
-    difficult: bool
+    name: str  # Of its class
+    box: tuple[float, float, float, float]  # XYXY, pixels from 0
+    difficult: bool  # Neither learnt nor scored
 
 
 @dataclass(frozen=True)
-class _Sheet:
-    "What is kept of a file"
+class _VocFile:
+    "What is kept of an XML file"
 
-    size_wh: tuple[int, int]
-    objects: list[_Object]
-    shifted: bool  # Whether its first pixel is 1
-    filename: str  # With `/` between folders
-    folder: str
+    size_wh: tuple[int, int]  # Pixels; 0 where the file does not say
+    objects: list[_VocObject]
+    shifted: bool  # Whether its first pixel was 1, and 1 was subtracted from its boxes
+    filename: str  # <filename>, with `/` between folders; '' where there is none
+    folder: str  # <folder>; '' where there is none
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #070cf851
-def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
-    "The objects of a file; `shift` is subtracted from `xmin` and `ymin`"
-    found = []
+def _voc_objects(
+    path: Path,  # For messages
+    tree: ET.Element,
+    shift: float,  # Pixels to subtract from <xmin> and <ymin>; <xmax> and <ymax> are edges in both cases
+) -> list[_VocObject]:
+    "Read the objects of a file. Raises `VisionRecipesError` that names the first broken one"
+    objects = []
     for k, element in enumerate(tree.findall('object')):
         name = (element.findtext('name') or '').strip()
         if not name:
@@ -159,45 +164,53 @@ def _voc_objects(path: Path, tree: ET.Element, shift: float) -> list[_Object]:
         x1, y1, x2, y2 = [
             NUMBER(corners.findtext(key), f'{where}: <{key}>') for key in ('xmin', 'ymin', 'xmax', 'ymax')
         ]
-        difficult = FLAG(_given(element.findtext('difficult')), f'{where}: <difficult>')
-        found.append(_Object(composed(name), (x1 - shift, y1 - shift, x2, y2), difficult))
-    return found
+        difficult = FLAG(_stated_text(element.findtext('difficult')), f'{where}: <difficult>')
+        objects.append(_VocObject(composed(name), (x1 - shift, y1 - shift, x2, y2), difficult))
+    return objects
 
-
-def _given(text: str | None) -> str | None:
-    "The text of a tag; None where there is none, or it says so"
+# %% ../../../nbs/data/formats/04_voc.ipynb #eeb8f031
+def _stated_text(text: str | None) -> str | None:
+    "The text of a tag; None where it has none, or where it is `Unspecified`"
     text = (text or '').strip()
     return None if text.lower() in ('', 'unspecified') else text
 
 
 def _voc_size(path: Path, tree: ET.Element) -> tuple[int, int]:
-    "Width and height; 0 where the file does not say. Raises `VisionRecipesError` where one is not whole"
+    """Width and height, pixels; both 0 where the file does not say, or no image has such a size.
+
+    Raises `VisionRecipesError` where one is no whole number.
+    """
     width, height = [
-        SIDE(_given(tree.findtext(f'size/{key}')), f'{path}: <{key}>') for key in ('width', 'height')
+        SIDE(_stated_text(tree.findtext(f'size/{key}')), f'{path}: <{key}>') for key in ('width', 'height')
     ]
     return (width, height) if is_size(width, height) else (0, 0)
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #7bfbc614
-_WHICH = 'Write the name of the image, with its folder, into <filename>, or remove what is not meant.'
+_AMBIGUOUS_CURE = (
+    'Write the name of the image, with its folder, into <filename>, or remove what is not meant.'
+)
 
 
 def _is_xml(name: str) -> bool:
     return name.lower().endswith('.xml')
 
 
-def _voc_files(root: Path, passed: list[str]) -> tuple[Path, dict[str, list[str]]]:
-    """The folder that holds annotations and images, and its files by folder.
+def _voc_files(
+    root: Path,
+    passed: list[str],  # Gets what `scan` passes over
+) -> tuple[Path, dict[str, list[str]]]:  # The folder; the names of the files in each folder of it
+    """List the files of the folder that holds annotations and images: `root`, or the one above it.
 
     Raises `VisionRecipesError` where there is no XML, or the folder holds the parts of a split.
     """
     files = scan(root, 3, passed)
-    holders = [folder for folder, names in files.items() if any(map(_is_xml, names))]
+    holders = [folder for folder, names in files.items() if any(map(_is_xml, names))]  # '' is `root` itself
     if not holders:
         raise VisionRecipesError(
             f'{root}: holds no .xml file. Wanted: Annotations/<stem>.xml with JPEGImages/<stem>.jpg, or the '
             '.xml files beside the images.'
         )
-    if holders == [''] and not any(map(image_stems, files.values())):
+    if holders == [''] and not any(map(image_stems, files.values())):  # `root` is Annotations itself
         return _files_above(root.resolve(), files[''])
     if len(holders) > 1 and {h.split('/')[0].lower() for h in holders} <= SPLIT_NAMES:
         raise VisionRecipesError(
@@ -207,8 +220,11 @@ def _voc_files(root: Path, passed: list[str]) -> tuple[Path, dict[str, list[str]
     return root, files
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #66f50594
-def _files_above(annotations: Path, xmls: list[str]) -> tuple[Path, dict[str, list[str]]]:
-    "The same where the folder Annotations itself was named: images lie in the folders beside it"
+def _files_above(
+    annotations: Path,  # The folder of annotations
+    xmls: list[str],  # Names of the files in it
+) -> tuple[Path, dict[str, list[str]]]:  # As `_voc_files`
+    "List the files where the folder of annotations itself was named: images lie in the folders beside it"
     files = {annotations.name: xmls}
     for folder, names in scan(annotations.parent, 1).items():
         if folder != annotations.name:
@@ -216,20 +232,21 @@ def _files_above(annotations: Path, xmls: list[str]) -> tuple[Path, dict[str, li
     return annotations.parent, files
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #f2b58f9f
-class _Images:
-    "The files of a data set, by folder"
+class _ImageIndex:
+    "Finds files of a data set by name and images by stem, in all its folders"
 
     def __init__(self, files: dict[str, list[str]]):
-        self.inside = {folder: set(names) for folder, names in files.items()}
-        self.stems = {folder: image_stems(names) for folder, names in files.items()}
+        self.names = {folder: set(names) for folder, names in files.items()}
+        self.stems = {folder: image_stems(names) for folder, names in files.items()}  # Stem: name of an image
+        # Stem: the names of all images where several have it
         self.twins = {folder: image_twins(names, self.stems[folder]) for folder, names in files.items()}
 
-    def of_name(self, name: str) -> list[tuple[str, str]]:
-        "Folder and name of each file that is called so"
-        return [(folder, name) for folder, names in self.inside.items() if name in names]
+    def with_name(self, name: str) -> list[tuple[str, str]]:
+        "Folder and name of each file with this name"
+        return [(folder, name) for folder, names in self.names.items() if name in names]
 
-    def of_stem(self, stem: str) -> list[tuple[str, str]]:
-        "Folder and name of each image that is called so but for the suffix"
+    def with_stem(self, stem: str) -> list[tuple[str, str]]:
+        "Folder and name of each image with this stem, whatever its suffix"
         found = []
         for folder, stems in self.stems.items():
             if stem in stems:
@@ -238,43 +255,54 @@ class _Images:
         return found
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #7be384d3
-def _fitting_images(xml: str, said: str, said_folder: str, images: _Images) -> list[str]:
+def _candidate_images(
+    xml: str,  # The path of an annotation below the root
+    filename: str,  # What it says in <filename>
+    folder: str,  # What it says in <folder>
+    images: _ImageIndex,
+) -> list[str]:  # Paths below the root
     "The images that an annotation may mean: none, one, or several in doubt"
-    folder, _, name = xml.rpartition('/')
-    own, last = _stem(name), _last(said)
-    fits = images.of_name(last) if _stem(last) == own else []  # a.png where a.jpg lies there, too
-    fits = fits or images.of_stem(own) or images.of_stem(_stem(last))
-    if len(fits) < 2:
-        return [_join(*fit) for fit in fits]
-    distance = [_distance(other, folder) for other, _ in fits]
-    nearest = [_join(*fit) for fit, d in zip(fits, distance) if d == min(distance)]
-    for spelled in (said, f'{said_folder}/{last}'):
-        if len(nearest) > 1 and '/' in spelled:
-            chosen = match_names([f'/{spelled.lstrip("/")}'], nearest).found[0]
+    own_folder, _, own_name = xml.rpartition('/')
+    own_stem, named = _stem(own_name), _last_part(filename)
+    # the file that it names, where only the suffix could differ: a.png beside a.jpg; else its own stem; else
+    # the stem of what it names
+    found = images.with_name(named) if _stem(named) == own_stem else []
+    found = found or images.with_stem(own_stem) or images.with_stem(_stem(named))
+    if len(found) < 2:
+        return [_join(*image) for image in found]
+    distances = [_distance(other, own_folder) for other, _ in found]
+    nearest = [_join(*image) for image, distance in zip(found, distances) if distance == min(distances)]
+    for path in (filename, f'{folder}/{named}'):  # a path that it says may decide
+        if len(nearest) > 1 and '/' in path:
+            chosen = match_names([f'/{path.lstrip("/")}'], nearest).found[0]
             nearest = [chosen] if chosen else nearest
     return nearest
 
 
-def _distance(folder: str, own: str) -> tuple:
-    "How far a folder is from that of the annotation: itself, one whose path ends alike, one beside it"
-    beside = folder.rpartition('/')[0] == own.rpartition('/')[0]
-    return folder != own, -_shared_end(folder, own), not beside, _MASKS.match(_last(folder)) is not None
+def _distance(
+    folder: str,  # Of an image
+    own: str,  # Of the annotation
+) -> tuple:  # To compare; the smallest is the nearest
+    "How far two folders are from each other: equal, paths that end alike, beside each other; masks come last"
+    is_beside = folder.rpartition('/')[0] == own.rpartition('/')[0]
+    is_of_masks = _MASKS.match(_last_part(folder)) is not None
+    return folder != own, -_n_shared_last_parts(folder, own), not is_beside, is_of_masks
 
 
 _MASKS = re.compile('segmentation|masks?', re.IGNORECASE)  # Folders of images that are no photographs
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #297b59ac
-def _shared_end(a: str, b: str) -> int:
-    "How many last folders of two paths are equal"
+def _n_shared_last_parts(a: str, b: str) -> int:
+    "How many parts at the end of two paths are equal"
     equal = [x == y for x, y in zip(a.split('/')[::-1], b.split('/')[::-1])]
-    return (equal + [False]).index(False)
+    return (equal + [False]).index(False)  # the first that differ, or all
 
 
 def _join(folder: str, name: str) -> str:
     return f'{folder}/{name}'.lstrip('/')
 
 
-def _last(path: str) -> str:
+def _last_part(path: str) -> str:
     return path.rpartition('/')[2]
 
 
@@ -282,24 +310,23 @@ def _stem(name: str) -> str:
     return name.rpartition('.')[0]
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #4a47c2bf
-def _spelled_images(
+def _respelled_images(
     root: Path,
-    lost: dict[str, str],  # An annotation without an image: the `filename` it says
-    stems: dict[str, dict[str, str]],
-    taken: list[str],
-    notes: list,
-) -> dict[str, str]:
-    "The images of annotations that are there in another spelling"
-    path_of = {}
+    lost: dict[str, str],  # An annotation without an image: its <filename>
+    stems: dict[str, dict[str, str]],  # A folder: its images by stem
+    taken: Iterable[str],  # Paths of images that have an annotation
+    notes: list[Finding],  # Gets findings about spelling
+) -> dict[str, str]:  # An annotation: its image
+    "Find images by names in another spelling: that of the annotation, then the one in <filename>"
+    path_of = {}  # A path without suffix: the image
     for folder, names in stems.items():
         path_of |= {_join(folder, stem): _join(folder, name) for stem, name in names.items()}
     taken = set(taken)
     free = {stem for stem, path in path_of.items() if path not in taken}
-    found, doubtful = {}, {}
-    by_stem = {xml: '/' + xml.rpartition('.')[0] for xml in lost}
-    by_filename = {
-        xml: '/' + filename.rpartition('.')[0].lstrip('/') for xml, filename in lost.items() if filename
-    }
+    found, doubtful = {}, {}  # An annotation: the path without suffix, or several
+    # with a `/` before it, a name is a path of which the last parts suffice
+    by_stem = {xml: '/' + _stem(xml) for xml in lost}
+    by_filename = {xml: '/' + _stem(name).lstrip('/') for xml, name in lost.items() if name}
     for wanted in (by_stem, by_filename):
         asked = {xml: name for xml, name in wanted.items() if xml not in found}
         matches = match_names(asked.values(), free.difference(found.values()))
@@ -311,94 +338,108 @@ def _spelled_images(
     return respelled
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #c7d3611b
-def _read_sheet(
+def _read_voc_file(
     path: Path,
     one_based: bool | None,  # As for `read_voc`
-) -> _Sheet:
-    "What is kept of a file. Raises `VisionRecipesError` where it is broken"
+) -> _VocFile:
+    "Read an XML file. Raises `VisionRecipesError` where it is broken"
     tree = _parse_xml(path)
-    shift = one_based
+    shifted = one_based
     if one_based is None:
-        shift = 'VOC' in (tree.findtext('source/database') or '')
+        shifted = 'VOC' in (tree.findtext('source/database') or '')
     filename = (tree.findtext('filename') or '').strip().replace('\\', '/')
-    objects = _voc_objects(path, tree, float(shift))
-    return _Sheet(_voc_size(path, tree), objects, bool(shift), filename, tree.findtext('folder') or '')
+    objects = _voc_objects(path, tree, float(shifted))
+    return _VocFile(_voc_size(path, tree), objects, bool(shifted), filename, tree.findtext('folder') or '')
 
 
-def _images_of(root: Path, sheets: dict[str, _Sheet], images: _Images, notes: list) -> dict[str, str]:
-    "The image of each annotation that has one. What is in doubt or in another spelling is added to `notes`"
-    found, lost, doubtful = {}, {}, {}
-    for xml, sheet in sheets.items():
-        fits = _fitting_images(xml, sheet.filename, sheet.folder, images)
-        if len(fits) == 1:
-            found[xml] = fits[0]
-        elif fits:
-            doubtful[xml] = fits
+def _match_images(
+    root: Path,
+    voc_files: dict[str, _VocFile],  # By path below `root`
+    images: _ImageIndex,
+    notes: list[Finding],  # Gets what is in doubt or in another spelling
+) -> dict[str, str]:  # The path of an annotation: that of its image; without those that have none
+    "Find the image of each annotation"
+    image_of, lost, doubtful = {}, {}, {}
+    for xml, voc_file in voc_files.items():
+        candidates = _candidate_images(xml, voc_file.filename, voc_file.folder, images)
+        if len(candidates) == 1:
+            image_of[xml] = candidates[0]
+        elif candidates:
+            doubtful[xml] = candidates
         else:
-            lost[xml] = sheet.filename
-    notes += spelling_findings(root, NameMatches([], {}, doubtful), cure=_WHICH)
-    return found | _spelled_images(root, lost, images.stems, found.values(), notes) if lost else found
+            lost[xml] = voc_file.filename
+    notes += spelling_findings(root, NameMatches([], {}, doubtful), cure=_AMBIGUOUS_CURE)
+    if lost:
+        image_of |= _respelled_images(root, lost, images.stems, image_of.values(), notes)
+    return image_of
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #d6af6150
 def read_voc(
     # Holds XML files and images, in the same folders or in Annotations/ and JPEGImages/
     root: str | Path,
-    # Whether the first pixel is 1; None: where a file says it is of the VOC challenge
+    # Whether the first pixel is 1; None: in files that say they are of the VOC challenge
     one_based: bool | None = None,
-) -> Annotations:
+) -> Annotations:  # With boxes in pixels; difficult objects are `crowd`
     "Read Pascal VOC. Raises `VisionRecipesError` that names the file where one is broken"
     passed = []
     root, files = _voc_files(Path(root), passed)
     xmls = progress(_xml_paths(files), 'reading annotations', unit='file')
-    sheets = {xml: _read_sheet(root / xml, one_based) for xml in xmls}
+    voc_files = {xml: _read_voc_file(root / xml, one_based) for xml in xmls}
     notes = left_out_findings(root, files, passed)
-    images = _Images(files)
-    image_of = _images_of(root, sheets, images, notes)
-    taken = {xml: sheet for xml, sheet in sheets.items() if xml in image_of}
+    images = _ImageIndex(files)
+    image_of = _match_images(root, voc_files, images, notes)
+    taken = [xml for xml in voc_files if xml in image_of]
     paths = [image_of[xml] for xml in taken]
-    notes += _missing(root, sheets, image_of, images.stems, notes)
-    n_shifted = sum(sheet.shifted for sheet in taken.values())
+    notes += _unmatched_findings(root, voc_files, image_of, images.stems, notes)
+    n_shifted = sum(voc_files[xml].shifted for xml in taken)
     if n_shifted and one_based is None:
         message = (
             f'{plural(n_shifted, "file")} of the VOC challenge, whose first pixel is 1: '
             'xmin and ymin became one less.'
         )
         notes.append(Finding('note', 'origin', str(root), message))
-    sizes = [sheet.size_wh for sheet in taken.values()]
-    return _voc_table(root, paths, sizes, [sheet.objects for sheet in taken.values()], notes)
+    return _voc_table(root, paths, [voc_files[xml] for xml in taken], notes)
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #95f8f220
 def _xml_paths(files: dict[str, list[str]]) -> list[str]:
+    "The paths of all XML files below the root, sorted in each folder"
     paths = []
     for folder, names in files.items():
         paths += [f'{folder}/{name}'.lstrip('/') for name in sorted(names) if _is_xml(name)]
     return paths
 
 
-def _unused_images(paths: list[str], stems: dict[str, dict[str, str]]) -> list[str]:
-    "Images beside those that were taken, sorted"
+def _unused_images(paths: Iterable[str], stems: dict[str, dict[str, str]]) -> list[str]:
+    "The images in the folders of `paths` that are not among these, sorted"
     folders = {path.rpartition('/')[0] for path in paths}
-    images = {f'{f}/{name}'.lstrip('/') for f in folders for name in stems[f].values()}
+    images = {_join(folder, name) for folder in folders for name in stems[folder].values()}
     return sorted(images - set(paths))
 
 
-def _missing(
-    root: Path, sheets: dict[str, _Sheet], image_of: dict[str, str], stems: dict, notes: list
+def _unmatched_findings(
+    root: Path,
+    voc_files: dict[str, _VocFile],  # By path below `root`
+    image_of: dict[str, str],  # As `_match_images` gives it
+    stems: dict[str, dict[str, str]],  # A folder: its images by stem
+    notes: list[Finding],  # Earlier ones, for the error where no annotation has an image
 ) -> list[Finding]:
-    "Findings about annotations without an image, and images without annotation"
-    paths = [image_of[xml] for xml in sheets if xml in image_of]
-    missing = [xml for xml in sheets if xml not in image_of]
-    findings = missing_findings(root, len(paths), missing, _unused_images(paths, stems), notes=notes)
-    with_objects = [xml for xml in missing if sheets[xml].objects]
-    empty = [path for xml, path in image_of.items() if not sheets[xml].objects]
+    "Report annotations without an image, and images without annotation"
+    missing = [xml for xml in voc_files if xml not in image_of]
+    unused = _unused_images(image_of.values(), stems)
+    findings = missing_findings(root, len(image_of), missing, unused, notes=notes)
+    with_objects = [xml for xml in missing if voc_files[xml].objects]
+    empty = [path for xml, path in image_of.items() if not voc_files[xml].objects]
     return [*findings, *hidden_negatives(root, with_objects, empty)]
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #e196c313
 def _voc_table(
-    root: Path, paths: list[str], sizes: list, objects: list[list[_Object]], notes: list
+    root: Path,
+    paths: list[str],  # Of N images
+    voc_files: list[_VocFile],  # Of the same images
+    notes: list[Finding],  # Gets one about difficult objects
 ) -> Annotations:
-    "The objects of all images as columns"
-    flat = list(chain.from_iterable(objects))
+    "The table of all images and objects. Raises `VisionRecipesError` where there is no object"
+    flat = list(chain.from_iterable(voc_file.objects for voc_file in voc_files))
     if not flat:
         raise VisionRecipesError(
             f'{root}: {none_of(len(paths), "annotation", "holds an object", "holds no object")}, so nothing '
@@ -414,14 +455,15 @@ def _voc_table(
         )
         notes.append(Finding('note', 'difficult', str(root), message))
     class_ids = np.array([number[o.name] for o in flat], np.int64)
+    counts = [len(voc_file.objects) for voc_file in voc_files]
     return Annotations(
         root,
         Strings.from_list(paths),
-        sizes_wh=np.array(sizes, np.int32),
+        sizes_wh=np.array([voc_file.size_wh for voc_file in voc_files], np.int32),
         boxes=np.array([o.box for o in flat], np.float32),
         crowd=crowd if crowd.any() else None,
         labels=labels,
-        class_ids=Ragged(class_ids, np.cumsum([0, *map(len, objects)], dtype=np.int64)),
+        class_ids=Ragged(class_ids, np.cumsum([0, *counts], dtype=np.int64)),
         format='voc',
         notes=tuple(notes),
     )

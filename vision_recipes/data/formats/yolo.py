@@ -50,7 +50,10 @@ _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classe
 
 
 def _load_data_yaml(file: Path) -> dict:
-    "A yaml file's mapping, and the file as `file`. Raises `VisionRecipesError` that names file and line"
+    """The entries of a data.yaml, and its path as the entry `file`.
+
+    Raises `VisionRecipesError` that names file and line where it is no YAML with `names`.
+    """
     try:
         import yaml  # comes with timm and the hub
     except ImportError as e:
@@ -73,14 +76,15 @@ def _load_data_yaml(file: Path) -> dict:
         raise VisionRecipesError(
             f'{file}: has no names: the class names are a list, or numbers with names.{hint}'
         )
-    return {**_settled(file, data), 'file': file}
+    return {**_with_whole_numbers(file, data), 'file': file}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #8139e4dc
 def _unique_keys(yaml) -> type:
-    "A safe loader of PyYAML's that refuses a key which stands twice, where PyYAML takes the last"
+    "A safe loader of PyYAML that refuses a key given twice, where PyYAML itself takes the last value"
 
     class UniqueKeys(yaml.SafeLoader):
         def construct_mapping(self, node, deep=False):
+            # compared as text, since a key may be a list, and 1 and true are equal but two keys
             keys = [repr(self.construct_object(key, deep=True)) for key, _ in node.value]
             twice = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
             if twice is not None:
@@ -92,51 +96,52 @@ def _unique_keys(yaml) -> type:
     return UniqueKeys
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #e00db215
-def _settled(file: Path, data: dict) -> dict:
-    "`nc` and the numbers of `names` as whole numbers, since they may be written as text or as 1.0"
-    settled = dict(data)
+def _with_whole_numbers(file: Path, data: dict) -> dict:
+    "Convert `nc` and the numbers of `names` to int, since they may be written as text or as 1.0"
+    converted = dict(data)
     if data.get('nc') is not None:
-        settled['nc'] = WHOLE(data['nc'], f'{file}: nc')
+        converted['nc'] = WHOLE(data['nc'], f'{file}: nc')
     names = data['names']
     if isinstance(names, dict):
         what = f'{file}: names: a number of a name'
+        # true and false stay, and `_yaml_names` refuses them
         numbered = {i if isinstance(i, bool) else WHOLE(i, what): name for i, name in names.items()}
         if len(numbered) < len(names):
             raise VisionRecipesError(f'{file}: names gives a number twice: {brief(list(names))}.')
-        settled['names'] = numbered
-    return settled
+        converted['names'] = numbered
+    return converted
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #bdca0ea4
-def _find_yaml(root: Path) -> dict | None:
-    "The `data.yaml` of a folder, or of one of the two above it where `root` is a part"
+def _find_yaml(root: Path) -> dict | None:  # As `_load_data_yaml` gives it; None where there is none
+    "Read the data.yaml: `root` itself, or one in it, or in one of the two folders above that is about `root`"
     if root.suffix.lower() in ('.yaml', '.yml'):
         return _load_data_yaml(root)
     folders = (root, *root.resolve().parents[:2]) if root.is_dir() else (root.parent,)
     for folder in folders:
-        for file in sorted(folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name)):
-            is_other = file.stem == 'data' and real_kind(first_bytes(file), 'YAML')
-            if _NAMES.search(head_text(file)) or is_other:
-                data = _load_data_yaml(file)
-                if folder == folders[0] or _leads_to(data, root):
+        files = sorted(folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name))  # data.yaml first
+        for file in files:
+            is_no_yaml = file.stem == 'data' and real_kind(first_bytes(file), 'YAML')
+            if _NAMES_KEY.search(head_text(file)) or is_no_yaml:
+                data = _load_data_yaml(file)  # raises the error where it is no YAML
+                if folder == folders[0] or _is_about(data, root):
                     return data
     return None
 
 
-def _leads_to(data: dict, root: Path) -> bool:
-    "Whether a data.yaml above a folder is about it: a part lies in it or above it, or no part can be found"
-    places = [_resolve_entry(data, value) for values in _yaml_entries(data).values() for value in values]
-    places = [place.resolve() for place in places if os.path.exists(place)]
+def _is_about(data: dict, root: Path) -> bool:
+    "Whether a data.yaml is about a folder: one of its paths is in the folder or above it, or none exists"
+    paths = [_resolve_path(data, entry) for entries in _yaml_entries(data).values() for entry in entries]
+    paths = [path.resolve() for path in paths if os.path.exists(path)]
     root = root.resolve()
-    return not places or any(root in (p, *p.parents) or p in root.parents for p in places)
+    return not paths or any(root in (path, *path.parents) or path in root.parents for path in paths)
 
 
-_NAMES = re.compile(
-    r'(^|[{,]\s*)["\']?names["\']?\s*:', re.MULTILINE | re.IGNORECASE
-)  # A key that is not indented
+# The key `names`, not indented, with or without quotes
+_NAMES_KEY = re.compile(r'(^|[{,]\s*)["\']?names["\']?\s*:', re.MULTILINE | re.IGNORECASE)
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #bf07a052
 def _check_depth(file: Path, text: str, most: int = 200) -> None:
-    "Raise `VisionRecipesError` where brackets are nested deeply: yaml takes seconds until it gives up"
+    "Raise `VisionRecipesError` where more than `most` brackets are open: PyYAML takes seconds to refuse that"
     characters = np.frombuffer(text.encode(), np.uint8)
     opened, closed = np.isin(characters, [*b'[{']), np.isin(characters, [*b']}'])
     depth = np.cumsum(opened.astype(np.int64) - closed)
@@ -144,12 +149,17 @@ def _check_depth(file: Path, text: str, most: int = 200) -> None:
         raise VisionRecipesError(f'{file}: nested too deeply to be a data.yaml.')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #f1c33826
-def _label_map(root: Path, data: dict | None, places: list[Path]) -> LabelMap:
-    """The classes, by data.yaml or by a list of names in one of `places`.
+def _label_map(
+    root: Path,
+    data: dict | None,  # Of data.yaml
+    inside: list[Path],  # Folders of the data set that may have a list of names, the likeliest first
+    above: list[Path],  # Folders above it that may have one
+) -> LabelMap:
+    """The classes, by data.yaml or by a list of names.
 
-    Raises `VisionRecipesError` where nothing names them, or two files name them differently.
+    Raises `VisionRecipesError` where nothing names them, or two files of the data set name them differently.
     """
-    lists = _named_classes(places)
+    lists = _name_lists([*inside, *above])
     if data is None:
         if not lists:
             raise VisionRecipesError(
@@ -157,42 +167,44 @@ def _label_map(root: Path, data: dict | None, places: list[Path]) -> LabelMap:
                 'the numbers, or a data.yaml with names.'
             )
         file = next(iter(lists))
-        within = [names for other, names in lists.items() if other.parent in places[:-2]]  # not above the set
-        names = max([lists[file], *within], key=len)
+        of_set = [names for other, names in lists.items() if other.parent in inside]
+        names = max([lists[file], *of_set], key=len)  # they must agree, so the longest knows most
     else:
         file = data['file']
         names = _yaml_names(data)
-    own = {place.resolve() for place in (*places[:-2], file.parent)}
-    for other, others in lists.items():
-        if other.parent.resolve() in own:
-            _refuse_other_names(file, names, other, others)
+    own_folders = {folder.resolve() for folder in (*inside, file.parent)}
+    for other, other_names in lists.items():
+        if other.parent.resolve() in own_folders:
+            _check_same_names(file, names, other, other_names)
     ids = tuple(names)
+    source_ids = None if ids == tuple(range(len(ids))) else ids  # only where numbers have gaps
     try:
-        return LabelMap(tuple(map(str, names.values())), None if ids == tuple(range(len(ids))) else ids)
+        return LabelMap(tuple(map(str, names.values())), source_ids)
     except VisionRecipesError as e:
         raise VisionRecipesError(f'{file}: {e}') from e
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #7ec0d024
-def _named_classes(places: list[Path]) -> dict[Path, dict[int, str]]:
-    "The lists of names in some folders, the likeliest first: names by number"
-    found = {}
-    for place in dict.fromkeys(places):
-        entries = os.listdir(place) if place.is_dir() else []
-        there = [name for name in entries if name.lower() in _LISTS]  # of thousands of text files
-        names = list(filter(None, match_names(_NAME_FILES, there, paths=False).found))
-        files = [place / name for name in names if name == names[0] or 'predefined' not in name]
-        lists = {file: dict(enumerate(_filled_names(file))) for file in files if file.is_file()}
-        if 'notes.json' in there and 'categories.#.name' in json_keys(place / 'notes.json'):
-            lists[place / 'notes.json'] = _noted_names(place / 'notes.json')
-        found |= lists
-    return found
+def _name_lists(folders: list[Path]) -> dict[Path, dict[int, str]]:  # A file: its names by their numbers
+    "Read the lists of class names in some folders, the likeliest first"
+    lists = {}
+    for folder in dict.fromkeys(folders):
+        entries = os.listdir(folder) if folder.is_dir() else []
+        existing = [name for name in entries if name.lower() in _LIST_FILES]  # of thousands of text files
+        names = list(filter(None, match_names(_NAME_FILES, existing, paths=False).found))
+        # labelImg's predefined_classes.txt counts only where there is no other list
+        files = [folder / name for name in names if name == names[0] or 'predefined' not in name]
+        lists |= {file: dict(enumerate(_class_list(file))) for file in files if file.is_file()}
+        notes_file = folder / 'notes.json'
+        if 'notes.json' in existing and 'categories.#.name' in json_keys(notes_file):
+            lists[notes_file] = _label_studio_names(notes_file)
+    return lists
 
 
-_LISTS = {*_NAME_FILES, 'notes.json'}
+_LIST_FILES = {*_NAME_FILES, 'notes.json'}
 
 
-def _filled_names(file: Path) -> list[str]:
-    "The names of a list. Raises `VisionRecipesError` where a line is empty or a comment"
+def _class_list(file: Path) -> list[str]:
+    "The class names of a text file, one a line. Raises `VisionRecipesError` where one is empty or a comment"
     names = read_names(file)
     if '' in names:
         raise VisionRecipesError(
@@ -202,28 +214,28 @@ def _filled_names(file: Path) -> list[str]:
     return names
 
 
-def _noted_names(file: Path) -> dict[int, str]:
-    "The names in the `notes.json` of Label Studio"
+def _label_studio_names(file: Path) -> dict[int, str]:
+    "The class names in the `notes.json` of Label Studio, by their numbers"
     categories = read_json(file)['categories']
-    WHOLE.settle(categories, 'id', f'{file}: entry {{}} of "categories" (counting from 0): its "id"'.format)
-    TEXT.settle(
-        categories, 'name', f'{file}: entry {{}} of "categories" (counting from 0): its "name"'.format, str
-    )
+    entry = f'{file}: entry {{}} of "categories" (counting from 0)'  # `settle` fills in the number
+    WHOLE.settle(categories, 'id', f'{entry}: its "id"'.format)
+    TEXT.settle(categories, 'name', f'{entry}: its "name"'.format, str)
     return {entry['id']: entry['name'] for entry in sorted(categories, key=itemgetter('id'))}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #120a822b
-def _refuse_other_names(file: Path, names: dict[int, str], other: Path, others: dict[int, str]) -> None:
-    "Raise `VisionRecipesError` where two files give a number different names"
-    for i in names.keys() & others.keys():
-        if name_key(str(names[i])) != name_key(str(others[i])):
+def _check_same_names(file: Path, names: dict[int, str], other: Path, other_names: dict[int, str]) -> None:
+    "Raise `VisionRecipesError` where two files give one number different names; other spellings are equal"
+    for i in names.keys() & other_names.keys():
+        if name_key(str(names[i])) != name_key(str(other_names[i])):
             raise VisionRecipesError(
-                f'{other}: names other classes than {file}: {i} is {others[i]!r}, but {names[i]!r} there. '
-                'Correct or remove the one that is wrong; where two folders have lists, read each alone.'
+                f'{other}: names other classes than {file}: {i} is {other_names[i]!r}, but {names[i]!r} '
+                'there. Correct or remove the one that is wrong; where two folders have lists, read each '
+                'alone.'
             )
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #0dcf0221
 def _yaml_names(data: dict) -> dict[int, str]:
-    "Names of data.yaml by their numbers. Raises `VisionRecipesError`"
+    "The class names of data.yaml by their numbers. Raises `VisionRecipesError` where they or `nc` are wrong"
     file = data['file']
     names = data['names']
     ids = None
@@ -235,14 +247,15 @@ def _yaml_names(data: dict) -> dict[int, str]:
             f'{file}: names must be a list, or whole numbers with names, but is {brief(names, 80)}.'
         )
     _check_names(file, names)
-    n = data.get('nc')
-    # where numbers have gaps, nc may count them
-    if isinstance(n, int) and n not in (len(names), ids[-1] + 1 if ids else 0):
-        raise VisionRecipesError(f'{file}: nc is {n}, but there are {len(names)} names.')
+    n_classes = data.get('nc')
+    n_with_gaps = ids[-1] + 1 if ids else 0  # where numbers have gaps, nc may count these
+    if isinstance(n_classes, int) and n_classes not in (len(names), n_with_gaps):
+        raise VisionRecipesError(f'{file}: nc is {n_classes}, but there are {len(names)} names.')
     return dict(zip(ids or range(len(names)), names))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #da896cbb
 def _check_names(file: Path, names: list) -> None:
+    "Raise `VisionRecipesError` where a name is no text or number, or is empty"
     nested = [n for n in names if isinstance(n, (list, tuple, dict, set))]
     if nested:
         raise VisionRecipesError(f'{file}: names holds {brief(nested[0])}, but a name is a text.')
@@ -256,44 +269,47 @@ def _check_names(file: Path, names: list) -> None:
         )
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #5ea44f82
-def _resolve_entry(data: dict, entry: str) -> Path:
-    "The path that an entry of data.yaml means; the first guess where none exists"
+def _resolve_path(data: dict, entry: str) -> Path:
+    "The existing path that an entry of data.yaml means; where none exists, the likeliest one"
     plain = clean_name(entry)
-    spelled = dict.fromkeys((entry, entry.removeprefix('../'), plain, plain.removeprefix('../')))
-    guesses = [base / e for e in (*spelled, *_ends(plain)) for base in _bases(data)]
+    # Roboflow writes one `../` too many
+    spellings = dict.fromkeys((entry, entry.removeprefix('../'), plain, plain.removeprefix('../')))
+    guesses = [base / path for path in (*spellings, *_local_ends(plain)) for base in _bases(data)]
     # os.path.exists takes any name, unlike pathlib's
-    found = next((g for g in guesses if os.path.exists(g)), None)
-    return found or next(filter(None, map(_respelled, guesses)), guesses[0])
+    found = next((guess for guess in guesses if os.path.exists(guess)), None)
+    return found or next(filter(None, map(_respelled_path, guesses)), guesses[0])
 
 
 def _bases(data: dict) -> list[Path]:
-    "What entries of data.yaml may be relative to, the likeliest first"
-    here = data['file'].parent
+    "The folders that entries of data.yaml may be relative to: `path`, an end of it, the folder of the file"
+    folder = data['file'].parent
     path = str(data.get('path') or '')
-    ends = _ends(clean_name(path)) if path else []
-    return [here / os.path.expanduser(path), *[here / end for end in ends], here]
+    ends = _local_ends(clean_name(path)) if path else []
+    return [folder / os.path.expanduser(path), *[folder / end for end in ends], folder]
 
 
-def _ends(path: str) -> list[str]:
-    "What of a path of another machine may be here: its last parts, the longest first"
+def _local_ends(path: str) -> list[str]:
+    "The ends of an absolute path of another machine, which may exist here, the longest first; else none"
+    if not re.match(r'/|[A-Za-z]:', path):
+        return []
     parts = path.split('/')
-    return ['/'.join(parts[k:]) for k in range(1, len(parts))] if re.match(r'/|[A-Za-z]:', path) else []
+    return ['/'.join(parts[k:]) for k in range(1, len(parts))]
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #ebbd2e51
-def _respelled(path: Path) -> Path | None:
-    "The place that a path names with parts in another spelling"
+def _respelled_path(path: Path) -> Path | None:
+    "The existing path that differs in the spelling of its parts only; None where there is none, or a doubt"
     found = Path(path.anchor)
     for part in path.parts[len(found.parts) :]:
         if not os.path.lexists(found / part):
-            there = os.listdir(found) if found.is_dir() else []
-            part = match_names([part], there, paths=False).found[0]
+            entries = os.listdir(found) if found.is_dir() else []
+            part = match_names([part], entries, paths=False).found[0]
         if part is None:
             return None
         found = found / part
     return found
 
 
-def _yaml_entries(data: dict) -> dict[str, list[str]]:
+def _yaml_entries(data: dict) -> dict[str, list[str]]:  # Part: its entries, as they are written
     "The paths of each part in data.yaml. Raises `VisionRecipesError` where one is no text"
     entries = {}
     for name in ('train', 'val', 'valid', 'test'):
@@ -309,67 +325,74 @@ def _yaml_entries(data: dict) -> dict[str, list[str]]:
     return entries
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #1504df89
-def _yaml_parts(data: dict, notes: list) -> dict[str, list[Path]]:
-    """The parts of data.yaml that exist, each place once. Those that do not are added to `notes`.
+def _yaml_parts(
+    data: dict,
+    notes: list[Finding],  # Gets a warning for each part that does not exist
+) -> dict[str, list[Path]]:  # Name of a part: its folders or lists of images
+    """The parts of data.yaml that exist; of two names for the same paths the first.
 
     Raises `VisionRecipesError` where none exists, or `train` does not.
     """
     entries = _yaml_entries(data)
-    places = {name: [_resolve_entry(data, value) for value in values] for name, values in entries.items()}
-    existing = {name: paths for name, paths in places.items() if all(map(os.path.exists, paths))}
-    gone = {name: _gone(data, name, entries[name], places[name]) for name in places if name not in existing}
-    if places and (not existing or 'train' in gone):
-        only, place = (
-            (f', only {", ".join(existing)}', 'name the folder to read') if existing else ('', 'path')
-        )
-        first = 'train' if 'train' in gone else next(iter(gone))
-        raise VisionRecipesError(f'{data["file"]}: {gone[first]}{only}. Correct it, or {place}.')
-    for message in gone.values():
-        message += '; left out. Correct it, or remove the entry.'
+    paths_of = {name: [_resolve_path(data, value) for value in values] for name, values in entries.items()}
+    existing = {name: paths for name, paths in paths_of.items() if all(map(os.path.exists, paths))}
+    missing = [name for name in paths_of if name not in existing]
+    faults = {name: _missing_entry(name, entries[name], paths_of[name]) for name in missing}
+    if faults and (not existing or 'train' in faults):
+        only = f', only {", ".join(existing)}' if existing else ''
+        cure = 'name the folder to read' if existing else 'path'
+        first = 'train' if 'train' in faults else missing[0]
+        raise VisionRecipesError(f'{data["file"]}: {faults[first]}{only}. Correct it, or {cure}.')
+    for fault in faults.values():
+        message = f'{fault}; left out. Correct it, or remove the entry.'
         notes.append(Finding('warning', 'missing part', str(data['file']), message))
     distinct = {}  # `write_yolo` gives two parts one folder: the first name is kept
     for name, paths in existing.items():
-        distinct.setdefault(tuple(p.resolve() for p in paths), name)
+        distinct.setdefault(tuple(path.resolve() for path in paths), name)
     return {name: existing[name] for name in distinct.values()}
 
 
-def _gone(data: dict, name: str, values: list[str], places: list[Path]) -> str:
-    "Which of the places of a part does not exist"
-    value, place = next((v, p) for v, p in zip(values, places) if not os.path.exists(p))
-    return f'{name} is {value}, but there is no {place}'
+def _missing_entry(name: str, entries: list[str], paths: list[Path]) -> str:
+    "The first entry of a part whose path does not exist, for a message"
+    entry, path = next((e, p) for e, p in zip(entries, paths) if not os.path.exists(p))
+    return f'{name} is {entry}, but there is no {path}'
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #89c08fab
-def _or_images(folder: Path) -> Path:
-    "Its folder `images` where it has one"
-    if (folder / 'images').is_dir() or not folder.is_dir():
-        return folder / 'images' if folder.is_dir() else folder
+def _images_inside(folder: Path) -> Path:
+    "The folder `images` in a folder, in capital letters too; the folder itself where it has none"
+    if not folder.is_dir():
+        return folder
+    if (folder / 'images').is_dir():
+        return folder / 'images'
     inside = (folder / name for name in sorted(os.listdir(folder)) if name.lower() == 'images')
     return next((f for f in inside if f.is_dir()), folder)
 
 
-def _parts(
-    root: Path, data: dict | None, notes: list
-) -> dict[str, list[Path]]:  # By name; '': there are none
-    "The parts of a data set, each one or more folders or lists of images"
+def _find_parts(
+    root: Path,
+    data: dict | None,  # Of data.yaml
+    notes: list[Finding],  # Gets warnings about parts that do not exist
+) -> dict[str, list[Path]]:  # Name of a part: its folders or lists of images; '' for a set without parts
+    "Find the parts of a data set: a list of images, the parts of data.yaml, or folders named as parts"
     if root.suffix.lower() == '.txt':
         return {'': [root]}
     if data is not None and (root == data['file'] or root.resolve() == data['file'].resolve().parent):
         parts = _yaml_parts(data, notes)
         if parts:
             return parts
-    folder = _or_images(root if root.is_dir() else root.parent)
+    folder = _images_inside(root if root.is_dir() else root.parent)
     parts = {}
     if folder.is_dir():
-        for sub in sorted(folder.iterdir()):
-            name = re.sub(r'^obj_(.+)_data$', r'\1', sub.name)  # as CVAT calls them
-            if sub.is_dir() and name.lower() in SPLIT_NAMES:
-                parts[name] = [_or_images(sub)]
+        for subfolder in sorted(folder.iterdir()):
+            name = re.sub(r'^obj_(.+)_data$', r'\1', subfolder.name)  # CVAT's name of a part
+            if subfolder.is_dir() and name.lower() in SPLIT_NAMES:
+                parts[name] = [_images_inside(subfolder)]
     return parts or {'': [folder]}
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #df7d3759
 def _sources(root: Path, data: dict | None, part: str | None, notes: list) -> list[Path]:
-    "The folders or lists of the part that is meant. Raises `VisionRecipesError` where it must be named"
-    parts = _parts(root, data, notes)
+    "The folders or lists of the part to read. Raises `VisionRecipesError` where it is not clear which"
+    parts = _find_parts(root, data, notes)
     if part is not None:
         return parts[check_choice(f'{root}: part', part, parts)]
     first = next(iter(parts.values()))
@@ -380,13 +403,19 @@ def _sources(root: Path, data: dict | None, part: str | None, notes: list) -> li
     return first
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #f00facb4
-def _images(source: Path, notes: list) -> tuple[list[tuple[str, str]], list[str]]:
-    "Folder and name of each image in a folder or a list, and listed images that are missing"
+_MOST_LEVELS = 8  # Of folders below a part, or below the folder of a list, in which images are found
+
+
+def _find_images(
+    source: Path,  # A folder, or a text file that lists images
+    notes: list[Finding],  # Gets what was left out
+) -> tuple[list[tuple[str, str]], list[str]]:  # Folder and name of each image; paths of listed ones not found
+    "Find the images of a folder or a list"
     if not source.is_dir():
         return _listed_images(source, notes)
     images = []
     passed = []
-    files = scan(source, 8, passed)
+    files = scan(source, _MOST_LEVELS, passed)
     for folder, names in files.items():
         path = os.path.join(source, folder) if folder else str(source)
         drawn = drawn_names(path, names)
@@ -398,8 +427,11 @@ def _images(source: Path, notes: list) -> tuple[list[tuple[str, str]], list[str]
     return images, []
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fc9c34c6
-def _listed_images(source: Path, notes: list) -> tuple[list[tuple[str, str]], list[str]]:
-    "Folder and name of each image that a `.txt` file lists, and listed images that are missing"
+def _listed_images(
+    source: Path,  # A text file
+    notes: list[Finding],  # Gets findings about spelling
+) -> tuple[list[tuple[str, str]], list[str]]:  # As for `_find_images`
+    "Find the images that a text file lists, one a line"
     text = read_utf8(source, 'a list of images')
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     images = []
@@ -407,76 +439,89 @@ def _listed_images(source: Path, notes: list) -> tuple[list[tuple[str, str]], li
     for line in lines:
         # CVAT's lines begin with a folder data/ that does not exist
         guesses = (source.parent / line, source.parent / line.removeprefix('data/'), Path(line))
-        file = next((g for g in guesses if os.path.isfile(g)), None)
+        file = next((guess for guess in guesses if os.path.isfile(guess)), None)
         if file is None:
             lost.append(line)
         else:
             images.append((str(file.parent), file.name))
-    spelled = _spelled_images(source, lost, images, notes) if lost else {}
-    images += [os.path.split(path) for path in spelled.values()]
-    return images, [str(source.parent / line) for line in lost if line not in spelled]
+    respelled = _respelled_images(source, lost, images, notes) if lost else {}
+    images += [os.path.split(path) for path in respelled.values()]
+    return images, [str(source.parent / line) for line in lost if line not in respelled]
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #9e8cd11e
-def _spelled_images(source: Path, lost: list[str], images: list, notes: list) -> dict[str, str]:
-    "The images below the folder of a list that its lines mean in another spelling"
+def _respelled_images(
+    source: Path,  # The list
+    lost: list[str],  # Its lines that name no file
+    images: list[tuple[str, str]],  # Folder and name of those it names
+    notes: list[Finding],  # Gets findings about spelling
+) -> dict[str, str]:  # A line: the path of its image; without lines that have none
+    "Find images below the folder of a list that its lines name in another spelling"
     base = source.resolve().parent
-    files = scan(base, 8)
-    there = {os.path.join(base, folder, name) for folder, names in files.items() for name in names}
+    files = scan(base, _MOST_LEVELS)
+    existing = {os.path.join(base, folder, name) for folder, names in files.items() for name in names}
     taken = {os.path.realpath(os.path.join(*image)) for image in images}
-    matches = match_names(lost, filter(is_image_name, there - taken))
+    matches = match_names(lost, filter(is_image_name, existing - taken))
     notes += spelling_findings(source, matches)
     return matches.respelled
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #862e681c
 def _labels_folder(folder: str) -> str:
-    "Where the text files for the images in `folder` are; where that is in doubt, the first such place"
-    return (_label_folders(folder) or [folder])[0]
+    "The folder of the text files for the images in `folder`: the first candidate, else `folder` itself"
+    return (_candidate_label_folders(folder) or [folder])[0]
 
 
-def _label_folders(folder: str) -> list[str]:
-    "The places of the text files for the images in `folder`, if not there; several are a doubt"
+def _candidate_label_folders(folder: str) -> list[str]:
+    """Folders other than `folder` that may hold the text files for its images; several are a doubt.
+
+    The path with `labels` in place of `images` is the only candidate where it exists.
+    """
     parts = list(Path(folder).absolute().parts)
     for i in reversed(range(len(parts))):
         if parts[i].lower() == 'images':
-            twins = [
-                os.path.join(*parts[:i], name, *parts[i + 1 :]) for name in ('labels', 'Labels', 'LABELS')
-            ]
-            found = list(filter(os.path.isdir, twins))[:1]
-            if found:
-                return found
+            for name in ('labels', 'Labels', 'LABELS'):
+                twin = os.path.join(*parts[:i], name, *parts[i + 1 :])
+                if os.path.isdir(twin):
+                    return [twin]
     return _folders_with_texts(folder)
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #9a6fd95c
 def _folders_with_texts(folder: str) -> list[str]:
-    "The folders beside one of images that hold text files of their names, if that has none, and no image"
+    """Folders near a folder of images that hold no image, but text files named as some of its images.
+
+    None where text files lie beside the images themselves, or a folder cannot be listed.
+    """
     try:
-        images = filter(is_image_name, (entry.name for entry in first_entries(folder, 1000)))
+        images = filter(is_image_name, (entry.name for entry in first_entries(folder, _MOST_ENTRIES)))
         texts = [f'{name.rpartition(".")[0]}.txt' for name in islice(images, 10)]
-        if not texts or _holds(folder, texts):
+        if not texts or _holds_any(folder, texts):
             return []
-        beside = _twins(os.path.abspath(folder))
-        return sorted(path for path in beside if _holds(path, texts) and not _holds_image(path))
+        near = _twin_folders(os.path.abspath(folder))
+        return sorted(path for path in near if _holds_any(path, texts) and not _holds_image(path))
     except OSError:
         return []
 
 
-def _twins(folder: str) -> list[str]:
-    "The folders beside one, and those of its name beside the one above it, as txt/train for img/train"
+_MOST_ENTRIES = 1000  # Entries of a folder that are looked at to guess what it holds
+
+
+def _twin_folders(folder: str) -> list[str]:
+    "The folders beside a folder, and those of its name one level higher, as txt/train for img/train"
     above, name = os.path.split(folder)
-    found = []
-    for place, rest in ((above, ()), (os.path.dirname(above), (name,))):
-        entries = [entry for entry in first_entries(place, 1000) if entry.is_dir()]
-        if len(entries) <= 50:  # more are classes
-            found += [os.path.join(e.path, *rest) for e in entries if not is_left_behind(e.name)]
-    return list(filter(os.path.isdir, found))
+    paths = []
+    for parent, below in ((above, ()), (os.path.dirname(above), (name,))):
+        entries = [entry for entry in first_entries(parent, _MOST_ENTRIES) if entry.is_dir()]
+        if len(entries) <= 50:  # more are the classes of other data, not parts of this set
+            paths += [os.path.join(e.path, *below) for e in entries if not is_left_behind(e.name)]
+    return list(filter(os.path.isdir, paths))
 
 
-def _holds(folder: str, names: list[str]) -> bool:
+def _holds_any(folder: str, names: list[str]) -> bool:
+    "Whether one of the files exists in a folder"
     return any(os.path.isfile(os.path.join(folder, name)) for name in names)
 
 
 def _holds_image(folder: str) -> bool:
-    return any(is_image_name(entry.name) for entry in first_entries(folder, 1000))
+    return any(is_image_name(entry.name) for entry in first_entries(folder, _MOST_ENTRIES))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
 def looks_like_yolo(path: Path) -> Recognition:
@@ -487,19 +532,19 @@ def looks_like_yolo(path: Path) -> Recognition:
         return Recognition(Sureness.IS, 'a .yaml file names the classes and the parts')
     if (path / 'obj.data').is_file() and (path / 'obj.names').is_file():
         return Recognition(Sureness.IS, 'obj.data and obj.names are those of Darknet')
-    twin = _labels_folder(str(path))
-    places = [place for place in (path, Path(twin), path / 'labels') if place.is_dir()]
-    texts = [text for place in dict.fromkeys(places) for text in files_near(place, '.txt', 5)]
-    found = surest(map(_recognised_text, texts), 'there is no .txt file with a class and a box a line')
-    if found or twin == str(path):
-        return found
-    return Recognition(Sureness.MAYBE, f'{Path(twin).name} lies beside it, but holds no .txt file')
+    labels = _labels_folder(str(path))
+    folders = [folder for folder in (path, Path(labels), path / 'labels') if folder.is_dir()]
+    texts = [text for folder in dict.fromkeys(folders) for text in files_near(folder, '.txt', 5)]
+    recognition = surest(map(_recognised_text, texts), 'there is no .txt file with a class and a box a line')
+    if recognition or labels == str(path):
+        return recognition
+    return Recognition(Sureness.MAYBE, f'{Path(labels).name} lies beside it, but holds no .txt file')
 
 
 def _recognised_file(path: Path) -> Recognition:
-    "Whether a file is a data.yaml or a list of images"
+    "How sure it is that a file is a data.yaml or a list of images"
     suffix = path.suffix.lower()
-    if suffix in ('.yaml', '.yml') and _NAMES.search(head_text(path)):
+    if suffix in ('.yaml', '.yml') and _NAMES_KEY.search(head_text(path)):
         return Recognition(Sureness.IS, f'{path} names classes')
     if suffix == '.txt' and is_image_name(head_text(path).split('\n')[0].strip()):
         return Recognition(Sureness.IS, f'{path} lists images')
@@ -507,15 +552,16 @@ def _recognised_file(path: Path) -> Recognition:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #36c8f178
 def _is_data_yaml(path: Path) -> bool:
+    "Whether a file has the keys of a data.yaml: `names`, and one of `train`, `val` and `nc`"
     text = head_text(path)
     return (
-        _NAMES.search(text) is not None
+        _NAMES_KEY.search(text) is not None
         and re.search(r'(?mi)^["\']?(train|val|nc)["\']?\s*:', text) is not None
     )
 
 
 def _recognised_text(path: Path) -> Recognition:
-    "Whether a text file holds lines of a class and a box, or lies where such files do"
+    "How sure it is that a text file holds lines of a class and a box, by its first line or its folder"
     if re.match(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)', head_text(path)):
         return Recognition(Sureness.IS, f'{path} begins with a class and a box')
     if 'labels' in (path.parent.name, path.parent.parent.name):
@@ -524,8 +570,8 @@ def _recognised_text(path: Path) -> Recognition:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #81c45780
 def _check_class_numbers(lines: TextLines, labels: LabelMap) -> None:
-    "Raise `VisionRecipesError` for the first line whose class nothing names"
-    numbers = lines.numbers.values[lines.numbers.offsets[:-1]]
+    "Raise `VisionRecipesError` for the first line whose class has no name"
+    numbers = lines.numbers.values[lines.numbers.offsets[:-1]]  # (L,) the first number of each line
     ids = labels.source_ids or range(len(labels))
     is_known = np.isin(numbers, ids)
     if is_known.all():
@@ -540,9 +586,12 @@ def _check_class_numbers(lines: TextLines, labels: LabelMap) -> None:
 
 
 def _read_objects(
-    texts: list[str], labels: LabelMap, data: dict | None, where: Path
-) -> tuple[LineObjects, np.ndarray]:  # And (N,) int64: the objects of each image
-    "The objects of all text files. Raises `VisionRecipesError` that names file and line where one is broken"
+    texts: list[str],  # The text file of each of N images, '' where it has none
+    labels: LabelMap,
+    data: dict | None,  # Of data.yaml
+    where: Path,  # For findings about the whole set
+) -> tuple[LineObjects, np.ndarray]:  # The objects; (N,) int64 how many each image has
+    "Read the objects of all text files. Raises `VisionRecipesError` that names file and line of a broken one"
     pose = pose_of_yaml(data)
     lines = read_lines(texts)
     _check_class_numbers(lines, labels)
@@ -559,131 +608,152 @@ def read_yolo(
     if not root.exists():
         raise VisionRecipesError(f'{root}: no such file or folder.')
     data = _find_yaml(root)
-    images, missing, notes = [], [], []
+    images, missing, notes = [], [], []  # `images`: folder and name of each
     sources = _sources(root, data, part, notes)
-    where = data['file'] if data else root
+    where = data['file'] if data else root  # what messages about the whole set name
     for source in sources:
-        found, lost = _images(source, notes)
-        images += found
-        missing += lost
-    texts, spare = _texts(where, images, notes, listed=not sources[0].is_dir())
+        found_images, not_found = _find_images(source, notes)
+        images += found_images
+        missing += not_found
+    texts, unused_texts = _text_files(where, images, notes, listed=not sources[0].is_dir())
     base = root if root.is_dir() else root.parent
     if not images and not missing:
-        raise _no_image(root, sources[0])
-    labels = _label_map(root, data, _places_of_names(base, sources, images))
+        raise _no_image_error(root, sources[0])
+    inside = _folders_of_names(base, sources, images)
+    labels = _label_map(root, data, inside, above=[base.parent, base.parent.parent])
     notes += [
         *missing_findings(where, len(images), missing, [], '', notes),
-        *_texts_without_image(where, spare),
+        *_texts_without_image(where, unused_texts),
     ]
     if not any(texts):
         raise VisionRecipesError(
             f'{root}: {plural(len(images), "image")}, but not one has a text file. '
             f'Looked in {_labels_folder(images[0][0])}.'
         )
-    found, counts = _read_objects(texts, labels, data, where)
-    return _as_annotations(base, images, labels, found, counts, notes)
+    objects, counts = _read_objects(texts, labels, data, where)
+    return _to_annotations(base, images, labels, objects, counts, notes)
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #2952042c
-def _no_image(root: Path, source: Path) -> VisionRecipesError:
-    "The error where text files lie without images, as programs export them on request"
-    n = sum(map(bool, map(_recognised_text, files_near(root, '.txt')))) if root.is_dir() else 0
-    found = f'{plural(n, "text file")} or more, but no image' if n else 'no image'
-    place = 'beside the text files, or in images beside labels' if n else 'there'
+def _no_image_error(root: Path, source: Path) -> VisionRecipesError:
+    "The error where there is no image, but perhaps text files, as programs export them without images"
+    n_texts = sum(map(bool, map(_recognised_text, files_near(root, '.txt')))) if root.is_dir() else 0
+    found = f'{plural(n_texts, "text file")} or more, but no image' if n_texts else 'no image'
+    place = 'beside the text files, or in images beside labels' if n_texts else 'there'
     hint = left_out_hint(root)
     return VisionRecipesError(f'{root}: {found}. Looked in {source}. Put the images {place}.{hint}')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #d534cdaf
-def _as_annotations(
-    base: Path, images: list, labels: LabelMap, found: LineObjects, counts: np.ndarray, notes: list
+def _to_annotations(
+    base: Path,  # The root of the table, where all images lie below it
+    images: list[tuple[str, str]],  # Folder and name of each of N
+    labels: LabelMap,
+    objects: LineObjects,  # Of all images, in their order
+    counts: np.ndarray,  # (N,) objects of each image
+    notes: list[Finding],
 ) -> Annotations:
-    paths, base = _relative(base, images)
-    class_ids = labels.from_source(found.class_numbers)
-    if found.pose is not None:
-        labels = replace(labels, skeleton=found.pose.skeleton)
+    "Make the table of images and objects"
+    paths, base = _relative_paths(base, images)
+    class_ids = labels.from_source(objects.class_numbers)
+    if objects.pose is not None:
+        labels = replace(labels, skeleton=objects.pose.skeleton)
     return Annotations(
         base,
         Strings.from_list(paths),
         labels,
         Ragged(class_ids, np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])),
         np.zeros((len(paths), 2), np.int32),
-        boxes_rel=found.boxes_rel,
-        masks=found.masks,
-        keypoints=found.keypoints,
-        point_margin=found.pose.point_margin if found.pose else 0.0,
+        boxes_rel=objects.boxes_rel,
+        masks=objects.masks,
+        keypoints=objects.keypoints,
+        point_margin=objects.pose.point_margin if objects.pose else 0.0,
         format='yolo',
-        notes=(*notes, *found.notes),
+        notes=(*notes, *objects.notes),
     )
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c7ae482a
-def _places_of_names(base: Path, sources: list[Path], images: list[tuple[str, str]]) -> list[Path]:
-    "Where a list of class names may lie, the likeliest first"
+def _folders_of_names(base: Path, sources: list[Path], images: list[tuple[str, str]]) -> list[Path]:
+    "The folders of a data set where a list of class names may lie, the likeliest first"
     folders = sorted({folder for folder, _ in images})
     label_folders = [Path(_labels_folder(folder)) for folder in folders]
-    return [base, *sources, *label_folders, base.parent, base.parent.parent]
+    return [base, *sources, *label_folders]
 
 
 def _texts_without_image(where: Path, texts: list[str]) -> list[Finding]:
+    "A warning where there are text files without an image"
     if not texts:
         return []
     message = f'{plural(len(texts), "text file")} without an image, such as {texts[0]}; left out.'
     return [Finding('warning', 'no image', str(where), message)]
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #a17460a6
-def _checked_labels_folder(folder: str) -> str:
-    "`_labels_folder`. Raises `VisionRecipesError` where it is in doubt"
-    found = _label_folders(folder)
-    if len(found) > 1:
+def _unambiguous_labels_folder(folder: str) -> str:
+    "The `_labels_folder` of a folder. Raises `VisionRecipesError` where there are several candidates"
+    candidates = _candidate_label_folders(folder)
+    if len(candidates) > 1:
         raise VisionRecipesError(
-            f'{folder}: text files for its images lie in {" and in ".join(found[:3])}. Remove what is '
+            f'{folder}: text files for its images lie in {" and in ".join(candidates[:3])}. Remove what is '
             'not meant, or call the folders images and labels.'
         )
     return _labels_folder(folder)
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #5240f02b
-def _texts(
-    where: Path, images: list[tuple[str, str]], notes: list, listed: bool
-) -> tuple[list[str], list[str]]:
-    """The text file of each image, '' where none; and text files without an image, sorted.
-
-    Each folder is listed once. Where the images were `listed`, other text files are no surprise.
-    """
-    folders = {folder: _checked_labels_folder(folder) for folder in dict.fromkeys(map(itemgetter(0), images))}
-    inside = {folder: _texts_by_stem(labels) for folder, labels in folders.items()}
-    text_of = _matched_texts(where, images, inside, notes)
-    start_of = {folder: os.path.join(labels, '') for folder, labels in folders.items()}
-    texts = [start_of[f] + text_of[f, n] if text_of[f, n] else '' for f, n in images]
+def _text_files(
+    where: Path,  # For findings about the whole set
+    images: list[tuple[str, str]],  # Folder and name of each
+    notes: list[Finding],  # Gets findings about names in doubt or in another spelling
+    listed: bool,  # Whether a list named the images; then text files of other images are no surprise
+) -> tuple[list[str], list[str]]:  # The text file of each image, '' where none; unused text files, sorted
+    "Find the text file of each image. Each folder is listed once"
+    # of each folder of images: the folder of its text files, and their names by stem
+    folders = dict.fromkeys(folder for folder, _ in images)
+    labels_of = {folder: _unambiguous_labels_folder(folder) for folder in folders}
+    names_of = {folder: _texts_by_stem(labels) for folder, labels in labels_of.items()}
+    text_of = _match_texts(where, images, names_of, notes)
+    prefix_of = {folder: os.path.join(labels, '') for folder, labels in labels_of.items()}
+    texts = [prefix_of[f] + text_of[f, n] if text_of[f, n] else '' for f, n in images]
     used = set(texts)
     if len(used) < len(texts):
-        notes += double_findings(Path(), _doubles(images, texts))
-    spare = []
-    for folder, names in inside.items():
-        beside_images = folders[folder] == folder
-        for stem, name in names.items():
-            path = start_of[folder] + name
-            is_list_of_part = beside_images and stem in SPLIT_NAMES
-            if path not in used and not is_list_of_part:
-                spare.append(path)
-    with_objects = [path for path in spare if os.path.getsize(path)]
-    empty = []
+        notes += double_findings(Path(), _sharing_pairs(images, texts))
+    unused = _unused_texts(labels_of, names_of, used)
+    with_objects = [path for path in unused if os.path.getsize(path)]
     if with_objects:
         empty = [os.path.join(*i) for i, text in zip(images, texts) if not text or not os.path.getsize(text)]
-    notes += hidden_negatives(where, with_objects, empty)
-    return texts, [] if listed else sorted(spare)
+        notes += hidden_negatives(where, with_objects, empty)
+    return texts, [] if listed else unused
+
+
+def _unused_texts(
+    labels_of: dict[str, str],  # A folder of images: the folder of its text files
+    names_of: dict[str, dict[str, str]],  # A folder of images: its text files by stem
+    used: set[str],  # Paths of text files
+) -> list[str]:  # Sorted
+    "Text files that no image has, without those that list the images of a part"
+    unused = []
+    for folder, labels in labels_of.items():
+        for stem, name in names_of[folder].items():
+            path = os.path.join(labels, '') + name
+            is_list_of_part = labels == folder and stem in SPLIT_NAMES
+            if path not in used and not is_list_of_part:
+                unused.append(path)
+    return sorted(unused)
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #bea28666
-def _matched_texts(
-    where: Path, images: list[tuple[str, str]], inside: dict[str, dict[str, str]], notes: list
-) -> dict[tuple[str, str], str]:
-    "For each image its text file, '' where none, by `match_names`"
-    names_in = {folder: [] for folder in inside}
+def _match_texts(
+    where: Path,
+    images: list[tuple[str, str]],  # Folder and name of each
+    texts_of: dict[str, dict[str, str]],  # A folder of images: its text files by stem
+    notes: list[Finding],  # Gets findings about spelling
+) -> dict[tuple[str, str], str]:  # Folder and name of an image: the name of its text file, '' where none
+    "Match images and text files by their stems, in any spelling, folder by folder"
+    images_in = {folder: [] for folder in texts_of}
     for folder, name in images:
-        names_in[folder].append(name)
+        images_in[folder].append(name)
     text_of = {}
     respelled, doubtful = {}, {}
-    for folder, names in names_in.items():
-        matches = match_names([name.rpartition('.')[0] for name in names], inside[folder])
+    for folder, names in images_in.items():
+        matches = match_names([name.rpartition('.')[0] for name in names], texts_of[folder])
         for name, stem in zip(names, matches.found):
-            text_of[folder, name] = '' if stem is None else inside[folder][stem]
+            text_of[folder, name] = '' if stem is None else texts_of[folder][stem]
         respelled |= matches.respelled
         doubtful |= matches.doubtful
     notes += spelling_findings(where, NameMatches([], respelled, doubtful), 'text file')
@@ -691,32 +761,33 @@ def _matched_texts(
 
 
 def _texts_by_stem(folder: str) -> dict[str, str]:
+    "The text files in a folder by stem, without lists of class names"
     names = [n for n in os.listdir(folder) if n.lower().endswith('.txt') and not is_left_behind(n)]
     return {name[:-4]: name for name in names if name not in _NAME_FILES}
 
 
-def _doubles(images: list[tuple[str, str]], texts: list[str]) -> list[tuple[str, str]]:
-    "Pairs of images that share a text file, because they differ in their suffix only"
-    first_of = {'': None}
-    doubles = []
+def _sharing_pairs(images: list[tuple[str, str]], texts: list[str]) -> list[tuple[str, str]]:
+    "Paths of two images that share a text file, because they differ in their suffix only"
+    first_of = {'': None}  # A text file: the first image that has it; none share '', which is no file
+    pairs = []
     for image, text in zip(images, texts):
         first = first_of.setdefault(text, image)
         if first not in (None, image):
-            doubles.append((os.path.join(*first), os.path.join(*image)))
-    return doubles
+            pairs.append((os.path.join(*first), os.path.join(*image)))
+    return pairs
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #78d15cc4
-def _relative(base: Path, images: list[tuple[str, str]]) -> tuple[list[str], Path]:
-    "Paths below `base`, or below the folder that all images share where some lie elsewhere"
-    folders = {folder: os.path.abspath(folder) for folder, _ in images}
+def _relative_paths(base: Path, images: list[tuple[str, str]]) -> tuple[list[str], Path]:
+    "Paths of images below `base`, and `base`; or the folder that all images share, where some lie elsewhere"
+    absolute = {folder: os.path.abspath(folder) for folder, _ in images}
     top = os.path.abspath(base)
-    if any(os.path.commonpath([top, f]) != top for f in folders.values()):
-        top = os.path.commonpath(list(folders.values()))
+    if any(os.path.commonpath([top, path]) != top for path in absolute.values()):
+        top = os.path.commonpath(list(absolute.values()))
         base = Path(top)
-    prefix = {}
-    for folder, path in folders.items():
-        prefix[folder] = '' if path == top else os.path.relpath(path, top).replace(os.sep, '/') + '/'
-    return [prefix[folder] + name for folder, name in images], base
+    prefix_of = {}
+    for folder, path in absolute.items():
+        prefix_of[folder] = '' if path == top else os.path.relpath(path, top).replace(os.sep, '/') + '/'
+    return [prefix_of[folder] + name for folder, name in images], base
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #459a074c
 def write_yolo(
@@ -736,19 +807,21 @@ def write_yolo(
     names = list(map(path_inside, anns.paths))
     stems = _distinct_stems(anns, names)
     lines = object_lines(anns)
-    ends = anns.class_ids.offsets.tolist()
+    offsets = anns.class_ids.offsets.tolist()  # image i has the objects from offsets[i] to offsets[i + 1]
     with new_folder(root) as tmp:
         for i, stem in enumerate(progress(stems, 'writing', unit='image')):
-            text = tmp / 'labels' / f'{stem}.txt'
-            text.parent.mkdir(parents=True, exist_ok=True)
-            text.write_text(''.join(lines[ends[i] : ends[i + 1]]), encoding='ascii', newline='\n')
+            text_file = tmp / 'labels' / f'{stem}.txt'
+            text_file.parent.mkdir(parents=True, exist_ok=True)
+            text = ''.join(lines[offsets[i] : offsets[i + 1]])
+            text_file.write_text(text, encoding='ascii', newline='\n')
             if images != 'none':
-                _bring(anns.root / anns.paths[i], tmp / 'images' / names[i], images == 'link')
+                _copy_or_link(anns.root / anns.paths[i], tmp / 'images' / names[i], images == 'link')
         (tmp / 'data.yaml').write_text(_yaml_text(anns), encoding='utf-8', newline='\n')
     return Path(root)
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #7edde160
 def _without_crowds(anns: Annotations) -> Annotations:
+    "Leave out crowds and difficult objects, with a message"
     if anns.crowd is None or not anns.crowd.any():
         return anns
     log_info(
@@ -759,7 +832,7 @@ def _without_crowds(anns: Annotations) -> Annotations:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #f472371b
 def _distinct_stems(anns: Annotations, names: list[str]) -> list[str]:
-    "Names without suffix. Raises `VisionRecipesError` where two agree, and would share a text file"
+    "The paths of images without suffix. Raises `VisionRecipesError` where two are equal"
     stems = [name.rpartition('.')[0] for name in names]
     if len(set(stems)) < len(stems):
         count = Counter(stems)
@@ -772,7 +845,7 @@ def _distinct_stems(anns: Annotations, names: list[str]) -> list[str]:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fa3753b1
 def _yaml_text(anns: Annotations) -> str:
-    "The contents of data.yaml"
+    "The contents of data.yaml. Ultralytics asks for both parts, so both are the one folder"
     # a JSON string is a yaml string
     classes = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))
     text = f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}'
@@ -782,8 +855,8 @@ def _yaml_text(anns: Annotations) -> str:
     return text + pose_yaml(anns.labels.skeleton, range(len(anns.labels)), anns.point_margin)
 
 
-def _bring(source: Path, target: Path, link: bool) -> None:
-    "Copy or link an image"
+def _copy_or_link(source: Path, target: Path, link: bool) -> None:
+    "Link an image, or copy it where that is not wanted or not possible"
     target.parent.mkdir(parents=True, exist_ok=True)
     copy = os.link if link else shutil.copyfile
     try:

@@ -14,26 +14,26 @@ from ...core.errors import brief, is_number, VisionRecipesError
 from ...core.skeleton import Skeleton
 
 # %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #a49f2ae8
-MOST_YOLO_POINTS = 1000  # Of an object
+MOST_YOLO_POINTS = 1000  # Keypoints of an object; more are refused
 
 
 @dataclass(frozen=True)
 class KeypointLayout:
-    "The keypoints that the lines of a data set have"
+    "Which keypoints the lines of a data set have, and in how many columns"
 
     skeleton: Skeleton
-    dims: int  # Numbers a point: 2 for x, y; 3 for x, y, visibility
-    point_margin: float = 0.0  # As in `Annotations`
-    is_named: bool = True  # Whether names or a mirror were given
+    dims: int  # Numbers for each point: 2 for x, y; 3 for x, y, visibility
+    point_margin: float = 0.0  # As in `Annotations`: how the boxes were made from the points
+    is_named: bool = True  # Whether data.yaml gives names or mirrored pairs
 
     @property
     def n_numbers(self) -> int:
-        "The numbers of a line: class, box and points"
+        "How many numbers a line has: class, box and points"
         return 5 + len(self.skeleton) * self.dims
 
     @classmethod
     def unnamed(cls, n_points: int, dims: int) -> 'KeypointLayout':
-        "Points that nothing names"
+        "A layout whose points get numbers as names, and change no places in a mirrored image"
         return cls(Skeleton.of(_default_names(n_points)), dims, is_named=False)
 
 
@@ -42,35 +42,36 @@ def _default_names(n: int) -> list[str]:
 
 # %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #71468e07
 def pose_of_yaml(
-    data: dict | None,  # The contents of data.yaml, and the file as `file`
+    data: dict | None,  # The entries of data.yaml, and its path as `file`; None: there is none
 ) -> KeypointLayout | None:  # None where it has no `kpt_shape`
-    "The keypoints that data.yaml declares. Raises `VisionRecipesError` that names file and entry"
+    "Read the keypoints that data.yaml declares. Raises `VisionRecipesError` that names file and entry"
     if data is None or data.get('kpt_shape') is None:
         return None
     file = data['file']
-    n, dims = _checked_shape(file, data['kpt_shape'])
-    names = _point_names(file, data, n)
-    mirror = data.get('flip_idx')
-    pairs = None if mirror is None else _mirrored_pairs(file, mirror, n)
-    own = data.get('vision_recipes')
+    n_points, dims = _check_shape(file, data['kpt_shape'])
+    names = _point_names(file, data, n_points)
+    flip_idx = data.get('flip_idx')
+    pairs = None if flip_idx is None else _mirrored_pairs(file, flip_idx, n_points)
+    own = data.get('vision_recipes')  # what `pose_yaml` writes beyond the keys of Ultralytics
     own = own if isinstance(own, dict) else {}
     try:
-        skeleton = Skeleton.of(names or _default_names(n), pairs)
+        skeleton = Skeleton.of(names or _default_names(n_points), pairs)
+        # with edges and sigmas, unless somebody renamed the points since
         if isinstance(own.get('skeleton'), dict) and own['skeleton'].get('points') == names:
             skeleton = Skeleton.from_dict(own['skeleton'])
     except (VisionRecipesError, TypeError, ValueError) as e:
         raise VisionRecipesError(f'{file}: the keypoints: {e}') from e
     margin = own.get('point_margin')
-    margin = float(margin) if is_number(margin) and 0 < margin < 100 else 0.0
-    return KeypointLayout(skeleton, dims, margin, names is not None or mirror is not None)
+    margin = float(margin) if is_number(margin) and 0 < margin < 100 else 0.0  # else: boxes were annotated
+    return KeypointLayout(skeleton, dims, margin, names is not None or flip_idx is not None)
 
 # %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #f3862829
 def _is_whole(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _checked_shape(file: Path, shape) -> tuple[int, int]:
-    "Number of points, and numbers a point"
+def _check_shape(file: Path, shape) -> tuple[int, int]:
+    "The number of points, and of numbers for each. Raises `VisionRecipesError` where `kpt_shape` is wrong"
     is_pair = isinstance(shape, list) and len(shape) == 2 and all(map(_is_whole, shape))
     if not is_pair or not 1 <= shape[0] <= MOST_YOLO_POINTS or shape[1] not in (2, 3):
         raise VisionRecipesError(
@@ -80,31 +81,36 @@ def _checked_shape(file: Path, shape) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def _mirrored_pairs(file: Path, mirror, n: int) -> list[tuple[int, int]]:
-    "The points that change places, of `flip_idx`"
-    if not isinstance(mirror, list) or not all(map(_is_whole, mirror)) or sorted(mirror) != list(range(n)):
+def _mirrored_pairs(
+    file: Path,  # For messages
+    flip_idx,  # For each point the one that it becomes in a mirrored image
+    n: int,  # Number of points
+) -> list[tuple[int, int]]:
+    "The pairs of points that change places. Raises `VisionRecipesError` where `flip_idx` is wrong"
+    are_numbers = isinstance(flip_idx, list) and all(map(_is_whole, flip_idx))
+    if not are_numbers or sorted(flip_idx) != list(range(n)):
         raise VisionRecipesError(
             f'{file}: flip_idx must hold each of the numbers 0 to {n - 1} once, as kpt_shape says '
-            f'{n} points, but is {brief(mirror, 120)}.'
+            f'{n} points, but is {brief(flip_idx, 120)}.'
         )
-    for i, k in enumerate(mirror):
-        if mirror[k] != i:
+    for i, k in enumerate(flip_idx):
+        if flip_idx[k] != i:
             raise VisionRecipesError(
                 f'{file}: flip_idx says that point {i} becomes {k} in a mirrored image, but that {k} becomes '
-                f'{mirror[k]}. Two points change places, or one stays.'
+                f'{flip_idx[k]}. Two points change places, or one stays.'
             )
-    return [(i, k) for i, k in enumerate(mirror) if i < k]
+    return [(i, k) for i, k in enumerate(flip_idx) if i < k]
 
 # %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #a6a00dd3
-_NAME_KEYS = ('kpt_names', 'keypoint_names')
+_POINT_NAME_KEYS = ('kpt_names', 'keypoint_names')
 
 
 def _point_names(file: Path, data: dict, n: int) -> list[str] | None:
-    "The names of the points; None where data.yaml gives none"
-    key = next((key for key in _NAME_KEYS if data.get(key) is not None), None)
+    "The names of `n` points; None where data.yaml has none. Raises `VisionRecipesError` for wrong ones"
+    key = next((key for key in _POINT_NAME_KEYS if data.get(key) is not None), None)
     if key is None:
         return None
-    lists = _name_lists(data[key])
+    lists = _lists_of_names(data[key])
     if any(names != lists[0] for names in lists[1:]):
         raise VisionRecipesError(
             f'{file}: {key} names the points of its classes differently: {brief(lists, 160)}. One skeleton '
@@ -119,11 +125,12 @@ def _point_names(file: Path, data: dict, n: int) -> list[str] | None:
 
 
 def _is_name(name) -> bool:
+    "Whether a value of YAML is a name: text that is not empty, or a number"
     return isinstance(name, (str, int)) and not isinstance(name, bool) and str(name).strip() != ''
 
 
-def _name_lists(given) -> list[list]:
-    "The lists of names that are given: one for all classes, or one a class"
+def _lists_of_names(given) -> list[list]:
+    "The lists of names: one for all classes, or one for each class; [] where it is neither"
     values = list(given.values()) if isinstance(given, dict) else given
     if not isinstance(values, list):
         return []
@@ -135,7 +142,7 @@ def _name_lists(given) -> list[list]:
 def point_visibility(
     points: np.ndarray,  # (M, K, 2 or 3) float64
 ) -> np.ndarray:  # (M, K, 3) x, y, visibility; all 0 where a point is absent
-    "Points with visibility, which two columns leave out"
+    "Add the visibility where points have none: absent where x and y are 0 or one is negative, else visible"
     if points.shape[2] == 2:
         is_absent = (points < 0).any(2) | (points == 0).all(2)
         points = np.concatenate([points, np.where(is_absent, 0.0, 2.0)[..., None]], 2)
@@ -146,8 +153,8 @@ def pose_yaml(
     skeleton: Skeleton,
     class_ids: range,  # Of all classes
     point_margin: float,  # As in `Annotations`
-) -> str:
-    "The entries of data.yaml about keypoints"
+) -> str:  # Lines of YAML
+    "The entries of data.yaml about keypoints. What Ultralytics has no key for is the entry `vision_recipes`"
     # JSON is yaml
     names = ''.join(f'  {i}: {json.dumps(list(skeleton.points))}\n' for i in class_ids)
     own = {}

@@ -18,31 +18,34 @@ from ..annotations import Annotations
 def trace_rings(
     mask: np.ndarray,  # (h, w) bool
 ) -> list[np.ndarray]:  # Each (n, 2) float64, whole x, y
-    "The rings around the pixels of a mask, clockwise on the screen, and around its holes, counter-clockwise"
-    next_points = defaultdict(list)
-    for begin, end in _sides(mask):
-        next_points[begin].append(end)
+    """Trace the rings around a mask, clockwise on the screen, and around its holes, counter-clockwise.
+
+    Sides of pixels are linked end to begin, until the first point is reached again.
+    """
+    ends_of = defaultdict(list)  # A point: where the sides that begin there end; two where pixels touch
+    for begin, end in _boundary_sides(mask):
+        ends_of[begin].append(end)
     rings = []
-    while next_points:
-        start = next(iter(next_points))
+    while ends_of:
+        start = next(iter(ends_of))
         ring = [start]
         while True:
-            ends = next_points[ring[-1]]
+            ends = ends_of[ring[-1]]
             point = ends.pop()
             if not ends:
-                del next_points[ring[-1]]
+                del ends_of[ring[-1]]
             if point == start:
                 break
             ring.append(point)
-        rings.append(_corners(np.array(ring, np.float64)))
+        rings.append(_turning_points(np.array(ring, np.float64)))
     return rings
 
 # %% ../../../nbs/data/formats/16_yolo_lines.ipynb #e46dfccd
-def _sides(mask: np.ndarray) -> list[tuple]:
-    "Begin and end of each side of a pixel that has the outside behind it; the inside lies on its right"
+def _boundary_sides(mask: np.ndarray) -> list[tuple[tuple[int, int], tuple[int, int]]]:  # Pairs of x, y
+    "Begin and end of each side between a pixel of the mask and one outside; the mask lies on its right"
     padded = np.pad(mask, 1)
     inside = padded[1:-1, 1:-1]
-    # begin and end of a pixel's side, for the pixel at 0, 0, and the neighbour behind it
+    # each side of the pixel at 0, 0: its begin, its end, and all pixels shifted to the neighbour behind it
     sides = [
         ((0, 0), (1, 0), padded[:-2, 1:-1]),
         ((1, 0), (1, 1), padded[1:-1, 2:]),
@@ -56,8 +59,8 @@ def _sides(mask: np.ndarray) -> list[tuple]:
     return found
 
 
-def _corners(ring: np.ndarray) -> np.ndarray:
-    "The points of a ring where it turns"
+def _turning_points(ring: np.ndarray) -> np.ndarray:
+    "The points of a ring where it changes its direction"
     before, after = ring - np.roll(ring, 1, 0), np.roll(ring, -1, 0) - ring
     return ring[(before != after).any(1)]
 
@@ -69,18 +72,18 @@ def join_rings(
     rings: Sequence[np.ndarray],  # Each (n, 2), at least one
     elbow: bool = False,  # Join by a horizontal and a vertical line, which no pixel's centre lies on
 ) -> np.ndarray:  # (n, 2) float64
-    "One ring around all, by lines of no width between the nearest points"
+    "Join rings to one, which goes to the nearest point of the next ring, around it, and back the same way"
     joined = np.asarray(rings[0], np.float64)
     for ring in rings[1:]:
         ring = np.asarray(ring, np.float64)
-        i, k = _nearest(joined, ring)
-        between = np.array([[ring[k, 0], joined[i, 1]]] if elbow else np.empty((0, 2)))
-        joined = np.concatenate([joined[: i + 1], between, ring[k:], ring[: k + 1], between, joined[i:]])
+        i, k = _nearest_points(joined, ring)
+        corner = np.array([[ring[k, 0], joined[i, 1]]] if elbow else np.empty((0, 2)))
+        joined = np.concatenate([joined[: i + 1], corner, ring[k:], ring[: k + 1], corner, joined[i:]])
     return joined
 
 
-def _nearest(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
-    "The positions of a point of each that are nearest to each other; of very many points, of some of them"
+def _nearest_points(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
+    "The positions in `a` and `b` of the two nearest points; where there are many, only some of `b` count"
     step = 1 + len(a) * len(b) // MOST_PAIRS
     distance = ((a[:, None] - b[None, ::step]) ** 2).sum(2)
     i, k = np.unravel_index(np.argmin(distance), distance.shape)
@@ -89,19 +92,21 @@ def _nearest(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
 # %% ../../../nbs/data/formats/16_yolo_lines.ipynb #1dff457d
 def one_ring(
     masks: Masks,  # In pixels
-    m: int,
-    size_wh: tuple[int, int],  # Of the image
+    m: int,  # The position of an object
+    size_wh: tuple[int, int],  # Of its image, pixels
 ) -> np.ndarray:  # (n, 2) float64; empty where the mask has no pixel and no ring of three points
     "One ring that draws the pixels of object `m`; its own where it has one ring only"
     rings = [ring for ring in masks.rings_of(m) if len(ring) > 2]
     if len(rings) == 1:
         return rings[0].astype(np.float64)
-    x, y, drawn = draw_object(masks, m, size_wh)
+    x, y, drawn = draw_object(masks, m, size_wh)  # (h, w) bool, its first pixel at x, y
     if rings:
-        joined = join_rings([ring if ring_area(ring) > 0 else ring[::-1] for ring in rings])
+        # all the same way round, so that parts that overlap stay a union
+        clockwise = [ring if ring_area(ring) > 0 else ring[::-1] for ring in rings]
+        joined = join_rings(clockwise)
         window = (x, y, x + drawn.shape[1], y + drawn.shape[0])
         if (fill_rings([joined.astype(np.float32)], window) == drawn).all():
-            return joined
+            return joined  # the annotated points, as they draw the same pixels
     traced = trace_rings(drawn)
     return join_rings(traced, elbow=True) + (x, y) if traced else np.empty((0, 2))
 
@@ -110,11 +115,11 @@ def object_lines(
     anns: Annotations,  # Without crowds
 ) -> list[str]:  # M, each with its newline
     "The line of each object: with keypoints, with its mask as one outline, or with its box"
-    if anns.boxes_rel is None or _needs_sizes(anns.masks):
-        anns = anns.measure()
+    if anns.boxes_rel is None or _needs_drawing(anns.masks):
+        anns = anns.measure()  # the sizes of all images; then boxes are in pixels
     if anns.boxes_rel is None:
-        scale = anns.sizes_wh[anns.image_of].astype(np.float64)  # (M, 2)
-        corners = anns.boxes / np.tile(anns.sizes_wh, 2)[anns.image_of]
+        scale = anns.sizes_wh[anns.image_of].astype(np.float64)  # (M, 2): divides pixels to fractions
+        corners = anns.boxes / np.tile(anns.sizes_wh, 2)[anns.image_of]  # (M, 4) XYXY, fractions
     else:
         scale = np.ones((len(anns.class_ids.values), 2))
         corners = anns.boxes_rel.astype(np.float64)
@@ -125,25 +130,26 @@ def object_lines(
     return [f'{text}\n' for text in _box_texts(anns, corners)]
 
 
-def _needs_sizes(masks: Masks | None) -> bool:
-    "Whether some masks are not one ring, so that they must be drawn"
+def _needs_drawing(masks: Masks | None) -> bool:
+    "Whether some masks are not one ring, so that `one_ring` draws them, for which it needs the image's size"
     return masks is not None and bool((np.diff(masks.objects) != 1).any())
 
 
 def _box_texts(anns: Annotations, corners: np.ndarray) -> list[str]:
-    "Class, centre, width and height of each object"
+    "Class, centre, width and height of each object as text; `corners` are (M, 4) XYXY, fractions"
     x1, y1, x2, y2 = corners.T
     columns = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]
     rows = zip(anns.class_ids.values.tolist(), *[column.tolist() for column in columns])
     return ['%d %.8f %.8f %.8f %.8f' % row for row in rows]
 
 # %% ../../../nbs/data/formats/16_yolo_lines.ipynb #4f1a4a4e
-def _text_of(values: np.ndarray) -> str:
-    "Numbers with up to twelve digits behind the point"
+def _numbers_text(values: np.ndarray) -> str:
+    "Numbers with up to twelve digits behind the point, with blanks between them"
     return ' '.join(f'{value:.12f}'.rstrip('0').rstrip('.') for value in values.ravel().tolist())
 
 
 def _check_finite(anns: Annotations, values: np.ndarray, what: str) -> None:
+    "Raise `VisionRecipesError` where a coordinate of `what` (keypoints, masks) is not finite"
     if not np.isfinite(values).all():
         raise VisionRecipesError(
             f'{anns.root}: has {what} with coordinates that are not finite, which no line can hold; '
@@ -151,30 +157,38 @@ def _check_finite(anns: Annotations, values: np.ndarray, what: str) -> None:
         )
 
 
-def _keypoint_lines(anns: Annotations, boxes: list[str], scale: np.ndarray) -> list[str]:
-    "Box, and x, y and visibility of each point"
+def _keypoint_lines(
+    anns: Annotations,
+    boxes: list[str],  # M, as `_box_texts` gives them
+    scale: np.ndarray,  # (M, 2): width and height of the image, or 1 where points are fractions
+) -> list[str]:  # M
+    "A line for each object: box, then x, y and visibility of each point"
     if anns.masks is not None:
         log_info(f'{anns.root}: masks left out, for a line of YOLO has keypoints or an outline.')
     _check_finite(anns, anns.keypoints, 'keypoints')
     xy = anns.keypoints[..., :2] / scale[:, None]
     points = np.concatenate([xy, anns.keypoints[..., 2:]], 2)
-    points[points[..., 2] == 0] = 0
-    return [f'{box} {_text_of(row)}\n' for box, row in zip(boxes, points)]
+    points[points[..., 2] == 0] = 0  # absent
+    return [f'{box} {_numbers_text(row)}\n' for box, row in zip(boxes, points)]
 
 # %% ../../../nbs/data/formats/16_yolo_lines.ipynb #c4207aeb
-def _outline_lines(anns: Annotations, corners: np.ndarray, scale: np.ndarray) -> list[str]:
-    "One outline for each mask"
+def _outline_lines(
+    anns: Annotations,
+    corners: np.ndarray,  # (M, 4) XYXY, fractions
+    scale: np.ndarray,  # (M, 2): width and height of the image, or 1 where masks are fractions
+) -> list[str]:  # M
+    "A line for each object: class and one outline. An object without a mask gets the corners of its box"
     _check_finite(anns, anns.masks.points, 'masks')
     sizes_wh = anns.sizes_wh[anns.image_of].tolist()
     lines = []
     n_boxes = 0
-    for m, c in enumerate(anns.class_ids.values.tolist()):
+    for m, class_id in enumerate(anns.class_ids.values.tolist()):
         ring = one_ring(anns.masks, m, tuple(sizes_wh[m])) / scale[m]
         if not len(ring):
             x1, y1, x2, y2 = corners[m]
             ring = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
             n_boxes += 1
-        lines.append(f'{c} {_text_of(ring)}\n')
+        lines.append(f'{class_id} {_numbers_text(ring)}\n')
     n_joined = int(_needs_joining(anns.masks).sum())
     if n_joined or n_boxes:
         log_info(
@@ -185,4 +199,5 @@ def _outline_lines(anns: Annotations, corners: np.ndarray, scale: np.ndarray) ->
 
 
 def _needs_joining(masks: Masks) -> np.ndarray:  # (M,) bool
+    "Whether the mask of each object has several rings, or is given as pixels"
     return (np.diff(masks.objects) > 1) | (masks.runs.counts > 0)

@@ -20,61 +20,67 @@ from .yolo_text import TextLines
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #a00f16ec
 @dataclass(eq=False)
 class LineObjects:
-    "An object for each line"
+    "The objects of a data set, one for each line, as columns"
 
-    class_numbers: np.ndarray  # (L,) float64, as the lines have them
+    class_numbers: np.ndarray  # (L,) float64, the first number of each line
     boxes_rel: np.ndarray  # (L, 4) float32 XYXY, fractions of the image
-    masks: Masks | None = None  # L, points float64, fractions of the image
-    keypoints: np.ndarray | None = None  # (L, K, 3) float64: fractions of the image, and visibility
+    masks: Masks | None = None  # L outlines, points float64, fractions of the image
+    keypoints: np.ndarray | None = None  # (L, K, 3) float64: x, y as fractions of the image, and visibility
     pose: KeypointLayout | None = None  # Of the keypoints
-    notes: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()  # What was taken for what
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #cd888511
 def objects_of_lines(
     lines: TextLines,
     where: Path,  # What findings about the whole set name
-    pose: KeypointLayout | None = None,  # What data.yaml says of keypoints
+    pose: KeypointLayout | None = None,  # The keypoints that data.yaml declares
     # `task` of data.yaml: `segment` or `obb` where lines are outlines, whatever they look like
     task: str = '',
 ) -> LineObjects:
-    "What all lines hold. Raises `VisionRecipesError` that names file and line, or asks what the lines are"
-    lengths = lines.numbers.counts
+    """Read all lines as boxes, outlines or keypoints.
+
+    Raises `VisionRecipesError` that names a broken line, or asks what the lines are.
+    """
+    lengths = lines.numbers.counts  # (L,) how many numbers each line has
     if pose is not None:
-        return _posed(lines, pose, _unmirrored(pose, where))
+        return _keypoint_objects(lines, pose, _no_mirror_findings(pose, where))
     if (lengths == 5).all():
-        return _boxed(lines.numbers.values.reshape(-1, 5))
+        return _box_objects(lines.numbers.values.reshape(-1, 5))
     _check_lines(lines)
     longer = np.unique(lengths[lengths > 5])
     if len(longer) > 1:
         if task not in ('segment', 'obb'):
             _check_outlines(lines, longer)
-        return _outlined(lines, where, task)
-    n = int(longer[0])
+        return _outline_objects(lines, where, task)
+    n = int(longer[0])  # all lines have 5 or n numbers
     if n == 6:
-        return _without_sixth(lines, where, task)
+        return _six_number_boxes(lines, where, task)
     table = lines.numbers.values[lines.numbers.positions(lengths == n)].reshape(-1, n)
     if _are_tracks(table):
-        return _tracked(lines, table, where)
-    found = _recognised(lines, table, where, task)
-    return _outlined(lines, where, task) if found is None else _posed_unnamed(lines, found, where)
+        return _track_boxes(lines, table, where)
+    layout = _guessed_layout(lines, table, where, task)
+    if layout is None:
+        return _outline_objects(lines, where, task)
+    return _guessed_keypoints(lines, layout, where)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #e2b9a751
-def _boxed(
-    table: np.ndarray,  # (L, 5) class, cx, cy, w, h
+def _box_objects(
+    table: np.ndarray,  # (L, 5 or more) class, cx, cy, w, h, and what is not read here
     notes: tuple[Finding, ...] = (),
 ) -> LineObjects:
+    "Read the box of each line"
     center = table[:, 1:3]
     half = table[:, 3:5] / 2
     boxes = np.concatenate([center - half, center + half], 1).astype(np.float32)
     return LineObjects(table[:, 0], boxes, notes=notes)
 
 
-def _first_five(lines: TextLines) -> np.ndarray:  # (L, 5)
-    "Class and box of lines that have more"
+def _class_and_box(lines: TextLines) -> np.ndarray:  # (L, 5)
+    "The first five numbers of each line"
     return lines.numbers.values[lines.numbers.offsets[:-1, None] + np.arange(5)]
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #fbad064b
-_KINDS = (
+_LINE_FORMS = (
     'A box is class, cx, cy, w, h; an outline is a class with three points or more; keypoints are class, box '
     'and points, and need kpt_shape in data.yaml.'
 )
@@ -84,31 +90,39 @@ def _check_lines(lines: TextLines) -> None:
     "Raise `VisionRecipesError` for a line that is too short, not finite, or neither box nor outline"
     lengths = lines.numbers.counts
     longer = np.unique(lengths[lengths > 5])
-    # lines of one length may be keypoints, or boxes with a confidence
+    # an outline has an odd length; an even one may be keypoints or a box with a confidence, if all have it
     wrong = (lengths < 5) | ((lengths % 2 == 0) & (len(longer) > 1))
     if wrong.any():
         i = int(np.argmax(wrong))
-        raise lines.error(i, f'has {plural(int(lengths[i]), "number")}. {_KINDS}')
+        raise lines.error(i, f'has {plural(int(lengths[i]), "number")}. {_LINE_FORMS}')
     _check_finite(lines)
 
 
 def _check_finite(lines: TextLines) -> None:
-    "Raise `VisionRecipesError` for a coordinate of an outline or a keypoint that is no number"
-    row = np.repeat(np.arange(len(lines)), lines.numbers.counts)
+    "Raise `VisionRecipesError` for an outline or keypoints with a number that is infinite or NaN"
+    row = np.repeat(np.arange(len(lines)), lines.numbers.counts)  # The line of each number
     wrong = row[~np.isfinite(lines.numbers.values)]
-    wrong = wrong[lines.numbers.counts[wrong] > 5]
+    wrong = wrong[lines.numbers.counts[wrong] > 5]  # `check` names those of boxes
     if wrong.size:
         raise lines.error(int(wrong[0]), 'holds a number that is not finite.')
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #807eda50
-def _are_parallelograms(corners: np.ndarray) -> np.ndarray:  # (L,) bool, of (L, 4, 2)
-    "Whether the diagonals of four corners have the same middle, within a twentieth of their extent"
-    off = np.abs(corners[:, 0] + corners[:, 2] - corners[:, 1] - corners[:, 3]).max(1)
-    return off <= 0.05 * np.ptp(corners, axis=1).max(1) + 1e-4
+def _are_parallelograms(
+    corners: np.ndarray,  # (L, 4, 2) fractions of the image
+) -> np.ndarray:  # (L,) bool
+    "Whether the diagonals of four corners share their middle, but for rounding: 5% of their extent"
+    # (L,) twice the distance of the middles, along x or y
+    apart = np.abs(corners[:, 0] + corners[:, 2] - corners[:, 1] - corners[:, 3]).max(1)
+    extent = np.ptp(corners, axis=1).max(1)
+    return apart <= 0.05 * extent + 1e-4
 
 
-def _oriented_boxes(points: np.ndarray, rings: np.ndarray, where: Path) -> tuple[Finding, ...]:
-    "A warning where nearly all outlines are parallelograms"
+def _oriented_box_findings(
+    points: np.ndarray,  # (P, 2) of all outlines
+    rings: np.ndarray,  # (L + 1,) where the points of each outline begin, and the end
+    where: Path,
+) -> tuple[Finding, ...]:
+    "A warning where 90% of the outlines or more are parallelograms, and all have four points"
     n = len(rings) - 1
     if len(points) != 4 * n or _are_parallelograms(points.reshape(n, 4, 2)).mean() < 0.9:
         return ()
@@ -119,40 +133,41 @@ def _oriented_boxes(points: np.ndarray, rings: np.ndarray, where: Path) -> tuple
     return (Finding('warning', 'oriented boxes', str(where), message),)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #4a3da3b4
-def _outlined(lines: TextLines, where: Path, task: str) -> LineObjects:
-    "Outlines as masks"
+def _outline_objects(lines: TextLines, where: Path, task: str) -> LineObjects:
+    """Read each line as class and outline: a mask, and the box tight around it.
+
+    Lines of five numbers are boxes. Where more than half of the lines are, there are no masks.
+    """
     numbers = lines.numbers
     is_box = numbers.counts == 5
-    notes = _mixed_lines(lines, is_box, where)
+    notes = _mixed_line_findings(lines, is_box, where)
     if is_box.any():
         numbers = _with_corners(numbers, is_box)
-    # all numbers but the class at the beginning of each line
-    points = np.delete(numbers.values, numbers.offsets[:-1]).reshape(-1, 2)
-    rings = np.concatenate([[0], np.cumsum(numbers.counts // 2)])
+    class_numbers = numbers.values[numbers.offsets[:-1]]  # the first of each line
+    points = np.delete(numbers.values, numbers.offsets[:-1]).reshape(-1, 2)  # (P, 2) all the others
+    rings = np.concatenate([[0], np.cumsum(numbers.counts // 2)])  # a line of 2k + 1 numbers has k points
     low, high = np.minimum.reduceat(points, rings[:-1]), np.maximum.reduceat(points, rings[:-1])
-    found = LineObjects(
-        numbers.values[numbers.offsets[:-1]], np.concatenate([low, high], 1).astype(np.float32), notes=notes
-    )
+    objects = LineObjects(class_numbers, np.concatenate([low, high], 1).astype(np.float32), notes=notes)
     if 2 * is_box.sum() <= len(lines):
         no_runs = Ragged(np.empty(0, np.uint32), np.zeros(len(lines) + 1, np.int64))
-        found.masks = Masks(points, rings, np.arange(len(lines) + 1), no_runs)
-        found.notes += () if task == 'segment' else _oriented_boxes(points, rings, where)
-    return found
+        objects.masks = Masks(points, rings, np.arange(len(lines) + 1), no_runs)
+        objects.notes += () if task == 'segment' else _oriented_box_findings(points, rings, where)
+    return objects
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #c629947e
 def _with_corners(numbers: Ragged, is_box: np.ndarray) -> Ragged:
-    "Lines with the four corners of each box in place of centre and sides"
+    "Replace centre and sides of each box by its four corners, as an outline has them"
     boxes = numbers.values[numbers.positions(is_box)].reshape(-1, 5)
     center, half = boxes[:, 1:3], boxes[:, 3:] / 2
     x1, y1, x2, y2 = np.concatenate([center - half, center + half], 1).T
-    offsets = np.concatenate([[0], np.cumsum(np.where(is_box, 9, numbers.counts))])
+    offsets = np.concatenate([[0], np.cumsum(np.where(is_box, 9, numbers.counts))])  # 9: class, 4 corners
     out = Ragged(np.empty(offsets[-1]), offsets)
     out.values[out.positions(~is_box)] = numbers.values[numbers.positions(~is_box)]
     out.values[out.positions(is_box)] = np.stack([boxes[:, 0], x1, y1, x2, y1, x2, y2, x1, y2], 1).ravel()
     return out
 
 
-def _mixed_lines(lines: TextLines, is_box: np.ndarray, where: Path) -> tuple[Finding, ...]:
+def _mixed_line_findings(lines: TextLines, is_box: np.ndarray, where: Path) -> tuple[Finding, ...]:
     "A warning where some lines are boxes and others outlines"
     n = int(is_box.sum())
     if not n:
@@ -165,31 +180,34 @@ def _mixed_lines(lines: TextLines, is_box: np.ndarray, where: Path) -> tuple[Fin
     return (Finding('warning', 'mixed lines', str(where), message),)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #6b451e36
-def _without_sixth(lines: TextLines, where: Path, task: str) -> LineObjects:
-    "Boxes of lines of five and six numbers; the sixth is judged over the whole set and left out"
-    is_six = np.flatnonzero(lines.numbers.counts == 6)
+def _six_number_boxes(lines: TextLines, where: Path, task: str) -> LineObjects:
+    """Read the boxes of lines of five and six numbers; the sixth is left out, with a warning.
+
+    Over the whole set it is a confidence or the number of a track; else `VisionRecipesError` is raised.
+    """
+    six = np.flatnonzero(lines.numbers.counts == 6)  # lines
     if task == 'obb':
         raise lines.error(
-            int(is_six[0]),
+            int(six[0]),
             'has six numbers, but data.yaml says task: obb. Where the sixth is an angle, write the four '
             'corners of the box instead.',
         )
-    sixth = lines.numbers.values[lines.numbers.offsets[is_six] + 5]
+    sixth = lines.numbers.values[lines.numbers.offsets[six] + 5]
     is_track = (sixth >= 0) & (sixth == np.floor(sixth))
     is_confidence = (sixth >= 0) & (sixth <= 1)
     if not is_track.all() and not is_confidence.all():
-        i = int(is_six[np.argmin(is_confidence)])
+        i = int(six[np.argmin(is_confidence)])
         raise lines.error(
             i,
             'has six numbers, but the sixth is neither a confidence (0 to 1) nor the number of a track. '
             'Where it is an angle, write the four corners of the box instead.',
         )
-    kind = 'confidence' if is_confidence.all() else 'track'
-    what = {'confidence': 'as predictions with a confidence have', 'track': 'the last the number of a track'}
-    message = (
-        f'{plural(len(is_six), "line")} of six numbers, {what[kind]}; it was left out. Are these annotations?'
-    )
-    return _boxed(_first_five(lines), (Finding('warning', kind, str(where), message),))
+    if is_confidence.all():
+        kind, meaning = 'confidence', 'as predictions with a confidence have'
+    else:
+        kind, meaning = 'track', 'the last the number of a track'
+    message = f'{plural(len(six), "line")} of six numbers, {meaning}; it was left out. Are these annotations?'
+    return _box_objects(_class_and_box(lines), (Finding('warning', kind, str(where), message),))
 
 
 def _are_tracks(table: np.ndarray) -> bool:
@@ -197,37 +215,39 @@ def _are_tracks(table: np.ndarray) -> bool:
     if table.shape[1] != 7:
         return False
     confidence, track = table[:, 5:].T
+    # above 1, because 0 and 1 may be fractions
     is_number = (track == np.floor(track)).all() and track.min() >= 0 and track.max() > 1
     return bool(is_number and (confidence >= 0).all() and (confidence <= 1).all())
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #b5000c71
-def _tracked(lines: TextLines, table: np.ndarray, where: Path) -> LineObjects:
+def _track_boxes(lines: TextLines, table: np.ndarray, where: Path) -> LineObjects:
+    "Read the boxes of lines of which some, `table`, have confidence and track too; a warning says so"
     message = (
         f'{plural(len(table), "line")} of seven numbers, the last two a confidence and the number of a '
         'track; both were left out. Are these annotations?'
     )
-    return _boxed(_first_five(lines), (Finding('warning', 'track', str(where), message),))
+    return _box_objects(_class_and_box(lines), (Finding('warning', 'track', str(where), message),))
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #5d6189a9
-def _posed(lines: TextLines, pose: KeypointLayout, notes: tuple[Finding, ...] = ()) -> LineObjects:
-    "Boxes and keypoints of lines as data.yaml declares them"
+def _keypoint_objects(lines: TextLines, pose: KeypointLayout, notes: tuple[Finding, ...] = ()) -> LineObjects:
+    "Read boxes and keypoints, as `pose` says. Raises `VisionRecipesError` for a line that does not fit it"
     lengths = lines.numbers.counts
     wrong = lengths != pose.n_numbers
     if wrong.any():
         i = int(np.argmax(wrong))
-        raise lines.error(i, _wrong_length(int(lengths[i]), pose))
+        raise lines.error(i, _wrong_length_fault(int(lengths[i]), pose))
     _check_finite(lines)
     table = lines.numbers.values.reshape(-1, pose.n_numbers)
-    found = _boxed(table, notes)
+    objects = _box_objects(table, notes)
     points = table[:, 5:].reshape(len(table), len(pose.skeleton), pose.dims)
     if pose.dims == 3:
         _check_visibility(lines, points[..., 2])
-    found.keypoints, found.pose = point_visibility(points), pose
-    return found
+    objects.keypoints, objects.pose = point_visibility(points), pose
+    return objects
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #a608b3b9
-def _wrong_length(n: int, pose: KeypointLayout) -> str:
-    "What is wrong with a line of `n` numbers"
+def _wrong_length_fault(n: int, pose: KeypointLayout) -> str:
+    "What is wrong with a line of `n` numbers, which does not fit `pose`"
     k, dims = len(pose.skeleton), pose.dims
     fault = (
         f'has {plural(n, "number")}, but kpt_shape: [{k}, {dims}] in data.yaml asks for {pose.n_numbers}: '
@@ -235,13 +255,14 @@ def _wrong_length(n: int, pose: KeypointLayout) -> str:
     )
     if n == 5:
         return fault + ' Where no line has points, remove kpt_shape.'
-    if n == 5 + k * (5 - dims):
-        return fault + f' It fits kpt_shape: [{k}, {5 - dims}].'
+    other_dims = 5 - dims  # 2 for 3, and 3 for 2
+    if n == 5 + k * other_dims:
+        return fault + f' It fits kpt_shape: [{k}, {other_dims}].'
     return fault
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #3c6e3a6e
-def _unmirrored(pose: KeypointLayout, where: Path) -> tuple[Finding, ...]:
-    "A warning where nothing says which points change places in a mirror"
+def _no_mirror_findings(pose: KeypointLayout, where: Path) -> tuple[Finding, ...]:
+    "A warning where nothing says which points change places in a mirrored image"
     if pose.is_named or len(pose.skeleton) == 1:
         return ()
     message = (
@@ -252,7 +273,11 @@ def _unmirrored(pose: KeypointLayout, where: Path) -> tuple[Finding, ...]:
     return (Finding('warning', 'flip_idx', str(where), message),)
 
 
-def _check_visibility(lines: TextLines, visibility: np.ndarray) -> None:  # (L, K)
+def _check_visibility(
+    lines: TextLines,
+    visibility: np.ndarray,  # (L, K)
+) -> None:
+    "Raise `VisionRecipesError` for a visibility other than 0, 1 and 2"
     wrong = ~np.isin(visibility, (0, 1, 2))
     if wrong.any():
         i, k = np.argwhere(wrong)[0]
@@ -263,28 +288,29 @@ def _check_visibility(lines: TextLines, visibility: np.ndarray) -> None:  # (L, 
         )
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #8f157c5d
-def _recognised(
-    lines: TextLines,
-    table: np.ndarray,  # (M, n) the lines of more than five numbers; all have n
-    where: Path,
-    task: str,
+def _guessed_layout(
+    lines: TextLines,  # Of five and n numbers
+    table: np.ndarray,  # (M, n) the lines of n numbers
+    where: Path,  # What the error names
+    task: str,  # Of data.yaml
 ) -> KeypointLayout | None:  # None: outlines
-    "Whether lines of one length are keypoints. Raises `VisionRecipesError` where that is not clear"
+    "Guess whether lines are keypoints or outlines. Raises `VisionRecipesError` where that is not clear"
     n = table.shape[1]
-    share = {(k, dims): _share_in_boxes(table, k, dims) for k, dims in _point_shapes(n)}
-    shapes = [shape for shape, part in share.items() if part == 1]
-    if task in ('segment', 'obb') and n % 2:
+    if task in ('segment', 'obb') and n % 2:  # an outline has an odd length
         return None
     if n == 9 and _are_parallelograms(table[:, 1:].reshape(-1, 4, 2)).all():
         return None
-    are_outlines = n % 2 == 1 and not _is_signed(table) and _are_outlines(table)
-    if are_outlines and max(share.values()) < 0.9:
+    # by (points, numbers for each): the share of lines that fit as keypoints
+    share_of = {(k, dims): _share_in_boxes(table, k, dims) for k, dims in _point_shapes(n)}
+    fitting = [shape for shape, share in share_of.items() if share == 1]
+    are_outlines = n % 2 == 1 and not _may_have_visibility(table) and _are_mostly_outlines(table)
+    if are_outlines and max(share_of.values()) < 0.9:
         return None
-    if shapes and not are_outlines:
+    if fitting and not are_outlines:
         if len(table) < len(lines):
-            _check_all_posed(lines, n)
-        return KeypointLayout.unnamed(*shapes[0])
-    raise _unclear(lines, n, where, bool(shapes))
+            _refuse_box_among_keypoints(lines, n)
+        return KeypointLayout.unnamed(*fitting[0])
+    raise _unclear_error(lines, n, where, bool(fitting))
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #b3aa2ac8
 def _check_outlines(
@@ -293,37 +319,40 @@ def _check_outlines(
 ) -> None:
     """Raise `VisionRecipesError` where lines of several lengths may be keypoints.
 
-    Their points lie inside the boxes of columns 2 to 5, or many lines are no plain outlines.
+    Their points all lie inside the boxes of columns 2 to 5, or over 20% of the lines are no plain outlines.
     """
-    fitting, plain = _shares(lines)
-    if fitting == 1 or plain < 0.8:
-        lengths = lines.numbers.counts
-        i, k = (int(np.argmax(lengths == n)) for n in longer[:2])
-        doubt = 'as keypoints all lie inside their boxes' if fitting == 1 else 'not all are plain outlines'
-        raise lines.error(
-            k,
-            f'has {lengths[k]} numbers and another line {lengths[i]}, and {doubt}. For keypoints give every '
-            'line the same number of points, and say kpt_shape in data.yaml; for outlines say task: segment.',
-        )
+    keypoint_share, outline_share = _keypoint_and_outline_shares(lines)
+    if keypoint_share < 1 and outline_share >= 0.8:
+        return
+    lengths = lines.numbers.counts
+    first, other = (int(np.argmax(lengths == n)) for n in longer[:2])  # a line of each of two lengths
+    fits = 'as keypoints all lie inside their boxes'
+    doubt = fits if keypoint_share == 1 else 'not all are plain outlines'
+    raise lines.error(
+        other,
+        f'has {lengths[other]} numbers and another line {lengths[first]}, and {doubt}. For keypoints give '
+        'every line the same number of points, and say kpt_shape in data.yaml; for outlines say task: '
+        'segment.',
+    )
 
 
-def _shares(lines: TextLines, most: int = 500) -> tuple[float, float]:
-    "The shares of lines of more than five numbers that fit as keypoints, and as outlines"
+def _keypoint_and_outline_shares(lines: TextLines, most: int = 500) -> tuple[float, float]:
+    "The shares of lines that fit as keypoints, and as outlines, of about `most` lines of over five numbers"
     lengths = lines.numbers.counts
     rows = np.flatnonzero(lengths > 5)
     rows = rows[:: max(1, len(rows) // most)]
-    n_fitting = n_plain = 0.0
+    n_keypoints = n_outlines = 0.0  # lines
     for n in np.unique(lengths[rows]).tolist():
         table = lines.numbers.take(rows[lengths[rows] == n]).values.reshape(-1, n)
         shares = [_share_in_boxes(table, k, dims) for k, dims in _point_shapes(n)]
-        n_fitting += len(table) * max(shares, default=0.0)
-        if n % 2 and not _is_signed(table):
-            n_plain += _plain_outlines(table).sum()
-    return n_fitting / len(rows), n_plain / len(rows)
+        n_keypoints += len(table) * max(shares, default=0.0)
+        if n % 2 and not _may_have_visibility(table):
+            n_outlines += _plain_outlines(table).sum()
+    return n_keypoints / len(rows), n_outlines / len(rows)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #d134ba8e
 def _point_shapes(n: int) -> list[tuple[int, int]]:
-    "Numbers of points, and numbers a point, that a line of `n` numbers may have"
+    "How many points, and how many numbers for each (3 or 2), a line of class, box and points may have"
     shapes = [((n - 5) // dims, dims) for dims in (3, 2) if (n - 5) % dims == 0]
     return [shape for shape in shapes if shape[0] <= MOST_YOLO_POINTS]
 
@@ -334,41 +363,52 @@ def _has_visibility(table: np.ndarray) -> bool:
     return bool(np.isin(visibility, (0, 1, 2)).all() and visibility.any())
 
 
-def _share_in_boxes(table: np.ndarray, k: int, dims: int) -> float:
-    "The share of lines whose points lie inside the box, or a tenth of its side off, and the box in the image"
+def _share_in_boxes(
+    table: np.ndarray,  # (M, 5 + k * dims)
+    k: int,  # Number of points
+    dims: int,  # Numbers for each point
+) -> float:  # 0 to 1
+    """The share of lines that fit as box and keypoints.
+
+    All present points lie inside the box, up to a tenth of its side outside, and the box inside the image.
+    """
     if dims == 3 and not _has_visibility(table):
         return 0.0
     points = point_visibility(table[:, 5:].reshape(len(table), k, dims))
     center, half = table[:, None, 1:3], table[:, None, 3:5] / 2
-    is_present = points[..., 2] > 0
+    is_present = points[..., 2] > 0  # (M, k)
+    # 1.2 half sides are a tenth of the side more; 0.005 and 0.02 of the image are for rounding
     inside = (np.abs(points[..., :2] - center) <= 1.2 * half + 0.005).all(2)
-    in_image = (center - half >= -0.02) & (center + half <= 1.02) & (half > 0)
+    in_image = (center - half >= -0.02) & (center + half <= 1.02) & (half > 0)  # (M, 1, 2)
     fits = in_image.all((1, 2)) & (inside | ~is_present).all(1)
     return float(fits.mean()) if is_present.any() else 0.0
 
 
-def _is_signed(table: np.ndarray) -> bool:
-    "Whether the numbers may be points with their visibility"
+def _may_have_visibility(table: np.ndarray) -> bool:
+    "Whether the lines may be box and points of x, y and visibility"
     return any(dims == 3 for _, dims in _point_shapes(table.shape[1])) and _has_visibility(table)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #0649f1fc
-def _are_outlines(table: np.ndarray, most: int = 500) -> bool:
-    "Whether four of five lines are plain rings, of up to `most` lines"
+def _are_mostly_outlines(table: np.ndarray, most: int = 500) -> bool:
+    "Whether 80% of the lines are plain outlines; of many, about `most` are looked at"
     return bool(_plain_outlines(table[:: max(1, len(table) // most)]).mean() >= 0.8)
 
 
 def _plain_outlines(table: np.ndarray) -> np.ndarray:  # (M,) bool
-    "Whether each line is a ring that does not cross itself, has an area, and no second point far off"
+    """Whether each line is a ring that does not cross itself, has an area, and no second point far off.
+
+    In a line with keypoints the second point would be the width and height of the box.
+    """
     points = table[:, 1:].reshape(-1, table.shape[1] // 2, 2)
     extent = np.ptp(points, axis=1).max(1)
-    far = 2 if points.shape[1] > 3 else 3
-    is_near = extent <= far * np.ptp(np.delete(points, 1, axis=1), axis=1).max(1)
+    most = 2 if points.shape[1] > 3 else 3  # times the extent of the other points, of which two say little
+    is_near = extent <= most * np.ptp(np.delete(points, 1, axis=1), axis=1).max(1)
     area = np.abs([ring_area(ring) for ring in points])
     return is_near & (area > 1e-3 * extent**2) & [not crosses_itself(ring) for ring in points]
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #7eae0c40
-def _check_all_posed(lines: TextLines, n: int) -> None:
-    "Raise `VisionRecipesError` where some lines have keypoints and others do not"
+def _refuse_box_among_keypoints(lines: TextLines, n: int) -> None:
+    "Raise `VisionRecipesError` that names a line without points, among lines of `n` numbers with points"
     i = int(np.argmax(lines.numbers.counts == 5))
     raise lines.error(
         i,
@@ -377,33 +417,36 @@ def _check_all_posed(lines: TextLines, n: int) -> None:
     )
 
 
-def _unclear(lines: TextLines, n: int, where: Path, fits: bool) -> VisionRecipesError:
+def _unclear_error(
+    lines: TextLines,
+    n: int,  # Numbers in each line that is in doubt
+    where: Path,
+    fit_keypoints: bool,  # Whether all of them fit as keypoints, too
+) -> VisionRecipesError:
     "The error that asks what lines of `n` numbers are"
-    shapes = _point_shapes(n)
-    ways = [f'for keypoints kpt_shape: [{k}, {dims}]' for k, dims in shapes]
+    ways = [f'for keypoints kpt_shape: [{k}, {dims}]' for k, dims in _point_shapes(n)]
     if n % 2:
         ways.append('for outlines task: segment')
+    first = int(np.argmax(lines.numbers.counts == n))
     if not ways:
-        i = int(np.argmax(lines.numbers.counts == n))
-        return lines.error(i, f'has {plural(n, "number")}. {_KINDS}')
-    doubt = (
-        'may be outlines, or boxes with keypoints'
-        if fits
-        else ('are no plain outlines, and as keypoints not all lie inside the boxes of columns 2 to 5')
-    )
+        return lines.error(first, f'has {plural(n, "number")}. {_LINE_FORMS}')
+    doubt = 'are no plain outlines, and as keypoints not all lie inside the boxes of columns 2 to 5'
+    if fit_keypoints:
+        doubt = 'may be outlines, or boxes with keypoints'
     return VisionRecipesError(
-        f'{where}: lines of {n} numbers, such as {lines.place(int(np.argmax(lines.numbers.counts == n)))}, '
-        f'{doubt}. Say in data.yaml what they are: {"; ".join(ways)}.'
+        f'{where}: lines of {n} numbers, such as {lines.place(first)}, {doubt}. '
+        f'Say in data.yaml what they are: {"; ".join(ways)}.'
     )
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #7287b9e4
-def _posed_unnamed(lines: TextLines, pose: KeypointLayout, where: Path) -> LineObjects:
-    found = _posed(lines, pose)
+def _guessed_keypoints(lines: TextLines, pose: KeypointLayout, where: Path) -> LineObjects:
+    "Read keypoints in the layout that was guessed, with a warning that says so"
+    objects = _keypoint_objects(lines, pose)
     k = len(pose.skeleton)
     message = (
         f'{plural(len(lines), "line")} of {pose.n_numbers} numbers read as keypoints, because all points lie '
         f'inside their boxes, though no data.yaml says so. Write kpt_shape: [{k}, {pose.dims}] there, and '
         'flip_idx, which says what left and right become in a mirrored image.'
     )
-    found.notes += (Finding('warning', 'keypoints', str(where), message),)
-    return found
+    objects.notes += (Finding('warning', 'keypoints', str(where), message),)
+    return objects

@@ -20,11 +20,11 @@ from .foreign import foreign_format
 # %% ../../../nbs/data/formats/13_yolo_text.ipynb #e5cdd2d3
 @dataclass(frozen=True, eq=False)
 class TextLines:
-    "The numbers of the lines of many text files; lines without anything are left out"
+    "The numbers of all lines of many text files, file by file; empty lines are left out"
 
-    files: list[str]  # (N,) text files, '' where an image has none
-    numbers: Ragged  # L rows of float64, one a line
-    counts: np.ndarray  # (N,) int64: the lines of each file
+    files: list[str]  # N paths of text files, '' where an image has none
+    numbers: Ragged  # L rows of float64, one for each line
+    counts: np.ndarray  # (N,) int64: how many lines each file has
 
     def __len__(self):
         return len(self.numbers)
@@ -33,70 +33,76 @@ class TextLines:
 @patch
 def error(
     self: TextLines,
-    i: int,  # The number of a line, counting all lines of all files
-    fault: str,  # What is wrong with it
+    i: int,  # The row of a line in `numbers`
+    fault: str,  # What is wrong with it, a sentence after `file, line 3:`
 ) -> VisionRecipesError:
-    "An error that names file and line, and quotes the line"
-    file, number, line = _located(self, i)
+    "Make an error that names the file and the line as an editor counts, and quotes the line"
+    file, number, line = _find_line(self, i)
     return VisionRecipesError(f'{file}, line {number}: {fault} The line: {_quoted(line)}')
 
 # %% ../../../nbs/data/formats/13_yolo_text.ipynb #2b05217e
 @patch
 def place(self: TextLines, i: int) -> str:
-    "File and line of line `i`"
-    file, number, _ = _located(self, i)
+    "The file of row `i` and its line as an editor counts, for a message"
+    file, number, _ = _find_line(self, i)
     return f'{file}, line {number}'
 
 
-def _located(lines: TextLines, i: int) -> tuple[str, int, bytes]:
-    "File, number and contents of line `i`, counting all lines of all files"
-    k = int(np.searchsorted(np.cumsum(lines.counts), i, side='right'))
-    nth = i - int(lines.counts[:k].sum())
-    filled = _filled_lines(_bytes(lines.files[k]))
-    if nth >= len(filled):
+def _find_line(lines: TextLines, i: int) -> tuple[str, int, bytes]:
+    "Find row `i` in its file, which is read again: the file, the line's number counting from 1, the line"
+    k = int(np.searchsorted(np.cumsum(lines.counts), i, side='right'))  # The file of the row
+    row_in_file = i - int(lines.counts[:k].sum())
+    filled = _filled_lines(_read_bytes(lines.files[k]))
+    if row_in_file >= len(filled):
         raise VisionRecipesError(f'{lines.files[k]}: changed while it was read.')
-    return lines.files[k], *filled[nth]
+    return lines.files[k], *filled[row_in_file]
 
 
 def _filled_lines(content: bytes) -> list[tuple[int, bytes]]:
-    "The lines that hold something, with their numbers counting from 1"
+    "The lines that are not empty, each with its number counting from 1"
     lines = enumerate(content.splitlines(), 1)
     return [(number, line) for number, line in lines if line.strip()]
 
 
 def _quoted(line: bytes, most: int = 80) -> str:
+    "A line in quotes, for a message, with `most` characters at most"
     text = line.decode('utf-8', 'replace').strip()
     return repr(text if len(text) <= most else text[:most] + ' ...')
 
 # %% ../../../nbs/data/formats/13_yolo_text.ipynb #587970d5
-_BOM = b'\xef\xbb\xbf'
+_BOM = b'\xef\xbb\xbf'  # The byte order mark of UTF-8
 
 
-def _bytes(file: str) -> bytes:
+def _read_bytes(file: str) -> bytes:
+    "The contents of a file without byte order mark. Raises `VisionRecipesError`"
     try:
         with open(file, 'rb') as f:
             return f.read().removeprefix(_BOM)
     except OSError as e:
         raise VisionRecipesError(f'{file}: cannot be read: {e.strerror or e}.') from e
 
-
+# %% ../../../nbs/data/formats/13_yolo_text.ipynb #f82a11f0
 def read_lines(
     files: list[str],  # The text file of each image, '' where it has none
 ) -> TextLines:
-    "The numbers of all lines. Raises `VisionRecipesError` that names file and line where one is no number"
-    contents = [_bytes(file) if file else b'' for file in progress(files, 'reading annotations', unit='file')]
+    """Read the numbers of all lines at once, which is faster than line by line.
+
+    Raises `VisionRecipesError` that names the first file and line with something that is no number.
+    """
+    bar = progress(files, 'reading annotations', unit='file')
+    contents = [_read_bytes(file) if file else b'' for file in bar]
     joined = b'\n'.join(contents)
-    values = _parsed(joined)
-    starts, words, line_at = _line_starts(joined)
-    if values is None or len(values) != words:
-        raise _find_broken_line(files, contents)
-    file_ends = np.cumsum([len(content) + 1 for content in contents])
-    counts = np.bincount(np.searchsorted(file_ends, line_at, side='right'), minlength=len(files))
-    return TextLines(files, Ragged(values, np.append(starts, words)), counts)
+    values = _parsed_numbers(joined)
+    first_words, n_words, positions = _split_lines(joined)
+    if values is None or len(values) != n_words:
+        raise _broken_text_error(files, contents)
+    file_ends = np.cumsum([len(content) + 1 for content in contents])  # with the newline that joins them
+    counts = np.bincount(np.searchsorted(file_ends, positions, side='right'), minlength=len(files))
+    return TextLines(files, Ragged(values, np.append(first_words, n_words)), counts)
 
 
-def _parsed(text: bytes) -> np.ndarray | None:  # float64
-    "The numbers in a text, None where something else stands there"
+def _parsed_numbers(text: bytes) -> np.ndarray | None:  # float64
+    "The numbers of a text; None, or too few of them, where something else stands there"
     if not text or text.isspace():
         return np.empty(0)
     with warnings.catch_warnings():
@@ -107,37 +113,43 @@ def _parsed(text: bytes) -> np.ndarray | None:  # float64
             return None
 
 # %% ../../../nbs/data/formats/13_yolo_text.ipynb #4a59339d
+# (256,) bool, of each value of a byte
 _IS_SPACE = np.isin(np.arange(256), [*b' \t\n\r\v\f'])
 _IS_NEWLINE = np.isin(np.arange(256), [*b'\n\r'])
 
 
-def _line_starts(text: bytes) -> tuple[np.ndarray, int, np.ndarray]:
-    "The first word of each line that has any, the number of words, and the position of each line in `text`"
+def _split_lines(text: bytes) -> tuple[np.ndarray, int, np.ndarray]:
+    """Split a text into lines of words, without those that have none.
+
+    Gives the number of the first word of each line, the number of all words, and the byte where each line's
+    first word begins.
+    """
     characters = np.frombuffer(text, np.uint8)
     is_space = _IS_SPACE[characters]
-    begins = ~is_space
-    begins[1:] &= is_space[:-1]
-    word_at = np.flatnonzero(begins)
-    line_of_word = np.searchsorted(np.flatnonzero(_IS_NEWLINE[characters]), word_at)
-    starts = np.flatnonzero(np.diff(line_of_word, prepend=-1))
-    return starts, len(word_at), word_at[starts]
+    begins_word = ~is_space
+    begins_word[1:] &= is_space[:-1]
+    word_positions = np.flatnonzero(begins_word)
+    line_of_word = np.searchsorted(np.flatnonzero(_IS_NEWLINE[characters]), word_positions)
+    first_words = np.flatnonzero(np.diff(line_of_word, prepend=-1))
+    return first_words, len(word_positions), word_positions[first_words]
 
-
-def _find_broken_line(files: list[str], contents: list[bytes]) -> VisionRecipesError:
-    "The error that names the first line that is not all numbers"
+# %% ../../../nbs/data/formats/13_yolo_text.ipynb #f4ea4384
+def _broken_text_error(files: list[str], contents: list[bytes]) -> VisionRecipesError:
+    "The error that names the first file that is no text, or the first line that is not all numbers"
     for file, content in zip(files, contents):
         if kind := real_kind(content[:4096], 'a text file of YOLO'):
             return VisionRecipesError(f'{file}: {kind}.')
         if b'\0' in content:
             return VisionRecipesError(f'{file}: {encoding_fault(content)}')
         for number, line in _filled_lines(content):
-            values = _parsed(line)
+            values = _parsed_numbers(line)
             if values is None or len(values) != len(line.split()):
-                return _broken_line(Path(file), number, line)
+                return _broken_line_error(Path(file), number, line)
     return VisionRecipesError(f'{files[0]}: the text files cannot be read as numbers.')
 
 
-def _broken_line(file: Path, number: int, line: bytes) -> VisionRecipesError:
-    kind = foreign_format(file)
-    hint = '' if kind is None else f' It looks like {kind.name}. {kind.cure}'
+def _broken_line_error(file: Path, number: int, line: bytes) -> VisionRecipesError:
+    "The error for a line that is not all numbers; it names the format that the file seems to have"
+    other_format = foreign_format(file)
+    hint = '' if other_format is None else f' It looks like {other_format.name}. {other_format.cure}'
     return VisionRecipesError(f'{file}, line {number}: {_quoted(line)} is not all numbers.{hint}')
