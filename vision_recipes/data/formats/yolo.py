@@ -217,12 +217,18 @@ def _class_list(file: Path) -> list[str]:
 def _label_studio_names(file: Path) -> dict[int, str]:
     "The class names in the `notes.json` of Label Studio, by their numbers"
     categories = read_json(file)['categories']
-    entry = f'{file}: entry {{}} of "categories" (counting from 0)'  # `settle` fills in the number
-    WHOLE.settle(categories, 'id', f'{entry}: its "id"'.format)
-    TEXT.settle(categories, 'name', f'{entry}: its "name"'.format, str)
-    return {entry['id']: entry['name'] for entry in sorted(categories, key=itemgetter('id'))}
+
+    def entry(i: int) -> str:
+        return f'{file}: entry {i} of "categories" (counting from 0)'
+
+    WHOLE.settle(categories, 'id', lambda i: f'{entry(i)}: its "id"')
+    TEXT.settle(categories, 'name', lambda i: f'{entry(i)}: its "name"', str)
+    return {c['id']: c['name'] for c in sorted(categories, key=itemgetter('id'))}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #120a822b
+#| export
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #4c1c9ed4
 def _check_same_names(file: Path, names: dict[int, str], other: Path, other_names: dict[int, str]) -> None:
     "Raise `VisionRecipesError` where two files give one number different names; other spellings are equal"
     for i in names.keys() & other_names.keys():

@@ -304,7 +304,7 @@ def _guessed_layout(
     share_of = {(k, dims): _share_in_boxes(table, k, dims) for k, dims in _point_shapes(n)}
     fitting = [shape for shape, share in share_of.items() if share == 1]
     are_outlines = n % 2 == 1 and not _may_have_visibility(table) and _are_mostly_outlines(table)
-    if are_outlines and max(share_of.values()) < 0.9:
+    if are_outlines and max(share_of.values(), default=0) < 0.9:  # too many points for keypoints: no share
         return None
     if fitting and not are_outlines:
         if len(table) < len(lines):
