@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make nbs/project/07_commands.ipynb, the page of every command, from the parsers: `python .ci/commands.py`"""
+"""Make nbs/project/07_commands.ipynb, the page of every command: `python .ci/commands.py`"""
 
 import argparse
 import json
@@ -9,14 +9,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from vision_recipes.cli.main import VERBS, make_parser  # noqa: E402: this repository's, whatever is installed
+from vision_recipes.cli.main import VERBS, make_parser  # noqa: E402
 
 PAGE = ROOT / 'nbs' / 'project' / '07_commands.ipynb'
 TITLE = """# Every command
 > The verbs of `vision-recipes` with all their options, and the same in Python"""
-HEAD = """This page is made from the command line's own parsers. `vision-recipes VERB --help` prints the same.
+HEAD = """This page is made from the command line's own parsers.
+`vision-recipes VERB --help` prints the same.
 
-Every verb knows `--traceback`, which shows where an error came from, and `--help`. The exit code is 0, 2 after a mistake, and 130 after Ctrl-C."""
+Every verb knows `--traceback`, which shows where an error came from, and `--help`.
+The exit code is 0, 2 after a mistake, and 130 after Ctrl-C. `--out` of `train` and `predict` must be given."""
 # Of each verb: an example for the command line, and the same in Python
 EXAMPLES = {
     'demo': ('vision-recipes demo detection --out demo', ''),
@@ -47,7 +49,8 @@ EXAMPLES = {
         'vision-recipes evaluate runs/mine "my images" --out report',
         'from vision_recipes.data import read_annotations\n'
         'from vision_recipes.tasks import Run\n\n'
-        "run, anns = Run('runs/mine'), read_annotations('my images').measure()\n"
+        '# score images that it was not trained on: the command leaves the others out by itself\n'
+        "run, anns = Run('runs/mine'), read_annotations('my test images').measure()\n"
         'predictions = run.predict([anns.path(i) for i in range(len(anns))], score_threshold=0.001)\n'
         'print(run.task.evaluate(predictions, anns).summary(run.task.metric))',
     ),
@@ -62,7 +65,7 @@ EXAMPLES = {
     ),
     'predict': (
         'vision-recipes predict model.onnx new/*.jpg --out seen',
-        "from vision_recipes.runtime import Predictor\n\npredictions = Predictor('model.onnx').predict('new')",
+        "from vision_recipes.runtime import Predictor\n\nfound = Predictor('model.onnx').predict('new')",
     ),
     'bench': (
         'vision-recipes bench model.onnx --batches 1 8',

@@ -3,9 +3,9 @@
 
 Builds sdist and wheel from a copy of the repository, looks into both, installs the wheel with the extra
 `train` into an environment of its own and works with the command line from there, outside the repository.
-Then it installs the wheel alone into another one, where the exported model must run without PyTorch. `--fast` takes torch and
-torchvision with all they need from the Python that runs this script, which saves some gigabytes; everything
-else is installed all the same. `--out DIR` keeps both files: these are the ones to upload.
+Then it installs the wheel alone into another one, where the exported model must run without PyTorch. `--fast`
+takes torch and torchvision with all they need from the Python that runs this script, which saves some
+gigabytes; everything else is installed all the same. `--out DIR` keeps both files: these are the ones to upload.
 """
 
 import argparse
@@ -279,7 +279,7 @@ def steps(python: Path, folder: Path, version: str) -> dict[str, tuple[list, str
 
 
 def ground_steps(python: Path) -> dict[str, tuple[list, str]]:
-    "What is done where only the wheel is installed, without the extra `train`, after `steps` in the same folder"
+    "What is done after `steps`, in the same folder, where the wheel is installed without the extra `train`"
     command, model = command_of(python), Path('run') / 'model.onnx'
     needs_torch = 'import subprocess, sys; sys.exit(2 - subprocess.run([sys.argv[1], "demo"]).returncode)'
     return {

@@ -221,7 +221,7 @@ def add_settings(parser: argparse.ArgumentParser, task: str):
         text = f'{_help_text(helps, list(infos))} (default {_one_text(defaults)})'
         same_fields = list(fields_by_architecture.values())
         add_setting(parser, same_fields[0], text, _all_choices(same_fields))
-    for f in fields(FitSettings):
+    for f in fields(FitSettings):  # presets of the architectures change these, too
         defaults = {name: _default_text(info, f) for name, info in infos.items()}
         text = f'{f.metadata["help"]} (default {_one_text(defaults)})'
         add_setting(parser, f, text, f.metadata['choices'])

@@ -417,7 +417,8 @@ def _predict_files(
     errors: list[VisionRecipesError] = []
     card = predictor.card
     in_words, draw = SHOW[card.task]  # functions that describe and draw a prediction
-    # files that no drawing may replace; in lower case, because file systems may ignore the case
+    # files that no drawing may replace: the images, and the drawings that `save_drawn` adds; in lower case,
+    # because file systems may ignore the case
     reserved = {str(file.resolve()).lower() for file in files}
     stream = predictor.stream(
         files, args.batch_size, errors.append, args.score_threshold, args.mask_threshold

@@ -49,11 +49,13 @@ class LabelMap:
         return cls(d['names'], d.get('source_ids'), bool(d.get('background', False)), skeleton)
 
 # %% ../../nbs/core/10_labels.ipynb #31a8a974
-def _int64_ids(ids) -> tuple[int, ...]:
+def _int64_ids(
+    ids,  # As a file or a user gives them: whole numbers, perhaps as floats or texts
+) -> tuple[int, ...]:
     "Source ids as integers. Raises `VisionRecipesError` where one does not fit into 64 bits"
     try:
         ids = tuple(map(int, ids))
-    except OverflowError as e:  # infinity
+    except (OverflowError, ValueError, TypeError) as e:  # infinity, NaN or a text, None
         raise VisionRecipesError(f'source ids: {e}.') from e
     if not all(-(2**63) <= i < 2**63 for i in ids):
         raise VisionRecipesError('source ids: one is too large for 64 bits.')

@@ -444,10 +444,13 @@ def _suspected_unit(boxes: np.ndarray, sizes_wh: np.ndarray, relative: bool) -> 
 
 # %% ../../nbs/data/04_checks.ipynb #aa6176cb
 def _suspected_xywh(boxes: np.ndarray, sizes_wh: np.ndarray) -> str:
-    "XYWH taken for XYXY: many boxes are reversed, and nearly all fit when read as XYWH"
+    """XYWH taken for XYXY: many boxes are reversed, and nearly all fit when read as XYWH.
+
+    Of ten boxes or more, in pixels, as `_suspected_format(...)` has them; '' where nothing is suspected.
+    """
     start, end = boxes[:, :2], boxes[:, 2:]
     is_reversed = (end < start).any(1)
-    fits = ((end > 0) & (start + end <= sizes_wh + 1)).all(1)
+    fits = ((end > 0) & (start + end <= sizes_wh + 1)).all(1)  # within a pixel
     if is_reversed.mean() <= 0.1 or fits.mean() <= 0.98:
         return ''
     return (
@@ -924,12 +927,14 @@ def _check_sides(
     findings = []
     for a, b in anns.labels.skeleton.pairs:
         objects = np.flatnonzero(usable[:, a] & usable[:, b])
+        if len(objects) < 20:
+            continue
         side = np.sign(
             anns.keypoints[objects, a, 0] - anns.keypoints[objects, b, 0]
         )  # 1: `a` is right of `b`
         usual = 1 if (side > 0).sum() >= (side < 0).sum() else -1
         share = (side == usual).mean()
-        if len(objects) >= 20 and share >= 0.95:
+        if share >= 0.95:
             exchanged = objects[side == -usual]
             message = _sides_message(anns.labels.skeleton, a, b, share)
             findings += _object_findings(anns, 'note', 'sides', exchanged, lambda m, text=message: text)
@@ -988,17 +993,20 @@ def _repeated_paths(anns: Annotations, paths: list[str]) -> list[Finding]:  # `p
 
 # %% ../../nbs/data/04_checks.ipynb #fec761e6
 def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
-    "Two classes that may be one; where they have objects, at the first object of the rarest class"
+    "Classes that may be one, two or more; where they have objects, at the first object of the rarest class"
     listed = ' and '.join(repr(name) for name in names)
     objects = _objects_of_rarest(anns, names) if anns.has_boxes else None
     if objects is None:
         message = (
-            f'{listed} are two classes whose names differ in {_kind_of_difference(names)} only. '
+            f'{listed} are {len(names)} classes whose names differ in {_kind_of_difference(names)} only. '
             'Make them one, or name them apart.'
         )
-        return Finding('error', 'case', str(anns.root / names[0]), message)
+        place = (
+            anns.root if anns.has_boxes else anns.root / names[0]
+        )  # in an image folder a class is a folder
+        return Finding('error', 'case', str(place), message)
     message = (
-        f'is one of {len(objects):,} so named, but {listed} are two classes whose names differ in '
+        f'is one of {len(objects):,} so named, but {listed} are {len(names)} classes whose names differ in '
         f'{_kind_of_difference(names)} only. Correct the label, or name them apart.'
     )
     return _object_finding(anns, int(objects[0]), 'error', 'case', message)

@@ -46,7 +46,7 @@ def to_onnx(
     "Export by torch.export, without its messages"
     with _quiet_exporter():
         program = torch.onnx.export(
-            _with_fewer_steps(module.eval(), example),
+            _with_folded_norms(module.eval(), example),
             (example,),
             dynamo=True,
             opset_version=OPSET,
@@ -55,7 +55,7 @@ def to_onnx(
             dynamic_shapes=({axis: _dimension(name, multiple) for axis, name in free.items()},),
             external_data=False,
             verbose=False,
-            custom_translation_table=_small_bounds(),
+            custom_translation_table=_int64_bounds(),
         )
     return _named(program.model_proto, free)
 
@@ -67,7 +67,7 @@ def _dimension(name: str, multiple: int):
     return multiple * torch.export.Dim(name, min=1)
 
 # %% ../../nbs/deploy/02_export.ipynb #63b1717e
-def _with_fewer_steps(module: nn.Module, example: torch.Tensor) -> nn.Module:
+def _with_folded_norms(module: nn.Module, example: torch.Tensor) -> nn.Module:
     "A copy that computes the same in fewer steps: batch normalisations are folded into convolutions"
     module = copy.deepcopy(module)
     for part in module.modules():
@@ -156,7 +156,7 @@ def _quiet_exporter():
             logger.setLevel(level)
 
 
-def _small_bounds() -> dict[Callable, Callable]:  # By operator of torch: its translation
+def _int64_bounds() -> dict[Callable, Callable]:  # By operator of torch: its translation
     "Translate torch's check that a length is at most 2**64 with a bound that ONNX's int64 can hold"
     from onnxscript import opset18
 

@@ -85,7 +85,7 @@ def _suppress(
     "Non-maximum suppression, a chunk of boxes at a time"
 
     def removes(i, j):  # (len(i), len(j)) bool, for two arrays of positions
-        too_close = _ious(boxes[i], boxes[j]) > threshold
+        too_close = _ious(boxes[i], boxes[j]) > threshold  # False for NaN: two boxes without an area
         return too_close if labels is None else too_close & (labels[i][:, None] == labels[j])
 
     kept, rest = [], np.arange(len(boxes))

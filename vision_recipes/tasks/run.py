@@ -186,7 +186,8 @@ def _weights_of_file(path: Path) -> _KnownWeights:
 
 # %% ../../nbs/tasks/11_run.ipynb #7a8a49b0
 def open_network(
-    what: str | Path,  # A run directory, the name of published weights, or a file with weights
+    # A run directory or its `model.safetensors`, the name of published weights, or a file with weights
+    what: str | Path,
     device: str = 'auto',  # As `FitSettings.device`
     **settings,  # As for `pretrained`; a run has settings of its own
 ) -> TorchPredictor:

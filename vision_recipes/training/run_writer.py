@@ -43,7 +43,7 @@ def run_info(
     settings: FitSettings,
     train: Annotations,
     valid: Annotations,
-    data: dict,  # From `data_info`
+    fingerprints: dict,  # Of the data, from `data_info`; they go into the model card
     known: dict,  # Fields of the model card that the validation gave, such as `metrics`; empty before it
     best_epoch: int,  # From 1; 0: none was validated
 ) -> dict:
@@ -56,7 +56,7 @@ def run_info(
         'fit': settings.to_dict(),
         **task.transform_names(),
         'best_epoch': best_epoch,
-        'card': task.card(**known, data=data).to_dict(),
+        'card': task.card(**known, data=fingerprints).to_dict(),
         'data': {**_data_sources(train, valid), 'valid_examples': examples},
         'versions': library_versions(),
     }

@@ -521,7 +521,10 @@ _BOX = ValueRule('four numbers x, y, width, height', read_box, _boxes_at_once)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #85659a31
 def _recorded_boxes(records: list[dict]) -> list:
-    "x, y, width and height as the file has them. A box that mask or points must tell gets `_NO_HEIGHT`"
+    """x, y, width and height as the file has them.
+
+    A missing box that is to be made from mask or points gets `_NO_HEIGHT`; another stays None, and is refused.
+    """
     try:
         boxes = list(map(itemgetter('bbox'), records))
     except KeyError:
@@ -530,7 +533,7 @@ def _recorded_boxes(records: list[dict]) -> list:
         return boxes
     for i, record in enumerate(records):
         if not boxes[i] and (record.get('segmentation') or record.get('keypoints')):
-            boxes[i] = [-1, -1, -1, _NO_HEIGHT]  # in XYXY the last is as far below 0, and found by that
+            boxes[i] = [-1, -1, -1, _NO_HEIGHT]  # in XYXY far below 0, by which later steps find it
     return boxes
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #a84c3f3d

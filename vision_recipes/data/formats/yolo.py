@@ -783,7 +783,10 @@ def _sharing_pairs(images: list[tuple[str, str]], texts: list[str]) -> list[tupl
     return pairs
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #78d15cc4
-def _relative_paths(base: Path, images: list[tuple[str, str]]) -> tuple[list[str], Path]:
+def _relative_paths(
+    base: Path,
+    images: list[tuple[str, str]],  # Folder and name of each
+) -> tuple[list[str], Path]:
     "Paths of images below `base`, and `base`; or the folder that all images share, where some lie elsewhere"
     absolute = {folder: os.path.abspath(folder) for folder, _ in images}
     top = os.path.abspath(base)

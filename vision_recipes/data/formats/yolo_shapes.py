@@ -37,11 +37,11 @@ def objects_of_lines(
     # `task` of data.yaml: `segment` or `obb` where lines are outlines, whatever they look like
     task: str = '',
 ) -> LineObjects:
-    """Read all lines as boxes, outlines or keypoints.
+    """Read all lines as boxes, outlines or keypoints. Confidences and numbers of tracks are left out.
 
     Raises `VisionRecipesError` that names a broken line, or asks what the lines are.
     """
-    lengths = lines.numbers.counts  # (L,) how many numbers each line has
+    lengths = lines.numbers.counts  # (L,) how many numbers each line has, with the class
     if pose is not None:
         return _keypoint_objects(lines, pose, _no_mirror_findings(pose, where))
     if (lengths == 5).all():

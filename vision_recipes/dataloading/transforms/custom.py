@@ -290,8 +290,10 @@ def _checked_image(image, size_wh: tuple[int, int] | None) -> np.ndarray:  # (H,
     return np.ascontiguousarray(image)
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #faa1e2c8
-def _check_counts(counts: dict[str, int]):
-    "Raise `VisionRecipesError` where columns differ in length"
+def _check_counts(
+    counts: dict[str, int],  # By column, such as `boxes`: how many objects it has
+):
+    "Raise `VisionRecipesError` where columns differ in length. The caller says which transform `it` is"
     if len(set(counts.values())) > 1:
         found = ', '.join(f'{n} {name}' for name, n in counts.items())
         raise VisionRecipesError(
