@@ -18,7 +18,7 @@ HEAD = """This page is made from the command line's own parsers.
 `vision-recipes VERB --help` prints the same.
 
 Every verb knows `--traceback`, which shows where an error came from, and `--help`.
-The exit code is 0, 2 after a mistake, and 130 after Ctrl-C. `--out` of `train` and `predict` must be given."""
+The exit code is 0, 2 after a mistake, and 130 after Ctrl-C. `train` and `predict` must be given `--out`."""
 # Of each verb: an example for the command line, and the same in Python
 EXAMPLES = {
     'demo': ('vision-recipes demo detection --out demo', ''),

@@ -3,9 +3,10 @@
 
 Builds sdist and wheel from a copy of the repository, looks into both, installs the wheel with the extra
 `train` into an environment of its own and works with the command line from there, outside the repository.
-Then it installs the wheel alone into another one, where the exported model must run without PyTorch. `--fast`
-takes torch and torchvision with all they need from the Python that runs this script, which saves some
-gigabytes; everything else is installed all the same. `--out DIR` keeps both files: these are the ones to upload.
+Then it installs the wheel alone into another one, where the exported model must run without PyTorch.
+`--fast` takes torch and torchvision with all they need from the Python that runs this script, which saves
+some gigabytes; everything else is installed all the same. `--out DIR` keeps both files: these are the ones
+to upload.
 """
 
 import argparse

@@ -994,11 +994,12 @@ def _repeated_paths(anns: Annotations, paths: list[str]) -> list[Finding]:  # `p
 # %% ../../nbs/data/04_checks.ipynb #fec761e6
 def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
     "Classes that may be one, two or more; where they have objects, at the first object of the rarest class"
-    listed = ' and '.join(repr(name) for name in names)
+    n = 'two' if len(names) == 2 else len(names)
+    classes = f'{" and ".join(map(repr, names))} are {n} classes'
     objects = _objects_of_rarest(anns, names) if anns.has_boxes else None
     if objects is None:
         message = (
-            f'{listed} are {len(names)} classes whose names differ in {_kind_of_difference(names)} only. '
+            f'{classes} whose names differ in {_kind_of_difference(names)} only. '
             'Make them one, or name them apart.'
         )
         place = (
@@ -1006,7 +1007,7 @@ def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
         )  # in an image folder a class is a folder
         return Finding('error', 'case', str(place), message)
     message = (
-        f'is one of {len(objects):,} so named, but {listed} are {len(names)} classes whose names differ in '
+        f'is one of {len(objects):,} so named, but {classes} whose names differ in '
         f'{_kind_of_difference(names)} only. Correct the label, or name them apart.'
     )
     return _object_finding(anns, int(objects[0]), 'error', 'case', message)

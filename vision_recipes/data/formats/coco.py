@@ -523,7 +523,7 @@ _BOX = ValueRule('four numbers x, y, width, height', read_box, _boxes_at_once)
 def _recorded_boxes(records: list[dict]) -> list:
     """x, y, width and height as the file has them.
 
-    A missing box that is to be made from mask or points gets `_NO_HEIGHT`; another stays None, and is refused.
+    A missing box that mask or points are to give gets `_NO_HEIGHT`; another stays None, and is refused.
     """
     try:
         boxes = list(map(itemgetter('bbox'), records))

@@ -79,7 +79,7 @@ def _place_heads(
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #d0309f6d
 def _cut_off(head: HeadPose, size_wh: tuple[int, int], rng: np.random.Generator) -> HeadPose:
-    "Move the head over the top or the nearer side of the frame, so that one or two of its three points are outside"
+    "Move the head over the top or the nearer side of the frame, so that one or two of its points are outside"
     if rng.random() < 0.2:
         direction = (0, -1)
     else:
