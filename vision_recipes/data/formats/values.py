@@ -64,9 +64,16 @@ def settle(
 ) -> None:
     """Convert the value of `key` in each entry, in place.
 
-    Raises `VisionRecipesError` that names a broken value; a missing one is read as None.
+    Raises `VisionRecipesError` that names a broken value, or an entry that is no object; a missing value is
+    read as None.
     """
-    values = [entry.get(key) for entry in entries]
+    try:
+        values = [entry.get(key) for entry in entries]
+    except AttributeError as e:
+        i = next(i for i, entry in enumerate(entries) if not isinstance(entry, dict))
+        raise VisionRecipesError(
+            f'{what(i)} is not there: the entry is {brief(entries[i])}, no object.'
+        ) from e
     # numbers of more than 64 bits are plain, too, and are refused below
     if set(map(type, values)) <= {plain} and not (self is WHOLE and any(abs(v) >= 2**63 for v in values)):
         return
