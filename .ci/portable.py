@@ -8,6 +8,7 @@ for the system first (`os.name`, `sys.platform`, `hasattr`, `exists`) may use it
 
 import ast
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +119,12 @@ def troubles(source: str, strict: bool) -> list[str]:
     return found
 
 
+def homes(source: str) -> Iterator[str]:
+    "Folders of somebody's home, invented ones too: who reads them cannot tell the difference"
+    for home in re.findall(r'/(?:home|Users)/\w+', source):
+        yield f'{home}: a home folder; write /mnt/name for the path of another machine'
+
+
 def look(path: Path) -> list[str]:
     "What in a notebook would not run elsewhere, with its place"
     recipe, found = 'recipes' in path.parts, []
@@ -127,7 +134,7 @@ def look(path: Path) -> list[str]:
             continue
         found += [
             f'{path.relative_to(ROOT).as_posix()}, cell {i}, {t}'
-            for t in troubles(source, recipe or '#| export' in source)
+            for t in (*troubles(source, recipe or '#| export' in source), *homes(source))
         ]
     return found
 
@@ -136,7 +143,8 @@ def main() -> int:
     notebooks = [
         p
         for p in sorted((ROOT / 'nbs').rglob('*.ipynb'))
-        if not {'.ipynb_checkpoints', 'data', 'runs'} & set(p.parts)
+        # what recipes wrote while they ran lies deeper than they; `nbs/data` is a room
+        if '.ipynb_checkpoints' not in p.parts and 'recipes' not in p.parts[:-2]
     ]
     found = [t for p in notebooks for t in look(p)]
     print(*found, sep='\n') if found else print(
