@@ -38,7 +38,16 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     SPLIT_NAMES,
 )
-from .recognition import head_text, json_keys, Recognition, Sureness, surest
+from .foreign import has_image_beside
+from vision_recipes.data.formats.recognition import (
+    are_fractions,
+    head_text,
+    json_keys,
+    number_rows,
+    Recognition,
+    Sureness,
+    surest,
+)
 from .values import TEXT, WHOLE
 from .yolo_keypoints import pose_of_yaml, pose_yaml
 from .yolo_lines import object_lines
@@ -565,14 +574,27 @@ def _is_data_yaml(path: Path) -> bool:
         and re.search(r'(?mi)^["\']?(train|val|nc)["\']?\s*:', text) is not None
     )
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #d6220f13
 def _recognised_text(path: Path) -> Recognition:
-    "How sure it is that a text file holds lines of a class and a box, by its first line or its folder"
-    if re.match(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)', head_text(path)):
+    "How sure it is that a text file holds lines of a class and a box, by its first lines or its folder"
+    text = head_text(path)
+    is_in_labels = 'labels' in (path.parent.name, path.parent.parent.name)
+    begins_with_box = _CLASS_AND_BOX.match(text) is not None
+    if begins_with_box and _box_is_fraction(text):
         return Recognition(Sureness.IS, f'{path} begins with a class and a box')
-    if 'labels' in (path.parent.name, path.parent.parent.name):
+    if is_in_labels:
         return Recognition(Sureness.MAYBE, f'{path} lies in labels, but has no box in its first line')
+    if begins_with_box and has_image_beside(path):
+        return Recognition(Sureness.MAYBE, f'{path} begins with a class and a box, but not in fractions')
     return Recognition(Sureness.NO, f'{path} begins with no class and box')
+
+
+_CLASS_AND_BOX = re.compile(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)')
+
+
+def _box_is_fraction(text: str) -> bool:
+    "Whether most boxes of a text are fractions; where a later line is broken, the first box alone counts"
+    return are_fractions(number_rows(text) or number_rows(text, most=1))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #81c45780
 def _check_class_numbers(lines: TextLines, labels: LabelMap) -> None:
