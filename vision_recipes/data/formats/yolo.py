@@ -127,13 +127,12 @@ def _find_yaml(root: Path) -> dict | None:  # As `_load_data_yaml` gives it; Non
         return _load_data_yaml(root)
     folders = (root, *root.resolve().parents[:2]) if root.is_dir() else (root.parent,)
     for folder in folders:
-        files = sorted(folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name))  # data.yaml first
-        for file in files:
-            is_no_yaml = file.stem == 'data' and real_kind(first_bytes(file), 'YAML')
-            if _NAMES_KEY.search(head_text(file)) or is_no_yaml:
-                data = _load_data_yaml(file)  # raises the error where it is no YAML
-                if folder == folders[0] or _is_about(data, root):
-                    return data
+        found = list(map(_load_data_yaml, _class_yamls(folder)))  # raises the error where one is no YAML
+        if folder != folders[0]:
+            found = [data for data in found if _is_about(data, root)]
+        if found:
+            _check_yamls_agree(root, found)
+            return found[0]
     return None
 
 
@@ -147,6 +146,50 @@ def _is_about(data: dict, root: Path) -> bool:
 
 # The key `names`, not indented, with or without quotes
 _NAMES_KEY = re.compile(r'(^|[{,]\s*)["\']?names["\']?\s*:', re.MULTILINE | re.IGNORECASE)
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #09952c81
+def _yaml_files(folder: Path) -> list[Path]:
+    "The .yaml and .yml files in a folder, in any letter case: data.yaml first"
+    names = [name for name in os.listdir(folder) if name[-4:].lower() in ('yaml', '.yml')]
+    files = [folder / name for name in names if os.path.splitext(name)[1].lower() in ('.yaml', '.yml')]
+    return sorted(files, key=lambda file: (file.stem.lower() != 'data', file.name))
+
+
+def _class_yamls(folder: Path) -> list[Path]:
+    "Those that name classes, and a data.yaml that is no YAML at all"
+    found = []
+    for file in _yaml_files(folder):
+        is_no_yaml = file.stem.lower() == 'data' and real_kind(first_bytes(file), 'YAML')
+        if _NAMES_KEY.search(head_text(file)) or is_no_yaml:
+            found.append(file)
+    return found
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #7958e7f6
+def _check_yamls_agree(root: Path, found: list[dict]) -> None:
+    """Raise `VisionRecipesError` where files beside each other give different classes or keypoints.
+
+    Where none is called data.yaml, which comes first by custom, their parts must be equal, too.
+    """
+    first, *others = found
+    keys = ['names', 'kpt_shape', 'flip_idx', 'task']
+    if first['file'].stem.lower() != 'data':
+        keys += ['path', 'train', 'val', 'valid', 'test']
+    for other in others:
+        for key in keys:
+            if _settled(first, key) != _settled(other, key):
+                shown = [brief(data[key], 80) if key in data else 'missing' for data in (first, other)]
+                raise VisionRecipesError(
+                    f'{root}: {first["file"].name} and {other["file"].name} disagree: {key} is {shown[0]} in '
+                    f'the first, and {shown[1]} in the second. Name the one that is meant, such as '
+                    f'{first["file"]}, or remove the other.'
+                )
+
+
+def _settled(data: dict, key: str):
+    "An entry of data.yaml for a comparison: names by their numbers and without differences of spelling"
+    if key != 'names' or not isinstance(data['names'], (list, dict)):
+        return data.get(key)
+    return {i: name_key(str(name)) for i, name in _yaml_names(data).items()}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #bf07a052
 def _check_depth(file: Path, text: str, most: int = 200) -> None:
@@ -543,7 +586,7 @@ def looks_like_yolo(path: Path) -> Recognition:
     "How sure it is that a file is a data.yaml or a list of images, or a folder holds YOLO's text files near"
     if path.is_file():
         return _recognised_file(path)
-    if any(map(_is_data_yaml, path.glob('*.y*ml'))):
+    if any(map(_is_data_yaml, _yaml_files(path))):
         return Recognition(Sureness.IS, 'a .yaml file names the classes and the parts')
     if (path / 'obj.data').is_file() and (path / 'obj.names').is_file():
         return Recognition(Sureness.IS, 'obj.data and obj.names are those of Darknet')
