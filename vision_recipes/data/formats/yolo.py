@@ -31,6 +31,7 @@ from vision_recipes.data.formats.files import (
     hidden_negatives,
     left_out_findings,
     left_out_hint,
+    match_images,
     missing_findings,
     path_inside,
     read_names,
@@ -518,7 +519,7 @@ def _respelled_images(
     files = scan(base, _MOST_LEVELS)
     existing = {os.path.join(base, folder, name) for folder, names in files.items() for name in names}
     taken = {os.path.realpath(os.path.join(*image)) for image in images}
-    matches = match_names(lost, filter(is_image_name, existing - taken))
+    matches = match_images(lost, filter(is_image_name, existing - taken))
     notes += spelling_findings(source, matches)
     return matches.respelled
 
