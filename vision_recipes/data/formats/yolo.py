@@ -852,17 +852,30 @@ def _sharing_pairs(images: list[tuple[str, str]], texts: list[str]) -> list[tupl
 def _relative_paths(
     base: Path,
     images: list[tuple[str, str]],  # Folder and name of each
+    path=os.path,  # The module of a system: `ntpath` is that of Windows
 ) -> tuple[list[str], Path]:
-    "Paths of images below `base`, and `base`; or the folder that all images share, where some lie elsewhere"
-    absolute = {folder: os.path.abspath(folder) for folder, _ in images}
-    top = os.path.abspath(base)
-    if any(os.path.commonpath([top, path]) != top for path in absolute.values()):
-        top = os.path.commonpath(list(absolute.values()))
-        base = Path(top)
+    """Paths of images below `base`, and `base`; or the folder that all share, where some lie elsewhere.
+
+    Images on several drives of Windows share no folder: their paths are absolute.
+    """
+    absolute = {folder: path.abspath(folder) for folder, _ in images}
+    top = path.abspath(base)
+    if any(_shared_folder([top, folder], path) != top for folder in absolute.values()):
+        top = _shared_folder(list(absolute.values()), path)
+        base = base if top is None else Path(top)
     prefix_of = {}
-    for folder, path in absolute.items():
-        prefix_of[folder] = '' if path == top else os.path.relpath(path, top).replace(os.sep, '/') + '/'
+    for folder, place in absolute.items():
+        below = place if top is None else path.relpath(place, top)
+        prefix_of[folder] = '' if place == top else path.join(below, '').replace(path.sep, '/')
     return [prefix_of[folder] + name for folder, name in images], base
+
+
+def _shared_folder(folders: list[str], path) -> str | None:
+    "The deepest folder that holds all folders; None where they lie on several drives"
+    try:
+        return path.commonpath(folders)
+    except ValueError:
+        return None
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #459a074c
 def write_yolo(
