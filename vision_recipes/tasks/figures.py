@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NetworkSource', 'task_and_model', 'check_figure', 'evaluating', 'FigureImage', 'figure_image', 'heat_colors',
-           'paint_heat', 'unit_range', 'heat_legend', 'panel_row', 'stack_images']
+           'paint_heat', 'unit_range', 'heat_legend', 'panel_row', 'with_title', 'stack_images']
 
 # %% ../../nbs/tasks/14_figures.ipynb #a7f18655
 import copy, math
@@ -230,7 +230,7 @@ def heat_legend(
     texts[0] = f'{what} {texts[0]}'
     return legend(image, texts, [tuple(map(int, color)) for color in heat_colors(steps)])
 
-# %% ../../nbs/tasks/14_figures.ipynb #b27feb95
+# %% ../../nbs/tasks/14_figures.ipynb #35c91f6e
 _LETTERS = 16  # height of the letters below a panel, pixels
 _GAP = 8  # between panels, pixels
 
@@ -254,6 +254,16 @@ def panel_row(
             middle = x + (image.width - text_width(font, text)) // 2
             draw_text_line(draw, (middle, _GAP + image.height + 2 + n * line_height(font)), text, font, INK)
         x += image.width + _GAP
+    return out
+
+
+def with_title(image: Image.Image, text: str) -> Image.Image:  # A new image, higher than `image`
+    "Add a line of text above an image"
+    font = find_font(_LETTERS, text)
+    out = Image.new('RGB', (image.width, image.height + line_height(font) + _GAP // 2), PAPER)
+    out.paste(image, (0, line_height(font) + _GAP // 2))
+    text = fit_text(text, font, image.width - 2 * _GAP)
+    draw_text_line(ImageDraw.Draw(out), (_GAP, _GAP // 2), text, font, INK)
     return out
 
 

@@ -6,7 +6,7 @@
 __all__ = ['SourceImage', 'Grid', 'grids_over', 'show_grid_cells', 'mean_features', 'show_feature_maps', 'yolox_cost',
            'ObjectCells', 'assigned_cells', 'cells_of_objects', 'show_assignment', 'show_assignment_cost']
 
-# %% ../../../nbs/models/yolox/06_figures.ipynb #4ae1026a
+# %% ../../../nbs/models/yolox/06_figures.ipynb #cd5587d8
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,15 +18,15 @@ from ...core.errors import VisionRecipesError
 from ...core.images import ImageLike
 from ...data.annotations import Annotations
 from ...drawing.boxes import draw_boxes, legend
-from ...drawing.canvas import caption, class_colors, INK, PAPER, RGB, RIGHT, WRONG
+from ...drawing.canvas import class_colors, INK, PAPER, RGB, RIGHT, WRONG
 from .losses import assign, find_candidates, GroundTruth, near_lines
 from .losses import pair_costs, Rule, RULES
-from .network import make_cells, RawPredictions, YoloX
+from .network import Cells, make_cells, RawPredictions, YoloX
 from .task import Yolox
 from ...runtime.postprocess_boxes import STRIDES
 from ...tasks.figures import check_figure, evaluating, figure_image, FigureImage, heat_legend
 from ...tasks.figures import NetworkSource, paint_heat, panel_row, stack_images, task_and_model
-from ...tasks.figures import unit_range
+from ...tasks.figures import unit_range, with_title
 from ...tasks.summary import cost_by_part
 
 # %% ../../../nbs/models/yolox/06_figures.ipynb #e6ecfb32
@@ -265,7 +265,7 @@ def yolox_cost(
 
     return cost_by_part(model, parts, run)
 
-# %% ../../../nbs/models/yolox/06_figures.ipynb #996b9602
+# %% ../../../nbs/models/yolox/06_figures.ipynb #5fd44479
 @dataclass(frozen=True, eq=False)
 class ObjectCells:
     "The n cells that answer for one object, and all K candidates. Cells are numbered finest grid first"
@@ -279,7 +279,8 @@ class ObjectCells:
     candidate_cost: (
         np.ndarray
     )  # (K,) float32, without the surcharge for cells that the object does not prefer
-    preferred: np.ndarray  # (K,) bool, whether the object prefers the candidate
+    near: np.ndarray  # (K,) bool, whether the candidate is near this object
+    preferred: np.ndarray  # (K,) bool, whether the object prefers the candidate: it is near by each criterion
     size: int  # Side of the network's image, pixels
 
     @property
@@ -300,7 +301,7 @@ class ObjectCells:
         all_values[self.candidate] = values
         return _by_grid(all_values, self.size)
 
-# %% ../../../nbs/models/yolox/06_figures.ipynb #407aa6a8
+# %% ../../../nbs/models/yolox/06_figures.ipynb #32dc8694
 def assigned_cells(
     network: NetworkSource,  # A run, a task, or the path of one
     source: Annotations,
@@ -340,21 +341,29 @@ def cells_of_objects(
     candidates, n_wanted = find_candidates(predictions, objects, cells, rule, shortcut=False)
     no_surcharge = candidates._replace(prefers=torch.ones_like(candidates.prefers))
     cost = pair_costs(predictions, objects.labels, no_surcharge)[0]  # (G, K)
+    near = _near(near_lines(objects, cells, rule)[0], candidates.cell[0], cells)
     found = []
     for k, label in enumerate(objects.labels[0].tolist()):
         own = chosen.object == k
         cell, iou = chosen.cell[own].numpy(), chosen.iou[own].numpy()
         box = _corners_of(objects.boxes_cxcywh[0, k])
-        of_candidates = candidates.cell[0].numpy(), cost[k].numpy(), candidates.prefers[0, k].numpy()
+        of_candidates = candidates.cell[0], cost[k], near[k], candidates.prefers[0, k]
+        of_candidates = [values.numpy() for values in of_candidates]
         found.append(ObjectCells(label, box, int(n_wanted[0, k]), cell, iou, *of_candidates, size))
     return found
+
+
+def _near(lines: Tensor, cell: Tensor, cells: Cells) -> Tensor:  # (n, G, L), (K,) -> (G, K) bool
+    "Whether each cell is near each object by any of n criteria, from the lines that are"
+    column, row = cells.lines[:, cell]
+    return (lines[..., column] & lines[..., row]).any(0)
 
 
 def _corners_of(box_cxcywh: Tensor) -> np.ndarray:  # (4,) to (4,) XYXY
     middle, half_size = box_cxcywh[:2], box_cxcywh[2:] / 2
     return torch.cat([middle - half_size, middle + half_size]).numpy()
 
-# %% ../../../nbs/models/yolox/06_figures.ipynb #96c678e8
+# %% ../../../nbs/models/yolox/06_figures.ipynb #9e71ec64
 _MOST_OBJECTS = 12  # in the legend of `show_assignment`; with more, boxes have no number either
 
 
@@ -395,13 +404,13 @@ def _assignment_row(title: str, task: Yolox, model: YoloX, source: Annotations, 
             panel = _paint_cells(panel, cells, color)
         panels.append(draw_boxes(panel, view.boxes(seen.boxes[0]), numbers, colors))
         n_cells = sum(int(cells.sum()) for cells in chosen)
-        captions.append(
-            f'{title}{", " if title else ""}stride {stride}:\n{n_cells} of {chosen[0].size:,} cells'
-        )
+        captions.append(f'stride {stride}: {n_cells} of {chosen[0].size:,} cells')
     texts = [_object_text(k, o, task.labels.names) for k, o in enumerate(found[:_MOST_OBJECTS])]
     if len(found) > _MOST_OBJECTS:
         texts.append(f'and {len(found) - _MOST_OBJECTS} more')
-    return legend(panel_row(panels, captions), texts, [*colors, INK][: len(texts)])
+        colors[_MOST_OBJECTS] = INK
+    out = legend(panel_row(panels, captions), texts, colors[: len(texts)])
+    return with_title(out, title) if title else out
 
 
 def _object_text(number: int, found: ObjectCells, names: tuple[str, ...]) -> str:
@@ -409,7 +418,7 @@ def _object_text(number: int, found: ObjectCells, names: tuple[str, ...]) -> str
     counts = [str(int(cells.sum())) for cells in found.grids()]
     return f'{number} {names[found.label][:10]}: k {found.k}, {" + ".join(counts)}'
 
-# %% ../../../nbs/models/yolox/06_figures.ipynb #236affa8
+# %% ../../../nbs/models/yolox/06_figures.ipynb #6a6db750
 def show_assignment_cost(
     network: NetworkSource,  # A run, a task, or the path of one
     source: Annotations,
@@ -437,7 +446,7 @@ def show_assignment_cost(
     out = heat_legend(panel_row(panels, captions), costs.max(), costs.min(), 'cost', log=True)
     name = task.labels.names[found.label]
     mean_iou = f'; their boxes overlap it by {found.iou.mean():.2f}' if len(found.iou) else ''
-    return caption(out, f'{seen.name}, object {k} ({name}): k {found.k}, {len(found.cell)} cells{mean_iou}')
+    return with_title(out, f'object {k}, {name}: k {found.k}, {len(found.cell)} cells{mean_iou}')
 
 
 def _around(found: ObjectCells) -> _View:
@@ -453,7 +462,9 @@ def _cost_panel(view: _View, seen: FigureImage, found: ObjectCells, n: int, chea
     "The costs on grid number `n`; `cheap` (K,) is 1 for the lowest, NaN for what the object does not prefer"
     stride = STRIDES[n]
     panel = view.crop(seen.image)
-    last = view.of_grid(found.candidate_grids(np.where(found.preferred, np.nan, 1.0))[n], stride)
+    last = view.of_grid(
+        found.candidate_grids(np.where(found.near & ~found.preferred, 1.0, np.nan))[n], stride
+    )
     panel = _paint_cells(panel, last == 1, (150, 150, 150), 110)
     panel = paint_heat(panel, view.of_grid(found.candidate_grids(cheap)[n], stride), 0.75)
     draw = ImageDraw.Draw(panel)
