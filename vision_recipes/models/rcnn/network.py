@@ -200,7 +200,9 @@ def _float32(like: Tensor):
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #042ed391
 @patch
-def propose_regions(self: RCNN, features: Features) -> list[Tensor]:  # For each image (P, 4) XYXY
+def scored_regions(
+    self: RCNN, features: Features
+) -> tuple[list[Tensor], list[Tensor]]:  # For each image (P, 4) XYXY; (P,) objectness 0 to 1, falling
     "Regions where an object may be, after NMS; no gradient flows through their numbers"
     with _float32(features.objectness):
         boxes = self.rpn.box_coder.decode(features.deltas.detach().flatten(0, 1), features.anchors)
@@ -209,7 +211,13 @@ def propose_regions(self: RCNN, features: Features) -> list[Tensor]:  # For each
             features.objectness.detach(),
             features.sizes_hw,
             features.counts,
-        )[0]
+        )
+
+
+@patch
+def propose_regions(self: RCNN, features: Features) -> list[Tensor]:  # For each image (P, 4) XYXY
+    "The regions of `scored_regions`"
+    return self.scored_regions(features)[0]
 
 
 @patch
