@@ -180,7 +180,8 @@ export function placeName({pen, labelPlaces}, [x1, y1, x2, y2], {width, height})
   const isFree = place =>
     commonArea(place, box) <= HIDDEN_SHARE * box.width * box.height &&
     labelPlaces.every(other => commonArea(place, other) === 0);
-  const place = places.find(isFree);
+  // of those that are free the one that hides least of the box; of equals the first
+  const [place] = places.filter(isFree).sort((a, b) => commonArea(a, box) - commonArea(b, box));
   if (place) labelPlaces.push(place);
   return place;
 }
