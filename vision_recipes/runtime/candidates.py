@@ -77,7 +77,7 @@ def find_candidates(
 
 # %% ../../nbs/runtime/11_candidates.ipynb #6353481a
 def _in_image(boxes: np.ndarray, scores, labels, nms: float, place) -> Candidates:
-    "Suppress boxes (N, 4) of the network's square, and map them to the image; those in its padding are left out"
+    "Suppress boxes (N, 4) of the network's square, and map them to the image, without those in its padding"
     owner = suppressed_by(boxes, scores, labels, nms)
     overlaps = iou_matrix(boxes, boxes)[
         np.arange(len(boxes)), np.where(owner < 0, np.arange(len(boxes)), owner)
