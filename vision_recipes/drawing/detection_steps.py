@@ -10,8 +10,8 @@ from typing import Any, Sequence
 import numpy as np
 from PIL import Image
 from .boxes import draw_boxes
-from .canvas import draw_box_labels, grid, INK, instance_colors, line_and_font_size
-from .canvas import name_of_class, RIGHT, WRONG
+from .canvas import caption, draw_box_labels, INK, instance_colors, line_and_font_size
+from .canvas import name_of_class, PAPER, RIGHT, WRONG
 from .charts import _as_float_rgb, _chart, _LINE_COLORS
 
 # %% ../../nbs/drawing/06_detection_steps.ipynb #90210e0b
@@ -106,6 +106,15 @@ def _draw_candidates(image: Image.Image, c: Any, boxes: np.ndarray, colors: Sequ
     return draw_box_labels(image, boxes[removed[::-1]], texts, [colors[i] for i in removed[::-1]])
 
 # %% ../../nbs/drawing/06_detection_steps.ipynb #d6dcdd71
+def _side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
+    "Two images of one size beside each other"
+    gap = 8  # pixels
+    out = Image.new('RGB', (left.width + gap + right.width, left.height), PAPER)
+    out.paste(left)
+    out.paste(right, (left.width + gap, 0))
+    return out
+
+
 def show_nms(
     image: Image.Image,
     candidates: Any,  # A `runtime.Candidates` of this image, from `runtime.find_candidates`
@@ -125,8 +134,6 @@ def show_nms(
     before = _draw_candidates(small, candidates, boxes, colors)
     after = draw_boxes(small, boxes[kept], texts, [colors[i] for i in kept])
     lowest = f'{candidates.scores.min():.2f}' if len(candidates.scores) else 'the threshold'
-    captions = [
-        f'before: {len(boxes)} boxes\nscores from {lowest} on',
-        f'after: {len(kept)} kept\nremoved above IoU {candidates.threshold:g}',
-    ]
-    return grid([before, after], captions, columns=2, tile=tile)
+    before = caption(before, f'before: {len(boxes)} boxes with scores from {lowest} on')
+    after = caption(after, f'after: {len(kept)} kept; IoU above {candidates.threshold:g} removes')
+    return _side_by_side(before, after)

@@ -86,7 +86,7 @@ def show_losses(
     if not terms:
         return empty_chart('no epoch has finished yet', 160)
     epoch = np.array([_float(row.get('epoch', i + 1)) for i, row in enumerate(history)])
-    columns = min(3, len(terms))
+    columns = 2 if len(terms) in (2, 4) else min(3, len(terms))
     rows = math.ceil(len(terms) / columns)
     with _chart(2.9 * columns + 0.4, 2.5 * rows, columns, rows) as (fig, axes, images):
         for ax, term in zip(axes, terms):
