@@ -398,6 +398,22 @@ def _cells_of(features: list[Tensor]) -> tuple[Tensor, Tensor]:  # (A, 2), (A, 1
     cells = torch.cat(grids)
     return cells[:, :2], cells[:, 2:]
 
+# %% ../../../nbs/models/yolox/05_task.ipynb #1ae4d2fc
+@patch
+def attention_layers(self: Yolox, model):
+    return [model.backbone.backbone.get_submodule(name) for name in ('dark3', 'dark4', 'dark5')]
+
+
+@patch
+def attention_score(self: Yolox, model, images, label):
+    "The log odds of objectness and class, added over the cells that answer best"
+    output = self.infer(model, images)[0]  # (B, A, 5 + C) decoded: objectness, then classes, as probabilities
+    classes = output[..., 5:].amax(2) if label is None else output[..., 5 + label]
+    scores = (output[..., 4] * classes).detach()  # (B, A)
+    answers = scores >= scores.amax(1, keepdim=True) / 2
+    log_odds = torch.logit(output[..., 4], 1e-6) + torch.logit(classes, 1e-6)
+    return torch.where(answers, log_odds, 0.0).sum(1)
+
 # %% ../../../nbs/models/yolox/05_task.ipynb #1c315a40
 NMS_SCORE = 0.05  # Default score threshold of a graph with NMS
 
