@@ -72,7 +72,7 @@ class LearningSettings(Settings):
         'parts of the network that keep their weights and statistics, joined by commas: backbone, neck, '
         'all_but_head, stages:2 (the first stages of the backbone)',
     )
-    unfreeze_at: int = setting(0, 'epoch, from 1, from which on what was frozen learns, too; 0: never', 0)
+    unfreeze_at: int = setting(0, 'epoch, 2 or later, from which on what was frozen learns, too; 0: never', 0)
     warmup: float = setting(0.3, 'fraction of the steps in which the learning rate rises', 0.0, 0.99)
     clip: float = setting(5.0, 'largest norm of the gradient; 0 leaves it as it is', 0.0)
     accumulate: int = setting(1, 'batches whose gradients make one step', 1)
