@@ -354,13 +354,15 @@ def _groups_of_expression(anns: Annotations, expression: str) -> list[str]:
         pattern = re.compile(expression)
     except re.error as e:
         raise VisionRecipesError(f'Groups: {expression!r} is no regular expression: {e}.') from e
-    matches = [pattern.search(path) for path in anns.paths]
-    if None in matches:
+    part = 1 if pattern.groups else 0  # the first bracket, or all that matches
+    # a bracket that may be missing, such as `(a)?`, is None where it is missing
+    names = [match and match[part] for match in map(pattern.search, anns.paths)]
+    if None in names:
         raise VisionRecipesError(
-            f"{anns.path(matches.index(None))}: the groups' expression {expression!r} matches nothing in "
+            f"{anns.path(names.index(None))}: the groups' expression {expression!r} matches nothing in "
             'this path.'
         )
-    return [match[1] if pattern.groups else match[0] for match in matches]
+    return names
 
 # %% ../../nbs/data/03_annotations.ipynb #2e002c25
 def _read_group_table(file: Path) -> dict[str, str]:  # Path as the table spells it: name of its group

@@ -601,8 +601,12 @@ def _run_total(masks: Masks, m: int) -> int:
     return masks.runs[m].sum(dtype=np.int64)
 
 # %% ../../nbs/data/04_checks.ipynb #7a51c67d
-def _mask_areas(masks: Masks, sizes_wh: np.ndarray, objects: np.ndarray) -> np.ndarray:
-    "Pixels that each of `objects` covers in its image"
+def _mask_areas(
+    masks: Masks,  # Of M objects
+    sizes_wh: np.ndarray,  # (M, 2) of the image that each is in, pixels
+    objects: np.ndarray,  # (K,) positions of the objects to measure
+) -> np.ndarray:  # (K,) int64
+    "How many pixels each object covers in its image"
     # `draw_object` returns x and y of the mask's corner, and the mask
     drawn = (draw_object(masks, m, tuple(sizes_wh[m].tolist()))[2] for m in objects.tolist())
     return np.array([np.count_nonzero(mask) for mask in drawn], np.int64)
