@@ -29,7 +29,7 @@ from ..tasks.run_directory import check_fresh, read_run, run_settings
 from ..training.settings import check_chosen, check_device, FitSettings, make_settings
 from vision_recipes.training.settings import (
     Config,
-    places_of_run,
+    data_options_of_run,
     preset_of_machine,
     read_config,
     with_config,
@@ -223,7 +223,7 @@ def _use_config(
     config = read_config(args.config)
     if config.task != args.task:
         raise VisionRecipesError(f'{config.file}: is for {config.task}, not for {args.task}.')
-    data_options = dict(config.places)
+    data_options = dict(config.data_options)
     if config.is_run and args.dir:
         data_options.pop('format', None)  # it was that of the run's images
     _fill_in(args, data_options)
@@ -234,7 +234,7 @@ def _use_config(
 # %% ../../nbs/cli/03_training_commands.ipynb #f5a32e5f
 def _fill_in(
     args: Namespace,  # Changed: an option that is None takes its value from the file
-    data_options: dict[str, str],  # By name, as in `Config.places`: which images, and how they are read
+    data_options: dict[str, str],  # By name, as in `Config.data_options`: which images, and how they are read
 ):
     "Take from a file the options that the command line leaves out"
     for name, value in data_options.items():
@@ -417,7 +417,7 @@ def _resumed_run(
     "Read the run that is resumed. Raises `VisionRecipesError` where the command names another task or model"
     run_info = read_run(args.out)
     _check_same(args, chosen, run_info)
-    _fill_in(args, places_of_run(run_info.get('data', {})))
+    _fill_in(args, data_options_of_run(run_info.get('data', {})))
     return run_info
 
 

@@ -164,5 +164,5 @@ def default_onnx_path(
     if source == 'onnx':
         return path
     if source == 'run':
-        return (path.parent if path.name == 'model.safetensors' else path) / 'model.onnx'
+        return (path if path.is_dir() else path.parent) / 'model.onnx'
     return Path(f'{path.stem if source == "weights" else path.name}.onnx')

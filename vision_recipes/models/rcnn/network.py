@@ -24,7 +24,7 @@ from ...core.patching import patch
 from ...core.skeleton import coco_person
 from ...dataloading.collate import normalise
 from vision_recipes.metrics.agreement import (
-    largest_difference,
+    largest_share,
     match_predictions,
     prediction_distance,
     Tolerance,
@@ -744,7 +744,7 @@ def finish_graph(self: RcnnTask, graph, kind):
 def distance(self: RcnnTask, expected, got, kind):
     """Compare objects matched by class and overlap.
 
-    Masks or heat maps differ by `raw`, as a share of the largest number; a number below 1 counts as 1.
+    Masks or heat maps differ by `raw`, as `largest_share` measures it.
     """
     size_wh = (100, 100)  # of no importance here
     a, b = (Prediction(scores, labels, size_wh, boxes) for boxes, scores, labels, *_ in (expected, got))
@@ -752,6 +752,5 @@ def distance(self: RcnnTask, expected, got, kind):
     pairs = match_predictions(a, b, self.min_score)[0]
     if len(expected) > 3 and len(pairs):
         i, j = pairs.T
-        largest = max(1.0, float(abs(expected[3]).max(initial=0.0)))
-        measures['raw'] = largest_difference([expected[3][i] / largest], [got[3][j] / largest])
+        measures['raw'] = largest_share([expected[3][i]], [got[3][j]])
     return measures

@@ -23,7 +23,7 @@ from ...dataloading.collate import collate_detection, normalise
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget, Mix
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop, RandomZoomOut
-from ...metrics.agreement import largest_difference, prediction_distance
+from ...metrics.agreement import largest_difference, largest_share, prediction_distance
 from .losses import GroundTruth, RULES, yolox_loss
 from .network import decode, RawPredictions, make_cells, YoloX
 from .settings import YoloxSettings
@@ -321,9 +321,11 @@ def distance(self: Yolox, expected, got, kind):  # Lists of outputs: PyTorch's, 
     "Largest differences of boxes and of scores, cell by cell; after NMS, of objects that are matched"
     if kind == 'nms':
         return self._distance_after_nms(expected, got)
-    boxes = largest_difference([o[..., :4] for o in expected], [o[..., :4] for o in got])
+    boxes = [o[..., :4] for o in expected], [o[..., :4] for o in got]
     scores = largest_difference([o[..., 4:] for o in expected], [o[..., 4:] for o in got])
-    return {'raw' if kind == 'raw' else 'box_px': boxes, 'score': scores}
+    if kind == 'raw':
+        return {'raw': largest_share(*boxes), 'score': scores}
+    return {'box_px': largest_difference(*boxes), 'score': scores}
 
 
 @patch
