@@ -36,6 +36,8 @@ _all_ = [
     'Task',
     'TASKS',
 ]
+
+# %% ../../nbs/tasks/index.ipynb #fa90abcf
 __getattr__, __dir__ = lazy_names(
     'vision_recipes.tasks',
     {
