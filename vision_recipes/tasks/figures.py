@@ -230,7 +230,7 @@ def heat_legend(
     texts[0] = f'{what} {texts[0]}'
     return legend(image, texts, [tuple(map(int, color)) for color in heat_colors(steps)])
 
-# %% ../../nbs/tasks/14_figures.ipynb #35c91f6e
+# %% ../../nbs/tasks/14_figures.ipynb #bfd7c50e
 _LETTERS = 16  # height of the letters below a panel, pixels
 _GAP = 8  # between panels, pixels
 
@@ -238,22 +238,24 @@ _GAP = 8  # between panels, pixels
 def panel_row(
     images: Sequence[Image.Image],
     captions: Sequence[str],  # A text below each; a line break makes two lines
+    column: int = 0,  # Least width of a column, pixels: a narrow panel stands in the middle of its own
 ) -> Image.Image:
     "Put panels side by side, with a text below each"
     lines = [caption.split('\n') for caption in captions]
     font = find_font(_LETTERS, ''.join(captions))
     text_height = max(map(len, lines)) * line_height(font)
-    width = sum(image.width for image in images) + _GAP * (len(images) + 1)
+    widths = [max(image.width, column) for image in images]
+    width = sum(widths) + _GAP * (len(images) + 1)
     out = Image.new('RGB', (width, max(image.height for image in images) + text_height + 2 * _GAP), PAPER)
     draw = ImageDraw.Draw(out)
     x = _GAP
-    for image, texts in zip(images, lines):
-        out.paste(image, (x, _GAP))
+    for image, width, texts in zip(images, widths, lines):
+        out.paste(image, (x + (width - image.width) // 2, _GAP))
         for n, text in enumerate(texts):
-            text = fit_text(text, font, image.width)
-            middle = x + (image.width - text_width(font, text)) // 2
-            draw_text_line(draw, (middle, _GAP + image.height + 2 + n * line_height(font)), text, font, INK)
-        x += image.width + _GAP
+            text = fit_text(text, font, width)
+            left = x + (width - text_width(font, text)) // 2
+            draw_text_line(draw, (left, _GAP + image.height + 2 + n * line_height(font)), text, font, INK)
+        x += width + _GAP
     return out
 
 
