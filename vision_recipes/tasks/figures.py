@@ -268,7 +268,7 @@ def with_title(image: Image.Image, text: str) -> Image.Image:  # A new image, hi
     draw_text_line(ImageDraw.Draw(out), (_GAP, _GAP // 2), text, font, INK)
     return out
 
-
+# %% ../../nbs/tasks/14_figures.ipynb #79857c81
 def stack_images(images: Sequence[Image.Image]) -> Image.Image:
     "Put images below each other"
     height = sum(image.height for image in images) + _GAP * (len(images) - 1)
