@@ -30,7 +30,7 @@ from ...tasks.figures import heat_legend, NetworkSource, paint_heat, panel_row, 
 from ...tasks.figures import task_and_model, unit_range, with_title
 from ...tasks.summary import cost_by_part
 
-# %% ../../../nbs/models/rcnn/07_figures.ipynb #c6226e09
+# %% ../../../nbs/models/rcnn/07_figures.ipynb #52ecce1b
 SourceImage = Annotations | ImageLike | str | Path  # Annotations with the number of an image, or an image
 _PANEL = 480  # longer side of a panel with a whole image, pixels
 _SMALL_PANEL = 310  # longer side of one of three panels
@@ -52,13 +52,13 @@ class _Part(NamedTuple):
 
 
 def _part(seen: FigureImage, box: np.ndarray, longest: int) -> _Part:
-    "Cut a box (4,) XYXY out of the square; what reaches beyond the square is black"
-    corner, wh = np.asarray(box[:2], float), np.maximum(np.asarray(box[2:], float) - box[:2], 1)
+    "Cut a box (4,) XYXY, which is inside, out of the square; no pixel beside it has a say in the colours"
+    side = seen.pixels.shape[-1]
+    corner = np.clip(np.asarray(box[:2], float), 0, side - 1)
+    wh = np.clip(box[2:], corner + 1, side) - corner
     size_wh = np.maximum(np.round(wh * longest / wh.max()), 1).astype(int)
     sides = (*corner.tolist(), *(corner + wh).tolist())
-    image = seen.image.transform(
-        tuple(size_wh.tolist()), Image.Transform.EXTENT, sides, Image.Resampling.BICUBIC
-    )
+    image = seen.image.resize(tuple(size_wh.tolist()), Image.Resampling.BICUBIC, box=sides)
     return _Part(image, corner, size_wh / wh)
 
 
@@ -243,7 +243,7 @@ def _proposal_of(model: RCNN, found: _Detected) -> Tensor:  # (4,) XYXY
     distance = (boxes - found.outputs[0][found.row]).abs().amax(1)
     return found.proposals[0][distance.argmin()]
 
-# %% ../../../nbs/models/rcnn/07_figures.ipynb #f161f29d
+# %% ../../../nbs/models/rcnn/07_figures.ipynb #e89d1b7b
 def show_roi(
     network: NetworkSource,  # A run, a task, or the path of one
     source: SourceImage,  # Annotations, an image, or its path
@@ -273,7 +273,7 @@ def _feature_panels(seen: FigureImage, roi: RoI) -> Image.Image:
     for part, features, what in ((region, roi.box_features, 'box'), (own, roi.mask_features, 'mask')):
         panels.append(paint_heat(part.gray, unit_range(features.mean(0)), 0.75))
         captions.append(f'features for the {what}:\nmean of {len(features)} maps of {_shape(features)}')
-    return panel_row(panels, captions)
+    return panel_row(panels, captions, _SMALL_PANEL)
 
 
 def _shape(maps: np.ndarray) -> str:
@@ -292,7 +292,8 @@ def _mask_panels(seen: FigureImage, roi: RoI, threshold: float) -> Image.Image:
         f'above {threshold:g}: {above.sum()} of {above.size}',
         f'stretched to the image, {w} x {h}:\n{int(roi.mask.areas[0]):,} pixels',
     ]
-    return panel_row([paint_heat(own.gray, roi.probabilities, 0.85), binary.convert('RGB'), pasted], captions)
+    panels = [paint_heat(own.gray, roi.probabilities, 0.85), binary.convert('RGB'), pasted]
+    return panel_row(panels, captions, _SMALL_PANEL)
 
 # %% ../../../nbs/models/rcnn/07_figures.ipynb #4e713581
 class PointMap(NamedTuple):
@@ -356,7 +357,7 @@ def _point_number(names: tuple[str, ...], point: int | str) -> int:
     hint = did_you_mean(point, names) if isinstance(point, str) else ''
     raise VisionRecipesError(f'point: there is no {point!r}.{hint} The points are {", ".join(names)}.')
 
-# %% ../../../nbs/models/rcnn/07_figures.ipynb #2bb8b62d
+# %% ../../../nbs/models/rcnn/07_figures.ipynb #d01b7f7d
 def show_heatmap(
     network: NetworkSource,  # A run, a task, or the path of one
     source: SourceImage,  # Annotations, an image, or its path
@@ -385,7 +386,7 @@ def show_heatmap(
         f'in the image:\nx {found.xy[0]:.1f}, y {found.xy[1]:.1f}',
     ]
     what = f'object {k}, {task.labels.names[found.label]} ({found.score:.0%}): {found.name}'
-    return with_title(panel_row(panels, captions), what)
+    return with_title(panel_row(panels, captions, _SMALL_PANEL), what)
 
 
 def _mark_peak(panel: Image.Image, found: PointMap) -> Image.Image:

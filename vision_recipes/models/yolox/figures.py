@@ -130,7 +130,7 @@ def _grids(seen: FigureImage, k: int | None) -> list[Grid]:
         grids.append(Grid(stride, cells.shape, (stride / scale_x, stride / scale_y), cells))
     return grids
 
-
+# %% ../../../nbs/models/yolox/06_figures.ipynb #f8c6c83d
 def _cells_inside(box: Tensor, size: int) -> np.ndarray:  # (1, 1, 4) XYXY -> (A,) bool
     "Which cells have their middle in a box, as the assignment decides it"
     cells = make_cells((size, size), box.device)
@@ -183,7 +183,7 @@ def _draw_lines(panel: Image.Image, n: int) -> Image.Image:
         draw.line((0, at, panel.width, at), fill=(*RIGHT, 130))
     return Image.alpha_composite(panel.convert('RGBA'), layer).convert('RGB')
 
-
+# %% ../../../nbs/models/yolox/06_figures.ipynb #fc487c00
 def _grid_caption(grid: Grid, with_box: bool) -> str:
     rows, columns = grid.shape_hw
     lines = [
@@ -326,7 +326,7 @@ def _assigned(task: Yolox, model: YoloX, seen: FigureImage) -> list[ObjectCells]
     rule = RULES[task.settings.assignment]
     return cells_of_objects(_predict(task, model, seen), objects, seen.pixels.shape[-1], rule)
 
-
+# %% ../../../nbs/models/yolox/06_figures.ipynb #32eb818a
 @torch.no_grad()
 def cells_of_objects(
     predictions: RawPredictions,  # Of one image, float32
@@ -388,7 +388,7 @@ def _opened(networks: dict[str, NetworkSource]) -> dict[str, tuple[Yolox, YoloX]
     "The task and network of each, by title"
     return {title: _yolox_of(network, 'show_assignment') for title, network in networks.items()}
 
-
+# %% ../../../nbs/models/yolox/06_figures.ipynb #e3b8b3ad
 def _assignment_row(title: str, task: Yolox, model: YoloX, source: Annotations, i: int) -> Image.Image:
     "One network of `show_assignment`, with its legend"
     seen = _seen_objects(task, source, i)
@@ -457,7 +457,7 @@ def _around(found: ObjectCells) -> _View:
     left, top = np.clip((low + high - n) // 2, 0, found.size // 32 - n).tolist()
     return _View(32 * left, 32 * top, 32 * n)
 
-
+# %% ../../../nbs/models/yolox/06_figures.ipynb #1b4a5aa2
 def _cost_panel(view: _View, seen: FigureImage, found: ObjectCells, n: int, cheap: np.ndarray) -> Image.Image:
     "The costs on grid number `n`; `cheap` (K,) is 1 for the lowest, NaN for what the object does not prefer"
     stride = STRIDES[n]

@@ -111,7 +111,7 @@ def assign(
     candidates, n_wanted = find_candidates(predictions, objects, cells, rule)
     return take_cheapest(candidates, pair_costs(predictions, objects.labels, candidates), n_wanted)
 
-
+# %% ../../../nbs/models/yolox/04_losses.ipynb #88684552
 def find_candidates(
     predictions: RawPredictions,  # As for `assign`
     objects: GroundTruth,  # At least one, or padding
@@ -221,7 +221,7 @@ def take_cheapest(
     batch, k, obj = _match(cost, n_wanted)
     return Assignment(batch, candidates.cell[batch, k], obj, candidates.iou[batch, obj, k])
 
-
+# %% ../../../nbs/models/yolox/04_losses.ipynb #c33a9817
 def _class_cost(
     predictions: RawPredictions, cell: Tensor, real: Tensor, labels: Tensor
 ) -> Tensor:  # (B, G, K)
