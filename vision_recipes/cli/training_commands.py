@@ -611,7 +611,7 @@ pre {{ overflow-x: auto }}
 # %% ../../nbs/cli/03_training_commands.ipynb #ad2b6971
 _CAPTIONS = {  # Path of an image of the page: what it shows
     'run/predictions.png': 'Held-out images: prediction and truth',
-    'worst.png': 'The images it got wrong the most',
+    'worst.png': 'Its worst images, with a tick where it is right all the same',
     'precision.png': 'Precision against recall, and F1 against the score threshold',
     'confusion.png': 'What is taken for what',
     'run/curves.png': 'Training',
