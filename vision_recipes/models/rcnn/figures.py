@@ -18,12 +18,13 @@ from ...core.masks import MaskCrops
 from ...data.annotations import Annotations
 from ...drawing.boxes import draw_boxes
 from ...drawing.canvas import class_colors, INK, PAPER, RIGHT
+from ...drawing.heat_map import heat_colors
 from ...drawing.instances import draw_masks
 from .network import Features, RCNN, RcnnTask
 from ...runtime.postprocess_boxes import iou_matrix
 from ...runtime.postprocess_instances import decode_heatmaps, found_objects, paste_masks
 from ...runtime.postprocess_instances import point_confidence
-from ...tasks.figures import check_figure, evaluating, figure_image, FigureImage, heat_colors
+from ...tasks.figures import check_figure, evaluating, figure_image, FigureImage
 from ...tasks.figures import heat_legend, NetworkSource, paint_heat, panel_row, stack_images
 from ...tasks.figures import SourceImage, task_and_model, unit_range, with_title
 from ...tasks.summary import cost_by_part

@@ -17,7 +17,7 @@ from ...core.errors import VisionRecipesError
 from ...data.annotations import Annotations
 from ...drawing.boxes import draw_boxes, legend
 from ...drawing.canvas import class_colors, INK, PAPER, RGB, RIGHT, WRONG
-from .losses import assign, find_candidates, GroundTruth, near_lines
+from .losses import assign, candidate_cells, GroundTruth, near_lines
 from .losses import pair_costs, Rule, RULES
 from .network import Cells, make_cells, RawPredictions, YoloX
 from .task import Yolox
@@ -335,7 +335,7 @@ def cells_of_objects(
     cells = make_cells((size, size), predictions.boxes.device)
     chosen = assign(predictions, objects, cells, rule)
     # all candidates, also where the assignment can do without some
-    candidates, n_wanted = find_candidates(predictions, objects, cells, rule, shortcut=False)
+    candidates, n_wanted = candidate_cells(predictions, objects, cells, rule, shortcut=False)
     no_surcharge = candidates._replace(prefers=torch.ones_like(candidates.prefers))
     cost = pair_costs(predictions, objects.labels, no_surcharge)[0]  # (G, K)
     near = _near(near_lines(objects, cells, rule)[0], candidates.cell[0], cells)
