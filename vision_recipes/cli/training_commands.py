@@ -519,9 +519,9 @@ def _demo_options(p: ArgumentParser):
         help='where to put everything (default: demo, or demo-2 and so on where that exists)',
     )
     p.add_argument(
-        '--epochs', type=int, metavar='N', help='passes over the samples (default: enough for minutes)'
+        '--epochs', type=int, metavar='N', help='passes over the samples (default: as many as suit the task)'
     )
-    p.add_argument('--n', type=int, metavar='N', help='images to draw (default: enough for minutes)')
+    p.add_argument('--n', type=int, metavar='N', help='images to draw (default: as many as suit the task)')
     p.add_argument('--seed', type=int, default=0, metavar='N', help='seed (default %(default)s)')
 
 # %% ../../nbs/cli/03_training_commands.ipynb #23747f68
