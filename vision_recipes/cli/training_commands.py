@@ -402,9 +402,8 @@ def _train_and_valid(
     compare_images = not args.no_check and this_world().first  # of several processes one is enough
     report = leak_report(train, valid, compare_images, hashes=hashes)
     no_groups = train.groups is None or valid.groups is None  # then the score may be too good
-    told = [
-        finding for finding in report if finding.level != 'note' or (no_groups and finding.kind == 'groups')
-    ]
+    kinds = ('groups',) if no_groups else ()  # of the notes that are told
+    told = [f for f in report if f.level != 'note' or f.kind in kinds]
     if told:
         log_info(Findings(told).summary(3))
     return train, valid
