@@ -11,6 +11,7 @@ SHORTER = [
     (r"(make_settings\((?:task|'\w+'), (?:preset|'quick'))", r'\1, epochs=2'),
     (r'(make_samples\([^()\n]*?), n=\d+', r'\1, n=120'),
     (r'(make_samples\((?![^()\n]*n=)[^()\n]*?), seed', r'\1, n=120, seed'),
+    (r'(dataset_folder\([^()\n]*?), n=\d+', r'\1, n=120'),
     (r'steps=\d+', 'steps=10'),
 ]
 

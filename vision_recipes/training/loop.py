@@ -492,18 +492,18 @@ def fit(
     valid: Annotations,  # Images to be judged by; never trained on
     out: str | Path,  # The run directory, seen by all processes; holds no run yet, unless `resume`
     settings: FitSettings = FitSettings(),
-    resume: bool = False,  # Go on where the run in `out` stopped
+    resume: bool | str = False,  # Go on where the run in `out` stopped; auto: only if `out` holds a run
     model: nn.Module | None = None,  # The network to start from; None: `task.build_model()`
     callbacks: Iterable[Callback] = (),  # Told of the training as it goes; those of `settings.log` are added
 ) -> Run:  # The best model, opened from `out`
     """Train, validate each epoch, keep the best.
 
-    Raises `VisionRecipesError`, and `KeyboardInterrupt` after Ctrl-C, when `out` is a usable run directory
-    all the same.
+    Raises `VisionRecipesError`, and `KeyboardInterrupt` after Ctrl-C; `out` is usable all the same.
     """
     out, train, valid = Path(out), measure(train), measure(valid)
     check_parts(task, train, valid)
     task.prepare(train)
+    resume = _is_to_resume(resume, out)
     if not resume:
         check_fresh(out)
     callbacks = Callbacks([*callbacks, *make_loggers(settings.log)])
@@ -525,6 +525,15 @@ def fit(
                 'state: start all of them again with --resume.'
             ) from e
         return Run(out, settings.device)
+
+# %% ../../nbs/training/05_loop.ipynb #38f788eb
+def _is_to_resume(resume: bool | str, out: Path) -> bool:
+    "Whether to go on with the run in `out`; `auto`: where it holds one. Raises `VisionRecipesError`"
+    if resume == 'auto':
+        return (out / 'run.json').is_file()
+    if not isinstance(resume, bool):
+        raise VisionRecipesError(f"resume: is {resume!r}; takes True, False or 'auto'.")
+    return resume
 
 # %% ../../nbs/training/05_loop.ipynb #433ea4ff
 def _is_lost_connection(e: RuntimeError) -> bool:
