@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['log', 'World', 'this_world', 'put', 'prepare_streams', 'flush_streams', 'log_info', 'progress', 'human_bytes',
-           'plural', 'none_of', 'human_time']
+           'plural', 'none_of', 'first_few', 'human_time']
 
 # %% ../../nbs/core/02_console.ipynb #a03b9b77
 import io, logging, os, sys
 from dataclasses import dataclass
-from typing import Iterable
+from typing import Iterable, Sequence
 from .errors import VisionRecipesError
 
 # %% ../../nbs/core/02_console.ipynb #84022286
@@ -244,6 +244,15 @@ def none_of(
 ) -> str:  # Such as `none of the 3 images is there`, or `the only image is not there`
     "Say that what is asked for is true of none, however many there are"
     return f'the only {noun} {does_not}' if n == 1 else f'none of the {plural(n, noun)} {does}'
+
+
+def first_few(
+    names: Sequence[str],
+    most: int = 10,  # So many are named
+) -> str:  # Such as `a, b, c and 4 more`
+    "Join the first names by commas, and say how many more there are"
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more
 
 # %% ../../nbs/core/02_console.ipynb #8852a9a4
 def human_time(seconds: float) -> str:  # Such as `45 s`, `12 min`, `3 h 05 min`

@@ -59,8 +59,12 @@ def _images_of_pattern(
 
 
 def _hidden_images(folder: Path) -> list[Path]:
-    "The images whose names begin with a dot, which only a pattern with that dot means"
+    """The images whose names begin with a dot, such as `.a.jpg`.
+
+    `find_images` leaves them out; they are meant only where the pattern begins with a dot too.
+    """
     names = sorted(path.name for path in folder.iterdir() if path.name[:1] == '.')
+    # `is_image_name` refuses hidden names, so it is asked without the dot
     return [folder / name for name in names if is_image_name(name[1:]) and (folder / name).is_file()]
 
 # %% ../../nbs/core/14_image_paths.ipynb #3d67f18f

@@ -6,7 +6,7 @@
 __all__ = ['patch']
 
 # %% ../../nbs/core/12_patching.ipynb #5e26264e
-import builtins, inspect
+import builtins
 from functools import partial
 from typing import Any, Callable
 
@@ -25,10 +25,10 @@ def patch(
     if method is None:
         return partial(patch, as_prop=as_prop, as_classmethod=as_classmethod)
     name = method.__name__
-    first_parameter = next(iter(inspect.signature(method).parameters.values()), None)
-    # without an annotation it is `Parameter.empty`, which is a class too
-    cls = None if first_parameter is None else first_parameter.annotation
-    if cls is inspect.Parameter.empty or not isinstance(cls, type):
+    # not by `inspect.signature`, which takes a large part of the import of the package
+    parameters = method.__code__.co_varnames[: method.__code__.co_argcount]
+    cls = method.__annotations__.get(parameters[0]) if parameters else None
+    if not isinstance(cls, type):
         raise TypeError(f'{name}: the first parameter must be annotated with the class to patch')
     method.__qualname__ = f'{cls.__qualname__}.{name}'
     setattr(cls, name, _wrapped(method, as_prop, as_classmethod))

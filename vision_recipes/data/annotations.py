@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Sequence
 import numpy as np
-from ..core.console import log_info, plural, progress
+from ..core.console import first_few, log_info, plural, progress
 from ..core.errors import did_you_mean, VisionRecipesError
 from ..core.files import read_utf8
 from ..core.images import image_size, ImageError
@@ -354,13 +354,15 @@ def _groups_of_expression(anns: Annotations, expression: str) -> list[str]:
         pattern = re.compile(expression)
     except re.error as e:
         raise VisionRecipesError(f'Groups: {expression!r} is no regular expression: {e}.') from e
-    matches = [pattern.search(path) for path in anns.paths]
-    if None in matches:
+    part = 1 if pattern.groups else 0  # the first bracket, or all that matches
+    # a bracket that may be missing, such as `(a)?`, is None where it is missing
+    names = [match and match[part] for match in map(pattern.search, anns.paths)]
+    if None in names:
         raise VisionRecipesError(
-            f"{anns.path(matches.index(None))}: the groups' expression {expression!r} matches nothing in "
+            f"{anns.path(names.index(None))}: the groups' expression {expression!r} matches nothing in "
             'this path.'
         )
-    return [match[1] if pattern.groups else match[0] for match in matches]
+    return names
 
 # %% ../../nbs/data/03_annotations.ipynb #2e002c25
 def _read_group_table(file: Path) -> dict[str, str]:  # Path as the table spells it: name of its group
@@ -496,8 +498,8 @@ def known_classes(
     in_model = np.array(match_classes(anns.class_names, labels.names))
     if (in_model < 0).all():
         raise VisionRecipesError(
-            f'{anns.root}: the model knows none of its classes: {_first_names(anns.class_names)}. '
-            f'It knows {_first_names(labels.names)}. A training teaches it these.'
+            f'{anns.root}: the model knows none of its classes: {first_few(anns.class_names)}. '
+            f'It knows {first_few(labels.names)}. A training teaches it these.'
         )
     return in_model
 
@@ -513,11 +515,6 @@ def _log_left_out(
             f'{anns.root}: of its classes the model knows {", ".join(names[in_model >= 0])}; left out: '
             f'{", ".join(names[in_model < 0])}.'
         )
-
-
-def _first_names(names: Sequence[str], most: int = 10) -> str:
-    "At most `most` names, and how many more there are"
-    return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
 
 # %% ../../nbs/data/03_annotations.ipynb #d6a3f886
 def classes_of_model(

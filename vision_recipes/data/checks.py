@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Iterable
 import numpy as np
 from PIL import Image
-from ..core.console import plural, progress, log_info
+from ..core.console import first_few, log_info, plural, progress
 from ..core.errors import check_choice, did_you_mean, VisionRecipesError
 from ..core.files import file_hash
 from ..core.images import ImageError, open_sized
@@ -108,12 +108,6 @@ def _box_text(anns: Annotations, m: int) -> str:
     w, h = anns.sizes_wh[_image_row(anns, m)]
     size = f' in an image of {w} x {h}' if w and h else ''
     return f'x1, y1, x2, y2 = {numbers}{unit}{size}'
-
-
-def _first_few(names: Sequence[str], most: int) -> str:
-    "At most `most` names, and how many more there are"
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more
 
 # %% ../../nbs/data/04_checks.ipynb #b3eb75f2
 def _check_files(
@@ -329,7 +323,7 @@ def _rare_classes(anns: Annotations, part: str) -> list[Finding]:
     for n, cause in causes.items():
         names = [anns.class_names[i] for i in np.flatnonzero(n_images == n)]
         if names:
-            message = f'{plural(len(names), "class", "classes")} with {cause}: {_first_few(names, 10)}.'
+            message = f'{plural(len(names), "class", "classes")} with {cause}: {first_few(names)}.'
             findings.append(_data_set_finding(anns, 'warning', 'classes', message))
     return findings
 
@@ -607,8 +601,12 @@ def _run_total(masks: Masks, m: int) -> int:
     return masks.runs[m].sum(dtype=np.int64)
 
 # %% ../../nbs/data/04_checks.ipynb #7a51c67d
-def _mask_areas(masks: Masks, sizes_wh: np.ndarray, objects: np.ndarray) -> np.ndarray:
-    "Pixels that each of `objects` covers in its image"
+def _mask_areas(
+    masks: Masks,  # Of M objects
+    sizes_wh: np.ndarray,  # (M, 2) of the image that each is in, pixels
+    objects: np.ndarray,  # (K,) positions of the objects to measure
+) -> np.ndarray:  # (K,) int64
+    "How many pixels each object covers in its image"
     # `draw_object` returns x and y of the mask's corner, and the mask
     drawn = (draw_object(masks, m, tuple(sizes_wh[m].tolist()))[2] for m in objects.tolist())
     return np.array([np.count_nonzero(mask) for mask in drawn], np.int64)
@@ -834,7 +832,7 @@ def _check_missing_points(anns: Annotations, points: _KeypointColumns) -> list[F
     if not missing:
         return []
     message = (
-        f'no object has the point {_first_few(missing, 10)}. Is it spelt so in the annotations? It '
+        f'no object has the point {first_few(missing)}. Is it spelt so in the annotations? It '
         'cannot be learnt.'
     )
     return [_data_set_finding(anns, 'warning', 'points', message)]
@@ -877,7 +875,7 @@ def _check_point_names(anns: Annotations) -> list[Finding]:
     unpaired = _points_without_partner(skeleton)
     if unpaired:
         message = (
-            f'{_first_few(unpaired, 10)}: by its name a point of one side, but paired with none, so in a '
+            f'{first_few(unpaired)}: by its name a point of one side, but paired with none, so in a '
             'mirror it keeps its name. Add its partner, or give the pairs of the skeleton.'
         )
         findings.append(_data_set_finding(anns, 'warning', 'pairs', message))

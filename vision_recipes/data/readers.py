@@ -93,11 +93,11 @@ def _recognised_format(root: Path) -> str:
         return candidates[0]
     if best < Sureness.IS:
         files = scan(root, _MAX_DEPTH) if root.is_dir() else {}  # folder below `root`: names of its files
+        _refuse_disguised_files(root)
         if found['image_folder'] or not best:
             _refuse_nested_data_sets(root, files)
         _refuse_foreign(root, files, bool(found['image_folder']))
     if not best:
-        _refuse_disguised_files(root)
         raise _nothing_fits_error(root, found)
     if len(candidates) > 1:
         raise _several_fit_error(root, {name: found[name] for name in candidates})

@@ -17,7 +17,7 @@ from ..core.errors import check_choice, VisionRecipesError
 from ..core.images import as_array, image_size, ImageError
 from ..core.masks import Masks
 from ..core.patching import patch
-from ..core.ragged import Ragged, Strings
+from ..core.ragged import Ragged, Strings, text_of
 from ..data.annotations import Annotations, measure
 from .shared_memory import ImageCache, SharedArray
 from .transforms.detection import to_tv
@@ -97,7 +97,8 @@ class _SharedPaths:
         return len(self._offsets.array) - 1
 
     def __getitem__(self, i: int) -> str:
-        return Strings(Ragged(self._bytes.array, self._offsets.array))[i]
+        start, stop = self._offsets.array[i : i + 2]
+        return text_of(self._bytes.array[start:stop])
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #0d81010f
 class ImageDataset(Dataset):
@@ -203,7 +204,7 @@ def record(self: ImageDataset, i: int) -> ImageRecord:
     "What is known about image `i` before it is decoded"
     # only a transform that moves boxes asks for the size, which may have to be read from the file
     size_wh = self.size_wh(i) if self.transform.moves_boxes else None
-    return ImageRecord(self.target(i), size_wh, i, self.path(i))
+    return ImageRecord(self.target(i), size_wh, i, self.path)
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #6fe0dc56
 @patch
@@ -241,7 +242,7 @@ def _decoded(self: ImageDataset, image_plan: ImagePlan) -> DecodedImage:
 @patch
 def _decode(self: ImageDataset, record: ImageRecord, decode_side: int | None):  # An `ImageLike`
     "Open an image as `SampleTransform.decode` does. Raises `ImageError`"
-    return self.transform.decode(self.path(record.index), record.size_wh, decode_side)
+    return self.transform.decode(record.path, record.size_wh, decode_side)
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #2cce2aeb
 @patch

@@ -7,12 +7,13 @@ __all__ = ['EpochBatches', 'default_workers', 'make_loader']
 
 # %% ../../nbs/dataloading/04_loader.ipynb #10d01de0
 import gc, multiprocessing, os, signal, sys
+from functools import cache
 from typing import Callable, Iterator
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
-from ..core.console import this_world, World
+from ..core.console import log_info, this_world, World
 from ..core.errors import VisionRecipesError
 from ..core.patching import patch
 from .collate import collate_images
@@ -128,15 +129,28 @@ def default_workers(
     """Choose the number of worker processes.
 
     It is 0 for a small set, on one core, and in a notebook on Windows or macOS, where a worker takes seconds
-    to start.
+    to start. The last is said once.
     """
     has_affinity = hasattr(os, 'sched_getaffinity')  # tells the cores that this process may use
     n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     n_cores = max(1, n_cores // this_world().local_size)  # processes on one machine share its cores
-    slow_start = sys.platform in ('win32', 'darwin') and 'ipykernel' in sys.modules
-    return 0 if n < 256 or n_cores == 1 or slow_start else min(n_cores, 8)
+    if n < 256 or n_cores == 1:
+        return 0
+    if sys.platform in ('win32', 'darwin') and 'ipykernel' in sys.modules:
+        _say_no_workers()
+        return 0
+    return min(n_cores, 8)
 
 
+@cache
+def _say_no_workers():
+    "Say once why no worker loads images, and what is faster"
+    log_info(
+        'This process loads the images itself: in a notebook on Windows or macOS a worker takes seconds to '
+        'start. For a long training, `vision-recipes train` in a terminal is faster. workers=2 tries two.'
+    )
+
+# %% ../../nbs/dataloading/04_loader.ipynb #d6bcca81
 def _start_worker(worker: int):  # Its number, which PyTorch passes
     "Prepare a worker process: no garbage collection of inherited objects, one thread, Ctrl+C ignored"
     # objects that came with fork must not be collected here: that would copy their memory pages, and end

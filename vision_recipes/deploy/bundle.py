@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Sequence
 import numpy as np
 from PIL import Image
-from ..core.console import human_bytes, plural, log_info
+from ..core.console import human_bytes, plural, log_info, first_few
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, new_folder, write_text
 from ..core.image_paths import list_images
@@ -413,8 +413,7 @@ def readme_text(
 
 def _short_names(card: ModelCard) -> str:
     "The first four classes, and how many more there are"
-    more = f' and {len(card.labels) - 4} more' if len(card.labels) > 4 else ''
-    return ', '.join(map(_plain, card.labels.names[:4])) + more
+    return first_few([_plain(name) for name in card.labels.names], 4)
 
 # %% ../../nbs/deploy/08_bundle.ipynb #9669a131
 def _code_list(names: Sequence[str]) -> str:

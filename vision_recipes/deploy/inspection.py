@@ -11,11 +11,11 @@ import mmap, textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Sequence
-from ..core.console import human_bytes, plural
+from ..core.console import human_bytes, plural, first_few
 from ..core.errors import VisionRecipesError
 from ..core.patching import patch
 from ..runtime.check_model import card_help, card_hint
-from ..runtime.decoders import DECODERS
+from ..runtime.decoders import DECODERS, CELL_DECODING
 from ..runtime.model_card import CARD_KEY, DEFAULT_THRESHOLD, ModelCard, read_card
 from ..runtime.onnx_session import graph_ports, message_fields, open_session, Port
 from ..runtime.predictor import Predictor
@@ -143,8 +143,9 @@ def _classifier_words(card: ModelCard) -> str:
 
 def _cell_words(card: ModelCard) -> str:
     "What a detector with grids of cells gives, such as YOLOX"
-    kind = card.decoding.get('kind')
-    nms = f'suppression of doubles by class (IoU above {card.decoding.get("nms", 0.65):g})'
+    decoding = CELL_DECODING | card.decoding
+    kind = decoding['kind']
+    nms = f'suppression of doubles by class (IoU above {decoding["nms"]:g})'
     if kind == 'nms':
         return f'boxes, scores, classes and image ids; {nms} is in the graph'
     decoded = "a box in the network's pixels (left, top, right, bottom)"
@@ -307,10 +308,7 @@ def rows(self: Inspection) -> list[tuple[str, str]]:  # Heading and text
         ('gives', ', '.join(map(str, self.outputs))),
     ]
     if self.options:
-        more = (
-            f' and {len(self.options) - 4} more' if len(self.options) > 4 else ''
-        )  # the first four are named
-        out.append(('may be given', ', '.join(map(str, self.options[:4])) + more))
+        out.append(('may be given', first_few([str(option) for option in self.options], 4)))
     return out + (_card_rows(self.card) if self.card else _missing_rows(self))
 
 

@@ -22,7 +22,7 @@ from ..core.files import check_writable, os_error
 from ..core.image_paths import is_output, list_images, output_mark
 from ..core.images import open_image
 from ..drawing.boxes import draw_boxes
-from ..drawing.canvas import caption, RGB
+from ..drawing.canvas import caption, instance_colors, RGB
 from ..drawing.instances import draw_keypoints, draw_masks, with_visibility
 from ..runtime.model_card import ModelCard
 from ..runtime.prediction import Prediction
@@ -59,9 +59,10 @@ def draw_found_boxes(image: Image.Image, p: Prediction, card: ModelCard) -> Imag
 
 
 def draw_found_masks(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
-    "Each object tinted, with its outline"
+    "Each object tinted in a colour of its own, with its outline"
     lowest_first = np.arange(len(p.scores))[::-1]
-    return draw_masks(image, p.masks.take(lowest_first), *_texts_and_colors(p, card))
+    texts, _ = _texts_and_colors(p, card)
+    return draw_masks(image, p.masks.take(lowest_first), texts, instance_colors(len(texts))[::-1])
 
 
 def draw_found_points(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:

@@ -359,7 +359,8 @@ def _quiet():
     "Silence the messages of onnxruntime about which its users can do nothing"
     import onnxruntime
 
-    onnxruntime.set_default_logger_severity(3)  # errors only
+    # errors only. It stays so, because onnxruntime does not tell what it was; `open_session` does the same
+    onnxruntime.set_default_logger_severity(3)
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

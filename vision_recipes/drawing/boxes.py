@@ -11,7 +11,14 @@ from typing import Any, Callable, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 from ..core.errors import VisionRecipesError
-from .canvas import check_one_each, class_colors, draw_box_labels, find_font, fit_text
+from vision_recipes.drawing.canvas import (
+    check_one_each,
+    class_colors,
+    draw_box_labels,
+    find_font,
+    fit_text,
+    instance_colors,
+)
 from .canvas import grid, INK, line_and_font_size, line_height, name_of_class, PAPER
 from .canvas import RGB, RIGHT, shorten, text_width, verdict_color, draw_text_line
 from ..runtime.postprocess_boxes import iou_matrix
@@ -128,7 +135,7 @@ class TileStyle(NamedTuple):
     "What the tiles of a grid have in common"
 
     class_names: Sequence[str]
-    colors: Sequence[RGB]  # One a class
+    colors: Sequence[RGB] | None  # One a class; None: one an object
     min_score: float = 0.0  # Leave out objects with a lower score
 
     def color(self, label: int) -> RGB:
@@ -137,6 +144,10 @@ class TileStyle(NamedTuple):
 
     def color_each(self, labels: Sequence[int]) -> list[RGB]:
         return [self.color(label) for label in labels]
+
+    def color_objects(self, labels: Sequence[int]) -> list[RGB]:
+        "The colour of each object of an image"
+        return instance_colors(len(labels)) if self.colors is None else self.color_each(labels)
 
     def name(self, label: int) -> str:
         return name_of_class(self.class_names, int(label))
@@ -245,11 +256,17 @@ def _box_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle)
     crowded = is_crowded(max(len(shown), len(true_labels)), image.size)
     scale = np.tile(np.divide(image.size, p.size_wh), 2)
     missed = ['' if f or crowded else f'missed: {style.name(c)}' for c, f in zip(true_labels, found)]
-    image = draw_boxes(image, true_boxes * scale, missed, style.color_each(true_labels), dashed=True)
+    true_colors = style.color_each(true_labels)
+    image = draw_boxes(image, true_boxes * scale, None, true_colors, dashed=True)
     # in a crowd only wrong predictions keep their label
     hidden = crowded & ((owner >= 0) | (truth is None))
     texts = _box_texts(p, shown, hidden, style)[::-1]  # the highest score is drawn last
-    image = draw_boxes(image, pred_boxes[::-1] * scale, texts, style.color_each(pred_labels[::-1]))
+    pred_colors = style.color_each(pred_labels[::-1])
+    image = draw_boxes(image, pred_boxes[::-1] * scale, None, pred_colors)
+    # all labels at once, so that none covers another
+    boxes = np.clip(np.concatenate([true_boxes, pred_boxes[::-1]]) * scale, 0, np.tile(image.size, 2))
+    is_truth = [True] * len(missed) + [False] * len(texts)
+    draw_box_labels(image, boxes, missed + texts, true_colors + pred_colors, is_truth)
     return verdict(image, owner, None if truth is None else len(true_labels))
 
 # %% ../../nbs/drawing/02_boxes.ipynb #88e217b3

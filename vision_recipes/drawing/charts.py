@@ -40,7 +40,8 @@ def _chart(
     width: float,  # Inches, of 100 pixels
     height: float,
     columns: int = 1,  # Axes side by side
-):  # As context: the matplotlib figure; its axes, (columns,); a list for the image
+    rows: int = 1,  # Axes below each other
+):  # As context: the matplotlib figure; its axes, (rows * columns,); a list for the image
     "Draw a matplotlib figure without changing its global state; the list holds the image after the block"
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -51,7 +52,7 @@ def _chart(
         fig = Figure(figsize=(width, height), dpi=100, layout='constrained')
         canvas = FigureCanvasAgg(fig)
         images = []  # a list, because a context manager cannot return the image at its end
-        yield fig, fig.subplots(1, columns, squeeze=False)[0], images
+        yield fig, fig.subplots(rows, columns, squeeze=False).ravel(), images
         canvas.draw()
         images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
 
@@ -108,7 +109,7 @@ _MAX_SCORES = 5  # lines in a panel: more hide each other
 
 def _is_score(name: str) -> bool:
     "Whether a column of a history is drawn among the scores"
-    if name in _NOT_SCORES or name.startswith(('train_', 'n_', 'ap ')):
+    if name in _NOT_SCORES or name.startswith(('train_', 'valid_', 'n_', 'ap ')):
         return False
     return not name.endswith(('_low', '_high', '_loss'))
 

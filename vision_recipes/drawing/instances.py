@@ -7,7 +7,7 @@ __all__ = ['KEYPOINT_CONFIDENCE', 'draw_masks', 'draw_keypoints', 'with_visibili
            'draw_target', 'true_masks', 'true_points', 'instance_grid', 'keypoint_grid']
 
 # %% ../../nbs/drawing/03_instances.ipynb #9a9caf81
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 from ..core.errors import VisionRecipesError
@@ -18,7 +18,7 @@ from ..data.annotations import Annotations
 from .boxes import assign_by_overlap, class_grid, draw_boxes, highest_first
 from .boxes import is_crowded, legend, TileStyle, truth_grid, TruthTile, verdict
 from .canvas import check_one_each, class_colors, draw_box_labels, find_font, INK
-from .canvas import line_and_font_size, PAPER, RGB, RIGHT
+from .canvas import instance_colors, line_and_font_size, MASK_OPACITY, PAPER, RGB, RIGHT
 from ..runtime.postprocess_boxes import iou_matrix
 from ..runtime.postprocess_instances import PCK_RADIUS, trace_outline
 
@@ -94,12 +94,19 @@ def _draw_outline(draw: ImageDraw.ImageDraw, ring: np.ndarray, color: RGB, width
         draw.line(_points_along(ring, distance, dash), fill=color, width=width)
 
 # %% ../../nbs/drawing/03_instances.ipynb #7d9bd56c
+def _mask_boxes(crops: MaskCrops, size_wh: tuple[int, int]) -> np.ndarray:  # (N, 4) XYXY
+    "The windows of masks in an image of this size, pixels"
+    scale = np.divide(size_wh, crops.size_wh)
+    corners = [np.concatenate(_resized_corners(crops, i, scale, size_wh)) for i in range(len(crops))]
+    return np.array(corners, float).reshape(-1, 4)
+
+
 def draw_masks(
     image: Image.Image,
     masks: MaskCrops
     | np.ndarray,  # N masks, resized to the image where they have another size; or (N, H, W) bool
     texts: Sequence[str] | None = None,  # A label each; '': this mask has none
-    colors: Sequence[RGB] | None = None,  # One a mask; None: `RIGHT`
+    colors: Sequence[RGB] | None = None,  # One a mask; None: `instance_colors`
     # As the truth is drawn, rather than a prediction: no tint, and labels below
     dashed: bool = False,
 ) -> Image.Image:  # A new image
@@ -107,13 +114,14 @@ def draw_masks(
     crops = masks if isinstance(masks, MaskCrops) else MaskCrops.of(masks)
     check_one_each(len(crops), 'masks', texts=texts, colors=colors)
     image = image.convert('RGB').copy()
-    colors = colors or [RIGHT] * len(crops)
+    colors = colors or instance_colors(len(crops))
     width = line_and_font_size(image.size)[0]
+    opacity = round(255 * MASK_OPACITY)
     windows = [_resized_window(crops, i, image.size) for i in range(len(crops))]
     boxes = [(x, y, x + window.shape[1], y + window.shape[0]) for x, y, window in windows]
     for (x, y, window), box, color in zip(windows, boxes, colors):
         if not dashed and window.any():
-            image.paste(color, box, Image.fromarray(window.astype(np.uint8) * 105))  # opacity 105 of 255
+            image.paste(color, box, Image.fromarray(window.astype(np.uint8) * opacity))
         for ring in trace_outline(window, (x, y)):
             _draw_outline(ImageDraw.Draw(image), _cut_corners(ring), color, width, dashed)
     if not texts:
@@ -279,57 +287,76 @@ def _draw_shown(
     return draw_keypoints(image, points, skeleton or _unnamed_skeleton(points.shape[1]), shown.colors, names)
 
 # %% ../../nbs/drawing/03_instances.ipynb #3082c0e9
+def _style(
+    names: Sequence[str], colors: Sequence[RGB] | None, masks: bool, min_score: float = 0.0
+) -> TileStyle:
+    "How objects are drawn: without `colors`, masks have their own, and boxes and points those of classes"
+    if colors is None and not masks:
+        colors = class_colors(len(names))
+    return TileStyle(names, colors, min_score)
+
+
 def draw_instances(
     image: Image.Image,
     # A `Prediction` with boxes, and with masks or keypoints, in its own `size_wh` pixels
     prediction: Any,
     labels: LabelMap,
-    colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
+    # One a class; None: `class_colors`, or where there are masks a colour for each object
+    colors: Sequence[RGB] | None = None,
     min_score: float = 0.0,  # Leave out objects with a lower score
     names: bool = False,  # Write the points' names
 ) -> Image.Image:  # A new image
     "Draw objects with label, score, and their masks or points; a point of low confidence is a ring"
-    style = TileStyle(labels.names, colors or class_colors(len(labels)), min_score)
+    style = _style(labels.names, colors, prediction.masks is not None, min_score)
     positions = highest_first(prediction, min_score)
     classes = [int(prediction.labels[j]) for j in positions]
     texts = [f'{style.name(c)} {prediction.scores[j]:.0%}' for c, j in zip(classes, positions)]
-    shown = _Shown(positions, texts, style.color_each(classes))
+    shown = _Shown(positions, texts, style.color_objects(classes))
     return _draw_shown(image, prediction, shown.reversed(), labels.skeleton, names)
 
 # %% ../../nbs/drawing/03_instances.ipynb #7a034e33
-def _draw_annotated(image: Image.Image, anns: Annotations, rows: np.ndarray, size_wh, style, dashed: bool):
+def _dashed_and_solid(draw: Callable, image: Image.Image, dashed: np.ndarray, shapes, colors) -> Image.Image:
+    "Draw the shapes that are `dashed` (N,) bool, such as crowds, then the others; `draw` as `draw_boxes`"
+    for is_dashed in (True, False):
+        rows = np.flatnonzero(dashed == is_dashed)
+        image = draw(image, _take_masks(shapes, rows), None, [colors[i] for i in rows], is_dashed)
+    return image
+
+
+def _draw_annotated(image: Image.Image, anns: Annotations, rows: np.ndarray, size_wh, colors) -> Image.Image:
     "Draw the masks or boxes of the objects at positions `rows`; `size_wh` is that of the annotated image"
     if anns.masks is None and anns.boxes is None:
         return image
-    labels = anns.class_ids.values[rows]
-    texts = [anns.class_names[c] for c in labels]
-    colors = style.color_each(labels)
+    dashed = np.zeros(len(rows), bool) if anns.crowd is None else anns.crowd[rows]
     if anns.masks is not None:
         masks = draw_crops(anns.masks.take(rows), tuple(map(int, size_wh)))
-        return draw_masks(image, masks, texts, colors, dashed)
-    scale = np.tile(np.divide(image.size, size_wh), 2)
-    return draw_boxes(image, anns.boxes[rows] * scale, texts, colors, dashed)
+        image = _dashed_and_solid(draw_masks, image, dashed, masks, colors)
+        boxes = _mask_boxes(masks, image.size)
+    else:
+        boxes = anns.boxes[rows] * np.tile(np.divide(image.size, size_wh), 2)
+        image = _dashed_and_solid(draw_boxes, image, dashed, boxes, colors)
+    texts = [anns.class_names[c] for c in anns.class_ids.values[rows]]
+    return draw_box_labels(image, boxes, texts, colors, below=dashed.tolist())
 
 
 def draw_annotations(
     image: Image.Image,  # Of image `i`, in any size
     anns: Annotations,
     i: int,  # Which image
-    colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
+    # One a class; None: `class_colors`, or where there are masks a colour for each object
+    colors: Sequence[RGB] | None = None,
     names: bool = True,  # Write the points' names
 ) -> Image.Image:  # A new image
     "Draw what is annotated: masks, boxes with points, or boxes; a crowd is dashed"
     rows = np.arange(*anns.class_ids.offsets[i : i + 2])  # positions of the image's objects
-    style = TileStyle(anns.class_names, colors or class_colors(len(anns.labels)))
+    own_colors = _style(anns.class_names, colors, anns.masks is not None).color_objects(anns.class_ids[i])
     # without an annotated size, the coordinates are taken as pixels of `image`
     size_wh = anns.sizes_wh[i] if (anns.sizes_wh[i] > 0).all() else image.size
-    crowd = np.zeros(len(rows), bool) if anns.crowd is None else anns.crowd[rows]
-    image = _draw_annotated(image, anns, rows[crowd], size_wh, style, dashed=True)
-    image = _draw_annotated(image, anns, rows[~crowd], size_wh, style, dashed=False)
+    image = _draw_annotated(image, anns, rows, size_wh, own_colors)
     if anns.keypoints is None:
         return image
     points = anns.keypoints[rows] * [*np.divide(image.size, size_wh), 1]
-    return draw_keypoints(image, points, anns.labels.skeleton, style.color_each(anns.class_ids[i]), names)
+    return draw_keypoints(image, points, anns.labels.skeleton, own_colors, names)
 
 # %% ../../nbs/drawing/03_instances.ipynb #baa2a36e
 def _target_points(target: dict) -> np.ndarray:  # (N, K, 3)
@@ -346,14 +373,15 @@ def draw_target(
     # or `boxes` alone, in the pixels of `image`
     target: dict,
     labels: LabelMap,
-    colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
+    # One a class; None: `class_colors`, or where there are masks a colour for each object
+    colors: Sequence[RGB] | None = None,
     names: bool = True,  # Write the points' names
 ) -> Image.Image:  # A new image
     "Draw the objects of a sample: masks or boxes, then points"
-    style = TileStyle(labels.names, colors or class_colors(len(labels)))
+    style = _style(labels.names, colors, target.get('masks') is not None)
     classes = np.asarray(target['labels']).tolist()
     texts = [labels.names[c] for c in classes]
-    colors = style.color_each(classes)
+    colors = style.color_objects(classes)
     masks = target.get('masks')
     if masks is None:
         image = draw_boxes(image, np.asarray(target['boxes']), texts, colors)
@@ -391,6 +419,20 @@ def _no_masks(size_wh: tuple[int, int]) -> tuple[MaskCrops, np.ndarray]:
     return MaskCrops.of(np.zeros((0, *size_wh[::-1]), bool)), np.zeros(0, int)
 
 
+def _colors_of_truth(owner: np.ndarray, true_labels: np.ndarray, style: TileStyle) -> list[RGB]:
+    """The colour of each true object: that of its class, or of the prediction that has found it.
+
+    `owner` (n,) is the object that each prediction has found, or -1. Missed objects have the next colours.
+    """
+    if style.colors is not None:
+        return style.color_each(true_labels)
+    n_predicted, n_true = len(owner), len(true_labels)
+    found_by = np.arange(n_predicted, n_predicted + n_true)  # of missed objects: after all predictions
+    found_by[owner[owner >= 0]] = np.flatnonzero(owner >= 0)
+    colors = instance_colors(n_predicted + n_true)
+    return [colors[i] for i in found_by]
+
+# %% ../../nbs/drawing/03_instances.ipynb #8e9268a3
 def _mask_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle) -> TruthTile:
     "One image of `instance_grid`: true outlines dashed, over them the masks of the prediction `p`"
     true_crops, true_labels = truth or _no_masks(p.size_wh)
@@ -402,13 +444,19 @@ def _mask_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle
     found = np.isin(np.arange(len(true_labels)), owner)
     crowded = is_crowded(max(len(positions), len(true_labels)), image.size)
     missed = ['' if f or crowded else f'missed: {style.name(c)}' for c, f in zip(true_labels, found)]
-    image = draw_masks(image, true_crops, missed, style.color_each(true_labels), dashed=True)
     # in a crowd only wrong predictions keep their label
     hidden = crowded & ((owner >= 0) | (truth is None))
     texts = [f'{style.name(c)} {p.scores[j]:.0%}' for c, j in zip(pred_labels, positions)]
     texts = ['' if hide else text for text, hide in zip(texts, hidden)]
-    shown = _Shown(positions, texts, style.color_each(pred_labels))
-    image = _draw_shown(image, p, shown.reversed(), None)
+    pred_colors = style.color_objects(pred_labels)
+    true_colors = _colors_of_truth(owner, true_labels, style)
+    image = draw_masks(image, true_crops, None, true_colors, dashed=True)
+    shown = _Shown(positions, texts, pred_colors).reversed()  # the highest score is drawn last
+    pred_crops = _as_crops(p.masks).take(shown.positions)
+    image = draw_masks(image, pred_crops, None, shown.colors)
+    boxes = np.concatenate([_mask_boxes(crops, image.size) for crops in (true_crops, pred_crops)])
+    is_truth = [True] * len(missed) + [False] * len(texts)
+    draw_box_labels(image, boxes, missed + shown.texts, true_colors + shown.colors, is_truth)
     return verdict(image, owner, None if truth is None else len(true_labels))
 
 # %% ../../nbs/drawing/03_instances.ipynb #93461a6e
@@ -418,15 +466,21 @@ def instance_grid(
     # Of each image, as from `true_masks`: masks of the same size, and (M,) class ids; None: unknown
     truths: Sequence[tuple] | None,
     class_names: Sequence[str],
-    colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
+    colors: Sequence[RGB] | None = None,  # One a class; None: a colour for each object, and no legend
     min_score: float = 0.0,  # Leave out objects with a lower score
 ) -> Image.Image:
     """Draw predicted masks over the true outlines, which are dashed.
 
     The caption of an image counts the objects that were found and the predictions that are wrong.
     """
-    style = TileStyle(class_names, colors or class_colors(len(class_names)), min_score)
-    return class_grid(images, predictions, truths, style, _mask_tile)
+    style = _style(class_names, colors, True, min_score)
+    if colors is not None:
+        return class_grid(images, predictions, truths, style, _mask_tile)
+
+    def draw_tile(image, prediction, truth):
+        return _mask_tile(image, prediction, truth, style)
+
+    return truth_grid(images, predictions, truths, draw_tile)
 
 # %% ../../nbs/drawing/03_instances.ipynb #42fb6da8
 def _right_points(

@@ -136,7 +136,7 @@ class _Unmatched(NamedTuple):
 def _unmatched(m: Matches, threshold: float) -> _Unmatched:
     "Find false boxes and missed objects at an overlap of 0.5, and match them whatever their class"
     found = m.found
-    matched = m.matched[0]
+    matched = m.matched[0]  # at the first threshold of overlap, 0.5
     shown = found.scores >= threshold
     false = np.flatnonzero(shown & (matched < 0))
     # `match_boxes` wants the boxes of an image by falling score
@@ -150,7 +150,7 @@ def _confusion(m: Matches, unmatched: _Unmatched) -> np.ndarray:  # (C + 1, C + 
     "Count pairs of true class (row) and predicted class (column); the last of both is background"
     background = m.n_classes
     counts = np.zeros((m.n_classes + 1,) * 2, np.int64)
-    matched = m.matched[0]
+    matched = m.matched[0]  # at the first threshold of overlap, 0.5
     right = unmatched.shown & (matched >= 0)
     right[right] = ~m.ignored[matched[right]]  # a box on an ignored object is neither right nor wrong
     is_confused = unmatched.confused >= 0

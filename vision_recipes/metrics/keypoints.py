@@ -140,8 +140,8 @@ def point_errors(
 # %% ../../nbs/metrics/06_keypoints.ipynb #bbefdadb
 def _student_interval(
     mean: float,  # sums.sum() / counts.sum(), at least 0
-    sums: np.ndarray,  # (k,) of each cluster
-    counts: np.ndarray,  # (k,) of what was added up
+    sums: np.ndarray,  # (n,) of each cluster: an image, or a group of images
+    counts: np.ndarray,  # (n,) how many numbers each sum adds up; 0: the cluster has none, and does not count
 ) -> tuple[float, float]:
     """The 95 % interval of a ratio over clusters by Student's t (Cochran 1977, 6.4).
 

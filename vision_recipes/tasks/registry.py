@@ -30,6 +30,8 @@ class ModelInfo:
     presets: dict[str, dict]  # Name: the settings, of model and training, that differ from the defaults
     models: tuple[str, ...] = ()  # Names of its networks; empty: any name that its settings accept
     demo_images: int = 800  # How many the demo draws
+    # The settings in which the demo differs from the preset `quick`
+    demo_settings: dict = field(default_factory=dict)
     # Lists the names of its published weights, such as `megvii/yolox_nano`, without the tag behind a dot
     published: Callable[[], Iterable[str]] = tuple
     # The settings that differ where a training starts from random weights, whatever the preset
@@ -162,5 +164,5 @@ def default_onnx_path(
     if source == 'onnx':
         return path
     if source == 'run':
-        return (path.parent if path.name == 'model.safetensors' else path) / 'model.onnx'
+        return (path if path.is_dir() else path.parent) / 'model.onnx'
     return Path(f'{path.stem if source == "weights" else path.name}.onnx')

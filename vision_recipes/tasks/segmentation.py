@@ -36,4 +36,5 @@ class SegmentationTask(DetectionTask):
 
     def drawn(self, images, predictions, anns, rows, colors, min_score=0.0):
         truths = [true_masks(anns, int(i)) for i in rows]
-        return instance_grid(images, predictions, truths, self.labels.names, colors, min_score)
+        # a colour an object instead of `colors`, one a class: objects of one class overlap
+        return instance_grid(images, predictions, truths, self.labels.names, min_score=min_score)

@@ -18,7 +18,7 @@ from ..core.patching import patch
 from ..core.settings import Settings
 from ..data.annotations import Annotations
 from ..dataloading.transforms.custom import custom_steps, CustomStep
-from ..metrics.agreement import largest_difference, Tolerance
+from ..metrics.agreement import largest_share, Tolerance
 from ..metrics.intervals import Evaluation
 from ..runtime.model_card import ModelCard
 from ..runtime.prediction import Prediction
@@ -219,7 +219,7 @@ def distance(
     self: Task, expected: list[np.ndarray], got: list[np.ndarray], kind: str
 ) -> dict[str, float]:  # By name of `parity.MEASURES`; infinite where the shapes differ
     "How far the outputs of the exported graph are from PyTorch's, to compare with `tolerance`"
-    return {'raw': largest_difference(expected, got)}
+    return {'raw': largest_share(expected, got)}
 
 # %% ../../nbs/tasks/06_task.ipynb #90fee05a
 @patch

@@ -13,7 +13,7 @@ from typing import Any, Callable, NamedTuple, Sequence
 import numpy as np
 import torch
 from torch import nn, Tensor
-from ..core.console import human_bytes, log_info, plural
+from ..core.console import human_bytes, log_info, plural, first_few
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path
 from ..core.labels import LabelMap, match_classes
@@ -270,15 +270,9 @@ def _rows_text(head: HeadRows, not_loaded: list[str]) -> str:  # `not_loaded`: n
     kept = [name for name, row in pairs if row >= 0]
     new = [name for name, row in pairs if row < 0]
     if not kept:
-        return f'it does not know {_listed_names(new)}, whose last layers are new'
-    text = f'it knows {_listed_names(kept)}, whose rows of the last layers are kept'
-    return text + (f'; new: {_listed_names(new)}' if new else '')
-
-
-def _listed_names(names: list[str], most: int = 12) -> str:
-    "The names between commas; of more than `most` the first, and how many more there are"
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more
+        return f'it does not know {first_few(new, 12)}, whose last layers are new'
+    text = f'it knows {first_few(kept, 12)}, whose rows of the last layers are kept'
+    return text + (f'; new: {first_few(new, 12)}' if new else '')
 
 # %% ../../nbs/tasks/05_weights.ipynb #92dd085b
 def weights_path(

@@ -785,6 +785,7 @@ def _history_row(
     }
     if len(t.progress.sums) > 1:
         row |= {f'train_{name}': value / t.batches for name, value in t.progress.sums.items()}
+        row |= {f'valid_{name}': value for name, value in losses.items()}
     if t.settings.unreadable == 'skip':
         row['skipped'] = len(skipped)
     return row

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LOGS', 'FEWEST_STEPS', 'MOST_EPOCHS', 'check_device', 'log_names', 'check_log', 'LearningSettings', 'FitSettings',
            'make_settings', 'check_names', 'check_chosen', 'auto_preset', 'preset_of_machine', 'Config', 'read_config',
-           'places_of_run', 'settings_from', 'with_config']
+           'data_options_of_run', 'settings_from', 'with_config']
 
 # %% ../../nbs/training/01_settings.ipynb #39e3dbec
 import importlib.util, math, re, sys
@@ -72,7 +72,7 @@ class LearningSettings(Settings):
         'parts of the network that keep their weights and statistics, joined by commas: backbone, neck, '
         'all_but_head, stages:2 (the first stages of the backbone)',
     )
-    unfreeze_at: int = setting(0, 'epoch, from 1, from which on what was frozen learns, too; 0: never', 0)
+    unfreeze_at: int = setting(0, 'epoch, 2 or later, from which on what was frozen learns, too; 0: never', 0)
     warmup: float = setting(0.3, 'fraction of the steps in which the learning rate rises', 0.0, 0.99)
     clip: float = setting(5.0, 'largest norm of the gradient; 0 leaves it as it is', 0.0)
     accumulate: int = setting(1, 'batches whose gradients make one step', 1)
@@ -246,7 +246,7 @@ class Config:
     file: Path
     task: str
     values: dict  # Settings of model and training loop, by name
-    places: dict  # Where the images are and how they are read, by name: some of `_DATA_OPTIONS`
+    data_options: dict  # Where the images are and how they are read, by name: some of `_DATA_OPTIONS`
     is_run: bool  # Whether it is the `run.json` of a run, which holds every setting
 
 
@@ -276,22 +276,22 @@ def _config_of_run(file: Path, content: dict) -> Config:
     if not isinstance(data, dict):
         raise VisionRecipesError(f'{file}: data must be an object, but got {brief(data)}.')
     values = {**content['settings'], **content['fit']}
-    return Config(file, content['task'], values, places_of_run(data), is_run=True)
+    return Config(file, content['task'], values, data_options_of_run(data), is_run=True)
 
 
-def places_of_run(
+def data_options_of_run(
     data: dict,  # The section `data` of `run.json`
 ) -> dict[str, str]:  # Some of `_DATA_OPTIONS`
     "Where the images of a run are, and how they are read"
     # `root` where the annotations were made by a program, and not read from a folder
     folder = data.get('dir') or data.get('root')
     valid_folder = data.get('valid_dir') or data.get('valid_root')
-    places = {'dir': folder, 'groups': data.get('groups'), 'boxes': data.get('boxes')}
+    data_options = {'dir': folder, 'groups': data.get('groups'), 'boxes': data.get('boxes')}
     if valid_folder != folder:
-        places['valid_dir'] = valid_folder
+        data_options['valid_dir'] = valid_folder
     if data.get('valid_format') == data.get('format'):  # else each folder is recognised by itself
-        places['format'] = data.get('format')
-    return {k: v for k, v in places.items() if v}
+        data_options['format'] = data.get('format')
+    return {k: v for k, v in data_options.items() if v}
 
 # %% ../../nbs/training/01_settings.ipynb #a6adcd2b
 def _config_of_settings(file: Path, content: dict) -> Config:
@@ -302,14 +302,14 @@ def _config_of_settings(file: Path, content: dict) -> Config:
             f'{", ".join(TASKS)}.'
         )
     check_choice(f'{file}: task', content['task'], TASKS)
-    places = {k: content[k] for k in _DATA_OPTIONS if k in content}
+    data_options = {k: content[k] for k in _DATA_OPTIONS if k in content}
     values = {k: v for k, v in content.items() if k not in (*_DATA_OPTIONS, 'task')}
-    return Config(file, content['task'], values, places, is_run=False)
+    return Config(file, content['task'], values, data_options, is_run=False)
 
 
 def _check_config(config: Config, versions: dict | None):  # Of the libraries that wrote a run
     "Refuse unknown names and values of wrong types, with the name of the file"
-    for key, value in config.places.items():
+    for key, value in config.data_options.items():
         if not isinstance(value, str):
             raise VisionRecipesError(f'{config.file}: {key} must be a text, but got {brief(value)}.')
         if key in _DATA_OPTION_CHOICES:
@@ -330,7 +330,7 @@ def settings_from(
     "The settings of a run or of a file of settings. Raises `VisionRecipesError`"
     config = read_config(file)
     values = with_config(config, values)
-    return make_settings(config.task, config.places.get('preset', 'full'), **values)
+    return make_settings(config.task, config.data_options.get('preset', 'full'), **values)
 
 
 def with_config(

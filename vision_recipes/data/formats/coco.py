@@ -21,7 +21,7 @@ from ...core.files import read_json, write_text
 from ...core.images import is_left_behind, list_files
 from ...core.labels import LabelMap
 from ...core.masks import draw_object, encode_runs, Masks, masks_boxes, pack_runs, unpack_runs
-from ...core.names import match_ids, match_names, NameMatches
+from ...core.names import match_ids, NameMatches
 from ...core.ragged import Ragged, Strings
 from ...core.skeleton import BOX_SHARE, POINT_MARGIN, points_boxes, Skeleton
 
@@ -32,6 +32,7 @@ from vision_recipes.data.formats.files import (
     hidden_negatives,
     image_stems,
     left_out_findings,
+    match_images,
     missing_findings,
     scan,
     spelling_findings,
@@ -161,7 +162,7 @@ def _sample_respelled(folders: list[Path], sample: list[str]) -> dict[Path, set[
     held = {}
     for folder in folders:
         # with a `/` before it, the last part of a path suffices
-        respelled = match_names([f'/{name}' for name in sample], _names_or_none(folder)).respelled
+        respelled = match_images([f'/{name}' for name in sample], _names_or_none(folder)).respelled
         if respelled:
             held[folder] = {name[1:] for name in respelled}
     return held
@@ -204,7 +205,7 @@ def _find_base(
     with_folder = [name for name in sample if '/' in name]
     if not held and with_folder:  # T/0.jpg is t/0.jpg, not s/0.jpg
         existing = [_join(folder, name) for folder, below in scan(top, 4).items() for name in below]
-        if match_names(with_folder, existing).respelled:
+        if match_images(with_folder, existing).respelled:
             return top
     held = held or _sample_respelled(near, sample)
     if not held:
@@ -298,17 +299,17 @@ def _find_respelled(
     """
     files = scan(base, 4, passed) if base.is_dir() else {}
     free = {_join(folder, name) for folder, inside in files.items() for name in inside} - existing
-    at_place = match_names(lost, free)
+    at_place = match_images(lost, free)
     still_lost = [name for name in lost if name not in {*at_place.respelled, *at_place.doubtful}]
     # with a `/` before it, the last part of a path suffices
-    anywhere = match_names([f'/{name}' for name in still_lost], free.difference(at_place.respelled.values()))
+    anywhere = match_images([f'/{name}' for name in still_lost], free.difference(at_place.respelled.values()))
     moved = {name[1:]: path for name, path in anywhere.respelled.items()}
     doubtful = {**at_place.doubtful, **{name[1:]: paths for name, paths in anywhere.doubtful.items()}}
     for name, paths in doubtful.items():
         if len(paths) > 1:
             raise VisionRecipesError(
                 f'{file}: the image {name} is not below {base}, but {" and ".join(paths[:2])} have its name. '
-                'Write the folder into file_name.'
+                'Write its folder and its suffix into file_name.'
             )
     matches = NameMatches([], {**at_place.respelled, **moved}, doubtful)
     notes += spelling_findings(file, matches)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SPLIT_NAMES', 'MOST_DOUBTS', 'cached_listing', 'first_entries', 'scan', 'image_stems', 'image_twins',
            'double_findings', 'files_near', 'first_bytes', 'left_out_findings', 'left_out_hint', 'missing_findings',
-           'spelling_findings', 'read_names', 'hidden_negatives', 'path_inside', 'without_gc']
+           'spelling_findings', 'match_images', 'read_names', 'hidden_negatives', 'path_inside', 'without_gc']
 
 # %% ../../../nbs/data/formats/01_files.ipynb #108b9d97
 import functools, gc, os, posixpath, re, unicodedata
@@ -28,7 +28,7 @@ from vision_recipes.core.images import (
     LEFT_BEHIND,
     unopened_cure,
 )
-from ...core.names import clean_name, NameMatches
+from ...core.names import clean_name, match_names, NameMatches
 
 # %% ../../../nbs/data/formats/01_files.ipynb #ce722975
 SPLIT_NAMES = {'train', 'training', 'val', 'valid', 'validation', 'test'}
@@ -339,6 +339,37 @@ def _first_quoted(names: list[str]) -> str:
 def _quoted_beside(name: str, other: str) -> str:
     "A name in quotes for a message that names `other` too; with escapes where both may look equal"
     return ascii(name) if clean_name(name) == clean_name(other) and name.strip() == name else repr(name)
+
+# %% ../../../nbs/data/formats/01_files.ipynb #e10b85a5
+def match_images(
+    wanted: Iterable[str],  # Images as annotations name them
+    there: Iterable[str],  # Files
+) -> NameMatches:
+    "As `match_names`; then names that have no suffix of an image, by those of images without theirs"
+    wanted, there = list(wanted), list(there)
+    matches = match_names(wanted, there)
+    lost = [name for name, found in zip(wanted, matches.found) if found is None and not is_image_name(name)]
+    lost = [name for name in dict.fromkeys(lost) if name not in matches.doubtful]
+    if not lost:
+        return matches
+    images_of = defaultdict(list)  # A name without suffix: the images that have it, and that nobody means
+    for name in set(filter(is_image_name, there)).difference(matches.found):
+        images_of[name.rpartition('.')[0]].append(name)
+    by_stem = match_names(lost, images_of)
+    candidates = {name: images_of[stem] for name, stem in zip(lost, by_stem.found) if stem is not None}
+    for name, stems in by_stem.doubtful.items():
+        candidates[name] = [image for stem in stems for image in images_of[stem]]
+    found = {
+        name: images[0]
+        for name, images in candidates.items()
+        if name not in by_stem.doubtful and len(images) == 1
+    }
+    doubtful = {name: sorted(images) for name, images in candidates.items() if name not in found}
+    return NameMatches(
+        [found.get(name) if match is None else match for name, match in zip(wanted, matches.found)],
+        matches.respelled | found,
+        matches.doubtful | doubtful,
+    )
 
 # %% ../../../nbs/data/formats/01_files.ipynb #277b83b4
 def read_names(file: Path) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Callable
 import numpy as np
 from ...core.errors import brief, VisionRecipesError
 from ...core.files import read_json
-from ...core.images import is_left_behind
+from ...core.images import is_image_name, is_left_behind
 from ...core.labels import LabelMap
 from ...core.names import composed, match_names, name_key
 from ...core.patching import patch
@@ -131,7 +131,9 @@ def _image_paths(
     if complete:
         return complete, [], []
     path_of, same_stem = _paths_by_stem(files, folders)
-    matches = match_names(stems, path_of)
+    # some programs write the names with suffix
+    own_stems = [name.rpartition('.')[0] if is_image_name(name) else name for name in stems]
+    matches = match_names(own_stems, path_of)
     notes += spelling_findings(where, matches)
     paths = ['' if stem is None else path_of[stem] for stem in matches.found]
     missing = [stem for stem, path in zip(stems, paths) if not path]

@@ -473,9 +473,10 @@ def _image_of(self: LabelmeSet, name: str, file: Path, contents: dict) -> str:
     if not path and isinstance(embedded, str) and embedded:
         path = _unpack_image(file, embedded)
         self._count('embedded', 'image', int(path != ''))
-    if path:  # what was in doubt on the way to it is so no more
-        for settled in self.images.doubtful.keys() - doubts_before:
-            del self.images.doubtful[settled]
+    new_doubts = [name for name in self.images.doubtful if name not in doubts_before]
+    # what was in doubt on the way to an image is so no more; where there is none, one doubt a file is enough
+    for settled in new_doubts if path else new_doubts[1:]:
+        del self.images.doubtful[settled]
     return path
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #70307e92

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HEAD', 'Sureness', 'Recognition', 'surest', 'rated_files', 'surest_file', 'head_text', 'tail_text', 'json_keys',
-           'xml_tags']
+           'xml_tags', 'number_rows', 'are_fractions']
 
 # %% ../../../nbs/data/formats/10_recognition.ipynb #3cbe239c
 import json, os, re
@@ -138,3 +138,23 @@ def json_keys(file: Path) -> frozenset[str]:
 def xml_tags(file: Path) -> list[str]:
     "The names of the elements in the first `HEAD` bytes of an XML file, each once, the outermost first"
     return list(dict.fromkeys(re.findall(r'<([A-Za-z_][\w.-]*)', head_text(file))))
+
+# %% ../../../nbs/data/formats/10_recognition.ipynb #277080df
+def number_rows(
+    text: str,
+    most: int = 50,  # Lines that are looked at
+) -> list[list[float]]:  # Of each line that is not empty; [] where a line is something else than numbers
+    "The numbers of the first lines of a text, between white space, commas or semicolons"
+    lines = [line for line in text.split('\n')[:200] if line.strip() and len(line) < 10_000]
+    try:
+        return [list(map(float, re.split(r'[\s,;]+', line.strip(' \t\r,;')))) for line in lines[:most]]
+    except ValueError:
+        return []
+
+
+def are_fractions(
+    rows: list[list[float]],  # Each a class, a box, and perhaps more
+) -> bool:
+    "Whether half of the boxes or more are fractions of an image; they may be up to 2, as some leave it"
+    fitting = [row for row in rows if all(abs(value) <= 2 for value in row[1:5])]
+    return 2 * len(fitting) >= len(rows) > 0

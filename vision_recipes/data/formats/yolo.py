@@ -31,6 +31,7 @@ from vision_recipes.data.formats.files import (
     hidden_negatives,
     left_out_findings,
     left_out_hint,
+    match_images,
     missing_findings,
     path_inside,
     read_names,
@@ -38,7 +39,16 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     SPLIT_NAMES,
 )
-from .recognition import head_text, json_keys, Recognition, Sureness, surest
+from .foreign import has_image_beside
+from vision_recipes.data.formats.recognition import (
+    are_fractions,
+    head_text,
+    json_keys,
+    number_rows,
+    Recognition,
+    Sureness,
+    surest,
+)
 from .values import TEXT, WHOLE
 from .yolo_keypoints import pose_of_yaml, pose_yaml
 from .yolo_lines import object_lines
@@ -118,13 +128,12 @@ def _find_yaml(root: Path) -> dict | None:  # As `_load_data_yaml` gives it; Non
         return _load_data_yaml(root)
     folders = (root, *root.resolve().parents[:2]) if root.is_dir() else (root.parent,)
     for folder in folders:
-        files = sorted(folder.glob('*.y*ml'), key=lambda f: (f.stem != 'data', f.name))  # data.yaml first
-        for file in files:
-            is_no_yaml = file.stem == 'data' and real_kind(first_bytes(file), 'YAML')
-            if _NAMES_KEY.search(head_text(file)) or is_no_yaml:
-                data = _load_data_yaml(file)  # raises the error where it is no YAML
-                if folder == folders[0] or _is_about(data, root):
-                    return data
+        found = list(map(_load_data_yaml, _class_yamls(folder)))  # raises the error where one is no YAML
+        if folder != folders[0]:
+            found = [data for data in found if _is_about(data, root)]
+        if found:
+            _check_yamls_agree(root, found)
+            return found[0]
     return None
 
 
@@ -138,6 +147,50 @@ def _is_about(data: dict, root: Path) -> bool:
 
 # The key `names`, not indented, with or without quotes
 _NAMES_KEY = re.compile(r'(^|[{,]\s*)["\']?names["\']?\s*:', re.MULTILINE | re.IGNORECASE)
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #09952c81
+def _yaml_files(folder: Path) -> list[Path]:
+    "The .yaml and .yml files in a folder, in any letter case: data.yaml first"
+    names = [name for name in os.listdir(folder) if name[-4:].lower() in ('yaml', '.yml')]
+    files = [folder / name for name in names if os.path.splitext(name)[1].lower() in ('.yaml', '.yml')]
+    return sorted(files, key=lambda file: (file.stem.lower() != 'data', file.name))
+
+
+def _class_yamls(folder: Path) -> list[Path]:
+    "Those that name classes, and a data.yaml that is no YAML at all"
+    found = []
+    for file in _yaml_files(folder):
+        is_no_yaml = file.stem.lower() == 'data' and real_kind(first_bytes(file), 'YAML')
+        if _NAMES_KEY.search(head_text(file)) or is_no_yaml:
+            found.append(file)
+    return found
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #7958e7f6
+def _check_yamls_agree(root: Path, found: list[dict]) -> None:
+    """Raise `VisionRecipesError` where files beside each other give different classes or keypoints.
+
+    Where none is called data.yaml, which comes first by custom, their parts must be equal, too.
+    """
+    first, *others = found
+    keys = ['names', 'kpt_shape', 'flip_idx', 'task']
+    if first['file'].stem.lower() != 'data':
+        keys += ['path', 'train', 'val', 'valid', 'test']
+    for other in others:
+        for key in keys:
+            if _settled(first, key) != _settled(other, key):
+                shown = [brief(data[key], 80) if key in data else 'missing' for data in (first, other)]
+                raise VisionRecipesError(
+                    f'{root}: {first["file"].name} and {other["file"].name} disagree: {key} is {shown[0]} in '
+                    f'the first, and {shown[1]} in the second. Name the one that is meant, such as '
+                    f'{first["file"]}, or remove the other.'
+                )
+
+
+def _settled(data: dict, key: str):
+    "An entry of data.yaml for a comparison: names by their numbers and without differences of spelling"
+    if key != 'names' or not isinstance(data['names'], (list, dict)):
+        return data.get(key)
+    return {i: name_key(str(name)) for i, name in _yaml_names(data).items()}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #bf07a052
 def _check_depth(file: Path, text: str, most: int = 200) -> None:
@@ -466,7 +519,7 @@ def _respelled_images(
     files = scan(base, _MOST_LEVELS)
     existing = {os.path.join(base, folder, name) for folder, names in files.items() for name in names}
     taken = {os.path.realpath(os.path.join(*image)) for image in images}
-    matches = match_names(lost, filter(is_image_name, existing - taken))
+    matches = match_images(lost, filter(is_image_name, existing - taken))
     notes += spelling_findings(source, matches)
     return matches.respelled
 
@@ -534,7 +587,7 @@ def looks_like_yolo(path: Path) -> Recognition:
     "How sure it is that a file is a data.yaml or a list of images, or a folder holds YOLO's text files near"
     if path.is_file():
         return _recognised_file(path)
-    if any(map(_is_data_yaml, path.glob('*.y*ml'))):
+    if any(map(_is_data_yaml, _yaml_files(path))):
         return Recognition(Sureness.IS, 'a .yaml file names the classes and the parts')
     if (path / 'obj.data').is_file() and (path / 'obj.names').is_file():
         return Recognition(Sureness.IS, 'obj.data and obj.names are those of Darknet')
@@ -565,14 +618,27 @@ def _is_data_yaml(path: Path) -> bool:
         and re.search(r'(?mi)^["\']?(train|val|nc)["\']?\s*:', text) is not None
     )
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #d6220f13
 def _recognised_text(path: Path) -> Recognition:
-    "How sure it is that a text file holds lines of a class and a box, by its first line or its folder"
-    if re.match(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)', head_text(path)):
+    "How sure it is that a text file holds lines of a class and a box, by its first lines or its folder"
+    text = head_text(path)
+    is_in_labels = 'labels' in (path.parent.name, path.parent.parent.name)
+    begins_with_box = _CLASS_AND_BOX.match(text) is not None
+    if begins_with_box and _box_is_fraction(text):
         return Recognition(Sureness.IS, f'{path} begins with a class and a box')
-    if 'labels' in (path.parent.name, path.parent.parent.name):
+    if is_in_labels:
         return Recognition(Sureness.MAYBE, f'{path} lies in labels, but has no box in its first line')
+    if begins_with_box and has_image_beside(path):
+        return Recognition(Sureness.MAYBE, f'{path} begins with a class and a box, but not in fractions')
     return Recognition(Sureness.NO, f'{path} begins with no class and box')
+
+
+_CLASS_AND_BOX = re.compile(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)')
+
+
+def _box_is_fraction(text: str) -> bool:
+    "Whether most boxes of a text are fractions; where a later line is broken, the first box alone counts"
+    return are_fractions(number_rows(text) or number_rows(text, most=1))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #81c45780
 def _check_class_numbers(lines: TextLines, labels: LabelMap) -> None:
@@ -786,17 +852,30 @@ def _sharing_pairs(images: list[tuple[str, str]], texts: list[str]) -> list[tupl
 def _relative_paths(
     base: Path,
     images: list[tuple[str, str]],  # Folder and name of each
+    path=os.path,  # The module of a system: `ntpath` is that of Windows
 ) -> tuple[list[str], Path]:
-    "Paths of images below `base`, and `base`; or the folder that all images share, where some lie elsewhere"
-    absolute = {folder: os.path.abspath(folder) for folder, _ in images}
-    top = os.path.abspath(base)
-    if any(os.path.commonpath([top, path]) != top for path in absolute.values()):
-        top = os.path.commonpath(list(absolute.values()))
-        base = Path(top)
+    """Paths of images below `base`, and `base`; or the folder that all share, where some lie elsewhere.
+
+    Images on several drives of Windows share no folder: their paths are absolute.
+    """
+    absolute = {folder: path.abspath(folder) for folder, _ in images}
+    top = path.abspath(base)
+    if any(_shared_folder([top, folder], path) != top for folder in absolute.values()):
+        top = _shared_folder(list(absolute.values()), path)
+        base = base if top is None else Path(top)
     prefix_of = {}
-    for folder, path in absolute.items():
-        prefix_of[folder] = '' if path == top else os.path.relpath(path, top).replace(os.sep, '/') + '/'
+    for folder, place in absolute.items():
+        below = place if top is None else path.relpath(place, top)
+        prefix_of[folder] = '' if place == top else path.join(below, '').replace(path.sep, '/')
     return [prefix_of[folder] + name for folder, name in images], base
+
+
+def _shared_folder(folders: list[str], path) -> str | None:
+    "The deepest folder that holds all folders; None where they lie on several drives"
+    try:
+        return path.commonpath(folders)
+    except ValueError:
+        return None
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #459a074c
 def write_yolo(

@@ -304,13 +304,15 @@ def _guessed_layout(
     share_of = {(k, dims): _share_in_boxes(table, k, dims) for k, dims in _point_shapes(n)}
     fitting = [shape for shape, share in share_of.items() if share == 1]
     are_outlines = n % 2 == 1 and not _may_have_visibility(table) and _are_mostly_outlines(table)
-    if are_outlines and max(share_of.values(), default=0) < 0.9:  # too many points for keypoints: no share
+    if are_outlines and not (
+        share_of and _may_be_keypoints(table)
+    ):  # too many points for keypoints: no share
         return None
     if fitting and not are_outlines:
         if len(table) < len(lines):
             _refuse_box_among_keypoints(lines, n)
         return KeypointLayout.unnamed(*fitting[0])
-    raise _unclear_error(lines, n, where, bool(fitting))
+    raise _unclear_error(lines, n, where, are_outlines)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #b3aa2ac8
 def _check_outlines(
@@ -377,16 +379,34 @@ def _share_in_boxes(
     points = point_visibility(table[:, 5:].reshape(len(table), k, dims))
     center, half = table[:, None, 1:3], table[:, None, 3:5] / 2
     is_present = points[..., 2] > 0  # (M, k)
-    # 1.2 half sides are a tenth of the side more; 0.005 and 0.02 of the image are for rounding
+    # 1.2 half sides are a tenth of the side more; 0.005 of the image is for rounding
     inside = (np.abs(points[..., :2] - center) <= 1.2 * half + 0.005).all(2)
-    in_image = (center - half >= -0.02) & (center + half <= 1.02) & (half > 0)  # (M, 1, 2)
-    fits = in_image.all((1, 2)) & (inside | ~is_present).all(1)
+    fits = _have_box_in_image(table) & (inside | ~is_present).all(1)
     return float(fits.mean()) if is_present.any() else 0.0
+
+
+def _have_box_in_image(table: np.ndarray) -> np.ndarray:  # (M,) bool
+    "Whether columns 2 to 5 of each line are a box within the image, but for rounding: 0.02 of the image"
+    center, half = table[:, 1:3], table[:, 3:5] / 2
+    return ((center - half >= -0.02) & (center + half <= 1.02) & (half > 0)).all(1)
 
 
 def _may_have_visibility(table: np.ndarray) -> bool:
     "Whether the lines may be box and points of x, y and visibility"
     return any(dims == 3 for _, dims in _point_shapes(table.shape[1])) and _has_visibility(table)
+
+# %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #188f8af1
+def _may_be_keypoints(table: np.ndarray) -> bool:
+    """Whether lines that look like outlines may be box and points (x, y), although some lie outside the box.
+
+    Not where a tenth of the boxes leave the image. Nor where in half of the lines a point lies farther
+    outside than the box is wide or high, which nobody annotates.
+    """
+    in_image = _have_box_in_image(table)
+    center, half = table[:, None, 1:3], table[:, None, 3:5] / 2
+    points = table[:, 5:].reshape(len(table), -1, 2)
+    near = (np.abs(points - center) <= 3 * half + 0.02).all((1, 2))
+    return bool(in_image.mean() >= 0.9 and (in_image & near).mean() > 0.5)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #0649f1fc
 def _are_mostly_outlines(table: np.ndarray, most: int = 500) -> bool:
@@ -421,7 +441,7 @@ def _unclear_error(
     lines: TextLines,
     n: int,  # Numbers in each line that is in doubt
     where: Path,
-    fit_keypoints: bool,  # Whether all of them fit as keypoints, too
+    are_outlines: bool,  # Whether they are plain outlines, which may be keypoints all the same
 ) -> VisionRecipesError:
     "The error that asks what lines of `n` numbers are"
     ways = [f'for keypoints kpt_shape: [{k}, {dims}]' for k, dims in _point_shapes(n)]
@@ -431,7 +451,7 @@ def _unclear_error(
     if not ways:
         return lines.error(first, f'has {plural(n, "number")}. {_LINE_FORMS}')
     doubt = 'are no plain outlines, and as keypoints not all lie inside the boxes of columns 2 to 5'
-    if fit_keypoints:
+    if are_outlines:
         doubt = 'may be outlines, or boxes with keypoints'
     return VisionRecipesError(
         f'{where}: lines of {n} numbers, such as {lines.place(first)}, {doubt}. '

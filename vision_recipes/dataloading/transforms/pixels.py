@@ -192,7 +192,12 @@ class ImageRecord:
     target: dict
     size_wh: tuple[int, int] | None = None  # Of the upright image, pixels; None: no transform asks for it
     index: int | None = None  # Its number in the data set; None: it is in no data set
-    path: Path | None = None  # Its file, for messages
+    path_of: Callable[[int], Path] | None = None  # From `index` to the file; None: it is in no data set
+
+    @property
+    def path(self) -> Path | None:
+        "Its file; joined when asked for, because an image from a cache needs none"
+        return self.path_of(self.index) if self.path_of else None
 
 
 @dataclass(frozen=True)

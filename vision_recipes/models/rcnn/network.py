@@ -24,7 +24,7 @@ from ...core.patching import patch
 from ...core.skeleton import coco_person
 from ...dataloading.collate import normalise
 from vision_recipes.metrics.agreement import (
-    largest_difference,
+    largest_share,
     match_predictions,
     prediction_distance,
     Tolerance,
@@ -200,7 +200,9 @@ def _float32(like: Tensor):
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #042ed391
 @patch
-def propose_regions(self: RCNN, features: Features) -> list[Tensor]:  # For each image (P, 4) XYXY
+def scored_regions(
+    self: RCNN, features: Features
+) -> tuple[list[Tensor], list[Tensor]]:  # For each image (P, 4) XYXY; (P,) objectness 0 to 1, falling
     "Regions where an object may be, after NMS; no gradient flows through their numbers"
     with _float32(features.objectness):
         boxes = self.rpn.box_coder.decode(features.deltas.detach().flatten(0, 1), features.anchors)
@@ -209,7 +211,13 @@ def propose_regions(self: RCNN, features: Features) -> list[Tensor]:  # For each
             features.objectness.detach(),
             features.sizes_hw,
             features.counts,
-        )[0]
+        )
+
+
+@patch
+def propose_regions(self: RCNN, features: Features) -> list[Tensor]:  # For each image (P, 4) XYXY
+    "The regions of `scored_regions`"
+    return self.scored_regions(features)[0]
 
 
 @patch
@@ -736,7 +744,7 @@ def finish_graph(self: RcnnTask, graph, kind):
 def distance(self: RcnnTask, expected, got, kind):
     """Compare objects matched by class and overlap.
 
-    Masks or heat maps differ by `raw`, as a share of the largest number; a number below 1 counts as 1.
+    Masks or heat maps differ by `raw`, as `largest_share` measures it.
     """
     size_wh = (100, 100)  # of no importance here
     a, b = (Prediction(scores, labels, size_wh, boxes) for boxes, scores, labels, *_ in (expected, got))
@@ -744,6 +752,5 @@ def distance(self: RcnnTask, expected, got, kind):
     pairs = match_predictions(a, b, self.min_score)[0]
     if len(expected) > 3 and len(pairs):
         i, j = pairs.T
-        largest = max(1.0, float(abs(expected[3]).max(initial=0.0)))
-        measures['raw'] = largest_difference([expected[3][i] / largest], [got[3][j] / largest])
+        measures['raw'] = largest_share([expected[3][i]], [got[3][j]])
     return measures

@@ -87,5 +87,6 @@ INFO = ModelInfo(
         ),
     },
     published=_published,
-    demo_images=1600,
+    demo_images=1000,
+    demo_settings=dict(epochs=22),
 )

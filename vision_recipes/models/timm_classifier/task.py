@@ -363,6 +363,31 @@ def validate(self: Classification, model, batch):
     predictions = classification_predictions([logits.softmax(1).cpu().numpy()], sizes)
     return self._loss(logits, batch['labels']), predictions
 
+# %% ../../../nbs/models/timm_classifier/02_task.ipynb #b54a656b
+@patch
+def attention_layers(self: Classification, model):
+    "The last feature map, by timm's own table"
+    info = getattr(model, 'feature_info', None)
+    if not info:
+        return []
+    last = info[-1]['module'] if isinstance(info, list) else info.module_name(-1)
+    layer = model.get_submodule(last)
+    return [
+        getattr(layer, 'norm1', layer) if last.startswith('blocks.') and hasattr(layer, 'attn') else layer
+    ]
+
+
+@patch
+def attention_score(self: Classification, model, images, label):
+    "The logit of a class; without a label of the class that each image is predicted as"
+    logits = self.logits(model, images)
+    return logits.amax(1) if label is None else logits[:, label]
+
+
+@patch
+def channels_last(self: Classification, model):
+    return getattr(model, 'output_fmt', 'NCHW') == 'NHWC'
+
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #895bd480
 def balanced_weights(
     counts: np.ndarray,  # (C,) images of each class

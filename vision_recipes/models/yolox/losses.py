@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RULES', 'NON_PREFERRED_COST', 'NEVER', 'PREFERRED', 'GroundTruth', 'Rule', 'near_lines', 'cells_near', 'Assignment',
-           'assign', 'pair_iou', 'yolox_loss']
+           'Candidates', 'assign', 'find_candidates', 'pair_iou', 'pair_costs', 'take_cheapest', 'yolox_loss']
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #b5dfae01
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ class Assignment:
     iou: Tensor  # (P,) float32, overlap of the cell's predicted box with the object
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #c3cb7133
-class _Candidates(NamedTuple):
+class Candidates(NamedTuple):
     "Cells near objects, padded to K for each image"
 
     cell: Tensor  # (B, K) int64, which of the A cells
@@ -108,6 +108,18 @@ def assign(
     "Choose the cells of each object (SimOTA; arXiv 2107.08430, section 2.1)"
     if not objects.labels.shape[1]:
         return Assignment(*[objects.labels.new_zeros(0)] * 3, predictions.objectness.new_zeros(0))
+    candidates, n_wanted = find_candidates(predictions, objects, cells, rule)
+    return take_cheapest(candidates, pair_costs(predictions, objects.labels, candidates), n_wanted)
+
+
+def find_candidates(
+    predictions: RawPredictions,  # As for `assign`
+    objects: GroundTruth,  # At least one, or padding
+    cells: Cells,
+    rule: Rule,
+    shortcut: bool = True,  # Leave out those that nobody prefers where they cannot be chosen
+) -> tuple[Candidates, Tensor]:  # And (B, G) int, how many cells each object gets (dynamic k)
+    "The cells near objects, with the overlaps of their predicted boxes"
     lines = near_lines(objects, cells, rule)
     preferred_lines = lines.all(1)  # (B, G, L)
     near_and_preferred = cells_near(lines, preferred_lines, cells)
@@ -117,16 +129,14 @@ def assign(
     cell, real = _where_true(near, counts[0], n_near)
     iou = pair_iou(objects.boxes_cxcywh, _predicted_boxes(predictions, cell, real, cells))
     n_wanted = _n_wanted(iou, counts[0], objects.labels)
-    if rule.inside:
+    if rule.inside and shortcut:
         # if no object wants more cells than it prefers, the preferred cells are candidates enough
         at, is_preferred = _where_true(preferred.gather(1, cell) & real, counts[1], n_preferred)
         preferred_cell = cell.gather(1, at)
         prefers = _on_lines(preferred_lines, preferred_cell, cells) & is_preferred[:, None]
         if bool((n_wanted <= prefers.sum(2, dtype=torch.int32)).all()):
-            candidates = _Candidates(preferred_cell, is_preferred, _gather(iou, at), prefers)
-            return _take_cheapest(predictions, objects.labels, candidates, n_wanted)
-    candidates = _Candidates(cell, real, iou, _on_lines(preferred_lines, cell, cells))
-    return _take_cheapest(predictions, objects.labels, candidates, n_wanted)
+            return Candidates(preferred_cell, is_preferred, _gather(iou, at), prefers), n_wanted
+    return Candidates(cell, real, iou, _on_lines(preferred_lines, cell, cells)), n_wanted
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #888a9461
 def _where_true(
@@ -191,18 +201,25 @@ def _corners(boxes_cxcywh: Tensor) -> tuple[Tensor, Tensor]:  # (n, 4, ...) -> e
     return middle - half_size, middle + half_size
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #3b040bd5
-def _take_cheapest(
+def pair_costs(
     predictions: RawPredictions,
     labels: Tensor,  # (B, G)
-    candidates: _Candidates,  # `prefers` is overwritten
+    candidates: Candidates,
+) -> Tensor:  # (B, G, K), with `NON_PREFERRED_COST`; about `NEVER` for padding
+    "What it costs to assign each candidate to each object"
+    cell, real, iou, prefers = candidates
+    cost = _class_cost(predictions, cell, real, labels)
+    return cost.sub_((iou + 1e-8).log_(), alpha=3).add_(prefers.logical_not(), alpha=NON_PREFERRED_COST)
+
+
+def take_cheapest(
+    candidates: Candidates,
+    cost: Tensor,  # (B, G, K) from `pair_costs`
     n_wanted: Tensor,  # (B, G) how many cells each object gets
 ) -> Assignment:
     "Assign to each object the candidates with the lowest cost"
-    cell, real, iou, prefers = candidates
-    cost = _class_cost(predictions, cell, real, labels)
-    cost.sub_((iou + 1e-8).log_(), alpha=3).add_(prefers.logical_not_(), alpha=NON_PREFERRED_COST)
     batch, k, obj = _match(cost, n_wanted)
-    return Assignment(batch, cell[batch, k], obj, iou[batch, obj, k])
+    return Assignment(batch, candidates.cell[batch, k], obj, candidates.iou[batch, obj, k])
 
 
 def _class_cost(

@@ -109,7 +109,7 @@ INFO = ModelInfo(
     at_hand=_at_hand,
     from_random=dict(lr=4e-3, weight_decay=0.05),
     presets={
-        'full': dict(epochs=10, lr=2e-3, batch_size=16, ema=0.998),
+        'full': dict(epochs=10, lr=2e-3, batch_size=16, ema=0.998, zoom_out=0.3),
         'quick': dict(
             size=192,
             weights='random',

@@ -23,7 +23,7 @@ from ...dataloading.collate import collate_detection, normalise
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget, Mix
 from ...dataloading.transforms.geometry import Flip, RandomIoUCrop, RandomZoomOut
-from ...metrics.agreement import largest_difference, prediction_distance
+from ...metrics.agreement import largest_difference, largest_share, prediction_distance
 from .losses import GroundTruth, RULES, yolox_loss
 from .network import decode, RawPredictions, make_cells, YoloX
 from .settings import YoloxSettings
@@ -321,9 +321,11 @@ def distance(self: Yolox, expected, got, kind):  # Lists of outputs: PyTorch's, 
     "Largest differences of boxes and of scores, cell by cell; after NMS, of objects that are matched"
     if kind == 'nms':
         return self._distance_after_nms(expected, got)
-    boxes = largest_difference([o[..., :4] for o in expected], [o[..., :4] for o in got])
+    boxes = [o[..., :4] for o in expected], [o[..., :4] for o in got]
     scores = largest_difference([o[..., 4:] for o in expected], [o[..., 4:] for o in got])
-    return {'raw' if kind == 'raw' else 'box_px': boxes, 'score': scores}
+    if kind == 'raw':
+        return {'raw': largest_share(*boxes), 'score': scores}
+    return {'box_px': largest_difference(*boxes), 'score': scores}
 
 
 @patch
@@ -397,6 +399,22 @@ def _cells_of(features: list[Tensor]) -> tuple[Tensor, Tensor]:  # (A, 2), (A, 1
         grids.append(torch.stack([column, row, torch.full((h, w), stride)], -1).flatten(0, 1).float())
     cells = torch.cat(grids)
     return cells[:, :2], cells[:, 2:]
+
+# %% ../../../nbs/models/yolox/05_task.ipynb #1ae4d2fc
+@patch
+def attention_layers(self: Yolox, model):
+    return [model.backbone.backbone.get_submodule(name) for name in ('dark3', 'dark4', 'dark5')]
+
+
+@patch
+def attention_score(self: Yolox, model, images, label):
+    "The log odds of objectness and class, added over the cells that answer best"
+    output = self.infer(model, images)[0]  # (B, A, 5 + C) decoded: objectness, then classes, as probabilities
+    classes = output[..., 5:].amax(2) if label is None else output[..., 5 + label]
+    scores = (output[..., 4] * classes).detach()  # (B, A)
+    answers = scores >= scores.amax(1, keepdim=True) / 2
+    log_odds = torch.logit(output[..., 4], 1e-6) + torch.logit(classes, 1e-6)
+    return torch.where(answers, log_odds, 0.0).sum(1)
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #1c315a40
 NMS_SCORE = 0.05  # Default score threshold of a graph with NMS

@@ -7,7 +7,23 @@ import {maskPixels} from './model.js';
 const MIN_CONFIDENCE = 0.5; // from which a keypoint is drawn as a disc, below it as a ring
 const DEFAULT_COLOR = [31, 111, 92]; // where the card gives none
 const FADED = 0.2; // opacity of all objects but the active one
-const MASK_OPACITY = 0.45;
+const MASK_OPACITY = 0.28; // as `MASK_OPACITY` in drawing/canvas
+// of objects with masks, the highest score first: as `INSTANCE_COLORS` in drawing/canvas
+const INSTANCE_COLORS = [
+  [0, 130, 200],
+  [245, 130, 48],
+  [60, 180, 75],
+  [240, 50, 230],
+  [255, 225, 25],
+  [145, 30, 180],
+  [70, 240, 240],
+  [230, 25, 75],
+  [170, 255, 195],
+  [170, 110, 40],
+  [200, 160, 255],
+  [0, 90, 90],
+];
+const HIDDEN_SHARE = 0.2; // of an object's box, that its own name may hide
 const OUTLINE_STEPS = 12; // directions into which a mask is shifted for its outline
 
 // ## Colors and numbers
@@ -26,6 +42,12 @@ export function css([r, g, b], alpha = 1) {
 // The color (RGB, bytes) of a class by the card; the colors repeat where there are more classes
 export function classColor({colors}, label) {
   return colors?.length ? colors[label % colors.length] : DEFAULT_COLOR;
+}
+
+// The color (RGB, bytes) of object `i` of a prediction: that of its class, or with masks one of its own, so
+// that objects of one class that overlap can be told apart
+export function objectColor(card, {masks, labels}, i) {
+  return masks ? INSTANCE_COLORS[i % INSTANCE_COLORS.length] : classColor(card, labels[i]);
 }
 
 // The color (CSS) of keypoint `k`, evenly spread over the color wheel
@@ -62,7 +84,7 @@ export function drawPrediction(canvas, bitmap, prediction, card, order, active) 
     card,
     scale: canvas.width / prediction.width, // pixels of the canvas for a pixel of the image
     unit: ratio * zoom, // pixels of the canvas for one pixel of line width
-    labelPlaces: [], // where names are already: {x, y, width}
+    labelPlaces: [], // where names are already: {x, y, width, height}
   };
   const draw = (drawLayer, i) => {
     pen.globalAlpha = active === null || active === i ? 1 : FADED;
@@ -109,11 +131,12 @@ function drawBox({pen, card, scale, unit}, {boxes, labels, masks}, i) {
   }
 }
 
-// The class and score of object `i`, on a field in the color of the class
-function drawName(view, {boxes, labels, scores}, i) {
+// The class and score of object `i`, on a field in its color
+function drawName(view, prediction, i) {
+  const {boxes, labels, scores} = prediction;
   const {pen, card, scale, unit} = view;
   const {names} = card.labels;
-  const color = classColor(card, labels[i]);
+  const color = objectColor(card, prediction, i);
   const name = names.length > 1 ? `${names[labels[i]]} ` : ''; // the name of the only class says nothing
   const text = `${name}${percent(scores[i])}`;
   pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
@@ -128,21 +151,39 @@ function drawName(view, {boxes, labels, scores}, i) {
   pen.fillText(text, x + 5 * unit, y + size.height / 2 + unit);
 }
 
-// The left top corner for a name above, below or inside a box, where no other name is: {x, y}.
-// It is noted in `labelPlaces`. Undefined where names are everywhere: in a crowd, some objects have none
-// until they are active.
-function placeName({pen, labelPlaces}, [x1, y1, , y2], {width, height}) {
+// The area that two rectangles {x, y, width, height} have in common
+function commonArea(a, b) {
+  const width = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
+  const height = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
+  return Math.max(0, width) * Math.max(0, height);
+}
+
+// The left top corner for a name above, below, beside or inside a box, where no other name is: {x, y}.
+// It hides at most `HIDDEN_SHARE` of the box, and is noted in `labelPlaces`. Undefined where there is no such
+// place: in a crowd, some objects have no name until they are active.
+export function placeName({pen, labelPlaces}, [x1, y1, x2, y2], {width, height}) {
   const within = (v, limit) => Math.max(0, Math.min(v, limit));
-  const x = within(x1, pen.canvas.width - width);
-  const tops = [y1 - height, y2, y1].map(y => within(y, pen.canvas.height - height));
-  const isFree = y =>
-    labelPlaces.every(
-      other => x >= other.x + other.width || other.x >= x + width || Math.abs(y - other.y) >= height,
-    );
-  const y = tops.find(isFree);
-  if (y === undefined) return undefined;
-  labelPlaces.push({x, y, width});
-  return {x, y};
+  const corners = [
+    [x1, y1 - height],
+    [x1, y2],
+    [x2, y1],
+    [x1 - width, y1],
+    [x1, y1],
+  ];
+  const places = corners.map(([x, y]) => ({
+    x: within(x, pen.canvas.width - width),
+    y: within(y, pen.canvas.height - height),
+    width,
+    height,
+  }));
+  const box = {x: x1, y: y1, width: x2 - x1, height: y2 - y1};
+  const isFree = place =>
+    commonArea(place, box) <= HIDDEN_SHARE * box.width * box.height &&
+    labelPlaces.every(other => commonArea(place, other) === 0);
+  // of those that are free the one that hides least of the box; of equals the first
+  const [place] = places.filter(isFree).sort((a, b) => commonArea(a, box) - commonArea(b, box));
+  if (place) labelPlaces.push(place);
+  return place;
 }
 
 // ## Masks
@@ -179,11 +220,12 @@ function maskOutline(shape, width, height, rim) {
 }
 
 // The mask of object `i`: a tint with an outline
-function drawMask({pen, card, scale, unit}, {masks, labels}, i) {
+function drawMask({pen, card, scale, unit}, prediction, i) {
+  const {masks} = prediction;
   if (!masks || !masks[i].width || !masks[i].height) return;
   const [x, y, width, height] = [masks[i].x, masks[i].y, masks[i].width, masks[i].height].map(v => v * scale);
   const rim = Math.ceil(2 * unit);
-  const shape = maskImage(masks[i], classColor(card, labels[i]));
+  const shape = maskImage(masks[i], objectColor(card, prediction, i));
   pen.drawImage(maskOutline(shape, width, height, rim), x - rim, y - rim);
   const opacity = pen.globalAlpha;
   pen.globalAlpha = MASK_OPACITY * opacity;
@@ -194,11 +236,12 @@ function drawMask({pen, card, scale, unit}, {masks, labels}, i) {
 // ## Keypoints
 
 // The keypoints of object `i`, and the lines of the skeleton between them
-function drawPoints(view, {keypoints, labels}, i) {
+function drawPoints(view, prediction, i) {
+  const {keypoints} = prediction;
   if (!keypoints) return;
   const {pen, card, scale, unit} = view;
   const centers = keypoints[i].map(([x, y]) => [x * scale, y * scale]);
-  pen.strokeStyle = css(classColor(card, labels[i]));
+  pen.strokeStyle = css(objectColor(card, prediction, i));
   pen.lineWidth = 2.5 * unit;
   for (const [from, to] of card.labels.skeleton?.edges ?? []) {
     pen.beginPath();

@@ -2,7 +2,7 @@
 //
 // This file is the source. Edit it here: no notebook exports it, and every page gets a copy of it as it is.
 // nbs/deploy/web/05_page_scripts.ipynb holds its reasons and its tests.
-import {classColor, css, drawPrediction, percent, pointColor} from './draw.js';
+import {classColor, css, drawPrediction, objectColor, percent, pointColor} from './draw.js';
 
 // ## What differs by task
 
@@ -191,7 +191,7 @@ function highlight(i) {
 // A row of the list for object or class `i`: color, name and score, with a bar as long as the score
 function makeRow(i, isFirst) {
   const {labels, scores} = shown.prediction;
-  const color = css(classColor(card, labels[i]));
+  const color = css(objectColor(card, shown.prediction, i));
   const bar = make('span', {className: 'bar'});
   bar.style.width = `${100 * scores[i]}%`;
   const isButton = detects() && !shown.live;
@@ -554,7 +554,9 @@ function showCard({provider, threads, note, bytes}) {
   const {names} = card.labels;
   const points = card.labels.skeleton?.points ?? [];
   byId('about').textContent = aboutWords(provider, threads, note);
-  const classItems = names.map((name, i) => make('li', {}, makeSwatch(css(classColor(card, i))), name));
+  // masks have a color each, not one of their class
+  const swatches = i => (card.task === 'segmentation' ? [] : [makeSwatch(css(classColor(card, i)))]);
+  const classItems = names.map((name, i) => make('li', {}, ...swatches(i), name));
   byId('classes').replaceChildren(...classItems);
   byId('points').hidden = !points.length;
   const pointItems = points.map((name, k) => make('li', {}, makeSwatch(pointColor(k, points.length)), name));
