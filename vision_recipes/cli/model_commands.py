@@ -102,7 +102,7 @@ def not_trained_on(
 # %% ../../nbs/cli/02_model_commands.ipynb #8ea665b5
 def _evaluate_options(p: ArgumentParser):
     model_options(p)
-    data_options(p)
+    data_options(p, splits=False)
     boxes_option(p)
     p.add_argument('--all', action='store_true', help='score all images, also those the model was trained on')
     p.add_argument('--json', type=Path, metavar='FILE', help='write the metrics there')
@@ -528,7 +528,7 @@ def run_bench(args: Namespace) -> None:
 # %% ../../nbs/cli/02_model_commands.ipynb #2a8d7094
 def _quantize_options(p: ArgumentParser):
     model_options(p)
-    data_options(p)
+    data_options(p, splits=False)
     p.add_argument(
         '--to',
         choices=['int8', 'fp16', 'fp16_weights'],
