@@ -271,8 +271,7 @@ def export_onnx(
     kind = check_choice('kind', kind or run.task.output_formats[0], run.task.output_formats)
     card = replace(run.card, input={'dtype': dtype, 'layout': layout}, decoding=run.task.decoding(kind))
     module = run.task.export_module(run.model, card.input, kind).eval()
-    form = GraphForm(kind, simplify, opset, fixed_shape)
-    data = _graph(run, module, card, form).SerializeToString()
+    data = _graph(run, module, card, GraphForm(kind, simplify, opset, fixed_shape)).SerializeToString()
     exported = time.monotonic()
     parity = _write_compared(data, path, run, module, images or _own_images(run), tolerance)
     log_info(

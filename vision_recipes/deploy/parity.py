@@ -397,7 +397,7 @@ def _batch_shapes(
         return [(1, h, w) for _, h, w in shapes[1:]]
     return shapes
 
-
+# %% ../../nbs/deploy/01_parity.ipynb #ff79cb84
 def _has_fixed_shape(predictor: BasePredictor) -> bool:
     "Whether the graph takes one image of one size, and nothing else"
     shape = predictor.session.get_inputs()[0].shape
