@@ -26,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = 'vision_recipes'
-LARGEST = 800_000  # bytes of one file in the wheel: _modidx.py is the largest
+LARGEST = 1_200_000  # bytes of one file in the wheel. The largest is _modidx.py, about 300 for each function
 # Folders that are made, and belong to nobody else
 LEFT_OUT = '.git .venv __pycache__ *.egg-info build dist runs data _proc _docs'.split()
 IN_SDIST = 'README.md LICENSE CHANGELOG.md settings.ini setup.py pyproject.toml PKG-INFO'.split()

@@ -63,9 +63,12 @@ def _int64_ids(
 
 
 def _check_classes(labels: LabelMap):
-    "Raise `VisionRecipesError` where there is no class, or a name or source id stands for two classes"
+    "Raise `VisionRecipesError` where there is no class, a name is empty, or a name or source id stands twice"
     if not labels.names:
         raise VisionRecipesError('A label map needs at least one class.')
+    blank = [i for i, name in enumerate(labels.names) if not name.strip()]
+    if blank:
+        raise VisionRecipesError(f'The class {blank[0]} (counting from 0) has an empty name. Give it one.')
     count = Counter(labels.names)
     doubles = sorted(name for name in count if count[name] > 1)
     if doubles:

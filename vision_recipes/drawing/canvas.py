@@ -595,7 +595,7 @@ def _object_colors(
     colors = colors or class_colors(n_classes)
     return [colors[int(label) % len(colors)] for label in labels]
 
-
+# %% ../../nbs/drawing/01_canvas.ipynb #5765927e
 def draw_prediction(
     image: Image.Image,
     # A `Prediction`: boxes, masks and keypoints in its own `size_wh` pixels, or only scores over classes

@@ -11,17 +11,21 @@ from PIL import Image
 from ..core.errors import VisionRecipesError
 
 # %% ../../nbs/drawing/07_heat_map.ipynb #5bf0201d
-# RGB at even steps from 0 to 1, dark violet to pale yellow: the brightness rises all the way (as in inferno)
-_HEAT_COLORS = np.array(
-    [[40, 11, 84], [101, 21, 110], [159, 42, 99], [212, 72, 66], [245, 125, 21], [252, 220, 80]]
-)
+# of the numbers 0, 0.25, ..., 1: points of matplotlib's "plasma", whose brightness grows evenly
+_HEAT = np.array([(13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 230, 60)], float)
+
+
+def heat_colors(
+    values: np.ndarray,  # (...) 0 to 1; what lies outside is cut off
+) -> np.ndarray:  # (..., 3) uint8 RGB
+    "A colour for each number"
+    position = np.clip(np.nan_to_num(np.asarray(values, float)), 0, 1) * (len(_HEAT) - 1)
+    low = np.minimum(position.astype(int), len(_HEAT) - 2)
+    part = (position - low)[..., None]
+    return np.round(_HEAT[low] * (1 - part) + _HEAT[low + 1] * part).astype(np.uint8)
+
+# %% ../../nbs/drawing/07_heat_map.ipynb #47f8a6c7
 MOST_OPAQUE = 0.75  # of the colour where the map is 1; the object stays visible
-
-
-def heat_colors(heat: np.ndarray) -> np.ndarray:  # (H, W) 0 to 1 -> (H, W, 3) floats, 0-255
-    "The colour of each value"
-    steps = np.linspace(0, 1, len(_HEAT_COLORS))
-    return np.stack([np.interp(heat, steps, channel) for channel in _HEAT_COLORS.T], -1)
 
 
 def draw_heat(
@@ -35,7 +39,7 @@ def draw_heat(
             f'A heat map needs the shape (h, w) and values from 0 to 1, got {heat.shape}.'
         )
     resized = Image.fromarray(np.clip(heat, 0, 1)).resize(image.size, Image.Resampling.BILINEAR)
-    heat = np.asarray(resized)[..., None][..., 0]
+    heat = np.asarray(resized)
     pixels = np.asarray(image.convert('RGB'), np.float32)
     opacity = MOST_OPAQUE * np.sqrt(heat)[..., None]  # the root makes weak places visible
     blended = pixels * (1 - opacity) + heat_colors(heat) * opacity

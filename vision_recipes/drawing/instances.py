@@ -338,7 +338,7 @@ def _draw_annotated(image: Image.Image, anns: Annotations, rows: np.ndarray, siz
     texts = [anns.class_names[c] for c in anns.class_ids.values[rows]]
     return draw_box_labels(image, boxes, texts, colors, below=dashed.tolist())
 
-
+# %% ../../nbs/drawing/03_instances.ipynb #ebe45c95
 def draw_annotations(
     image: Image.Image,  # Of image `i`, in any size
     anns: Annotations,

@@ -140,7 +140,7 @@ def calibration_chart(
         )
     return images[0]
 
-
+# %% ../../nbs/drawing/05_model_charts.ipynb #5f5a9348
 def _write_counts(ax, x: np.ndarray, counts: np.ndarray):
     "Write each count above its bar"
     size = 8 if len(counts) <= 12 else 6

@@ -45,7 +45,7 @@ class Candidates(NamedTuple):
     def kept(self) -> np.ndarray:  # (K,) int64 positions
         return np.flatnonzero(self.owner < 0)
 
-
+# %% ../../nbs/runtime/11_candidates.ipynb #1a3949ce
 def find_candidates(
     predictor: BasePredictor,  # A `Predictor` of an ONNX file, or a run
     image: Any,  # As for `Predictor.predict`, one image

@@ -13,13 +13,11 @@ from PIL import Image
 from torch import nn, Tensor
 from ..core.errors import did_you_mean, VisionRecipesError
 from ..core.images import ImageError, open_image
-from ..core.patching import patch
 from ..drawing.boxes import draw_boxes
 from ..drawing.canvas import grid, PAPER
 from ..drawing.heat_map import draw_heat
 from ..runtime.postprocess_boxes import Placement
 from .run import TorchPredictor
-from .task import Task
 
 # %% ../../nbs/tasks/15_attention.ipynb #7d1dfa13
 def layer_cam(
@@ -34,7 +32,7 @@ def as_feature_map(
     output: Tensor,  # (B, C, h, w); (B, h, w, C) as Swin gives it; or tokens (B, n, C) of a transformer
     channels_last: bool = False,
 ) -> Tensor:  # (B, C, h, w)
-    "Bring the output of a layer into one form; tokens that belong to no place, such as the class token, go out"
+    "Bring the output of a layer into one form, without tokens of no place such as the class token"
     if output.ndim == 3:
         side = int(output.shape[1] ** 0.5)
         places = output[:, output.shape[1] - side * side :]  # the class token and registers come first
@@ -69,30 +67,12 @@ def activation_maps(
         maps.append(layer_cam(*both))
     return maps
 
-# %% ../../nbs/tasks/15_attention.ipynb #a9aab05a
-@patch
-def attention_layers(self: Task, model: nn.Module) -> list[nn.Module]:
-    "The layers whose feature maps are looked at; none: nobody named them"
-    return []
-
-
-@patch
-def attention_score(self: Task, model: nn.Module, images: Tensor, label: int | None) -> Tensor:  # (B,)
-    "The score of a class for uint8 images (B, 3, H, W); `label` None: of what is predicted"
-    raise NotImplementedError
-
-
-@patch
-def channels_last(self: Task, model: nn.Module) -> bool:
-    "Whether the feature maps of `attention_layers` have their channels last"
-    return False
-
 # %% ../../nbs/tasks/15_attention.ipynb #0e262949
 def join_maps(
     maps: Sequence[Tensor],  # (B, h, w) of each layer
     size: int,  # Side of the network's square, pixels
 ) -> np.ndarray:  # (B, size, size) float32, 0 to 1
-    "Scale each map to 0 to 1 and to the size of the image, and take the largest of all layers (section III.D)"
+    "Scale each map to 0 to 1 and to the size of the image, and take the largest of all layers"
     scaled = []
     for heat in maps:
         heat = heat / heat.amax((1, 2), keepdim=True).clamp(min=1e-12)
@@ -114,7 +94,7 @@ def attention_map(
 ) -> np.ndarray:  # (h, w) float32, 0 to 1, over the whole image
     """Where a network looks for a class.
 
-    Raises `VisionRecipesError` for an unknown class and a network whose layers nobody named, and `ImageError`.
+    Raises `VisionRecipesError` for an unknown class and a network that names no layers, and `ImageError`.
     """
     layers = run.task.attention_layers(run.model)
     if not layers:

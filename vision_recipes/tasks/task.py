@@ -132,6 +132,24 @@ def at_largest(self: Task) -> 'Task':
     "A task whose batches take as much memory as those of this one ever do; itself, where all take the same"
     return self
 
+# %% ../../nbs/tasks/06_task.ipynb #4a7c635d
+@patch
+def attention_layers(self: Task, model: nn.Module) -> list[nn.Module]:
+    "The layers whose feature maps are looked at; none: nobody named them"
+    return []
+
+
+@patch
+def attention_score(self: Task, model: nn.Module, images: Tensor, label: int | None) -> Tensor:  # (B,)
+    "The score of a class for uint8 images (B, 3, H, W); `label` None: of what is predicted"
+    raise NotImplementedError
+
+
+@patch
+def channels_last(self: Task, model: nn.Module) -> bool:
+    "Whether the feature maps of `attention_layers` have their channels last"
+    return False
+
 # %% ../../nbs/tasks/06_task.ipynb #780629d8
 @patch(as_classmethod=True)
 def published(

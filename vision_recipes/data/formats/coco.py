@@ -400,6 +400,7 @@ def _image_sizes(file: Path, images: list[dict]) -> np.ndarray:  # (N, 2) int32,
             SIDE.column(values, lambda i, key=key: f'{file}: the image {images[i]["file_name"]}: "{key}"')
         )
     sizes_wh = np.stack(columns, 1)
+    sizes_wh[(sizes_wh == 0).any(1)] = 0  # one side alone says nothing
     large = np.flatnonzero(sizes_wh.prod(1, dtype=np.int64) > MOST_AREA)
     if large.size:
         width, height = sizes_wh[large[0]].tolist()

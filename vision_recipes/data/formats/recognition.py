@@ -146,6 +146,8 @@ def number_rows(
 ) -> list[list[float]]:  # Of each line that is not empty; [] where a line is something else than numbers
     "The numbers of the first lines of a text, between white space, commas or semicolons"
     lines = [line for line in text.split('\n')[:200] if line.strip() and len(line) < 10_000]
+    if any(re.search(r'\d,\d', line) and re.search(r'\d[ \t]+[-\d]', line) for line in lines[:most]):
+        return []  # decimal commas: 0 0,5 0,5
     try:
         return [list(map(float, re.split(r'[\s,;]+', line.strip(' \t\r,;')))) for line in lines[:most]]
     except ValueError:

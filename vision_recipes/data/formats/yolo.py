@@ -21,6 +21,8 @@ from ...core.images import is_image_name, is_left_behind
 from ...core.labels import LabelMap
 from ...core.names import clean_name, match_names, name_key, NameMatches
 from ...core.ragged import Ragged, Strings
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #0f70639f
 from ..annotations import Annotations
 from ..findings import Finding
 from vision_recipes.data.formats.files import (
@@ -825,6 +827,8 @@ def _match_texts(
     for folder, names in images_in.items():
         matches = match_names([name.rpartition('.')[0] for name in names], texts_of[folder])
         for name, stem in zip(names, matches.found):
+            if stem is None and name in texts_of[folder]:  # a.jpg.txt for a.jpg
+                respelled[name.rpartition('.')[0]] = stem = name
             text_of[folder, name] = '' if stem is None else texts_of[folder][stem]
         respelled |= matches.respelled
         doubtful |= matches.doubtful

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from ...core.errors import brief, is_number, VisionRecipesError
 from ...core.skeleton import Skeleton
+from .values import WHOLE
 
 # %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #a49f2ae8
 MOST_YOLO_POINTS = 1000  # Keypoints of an object; more are refused
@@ -66,32 +67,38 @@ def pose_of_yaml(
     return KeypointLayout(skeleton, dims, margin, names is not None or flip_idx is not None)
 
 # %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #f3862829
-def _is_whole(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _whole_numbers(value, file: Path, key: str) -> list[int] | None:
+    "A list of whole numbers, however they are spelled: 2, 2.0 or '2'; None where it is something else"
+    if not isinstance(value, list) or any(isinstance(number, bool) for number in value):
+        return None
+    try:
+        return [WHOLE(number, f'{file}: {key}') for number in value]
+    except VisionRecipesError:
+        return None
 
 
-def _check_shape(file: Path, shape) -> tuple[int, int]:
+def _check_shape(file: Path, given) -> tuple[int, int]:
     "The number of points, and of numbers for each. Raises `VisionRecipesError` where `kpt_shape` is wrong"
-    is_pair = isinstance(shape, list) and len(shape) == 2 and all(map(_is_whole, shape))
-    if not is_pair or not 1 <= shape[0] <= MOST_YOLO_POINTS or shape[1] not in (2, 3):
+    shape = _whole_numbers(given, file, 'kpt_shape') or []
+    if len(shape) != 2 or not 1 <= shape[0] <= MOST_YOLO_POINTS or shape[1] not in (2, 3):
         raise VisionRecipesError(
             f'{file}: kpt_shape must be [number of points, 2 or 3], such as [17, 3], with at most '
-            f'{MOST_YOLO_POINTS:,} points, but is {brief(shape, 80)}. 2 is for x, y; 3 for x, y, visibility.'
+            f'{MOST_YOLO_POINTS:,} points, but is {brief(given, 80)}. 2 is for x, y; 3 for x, y, visibility.'
         )
     return shape[0], shape[1]
 
-
+# %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #d37fff01
 def _mirrored_pairs(
     file: Path,  # For messages
-    flip_idx,  # For each point the one that it becomes in a mirrored image
+    given,  # `flip_idx`: for each point the one that it becomes in a mirrored image
     n: int,  # Number of points
 ) -> list[tuple[int, int]]:
     "The pairs of points that change places. Raises `VisionRecipesError` where `flip_idx` is wrong"
-    are_numbers = isinstance(flip_idx, list) and all(map(_is_whole, flip_idx))
-    if not are_numbers or sorted(flip_idx) != list(range(n)):
+    flip_idx = _whole_numbers(given, file, 'flip_idx')
+    if flip_idx is None or sorted(flip_idx) != list(range(n)):
         raise VisionRecipesError(
             f'{file}: flip_idx must hold each of the numbers 0 to {n - 1} once, as kpt_shape says '
-            f'{n} points, but is {brief(flip_idx, 120)}.'
+            f'{n} points, but is {brief(given, 120)}.'
         )
     for i, k in enumerate(flip_idx):
         if flip_idx[k] != i:

@@ -384,7 +384,7 @@ def _share_in_boxes(
     fits = _have_box_in_image(table) & (inside | ~is_present).all(1)
     return float(fits.mean()) if is_present.any() else 0.0
 
-
+# %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #66baf09f
 def _have_box_in_image(table: np.ndarray) -> np.ndarray:  # (M,) bool
     "Whether columns 2 to 5 of each line are a box within the image, but for rounding: 0.02 of the image"
     center, half = table[:, 1:3], table[:, 3:5] / 2

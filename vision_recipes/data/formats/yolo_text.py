@@ -6,7 +6,7 @@
 __all__ = ['TextLines', 'read_lines']
 
 # %% ../../../nbs/data/formats/13_yolo_text.ipynb #e360046e
-import warnings
+import re, warnings
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -16,6 +16,7 @@ from ...core.files import encoding_fault, real_kind
 from ...core.patching import patch
 from ...core.ragged import Ragged
 from .foreign import foreign_format
+from .recognition import number_rows
 
 # %% ../../../nbs/data/formats/13_yolo_text.ipynb #e5cdd2d3
 @dataclass(frozen=True, eq=False)
@@ -151,5 +152,10 @@ def _broken_text_error(files: list[str], contents: list[bytes]) -> VisionRecipes
 def _broken_line_error(file: Path, number: int, line: bytes) -> VisionRecipesError:
     "The error for a line that is not all numbers; it names the format that the file seems to have"
     other_format = foreign_format(file)
-    hint = '' if other_format is None else f' It looks like {other_format.name}. {other_format.cure}'
+    if re.fullmatch(rb'\s*\d+(\s+-?\d+[,.]\d+)+\s*', line):
+        hint = ' Write 0.5 in place of 0,5.'
+    elif other_format is not None:
+        hint = f' It looks like {other_format.name}. {other_format.cure}'
+    else:
+        hint = ' Put blanks between the numbers.' if number_rows(line.decode('utf-8', 'replace')) else ''
     return VisionRecipesError(f'{file}, line {number}: {_quoted(line)} is not all numbers.{hint}')

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RULES', 'NON_PREFERRED_COST', 'NEVER', 'PREFERRED', 'GroundTruth', 'Rule', 'near_lines', 'cells_near', 'Assignment',
-           'Candidates', 'assign', 'find_candidates', 'pair_iou', 'pair_costs', 'take_cheapest', 'yolox_loss']
+           'CandidateCells', 'assign', 'candidate_cells', 'pair_iou', 'pair_costs', 'take_cheapest', 'yolox_loss']
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #b5dfae01
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ class Assignment:
     iou: Tensor  # (P,) float32, overlap of the cell's predicted box with the object
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #c3cb7133
-class Candidates(NamedTuple):
+class CandidateCells(NamedTuple):
     "Cells near objects, padded to K for each image"
 
     cell: Tensor  # (B, K) int64, which of the A cells
@@ -108,17 +108,17 @@ def assign(
     "Choose the cells of each object (SimOTA; arXiv 2107.08430, section 2.1)"
     if not objects.labels.shape[1]:
         return Assignment(*[objects.labels.new_zeros(0)] * 3, predictions.objectness.new_zeros(0))
-    candidates, n_wanted = find_candidates(predictions, objects, cells, rule)
+    candidates, n_wanted = candidate_cells(predictions, objects, cells, rule)
     return take_cheapest(candidates, pair_costs(predictions, objects.labels, candidates), n_wanted)
 
-
-def find_candidates(
+# %% ../../../nbs/models/yolox/04_losses.ipynb #88684552
+def candidate_cells(
     predictions: RawPredictions,  # As for `assign`
     objects: GroundTruth,  # At least one, or padding
     cells: Cells,
     rule: Rule,
     shortcut: bool = True,  # Leave out those that nobody prefers where they cannot be chosen
-) -> tuple[Candidates, Tensor]:  # And (B, G) int, how many cells each object gets (dynamic k)
+) -> tuple[CandidateCells, Tensor]:  # And (B, G) int, how many cells each object gets (dynamic k)
     "The cells near objects, with the overlaps of their predicted boxes"
     lines = near_lines(objects, cells, rule)
     preferred_lines = lines.all(1)  # (B, G, L)
@@ -135,8 +135,8 @@ def find_candidates(
         preferred_cell = cell.gather(1, at)
         prefers = _on_lines(preferred_lines, preferred_cell, cells) & is_preferred[:, None]
         if bool((n_wanted <= prefers.sum(2, dtype=torch.int32)).all()):
-            return Candidates(preferred_cell, is_preferred, _gather(iou, at), prefers), n_wanted
-    return Candidates(cell, real, iou, _on_lines(preferred_lines, cell, cells)), n_wanted
+            return CandidateCells(preferred_cell, is_preferred, _gather(iou, at), prefers), n_wanted
+    return CandidateCells(cell, real, iou, _on_lines(preferred_lines, cell, cells)), n_wanted
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #888a9461
 def _where_true(
@@ -204,7 +204,7 @@ def _corners(boxes_cxcywh: Tensor) -> tuple[Tensor, Tensor]:  # (n, 4, ...) -> e
 def pair_costs(
     predictions: RawPredictions,
     labels: Tensor,  # (B, G)
-    candidates: Candidates,
+    candidates: CandidateCells,
 ) -> Tensor:  # (B, G, K), with `NON_PREFERRED_COST`; about `NEVER` for padding
     "What it costs to assign each candidate to each object"
     cell, real, iou, prefers = candidates
@@ -213,7 +213,7 @@ def pair_costs(
 
 
 def take_cheapest(
-    candidates: Candidates,
+    candidates: CandidateCells,
     cost: Tensor,  # (B, G, K) from `pair_costs`
     n_wanted: Tensor,  # (B, G) how many cells each object gets
 ) -> Assignment:
@@ -221,7 +221,7 @@ def take_cheapest(
     batch, k, obj = _match(cost, n_wanted)
     return Assignment(batch, candidates.cell[batch, k], obj, candidates.iou[batch, obj, k])
 
-
+# %% ../../../nbs/models/yolox/04_losses.ipynb #c33a9817
 def _class_cost(
     predictions: RawPredictions, cell: Tensor, real: Tensor, labels: Tensor
 ) -> Tensor:  # (B, G, K)

@@ -316,6 +316,7 @@ class Cells:
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #1f022d99
 @lru_cache(16)
+@torch.inference_mode(False)  # a later training needs them too, and gradients refuse inference tensors
 def make_cells(
     shape_hw: tuple[int, int],  # Of the network's image, pixels
     device: torch.device,
