@@ -402,9 +402,8 @@ def _train_and_valid(
     compare_images = not args.no_check and this_world().first  # of several processes one is enough
     report = leak_report(train, valid, compare_images, hashes=hashes)
     no_groups = train.groups is None or valid.groups is None  # then the score may be too good
-    told = [
-        finding for finding in report if finding.level != 'note' or (no_groups and finding.kind == 'groups')
-    ]
+    kinds = ('groups',) if no_groups else ()  # of the notes that are told
+    told = [f for f in report if f.level != 'note' or f.kind in kinds]
     if told:
         log_info(Findings(told).summary(3))
     return train, valid
@@ -519,9 +518,9 @@ def _demo_options(p: ArgumentParser):
         help='where to put everything (default: demo, or demo-2 and so on where that exists)',
     )
     p.add_argument(
-        '--epochs', type=int, metavar='N', help='passes over the samples (default: enough for minutes)'
+        '--epochs', type=int, metavar='N', help='passes over the samples (default: as many as suit the task)'
     )
-    p.add_argument('--n', type=int, metavar='N', help='images to draw (default: enough for minutes)')
+    p.add_argument('--n', type=int, metavar='N', help='images to draw (default: as many as suit the task)')
     p.add_argument('--seed', type=int, default=0, metavar='N', help='seed (default %(default)s)')
 
 # %% ../../nbs/cli/03_training_commands.ipynb #23747f68

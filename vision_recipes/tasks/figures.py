@@ -161,7 +161,7 @@ def _annotated_image(task: Task, anns: Annotations, i: int, classes: bool) -> Fi
         torch.as_tensor(target['labels'])[None],
     )
 
-
+# %% ../../nbs/tasks/16_figures.ipynb #ebe76462
 @patch
 def check_object(
     self: FigureImage,

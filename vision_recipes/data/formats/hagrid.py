@@ -311,7 +311,7 @@ def columns(self: _HagridTable, where: Path) -> dict:  # Arguments of `Annotatio
     names, ids = self.labels.by_sorted_name(class_numbers)
     xywh = np.concatenate(xywh)
     columns = {
-        'labels': LabelMap(tuple(names)),
+        'labels': _label_map(names, where),
         'class_ids': Ragged(ids, np.concatenate([[0], np.cumsum(np.concatenate(counts))])),
         'boxes_rel': np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1).astype(np.float32),
     }
@@ -319,6 +319,14 @@ def columns(self: _HagridTable, where: Path) -> dict:  # Arguments of `Annotatio
         return columns
     people, ids = self.users.by_sorted_name(user_numbers)
     return {**columns, 'group_ids': ids, 'group_names': Strings.from_list(map(str, people))}
+
+# %% ../../../nbs/data/formats/03_hagrid.ipynb #db2a5b7b
+def _label_map(names: list[str], where: Path) -> LabelMap:
+    "The classes. Raises `VisionRecipesError` where the name of one is empty"
+    try:
+        return LabelMap(tuple(names))
+    except VisionRecipesError as e:
+        raise VisionRecipesError(f'{where}: "labels": {e}') from e
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #2760f8c3
 def _read_records(
