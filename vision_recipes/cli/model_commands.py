@@ -282,6 +282,18 @@ def _graph_options(p: ArgumentParser):
         default='NCHW',
         help='channels first or last (default %(default)s)',
     )
+    p.add_argument(
+        '--opset',
+        type=int,
+        default=18,
+        metavar='N',
+        help='version of the operators: an older one, such as 15, for older engines (default %(default)s)',
+    )
+    p.add_argument(
+        '--fixed-shape',
+        action='store_true',
+        help='take one image of the size of the model and nothing else, as some engines want it',
+    )
     p.add_argument('--no-simplify', action='store_true', help='leave the graph as torch exports it')
 
 
@@ -317,6 +329,8 @@ def run_export(args: Namespace) -> None:
         simplify=not args.no_simplify,
         tolerance=tolerance,
         images=images or None,
+        opset=args.opset,
+        fixed_shape=args.fixed_shape,
     )
     log_info(f'Next: vision-recipes predict {file} IMAGES --out DIR')
 

@@ -371,7 +371,7 @@ def compare_batches(
 ) -> Iterator[Case]:
     "Compare raw outputs on batches of other lengths and sizes than the exported one"
     rng, card = np.random.default_rng(seed), predictor.card
-    for b, h, w in _batch_shapes(task, card.preprocess.size):
+    for b, h, w in _batch_shapes(task, card.preprocess.size, _has_fixed_shape(predictor)):
         batch = rng.integers(0, 256, (b, h, w, 3), dtype=np.uint8)
         if image is not None:
             batch[0] = np.asarray(image.resize((w, h)))
@@ -384,8 +384,11 @@ def compare_batches(
 def _batch_shapes(
     task,
     size: int,  # Of the exported graph, pixels
+    fixed: bool = False,  # Whether the graph takes one shape only
 ) -> list[tuple[int, int, int]]:  # Images, height, width
     "The shapes of the batches; a graph of a single image gets one image each"
+    if fixed:
+        return [(1, size, size)]
     shapes = [(1, size, size), (3, size, size)]
     if task.dynamic_size:
         half = max(32, size // 64 * 32)  # networks take multiples of 32
@@ -393,6 +396,12 @@ def _batch_shapes(
     if task.single_image:  # the first two shapes are the same then
         return [(1, h, w) for _, h, w in shapes[1:]]
     return shapes
+
+# %% ../../nbs/deploy/01_parity.ipynb #ff79cb84
+def _has_fixed_shape(predictor: BasePredictor) -> bool:
+    "Whether the graph takes one image of one size, and nothing else"
+    shape = predictor.session.get_inputs()[0].shape
+    return shape[0] == 1 and all(isinstance(side, int) for side in shape)
 
 # %% ../../nbs/deploy/01_parity.ipynb #16998b8c
 def known_examples(
