@@ -122,7 +122,7 @@ class FigureImage(NamedTuple):
 
 SourceImage = Annotations | ImageLike | str | Path  # Annotations with the number of an image, or an image
 
-
+# %% ../../nbs/tasks/16_figures.ipynb #eb0c1eb3
 def figure_image(
     task: Task,
     source: SourceImage,
