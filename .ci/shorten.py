@@ -9,6 +9,7 @@ import re
 # What is put in place of what
 SHORTER = [
     (r"(make_settings\((?:task|'\w+'), (?:preset|'quick'))", r'\1, epochs=2'),
+    (r'(\.replace\(epochs)=\d+', r'\1=2'),
     (r'(make_samples\([^()\n]*?), n=\d+', r'\1, n=120'),
     (r'(make_samples\((?![^()\n]*n=)[^()\n]*?), seed', r'\1, n=120, seed'),
     (r'(dataset_folder\([^()\n]*?), n=\d+', r'\1, n=120'),

@@ -237,6 +237,9 @@ def lr_chart(
         margin = 0.15 * max(high - low, 1e-9)
         ax.set(title='Loss by learning rate', xlabel='learning rate', ylabel='loss', xscale='log')
         ax.set_ylim(low - 2 * margin, high + 2 * margin)
+        # the usual labels of a log axis are formulas, and formulas are off: names may hold a $
+        ax.xaxis.set_major_formatter('{x:.0e}')
+        ax.xaxis.set_minor_formatter('')
         ax.grid(True)
         ax.legend(fontsize=8.5)
     return images[0]
