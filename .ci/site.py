@@ -394,6 +394,17 @@ def check_headings(page: Page):
             last, above = len(m[1]), m[2]
 
 
+def check_summaries(page: Page):
+    "The title of a folded answer is HTML: Markdown in it is shown as it is written"
+    for i, cell in enumerate(page.raw, 1):
+        titles = (
+            re.findall(r'<summary>(.*?)</summary>', source(cell)) if cell['cell_type'] == 'markdown' else ()
+        )
+        for title in titles:
+            if '`' in title or '](' in title:
+                yield f'nbs/{page.path}, cell {i}: Markdown in a <summary>, {title!r}: write <code>x</code>'
+
+
 def examples(page: Page) -> Iterator[tuple[str, ast.Module]]:
     "The Python blocks in the text of a page: where, and what is read of them"
     for i, cell in enumerate(page.raw, 1):
@@ -940,6 +951,7 @@ def check_page(page: Page, names: Names, linked: dict, sources: dict, by_name: d
     cfg = config()
     yield from check_head(page, cfg)
     yield from check_headings(page)
+    yield from check_summaries(page)
     yield from check_examples(page)
     yield from check_mixed(page)
     yield from check_links(page, by_name, cfg, files)

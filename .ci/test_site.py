@@ -166,6 +166,12 @@ def test_headings():
     assert len(list(site.check_headings(page_of(shown)))) == 1
 
 
+def test_summaries():
+    title = '<details><summary>What does {} do?</summary>\n\nIt reads.\n\n</details>'
+    assert len(list(site.check_summaries(page_of(markdown_cell(title.format('`check`')))))) == 1
+    assert not list(site.check_summaries(page_of(markdown_cell(title.format('<code>check</code>')))))
+
+
 def test_examples():
     def found(code):
         return list(site.check_examples(page_of(markdown_cell(f'```python\n{code}\n```'))))
