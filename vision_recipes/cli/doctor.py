@@ -6,7 +6,7 @@
 __all__ = ['Trouble', 'run_doctor', 'matching_torchvision', 'nvidia_gpus']
 
 # %% ../../nbs/cli/04_doctor.ipynb #dedb2d54
-import os, platform, re, shutil, subprocess, sys
+import os, platform, re, shutil, sys
 from typing import Callable
 from .. import __version__
 from ..core.console import human_bytes, log_info
@@ -141,6 +141,8 @@ def nvidia_gpus() -> list[str]:  # Such as `NVIDIA T4`; empty where there are no
     program = shutil.which('nvidia-smi')
     if program is None:
         return []
+    import subprocess  # here, because every start of the command line loads this module
+
     try:
         listing = subprocess.run([program, '-L'], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

@@ -6,7 +6,7 @@
 __all__ = ['VisionRecipesError', 'brief', 'did_you_mean', 'check_choice', 'is_number', 'check_depth']
 
 # %% ../../nbs/core/01_errors.ipynb #fd2aafe8
-import difflib, os, sys
+import os, sys
 from typing import Any, Iterable
 
 # %% ../../nbs/core/01_errors.ipynb #d5cd6864
@@ -67,6 +67,8 @@ def did_you_mean(
     n: int = 4,  # At most so many suggestions
 ) -> str:  # A sentence to append to a message, with a leading space; empty where nothing is close
     "Suggest the names closest to `name`"
+    import difflib  # here, because only a mistake needs it
+
     name_of_lower = {known.lower(): known for known in map(str, names)}  # letter case does not count
     # cut, so that a text of any length is compared fast
     close = difflib.get_close_matches(str(name)[:200].lower(), name_of_lower, n=n, cutoff=0.5)

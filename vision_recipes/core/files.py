@@ -8,7 +8,7 @@ __all__ = ['os_error', 'atomic_path', 'write_bytes', 'write_text', 'write_json',
            'text_lines']
 
 # %% ../../nbs/core/03_files.ipynb #7f47abc6
-import errno, hashlib, json, os, re, shutil, tempfile, time
+import errno, json, os, re, time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
@@ -47,6 +47,8 @@ def atomic_path(
 
     Raises `VisionRecipesError` where writing is impossible.
     """
+    import tempfile  # not at the top: this and others below are slow to load, and seldom needed
+
     path, tmp = Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -251,6 +253,8 @@ def new_folder(
 
     Raises `VisionRecipesError` where `root` holds something or cannot be written.
     """
+    import shutil, tempfile
+
     root, tmp = Path(root).resolve(), None
     try:
         _check_free(root)
@@ -287,6 +291,8 @@ def check_writable(
 
     Raises `VisionRecipesError` where it could not.
     """
+    import tempfile
+
     path = Path(path)
     if path.exists() and path.is_dir() != folder:
         found, wanted = ('file', 'folder') if folder else ('folder', 'file')
@@ -312,6 +318,8 @@ def file_hash(
     algorithm: str = 'sha256',  # Any name that `hashlib.new` knows
 ) -> str:  # Hexadecimal digest
     "Hash a file's bytes without reading it whole into memory"
+    import hashlib
+
     digest = hashlib.new(algorithm)
     with open(path, 'rb') as f:
         while chunk := f.read(1 << 20):  # a MiB

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Iterator
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from .errors import VisionRecipesError
 from .files import real_kind
 
@@ -396,7 +396,11 @@ def _decoded(source, at_least: int | None) -> tuple[Image.Image, tuple[int, int]
         full_wh = _upright_size(im)
         im = _drafted(im, source, at_least, orientation)
     im.load()
-    im = _to_rgb(ImageOps.exif_transpose(im) if orientation != 1 else im)
+    if orientation != 1:
+        from PIL import ImageOps  # here, because few images are turned
+
+        im = ImageOps.exif_transpose(im)
+    im = _to_rgb(im)
     return im, full_wh or im.size
 
 
