@@ -361,6 +361,13 @@ def _from_array(a: np.ndarray) -> Image.Image:
 _ORIENTATION = 0x0112  # The EXIF tag: how to turn the stored image
 
 
+def _turned_upright(im: Image.Image) -> Image.Image:
+    "The stored image, turned and mirrored as its EXIF tag says"
+    from PIL import ImageOps  # here, because few images are turned
+
+    return ImageOps.exif_transpose(im)
+
+
 def open_image(
     # A path, bytes, a file object, a PIL image, or an array: uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
     source: Any,
@@ -396,11 +403,7 @@ def _decoded(source, at_least: int | None) -> tuple[Image.Image, tuple[int, int]
         full_wh = _upright_size(im)
         im = _drafted(im, source, at_least, orientation)
     im.load()
-    if orientation != 1:
-        from PIL import ImageOps  # here, because few images are turned
-
-        im = ImageOps.exif_transpose(im)
-    im = _to_rgb(im)
+    im = _to_rgb(im if orientation == 1 else _turned_upright(im))
     return im, full_wh or im.size
 
 
