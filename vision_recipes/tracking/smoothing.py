@@ -15,13 +15,13 @@ from ..core.settings import Settings, setting
 from ..runtime.prediction import Prediction
 from .byte_track import checked_seconds
 
-# %% ../../nbs/tracking/06_smoothing.ipynb #ec66163e
+# %% ../../nbs/tracking/06_smoothing.ipynb #34b87d85
 @dataclass(frozen=True)
 class SmoothSettings(Settings):
     "Settings of `KeypointSmoother`: the one-euro filter"
 
     min_cutoff: float = setting(1.0, 'cutoff in Hz of a point at rest; lower smooths more', 1e-3, 1000)
-    beta: float = setting(5.0, 'how much the cutoff grows, in Hz, for each box diagonal a second', 0, 1e6)
+    beta: float = setting(2.0, 'how much the cutoff grows, in Hz, for each box diagonal a second', 0, 1e6)
     speed_cutoff: float = setting(1.0, 'cutoff in Hz of the speed', 1e-3, 1000)
     forget_s: float = setting(1.0, 'a track that was not seen for so many seconds begins anew', 0, 3600)
 

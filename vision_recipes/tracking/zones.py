@@ -56,7 +56,7 @@ def _border_distance(xy: np.ndarray, polygon: np.ndarray) -> np.ndarray:  # (N,)
     along = ((offset * side).sum(-1) / squared).clip(0, 1)
     return np.linalg.norm(offset - along[..., None] * side, axis=-1).min(1)
 
-# %% ../../nbs/tracking/05_zones.ipynb #976ca580
+# %% ../../nbs/tracking/05_zones.ipynb #b57e6998
 class ZoneCounter(TrackCounter):
     """Counts who enters and leaves a polygon, and how long each stays.
 
@@ -70,13 +70,13 @@ class ZoneCounter(TrackCounter):
     ):
         super().__init__(name, anchor, margin)
         self.polygon = checked_points(f'Zone {name!r}', polygon)
-        if len(np.unique(self.polygon, axis=0)) < 3 or ring_area(self.polygon) == 0:
-            raise VisionRecipesError(
-                f'Zone {name!r} needs three corners that are not on one line, but has {brief(polygon)}.'
-            )
         if crosses_itself(self.polygon):
             raise VisionRecipesError(
                 f'The sides of zone {name!r} cross each other. Give the corners as they follow on the border.'
+            )
+        if len(np.unique(self.polygon, axis=0)) < 3 or ring_area(self.polygon) == 0:
+            raise VisionRecipesError(
+                f'Zone {name!r} needs three corners that are not on one line, but has {brief(polygon)}.'
             )
         self.visits: list[Visit] = []  # ended ones
         self.open: dict[int, Visit] = {}  # by id
