@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['align_labels', 'Annotations', 'check', 'dataset_folder', 'Finding', 'Findings', 'fix_boxes', 'folds', 'leak_report',
            'make_clip', 'make_samples', 'read_annotations', 'read_coco', 'read_hagrid', 'read_image_folder',
-           'read_labelme', 'read_voc', 'read_yolo', 'read_tracks', 'READERS', 'split', 'Tracks', 'with_groups',
+           'read_labelme', 'read_voc', 'read_yolo', 'read_tracks', 'READERS', 'split', 'TrackTable', 'with_groups',
            'write_clip', 'write_coco', 'write_labelme', 'write_tracks', 'write_yolo']
 
 # %% ../../nbs/data/index.ipynb #35ae20c3
@@ -35,7 +35,7 @@ _all_ = [
     'read_tracks',
     'READERS',
     'split',
-    'Tracks',
+    'TrackTable',
     'with_groups',
     'write_clip',
     'write_coco',
@@ -62,6 +62,6 @@ __getattr__, __dir__ = lazy_names(
         'splits': ['split', 'folds', 'leak_report'],
         'synthetic.clips': ['make_clip', 'write_clip'],
         'synthetic.make': ['make_samples'],
-        'tracks': ['Tracks', 'read_tracks', 'write_tracks'],
+        'tracks': ['TrackTable', 'read_tracks', 'write_tracks'],
     },
 )

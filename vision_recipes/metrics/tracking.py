@@ -11,7 +11,7 @@ from typing import NamedTuple, Sequence
 import numpy as np
 from ..core.assignment import linear_assignment
 from ..core.errors import VisionRecipesError
-from ..data.tracks import Tracks
+from ..data.tracks import TrackTable
 from ..runtime.postprocess_boxes import iou_matrix
 
 # %% ../../nbs/metrics/11_tracking.ipynb #370aef17
@@ -39,7 +39,7 @@ def _numbered(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return numbers, counts
 
 
-def _clip(truth: Tracks, pred: Tracks) -> _Clip:
+def _clip(truth: TrackTable, pred: TrackTable) -> _Clip:
     "Overlaps and numbered tracks of each frame"
     true_numbers, true_lengths = _numbered(truth.track_ids)
     pred_numbers, pred_lengths = _numbered(pred.track_ids)
@@ -200,7 +200,9 @@ def _inside_share(boxes: np.ndarray, region: Sequence[float]) -> np.ndarray:  # 
     return _ratio(np.maximum(high - low, 0).prod(1), (boxes[:, 2:] - boxes[:, :2]).prod(1))
 
 
-def _judged(truth: Tracks, pred: Tracks, min_visible: float, ignore: Sequence) -> tuple[Tracks, Tracks]:
+def _judged(
+    truth: TrackTable, pred: TrackTable, min_visible: float, ignore: Sequence
+) -> tuple[TrackTable, TrackTable]:
     "Truth and prediction without what is not to be judged"
     judged = np.ones(len(truth), bool) if truth.visible is None else truth.visible >= min_visible
     counted = np.ones(len(pred), bool)
@@ -239,7 +241,7 @@ class TrackingEvaluation:
         return f'{scores}  ({words}; {m["n_tracks"]} true tracks, {m["n_boxes"]} boxes)'
 
 
-def _scores(truth: Tracks, pred: Tracks) -> tuple[dict, dict]:  # Metrics, and the curves of HOTA
+def _scores(truth: TrackTable, pred: TrackTable) -> tuple[dict, dict]:  # Metrics, and the curves of HOTA
     "All scores of tracks that are to be judged"
     clip = _clip(truth, pred)
     curves = _hota_curves(clip)
@@ -250,8 +252,8 @@ def _scores(truth: Tracks, pred: Tracks) -> tuple[dict, dict]:  # Metrics, and t
 
 # %% ../../nbs/metrics/11_tracking.ipynb #7dcb41ea
 def evaluate_tracks(
-    truth: Tracks,
-    pred: Tracks,  # Of the same clip
+    truth: TrackTable,
+    pred: TrackTable,  # Of the same clip
     class_names: Sequence[str] | None = None,  # None: classes are called by their numbers
     min_visible: float = 0.0,  # Leave out objects that are seen to a smaller share; 0: none
     ignore: Sequence[Sequence[float]] = (),  # Regions XYXY, pixels, in which nothing is judged

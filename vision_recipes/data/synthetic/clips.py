@@ -19,7 +19,7 @@ from ...core.patching import patch
 from .card_art import GROUNDS
 from .hands import DETECTION_GESTURES, make_person, paint_room
 from .sprites import card_sprite, hand_sprite, paste_sprite, Sprite
-from ..tracks import Tracks, write_tracks
+from ..tracks import TrackTable, write_tracks
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #fde19764
 @dataclass(frozen=True, eq=False)
@@ -86,11 +86,11 @@ CROSSING_MARGIN = 12  # Pixels on both sides of a line, within which a crossing 
 
 
 class ClipLine(NamedTuple):
-    "A line to count over. Forward is from its left to its right side, looking from `start` to `end`"
+    "A line to count over. `in` is from its left to its right side, looking from `start_xy` to `end_xy`"
 
     name: str
-    start: tuple[float, float]  # x, y, pixels
-    end: tuple[float, float]
+    start_xy: tuple[float, float]  # Pixels
+    end_xy: tuple[float, float]
 
 
 class ClipZone(NamedTuple):
@@ -103,9 +103,9 @@ class ClipZone(NamedTuple):
 def _line_crossings(
     middles: np.ndarray,  # (n, 2) of one object in one frame after the other, pixels
     line: ClipLine,
-) -> tuple[int, int]:  # Forward and backward
+) -> tuple[int, int]:  # In and out
     "How often a path crosses a line; the path is taken to cross between its ends"
-    start, end = np.array(line.start, float), np.array(line.end, float)
+    start, end = np.array(line.start_xy, float), np.array(line.end_xy, float)
     along = (end - start) / np.hypot(*(end - start))
     offset = middles - start
     to_right = along[0] * offset[:, 1] - along[1] * offset[:, 0]  # y points down
@@ -211,26 +211,26 @@ def truth(
 
 
 @patch
-def tracks(self: Clip) -> Tracks:
+def tracks(self: Clip) -> TrackTable:
     "The truth of all frames as one table"
-    return Tracks.of_frames(map(self.truth, range(self.n_frames)))
+    return TrackTable.of_frames(map(self.truth, range(self.n_frames)))
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #00d3caa1
 @patch(as_prop=True)
 def true_counts(self: Clip) -> dict:  # {'lines': {name: {class: ...}}, 'zones': {name: {class: ...}}}
     """What truly happens at the lines and zones, by class.
 
-    At a line `{'forward': n, 'backward': n}`; in a zone `{'objects': how many have been inside, 'frames': how
+    At a line `{'in': n, 'out': n}`; in a zone `{'objects': how many have been inside, 'frames': how
     long in all}`.
     """
-    lines = {line.name: {c: {'forward': 0, 'backward': 0} for c in self.class_names} for line in self.lines}
+    lines = {line.name: {c: {'in': 0, 'out': 0} for c in self.class_names} for line in self.lines}
     zones = {zone.name: {c: {'objects': 0, 'frames': 0} for c in self.class_names} for zone in self.zones}
     for o in self.objects:
         frames = slice(max(0, o.start), min(o.stop, self.n_frames))
         path = o.corners[frames.start - o.start : frames.stop - o.start] - self.camera[frames]
         middles, name = path + o.sprite.middle, self.class_names[o.label]
         for line in self.lines:
-            for direction, n in zip(('forward', 'backward'), _line_crossings(middles, line)):
+            for direction, n in zip(('in', 'out'), _line_crossings(middles, line)):
                 lines[line.name][name][direction] += n
         for zone in self.zones:
             n_inside = int(_inside_polygon(middles, zone.polygon).sum())
