@@ -230,11 +230,9 @@ def draw_tracks(
     colors = [track_color(track_id) for track_id in ids]
     names = labels.names if isinstance(labels, LabelMap) else labels
     skeleton = labels.skeleton if isinstance(labels, LabelMap) else None
-    image = as_pil(image).convert('RGB')
+    image = as_pil(image).convert('RGB')  # a copy, whatever its mode
     if getattr(prediction, 'masks', None) is not None:
         image = draw_masks(image, prediction.masks, None, colors)
-    else:
-        image = image.copy()
     taken = _draw_marks(image, lines, zones)
     if trails is not None:
         draw, width = ImageDraw.Draw(image, 'RGBA'), line_and_font_size(image.size)[0]
