@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['bar_chart', 'before_after', 'calibration_chart', 'caption', 'class_colors', 'confusion_matrix', 'cost_chart',
-           'curves', 'detection_grid', 'draw_annotations', 'draw_boxes', 'draw_heat', 'draw_instances',
-           'draw_keypoints', 'draw_label', 'draw_masks', 'draw_prediction', 'draw_target', 'grid', 'instance_colors',
-           'instance_grid', 'keypoint_grid', 'legend', 'lr_chart', 'precision_charts', 'prediction_grid', 'show',
-           'show_ap', 'show_losses', 'show_nms', 'true_masks', 'true_points']
+           'counts_chart', 'curves', 'detection_grid', 'draw_annotations', 'draw_boxes', 'draw_heat', 'draw_instances',
+           'draw_keypoints', 'draw_label', 'draw_masks', 'draw_prediction', 'draw_target', 'draw_tracks', 'grid',
+           'instance_colors', 'instance_grid', 'keypoint_grid', 'legend', 'LineMark', 'lr_chart', 'precision_charts',
+           'prediction_grid', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails', 'true_masks',
+           'true_points', 'ZoneMark']
 
 # %% ../../nbs/drawing/index.ipynb #38cd2466
 from ..core.lazy import lazy_names
@@ -21,6 +22,7 @@ _all_ = [
     'class_colors',
     'confusion_matrix',
     'cost_chart',
+    'counts_chart',
     'curves',
     'detection_grid',
     'draw_annotations',
@@ -32,11 +34,13 @@ _all_ = [
     'draw_masks',
     'draw_prediction',
     'draw_target',
+    'draw_tracks',
     'grid',
     'instance_colors',
     'instance_grid',
     'keypoint_grid',
     'legend',
+    'LineMark',
     'lr_chart',
     'precision_charts',
     'prediction_grid',
@@ -44,8 +48,11 @@ _all_ = [
     'show_ap',
     'show_losses',
     'show_nms',
+    'tracks_chart',
+    'Trails',
     'true_masks',
     'true_points',
+    'ZoneMark',
 ]
 
 # %% ../../nbs/drawing/index.ipynb #64eb6d13
@@ -67,6 +74,7 @@ __getattr__, __dir__ = lazy_names(
         'charts': ['bar_chart', 'confusion_matrix', 'curves', 'lr_chart', 'precision_charts'],
         'detection_steps': ['show_ap', 'show_nms'],
         'heat_map': ['draw_heat'],
+        'tracks': ['counts_chart', 'draw_tracks', 'LineMark', 'tracks_chart', 'Trails', 'ZoneMark'],
         'model_charts': ['calibration_chart', 'cost_chart', 'show_losses'],
         'instances': [
             'draw_annotations',
