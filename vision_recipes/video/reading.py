@@ -62,7 +62,7 @@ class AvFile:
         "Close the file"
         self._container.close()
 
-# %% ../../nbs/video/01_reading.ipynb #c1c84337
+# %% ../../nbs/video/01_reading.ipynb #e306c442
 def _opened(name: str):  # A container of PyAV
     "Open a file. Raises `VisionRecipesError` that says what it is instead of a video"
     import av
@@ -98,7 +98,7 @@ def _video_stream(name: str, container):
         )
     return streams[0]
 
-
+# %% ../../nbs/video/01_reading.ipynb #9f37507e
 def _duration_s(container, stream) -> float | None:
     "The length of a video stream, or of its file, in seconds; None where neither is known"
     if stream.duration is not None:
@@ -139,7 +139,7 @@ def _say_what_is_missing(self: AvFile, n_frames: int, end_s: float):
             f'long. Was it cut off? {plural(n_frames, "frame")} could be read.'
         )
 
-# %% ../../nbs/video/01_reading.ipynb #911a9f87
+# %% ../../nbs/video/01_reading.ipynb #aa45e00f
 @patch
 def frames(
     self: AvFile,
@@ -162,7 +162,7 @@ def frames(
 
 TIME_TOLERANCE_S = 1e-6  # by which rounding may have moved a time
 
-
+# %% ../../nbs/video/01_reading.ipynb #aa375403
 @patch
 def _time_s(self: AvFile, pts: int) -> float:
     "A time stamp as seconds after the first frame"
@@ -174,7 +174,7 @@ def _upright(frame) -> np.ndarray:  # (H, W, 3) uint8 RGB
     image = frame.to_ndarray(format='rgb24')
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90))) if frame.rotation else image
 
-# %% ../../nbs/video/01_reading.ipynb #b8c0dee6
+# %% ../../nbs/video/01_reading.ipynb #dd562fad
 SEEK_EARLIER_S = (0, 1, 5, 20)  # seconds before the start: not every container finds a key frame at once
 
 
@@ -200,7 +200,7 @@ def _go_to(self: AvFile, time_s: float):
     pts = (self._stream.start_time or 0) + int(max(time_s, 0) / self._stream.time_base)
     self._container.seek(pts, stream=self._stream)
 
-
+# %% ../../nbs/video/01_reading.ipynb #01b0a8b5
 @patch
 def _is_before(self: AvFile, start_s: float, time_s: float) -> bool:
     "Whether going to `time_s` leads to a key frame at or before `start_s`"
@@ -208,7 +208,7 @@ def _is_before(self: AvFile, start_s: float, time_s: float) -> bool:
     first = next(self._container.demux(self._stream))
     return first.pts is not None and first.is_keyframe and self._time_s(first.pts) <= start_s
 
-
+# %% ../../nbs/video/01_reading.ipynb #c1781b1b
 @patch
 def _n_frames_before(self: AvFile, start_s: float) -> int | None:  # None where packets have no time stamps
     "Count the frames before `start_s`, by the time stamps of the packets, which are not decoded"
@@ -401,7 +401,7 @@ def __enter__(self: Video):
 def __exit__(self: Video, *error):
     self.close()
 
-# %% ../../nbs/video/01_reading.ipynb #aad51e95
+# %% ../../nbs/video/01_reading.ipynb #40d51d50
 def _n_frames(source, start_s: float, stop_s: float | None, every: int) -> int | None:
     "How many frames a range has, by length and frame rate of the source; None where these are not known"
     if stop_s is None and source.n_frames is None or not source.frame_rate:
@@ -413,7 +413,7 @@ def _n_frames(source, start_s: float, stop_s: float | None, every: int) -> int |
         n = round(length_s * source.frame_rate)
     return -(-n // every)
 
-
+# %% ../../nbs/video/01_reading.ipynb #13b80bcc
 def open_video(
     source: Any,  # A video file, a camera's number, a folder or pattern of images, or a list of their files
     start_s: float | None = None,  # Seconds after the first frame; None: the beginning

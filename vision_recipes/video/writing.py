@@ -110,7 +110,7 @@ def _next(self: Sound):
         if packet.pts >= 0:
             return packet
 
-# %% ../../nbs/video/02_writing.ipynb #e1244ab4
+# %% ../../nbs/video/02_writing.ipynb #1822ee66
 TIME_UNIT = Fraction(1, 90_000)  # Seconds; the usual frame rates are whole numbers of it, as in MPEG
 FRAGMENT_S = 2.0  # Seconds between key frames: what is lost when the program is killed
 CRF = 20  # Constant rate factor of H.264: 18 is nearly without loss, 28 is small
@@ -141,7 +141,7 @@ class AvWriter:
         if sound is not None and sound.stream is not None:
             self._audio = self._container.add_stream_from_template(sound.stream)
 
-
+# %% ../../nbs/video/02_writing.ipynb #1d4d7214
 def _video_output(container, frame_rate: float, size_wh: tuple[int, int], crf: int):  # A stream of PyAV
     "A stream of H.264; where this FFmpeg lacks its encoder, of MPEG-4 part 2"
     import av
@@ -273,7 +273,7 @@ def _encoder(path: Path, frame_rate: float, size_wh: tuple[int, int], sound_from
     )
     return CvWriter(path, frame_rate, size_wh)
 
-# %% ../../nbs/video/02_writing.ipynb #0f940938
+# %% ../../nbs/video/02_writing.ipynb #93769cbd
 @patch
 def write(  # noqa: F811
     self: VideoWriter,
@@ -302,7 +302,7 @@ def _fitted(self: VideoWriter, image: np.ndarray) -> np.ndarray:
         )
     return pad_to_size(image, even_size(self.size_wh))
 
-
+# %% ../../nbs/video/02_writing.ipynb #e13a478d
 @patch
 def close(self: VideoWriter):  # noqa: F811
     "Finish the file. One without frames is removed"
