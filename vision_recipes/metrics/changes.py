@@ -6,7 +6,7 @@
 __all__ = ['MOVES', 'equal_count_threshold', 'Changes', 'compare_shown']
 
 # %% ../../nbs/metrics/08_changes.ipynb #eb2b63d3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Sequence
 import numpy as np
 from .agreement import mask_overlaps, pair_objects
@@ -100,15 +100,7 @@ def _class_changes(before: Sequence[Prediction], after: Sequence[Prediction]) ->
 def _above(p: Prediction, threshold: float) -> Prediction:
     "The objects with scores at or above the threshold, the highest score first"
     rows = np.argsort(-p.scores, kind='stable')
-    rows = rows[p.scores[rows] >= threshold]
-    return replace(
-        p,
-        scores=p.scores[rows],
-        labels=p.labels[rows],
-        boxes=p.boxes[rows],
-        masks=None if p.masks is None else p.crops.take(rows),
-        keypoints=None if p.keypoints is None else p.keypoints[rows],
-    )
+    return p.take(rows[p.scores[rows] >= threshold])
 
 
 def _pair_moves(

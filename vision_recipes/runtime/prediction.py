@@ -27,6 +27,7 @@ class Prediction:
     masks: MaskCrops | np.ndarray | None = None  # N masks as windows of bits; or (N, H, W) bool
     # (N, K, 3) float32: x, y in pixels, and the confidence of each point, 0 to 1
     keypoints: np.ndarray | None = None
+    track_ids: np.ndarray | None = None  # (N,) int64: which track of a video each object belongs to
 
     @property
     def top(self) -> int:  # Position of the highest score
@@ -62,6 +63,8 @@ def to_dict(
     if crops is not None:
         d['masks'] = [_mask_to_json(crops, i) for i in range(len(crops))]
         d['areas'] = crops.areas.tolist()
+    if self.track_ids is not None:
+        d['track_ids'] = self.track_ids.tolist()
     names, points = _class_and_point_names(names, points)
     if names is not None:
         d['names'] = [names[i] for i in self.labels]
@@ -90,7 +93,7 @@ def table(
     names: LabelMap | Sequence[str],  # Of the classes; a label map knows its points too
     points: Sequence[str] | None = None,  # Names of the points, where `names` is not a label map
 ) -> list[dict]:  # A row an object
-    """Class, score and box of each object.
+    """Class, score and box of each object, and the id of its track where it has one.
 
     A mask adds its area in pixels, share of the image and outline, (n, 2) a piece. Each point adds x, y and
     its confidence.
@@ -99,6 +102,8 @@ def table(
     crops = self.crops
     rows = [{'class': names[c], 'score': float(s)} for c, s in zip(self.labels, self.scores)]
     for i, row in enumerate(rows):
+        if self.track_ids is not None:
+            row['track'] = int(self.track_ids[i])
         if self.boxes is not None:
             row['box'] = tuple(map(float, self.boxes[i]))
         if crops is not None:
@@ -112,6 +117,30 @@ def _point_columns(keypoints: np.ndarray, names: Sequence[str] | None) -> dict:
     "The points (K, 3) of one object as columns of a table, by name; without names they are numbered"
     names = names or [f'point {k}' for k in range(len(keypoints))]
     return {name: tuple(map(float, point)) for name, point in zip(names, keypoints)}
+
+# %% ../../nbs/runtime/07_prediction.ipynb #2a769be4
+def _rows_of(column, rows: np.ndarray):
+    "Some rows of a column; None stays None"
+    return None if column is None else column[rows]
+
+
+@patch
+def take(
+    self: Prediction,
+    rows: Sequence[int],  # Positions of objects, (n,) whole numbers; in this order
+) -> Prediction:
+    "Some of the objects, with all that is known of them; not for a classifier, whose scores are of classes"
+    rows = np.asarray(rows, np.int64)
+    crops = self.crops
+    return replace(
+        self,
+        scores=self.scores[rows],
+        labels=self.labels[rows],
+        boxes=_rows_of(self.boxes, rows),
+        masks=None if crops is None else crops.take(rows),
+        keypoints=_rows_of(self.keypoints, rows),
+        track_ids=_rows_of(self.track_ids, rows),
+    )
 
 # %% ../../nbs/runtime/07_prediction.ipynb #50175d66
 @patch
@@ -130,12 +159,5 @@ def of_classes(
     rows = np.flatnonzero(np.isin(self.labels, ids))
     # the new class id of an object is the position of its old one in `ids`, found by a binary search
     order = np.argsort(ids)
-    crops = self.crops
-    return replace(
-        self,
-        scores=self.scores[rows],
-        labels=order[np.searchsorted(ids[order], self.labels[rows])],
-        boxes=self.boxes[rows],
-        masks=None if crops is None else crops.take(rows),
-        keypoints=None if self.keypoints is None else self.keypoints[rows],
-    )
+    kept = self.take(rows)
+    return replace(kept, labels=order[np.searchsorted(ids[order], kept.labels)])
