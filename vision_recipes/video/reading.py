@@ -294,22 +294,23 @@ def camera_number(source: Any) -> int | None:  # None where it is none
     text = str(source)
     return int(text) if text.isdecimal() and not Path(text).exists() else None
 
-# %% ../../nbs/video/01_reading.ipynb #31226015
+# %% ../../nbs/video/01_reading.ipynb #5be02c7e
 def _wanted_frames(
     source,  # As from `open_source`
     start_s: float,
     stop_s: float | None,  # None: the end
     every: int,
+    behind: tuple[int, int] | None,  # As for `Video`
 ) -> Iterator[VideoFrame]:
     "Every n-th frame of a range. Closes the source at the end"
+    first, last = behind or (None, -1)
     try:
-        n_seen = 0
         for index, time_s, pixels in _rising(source, start_s):
             if stop_s is not None and time_s >= stop_s - TIME_TOLERANCE_S:
                 return
-            if n_seen % every == 0:
+            first = index if first is None else first
+            if index > last and (index - first) % every == 0:
                 yield VideoFrame(pixels(), index, time_s)
-            n_seen += 1
     finally:
         source.close()
 
@@ -326,7 +327,7 @@ def _rising(source, start_s: float) -> Iterator[RawFrame]:
         last_s = time_s + shift_s
         yield index, last_s, pixels
 
-# %% ../../nbs/video/01_reading.ipynb #94dd2be5
+# %% ../../nbs/video/01_reading.ipynb #708f1833
 class Video:
     """The frames of a video, decoded ahead in a thread. Use it in a `with` statement, or read it in a loop.
 
@@ -339,16 +340,19 @@ class Video:
         start_s: float | None = None,
         stop_s: float | None = None,
         every: int = 1,
+        # Numbers of the first and the last frame that were read before: the frames behind are wanted
+        behind: tuple[int, int] | None = None,
     ):
         self.name, self.live = source.name, source.live
         # Frames a second of what is given; None where it is not known
         self.frame_rate = source.frame_rate / every if source.frame_rate else None
         self.n_frames = _n_frames(source, start_s or 0, stop_s, every)  # How many come, as far as known
-        frames = _wanted_frames(source, start_s or 0, stop_s, every)
+        frames = _wanted_frames(source, start_s or 0, stop_s, every, behind)
         self._frames = Ahead(frames, n_ahead=1 if self.live else 2, latest=self.live)
         self._first = self._first_frame(start_s)
         height, width = self._first.image.shape[:2]
         self.size_wh = (width, height)  # Of the first frame, pixels
+        self.first_s = self._first.time_s  # When it was
 
     def __repr__(self):
         rate = f'{self.frame_rate:.5g} frames/s' if self.frame_rate else 'unknown frame rate'

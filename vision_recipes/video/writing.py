@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SOUND_OF_MP4', 'TIME_UNIT', 'FRAGMENT_S', 'CRF', 'even_size', 'pad_to_size', 'letterbox_frame', 'Sound', 'AvWriter',
-           'VideoWriter']
+           'VideoWriter', 'refuse_inputs']
 
-# %% ../../nbs/video/02_writing.ipynb #8c137aac
-import os
+# %% ../../nbs/video/02_writing.ipynb #4b27b161
+import itertools, os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Iterable
@@ -220,7 +220,7 @@ def _close_container(self: AvWriter):
     except Exception as e:  # as in `_mux(...)`
         raise _write_error(self._path, e) from e
 
-# %% ../../nbs/video/02_writing.ipynb #a5772c39
+# %% ../../nbs/video/02_writing.ipynb #d5c5cdd9
 class VideoWriter:
     """Write frames as a video. Use it in a `with` statement, so that the file is finished whatever happens.
 
@@ -241,7 +241,7 @@ class VideoWriter:
         self._first_s, self._seen_sizes, self._closed = None, {self.size_wh}, False
         if self.path.suffix.lower() != '.mp4':
             raise VisionRecipesError(f'{path}: videos are written as MP4: let the name end in .mp4.')
-        _refuse_inputs(self.path, [*inputs, *filter(None, [sound_from])])
+        refuse_inputs([self.path], [*inputs, *filter(None, [sound_from])])
         check_writable(self.path, folder=False)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._encoder = _encoder(self.path, self.frame_rate, even_size(self.size_wh), sound_from, start_s)
@@ -252,10 +252,13 @@ class VideoWriter:
     def __exit__(self, *error):
         self.close()
 
-# %% ../../nbs/video/02_writing.ipynb #153810b4
-def _refuse_inputs(path: Path, inputs: list):
+# %% ../../nbs/video/02_writing.ipynb #74d44963
+def refuse_inputs(
+    paths: Iterable[Path],  # What will be written, or removed
+    inputs: Iterable[str | Path],
+):
     "Raise `VisionRecipesError` where a path is one of the inputs, also by another name"
-    for file in map(Path, inputs):
+    for path, file in itertools.product(paths, map(Path, inputs)):
         if path.exists() and file.exists() and path.samefile(file):
             raise VisionRecipesError(f'{path}: is read, so it cannot be written. Name another file.')
 
