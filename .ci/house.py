@@ -26,6 +26,7 @@ FLOORS = {
     'dataloading': 3,
     'metrics': 3,
     'drawing': 3,
+    'tracking': 3,
     'video': 4,
     'tasks': 4,
     'models': 5,

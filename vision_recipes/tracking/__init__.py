@@ -8,7 +8,7 @@ __all__ = ['ByteTracker', 'KeypointSmoother', 'LineCounter', 'TrackSettings', 'Z
 # %% ../../nbs/tracking/index.ipynb #1f0e2e1f
 from ..core.lazy import lazy_names
 
-# %% ../../nbs/tracking/index.ipynb #97a96340
+# %% ../../nbs/tracking/index.ipynb #12a1cd8e
 _all_ = [
     'ByteTracker',
     'KeypointSmoother',
@@ -20,7 +20,8 @@ __getattr__, __dir__ = lazy_names(
     'vision_recipes.tracking',
     {
         'byte_track': ['ByteTracker', 'TrackSettings'],
-        'counting': ['LineCounter', 'ZoneCounter'],
+        'counting': ['LineCounter'],
         'smoothing': ['KeypointSmoother'],
+        'zones': ['ZoneCounter'],
     },
 )

@@ -19,7 +19,7 @@ def measured(
     w, h = x2 - x1, y2 - y1
     return np.stack([x1 + w / 2, y1 + h / 2, w / h, h], 1)
 
-# %% ../../nbs/tracking/02_box_filter.ipynb #74af0dd6
+# %% ../../nbs/tracking/02_box_filter.ipynb #8459d460
 POSITION_STD = 1 / 20  # of the height: DeepSORT's weight for positions
 VELOCITY_STD = 1 / 160  # of the height, for each frame
 
@@ -30,7 +30,7 @@ def _variance(height: np.ndarray, share: float, ratio_std: float) -> np.ndarray:
     std[:, 2] = ratio_std
     return std * std
 
-
+# %% ../../nbs/tracking/02_box_filter.ipynb #e9c8cc02
 @dataclass
 class BoxFilter:
     """A Kalman filter with constant velocity for each of N boxes: SORT's, with the constants of DeepSORT.
@@ -67,7 +67,7 @@ class BoxFilter:
     def joined(self, other: 'BoxFilter') -> 'BoxFilter':
         return BoxFilter(*[np.concatenate(pair) for pair in zip(self.columns(), other.columns())])
 
-# %% ../../nbs/tracking/02_box_filter.ipynb #4f9215e8
+# %% ../../nbs/tracking/02_box_filter.ipynb #cb275969
 @patch
 def predict(
     self: BoxFilter,
@@ -84,7 +84,7 @@ def predict(
     self.cov[rows] += n * velocity_var + n * (n - 1) / 2 * velocity_noise
     self.velocity_var[rows] += n * velocity_noise
 
-# %% ../../nbs/tracking/02_box_filter.ipynb #08cb4cb1
+# %% ../../nbs/tracking/02_box_filter.ipynb #c9832f1e
 @patch
 def gains(
     self: BoxFilter,
