@@ -85,7 +85,7 @@ def _of_one_size(video: Video) -> Iterator[VideoFrame]:
             frame = frame._replace(image=letterbox_frame(frame.image, video.size_wh))
         yield frame
 
-# %% ../../nbs/video/03_prediction.ipynb #69947770
+# %% ../../nbs/video/03_prediction.ipynb #8f885db0
 class Follower:
     "Gives objects ids, smooths their points and counts them; without a tracker it does nothing"
 
@@ -122,13 +122,15 @@ class Follower:
             self._counted_s = time_s
         return self._counts
 
-    def _untracked_rows(self, prediction: Prediction) -> np.ndarray:
-        "Objects without a track that may start one"
-        tracks = self.tracker.tracks
-        shown = tracks.rows[(tracks.ids > 0) & ~tracks.lost]
-        may_start = prediction.scores >= self.tracker.settings.new_score
-        may_start[shown] = False
-        return np.flatnonzero(may_start)
+# %% ../../nbs/video/03_prediction.ipynb #cb2a8711
+@patch
+def _untracked_rows(self: Follower, prediction: Prediction) -> np.ndarray:
+    "Objects without a track that may start one"
+    tracks = self.tracker.tracks
+    shown = tracks.rows[(tracks.ids > 0) & ~tracks.lost]
+    may_start = prediction.scores >= self.tracker.settings.new_score
+    may_start[shown] = False
+    return np.flatnonzero(may_start)
 
 # %% ../../nbs/video/03_prediction.ipynb #45669090
 def make_tracker(
@@ -199,7 +201,7 @@ def counts_csv(counters: Sequence, names: Sequence[str]) -> str:
     writer.writerows(rows)
     return out.getvalue()
 
-# %% ../../nbs/video/03_prediction.ipynb #91561738
+# %% ../../nbs/video/03_prediction.ipynb #06d01e51
 class _Outputs:
     "Writes the frames of a run: drawn into a video, and as lines of JSON. It works in a thread"
 
@@ -231,7 +233,7 @@ class _Outputs:
         if self.writer is not None:
             self.writer.close()
 
-
+# %% ../../nbs/video/03_prediction.ipynb #8bccb700
 def _free_video(out: Path) -> Path:
     "The name for the next part of a video"
     number, path = 1, out / 'video.mp4'

@@ -363,7 +363,7 @@ class Video:
         "Stop decoding, and close the file or the camera"
         self._frames.close()
 
-# %% ../../nbs/video/01_reading.ipynb #8d3fb582
+# %% ../../nbs/video/01_reading.ipynb #bc5f13c3
 @patch
 def _first_frame(self: Video, start_s: float | None) -> VideoFrame:
     "Wait for the first frame. Raises `VisionRecipesError` where there is none"
@@ -395,7 +395,7 @@ def __iter__(self: Video) -> Iterator[VideoFrame]:
     finally:
         self.close()
 
-
+# %% ../../nbs/video/01_reading.ipynb #43f59563
 @patch
 def __enter__(self: Video):
     return self
