@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['BATCH_SIZE', 'FRAMES_FILE', 'COUNTS_FILE', 'SUMMARY_FILE', 'SAME_IN_A_RESUME', 'VideoOptions', 'Follower',
-           'make_tracker', 'FrameDrawer', 'frame_row', 'counts_csv', 'predict_video']
+           'make_tracker', 'frame_row', 'counts_csv', 'predict_video']
 
-# %% ../../nbs/video/03_prediction.ipynb #87be18c6
+# %% ../../nbs/video/03_prediction.ipynb #922ed8e6
 import csv, io, time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -18,11 +18,10 @@ from ..core.console import human_time, log_info, plural, progress
 from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, read_json, write_json, write_text
 from ..core.patching import patch
-from ..drawing.boxes import draw_boxes
-from ..drawing.canvas import caption
 from ..runtime.prediction import Prediction
 from ..tracking.byte_track import ByteTracker, TrackSettings
 from ..tracking.smoothing import KeypointSmoother
+from .frame_drawing import FrameDrawer
 from .reading import open_source, open_video, Video, VideoFrame
 from .records import FrameLog, read_frame_log, replayed
 from .threads import Behind
@@ -156,25 +155,6 @@ def _checked_follower(predictor, video: Video, tracker, counters, smooth: bool) 
         raise VisionRecipesError(f'Smoothing is for keypoints, but the model is for {card.task}.')
     needs_tracker = bool(counters) or smooth
     return Follower(make_tracker(tracker or needs_tracker, video.frame_rate), counters, smooth)
-
-# %% ../../nbs/video/03_prediction.ipynb #86888342
-class FrameDrawer:
-    "Draws what was found, tracked and counted on the frames of one video"
-
-    def __init__(self, card, min_score: float):  # A `ModelCard`; objects with a lower score are not drawn
-        self.card, self.min_score = card, min_score
-
-    def __call__(
-        self,
-        image: Image.Image,
-        prediction: Prediction,  # With `track_ids` where it is tracked
-        counts: Sequence = (),  # Each counter with its numbers, from `Follower.counts`
-    ) -> Image.Image:
-        names = self.card.labels.names
-        if prediction.boxes is None:
-            return caption(image, f'{names[prediction.top]} {prediction.scores[prediction.top]:.0%}')
-        prediction = prediction.take(np.flatnonzero(prediction.scores >= self.min_score))
-        return draw_boxes(image, prediction.boxes, [names[c] for c in prediction.labels])
 
 # %% ../../nbs/video/03_prediction.ipynb #a63b9836
 def frame_row(
