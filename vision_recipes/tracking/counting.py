@@ -17,7 +17,7 @@ from ..core.patching import patch
 from ..runtime.prediction import Prediction
 from .byte_track import checked_seconds
 
-# %% ../../nbs/tracking/04_counting.ipynb #d871c3d3
+# %% ../../nbs/tracking/04_counting.ipynb #f3bb9f8d
 FORGET_FRAMES = 3000  # An id that was not seen for so many frames is forgotten: memory stays small
 _ANCHORS = {'bottom': 1.0, 'centre': 0.5}  # how far down the box it lies
 
@@ -38,14 +38,14 @@ class CountedTrack:
     labels: Counter  # how many boxes it had of each class
     seen: int = 0  # in which update it was last seen
     side: int = 0  # 1 or -1: where it was last clearly seen; 0: nowhere yet
-    xy: tuple[float, float] | None = None  # its anchor in the last update, for a line
+    xy: tuple[float, ...] | None = None  # where it was last: x, y and distance from the line
     place: float = math.nan  # where it last crossed the line: 0 is its start, 1 its end
 
     def label(self) -> int:
         "The class that most of its boxes had; of several the smallest id"
         return min(self.labels, key=lambda label: (-self.labels[label], label))
 
-# %% ../../nbs/tracking/04_counting.ipynb #ed928159
+# %% ../../nbs/tracking/04_counting.ipynb #a622a59e
 class TrackCounter:
     "What the counters share: name, anchor, margin, and the ids that were seen"
 
@@ -62,7 +62,7 @@ class TrackCounter:
         self.n_updates, self._size_wh = 0, None
 
     def _seen(self, prediction: Prediction) -> list[tuple[int, CountedTrack]]:
-        "The ids of this frame with what is known of each, in the order of the objects"
+        "The ids of this frame with what is known of each, as the objects are ordered"
         _check_tracked(prediction)
         if prediction.size_wh != self._size_wh:
             self._check_image(prediction.size_wh)
@@ -83,7 +83,7 @@ class TrackCounter:
         oldest = self.n_updates - FORGET_FRAMES
         self.members = {track: m for track, m in self.members.items() if m.seen > oldest}
 
-# %% ../../nbs/tracking/04_counting.ipynb #7dfb8531
+# %% ../../nbs/tracking/04_counting.ipynb #ff81f553
 def _check_tracked(prediction: Prediction):
     "Refuse a prediction without ids. Raises `VisionRecipesError`"
     if prediction.track_ids is None or prediction.boxes is None:
@@ -105,7 +105,7 @@ def checked_points(what: str, points) -> np.ndarray:  # (n, 2) float64
 
 
 def touches_image(start: np.ndarray, end: np.ndarray, size_wh: tuple[int, int]) -> bool:
-    "Whether a line has a part in the image: Liang and Barsky, the part of the line between each pair of sides"
+    "Whether a line has a part in the image: what lies between each pair of its sides (Liang and Barsky)"
     first, last = 0.0, 1.0
     for begin, step, limit in zip(start, end - start, size_wh):
         if step == 0:
@@ -127,7 +127,7 @@ class Crossing:
     track_id: int
     label: int  # class id, of most of its boxes until then
 
-# %% ../../nbs/tracking/04_counting.ipynb #c9892f51
+# %% ../../nbs/tracking/04_counting.ipynb #e09a0aa6
 class LineCounter(TrackCounter):
     """Counts the objects that pass a line, by direction and class.
 
@@ -146,7 +146,8 @@ class LineCounter(TrackCounter):
     ):
         super().__init__(name, anchor, margin)
         self.start_xy, self.end_xy = checked_points(f'Line {name!r}', [start_xy, end_xy])
-        self.length = math.hypot(*(self.end_xy - self.start_xy))
+        dx, dy = (self.end_xy - self.start_xy).tolist()
+        self.length = math.sqrt(dx * dx + dy * dy)
         if self.length == 0:
             raise VisionRecipesError(f'Line {name!r} starts and ends at {brief(tuple(start_xy))}.')
         self.crossings: list[Crossing] = []
@@ -164,7 +165,7 @@ class LineCounter(TrackCounter):
         (dx, dy), (x, y) = self.end_xy - self.start_xy, (xy - self.start_xy).T
         return (dx * y - dy * x) / self.length
 
-# %% ../../nbs/tracking/04_counting.ipynb #c41d1929
+# %% ../../nbs/tracking/04_counting.ipynb #ce9a3796
 @patch
 def update(
     self: LineCounter,
@@ -176,9 +177,9 @@ def update(
     members = self._seen(prediction)
     if not members:
         return []
-    xy = anchors(prediction.boxes, self.anchor)
-    distance = self.distance(xy)
-    margin = self.margin * (prediction.boxes[:, 3] - prediction.boxes[:, 1])
+    boxes = prediction.boxes.astype(np.float64)
+    xy = anchors(boxes, self.anchor)
+    distance, margin = self.distance(xy), self.margin * (boxes[:, 3] - boxes[:, 1])
     new = []
     for i, (track, member) in enumerate(members):
         self._follow(member, xy[i], distance[i])

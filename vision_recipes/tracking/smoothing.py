@@ -73,7 +73,7 @@ def update(
         points[i, :, :2] = self._smooth(track, points[i, :, :2].copy(), float(diagonals[i]), time_s)
     return replace(prediction, keypoints=points.astype(prediction.keypoints.dtype))
 
-# %% ../../nbs/tracking/06_smoothing.ipynb #ed960afd
+# %% ../../nbs/tracking/06_smoothing.ipynb #7615ec89
 @patch
 def _smooth(
     self: KeypointSmoother,
@@ -83,7 +83,7 @@ def _smooth(
     time_s: float,
 ) -> np.ndarray:  # (K, 2)
     "The points of one track, smoothed"
-    if track not in self._last or not np.isfinite(xy).all():
+    if track not in self._last or not np.isfinite([xy, self._last[track][0]]).all():
         self._last[track] = (xy, np.zeros_like(xy), time_s)
         return xy
     last_xy, last_speed, last_time = self._last[track]

@@ -56,7 +56,7 @@ def _border_distance(xy: np.ndarray, polygon: np.ndarray) -> np.ndarray:  # (N,)
     along = ((offset * side).sum(-1) / squared).clip(0, 1)
     return np.linalg.norm(offset - along[..., None] * side, axis=-1).min(1)
 
-# %% ../../nbs/tracking/05_zones.ipynb #7da74a83
+# %% ../../nbs/tracking/05_zones.ipynb #976ca580
 class ZoneCounter(TrackCounter):
     """Counts who enters and leaves a polygon, and how long each stays.
 
@@ -76,7 +76,7 @@ class ZoneCounter(TrackCounter):
             )
         if crosses_itself(self.polygon):
             raise VisionRecipesError(
-                f'The sides of zone {name!r} cross each other. Give the corners in their order along the border.'
+                f'The sides of zone {name!r} cross each other. Give the corners as they follow on the border.'
             )
         self.visits: list[Visit] = []  # ended ones
         self.open: dict[int, Visit] = {}  # by id

@@ -1,0 +1,422 @@
+// Ids for the objects of a video, and lines that count them: ByteTrack in the browser, as in Python.
+//
+// This file is the source. Edit it here: no notebook exports it, and every page gets a copy of it as it is.
+// nbs/deploy/web/07_tracker.ipynb holds its tests; nbs/tracking/*.ipynb explain the steps.
+// The operations are those of Python in the same order, in double precision, so that the results are equal.
+
+// ## Assignment: vision_recipes/tracking/assignment.py
+
+// The shortest path from the row `start`, which has no column, to a free column; moves the prices.
+// {column, previousRow}: where it ends, and the row before each column.
+function shortestPath(costs, start, rowPrices, columnPrices, rowOf) {
+  const n = rowOf.length;
+  const distance = new Array(n).fill(Infinity);
+  const previousRow = new Array(n).fill(-1);
+  const visited = new Array(n).fill(false);
+  let row = start;
+  let length = 0;
+  let column = -1;
+  while (row >= 0) {
+    let nearest = -1;
+    for (let c = 0; c < n; c++) {
+      if (visited[c]) continue;
+      const throughRow = length + costs[row][c] - rowPrices[row] - columnPrices[c];
+      if (throughRow < distance[c]) {
+        distance[c] = throughRow;
+        previousRow[c] = row;
+      }
+      if (nearest < 0 || distance[c] < distance[nearest]) nearest = c;
+    }
+    column = nearest;
+    visited[column] = true;
+    length = distance[column];
+    row = rowOf[column];
+  }
+  rowPrices[start] += length;
+  for (let c = 0; c < n; c++) {
+    if (!visited[c] || rowOf[c] < 0) continue;
+    rowPrices[rowOf[c]] += length - distance[c];
+    columnPrices[c] -= length - distance[c];
+  }
+  return {column, previousRow};
+}
+
+// Pairs [row, column] with the least sum of the costs, an array of rows of finite numbers.
+export function linearAssignment(costs) {
+  const nRows = costs.length;
+  const nColumns = nRows ? costs[0].length : 0;
+  if (nRows > nColumns) {
+    const turned = Array.from({length: nColumns}, (_, c) => costs.map(row => row[c]));
+    return linearAssignment(turned).map(([c, r]) => [r, c]).sort((a, b) => a[0] - b[0]);
+  }
+  const rowPrices = new Array(nRows).fill(0);
+  const columnPrices = new Array(nColumns).fill(0);
+  const columnOf = new Array(nRows).fill(-1);
+  const rowOf = new Array(nColumns).fill(-1);
+  for (let row = 0; row < nRows; row++) {
+    let {column, previousRow} = shortestPath(costs, row, rowPrices, columnPrices, rowOf);
+    while (column >= 0) { // backwards along the path: each row takes the column that was found from it
+      const taker = previousRow[column];
+      rowOf[column] = taker;
+      [column, columnOf[taker]] = [columnOf[taker], column];
+    }
+  }
+  return columnOf.map((column, row) => [row, column]);
+}
+
+// Pairs [row, column] at the least sum of costs, where a row without a pair costs `limit`.
+export function matchCosts(costs, limit) {
+  const perColumn = costs.length ? costs[0].map((_, c) => costs.filter(row => row[c] <= limit).length) : [];
+  const pairs = [];
+  const restRows = [];
+  const isRest = perColumn.map(n => n > 0);
+  costs.forEach((row, r) => {
+    const possible = row.flatMap((cost, c) => (cost <= limit ? [c] : []));
+    if (possible.length === 1 && perColumn[possible[0]] === 1) {
+      pairs.push([r, possible[0]]);
+      isRest[possible[0]] = false;
+    } else if (possible.length) {
+      restRows.push(r);
+    }
+  });
+  const restColumns = isRest.flatMap((rest, c) => (rest ? [c] : []));
+  const block = restRows.map(r => restColumns.map(c => Math.min(costs[r][c], limit)));
+  for (const [i, j] of linearAssignment(block)) {
+    if (costs[restRows[i]][restColumns[j]] <= limit) pairs.push([restRows[i], restColumns[j]]);
+  }
+  return pairs;
+}
+
+// ## Boxes that move: vision_recipes/tracking/box_filter.py
+
+const POSITION_STD = 1 / 20; // of the height
+const VELOCITY_STD = 1 / 160; // of the height, for each frame
+
+// Centre x, centre y, width / height, height of a box [x1, y1, x2, y2].
+function measured([x1, y1, x2, y2]) {
+  const w = x2 - x1;
+  const h = y2 - y1;
+  return [x1 + w / 2, y1 + h / 2, w / h, h];
+}
+
+function variances(height, share, ratioStd) {
+  const std = share * height;
+  return [std * std, std * std, ratioStd * ratioStd, std * std];
+}
+
+// A Kalman filter with constant velocity for one box.
+export class BoxFilter {
+  constructor(box) {
+    this.position = measured(box);
+    this.velocity = [0, 0, 0, 0];
+    this.variance = variances(this.position[3], 2 * POSITION_STD, 1e-2);
+    this.covariance = [0, 0, 0, 0];
+    this.velocityVariance = variances(this.position[3], 10 * VELOCITY_STD, 1e-5);
+  }
+
+  corners() {
+    const [x, y, ratio, height] = this.position;
+    const halfW = ratio / 2 * height;
+    const halfH = height / 2;
+    return [x - halfW, y - halfH, x + halfW, y + halfH];
+  }
+
+  predict(n) {
+    const height = this.position[3];
+    const noise = variances(height, POSITION_STD, 1e-2);
+    const velocityNoise = variances(height, VELOCITY_STD, 1e-5);
+    for (let k = 0; k < 4; k++) {
+      const covariance = this.covariance[k];
+      const velocityVariance = this.velocityVariance[k];
+      this.position[k] += n * this.velocity[k];
+      const grown = 2 * n * covariance + n * n * velocityVariance + n * noise[k];
+      this.variance[k] += grown + n * (n - 1) * (2 * n - 1) / 6 * velocityNoise[k];
+      this.covariance[k] += n * velocityVariance + n * (n - 1) / 2 * velocityNoise[k];
+      this.velocityVariance[k] += n * velocityNoise[k];
+    }
+  }
+
+  update(box) {
+    const found = measured(box);
+    const noise = variances(this.position[3], POSITION_STD, 1e-1);
+    for (let k = 0; k < 4; k++) {
+      const variance = this.variance[k];
+      const covariance = this.covariance[k];
+      const total = variance + noise[k];
+      const gain = variance / total;
+      const velocityGain = covariance / total;
+      const difference = found[k] - this.position[k];
+      this.position[k] += gain * difference;
+      this.velocity[k] += velocityGain * difference;
+      this.variance[k] = variance - gain * variance;
+      this.covariance[k] = covariance - gain * covariance;
+      this.velocityVariance[k] -= velocityGain * covariance;
+    }
+  }
+}
+
+// ## The tracker: vision_recipes/tracking/byte_track.py
+
+// The defaults of `TrackSettings`, by its names.
+export const TRACK_SETTINGS = {
+  high_score: 0.5,
+  low_score: 0.1,
+  new_score: 0.6,
+  match_cost: 0.8,
+  low_match_cost: 0.5,
+  new_match_cost: 0.7,
+  lost_s: 1,
+  duplicate_iou: 0.85,
+  class_aware: true,
+};
+
+function iou([ax1, ay1, ax2, ay2], [bx1, by1, bx2, by2]) {
+  const w = Math.max(Math.min(ax2, bx2) - Math.max(ax1, bx1), 0);
+  const h = Math.max(Math.min(ay2, by2) - Math.max(ay1, by1), 0);
+  const common = w * h;
+  const ratio = common / ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - common);
+  return Number.isFinite(ratio) ? ratio : 0;
+}
+
+export class ByteTracker {
+  constructor(settings = {}, frameRate = 30) {
+    if (!(frameRate > 0 && frameRate < Infinity)) {
+      throw new Error(`frameRate must be a number of frames a second, above 0, but is ${frameRate}.`);
+    }
+    for (const name of Object.keys(settings)) {
+      if (!(name in TRACK_SETTINGS)) throw new Error(`There is no setting ${name}.`);
+    }
+    this.settings = {...TRACK_SETTINGS, ...settings};
+    this.lostFrames = this.settings.lost_s * frameRate + 1e-6;
+    this.frameRate = frameRate;
+    this.reset();
+  }
+
+  // Forget everything, for another video: ids begin at 1 again.
+  reset() {
+    this.nextId = 1;
+    this.timeS = null;
+    this.forgetTracks();
+  }
+
+  // Without tracks, as before the first frame; ids go on.
+  forgetTracks() {
+    this.tracks = [];
+    this.now = 0; // in frames
+    this.begins = true;
+    this.size = null;
+  }
+
+  // The next frame: `boxes` flat, XYXY in pixels; `size` [width, height], where the images may change.
+  // {rows, ids}: the objects that belong to confirmed tracks, by ascending ids; rows are their positions.
+  update({boxes, scores, labels, size = null}, timeS = null) {
+    const found = foundObjects(boxes, scores, labels, this.settings.low_score);
+    const frames = this.framesPassed(timeS);
+    if (this.size && size && (size[0] !== this.size[0] || size[1] !== this.size[1])) this.forgetTracks();
+    this.size = size;
+    this.advance(frames);
+    const left = this.associate(found);
+    this.dropTracks();
+    this.start(left);
+    this.removeDuplicates();
+    this.begins = false;
+    const shown = this.tracks.filter(t => t.id > 0 && !t.lost).sort((a, b) => a.id - b.id);
+    return {rows: shown.map(t => t.row), ids: shown.map(t => t.id)};
+  }
+
+  // How many frames have passed; a time that jumps back counts as one frame.
+  framesPassed(timeS) {
+    const before = this.timeS;
+    if (timeS !== null && !Number.isFinite(timeS)) throw new Error(`${timeS} is no time in seconds.`);
+    this.timeS = timeS;
+    if (timeS === null || before === null) return 1;
+    const frames = Math.floor((timeS - before) * this.frameRate * 100 + 0.5) / 100;
+    return frames < 0 ? 1 : frames;
+  }
+
+  advance(frames) {
+    this.now += frames;
+    this.tracks = this.tracks.filter(t => t.id === 0 || this.now - t.last - 1 <= this.lostFrames);
+    for (const track of this.tracks) {
+      if (track.lost) track.box.velocity[3] = 0;
+      if (track.id > 0) track.box.predict(frames);
+    }
+  }
+
+  // Pairs tracks with boxes in three stages; gives the boxes of high score that are left.
+  associate(found) {
+    const {high_score, match_cost, low_match_cost, new_match_cost} = this.settings;
+    for (const track of this.tracks) {
+      track.corners = track.box.corners();
+      track.row = -1;
+    }
+    const high = found.filter(f => f.score > high_score);
+    const low = found.filter(f => f.score <= high_score);
+    const confirmed = this.tracks.filter(t => t.id > 0);
+    const left = this.pair(confirmed, high, match_cost, true);
+    this.pair(confirmed.filter(t => !t.lost && t.row < 0), low, low_match_cost, false);
+    const rest = this.pair(this.tracks.filter(t => t.id === 0), left, new_match_cost, true);
+    for (const track of this.tracks) {
+      if (track.id === 0 && track.row >= 0) track.id = this.nextId++;
+      track.lost = track.row < 0;
+    }
+    return rest;
+  }
+
+  // One stage: the tracks get their boxes; gives the boxes that are left.
+  pair(tracks, found, limit, byScore) {
+    const cost = (track, f) => {
+      if (this.settings.class_aware && track.label !== f.label) return Infinity;
+      return 1 - iou(track.corners, f.box) * (byScore ? f.score : 1);
+    };
+    const costs = tracks.map(track => found.map(f => cost(track, f)));
+    const taken = new Set();
+    for (const [i, j] of matchCosts(costs, limit)) {
+      const {box, label, row} = found[j];
+      tracks[i].box.update(box);
+      Object.assign(tracks[i], {label, row, last: this.now});
+      taken.add(j);
+    }
+    return found.filter((_, j) => !taken.has(j));
+  }
+
+  // Removes unconfirmed tracks without a box, and tracks that were lost for too long.
+  dropTracks() {
+    this.tracks = this.tracks.filter(
+      t => t.row >= 0 || (t.id > 0 && this.now - t.last <= this.lostFrames));
+  }
+
+  start(left) {
+    for (const {box, score, label, row} of left) {
+      if (score < this.settings.new_score) continue;
+      const id = this.begins ? this.nextId++ : 0;
+      const times = {first: this.now, last: this.now};
+      this.tracks.push({id, label, row, lost: false, ...times, box: new BoxFilter(box)});
+    }
+  }
+
+  // Of a seen and a lost track that lie on each other, the one that was followed for longer stays.
+  removeDuplicates() {
+    const lost = this.tracks.filter(t => t.lost);
+    if (!lost.length) return;
+    for (const track of this.tracks) track.corners = track.box.corners();
+    const gone = new Set();
+    for (const track of this.tracks.filter(t => !t.lost)) {
+      for (const other of lost) {
+        if (iou(track.corners, other.corners) <= this.settings.duplicate_iou) continue;
+        if (this.settings.class_aware && track.label !== other.label) continue;
+        gone.add(track.last - track.first > other.last - other.first ? other : track);
+      }
+    }
+    this.tracks = this.tracks.filter(t => !gone.has(t));
+  }
+
+  // What is followed, but not seen now: [{id, label, box, missingS}] by ascending ids.
+  lost() {
+    const lost = this.tracks.filter(t => t.lost).sort((a, b) => a.id - b.id);
+    const missing = t => (this.now - t.last) / this.frameRate;
+    return lost.map(t => ({id: t.id, label: t.label, box: t.box.corners(), missingS: missing(t)}));
+  }
+}
+
+// The objects with an area and a score above `lowScore`.
+function foundObjects(boxes, scores, labels, lowScore) {
+  const found = [];
+  for (let row = 0; row < scores.length; row++) {
+    const box = Array.from(boxes.slice(4 * row, 4 * row + 4));
+    if (!box.every(Number.isFinite) || !Number.isFinite(scores[row])) {
+      throw new Error(`Object ${row} has a box or score that is not finite.`);
+    }
+    if (box[2] > box[0] && box[3] > box[1] && scores[row] > lowScore) {
+      found.push({box, score: scores[row], label: Number(labels[row]), row});
+    }
+  }
+  return found;
+}
+
+// ## Lines that count: vision_recipes/tracking/counting.py
+
+const FORGET_FRAMES = 3000; // an id that was not seen for so many frames is forgotten
+const ANCHORS = {bottom: 1, centre: 0.5}; // how far down the box it lies
+
+export class LineCounter {
+  constructor(name, startXY, endXY, {anchor = 'bottom', margin = 0.1} = {}) {
+    if (!(anchor in ANCHORS)) throw new Error(`anchor: ${anchor} is not one of bottom, centre.`);
+    Object.assign(this, {name, startXY, endXY, anchor, margin});
+    const dx = endXY[0] - startXY[0];
+    const dy = endXY[1] - startXY[1];
+    this.length = Math.sqrt(dx * dx + dy * dy);
+    if (!(this.length > 0)) throw new Error(`Line ${name} has no length.`);
+    this.crossings = [];
+    this.members = new Map();
+    this.nUpdates = 0;
+  }
+
+  // The objects of a frame: `boxes` flat, XYXY in pixels, with `ids` and `labels`. Gives the new crossings.
+  update({boxes, ids, labels}, timeS) {
+    this.nUpdates += 1;
+    if (this.nUpdates % FORGET_FRAMES === 0) this.forget();
+    const crossings = [];
+    for (let i = 0; i < ids.length; i++) {
+      const [x1, y1, x2, y2] = boxes.slice(4 * i, 4 * i + 4);
+      const member = this.member(ids[i], Number(labels[i]));
+      const xy = [(x1 + x2) / 2, y1 + ANCHORS[this.anchor] * (y2 - y1)];
+      const distance = this.distance(xy);
+      this.follow(member, xy, distance);
+      if (Math.abs(distance) <= this.margin * (y2 - y1)) continue;
+      const side = distance > 0 ? 1 : -1;
+      if (side === -member.side && member.place >= 0 && member.place <= 1) {
+        const direction = side > 0 ? 'in' : 'out';
+        crossings.push({line: this.name, timeS, direction, id: ids[i], label: majority(member.labels)});
+      }
+      member.side = side;
+    }
+    this.crossings.push(...crossings);
+    return crossings;
+  }
+
+  // What is known of an id: how many boxes of each class, where it was clearly seen, where it crossed.
+  member(id, label) {
+    if (!this.members.has(id)) this.members.set(id, {labels: new Map(), side: 0, before: null, place: NaN});
+    const member = this.members.get(id);
+    member.labels.set(label, (member.labels.get(label) ?? 0) + 1);
+    member.seen = this.nUpdates;
+    return member;
+  }
+
+  forget() {
+    for (const [id, {seen}] of this.members) {
+      if (seen <= this.nUpdates - FORGET_FRAMES) this.members.delete(id);
+    }
+  }
+
+  // How far a point is from the endless line: positive on its right.
+  distance([x, y]) {
+    const [dx, dy] = [this.endXY[0] - this.startXY[0], this.endXY[1] - this.startXY[1]];
+    return (dx * (y - this.startXY[1]) - dy * (x - this.startXY[0])) / this.length;
+  }
+
+  // Remember where the anchor crosses the endless line: 0 is the start of the line, 1 its end.
+  follow(member, xy, distance) {
+    const before = member.before;
+    member.before = {xy, distance};
+    if (!before || (before.distance > 0) === (distance > 0)) return;
+    const share = before.distance / (before.distance - distance);
+    const x = before.xy[0] + share * (xy[0] - before.xy[0]) - this.startXY[0];
+    const y = before.xy[1] + share * (xy[1] - before.xy[1]) - this.startXY[1];
+    const [dx, dy] = [this.endXY[0] - this.startXY[0], this.endXY[1] - this.startXY[1]];
+    member.place = (x * dx + y * dy) / (dx * dx + dy * dy);
+  }
+
+  counts(label = null) {
+    const of = this.crossings.filter(c => label === null || c.label === label);
+    const n = direction => of.filter(c => c.direction === direction).length;
+    return {in: n('in'), out: n('out')};
+  }
+}
+
+// The class that most boxes had; of several the smallest id.
+function majority(labels) {
+  const sorted = [...labels].sort(([a, n], [b, m]) => m - n || a - b);
+  return sorted[0][0];
+}
