@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['align_labels', 'Annotations', 'check', 'dataset_folder', 'Finding', 'Findings', 'fix_boxes', 'folds', 'leak_report',
-           'make_samples', 'read_annotations', 'read_coco', 'read_hagrid', 'read_image_folder', 'read_labelme',
-           'read_voc', 'read_yolo', 'READERS', 'split', 'with_groups', 'write_coco', 'write_labelme', 'write_yolo']
+           'make_clip', 'make_samples', 'read_annotations', 'read_coco', 'read_hagrid', 'read_image_folder',
+           'read_labelme', 'read_voc', 'read_yolo', 'read_tracks', 'READERS', 'split', 'TrackTable', 'with_groups',
+           'write_clip', 'write_coco', 'write_labelme', 'write_tracks', 'write_yolo']
 
 # %% ../../nbs/data/index.ipynb #35ae20c3
 from ..core.lazy import lazy_names
@@ -22,6 +23,7 @@ _all_ = [
     'fix_boxes',
     'folds',
     'leak_report',
+    'make_clip',
     'make_samples',
     'read_annotations',
     'read_coco',
@@ -30,11 +32,15 @@ _all_ = [
     'read_labelme',
     'read_voc',
     'read_yolo',
+    'read_tracks',
     'READERS',
     'split',
+    'TrackTable',
     'with_groups',
+    'write_clip',
     'write_coco',
     'write_labelme',
+    'write_tracks',
     'write_yolo',
 ]
 
@@ -54,6 +60,8 @@ __getattr__, __dir__ = lazy_names(
         'formats.yolo': ['read_yolo', 'write_yolo'],
         'readers': ['READERS', 'read_annotations'],
         'splits': ['split', 'folds', 'leak_report'],
+        'synthetic.clips': ['make_clip', 'write_clip'],
         'synthetic.make': ['make_samples'],
+        'tracks': ['TrackTable', 'read_tracks', 'write_tracks'],
     },
 )

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['Calibration', 'calibration_bins', 'Changes', 'compare_shown', 'DetectionEvaluation', 'evaluate_calibration',
-           'evaluate_classification', 'evaluate_detection', 'evaluate_keypoints', 'evaluate_masks', 'Evaluation',
-           'KeypointEvaluation', 'match_predictions', 'rank_boxes', 'RankedBoxes', 'Tolerance', 'wilson_interval']
+           'evaluate_classification', 'evaluate_detection', 'evaluate_keypoints', 'evaluate_masks', 'evaluate_tracks',
+           'Evaluation', 'KeypointEvaluation', 'match_predictions', 'rank_boxes', 'RankedBoxes', 'Tolerance',
+           'TrackingEvaluation', 'wilson_interval']
 
 # %% ../../nbs/metrics/index.ipynb #e1e42ee5
 from ..core.lazy import lazy_names
@@ -22,12 +23,14 @@ _all_ = [
     'evaluate_detection',
     'evaluate_keypoints',
     'evaluate_masks',
+    'evaluate_tracks',
     'Evaluation',
     'KeypointEvaluation',
     'match_predictions',
     'rank_boxes',
     'RankedBoxes',
     'Tolerance',
+    'TrackingEvaluation',
     'wilson_interval',
 ]
 __getattr__, __dir__ = lazy_names(
@@ -42,5 +45,6 @@ __getattr__, __dir__ = lazy_names(
         'keypoints': ['KeypointEvaluation', 'evaluate_keypoints'],
         'masks': ['evaluate_masks'],
         'ranking': ['rank_boxes', 'RankedBoxes'],
+        'tracking': ['evaluate_tracks', 'TrackingEvaluation'],
     },
 )
