@@ -6,9 +6,9 @@
 __all__ = ['SHAPE_COLORS', 'environment', 'printed', 'real_data', 'real_weights', 'run_python', 'loaded_modules', 'write_file',
            'write_image', 'png_base64', 'labelme_shape', 'labelme_file', 'smooth_image', 'busy_image',
            'test_same_image', 'draw_shapes', 'shape_extent', 'class_folders', 'two_box_images', 'box_parts',
-           'object_columns', 'random_detections', 'coco_index', 'finite_backward', 'spread_rcnn_weights',
-           'color_classifier', 'has_node', 'run_javascript', 'numbered_frames', 'frame_number', 'numbered_clip',
-           'has_av']
+           'object_columns', 'random_detections', 'random_scene', 'coco_index', 'finite_backward',
+           'spread_rcnn_weights', 'color_classifier', 'has_node', 'run_javascript', 'numbered_frames', 'frame_number',
+           'numbered_clip', 'has_av']
 
 # %% ../../nbs/core/05_testing.ipynb #9df989e1
 import base64, io, itertools, json, os, shutil, subprocess, sys, tempfile
@@ -16,7 +16,7 @@ from contextlib import contextmanager, redirect_stdout
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Iterable, Iterator
 from unittest import mock
 import numpy as np
 from PIL import Image, ImageDraw
@@ -419,6 +419,37 @@ def _random_predictions(rng, objects, max_boxes: int, n_classes: int, jitter: fl
     rounded = rng.random(n) < 0.2  # some lie on whole pixels, as the objects do
     rows[rounded, 1:] = np.round(rows[rounded, 1:])
     return rows
+
+# %% ../../nbs/core/05_testing.ipynb #b4e1c6fa
+def random_scene(
+    seed: int,
+    n_frames: int = 60,
+    n_objects: int = 12,
+    n_classes: int = 1,
+    miss: float = 0.1,  # Share of the boxes that the detector does not give
+    clutter: float = 1.0,  # Wrong boxes in a frame, on average
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Detections of a video of 640 x 480 pixels, frame by frame, the highest score first.
+
+    Boxes (N, 4) float32 XYXY, scores (N,) float32 and class ids (N,) int64.
+    """
+    rng = np.random.default_rng(seed)
+    size = rng.uniform(20, 90, (n_objects, 2))
+    start, velocity = rng.uniform(0, 480, (n_objects, 2)), rng.normal(0, 5, (n_objects, 2))
+    begin, length = rng.integers(0, n_frames // 2 + 1, n_objects), rng.integers(2, n_frames + 1, n_objects)
+    labels = rng.integers(0, n_classes, n_objects)
+    for k in range(n_frames):
+        here = np.flatnonzero((begin <= k) & (k < begin + length) & (rng.random(n_objects) >= miss))
+        n_wrong = rng.poisson(clutter)
+        centre = start[here] + (k - begin[here])[:, None] * velocity[here] + rng.normal(0, 2, (len(here), 2))
+        half = size[here] * rng.uniform(0.45, 0.55, (len(here), 2))
+        centre = np.concatenate([centre, rng.uniform(0, 480, (n_wrong, 2))])
+        half = np.concatenate([half, rng.uniform(5, 50, (n_wrong, 2))])
+        boxes = np.concatenate([centre - half, centre + half], 1).astype(np.float32)
+        scores = np.append(rng.uniform(0.2, 1, len(here)), rng.uniform(0, 0.8, n_wrong)).astype(np.float32)
+        class_ids = np.append(labels[here], rng.integers(0, n_classes, n_wrong))
+        order = np.argsort(-scores, kind='stable')
+        yield boxes[order], scores[order], class_ids[order]
 
 # %% ../../nbs/core/05_testing.ipynb #d987dd98
 def coco_index(
