@@ -46,9 +46,13 @@ setup(
     package_data={f'{cfg["lib_path"]}.deploy.web': ['static/*.html', 'static/*.css', 'static/*.js']},
     install_requires=listed('requirements'),
     extras_require={
-        **{extra: listed(f'{extra}_requirements') for extra in ('train', 'heic', 'tensorboard', 'ray')},
+        **{
+            extra: listed(f'{extra}_requirements')
+            for extra in ('train', 'video', 'heic', 'tensorboard', 'ray')
+        },
         'dev': [
             *listed('train_requirements'),
+            *listed('video_requirements'),
             *listed('tensorboard_requirements'),
             *listed('dev_requirements'),
         ],

@@ -27,6 +27,7 @@ FLOORS = {
     'metrics': 3,
     'drawing': 3,
     'tracking': 3,
+    'video': 4,
     'tasks': 4,
     'models': 5,
     'training': 6,

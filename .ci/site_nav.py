@@ -8,7 +8,7 @@ from pathlib import Path
 REFERENCE = 'reference.ipynb'
 INTRO = (
     'The library has rooms, and each module is a page that explains it, shows it and tests it. '
-    'A room imports from rooms before it in this list only. The rooms up to metrics need no PyTorch. '
+    'A room imports from rooms before it in this list only. The rooms up to video need no PyTorch. '
     '`from vision_recipes.data import check` takes what users need most from a room; '
     'the page of a room lists these names.'
 )

@@ -26,6 +26,7 @@ EXTRAS = {
         'onnxsim',
         'onnxscript',
     ),
+    'video': ('av', 'cv2'),
     'heic': ('pillow_heif',),
     'tensorboard': ('tensorboard',),
     'ray': ('ray', 'pyarrow'),

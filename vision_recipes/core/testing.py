@@ -7,11 +7,14 @@ __all__ = ['SHAPE_COLORS', 'environment', 'printed', 'real_data', 'real_weights'
            'write_image', 'png_base64', 'labelme_shape', 'labelme_file', 'smooth_image', 'busy_image',
            'test_same_image', 'draw_shapes', 'shape_extent', 'class_folders', 'two_box_images', 'box_parts',
            'object_columns', 'random_detections', 'random_scene', 'coco_index', 'finite_backward',
-           'spread_rcnn_weights', 'color_classifier', 'has_node', 'run_javascript']
+           'spread_rcnn_weights', 'color_classifier', 'has_node', 'run_javascript', 'numbered_frames', 'frame_number',
+           'numbered_clip', 'has_av']
 
 # %% ../../nbs/core/05_testing.ipynb #9df989e1
 import base64, io, itertools, json, os, shutil, subprocess, sys, tempfile
 from contextlib import contextmanager, redirect_stdout
+from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Iterable, Iterator
 from unittest import mock
@@ -581,3 +584,58 @@ def run_javascript(
     if done.returncode:
         raise VisionRecipesError(f'node: {done.stderr.strip()[-2000:]}')
     return json.loads(done.stdout)
+
+# %% ../../nbs/core/05_testing.ipynb #8bf07530
+def numbered_frames(
+    n: int,  # Frames, at most 256
+    size_wh: tuple[int, int] = (64, 48),  # Pixels; the width at least 32
+) -> list[np.ndarray]:  # Each (H, W, 3) uint8 RGB
+    "Frames of a video that show their number, from 0, in vertical stripes: the bits of it, the highest first"
+    width, height = size_wh
+    stripe = np.arange(width) * 8 // width  # of each column
+    frames = []
+    for number in range(n):
+        bits = (number >> (7 - stripe)) & 1
+        row = np.where(bits, 235, 16).astype(np.uint8)
+        frames.append(np.broadcast_to(row[None, :, None], (height, width, 3)).copy())
+    return frames
+
+
+def frame_number(
+    image: np.ndarray,  # (H, W, 3) uint8, a frame of `numbered_frames`, perhaps after a codec
+) -> int:
+    "The number that a frame shows"
+    row = image[image.shape[0] // 2].mean(1)  # (W,)
+    centers = ((np.arange(8) + 0.5) * len(row) / 8).astype(int)
+    return int((row[centers] > 128) @ (1 << np.arange(7, -1, -1)))
+
+# %% ../../nbs/core/05_testing.ipynb #61385217
+def numbered_clip(
+    path: str | Path,
+    times_s: Iterable[float],  # Of each frame, seconds, rising
+    size_wh: tuple[int, int] = (64, 48),  # Pixels, even numbers
+    codec: str = 'libx264',
+    unit: Fraction = Fraction(1, 90_000),  # Of the time stamps, seconds
+) -> Path:  # `path`
+    "Write a video of `numbered_frames`, for tests. Needs PyAV"
+    import av
+
+    times_s = list(times_s)
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = *size_wh, 'yuv420p'
+        stream.codec_context.time_base, stream.codec_context.gop_size = unit, 12
+        for image, time_s in zip(numbered_frames(len(times_s), size_wh), times_s):
+            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+            frame.pts, frame.time_base = round(time_s / unit), unit
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return Path(path)
+
+
+def has_av() -> bool:
+    "Is PyAV installed? A message says what is skipped where it is not"
+    if find_spec('av') is None:
+        log_info('skipped: PyAV is not installed, so videos are not tested')
+        return False
+    return True
