@@ -57,6 +57,7 @@ _CHECKS = [
     '_look_at_numbers',
     'read_card',
     'card_hint',
+    '_check_tile_rule',
 ]
 # Methods that only share their name with one that is used
 _NAMESAKES = [
@@ -111,7 +112,7 @@ def _left_out(task: str, page: bool) -> list[str]:
     if not TASK_KINDS[task].masks:
         names += ['MaskCrops', 'crops', 'mask_option']
     if task == 'classification':
-        names += ['score_option']
+        names += ['score_option', 'tile_option', 'tiles_asked', '_tile_rule', '_stream_tiled', 'TileRule']
     if not page:
         names += ['serve', 'serve_option']
     return names
