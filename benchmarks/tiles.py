@@ -2,8 +2,9 @@
 
     python benchmarks/tiles.py [--canvas 2560 1920] [--tiles 640] [--overlap 0.2]
 
-COCO images and YOLOX-nano's weights are found by `VISION_RECIPES_DATA`, as the tests find them. Each canvas is a
-grid of cells of 640 x 480 pixels with an image each, at its own size. As a whole, it is shrunk to 416 pixels.
+COCO images and YOLOX-nano's weights are found by `VISION_RECIPES_DATA`, as the tests find them. Each canvas
+is a grid of cells of 640 x 480 pixels with an image each, at its own size. As a whole, it is shrunk to 416
+pixels.
 """
 
 import argparse, json, tempfile, time
@@ -49,7 +50,7 @@ def draw_canvases(anns, size_wh, folder):
 
 
 def cell_objects(anns, i, corner):
-    "The objects of an image, in the pixels of the canvas; those of which the cell shows less than half, left out"
+    "The objects of an image, in pixels of the canvas, but those of which the cell shows less than half"
     out = []
     for row in range(*anns.class_ids.offsets[i : i + 2].tolist()):
         box = anns.boxes[row].astype(float)
@@ -74,7 +75,9 @@ def scored(model, anns, name, tiles):
     if classes is not None:
         predictions = [p.of_classes(classes) for p in predictions]
     m = evaluate_detection(predictions, anns, sizes=True)
-    sizes = ', '.join(f'{k[4:]} {v:.3f}' for k, v in m.metrics.items() if k in ('map_small', 'map_medium', 'map_large'))
+    sizes = ', '.join(
+        f'{k[4:]} {v:.3f}' for k, v in m.metrics.items() if k in ('map_small', 'map_medium', 'map_large')
+    )
     print(f'{name}: {m.summary("map")}, {m.summary("map_50")}; {sizes}; {seconds:.1f} s', flush=True)
     return predictions
 
@@ -93,7 +96,8 @@ def tile_time(model, anns, rule):
         started = time.perf_counter()
         model.predict(image, tiles=rule)
         ratios.append((time.perf_counter() - started) / plain)
-    print(f'time of {len(windows)} tiles by that of as many images: {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})')
+    spread = f'{min(ratios):.2f} to {max(ratios):.2f}'
+    print(f'time of {len(windows)} tiles by that of as many images: {np.median(ratios):.2f} ({spread})')
 
 
 def main():

@@ -49,16 +49,9 @@ images. `Predictor.stream` opens them and lets onnxruntime run the network. `{de
 Written by vision_recipes {version} out of its own code, with only what this model needs. Apache License 2.0.
 """
 # Functions that check files and cards of others, which a bundle with its own file has no use for
-_CHECKS = [
-    'check_choice',
-    '_check',
-    '_check_inputs',
-    '_check_outputs',
-    '_look_at_numbers',
-    'read_card',
-    'card_hint',
-    '_check_tile_rule',
-]
+_CHECKS = (
+    'check_choice _check _check_inputs _check_outputs _check_tile_rule _look_at_numbers read_card card_hint'
+).split()
 # Methods that only share their name with one that is used
 _NAMESAKES = [
     'ModelCard.to_dict',
@@ -210,8 +203,7 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
         _other_classes_text(card),
         _other_images_text(card),
         f'A score orders the {ranked}; it does not say how often the model is right.',
-        f'Every image is scaled to fit a square of {card.preprocess.size} pixels, so the model may miss '
-        'what is small in the image.',
+        _size_text(card),
     ]
     if threshold is not None:
         lines.append(
@@ -223,6 +215,17 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
     return lines
 
 # %% ../../nbs/deploy/08_bundle.ipynb #80deac6b
+def _size_text(card: ModelCard) -> str:
+    "What becomes of an image that is larger than the network takes"
+    square = f'a square of {card.preprocess.size} pixels'
+    if card.tiles is None:
+        return f'Every image is scaled to fit {square}, so the model may miss what is small in the image.'
+    return (
+        f'Images larger than {card.tiles.size} pixels are predicted in {card.tiles}, each scaled to fit '
+        f'{square}; that takes longer (`--tiles 0`: never). The score above is that of whole images.'
+    )
+
+# %% ../../nbs/deploy/08_bundle.ipynb #8f7bb839
 def _other_classes_text(card: ModelCard) -> str:
     "What the model makes of classes it does not know"
     text = 'It knows the classes above and no others'
@@ -437,6 +440,8 @@ def _option_rows(task: str) -> str:
         rows += (
             '| `predict.py photo.jpg --score-threshold 0.5` | '
             'leave out objects with a lower score than this |\n'
+            '| `predict.py photo.jpg --tiles 640` | '
+            'cut large images into tiles of so many pixels, for small objects |\n'
         )
     if TASK_KINDS[task].masks:
         rows += (
@@ -445,7 +450,7 @@ def _option_rows(task: str) -> str:
         )
     return rows
 
-
+# %% ../../nbs/deploy/08_bundle.ipynb #61766d20
 def _file_rows(samples: int, page: bool) -> str:
     "The table rows of files that not every bundle has"
     rows = f'| `samples` | {plural(samples, "image")} to try it with |\n' if samples else ''

@@ -140,7 +140,7 @@ def stream(
         return self._stream_tiled(images, rule, batch_size, on_error, min_score, card)
     return self._stream(self._prepare_all(images, batch_size), batch_size, on_error, min_score, card)
 
-
+# %% ../../nbs/runtime/10_predictor.ipynb #415c44cd
 def _check_share(name: str, value: float):
     "Refuse a threshold that is not from 0 to 1"
     if not 0 <= value <= 1:

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SMALLEST_TILE', 'LARGEST_OVERLAP', 'MOST_TILES', 'NO_TILES', 'Window', 'NEAR_BORDER', 'SAME', 'BELIEVED', 'TileRule',
-           'tiles_asked', 'Pieces', 'in_image', 'cut_sides', 'object_groups', 'merge_tiles']
+           'tiles_asked', 'tile_crop_setting', 'check_tile_crop', 'Pieces', 'pieces_in_image', 'cut_sides',
+           'object_groups', 'merge_tiles']
 
 # %% ../../nbs/runtime/12_tiles.ipynb #e5036916
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 from ..core.errors import brief, VisionRecipesError
 from ..core.masks import MaskCrops
 from ..core.patching import patch
+from ..core.settings import setting
 from .prediction import Prediction
 
 # %% ../../nbs/runtime/12_tiles.ipynb #ce9331b3
@@ -97,6 +99,23 @@ def tiles_asked(
         return None if size is None else False
     return TileRule(size) if overlap is None else TileRule(size, overlap)
 
+# %% ../../nbs/runtime/12_tiles.ipynb #223b031d
+def tile_crop_setting():  # The field of a `Settings` class
+    "The setting `tile_crop` of the architectures that find objects"
+    return setting(
+        0,
+        'train on random crops of so many pixels of the image, in place of crop, and predict large '
+        'images in tiles of this side; 0: off',
+        0,
+        8192,
+    )
+
+
+def check_tile_crop(size: int):  # Of the setting of the same name; 0: off
+    "Refuse a side of training crops that no tile can have"
+    if 0 < size < SMALLEST_TILE:
+        raise VisionRecipesError(f'tile_crop must be 0, or {SMALLEST_TILE} pixels or more, but got {size}.')
+
 # %% ../../nbs/runtime/12_tiles.ipynb #a2d191a5
 class Pieces(NamedTuple):
     "The objects of all tiles of an image, in the pixels of that image"
@@ -106,7 +125,7 @@ class Pieces(NamedTuple):
     windows: np.ndarray  # (N, 4) float64 XYXY: that tile
 
 
-def in_image(
+def pieces_in_image(
     predictions: Sequence[Prediction],  # One a window, in its own pixels
     windows: Sequence[Window],
     size_wh: tuple[int, int],  # Of the image, pixels
@@ -130,7 +149,7 @@ def in_image(
     )
     return Pieces(found, tiles, windows_of_each)
 
-
+# %% ../../nbs/runtime/12_tiles.ipynb #bcd99ac3
 def _moved_masks(
     predictions: Sequence[Prediction], windows: Sequence[Window], size_wh: tuple[int, int]
 ) -> MaskCrops:  # Of all objects, in the image
@@ -288,7 +307,7 @@ def merge_tiles(
     "Merge the predictions of the tiles of an image. A single one is given back as it is"
     if len(predictions) == 1:
         return predictions[0]
-    pieces = in_image(predictions, rule.windows(size_wh), size_wh)
+    pieces = pieces_in_image(predictions, rule.windows(size_wh), size_wh)
     groups = object_groups(pieces, NEAR_BORDER * rule.size)
     p = pieces.found
     best = np.array([rows[p.scores[rows].argmax()] for rows in groups], np.int64)
