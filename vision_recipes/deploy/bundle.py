@@ -220,9 +220,10 @@ def _size_text(card: ModelCard) -> str:
     square = f'a square of {card.preprocess.size} pixels'
     if card.tiles is None:
         return f'Every image is scaled to fit {square}, so the model may miss what is small in the image.'
+    scored = ' The score above is that of whole images.' if card.metrics else ''
     return (
         f'Images larger than {card.tiles.size} pixels are predicted in {card.tiles}, each scaled to fit '
-        f'{square}; that takes longer (`--tiles 0`: never). The score above is that of whole images.'
+        f'{square}; that takes longer (`--tiles 0`: never).{scored}'
     )
 
 # %% ../../nbs/deploy/08_bundle.ipynb #8f7bb839
