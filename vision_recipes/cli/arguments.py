@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HelpText', 'Parser', 'Verb', 'data_options', 'read_data', 'boxes_option', 'model_options', 'preprocessing_option',
-           'weight_settings', 'add_settings', 'add_setting']
+           'weight_settings', 'tile_options', 'add_settings', 'add_setting']
 
 # %% ../../nbs/cli/01_arguments.ipynb #82cfc837
 import argparse, difflib, os, textwrap
@@ -226,6 +226,20 @@ def preprocessing_option(p: argparse.ArgumentParser):
 def weight_settings(args: argparse.Namespace) -> dict:
     "The settings of published weights that the arguments name, as `tasks.run.pretrained` takes them"
     return {'preprocessing': args.preprocessing} if args.preprocessing else {}
+
+
+def tile_options(
+    p: argparse.ArgumentParser,
+    text: str,  # What becomes of the rule, for `--help`
+):
+    "How large images are cut into tiles; `tiles_asked` reads both"
+    p.add_argument('--tiles', type=int, metavar='N', help=text)
+    p.add_argument(
+        '--overlap',
+        type=float,
+        metavar='X',
+        help='share of its side that a tile has in common with the next, 0 to 0.9 (default 0.2)',
+    )
 
 # %% ../../nbs/cli/01_arguments.ipynb #ad48f52a
 def add_settings(parser: argparse.ArgumentParser, task: str):

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['collate_detection', 'collate_images', 'collate_instances', 'Compose', 'DetectionTransform', 'EpochBatches',
            'LetterboxTarget', 'Flip', 'ImageDataset', 'Letterbox', 'make_loader', 'Mix', 'normalise', 'RandomIoUCrop',
-           'RandomPerspective', 'RandomPixelCopy', 'RandomRotation', 'RandomZoomOut', 'repeat_factors',
-           'TrivialAugment', 'unpack_masks', 'with_custom']
+           'RandomTileCrop', 'RandomPerspective', 'RandomPixelCopy', 'RandomRotation', 'RandomZoomOut',
+           'repeat_factors', 'TrivialAugment', 'unpack_masks', 'with_custom']
 
 # %% ../../nbs/dataloading/index.ipynb #50b5a2f8
 from ..core.lazy import lazy_names
@@ -27,6 +27,7 @@ _all_ = [
     'Mix',
     'normalise',
     'RandomIoUCrop',
+    'RandomTileCrop',
     'RandomPerspective',
     'RandomPixelCopy',
     'RandomRotation',
@@ -36,6 +37,8 @@ _all_ = [
     'unpack_masks',
     'with_custom',
 ]
+
+# %% ../../nbs/dataloading/index.ipynb #26885d70
 __getattr__, __dir__ = lazy_names(
     'vision_recipes.dataloading',
     {
@@ -45,7 +48,7 @@ __getattr__, __dir__ = lazy_names(
         'repeat_factor': ['repeat_factors'],
         'transforms.pixels': ['Compose', 'Letterbox'],
         'transforms.trivial_augment': ['TrivialAugment'],
-        'transforms.geometry': ['Flip', 'RandomIoUCrop', 'RandomZoomOut'],
+        'transforms.geometry': ['Flip', 'RandomIoUCrop', 'RandomTileCrop', 'RandomZoomOut'],
         'transforms.perspective': ['RandomPerspective', 'RandomPixelCopy', 'RandomRotation'],
         'transforms.custom': ['with_custom'],
         'transforms.detection': ['DetectionTransform', 'LetterboxTarget', 'Mix'],

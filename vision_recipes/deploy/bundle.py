@@ -49,15 +49,9 @@ images. `Predictor.stream` opens them and lets onnxruntime run the network. `{de
 Written by vision_recipes {version} out of its own code, with only what this model needs. Apache License 2.0.
 """
 # Functions that check files and cards of others, which a bundle with its own file has no use for
-_CHECKS = [
-    'check_choice',
-    '_check',
-    '_check_inputs',
-    '_check_outputs',
-    '_look_at_numbers',
-    'read_card',
-    'card_hint',
-]
+_CHECKS = (
+    'check_choice _check _check_inputs _check_outputs _check_tile_rule _look_at_numbers read_card card_hint'
+).split()
 # Methods that only share their name with one that is used
 _NAMESAKES = [
     'ModelCard.to_dict',
@@ -111,7 +105,7 @@ def _left_out(task: str, page: bool) -> list[str]:
     if not TASK_KINDS[task].masks:
         names += ['MaskCrops', 'crops', 'mask_option']
     if task == 'classification':
-        names += ['score_option']
+        names += ['score_option', 'tile_option', 'tiles_asked', '_tile_rule', '_stream_tiled', 'TileRule']
     if not page:
         names += ['serve', 'serve_option']
     return names
@@ -209,8 +203,7 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
         _other_classes_text(card),
         _other_images_text(card),
         f'A score orders the {ranked}; it does not say how often the model is right.',
-        f'Every image is scaled to fit a square of {card.preprocess.size} pixels, so the model may miss '
-        'what is small in the image.',
+        _size_text(card),
     ]
     if threshold is not None:
         lines.append(
@@ -222,6 +215,18 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
     return lines
 
 # %% ../../nbs/deploy/08_bundle.ipynb #80deac6b
+def _size_text(card: ModelCard) -> str:
+    "What becomes of an image that is larger than the network takes"
+    square = f'a square of {card.preprocess.size} pixels'
+    if card.tiles is None:
+        return f'Every image is scaled to fit {square}, so the model may miss what is small in the image.'
+    scored = ' The score above is that of whole images.' if card.metrics else ''
+    return (
+        f'Images larger than {card.tiles.size} pixels are predicted in {card.tiles}, each scaled to fit '
+        f'{square}; that takes longer (`--tiles 0`: never).{scored}'
+    )
+
+# %% ../../nbs/deploy/08_bundle.ipynb #8f7bb839
 def _other_classes_text(card: ModelCard) -> str:
     "What the model makes of classes it does not know"
     text = 'It knows the classes above and no others'
@@ -436,6 +441,8 @@ def _option_rows(task: str) -> str:
         rows += (
             '| `predict.py photo.jpg --score-threshold 0.5` | '
             'leave out objects with a lower score than this |\n'
+            '| `predict.py photo.jpg --tiles 640` | '
+            'cut large images into tiles of so many pixels, for small objects |\n'
         )
     if TASK_KINDS[task].masks:
         rows += (
@@ -444,7 +451,7 @@ def _option_rows(task: str) -> str:
         )
     return rows
 
-
+# %% ../../nbs/deploy/08_bundle.ipynb #61766d20
 def _file_rows(samples: int, page: bool) -> str:
     "The table rows of files that not every bundle has"
     rows = f'| `samples` | {plural(samples, "image")} to try it with |\n' if samples else ''

@@ -243,18 +243,17 @@ def _without_new_attributes(model, opset: int):  # An `onnx.ModelProto`; it is c
 def export_onnx(
     # A run or the folder it is in, a published model or its name, or a file with weights
     run: TorchPredictor | str | Path,
-    # The file to write; None: `model.onnx` in the run directory, or in this folder with the published name
-    path: str | Path | None = None,
+    path: str | Path | None = None,  # None: `model.onnx` in the run directory, or here, by the published name
     dtype: str = 'float32',  # What the graph takes: `float32` in 0 to 1, or `uint8`
     layout: str = 'NCHW',  # `NCHW`, or `NHWC` (channels last, as cameras give them)
     kind: str | None = None,  # Form of the outputs, one of the task's `output_formats`; None: its usual one
     simplify: bool = True,  # By onnxsim, where its check passes
     tolerance: Tolerance | dict | None = None,  # Changes to the task's tolerance, such as `{'score': 1e-3}`
-    # Your images to compare on: paths, PIL images or arrays, or a folder. None or an empty list: the
-    # validation images that `run.json` names
+    # Images of yours, or a folder, to compare on. None: the validation images that `run.json` names
     images: Iterable | str | Path | None = None,
     opset: int = OPSET,  # Version of the operators; an older one for older engines, such as 15
     fixed_shape: bool = False,  # Whether the file takes one image of the model's size, and nothing else
+    tiles: Any = None,  # The rule to store in the card, as for `BasePredictor.stream`; None: that of the run
 ) -> Path:  # The file; beside it lies `….parity.json` with the comparison
     """Export a trained or published model.
 
@@ -270,6 +269,7 @@ def export_onnx(
     tolerance = Tolerance.of(tolerance, run.task.tolerance)
     kind = check_choice('kind', kind or run.task.output_formats[0], run.task.output_formats)
     card = replace(run.card, input={'dtype': dtype, 'layout': layout}, decoding=run.task.decoding(kind))
+    card = replace(card, tiles=run._tile_rule(tiles))
     module = run.task.export_module(run.model, card.input, kind).eval()
     data = _graph(run, module, card, GraphForm(kind, simplify, opset, fixed_shape)).SerializeToString()
     exported = time.monotonic()

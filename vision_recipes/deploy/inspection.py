@@ -336,6 +336,7 @@ def _card_rows(card: ModelCard) -> list[tuple[str, str]]:
         ('classes', class_words(card)),
         ('points', str(skeleton).replace(' points', '', 1) if skeleton else ''),
         ('images', fit_words(card.preprocess)),
+        ('tiles', f'large images are predicted in {card.tiles}' if card.tiles else ''),
         ('numbers', input_words(card)),
         ('outputs', output_words(card)),
         ('threshold', threshold_words(card) if card.task != 'classification' else ''),

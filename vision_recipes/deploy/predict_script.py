@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SHOW', 'class_in_words', 'objects_in_words', 'draw_class', 'draw_found_boxes', 'draw_found_masks',
-           'draw_found_points', 'page_server', 'serve', 'serve_option', 'score_option', 'mask_option', 'command_line',
-           'save_drawn', 'predict_files', 'open_model', 'main']
+           'draw_found_points', 'page_server', 'serve', 'serve_option', 'score_option', 'mask_option', 'tile_option',
+           'command_line', 'save_drawn', 'predict_files', 'open_model', 'main']
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #e09b2701
 import argparse, json, os, sys
@@ -27,6 +27,7 @@ from ..drawing.instances import draw_keypoints, draw_masks, with_visibility
 from ..runtime.model_card import ModelCard
 from ..runtime.prediction import Prediction
 from ..runtime.predictor import Predictor
+from ..runtime.tiles import tiles_asked
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #91fee97c
 def class_in_words(p: Prediction, card: ModelCard, most: int | None = None) -> str:
@@ -179,6 +180,22 @@ def mask_option(parser: argparse.ArgumentParser):
         help='a pixel belongs to an object from this probability on, 0 to 1 (default 0.5)',
     )
 
+
+def tile_option(parser: argparse.ArgumentParser):
+    "Add `--tiles` and `--overlap`"
+    parser.add_argument(
+        '--tiles',
+        type=int,
+        metavar='N',
+        help='cut large images into tiles of N pixels; 0: never (default: as the model says)',
+    )
+    parser.add_argument(
+        '--overlap',
+        type=float,
+        metavar='X',
+        help='share of its side that a tile has in common with the next, 0 to 0.9 (default 0.2)',
+    )
+
 # %% ../../nbs/deploy/07_predict_script.ipynb #b85128f6
 def command_line() -> argparse.ArgumentParser:
     "The options of `predict.py`"
@@ -197,6 +214,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument('--json', action='store_true', help='print JSON instead of words')
     score_option(parser)
     mask_option(parser)
+    tile_option(parser)
     parser.add_argument(
         '--threads',
         type=int,
@@ -236,13 +254,13 @@ def predict_files(
     files: Sequence[Path],
     out: Path | None = None,  # Folder for drawn images
     as_json: bool = False,
-    **thresholds,  # Of `Predictor.stream`
+    **options,  # Of `Predictor.stream`: thresholds and tiles
 ) -> int:  # Exit code: 1 where an image could not be read
     "Predict images one after the other, and print the predictions"
     card, rows, errors = predictor.card, [], []
     in_words, draw = SHOW[card.task]
     reserved = {str(file.resolve()).lower() for file in files}  # many file systems ignore case
-    for file, p in zip(files, predictor.stream(files, batch_size=1, on_error=errors.append, **thresholds)):
+    for file, p in zip(files, predictor.stream(files, batch_size=1, on_error=errors.append, **options)):
         if p is None:  # the image cannot be read; `errors` says why
             continue
         if as_json:
@@ -306,11 +324,12 @@ def main(
 
 def _predict(here: Path, args: argparse.Namespace) -> int:  # Exit code
     "Predict the images that the command line names"
-    thresholds = {k: v for k, v in vars(args).items() if k.endswith('_threshold')}
+    options = {k: v for k, v in vars(args).items() if k.endswith('_threshold')}
+    options['tiles'] = tiles_asked(args.tiles, args.overlap)
     # messages of the runtime must not mix with the predictions
     with redirect_stdout(sys.stderr):
         predictor = open_model(here / 'model.onnx', args.threads)
         files = list_images(args.images)
     if args.out:
         check_writable(args.out)
-    return predict_files(predictor, files, args.out, args.json, **thresholds)
+    return predict_files(predictor, files, args.out, args.json, **options)

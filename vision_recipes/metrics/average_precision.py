@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['EVAL_SCORE_THRESHOLD', 'IOU_THRESHOLDS', 'RECALLS', 'MAX_DETECTIONS', 'Overlap', 'AREA_RANGES', 'Boxes', 'true_boxes',
            'annotated_areas', 'found_boxes', 'box_overlap', 'candidate_pairs', 'PairTable', 'match_boxes', 'Matches',
-           'find_matches', 'average_precision', 'class_scores', 'precision_interval', 'score_intervals']
+           'find_matches', 'average_precision', 'class_scores', 'precision_interval', 'resampled_scores',
+           'score_intervals']
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #e849f1ce
 from typing import Callable, Iterator, NamedTuple, Sequence
@@ -404,6 +405,20 @@ def precision_interval(
     return float(max(0.0, min(low, floor))), float(min(1.0, max(high, ceiling)))
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #0a16b7d5
+def resampled_scores(
+    m: Matches,
+    group_ids: np.ndarray | None = None,  # As for `score_intervals`
+    resamples: int = 500,
+) -> np.ndarray:  # (R, C, T) average precision; without resamples that have no object
+    "Average precision on resamples of the images, the same ones for every model that is scored on them"
+    ids = resampling_clusters(m.n_images, group_ids)
+    k = int(ids.max()) + 1  # clusters
+    # (R, k) how often each cluster is drawn
+    drawn = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=resamples)
+    samples = class_scores(m, drawn.astype(np.int32).take(ids, 1))[0]
+    return samples[np.isfinite(samples[..., 0]).any(1)]  # those with objects of at least one class
+
+
 def score_intervals(
     m: Matches,
     ap: np.ndarray,  # (C, T) average precision on all images, as `class_scores` gives it
@@ -411,15 +426,14 @@ def score_intervals(
     | None = None,  # (images,) images of one group are drawn together; None: each by itself
     resamples: int = 500,
     prefix: str = '',  # Of the names, such as `segm_`
+    samples: np.ndarray
+    | None = None,  # From `resampled_scores`, where they are known; `resamples` is ignored
 ) -> dict[str, float]:  # `map`, `map_50`, `map_75`, each also with `_low` and `_high`
     "Mean average precision over all thresholds of overlap, at 0.5 and at 0.75, with intervals"
     ids = resampling_clusters(m.n_images, group_ids)
     k = int(ids.max()) + 1  # clusters
-    # (R, k) how often each cluster is drawn
-    drawn = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=resamples)
-    samples = class_scores(m, drawn.astype(np.int32).take(ids, 1))[0]  # (R, C, T)
+    samples = resampled_scores(m, group_ids, resamples) if samples is None else samples
     n_true = m.n_true
-    samples = samples[np.isfinite(samples[..., 0]).any(1)]  # those with objects of at least one class
     out = {}
     # columns of the thresholds in `IOU_THRESHOLDS`
     for name, t in (('map', slice(None)), ('map_50', slice(0, 1)), ('map_75', slice(5, 6))):

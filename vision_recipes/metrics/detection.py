@@ -13,8 +13,8 @@ import numpy as np
 from ..data.annotations import Annotations
 from .average_precision import AREA_RANGES, candidate_pairs, class_scores, find_matches
 from .average_precision import found_boxes, match_boxes, Matches, RECALLS
-from .average_precision import score_intervals, true_boxes
-from .intervals import Evaluation
+from .average_precision import resampled_scores, score_intervals, true_boxes
+from .intervals import Evaluation, resampling_clusters
 from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/04_detection.ipynb #122a7627
@@ -252,6 +252,8 @@ class DetectionEvaluation(Evaluation):
     thresholds: dict = field(default_factory=dict)
     # At the overall threshold, the highest score first, the missed last
     mistakes: list[Mistake] = field(default_factory=list)
+    samples: np.ndarray | None = None  # (R,) the headline score on resamples of the images
+    n_clusters: int = 0  # Images, or groups of them, that were drawn for `samples`
 
     def for_card(self):
         return {'metrics': self.metrics, 'thresholds': self.thresholds}
@@ -312,8 +314,9 @@ def judge(
     curves, best, overall = class_curves(m)
     threshold = overall.threshold if overall else 0.5  # no box is right, so any threshold will do
     mistakes, confusion, badness = find_mistakes(m, threshold)
+    samples = resampled_scores(m, anns.group_ids, resamples)
     metrics = {
-        **score_intervals(m, ap, anns.group_ids, resamples, prefix),
+        **score_intervals(m, ap, anns.group_ids, resamples, prefix, samples),
         f'{prefix}mar_{m.most}': float(np.nanmean(recall)),
         **(more or {}),
         'n_images': len(anns),
@@ -322,6 +325,8 @@ def judge(
     thresholds = {'overall': threshold, 'classes': [b.threshold if b else threshold for b in best]}
     rows = _class_rows(m, anns.class_names, ap, best, thresholds['classes'])
     worst = np.argsort(-badness, kind='stable')
+    fields |= {'samples': np.nanmean(samples, (1, 2))}
+    fields |= {'n_clusters': len(np.unique(resampling_clusters(m.n_images, anns.group_ids)))}
     return cls(metrics, rows, worst, confusion, curves, thresholds, mistakes, **fields)
 
 # %% ../../nbs/metrics/04_detection.ipynb #5428f6d7

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_CLUSTERS', 'resampling_clusters', 'effective_size', 'student_quantile', 'wilson_interval', 'ratio_interval',
-           'Evaluation']
+           'paired_difference', 'Evaluation']
 
 # %% ../../nbs/metrics/01_intervals.ipynb #ed44a751
 import csv, io
@@ -102,6 +102,21 @@ def ratio_interval(
     score = hits.sum() / trials.sum()
     floor, ceiling = wilson_interval(score, *effective_size(hits, trials, ids))
     return float(score), float(min(low, floor)), float(max(high, ceiling))
+
+# %% ../../nbs/metrics/01_intervals.ipynb #b0f96048
+def paired_difference(
+    difference: float,  # Of the second score and the first, on all images
+    first: np.ndarray,  # (R,) scores of resamples of the images
+    second: np.ndarray,  # (R,) those of the other model, of the same resamples
+    clusters: int,  # Images, or groups of them, that were drawn
+) -> tuple[float, float]:  # Its lower and upper end
+    "The 95 % interval of the difference of two scores on the same images: the paired bootstrap"
+    if clusters < 2:
+        return -1.0, 1.0  # one cluster shows no variance
+    changes = second - first
+    widen = student_quantile(clusters - 1) / student_quantile(10**9) * (clusters / (clusters - 1)) ** 0.5
+    low, high = (np.quantile(changes, [0.025, 0.975]) - changes.mean()) * widen + difference
+    return float(max(-1.0, low)), float(min(1.0, high))
 
 # %% ../../nbs/metrics/01_intervals.ipynb #e92165b1
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BasePredictor', 'Candidates', 'find_candidates', 'letterbox', 'ModelCard', 'Prediction', 'Predictor', 'Preprocess',
-           'read_card', 'suppressed_by']
+           'read_card', 'suppressed_by', 'TileRule']
 
 # %% ../../nbs/runtime/index.ipynb #942e6f3e
 from ..core.lazy import lazy_names
@@ -21,6 +21,7 @@ _all_ = [
     'Preprocess',
     'read_card',
     'suppressed_by',
+    'TileRule',
 ]
 __getattr__, __dir__ = lazy_names(
     'vision_recipes.runtime',
@@ -30,5 +31,6 @@ __getattr__, __dir__ = lazy_names(
         'prediction': ['Prediction'],
         'predictor': ['BasePredictor', 'Predictor'],
         'preprocess': ['Preprocess', 'letterbox'],
+        'tiles': ['TileRule'],
     },
 )

@@ -14,6 +14,7 @@ from ..core.labels import LabelMap
 from ..core.patching import patch
 from .preprocess import Preprocess
 from .task_kinds import TASK_KINDS
+from .tiles import NO_TILES, TileRule
 
 # %% ../../nbs/runtime/05_model_card.ipynb #d182a79c
 CARD_KEY = 'vision_recipes'  # the ONNX metadata property that holds the card as JSON
@@ -51,6 +52,7 @@ def _check_values(card):  # A `ModelCard` that is being made
     _check_texts('', vars(card), ('task', 'architecture', 'decoder'))
     _check_scores(card.thresholds.get('classes', ()))
     _check_colors(card.colors, len(card.labels))
+    _check_tile_rule(card)
     if card.input.get('normalize') and card.input.get('dtype') == 'uint8':
         raise VisionRecipesError(
             'a graph that takes uint8 normalises by itself: leave normalize out, or let it take float32.'
@@ -96,6 +98,15 @@ def _check_colors(colors: tuple, n_classes: int):
             f'classes, but got {colors}.'
         )
 
+
+def _check_tile_rule(card):  # A `ModelCard` that is being made
+    if card.tiles is None:
+        return
+    if not isinstance(card.tiles, TileRule):
+        raise VisionRecipesError(f'tiles must be a TileRule, but got {brief(card.tiles)}.')
+    if card.task == 'classification':
+        raise VisionRecipesError(NO_TILES)
+
 # %% ../../nbs/runtime/05_model_card.ipynb #d46fca3a
 @dataclass(frozen=True)
 class ModelCard:
@@ -121,6 +132,7 @@ class ModelCard:
     # `max_changed`; `threshold_before`, `n_calibration`, `n_scored`, `speed` (a ratio)
     precision: dict = field(default_factory=dict)
     decoder: str = ''  # How outputs are read: a key of `DECODERS`; empty: the usual one of the task
+    tiles: TileRule | None = None  # How large images are cut into tiles; None: they are predicted whole
 
     def __post_init__(self):
         if not self.decoder and self.task in TASK_KINDS:
@@ -158,6 +170,8 @@ def from_dict(
         values['labels'] = LabelMap.from_dict(values['labels'])
         values['preprocess'] = Preprocess(**values['preprocess'])
         values['colors'] = tuple(map(tuple, values.get('colors', ())))
+        if values.get('tiles'):
+            values['tiles'] = TileRule(**values['tiles'])
         return cls(**values)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e:
         raise VisionRecipesError(f'{where}: malformed: {e}') from e
@@ -181,11 +195,13 @@ def _check_format(d, where: str):
 
 
 # The fields of a card that are objects in braces
-_OBJECTS = 'labels preprocess metrics data versions input decoding thresholds precision'.split()
+_OBJECTS = 'labels preprocess metrics data versions input decoding thresholds precision tiles'.split()
 
 
 def _check_objects(values: dict, where: str):
     "Refuse a field that must be an object in braces and is none, and unknown keys in `input`"
+    if values.get('tiles') is None:
+        values.pop('tiles', None)
     for k in _OBJECTS:
         if not isinstance(values.get(k, {}), dict):
             raise VisionRecipesError(f'{where}: {k} must be an object in braces, but is {brief(values[k])}.')

@@ -25,6 +25,7 @@ from ..runtime.prediction import Prediction
 from ..runtime.predictor import BasePredictor
 from ..runtime.preprocess import Preprocess
 from ..runtime.task_kinds import TASK_KINDS
+from ..runtime.tiles import TileRule
 from ..drawing.canvas import class_colors
 
 # %% ../../nbs/tasks/06_task.ipynb #d1c4df65
@@ -257,6 +258,8 @@ def report(
 @patch
 def card(self: Task, **known) -> ModelCard:
     "The model card; `known` are more of its fields, such as metrics and data"
+    size = getattr(self.settings, 'tile_crop', 0)  # what it learnt from crops of a size is predicted in tiles
+    known = {'tiles': TileRule(size) if size else None, **known}
     return ModelCard(
         self.task,
         self.settings.model,

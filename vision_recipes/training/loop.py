@@ -886,10 +886,11 @@ def _start_message(t: Trainer, train: Annotations, valid: Annotations) -> str:
     precision = {None: 'float32', torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp]
     processes = f'{t.world.size} processes, ' if t.world.size > 1 else ''
     images = plural(len(train), 'image')
+    whole = ' (whole, not in tiles)' if getattr(t.task.settings, 'tile_crop', 0) else ''
     if t.settings.repeat_factor:
         images += f' (with repeats {plural(t.batches, "batch", "batches")} an epoch)'
     return (
-        f'training {t.task.settings.model} on {images}, validating on {len(valid)}, '
+        f'training {t.task.settings.model} on {images}, validating on {len(valid)}{whole}, '
         f'{processes}{t.device} in {precision}'
     )
 

@@ -128,6 +128,7 @@ class DetectionTransform(BoxTransform):
     flip_order: Sequence[int] | None = None
     # As `Annotations.point_margin`, where the target does not say
     point_margin: float = 0.0
+    min_visible: float = 0.0  # As for `transform_target`
 
     def __post_init__(self):
         if self.flip_order is not None:  # plain integers, as the class is frozen and hashable
@@ -284,7 +285,8 @@ def _apply_square(self: DetectionTransform, image_plan, images, rng) -> tuple[np
 @patch
 def _move_target(self: DetectionTransform, geometry, record) -> dict:
     "Map the objects of a record to the output, with the settings of this transform"
-    return transform_target(geometry, record.target, self.min_side, self.flip_order, self.point_margin)
+    limits = self.min_side, self.flip_order, self.point_margin, self.min_visible
+    return transform_target(geometry, record.target, *limits)
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #8429734d
 @patch
@@ -386,16 +388,28 @@ def _uncovered_objects(target: dict, pasted: np.ndarray, min_side: float) -> dic
     return take_objects({**target, 'masks': masks, 'boxes': boxes}, keep)
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #b06f3d66
+_FULL_SIZE = 1 << 30  # Pixels: more than any image has, so it is decoded at full size
+
+
+@patch(as_prop=True)
+def _tile(self: DetectionTransform) -> int:  # Pixels of the image; 0: images are not cut into tiles
+    "The side of the crops that `RandomTileCrop` makes"
+    return max((getattr(move, 'tile', 0) for move in self.moves), default=0)
+
+
 @patch(as_prop=True)
 def prepare_side(self: DetectionTransform) -> int:
     "The longer side of an image is decoded no smaller than this for the cache, pixels"
-    return 2 * self.size
+    return 2 * self.size if not self._tile else _FULL_SIZE
 
 
 @patch
 def prepared_wh(self: DetectionTransform, size_wh: tuple[int, int]) -> tuple[int, int]:
     "Width and height of an image in the cache"
-    return tuple(size_wh) if max(size_wh) <= 2 * self.size else fit_size(size_wh, 2 * self.size)
+    longest = 2 * self.size
+    if self._tile:  # a tile, not the image, is shown in the square
+        longest = max(longest, math.ceil(max(size_wh) * longest / self._tile))
+    return tuple(size_wh) if max(size_wh) <= longest else fit_size(size_wh, longest)
 
 
 @patch

@@ -15,7 +15,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads
 from torchvision.models.detection.roi_heads import keypointrcnn_loss, keypoints_to_heatmap
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget
-from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
+from ...dataloading.transforms.geometry import Flip, TILE_VISIBLE
 from vision_recipes.dataloading.transforms.perspective import (
     RandomPerspective,
     RandomPixelCopy,
@@ -98,14 +98,15 @@ class KeypointRcnn(RcnnTask, KeypointTask):
         if not train:  # the same pixels as the runtime's
             return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
         geometry = [  # a list times False is empty
-            *[RandomIoUCrop()] * s.crop,
+            *self.crops(),
             *[RandomRotation()] * s.rotate,
             *[RandomPerspective()] * s.perspective,
             *[Flip()] * s.flip,
         ]
         colors = [*(COLOR_STEPS if s.color else ()), *[RandomPixelCopy()] * s.pixel_copy]
         flip_order = self.labels.skeleton.flip_order
-        return DetectionTransform(p.size, p.pad_value, geometry, colors, flip_order=flip_order)
+        options = dict(flip_order=flip_order, min_visible=TILE_VISIBLE if s.tile_crop else 0.0)
+        return DetectionTransform(p.size, p.pad_value, geometry, colors, **options)
 
     def branch_targets(self, batch):
         return {'keypoints': batch['keypoints']}

@@ -39,7 +39,7 @@ from ...runtime.task_kinds import TASK_KINDS
 from ...tasks.detection import batch_places, DetectionTask
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget, Mix
-from ...dataloading.transforms.geometry import Flip, RandomIoUCrop
+from ...dataloading.transforms.geometry import Flip, RandomIoUCrop, RandomTileCrop, TILE_VISIBLE
 from ...tasks.weights import BACKGROUND, HeadRows, load_by_name, unknown_classes
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #3de4b456
@@ -651,9 +651,18 @@ def transform(self: RcnnTask, train):
     s, p = self.settings, self.preprocess()
     if not train:  # the same pixels as the runtime's
         return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
-    geometry = [RandomIoUCrop()] * s.crop + [Flip()] * s.flip  # a list times False is empty
+    geometry = [*self.crops(), *[Flip()] * s.flip]  # a list times False is empty
     colors = COLOR_STEPS if s.color else ()
-    return DetectionTransform(p.size, p.pad_value, geometry, colors, self.mix())
+    visible = TILE_VISIBLE if s.tile_crop else 0.0
+    return DetectionTransform(p.size, p.pad_value, geometry, colors, self.mix(), min_visible=visible)
+
+
+@patch
+def crops(self: RcnnTask) -> list:  # Of `GeometricTransform`; empty: images are not cropped
+    "Crops of training images: of the side of a tile, or else of any size"
+    if self.settings.tile_crop:
+        return [RandomTileCrop(self.settings.tile_crop)]
+    return [RandomIoUCrop()] * self.settings.crop
 
 
 @patch

@@ -13,6 +13,7 @@ from functools import partial
 from ...core.errors import VisionRecipesError
 from ...core.patching import patch
 from ...core.settings import check_weights, setting, Settings
+from ...runtime.tiles import check_tile_crop, tile_crop_setting
 from ...tasks.registry import ModelInfo
 
 # %% ../../../nbs/models/rcnn/01_settings.ipynb #2e96076e
@@ -41,6 +42,7 @@ class RcnnSettings(Settings):
         5,
     )
     crop: bool = setting(True, 'cut a part with an object out of training images')
+    tile_crop: int = tile_crop_setting()
     flip: bool = setting(True, 'mirror half of the training images; off where left and right mean something')
     color: bool = setting(True, 'change colours of training images')
     score: float = setting(0.05, 'objects with a lower score are never reported', 0.0, 1.0)
@@ -50,6 +52,7 @@ class RcnnSettings(Settings):
 
     def __post_init__(self):
         super().__post_init__()
+        check_tile_crop(self.tile_crop)
         if self.size % 32:
             below = self.size // 32 * 32
             raise VisionRecipesError(

@@ -11,6 +11,7 @@ from typing import Iterable
 from ...core.errors import VisionRecipesError
 from ...core.patching import patch
 from ...core.settings import check_weights, setting, Settings
+from ...runtime.tiles import check_tile_crop, tile_crop_setting
 from ...tasks.registry import ModelInfo
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #79888f20
@@ -39,11 +40,11 @@ class YoloxSettings(Settings):
     )
     assignment: str = setting(
         'paper',
-        'which cells may answer for an object: paper (in its box or 2.5 strides from its middle) or '
-        'release (1.5 strides)',
+        'which cells may answer for an object: paper (its box, 2.5 strides from its middle) or release (1.5)',
         choices=('paper', 'release'),
     )
     crop: bool = setting(True, 'cut a part with an object out of training images')
+    tile_crop: int = tile_crop_setting()
     zoom_out: float = setting(0.0, 'how often a training image is put on a larger canvas', 0.0, 1.0)
     flip: bool = setting(True, 'mirror half of the training images; off where left and right mean something')
     color: bool = setting(True, 'change colours of training images')
@@ -64,6 +65,7 @@ class YoloxSettings(Settings):
 @patch
 def _check_sizes(self: YoloxSettings):
     "Refuse sizes that the grids of YOLOX do not divide, and training sizes below 64 pixels"
+    check_tile_crop(self.tile_crop)
     if self.size % 32:
         below = self.size // 32 * 32
         raise VisionRecipesError(

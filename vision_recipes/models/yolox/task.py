@@ -22,7 +22,8 @@ from ...core.patching import patch
 from ...dataloading.collate import collate_detection, normalise
 from ...dataloading.transforms.color import COLOR_STEPS
 from ...dataloading.transforms.detection import DetectionTransform, LetterboxTarget, Mix
-from ...dataloading.transforms.geometry import Flip, RandomIoUCrop, RandomZoomOut
+from ...dataloading.transforms.geometry import Flip, RandomIoUCrop, RandomTileCrop
+from ...dataloading.transforms.geometry import RandomZoomOut, TILE_VISIBLE
 from ...metrics.agreement import largest_difference, largest_share, prediction_distance
 from .losses import GroundTruth, RULES, yolox_loss
 from .network import decode, RawPredictions, make_cells, YoloX
@@ -237,7 +238,9 @@ def transform(self: Yolox, train: bool):
     if not train:
         return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
     geometry = []
-    if s.crop:
+    if s.tile_crop:
+        geometry.append(RandomTileCrop(s.tile_crop))
+    elif s.crop:
         geometry.append(RandomIoUCrop())
     if s.zoom_out > 0:
         geometry.append(RandomZoomOut(p=s.zoom_out))
@@ -245,7 +248,10 @@ def transform(self: Yolox, train: bool):
         geometry.append(Flip())
     colors = COLOR_STEPS if s.color else ()
     mix = Mix(s.mosaic, s.mixup)
-    return DetectionTransform(p.size, p.pad_value, geometry, colors, mix, close_mix=s.close_mosaic)
+    visible = TILE_VISIBLE if s.tile_crop else 0.0
+    return DetectionTransform(
+        p.size, p.pad_value, geometry, colors, mix, close_mix=s.close_mosaic, min_visible=visible
+    )
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #e9dae818
 @patch

@@ -183,6 +183,7 @@ function makeModel(ort, session, card, provider, refused) {
 }
 
 // Prepare, run and decode one image: {prediction, ms}, `ms` with the milliseconds that each step took.
+// A card with tiles has large images cut, unless `options.tiles` is false.
 async function predictOne(run, card, image, options) {
   const {width, height} = image;
   const thresholds = {
@@ -191,6 +192,25 @@ async function predictOne(run, card, image, options) {
   };
   checkImage(image);
   checkThresholds(thresholds);
+  const rule = options.tiles === false ? null : card.tiles;
+  const windows = rule ? tileWindows(width, height, rule) : [];
+  if (windows.length < 2) return await predictWindow(run, card, image, thresholds);
+  const found = [];
+  for (const window of windows) { // one after the other: a session runs one image at a time
+    found.push(await predictWindow(run, card, cutOut(image, window), thresholds));
+  }
+  const started = performance.now();
+  const prediction = mergeTiles(found.map(one => one.prediction), windows, rule.size, width, height);
+  const ms = {prepare: 0, run: 0, decode: performance.now() - started};
+  for (const one of found) {
+    for (const step of Object.keys(ms)) ms[step] += one.ms[step];
+  }
+  return {prediction, ms};
+}
+
+// The same for an image, or a tile, that is predicted as a whole.
+async function predictWindow(run, card, image, thresholds) {
+  const {width, height} = image;
   const started = performance.now();
   const input = toInput(letterbox(image, card.preprocess), card);
   const prepared = performance.now();
@@ -200,6 +220,221 @@ async function predictOne(run, card, image, options) {
   const ms = {prepare: prepared - started, run: ran - prepared, decode: performance.now() - ran};
   return {prediction: {width, height, boxes: null, masks: null, keypoints: null, ...found}, ms};
 }
+
+// ## Large images in tiles, as runtime/12_tiles.ipynb does it
+
+const NEAR_BORDER = 0.02; // share of a tile's side: a box that ends nearer to the border may be cut
+const SAME = 0.5; // overlap from which on two boxes are one object
+const BELIEVED = 0.5; // share of a score below which another object counts for nothing beside it
+
+// Where the tiles of an axis of `side` pixels begin, evenly spread.
+function tileStarts(side, {size, overlap = 0.2}) {
+  const rest = Math.max(0, side - size);
+  const n = Math.ceil(rest / Math.max(1, Math.trunc(size * (1 - overlap) + 0.5)));
+  return Array.from({length: n + 1}, (_, i) => (n ? Math.floor((i * rest) / n) : 0));
+}
+
+// The tiles of an image, row by row, each [x1, y1, x2, y2]; then the whole image, where the rule says so.
+export function tileWindows(width, height, rule) {
+  const columns = tileStarts(width, rule);
+  const edge = (start, side) => Math.min(start + rule.size, side);
+  const row = y => columns.map(x => [x, y, edge(x, width), edge(y, height)]);
+  const tiles = tileStarts(height, rule).flatMap(row);
+  const withWhole = tiles.length > 1 && (rule.whole ?? true);
+  return withWhole ? [...tiles, [0, 0, width, height]] : tiles;
+}
+
+// The pixels of a window of an image: {data: RGBA, width, height}.
+function cutOut(image, [x1, y1, x2, y2]) {
+  const width = x2 - x1;
+  const height = y2 - y1;
+  if (width === image.width && height === image.height) return image;
+  const data = new Uint8ClampedArray(4 * width * height);
+  for (let y = 0; y < height; y++) {
+    const start = 4 * ((y1 + y) * image.width + x1);
+    data.set(image.data.subarray(start, start + 4 * width), 4 * y * width);
+  }
+  return {data, width, height};
+}
+
+// The objects of a prediction, each in the pixels of the image: {tile, window, score, label, box, mask, points}.
+function piecesOf(prediction, tile, window) {
+  const [x, y] = window;
+  const {scores, labels, boxes, masks, keypoints} = prediction;
+  const moved = (value, i) => f32(value + (i % 2 ? y : x));
+  return scores.map((score, i) => ({
+    tile,
+    window,
+    score,
+    label: labels[i],
+    box: boxes[i].map(moved),
+    mask: masks && {...masks[i], x: masks[i].x + x, y: masks[i].y + y},
+    points: keypoints && keypoints[i].map(([px, py, sure]) => [f32(px + x), f32(py + y), sure]),
+  }));
+}
+
+// On which sides (left, top, right, bottom) the border of its tile cuts an object.
+function cutSides({box, window}, width, height, slack) {
+  const inner = [window[0] > 0, window[1] > 0, window[2] < width, window[3] < height];
+  return inner.map((isInner, i) => {
+    return isInner && (i < 2 ? box[i] <= window[i] + slack : box[i] >= window[i] - slack);
+  });
+}
+
+// Of two boxes: {common, areaA, areaB}.
+function areasOf(a, b) {
+  const side = i => Math.max(0, Math.min(a[i + 2], b[i + 2]) - Math.max(a[i], b[i]));
+  const area = box => (box[2] - box[0]) * (box[3] - box[1]);
+  return {common: side(0) * side(1), areaA: area(a), areaB: area(b)};
+}
+
+// The part of a piece that the tile of another piece shows as well; a border that both tiles have is a strip.
+function shownByBoth(piece, other) {
+  const part = [0, 0, 0, 0];
+  for (const i of [0, 1]) {
+    const low = Math.max(piece.window[i], other.window[i]);
+    const high = Math.min(piece.window[i + 2], other.window[i + 2]);
+    part[i] = Math.min(Math.max(piece.box[i], low), high);
+    part[i + 2] = Math.min(Math.max(piece.box[i + 2], low), high);
+    const isCut = piece.sides[piece.window[i] < low ? i + 2 : i];
+    if (low === high) part[i + 2] = part[i] + (isCut ? 1 : 0);
+  }
+  return part;
+}
+
+// Whether two pieces, both cut, show the same where their tiles overlap.
+function agree(a, b) {
+  const {common, areaA, areaB} = areasOf(shownByBoth(a, b), shownByBoth(b, a));
+  return common > 0 && common >= SAME * Math.min(areaA, areaB);
+}
+
+// Pairs [a, b] of objects of one class from two tiles, a from the earlier one.
+function tilePairs(pieces) {
+  const pairs = [];
+  for (const [i, a] of pieces.entries()) {
+    for (const b of pieces.slice(i + 1)) {
+      if (a.label === b.label && a.tile !== b.tile) pairs.push([a, b]);
+    }
+  }
+  return pairs;
+}
+
+// Mark as `gone` what another tile shows better. Gives the pairs of pieces that are to be joined.
+function dropCopies(pieces) {
+  const isCopy = (a, b) => {
+    const {common, areaA, areaB} = areasOf(a.box, b.box);
+    return common > SAME * (areaA + areaB - common);
+  };
+  const pairs = tilePairs(pieces);
+  const whole = pairs.filter(([a, b]) => !a.isCut && !b.isCut && isCopy(a, b));
+  const ranked = whole.map(([a, b]) => (a.score >= b.score ? [a, b] : [b, a]));
+  ranked.sort(([a], [b]) => b.score - a.score || a.at - b.at);
+  for (const [strong, weak] of ranked) weak.gone ||= !strong.gone;
+  const mixed = pairs.filter(([a, b]) => a.isCut !== b.isCut).map(([a, b]) => (a.isCut ? [a, b] : [b, a]));
+  dropPieces(mixed.filter(([, c]) => !c.gone), isCopy);
+  const alike = pairs.filter(([a, b]) => a.isCut && b.isCut && !a.gone && !b.gone && agree(a, b));
+  for (const [a, b] of alike) {
+    if (b.score < BELIEVED * a.score) b.gone = true;
+    if (a.score < BELIEVED * b.score) a.gone = true;
+  }
+  return alike.filter(([a, b]) => !a.gone && !b.gone);
+}
+
+// Of pairs of a piece and a whole object: drop the piece that is covered, or the copy that is hardly believed in.
+function dropPieces(mixed, isCopy) {
+  for (const [piece, whole] of mixed) {
+    const {common, areaA} = areasOf(piece.box, whole.box);
+    const isBelieved = whole.score >= BELIEVED * piece.score;
+    if (isBelieved && common > 0 && common >= SAME * areaA) piece.gone = true;
+    if (!isBelieved && isCopy(piece, whole)) whole.gone = true;
+  }
+}
+
+// Lists of the pieces of each object, in the order of their first piece.
+function objectGroups(pieces, joined) {
+  const group = new Map(pieces.filter(piece => !piece.gone).map(piece => [piece, [piece]]));
+  for (const [a, b] of joined) {
+    const [to, from] = [group.get(a), group.get(b)];
+    if (to === from) continue;
+    to.push(...from);
+    for (const piece of from) group.set(piece, to);
+  }
+  const groups = [...new Set(group.values())];
+  for (const one of groups) one.sort((a, b) => a.at - b.at);
+  return groups.sort((a, b) => a[0].at - b[0].at);
+}
+
+// The union of masks, as `packWindow` gives it.
+function joinMasks(masks) {
+  const used = masks.filter(mask => mask.width && mask.height);
+  if (used.length < 2) return used[0] ?? masks[0];
+  const x1 = Math.min(...used.map(mask => mask.x));
+  const y1 = Math.min(...used.map(mask => mask.y));
+  const width = Math.max(...used.map(mask => mask.x + mask.width)) - x1;
+  const height = Math.max(...used.map(mask => mask.y + mask.height)) - y1;
+  const pixels = new Uint8Array(width * height);
+  for (const mask of used) {
+    const ones = maskPixels(mask);
+    for (let i = 0; i < ones.length; i++) {
+      const x = mask.x - x1 + (i % mask.width);
+      const y = mask.y - y1 + Math.floor(i / mask.width);
+      if (ones[i]) pixels[y * width + x] = 1;
+    }
+  }
+  return packWindow(pixels, x1, y1, width, height);
+}
+
+// How far point `k` of a piece is from the nearest inner border of its tile.
+function pointDepth({points, window}, k, width, height) {
+  const [x, y] = points[k];
+  const [x1, y1, x2, y2] = window;
+  const distances = [
+    x1 > 0 ? x - x1 : Infinity,
+    y1 > 0 ? y - y1 : Infinity,
+    x2 < width ? x2 - x : Infinity,
+    y2 < height ? y2 - y : Infinity,
+  ];
+  return Math.min(...distances);
+}
+
+// One object of its pieces.
+function joinPieces(group, width, height) {
+  const best = group[argmax(group.map(piece => piece.score))];
+  const box = [0, 1, 2, 3].map(i => (i < 2 ? Math.min : Math.max)(...group.map(piece => piece.box[i])));
+  const deepest = k => group[argmax(group.map(piece => pointDepth(piece, k, width, height)))].points[k];
+  return {
+    score: best.score,
+    label: best.label,
+    box,
+    mask: best.mask && joinMasks(group.map(piece => piece.mask)),
+    points: best.points && best.points.map((_, k) => deepest(k)),
+  };
+}
+
+// Merge the predictions of the windows of an image, of `size` pixels each, into one in the image's pixels.
+export function mergeTiles(predictions, windows, size, width, height) {
+  const pieces = predictions.flatMap((prediction, i) => piecesOf(prediction, i, windows[i]));
+  for (const [at, piece] of pieces.entries()) {
+    piece.at = at;
+    piece.gone = false;
+    piece.sides = cutSides(piece, width, height, NEAR_BORDER * size);
+    piece.isCut = piece.sides.includes(true);
+  }
+  const groups = objectGroups(pieces, dropCopies(pieces));
+  const objects = groups.map(group => joinPieces(group, width, height));
+  const sorted = byScore(objects.map(object => object.score)).map(i => objects[i]);
+  return {
+    width,
+    height,
+    scores: sorted.map(object => object.score),
+    labels: sorted.map(object => object.label),
+    boxes: sorted.map(object => object.box),
+    masks: predictions[0].masks && sorted.map(object => object.mask),
+    keypoints: predictions[0].keypoints && sorted.map(object => object.points),
+  };
+}
+
+// ## Checks
 
 function checkImage({data, width, height}) {
   if (width > 0 && height > 0 && data?.length === 4 * width * height) return;
