@@ -156,7 +156,7 @@ def _draw_line(draw: ImageDraw.ImageDraw, line: LineMark, width: int):
         draw.line([tuple(middle), tuple(base)], fill=color, width=width + extra)
         draw.polygon([tuple(point) for point in head], fill=_MARK, outline=(0, 0, 0))
 
-
+# %% ../../nbs/drawing/08_tracks.ipynb #0d185dc3
 def _mark_text(name: str, counts: dict[str, int]) -> str:
     "A name with its counts"
     return '  '.join([name, *(f'{key} {n}' for key, n in counts.items())])
@@ -185,7 +185,7 @@ def _draw_marks(image: Image.Image, lines: Sequence, zones: Sequence) -> list[tu
             taken.append(place)
     return taken
 
-# %% ../../nbs/drawing/08_tracks.ipynb #cb6c276e
+# %% ../../nbs/drawing/08_tracks.ipynb #feefdfe9
 def _draw_points(draw, points: np.ndarray, edges: Sequence, color: RGB, width: int):
     "The points (K, 3) of one object, x, y and confidence, and the edges between them"
     seen, xy = points[:, 2] > 0, [tuple(point) for point in points[:, :2].tolist()]
@@ -216,7 +216,7 @@ def _draw_objects(image: Image.Image, prediction: Any, colors: list[RGB], edges:
             _draw_points(draw, object_points, edges, color, width)
     return boxes
 
-# %% ../../nbs/drawing/08_tracks.ipynb #feefdfe9
+# %% ../../nbs/drawing/08_tracks.ipynb #e89ca831
 def draw_tracks(
     image: ImageLike,
     prediction: Any,  # A `Prediction` with boxes and `track_ids`
@@ -254,7 +254,7 @@ def _text(track_id: int, label: int, names: Sequence[str], n_objects: int) -> st
         str(track_id) if n_objects > _CROWD else f'{shorten(name_of_class(names, int(label)), 16)} {track_id}'
     )
 
-# %% ../../nbs/drawing/08_tracks.ipynb #90130cf6
+# %% ../../nbs/drawing/08_tracks.ipynb #87678869
 def followed_ids(truth: TrackTable, pred: TrackTable, min_overlap: float = 0.5) -> np.ndarray:  # (N,) int64
     "For each box of the truth the id of the predicted box that overlaps it, one to one in a frame; or -1"
     ids = np.full(len(truth), -1)
@@ -276,7 +276,7 @@ def _runs(frames: np.ndarray, ids: np.ndarray) -> list[tuple[int, int, int]]:  #
     starts, stops = [0, *cuts.tolist()], [*cuts.tolist(), len(frames)]
     return [(int(frames[a]), int(frames[b - 1]), int(ids[a])) for a, b in zip(starts, stops)]
 
-# %% ../../nbs/drawing/08_tracks.ipynb #68b8f6df
+# %% ../../nbs/drawing/08_tracks.ipynb #1bb71852
 def tracks_chart(
     pred: TrackTable,
     truth: TrackTable | None = None,
@@ -303,7 +303,7 @@ def tracks_chart(
         ax.set_title('predicted id of each object' if truth is not None else 'tracks')
     return images[0]
 
-
+# %% ../../nbs/drawing/08_tracks.ipynb #d7435c84
 def _draw_row(ax, y: int, runs: list[tuple[int, int, int]], color, second: float):
     "Draw the pieces of a row; without `color` in grey, as the truth; a stroke marks where the id changes"
     last = None
@@ -320,7 +320,7 @@ def _draw_row(ax, y: int, runs: list[tuple[int, int, int]], color, second: float
             ax.plot([x, x], [y - 0.45, y + 0.45], color='black', linewidth=2)
         last = track_id
 
-# %% ../../nbs/drawing/08_tracks.ipynb #87a6db7b
+# %% ../../nbs/drawing/08_tracks.ipynb #870ecca9
 def counts_chart(
     counts: dict[str, dict[str, dict[str, int]]],  # {line or zone: {class: {direction: count}}}
     true_counts: dict | None = None,  # The same, where it is known
