@@ -14,9 +14,9 @@ from typing import Iterable
 from urllib.parse import unquote
 
 # %% ../../nbs/core/13_names.ipynb #995b1866
-_BLANK = (
-    ' \t\r\n\x0b\x0c\xa0\ufeff'  # White space, and the mark that some editors put at the beginning of a file
-)
+# White space, the mark that some editors put at the beginning of a file, and characters that nobody sees:
+# Windows puts U+202A before a path that is copied from a file's properties, and web pages have U+200B
+_BLANK = ' \t\r\n\x0b\x0c\xa0\u3000\ufeff\u200b\u200e\u200f\u202a\u202c\u2060'
 
 
 _is_plain = re.compile(
@@ -29,6 +29,10 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize('NFC', text)
 
 
+# The query of a web address, such as `?token=1`, and what follows `#`
+_URL_END = re.compile(r'\A(https?://[^?#]*)[?#].*', re.DOTALL)
+
+
 def clean_name(name: str) -> str:
     "A name in Unicode's composed form (NFC), without escapes, backslashes and white space around its parts"
     if _is_plain(name):
@@ -36,7 +40,7 @@ def clean_name(name: str) -> str:
     for _ in range(2):  # a name may be escaped twice
         if '%' in name:
             name = unquote(name, errors='surrogateescape')
-    name = composed(name)
+    name = _URL_END.sub(r'\1', composed(name))
     if '\\' in name:
         name = name.replace('\\', '/')
     if '/' not in name:
@@ -45,6 +49,7 @@ def clean_name(name: str) -> str:
     return posixpath.normpath('/'.join(parts)).replace('//', '/')
 
 
+# %% ../../nbs/core/13_names.ipynb #53ae879b
 def name_key(name: str) -> str:
     "A key that is equal for all spellings of a name: the clean name without letter case"
     return _without_case(clean_name(name))

@@ -393,12 +393,11 @@ def hidden_negatives(
     empty: Iterable[str],  # Paths of existing images that count as images without objects
 ) -> list[Finding]:  # One error, or nothing
     "Report images whose objects were annotated under a similar name, so that they seem to have no objects"
-    by_key = {_loose_key(path): path for path in empty}
+    by_key = {key: path for path in empty for key in _loose_keys(path)}
     path_of = {}  # The name of an annotation: the image that it probably belongs to
     for name in missing:
-        for spelled in (name, _EXPORT_MARK.sub('', name)):
-            if (key := _loose_key(spelled)) in by_key:
-                path_of[name] = by_key[key]
+        if key := next(filter(by_key.get, _loose_keys(name)), ''):
+            path_of[name] = by_key[key]
     if not path_of:
         return []
     name, path = next(iter(path_of.items()))
@@ -409,19 +408,25 @@ def hidden_negatives(
     )
     return [Finding('error', 'other name', str(where), message)]
 
-
+# %% ../../../nbs/data/formats/01_files.ipynb #6b7fab22
 # What Label Studio puts before the name of an image (`1a2b3c4d-`), and Roboflow behind it (`_jpg.rf.<hash>`)
 _EXPORT_MARK = re.compile(
     r'(?<![^/\\])[0-9a-f]{8}-|_(jpe?g|png|bmp|webp|tiff?)\.rf\.[0-9a-f]{32}(?=\.\w+$)', re.I
 )
 
 
+def _loose_keys(path: str) -> list[str]:
+    "The `_loose_key` of a path, and the one without the marks that tools put into names"
+    return list(dict.fromkeys([_loose_key(path), _loose_key(_EXPORT_MARK.sub('', path))]))
+
+
 def _loose_key(path: str) -> str:
-    "The last part of a path without suffix, accents, punctuation and letter case"
+    "The last part of a path without suffix, accents, punctuation, letter case and leading zeros"
     last = clean_name(path).rpartition('/')[2]
     letters = unicodedata.normalize('NFKD', last.rpartition('.')[0] or last)  # accents stand alone
     plain = ''.join(c for c in letters if not unicodedata.combining(c))
-    return re.sub(r'[\W_]+', '_', plain.casefold()).strip('_')
+    words = re.sub(r'[\W_]+', '_', plain.casefold()).strip('_')
+    return re.sub(r'(?<!\d)0+(?=\d)', '', words)
 
 # %% ../../../nbs/data/formats/01_files.ipynb #bb848a9f
 def path_inside(

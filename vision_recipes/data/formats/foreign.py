@@ -145,10 +145,18 @@ _BOX_SIDES = (  # Sets of keys or columns, any of which makes a box
     {'x', 'y', 'w', 'h'},
     {'x', 'y', 'width', 'height'},
     {'left', 'top', 'width', 'height'},
+    {'left', 'top', 'right', 'bottom'},
+    {'l', 't', 'r', 'b'},
     {'x1', 'y1', 'x2', 'y2'},
 )
+# A key with a list of numbers, such as "rects": [[1, 2, 3, 4]]; one with a number alone may mean anything
+_NUMBER_LIST = re.compile(
+    r'"([^"]{0,40}[._ -])?(box(es)?|rect(angle)?s?|xywh|xyxy|ltrb|tlbr|points?|pts|landmarks?|contours?|'
+    r'vertices|corners?|coord(inate)?s|(top|bottom)_?(left|right))"\s*:\s*\[[\s\[]{0,8}-?\d',
+    re.IGNORECASE,
+)
 
-
+# %% ../../../nbs/data/formats/11_foreign.ipynb #298b4353
 def _has_geometry(keys: list[str]) -> bool:
     """Whether a file with these places of keys seems to hold boxes or outlines.
 
@@ -213,8 +221,13 @@ def _xml_format(tags: list[str]) -> Foreign | None:
         return _OLD_LABELME if 'polygon' in present and 'bndbox' not in present else None
     if outermost == 'dataset' and {'images', 'image'} <= present:
         return _DLIB
-    shapes = {'box', 'bbox', 'bndbox', 'polygon', 'polyline', 'region', 'vertex', 'coordinate'}
-    return _UNKNOWN if present & shapes else None
+    return _UNKNOWN if any(map(_SHAPE_TAG.fullmatch, present)) else None
+
+
+_SHAPE_TAG = re.compile(
+    '.*(bbox|bndbox|boundingbox|polygon|polyline|rectangle|vertex|vertices|contour|keypoint|landmark).*|'
+    'box|rects?|(text)?region|textblock|points?|coord(inate)?s?'
+)
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #5b18f6ab
 def _table_format(text: str) -> Foreign | None:
@@ -280,10 +293,15 @@ _LINE_PATTERNS = {fmt: re.compile(regex) for fmt, regex in _LINE_REGEX.items()}
 # %% ../../../nbs/data/formats/11_foreign.ipynb #c62eca35
 def _text_format(text: str) -> Foreign | None:
     "The format of a text file that begins with `text`, by up to 50 of its lines; None where none fits"
-    stripped = (' '.join(line.split()) for line in text.split('\n')[:200])
-    # no empty lines, no comments, and none so long that the expressions cost time
-    lines = list(islice((line for line in stripped if line and line[0] != '#' and len(line) < 1000), 50))
+    lines = _first_lines(text)
     return next((fmt for fmt, pattern in _LINE_PATTERNS.items() if _most_lines_fit(lines, pattern)), None)
+
+
+def _first_lines(text: str) -> list[str]:
+    "Up to 50 lines of a text, with single blanks, without empty lines and comments"
+    stripped = (' '.join(line.split()) for line in text.split('\n')[:200])
+    # none so long that the expressions cost time
+    return list(islice((line for line in stripped if line and line[0] != '#' and len(line) < 1000), 50))
 
 
 def _most_lines_fit(lines: list[str], pattern: re.Pattern) -> bool:
@@ -291,12 +309,36 @@ def _most_lines_fit(lines: list[str], pattern: re.Pattern) -> bool:
     if len(lines) > 1 and not pattern.fullmatch(lines[0]):
         lines = lines[1:]  # a header: the names of the columns, or the number of boxes
     fitting = list(filter(pattern.fullmatch, lines))
-    return len(fitting) >= max(1, 0.8 * len(lines)) and any(_n_numbers(line) > 3 for line in fitting)
+    return len(fitting) >= max(1, 0.8 * len(lines)) and any(map(_may_hold_box, fitting))
 
 
-def _n_numbers(line: str) -> int:
-    "How many numbers a line has, between blanks, commas or semicolons"
-    return sum(re.fullmatch(_NUM, word) is not None for word in re.split('[ ,;]', line))
+def _may_hold_box(line: str) -> bool:
+    "Whether a line has four numbers or more, and others than 0, 1 and -1, which mark classes"
+    numbers = [float(word) for word in re.split('[ ,;]', line) if re.fullmatch(_NUM, word)]
+    return len(numbers) > 3 and not {*numbers} <= {-1.0, 0.0, 1.0}
+
+# %% ../../../nbs/data/formats/11_foreign.ipynb #8c695764
+def _list_format(text: str) -> Foreign | None:
+    "An unknown format, where a text has lines with the name of an image and a box, or boxes below a title"
+    lines = _first_lines(text)
+    return _UNKNOWN if _are_named_boxes(lines) or _are_counted_boxes(lines) else None
+
+
+def _are_named_boxes(lines: list[str]) -> bool:
+    "Whether 80% of the lines, without a header, hold the name of an image and four numbers or more"
+    lines = lines[1:] if len(lines) > 1 and not _is_named_box(lines[0]) else lines
+    return sum(map(_is_named_box, lines)) >= max(1, 0.8 * len(lines))
+
+
+def _is_named_box(line: str) -> bool:
+    return _may_hold_box(line) and any(map(is_image_name, re.split(r'[ ,;"]', line)))
+
+
+def _are_counted_boxes(lines: list[str]) -> bool:
+    "Whether lines of four numbers or more stand below the name of their image, or their own number"
+    rows = [line for line in lines if _may_hold_box(line) and number_rows(line)]
+    titles = [line for line in lines if re.fullmatch(r'\d+|\S*[/.]\S*', line)]
+    return bool(rows and titles) and len(rows) + len(titles) >= 0.8 * len(lines)
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #882aca67
 _NUMBERED_BOXES = Foreign(
@@ -306,15 +348,22 @@ _NUMBERED_BOXES = Foreign(
 _NAMES_BOXES = re.compile(r'ground_?truth|b_?box|boxes|rect|annot|label|(^|_)(gt|det)($|_)', re.IGNORECASE)
 
 
+_YOLO_COMMAS = Foreign("YOLO's text with commas", 'Write blanks between numbers, and points for decimals.')
+_DECIMAL_COMMAS = re.compile(r'\s*\d+([ \t]+-?\d+,\d+){4}')  # 0 0,5 0,5 0,2 0,2
+
+
 def _numbers_format(file: Path, text: str) -> Foreign | None:
     "The format of a text in which all lines are numbers; None for YOLO's own, and where none is known"
+    if _DECIMAL_COMMAS.match(text):
+        return _YOLO_COMMAS
     rows = number_rows(text)
     n_columns = {len(row) for row in rows}
     if not rows or min(n_columns) < 4:
         return None
     is_numbered = all(row[0].is_integer() for row in rows)
     if is_numbered and are_fractions(rows):
-        return None if file.suffix.lower() == '.txt' else _MISNAMED_YOLO
+        own = None if file.suffix.lower() == '.txt' else _MISNAMED_YOLO
+        return _YOLO_COMMAS if re.search('[,;]', text[:10_000]) else own
     if is_numbered and n_columns <= {7, 8, 9, 10} and all(row[1].is_integer() for row in rows):
         return _TRACKS
     if is_numbered and n_columns == {5}:
@@ -358,10 +407,12 @@ def foreign_format(file: Path) -> Foreign | None:
         return _xml_format(tags) or (None if suffix == '.xml' else _misnamed_xml(tags))
     if first_mark in ('{', '['):
         keys = json_keys(file)
-        return (None if suffix == '.json' else _misnamed_json(keys)) or _json_format(keys)
+        own = None if suffix == '.json' else _misnamed_json(keys)
+        return own or _json_format(keys) or (_UNKNOWN if _NUMBER_LIST.search(text) else None)
     if suffix in ('.yaml', '.yml'):
         return _yaml_format(text)
-    return _pointer_format(file) or _numbers_format(file, text) or _text_format(text) or _table_format(text)
+    known = _pointer_format(file) or _numbers_format(file, text) or _text_format(text) or _table_format(text)
+    return known or _list_format(text)
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #c54ef699
 _YAML_KEY = re.compile(r'^[\s-]*["\']?([\w .-]+?)["\']?\s*:|[{,]\s*["\']?([\w .-]+?)["\']?\s*:', re.MULTILINE)

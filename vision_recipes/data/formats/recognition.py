@@ -136,8 +136,11 @@ def json_keys(file: Path) -> frozenset[str]:
 
 # %% ../../../nbs/data/formats/10_recognition.ipynb #582609a8
 def xml_tags(file: Path) -> list[str]:
-    "The names of the elements in the first `HEAD` bytes of an XML file, each once, the outermost first"
-    return list(dict.fromkeys(re.findall(r'<([A-Za-z_][\w.-]*)', head_text(file))))
+    """The names of the elements in the first `HEAD` bytes of an XML file, each once, the outermost first.
+
+    They are without their namespace: `bbox` for `data:bbox`.
+    """
+    return list(dict.fromkeys(re.findall(r'<(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)', head_text(file))))
 
 # %% ../../../nbs/data/formats/10_recognition.ipynb #277080df
 def number_rows(

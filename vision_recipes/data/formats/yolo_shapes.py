@@ -304,9 +304,8 @@ def _guessed_layout(
     share_of = {(k, dims): _share_in_boxes(table, k, dims) for k, dims in _point_shapes(n)}
     fitting = [shape for shape, share in share_of.items() if share == 1]
     are_outlines = n % 2 == 1 and not _may_have_visibility(table) and _are_mostly_outlines(table)
-    if are_outlines and not (
-        share_of and _may_be_keypoints(table)
-    ):  # too many points for keypoints: no share
+    # lines of too many points for keypoints have no share
+    if are_outlines and not (share_of and _may_be_keypoints(table)):
         return None
     if fitting and not are_outlines:
         if len(table) < len(lines):
@@ -400,12 +399,13 @@ def _may_be_keypoints(table: np.ndarray) -> bool:
     """Whether lines that look like outlines may be box and points (x, y), although some lie outside the box.
 
     Not where a tenth of the boxes leave the image. Nor where in half of the lines a point lies farther
-    outside than the box is wide or high, which nobody annotates.
+    outside than the box is wide or high, which nobody annotates. A point at 0 0 is absent, and says nothing.
     """
     in_image = _have_box_in_image(table)
     center, half = table[:, None, 1:3], table[:, None, 3:5] / 2
     points = table[:, 5:].reshape(len(table), -1, 2)
-    near = (np.abs(points - center) <= 3 * half + 0.02).all((1, 2))
+    is_absent = (points == 0).all(2)  # (M, k)
+    near = ((np.abs(points - center) <= 3 * half + 0.02).all(2) | is_absent).all(1)
     return bool(in_image.mean() >= 0.9 and (in_image & near).mean() > 0.5)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #0649f1fc
