@@ -313,7 +313,7 @@ def judge(
     threshold = overall.threshold if overall else 0.5  # no box is right, so any threshold will do
     mistakes, confusion, badness = find_mistakes(m, threshold)
     metrics = {
-        **score_intervals(m, ap, anns.group_ids, resamples, prefix),
+        **score_intervals(m, ap, anns.get('group_ids'), resamples, prefix),
         f'{prefix}mar_{m.most}': float(np.nanmean(recall)),
         **(more or {}),
         'n_images': len(anns),
