@@ -134,7 +134,8 @@ def page_html(cells: list, markdown) -> str:
     for cell in cells:
         text = ''.join(cell['source'])
         if cell['cell_type'] == 'markdown':
-            parts.append(markdown(text))
+            # mistune knows no classes of code in a line
+            parts.append(markdown(text.replace('`{.option}', '`')))
         if cell['cell_type'] == 'code' and not re.search('^#\\| *echo: *false', text, re.M):
             code = escape(re.sub(r'^#\|.*\n?', '', text, flags=re.M))
             parts.append(f'<pre class="sourceCode"><code class="sourceCode">{code}</code></pre>')

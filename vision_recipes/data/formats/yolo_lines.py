@@ -115,7 +115,7 @@ def object_lines(
     anns: Annotations,  # Without crowds
 ) -> list[str]:  # M, each with its newline
     "The line of each object: with keypoints, with its mask as one outline, or with its box"
-    if anns.get('boxes_rel') is None or _needs_drawing(anns.masks):
+    if anns.get('boxes_rel') is None or _needs_drawing(anns.get('masks')):
         anns = anns.measure()  # the sizes of all images; then boxes are in pixels
     if anns.get('boxes_rel') is None:
         scale = anns.sizes_wh[anns.image_of].astype(np.float64)  # (M, 2): divides pixels to fractions
