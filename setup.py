@@ -12,7 +12,7 @@ from setuptools import find_packages, setup
 if int(setuptools.__version__.split('.')[0]) < 77:
     sys.exit(
         f'setuptools {setuptools.__version__} is too old for vision_recipes, and an old pip does not fetch a '
-        'newer one. Type: python -m pip install --upgrade pip, then this command again.'
+        'newer one. Type: python -m pip install --upgrade pip setuptools, then this command again.'
     )
 
 here = Path(__file__).parent

@@ -78,7 +78,8 @@ class Told(http.server.SimpleHTTPRequestHandler):
 
 def browser() -> str | None:
     "A browser of Chromium's family: by $CHROME, or by name"
-    return os.environ.get('CHROME') or next(filter(None, map(shutil.which, BROWSERS)), None)
+    names = [os.environ.get('CHROME', ''), *BROWSERS]
+    return next(filter(None, map(shutil.which, filter(None, names))), None)
 
 
 def measured(folder: Path, pages: list[str], program: str, limit: int) -> list | None:
