@@ -1,9 +1,19 @@
 "Install vision_recipes; everything that can change stands in settings.ini"
 
 import re
+import sys
 from configparser import ConfigParser
 from pathlib import Path
+import setuptools
 from setuptools import find_packages, setup
+
+# pip before 21.3 takes the setuptools that is installed, whatever pyproject.toml asks for, and fails with
+# words that do not name the cause
+if int(setuptools.__version__.split('.')[0]) < 77:
+    sys.exit(
+        f'setuptools {setuptools.__version__} is too old for vision_recipes, and an old pip does not fetch a '
+        'newer one. Type: python -m pip install --upgrade pip setuptools, then this command again.'
+    )
 
 here = Path(__file__).parent
 config = ConfigParser(delimiters=['='])

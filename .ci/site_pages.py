@@ -1,7 +1,8 @@
 """What is done to the pages that nbdev made, before Quarto shows them: the notebooks stay as they are
 
 Cells that only test are folded. Classes are shown as classes, and described parameters as a table. Links in
-code blocks and in links are taken out. A badge alone in its paragraph does not become a figure.
+code blocks and in links are taken out. A badge alone in its paragraph does not become a figure. Options of
+commands stay in one line.
 """
 
 import ast
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 
 FOLD = '#| code-fold: true\n#| code-summary: "Tests"\n'
 BADGES = re.compile(r'^(\[!\[[^\]]*\]\([^)]*badge[^)]*\)\]\([^)]*\))$', re.M)
+CODE = re.compile(r'(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)')
 BLOCK = re.compile(r'^```python\n(?P<kind>def|class) (?P<rest>.*?)\n```$', re.M | re.S)
 
 
@@ -205,6 +207,25 @@ def with_first_class(cells: list[dict]) -> list[dict]:
     return cells[:section] + cells[begin : at + 1] + cells[section:begin] + cells[at + 1 :]
 
 
+def with_class(code: re.Match) -> str:
+    "Short code in a line with an option such as `--help` in it, with the class `option`; other code as it is"
+    short = len(code[2]) <= 30 and re.search(r'(?<!\S)--\w', code[2])
+    return f'{code[0]}{{.option}}' if short else code[0]
+
+
+def with_whole_options(text: str) -> str:
+    """Mark options, which styles.css keeps in one line: a browser would break it between dashes and name.
+
+    Code in blocks is left as it is.
+    """
+    lines, fenced = text.split('\n'), False
+    for i, line in enumerate(lines):
+        fenced ^= line.lstrip().startswith(('```', '~~~'))
+        if not fenced and not line.startswith(('#', '    ')):
+            lines[i] = CODE.sub(with_class, line)
+    return '\n'.join(lines)
+
+
 def dressed(page: dict, tuples: dict[str, str], classes: set[str]) -> dict:
     "A page of nbdev as Quarto shall show it"
     page['cells'] = with_first_class(page['cells'])
@@ -220,7 +241,7 @@ def dressed(page: dict, tuples: dict[str, str], classes: set[str]) -> dict:
         sections |= cell['cell_type'] == 'markdown' and bool(re.search('^## ', text, re.M))
         if cell['cell_type'] == 'markdown':
             # Pandoc makes a figure of an image that is alone in its paragraph
-            text = BADGES.sub(r'\1&nbsp;', unnested_links(text))
+            text = with_whole_options(BADGES.sub(r'\1&nbsp;', unnested_links(text)))
         elif only_tests(cell):
             text = FOLD + text
         cell['source'] = text.splitlines(keepends=True)

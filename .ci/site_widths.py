@@ -78,7 +78,8 @@ class Told(http.server.SimpleHTTPRequestHandler):
 
 def browser() -> str | None:
     "A browser of Chromium's family: by $CHROME, or by name"
-    return os.environ.get('CHROME') or next(filter(None, map(shutil.which, BROWSERS)), None)
+    names = [os.environ.get('CHROME', ''), *BROWSERS]
+    return next(filter(None, map(shutil.which, filter(None, names))), None)
 
 
 def measured(folder: Path, pages: list[str], program: str, limit: int) -> list | None:
@@ -134,7 +135,8 @@ def page_html(cells: list, markdown) -> str:
     for cell in cells:
         text = ''.join(cell['source'])
         if cell['cell_type'] == 'markdown':
-            parts.append(markdown(text))
+            # mistune knows no classes of code in a line
+            parts.append(markdown(text.replace('`{.option}', '`')))
         if cell['cell_type'] == 'code' and not re.search('^#\\| *echo: *false', text, re.M):
             code = escape(re.sub(r'^#\|.*\n?', '', text, flags=re.M))
             parts.append(f'<pre class="sourceCode"><code class="sourceCode">{code}</code></pre>')

@@ -130,6 +130,15 @@ def test_page():
     assert ''.join(tests['source']) == site_pages.FOLD + 'assert g'
 
 
+def test_options():
+    text = 'Type `x --help` or `--out DIR`, not `x` --y `z`.\n\n```bash\necho `x --help`\n```\n\n# `--out`\n'
+    marked = text.replace('`x --help` or', '`x --help`{.option} or').replace('DIR`,', 'DIR`{.option},')
+    assert site_pages.with_whole_options(text) == marked, site_pages.with_whole_options(text)
+    long = '`vision-recipes train detection DIR --out RUN`'  # has to break on a phone
+    assert site_pages.with_whole_options(long) == long
+    assert site_pages.with_whole_options('`a--b` and `--`') == '`a--b` and `--`'
+
+
 def test_first_class():
     words = {'cell_type': 'markdown', 'source': ['It opens a file:']}
     section = {'cell_type': 'markdown', 'source': ['## One way\n', '\n', 'Words']}

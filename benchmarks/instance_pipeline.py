@@ -22,7 +22,6 @@ Needs: pip install cjm-torchvision-tfms cjm-pil-utils
 """
 
 import argparse, sys, tempfile, time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 import numpy as np
@@ -111,8 +110,7 @@ def with_points(anns):
     for m in range(len(points)):
         ring = np.concatenate(anns.masks.rings_of(m))
         points[m] = [(*ring[k], 2) for k in (ring[:, 0].argmin(), ring[:, 1].argmin(), ring[:, 0].argmax())]
-    return replace(
-        anns,
+    return anns.replace(
         masks=None,
         keypoints=points,
         boxes=points_boxes(points, MARGIN, anns.sizes_wh[anns.image_of]),
@@ -138,8 +136,7 @@ def enlarge(anns, root, n, noise):
         sizes.append((w, h))
     scale = (np.array(sizes) / anns.sizes_wh)[anns.image_of].astype(np.float32)
     of_points = np.repeat(np.arange(len(anns.masks)), np.diff(anns.masks.rings[anns.masks.objects]))
-    return replace(
-        anns,
+    return anns.replace(
         root=root,
         sizes_wh=np.array(sizes, np.int32),
         boxes=anns.boxes * np.tile(scale, 2),
@@ -374,7 +371,7 @@ def loader_rivals(anns, theirs, train, epochs):
 
 def measure(anns, runs, epochs, loaders):
     "All figures for one set of images, milliseconds an image"
-    masks = anns.masks is not None
+    masks = anns.get('masks') is not None
     theirs = TutorialMasks(anns, mask_transforms()) if masks else TutorialPoints(anns, point_transforms())
     train, indices = our_masks() if masks else our_points(), list(range(len(anns)))
     rivals = {

@@ -14,7 +14,7 @@ from .model_commands import MODEL_VERBS
 from .training_commands import TRAINING_VERBS, with_task
 from ..core.console import flush_streams, prepare_streams, put
 from ..core.errors import VisionRecipesError
-from ..core.extras import missing_package, require_train
+from ..core.extras import import_trouble, require_train
 
 # %% ../../nbs/cli/05_main.ipynb #d61611e0
 VERBS = {
@@ -79,11 +79,14 @@ def _error_text(e: Exception) -> str:
 
 # %% ../../nbs/cli/05_main.ipynb #977b3334
 def _run_verb(args: argparse.Namespace):
-    "Do what the verb says. Raises `MissingPackage` where a package of an extra is missing"
+    "Do what the verb says. Raises `VisionRecipesError` where a package is missing or does not fit"
     verb, name = VERBS[args.verb], f'vision-recipes {args.verb}'
     if verb.needs_torch:
         require_train(name)
     try:
         verb.do(args)
-    except ModuleNotFoundError as e:
-        raise missing_package(e, name) from e
+    except Exception as e:
+        explained = import_trouble(e, name)
+        if explained is e:
+            raise
+        raise explained from e

@@ -339,7 +339,7 @@ def _repeated_run(args: Namespace) -> Config | None:  # None: no file, or one th
 
 def _with_skeleton(anns: Annotations, skeleton: Skeleton | None) -> Annotations:
     "The annotations with the points of a skeleton, in its order; None leaves them as they were read"
-    if skeleton is None or anns.keypoints is None:
+    if skeleton is None or anns.get('keypoints') is None:
         return anns
     return align_labels(anns, replace(anns.labels, skeleton=skeleton))
 
@@ -401,7 +401,7 @@ def _train_and_valid(
         train, valid = split(anns, fit_settings.valid, fit_settings.seed)
     compare_images = not args.no_check and this_world().first  # of several processes one is enough
     report = leak_report(train, valid, compare_images, hashes=hashes)
-    no_groups = train.groups is None or valid.groups is None  # then the score may be too good
+    no_groups = not train.has_groups or not valid.has_groups  # then the score may be too good
     kinds = ('groups',) if no_groups else ()  # of the notes that are told
     told = [f for f in report if f.level != 'note' or f.kind in kinds]
     if told:

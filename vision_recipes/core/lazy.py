@@ -8,7 +8,7 @@ __all__ = ['lazy_names']
 # %% ../../nbs/core/11_lazy.ipynb #7fc0a3fa
 import importlib
 from typing import Callable
-from .extras import missing_package
+from .extras import import_trouble
 
 # %% ../../nbs/core/11_lazy.ipynb #3f6e5d20
 def lazy_names(
@@ -17,7 +17,8 @@ def lazy_names(
 ) -> tuple[Callable, Callable]:  # `__getattr__` and `__dir__` for the `__init__` of the room
     """Let a package hand on names of its modules without importing these modules.
 
-    Where a module needs a package that is missing, such as PyTorch, its names raise `MissingPackage`.
+    Where a module needs a package that is missing, such as PyTorch, its names raise `MissingPackage`. Where
+    torchvision does not fit torch, they raise `VisionRecipesError`.
     """
     module_of_name = {}
     for module, names in homes.items():
@@ -29,8 +30,11 @@ def lazy_names(
             raise AttributeError(f'module {room!r} has no attribute {name!r}')
         try:
             module = importlib.import_module(f'{room}.{module_of_name[name]}')
-        except ModuleNotFoundError as e:
-            raise missing_package(e, f'{room}.{name}') from e
+        except Exception as e:
+            explained = import_trouble(e, f'{room}.{name}')
+            if explained is e:
+                raise
+            raise explained from e
         return getattr(module, name)
 
     def __dir__():

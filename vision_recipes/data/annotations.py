@@ -7,16 +7,16 @@ __all__ = ['PER_IMAGE', 'LEARNT', 'PER_OBJECT', 'Annotations', 'with_groups', 'a
            'classes_of_model', 'measure', 'in_pixels']
 
 # %% ../../nbs/data/03_annotations.ipynb #4311b53b
-import base64, csv, hashlib, os, re
+import base64, csv, dataclasses, hashlib, os, re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Sequence
 import numpy as np
 from ..core.console import first_few, log_info, plural, progress
-from ..core.errors import did_you_mean, VisionRecipesError
+from ..core.errors import check_choice, did_you_mean, VisionRecipesError
 from ..core.files import read_utf8
 from ..core.images import image_size, ImageError
 from ..core.labels import LabelMap, match_classes
@@ -35,6 +35,24 @@ PER_IMAGE = ('paths', 'sizes_wh', 'group_ids', 'source_ids')
 LEARNT = ('boxes', 'boxes_rel', 'crowd', 'masks', 'keypoints')  # What a model learns of an object
 PER_OBJECT = (*LEARNT, 'areas')
 
+# %% ../../nbs/data/03_annotations.ipynb #528f59a7
+class _Column:
+    "A column that a table may lack: to read it then raises `VisionRecipesError`"
+
+    def __set_name__(self, owner: type, name: str):
+        self.name = name
+
+    def __get__(self, anns: 'Annotations | None', owner: type):
+        if anns is None:  # asked of the class: the default of the dataclass's field
+            return None
+        column = vars(anns)[self.name]
+        if column is None:
+            raise VisionRecipesError(_missing_column(anns, self.name))
+        return column
+
+    def __set__(self, anns: 'Annotations', column):
+        vars(anns)[self.name] = column
+
 # %% ../../nbs/data/03_annotations.ipynb #fad5e333
 @dataclass(frozen=True, eq=False)
 class Annotations:
@@ -45,17 +63,20 @@ class Annotations:
     labels: LabelMap
     class_ids: Ragged  # N rows, int64: the class of each object of each image
     sizes_wh: np.ndarray  # (N, 2) int32, pixels; 0 where the annotations do not say
-    boxes: np.ndarray | None = None  # (M, 4) float32 XYXY, pixels
+    boxes: np.ndarray | None = _Column()  # (M, 4) float32 XYXY, pixels
     # (M, 4) float32 XYXY, fractions of the upright image; then so are masks and keypoints, until `measure`
-    boxes_rel: np.ndarray | None = None
-    crowd: np.ndarray | None = None  # (M,) bool: a crowd (COCO) or difficult (VOC): neither learnt nor scored
-    masks: Masks | None = None  # M: the pixels of each object; `boxes` are tight around them
-    keypoints: np.ndarray | None = None  # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
-    areas: np.ndarray | None = None  # (M,) float64 square pixels, as COCO's `area` says; NaN where unknown
+    boxes_rel: np.ndarray | None = _Column()
+    # (M,) bool: a crowd (COCO) or difficult (VOC): neither learnt nor scored
+    crowd: np.ndarray | None = _Column()
+    masks: Masks | None = _Column()  # M: the pixels of each object; `boxes` are tight around them
+    # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
+    keypoints: np.ndarray | None = _Column()
+    # (M,) float64 square pixels, as COCO's `area` says; NaN where unknown
+    areas: np.ndarray | None = _Column()
     point_margin: float = 0.0  # `margin` of `points_boxes`, where it made the boxes; 0: they were annotated
-    source_ids: np.ndarray | None = None  # (N,) int64: the numbers that a COCO file gives its images
-    group_ids: np.ndarray | None = None  # (N,) int64: the person, video or place of each image
-    group_names: Strings | None = None  # (G,) the name of each group
+    source_ids: np.ndarray | None = _Column()  # (N,) int64: the numbers that a COCO file gives its images
+    group_ids: np.ndarray | None = _Column()  # (N,) int64: the person, video or place of each image
+    group_names: Strings | None = _Column()  # (G,) the name of each group
     group_rule: str = ''  # How `with_groups` found the groups; empty where they were listed
     box_rule: str = ''  # The policy of `fix_boxes` that changed boxes; empty where none did
     format: str = ''  # The reader's name, a key of `READERS`
@@ -79,18 +100,18 @@ class Annotations:
 # %% ../../nbs/data/03_annotations.ipynb #12dc21cb
 def _check_columns(anns: Annotations) -> None:
     "Raise `VisionRecipesError` where columns differ in length, or boxes are given twice"
-    if anns.boxes is not None and anns.boxes_rel is not None:
+    if anns.get('boxes') is not None and anns.get('boxes_rel') is not None:
         raise VisionRecipesError(
             f'{anns.root}: boxes are given in pixels and as fractions; give one of the two.'
         )
     m = len(anns.class_ids.values)
     for name in PER_OBJECT:
-        column = getattr(anns, name)
+        column = anns.get(name)
         if column is not None and len(column) != m:
             raise VisionRecipesError(
                 f'{anns.root}: {plural(m, "object")} need as many rows of {name}, but got {len(column)}.'
             )
-    if anns.keypoints is not None:
+    if anns.get('keypoints') is not None:
         _check_keypoints(anns)
     else:
         # a box that was made from points counts as annotated when its points are gone
@@ -108,6 +129,45 @@ def _check_keypoints(anns: Annotations) -> None:
             'x, y and visibility of each point.'
         )
 
+# %% ../../nbs/data/03_annotations.ipynb #4e30ffb2
+@patch
+def get(self: Annotations, column: str) -> Any:
+    "A column, or None where the table lacks it. Raises `VisionRecipesError` for a name that is no column"
+    check_choice('column', column, self.__dataclass_fields__)
+    return vars(self)[column]
+
+
+@patch(as_prop=True)
+def has_boxes(self: Annotations) -> bool:
+    "Whether the objects have boxes; without boxes the table is for classification"
+    return self.get('boxes') is not None or self.get('boxes_rel') is not None
+
+
+@patch
+def replace(self: Annotations, **columns) -> Annotations:
+    "The table with other columns. `dataclasses.replace` cannot do it where a column is missing"
+    for name in columns:
+        check_choice('column', name, self.__dataclass_fields__)
+    same = {name: vars(self)[name] for name in self.__dataclass_fields__}
+    return Annotations(**{**same, **columns})
+
+# %% ../../nbs/data/03_annotations.ipynb #2564b1a5
+def _missing_column(anns: Annotations, name: str) -> str:
+    "What to say where the column `name` is read, which the table does not have"
+    if name == 'boxes' and anns.has_boxes:
+        return (
+            f'{anns.root}: its boxes are fractions of the image, in anns.boxes_rel. anns.measure().boxes has '
+            'them in pixels.'
+        )
+    if name in ('group_ids', 'group_names'):
+        how = "with_groups(anns, 'folder') says which images belong together."
+        return f'{anns.root}: these annotations have no groups. {how}'
+    known = ['class_ids', *(other for other in PER_OBJECT if anns.get(other) is not None)]
+    return (
+        f'{anns.root}: these annotations have no {name}, but {", ".join(known)}. '
+        f'Where a column may be missing, anns.get({name!r}) gives None.'
+    )
+
 # %% ../../nbs/data/03_annotations.ipynb #262a961b
 def _summary(anns: Annotations) -> str:
     "What the table holds, in one line"
@@ -115,7 +175,7 @@ def _summary(anns: Annotations) -> str:
     objects = plural(len(anns.class_ids.values), 'object')
     classes = plural(len(anns.labels), 'class', 'classes')
     groups = ''
-    if anns.group_ids is not None:
+    if anns.get('group_ids') is not None:
         groups = f', {plural(len(np.unique(anns.group_ids)), "group")}'
     return (
         f'Annotations: {images}, {objects}{_shape_of_objects(anns)} of {classes}{groups}, '
@@ -125,14 +185,14 @@ def _summary(anns: Annotations) -> str:
 
 def _shape_of_objects(anns: Annotations) -> str:
     "How objects are given, such as ` with masks`; empty for classification"
-    unit = '' if anns.boxes_rel is None else ' as fractions'
-    if anns.masks is not None:
+    unit = '' if anns.get('boxes_rel') is None else ' as fractions'
+    if anns.get('masks') is not None:
         return f' with masks{unit}'
-    if anns.keypoints is not None:
+    if anns.get('keypoints') is not None:
         return f' with {len(anns.labels.skeleton)} points{unit}'
     if unit:
         return ' with boxes as fractions'
-    return ' with boxes' if anns.boxes is not None else ''
+    return ' with boxes' if anns.get('boxes') is not None else ''
 
 # %% ../../nbs/data/03_annotations.ipynb #e9f23f7a
 @patch
@@ -145,7 +205,7 @@ def path(self: Annotations, i: int) -> Path:
 def objects_of(self: Annotations, i: int) -> np.ndarray:  # int64 positions in the columns of objects
     "The objects of image `i`, without crowds"
     rows = np.arange(*self.class_ids.offsets[i : i + 2])
-    return rows if self.crowd is None else rows[~self.crowd[rows]]
+    return rows if self.get('crowd') is None else rows[~self.crowd[rows]]
 
 
 @patch(as_prop=True)
@@ -163,12 +223,6 @@ def class_names(self: Annotations) -> tuple[str, ...]:
 def counts(self: Annotations) -> np.ndarray:  # (C,) int64
     "The number of objects of each class"
     return np.bincount(self.class_ids.values, minlength=len(self.labels))
-
-
-@patch(as_prop=True)
-def has_boxes(self: Annotations) -> bool:
-    "Whether the objects have boxes; without boxes the table is for classification"
-    return self.boxes is not None or self.boxes_rel is not None
 
 # %% ../../nbs/data/03_annotations.ipynb #002ba207
 @patch
@@ -206,8 +260,7 @@ def subset(
     "Select images with their objects, in this order"
     rows = np.asarray(rows)
     rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
-    return replace(
-        self,
+    return self.replace(
         class_ids=self.class_ids.take(rows),
         **_take_columns(self, PER_IMAGE, rows),
         **_take_columns(self, PER_OBJECT, self.class_ids.positions(rows)),
@@ -222,8 +275,7 @@ def keep_objects(
     "Select objects, and keep all images"
     n_kept_before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])  # (M + 1,) before each object
     offsets = n_kept_before[self.class_ids.offsets]
-    return replace(
-        self,
+    return self.replace(
         class_ids=Ragged(self.class_ids.values[keep], offsets),
         **_take_columns(self, PER_OBJECT, np.flatnonzero(keep)),
     )
@@ -231,7 +283,7 @@ def keep_objects(
 
 def _take_columns(anns: Annotations, names: Sequence[str], rows: np.ndarray) -> dict:
     "Select rows of some columns: arrays, `Ragged` or `Strings`, or None where the table has no such column"
-    columns = {name: getattr(anns, name) for name in names}
+    columns = {name: anns.get(name) for name in names}
     for name, column in columns.items():
         if column is not None:
             columns[name] = column[rows] if isinstance(column, np.ndarray) else column.take(rows)
@@ -292,12 +344,12 @@ def _object_bytes(anns: Annotations) -> Iterator[bytes]:
     columns = {
         'counts': anns.class_ids.counts,
         'classes': rank_of_class[class_ids],
-        **{name: getattr(anns, name) for name in LEARNT},
+        **{name: anns.get(name) for name in LEARNT},
     }
     if masks := columns.pop('masks'):
         columns |= {'points': masks.points, 'rings': masks.rings, 'masks': masks.objects}
         columns |= {'runs': masks.runs.values, 'run_offsets': masks.runs.offsets}
-    points = anns.labels.skeleton.points if anns.keypoints is not None else ()
+    points = anns.labels.skeleton.points if anns.get('keypoints') is not None else ()
     # the same numbers under other names are other classes and points
     yield repr((names, points)).encode()
     for name, column in columns.items():
@@ -324,8 +376,7 @@ def with_groups(
     if len(groups) != len(anns):
         raise VisionRecipesError(f'{len(anns)} images need as many group names, but got {len(groups)}.')
     names, ids = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    return replace(
-        anns,
+    return anns.replace(
         group_ids=ids.astype(np.int64),
         group_names=Strings.from_list(map(str, names)),
         group_rule=rule,
@@ -334,9 +385,15 @@ def with_groups(
 
 
 @patch(as_prop=True)
-def groups(self: Annotations) -> list[str] | None:
-    "The name of each image's group; None where there are no groups"
-    return None if self.group_ids is None else [self.group_names[g] for g in self.group_ids]
+def has_groups(self: Annotations) -> bool:
+    "Whether it is known which images belong together"
+    return self.get('group_ids') is not None
+
+
+@patch(as_prop=True)
+def groups(self: Annotations) -> list[str]:
+    "The name of each image's group. Raises `VisionRecipesError` where there are no groups"
+    return [self.group_names[g] for g in self.group_ids]
 
 # %% ../../nbs/data/03_annotations.ipynb #4be5d3c8
 def _groups_by_rule(anns: Annotations, rule: str) -> tuple[list[str], list[Finding]]:
@@ -400,7 +457,7 @@ def _groups_of_table(anns: Annotations, file: Path) -> tuple[list[str], list[Fin
             f'{file}: names no group for {missing[0]} ({plural(len(missing), "such image")}).{doubt} '
             f'Paths are relative to {anns.root}.'
         )
-    matches = replace(matches, respelled=matches.respelled | by_stem)
+    matches = dataclasses.replace(matches, respelled=matches.respelled | by_stem)
     return [group_of[row_of[path]] for path in anns.paths], spelling_findings(file, matches)
 
 # %% ../../nbs/data/03_annotations.ipynb #23c69e01
@@ -436,12 +493,13 @@ def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With cl
         )
     # (C,) the model's id of each class; -1 for one without objects that the model does not know
     new_id = np.array([-1 if name is None else labels.names.index(name) for name in matches.found])
-    return replace(
-        anns,
+    matches = dataclasses.replace(matches, doubtful={})
+    respelled = spelling_findings(anns.root, matches, 'class')
+    return anns.replace(
         labels=labels,
-        class_ids=replace(anns.class_ids, values=new_id[anns.class_ids.values]),
-        keypoints=None if anns.keypoints is None else _aligned_points(anns, labels.skeleton),
-        notes=(*anns.notes, *spelling_findings(anns.root, replace(matches, doubtful={}), 'class')),
+        class_ids=dataclasses.replace(anns.class_ids, values=new_id[anns.class_ids.values]),
+        keypoints=None if anns.get('keypoints') is None else _aligned_points(anns, labels.skeleton),
+        notes=(*anns.notes, *respelled),
     )
 
 
@@ -482,11 +540,10 @@ def shared_classes(
         anns = anns.subset(n_unknown == 0)
     names = tuple(labels.names[i] for i in model_ids)
     new_id = np.array([model_ids.index(i) if i >= 0 else -1 for i in in_model])
-    return replace(
-        anns,
+    return anns.replace(
         labels=LabelMap(names, skeleton=labels.skeleton),
-        class_ids=replace(anns.class_ids, values=new_id[anns.class_ids.values]),
-        keypoints=None if anns.keypoints is None else _aligned_points(anns, labels.skeleton),
+        class_ids=dataclasses.replace(anns.class_ids, values=new_id[anns.class_ids.values]),
+        keypoints=None if anns.get('keypoints') is None else _aligned_points(anns, labels.skeleton),
     ), model_ids
 
 # %% ../../nbs/data/03_annotations.ipynb #226ba5a6
@@ -539,13 +596,13 @@ def measure(
     Raises `VisionRecipesError` that names unreadable images.
     """
     missing = np.flatnonzero((anns.sizes_wh <= 0).any(1)) if anns.has_boxes else np.empty(0, np.int64)
-    if not missing.size and anns.boxes_rel is None:
+    if not missing.size and anns.get('boxes_rel') is None:
         return anns
     sizes_wh = anns.sizes_wh.copy()
     sizes_wh[missing] = _read_sizes([anns.path(i) for i in missing])
-    if anns.boxes_rel is None:
-        return replace(anns, sizes_wh=sizes_wh)
-    return replace(in_pixels(anns, sizes_wh), sizes_wh=sizes_wh)
+    if anns.get('boxes_rel') is None:
+        return anns.replace(sizes_wh=sizes_wh)
+    return in_pixels(anns, sizes_wh).replace(sizes_wh=sizes_wh)
 
 
 def in_pixels(
@@ -555,14 +612,14 @@ def in_pixels(
     "Boxes, masks and keypoints that were given as fractions, in pixels"
     scale = sizes_wh[anns.image_of].astype(np.float64)  # (M, 2)
     boxes = (anns.boxes_rel * np.tile(scale, 2)).astype(np.float32)
-    masks, keypoints = anns.masks, anns.keypoints
+    masks, keypoints = anns.get('masks'), anns.get('keypoints')
     if masks is not None:
         n_points = np.diff(masks.rings[masks.objects])  # (M,) of each object, all rings
         masks = masks.moved(masks.points * np.repeat(scale, n_points, axis=0))
     if keypoints is not None:
         keypoints = np.concatenate([keypoints[..., :2] * scale[:, None], keypoints[..., 2:]], 2)
         keypoints = keypoints.astype(np.float32)
-    return replace(anns, boxes=boxes, boxes_rel=None, masks=masks, keypoints=keypoints)
+    return anns.replace(boxes=boxes, boxes_rel=None, masks=masks, keypoints=keypoints)
 
 
 Annotations.measure = measure

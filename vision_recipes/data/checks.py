@@ -102,9 +102,9 @@ def _summary_note(
 # %% ../../nbs/data/04_checks.ipynb #26484161
 def _box_text(anns: Annotations, m: int) -> str:
     "An object's box as the annotations give it, and the image's size"
-    boxes = anns.boxes if anns.boxes is not None else anns.boxes_rel
+    boxes = anns.boxes if anns.get('boxes') is not None else anns.boxes_rel
     numbers = ', '.join(f'{v:.6g}' for v in boxes[m].tolist())
-    unit = ' as fractions' if anns.boxes is None else ''
+    unit = ' as fractions' if anns.get('boxes') is None else ''
     w, h = anns.sizes_wh[_image_row(anns, m)]
     size = f' in an image of {w} x {h}' if w and h else ''
     return f'x1, y1, x2, y2 = {numbers}{unit}{size}'
@@ -279,7 +279,7 @@ def _too_few_images(name: str, n: int) -> str:
 def _check_object_classes(anns: Annotations, part: str) -> list[Finding]:
     "Classes of a detection data set with too few objects, and images without any"
     learnt = anns  # crowds are neither learnt nor scored
-    if anns.crowd is not None and anns.crowd.any():
+    if anns.get('crowd') is not None and anns.crowd.any():
         learnt = anns.keep_objects(~anns.crowd)
     if not len(learnt.class_ids.values):
         return [_only_crowds_finding(anns) if len(anns.class_ids.values) else _no_objects_finding(anns)]
@@ -399,9 +399,9 @@ def _boxes_in_pixels(
 
     An unknown size is infinite for boxes in pixels, so that none reaches out, and 1000 for fractions.
     """
-    unknown = np.inf if anns.boxes is not None else 1000
+    unknown = np.inf if anns.get('boxes') is not None else 1000
     sizes_wh = np.where(anns.sizes_wh > 0, anns.sizes_wh, unknown)[anns.image_of]
-    if anns.boxes is None:
+    if anns.get('boxes') is None:
         return anns.boxes_rel * np.tile(sizes_wh, 2), sizes_wh
     return anns.boxes.astype(np.float64), sizes_wh
 
@@ -491,7 +491,7 @@ def _fault_kinds(anns: Annotations) -> tuple[str, ...]:
     A mask is cut at the edge when it is drawn, so its box may reach beyond. So may a box made from points in
     an image of unknown size.
     """
-    if anns.masks is not None or anns.point_margin:
+    if anns.get('masks') is not None or anns.point_margin:
         return tuple(kind for kind in BOX_FAULTS if kind != 'beyond')
     return tuple(BOX_FAULTS)
 
@@ -509,7 +509,7 @@ def _bad_box_finding(anns: Annotations, m: int, kind: str) -> Finding:
 # %% ../../nbs/data/04_checks.ipynb #bb0b3ffa
 def _check_box_format(anns: Annotations, boxes: np.ndarray, sizes_wh: np.ndarray) -> list[Finding]:
     "An error where the numbers of the boxes look like another format than they were read as"
-    what = _suspected_format(boxes, sizes_wh, anns.boxes is None)
+    what = _suspected_format(boxes, sizes_wh, anns.get('boxes') is None)
     if not what:
         return []
     message = f'{what}. Convert the annotations, or say their format.'
@@ -558,7 +558,7 @@ TINY = 16  # Pixels: a smaller mask shows too little to learn from
 
 def _check_masks(anns: Annotations) -> list[Finding]:
     "All that is wrong with masks"
-    if anns.masks is None:
+    if anns.get('masks') is None:
         return []
     sizes_wh = anns.sizes_wh[anns.image_of]
     not_finite = _masks_not_finite(anns.masks)
@@ -683,7 +683,7 @@ def _report_empty(anns: Annotations, objects: np.ndarray) -> list[Finding]:
 # %% ../../nbs/data/04_checks.ipynb #84b1bcc1
 def _check_extents(anns: Annotations, objects: np.ndarray) -> list[Finding]:
     "Masks that reach out of the image, and masks whose annotated box fits them badly"
-    if anns.boxes is None or not objects.size:
+    if anns.get('boxes') is None or not objects.size:
         return []
     sizes_wh = anns.sizes_wh[anns.image_of[objects]]
     # (n, 4) boxes around the masks, in the order of `objects`, which is sorted
@@ -759,7 +759,7 @@ def _point_findings(
 # %% ../../nbs/data/04_checks.ipynb #e5e2770b
 def _check_points(anns: Annotations) -> list[Finding]:
     "All that is wrong with keypoints"
-    if anns.keypoints is None:
+    if anns.get('keypoints') is None:
         return []
     points = _keypoint_columns(anns)
     no_point = np.flatnonzero(~points.present.any(1))
@@ -840,7 +840,7 @@ def _check_missing_points(anns: Annotations, points: _KeypointColumns) -> list[F
 
 def _points_beyond_box(anns: Annotations, points: _KeypointColumns) -> np.ndarray:
     "Objects with a point outside their annotated box"
-    if anns.boxes is None or anns.point_margin:
+    if anns.get('boxes') is None or anns.point_margin:
         return np.empty(0, np.int64)
     start, end = anns.boxes[:, None, :2], anns.boxes[:, None, 2:]
     with np.errstate(invalid='ignore'):
@@ -956,7 +956,7 @@ def _check_names(anns: Annotations) -> list[Finding]:
         findings += _repeated_paths(anns, paths)
     for names in same_names(anns.class_names):
         findings.append(_similar_classes_finding(anns, names))
-    for names in same_names(anns.group_names or ()):
+    for names in same_names(anns.get('group_names') or ()):
         findings.append(_similar_groups_finding(anns, names))
     return findings
 
@@ -1033,14 +1033,14 @@ def check(
     if files:
         broken, true_wh = _check_files(anns, hashes)
         findings += broken + _check_duplicates(anns)
-        anns = replace(anns, sizes_wh=np.where(anns.sizes_wh > 0, anns.sizes_wh, true_wh))
+        anns = anns.replace(sizes_wh=np.where(anns.sizes_wh > 0, anns.sizes_wh, true_wh))
     shapes = _shapes_in_pixels(anns)
     return Findings(findings + _check_boxes(anns) + _check_masks(shapes) + _check_points(shapes))
 
 
 def _shapes_in_pixels(anns: Annotations) -> Annotations:
     "With masks and keypoints in pixels; in an image of unknown size as if it had 1000 pixels a side"
-    if anns.boxes_rel is None or (anns.masks is None and anns.keypoints is None):
+    if anns.get('boxes_rel') is None or (anns.get('masks') is None and anns.get('keypoints') is None):
         return anns
     return in_pixels(anns, np.where(anns.sizes_wh > 0, anns.sizes_wh, 1000))
 
@@ -1070,7 +1070,7 @@ def fix_boxes(
         raise VisionRecipesError(_bad_boxes_message(anns, faults, bad))
     if not (bad | faults['rounding'] | faults['beyond']).any():
         return anns
-    clipped = replace(anns, boxes=np.clip(anns.boxes, 0, np.tile(sizes_wh, 2)).astype(np.float32))
+    clipped = anns.replace(boxes=np.clip(anns.boxes, 0, np.tile(sizes_wh, 2)).astype(np.float32))
     if not bad.any():
         return clipped
     keep = ~bad
@@ -1078,7 +1078,7 @@ def fix_boxes(
         keep |= faults['beyond']
     notes = _repair_notes(anns, faults, keep)
     log_info(f'{anns.root}: ' + ' '.join(f.message for f in notes))
-    return replace(clipped.keep_objects(keep), notes=(*anns.notes, *notes), box_rule=policy)
+    return clipped.keep_objects(keep).replace(notes=(*anns.notes, *notes), box_rule=policy)
 
 
 Annotations.fix_boxes = fix_boxes
@@ -1095,7 +1095,7 @@ def _drop_objects_without_points(anns: Annotations) -> Annotations:
         f'{plural(int(no_points.sum()), "object")} without any point left out: nothing says where they are.'
     )
     note = _data_set_finding(anns, 'warning', 'pointless', message)
-    return replace(anns.keep_objects(~no_points), notes=(*anns.notes, note))
+    return anns.keep_objects(~no_points).replace(notes=(*anns.notes, note))
 
 
 def _repair_notes(anns: Annotations, faults: dict[str, np.ndarray], keep: np.ndarray) -> list[Finding]:

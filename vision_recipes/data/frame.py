@@ -27,7 +27,7 @@ def to_frame(
     columns = {'path': np.array(list(anns.paths), dtype=object)[images], 'label': names[class_ids]}
     if anns.sizes_wh.any():
         columns['width'], columns['height'] = anns.sizes_wh[images].T
-    if anns.group_ids is not None:
+    if anns.get('group_ids') is not None:
         columns['group'] = np.array(anns.groups, dtype=object)[images]
     for name, values in _object_columns(anns).items():
         columns[name] = np.append(values, np.array(np.nan, np.float32))[objects]
@@ -46,14 +46,14 @@ def _image_and_object_rows(anns) -> tuple[np.ndarray, np.ndarray]:
 # %% ../../nbs/data/02_frame.ipynb #056fbee0
 def _object_columns(anns) -> dict[str, np.ndarray]:  # Each (M,) float32
     "What is known about each object in pixels; NaN for the coordinates of an absent point"
-    if anns.boxes_rel is not None:
+    if anns.get('boxes_rel') is not None:
         return {}
     columns = {}
-    if anns.boxes is not None:
+    if anns.get('boxes') is not None:
         columns |= zip(('xmin', 'ymin', 'xmax', 'ymax'), np.asarray(anns.boxes, np.float32).T)
-    if anns.masks is not None:
+    if anns.get('masks') is not None:
         columns |= _mask_columns(anns.masks)
-    if anns.keypoints is not None:
+    if anns.get('keypoints') is not None:
         columns |= _point_columns(anns.labels.skeleton.points, anns.keypoints)
     return columns
 

@@ -6,7 +6,7 @@
 __all__ = ['READERS', 'Reader', 'check_exists', 'read_annotations']
 
 # %% ../../nbs/data/07_readers.ipynb #8b39b2d0
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Sequence
 from ..core.errors import check_choice, VisionRecipesError
@@ -79,7 +79,7 @@ def read_annotations(
         if format is None:
             format = _recognised_format(root)
         anns = READERS[check_choice('--format', format, READERS)].read(root)
-    anns = replace(anns, read_from=str(root))
+    anns = anns.replace(read_from=str(root))
     return anns if groups is None else with_groups(anns, groups)
 
 # %% ../../nbs/data/07_readers.ipynb #7a52665b

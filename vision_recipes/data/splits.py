@@ -64,12 +64,12 @@ class _Units:
 def _make_units(anns: Annotations, seed: int, by: str) -> _Units:
     "The units of a table: its groups, or each image for itself; `seed` and `by` as for `split`"
     check_choice('by', by, ['auto', 'group', 'random'])
-    if by == 'group' and anns.group_ids is None:
+    if by == 'group' and anns.get('group_ids') is None:
         raise VisionRecipesError(
             f'{anns.root}: by="group" needs to know which images belong together. '
             'Say so with with_groups(anns, ...), or use by="random".'
         )
-    if anns.group_ids is None or by == 'random':
+    if anns.get('group_ids') is None or by == 'random':
         of_image = np.arange(len(anns))
         names, noun = anns.paths, 'image'
     else:
@@ -474,7 +474,7 @@ def _same_files(train: Annotations, valid: Annotations) -> dict[int, int]:  # Va
 def _group_leaks(train: Annotations, valid: Annotations) -> list[Finding]:
     "Report groups on both sides; if there are none, what a random split would have leaked"
     root = str(valid.root)
-    if train.groups is None or valid.groups is None:
+    if not train.has_groups or not valid.has_groups:
         message = (
             'nothing says which images are of one person, video or place. '
             'If some are, say so with `groups`, for otherwise the score may be too good.'

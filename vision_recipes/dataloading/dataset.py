@@ -36,14 +36,16 @@ class _Objects:
 
     def __init__(self, anns: Annotations):  # With boxes in pixels
         # without boxes (`ImageDataset(boxes=True)`) every object has an empty one
-        boxes = np.zeros((len(anns.class_ids.values), 4)) if anns.boxes is None else np.asarray(anns.boxes)
-        self._boxes = SharedArray(boxes.astype(np.float32))
+        boxes = anns.get('boxes')
+        if boxes is None:
+            boxes = np.zeros((len(anns.class_ids.values), 4))
+        self._boxes = SharedArray(np.asarray(boxes).astype(np.float32))
         self._class_ids = SharedArray(anns.class_ids.values.astype(np.int64))
         self._offsets = SharedArray(anns.class_ids.offsets)  # of the objects of each image
         self._sizes = SharedArray(anns.sizes_wh)
-        self._masks = None if anns.masks is None else _SharedMasks(anns.masks)
+        self._masks = None if anns.get('masks') is None else _SharedMasks(anns.masks)
         self._keypoints = self._keypoint_options = None
-        if anns.keypoints is not None:
+        if anns.get('keypoints') is not None:
             self._keypoints = SharedArray(np.asarray(anns.keypoints, np.float32))
             flip_order = anns.labels.skeleton.flip_order
             self._keypoint_options = {'flip_order': flip_order, 'point_margin': anns.point_margin}
@@ -150,14 +152,14 @@ def _training_annotations(anns: Annotations) -> Annotations:
     if not len(anns):
         raise VisionRecipesError(f'{anns.root}: there is no image in this set.')
     anns = measure(anns)  # turns boxes given as fractions of the image into pixels
-    if anns.masks is not None and not (finite := np.isfinite(anns.masks.points).all(1)).all():
+    if anns.get('masks') is not None and not (finite := np.isfinite(anns.masks.points).all(1)).all():
         points = plural(int((~finite).sum()), 'point')
         raise VisionRecipesError(
             f'{anns.root}: {points} of outlines with a coordinate that is no number, '
             'so nothing says where these masks are; check names them.'
         )
     # a crowd is neither an object nor background: training leaves it out, as metrics do
-    return anns if anns.crowd is None else anns.keep_objects(~anns.crowd)
+    return anns if anns.get('crowd') is None else anns.keep_objects(~anns.crowd)
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #5b67cfc1
 def _samples_have_boxes(
@@ -172,7 +174,7 @@ def _samples_have_boxes(
             'training.'
         )
     if boxes is None:
-        boxes = anns.boxes is not None and transform.moves_boxes is not False
+        boxes = anns.get('boxes') is not None and transform.moves_boxes is not False
     if transform.moves_boxes and not boxes:
         raise VisionRecipesError(
             f'{type(transform).__name__} moves boxes, but there are none in these samples: use a Letterbox '

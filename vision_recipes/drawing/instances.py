@@ -325,10 +325,10 @@ def _dashed_and_solid(draw: Callable, image: Image.Image, dashed: np.ndarray, sh
 
 def _draw_annotated(image: Image.Image, anns: Annotations, rows: np.ndarray, size_wh, colors) -> Image.Image:
     "Draw the masks or boxes of the objects at positions `rows`; `size_wh` is that of the annotated image"
-    if anns.masks is None and anns.boxes is None:
+    if anns.get('masks') is None and anns.get('boxes') is None:
         return image
-    dashed = np.zeros(len(rows), bool) if anns.crowd is None else anns.crowd[rows]
-    if anns.masks is not None:
+    dashed = np.zeros(len(rows), bool) if anns.get('crowd') is None else anns.crowd[rows]
+    if anns.get('masks') is not None:
         masks = draw_crops(anns.masks.take(rows), tuple(map(int, size_wh)))
         image = _dashed_and_solid(draw_masks, image, dashed, masks, colors)
         boxes = _mask_boxes(masks, image.size)
@@ -349,11 +349,13 @@ def draw_annotations(
 ) -> Image.Image:  # A new image
     "Draw what is annotated: masks, boxes with points, or boxes; a crowd is dashed"
     rows = np.arange(*anns.class_ids.offsets[i : i + 2])  # positions of the image's objects
-    own_colors = _style(anns.class_names, colors, anns.masks is not None).color_objects(anns.class_ids[i])
+    own_colors = _style(anns.class_names, colors, anns.get('masks') is not None).color_objects(
+        anns.class_ids[i]
+    )
     # without an annotated size, the coordinates are taken as pixels of `image`
     size_wh = anns.sizes_wh[i] if (anns.sizes_wh[i] > 0).all() else image.size
     image = _draw_annotated(image, anns, rows, size_wh, own_colors)
-    if anns.keypoints is None:
+    if anns.get('keypoints') is None:
         return image
     points = anns.keypoints[rows] * [*np.divide(image.size, size_wh), 1]
     return draw_keypoints(image, points, anns.labels.skeleton, own_colors, names)

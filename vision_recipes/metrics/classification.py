@@ -71,7 +71,7 @@ def evaluate_classification(
         raise VisionRecipesError(f'The model knows {probs.shape[1]} classes, the annotations {n_classes}.')
     predicted = probs.argmax(1)
     confusion = _confusion_matrix(true, predicted, n_classes)
-    accuracy, low, high = ratio_interval(predicted == true, group_ids=anns.group_ids)
+    accuracy, low, high = ratio_interval(predicted == true, group_ids=anns.get('group_ids'))
     rows = _class_table(confusion, anns.class_names)
     # classes without images have no F1, so they are left out of the mean
     macro_f1 = float(np.mean([row['f1'] for row in rows if row['images']]))

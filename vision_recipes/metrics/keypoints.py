@@ -48,7 +48,7 @@ def object_areas(anns: Annotations) -> np.ndarray:  # (M,) float64 square pixels
     "The area of each object: COCO's `area`; else that of its mask; else `BOX_SHARE` of its box"
     boxes = anns.boxes.astype(float)
     areas = BOX_SHARE * (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(1)
-    for m in range(0 if anns.masks is None else len(anns.masks)):
+    for m in range(0 if anns.get('masks') is None else len(anns.masks)):
         areas[m] = _mask_area(anns.masks, m) or areas[m]  # an object without a mask keeps that of its box
     return annotated_areas(anns, areas)
 
@@ -242,8 +242,8 @@ def _point_scores(
     right = _sums_by_image(errors <= PCK_RADIUS, images, n)
     found = _sums_by_image(is_found, images, n)
     distances = _sums_by_image(np.where(is_found, errors, 0), images, n)
-    pck = mean_intervals(right, labelled, anns.group_ids, True, resamples)
-    nme = mean_intervals(distances, found, anns.group_ids, False, resamples)
+    pck = mean_intervals(right, labelled, anns.get('group_ids'), True, resamples)
+    nme = mean_intervals(distances, found, anns.get('group_ids'), False, resamples)
     if np.isnan(nme[0]).any():  # no point is found at all
         nme[0] = 1
     names = ['pck', 'pck_low', 'pck_high', 'nme', 'nme_low', 'nme_high']
@@ -281,12 +281,12 @@ def evaluate_keypoints(
     The overlap of the table, the curves, the thresholds and the mistakes is the similarity of points.
     Raises `VisionRecipesError` where there is no labelled point at all, or a prediction does not fit.
     """
-    if anns.keypoints is None:
+    if anns.get('keypoints') is None:
         raise VisionRecipesError(
             f'{anns.root}: the annotations have no keypoints, so points cannot be scored. '
             'Take LabelMe annotations with points, or COCO keypoints.'
         )
-    if anns.boxes_rel is not None:
+    if anns.get('boxes_rel') is not None:
         anns = measure(anns)
     truth = true_boxes(anns)
     found = found_boxes(predictions, anns, MOST_POINTS)
@@ -299,7 +299,7 @@ def evaluate_keypoints(
     errors = point_errors(predictions, anns, found, truth, table)
     scores, rows, badness = _point_scores(errors, anns, truth.images, resamples)
     box_ap = class_scores(boxes)[0][0]  # (C, T)
-    other_scores = scores | score_intervals(boxes, box_ap, anns.group_ids, resamples)
+    other_scores = scores | score_intervals(boxes, box_ap, anns.get('group_ids'), resamples)
     evaluation = judge(m, anns, resamples, 'oks_', other_scores, KeypointEvaluation, per_point=rows)
     # the worst points first; images that are about equal keep the order by mistakes
     rank_by_mistakes = np.argsort(evaluation.worst)  # (images,) position of each image in `worst`

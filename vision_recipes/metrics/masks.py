@@ -169,7 +169,7 @@ def evaluate_masks(
 
     Raises `VisionRecipesError` where there is no object or no mask at all, or a prediction does not fit.
     """
-    if anns.masks is None:
+    if anns.get('masks') is None:
         raise VisionRecipesError(
             f'{anns.root}: the annotations have no masks, so masks cannot be scored. '
             'Take LabelMe or COCO annotations with polygons.'
@@ -184,7 +184,7 @@ def evaluate_masks(
     true_masks = truth._replace(areas=annotated_areas(anns, true_areas.astype(float)))
     m = find_matches(found_masks, true_masks, n, n_classes, overlap=table)
     box_ap = class_scores(boxes)[0][0]  # (C, T)
-    other_scores = score_intervals(boxes, box_ap, anns.group_ids, resamples)
+    other_scores = score_intervals(boxes, box_ap, anns.get('group_ids'), resamples)
     if sizes:
         other_scores |= size_scores(m, 'segm_')
     return judge(m, anns, resamples, 'segm_', other_scores)

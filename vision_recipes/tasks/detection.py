@@ -41,7 +41,7 @@ class DetectionTask(Task):
                 f'{anns.root}: has labels of whole images (read as {anns.format}), but detection learns from '
                 'boxes: HaGRID JSON, COCO, Pascal VOC or YOLO txt.'
             )
-        if not len(anns.class_ids.values) or (anns.crowd is not None and anns.crowd.all()):
+        if not len(anns.class_ids.values) or (anns.get('crowd') is not None and anns.crowd.all()):
             raise VisionRecipesError(
                 f'{anns.root}: holds no object at all, in {plural(len(anns), "image")} (crowds and difficult '
                 'ones do not count): there is nothing to learn or to judge by.'

@@ -32,7 +32,7 @@ class KeypointTask(DetectionTask):
         return replace(card, decoding={**card.decoding, 'most_points': MOST_POINTS})
 
     def check(self, anns):
-        if anns.keypoints is None:
+        if anns.get('keypoints') is None:
             raise VisionRecipesError(
                 f'{anns.root}: has no points (read as {anns.format}), but keypoints are learnt from points '
                 'with names: LabelMe points, COCO keypoints or YOLO pose.'

@@ -20,7 +20,7 @@ class SegmentationTask(DetectionTask):
     task = 'segmentation'
 
     def check(self, anns):
-        if anns.masks is None:
+        if anns.get('masks') is None:
             what = 'boxes' if anns.has_boxes else 'labels of whole images'
             raise VisionRecipesError(
                 f'{anns.root}: has {what} (read as {anns.format}), but segmentation learns from masks: '

@@ -944,7 +944,7 @@ def _without_missing(
     has_objects = anns.class_ids.counts > 0
     lost = [names[i] for i in np.flatnonzero(~exists & has_objects)]
     empty = [anns.paths[i] for i in np.flatnonzero(exists & ~has_objects)]
-    return replace(anns.subset(exists), notes=(*anns.notes, *hidden_negatives(file, lost, empty)))
+    return anns.subset(exists).replace(notes=(*anns.notes, *hidden_negatives(file, lost, empty)))
 
 
 def _numeric_ids(ids: list) -> np.ndarray | None:  # (N,) int64
@@ -1040,7 +1040,7 @@ def _written_annotations(
 ) -> list[dict]:
     "The list of annotations, with ids from 1"
     xywh = _written_boxes(anns)
-    crowd = np.zeros(len(xywh), int) if anns.crowd is None else anns.crowd.astype(int)
+    crowd = np.zeros(len(xywh), int) if anns.get('crowd') is None else anns.crowd.astype(int)
     areas, segmentations = _written_masks(anns, xywh, crowd)
     image_ids = (anns.image_of + 1).tolist()
     category_ids = source_ids[anns.class_ids.values].tolist()
@@ -1085,8 +1085,8 @@ def _written_masks(
     Without masks the area is that of the box, or a share of it for objects with keypoints. Raises
     `VisionRecipesError` where a coordinate is not finite.
     """
-    if anns.masks is None:
-        share = 1 if anns.keypoints is None else BOX_SHARE
+    if anns.get('masks') is None:
+        share = 1 if anns.get('keypoints') is None else BOX_SHARE
         return _written_areas(anns, share * xywh[:, 2] * xywh[:, 3]), [[]] * len(xywh)
     points = np.round(anns.masks.points.astype(np.float64), 3)
     if not np.isfinite(points).all():
@@ -1114,14 +1114,14 @@ def _written_masks(
 # %% ../../../nbs/data/formats/09_coco.ipynb #8df94950
 def _written_areas(anns: Annotations, measured: np.ndarray) -> list[float]:
     "The area that the table has for each object, else the `measured` one; square pixels, rounded"
-    if anns.areas is not None:
+    if anns.get('areas') is not None:
         measured = np.where(np.isfinite(anns.areas), anns.areas, measured)
     return np.round(measured, 4).tolist()
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #2c792f2a
 def _written_skeleton(anns: Annotations) -> dict:
     "The entries of a category about keypoints; none where the table has none"
-    if anns.keypoints is None:
+    if anns.get('keypoints') is None:
         return {}
     skeleton = anns.labels.skeleton
     entry = {
@@ -1135,7 +1135,7 @@ def _written_skeleton(anns: Annotations) -> dict:
 
 def _written_points(anns: Annotations) -> list[dict]:
     "The entries of each annotation about keypoints. Raises `VisionRecipesError` where one is not finite"
-    if anns.keypoints is None:
+    if anns.get('keypoints') is None:
         return [{}] * len(anns.class_ids.values)
     points = np.round(anns.keypoints.astype(np.float64), 4)
     if not np.isfinite(points).all():

@@ -7,7 +7,6 @@ __all__ = ['looks_like_hagrid', 'read_hagrid']
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #b25f1bd1
 import functools, json
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Callable
@@ -414,4 +413,4 @@ def _without_missing(
     has_objects = anns.class_ids.counts > 0
     lost = [stems[i] for i in np.flatnonzero(~exists & has_objects)]
     empty = [anns.paths[i] for i in np.flatnonzero(exists & ~has_objects)]
-    return replace(anns.subset(exists), notes=(*anns.notes, *hidden_negatives(where, lost, empty)))
+    return anns.subset(exists).replace(notes=(*anns.notes, *hidden_negatives(where, lost, empty)))

@@ -489,14 +489,14 @@ def _names_to_list(anns: Annotations) -> list[str]:
     names = list(NOT_TAKEN[: 1 + anns.has_boxes])  # _background_ is no flag
     if _needs_outline(anns):
         names += anns.class_names
-    if anns.keypoints is not None:
+    if anns.get('keypoints') is not None:
         names += anns.labels.skeleton.points
     return names
 
 
 def _needs_outline(anns: Annotations) -> bool:
     "Whether an object needs a shape beside its points, which alone do not give its class and box back"
-    return anns.keypoints is None or anns.point_margin == 0 or anns.class_names != ('object',)
+    return anns.get('keypoints') is None or anns.point_margin == 0 or anns.class_names != ('object',)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #e09f81d6
 def _json_contents(anns: Annotations, i: int, file: Path) -> dict:
@@ -543,11 +543,11 @@ def _shapes_of(
     label = anns.class_names[anns.class_ids.values[m]]
     outlines = _outlines_of(anns, m, size_wh)
     points = []
-    if anns.keypoints is not None:
+    if anns.get('keypoints') is not None:
         named = zip(anns.labels.skeleton.points, anns.keypoints[m])
         points = [(name, point) for name, point in named if point[2] > 0]  # that are not absent
     group = k if points or len(outlines) > 1 else None
-    flags = {'crowd': True} if anns.crowd is not None and anns.crowd[m] else {}
+    flags = {'crowd': True} if anns.get('crowd') is not None and anns.crowd[m] else {}
     shapes = [_shape_dict(label, corners, kind, group, flags, **more) for kind, corners, more in outlines]
     for name, point in points:
         hidden = {'hidden': True} if point[2] == 1 else {}
@@ -559,9 +559,9 @@ def _outlines_of(
     anns: Annotations, m: int, size_wh: tuple[int, int]
 ) -> list[tuple[str, np.ndarray, dict]]:  # Type, points (n, 2), further entries of the JSON
     "The outlines of object `m`: its mask as pixels or polygons, or its box where that is needed"
-    if anns.masks is not None and anns.masks.is_runs(m):
+    if anns.get('masks') is not None and anns.masks.is_runs(m):
         return [_mask_shape(*draw_object(anns.masks, m, size_wh))]
-    rings = [] if anns.masks is None else anns.masks.rings_of(m)
+    rings = [] if anns.get('masks') is None else anns.masks.rings_of(m)
     if not len(rings) and _needs_outline(anns):
         return [('rectangle', anns.boxes[m].reshape(2, 2), {})]
     return [('polygon', ring, {}) for ring in rings]

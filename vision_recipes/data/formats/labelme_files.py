@@ -233,7 +233,11 @@ def _unpack_image(
     digest = hashlib.blake2b(content, digest_size=8).hexdigest()
     path = cache_folder() / 'labelme' / f'{file.stem[:60]}_{digest}{_image_suffix(content)}'
     if not path.is_file() or path.stat().st_size != len(content):
-        write_bytes(path, content)
+        try:
+            write_bytes(path, content)
+        except VisionRecipesError as e:
+            where = 'Images inside JSON files are unpacked there. VISION_RECIPES_CACHE names another folder.'
+            raise VisionRecipesError(f'{e} {where}') from e
     return path.resolve().as_posix()
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #8ae1ba89

@@ -914,7 +914,7 @@ def write_yolo(
 # %% ../../../nbs/data/formats/05_yolo.ipynb #7edde160
 def _without_crowds(anns: Annotations) -> Annotations:
     "Leave out crowds and difficult objects, with a message"
-    if anns.crowd is None or not anns.crowd.any():
+    if anns.get('crowd') is None or not anns.crowd.any():
         return anns
     log_info(
         f'{anns.root}: {plural(int(anns.crowd.sum()), "crowd or difficult object")} left out, for YOLO '
@@ -941,9 +941,9 @@ def _yaml_text(anns: Annotations) -> str:
     # a JSON string is a yaml string
     classes = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))
     text = f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}'
-    if anns.keypoints is None:
+    if anns.get('keypoints') is None:
         # outlines of one length might be taken for keypoints
-        return text + ('task: segment\n' if anns.masks is not None else '')
+        return text + ('task: segment\n' if anns.get('masks') is not None else '')
     return text + pose_yaml(anns.labels.skeleton, range(len(anns.labels)), anns.point_margin)
 
 

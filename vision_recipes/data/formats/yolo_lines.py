@@ -115,17 +115,17 @@ def object_lines(
     anns: Annotations,  # Without crowds
 ) -> list[str]:  # M, each with its newline
     "The line of each object: with keypoints, with its mask as one outline, or with its box"
-    if anns.boxes_rel is None or _needs_drawing(anns.masks):
+    if anns.get('boxes_rel') is None or _needs_drawing(anns.get('masks')):
         anns = anns.measure()  # the sizes of all images; then boxes are in pixels
-    if anns.boxes_rel is None:
+    if anns.get('boxes_rel') is None:
         scale = anns.sizes_wh[anns.image_of].astype(np.float64)  # (M, 2): divides pixels to fractions
         corners = anns.boxes / np.tile(anns.sizes_wh, 2)[anns.image_of]  # (M, 4) XYXY, fractions
     else:
         scale = np.ones((len(anns.class_ids.values), 2))
         corners = anns.boxes_rel.astype(np.float64)
-    if anns.keypoints is not None:
+    if anns.get('keypoints') is not None:
         return _keypoint_lines(anns, _box_texts(anns, corners), scale)
-    if anns.masks is not None:
+    if anns.get('masks') is not None:
         return _outline_lines(anns, corners, scale)
     return [f'{text}\n' for text in _box_texts(anns, corners)]
 
@@ -163,7 +163,7 @@ def _keypoint_lines(
     scale: np.ndarray,  # (M, 2): width and height of the image, or 1 where points are fractions
 ) -> list[str]:  # M
     "A line for each object: box, then x, y and visibility of each point"
-    if anns.masks is not None:
+    if anns.get('masks') is not None:
         log_info(f'{anns.root}: masks left out, for a line of YOLO has keypoints or an outline.')
     _check_finite(anns, anns.keypoints, 'keypoints')
     xy = anns.keypoints[..., :2] / scale[:, None]
