@@ -89,7 +89,7 @@ def legend(
     colors: Sequence[RGB],  # One a name
 ) -> Image.Image:  # A new image, higher than `image`
     "Add lines with coloured squares and their names below an image"
-    size = min(14, max(11, image.width // 60))  # of letters and squares, pixels
+    size = max(11, image.width // 45)  # of letters and squares, pixels
     font = find_font(size, ''.join(map(str, names)))
     texts = [fit_text(shorten(str(name)), font, image.width - 3 * size) for name in names]
     places = _legend_places(texts, font, image.width, size)

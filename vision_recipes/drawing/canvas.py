@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['RGB', 'INK', 'PAPER', 'FAINT', 'RIGHT', 'WRONG', 'INSTANCE_COLORS', 'MASK_OPACITY', 'to_png', 'to_jpeg',
            'small_image', 'Shown', 'show', 'class_colors', 'instance_colors', 'readable_on', 'find_font', 'shorten',
-           'text_width', 'line_height', 'fit_text', 'line_and_font_size', 'draw_text_line', 'label_layout',
-           'draw_label', 'draw_box_labels', 'caption', 'check_one_each', 'empty_chart', 'grid', 'before_after',
-           'name_of_class', 'draw_prediction', 'verdict_color', 'prediction_grid']
+           'text_width', 'line_height', 'fit_text', 'letters_that_fit', 'line_and_font_size', 'draw_text_line',
+           'label_layout', 'draw_label', 'draw_box_labels', 'caption', 'check_one_each', 'empty_chart', 'grid',
+           'before_after', 'name_of_class', 'draw_prediction', 'verdict_color', 'prediction_grid']
 
 # %% ../../nbs/drawing/01_canvas.ipynb #c5c95e7f
 import colorsys, importlib.util, io, math
@@ -256,6 +256,19 @@ def fit_text(text: str, font, width: int) -> str:
             high = middle - 1
     return text[:low].rstrip() + '…'
 
+# %% ../../nbs/drawing/01_canvas.ipynb #da4950ac
+def letters_that_fit(
+    texts: Sequence[str],  # A line each
+    width: int,  # That a line may take, pixels
+    least: int,  # Height of the letters, pixels: also where a line does not fit
+    most: int,  # Where all lines fit
+) -> int:
+    "The largest height of letters, pixels from `least` to `most`, at which each line fits"
+    for size in range(most, least, -1):
+        if all(text_width(find_font(size, text), text) <= width for text in texts):
+            return size
+    return least
+
 # %% ../../nbs/drawing/01_canvas.ipynb #888b44b3
 def line_and_font_size(size_wh: tuple[int, int]) -> tuple[int, int]:
     "Width of a line and height of letters for an image of this size, pixels"
@@ -480,6 +493,13 @@ def _tile(image: ImageLike, side: int) -> Image.Image:
     out.paste(image.convert('RGB').resize(size_wh, resampling), corner)
     return out
 
+# %% ../../nbs/drawing/01_canvas.ipynb #1b3d7c5c
+def _caption_letters(captions: Sequence[str] | None, tile: int, width: int, marked: bool) -> int:
+    "Height of the letters below tiles in a grid `width` pixels wide: a fortieth of it, where captions fit"
+    lines = [line for text in captions or [] for line in str(text).split('\n')]
+    lines = ['W' + line for line in lines] if marked else lines  # room for a tick or a cross
+    return letters_that_fit(lines, tile - 4, max(11, tile // 12), width // 40)
+
 # %% ../../nbs/drawing/01_canvas.ipynb #b0371625
 def _n_columns(n: int, columns: int | None, tile: int) -> int:
     "The `columns` asked for; where None, about 1.5 times as many as rows, but not wider than 1000 pixels"
@@ -516,12 +536,13 @@ def grid(
         return empty_chart('no images', tile)
     columns = _n_columns(n, columns, tile)
     gap = max(4, tile // 20)
-    font_size = max(11, tile // 12)
+    width = columns * (tile + gap) + gap
+    font_size = _caption_letters(captions, tile, width, marks is not None)
     line_step = line_height(find_font(font_size)) + 1
     row_captions = [captions[i : i + columns] if captions else None for i in range(0, n, columns)]
     heights = [tile + gap + line_step * _n_lines(texts) for texts in row_captions]
     tops = list(accumulate(heights, initial=gap))  # of each row; the last is the height of the grid
-    out = Image.new('RGB', (columns * (tile + gap) + gap, tops[-1]), PAPER)
+    out = Image.new('RGB', (width, tops[-1]), PAPER)
     for i, image in enumerate(images):
         x = gap + i % columns * (tile + gap)
         y = tops[i // columns]

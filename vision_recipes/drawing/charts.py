@@ -212,9 +212,13 @@ def curves(
         _Panel('Learning rate', 'learning rate', ['lr'] if 'lr' in columns else [], None),
     ]
     panels = [panel for panel in panels if panel.names]
-    with _chart(3.6 * len(panels), 3, max(1, len(panels))) as (_, axes, images):
+    across = min(2, len(panels))  # two, because three would be too small to read on a phone
+    rows = math.ceil(len(panels) / across)
+    with _chart(3.2 * across, 2.9 * rows, across, rows) as (_, axes, images):
         for ax, panel in zip(axes, panels):
             _draw_panel(ax, epoch, columns, panel)
+        for ax in axes[len(panels) :]:
+            ax.set_axis_off()
     return images[0]
 
 # %% ../../nbs/drawing/04_charts.ipynb #6cf55863
@@ -400,7 +404,7 @@ def precision_charts(
     recall_label = 'share of objects found (recall)'
     thresholds = np.linspace(0, 1, len(overall_f1))
     shown = _best_and_worst(precision)
-    with _chart(9.2, 3.6, 2) as (fig, (left, right), images):
+    with _chart(7.6, 3.4, 2) as (fig, (left, right), images):
         _draw_class_lines(left, precision, shown, class_names, colors)
         _draw_mean(left, precision, shown)
         left.set(title='Precision by recall', xlabel=recall_label, ylabel='share of boxes that are right')

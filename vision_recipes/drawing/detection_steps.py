@@ -57,13 +57,19 @@ def show_ap(
     "The ranked list of a class beside its precision-recall curve, with the envelope and AP"
     shown = max(1, min(rows, len(ranked.scores)))
     levels = np.linspace(0, 1, len(ranked.envelope))
-    with _chart(9, max(3.6, 1.1 + 0.2 * shown), 2) as (_, (left, right), images):
+    with _chart(7.2, max(3.6, 1.1 + 0.2 * shown), 2) as (_, (left, right), images):
         left.get_gridspec().set_width_ratios([1, 1.25])
         boxes = f'{len(ranked.scores):,} boxes for {ranked.n_true:,} objects'
         left.set_title(f'{ranked.class_name}: {boxes}')
         _draw_ranking(left, ranked, shown)
         right.fill_between(
-            levels, ranked.envelope, step='pre', color=_LINE_COLORS[0], alpha=0.15, linewidth=0
+            levels,
+            ranked.envelope,
+            step='pre',
+            color=_LINE_COLORS[0],
+            alpha=0.15,
+            linewidth=0,
+            label='its area: AP',
         )
         right.plot(
             levels,
@@ -77,7 +83,7 @@ def show_ap(
         if len(ranked.scores) <= 60:
             colors = [_as_float_rgb(RIGHT if ok else WRONG) for ok in ranked.right]
             right.scatter(ranked.recall, ranked.precision, 16, color=colors, zorder=3)
-        right.set_title(f'AP {ranked.ap:.3f} at IoU {ranked.iou:g}: the area under the envelope')
+        right.set_title(f'AP {ranked.ap:.3f} at IoU {ranked.iou:g}')
         right.set(xlabel='recall: share of objects found', ylabel='precision: share of boxes right')
         right.set(xlim=(-0.01, 1.02), ylim=(0, 1.05))
         right.grid(True)

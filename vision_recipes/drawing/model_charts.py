@@ -43,14 +43,23 @@ def clipped_points(
     return [(int(i), float(values[i])) for i in np.flatnonzero(np.asarray(values) > limit)]
 
 
+def _apart(points: list[tuple[int, float]], rows: float) -> list[tuple[int, float]]:
+    "Of the points those at least `rows` apart, the highest first: nearer ones would overlap as texts"
+    kept: list[tuple[int, float]] = []
+    for row, value in sorted(points, key=lambda point: -point[1]):
+        if all(abs(row - other) >= rows for other, _ in kept):
+            kept.append((row, value))
+    return kept
+
+# %% ../../nbs/drawing/05_model_charts.ipynb #24e6d05a
 def _draw_loss(ax, epoch: np.ndarray, values: np.ndarray, limit: float, i: int, label: str):
-    "Draw line `i` of a panel; points above the axis lie at its end, with their value"
+    "Draw line `i` of a panel; points above the axis lie at its end, with values"
     color, offset = _LINE_COLORS[i], 2 + 10 * i  # points; a second line's values stand higher
     marker = 'o' if len(epoch) < 30 else None
     shown = np.where(values > limit, limit, values)
     style = dict(color=color, linestyle=('-', '--')[i], marker=marker, markersize=3)
     ax.plot(epoch, shown, label=label, clip_on=False, **style)
-    for row, value in clipped_points(values, limit):
+    for row, value in _apart(clipped_points(values, limit), (len(values) - 1) / 5):
         text = f'▲ {value:.3g}'
         ax.annotate(
             text,

@@ -27,6 +27,7 @@ from vision_recipes.drawing.canvas import (
     find_font,
     fit_text,
     INK,
+    letters_that_fit,
     line_height,
     PAPER,
     text_width,
@@ -221,7 +222,7 @@ def heat_legend(
     return legend(image, texts, [tuple(map(int, color)) for color in heat_colors(steps)])
 
 # %% ../../nbs/tasks/16_figures.ipynb #bfd7c50e
-_LETTERS = 16  # height of the letters below a panel, pixels
+_LETTERS = 16  # least height of the letters of a figure, pixels
 _GAP = 8  # between panels, pixels
 
 
@@ -232,10 +233,10 @@ def panel_row(
 ) -> Image.Image:
     "Put panels side by side, with a text below each"
     lines = [caption.split('\n') for caption in captions]
-    font = find_font(_LETTERS, ''.join(captions))
-    text_height = max(map(len, lines)) * line_height(font)
     widths = [max(image.width, column) for image in images]
     width = sum(widths) + _GAP * (len(images) + 1)
+    font = find_font(_panel_letters(lines, widths, width), ''.join(captions))
+    text_height = max(map(len, lines)) * line_height(font)
     out = Image.new('RGB', (width, max(image.height for image in images) + text_height + 2 * _GAP), PAPER)
     draw = ImageDraw.Draw(out)
     x = _GAP
@@ -248,10 +249,17 @@ def panel_row(
         x += width + _GAP
     return out
 
+# %% ../../nbs/tasks/16_figures.ipynb #b5a0f573
+def _panel_letters(lines: Sequence[Sequence[str]], widths: Sequence[int], width: int) -> int:
+    "Height of the letters below panels of `widths` in a figure `width` pixels wide, so that all lines fit"
+    sizes = [letters_that_fit(*panel, _LETTERS, width // 45) for panel in zip(lines, widths)]
+    return min(sizes)
 
+# %% ../../nbs/tasks/16_figures.ipynb #57f917b8
 def with_title(image: Image.Image, text: str) -> Image.Image:  # A new image, higher than `image`
     "Add a line of text above an image"
-    font = find_font(_LETTERS, text)
+    size = letters_that_fit([text], image.width - 2 * _GAP, _LETTERS, image.width // 45)
+    font = find_font(size, text)
     out = Image.new('RGB', (image.width, image.height + line_height(font) + _GAP // 2), PAPER)
     out.paste(image, (0, line_height(font) + _GAP // 2))
     text = fit_text(text, font, image.width - 2 * _GAP)
