@@ -16,6 +16,7 @@ from vision_recipes.cli.arguments import (
     model_options,
     preprocessing_option,
     read_data,
+    tile_options,
     Verb,
     weight_settings,
 )
@@ -27,6 +28,7 @@ from ..core.image_paths import list_images, output_mark
 from ..core.images import open_image
 from ..data.annotations import Annotations, classes_of_model
 from ..data.findings import Findings
+from ..runtime.tiles import TileRule, tiles_asked
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
 from ..training.settings import check_device
@@ -116,11 +118,17 @@ def _evaluate_options(p: ArgumentParser):
     p.add_argument(
         '--device', default='auto', metavar='TEXT', help='auto, cpu, cuda, mps or xpu (default %(default)s)'
     )
+    tile_options(
+        p,
+        'compare whole images with tiles of N pixels, and say which is better; 0: whole images only '
+        '(default: as the model says)',
+    )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #6b9598d9
 def run_evaluate(args: Namespace) -> None:
     "`vision-recipes evaluate`: `open_run_or_model(…).predict` and `task.evaluate`"
     check_device(args.device)
+    tiles = tiles_asked(args.tiles, args.overlap)
     if args.json:
         check_writable(args.json, folder=False)
     if args.out:
@@ -133,15 +141,20 @@ def run_evaluate(args: Namespace) -> None:
 
     task = make_task(card.task, labels=anns.labels)
     task.check(anns)
-    predictions = _predict_all(predictor, anns)
-    if classes is not None:  # only these classes of a published model are annotated
-        predictions = [p.of_classes(classes) for p in predictions]
+    whole = None
+    if isinstance(tiles, TileRule):
+        whole = task.evaluate(_predict_all(predictor, anns, classes, False), anns)
+    predictions = _predict_all(predictor, anns, classes, tiles)
     evaluation = task.evaluate(predictions, anns)
     text_tables = [table(rows) for rows in evaluation.tables.values()]
     headline = f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}'
     log_info(headline + '\n' + '\n'.join(text_tables))
+    if whole:
+        log_info(_compared(task.metric, whole, evaluation, tiles, args.model))
     if args.json:
         about = {'task': card.task, 'model': str(args.model), 'data': str(args.dir)}
+        if whole:
+            about['whole'] = whole.metrics
         write_json(args.json, {**about, **evaluation.metrics, **evaluation.tables})
     if args.out:
         write_evaluation(args.out, task, evaluation, anns, predictions)
@@ -169,16 +182,18 @@ def _to_score(
 def _predict_all(
     predictor,  # A `BasePredictor`
     anns: Annotations,
+    classes: list[int] | None,  # Of a published model, those that are annotated; None: all
+    tiles,  # As for `BasePredictor.stream`
 ) -> list:  # Of `Prediction`, one an image
     "Predict every annotated image. Raises `VisionRecipesError` where one is not as large as annotated"
     from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
 
     paths = [anns.path(i) for i in range(len(anns))]
-    stream = predictor.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD)
+    stream = predictor.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD, tiles=tiles)
     predictions = list(progress(stream, 'predicting', len(anns), 'image'))
     if anns.has_boxes:  # else the size of an image does not matter
         _check_sizes(anns, [tuple(prediction.size_wh) for prediction in predictions])
-    return predictions
+    return predictions if classes is None else [p.of_classes(classes) for p in predictions]
 
 
 def _check_sizes(anns: Annotations, sizes_wh: list[tuple[int, int]]):  # Of the images as they were opened
@@ -192,6 +207,34 @@ def _check_sizes(anns: Annotations, sizes_wh: list[tuple[int, int]]):  # Of the 
             f'but the image has {" x ".join(map(str, sizes_wh[i]))} upright '
             f'({plural(len(mismatched), "such image")}). `vision-recipes check` lists them.'
         )
+
+# %% ../../nbs/cli/02_model_commands.ipynb #a026c031
+def _compared(
+    metric: str,  # The headline score
+    whole,  # A `DetectionEvaluation` of whole images
+    tiled,  # The same of tiles
+    rule: TileRule,
+    model: Path,
+) -> str:  # Lines
+    "Whole images against tiles, and how to store the rule"
+    from vision_recipes.metrics.intervals import paired_difference
+
+    by = tiled.metrics[metric] - whole.metrics[metric]
+    low, high = paired_difference(by, whole.samples, tiled.samples, whole.n_clusters)
+    interval = f'{by:+.3f} [{low:+.3f}, {high:+.3f}]'
+    lines = [f'whole images: {whole.summary(metric)}', f'{rule}: {tiled.summary(metric)}']
+    if low <= 0 <= high:
+        lines.append(
+            f'Which is better cannot be told from these images: tiles change {metric} by {interval}.'
+        )
+    elif high < 0:
+        lines.append(f'Whole images are better: tiles change {metric} by {interval}.')
+    else:
+        store = f'vision-recipes export {model} --tiles {rule.size} --overlap {rule.overlap:g}'
+        lines.append(
+            f'Tiles are better: they change {metric} by {interval}. To store them in a model: {store}'
+        )
+    return '\n'.join(lines)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #a60843ea
 def write_evaluation(
@@ -257,6 +300,11 @@ def _export_options(p: ArgumentParser):
         metavar='TEXT',
         help='form of the outputs (default: the usual one of the model; a wrong one lists those it has)',
     )
+    tile_options(
+        p,
+        'store in the file that large images are cut into tiles of N pixels; 0: that they are not '
+        '(default: as the run says)',
+    )
     _tolerance_option(p)
     p.add_argument(
         '--images',
@@ -311,7 +359,7 @@ def _tolerance_option(p: ArgumentParser):
 # %% ../../nbs/cli/02_model_commands.ipynb #ee76a214
 def run_export(args: Namespace) -> None:
     "`vision-recipes export`: `export_onnx`"
-    tolerance = _tolerances(args.tolerance)
+    tolerance, tiles = _tolerances(args.tolerance), tiles_asked(args.tiles, args.overlap)
     if model_source(args.model) == 'run' and args.model.suffix != '.safetensors':
         read_run(args.model)
     check_writable(args.out or default_onnx_path(args.model), folder=False)
@@ -332,6 +380,7 @@ def run_export(args: Namespace) -> None:
         images=images or None,
         opset=args.opset,
         fixed_shape=args.fixed_shape,
+        tiles=tiles,
     )
     log_info(f'Next: vision-recipes predict {file} IMAGES --out DIR')
 
@@ -397,6 +446,9 @@ def _run_options(p: ArgumentParser):
         metavar='N',
         help='CPU threads for an ONNX file; 0 lets onnxruntime choose (default %(default)s)',
     )
+    tile_options(
+        p, 'cut large images into tiles of N pixels, for small objects; 0: never (default: as the model says)'
+    )
     p.add_argument('--no-images', action='store_true', help='write predictions.json only')
     _provider_option(p)
 
@@ -417,6 +469,7 @@ def run_predict(args: Namespace) -> None:
     "`vision-recipes predict`: `open_run_or_model(…).stream` and `save_drawn`; a video by `predict_video`"
     if args.batch_size is not None and args.batch_size < 1:
         raise VisionRecipesError(f'--batch-size must be at least 1, but got {args.batch_size}.')
+    tiles_asked(args.tiles, args.overlap)  # refused before anything is opened
     open_predictor = lambda: open_run_or_model(
         args.model,
         card=args.card,
@@ -454,8 +507,14 @@ def _predict_files(
     # files that no drawing may replace: the images, and the drawings that `save_drawn` adds; in lower case,
     # because file systems may ignore the case
     reserved = {str(file.resolve()).lower() for file in files}
+    tiles = tiles_asked(args.tiles, args.overlap)
     stream = predictor.stream(
-        files, args.batch_size or IMAGES_AT_A_TIME, errors.append, args.score_threshold, args.mask_threshold
+        files,
+        args.batch_size or IMAGES_AT_A_TIME,
+        errors.append,
+        args.score_threshold,
+        args.mask_threshold,
+        tiles,
     )
     for file, prediction in zip(files, progress(stream, 'predicting', len(files), 'image')):
         if prediction is None:  # the image could not be read, and `errors` has its error

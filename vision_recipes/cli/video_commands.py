@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Callable
 from ..core.errors import VisionRecipesError
 from ..core.image_paths import is_pattern
+from ..runtime.tiles import tiles_asked
 
 # %% ../../nbs/cli/07_video_commands.ipynb #5c8e065f
 def video_options(p: ArgumentParser):
@@ -100,6 +101,7 @@ def predict_on_video(
         batch_size=args.batch_size,
         score_threshold=args.score_threshold,
         mask_threshold=args.mask_threshold,
+        tiles=tiles_asked(args.tiles, args.overlap),
         smooth=args.smooth,
         write_video=not (args.no_video or args.no_images),
         resume=args.resume,

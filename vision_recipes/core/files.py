@@ -108,10 +108,13 @@ def write_json(path: str | Path, obj: Any):
 _PAGE = 'an HTML page', 'a download gave a page in its place, of an error or to log in: download it again'
 _ARCHIVE = 'unpack it'
 _NEW_COPY = 'download or copy it again'
+_ANNEX = ('a git-annex pointer', 'run `git annex get` in its folder')
 # First bytes of a file, without white space and in small letters: what it is, and what to do ('': nothing)
 _KIND_BY_START = {
     b'version https://git-lfs': ('a Git LFS pointer', 'run `git lfs pull` in its folder'),
-    b'/annex/objects/': ('a git-annex pointer', 'run `git annex get` in its folder'),
+    b'/annex/objects/': _ANNEX,
+    b'../.git/annex/objects/': _ANNEX,  # a link, where the file system has none
+    b'.git/annex/objects/': _ANNEX,
     b'<!doctype html': _PAGE,
     b'<html': _PAGE,
     b'<svg': ('an SVG drawing', 'export it as PNG'),

@@ -69,13 +69,13 @@ def true_boxes(anns: Annotations) -> Boxes:
             f'{anns.root}: there is no object on the {plural(len(anns), "image")}, so there is nothing to '
             'find and no score. Take images with objects, or a larger part for validation.'
         )
-    if anns.boxes_rel is not None:
+    if anns.get('boxes_rel') is not None:
         anns = measure(anns)
-    if anns.boxes is None:
+    if anns.get('boxes') is None:
         raise VisionRecipesError(
             f'{anns.root}: the annotations have classes but no boxes, so detection cannot be scored.'
         )
-    crowd = np.zeros(len(anns.boxes), bool) if anns.crowd is None else anns.crowd
+    crowd = np.zeros(len(anns.boxes), bool) if anns.get('crowd') is None else anns.crowd
     if crowd.all():
         raise VisionRecipesError(
             f'{anns.root}: all objects are crowds, which count neither for nor against a detector, so '
@@ -93,7 +93,7 @@ def annotated_areas(
     measured: np.ndarray,  # (M,) square pixels: areas of the boxes or masks
 ) -> np.ndarray:  # (M,)
     "The areas that a COCO file gives, as pycocotools takes them; `measured` where it gives none"
-    return measured if anns.areas is None else np.where(np.isfinite(anns.areas), anns.areas, measured)
+    return measured if anns.get('areas') is None else np.where(np.isfinite(anns.areas), anns.areas, measured)
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #ee12805c
 def _check_prediction(p: Prediction, n_classes: int, path: str):
@@ -142,7 +142,7 @@ def found_boxes(
     no_crowd = np.zeros(len(labels), bool)
     found = Boxes(images, labels, boxes, scores, no_crowd, _rank(images), _box_areas(boxes))
     keys = found.keys(len(anns.labels))
-    image_order = images if anns.source_ids is None else anns.source_ids[images]
+    image_order = images if anns.get('source_ids') is None else anns.source_ids[images]
     order = np.lexsort((-found.scores, labels, image_order))  # the last key is the first to sort by
     return found.take(order[_rank(keys[order]) < most])
 

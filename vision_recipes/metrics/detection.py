@@ -314,9 +314,10 @@ def judge(
     curves, best, overall = class_curves(m)
     threshold = overall.threshold if overall else 0.5  # no box is right, so any threshold will do
     mistakes, confusion, badness = find_mistakes(m, threshold)
-    samples = resampled_scores(m, anns.group_ids, resamples)
+    groups = anns.get('group_ids')
+    samples = resampled_scores(m, groups, resamples)
     metrics = {
-        **score_intervals(m, ap, anns.group_ids, resamples, prefix, samples),
+        **score_intervals(m, ap, groups, resamples, prefix, samples),
         f'{prefix}mar_{m.most}': float(np.nanmean(recall)),
         **(more or {}),
         'n_images': len(anns),

@@ -847,7 +847,7 @@ def _repeats(
     "How often each image comes in an epoch on average. Crowds are not learnt, so they do not count"
     if not threshold:
         return None
-    objects = train if train.crowd is None else train.keep_objects(~train.crowd)
+    objects = train if train.get('crowd') is None else train.keep_objects(~train.crowd)
     return repeat_factors(objects.class_ids, len(train.labels), threshold)
 
 

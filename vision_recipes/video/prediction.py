@@ -41,6 +41,7 @@ class VideoOptions:
     # Objects with a lower score are not drawn, and without a tracker not written; None: the model's
     score_threshold: float | None = None
     mask_threshold: float | None = None  # As for `BasePredictor.stream`
+    tiles: Any = None  # As for `BasePredictor.stream`
     smooth: bool = False  # Smooth keypoints by a one-euro filter; needs a tracker
     write_video: bool = True  # Whether `video.mp4` is written
     resume: bool = False  # Go on behind what an earlier run wrote into the folder
@@ -54,7 +55,7 @@ def _predicted(
     predictor,  # A `BasePredictor`
     video: Video,
     batch_size: int,
-    **thresholds,  # `score_threshold` and `mask_threshold` of `stream`
+    **wanted,  # `score_threshold`, `mask_threshold` and `tiles` of `stream`
 ) -> Iterator[tuple[VideoFrame, Prediction]]:
     "Each frame with its prediction"
     waiting: deque[VideoFrame] = deque()
@@ -64,7 +65,7 @@ def _predicted(
             waiting.append(frame)
             yield frame.image
 
-    for prediction in predictor.stream(images(), batch_size, **thresholds):
+    for prediction in predictor.stream(images(), batch_size, **wanted):
         yield waiting.popleft(), prediction
 
 
@@ -384,10 +385,14 @@ def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options
     if follower.tracker is not None:
         min_score = min(min_score, follower.tracker.settings.low_score)
     batch_size = options.batch_size or (1 if video.live else FRAMES_AT_A_TIME)
-    thresholds = {'score_threshold': min_score, 'mask_threshold': options.mask_threshold}
+    wanted = {
+        'score_threshold': min_score,
+        'mask_threshold': options.mask_threshold,
+        'tiles': options.tiles,
+    }
     behind = Behind(outputs.add)
     try:
-        pairs = _predicted(predictor, video, batch_size, **thresholds)
+        pairs = _predicted(predictor, video, batch_size, **wanted)
         for frame, prediction in progress(pairs, 'predicting', video.n_frames, 'frame'):
             shown, others = follower.update(prediction, frame.time_s)
             behind.put((frame, shown, others, follower.counts(frame.time_s)))
