@@ -144,7 +144,7 @@ def show_proposals(
         captions.append(
             f'{(found.object >= 0).sum()} match one of {objects} (dashed): IoU {min_overlap:g} or more'
         )
-    out = panel_row(panels, captions)
+    out = panel_row(panels, captions, _SMALL_PANEL)
     if not len(found.boxes):
         return out
     return heat_legend(out, found.objectness.min(), found.objectness.max(), 'objectness')
