@@ -766,7 +766,9 @@ def linkable() -> dict:
 # Where _quarto.yml names pages
 QUARTO_KEYS = 'href file contents menu left right sidebar website navbar page-footer'.split()
 # from the ground floor up
-ROOMS = 'core data runtime drawing metrics tracking video dataloading tasks models training deploy cli'.split()
+ROOMS = (
+    'core data runtime drawing metrics tracking video dataloading tasks models training deploy cli'.split()
+)
 
 
 def folders_in_order(pages: list) -> list[str]:

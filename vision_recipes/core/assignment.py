@@ -42,12 +42,9 @@ def _cheapest_path(
 def _columns_of_rows(costs: np.ndarray) -> np.ndarray:  # (N, M) finite, N at most M -> (N,)
     "The column of each row at the least total cost"
     n_rows, n_columns = costs.shape
-    row_prices, column_prices = costs.min(1), np.zeros(n_columns)
+    row_prices, column_prices = np.zeros(n_rows), np.zeros(n_columns)
     column_of, row_of = np.full(n_rows, -1), np.full(n_columns, -1)
-    for row, column in enumerate(costs.argmin(1)):
-        if row_of[column] < 0:
-            row_of[column], column_of[row] = row, column
-    for start in np.flatnonzero(column_of < 0):
+    for start in range(n_rows):
         column, reached_from = _cheapest_path(costs, row_prices, column_prices, row_of, start)
         while column >= 0:  # along the path: each row takes the column after it, and leaves that before it
             row = row_of[column] = reached_from[column]

@@ -48,7 +48,6 @@ def clean_name(name: str) -> str:
     parts = [part.strip(_BLANK) for part in name.split('/')]
     return posixpath.normpath('/'.join(parts)).replace('//', '/')
 
-
 # %% ../../nbs/core/13_names.ipynb #53ae879b
 def name_key(name: str) -> str:
     "A key that is equal for all spellings of a name: the clean name without letter case"

@@ -327,7 +327,7 @@ def judge(
     rows = _class_rows(m, anns.class_names, ap, best, thresholds['classes'])
     worst = np.argsort(-badness, kind='stable')
     fields |= {'samples': np.nanmean(samples, (1, 2))}
-    fields |= {'n_clusters': len(np.unique(resampling_clusters(m.n_images, anns.group_ids)))}
+    fields |= {'n_clusters': len(np.unique(resampling_clusters(m.n_images, groups)))}
     return cls(metrics, rows, worst, confusion, curves, thresholds, mistakes, **fields)
 
 # %% ../../nbs/metrics/04_detection.ipynb #5428f6d7

@@ -221,19 +221,35 @@ def heat_legend(
     texts[0] = f'{what} {texts[0]}'
     return legend(image, texts, [tuple(map(int, color)) for color in heat_colors(steps)])
 
-# %% ../../nbs/tasks/16_figures.ipynb #bfd7c50e
-_LETTERS = 16  # least height of the letters of a figure, pixels
+# %% ../../nbs/tasks/16_figures.ipynb #de56b1df
+_LETTERS = 20  # least height of the letters of a figure, pixels
 _GAP = 8  # between panels, pixels
 
 
+def _wrapped(caption: str, font, width: int) -> list[str]:
+    "The lines of a caption: what is too wide goes on in the next line, and a word that is too wide is cut"
+    lines = []
+    for text in caption.split('\n'):
+        line = ''
+        for word in text.split():
+            longer = f'{line} {word}'.strip()
+            if line and text_width(font, longer) > width:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return [fit_text(line, font, width) for line in lines]
+
+# %% ../../nbs/tasks/16_figures.ipynb #bfd7c50e
 def panel_row(
     images: Sequence[Image.Image],
-    captions: Sequence[str],  # A text below each; a line break makes two lines
+    captions: Sequence[str],  # A text below each; a line that is too wide goes on in the next
     column: int = 0,  # Least width of a column, pixels: a narrow panel stands in the middle of its own
 ) -> Image.Image:
     "Put panels side by side, with a text below each"
-    lines = [caption.split('\n') for caption in captions]
+    font = find_font(_LETTERS, ''.join(captions))
     widths = [max(image.width, column) for image in images]
+    lines = [_wrapped(caption, font, width) for caption, width in zip(captions, widths)]
     width = sum(widths) + _GAP * (len(images) + 1)
     font = find_font(_panel_letters(lines, widths, width), ''.join(captions))
     text_height = max(map(len, lines)) * line_height(font)
@@ -243,7 +259,6 @@ def panel_row(
     for image, width, texts in zip(images, widths, lines):
         out.paste(image, (x + (width - image.width) // 2, _GAP))
         for n, text in enumerate(texts):
-            text = fit_text(text, font, width)
             left = x + (width - text_width(font, text)) // 2
             draw_text_line(draw, (left, _GAP + image.height + 2 + n * line_height(font)), text, font, INK)
         x += width + _GAP

@@ -182,7 +182,7 @@ def counts_csv(counters: Sequence, names: Sequence[str]) -> str:
     writer.writerows(rows)
     return out.getvalue()
 
-# %% ../../nbs/video/03_prediction.ipynb #06d01e51
+# %% ../../nbs/video/03_prediction.ipynb #b2b74275
 class _Outputs:
     "Writes the frames of a run: drawn into a video, and as lines of JSON. It works in a thread"
 
@@ -209,12 +209,17 @@ class _Outputs:
         self.log.write(frame_row(frame, shown, others, self.labels))
         self.n_frames += 1
 
-    def close(self):
+# %% ../../nbs/video/03_prediction.ipynb #d909aa69
+@patch
+def close(self: _Outputs):
+    "Finish the files"
+    try:
         self.log.close()
+    finally:
         if self.writer is not None:
             self.writer.close()
 
-# %% ../../nbs/video/03_prediction.ipynb #8bccb700
+
 def _free_video(out: Path) -> Path:
     "The name for the next part of a video"
     number, path = 1, out / 'video.mp4'
@@ -223,7 +228,7 @@ def _free_video(out: Path) -> Path:
         path = out / f'video_{number}.mp4'
     return path
 
-# %% ../../nbs/video/03_prediction.ipynb #81e82cb2
+# %% ../../nbs/video/03_prediction.ipynb #e8d9fe0d
 SAME_IN_A_RESUME = ('source', 'task', 'architecture', 'start_s', 'stop_s', 'every')  # of `summary.json`
 
 
@@ -256,7 +261,7 @@ def _earlier_run(out: Path, about: dict) -> _Earlier | None:  # None: there is n
     (first, _), (last, n_frames) = rows[0], rows[-1]
     return _Earlier(first['index'], last['index'], last['time_s'], n_frames, summary)
 
-
+# %% ../../nbs/video/03_prediction.ipynb #512b3359
 def _first_and_last(path: Path) -> Iterator[tuple[dict, int]]:  # Row and its number from 1
     "The first and the last row; nothing where there is none"
     row, number = None, 0

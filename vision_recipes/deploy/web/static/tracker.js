@@ -4,7 +4,7 @@
 // nbs/deploy/web/07_tracker.ipynb holds its tests; nbs/tracking/*.ipynb explain the steps.
 // The operations are those of Python in the same order, in double precision, so that the results are equal.
 
-// ## Assignment: vision_recipes/tracking/assignment.py
+// ## Assignment: core/assignment.py and tracking/assignment.py of vision_recipes
 
 // The shortest path from the row `start`, which has no column, to a free column; moves the prices.
 // {column, previousRow}: where it ends, and the row before each column.
