@@ -415,8 +415,12 @@ def _rows_by_stem_or_number(paths: list[str], rows: Iterable[str]) -> dict[str, 
 
 
 def _read_csv(file: Path) -> list[list[str]]:  # Cells of each line; an empty list for an empty line
+    lines = read_utf8(file).splitlines()
+    first = lines[0] if lines else ''
+    # spreadsheets write other separators in many countries
+    separator = next((mark for mark in ',;\t' if mark in first), ',')
     try:
-        return list(csv.reader(read_utf8(file).splitlines()))
+        return list(csv.reader(lines, delimiter=separator))
     except csv.Error as e:
         raise VisionRecipesError(f'{file}: is no table of path,group: {e}.') from e
 
