@@ -4,15 +4,13 @@ import re
 import sys
 from configparser import ConfigParser
 from pathlib import Path
-import setuptools
 from setuptools import find_packages, setup
 
-# pip before 21.3 takes the setuptools that is installed, whatever pyproject.toml asks for, and fails with
-# words that do not name the cause
-if int(setuptools.__version__.split('.')[0]) < 77:
+# Only pip before 21.3 calls `setup.py develop`, with which today's setuptools fails in 40 lines
+if 'develop' in sys.argv:
     sys.exit(
-        f'setuptools {setuptools.__version__} is too old for vision_recipes, and an old pip does not fetch a '
-        'newer one. Type: python -m pip install --upgrade pip setuptools, then this command again.'
+        'An old pip cannot install a clone that can be edited. Type: python -m pip install --upgrade pip, '
+        'then the same command again.'
     )
 
 here = Path(__file__).parent
