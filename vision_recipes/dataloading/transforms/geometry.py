@@ -664,6 +664,6 @@ class RandomTileCrop(GeometricTransform):
         low = rng.random(2) * (size_wh - side)
         if len(boxes) and rng.random() < self.around_object:
             box = geometry.boxes(boxes)[rng.integers(len(boxes))]
-            low = (box[:2] + box[2:]) / 2 - rng.random(2) * side  # the middle of the object is in the square
+            low = (box[:2] + box[2:]) / 2 - rng.uniform(0.05, 0.95, 2) * side  # its middle is in the square
         x, y = np.floor(np.clip(low, 0, np.maximum(size_wh - side, 0))).tolist()
         return geometry.cropped(x, y, min(x + side, size_wh[0]), min(y + side, size_wh[1]))
