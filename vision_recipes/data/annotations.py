@@ -66,13 +66,12 @@ class Annotations:
     boxes: np.ndarray | None = _Column()  # (M, 4) float32 XYXY, pixels
     # (M, 4) float32 XYXY, fractions of the upright image; then so are masks and keypoints, until `measure`
     boxes_rel: np.ndarray | None = _Column()
-    # (M,) bool: a crowd (COCO) or difficult (VOC): neither learnt nor scored
-    crowd: np.ndarray | None = _Column()
+    crowd: np.ndarray | None = _Column()  # (M,) bool: a crowd (COCO) or difficult (VOC): not learnt or scored
     masks: Masks | None = _Column()  # M: the pixels of each object; `boxes` are tight around them
-    # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
-    keypoints: np.ndarray | None = _Column()
-    # (M,) float64 square pixels, as COCO's `area` says; NaN where unknown
-    areas: np.ndarray | None = _Column()
+    keypoints: np.ndarray | None = (
+        _Column()
+    )  # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
+    areas: np.ndarray | None = _Column()  # (M,) float64 square pixels, as COCO's `area` says; NaN: unknown
     point_margin: float = 0.0  # `margin` of `points_boxes`, where it made the boxes; 0: they were annotated
     source_ids: np.ndarray | None = _Column()  # (N,) int64: the numbers that a COCO file gives its images
     group_ids: np.ndarray | None = _Column()  # (N,) int64: the person, video or place of each image
@@ -472,8 +471,12 @@ def _rows_by_stem_or_number(paths: list[str], rows: Iterable[str]) -> dict[str, 
 
 
 def _read_csv(file: Path) -> list[list[str]]:  # Cells of each line; an empty list for an empty line
+    lines = read_utf8(file).splitlines()
+    first = lines[0] if lines else ''
+    # spreadsheets write other separators in many countries
+    separator = next((mark for mark in ',;\t' if mark in first), ',')
     try:
-        return list(csv.reader(read_utf8(file).splitlines()))
+        return list(csv.reader(lines, delimiter=separator))
     except csv.Error as e:
         raise VisionRecipesError(f'{file}: is no table of path,group: {e}.') from e
 
@@ -502,7 +505,7 @@ def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With cl
         notes=(*anns.notes, *respelled),
     )
 
-
+# %% ../../nbs/data/03_annotations.ipynb #2d9c0ba1
 def _aligned_points(
     anns: Annotations, skeleton: Skeleton | None
 ) -> np.ndarray | None:  # (M, K, 3) in the order of `skeleton`; None for a model without points

@@ -377,8 +377,9 @@ def box_faults(
     empty = finite & ~is_reversed & ((x2 == x1) | (y2 == y1))
     solid = finite & ~is_reversed & ~empty  # with an area
     outside = solid & ((x1 >= w) | (y1 >= h) | (x2 <= 0) | (y2 <= 0))
-    with np.errstate(invalid='ignore'):  # infinite coordinates minus infinite sizes
+    with np.errstate(invalid='ignore'):  # infinite coordinates minus infinite sizes or coordinates
         overhang = np.maximum(np.maximum(-x1, -y1), np.maximum(x2 - w, y2 - h))  # pixels beyond an edge
+        is_thin = (x2 - x1 < 1) | (y2 - y1 < 1)
     partly = solid & ~outside & (overhang > _PRECISION)
     beyond = partly & (overhang > TOLERANCE + _PRECISION)
     return {
@@ -388,7 +389,7 @@ def box_faults(
         'outside': outside,
         'beyond': beyond,
         'rounding': partly & ~beyond,
-        'thin': solid & ((x2 - x1 < 1) | (y2 - y1 < 1)),
+        'thin': solid & is_thin,
     }
 
 # %% ../../nbs/data/04_checks.ipynb #ed768d3f

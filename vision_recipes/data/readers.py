@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Sequence
 from ..core.errors import check_choice, VisionRecipesError
-from ..core.files import refuse_other_kind
 from .annotations import Annotations, with_groups
-from .formats.files import cached_listing, files_near, scan
+from .formats.files import cached_listing, scan
 from .formats.foreign import foreign_files, refuse_foreign
-from .formats.recognition import Recognition, Sureness
+from vision_recipes.data.formats.recognition import (
+    KIND_OF_SUFFIX,
+    Recognition,
+    refuse_disguised,
+    Sureness,
+)
 from .formats.coco import looks_like_coco, read_coco
 from .formats.hagrid import looks_like_hagrid, read_hagrid
 from .formats.image_folder import looks_like_image_folder, read_image_folder
@@ -93,7 +97,8 @@ def _recognised_format(root: Path) -> str:
         return candidates[0]
     if best < Sureness.IS:
         files = scan(root, _MAX_DEPTH) if root.is_dir() else {}  # folder below `root`: names of its files
-        _refuse_disguised_files(root)
+        for suffix in KIND_OF_SUFFIX:
+            refuse_disguised(root, suffix)
         if found['image_folder'] or not best:
             _refuse_nested_data_sets(root, files)
         _refuse_foreign(root, files, bool(found['image_folder']))
@@ -115,20 +120,6 @@ def _several_fit_error(root: Path, found: dict[str, Recognition]) -> VisionRecip
     lines = [f'  {name}: {fit.sureness.words}, for {fit.reason}.' for name, fit in found.items()]
     which = f'Name the file or folder that is meant, or say --format {next(iter(found))}:'
     return VisionRecipesError(f'{root}: several formats fit. {which}\n' + '\n'.join(lines))
-
-
-_KIND_OF_SUFFIX = {'.json': 'JSON', '.xml': 'XML', '.yaml': 'YAML', '.yml': 'YAML'}
-
-
-def _refuse_disguised_files(root: Path):
-    "Raise `VisionRecipesError` for a file that its suffix misnames, such as a Git LFS pointer called .json"
-    for suffix, kind in _KIND_OF_SUFFIX.items():
-        if root.is_dir():
-            files = files_near(root, suffix)
-        else:
-            files = [root] if root.suffix.lower() == suffix else []
-        for file in files:
-            refuse_other_kind(file, kind)
 
 # %% ../../nbs/data/07_readers.ipynb #826d7ad1
 _MAX_DEPTH = 8  # Levels of folders that are listed where no format is recognised

@@ -378,7 +378,7 @@ def _run_and_finish(predictor, video, follower, outputs, options, about: dict): 
     finally:
         _finish(about, follower, outputs, time.monotonic() - started)
 
-
+# %% ../../nbs/video/03_prediction.ipynb #82277971
 def _threshold(predictor, options: VideoOptions) -> float:
     "The score from which on an object is drawn"
     return predictor.score_threshold if options.score_threshold is None else options.score_threshold

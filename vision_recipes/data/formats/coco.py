@@ -43,6 +43,7 @@ from vision_recipes.data.formats.recognition import (
     rated_files,
     Recognition,
     Sureness,
+    refuse_disguised,
     surest_file,
     tail_text,
 )
@@ -122,6 +123,7 @@ def _find_json(root: Path) -> Path:
         return root
     files = _coco_files(root)
     if not files:
+        refuse_disguised(root, '.json')
         raise VisionRecipesError(
             f'{root}: holds no COCO file. Wanted: a .json file with "images", "annotations" and '
             '"categories", here or in a folder such as annotations.'
@@ -347,7 +349,7 @@ def _coco_dict(file: Path) -> dict:
             )
     return contents
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #5e76a8bb
 def _image_columns(
     file: Path,  # For messages
     images: list[dict],  # The list "images"; its ids and file names are settled in place
@@ -355,6 +357,11 @@ def _image_columns(
     "The list of images as columns. Raises `VisionRecipesError` that names a broken entry"
     TEXT.settle(images, 'file_name', _entry_value(file, 'images', 'file_name'), str)
     ID.settle(images, 'id', _entry_value(file, 'images', 'id'))
+    names = [entry['file_name'] for entry in images]
+    if not all(map(str.strip, names)):
+        i = next(i for i, name in enumerate(names) if not name.strip())
+        what = _entry_value(file, 'images', 'file_name')(i)
+        raise VisionRecipesError(f'{what} is empty. Write the name of the image, or remove the entry.')
     ids = [entry['id'] for entry in images]
     if len(set(ids)) < len(ids):
         count = Counter(ids)
@@ -362,7 +369,7 @@ def _image_columns(
         raise VisionRecipesError(
             f'{file}: the image id {brief(twice)} stands twice. Give each image its own.'
         )
-    return [_plain_name(entry['file_name']) for entry in images], ids, _image_sizes(file, images)
+    return list(map(_plain_name, names)), ids, _image_sizes(file, images)
 
 
 def _entry_value(file: Path, name: str, key: str) -> Callable[[int], str]:

@@ -31,7 +31,14 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     without_gc,
 )
-from .recognition import json_keys, rated_files, Recognition, Sureness, surest_file
+from vision_recipes.data.formats.recognition import (
+    json_keys,
+    rated_files,
+    Recognition,
+    refuse_disguised,
+    Sureness,
+    surest_file,
+)
 from .values import BROKEN, ID, read_box, TEXT, ValueRule
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #29a58925
@@ -60,6 +67,7 @@ def _annotations_and_images(root: Path) -> tuple[Path, Path]:
     rated = rated_files(root, '.json', _recognised_file) if root.is_dir() else {}
     holders = sorted({file.parent for file, recognition in rated.items() if recognition})
     if not holders:
+        refuse_disguised(root, '.json')
         raise VisionRecipesError(
             f'{root}: holds no HaGRID annotations. Wanted: a folder such as ann_train_val with <class>.json '
             'files that give "bboxes" and "labels" of each image.'

@@ -311,7 +311,9 @@ def _yaml_names(data: dict) -> dict[int, str]:
     n_classes = data.get('nc')
     n_with_gaps = ids[-1] + 1 if ids else 0  # where numbers have gaps, nc may count these
     if isinstance(n_classes, int) and n_classes not in (len(names), n_with_gaps):
-        raise VisionRecipesError(f'{file}: nc is {n_classes}, but there are {len(names)} names.')
+        raise VisionRecipesError(
+            f'{file}: nc is {n_classes}, but there are {len(names)} names. Correct what is wrong.'
+        )
     return dict(zip(ids or range(len(names)), names))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #da896cbb
@@ -700,12 +702,24 @@ def read_yolo(
         *_texts_without_image(where, unused_texts),
     ]
     if not any(texts):
-        raise VisionRecipesError(
-            f'{root}: {plural(len(images), "image")}, but not one has a text file. '
-            f'Looked in {_labels_folder(images[0][0])}.'
-        )
+        raise _no_text_error(root, images, unused_texts)
     objects, counts = _read_objects(texts, labels, data, where)
     return _to_annotations(base, images, labels, objects, counts, notes)
+
+# %% ../../../nbs/data/formats/05_yolo.ipynb #533b69ce
+def _no_text_error(root: Path, images: list[tuple[str, str]], unused_texts: list[str]) -> VisionRecipesError:
+    "The error where no image has a text file, but perhaps some lie there under other names"
+    folder, name = images[0]
+    hint = ''
+    if unused_texts:
+        hint = (
+            f' Text files of other names: {len(unused_texts):,}, such as {unused_texts[0]} for the image '
+            f'{os.path.join(folder, name)}. Give an image and its text file one name.'
+        )
+    return VisionRecipesError(
+        f'{root}: {plural(len(images), "image")}, but not one has a text file. '
+        f'Looked in {_labels_folder(folder)}.{hint}'
+    )
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #2952042c
 def _no_image_error(root: Path, source: Path) -> VisionRecipesError:
