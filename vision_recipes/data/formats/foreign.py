@@ -348,7 +348,9 @@ _NUMBERED_BOXES = Foreign(
 _NAMES_BOXES = re.compile(r'ground_?truth|b_?box|boxes|rect|annot|label|(^|_)(gt|det)($|_)', re.IGNORECASE)
 
 
-_YOLO_COMMAS = Foreign("YOLO's text with commas", 'Write blanks between numbers, and points for decimals.')
+_YOLO_COMMAS = Foreign(
+    "YOLO's text with commas or semicolons", 'Put blanks between the numbers, and points for decimals.'
+)
 _DECIMAL_COMMAS = re.compile(r'\s*\d+([ \t]+-?\d+,\d+){4}')  # 0 0,5 0,5 0,2 0,2
 
 
