@@ -88,9 +88,6 @@ class Annotations:
     def __len__(self):
         return len(self.paths)
 
-    def __repr__(self):
-        return _summary(self)
-
     @cached_property
     def image_ids(self) -> list[str]:  # N times 8 characters; see `fingerprint`
         "A short hash of each image file's content, the same under any name and in any folder"
@@ -192,6 +189,11 @@ def _shape_of_objects(anns: Annotations) -> str:
     if unit:
         return ' with boxes as fractions'
     return ' with boxes' if anns.get('boxes') is not None else ''
+
+
+@patch
+def __repr__(self: Annotations) -> str:
+    return _summary(self)
 
 # %% ../../nbs/data/03_annotations.ipynb #e9f23f7a
 @patch
