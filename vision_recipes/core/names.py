@@ -30,7 +30,7 @@ def composed(text: str) -> str:
 
 
 # The query of a web address, such as `?token=1`, and what follows `#`
-_URL_END = re.compile(r'\A(https?://[^?#]*)[?#].*', re.DOTALL)
+_URL_END = re.compile(r'\A(https?:/[^?#]*)[?#].*', re.DOTALL)
 
 
 def clean_name(name: str) -> str:
@@ -47,7 +47,6 @@ def clean_name(name: str) -> str:
         return name.strip(_BLANK)
     parts = [part.strip(_BLANK) for part in name.split('/')]
     return posixpath.normpath('/'.join(parts)).replace('//', '/')
-
 
 # %% ../../nbs/core/13_names.ipynb #53ae879b
 def name_key(name: str) -> str:
