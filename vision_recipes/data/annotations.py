@@ -66,13 +66,10 @@ class Annotations:
     boxes: np.ndarray | None = _Column()  # (M, 4) float32 XYXY, pixels
     # (M, 4) float32 XYXY, fractions of the upright image; then so are masks and keypoints, until `measure`
     boxes_rel: np.ndarray | None = _Column()
-    # (M,) bool: a crowd (COCO) or difficult (VOC): neither learnt nor scored
-    crowd: np.ndarray | None = _Column()
+    crowd: np.ndarray | None = _Column()  # (M,) bool: a crowd or difficult object, neither learnt nor scored
     masks: Masks | None = _Column()  # M: the pixels of each object; `boxes` are tight around them
-    # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
-    keypoints: np.ndarray | None = _Column()
-    # (M,) float64 square pixels, as COCO's `area` says; NaN where unknown
-    areas: np.ndarray | None = _Column()
+    keypoints: np.ndarray | None = _Column()  # (M, K, 3) x, y in pixels; 0 absent, 1 hidden, 2 visible
+    areas: np.ndarray | None = _Column()  # (M,) float64 square pixels, COCO's `area`; NaN where unknown
     point_margin: float = 0.0  # `margin` of `points_boxes`, where it made the boxes; 0: they were annotated
     source_ids: np.ndarray | None = _Column()  # (N,) int64: the numbers that a COCO file gives its images
     group_ids: np.ndarray | None = _Column()  # (N,) int64: the person, video or place of each image
@@ -493,8 +490,7 @@ def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With cl
         )
     # (C,) the model's id of each class; -1 for one without objects that the model does not know
     new_id = np.array([-1 if name is None else labels.names.index(name) for name in matches.found])
-    matches = dataclasses.replace(matches, doubtful={})
-    respelled = spelling_findings(anns.root, matches, 'class')
+    respelled = spelling_findings(anns.root, dataclasses.replace(matches, doubtful={}), 'class')
     return anns.replace(
         labels=labels,
         class_ids=dataclasses.replace(anns.class_ids, values=new_id[anns.class_ids.values]),
