@@ -144,9 +144,11 @@ def pieces_in_image(
         np.concatenate([p.labels for p in predictions]),
         tuple(size_wh),
         boxes,
-        _moved_masks(predictions, windows, size_wh) if predictions[0].crops is not None else None,
-        keypoints,
+        keypoints=keypoints,
     )
+    # on a line of its own, because the program of a model without masks knows no such field
+    if predictions[0].crops is not None:
+        found = replace(found, masks=_moved_masks(predictions, windows, size_wh))
     return Pieces(found, tiles, windows_of_each)
 
 # %% ../../nbs/runtime/12_tiles.ipynb #bcd99ac3
@@ -316,14 +318,12 @@ def merge_tiles(
     low = [p.boxes[rows, :2].min(0) for rows in groups]
     high = [p.boxes[rows, 2:].max(0) for rows in groups]
     corners = [np.array(corner, np.float32).reshape(-1, 2) for corner in (low, high)]
-    return Prediction(
-        p.scores[best],
-        p.labels[best],
-        p.size_wh,
-        np.concatenate(corners, 1),
-        _joined_masks(p.crops, groups) if p.crops is not None else None,
-        None if p.keypoints is None else _best_points(pieces, groups),
-    )
+    keypoints = None if p.keypoints is None else _best_points(pieces, groups)
+    boxes = np.concatenate(corners, 1)
+    merged = Prediction(p.scores[best], p.labels[best], p.size_wh, boxes, keypoints=keypoints)
+    if p.crops is not None:
+        merged = replace(merged, masks=_joined_masks(p.crops, groups))
+    return merged
 
 # %% ../../nbs/runtime/12_tiles.ipynb #c1ea2699
 def _joined_masks(crops: MaskCrops, groups: Sequence[np.ndarray]) -> MaskCrops:  # One a group
