@@ -30,7 +30,7 @@ def composed(text: str) -> str:
 
 
 # The query of a web address, such as `?token=1`, and what follows `#`
-_URL_END = re.compile(r'\A(https?://[^?#]*)[?#].*', re.DOTALL)
+_URL_END = re.compile(r'\A(https?:/[^?#]*)[?#].*', re.DOTALL)
 
 
 def clean_name(name: str) -> str:
