@@ -257,7 +257,8 @@ function cutOut(image, [x1, y1, x2, y2]) {
   return {data, width, height};
 }
 
-// The objects of a prediction, each in the pixels of the image: {tile, window, score, label, box, mask, points}.
+// The objects of a prediction, each in the pixels of the image:
+// {tile, window, score, label, box, mask, points}.
 function piecesOf(prediction, tile, window) {
   const [x, y] = window;
   const {scores, labels, boxes, masks, keypoints} = prediction;
@@ -340,7 +341,8 @@ function dropCopies(pieces) {
   return alike.filter(([a, b]) => !a.gone && !b.gone);
 }
 
-// Of pairs of a piece and a whole object: drop the piece that is covered, or the copy that is hardly believed in.
+// Of pairs of a piece and a whole object: drop the piece that is covered,
+// or the copy that is hardly believed in.
 function dropPieces(mixed, isCopy) {
   for (const [piece, whole] of mixed) {
     const {common, areaA} = areasOf(piece.box, whole.box);
