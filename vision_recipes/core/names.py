@@ -39,6 +39,7 @@ def clean_name(name: str) -> str:
         return name
     for _ in range(2):  # a name may be escaped twice
         if '%' in name:
+            # bytes that are not UTF-8 become what they are in Python's names of files
             name = unquote(name, errors='surrogateescape')
     name = _URL_END.sub(r'\1', composed(name))
     if '\\' in name:
@@ -46,6 +47,7 @@ def clean_name(name: str) -> str:
     if '/' not in name:
         return name.strip(_BLANK)
     parts = [part.strip(_BLANK) for part in name.split('/')]
+    # `normpath` keeps two slashes at the beginning
     return posixpath.normpath('/'.join(parts)).replace('//', '/')
 
 # %% ../../nbs/core/13_names.ipynb #53ae879b

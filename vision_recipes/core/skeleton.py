@@ -103,7 +103,7 @@ class Skeleton:
         for name, convert in converters.items():
             try:
                 object.__setattr__(self, name, tuple(map(convert, getattr(self, name))))
-            except OverflowError as e:
+            except OverflowError as e:  # readers of files catch ValueError and TypeError; it is neither
                 raise VisionRecipesError(f'{name}: holds a number that is too large ({e}).') from e
         if not self.sigmas:
             object.__setattr__(self, 'sigmas', (SIGMA,) * len(self.points))

@@ -95,7 +95,10 @@ class Annotations:
 
 # %% ../../nbs/data/03_annotations.ipynb #12dc21cb
 def _check_columns(anns: Annotations) -> None:
-    "Raise `VisionRecipesError` where columns differ in length, or boxes are given twice"
+    """Check that columns are equally long, and set `point_margin` to 0 where there are no keypoints.
+
+    Raises `VisionRecipesError` where columns differ in length, or boxes are given twice.
+    """
     if anns.get('boxes') is not None and anns.get('boxes_rel') is not None:
         raise VisionRecipesError(
             f'{anns.root}: boxes are given in pixels and as fractions; give one of the two.'
@@ -630,8 +633,8 @@ def in_pixels(
 Annotations.measure = measure
 
 # %% ../../nbs/data/03_annotations.ipynb #8236e1d4
-def _read_sizes(paths: list[Path]) -> np.ndarray:  # (n, 2) int32
-    "Read width and height of each image from the headers of the files"
+def _read_sizes(paths: list[Path]) -> np.ndarray:  # (n, 2) int32, pixels
+    "Read width and height of each upright image from the headers. Raises `VisionRecipesError`"
     with ThreadPoolExecutor(4) as pool:
         jobs = pool.map(_size_or_error, paths)
         sizes = list(progress(jobs, 'measuring images', len(paths), 'image'))

@@ -71,6 +71,7 @@ def _is_temporary(e: Exception) -> bool:
     if isinstance(e, http.client.InvalidURL):
         return False
     reason = getattr(e, 'reason', e)
+    # no such host or no network, nobody who answers, no trust: waiting would only delay the message
     permanent = (socket.gaierror, ConnectionRefusedError, ssl.SSLCertVerificationError)
     return not isinstance(reason, permanent)
 

@@ -301,8 +301,9 @@ def _replacement_sample(self: ImageDataset, i: int, epoch: int, error: ImageErro
 
     Raises `ImageError` that begins with the message of `error` where `N_OTHERS` others fail too.
     """
+    # 1, so that these are other random numbers than those of `_sample(...)`
     rng = np.random.default_rng((self.seed, epoch, i, 1))
-    for other in rng.integers(len(self), size=N_OTHERS).tolist():
+    for other in rng.integers(len(self), size=N_OTHERS).tolist():  # `i` may be among them, and fails again
         try:
             return self._sample(other, epoch)
         except ImageError:

@@ -225,7 +225,12 @@ def text(self: Parity) -> str:
     return '\n'.join(lines)
 
 # %% ../../nbs/deploy/01_parity.ipynb #548ba77b
-def _worst_line(tolerance: Tolerance, measure: str, value: float, case: Case) -> str:
+def _worst_line(
+    tolerance: Tolerance,
+    measure: str,  # A key of `MEASURES`, which has a few words about each
+    value: float,  # The worst
+    case: Case,  # Where it was found
+) -> str:
     "A measure with its worst value, its limit and, unless the value is perfect, the image"
     bound = 'at least' if measure == 'mask_iou' else 'at most'
     limit = f'({bound} {_short(getattr(tolerance, measure))})'

@@ -291,6 +291,7 @@ def _print(text: str, out: Path | None):
 def open_model(path: Path, threads: int) -> Predictor:
     "The model beside this program. Raises `VisionRecipesError` for one of another task"
     predictor = Predictor(path, threads=threads)
+    # in the program of a bundle, `SHOW` has only the bundle's task
     if predictor.card.task not in SHOW:
         raise VisionRecipesError(
             f'{path}: is a model for {predictor.card.task}, but this program was made for {", ".join(SHOW)}. '

@@ -38,7 +38,7 @@ def bound_and_needed(
 
 def _global_lookups(table: symtable.SymbolTable) -> set[str]:
     "The names that a function or class looks up in the module"
-    # `is_local`: symtable takes a function called `top` for the module
+    # `is_local`: symtable takes a function called `top` for the module, and its local names for global ones
     symbols = [s for s in table.get_symbols() if s.is_global() and not s.is_local() and s.is_referenced()]
     return {s.get_name() for s in symbols}
 

@@ -441,7 +441,7 @@ def _draw_mark(draw: ImageDraw.ImageDraw, xy: tuple[float, float], size: float, 
 
 def _draw_caption_line(draw: ImageDraw.ImageDraw, xy: tuple[int, int], width: int, font, line: _Caption):
     "Write a line, with its mark before it, in the middle of a strip `width` pixels wide that begins at `xy`"
-    mark_width = 0 if line.right is None else round(font.size * 1.1)
+    mark_width = 0 if line.right is None else round(font.size * 1.1)  # of the mark and the gap behind it
     text = fit_text(line.text, font, width - mark_width - 4)  # a margin of two pixels on each side
     x = xy[0] + (width - mark_width - text_width(font, text)) // 2
     if mark_width:

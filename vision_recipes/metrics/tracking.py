@@ -45,8 +45,9 @@ def _clip(truth: TrackTable, pred: TrackTable) -> _Clip:
     pred_numbers, pred_lengths = _numbered(pred.track_ids)
     frames = []
     for i in range(truth.n_frames):
-        t, p = truth.at(i), pred.at(i)
+        t, p = truth.at(i), pred.at(i)  # slices: the rows of this frame
         overlap = iou_matrix(truth.boxes[t].astype(float), pred.boxes[p].astype(float))
+        # boxes of different classes do not overlap, so they are never paired
         overlap = overlap * (truth.labels[t][:, None] == pred.labels[p])
         frames.append(_Frame(true_numbers[t], pred_numbers[p], overlap))
     return _Clip(frames, true_lengths, pred_lengths)

@@ -122,7 +122,7 @@ _MEGVII = {  # what the original YOLOX was trained with
 
 # %% ../../nbs/runtime/09_check_model.ipynb #72747bf7
 def card_help(
-    hint: dict | None,  # From `card_hint`
+    hint: dict | None,  # From `card_hint`; None: no card would help
 ) -> str:
     "What to do about a file without a card"
     if hint is None:

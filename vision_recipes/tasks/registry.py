@@ -84,6 +84,7 @@ def find_architecture(
     "The architecture of a network. Raises `VisionRecipesError` for a network that the task does not have"
     infos = model_infos(task)
     for name, info in infos.items():
+        # no `model`: the usual architecture, which is the first; no `info.models`: it takes any name
         if not model or not info.models or model in info.models:
             return name
     known = [m for info in infos.values() for m in info.models]

@@ -114,7 +114,8 @@ def _call(
 def _failed(self: Callbacks, t, callback: Callback, method: str, e: Exception):
     "Stop the training because of a callback, or report the error once and go on"
     message = f'callback {_name(callback)}: {method} raised {type(e).__name__}: {first_line(e)}'
-    if method == 'at_start' or callback.on_error == 'stop':  # what did not start is not called again
+    # it did not start, or the training stops because of it: `tell` and `end` leave it out from now on
+    if method == 'at_start' or callback.on_error == 'stop':
         self._off.append(callback)
     if callback.on_error == 'stop':
         t.stop_reason = t.stop_reason or message

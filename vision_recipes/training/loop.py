@@ -650,18 +650,18 @@ YOUNG_STEPS = range(10, 300)
 def renew_young(t: Trainer, train: Annotations):
     "Measure the statistics of batch normalisation anew, after an epoch whose steps are in `YOUNG_STEPS`"
     epochs_done = t.progress.epoch + 1  # the running one is counted after its validation
-    steps_made = epochs_done * t.steps // t.settings.epochs
+    steps_made = epochs_done * t.steps // t.settings.epochs  # `t.steps` are those of all epochs
     if steps_made not in YOUNG_STEPS:
         t.statistics_batches = None  # its memory is free again
         return
-    model = t.judged_model.train()
-    t.frozen.set_eval(model)
+    model = t.judged_model.train()  # the moving average where there is one, as in the validation
+    t.frozen.set_eval(model)  # frozen layers keep their statistics
     if not renewable_norms(model):
         return
 
     def forward(batch):
-        check_limit(len(batch['images']), t.device)
-        t.task.losses(model, to_device(batch, t.device))
+        check_limit(len(batch['images']), t.device)  # a test may pretend that memory is short
+        t.task.losses(model, to_device(batch, t.device))  # for the forward pass in training mode only
 
     try:
         with separate_random_state(t.device), sharing(), _mixed_precision(t):

@@ -104,7 +104,7 @@ class Follower:
         prediction: Prediction,
         time_s: float,
     ) -> tuple[Prediction, Prediction | None]:  # What is tracked; the others, None without a tracker
-        "Follow the objects of the next frame"
+        "Follow the objects of the next frame. The others have no track, but may start one"
         if self.tracker is None:
             return prediction, None
         tracked = self.tracker.update(prediction, time_s)

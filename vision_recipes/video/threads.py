@@ -70,7 +70,7 @@ def _fill(self: Ahead):
 
 @patch
 def _put(self: Ahead, entry: tuple) -> bool:  # False where this was closed meanwhile
-    "Put an entry into the queue as soon as there is room"
+    "Put an entry, as `_take` returns it, into the queue as soon as there is room"
     drops = self._latest and not entry[-1]  # the end waits: the newest item is still to be read
     while not self._closed.is_set():
         try:

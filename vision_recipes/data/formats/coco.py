@@ -947,7 +947,10 @@ def _without_missing(
     file: Path,  # The JSON file, for messages
     names: list[str],  # N, as the file gives them
 ) -> Annotations:
-    "Leave out missing images. One whose objects may belong to an image without objects is noted as an error"
+    """Leave out missing images.
+
+    An error is noted where one with objects seems to be there under another name, without objects.
+    """
     has_objects = anns.class_ids.counts > 0
     lost = [names[i] for i in np.flatnonzero(~exists & has_objects)]
     empty = [anns.paths[i] for i in np.flatnonzero(exists & ~has_objects)]

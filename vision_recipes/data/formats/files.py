@@ -317,7 +317,8 @@ def _doubt_sentences(
 ) -> Iterator[str]:
     """A sentence for each name in doubt, which was matched with nothing.
 
-    Either it may mean several existing names, or several annotated names may mean the same existing one.
+    Either it may mean several existing names, or several annotated names may mean the same existing one;
+    then all of these give the same sentence.
     """
     names_of = defaultdict(list)  # The reverse: an existing name, and the annotated ones that may mean it
     for name, candidates in doubtful.items():

@@ -119,7 +119,7 @@ def _left_out_findings(
     root: Path,
     files: dict[Path, list[Path]],  # Of each class folder
     loose: list[Path],  # Images directly in `root`
-    passed: list[str],  # Paths below `root` of what was passed over
+    passed: list[str],  # Paths below `root` of hidden files and of what other programs left behind
 ) -> tuple[Finding, ...]:
     "Report what lies below `root` and was not read, and an only class that may hold the classes"
     findings = []
@@ -134,6 +134,7 @@ def _left_out_findings(
         paths_in[folder.name] = [file.relative_to(folder).as_posix() for file in below]
     findings += left_out_findings(root, paths_in, passed)
     for folder, paths in paths_in.items():
+        # what has an `unopened_cure` is an image, which `left_out_findings` has reported above
         others = [path for path in paths if not is_image_name(path) and not unopened_cure(path)]
         if others:
             message = (

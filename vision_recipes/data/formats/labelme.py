@@ -410,7 +410,11 @@ def _read_flags(labelme: LabelmeSet, root: Path) -> Annotations:
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #0db29fc6
 def _single_flags(labelme: LabelmeSet) -> tuple[list[Sheet], list[str]]:
-    "The files in which exactly one flag is set, and the name of that; an error is noted for the others"
+    """The files in which exactly one flag is set, and the name of that; an error is noted for the others.
+
+    Raises `VisionRecipesError` for a flag that is neither true nor false. `labelme` has no files with the
+    flag `__ignore__`.
+    """
     sheets = []
     names = []
     for sheet in labelme.sheets:

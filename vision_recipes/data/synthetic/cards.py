@@ -401,11 +401,11 @@ def _paint_things(
     "Paint up to four things that lie about, with their shadows"
     d = ImageDraw.Draw(canvas)
     for _ in range(int(rng.integers(0, 5))):
-        xy = (rng.uniform(-0.1, 1.1, 2) - 0.5) * canvas.size
+        xy = (rng.uniform(-0.1, 1.1, 2) - 0.5) * canvas.size  # on the ground, pixels around its middle
         homography = camera @ _similarity(xy, rng.uniform(0, 2 * np.pi), mm)
-        shapes = THINGS[place.things[rng.integers(len(place.things))]](rng)
+        shapes = THINGS[place.things[rng.integers(len(place.things))]](rng)  # the first casts the shadow
         _paint_shadow(canvas, _apply_homography(shapes[0][0], homography), light * 4 * mm, 110)
-        for ring, ink in shapes:
+        for ring, ink in shapes:  # (n, 2) in millimetres, and its RGB colour
             d.polygon(_apply_homography(ring, homography).ravel().tolist(), fill=ink)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #b1047d4b

@@ -77,8 +77,8 @@ def _rcnn_of(network: NetworkSource, figure: str, branch: str = '') -> tuple[Rcn
 
 def _first_stage(
     task: RcnnTask, model: RCNN, seen: FigureImage
-) -> tuple[Features, list[Tensor], list[Tensor]]:
-    "Features, proposals and their objectness, in evaluation mode"
+) -> tuple[Features, list[Tensor], list[Tensor]]:  # Lists of one: (P, 4) XYXY; (P,) 0 to 1, falling
+    "Features, proposals in pixels of the square, and their objectness, in evaluation mode"
     device = next(model.parameters()).device
     with evaluating(model):
         features = model.extract_features(task.inputs(seen.pixels.to(device)))

@@ -611,13 +611,13 @@ def build_model(self: RcnnTask, weights=True):
 def head_rows(
     self: RcnnTask,
     heads: tuple[str, ...],  # As `RCNN.heads`
-    classes: tuple[str, ...],  # Names of the classes and points of the weights, as from `published_rows`
-    points: tuple[str, ...],
+    classes: tuple[str, ...],  # Of the weights, background first, as `rows_of` gives both; empty: not known
+    points: tuple[str, ...],  # Of the weights; empty: there are none, or they are not known
 ) -> list[HeadRows]:
     "For each last layer, the classes or points of its rows in the weights and in the network"
     rows = []
     for prefix in heads:
-        if 'keypoint' in prefix:  # its weight is transposed
+        if 'keypoint' in prefix:  # a transposed convolution: the outputs are axis 1 of its weight
             rows.append(HeadRows(prefix, points, self.labels.skeleton.points, axis=1))
         else:
             rows.append(HeadRows(prefix, classes, (BACKGROUND, *self.labels.names)))

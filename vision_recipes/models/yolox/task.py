@@ -263,10 +263,11 @@ def inputs(self: Yolox, images: Tensor) -> Tensor:  # (B, 3, H, W) uint8 RGB to 
 
 @patch
 def losses(self: Yolox, model, batch):
-    "Losses of a batch, in training of a random size"
+    "Losses of a batch by name. In training `multi_scale` resizes it first, to a random size"
     x, boxes = self.inputs(batch['images']), batch['boxes']
     if self.settings.multi_scale and model.training:
         x, boxes = self._rescaled(x, boxes)
+    # `begin_epoch` sets `l1`, which is true in the last epochs
     return self._loss(model(x), boxes, batch['labels'], x.shape[-2:], self.l1)
 
 

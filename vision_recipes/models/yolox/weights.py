@@ -326,7 +326,11 @@ _NUMBERS_OF = {  # As `takes_raw_pixels`
 }
 
 
-def _which_contract(path: Path, likely: list[str], raw: bool | None) -> str:
+def _which_contract(
+    path: Path,
+    likely: list[str],  # Keys of `CONTRACTS` between which the user must choose
+    raw: bool | None,  # As `takes_raw_pixels`
+) -> str:
     "The message where a file does not tell its contract"
     seen = 'its name does not tell' if raw is None else f'{_NUMBERS_OF[raw]}, but do not tell'
     return (
