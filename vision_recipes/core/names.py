@@ -37,11 +37,12 @@ def clean_name(name: str) -> str:
     "A name in Unicode's composed form (NFC), without escapes, backslashes and white space around its parts"
     if _is_plain(name):
         return name
+    name = _URL_END.sub(r'\1', name)  # first: an escaped `#` or `?` belongs to the name
     for _ in range(2):  # a name may be escaped twice
         if '%' in name:
             # bytes that are not UTF-8 become what they are in Python's names of files
             name = unquote(name, errors='surrogateescape')
-    name = _URL_END.sub(r'\1', composed(name))
+    name = composed(name)
     if '\\' in name:
         name = name.replace('\\', '/')
     if '/' not in name:
