@@ -88,5 +88,5 @@ INFO = ModelInfo(
     },
     published=_published,
     demo_images=1000,
-    demo_settings=dict(size=64, epochs=24),
+    demo_settings=dict(size=64, epochs=20),
 )
