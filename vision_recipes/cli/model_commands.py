@@ -7,7 +7,6 @@ __all__ = ['IMAGES_AT_A_TIME', 'MODEL_VERBS', 'open_run_or_model', 'not_trained_
            'run_export', 'run_predict', 'run_inspect', 'run_bench', 'run_quantize', 'run_bundle']
 
 # %% ../../nbs/cli/02_model_commands.ipynb #53384e63
-import tempfile
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from vision_recipes.cli.arguments import (
@@ -590,6 +589,8 @@ def run_bench(args: Namespace) -> None:
         open_image(args.image)  # an unreadable one is refused before the model is exported
     from vision_recipes.deploy.latency import measure_latency
     from vision_recipes.deploy.model_file import as_onnx_file
+
+    import tempfile  # here, because every start of the command line loads this module
 
     with tempfile.TemporaryDirectory() as folder:  # for the file of a model that has none yet
         rows = measure_latency(

@@ -7,7 +7,7 @@ __all__ = ['EXTRAS', 'extra_of', 'MissingPackage', 'missing_package', 'matching_
            'import_trouble', 'is_installed', 'require_train']
 
 # %% ../../nbs/core/15_extras.ipynb #a3f330d6
-import importlib.metadata, importlib.util, re, sys, traceback
+import importlib.util, re, sys
 from .errors import VisionRecipesError
 
 # %% ../../nbs/core/15_extras.ipynb #e5f817a7
@@ -80,6 +80,8 @@ def matching_torchvision(
 
 def torchvision_cure() -> str:  # Without full stop
     "What to do where torchvision does not load"
+    import importlib.metadata  # here: it is slow to load, and every start loads this module
+
     pair = matching_torchvision(importlib.metadata.version('torch'))
     return (
         f'torch and torchvision must be built for each other: pip install --force-reinstall --no-deps {pair}'
@@ -91,6 +93,8 @@ def fails_to_load(
     error: Exception,
 ) -> bool:
     "Whether an error was raised while Python loaded the modules of a package"
+    import traceback  # here, because only a failure needs it
+
     for frame, _ in traceback.walk_tb(error.__traceback__):
         top = frame.f_globals.get('__name__', '').partition('.')[0]
         if top == package and frame.f_code.co_name == '<module>':
