@@ -24,7 +24,7 @@ from ..tracking.smoothing import KeypointSmoother
 from .frame_drawing import FrameDrawer
 from .reading import open_source, open_video, Video, VideoFrame
 from .records import FrameLog, read_frame_log, replayed
-from .threads import Behind
+from .threads import Ahead, Behind
 from .writing import letterbox_frame, refuse_inputs, VideoWriter
 
 # %% ../../nbs/video/03_prediction.ipynb #bdc752be
@@ -397,10 +397,11 @@ def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options
     }
     behind = Behind(outputs.add)
     try:
-        pairs = _predicted(predictor, video, batch_size, **wanted)
-        for frame, prediction in progress(pairs, 'predicting', video.n_frames, 'frame'):
-            shown, others = follower.update(prediction, frame.time_s)
-            behind.put((frame, shown, others, follower.counts(frame.time_s)))
+        # in a thread, so that the network works while objects are followed
+        with Ahead(_predicted(predictor, video, batch_size, **wanted)) as pairs:
+            for frame, prediction in progress(pairs, 'predicting', video.n_frames, 'frame'):
+                shown, others = follower.update(prediction, frame.time_s)
+                behind.put((frame, shown, others, follower.counts(frame.time_s)))
     finally:
         try:
             behind.close()
