@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['FORGET_FRAMES', 'anchors', 'CountedTrack', 'TrackCounter', 'checked_points', 'touches_image', 'Crossing',
-           'LineCounter']
+           'LineCounter', 'class_rows', 'class_columns']
 
 # %% ../../nbs/tracking/04_counting.ipynb #192b025c
 import math
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Sequence
 import numpy as np
 from ..core.errors import VisionRecipesError, brief, check_choice, is_number
@@ -136,6 +136,8 @@ class LineCounter(TrackCounter):
     `VisionRecipesError` for a line without length and, in `update`, for one outside the image.
     """
 
+    record = Crossing  # What a row of `rows` is about
+
     def __init__(
         self,
         name: str,
@@ -206,6 +208,23 @@ def _follow(self: LineCounter, member: CountedTrack, xy: np.ndarray, distance: f
     (dx, dy) = self.end_xy - self.start_xy
     member.place = float((x * dx + y * dy) / (dx * dx + dy * dy))
 
+# %% ../../nbs/tracking/04_counting.ipynb #d8e969db
+def class_rows(
+    records: Sequence,  # Dataclasses with a class id `label`
+    names: Sequence[str] | None = None,  # Of the classes; None: their ids are kept
+) -> list[dict]:
+    "Records as rows of a CSV file, with `class` in the place of `label`, at the end"
+    rows = [asdict(record) for record in records]
+    for row in rows:
+        label = row.pop('label')
+        row['class'] = label if names is None else names[label]
+    return rows
+
+
+def class_columns(kind: type) -> list[str]:  # Of such a dataclass
+    "The columns that `class_rows` gives, also where there is no record"
+    return [field.name for field in fields(kind) if field.name != 'label'] + ['class']
+
 # %% ../../nbs/tracking/04_counting.ipynb #62cccc85
 @patch
 def counts(
@@ -223,11 +242,7 @@ def rows(
     names: Sequence[str] | None = None,  # Of the classes
 ) -> list[dict]:  # A row a crossing, for a CSV file
     "Every crossing with its time, direction, id and class"
-    out = [asdict(c) for c in self.crossings]
-    for row in out:
-        label = row.pop('label')
-        row['class'] = label if names is None else names[label]
-    return out
+    return class_rows(self.crossings, names)
 
 
 @patch

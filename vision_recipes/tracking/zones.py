@@ -7,7 +7,7 @@ __all__ = ['Visit', 'ZoneCounter']
 
 # %% ../../nbs/tracking/05_zones.ipynb #3445b91d
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Sequence
 import numpy as np
 from ..core.errors import VisionRecipesError, brief
@@ -20,6 +20,7 @@ from vision_recipes.tracking.counting import (
     TrackCounter,
     anchors,
     checked_points,
+    class_rows,
     touches_image,
 )
 
@@ -64,6 +65,8 @@ class ZoneCounter(TrackCounter):
     height, an object must be from the border to be inside or outside. Raises `VisionRecipesError` for a
     polygon that is none or crosses itself and, in `update`, for one outside the image.
     """
+
+    record = Visit  # What a row of `rows` is about
 
     def __init__(
         self, name: str, polygon: Sequence[Sequence[float]], anchor: str = 'bottom', margin: float = 0.1
@@ -169,11 +172,7 @@ def rows(
     names: Sequence[str] | None = None,  # Of the classes
 ) -> list[dict]:  # A row a visit, for a CSV file
     "Every visit with its times, id and class"
-    out = [asdict(v) for v in self.all_visits()]
-    for row in out:
-        label = row.pop('label')
-        row['class'] = label if names is None else names[label]
-    return out
+    return class_rows(self.all_visits(), names)
 
 # %% ../../nbs/tracking/05_zones.ipynb #79e0404b
 @patch

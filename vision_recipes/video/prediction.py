@@ -20,6 +20,7 @@ from ..core.files import check_writable, read_json, write_json, write_text
 from ..core.patching import patch
 from ..runtime.prediction import Prediction
 from ..tracking.byte_track import ByteTracker, TrackSettings
+from ..tracking.counting import class_columns
 from ..tracking.smoothing import KeypointSmoother
 from .frame_drawing import FrameDrawer
 from .reading import open_source, open_video, Video, VideoFrame
@@ -173,9 +174,9 @@ def frame_row(
 
 
 def counts_csv(counters: Sequence, names: Sequence[str]) -> str:
-    "The crossings and visits of all counters as CSV, each column that one of them has"
+    "The crossings and visits of all counters as CSV, each column that one of them can have"
     rows = [row for counter in counters for row in counter.rows(names)]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns = dict.fromkeys(key for counter in counters for key in class_columns(counter.record))
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator='\n')
     writer.writeheader()
