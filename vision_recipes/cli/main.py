@@ -11,6 +11,7 @@ from .. import __version__
 from .arguments import Parser, Verb
 from .doctor import run_doctor
 from .model_commands import MODEL_VERBS
+from .suspect_commands import SUSPECT_VERBS
 from .training_commands import TRAINING_VERBS, with_task
 from ..core.console import flush_streams, prepare_streams, put
 from ..core.errors import VisionRecipesError
@@ -20,6 +21,7 @@ from ..core.extras import import_trouble, require_train
 VERBS = {
     **TRAINING_VERBS,
     **MODEL_VERBS,
+    **SUSPECT_VERBS,
     'doctor': Verb('look at this installation and machine', lambda p: None, run_doctor),
 }
 

@@ -621,11 +621,13 @@ def write_page(
     out: Path,  # A folder
     title: str,
     headline: str,
-    images: list[str],  # Paths within `out`; those that do not exist are left out
+    # Paths within `out`, or captions by path; images that do not exist are left out
+    images: list[str] | dict[str, str],
     tables: dict[str, list[dict]],  # Such as `per_class`: its rows
 ) -> Path:
     "Write `index.html`: headline, images and tables, for a browser"
-    figures = ''.join(_figure(path) for path in images if (out / path).exists())
+    captions = images if isinstance(images, dict) else {path: _CAPTIONS.get(path, path) for path in images}
+    figures = ''.join(_figure(path, text) for path, text in captions.items() if (out / path).exists())
     table_parts = [
         f'<h2>{name.replace("per_", "By ")}</h2><pre>{html.escape(table(rows))}</pre>'
         for name, rows in tables.items()
@@ -637,9 +639,9 @@ def write_page(
     return out / 'index.html'
 
 
-def _figure(path: str) -> str:  # HTML
+def _figure(path: str, caption: str) -> str:  # HTML
     "An image with its caption, which stands in for it where it cannot be seen"
-    caption = html.escape(_CAPTIONS.get(path, path))
+    caption = html.escape(caption)
     return f'<figure><figcaption>{caption}</figcaption><img src="{path}" alt="{caption}"></figure>'
 
 # %% ../../nbs/cli/03_training_commands.ipynb #aa6f9d57
