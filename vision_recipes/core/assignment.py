@@ -40,15 +40,22 @@ def _cheapest_path(
 
 # %% ../../nbs/core/16_assignment.ipynb #a8da9107
 def _columns_of_rows(costs: np.ndarray) -> np.ndarray:  # (N, M) finite, N at most M -> (N,)
-    "The column of each row at the least total cost"
+    """The column of each row at the least total cost.
+
+    Shortest augmenting paths: each row in turn gets a column, and rows before it change theirs where that is
+    cheaper. `_cheapest_path` adjusts the prices, so that no reduced cost is negative, as Dijkstra needs.
+    """
     n_rows, n_columns = costs.shape
     row_prices, column_prices = np.zeros(n_rows), np.zeros(n_columns)
-    column_of, row_of = np.full(n_rows, -1), np.full(n_columns, -1)
+    column_of, row_of = np.full(n_rows, -1), np.full(n_columns, -1)  # -1: has none yet
     for start in range(n_rows):
         column, reached_from = _cheapest_path(costs, row_prices, column_prices, row_of, start)
-        while column >= 0:  # along the path: each row takes the column after it, and leaves that before it
-            row = row_of[column] = reached_from[column]
-            column_of[row], column = column, column_of[row]
+        # backwards along the path: each row takes the column it reached, and frees its own for the row before
+        while column >= 0:  # `start` had no column
+            row = reached_from[column]
+            freed = column_of[row]
+            column_of[row], row_of[column] = column, row
+            column = freed
     return column_of
 
 # %% ../../nbs/core/16_assignment.ipynb #66f4770a

@@ -311,10 +311,11 @@ class MaskCrops:
     def __len__(self):
         return len(self.windows)
 
-    def __getitem__(self, i: int) -> np.ndarray:
+    def __getitem__(self, i: int) -> np.ndarray:  # (H, W) bool, the whole mask of an object
         if not -len(self) <= i < len(self):
             raise IndexError(i)
-        out, (x, y, mask) = np.zeros(self.shape[1:], bool), self.window(i)
+        x, y, mask = self.window(i)
+        out = np.zeros(self.shape[1:], bool)
         out[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
         return out
 

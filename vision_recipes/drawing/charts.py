@@ -109,9 +109,10 @@ _MAX_SCORES = 5  # lines in a panel: more hide each other
 
 def _is_score(name: str) -> bool:
     "Whether a column of a history is drawn among the scores"
+    # `n_`: counts; `ap <class>`: a column for each class, too many for a panel
     if name in _NOT_SCORES or name.startswith(('train_', 'valid_', 'n_', 'ap ')):
         return False
-    return not name.endswith(('_low', '_high', '_loss'))
+    return not name.endswith(('_low', '_high', '_loss'))  # ends of intervals, and losses
 
 
 def _column_names(history: Sequence[dict]) -> list[str]:
@@ -333,10 +334,12 @@ def confusion_matrix(
     share = matrix / np.maximum(1, matrix.sum(1, keepdims=True))  # (C, C), of the true class
     names = [shorten(str(name), 20) for name in class_names]
     cell = _cell_inches(n)
-    inches = n * cell + 0.09 * max(map(len, names), default=1)  # the cells, and the names beside them
-    # the rest is for the title and the names of the axes
+    letter = 0.09  # inches, the mean width of one
+    inches = n * cell + letter * max(map(len, names), default=1)  # the cells, and the names beside them
+    # 0.7 and 0.8 inches are for the title and the names of the axes; few classes need room for it, too
     with _chart(max(3.6, inches + 0.7), max(2.8, inches + 0.8)) as (_, (ax,), images):
-        _draw_cells(ax, matrix, share, min(11, 14.5 * cell))
+        font_size = min(11, 14.5 * cell)  # points: a count and a percentage fit into a cell
+        _draw_cells(ax, matrix, share, font_size)
         ax.set_xticks(range(n), names, rotation=90 if n > 4 else 0)
         ax.set_yticks(range(n), names)
         ax.set(title=title, xlabel='predicted', ylabel='true')

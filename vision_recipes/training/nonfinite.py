@@ -310,8 +310,8 @@ def run_all(
     loss_scale = self.state['scale'] if mixed else 1.0
     for batch, rng in zip(self.state['batches'], self.state['rng']):
         restore_random_state(rng, self.device)
-        row = {}  # as `train_batch`
-        for losses, share in self._in_parts(batch, mixed):
+        row = {}  # the losses of the whole batch, as in `train_batch`
+        for losses, share in self._in_parts(batch, mixed):  # shares of the batch add up to 1
             (sum(losses.values()) * loss_scale * share / self.state['accumulate']).backward()
             row = {k: row.get(k, 0.0) + share * v.item() for k, v in losses.items()}
         rows.append(row)

@@ -587,8 +587,12 @@ def _shape_dict(
     }
 
 
-def _mask_shape(x: int, y: int, mask: np.ndarray) -> tuple[str, np.ndarray, dict]:
-    "Pixels as LabelMe writes them, as for `_outlines_of`: the points are the first and the last pixel"
+def _mask_shape(
+    x: int,  # Left edge of the window, pixels
+    y: int,  # Top edge of the window, pixels
+    mask: np.ndarray,  # (h, w) bool, the pixels in the window
+) -> tuple[str, np.ndarray, dict]:  # As an entry of `_outlines_of`
+    "Pixels as LabelMe writes them: a PNG, and its first and its last pixel as the points"
     mask = mask if mask.size else np.zeros((1, 1), bool)  # a PNG has at least one pixel
     height, width = mask.shape
     file = io.BytesIO()

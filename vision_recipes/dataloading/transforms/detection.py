@@ -341,7 +341,8 @@ def _shift_target(target: dict, left: int, top: int, size: int) -> dict:
 def join_targets(targets: Sequence[dict]) -> dict:
     """Join the objects of all targets.
 
-    Other entries come from the first one, without `scale`, `offset` and `size_wh`.
+    Other entries come from the first one. `scale`, `offset` and `size_wh` are left out: they say where a
+    single image lies, and here are several.
     """
     joined = {k: v for k, v in targets[0].items() if k not in ('scale', 'offset', 'size_wh')}
     for k in ('boxes', 'masks', 'keypoints', *OBJECT_KEYS):
