@@ -270,7 +270,7 @@ def subset(
         **_take_columns(self, PER_OBJECT, self.class_ids.positions(rows)),
     )
 
-
+# %% ../../nbs/data/03_annotations.ipynb #dc60a389
 @patch
 def keep_objects(
     self: Annotations,
@@ -285,7 +285,11 @@ def keep_objects(
     )
 
 
-def _take_columns(anns: Annotations, names: Sequence[str], rows: np.ndarray) -> dict:
+def _take_columns(
+    anns: Annotations,
+    names: Sequence[str],
+    rows: np.ndarray,  # Positions of images or objects, or bool
+) -> dict:
     "Select rows of some columns: arrays, `Ragged` or `Strings`, or None where the table has no such column"
     columns = {name: anns.get(name) for name in names}
     for name, column in columns.items():

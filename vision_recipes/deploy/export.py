@@ -109,7 +109,10 @@ class _Call(NamedTuple):
     output: Any
 
 
-def _watched_calls(module: nn.Module, example: torch.Tensor) -> tuple[list[_Call], '_Readers']:
+def _watched_calls(
+    module: nn.Module,
+    example: torch.Tensor,  # Its input
+) -> tuple[list[_Call], '_Readers']:
     """Run a network once, and watch it.
 
     Gives the calls of its parts (modules at any depth) in the order they end, and how many operations read

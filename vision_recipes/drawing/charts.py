@@ -69,7 +69,7 @@ def _bar_label(value: float) -> str:
     return f'{int(value):,}' if float(value).is_integer() else f'{value:.3g}'
 
 
-def _draw_bar_labels(ax, values: np.ndarray, lengths: np.ndarray):
+def _draw_bar_labels(ax, values: np.ndarray, lengths: np.ndarray):  # (n,) each
     "Write the value of each bar beside its end; `lengths` are the values, 0 where they are not finite"
     for y, (value, length) in enumerate(zip(values, lengths)):
         xy = max(length, 0), y
@@ -119,7 +119,7 @@ def _column_names(history: Sequence[dict]) -> list[str]:
     "The keys of all rows, in the order of their first use"
     return list(dict.fromkeys(name for row in history for name in row))
 
-
+# %% ../../nbs/drawing/04_charts.ipynb #ee2923cb
 def _plotted_scores(history: Sequence[dict], metric: str | None) -> list[str]:
     "The columns that are drawn as scores: `metric`, which decides the best epoch, first"
     scores = [name for name in _column_names(history) if _is_score(name)]
@@ -157,7 +157,13 @@ _LINE_COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'
 _DASHES = ('-', '--', ':', '-.')
 
 
-def _draw_curve(ax, epoch: np.ndarray, columns: dict, name: str, i: int):
+def _draw_curve(
+    ax,  # An axis of Matplotlib
+    epoch: np.ndarray,  # (n,) the number of each epoch
+    columns: dict[str, np.ndarray],  # Of the history, (n,) each
+    name: str,
+    i: int,
+):
     "Draw column `name` as line `i` of a panel, with its interval where there is one"
     color = _LINE_COLORS[i % len(_LINE_COLORS)]
     marker = 'o' if len(epoch) < 30 else None  # more markers would run together
@@ -270,12 +276,17 @@ def _cell_inches(n: int) -> float:
     return 0.56 if n <= 20 else 0.44
 
 
-def _draw_cells(ax, matrix: np.ndarray, share: np.ndarray, font_size: float):
+def _draw_cells(
+    ax,  # An axis of Matplotlib
+    matrix: np.ndarray,  # (C, C) counts
+    share: np.ndarray,  # (C, C) of its row, 0 to 1
+    font_size: float,  # Points
+):
     "Draw colour, count and share of each cell; a count of zero is left out"
     ax.imshow(_cell_colors(share), aspect='equal')
     style = dict(ha='center', va='center', fontsize=font_size, linespacing=1.05)
     for i, j in np.argwhere(matrix):
-        color = 'white' if share[i, j] > 0.55 else '#222222'
+        color = 'white' if share[i, j] > 0.55 else '#222222'  # white upon dark cells
         ax.text(j, i, f'{matrix[i, j]:,}\n{share[i, j]:.0%}', color=color, **style)
     for edge in np.arange(len(matrix) + 1) - 0.5:  # cell i reaches from i - 0.5 to i + 0.5
         ax.axhline(edge, color='white', linewidth=1)

@@ -18,7 +18,13 @@ from ..core.images import as_pil, ImageLike
 from ..core.labels import LabelMap
 from ..data.tracks import TrackTable
 from .canvas import draw_text_line, empty_chart, find_font, instance_colors
-from .canvas import INSTANCE_COLORS, line_and_font_size, line_height, name_of_class
+from vision_recipes.drawing.canvas import (
+    INSTANCE_COLORS,
+    LEAST_LETTERS,
+    line_and_font_size,
+    line_height,
+    name_of_class,
+)
 from .canvas import PAPER, readable_on, RGB, shorten, text_width
 from .charts import _as_float_rgb, _chart, bar_chart
 from .instances import draw_masks
@@ -62,7 +68,8 @@ def _free_corner(box: Sequence[float], wh: tuple[int, int], size_wh, taken: list
 def _draw_labels(image: Image.Image, boxes: list, texts: list[str], colors: list[RGB], taken: list[tuple]):
     "Write a label beside each box; their places are added to `taken`"
     size = line_and_font_size(image.size)[1]
-    size = max(11, round(0.7 * size)) if len(boxes) > _CROWD else max(11, round(0.85 * size))
+    share = 0.7 if len(boxes) > _CROWD else 0.85  # of the usual height of letters
+    size = max(LEAST_LETTERS, round(share * size))
     for box, text, color in zip(boxes, texts, colors):
         tile = _label(text, color, size)
         place = _free_corner(box, tile.size, image.size, taken)
@@ -178,7 +185,7 @@ def _draw_marks(image: Image.Image, lines: Sequence, zones: Sequence) -> list[tu
             (min(line.start_xy, line.end_xy, key=lambda xy: xy[1]), _mark_text(line.name, line.counts))
         )
     for (x, y), text in labels:
-        tile = _label(text, _MARK, max(11, round(0.85 * size)))
+        tile = _label(text, _MARK, max(LEAST_LETTERS, round(0.85 * size)))
         place = _free_corner((x, y, x, y), tile.size, image.size, taken)
         if place is not None:
             image.paste(tile, place[:2])

@@ -373,7 +373,11 @@ def class_scores(
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #a1173167
 def _effective_objects(
-    score: float, samples: np.ndarray, n_true: np.ndarray, clusters: int, alike: float
+    score: float,
+    samples: np.ndarray,  # (R,) finite
+    n_true: np.ndarray,  # (C,) objects of each class, at least 1
+    clusters: int,
+    alike: float,  # All as for `precision_interval`
 ) -> float:
     "How many independent objects would give a mean over classes the variance that its resamples have"
     # the mean of C proportions of n_c objects each has the variance p (1 - p) sum(1 / n_c) / C^2

@@ -102,7 +102,10 @@ def _basic_hint(
     }
 
 
-def _decoding_hint(task: str, gives_cells: bool) -> dict:
+def _decoding_hint(
+    task: str,
+    gives_cells: bool,  # Whether the outputs are the raw cells of YOLOX
+) -> dict:
     "The part of a card that says how outputs are read; empty where the task says it already"
     if gives_cells:
         return {'decoding': {'kind': 'raw'}}

@@ -201,7 +201,7 @@ def paint_heat(
 
 
 def unit_range(
-    values: np.ndarray,
+    values: np.ndarray,  # Any shape
 ) -> np.ndarray:  # Float, 0 for the smallest and 1 for the largest; NaN stays
     "Numbers from 0 to 1; all 0 where they are equal or there are none"
     values = np.asarray(values, float)

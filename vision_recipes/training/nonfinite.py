@@ -291,7 +291,7 @@ class _FailedStep:
             return self.task.losses(self.model, to_device(batch, self.device))
 
     def _in_parts(self, batch: dict, mixed: bool) -> Iterator[tuple[dict[str, Tensor], float]]:
-        "Losses and share of each part, divided as memory asked for in the training"
+        "Losses and share of each part; the batch is divided as in the training, where memory was too small"
         parts = self.state['parts']
         return losses_in_parts(self.model, batch, parts, lambda part: self.losses(part, mixed))
 

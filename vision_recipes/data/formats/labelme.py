@@ -572,9 +572,14 @@ def _outlines_of(
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #42d70297
 def _shape_dict(
-    label: str, points: np.ndarray, kind: str, group: int | None, flags: dict[str, bool], **more
+    label: str,
+    points: np.ndarray,  # (n, 2) x, y, pixels
+    kind: str,  # LabelMe's type of shape, such as `polygon`
+    group: int | None,  # The number that the shapes of one object share; None: the object has one shape
+    flags: dict[str, bool],
+    **more,  # Further entries
 ) -> dict:
-    "A shape as the JSON has it; `more` are further entries"
+    "A shape as the JSON has it"
     # 9 digits hold a float32 without loss
     return {
         'label': label,

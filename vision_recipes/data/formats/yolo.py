@@ -888,7 +888,10 @@ def _relative_paths(
     return [prefix_of[folder] + name for folder, name in images], base
 
 
-def _shared_folder(folders: list[str], path) -> str | None:
+def _shared_folder(
+    folders: list[str],
+    path,  # The module `os.path`; tests give `ntpath`, for Windows
+) -> str | None:
     "The deepest folder that holds all folders; None where they lie on several drives"
     try:
         return path.commonpath(folders)

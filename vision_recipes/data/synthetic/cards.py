@@ -261,7 +261,9 @@ def _visible_rings(
     return visible
 
 
-def _visible_shares(outlines, covers, size_wh) -> np.ndarray:  # (n,) 0 to 1
+def _visible_shares(
+    outlines: Sequence[np.ndarray], covers: Sequence[np.ndarray], size_wh: tuple[int, int]
+) -> np.ndarray:  # (n,) 0 to 1
     "The visible share of the area of each outline; arguments as for `_visible_rings`"
     shares = []
     for outline, rings in zip(outlines, _visible_rings(outlines, covers, size_wh)):

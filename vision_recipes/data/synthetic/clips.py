@@ -350,7 +350,7 @@ HAND_CLASSES = tuple(
     sorted((*DETECTION_GESTURES, 'no_gesture'))
 )  # as `read_hagrid` names those of the samples
 
-
+# %% ../../../nbs/data/synthetic/08_clips.ipynb #71631de1
 class _Studio:
     "Makes the objects of a clip, and keeps their sprites"
 

@@ -464,10 +464,12 @@ def _paint_hat(d: ImageDraw.ImageDraw, face: Face, head: HeadPose):
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #af10a148
 def _lens(
-    face: Face, side: int, dark: bool
+    face: Face,
+    side: int,  # -1 or 1: the left or right lens
+    dark: bool,  # Whether the glasses are sunglasses, whose lenses are larger
 ) -> tuple[np.ndarray, np.ndarray]:  # (16,) each, for `HeadPose.at`
     "Longitudes and heights of the rim of a lens: an ellipse, or a rounded rectangle (a superellipse)"
-    power = 0.6 if face.glasses == 'square' else 1.0
+    power = 0.6 if face.glasses == 'square' else 1.0  # 1 is an ellipse; the smaller, the more angular
     size = 1.1 if dark else 1.0
     x, y = np.cos(_CIRCLE_ANGLES), np.sin(_CIRCLE_ANGLES)
     x, y = np.sign(x) * np.abs(x) ** power, np.sign(y) * np.abs(y) ** power

@@ -218,7 +218,10 @@ OR OTHER DEALINGS IN THE SOFTWARE.
 _PAGE_FILES = ('page.css', 'page.js', 'draw.js', 'worker.js', 'model.js')
 
 
-def _page_html(title: str, cdn: bool) -> str:
+def _page_html(
+    title: str,
+    cdn: bool,  # Whether ONNX Runtime comes from a network of servers (CDN), which the policy must allow
+) -> str:
     "The page with its title and its policy"
     text = static_text('index.html').replace('{{policy}}', html.escape(page_policy(cdn)))
     return text.replace('{{title}}', html.escape(title))

@@ -68,6 +68,7 @@ def _by_grid(
     values: np.ndarray,  # (A, ...) of all cells, finest grid first, row by row
     size: int,  # Side of the network's image, pixels
 ) -> list[np.ndarray]:  # Three maps (size / stride, size / stride, ...)
+    "Split the values of all cells into a map for each grid"
     parts = np.split(values, np.cumsum(_grid_counts(size))[:-1])
     sides = [size // stride for stride in STRIDES]
     return [part.reshape(side, side, *part.shape[1:]) for part, side in zip(parts, sides)]
@@ -110,6 +111,7 @@ def grids_over(
 
 
 def _seen_boxes(task: Yolox, source: SourceImage, i: int, k: int | None) -> FigureImage:
+    "An image whose classes do not matter; object `k` must be there, unless it is None"
     seen = figure_image(task, source, i, classes=False)
     if k is not None:
         seen.check_object(k)
@@ -117,6 +119,7 @@ def _seen_boxes(task: Yolox, source: SourceImage, i: int, k: int | None) -> Figu
 
 
 def _grids(seen: FigureImage, k: int | None) -> list[Grid]:
+    "The three grids upon an image, and which of their cells lie in the box of object `k`; None: in none"
     size = seen.pixels.shape[-1]
     inside = np.zeros(sum(_grid_counts(size)), bool)
     if k is not None:
@@ -182,6 +185,7 @@ def _draw_lines(panel: Image.Image, n: int) -> Image.Image:
 
 # %% ../../../nbs/models/yolox/06_figures.ipynb #fc487c00
 def _grid_caption(grid: Grid, with_box: bool) -> str:
+    "How fine a grid is; `with_box`: also how many of its cells lie in the box"
     rows, columns = grid.shape_hw
     lines = [
         f'stride {grid.stride}: {columns} x {rows} = {rows * columns:,} cells',
@@ -202,7 +206,12 @@ def mean_features(
     return _mean_features(task, model, figure_image(task, source, i, classes=False))
 
 
-def _mean_features(task: Yolox, model: YoloX, seen: FigureImage) -> dict[str, list[tuple[int, np.ndarray]]]:
+def _mean_features(
+    task: Yolox, model: YoloX, seen: FigureImage
+) -> dict[
+    str, list[tuple[int, np.ndarray]]
+]:  # By part: the number of channels and the map (h, w) of each level
+    "The mean over the channels of what backbone and neck put out"
     given = {}
     hooks = [
         model.backbone.backbone.register_forward_hook(lambda m, x, out: given.update(backbone=out)),
@@ -313,12 +322,14 @@ def assigned_cells(
 
 
 def _seen_objects(task: Yolox, source: Annotations, i: int, k: int | None = None) -> FigureImage:
+    "An annotated image with the classes of the network; object `k`, or any, must be there"
     seen = figure_image(task, source, i)
     seen.check_object(k)
     return seen
 
 
 def _assigned(task: Yolox, model: YoloX, seen: FigureImage) -> list[ObjectCells]:
+    "The cells that the rule of the training gives to each annotated object"
     objects = GroundTruth.of(seen.boxes, seen.labels)
     rule = RULES[task.settings.assignment]
     return cells_of_objects(_predict(task, model, seen), objects, seen.pixels.shape[-1], rule)
