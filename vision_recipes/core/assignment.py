@@ -17,7 +17,11 @@ def _cheapest_path(
     row_of: np.ndarray,  # (M,) the row that each column has, or -1
     start: int,  # A row that has no column
 ) -> tuple[int, np.ndarray]:  # The free column at the end; (M,) the row from which each column was reached
-    "Dijkstra's algorithm over reduced costs, from a row to the nearest free column"
+    """Dijkstra's algorithm over reduced costs, from a row to the nearest free column.
+
+    A reduced cost is the cost less the prices of its row and column. It is 0 for the pairs so far. The prices
+    are adjusted at the end, so that this holds for the new pairs, and no reduced cost is negative.
+    """
     distances = np.full(len(row_of), np.inf)  # of each column from `start`
     reached_from = np.full(len(row_of), -1)
     done = np.zeros(len(row_of), bool)

@@ -550,9 +550,8 @@ def _check_repeated_boxes(anns: Annotations, boxes: np.ndarray) -> list[Finding]
     "Equal boxes of one class in one image"
     keys = np.column_stack([boxes, anns.class_ids.values, anns.image_of])
     order = np.lexsort(keys.T)  # by image, then class; stable, so the later object comes second
-    same = np.flatnonzero(
-        (keys[order][1:] == keys[order][:-1]).all(1)
-    )  # i: sorted rows i and i + 1 are equal
+    # i: sorted rows i and i + 1 are equal
+    same = np.flatnonzero((keys[order][1:] == keys[order][:-1]).all(1))
     repeated = order[same + 1]
     earlier = dict(zip(repeated.tolist(), order[same].tolist()))
 
@@ -942,9 +941,8 @@ def _check_sides(
         objects = np.flatnonzero(usable[:, a] & usable[:, b])
         if len(objects) < 20:
             continue
-        side = np.sign(
-            anns.keypoints[objects, a, 0] - anns.keypoints[objects, b, 0]
-        )  # 1: `a` is right of `b`
+        # 1: `a` is right of `b`
+        side = np.sign(anns.keypoints[objects, a, 0] - anns.keypoints[objects, b, 0])
         usual = 1 if (side > 0).sum() >= (side < 0).sum() else -1
         share = (side == usual).mean()
         if share >= 0.95:
@@ -1015,9 +1013,8 @@ def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
             f'{classes} whose names differ in {_kind_of_difference(names)} only. '
             'Make them one, or name them apart.'
         )
-        place = (
-            anns.root if anns.has_boxes else anns.root / names[0]
-        )  # in an image folder a class is a folder
+        # in an image folder a class is a folder
+        place = anns.root if anns.has_boxes else anns.root / names[0]
         return Finding('error', 'case', str(place), message)
     message = (
         f'is one of {len(objects):,} so named, but {classes} whose names differ in '

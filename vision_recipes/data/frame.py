@@ -76,9 +76,9 @@ def _point_columns(
 # %% ../../nbs/data/02_frame.ipynb #eacc82e8
 def _mask_columns(masks: Masks) -> dict[str, np.ndarray]:  # (M,) float32
     "How many polygons and vertices each object has, and the area of its mask in square pixels"
-    area = _segment_sums(_ring_areas(masks), masks.objects) + _segment_sums(
-        _mask_pixels_of_runs(masks), masks.runs.offsets
-    )
+    # an object has outlines or run lengths: of the other kind it has none, whose area is 0
+    area = _segment_sums(_ring_areas(masks), masks.objects)
+    area = area + _segment_sums(_mask_pixels_of_runs(masks), masks.runs.offsets)
     return {
         'polygons': np.diff(masks.objects).astype(np.float32),
         'vertices': np.diff(masks.rings[masks.objects]).astype(np.float32),

@@ -307,9 +307,8 @@ def _most_confused(
     np.fill_diagonal(mistakes, 0)
     mistakes[list(always)] = 0
     mistakes[:, list(always)] = 0
-    cells = np.argsort(
-        -mistakes, axis=None, kind='stable'
-    )  # positions in the flat matrix, most mistakes first
+    # positions in the flat matrix, most mistakes first
+    cells = np.argsort(-mistakes, axis=None, kind='stable')
     row_column_pairs = np.stack(np.divmod(cells, len(matrix)), 1)
     by_rank = list(dict.fromkeys(row_column_pairs.ravel().tolist()))  # each class once
     candidates = [c for c in by_rank if c not in always]

@@ -526,9 +526,8 @@ def _match_points(
     p: Any,
     positions: np.ndarray,  # (n,) the objects of the prediction `p` to match
     truth: tuple,  # As for `keypoint_grid`
-) -> tuple[
-    np.ndarray, int
-]:  # (n,) which true object each has found, or -1; how many of their points are right
+    # (n,) which true object each has found, or -1; how many of their points are right
+) -> tuple[np.ndarray, int]:
     "Match predictions with objects, by the share of right points or the IoU of boxes, whichever is larger"
     true_boxes, true_points, true_labels = truth
     pred_points = np.asarray(p.keypoints, float)[positions]

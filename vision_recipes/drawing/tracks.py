@@ -302,6 +302,7 @@ def tracks_chart(
             rows = np.flatnonzero(rows_of.track_ids == track_id)
             names.append(f'{name_of_class(class_names, int(rows_of.labels[rows[0]]))} {track_id}')
             found = rows[ids[rows] >= 0]
+            # in grey where the object is there; upon it, in the colour of the id, where it is followed
             _draw_row(ax, y, _runs(rows_of.frames[rows], np.zeros(len(rows))), None, second)
             _draw_row(ax, y, _runs(rows_of.frames[found], ids[found]), track_color, second)
         ax.set_yticks(range(len(objects)), [shorten(name) for name in names])
@@ -312,7 +313,10 @@ def tracks_chart(
 
 # %% ../../nbs/drawing/08_tracks.ipynb #d7435c84
 def _draw_row(ax, y: int, runs: list[tuple[int, int, int]], color, second: float):
-    "Draw the pieces of a row; without `color` in grey, as the truth; a stroke marks where the id changes"
+    """Draw the pieces of a row; without `color` in grey, as the truth; a stroke marks where the id changes.
+
+    `color` gives the colour of an id; `second` is the number of frames in one unit of the axis.
+    """
     last = None
     for start, stop, track_id in runs:
         x, length = start / second, (stop - start + 1) / second

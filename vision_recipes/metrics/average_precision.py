@@ -280,10 +280,10 @@ class Matches(NamedTuple):
     most: int = MAX_DETECTIONS  # How many boxes count per class and image
 
     def of_class(
-        self, c: int
-    ) -> tuple[
-        np.ndarray, np.ndarray, np.ndarray
-    ]:  # (k,) positions; (T, k) right; (T, k) neither right nor wrong
+        self,
+        c: int,  # Class id
+        # (k,) positions; (T, k) right; (T, k) neither right nor wrong
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         "The boxes of a class by falling score; of equal scores COCO takes the earlier image first"
         rows = np.flatnonzero(self.found.labels == c)
         rows = rows[np.argsort(-self.found.scores[rows], kind='stable')]

@@ -313,7 +313,7 @@ def _thumb_on(
 ) -> Thumb:
     "A thumb, or another finger, over the side of a card that is nearest to the frame"
     ring, skin = card.outline(), SKINS[rng.integers(len(SKINS))]
-    corners = ring.reshape(4, 6, 2).mean(1)
+    corners = ring.reshape(4, 6, 2).mean(1)  # six points of the outline each
     next_corners = np.roll(corners, -1, 0)
     side_middles = (corners + next_corners) / 2
     k = int(np.argmin(np.minimum(side_middles, np.array(size_wh) - side_middles).min(1)))  # the nearest side
@@ -324,6 +324,7 @@ def _thumb_on(
     u = np.abs(ring_area(ring)) ** 0.5  # side of a square of the same area
     length = 0.5 * u if held else np.hypot(*size_wh)
     points = np.stack([grip - outwards * 0.14 * u, grip + outwards * length])
+    # at the tip and at the other end; a finger that reaches in becomes an arm
     radii = u * np.array([0.105, 0.15]) * rng.uniform(0.85, 1.1) + (0, 0 if held else 0.12 * length)
     return Thumb(points, radii, toned(skin, 1.0))
 

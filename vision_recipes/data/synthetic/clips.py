@@ -346,9 +346,8 @@ _ROUNDS = {'hands-easy': 2.4, 'shaking': 2.4, 'hands-hard': 10.0, 'conveyor': 1.
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #8b3dbaf6
 _POOL = 4  # Rounds after which hands and cards look the same again
-HAND_CLASSES = tuple(
-    sorted((*DETECTION_GESTURES, 'no_gesture'))
-)  # as `read_hagrid` names those of the samples
+# as `read_hagrid` names those of the samples
+HAND_CLASSES = tuple(sorted((*DETECTION_GESTURES, 'no_gesture')))
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #71631de1
 class _Studio:

@@ -135,7 +135,8 @@ def _cells_inside(box: Tensor, size: int) -> np.ndarray:  # (1, 1, 4) XYXY -> (A
     "Which cells have their middle in a box, as the assignment decides it"
     cells = make_cells((size, size), box.device)
     objects = GroundTruth.of(box, torch.zeros(1, 1, dtype=torch.int64))
-    lines = near_lines(objects, cells, RULES['paper'])[0, 1, 0]  # (L,) columns and rows within the box
+    # of the first image, [1] the lines inside the box ([0] are the central ones), of the first object
+    lines = near_lines(objects, cells, RULES['paper'])[0, 1, 0]  # (L,) columns and rows
     column, row = cells.lines
     return (lines[column] & lines[row]).numpy()
 
@@ -207,10 +208,11 @@ def mean_features(
 
 
 def _mean_features(
-    task: Yolox, model: YoloX, seen: FigureImage
-) -> dict[
-    str, list[tuple[int, np.ndarray]]
-]:  # By part: the number of channels and the map (h, w) of each level
+    task: Yolox,
+    model: YoloX,
+    seen: FigureImage,
+    # By part: the number of channels and the map (h, w) of each level
+) -> dict[str, list[tuple[int, np.ndarray]]]:
     "The mean over the channels of what backbone and neck put out"
     given = {}
     hooks = [
@@ -282,9 +284,8 @@ class ObjectCells:
     cell: np.ndarray  # (n,) int64 numbers of cells, rising
     iou: np.ndarray  # (n,) float32, overlap of the cell's predicted box with the object
     candidate: np.ndarray  # (K,) int64 numbers of cells near any object of the image, rising
-    candidate_cost: (
-        np.ndarray
-    )  # (K,) float32, without the surcharge for cells that the object does not prefer
+    # (K,) float32, without the surcharge for cells that the object does not prefer
+    candidate_cost: np.ndarray
     near: np.ndarray  # (K,) bool, whether the candidate is near this object
     preferred: np.ndarray  # (K,) bool, whether the object prefers the candidate: it is near by each criterion
     size: int  # Side of the network's image, pixels
