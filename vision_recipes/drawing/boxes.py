@@ -19,15 +19,8 @@ from vision_recipes.drawing.canvas import (
     fit_text,
     instance_colors,
 )
-from vision_recipes.drawing.canvas import (
-    grid,
-    INK,
-    LEAST_LETTERS,
-    line_and_font_size,
-    line_height,
-    name_of_class,
-    PAPER,
-)
+from .canvas import grid, INK, LEAST_LETTERS, line_and_font_size
+from .canvas import line_height, name_of_class, PAPER
 from .canvas import RGB, RIGHT, shorten, text_width, verdict_color, draw_text_line
 from ..runtime.postprocess_boxes import iou_matrix
 

@@ -18,15 +18,8 @@ from ..data.annotations import Annotations
 from .boxes import assign_by_overlap, class_grid, draw_boxes, highest_first
 from .boxes import is_crowded, legend, TileStyle, truth_grid, TruthTile, verdict
 from .canvas import check_one_each, class_colors, draw_box_labels, find_font, INK
-from vision_recipes.drawing.canvas import (
-    instance_colors,
-    LEAST_LETTERS,
-    line_and_font_size,
-    MASK_OPACITY,
-    PAPER,
-    RGB,
-    RIGHT,
-)
+from .canvas import instance_colors, LEAST_LETTERS, line_and_font_size, MASK_OPACITY
+from .canvas import PAPER, RGB, RIGHT
 from ..runtime.postprocess_boxes import iou_matrix
 from ..runtime.postprocess_instances import PCK_RADIUS, trace_outline
 

@@ -18,13 +18,8 @@ from ..core.images import as_pil, ImageLike
 from ..core.labels import LabelMap
 from ..data.tracks import TrackTable
 from .canvas import draw_text_line, empty_chart, find_font, instance_colors
-from vision_recipes.drawing.canvas import (
-    INSTANCE_COLORS,
-    LEAST_LETTERS,
-    line_and_font_size,
-    line_height,
-    name_of_class,
-)
+from .canvas import INSTANCE_COLORS, LEAST_LETTERS, line_and_font_size
+from .canvas import line_height, name_of_class
 from .canvas import PAPER, readable_on, RGB, shorten, text_width
 from .charts import _as_float_rgb, _chart, bar_chart
 from .instances import draw_masks

@@ -11,13 +11,8 @@ import numpy as np
 from ..core.errors import VisionRecipesError
 from ..core.images import ImageError
 from .decoders import CELL_DECODING, DECODERS
-from vision_recipes.runtime.postprocess_boxes import (
-    batched_nms,
-    iou_matrix,
-    Placement,
-    to_source,
-    yolox_detections,
-)
+from .postprocess_boxes import batched_nms, iou_matrix, Placement
+from .postprocess_boxes import to_source, yolox_detections
 from .predictor import BasePredictor
 
 # %% ../../nbs/runtime/11_candidates.ipynb #fb6afeb7

@@ -12,14 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from ...core.errors import check_choice
 from .card_art import card_alpha, DESIGNS, paint_card_face, RATIO, UPRIGHT
-from vision_recipes.data.synthetic.hands import (
-    GESTURES,
-    make_person,
-    paint_arm,
-    paint_hand,
-    Person,
-    turned_hand,
-)
+from .hands import GESTURES, make_person, paint_arm
+from .hands import paint_hand, Person, turned_hand
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #6d8690ee
 class Layer(NamedTuple):
