@@ -419,7 +419,8 @@ def resampled_scores(
     k = int(ids.max()) + 1  # clusters
     # (R, k) how often each cluster is drawn
     drawn = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=resamples)
-    samples = class_scores(m, drawn.astype(np.int32).take(ids, 1))[0]
+    times_drawn = drawn.astype(np.int32).take(ids, 1)  # (R, N) of each image
+    samples = class_scores(m, times_drawn)[0]
     return samples[np.isfinite(samples[..., 0]).any(1)]  # those with objects of at least one class
 
 
