@@ -17,7 +17,11 @@ def _cheapest_path(
     row_of: np.ndarray,  # (M,) the row that each column has, or -1
     start: int,  # A row that has no column
 ) -> tuple[int, np.ndarray]:  # The free column at the end; (M,) the row from which each column was reached
-    "Dijkstra's algorithm over reduced costs, from a row to the nearest free column"
+    """Dijkstra's algorithm over reduced costs, from a row to the nearest free column.
+
+    A reduced cost is the cost less the prices of its row and column. It is 0 for the pairs so far. The prices
+    are adjusted at the end, so that this holds for the new pairs, and no reduced cost is negative.
+    """
     distances = np.full(len(row_of), np.inf)  # of each column from `start`
     reached_from = np.full(len(row_of), -1)
     done = np.zeros(len(row_of), bool)
@@ -40,15 +44,22 @@ def _cheapest_path(
 
 # %% ../../nbs/core/16_assignment.ipynb #a8da9107
 def _columns_of_rows(costs: np.ndarray) -> np.ndarray:  # (N, M) finite, N at most M -> (N,)
-    "The column of each row at the least total cost"
+    """The column of each row at the least total cost.
+
+    Shortest augmenting paths: each row in turn gets a column, and rows before it change theirs where that is
+    cheaper. `_cheapest_path` adjusts the prices, so that no reduced cost is negative, as Dijkstra needs.
+    """
     n_rows, n_columns = costs.shape
     row_prices, column_prices = np.zeros(n_rows), np.zeros(n_columns)
-    column_of, row_of = np.full(n_rows, -1), np.full(n_columns, -1)
+    column_of, row_of = np.full(n_rows, -1), np.full(n_columns, -1)  # -1: has none yet
     for start in range(n_rows):
         column, reached_from = _cheapest_path(costs, row_prices, column_prices, row_of, start)
-        while column >= 0:  # along the path: each row takes the column after it, and leaves that before it
-            row = row_of[column] = reached_from[column]
-            column_of[row], column = column, column_of[row]
+        # backwards along the path: each row takes the column it reached, and frees its own for the row before
+        while column >= 0:  # `start` had no column
+            row = reached_from[column]
+            freed = column_of[row]
+            column_of[row], row_of[column] = column, row
+            column = freed
     return column_of
 
 # %% ../../nbs/core/16_assignment.ipynb #66f4770a

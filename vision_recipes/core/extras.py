@@ -69,9 +69,8 @@ def missing_package(
 # %% ../../nbs/core/15_extras.ipynb #54b86709
 def matching_torchvision(
     torch_version: str,  # As pip knows it, such as `2.11.0` or `2.11.0+cpu`
-) -> (
-    str
-):  # What pip is given, such as `"torchvision==0.26.*"`; both packages where the version is none of 2.x
+    # What pip is given, such as `"torchvision==0.26.*"`; both packages where the version is none of 2.x
+) -> str:
     "The torchvision that was built for a torch: torch 2.9 goes with torchvision 0.24, 2.10 with 0.25"
     number, build = re.match(r'2\.(\d+)', torch_version), torch_version.partition('+')[2]
     package = f'"torchvision==0.{int(number[1]) + 15}.*"' if number else 'torch torchvision'

@@ -197,6 +197,7 @@ def _encoding(start: bytes, near: bytes) -> str:  # '' where nothing is known
     detected = json.detect_encoding(start)
     if not detected.startswith('utf-8'):
         return detected[:6].upper()
+    # control characters other than those of text: tab, line ends (9 to 13), escape (27)
     if any(byte < 9 or 13 < byte < 27 for byte in near):
         return ''  # no text
     runs = re.findall(rb'[\x80-\xff]+', near)

@@ -44,7 +44,12 @@ def fill_rings(
     return np.repeat(np.append(False, inside), np.diff(pixel, prepend=0, append=h * w)).reshape(h, w)
 
 # %% ../../nbs/core/08_masks.ipynb #5b69a7c5
-def _crossings(begin, end, w: int, h: int) -> tuple[np.ndarray, np.ndarray]:  # (C,) edge and (C,) pixel
+def _crossings(
+    begin: np.ndarray,  # (n, 2) float64 x, y, where each edge begins
+    end: np.ndarray,  # (n, 2) where it ends
+    w: int,  # Of the image, pixels
+    h: int,
+) -> tuple[np.ndarray, np.ndarray]:  # (C,) edge and (C,) pixel
     """Where edges cross rows of pixels, at the height of the pixels' centres.
 
     Returns for each crossing the edge, and the first pixel whose centre is right of it, counted row by row.
@@ -66,15 +71,22 @@ def _crossings(begin, end, w: int, h: int) -> tuple[np.ndarray, np.ndarray]:  # 
     x = begin[edge, 0] + (row + 0.5 - begin[edge, 1]) * slope[edge]
     return edge, row * w + np.ceil(x - 0.5).clip(0, w).astype(np.int64)
 
-
-def _inside_each(pixel, winding, ring, n_pixels: int) -> tuple[np.ndarray, np.ndarray]:
+# %% ../../nbs/core/08_masks.ipynb #df3cdf7a
+def _inside_each(
+    pixel: np.ndarray,  # (C,) int64 of each crossing, as `_crossings` gives them
+    winding: np.ndarray,  # (C,) 1 or -1, the direction in which its edge goes
+    ring: np.ndarray,  # (C,) number of its ring
+    n_pixels: int,  # Of the image
+) -> tuple[np.ndarray, np.ndarray]:  # (C,) int64 and (C,) bool
     "Sort crossings by ring and pixel; returns their pixels, and whether those behind each are in its ring"
     order = np.argsort(ring * (n_pixels + 1) + pixel, kind='stable')
     # the windings of a row add up to zero, so the sum begins each row and ring anew
     return pixel[order], np.cumsum(winding[order]) != 0
 
 
-def _inside_any(pixel, inside) -> tuple[np.ndarray, np.ndarray]:
+def _inside_any(
+    pixel: np.ndarray, inside: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:  # (C,) int64 and (C,) bool
     "Sort the result of `_inside_each(...)` by pixel; whether the pixels behind each crossing are in any ring"
     change = np.diff(inside.astype(np.int64), prepend=0)  # 1 where a ring's inside begins, -1 where it ends
     order = np.argsort(pixel, kind='stable')
@@ -108,7 +120,7 @@ def crosses_itself(
     return bool((on_both_sides & on_both_sides.T).any())  # each of two edges crosses the other's line
 
 
-def _side_of_line(p, q, r) -> np.ndarray:
+def _side_of_line(p: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:  # Each (..., 2) x, y
     "1 where `r` is to the right of the line from `p` to `q` as the screen shows it, -1 to the left, 0 on it"
     return np.sign(
         (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])
@@ -311,12 +323,12 @@ class MaskCrops:
     def __len__(self):
         return len(self.windows)
 
-    def __getitem__(self, i: int) -> np.ndarray:
+    def __getitem__(self, i: int) -> np.ndarray:  # (H, W) bool, the whole mask of an object
         if not -len(self) <= i < len(self):
             raise IndexError(i)
-        out, (x, y, mask) = np.zeros(self.shape[1:], bool), self.window(i)
-        out[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
-        return out
+        whole, (x, y, mask) = np.zeros(self.shape[1:], bool), self.window(i)
+        whole[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
+        return whole
 
     def __array__(self, dtype=None, copy=None):
         return np.stack([*self]).astype(dtype or bool) if len(self) else np.zeros(self.shape, dtype or bool)
@@ -380,7 +392,10 @@ def draw_object(
     return x1, y1, fill_rings(rings, (x1, y1, x2, y2))
 
 
-def _draw_runs(runs: np.ndarray, size_wh: tuple[int, int]) -> tuple[int, int, np.ndarray]:
+def _draw_runs(
+    runs: np.ndarray,  # (n,) uint32, as `encode_runs` gives them
+    size_wh: tuple[int, int],  # Of the image
+) -> tuple[int, int, np.ndarray]:  # Left, top and (h, w) bool, as `draw_object`
     "The pixels of run lengths in the window around them; only the columns of the window are decoded"
     w, h = size_wh
     x1, y1, x2, y2 = _runs_box(runs, h)

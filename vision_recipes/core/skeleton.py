@@ -240,6 +240,9 @@ def coco_person() -> Skeleton:
 POINT_MARGIN = 0.5
 # Area of an object without a mask, as a fraction of its box: as of the people in COCO
 BOX_SHARE = 0.53
+_LEAST_SIDE = (
+    8  # pixels, of a box around points: those on a line have no area, and no network learns such a box
+)
 
 
 def points_boxes(
@@ -277,15 +280,16 @@ def _corners_of_points(xy: np.ndarray, present: np.ndarray) -> tuple[np.ndarray,
 def _margins(
     low: np.ndarray,  # (N, 2) corners of the points' extent
     high: np.ndarray,
-    margin: float,  # As for `points_boxes`
+    margin: float,  # As for `points_boxes`: a fraction of the longer side of the extent
     longer_sides: np.ndarray,  # (N,) of the images, pixels; 1 for all: unknown
 ) -> np.ndarray:  # (N,) pixels
     "What is added to the extent of the points on each side"
     extent = (high - low).max(1)
-    pad = np.maximum(margin * extent, 4 - (high - low).min(1) / 2)  # boxes of 8 pixels at least
+    # each side of a box is at least `_LEAST_SIDE`, also where all points lie on a line
+    pad = np.maximum(margin * extent, (_LEAST_SIDE - (high - low).min(1)) / 2)
     is_single, has_extent = extent == 0, extent > 0
     if is_single.any() and has_extent.any():
         # a single point is taken for the middle of an extent of the median size, relative to its image
         median_extent = np.median(extent[has_extent] / longer_sides[has_extent])
-        pad[is_single] = np.maximum((margin + 0.5) * median_extent * longer_sides[is_single], 4)
+        pad[is_single] = np.maximum((margin + 0.5) * median_extent * longer_sides[is_single], _LEAST_SIDE / 2)
     return pad

@@ -68,9 +68,8 @@ class Annotations:
     boxes_rel: np.ndarray | None = _Column()
     crowd: np.ndarray | None = _Column()  # (M,) bool: a crowd (COCO) or difficult (VOC): not learnt or scored
     masks: Masks | None = _Column()  # M: the pixels of each object; `boxes` are tight around them
-    keypoints: np.ndarray | None = (
-        _Column()
-    )  # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
+    # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
+    keypoints: np.ndarray | None = _Column()
     areas: np.ndarray | None = _Column()  # (M,) float64 square pixels, as COCO's `area` says; NaN: unknown
     point_margin: float = 0.0  # `margin` of `points_boxes`, where it made the boxes; 0: they were annotated
     source_ids: np.ndarray | None = _Column()  # (N,) int64: the numbers that a COCO file gives its images
@@ -270,7 +269,7 @@ def subset(
         **_take_columns(self, PER_OBJECT, self.class_ids.positions(rows)),
     )
 
-
+# %% ../../nbs/data/03_annotations.ipynb #dc60a389
 @patch
 def keep_objects(
     self: Annotations,
@@ -285,7 +284,11 @@ def keep_objects(
     )
 
 
-def _take_columns(anns: Annotations, names: Sequence[str], rows: np.ndarray) -> dict:
+def _take_columns(
+    anns: Annotations,
+    names: Sequence[str],
+    rows: np.ndarray,  # Positions of images or objects, or bool
+) -> dict:
     "Select rows of some columns: arrays, `Ragged` or `Strings`, or None where the table has no such column"
     columns = {name: anns.get(name) for name in names}
     for name, column in columns.items():

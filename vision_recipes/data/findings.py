@@ -75,11 +75,11 @@ def errors(self: Findings) -> Findings:
 
 @patch
 def raise_errors(self: Findings) -> Findings:  # Itself, where there are none
-    """Raise all errors as one
+    """Raise all errors as one.
 
     Raises `VisionRecipesError`.
     """
     if self.errors:
         n_problems = plural(len(self.errors), 'problem')
-        raise VisionRecipesError(f'{n_problems} in the data:\n{self.errors.summary(5)}')
+        raise VisionRecipesError(f'{n_problems} in the data:\n{self.errors.summary(most=5)}')
     return self

@@ -6,6 +6,7 @@
 __all__ = ['to_frame']
 
 # %% ../../nbs/data/02_frame.ipynb #b65b4983
+from typing import Sequence
 import numpy as np
 from ..core.masks import Masks
 
@@ -58,8 +59,11 @@ def _object_columns(anns) -> dict[str, np.ndarray]:  # Each (M,) float32
     return columns
 
 
-def _point_columns(names, keypoints: np.ndarray) -> dict[str, np.ndarray]:
-    "x, y and visibility of each point"
+def _point_columns(
+    names: Sequence[str],  # Of the K points
+    keypoints: np.ndarray,  # (M, K, 3)
+) -> dict[str, np.ndarray]:  # By name of the column, (M,) float32
+    "x, y and visibility of each point; x and y of an absent one are NaN"
     x, y, visibility = np.moveaxis(keypoints, 2, 0).astype(np.float32)  # (M, K) each
     present = visibility > 0
     columns = {}
@@ -72,9 +76,9 @@ def _point_columns(names, keypoints: np.ndarray) -> dict[str, np.ndarray]:
 # %% ../../nbs/data/02_frame.ipynb #eacc82e8
 def _mask_columns(masks: Masks) -> dict[str, np.ndarray]:  # (M,) float32
     "How many polygons and vertices each object has, and the area of its mask in square pixels"
-    area = _segment_sums(_ring_areas(masks), masks.objects) + _segment_sums(
-        _mask_pixels_of_runs(masks), masks.runs.offsets
-    )
+    # an object has outlines or run lengths: of the other kind it has none, whose area is 0
+    area = _segment_sums(_ring_areas(masks), masks.objects)
+    area = area + _segment_sums(_mask_pixels_of_runs(masks), masks.runs.offsets)
     return {
         'polygons': np.diff(masks.objects).astype(np.float32),
         'vertices': np.diff(masks.rings[masks.objects]).astype(np.float32),

@@ -125,11 +125,14 @@ def _check_units_per_class(anns: Annotations, units: _Units):
 
 # %% ../../nbs/data/05_splits.ipynb #0a16aa67
 def _rarest_classes(units: _Units) -> np.ndarray:  # (U,) int64; `n_classes` for an image without objects
-    "The rarest class in each image, which is its stratum: rare classes are the hardest to share out"
+    """The rarest class in each image, which is its stratum: rare classes are the hardest to share out.
+
+    Here each of the U units is one image.
+    """
     rarest_first = np.argsort(units.images_per_class(), kind='stable')
-    rank = np.empty_like(rarest_first)
+    rank = np.empty_like(rarest_first)  # of each class; 0 is the rarest
     rank[rarest_first] = np.arange(units.n_classes)
-    lowest_rank = np.full(len(units), units.n_classes)
+    lowest_rank = np.full(len(units), units.n_classes)  # of the classes in each unit; `n_classes`: none
     np.minimum.at(lowest_rank, units.unit_ids, rank[units.class_ids])
     return np.append(rarest_first, units.n_classes)[lowest_rank]
 
@@ -329,9 +332,9 @@ def _folds_of_images(stratum: np.ndarray, k: int) -> np.ndarray:  # (U,) int64
 
 # %% ../../nbs/data/05_splits.ipynb #fdeab64d
 def _folds_of_groups(
-    counts: np.ndarray,  # (U, K) int64, as `_images_per_unit` gives them
-    k: int,
-) -> np.ndarray:  # (U,) int64
+    counts: np.ndarray,  # (U, K) int64, as `_images_per_unit` gives them; the last column is the size
+    k: int,  # Number of folds
+) -> np.ndarray:  # (U,) int64 fold of each group, from 0
     """Give groups to `k` folds so that each column of `counts` is spread evenly; no fold stays empty.
 
     Greedy, the largest group first: each goes to the fold where the weighted sum of squares grows least.
@@ -340,7 +343,8 @@ def _folds_of_groups(
     in_fold = np.zeros((k, counts.shape[1]), np.int64)
     fold = np.empty(len(counts), np.int64)
     for i, unit in enumerate(np.argsort(-counts[:, -1], kind='stable')):
-        growth = in_fold @ (weight * counts[unit])  # (k,) half of it, without what is equal in all folds
+        # (k,) from (a + b)² - a² = 2ab + b²: without the factor 2, and without b², equal in all folds
+        growth = in_fold @ (weight * counts[unit])
         fold[unit] = i if i < k else growth.argmin()
         in_fold[fold[unit]] += counts[unit]
     return fold

@@ -174,11 +174,13 @@ def _mot_lines(tracks: TrackTable) -> Iterator[str]:
 def _read_mot_lines(lines: list[str], where: str) -> TrackTable:
     "Read the text of the MOT Challenge: truth or results"
     rows = [_mot_numbers(line, f'{where}, line {i}') for i, line in enumerate(lines, 1) if line]
+    # columns: frame and id, from 1; left, top, width, height; confidence, class from 1, visible share
     t = np.array(rows, float).reshape(-1, 9)
     t = t[np.lexsort((t[:, 1], t[:, 0]))]
     frames, ids = t[:, 0].astype(np.int64) - 1, t[:, 1].astype(np.int64)
-    boxes = np.concatenate([t[:, 2:4], t[:, 2:4] + t[:, 4:6]], 1) - 1
+    boxes = np.concatenate([t[:, 2:4], t[:, 2:4] + t[:, 4:6]], 1) - 1  # the format counts pixels from 1
     labels = np.maximum(t[:, 7].astype(np.int64) - 1, 0)
+    # a confidence of 0 marks an object that is not to be judged; below 0, the visible share is not known
     visible = np.where(t[:, 6] == 0, 0.0, np.where(t[:, 8] < 0, 1.0, t[:, 8]))
     if len(frames) and frames[0] < 0:
         raise VisionRecipesError(f'{where}: frames are counted from 1, but there is a {frames[0] + 1}.')

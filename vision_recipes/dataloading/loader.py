@@ -53,7 +53,8 @@ class EpochBatches(Sampler):
         return len(self.numbers())  # Batches of a whole epoch, wherever it starts
 
     def __iter__(self) -> Iterator[list[tuple[int, ...]]]:
-        keys = self._keys()  # of a shared batch each process takes every `world.size`-th
+        keys = self._keys()  # (index, epoch) of each sample
+        # of a shared batch each process takes every `world.size`-th
         own_part = slice(None) if self.whole else slice(self.world.rank, None, self.world.size)
         for b in self.numbers()[self.start :]:
             batch = keys[b * self.batch_size : (b + 1) * self.batch_size]

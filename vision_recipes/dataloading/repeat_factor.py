@@ -52,7 +52,9 @@ def rounded_repeats(
     return whole + rounded_up
 
 
-def repeats_total(factors: np.ndarray) -> int:
+def repeats_total(
+    factors: np.ndarray,  # (N,) of each image, as `repeat_factors` gives them
+) -> int:
     "How many samples an epoch has at least, whatever the rounding"
     # the tolerance is for sums of fractions that a float puts just above a whole number
     return int(factors.sum() - 1e-6 * (factors % 1 > 0).any())

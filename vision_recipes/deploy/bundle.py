@@ -87,7 +87,11 @@ def _entries(task: str, decoder: str) -> dict[str, list[str]]:  # Name of a tabl
     return entries
 
 
-def _usage(task: str, decoder: str, page: bool) -> str:
+def _usage(
+    task: str,
+    decoder: str,  # A key of `DECODERS`
+    page: bool,  # Whether the bundle has the demo page
+) -> str:
     "The docstring of the program"
     serve = '    python predict.py --serve                  show the demo page in the browser\n'
     return _USAGE.format(

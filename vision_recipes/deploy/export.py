@@ -109,10 +109,19 @@ class _Call(NamedTuple):
     output: Any
 
 
-def _watched_calls(module: nn.Module, example: torch.Tensor) -> tuple[list[_Call], '_Readers']:
-    "Run a network once: the calls of its parts, and how many operations read each tensor"
+def _watched_calls(
+    module: nn.Module,
+    example: torch.Tensor,  # Its input
+) -> tuple[list[_Call], '_Readers']:
+    """Run a network once, and watch it.
+
+    Gives the calls of its parts (modules at any depth) in the order they end, and how many operations read
+    each tensor.
+    """
     calls = []  # they hold the tensors, so that no two have the same `id`
-    hooks = [part.register_forward_hook(lambda *c: calls.append(_Call(*c))) for part in module.modules()]
+    hooks = [
+        part.register_forward_hook(lambda *call: calls.append(_Call(*call))) for part in module.modules()
+    ]
     with torch.no_grad(), _Readers() as readers:
         readers.count(module(example))  # the caller reads the outputs
     for hook in hooks:

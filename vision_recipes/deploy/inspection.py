@@ -350,7 +350,7 @@ def _card_rows(card: ModelCard) -> list[tuple[str, str]]:
 
 def _missing_rows(i: Inspection) -> list[tuple[str, str]]:
     "What to say of a file without a card that can be used"
-    if i.hint is None:
+    if i.hint is None:  # there is a card, in the file or beside it, but it does not fit
         return [('problem', i.problem)]
     missing = 'a card of this library, so nobody can see its classes, or how it wants its images. '
     return [('missing', missing + card_help(i.hint))]

@@ -92,9 +92,8 @@ def _predicted_before(out: Path) -> set[str]:
         try:
             predicted.update(parquet.read_table(part, columns=['file'])['file'].to_pylist())
         except (pa.ArrowInvalid, OSError) as e:
-            if getattr(
-                e, 'errno', None
-            ):  # the operating system cannot read it; what Arrow says has no number
+            # the operating system cannot read it; what Arrow says of a broken file has no number
+            if getattr(e, 'errno', None):
                 raise
             log_info(f'{part}: is cut off, so its images are predicted again.')
             part.unlink()

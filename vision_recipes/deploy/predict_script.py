@@ -253,7 +253,7 @@ def predict_files(
     predictor: Predictor,
     files: Sequence[Path],
     out: Path | None = None,  # Folder for drawn images
-    as_json: bool = False,
+    as_json: bool = False,  # Print one JSON list instead of a line for each image
     **options,  # Of `Predictor.stream`: thresholds and tiles
 ) -> int:  # Exit code: 1 where an image could not be read
     "Predict images one after the other, and print the predictions"

@@ -264,7 +264,7 @@ def int8_plans(
 def layer_harm(
     model: ModelProto,
     names: Sequence[str],  # Of layers
-    feeds: Sequence[dict[str, np.ndarray]],
+    feeds: Sequence[dict[str, np.ndarray]],  # Batches of images to measure on, by the name of the input
 ) -> dict[str, float]:  # By name, the most harmful first; 0 to 1
     "The rounding noise of 256 steps as a share of the variance of each layer's input and output"
     layers = [n for n in model.graph.node if n.name in set(names)]

@@ -19,7 +19,8 @@ from vision_recipes.drawing.canvas import (
     fit_text,
     instance_colors,
 )
-from .canvas import grid, INK, line_and_font_size, line_height, name_of_class, PAPER
+from .canvas import grid, INK, LEAST_LETTERS, line_and_font_size
+from .canvas import line_height, name_of_class, PAPER
 from .canvas import RGB, RIGHT, shorten, text_width, verdict_color, draw_text_line
 from ..runtime.postprocess_boxes import iou_matrix
 
@@ -89,7 +90,7 @@ def legend(
     colors: Sequence[RGB],  # One a name
 ) -> Image.Image:  # A new image, higher than `image`
     "Add lines with coloured squares and their names below an image"
-    size = max(11, image.width // 45)  # of letters and squares, pixels
+    size = max(LEAST_LETTERS, image.width // 45)  # of letters and squares, pixels
     font = find_font(size, ''.join(map(str, names)))
     texts = [fit_text(shorten(str(name)), font, image.width - 3 * size) for name in names]
     places = _legend_places(texts, font, image.width, size)
@@ -213,8 +214,13 @@ def truth_grid(
     return grid([t.image for t in tiles], [t.caption for t in tiles], tile=tile, colors=colors, marks=marks)
 
 # %% ../../nbs/drawing/02_boxes.ipynb #874b39bc
-def class_legend(image: Image.Image, predictions: Sequence[Any], truths, style: TileStyle) -> Image.Image:
-    "Add a legend of the classes that are predicted or true; the second item of a truth is its labels"
+def class_legend(
+    image: Image.Image,
+    predictions: Sequence[Any],
+    truths: Sequence[tuple] | None,  # (boxes, labels) of each image; None: unknown
+    style: TileStyle,
+) -> Image.Image:
+    "Add a legend of the classes that are predicted or true"
     labels = [p.labels for p in predictions] + [truth[1] for truth in truths or []]
     # the empty array is for a grid without images
     classes = np.unique(np.concatenate([np.zeros(0, int), *labels]).astype(int))

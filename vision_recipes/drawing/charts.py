@@ -69,7 +69,7 @@ def _bar_label(value: float) -> str:
     return f'{int(value):,}' if float(value).is_integer() else f'{value:.3g}'
 
 
-def _draw_bar_labels(ax, values: np.ndarray, lengths: np.ndarray):
+def _draw_bar_labels(ax, values: np.ndarray, lengths: np.ndarray):  # (n,) each
     "Write the value of each bar beside its end; `lengths` are the values, 0 where they are not finite"
     for y, (value, length) in enumerate(zip(values, lengths)):
         xy = max(length, 0), y
@@ -109,16 +109,17 @@ _MAX_SCORES = 5  # lines in a panel: more hide each other
 
 def _is_score(name: str) -> bool:
     "Whether a column of a history is drawn among the scores"
+    # `n_`: counts; `ap <class>`: a column for each class, too many for a panel
     if name in _NOT_SCORES or name.startswith(('train_', 'valid_', 'n_', 'ap ')):
         return False
-    return not name.endswith(('_low', '_high', '_loss'))
+    return not name.endswith(('_low', '_high', '_loss'))  # ends of intervals, and losses
 
 
 def _column_names(history: Sequence[dict]) -> list[str]:
     "The keys of all rows, in the order of their first use"
     return list(dict.fromkeys(name for row in history for name in row))
 
-
+# %% ../../nbs/drawing/04_charts.ipynb #ee2923cb
 def _plotted_scores(history: Sequence[dict], metric: str | None) -> list[str]:
     "The columns that are drawn as scores: `metric`, which decides the best epoch, first"
     scores = [name for name in _column_names(history) if _is_score(name)]
@@ -156,7 +157,13 @@ _LINE_COLORS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'
 _DASHES = ('-', '--', ':', '-.')
 
 
-def _draw_curve(ax, epoch: np.ndarray, columns: dict, name: str, i: int):
+def _draw_curve(
+    ax,  # An axis of Matplotlib
+    epoch: np.ndarray,  # (n,) the number of each epoch
+    columns: dict[str, np.ndarray],  # Of the history, (n,) each
+    name: str,
+    i: int,
+):
     "Draw column `name` as line `i` of a panel, with its interval where there is one"
     color = _LINE_COLORS[i % len(_LINE_COLORS)]
     marker = 'o' if len(epoch) < 30 else None  # more markers would run together
@@ -269,12 +276,17 @@ def _cell_inches(n: int) -> float:
     return 0.56 if n <= 20 else 0.44
 
 
-def _draw_cells(ax, matrix: np.ndarray, share: np.ndarray, font_size: float):
+def _draw_cells(
+    ax,  # An axis of Matplotlib
+    matrix: np.ndarray,  # (C, C) counts
+    share: np.ndarray,  # (C, C) of its row, 0 to 1
+    font_size: float,  # Points
+):
     "Draw colour, count and share of each cell; a count of zero is left out"
     ax.imshow(_cell_colors(share), aspect='equal')
     style = dict(ha='center', va='center', fontsize=font_size, linespacing=1.05)
     for i, j in np.argwhere(matrix):
-        color = 'white' if share[i, j] > 0.55 else '#222222'
+        color = 'white' if share[i, j] > 0.55 else '#222222'  # white upon dark cells
         ax.text(j, i, f'{matrix[i, j]:,}\n{share[i, j]:.0%}', color=color, **style)
     for edge in np.arange(len(matrix) + 1) - 0.5:  # cell i reaches from i - 0.5 to i + 0.5
         ax.axhline(edge, color='white', linewidth=1)
@@ -295,9 +307,8 @@ def _most_confused(
     np.fill_diagonal(mistakes, 0)
     mistakes[list(always)] = 0
     mistakes[:, list(always)] = 0
-    cells = np.argsort(
-        -mistakes, axis=None, kind='stable'
-    )  # positions in the flat matrix, most mistakes first
+    # positions in the flat matrix, most mistakes first
+    cells = np.argsort(-mistakes, axis=None, kind='stable')
     row_column_pairs = np.stack(np.divmod(cells, len(matrix)), 1)
     by_rank = list(dict.fromkeys(row_column_pairs.ravel().tolist()))  # each class once
     candidates = [c for c in by_rank if c not in always]
@@ -333,10 +344,12 @@ def confusion_matrix(
     share = matrix / np.maximum(1, matrix.sum(1, keepdims=True))  # (C, C), of the true class
     names = [shorten(str(name), 20) for name in class_names]
     cell = _cell_inches(n)
-    inches = n * cell + 0.09 * max(map(len, names), default=1)  # the cells, and the names beside them
-    # the rest is for the title and the names of the axes
+    letter = 0.09  # inches, the mean width of one
+    inches = n * cell + letter * max(map(len, names), default=1)  # the cells, and the names beside them
+    # 0.7 and 0.8 inches are for the title and the names of the axes; few classes need room for it, too
     with _chart(max(3.6, inches + 0.7), max(2.8, inches + 0.8)) as (_, (ax,), images):
-        _draw_cells(ax, matrix, share, min(11, 14.5 * cell))
+        font_size = min(11, 14.5 * cell)  # points: a count and a percentage fit into a cell
+        _draw_cells(ax, matrix, share, font_size)
         ax.set_xticks(range(n), names, rotation=90 if n > 4 else 0)
         ax.set_yticks(range(n), names)
         ax.set(title=title, xlabel='predicted', ylabel='true')

@@ -18,7 +18,8 @@ from ..data.annotations import Annotations
 from .boxes import assign_by_overlap, class_grid, draw_boxes, highest_first
 from .boxes import is_crowded, legend, TileStyle, truth_grid, TruthTile, verdict
 from .canvas import check_one_each, class_colors, draw_box_labels, find_font, INK
-from .canvas import instance_colors, line_and_font_size, MASK_OPACITY, PAPER, RGB, RIGHT
+from .canvas import instance_colors, LEAST_LETTERS, line_and_font_size, MASK_OPACITY
+from .canvas import PAPER, RGB, RIGHT
 from ..runtime.postprocess_boxes import iou_matrix
 from ..runtime.postprocess_instances import PCK_RADIUS, trace_outline
 
@@ -199,8 +200,15 @@ def _draw_point_names(draw, points: np.ndarray, names: list[str], distance: int,
         taken.append(boxes[best])
 
 # %% ../../nbs/drawing/03_instances.ipynb #23562437
-def _draw_edges(draw, keypoints: np.ndarray, drawn: np.ndarray, skeleton: Skeleton, colors, width: int):
-    "Draw the edges of the skeleton of each object, where both ends are drawn: `drawn` is (N, K) bool"
+def _draw_edges(
+    draw: ImageDraw.ImageDraw,
+    keypoints: np.ndarray,  # (N, K, 3)
+    drawn: np.ndarray,  # (N, K) bool: points that are drawn
+    skeleton: Skeleton,
+    colors: Sequence[RGB],  # Of each object
+    width: int,  # Pixels
+):
+    "Draw the edges of the skeleton of each object, where both ends are drawn"
     for points, point_drawn, color in zip(keypoints[..., :2], drawn, colors):
         for a, b in skeleton.edges:
             if point_drawn[a] and point_drawn[b]:
@@ -229,7 +237,7 @@ def draw_keypoints(
     point_ids = np.nonzero(drawn)[1].tolist()  # of each drawn point of all objects, its number 0 to K - 1
     if names:
         texts = [skeleton.points[k] for k in point_ids]
-        name_size = max(11, round(0.8 * font_size))
+        name_size = max(LEAST_LETTERS, round(0.8 * font_size))
         _draw_point_names(draw, keypoints[drawn][:, :2], texts, 2 * width + 2, name_size)
     point_colors = class_colors(len(skeleton))
     for k, (x, y, visibility) in zip(point_ids, keypoints[drawn].tolist()):
@@ -271,7 +279,11 @@ def _take_masks(masks: MaskCrops | np.ndarray, positions: np.ndarray) -> MaskCro
 
 # %% ../../nbs/drawing/03_instances.ipynb #41daa009
 def _draw_shown(
-    image: Image.Image, p: Any, shown: _Shown, skeleton: Skeleton | None, names: bool = False
+    image: Image.Image,
+    p: Any,
+    shown: _Shown,  # Positions, texts and colours of the objects
+    skeleton: Skeleton | None,
+    names: bool = False,  # Write the points' names
 ) -> Image.Image:
     "Draw some objects of the prediction `p`: masks, or boxes where it has none, then points"
     scale = np.divide(image.size, p.size_wh)
@@ -323,8 +335,14 @@ def _dashed_and_solid(draw: Callable, image: Image.Image, dashed: np.ndarray, sh
     return image
 
 
-def _draw_annotated(image: Image.Image, anns: Annotations, rows: np.ndarray, size_wh, colors) -> Image.Image:
-    "Draw the masks or boxes of the objects at positions `rows`; `size_wh` is that of the annotated image"
+def _draw_annotated(
+    image: Image.Image,
+    anns: Annotations,
+    rows: np.ndarray,  # (n,) positions of the objects in `anns`
+    size_wh: Sequence[int],  # That the annotations are for; `image` may be smaller
+    colors: Sequence[RGB],  # Of each object
+) -> Image.Image:
+    "Draw the masks or boxes of some objects"
     if anns.get('masks') is None and anns.get('boxes') is None:
         return image
     dashed = np.zeros(len(rows), bool) if anns.get('crowd') is None else anns.crowd[rows]
@@ -496,14 +514,13 @@ def _right_points(
     longest = (true_boxes[:, 2:] - true_boxes[:, :2]).max(1, initial=0)[:, None]  # (M, 1)
     return (distance <= PCK_RADIUS * longest) & (true_points[..., 2] > 0)
 
-
+# %% ../../nbs/drawing/03_instances.ipynb #f53a4fbc
 def _match_points(
     p: Any,
     positions: np.ndarray,  # (n,) the objects of the prediction `p` to match
     truth: tuple,  # As for `keypoint_grid`
-) -> tuple[
-    np.ndarray, int
-]:  # (n,) which true object each has found, or -1; how many of their points are right
+    # (n,) which true object each has found, or -1; how many of their points are right
+) -> tuple[np.ndarray, int]:
     "Match predictions with objects, by the share of right points or the IoU of boxes, whichever is larger"
     true_boxes, true_points, true_labels = truth
     pred_points = np.asarray(p.keypoints, float)[positions]
@@ -515,7 +532,12 @@ def _match_points(
     return owner, int(right[found, owner[found]].sum())
 
 
-def _points_verdict(image: Image.Image, owner: np.ndarray, n_right: int, truth: tuple) -> TruthTile:
+def _points_verdict(
+    image: Image.Image,
+    owner: np.ndarray,  # (n,) as for `verdict`
+    n_right: int,  # Points
+    truth: tuple[np.ndarray, np.ndarray, np.ndarray],  # (M, 4) boxes, (M, K, 3) points, (M,) labels
+) -> TruthTile:
     "A tile that counts the objects found, and the points that are right of all that are labelled"
     _, true_points, true_labels = truth
     tile = verdict(image, owner, len(true_labels))

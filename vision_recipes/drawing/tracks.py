@@ -18,7 +18,8 @@ from ..core.images import as_pil, ImageLike
 from ..core.labels import LabelMap
 from ..data.tracks import TrackTable
 from .canvas import draw_text_line, empty_chart, find_font, instance_colors
-from .canvas import INSTANCE_COLORS, line_and_font_size, line_height, name_of_class
+from .canvas import INSTANCE_COLORS, LEAST_LETTERS, line_and_font_size
+from .canvas import line_height, name_of_class
 from .canvas import PAPER, readable_on, RGB, shorten, text_width
 from .charts import _as_float_rgb, _chart, bar_chart
 from .instances import draw_masks
@@ -62,7 +63,8 @@ def _free_corner(box: Sequence[float], wh: tuple[int, int], size_wh, taken: list
 def _draw_labels(image: Image.Image, boxes: list, texts: list[str], colors: list[RGB], taken: list[tuple]):
     "Write a label beside each box; their places are added to `taken`"
     size = line_and_font_size(image.size)[1]
-    size = max(11, round(0.7 * size)) if len(boxes) > _CROWD else max(11, round(0.85 * size))
+    share = 0.7 if len(boxes) > _CROWD else 0.85  # of the usual height of letters
+    size = max(LEAST_LETTERS, round(share * size))
     for box, text, color in zip(boxes, texts, colors):
         tile = _label(text, color, size)
         place = _free_corner(box, tile.size, image.size, taken)
@@ -178,7 +180,7 @@ def _draw_marks(image: Image.Image, lines: Sequence, zones: Sequence) -> list[tu
             (min(line.start_xy, line.end_xy, key=lambda xy: xy[1]), _mark_text(line.name, line.counts))
         )
     for (x, y), text in labels:
-        tile = _label(text, _MARK, max(11, round(0.85 * size)))
+        tile = _label(text, _MARK, max(LEAST_LETTERS, round(0.85 * size)))
         place = _free_corner((x, y, x, y), tile.size, image.size, taken)
         if place is not None:
             image.paste(tile, place[:2])
@@ -295,6 +297,7 @@ def tracks_chart(
             rows = np.flatnonzero(rows_of.track_ids == track_id)
             names.append(f'{name_of_class(class_names, int(rows_of.labels[rows[0]]))} {track_id}')
             found = rows[ids[rows] >= 0]
+            # in grey where the object is there; upon it, in the colour of the id, where it is followed
             _draw_row(ax, y, _runs(rows_of.frames[rows], np.zeros(len(rows))), None, second)
             _draw_row(ax, y, _runs(rows_of.frames[found], ids[found]), track_color, second)
         ax.set_yticks(range(len(objects)), [shorten(name) for name in names])
@@ -305,7 +308,10 @@ def tracks_chart(
 
 # %% ../../nbs/drawing/08_tracks.ipynb #d7435c84
 def _draw_row(ax, y: int, runs: list[tuple[int, int, int]], color, second: float):
-    "Draw the pieces of a row; without `color` in grey, as the truth; a stroke marks where the id changes"
+    """Draw the pieces of a row; without `color` in grey, as the truth; a stroke marks where the id changes.
+
+    `color` gives the colour of an id; `second` is the number of frames in one unit of the axis.
+    """
     last = None
     for start, stop, track_id in runs:
         x, length = start / second, (stop - start + 1) / second

@@ -94,7 +94,10 @@ def largest_difference(
     return float(np.max(largest, initial=0.0))  # not Python's `max`, which may lose a NaN
 
 
-def largest_share(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> float:
+def largest_share(
+    expected: Sequence[np.ndarray],  # Any shapes
+    got: Sequence[np.ndarray],  # As many
+) -> float:
     "`largest_difference` as a share of the largest expected number; one below 1 counts as 1"
     largest = max([1.0, *(float(abs(e).max(initial=0.0)) for e in expected)])
     return largest_difference(expected, got) / largest

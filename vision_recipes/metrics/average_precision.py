@@ -280,10 +280,10 @@ class Matches(NamedTuple):
     most: int = MAX_DETECTIONS  # How many boxes count per class and image
 
     def of_class(
-        self, c: int
-    ) -> tuple[
-        np.ndarray, np.ndarray, np.ndarray
-    ]:  # (k,) positions; (T, k) right; (T, k) neither right nor wrong
+        self,
+        c: int,  # Class id
+        # (k,) positions; (T, k) right; (T, k) neither right nor wrong
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         "The boxes of a class by falling score; of equal scores COCO takes the earlier image first"
         rows = np.flatnonzero(self.found.labels == c)
         rows = rows[np.argsort(-self.found.scores[rows], kind='stable')]
@@ -373,7 +373,11 @@ def class_scores(
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #a1173167
 def _effective_objects(
-    score: float, samples: np.ndarray, n_true: np.ndarray, clusters: int, alike: float
+    score: float,
+    samples: np.ndarray,  # (R,) finite
+    n_true: np.ndarray,  # (C,) objects of each class, at least 1
+    clusters: int,
+    alike: float,  # All as for `precision_interval`
 ) -> float:
     "How many independent objects would give a mean over classes the variance that its resamples have"
     # the mean of C proportions of n_c objects each has the variance p (1 - p) sum(1 / n_c) / C^2
@@ -415,7 +419,8 @@ def resampled_scores(
     k = int(ids.max()) + 1  # clusters
     # (R, k) how often each cluster is drawn
     drawn = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=resamples)
-    samples = class_scores(m, drawn.astype(np.int32).take(ids, 1))[0]
+    times_drawn = drawn.astype(np.int32).take(ids, 1)  # (R, N) of each image
+    samples = class_scores(m, times_drawn)[0]
     return samples[np.isfinite(samples[..., 0]).any(1)]  # those with objects of at least one class
 
 

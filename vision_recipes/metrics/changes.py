@@ -104,11 +104,13 @@ def _above(p: Prediction, threshold: float) -> Prediction:
 
 
 def _pair_moves(
-    a: Prediction, b: Prediction, pairs: np.ndarray
-) -> dict[str, np.ndarray]:  # By key of `MOVES`
+    a: Prediction,
+    b: Prediction,
+    pairs: np.ndarray,  # (P, 2) int64 positions in `a` and in `b`, as `pair_objects` gives them
+) -> dict[str, np.ndarray]:  # By key of `MOVES`: (P,), but (P * K,) for points
     "How far the objects that both show differ"
     i, j = pairs.T
-    out = {'score': abs(a.scores[i] - b.scores[j]), 'box_px': abs(a.boxes[i] - b.boxes[j]).max(1, initial=0)}
+    out = {'score': abs(a.scores[i] - b.scores[j]), 'box_px': abs(a.boxes[i] - b.boxes[j]).max(1)}
     if a.masks is not None:
         out['mask_iou'] = mask_overlaps(a.crops.take(i), b.crops.take(j))
     if a.keypoints is not None:
@@ -116,7 +118,10 @@ def _pair_moves(
     return out
 
 
-def _summary(name: str, values: np.ndarray) -> tuple[float, float]:
+def _summary(
+    name: str,  # A key of `MOVES`
+    values: np.ndarray,  # (n,) of all images, n at least 1
+) -> tuple[float, float]:
     "The median, and the value that one of twenty exceeds (of an overlap: falls below)"
     tail = 0.05 if name == 'mask_iou' else 0.95
     return tuple(round(float(value), 4) for value in np.quantile(values, [0.5, tail]))

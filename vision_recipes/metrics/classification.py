@@ -18,9 +18,7 @@ def _confusion_matrix(
     true: np.ndarray,  # (N,) classes
     predicted: np.ndarray,  # (N,) classes
     n_classes: int,
-) -> (
-    np.ndarray
-):  # (n_classes, n_classes): images by true class, a row each, and predicted class, a column each
+) -> np.ndarray:  # (n_classes, n_classes) images; a row for each true class, a column for each predicted one
     "Count the images of each pair of true and predicted class"
     pair = true * n_classes + predicted
     return np.bincount(pair, minlength=n_classes**2).reshape(n_classes, n_classes)

@@ -91,7 +91,7 @@ def class_curves(
 ) -> tuple[Curves, list[Best | None], Best | None]:  # Curves; the best threshold of each class; one for all
     "Curves and best thresholds at an overlap of 0.5"
     n_true = m.n_true
-    precision, f1 = np.full((2, m.n_classes, 101), np.nan)
+    precision, f1 = np.full((2, m.n_classes, 101), np.nan)  # at recalls, or scores, of 0, 0.01 ... 1
     best = [None] * m.n_classes
     boxes = [_scored_boxes(m, c) for c in range(m.n_classes)]
     for c in np.flatnonzero(n_true):

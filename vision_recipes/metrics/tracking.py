@@ -31,7 +31,9 @@ class _Clip(NamedTuple):
     pred_lengths: np.ndarray  # (P,) boxes of each predicted track
 
 
-def _numbered(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _numbered(
+    ids: np.ndarray,  # (M,) the track of each box
+) -> tuple[np.ndarray, np.ndarray]:  # (M,) and (T,) int64, of T tracks
     "Ids as numbers from 0 on, and how often each number occurs"
     if not len(ids):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -124,6 +126,7 @@ def _clear_scores(clip: _Clip) -> dict[str, float]:
         'n_false_positives': false,
         'n_switches': c.switches,
         'n_fragmentations': int(np.maximum(c.pieces - 1, 0).sum()),
+        # tracks of which over 80 %, or under 20 %, are found
         'n_mostly_tracked': int((share > 0.8).sum()),
         'n_mostly_lost': int((share < 0.2).sum()),
     }
@@ -168,8 +171,12 @@ def _pair_tracks(clip: _Clip) -> _Pairs:
     return _Pairs(*map(np.concatenate, zip(*found)))
 
 
-def _association(true: np.ndarray, pred: np.ndarray, clip: _Clip) -> tuple[float, float, float]:
-    "AssA, AssRe and AssPr from the tracks of all right pairs"
+def _association(
+    true: np.ndarray,  # (n,) number of the true track of each right pair
+    pred: np.ndarray,  # (n,) number of its predicted track
+    clip: _Clip,
+) -> tuple[float, float, float]:
+    "AssA, AssRe and AssPr: how well paired tracks cover each other, as a mean over all right pairs of boxes"
     together = np.zeros((len(clip.true_lengths), len(clip.pred_lengths)))
     np.add.at(together, (true, pred), 1)
     t, p = np.nonzero(together)

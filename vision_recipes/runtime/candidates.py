@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from ..core.errors import VisionRecipesError
 from ..core.images import ImageError
-from .decoders import DECODERS
-from .postprocess_boxes import batched_nms, iou_matrix, to_source, yolox_detections
+from .decoders import CELL_DECODING, DECODERS
+from .postprocess_boxes import batched_nms, iou_matrix, Placement
+from .postprocess_boxes import to_source, yolox_detections
 from .predictor import BasePredictor
 
 # %% ../../nbs/runtime/11_candidates.ipynb #fb6afeb7
@@ -63,7 +64,7 @@ def find_candidates(
             f'{card.architecture}: its graph suppresses boxes itself, so they cannot be seen from outside. '
             'Take a YOLOX, exported without NMS in the graph.'
         )
-    nms = card.decoding.get('nms', 0.65) if nms is None else nms
+    nms = card.decoding.get('nms', CELL_DECODING['nms']) if nms is None else nms
     min_score = predictor.score_threshold if score_threshold is None else score_threshold
     prepared = predictor._prepare(image)
     if isinstance(prepared, ImageError):
@@ -76,15 +77,21 @@ def find_candidates(
     return _in_image(boxes, scores, labels, nms, place)
 
 # %% ../../nbs/runtime/11_candidates.ipynb #6353481a
-def _in_image(boxes: np.ndarray, scores, labels, nms: float, place) -> Candidates:
-    "Suppress boxes (N, 4) of the network's square, and map them to the image, without those in its padding"
+def _in_image(
+    boxes: np.ndarray,  # (N, 4) XYXY, pixels of the network's square
+    scores: np.ndarray,  # (N,)
+    labels: np.ndarray,  # (N,)
+    nms: float,  # IoU above which a box is removed
+    place: Placement,  # Where the image lies in the square
+) -> Candidates:
+    "Suppress boxes, and map them to the image, without those in its padding"
     owner = suppressed_by(boxes, scores, labels, nms)
-    overlaps = iou_matrix(boxes, boxes)[
-        np.arange(len(boxes)), np.where(owner < 0, np.arange(len(boxes)), owner)
-    ]
+    own = np.arange(len(boxes))
+    kept = np.where(owner < 0, own, owner)  # of each box: itself, or the one that removes it
+    overlaps = iou_matrix(boxes, boxes)[own, kept]
     in_image = to_source(boxes, place)
     visible = (in_image[:, 2:] > in_image[:, :2]).all(1)
-    visible &= visible[np.where(owner < 0, np.arange(len(boxes)), owner)]  # with the box that removes it
+    visible &= visible[kept]
     position = np.cumsum(visible) - 1  # of each box among those that stay
     new_owner = np.where(owner < 0, -1, position[owner])[visible]
     columns = (in_image, scores, labels)

@@ -51,6 +51,7 @@ def _task_of(
     for task in ('segmentation', 'keypoints', 'detection'):
         if _has_outputs_of(task, outputs):
             return task
+    # (B, C) scores, or (B, cells, numbers); an unknown shape is taken for that of scores
     return {0: 'classification', 2: 'classification', 3: 'detection'}.get(len(shape))
 
 
@@ -102,7 +103,10 @@ def _basic_hint(
     }
 
 
-def _decoding_hint(task: str, gives_cells: bool) -> dict:
+def _decoding_hint(
+    task: str,
+    gives_cells: bool,  # Whether the outputs are the raw cells of YOLOX
+) -> dict:
     "The part of a card that says how outputs are read; empty where the task says it already"
     if gives_cells:
         return {'decoding': {'kind': 'raw'}}
@@ -199,8 +203,9 @@ def _dtype_problem(dtype: str, dtype_of_card: str) -> str:
 
 # %% ../../nbs/runtime/09_check_model.ipynb #2aa933fb
 def _layout_problem(
-    layout_of_card: str, other_sides: list
-) -> str:  # Axes without batch and supposed channels
+    layout_of_card: str,  # `NCHW` or `NHWC`
+    other_sides: list,  # Lengths of the axes besides the batch and the supposed channels
+) -> str:
     "What to do where the axis that should hold the three colours does not"
     other = 'NHWC' if layout_of_card == 'NCHW' else 'NCHW'
     cure = f': "input": {{"layout": "{other}"}} in the card makes it fit'

@@ -113,6 +113,7 @@ def _read_boxes(found: FoundObjects, place: Placement, card: ModelCard) -> Predi
 
 
 def _read_masks(found: FoundObjects, place: Placement, card: ModelCard) -> Prediction:
+    "Paste the masks of the objects into the image"
     threshold = card.decoding.get('mask_threshold', 0.5)
     masks = paste_masks(found.maps, found.boxes, place.size_wh, threshold)
     return Prediction(found.scores, found.labels, place.size_wh, found.visible, masks)

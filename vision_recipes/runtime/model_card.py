@@ -80,7 +80,8 @@ def _is_score(value) -> bool:  # None stands for a class without a score
     return value is None or type(value) in (int, float) and 0 <= value <= 1
 
 
-def _check_scores(scores):
+def _check_scores(scores):  # Any value
+    "Refuse thresholds by class that are no scores; None: a class has none"
     if not isinstance(scores, (list, tuple)) or not all(map(_is_score, scores)):
         raise VisionRecipesError(
             f'thresholds: classes must be a list of scores from 0 to 1, or null, but got {brief(scores)}.'
@@ -92,6 +93,7 @@ def _is_color(values) -> bool:  # RGB
 
 
 def _check_colors(colors: tuple, n_classes: int):
+    "Refuse what is not one colour for each class; no colours are fine"
     if colors and (len(colors) != n_classes or not all(map(_is_color, colors))):
         raise VisionRecipesError(
             f'colors must be three whole numbers from 0 to 255 for each of the {n_classes} '

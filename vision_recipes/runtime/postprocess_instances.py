@@ -266,7 +266,10 @@ SMALL_MAP = 1 << 14  # pixels of a stretched map up to which it is computed as a
 ROUNDING = 1e-6  # two logits that differ by less than this share of them are equal
 
 
-def _cubic_kernel(distance: np.ndarray, a: float = -0.75) -> np.ndarray:
+def _cubic_kernel(
+    distance: np.ndarray,  # Any shape, 0 to 2
+    a: float = -0.75,
+) -> np.ndarray:  # The same shape
     "The bicubic weight of a cell at a distance of at most 2 cells; `a` is PyTorch's"
     d = distance
     near = ((a + 2) * d - (a + 3)) * d * d + 1
@@ -492,6 +495,7 @@ class FoundObjects(NamedTuple):
 
 
 def _check_class_ids(labels: np.ndarray, n_classes: int):
+    "Raise `VisionRecipesError` for a label beyond the classes of the card; labels (N,) begin at 0"
     if len(labels) and labels.max() >= n_classes:
         raise VisionRecipesError(
             f'The network found an object of class {labels.max()}, but its card names {n_classes} classes. '

@@ -64,7 +64,7 @@ def letterbox(
 LARGEST_SIDE = 8192  # far more than any network takes; a larger square would fill the memory
 
 
-def _check_size(size):
+def _check_size(size: Any):  # Side of the network's square
     if type(size) is not int or not 1 <= size <= LARGEST_SIDE:
         raise VisionRecipesError(
             f'size must be a whole number of pixels from 1 to {LARGEST_SIDE}, but got {brief(size)}.'

@@ -56,8 +56,9 @@ Window = tuple[int, int, int, int]  # XYXY, whole pixels of the image
 @patch
 def _steps(self: TileRule, side: int) -> int:
     "How many steps lie between the first tile and the last, on an axis of `side` pixels"
-    step = max(1, int(self.size * (1 - self.overlap) + 0.5))  # the longest that keeps the overlap
-    return -(-max(0, side - self.size) // step)  # rounded up
+    # the longest that keeps the overlap, to half a pixel
+    step = max(1, int(self.size * (1 - self.overlap) + 0.5))
+    return -(-max(0, side - self.size) // step)  # division rounded up
 
 
 @patch
@@ -252,53 +253,81 @@ def _suppressed(first: np.ndarray, second: np.ndarray, scores: np.ndarray) -> np
 def _components(n: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:  # (n,)
     "A number for each of `n` positions: the smallest position that a chain of pairs connects it with"
     group = np.arange(n)
-    while True:
+    while True:  # until no pair lowers a number
         lowest = np.minimum(group[first], group[second])
         before = group.copy()
         np.minimum.at(group, first, lowest)
         np.minimum.at(group, second, lowest)
-        group = group[group]
+        group = group[group]  # jump: the number of its number, so that long chains need few rounds
         if np.array_equal(group, before):
             return group
+
+# %% ../../nbs/runtime/12_tiles.ipynb #5d1e93a7
+def _dropped_of_unlike(
+    piece: np.ndarray,  # (P,) positions of objects that a border cuts
+    whole: np.ndarray,  # (P,) positions of objects that none cuts, each in another tile than its piece
+    boxes: np.ndarray,  # (N, 4) of all objects, XYXY
+    scores: np.ndarray,  # (N,)
+) -> np.ndarray:  # Positions
+    "A piece that a whole object covers is dropped; but where its score is far higher, its copy is, instead"
+    common, piece_area, whole_area = _pairwise_areas(boxes[piece], boxes[whole])
+    is_covered = (common >= SAME * piece_area) & (common > 0)
+    is_copy = common > SAME * (piece_area + whole_area - common)  # by the IoU
+    is_believed = scores[whole] >= BELIEVED * scores[piece]
+    return np.concatenate([piece[is_covered & is_believed], whole[is_copy & ~is_believed]])
+
+
+def _agree(
+    boxes: np.ndarray,  # (N, 4) XYXY, pixels of the image
+    sides: np.ndarray,  # (N, 4) bool, from `cut_sides`
+    windows: np.ndarray,  # (N, 4) XYXY: the tile of each
+    i: np.ndarray,  # (P,) positions of one piece of each pair
+    j: np.ndarray,  # (P,) of the other
+) -> np.ndarray:  # (P,) bool
+    "Whether two pieces show the same where their tiles overlap: the area in common by the smaller one"
+    part_i = _shown_by_both(boxes[i], sides[i], windows[i], windows[j])
+    part_j = _shown_by_both(boxes[j], sides[j], windows[j], windows[i])
+    common, area_i, area_j = _pairwise_areas(part_i, part_j)
+    return (common > 0) & (common >= SAME * np.minimum(area_i, area_j))
 
 # %% ../../nbs/runtime/12_tiles.ipynb #018de3bd
 def object_groups(
     pieces: Pieces,
     slack: float,  # As for `cut_sides`
 ) -> list[np.ndarray]:  # Positions of the pieces of each object; by the first of them
-    "Which pieces make one object; of copies only the best is listed"
+    """Which pieces make one object; of copies only the best is listed.
+
+    Pairs of one class from two tiles are judged kind by kind. Of two whole objects, which no border cuts, the
+    worse copy is dropped. Of a piece and a whole object one may be dropped. Two pieces may be one object.
+    """
     boxes, scores = pieces.found.boxes.astype(float), pieces.found.scores.astype(float)
     sides = cut_sides(boxes, pieces.windows, pieces.found.size_wh, slack)
-    cut = sides.any(1)
-    i, j = _near_pairs(boxes, pieces.found.labels, pieces, 2 * slack)
+    is_cut = sides.any(1)
+    first, second = _near_pairs(boxes, pieces.found.labels, pieces, 2 * slack)
+    n_cut = is_cut[first].astype(int) + is_cut[second]  # (P,) 0, 1 or 2 of each pair
+    # two whole objects
+    i, j = first[n_cut == 0], second[n_cut == 0]
     common, area_i, area_j = _pairwise_areas(boxes[i], boxes[j])
-    is_copy = common > SAME * (area_i + area_j - common)
-    both_whole = ~cut[i] & ~cut[j]
-    gone = _suppressed(i[both_whole & is_copy], j[both_whole & is_copy], scores)
-    swap = cut[i]  # of a piece and a whole object, `t` is the piece and `c` the whole
-    t, c = np.where(swap, i, j), np.where(swap, j, i)
-    mixed = (cut[i] != cut[j]) & ~gone[c]
-    covers = mixed & (common >= SAME * np.where(swap, area_i, area_j)) & (common > 0)
-    believed = scores[c] >= BELIEVED * scores[t]
-    gone[t[covers & believed]] = True
-    gone[c[mixed & is_copy & ~believed]] = True
-    agree = cut[i] & cut[j] & ~gone[i] & ~gone[j]
-    agree[agree] = _agree(boxes, sides, pieces.windows, i[agree], j[agree])
-    gone[j[agree & (scores[j] < BELIEVED * scores[i])]] = True
-    gone[i[agree & (scores[i] < BELIEVED * scores[j])]] = True
-    agree &= ~gone[i] & ~gone[j]
-    group = _components(len(boxes), i[agree], j[agree])
+    is_copy = common > SAME * (area_i + area_j - common)  # by the IoU
+    gone = _suppressed(i[is_copy], j[is_copy], scores)
+    # a piece and a whole object
+    i, j = first[n_cut == 1], second[n_cut == 1]
+    piece, whole = np.where(is_cut[i], i, j), np.where(is_cut[i], j, i)
+    stays = ~gone[whole]
+    gone[_dropped_of_unlike(piece[stays], whole[stays], boxes, scores)] = True
+    # two pieces
+    both_stay = (n_cut == 2) & ~gone[first] & ~gone[second]
+    i, j = first[both_stay], second[both_stay]
+    agree = _agree(boxes, sides, pieces.windows, i, j)
+    i, j = i[agree], j[agree]
+    gone[j[scores[j] < BELIEVED * scores[i]]] = True
+    gone[i[scores[i] < BELIEVED * scores[j]]] = True
+    both_stay = ~gone[i] & ~gone[j]
+    group = _components(len(boxes), i[both_stay], j[both_stay])
+    # the pieces that are left, by their group
     rows = np.flatnonzero(~gone)
     rows = rows[np.argsort(group[rows], kind='stable')]
     return [part for part in np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1) if len(part)]
-
-
-def _agree(boxes, sides, windows, i: np.ndarray, j: np.ndarray) -> np.ndarray:  # (P,) bool
-    "Whether two pieces show the same where their tiles overlap: the area in common by the smaller one"
-    part_i = _shown_by_both(boxes[i], sides[i], windows[i], windows[j])
-    part_j = _shown_by_both(boxes[j], sides[j], windows[j], windows[i])
-    common, area_i, area_j = _pairwise_areas(part_i, part_j)
-    return (common > 0) & (common >= SAME * np.minimum(area_i, area_j))
 
 # %% ../../nbs/runtime/12_tiles.ipynb #28164784
 def merge_tiles(

@@ -30,7 +30,7 @@ def layer_cam(
 # %% ../../nbs/tasks/15_attention.ipynb #3ba981ea
 def as_feature_map(
     output: Tensor,  # (B, C, h, w); (B, h, w, C) as Swin gives it; or tokens (B, n, C) of a transformer
-    channels_last: bool = False,
+    channels_last: bool = False,  # Whether four axes are those of Swin
 ) -> Tensor:  # (B, C, h, w)
     "Bring the output of a layer into one form, without tokens of no place such as the class token"
     if output.ndim == 3:

@@ -144,14 +144,20 @@ def figure_image(
     return FigureImage(name, pixels, place, torch.zeros(1, 0, 4), torch.zeros(1, 0, dtype=torch.int64))
 
 # %% ../../nbs/tasks/16_figures.ipynb #86de5b8a
-def _annotated_image(task: Task, anns: Annotations, i: int, classes: bool) -> FigureImage:
-    "As `figure_image`: image `i` of annotations, as a batch of validation has it"
+def _annotated_image(
+    task: Task,
+    anns: Annotations,
+    i: int,  # Which image
+    classes: bool,  # Whether class ids must be those of the network, as for `figure_image`
+) -> FigureImage:
+    "An image of annotations as a batch of validation has it"
     if not 0 <= i < len(anns):
         raise VisionRecipesError(
             f'{anns.root}: has no image {i}, but {plural(len(anns), "image")}, numbered from 0.'
         )
     one = anns.subset([i])
-    one = align_labels(one, task.labels) if classes else one
+    if classes:
+        one = align_labels(one, task.labels)
     pixels, target = ImageDataset(one, task.transform(train=False))[0]
     size_wh, scale, offset = (tuple(target[key]) for key in ('size_wh', 'scale', 'offset'))
     return FigureImage(
@@ -195,7 +201,7 @@ def paint_heat(
 
 
 def unit_range(
-    values: np.ndarray,
+    values: np.ndarray,  # Any shape
 ) -> np.ndarray:  # Float, 0 for the smallest and 1 for the largest; NaN stays
     "Numbers from 0 to 1; all 0 where they are equal or there are none"
     values = np.asarray(values, float)

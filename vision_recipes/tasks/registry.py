@@ -105,10 +105,11 @@ def find_published(
     name: str,  # Such as `megvii/yolox_nano` or `timm/resnet18d.ra2_in1k`
 ) -> tuple[str, ModelInfo] | None:  # The task and the architecture; None where nobody publishes it
     "The architecture of published weights"
-    # timm is asked last: its names are read from its source, which takes longer
+    without_tag = name.split('.')[0]  # timm's tag behind the dot says which of several weights of a network
+    # in reverse, so that timm is asked last: its names are read from its source, which takes longer
     for task, info_path in reversed(ARCHITECTURES.values()):
         info = _load_object(info_path)
-        if name.split('.')[0] in info.published():
+        if without_tag in info.published():
             return task, info
     return None
 

@@ -52,7 +52,7 @@ def batch_targets(
 
 
 def _split_targets(batch: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    "The targets of each image, where those of all images lie one after the other"
+    "The targets of each image; in the batch those of all images lie one after the other"
     counts = batch['counts'].tolist()
     names = [name for name in ('labels', 'boxes', 'keypoints', 'mask_bits') if name in batch]
     parts = {name: batch[name].split(counts) for name in names}

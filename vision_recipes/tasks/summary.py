@@ -145,6 +145,7 @@ def cost_by_part(
 
 
 def _cost_row(part: str, n_parameters: int, operations: int) -> dict:
+    "A row of the table; MB as float32, of four bytes a number"
     return {
         'part': part,
         'parameters, M': round(n_parameters / 1e6, 3),

@@ -240,8 +240,13 @@ def _lost_frames(self: ByteTracker) -> float:
 
 # %% ../../nbs/tracking/03_byte_track.ipynb #6d6e03a1
 @patch
-def _correct(self: ByteTracker, found: _Found, rows: np.ndarray, columns: np.ndarray):
-    "Give tracks (rows) their boxes (columns); the others are lost, and removed after some time"
+def _correct(
+    self: ByteTracker,
+    found: _Found,
+    rows: np.ndarray,  # (n,) positions of tracks
+    columns: np.ndarray,  # (n,) positions in `found` of their boxes
+):
+    "Give tracks their boxes; the others are lost, and removed after some time"
     tracks = self.tracks
     tracks.boxes.update(rows, found.boxes[columns])
     tracks.rows = np.full(len(tracks), -1)
@@ -253,10 +258,14 @@ def _correct(self: ByteTracker, found: _Found, rows: np.ndarray, columns: np.nda
     self._give_ids(np.flatnonzero(seen & (tracks.ids == 0)))
     self.tracks = tracks.take(seen | ((tracks.ids > 0) & (self._now - tracks.last <= self._lost_frames)))
 
-
+# %% ../../nbs/tracking/03_byte_track.ipynb #ea9fb72f
 @patch
-def _start(self: ByteTracker, found: _Found, left: np.ndarray):
-    "Start tracks from boxes of high score that belong to none"
+def _start(
+    self: ByteTracker,
+    found: _Found,
+    left: np.ndarray,  # (n,) positions in `found` of boxes that belong to no track
+):
+    "Start tracks from those of the boxes that have a high score"
     left = left[found.scores[left] >= self.settings.new_score]
     new = Tracks.new(found.boxes[left], found.labels[left], found.rows[left], self._now)
     n_before = len(self.tracks)
@@ -266,7 +275,7 @@ def _start(self: ByteTracker, found: _Found, left: np.ndarray):
 
 
 @patch
-def _give_ids(self: ByteTracker, rows: np.ndarray):
+def _give_ids(self: ByteTracker, rows: np.ndarray):  # Positions of tracks
     "Confirm tracks: the next ids, in the order of the rows"
     self.tracks.ids[rows] = np.arange(self.next_id, self.next_id + len(rows))
     self.next_id += len(rows)

@@ -104,9 +104,13 @@ def checked_points(what: str, points) -> np.ndarray:  # (n, 2) float64
     return array
 
 
-def touches_image(start: np.ndarray, end: np.ndarray, size_wh: tuple[int, int]) -> bool:
+def touches_image(
+    start: np.ndarray,  # (2,) x, y, pixels
+    end: np.ndarray,  # (2,)
+    size_wh: tuple[int, int],  # Of the image
+) -> bool:
     "Whether a line has a part in the image: what lies between each pair of its sides (Liang and Barsky)"
-    first, last = 0.0, 1.0
+    first, last = 0.0, 1.0  # the part inside: 0 is the start of the line, 1 its end
     for begin, step, limit in zip(start, end - start, size_wh):
         if step == 0:
             if not 0 <= begin <= limit:
@@ -195,9 +199,14 @@ def update(
     self.crossings += new
     return new
 
-
+# %% ../../nbs/tracking/04_counting.ipynb #c3227399
 @patch
-def _follow(self: LineCounter, member: CountedTrack, xy: np.ndarray, distance: float):
+def _follow(
+    self: LineCounter,
+    member: CountedTrack,
+    xy: np.ndarray,  # (2,) the anchor in this frame, pixels
+    distance: float,  # From the line to it; the sign says on which side it is
+):
     "Remember where the anchor crosses the endless line: 0 is the start of the line, 1 its end"
     before, member.xy = member.xy, (*xy.tolist(), float(distance))
     if before is None or (before[2] > 0) == (distance > 0):

@@ -61,7 +61,7 @@ def fullest_image(
 
 def _trial_step(t: Trainer, batch: dict):
     "A whole step of training, to see what memory it takes; it changes the weights of `t`"
-    check_limit(len(batch['images']), t.device)
+    check_limit(len(batch['images']), t.device)  # tests pretend with it that memory is small
     with torch.autocast(t.device.type, dtype=t.amp or torch.float32, enabled=t.amp is not None):
         losses = t.task.losses(t.model.train(), to_device(batch, t.device))
     t.scaler.scale(sum(losses.values())).backward()

@@ -173,7 +173,10 @@ _PLAIN = (
 
 
 def _is_plain(value, levels: int = _LEVELS) -> bool:
-    "Whether `torch.load(weights_only=True)` can read a value again; one that holds itself never ends"
+    """Whether `torch.load(weights_only=True)` can read a value again.
+
+    `levels` of containers may lie inside each other; a value that holds itself has infinitely many.
+    """
     if type(value) not in (dict, list, tuple):
         return value is None or type(value) in (bool, int, float, str, torch.Tensor)
     items = [*value, *value.values()] if type(value) is dict else value

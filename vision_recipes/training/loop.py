@@ -297,7 +297,10 @@ def _keep_failed_batch(t: Trainer, out: Path, anns: Annotations, what: str) -> s
 
 # %% ../../nbs/training/05_loop.ipynb #a057846f
 def _sync_processes(
-    t: Trainer, losses: dict[str, float], stopped: bool, save_due: bool
+    t: Trainer,
+    losses: dict[str, float],  # Of the batch in this process
+    stopped: bool,  # Whether this process was asked to stop
+    save_due: bool,  # Whether it is time to save
 ) -> tuple[dict[str, float], bool, bool]:  # The same three, for all processes
     """Agree with the other processes after a batch.
 

@@ -291,7 +291,7 @@ class _FailedStep:
             return self.task.losses(self.model, to_device(batch, self.device))
 
     def _in_parts(self, batch: dict, mixed: bool) -> Iterator[tuple[dict[str, Tensor], float]]:
-        "Losses and share of each part, divided as memory asked for in the training"
+        "Losses and share of each part; the batch is divided as in the training, where memory was too small"
         parts = self.state['parts']
         return losses_in_parts(self.model, batch, parts, lambda part: self.losses(part, mixed))
 
@@ -310,8 +310,8 @@ def run_all(
     loss_scale = self.state['scale'] if mixed else 1.0
     for batch, rng in zip(self.state['batches'], self.state['rng']):
         restore_random_state(rng, self.device)
-        row = {}  # as `train_batch`
-        for losses, share in self._in_parts(batch, mixed):
+        row = {}  # the losses of the whole batch, as in `train_batch`
+        for losses, share in self._in_parts(batch, mixed):  # shares of the batch add up to 1
             (sum(losses.values()) * loss_scale * share / self.state['accumulate']).backward()
             row = {k: row.get(k, 0.0) + share * v.item() for k, v in losses.items()}
         rows.append(row)

@@ -300,7 +300,7 @@ def _wanted_frames(
     start_s: float,
     stop_s: float | None,  # None: the end
     every: int,
-    behind: tuple[int, int] | None,  # As for `Video`
+    behind: tuple[int, int] | None,  # Numbers of the first and the last frame that were read before
 ) -> Iterator[VideoFrame]:
     "Every n-th frame of a range. Closes the source at the end"
     first, last = behind or (None, -1)

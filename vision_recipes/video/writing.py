@@ -179,6 +179,7 @@ def write(
 
 @patch
 def _mux(self: AvWriter, packets):
+    "Write encoded packets to the file. Raises `VisionRecipesError` where that fails"
     try:
         self._container.mux(packets)
     except Exception as e:  # PyAV's errors of the system have no common class in all of its versions
@@ -187,6 +188,7 @@ def _mux(self: AvWriter, packets):
 
 @patch
 def _copy_sound(self: AvWriter, until_s: float):
+    "Copy what is left of the sound up to this time of the video, seconds, without encoding it anew"
     if self._audio is None:
         return
     for packet in self._sound.until(until_s):
@@ -292,7 +294,7 @@ def write(  # noqa: F811
 
 
 @patch
-def _fitted(self: VideoWriter, image: np.ndarray) -> np.ndarray:
+def _fitted(self: VideoWriter, image: np.ndarray) -> np.ndarray:  # (H, W, 3) uint8 each
     "A frame in the size of the video. The first one of another size is logged"
     size_wh = (image.shape[1], image.shape[0])
     if size_wh != self.size_wh:

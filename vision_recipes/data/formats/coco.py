@@ -668,7 +668,7 @@ def _runs(mask: dict) -> np.ndarray:  # uint32
     if isinstance(counts, str):
         runs = unpack_runs(counts)
     elif isinstance(counts, list):
-        runs = WHOLE.column(counts, 'count {}'.format)
+        runs = WHOLE.column(counts, 'count {}'.format)  # int64; 'count 3' names a broken one in the message
     else:
         raise TypeError
     if runs.min() < 0 or runs.max() >= 2**32 or runs.sum(dtype=np.int64) != height * width:

@@ -249,10 +249,13 @@ class _HagridTable:
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #22ce119d
 @patch
-def add(self: _HagridTable, file: Path) -> dict:  # The records, by stem
+def add(
+    self: _HagridTable, file: Path
+) -> dict:  # The records by the stem of their image, in the order of the file, in the form they were read
     """Add the records of a file: by msgspec, else by Python's JSON, else each value by its rule.
 
-    Raises `VisionRecipesError` that says what is wrong where one is broken.
+    Each way is slower than the one before, and takes more spellings. Raises `VisionRecipesError` that says
+    what is wrong where a record is broken.
     """
     decoded = _msgspec_records(file)
     if decoded is not None:

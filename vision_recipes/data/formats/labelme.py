@@ -572,9 +572,14 @@ def _outlines_of(
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #42d70297
 def _shape_dict(
-    label: str, points: np.ndarray, kind: str, group: int | None, flags: dict[str, bool], **more
+    label: str,
+    points: np.ndarray,  # (n, 2) x, y, pixels
+    kind: str,  # LabelMe's type of shape, such as `polygon`
+    group: int | None,  # The number that the shapes of one object share; None: the object has one shape
+    flags: dict[str, bool],
+    **more,  # Further entries
 ) -> dict:
-    "A shape as the JSON has it; `more` are further entries"
+    "A shape as the JSON has it"
     # 9 digits hold a float32 without loss
     return {
         'label': label,
@@ -587,8 +592,12 @@ def _shape_dict(
     }
 
 
-def _mask_shape(x: int, y: int, mask: np.ndarray) -> tuple[str, np.ndarray, dict]:
-    "Pixels as LabelMe writes them, as for `_outlines_of`: the points are the first and the last pixel"
+def _mask_shape(
+    x: int,  # Left edge of the window, pixels
+    y: int,  # Top edge of the window, pixels
+    mask: np.ndarray,  # (h, w) bool, the pixels in the window
+) -> tuple[str, np.ndarray, dict]:  # As an entry of `_outlines_of`
+    "Pixels as LabelMe writes them: a PNG, and its first and its last pixel as the points"
     mask = mask if mask.size else np.zeros((1, 1), bool)  # a PNG has at least one pixel
     height, width = mask.shape
     file = io.BytesIO()

@@ -888,7 +888,10 @@ def _relative_paths(
     return [prefix_of[folder] + name for folder, name in images], base
 
 
-def _shared_folder(folders: list[str], path) -> str | None:
+def _shared_folder(
+    folders: list[str],
+    path,  # The module `os.path`; tests give `ntpath`, for Windows
+) -> str | None:
     "The deepest folder that holds all folders; None where they lie on several drives"
     try:
         return path.commonpath(folders)
@@ -951,13 +954,16 @@ def _distinct_stems(anns: Annotations, names: list[str]) -> list[str]:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fa3753b1
 def _yaml_text(anns: Annotations) -> str:
-    "The contents of data.yaml. Ultralytics asks for both parts, so both are the one folder"
-    # a JSON string is a yaml string
+    "The contents of data.yaml. Ultralytics asks for train and val, so both are the one folder"
+    # a JSON string is a YAML string
     classes = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))
     text = f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}'
     if anns.get('keypoints') is None:
-        # outlines of one length might be taken for keypoints
-        return text + ('task: segment\n' if anns.get('masks') is not None else '')
+        if anns.get('masks') is None:
+            return text
+        # the label files do not say what their numbers are: where all outlines have equally many points,
+        # `read_yolo` might take these for keypoints
+        return text + 'task: segment\n'
     return text + pose_yaml(anns.labels.skeleton, range(len(anns.labels)), anns.point_margin)
 
 

@@ -59,7 +59,9 @@ def _boundary_sides(mask: np.ndarray) -> list[tuple[tuple[int, int], tuple[int, 
     return found
 
 
-def _turning_points(ring: np.ndarray) -> np.ndarray:
+def _turning_points(
+    ring: np.ndarray,  # (n, 2) x, y
+) -> np.ndarray:  # (m, 2)
     "The points of a ring where it changes its direction"
     before, after = ring - np.roll(ring, 1, 0), np.roll(ring, -1, 0) - ring
     return ring[(before != after).any(1)]
@@ -82,7 +84,10 @@ def join_rings(
     return joined
 
 
-def _nearest_points(a: np.ndarray, b: np.ndarray) -> tuple[int, int]:
+def _nearest_points(
+    a: np.ndarray,  # (n, 2) x, y
+    b: np.ndarray,  # (m, 2)
+) -> tuple[int, int]:
     "The positions in `a` and `b` of the two nearest points; where there are many, only some of `b` count"
     step = 1 + len(a) * len(b) // MOST_PAIRS
     distance = ((a[:, None] - b[None, ::step]) ** 2).sum(2)

@@ -167,7 +167,11 @@ def _with_corners(numbers: Ragged, is_box: np.ndarray) -> Ragged:
     return out
 
 
-def _mixed_line_findings(lines: TextLines, is_box: np.ndarray, where: Path) -> tuple[Finding, ...]:
+def _mixed_line_findings(
+    lines: TextLines,
+    is_box: np.ndarray,  # (L,) bool of each line
+    where: Path,
+) -> tuple[Finding, ...]:  # One or none
     "A warning where some lines are boxes and others outlines"
     n = int(is_box.sum())
     if not n:
@@ -209,8 +213,10 @@ def _six_number_boxes(lines: TextLines, where: Path, task: str) -> LineObjects:
     message = f'{plural(len(six), "line")} of six numbers, {meaning}; it was left out. Are these annotations?'
     return _box_objects(_class_and_box(lines), (Finding('warning', kind, str(where), message),))
 
-
-def _are_tracks(table: np.ndarray) -> bool:
+# %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #ae7fa0cb
+def _are_tracks(
+    table: np.ndarray,  # (L, n) the numbers of lines that are equally long
+) -> bool:
     "Whether lines of seven numbers are class, box, confidence and number of the track"
     if table.shape[1] != 7:
         return False
@@ -358,7 +364,9 @@ def _point_shapes(n: int) -> list[tuple[int, int]]:
     return [shape for shape in shapes if shape[0] <= MOST_YOLO_POINTS]
 
 
-def _has_visibility(table: np.ndarray) -> bool:
+def _has_visibility(
+    table: np.ndarray,  # (L, n) numbers of lines that are equally long: class, box, x, y, visibility, x, ...
+) -> bool:
     "Whether every third number behind the box is 0, 1 or 2, and not all are 0"
     visibility = table[:, 7::3]
     return bool(np.isin(visibility, (0, 1, 2)).all() and visibility.any())

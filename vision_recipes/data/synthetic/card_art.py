@@ -486,8 +486,8 @@ THINGS = {'pen': _pen, 'sheet': _sheet, 'note': _note, 'cup': _cup, 'coin': _coi
 class Thumb:
     "A thumb from its tip to where it meets the hand, in pixels"
 
-    points: np.ndarray  # (2, 2) XY
-    radii: np.ndarray  # (2,)
+    points: np.ndarray  # (2, 2) x, y of the tip, and of where it meets the hand
+    radii: np.ndarray  # (2,) at these points
     skin: tuple[int, int, int]  # RGB
 
     def outline(self) -> np.ndarray:  # (26, 2), convex
@@ -513,9 +513,8 @@ def paint_grip(
 ):
     "The hand and the arm behind the card: four fingers, then the arm"
     along = thumb.points[1] - thumb.points[0]  # from the card outwards, as the arm goes
-    u = (
-        np.linalg.norm(along) / 0.64
-    )  # side of a square like the card: `cards._thumb_on` takes 0.14 + 0.5 of it
+    # side of a square like the card: `cards._thumb_on` takes 0.14 + 0.5 of it
+    u = np.linalg.norm(along) / 0.64
     along = along / np.linalg.norm(along)
     across, base = np.array([-along[1], along[0]]), thumb.points[1]
     for grow, tone in ((0.02, 0.5), (0, 0.84)):  # a dark rim, then the skin over it

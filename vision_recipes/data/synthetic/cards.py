@@ -261,7 +261,9 @@ def _visible_rings(
     return visible
 
 
-def _visible_shares(outlines, covers, size_wh) -> np.ndarray:  # (n,) 0 to 1
+def _visible_shares(
+    outlines: Sequence[np.ndarray], covers: Sequence[np.ndarray], size_wh: tuple[int, int]
+) -> np.ndarray:  # (n,) 0 to 1
     "The visible share of the area of each outline; arguments as for `_visible_rings`"
     shares = []
     for outline, rings in zip(outlines, _visible_rings(outlines, covers, size_wh)):
@@ -311,7 +313,7 @@ def _thumb_on(
 ) -> Thumb:
     "A thumb, or another finger, over the side of a card that is nearest to the frame"
     ring, skin = card.outline(), SKINS[rng.integers(len(SKINS))]
-    corners = ring.reshape(4, 6, 2).mean(1)
+    corners = ring.reshape(4, 6, 2).mean(1)  # six points of the outline each
     next_corners = np.roll(corners, -1, 0)
     side_middles = (corners + next_corners) / 2
     k = int(np.argmin(np.minimum(side_middles, np.array(size_wh) - side_middles).min(1)))  # the nearest side
@@ -322,6 +324,7 @@ def _thumb_on(
     u = np.abs(ring_area(ring)) ** 0.5  # side of a square of the same area
     length = 0.5 * u if held else np.hypot(*size_wh)
     points = np.stack([grip - outwards * 0.14 * u, grip + outwards * length])
+    # at the tip and at the other end; a finger that reaches in becomes an arm
     radii = u * np.array([0.105, 0.15]) * rng.uniform(0.85, 1.1) + (0, 0 if held else 0.12 * length)
     return Thumb(points, radii, toned(skin, 1.0))
 

@@ -346,11 +346,10 @@ _ROUNDS = {'hands-easy': 2.4, 'shaking': 2.4, 'hands-hard': 10.0, 'conveyor': 1.
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #8b3dbaf6
 _POOL = 4  # Rounds after which hands and cards look the same again
-HAND_CLASSES = tuple(
-    sorted((*DETECTION_GESTURES, 'no_gesture'))
-)  # as `read_hagrid` names those of the samples
+# as `read_hagrid` names those of the samples
+HAND_CLASSES = tuple(sorted((*DETECTION_GESTURES, 'no_gesture')))
 
-
+# %% ../../../nbs/data/synthetic/08_clips.ipynb #71631de1
 class _Studio:
     "Makes the objects of a clip, and keeps their sprites"
 
@@ -372,13 +371,17 @@ class _Studio:
         return self.sprites[key]
 
     def _draw(self, role: Role, seed: tuple) -> Sprite:
+        "Draw what plays a role, with the contrast of the clip; the same seed gives the same sprite"
         w, h = self.size_wh
         number = int(np.random.default_rng(seed).integers(100))
+        span = role.span * h  # pixels
         if role.name == 'id_card':
-            sprite = card_sprite(role.span * h, number % 31 - 15, seed)
+            sprite = card_sprite(span, angle=number % 31 - 15, seed=seed)  # from -15 to 15 degrees
         else:
+            # 1: it moves to the right, -1: to the left
             ahead = np.sign(role.points[1][1] - role.points[0][1])
-            sprite = hand_sprite(role.name, number, role.span * h, seed, 1.1 * max(w, h), ahead)
+            reach = 1.1 * max(w, h)  # an arm that ends outside of the frame, wherever the hand is
+            sprite = hand_sprite(role.name, number, span, seed, reach, away_from=ahead)
         below = sprite.below._replace(image=_with_contrast(sprite.below.image, self.contrast))
         top = sprite.top._replace(image=_with_contrast(sprite.top.image, self.contrast))
         return Sprite(top, below, sprite.mask, sprite.box)

@@ -162,13 +162,13 @@ def at(
     out: float | np.ndarray = 0.0,  # Distance from the surface, in half heights of the head
 ) -> np.ndarray:  # (n, 2) pixels; (2,) for numbers
     "Points on the head"
-    angle, height = np.radians(longitude) + self.yaw, np.asarray(height, dtype=float)
+    height = np.asarray(height, dtype=float)
     girth = np.interp(height, _HEIGHTS, _GIRTHS) + out
     # slices are ellipses, not circles: compute the point on the slice, then turn it by the yaw
     x = self.wide * _HALF_WIDTH * girth * np.sin(np.radians(longitude))
     z = _HALF_DEPTH * girth * np.cos(np.radians(longitude))  # towards us
     x, z = x * np.cos(self.yaw) + z * np.sin(self.yaw), z * np.cos(self.yaw) - x * np.sin(self.yaw)
-    y = height * np.cos(self.pitch) - z * np.sin(self.pitch) + 0 * angle  # of the shape of `longitude` too
+    y = height * np.cos(self.pitch) - z * np.sin(self.pitch)
     return self._to_pixels(*np.broadcast_arrays(x, y))
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #d5bacfdc
@@ -397,6 +397,7 @@ def _paint_mouth(
     inks,  # The colours of `skin_inks`
 ):
     "Lips, and teeth where the mouth is open"
+    # as for `HeadPose.at`: widths are in degrees of longitude, heights from -1 (crown) to 1 (chin)
     t = np.linspace(-1, 1, 9)  # from one corner of the mouth to the other
     arch = 1 - t**2
     width, gape, bow = 17 + 4 * mood.smile, 0.1 * mood.gape, 0.07 * mood.smile * t**2
@@ -464,10 +465,12 @@ def _paint_hat(d: ImageDraw.ImageDraw, face: Face, head: HeadPose):
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #af10a148
 def _lens(
-    face: Face, side: int, dark: bool
+    face: Face,
+    side: int,  # -1 or 1: the left or right lens
+    dark: bool,  # Whether the glasses are sunglasses, whose lenses are larger
 ) -> tuple[np.ndarray, np.ndarray]:  # (16,) each, for `HeadPose.at`
     "Longitudes and heights of the rim of a lens: an ellipse, or a rounded rectangle (a superellipse)"
-    power = 0.6 if face.glasses == 'square' else 1.0
+    power = 0.6 if face.glasses == 'square' else 1.0  # 1 is an ellipse; the smaller, the more angular
     size = 1.1 if dark else 1.0
     x, y = np.cos(_CIRCLE_ANGLES), np.sin(_CIRCLE_ANGLES)
     x, y = np.sign(x) * np.abs(x) ** power, np.sign(y) * np.abs(y) ** power
@@ -482,6 +485,7 @@ def _paint_glasses(
 ):
     "A frame with clear or dark lenses"
     u, ink = head.u, (28, 28, 32) if dark else toned(face.cloth, 0.5)
+    # longitudes are clipped to those the camera sees: beyond 90 degrees from it they are behind the head
     turned = np.degrees(head.yaw)
     for side in (-1, 1):
         longitude, height = _lens(face, side, dark)

@@ -624,14 +624,10 @@ def _place_hand(
     box, size = hand.extent(), np.array(size_wh, dtype=float)
     wh = box[2:] - box[:2]
     for attempt in range(24):
-        scale = (
-            rng.uniform(*span)
-            * (0.72 if name == 'mute' else 1.0)
-            * size.min()
-            / (wh.max() * 1.9)
-            ** 0.5  # between its own size and that of an open hand, so a fist stays smaller
-            * 0.97**attempt
-        )
+        # the geometric mean of its own size and that of an open hand, 1.9, so that a fist stays smaller
+        length = (wh.max() * 1.9) ** 0.5
+        shrink = 0.72 if name == 'mute' else 1.0
+        scale = rng.uniform(*span) * shrink * size.min() / length * 0.97**attempt
         free = size - wh * scale  # negative where the hand is larger than the image
         share = rng.uniform(0.1, 0.9, 2)
         if name == 'mute':
@@ -746,9 +742,8 @@ def _checked_plan(
     classes: Sequence[str],
     people: int,
     seed: int,
-) -> list[
-    tuple[str, int, int]
-]:  # For each image: gesture, number of the person, number of the image for both
+    # For each image: gesture, number of the person, number of the image for both
+) -> list[tuple[str, int, int]]:
     "Spread gestures and people evenly over the images. Raises `VisionRecipesError` for bad arguments"
     for name in classes:
         check_choice('Gesture', name, GESTURES)

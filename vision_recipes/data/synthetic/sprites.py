@@ -7,12 +7,13 @@ __all__ = ['Layer', 'Sprite', 'hand_sprite', 'paste_sprite', 'card_sprite']
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #c87f50da
 from dataclasses import dataclass
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from ...core.errors import check_choice
 from .card_art import card_alpha, DESIGNS, paint_card_face, RATIO, UPRIGHT
-from .hands import GESTURES, make_person, paint_arm, paint_hand, turned_hand
+from .hands import GESTURES, make_person, paint_arm
+from .hands import paint_hand, Person, turned_hand
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #6d8690ee
 class Layer(NamedTuple):
@@ -67,8 +68,15 @@ def _arm_direction(hand, bend: float = 0) -> np.ndarray:  # (2,) unit vector
     return np.array([c * x - s * y, s * x + c * y]) / np.hypot(x, y)
 
 
-def _placed_hand(name: str, person, scale: float, reach: float, left: bool, rng: np.random.Generator):
-    "A hand on a canvas as small as hand and arm allow; the canvas's size, and the bend of the arm, degrees"
+def _placed_hand(
+    name: str,  # The gesture
+    person: Person,
+    scale: float,  # Size of an open hand, pixels
+    reach: float,  # Length of the arm, pixels
+    left: bool,  # Whether it is a left hand
+    rng: np.random.Generator,
+) -> tuple[Any, tuple[int, int], float]:
+    "A hand on a canvas as small as hand and arm allow; the canvas's size; the bend of the arm, degrees"
     hand, bend = turned_hand(name, person, rng, left), rng.normal(0, 7)
     hand = hand.moved(np.eye(2) * scale / _hand_length(hand), 0, scale / _hand_length(hand))
     wrist = (hand.palm[0] + hand.palm[-1]) / 2
@@ -81,9 +89,10 @@ def _placed_hand(name: str, person, scale: float, reach: float, left: bool, rng:
     return hand.moved(np.eye(2), 1 - low, 1), size, bend
 
 
-def _hand_length(hand) -> float:
-    "The longer side of a hand, reduced for long ones as the samples do, so that a fist stays smaller"
+def _hand_length(hand) -> float:  # Of a hand as from `turned_hand`, in its unit
+    "The longer side of a hand as `draw_scene` scales it, so that a fist stays smaller than an open hand"
     x1, y1, x2, y2 = hand.extent()
+    # the geometric mean of its own size and that of an open hand, 1.9
     return (max(x2 - x1, y2 - y1) * 1.9) ** 0.5
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #4e820915

@@ -167,9 +167,10 @@ def recolor(
 ) -> ImageLike:  # The same size, new memory; without operations `image` itself
     """Apply colour operations one after the other, in as few passes as they allow.
 
-    Factors, 1 changes nothing: `Brightness`, `Contrast`, `Saturation`, `Sharpness`. Turns, 0 changes nothing:
-    `Hue`, `ExactHue`. Bits kept, 1 to 8: `Posterize`. The first level that is inverted, 0 to 256: `Solarize`.
-    Without a strength: `Grayscale`, `AutoContrast`, `Equalize`. Levels are clipped once in each pass.
+    The strength is a factor for `Brightness`, `Contrast`, `Saturation` and `Sharpness`; 1 changes nothing. It
+    is a fraction of the colour circle for `Hue` and `ExactHue`; 0 changes nothing. It is the number of bits
+    that `Posterize` keeps, 1 to 8, and the first level that `Solarize` inverts, 0 to 256. `Grayscale`,
+    `AutoContrast` and `Equalize` ignore it. Levels are clipped once in each pass.
     """
     for apply_pass, neighbours in groupby(ops, lambda op: _PASSES[op[0]]):
         image = apply_pass(image, list(neighbours))

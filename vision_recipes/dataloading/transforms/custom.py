@@ -367,7 +367,7 @@ def _check_columns(new: dict, target: dict, shape_hw: tuple[int, int]):
     _check_corners(new['boxes'])
 
 
-def _check_corners(boxes: np.ndarray):
+def _check_corners(boxes: np.ndarray):  # (N, 4)
     "Raise `VisionRecipesError` for a box whose corners are swapped; a box without area is clipped away"
     swapped = np.flatnonzero((boxes[:, 2:] < boxes[:, :2]).any(1))
     if len(swapped):
@@ -599,7 +599,11 @@ def _changed(self: CustomTransform, record, decoded: DecodedImage, rng) -> tuple
     return image, target
 
 
-def _target_in_pixels(image: np.ndarray, target: dict, size_wh: tuple[int, int] | None) -> dict:
+def _target_in_pixels(
+    image: np.ndarray,  # (h, w, 3)
+    target: dict,  # In the pixels of the image at full size
+    size_wh: tuple[int, int] | None,  # The full size; None: that of `image`
+) -> dict:
     "The objects in the pixels of an image that was decoded smaller than `size_wh`; masks are drawn"
     (h, w), size_wh = image.shape[:2], size_wh or image.shape[1::-1]
     geometry = AxisTransform(tuple(size_wh), (w, h), (w / size_wh[0], h / size_wh[1]))

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable, Iterable, Iterator, Sequence
 import numpy as np
 import torch
 from ...core.errors import check_choice, VisionRecipesError
@@ -188,7 +188,7 @@ def plan(
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #69d3006e
 @patch
-def _plan_square(self: DetectionTransform, record, rng) -> DetectionPlan:
+def _plan_square(self: DetectionTransform, record: ImageRecord, rng: np.random.Generator) -> DetectionPlan:
     "Plan an image that fills the whole square"
     geometry = self._draw_moves(record, rng)
     for step in (ResizeMax(self.size), PadSquare()):
@@ -197,7 +197,9 @@ def _plan_square(self: DetectionTransform, record, rng) -> DetectionPlan:
 
 
 @patch
-def _draw_moves(self: DetectionTransform, record, rng) -> AxisTransform | Homography:
+def _draw_moves(
+    self: DetectionTransform, record: ImageRecord, rng: np.random.Generator
+) -> AxisTransform | Homography:
     "Draw the transforms of `moves`, one after the other"
     geometry, boxes = AxisTransform.of(record.size_wh), object_boxes(record.target)
     for step in self.moves:
@@ -206,7 +208,13 @@ def _draw_moves(self: DetectionTransform, record, rng) -> AxisTransform | Homogr
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #a45c9158
 @patch
-def _plan_image(self: DetectionTransform, record, geometry, cell, rng) -> DetectionPlan:
+def _plan_image(
+    self: DetectionTransform,
+    record: ImageRecord,
+    geometry: AxisTransform | Homography,
+    cell: tuple[int, int, int, int] | None,  # As `DetectionPlan.cell`
+    rng: np.random.Generator,
+) -> DetectionPlan:
     "Choose the decoded size from the zoom, and draw the colour operations"
     # the tolerance is for a product that a float puts just above a whole number
     decode_side = math.ceil(max(record.size_wh) * geometry.zoom * MIN_DECODE_RATIO - 1e-6)
@@ -218,15 +226,24 @@ def _plan_image(self: DetectionTransform, record, geometry, cell, rng) -> Detect
 
 
 @patch
-def _plan_mosaic(self: DetectionTransform, records, rng) -> list[DetectionPlan]:
+def _plan_mosaic(
+    self: DetectionTransform,
+    records: Iterable[ImageRecord],  # Four
+    rng: np.random.Generator,
+) -> list[DetectionPlan]:
     "Plan four images that meet at a random point, a quarter of the side or more from the border"
     x, y = rng.integers(self.size // 4, self.size - self.size // 4, 2).tolist()
     cells = _mosaic_cells(self.size, x, y)
     return [self._plan_cell(record, cell, rng) for record, cell in zip(records, cells)]
 
-
+# %% ../../../nbs/dataloading/transforms/06_detection.ipynb #e76e7c84
 @patch
-def _plan_cell(self: DetectionTransform, record, cell, rng) -> DetectionPlan:
+def _plan_cell(
+    self: DetectionTransform,
+    record: ImageRecord,
+    cell: tuple[int, int, int, int],  # Left, top, width and height, pixels
+    rng: np.random.Generator,
+) -> DetectionPlan:
     "Plan one image of a mosaic, with its inner corner at the point where the four images meet"
     left, top, w, h = cell
     resize = ResizeMax(max(1, round(self.size * rng.uniform(*self.mix.zoom))))
@@ -273,7 +290,12 @@ def apply(
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #ae3db6ac
 @patch
-def _apply_square(self: DetectionTransform, image_plan, images, rng) -> tuple[np.ndarray, dict]:
+def _apply_square(
+    self: DetectionTransform,
+    image_plan: DetectionPlan,
+    images: Iterator[DecodedImage],
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, dict]:  # (size, size, 3) uint8 and its target
     "Make a whole square of the next of `images`"
     image, geometry = self._render(image_plan, next(images), rng)
     target = self._move_target(geometry, image_plan.record)
@@ -283,7 +305,7 @@ def _apply_square(self: DetectionTransform, image_plan, images, rng) -> tuple[np
 
 
 @patch
-def _move_target(self: DetectionTransform, geometry, record) -> dict:
+def _move_target(self: DetectionTransform, geometry: AxisTransform | Homography, record: ImageRecord) -> dict:
     "Map the objects of a record to the output, with the settings of this transform"
     limits = self.min_side, self.flip_order, self.point_margin, self.min_visible
     return transform_target(geometry, record.target, *limits)
@@ -291,7 +313,10 @@ def _move_target(self: DetectionTransform, geometry, record) -> dict:
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #8429734d
 @patch
 def _render(
-    self: DetectionTransform, image_plan, decoded, rng
+    self: DetectionTransform,
+    image_plan: DetectionPlan,
+    decoded: DecodedImage,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, AxisTransform | Homography]:
     "Render one image; returns its pixels and the transform snapped to whole pixels"
     step = source_step(decoded, image_plan.record.size_wh)
@@ -303,7 +328,12 @@ def _render(
 
 
 @patch
-def _change_visible(self: DetectionTransform, image, geometry, rng):
+def _change_visible(
+    self: DetectionTransform,
+    image: np.ndarray,  # (H, W, 3) uint8, changed
+    geometry: AxisTransform | Homography,  # From `snap_to_pixels`
+    rng: np.random.Generator,
+):
     "Apply the steps of `colors` that are not a `ColorStep`, in place, to the visible part of the image"
     x1, y1, x2, y2 = map(round, visible(geometry))
     if x2 <= x1 or y2 <= y1:
@@ -314,7 +344,12 @@ def _change_visible(self: DetectionTransform, image, geometry, rng):
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #f348fa5d
 @patch
-def _apply_mosaic(self: DetectionTransform, plan, images, rng) -> tuple[np.ndarray, dict]:
+def _apply_mosaic(
+    self: DetectionTransform,
+    plan: Sequence[DetectionPlan],  # Four, from `_plan_mosaic`
+    images: Iterator[DecodedImage],
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, dict]:  # (size, size, 3) uint8 and the targets of all four as one
     "Make a square of the next four of `images`, each in its cell"
     canvas, targets = np.empty((self.size, self.size, 3), np.uint8), []
     for image_plan in plan:
@@ -324,8 +359,13 @@ def _apply_mosaic(self: DetectionTransform, plan, images, rng) -> tuple[np.ndarr
         targets.append(_shift_target(target, left, top, self.size))
     return canvas, join_targets(targets)
 
-
-def _shift_target(target: dict, left: int, top: int, size: int) -> dict:
+# %% ../../../nbs/dataloading/transforms/06_detection.ipynb #a66109ba
+def _shift_target(
+    target: dict,  # In pixels of the cell
+    left: int,  # Corner of the cell, pixels
+    top: int,
+    size: int,  # Side of the square, pixels
+) -> dict:
     "Move the objects of a cell to the whole square"
     shifted = {**target, 'boxes': target['boxes'] + np.array([left, top] * 2, np.float32)}
     if 'keypoints' in target:
@@ -341,7 +381,8 @@ def _shift_target(target: dict, left: int, top: int, size: int) -> dict:
 def join_targets(targets: Sequence[dict]) -> dict:
     """Join the objects of all targets.
 
-    Other entries come from the first one, without `scale`, `offset` and `size_wh`.
+    Other entries come from the first one. `scale`, `offset` and `size_wh` are left out: they say where a
+    single image lies, and here are several.
     """
     joined = {k: v for k, v in targets[0].items() if k not in ('scale', 'offset', 'size_wh')}
     for k in ('boxes', 'masks', 'keypoints', *OBJECT_KEYS):
@@ -413,7 +454,11 @@ def prepared_wh(self: DetectionTransform, size_wh: tuple[int, int]) -> tuple[int
 
 
 @patch
-def prepare(self: DetectionTransform, image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+def prepare(
+    self: DetectionTransform,
+    image: np.ndarray,  # (h, w, 3) uint8, decoded at full size or smaller
+    size_wh: tuple[int, int],  # Of the image at full size, pixels
+) -> np.ndarray:  # (h, w, 3) uint8
     "Reduce an image to the size that a cache keeps"
     w, h = self.prepared_wh(size_wh)
     return image if image.shape[:2] == (h, w) else fast_resize(image, (h, w))

@@ -211,7 +211,7 @@ def render(
         return part
     return put_on_canvas(part, (x1, y1), geometry.size_wh, pad_value)
 
-
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #3f06bc54
 def _pixel_span(geometry: AxisTransform, step: tuple[float, float], axis: int) -> tuple[int, int, int, int]:
     "Whole pixels of the visible part along `axis`: start and stop in the output, then in the decoded image"
     # after `snap_to_pixels` only errors of floats are rounded away
@@ -219,7 +219,11 @@ def _pixel_span(geometry: AxisTransform, step: tuple[float, float], axis: int) -
     return round(start), round(stop), round(source_start / step[axis]), round(source_stop / step[axis])
 
 
-def _resized_and_changed(part: np.ndarray, shape_hw: tuple[int, int], change: Callable | None) -> np.ndarray:
+def _resized_and_changed(
+    part: np.ndarray,  # (h, w, 3) uint8
+    shape_hw: tuple[int, int],  # Wanted
+    change: Callable | None,  # From an image to one of the same size, such as `recolor` of some operations
+) -> np.ndarray:  # (*shape_hw, 3) uint8
     "Copy, resize and change a part of the image; the change comes first where the part is enlarged"
     h, w = part.shape[:2]
     if change and h * w < shape_hw[0] * shape_hw[1]:
@@ -238,7 +242,9 @@ def object_boxes(target: dict) -> np.ndarray:  # (N, 4) float32; N may be 0
 
 
 def _move_boxes(
-    geometry, boxes: np.ndarray, min_side: float
+    geometry,  # An `AxisTransform` or a `Homography`
+    boxes: np.ndarray,  # (N, 4) XYXY, pixels of the source
+    min_side: float,  # Pixels of the output
 ) -> tuple[np.ndarray, np.ndarray]:  # (N, 4) float32, and (N,) bool: those to keep
     "Map boxes and clip them to what is visible; keep those whose centre is visible and sides are long enough"
     boxes, (x1, y1, x2, y2) = geometry.boxes(boxes), visible(geometry)
@@ -298,15 +304,24 @@ def rasterize_masks(
 _NOTHING = 0, 0, np.zeros((0, 0), bool)  # left, top and pixels of a mask of which nothing is visible
 
 
-def _window(low, high, limit) -> tuple[int, int, int, int]:
-    "The smallest window of whole pixels around the corners `low` and `high`, clipped to `limit`; all XYXY"
+def _window(
+    low: np.ndarray,  # (2,) x, y of the left top corner
+    high: np.ndarray,  # (2,) of the right bottom corner
+    limit: Sequence[int],  # XYXY, whole pixels
+) -> tuple[int, int, int, int]:  # XYXY
+    "The smallest window of whole pixels around two corners, clipped to `limit`"
     x1, y1 = max(math.floor(low[0]), limit[0]), max(math.floor(low[1]), limit[1])
     x2, y2 = min(math.ceil(high[0]), limit[2]), min(math.ceil(high[1]), limit[3])
     return x1, y1, x2, y2
 
-
-def _draw_rings(geometry, masks, m, limit):  # Left, top, (h, w) bool
-    "Draw mask `m` from its outlines, as far as it lies in `limit` (XYXY, whole pixels of the output)"
+# %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #e1c45120
+def _draw_rings(
+    geometry,  # An `AxisTransform` or a `Homography`
+    masks: Masks,
+    m: int,  # The position of the mask
+    limit: Sequence[int],  # XYXY, whole pixels of the output
+) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
+    "Draw mask `m` from its outlines, as far as it lies in `limit`"
     rings = [r for r in geometry.rings(masks.rings_of(m)) if len(r) > 2]  # fewer points have no area
     if not rings:
         return _NOTHING
@@ -315,7 +330,7 @@ def _draw_rings(geometry, masks, m, limit):  # Left, top, (h, w) bool
     return window[0], window[1], fill_rings(rings, window)
 
 
-def _draw_runs(geometry, masks, m, limit):  # Left, top, (h, w) bool
+def _draw_runs(geometry, masks, m, limit) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
     "Draw mask `m` from its run lengths, by nearest-neighbour sampling; otherwise as `_draw_rings(...)`"
     x, y, crop = draw_object(masks, m, geometry.source_wh)  # at full size
     h, w = crop.shape
@@ -400,7 +415,10 @@ def transform_target(
     return {**target, 'boxes': boxes[keep], **{k: v[keep] for k, v in moved.items()}}
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #e3c9543f
-def _visible_share(geometry, boxes: np.ndarray) -> np.ndarray:  # (N,) 0 to 1
+def _visible_share(
+    geometry,  # An `AxisTransform` or a `Homography`
+    boxes: np.ndarray,  # (N, 4) XYXY, pixels of the source
+) -> np.ndarray:  # (N,) 0 to 1
     "Which share of each box of the source the output shows"
     x1, y1, x2, y2 = visible(geometry)
     moved = geometry.boxes(boxes)
@@ -409,7 +427,9 @@ def _visible_share(geometry, boxes: np.ndarray) -> np.ndarray:  # (N,) 0 to 1
     return areas[0] / np.maximum(areas[1], 1e-9)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #5224c8f2
-def _boxes_of_points(geometry, target, margin) -> np.ndarray:  # (N, 4) float32
+def _boxes_of_points(
+    geometry, target: dict, margin: float
+) -> np.ndarray:  # (N, 4) float32 XYXY, pixels of the output
     "Boxes around the points in the output, clipped to what is visible; `margin` as for `points_boxes`"
     visibility, source_boxes = target['keypoints'][..., 2:], object_boxes(target)
     xy = geometry.points(target['keypoints'][..., :2].astype(np.float64))
@@ -621,7 +641,11 @@ def _random_crops(  # Arguments as for `_first_crop`
     return np.concatenate([low, low + wh], 1)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #ce11caaf
-def _largest_iou(crops, boxes, centre) -> np.ndarray:  # (n,)
+def _largest_iou(
+    crops: np.ndarray,  # (n, 4) XYXY
+    boxes: np.ndarray,  # (N, 4) XYXY, N at least 1
+    centre: np.ndarray,  # (N, 2) of the boxes
+) -> np.ndarray:  # (n,)
     "The largest IoU of each crop with a box whose centre is inside; -1 if no centre is inside"
     inside, intersection = True, 1.0
     for axis in (0, 1):  # an axis at a time: NumPy is slow along a last axis of two

@@ -147,9 +147,8 @@ def page_policy(
 ) -> str:  # For the page's `Content-Security-Policy`
     "What the page may load, and the servers it may talk to: its own, and with `cdn` also that of `ORT_CDN`"
     server = ' ' + '/'.join(ORT_CDN.split('/')[:3]) if cdn else ''  # without the path
-    from_memory = (
-        ' blob:' if cdn else ''
-    )  # a script of another server is fetched, checked and run from memory
+    # a script of another server is fetched, checked and run from memory
+    from_memory = ' blob:' if cdn else ''
     rules = {
         'default-src': "'none'",
         'script-src': f"'self' 'wasm-unsafe-eval'{from_memory}",
@@ -218,7 +217,10 @@ OR OTHER DEALINGS IN THE SOFTWARE.
 _PAGE_FILES = ('page.css', 'page.js', 'draw.js', 'worker.js', 'model.js')
 
 
-def _page_html(title: str, cdn: bool) -> str:
+def _page_html(
+    title: str,
+    cdn: bool,  # Whether ONNX Runtime comes from a network of servers (CDN), which the policy must allow
+) -> str:
     "The page with its title and its policy"
     text = static_text('index.html').replace('{{policy}}', html.escape(page_policy(cdn)))
     return text.replace('{{title}}', html.escape(title))

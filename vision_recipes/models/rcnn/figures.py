@@ -107,7 +107,8 @@ def best_proposals(
     return _best_proposals(task, model, figure_image(task, source, i, classes=False), n, min_overlap)
 
 
-def _best_proposals(task, model, seen: FigureImage, n: int, min_overlap: float) -> Proposals:
+def _best_proposals(task: RcnnTask, model: RCNN, seen: FigureImage, n: int, min_overlap: float) -> Proposals:
+    "The `n` proposals with the highest objectness; an IoU of `min_overlap` or more is a match"
     if n < 1:
         raise VisionRecipesError(f'show_proposals: n must be at least 1, but got {n}.')
     _, boxes, objectness = _first_stage(task, model, seen)
@@ -217,6 +218,7 @@ def roi_of(
 
 
 def _roi(task: RcnnTask, model: RCNN, seen: FigureImage, k: int) -> RoI:
+    "What the second stage makes of the object number `k`, the highest score first"
     found = _detected(task, model, seen, k)
     heads, sizes = model.roi_heads, found.features.sizes_hw
     box = found.outputs[0][found.row]
@@ -331,6 +333,7 @@ def point_map(
 
 
 def _point_map(task: RcnnTask, model: RCNN, seen: FigureImage, k: int, point: int | str) -> PointMap:
+    "The heat map of a point, given by number or name, of the object number `k`, the highest score first"
     names = task.labels.skeleton.points
     number = _point_number(names, point)
     found = _detected(task, model, seen, k)
@@ -438,6 +441,7 @@ def _pooled(pool, n: int, channels: int) -> Tensor:  # (n, channels, side, side)
 
 
 def _cost_parts(model: RCNN) -> dict[str, list[tuple[str, ...]]]:
+    "The parts whose cost is shown: name, and the names of the modules that belong to it"
     parts = {
         'backbone': [('backbone.body',)],
         'pyramid': [('backbone.fpn',)],

@@ -27,7 +27,8 @@ class MaskNetwork(RCNN):
     def branch_parts(self):
         return self.roi_heads.mask_roi_pool, self.roi_heads.mask_head, self.roi_heads.mask_predictor
 
-    def branch_loss(self, logits, rois, targets, matched):
+    def branch_loss(self, logits, rois, targets, matched):  # Logits (R, C, 28, 28); as `RCNN.branch_loss`
+        "The mean binary cross-entropy over the pixels of the masks of the objects' own classes"
         masks = [target['masks'] for target in targets]
         labels = [target['labels'] for target in targets]
         return maskrcnn_loss(logits, rois, masks, labels, matched)

@@ -56,6 +56,7 @@ def small_parts(
     body = timm.create_model('resnet10t', channels=channels, stem_width=16, num_classes=0)
     layers = {'layer2': '0', 'layer3': '1', 'layer4': '2'}
     backbone = BackboneWithFPN(body, layers, list(channels[1:]), width, norm_layer=nn.BatchNorm2d)
+    # fewer regions and narrower layers than torchvision's defaults, for a CPU
     return dict(
         backbone=backbone,
         rpn_anchor_generator=AnchorGenerator(tuple((s,) for s in (32, 64, 128, 256)), ((0.5, 1.0, 2.0),) * 4),
@@ -317,7 +318,11 @@ def branch_parts(self: RCNN) -> tuple[nn.Module, nn.Module, nn.Module]:  # Pooli
 
 
 @patch
-def branch_logits(self: RCNN, features: Features, rois: list[Tensor]) -> Tensor:
+def branch_logits(
+    self: RCNN,
+    features: Features,
+    rois: list[Tensor],  # For each image (r, 4) XYXY, pixels of the network's image
+) -> Tensor:  # (R, C, h, w) of all regions: masks of C classes, or heat maps of C points
     "Run the branch on the regions of all images; float32"
     pool, head, predictor = self.branch_parts()
     return predictor(head(pool(features.maps, rois, features.sizes_hw))).float()
@@ -404,8 +409,8 @@ class ExportRcnn(nn.Module):
             return boxes, scores, labels - 1
         return boxes, scores, labels - 1, self.branch_outputs(maps, boxes, labels)
 
-    def branch_outputs(self, maps, boxes, labels):
-        "Masks or heat maps of the objects (N, 4), (N,), also for N = 0"
+    def branch_outputs(self, maps: dict[str, Tensor], boxes: Tensor, labels: Tensor) -> Tensor:
+        "Masks or heat maps of the objects: boxes (N, 4), labels (N,) from 1 on; N may be 0"
         pool, head, predictor = self.model.branch_parts()
         # an extra region, dropped at the end: the head cannot run on none
         rois = torch.cat([boxes, boxes.new_tensor([[0.0, 0.0, 16.0, 16.0]])])
@@ -431,7 +436,12 @@ def proposals(self: ExportRcnn, maps: dict[str, Tensor], shape_hw) -> Tensor:  #
 
 
 @patch
-def _best_candidates(self: ExportRcnn, objectness, deltas, anchors) -> tuple[Tensor, Tensor]:
+def _best_candidates(
+    self: ExportRcnn,
+    objectness: Tensor,  # (A,) logits of the anchors of a level
+    deltas: Tensor,  # (A, 4)
+    anchors: Tensor,  # (A, 4) XYXY, pixels of the network's image
+) -> tuple[Tensor, Tensor]:  # (most, 4) XYXY and (most,) logits
     """Boxes and scores of a level: those with the highest scores, always the same number.
 
     Too few are padded with scores of minus infinity.
@@ -457,6 +467,7 @@ def objects(
     scores = logits.softmax(-1)[:, 1:]
     labels = torch.arange(1, logits.shape[-1], device=scores.device).expand_as(scores).flatten()
     scores = scores.flatten()
+    # 1e-2 pixels: the least side of a box, as in torchvision's `postprocess_detections`
     rows = torch.where((scores > heads.score_thresh) & _large(boxes, 1e-2))[0]
     boxes, scores, labels = boxes[rows], scores[rows], labels[rows]
     rows = apart_nms(boxes, scores, labels, shape_hw, heads.nms_thresh, heads.detections_per_img)
@@ -721,7 +732,7 @@ def infer(self: RcnnTask, model, images):
 
 @patch
 def _without_background(self: RcnnTask, detections: list[Tensor]) -> list[Tensor]:
-    "What `RCNN.detect` finds, with labels from 0 on"
+    "What `RCNN.detect` finds (boxes, scores, labels and what the branch adds), with labels from 0 on"
     boxes, scores, labels, *others = detections
     return [boxes, scores, labels - int(self.network_labels.background), *others]
 

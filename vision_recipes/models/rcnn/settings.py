@@ -68,7 +68,7 @@ def small(self: RcnnSettings) -> bool:
 
 
 @patch
-def check(self: RcnnSettings, names):
+def check(self: RcnnSettings, names: tuple[str, ...]):  # The settings to look at
     "Refuse weights that do not exist"
     if 'weights' in names:
         check_weights(self.weights)

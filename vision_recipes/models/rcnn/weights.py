@@ -123,7 +123,9 @@ def published_rows(
     return names, points
 
 
-def rows_of(file: Path, state: dict[str, Tensor]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def rows_of(
+    file: Path, state: dict[str, Tensor]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:  # Of classes, with the background first; of points
     "Names of the rows of the last layers, as `published_rows`: of the weights of a run, the run's classes"
     if labels := labels_of_run(file):
         return (BACKGROUND, *labels.names), labels.skeleton.points if labels.skeleton else ()

@@ -31,7 +31,7 @@ class ClassificationSettings(Settings):
     label_smoothing: float = setting(0.0, 'share of the target given to the other classes', 0.0, 0.5)
     balance: bool = setting(False, 'weigh rare classes up in the loss')
 
-    def check(self, names):
+    def check(self, names: tuple[str, ...]):  # The settings to look at
         if 'model' in names:
             check_model_name(self.model)
         if 'weights' in names:

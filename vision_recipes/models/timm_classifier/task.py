@@ -179,7 +179,11 @@ def imagenet_names(model: str) -> tuple[str, ...]:  # Empty where timm does not 
     return tuple(f'{name} ({i})' if count[name] > 1 else name for name, i in zip(names, ids))
 
 
-def _classes_of_weights(file: Path, model: str, state: dict[str, Tensor]) -> tuple[str, ...]:
+def _classes_of_weights(
+    file: Path,
+    model: str,  # Name of the network
+    state: dict[str, Tensor],  # Its `state_dict`
+) -> tuple[str, ...]:
     "The class names of weights: those of their run; else ImageNet's if the number fits; empty if unknown"
     if labels := labels_of_run(file):
         return labels.names

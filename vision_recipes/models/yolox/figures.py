@@ -68,6 +68,7 @@ def _by_grid(
     values: np.ndarray,  # (A, ...) of all cells, finest grid first, row by row
     size: int,  # Side of the network's image, pixels
 ) -> list[np.ndarray]:  # Three maps (size / stride, size / stride, ...)
+    "Split the values of all cells into a map for each grid"
     parts = np.split(values, np.cumsum(_grid_counts(size))[:-1])
     sides = [size // stride for stride in STRIDES]
     return [part.reshape(side, side, *part.shape[1:]) for part, side in zip(parts, sides)]
@@ -110,6 +111,7 @@ def grids_over(
 
 
 def _seen_boxes(task: Yolox, source: SourceImage, i: int, k: int | None) -> FigureImage:
+    "An image whose classes do not matter; object `k` must be there, unless it is None"
     seen = figure_image(task, source, i, classes=False)
     if k is not None:
         seen.check_object(k)
@@ -117,6 +119,7 @@ def _seen_boxes(task: Yolox, source: SourceImage, i: int, k: int | None) -> Figu
 
 
 def _grids(seen: FigureImage, k: int | None) -> list[Grid]:
+    "The three grids upon an image, and which of their cells lie in the box of object `k`; None: in none"
     size = seen.pixels.shape[-1]
     inside = np.zeros(sum(_grid_counts(size)), bool)
     if k is not None:
@@ -132,7 +135,8 @@ def _cells_inside(box: Tensor, size: int) -> np.ndarray:  # (1, 1, 4) XYXY -> (A
     "Which cells have their middle in a box, as the assignment decides it"
     cells = make_cells((size, size), box.device)
     objects = GroundTruth.of(box, torch.zeros(1, 1, dtype=torch.int64))
-    lines = near_lines(objects, cells, RULES['paper'])[0, 1, 0]  # (L,) columns and rows within the box
+    # of the first image, [1] the lines inside the box ([0] are the central ones), of the first object
+    lines = near_lines(objects, cells, RULES['paper'])[0, 1, 0]  # (L,) columns and rows
     column, row = cells.lines
     return (lines[column] & lines[row]).numpy()
 
@@ -182,6 +186,7 @@ def _draw_lines(panel: Image.Image, n: int) -> Image.Image:
 
 # %% ../../../nbs/models/yolox/06_figures.ipynb #fc487c00
 def _grid_caption(grid: Grid, with_box: bool) -> str:
+    "How fine a grid is; `with_box`: also how many of its cells lie in the box"
     rows, columns = grid.shape_hw
     lines = [
         f'stride {grid.stride}: {columns} x {rows} = {rows * columns:,} cells',
@@ -202,7 +207,13 @@ def mean_features(
     return _mean_features(task, model, figure_image(task, source, i, classes=False))
 
 
-def _mean_features(task: Yolox, model: YoloX, seen: FigureImage) -> dict[str, list[tuple[int, np.ndarray]]]:
+def _mean_features(
+    task: Yolox,
+    model: YoloX,
+    seen: FigureImage,
+    # By part: the number of channels and the map (h, w) of each level
+) -> dict[str, list[tuple[int, np.ndarray]]]:
+    "The mean over the channels of what backbone and neck put out"
     given = {}
     hooks = [
         model.backbone.backbone.register_forward_hook(lambda m, x, out: given.update(backbone=out)),
@@ -273,9 +284,8 @@ class ObjectCells:
     cell: np.ndarray  # (n,) int64 numbers of cells, rising
     iou: np.ndarray  # (n,) float32, overlap of the cell's predicted box with the object
     candidate: np.ndarray  # (K,) int64 numbers of cells near any object of the image, rising
-    candidate_cost: (
-        np.ndarray
-    )  # (K,) float32, without the surcharge for cells that the object does not prefer
+    # (K,) float32, without the surcharge for cells that the object does not prefer
+    candidate_cost: np.ndarray
     near: np.ndarray  # (K,) bool, whether the candidate is near this object
     preferred: np.ndarray  # (K,) bool, whether the object prefers the candidate: it is near by each criterion
     size: int  # Side of the network's image, pixels
@@ -313,12 +323,14 @@ def assigned_cells(
 
 
 def _seen_objects(task: Yolox, source: Annotations, i: int, k: int | None = None) -> FigureImage:
+    "An annotated image with the classes of the network; object `k`, or any, must be there"
     seen = figure_image(task, source, i)
     seen.check_object(k)
     return seen
 
 
 def _assigned(task: Yolox, model: YoloX, seen: FigureImage) -> list[ObjectCells]:
+    "The cells that the rule of the training gives to each annotated object"
     objects = GroundTruth.of(seen.boxes, seen.labels)
     rule = RULES[task.settings.assignment]
     return cells_of_objects(_predict(task, model, seen), objects, seen.pixels.shape[-1], rule)

@@ -209,6 +209,7 @@ def pair_costs(
     "What it costs to assign each candidate to each object"
     cell, real, iou, prefers = candidates
     cost = _class_cost(predictions, cell, real, labels)
+    # as YOLOX weights them: 3 times the negative logarithm of the IoU; 1e-8 keeps it finite
     return cost.sub_((iou + 1e-8).log_(), alpha=3).add_(prefers.logical_not(), alpha=NON_PREFERRED_COST)
 
 

@@ -81,7 +81,7 @@ def _check_sizes(self: YoloxSettings):
 
 
 @patch
-def check(self: YoloxSettings, names):
+def check(self: YoloxSettings, names: tuple[str, ...]):  # The settings to look at
     "Refuse weights that do not exist"
     from vision_recipes.models.yolox.weights import YOLOX_WEIGHTS
 

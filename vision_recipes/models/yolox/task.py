@@ -55,6 +55,7 @@ def settle_preprocessing(settings: YoloxSettings) -> YoloxSettings:  # With `pre
 
 
 def _known_contract(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`; empty where only the file tells
+    "What the name of the weights, or the run that they lie in, says of their preprocessing"
     weights = settings.weights
     if weights == 'random':
         return 'scratch'
@@ -69,6 +70,7 @@ def _known_contract(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`; em
 
 
 def _contract_in_file(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`
+    "What the file of the weights says of their preprocessing; `VisionRecipesError` where it does not tell"
     file = weights_path(settings.weights)
     state = read_weights(file)
     return contract_of_file(file, recognise(state, str(file)), state)
@@ -296,8 +298,8 @@ def _loss(
     predictions: RawPredictions,
     boxes: Tensor,  # (B, G, 4) XYXY, pixels of the network's image
     labels: Tensor,  # (B, G), -1 for padding
-    shape_hw: tuple[int, int],
-    l1: bool,
+    shape_hw: tuple[int, int],  # Of the network's image
+    l1: bool,  # Whether to add the term `l1`
 ) -> dict[str, Tensor]:
     objects = GroundTruth.of(boxes, labels)
     return yolox_loss(predictions, objects, shape_hw, RULES[self.settings.assignment], l1)
@@ -336,7 +338,11 @@ def distance(self: Yolox, expected, got, kind):  # Lists of outputs: PyTorch's, 
 
 
 @patch
-def _distance_after_nms(self: Yolox, expected, got):
+def _distance_after_nms(
+    self: Yolox,
+    expected: list[np.ndarray],  # Boxes and scores of all cells, from PyTorch
+    got: list[np.ndarray],  # Outputs of the graph with NMS
+) -> dict[str, float]:  # The largest of all images
     "Compare the objects that the graph's NMS keeps with those the runtime's NMS keeps of PyTorch's boxes"
     boxes, scores = expected  # (B, A, 4), (B, C, A), before NMS
     # as the format `decoded`, with an objectness of 1
