@@ -7,13 +7,15 @@ __all__ = ['PredictImages', 'predict_on_ray', 'main']
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #7ffd5402
 import argparse, os, sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Iterator
 from ..core.console import flush_streams, log_info, plural, prepare_streams, put
 from ..core.errors import VisionRecipesError
 from ..core.files import file_hash, read_json, write_json
 from ..core.image_paths import list_images
 from ..runtime.model_card import ModelCard, read_card
+from ..runtime.onnx_session import first_line
 from ..runtime.predictor import Predictor
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #1f6bc2b8
@@ -132,8 +134,8 @@ def predict_on_ray(
 ) -> int:  # How many images were predicted
     """Predict images on Ray, on this machine or on the cluster of `RAY_ADDRESS`.
 
-    Raises `VisionRecipesError` where Ray is missing, for a model or images that cannot be used, and for an
-    output of another model.
+    Raises `VisionRecipesError` where Ray is missing or stops, for a model or images that cannot be used, and
+    for an output of another model.
     """
     ray, out, model = _import_ray(), Path(out).absolute(), Path(model).absolute()
     card = read_card(card) if card else None
@@ -144,18 +146,19 @@ def predict_on_ray(
     remaining = [file for file in files if file not in before]
     log_info(f'{plural(len(files), "image")}, {len(files) - len(remaining):,} of them predicted already')
     if remaining:
-        ray.init(ignore_reinit_error=True)
-        n_parts = -(-len(remaining) // part_size)  # rounded up; Ray writes a file for each
-        paths = ray.data.from_items([{'file': file} for file in remaining], override_num_blocks=n_parts)
-        predictions = paths.map_batches(
-            worker,
-            fn_constructor_args=(str(model), digest, card),
-            fn_constructor_kwargs=options,
-            batch_size=min(batch_size, part_size),
-            compute=ray.data.ActorPoolStrategy(size=workers or int(ray.cluster_resources()['CPU'])),
-        )
-        # the workers hold all processors until the end, but parts are to be written as they come
-        predictions.write_parquet(str(out), ray_remote_args={'num_cpus': 0})
+        with _ray_errors(out):
+            ray.init(ignore_reinit_error=True)
+            n_parts = -(-len(remaining) // part_size)  # rounded up; Ray writes a file for each
+            paths = ray.data.from_items([{'file': file} for file in remaining], override_num_blocks=n_parts)
+            predictions = paths.map_batches(
+                worker,
+                fn_constructor_args=(str(model), digest, card),
+                fn_constructor_kwargs=options,
+                batch_size=min(batch_size, part_size),
+                compute=ray.data.ActorPoolStrategy(size=workers or int(ray.cluster_resources()['CPU'])),
+            )
+            # the workers hold all processors until the end, but parts are to be written as they come
+            predictions.write_parquet(str(out), ray_remote_args={'num_cpus': 0})
     log_info(f'{plural(len(remaining), "image")} predicted into {out}')
     return len(remaining)
 
@@ -169,6 +172,34 @@ def _import_ray():  # The module
         raise VisionRecipesError(f'Ray is not installed ({e}): pip install "vision_recipes[ray]"') from e
     ray.data.DataContext.get_current().enable_progress_bars = sys.stderr.isatty()
     return ray
+
+# %% ../../nbs/deploy/11_on_ray.ipynb #f0936b03
+@contextmanager
+def _ray_errors(out: Path) -> Iterator[None]:
+    "Turn what Ray raises in the block into a `VisionRecipesError` that names the cause"
+    try:
+        yield
+    except Exception as e:  # Ray has dozens of kinds, and raises those of other libraries too
+        cause = _root_cause(e)
+        # one of ours from a worker says all that there is to say
+        text = (
+            str(cause)
+            if isinstance(cause, VisionRecipesError)
+            else f'{type(cause).__name__}: {first_line(cause)}'
+        )
+        raise VisionRecipesError(
+            f'Ray stopped: {text.rstrip(".")}. What was predicted is in {out}; '
+            'the same command goes on there.'
+        ) from e
+
+
+def _root_cause(e: BaseException) -> BaseException:
+    "The first of a chain of errors: Ray wraps one of a worker several times"
+    while cause := getattr(e, 'cause', None) or e.__cause__:
+        if not isinstance(cause, BaseException):
+            break
+        e = cause
+    return e
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #7387ea95
 def main(words: list[str] | None = None) -> int:  # Exit code
