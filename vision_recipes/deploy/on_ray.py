@@ -6,7 +6,7 @@
 __all__ = ['PredictImages', 'predict_on_ray', 'main']
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #7ffd5402
-import argparse, os, sys
+import argparse, os, re, sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterable, Iterator
@@ -180,26 +180,23 @@ def _ray_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except Exception as e:  # Ray has dozens of kinds, and raises those of other libraries too
-        cause = _root_cause(e)
-        # one of ours from a worker says all that there is to say
-        text = (
-            str(cause)
-            if isinstance(cause, VisionRecipesError)
-            else f'{type(cause).__name__}: {first_line(cause)}'
-        )
         raise VisionRecipesError(
-            f'Ray stopped: {text.rstrip(".")}. What was predicted is in {out}; '
+            f'Ray stopped: {_first_cause(e).rstrip(".")}. What was predicted is in {out}; '
             'the same command goes on there.'
         ) from e
 
 
-def _root_cause(e: BaseException) -> BaseException:
-    "The first of a chain of errors: Ray wraps one of a worker several times"
-    while cause := getattr(e, 'cause', None) or e.__cause__:
-        if not isinstance(cause, BaseException):
-            break
-        e = cause
-    return e
+# The last line of a traceback: the error, perhaps with its module, and what it says
+_ERROR_LINE = re.compile(r'^(?:\w+\.)*(\w*(?:Error|Exception)): (.+)', re.MULTILINE)
+
+
+def _first_cause(e: Exception) -> str:
+    "What went wrong first: Ray writes the tracebacks of a worker into its message, the cause before the rest"
+    line = _ERROR_LINE.search(str(e))
+    if line is None:
+        return f'{type(e).__name__}: {first_line(e)}'
+    # one of ours says all that there is to say
+    return line[2] if line[1] == VisionRecipesError.__name__ else f'{line[1]}: {line[2]}'
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #7387ea95
 def main(words: list[str] | None = None) -> int:  # Exit code
