@@ -17,7 +17,7 @@ from typing import Any, Iterator
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from .errors import VisionRecipesError
-from .files import real_kind
+from .files import broken_link, real_kind
 
 # %% ../../nbs/core/06_images.ipynb #058cb3a1
 _SUFFIXES = (
@@ -274,11 +274,7 @@ def _first_bytes(source, n: int = 4096) -> bytes:
 
 def _missing_cause(source) -> str:  # As `_cause`
     "Say that there is no such file, or that it is a link to nothing, as in a repository of git-annex"
-    if not isinstance(source, (str, Path)) or not os.path.islink(source):
-        return 'no such file'
-    target = os.readlink(source)
-    cure = ': run `git annex get`' if 'annex' in target else ''
-    return f'is a link to {target}, which is not there{cure}'
+    return isinstance(source, (str, Path)) and broken_link(source) or 'no such file'
 
 # %% ../../nbs/core/06_images.ipynb #187eea54
 def _open(source) -> Image.Image:

@@ -208,8 +208,12 @@ def match_ids(
 
 # %% ../../nbs/core/13_names.ipynb #5cd3228a
 def same_names(names: Iterable[str]) -> list[list[str]]:
-    "Groups of two or more names that differ only in their spelling, in white space, or in leading zeros"
+    """Groups of two or more names that differ only in their spelling, in white space, or in leading zeros.
+
+    So do characters that only look different: those of full width, ligatures, letters in circles (NFKC).
+    """
     by_key = defaultdict(list)
     for name in names:
-        by_key[re.sub(r'\s', '', id_key(name))].append(name)
+        plain = name if name.isascii() else unicodedata.normalize('NFKC', name)
+        by_key[re.sub(r'\s', '', id_key(plain))].append(name)
     return [group for group in by_key.values() if len(group) > 1]

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Sequence
 import numpy as np
-from .errors import did_you_mean, VisionRecipesError
+from .errors import brief, did_you_mean, VisionRecipesError
 from .names import composed
 from .patching import patch
 
@@ -101,10 +101,14 @@ class Skeleton:
     def __post_init__(self):
         converters = {'points': _point_name, 'sigmas': float, 'pairs': _int_pair, 'edges': _int_pair}
         for name, convert in converters.items():
+            given = getattr(self, name)
             try:
-                object.__setattr__(self, name, tuple(map(convert, getattr(self, name))))
-            except OverflowError as e:  # readers of files catch ValueError and TypeError; it is neither
+                object.__setattr__(self, name, tuple(map(convert, given)))
+            except OverflowError as e:
                 raise VisionRecipesError(f'{name}: holds a number that is too large ({e}).') from e
+            except (TypeError, ValueError) as e:
+                wanted = _WANTED.get(name, 'pairs of positions')
+                raise VisionRecipesError(f'{name} must hold {wanted}, but is {brief(given)} ({e}).') from e
         if not self.sigmas:
             object.__setattr__(self, 'sigmas', (SIGMA,) * len(self.points))
         _check_points(self)
@@ -125,6 +129,9 @@ class Skeleton:
         return cls(d['points'], d.get('pairs', ()), d.get('edges', ()), d.get('sigmas', ()))
 
 # %% ../../nbs/core/09_skeleton.ipynb #47f07089
+_WANTED = {'points': 'names', 'sigmas': 'numbers'}  # What a field of `Skeleton` holds, for a message
+
+
 def _point_name(name) -> str:
     "A name with its accents in Unicode's composed form, so that equal names compare equal"
     return composed(str(name))

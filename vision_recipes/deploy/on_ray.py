@@ -6,14 +6,16 @@
 __all__ = ['PredictImages', 'predict_on_ray', 'main']
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #7ffd5402
-import argparse, os, sys
+import argparse, os, re, sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Iterator
 from ..core.console import flush_streams, log_info, plural, prepare_streams, put
 from ..core.errors import VisionRecipesError
 from ..core.files import file_hash, read_json, write_json
 from ..core.image_paths import list_images
 from ..runtime.model_card import ModelCard, read_card
+from ..runtime.onnx_session import first_line
 from ..runtime.predictor import Predictor
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #1f6bc2b8
@@ -131,8 +133,8 @@ def predict_on_ray(
 ) -> int:  # How many images were predicted
     """Predict images on Ray, on this machine or on the cluster of `RAY_ADDRESS`.
 
-    Raises `VisionRecipesError` where Ray is missing, for a model or images that cannot be used, and for an
-    output of another model.
+    Raises `VisionRecipesError` where Ray is missing or stops, for a model or images that cannot be used, and
+    for an output of another model.
     """
     ray, out, model = _import_ray(), Path(out).absolute(), Path(model).absolute()
     card = read_card(card) if card else None
@@ -143,18 +145,19 @@ def predict_on_ray(
     remaining = [file for file in files if file not in before]
     log_info(f'{plural(len(files), "image")}, {len(files) - len(remaining):,} of them predicted already')
     if remaining:
-        ray.init(ignore_reinit_error=True)
-        n_parts = -(-len(remaining) // part_size)  # rounded up; Ray writes a file for each
-        paths = ray.data.from_items([{'file': file} for file in remaining], override_num_blocks=n_parts)
-        predictions = paths.map_batches(
-            worker,
-            fn_constructor_args=(str(model), digest, card),
-            fn_constructor_kwargs=options,
-            batch_size=min(batch_size, part_size),
-            compute=ray.data.ActorPoolStrategy(size=workers or int(ray.cluster_resources()['CPU'])),
-        )
-        # the workers hold all processors until the end, but parts are to be written as they come
-        predictions.write_parquet(str(out), ray_remote_args={'num_cpus': 0})
+        with _ray_errors(out):
+            ray.init(ignore_reinit_error=True)
+            n_parts = -(-len(remaining) // part_size)  # rounded up; Ray writes a file for each
+            paths = ray.data.from_items([{'file': file} for file in remaining], override_num_blocks=n_parts)
+            predictions = paths.map_batches(
+                worker,
+                fn_constructor_args=(str(model), digest, card),
+                fn_constructor_kwargs=options,
+                batch_size=min(batch_size, part_size),
+                compute=ray.data.ActorPoolStrategy(size=workers or int(ray.cluster_resources()['CPU'])),
+            )
+            # the workers hold all processors until the end, but parts are to be written as they come
+            predictions.write_parquet(str(out), ray_remote_args={'num_cpus': 0})
     log_info(f'{plural(len(remaining), "image")} predicted into {out}')
     return len(remaining)
 
@@ -168,6 +171,31 @@ def _import_ray():  # The module
         raise VisionRecipesError(f'Ray is not installed ({e}): pip install "vision_recipes[ray]"') from e
     ray.data.DataContext.get_current().enable_progress_bars = sys.stderr.isatty()
     return ray
+
+# %% ../../nbs/deploy/11_on_ray.ipynb #f0936b03
+@contextmanager
+def _ray_errors(out: Path) -> Iterator[None]:
+    "Turn what Ray raises in the block into a `VisionRecipesError` that names the cause"
+    try:
+        yield
+    except Exception as e:  # Ray has dozens of kinds, and raises those of other libraries too
+        raise VisionRecipesError(
+            f'Ray stopped: {_first_cause(e).rstrip(".")}. What was predicted is in {out}; '
+            'the same command goes on there.'
+        ) from e
+
+
+# The last line of a traceback: the error, perhaps with its module, and what it says
+_ERROR_LINE = re.compile(r'^(?:\w+\.)*(\w*(?:Error|Exception)): (.+)', re.MULTILINE)
+
+
+def _first_cause(e: Exception) -> str:
+    "What went wrong first: Ray writes the tracebacks of a worker into its message, the cause before the rest"
+    line = _ERROR_LINE.search(str(e))
+    if line is None:
+        return f'{type(e).__name__}: {first_line(e)}'
+    # one of ours says all that there is to say
+    return line[2] if line[1] == VisionRecipesError.__name__ else f'{line[1]}: {line[2]}'
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #7387ea95
 def main(words: list[str] | None = None) -> int:  # Exit code

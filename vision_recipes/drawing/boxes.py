@@ -18,6 +18,7 @@ from vision_recipes.drawing.canvas import (
     find_font,
     fit_text,
     instance_colors,
+    letters_in_grid,
 )
 from .canvas import grid, INK, LEAST_LETTERS, line_and_font_size
 from .canvas import line_height, name_of_class, PAPER
@@ -44,6 +45,7 @@ def draw_boxes(
     texts: Sequence[str] | None = None,  # A label each; '': this box has none
     colors: Sequence[RGB] | None = None,  # One a box; None: `RIGHT`
     dashed: bool = False,  # As the truth is drawn, rather than a prediction; labels then stand below
+    letters: float = 1.0,  # Height of the labels, as a share of the usual one
 ) -> Image.Image:  # A new image
     """Draw boxes with labels; lines and letters grow with the image.
 
@@ -63,7 +65,7 @@ def draw_boxes(
             _draw_dashes(draw, box, color, width)
         else:
             draw.rectangle(box, outline=color, width=width)
-    return draw_box_labels(image, boxes, texts, colors, below=dashed) if texts else image
+    return draw_box_labels(image, boxes, texts, colors, dashed, letters) if texts else image
 
 # %% ../../nbs/drawing/02_boxes.ipynb #cfeae092
 def _legend_places(
@@ -90,7 +92,7 @@ def legend(
     colors: Sequence[RGB],  # One a name
 ) -> Image.Image:  # A new image, higher than `image`
     "Add lines with coloured squares and their names below an image"
-    size = max(LEAST_LETTERS, image.width // 45)  # of letters and squares, pixels
+    size = max(LEAST_LETTERS, image.width // 40)  # of letters and squares, pixels
     font = find_font(size, ''.join(map(str, names)))
     texts = [fit_text(shorten(str(name)), font, image.width - 3 * size) for name in names]
     places = _legend_places(texts, font, image.width, size)
@@ -138,6 +140,11 @@ class TileStyle(NamedTuple):
     class_names: Sequence[str]
     colors: Sequence[RGB] | None  # One a class; None: one an object
     min_score: float = 0.0  # Leave out objects with a lower score
+    letters: float = 1.0  # Height of labels, as a share of the usual one
+
+    def for_grid(self, n: int) -> 'TileStyle':
+        "With letters that can be read on a phone in a grid of `n` tiles"
+        return self._replace(letters=letters_in_grid(n, _tile_side(n)))
 
     def color(self, label: int) -> RGB:
         "The colour of a class id; after the last colour they begin anew"
@@ -183,6 +190,11 @@ def is_crowded(n_objects: int, size_wh: tuple[int, int]) -> bool:
     return 25 * n_objects > max(size_wh)  # less than 25 pixels of the longer side for each
 
 # %% ../../nbs/drawing/02_boxes.ipynb #889b550f
+def _tile_side(n: int) -> int:  # Pixels
+    "Side of each of the `n` tiles of a grid"
+    return 480 if n < 3 else 320 if n < 10 else 240
+
+
 def _resized_to(image: Image.Image, longest: int) -> Image.Image:
     "Resize an image so that its longer side has `longest` pixels"
     size_wh = tuple(max(1, round(side * longest / max(image.size))) for side in image.size)
@@ -205,7 +217,7 @@ def truth_grid(
             f'{n} images need as many predictions and truths, but got {len(predictions)} and '
             f'{None if truths is None else len(truths)}.'
         )
-    tile = 480 if n < 3 else 320 if n < 10 else 240  # side, pixels
+    tile = _tile_side(n)
     tiles = []
     for image, prediction, truth in zip(images, predictions, truths or [None] * n):
         tiles.append(draw_tile(_resized_to(image, tile), prediction, truth))
@@ -272,7 +284,7 @@ def _box_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle)
     # all labels at once, so that none covers another
     boxes = np.clip(np.concatenate([true_boxes, pred_boxes[::-1]]) * scale, 0, np.tile(image.size, 2))
     is_truth = [True] * len(missed) + [False] * len(texts)
-    draw_box_labels(image, boxes, missed + texts, true_colors + pred_colors, is_truth)
+    draw_box_labels(image, boxes, missed + texts, true_colors + pred_colors, is_truth, style.letters)
     return verdict(image, owner, None if truth is None else len(true_labels))
 
 # %% ../../nbs/drawing/02_boxes.ipynb #88e217b3
@@ -289,5 +301,5 @@ def detection_grid(
 
     The caption of an image counts the objects that were found and the boxes that are wrong.
     """
-    style = TileStyle(class_names, colors or class_colors(len(class_names)), min_score)
+    style = TileStyle(class_names, colors or class_colors(len(class_names)), min_score).for_grid(len(images))
     return class_grid(images, predictions, truths, style, _box_tile)

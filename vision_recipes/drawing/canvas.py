@@ -7,8 +7,8 @@ __all__ = ['RGB', 'INK', 'PAPER', 'FAINT', 'RIGHT', 'WRONG', 'INSTANCE_COLORS', 
            'to_jpeg', 'small_image', 'Shown', 'show', 'class_colors', 'instance_colors', 'readable_on', 'find_font',
            'shorten', 'text_width', 'line_height', 'fit_text', 'letters_that_fit', 'line_and_font_size',
            'draw_text_line', 'label_layout', 'draw_label', 'draw_box_labels', 'caption', 'check_one_each',
-           'empty_chart', 'grid', 'before_after', 'name_of_class', 'draw_prediction', 'verdict_color',
-           'prediction_grid']
+           'empty_chart', 'letters_in_grid', 'grid', 'before_after', 'name_of_class', 'draw_prediction',
+           'verdict_color', 'prediction_grid']
 
 # %% ../../nbs/drawing/01_canvas.ipynb #c5c95e7f
 import colorsys, importlib.util, io, math
@@ -329,6 +329,7 @@ def draw_box_labels(
     colors: Sequence[RGB],  # One a box
     # True: prefer the place below the box to the one above it; or a value for each box
     below: bool | Sequence[bool] = False,
+    letters: float = 1.0,  # Their height, as a share of the usual one; less in a crowd
 ) -> Image.Image:  # `image`
     """Write labels beside their boxes, each where it hides least of the objects.
 
@@ -339,7 +340,7 @@ def draw_box_labels(
     taken = np.zeros((0, 4))  # XYXY of the labels drawn so far
     is_below = [below] * len(boxes) if isinstance(below, bool) else below
     n_left_out = 0
-    letters = 1.0 if sum(map(bool, texts)) <= _CROWD else _CROWD_LETTERS
+    letters *= 1.0 if sum(map(bool, texts)) <= _CROWD else _CROWD_LETTERS
     for i in reversed(range(len(boxes))):
         if not texts[i]:
             continue
@@ -498,17 +499,29 @@ def _tile(image: ImageLike, side: int) -> Image.Image:
     return out
 
 # %% ../../nbs/drawing/01_canvas.ipynb #1b3d7c5c
+_LETTERS_ACROSS = 40  # How often the height of letters goes into the width: 10 pixels on a phone's 390
+
+
 def _caption_letters(captions: Sequence[str] | None, tile: int, width: int, marked: bool) -> int:
     "Height of the letters below tiles in a grid `width` pixels wide: a fortieth of it, where captions fit"
     lines = [line for text in captions or [] for line in str(text).split('\n')]
     lines = ['W' + line for line in lines] if marked else lines  # room for a tick or a cross
-    return letters_that_fit(lines, tile - 4, max(LEAST_LETTERS, tile // 12), width // 40)
+    return letters_that_fit(lines, tile - 4, max(LEAST_LETTERS, tile // 12), width // _LETTERS_ACROSS)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #b0371625
 def _n_columns(n: int, columns: int | None, tile: int) -> int:
     "The `columns` asked for; where None, about 1.5 times as many as rows, but not wider than 1000 pixels"
     most = max(1, 1000 // tile)
     return max(1, min(n, columns or min(math.ceil(math.sqrt(1.5 * n)), most)))
+
+
+def letters_in_grid(
+    n: int,  # Images of a grid that chooses its columns
+    tile: int,  # As for `grid`
+) -> float:  # For `draw_box_labels`, as a share of the usual height
+    "How much larger the letters in a tile must be, so that they are as high as those of the captions"
+    width = _n_columns(n, None, tile) * (tile + max(4, tile // 20))
+    return max(1.0, width / _LETTERS_ACROSS / line_and_font_size((tile, tile))[1])
 
 
 def _n_lines(captions: Sequence[str] | None) -> int:

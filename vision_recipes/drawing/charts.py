@@ -15,6 +15,7 @@ from ..core.errors import VisionRecipesError
 from .canvas import class_colors, empty_chart, RGB, RIGHT, shorten, WRONG
 
 # %% ../../nbs/drawing/04_charts.ipynb #746272d7
+_POINTS = 12  # Height of letters in a chart 640 pixels wide: 10 pixels where a phone shows it on 390
 # matplotlib's settings for all charts
 _STYLE = {
     'text.parse_math': False,
@@ -23,10 +24,9 @@ _STYLE = {
     'axes.edgecolor': '#888888',
     'xtick.color': '#444444',
     'ytick.color': '#444444',
-    'axes.titlesize': 11,
+    'axes.titlesize': 'medium',
     'axes.titleweight': 'bold',
     'axes.titlelocation': 'left',
-    'font.size': 9.5,
     'legend.frameon': False,
     'axes.grid.axis': 'y',
     'grid.color': '#e6e6e6',
@@ -42,12 +42,16 @@ def _chart(
     columns: int = 1,  # Axes side by side
     rows: int = 1,  # Axes below each other
 ):  # As context: the matplotlib figure; its axes, (rows * columns,); a list for the image
-    "Draw a matplotlib figure without changing its global state; the list holds the image after the block"
+    """Draw a matplotlib figure without changing its global state; the list holds the image after the block.
+
+    On a phone the whole width is shown on 390 pixels, so letters grow with it.
+    """
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with warnings.catch_warnings(), style.context(['default', _STYLE]):
+    letters = {'font.size': _POINTS * min(1.5, max(1, width / 6.4))}
+    with warnings.catch_warnings(), style.context(['default', _STYLE, letters]):
         warnings.simplefilter('ignore')  # letters that no font has
         fig = Figure(figsize=(width, height), dpi=100, layout='constrained')
         canvas = FigureCanvasAgg(fig)
@@ -73,7 +77,7 @@ def _draw_bar_labels(ax, values: np.ndarray, lengths: np.ndarray):  # (n,) each
     "Write the value of each bar beside its end; `lengths` are the values, 0 where they are not finite"
     for y, (value, length) in enumerate(zip(values, lengths)):
         xy = max(length, 0), y
-        ax.annotate(_bar_label(value), xy, (4, 0), textcoords='offset points', va='center', fontsize=8.5)
+        ax.annotate(_bar_label(value), xy, (4, 0), textcoords='offset points', va='center')
 
 # %% ../../nbs/drawing/04_charts.ipynb #bc278995
 def bar_chart(
@@ -92,7 +96,7 @@ def bar_chart(
         return empty_chart('nothing to show', 160)
     lengths = np.where(np.isfinite(values), values, 0)
     color = [_as_float_rgb(c) for c in colors] if colors else '#0072b2'
-    with _chart(width=7, height=1 + 0.25 * n) as (_, (ax,), images):
+    with _chart(width=6.4, height=1 + 0.28 * n) as (_, (ax,), images):
         ax.barh(np.arange(n), lengths, height=0.72, color=color)
         _draw_bar_labels(ax, values, lengths)
         ax.set_yticks(np.arange(n), [shorten(str(name)) for name in names])
@@ -180,6 +184,14 @@ def _draw_best(ax, x: float, label: str):
     ax.axvline(x, color='#888888', linewidth=1, linestyle=(0, (2, 2)), label=label)
 
 # %% ../../nbs/drawing/04_charts.ipynb #91af37e7
+def _draw_legend_below(ax):
+    "Draw a legend below an axis, where it covers no line: its entries side by side where they fit"
+    labels = ax.get_legend_handles_labels()[1]
+    columns = 2 if max(map(len, labels)) <= 8 else 1
+    # the distance is that of the numbers and the name of the axis, in heights of a letter
+    ax.legend(ncols=columns, loc='upper center', bbox_to_anchor=(0.5, 0), borderaxespad=3.2, handlelength=1.6)
+
+
 def _draw_panel(ax, epoch: np.ndarray, columns: dict, panel: _Panel):
     "Draw the lines of a panel over the epochs, its best epoch and a legend"
     from matplotlib.ticker import MaxNLocator
@@ -192,8 +204,7 @@ def _draw_panel(ax, epoch: np.ndarray, columns: dict, panel: _Panel):
     ax.grid(True)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     if len(panel.names) > 1 or panel.best is not None:
-        # below the panel, because inside it the legend could cover a line
-        ax.legend(fontsize=8.5, ncols=2, loc='upper center', bbox_to_anchor=(0.5, -0.2))
+        _draw_legend_below(ax)
 
 # %% ../../nbs/drawing/04_charts.ipynb #540a5261
 def curves(
@@ -221,7 +232,7 @@ def curves(
     panels = [panel for panel in panels if panel.names]
     across = min(2, len(panels))  # two, because three would be too small to read on a phone
     rows = math.ceil(len(panels) / across)
-    with _chart(3.2 * across, 2.9 * rows, across, rows) as (_, axes, images):
+    with _chart(3.2 * across, 3.2 * rows, across, rows) as (_, axes, images):
         for ax, panel in zip(axes, panels):
             _draw_panel(ax, epoch, columns, panel)
         for ax in axes[len(panels) :]:
@@ -238,7 +249,7 @@ def lr_chart(
     "Loss against learning rate, as `training.lr_find` tries them"
     if not len(rates):
         return empty_chart('no learning rate was tried', 160)
-    with _chart(6, 3.2) as (_, (ax,), images):
+    with _chart(6.4, 3.6) as (_, (ax,), images):
         ax.plot(rates, losses, color='#bbbbbb', linewidth=1, label='loss of a batch')
         ax.plot(rates, smoothed, color=_LINE_COLORS[0], linewidth=2, label='smoothed')
         if math.isfinite(suggestion):
@@ -252,7 +263,7 @@ def lr_chart(
         ax.xaxis.set_major_formatter('{x:.0e}')
         ax.xaxis.set_minor_formatter('')
         ax.grid(True)
-        ax.legend(fontsize=8.5)
+        ax.legend()
     return images[0]
 
 # %% ../../nbs/drawing/04_charts.ipynb #a0df74d0
@@ -344,11 +355,11 @@ def confusion_matrix(
     share = matrix / np.maximum(1, matrix.sum(1, keepdims=True))  # (C, C), of the true class
     names = [shorten(str(name), 20) for name in class_names]
     cell = _cell_inches(n)
-    letter = 0.09  # inches, the mean width of one
+    letter = 0.12  # inches, the mean width of one
     inches = n * cell + letter * max(map(len, names), default=1)  # the cells, and the names beside them
-    # 0.7 and 0.8 inches are for the title and the names of the axes; few classes need room for it, too
-    with _chart(max(3.6, inches + 0.7), max(2.8, inches + 0.8)) as (_, (ax,), images):
-        font_size = min(11, 14.5 * cell)  # points: a count and a percentage fit into a cell
+    # 0.9 inches and 1 inch are for the title and the names of the axes; few classes need room for it, too
+    with _chart(max(4, inches + 0.9), max(3, inches + 1)) as (_, (ax,), images):
+        font_size = min(13, 20 * cell)  # points: a count and a percentage fit into a cell
         _draw_cells(ax, matrix, share, font_size)
         ax.set_xticks(range(n), names, rotation=90 if n > 4 else 0)
         ax.set_yticks(range(n), names)
@@ -369,9 +380,10 @@ def _draw_class_lines(ax, values: np.ndarray, shown: np.ndarray, names: Sequence
 
 
 def _draw_class_legend(fig, ax):
-    "Draw one legend beside all charts, with the lines of `ax`"
+    "Draw one legend below all charts, with the lines of `ax`"
     handles, labels = ax.get_legend_handles_labels()
-    fig.legend(handles, labels, loc='outside right upper', fontsize=8)
+    columns = 3 if max(map(len, labels)) <= 14 else 2
+    fig.legend(handles, labels, loc='outside lower center', ncols=columns, handlelength=1.6)
 
 
 _MAX_LINES = 20  # Classes with a line of their own
@@ -414,13 +426,13 @@ def precision_charts(
             f'{n} class names need as many curves, but got {len(precision)} and {len(f1)}.'
         )
     colors = colors or class_colors(n)
-    recall_label = 'share of objects found (recall)'
+    recall_label = 'recall (share found)'
     thresholds = np.linspace(0, 1, len(overall_f1))
     shown = _best_and_worst(precision)
-    with _chart(7.6, 3.4, 2) as (fig, (left, right), images):
+    with _chart(6.4, 3.6 + 0.13 * len(shown), 2) as (fig, (left, right), images):
         _draw_class_lines(left, precision, shown, class_names, colors)
         _draw_mean(left, precision, shown)
-        left.set(title='Precision by recall', xlabel=recall_label, ylabel='share of boxes that are right')
+        left.set(title='Precision by recall', xlabel=recall_label, ylabel='precision (share right)')
         _draw_class_lines(right, f1, shown, class_names, colors)
         right.plot(thresholds, overall_f1, color='#222222', linewidth=2.4, label='all classes')
         if best is not None:

@@ -10,8 +10,8 @@ from typing import Any, Sequence
 import numpy as np
 from PIL import Image
 from .boxes import draw_boxes
-from .canvas import caption, draw_box_labels, INK, instance_colors, line_and_font_size
-from .canvas import name_of_class, PAPER, RIGHT, WRONG
+from .canvas import draw_box_labels, grid, INK, instance_colors, letters_in_grid
+from .canvas import line_and_font_size, name_of_class, RIGHT, WRONG
 from .charts import _as_float_rgb, _chart, _LINE_COLORS
 
 # %% ../../nbs/drawing/06_detection_steps.ipynb #90210e0b
@@ -30,7 +30,7 @@ def ranked_rows(
 
 
 _COLUMNS = ('rank', 'score', 'right', 'precision', 'recall')
-_COLUMN_X = (0.06, 0.24, 0.42, 0.66, 0.9)  # of their middles, 0 to 1
+_COLUMN_X = (0.05, 0.23, 0.42, 0.67, 0.92)  # of their middles, 0 to 1
 
 
 def _draw_ranking(ax, ranked: Any, n: int):
@@ -39,15 +39,15 @@ def _draw_ranking(ax, ranked: Any, n: int):
     ax.set(xlim=(0, 1), ylim=(n + 1.6, -0.4))
     ax.set_axis_off()
     for x, name in zip(_COLUMN_X, _COLUMNS):
-        ax.text(x, 0, name, ha='center', fontsize=8.5, weight='bold')
+        ax.text(x, 0, name, ha='center', fontsize='small', weight='bold')
     for y, row in enumerate(rows, 1):
         color = RIGHT if ranked.right[y - 1] else WRONG
         for x, text in zip(_COLUMN_X, row):
             shown = color if text in '✓✗' else INK
-            ax.text(x, y, text, ha='center', fontsize=8.5, color=_as_float_rgb(shown))
+            ax.text(x, y, text, ha='center', color=_as_float_rgb(shown))
     left = len(ranked.scores) - len(rows)
     if left:
-        ax.text(0.5, n + 1, f'and {left:,} more', ha='center', fontsize=8.5, color='#777777')
+        ax.text(0.5, n + 1, f'and {left:,} more', ha='center', color='#666666')
 
 # %% ../../nbs/drawing/06_detection_steps.ipynb #feeaa59b
 def show_ap(
@@ -57,10 +57,10 @@ def show_ap(
     "The ranked list of a class beside its precision-recall curve, with the envelope and AP"
     shown = max(1, min(rows, len(ranked.scores)))
     levels = np.linspace(0, 1, len(ranked.envelope))
-    with _chart(7.2, max(3.6, 1.1 + 0.2 * shown), 2) as (_, (left, right), images):
-        left.get_gridspec().set_width_ratios([1, 1.25])
+    with _chart(6.4, max(4, 1.3 + 0.22 * shown), 2) as (_, (left, right), images):
+        left.get_gridspec().set_width_ratios([1.15, 1])
         boxes = f'{len(ranked.scores):,} boxes for {ranked.n_true:,} objects'
-        left.set_title(f'{ranked.class_name}: {boxes}')
+        left.set_title(f'{ranked.class_name}:\n{boxes}')
         _draw_ranking(left, ranked, shown)
         right.fill_between(
             levels,
@@ -83,11 +83,11 @@ def show_ap(
         if len(ranked.scores) <= 60:
             colors = [_as_float_rgb(RIGHT if ok else WRONG) for ok in ranked.right]
             right.scatter(ranked.recall, ranked.precision, 16, color=colors, zorder=3)
-        right.set_title(f'AP {ranked.ap:.3f} at IoU {ranked.iou:g}')
-        right.set(xlabel='recall: share of objects found', ylabel='precision: share of boxes right')
+        right.set_title(f'AP {ranked.ap:.3f}\nat IoU {ranked.iou:g}')
+        right.set(xlabel='recall (share found)', ylabel='precision (share right)')
         right.set(xlim=(-0.01, 1.02), ylim=(0, 1.05))
         right.grid(True)
-        right.legend(fontsize=8.5, loc='lower left')
+        right.legend(loc='lower left')
     return images[0]
 
 # %% ../../nbs/drawing/06_detection_steps.ipynb #5f8ce622
@@ -98,7 +98,9 @@ def group_colors(candidates: Any) -> list[tuple[int, int, int]]:  # RGB 0-255, o
     return [colors[i if owner < 0 else int(owner)] for i, owner in enumerate(candidates.owner)]
 
 
-def _draw_candidates(image: Image.Image, c: Any, boxes: np.ndarray, colors: Sequence) -> Image.Image:
+def _draw_candidates(
+    image: Image.Image, c: Any, boxes: np.ndarray, colors: Sequence, letters: float
+) -> Image.Image:
     "Draw all boxes (N, 4), those that are removed thin and dark-edged, with their overlap"
     from PIL import ImageDraw
 
@@ -109,18 +111,11 @@ def _draw_candidates(image: Image.Image, c: Any, boxes: np.ndarray, colors: Sequ
         draw.rectangle(boxes[i].tolist(), outline=colors[i], width=max(1, width // 2))
     image = draw_boxes(image, boxes[kept], None, [colors[i] for i in kept])
     texts = [f'IoU {c.iou[i]:.2f}' for i in removed[::-1]]
-    return draw_box_labels(image, boxes[removed[::-1]], texts, [colors[i] for i in removed[::-1]])
+    return draw_box_labels(
+        image, boxes[removed[::-1]], texts, [colors[i] for i in removed[::-1]], letters=letters
+    )
 
 # %% ../../nbs/drawing/06_detection_steps.ipynb #d6dcdd71
-def _side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
-    "Two images of one size beside each other"
-    gap = 8  # pixels
-    out = Image.new('RGB', (left.width + gap + right.width, left.height), PAPER)
-    out.paste(left)
-    out.paste(right, (left.width + gap, 0))
-    return out
-
-
 def show_nms(
     image: Image.Image,
     candidates: Any,  # A `runtime.Candidates` of this image, from `runtime.find_candidates`
@@ -137,9 +132,12 @@ def show_nms(
     texts = [
         f'{name_of_class(class_names, int(candidates.labels[i]))} {candidates.scores[i]:.0%}' for i in kept
     ]
-    before = _draw_candidates(small, candidates, boxes, colors)
-    after = draw_boxes(small, boxes[kept], texts, [colors[i] for i in kept])
+    letters = letters_in_grid(2, tile)
+    before = _draw_candidates(small, candidates, boxes, colors, letters)
+    after = draw_boxes(small, boxes[kept], texts, [colors[i] for i in kept], letters=letters)
     lowest = f'{candidates.scores.min():.2f}' if len(candidates.scores) else 'the threshold'
-    before = caption(before, f'before: {len(boxes)} boxes with scores from {lowest} on')
-    after = caption(after, f'after: {len(kept)} kept; IoU above {candidates.threshold:g} removes')
-    return _side_by_side(before, after)
+    captions = [
+        f'before: {len(boxes)} boxes,\nscores from {lowest} on',
+        f'after: {len(kept)} kept,\nIoU limit {candidates.threshold:g}',
+    ]
+    return grid([before, after], captions, columns=2, tile=tile)

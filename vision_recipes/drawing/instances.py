@@ -110,6 +110,7 @@ def draw_masks(
     colors: Sequence[RGB] | None = None,  # One a mask; None: `instance_colors`
     # As the truth is drawn, rather than a prediction: no tint, and labels below
     dashed: bool = False,
+    letters: float = 1.0,  # Height of the labels, as a share of the usual one
 ) -> Image.Image:  # A new image
     "Draw masks with outlines and labels; lines and letters grow with the image"
     crops = masks if isinstance(masks, MaskCrops) else MaskCrops.of(masks)
@@ -128,7 +129,7 @@ def draw_masks(
     if not texts:
         return image
     texts = [text if window.any() else '' for text, (_, _, window) in zip(texts, windows)]
-    return draw_box_labels(image, boxes, texts, colors, below=dashed)
+    return draw_box_labels(image, boxes, texts, colors, dashed, letters)
 
 # %% ../../nbs/drawing/03_instances.ipynb #018d5b56
 class _Point(NamedTuple):
@@ -284,14 +285,16 @@ def _draw_shown(
     shown: _Shown,  # Positions, texts and colours of the objects
     skeleton: Skeleton | None,
     names: bool = False,  # Write the points' names
+    letters: float = 1.0,  # Height of the labels, as a share of the usual one
 ) -> Image.Image:
     "Draw some objects of the prediction `p`: masks, or boxes where it has none, then points"
     scale = np.divide(image.size, p.size_wh)
     if p.masks is not None:
-        image = draw_masks(image, _take_masks(p.masks, shown.positions), shown.texts, shown.colors)
+        masks = _take_masks(p.masks, shown.positions)
+        image = draw_masks(image, masks, shown.texts, shown.colors, letters=letters)
     else:
         boxes = np.asarray(p.boxes)[shown.positions] * np.tile(scale, 2)
-        image = draw_boxes(image, boxes, shown.texts, shown.colors)
+        image = draw_boxes(image, boxes, shown.texts, shown.colors, letters=letters)
     if p.keypoints is None:
         return image
     # x and y in pixels of the image; the visibility stays
@@ -476,7 +479,7 @@ def _mask_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle
     image = draw_masks(image, pred_crops, None, shown.colors)
     boxes = np.concatenate([_mask_boxes(crops, image.size) for crops in (true_crops, pred_crops)])
     is_truth = [True] * len(missed) + [False] * len(texts)
-    draw_box_labels(image, boxes, missed + shown.texts, true_colors + shown.colors, is_truth)
+    draw_box_labels(image, boxes, missed + shown.texts, true_colors + shown.colors, is_truth, style.letters)
     return verdict(image, owner, None if truth is None else len(true_labels))
 
 # %% ../../nbs/drawing/03_instances.ipynb #93461a6e
@@ -493,7 +496,7 @@ def instance_grid(
 
     The caption of an image counts the objects that were found and the predictions that are wrong.
     """
-    style = _style(class_names, colors, True, min_score)
+    style = _style(class_names, colors, True, min_score).for_grid(len(images))
     if colors is not None:
         return class_grid(images, predictions, truths, style, _mask_tile)
 
@@ -562,7 +565,7 @@ def _point_tile(
         texts = [''] * len(positions)
     scale = np.divide(image.size, p.size_wh)
     shown = _Shown(positions, texts, style.color_each(pred_labels))
-    image = _draw_shown(image, p, shown.reversed(), skeleton)
+    image = _draw_shown(image, p, shown.reversed(), skeleton, letters=style.letters)
     if truth is None:
         return verdict(image, owner, None)
     true_colors = style.color_each(true_labels)
@@ -585,7 +588,7 @@ def keypoint_grid(
     The caption of an image counts the objects that were found and the points that are right.
     """
     skeleton = labels.skeleton
-    style = TileStyle(labels.names, colors or class_colors(len(labels)), min_score)
+    style = TileStyle(labels.names, colors or class_colors(len(labels)), min_score).for_grid(len(images))
     if skeleton is None:
         raise VisionRecipesError(
             'keypoint_grid: the label map has no skeleton, so nobody knows which points these are.'

@@ -54,7 +54,7 @@ def _apart(points: list[tuple[int, float]], rows: float) -> list[tuple[int, floa
 # %% ../../nbs/drawing/05_model_charts.ipynb #24e6d05a
 def _draw_loss(ax, epoch: np.ndarray, values: np.ndarray, limit: float, i: int, label: str):
     "Draw line `i` of a panel; points above the axis lie at its end, with values"
-    color, offset = _LINE_COLORS[i], 2 + 10 * i  # points; a second line's values stand higher
+    color, offset = _LINE_COLORS[i], 2 + 13 * i  # points; a second line's values stand higher
     marker = 'o' if len(epoch) < 30 else None
     shown = np.where(values > limit, limit, values)
     style = dict(color=color, linestyle=('-', '--')[i], marker=marker, markersize=3)
@@ -67,7 +67,7 @@ def _draw_loss(ax, epoch: np.ndarray, values: np.ndarray, limit: float, i: int, 
             (0, offset),
             textcoords='offset points',
             ha='center',
-            fontsize=8,
+            fontsize='small',
             color=color,
         )
 
@@ -80,7 +80,7 @@ def _draw_term(ax, epoch: np.ndarray, lines: dict[str, np.ndarray], title: str, 
     limit = axis_limit(both, clip)
     for i, (label, values) in enumerate(lines.items()):
         _draw_loss(ax, epoch, values, limit, i, label)
-    ax.set_title(title, pad=22)  # above the values of clipped points
+    ax.set_title(title, pad=28)  # above the values of clipped points
     ax.set(xlabel='epoch', ylim=(min(0.0, *both[np.isfinite(both)], limit), limit))
     ax.grid(True)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
@@ -95,9 +95,9 @@ def show_losses(
     if not terms:
         return empty_chart('no epoch has finished yet', 160)
     epoch = np.array([_float(row.get('epoch', i + 1)) for i, row in enumerate(history)])
-    columns = 2 if len(terms) in (2, 4) else min(3, len(terms))
+    columns = min(2, len(terms))  # three would be too small to read on a phone
     rows = math.ceil(len(terms) / columns)
-    with _chart(2.9 * columns + 0.4, 2.5 * rows, columns, rows) as (fig, axes, images):
+    with _chart(3.2 * columns, 2.6 * rows, columns, rows) as (fig, axes, images):
         for ax, term in zip(axes, terms):
             lines = {}
             for part, label in (('train', 'training'), ('valid', 'validation')):
@@ -107,7 +107,7 @@ def show_losses(
         for ax in axes[len(terms) :]:
             ax.set_axis_off()
         handles, labels = axes[0].get_legend_handles_labels()
-        fig.legend(handles, labels, loc='outside lower center', ncols=2, fontsize=8.5)
+        fig.legend(handles, labels, loc='outside lower center', ncols=2)
     return images[0]
 
 # %% ../../nbs/drawing/05_model_charts.ipynb #412d7341
@@ -120,7 +120,7 @@ def calibration_chart(
     middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges) * 0.92
     filled = counts > 0
     accuracy, confidence = np.nan_to_num(calibration.accuracy), np.nan_to_num(calibration.confidence)
-    with _chart(4.6, 4.8, 1, 2) as (fig, (top, bottom), images):
+    with _chart(6.4, 6, 1, 2) as (fig, (top, bottom), images):
         top.get_gridspec().set_height_ratios([3, 1])
         top.bar(middle[filled], accuracy[filled], width[filled], color=_LINE_COLORS[0], label='accuracy')
         gap = (confidence - accuracy)[filled]
@@ -141,7 +141,7 @@ def calibration_chart(
             xlim=(0, 1),
             ylim=(0, 1.02),
         )
-        top.legend(fontsize=8, loc='upper left')
+        top.legend(loc='upper left')
         bottom.bar(middle, counts, width, color='#888888')
         _write_counts(bottom, middle, counts)
         bottom.set(
@@ -152,7 +152,7 @@ def calibration_chart(
 # %% ../../nbs/drawing/05_model_charts.ipynb #5f5a9348
 def _write_counts(ax, x: np.ndarray, counts: np.ndarray):
     "Write each count above its bar"
-    size = 8 if len(counts) <= 12 else 6
+    size = 'small' if len(counts) <= 12 else 'x-small'
     for position, count in zip(x, counts):
         ax.annotate(
             f'{count:,}', (position, count), (0, 2), textcoords='offset points', ha='center', fontsize=size
@@ -195,12 +195,12 @@ def cost_chart(
     y = np.array([score[row['model']] for row in rows], float)
     area = np.array([row['parameters_m'] for row in rows], float)
     front = best_for_cost(x, y)
-    with _chart(6.4, 4) as (_, (ax,), images):
+    with _chart(6.4, 4.6) as (_, (ax,), images):
         ax.plot(x[front], y[front], color='#bbbbbb', linewidth=1.5, zorder=1)
         ax.scatter(x, y, 30 + 12 * area, color=_LINE_COLORS[0], alpha=0.75, edgecolor='white', zorder=2)
         for row, at_x, at_y in zip(rows, x, y):
             label = f'{shorten(row["model"])}\n{row["parameters_m"]:.1f} M'
-            ax.annotate(label, (at_x, at_y), (0, 12), textcoords='offset points', ha='center', fontsize=8)
+            ax.annotate(label, (at_x, at_y), (0, 12), textcoords='offset points', ha='center')
         ax.set(title='What a better network costs', xlabel=COSTS[cost], ylabel=score_name)
         ax.margins(0.18, 0.22)
         ax.grid(True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence
 from ..core.console import log_info
 from ..core.errors import VisionRecipesError
+from ..core.files import broken_link, real_kind
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #550af0bb
 # Name of an execution provider here: its name in onnxruntime
@@ -226,14 +227,14 @@ def _check_file(path: Path):
     if not path.is_file():
         raise VisionRecipesError(f'{path}: {_missing_file_text(path)}.')
     with open(path, 'rb') as f:
-        _refuse_torch_file(str(path), f.read(4))
+        _refuse_start(str(path), f.read(4096))
     check_weight_files(path)
 
 
 def _check_bytes(data: bytes):
     "Refuse what is no ONNX file, and one that keeps weights in other files, because bytes have no folder"
     name = model_name(data)
-    _refuse_torch_file(name, data[:4])
+    _refuse_start(name, data[:4096])
     try:
         names = sorted(set(weight_files(data)))
     except VisionRecipesError as e:
@@ -243,24 +244,34 @@ def _check_bytes(data: bytes):
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #f1490a54
 _TORCH_SUFFIXES = ('.pth', '.pt', '.ckpt', '.safetensors')
-_TORCH_BEGINNINGS = (b'PK\3\4', b'\x80\2', b'\x80\4')  # of a zip, and of two versions of a pickle
+_PICKLES = (b'\x80\2', b'\x80\4')  # The first bytes of two versions, as PyTorch wrote before 1.6
 
 
-def _refuse_torch_file(
-    name: str,  # Of the model, for the message
-    begins: bytes,  # The first four bytes of the file
+def _refuse_start(
+    name: str,  # Of the model, as from `model_name`
+    start: bytes,  # The first bytes of it, some hundred
 ):
-    "Refuse weights of PyTorch, and say what to do with them"
-    if name.lower().endswith(_TORCH_SUFFIXES) or begins.startswith(_TORCH_BEGINNINGS):
-        weights = name
-        cure = ''
-        if name.lower().endswith('.onnx'):
-            weights = name[:-5] + '.pth'
-            cure = f'Rename it to {weights}; then '
+    "Refuse what is no ONNX file by its first bytes or its name, and say what to do with it"
+    kind = real_kind(start, 'an ONNX file')
+    is_torch = kind.startswith('is weights') or start.startswith(_PICKLES)
+    if kind and not is_torch:
+        raise VisionRecipesError(f'{name}: {kind}.')
+    if is_torch or name.lower().endswith(_TORCH_SUFFIXES):
         raise VisionRecipesError(
-            f'{name}: is a file of PyTorch, not an ONNX file. {cure}`vision-recipes export {weights}` makes '
+            f'{name}: is a file of PyTorch, not an ONNX file. {_torch_cure(name, kind)} makes '
             'one of it. Where PyTorch is, `tasks.run.pretrained` opens it as it is.'
         )
+
+
+def _torch_cure(name: str, kind: str) -> str:  # As in `_refuse_start`; the message goes on with `makes`
+    "How an ONNX file is made of weights that were given in place of one"
+    suffix = '.safetensors' if 'safetensors' in kind else '.pth'
+    if name == model_name(b''):
+        return f'Write it to a file; then `vision-recipes export FILE{suffix}`'
+    if not name.lower().endswith('.onnx'):
+        return f'`vision-recipes export {name}`'
+    weights = name[:-5] + suffix
+    return f'Rename it to {weights}; then `vision-recipes export {weights}`'
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #235dcc1c
 def _start_session(
@@ -303,7 +314,7 @@ def _check_texts_of(name: str, session):
 def _missing_file_text(path: Path) -> str:
     "Why there is no ONNX file at a path, and what to name instead"
     if not path.is_dir():
-        return 'no such file'
+        return broken_link(path) or 'no such file'
     # the shortest name is that of the file itself, others are made of it, such as `model.int8.onnx`
     in_folder = min(path.glob('*.onnx'), key=lambda f: (len(f.name), f.name), default=None)
     if in_folder:

@@ -223,9 +223,20 @@ def heat_legend(
         numbers = np.exp(math.log(low) + steps * (math.log(high) - math.log(low)))
     else:
         numbers = low + steps * (high - low)
-    texts = [f'{number:.3g}' for number in numbers]
+    texts = _distinct_texts(numbers)
     texts[0] = f'{what} {texts[0]}'
-    return legend(image, texts, [tuple(map(int, color)) for color in heat_colors(steps)])
+    return legend(image, texts, [tuple(map(int, color)) for color in heat_colors(steps)[: len(texts)]])
+
+
+def _distinct_texts(numbers: np.ndarray) -> list[str]:
+    "Numbers with as many digits as tell them apart, from 3 to 7; equal numbers are one text"
+    if numbers.min() == numbers.max():
+        return [f'{numbers[0]:.3g}']
+    for digits in range(3, 8):
+        texts = [f'{number:.{digits}g}' for number in numbers]
+        if len(set(texts)) == len(texts):
+            break
+    return texts
 
 # %% ../../nbs/tasks/16_figures.ipynb #de56b1df
 _LETTERS = 20  # least height of the letters of a figure, pixels

@@ -15,7 +15,7 @@ import torch
 from torch import nn, Tensor
 from ..core.console import human_bytes, log_info, plural, first_few
 from ..core.errors import VisionRecipesError
-from ..core.files import atomic_path
+from ..core.files import atomic_path, broken_link, refuse_other_kind
 from ..core.labels import LabelMap, match_classes
 from ..core.settings import refuse_onnx
 from ..runtime.model_card import ModelCard
@@ -30,6 +30,13 @@ def save_weights(state: dict[str, Tensor], path: str | Path):
     data = save({k: v.detach().cpu().contiguous() for k, v in state.items()})
     with atomic_path(path) as tmp:
         tmp.write_bytes(data)
+
+
+def _check_file(path: Path):
+    "Refuse what is no file of weights, such as a Git LFS pointer, and what `_check_size` refuses"
+    kind = 'as safetensors' if path.suffix == '.safetensors' else 'of PyTorch'
+    refuse_other_kind(path, f'weights {kind}')
+    _check_size(path)
 
 
 def _check_size(path: Path):
@@ -57,7 +64,7 @@ def read_plain(
 
     Raises `VisionRecipesError` for a file that is damaged, unpacks to more than it is, or would run code.
     """
-    _check_size(path)
+    _check_file(path)
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e:
@@ -76,9 +83,9 @@ def read_weights(
     """
     path = Path(path)
     if not path.is_file():
-        raise VisionRecipesError(f'{path}: no such file with weights.')
+        raise VisionRecipesError(f'{path}: {broken_link(path) or "no such file with weights"}.')
     refuse_onnx(path)
-    _check_size(path)
+    _check_file(path)
     try:
         state = _load_file(path)
     except Exception as e:

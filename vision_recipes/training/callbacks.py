@@ -54,6 +54,7 @@ class Callbacks:
         self.all = _checked(callbacks)
         self.error: VisionRecipesError | None = None  # Raised at the end of the training
         self._off = []  # Callbacks that are not called any more
+        self._states = {}  # Place of a callback: its last state that can be saved
         self._warned = []  # (callback, method) of errors that were reported
         for callback in self.all:
             check_choice(f'{_name(callback)}.on_error', callback.on_error, ('stop', 'warn'))
@@ -139,25 +140,30 @@ def raise_error(self: Callbacks, t):
 # %% ../../nbs/training/07_callbacks.ipynb #ef84abe0
 @patch
 def state_dict(self: Callbacks, t) -> list[list]:  # Name and state of each; none in other processes
-    "What is saved of the callbacks. A state of other than plain values is an error of its callback"
-    states = []
-    for callback in self.all if t.world.first else ():
+    """What is saved of the callbacks. A state of other than plain values is an error of its callback.
+
+    One that is not called any more keeps the last state that it gave or was given.
+    """
+    for place, callback in enumerate(self.all) if t.world.first else ():
+        if callback in self._off:
+            continue
         state = self._call(t, callback, 'state_dict')
         if not _is_plain(state):
             self._failed(t, callback, 'state_dict', TypeError(f'{brief(state)} is not made of {_PLAIN}'))
             state = None
-        states.append([_name(callback), state])
-    return states
+        self._states[place] = state
+    return [[_name(c), self._states.get(i)] for i, c in enumerate(self.all)] if t.world.first else []
 
 
 @patch
 def load_state_dict(self: Callbacks, t, states: list[list]):
     "Give the callbacks what was saved of callbacks of the same name. New ones begin without"
     unused = list(states) if t.world.first else []
-    for callback in self.all:
+    for place, callback in enumerate(self.all):
         saved = next((pair for pair in unused if pair[0] == _name(callback)), None)
         if saved is not None:
             unused.remove(saved)
+            self._states[place] = saved[1]
             if saved[1] is not None:  # a state that could not be saved is None
                 self._call(t, callback, 'load_state_dict', saved[1])
     if unused:

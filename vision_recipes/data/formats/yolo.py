@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
+from typing import Iterator
 import numpy as np
 from ...core.console import plural, progress, log_info
 from ...core.errors import brief, check_choice, VisionRecipesError
@@ -36,6 +37,8 @@ from vision_recipes.data.formats.files import (
     match_images,
     missing_findings,
     path_inside,
+    NUMBERED,
+    numbered_name,
     read_names,
     scan,
     spelling_findings,
@@ -126,7 +129,7 @@ def _with_whole_numbers(file: Path, data: dict) -> dict:
 # %% ../../../nbs/data/formats/05_yolo.ipynb #bdca0ea4
 def _find_yaml(root: Path) -> dict | None:  # As `_load_data_yaml` gives it; None where there is none
     "Read the data.yaml: `root` itself, or one in it, or in one of the two folders above that is about `root`"
-    if root.suffix.lower() in ('.yaml', '.yml'):
+    if root.suffix.lower() in ('.yaml', '.yml') and not root.is_dir():
         return _load_data_yaml(root)
     folders = (root, *root.resolve().parents[:2]) if root.is_dir() else (root.parent,)
     for folder in folders:
@@ -180,12 +183,60 @@ def _check_yamls_agree(root: Path, found: list[dict]) -> None:
     for other in others:
         for key in keys:
             if _settled(first, key) != _settled(other, key):
-                shown = [brief(data[key], 80) if key in data else 'missing' for data in (first, other)]
-                raise VisionRecipesError(
-                    f'{root}: {first["file"].name} and {other["file"].name} disagree: {key} is {shown[0]} in '
-                    f'the first, and {shown[1]} in the second. Name the one that is meant, such as '
-                    f'{first["file"]}, or remove the other.'
+                cure = f'Name the one that is meant, such as {first["file"]}, or remove the other.'
+                raise _disagreement(
+                    f'{first["file"].name} and {other["file"].name}', first, other, key, root, cure
                 )
+
+
+def _disagreement(
+    files: str,  # What the message calls the two
+    first: dict,
+    other: dict,
+    key: str,  # An entry in which they differ
+    root: Path,  # The data set
+    cure: str,  # What to do, a sentence
+) -> VisionRecipesError:
+    "The error of two files data.yaml that differ in an entry"
+    shown = [brief(data[key], 80) if key in data else 'missing' for data in (first, other)]
+    return VisionRecipesError(
+        f'{root}: {files} disagree: {key} is {shown[0]} in the first, and {shown[1]} in the second. {cure}'
+    )
+
+
+def _check_nested_yamls(
+    root: Path,
+    data: dict,  # Of the data.yaml that is taken
+    sources: list[Path],  # The folders and lists of images that are read
+) -> None:
+    """Raise `VisionRecipesError` where a data.yaml above or below the one taken has other classes or points.
+
+    Those between it and the images count, and those of the two folders above that are about these images.
+    """
+    own = data['file'].resolve().parent
+    folders = {folder for source in sources for folder in (source.resolve(), *source.resolve().parents)}
+    below = [folder for folder in sorted(folders) if own in folder.parents and folder.is_dir()]
+    others = [other for folder in below for other in map(_load_data_yaml, _class_yamls(folder))]
+    others += [other for folder in own.parents[:2] for other in _yamls_about(folder, sources)]
+    for other in others:
+        for key in ('names', 'kpt_shape', 'flip_idx'):
+            if key in data and key in other and _settled(data, key) != _settled(other, key):
+                files = f'{data["file"]} and {other["file"]}'
+                raise _disagreement(files, data, other, key, root, 'Correct or remove the one that is wrong.')
+
+
+def _yamls_about(folder: Path, sources: list[Path]) -> Iterator[dict]:
+    "The files data.yaml in a folder of which a path is one of `sources`, or holds one"
+    about = {folder for source in sources for folder in (source.resolve(), *source.resolve().parents)}
+    for file in _class_yamls(folder):
+        try:
+            data = _load_data_yaml(file)
+            entries = [entry for entries in _yaml_entries(data).values() for entry in entries]
+        except VisionRecipesError:
+            continue  # a broken file, perhaps of another data set; this one can be read without it
+        paths = [_resolve_path(data, entry) for entry in entries]
+        if any(os.path.exists(path) and path.resolve() in about for path in paths):
+            yield data
 
 
 def _settled(data: dict, key: str):
@@ -330,6 +381,8 @@ def _check_names(file: Path, names: list) -> None:
             f'{file}: names holds {bare[0]!r}, which YAML makes of a bare word such as yes, no, on or '
             'null. Put the names in quotes.'
         )
+    if numbered := numbered_name(list(map(str, names))):
+        raise VisionRecipesError(f'{file}: names: {numbered!r} {NUMBERED}')
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #5ea44f82
 def _resolve_path(data: dict, entry: str) -> Path:
@@ -511,6 +564,16 @@ def _listed_images(
     images += [os.path.split(path) for path in respelled.values()]
     return images, [str(source.parent / line) for line in lost if line not in respelled]
 
+
+def _images_beside(missing: list[str], images: list[tuple[str, str]]) -> Iterator[str]:
+    "The images in the folders of missing ones that no list names; `images` are folder and name of the others"
+    taken = set(images)
+    for folder in dict.fromkeys(map(os.path.dirname, missing)):
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        for name in filter(is_image_name, names):
+            if (folder, name) not in taken:
+                yield os.path.join(folder, name)
+
 # %% ../../../nbs/data/formats/05_yolo.ipynb #9e8cd11e
 def _respelled_images(
     source: Path,  # The list
@@ -687,6 +750,8 @@ def read_yolo(
     images, missing, notes = [], [], []  # `images`: folder and name of each
     sources = _sources(root, data, part, notes)
     where = data['file'] if data else root  # what messages about the whole set name
+    if data:
+        _check_nested_yamls(root, data, sources)
     for source in sources:
         found_images, not_found = _find_images(source, notes)
         images += found_images
@@ -698,7 +763,7 @@ def read_yolo(
     inside = _folders_of_names(base, sources, images)
     labels = _label_map(root, data, inside, above=[base.parent, base.parent.parent])
     notes += [
-        *missing_findings(where, len(images), missing, [], '', notes),
+        *missing_findings(where, len(images), missing, [], '', notes, _images_beside(missing, images)),
         *_texts_without_image(where, unused_texts),
     ]
     if not any(texts):

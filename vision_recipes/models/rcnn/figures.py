@@ -143,7 +143,8 @@ def show_proposals(
         panels.append(_draw_matches(part, seen, found))
         objects = plural(seen.boxes.shape[1], 'object')
         captions.append(
-            f'{(found.object >= 0).sum()} match one of {objects} (dashed): IoU {min_overlap:g} or more'
+            f'{plural(int((found.object >= 0).sum()), "proposal")} on {objects} (dashed): '
+            f'IoU {min_overlap:g} or more'
         )
     out = panel_row(panels, captions, _SMALL_PANEL)
     if not len(found.boxes):
