@@ -16,7 +16,18 @@ from vision_recipes.metrics.average_precision import Boxes, class_scores, find_m
 from vision_recipes.metrics.intervals import ratio_interval
 from vision_recipes.metrics.keypoints import mean_intervals
 
-SHAPES = [(20, 3), (20, 10), (20, 20), (50, 3), (50, 10), (50, 50), (200, 3), (200, 10), (200, 50), (200, 200)]
+SHAPES = [
+    (20, 3),
+    (20, 10),
+    (20, 20),
+    (50, 3),
+    (50, 10),
+    (50, 50),
+    (200, 3),
+    (200, 10),
+    (200, 50),
+    (200, 200),
+]
 N_TRUTH = 40_000  # images, each a group of its own, that stand for the truth
 
 
@@ -67,7 +78,7 @@ class Points:
 
 
 class Objects:
-    "Detections; how many are found, how exactly and how surely differs by group. Masks and OKS use the same code"
+    "Detections; how many are found, how exactly and how surely differs by group. Masks and OKS use this, too"
 
     def __init__(self, n_classes: int):
         self.n_classes = n_classes
@@ -124,7 +135,9 @@ def measure(kind, n: int, k: int, sets: int) -> dict[str, tuple]:
     rows: dict[str, list] = {}
     for seed in range(sets):
         for name, (low, high) in kind.intervals(np.random.default_rng([seed, n, k]), n, k).items():
-            rows.setdefault(name, []).append((low <= kind.truth[name] <= high, high < kind.truth[name], high - low))
+            rows.setdefault(name, []).append(
+                (low <= kind.truth[name] <= high, high < kind.truth[name], high - low)
+            )
     out = {}
     for name, values in rows.items():
         held, below, width = np.array(values, float).T
@@ -137,7 +150,9 @@ def main():
     parser.add_argument('--sets', type=int, default=1000, help='simulated sets of each kind')
     parser.add_argument('--scores', nargs='+', default=list(KINDS), choices=list(KINDS))
     args = parser.parse_args()
-    print('| score | images | groups | holds the truth | below | above | width |\n|---|---|---|---|---|---|---|')
+    print(
+        '| score | images | groups | holds the truth | below | above | width |\n|---|---|---|---|---|---|---|'
+    )
     for name in args.scores:
         for make in KINDS[name]:
             kind = make()

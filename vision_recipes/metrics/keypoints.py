@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_POINTS', 'object_areas', 'similarity', 'similarity_table', 'point_errors', 'mean_intervals',
-           'KeypointEvaluation', 'evaluate_keypoints']
+           'KeypointEvaluation', 'match_points', 'evaluate_keypoints']
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #bf6191f0
 from dataclasses import dataclass, field, replace
@@ -22,6 +22,7 @@ from vision_recipes.metrics.average_precision import (
     find_matches,
     found_boxes,
     match_boxes,
+    Matches,
     PairTable,
     score_intervals,
     true_boxes,
@@ -268,19 +269,12 @@ def _check_points(anns: Annotations, unlabelled: np.ndarray, crowd: np.ndarray):
             'Take a larger part for validation, or look whether all points are marked as absent.'
         )
 
-# %% ../../nbs/metrics/06_keypoints.ipynb #14f04de6
-def evaluate_keypoints(
-    # One an image, boxes and points in pixels of that image; predicted with a low score threshold such as
-    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
-    predictions: Sequence[Prediction],
-    anns: Annotations,  # Same order, with keypoints
-    resamples: int = 500,  # For the intervals
-) -> KeypointEvaluation:
-    """Scores of points and boxes with intervals, overall and for each point.
-
-    The overlap of the table, the curves, the thresholds and the mistakes is the similarity of points.
-    Raises `VisionRecipesError` where there is no labelled point at all, or a prediction does not fit.
-    """
+# %% ../../nbs/metrics/06_keypoints.ipynb #7b1e55a2
+def match_points(
+    predictions: Sequence[Prediction],  # As for `evaluate_keypoints`
+    anns: Annotations,
+) -> tuple[Matches, Matches, np.ndarray]:  # Of points, of boxes; (M, K) distances as from `point_errors`
+    "Match points, and boxes, with all objects. Raises `VisionRecipesError` as `evaluate_keypoints` does"
     if anns.get('keypoints') is None:
         raise VisionRecipesError(
             f'{anns.root}: the annotations have no keypoints, so points cannot be scored. '
@@ -296,8 +290,23 @@ def evaluate_keypoints(
     table = similarity_table(predictions, anns, object_areas(anns))
     m = find_matches(found, truth, n, n_classes, overlap=table, ignored=unlabelled)._replace(most=MOST_POINTS)
     boxes = find_matches(found_boxes(predictions, anns), truth, n, n_classes)
-    errors = point_errors(predictions, anns, found, truth, table)
-    scores, rows, badness = _point_scores(errors, anns, truth.images, resamples)
+    return m, boxes, point_errors(predictions, anns, found, truth, table)
+
+# %% ../../nbs/metrics/06_keypoints.ipynb #14f04de6
+def evaluate_keypoints(
+    # One an image, boxes and points in pixels of that image; predicted with a low score threshold such as
+    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
+    predictions: Sequence[Prediction],
+    anns: Annotations,  # Same order, with keypoints
+    resamples: int = 500,  # For the intervals
+) -> KeypointEvaluation:
+    """Scores of points and boxes with intervals, overall and for each point.
+
+    The overlap of the table, the curves, the thresholds and the mistakes is the similarity of points.
+    Raises `VisionRecipesError` where there is no labelled point at all, or a prediction does not fit.
+    """
+    m, boxes, errors = match_points(predictions, anns)
+    scores, rows, badness = _point_scores(errors, anns, m.truth.images, resamples)
     box_ap = class_scores(boxes)[0][0]  # (C, T)
     other_scores = scores | score_intervals(boxes, box_ap, anns.get('group_ids'), resamples)
     evaluation = judge(m, anns, resamples, 'oks_', other_scores, KeypointEvaluation, per_point=rows)
