@@ -156,7 +156,7 @@ def _write_differences(
         image = _side_by_side(anns, int(i), pair, cards, models, f'nearer to the truth: {better}')
         save_drawn(image, out, f'{rank:02} {Path(anns.paths[i]).stem}', reserved)
 
-
+# %% ../../nbs/cli/09_comparison_commands.ipynb #8c6ecc7b
 def _side_by_side(anns: Annotations, i: int, pair: list, cards: list, models: tuple[Path, Path], text: str):
     "The truth of an image, and the predictions of both models, as an image"
     from vision_recipes.deploy.predict_script import SHOW
@@ -176,7 +176,7 @@ def _side_by_side(anns: Annotations, i: int, pair: list, cards: list, models: tu
         tiles.append(draw(image, prediction, card))
     return caption(grid(tiles, ['truth', *map(str, models)], columns=3, tile=360), text)
 
-# %% ../../nbs/cli/09_comparison_commands.ipynb #cb60fb1e
+# %% ../../nbs/cli/09_comparison_commands.ipynb #bf4a0949
 def run_compare(args: Namespace) -> None:
     "`vision-recipes compare`: `open_run_or_model(…).predict` of both, and `compare_models`"
     _check_arguments(args)
@@ -205,7 +205,7 @@ def run_compare(args: Namespace) -> None:
         n = min(_SHOWN, len(comparison.most_different))
         log_info(f'{plural(n, "image")} on which they differ most in {args.out}')
 
-
+# %% ../../nbs/cli/09_comparison_commands.ipynb #9e31c238
 def _chosen_metric(asked: str | None, comparison) -> str:
     "The score that decides. Raises `VisionRecipesError` for one that the task does not have"
     if asked and asked not in comparison.overall:
@@ -226,7 +226,7 @@ def _log_tables(comparison):
     if len(tables['per_class']) > 1:
         log_info('  better: stands out among all rows of its table; an interval alone may do so by chance')
 
-
+# %% ../../nbs/cli/09_comparison_commands.ipynb #c65e1775
 def _report(args: Namespace, task: str, anns: Annotations, comparison) -> dict:
     "What `--json` writes"
     d = comparison.headline
@@ -252,7 +252,7 @@ def _report(args: Namespace, task: str, anns: Annotations, comparison) -> dict:
         ],
     }
 
-# %% ../../nbs/cli/09_comparison_commands.ipynb #51cc41bc
+# %% ../../nbs/cli/09_comparison_commands.ipynb #3c3fae03
 COMPARISON_VERBS = {
     'compare': Verb(
         'say which of two models is better on annotated images, or why that cannot be told',

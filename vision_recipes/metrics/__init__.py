@@ -11,7 +11,7 @@ __all__ = ['Calibration', 'calibration_bins', 'Changes', 'compare_models', 'comp
 # %% ../../nbs/metrics/index.ipynb #e1e42ee5
 from ..core.lazy import lazy_names
 
-# %% ../../nbs/metrics/index.ipynb #6adc930c
+# %% ../../nbs/metrics/index.ipynb #a3b07c12
 _all_ = [
     'Calibration',
     'calibration_bins',
@@ -37,6 +37,8 @@ _all_ = [
     'TrackingEvaluation',
     'wilson_interval',
 ]
+
+# %% ../../nbs/metrics/index.ipynb #6adc930c
 __getattr__, __dir__ = lazy_names(
     'vision_recipes.metrics',
     {

@@ -163,7 +163,7 @@ class Comparison:
         }
         return tables | ({'per_point': _rows(self.points, 'point', holm=True)} if self.points else {})
 
-
+# %% ../../nbs/metrics/13_comparison.ipynb #22300ef9
 def _rows(
     differences: dict[str, Difference],
     what: str,  # Name of the first column
@@ -193,7 +193,7 @@ def stands_out(
     out[order] = np.logical_and.accumulate(small)  # none behind the first that is too large
     return out
 
-# %% ../../nbs/metrics/13_comparison.ipynb #49bd1ee0
+# %% ../../nbs/metrics/13_comparison.ipynb #08f33159
 def compare_models(
     first: Sequence[Prediction],  # One an image; objects with scores from `EVAL_SCORE_THRESHOLD` on
     second: Sequence[Prediction],  # Of the other model, for the same images, with the same classes
@@ -228,7 +228,7 @@ def compare_models(
     order = np.argsort(-np.abs(gains), kind='stable')
     return Comparison(TASK_KINDS[task].metric, *named, gains, order[np.abs(gains[order]) > 1e-6])
 
-# %% ../../nbs/metrics/13_comparison.ipynb #fa0dfcb0
+# %% ../../nbs/metrics/13_comparison.ipynb #4fbc6724
 @patch
 def text(
     self: Comparison,

@@ -149,7 +149,7 @@ def mask_table(
         true_areas.append(drawn.areas)
     return PairTable.of(tables), np.concatenate(found_areas), np.concatenate(true_areas)
 
-# %% ../../nbs/metrics/05_masks.ipynb #d4cdcc42
+# %% ../../nbs/metrics/05_masks.ipynb #a3b07c11
 def _with_areas(found: Boxes, areas: np.ndarray, predictions) -> Boxes:
     "Replace the areas of boxes by those of masks; `areas` has all predicted objects, image by image"
     starts = np.cumsum([0, *(len(p.scores) for p in predictions)])  # where the objects of each image begin
@@ -176,7 +176,7 @@ def match_masks(
     masks = find_matches(found_masks, true_masks, n, n_classes, overlap=table)
     return masks, find_matches(found, truth, n, n_classes)
 
-
+# %% ../../nbs/metrics/05_masks.ipynb #d4cdcc42
 def evaluate_masks(
     # One an image, boxes and masks in pixels of that image; predicted with a low score threshold such as
     # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too

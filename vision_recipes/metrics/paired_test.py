@@ -105,7 +105,7 @@ def text(
         by += f'; {models[1]} is better in {self.better:.0%} of resamples'
     return f'Cannot be told which is better: {by}. {self._reason()}'
 
-
+# %% ../../nbs/metrics/12_paired_test.ipynb #76207f9f
 @patch
 def _reason(self: Difference) -> str:
     "Why it cannot be told, and what would help"
@@ -128,7 +128,7 @@ def _reason(self: Difference) -> str:
     groups = '' if self.clusters == self.images else f' of {plural(more[1], "more group")}'
     return f'If the true difference is this one, about {images}{groups} would tell.'
 
-# %% ../../nbs/metrics/12_paired_test.ipynb #6fcb6337
+# %% ../../nbs/metrics/12_paired_test.ipynb #b202ac1b
 # From (R, k) int32 weights of the groups to (R, S) scores, 0 to 1; NaN where a resample has nothing to score
 WeightedScores = Callable[[np.ndarray], np.ndarray]
 _MOST_BUNDLES = 200
@@ -161,7 +161,7 @@ def bundle_contributions(
             out[:, columns] = np.linalg.lstsq(x - x.mean(0), y - y.mean(0), rcond=1e-8)[0]
     return out - out.mean(0) + seen * shares[:, None]
 
-# %% ../../nbs/metrics/12_paired_test.ipynb #6e95f751
+# %% ../../nbs/metrics/12_paired_test.ipynb #ff149bf5
 def paired_differences(
     first: WeightedScores,
     second: WeightedScores,
@@ -187,7 +187,7 @@ def paired_differences(
         for s in range(n_scores)
     ]
 
-
+# %% ../../nbs/metrics/12_paired_test.ipynb #cbadeda5
 def _difference(
     seen: np.ndarray,  # (2,) scores of the two models on all images
     changes: np.ndarray,  # (R,) differences on resamples
