@@ -82,6 +82,18 @@ EXAMPLES = {
         'from vision_recipes.deploy import make_bundle\n\n'
         "make_bundle('runs/mine', 'my-bundle', samples='my images')",
     ),
+    'compare': (
+        'vision-recipes compare model.onnx model.int8.onnx "my test images" --out differences',
+        'from vision_recipes.data import read_annotations\n'
+        'from vision_recipes.metrics import compare_models\n'
+        'from vision_recipes.runtime import Predictor\n\n'
+        '# images that neither was trained on: the command refuses others\n'
+        "anns = read_annotations('my test images').measure()\n"
+        'images = [anns.path(i) for i in range(len(anns))]\n'
+        "first, second = Predictor('model.onnx'), Predictor('model.int8.onnx')\n"
+        'found = [model.predict(images, score_threshold=0.01) for model in (first, second)]\n'
+        'print(compare_models(*found, anns, first.card.task).text())',
+    ),
     'doctor': ('vision-recipes doctor', ''),
 }
 

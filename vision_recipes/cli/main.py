@@ -9,6 +9,7 @@ __all__ = ['VERBS', 'make_parser', 'main']
 import argparse, sys
 from .. import __version__
 from .arguments import Parser, Verb
+from .comparison_commands import COMPARISON_VERBS
 from .doctor import run_doctor
 from .model_commands import MODEL_VERBS
 from .suspect_commands import SUSPECT_VERBS
@@ -22,6 +23,7 @@ VERBS = {
     **TRAINING_VERBS,
     **MODEL_VERBS,
     **SUSPECT_VERBS,
+    **COMPARISON_VERBS,
     'doctor': Verb('look at this installation and machine', lambda p: None, run_doctor),
 }
 

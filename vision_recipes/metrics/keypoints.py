@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_POINTS', 'object_areas', 'similarity', 'similarity_table', 'point_errors', 'mean_intervals',
-           'KeypointEvaluation', 'evaluate_keypoints']
+           'KeypointEvaluation', 'match_points', 'evaluate_keypoints']
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #bf6191f0
 from dataclasses import dataclass, field, replace
@@ -22,6 +22,7 @@ from vision_recipes.metrics.average_precision import (
     find_matches,
     found_boxes,
     match_boxes,
+    Matches,
     PairTable,
     score_intervals,
     true_boxes,
@@ -137,22 +138,54 @@ def point_errors(
     distance = np.hypot(*np.moveaxis(points - anns.keypoints[..., :2], -1, 0))
     return np.where(labelled, distance / size[:, None], np.nan)
 
-# %% ../../nbs/metrics/06_keypoints.ipynb #bbefdadb
-def _student_interval(
-    mean: float,  # sums.sum() / counts.sum(), at least 0
-    sums: np.ndarray,  # (n,) of each cluster: an image, or a group of images
-    counts: np.ndarray,  # (n,) how many numbers each sum adds up; 0: the cluster has none, and does not count
+# %% ../../nbs/metrics/06_keypoints.ipynb #bbefdadc
+_LEAST_FOR_SKEW = 4  # clusters; fewer do not show how skewed they are
+
+
+def _relative_error(
+    sums: np.ndarray, counts: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    "Ratios over clusters (n,), weighted (R, n), and the standard errors of their logarithms (Cochran 6.4)"
+    ratio = (weights @ sums) / (weights @ counts)
+    squares = weights @ sums**2 - 2 * ratio * (weights @ (sums * counts)) + ratio**2 * (weights @ counts**2)
+    k = len(sums)
+    return ratio, np.sqrt(np.maximum(squares, 0) * k / (k - 1)) / (weights @ sums)
+
+
+def _skewed_quantiles(
+    sums: np.ndarray,  # (n,) of each cluster
+    counts: np.ndarray,  # (n,) above 0
+    resamples: int,
 ) -> tuple[float, float]:
-    """The 95 % interval of a ratio over clusters by Student's t (Cochran 1977, 6.4).
+    "The 2.5 and 97.5 % quantiles of the error of the ratio's logarithm, in standard errors, from resamples"
+    k = len(sums)
+    ratio, error = _relative_error(sums, counts, np.ones((1, k)))
+    drawn = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=resamples)
+    with np.errstate(invalid='ignore', divide='ignore'):
+        ratios, errors = _relative_error(sums, counts, drawn.astype(float))
+        values = np.log(ratios / ratio) / errors
+    values = values[np.isfinite(values) & (errors > 1e-3 * error)]  # not those of one cluster alone
+    return tuple(np.quantile(values, [0.025, 0.975])) if len(values) else (0.0, 0.0)
+
+# %% ../../nbs/metrics/06_keypoints.ipynb #bbefdadb
+def _distance_interval(
+    sums: np.ndarray,  # (n,) of each cluster: an image, or a group of images; at least 0
+    counts: np.ndarray,  # (n,) how many numbers each sum adds up; 0: the cluster has none, and does not count
+    resamples: int = 500,
+) -> tuple[float, float]:
+    """The 95 % interval of a ratio over clusters by Student's t and the bootstrap-t, of its logarithm.
 
     Of a single cluster it reaches from 0 to twice the mean.
     """
-    k = int((counts > 0).sum())
-    if k < 2:
+    sums, counts = sums[counts > 0], counts[counts > 0]
+    k = len(sums)
+    mean = sums.sum() / counts.sum()
+    if k < 2 or not mean > 0:
         return 0.0, 2 * mean
-    df = k - 1
-    half = student_quantile(df) * np.sqrt(k / df * ((sums - mean * counts) ** 2).sum()) / counts.sum()
-    return max(0.0, mean - half), mean + half
+    error = _relative_error(sums, counts, np.ones((1, k)))[1][0]
+    low, high = (0.0, 0.0) if k < _LEAST_FOR_SKEW else _skewed_quantiles(sums, counts, resamples)
+    t = student_quantile(k - 1)
+    return float(mean * np.exp(-max(t, high) * error)), float(mean * np.exp(max(t, -low) * error))
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #fcf73802
 def mean_intervals(
@@ -164,7 +197,7 @@ def mean_intervals(
 ) -> np.ndarray:  # (S, 3): the mean, and the ends of its 95 % interval; NaN where nothing was counted
     """Means over images with their bootstrap intervals.
 
-    Never narrower than Wilson's for a proportion, or Student's for another mean.
+    Never narrower than Wilson's for a proportion, or the bootstrap-t for a mean distance.
     """
     ids = resampling_clusters(len(sums), group_ids)
     k = int(ids.max()) + 1  # clusters
@@ -182,7 +215,7 @@ def mean_intervals(
         if share:
             floor, ceiling = wilson_interval(mean, *effective_size(sums[:, s], counts[:, s], ids))
         else:
-            floor, ceiling = _student_interval(mean, cluster_sums[:, s], cluster_counts[:, s])
+            floor, ceiling = _distance_interval(cluster_sums[:, s], cluster_counts[:, s])
         out[s] = mean, min(low, floor), max(high, ceiling)
     return out
 
@@ -268,19 +301,12 @@ def _check_points(anns: Annotations, unlabelled: np.ndarray, crowd: np.ndarray):
             'Take a larger part for validation, or look whether all points are marked as absent.'
         )
 
-# %% ../../nbs/metrics/06_keypoints.ipynb #14f04de6
-def evaluate_keypoints(
-    # One an image, boxes and points in pixels of that image; predicted with a low score threshold such as
-    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
-    predictions: Sequence[Prediction],
-    anns: Annotations,  # Same order, with keypoints
-    resamples: int = 500,  # For the intervals
-) -> KeypointEvaluation:
-    """Scores of points and boxes with intervals, overall and for each point.
-
-    The overlap of the table, the curves, the thresholds and the mistakes is the similarity of points.
-    Raises `VisionRecipesError` where there is no labelled point at all, or a prediction does not fit.
-    """
+# %% ../../nbs/metrics/06_keypoints.ipynb #7b1e55a2
+def match_points(
+    predictions: Sequence[Prediction],  # As for `evaluate_keypoints`
+    anns: Annotations,
+) -> tuple[Matches, Matches, np.ndarray]:  # Of points, of boxes; (M, K) distances as from `point_errors`
+    "Match points, and boxes, with all objects. Raises `VisionRecipesError` as `evaluate_keypoints` does"
     if anns.get('keypoints') is None:
         raise VisionRecipesError(
             f'{anns.root}: the annotations have no keypoints, so points cannot be scored. '
@@ -296,8 +322,23 @@ def evaluate_keypoints(
     table = similarity_table(predictions, anns, object_areas(anns))
     m = find_matches(found, truth, n, n_classes, overlap=table, ignored=unlabelled)._replace(most=MOST_POINTS)
     boxes = find_matches(found_boxes(predictions, anns), truth, n, n_classes)
-    errors = point_errors(predictions, anns, found, truth, table)
-    scores, rows, badness = _point_scores(errors, anns, truth.images, resamples)
+    return m, boxes, point_errors(predictions, anns, found, truth, table)
+
+# %% ../../nbs/metrics/06_keypoints.ipynb #14f04de6
+def evaluate_keypoints(
+    # One an image, boxes and points in pixels of that image; predicted with a low score threshold such as
+    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
+    predictions: Sequence[Prediction],
+    anns: Annotations,  # Same order, with keypoints
+    resamples: int = 500,  # For the intervals
+) -> KeypointEvaluation:
+    """Scores of points and boxes with intervals, overall and for each point.
+
+    The overlap of the table, the curves, the thresholds and the mistakes is the similarity of points.
+    Raises `VisionRecipesError` where there is no labelled point at all, or a prediction does not fit.
+    """
+    m, boxes, errors = match_points(predictions, anns)
+    scores, rows, badness = _point_scores(errors, anns, m.truth.images, resamples)
     box_ap = class_scores(boxes)[0][0]  # (C, T)
     other_scores = scores | score_intervals(boxes, box_ap, anns.get('group_ids'), resamples)
     evaluation = judge(m, anns, resamples, 'oks_', other_scores, KeypointEvaluation, per_point=rows)
