@@ -174,7 +174,7 @@ def _after_declaration(text: bytes) -> bytes:
     tag = re.search(rb'<(!doctype html|html|svg)', text)
     return text[tag.start() :] if tag else text
 
-
+# %% ../../nbs/core/03_files.ipynb #b8d970ef
 def refuse_other_kind(path: str | Path, wanted: str) -> None:  # `wanted` as for `real_kind`
     "Raise `VisionRecipesError` where a file begins as something else than `wanted` does, or is a broken link"
     if link := broken_link(path):

@@ -101,14 +101,7 @@ class Skeleton:
     def __post_init__(self):
         converters = {'points': _point_name, 'sigmas': float, 'pairs': _int_pair, 'edges': _int_pair}
         for name, convert in converters.items():
-            given = getattr(self, name)
-            try:
-                object.__setattr__(self, name, tuple(map(convert, given)))
-            except OverflowError as e:
-                raise VisionRecipesError(f'{name}: holds a number that is too large ({e}).') from e
-            except (TypeError, ValueError) as e:
-                wanted = _WANTED.get(name, 'pairs of positions')
-                raise VisionRecipesError(f'{name} must hold {wanted}, but is {brief(given)} ({e}).') from e
+            object.__setattr__(self, name, _converted(name, getattr(self, name), convert))
         if not self.sigmas:
             object.__setattr__(self, 'sigmas', (SIGMA,) * len(self.points))
         _check_points(self)
@@ -130,6 +123,17 @@ class Skeleton:
 
 # %% ../../nbs/core/09_skeleton.ipynb #47f07089
 _WANTED = {'points': 'names', 'sigmas': 'numbers'}  # What a field of `Skeleton` holds, for a message
+
+
+def _converted(name: str, given, convert) -> tuple:
+    "The values of a field of `Skeleton`, each converted. Raises `VisionRecipesError`"
+    try:
+        return tuple(map(convert, given))
+    except OverflowError as e:
+        raise VisionRecipesError(f'{name}: holds a number that is too large ({e}).') from e
+    except (TypeError, ValueError) as e:
+        wanted = _WANTED.get(name, 'pairs of positions')
+        raise VisionRecipesError(f'{name} must hold {wanted}, but is {brief(given)} ({e}).') from e
 
 
 def _point_name(name) -> str:

@@ -546,7 +546,7 @@ def _check_thin(anns: Annotations, thin: np.ndarray) -> list[Finding]:
 
     return _object_findings(anns, 'warning', 'thin', np.flatnonzero(thin), message)
 
-
+# %% ../../nbs/data/04_checks.ipynb #505d335b
 SMALL = 2  # Pixels: a box with a side up to this is a click or a rounding error more often than an object
 
 

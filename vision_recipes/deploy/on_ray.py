@@ -133,8 +133,7 @@ def predict_on_ray(
 ) -> int:  # How many images were predicted
     """Predict images on Ray, on this machine or on the cluster of `RAY_ADDRESS`.
 
-    Raises `VisionRecipesError` where Ray is missing or stops, for a model or images that cannot be used, and
-    for an output of another model.
+    Raises `VisionRecipesError` where Ray is missing or stops, and for a model, images or output of no use.
     """
     ray, out, model = _import_ray(), Path(out).absolute(), Path(model).absolute()
     card = read_card(card) if card else None

@@ -38,7 +38,7 @@ def _draw_dashes(draw: ImageDraw.ImageDraw, box: Sequence[float], color: RGB, wi
         for x in (x1, x2 - width + 1):
             draw.rectangle((x, y, x + width - 1, min(y + dash, y2)), fill=color)
 
-
+# %% ../../nbs/drawing/02_boxes.ipynb #21c6c664
 def draw_boxes(
     image: Image.Image,
     boxes: np.ndarray,  # (N, 4) XYXY, pixels of `image`
@@ -160,7 +160,7 @@ class TileStyle(NamedTuple):
     def name(self, label: int) -> str:
         return name_of_class(self.class_names, int(label))
 
-
+# %% ../../nbs/drawing/02_boxes.ipynb #4023e67a
 class TruthTile(NamedTuple):
     "An image of a grid that compares predictions with the truth"
 

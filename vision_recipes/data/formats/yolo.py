@@ -188,7 +188,7 @@ def _check_yamls_agree(root: Path, found: list[dict]) -> None:
                     f'{first["file"].name} and {other["file"].name}', first, other, key, root, cure
                 )
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #4e24da30
 def _disagreement(
     files: str,  # What the message calls the two
     first: dict,
@@ -203,7 +203,7 @@ def _disagreement(
         f'{root}: {files} disagree: {key} is {shown[0]} in the first, and {shown[1]} in the second. {cure}'
     )
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #af4d39ad
 def _check_nested_yamls(
     root: Path,
     data: dict,  # Of the data.yaml that is taken
@@ -224,7 +224,7 @@ def _check_nested_yamls(
                 files = f'{data["file"]} and {other["file"]}'
                 raise _disagreement(files, data, other, key, root, 'Correct or remove the one that is wrong.')
 
-
+# %% ../../../nbs/data/formats/05_yolo.ipynb #eec71c72
 def _yamls_about(folder: Path, sources: list[Path]) -> Iterator[dict]:
     "The files data.yaml in a folder of which a path is one of `sources`, or holds one"
     about = {folder for source in sources for folder in (source.resolve(), *source.resolve().parents)}
