@@ -54,7 +54,7 @@ def run_check(args: Namespace) -> None:
             'each is named above.'
         )
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #acc6d29f
 def _samples_options(p: ArgumentParser):
     tasks = (*TASKS, 'clip')
     p.add_argument('task', metavar='TASK', choices=tasks, help=f'one of {", ".join(TASKS)}, or clip: a video')
