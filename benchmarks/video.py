@@ -8,11 +8,13 @@ time of a network: a product of matrices in NumPy, which leaves Python's lock as
 `decode`, `detect` and the runs are measured in turn, and each figure is the median of `--repeats` turns.
 `share` is the rate of a run divided by the rate of the slower of decoding and detection: 0.95 is wanted
 of `json`, which tracks and writes lines. `video` also draws and encodes, which takes processor time of
-its own: on few cores its share says what that costs. `track` and `draw` are milliseconds a frame at 20
+its own: on few cores its share says what that costs. `bound` is the share that is possible at all on the
+cores of this machine: the time of the slower part by the processor time of the run spread over all cores. `track` and `draw` are milliseconds a frame at 20
 objects; at most 2 and 6 are wanted on one core.
 """
 
 import argparse
+import os
 import resource
 import statistics
 import tempfile
@@ -36,6 +38,7 @@ from vision_recipes.video.reading import open_video
 from vision_recipes.video.writing import VideoWriter
 
 SIZE_WH, N_OBJECTS, SIDE = (640, 480), 20, 40
+CORES = os.cpu_count() or 1
 
 
 def boxes_at(frame: int) -> np.ndarray:  # (20, 4) float32 XYXY
@@ -78,10 +81,10 @@ def prediction_at(frame: int) -> Prediction:
     return Prediction(scores, np.zeros(N_OBJECTS, np.int64), SIZE_WH, boxes_at(frame))
 
 
-def seconds(function: Callable) -> float:
-    started = time.perf_counter()
+def seconds(function: Callable) -> tuple[float, float]:  # On the clock, and of processors
+    started, used = time.perf_counter(), time.process_time()
     function()
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - used
 
 
 def read_whole(clip: Path):
@@ -107,14 +110,17 @@ def speed_rows(clip: Path, folder: Path, predictor, n: int, repeats: int) -> lis
     for _ in range(repeats):
         for name, part in parts.items():
             times[name].append(seconds(part))
-    shares = {}
-    for name in ('json', 'video'):
-        turns = zip(times[name], times['decode'], times['detect'])
-        shares[name] = statistics.median(max(decode, detect) / own for own, decode, detect in turns)
-    return [
-        {'part': name, 'frames/s': n / statistics.median(of_part), 'share': shares.get(name, float('nan'))}
-        for name, of_part in times.items()
-    ]
+    rows, slower = [], [max(pair)[0] for pair in zip(times['decode'], times['detect'])]
+    for name, of_part in times.items():
+        clock, used = zip(*of_part)
+        row = {'part': name, 'frames/s': n / statistics.median(clock)}
+        row['processor ms a frame'] = 1000 * statistics.median(used) / n
+        if name in ('json', 'video'):
+            row['share'] = statistics.median(alone / own for alone, own in zip(slower, clock))
+            possible = (alone * CORES / own for alone, own in zip(slower, used))
+            row['bound'] = min(1.0, statistics.median(possible))
+        rows.append(row)
+    return rows
 
 
 def cost_rows(n: int) -> list[dict]:
@@ -184,13 +190,14 @@ def coming_and_going(frame: int, size_wh: tuple[int, int]) -> Prediction:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--model', type=Path, help='an ONNX file of a detector; else a stand-in')
+    parser.add_argument('--threads', type=int, default=1, help='of the model; 0: as many as it takes')
     parser.add_argument('--frames', type=int, default=200)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--memory', type=int, default=2000, metavar='N', help='frames; 0: not measured')
     parser.add_argument('--json', type=Path)
     args = parser.parse_args()
     noise = np.random.default_rng(0).integers(0, 60, (*SIZE_WH[::-1], 3), np.uint8)
-    predictor = Predictor(args.model, threads=1) if args.model else StandIn()
+    predictor = Predictor(args.model, threads=args.threads) if args.model else StandIn()
     with tempfile.TemporaryDirectory() as tmp:
         folder = Path(tmp)
         rows = []
