@@ -8,9 +8,10 @@ time of a network: a product of matrices in NumPy, which leaves Python's lock as
 `decode`, `detect` and the runs are measured in turn, and each figure is the median of `--repeats` turns.
 `share` is the rate of a run divided by the rate of the slower of decoding and detection: 0.95 is wanted
 of `json`, which tracks and writes lines. `video` also draws and encodes, which takes processor time of
-its own: on few cores its share says what that costs. `bound` is the share that is possible at all on the
-cores of this machine: the time of the slower part by the processor time of the run spread over all cores. `track` and `draw` are milliseconds a frame at 20
-objects; at most 2 and 6 are wanted on one core.
+its own. `bound` is the share that is possible at all on the cores of this machine: the time of the slower
+part by the processor time of the run, spread over all cores. A network's threads that wait in a loop count
+as busy, so it says most with `--threads 1`. `track` and `draw` are milliseconds a frame at 20 objects; at
+most 2 and 6 are wanted on one core.
 """
 
 import argparse
