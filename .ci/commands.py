@@ -23,7 +23,8 @@ The exit code is 0, 2 after a mistake, and 130 after Ctrl-C. `train` and `predic
 EXAMPLES = {
     'demo': ('vision-recipes demo detection --out demo', ''),
     'samples': (
-        'vision-recipes samples detection hands --n 200',
+        'vision-recipes samples detection hands --n 200\n'
+        'vision-recipes samples clip hands-clip --kind hands-hard',
         "from vision_recipes.data import make_samples\n\nmake_samples('detection', 'hands', n=200)",
     ),
     'check': (

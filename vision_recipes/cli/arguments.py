@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         return namespace
 
     def _check_value(self, action, value):
-        choices = TASKS if action.metavar == 'TASK' else action.choices
+        choices = action.choices or (TASKS if action.metavar == 'TASK' else None)
         if choices is None or value in choices:
             return
         name = '/'.join(action.option_strings) or action.metavar or action.dest
@@ -116,7 +116,7 @@ def _task_hint(
     else:
         return ''
     # only a TASK of subcommands has `choices`: their parsers, by task
-    if not action.choices or '--model' not in _options(action.choices[task]):
+    if not isinstance(action.choices, dict) or '--model' not in _options(action.choices[task]):
         return f' It is a model for {task}: {prog} {task}'
     model = name if name in models else f'{os.path.commonprefix(models)}…'
     return f' It is a model for {task}: {prog} {task} DIR --model {model}'

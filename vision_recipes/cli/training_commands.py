@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from .arguments import add_settings, boxes_option, data_options, read_data, Verb
 from .model_commands import table, write_evaluation
+from .video_commands import clip_options, draw_clip
 from ..core.console import plural, log_info, this_world
 from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, read_json, write_json, write_text
@@ -53,18 +54,24 @@ def run_check(args: Namespace) -> None:
             'each is named above.'
         )
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #acc6d29f
 def _samples_options(p: ArgumentParser):
-    p.add_argument('task', metavar='TASK', help=f'one of {", ".join(TASKS)}')
+    tasks = (*TASKS, 'clip')
+    p.add_argument('task', metavar='TASK', choices=tasks, help=f'one of {", ".join(TASKS)}, or clip: a video')
     p.add_argument('dir', type=Path, metavar='DIR', help='folder to make; must be new or empty')
-    p.add_argument('--n', type=int, metavar='N', help="images (default: the task's usual number)")
+    p.add_argument('--n', type=int, metavar='N', help="images or frames (default: the task's usual number)")
     p.add_argument('--seed', type=int, default=0, metavar='N', help='seed (default %(default)s)')
+    clip_options(p)
 
 
 def run_samples(args: Namespace) -> None:
-    "`vision-recipes samples`: `make_samples`"
+    "`vision-recipes samples`: `make_samples`, or `make_clip` with its true tracks and counts"
     from vision_recipes.data.synthetic.make import make_samples
 
+    if args.task == 'clip':
+        return draw_clip(args)
+    if args.kind is not None:
+        raise VisionRecipesError('--kind: is for samples clip.')
     make_samples(args.task, args.dir, n=args.n, seed=args.seed)
     log_info(
         f'{plural(len(find_images(args.dir, recursive=True)), "image")} drawn into {args.dir}. '

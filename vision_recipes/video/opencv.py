@@ -26,8 +26,8 @@ def _cv2(
         raise VisionRecipesError(
             f'{user} needs OpenCV, which is not installed here. Type: pip install opencv-python-headless'
         ) from e
-    if hasattr(cv2, 'setLogLevel'):
-        cv2.setLogLevel(0)
+    logging = cv2 if hasattr(cv2, 'setLogLevel') else cv2.utils.logging  # OpenCV 4 and 5
+    logging.setLogLevel(0)
     return cv2
 
 # %% ../../nbs/video/05_opencv.ipynb #61de8a67

@@ -298,6 +298,8 @@ def replay(self: Follower, path: Path):
     "Give the objects of an earlier run to tracker and counters again"
     if self.tracker is None:
         return
+    if self.smoother is not None:  # it needs the points before they were smoothed, which no file holds
+        log_info(f'{path.parent}: the smoothing of points begins anew where the earlier run ended.')
     for row in read_frame_log(path):
         tracked = self.tracker.update(replayed(row), row['time_s'])
         for counter in self.counters:

@@ -36,8 +36,9 @@ class FrameLog:
         line = json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b'\n'
         before = self._file.tell()
         try:
-            if self._file.write(line) < len(line):
-                self._file.write(b'\n')  # there is no room: this raises the error of the system
+            written = 0
+            while written < len(line):  # the system may take a part; without room the next call raises
+                written += self._file.write(line[written:])
         except OSError as e:
             self._file.truncate(before)
             raise os_error(self.path, e) from e

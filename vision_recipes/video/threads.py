@@ -62,9 +62,11 @@ def _fill(self: Ahead):
                 break
     except BaseException as e:  # whatever it is, the reader gets it
         error = e
-    finally:
+    try:
         if hasattr(self._items, 'close'):  # a generator: its `finally` clauses run here
             self._items.close()
+    except BaseException as e:
+        error = error or e  # the first one says what went wrong
     self._put((None, error, True))
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CROSSING_MARGIN', 'HAND_CLASSES', 'CLIP_KINDS', 'MovingObject', 'sample_path', 'FrameTruth', 'ClipLine', 'ClipZone',
-           'Clip', 'Role', 'make_clip', 'write_clip']
+           'Clip', 'Role', 'make_clip', 'write_clip', 'write_clip_truth']
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #88fd3399
 from dataclasses import dataclass
@@ -484,11 +484,16 @@ def write_clip(
     with new_folder(folder) as tmp:
         for i, pixels in enumerate(progress(clip.frames(), 'Drawing', total=len(clip), unit='frame'), 1):
             Image.fromarray(pixels).save(tmp / f'{i:06d}.jpg', quality=quality)
-        tracks = clip.tracks()
-        write_tracks(tracks, tmp / 'truth.jsonl')
-        write_tracks(tracks, tmp / 'gt.txt')
-        write_json(tmp / 'clip.json', clip.to_dict())
+        write_clip_truth(clip, tmp)
     return Path(folder)
+
+
+def write_clip_truth(clip: Clip, folder: Path):
+    "Write what is known of a clip: its tracks, and `clip.json` with lines, zones and true counts"
+    tracks = clip.tracks()
+    write_tracks(tracks, folder / 'truth.jsonl')
+    write_tracks(tracks, folder / 'gt.txt')
+    write_json(folder / 'clip.json', clip.to_dict())
 
 
 @patch
