@@ -53,6 +53,8 @@ Everything else is a detail of these steps.
 Written by vision_recipes {version} out of its own code, with only what this model needs. Apache License 2.0.
 """
 _TRACK_USAGE = '    python predict.py clip.mp4 --track --line door:0.5,0,0.5,1   ids, and who passes a line'
+
+# %% ../../nbs/deploy/08_bundle.ipynb #6d1e0a20
 # Functions that check files and cards of others, which a bundle with its own file has no use for
 _CHECKS = (
     'check_choice _check _check_inputs _check_outputs _check_tile_rule _look_at_numbers read_card card_hint'
@@ -97,7 +99,7 @@ def predict_source(
         bottom=_BOTTOM,
     )
 
-
+# %% ../../nbs/deploy/08_bundle.ipynb #6d1e0a21
 def _entries(task: str, decoder: str) -> dict[str, list[str]]:  # Name of a table: the keys to keep
     "What the program keeps of the tables by task and by decoder"
     entries = {'DECODERS': [decoder], 'TASK_KINDS': [task], 'SHOW': [task]}
@@ -478,7 +480,7 @@ def _option_rows(task: str) -> str:
         )
     return rows
 
-
+# %% ../../nbs/deploy/08_bundle.ipynb #6d1e0a22
 _OPENCV = """\
 Videos and cameras need OpenCV: `.venv/bin/python -m pip install opencv-python-headless`. The folder then gets
 `video.mp4`, `frames.jsonl` with a line of JSON a frame, and `counts.csv`. Ctrl+C ends a video early, and

@@ -340,7 +340,7 @@ def main(
     lost = flush_streams()  # why output could not be written; empty: it could
     return code or (f'predict.py: standard output: cannot be written: {lost}' if lost else 0)
 
-
+# %% ../../nbs/deploy/07_predict_script.ipynb #7c2f0b20
 def _predict(here: Path, args: argparse.Namespace, on_video: Callable) -> int:  # Exit code
     "Predict the images, or the video, that the command line names"
     if args.images and is_video(args):

@@ -244,7 +244,7 @@ def draw_tracks(
     _draw_labels(image, boxes.tolist(), texts, colors, taken)
     return image
 
-
+# %% ../../nbs/drawing/08_tracks.ipynb #0a7b1c20
 def _tint_objects(image: Image.Image, prediction: Any, colors: list[RGB]) -> Image.Image:
     "Draw the masks, where there are some. The program of a model without masks leaves this out"
     masks = getattr(prediction, 'masks', None)

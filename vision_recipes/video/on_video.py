@@ -45,7 +45,7 @@ def asked_counters(args: Namespace) -> Callable:  # For `predict_video`
         *(parse_zone(text, size_wh) for text in args.zone),
     ]
 
-
+# %% ../../nbs/video/10_on_video.ipynb #9b31c0e9
 def predict_on_video(
     args: Namespace,  # As for `asked_options`; `images` and `out` say what to read and where to write
     open_predictor: Callable,  # Opens the model; called when the other arguments are right
