@@ -20,7 +20,6 @@ from vision_recipes.cli.arguments import (
     Verb,
     weight_settings,
 )
-from .video_commands import is_video, predict_on_video, video_options
 from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable, write_json, write_text
@@ -32,6 +31,7 @@ from ..runtime.tiles import TileRule, tiles_asked
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
 from ..training.settings import check_device
+from ..video.arguments import is_video, video_options
 
 # %% ../../nbs/cli/02_model_commands.ipynb #016e0354
 def open_run_or_model(
@@ -478,7 +478,10 @@ def run_predict(args: Namespace) -> None:
         providers=args.provider,
     )
     if is_video(args):
-        return predict_on_video(args, open_predictor)
+        from vision_recipes.video.on_video import predict_on_video
+
+        predict_on_video(args, open_predictor)
+        return
     files = list_images(args.images)
     check_writable(args.out)
     predictor = open_predictor()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from .arguments import add_settings, boxes_option, data_options, read_data, Verb
 from .model_commands import table, write_evaluation
-from .video_commands import clip_options, draw_clip
+from .clip_commands import clip_options, draw_clip
 from ..core.console import plural, log_info, this_world
 from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, read_json, write_json, write_text

@@ -33,9 +33,12 @@ _USAGE = """\
 
     python predict.py samples --out results    say what is in a folder of images, and draw it into copies
     python predict.py photo.jpg --json         print it as JSON
+    python predict.py clip.mp4 --out seen      the same for a video: drawn, and a line of JSON a frame{track}
+    python predict.py 0                        a camera, until Ctrl+C
 {serve}    python predict.py --help                   the other options
 
-NumPy, Pillow and onnxruntime are all it needs (requirements.txt). In a program of yours:
+NumPy, Pillow and onnxruntime are all it needs (requirements.txt); videos and cameras need OpenCV as well
+(pip install opencv-python-headless). In a program of yours:
 
     from predict import Predictor
     predictor = Predictor('model.onnx')
@@ -44,14 +47,22 @@ NumPy, Pillow and onnxruntime are all it needs (requirements.txt). In a program 
 
 How to read this file: `main` at the end reads the command line, and `predict_files` above it goes through the
 images. `Predictor.stream` opens them and lets onnxruntime run the network. `{decoder}` makes a
-`Prediction` of its outputs. Everything else is a detail of these steps.
+`Prediction` of its outputs. A video goes through `predict_video`{tracker}.
+Everything else is a detail of these steps.
 
 Written by vision_recipes {version} out of its own code, with only what this model needs. Apache License 2.0.
 """
+_TRACK_USAGE = '    python predict.py clip.mp4 --track --line door:0.5,0,0.5,1   ids, and who passes a line'
+
+# %% ../../nbs/deploy/08_bundle.ipynb #6d1e0a20
 # Functions that check files and cards of others, which a bundle with its own file has no use for
 _CHECKS = (
     'check_choice _check _check_inputs _check_outputs _check_tile_rule _look_at_numbers read_card card_hint'
 ).split()
+# What videos have in the package only: PyAV, which the program does without
+_PYAV = 'AvFile AvWriter Sound MissingPackage _say_that_av_is_missing'.split()
+# Tracking and counting, of which a classifier has no use
+_TRACKING = ('track_options asked_counters make_tracker counts_csv Trails _draw_found').split()
 # Methods that only share their name with one that is used
 _NAMESAKES = [
     'ModelCard.to_dict',
@@ -63,6 +74,12 @@ _NAMESAKES = [
 ]
 
 # %% ../../nbs/deploy/08_bundle.ipynb #c19a3057
+_BOTTOM = """\
+if __name__ == '__main__':
+    sys.exit(main(Path(__file__).resolve().parent, on_video=predict_on_video))
+"""
+
+
 def predict_source(
     task: str,  # A key of `TASK_KINDS`
     decoder: str = '',  # A key of `DECODERS`; empty: the usual one of the task
@@ -71,14 +88,18 @@ def predict_source(
     "The `predict.py` for models of a task whose outputs one decoder reads"
     decoder = decoder or TASK_KINDS[task].decoder
     return standalone_source(
-        roots=['deploy.predict_script.main', 'runtime.predictor.Predictor.predict'],
+        roots=[
+            'deploy.predict_script.main',
+            'runtime.predictor.Predictor.predict',
+            'video.on_video.predict_on_video',
+        ],
         keys=_entries(task, decoder),
         without=_left_out(task, page),
         top=_usage(task, decoder, page),
-        bottom="if __name__ == '__main__': sys.exit(main(Path(__file__).resolve().parent))",
+        bottom=_BOTTOM,
     )
 
-
+# %% ../../nbs/deploy/08_bundle.ipynb #6d1e0a21
 def _entries(task: str, decoder: str) -> dict[str, list[str]]:  # Name of a table: the keys to keep
     "What the program keeps of the tables by task and by decoder"
     entries = {'DECODERS': [decoder], 'TASK_KINDS': [task], 'SHOW': [task]}
@@ -94,22 +115,28 @@ def _usage(
 ) -> str:
     "The docstring of the program"
     serve = '    python predict.py --serve                  show the demo page in the browser\n'
+    tracks = task != 'classification'
     return _USAGE.format(
         kind=TASK_KINDS[task].title,
         fields=TASK_KINDS[task].fields,
         decoder=DECODERS[decoder].decode.__name__,
         version=metadata.version('vision_recipes'),
         serve=serve if page else '',
+        track='\n' + _TRACK_USAGE if tracks else '',
+        tracker=', and `ByteTracker` gives the objects ids' if tracks else '',
     )
 
 # %% ../../nbs/deploy/08_bundle.ipynb #fbe1297f
 def _left_out(task: str, page: bool) -> list[str]:
     "Names that a program for this task has no use for"
-    names = [*_CHECKS, *_NAMESAKES]
+    names = [*_CHECKS, *_NAMESAKES, *_PYAV]
     if not TASK_KINDS[task].masks:
-        names += ['MaskCrops', 'crops', 'mask_option']
+        names += ['MaskCrops', 'crops', 'mask_option', '_tint_objects']
+    if task != 'keypoints':
+        names += ['_add_points', 'KeypointSmoother', 'smooth_option']
     if task == 'classification':
         names += ['score_option', 'tile_option', 'tiles_asked', '_tile_rule', '_stream_tiled', 'TileRule']
+        names += ['asked_tiles', *_TRACKING]
     if not page:
         names += ['serve', 'serve_option']
     return names
@@ -311,10 +338,10 @@ images or folders. More commands, each after `.venv/bin/python` or `.venv\\Scrip
 |---|---|
 | `predict.py photo.jpg` | say what is in an image |
 | `predict.py photo.jpg --json` | the same as JSON{json} |
-{options}| `predict.py photo.jpg --threads 2` | use two processor threads |
+{options}{videos}| `predict.py photo.jpg --threads 2` | use two processor threads |
 
-In a program of yours: `from predict import Predictor`; the first lines of `predict.py` show how. With a
-graphics card, install `onnxruntime-gpu` (NVIDIA) or `onnxruntime-directml` (Windows) instead of
+{opencv}In a program of yours: `from predict import Predictor`; the first lines of `predict.py` show how.
+With a graphics card, install `onnxruntime-gpu` (NVIDIA) or `onnxruntime-directml` (Windows) instead of
 `onnxruntime`.
 {page}
 ## What is here
@@ -322,7 +349,7 @@ graphics card, install `onnxruntime-gpu` (NVIDIA) or `onnxruntime-directml` (Win
 | | |
 |---|---|
 | `model.onnx` | the network, {size}, with its classes and the preprocessing of its images |
-| `predict.py` | the program, one file to read; nothing but NumPy, Pillow and onnxruntime is needed |
+| `predict.py` | the program, one file to read; needs NumPy, Pillow, onnxruntime, and for videos OpenCV |
 | `requirements.txt` | these three, for pip |
 {files}| `LICENSE` | of `predict.py`{page_licence} |
 
@@ -412,6 +439,8 @@ def readme_text(
         example='samples' if samples else 'photo.jpg',
         json='; masks are run lengths, as COCO writes them' if kind.masks else '',
         options=_option_rows(card.task),
+        videos=_video_rows(card),
+        opencv=_OPENCV,
         page=_page_text(card, samples, web) if page else '',
         size=human_bytes(model_bytes),
         files=_file_rows(samples, page),
@@ -452,6 +481,29 @@ def _option_rows(task: str) -> str:
         rows += (
             '| `predict.py photo.jpg --mask-threshold 0.4` | '
             'draw the masks a little larger, or with a higher number smaller |\n'
+        )
+    return rows
+
+# %% ../../nbs/deploy/08_bundle.ipynb #6d1e0a22
+_OPENCV = """\
+Videos and cameras need OpenCV: `.venv/bin/python -m pip install opencv-python-headless`. The folder then gets
+`video.mp4`, `frames.jsonl` with a line of JSON a frame, and `counts.csv`. Ctrl+C ends a video early, and
+`--resume` goes on.
+
+"""
+
+
+def _video_rows(card: ModelCard) -> str:
+    "The table rows of videos; for models of still images only that they can be read"
+    rows = '| `predict.py clip.mp4 --out seen` | go through a video, and draw into a copy what is found |\n'
+    if not card.decoding.get('single_image'):
+        rows += '| `predict.py 0 --out seen` | go on with a camera, until Ctrl+C |\n'
+    if card.task != 'classification':
+        rows += (
+            '| `predict.py clip.mp4 --track --line door:0.5,0,0.5,1` | '
+            'give objects ids, and count who passes a line down the middle |\n'
+            '| `predict.py clip.mp4 --zone desk:0,0.5,1,0.5,1,1,0,1` | '
+            'count who is in the lower half, and for how long |\n'
         )
     return rows
 

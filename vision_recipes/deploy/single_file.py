@@ -541,7 +541,9 @@ def is_used(self: _Walk, module: str, i: int) -> bool:
     piece = m.pieces[i]
     if piece.owner < 0:  # no method
         return not piece.binds and any(m.piece_of.get(name) in kept for name in piece.needs)
-    if piece.owner not in kept or piece.method not in self.attributes:
+    # Python calls methods such as `__enter__`
+    is_called = piece.method in self.attributes or re.fullmatch('__.*__', piece.method)
+    if piece.owner not in kept or not is_called:
         return False
     owner = next(iter(m.pieces[piece.owner].binds))
     return f'{owner}.{piece.method}' not in self.without

@@ -34,7 +34,7 @@ def track_color(track_id: int) -> RGB:
     return INSTANCE_COLORS[int(track_id) % len(INSTANCE_COLORS)] if track_id >= 0 else UNTRACKED
 
 # %% ../../nbs/drawing/08_tracks.ipynb #2fec54dd
-_CROWD = 10  # With more objects than that, labels are short and small
+_MANY_TRACKS = 10  # With more objects than that, labels are short and small
 
 
 @lru_cache(maxsize=2048)
@@ -63,7 +63,7 @@ def _free_corner(box: Sequence[float], wh: tuple[int, int], size_wh, taken: list
 def _draw_labels(image: Image.Image, boxes: list, texts: list[str], colors: list[RGB], taken: list[tuple]):
     "Write a label beside each box; their places are added to `taken`"
     size = line_and_font_size(image.size)[1]
-    share = 0.7 if len(boxes) > _CROWD else 0.85  # of the usual height of letters
+    share = 0.7 if len(boxes) > _MANY_TRACKS else 0.85  # of the usual height of letters
     size = max(LEAST_LETTERS, round(share * size))
     for box, text, color in zip(boxes, texts, colors):
         tile = _label(text, color, size)
@@ -233,8 +233,7 @@ def draw_tracks(
     names = labels.names if isinstance(labels, LabelMap) else labels
     skeleton = labels.skeleton if isinstance(labels, LabelMap) else None
     image = as_pil(image).convert('RGB')  # a copy, whatever its mode
-    if getattr(prediction, 'masks', None) is not None:
-        image = draw_masks(image, prediction.masks, None, colors)
+    image = _tint_objects(image, prediction, colors)
     taken = _draw_marks(image, lines, zones)
     if trails is not None:
         draw, width = ImageDraw.Draw(image, 'RGBA'), line_and_font_size(image.size)[0]
@@ -247,13 +246,21 @@ def draw_tracks(
     _draw_labels(image, boxes.tolist(), texts, colors, taken)
     return image
 
+# %% ../../nbs/drawing/08_tracks.ipynb #0a7b1c20
+def _tint_objects(image: Image.Image, prediction: Any, colors: list[RGB]) -> Image.Image:
+    "Draw the masks, where there are some. The program of a model without masks leaves this out"
+    masks = getattr(prediction, 'masks', None)
+    return image if masks is None else draw_masks(image, masks, None, colors)
+
 
 def _text(track_id: int, label: int, names: Sequence[str], n_objects: int) -> str:
     "What stands at a box: class and id, in a crowd the id alone"
     if track_id < 0:
         return name_of_class(names, int(label))
     return (
-        str(track_id) if n_objects > _CROWD else f'{shorten(name_of_class(names, int(label)), 16)} {track_id}'
+        str(track_id)
+        if n_objects > _MANY_TRACKS
+        else f'{shorten(name_of_class(names, int(label)), 16)} {track_id}'
     )
 
 # %% ../../nbs/drawing/08_tracks.ipynb #87678869

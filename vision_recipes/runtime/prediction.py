@@ -131,16 +131,11 @@ def take(
 ) -> Prediction:
     "Some of the objects, with all that is known of them; not for a classifier, whose scores are of classes"
     rows = np.asarray(rows, np.int64)
-    crops = self.crops
-    return replace(
-        self,
-        scores=self.scores[rows],
-        labels=self.labels[rows],
-        boxes=_rows_of(self.boxes, rows),
-        masks=None if crops is None else crops.take(rows),
-        keypoints=_rows_of(self.keypoints, rows),
-        track_ids=_rows_of(self.track_ids, rows),
-    )
+    keys = ('scores', 'labels', 'boxes', 'keypoints', 'track_ids')
+    columns = {key: _rows_of(getattr(self, key), rows) for key in keys}
+    if self.masks is not None:
+        columns['masks'] = self.crops.take(rows)
+    return replace(self, **columns)
 
 # %% ../../nbs/runtime/07_prediction.ipynb #50175d66
 @patch

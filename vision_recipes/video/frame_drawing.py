@@ -25,7 +25,8 @@ class FrameDrawer:
         card,  # A `ModelCard`
         min_score: float,  # Objects with a lower score are not drawn
     ):
-        self.card, self.min_score, self.trails = card, min_score, Trails()
+        self.card, self.min_score = card, min_score
+        self.trails = Trails()
 
     def __call__(
         self,
@@ -33,14 +34,15 @@ class FrameDrawer:
         prediction: Prediction,  # With `track_ids` where it is tracked
         counts: Sequence = (),  # Each counter with its numbers, as from `counter.counts()`
     ) -> Image.Image:  # A new image
-        if prediction.boxes is None:  # a classifier
-            text = f'{self.card.labels.names[prediction.top]} {prediction.scores[prediction.top]:.0%}'
-            return draw_label(image.convert('RGB').copy(), (0, 0), text)
-        shown = prediction.take(np.flatnonzero(prediction.scores >= self.min_score))
-        if prediction.track_ids is None:
-            return self._draw_objects(image, shown)
-        self.trails.update(prediction)
-        return draw_tracks(image, shown, self.card.labels, self.trails, *marks(counts))
+        is_class = prediction.boxes is None
+        return (
+            self._draw_class(image, prediction) if is_class else self._draw_found(image, prediction, counts)
+        )
+
+    def _draw_class(self, image: Image.Image, prediction: Prediction) -> Image.Image:
+        "Write the class with the highest score"
+        text = f'{self.card.labels.names[prediction.top]} {prediction.scores[prediction.top]:.0%}'
+        return draw_label(image.convert('RGB').copy(), (0, 0), text)
 
 
 def marks(
@@ -57,6 +59,18 @@ def marks(
 
 # %% ../../nbs/video/08_frame_drawing.ipynb #ae3835a5
 @patch
+def _draw_found(
+    self: FrameDrawer, image: Image.Image, prediction: Prediction, counts: Sequence
+) -> Image.Image:
+    "Draw objects, with their tracks where they are followed"
+    shown = prediction.take(np.flatnonzero(prediction.scores >= self.min_score))
+    if prediction.track_ids is None:
+        return self._draw_objects(image, shown)
+    self.trails.update(prediction)
+    return draw_tracks(image, shown, self.card.labels, self.trails, *marks(counts))
+
+
+@patch
 def _draw_objects(self: FrameDrawer, image: Image.Image, shown: Prediction) -> Image.Image:
     "Draw objects without ids, the highest score last, so that it is on top"
     labels, shown = self.card.labels, shown.take(np.argsort(shown.scores, kind='stable'))
@@ -65,6 +79,12 @@ def _draw_objects(self: FrameDrawer, image: Image.Image, shown: Prediction) -> I
         return draw_masks(image, shown.crops, texts)
     colors = [self.card.colors[label] for label in shown.labels] if self.card.colors else None
     image = draw_boxes(image, shown.boxes, texts, colors)
-    if shown.keypoints is None or labels.skeleton is None:
+    image = _add_points(image, shown, labels.skeleton, colors)
+    return image
+
+
+def _add_points(image: Image.Image, shown: Prediction, skeleton, colors: list | None) -> Image.Image:
+    "Draw the points, where there are some. The program of a model without points leaves this out"
+    if shown.keypoints is None or skeleton is None:
         return image
-    return draw_keypoints(image, with_visibility(shown.keypoints), labels.skeleton, colors)
+    return draw_keypoints(image, with_visibility(shown.keypoints), skeleton, colors)

@@ -6,7 +6,7 @@
 __all__ = ['NO_CAMERA', 'MOST_FAILED_GRABS', 'CvFile', 'CvCamera', 'CvWriter']
 
 # %% ../../nbs/video/05_opencv.ipynb #c5dd2c8b
-import time
+import os, time
 from pathlib import Path
 from typing import Callable, Iterator
 import numpy as np
@@ -20,14 +20,17 @@ def _cv2(
     user: str,  # What needs it, for the error
 ):
     "OpenCV, without its messages. Raises `VisionRecipesError` where it is not installed"
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # quiet: what is wrong, our errors say
     try:
         import cv2
     except ImportError as e:
         raise VisionRecipesError(
             f'{user} needs OpenCV, which is not installed here. Type: pip install opencv-python-headless'
         ) from e
-    logging = cv2 if hasattr(cv2, 'setLogLevel') else cv2.utils.logging  # OpenCV 4 and 5
-    logging.setLogLevel(0)
+    # OpenCV 5, then 4; a build may come without either
+    logging = cv2 if hasattr(cv2, 'setLogLevel') else getattr(cv2.utils, 'logging', None)
+    if logging is not None:
+        logging.setLogLevel(0)
     return cv2
 
 # %% ../../nbs/video/05_opencv.ipynb #61de8a67
@@ -42,8 +45,8 @@ class CvFile:
         self._capture = cv2.VideoCapture(self.name)
         if not self._capture.isOpened():
             raise VisionRecipesError(
-                f'{path}: cannot be opened as a video. Is it one, and whole? OpenCV may lack its codec: '
-                'pip install "vision_recipes[video]" brings more.'
+                f'{path}: cannot be opened as a video. Is it one, and whole? OpenCV may lack its codec; '
+                'ffmpeg -i IN -c:v libx264 OUT.mp4 makes a file that it reads.'
             )
         self.frame_rate = _positive(self._capture.get(cv2.CAP_PROP_FPS))
         n_frames = _positive(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))

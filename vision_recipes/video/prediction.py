@@ -92,7 +92,7 @@ class Follower:
 
     def __init__(
         self,
-        tracker: ByteTracker | None,
+        tracker: Any,  # A `ByteTracker`, or None
         counters: Sequence = (),  # `LineCounter` and `ZoneCounter`
         smooth: bool = False,
     ):
@@ -149,14 +149,15 @@ def _checked_follower(predictor, video: Video, tracker, counters, smooth: bool) 
     "The follower for a video. Raises `VisionRecipesError` for what does not go together"
     card = predictor.card
     counters = counters(video.size_wh) if callable(counters) else counters
-    if (tracker or counters or smooth) and card.task == 'classification':
+    needs_tracker = bool(tracker or counters or smooth)
+    if needs_tracker and card.task == 'classification':
         raise VisionRecipesError(
             f'The model is for {card.task}: it finds no objects that could be tracked or counted.'
         )
     if smooth and card.task != 'keypoints':
         raise VisionRecipesError(f'Smoothing is for keypoints, but the model is for {card.task}.')
-    needs_tracker = bool(counters) or smooth
-    return Follower(make_tracker(tracker or needs_tracker, video.frame_rate), counters, smooth)
+    tracker = make_tracker(tracker or True, video.frame_rate) if needs_tracker else None
+    return Follower(tracker, counters, smooth)
 
 # %% ../../nbs/video/03_prediction.ipynb #a63b9836
 def frame_row(
@@ -168,7 +169,7 @@ def frame_row(
     "A line of `frames.jsonl`"
     row = {'index': frame.index, 'time_s': round(frame.time_s, 6), **shown.to_dict(labels)}
     if others is not None:
-        columns = replace(others, masks=None, keypoints=None).to_dict()
+        columns = Prediction(others.scores, others.labels, others.size_wh, others.boxes).to_dict()
         row['untracked'] = {key: columns[key] for key in ('scores', 'labels', 'boxes')}
     return row
 
@@ -321,7 +322,7 @@ def _about(predictor, source: Any, options: VideoOptions) -> dict:
     }
 
 
-def _open(source: Any, options: VideoOptions, earlier: _Earlier | None) -> Video:
+def _open_video_part(source: Any, options: VideoOptions, earlier: _Earlier | None) -> Video:
     "The video, from its beginning or from behind an earlier run"
     if earlier is None:
         return open_video(source, options.start_s, options.stop_s, options.every, options.frame_rate)
@@ -351,7 +352,7 @@ def predict_video(
     if earlier is not None and earlier.summary['finished']:
         log_info(f'{out}: was finished already.')
         return earlier.summary
-    with _open(source, options, earlier) as video:
+    with _open_video_part(source, options, earlier) as video:
         follower = _checked_follower(predictor, video, tracker, counters, options.smooth)
         if earlier is None:
             _clear(out, source)

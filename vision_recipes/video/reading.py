@@ -280,11 +280,16 @@ def open_source(
         return ImageFrames(path, frame_rate or IMAGES_FRAME_RATE)
     if not path.is_file():
         raise VisionRecipesError(f'{source}: no such video, folder or camera.')
+    return _opened_file(path)
+
+
+def _opened_file(path: Path):
+    "A video file, read by PyAV; where that is missing, by OpenCV"
     if is_installed('av'):
         return AvFile(path)
-    if is_installed('cv2'):
-        return CvFile(path)
-    raise MissingPackage('Reading a video', 'av')
+    if not is_installed('cv2'):
+        raise MissingPackage('Reading a video', 'av')
+    return CvFile(path)
 
 
 def camera_number(source: Any) -> int | None:  # None where it is none

@@ -268,15 +268,18 @@ def refuse_inputs(
 def _encoder(path: Path, frame_rate: float, size_wh: tuple[int, int], sound_from, start_s: float):
     "PyAV's encoder, or OpenCV's where PyAV is missing"
     if is_installed('av'):
-        sound = None if sound_from is None else Sound(sound_from, start_s)
-        return AvWriter(path, frame_rate, size_wh, sound)
+        return AvWriter(path, frame_rate, size_wh, None if sound_from is None else Sound(sound_from, start_s))
     if not is_installed('cv2'):
         raise MissingPackage('Writing a video', 'av')
+    _say_that_av_is_missing(path, frame_rate)
+    return CvWriter(path, frame_rate, size_wh)
+
+
+def _say_that_av_is_missing(path: Path, frame_rate: float):
     log_info(
         f'{path}: is MPEG-4 part 2 at {frame_rate:.5g} frames/s without sound, '
         'because PyAV is not installed. H.264, which browsers play: pip install "vision_recipes[video]"'
     )
-    return CvWriter(path, frame_rate, size_wh)
 
 # %% ../../nbs/video/02_writing.ipynb #93769cbd
 @patch

@@ -156,6 +156,7 @@ def page_policy(
         'connect-src': f"'self'{server}",
         'style-src': "'self'",
         'img-src': "'self' blob: data:",
+        'media-src': 'blob:',  # a video that the user chose
         'base-uri': "'none'",
         'form-action': "'none'",
     }
@@ -214,7 +215,7 @@ OR OTHER DEALINGS IN THE SOFTWARE.
 """
 
 # %% ../../../nbs/deploy/web/06_page.ipynb #c72d741a
-_PAGE_FILES = ('page.css', 'page.js', 'draw.js', 'worker.js', 'model.js')
+_PAGE_FILES = ('page.css', 'page.js', 'draw.js', 'follow.js', 'tracker.js', 'worker.js', 'model.js')
 
 
 def _page_html(

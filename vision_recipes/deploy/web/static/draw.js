@@ -8,7 +8,7 @@ const MIN_CONFIDENCE = 0.5; // from which a keypoint is drawn as a disc, below i
 const DEFAULT_COLOR = [31, 111, 92]; // where the card gives none
 const FADED = 0.2; // opacity of all objects but the active one
 const MASK_OPACITY = 0.28; // as `MASK_OPACITY` in drawing/canvas
-// of objects with masks, the highest score first: as `INSTANCE_COLORS` in drawing/canvas
+// of ids, and of objects with masks, the highest score first: as `INSTANCE_COLORS` in drawing/canvas
 const INSTANCE_COLORS = [
   [0, 130, 200],
   [245, 130, 48],
@@ -25,6 +25,9 @@ const INSTANCE_COLORS = [
 ];
 const HIDDEN_SHARE = 0.2; // of an object's box, that its own name may hide
 const OUTLINE_STEPS = 12; // directions into which a mask is shifted for its outline
+const TRAIL_PIECES = 4; // of a trail, from the oldest to the newest: as in drawing/tracks
+const MARK = [255, 215, 0]; // the line to count over: no color of an id
+const DARK = 'rgb(0 0 0 / .75)'; // around that line
 
 // ## Colors and numbers
 
@@ -44,9 +47,15 @@ export function classColor({colors}, label) {
   return colors?.length ? colors[label % colors.length] : DEFAULT_COLOR;
 }
 
-// The color (RGB, bytes) of object `i` of a prediction: that of its class, or with masks one of its own, so
-// that objects of one class that overlap can be told apart
-export function objectColor(card, {masks, labels}, i) {
+// The color (RGB, bytes) of an id, the same in every frame and in Python
+export function idColor(id) {
+  return INSTANCE_COLORS[id % INSTANCE_COLORS.length];
+}
+
+// The color (RGB, bytes) of object `i` of a prediction: that of its id where it is followed, else that of its
+// class, or with masks one of its own, so that objects of one class that overlap can be told apart
+export function objectColor(card, {masks, labels, ids}, i) {
+  if (ids) return idColor(ids[i]);
   return masks ? INSTANCE_COLORS[i % INSTANCE_COLORS.length] : classColor(card, labels[i]);
 }
 
@@ -72,7 +81,8 @@ export function inkOn(rgb) {
 // Draw an image and its prediction.
 // `order` holds the positions of the objects to draw, the highest score first.
 // `active` is the position of the one that stands out, while all others are faded; null: none.
-export function drawPrediction(canvas, bitmap, prediction, card, order, active) {
+// `marks` are what tracking adds: {trails, line, words}; null: nothing.
+export function drawPrediction(canvas, bitmap, prediction, card, order, active, marks = null) {
   const ratio = devicePixelRatio || 1; // pixels of the screen for a pixel of CSS
   const zoom = Math.max(1, Math.min(1.5, canvas.clientWidth / 500)); // thicker lines on a large image
   fitCanvas(canvas, bitmap, ratio);
@@ -91,9 +101,13 @@ export function drawPrediction(canvas, bitmap, prediction, card, order, active) 
     drawLayer(view, prediction, i);
   };
   const lowestFirst = [...order].reverse();
-  for (const drawLayer of [drawMask, drawBox, drawPoints]) {
-    for (const i of lowestFirst) draw(drawLayer, i);
-  }
+  const drawLayers = (...layers) => {
+    for (const drawLayer of layers) for (const i of lowestFirst) draw(drawLayer, i);
+  };
+  drawLayers(drawMask);
+  pen.globalAlpha = 1;
+  if (marks) drawMarks(view, marks);
+  drawLayers(drawBox, drawPoints);
   // the active object has the first choice of a place for its name, then the highest score
   if (order.includes(active)) draw(drawName, active);
   for (const i of order) if (i !== active) draw(drawName, i);
@@ -116,13 +130,14 @@ function drawBitmap(pen, bitmap) {
   pen.drawImage(bitmap, 0, 0, width, height);
 }
 
-// The box of object `i`: a line in the color of its class on a wider dark one
-function drawBox({pen, card, scale, unit}, {boxes, labels, masks}, i) {
+// The box of object `i`: a line in its color on a wider dark one
+function drawBox({pen, card, scale, unit}, prediction, i) {
+  const {boxes, masks} = prediction;
   if (masks) return; // the outline of the mask shows it better
   const [x1, y1, x2, y2] = boxes[i].map(v => v * scale);
   const strokes = [
     ['rgb(0 0 0 / .45)', 5],
-    [css(classColor(card, labels[i])), 3],
+    [css(objectColor(card, prediction, i)), 3],
   ];
   for (const [style, width] of strokes) {
     pen.strokeStyle = style;
@@ -131,14 +146,14 @@ function drawBox({pen, card, scale, unit}, {boxes, labels, masks}, i) {
   }
 }
 
-// The class and score of object `i`, on a field in its color
+// The class and score of object `i`, or its class and id, on a field in its color
 function drawName(view, prediction, i) {
-  const {boxes, labels, scores} = prediction;
+  const {boxes, labels, scores, ids} = prediction;
   const {pen, card, scale, unit} = view;
   const {names} = card.labels;
   const color = objectColor(card, prediction, i);
   const name = names.length > 1 ? `${names[labels[i]]} ` : ''; // the name of the only class says nothing
-  const text = `${name}${percent(scores[i])}`;
+  const text = `${name}${ids ? ids[i] : percent(scores[i])}`;
   pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
   pen.textBaseline = 'middle';
   const size = {width: pen.measureText(text).width + 10 * unit, height: 20 * unit};
@@ -184,6 +199,78 @@ export function placeName({pen, labelPlaces}, [x1, y1, x2, y2], {width, height})
   const [place] = places.filter(isFree).sort((a, b) => commonArea(a, box) - commonArea(b, box));
   if (place) labelPlaces.push(place);
   return place;
+}
+
+// ## Trails and the line
+
+// The trails (by id: places [{x, y}] in pixels of the image), and the line {start, end}, in shares of the
+// image, with `words` at its upper end
+function drawMarks(view, {trails, line, words}) {
+  if (line) drawLine(view, line, words);
+  for (const [id, places] of trails) drawTrail(view, places, idColor(id));
+}
+
+// A trail in pieces, fainter and thinner to its old end
+function drawTrail({pen, scale, unit}, places, color) {
+  const last = places.length - 1;
+  for (let piece = 0; piece < TRAIL_PIECES; piece++) {
+    const [start, stop] = [piece, piece + 1].map(k => Math.floor((k * last) / TRAIL_PIECES));
+    if (start === stop) continue;
+    const share = (piece + 1) / TRAIL_PIECES;
+    pen.strokeStyle = css(color, share);
+    pen.lineWidth = 3.5 * unit * share;
+    pen.beginPath();
+    for (const {x, y} of places.slice(start, stop + 1)) pen.lineTo(x * scale, y * scale);
+    pen.stroke();
+  }
+}
+
+// A line on a wider dark one, and an arrow in its middle that points to its right side, where `in` is
+function drawLine(view, line, words) {
+  const {pen, unit} = view;
+  const {width, height} = pen.canvas;
+  const [[x1, y1], [x2, y2]] = [line.start, line.end].map(([x, y]) => [x * width, y * height]);
+  const length = Math.max(Math.hypot(x2 - x1, y2 - y1), 1e-9);
+  const [alongX, alongY] = [(x2 - x1) / length, (y2 - y1) / length];
+  // from the middle: so far to the right of the line, and so far along it
+  const place = (right, along) => [
+    (x1 + x2) / 2 + (along * alongX - right * alongY) * unit,
+    (y1 + y2) / 2 + (along * alongY + right * alongX) * unit,
+  ];
+  strokePath(view, [[x1, y1], [x2, y2]]);
+  strokePath(view, [place(0, 0), place(12, 0)]);
+  strokePath(view, [place(12, 7), place(24, 0), place(12, -7)], true);
+  drawWords(view, words, y1 <= y2 ? [x1, y1] : [x2, y2]);
+}
+
+// Points joined by a line in the color of marks, on a wider dark one; closed and filled where `isFilled`
+function strokePath({pen, unit}, points, isFilled = false) {
+  const strokes = [
+    [DARK, 6],
+    [css(MARK), 3],
+  ];
+  for (const [style, lineWidth] of strokes) {
+    Object.assign(pen, {strokeStyle: style, fillStyle: style, lineWidth: lineWidth * unit});
+    pen.beginPath();
+    for (const point of points) pen.lineTo(...point);
+    if (isFilled) pen.closePath();
+    pen.stroke();
+    if (isFilled) pen.fill();
+  }
+}
+
+// Words on a field beside a point, within the canvas
+function drawWords(view, text, [x, y]) {
+  const {pen, unit} = view;
+  if (!text) return;
+  pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
+  pen.textBaseline = 'middle';
+  const size = {width: pen.measureText(text).width + 10 * unit, height: 20 * unit};
+  const corner = placeName(view, [x, y, x, y], size) ?? {x, y};
+  pen.fillStyle = css(MARK);
+  pen.fillRect(corner.x, corner.y, size.width, size.height);
+  pen.fillStyle = inkOn(MARK);
+  pen.fillText(text, corner.x + 5 * unit, corner.y + size.height / 2 + unit);
 }
 
 // ## Masks

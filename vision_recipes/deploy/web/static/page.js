@@ -3,6 +3,7 @@
 // This file is the source. Edit it here: no notebook exports it, and every page gets a copy of it as it is.
 // nbs/deploy/web/05_page_scripts.ipynb holds its reasons and its tests.
 import {classColor, css, drawPrediction, objectColor, percent, pointColor} from './draw.js';
+import {Follower, LOWEST_SCORE} from './follow.js';
 
 // ## What differs by task
 
@@ -26,6 +27,7 @@ const METRICS = {
 
 // ## Settings
 
+const CAMERA = 'the camera';
 const MAX_PIXELS = 16e6; // what every device can hold in a canvas
 const MAX_OBJECT_ROWS = 40; // in the list
 const MAX_CLASS_ROWS = 10;
@@ -34,18 +36,26 @@ const SPOKEN_CLASSES = 3;
 const LOWEST_THRESHOLD = 0.05; // of the slider
 const DEFAULT_THRESHOLD = 0.3; // where the card has none
 const BUSY_AFTER = 150; // milliseconds until the page says that it is at work
+const DEFAULT_FRAME_RATE = 30; // of a video, frames a second, where it is not known
+const SHORTEST_LINE = 0.03; // share of the image; a shorter move of the pointer is a tap
 const SLIDER_REST = 500; // milliseconds without a move of the slider until its result is spoken
 
 // ## State
 
 let card = null; // the model's
-let shown = null; // the image on the page: {bitmap, prediction, ms, name, live}, of the camera also `rate`
+// the image on the page: {bitmap, prediction, ms, name, live}, of a video also `rate` and, while its objects
+// are followed, `marks`
+let shown = null;
 let active = null; // the object that stands out: its position in the prediction
 let pressed = null; // the object whose button is pressed, likewise
 let threshold = 0.5; // of the slider: objects with a lower score are not shown
 let isBusy = false; // a still image is being predicted
 let nextImage = null; // the still image that waits: {source, name, resolve}
-let stream = null; // the camera's; null while it is off
+let live = null; // the camera or video that runs: {video, name, frameRate, close}; null: none
+let isTracking = false; // the objects of a camera or video get ids
+let follower = null; // what gives them; null while nothing is followed
+let line = null; // to count over: {start, end}, each [x, y] in shares of the image; null: none
+let drawing = null; // the line that is being drawn, {start} or {start, end}; null: none is
 let isStarting = false; // the browser asks whether the page may use the camera
 let speechTimer = 0; // of the sentence that waits to be spoken
 
@@ -171,7 +181,8 @@ function draw() {
   if (!shown) return;
   byId('image').hidden = false;
   byId('hint').hidden = true;
-  drawPrediction(byId('image'), shown.bitmap, shown.prediction, card, shownOrder(), active);
+  const {bitmap, prediction, marks} = shown;
+  drawPrediction(byId('image'), bitmap, prediction, card, shownOrder(), active, marks && lineMarks(marks));
 }
 
 // Have a screen reader say a text after `wait` milliseconds, in place of a text that still waits
@@ -200,7 +211,7 @@ function makeRow(i, isFirst) {
     {className: `item${isFirst && !detects() ? ' first' : ''}`},
     bar,
     makeSwatch(color),
-    make('span', {className: 'name', textContent: card.labels.names[labels[i]]}),
+    make('span', {className: 'name', textContent: nameAndId(labels[i], shown.prediction.ids?.[i])}),
     make('span', {className: 'score', textContent: percent(scores[i])}),
   );
   if (isButton) listenToRow(row, i);
@@ -236,10 +247,10 @@ function showList(wait) {
   if (!shown.live) speak(words, wait);
 }
 
-// Before the camera, classes keep their places in the list: rows that jump could not be read
+// Before the camera, classes and tracked objects keep their places: rows that jump could not be read
 function listedOrder(order) {
-  const keepsPlaces = shown.live && !detects() && order.length <= MAX_CLASS_ROWS;
-  const listed = keepsPlaces ? [...order].sort((a, b) => a - b) : order;
+  const keepsPlaces = shown.live && (shown.prediction.ids || (!detects() && order.length <= MAX_CLASS_ROWS));
+  const listed = keepsPlaces ? [...order].sort((a, b) => a - b) : order; // tracked objects are sorted by id
   return listed.slice(0, detects() ? MAX_OBJECT_ROWS : MAX_CLASS_ROWS);
 }
 
@@ -251,7 +262,7 @@ function nothingWords(nHidden) {
 
 // The sentence above the list; `order` as from `shownOrder`
 function summaryWords(order) {
-  const source = shown.live ? 'the camera' : `“${shown.name}”`;
+  const source = shown.name === CAMERA ? CAMERA : `“${shown.name}”`;
   if (!detects()) return `What ${source} shows, by probability.`;
   const nHidden = shown.prediction.scores.length - order.length;
   if (!order.length) return nothingWords(nHidden);
@@ -383,12 +394,13 @@ async function startCamera() {
     showError('Browsers give the camera only to pages from https:// or from localhost.');
     return;
   }
-  const opened = await openCamera();
-  if (!opened) return;
-  stream = opened;
-  showCameraOn();
-  await watchStream(opened);
-  if (stream === opened) stopCamera(); // it may have been stopped, and another one started, meanwhile
+  const stream = await openCamera();
+  if (!stream) return;
+  const [track] = stream.getVideoTracks();
+  track.onended = stopVideo;
+  const video = make('video', {muted: true, playsInline: true, srcObject: stream});
+  const {frameRate = DEFAULT_FRAME_RATE} = track.getSettings();
+  await runVideo({video, name: CAMERA, frameRate, close: () => track.stop()});
 }
 
 // The stream of the camera; null where there is none, after a message
@@ -405,48 +417,90 @@ async function openCamera() {
   }
 }
 
-function showCameraOn() {
-  byId('camera').textContent = 'Stop the camera';
+// Play a video file, and predict its frames as fast as the model runs; the others are left out
+async function openVideo(file) {
+  hideError();
+  const video = make('video', {muted: true, playsInline: true, src: URL.createObjectURL(file)});
+  const close = () => {
+    video.pause();
+    URL.revokeObjectURL(video.src);
+  };
+  await runVideo({video, name: file.name, frameRate: DEFAULT_FRAME_RATE, close});
+}
+
+// Predict and show the frames of a camera or video until it ends or is stopped
+async function runVideo(opened) {
+  live = opened;
+  showVideoOn();
+  try {
+    await opened.video.play();
+    await watch(opened);
+  } catch (error) {
+    if (live === opened) showError(videoError(opened, error));
+  }
+  if (live === opened) stopVideo(); // it may have been stopped, and another one started, meanwhile
+}
+
+function videoError({video, name}, error) {
+  if (name === CAMERA) return `The camera stopped: ${error.message}`;
+  return video.error || error.name === 'NotSupportedError'
+    ? `“${name}” is no video this browser can play. MP4 with H.264 works in most.`
+    : `“${name}” stopped: ${error.message}`;
+}
+
+function showVideoOn() {
+  byId('camera').hidden = false;
+  byId('camera').textContent = live.name === CAMERA ? 'Stop the camera' : 'Stop the video';
   byId('camera').setAttribute('aria-pressed', true);
   markThumbnail(null);
   clearHighlight();
-  speak('The camera is on.');
+  setTracking(isTracking);
+  speak(live.name === CAMERA ? 'The camera is on.' : 'The video runs.');
 }
 
-// Predict the frames of a stream until it ends, or the camera is stopped
-async function watchStream(opened) {
-  const video = make('video', {muted: true, playsInline: true, srcObject: opened});
-  opened.getTracks()[0].onended = stopCamera;
-  try {
-    await video.play();
-    await watch(video, opened);
-  } catch (error) {
-    if (stream === opened) showError(`The camera stopped: ${error.message}`);
-  }
-}
-
-// Predict and show frame after frame, until the camera is stopped
-async function watch(video, opened) {
+// Predict and show frame after frame, until the camera or video is stopped or ends
+async function watch(opened) {
+  const {video} = opened;
   let rate = 0; // images a second
   let before = performance.now();
-  while (stream === opened) {
+  let lastS = -1; // the time of the last frame: one that has not changed is not predicted again
+  while (live === opened && !video.ended) {
     await new Promise(requestAnimationFrame);
-    if (!video.videoWidth) continue;
+    const timeS = video.currentTime;
+    if (!video.videoWidth || timeS === lastS) continue;
+    lastS = timeS;
     const bitmap = await createImageBitmap(video);
-    const found = await predict(bitmap, {scoreThreshold: threshold});
+    const found = await predict(bitmap, {scoreThreshold: lowestScore()});
     const now = performance.now();
     const current = 1000 / (now - before);
     rate = rate ? 0.8 * rate + 0.2 * current : current; // a moving mean, which can be read
     before = now;
-    if (stream === opened) show({...found, bitmap, name: 'the camera', live: true, rate});
+    if (live === opened) showFrame({...found, bitmap, name: opened.name, rate}, timeS);
     else bitmap.close();
   }
 }
 
-function stopCamera() {
-  if (!stream) return;
-  for (const track of stream.getTracks()) track.stop();
-  stream = null;
+// The score from which on objects are asked for: with tracking, doubtful ones help to follow others
+function lowestScore() {
+  return follower ? Math.min(threshold, LOWEST_SCORE) : threshold;
+}
+
+// Show a frame with what was found in it, and follow that where tracking is on. `timeS` are its seconds.
+function showFrame(result, timeS) {
+  const followed = follower?.update(result.prediction, timeS);
+  const prediction = followed?.prediction ?? result.prediction;
+  show({...result, prediction, live: true, marks: follower});
+  if (followed) showCounts(followed.crossings);
+}
+
+function stopVideo() {
+  if (!live) return;
+  live.close();
+  live = null;
+  follower = null;
+  endDrawing();
+  byId('tracking').hidden = true;
+  byId('camera').hidden = isSlow();
   byId('camera').textContent = 'Use the camera';
   byId('camera').setAttribute('aria-pressed', false);
   if (!shown?.live) return;
@@ -455,11 +509,143 @@ function stopCamera() {
   showTime();
 }
 
+// ## Tracking and counting
+
+// Switch tracking on or off; every time it begins anew
+function setTracking(on) {
+  isTracking = on;
+  follower = on && live && detects() ? new Follower(live.frameRate, line) : null;
+  endDrawing();
+  byId('tracking').hidden = !live || !detects();
+  byId('track').setAttribute('aria-pressed', on);
+  for (const name of ['draw-line', 'middle-line']) byId(name).hidden = !on;
+  byId('remove-line').hidden = !on || !line;
+  byId('counted').hidden = !follower;
+  if (follower) showCounts([]);
+}
+
+// A class with the id of an object; without an id the class alone
+function nameAndId(label, id) {
+  return id === undefined ? card.labels.names[label] : `${card.labels.names[label]} ${id}`;
+}
+
+// What `drawPrediction` draws of a follower: its trails, and the line, or the one that is being drawn
+function lineMarks(marks) {
+  const drawn = drawing?.end ? drawing : marks.line;
+  return {trails: marks.trails, line: drawn, words: drawing?.end ? '' : countWords(marks.counts())};
+}
+
+function countWords(counts) {
+  return `in ${counts.in}  out ${counts.out}`;
+}
+
+// Show how many ids there are, who is lost and who passed the line; a screen reader says the new `crossings`
+function showCounts(crossings) {
+  byId('followed').textContent = followedWords();
+  byId('counts').hidden = !line;
+  if (!line) return;
+  const rowOf = label => countRow(card.labels.names[label], follower.counts(label));
+  const rows = follower.countedLabels().map(rowOf);
+  byId('count-rows').replaceChildren(...rows, countRow('all', follower.counts()));
+  if (!crossings.length) return;
+  const passed = crossings.map(({id, label, direction}) => `${nameAndId(label, id)} ${direction}`);
+  speak(`${passed.join(', ')}. All: ${countWords(follower.counts())}.`);
+}
+
+// How many objects were followed, and which of them are not seen now
+function followedWords() {
+  const n = follower.nIds();
+  const lost = follower.lost().map(({id, label}) => nameAndId(label, id));
+  const missing = lost.length ? ` Lost just now: ${lost.slice(0, SPOKEN_OBJECTS).join(', ')}.` : '';
+  return `${n} ${n === 1 ? 'object' : 'objects'} followed so far.${missing}`;
+}
+
+function countRow(name, counts) {
+  const cells = [counts.in, counts.out].map(n => make('td', {textContent: n}));
+  return make('tr', {}, make('th', {scope: 'row', textContent: name}), ...cells);
+}
+
+// ## The line
+
+// Count over a line from now on; null: over none
+function setLine(next) {
+  line = next;
+  follower?.setLine(line);
+  endDrawing();
+  byId('remove-line').hidden = !line;
+  if (follower) showCounts([]);
+  sayOfLine(line ? 'The line counts. Its arrow points to “in”.' : 'The line is removed.');
+  draw();
+}
+
+// A line down the middle; pressed again, one across the middle
+function setMiddleLine() {
+  const isDown = line?.start.join() === '0.5,0' && line.end.join() === '0.5,1';
+  setLine(isDown ? {start: [0, 0.5], end: [1, 0.5]} : {start: [0.5, 0], end: [0.5, 1]});
+}
+
+// Let the user draw a line on the image, by dragging or by two taps
+function startDrawing() {
+  drawing = {};
+  byId('draw-line').setAttribute('aria-pressed', true);
+  byId('image').classList.add('crossed');
+  sayOfLine('Drag over the image, or tap its two ends. “Line in the middle” needs no pointer.');
+}
+
+function endDrawing() {
+  drawing = null;
+  byId('draw-line').setAttribute('aria-pressed', false);
+  byId('image').classList.remove('crossed');
+  byId('line-hint').hidden = true;
+}
+
+function sayOfLine(text) {
+  byId('line-hint').hidden = false;
+  byId('line-hint').textContent = text;
+  speak(text);
+}
+
+// Where a pointer is, in shares of the image
+function shareAt({clientX, clientY}) {
+  const {left, top, width, height} = byId('image').getBoundingClientRect();
+  const within = v => Math.max(0, Math.min(v, 1));
+  return [within((clientX - left) / width), within((clientY - top) / height)];
+}
+
+function isLong([x1, y1], [x2, y2]) {
+  return Math.hypot(x2 - x1, y2 - y1) >= SHORTEST_LINE;
+}
+
+function pressImage(event) {
+  if (!drawing) return;
+  event.preventDefault();
+  byId('image').setPointerCapture(event.pointerId);
+  if (drawing.start) moveEnd(event);
+  else drawing = {start: shareAt(event)};
+}
+
+function moveEnd(event) {
+  if (!drawing?.start) return;
+  drawing.end = shareAt(event);
+  draw();
+}
+
+// The end of a drag or of the second tap ends the line; after the first tap the other end is awaited
+function releaseImage(event) {
+  if (!drawing?.start) return;
+  const {start} = drawing;
+  const end = shareAt(event);
+  if (isLong(start, end)) setLine({start, end});
+  else sayOfLine('Now the other end.');
+}
+
 // ## Where images come from
 
 function openFile(file) {
-  stopCamera();
+  stopVideo();
   markThumbnail(null);
+  byId('counted').hidden = true;
+  if (file.type.startsWith('video/') && !isSlow()) return openVideo(file);
   return predictAndShow(() => toBitmap(file, file.name), file.name || 'pasted image');
 }
 
@@ -476,8 +662,9 @@ function makeThumbnail(path, k) {
   const button = make('button', {type: 'button', disabled: true, title: name}, image);
   button.setAttribute('aria-pressed', false);
   button.onclick = () => {
-    stopCamera();
+    stopVideo();
     markThumbnail(button);
+    byId('counted').hidden = true;
     byId('image').scrollIntoView({block: 'nearest'});
     return predictAndShow(() => fromUrl(url), name);
   };
@@ -487,7 +674,17 @@ function makeThumbnail(path, k) {
 // Connect the controls and the page's events to their functions
 function listen() {
   byId('file').onchange = openChosenFile;
-  byId('camera').onclick = () => (stream ? stopCamera() : startCamera());
+  byId('camera').onclick = () => (live ? stopVideo() : startCamera());
+  byId('track').onclick = () => setTracking(!isTracking);
+  byId('draw-line').onclick = () => (drawing ? endDrawing() : startDrawing());
+  byId('middle-line').onclick = setMiddleLine;
+  byId('remove-line').onclick = () => setLine(null);
+  byId('image').onpointerdown = pressImage;
+  byId('image').onpointermove = moveEnd;
+  byId('image').onpointerup = releaseImage;
+  addEventListener('keydown', event => {
+    if (event.key === 'Escape') endDrawing();
+  });
   byId('threshold').oninput = moveThreshold;
   byId('engine').onchange = reloadWithEngine;
   addEventListener('dragover', event => {
@@ -690,11 +887,19 @@ function showReady(loaded) {
   byId('thumbnails').querySelector('button')?.click();
 }
 
+// Whether the model is for still images
+function isSlow() {
+  return Boolean(SLOW.includes(card.decoder) || card.decoding?.single_image);
+}
+
 // Show the camera's button; of a slow model, say instead why there is none
 function offerCamera() {
-  const isSlow = SLOW.includes(card.decoder) || card.decoding?.single_image;
-  byId('camera').hidden = isSlow;
-  if (!isSlow) return;
+  byId('camera').hidden = isSlow();
+  if (!isSlow()) {
+    byId('file').accept = 'image/*,video/*';
+    byId('choose').textContent = 'Choose an image or video';
+    return;
+  }
   byId('still').textContent =
     'This kind of model is for still images, not for a camera; how long it takes stands with the result.';
 }
@@ -715,6 +920,13 @@ ready.catch(error => {
 // For tests, and for the browser's console
 window.visionRecipes = {
   ready,
+  showFrame,
+  setTracking: on => {
+    live ??= {name: CAMERA, frameRate: DEFAULT_FRAME_RATE, close() {}};
+    setTracking(on);
+  },
+  setLine,
+  shown: () => shown,
   predict: async (url, options = {}) => {
     await ready;
     return predict(await fromUrl(url), options);

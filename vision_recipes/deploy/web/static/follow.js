@@ -1,0 +1,96 @@
+// Follows the objects of a video for the page: ids, trails, and a line that counts. tracker.js has the steps.
+//
+// This file is the source. Edit it here: no notebook exports it, and every page gets a copy of it as it is.
+// nbs/deploy/web/05_page_scripts.ipynb holds its reasons and its tests.
+import {ByteTracker, LineCounter, TRACK_SETTINGS} from './tracker.js';
+
+const TRAIL_LENGTH = 30; // frames, as `Trails` in drawing/tracks
+export const LOWEST_SCORE = TRACK_SETTINGS.low_score; // objects down to this score help to follow others
+
+// Some objects of a prediction, with all that is known of them; `rows` are their positions
+export function takeObjects(prediction, rows) {
+  const taken = {...prediction};
+  for (const key of ['scores', 'labels', 'boxes', 'masks', 'keypoints']) {
+    if (prediction[key]) taken[key] = rows.map(i => prediction[key][i]);
+  }
+  return taken;
+}
+
+export class Follower {
+  // `frameRate`: of the video, frames a second. `line` as for `setLine`.
+  constructor(frameRate, line = null) {
+    this.tracker = new ByteTracker({}, frameRate);
+    this.trails = new Map(); // by id: its places [{frame, x, y}], the newest last
+    this.frame = 0;
+    this.size = null; // of the images, [width, height]
+    this.setLine(line);
+  }
+
+  // Count over a line {start, end}, each [x, y] in shares of the image, from 0 on; null: over none
+  setLine(line) {
+    this.line = line;
+    this.counter = null; // made when the size of the image is known
+  }
+
+  // Follow the objects of the next frame: {prediction, crossings}. The prediction has what is followed, with
+  // `ids`; the crossings are those of this frame. `timeS` are the seconds of the frame.
+  update(prediction, timeS) {
+    const {boxes, scores, labels, width, height} = prediction;
+    const size = [width, height];
+    const flat = boxes.flatMap(box => [...box]);
+    const {rows, ids} = this.tracker.update({boxes: flat, scores, labels, size}, timeS);
+    const followed = {...takeObjects(prediction, rows), ids};
+    this.addTrails(followed);
+    return {prediction: followed, crossings: this.count(followed, size, timeS)};
+  }
+
+  addTrails({ids, boxes}) {
+    this.frame += 1;
+    ids.forEach((id, i) => {
+      const [x1, y1, x2, y2] = boxes[i];
+      const places = this.trails.get(id) ?? [];
+      this.trails.set(id, [...places, {frame: this.frame, x: (x1 + x2) / 2, y: (y1 + y2) / 2}]);
+    });
+    const first = this.frame - TRAIL_LENGTH;
+    for (const [id, places] of this.trails) {
+      const kept = places.filter(place => place.frame > first);
+      if (kept.length) this.trails.set(id, kept);
+      else this.trails.delete(id);
+    }
+  }
+
+  count({ids, boxes, labels}, size, timeS) {
+    if (!this.line) return [];
+    if (!this.counter || size.join() !== this.size?.join()) this.makeCounter(size);
+    return this.counter.update({boxes: boxes.flatMap(box => [...box]), ids, labels}, timeS);
+  }
+
+  // The line in pixels of the image. Where the size has changed, what was counted stays.
+  makeCounter(size) {
+    const pixels = share => share.map((v, axis) => v * size[axis]);
+    const crossings = this.counter?.crossings ?? [];
+    this.counter = new LineCounter('line', pixels(this.line.start), pixels(this.line.end));
+    this.counter.crossings = crossings;
+    this.size = size;
+  }
+
+  // Who passed the line, `in` and `out`, all together or of one class
+  counts(label = null) {
+    return this.counter?.counts(label) ?? {in: 0, out: 0};
+  }
+
+  // The classes that passed the line, by ascending number
+  countedLabels() {
+    return [...new Set(this.counter?.crossings.map(crossing => crossing.label))].sort((a, b) => a - b);
+  }
+
+  // How many ids were given so far
+  nIds() {
+    return this.tracker.nextId - 1;
+  }
+
+  // Followed, but not seen in the last frame: [{id, label, box, missingS}]
+  lost() {
+    return this.tracker.lost();
+  }
+}
