@@ -9,6 +9,7 @@ __all__ = ['VERBS', 'make_parser', 'main']
 import argparse, sys
 from .. import __version__
 from .arguments import Parser, Verb
+from .data_commands import DATA_VERBS
 from .doctor import run_doctor
 from .model_commands import MODEL_VERBS
 from .training_commands import TRAINING_VERBS, with_task
@@ -19,6 +20,7 @@ from ..core.extras import import_trouble, require_train
 # %% ../../nbs/cli/05_main.ipynb #d61611e0
 VERBS = {
     **TRAINING_VERBS,
+    **DATA_VERBS,
     **MODEL_VERBS,
     'doctor': Verb('look at this installation and machine', lambda p: None, run_doctor),
 }

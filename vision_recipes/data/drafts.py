@@ -340,14 +340,14 @@ def _check_class_list(listed: tuple[Path, str] | None, format: str) -> bool:  # 
         )
     return False  # a list of a person's stays
 
-# %% ../../nbs/data/14_drafts.ipynb #5fde6e9e
+# %% ../../nbs/data/14_drafts.ipynb #2fef9423
 class DraftCounts(NamedTuple):
     "What `write_drafts` did"
 
     n_images: int  # With a draft that was written
     n_objects: int  # In these drafts
     n_kept: int  # Files that a person made or edited, which stayed as they were
-    n_low: int  # Objects below the threshold of their class
+    n_low: int  # Objects among the predictions that are below the threshold of their class
     n_unread: int  # Images that could not be read
     remarks: tuple[str, ...]  # What the format could not hold, in sentences
 
@@ -370,7 +370,7 @@ def _remarks(anns: Annotations, format: str, error_px: float) -> list[str]:
         remarks.append('File names in annotations.json are relative to its folder.')
     return remarks
 
-# %% ../../nbs/data/14_drafts.ipynb #16d321ff
+# %% ../../nbs/data/14_drafts.ipynb #0c03ea50
 def write_drafts(
     predictions: Iterable[Any],  # A `Prediction` for each file, or None where it could not be read
     files: Sequence[Path],  # The images
@@ -399,14 +399,14 @@ def write_drafts(
             continue
         columns.add(file, prediction, thresholds, error_px)
     anns = _table(columns, root, labels)
-    _check_worth(anns, format, columns.n_low)
+    _check_worth(anns, format)
     scores = np.concatenate(columns.scores)
     n_images, n_objects, n_kept = _write_files(anns, scores, out, format, images)
     remarks = tuple(_remarks(anns, format, error_px))
     return DraftCounts(n_images, n_objects, n_kept, columns.n_low, n_unread, remarks)
 
 
-def _check_worth(anns: Annotations, format: str, n_low: int) -> None:
+def _check_worth(anns: Annotations, format: str) -> None:
     "Raise `VisionRecipesError` where there is nothing to draft, or the format cannot hold it"
     if not len(anns):
         raise VisionRecipesError('No image could be read, so there is nothing to draft.')
@@ -417,7 +417,7 @@ def _check_worth(anns: Annotations, format: str, n_low: int) -> None:
         )
     if not len(anns.class_ids.values):
         raise VisionRecipesError(
-            f'No object reaches the threshold of its class ({n_low} are below), so nothing was drafted. '
+            'No object reaches the threshold of its class, so nothing was drafted. '
             'A lower one drafts more: --score-threshold 0.1.'
         )
 

@@ -73,12 +73,13 @@ def _figure(image: Image.Image, alt: str, caption: str, png: bool = False) -> st
         f'<figcaption>{_text(caption)}</figcaption></figure>'
     )
 
-# %% ../../nbs/drawing/09_data_report.ipynb #75d9a59e
+# %% ../../nbs/drawing/09_data_report.ipynb #99e8272f
 def _histogram(
     values: np.ndarray,  # (n,) finite
     edges: np.ndarray,  # (k + 1,) of the bars
     title: str,
     labels: Sequence[str],  # k + 1, what is written below the edges
+    of_value=float,  # What a value is called in the sentence; inverse of a scale such as powers of ten
 ) -> str:
     "A histogram as SVG, with a sentence that says its middle"
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
@@ -93,7 +94,8 @@ def _histogram(
         )
     step = max(1, n // 4)
     ticks = ''.join(_tick(k * 320 / n, labels[k]) for k in range(0, n + 1, step))
-    low, middle, high = np.quantile(values, (0.1, 0.5, 0.9)) if len(values) else (0, 0, 0)
+    quantiles = np.quantile(values, (0.1, 0.5, 0.9)) if len(values) else (0, 0, 0)
+    low, middle, high = map(of_value, quantiles)
     summary = f'{title}. Half are below {middle:.3g}; the middle 80 % from {low:.3g} to {high:.3g}.'
     return (
         f'<figure class="chart"><svg viewBox="0 0 320 132" role="img" aria-label="{_text(summary)}">'
@@ -115,13 +117,13 @@ def _bars(names: Sequence[str], counts: Sequence[int], caption: str) -> str:
         bar = f'<span class="bar" style="width:{100 * count / most:.1f}%"></span>'
         cell = f'<td class="number">{count:,}</td><td class="bars" aria-hidden="true">{bar}</td>'
         rows.append(f'<tr><th scope="row">{_text(name)}</th>{cell}</tr>')
-    head = '<tr><th scope="col">class</th><th scope="col">number</th><td></td></tr>'
+    head = '<tr><th scope="col">class</th><th scope="col" class="number">number</th><td></td></tr>'
     return (
         f'<table class="counts"><caption>{_text(caption)}</caption><thead>{head}</thead>'
         f'<tbody>{"".join(rows)}</tbody></table>'
     )
 
-# %% ../../nbs/drawing/09_data_report.ipynb #03948a27
+# %% ../../nbs/drawing/09_data_report.ipynb #6fda7ba3
 @dataclass(frozen=True, eq=False)
 class _Examined:
     "A data set with all that the page says of it"
@@ -215,7 +217,7 @@ def _object_places(s: _Examined) -> str:
     caption = f'{s.name}: where boxes are. Most are at {where}: {heat.max():.0%} of them cover that place.'
     return _figure(image, caption, caption, png=True)
 
-# %% ../../nbs/drawing/09_data_report.ipynb #a8b3a318
+# %% ../../nbs/drawing/09_data_report.ipynb #f757141b
 def _objects(sets: Sequence[_Examined]) -> str:
     "Sizes and places of the objects of each set that has boxes"
     parts = []
@@ -242,8 +244,9 @@ def _light(s: _Examined) -> str:
     powers = np.linspace(-1, 5, 19)
     names = [f'{10**power:.2g}' if power < 2 else f'{10**power:,.0f}' for power in powers]
     logs = np.log10(np.maximum(sharp, 0.1))
-    title = f'{s.name}: sharpness, as powers of ten'
-    return f'<div class="pair">{chart}{_histogram(logs, powers, title, names)}</div>'
+    title = f'{s.name}: sharpness, on a scale of powers of ten'
+    sharp_chart = _histogram(logs, powers, title, names, lambda power: 10**power)
+    return f'<div class="pair">{chart}{sharp_chart}</div>'
 
 
 def _extremes(s: _Examined) -> str:
@@ -306,7 +309,7 @@ def _unlabelled(s: _Examined) -> str:
     text = f'<h3>{_text(s.name)}</h3><p>{plural(len(rows), "image")} of {len(s.anns):,}.</p>'
     return text + (_tiles(s, rows[:_MOST_TILES], ['no label'] * _MOST_TILES) if len(rows) else '')
 
-# %% ../../nbs/drawing/09_data_report.ipynb #f9291e4a
+# %% ../../nbs/drawing/09_data_report.ipynb #6afa05f8
 def _alike(sets: Sequence[_Examined]) -> str:
     "Groups of images that look alike, inside a set and between sets"
     of_set = np.repeat(np.arange(len(sets)), [len(s.anns) for s in sets])
@@ -356,11 +359,14 @@ def _findings(s: _Examined) -> str:
     "What `check` found"
     if not s.findings:
         return f'<p>{_text(s.name)}: nothing wrong was found.</p>'
-    rows = [[f.level, f.kind, f.file, f.message] for f in s.findings[:MOST_ROWS]]
+    root = f'{s.anns.root}/'  # the page may be passed on, so it does not say where the images lie
+    rows = []
+    for f in s.findings[:MOST_ROWS]:
+        rows.append([f.level, f.kind, f.file.removeprefix(root), f.message.replace(root, '')])
     more = f', the first {MOST_ROWS} of {len(s.findings):,}' if len(s.findings) > MOST_ROWS else ''
     return _table(['level', 'kind', 'file', 'what'], rows, f'{s.name}: findings{more}')
 
-# %% ../../nbs/drawing/09_data_report.ipynb #caed9414
+# %% ../../nbs/drawing/09_data_report.ipynb #b06df92d
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2327;--soft:#55606a;--paper:#fff;--line:#d5dade;--bar:#2b6f9e}
 @media(prefers-color-scheme:dark){
@@ -373,10 +379,11 @@ p,figcaption,caption{color:var(--soft)}caption{text-align:left;padding:.3rem 0}
 .wide{overflow-x:auto;margin:1rem 0}.wide:focus-visible{outline:2px solid var(--bar)}
 table{border-collapse:collapse;margin:1rem 0}
 th,td{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:top}
+th.number{text-align:right}.wide tbody th{min-width:6rem}
 tbody tr{border-top:1px solid var(--line)}tbody th{font-weight:400;overflow-wrap:anywhere}
 td.number{text-align:right;font-variant-numeric:tabular-nums}.wide td,.wide th{min-width:4.5rem}
 table.counts{width:100%}table.counts tbody th{width:30%}td.bars{width:55%}
-.bar{display:block;height:1rem;background:var(--bar);min-width:1px}
+.bar{display:block;height:1rem;background:var(--bar)}
 figure{margin:0}figcaption{font-size:.85rem;overflow-wrap:anywhere}
 .tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:.8rem;margin:.8rem 0}
 .tiles img,.pair img{max-width:100%;height:auto}
