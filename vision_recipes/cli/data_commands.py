@@ -6,11 +6,11 @@
 __all__ = ['DATA_VERBS', 'run_convert', 'run_merge', 'run_remap', 'run_report', 'draft_options', 'refuse_draft_options',
            'draft_thresholds', 'write_draft_files']
 
-# %% ../../nbs/cli/08_data_commands.ipynb #5098fd6e
+# %% ../../nbs/cli/08_data_commands.ipynb #1b86e658
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from .arguments import Verb
-from ..core.console import log_info, plural
+from ..core.console import first_few, log_info, plural
 from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, write_text
 
@@ -71,7 +71,7 @@ def run_convert(args: Namespace) -> None:
     anns = convert_dataset(args.source, args.out, args.format, args.images, groups=groups)
     log_info(f'{plural(len(anns), "image")} as {args.format} in {args.out}')
 
-# %% ../../nbs/cli/08_data_commands.ipynb #d604b565
+# %% ../../nbs/cli/08_data_commands.ipynb #d0b1d973
 def _merge_options(p: ArgumentParser):
     p.add_argument('sets', type=Path, nargs='+', metavar='DIR', help='the data sets, two or more')
     p.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to make; new or empty')
@@ -103,7 +103,7 @@ def run_merge(args: Namespace) -> None:
     write_text(args.out / 'merged.csv', csv_text(('image', 'set', 'source'), rows))
     for finding in (found := cross_duplicates(sets))[:5]:
         log_info(str(finding))
-    log_info(f'{plural(len(found), "image")} of one set looks like one of another')
+    log_info(f'{plural(len(found), "image")} of later sets found among those of earlier ones')
     log_info(f'{plural(len(names), "image")} as {format} in {args.out}; merged.csv says where each is from')
 
 # %% ../../nbs/cli/08_data_commands.ipynb #d0ff29e3
@@ -151,7 +151,7 @@ def _with_classes(sets: list, file: Path | None) -> list:
         raise VisionRecipesError(f'{file}: no set has the class {unknown[0]!r}.')
     return changed
 
-# %% ../../nbs/cli/08_data_commands.ipynb #f5d7a5aa
+# %% ../../nbs/cli/08_data_commands.ipynb #8de5f1e2
 def _remap_options(p: ArgumentParser):
     p.add_argument('dir', type=Path, metavar='DIR', help='the annotated images')
     p.add_argument(
@@ -191,7 +191,9 @@ def run_remap(args: Namespace) -> None:
         check_apart(args.out, [args.dir])
         write_annotations(changed, args.out, format, args.images)
         log_info(f'{plural(len(changed), "image")} as {format} in {args.out}')
-    log_info(f'Classes: {", ".join(map(repr, changed.class_names))}. {plural(n_lost, "object")} left out.')
+    log_info(
+        f'Classes: {first_few(list(map(repr, changed.class_names)))}. {plural(n_lost, "object")} left out.'
+    )
 
 # %% ../../nbs/cli/08_data_commands.ipynb #4289e573
 def _renames(args: Namespace) -> tuple[dict[str, str], list[str]]:
@@ -211,7 +213,7 @@ def _renames(args: Namespace) -> tuple[dict[str, str], list[str]]:
         raise VisionRecipesError('Nothing to change. Say --classes OLD=NEW, or --drop NAME.')
     return renames, args.drop
 
-# %% ../../nbs/cli/08_data_commands.ipynb #8a72771e
+# %% ../../nbs/cli/08_data_commands.ipynb #b8158586
 def _report_options(p: ArgumentParser):
     p.add_argument('sets', type=Path, nargs='+', metavar='DIR', help='the data sets, one or more')
     p.add_argument(
@@ -303,7 +305,7 @@ def write_draft_files(args: Namespace, predictor, files: list[Path], stream) -> 
     for remark in counts.remarks:
         log_info(remark)
 
-# %% ../../nbs/cli/08_data_commands.ipynb #d4704f2a
+# %% ../../nbs/cli/08_data_commands.ipynb #1c43c6f3
 DATA_VERBS = {
     'convert': Verb(
         'write a data set in another format, and say what that cannot hold', _convert_options, run_convert

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['remap_classes', 'read_class_map', 'Merged', 'merge_annotations', 'cross_duplicates', 'rewrite_in_place']
 
-# %% ../../nbs/data/16_merge.ipynb #c16e3300
-import csv, os
+# %% ../../nbs/data/16_merge.ipynb #041bd2dd
+import csv, os, shutil
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence
 import numpy as np
@@ -262,7 +262,7 @@ def cross_duplicates(
                     findings.append(Finding('warning', 'alike', path, message))
     return findings
 
-# %% ../../nbs/data/16_merge.ipynb #61867a06
+# %% ../../nbs/data/16_merge.ipynb #b794ee79
 def rewrite_in_place(
     anns: Annotations,  # As it shall be; the images lie below `folder`
     folder: str | Path,  # As it was read
@@ -283,6 +283,9 @@ def rewrite_in_place(
     if old.exists():
         raise VisionRecipesError(f'{old}: is there already, from a change before. Remove it, or name --out.')
     write_annotations(anns, new, format, 'link', _names_below(anns, format))
+    for file in folder.iterdir():
+        if file.suffix.lower() in ('.csv', '.md') and not (new / file.name).exists():
+            shutil.copyfile(file, new / file.name)
     os.replace(folder, old)
     try:
         os.replace(new, folder)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST_ROWS', 'heat_of_boxes', 'report_html', 'write_report']
 
-# %% ../../nbs/drawing/09_data_report.ipynb #d3dc8a6b
+# %% ../../nbs/drawing/09_data_report.ipynb #fd4c7842
 import base64, html
 from collections import Counter
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ..core.files import write_text
 from ..core.images import ImageError, open_image
 from ..data.annotations import Annotations, in_pixels
 from ..data.checks import check
-from ..data.findings import Findings
+from ..data.findings import Finding, Findings
 from ..data.image_stats import alike_groups, DARK, image_stats, ImageStats, SHARPNESS_SIDE
 from .canvas import to_jpeg, to_png
 from .heat_map import heat_colors
@@ -123,7 +123,7 @@ def _bars(names: Sequence[str], counts: Sequence[int], caption: str) -> str:
         f'<tbody>{"".join(rows)}</tbody></table>'
     )
 
-# %% ../../nbs/drawing/09_data_report.ipynb #6fda7ba3
+# %% ../../nbs/drawing/09_data_report.ipynb #03948a27
 @dataclass(frozen=True, eq=False)
 class _Examined:
     "A data set with all that the page says of it"
@@ -309,7 +309,7 @@ def _unlabelled(s: _Examined) -> str:
     text = f'<h3>{_text(s.name)}</h3><p>{plural(len(rows), "image")} of {len(s.anns):,}.</p>'
     return text + (_tiles(s, rows[:_MOST_TILES], ['no label'] * _MOST_TILES) if len(rows) else '')
 
-# %% ../../nbs/drawing/09_data_report.ipynb #6afa05f8
+# %% ../../nbs/drawing/09_data_report.ipynb #0b88bcb4
 def _alike(sets: Sequence[_Examined]) -> str:
     "Groups of images that look alike, inside a set and between sets"
     of_set = np.repeat(np.arange(len(sets)), [len(s.anns) for s in sets])
@@ -359,14 +359,20 @@ def _findings(s: _Examined) -> str:
     "What `check` found"
     if not s.findings:
         return f'<p>{_text(s.name)}: nothing wrong was found.</p>'
-    root = f'{s.anns.root}/'  # the page may be passed on, so it does not say where the images lie
-    rows = []
+    items = []
     for f in s.findings[:MOST_ROWS]:
-        rows.append([f.level, f.kind, f.file.removeprefix(root), f.message.replace(root, '')])
+        items.append(f'<li><b>{_text(f.level)}</b>, {_text(f.kind)}: {_text(_without_root(s, f))}</li>')
     more = f', the first {MOST_ROWS} of {len(s.findings):,}' if len(s.findings) > MOST_ROWS else ''
-    return _table(['level', 'kind', 'file', 'what'], rows, f'{s.name}: findings{more}')
+    return f'<h3>{_text(s.name)}{more}</h3><ul>{"".join(items)}</ul>'
 
-# %% ../../nbs/drawing/09_data_report.ipynb #b06df92d
+
+def _without_root(s: _Examined, finding: Finding) -> str:
+    "File and message of a finding without the folder of the set: the page may be passed on"
+    root = str(s.anns.root)
+    file = '' if finding.file == root else f'{finding.file.removeprefix(root + "/")} '
+    return f'{file}{finding.message.replace(root + "/", "")}'
+
+# %% ../../nbs/drawing/09_data_report.ipynb #1fba14a5
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2327;--soft:#55606a;--paper:#fff;--line:#d5dade;--bar:#2b6f9e}
 @media(prefers-color-scheme:dark){
@@ -382,6 +388,7 @@ th,td{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:top}
 th.number{text-align:right}.wide tbody th{min-width:6rem}
 tbody tr{border-top:1px solid var(--line)}tbody th{font-weight:400;overflow-wrap:anywhere}
 td.number{text-align:right;font-variant-numeric:tabular-nums}.wide td,.wide th{min-width:4.5rem}
+li{margin:.4rem 0;overflow-wrap:anywhere}ul{padding-left:1.2rem}
 table.counts{width:100%}table.counts tbody th{width:30%}td.bars{width:55%}
 .bar{display:block;height:1rem;background:var(--bar)}
 figure{margin:0}figcaption{font-size:.85rem;overflow-wrap:anywhere}
