@@ -130,7 +130,7 @@ def _log_losses(anns, format: str, remarks: list[str]) -> None:
     for remark in [*remarks, *conversion_losses(anns, format)]:
         log_info(remark)
 
-
+# %% ../../nbs/cli/08_data_commands.ipynb #1c62c000
 def _with_classes(sets: list, file: Path | None) -> list:
     "Every set with the classes that a file says. Raises `VisionRecipesError` for a name that no set has"
     if file is None:
@@ -170,7 +170,7 @@ def _remap_options(p: ArgumentParser):
     _image_option(p)
     _group_option(p)
 
-
+# %% ../../nbs/cli/08_data_commands.ipynb #c6c2f113
 def run_remap(args: Namespace) -> None:
     "`vision-recipes remap`: `remap_classes`, then `write_annotations` or `rewrite_in_place`"
     from vision_recipes.data.convert import check_apart, write_annotations

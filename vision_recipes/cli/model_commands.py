@@ -427,12 +427,6 @@ def _predict_options(p: ArgumentParser):
         metavar='X',
         help='a pixel belongs to an object from this probability on (default 0.5)',
     )
-    p.add_argument(
-        '--batch-size',
-        type=int,
-        metavar='N',
-        help=f'images at a time (default {IMAGES_AT_A_TIME}; of a video 4, of a camera 1)',
-    )
     _run_options(p)
     draft_options(p)
     video_options(p)
@@ -440,6 +434,12 @@ def _predict_options(p: ArgumentParser):
 # %% ../../nbs/cli/02_model_commands.ipynb #05dd0064
 def _run_options(p: ArgumentParser):
     "How `predict` runs the model, and what it writes"
+    p.add_argument(
+        '--batch-size',
+        type=int,
+        metavar='N',
+        help=f'images at a time (default {IMAGES_AT_A_TIME}; of a video 4, of a camera 1)',
+    )
     p.add_argument(
         '--threads',
         type=int,
@@ -498,7 +498,7 @@ def run_predict(args: Namespace) -> None:
             + ' '.join(str(e) for e in errors[:5])
         )
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #f4000001
 def _draft_files(args: Namespace, predictor, files: list[Path]) -> list[VisionRecipesError]:
     "Write drafts of images; gives the errors of those that could not be read"
     errors: list[VisionRecipesError] = []

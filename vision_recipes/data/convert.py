@@ -50,7 +50,7 @@ def _shape_losses(anns: Annotations, format: str) -> list[str]:
         losses.append(f'{plural(n_crowd, "crowd or difficult object")} are left out.')
     return losses
 
-
+# %% ../../nbs/data/15_convert.ipynb #5b5924e8
 def conversion_losses(
     anns: Annotations,
     format: str,  # One of `WRITABLE`
@@ -162,7 +162,7 @@ def _write_yolo(anns: Annotations, folder: Path, names: list[str], images: str) 
     write_yolo(anns.replace(paths=Strings.from_list(names)), folder, 'none')
     _placed(anns, folder / 'images', names, images)
 
-
+# %% ../../nbs/data/15_convert.ipynb #5ff0a030
 def _write_image_folder(anns: Annotations, folder: Path, names: list[str], images: str) -> None:
     "A folder for each class"
     _placed(anns, folder, names, images)

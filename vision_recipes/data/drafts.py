@@ -45,7 +45,7 @@ def class_thresholds(
         )
     return np.array([overall if score is None else score for score in of_classes], np.float64)
 
-# %% ../../nbs/data/14_drafts.ipynb #1b98c199
+# %% ../../nbs/data/14_drafts.ipynb #46e31a99
 @dataclass
 class _Columns:
     "The objects of all images so far"
@@ -64,8 +64,7 @@ class _Columns:
         self.files.append(file)
         self.sizes_wh.append(prediction.size_wh)
         if prediction.boxes is None:
-            self._add_class(prediction, thresholds)
-            return
+            return _add_class(self, prediction, thresholds)
         scores, class_ids = np.asarray(prediction.scores), np.asarray(prediction.labels)
         # float32 scores that were measured as thresholds may be a rounding below them
         rows = np.flatnonzero(scores >= thresholds[class_ids] - 1e-7)
@@ -82,13 +81,14 @@ class _Columns:
             points[..., 2] = 1 + (points[..., 2] >= POINT_CONFIDENCE)
             self.keypoints.append(points)
 
-    def _add_class(self, prediction: Any, thresholds: np.ndarray) -> None:
-        "Add the class of an image, or none where its score is below the threshold"
-        top = int(prediction.scores.argmax())
-        sure = prediction.scores[top] >= thresholds[top] - 1e-7
-        self.n_low += not sure
-        self.class_ids.append(np.array([top] if sure else [], np.int64))
-        self.scores.append(np.asarray(prediction.scores)[[top] if sure else []])
+# %% ../../nbs/data/14_drafts.ipynb #00bf1c9b
+def _add_class(columns: _Columns, prediction: Any, thresholds: np.ndarray) -> None:
+    "Add the class of an image, or none where its score is below the threshold"
+    top = int(prediction.scores.argmax())
+    sure = prediction.scores[top] >= thresholds[top] - 1e-7
+    columns.n_low += not sure
+    columns.class_ids.append(np.array([top] if sure else [], np.int64))
+    columns.scores.append(np.asarray(prediction.scores)[[top] if sure else []])
 
 # %% ../../nbs/data/14_drafts.ipynb #66fabf61
 def _table(columns: _Columns, root: Path, labels: LabelMap) -> Annotations:
@@ -232,7 +232,7 @@ def _shapes_per_object(anns: Annotations, i: int) -> list[int]:
         counts.append(max(1, n_outlines) + n_points)
     return counts
 
-# %% ../../nbs/data/14_drafts.ipynb #54434930
+# %% ../../nbs/data/14_drafts.ipynb #7207659e
 def _voc_file(anns: Annotations, i: int, scores: np.ndarray, out: Path) -> _DraftFile:
     "The draft of an image as VOC, with a score in each object"
     name = anns.paths[i]
@@ -267,7 +267,7 @@ def _coco_file(anns: Annotations, scores: np.ndarray, out: Path) -> _DraftFile:
     contents['info'][DRAFT_KEY] = _coco_fingerprint(contents)
     return _DraftFile(out / 'annotations.json', json.dumps(contents, ensure_ascii=False) + '\n', {})
 
-
+# %% ../../nbs/data/14_drafts.ipynb #bca863ae
 def _path_from(file: Path, folder: Path) -> str:
     "The path of a file as seen from a folder; the whole path where it is on another drive"
     try:
@@ -370,7 +370,7 @@ def _remarks(anns: Annotations, format: str, error_px: float) -> list[str]:
         remarks.append('File names in annotations.json are relative to its folder.')
     return remarks
 
-# %% ../../nbs/data/14_drafts.ipynb #0c03ea50
+# %% ../../nbs/data/14_drafts.ipynb #199302ad
 def write_drafts(
     predictions: Iterable[Any],  # A `Prediction` for each file, or None where it could not be read
     files: Sequence[Path],  # The images
@@ -405,7 +405,7 @@ def write_drafts(
     remarks = tuple(_remarks(anns, format, error_px))
     return DraftCounts(n_images, n_objects, n_kept, columns.n_low, n_unread, remarks)
 
-
+# %% ../../nbs/data/14_drafts.ipynb #85da7f70
 def _check_worth(anns: Annotations, format: str) -> None:
     "Raise `VisionRecipesError` where there is nothing to draft, or the format cannot hold it"
     if not len(anns):

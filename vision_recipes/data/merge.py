@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['remap_classes', 'read_class_map', 'Merged', 'merge_annotations', 'cross_duplicates', 'rewrite_in_place']
 
-# %% ../../nbs/data/16_merge.ipynb #041bd2dd
+# %% ../../nbs/data/16_merge.ipynb #1936d918
 import csv, os, shutil
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence
@@ -21,7 +21,7 @@ from .annotations import align_labels, Annotations
 from .convert import distinct_names, WRITABLE, write_annotations
 from .findings import Finding
 from .formats.files import path_inside
-from .hash_pairs import hash_pairs
+from .hash_pairs import pairs_within
 from .splits import image_hashes, NEAR_DUPLICATE_BITS
 
 # %% ../../nbs/data/16_merge.ipynb #8f09b406
@@ -98,7 +98,7 @@ def _table_pairs(file: Path) -> list[tuple[str, str]]:
         pairs.append((cells[0], cells[1]))
     return pairs
 
-# %% ../../nbs/data/16_merge.ipynb #fb950c05
+# %% ../../nbs/data/16_merge.ipynb #8db2776f
 class Merged(NamedTuple):
     "Several data sets as one table"
 
@@ -124,7 +124,7 @@ def _joined_labels(sets: Sequence[Annotations]) -> LabelMap:
     skeletons = [anns.labels.skeleton if anns.get('keypoints') is not None else None for anns in sets]
     return LabelMap(names, skeleton=None if None in skeletons else skeletons[0])
 
-
+# %% ../../nbs/data/16_merge.ipynb #2cd4636c
 def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> list[str] | None:
     "The group of each image; None where no set has groups"
     if not any(anns.has_groups for anns in sets):
@@ -140,7 +140,7 @@ def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> lis
         joined += [f'{name}/{group}' if len(seen_in[group]) > 1 else group for group in of_set]
     return joined
 
-# %% ../../nbs/data/16_merge.ipynb #e4f58fee
+# %% ../../nbs/data/16_merge.ipynb #51e032c2
 def _dropped_column(sets: Sequence[Annotations], set_names: Sequence[str], column: str) -> str:
     "What to say where some sets have a column that others lack; '' where all or none have it"
     has = [anns.get(column) is not None for anns in sets]
@@ -171,7 +171,7 @@ def _joined_columns(sets: Sequence[Annotations]) -> dict[str, Any]:
         columns['masks'] = Masks.from_rows(rows)
     return columns
 
-
+# %% ../../nbs/data/16_merge.ipynb #9ca22a30
 def _check_mergeable(sets: Sequence[Annotations], set_names: Sequence[str]) -> None:
     "Raise `VisionRecipesError` for less than two sets, and where only some have boxes"
     if len(sets) < 2:
@@ -240,7 +240,7 @@ def _joined_names(sets: Sequence[Annotations], set_names: Sequence[str]) -> tupl
         of_image += [name] * len(anns)
     return distinct_names(old, [f'_{name}' for name in of_image]), of_image
 
-# %% ../../nbs/data/16_merge.ipynb #b4ef1701
+# %% ../../nbs/data/16_merge.ipynb #f9a74f9a
 def cross_duplicates(
     sets: Sequence[Annotations],
     distance: int = NEAR_DUPLICATE_BITS,  # Bits between perceptual hashes that still count as alike
@@ -251,7 +251,7 @@ def cross_duplicates(
     for j in range(1, len(sets)):
         seen = set()  # Rows of set `j` that were reported
         for i in range(j):
-            pairs = hash_pairs(hashed[j][1], hashed[i][1], distance)
+            pairs = pairs_within(hashed[j][1], hashed[i][1], distance)
             pairs = pairs[np.lexsort((pairs[:, 2], pairs[:, 0]))]  # the most similar one first
             for row, other, n_bits in pairs.tolist():
                 if row not in seen:
@@ -262,7 +262,7 @@ def cross_duplicates(
                     findings.append(Finding('warning', 'alike', path, message))
     return findings
 
-# %% ../../nbs/data/16_merge.ipynb #b794ee79
+# %% ../../nbs/data/16_merge.ipynb #9f1b8a22
 def rewrite_in_place(
     anns: Annotations,  # As it shall be; the images lie below `folder`
     folder: str | Path,  # As it was read

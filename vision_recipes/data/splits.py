@@ -23,7 +23,7 @@ from ..core.files import file_hash
 from ..core.images import ImageError, open_image
 from .annotations import Annotations
 from .findings import Finding, Findings
-from .hash_pairs import hash_pairs
+from .hash_pairs import pairs_within
 
 # %% ../../nbs/data/05_splits.ipynb #06eafaf9
 def seeded_order(
@@ -387,7 +387,7 @@ def near_duplicates(
     distance: int = NEAR_DUPLICATE_BITS,  # Bits
 ) -> np.ndarray:  # (n, 3) int64: index in `a`, index in `b`, distance
     "All pairs of hashes that differ in at most `distance` bits"
-    return hash_pairs(a, b, distance)
+    return pairs_within(a, b, distance)
 
 # %% ../../nbs/data/05_splits.ipynb #a20cf29a
 def trained_on(

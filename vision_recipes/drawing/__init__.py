@@ -8,7 +8,7 @@ __all__ = ['bar_chart', 'before_after', 'calibration_chart', 'class_colors', 'co
            'draw_keypoints', 'draw_label', 'draw_masks', 'draw_prediction', 'draw_target', 'draw_tracks', 'grid',
            'instance_colors', 'instance_grid', 'keypoint_grid', 'legend', 'LineMark', 'lr_chart', 'precision_charts',
            'prediction_grid', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails', 'true_masks',
-           'true_points', 'write_report', 'ZoneMark']
+           'true_points', 'ZoneMark', 'write_report']
 
 # %% ../../nbs/drawing/index.ipynb #38cd2466
 from ..core.lazy import lazy_names
@@ -51,9 +51,11 @@ _all_ = [
     'Trails',
     'true_masks',
     'true_points',
-    'write_report',
     'ZoneMark',
 ]
+
+# %% ../../nbs/drawing/index.ipynb #a9000001
+_all_ = ['write_report']
 
 # %% ../../nbs/drawing/index.ipynb #64eb6d13
 __getattr__, __dir__ = lazy_names(

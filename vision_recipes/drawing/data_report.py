@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MOST_ROWS', 'heat_of_boxes', 'report_html', 'write_report']
 
-# %% ../../nbs/drawing/09_data_report.ipynb #fd4c7842
+# %% ../../nbs/drawing/09_data_report.ipynb #12541210
 import base64, html
 from collections import Counter
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from ..core.images import ImageError, open_image
 from ..data.annotations import Annotations, in_pixels
 from ..data.checks import check
 from ..data.findings import Finding, Findings
-from ..data.image_stats import alike_groups, DARK, image_stats, ImageStats, SHARPNESS_SIDE
+from ..data.image_stats import alike_groups, DARK, ImageStats, measure_images, SHARPNESS_SIDE
 from .canvas import to_jpeg, to_png
 from .heat_map import heat_colors
 from .instances import draw_annotations
 
-# %% ../../nbs/drawing/09_data_report.ipynb #772719c8
+# %% ../../nbs/drawing/09_data_report.ipynb #de943888
 MOST_ROWS = 100  # Of a table, in the page
 _MOST_TILES = 8  # Small images in a row of the page
 _TILE = 220  # Pixels along the longer side of a small image
@@ -62,7 +62,7 @@ def _section(title: str, *parts: str) -> str:
     "A part of the page under a heading"
     return f'<section><h2>{_text(title)}</h2>{"".join(parts)}</section>'
 
-
+# %% ../../nbs/drawing/09_data_report.ipynb #34cd70fe
 def _figure(image: Image.Image, alt: str, caption: str, png: bool = False) -> str:
     "A small image inside the page"
     kind, data = ('png', to_png(image)) if png else ('jpeg', to_jpeg(image, 16_000))
@@ -73,7 +73,7 @@ def _figure(image: Image.Image, alt: str, caption: str, png: bool = False) -> st
         f'<figcaption>{_text(caption)}</figcaption></figure>'
     )
 
-# %% ../../nbs/drawing/09_data_report.ipynb #99e8272f
+# %% ../../nbs/drawing/09_data_report.ipynb #955c57a2
 def _histogram(
     values: np.ndarray,  # (n,) finite
     edges: np.ndarray,  # (k + 1,) of the bars
@@ -108,7 +108,7 @@ def _tick(x: float, label: str) -> str:
     anchor = 'start' if x < 10 else 'end' if x > 310 else 'middle'
     return f'<text x="{x:.0f}" y="126" text-anchor="{anchor}">{_text(label)}</text>'
 
-
+# %% ../../nbs/drawing/09_data_report.ipynb #42508606
 def _bars(names: Sequence[str], counts: Sequence[int], caption: str) -> str:
     "A table of counts, each with a bar"
     most = max(1, *counts)
@@ -123,7 +123,7 @@ def _bars(names: Sequence[str], counts: Sequence[int], caption: str) -> str:
         f'<tbody>{"".join(rows)}</tbody></table>'
     )
 
-# %% ../../nbs/drawing/09_data_report.ipynb #03948a27
+# %% ../../nbs/drawing/09_data_report.ipynb #4bd8cd0d
 @dataclass(frozen=True, eq=False)
 class _Examined:
     "A data set with all that the page says of it"
@@ -136,13 +136,13 @@ class _Examined:
 
 def _examine(anns: Annotations, name: str) -> _Examined:
     "Look at the images of a set; one that cannot be read is a finding, not the end"
-    stats, findings = image_stats(anns), check(anns)
+    stats, findings = measure_images(anns), check(anns)
     sizes_wh = np.where(anns.sizes_wh > 0, anns.sizes_wh, stats.sizes_wh).astype(np.int32)
     if anns.get('boxes_rel') is not None:
         anns = in_pixels(anns, np.maximum(sizes_wh, 1))
     return _Examined(name, anns.replace(sizes_wh=sizes_wh), stats, findings)
 
-
+# %% ../../nbs/drawing/09_data_report.ipynb #e2cfd8c4
 def _overview(sets: Sequence[_Examined]) -> str:
     "What the sets hold, in numbers"
     rows = []
@@ -217,7 +217,7 @@ def _object_places(s: _Examined) -> str:
     caption = f'{s.name}: where boxes are. Most are at {where}: {heat.max():.0%} of them cover that place.'
     return _figure(image, caption, caption, png=True)
 
-# %% ../../nbs/drawing/09_data_report.ipynb #f757141b
+# %% ../../nbs/drawing/09_data_report.ipynb #6399c1ee
 def _objects(sets: Sequence[_Examined]) -> str:
     "Sizes and places of the objects of each set that has boxes"
     parts = []
@@ -248,7 +248,7 @@ def _light(s: _Examined) -> str:
     sharp_chart = _histogram(logs, powers, title, names, lambda power: 10**power)
     return f'<div class="pair">{chart}{sharp_chart}</div>'
 
-
+# %% ../../nbs/drawing/09_data_report.ipynb #83536cc1
 def _extremes(s: _Examined) -> str:
     "The darkest and the least sharp images"
     n_dark = int((s.stats.brightness < DARK).sum())
@@ -263,7 +263,7 @@ def _extremes(s: _Examined) -> str:
     parts.append(_tiles(s, rows, [f'sharpness {s.stats.sharpness[i]:.0f}' for i in rows]))
     return ''.join(parts)
 
-# %% ../../nbs/drawing/09_data_report.ipynb #1f44cbfc
+# %% ../../nbs/drawing/09_data_report.ipynb #fdf8d5f0
 def _tile_image(s: _Examined, i: int, draw: bool) -> Image.Image | None:  # None: unreadable
     "A small copy of an image, with what is annotated"
     try:
@@ -302,14 +302,14 @@ def _samples(s: _Examined, most: int) -> str:
         title += f'<p>The commonest {most} of {len(anns.labels):,} classes.</p>'
     return title + _tiles(s, rows, captions, draw=True)
 
-
+# %% ../../nbs/drawing/09_data_report.ipynb #4e1867d2
 def _unlabelled(s: _Examined) -> str:
     "Images without labels"
     rows = np.flatnonzero(s.anns.class_ids.counts == 0)
     text = f'<h3>{_text(s.name)}</h3><p>{plural(len(rows), "image")} of {len(s.anns):,}.</p>'
     return text + (_tiles(s, rows[:_MOST_TILES], ['no label'] * _MOST_TILES) if len(rows) else '')
 
-# %% ../../nbs/drawing/09_data_report.ipynb #0b88bcb4
+# %% ../../nbs/drawing/09_data_report.ipynb #4ace69bc
 def _alike(sets: Sequence[_Examined]) -> str:
     "Groups of images that look alike, inside a set and between sets"
     of_set = np.repeat(np.arange(len(sets)), [len(s.anns) for s in sets])
@@ -343,7 +343,7 @@ def _alike_tiles(sets: Sequence[_Examined], group: np.ndarray, of_set, row_of) -
     more = f'<p>and {len(group) - 4:,} more</p>' if len(group) > 4 else ''
     return f'<div class="tiles">{figures}</div>{more}'
 
-
+# %% ../../nbs/drawing/09_data_report.ipynb #7f4f603f
 def _groups(s: _Examined) -> str:
     "The largest groups of a set"
     if not s.anns.has_groups:
@@ -372,7 +372,7 @@ def _without_root(s: _Examined, finding: Finding) -> str:
     file = '' if finding.file == root else f'{finding.file.removeprefix(root + "/")} '
     return f'{file}{finding.message.replace(root + "/", "")}'
 
-# %% ../../nbs/drawing/09_data_report.ipynb #1fba14a5
+# %% ../../nbs/drawing/09_data_report.ipynb #01fae742
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2327;--soft:#55606a;--paper:#fff;--line:#d5dade;--bar:#2b6f9e}
 @media(prefers-color-scheme:dark){
@@ -412,7 +412,7 @@ def _document(title: str, body: str) -> str:
         f'<body><main><h1>{_text(title)}</h1>{body}</main></body></html>\n'
     )
 
-# %% ../../nbs/drawing/09_data_report.ipynb #50a00c66
+# %% ../../nbs/drawing/09_data_report.ipynb #17eb5773
 def report_html(
     sets: Sequence[Annotations],  # One or more
     most_samples: int = 24,  # Classes of each set that a sample is shown of
@@ -446,7 +446,7 @@ def _names_of(sets: Sequence[Annotations]) -> list[str]:
     names = [path.resolve().name or str(path) for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
-
+# %% ../../nbs/drawing/09_data_report.ipynb #56c6cab3
 def write_report(
     sets: Sequence[Annotations],  # One or more
     out: str | Path,  # The .html file

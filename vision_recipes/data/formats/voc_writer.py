@@ -71,7 +71,7 @@ def voc_object(anns: Annotations, m: int, more: str = '') -> str:  # `more` are 
         f'    <difficult>{int(crowd)}</difficult>\n    <bndbox>{box}</bndbox>\n{more}  </object>\n'
     )
 
-
+# %% ../../../nbs/data/formats/17_voc_writer.ipynb #a99ebfa3
 def voc_document(
     name: str,  # Of the image, below its folder
     size_wh: tuple[int, int],  # Of the image, pixels
