@@ -60,6 +60,28 @@ EXAMPLES = {
         'from vision_recipes.deploy import export_onnx\nfrom vision_recipes.tasks import Run\n\n'
         "export_onnx(Run('runs/mine'), 'runs/mine/model.onnx')",
     ),
+    'convert': (
+        'vision-recipes convert "my images" yolo_set --format yolo',
+        "from vision_recipes.data import convert_dataset\n\nconvert_dataset('my images', 'yolo_set', 'yolo')",
+    ),
+    'merge': (
+        'vision-recipes merge summer winter --out both',
+        'from vision_recipes.data import merge_annotations, read_annotations, write_annotations\n\n'
+        "merged = merge_annotations([read_annotations('summer'), read_annotations('winter')])\n"
+        "write_annotations(merged.anns, 'both', 'labelme', names=merged.names)",
+    ),
+    'remap': (
+        'vision-recipes remap both --classes cat=animal dog=animal --out animals',
+        'from vision_recipes.data import read_annotations, remap_classes, write_annotations\n\n'
+        "anns = remap_classes(read_annotations('both'), {'cat': 'animal', 'dog': 'animal'})\n"
+        "write_annotations(anns, 'animals', 'labelme')",
+    ),
+    'report': (
+        'vision-recipes report "my images" --out report.html',
+        'from vision_recipes.data import read_annotations\n'
+        'from vision_recipes.drawing import write_report\n\n'
+        "write_report([read_annotations('my images')], 'report.html')",
+    ),
     'inspect': (
         'vision-recipes inspect model.onnx',
         "from vision_recipes.deploy import inspect_model\n\nprint(inspect_model('model.onnx'))",

@@ -10,6 +10,7 @@ import argparse, sys
 from .. import __version__
 from .arguments import Parser, Verb
 from .comparison_commands import COMPARISON_VERBS
+from .data_commands import DATA_VERBS
 from .doctor import run_doctor
 from .model_commands import MODEL_VERBS
 from .suspect_commands import SUSPECT_VERBS
@@ -21,6 +22,7 @@ from ..core.extras import import_trouble, require_train
 # %% ../../nbs/cli/05_main.ipynb #d61611e0
 VERBS = {
     **TRAINING_VERBS,
+    **DATA_VERBS,
     **MODEL_VERBS,
     **SUSPECT_VERBS,
     **COMPARISON_VERBS,

@@ -20,6 +20,7 @@ from vision_recipes.cli.arguments import (
     Verb,
     weight_settings,
 )
+from .data_commands import draft_options, refuse_draft_options, write_draft_files
 from ..core.console import plural, progress, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable, write_json, write_text
@@ -427,18 +428,19 @@ def _predict_options(p: ArgumentParser):
         metavar='X',
         help='a pixel belongs to an object from this probability on (default 0.5)',
     )
+    _run_options(p)
+    draft_options(p)
+    video_options(p)
+
+# %% ../../nbs/cli/02_model_commands.ipynb #05dd0064
+def _run_options(p: ArgumentParser):
+    "How `predict` runs the model, and what it writes"
     p.add_argument(
         '--batch-size',
         type=int,
         metavar='N',
         help=f'images at a time (default {IMAGES_AT_A_TIME}; of a video 4, of a camera 1)',
     )
-    _run_options(p)
-    video_options(p)
-
-# %% ../../nbs/cli/02_model_commands.ipynb #05dd0064
-def _run_options(p: ArgumentParser):
-    "How `predict` runs the model, and what it writes"
     p.add_argument(
         '--threads',
         type=int,
@@ -477,7 +479,10 @@ def run_predict(args: Namespace) -> None:
         threads=args.threads,
         providers=args.provider,
     )
+    refuse_draft_options(args)
     if is_video(args):
+        if args.labels:
+            raise VisionRecipesError(f'--labels {args.labels}: drafts are of images, not of videos.')
         from vision_recipes.video.on_video import predict_on_video
 
         predict_on_video(args, open_predictor)
@@ -485,14 +490,33 @@ def run_predict(args: Namespace) -> None:
     files = list_images(args.images)
     check_writable(args.out)
     predictor = open_predictor()
-    rows, errors = _predict_files(args, predictor, files)
-    write_json(args.out / 'predictions.json', rows)
-    log_info(f'{plural(len(rows), "prediction")} in {args.out / "predictions.json"}')
+    if args.labels:
+        errors = _draft_files(args, predictor, files)
+    else:
+        rows, errors = _predict_files(args, predictor, files)
+        write_json(args.out / 'predictions.json', rows)
+        log_info(f'{plural(len(rows), "prediction")} in {args.out / "predictions.json"}')
     if errors:
         raise VisionRecipesError(
             f'{plural(len(errors), "image")} could not be read; the others are done. '
             + ' '.join(str(e) for e in errors[:5])
         )
+
+# %% ../../nbs/cli/02_model_commands.ipynb #f4000001
+def _draft_files(args: Namespace, predictor, files: list[Path]) -> list[VisionRecipesError]:
+    "Write drafts of images; gives the errors of those that could not be read"
+    errors: list[VisionRecipesError] = []
+    tiles = tiles_asked(args.tiles, args.overlap)
+    batch_size = args.batch_size or IMAGES_AT_A_TIME
+
+    def stream(score_threshold: float):
+        predictions = predictor.stream(
+            files, batch_size, errors.append, score_threshold, args.mask_threshold, tiles
+        )
+        return progress(predictions, 'predicting', len(files), 'image')
+
+    write_draft_files(args, predictor, files, stream)
+    return errors
 
 # %% ../../nbs/cli/02_model_commands.ipynb #cbfc6817
 def _predict_files(

@@ -23,6 +23,7 @@ from ..core.files import file_hash
 from ..core.images import ImageError, open_image
 from .annotations import Annotations
 from .findings import Finding, Findings
+from .hash_pairs import pairs_within
 
 # %% ../../nbs/data/05_splits.ipynb #06eafaf9
 def seeded_order(
@@ -390,31 +391,7 @@ def near_duplicates(
     distance: int = NEAR_DUPLICATE_BITS,  # Bits
 ) -> np.ndarray:  # (n, 3) int64: index in `a`, index in `b`, distance
     "All pairs of hashes that differ in at most `distance` bits"
-    pairs = [np.empty((0, 3), np.int64)]
-    for i in range(0, len(a), 16):  # blocks that fit into a processor's cache
-        for j in range(0, len(b), 4096):
-            n_bits = _count_ones(a[i : i + 16, None] ^ b[None, j : j + 4096])  # (16, 4096)
-            if n_bits.size and n_bits.min() <= distance:
-                rows, columns = np.nonzero(n_bits <= distance)
-                pairs.append(np.stack([rows + i, columns + j, n_bits[rows, columns]], 1))
-    return np.concatenate(pairs)
-
-
-def _count_ones(a: np.ndarray) -> np.ndarray:  # uint8
-    "Number of ones in each uint64"
-    return np.bitwise_count(a) if hasattr(np, 'bitwise_count') else _count_ones_by_halves(a)
-
-
-def _count_ones_by_halves(a: np.ndarray) -> np.ndarray:  # uint8
-    """Count ones as NumPy before 2.0 can: in pairs of bits, in fours, in bytes, then add the bytes up.
-
-    H. S. Warren, Hacker's Delight, section 5-1.
-    """
-    pairs, fours, bytes_, ones = (np.uint64(int(digits * 8, 16)) for digits in ('55', '33', '0f', '01'))
-    a = a - ((a >> np.uint64(1)) & pairs)
-    a = (a & fours) + ((a >> np.uint64(2)) & fours)
-    a = (a + (a >> np.uint64(4))) & bytes_
-    return ((a * ones) >> np.uint64(56)).astype(np.uint8)
+    return pairs_within(a, b, distance)
 
 # %% ../../nbs/data/05_splits.ipynb #a20cf29a
 def trained_on(

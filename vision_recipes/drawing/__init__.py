@@ -8,7 +8,7 @@ __all__ = ['bar_chart', 'before_after', 'calibration_chart', 'class_colors', 'co
            'draw_keypoints', 'draw_label', 'draw_masks', 'draw_prediction', 'draw_target', 'draw_tracks', 'grid',
            'instance_colors', 'instance_grid', 'keypoint_grid', 'legend', 'LineMark', 'lr_chart', 'precision_charts',
            'prediction_grid', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails', 'true_masks',
-           'true_points', 'ZoneMark']
+           'true_points', 'ZoneMark', 'write_report']
 
 # %% ../../nbs/drawing/index.ipynb #38cd2466
 from ..core.lazy import lazy_names
@@ -54,6 +54,9 @@ _all_ = [
     'ZoneMark',
 ]
 
+# %% ../../nbs/drawing/index.ipynb #a9000001
+_all_ = ['write_report']
+
 # %% ../../nbs/drawing/index.ipynb #64eb6d13
 __getattr__, __dir__ = lazy_names(
     'vision_recipes.drawing',
@@ -70,6 +73,7 @@ __getattr__, __dir__ = lazy_names(
             'prediction_grid',
         ],
         'charts': ['bar_chart', 'confusion_matrix', 'curves', 'lr_chart', 'precision_charts'],
+        'data_report': ['write_report'],
         'detection_steps': ['show_ap', 'show_nms'],
         'heat_map': ['draw_heat'],
         'tracks': ['counts_chart', 'draw_tracks', 'LineMark', 'tracks_chart', 'Trails', 'ZoneMark'],
