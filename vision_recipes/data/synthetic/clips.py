@@ -538,9 +538,7 @@ def make_clip_samples(
             images.append({'id': k + 1, 'file_name': name, 'width': pixels.width, 'height': pixels.height})
             objects += _coco_objects(clip.truth(i), k + 1, len(objects) + 1)
         names = [{'id': c, 'name': name} for c, name in enumerate(HAND_CLASSES, 1)]
-        write_json(
-            tmp / 'annotations.json', {'images': images, 'annotations': objects, 'categories': names}
-        )
+        write_json(tmp / 'annotations.json', {'images': images, 'annotations': objects, 'categories': names})
     return Path(root)
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #14967e96
