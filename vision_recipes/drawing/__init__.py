@@ -7,8 +7,8 @@ __all__ = ['bar_chart', 'before_after', 'calibration_chart', 'class_colors', 'co
            'curves', 'detection_grid', 'draw_annotations', 'draw_boxes', 'draw_heat', 'draw_instances',
            'draw_keypoints', 'draw_label', 'draw_masks', 'draw_prediction', 'draw_target', 'draw_tracks', 'grid',
            'instance_colors', 'instance_grid', 'keypoint_grid', 'legend', 'LineMark', 'lr_chart', 'precision_charts',
-           'prediction_grid', 'show', 'show_ap', 'show_association', 'show_kalman', 'show_losses', 'show_nms',
-           'tracks_chart', 'Trails', 'true_masks', 'true_points', 'ZoneMark']
+           'prediction_grid', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails', 'true_masks',
+           'true_points', 'ZoneMark', 'show_association', 'show_kalman']
 
 # %% ../../nbs/drawing/index.ipynb #38cd2466
 from ..core.lazy import lazy_names
@@ -45,8 +45,6 @@ _all_ = [
     'prediction_grid',
     'show',
     'show_ap',
-    'show_association',
-    'show_kalman',
     'show_losses',
     'show_nms',
     'tracks_chart',
@@ -55,6 +53,9 @@ _all_ = [
     'true_points',
     'ZoneMark',
 ]
+
+# %% ../../nbs/drawing/index.ipynb #4ec43fb6
+_all_ += ['show_association', 'show_kalman']
 
 # %% ../../nbs/drawing/index.ipynb #64eb6d13
 __getattr__, __dir__ = lazy_names(

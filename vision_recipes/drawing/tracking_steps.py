@@ -6,7 +6,7 @@
 __all__ = ['STAGE_COLORS', 'STAGE_NAMES', 'show_association', 'show_kalman']
 
 # %% ../../nbs/drawing/09_tracking_steps.ipynb #3c820730
-from typing import Any, Sequence
+from typing import Any, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 from ..core.images import as_pil, ImageLike
@@ -68,6 +68,45 @@ def _with_ids(image: Image.Image, pairs: Any) -> Image.Image:
         draw.text(at, _track_name(track_id), font=font, **style)
     return image
 
+# %% ../../nbs/drawing/09_tracking_steps.ipynb #48730347
+class _Part(NamedTuple):
+    "An `Association` of a part of the image"
+
+    track_ids: np.ndarray
+    expected: np.ndarray
+    taken: np.ndarray
+    stages: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    iou: np.ndarray
+
+
+def _has_middle_in(boxes: np.ndarray, region: Sequence[float]) -> np.ndarray:  # (N, 4) to (N,) bool
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return ((middles >= region[:2]) & (middles <= region[2:])).all(1)
+
+# %% ../../nbs/drawing/09_tracking_steps.ipynb #c76a15d1
+def _in_region(image: Image.Image, pairs: Any, region: Sequence[float]) -> tuple[Image.Image, _Part]:
+    "The part of an image, enlarged, with the tracks and boxes that have their middle there"
+    x1, y1, x2, y2 = (round(side) for side in region)
+    scale = 480 / max(x2 - x1, y2 - y1)
+    part = image.crop((x1, y1, x2, y2)).resize((round((x2 - x1) * scale), round((y2 - y1) * scale)))
+    offset = np.array([x1, y1, x1, y1])
+    rows, columns = (np.flatnonzero(_has_middle_in(b, region)) for b in (pairs.expected, pairs.boxes))
+    place = np.full(len(pairs.boxes) + 1, -1)  # -1 is the last: no box
+    place[columns] = np.arange(len(columns))
+    return part, _Part(
+        pairs.track_ids[rows],
+        (pairs.expected[rows] - offset) * scale,
+        place[pairs.taken[rows]],
+        pairs.stages[rows],
+        (pairs.boxes[columns] - offset) * scale,
+        pairs.scores[columns],
+        pairs.labels[columns],
+        pairs.iou[np.ix_(rows, columns)],
+    )
+
 # %% ../../nbs/drawing/09_tracking_steps.ipynb #49ee4ff7
 def _draw_overlaps(ax, pairs: Any):
     "The overlap of tracks (rows) and boxes (columns); pairs have a frame"
@@ -87,14 +126,18 @@ def _draw_overlaps(ax, pairs: Any):
         ax.plot([], [], color=_as_float_rgb(STAGE_COLORS[stage]), linewidth=3, label=STAGE_NAMES[stage])
     ax.legend(fontsize=8.5, loc='upper center', bbox_to_anchor=(0.5, -0.24), ncols=2)
 
-
+# %% ../../nbs/drawing/09_tracking_steps.ipynb #980b9cef
 def show_association(
     image: ImageLike,
     pairs: Any,  # A `tracking.Association`
     class_names: Sequence[str],
+    region: Sequence[float] | None = None,  # XYXY, pixels: only this part, and what has its middle there
 ) -> Image.Image:
     "The tracks and boxes of a frame, how much they overlap, and which were paired in which stage"
-    drawn = _draw_pairs(as_pil(image).convert('RGB'), pairs, class_names)
+    image = as_pil(image).convert('RGB')
+    if region is not None:
+        image, pairs = _in_region(image, pairs, region)
+    drawn = _draw_pairs(image, pairs, class_names)
     with _chart(8.2, 4.2 if pairs.iou.size else 3.6, 2) as (_, (left, right), images):
         left.get_gridspec().set_width_ratios([1.35, 1])
         left.imshow(np.asarray(drawn))
