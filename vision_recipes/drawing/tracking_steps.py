@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 from ..core.images import as_pil, ImageLike
-from .canvas import INK, line_and_font_size, name_of_class, PAPER, RGB
+from .canvas import line_and_font_size, name_of_class, PAPER, RGB
 from .canvas import draw_box_labels, find_font, line_height
 from .charts import _as_float_rgb, _chart
 
