@@ -105,6 +105,18 @@ EXAMPLES = {
         'from vision_recipes.deploy import make_bundle\n\n'
         "make_bundle('runs/mine', 'my-bundle', samples='my images')",
     ),
+    'suspects': (
+        'vision-recipes suspects "my images" --out suspects --epochs 15',
+        'from vision_recipes.data import read_annotations\n'
+        'from vision_recipes.metrics import find_suspects\n'
+        'from vision_recipes.tasks import make_task\n'
+        'from vision_recipes.training import make_settings, out_of_fold\n\n'
+        "anns = read_annotations('my images').measure()\n"
+        "settings, fit_settings = make_settings('detection', 'quick', epochs=15)\n"
+        "task = make_task('detection', settings, anns.labels)\n"
+        "predictions = out_of_fold(task, anns, 'suspects/folds', fit_settings, k=3)\n"
+        'print(find_suspects(predictions, anns)[0].reason)',
+    ),
     'compare': (
         'vision-recipes compare model.onnx model.int8.onnx "my test images" --out differences',
         'from vision_recipes.data import read_annotations\n'

@@ -9,6 +9,7 @@ __all__ = ['SAMPLES', 'make_samples']
 from pathlib import Path
 from ...core.errors import check_choice
 from .cards import make_card_samples
+from .clips import make_clip_samples
 from .faces import make_face_samples
 from .hands import make_classification_samples, make_detection_samples
 
@@ -18,6 +19,7 @@ SAMPLES = {
     'detection': make_detection_samples,
     'segmentation': make_card_samples,
     'keypoints': make_face_samples,
+    'tracking': make_clip_samples,
 }
 
 
