@@ -240,7 +240,7 @@ def _image_kind(start: bytes) -> str:  # '' where it is unknown
     "The format of a file that Pillow did not recognise, by its first bytes"
     if start[4:8] == b'ftyp':
         return _BRANDS.get(start[8:12], 'a film')
-    if start[128:132] == b'DICM':
+    if start[128:132] == b'DICM':  # behind a preamble of 128 bytes
         return 'a DICOM image'
     return next((kind for begin, kind in _OTHER_FORMATS.items() if start.startswith(begin)), '')
 

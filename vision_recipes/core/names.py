@@ -181,6 +181,7 @@ def _similarity(a: str, b: str, keys: dict[str, str]) -> tuple[int, bool]:
         if part_a != part_b:
             break
         n_equal += 1
+    # `n_equal` is above 0, for candidates share the last part
     return n_equal, clean_name(a).split('/')[-n_equal:] == clean_name(b).split('/')[-n_equal:]
 
 # %% ../../nbs/core/13_names.ipynb #33f25d2f

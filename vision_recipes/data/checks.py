@@ -243,7 +243,7 @@ def _check_classes(
 ) -> list[Finding]:
     "Classes that cannot be learnt or split"
     findings = _check_object_classes(anns, part) if anns.has_boxes else _check_image_classes(anns, part)
-    if part == 'valid':
+    if part == 'valid':  # nothing is learnt from it, so its balance does not matter
         return findings
     counts = anns.counts()
     most, fewest = counts.max(), counts.min()
@@ -283,6 +283,7 @@ def _check_object_classes(anns: Annotations, part: str) -> list[Finding]:
         learnt = anns.keep_objects(~anns.crowd)
     if not len(learnt.class_ids.values):
         return [_only_crowds_finding(anns) if len(anns.class_ids.values) else _no_objects_finding(anns)]
+    # nothing is learnt from validation images, so they may lack a class
     rare = [] if part == 'valid' else _rare_classes(learnt, part)
     return rare + _images_without_objects(learnt)
 
@@ -450,7 +451,7 @@ def _suspected_xywh(boxes: np.ndarray, sizes_wh: np.ndarray) -> str:
     """
     start, end = boxes[:, :2], boxes[:, 2:]
     is_reversed = (end < start).any(1)
-    fits = ((end > 0) & (start + end <= sizes_wh + 1)).all(1)  # within a pixel
+    fits = ((end > 0) & (start + end <= sizes_wh + 1)).all(1)  # within a pixel, `end` being width and height
     if is_reversed.mean() <= 0.1 or fits.mean() <= 0.98:
         return ''
     return (
@@ -556,6 +557,7 @@ def _check_small(
 ) -> list[Finding]:
     "One warning for all boxes with a side from 1 to `SMALL` pixels, but not for those made from points"
     sides = (boxes[:, 2:] - boxes[:, :2]).min(1)
+    # fractions have a size in pixels only where the image's is known
     known = (anns.sizes_wh[anns.image_of] > 0).all(1) | (anns.get('boxes') is not None)
     # a thousandth, because fractions are rounded
     objects = np.flatnonzero(known & (sides >= 1) & (sides <= SMALL + 1e-3)) if not anns.point_margin else []
@@ -586,7 +588,7 @@ def _check_repeated_boxes(anns: Annotations, boxes: np.ndarray) -> list[Finding]
     return _object_findings(anns, 'warning', 'twin', np.sort(repeated), message)
 
 # %% ../../nbs/data/04_checks.ipynb #dac0fd2b
-TINY = 16  # Pixels: a smaller mask shows too little to learn from
+TINY = 16  # Pixels in all: a smaller mask shows too little to learn from
 
 
 def _check_masks(anns: Annotations) -> list[Finding]:
@@ -614,7 +616,7 @@ def _object_of_ring(masks: Masks) -> np.ndarray:  # (R,) int64
     return np.repeat(np.arange(len(masks)), np.diff(masks.objects))
 
 
-def _masks_not_finite(masks: Masks) -> np.ndarray:
+def _masks_not_finite(masks: Masks) -> np.ndarray:  # Positions, int64
     "Objects with an outline that has a coordinate which is no number"
     bad_points = np.flatnonzero(~np.isfinite(masks.points).all(1))
     bad_rings = np.searchsorted(masks.rings, bad_points, side='right') - 1
@@ -648,7 +650,7 @@ def _mask_areas(
     return np.array([np.count_nonzero(mask) for mask in drawn], np.int64)
 
 
-def _masks_with_crossing(masks: Masks) -> np.ndarray:
+def _masks_with_crossing(masks: Masks) -> np.ndarray:  # Positions, int64
     "Objects with an outline that crosses itself"
     rings = [r for r in range(len(masks.rings) - 1) if _crosses(masks, r)]
     return np.unique(_object_of_ring(masks)[np.array(rings, np.int64)])
@@ -877,7 +879,7 @@ def _check_missing_points(anns: Annotations, points: _KeypointColumns) -> list[F
     return [_data_set_finding(anns, 'warning', 'points', message)]
 
 
-def _points_beyond_box(anns: Annotations, points: _KeypointColumns) -> np.ndarray:
+def _points_beyond_box(anns: Annotations, points: _KeypointColumns) -> np.ndarray:  # Positions, int64
     "Objects with a point outside their annotated box"
     if anns.get('boxes') is None or anns.point_margin:
         return np.empty(0, np.int64)
@@ -887,7 +889,10 @@ def _points_beyond_box(anns: Annotations, points: _KeypointColumns) -> np.ndarra
     return np.flatnonzero((points.present & points.finite & beyond).any(1))
 
 # %% ../../nbs/data/04_checks.ipynb #67e6d350
-def _check_rare_points(anns: Annotations, present: np.ndarray) -> list[Finding]:
+def _check_rare_points(
+    anns: Annotations,
+    present: np.ndarray,  # (M, K) bool
+) -> list[Finding]:
     "Points that fewer than a twentieth of the objects have, compared with the commonest point"
     names = anns.labels.skeleton.points
     n_objects = present.sum(0)  # (K,) with each point
@@ -973,6 +978,7 @@ def _check_sides(
         if share >= 0.95:
             exchanged = objects[side == -usual]
             message = _sides_message(anns.labels.skeleton, a, b, share)
+            # a default, because `message` is another one in the next round
             findings += _object_findings(anns, 'note', 'sides', exchanged, lambda m, text=message: text)
     return findings
 
@@ -1085,6 +1091,8 @@ def _shapes_in_pixels(anns: Annotations) -> Annotations:
 Annotations.check = check
 
 # %% ../../nbs/data/04_checks.ipynb #c718a4cb
+# What becomes of bad boxes: an error names them; they are cut at the edge, or left out where that does not
+# help; all are left out
 POLICIES = ('raise', 'clip', 'drop')
 
 

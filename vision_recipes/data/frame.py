@@ -101,7 +101,7 @@ def _ring_areas(masks: Masks) -> np.ndarray:  # (R,)
     return np.abs(_segment_sums(x * y[next_point] - x[next_point] * y, masks.rings)) / 2
 
 
-def _mask_pixels_of_runs(masks: Masks) -> np.ndarray:
+def _mask_pixels_of_runs(masks: Masks) -> np.ndarray:  # One number for each of `masks.runs.values`
     "The pixels that each run length adds to its mask; a mask's first, third, … run lies outside of it"
     first = np.repeat(masks.runs.offsets[:-1], masks.runs.counts)
     position = np.arange(len(masks.runs.values)) - first  # of each run within its mask

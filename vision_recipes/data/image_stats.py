@@ -99,7 +99,7 @@ def _connected(n: int, pairs: np.ndarray) -> np.ndarray:  # (n,) the smallest nu
         low = np.minimum(leader[pairs[:, 0]], leader[pairs[:, 1]])
         np.minimum.at(leader, pairs[:, 0], low)
         np.minimum.at(leader, pairs[:, 1], low)
-        leader = leader[leader]
+        leader = leader[leader]  # halves the way of each to the smallest number of its group
         if (leader == before).all():
             break
     return leader

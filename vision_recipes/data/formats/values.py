@@ -105,7 +105,7 @@ def _number_or_nan(value: Any) -> float:
 
 def _numbers_or_nan(values: list) -> np.ndarray:  # float64
     _check_types(values, int, float, bool, type(None))
-    return np.array(values, np.float64)
+    return np.array(values, np.float64)  # None becomes NaN
 
 # %% ../../../nbs/data/formats/12_values.ipynb #e164ff24
 def _whole(value: Any) -> int:
@@ -135,7 +135,7 @@ def _flag(value: Any) -> bool:
 
 
 def _flags(values: list) -> np.ndarray:  # bool
-    if set(values) - {0, 1, None}:
+    if set(values) - {0, 1, None}:  # true and 1.0 are equal to 1
         raise ValueError
     return np.fromiter(map(bool, values), bool, len(values))
 

@@ -61,6 +61,7 @@ from .yolo_shapes import LineObjects, objects_of_lines
 from .yolo_text import read_lines, TextLines
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #b05e8380
+# Files that list the class names, one a line, the likeliest first
 _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classes.txt')
 
 
@@ -351,7 +352,7 @@ def _yaml_names(data: dict) -> dict[int, str]:
     file = data['file']
     names = data['names']
     ids = None
-    if isinstance(names, dict) and all(type(i) is int for i in names):
+    if isinstance(names, dict) and all(type(i) is int for i in names):  # a bool is no number
         ids = tuple(sorted(names))
         names = [names[i] for i in ids]
     if not isinstance(names, list):
@@ -700,6 +701,7 @@ def _recognised_text(path: Path) -> Recognition:
     return Recognition(Sureness.NO, f'{path} begins with no class and box')
 
 
+# The number of a class and four numbers or more, in the first line of a text
 _CLASS_AND_BOX = re.compile(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)')
 
 

@@ -316,7 +316,7 @@ def _guessed_layout(
     if fitting and not are_outlines:
         if len(table) < len(lines):
             _refuse_box_among_keypoints(lines, n)
-        return KeypointLayout.unnamed(*fitting[0])
+        return KeypointLayout.unnamed(*fitting[0])  # with visibility, where both fit
     raise _unclear_error(lines, n, where, are_outlines)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #b3aa2ac8
