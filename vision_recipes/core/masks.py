@@ -156,7 +156,7 @@ def decode_runs(
 
 # %% ../../nbs/core/08_masks.ipynb #04cfb367
 def pack_runs(runs: np.ndarray) -> str:
-    """Run lengths as COCO's compressed string, as `rleToString` of its `maskApi.c` writes it.
+    """Run lengths (see `encode_runs`) as the string that `rleToString` of COCO's `maskApi.c` writes.
 
     From the fourth on, a number is the difference to the run two before. A character holds five bits, the
     lowest first; 32 is added where more characters of the number follow, and 48 to make it printable.
@@ -345,7 +345,9 @@ class MaskCrops:
         return np.stack([*self]).astype(dtype or bool) if len(self) else np.zeros(self.shape, dtype or bool)
 
 # %% ../../nbs/core/08_masks.ipynb #b32c49f9
-def _tight_window(mask: np.ndarray) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
+def _tight_window(
+    mask: np.ndarray,  # (H, W) bool
+) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
     "The part of a mask where pixels are set; an empty one where none is"
     columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     if not len(rows):

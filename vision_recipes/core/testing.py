@@ -399,7 +399,7 @@ def random_detections(
 
 # %% ../../nbs/core/05_testing.ipynb #c7ff5efe
 def _random_objects(rng, max_objects: int, n_classes: int) -> np.ndarray:  # (n, 5) class id, XYXY
-    "Boxes in an image of 100 x 100 pixels"
+    "Boxes in an image of 100 x 100 pixels; `rng` and the limits are those of `random_detections`"
     xy = rng.integers(0, 60, (rng.integers(0, max_objects + 1), 2))
     wh = rng.integers(5, 40, xy.shape)
     return np.concatenate([rng.integers(0, n_classes, (len(xy), 1)), xy, xy + wh], 1).astype(float)

@@ -144,7 +144,7 @@ def _check_file(
 
 # %% ../../nbs/data/04_checks.ipynb #b15344c9
 def _wrong_size_finding(path: Path, size_wh: tuple[int, int], recorded_size: tuple[int, int]) -> Finding:
-    "An image whose size is not the recorded one"
+    "The error for an image whose size is not the recorded one; both are width and height, pixels"
     if recorded_size == size_wh[::-1]:
         cause = (
             'They may be of the image as it lies in the file, before its EXIF orientation turns it: '
@@ -519,7 +519,7 @@ def _bad_box_finding(anns: Annotations, m: int, kind: str) -> Finding:
 
 # %% ../../nbs/data/04_checks.ipynb #bb0b3ffa
 def _check_box_format(anns: Annotations, boxes: np.ndarray, sizes_wh: np.ndarray) -> list[Finding]:
-    "An error where the numbers of the boxes look like another format than they were read as"
+    "An error where `boxes` (M, 4) in images of `sizes_wh` (M, 2) seem to have been read as a wrong format"
     what = _suspected_format(boxes, sizes_wh, anns.get('boxes') is None)
     if not what:
         return []
@@ -573,7 +573,10 @@ def _check_small(
     return [_data_set_finding(anns, 'warning', 'small', message)]
 
 # %% ../../nbs/data/04_checks.ipynb #00882ac5
-def _check_repeated_boxes(anns: Annotations, boxes: np.ndarray) -> list[Finding]:
+def _check_repeated_boxes(
+    anns: Annotations,
+    boxes: np.ndarray,  # (M, 4) XYXY, pixels
+) -> list[Finding]:
     "Equal boxes of one class in one image"
     keys = np.column_stack([boxes, anns.class_ids.values, anns.image_of])
     order = np.lexsort(keys.T)  # by image, then class; stable, so the later object comes second
@@ -723,7 +726,7 @@ def _report_empty(
 
 # %% ../../nbs/data/04_checks.ipynb #84b1bcc1
 def _check_extents(anns: Annotations, objects: np.ndarray) -> list[Finding]:
-    "Masks that reach out of the image, and masks whose annotated box fits them badly"
+    "Of `objects`, masks that reach out of the image, and masks whose annotated box fits them badly"
     if anns.get('boxes') is None or not objects.size:
         return []
     sizes_wh = anns.sizes_wh[anns.image_of[objects]]
@@ -751,7 +754,7 @@ def _check_extents(anns: Annotations, objects: np.ndarray) -> list[Finding]:
     ]
 
 
-def _overlap_too_little(boxes: np.ndarray, tight: np.ndarray) -> np.ndarray:  # (n,) bool
+def _overlap_too_little(boxes: np.ndarray, tight: np.ndarray) -> np.ndarray:  # (n,) bool; both (n, 4) XYXY
     "Whether the IoU of an annotated box with the box around its mask is below 0.5; not for infinite boxes"
     start = np.maximum(boxes[:, :2], tight[:, :2])
     end = np.minimum(boxes[:, 2:], tight[:, 2:])
@@ -1055,7 +1058,7 @@ def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
 
 
 def _objects_of_rarest(anns: Annotations, names: list[str]) -> np.ndarray | None:
-    "The objects of the rarest of these classes that has any; the later class where two are equally rare"
+    "Positions of the objects of the rarest of these classes that has any; of two equally rare the later"
     ids = [anns.class_names.index(name) for name in names]
     # last class first, because `min` takes the first of equally short arrays
     objects_by_class = [np.flatnonzero(anns.class_ids.values == c) for c in ids[::-1]]

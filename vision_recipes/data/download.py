@@ -201,8 +201,8 @@ _CHUNK = 1 << 18  # Bytes read at a time
 
 
 def _write_body(
-    response,
-    f: BinaryIO,
+    response,  # Of HTTP
+    f: BinaryIO,  # The partial file
     n_have: int,  # Bytes in `f`
     total: int | None,  # Bytes of the whole file; None: unknown
     name: str,  # For the progress bar
@@ -662,7 +662,7 @@ def _unsafe_member(
 
 # %% ../../nbs/data/06_download.ipynb #76c954af
 def _check_parents(m: _Member, is_folder: dict[str, bool], archive: Path):
-    "Refuse a member that lies in another one which is a file"
+    "Refuse a member that lies in another one which is a file; `is_folder` is of all members, by their `key`"
     parents = m.key.split('/')[:-1]
     for i in range(1, len(parents) + 1):
         if is_folder.get('/'.join(parents[:i])) is False:
@@ -670,7 +670,7 @@ def _check_parents(m: _Member, is_folder: dict[str, bool], archive: Path):
 
 # %% ../../nbs/data/06_download.ipynb #1ef3e17a
 def _write_members(members: list[_Member], open_member: Callable, archive: Path, folder: Path):
-    "Unpack into an empty folder"
+    "Unpack into an empty folder; `open_member` is that of `_open_archive`, `archive` is for messages"
     made = set()  # folders
     for m in progress(members, f'unpacking {archive.name}', unit='file'):
         target = folder.joinpath(*m.parts)

@@ -60,7 +60,7 @@ class _Columns:
     n_low: int = 0  # Objects below their threshold
 
     def add(self, file: Path, prediction: Any, thresholds: np.ndarray, error_px: float) -> None:
-        "Add what a `Prediction` says of an image"
+        "Add what a `Prediction` says of an image; `thresholds` (C,) and `error_px` as for `write_drafts`"
         self.files.append(file)
         self.sizes_wh.append(prediction.size_wh)
         if prediction.boxes is None:
@@ -83,7 +83,7 @@ class _Columns:
 
 # %% ../../nbs/data/14_drafts.ipynb #00bf1c9b
 def _add_class(columns: _Columns, prediction: Any, thresholds: np.ndarray) -> None:
-    "Add the class of an image, or none where its score is below the threshold"
+    "Add the class of an image, or none where its score is below the threshold; `thresholds` are (C,)"
     top = int(prediction.scores.argmax())
     sure = prediction.scores[top] >= thresholds[top] - 1e-7
     columns.n_low += not sure
@@ -253,7 +253,7 @@ def _voc_file(
 
 
 def _yolo_files(anns: Annotations, scores: np.ndarray, out: Path) -> list[_DraftFile]:
-    "The drafts of all images as YOLO, with stamps and scores for the manifest"
+    "The drafts of all images as YOLO, with stamps and `scores` (M,) for the manifest"
     lines = object_lines(anns)
     files = []
     for i, name in enumerate(anns.paths):
@@ -265,7 +265,7 @@ def _yolo_files(anns: Annotations, scores: np.ndarray, out: Path) -> list[_Draft
 
 
 def _coco_file(anns: Annotations, scores: np.ndarray, out: Path) -> _DraftFile:
-    "The drafts of all images as COCO, with score and a mark in each annotation"
+    "The drafts of all images as COCO, with its score (of `scores`, (M,)) and a mark in each annotation"
     contents = coco_contents(anns)
     for record, score in zip(contents['annotations'], scores.tolist()):
         record |= {'score': round(score, 6), 'attributes': {'draft': True}}
@@ -284,7 +284,7 @@ def _path_from(file: Path, folder: Path) -> str:
 
 # %% ../../nbs/data/14_drafts.ipynb #d0179794
 def _draft_files(anns: Annotations, scores: np.ndarray, out: Path, format: str) -> list[_DraftFile]:
-    "The files of all drafts, in the order of the images; COCO has one for all"
+    "The files of all drafts, in the order of the images; COCO has one for all; `scores` are (M,)"
     if format == 'coco':
         return [_coco_file(anns, scores, out)]
     if format == 'yolo':

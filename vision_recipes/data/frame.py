@@ -35,7 +35,7 @@ def to_frame(
     return pd.DataFrame(columns)
 
 
-def _image_and_object_rows(anns) -> tuple[np.ndarray, np.ndarray]:
+def _image_and_object_rows(anns) -> tuple[np.ndarray, np.ndarray]:  # (R,) int64 each
     "The image and the object of each row; -1 for the object of an image without any"
     counts = anns.class_ids.counts
     n_rows = np.maximum(counts, 1)

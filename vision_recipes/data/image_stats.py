@@ -91,7 +91,10 @@ def alike_groups(
     return sorted((part for part in parts if len(part) > 1), key=lambda part: (-len(part), part[0]))
 
 
-def _connected(n: int, pairs: np.ndarray) -> np.ndarray:  # (n,) the smallest number of each one's group
+def _connected(
+    n: int,  # How many things
+    pairs: np.ndarray,  # (P, 2) numbers of things, below `n`
+) -> np.ndarray:  # (n,) the smallest number in the group of each
     "Number the groups of things that pairs connect"
     leader = np.arange(n)
     while len(pairs):

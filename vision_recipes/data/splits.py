@@ -194,7 +194,9 @@ def _choose_by_exchange(
     return in_valid
 
 
-def _column_weights(total: np.ndarray) -> np.ndarray:  # (K,) int64
+def _column_weights(
+    total: np.ndarray,  # (K,) int64, the sum of each column of `counts`
+) -> np.ndarray:  # (K,) int64
     "Weights that make a difference of one image count more in a rare class"
     return np.maximum(1, 10**6 // np.maximum(1, total))
 
@@ -252,7 +254,7 @@ def _move_missing_classes(
 
 
 def _units_on_sides(in_valid: np.ndarray, units: _Units) -> np.ndarray:  # (2, C)
-    "How many units hold each class in training and in validation"
+    "How many units hold each class in training and in validation; `in_valid` is (U,) bool"
     pair_in_valid = in_valid[units.unit_ids]  # (P,)
     train = np.bincount(units.class_ids[~pair_in_valid], minlength=units.n_classes)
     valid = np.bincount(units.class_ids[pair_in_valid], minlength=units.n_classes)
@@ -326,7 +328,7 @@ def folds(
 
 
 def _folds_of_images(stratum: np.ndarray, k: int) -> np.ndarray:  # (U,) int64
-    "Give images to `k` folds in turn, stratum by stratum, so that each fold gets its part of every stratum"
+    "Give images to `k` folds in turn, `stratum` (U,) by stratum, so that each fold gets a part of every one"
     fold = np.empty(len(stratum), np.int64)
     fold[np.argsort(stratum, kind='stable')] = np.arange(len(stratum)) % k
     return fold

@@ -818,6 +818,7 @@ def _points_rule(n_points: int) -> ValueRule:
 def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -> Skeleton:
     """The skeleton that `write_coco` added, where it has the same names; else that of names and edges.
 
+    `notes` get a warning about broken edges.
     Raises `VisionRecipesError` where it is broken.
     """
     own = category.get('vision_recipes')
@@ -964,7 +965,10 @@ def _numeric_ids(ids: list) -> np.ndarray | None:  # (N,) int64
     return np.array(ids, np.int64) if fits and ids else None
 
 
-def _object_sizes(rows: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:  # (M, 2)
+def _object_sizes(
+    rows: np.ndarray,  # (M,) the image of each object, -1 where it is not listed
+    sizes_wh: np.ndarray,  # (N, 2) of the images, pixels
+) -> np.ndarray:  # (M, 2)
     "The size of the image of each object, 0 where the file does not list the image"
     return np.append(sizes_wh, [[0, 0]], 0)[rows]  # the row -1 is the last, which is appended
 

@@ -561,7 +561,9 @@ def _shapes_of(
 
 
 def _outlines_of(
-    anns: Annotations, m: int, size_wh: tuple[int, int]
+    anns: Annotations,
+    m: int,
+    size_wh: tuple[int, int],  # Of its image, pixels
 ) -> list[tuple[str, np.ndarray, dict]]:  # Type, points (n, 2), further entries of the JSON
     "The outlines of object `m`: its mask as pixels or polygons, or its box where that is needed"
     if anns.get('masks') is not None and anns.masks.is_runs(m):

@@ -48,7 +48,10 @@ class Shape:
 _CIRCLE_ERROR = 0.05  # How far a polygon may lie inside of its circle, pixels
 
 
-def _circle(center: np.ndarray, radius: float) -> np.ndarray:  # (n, 2)
+def _circle(
+    center: np.ndarray,  # (2,) x, y, pixels
+    radius: float,  # Pixels
+) -> np.ndarray:  # (n, 2)
     "A polygon on a circle. The number of points is a multiple of 4, so the box around it is exact"
     n = 12
     if radius > _CIRCLE_ERROR:
@@ -60,7 +63,9 @@ def _circle(center: np.ndarray, radius: float) -> np.ndarray:  # (n, 2)
     return center + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
 
 
-def _stroke(points: np.ndarray) -> list[np.ndarray]:  # Each (4, 2)
+def _stroke(
+    points: np.ndarray,  # (n, 2) x, y, pixels
+) -> list[np.ndarray]:  # Each (4, 2)
     "A rectangle of width `STROKE` for each piece of a line; none for pieces without length"
     step = np.diff(points, axis=0)
     length = np.hypot(*step.T)

@@ -95,6 +95,7 @@ def _number(value: Any) -> float:
 
 
 def _numbers(values: list) -> np.ndarray:  # float64
+    "Numbers at once. Raises `TypeError` where one is a text, which `_number` may read"
     _check_types(values, int, float, bool)
     return np.array(values, np.float64)
 
@@ -120,6 +121,7 @@ def _whole(value: Any) -> int:
 
 
 def _wholes(values: list) -> np.ndarray:  # int64
+    "Whole numbers at once. Raises `TypeError` where one is spelled otherwise, which `_whole` may read"
     _check_types(values, int)
     return np.array(values, np.int64)
 

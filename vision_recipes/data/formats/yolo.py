@@ -192,7 +192,7 @@ def _check_yamls_agree(root: Path, found: list[dict]) -> None:
 # %% ../../../nbs/data/formats/05_yolo.ipynb #4e24da30
 def _disagreement(
     files: str,  # What the message calls the two
-    first: dict,
+    first: dict,  # As `_load_data_yaml` gives it
     other: dict,
     key: str,  # An entry in which they differ
     root: Path,  # The data set
@@ -387,7 +387,7 @@ def _check_names(file: Path, names: list) -> None:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #5ea44f82
 def _resolve_path(data: dict, entry: str) -> Path:
-    "The existing path that an entry of data.yaml means; where none exists, the likeliest one"
+    "The existing path that an `entry` of data.yaml means; where none exists, the likeliest one"
     plain = clean_name(entry)
     # Roboflow writes one `../` too many
     spellings = dict.fromkeys((entry, entry.removeprefix('../'), plain, plain.removeprefix('../')))
@@ -1035,7 +1035,7 @@ def yolo_yaml(anns: Annotations) -> str:
 
 
 def _copy_or_link(source: Path, target: Path, link: bool) -> None:
-    "Link an image, or copy it where that is not wanted or not possible"
+    "Link an image where `link` asks for it and the file system can; else copy it"
     target.parent.mkdir(parents=True, exist_ok=True)
     copy = os.link if link else shutil.copyfile
     try:
