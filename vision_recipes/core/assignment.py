@@ -26,7 +26,7 @@ def _cheapest_path(
     reached_from = np.full(len(row_of), -1)
     done = np.zeros(len(row_of), bool)
     row, distance = start, 0.0
-    while row >= 0:
+    while row >= 0:  # until a column without a row is reached
         through_row = distance + costs[row] - row_prices[row] - column_prices
         nearer = ~done & (through_row < distances)
         distances[nearer] = through_row[nearer]
@@ -36,7 +36,7 @@ def _cheapest_path(
         done[column] = True
         row = row_of[column]
     row_prices[start] += distance
-    done[column] = False  # its price stays
+    done[column] = False  # the free column's price stays
     change = distance - distances[done]
     row_prices[row_of[done]] += change
     column_prices[done] -= change

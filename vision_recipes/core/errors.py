@@ -97,7 +97,7 @@ def check_choice(
 def is_number(value: Any) -> bool:
     """Whether a value from a file is a number that arrays can hold.
 
-    NaN and infinity are, a whole number of 400 digits is not.
+    NaN, infinity and bools are, a whole number of 400 digits is not.
     """
     if isinstance(value, float):
         return True

@@ -11,6 +11,7 @@ import importlib.util, re, sys
 from .errors import VisionRecipesError
 
 # %% ../../nbs/core/15_extras.ipynb #e5f817a7
+# By the name in brackets of `pip install "vision_recipes[...]"`: what it brings, as Python imports it
 EXTRAS = {
     'train': (
         'torch',
@@ -73,6 +74,7 @@ def matching_torchvision(
 ) -> str:
     "The torchvision that was built for a torch: torch 2.9 goes with torchvision 0.24, 2.10 with 0.25"
     number, build = re.match(r'2\.(\d+)', torch_version), torch_version.partition('+')[2]
+    # the part behind `+`, such as `cpu`, names a folder of PyTorch's own index
     package = f'"torchvision==0.{int(number[1]) + 15}.*"' if number else 'torch torchvision'
     return f'{package} --index-url https://download.pytorch.org/whl/{build}' if build else package
 
@@ -96,7 +98,7 @@ def fails_to_load(
 
     for frame, _ in traceback.walk_tb(error.__traceback__):
         top = frame.f_globals.get('__name__', '').partition('.')[0]
-        if top == package and frame.f_code.co_name == '<module>':
+        if top == package and frame.f_code.co_name == '<module>':  # code outside of any function
             return True
     return False
 

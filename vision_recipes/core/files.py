@@ -79,7 +79,7 @@ def _move_into_place(tmp: Path, path: Path):
         os.fsync(f.fileno())
     tmp.chmod(0o666 & ~_umask())
     # on Windows a file that somebody has open for reading cannot be replaced; most close it soon
-    for wait in (0.05, 0.1, 0.2, 0.4, 0.8, None):
+    for wait in (0.05, 0.1, 0.2, 0.4, 0.8, None):  # seconds before the next attempt; None: it was the last
         try:
             return os.replace(tmp, path)
         except PermissionError:
@@ -144,7 +144,7 @@ def real_kind(
     wanted: str,  # What it should be, such as `an image`, `JSON` or `XML`
 ) -> str:  # For a message after the file's name; '' where its kind is not known, or is the wanted one
     "Say what kind of file one that cannot be read really is, and what to do"
-    if len(start) > 15 and not any(start):
+    if len(start) > 15 and not any(start):  # a few zero bytes prove nothing
         return f'holds zero bytes, not {wanted}: a copy or download was interrupted; {_NEW_COPY}'
     kind_and_cure = _kind_by_start(start)
     # the last word counts: `a PNG image` is `an image`
@@ -175,7 +175,10 @@ def _after_declaration(text: bytes) -> bytes:
     return text[tag.start() :] if tag else text
 
 # %% ../../nbs/core/03_files.ipynb #b8d970ef
-def refuse_other_kind(path: str | Path, wanted: str) -> None:  # `wanted` as for `real_kind`
+def refuse_other_kind(
+    path: str | Path,
+    wanted: str,  # As for `real_kind`
+) -> None:
     "Raise `VisionRecipesError` where a file begins as something else than `wanted` does, or is a broken link"
     if link := broken_link(path):
         raise VisionRecipesError(f'{path}: {link}.')
@@ -212,11 +215,14 @@ def encoding_fault(
     )
 
 
-def _encoding(start: bytes, near: bytes) -> str:  # '' where nothing is known
+def _encoding(
+    start: bytes,  # The first four bytes
+    near: bytes,  # Those around the first that is not UTF-8
+) -> str:  # '' where nothing is known
     "The encoding that a text seems to have which is not UTF-8"
     detected = json.detect_encoding(start)
     if not detected.startswith('utf-8'):
-        return detected[:6].upper()
+        return detected[:6].upper()  # UTF-16 or UTF-32, without the order of the bytes
     # control characters other than those of text: tab, line ends (9 to 13), escape (27)
     if any(byte < 9 or 13 < byte < 27 for byte in near):
         return ''  # no text

@@ -33,6 +33,7 @@ def _split_pattern(pattern: Path) -> tuple[Path, list[str]]:
 
     `photos/2024/*.jpg` gives `photos/2024` and `['*.jpg']`.
     """
+    # the anchor is the root of an absolute path, such as `/` or `C:\`, and the first of its parts
     folder, parts = Path(pattern.anchor), list(pattern.parts[bool(pattern.anchor) :])
     while len(parts) > 1 and (folder / parts[0]).is_dir():
         folder /= parts.pop(0)

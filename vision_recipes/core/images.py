@@ -240,7 +240,7 @@ def _image_kind(start: bytes) -> str:  # '' where it is unknown
     "The format of a file that Pillow did not recognise, by its first bytes"
     if start[4:8] == b'ftyp':
         return _BRANDS.get(start[8:12], 'a film')
-    if start[128:132] == b'DICM':
+    if start[128:132] == b'DICM':  # behind a preamble of 128 bytes
         return 'a DICOM image'
     return next((kind for begin, kind in _OTHER_FORMATS.items() if start.startswith(begin)), '')
 
@@ -337,7 +337,9 @@ def _to_rgb(im: Image.Image) -> Image.Image:
     return im.convert('RGB')
 
 # %% ../../nbs/core/06_images.ipynb #79dd4edb
-def _from_array(a: np.ndarray) -> Image.Image:
+def _from_array(
+    a: np.ndarray,  # (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)
+) -> Image.Image:
     "An array of pixels as a PIL image; anything but uint8 is refused, because its range is unknown"
     if a.dtype != np.uint8:
         raise ImageError(
@@ -391,7 +393,7 @@ def open_sized(
 
 # %% ../../nbs/core/06_images.ipynb #d8db2c37
 def _decoded(source, at_least: int | None) -> tuple[Image.Image, tuple[int, int]]:
-    "As `open_sized`, for anything but an array"
+    "The image and its full width and height, as `open_sized` gives them, for anything but an array"
     im = _open(source)
     orientation = im.getexif().get(_ORIENTATION, 1)
     full_wh = None
@@ -458,7 +460,7 @@ def image_size(
                 im.close()
 
 
-def _upright_size(im: Image.Image) -> tuple[int, int]:
+def _upright_size(im: Image.Image) -> tuple[int, int]:  # Pixels
     "Width and height of an opened image as people see it"
     w, h = im.size
     # Pillow gives a TIFF's size upright already

@@ -47,7 +47,7 @@ def fill_rings(
 def _crossings(
     begin: np.ndarray,  # (n, 2) float64 x, y, where each edge begins
     end: np.ndarray,  # (n, 2) where it ends
-    w: int,  # Of the image, pixels
+    w: int,  # Of the window, pixels
     h: int,
 ) -> tuple[np.ndarray, np.ndarray]:  # (C,) edge and (C,) pixel
     """Where edges cross rows of pixels, at the height of the pixels' centres.
@@ -76,7 +76,7 @@ def _inside_each(
     pixel: np.ndarray,  # (C,) int64 of each crossing, as `_crossings` gives them
     winding: np.ndarray,  # (C,) 1 or -1, the direction in which its edge goes
     ring: np.ndarray,  # (C,) number of its ring
-    n_pixels: int,  # Of the image
+    n_pixels: int,  # Of the window
 ) -> tuple[np.ndarray, np.ndarray]:  # (C,) int64 and (C,) bool
     "Sort crossings by ring and pixel; returns their pixels, and whether those behind each are in its ring"
     order = np.argsort(ring * (n_pixels + 1) + pixel, kind='stable')
@@ -85,7 +85,8 @@ def _inside_each(
 
 
 def _inside_any(
-    pixel: np.ndarray, inside: np.ndarray
+    pixel: np.ndarray,  # (C,) int64
+    inside: np.ndarray,  # (C,) bool
 ) -> tuple[np.ndarray, np.ndarray]:  # (C,) int64 and (C,) bool
     "Sort the result of `_inside_each(...)` by pixel; whether the pixels behind each crossing are in any ring"
     change = np.diff(inside.astype(np.int64), prepend=0)  # 1 where a ring's inside begins, -1 where it ends
@@ -120,7 +121,11 @@ def crosses_itself(
     return bool((on_both_sides & on_both_sides.T).any())  # each of two edges crosses the other's line
 
 
-def _side_of_line(p: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:  # Each (..., 2) x, y
+def _side_of_line(
+    p: np.ndarray,  # (..., 2) x, y; the three are broadcast
+    q: np.ndarray,
+    r: np.ndarray,
+) -> np.ndarray:  # (...) float64
     "1 where `r` is to the right of the line from `p` to `q` as the screen shows it, -1 to the left, 0 on it"
     return np.sign(
         (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])
@@ -151,7 +156,7 @@ def decode_runs(
 
 # %% ../../nbs/core/08_masks.ipynb #04cfb367
 def pack_runs(runs: np.ndarray) -> str:
-    """Run lengths as COCO's compressed string, as `rleToString` of its `maskApi.c` writes it.
+    """Run lengths (see `encode_runs`) as the string that `rleToString` of COCO's `maskApi.c` writes.
 
     From the fourth on, a number is the difference to the run two before. A character holds five bits, the
     lowest first; 32 is added where more characters of the number follow, and 48 to make it printable.
@@ -243,7 +248,10 @@ def row(self: Masks, m: int):  # As `from_rows` takes it
 
 # %% ../../nbs/core/08_masks.ipynb #fb209435
 @patch
-def take(self: Masks, rows: np.ndarray) -> Masks:  # Positions of objects
+def take(
+    self: Masks,
+    rows: np.ndarray,  # Positions of objects
+) -> Masks:
     "These masks, in this order"
     rows = np.asarray(rows, np.int64)
     rings = Ragged(np.arange(len(self.rings) - 1), self.objects).take(rows)
@@ -252,7 +260,10 @@ def take(self: Masks, rows: np.ndarray) -> Masks:  # Positions of objects
 
 
 @patch
-def moved(self: Masks, points: np.ndarray) -> Masks:  # (P, 2)
+def moved(
+    self: Masks,
+    points: np.ndarray,  # (P, 2)
+) -> Masks:
     "The same rings through other points"
     return Masks(np.asarray(points, np.float32), self.rings, self.objects, self.runs)
 
@@ -318,7 +329,7 @@ class MaskCrops:
     def of(cls, masks: np.ndarray) -> 'MaskCrops':  # (N, H, W) bool
         "Pack whole images"
         masks = np.asarray(masks, bool)
-        return cls.of_windows(masks.shape[:0:-1], map(_tight_window, masks))
+        return cls.of_windows(masks.shape[:0:-1], map(_tight_window, masks))  # the size is (W, H)
 
     def __len__(self):
         return len(self.windows)
@@ -334,7 +345,9 @@ class MaskCrops:
         return np.stack([*self]).astype(dtype or bool) if len(self) else np.zeros(self.shape, dtype or bool)
 
 # %% ../../nbs/core/08_masks.ipynb #b32c49f9
-def _tight_window(mask: np.ndarray) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
+def _tight_window(
+    mask: np.ndarray,  # (H, W) bool
+) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
     "The part of a mask where pixels are set; an empty one where none is"
     columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     if not len(rows):
@@ -369,7 +382,10 @@ def _count_bits(bits: np.ndarray) -> int:
 
 # %% ../../nbs/core/08_masks.ipynb #a4f77ab4
 @patch
-def take(self: MaskCrops, rows: np.ndarray) -> MaskCrops:  # noqa: F811
+def take(  # noqa: F811
+    self: MaskCrops,
+    rows: np.ndarray,  # Positions of objects
+) -> MaskCrops:
     "These masks, in this order"
     rows = np.asarray(rows, np.int64)
     return MaskCrops(self.size_wh, self.windows[rows], tuple(self.bits[i] for i in rows.tolist()))
@@ -434,8 +450,13 @@ def common_pixels(
     return out
 
 
-def _window_part(crops: MaskCrops, i: int, box: tuple[int, int, int, int], unpacked: dict) -> np.ndarray:
-    "The pixels of a mask inside of a box; `unpacked` keeps the windows for the next call"
+def _window_part(
+    crops: MaskCrops,
+    i: int,
+    box: tuple[int, int, int, int],  # XYXY, pixels of the image; within the window
+    unpacked: dict,  # By `i`, what `window(i)` gave; filled for the next call
+) -> np.ndarray:  # (h, w) bool
+    "The pixels of a mask inside of a box"
     if i not in unpacked:
         unpacked[i] = crops.window(i)
     x, y, mask = unpacked[i]

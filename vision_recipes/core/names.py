@@ -116,8 +116,8 @@ _MAX_PAIRS = (
 
 def _match_by_end(
     n_parts: int | None,  # How many last parts of a path must agree; None: all
-    names: list[str],
-    free: set[str],
+    names: list[str],  # Wanted ones that have no match yet
+    free: set[str],  # Names that are there, not wanted in their spelling, and not matched yet
     keys: dict[str, str],  # `name_key` of each
 ) -> tuple[dict, dict]:  # `respelled` and `doubtful` of `NameMatches`
     "Match each name to the one in `free` with the same key; doubtful where either has several matches"
@@ -175,12 +175,13 @@ _absolute_start = re.compile(r'/|[a-z][a-z\d+.-]*:/').match  # /data, c:/data, f
 
 
 def _similarity(a: str, b: str, keys: dict[str, str]) -> tuple[int, bool]:
-    "How many last parts of two paths are equal, and whether these agree in letter case"
+    "How many last parts of two paths are equal by their `keys`, and whether these agree in letter case"
     n_equal = 0
     for part_a, part_b in zip(keys[a].split('/')[::-1], keys[b].split('/')[::-1]):
         if part_a != part_b:
             break
         n_equal += 1
+    # `n_equal` is above 0, for candidates share the last part
     return n_equal, clean_name(a).split('/')[-n_equal:] == clean_name(b).split('/')[-n_equal:]
 
 # %% ../../nbs/core/13_names.ipynb #33f25d2f

@@ -36,7 +36,7 @@ def patch(
 
 
 def _wrapped(method: Callable, as_prop: bool, as_classmethod: bool) -> Any:
-    "A function as a property, a class method or a plain method"
+    "A function as a property, a class method or a plain method; the flags are those of `patch`"
     if as_prop:
         return property(method)
     return classmethod(method) if as_classmethod else method

@@ -47,16 +47,20 @@ class Ragged:
 @patch
 def positions(
     self: Ragged,
-    rows: np.ndarray,  # Numbers of rows, or a mask
+    rows: np.ndarray,  # Indices of rows, at least 0, or a mask of N booleans
 ) -> np.ndarray:  # int64 indices into `values`
     "Where the values of `rows` lie, in the order of `rows`"
     starts, counts = self.offsets[:-1][rows], self.counts[rows]
     new_starts = np.cumsum(counts) - counts  # where each row begins in the result
+    # an index in the result, plus how far its row lies from there in `values`
     return np.repeat(starts - new_starts, counts) + np.arange(counts.sum())
 
 
 @patch
-def take(self: Ragged, rows: np.ndarray) -> Ragged:
+def take(
+    self: Ragged,
+    rows: np.ndarray,  # As for `positions`
+) -> Ragged:
     "These rows, in this order"
     return Ragged(self.values[self.positions(rows)], np.cumsum([0, *self.counts[rows]], dtype=np.int64))
 

@@ -125,7 +125,11 @@ class Skeleton:
 _WANTED = {'points': 'names', 'sigmas': 'numbers'}  # What a field of `Skeleton` holds, for a message
 
 
-def _converted(name: str, given, convert) -> tuple:
+def _converted(
+    name: str,  # Of the field
+    given,  # Its values, as the caller gave them
+    convert,  # Function of one value
+) -> tuple:
     "The values of a field of `Skeleton`, each converted. Raises `VisionRecipesError`"
     try:
         return tuple(map(convert, given))
@@ -251,9 +255,8 @@ def coco_person() -> Skeleton:
 POINT_MARGIN = 0.5
 # Area of an object without a mask, as a fraction of its box: as of the people in COCO
 BOX_SHARE = 0.53
-_LEAST_SIDE = (
-    8  # pixels, of a box around points: those on a line have no area, and no network learns such a box
-)
+# Pixels, of a box around points: those on a line have no area, and no network learns such a box
+_LEAST_SIDE = 8
 
 
 def points_boxes(
@@ -278,7 +281,10 @@ def points_boxes(
     return np.where(has_size[:, None], clipped, boxes).astype(np.float32)
 
 # %% ../../nbs/core/09_skeleton.ipynb #bc8ffb6c
-def _corners_of_points(xy: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (N, 2) each
+def _corners_of_points(
+    xy: np.ndarray,  # (N, K, 2) float64
+    present: np.ndarray,  # (N, K) bool
+) -> tuple[np.ndarray, np.ndarray]:  # (N, 2) each
     "Smallest and largest x and y of the points that are present; zeros where there is none"
     is_present = present[..., None]
     low = np.where(is_present, xy, np.inf).min(1, initial=np.inf)

@@ -139,7 +139,7 @@ def png_base64(
 
 def labelme_shape(
     label: str,
-    points: list,  # x, y in pixels
+    points: list,  # Each [x, y], pixels
     kind: str = 'polygon',  # LabelMe's `shape_type`
     group: int | None = None,  # LabelMe's `group_id`
     **more,  # Other entries
@@ -268,6 +268,7 @@ def _covered_by(image, k: int) -> np.ndarray:  # (H, W), 0 to 1
     color = np.array(SHAPE_COLORS[k], float) - background
     pixels = np.asarray(image, float) - background
     cover = pixels @ (color / (color @ color))  # projection on the colour of the shape
+    # of 255: so far from every mixture of the two
     is_other_color = np.abs(pixels - cover[..., None] * color).max(2) > 60
     cover[is_other_color] = 0
     return cover
@@ -340,6 +341,7 @@ def box_parts(
     names: tuple[str, ...] = ('red', 'green'),  # Of the classes
 ) -> dict:  # `masks`, `keypoints` and `labels` for `Annotations`
     "Masks that cover the boxes, outlines and run lengths in turn, and the boxes' corners as keypoints"
+    # (M, 4, 2), clockwise from the top left one
     corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2).astype(np.float32)
     mask_rows = [[ring] for ring in corners]  # as `Masks.from_rows` takes them
     for m in range(1, len(mask_rows), 2):
@@ -397,7 +399,7 @@ def random_detections(
 
 # %% ../../nbs/core/05_testing.ipynb #c7ff5efe
 def _random_objects(rng, max_objects: int, n_classes: int) -> np.ndarray:  # (n, 5) class id, XYXY
-    "Boxes in an image of 100 x 100 pixels"
+    "Boxes in an image of 100 x 100 pixels; `rng` and the limits are those of `random_detections`"
     xy = rng.integers(0, 60, (rng.integers(0, max_objects + 1), 2))
     wh = rng.integers(5, 40, xy.shape)
     return np.concatenate([rng.integers(0, n_classes, (len(xy), 1)), xy, xy + wh], 1).astype(float)
@@ -434,7 +436,7 @@ def random_scene(
     Boxes (N, 4) float32 XYXY, scores (N,) float32 and class ids (N,) int64.
     """
     rng = np.random.default_rng(seed)
-    size = rng.uniform(20, 90, (n_objects, 2))
+    size = rng.uniform(20, 90, (n_objects, 2))  # pixels, as all below; velocities in pixels a frame
     start, velocity = rng.uniform(0, 480, (n_objects, 2)), rng.normal(0, 5, (n_objects, 2))
     begin, length = rng.integers(0, n_frames // 2 + 1, n_objects), rng.integers(2, n_frames + 1, n_objects)
     labels = rng.integers(0, n_classes, n_objects)
@@ -596,7 +598,7 @@ def numbered_frames(
     frames = []
     for number in range(n):
         bits = (number >> (7 - stripe)) & 1
-        row = np.where(bits, 235, 16).astype(np.uint8)
+        row = np.where(bits, 235, 16).astype(np.uint8)  # white and black in the limited range of video
         frames.append(np.broadcast_to(row[None, :, None], (height, width, 3)).copy())
     return frames
 

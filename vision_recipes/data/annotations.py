@@ -398,7 +398,7 @@ def has_groups(self: Annotations) -> bool:
 
 
 @patch(as_prop=True)
-def groups(self: Annotations) -> list[str]:
+def groups(self: Annotations) -> list[str]:  # N
     "The name of each image's group. Raises `VisionRecipesError` where there are no groups"
     return [self.group_names[g] for g in self.group_ids]
 
@@ -468,7 +468,10 @@ def _groups_of_table(anns: Annotations, file: Path) -> tuple[list[str], list[Fin
     return [group_of[row_of[path]] for path in anns.paths], spelling_findings(file, matches)
 
 # %% ../../nbs/data/03_annotations.ipynb #23c69e01
-def _rows_by_stem_or_number(paths: list[str], rows: Iterable[str]) -> dict[str, str]:
+def _rows_by_stem_or_number(
+    paths: list[str],  # Of images
+    rows: Iterable[str],  # Names in the first column of the table
+) -> dict[str, str]:  # Path: row; without the images that no row names
     "For images: the row that names one without its suffix, or by a number without its zeros (1 for 0001.jpg)"
     path_of_stem = {path.rpartition('.')[0]: path for path in paths}
     matches = match_names(path_of_stem, rows)
@@ -479,6 +482,7 @@ def _rows_by_stem_or_number(paths: list[str], rows: Iterable[str]) -> dict[str, 
 
 
 def _read_csv(file: Path) -> list[list[str]]:  # Cells of each line; an empty list for an empty line
+    "Read a table of any usual separator. Raises `VisionRecipesError` where it is malformed"
     lines = read_utf8(file).splitlines()
     first = lines[0] if lines else ''
     # spreadsheets write other separators in many countries
@@ -504,7 +508,7 @@ def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With cl
         )
     # (C,) the model's id of each class; -1 for one without objects that the model does not know
     new_id = np.array([-1 if name is None else labels.names.index(name) for name in matches.found])
-    matches = dataclasses.replace(matches, doubtful={})
+    matches = dataclasses.replace(matches, doubtful={})  # what is left in it are classes without objects
     respelled = spelling_findings(anns.root, matches, 'class')
     return anns.replace(
         labels=labels,

@@ -144,7 +144,7 @@ def _check_file(
 
 # %% ../../nbs/data/04_checks.ipynb #b15344c9
 def _wrong_size_finding(path: Path, size_wh: tuple[int, int], recorded_size: tuple[int, int]) -> Finding:
-    "An image whose size is not the recorded one"
+    "The error for an image whose size is not the recorded one; both are width and height, pixels"
     if recorded_size == size_wh[::-1]:
         cause = (
             'They may be of the image as it lies in the file, before its EXIF orientation turns it: '
@@ -243,7 +243,7 @@ def _check_classes(
 ) -> list[Finding]:
     "Classes that cannot be learnt or split"
     findings = _check_object_classes(anns, part) if anns.has_boxes else _check_image_classes(anns, part)
-    if part == 'valid':
+    if part == 'valid':  # nothing is learnt from it, so its balance does not matter
         return findings
     counts = anns.counts()
     most, fewest = counts.max(), counts.min()
@@ -283,6 +283,7 @@ def _check_object_classes(anns: Annotations, part: str) -> list[Finding]:
         learnt = anns.keep_objects(~anns.crowd)
     if not len(learnt.class_ids.values):
         return [_only_crowds_finding(anns) if len(anns.class_ids.values) else _no_objects_finding(anns)]
+    # nothing is learnt from validation images, so they may lack a class
     rare = [] if part == 'valid' else _rare_classes(learnt, part)
     return rare + _images_without_objects(learnt)
 
@@ -450,7 +451,7 @@ def _suspected_xywh(boxes: np.ndarray, sizes_wh: np.ndarray) -> str:
     """
     start, end = boxes[:, :2], boxes[:, 2:]
     is_reversed = (end < start).any(1)
-    fits = ((end > 0) & (start + end <= sizes_wh + 1)).all(1)  # within a pixel
+    fits = ((end > 0) & (start + end <= sizes_wh + 1)).all(1)  # within a pixel, `end` being width and height
     if is_reversed.mean() <= 0.1 or fits.mean() <= 0.98:
         return ''
     return (
@@ -518,7 +519,7 @@ def _bad_box_finding(anns: Annotations, m: int, kind: str) -> Finding:
 
 # %% ../../nbs/data/04_checks.ipynb #bb0b3ffa
 def _check_box_format(anns: Annotations, boxes: np.ndarray, sizes_wh: np.ndarray) -> list[Finding]:
-    "An error where the numbers of the boxes look like another format than they were read as"
+    "An error where `boxes` (M, 4) in images of `sizes_wh` (M, 2) seem to have been read as a wrong format"
     what = _suspected_format(boxes, sizes_wh, anns.get('boxes') is None)
     if not what:
         return []
@@ -556,6 +557,7 @@ def _check_small(
 ) -> list[Finding]:
     "One warning for all boxes with a side from 1 to `SMALL` pixels, but not for those made from points"
     sides = (boxes[:, 2:] - boxes[:, :2]).min(1)
+    # fractions have a size in pixels only where the image's is known
     known = (anns.sizes_wh[anns.image_of] > 0).all(1) | (anns.get('boxes') is not None)
     # a thousandth, because fractions are rounded
     objects = np.flatnonzero(known & (sides >= 1) & (sides <= SMALL + 1e-3)) if not anns.point_margin else []
@@ -571,7 +573,10 @@ def _check_small(
     return [_data_set_finding(anns, 'warning', 'small', message)]
 
 # %% ../../nbs/data/04_checks.ipynb #00882ac5
-def _check_repeated_boxes(anns: Annotations, boxes: np.ndarray) -> list[Finding]:
+def _check_repeated_boxes(
+    anns: Annotations,
+    boxes: np.ndarray,  # (M, 4) XYXY, pixels
+) -> list[Finding]:
     "Equal boxes of one class in one image"
     keys = np.column_stack([boxes, anns.class_ids.values, anns.image_of])
     order = np.lexsort(keys.T)  # by image, then class; stable, so the later object comes second
@@ -586,7 +591,7 @@ def _check_repeated_boxes(anns: Annotations, boxes: np.ndarray) -> list[Finding]
     return _object_findings(anns, 'warning', 'twin', np.sort(repeated), message)
 
 # %% ../../nbs/data/04_checks.ipynb #dac0fd2b
-TINY = 16  # Pixels: a smaller mask shows too little to learn from
+TINY = 16  # Pixels in all: a smaller mask shows too little to learn from
 
 
 def _check_masks(anns: Annotations) -> list[Finding]:
@@ -614,7 +619,7 @@ def _object_of_ring(masks: Masks) -> np.ndarray:  # (R,) int64
     return np.repeat(np.arange(len(masks)), np.diff(masks.objects))
 
 
-def _masks_not_finite(masks: Masks) -> np.ndarray:
+def _masks_not_finite(masks: Masks) -> np.ndarray:  # Positions, int64
     "Objects with an outline that has a coordinate which is no number"
     bad_points = np.flatnonzero(~np.isfinite(masks.points).all(1))
     bad_rings = np.searchsorted(masks.rings, bad_points, side='right') - 1
@@ -648,7 +653,7 @@ def _mask_areas(
     return np.array([np.count_nonzero(mask) for mask in drawn], np.int64)
 
 
-def _masks_with_crossing(masks: Masks) -> np.ndarray:
+def _masks_with_crossing(masks: Masks) -> np.ndarray:  # Positions, int64
     "Objects with an outline that crosses itself"
     rings = [r for r in range(len(masks.rings) - 1) if _crosses(masks, r)]
     return np.unique(_object_of_ring(masks)[np.array(rings, np.int64)])
@@ -721,7 +726,7 @@ def _report_empty(
 
 # %% ../../nbs/data/04_checks.ipynb #84b1bcc1
 def _check_extents(anns: Annotations, objects: np.ndarray) -> list[Finding]:
-    "Masks that reach out of the image, and masks whose annotated box fits them badly"
+    "Of `objects`, masks that reach out of the image, and masks whose annotated box fits them badly"
     if anns.get('boxes') is None or not objects.size:
         return []
     sizes_wh = anns.sizes_wh[anns.image_of[objects]]
@@ -749,7 +754,7 @@ def _check_extents(anns: Annotations, objects: np.ndarray) -> list[Finding]:
     ]
 
 
-def _overlap_too_little(boxes: np.ndarray, tight: np.ndarray) -> np.ndarray:  # (n,) bool
+def _overlap_too_little(boxes: np.ndarray, tight: np.ndarray) -> np.ndarray:  # (n,) bool; both (n, 4) XYXY
     "Whether the IoU of an annotated box with the box around its mask is below 0.5; not for infinite boxes"
     start = np.maximum(boxes[:, :2], tight[:, :2])
     end = np.minimum(boxes[:, 2:], tight[:, 2:])
@@ -877,7 +882,7 @@ def _check_missing_points(anns: Annotations, points: _KeypointColumns) -> list[F
     return [_data_set_finding(anns, 'warning', 'points', message)]
 
 
-def _points_beyond_box(anns: Annotations, points: _KeypointColumns) -> np.ndarray:
+def _points_beyond_box(anns: Annotations, points: _KeypointColumns) -> np.ndarray:  # Positions, int64
     "Objects with a point outside their annotated box"
     if anns.get('boxes') is None or anns.point_margin:
         return np.empty(0, np.int64)
@@ -887,7 +892,10 @@ def _points_beyond_box(anns: Annotations, points: _KeypointColumns) -> np.ndarra
     return np.flatnonzero((points.present & points.finite & beyond).any(1))
 
 # %% ../../nbs/data/04_checks.ipynb #67e6d350
-def _check_rare_points(anns: Annotations, present: np.ndarray) -> list[Finding]:
+def _check_rare_points(
+    anns: Annotations,
+    present: np.ndarray,  # (M, K) bool
+) -> list[Finding]:
     "Points that fewer than a twentieth of the objects have, compared with the commonest point"
     names = anns.labels.skeleton.points
     n_objects = present.sum(0)  # (K,) with each point
@@ -973,6 +981,7 @@ def _check_sides(
         if share >= 0.95:
             exchanged = objects[side == -usual]
             message = _sides_message(anns.labels.skeleton, a, b, share)
+            # a default, because `message` is another one in the next round
             findings += _object_findings(anns, 'note', 'sides', exchanged, lambda m, text=message: text)
     return findings
 
@@ -1049,7 +1058,7 @@ def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
 
 
 def _objects_of_rarest(anns: Annotations, names: list[str]) -> np.ndarray | None:
-    "The objects of the rarest of these classes that has any; the later class where two are equally rare"
+    "Positions of the objects of the rarest of these classes that has any; of two equally rare the later"
     ids = [anns.class_names.index(name) for name in names]
     # last class first, because `min` takes the first of equally short arrays
     objects_by_class = [np.flatnonzero(anns.class_ids.values == c) for c in ids[::-1]]
@@ -1085,6 +1094,8 @@ def _shapes_in_pixels(anns: Annotations) -> Annotations:
 Annotations.check = check
 
 # %% ../../nbs/data/04_checks.ipynb #c718a4cb
+# What becomes of bad boxes: an error names them; they are cut at the edge, or left out where that does not
+# help; all are left out
 POLICIES = ('raise', 'clip', 'drop')
 
 

@@ -37,6 +37,7 @@ def _shape_losses(anns: Annotations, format: str) -> list[str]:
     n = len(anns.class_ids.values)
     masks, points = anns.get('masks'), anns.get('keypoints')
     losses = []
+    # YOLO's lines with points have a box, and no outline
     if masks is not None and (format == 'voc' or format == 'yolo' and points is not None):
         losses.append(f'{plural(n, "mask")} become boxes.')
     elif masks is not None and format == 'yolo' and (n_joined := _n_drawn_otherwise(anns)):
@@ -86,9 +87,8 @@ def _refuse_other_task(anns: Annotations, format: str) -> None:
 # %% ../../nbs/data/15_convert.ipynb #8ad4867e
 def distinct_names(
     names: Sequence[str],  # Paths below a folder, with `/`
-    suffixes: Sequence[
-        str
-    ] = (),  # What is put behind each stem that was taken before, such as `_b`; else `_2`
+    # Of each name, what is put behind a stem that was taken before, such as `_b`; empty: numbers, as `_2`
+    suffixes: Sequence[str] = (),
 ) -> list[str]:
     "Names whose stems differ, also without letter case; the first of equal ones stays"
     taken, out = set(), []
@@ -127,7 +127,7 @@ def _refuse_leaving(format: str, images: str) -> None:
 
 # %% ../../nbs/data/15_convert.ipynb #540cf6ac
 def _placed(anns: Annotations, folder: Path, names: list[str], images: str) -> Annotations:
-    "Put the images into a folder; the table as it is there"
+    "Copy or link the images into a folder, under `names` below it; the table as it is there"
     for i, name in enumerate(progress(names, 'writing', unit='image')):
         place_image(anns.path(i), folder / name, images)
     return anns.replace(root=folder, paths=Strings.from_list(names))
@@ -153,13 +153,13 @@ def _write_coco(anns: Annotations, folder: Path, names: list[str], images: str) 
 
 def _write_voc(anns: Annotations, folder: Path, names: list[str], images: str) -> None:
     "Annotations/ and JPEGImages/"
-    write_voc(anns.replace(paths=Strings.from_list(names)), folder, 'leave')
+    write_voc(anns.replace(paths=Strings.from_list(names)), folder, 'leave')  # without images
     _placed(anns, folder / 'JPEGImages', names, images)
 
 
 def _write_yolo(anns: Annotations, folder: Path, names: list[str], images: str) -> None:
     "images/, labels/ and data.yaml"
-    write_yolo(anns.replace(paths=Strings.from_list(names)), folder, 'none')
+    write_yolo(anns.replace(paths=Strings.from_list(names)), folder, 'none')  # without images
     _placed(anns, folder / 'images', names, images)
 
 # %% ../../nbs/data/15_convert.ipynb #5ff0a030
@@ -168,6 +168,7 @@ def _write_image_folder(anns: Annotations, folder: Path, names: list[str], image
     _placed(anns, folder, names, images)
 
 
+# By format: a function of the table, the new folder, the images' names there, and `images`
 _WRITERS: dict[str, Callable] = {
     'labelme': _write_labelme,
     'coco': _write_coco,

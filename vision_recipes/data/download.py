@@ -182,7 +182,7 @@ def _request_rest(
 
 # %% ../../nbs/data/06_download.ipynb #4927dac6
 def _receive(url: str, f: BinaryIO, path: Path, record_file: Path, timeout: float):
-    "One attempt to complete `f`, the partial file of `path`"
+    "One attempt to complete `f`, the partial file of `path`; other arguments as for `_request_rest`"
     response = _request_rest(url, f, record_file, timeout)
     if response is None:
         return
@@ -201,8 +201,8 @@ _CHUNK = 1 << 18  # Bytes read at a time
 
 
 def _write_body(
-    response,
-    f: BinaryIO,
+    response,  # Of HTTP
+    f: BinaryIO,  # The partial file
     n_have: int,  # Bytes in `f`
     total: int | None,  # Bytes of the whole file; None: unknown
     name: str,  # For the progress bar
@@ -254,14 +254,14 @@ def _lock(f: BinaryIO, path: Path):
 
 
 def _retry(attempt: Callable, f: BinaryIO, url: str, path: Path, retries: int, wait: float):
-    "Repeat a download into `f` after temporary failures; an attempt that gained bytes resets their count"
+    "Repeat a download into `f` after temporary failures, `retries` times in a row, as `download` says"
     n_failures = n_best = 0  # n_best: most bytes that `f` had after an attempt
     while True:
         try:
             return attempt()
         except _NETWORK_ERRORS as e:
             n_have = f.seek(0, os.SEEK_END)
-            if n_have > n_best:
+            if n_have > n_best:  # bytes were gained, so the count begins anew
                 n_best, n_failures = n_have, 0
             if n_failures >= retries or not _is_temporary(e):
                 raise _network_error(e, url, path) from e
@@ -549,6 +549,7 @@ def _walk_tar(tar: tarfile.TarFile, stream) -> Iterator[_Member]:
         pass  # to the end, where the compression's checksum is
 
 # %% ../../nbs/data/06_download.ipynb #bfde1344
+# By the first bytes of a file: what opens it for reading the decompressed bytes
 _COMPRESSIONS = {b'\x1f\x8b': gzip.open, b'BZh': bz2.open, b'\xfd7zXZ': lzma.open}
 
 
@@ -576,7 +577,7 @@ def _tar_stream(f: BinaryIO, head: bytes, limit: int):
     for magic, decompress in _COMPRESSIONS.items():
         if head.startswith(magic):
             return _LimitedStream(decompress(f), limit)
-    if head[257:262] == b'ustar':  # not compressed
+    if head[257:262] == b'ustar':  # not compressed: the mark in the header of the first member
         return f
     is_page = head.lstrip()[:1] == b'<'
     hint = ', but a web page. Does the address want a login?' if is_page else ''
@@ -661,7 +662,7 @@ def _unsafe_member(
 
 # %% ../../nbs/data/06_download.ipynb #76c954af
 def _check_parents(m: _Member, is_folder: dict[str, bool], archive: Path):
-    "Refuse a member that lies in another one which is a file"
+    "Refuse a member that lies in another one which is a file; `is_folder` is of all members, by their `key`"
     parents = m.key.split('/')[:-1]
     for i in range(1, len(parents) + 1):
         if is_folder.get('/'.join(parents[:i])) is False:
@@ -669,7 +670,7 @@ def _check_parents(m: _Member, is_folder: dict[str, bool], archive: Path):
 
 # %% ../../nbs/data/06_download.ipynb #1ef3e17a
 def _write_members(members: list[_Member], open_member: Callable, archive: Path, folder: Path):
-    "Unpack into an empty folder"
+    "Unpack into an empty folder; `open_member` is that of `_open_archive`, `archive` is for messages"
     made = set()  # folders
     for m in progress(members, f'unpacking {archive.name}', unit='file'):
         target = folder.joinpath(*m.parts)
@@ -690,7 +691,7 @@ def _copy_member(source: BinaryIO, out: BinaryIO, m: _Member, archive: Path):
     n_left = m.size
     while True:
         with _archive_errors(archive):
-            data = source.read(1 << 20)
+            data = source.read(1 << 20)  # a MiB
         n_left -= len(data)
         if not data or n_left < 0:
             break
@@ -789,9 +790,9 @@ class RemoteData:
 
     title: str
     url: str  # Of one archive
-    task: str
-    images: int
-    classes: int
+    task: str  # Such as `detection`
+    images: int  # How many
+    classes: int  # How many
     licence: str  # Of the images; read it before you publish anything
     bytes_: int | None = None  # Of the archive, about
     inside: str = ''  # The folder in the archive that holds the data; `*` stands for any name
@@ -807,6 +808,7 @@ def _hagrid_boxes(
     size: str,  # In the archive's name, such as `30k`
     images: int,
 ) -> RemoteData:
+    "The published sample of HaGRID of one size"
     name = f'hagrid-sample-{size}-384p'
     return RemoteData(
         title=f'HaGRID hand gestures with boxes, 384 pixels, about {size}',

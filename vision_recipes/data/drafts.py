@@ -51,16 +51,16 @@ class _Columns:
     "The objects of all images so far"
 
     files: list = field(default_factory=list)  # Of the images that were read
-    sizes_wh: list = field(default_factory=list)
+    sizes_wh: list = field(default_factory=list)  # Of each image, pixels
     class_ids: list = field(default_factory=list)  # Of each image
     scores: list = field(default_factory=list)  # Of each image
-    boxes: list = field(default_factory=list)  # Of each image (n, 4)
-    outlines: list = field(default_factory=list)  # Of each object: its rings
+    boxes: list = field(default_factory=list)  # Of each image (n, 4) XYXY, pixels; empty for classification
+    outlines: list = field(default_factory=list)  # Of each object its rings, as for `Masks.from_rows`
     keypoints: list = field(default_factory=list)  # Of each image (n, K, 3)
     n_low: int = 0  # Objects below their threshold
 
     def add(self, file: Path, prediction: Any, thresholds: np.ndarray, error_px: float) -> None:
-        "Add what a `Prediction` says of an image"
+        "Add what a `Prediction` says of an image; `thresholds` (C,) and `error_px` as for `write_drafts`"
         self.files.append(file)
         self.sizes_wh.append(prediction.size_wh)
         if prediction.boxes is None:
@@ -78,12 +78,12 @@ class _Columns:
                 self.outlines.append(mask_outlines(mask, (x, y), error_px))
         if prediction.keypoints is not None:
             points = np.array(prediction.keypoints)[rows]
-            points[..., 2] = 1 + (points[..., 2] >= POINT_CONFIDENCE)
+            points[..., 2] = 1 + (points[..., 2] >= POINT_CONFIDENCE)  # 1 hidden, 2 visible
             self.keypoints.append(points)
 
 # %% ../../nbs/data/14_drafts.ipynb #00bf1c9b
 def _add_class(columns: _Columns, prediction: Any, thresholds: np.ndarray) -> None:
-    "Add the class of an image, or none where its score is below the threshold"
+    "Add the class of an image, or none where its score is below the threshold; `thresholds` are (C,)"
     top = int(prediction.scores.argmax())
     sure = prediction.scores[top] >= thresholds[top] - 1e-7
     columns.n_low += not sure
@@ -142,6 +142,7 @@ def fingerprint_of(contents: Any) -> str:  # 16 hexadecimal digits
 
 # %% ../../nbs/data/14_drafts.ipynb #a1f23a7e
 DRAFT_KEY = 'vision_recipes_draft'  # The name of the stamp in a draft
+# The entries of a shape in which an edit of a person shows
 _SHAPE_KEYS = ('label', 'points', 'group_id', 'shape_type', 'flags', 'mask')
 
 
@@ -155,6 +156,7 @@ def _labelme_fingerprint(contents: dict) -> str:
 
 
 def _coco_fingerprint(contents: dict) -> str:
+    "The fingerprint of COCO's file, without `info`, where the stamp is"
     return fingerprint_of([contents.get(key) for key in ('categories', 'images', 'annotations')])
 
 
@@ -207,7 +209,7 @@ def _objects_of(anns: Annotations, i: int) -> range:
 
 
 def _labelme_file(anns: Annotations, i: int, scores: np.ndarray, out: Path) -> _DraftFile:
-    "The draft of an image for LabelMe, with the score of each shape beside its label"
+    "The draft of image `i` for LabelMe, with the score of each shape; `scores` are (M,), of all objects"
     path = out / (anns.paths[i].rpartition('.')[0] + '.json')
     contents = labelme_contents(anns, i, path)
     if anns.has_boxes:
@@ -229,11 +231,16 @@ def _shapes_per_object(anns: Annotations, i: int) -> list[int]:
     for m in _objects_of(anns, i):
         n_outlines = len(anns.masks.rings_of(m)) if anns.get('masks') is not None else 0
         n_points = int((anns.keypoints[m][:, 2] > 0).sum()) if anns.get('keypoints') is not None else 0
-        counts.append(max(1, n_outlines) + n_points)
+        counts.append(max(1, n_outlines) + n_points)  # a box where there is no outline
     return counts
 
 # %% ../../nbs/data/14_drafts.ipynb #7207659e
-def _voc_file(anns: Annotations, i: int, scores: np.ndarray, out: Path) -> _DraftFile:
+def _voc_file(
+    anns: Annotations,
+    i: int,  # Row of the image
+    scores: np.ndarray,  # (M,) of all objects
+    out: Path,  # The folder of the drafts
+) -> _DraftFile:
     "The draft of an image as VOC, with a score in each object"
     name = anns.paths[i]
     objects = ''
@@ -246,7 +253,7 @@ def _voc_file(anns: Annotations, i: int, scores: np.ndarray, out: Path) -> _Draf
 
 
 def _yolo_files(anns: Annotations, scores: np.ndarray, out: Path) -> list[_DraftFile]:
-    "The drafts of all images as YOLO, with stamps and scores for the manifest"
+    "The drafts of all images as YOLO, with stamps and `scores` (M,) for the manifest"
     lines = object_lines(anns)
     files = []
     for i, name in enumerate(anns.paths):
@@ -258,7 +265,7 @@ def _yolo_files(anns: Annotations, scores: np.ndarray, out: Path) -> list[_Draft
 
 
 def _coco_file(anns: Annotations, scores: np.ndarray, out: Path) -> _DraftFile:
-    "The drafts of all images as COCO, with score and a mark in each annotation"
+    "The drafts of all images as COCO, with its score (of `scores`, (M,)) and a mark in each annotation"
     contents = coco_contents(anns)
     for record, score in zip(contents['annotations'], scores.tolist()):
         record |= {'score': round(score, 6), 'attributes': {'draft': True}}
@@ -277,7 +284,7 @@ def _path_from(file: Path, folder: Path) -> str:
 
 # %% ../../nbs/data/14_drafts.ipynb #d0179794
 def _draft_files(anns: Annotations, scores: np.ndarray, out: Path, format: str) -> list[_DraftFile]:
-    "The files of all drafts, in the order of the images; COCO has one for all"
+    "The files of all drafts, in the order of the images; COCO has one for all; `scores` are (M,)"
     if format == 'coco':
         return [_coco_file(anns, scores, out)]
     if format == 'yolo':
@@ -295,6 +302,7 @@ def _class_list(anns: Annotations, format: str, out: Path) -> tuple[Path, str] |
     names = [*anns.class_names, *(anns.labels.skeleton.points if anns.get('keypoints') is not None else ())]
     if any('\n' in name or '\r' in name for name in names):
         return None  # a list of lines cannot hold them; the drafts do
+    # the names with which LabelMe's own lists of labels begin
     marks = ['__ignore__', '_background_'] if anns.has_boxes else ['__ignore__']
     lines = ''.join(f'{name}\n' for name in [*marks, *names])
     return out / ('labels.txt' if anns.has_boxes else 'flags.txt'), lines
@@ -423,7 +431,11 @@ def _check_worth(anns: Annotations, format: str) -> None:
 
 # %% ../../nbs/data/14_drafts.ipynb #2d44c38f
 def _write_files(
-    anns: Annotations, scores: np.ndarray, out: Path, format: str, images: str
+    anns: Annotations,
+    scores: np.ndarray,  # (M,)
+    out: Path,  # As for `write_drafts`, and so the two below
+    format: str,
+    images: str,
 ) -> tuple[int, int, int]:  # Images and objects that were written, files that were kept
     "Write all drafts that replace nothing of a person's, then the list of classes and the manifest"
     listed = _class_list(anns, format, out)

@@ -15,7 +15,7 @@ from ..core.errors import VisionRecipesError
 from ..core.patching import patch
 
 # %% ../../nbs/data/01_findings.ipynb #fa995a17
-LEVELS = ('error', 'warning', 'note')
+LEVELS = ('error', 'warning', 'note')  # The worst first; an error stops a training
 
 
 @dataclass(frozen=True)

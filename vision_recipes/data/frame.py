@@ -35,7 +35,7 @@ def to_frame(
     return pd.DataFrame(columns)
 
 
-def _image_and_object_rows(anns) -> tuple[np.ndarray, np.ndarray]:
+def _image_and_object_rows(anns) -> tuple[np.ndarray, np.ndarray]:  # (R,) int64 each
     "The image and the object of each row; -1 for the object of an image without any"
     counts = anns.class_ids.counts
     n_rows = np.maximum(counts, 1)
@@ -101,7 +101,7 @@ def _ring_areas(masks: Masks) -> np.ndarray:  # (R,)
     return np.abs(_segment_sums(x * y[next_point] - x[next_point] * y, masks.rings)) / 2
 
 
-def _mask_pixels_of_runs(masks: Masks) -> np.ndarray:
+def _mask_pixels_of_runs(masks: Masks) -> np.ndarray:  # One number for each of `masks.runs.values`
     "The pixels that each run length adds to its mask; a mask's first, third, … run lies outside of it"
     first = np.repeat(masks.runs.offsets[:-1], masks.runs.counts)
     position = np.arange(len(masks.runs.values)) - first  # of each run within its mask

@@ -28,7 +28,11 @@ def _count_ones_by_halves(a: np.ndarray) -> np.ndarray:  # uint8
     return ((a * ones) >> np.uint64(56)).astype(np.uint8)
 
 # %% ../../nbs/data/13_hash_pairs.ipynb #55c88981
-def _all_pairs(a: np.ndarray, b: np.ndarray, distance: int) -> np.ndarray:  # (n, 3) int64
+def _all_pairs(
+    a: np.ndarray,  # (A,) uint64
+    b: np.ndarray,  # (B,) uint64
+    distance: int,  # Bits
+) -> np.ndarray:  # (n, 3) int64
     "As `pairs_within`, by comparing every pair"
     pairs = [np.empty((0, 3), np.int64)]
     for i in range(0, len(a), 16):  # blocks that fit into a processor's cache
@@ -51,8 +55,11 @@ def _bit_parts(n_parts: int) -> list[np.uint64]:
     return [np.uint64((1 << stop) - (1 << start)) for start, stop in zip(ends, ends[1:])]
 
 
-def _candidate_blocks(a_keys: np.ndarray, b_keys: np.ndarray):
-    "Blocks of positions in `a` and in `b` with equal keys"
+def _candidate_blocks(
+    a_keys: np.ndarray,  # (A,) uint64
+    b_keys: np.ndarray,  # (B,) uint64
+):  # Yields positions (n,) in `a` and (n,) in `b`
+    "All pairs with equal keys, in blocks of about `_AT_A_TIME` pairs"
     order = np.argsort(b_keys, kind='stable')
     first = np.searchsorted(b_keys[order], a_keys, 'left')
     n_equal = np.searchsorted(b_keys[order], a_keys, 'right') - first  # of each of `a`
@@ -64,6 +71,7 @@ def _candidate_blocks(a_keys: np.ndarray, b_keys: np.ndarray):
         stop = max(start + 1, int(np.searchsorted(ends, done + _AT_A_TIME, 'right')))
         counts = n_equal[start:stop]
         rows = np.repeat(np.arange(start, stop), counts)
+        # 0, 1, ... among the equal keys of each row
         offsets = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         yield rows, order[first[rows] + offsets]
         start = stop
@@ -84,8 +92,17 @@ def pairs_within(
     return found[np.lexsort((found[:, 1], found[:, 0]))]
 
 
-def _pairs_by_parts(a, b, distance: int, parts: list[np.uint64]) -> np.ndarray:  # (n, 3) int64
-    "As `pairs_within`, in no order"
+def _pairs_by_parts(
+    a: np.ndarray,  # (A,) uint64
+    b: np.ndarray,  # (B,) uint64
+    distance: int,  # Bits
+    parts: list[np.uint64],  # `distance + 1` masks, as `_bit_parts` gives them
+) -> np.ndarray:  # (n, 3) int64
+    """As `pairs_within`, in no order.
+
+    Hashes that differ in at most `distance` bits are equal in one of `distance + 1` parts, so only pairs with
+    an equal part are compared.
+    """
     pairs = [np.empty((0, 3), np.int64)]
     for k, part in enumerate(parts):
         for rows, columns in _candidate_blocks(a & part, b & part):

@@ -91,7 +91,10 @@ def alike_groups(
     return sorted((part for part in parts if len(part) > 1), key=lambda part: (-len(part), part[0]))
 
 
-def _connected(n: int, pairs: np.ndarray) -> np.ndarray:  # (n,) the smallest number of each one's group
+def _connected(
+    n: int,  # How many things
+    pairs: np.ndarray,  # (P, 2) numbers of things, below `n`
+) -> np.ndarray:  # (n,) the smallest number in the group of each
     "Number the groups of things that pairs connect"
     leader = np.arange(n)
     while len(pairs):
@@ -99,7 +102,7 @@ def _connected(n: int, pairs: np.ndarray) -> np.ndarray:  # (n,) the smallest nu
         low = np.minimum(leader[pairs[:, 0]], leader[pairs[:, 1]])
         np.minimum.at(leader, pairs[:, 0], low)
         np.minimum.at(leader, pairs[:, 1], low)
-        leader = leader[leader]
+        leader = leader[leader]  # halves the way of each to the smallest number of its group
         if (leader == before).all():
             break
     return leader

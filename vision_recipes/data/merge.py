@@ -80,6 +80,7 @@ def read_class_map(
 
 
 def _json_pairs(file: Path) -> list[tuple[str, str]]:
+    "Old and new name of each class in a JSON object; '' is to leave it out"
     contents = read_json(file)
     if not isinstance(contents, dict) or not all(isinstance(v, str | None) for v in contents.values()):
         raise VisionRecipesError(f'{file}: must be an object such as {{"cat": "animal", "car": null}}.')
@@ -87,6 +88,7 @@ def _json_pairs(file: Path) -> list[tuple[str, str]]:
 
 
 def _table_pairs(file: Path) -> list[tuple[str, str]]:
+    "Old and new name of each class in a table; '' is to leave it out"
     rows = list(csv.reader(read_utf8(file).splitlines()))
     pairs = []
     for i, row in enumerate(rows, 1):
@@ -112,6 +114,7 @@ def _set_names(sets: Sequence[Annotations]) -> list[str]:
     "A name for each set, by its folder; equal ones get numbers"
     names = [Path(anns.read_from or anns.root).resolve() for anns in sets]
     stems = [path.stem if path.is_file() else path.name for path in names]
+    # the dot ends the stem for `distinct_names`, which puts numbers before it; then it is cut off
     return [name[:-1] for name in distinct_names([f'{stem or "set"}.' for stem in stems])]
 
 
@@ -141,7 +144,11 @@ def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> lis
     return joined
 
 # %% ../../nbs/data/16_merge.ipynb #51e032c2
-def _dropped_column(sets: Sequence[Annotations], set_names: Sequence[str], column: str) -> str:
+def _dropped_column(
+    sets: Sequence[Annotations],
+    set_names: Sequence[str],
+    column: str,  # `masks` or `keypoints`
+) -> str:
     "What to say where some sets have a column that others lack; '' where all or none have it"
     has = [anns.get(column) is not None for anns in sets]
     if all(has) or not any(has):
@@ -153,7 +160,7 @@ def _dropped_column(sets: Sequence[Annotations], set_names: Sequence[str], colum
 
 
 def _joined_columns(sets: Sequence[Annotations]) -> dict[str, Any]:
-    "The columns of objects that all sets have"
+    "The columns of objects that all sets have; crowds also where some have them; recorded areas never"
     columns: dict[str, Any] = {}
     for column in ('boxes', 'keypoints'):
         if all(anns.get(column) is not None for anns in sets):
@@ -246,7 +253,7 @@ def cross_duplicates(
     distance: int = NEAR_DUPLICATE_BITS,  # Bits between perceptual hashes that still count as alike
 ) -> list[Finding]:  # A warning for each image that looks like one of an earlier set
     "Find images that look like one of another set"
-    hashed = [image_hashes(anns) for anns in sets]
+    hashed = [image_hashes(anns) for anns in sets]  # of each set rows, and their hashes
     findings = []
     for j in range(1, len(sets)):
         seen = set()  # Rows of set `j` that were reported
@@ -283,7 +290,7 @@ def rewrite_in_place(
     if old.exists():
         raise VisionRecipesError(f'{old}: is there already, from a change before. Remove it, or name --out.')
     write_annotations(anns, new, format, 'link', _names_below(anns, format))
-    for file in folder.iterdir():
+    for file in folder.iterdir():  # tables and notes of the set that were not written anew
         if file.suffix.lower() in ('.csv', '.md') and not (new / file.name).exists():
             shutil.copyfile(file, new / file.name)
     os.replace(folder, old)

@@ -26,9 +26,9 @@ def _segment_distances(
 def _mark_kept(
     points: np.ndarray,  # (n, 2), an open line
     keep: np.ndarray,  # (n,) bool; changed in place
-    first: int,
-    last: int,  # Positions of two points that stay
-    error_px: float,
+    first: int,  # Position of a point that stays
+    last: int,  # Of another one
+    error_px: float,  # As for `simplify_ring`
 ) -> None:
     "Mark the points between two others that stay"
     open_parts = [(first, last)]
@@ -54,13 +54,16 @@ def simplify_ring(
         return ring
     closed = np.concatenate([ring, ring[:1]])
     keep = np.zeros(len(closed), bool)
+    # the ring is cut into two lines, at its first point and the one farthest from that
     far = int(np.hypot(*(ring - ring[0]).T).argmax())
     keep[[0, far]] = True
     _mark_kept(closed, keep, 0, far, error_px)
     _mark_kept(closed, keep, far, len(ring), error_px)
     simple = ring[keep[:-1]]
+    # a thin ring would lose most of its area
     if len(simple) < 3 or abs(ring_area(simple)) < abs(ring_area(ring)) / 2:
         return ring
+    # a smaller error, until nothing crosses; below 0.05 all points stay
     if crosses_itself(simple) and not crosses_itself(ring):
         return simplify_ring(ring, error_px / 2 if error_px > 0.05 else 0)
     return simple
@@ -69,12 +72,13 @@ def simplify_ring(
 def _pixel_beside(ring: np.ndarray) -> np.ndarray:  # (2,) int64 x, y
     "A pixel of the mask at the first side of a ring from `trace_rings`, which has the mask on its right"
     step = np.sign(ring[1] - ring[0])
+    # half a pixel along the side, then half a pixel to its right
     centre = ring[0] + step / 2 + np.array([-step[1], step[0]]) / 2
     return np.floor(centre).astype(np.int64)
 
 
 def _pieces(rings: list[np.ndarray]) -> list[list[np.ndarray]]:
-    "Each outline with the holes in it, the largest piece first"
+    "Each outline (of positive area) with the holes (of negative area) in it, the largest piece first"
     outlines = sorted((ring for ring in rings if ring_area(ring) > 0), key=ring_area)
     pieces = [[outline] for outline in outlines]
     for hole in (ring for ring in rings if ring_area(ring) < 0):

@@ -154,7 +154,7 @@ def _validation_quotas(n: np.ndarray, valid: float) -> np.ndarray:  # (S,) int64
 
 def _choose_by_quota(
     stratum: np.ndarray,  # (U,) int64 of each unit
-    valid: float,
+    valid: float,  # Share of the units for validation
 ) -> np.ndarray:  # (U,) bool: goes to validation
     "Choose the first units of each stratum, in the seed's order"
     n = np.bincount(stratum)  # units of each stratum
@@ -168,8 +168,8 @@ def _choose_by_quota(
 # %% ../../nbs/data/05_splits.ipynb #be8bae82
 def _choose_by_exchange(
     counts: np.ndarray,  # (U, K) int64, as `_images_per_unit` gives them; the last column is the size
-    valid: float,
-    max_moves: int = 2000,
+    valid: float,  # Share of each column for validation
+    max_moves: int = 2000,  # Bounds the time of the search
 ) -> np.ndarray:  # (U,) bool: goes to validation
     """Choose units so that each column of `counts` adds up to about the share `valid` of its total.
 
@@ -185,7 +185,7 @@ def _choose_by_exchange(
     squares = counts**2 @ weight
     for _ in range(max_moves):
         weighted_difference = weight * (counts[in_valid].sum(0) - target)
-        # (U,) by how much moving a unit to the other side raises the misfit
+        # (U,) by how much moving a unit to the other side raises the misfit: (d ± c)² - d² = ±2dc + c²
         cost = np.where(in_valid, -2, 2) * (counts @ weighted_difference) + squares
         moves = _best_moves(counts, weight, in_valid, cost)
         if not moves:
@@ -194,7 +194,9 @@ def _choose_by_exchange(
     return in_valid
 
 
-def _column_weights(total: np.ndarray) -> np.ndarray:  # (K,) int64
+def _column_weights(
+    total: np.ndarray,  # (K,) int64, the sum of each column of `counts`
+) -> np.ndarray:  # (K,) int64
     "Weights that make a difference of one image count more in a rare class"
     return np.maximum(1, 10**6 // np.maximum(1, total))
 
@@ -252,7 +254,7 @@ def _move_missing_classes(
 
 
 def _units_on_sides(in_valid: np.ndarray, units: _Units) -> np.ndarray:  # (2, C)
-    "How many units hold each class in training and in validation"
+    "How many units hold each class in training and in validation; `in_valid` is (U,) bool"
     pair_in_valid = in_valid[units.unit_ids]  # (P,)
     train = np.bincount(units.class_ids[~pair_in_valid], minlength=units.n_classes)
     valid = np.bincount(units.class_ids[pair_in_valid], minlength=units.n_classes)
@@ -326,7 +328,7 @@ def folds(
 
 
 def _folds_of_images(stratum: np.ndarray, k: int) -> np.ndarray:  # (U,) int64
-    "Give images to `k` folds in turn, stratum by stratum, so that each fold gets its part of every stratum"
+    "Give images to `k` folds in turn, `stratum` (U,) by stratum, so that each fold gets a part of every one"
     fold = np.empty(len(stratum), np.int64)
     fold[np.argsort(stratum, kind='stable')] = np.arange(len(stratum)) % k
     return fold
@@ -341,7 +343,7 @@ def _folds_of_groups(
     Greedy, the largest group first: each goes to the fold where the weighted sum of squares grows least.
     """
     weight = _column_weights(counts.sum(0))
-    in_fold = np.zeros((k, counts.shape[1]), np.int64)
+    in_fold = np.zeros((k, counts.shape[1]), np.int64)  # sums of `counts` so far
     fold = np.empty(len(counts), np.int64)
     for i, unit in enumerate(np.argsort(-counts[:, -1], kind='stable')):
         # (k,) from (a + b)² - a² = 2ab + b²: without the factor 2, and without b², equal in all folds
@@ -379,7 +381,7 @@ def image_hash(
     """
     small = image.convert('L').resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     pixels = np.asarray(small, dtype=np.float64)
-    if pixels.std() < 2:  # nearly one colour: the signs would be noise
+    if pixels.std() < 2:  # of 255; nearly one colour: the signs would be noise
         return None
     coefficients = (_DCT @ pixels @ _DCT.T)[_FREQUENCIES[:, 0], _FREQUENCIES[:, 1]]
     return int.from_bytes(np.packbits(coefficients > 0).tobytes(), 'big')
@@ -528,6 +530,7 @@ def _near_duplicate_findings(
     valid_rows, valid_hashes = image_hashes(valid, hashes)
     pairs = near_duplicates(valid_hashes, train_hashes, distance)  # (n, 3) valid, train, bits
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 2], pairs[:, 0]))]  # by valid, then by bits
+    # the first pair of each validation image
     nearest = pairs[np.unique(pairs[:, 0], return_index=True)[1]]
     findings = []
     for v, t, n_bits in nearest.tolist():

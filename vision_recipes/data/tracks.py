@@ -82,6 +82,7 @@ def of_frames(
 ) -> TrackTable:
     "Join what was found in each frame. Raises `VisionRecipesError` where a frame has no ids"
     columns = [_frame_columns(i, frame) for i, frame in enumerate(frames)]
+    # an empty array first, for the type and shape of a clip without frames
     ids = [np.zeros(0, np.int64), *(c[0] for c in columns)]
     boxes = [np.zeros((0, 4), np.float32), *(c[1] for c in columns)]
     labels = [np.zeros(0, np.int64), *(c[2] for c in columns)]
@@ -165,6 +166,7 @@ def _mot_lines(tracks: TrackTable) -> Iterator[str]:
     "One line a box, as the MOT Challenge writes its truth"
     visible = np.ones(len(tracks)) if tracks.visible is None else tracks.visible
     for i in range(len(tracks)):
+        # the format counts frames, pixels and classes from 1
         x1, y1, x2, y2 = tracks.boxes[i].astype(float)
         box = f'{x1 + 1:.2f},{y1 + 1:.2f},{x2 - x1:.2f},{y2 - y1:.2f}'
         label, share = tracks.labels[i] + 1, visible[i]
@@ -179,7 +181,7 @@ def _read_mot_lines(lines: list[str], where: str) -> TrackTable:
     t = t[np.lexsort((t[:, 1], t[:, 0]))]
     frames, ids = t[:, 0].astype(np.int64) - 1, t[:, 1].astype(np.int64)
     boxes = np.concatenate([t[:, 2:4], t[:, 2:4] + t[:, 4:6]], 1) - 1  # the format counts pixels from 1
-    labels = np.maximum(t[:, 7].astype(np.int64) - 1, 0)
+    labels = np.maximum(t[:, 7].astype(np.int64) - 1, 0)  # results have no class, or -1: the first one
     # a confidence of 0 marks an object that is not to be judged; below 0, the visible share is not known
     visible = np.where(t[:, 6] == 0, 0.0, np.where(t[:, 8] < 0, 1.0, t[:, 8]))
     if len(frames) and frames[0] < 0:

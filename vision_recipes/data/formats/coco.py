@@ -198,9 +198,10 @@ def _find_base(
     Where no single folder holds all of them: the folder to search below.
     """
     own_folder = file.resolve().parent
+    # annotations/ lies beside the images
     top = own_folder.parent if own_folder.name.lower().startswith(('ann', 'label')) else own_folder
     near = list(dict.fromkeys([own_folder, top, *_folders_in(own_folder), *_folders_in(top)]))
-    sample = names[:: max(1, len(names) // 20)]
+    sample = names[:: max(1, len(names) // 20)]  # twenty or some more, for speed
     held = _sample_in_folders(near, sample)
     if not held:  # one level deeper; the folders in `own_folder` have been looked through
         held = _sample_in_folders(list(chain.from_iterable(map(_folders_in, near[1:]))), sample)
@@ -649,7 +650,7 @@ def _join_masks(segmentations: list) -> Masks:
     coordinates = np.fromiter(chain.from_iterable(rings), np.float64, lengths.sum())
     return Masks(
         coordinates.astype(np.float32).reshape(-1, 2),
-        np.concatenate([[0], np.cumsum(lengths // 2)]),
+        np.concatenate([[0], np.cumsum(lengths // 2)]),  # 2k numbers are k points
         np.cumsum([0, *map(len, polygons)], dtype=np.int64),
         Ragged.from_rows([_runs(s) if isinstance(s, dict) else () for s in segmentations], np.uint32),
     )
@@ -817,6 +818,7 @@ def _points_rule(n_points: int) -> ValueRule:
 def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -> Skeleton:
     """The skeleton that `write_coco` added, where it has the same names; else that of names and edges.
 
+    `notes` get a warning about broken edges.
     Raises `VisionRecipesError` where it is broken.
     """
     own = category.get('vision_recipes')
@@ -963,7 +965,10 @@ def _numeric_ids(ids: list) -> np.ndarray | None:  # (N,) int64
     return np.array(ids, np.int64) if fits and ids else None
 
 
-def _object_sizes(rows: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:  # (M, 2)
+def _object_sizes(
+    rows: np.ndarray,  # (M,) the image of each object, -1 where it is not listed
+    sizes_wh: np.ndarray,  # (N, 2) of the images, pixels
+) -> np.ndarray:  # (M, 2)
     "The size of the image of each object, 0 where the file does not list the image"
     return np.append(sizes_wh, [[0, 0]], 0)[rows]  # the row -1 is the last, which is appended
 

@@ -32,6 +32,7 @@ from vision_recipes.core.images import (
 from ...core.names import clean_name, match_names, name_key, NameMatches
 
 # %% ../../../nbs/data/formats/01_files.ipynb #ce722975
+# Names of folders, in small letters, that are the parts of a split
 SPLIT_NAMES = {'train', 'training', 'val', 'valid', 'validation', 'test'}
 # A name that ends so is taken for a file without asking the file system
 _FILE_ENDINGS = ('.jpg', '.JPG', '.png', '.txt', '.xml', '.json')

@@ -345,6 +345,7 @@ _NUMBERED_BOXES = Foreign(
     'a list of boxes or points in pixels, each with the number of an image, as CUB-200 has it',
     'Convert it to COCO; to learn the classes alone, name the folder that holds their folders of images.',
 )
+# Names of files that speak of boxes
 _NAMES_BOXES = re.compile(r'ground_?truth|b_?box|boxes|rect|annot|label|(^|_)(gt|det)($|_)', re.IGNORECASE)
 
 
@@ -362,6 +363,7 @@ def _numbers_format(file: Path, text: str) -> Foreign | None:
     n_columns = {len(row) for row in rows}
     if not rows or min(n_columns) < 4:
         return None
+    # the first number may be that of a class, of a frame or of an image
     is_numbered = all(row[0].is_integer() for row in rows)
     if is_numbered and are_fractions(rows):
         own = None if file.suffix.lower() == '.txt' else _MISNAMED_YOLO
@@ -379,6 +381,7 @@ def has_image_beside(file: Path) -> bool:
     return any((file.parent / f'{stem}{suffix}').exists() for suffix in ('.jpg', '.jpeg', '.png', '.JPG'))
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #80f80bfc
+# Suffixes that annotations have
 _SUFFIXES = ('.json', '.jsonl', '.ndjson', '.manifest', '.xml', '.csv', '.tsv', '.txt', '.yaml', '.yml')
 _RECORD_NAME = re.compile(r'\.(tfrecords?|record)(-\d+-of-\d+)?$', re.IGNORECASE)
 # A packed file whose name says that annotations are in it: a.json.gz, labels.zip

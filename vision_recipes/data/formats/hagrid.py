@@ -117,7 +117,7 @@ def _class_of_folder(name: str, classes: list[str]) -> str | None:
 
     The longest one counts: train_stop_inverted is a folder of stop_inverted, not of inverted.
     """
-    for spelling in (str, name_key):
+    for spelling in (str, name_key):  # `str` leaves a name as it is
         own = spelling(name)
         at_end = [c for c in classes if own == spelling(c) or own.endswith('_' + spelling(c))]
         if at_end:
@@ -198,8 +198,9 @@ def _record_decoder() -> Callable[[bytes], dict] | None:
     fields = [
         ('labels', list[str]),
         ('bboxes', list[tuple[float, float, float, float]]),
-        ('user_id', str | None, None),
+        ('user_id', str | None, None),  # the last None: where it is missing
     ]
+    # `gc=False`: the garbage collector need not search the records
     return msgspec.json.Decoder(dict[str, msgspec.defstruct('Record', fields, gc=False)]).decode
 
 

@@ -156,6 +156,7 @@ def _objects_with_points(
     objects = {}
     for s in sheet.shapes:
         is_grouped = s.group is not None or s.kind == 'point' or one_free_outline
+        # a pair, because the number of a group may be that of a shape
         obj = objects.setdefault(('group', s.group) if is_grouped else s.k, _Object([], []))
         (obj.points if s.kind == 'point' else obj.outlines).append(s)
     for obj in objects.values():
@@ -518,7 +519,7 @@ def labelme_contents(anns: Annotations, i: int, file: Path) -> dict:
     else:
         flags = {name: c in anns.class_ids[i] for c, name in enumerate(anns.class_names)}
     return {
-        'version': '5.5.0',
+        'version': '5.5.0',  # Of the LabelMe that writes such files
         'flags': flags,
         'shapes': shapes,
         'imagePath': _relative_path(path, file),
@@ -560,7 +561,9 @@ def _shapes_of(
 
 
 def _outlines_of(
-    anns: Annotations, m: int, size_wh: tuple[int, int]
+    anns: Annotations,
+    m: int,
+    size_wh: tuple[int, int],  # Of its image, pixels
 ) -> list[tuple[str, np.ndarray, dict]]:  # Type, points (n, 2), further entries of the JSON
     "The outlines of object `m`: its mask as pixels or polygons, or its box where that is needed"
     if anns.get('masks') is not None and anns.masks.is_runs(m):
@@ -580,10 +583,9 @@ def _shape_dict(
     **more,  # Further entries
 ) -> dict:
     "A shape as the JSON has it"
-    # 9 digits hold a float32 without loss
     return {
         'label': label,
-        'points': [[float(f'{v:.9g}') for v in p] for p in points],
+        'points': [[float(f'{v:.9g}') for v in p] for p in points],  # 9 digits hold a float32 without loss
         'group_id': group,
         'description': '',
         'shape_type': kind,

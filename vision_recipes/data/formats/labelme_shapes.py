@@ -48,18 +48,24 @@ class Shape:
 _CIRCLE_ERROR = 0.05  # How far a polygon may lie inside of its circle, pixels
 
 
-def _circle(center: np.ndarray, radius: float) -> np.ndarray:  # (n, 2)
+def _circle(
+    center: np.ndarray,  # (2,) x, y, pixels
+    radius: float,  # Pixels
+) -> np.ndarray:  # (n, 2)
     "A polygon on a circle. The number of points is a multiple of 4, so the box around it is exact"
     n = 12
     if radius > _CIRCLE_ERROR:
-        # half the angle between two points; the radius is limited, so that a huge one gets no endless outline
+        # half the angle between two points: a side's middle is `radius * cos(half_angle)` from the centre.
+        # The radius is limited, so that a huge one gets no endless outline
         half_angle = math.acos(max(0.0, 1 - _CIRCLE_ERROR / min(radius, 1e5)))
         n = 4 * math.ceil(max(3, math.pi / half_angle) / 4)
     angle = np.arange(n) * (2 * math.pi / n)
     return center + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
 
 
-def _stroke(points: np.ndarray) -> list[np.ndarray]:  # Each (4, 2)
+def _stroke(
+    points: np.ndarray,  # (n, 2) x, y, pixels
+) -> list[np.ndarray]:  # Each (4, 2)
     "A rectangle of width `STROKE` for each piece of a line; none for pieces without length"
     step = np.diff(points, axis=0)
     length = np.hypot(*step.T)

@@ -95,6 +95,7 @@ def _number(value: Any) -> float:
 
 
 def _numbers(values: list) -> np.ndarray:  # float64
+    "Numbers at once. Raises `TypeError` where one is a text, which `_number` may read"
     _check_types(values, int, float, bool)
     return np.array(values, np.float64)
 
@@ -105,7 +106,7 @@ def _number_or_nan(value: Any) -> float:
 
 def _numbers_or_nan(values: list) -> np.ndarray:  # float64
     _check_types(values, int, float, bool, type(None))
-    return np.array(values, np.float64)
+    return np.array(values, np.float64)  # None becomes NaN
 
 # %% ../../../nbs/data/formats/12_values.ipynb #e164ff24
 def _whole(value: Any) -> int:
@@ -120,6 +121,7 @@ def _whole(value: Any) -> int:
 
 
 def _wholes(values: list) -> np.ndarray:  # int64
+    "Whole numbers at once. Raises `TypeError` where one is spelled otherwise, which `_whole` may read"
     _check_types(values, int)
     return np.array(values, np.int64)
 
@@ -135,7 +137,7 @@ def _flag(value: Any) -> bool:
 
 
 def _flags(values: list) -> np.ndarray:  # bool
-    if set(values) - {0, 1, None}:
+    if set(values) - {0, 1, None}:  # true and 1.0 are equal to 1
         raise ValueError
     return np.fromiter(map(bool, values), bool, len(values))
 

@@ -29,7 +29,7 @@ def place_image(
     check_choice('images', images, IMAGE_CHOICES)
     if images == 'leave':
         return
-    # a link to a link would be lost with it
+    # the file that a link means, because a link to a link breaks when that one is removed
     source = Path(os.path.realpath(source))
     if not source.is_file():
         raise VisionRecipesError(f'{source}: is not there or is no file, so it cannot be copied.')
@@ -45,7 +45,10 @@ def place_image(
 _NOT_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')  # Characters that XML forbids
 
 
-def xml_text(text: str, where: str) -> str:  # `where` is what messages begin with
+def xml_text(
+    text: str,
+    where: str,  # What messages begin with
+) -> str:
     "A text as it stands in an XML file. Raises `VisionRecipesError` for a character that XML cannot hold"
     found = _NOT_XML.search(text)
     if found:
@@ -58,7 +61,11 @@ def _number(value: float) -> str:
     return f'{value:.2f}'.rstrip('0').rstrip('.')
 
 
-def voc_object(anns: Annotations, m: int, more: str = '') -> str:  # `more` are further tags
+def voc_object(
+    anns: Annotations,
+    m: int,  # Position of the object
+    more: str = '',  # Further tags, as lines
+) -> str:
     "The tags of object `m`. Raises `VisionRecipesError` where its box is not finite"
     name = anns.class_names[anns.class_ids.values[m]]
     if not np.isfinite(anns.boxes[m]).all():

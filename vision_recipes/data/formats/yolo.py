@@ -61,6 +61,7 @@ from .yolo_shapes import LineObjects, objects_of_lines
 from .yolo_text import read_lines, TextLines
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #b05e8380
+# Files that list the class names, one a line, the likeliest first
 _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classes.txt')
 
 
@@ -191,7 +192,7 @@ def _check_yamls_agree(root: Path, found: list[dict]) -> None:
 # %% ../../../nbs/data/formats/05_yolo.ipynb #4e24da30
 def _disagreement(
     files: str,  # What the message calls the two
-    first: dict,
+    first: dict,  # As `_load_data_yaml` gives it
     other: dict,
     key: str,  # An entry in which they differ
     root: Path,  # The data set
@@ -351,7 +352,7 @@ def _yaml_names(data: dict) -> dict[int, str]:
     file = data['file']
     names = data['names']
     ids = None
-    if isinstance(names, dict) and all(type(i) is int for i in names):
+    if isinstance(names, dict) and all(type(i) is int for i in names):  # a bool is no number
         ids = tuple(sorted(names))
         names = [names[i] for i in ids]
     if not isinstance(names, list):
@@ -386,7 +387,7 @@ def _check_names(file: Path, names: list) -> None:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #5ea44f82
 def _resolve_path(data: dict, entry: str) -> Path:
-    "The existing path that an entry of data.yaml means; where none exists, the likeliest one"
+    "The existing path that an `entry` of data.yaml means; where none exists, the likeliest one"
     plain = clean_name(entry)
     # Roboflow writes one `../` too many
     spellings = dict.fromkeys((entry, entry.removeprefix('../'), plain, plain.removeprefix('../')))
@@ -700,6 +701,7 @@ def _recognised_text(path: Path) -> Recognition:
     return Recognition(Sureness.NO, f'{path} begins with no class and box')
 
 
+# The number of a class and four numbers or more, in the first line of a text
 _CLASS_AND_BOX = re.compile(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)')
 
 
@@ -1033,7 +1035,7 @@ def yolo_yaml(anns: Annotations) -> str:
 
 
 def _copy_or_link(source: Path, target: Path, link: bool) -> None:
-    "Link an image, or copy it where that is not wanted or not possible"
+    "Link an image where `link` asks for it and the file system can; else copy it"
     target.parent.mkdir(parents=True, exist_ok=True)
     copy = os.link if link else shutil.copyfile
     try:

@@ -41,7 +41,9 @@ def trace_rings(
     return rings
 
 # %% ../../../nbs/data/formats/16_yolo_lines.ipynb #e46dfccd
-def _boundary_sides(mask: np.ndarray) -> list[tuple[tuple[int, int], tuple[int, int]]]:  # Pairs of x, y
+def _boundary_sides(
+    mask: np.ndarray,  # (h, w) bool
+) -> list[tuple[tuple[int, int], tuple[int, int]]]:  # Pairs of x, y
     "Begin and end of each side between a pixel of the mask and one outside; the mask lies on its right"
     padded = np.pad(mask, 1)
     inside = padded[1:-1, 1:-1]
@@ -149,7 +151,7 @@ def _box_texts(anns: Annotations, corners: np.ndarray) -> list[str]:
 
 # %% ../../../nbs/data/formats/16_yolo_lines.ipynb #4f1a4a4e
 def _numbers_text(values: np.ndarray) -> str:
-    "Numbers with up to twelve digits behind the point, with blanks between them"
+    "The numbers of an array of any shape, with up to twelve digits behind the point and blanks between them"
     return ' '.join(f'{value:.12f}'.rstrip('0').rstrip('.') for value in values.ravel().tolist())
 
 

@@ -155,7 +155,10 @@ def _outline_objects(lines: TextLines, where: Path, task: str) -> LineObjects:
     return objects
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #c629947e
-def _with_corners(numbers: Ragged, is_box: np.ndarray) -> Ragged:
+def _with_corners(
+    numbers: Ragged,  # L lines
+    is_box: np.ndarray,  # (L,) bool: lines of five numbers
+) -> Ragged:
     "Replace centre and sides of each box by its four corners, as an outline has them"
     boxes = numbers.values[numbers.positions(is_box)].reshape(-1, 5)
     center, half = boxes[:, 1:3], boxes[:, 3:] / 2
@@ -316,7 +319,7 @@ def _guessed_layout(
     if fitting and not are_outlines:
         if len(table) < len(lines):
             _refuse_box_among_keypoints(lines, n)
-        return KeypointLayout.unnamed(*fitting[0])
+        return KeypointLayout.unnamed(*fitting[0])  # with visibility, where both fit
     raise _unclear_error(lines, n, where, are_outlines)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #b3aa2ac8
@@ -392,7 +395,9 @@ def _share_in_boxes(
     return float(fits.mean()) if is_present.any() else 0.0
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #66baf09f
-def _have_box_in_image(table: np.ndarray) -> np.ndarray:  # (M,) bool
+def _have_box_in_image(
+    table: np.ndarray,  # (M, n) numbers of lines that are equally long, as for the functions below
+) -> np.ndarray:  # (M,) bool
     "Whether columns 2 to 5 of each line are a box within the image, but for rounding: 0.02 of the image"
     center, half = table[:, 1:3], table[:, 3:5] / 2
     return ((center - half >= -0.02) & (center + half <= 1.02) & (half > 0)).all(1)
@@ -403,7 +408,9 @@ def _may_have_visibility(table: np.ndarray) -> bool:
     return any(dims == 3 for _, dims in _point_shapes(table.shape[1])) and _has_visibility(table)
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #188f8af1
-def _may_be_keypoints(table: np.ndarray) -> bool:
+def _may_be_keypoints(
+    table: np.ndarray,  # (M, n) numbers of lines that are equally long
+) -> bool:
     """Whether lines that look like outlines may be box and points (x, y), although some lie outside the box.
 
     Not where a tenth of the boxes leave the image. Nor where in half of the lines a point lies farther
@@ -422,7 +429,9 @@ def _are_mostly_outlines(table: np.ndarray, most: int = 500) -> bool:
     return bool(_plain_outlines(table[:: max(1, len(table) // most)]).mean() >= 0.8)
 
 
-def _plain_outlines(table: np.ndarray) -> np.ndarray:  # (M,) bool
+def _plain_outlines(
+    table: np.ndarray,  # (M, n) numbers of lines that are equally long, n odd
+) -> np.ndarray:  # (M,) bool
     """Whether each line is a ring that does not cross itself, has an area, and no second point far off.
 
     In a line with keypoints the second point would be the width and height of the box.

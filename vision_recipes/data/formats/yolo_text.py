@@ -130,6 +130,7 @@ def _split_lines(text: bytes) -> tuple[np.ndarray, int, np.ndarray]:
     begins_word = ~is_space
     begins_word[1:] &= is_space[:-1]
     word_positions = np.flatnonzero(begins_word)
+    # how many newlines come before each word
     line_of_word = np.searchsorted(np.flatnonzero(_IS_NEWLINE[characters]), word_positions)
     first_words = np.flatnonzero(np.diff(line_of_word, prepend=-1))
     return first_words, len(word_positions), word_positions[first_words]
