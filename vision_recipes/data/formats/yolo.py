@@ -332,9 +332,6 @@ def _label_studio_names(file: Path) -> dict[int, str]:
     TEXT.settle(categories, 'name', lambda i: f'{entry(i)}: its "name"', str)
     return {c['id']: c['name'] for c in sorted(categories, key=itemgetter('id'))}
 
-# %% ../../../nbs/data/formats/05_yolo.ipynb #120a822b
-#| export
-
 # %% ../../../nbs/data/formats/05_yolo.ipynb #4c1c9ed4
 def _check_same_names(file: Path, names: dict[int, str], other: Path, other_names: dict[int, str]) -> None:
     "Raise `VisionRecipesError` where two files give one number different names; other spellings are equal"
