@@ -137,7 +137,7 @@ def published_or_none(
 ) -> Path | None:
     "A file with published weights. Raises `VisionRecipesError`, which names the alternatives"
     try:
-        return fetch(1 if requested == 'try' else 4)  # retries
+        return fetch(1 if requested == 'try' else 4)  # retries; `try` has something to go on with
     except VisionRecipesError as e:
         if requested == 'try':
             log_info(f'{e} Going on from random weights, as weights=try asks: expect less, and train longer.')

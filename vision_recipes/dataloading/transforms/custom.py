@@ -81,7 +81,7 @@ class TorchvisionTransform:
 
 
 def _pixels(image):
-    "A tensor as an array of pixels; anything else as it is"
+    "A tensor (3, H, W) as an array of pixels (H, W, 3); anything else as it is"
     if isinstance(image, torch.Tensor) and image.ndim == 3:
         return np.ascontiguousarray(image.detach().as_subclass(torch.Tensor).permute(1, 2, 0).numpy())
     return image
@@ -269,7 +269,7 @@ def _numbers(value) -> np.ndarray | None:  # None for texts, `None`, lists of di
 
 
 def _checked_image(image, size_wh: tuple[int, int] | None) -> np.ndarray:  # (H, W, 3) uint8
-    "The image as an array. Raises `VisionRecipesError` where it is not uint8 RGB, or not of `size_wh`"
+    "The image as an array. Raises `VisionRecipesError` where it is not uint8 RGB of `size_wh` (None: any)"
     given, image = image, _pixels(image)
     image = as_array(image) if hasattr(image, 'convert') else _numbers(image)  # a Pillow image has `convert`
     if image is None:
@@ -344,7 +344,7 @@ def _column(name: str, value) -> np.ndarray:
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #8ef925ca
 def _check_columns(new: dict, target: dict, shape_hw: tuple[int, int]):
-    "Raise `VisionRecipesError` for shapes, types and numbers that no object can have"
+    "Raise `VisionRecipesError` for values that no object can have; arguments as for `_checked_target`"
     n = len(new['boxes'])
     shapes = {
         'boxes': (n, 4),

@@ -378,7 +378,9 @@ def _shift_target(
     return shifted
 
 
-def join_targets(targets: Sequence[dict]) -> dict:
+def join_targets(
+    targets: Sequence[dict],  # In pixels of the same image
+) -> dict:
     """Join the objects of all targets.
 
     Other entries come from the first one. `scale`, `offset` and `size_wh` are left out: they say where a
@@ -447,7 +449,7 @@ def prepare_side(self: DetectionTransform) -> int:
 @patch
 def prepared_wh(self: DetectionTransform, size_wh: tuple[int, int]) -> tuple[int, int]:
     "Width and height of an image in the cache"
-    longest = 2 * self.size
+    longest = 2 * self.size  # twice, so that a crop of half the image has all the pixels it needs
     if self._tile:  # a tile, not the image, is shown in the square
         longest = max(longest, math.ceil(max(size_wh) * longest / self._tile))
     return tuple(size_wh) if max(size_wh) <= longest else fit_size(size_wh, longest)
@@ -539,7 +541,7 @@ def to_tv(
     return tv_tensors.Image(image), {**target, **out}
 
 
-def _rasterized(masks, shape_hw) -> np.ndarray:  # (N, H, W) bool
+def _rasterized(masks: Masks | np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:  # (N, H, W) bool
     "Draw `Masks`; an array is returned as it is"
     return rasterize_masks(AxisTransform.of(shape_hw[::-1]), masks)[0] if isinstance(masks, Masks) else masks
 

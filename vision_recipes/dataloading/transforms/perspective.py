@@ -26,9 +26,9 @@ from .pixels import fast_resize
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #40b0127e
 def clip_ring(
-    ring: np.ndarray,  # (n, 2)
-    low: Sequence[float],  # x, y
-    high: Sequence[float],  # x, y
+    ring: np.ndarray,  # (n, 2) x, y
+    low: Sequence[float],  # x, y of the left top corner of the rectangle
+    high: Sequence[float],  # x, y of its right bottom corner
 ) -> np.ndarray:  # (m, 2) float64; parts that were joined outside stay joined along the edge
     """Clip an outline to a rectangle, one edge after the other.
 
@@ -174,7 +174,7 @@ def _mean_zoom(geometry: Homography) -> float:
     """
     if not len(geometry.visible_outline):
         return 0.0
-    jacobian = _jacobian(
+    jacobian = _jacobian(  # (n, 2, 2)
         geometry, np.vstack([geometry.source_outline, geometry.points_back(geometry.visible_outline.mean(0))])
     )
     # the larger singular value of each 2 x 2 matrix, from its sum of squares and its determinant
@@ -245,12 +245,13 @@ def _(
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #51c13d73
 def _visible_part(geometry: Homography, image: np.ndarray, step) -> tuple[np.ndarray, np.ndarray]:
-    """The visible part of an image, reduced to about the size at which it is shown.
+    """The visible part of an image, reduced to about the size at which it is shown; `step` as for `render`.
 
     Returns the part (h, w, 3), which may share memory with `image`, and the matrix (3, 3) from the
     source to it.
     """
-    # a quarter larger than shown, because the bilinear interpolation blurs too
+    # a quarter larger than shown, because the bilinear interpolation blurs too; the step along y is about the
+    # same, because decoding keeps the aspect ratio
     shrink = 1.25 * geometry.zoom * step[0]
     if shrink > 0.8:
         shrink = 1.0  # a small reduction is not worth a second resampling

@@ -79,6 +79,7 @@ def _small_head(n_points: int) -> dict[str, Any]:
     "Arguments for torchvision's `KeypointRCNN` that make a small head for points"
     return dict(
         keypoint_roi_pool=small_pool(14),
+        # channels of the input, channels of each layer, dilation
         keypoint_head=MaskRCNNHeads(64, (64,) * 3, 1, norm_layer=nn.BatchNorm2d),
         keypoint_predictor=KeypointRCNNPredictor(64, n_points),
     )

@@ -65,6 +65,7 @@ def _small_head(n_classes: int) -> dict[str, Any]:
     "Arguments for torchvision's `MaskRCNN` that make a small head for masks"
     return dict(
         mask_roi_pool=small_pool(14),
+        # channels of the input, channels of each layer, dilation
         mask_head=MaskRCNNHeads(64, (64,) * 3, 1, norm_layer=nn.BatchNorm2d),
         mask_predictor=MaskRCNNPredictor(64, 64, n_classes),
     )

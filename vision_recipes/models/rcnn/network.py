@@ -56,7 +56,8 @@ def small_parts(
     body = timm.create_model('resnet10t', channels=channels, stem_width=16, num_classes=0)
     layers = {'layer2': '0', 'layer3': '1', 'layer4': '2'}
     backbone = BackboneWithFPN(body, layers, list(channels[1:]), width, norm_layer=nn.BatchNorm2d)
-    # fewer regions and narrower layers than torchvision's defaults, for a CPU
+    # Fewer regions and narrower layers than torchvision's defaults, for a CPU. Anchors: a side in pixels for
+    # each of the three levels and the pooled one that the pyramid adds, in three aspect ratios
     return dict(
         backbone=backbone,
         rpn_anchor_generator=AnchorGenerator(tuple((s,) for s in (32, 64, 128, 256)), ((0.5, 1.0, 2.0),) * 4),
@@ -124,7 +125,7 @@ class Sampler:
         n_positive = min(int((labels >= 1).sum()), int(n * self.random.positive_fraction))
         return n_positive, min(int((labels == 0).sum()), n - n_positive)
 
-    def _choose_evenly(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _choose_evenly(self, labels: Tensor) -> tuple[Tensor, Tensor]:  # Of one image, as `__call__` returns
         n_positive, n_negative = self._counts(labels)
         return _evenly(labels, labels >= 1, n_positive), _evenly(labels, labels == 0, n_negative)
 
@@ -369,7 +370,7 @@ def even_samples(model: RCNN):
 def validation_losses(
     model: RCNN,
     x: Tensor,  # (B, 3, H, W) normalised
-    targets: list[dict],
+    targets: list[dict],  # As for `RCNN.losses`
 ) -> tuple[dict[str, Tensor], Features, list[Tensor]]:  # With the features and proposals they come from
     "The losses of a batch, the same every time"
     features = model.extract_features(x)
@@ -421,7 +422,7 @@ class ExportRcnn(nn.Module):
 # %% ../../../nbs/models/rcnn/03_network.ipynb #6592e8b9
 @patch
 def proposals(self: ExportRcnn, maps: dict[str, Tensor], shape_hw) -> Tensor:  # (P, 4) XYXY
-    "Regions of one image, as `RCNN.propose_regions` gives them"
+    "Regions of one image of `shape_hw` pixels, as `RCNN.propose_regions` gives them"
     rpn, candidates = self.model.rpn, []
     for i, (level, objectness, deltas) in enumerate(zip(maps.values(), *rpn.head(list(maps.values())))):
         objectness, deltas = (values[0] for values in _by_anchor(objectness, deltas))
@@ -458,7 +459,7 @@ def _best_candidates(
 def objects(
     self: ExportRcnn, maps: dict[str, Tensor], rois: Tensor, shape_hw
 ) -> tuple[Tensor, Tensor, Tensor]:  # Boxes (N, 4) XYXY, scores (N,), labels (N,) from 1 on
-    "The objects in the regions of one image, as `RCNN.detect` finds them"
+    "The objects in the regions (P, 4) of one image of `shape_hw` pixels, as `RCNN.detect` finds them"
     heads = self.model.roi_heads
     logits, deltas = heads.box_predictor(heads.box_head(pool_regions(heads.box_roi_pool, maps, rois)))
     # a box, a score and a label for each region and class; column 0, background, is left out
@@ -641,6 +642,7 @@ def published(cls: RcnnTask, name):  # Such as `torchvision/maskrcnn_resnet50_fp
     model = name.removeprefix('torchvision/')
     person = 'keypoint' in model
     labels = LabelMap(('person',), skeleton=coco_person()) if person else LabelMap(COCO_CLASSES)
+    # 800 is the `min_size` that torchvision's networks resize images to
     return {'model': model, 'size': 800, 'weights': 'pretrained'}, labels
 
 

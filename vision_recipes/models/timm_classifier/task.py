@@ -376,6 +376,7 @@ def attention_layers(self: Classification, model):
         return []
     last = info[-1]['module'] if isinstance(info, list) else info.module_name(-1)
     layer = model.get_submodule(last)
+    # of a transformer's last block the input of its attention: after it only the class token counts
     return [
         getattr(layer, 'norm1', layer) if last.startswith('blocks.') and hasattr(layer, 'attn') else layer
     ]

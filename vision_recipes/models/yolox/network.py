@@ -70,7 +70,7 @@ def conv3(n_in: int, n_out: int, stride: int = 1, depthwise: bool = False) -> nn
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #2bb785b7
 class Bottleneck(nn.Module):
-    "A 1 x 1 and a 3 x 3 block, with a residual connection"
+    "A 1 x 1 and a 3 x 3 block of `n` channels; with `shortcut` a residual connection"
 
     def __init__(self, n: int, shortcut: bool, depthwise: bool):
         super().__init__()
@@ -218,7 +218,7 @@ class Head(nn.Module):
     def __init__(self, size: Size, n_classes: int):
         super().__init__()
         self.n_classes = n_classes
-        n = int(256 * size.width)
+        n = int(256 * size.width)  # channels of all layers but the last
         self.stems = nn.ModuleList([ConvBlock(int(i * size.width), n, 1) for i in (256, 512, 1024)])
         self.cls_convs = _branches(n, size)
         self.reg_convs = _branches(n, size)

@@ -392,7 +392,7 @@ class ExportYolox(nn.Module):
         return out if self.kind == 'decoded' else _best_classes(out)
 
 
-def _best_classes(out: Tensor) -> tuple[Tensor, Tensor]:  # (B, A, 4), (B, C, A)
+def _best_classes(out: Tensor) -> tuple[Tensor, Tensor]:  # (B, A, 5 + C) to (B, A, 4), (B, C, A)
     """Boxes and scores for NMS, from the format `decoded`.
 
     ONNX's NMS takes each class by itself, so a cell could give several objects: scores but its best are 0.
@@ -421,7 +421,7 @@ def attention_layers(self: Yolox, model):
 
 @patch
 def attention_score(self: Yolox, model, images, label):
-    "The log odds of objectness and class, added over the cells that answer best"
+    "The log odds of objectness and class, added over the cells with at least half of the best score"
     output = self.infer(model, images)[0]  # (B, A, 5 + C) decoded: objectness, then classes, as probabilities
     classes = output[..., 5:].amax(2) if label is None else output[..., 5 + label]
     scores = (output[..., 4] * classes).detach()  # (B, A)

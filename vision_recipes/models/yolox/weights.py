@@ -75,18 +75,20 @@ def _mmdet(
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #e915daf5
 def _megvii(size: str, ap: float) -> WeightFile:
+    "A file of the original's present weights; `size` is such as `nano`"
     return WeightFile(f'yolox_{size}', f'{_MEGVII}/yolox_{size}.pth', 'megvii', ap)
 
 
 def _legacy(size: str) -> WeightFile:
+    "A file of the original's first weights, which want other preprocessing"
     return WeightFile(f'yolox_{size}', f'{_LEGACY}/yolox_{size}.pth', 'megvii_legacy')
 
 
 def _cjm(size: str, contract: str) -> WeightFile:
     return WeightFile(f'yolox_{size}', f'{_CJM_HUB}/yolox_{size}.pth', contract)
 
-
-YOLOX_WEIGHTS: dict[str, WeightFile] = {
+# %% ../../../nbs/models/yolox/03_weights.ipynb #12dd4872
+YOLOX_WEIGHTS: dict[str, WeightFile] = {  # Name: the file
     'megvii/yolox_nano': _megvii('nano', 25.8),
     'megvii/yolox_tiny': _megvii('tiny', 32.8),
     'megvii/yolox_s': _megvii('s', 40.5),
