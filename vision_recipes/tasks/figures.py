@@ -244,7 +244,7 @@ _GAP = 8  # between panels, pixels
 
 
 def _wrapped(caption: str, font, width: int) -> list[str]:
-    "The lines of a caption: what is too wide goes on in the next line, and a word that is too wide is cut"
+    "The lines of a caption: what is over `width` pixels goes on in the next line; a word so wide is cut"
     lines = []
     for text in caption.split('\n'):
         line = ''

@@ -251,7 +251,7 @@ def image(self: Task, predictor: BasePredictor, anns: Annotations) -> Image.Imag
 def report(
     self: Task, evaluation: Evaluation, anns: Annotations, predictions: list[Prediction], n_worst: int = 24
 ) -> dict[str, Image.Image | str]:  # Images and tables (CSV), by file name
-    "Where the model fails: the images with the largest errors, and classes that are confused"
+    "Where the model fails: the `n_worst` images with the largest errors, and classes that are confused"
     raise NotImplementedError
 
 

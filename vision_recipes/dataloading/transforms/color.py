@@ -218,7 +218,7 @@ class ColorJitter(ColorStep):
                     f'got {getattr(self, name)}.'
                 )
 
-    def draw(self, rng):
+    def draw(self, rng):  # As `ColorStep.draw`
         ranges = {  # Operation: range of its strength, and the strength that changes nothing
             'Brightness': (self.brightness, 1),
             'Contrast': (self.contrast, 1),
@@ -242,7 +242,7 @@ class _WithProbability(ColorStep):
         if not 0 <= self.p <= 1:
             raise VisionRecipesError(f'{type(self).__name__}: p must be from 0 to 1, but got {self.p}.')
 
-    def draw(self, rng):
+    def draw(self, rng):  # As `ColorStep.draw`
         return [self.op] if rng.random() < self.p else []
 
 

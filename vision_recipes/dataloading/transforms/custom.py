@@ -504,6 +504,7 @@ class CustomTransform(SampleTransform):
     before: tuple[CustomStep, ...] = ()
     after: tuple[CustomStep, ...] = ()
 
+    # what follows is as `SampleTransform` describes it; the inner transform answers
     @property
     def moves_boxes(self):
         return self.inner.moves_boxes
@@ -552,7 +553,7 @@ def _steps_for(n_classes: int, transform) -> tuple[CustomStep, ...]:
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #3a630e2e
 @patch
-def apply(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray, dict]:
+def apply(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray, dict]:  # As `SampleTransform.apply`
     "The sample. Raises `VisionRecipesError` where a transform of the user breaks the protocol"
     make = self._apply_before if self.before else self.inner.apply
     image, target = make(plan, images, rng)
@@ -569,7 +570,7 @@ def apply(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray, dict]:
 
 
 @patch
-def _apply_before(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray, dict]:
+def _apply_before(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray, dict]:  # As `apply`
     "Change each image that the inner transform asks for, then let it plan and make the sample"
     changed = []
 
@@ -587,7 +588,7 @@ def _apply_before(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray,
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #24f539e4
 @patch
 def _changed(self: CustomTransform, record, decoded: DecodedImage, rng) -> tuple[np.ndarray, dict]:
-    "One image with its target, after the steps before ours"
+    "One image with its target (of an `ImageRecord`), after the steps before ours"
     image = np.array(as_array(decoded.image))  # a copy: it may belong to a cache
     target = record.target
     if 'boxes' in target:
@@ -610,6 +611,6 @@ def _target_in_pixels(
     return transform_target(geometry, target, 0)
 
 
-def _where(record) -> str:
+def _where(record) -> str:  # `record`: an `ImageRecord`
     "The image's file, or its number where it has none"
     return str(record.path) if record.path else f'image {record.index}'

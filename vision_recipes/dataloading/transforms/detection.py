@@ -479,6 +479,7 @@ class LetterboxTarget(BoxTransform):
         check_choice('interpolation', self.interpolation, INTERPOLATIONS)
         check_choice('place', self.place, PLACES)
 
+    # what follows is as `SampleTransform` describes it
     @property
     def prepare_side(self) -> int:
         return 2 * self.size  # as the runtime decodes
@@ -546,7 +547,10 @@ def _rasterized(masks: Masks | np.ndarray, shape_hw: tuple[int, int]) -> np.ndar
     return rasterize_masks(AxisTransform.of(shape_hw[::-1]), masks)[0] if isinstance(masks, Masks) else masks
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #e2020a66
-def from_tv(image, target: dict) -> tuple[np.ndarray, dict]:
+def from_tv(
+    image,  # A tensor (3, H, W), a Pillow image or an array (H, W, 3)
+    target: dict,  # As `to_tv` returns it, or a transform of torchvision
+) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target with NumPy arrays
     """Convert a sample of torchvision to arrays.
 
     Boxes may have any of torchvision's formats. Points without `visibility` are taken as visible.
@@ -588,7 +592,7 @@ def _xyxy(boxes) -> np.ndarray:  # (N, 4) float32
     return boxes.as_subclass(torch.Tensor).float().numpy()
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #eb5a8c4e
-def _with_visibility(points, visibility) -> np.ndarray:  # (N, K, 3)
+def _with_visibility(points, visibility) -> np.ndarray:  # (N, K, 3) x, y, visibility
     "Append the visibility (N, K) to points (N, K, 2); where it is None, all are visible (2)"
     v = torch.full(points.shape[:2], 2) if visibility is None else torch.as_tensor(visibility)
     return torch.cat([points[..., :2], v[..., None].to(points)], -1).numpy()

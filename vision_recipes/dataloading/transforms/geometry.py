@@ -488,7 +488,7 @@ class ResizeMax(GeometricTransform):
 
     size: int  # Pixels
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         w, h = geometry.size_wh
         new_w, new_h = fit_size((w, h), self.size)
         return geometry.scaled(new_w / w, new_h / h)
@@ -504,7 +504,7 @@ class PadSquare(GeometricTransform):
     def __post_init__(self):
         check_choice('place', self.place, ('random', 'center', 'top_left'))
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         w, h = (round(side) for side in geometry.size_wh)
         square = max(w, h)
         padding = square - min(w, h)
@@ -530,7 +530,7 @@ class RandomZoomOut(GeometricTransform):
                 f'RandomZoomOut: needs 1 <= side_range[0] <= side_range[1] and p from 0 to 1, but got {self}.'
             )
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         if rng.random() >= self.p:
             return geometry
         (w, h), factor = geometry.size_wh, rng.uniform(*self.side_range)
@@ -591,7 +591,7 @@ class RandomIoUCrop(GeometricTransform):
                 f'overlaps, but got {self}.'
             )
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         boxes, size = geometry.boxes(boxes), np.array(geometry.size_wh)
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         is_visible = ((centre > 0) & (centre < size) & (boxes[:, 2:] > boxes[:, :2])).all(1)
@@ -682,7 +682,7 @@ class RandomTileCrop(GeometricTransform):
     def tile(self) -> int:  # Pixels of the image that fill the square of the network
         return self.size
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         size_wh, side = np.array(geometry.size_wh), self.size * geometry.zoom  # pixels of the output
         if rng.random() >= self.p or size_wh.max() <= side:
             return geometry

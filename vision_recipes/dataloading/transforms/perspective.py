@@ -290,7 +290,7 @@ class RandomRotation(GeometricTransform):
                 f'RandomRotation: needs degrees from 0 to 180 and p from 0 to 1, but got {self}.'
             )
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         if rng.random() >= self.p:
             return geometry
         angle = math.radians(rng.uniform(-self.degrees, self.degrees))
@@ -319,10 +319,10 @@ class RandomPerspective(GeometricTransform):
                 f'RandomPerspective: needs distortion from 0 to .9 and p from 0 to 1, but got {self}.'
             )
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         if rng.random() >= self.p:
             return geometry
-        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])
+        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])  # x, y as shares of width and height
         inwards = self.distortion / 2 * rng.random((4, 2)) * (1 - 2 * corners)
         matrix = perspective(corners * geometry.size_wh, (corners + inwards) * geometry.size_wh)
         tilted = Homography.of(geometry).warped(matrix)

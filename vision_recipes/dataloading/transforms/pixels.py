@@ -302,6 +302,7 @@ class CallableTransform(SampleTransform):
             return cls(Compose(steps[1:]), steps[0])
         return cls(Compose(steps))
 
+    # what follows is as `SampleTransform` describes it
     @property
     def moves_boxes(self) -> bool | None:
         return False if self.letterbox else None

@@ -41,7 +41,7 @@ class _Part(NamedTuple):
     corner: np.ndarray  # (2,) x, y of its left top corner, pixels of the square
     zoom: np.ndarray  # (2,) pixels of the panel per pixel of the square
 
-    def boxes(self, boxes: np.ndarray) -> np.ndarray:  # (N, 4) XYXY of the square to the same of the panel
+    def boxes(self, boxes: np.ndarray) -> np.ndarray:  # (N, 4) XYXY: pixels of the square to the panel's
         return (np.asarray(boxes, float) - np.tile(self.corner, 2)) * np.tile(self.zoom, 2)
 
     @property

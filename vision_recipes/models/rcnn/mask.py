@@ -77,11 +77,11 @@ class MaskRcnn(RcnnTask, SegmentationTask):
     family = 'maskrcnn'
     build = staticmethod(build_mask_rcnn)
 
-    def branch_targets(self, batch):
+    def branch_targets(self, batch):  # As `RcnnTask.branch_targets`
         return {'masks': unpack_masks(batch['mask_bits'], tuple(batch['images'].shape[-2:]))}
 
     def mix(self):
         return Mix(copy_paste=self.settings.copy_paste)
 
-    def decoding(self, kind):
+    def decoding(self, kind):  # As `Task.decoding`
         return {**super().decoding(kind), 'mask_threshold': self.settings.mask_threshold}

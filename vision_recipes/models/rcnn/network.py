@@ -574,7 +574,7 @@ class RcnnTask(DetectionTask):
         "A network with random weights. Arguments: as `build_mask_rcnn`, for each network"
         raise NotImplementedError
 
-    def losses(self, model, batch):
+    def losses(self, model, batch):  # As `Task.losses`
         return model(self.inputs(batch['images']), self.targets(batch))
 
     @property
@@ -588,7 +588,7 @@ class RcnnTask(DetectionTask):
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #9cf4f305
 @patch
-def parts(self: RcnnTask, model):
+def parts(self: RcnnTask, model):  # As `Task.parts`
     "The stages of the backbone, then the pyramid, then all heads, by the names of their modules"
     body = [tuple(f'backbone.body.{name}' for name in names) for names in BODY_STAGES]
     return {'backbone': body, 'neck': [('backbone.fpn',)], 'head': [('rpn', 'roi_heads')]}
@@ -605,7 +605,7 @@ def network(self: RcnnTask) -> RCNN:
 
 
 @patch
-def build_model(self: RcnnTask, weights=True):
+def build_model(self: RcnnTask, weights=True):  # As `Task.build_model`
     "The network with its initial weights; its heads keep the rows of classes that the weights know"
     file = rcnn_start_weights(self.settings) if weights else None
     # `try` found no weights: nothing is frozen now, nor when the run is opened or resumed
@@ -647,7 +647,7 @@ def published(cls: RcnnTask, name):  # Such as `torchvision/maskrcnn_resnet50_fp
 
 
 @patch(as_classmethod=True)
-def recognised(cls: RcnnTask, file, state):
+def recognised(cls: RcnnTask, file, state):  # As `Task.recognised`
     "Settings and classes of weights in a file; None unless they are for a network of this family"
     model = network_of(state)
     if model is None or not model.startswith(cls.family):
@@ -659,7 +659,7 @@ def recognised(cls: RcnnTask, file, state):
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #b2e71c17
 @patch
-def transform(self: RcnnTask, train):
+def transform(self: RcnnTask, train):  # As `Task.transform`
     "Fit images into the square; in training, change geometry and colours first"
     s, p = self.settings, self.preprocess()
     if not train:  # the same pixels as the runtime's
@@ -717,7 +717,7 @@ def branch_targets(self: RcnnTask, batch: dict) -> dict[str, Tensor]:  # Each (T
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #81043784
 @patch
-def validate(self: RcnnTask, model, batch):
+def validate(self: RcnnTask, model, batch):  # As `Task.validate`
     "Losses and predictions from the same features, without touching the model's state"
     images, targets = self.inputs(batch['images']), self.targets(batch)
     losses, features, proposals = validation_losses(model, images, targets)
@@ -728,7 +728,7 @@ def validate(self: RcnnTask, model, batch):
 
 
 @patch
-def infer(self: RcnnTask, model, images):
+def infer(self: RcnnTask, model, images):  # As `Task.infer`
     return self._without_background(model(self.inputs(images)))
 
 
@@ -740,22 +740,22 @@ def _without_background(self: RcnnTask, detections: list[Tensor]) -> list[Tensor
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #581a0edf
 @patch
-def decoding(self: RcnnTask, kind):
+def decoding(self: RcnnTask, kind):  # As `Task.decoding`
     return {'kind': 'heads', 'multiple': 32, 'single_image': True}
 
 
 @patch
-def output_names(self: RcnnTask, kind):
+def output_names(self: RcnnTask, kind):  # As `Task.output_names`
     return TASK_KINDS[self.task].outputs
 
 
 @patch
-def export_module(self: RcnnTask, model, input, kind):
+def export_module(self: RcnnTask, model, input, kind):  # As `Task.export_module`
     return ExportRcnn(model, self.preprocess(), **input)
 
 
 @patch
-def finish_graph(self: RcnnTask, graph, kind):
+def finish_graph(self: RcnnTask, graph, kind):  # As `Task.finish_graph`
     # the exporter names the number of objects by a formula
     for output in graph.graph.output:
         output.type.tensor_type.shape.dim[0].dim_param = 'objects'
@@ -763,7 +763,7 @@ def finish_graph(self: RcnnTask, graph, kind):
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #48c706bb
 @patch
-def distance(self: RcnnTask, expected, got, kind):
+def distance(self: RcnnTask, expected, got, kind):  # As `Task.distance`
     """Compare objects matched by class and overlap.
 
     Masks or heat maps differ by `raw`, as `largest_share` measures it.

@@ -370,6 +370,7 @@ def _near(lines: Tensor, cell: Tensor, cells: Cells) -> Tensor:  # (n, G, L), (K
 
 
 def _corners_of(box_cxcywh: Tensor) -> np.ndarray:  # (4,) to (4,) XYXY
+    "A box given by middle, width and height, by its corners"
     middle, half_size = box_cxcywh[:2], box_cxcywh[2:] / 2
     return torch.cat([middle - half_size, middle + half_size]).numpy()
 

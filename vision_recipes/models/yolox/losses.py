@@ -288,7 +288,7 @@ class _Terms(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, boxes, objectness, classes, assignment, objects, cells, l1):
-        "From raw predictions (B, A, 4), (B, A) and (B, A, C)"
+        "From raw predictions (B, A, 4), (B, A) and (B, A, C); the other arguments as in `yolox_loss`"
         assigned = assignment.batch, assignment.cell  # index of the P cells with an object
         objects_of_cells = assignment.batch, assignment.object
         n = divisor(len(assignment.cell), device=boxes.device)  # P, over all processes of the training

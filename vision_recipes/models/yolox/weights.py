@@ -22,7 +22,7 @@ _PLAIN = dict(mean=(0.0, 0.0, 0.0), std=(1 / 255,) * 3)  # Values from 0 to 255
 _CORNER = dict(letterbox='top_left', pad_value=(114, 114, 114))
 _CJM = dict(pad_value=(123, 117, 104))
 
-# how weights want their images: arguments of `Preprocess`, except the size
+# how weights want their images: arguments of `Preprocess`, except the size; mean and std for values 0 to 1
 CONTRACTS = {
     'megvii': dict(**_PLAIN, **_CORNER, channels='BGR'),
     'megvii_legacy': dict(**_IMAGENET, **_CORNER),
@@ -85,6 +85,7 @@ def _legacy(size: str) -> WeightFile:
 
 
 def _cjm(size: str, contract: str) -> WeightFile:
+    "A file of the tutorial series that this library follows"
     return WeightFile(f'yolox_{size}', f'{_CJM_HUB}/yolox_{size}.pth', contract)
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #12dd4872
@@ -345,6 +346,7 @@ def _which_contract(
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #999f9b5d
 def _file_name(file: WeightFile) -> str:
+    "The name under which it is published"
     return file.url.rpartition('/')[2]
 
 
