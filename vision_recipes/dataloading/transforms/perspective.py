@@ -244,8 +244,12 @@ def _(
     )
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #51c13d73
-def _visible_part(geometry: Homography, image: np.ndarray, step) -> tuple[np.ndarray, np.ndarray]:
-    """The visible part of an image, reduced to about the size at which it is shown; `step` as for `render`.
+def _visible_part(
+    geometry: Homography,
+    image: np.ndarray,  # (H, W, 3) uint8, perhaps decoded smaller
+    step: tuple[float, float],  # Source pixels per pixel of `image`, along x and along y
+) -> tuple[np.ndarray, np.ndarray]:
+    """The visible part of an image, reduced to about the size at which it is shown.
 
     Returns the part (h, w, 3), which may share memory with `image`, and the matrix (3, 3) from the
     source to it.

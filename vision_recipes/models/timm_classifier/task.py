@@ -72,6 +72,7 @@ def timm_preprocess(
     Raises `VisionRecipesError` for an unknown model.
     """
     cfg = _config(model)
+    # timm also names others, such as `lanczos`, which `Preprocess` does not have
     interpolation = cfg.interpolation if cfg.interpolation in ('bilinear', 'bicubic') else 'bicubic'
     # padding is the mean, so that it is 0 when it is normalised
     return Preprocess(size, cfg.mean, cfg.std, interpolation, tuple(round(255 * m) for m in cfg.mean))
