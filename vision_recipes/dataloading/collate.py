@@ -29,7 +29,7 @@ def collate_images(
     }
 
 
-def _stacked(samples) -> Tensor:  # (B, 3, H, W) uint8, channels last in memory
+def _stacked(samples: Sequence[tuple[Tensor, dict]]) -> Tensor:  # (B, 3, H, W) uint8, channels last in memory
     "Stack the images of a batch. Raises `VisionRecipesError` where they differ in size"
     # as a plain tensor, not torchvision's `Image`; (H, W, 3), as the pixels lie in memory
     images = [image.as_subclass(Tensor).permute(1, 2, 0) for image, _ in samples]
@@ -50,9 +50,10 @@ def collate_detection(
     """Join samples with boxes to a batch.
 
     `images` (B, 3, H, W) uint8; `boxes` (T, 4) float32 XYXY of all images, one after the other; `labels` (T,)
-    int64; `counts` (B,) int64, with the sum T; `index` (B,) int64. Where each sample is made of one image,
-    also `scale` and `offset` (B, 2) float32 and `size_wh` (B, 2) int64. In a worker process the images are
-    copied directly into shared memory. Raises `VisionRecipesError` where images differ in size.
+    int64; `counts` (B,) int64, objects of each image, with the sum T; `index` (B,) int64. Where each sample
+    is made of one image, also `scale` and `offset` (B, 2) float32, x and y (x of the file * scale + offset =
+    x in `images`), and `size_wh` (B, 2) int64 of the file. In a worker process the images are copied directly
+    into shared memory. Raises `VisionRecipesError` where images differ in size.
     """
     targets = [t for _, t in samples]
     batch = {
@@ -92,7 +93,7 @@ def _points_with_visibility(target: dict) -> Tensor:  # (N, K, 3) float32
 
 
 def _packed(masks: Tensor) -> Tensor:  # (N, ceil(H * W / 8)) uint8
-    "Pack eight pixels into each byte"
+    "Pack eight pixels of masks (N, H, W) bool into each byte"
     n, h, w = masks.shape
     return torch.from_numpy(np.packbits(masks.numpy().reshape(n, h * w), axis=1))
 
@@ -121,7 +122,7 @@ def normalise(
     images: Tensor,  # (B, 3, H, W) uint8 RGB, on the device
     mean: Sequence[float],  # Of each channel, on a scale of 0 to 1
     std: Sequence[float],  # Of each channel, on the same scale
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype = torch.float32,  # Of the result; computed in float32
     channels_last: bool = True,  # The memory order that convolutions prefer; False: channel by channel
 ) -> Tensor:  # (B, 3, H, W)
     "Normalise images: (images / 255 - mean) / std"

@@ -78,7 +78,8 @@ class _SharedMasks:
     def between(self, start: int, stop: int) -> Masks:
         "The masks of objects `start` to `stop - 1`"
         points, rings, objects, runs, run_offsets = (a.array for a in self._arrays)
-        # these are offsets into the arrays of all objects; subtracting the first makes them start at 0
+        # `rings` are offsets into the points, `objects` into the rings and `run_offsets` into the runs of all
+        # objects; subtracting the first makes those of a part start at 0
         objects, run_offsets = objects[start : stop + 1], run_offsets[start : stop + 1]
         rings = rings[objects[0] : objects[-1] + 1]
         return Masks(

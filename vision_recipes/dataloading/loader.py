@@ -129,8 +129,8 @@ def default_workers(
 ) -> int:
     """Choose the number of worker processes.
 
-    It is 0 for a small set, on one core, and in a notebook on Windows or macOS, where a worker takes seconds
-    to start. The last is said once.
+    One for each core, eight at most. It is 0 for fewer than 256 images, on one core, and in a notebook on
+    Windows or macOS, where a worker takes seconds to start. The last is said once.
     """
     has_affinity = hasattr(os, 'sched_getaffinity')  # tells the cores that this process may use
     n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
@@ -199,7 +199,7 @@ def _check_not_in_worker():
 
 
 def _worker_options(workers: int, context: str | None) -> dict:
-    "Arguments of `DataLoader` about workers; without workers it accepts none of them"
+    "Arguments of `DataLoader` about workers; without workers it accepts none. `context` as for `make_loader`"
     if not workers:
         return {}
     return dict(

@@ -52,8 +52,10 @@ class ImageCache:
     ):
         pixel_bytes = np.cumsum(shapes_hw.prod(1, dtype=np.int64) * 3)  # of all images up to each one
         total_bytes = pixel_bytes + np.arange(1, len(pixel_bytes) + 1)  # with a byte of `_filled` for each
+        # how many of the first images fit
         n_slots = int(np.searchsorted(total_bytes, _available(budget), side='right'))
         self._shapes = SharedArray(shapes_hw[:n_slots].astype(np.int32))
+        # where each slot begins in `_pixels`, and where the last one ends
         self._offsets = SharedArray(np.concatenate([[0], pixel_bytes[:n_slots]]))
         self._pixels = shared_zeros((int(self._offsets.array[-1]),), torch.uint8)
         self._filled = shared_zeros((n_slots,), torch.uint8)  # 1 where the image was put

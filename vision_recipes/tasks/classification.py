@@ -24,7 +24,7 @@ class ClassificationTask(Task):
 
     task, decoder = 'classification', 'classifier'
 
-    def check(self, anns):
+    def check(self, anns):  # As `Task.check`
         anns.image_labels  # raises where an image has no label, or several
         if len(anns.labels) < 2:
             raise VisionRecipesError(
@@ -34,18 +34,18 @@ class ClassificationTask(Task):
     def collate(self):
         return collate_images
 
-    def evaluate(self, predictions, anns) -> Evaluation:
+    def evaluate(self, predictions, anns) -> Evaluation:  # As `Task.evaluate`
         return evaluate_classification(predictions, anns)
 
-    def output_names(self, kind):
+    def output_names(self, kind):  # As `Task.output_names`
         return ('probabilities',)
 
-    def distance(self, expected, got, kind):
+    def distance(self, expected, got, kind):  # As `Task.distance`
         return {'score': largest_difference(expected, got)}
 
 # %% ../../nbs/tasks/07_classification.ipynb #44126924
 @patch
-def image(self: ClassificationTask, predictor, anns) -> Image.Image:
+def image(self: ClassificationTask, predictor, anns) -> Image.Image:  # As `Task.image`
     "Images with their predicted and true classes"
     images = [open_image(anns.path(i), at_least=320) for i in range(len(anns))]
     truth = [anns.class_names[i] for i in anns.image_labels]
@@ -56,7 +56,7 @@ def image(self: ClassificationTask, predictor, anns) -> Image.Image:
 def report(
     self: ClassificationTask, evaluation, anns, predictions, n_worst=24
 ) -> dict[str, Image.Image | str]:
-    "The images that are predicted worst, and which classes are taken for which"
+    "As `Task.report`: the images that are predicted worst, and which classes are taken for which"
     worst = evaluation.worst[:n_worst]  # rows of `anns`
     images = [open_image(anns.path(i), at_least=320) for i in worst]
     truth = [anns.class_names[anns.image_labels[i]] for i in worst]

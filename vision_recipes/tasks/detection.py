@@ -35,7 +35,7 @@ class DetectionTask(Task):
         "How outputs are read. Made once, because a card looks up the versions of libraries"
         return self.card()
 
-    def check(self, anns):
+    def check(self, anns):  # As `Task.check`
         if not anns.has_boxes:
             raise VisionRecipesError(
                 f'{anns.root}: has labels of whole images (read as {anns.format}), but detection learns from '
@@ -50,7 +50,7 @@ class DetectionTask(Task):
     def collate(self):
         return collate_detection
 
-    def evaluate(self, predictions, anns) -> DetectionEvaluation:
+    def evaluate(self, predictions, anns) -> DetectionEvaluation:  # As `Task.evaluate`
         return evaluate_detection(predictions, anns)
 
 # %% ../../nbs/tasks/08_detection.ipynb #ec2da7cf
@@ -84,7 +84,7 @@ def drawn(
 
 # %% ../../nbs/tasks/08_detection.ipynb #883d0185
 @patch
-def image(self: DetectionTask, predictor, anns) -> Image.Image:
+def image(self: DetectionTask, predictor, anns) -> Image.Image:  # As `Task.image`
     "Images with their predicted and true objects"
     images = [open_image(anns.path(i)) for i in range(len(anns))]
     return self.drawn(images, predictor.predict(images), anns, range(len(anns)), predictor.card.colors)
@@ -92,7 +92,7 @@ def image(self: DetectionTask, predictor, anns) -> Image.Image:
 
 @patch
 def report(self: DetectionTask, evaluation, anns, predictions, n_worst=24) -> dict[str, Image.Image | str]:
-    "The images that are predicted worst, precision by threshold, and which classes are taken for which"
+    "As `Task.report`: the images predicted worst, precision by threshold, which classes are taken for which"
     worst = evaluation.worst[:n_worst]  # rows of `anns`
     threshold = evaluation.thresholds['overall']  # the score threshold for all classes together
     names, colors = self.labels.names, self.card().colors

@@ -44,7 +44,7 @@ def to_device(batch: dict, device: torch.device) -> dict:
 def set_seed(seed: int):
     "Seed every generator that a model or a library may use. The data pipeline has its own, one a sample"
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # NumPy takes no larger one
     torch.manual_seed(seed)
 
 # %% ../../nbs/tasks/04_device.ipynb #32098188

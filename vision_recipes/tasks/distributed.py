@@ -292,6 +292,7 @@ def _by_channel(of_channels: Tensor, like: Tensor) -> Tensor:  # (C,) and (N, C,
 class SyncedBatchNormAct(SyncedBatchNorm):
     "The same for timm's normalisations that bring their activation along"
 
+    # `act` and `drop` are attributes of timm's layer, whose class `synced_batch_norm` replaces by this one
     def forward(self, x):
         return self.act(self.drop(super().forward(x)))
 
@@ -311,7 +312,7 @@ def synced_batch_norm(
         return convert_sync_batchnorm(model)
     for norm in model.modules():
         if isinstance(norm, _BatchNorm):
-            norm.__class__ = _synced_kind(norm)
+            norm.__class__ = _synced_kind(norm)  # its tensors and attributes stay
     return model
 
 # %% ../../nbs/tasks/03_distributed.ipynb #ca1c7b1c

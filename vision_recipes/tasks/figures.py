@@ -53,7 +53,7 @@ def task_and_model(
         return network.task, network.model
     if isinstance(network, Task):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.manual_seed(0)  # the same random weights in every figure
             # a copy, because building may change the task's settings
             return network, copy.copy(network).build_model()
     if isinstance(network, tuple) and len(network) == 2 and isinstance(network[0], Task):
@@ -215,7 +215,7 @@ def heat_legend(
     low: float,  # The number of the darkest colour
     high: float,  # The number of the brightest colour
     what: str,  # What the numbers are
-    log: bool = False,  # Whether equal steps of colour are equal factors
+    log: bool = False,  # Whether equal steps of colour are equal factors; needs numbers above 0
 ) -> Image.Image:  # A new image, higher than `image`
     "Add a line below an image that says what the colours of `paint_heat` stand for"
     steps = np.linspace(0, 1, 5)
@@ -244,7 +244,7 @@ _GAP = 8  # between panels, pixels
 
 
 def _wrapped(caption: str, font, width: int) -> list[str]:
-    "The lines of a caption: what is too wide goes on in the next line, and a word that is too wide is cut"
+    "The lines of a caption: what is over `width` pixels goes on in the next line; a word so wide is cut"
     lines = []
     for text in caption.split('\n'):
         line = ''
@@ -264,7 +264,7 @@ def panel_row(
     column: int = 0,  # Least width of a column, pixels: a narrow panel stands in the middle of its own
 ) -> Image.Image:
     "Put panels side by side, with a text below each"
-    font = find_font(_LETTERS, ''.join(captions))
+    font = find_font(_LETTERS, ''.join(captions))  # lines are broken at the least height, then letters grow
     widths = [max(image.width, column) for image in images]
     lines = [_wrapped(caption, font, width) for caption, width in zip(captions, widths)]
     width = sum(widths) + _GAP * (len(images) + 1)
@@ -283,13 +283,16 @@ def panel_row(
 
 # %% ../../nbs/tasks/16_figures.ipynb #b5a0f573
 def _panel_letters(lines: Sequence[Sequence[str]], widths: Sequence[int], width: int) -> int:
-    "Height of the letters below panels of `widths` in a figure `width` pixels wide, so that all lines fit"
+    """Height of the letters below panels of `widths` in a figure `width` pixels wide, so that all lines fit.
+
+    A 45th of the width at most, and `_LETTERS` at least.
+    """
     sizes = [letters_that_fit(*panel, _LETTERS, width // 45) for panel in zip(lines, widths)]
     return min(sizes)
 
 # %% ../../nbs/tasks/16_figures.ipynb #57f917b8
 def with_title(image: Image.Image, text: str) -> Image.Image:  # A new image, higher than `image`
-    "Add a line of text above an image"
+    "Add a line of text above an image, its letters as high as in `_panel_letters`"
     size = letters_that_fit([text], image.width - 2 * _GAP, _LETTERS, image.width // 45)
     font = find_font(size, text)
     out = Image.new('RGB', (image.width, image.height + line_height(font) + _GAP // 2), PAPER)

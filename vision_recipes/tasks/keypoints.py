@@ -31,7 +31,7 @@ class KeypointTask(DetectionTask):
         card = super().output_card
         return replace(card, decoding={**card.decoding, 'most_points': MOST_POINTS})
 
-    def check(self, anns):
+    def check(self, anns):  # As `Task.check`
         if anns.get('keypoints') is None:
             raise VisionRecipesError(
                 f'{anns.root}: has no points (read as {anns.format}), but keypoints are learnt from points '
@@ -48,10 +48,10 @@ class KeypointTask(DetectionTask):
     def collate(self):
         return collate_instances
 
-    def evaluate(self, predictions, anns) -> KeypointEvaluation:
+    def evaluate(self, predictions, anns) -> KeypointEvaluation:  # As `Task.evaluate`
         return evaluate_keypoints(predictions, anns)
 
-    def drawn(self, images, predictions, anns, rows, colors, min_score=0.0):
+    def drawn(self, images, predictions, anns, rows, colors, min_score=0.0):  # As `DetectionTask.drawn`
         truths = [true_points(anns, int(i)) for i in rows]
         return keypoint_grid(images, predictions, truths, self.labels, colors, min_score)
 

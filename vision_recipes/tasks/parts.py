@@ -132,7 +132,7 @@ class Frozen:
             model.get_parameter(name).requires_grad_(requires_grad)
 
     def set_eval(self, model):
-        "Put the modules into evaluation mode, after `model.train()`"
+        "Put the modules into evaluation mode, after `model.train()`: so batch normalisation is frozen too"
         for name in self.modules:
             model.get_submodule(name).eval()
 

@@ -63,7 +63,11 @@ def _split_targets(batch: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
         yield row
 
 # %% ../../nbs/tasks/14_samples.ipynb #3a64f295
-def draw_sample(task: Task, image: Image.Image, target: dict) -> tuple[Image.Image, str]:
+def draw_sample(
+    task: Task,
+    image: Image.Image,
+    target: dict,  # Of `batch_targets`, or of a data set
+) -> tuple[Image.Image, str]:
     "An image with its objects, and what stands below it: its class, or how many objects there are"
     if 'label' in target:
         return image, task.labels.names[int(target['label'])]
@@ -83,7 +87,7 @@ def show_batch(
     return grid([image for image, _ in drawn], [text for _, text in drawn], tile=tile)
 
 # %% ../../nbs/tasks/14_samples.ipynb #6b7acbbf
-# Class of a step: what it is called, and which setting of the model turns it on
+# Class of a step: what it is called in figures
 TRANSFORM_NAMES = {
     'RandomIoUCrop': 'crop',
     'RandomZoomOut': 'zoom out',
@@ -93,6 +97,7 @@ TRANSFORM_NAMES = {
     'RandomPixelCopy': 'pixel copy',
     'TrivialAugment': 'TrivialAugment',
 }
+# Field of `Mix`, and setting of a model that turns it on: what it is called in figures
 MIX_NAMES = {'mosaic': 'mosaic', 'mixup': 'mixup', 'copy_paste': 'copy-paste'}
 _SETTINGS = {  # Setting of a model: the name of the transform that it turns on
     'crop': 'crop',

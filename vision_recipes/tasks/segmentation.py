@@ -19,7 +19,7 @@ class SegmentationTask(DetectionTask):
 
     task = 'segmentation'
 
-    def check(self, anns):
+    def check(self, anns):  # As `Task.check`
         if anns.get('masks') is None:
             what = 'boxes' if anns.has_boxes else 'labels of whole images'
             raise VisionRecipesError(
@@ -31,10 +31,10 @@ class SegmentationTask(DetectionTask):
     def collate(self):
         return collate_instances
 
-    def evaluate(self, predictions, anns) -> DetectionEvaluation:
+    def evaluate(self, predictions, anns) -> DetectionEvaluation:  # As `Task.evaluate`
         return evaluate_masks(predictions, anns)
 
-    def drawn(self, images, predictions, anns, rows, colors, min_score=0.0):
+    def drawn(self, images, predictions, anns, rows, colors, min_score=0.0):  # As `DetectionTask.drawn`
         truths = [true_masks(anns, int(i)) for i in rows]
         # a colour an object instead of `colors`, one a class: objects of one class overlap
         return instance_grid(images, predictions, truths, self.labels.names, min_score=min_score)

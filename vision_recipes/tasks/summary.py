@@ -104,7 +104,7 @@ def _multiply_adds(layer: nn.Module, x: Tensor, out: Tensor) -> int:
 
 @contextmanager
 def _counted_layers(model: nn.Module):
-    "Within this context the operations of each layer that runs are added up, by its name"
+    "Within this context the multiply-additions of each layer that runs are added up, by its name"
     counts = {}
 
     def counter(name):
@@ -127,7 +127,9 @@ def cost_by_part(
     model: nn.Module,
     parts: Parts,
     run: Callable,  # Called with a copy of the network on the device `meta`: runs what is to be counted
-) -> list[dict]:  # A row a part, and a last one, `all`: parameters in millions, MB in float32, GFLOPs
+) -> list[
+    dict
+]:  # A row a part, and `all`: parameters in millions, MB (float32), GFLOPs (10^9 multiply-additions)
     "Count each part. Raises `VisionRecipesError` where a parameter is in no part, or in several"
     stage_of = stage_numbers(model, parts)
     copied = copy.deepcopy(model).to('meta').eval()
@@ -144,7 +146,7 @@ def cost_by_part(
     return [*rows, _cost_row('all', n_parameters, sum(counts.values()))]
 
 
-def _cost_row(part: str, n_parameters: int, operations: int) -> dict:
+def _cost_row(part: str, n_parameters: int, operations: int) -> dict:  # `operations`: multiply-additions
     "A row of the table; MB as float32, of four bytes a number"
     return {
         'part': part,
@@ -179,7 +181,7 @@ def model_cost(
     n_classes: int = 20,
     device: str = 'auto',  # As `FitSettings.device`
     repeats: int = 5,  # Timed runs of one image; the median counts
-) -> list[dict]:  # A row a model: `model`, `size`, `parameters_m`, `gflops` and `ms`
+) -> list[dict]:  # A row a model: `model`, `size`, `parameters_m` (millions), `gflops` and `ms` (an image)
     """Parameters, operations and time of networks with random weights.
 
     Nothing is downloaded. Raises `VisionRecipesError` for a network that the task does not have.
@@ -201,6 +203,7 @@ def model_cost(
                     'model': name,
                     'size': side,
                     'parameters_m': round(sum(p.numel() for p in model.parameters()) / 1e6, 2),
+                    # PyTorch counts a multiply-addition as two operations
                     'gflops': round(counter.get_total_flops() / 2e9, 3),
                     'ms': round(_milliseconds(lambda: built.infer(model, image), repeats, device), 1),
                 }

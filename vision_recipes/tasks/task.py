@@ -44,7 +44,7 @@ class Task:
     tolerance: Tolerance = Tolerance()  # How far the exported graph may be from PyTorch
     min_score: float = 0.0  # Score below which the network itself drops objects
     transforms_before: tuple[CustomStep, ...] = ()  # Of the user, in training; see `add_transform`
-    transforms_after: tuple[CustomStep, ...] = ()
+    transforms_after: tuple[CustomStep, ...] = ()  # Likewise
 
     def __init__(self, settings: Settings, labels: LabelMap):
         self.settings, self.labels = settings, labels
@@ -142,7 +142,7 @@ def attention_layers(self: Task, model: nn.Module) -> list[nn.Module]:
 
 @patch
 def attention_score(self: Task, model: nn.Module, images: Tensor, label: int | None) -> Tensor:  # (B,)
-    "The score of a class for uint8 images (B, 3, H, W); `label` None: of what is predicted"
+    "The score of a class, by its id, for uint8 images (B, 3, H, W); `label` None: of what is predicted"
     raise NotImplementedError
 
 
@@ -243,7 +243,7 @@ def distance(
 # %% ../../nbs/tasks/06_task.ipynb #90fee05a
 @patch
 def image(self: Task, predictor: BasePredictor, anns: Annotations) -> Image.Image:
-    "Predictions of a few images beside the truth"
+    "Predictions of a few images, all those of `anns`, beside the truth"
     raise NotImplementedError
 
 
@@ -251,7 +251,7 @@ def image(self: Task, predictor: BasePredictor, anns: Annotations) -> Image.Imag
 def report(
     self: Task, evaluation: Evaluation, anns: Annotations, predictions: list[Prediction], n_worst: int = 24
 ) -> dict[str, Image.Image | str]:  # Images and tables (CSV), by file name
-    "Where the model fails: the images with the largest errors, and classes that are confused"
+    "Where the model fails: the `n_worst` images with the largest errors, and classes that are confused"
     raise NotImplementedError
 
 

@@ -49,6 +49,7 @@ def _check_size(path: Path):
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as e:
         raise VisionRecipesError(f'{path}: cannot be read as weights ({first_line(e)}). Is it whole?') from e
     size = path.stat().st_size
+    # well above what any checkpoint needs, even a small one
     if unpacked > 2 * size + 1_000_000:
         raise VisionRecipesError(
             f'{path}: has {human_bytes(size)}, but says that it unpacks to {human_bytes(unpacked)}, '
@@ -137,7 +138,7 @@ def published_or_none(
 ) -> Path | None:
     "A file with published weights. Raises `VisionRecipesError`, which names the alternatives"
     try:
-        return fetch(1 if requested == 'try' else 4)  # retries
+        return fetch(1 if requested == 'try' else 4)  # retries; `try` has something to go on with
     except VisionRecipesError as e:
         if requested == 'try':
             log_info(f'{e} Going on from random weights, as weights=try asks: expect less, and train longer.')

@@ -22,7 +22,7 @@ _GREY, _EYE = np.tile(LUMA, (3, 1)), np.eye(3)
 
 
 def turn_hue(
-    pixels: np.ndarray,  # (N, 3) levels
+    pixels: np.ndarray,  # (N, 3) levels 0 to 255, RGB
     turn: float,  # Fraction of the colour circle; 1 is a full turn
 ) -> np.ndarray:  # (N, 3)
     """Rotate the hue in HSV.
@@ -40,8 +40,8 @@ def turn_hue(
     return (low + chroma * share).T
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #bbc0edb8
-def _linear_hue(turn, mean, pixels):
-    """Fit the linear map closest to `turn_hue` on `pixels`, by ridge regression.
+def _linear_hue(turn, mean, pixels) -> tuple[np.ndarray, np.ndarray]:  # (3, 3); (3,) levels to add
+    """Fit the linear map closest to `turn_hue` on `pixels` (N, 3), by ridge regression.
 
     Colours that no pixel has hardly change. `mean` is not used; all functions in `LINEAR` take it.
     """
@@ -63,13 +63,13 @@ LINEAR: dict[str, Callable] = {
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #d573dd40
 def _sampled_pixels(a: np.ndarray) -> np.ndarray:  # (N, 3) float64 levels
-    "Take about two hundred evenly spaced pixels (14 x 14), which are enough to fit a matrix"
+    "Take about two hundred evenly spaced pixels (14 x 14) of an image (H, W, 3), enough to fit a matrix"
     dy, dx = (max(1, side // 14) for side in a.shape[:2])
     return a[dy // 2 :: dy, dx // 2 :: dx].reshape(-1, 3).astype(float)
 
 
-def _apply_linear(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:
-    "Apply a sequence of operations of `LINEAR` as one matrix"
+def _apply_linear(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:  # (H, W, 3) uint8
+    "Apply a sequence of operations of `LINEAR`, each a name and a strength, as one matrix"
     a, names = as_array(image), {name for name, _ in ops}
     mean = np.array(cv2.mean(a)[:3]) if 'Contrast' in names else np.zeros(3)
     pixels = _sampled_pixels(a) if 'Hue' in names else np.zeros((0, 3))
@@ -112,14 +112,14 @@ TABLES: dict[str, Callable] = {
 }
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #908110b2
-def _apply_tables(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:
-    "Apply a sequence of operations of `TABLES` as one table for each channel"
+def _apply_tables(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:  # (H, W, 3) uint8
+    "Apply a sequence of operations of `TABLES`, each a name and a strength, as one table for each channel"
     a = as_array(image)
     if all(name == 'Posterize' for name, _ in ops):  # a bit mask is faster than a table
         return a & np.uint8(256 - 2 ** (8 - min(bits for _, bits in ops)))
     channels = cv2.split(a)
-    hist = np.stack([_histogram(c) for c in channels])
-    table = np.tile(_LEVELS, (3, 1))
+    hist = np.stack([_histogram(c) for c in channels])  # (3, 256)
+    table = np.tile(_LEVELS, (3, 1))  # (3, 256)
     for name, strength in ops:
         step = np.broadcast_to(TABLES[name](strength, hist), (3, 256))
         table = np.take_along_axis(step, table, 1)  # `step` after `table`
@@ -134,7 +134,7 @@ def _histogram(channel: np.ndarray) -> np.ndarray:  # (256,) counts
     return cv2.calcHist([channel], [0], None, [256], [0, 256]).ravel().astype(int)
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #72b5f3bf
-def _apply_exact_hue(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:
+def _apply_exact_hue(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:  # (H, W, 3) uint8
     "Rotate the hue in HSV by the sum of all turns; a full turn has 256 steps"
     h, s, v = cv2.split(cv2.cvtColor(as_array(image), cv2.COLOR_RGB2HSV_FULL))
     # uint8 wraps around from 255 to 0, as hue does
@@ -142,7 +142,7 @@ def _apply_exact_hue(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.n
     return cv2.cvtColor(cv2.merge((h, s, v)), cv2.COLOR_HSV2RGB_FULL)
 
 
-def _apply_sharpness(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:
+def _apply_sharpness(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:  # (H, W, 3) uint8
     "Sharpen (strength over 1) or smooth (under 1) as Pillow does: away from or towards a smoothed image"
     a = as_array(image)
     for _, strength in ops:
@@ -188,7 +188,7 @@ class ColorStep:
         return recolor(image, self.draw(rng)), target
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #c4772064
-_JITTER_LIMITS = {
+_JITTER_LIMITS = {  # Name: what a range of `ColorJitter` must lie within
     'brightness': (0, math.inf),
     'contrast': (0, math.inf),
     'saturation': (0, math.inf),
@@ -204,8 +204,8 @@ class ColorJitter(ColorStep):
     """
 
     brightness: tuple[float, float] = (0.875, 1.125)  # Factors; 1 changes nothing
-    contrast: tuple[float, float] = (0.5, 1.5)
-    saturation: tuple[float, float] = (0.5, 1.5)
+    contrast: tuple[float, float] = (0.5, 1.5)  # Likewise
+    saturation: tuple[float, float] = (0.5, 1.5)  # Likewise
     hue: tuple[float, float] = (-0.05, 0.05)  # Turns of the colour circle, -.5 to .5; 0 changes nothing
     exact_hue: bool = False  # True: in HSV, which is slower; False: by a matrix
 
@@ -218,7 +218,7 @@ class ColorJitter(ColorStep):
                     f'got {getattr(self, name)}.'
                 )
 
-    def draw(self, rng):
+    def draw(self, rng):  # As `ColorStep.draw`
         ranges = {  # Operation: range of its strength, and the strength that changes nothing
             'Brightness': (self.brightness, 1),
             'Contrast': (self.contrast, 1),
@@ -234,7 +234,7 @@ class ColorJitter(ColorStep):
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #f32dc8d3
 @dataclass(frozen=True)
 class _WithProbability(ColorStep):
-    "Base of steps that apply their operation `op`, which a subclass defines, with probability `p`"
+    "Base of steps that apply `op`, (name, strength) from the subclass, with probability `p`"
 
     p: float = 0.5  # Probability, 0 to 1
 
@@ -242,7 +242,7 @@ class _WithProbability(ColorStep):
         if not 0 <= self.p <= 1:
             raise VisionRecipesError(f'{type(self).__name__}: p must be from 0 to 1, but got {self.p}.')
 
-    def draw(self, rng):
+    def draw(self, rng):  # As `ColorStep.draw`
         return [self.op] if rng.random() < self.p else []
 
 
@@ -265,7 +265,7 @@ class RandomEqualize(_WithProbability):
 class RandomPosterize(_WithProbability):
     "Keep only the first bits of each level. Raises `VisionRecipesError` for `bits` out of range"
 
-    bits: int = 3  # 1 to 8
+    bits: int = 3  # How many bits of a level are kept, 1 to 8
 
     def __post_init__(self):
         super().__post_init__()

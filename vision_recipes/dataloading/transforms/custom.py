@@ -81,7 +81,7 @@ class TorchvisionTransform:
 
 
 def _pixels(image):
-    "A tensor as an array of pixels; anything else as it is"
+    "A tensor (3, H, W) as an array of pixels (H, W, 3); anything else as it is"
     if isinstance(image, torch.Tensor) and image.ndim == 3:
         return np.ascontiguousarray(image.detach().as_subclass(torch.Tensor).permute(1, 2, 0).numpy())
     return image
@@ -269,7 +269,7 @@ def _numbers(value) -> np.ndarray | None:  # None for texts, `None`, lists of di
 
 
 def _checked_image(image, size_wh: tuple[int, int] | None) -> np.ndarray:  # (H, W, 3) uint8
-    "The image as an array. Raises `VisionRecipesError` where it is not uint8 RGB, or not of `size_wh`"
+    "The image as an array. Raises `VisionRecipesError` where it is not uint8 RGB of `size_wh` (None: any)"
     given, image = image, _pixels(image)
     image = as_array(image) if hasattr(image, 'convert') else _numbers(image)  # a Pillow image has `convert`
     if image is None:
@@ -344,7 +344,7 @@ def _column(name: str, value) -> np.ndarray:
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #8ef925ca
 def _check_columns(new: dict, target: dict, shape_hw: tuple[int, int]):
-    "Raise `VisionRecipesError` for shapes, types and numbers that no object can have"
+    "Raise `VisionRecipesError` for values that no object can have; arguments as for `_checked_target`"
     n = len(new['boxes'])
     shapes = {
         'boxes': (n, 4),
@@ -504,6 +504,7 @@ class CustomTransform(SampleTransform):
     before: tuple[CustomStep, ...] = ()
     after: tuple[CustomStep, ...] = ()
 
+    # what follows is as `SampleTransform` describes it; the inner transform answers
     @property
     def moves_boxes(self):
         return self.inner.moves_boxes
@@ -552,7 +553,7 @@ def _steps_for(n_classes: int, transform) -> tuple[CustomStep, ...]:
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #3a630e2e
 @patch
-def apply(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray, dict]:
+def apply(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray, dict]:  # As `SampleTransform.apply`
     "The sample. Raises `VisionRecipesError` where a transform of the user breaks the protocol"
     make = self._apply_before if self.before else self.inner.apply
     image, target = make(plan, images, rng)
@@ -569,7 +570,7 @@ def apply(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray, dict]:
 
 
 @patch
-def _apply_before(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray, dict]:
+def _apply_before(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray, dict]:  # As `apply`
     "Change each image that the inner transform asks for, then let it plan and make the sample"
     changed = []
 
@@ -587,7 +588,7 @@ def _apply_before(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray,
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #24f539e4
 @patch
 def _changed(self: CustomTransform, record, decoded: DecodedImage, rng) -> tuple[np.ndarray, dict]:
-    "One image with its target, after the steps before ours"
+    "One image with its target (of an `ImageRecord`), after the steps before ours"
     image = np.array(as_array(decoded.image))  # a copy: it may belong to a cache
     target = record.target
     if 'boxes' in target:
@@ -610,6 +611,6 @@ def _target_in_pixels(
     return transform_target(geometry, target, 0)
 
 
-def _where(record) -> str:
+def _where(record) -> str:  # `record`: an `ImageRecord`
     "The image's file, or its number where it has none"
     return str(record.path) if record.path else f'image {record.index}'

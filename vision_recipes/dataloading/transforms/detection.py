@@ -378,7 +378,9 @@ def _shift_target(
     return shifted
 
 
-def join_targets(targets: Sequence[dict]) -> dict:
+def join_targets(
+    targets: Sequence[dict],  # In pixels of the same image
+) -> dict:
     """Join the objects of all targets.
 
     Other entries come from the first one. `scale`, `offset` and `size_wh` are left out: they say where a
@@ -447,7 +449,7 @@ def prepare_side(self: DetectionTransform) -> int:
 @patch
 def prepared_wh(self: DetectionTransform, size_wh: tuple[int, int]) -> tuple[int, int]:
     "Width and height of an image in the cache"
-    longest = 2 * self.size
+    longest = 2 * self.size  # twice, so that a crop of half the image has all the pixels it needs
     if self._tile:  # a tile, not the image, is shown in the square
         longest = max(longest, math.ceil(max(size_wh) * longest / self._tile))
     return tuple(size_wh) if max(size_wh) <= longest else fit_size(size_wh, longest)
@@ -477,6 +479,7 @@ class LetterboxTarget(BoxTransform):
         check_choice('interpolation', self.interpolation, INTERPOLATIONS)
         check_choice('place', self.place, PLACES)
 
+    # what follows is as `SampleTransform` describes it
     @property
     def prepare_side(self) -> int:
         return 2 * self.size  # as the runtime decodes
@@ -539,12 +542,15 @@ def to_tv(
     return tv_tensors.Image(image), {**target, **out}
 
 
-def _rasterized(masks, shape_hw) -> np.ndarray:  # (N, H, W) bool
+def _rasterized(masks: Masks | np.ndarray, shape_hw: tuple[int, int]) -> np.ndarray:  # (N, H, W) bool
     "Draw `Masks`; an array is returned as it is"
     return rasterize_masks(AxisTransform.of(shape_hw[::-1]), masks)[0] if isinstance(masks, Masks) else masks
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #e2020a66
-def from_tv(image, target: dict) -> tuple[np.ndarray, dict]:
+def from_tv(
+    image,  # A tensor (3, H, W), a Pillow image or an array (H, W, 3)
+    target: dict,  # As `to_tv` returns it, or a transform of torchvision
+) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target with NumPy arrays
     """Convert a sample of torchvision to arrays.
 
     Boxes may have any of torchvision's formats. Points without `visibility` are taken as visible.
@@ -586,7 +592,7 @@ def _xyxy(boxes) -> np.ndarray:  # (N, 4) float32
     return boxes.as_subclass(torch.Tensor).float().numpy()
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #eb5a8c4e
-def _with_visibility(points, visibility) -> np.ndarray:  # (N, K, 3)
+def _with_visibility(points, visibility) -> np.ndarray:  # (N, K, 3) x, y, visibility
     "Append the visibility (N, K) to points (N, K, 2); where it is None, all are visible (2)"
     v = torch.full(points.shape[:2], 2) if visibility is None else torch.as_tensor(visibility)
     return torch.cat([points[..., :2], v[..., None].to(points)], -1).numpy()

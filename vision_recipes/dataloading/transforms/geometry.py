@@ -376,7 +376,7 @@ def move_points(
     return out[:, np.asarray(flip_order, np.int64)]
 
 
-def _within(xy: np.ndarray, size_wh) -> np.ndarray:  # bool, one for each point
+def _within(xy: np.ndarray, size_wh: tuple[float, float]) -> np.ndarray:  # (..., 2) to (...) bool
     "Whether points lie in an image of `size_wh`. A tolerance keeps those on the edge that rounding moved out"
     return ((xy >= -1e-3) & (xy <= np.array(size_wh) + 1e-3)).all(-1)
 
@@ -452,8 +452,8 @@ class GeometricTransform:
 
     def move(
         self,
-        geometry: AxisTransform,
-        boxes: np.ndarray,  # (N, 4) float32, pixels of the source; N may be 0
+        geometry: AxisTransform,  # Of the steps before
+        boxes: np.ndarray,  # (N, 4) float32 XYXY, pixels of the source; N may be 0
         rng: np.random.Generator,
     ) -> AxisTransform:
         "Draw what is random about this step, and return `geometry` followed by it"
@@ -488,7 +488,7 @@ class ResizeMax(GeometricTransform):
 
     size: int  # Pixels
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         w, h = geometry.size_wh
         new_w, new_h = fit_size((w, h), self.size)
         return geometry.scaled(new_w / w, new_h / h)
@@ -504,7 +504,7 @@ class PadSquare(GeometricTransform):
     def __post_init__(self):
         check_choice('place', self.place, ('random', 'center', 'top_left'))
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         w, h = (round(side) for side in geometry.size_wh)
         square = max(w, h)
         padding = square - min(w, h)
@@ -530,7 +530,7 @@ class RandomZoomOut(GeometricTransform):
                 f'RandomZoomOut: needs 1 <= side_range[0] <= side_range[1] and p from 0 to 1, but got {self}.'
             )
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         if rng.random() >= self.p:
             return geometry
         (w, h), factor = geometry.size_wh, rng.uniform(*self.side_range)
@@ -591,11 +591,12 @@ class RandomIoUCrop(GeometricTransform):
                 f'overlaps, but got {self}.'
             )
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         boxes, size = geometry.boxes(boxes), np.array(geometry.size_wh)
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         is_visible = ((centre > 0) & (centre < size) & (boxes[:, 2:] > boxes[:, :2])).all(1)
-        for n_trials in (12, max(0, self.trials - 12)):  # usually one of the first few fits
+        # all trials of a round are drawn at once; usually one of the first few fits
+        for n_trials in (12, max(0, self.trials - 12)):
             crop = _first_crop(self, boxes[is_visible], centre[is_visible], size, n_trials, rng)
             if crop is not None:
                 return geometry.cropped(*crop.tolist()) if len(crop) else geometry
@@ -681,13 +682,14 @@ class RandomTileCrop(GeometricTransform):
     def tile(self) -> int:  # Pixels of the image that fill the square of the network
         return self.size
 
-    def move(self, geometry, boxes, rng):
-        size_wh, side = np.array(geometry.size_wh), self.size * geometry.zoom
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
+        size_wh, side = np.array(geometry.size_wh), self.size * geometry.zoom  # pixels of the output
         if rng.random() >= self.p or size_wh.max() <= side:
             return geometry
         low = rng.random(2) * (size_wh - side)
         if len(boxes) and rng.random() < self.around_object:
             box = geometry.boxes(boxes)[rng.integers(len(boxes))]
-            low = (box[:2] + box[2:]) / 2 - rng.uniform(0.05, 0.95, 2) * side  # its middle is in the square
+            # its middle is in the square, a twentieth of the side or more from the edge
+            low = (box[:2] + box[2:]) / 2 - rng.uniform(0.05, 0.95, 2) * side
         x, y = np.floor(np.clip(low, 0, np.maximum(size_wh - side, 0))).tolist()
         return geometry.cropped(x, y, min(x + side, size_wh[0]), min(y + side, size_wh[1]))

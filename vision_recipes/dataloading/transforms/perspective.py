@@ -26,9 +26,9 @@ from .pixels import fast_resize
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #40b0127e
 def clip_ring(
-    ring: np.ndarray,  # (n, 2)
-    low: Sequence[float],  # x, y
-    high: Sequence[float],  # x, y
+    ring: np.ndarray,  # (n, 2) x, y
+    low: Sequence[float],  # x, y of the left top corner of the rectangle
+    high: Sequence[float],  # x, y of its right bottom corner
 ) -> np.ndarray:  # (m, 2) float64; parts that were joined outside stay joined along the edge
     """Clip an outline to a rectangle, one edge after the other.
 
@@ -174,7 +174,7 @@ def _mean_zoom(geometry: Homography) -> float:
     """
     if not len(geometry.visible_outline):
         return 0.0
-    jacobian = _jacobian(
+    jacobian = _jacobian(  # (n, 2, 2)
         geometry, np.vstack([geometry.source_outline, geometry.points_back(geometry.visible_outline.mean(0))])
     )
     # the larger singular value of each 2 x 2 matrix, from its sum of squares and its determinant
@@ -244,13 +244,18 @@ def _(
     )
 
 # %% ../../../nbs/dataloading/transforms/05_perspective.ipynb #51c13d73
-def _visible_part(geometry: Homography, image: np.ndarray, step) -> tuple[np.ndarray, np.ndarray]:
+def _visible_part(
+    geometry: Homography,
+    image: np.ndarray,  # (H, W, 3) uint8, perhaps decoded smaller
+    step: tuple[float, float],  # Source pixels per pixel of `image`, along x and along y
+) -> tuple[np.ndarray, np.ndarray]:
     """The visible part of an image, reduced to about the size at which it is shown.
 
     Returns the part (h, w, 3), which may share memory with `image`, and the matrix (3, 3) from the
     source to it.
     """
-    # a quarter larger than shown, because the bilinear interpolation blurs too
+    # a quarter larger than shown, because the bilinear interpolation blurs too; the step along y is about the
+    # same, because decoding keeps the aspect ratio
     shrink = 1.25 * geometry.zoom * step[0]
     if shrink > 0.8:
         shrink = 1.0  # a small reduction is not worth a second resampling
@@ -289,7 +294,7 @@ class RandomRotation(GeometricTransform):
                 f'RandomRotation: needs degrees from 0 to 180 and p from 0 to 1, but got {self}.'
             )
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         if rng.random() >= self.p:
             return geometry
         angle = math.radians(rng.uniform(-self.degrees, self.degrees))
@@ -318,10 +323,10 @@ class RandomPerspective(GeometricTransform):
                 f'RandomPerspective: needs distortion from 0 to .9 and p from 0 to 1, but got {self}.'
             )
 
-    def move(self, geometry, boxes, rng):
+    def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
         if rng.random() >= self.p:
             return geometry
-        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])
+        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1.0]])  # x, y as shares of width and height
         inwards = self.distortion / 2 * rng.random((4, 2)) * (1 - 2 * corners)
         matrix = perspective(corners * geometry.size_wh, (corners + inwards) * geometry.size_wh)
         tilted = Homography.of(geometry).warped(matrix)

@@ -162,8 +162,8 @@ def decode_step(
 def read_pixels(
     path: Path,
     size_wh: tuple[int, int] | None,  # Of the upright image, as the annotations say; None: they do not say
-    at_least: int
-    | None,  # Pixels: the longer side may be decoded that small; below 1 counts as 1; None: whole
+    # Pixels: the longer side may be decoded that small; below 1 counts as 1; None: whole
+    at_least: int | None,
 ) -> np.ndarray:  # (h, w, 3) uint8 RGB, upright: whole, or (a JPEG) at 1/2, 1/4 or 1/8
     """Open an image as an array.
 
@@ -268,7 +268,10 @@ def decode(
 
 @patch
 def prepare(self: SampleTransform, image: ImageLike, size_wh: tuple[int, int] | None) -> ImageLike:
-    "Do the work that is the same in every epoch, such as fitting to a size; a cache keeps the result"
+    """Do the work that is the same in every epoch, such as fitting to a size; a cache keeps the result.
+
+    `size_wh`: of the whole image, as for `decode`; `image` may be decoded smaller.
+    """
     return image
 
 
@@ -280,7 +283,7 @@ def for_epoch(self: SampleTransform, epoch: int, epochs: int) -> SampleTransform
 
 @patch
 def prepared_wh(self: SampleTransform, size_wh: tuple[int, int] | None) -> tuple[int, int] | None:
-    "Width and height of what `prepare` returns; None: there is nothing for a cache to keep"
+    "Width and height of what `prepare` makes of an image of `size_wh`; None: a cache has nothing to keep"
     return None
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #0c787c5a
@@ -299,6 +302,7 @@ class CallableTransform(SampleTransform):
             return cls(Compose(steps[1:]), steps[0])
         return cls(Compose(steps))
 
+    # what follows is as `SampleTransform` describes it
     @property
     def moves_boxes(self) -> bool | None:
         return False if self.letterbox else None

@@ -16,7 +16,9 @@ from ...core.images import as_array, ImageLike
 from .color import recolor
 
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #bfab946e
-# Operation: weakest strength, strongest, whether the sign is drawn too
+# Operation: weakest strength, strongest, whether the sign is drawn too. The unit: for a shear pixels sideways
+# per pixel; for `Translate` a share of the side; for `Rotate` degrees; for `Posterize` bits that are kept;
+# for `Solarize` the first level that is inverted; from `Brightness` to `Sharpness` a factor minus 1
 SPACE = {
     'Identity': (0, 0, False),
     'ShearX': (0, 0.25, True),
@@ -35,8 +37,8 @@ SPACE = {
 }
 
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #017c437b
-def _rotation(m, w, h):
-    "The map of `Rotate`; its strength `m` is in degrees"
+def _rotation(m, w, h) -> tuple[float, float, float, float, float, float]:  # As `MAPS` says
+    "The map of `Rotate`; its strength `m` is in degrees. `w` and `h` are not used; all functions take them"
     c, s = math.cos(math.radians(m)), math.sin(math.radians(m))
     return c, -s, 0, s, c, 0
 
@@ -67,7 +69,7 @@ COLOURS: dict[str, Callable] = {
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #66d3c123
 def warp(
     image: ImageLike,
-    map: tuple[float, float, float, float, float, float],  # As the functions of `MAPS` return it
+    map: tuple[float, float, float, float, float, float],  # (a, b, c, d, e, f) as functions of `MAPS` return
     fill: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255 of pixels from outside the image
     interpolation: str = 'nearest',  # Or `bilinear`, which is smoother and takes three times as long
 ) -> np.ndarray:  # (H, W, 3) uint8, the same size
@@ -105,7 +107,7 @@ def operate(
     return warp(image, MAPS[name](strength, *image.shape[1::-1]), fill, interpolation)
 
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #ba0874c2
-# Smallest and largest strength of an operation; others take any finite number
+# Smallest and largest strength of an operation, in the unit of `SPACE`; others take any finite number
 _LIMITS = {
     'Posterize': (1, 8),
     'Solarize': (0, 256),
@@ -115,8 +117,8 @@ _LIMITS = {
 }
 
 
-def _check_operation(name: str, strength):
-    "Raise for an unknown operation, or for a strength out of its range"
+def _check_operation(name: str, strength):  # `strength`: as a value of `SPACE`
+    "Raise `VisionRecipesError` for an unknown operation, or for strengths out of its range"
     if name not in SPACE:
         raise VisionRecipesError(
             f'TrivialAugment: there is no operation {name!r}. There are '
@@ -162,7 +164,7 @@ class TrivialAugment:
             _check_operation(name, strength)
 
     def draw(self, rng: np.random.Generator) -> tuple[str, float]:
-        "Draw an operation and its strength"
+        "Draw an operation and its strength, as for `operate`"
         name = list(self.space)[rng.integers(len(self.space))]
         low, high, signed = self.space[name]
         strength = low + (high - low) * rng.random()

@@ -41,7 +41,7 @@ class _Part(NamedTuple):
     corner: np.ndarray  # (2,) x, y of its left top corner, pixels of the square
     zoom: np.ndarray  # (2,) pixels of the panel per pixel of the square
 
-    def boxes(self, boxes: np.ndarray) -> np.ndarray:  # (N, 4) XYXY of the square to the same of the panel
+    def boxes(self, boxes: np.ndarray) -> np.ndarray:  # (N, 4) XYXY: pixels of the square to the panel's
         return (np.asarray(boxes, float) - np.tile(self.corner, 2)) * np.tile(self.zoom, 2)
 
     @property
@@ -50,18 +50,19 @@ class _Part(NamedTuple):
 
 
 def _part(seen: FigureImage, box: np.ndarray, longest: int) -> _Part:
-    "Cut a box (4,) XYXY, which is inside, out of the square; no pixel beside it has a say in the colours"
+    "Cut a box (4,) XYXY out of the square, and resize it so that its longer side has `longest` pixels"
     side = seen.pixels.shape[-1]
     corner = np.clip(np.asarray(box[:2], float), 0, side - 1)
     wh = np.clip(box[2:], corner + 1, side) - corner
     size_wh = np.maximum(np.round(wh * longest / wh.max()), 1).astype(int)
     sides = (*corner.tolist(), *(corner + wh).tolist())
+    # by `box=`, so that no pixel beside the box has a part in the colours
     image = seen.image.resize(tuple(size_wh.tolist()), Image.Resampling.BICUBIC, box=sides)
     return _Part(image, corner, size_wh / wh)
 
 
 def _filled(seen: FigureImage, longest: int) -> _Part:
-    "The part of the square that the image fills"
+    "The part of the square that the image fills; `longest` as for `_part`"
     low = np.array(seen.place.offset_xy)
     high = low + np.multiply(seen.place.size_wh, seen.place.scale_xy)
     return _part(seen, np.concatenate([low, high]), longest)
@@ -277,7 +278,7 @@ def _feature_panels(seen: FigureImage, roi: RoI) -> Image.Image:
     return panel_row(panels, captions, _SMALL_PANEL)
 
 
-def _shape(maps: np.ndarray) -> str:
+def _shape(maps: np.ndarray) -> str:  # Width and height of maps (..., h, w), in words
     return f'{maps.shape[-1]} x {maps.shape[-2]}'
 
 # %% ../../../nbs/models/rcnn/07_figures.ipynb #69a82667
@@ -308,7 +309,7 @@ class PointMap(NamedTuple):
     peak: tuple[int, int]  # Column and row of the cell with the largest logit
     xy: tuple[float, float]  # Where the point is put, pixels of the image itself
     logit: float  # Of the stretched map there
-    confidence: float  # 0 to 1
+    confidence: float  # Share of the probabilities that is near the point, 0 to 1; see `point_confidence`
 
     @property
     def probabilities(self) -> np.ndarray:  # (56, 56), their sum is 1
@@ -392,7 +393,7 @@ def show_heatmap(
 
 # %% ../../../nbs/models/rcnn/07_figures.ipynb #d248d6fb
 def _mark_peak(panel: Image.Image, found: PointMap) -> Image.Image:
-    "Draw a frame around the cell with the largest logit"
+    "Draw a frame around the cell with the largest logit, upon `panel` itself"
     cell_wh = np.divide(panel.size, found.logits.shape[::-1])
     corner = np.array(found.peak) * cell_wh
     box = np.concatenate([corner, corner + cell_wh])

@@ -35,13 +35,13 @@ class KeypointNetwork(RCNN):
         heads = self.roi_heads
         return heads.keypoint_roi_pool, heads.keypoint_head, heads.keypoint_predictor
 
-    def branch_loss(self, logits, rois, targets, matched):
+    def branch_loss(self, logits, rois, targets, matched):  # As `RCNN.branch_loss`
         "Mean cross entropy over heat maps, of labelled points within their region; 0 where none is"
         points = [target['keypoints'] for target in targets]
         # contiguous, because torchvision cannot view maps with channels last
         return keypointrcnn_loss(logits.contiguous(), rois, points, matched)
 
-    def branch_count(self, rois, targets, matched):
+    def branch_count(self, rois, targets, matched):  # As `RCNN.branch_count`
         "How many labelled points lie within their region"
         n = 0
         for regions, target, objects in zip(rois, targets, matched):
@@ -79,6 +79,7 @@ def _small_head(n_points: int) -> dict[str, Any]:
     "Arguments for torchvision's `KeypointRCNN` that make a small head for points"
     return dict(
         keypoint_roi_pool=small_pool(14),
+        # channels of the input, channels of each layer, dilation
         keypoint_head=MaskRCNNHeads(64, (64,) * 3, 1, norm_layer=nn.BatchNorm2d),
         keypoint_predictor=KeypointRCNNPredictor(64, n_points),
     )
@@ -92,7 +93,7 @@ class KeypointRcnn(RcnnTask, KeypointTask):
     def build(self, model, n_classes, *args, **more):
         return build_keypoint_rcnn(model, n_classes, self.n_points, *args, **more)
 
-    def transform(self, train):
+    def transform(self, train):  # As `Task.transform`
         "Fit images into the square; in training, change geometry and colours first"
         s, p = self.settings, self.preprocess()
         if not train:  # the same pixels as the runtime's
@@ -108,5 +109,5 @@ class KeypointRcnn(RcnnTask, KeypointTask):
         options = dict(flip_order=flip_order, min_visible=TILE_VISIBLE if s.tile_crop else 0.0)
         return DetectionTransform(p.size, p.pad_value, geometry, colors, **options)
 
-    def branch_targets(self, batch):
+    def branch_targets(self, batch):  # As `RcnnTask.branch_targets`
         return {'keypoints': batch['keypoints']}

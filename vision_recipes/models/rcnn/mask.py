@@ -65,6 +65,7 @@ def _small_head(n_classes: int) -> dict[str, Any]:
     "Arguments for torchvision's `MaskRCNN` that make a small head for masks"
     return dict(
         mask_roi_pool=small_pool(14),
+        # channels of the input, channels of each layer, dilation
         mask_head=MaskRCNNHeads(64, (64,) * 3, 1, norm_layer=nn.BatchNorm2d),
         mask_predictor=MaskRCNNPredictor(64, 64, n_classes),
     )
@@ -76,11 +77,11 @@ class MaskRcnn(RcnnTask, SegmentationTask):
     family = 'maskrcnn'
     build = staticmethod(build_mask_rcnn)
 
-    def branch_targets(self, batch):
+    def branch_targets(self, batch):  # As `RcnnTask.branch_targets`
         return {'masks': unpack_masks(batch['mask_bits'], tuple(batch['images'].shape[-2:]))}
 
     def mix(self):
         return Mix(copy_paste=self.settings.copy_paste)
 
-    def decoding(self, kind):
+    def decoding(self, kind):  # As `Task.decoding`
         return {**super().decoding(kind), 'mask_threshold': self.settings.mask_threshold}

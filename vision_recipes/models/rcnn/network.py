@@ -56,7 +56,8 @@ def small_parts(
     body = timm.create_model('resnet10t', channels=channels, stem_width=16, num_classes=0)
     layers = {'layer2': '0', 'layer3': '1', 'layer4': '2'}
     backbone = BackboneWithFPN(body, layers, list(channels[1:]), width, norm_layer=nn.BatchNorm2d)
-    # fewer regions and narrower layers than torchvision's defaults, for a CPU
+    # Fewer regions and narrower layers than torchvision's defaults, for a CPU. Anchors: a side in pixels for
+    # each of the three levels and the pooled one that the pyramid adds, in three aspect ratios
     return dict(
         backbone=backbone,
         rpn_anchor_generator=AnchorGenerator(tuple((s,) for s in (32, 64, 128, 256)), ((0.5, 1.0, 2.0),) * 4),
@@ -124,7 +125,7 @@ class Sampler:
         n_positive = min(int((labels >= 1).sum()), int(n * self.random.positive_fraction))
         return n_positive, min(int((labels == 0).sum()), n - n_positive)
 
-    def _choose_evenly(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _choose_evenly(self, labels: Tensor) -> tuple[Tensor, Tensor]:  # Of one image, as `__call__` returns
         n_positive, n_negative = self._counts(labels)
         return _evenly(labels, labels >= 1, n_positive), _evenly(labels, labels == 0, n_negative)
 
@@ -369,7 +370,7 @@ def even_samples(model: RCNN):
 def validation_losses(
     model: RCNN,
     x: Tensor,  # (B, 3, H, W) normalised
-    targets: list[dict],
+    targets: list[dict],  # As for `RCNN.losses`
 ) -> tuple[dict[str, Tensor], Features, list[Tensor]]:  # With the features and proposals they come from
     "The losses of a batch, the same every time"
     features = model.extract_features(x)
@@ -421,7 +422,7 @@ class ExportRcnn(nn.Module):
 # %% ../../../nbs/models/rcnn/03_network.ipynb #6592e8b9
 @patch
 def proposals(self: ExportRcnn, maps: dict[str, Tensor], shape_hw) -> Tensor:  # (P, 4) XYXY
-    "Regions of one image, as `RCNN.propose_regions` gives them"
+    "Regions of one image of `shape_hw` pixels, as `RCNN.propose_regions` gives them"
     rpn, candidates = self.model.rpn, []
     for i, (level, objectness, deltas) in enumerate(zip(maps.values(), *rpn.head(list(maps.values())))):
         objectness, deltas = (values[0] for values in _by_anchor(objectness, deltas))
@@ -458,7 +459,7 @@ def _best_candidates(
 def objects(
     self: ExportRcnn, maps: dict[str, Tensor], rois: Tensor, shape_hw
 ) -> tuple[Tensor, Tensor, Tensor]:  # Boxes (N, 4) XYXY, scores (N,), labels (N,) from 1 on
-    "The objects in the regions of one image, as `RCNN.detect` finds them"
+    "The objects in the regions (P, 4) of one image of `shape_hw` pixels, as `RCNN.detect` finds them"
     heads = self.model.roi_heads
     logits, deltas = heads.box_predictor(heads.box_head(pool_regions(heads.box_roi_pool, maps, rois)))
     # a box, a score and a label for each region and class; column 0, background, is left out
@@ -573,7 +574,7 @@ class RcnnTask(DetectionTask):
         "A network with random weights. Arguments: as `build_mask_rcnn`, for each network"
         raise NotImplementedError
 
-    def losses(self, model, batch):
+    def losses(self, model, batch):  # As `Task.losses`
         return model(self.inputs(batch['images']), self.targets(batch))
 
     @property
@@ -587,7 +588,7 @@ class RcnnTask(DetectionTask):
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #9cf4f305
 @patch
-def parts(self: RcnnTask, model):
+def parts(self: RcnnTask, model):  # As `Task.parts`
     "The stages of the backbone, then the pyramid, then all heads, by the names of their modules"
     body = [tuple(f'backbone.body.{name}' for name in names) for names in BODY_STAGES]
     return {'backbone': body, 'neck': [('backbone.fpn',)], 'head': [('rpn', 'roi_heads')]}
@@ -604,7 +605,7 @@ def network(self: RcnnTask) -> RCNN:
 
 
 @patch
-def build_model(self: RcnnTask, weights=True):
+def build_model(self: RcnnTask, weights=True):  # As `Task.build_model`
     "The network with its initial weights; its heads keep the rows of classes that the weights know"
     file = rcnn_start_weights(self.settings) if weights else None
     # `try` found no weights: nothing is frozen now, nor when the run is opened or resumed
@@ -641,11 +642,12 @@ def published(cls: RcnnTask, name):  # Such as `torchvision/maskrcnn_resnet50_fp
     model = name.removeprefix('torchvision/')
     person = 'keypoint' in model
     labels = LabelMap(('person',), skeleton=coco_person()) if person else LabelMap(COCO_CLASSES)
+    # 800 is the `min_size` that torchvision's networks resize images to
     return {'model': model, 'size': 800, 'weights': 'pretrained'}, labels
 
 
 @patch(as_classmethod=True)
-def recognised(cls: RcnnTask, file, state):
+def recognised(cls: RcnnTask, file, state):  # As `Task.recognised`
     "Settings and classes of weights in a file; None unless they are for a network of this family"
     model = network_of(state)
     if model is None or not model.startswith(cls.family):
@@ -657,7 +659,7 @@ def recognised(cls: RcnnTask, file, state):
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #b2e71c17
 @patch
-def transform(self: RcnnTask, train):
+def transform(self: RcnnTask, train):  # As `Task.transform`
     "Fit images into the square; in training, change geometry and colours first"
     s, p = self.settings, self.preprocess()
     if not train:  # the same pixels as the runtime's
@@ -715,7 +717,7 @@ def branch_targets(self: RcnnTask, batch: dict) -> dict[str, Tensor]:  # Each (T
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #81043784
 @patch
-def validate(self: RcnnTask, model, batch):
+def validate(self: RcnnTask, model, batch):  # As `Task.validate`
     "Losses and predictions from the same features, without touching the model's state"
     images, targets = self.inputs(batch['images']), self.targets(batch)
     losses, features, proposals = validation_losses(model, images, targets)
@@ -726,7 +728,7 @@ def validate(self: RcnnTask, model, batch):
 
 
 @patch
-def infer(self: RcnnTask, model, images):
+def infer(self: RcnnTask, model, images):  # As `Task.infer`
     return self._without_background(model(self.inputs(images)))
 
 
@@ -738,22 +740,22 @@ def _without_background(self: RcnnTask, detections: list[Tensor]) -> list[Tensor
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #581a0edf
 @patch
-def decoding(self: RcnnTask, kind):
+def decoding(self: RcnnTask, kind):  # As `Task.decoding`
     return {'kind': 'heads', 'multiple': 32, 'single_image': True}
 
 
 @patch
-def output_names(self: RcnnTask, kind):
+def output_names(self: RcnnTask, kind):  # As `Task.output_names`
     return TASK_KINDS[self.task].outputs
 
 
 @patch
-def export_module(self: RcnnTask, model, input, kind):
+def export_module(self: RcnnTask, model, input, kind):  # As `Task.export_module`
     return ExportRcnn(model, self.preprocess(), **input)
 
 
 @patch
-def finish_graph(self: RcnnTask, graph, kind):
+def finish_graph(self: RcnnTask, graph, kind):  # As `Task.finish_graph`
     # the exporter names the number of objects by a formula
     for output in graph.graph.output:
         output.type.tensor_type.shape.dim[0].dim_param = 'objects'
@@ -761,7 +763,7 @@ def finish_graph(self: RcnnTask, graph, kind):
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #48c706bb
 @patch
-def distance(self: RcnnTask, expected, got, kind):
+def distance(self: RcnnTask, expected, got, kind):  # As `Task.distance`
     """Compare objects matched by class and overlap.
 
     Masks or heat maps differ by `raw`, as `largest_share` measures it.

@@ -72,6 +72,7 @@ def timm_preprocess(
     Raises `VisionRecipesError` for an unknown model.
     """
     cfg = _config(model)
+    # timm also names others, such as `lanczos`, which `Preprocess` does not have
     interpolation = cfg.interpolation if cfg.interpolation in ('bilinear', 'bicubic') else 'bicubic'
     # padding is the mean, so that it is 0 when it is normalised
     return Preprocess(size, cfg.mean, cfg.std, interpolation, tuple(round(255 * m) for m in cfg.mean))
@@ -272,26 +273,26 @@ class Classification(ClassificationTask):
         "False for a vision transformer, whose position table has a fixed size"
         return not _config(self.settings.model).fixed_input_size
 
-    def prepare(self, train):
+    def prepare(self, train):  # As `Task.prepare`
         if self.settings.balance:
             self.class_weights = balanced_weights(train.counts())
 
-    def build_model(self, weights=True):
+    def build_model(self, weights=True):  # As `Task.build_model`
         return build_classifier(self.settings, self.labels, weights)
 
-    def parts(self, model):
+    def parts(self, model):  # As `Task.parts`
         return classifier_parts(model)
 
     def preprocess(self):
         return timm_preprocess(self.settings.model, self.settings.size)
 
-    def losses(self, model, batch):
+    def losses(self, model, batch):  # As `Task.losses`
         return self._loss(self.logits(model, batch['images']), batch['labels'])
 
-    def infer(self, model, images):
+    def infer(self, model, images):  # As `Task.infer`
         return [self.logits(model, images).softmax(1)]
 
-    def export_module(self, model, input, kind):
+    def export_module(self, model, input, kind):  # As `Task.export_module`
         return ExportClassifier(model, self.preprocess(), **input)
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #c3cc5b53
@@ -307,7 +308,7 @@ def published(cls: Classification, name):  # Such as `timm/resnet18d`
 
 
 @patch(as_classmethod=True)
-def recognised(cls: Classification, file, state):
+def recognised(cls: Classification, file, state):  # As `Task.recognised`
     "Settings and classes of weights in a file; None unless its name begins with a model whose head it holds"
     model = _model_named_by(file)
     heads = [f'{layer}.weight' for layer in _layer_names(_config(model).classifier)] if model else []
@@ -360,7 +361,7 @@ def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Ten
 
 
 @patch
-def validate(self: Classification, model, batch):
+def validate(self: Classification, model, batch):  # As `Task.validate`
     "Losses and predictions of a batch"
     logits = self.logits(model, batch['images'])
     sizes = [(self.settings.size,) * 2] * len(logits)
@@ -369,27 +370,28 @@ def validate(self: Classification, model, batch):
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #b54a656b
 @patch
-def attention_layers(self: Classification, model):
+def attention_layers(self: Classification, model):  # As `Task.attention_layers`
     "The last feature map, by timm's own table"
     info = getattr(model, 'feature_info', None)
     if not info:
         return []
     last = info[-1]['module'] if isinstance(info, list) else info.module_name(-1)
     layer = model.get_submodule(last)
+    # of a transformer's last block the input of its attention: after it only the class token counts
     return [
         getattr(layer, 'norm1', layer) if last.startswith('blocks.') and hasattr(layer, 'attn') else layer
     ]
 
 
 @patch
-def attention_score(self: Classification, model, images, label):
+def attention_score(self: Classification, model, images, label):  # As `Task.attention_score`
     "The logit of a class; without a label of the class that each image is predicted as"
     logits = self.logits(model, images)
     return logits.amax(1) if label is None else logits[:, label]
 
 
 @patch
-def channels_last(self: Classification, model):
+def channels_last(self: Classification, model):  # As `Task.channels_last`
     return getattr(model, 'output_fmt', 'NCHW') == 'NHWC'
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #895bd480

@@ -41,6 +41,7 @@ class _View:
 
     @property
     def zoom(self) -> float:  # Pixels of the panel per pixel of the network
+        # a multiple of 1/8, so that a cell of stride 8 or more is drawn in whole pixels; at least 1/2
         return max(4, round(8 * _PANEL / self.side)) / 8
 
     def crop(self, image: Image.Image) -> Image.Image:  # Of the network's square
@@ -60,7 +61,7 @@ class _View:
         return values[y : y + n, x : x + n]
 
 
-def _whole(seen: FigureImage) -> _View:
+def _whole(seen: FigureImage) -> _View:  # All of the network's square
     return _View(0, 0, seen.pixels.shape[-1])
 
 # %% ../../../nbs/models/yolox/06_figures.ipynb #18a2de08
@@ -80,7 +81,7 @@ def _grid_counts(size: int) -> list[int]:
 
 
 def _paint_cells(panel: Image.Image, chosen: np.ndarray, color: RGB, opacity: int = 150) -> Image.Image:
-    "Fill the cells (h, w) that are chosen, over the whole panel, and outline them"
+    "Fill the cells (h, w) bool that are chosen, over the whole panel, and outline them; opacity 0 to 255"
     pixels = panel.width // chosen.shape[1]
     layer = Image.new('RGBA', panel.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
@@ -369,6 +370,7 @@ def _near(lines: Tensor, cell: Tensor, cells: Cells) -> Tensor:  # (n, G, L), (K
 
 
 def _corners_of(box_cxcywh: Tensor) -> np.ndarray:  # (4,) to (4,) XYXY
+    "A box given by middle, width and height, by its corners"
     middle, half_size = box_cxcywh[:2], box_cxcywh[2:] / 2
     return torch.cat([middle - half_size, middle + half_size]).numpy()
 
@@ -442,7 +444,7 @@ def show_assignment_cost(
     seen = _seen_objects(task, source, i, k)
     found = _assigned(task, model, seen)[k]
     view = _around(found)
-    log_cost = np.log(np.maximum(found.candidate_cost, 1e-3))
+    log_cost = np.log(np.maximum(found.candidate_cost, 1e-3))  # a cost may be 0
     cheap = np.full(len(log_cost), np.nan)
     cheap[found.preferred] = 1 - unit_range(log_cost[found.preferred])
     panels, captions = [], []
@@ -471,6 +473,7 @@ def _cost_panel(view: _View, seen: FigureImage, found: ObjectCells, n: int, chea
     "The costs on grid number `n`; `cheap` (K,) is 1 for the lowest, NaN for what the object does not prefer"
     stride = STRIDES[n]
     panel = view.crop(seen.image)
+    # near, but not preferred, so it is taken last: painted grey
     last = view.of_grid(
         found.candidate_grids(np.where(found.near & ~found.preferred, 1.0, np.nan))[n], stride
     )

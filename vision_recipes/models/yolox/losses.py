@@ -42,6 +42,7 @@ class Rule:
     inside: bool
 
 
+# of the paper and the first releases; of the original's present code
 RULES = {'paper': Rule(2.5, True), 'release': Rule(1.5, False)}
 NON_PREFERRED_COST = 1e6  # Added to the cost of a candidate that the object does not prefer: it is taken last
 NEVER = 1e12  # Added to the cost of padding: it is never taken
@@ -163,8 +164,8 @@ def _gather(x: Tensor, at: Tensor) -> Tensor:  # (B, N, A), (B, K) -> (B, N, K)
 
 def _predicted_boxes(
     predictions: RawPredictions, cell: Tensor, real: Tensor, cells: Cells
-) -> Tensor:  # (B, 4, K)
-    "As `decode`, but of some cells and in place; padding has no area"
+) -> Tensor:  # (B, 4, K) middle x, middle y, width, height, pixels
+    "As `decode`, but of the cells (B, K) that are candidates, and in place; padding has no area"
     boxes = _gather(predictions.boxes.transpose(1, 2), cell)
     column, row, stride = cells.xy_stride.index_select(1, cell.flatten()).view(3, *cell.shape)
     boxes[:, 0].add_(column)
@@ -173,7 +174,7 @@ def _predicted_boxes(
     return boxes.mul_((stride * real)[:, None])
 
 
-def _n_wanted(iou: Tensor, n_near: Tensor, labels: Tensor) -> Tensor:  # (B, G) int
+def _n_wanted(iou: Tensor, n_near: Tensor, labels: Tensor) -> Tensor:  # (B, G, K), (B,), (B, G) -> (B, G) int
     "How many cells each object gets: the sum of its ten largest overlaps, at least 1, at most all candidates"
     n_wanted = iou.topk(min(10, iou.shape[2])).values.sum(2).int().clamp_(min=1)
     return torch.minimum(n_wanted, n_near[:, None]) * (labels >= 0)
@@ -203,7 +204,7 @@ def _corners(boxes_cxcywh: Tensor) -> tuple[Tensor, Tensor]:  # (n, 4, ...) -> e
 # %% ../../../nbs/models/yolox/04_losses.ipynb #3b040bd5
 def pair_costs(
     predictions: RawPredictions,
-    labels: Tensor,  # (B, G)
+    labels: Tensor,  # (B, G) classes of the objects; -1 is padding
     candidates: CandidateCells,
 ) -> Tensor:  # (B, G, K), with `NON_PREFERRED_COST`; about `NEVER` for padding
     "What it costs to assign each candidate to each object"
@@ -287,7 +288,7 @@ class _Terms(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, boxes, objectness, classes, assignment, objects, cells, l1):
-        "From raw predictions (B, A, 4), (B, A) and (B, A, C)"
+        "From raw predictions (B, A, 4), (B, A) and (B, A, C); the other arguments as in `yolox_loss`"
         assigned = assignment.batch, assignment.cell  # index of the P cells with an object
         objects_of_cells = assignment.batch, assignment.object
         n = divisor(len(assignment.cell), device=boxes.device)  # P, over all processes of the training
@@ -324,7 +325,7 @@ class _Terms(torch.autograd.Function):
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #97f341ba
 def _raw_boxes(true: Tensor, xy: Tensor, stride: Tensor) -> Tensor:  # (P, 4)
-    "The raw numbers from which `decode` makes these boxes"
+    "The raw numbers from which `decode` makes these boxes; parameters as for `_iou_term`"
     return torch.cat([true[:, :2] / stride - xy, (true[:, 2:] / stride + 1e-8).log()], 1)
 
 
@@ -341,7 +342,7 @@ def _iou_term(
     xy: Tensor,  # (P, 2) column and row of the cells
     stride: Tensor,  # (P, 1) pixels
 ) -> tuple[Tensor, Tensor]:  # Scalar, (P, 4)
-    "Five times 1 - IoU², summed, and its gradient by `raw`; finite where boxes do not touch"
+    "Five times (YOLOX's weight) 1 - IoU², summed, and its gradient by `raw`; finite where no boxes touch"
     predicted = decode(raw, xy, stride)
     low, high = _corners(predicted)
     true_low, true_high = _corners(true)

@@ -47,7 +47,7 @@ class ConvBlock(nn.Module):
         self.bn = nn.BatchNorm2d(n_out, eps=1e-3, momentum=0.03)  # as the original sets them
         self.act = nn.SiLU(inplace=True)
 
-    def forward(self, x):
+    def forward(self, x):  # (B, n_in, H, W) to (B, n_out, H / stride, W / stride)
         return self.act(self.bn(self.conv(x)))
 
 
@@ -59,7 +59,7 @@ class SplitConvBlock(nn.Module):
         self.dconv = ConvBlock(n_in, n_in, kernel, stride, groups=n_in)
         self.pconv = ConvBlock(n_in, n_out, 1)
 
-    def forward(self, x):
+    def forward(self, x):  # (B, n_in, H, W) to (B, n_out, H / stride, W / stride)
         return self.pconv(self.dconv(x))
 
 
@@ -70,7 +70,7 @@ def conv3(n_in: int, n_out: int, stride: int = 1, depthwise: bool = False) -> nn
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #2bb785b7
 class Bottleneck(nn.Module):
-    "A 1 x 1 and a 3 x 3 block, with a residual connection"
+    "A 1 x 1 and a 3 x 3 block of `n` channels; with `shortcut` a residual connection"
 
     def __init__(self, n: int, shortcut: bool, depthwise: bool):
         super().__init__()
@@ -78,7 +78,7 @@ class Bottleneck(nn.Module):
         self.conv2 = conv3(n, n, 1, depthwise)
         self.shortcut = shortcut
 
-    def forward(self, x):
+    def forward(self, x):  # (B, n, H, W) to the same
         y = self.conv2(self.conv1(x))
         return x + y if self.shortcut else y
 
@@ -94,7 +94,7 @@ class CspBlock(nn.Module):
         self.conv3 = ConvBlock(2 * n, n_out, 1)
         self.m = nn.Sequential(*[Bottleneck(n, shortcut, depthwise) for _ in range(repeats)])
 
-    def forward(self, x):
+    def forward(self, x):  # (B, n_in, H, W) to (B, n_out, H, W)
         return self.conv3(torch.cat([self.m(self.conv1(x)), self.conv2(x)], 1))
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #9891d996
@@ -105,7 +105,7 @@ class Focus(nn.Module):
         super().__init__()
         self.conv = ConvBlock(4 * n_in, n_out, 3)
 
-    def forward(self, x):  # (B, 3, H, W); H and W even
+    def forward(self, x):  # (B, n_in, H, W) to (B, n_out, H / 2, W / 2); H and W even
         columns = [x[..., ::2, :], x[..., 1::2, :]]
         # upper left, lower left, upper right, lower right
         return self.conv(torch.cat([c[..., i::2] for i in (0, 1) for c in columns], 1))
@@ -119,7 +119,7 @@ class PyramidPooling(nn.Module):
         self.conv1 = ConvBlock(n_in, n_in // 2, 1)
         self.conv2 = ConvBlock(n_in * 2, n_out, 1)
 
-    def forward(self, x):
+    def forward(self, x):  # (B, n_in, H, W) to (B, n_out, H, W)
         pools = [self.conv1(x)]
         for _ in range(3):  # a 5-pool of a 5-pool is a 9-pool
             pools.append(max_pool2d(pools[-1], 5, 1, 2))
@@ -218,7 +218,7 @@ class Head(nn.Module):
     def __init__(self, size: Size, n_classes: int):
         super().__init__()
         self.n_classes = n_classes
-        n = int(256 * size.width)
+        n = int(256 * size.width)  # channels of all layers but the last
         self.stems = nn.ModuleList([ConvBlock(int(i * size.width), n, 1) for i in (256, 512, 1024)])
         self.cls_convs = _branches(n, size)
         self.reg_convs = _branches(n, size)
@@ -228,7 +228,7 @@ class Head(nn.Module):
         for conv in (*self.cls_preds, *self.obj_preds):
             nn.init.constant_(conv.bias, -math.log(99))  # the logit of 1 %, because most cells hold no object
 
-    def forward(self, features: list[Tensor]) -> RawPredictions:
+    def forward(self, features: list[Tensor]) -> RawPredictions:  # `features` as `Neck` gives them
         levels = [self.level(k, stem(x)) for k, (stem, x) in enumerate(zip(self.stems, features))]
         boxes, objectness, classes = zip(*levels)
         return RawPredictions(join(boxes), join(objectness)[..., 0], join(classes))

@@ -178,7 +178,7 @@ class Yolox(DetectionTask):
     def __init__(self, settings: YoloxSettings, labels: LabelMap):
         super().__init__(settle_preprocessing(settings), labels)
 
-    def build_model(self, weights=True):
+    def build_model(self, weights=True):  # As `Task.build_model`
         return build_yolox(self.settings, self.labels, weights)
 
     def parts(self, model):  # Names of the modules of the backbone's stages, the neck and the head
@@ -192,19 +192,19 @@ class Yolox(DetectionTask):
     def collate(self):
         return collate_objects
 
-    def begin_epoch(self, epoch, epochs):
+    def begin_epoch(self, epoch, epochs):  # As `Task.begin_epoch`
         self.l1 = epoch >= epochs * (1 - self.settings.l1)
 
-    def decoding(self, kind):
+    def decoding(self, kind):  # As `Task.decoding`
         return {'kind': kind, 'nms': self.settings.nms, 'max_detections': 100, 'multiple': 32}
 
-    def output_names(self, kind):
+    def output_names(self, kind):  # As `Task.output_names`
         return ('every_box', 'every_score') if kind == 'nms' else ('detections',)
 
-    def export_module(self, model, input, kind):
+    def export_module(self, model, input, kind):  # As `Task.export_module`
         return ExportYolox(model, self.preprocess(), kind, **input)
 
-    def finish_graph(self, graph, kind):
+    def finish_graph(self, graph, kind):  # As `Task.finish_graph`
         return add_nms(graph, self.settings.nms) if kind == 'nms' else graph
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #2157624f
@@ -215,7 +215,7 @@ def _published_settings(model: str, weights: str) -> tuple[dict, LabelMap]:
 
 
 @patch(as_classmethod=True)
-def published(cls: Yolox, name):
+def published(cls: Yolox, name):  # As `Task.published`
     "Settings and classes of published weights, a key of `YOLOX_WEIGHTS`"
     if name not in YOLOX_WEIGHTS:
         raise VisionRecipesError(f'{name}: nobody publishes it.{did_you_mean(name, YOLOX_WEIGHTS)}')
@@ -223,7 +223,7 @@ def published(cls: Yolox, name):
 
 
 @patch(as_classmethod=True)
-def recognised(cls: Yolox, file, state):
+def recognised(cls: Yolox, file, state):  # As `Task.recognised`
     "Settings and classes of weights in a file; None unless they are YOLOX's"
     if not is_yolox(state):
         return None
@@ -264,7 +264,7 @@ def inputs(self: Yolox, images: Tensor) -> Tensor:  # (B, 3, H, W) uint8 RGB to 
 
 
 @patch
-def losses(self: Yolox, model, batch):
+def losses(self: Yolox, model, batch):  # As `Task.losses`
     "Losses of a batch by name. In training `multi_scale` resizes it first, to a random size"
     x, boxes = self.inputs(batch['images']), batch['boxes']
     if self.settings.multi_scale and model.training:
@@ -301,6 +301,7 @@ def _loss(
     shape_hw: tuple[int, int],  # Of the network's image
     l1: bool,  # Whether to add the term `l1`
 ) -> dict[str, Tensor]:
+    "The terms of `yolox_loss`, with the assignment that the settings name"
     objects = GroundTruth.of(boxes, labels)
     return yolox_loss(predictions, objects, shape_hw, RULES[self.settings.assignment], l1)
 
@@ -309,7 +310,7 @@ _MIN_SCORE = 0.01  # Score threshold of predictions in validation
 
 
 @patch
-def validate(self: Yolox, model, batch):
+def validate(self: Yolox, model, batch):  # As `Task.validate`
     "Losses, always without l1 so that epochs can be compared, and predictions"
     x = self.inputs(batch['images'])
     predictions = model(x)
@@ -320,7 +321,7 @@ def validate(self: Yolox, model, batch):
 
 
 @patch
-def infer(self: Yolox, model, images):
+def infer(self: Yolox, model, images):  # As `Task.infer`
     x = self.inputs(images)
     return [decoded(model(x), x.shape[-2:])]
 
@@ -392,7 +393,7 @@ class ExportYolox(nn.Module):
         return out if self.kind == 'decoded' else _best_classes(out)
 
 
-def _best_classes(out: Tensor) -> tuple[Tensor, Tensor]:  # (B, A, 4), (B, C, A)
+def _best_classes(out: Tensor) -> tuple[Tensor, Tensor]:  # (B, A, 5 + C) to (B, A, 4), (B, C, A)
     """Boxes and scores for NMS, from the format `decoded`.
 
     ONNX's NMS takes each class by itself, so a cell could give several objects: scores but its best are 0.
@@ -415,13 +416,13 @@ def _cells_of(features: list[Tensor]) -> tuple[Tensor, Tensor]:  # (A, 2), (A, 1
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #1ae4d2fc
 @patch
-def attention_layers(self: Yolox, model):
+def attention_layers(self: Yolox, model):  # As `Task.attention_layers`
     return [model.backbone.backbone.get_submodule(name) for name in ('dark3', 'dark4', 'dark5')]
 
 
 @patch
-def attention_score(self: Yolox, model, images, label):
-    "The log odds of objectness and class, added over the cells that answer best"
+def attention_score(self: Yolox, model, images, label):  # As `Task.attention_score`
+    "The log odds of objectness and class, added over the cells with at least half of the best score"
     output = self.infer(model, images)[0]  # (B, A, 5 + C) decoded: objectness, then classes, as probabilities
     classes = output[..., 5:].amax(2) if label is None else output[..., 5 + label]
     scores = (output[..., 4] * classes).detach()  # (B, A)
@@ -460,7 +461,7 @@ def add_nms(
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #d9bc03b7
 def _add_nms_inputs(graph, nms: float, score: float):
-    "Constants of the nodes, and the two thresholds as inputs"
+    "Add the constants of the nodes, and the two thresholds as inputs, to an `onnx.GraphProto`"
     from onnx import TensorProto as T, helper as H
 
     # by name of the constant: `most` is the limit of boxes per class, `of_image` the columns image and cell

@@ -22,7 +22,7 @@ _PLAIN = dict(mean=(0.0, 0.0, 0.0), std=(1 / 255,) * 3)  # Values from 0 to 255
 _CORNER = dict(letterbox='top_left', pad_value=(114, 114, 114))
 _CJM = dict(pad_value=(123, 117, 104))
 
-# how weights want their images: arguments of `Preprocess`, except the size
+# how weights want their images: arguments of `Preprocess`, except the size; mean and std for values 0 to 1
 CONTRACTS = {
     'megvii': dict(**_PLAIN, **_CORNER, channels='BGR'),
     'megvii_legacy': dict(**_IMAGENET, **_CORNER),
@@ -75,18 +75,21 @@ def _mmdet(
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #e915daf5
 def _megvii(size: str, ap: float) -> WeightFile:
+    "A file of the original's present weights; `size` is such as `nano`"
     return WeightFile(f'yolox_{size}', f'{_MEGVII}/yolox_{size}.pth', 'megvii', ap)
 
 
 def _legacy(size: str) -> WeightFile:
+    "A file of the original's first weights, which want other preprocessing"
     return WeightFile(f'yolox_{size}', f'{_LEGACY}/yolox_{size}.pth', 'megvii_legacy')
 
 
 def _cjm(size: str, contract: str) -> WeightFile:
+    "A file of the tutorial series that this library follows"
     return WeightFile(f'yolox_{size}', f'{_CJM_HUB}/yolox_{size}.pth', contract)
 
-
-YOLOX_WEIGHTS: dict[str, WeightFile] = {
+# %% ../../../nbs/models/yolox/03_weights.ipynb #12dd4872
+YOLOX_WEIGHTS: dict[str, WeightFile] = {  # Name: the file
     'megvii/yolox_nano': _megvii('nano', 25.8),
     'megvii/yolox_tiny': _megvii('tiny', 32.8),
     'megvii/yolox_s': _megvii('s', 40.5),
@@ -343,6 +346,7 @@ def _which_contract(
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #999f9b5d
 def _file_name(file: WeightFile) -> str:
+    "The name under which it is published"
     return file.url.rpartition('/')[2]
 
 
