@@ -40,7 +40,7 @@ class Candidates(NamedTuple):
     labels: np.ndarray  # (N,) int64 class ids
     owner: np.ndarray  # (N,) int64 position of the box that removes each; -1: it is kept
     iou: np.ndarray  # (N,) with that box, 0 to 1; of kept boxes 1
-    threshold: float  # Of the overlap
+    threshold: float  # IoU above which a box is removed
 
     @property
     def kept(self) -> np.ndarray:  # (K,) int64 positions

@@ -118,7 +118,7 @@ def _decoding_hint(
 _IMAGENET = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225]}
 _MEGVII = {  # what the original YOLOX was trained with
     'mean': [0, 0, 0],
-    'std': [0.00392157] * 3,
+    'std': [0.00392157] * 3,  # 1 / 255: its network takes colours from 0 to 255
     'channels': 'BGR',
     'pad_value': [114] * 3,
     'letterbox': 'top_left',

@@ -93,7 +93,7 @@ def class_names(self: BasePredictor) -> tuple[str, ...]:
 def warm_up(
     self: BasePredictor,
     n: int = 1,  # Runs
-    batch_size: int = 1,
+    batch_size: int = 1,  # Images of one run
 ):
     "Run `n` batches of empty images, which have the colour of the padding"
     p = self.card.preprocess
@@ -106,7 +106,7 @@ def warm_up(
 def stream(
     self: BasePredictor,
     images: Iterable,  # Of paths, PIL images or arrays: a list, a video, a camera
-    batch_size: int = 16,
+    batch_size: int = 16,  # Images (or tiles) that the network takes in one run
     # Called with the error of an image that cannot be read, which then gives None; None: the error is raised
     on_error: Callable[[ImageError], None] | None = None,
     # Objects with a lower score are left out; None: `score_threshold` of the model; no use for a classifier
@@ -220,7 +220,7 @@ def _prepare_all(
 
 # %% ../../nbs/runtime/10_predictor.ipynb #360cc89e
 def _map_ahead(
-    function: Callable,
+    function: Callable,  # Takes one item
     items: Iterable,
     n_ahead: int,  # At most so many results wait to be taken
 ) -> Iterator:  # `function` of each item, in order
@@ -341,7 +341,7 @@ def predict(
     # A path, a folder, a pattern such as `new/*.jpg`, a PIL image, an array (H, W, 3) uint8; a list of
     # images, an array (B, H, W, 3); or an iterator
     images: Any,
-    batch_size: int = 16,
+    batch_size: int = 16,  # As for `stream`
     score_threshold: float | None = None,  # As for `stream`
     mask_threshold: float | None = None,  # As for `stream`
     tiles: Any = None,  # As for `stream`
