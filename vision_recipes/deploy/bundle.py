@@ -150,7 +150,7 @@ def find_samples(
     # A folder, a pattern, or images; None: validation images that the run remembers
     samples: str | Path | Sequence | None,
     run: dict | None = None,  # The content of `run.json`, where there is one
-) -> list:
+) -> list:  # Paths, or images as they were given
     """At most `MOST_SAMPLES` images, evenly taken.
 
     Raises `VisionRecipesError` for a folder or pattern without images.
@@ -215,7 +215,7 @@ def _value_text(metrics: dict, metric: str) -> str:
 
 # %% ../../nbs/deploy/08_bundle.ipynb #6e0ecc78
 def _precision_text(precision: dict, metric: str) -> str:
-    "How quantization changed the metric"
+    "How quantization changed the metric; `precision` is that of the card"
     before = precision.get('before', float('nan'))
     after = precision.get('after', float('nan'))
     return (
@@ -412,7 +412,7 @@ def made_text(card: ModelCard) -> str:
 
 
 def _data_text(data: dict) -> str:
-    "The numbers of images and their fingerprints"
+    "The numbers of images and their fingerprints; `data` is that of the card"
     trained = plural(int(data['n_train']), 'image')
     scored = plural(int(data.get('n_valid', 0)), 'other')
     return (

@@ -175,7 +175,7 @@ def _int64_bounds() -> dict[Callable, Callable]:  # By operator of torch: its tr
     return {operator.le: le}
 
 # %% ../../nbs/deploy/02_export.ipynb #67d4da99
-def _named(model, free: dict[int, str]):
+def _named(model, free: dict[int, str]):  # An `onnx.ModelProto`; it is changed
     "The graph with the free axes of its input named as `free` says, wherever they occur"
     graph = model.graph
     axes = graph.input[0].type.tensor_type.shape.dim
@@ -189,7 +189,7 @@ def _named(model, free: dict[int, str]):
     return model
 
 
-def simplify_onnx(model):
+def simplify_onnx(model):  # An `onnx.ModelProto`
     "The graph simplified by onnxsim, where that is installed and its own check passes; else as it was"
     try:
         import onnxsim
@@ -210,7 +210,7 @@ class ExportError(VisionRecipesError):
 
 # %% ../../nbs/deploy/02_export.ipynb #5bed7844
 class GraphForm(NamedTuple):
-    "What is asked of a graph, beside its input"
+    "What is asked of a graph, beside its input; the fields mean what they do for `export_onnx`"
 
     kind: str  # Form of the outputs
     simplify: bool = True

@@ -140,9 +140,9 @@ def compare_latency(
     batch: int = 1,  # Images at once
     # As for `Predictor`; ratios with one thread depend least on what else the machine does
     threads: int = 1,
-    repeats: int = 30,
+    repeats: int = 30,  # These three as for `measure_latency`
     warm_up: int = 3,
-    image: Any = None,  # As for `measure_latency`
+    image: Any = None,
     **opening,  # For `Predictor`
     # A row a model: its name, what `measure_latency` tells, `ratio` (how many times as fast as the first,
     # whole way) and `graph_ratio`

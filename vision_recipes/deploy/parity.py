@@ -31,7 +31,7 @@ MIN_SCORE = 0.05  # Lowest score of the objects that are compared
 class Case:
     "The differences of one image or one batch"
 
-    name: str
+    name: str  # Of the image or batch, for the report
     kind: str  # `yours`, `awkward` or `tensor`
     measures: dict[str, float]  # By name of `MEASURES`
     # How many the first predictor found; None where they are not counted, as for a classifier
@@ -70,7 +70,7 @@ def compare_image(
     expected: BasePredictor,
     exported: BasePredictor,
     source: Any,  # A path, a PIL image or an array
-    name: str = 'image',
+    name: str = 'image',  # These two as in `Case`
     kind: str = 'yours',
     tolerance: Tolerance = Tolerance(),  # Only points that are farther apart may be tied
     min_score: float = MIN_SCORE,  # Of the objects that are compared

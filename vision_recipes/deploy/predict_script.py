@@ -33,12 +33,12 @@ from ..video.arguments import is_video, video_options
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #91fee97c
 def class_in_words(p: Prediction, card: ModelCard, most: int | None = None) -> str:
-    "The class with the highest score"
+    "The class with the highest score; `most` is for objects, and has no effect here"
     return f'{card.labels.names[p.top]} {p.scores[p.top]:.3f}'
 
 
 def objects_in_words(p: Prediction, card: ModelCard, most: int | None = None) -> str:
-    "The objects, the highest score first, and how many there are beyond `most`"
+    "The objects, the highest score first, and how many there are beyond `most`; None: all are named"
     words = [f'{card.labels.names[c]} {s:.3f}' for c, s in zip(p.labels, p.scores)]
     if most is not None and len(words) > most:
         words[most:] = [f'{len(words) - most} more']
@@ -240,7 +240,7 @@ def command_line() -> argparse.ArgumentParser:
 def save_drawn(
     image: Image.Image,
     folder: Path,
-    stem: str,
+    stem: str,  # Name of the file, without its suffix
     # Paths in small letters that must not be overwritten: the images, and the files written before
     reserved: set[str],
 ) -> Path:

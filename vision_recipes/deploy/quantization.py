@@ -422,7 +422,7 @@ class _Inputs(Sequence):
 
     def __getitem__(self, i):
         # `range` resolves slices and negative positions, and raises the IndexError that ends a loop
-        positions = range(len(self))[i]
+        positions = range(len(self))[i]  # of a slice a range, else one number
         if isinstance(i, slice):
             return [self[k] for k in positions]
         card, pre = self.predictor.card, self.predictor.card.preprocess
@@ -453,7 +453,7 @@ class Smaller:
     threshold_before: float  # Score from which on the original shows an object
     threshold: float  # The same of this file, so that it shows as many
     n_calibration: int  # Images
-    n_scored: int
+    n_scored: int  # Images
     # Plans that were scored on these images until one passed; chance plays a larger part after many
     n_tried: int
     bytes_before: int

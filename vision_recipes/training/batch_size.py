@@ -73,7 +73,7 @@ def _trial_step(t: Trainer, batch: dict):
 
 # %% ../../nbs/training/09_batch_size.ipynb #6bd10a5c
 def _share_of_memory(n_images: int, device: torch.device, free: int) -> float:
-    "What a step of `n_images` took of the memory that was free: 1 is all of it"
+    "What a step of `n_images` took of the `free` bytes there were before the model: 1 is all of them"
     if device.type == 'cpu':
         return n_images / image_limit(device)  # its memory cannot be measured; a test has set a limit
     return getattr(torch, device.type).max_memory_reserved(device) / free
@@ -100,7 +100,7 @@ def find_batch_size(
     train: Annotations,
     device: torch.device,
     model: nn.Module | None = None,  # As for `fit`; it is copied
-    most: int = 4096,  # Images that are tried
+    most: int = 4096,  # Images; a larger batch is not tried
 ) -> int:
     "How many images a step of this process can take. Raises `VisionRecipesError` where not even one fits"
     task = copy.copy(task.at_largest())

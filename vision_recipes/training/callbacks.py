@@ -63,7 +63,7 @@ class Callbacks:
         self,
         t,
         event: str,  # A method of `Callback`
-        *args,
+        *args,  # What the method takes after `t`
     ):
         "Call a method of every callback, in the first process. Every process must call it"
         for callback in self.all if t.world.first else ():
@@ -205,6 +205,7 @@ class Logger(Callback):
         self.write({f'epoch/{name}': value for name, value in row.items()}, t.batches_done)
 
     def write(self, values: dict[str, float], step: int):
+        "Log numbers by name; `step` counts the batches since the training began"
         raise NotImplementedError
 
 
@@ -241,7 +242,7 @@ class TensorBoard(Logger):
 class ServerLogger(Logger):
     "A logger whose server keeps the run under an id, which a resumed training takes up again"
 
-    run_id = None
+    run_id = None  # The server's id of the run; None: not begun there
 
     def state_dict(self):
         return {'run_id': self.run_id}

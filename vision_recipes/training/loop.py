@@ -958,8 +958,8 @@ def _recorded_settings(info: dict, out: Path) -> dict:  # `info`: the content of
     }
 
 # %% ../../nbs/training/05_loop.ipynb #dda6ecc5
-def _check_same(requested: dict, recorded: dict, out: Path):  # Values by name
-    "Refuse to resume with settings or images that change the result"
+def _check_same(requested: dict, recorded: dict, out: Path):
+    "Refuse to resume with settings or images that change the result; both dictionaries: values by name"
     names = [name for name in requested if name not in _MAY_DIFFER]
     differ = [name for name in names if requested[name] != recorded.get(name)]
     if differ:
@@ -979,7 +979,7 @@ class OverfitReport:
     "The result of `overfit`, which trains on a few images until it knows them by heart"
 
     learnt: bool  # Whether the score reached `enough`
-    metric: str
+    metric: str  # Name of the score, as `Task.metric`
     score: float  # Of the few images at the end
     losses: list[float]  # Of each step
     files: list[str]  # The images
@@ -998,7 +998,7 @@ def overfit(
     task: Task,
     anns: Annotations,
     n: int = 8,  # Images, of as many classes as possible
-    steps: int = 60,
+    steps: int = 60,  # Of the optimiser, each on all of these images
     settings: FitSettings = FitSettings(),
     enough: float = 0.99,  # The score that counts as learnt
 ) -> OverfitReport:

@@ -117,7 +117,7 @@ def _object_counts(
     parts: list[tuple[dict, float]],  # From `split_batch`
     losses: Callable[[dict], dict[str, Tensor]],
 ) -> list[Tensor]:
-    "The number of objects that each call of `divisor` is given, summed over all parts"
+    "The number of objects that each call of `tasks.distributed.divisor` is given, summed over all parts"
     counts = []
     with _unchanged_state(model), torch.no_grad():
         for part, _ in parts:
@@ -133,7 +133,7 @@ def _object_counts(
 def losses_in_parts(
     model: torch.nn.Module,
     batch: dict,
-    n_parts: int,
+    n_parts: int,  # As for `split_batch`; 1: the whole batch at once
     losses: Callable[[dict], dict[str, Tensor]],  # From a part to its losses by name, scalars
 ) -> Iterator[tuple[dict[str, Tensor], float]]:  # Losses and share of each part
     """The losses of a batch in parts: the sum of share times loss is the loss of the whole batch.

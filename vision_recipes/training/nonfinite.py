@@ -109,7 +109,7 @@ def keep_failure(
         'rng': [rng for _, rng in t.since_step],  # the state before each of these batches
         'model': t.model.state_dict(),
         'amp': {None: None, torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp],
-        'scale': t.scaler.get_scale(),
+        'scale': t.scaler.get_scale(),  # factor of the loss in float16; else 1
         'accumulate': t.settings.accumulate,
         'parts': t.progress.parts,
         'processes': t.world.size,
@@ -155,7 +155,7 @@ class Replay:
     norm: float  # Of the gradient of all of them, now
     # The losses without mixed precision; the same object as `losses` where there was none
     in_float32: list[dict[str, float]]
-    norm_in_float32: float
+    norm_in_float32: float  # Of the gradient of all batches, likewise
     parameters: list[str]  # Names of those whose gradient is not finite now
     alone: list[str]  # Images whose loss, alone in a batch, is not finite
     processes: int = 1  # How many trained together; each kept its own part of the batch
@@ -331,7 +331,7 @@ def images_that_fail_alone(self: _FailedStep) -> list[str]:
 
 @patch
 def _is_finite(self: _FailedStep, batch: dict, i: int, rng: dict) -> bool:
-    "Whether image `i` alone has finite losses and a finite gradient"
+    "Whether image `i` alone has finite losses and gradient; `rng`: the random state before its batch"
     restore_random_state(rng, self.device)
     self.model.zero_grad()
     losses = self.losses(some_of_batch(batch, [i, i]))  # twice: batch normalisation needs more than one

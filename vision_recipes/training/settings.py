@@ -22,7 +22,7 @@ from ..tasks.registry import model_info, ModelInfo, TASKS
 from ..tasks.run_directory import check_run
 
 # %% ../../nbs/training/01_settings.ipynb #f2d75c66
-def check_device(device: str) -> str:  # The same
+def check_device(device: str) -> str:  # `device`, unchanged
     "Refuse what is no device's name. Whether this machine has it, `pick_device` checks later"
     if re.fullmatch(r'auto|cpu|mps|(cuda|xpu)(:\d+)?', device):
         return device
@@ -54,6 +54,7 @@ def check_log(log: str) -> list[str]:
 class LearningSettings(Settings):
     "How the weights learn"
 
+    # default, explanation, smallest and largest value
     epochs: int = setting(3, 'passes over the training images', 1)
     batch_size: int = setting(32, 'images a step; auto: as many as fit into memory', 1, words=('auto',))
     lr: float = setting(1e-3, 'largest learning rate of the one-cycle schedule', 1e-9, 10.0)
@@ -158,7 +159,7 @@ def make_settings(
 
 # %% ../../nbs/training/01_settings.ipynb #fcbe378c
 def check_names(task: str, info: ModelInfo, values: dict):
-    "Refuse names of settings that neither the model nor the training loop has"
+    "Refuse `values` by names of settings that neither the model nor the training loop has"
     settings = [*info.settings.names(), *FitSettings.names()]
     model = values.get('model') or info.settings().model
     for name in values:
@@ -307,7 +308,7 @@ def _config_of_settings(file: Path, content: dict) -> Config:
     return Config(file, content['task'], values, data_options, is_run=False)
 
 
-def _check_config(config: Config, versions: dict | None):  # Of the libraries that wrote a run
+def _check_config(config: Config, versions: dict | None):  # `versions`: of the libraries that wrote a run
     "Refuse unknown names and values of wrong types, with the name of the file"
     for key, value in config.data_options.items():
         if not isinstance(value, str):

@@ -69,7 +69,7 @@ class Trainer:
         self.scheduler = one_cycle(self.optimizer, settings, self.steps)
         self.frozen = freeze_parts(self.model, parts, settings.freeze)
         self.network = self.model if world.size == 1 else self._connect()  # What a training step goes through
-        self.amp = pick_amp(settings.amp, self.device, self.model)
+        self.amp = pick_amp(settings.amp, self.device, self.model)  # dtype of mixed precision; None: off
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.amp == torch.float16)
         self.ema = average_model(self.model, settings.ema) if settings.ema else None
         self.progress = Progress()
@@ -278,7 +278,7 @@ def trainer_state(t: Trainer) -> dict:  # Tensors and plain values
         'scheduler': t.scheduler.state_dict(),
         'scaler': t.scaler.state_dict(),
         'ema': t.ema.state_dict() if t.ema else None,
-        'rng': gather(random_state(t.device)),
+        'rng': gather(random_state(t.device)),  # a list, by the rank of the process
         'settings': t.settings.to_dict(),
         'callbacks': t.callbacks.state_dict(t),
     }
