@@ -149,7 +149,8 @@ def of_classes(
     """
     ids = np.asarray(ids, np.int64)
     if self.boxes is None:  # a classifier
-        scores = self.scores[ids]  # 1e-12 below: no division by 0 where all of them are 0
+        scores = self.scores[ids]
+        # 1e-12: no division by 0 where all scores are 0
         return replace(self, scores=scores / max(scores.sum(), 1e-12), labels=np.arange(len(ids)))
     rows = np.flatnonzero(np.isin(self.labels, ids))
     # the new class id of an object is the position of its old one in `ids`, found by a binary search
