@@ -292,7 +292,7 @@ def _panel_letters(lines: Sequence[Sequence[str]], widths: Sequence[int], width:
 
 # %% ../../nbs/tasks/16_figures.ipynb #57f917b8
 def with_title(image: Image.Image, text: str) -> Image.Image:  # A new image, higher than `image`
-    "Add a line of text above an image, its letters as high as in `_panel_letters`"
+    "Add a line of text above an image, its letters as high as in `_panel_letters(...)`"
     size = letters_that_fit([text], image.width - 2 * _GAP, _LETTERS, image.width // 45)
     font = find_font(size, text)
     out = Image.new('RGB', (image.width, image.height + line_height(font) + _GAP // 2), PAPER)
