@@ -41,7 +41,12 @@ def out_of_fold(
     for fold, (train, held_out) in enumerate(folds(anns, k, settings.seed), 1):
         log_info(f'fold {fold} of {k}: {plural(len(held_out), "image")} held out')
         run = fit(
-            type(task)(task.settings, task.labels), train, held_out, out / f'fold-{fold}', settings, 'auto'
+            type(task)(task.settings, task.labels),
+            train,
+            held_out,
+            out / f'fold-{fold}',
+            settings,
+            resume='auto',
         )
         paths = [held_out.path(i) for i in range(len(held_out))]
         for path, prediction in zip(held_out.paths, run.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD)):
