@@ -99,6 +99,7 @@ def largest_share(
     got: Sequence[np.ndarray],  # As many
 ) -> float:
     "`largest_difference` as a share of the largest expected number; one below 1 counts as 1"
+    # at least 1: the rounding of numbers near 0 is no large share
     largest = max([1.0, *(float(abs(e).max(initial=0.0)) for e in expected)])
     return largest_difference(expected, got) / largest
 
@@ -198,7 +199,8 @@ def tied_points(
     True where each map is as high at the other network's point as at its own.
     """
     tied = np.ones(a_maps.shape[:2], bool)
+    # a map is stretched over the other network's box, because the other network's points lie in that box
     for maps, other_boxes, other_points in ((a_maps, b_boxes, b_points), (b_maps, a_boxes, a_points)):
-        highest = decode_heatmaps(maps, other_boxes)[..., 2]
+        highest = decode_heatmaps(maps, other_boxes)[..., 2]  # (P, K) logits
         tied &= highest - map_heights(maps, other_boxes, other_points) <= slack
     return tied

@@ -55,14 +55,14 @@ def _rank(keys: np.ndarray) -> np.ndarray:  # (n,) int from 0 on, equal keys sid
     return np.arange(len(keys)) - np.repeat(starts, np.diff(starts, append=len(keys)))
 
 
-def _box_areas(boxes: np.ndarray) -> np.ndarray:  # (n,)
+def _box_areas(boxes: np.ndarray) -> np.ndarray:  # (n, 4) XYXY -> (n,)
     return (boxes[:, 2:] - boxes[:, :2]).prod(1)
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #f5d1ffc9
 def true_boxes(anns: Annotations) -> Boxes:
     """The annotated boxes of all images, in the annotations' order.
 
-    Raises `VisionRecipesError` where there is no object to find.
+    Raises `VisionRecipesError` where there is no object to find, without boxes, and where all are crowds.
     """
     if not len(anns) or not len(anns.class_ids.values):
         raise VisionRecipesError(
@@ -70,7 +70,7 @@ def true_boxes(anns: Annotations) -> Boxes:
             'find and no score. Take images with objects, or a larger part for validation.'
         )
     if anns.get('boxes_rel') is not None:
-        anns = measure(anns)
+        anns = measure(anns)  # fractions of the image become pixels
     if anns.get('boxes') is None:
         raise VisionRecipesError(
             f'{anns.root}: the annotations have classes but no boxes, so detection cannot be scored.'
@@ -126,7 +126,8 @@ def found_boxes(
 ) -> Boxes:  # Sorted by image (by COCO's ids where there are any), then class, then falling score
     """The predicted boxes of all images, those with the highest scores of each class and image.
 
-    Raises `VisionRecipesError` that names the image whose prediction does not fit.
+    Raises `VisionRecipesError` for another number of predictions than images, and for one that does not fit,
+    with the path of its image.
     """
     if len(predictions) != len(anns):
         raise VisionRecipesError(
@@ -142,6 +143,7 @@ def found_boxes(
     no_crowd = np.zeros(len(labels), bool)
     found = Boxes(images, labels, boxes, scores, no_crowd, _rank(images), _box_areas(boxes))
     keys = found.keys(len(anns.labels))
+    # COCO goes through images by their ids, which decides between equal scores
     image_order = images if anns.get('source_ids') is None else anns.source_ids[images]
     order = np.lexsort((-found.scores, labels, image_order))  # the last key is the first to sort by
     return found.take(order[_rank(keys[order]) < most])
@@ -174,13 +176,13 @@ def candidate_pairs(
     overlap: Overlap | None = None,  # None: `box_overlap`
     most: int = 1 << 20,  # About how many pairs are compared at a time, to limit memory
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # Positions in `found`, in `truth`, and overlaps
-    "Blocks of pairs of box and object that have the same key and overlap by `at_least`"
+    "Blocks of pairs of box and object of one key that overlap by `at_least`; a box is in one block only"
     overlap = overlap or box_overlap
     by_key = np.argsort(true_keys, kind='stable')
     # the objects with the key of box i are `by_key[first[i]:first[i] + n_objects[i]]`
     first = np.searchsorted(true_keys[by_key], keys, 'left')
     n_objects = np.searchsorted(true_keys[by_key], keys, 'right') - first
-    blocks = np.cumsum(n_objects) // most
+    blocks = np.cumsum(n_objects) // most  # (n,) which block each box is in
     for rows in np.split(np.arange(len(keys)), np.flatnonzero(np.diff(blocks)) + 1):
         n = n_objects[rows]
         d = np.repeat(rows, n)
@@ -215,7 +217,7 @@ class PairTable(NamedTuple):
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #aac5de60
 def _preferences(
-    d: np.ndarray,  # (P,) box of each pair; sorted by box, and within a box by falling preference
+    d: np.ndarray,  # (P,) box of each pair, P at least 1; by box, and within a box by falling preference
     g: np.ndarray,  # (P,) object of each pair
     iou: np.ndarray,  # (P,)
     # (B,) boxes that are in a pair; (B, N) their objects and (B, N) overlaps, N the most objects of a box
@@ -245,7 +247,7 @@ def match_boxes(
     if n_classes > 1:
         keys, true_keys = found.keys(n_classes), truth.keys(n_classes)
     pairs = candidate_pairs(found, keys, truth, true_keys, min(thresholds), overlap)
-    d, g, iou = map(np.concatenate, zip(*pairs))
+    d, g, iou = map(np.concatenate, zip(*pairs))  # there is a block at least, be it empty
     matched = np.full((len(thresholds), len(keys)), -1)
     if not len(d):
         return matched
@@ -338,6 +340,7 @@ def average_precision(
         # (R, k); whole numbers add up five times faster than floats
         hits = np.cumsum(weights.take(rows, 1), 1, np.int32)
         counted = np.cumsum(weights * ~skip[t], 1, np.int32) if skip[t].any() else n_shown
+        # at least 1: until an image with a box of this list was drawn, none is counted
         precision = hits / np.maximum(counted.take(rows, 1), 1)
         precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]  # the best here or further down
         # how many of the 101 levels of recall are reached; each counts with the box that reaches it first
@@ -385,7 +388,9 @@ def _effective_objects(
     if clusters < 2 or len(samples) < 2:
         return 1.0  # one cluster shows no variance
     if score in (0.0, 1.0) or not samples.var():
-        return n / (1 + max(0.0, n / clusters - 1) * alike)  # as in `effective_size`
+        # no variance either, so that of clusters with the correlation `alike` (design effect; Kish 1965)
+        return n / (1 + max(0.0, n / clusters - 1) * alike)
+    # resamples of k clusters have (k - 1) / k of the variance
     return min(n, score * (1 - score) / (samples.var() * clusters / (clusters - 1)))
 
 
@@ -398,7 +403,8 @@ def precision_interval(
 ) -> tuple[float, float]:
     """The 95 % interval of a mean over classes, from its resamples.
 
-    The percentile bootstrap, moved so that its mean is `score`; never narrower than `wilson_interval`.
+    The percentile bootstrap, never narrower than `wilson_interval`. Resamples score too high, so it is moved
+    until its mean is `score`.
     """
     samples = samples[np.isfinite(samples)]
     n = _effective_objects(score, samples, n_true[n_true > 0], clusters, alike)
@@ -440,7 +446,7 @@ def score_intervals(
     samples = resampled_scores(m, group_ids, resamples) if samples is None else samples
     n_true = m.n_true
     out = {}
-    # columns of the thresholds in `IOU_THRESHOLDS`
+    # columns of the thresholds in `IOU_THRESHOLDS`: all, 0.5, 0.75
     for name, t in (('map', slice(None)), ('map_50', slice(0, 1)), ('map_75', slice(5, 6))):
         score = float(ap[n_true > 0, t].mean())
         low, high = precision_interval(score, np.nanmean(samples[..., t], (1, 2)), n_true, k)

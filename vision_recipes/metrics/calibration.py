@@ -61,9 +61,11 @@ def calibration_bins(
             f'calibration_bins: needs 2 bins, as many confidences as answers, and at least one; got '
             f'{bins} bins, {confidence.size} and {right.size}.'
         )
+    # a softmax in float32 may exceed 1 by rounding
     if not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():
         raise VisionRecipesError('calibration_bins: a confidence is not from 0 to 1; give probabilities.')
     edges = np.linspace(0, 1, bins + 1)
+    # 'left': the upper edge belongs to a bin; clipped, because 0 belongs to the first one
     bin_of = np.clip(np.searchsorted(edges, confidence, 'left') - 1, 0, bins - 1)
     counts = np.bincount(bin_of, minlength=bins)
     filled = np.where(counts > 0, counts, np.nan)

@@ -44,7 +44,7 @@ class ScoredModel(NamedTuple):
 
 
 def score_classes(predictions: Sequence[Prediction], anns: Annotations) -> ScoredModel:
-    "Accuracy, macro F1, and F1 of each class"
+    "Accuracy, macro F1, and F1 of each class; arguments as for `compare_models`"
     probs = np.stack([p.scores for p in predictions])
     n_classes = len(anns.labels)
     if probs.shape[1] != n_classes:
@@ -53,11 +53,11 @@ def score_classes(predictions: Sequence[Prediction], anns: Annotations) -> Score
     true = np.eye(n_classes)[labels]  # (n, C) 0 or 1
     predicted = np.eye(n_classes)[probs.argmax(1)]
 
-    def scores(weights):
+    def scores(weights):  # (R, n) to (R, 2 + C)
         hits = weights @ (true * predicted)  # (R, C)
         n_true = weights @ true
         n_both = n_true + weights @ predicted
-        with np.errstate(invalid='ignore', divide='ignore'):
+        with np.errstate(invalid='ignore', divide='ignore'):  # 0 / 0 for a class that was not drawn
             f1 = np.where(n_true > 0, 2 * hits / n_both, np.nan)
             accuracy = hits.sum(1) / n_true.sum(1)
         return np.c_[accuracy, np.nanmean(f1, 1), f1]
@@ -66,11 +66,12 @@ def score_classes(predictions: Sequence[Prediction], anns: Annotations) -> Score
     return ScoredModel(('accuracy', 'macro_f1'), scores, badness, true > 0)
 
 # %% ../../nbs/metrics/13_comparison.ipynb #abb7c4ac
-def _precisions(m: Matches, weights: np.ndarray) -> np.ndarray:  # (R, 3 + C)
+def _precisions(m: Matches, weights: np.ndarray) -> np.ndarray:  # (R, images) -> (R, 3 + C)
     "Mean average precision over all thresholds of overlap, at 0.5 and at 0.75; then that of each class"
     ap = class_scores(m, weights)[0]  # (R, C, T)
-    present = np.isfinite(ap[..., 0]).any(1)
+    present = np.isfinite(ap[..., 0]).any(1)  # (R,) resamples with an object
     out = np.full((len(weights), 3 + m.n_classes), np.nan)
+    # columns of `IOU_THRESHOLDS`: all, 0.5, 0.75
     for column, t in enumerate((slice(None), slice(0, 1), slice(5, 6))):
         out[present, column] = np.nanmean(ap[present][..., t], (1, 2))
     out[:, 3:] = ap.mean(2)
@@ -92,17 +93,17 @@ def _class_images(m: Matches) -> np.ndarray:  # (n, C) bool
 
 
 def score_boxes(predictions: Sequence[Prediction], anns: Annotations) -> ScoredModel:
-    "Average precision of boxes"
+    "Average precision of boxes; arguments as for `compare_models`"
     m = find_matches(found_boxes(predictions, anns), true_boxes(anns), len(anns), len(anns.labels))
     names = ('map', 'map_50', 'map_75')
     return ScoredModel(names, lambda weights: _precisions(m, weights), _image_badness(m), _class_images(m))
 
 # %% ../../nbs/metrics/13_comparison.ipynb #9cd7dc20
 def score_masks(predictions: Sequence[Prediction], anns: Annotations) -> ScoredModel:
-    "Average precision of masks, and of boxes"
+    "Average precision of masks, and of boxes; arguments as for `compare_models`"
     masks, boxes = match_masks(predictions, anns)
 
-    def scores(weights):
+    def scores(weights):  # (R, n) to (R, 4 + C)
         of_masks = _precisions(masks, weights)
         return np.c_[of_masks[:, :3], _precisions(boxes, weights)[:, 0], of_masks[:, 3:]]
 
@@ -111,14 +112,14 @@ def score_masks(predictions: Sequence[Prediction], anns: Annotations) -> ScoredM
 
 
 def score_points(predictions: Sequence[Prediction], anns: Annotations) -> ScoredModel:
-    "Average precision by the similarity of points, PCK, average precision of boxes; PCK of each point"
+    "AP by the similarity of points, PCK, AP of boxes; PCK of each point; arguments as for `compare_models`"
     points, boxes, errors = match_points(predictions, anns)
     n_images, n_points = len(anns), errors.shape[1]
-    right, labelled = np.zeros((2, n_images, n_points))
+    right, labelled = np.zeros((2, n_images, n_points))  # how many of each point, image by image
     np.add.at(right, points.truth.images, errors <= PCK_RADIUS)
     np.add.at(labelled, points.truth.images, ~np.isnan(errors))
 
-    def scores(weights):
+    def scores(weights):  # (R, n) to (R, 3 + C + K)
         precisions = _precisions(points, weights)
         hits, counts = weights @ right, weights @ labelled  # (R, K)
         with np.errstate(invalid='ignore', divide='ignore'):
@@ -147,7 +148,8 @@ class Comparison:
     classes: dict[str, Difference]  # By name of the class
     points: dict[str, Difference]  # By name of the point; empty without keypoints
     gains: np.ndarray  # (n,) for each image how much less wrong the second model is; below 0: the first
-    most_different: np.ndarray  # (k,) positions of the images where they differ, the most first
+    # (k,) positions of the images where they differ by more than 1e-6, which is no rounding; the most first
+    most_different: np.ndarray
 
     @property
     def headline(self) -> Difference:
@@ -232,7 +234,7 @@ def compare_models(
 @patch
 def text(
     self: Comparison,
-    models: tuple[str, str] = ('A', 'B'),
+    models: tuple[str, str] = ('A', 'B'),  # Their names, the first and the second
 ) -> str:  # Lines
     "Which model is better, and by what"
     lines = [self.headline.text(self.metric, models)]

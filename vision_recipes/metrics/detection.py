@@ -53,6 +53,7 @@ def best_threshold(
     n_kept = ends + 1
     f1 = 2 * hits / (n_kept + n_true)
     i = int(f1.argmax())
+    # half-way to the next lower score, so that the last digit of a score does not matter
     next_score = scores[ends[i] + 1] if ends[i] + 1 < len(scores) else 0.0
     threshold = float(scores[ends[i]] + next_score) / 2
     return Best(threshold, float(hits[i] / n_kept[i]), float(hits[i] / n_true), float(f1[i]))
@@ -191,6 +192,7 @@ def _largest_overlaps(
     same = np.zeros(len(false))
     other = np.zeros(len(false))
     other_labels = confused_labels.copy()
+    # all pairs of a box come in one block, so its largest overlap is known there
     for d, g, iou in candidate_pairs(boxes, boxes.images, truth, truth.images, _POOR_IOU, m.overlap):
         is_same = boxes.labels[d] == truth.labels[g]
         np.maximum.at(same, d[is_same], iou[is_same])
@@ -255,10 +257,10 @@ class DetectionEvaluation(Evaluation):
     samples: np.ndarray | None = None  # (R,) the headline score on resamples of the images
     n_clusters: int = 0  # Images, or groups of them, that were drawn for `samples`
 
-    def for_card(self):
+    def for_card(self) -> dict:
         return {'metrics': self.metrics, 'thresholds': self.thresholds}
 
-    def for_history(self):
+    def for_history(self) -> dict[str, float]:
         by_class = {f'ap {row["class"]}': row['ap'] for row in self.per_class if row['ap'] is not None}
         return {**super().for_history(), **by_class}
 

@@ -52,7 +52,7 @@ def effective_size(
         return n_trials / (1 + (n_trials / n_clusters - 1) * alike), n_clusters
     residuals = np.bincount(ids, hits - score * trials)
     variance = n_clusters / (n_clusters - 1) * (residuals**2).sum() / n_trials**2
-    # n independent trials have the variance p (1 - p) / n
+    # n independent trials have the variance p (1 - p) / n; 1e-12 where all clusters score the same
     return min(n_trials, score * (1 - score) / max(variance, 1e-12)), n_clusters
 
 # %% ../../nbs/metrics/01_intervals.ipynb #103cb057
@@ -114,6 +114,8 @@ def paired_difference(
     if clusters < 2:
         return -1.0, 1.0  # one cluster shows no variance
     changes = second - first
+    # as Student's t is wider than the normal distribution; resamples of k clusters have (k - 1) / k of the
+    # variance
     widen = student_quantile(clusters - 1) / student_quantile(10**9) * (clusters / (clusters - 1)) ** 0.5
     low, high = (np.quantile(changes, [0.025, 0.975]) - changes.mean()) * widen + difference
     return float(max(-1.0, low)), float(min(1.0, high))

@@ -41,7 +41,7 @@ from ..runtime.prediction import Prediction
 def _mask_area(masks: Masks, m: int) -> float:  # Square pixels
     "The area of one annotated mask: run lengths or polygons"
     if masks.is_runs(m):
-        return masks.runs[m][1::2].sum()
+        return masks.runs[m][1::2].sum()  # every second run lies on the object
     return sum(abs(ring_area(ring)) for ring in masks.rings_of(m))
 
 
@@ -55,7 +55,10 @@ def object_areas(anns: Annotations) -> np.ndarray:  # (M,) float64 square pixels
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #3a602ea8
 def _outside_tripled_box(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:  # (D, G, K, 2)
-    "How far points (D, K, 2) lie outside boxes (G, 4) made three times as wide and high, along x and y"
+    """How far points (D, K, 2) lie outside boxes (G, 4) made three times as wide and high, along x and y.
+
+    It is pycocotools' distance from an object without labelled points.
+    """
     low = (2 * boxes[:, :2] - boxes[:, 2:])[:, None]  # (G, 1, 2)
     high = (2 * boxes[:, 2:] - boxes[:, :2])[:, None]
     return np.maximum(low - points[:, None], 0) + np.maximum(points[:, None] - high, 0)
@@ -111,8 +114,8 @@ def similarity_table(
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #73ce1a4e
 def point_errors(
-    predictions: Sequence[Prediction],
-    anns: Annotations,
+    predictions: Sequence[Prediction],  # One an image
+    anns: Annotations,  # Same order, with keypoints
     found: Boxes,  # As from `found_boxes`
     truth: Boxes,  # As from `true_boxes`
     table: PairTable,  # As from `similarity_table`
@@ -125,6 +128,7 @@ def point_errors(
     def overlap(*pairs):  # by boxes or by points: either may find the object
         return np.maximum(box_overlap(*pairs), table(*pairs))
 
+    # objects without labelled points are chosen last
     object_of_box = match_boxes(found, truth, len(anns.labels), (0.5,), ~labelled.any(1), overlap)[0]
     matched = np.flatnonzero(object_of_box >= 0)
     # where each matched prediction lies among the predicted objects of all images
@@ -144,7 +148,7 @@ _LEAST_FOR_SKEW = 4  # clusters; fewer do not show how skewed they are
 
 def _relative_error(
     sums: np.ndarray, counts: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:  # (R,) each
     "Ratios over clusters (n,), weighted (R, n), and the standard errors of their logarithms (Cochran 6.4)"
     ratio = (weights @ sums) / (weights @ counts)
     squares = weights @ sums**2 - 2 * ratio * (weights @ (sums * counts)) + ratio**2 * (weights @ counts**2)
@@ -156,7 +160,7 @@ def _skewed_quantiles(
     sums: np.ndarray,  # (n,) of each cluster
     counts: np.ndarray,  # (n,) above 0
     resamples: int,
-) -> tuple[float, float]:
+) -> tuple[float, float]:  # 0 and 0 where no resample can be used
     "The 2.5 and 97.5 % quantiles of the error of the ratio's logarithm, in standard errors, from resamples"
     k = len(sums)
     ratio, error = _relative_error(sums, counts, np.ones((1, k)))
@@ -232,7 +236,7 @@ class KeypointEvaluation(DetectionEvaluation):
     per_point: list[dict] = field(default_factory=list)
 
     @property
-    def tables(self):
+    def tables(self) -> dict[str, list[dict]]:
         return {**super().tables, 'per_point': self.per_point}
 
 
@@ -277,7 +281,7 @@ def _point_scores(
     distances = _sums_by_image(np.where(is_found, errors, 0), images, n)
     pck = mean_intervals(right, labelled, anns.get('group_ids'), True, resamples)
     nme = mean_intervals(distances, found, anns.get('group_ids'), False, resamples)
-    if np.isnan(nme[0]).any():  # no point is found at all
+    if np.isnan(nme[0]).any():  # no point is found at all: as if all were off by their object's size
         nme[0] = 1
     names = ['pck', 'pck_low', 'pck_high', 'nme', 'nme_low', 'nme_high']
     both = np.concatenate([pck, nme], 1)  # (1 + K, 6)

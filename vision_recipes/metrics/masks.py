@@ -150,7 +150,7 @@ def mask_table(
     return PairTable.of(tables), np.concatenate(found_areas), np.concatenate(true_areas)
 
 # %% ../../nbs/metrics/05_masks.ipynb #a3b07c11
-def _with_areas(found: Boxes, areas: np.ndarray, predictions) -> Boxes:
+def _with_areas(found: Boxes, areas: np.ndarray, predictions: Sequence[Prediction]) -> Boxes:
     "Replace the areas of boxes by those of masks; `areas` has all predicted objects, image by image"
     starts = np.cumsum([0, *(len(p.scores) for p in predictions)])  # where the objects of each image begin
     return found._replace(areas=areas[starts[found.images] + found.at].astype(float))

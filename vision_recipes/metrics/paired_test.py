@@ -90,8 +90,8 @@ def more_needed(self: Difference) -> tuple[int, int] | None:  # Images and clust
 @patch
 def text(
     self: Difference,
-    name: str = 'score',
-    models: tuple[str, str] = ('A', 'B'),
+    name: str = 'score',  # Of the score
+    models: tuple[str, str] = ('A', 'B'),  # Names of the first and the second
 ) -> str:  # Sentences
     "Which model is better, by how much; else why it cannot be told, and what would help"
     if np.isnan(self.by):
@@ -140,6 +140,7 @@ def draw_bundles(
 ) -> tuple[np.ndarray, np.ndarray]:  # (R, b) how often each bundle is drawn; (k,) the bundle of each group
     "Resamples of groups, or of bundles of groups: at most one for five resamples, for a good fit"
     n = min(k, _MOST_BUNDLES, max(2, resamples // 5))
+    # 1: other random numbers than those of the draws
     bundle = np.arange(k) if k == n else np.random.default_rng(1).permutation(k) % n
     return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples), bundle
 
@@ -157,8 +158,10 @@ def bundle_contributions(
         columns = (finite == rows[:, None]).all(0)
         if rows.sum() > 1:
             x, y = drawn[rows], changes[rows][:, columns]
-            # less their means, which takes the place of a constant
+            # less their means, which takes the place of a constant. The draws of a resample add up to b, so
+            # one direction tells nothing: `rcond` leaves it out
             out[:, columns] = np.linalg.lstsq(x - x.mean(0), y - y.mean(0), rcond=1e-8)[0]
+    # so contributions are known up to a constant, which their sum gives
     return out - out.mean(0) + seen * shares[:, None]
 
 # %% ../../nbs/metrics/12_paired_test.ipynb #ff149bf5
@@ -197,8 +200,9 @@ def _difference(
 ) -> Difference:
     "Interval and standard error of one score's difference"
     changes = changes[np.isfinite(changes)]
-    if np.isnan(seen).any() or not len(changes) or clusters < 2:
+    if np.isnan(seen).any() or not len(changes) or clusters < 2:  # then nothing is known of the difference
         return Difference(*map(float, seen), -1.0, 1.0, 0.5, float('nan'), 1.0, clusters, images)
+    # `changes` are differences already, so 0 is taken from them
     low, high = paired_difference(float(seen[1] - seen[0]), 0.0, changes, clusters)
     if p > SIGNIFICANCE:  # chance may have made the difference, so the interval has to hold 0
         low, high = min(low, 0.0), max(high, 0.0)

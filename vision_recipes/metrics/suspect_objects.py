@@ -171,7 +171,7 @@ def spurious_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect]:
     return out
 
 # %% ../../nbs/metrics/15_suspect_objects.ipynb #dfd83374
-def _best_of_place(found: Boxes, rows: np.ndarray) -> list[int]:  # `rows` the best first; some of them
+def _best_of_place(found: Boxes, rows: np.ndarray) -> list[int]:  # Positions, the best first -> some of them
     "Leave out boxes that overlap a better one of the same image, whatever their classes"
     boxes = found.take(rows)
     covered = np.zeros(len(rows), bool)
@@ -185,8 +185,9 @@ def missing_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect]:
     m = evidence.m
     found = m.found
     alone = m.matched[0] < 0
+    # 0.3: such a box may mean that object, so something is annotated there
     blocks = candidate_pairs(found, found.images, m.truth, m.truth.images, 3 * _NEAR, m.overlap)
-    for d, _, _ in blocks:  # crowds among them
+    for d, _, _ in blocks:  # with crowds, which `evidence` leaves out
         alone[d] = False
     # a box near an object that nothing else supports says that the object is badly placed
     explains = evidence.same_class & (evidence.support[evidence.g] < 0.5)

@@ -41,7 +41,7 @@ def _point_pairs(m: Matches, predictions: Sequence[Prediction], anns: Annotation
     pairs = zip(m.found.images[d], m.found.at[d])
     found = [predictions[i].keypoints[k, :, :2] for i, k in pairs]
     found = np.array(found, float).reshape(-1, truth.shape[1], 2)
-    sides = anns.boxes[objects, 2:] - anns.boxes[objects, :2]
+    sides = anns.boxes[objects, 2:] - anns.boxes[objects, :2]  # a box without an area must not divide by 0
     size = np.maximum(sides.max(1, initial=0), 1e-9)
     distance = np.linalg.norm(found - truth[..., :2], axis=-1) / size[:, None]
     distance[truth[..., 2] == 0] = np.nan
@@ -57,7 +57,7 @@ def _point_suspect(m: Matches, pairs: _PointPairs, i: int, kind: str, share: flo
     label, box = int(m.truth.labels[g]), tuple(m.truth.boxes[g].tolist())
     image = int(m.truth.images[g])
     suspicion = float(pairs.credence[i] * share)
-    return Suspect(image, kind, suspicion, reason, g, label, label, box)
+    return Suspect(image, kind, suspicion, reason, g, label, label, box)  # the class is not in doubt
 
 
 def _far_points(m: Matches, pairs: _PointPairs, names: Sequence[str]) -> list[Suspect]:

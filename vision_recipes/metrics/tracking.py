@@ -68,7 +68,7 @@ class _Pairs(NamedTuple):
 
 def _pair_boxes(frame: _Frame, last_frame: np.ndarray) -> _Pairs:
     "Pair the boxes of a frame; `last_frame` (T,) is the partner of each object in the frame before, or -1"
-    possible = frame.overlap >= MIN_OVERLAP - np.finfo(float).eps
+    possible = frame.overlap >= MIN_OVERLAP - np.finfo(float).eps  # less a rounding, as in TrackEval
     kept = last_frame[frame.true][:, None] == frame.pred
     # a kept pair is worth more than all that overlaps can add up to
     worth = np.where(possible, 1000.0 * kept + frame.overlap, 0)
@@ -111,6 +111,7 @@ def _count_clear(clip: _Clip) -> _Clear:
 # %% ../../nbs/metrics/11_tracking.ipynb #921d5881
 def _ratio(a, b):  # Numbers or arrays
     "`a / b`, and 0 where `b` is 0"
+    # `[()]` makes a number of an array without axes
     return np.divide(a, b, out=np.zeros(np.shape(a), float), where=np.asarray(b) != 0)[()]
 
 
@@ -135,7 +136,7 @@ def _clear_scores(clip: _Clip) -> dict[str, float]:
 def _identity_scores(clip: _Clip) -> dict[str, float]:
     "IDF1, IDP and IDR"
     agreeing = np.zeros((len(clip.true_lengths), len(clip.pred_lengths)))
-    for frame in clip.frames:
+    for frame in clip.frames:  # TrackEval takes no rounding off for this score
         rows, columns = np.nonzero(frame.overlap >= MIN_OVERLAP)
         agreeing[frame.true[rows], frame.pred[columns]] += 1
     right = agreeing[linear_assignment(-agreeing)].sum()
@@ -191,7 +192,7 @@ def _hota_curves(clip: _Clip) -> dict[str, np.ndarray]:  # Each (19,)
     names = ('hota', 'det_a', 'ass_a', 'ass_re', 'ass_pr', 'loc_a')
     curves = {name: np.zeros(len(HOTA_THRESHOLDS)) for name in names}
     for k, threshold in enumerate(HOTA_THRESHOLDS):
-        right = pairs.overlap >= threshold - np.finfo(float).eps
+        right = pairs.overlap >= threshold - np.finfo(float).eps  # less a rounding, as in TrackEval
         n_right = int(right.sum())
         curves['det_a'][k] = _ratio(n_right, n_boxes - n_right)
         association = _association(pairs.true[right], pairs.pred[right], clip)
@@ -211,18 +212,19 @@ def _inside_share(boxes: np.ndarray, region: Sequence[float]) -> np.ndarray:  # 
 def _judged(
     truth: TrackTable, pred: TrackTable, min_visible: float, ignore: Sequence
 ) -> tuple[TrackTable, TrackTable]:
-    "Truth and prediction without what is not to be judged"
+    "Truth and prediction without what is not to be judged; arguments as for `evaluate_tracks`"
     judged = np.ones(len(truth), bool) if truth.visible is None else truth.visible >= min_visible
     counted = np.ones(len(pred), bool)
     for region in ignore:
         judged &= _inside_share(truth.boxes, region) < 0.5
         counted &= _inside_share(pred.boxes, region) < 0.5
     for i in range(truth.n_frames):
-        t, p = truth.at(i), pred.at(i)
+        t, p = truth.at(i), pred.at(i)  # slices: the rows of this frame
         if judged[t].all():
             continue
         overlap = iou_matrix(truth.boxes[t].astype(float), pred.boxes[p].astype(float))
         overlap = overlap * (truth.labels[t][:, None] == pred.labels[p])
+        # a predicted box that finds an object which is not judged is neither right nor wrong
         overlap = np.where(overlap >= MIN_OVERLAP, overlap, 0)
         rows, columns = linear_assignment(-overlap)
         hidden = (overlap[rows, columns] > 0) & ~judged[t][rows]
@@ -264,7 +266,8 @@ def evaluate_tracks(
     pred: TrackTable,  # Of the same clip
     class_names: Sequence[str] | None = None,  # None: classes are called by their numbers
     min_visible: float = 0.0,  # Leave out objects that are seen to a smaller share; 0: none
-    ignore: Sequence[Sequence[float]] = (),  # Regions XYXY, pixels, in which nothing is judged
+    # Regions XYXY, pixels: a box of which half or more lies in one is not judged
+    ignore: Sequence[Sequence[float]] = (),
 ) -> TrackingEvaluation:
     """Compare tracks with the truth: MOTA, MOTP, IDF1, HOTA, by class and over all classes.
 
