@@ -16,6 +16,7 @@ def match_costs(
 ) -> tuple[np.ndarray, np.ndarray]:  # Positions of the paired rows and of their columns
     "Pair rows with columns at the least sum of costs, where a row without a pair costs `limit`"
     possible = costs <= limit
+    # where neither side has another choice, the pair is certain, which leaves less to search
     single = (possible.sum(1) == 1)[:, None] & (possible.sum(0) == 1) & possible
     rows, columns = np.nonzero(single)
     rest_rows = np.flatnonzero(possible.any(1) & ~single.any(1))
@@ -23,6 +24,7 @@ def match_costs(
     if not len(rest_rows):
         return rows, columns
     block = np.ix_(rest_rows, rest_columns)
+    # an impossible pair costs as much as no pair, and is left out afterwards
     i, j = linear_assignment(np.minimum(costs[block], limit))
     paired = possible[block][i, j]
     return np.append(rows, rest_rows[i[paired]]), np.append(columns, rest_columns[j[paired]])

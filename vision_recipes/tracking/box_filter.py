@@ -48,6 +48,7 @@ class BoxFilter:
     def of(cls, boxes: np.ndarray) -> 'BoxFilter':  # (N, 4) XYXY
         "Boxes that were seen once: velocity 0, and not sure of it"
         position = measured(boxes)
+        # all numbers here are DeepSORT's; those of the ratio do not depend on the height
         var = _variance(position[:, 3], 2 * POSITION_STD, 1e-2)
         velocity_var = _variance(position[:, 3], 10 * VELOCITY_STD, 1e-5)
         return cls(position, np.zeros_like(position), var, np.zeros_like(position), velocity_var)
@@ -59,9 +60,10 @@ class BoxFilter:
         return np.concatenate([self.position[:, :2] - half, self.position[:, :2] + half], 1)
 
     def columns(self) -> tuple[np.ndarray, ...]:
+        "All five, in the order of the fields"
         return self.position, self.velocity, self.var, self.cov, self.velocity_var
 
-    def take(self, rows: np.ndarray) -> 'BoxFilter':
+    def take(self, rows: np.ndarray) -> 'BoxFilter':  # Positions, or (N,) bool
         return BoxFilter(*[column[rows] for column in self.columns()])
 
     def joined(self, other: 'BoxFilter') -> 'BoxFilter':
@@ -71,12 +73,16 @@ class BoxFilter:
 @patch
 def predict(
     self: BoxFilter,
-    rows: np.ndarray,  # Which boxes move
+    rows: np.ndarray,  # (n,) positions of the boxes that move
     frames: float,  # How many frames pass, 0 or more
 ):
-    "Move boxes by their velocity; each frame adds noise to positions and velocities"
+    """Move boxes by their velocity; each frame adds noise to positions and velocities.
+
+    The result is that of n single frames, whose sums are written as formulas; a part of a frame is allowed.
+    """
     n, height = frames, self.position[rows, 3]
     cov, velocity_var = self.cov[rows], self.velocity_var[rows]
+    # 1e-2 and 1e-5 are DeepSORT's, for the ratio
     noise, velocity_noise = _variance(height, POSITION_STD, 1e-2), _variance(height, VELOCITY_STD, 1e-5)
     self.position[rows] += n * self.velocity[rows]
     grown = 2 * n * cov + n * n * velocity_var + n * noise
@@ -88,9 +94,10 @@ def predict(
 @patch
 def gains(
     self: BoxFilter,
-    rows: np.ndarray,  # Which boxes
+    rows: np.ndarray,  # (n,) positions of boxes
 ) -> tuple[np.ndarray, np.ndarray]:  # (n, 4) of the position, 0 to 1, and of the velocity
     "How much of the difference between the found box and the prediction is taken over"
+    # the variance of a box of the detector; 1e-1 is DeepSORT's, for the ratio
     total = self.var[rows] + _variance(self.position[rows, 3], POSITION_STD, 1e-1)
     return self.var[rows] / total, self.cov[rows] / total
 
@@ -98,7 +105,7 @@ def gains(
 @patch
 def update(
     self: BoxFilter,
-    rows: np.ndarray,  # Which boxes were found
+    rows: np.ndarray,  # (n,) positions of the boxes that were found
     boxes: np.ndarray,  # (n, 4) XYXY, where
 ):
     "Correct predictions by the boxes that were found"

@@ -61,9 +61,10 @@ class Tracks:
         return cls(BoxFilter.of(boxes), np.zeros(n, np.int64), labels, np.zeros(n, bool), times, times, rows)
 
     def columns(self) -> list:
+        "All but the first, `boxes`, which is no array"
         return [getattr(self, f.name) for f in fields(self)[1:]]
 
-    def take(self, rows: np.ndarray) -> 'Tracks':
+    def take(self, rows: np.ndarray) -> 'Tracks':  # Positions, or (T,) bool
         return Tracks(self.boxes.take(rows), *[column[rows] for column in self.columns()])
 
     def joined(self, other: 'Tracks') -> 'Tracks':
@@ -154,6 +155,7 @@ def _frames_passed(
     before, self._time_s = self._time_s, None if time_s is None else checked_seconds(time_s)
     if time_s is None:
         return 1.0
+    # by floor, as the tracker of the page does, which has no `round` to the even number
     frames = 1.0 if before is None else math.floor((time_s - before) * self.frame_rate * 100 + 0.5) / 100
     if frames < 0 and not self._warned:
         self._warned = True
@@ -174,7 +176,7 @@ def _check_size(self: ByteTracker, size_wh: tuple[int, int]):
 def _associate(
     self: ByteTracker, found: _Found
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # Tracks and their boxes, (P,) each; boxes of high score left
-    "Pair tracks with boxes in three stages"
+    "Pair tracks with boxes in three stages; all are positions in `tracks` and in `found`"
     s, tracks = self.settings, self.tracks
     iou = iou_matrix(tracks.boxes.corners(), found.boxes)
     costs, fused = 1 - iou, 1 - iou * found.scores
@@ -223,14 +225,14 @@ def update(
 
 # %% ../../nbs/tracking/03_byte_track.ipynb #7e26d9bc
 @patch
-def _advance(self: ByteTracker, frames: float):
+def _advance(self: ByteTracker, frames: float):  # How many have passed, from `_frames_passed(...)`
     "Move the tracks to the time of this frame; after a long pause, lost ones are removed before any match"
     self._now += frames
-    unseen = self._now - self.tracks.last - 1
+    unseen = self._now - self.tracks.last - 1  # frames before this one
     self.tracks = self.tracks.take((self.tracks.ids == 0) | (unseen <= self._lost_frames))
     confirmed, lost = np.flatnonzero(self.tracks.ids > 0), self.tracks.lost
-    self.tracks.boxes.velocity[lost, 3] = 0
-    self.tracks.boxes.predict(confirmed, frames)
+    self.tracks.boxes.velocity[lost, 3] = 0  # of the height: a few boxes that shrink must not let it vanish
+    self.tracks.boxes.predict(confirmed, frames)  # an unconfirmed track has no velocity yet
 
 
 @patch(as_prop=True)
@@ -246,7 +248,7 @@ def _correct(
     rows: np.ndarray,  # (n,) positions of tracks
     columns: np.ndarray,  # (n,) positions in `found` of their boxes
 ):
-    "Give tracks their boxes; the others are lost, and removed after some time"
+    "Give tracks their boxes; the others are lost, and removed after some time: at once, if unconfirmed"
     tracks = self.tracks
     tracks.boxes.update(rows, found.boxes[columns])
     tracks.rows = np.full(len(tracks), -1)
@@ -270,7 +272,7 @@ def _start(
     new = Tracks.new(found.boxes[left], found.labels[left], found.rows[left], self._now)
     n_before = len(self.tracks)
     self.tracks = self.tracks.joined(new)
-    if self._begins:
+    if self._begins:  # in the first frame every track is confirmed at once
         self._give_ids(np.arange(n_before, len(self.tracks)))
 
 

@@ -65,7 +65,7 @@ class TrackCounter:
         "The ids of this frame with what is known of each, as the objects are ordered"
         _check_tracked(prediction)
         if prediction.size_wh != self._size_wh:
-            self._check_image(prediction.size_wh)
+            self._check_image(prediction.size_wh)  # of the line or the zone: whether it lies in the image
             self._size_wh = prediction.size_wh
         self.n_updates += 1
         if self.n_updates % FORGET_FRAMES == 0:
@@ -94,11 +94,11 @@ def _check_tracked(prediction: Prediction):
 
 
 def checked_points(what: str, points) -> np.ndarray:  # (n, 2) float64
-    "Points as an array, or an error; `what` is the name of the counter for it"
+    "Points as an array. Raises `VisionRecipesError` for what is none; `what` names the counter there"
     try:
         array = np.array(points, np.float64)
     except (TypeError, ValueError):
-        array = np.zeros(0)
+        array = np.zeros(0)  # has no two axes, so it is refused below
     if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
         raise VisionRecipesError(f'{what} needs points (x, y) in pixels, but got {brief(points)}.')
     return array
@@ -159,6 +159,7 @@ class LineCounter(TrackCounter):
         self.crossings: list[Crossing] = []
 
     def _check_image(self, size_wh: tuple[int, int]):
+        "Raise `VisionRecipesError` where the line has no part in the image"
         if not touches_image(self.start_xy, self.end_xy, size_wh):
             start, end = self.start_xy.tolist(), self.end_xy.tolist()
             raise VisionRecipesError(
@@ -192,7 +193,7 @@ def update(
         if abs(distance[i]) <= margin[i]:
             continue
         side = 1 if distance[i] > 0 else -1
-        if side == -member.side and 0 <= member.place <= 1:
+        if side == -member.side and 0 <= member.place <= 1:  # between the ends of the line
             direction = 'in' if side > 0 else 'out'
             new.append(Crossing(self.name, time_s, direction, track, member.label()))
         member.side = side
@@ -211,7 +212,7 @@ def _follow(
     before, member.xy = member.xy, (*xy.tolist(), float(distance))
     if before is None or (before[2] > 0) == (distance > 0):
         return
-    share = before[2] / (before[2] - distance)
+    share = before[2] / (before[2] - distance)  # of the way from the last anchor to this one
     x = before[0] + share * (xy[0] - before[0]) - self.start_xy[0]
     y = before[1] + share * (xy[1] - before[1]) - self.start_xy[1]
     (dx, dy) = self.end_xy - self.start_xy

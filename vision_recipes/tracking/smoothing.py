@@ -26,7 +26,7 @@ class SmoothSettings(Settings):
     forget_s: float = setting(1.0, 'a track that was not seen for so many seconds begins anew', 0, 3600)
 
 
-def _share(cutoff, seconds: float):  # Hz, numbers or arrays
+def _share(cutoff, seconds: float):  # Hz, a number or an array; 0 to 1, of the same shape
     "Which part of the new value a low-pass filter takes over: the alpha of the paper"
     tau = 1 / (2 * math.pi * cutoff)
     return 1 / (1 + tau / seconds)
@@ -67,7 +67,7 @@ def update(
     if prediction.keypoints is None:
         return prediction
     self._forget(time_s)
-    points = prediction.keypoints.astype(np.float64)
+    points = prediction.keypoints.astype(np.float64)  # (N, K, 3); x and y are copied below, to be kept
     diagonals = np.hypot(*(prediction.boxes[:, 2:] - prediction.boxes[:, :2]).T)
     for i, track in enumerate(prediction.track_ids.tolist()):
         points[i, :, :2] = self._smooth(track, points[i, :, :2].copy(), float(diagonals[i]), time_s)
@@ -88,11 +88,11 @@ def _smooth(
         return xy
     last_xy, last_speed, last_time = self._last[track]
     seconds = time_s - last_time
-    if seconds == 0:
+    if seconds == 0:  # the same frame again
         return last_xy
     share = _share(self.settings.speed_cutoff, seconds)
     speed = last_speed + share * ((xy - last_xy) / seconds - last_speed)  # pixels a second
-    size = max(diagonal, 1.0)
+    size = max(diagonal, 1.0)  # a box without area must not divide by 0
     cutoff = self.settings.min_cutoff + self.settings.beta * np.abs(speed) / size
     smooth = last_xy + _share(cutoff, seconds) * (xy - last_xy)
     self._last[track] = (smooth, speed, time_s)

@@ -72,8 +72,8 @@ def filter_steps(
         raise VisionRecipesError(
             f'boxes: must be (n, 4) of two frames or more, the first without NaN, but are {boxes.shape}.'
         )
-    one, state, rows = np.array([0]), BoxFilter.of(boxes[:1]), []
-    for box in boxes[1:, None]:
+    one, state, rows = np.array([0]), BoxFilter.of(boxes[:1]), []  # `one`: the position of the only box
+    for box in boxes[1:, None]:  # (1, 4)
         state.predict(one, 1)
         before = state.position[0].copy(), state.var[0] ** 0.5, state.gains(one)[0][0]
         seen = np.isfinite(box).all()

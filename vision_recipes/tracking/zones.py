@@ -31,10 +31,10 @@ class Visit:
 
     zone: str
     track_id: int
-    label: int  # class id, of most of its boxes until it was last seen inside
+    label: int  # class id, of most of its boxes until `leave_s`
     enter_s: float  # When it was first inside
-    leave_s: float  # When it was last inside
-    dwell_s: float  # Seconds inside; times that jump back count as 0
+    leave_s: float  # When it was first outside again; where it did not leave, when it was last inside
+    dwell_s: float  # Seconds from `enter_s` to `leave_s`; times that jump back count as 0
     began: str  # `entered`, or `appeared`: it was inside when it was first seen
     ended: str  # `left`; `inside`: seen in the last frame; `lost`: last seen inside, not in the last frame
 
@@ -43,7 +43,8 @@ def _inside(xy: np.ndarray, polygon: np.ndarray) -> np.ndarray:  # (N, 2) and (C
     "Which points are in a polygon: a ray from them to the right crosses its sides an odd number of times"
     (x1, y1), (x2, y2) = polygon.T, np.roll(polygon, -1, 0).T
     x, y = xy.T[..., None]  # (N, 1)
-    level = (y1 > y) != (y2 > y)
+    level = (y1 > y) != (y2 > y)  # (N, C) sides with an end above the point and one below it
+    # a side that runs along the ray divides by 0; it is not in `level`
     with np.errstate(divide='ignore', invalid='ignore'):
         crossing = x1 + (y - y1) / (y2 - y1) * (x2 - x1)
     return (level & (x < crossing)).sum(1) % 2 == 1
@@ -53,7 +54,7 @@ def _border_distance(xy: np.ndarray, polygon: np.ndarray) -> np.ndarray:  # (N,)
     "How far points are from the nearest side of a polygon"
     side = np.roll(polygon, -1, 0) - polygon  # (C, 2)
     offset = xy[:, None] - polygon  # (N, C, 2)
-    squared = np.maximum((side * side).sum(-1), 1e-12)
+    squared = np.maximum((side * side).sum(-1), 1e-12)  # a corner that is given twice must not divide by 0
     along = ((offset * side).sum(-1) / squared).clip(0, 1)
     return np.linalg.norm(offset - along[..., None] * side, axis=-1).min(1)
 
@@ -85,8 +86,10 @@ class ZoneCounter(TrackCounter):
         self.open: dict[int, Visit] = {}  # by id
 
     def _check_image(self, size_wh: tuple[int, int]):
+        "Raise `VisionRecipesError` where the zone has no part in the image"
         ends = np.roll(self.polygon, -1, 0)
         crossed = any(touches_image(start, end, size_wh) for start, end in zip(self.polygon, ends))
+        # where no side crosses the image, it is wholly inside the zone or wholly outside: one corner tells
         if not crossed and not _inside(np.zeros((1, 2)), self.polygon)[0]:
             w, h = size_wh
             raise VisionRecipesError(f'Zone {self.name!r} lies outside the image of {w} x {h} pixels.')
@@ -113,7 +116,10 @@ def update(
 
 @patch
 def _step(self: ZoneCounter, track: int, member: CountedTrack, side: int, time_s: float):
-    "One id in one frame: it enters, stays, leaves, or is elsewhere"
+    """One id in one frame: it enters, stays, leaves, or is elsewhere.
+
+    `side` is 1 inside, -1 outside, 0 where it was never clear.
+    """
     before, member.side = member.side, side
     if side > 0 and track not in self.open:
         began = 'entered' if before < 0 else 'appeared'
@@ -130,7 +136,7 @@ def _step(self: ZoneCounter, track: int, member: CountedTrack, side: int, time_s
 @patch
 def _forget(self: ZoneCounter):
     "Drop the ids that were not seen for long; those that were inside are lost"
-    TrackCounter._forget(self)
+    TrackCounter._forget(self)  # `super()` works in the body of a class only
     for track in [t for t in self.open if t not in self.members]:
         self.open[track].ended = 'lost'
         self.visits.append(self.open.pop(track))
