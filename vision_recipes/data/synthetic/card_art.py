@@ -122,7 +122,7 @@ def _photo(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixe
     img = Image.new('RGB', (x1 - x0, y1 - y0), random_color(rng, (0.03, 0.3), (0.7, 0.95)))
     person = make_person(int(rng.integers(10_000)))
     mouth = (img.width * rng.uniform(0.46, 0.54), img.height * rng.uniform(0.5, 0.56))
-    quarter_head = min(img.width / 4.4, img.height / 6.2)
+    quarter_head = min(img.width / 4.4, img.height / 6.2)  # so that the head fills the portrait
     paint_body(ImageDraw.Draw(img), person, mouth, quarter_head)
     art.paste(img, (x0, y0))
 
@@ -305,7 +305,7 @@ def _blend(
     return a + share[..., None] * (b - a)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #f4c31cf0
-def _wood(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
+def _wood(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
     "Planks with a grain"
     n_planks = int(rng.integers(3, 8))
     plank = np.arange(TILE) * n_planks // TILE  # of each row
@@ -314,19 +314,19 @@ def _wood(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 2
     return _blend(0.4 + tone + 0.25 * _noise(rng, (6, 90)) + 0.12 * _noise(rng, (30, 160)), colours)
 
 
-def _cloth(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
+def _cloth(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
     "Woven, with folds"
     weave = (np.add.outer(np.arange(TILE), np.arange(TILE)) // 2 % 2 - 0.5).astype(np.float32)
     return _blend(0.25 + 0.12 * weave + 0.16 * _noise(rng, (160, 160)) + 0.2 * _noise(rng, (4, 7)), colours)
 
 
-def _checks(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
+def _checks(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
     "A chequered table cloth"
     stripe = (np.arange(TILE) * int(rng.integers(4, 10)) // TILE % 2).astype(np.float32)
     return _blend(0.45 * (stripe[:, None] + stripe[None]) + 0.06 * _noise(rng, (160, 160)), colours)
 
 
-def _stone(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
+def _stone(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
     "Specks of all sizes"
     return _blend(
         0.4 + 0.25 * _noise(rng, (5, 5)) + 0.2 * _noise(rng, (24, 24)) + 0.22 * _noise(rng, (140, 140)),
@@ -334,7 +334,7 @@ def _stone(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 
     )
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #307f13d7
-def _tiles(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
+def _tiles(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
     "Square tiles with joints"
     n = int(rng.integers(2, 5))  # tiles in a row
     tile = np.arange(TILE) * n // TILE  # of each row and column of pixels
@@ -344,7 +344,7 @@ def _tiles(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 
     return _blend(np.where(is_joint[:, None] | is_joint[None], 1.1, share), colours)
 
 
-def _desk(rng, colours) -> np.ndarray:  # A tile (TILE, TILE, 3) float32, 0 to 255
+def _desk(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
     "A plain table"
     return _blend(0.3 + 0.1 * _noise(rng, (3, 3)) + 0.03 * _noise(rng, (200, 200)), colours)
 
@@ -394,6 +394,7 @@ def make_place(
     else:
         second = random_color(rng, (0.1, 0.5), (0.3, 0.9))
     things = rng.choice(tuple(THINGS), 4, replace=False)
+    # `toned` by 1 only rounds
     return Place(ground, (toned(first, 1.0), second), tuple(str(thing) for thing in things), number)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #0de0cf7f

@@ -276,7 +276,7 @@ def _place_cards(
     held: bool,  # The cards are held in a hand, so they lie on top of one another
     size_wh: tuple[int, int],  # Of the image, pixels
     rng: np.random.Generator,
-) -> list[_Card]:  # From the lowest to the highest; fewer than `n` where no place is found
+) -> list[_Card]:  # From the lowest to the highest; fewer than `n` where no place is found, hardly ever none
     "Cards at random places where enough of each stays visible; each further attempt is smaller"
     cards, focus = [], rng.uniform(1.3, 2.2) * max(size_wh)
     tilt = np.clip(rng.normal(0, 0.28, 2), -0.5, 0.5)
@@ -326,7 +326,7 @@ def _thumb_on(
     points = np.stack([grip - outwards * 0.14 * u, grip + outwards * length])
     # at the tip and at the other end; a finger that reaches in becomes an arm
     radii = u * np.array([0.105, 0.15]) * rng.uniform(0.85, 1.1) + (0, 0 if held else 0.12 * length)
-    return Thumb(points, radii, toned(skin, 1.0))
+    return Thumb(points, radii, toned(skin, 1.0))  # by 1: only rounded
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #d40b65e2
 def _paint_shadow(
@@ -594,7 +594,7 @@ def make_card_samples(
 ) -> Path:  # `root`
     """Draw a LabelMe folder of ID cards: `<place>_<number>.jpg` and `.json`, such as `place07_0012.jpg`.
 
-    Raises `VisionRecipesError` where `root` holds something.
+    Raises `VisionRecipesError` for what cannot be drawn, and where `root` holds something.
     """
 
     def draw(place, k):

@@ -168,7 +168,7 @@ def _first(self: Clip, i: int) -> int:
 @patch(as_prop=True)
 def _latest_stops(self: Clip) -> np.ndarray:
     "For each object the latest end of all objects up to it"
-    if 'stops' not in self.__dict__:
+    if 'stops' not in self.__dict__:  # there, because the dataclass is frozen
         self.__dict__['stops'] = np.maximum.accumulate([o.stop for o in self.objects])
     return self.__dict__['stops']
 
@@ -187,6 +187,8 @@ def frame(
         for o, xy in zip(present, corners.tolist()):
             paste_sprite(image, o.sprite, xy, below)
     pixels = np.array(image)
+    # 11: other random numbers than those of the clip (10). Another part of the noise in each frame; in uint8
+    # its negative numbers are wrapped around 0, and so is the sum
     x, y = np.random.default_rng((11, i)).integers(0, 64, 2)
     pixels += self.noise[y : y + pixels.shape[0], x : x + pixels.shape[1]]
     return pixels
@@ -243,7 +245,7 @@ _BORDER = 16  # Pixels around a frame that a shaking camera may show
 
 
 def _levels(contrast: float) -> list[int]:  # 256 new values
-    "What each value of a channel becomes: pressed towards grey, within 16 to 239"
+    "What each value of a channel becomes: pressed towards grey, within 16 to 239, so that noise of 16 fits"
     return [round(min(239, max(16, 127.5 + contrast * (value - 127.5)))) for value in range(256)]
 
 
@@ -253,8 +255,8 @@ def _with_contrast(image: Image.Image, contrast: float) -> Image.Image:  # RGB o
     return image.point(levels * 3 + list(range(256)) * (image.mode == 'RGBA'))
 
 
-def _room(size_wh: tuple[int, int], contrast: float, person: int, rng) -> np.ndarray:
-    "A room out of focus, larger than a frame by its border"
+def _room(size_wh: tuple[int, int], contrast: float, person: int, rng) -> np.ndarray:  # (h, w, 3) uint8
+    "The room of `make_person(person)` out of focus, on each side larger than a frame by `_BORDER`"
     size = tuple(side + 2 * _BORDER for side in size_wh)
     room = paint_room(make_person(person), size, rng)
     room = room.filter(ImageFilter.BoxBlur(max(room.size) / 128)).resize(size, Image.Resampling.BILINEAR)
@@ -271,6 +273,7 @@ def _belt(size_wh: tuple[int, int], rng: np.random.Generator) -> np.ndarray:  # 
     "A belt of dark rubber between two rails; shown from another x in each frame, as far as a period"
     w, h = size_wh
     tile = np.clip(GROUNDS['stone'](rng, ((58, 62, 66), (84, 88, 92))), 0, 255).astype(np.uint8)
+    # followed by its mirror images, so that no seam is seen
     tile = np.concatenate([tile, tile[:, ::-1]], 1)
     tile = np.concatenate([tile, tile[::-1]], 0)
     rows, columns = np.arange(h) % tile.shape[0], np.arange(w + tile.shape[1]) % tile.shape[1]
@@ -315,7 +318,7 @@ def _easy_roles(round_: int) -> list[Role]:
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #08fa8030
 def _hard_roles(round_: int) -> list[Role]:
-    "The hard clip: crossings, long occlusions, turns, small hands"
+    "The hard clip: crossings, long occlusions, turns, small hands; the same in every round"
     palm = (0, -0.3, 0.5), (2.4, 0.45, 0.5), (4.6, 0.45, 0.5), (7.4, -0.3, 0.55)
     fist = (0.6, 1 + _OUT, 0.56), (2.8, 0.45, 0.56), (4.8, 0.45, 0.56), (6.8, 1 + _OUT, 0.56)
     right = (4.4, -_OUT, 0.76), (9.6, 1 + _OUT, 0.74)
@@ -337,6 +340,7 @@ def _card_roles(round_: int, rng: np.random.Generator) -> list[Role]:
     roles = []
     for lane in (0.32, 0.68):
         start, y = rng.uniform(0, 0.35), lane + rng.uniform(-0.03, 0.03)
+        # from 0.2 before the frame to 0.2 behind it, as fast as the belt
         roles.append(Role('id_card', 0.3, ((start, -0.2, y), (start + 1.4 / _PACE, 1.2, y))))
     return roles
 
@@ -351,7 +355,7 @@ HAND_CLASSES = tuple(sorted((*DETECTION_GESTURES, 'no_gesture')))
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #71631de1
 class _Studio:
-    "Makes the objects of a clip, and keeps their sprites"
+    "Makes the objects of a clip, and keeps their sprites; arguments as for `make_clip` and `_with_contrast`"
 
     def __init__(self, kind: str, size_wh: tuple[int, int], seed: int, contrast: float, people: Sequence):
         self.kind, self.size_wh, self.seed, self.contrast = kind, size_wh, seed, contrast
@@ -361,6 +365,7 @@ class _Studio:
     def roles(self, round_: int) -> list[Role]:
         "What happens in a round"
         if self.kind == 'conveyor':
+            # 12: other random numbers than those of the clip (10)
             return _card_roles(round_, np.random.default_rng((12, self.seed, round_)))
         return _hard_roles(round_) if self.kind == 'hands-hard' else _easy_roles(round_)
 
@@ -368,6 +373,7 @@ class _Studio:
         "What plays role `k` of a round"
         key = role.name, round_ % _POOL, k
         if key not in self.sprites:
+            # 13: other random numbers than those of the clip (10) and its rounds (12)
             self.sprites[key] = self._draw(role, (13, self.seed, *key[1:]))
         return self.sprites[key]
 
@@ -412,7 +418,7 @@ def objects(
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #9562fd78
 def _shake(n_frames: int, frame_rate: float, rng: np.random.Generator) -> np.ndarray:  # (n_frames, 2) int64
-    "How far a hand-held camera has moved in each frame, pixels"
+    "How far a hand-held camera has moved in each frame: at most 14 pixels, less than `_BORDER`"
     seconds = np.arange(n_frames)[:, None] / frame_rate
     offset = rng.uniform(-1.5, 1.5, (n_frames, 2))
     for hertz, pixels in ((0.7, 6), (1.9, 4), (4.3, 2)):
@@ -421,12 +427,13 @@ def _shake(n_frames: int, frame_rate: float, rng: np.random.Generator) -> np.nda
 
 
 def _backdrop(kind, size_wh, n_frames, frame_rate, contrast, camera, rng) -> _Backdrop:
-    "The background of a clip; arguments as in `make_clip`"
+    "The background of a clip; arguments as for `make_clip` and `_with_contrast`, `camera` as in `Clip`"
     if kind != 'conveyor':
         return _Backdrop(_room(size_wh, contrast, int(rng.integers(24)), rng), size_wh, camera + _BORDER)
     belt = _belt(size_wh, rng)
     period = belt.shape[1] - size_wh[0]
-    moved = np.arange(n_frames) / frame_rate * _PACE * size_wh[0]
+    moved = np.arange(n_frames) / frame_rate * _PACE * size_wh[0]  # pixels
+    # the window goes to the left, so that the belt goes to the right; after a period it looks the same
     x = (-np.round(moved).astype(np.int64)) % period
     return _Backdrop(belt, size_wh, np.stack([x, np.zeros_like(x)], 1))
 
@@ -451,6 +458,7 @@ def make_clip(
     _check_clip(seed, n_frames, size_wh, frame_rate, people)
     size_wh = tuple(size_wh)
     w, h = size_wh
+    # 10: other random numbers than those of the samples of hands, cards and faces
     rng = np.random.default_rng((10, seed, CLIP_KINDS.index(kind)))
     contrast = _CONTRASTS.get(kind, 0.87)
     class_names = ('id_card',) if kind == 'conveyor' else HAND_CLASSES
@@ -459,7 +467,7 @@ def make_clip(
     if kind == 'shaking':
         camera = _shake(n_frames, frame_rate, rng)
     backdrop = _backdrop(kind, size_wh, n_frames, frame_rate, contrast, camera, rng)
-    lines = (ClipLine('middle', (w / 2, h), (w / 2, 0)),)
+    lines = (ClipLine('middle', (w / 2, h), (w / 2, 0)),)  # upwards, so that `in` is to the right
     zones = (ClipZone('right', ((0.6 * w, 0), (0.95 * w, 0), (0.95 * w, h), (0.6 * w, h))),)
     noise = _noise(size_wh, rng)
     return Clip(
@@ -484,7 +492,10 @@ def write_clip(
     folder: str | Path,  # New or empty
     quality: int = 92,  # Of the JPEG files, 1 to 100
 ) -> Path:  # `folder`
-    "Write frames and truth. Raises `VisionRecipesError` where the folder holds something"
+    """Write the frames, `000001.jpg` and on, and the truth.
+
+    Raises `VisionRecipesError` where the folder holds something.
+    """
     with new_folder(folder) as tmp:
         for i, pixels in enumerate(progress(clip.frames(), 'Drawing', total=len(clip), unit='frame'), 1):
             Image.fromarray(pixels).save(tmp / f'{i:06d}.jpg', quality=quality)
@@ -553,6 +564,7 @@ def make_clip_samples(
 def _clip_to_learn(number: int, size_wh: tuple[int, int], seed: int) -> tuple[Clip, np.ndarray]:
     "A clip of other people than those of `make_clip`, and the numbers of its frames, (8,)"
     kind = _LEARNT_KINDS[number % len(_LEARNT_KINDS)]
+    # 14: other random numbers than those of `make_clip` (10 to 13)
     rng = np.random.default_rng((14, seed, number))
     w, h = size_wh
     clip = make_clip(kind, int(rng.integers(1 << 31)), size_wh=(2 * w, 2 * h), people=range(100, 200))

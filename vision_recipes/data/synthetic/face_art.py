@@ -82,6 +82,7 @@ def make_face(
     rng = np.random.default_rng((6, seed, number))
 
     def choose(*choices):
+        "One of them at random; what stands twice is chosen twice as often"
         return str(choices[rng.integers(len(choices))])
 
     bearded = rng.random() < 0.35
@@ -195,7 +196,7 @@ class Mood:
     "What is different in every image of a person"
 
     smile: float  # -1 to 1
-    gape: float  # How far the mouth is open, 0 to 1
+    gape: float  # How far the mouth is open, from 0 (shut); seldom above 1
     lids: float  # How far the eyes are open, 0 to 1
     look: float  # Where the eyes look, -1 to 1
     shades: bool  # Dark glasses
@@ -212,7 +213,7 @@ def make_mood(face: Face, rng: np.random.Generator) -> Mood:
     return Mood(
         smile=float(rng.uniform(-0.5, 1)),
         gape=float(max(0, rng.normal(-0.1, 0.4))),
-        lids=float(rng.uniform(0.55, 1)) * (rng.random() > 0.04),
+        lids=float(rng.uniform(0.55, 1)) * (rng.random() > 0.04),  # 4 of 100 have their eyes shut
         look=float(rng.uniform(-1, 1)),
         shades=shades,
         mask=mask,
@@ -579,7 +580,7 @@ def paint_face(
             _paint_ear(d, head, side, inks)
     for k, side in ((0, 1), (2, -1)):  # left and right eye in `FACE_POINTS`
         _paint_eye(d, face, head, side, mood, inks)
-        if head.seen(side * _EYE_LONGITUDE, 68):
+        if head.seen(side * _EYE_LONGITUDE, 68):  # else `_paint_eye(...)` paints none
             seen.keep((key, k), points[k], r)
     if face.beard:
         _paint_beard(d, face, head)

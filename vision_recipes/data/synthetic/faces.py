@@ -168,12 +168,13 @@ def make_face_samples(
 ) -> Path:  # `root`
     """Draw a LabelMe folder of faces: `<person>_<number>.jpg` and `.json`, such as `person03_0012.jpg`.
 
-    Raises `VisionRecipesError` where `root` holds something.
+    Raises `VisionRecipesError` for what cannot be drawn, and where `root` holds something.
     """
 
     def draw(person, k):
         # 7: other random numbers than those of other samples
         rng = np.random.default_rng((7, seed, person, k))
+        # numbers from 10,000 on: nobody of a set of fewer people
         strangers = rng.integers(10_000, 20_000, int(rng.choice(3, p=(0.5, 0.3, 0.2))))
         faces = [make_face(int(number), seed) for number in (person, *strangers)]
         scene = draw_faces(faces, random_size(rng, long_sides), rng)

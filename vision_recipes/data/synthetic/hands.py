@@ -109,7 +109,7 @@ def make_person(
         lengths=tuple(rng.uniform(0.9, 1.1, 5).tolist()),
         width=float(rng.uniform(0.9, 1.1)),
         cuff=float(rng.uniform(0.1, 0.8)),
-        room=tuple(_ROOMS)[(number * 2 + seed) % len(_ROOMS)],
+        room=tuple(_ROOMS)[(number * 2 + seed) % len(_ROOMS)],  # consecutive people have different ones
         colours=tuple(random_color(rng, (0.08, 0.55), value) for value in values),
     )
 
@@ -210,6 +210,7 @@ def _thumb(pose: Pose, person: Person, rng: np.random.Generator) -> _Stroke:
     "The thumb; folded or across it lies above the palm"
     points, radii = map(np.array, _THUMBS[pose.thumb])
     above = pose.thumb in ('across', 'folded')
+    # summed, because a joint that moves takes those after it along
     points = points + np.cumsum(rng.normal(0, 0.012, points.shape), 0)
     touches_hand = above or pose.thumb == 'ring'  # then its tip must stay where it is
     length = 1 if touches_hand else person.lengths[0]
@@ -278,7 +279,7 @@ def toned(
     factor: float,  # Below 1 darker, above 1 lighter
     towards: float = 0,  # 0 to 1: the share of white that is mixed in
 ) -> tuple[int, int, int]:
-    "A colour made darker or lighter"
+    "A colour made darker or lighter, in whole numbers"
     mixed = [channel * factor * (1 - towards) + 255 * towards for channel in colour]
     return tuple(int(min(255, max(0, channel))) for channel in mixed)
 
@@ -312,7 +313,7 @@ def skin_inks(
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #7cdc0239
 def draw_disc(d: ImageDraw.ImageDraw, xy: Sequence[float], r: float, fill):
-    "Paint a disc of radius `r` around `xy`, both in pixels"
+    "Paint a disc of radius `r` around `xy`, both in pixels, in the colour `fill`"
     d.ellipse((xy[0] - r, xy[1] - r, xy[0] + r, xy[1] + r), fill=fill)
 
 
@@ -521,6 +522,7 @@ def _window(d, size, rng, colours):
 def _foliage(d, size, rng, colours):
     "Discs of many sizes: leaves, a crowd, lights; `size` in pixels, `colours` as in `Person`"
     for x, y, r, tone in rng.random((40, 4)).tolist():
+        # one random number, `tone`, gives both colour and brightness
         ink = toned(colours[1 + int(tone * 2)], 0.6 + 0.7 * (tone * 7 % 1))
         draw_disc(d, (x * size[0], y * size[1]), (0.02 + 0.1 * r * r) * max(size), ink)
 
@@ -604,7 +606,7 @@ def turned_hand(
 ) -> _Hand:
     "A hand in image axes (y down), its palm of length 1, tilted a little"
     pose = POSES[name]
-    spread = 4 if name == 'mute' else 7.5
+    spread = 4 if name == 'mute' else 7.5  # standard deviation of the tilt, degrees
     tilt, turn = np.radians([np.clip(rng.normal(0, spread), -24, 24), pose.turn])
     mirror = np.diag([-1.0 if left != pose.back else 1.0, 1.0])  # a left hand's back looks like a right palm
     y_down = np.diag([1.0, -1.0])
@@ -632,7 +634,9 @@ def _place_hand(
         share = rng.uniform(0.1, 0.9, 2)
         if name == 'mute':
             share[1] = rng.uniform(0.8, 1.0)  # leaves room for the face
+        # 15 of 100 hands may reach over the edge, by at most 6 % of their size
         over_edge = wh * scale * rng.uniform(-0.06, 0.06, 2) * (rng.random() < 0.15)
+        # a hand larger than the image is in the middle
         corner = free * np.where(free > 0, share, 0.5) + over_edge
         placed = hand.moved(np.eye(2) * scale, corner - box[:2] * scale, scale)
         x1, y1, x2, y2 = placed.extent() + (-3, -3, 3, 3)  # pixels are round numbers
@@ -663,7 +667,8 @@ class _PlacedHand:
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #f5721c17
 def draw_scene(
-    hands: Sequence[tuple[str, Person]],  # Gesture and owner of each hand; the first owner's room is shown
+    # Gesture and owner of each hand, of one at least; the first owner's room is shown
+    hands: Sequence[tuple[str, Person]],
     size_wh: tuple[int, int],  # Pixels
     rng: np.random.Generator,
     span: tuple[float, float] = (0.78, 1.0),  # Size of a hand as a fraction of the shorter side, from and to
@@ -705,6 +710,7 @@ def _paint_scene(
     "Room, body, arms, hands, in this order"
     first, has_mute = placed[0], 'mute' in [p.name for p in placed]
     room = paint_room(first.person, [side // 2 for side in size_wh], rng)
+    # whether the first owner is seen, on which side of the hand, and how far above it
     show, side, height = rng.random() < 0.25, rng.choice((-1, 1)), rng.uniform(-0.2, 1.0)
     box, u = first.hand.extent(), 0.5 * first.hand.scale
     if show and not has_mute:  # in the room, so out of focus; a room is a quarter of the canvas
@@ -731,7 +737,10 @@ def draw_gesture(
     seed: int | Sequence[int] = 0,  # Not negative
     # Returns an RGB image, and the box around the whole hand without its arm: (4,) float32 XYXY in pixels
 ) -> tuple[Image.Image, np.ndarray]:
-    "Draw an image of one hand that makes a gesture: always the same for the same arguments"
+    """Draw an image of one hand that makes a gesture: always the same for the same arguments.
+
+    Raises `VisionRecipesError` as `draw_scene` does.
+    """
     person = person if isinstance(person, Person) else make_person(person)
     scene = draw_scene([(name, person)], size_wh, np.random.default_rng(seed))
     return scene.image, scene.boxes[0]
@@ -779,7 +788,8 @@ def make_classification_samples(
 ) -> Path:  # `root`
     """Draw an image folder: `<class>/<person>_<number>.jpg`, such as `palm/user03_0007.jpg`.
 
-    The expression `(user\\d+)` finds the person.
+    The expression `(user\\d+)` finds the person. Raises `VisionRecipesError` for what cannot be drawn, and
+    where `root` holds something.
     """
     plan = _checked_plan(n, classes, people, seed)
     with new_folder(root) as tmp:
@@ -805,6 +815,7 @@ def _random_hands(
 ) -> list[tuple[str, Person]]:  # As for `draw_scene`
     "One to three hands; the first makes the gesture `name`, the third belongs to somebody else"
     n = int(rng.choice(3, p=(0.4, 0.45, 0.15))) + 1
+    # the third has a number from 1000 on: nobody of a set of fewer people
     owners = [person, person, make_person(int(rng.integers(1000, 2000)))]
     others = [
         'no_gesture' if rng.random() < 0.5 else classes[int(rng.integers(len(classes)))] for _ in range(n - 1)
@@ -840,7 +851,7 @@ def make_detection_samples(
     seed: int = 0,
 ) -> Path:  # `root`
     """Draw a set in HaGRID's layout: `ann_train_val/<class>.json` and `train_val_<class>/<uuid>.jpg`, one to
-    three hands an image"""
+    three hands an image. Raises `VisionRecipesError` as `make_classification_samples` does"""
     plan = _checked_plan(n, classes, people, seed)
     entries = {name: {} for name in classes}  # gesture: stem of an image: its entry
     with new_folder(root) as tmp:

@@ -61,7 +61,7 @@ def _sprite(
     return Sprite(Layer(image, (0, 0)), below, mask, box.astype(np.float32))
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #a669d92c
-def _arm_direction(hand, bend: float = 0) -> np.ndarray:  # (2,) unit vector
+def _arm_direction(hand, bend: float = 0) -> np.ndarray:  # Of a hand as from `turned_hand`: (2,) unit vector
     "Where the arm lies: from the knuckles to the wrist, turned by `bend` degrees as `paint_arm` does"
     x, y = (hand.palm[0] + hand.palm[-1]) / 2 - hand.palm[len(hand.palm) // 2]
     c, s = np.cos(np.radians(bend)), np.sin(np.radians(bend))
@@ -85,7 +85,7 @@ def _placed_hand(
     extent = hand.extent()
     low = np.minimum(extent[:2], (ends - width).min(0))
     high = np.maximum(extent[2:], (ends + width).max(0))
-    size = tuple((np.ceil(high - low) + 2).astype(int).tolist())
+    size = tuple((np.ceil(high - low) + 2).astype(int).tolist())  # with a pixel around
     return hand.moved(np.eye(2), 1 - low, 1), size, bend
 
 
@@ -109,8 +109,9 @@ def hand_sprite(
     owner = make_person(person)
     left = bool(np.random.default_rng(seed).random() < 0.5)
     for is_left in (left, not left):
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)  # anew, so that the other hand is tilted alike
         hand, size, bend = _placed_hand(name, owner, 2 * span, 2 * reach, is_left, rng)
+        # 0.3: up to 17 degrees from the vertical
         if _arm_direction(hand)[0] * away_from <= 0.3:
             break
     images = Image.new('RGBA', size), Image.new('RGBA', size)
@@ -145,7 +146,7 @@ def card_sprite(
     face = paint_card_face(design, side, rng).convert('RGBA')
     short = round(side * RATIO)
     face.putalpha(card_alpha((short, side) if design in UPRIGHT else (side, short)))
-    canvas = Image.new('RGBA', (round(1.4 * side),) * 2)
+    canvas = Image.new('RGBA', (round(1.4 * side),) * 2)  # holds the card at any angle, and its shadow
     face = face.rotate(angle, Image.Resampling.BICUBIC, expand=True)
     canvas.paste(face, tuple((a - b) // 2 for a, b in zip(canvas.size, face.size)))
     return _sprite(canvas, _shadow(canvas, side // 40))
