@@ -23,7 +23,7 @@ def equal_count_threshold(
 ) -> float:
     """The threshold at which the second model shows as many objects as the first.
 
-    `threshold` itself where it does so already, or where the first shows nothing.
+    `threshold` itself where it does so already, where the first shows nothing, or the second finds nothing.
     """
     n_shown = int((before >= threshold).sum())
     if not n_shown or not len(after) or (after >= threshold).sum() == n_shown:

@@ -61,7 +61,10 @@ def _point_suspect(m: Matches, pairs: _PointPairs, i: int, kind: str, share: flo
 
 
 def _far_points(m: Matches, pairs: _PointPairs, names: Sequence[str]) -> list[Suspect]:
-    "Objects with a point that is unusually far from where the model puts it: the worst point of each"
+    """Objects with a point that is unusually far from where the model puts it: the worst point of each.
+
+    `names` are those of the K points.
+    """
     distance = np.linalg.norm(pairs.found - pairs.truth[..., :2], axis=-1)  # (n, K) pixels
     usual = _USUAL_TIMES * pairs.median * pairs.size[:, None]  # (n, K) pixels
     excess = 1 - usual / np.maximum(distance, 1e-9)
@@ -81,7 +84,7 @@ def _far_points(m: Matches, pairs: _PointPairs, names: Sequence[str]) -> list[Su
 def _swapped_pairs(
     m: Matches,
     pairs: _PointPairs,
-    names: Sequence[str],
+    names: Sequence[str],  # Of the K points
     mirror: Sequence[tuple[int, int]],  # Positions of the points that change places in a mirror
 ) -> list[Suspect]:
     "Objects where two points of a mirror pair lie each at the other's predicted place"

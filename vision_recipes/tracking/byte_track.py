@@ -56,7 +56,7 @@ class Tracks:
 
     @classmethod
     def new(cls, boxes: np.ndarray, labels: np.ndarray, rows: np.ndarray, now: float) -> 'Tracks':
-        "A track for each box (N, 4), without ids"
+        "A track for each box (N, 4) XYXY, without ids; `now` is in frames, the others as the fields"
         times, n = np.full(len(rows), float(now)), len(rows)
         return cls(BoxFilter.of(boxes), np.zeros(n, np.int64), labels, np.zeros(n, bool), times, times, rows)
 

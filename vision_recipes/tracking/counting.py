@@ -79,7 +79,7 @@ class TrackCounter:
         return found
 
     def _forget(self):
-        "Drop the ids that were not seen for long"
+        "Drop the ids that were not seen for `FORGET_FRAMES` frames; looked for once in as many"
         oldest = self.n_updates - FORGET_FRAMES
         self.members = {track: m for track, m in self.members.items() if m.seen > oldest}
 

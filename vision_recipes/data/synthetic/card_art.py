@@ -78,7 +78,7 @@ _LAST_NAMES = tuple(
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #3b8b9640
 @lru_cache(maxsize=64)
-def _font(size: int):  # Pixels
+def _font(size: int) -> ImageFont.FreeTypeFont:  # Pixels
     "Pillow's own font"
     return ImageFont.load_default(size)
 
@@ -104,7 +104,7 @@ class _Inks:
     text: tuple[int, int, int] = (38, 40, 46)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #95ea3d17
-def _header(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+def _header(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator):  # `box`: XYXY, pixels
     "The name of the issuer, often on a strip of colour"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     filled = rng.random() < 0.7
@@ -116,7 +116,7 @@ def _header(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pix
     _draw_text(d, xy, name, size, (250, 250, 248) if filled else inks.main)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #e96bd597
-def _photo(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+def _photo(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator):  # `box`: XYXY, pixels
     "A portrait before a plain wall"
     x0, y0, x1, y1 = (round(side) for side in box)
     img = Image.new('RGB', (x1 - x0, y1 - y0), random_color(rng, (0.03, 0.3), (0.7, 0.95)))
@@ -127,11 +127,11 @@ def _photo(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixe
     art.paste(img, (x0, y0))
 
 
-def _text(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+def _text(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator):  # `box`: XYXY, pixels
     "Two to four lines with a name, a date and the like, each below a small caption"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
 
-    def date():
+    def date() -> str:
         return f'{rng.integers(1, 29):02d}-{rng.integers(1, 13):02d}-{rng.integers(1960, 2040)}'
 
     lines = [
@@ -152,17 +152,17 @@ def _text(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixel
         _draw_text(d, (x0, y0 + (i + 0.36) * step), value, size, inks.text)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #a79e1e72
-def _number(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+def _number(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator):  # `box`: XYXY, pixels
     "A number of five digits"
     _draw_text(ImageDraw.Draw(art), box[:2], str(rng.integers(10_000, 99_999)), box[3] - box[1], inks.text)
 
 
-def _band(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+def _band(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator):  # `box`: XYXY, pixels
     "A strip of colour"
     ImageDraw.Draw(art).rectangle(box, fill=inks.accent)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #309ac1e4
-def _bars(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+def _bars(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator):  # `box`: XYXY, pixels
     "A barcode"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     d.rectangle(box, fill=(250, 250, 250))
@@ -172,7 +172,7 @@ def _bars(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixel
             d.rectangle((left, y0, max(left, right - 1), y1), fill=(24, 24, 26))
 
 
-def _code(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+def _code(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator):  # `box`: XYXY, pixels
     "A square code of 11 by 11 cells"
     side = max(8, round(min(box[2] - box[0], box[3] - box[1])))
     cells = (rng.random((11, 11)) < 0.5).astype(np.uint8) * 225 + 20  # 20 is dark, 245 light
@@ -180,7 +180,7 @@ def _code(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixel
     art.paste(code, (round(box[0]), round(box[1])))
 
 
-def _chip(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+def _chip(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator):  # `box`: XYXY, pixels
     "A golden chip, divided into nine contacts"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     d.rounded_rectangle(box, radius=0.15 * (x1 - x0), fill=(214, 176, 84), outline=(140, 108, 40))
@@ -189,7 +189,7 @@ def _chip(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixel
         d.line((x0 + t * (x1 - x0), y0, x0 + t * (x1 - x0), y1), fill=(140, 108, 40))
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #f6903101
-def _crest(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+def _crest(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator):  # `box`: XYXY, pixels
     "A round seal with a letter"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     r, middle = min(x1 - x0, y1 - y0) / 2, ((x0 + x1) / 2, (y0 + y1) / 2)
@@ -199,7 +199,7 @@ def _crest(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixe
     _draw_text(d, xy, 'UVCLM'[rng.integers(5)], 1.2 * r, inks.main)
 
 
-def _waves(art: Image.Image, box: tuple, inks: _Inks, rng):  # `box`: XYXY, pixels
+def _waves(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator):  # `box`: XYXY, pixels
     "Eight fine wavy lines over the whole card, as on money; `box` is not used"
     d, x = ImageDraw.Draw(art), np.linspace(0, art.width, 24)
     ink, phase, amplitude = toned(inks.paper, 0.9), rng.uniform(0, 6), art.height * rng.uniform(0.03, 0.1)
@@ -413,7 +413,7 @@ def _block(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:  # (4, 2)
     return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], dtype=float)
 
 
-def _pen(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
+def _pen(rng: np.random.Generator) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A ball pen or a pencil"
     ink, r = random_color(rng, (0.3, 1.0), (0.2, 0.9)), rng.uniform(3.5, 5)
     return [
@@ -424,7 +424,7 @@ def _pen(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its c
     ]
 
 
-def _sheet(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
+def _sheet(rng: np.random.Generator) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A written sheet of paper"
     # half of its width and height
     w, h, ink = rng.uniform(60, 105), rng.uniform(90, 145), toned((70, 74, 92), rng.uniform(0.8, 1.8))
@@ -435,7 +435,7 @@ def _sheet(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its
     return [(_block(-w, -h, w, h), toned((240, 240, 236), rng.uniform(0.86, 1.05))), *lines]
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #06215d63
-def _note(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
+def _note(rng: np.random.Generator) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A square note with a scribble"
     papers = np.array([(250, 232, 110), (250, 170, 190), (150, 225, 160), (150, 205, 245)])
     ink = papers[rng.integers(4)].tolist()
@@ -444,7 +444,7 @@ def _note(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its 
     return [(_block(-38, -38, 38, 38), tuple(ink)), *lines]
 
 
-def _cup(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
+def _cup(rng: np.random.Generator) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A cup from above, on its saucer or without"
     ink = random_color(rng, (0.0, 0.7), (0.5, 0.98))
     saucer = [(_circle(70), toned(ink, 0.9)), (_circle(62), ink)] if rng.random() < 0.5 else []
@@ -457,7 +457,7 @@ def _cup(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its c
     ]
 
 
-def _coin(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
+def _coin(rng: np.random.Generator) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A coin"
     ink, r = ((206, 170, 80), (190, 190, 194), (178, 112, 70))[rng.integers(3)], rng.uniform(8.5, 13)
     return [
@@ -468,7 +468,7 @@ def _coin(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its 
     ]
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #be80d803
-def _phone(rng) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
+def _phone(rng: np.random.Generator) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
     "A telephone, its screen dark"
     return [
         (_block(-36, -75, 36, 75), (60, 60, 64)),

@@ -587,17 +587,18 @@ def _card_shapes(scene: CardScene) -> list[dict]:
 def make_card_samples(
     root: str | Path,  # A new or empty folder
     n: int = 480,  # Images
-    places: int = 24,
+    places: int = 24,  # How many; images take them in turn
     # Pixels, the longer side of an image, from and to; at least 96
     long_sides: tuple[int, int] = (224, 320),
-    seed: int = 0,
+    seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw a LabelMe folder of ID cards: `<place>_<number>.jpg` and `.json`, such as `place07_0012.jpg`.
 
     Raises `VisionRecipesError` for what cannot be drawn, and where `root` holds something.
     """
 
-    def draw(place, k):
+    def draw(place: int, k: int) -> tuple[Image.Image, list[dict]]:
+        "Image `k` of a place and its LabelMe shapes"
         # 5: other random numbers than those of other samples
         rng = np.random.default_rng((5, seed, place, k))
         n_cards = int(rng.choice(3, p=(0.45, 0.35, 0.2))) + 1

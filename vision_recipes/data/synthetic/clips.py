@@ -65,7 +65,7 @@ def _visible_share(
     masks: Sequence[np.ndarray],  # Each (h, w) bool, from the lowest to the highest object
     corners: np.ndarray,  # (N, 2) int: left top corners of the masks in the image
     i: int,  # Which object
-    size_wh: tuple[int, int],
+    size_wh: tuple[int, int],  # Of the image, pixels
 ) -> float:
     "The share of an object that is inside the image and not covered by higher ones"
     mask, (x, y) = masks[i].copy(), corners[i].tolist()
@@ -143,7 +143,7 @@ class Clip:
     camera: np.ndarray  # (n_frames, 2) int64: how far the camera has moved, pixels
     noise: np.ndarray  # (H + 64, W + 64, 3) uint8: noise of the sensor, wrapped around 0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.n_frames
 
     def frames(self) -> Iterator[np.ndarray]:  # (H, W, 3) uint8 RGB
@@ -166,7 +166,7 @@ def _first(self: Clip, i: int) -> int:
 
 
 @patch(as_prop=True)
-def _latest_stops(self: Clip) -> np.ndarray:
+def _latest_stops(self: Clip) -> np.ndarray:  # (objects,) int, frames
     "For each object the latest end of all objects up to it"
     if 'stops' not in self.__dict__:  # there, because the dataclass is frozen
         self.__dict__['stops'] = np.maximum.accumulate([o.stop for o in self.objects])
@@ -255,7 +255,9 @@ def _with_contrast(image: Image.Image, contrast: float) -> Image.Image:  # RGB o
     return image.point(levels * 3 + list(range(256)) * (image.mode == 'RGBA'))
 
 
-def _room(size_wh: tuple[int, int], contrast: float, person: int, rng) -> np.ndarray:  # (h, w, 3) uint8
+def _room(
+    size_wh: tuple[int, int], contrast: float, person: int, rng: np.random.Generator
+) -> np.ndarray:  # (h, w, 3) uint8
     "The room of `make_person(person)` out of focus, on each side larger than a frame by `_BORDER`"
     size = tuple(side + 2 * _BORDER for side in size_wh)
     room = paint_room(make_person(person), size, rng)
@@ -288,10 +290,10 @@ class _Backdrop:
     "What is behind the objects in each frame: a window of a larger image"
 
     def __init__(self, image: np.ndarray, size_wh: tuple[int, int], corners: np.ndarray):
-        self.image, self.size_wh = image, size_wh
+        self.image, self.size_wh = image, size_wh  # (h, w, 3) uint8; of a frame, pixels
         self.corners = corners  # (n_frames, 2) int: left top corner of the window
 
-    def __call__(self, i: int) -> np.ndarray:
+    def __call__(self, i: int) -> np.ndarray:  # Frame -> (H, W, 3) uint8
         (x, y), (w, h) = self.corners[i].tolist(), self.size_wh
         return np.ascontiguousarray(self.image[y : y + h, x : x + w])
 
@@ -308,7 +310,10 @@ _OUT = 0.16  # How far outside of the frame a path begins and ends, share of the
 
 
 def _easy_roles(round_: int) -> list[Role]:
-    "The easy clip: one hand to the right in the upper half, one to the left in the lower half"
+    """The easy clip: one hand to the right in the upper half, one to the left in the lower half.
+
+    `round_`, the number of the round from 0 on, chooses the gestures.
+    """
     names = ('palm', 'fist', 'one', 'rock', 'like')
     upper = names[2 * round_ % 5], 0.3, ((0, -_OUT, 0.25), (5.2, 1 + _OUT, 0.27))
     if round_ % 3 == 1:  # turns back before the middle
@@ -401,7 +406,7 @@ def objects(
     frame_rate: float,
     class_names: Sequence[str],
 ) -> tuple[MovingObject, ...]:
-    "All objects that appear before the clip ends, round after round"
+    "All objects that appear before the clip ends, round after round; arguments as in `Clip`"
     made, round_, seconds = [], 0, _ROUNDS[self.kind]
     while round_ * seconds * frame_rate < n_frames:
         for k, role in enumerate(self.roles(round_)):
@@ -535,8 +540,11 @@ _LEARNT_KINDS = ('hands-easy', 'hands-hard', 'shaking')
 def make_clip_samples(
     root: str | Path,  # A new or empty folder
     n: int = 720,  # Images
-    size_wh: tuple[int, int] = (320, 240),  # Pixels of an image; the clips have twice as many a side
-    seed: int = 0,
+    size_wh: tuple[int, int] = (
+        320,
+        240,
+    ),  # Pixels of an image, at least 80 each; the clips have twice as many
+    seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw frames of many clips as a COCO data set: `clip000_000.jpg` (clip and frame), `annotations.json`.
 
@@ -572,7 +580,7 @@ def _clip_to_learn(number: int, size_wh: tuple[int, int], seed: int) -> tuple[Cl
 
 
 def _coco_objects(truth: FrameTruth, image_id: int, first_id: int) -> list[dict]:
-    "The objects of a frame for COCO's JSON, in an image of half the size"
+    "The objects of a frame for COCO's JSON, in an image of half the size; their ids begin at `first_id`"
     rows = []
     for box, label, share in zip(truth.boxes.astype(float) / 2, truth.labels, truth.visible):
         if share < LEAST_SEEN:

@@ -81,7 +81,7 @@ def make_face(
     # 6: other random numbers than those of people (1), places (4) and images
     rng = np.random.default_rng((6, seed, number))
 
-    def choose(*choices):
+    def choose(*choices: str) -> str:
         "One of them at random; what stands twice is chosen twice as often"
         return str(choices[rng.integers(len(choices))])
 
@@ -126,7 +126,7 @@ class HeadPose:
     roll: float  # Radians, positive clockwise
     wide: float = 1.0  # As `Face.wide`
 
-    def _to_pixels(self, x, y) -> np.ndarray:  # (n, 2)
+    def _to_pixels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:  # (n, 2)
         "Roll, enlarge and move points that are given in half heights of the head, from its middle"
         c, s = np.cos(self.roll), np.sin(self.roll)
         return self.middle + self.u * np.stack([c * x - s * y, s * x + c * y], -1)
@@ -250,7 +250,7 @@ def head_points(head: HeadPose) -> np.ndarray:  # (3, 2) pixels, in the order of
 def _paint_torso(d: ImageDraw.ImageDraw, face: Face, head: HeadPose, rng: np.random.Generator):
     "Neck and shoulders, upright even where the head leans; long hair and a scarf hang behind"
 
-    def to_pixels(*xy):
+    def to_pixels(*xy: tuple[float, float]) -> np.ndarray:  # (n, 2)
         "Points in half heights of the head, from its middle"
         return np.array(xy) * head.u + head.middle
 
@@ -535,7 +535,7 @@ class Seen:
         self.canvas = canvas
         self.kept = {}  # key: position, radius and pixels
 
-    def _around(self, xy, r) -> np.ndarray:  # (2r + 1, 2r + 1, 3)
+    def _around(self, xy: np.ndarray, r: int) -> np.ndarray:  # (2r + 1, 2r + 1, 3)
         "The pixels around a point"
         x, y = (int(np.floor(coordinate)) for coordinate in xy)
         return np.asarray(self.canvas.crop((x - r, y - r, x + r + 1, y + r + 1)))

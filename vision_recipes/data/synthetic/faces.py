@@ -53,7 +53,7 @@ def _turned_head(
 ) -> HeadPose:
     "A head turned at random"
 
-    def angle(spread, limit):
+    def angle(spread: float, limit: float) -> float:
         "Radians, from degrees: standard deviation and largest value"
         return np.radians(np.clip(rng.normal(0, spread), -limit, limit))
 
@@ -161,17 +161,18 @@ def _face_shapes(scene: FaceScene, rng: np.random.Generator) -> list[dict]:
 def make_face_samples(
     root: str | Path,  # A new or empty folder
     n: int = 480,  # Images
-    people: int = 24,
+    people: int = 24,  # How many; images take them in turn
     # Pixels, the longer side of an image, from and to; at least 96
     long_sides: tuple[int, int] = (224, 320),
-    seed: int = 0,
+    seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw a LabelMe folder of faces: `<person>_<number>.jpg` and `.json`, such as `person03_0012.jpg`.
 
     Raises `VisionRecipesError` for what cannot be drawn, and where `root` holds something.
     """
 
-    def draw(person, k):
+    def draw(person: int, k: int) -> tuple[Image.Image, list[dict]]:
+        "Image `k` of a person and its LabelMe shapes"
         # 7: other random numbers than those of other samples
         rng = np.random.default_rng((7, seed, person, k))
         # numbers from 10,000 on: nobody of a set of fewer people

@@ -143,7 +143,7 @@ class _Hand:
     ) -> '_Hand':
         "The hand in another system of coordinates"
 
-        def transform(points):
+        def transform(points: np.ndarray) -> np.ndarray:  # (n, 2)
             return points @ matrix.T + offset
 
         strokes = [replace(s, points=transform(s.points), radii=s.radii * scale) for s in self.strokes]
@@ -782,9 +782,9 @@ def make_classification_samples(
     root: str | Path,  # A new or empty folder
     n: int = 960,  # Images
     classes: Sequence[str] = SAMPLE_GESTURES,
-    people: int = 24,
+    people: int = 24,  # How many; the images of a class take them in turn
     long_sides: tuple[int, int] = (192, 256),  # Pixels, the longer side of an image, from and to
-    seed: int = 0,
+    seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw an image folder: `<class>/<person>_<number>.jpg`, such as `palm/user03_0007.jpg`.
 
@@ -810,7 +810,7 @@ _HAND_SIZES = {1: (0.4, 0.75), 2: (0.36, 0.52), 3: (0.28, 0.42)}
 def _random_hands(
     name: str,
     person: Person,
-    classes: Sequence[str],
+    classes: Sequence[str],  # Gestures of the other hands
     rng: np.random.Generator,
 ) -> list[tuple[str, Person]]:  # As for `draw_scene`
     "One to three hands; the first makes the gesture `name`, the third belongs to somebody else"
@@ -846,9 +846,9 @@ def make_detection_samples(
     root: str | Path,  # A new or empty folder
     n: int = 400,  # Images
     classes: Sequence[str] = DETECTION_GESTURES,  # Of the folders; `no_gesture` comes along
-    people: int = 24,
+    people: int = 24,  # How many; the images of a class take them in turn
     long_sides: tuple[int, int] = (224, 320),  # Pixels, the longer side of an image, from and to
-    seed: int = 0,
+    seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw a set in HaGRID's layout: `ann_train_val/<class>.json` and `train_val_<class>/<uuid>.jpg`, one to
     three hands an image. Raises `VisionRecipesError` as `make_classification_samples` does"""

@@ -27,7 +27,7 @@ def make_samples(
     task: str,  # A key of `SAMPLES`
     root: str | Path,  # A new or empty folder
     n: int | None = None,  # Images; None: the task's usual number
-    seed: int = 0,
+    seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw a data set for a task.
 

@@ -100,7 +100,7 @@ def hand_sprite(
     name: str,  # The gesture, one of `GESTURES`
     person: int = 0,  # The number of one for `make_person`
     span: float = 140,  # Size of an open hand, pixels
-    seed: int | Sequence[int] = 0,
+    seed: int | Sequence[int] = 0,  # Of side, tilt and light; not negative
     reach: float = 640,  # Length of the arm, pixels
     away_from: float = 0,  # The arm should not point to the right (1) or to the left (-1); 0: either
 ) -> Sprite:
