@@ -433,12 +433,12 @@ def resampled_scores(
 def score_intervals(
     m: Matches,
     ap: np.ndarray,  # (C, T) average precision on all images, as `class_scores` gives it
-    group_ids: np.ndarray
-    | None = None,  # (images,) images of one group are drawn together; None: each by itself
+    # (images,) images of one group are drawn together; None: each by itself
+    group_ids: np.ndarray | None = None,
     resamples: int = 500,
     prefix: str = '',  # Of the names, such as `segm_`
-    samples: np.ndarray
-    | None = None,  # From `resampled_scores`, where they are known; `resamples` is ignored
+    # From `resampled_scores`, where they are known; `resamples` is ignored
+    samples: np.ndarray | None = None,
 ) -> dict[str, float]:  # `map`, `map_50`, `map_75`, each also with `_low` and `_high`
     "Mean average precision over all thresholds of overlap, at 0.5 and at 0.75, with intervals"
     ids = resampling_clusters(m.n_images, group_ids)

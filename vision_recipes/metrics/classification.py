@@ -42,8 +42,9 @@ def _class_table(confusion: np.ndarray, names: Sequence[str]) -> list[dict]:
 
 
 def _worst_first(
-    probs: np.ndarray, true: np.ndarray
-) -> np.ndarray:  # (n, C), (n,) class ids -> (n,) positions
+    probs: np.ndarray,  # (n, C)
+    true: np.ndarray,  # (n,) class ids
+) -> np.ndarray:  # (n,) positions
     "Sort images by the probability of their true class, the lowest first"
     return np.argsort(probs[np.arange(len(true)), true], kind='stable')
 

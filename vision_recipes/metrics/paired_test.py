@@ -175,9 +175,8 @@ def paired_differences(
     "The difference of each score of two models, from the same resamples of the same images"
     k = int(ids.max()) + 1
     drawn, bundle = draw_bundles(k, resamples)
-    weights = np.concatenate([np.ones((1, k)), drawn.take(bundle, 1)]).astype(
-        np.int32
-    )  # all once, then drawn
+    # (1 + R, k): all groups once, then as drawn
+    weights = np.concatenate([np.ones((1, k)), drawn.take(bundle, 1)]).astype(np.int32)
     scores = np.stack([first(weights), second(weights)], -1)  # (1 + R, S, 2)
     changes = scores[..., 1] - scores[..., 0]
     changes[np.abs(changes) < 1e-9] = 0  # equal up to rounding

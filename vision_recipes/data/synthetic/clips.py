@@ -150,9 +150,8 @@ class Clip:
         "One frame after the other, drawn when it is asked for"
         return map(self.frame, range(self.n_frames))
 
-    def _objects_at(
-        self, i: int
-    ) -> tuple[list[MovingObject], np.ndarray]:  # Objects, (N, 2) left top corners
+    # Objects; (N, 2) int64 left top corners of their windows in the image, pixels
+    def _objects_at(self, i: int) -> tuple[list[MovingObject], np.ndarray]:
         "The objects of a frame, and where they are in the image; some may be outside"
         present = [o for o in self.objects[self._first(i) :] if o.start <= i < o.stop]
         corners = [o.corners[i - o.start] for o in present]
@@ -540,10 +539,8 @@ _LEARNT_KINDS = ('hands-easy', 'hands-hard', 'shaking')
 def make_clip_samples(
     root: str | Path,  # A new or empty folder
     n: int = 720,  # Images
-    size_wh: tuple[int, int] = (
-        320,
-        240,
-    ),  # Pixels of an image, at least 80 each; the clips have twice as many
+    # Pixels of an image, at least 80 each; the clips have twice as many
+    size_wh: tuple[int, int] = (320, 240),
     seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw frames of many clips as a COCO data set: `clip000_000.jpg` (clip and frame), `annotations.json`.
