@@ -545,10 +545,10 @@ def make_clip_samples(
 ) -> Path:  # `root`
     """Draw frames of many clips as a COCO data set: `clip000_000.jpg` (clip and frame), `annotations.json`.
 
-    Raises `VisionRecipesError` for n below 1, and where the folder holds something.
+    Raises `VisionRecipesError` for n below 1, a seed below 0, and where the folder holds something.
     """
-    if n < 1:
-        raise VisionRecipesError(f'n: at least one image is needed, but got {n}.')
+    if n < 1 or seed < 0:
+        raise VisionRecipesError(f'n needs at least one image and seed at least 0, but got {n} and {seed}.')
     images, objects = [], []
     with new_folder(root) as tmp:
         for k in progress(range(n), 'Drawing', unit='frame'):
