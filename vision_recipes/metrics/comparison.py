@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Callable, NamedTuple, Sequence
 import numpy as np
 from ..core.console import plural
-from ..core.errors import VisionRecipesError
+from ..core.errors import check_choice, VisionRecipesError
 from ..core.patching import patch
 from ..data.annotations import Annotations
 from vision_recipes.metrics.average_precision import (
@@ -205,14 +205,16 @@ def compare_models(
 ) -> Comparison:
     """Say which of two models is better, by every score and class, from images of groups.
 
-    Raises `VisionRecipesError` as the evaluations do: where nothing is annotated, or predictions do not fit.
+    Raises `VisionRecipesError` for another task, and as the evaluations do: where nothing is annotated, or
+    predictions do not fit.
     """
     if not len(anns) or not len(first) == len(second) == len(anns):
         raise VisionRecipesError(
             f'Annotated images, at least one, need a prediction of each model. There are {len(anns)} images, '
             f'and predictions of {len(first)} and {len(second)}.'
         )
-    models = [SCORERS[task](predictions, anns) for predictions in (first, second)]
+    score = SCORERS[check_choice('task', task, SCORERS)]
+    models = [score(predictions, anns) for predictions in (first, second)]
     ids = resampling_clusters(len(anns), anns.get('group_ids'))
     names, holds = models[0].names, models[0].holds
     # of a class, only groups that have it count
