@@ -78,7 +78,7 @@ def predict(
 ):
     """Move boxes by their velocity; each frame adds noise to positions and velocities.
 
-    The result is that of n single frames, whose sums are written as formulas; a part of a frame is allowed.
+    Many frames at once give what single ones do, as sums are written as formulas; a part of one is allowed.
     """
     n, height = frames, self.position[rows, 3]
     cov, velocity_var = self.cov[rows], self.velocity_var[rows]

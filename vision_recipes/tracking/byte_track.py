@@ -228,7 +228,7 @@ def update(
 def _advance(self: ByteTracker, frames: float):  # How many have passed, from `_frames_passed(...)`
     "Move the tracks to the time of this frame; after a long pause, lost ones are removed before any match"
     self._now += frames
-    unseen = self._now - self.tracks.last - 1  # frames before this one
+    unseen = self._now - self.tracks.last - 1  # frames without a box, up to the one before this
     self.tracks = self.tracks.take((self.tracks.ids == 0) | (unseen <= self._lost_frames))
     confirmed, lost = np.flatnonzero(self.tracks.ids > 0), self.tracks.lost
     self.tracks.boxes.velocity[lost, 3] = 0  # of the height: a few boxes that shrink must not let it vanish

@@ -130,7 +130,7 @@ def cut_out(
             end = (start + 1) % n
             a, b = crossings[start], crossings[end]
             piece += [a.point, *_corners_between(ring, a.edge, b.edge, a.share > b.share), b.point]
-            start = int(cutter_order[rank[end] - 1])
+            start = int(cutter_order[rank[end] - 1])  # the crossing before, along the cutter; -1 is the last
             a = crossings[start]
             full_turn = a.cutter_share > b.cutter_share
             piece += list(_corners_between(cutter, a.cutter_edge, b.cutter_edge, full_turn))[::-1]

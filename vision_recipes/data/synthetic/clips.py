@@ -311,7 +311,7 @@ _OUT = 0.16  # How far outside of the frame a path begins and ends, share of the
 def _easy_roles(round_: int) -> list[Role]:
     """The easy clip: one hand to the right in the upper half, one to the left in the lower half.
 
-    `round_`, the number of the round from 0 on, chooses the gestures.
+    `round_`, the number of the round from 0 on, chooses gestures, and where the upper hand turns back.
     """
     names = ('palm', 'fist', 'one', 'rock', 'like')
     upper = names[2 * round_ % 5], 0.3, ((0, -_OUT, 0.25), (5.2, 1 + _OUT, 0.27))
