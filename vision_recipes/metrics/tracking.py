@@ -271,7 +271,7 @@ def evaluate_tracks(
 ) -> TrackingEvaluation:
     """Compare tracks with the truth: MOTA, MOTP, IDF1, HOTA, by class and over all classes.
 
-    Raises `VisionRecipesError` where the clips differ in length.
+    Raises `VisionRecipesError` where the clips differ in length, and for a label that has no name.
     """
     if truth.n_frames != pred.n_frames:
         raise VisionRecipesError(
@@ -279,9 +279,12 @@ def evaluate_tracks(
             'Are both of the same clip?'
         )
     truth, pred = _judged(truth, pred, min_visible, ignore)
+    labels = np.union1d(truth.labels, pred.labels).astype(int).tolist()
+    if class_names is not None and labels and labels[-1] >= len(class_names):
+        raise VisionRecipesError(f'A track has the class {labels[-1]}, but {len(class_names)} have a name.')
     metrics, curves = _scores(truth, pred)
     per_class = []
-    for label in np.union1d(truth.labels, pred.labels).astype(int).tolist():
+    for label in labels:
         of_class = truth.keep(truth.labels == label), pred.keep(pred.labels == label)
         name = class_names[label] if class_names is not None else str(label)
         per_class.append({'class': name, **_scores(*of_class)[0]})

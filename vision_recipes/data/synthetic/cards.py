@@ -13,7 +13,7 @@ from typing import Callable, Iterator, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from ...core.console import progress
-from ...core.errors import VisionRecipesError
+from ...core.errors import check_least, VisionRecipesError
 from ...core.files import new_folder, write_json
 from ...core.masks import ring_area
 from vision_recipes.data.synthetic.card_art import (
@@ -564,9 +564,7 @@ def check_counts(
 ):
     "Raise `VisionRecipesError` for arguments that ask for what cannot be drawn, before anything is written"
     for what, value in counts.items():
-        smallest = 0 if what == 'seed' else 1
-        if value < smallest:
-            raise VisionRecipesError(f'{what}: must be at least {smallest}, but got {value}.')
+        check_least(what, value, 0 if what == 'seed' else 1)
     low, high = long_sides
     if not least_side <= low <= high:
         raise VisionRecipesError(

@@ -13,7 +13,7 @@ from typing import Callable, Iterator, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageFilter
 from ...core.console import progress
-from ...core.errors import check_choice, VisionRecipesError
+from ...core.errors import check_choice, check_least, VisionRecipesError
 from ...core.files import new_folder, write_json
 from ...core.patching import patch
 from .card_art import GROUNDS
@@ -481,8 +481,8 @@ def make_clip(
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #32f7c077
 def _check_clip(seed: int, n_frames: int, size_wh: tuple[int, int], frame_rate: float, people: Sequence):
     "Raise `VisionRecipesError` for what cannot be drawn"
-    if seed < 0 or n_frames < 1:
-        raise VisionRecipesError(f'seed must be at least 0 and n_frames at least 1, not {seed}, {n_frames}.')
+    check_least('seed', seed, 0)
+    check_least('n_frames', n_frames, 1)
     if min(size_wh) < 160:
         raise VisionRecipesError(f'size_wh: each side needs at least 160 pixels, but got {tuple(size_wh)}.')
     if not 1 <= frame_rate <= 1000:
@@ -545,10 +545,13 @@ def make_clip_samples(
 ) -> Path:  # `root`
     """Draw frames of many clips as a COCO data set: `clip000_000.jpg` (clip and frame), `annotations.json`.
 
-    Raises `VisionRecipesError` for n below 1, a seed below 0, and where the folder holds something.
+    Raises `VisionRecipesError` for n below 1, a seed below 0, a smaller size, and where the folder holds
+    something.
     """
-    if n < 1 or seed < 0:
-        raise VisionRecipesError(f'n needs at least one image and seed at least 0, but got {n} and {seed}.')
+    check_least('n', n, 1)
+    check_least('seed', seed, 0)
+    if min(size_wh) < 80:
+        raise VisionRecipesError(f'size_wh: each side needs at least 80 pixels, but got {tuple(size_wh)}.')
     images, objects = [], []
     with new_folder(root) as tmp:
         for k in progress(range(n), 'Drawing', unit='frame'):

@@ -16,7 +16,7 @@ from typing import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from ...core.console import progress
-from ...core.errors import check_choice, VisionRecipesError
+from ...core.errors import check_choice, check_least, VisionRecipesError
 from ...core.files import new_folder, write_json
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #97c9dc58
@@ -761,8 +761,7 @@ def _checked_plan(
             f'Gestures must be at least one and differ, but got {", ".join(classes) or "none"}.'
         )
     for what, value, least in (('n', n, len(classes)), ('people', people, 1), ('seed', seed, 0)):
-        if value < least:
-            raise VisionRecipesError(f'{what}: must be at least {least}, but got {value}.')
+        check_least(what, value, least)
     # the k-th image of each gesture; another person for each gesture, so that all appear in a small set
     turns = ((classes[i % len(classes)], i // len(classes)) for i in range(n))
     return [(name, (k + GESTURES.index(name)) % people, k // people) for name, k in turns]
