@@ -59,6 +59,7 @@ def _draw_loss(ax, epoch: np.ndarray, values: np.ndarray, limit: float, i: int, 
     shown = np.where(values > limit, limit, values)
     style = dict(color=color, linestyle=('-', '--')[i], marker=marker, markersize=3)
     ax.plot(epoch, shown, label=label, clip_on=False, **style)
+    # values that are written are at least a fifth of the width apart
     for row, value in _apart(clipped_points(values, limit), (len(values) - 1) / 5):
         text = f'▲ {value:.3g}'
         ax.annotate(
@@ -185,7 +186,10 @@ def cost_chart(
     cost: str = 'gflops',  # Which cost is the x axis: a key of `COSTS`
     score_name: str = 'accuracy on ImageNet, %',
 ) -> Image.Image:
-    "Networks by cost and score, their parameters as the area of the dot. Raises `VisionRecipesError`"
+    """Networks by cost and score, their parameters as the area of the dot.
+
+    Raises `VisionRecipesError` for an unknown cost, and where no row has a score.
+    """
     if cost not in COSTS:
         raise VisionRecipesError(f'cost: {cost!r} is none of {", ".join(COSTS)}.')
     rows = [row for row in rows if row['model'] in score]
