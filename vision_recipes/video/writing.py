@@ -22,7 +22,7 @@ from .opencv import CvWriter
 
 # %% ../../nbs/video/02_writing.ipynb #ded29985
 def even_size(size_wh: tuple[int, int]) -> tuple[int, int]:
-    "Width and height, odd ones plus 1"
+    "Width and height, odd ones plus 1: H.264 stores colours for blocks of 2 x 2 pixels"
     width, height = size_wh
     return width + width % 2, height + height % 2
 
@@ -146,7 +146,7 @@ def _video_output(container, frame_rate: float, size_wh: tuple[int, int], crf: i
     "A stream of H.264; where this FFmpeg lacks its encoder, of MPEG-4 part 2"
     import av
 
-    rate = Fraction(frame_rate).limit_denominator(1001)
+    rate = Fraction(frame_rate).limit_denominator(1001)  # as in the 30000 / 1001 of television
     if 'libx264' in av.codecs_available:
         # without B-frames every frame is written as soon as it is encoded, and time begins at 0
         stream = container.add_stream('libx264', rate=rate)
