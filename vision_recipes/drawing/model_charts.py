@@ -53,7 +53,7 @@ def _apart(points: list[tuple[int, float]], rows: float) -> list[tuple[int, floa
 
 # %% ../../nbs/drawing/05_model_charts.ipynb #24e6d05a
 def _draw_loss(ax, epoch: np.ndarray, values: np.ndarray, limit: float, i: int, label: str):
-    "Draw line `i` of a panel; points above the axis lie at its end, with values"
+    "Draw line `i`, 0 or 1, of a panel; points above `limit`, the end of the axis, lie there, with values"
     color, offset = _LINE_COLORS[i], 2 + 13 * i  # points; a second line's values stand higher
     marker = 'o' if len(epoch) < 30 else None
     shown = np.where(values > limit, limit, values)
@@ -74,7 +74,10 @@ def _draw_loss(ax, epoch: np.ndarray, values: np.ndarray, limit: float, i: int, 
 
 # %% ../../nbs/drawing/05_model_charts.ipynb #8705a954
 def _draw_term(ax, epoch: np.ndarray, lines: dict[str, np.ndarray], title: str, clip: float):
-    "Draw the panel of one term; `lines` are its values (n,) by the words of the legend"
+    """Draw the panel of one term.
+
+    `lines` are its values (n,) by the words of the legend; `clip` is as for `show_losses`.
+    """
     from matplotlib.ticker import MaxNLocator
 
     both = np.concatenate(list(lines.values()))

@@ -89,7 +89,7 @@ def _has_middle_in(boxes: np.ndarray, region: Sequence[float]) -> np.ndarray:  #
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #c76a15d1
 def _in_region(image: Image.Image, pairs: Any, region: Sequence[float]) -> tuple[Image.Image, _Part]:
-    "The part of an image, enlarged, with the tracks and boxes that have their middle there"
+    "A part of an image (XYXY), enlarged; and what of an `Association` has its middle there"
     x1, y1, x2, y2 = (round(side) for side in region)
     scale = 480 / max(x2 - x1, y2 - y1)  # the longer side gets 480 pixels
     part = image.crop((x1, y1, x2, y2)).resize((round((x2 - x1) * scale), round((y2 - y1) * scale)))
@@ -110,7 +110,7 @@ def _in_region(image: Image.Image, pairs: Any, region: Sequence[float]) -> tuple
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #49ee4ff7
 def _draw_overlaps(ax, pairs: Any):
-    "The overlap of tracks (rows) and boxes (columns); pairs have a frame"
+    "Draw the overlap of tracks (rows) and boxes (columns) of an `Association`; pairs have a frame"
     # 1.4: a cell of an IoU of 1 is grey, so that black digits can be read on it
     ax.imshow(pairs.iou, cmap='Greys', vmin=0, vmax=1.4, aspect='auto')
     for i, j in np.ndindex(pairs.iou.shape):

@@ -178,7 +178,10 @@ def frame_row(
     return row
 
 
-def counts_csv(counters: Sequence, names: Sequence[str]) -> str:
+def counts_csv(
+    counters: Sequence,  # `LineCounter` and `ZoneCounter`
+    names: Sequence[str],  # Of the classes
+) -> str:
     "The crossings and visits of all counters as CSV, each column that one of them can have"
     rows = [row for counter in counters for row in counter.rows(names)]
     columns = dict.fromkeys(key for counter in counters for key in class_columns(counter.record))

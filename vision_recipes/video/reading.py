@@ -269,7 +269,7 @@ def natural_order(files: list[Path]) -> list[Path]:
 def open_source(
     source: Any,  # A video file, a camera's number, a folder or pattern of images, or a list of their files
     frame_rate: float | None = None,  # Frames a second of a folder, pattern or list; None: 25
-):  # With `frames`, `close`, `name`, `live`, `frame_rate` and `n_frames`
+):  # With `frames`, `close`, `name`, `live` (a camera, which waits for nobody), `frame_rate` and `n_frames`
     "Open what frames come from. Raises `VisionRecipesError` where that cannot be"
     if isinstance(source, (list, tuple)):
         return ImageFrames(source, frame_rate or IMAGES_FRAME_RATE)
