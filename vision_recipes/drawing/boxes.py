@@ -304,5 +304,6 @@ def detection_grid(
     The caption of an image counts the objects that were found and the boxes that are wrong. Raises
     `VisionRecipesError` where the numbers of images, predictions and truths differ.
     """
-    style = TileStyle(class_names, colors or class_colors(len(class_names)), min_score).for_grid(len(images))
+    colors = colors or class_colors(max(1, len(class_names)))  # without names all have one colour
+    style = TileStyle(class_names, colors, min_score).for_grid(len(images))
     return class_grid(images, predictions, truths, style, _box_tile)

@@ -639,7 +639,7 @@ def _object_colors(
         ranks = np.argsort(np.argsort(-np.asarray(prediction.scores), kind='stable'))
         own_colors = instance_colors(len(labels))
         return [own_colors[rank] for rank in ranks]
-    colors = colors or class_colors(n_classes)
+    colors = colors or class_colors(max(1, n_classes))  # without names all have one colour
     return [colors[int(label) % len(colors)] for label in labels]
 
 # %% ../../nbs/drawing/01_canvas.ipynb #5765927e
