@@ -26,7 +26,8 @@ def axis_limit(
     if not len(values):
         return 1.0
     highest, most = values.max(), clip * np.median(values)
-    return float(highest * 1.08 if highest <= most or most <= 0 else most)
+    above = highest * (1.08 if highest > 0 else 0.92)  # a loss may be negative, such as a log-likelihood
+    return float(above if highest <= most or most <= 0 else most)
 
 
 def loss_terms(history: Sequence[dict]) -> list[str]:  # Such as `loss`, `box` and `class`
@@ -74,10 +75,7 @@ def _draw_loss(ax, epoch: np.ndarray, values: np.ndarray, limit: float, i: int, 
 
 # %% ../../nbs/drawing/05_model_charts.ipynb #8705a954
 def _draw_term(ax, epoch: np.ndarray, lines: dict[str, np.ndarray], title: str, clip: float):
-    """Draw the panel of one term.
-
-    `lines` are its values (n,) by the words of the legend; `clip` is as for `show_losses`.
-    """
+    "Draw the panel of one term: `lines` are values (n,) by words of the legend, `clip` as for `show_losses`"
     from matplotlib.ticker import MaxNLocator
 
     both = np.concatenate(list(lines.values()))
