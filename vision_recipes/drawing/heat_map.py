@@ -35,7 +35,8 @@ def draw_heat(
     "Lay a heat map over an image. Raises `VisionRecipesError` for a map that is not 0 to 1"
     heat = np.asarray(heat, np.float32)
     # 1e-4: what rounding may add
-    if heat.ndim != 2 or not (np.isfinite(heat).all() and -1e-4 <= heat.min() and heat.max() <= 1 + 1e-4):
+    inside = np.isfinite(heat) & (heat >= -1e-4) & (heat <= 1 + 1e-4)
+    if heat.ndim != 2 or not heat.size or not inside.all():
         raise VisionRecipesError(
             f'A heat map needs the shape (h, w) and values from 0 to 1, got {heat.shape}.'
         )
