@@ -88,7 +88,8 @@ def _refuse_video_options(args: Namespace):
     "Raise `VisionRecipesError` for an option that is for videos only"
     options = {'start': '--from', 'stop': '--to', 'every': '--every', 'frame_rate': '--frame-rate'}
     options |= {'no_video': '--no-video', 'resume': '--resume'}
-    given = [option for name, option in options.items() if getattr(args, name, None) not in (None, False)]
+    values = {option: getattr(args, name, None) for name, option in options.items()}
+    given = [option for option, value in values.items() if value is not None and value is not False]
     if given:
         raise VisionRecipesError(
             f'{", ".join(given)}: is for videos and cameras, but {args.images[0]} is none. '
