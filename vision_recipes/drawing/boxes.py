@@ -205,7 +205,7 @@ def _resized_to(image: Image.Image, longest: int) -> Image.Image:
 
 def truth_grid(
     images: Sequence[Image.Image],
-    predictions: Sequence[Any],
+    predictions: Sequence[Any],  # A `Prediction` each
     truths: Sequence[tuple] | None,  # Of each image, as `draw_tile` takes it; None: unknown
     draw_tile: Callable[[Image.Image, Any, tuple | None], TruthTile],  # From image, prediction and truth
 ) -> Image.Image:
@@ -230,7 +230,7 @@ def truth_grid(
 # %% ../../nbs/drawing/02_boxes.ipynb #874b39bc
 def class_legend(
     image: Image.Image,
-    predictions: Sequence[Any],
+    predictions: Sequence[Any],  # A `Prediction` each
     truths: Sequence[tuple] | None,  # Of each image, its labels second; None: unknown
     style: TileStyle,  # With colours of classes
 ) -> Image.Image:
@@ -243,7 +243,7 @@ def class_legend(
 
 def class_grid(
     images: Sequence[Image.Image],
-    predictions: Sequence[Any],
+    predictions: Sequence[Any],  # A `Prediction` each
     truths: Sequence[tuple] | None,  # Of each image, its labels second; None: unknown
     style: TileStyle,  # With colours of classes
     # From an image, its prediction and truth, and `style`

@@ -193,7 +193,7 @@ def _draw_legend_below(ax):
 
 
 def _draw_panel(ax, epoch: np.ndarray, columns: dict, panel: _Panel):
-    "Draw the lines of a panel over the epochs, its best epoch and a legend"
+    "Draw the lines of a panel, its best epoch and a legend; `epoch` and `columns` as for `_draw_curve(...)`"
     from matplotlib.ticker import MaxNLocator
 
     for i, name in enumerate(panel.names):

@@ -420,7 +420,8 @@ def draw_target(
 
 # %% ../../nbs/drawing/03_instances.ipynb #f362bef8
 def true_masks(
-    anns: Annotations, i: int
+    anns: Annotations,  # With masks, and the size of the image
+    i: int,  # Which image
 ) -> tuple[MaskCrops, np.ndarray]:  # Masks in source pixels, class ids
     "The objects of an image that are no crowds, as `instance_grid` takes them"
     rows = anns.objects_of(i)
@@ -428,7 +429,8 @@ def true_masks(
 
 
 def true_points(
-    anns: Annotations, i: int
+    anns: Annotations,  # With boxes and keypoints, in pixels
+    i: int,  # Which image
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (M, 4) boxes, (M, K, 3) points in source pixels, class ids
     "The objects of an image that are no crowds, as `keypoint_grid` takes them"
     rows = anns.objects_of(i)

@@ -48,7 +48,7 @@ def _label(text: str, color: RGB, size: int) -> Image.Image:
 
 
 def _free_corner(box: Sequence[float], wh: tuple[int, int], size_wh, taken: list[tuple]) -> tuple | None:
-    "Where a label of width and height `wh` has room: its box XYXY, or None; `taken` are other labels"
+    "Where at an object's `box` a label of size `wh` has room: XYXY, or None; `taken`: XYXY of other labels"
     x1, y1, x2, y2 = box
     w, h = wh
     for x, y in ((x1, y1 - h), (x2 - w, y1 - h), (x1, y2), (x2 - w, y2), (x1, y1), (x1, y2 - h)):
@@ -61,7 +61,7 @@ def _free_corner(box: Sequence[float], wh: tuple[int, int], size_wh, taken: list
 
 
 def _draw_labels(image: Image.Image, boxes: list, texts: list[str], colors: list[RGB], taken: list[tuple]):
-    "Write a label beside each box; their places are added to `taken`"
+    "Write a label beside each box, all XYXY in pixels of the image; their places are added to `taken`"
     size = line_and_font_size(image.size)[1]
     share = 0.7 if len(boxes) > _MANY_TRACKS else 0.85  # of the usual height of letters
     size = max(LEAST_LETTERS, round(share * size))

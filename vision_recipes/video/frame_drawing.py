@@ -83,7 +83,12 @@ def _draw_objects(self: FrameDrawer, image: Image.Image, shown: Prediction) -> I
     return image
 
 
-def _add_points(image: Image.Image, shown: Prediction, skeleton, colors: list | None) -> Image.Image:
+def _add_points(
+    image: Image.Image,
+    shown: Prediction,
+    skeleton,  # A `Skeleton`; None: no points are drawn
+    colors: list | None,  # One an object; None: as for `draw_keypoints`
+) -> Image.Image:
     "Draw the points, where there are some. A bundle's `predict.py` for a model without points omits this"
     if shown.keypoints is None or skeleton is None:
         return image

@@ -322,7 +322,7 @@ def _wanted_frames(
 
 
 def _rising(source, start_s: float) -> Iterator[RawFrame]:
-    "The frames from `start_s` on, with times that rise"
+    "The frames of a source, as from `open_source`, from `start_s` on, with times that rise"
     step_s = 1 / (source.frame_rate or 25.0)
     last_s, shift_s = None, 0.0
     for index, time_s, pixels in source.frames(start_s):
