@@ -169,9 +169,15 @@ def instance_colors(n: int) -> list[RGB]:  # RGB 0-255
 
 # %% ../../nbs/drawing/01_canvas.ipynb #6fbaa1e3
 def readable_on(color: RGB) -> RGB:  # Black or white
-    "The colour of letters that can be read on `color`"
-    luma = np.dot(color, (0.299, 0.587, 0.114))  # brightness as the eye sees it, 0-255
-    return (0, 0, 0) if luma > 140 else (255, 255, 255)
+    "The colour of letters that has more contrast to `color`, by the rules for web pages (WCAG 2)"
+    red, green, blue = (_linear_light(value / 255) for value in color)
+    # the luminance of sRGB; at 0.179, black and white have the same contrast
+    return (0, 0, 0) if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else (255, 255, 255)
+
+
+def _linear_light(value: float) -> float:  # Both 0-1
+    "How much light a value of sRGB stands for"
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
 # %% ../../nbs/drawing/01_canvas.ipynb #4a43fece
 _SYSTEM_FONTS = (
