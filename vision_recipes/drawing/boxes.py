@@ -50,6 +50,7 @@ def draw_boxes(
     """Draw boxes with labels; lines and letters grow with the image.
 
     In a crowd labels go where they hide least; those without room are left out, the first before the last.
+    Raises `VisionRecipesError` where texts or colours are not one a box.
     """
     # Pillow refuses a box whose x2 is smaller than x1, or y2 than y1
     boxes = np.sort(np.asarray(boxes, dtype=float).reshape(-1, 2, 2), 1).reshape(-1, 4)
@@ -58,7 +59,7 @@ def draw_boxes(
     draw = ImageDraw.Draw(image)
     width = line_and_font_size(image.size)[0]
     colors = colors or [RIGHT] * len(boxes)
-    # what lies far outside is not drawn
+    # what lies far outside cannot be seen, but its dashes would take long
     boxes = np.clip(boxes, -2 * width, np.tile(image.size, 2) + 2 * width)
     for box, color in zip(boxes.tolist(), colors):
         if dashed:
@@ -76,7 +77,7 @@ def _legend_places(
 ) -> list[tuple[int, int]]:  # x, and the number of the line from 0
     "Where the entries of a legend begin; one that does not fit begins a new line"
     places = []
-    x, line = 4, 0
+    x, line = 4, 0  # a margin of 4 pixels
     for text in texts:
         entry_width = size + size // 2 + text_width(font, text)  # the square, a gap and the text
         if x > 4 and x + entry_width > width:
@@ -94,6 +95,7 @@ def legend(
     "Add lines with coloured squares and their names below an image"
     size = max(LEAST_LETTERS, image.width // 40)  # of letters and squares, pixels
     font = find_font(size, ''.join(map(str, names)))
+    # 3: the square, the gap and the margins, so that one entry never fills more than a line
     texts = [fit_text(shorten(str(name)), font, image.width - 3 * size) for name in names]
     places = _legend_places(texts, font, image.width, size)
     line_step = line_height(font) + 4
@@ -203,7 +205,7 @@ def _resized_to(image: Image.Image, longest: int) -> Image.Image:
 
 def truth_grid(
     images: Sequence[Image.Image],
-    predictions: Sequence[Any],
+    predictions: Sequence[Any],  # A `Prediction` each
     truths: Sequence[tuple] | None,  # Of each image, as `draw_tile` takes it; None: unknown
     draw_tile: Callable[[Image.Image, Any, tuple | None], TruthTile],  # From image, prediction and truth
 ) -> Image.Image:
@@ -228,9 +230,9 @@ def truth_grid(
 # %% ../../nbs/drawing/02_boxes.ipynb #874b39bc
 def class_legend(
     image: Image.Image,
-    predictions: Sequence[Any],
-    truths: Sequence[tuple] | None,  # (boxes, labels) of each image; None: unknown
-    style: TileStyle,
+    predictions: Sequence[Any],  # A `Prediction` each
+    truths: Sequence[tuple] | None,  # Of each image, its labels second; None: unknown
+    style: TileStyle,  # With colours of classes
 ) -> Image.Image:
     "Add a legend of the classes that are predicted or true"
     labels = [p.labels for p in predictions] + [truth[1] for truth in truths or []]
@@ -241,9 +243,9 @@ def class_legend(
 
 def class_grid(
     images: Sequence[Image.Image],
-    predictions: Sequence[Any],
+    predictions: Sequence[Any],  # A `Prediction` each
     truths: Sequence[tuple] | None,  # Of each image, its labels second; None: unknown
-    style: TileStyle,
+    style: TileStyle,  # With colours of classes
     # From an image, its prediction and truth, and `style`
     draw_tile: Callable[[Image.Image, Any, tuple | None, TileStyle], TruthTile],
 ) -> Image.Image:
@@ -299,7 +301,9 @@ def detection_grid(
 ) -> Image.Image:
     """Draw predicted boxes over the true ones, which are dashed.
 
-    The caption of an image counts the objects that were found and the boxes that are wrong.
+    The caption of an image counts the objects that were found and the boxes that are wrong. Raises
+    `VisionRecipesError` where the numbers of images, predictions and truths differ.
     """
-    style = TileStyle(class_names, colors or class_colors(len(class_names)), min_score).for_grid(len(images))
+    colors = colors or class_colors(max(1, len(class_names)))  # without names all have one colour
+    style = TileStyle(class_names, colors, min_score).for_grid(len(images))
     return class_grid(images, predictions, truths, style, _box_tile)

@@ -75,7 +75,7 @@ def small_image(
 class Shown:
     "An image that notebooks show as a JPEG"
 
-    def __init__(self, image: Image.Image, max_side: int, max_bytes: int):
+    def __init__(self, image: Image.Image, max_side: int, max_bytes: int):  # As for `show`
         self.jpeg = to_jpeg(_shrunk(image, max_side), max_bytes)
 
     @property
@@ -141,7 +141,7 @@ def _colors(n: int) -> tuple[RGB, ...]:
 
 
 def class_colors(n: int) -> list[RGB]:  # RGB 0-255
-    "A colour for each of `n` classes, always the same"
+    "A colour for each of `n` classes, always the same, but others where distinctipy is not installed"
     return list(_colors(n)) if n else []
 
 # %% ../../nbs/drawing/01_canvas.ipynb #db9b938c
@@ -169,9 +169,15 @@ def instance_colors(n: int) -> list[RGB]:  # RGB 0-255
 
 # %% ../../nbs/drawing/01_canvas.ipynb #6fbaa1e3
 def readable_on(color: RGB) -> RGB:  # Black or white
-    "The colour of letters that can be read on `color`"
-    luma = np.dot(color, (0.299, 0.587, 0.114))  # brightness as the eye sees it, 0-255
-    return (0, 0, 0) if luma > 140 else (255, 255, 255)
+    "The colour of letters that has more contrast to `color`, by the rules for web pages (WCAG 2)"
+    red, green, blue = (_linear_light(value / 255) for value in color)
+    # the luminance of sRGB; at 0.179, black and white have the same contrast
+    return (0, 0, 0) if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else (255, 255, 255)
+
+
+def _linear_light(value: float) -> float:  # Both 0-1
+    "How much light a value of sRGB stands for"
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
 # %% ../../nbs/drawing/01_canvas.ipynb #4a43fece
 _SYSTEM_FONTS = (
@@ -187,7 +193,7 @@ _SYSTEM_FONTS = (
 
 @lru_cache(maxsize=256)
 def _font(name: str, size: int):  # A file name or path; '': the font that Pillow brings
-    "Load a font of `size` pixels; None where it is not installed"
+    "Load a font of `size` pixels; None where it is not installed, or Pillow was built without FreeType"
     try:
         return ImageFont.load_default(size) if name == '' else ImageFont.truetype(name, size)
     except (OSError, ImportError):
@@ -214,11 +220,11 @@ def _can_write(font, text: str) -> bool:
 def find_font(
     size: int,  # Height of the letters, pixels
     text: str = '',  # What it should be able to write
-):  # A Pillow font
+):  # A Pillow font; None where Pillow was built without FreeType
     "A font on this machine; nothing is downloaded"
     default = _font(_bundled_font(), size) or _font('', size)
     is_latin = all(ord(letter) < 0x250 for letter in text)  # up to the end of Latin Extended-B
-    # a font without `path` is Pillow's bitmap font, of which `_can_write(...)` can tell nothing
+    # None has no `path`: without FreeType there is nothing to look for
     if is_latin or not hasattr(default, 'path') or _can_write(default, text):
         return default
     for name in _SYSTEM_FONTS:
@@ -294,7 +300,7 @@ def label_layout(
     "How large a label is"
     size = max(LEAST_LETTERS, round(letters * line_and_font_size(size_wh)[1]))
     font = find_font(size, text)
-    text = fit_text(text, font, size_wh[0] - size)
+    text = fit_text(text, font, size_wh[0] - size)  # `size`: room for the ground beside the text
     pad = max(2, size // 4)
     return text, font, text_width(font, text) + 2 * pad, line_height(font) + pad // 2
 
@@ -333,8 +339,8 @@ def draw_box_labels(
 ) -> Image.Image:  # `image`
     """Write labels beside their boxes, each where it hides least of the objects.
 
-    The last box has the first choice. A label that would cover another, or the object that it names, is left
-    out; a note counts these.
+    The last box, which lies on top, has the first choice. A label that would cover another, or the object
+    that it names, is left out; a note counts these.
     """
     boxes = np.asarray(boxes, float).reshape(-1, 4)
     taken = np.zeros((0, 4))  # XYXY of the labels drawn so far
@@ -358,7 +364,10 @@ def draw_box_labels(
 
 # %% ../../nbs/drawing/01_canvas.ipynb #66922021
 def _draw_note(image: Image.Image, text: str, letters: float, taken: np.ndarray, boxes: np.ndarray):
-    "Write a text into the corner of the image where it hides least; nothing if labels are in all corners"
+    """Write a text into the corner of the image where it hides least; nothing if labels are in all corners.
+
+    `taken` (T, 4) are the labels, `boxes` (N, 4) the objects, as for `_free_place(...)`.
+    """
     width, height = label_layout(image.size, text, letters)[2:]
     image_box = np.array([0, 0, *image.size], float)
     # places outside this box move into the image, so all of them are in its corners
@@ -506,6 +515,7 @@ def _caption_letters(captions: Sequence[str] | None, tile: int, width: int, mark
     "Height of the letters below tiles in a grid `width` pixels wide: a fortieth of it, where captions fit"
     lines = [line for text in captions or [] for line in str(text).split('\n')]
     lines = ['W' + line for line in lines] if marked else lines  # room for a tick or a cross
+    # 4: the margins that `_draw_caption_line(...)` leaves
     return letters_that_fit(lines, tile - 4, max(LEAST_LETTERS, tile // 12), width // _LETTERS_ACROSS)
 
 # %% ../../nbs/drawing/01_canvas.ipynb #b0371625
@@ -520,7 +530,7 @@ def letters_in_grid(
     tile: int,  # As for `grid`
 ) -> float:  # For `draw_box_labels`, as a share of the usual height
     "How much larger the letters in a tile must be, so that they are as high as those of the captions"
-    width = _n_columns(n, None, tile) * (tile + max(4, tile // 20))
+    width = _n_columns(n, None, tile) * (tile + max(4, tile // 20))  # of the tiles, each with a gap
     return max(1.0, width / _LETTERS_ACROSS / line_and_font_size((tile, tile))[1])
 
 
@@ -544,9 +554,13 @@ def grid(
     columns: int | None = None,  # None: by the number of images
     tile: int = 160,  # Side of a tile, pixels
     colors: Sequence[RGB] | None = None,  # Of each caption
-    marks: Sequence[bool | None] | None = None,  # True: a tick before the caption; False: a cross
+    # True: a tick before the caption; False: a cross; None: neither
+    marks: Sequence[bool | None] | None = None,
 ) -> Image.Image:
-    "Lay images out in rows, each whole and in its own shape"
+    """Lay images out in rows, each whole and in its own shape.
+
+    Raises `VisionRecipesError` where captions, colours or marks are not one an image.
+    """
     n = len(images)
     check_one_each(n, 'images', captions=captions, colors=colors, marks=marks)
     if n == 0:
@@ -613,6 +627,7 @@ def _draw_object(image: Image.Image, prediction: Any, i: int, color: RGB) -> tup
     draw = ImageDraw.Draw(image)
     width = line_and_font_size(image.size)[0]
     x1, y1, x2, y2 = np.asarray(prediction.boxes[i], float) * (scale_x, scale_y, scale_x, scale_y)
+    # Pillow refuses a box whose x2 is smaller than x1, or y2 than y1
     draw.rectangle((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), outline=color, width=width)
     if keypoints is not None:
         _draw_points(draw, keypoints[i] * (scale_x, scale_y, 1), 2 * width, color)
@@ -630,7 +645,7 @@ def _object_colors(
         ranks = np.argsort(np.argsort(-np.asarray(prediction.scores), kind='stable'))
         own_colors = instance_colors(len(labels))
         return [own_colors[rank] for rank in ranks]
-    colors = colors or class_colors(n_classes)
+    colors = colors or class_colors(max(1, n_classes))  # without names all have one colour
     return [colors[int(label) % len(colors)] for label in labels]
 
 # %% ../../nbs/drawing/01_canvas.ipynb #5765927e
@@ -688,7 +703,11 @@ def prediction_grid(
     columns: int | None = None,  # As for `grid`
     tile: int = 160,  # As for `grid`
 ) -> Image.Image:
-    "Predictions beside the truth: a wrong one has another colour and a cross, and names the true class"
+    """Predictions beside the truth: a wrong one has another colour and a cross, and names the true class.
+
+    Objects are not compared: they are drawn, and the true name is the caption. Raises `VisionRecipesError`
+    where the numbers differ.
+    """
     n_names = None if true_names is None else len(true_names)
     if len(predictions) != len(images) or n_names not in (None, len(images)):
         raise VisionRecipesError(

@@ -87,7 +87,7 @@ def bar_chart(
     unit: str = '',  # Below the axis: what is counted
     colors: Sequence[RGB] | None = None,  # One a bar
 ) -> Image.Image:
-    "A bar for each name, with its value"
+    "A bar for each name, with its value. Raises `VisionRecipesError` where values are not one a name"
     n = len(names)
     values = np.asarray(values, dtype=float)
     if n != len(values):
@@ -102,7 +102,7 @@ def bar_chart(
         ax.set_yticks(np.arange(n), [shorten(str(name)) for name in names])
         ax.tick_params(axis='y', length=0)
         ax.set(title=title, xlabel=unit, ylim=(n - 0.4, -0.6))
-        ax.margins(x=0.12)
+        ax.margins(x=0.12)  # room for the values beside the bars
     return images[0]
 
 # %% ../../nbs/drawing/04_charts.ipynb #cb94df1c
@@ -193,7 +193,7 @@ def _draw_legend_below(ax):
 
 
 def _draw_panel(ax, epoch: np.ndarray, columns: dict, panel: _Panel):
-    "Draw the lines of a panel over the epochs, its best epoch and a legend"
+    "Draw the lines of a panel, its best epoch and a legend; `epoch` and `columns` as for `_draw_curve(...)`"
     from matplotlib.ticker import MaxNLocator
 
     for i, name in enumerate(panel.names):
@@ -340,6 +340,7 @@ def confusion_matrix(
     """Counts and row percentages of a classifier's predictions.
 
     Of more than `MAX_CLASSES` classes, those that are confused most often are shown, and the others as one.
+    Raises `VisionRecipesError` where the matrix has another shape.
     """
     matrix = np.asarray(matrix)
     n = len(class_names)
@@ -390,7 +391,9 @@ _MAX_LINES = 20  # Classes with a line of their own
 _SHOWN_LINES = 5  # Of more classes: so many of the best, and of the worst
 
 
-def _best_and_worst(precision: np.ndarray) -> np.ndarray:  # Class ids; of many classes the best first
+def _best_and_worst(
+    precision: np.ndarray,  # (C, K) as for `precision_charts`
+) -> np.ndarray:  # Class ids; of many classes the best first
     "The classes to draw: all of a few; of many, the best and the worst by mean precision"
     by_precision = np.argsort(-precision.mean(1), kind='stable')
     by_precision = by_precision[np.isfinite(precision[by_precision]).all(1)]  # NaN: a class without objects
@@ -400,7 +403,7 @@ def _best_and_worst(precision: np.ndarray) -> np.ndarray:  # Class ids; of many 
 
 # %% ../../nbs/drawing/04_charts.ipynb #4f19d9bd
 def _draw_mean(ax, precision: np.ndarray, shown: np.ndarray):
-    "Draw the mean over all classes with objects, where some of them have no line"
+    "Draw the mean of `precision` (C, K) over all classes with objects, where some of them have no line"
     with_objects = precision[np.isfinite(precision).all(1)]
     if len(with_objects) > len(shown):
         x = np.linspace(0, 1, precision.shape[1])
@@ -414,11 +417,12 @@ def precision_charts(
     overall_f1: np.ndarray,  # (L,) of all classes together
     class_names: Sequence[str],
     colors: Sequence[RGB] | None = None,  # One a class
-    best: float | None = None,  # The threshold to mark
+    best: float | None = None,  # The threshold to mark; None: none
 ) -> Image.Image:
     """Precision against recall, and F1 against the score threshold, a line a class.
 
-    Of more than 20 classes the five best and the five worst are drawn, and the mean of all.
+    Of more than 20 classes the five best and the five worst are drawn, and the mean of all. Raises
+    `VisionRecipesError` where curves are not one a class.
     """
     n = len(class_names)
     if len(precision) != n or len(f1) != n:
@@ -429,6 +433,7 @@ def precision_charts(
     recall_label = 'recall (share found)'
     thresholds = np.linspace(0, 1, len(overall_f1))
     shown = _best_and_worst(precision)
+    # 0.13 inches: the legend below grows with the classes
     with _chart(6.4, 3.6 + 0.13 * len(shown), 2) as (fig, (left, right), images):
         _draw_class_lines(left, precision, shown, class_names, colors)
         _draw_mean(left, precision, shown)

@@ -34,6 +34,7 @@ _TILE = 220  # Pixels along the longer side of a small image
 def _text(value: Any) -> str:
     "A value as text of the page. Line breaks are shown, so that a name cannot look like two"
     shown = str(value).replace('\r', '␍').replace('\n', '␤')
+    # a file name may hold bytes that are not UTF-8, which Python keeps as surrogates: no page can hold those
     return html.escape(shown.encode('utf-8', 'backslashreplace').decode('utf-8'))
 
 
@@ -59,12 +60,12 @@ def _cell(value: Any) -> str:
 
 
 def _section(title: str, *parts: str) -> str:
-    "A part of the page under a heading"
+    "A part of the page under a heading; `title` is a text, `parts` are HTML"
     return f'<section><h2>{_text(title)}</h2>{"".join(parts)}</section>'
 
 # %% ../../nbs/drawing/09_data_report.ipynb #34cd70fe
 def _figure(image: Image.Image, alt: str, caption: str, png: bool = False) -> str:
-    "A small image inside the page"
+    "An image inside the page: a JPEG of at most 16,000 bytes, or with `png` a PNG without loss"
     kind, data = ('png', to_png(image)) if png else ('jpeg', to_jpeg(image, 16_000))
     width, height = image.size
     source = f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
@@ -84,6 +85,7 @@ def _histogram(
     "A histogram as SVG, with a sentence that says its middle"
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     n, most = len(counts), max(1, int(counts.max()))
+    # the chart is 320 x 132 units; bars are at most 100 high and stand at a height of 110, labels below them
     bars = []
     for k, count in enumerate(counts.tolist()):
         height = 100 * count / most
@@ -105,6 +107,7 @@ def _histogram(
 
 
 def _tick(x: float, label: str) -> str:
+    "A label below a histogram, at `x` of its 320 units; at both ends it stays inside the chart"
     anchor = 'start' if x < 10 else 'end' if x > 310 else 'middle'
     return f'<text x="{x:.0f}" y="126" text-anchor="{anchor}">{_text(label)}</text>'
 
@@ -139,6 +142,7 @@ def _examine(anns: Annotations, name: str) -> _Examined:
     stats, findings = measure_images(anns), check(anns)
     sizes_wh = np.where(anns.sizes_wh > 0, anns.sizes_wh, stats.sizes_wh).astype(np.int32)
     if anns.get('boxes_rel') is not None:
+        # an unreadable image counts as 1 x 1: its boxes stay fractions, from which sizes and places are right
         anns = in_pixels(anns, np.maximum(sizes_wh, 1))
     return _Examined(name, anns.replace(sizes_wh=sizes_wh), stats, findings)
 
@@ -213,6 +217,7 @@ def _object_places(s: _Examined) -> str:
     image = Image.fromarray(heat_colors(heat / max(heat.max(), 1e-9)))
     image = image.resize((240, 240), Image.Resampling.NEAREST)
     y, x = np.unravel_index(int(heat.argmax()), heat.shape)
+    # the map has 48 cells along each axis
     where = f'{("top", "middle", "bottom")[3 * y // 48]} {("left", "centre", "right")[3 * x // 48]}'
     caption = f'{s.name}: where boxes are. Most are at {where}: {heat.max():.0%} of them cover that place.'
     return _figure(image, caption, caption, png=True)
@@ -243,7 +248,7 @@ def _light(s: _Examined) -> str:
     chart = _histogram(bright, edges, f'{s.name}: mean brightness, 0 to 255', labels)
     powers = np.linspace(-1, 5, 19)
     names = [f'{10**power:.2g}' if power < 2 else f'{10**power:,.0f}' for power in powers]
-    logs = np.log10(np.maximum(sharp, 0.1))
+    logs = np.log10(np.maximum(sharp, 0.1))  # an image of one colour has the sharpness 0
     title = f'{s.name}: sharpness, on a scale of powers of ten'
     sharp_chart = _histogram(logs, powers, title, names, lambda power: 10**power)
     return f'<div class="pair">{chart}{sharp_chart}</div>'
@@ -288,7 +293,7 @@ def _tiles(s: _Examined, rows: Iterable[int], captions: Sequence[str], draw: boo
 
 
 def _samples(s: _Examined, most: int) -> str:
-    "A sample of each class: the image with the largest share of objects of it"
+    "A sample of each of the `most` commonest classes: the image of the middle one of its readable objects"
     anns = s.anns
     rows, captions = [], []
     for c in np.argsort(-anns.counts(), kind='stable')[:most]:
@@ -336,7 +341,12 @@ def _alike(sets: Sequence[_Examined]) -> str:
     return _section('Look-alikes', f'<p>{note}</p>', *parts)
 
 
-def _alike_tiles(sets: Sequence[_Examined], group: np.ndarray, of_set, row_of) -> str:
+def _alike_tiles(
+    sets: Sequence[_Examined],
+    group: np.ndarray,  # (n,) positions among the images of all sets
+    of_set: np.ndarray,  # (N,) the set of each image of all sets
+    row_of: np.ndarray,  # (N,) its row there
+) -> str:
     "The first images of a group of look-alikes"
     tiles = [_tiles(sets[of_set[i]], [row_of[i]], [sets[of_set[i]].name]) for i in group[:4]]
     figures = ''.join(tile.removeprefix('<div class="tiles">').removesuffix('</div>') for tile in tiles)
@@ -452,6 +462,6 @@ def write_report(
     out: str | Path,  # The .html file
     most_samples: int = 24,  # As for `report_html`
 ) -> Path:  # `out`
-    "Write the page of `report_html` in one step"
+    "Write the page of `report_html` in one step. Raises `VisionRecipesError` as it does"
     write_text(out, report_html(sets, most_samples))
     return Path(out)

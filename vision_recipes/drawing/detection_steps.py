@@ -80,7 +80,7 @@ def show_ap(
             label='envelope',
         )
         right.plot(ranked.recall, ranked.precision, color='#999999', linewidth=1, label='after each box')
-        if len(ranked.scores) <= 60:
+        if len(ranked.scores) <= 60:  # more dots would run together
             colors = [_as_float_rgb(RIGHT if ok else WRONG) for ok in ranked.right]
             right.scatter(ranked.recall, ranked.precision, 16, color=colors, zorder=3)
         right.set_title(f'AP {ranked.ap:.3f}\nat IoU {ranked.iou:g}')
@@ -101,7 +101,7 @@ def group_colors(candidates: Any) -> list[tuple[int, int, int]]:  # RGB 0-255, o
 def _draw_candidates(
     image: Image.Image, c: Any, boxes: np.ndarray, colors: Sequence, letters: float
 ) -> Image.Image:
-    "Draw all boxes (N, 4), those that are removed thin and dark-edged, with their overlap"
+    "Draw all boxes (N, 4) of candidates `c`: removed ones thin, with their overlap; kept ones over them"
     from PIL import ImageDraw
 
     image = image.convert('RGB').copy()

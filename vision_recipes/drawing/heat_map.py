@@ -16,7 +16,7 @@ _HEAT = np.array([(13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (
 
 
 def heat_colors(
-    values: np.ndarray,  # (...) 0 to 1; what lies outside is cut off
+    values: np.ndarray,  # (...) 0 to 1; what lies outside is cut off, and NaN is 0
 ) -> np.ndarray:  # (..., 3) uint8 RGB
     "A colour for each number"
     position = np.clip(np.nan_to_num(np.asarray(values, float)), 0, 1) * (len(_HEAT) - 1)
@@ -34,7 +34,9 @@ def draw_heat(
 ) -> Image.Image:  # A new image
     "Lay a heat map over an image. Raises `VisionRecipesError` for a map that is not 0 to 1"
     heat = np.asarray(heat, np.float32)
-    if heat.ndim != 2 or not (np.isfinite(heat).all() and -1e-4 <= heat.min() and heat.max() <= 1 + 1e-4):
+    # 1e-4: what rounding may add
+    inside = np.isfinite(heat) & (heat >= -1e-4) & (heat <= 1 + 1e-4)
+    if heat.ndim != 2 or not heat.size or not inside.all():
         raise VisionRecipesError(
             f'A heat map needs the shape (h, w) and values from 0 to 1, got {heat.shape}.'
         )

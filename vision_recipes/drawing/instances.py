@@ -112,7 +112,10 @@ def draw_masks(
     dashed: bool = False,
     letters: float = 1.0,  # Height of the labels, as a share of the usual one
 ) -> Image.Image:  # A new image
-    "Draw masks with outlines and labels; lines and letters grow with the image"
+    """Draw masks with outlines and labels; lines and letters grow with the image.
+
+    Raises `VisionRecipesError` where texts or colours are not one a mask.
+    """
     crops = masks if isinstance(masks, MaskCrops) else MaskCrops.of(masks)
     check_one_each(len(crops), 'masks', texts=texts, colors=colors)
     image = image.convert('RGB').copy()
@@ -275,7 +278,7 @@ def _unnamed_skeleton(n_points: int) -> Skeleton:
 
 
 def _take_masks(masks: MaskCrops | np.ndarray, positions: np.ndarray) -> MaskCrops | np.ndarray:
-    "Some of the masks, in the order of `positions`"
+    "Some of the masks, or rows of any other array such as boxes, in the order of `positions`"
     return masks.take(positions) if isinstance(masks, MaskCrops) else np.asarray(masks)[positions]
 
 # %% ../../nbs/drawing/03_instances.ipynb #41daa009
@@ -362,7 +365,7 @@ def _draw_annotated(
 # %% ../../nbs/drawing/03_instances.ipynb #ebe45c95
 def draw_annotations(
     image: Image.Image,  # Of image `i`, in any size
-    anns: Annotations,
+    anns: Annotations,  # In pixels; where they are fractions (`boxes_rel`), `measure` first
     i: int,  # Which image
     # One a class; None: `class_colors`, or where there are masks a colour for each object
     colors: Sequence[RGB] | None = None,
@@ -417,7 +420,8 @@ def draw_target(
 
 # %% ../../nbs/drawing/03_instances.ipynb #f362bef8
 def true_masks(
-    anns: Annotations, i: int
+    anns: Annotations,  # With masks, and the size of the image
+    i: int,  # Which image
 ) -> tuple[MaskCrops, np.ndarray]:  # Masks in source pixels, class ids
     "The objects of an image that are no crowds, as `instance_grid` takes them"
     rows = anns.objects_of(i)
@@ -425,7 +429,8 @@ def true_masks(
 
 
 def true_points(
-    anns: Annotations, i: int
+    anns: Annotations,  # With boxes and keypoints, in pixels
+    i: int,  # Which image
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (M, 4) boxes, (M, K, 3) points in source pixels, class ids
     "The objects of an image that are no crowds, as `keypoint_grid` takes them"
     rows = anns.objects_of(i)
@@ -494,7 +499,8 @@ def instance_grid(
 ) -> Image.Image:
     """Draw predicted masks over the true outlines, which are dashed.
 
-    The caption of an image counts the objects that were found and the predictions that are wrong.
+    The caption of an image counts the objects that were found and the predictions that are wrong. Raises
+    `VisionRecipesError` where the numbers of images, predictions and truths differ.
     """
     style = _style(class_names, colors, True, min_score).for_grid(len(images))
     if colors is not None:
@@ -585,7 +591,9 @@ def keypoint_grid(
 ) -> Image.Image:
     """Draw predicted points, and crosses at the true ones.
 
-    The caption of an image counts the objects that were found and the points that are right.
+    The caption of an image counts the objects that were found and the points that are right. Raises
+    `VisionRecipesError` for labels without a skeleton, and where the numbers of images, predictions and
+    truths differ.
     """
     skeleton = labels.skeleton
     style = TileStyle(labels.names, colors or class_colors(len(labels)), min_score).for_grid(len(images))

@@ -26,7 +26,8 @@ def axis_limit(
     if not len(values):
         return 1.0
     highest, most = values.max(), clip * np.median(values)
-    return float(highest * 1.08 if highest <= most or most <= 0 else most)
+    above = highest * (1.08 if highest > 0 else 0.92)  # a loss may be negative, such as a log-likelihood
+    return float(above if highest <= most or most <= 0 else most)
 
 
 def loss_terms(history: Sequence[dict]) -> list[str]:  # Such as `loss`, `box` and `class`
@@ -53,12 +54,13 @@ def _apart(points: list[tuple[int, float]], rows: float) -> list[tuple[int, floa
 
 # %% ../../nbs/drawing/05_model_charts.ipynb #24e6d05a
 def _draw_loss(ax, epoch: np.ndarray, values: np.ndarray, limit: float, i: int, label: str):
-    "Draw line `i` of a panel; points above the axis lie at its end, with values"
+    "Draw line `i`, 0 or 1, of a panel; points above `limit`, the end of the axis, lie there, with values"
     color, offset = _LINE_COLORS[i], 2 + 13 * i  # points; a second line's values stand higher
     marker = 'o' if len(epoch) < 30 else None
     shown = np.where(values > limit, limit, values)
     style = dict(color=color, linestyle=('-', '--')[i], marker=marker, markersize=3)
     ax.plot(epoch, shown, label=label, clip_on=False, **style)
+    # values that are written are at least a fifth of the width apart
     for row, value in _apart(clipped_points(values, limit), (len(values) - 1) / 5):
         text = f'▲ {value:.3g}'
         ax.annotate(
@@ -73,7 +75,7 @@ def _draw_loss(ax, epoch: np.ndarray, values: np.ndarray, limit: float, i: int, 
 
 # %% ../../nbs/drawing/05_model_charts.ipynb #8705a954
 def _draw_term(ax, epoch: np.ndarray, lines: dict[str, np.ndarray], title: str, clip: float):
-    "Draw the panel of one term; `lines` are its values (n,) by the words of the legend"
+    "Draw the panel of one term: `lines` are values (n,) by words of the legend, `clip` as for `show_losses`"
     from matplotlib.ticker import MaxNLocator
 
     both = np.concatenate(list(lines.values()))
@@ -185,7 +187,10 @@ def cost_chart(
     cost: str = 'gflops',  # Which cost is the x axis: a key of `COSTS`
     score_name: str = 'accuracy on ImageNet, %',
 ) -> Image.Image:
-    "Networks by cost and score, their parameters as the area of the dot. Raises `VisionRecipesError`"
+    """Networks by cost and score, their parameters as the area of the dot.
+
+    Raises `VisionRecipesError` for an unknown cost, and where no row has a score.
+    """
     if cost not in COSTS:
         raise VisionRecipesError(f'cost: {cost!r} is none of {", ".join(COSTS)}.')
     rows = [row for row in rows if row['model'] in score]

@@ -15,13 +15,13 @@ from .canvas import draw_box_labels, find_font, line_height
 from .charts import _as_float_rgb, _chart
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #d9f6aad1
-# Of stages 1, 2 and 3, and of what has no partner: from the colour-blind safe palette of Okabe and Ito
+# Of what has no partner (0), and of stages 1, 2 and 3: from the colour-blind safe palette of Okabe and Ito
 STAGE_COLORS: tuple[RGB, ...] = ((120, 120, 120), (0, 114, 178), (213, 94, 0), (0, 158, 115))
 STAGE_NAMES = ('no partner', '1: high score', '2: low score', '3: new track')
 
 
 def _dashed_box(draw: ImageDraw.ImageDraw, box: Sequence[float], color: RGB, width: int):
-    "A dashed rectangle"
+    "Draw a dashed rectangle around `box` XYXY, its lines `width` pixels wide"
     x1, y1, x2, y2 = box
     for a, b in (((x1, y1), (x2, y1)), ((x2, y1), (x2, y2)), ((x2, y2), (x1, y2)), ((x1, y2), (x1, y1))):
         a, b = np.array(a, float), np.array(b, float)
@@ -32,7 +32,7 @@ def _dashed_box(draw: ImageDraw.ImageDraw, box: Sequence[float], color: RGB, wid
 
 
 def _box_stages(pairs: Any) -> np.ndarray:  # (D,)
-    "The stage in which each box was taken, 0 for none"
+    "The stage in which each box of an `Association` was taken, 0 for none"
     stages = np.zeros(len(pairs.boxes), np.int64)
     took = pairs.taken >= 0
     stages[pairs.taken[took]] = pairs.stages[took]
@@ -40,11 +40,12 @@ def _box_stages(pairs: Any) -> np.ndarray:  # (D,)
 
 
 def _track_name(track_id: int) -> str:
+    "The id of a track; `new` for 0, a track that has one box so far"
     return f'id {track_id}' if track_id else 'new'
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #919a43bc
 def _draw_pairs(image: Image.Image, pairs: Any, class_names: Sequence[str]) -> Image.Image:
-    "The image, paler, with expected and found boxes"
+    "The image, paler, with the expected and the found boxes of an `Association`"
     image = Image.blend(image, Image.new('RGB', image.size, PAPER), 0.35)
     draw, width = ImageDraw.Draw(image), line_and_font_size(image.size)[0]
     for box, stage in zip(pairs.expected.tolist(), pairs.stages.tolist()):
@@ -59,7 +60,7 @@ def _draw_pairs(image: Image.Image, pairs: Any, class_names: Sequence[str]) -> I
 
 
 def _with_ids(image: Image.Image, pairs: Any) -> Image.Image:
-    "The ids of the tracks, inside of the lower left corners of their expected boxes"
+    "Draw the ids of the tracks into the lower left corners of their expected boxes; returns `image`"
     draw, size = ImageDraw.Draw(image), line_and_font_size(image.size)[1]
     font = find_font(size)
     for track_id, box, stage in zip(pairs.track_ids.tolist(), pairs.expected.tolist(), pairs.stages):
@@ -70,7 +71,7 @@ def _with_ids(image: Image.Image, pairs: Any) -> Image.Image:
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #48730347
 class _Part(NamedTuple):
-    "An `Association` of a part of the image"
+    "The columns of an `Association`, for a part of the image and in pixels of that part"
 
     track_ids: np.ndarray
     expected: np.ndarray
@@ -88,9 +89,9 @@ def _has_middle_in(boxes: np.ndarray, region: Sequence[float]) -> np.ndarray:  #
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #c76a15d1
 def _in_region(image: Image.Image, pairs: Any, region: Sequence[float]) -> tuple[Image.Image, _Part]:
-    "The part of an image, enlarged, with the tracks and boxes that have their middle there"
+    "A part of an image (XYXY), enlarged; and what of an `Association` has its middle there"
     x1, y1, x2, y2 = (round(side) for side in region)
-    scale = 480 / max(x2 - x1, y2 - y1)
+    scale = 480 / max(x2 - x1, y2 - y1)  # the longer side gets 480 pixels
     part = image.crop((x1, y1, x2, y2)).resize((round((x2 - x1) * scale), round((y2 - y1) * scale)))
     offset = np.array([x1, y1, x1, y1])
     rows, columns = (np.flatnonzero(_has_middle_in(b, region)) for b in (pairs.expected, pairs.boxes))
@@ -109,7 +110,8 @@ def _in_region(image: Image.Image, pairs: Any, region: Sequence[float]) -> tuple
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #49ee4ff7
 def _draw_overlaps(ax, pairs: Any):
-    "The overlap of tracks (rows) and boxes (columns); pairs have a frame"
+    "Draw the overlap of tracks (rows) and boxes (columns) of an `Association`; pairs have a frame"
+    # 1.4: a cell of an IoU of 1 is grey, so that black digits can be read on it
     ax.imshow(pairs.iou, cmap='Greys', vmin=0, vmax=1.4, aspect='auto')
     for i, j in np.ndindex(pairs.iou.shape):
         ax.text(j, i, f'{pairs.iou[i, j]:.2f}', ha='center', va='center', fontsize=8.5)
@@ -154,10 +156,10 @@ def show_association(
 def show_kalman(
     steps: Any,  # A `tracking.FilterSteps`
     frame_rate: float | None = None,  # Frames a second; None: the axis counts frames
-    axis: int = 0,  # 0: centre x, 1: centre y, 3: height, each in pixels
+    axis: int = 0,  # 0: centre x, 1: centre y, 3: height, each in pixels; 2: width / height
 ) -> Image.Image:
     "What a Kalman filter expects of an object, what was found, and the gain"
-    seconds = np.arange(1, len(steps.found) + 1) / (frame_rate or 1)
+    seconds = np.arange(1, len(steps.found) + 1) / (frame_rate or 1)  # steps begin with the second frame
     expected, std, found = steps.expected[:, axis], 2 * steps.std[:, axis], steps.found[:, axis]
     blue, orange = (_as_float_rgb(STAGE_COLORS[k]) for k in (1, 2))
     with _chart(7, 4, rows=2) as (_, (above, below), images):

@@ -48,7 +48,7 @@ def _label(text: str, color: RGB, size: int) -> Image.Image:
 
 
 def _free_corner(box: Sequence[float], wh: tuple[int, int], size_wh, taken: list[tuple]) -> tuple | None:
-    "Where a label of width and height `wh` has room: its box XYXY, or None; `taken` are other labels"
+    "Where at an object's `box` a label of size `wh` has room: XYXY, or None; `taken`: XYXY of other labels"
     x1, y1, x2, y2 = box
     w, h = wh
     for x, y in ((x1, y1 - h), (x2 - w, y1 - h), (x1, y2), (x2 - w, y2), (x1, y1), (x1, y2 - h)):
@@ -61,7 +61,7 @@ def _free_corner(box: Sequence[float], wh: tuple[int, int], size_wh, taken: list
 
 
 def _draw_labels(image: Image.Image, boxes: list, texts: list[str], colors: list[RGB], taken: list[tuple]):
-    "Write a label beside each box; their places are added to `taken`"
+    "Write a label beside each box, all XYXY in pixels of the image; their places are added to `taken`"
     size = line_and_font_size(image.size)[1]
     share = 0.7 if len(boxes) > _MANY_TRACKS else 0.85  # of the usual height of letters
     size = max(LEAST_LETTERS, round(share * size))
@@ -85,8 +85,11 @@ class Trails:
         self.length, self.frame = length, 0
         self.places: dict[int, deque] = {}  # track: its places (frame, x, y), the newest last
 
-    def update(self, prediction: Any) -> None:
-        "Add the places of a frame; call it once for each frame"
+    def update(
+        self,
+        prediction: Any,  # A `Prediction` with boxes and `track_ids`; an id below 0 belongs to no track
+    ) -> None:
+        "Add the places of a frame; call it once for each frame. Raises `VisionRecipesError` without ids"
         self.frame += 1
         boxes = np.asarray(prediction.boxes, float).reshape(-1, 4)
         middles = ((boxes[:, :2] + boxes[:, 2:]) / 2).tolist()
@@ -114,7 +117,10 @@ _PIECES = 4  # Of a trail, from the oldest to the newest
 
 
 def _draw_trail(draw: ImageDraw.ImageDraw, places: list[tuple], color: RGB, width: int):
-    "Draw a trail on an image opened for transparent colours, fainter and thinner to its old end"
+    """Draw a trail on an image opened for transparent colours, fainter and thinner to its old end.
+
+    `places` are x, y in pixels, the newest last; `width` is that of the newest piece.
+    """
     n = len(places)
     for piece in range(_PIECES):
         start, stop = piece * (n - 1) // _PIECES, (piece + 1) * (n - 1) // _PIECES + 1
@@ -165,7 +171,7 @@ def _mark_text(name: str, counts: dict[str, int]) -> str:
 
 
 def _draw_marks(image: Image.Image, lines: Sequence, zones: Sequence) -> list[tuple]:
-    "Draw lines and zones; returns the boxes XYXY of their labels"
+    "Draw lines and zones, given as for `draw_tracks`; returns the boxes XYXY of their labels"
     width, size = line_and_font_size(image.size)
     draw, taken, clear = ImageDraw.Draw(image), [], ImageDraw.Draw(image, 'RGBA')
     labels = []
@@ -200,6 +206,7 @@ def _draw_points(draw, points: np.ndarray, edges: Sequence, color: RGB, width: i
 
 def _scaled(prediction: Any, size_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
     "Boxes (N, 4) and points (N, K, 3) or None, in the pixels of an image of this size"
+    # a prediction without `size_wh` is in pixels of the image
     scale = np.divide(size_wh, getattr(prediction, 'size_wh', None) or size_wh)
     boxes = np.asarray(prediction.boxes, float).reshape(-1, 4) * np.tile(scale, 2)
     points = getattr(prediction, 'keypoints', None)
@@ -212,6 +219,7 @@ def _draw_objects(image: Image.Image, prediction: Any, colors: list[RGB], edges:
     draw, width = ImageDraw.Draw(image), line_and_font_size(image.size)[0]
     for box, color in zip(boxes.tolist(), colors):
         x1, y1, x2, y2 = box
+        # Pillow refuses a box whose x2 is smaller than x1, or y2 than y1
         draw.rectangle((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), outline=color, width=width)
     if points is not None:
         for object_points, color in zip(points, colors):
@@ -248,7 +256,7 @@ def draw_tracks(
 
 # %% ../../nbs/drawing/08_tracks.ipynb #0a7b1c20
 def _tint_objects(image: Image.Image, prediction: Any, colors: list[RGB]) -> Image.Image:
-    "Draw the masks, where there are some. The program of a model without masks leaves this out"
+    "Draw the masks, where there are some. A bundle's `predict.py` for a model without masks omits this"
     masks = getattr(prediction, 'masks', None)
     return image if masks is None else draw_masks(image, masks, None, colors)
 
@@ -298,7 +306,7 @@ def tracks_chart(
     objects = list(dict.fromkeys(rows_of.track_ids.tolist()))  # in the order in which they appear
     if not objects:
         return empty_chart('no tracks', 160)
-    names, second = [], frame_rate or 1
+    names, second = [], frame_rate or 1  # `second`: frames in one unit of the axis
     with _chart(width=7, height=1 + 0.28 * len(objects)) as (_, (ax,), images):
         for y, track_id in enumerate(objects):
             rows = np.flatnonzero(rows_of.track_ids == track_id)

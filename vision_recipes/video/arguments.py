@@ -28,7 +28,7 @@ def video_options(
 
 
 def track_options(group):
-    "Add what is for models that find objects"
+    "Add to a group of an `ArgumentParser` what is for models that find objects"
     group.add_argument(
         '--track', action='store_true', help='give objects ids; a folder of images is a sequence then'
     )
@@ -52,7 +52,7 @@ def track_options(group):
 
 # %% ../../nbs/video/09_arguments.ipynb #9a31c0e4
 def smooth_option(group):
-    "Add what is for models that find keypoints"
+    "Add to a group of an `ArgumentParser` what is for models that find keypoints"
     group.add_argument('--smooth', action='store_true', help='smooth the points of a model for keypoints')
 
 # %% ../../nbs/video/09_arguments.ipynb #dbcf5bbb
@@ -62,8 +62,11 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def is_video(args: Namespace) -> bool:
-    "Whether `predict` was given a video. Raises `VisionRecipesError` for several, and for wrong options"
-    # not every program has all of them
+    """Whether the paths `args.images` are a video or a camera, or an option makes them a sequence.
+
+    Raises `VisionRecipesError` for several videos, and for options of videos where there is none.
+    """
+    # a bundle's `predict.py` lacks the options that are not for its model
     makes_sequence = any(getattr(args, name, None) for name in ('track', 'line', 'zone', 'smooth'))
     videos = [path for path in args.images if _is_video_name(path)]
     if videos and (len(args.images) > 1 or is_pattern(args.images[0])):
@@ -85,7 +88,8 @@ def _refuse_video_options(args: Namespace):
     "Raise `VisionRecipesError` for an option that is for videos only"
     options = {'start': '--from', 'stop': '--to', 'every': '--every', 'frame_rate': '--frame-rate'}
     options |= {'no_video': '--no-video', 'resume': '--resume'}
-    given = [option for name, option in options.items() if getattr(args, name, None) not in (None, False)]
+    values = {option: getattr(args, name, None) for name, option in options.items()}
+    given = [option for option, value in values.items() if value is not None and value is not False]
     if given:
         raise VisionRecipesError(
             f'{", ".join(given)}: is for videos and cameras, but {args.images[0]} is none. '

@@ -51,7 +51,7 @@ def marks(
     "Lines and zones with their numbers, as `draw_tracks` takes them"
     lines, zones = [], []
     for counter, numbers in counts:
-        if 'present' in numbers:
+        if 'present' in numbers:  # a zone; a line has `in` and `out`
             zones.append(ZoneMark(counter.name, counter.polygon, numbers['present']))
         else:
             lines.append(LineMark(counter.name, counter.start_xy, counter.end_xy, numbers))
@@ -66,7 +66,7 @@ def _draw_found(
     shown = prediction.take(np.flatnonzero(prediction.scores >= self.min_score))
     if prediction.track_ids is None:
         return self._draw_objects(image, shown)
-    self.trails.update(prediction)
+    self.trails.update(prediction)  # with all objects: a trail goes on where the score is low
     return draw_tracks(image, shown, self.card.labels, self.trails, *marks(counts))
 
 
@@ -83,8 +83,13 @@ def _draw_objects(self: FrameDrawer, image: Image.Image, shown: Prediction) -> I
     return image
 
 
-def _add_points(image: Image.Image, shown: Prediction, skeleton, colors: list | None) -> Image.Image:
-    "Draw the points, where there are some. The program of a model without points leaves this out"
+def _add_points(
+    image: Image.Image,
+    shown: Prediction,
+    skeleton,  # A `Skeleton`; None: no points are drawn
+    colors: list | None,  # One an object; None: as for `draw_keypoints`
+) -> Image.Image:
+    "Draw the points, where there are some. A bundle's `predict.py` for a model without points omits this"
     if shown.keypoints is None or skeleton is None:
         return image
     return draw_keypoints(image, with_visibility(shown.keypoints), skeleton, colors)

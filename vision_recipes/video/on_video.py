@@ -17,7 +17,7 @@ def asked_options(
     args: Namespace,  # With the options of `video_options`, and those that the program has for images
 ) -> VideoOptions:
     "How to read, predict and write. Raises `VisionRecipesError` for a moment that is none"
-    given = vars(args).get  # not every program has all options
+    given = vars(args).get  # a bundle's `predict.py` lacks the options that are not for its model
     return VideoOptions(
         start_s=None if args.start is None else parse_time(args.start, '--from'),
         stop_s=None if args.stop is None else parse_time(args.stop, '--to'),

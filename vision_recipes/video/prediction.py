@@ -43,7 +43,7 @@ class VideoOptions:
     score_threshold: float | None = None
     mask_threshold: float | None = None  # As for `BasePredictor.stream`
     tiles: Any = None  # As for `BasePredictor.stream`
-    smooth: bool = False  # Smooth keypoints by a one-euro filter; needs a tracker
+    smooth: bool = False  # Smooth keypoints by a one-euro filter; objects are then tracked
     write_video: bool = True  # Whether `video.mp4` is written
     resume: bool = False  # Go on behind what an earlier run wrote into the folder
 
@@ -126,8 +126,9 @@ class Follower:
 # %% ../../nbs/video/03_prediction.ipynb #cb2a8711
 @patch
 def _untracked_rows(self: Follower, prediction: Prediction) -> np.ndarray:
-    "Objects without a track that may start one"
+    "Positions in the prediction of objects without a track that may start one"
     tracks = self.tracker.tracks
+    # `rows`: the position of each track's object in the prediction; the id 0 is not confirmed
     shown = tracks.rows[(tracks.ids > 0) & ~tracks.lost]
     may_start = prediction.scores >= self.tracker.settings.new_score
     may_start[shown] = False
@@ -146,7 +147,10 @@ def make_tracker(
 
 
 def _checked_follower(predictor, video: Video, tracker, counters, smooth: bool) -> Follower:
-    "The follower for a video. Raises `VisionRecipesError` for what does not go together"
+    """The follower for a video; arguments as for `predict_video`.
+
+    Raises `VisionRecipesError` for what does not go together.
+    """
     card = predictor.card
     counters = counters(video.size_wh) if callable(counters) else counters
     needs_tracker = bool(tracker or counters or smooth)
@@ -174,7 +178,10 @@ def frame_row(
     return row
 
 
-def counts_csv(counters: Sequence, names: Sequence[str]) -> str:
+def counts_csv(
+    counters: Sequence,  # `LineCounter` and `ZoneCounter`
+    names: Sequence[str],  # Of the classes
+) -> str:
     "The crossings and visits of all counters as CSV, each column that one of them can have"
     rows = [row for counter in counters for row in counter.rows(names)]
     columns = dict.fromkeys(key for counter in counters for key in class_columns(counter.record))
@@ -188,7 +195,14 @@ def counts_csv(counters: Sequence, names: Sequence[str]) -> str:
 class _Outputs:
     "Writes the frames of a run: drawn into a video, and as lines of JSON. It works in a thread"
 
-    def __init__(self, out: Path, video: Video, draw: Callable, labels, earlier=None):
+    def __init__(
+        self,
+        out: Path,  # The folder
+        video: Video,
+        draw: Callable,  # As for `predict_video`
+        labels,  # A `LabelMap`
+        earlier=None,  # The `_Earlier` run to go on with
+    ):
         self.out, self.video, self.draw, self.labels = out, video, draw, labels
         self.n_before = earlier.n_frames if earlier else 0
         self.log = FrameLog(out / FRAMES_FILE, append=earlier is not None)
@@ -275,7 +289,10 @@ def _first_and_last(path: Path) -> Iterator[tuple[dict, int]]:  # Row and its nu
 
 # %% ../../nbs/video/03_prediction.ipynb #2c6782aa
 def _clear(out: Path, source: Any):
-    "Remove the videos of an earlier run. Raises `VisionRecipesError` for the source, and for one of others"
+    """Remove videos and counts of an earlier run.
+
+    Raises `VisionRecipesError` where one of them is the source, or there is a video that no run wrote.
+    """
     videos = [out / 'video.mp4', *_further_parts(out)]
     if not isinstance(source, (list, tuple, int)):
         refuse_inputs(videos, [source])
@@ -391,7 +408,7 @@ def _threshold(predictor, options: VideoOptions) -> float:
 def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options: VideoOptions):
     "Predict, follow and hand on every frame. All that was handed on is written, however this ends"
     min_score = _threshold(predictor, options)
-    if follower.tracker is not None:
+    if follower.tracker is not None:  # it keeps tracks alive by objects of low scores, which are not drawn
         min_score = min(min_score, follower.tracker.settings.low_score)
     batch_size = options.batch_size or (1 if video.live else FRAMES_AT_A_TIME)
     wanted = {
@@ -421,7 +438,7 @@ def _finish(about: dict, follower: Follower, outputs: _Outputs, seconds: float):
     about['frames'] = outputs.n_frames + outputs.n_before
     about['seconds'] = round(seconds, 2)
     if follower.tracker is not None:
-        about['tracks'] = follower.tracker.next_id - 1
+        about['tracks'] = follower.tracker.next_id - 1  # ids begin at 1
     about['counts'] = [counter.to_dict(names) for counter in follower.counters]
     videos = [path for path in (out / 'video.mp4', *_further_parts(out)) if path.exists()]
     about['videos'] = sorted(path.name for path in videos)

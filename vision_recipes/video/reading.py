@@ -53,7 +53,7 @@ class AvFile:
         rate = stream.average_rate or stream.guessed_rate
         self.frame_rate = float(rate) if rate else None
         self.duration_s = _duration_s(self._container, stream)
-        self.n_frames = stream.frames or None
+        self.n_frames = stream.frames or None  # 0: the file does not say
         if not self.n_frames and self.frame_rate and self.duration_s:
             self.n_frames = round(self.duration_s * self.frame_rate)
         self.n_damaged = 0  # Packets that could not be decoded
@@ -103,7 +103,7 @@ def _duration_s(container, stream) -> float | None:
     "The length of a video stream, or of its file, in seconds; None where neither is known"
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
-    return container.duration / 1_000_000 if container.duration else None
+    return container.duration / 1_000_000 if container.duration else None  # it is in microseconds
 
 # %% ../../nbs/video/01_reading.ipynb #e7660233
 @patch
@@ -185,7 +185,7 @@ def _seek(self: AvFile, start_s: float) -> int:  # Number of the first frame fro
     if n_before:
         for earlier_s in SEEK_EARLIER_S:
             if self._is_before(start_s, start_s - earlier_s):
-                self._go_to(start_s - earlier_s)
+                self._go_to(start_s - earlier_s)  # again, because the check took a packet
                 return n_before
     self._container.close()
     self._container = _opened(self.name)
@@ -220,6 +220,7 @@ def _n_frames_before(self: AvFile, start_s: float) -> int | None:  # None where 
             return None
         if self._time_s(packet.dts) >= start_s - TIME_TOLERANCE_S:
             break  # a frame is never shown before it is decoded: all others are later
+        # a packet to discard is decoded for others, but not shown
         n_before += self._time_s(packet.pts) < start_s - TIME_TOLERANCE_S and not packet.is_discard
     return n_before
 
@@ -262,13 +263,13 @@ def _image_pixels(file: Path) -> np.ndarray:  # (H, W, 3) uint8 RGB
 def natural_order(files: list[Path]) -> list[Path]:
     "Files sorted by their paths, with numbers in them by their value"
     parts = lambda file: [int(p) if p.isdecimal() else p for p in re.split(r'(\d+)', file.as_posix())]
-    return sorted(files, key=parts)
+    return sorted(files, key=parts)  # texts and numbers take turns, so only like is compared
 
 # %% ../../nbs/video/01_reading.ipynb #0b4932cc
 def open_source(
     source: Any,  # A video file, a camera's number, a folder or pattern of images, or a list of their files
     frame_rate: float | None = None,  # Frames a second of a folder, pattern or list; None: 25
-):  # With `frames`, `close`, `name`, `live`, `frame_rate` and `n_frames`
+):  # With `frames`, `close`, `name`, `live` (a camera, which waits for nobody), `frame_rate` and `n_frames`
     "Open what frames come from. Raises `VisionRecipesError` where that cannot be"
     if isinstance(source, (list, tuple)):
         return ImageFrames(source, frame_rate or IMAGES_FRAME_RATE)
@@ -321,7 +322,7 @@ def _wanted_frames(
 
 
 def _rising(source, start_s: float) -> Iterator[RawFrame]:
-    "The frames from `start_s` on, with times that rise"
+    "The frames of a source, as from `open_source`, from `start_s` on, with times that rise"
     step_s = 1 / (source.frame_rate or 25.0)
     last_s, shift_s = None, 0.0
     for index, time_s, pixels in source.frames(start_s):
@@ -342,7 +343,7 @@ class Video:
     def __init__(
         self,
         source,  # As from `open_source`; it is closed with the video
-        start_s: float | None = None,
+        start_s: float | None = None,  # This and the next two as for `open_video`
         stop_s: float | None = None,
         every: int = 1,
         # Numbers of the first and the last frame that were read before: the frames behind are wanted

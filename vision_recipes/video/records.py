@@ -60,15 +60,20 @@ def cut_to_whole_lines(path: Path):
 
 
 def read_frame_log(path: str | Path) -> Iterator[dict]:
-    "The rows of a file of JSON Lines, one by one. An incomplete last line is left out"
+    "The rows of JSON Lines, no incomplete last one. Raises `VisionRecipesError` for a line that is no JSON"
     with open(path, 'rb') as file:
         for number, line in enumerate(file, 1):
             if line.endswith(b'\n'):
                 yield parse_json(line.decode(), f'{path}, line {number}')
 
 
-def replayed(row: dict) -> Prediction:
-    "The prediction that a tracker was given for a row, without masks: what was tracked, and what was not"
+def replayed(
+    row: dict,  # As `frame_row` makes it
+) -> Prediction:
+    """The prediction that a tracker was given for a row: what was tracked, and what was not.
+
+    Masks and points are left out: a tracker needs none.
+    """
     parts = [row, row['untracked']] if 'untracked' in row else [row]
     column = lambda key, width: np.concatenate([np.reshape(part[key], (-1, *width)) for part in parts])
     scores, labels, boxes = column('scores', ()), column('labels', ()), column('boxes', (4,))

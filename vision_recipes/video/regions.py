@@ -28,7 +28,7 @@ def parse_time(
 
 # %% ../../nbs/video/06_regions.ipynb #7c5147d5
 def parse_line(
-    text: str,  # `NAME:x1,y1,x2,y2`
+    text: str,  # `NAME:x1,y1,x2,y2` in pixels; where all are 0 to 1, shares of the image
     size_wh: tuple[int, int],  # Of the video, pixels
 ) -> LineCounter:
     "A line to count over. Raises `VisionRecipesError` for one that is none, or lies outside the image"
@@ -39,7 +39,7 @@ def parse_line(
 
 
 def parse_zone(
-    text: str,  # `NAME:x,y,x,y,x,y`, with three points or more
+    text: str,  # `NAME:x,y,x,y,x,y`, with three points or more; numbers as for `parse_line`
     size_wh: tuple[int, int],  # Of the video, pixels
 ) -> ZoneCounter:
     "A zone to count in. Raises `VisionRecipesError` for one that is none, or lies outside the image"
@@ -55,7 +55,7 @@ def _name_and_points(
     option: str,  # What it was given for, for errors
     form: str,  # How the points are written, for errors
 ) -> tuple[str, list[tuple[float, float]]]:  # Points in pixels
-    "Name and points of a region"
+    "Name and points of a region. Raises `VisionRecipesError` for a text of another form, and a point outside"
     name, _, numbers = text.rpartition(':')
     try:
         values = [float(number) for number in numbers.split(',')]

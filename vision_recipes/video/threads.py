@@ -95,7 +95,7 @@ def _drop_oldest(self: Ahead):
 # %% ../../nbs/video/04_threads.ipynb #3e033a2e
 @patch
 def close(self: Ahead):
-    "End the thread, and wait until the iterator is closed. Items that wait are lost"
+    "End the thread, and wait until the iterator is closed, at most 10 seconds. Items that wait are lost"
     self._closed.set()
     if threading.current_thread() is not self._thread:
         self._thread.join(timeout=10)
@@ -131,7 +131,7 @@ class Behind:
         while True:
             self._raise_error()
             try:
-                return self._queue.put((item,), timeout=WAIT_S)
+                return self._queue.put((item,), timeout=WAIT_S)  # in a tuple, because None is the end
             except queue.Full:
                 pass
 

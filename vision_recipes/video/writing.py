@@ -22,7 +22,7 @@ from .opencv import CvWriter
 
 # %% ../../nbs/video/02_writing.ipynb #ded29985
 def even_size(size_wh: tuple[int, int]) -> tuple[int, int]:
-    "Width and height, odd ones plus 1"
+    "Width and height, odd ones plus 1: H.264 stores colours for blocks of 2 x 2 pixels"
     width, height = size_wh
     return width + width % 2, height + height % 2
 
@@ -124,7 +124,7 @@ class AvWriter:
         path: str | Path,
         frame_rate: float,  # Frames a second, of those whose time is not given
         size_wh: tuple[int, int],  # Of every frame, pixels, even
-        sound: Sound | None = None,
+        sound: Sound | None = None,  # Is copied, and closed with the file
         crf: int = CRF,
     ):
         import av
@@ -146,7 +146,7 @@ def _video_output(container, frame_rate: float, size_wh: tuple[int, int], crf: i
     "A stream of H.264; where this FFmpeg lacks its encoder, of MPEG-4 part 2"
     import av
 
-    rate = Fraction(frame_rate).limit_denominator(1001)
+    rate = Fraction(frame_rate).limit_denominator(1001)  # as in the 30000 / 1001 of television
     if 'libx264' in av.codecs_available:
         # without B-frames every frame is written as soon as it is encoded, and time begins at 0
         stream = container.add_stream('libx264', rate=rate)
@@ -257,7 +257,7 @@ class VideoWriter:
 # %% ../../nbs/video/02_writing.ipynb #74d44963
 def refuse_inputs(
     paths: Iterable[Path],  # What will be written, or removed
-    inputs: Iterable[str | Path],
+    inputs: Iterable[str | Path],  # What is read
 ):
     "Raise `VisionRecipesError` where a path is one of the inputs, also by another name"
     for path, file in itertools.product(paths, map(Path, inputs)):
@@ -266,7 +266,7 @@ def refuse_inputs(
 
 
 def _encoder(path: Path, frame_rate: float, size_wh: tuple[int, int], sound_from, start_s: float):
-    "PyAV's encoder, or OpenCV's where PyAV is missing"
+    "PyAV's encoder, or OpenCV's where PyAV is missing; arguments as for `VideoWriter`, but an even size"
     if is_installed('av'):
         return AvWriter(path, frame_rate, size_wh, None if sound_from is None else Sound(sound_from, start_s))
     if not is_installed('cv2'):
