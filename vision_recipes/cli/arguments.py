@@ -44,6 +44,7 @@ class Parser(argparse.ArgumentParser):
         return namespace
 
     def _check_value(self, action, value):
+        # the TASK of `demo` has no choices, but is checked like the others
         choices = action.choices or (TASKS if action.metavar == 'TASK' else None)
         if choices is None or value in choices:
             return
@@ -115,7 +116,7 @@ def _task_hint(
             break
     else:
         return ''
-    # only a TASK of subcommands has `choices`: their parsers, by task
+    # where each task has a subcommand, `choices` is a dictionary of their parsers
     if not isinstance(action.choices, dict) or '--model' not in _options(action.choices[task]):
         return f' It is a model for {task}: {prog} {task}'
     model = name if name in models else f'{os.path.commonprefix(models)}…'

@@ -118,7 +118,7 @@ def _varint(data, begin: int, end: int) -> tuple[int, int]:  # The number, and w
     raise VisionRecipesError('is no ONNX file, or damaged')
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #35918a96
-# By kind of message: its fields that hold messages (by number, as in `onnx.proto`), each with their kind. Only
+# By kind of message: its fields that hold messages (by number, as in `onnx.proto`), each with its kind. Only
 # fields that may lead to the name of the file of a tensor are here. An `entry` is a key and a value that say
 # where a tensor is stored
 _SUBMESSAGES = {
