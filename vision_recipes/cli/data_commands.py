@@ -287,7 +287,7 @@ def _range_text(thresholds) -> str:  # (C,)
     low, high = float(thresholds.min()), float(thresholds.max())
     return f'scores from {low:.2g} on' if low == high else f'scores from {low:.2g} to {high:.2g} on, by class'
 
-
+# %% ../../nbs/cli/08_data_commands.ipynb #f422eb23
 def write_draft_files(
     args: Namespace,
     predictor,  # A `BasePredictor`
