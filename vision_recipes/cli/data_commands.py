@@ -24,7 +24,7 @@ def _group_option(p: ArgumentParser):
 
 
 def _image_option(p: ArgumentParser, leave: bool = True):
-    "What becomes of the images"
+    "What becomes of the images; `leave`: whether they may stay where they are"
     choices = ['copy', 'link', 'leave'] if leave else ['copy', 'link']
     text = 'copy the images; link: hard links, which take no second place on the disk'
     p.add_argument(

@@ -185,7 +185,7 @@ def from_dict(
         raise VisionRecipesError(f'{where}: malformed: {e}') from e
 
 # %% ../../nbs/runtime/05_model_card.ipynb #70e3adcb
-def _check_format(d, where: str):
+def _check_format(d, where: str):  # `d`: any JSON value
     "Refuse what is no card, or one of another format"
     check_depth(d, where)
     if not isinstance(d, dict) or 'format' not in d:
@@ -239,7 +239,7 @@ def read_card(
     return _card_by_hand(str(path), content)
 
 
-def _card_by_hand(path: str, content) -> ModelCard:
+def _card_by_hand(path: str, content) -> ModelCard:  # `content`: any JSON value
     "A card of which only the necessary fields were written; the others are filled in"
     _check_keys(path, content, ('task', 'labels', 'preprocess'), ModelCard)
     _check_keys(f'{path}: preprocess', content['preprocess'], ('size', 'mean', 'std'), Preprocess)

@@ -323,7 +323,7 @@ def _stream_tiled(
     under_way: deque[list[_Tile | ImageError]] = deque()  # the tiles of images that are not merged yet
     is_list = isinstance(images, (list, tuple))
 
-    def tiles():
+    def tiles():  # of all images, one after the other; `under_way` is told of each image before its first
         opened = partial(self._open_tiles, rule=rule)
         for of_image in _map_ahead(opened, images, N_LARGE_AHEAD) if is_list else map(opened, images):
             under_way.append(of_image)
