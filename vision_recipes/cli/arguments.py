@@ -44,6 +44,7 @@ class Parser(argparse.ArgumentParser):
         return namespace
 
     def _check_value(self, action, value):
+        # the TASK of `demo` has no choices, but is checked like the others
         choices = action.choices or (TASKS if action.metavar == 'TASK' else None)
         if choices is None or value in choices:
             return
@@ -105,7 +106,7 @@ def _choice_hint(
 
 def _task_hint(
     prog: str,  # The verb, such as `vision-recipes train`
-    action: argparse.Action,  # Its argument TASK
+    action: argparse.Action,  # Its argument or option TASK
     name: str,  # What was given instead of a task
 ) -> str:  # A sentence with a leading space; empty where `name` is neither an architecture nor a model
     "What to write instead of the name of an architecture or of a model"
@@ -115,10 +116,12 @@ def _task_hint(
             break
     else:
         return ''
-    # only a TASK of subcommands has `choices`: their parsers, by task
+    model = name if name in models else f'{os.path.commonprefix(models)}…'
+    if action.option_strings:  # `suspects` has an option for the task
+        return f' It is a model for {task}: {prog} DIR {action.option_strings[0]} {task} --model {model}'
+    # where each task has a subcommand, `choices` is a dictionary of their parsers
     if not isinstance(action.choices, dict) or '--model' not in _options(action.choices[task]):
         return f' It is a model for {task}: {prog} {task}'
-    model = name if name in models else f'{os.path.commonprefix(models)}…'
     return f' It is a model for {task}: {prog} {task} DIR --model {model}'
 
 # %% ../../nbs/cli/01_arguments.ipynb #83bae948

@@ -39,7 +39,10 @@ def draw_clip(args: Namespace) -> None:
     )
 
 # %% ../../nbs/cli/07_clip_commands.ipynb #2ec2b68f
-def _write_clip_video(clip, folder: Path):
+def _write_clip_video(
+    clip,  # A `Clip`, from `make_clip`
+    folder: Path,
+):
     "Write a clip as `clip.mp4`, with its truth, into a new folder"
     from vision_recipes.core.files import new_folder
     from vision_recipes.data.synthetic.clips import write_clip_truth

@@ -59,6 +59,7 @@ def _check_arguments(args: Namespace):
     if args.resamples < 100:
         raise VisionRecipesError(f'--resamples must be at least 100, but got {args.resamples}.')
     for model in (args.first, args.second):
+        # whether `RUN/model.safetensors` lies in a run was seen by `model_source`
         if model_source(model) == 'run' and model.suffix != '.safetensors':
             read_run(model)
     if args.json:
@@ -98,7 +99,7 @@ def _shared_classes(
         only = [sorted(set(a) - set(b)) for a, b in ((names, other_names), (other_names, names))]
         texts = [f'{m} alone knows {first_few(o)}' for m, o in zip((args.first, args.second), only) if o]
         raise VisionRecipesError(f'{"; ".join(texts)}. Only models of the same classes can be compared.')
-    if names != other_names:
+    if names != other_names:  # the ids that B has for the classes of A, in the order of A
         second_ids = [(second_ids or range(len(names)))[other_names.index(name)] for name in names]
     return anns, [first_ids, second_ids]
 
@@ -151,13 +152,20 @@ def _write_differences(
             old.unlink()
     reserved = {str(anns.path(i).resolve()).lower() for i in range(len(anns))}
     for rank, i in enumerate(comparison.most_different[:_SHOWN], 1):
-        better = models[int(comparison.gains[i] > 0)]
+        better = models[int(comparison.gains[i] > 0)]  # above 0 the second is less wrong
         pair = [predictions[m][i] for m in (0, 1)]
         image = _side_by_side(anns, int(i), pair, cards, models, f'nearer to the truth: {better}')
         save_drawn(image, out, f'{rank:02} {Path(anns.paths[i]).stem}', reserved)
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #8c6ecc7b
-def _side_by_side(anns: Annotations, i: int, pair: list, cards: list, models: tuple[Path, Path], text: str):
+def _side_by_side(
+    anns: Annotations,
+    i: int,  # Which image
+    pair: list,  # Of `Prediction`, by both models
+    cards: list,  # Of `ModelCard`, with the classes of `anns`
+    models: tuple[Path, Path],
+    text: str,  # Written below
+):  # A PIL image
     "The truth of an image, and the predictions of both models, as an image"
     from vision_recipes.deploy.predict_script import SHOW
     from vision_recipes.drawing.canvas import caption, grid
@@ -206,7 +214,10 @@ def run_compare(args: Namespace) -> None:
         log_info(f'{plural(n, "image")} on which they differ most in {args.out}')
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #9e31c238
-def _chosen_metric(asked: str | None, comparison) -> str:
+def _chosen_metric(
+    asked: str | None,  # Of `--metric`; None: the headline score of the task
+    comparison,  # A `metrics.Comparison`
+) -> str:
     "The score that decides. Raises `VisionRecipesError` for one that the task does not have"
     if asked and asked not in comparison.overall:
         known = list(comparison.overall)
@@ -216,7 +227,7 @@ def _chosen_metric(asked: str | None, comparison) -> str:
     return asked or comparison.metric
 
 
-def _log_tables(comparison):
+def _log_tables(comparison):  # A `metrics.Comparison`
     "Log the tables of classes and points, with what marks a better one"
     tables = comparison.tables
     for name in ('per_class', 'per_point'):
@@ -227,10 +238,15 @@ def _log_tables(comparison):
         log_info('  better: stands out among all rows of its table; an interval alone may do so by chance')
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #c65e1775
-def _report(args: Namespace, task: str, anns: Annotations, comparison) -> dict:
+def _report(
+    args: Namespace,
+    task: str,
+    anns: Annotations,
+    comparison,  # A `metrics.Comparison`
+) -> dict:
     "What `--json` writes"
-    d = comparison.headline
-    more = d.more_needed()
+    d = comparison.headline  # its `winner` is 0 or 1; -1: it cannot be told
+    more = d.more_needed()  # (images, groups); None: too many to name
     return {
         'task': task,
         'first': str(args.first),

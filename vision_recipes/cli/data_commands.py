@@ -24,7 +24,7 @@ def _group_option(p: ArgumentParser):
 
 
 def _image_option(p: ArgumentParser, leave: bool = True):
-    "What becomes of the images"
+    "What becomes of the images; `leave`: whether they may stay where they are"
     choices = ['copy', 'link', 'leave'] if leave else ['copy', 'link']
     text = 'copy the images; link: hard links, which take no second place on the disk'
     p.add_argument(
@@ -107,12 +107,12 @@ def run_merge(args: Namespace) -> None:
     log_info(f'{plural(len(names), "image")} as {format} in {args.out}; merged.csv says where each is from')
 
 # %% ../../nbs/cli/08_data_commands.ipynb #d0ff29e3
-def _names_for(merged, format: str) -> list[str] | None:
+def _names_for(merged, format: str) -> list[str] | None:  # `merged` as from `merge_annotations`
     "The names of the images in the merged set; an image folder makes them of the classes"
     return None if format == 'image_folder' else merged.names
 
 
-def _own_format(anns) -> str:
+def _own_format(anns) -> str:  # `anns`: `Annotations`
     "The format a set was read in. Raises `VisionRecipesError` where that cannot be written"
     from vision_recipes.data.convert import WRITABLE
 
@@ -123,15 +123,18 @@ def _own_format(anns) -> str:
     return anns.format
 
 
-def _log_losses(anns, format: str, remarks: list[str]) -> None:
-    "Say what the new set does not hold"
+def _log_losses(anns, format: str, remarks: list[str]) -> None:  # `anns`: `Annotations`
+    "Log what a format cannot hold of annotations, after remarks about what is lost already"
     from vision_recipes.data.convert import conversion_losses
 
     for remark in [*remarks, *conversion_losses(anns, format)]:
         log_info(remark)
 
 # %% ../../nbs/cli/08_data_commands.ipynb #1c62c000
-def _with_classes(sets: list, file: Path | None) -> list:
+def _with_classes(
+    sets: list,  # Of `Annotations`
+    file: Path | None,  # As for `read_class_map`; None: all classes stay
+) -> list:
     "Every set with the classes that a file says. Raises `VisionRecipesError` for a name that no set has"
     if file is None:
         return sets
@@ -141,6 +144,7 @@ def _with_classes(sets: list, file: Path | None) -> list:
     renames, drop = read_class_map(file)
     changed, used = [], set()
     for anns in sets:
+        # a set need not have each of these classes, and may spell them otherwise
         found = match_names([*renames, *drop], anns.class_names, paths=False).found
         here = {old for old, match in zip([*renames, *drop], found) if match is not None}
         used |= here
@@ -196,7 +200,7 @@ def run_remap(args: Namespace) -> None:
     )
 
 # %% ../../nbs/cli/08_data_commands.ipynb #4289e573
-def _renames(args: Namespace) -> tuple[dict[str, str], list[str]]:
+def _renames(args: Namespace) -> tuple[dict[str, str], list[str]]:  # New names by old ones; names left out
     "Which classes get another name, and which are left out. Raises `VisionRecipesError` for a wrong text"
     from vision_recipes.data.merge import read_class_map
 
@@ -273,6 +277,7 @@ def draft_thresholds(args: Namespace, predictor):  # A `BasePredictor`; gives (C
     if args.score_threshold is not None:
         return class_thresholds(card.labels, {}, args.score_threshold)
     if card.task == 'classification':
+        # from 0.5 on a class is at least as likely as all others together
         return class_thresholds(card.labels, {}, 0.5)
     return class_thresholds(card.labels, card.thresholds, predictor.score_threshold)
 
@@ -282,9 +287,14 @@ def _range_text(thresholds) -> str:  # (C,)
     low, high = float(thresholds.min()), float(thresholds.max())
     return f'scores from {low:.2g} on' if low == high else f'scores from {low:.2g} to {high:.2g} on, by class'
 
-
-def write_draft_files(args: Namespace, predictor, files: list[Path], stream) -> None:
-    "`vision-recipes predict --labels`: `write_drafts`. `stream(score)` predicts the files"
+# %% ../../nbs/cli/08_data_commands.ipynb #f422eb23
+def write_draft_files(
+    args: Namespace,
+    predictor,  # A `BasePredictor`
+    files: list[Path],  # Images
+    stream,  # From a score to the predictions of the files, without objects below it
+) -> None:
+    "`vision-recipes predict --labels`: `write_drafts`"
     from vision_recipes.data.drafts import write_drafts
 
     thresholds = draft_thresholds(args, predictor)

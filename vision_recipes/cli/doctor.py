@@ -69,7 +69,7 @@ def _look_at_packages() -> tuple[dict[str, str], list[str]]:
         except Exception as e:  # whatever is broken is what the user came to hear
             if fails_to_load('torchvision', e):
                 rows[name] = 'needs torchvision, which does not load'
-                continue
+                continue  # the cure is that of torchvision, which has a line of its own
             rows[name] = f'does not work: {type(e).__name__}: {first_line(e)}'
             cures.append(f'{name}: {_CURES.get(name, f"pip install --upgrade {name}")}.')
     if missing:

@@ -93,6 +93,6 @@ def _run_verb(args: argparse.Namespace):
         verb.do(args)
     except Exception as e:
         explained = import_trouble(e, name)
-        if explained is e:
+        if explained is e:  # no package is to blame
             raise
         raise explained from e

@@ -190,6 +190,7 @@ def predict_all(
     from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
 
     paths = [anns.path(i) for i in range(len(anns))]
+    # a low threshold, because average precision counts objects of all scores
     stream = predictor.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD, tiles=tiles)
     predictions = list(progress(stream, 'predicting', len(anns), 'image'))
     if anns.has_boxes:  # else the size of an image does not matter
@@ -361,6 +362,7 @@ def _tolerance_option(p: ArgumentParser):
 def run_export(args: Namespace) -> None:
     "`vision-recipes export`: `export_onnx`"
     tolerance, tiles = _tolerances(args.tolerance), tiles_asked(args.tiles, args.overlap)
+    # whether `RUN/model.safetensors` lies in a run was seen by `model_source`
     if model_source(args.model) == 'run' and args.model.suffix != '.safetensors':
         read_run(args.model)
     check_writable(args.out or default_onnx_path(args.model), folder=False)
@@ -503,8 +505,12 @@ def run_predict(args: Namespace) -> None:
         )
 
 # %% ../../nbs/cli/02_model_commands.ipynb #f4000001
-def _draft_files(args: Namespace, predictor, files: list[Path]) -> list[VisionRecipesError]:
-    "Write drafts of images; gives the errors of those that could not be read"
+def _draft_files(
+    args: Namespace,
+    predictor,  # A `BasePredictor`
+    files: list[Path],  # Images
+) -> list[VisionRecipesError]:  # Of those that could not be read
+    "Write drafts of images"
     errors: list[VisionRecipesError] = []
     tiles = tiles_asked(args.tiles, args.overlap)
     batch_size = args.batch_size or IMAGES_AT_A_TIME

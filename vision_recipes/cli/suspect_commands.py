@@ -21,6 +21,7 @@ from ..core.image_paths import output_mark
 from ..core.images import open_image
 from ..data.annotations import Annotations
 from ..metrics.confident_learning import Suspect
+from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import TASKS
 
 # %% ../../nbs/cli/10_suspect_commands.ipynb #f1d463da
@@ -31,6 +32,16 @@ def task_of_labels(anns: Annotations) -> str:  # One of `TASKS`
     if anns.get('masks') is not None:
         return 'segmentation'
     return 'detection' if anns.has_boxes else 'classification'
+
+# %% ../../nbs/cli/10_suspect_commands.ipynb #5ad3c102
+def _labels_of_task(
+    task: str,  # A key of `TASK_KINDS`
+    anns: Annotations,  # In pixels
+) -> Annotations:
+    "The annotations without the kinds of labels that a task does not predict"
+    kind = TASK_KINDS[task]
+    wanted = {'boxes': kind.boxes, 'masks': kind.masks or kind.points, 'keypoints': kind.points}
+    return anns.replace(**{name: None for name, is_wanted in wanted.items() if not is_wanted})
 
 # %% ../../nbs/cli/10_suspect_commands.ipynb #19ced820
 _LEAST_SIDE = 96  # pixels of a part that is shown
@@ -122,8 +133,7 @@ def run_suspects(args: Namespace) -> None:
     settings, fit_settings = make_settings(task_name, args.preset, **chosen)
     task = make_task(task_name, settings, anns.labels)
     task.check(anns)
-    if task_name == 'detection':
-        anns = anns.replace(masks=None, keypoints=None)
+    anns = _labels_of_task(task_name, anns)
     predictions = out_of_fold(task, anns, args.out / 'folds', fit_settings, args.folds)
     evaluation = task.evaluate(predictions, anns)
     log_info(f'the models, on images they have not seen: {evaluation.summary(task.metric)}')

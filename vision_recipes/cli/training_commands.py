@@ -448,7 +448,7 @@ def _settings_before_reading(
     resumed: dict | None,  # The content of `run.json` of the run that is resumed
 ) -> tuple[Settings, FitSettings] | None:  # None: every preset suits, and the machine decides later
     "The settings that are known before images are read. Raises `VisionRecipesError` where they contradict"
-    if resumed is not None:
+    if resumed is not None:  # a run names every setting, so the preset decides none
         return make_settings(args.task, 'full', **{**resumed['settings'], **resumed['fit'], **chosen})
     if _repeated_run(args):
         if args.preset:

@@ -325,7 +325,8 @@ def main(
     prepare_streams()
     parser = command_line()
     args = parser.parse_args(words)
-    # `getattr`: the program of a bundle without a page has no such option
+    # `getattr`: in a bundle without a page the program has no such option. It has no `serve` either, because
+    # `leave_out` replaces the choice below by `_predict`
     if not args.images and getattr(args, 'serve', None) is None:
         parser.error('name images, or a folder of images')
     try:

@@ -62,7 +62,7 @@ def _is_lookup_by_text(node: ast.AST) -> bool:
 
 # %% ../../nbs/deploy/06_single_file.ipynb #e28fa536
 def _span(node: ast.AST, lines: list[str]) -> tuple[int, int]:
-    """Where a node's text begins and ends in the joined lines, characters.
+    """Where a node's text begins and ends in the joined lines, characters; the lines keep their line breaks.
 
     `ast` counts the columns in bytes.
     """
@@ -210,7 +210,7 @@ def leave_out(
     Raises `VisionRecipesError` for one that cannot simply be left out.
     """
     source = _resolve_conditionals(source, set(names))
-    lines, touched = source.splitlines(keepends=True), set()  # touched: positions of lines
+    lines, touched = source.splitlines(keepends=True), set()  # touched: positions of lines to tidy
     # from the end, so that the columns of statements in one line stay valid
     for node in reversed(_dropped(ast.parse(source).body, set(names))):
         # the `else` of an `if` or a loop may run without the body, that of a `try` only behind it
@@ -293,7 +293,7 @@ def _patched_class(node: ast.stmt) -> str:  # Empty for any other statement
 class _Cutter:
     "Cuts the statements of a module into pieces, in order"
 
-    def __init__(self, lines: list[str], own_classes: set[str]):
+    def __init__(self, lines: list[str], own_classes: set[str]):  # `own_classes` as for `_own_methods(...)`
         self.lines, self.own_classes = lines, own_classes
         self.pieces: list[_Piece] = []
         self.classes: dict[str, int] = {}  # Name of a class: position of its piece
@@ -332,7 +332,7 @@ class _Cutter:
 # %% ../../nbs/deploy/06_single_file.ipynb #872363c7
 @patch
 def add_definition(self: _Cutter, node: ast.stmt, positions: Sequence[int]):
-    "Add a statement at some lines; of a class, the methods follow as pieces of their own"
+    "Add a statement, by the positions of its lines; of a class, the methods follow as pieces of their own"
     methods = {o.name: _lines_of(o, self.lines) for o in _own_methods(node, self.own_classes)}
     in_methods = set().union(*methods.values())
     owner = len(self.pieces)  # the position that the statement gets
@@ -369,7 +369,10 @@ def _is_skipped(node: ast.stmt) -> bool:
     return '__all__' in bound_and_needed(ast.unparse(node))[0]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #e703a265
-def _written(lines: list[str], kept: set[int]) -> str:
+def _written(
+    lines: list[str],
+    kept: set[int],  # Positions of lines
+) -> str:
     "The kept lines of a module; an empty line replaces what is left out between two definitions"
     out, last_kept = [], -1  # a position in `lines`
     for i in sorted(kept):
@@ -463,6 +466,7 @@ def _module(
 class _Walk:
     "Find all pieces that some definitions need"
 
+    # the parameters are those of `standalone_source`
     def __init__(self, package: str, keys: Mapping[str, Sequence[str]], without: Sequence[str]):
         self.package, self.keys, self.without = package, keys, without
         self.modules: dict[str, _Module] = {}  # By name, those that were read
@@ -478,7 +482,7 @@ class _Walk:
         return self.modules[name]
 
     def keep_piece(self, module: str, i: int):
-        "Keep a piece, and all that it needs"
+        "Keep the piece at a position in a module, and all that it needs"
         kept = self.kept.setdefault(module, set())
         if i in kept:
             return
@@ -497,7 +501,10 @@ class _Walk:
 # %% ../../nbs/deploy/06_single_file.ipynb #054c6c2c
 @patch
 def keep_name(self: _Walk, module: str, name: str):
-    "Keep what a name means in a module: a definition there or elsewhere in the package, or an import"
+    """Keep what a name means in a module: a definition there or elsewhere in the package, or an import.
+
+    Raises `VisionRecipesError` where it means nothing there.
+    """
     m = self.module(module)
     if name in m.piece_of:
         self.keep_piece(module, m.piece_of[name])
@@ -536,7 +543,7 @@ def keep_used(self: _Walk) -> bool:  # Whether there was something to add
 
 @patch
 def is_used(self: _Walk, module: str, i: int) -> bool:
-    "Whether a piece is a method that is called, or a statement about a name that is kept"
+    "Whether the piece at a position is a method that is called, or a statement about a name that is kept"
     m, kept = self.modules[module], self.kept[module]
     piece = m.pieces[i]
     if piece.owner < 0:  # no method
@@ -545,7 +552,7 @@ def is_used(self: _Walk, module: str, i: int) -> bool:
     is_called = piece.method in self.attributes or re.fullmatch('__.*__', piece.method)
     if piece.owner not in kept or not is_called:
         return False
-    owner = next(iter(m.pieces[piece.owner].binds))
+    owner = next(iter(m.pieces[piece.owner].binds))  # the class, which its piece binds alone
     return f'{owner}.{piece.method}' not in self.without
 
 # %% ../../nbs/deploy/06_single_file.ipynb #2b7e47bf
@@ -657,7 +664,7 @@ def standalone_source(
     return _checked(_assembled(walk, top, bottom))
 
 # %% ../../nbs/deploy/06_single_file.ipynb #c06bc489
-def _follow(walk: _Walk, roots: Sequence[str], bottom: str):
+def _follow(walk: _Walk, roots: Sequence[str], bottom: str):  # As for `standalone_source`
     "Keep the roots, and all that they and the last statements need"
     for root in roots:
         module, name, method = _root(root, walk.package)

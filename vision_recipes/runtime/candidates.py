@@ -28,7 +28,7 @@ def suppressed_by(
     owner = np.full(len(boxes), -1)
     for k in range(len(kept) - 1, -1, -1):  # the highest score is last, so it has the last word
         owner[removes[k]] = kept[k]
-    owner[kept] = -1
+    owner[kept] = -1  # each of them overlaps itself
     return owner
 
 # %% ../../nbs/runtime/11_candidates.ipynb #621fa8fe
@@ -44,6 +44,7 @@ class Candidates(NamedTuple):
 
     @property
     def kept(self) -> np.ndarray:  # (K,) int64 positions
+        "Which boxes suppression does not remove"
         return np.flatnonzero(self.owner < 0)
 
 # %% ../../nbs/runtime/11_candidates.ipynb #1a3949ce
@@ -55,7 +56,8 @@ def find_candidates(
 ) -> Candidates:
     """All boxes of an image above a score, and which of them suppression removes.
 
-    Overlaps are computed in the square of the network, as in `predict`. Raises `VisionRecipesError` for a
+    Of more than 3,000 boxes those with the highest scores count. Overlaps are computed in the square of the
+    network, as in `predict`. Raises `VisionRecipesError` for a
     model that suppresses inside its graph, and `ImageError` for an image that cannot be read.
     """
     card = predictor.card
@@ -70,7 +72,7 @@ def find_candidates(
     if isinstance(prepared, ImageError):
         raise prepared
     pixels, place = prepared
-    output = predictor.run(pixels[None], min_score)[0][0]
+    output = predictor.run(pixels[None], min_score)[0][0]  # (A, 5 + C): the cells of the one image
     shape_hw = (card.preprocess.size,) * 2 if card.decoding.get('kind') == 'raw' else None
     # an overlap above 1 removes nothing
     boxes, scores, labels = yolox_detections(output, shape_hw, min_score, 2.0, len(output))
@@ -91,7 +93,7 @@ def _in_image(
     overlaps = iou_matrix(boxes, boxes)[own, kept]
     in_image = to_source(boxes, place)
     visible = (in_image[:, 2:] > in_image[:, :2]).all(1)
-    visible &= visible[kept]
+    visible &= visible[kept]  # what a box in the padding removes has no owner to be shown with
     position = np.cumsum(visible) - 1  # of each box among those that stay
     new_owner = np.where(owner < 0, -1, position[owner])[visible]
     columns = (in_image, scores, labels)

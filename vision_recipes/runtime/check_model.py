@@ -91,7 +91,7 @@ def _is_other_grid(n_cells: int | str, size: int) -> bool:  # A text: a free dim
 def _basic_hint(
     task: str,
     gives_cells: bool,  # As for `_class_count(...)`
-    n_classes: int | None,
+    n_classes: int | None,  # None: not known
     sides: list[int],  # From `_image_sides(...)`
 ) -> dict:
     "The part of a card that every model needs"
@@ -115,6 +115,7 @@ def _decoding_hint(
     return {'decoder': 'objects'} if task == 'detection' else {}
 
 
+# Of the colours of ImageNet, RGB on a scale of 0 to 1: what is usual for classifiers
 _IMAGENET = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225]}
 _MEGVII = {  # what the original YOLOX was trained with
     'mean': [0, 0, 0],
@@ -286,6 +287,7 @@ def _look_at_classes(
 ):
     "Refuse logits where the card says probabilities, and probabilities where it says logits"
     says_logits = card.decoding.get('kind') == 'logits'
+    # 0.01, because probabilities in float16 do not add up to exactly 1
     adds_up = bool((np.abs(numbers.sum(1) - 1) < 0.01).all() and (numbers >= 0).all())
     if adds_up != says_logits:
         return

@@ -28,7 +28,7 @@ def classification_predictions(
     # What the numbers are: `probabilities`, or `logits` that still want a softmax
     kind: str = 'probabilities',
 ) -> list[Prediction]:
-    "Read a classifier's output"
+    "Read a classifier's output. Raises `VisionRecipesError` for another `kind`"
     check_choice('kind of outputs', kind, ('probabilities', 'logits'))
     probs = np.asarray(outputs[0], dtype=np.float32)
     if kind == 'logits':
@@ -60,7 +60,10 @@ def yolox_predictions(
     card: ModelCard,
     score_threshold: float,
 ) -> list[Prediction]:  # The highest score first; boxes in the pixels of the image
-    "Read a detector's output, with class-aware suppression"
+    """Read a detector's output, with class-aware suppression.
+
+    Raises `VisionRecipesError` for another `kind`, and for an output of another shape.
+    """
     decoding = CELL_DECODING | card.decoding
     kind, max_detections = decoding['kind'], decoding['max_detections']
     check_choice('kind of outputs', kind, ('decoded', 'raw', 'nms'))

@@ -22,7 +22,10 @@ CARD_FORMAT = 1  # Of the JSON; it is increased when an older version could misr
 DEFAULT_THRESHOLD = 0.3  # The score from which on an object counts, where none was measured
 # Key of `ModelCard.input`: the values that it may have
 _INPUT_CHOICES = {'dtype': ('float32', 'uint8'), 'layout': ('NCHW', 'NHWC'), 'normalize': (True, False)}
-# Field of a card: those of its keys that must be numbers from 0 on, where they are there
+# Field of a card: those of its keys that must be numbers from 0 on, where they are there. Of `decoding`: the
+# IoU above which suppression removes a box, the probability above which a pixel belongs to a mask, the most
+# objects of an image, the most boxes that go into suppression, and the number of pixels that the side of the
+# input is a multiple of. `ModelCard` explains the other fields
 _NUMBER_KEYS = {
     'decoding': ('nms', 'mask_threshold', 'max_detections', 'max_candidates', 'multiple'),
     'thresholds': ('overall',),
@@ -76,7 +79,8 @@ def _check_texts(where: str, values: dict, keys: tuple[str, ...]):
             raise VisionRecipesError(f'{where}{key} must be a text, but got {brief(value)}.')
 
 # %% ../../nbs/runtime/05_model_card.ipynb #575574a1
-def _is_score(value) -> bool:  # None stands for a class without a score
+def _is_score(value) -> bool:
+    "Whether a value is a score from 0 to 1; None stands for a class without one"
     return value is None or type(value) in (int, float) and 0 <= value <= 1
 
 
@@ -88,7 +92,8 @@ def _check_scores(scores):  # Any value
         )
 
 
-def _is_color(values) -> bool:  # RGB
+def _is_color(values: tuple) -> bool:
+    "Whether these are red, green and blue, whole numbers from 0 to 255"
     return len(values) == 3 and all(type(v) is int and 0 <= v <= 255 for v in values)
 
 
@@ -102,6 +107,7 @@ def _check_colors(colors: tuple, n_classes: int):
 
 
 def _check_tile_rule(card):  # A `ModelCard` that is being made
+    "Refuse tiles that are no `TileRule`, and those of a classifier; None is fine"
     if card.tiles is None:
         return
     if not isinstance(card.tiles, TileRule):
@@ -179,7 +185,7 @@ def from_dict(
         raise VisionRecipesError(f'{where}: malformed: {e}') from e
 
 # %% ../../nbs/runtime/05_model_card.ipynb #70e3adcb
-def _check_format(d, where: str):
+def _check_format(d, where: str):  # `d`: any JSON value
     "Refuse what is no card, or one of another format"
     check_depth(d, where)
     if not isinstance(d, dict) or 'format' not in d:
@@ -201,7 +207,10 @@ _OBJECTS = 'labels preprocess metrics data versions input decoding thresholds pr
 
 
 def _check_objects(values: dict, where: str):
-    "Refuse a field that must be an object in braces and is none, and unknown keys in `input`"
+    """Refuse a field that must be an object in braces and is none, and unknown keys in `input`.
+
+    Removes `tiles` where it is null, which a card without tiles may hold.
+    """
     if values.get('tiles') is None:
         values.pop('tiles', None)
     for k in _OBJECTS:
@@ -230,7 +239,7 @@ def read_card(
     return _card_by_hand(str(path), content)
 
 
-def _card_by_hand(path: str, content) -> ModelCard:
+def _card_by_hand(path: str, content) -> ModelCard:  # `content`: any JSON value
     "A card of which only the necessary fields were written; the others are filled in"
     _check_keys(path, content, ('task', 'labels', 'preprocess'), ModelCard)
     _check_keys(f'{path}: preprocess', content['preprocess'], ('size', 'mean', 'std'), Preprocess)
@@ -244,6 +253,7 @@ def _card_by_hand(path: str, content) -> ModelCard:
         )
     graph_input = content.get('input', {})
     if isinstance(graph_input, dict):  # else `from_dict` refuses it
+        # a graph of floats usually wants normalised ones, one of bytes normalises by itself; the card wins
         normalize = graph_input.get('dtype', 'float32') == 'float32'
         graph_input = {'normalize': normalize, **graph_input}
     filled_in = {'format': CARD_FORMAT, 'architecture': 'unknown', **content}

@@ -118,8 +118,9 @@ def _varint(data, begin: int, end: int) -> tuple[int, int]:  # The number, and w
     raise VisionRecipesError('is no ONNX file, or damaged')
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #35918a96
-# Kind of message: number of a field, as in `onnx.proto`, and the kind of message in it. Only fields that may
-# lead to the name of the file of a tensor are here
+# By kind of message: its fields that hold messages (by number, as in `onnx.proto`), each with its kind. Only
+# fields that may lead to the name of the file of a tensor are here. An `entry` is a key and a value that say
+# where a tensor is stored
 _SUBMESSAGES = {
     'model': {7: 'graph', 20: 'training', 25: 'function'},
     'training': {1: 'graph', 2: 'graph'},
@@ -136,7 +137,7 @@ def weight_files(
     data,  # As for `message_fields`
 ) -> Iterator[str]:  # As the file names them; one may come several times
     "Names of the files that an ONNX file keeps tensors in. Raises `VisionRecipesError` where it is none"
-    # messages that are still to be searched: kind, begin and end
+    # messages that are still to be searched: kind, begin and end. Without this key no tensor is in a file
     waiting = [('model', 0, len(data))] if data.find(b'location') >= 0 else []
     while waiting:
         kind, begin, end = waiting.pop()
@@ -212,7 +213,7 @@ def open_session(
     session, failed = _start_session(source, name, options, wanted)
     if failed:
         log_info(f'{name}: {"; ".join(failed)}: running on {session.get_providers()[0]} instead.')
-    _sessions()[id(session)] = session
+    _sessions()[id(session)] = session  # a forked child must not destroy it
     _check_texts_of(name, session)
     return session
 
@@ -387,6 +388,7 @@ def _sessions():  # A `weakref.WeakValueDictionary`: session by its `id`
         for session in list(opened.values()):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
         opened.clear()
+        # the telemetry, too, would wait at the exit for a thread that the child does not have
         if not os.environ.get('ORT_DISABLE_TELEMETRY'):
             _skip_exit_handlers()
 

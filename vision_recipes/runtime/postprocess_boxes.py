@@ -47,8 +47,8 @@ def _ious(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (A, B); NaN where both
 def iou_matrix(
     a: np.ndarray,  # (A, 4) XYXY, any unit
     b: np.ndarray,  # (B, 4) XYXY, the same unit
-) -> np.ndarray:  # (A, B) 0 to 1
-    "Intersection over union of every pair of boxes"
+) -> np.ndarray:  # (A, B) 0 to 1; 0 where neither box has an area
+    "Intersection over union of every pair of boxes. Raises `VisionRecipesError` for another shape"
     return np.nan_to_num(_ious(_as_boxes(a, 'a'), _as_boxes(b, 'b')), nan=0.0, posinf=0.0, neginf=0.0)
 
 # %% ../../nbs/runtime/02_postprocess_boxes.ipynb #492b9c2d

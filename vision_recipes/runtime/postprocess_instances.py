@@ -14,7 +14,8 @@ from ..core.masks import MaskCrops
 from .postprocess_boxes import Placement, to_source
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #1a363339
-# multiplications up to which OpenBLAS, which NumPy uses, computes a matrix product on one thread
+# Multiplications up to which OpenBLAS, which NumPy uses, computes a matrix product on one thread. To start
+# others takes longer than a product of the sizes here
 ONE_THREAD = 1 << 18
 
 
@@ -104,7 +105,7 @@ def paste_masks(
     return MaskCrops(tuple(map(int, size_wh)), windows, tuple(crops.bits[0] for crops in pasted))
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #7ebdf36f
-_NO_WINDOW = (0, 0, np.zeros((0, 0), bool))
+_NO_WINDOW = (0, 0, np.zeros((0, 0), bool))  # Left, top and pixels of an empty mask
 
 
 def _paste(
@@ -379,7 +380,8 @@ class _Axis(NamedTuple):
     weights: np.ndarray  # (pixels, 4) of the four cells around each
 
     @classmethod
-    def of(cls, n_cells: int, n_pixels: int):
+    def of(cls, n_cells: int, n_pixels: int) -> '_Axis':
+        "Of a map of `n_cells` cells that is stretched to `n_pixels`"
         left, weights = _bicubic_taps(n_cells, n_pixels, 0, n_pixels)
         return cls(np.searchsorted(left, np.arange(-1, n_cells + 1)), weights)
 

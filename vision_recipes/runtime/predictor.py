@@ -39,7 +39,10 @@ from .tiles import merge_tiles, NO_TILES, TileRule
 
 # %% ../../nbs/runtime/10_predictor.ipynb #e433906f
 class BasePredictor:
-    "From images to predictions; a subclass says how to `run` a prepared batch"
+    """From images to predictions; a subclass says how to `run` a prepared batch.
+
+    Raises `VisionRecipesError` for a task or decoder that is not known, and a size the network cannot take.
+    """
 
     # Whether the network takes one image at a time; then every batch has one
     single_image = False
@@ -86,6 +89,7 @@ def score_threshold(self: BasePredictor) -> float:
 
 @patch(as_prop=True)
 def class_names(self: BasePredictor) -> tuple[str, ...]:
+    "The names of the classes, in the order of their ids"
     return self.card.labels.names
 
 # %% ../../nbs/runtime/10_predictor.ipynb #4ab89c50
@@ -118,7 +122,8 @@ def stream(
 ) -> Iterator[Prediction | None]:
     """Predictions one by one, in the order of `images`. The files of a list are opened ahead, in threads.
 
-    Raises `ImageError` that names an image that cannot be read.
+    Raises `ImageError` that names an image that cannot be read, and `VisionRecipesError` for a single image,
+    for numbers out of range, and for tiles of a classifier.
     """
     if batch_size < 1:
         raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
@@ -189,7 +194,7 @@ def _predict(
 @patch
 def _prepare(
     self: BasePredictor,
-    source: Any,  # As for `open_image`
+    source: Any,  # One image: a path, bytes, an open file, a PIL image or an array, as `open_image` takes it
 ) -> tuple[np.ndarray, Placement] | ImageError:  # Pixels (size, size, 3) uint8, and where the image lies
     """Open an image and fit it into the square. An error is returned, so that later images are not lost.
 
@@ -273,7 +278,7 @@ class _Tile(NamedTuple):
 @patch
 def _open_tiles(
     self: BasePredictor,
-    source: Any,  # As for `open_image`
+    source: Any,  # As for `_prepare(...)`
     rule: TileRule,
 ) -> list[_Tile | ImageError]:  # Only an error where the image cannot be read
     "Open an image, and list its tiles"
@@ -282,6 +287,7 @@ def _open_tiles(
         windows = rule.windows(size_wh)
         if len(windows) == 1:
             return [_Tile(image, None, size_wh)]
+        # a JPEG may have been decoded smaller, which is enough for the whole pass, but not for tiles
         full = image if image.size == tuple(size_wh) else open_image(source)
     except ImageError as e:
         return [e]
@@ -317,7 +323,7 @@ def _stream_tiled(
     under_way: deque[list[_Tile | ImageError]] = deque()  # the tiles of images that are not merged yet
     is_list = isinstance(images, (list, tuple))
 
-    def tiles():
+    def tiles():  # of all images, one after the other; `under_way` is told of each image before its first
         opened = partial(self._open_tiles, rule=rule)
         for of_image in _map_ahead(opened, images, N_LARGE_AHEAD) if is_list else map(opened, images):
             under_way.append(of_image)
@@ -355,7 +361,7 @@ def predict(
     # an open file is an iterator too
     if isinstance(images, Iterator) and not hasattr(images, 'read'):
         return self.stream(images, batch_size, **options)
-    # one image is one batch, whatever the number of its tiles
+    # of one image only the tiles come in batches, so 0 is not refused here
     return next(self.stream([images], max(1, batch_size), **options))
 
 # %% ../../nbs/runtime/10_predictor.ipynb #f8e6965c
@@ -383,7 +389,7 @@ def to_input(
 
 # %% ../../nbs/runtime/10_predictor.ipynb #871babde
 class Predictor(BasePredictor):
-    "Run an ONNX file of this library, or one made by others with a card for it"
+    "Run an ONNX file; one of others needs a card. Raises `VisionRecipesError` where it does not open or fit"
 
     def __init__(
         self,
@@ -482,11 +488,12 @@ def _read_graph(self: Predictor):
 # %% ../../nbs/runtime/10_predictor.ipynb #f0eac4f9
 @patch
 def run(self: Predictor, batch: np.ndarray, score_threshold: float) -> list[np.ndarray]:
+    "As `BasePredictor.run`"
     threshold = {'score_threshold': np.array([score_threshold], np.float32)} if self._takes_threshold else {}
     images = to_input(batch, **self.card.input, preprocess=self.card.preprocess)
     if not self.single_image:
         return self._run_session(None, {self.input: images, **threshold})
-    names = output_names(self.card)
+    names = output_names(self.card)  # of objects without image numbers, which `_join_images` adds
     outputs = [self._run_session(names, {self.input: image[None], **threshold}) for image in images]
     return self._join_images(outputs)
 

@@ -64,7 +64,8 @@ def letterbox(
 LARGEST_SIDE = 8192  # far more than any network takes; a larger square would fill the memory
 
 
-def _check_size(size: Any):  # Side of the network's square
+def _check_size(size: Any):
+    "Refuse a side of the network's square that is no whole number of pixels, or out of range"
     if type(size) is not int or not 1 <= size <= LARGEST_SIDE:
         raise VisionRecipesError(
             f'size must be a whole number of pixels from 1 to {LARGEST_SIDE}, but got {brief(size)}.'
@@ -91,7 +92,7 @@ def _three_numbers(
 # %% ../../nbs/runtime/04_preprocess.ipynb #8eba2036
 @dataclass(frozen=True)
 class Preprocess:
-    "The preprocessing that a network was trained with"
+    "The preprocessing that a network was trained with. Raises `VisionRecipesError` for values out of range"
 
     size: int  # Side of the square, pixels
     mean: tuple[float, float, float]  # Of each channel, on a scale of 0 to 1
@@ -119,7 +120,7 @@ class Preprocess:
 @patch
 def open(
     self: Preprocess,
-    source: Any,  # As for `open_image`
+    source: Any,  # A path, bytes, an open file, a PIL image or an array, as `open_image` takes it
 ) -> tuple[Image.Image, tuple[int, int]]:  # The image, perhaps decoded smaller, and its full size
     """Open an image for this network.
 

@@ -103,7 +103,7 @@ def tiles_asked(
 # %% ../../nbs/runtime/12_tiles.ipynb #223b031d
 def tile_crop_setting():  # The field of a `Settings` class
     "The setting `tile_crop` of the architectures that find objects"
-    return setting(
+    return setting(  # default, text for help, smallest and largest value
         0,
         'train on random crops of so many pixels of the image, in place of crop, and predict large '
         'images in tiles of this side; 0: off',
@@ -192,6 +192,7 @@ def _near_pairs(
 ) -> tuple[np.ndarray, np.ndarray]:  # (P,) and (P,) positions; the first is in the earlier tile
     "Objects of one class from two tiles whose boxes overlap, or are no further apart than `gap`"
     firsts, seconds = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    # tile by tile: its objects beside those of later tiles that touch it
     for rows in np.split(np.arange(len(boxes)), np.flatnonzero(np.diff(pieces.tiles)) + 1):
         if not len(rows):
             continue
@@ -303,6 +304,7 @@ def object_groups(
     boxes, scores = pieces.found.boxes.astype(float), pieces.found.scores.astype(float)
     sides = cut_sides(boxes, pieces.windows, pieces.found.size_wh, slack)
     is_cut = sides.any(1)
+    # twice, because each of two pieces may end so far from the border between them
     first, second = _near_pairs(boxes, pieces.found.labels, pieces, 2 * slack)
     n_cut = is_cut[first].astype(int) + is_cut[second]  # (P,) 0, 1 or 2 of each pair
     # two whole objects

@@ -49,7 +49,7 @@ def _check_size(path: Path):
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as e:
         raise VisionRecipesError(f'{path}: cannot be read as weights ({first_line(e)}). Is it whole?') from e
     size = path.stat().st_size
-    # well above what any checkpoint needs, even a small one
+    # what `torch.save` writes unpacks to less than its size, as it is not compressed; the limit leaves room
     if unpacked > 2 * size + 1_000_000:
         raise VisionRecipesError(
             f'{path}: has {human_bytes(size)}, but says that it unpacks to {human_bytes(unpacked)}, '

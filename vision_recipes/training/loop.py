@@ -395,6 +395,7 @@ def validate(
     """
     started, model, validated = time.monotonic(), t.judged_model.eval(), []
     batches = progress(loader, 'validating', unit='batch')
+    # number: the place of the batch among those of all processes; keys: (row, epoch) of each of its images
     for batch, number, keys in zip(batches, loader.batch_sampler.numbers(), loader.batch_sampler):
         batch['requested'] = torch.tensor([i for i, _ in keys])  # `index` differs where one was skipped
         validated += [(number, part) for part in _validate_or_halve(t, model, batch)]
@@ -839,6 +840,7 @@ def make_loaders(
     repeats = _repeats(train, settings.repeat_factor)
     return (
         make_loader(dataset(train, True), shuffle=True, drop_last=drop_last, repeats=repeats, **common),
+        # `whole`: processes take turns at whole batches, and `validate` puts these back in order
         make_loader(dataset(valid, False), shuffle=False, whole=True, **common),
     )
 

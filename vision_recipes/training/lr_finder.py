@@ -136,7 +136,12 @@ class _GrowingRates:
             group['lr'] = self.rates[min(self.n, len(self.rates) - 1)] / HIGHEST * group['max_lr']
 
 # %% ../../nbs/training/06_lr_finder.ipynb #53c98098
-def _losses_while_growing(t: Trainer, loader, train: Annotations, steps: int) -> list[float]:
+def _losses_while_growing(
+    t: Trainer,
+    loader,  # A `DataLoader`, as from `make_loaders`
+    train: Annotations,
+    steps: int,
+) -> list[float]:
     "The loss of each step, until all rates were tried or the loss diverges"
     losses = []
     numbers = progress(range(steps), 'trying learning rates', unit='step')
@@ -152,7 +157,7 @@ def _losses_while_growing(t: Trainer, loader, train: Annotations, steps: int) ->
     return losses
 
 
-def _endless_batches(loader) -> Iterator[dict]:
+def _endless_batches(loader) -> Iterator[dict]:  # `loader`: a `DataLoader`, as from `make_loaders`
     "The loader's batches, epoch after epoch"
     for epoch in count():
         loader.batch_sampler.set_epoch(epoch)

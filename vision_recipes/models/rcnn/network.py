@@ -642,7 +642,7 @@ def published(cls: RcnnTask, name):  # Such as `torchvision/maskrcnn_resnet50_fp
     model = name.removeprefix('torchvision/')
     person = 'keypoint' in model
     labels = LabelMap(('person',), skeleton=coco_person()) if person else LabelMap(COCO_CLASSES)
-    # 800 is the `min_size` that torchvision's networks resize images to
+    # torchvision predicts with the shorter side resized to 800 pixels (`min_size`); here the longer one is
     return {'model': model, 'size': 800, 'weights': 'pretrained'}, labels
 
 
