@@ -365,13 +365,18 @@ def _draw_annotated(
 # %% ../../nbs/drawing/03_instances.ipynb #ebe45c95
 def draw_annotations(
     image: Image.Image,  # Of image `i`, in any size
-    anns: Annotations,  # In pixels; where they are fractions (`boxes_rel`), `measure` first
+    anns: Annotations,  # In pixels
     i: int,  # Which image
     # One a class; None: `class_colors`, or where there are masks a colour for each object
     colors: Sequence[RGB] | None = None,
     names: bool = True,  # Write the points' names
 ) -> Image.Image:  # A new image
-    "Draw what is annotated: masks, boxes with points, or boxes; a crowd is dashed"
+    """Draw what is annotated: masks, boxes with points, or boxes; a crowd is dashed.
+
+    Raises `VisionRecipesError` for annotations that are fractions of the images.
+    """
+    if anns.get('boxes_rel') is not None:
+        raise VisionRecipesError('The boxes are fractions of the images. Draw `anns.measure()` instead.')
     rows = np.arange(*anns.class_ids.offsets[i : i + 2])  # positions of the image's objects
     own_colors = _style(anns.class_names, colors, anns.get('masks') is not None).color_objects(
         anns.class_ids[i]

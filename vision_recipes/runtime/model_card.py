@@ -24,10 +24,10 @@ DEFAULT_THRESHOLD = 0.3  # The score from which on an object counts, where none 
 _INPUT_CHOICES = {'dtype': ('float32', 'uint8'), 'layout': ('NCHW', 'NHWC'), 'normalize': (True, False)}
 # Field of a card: those of its keys that must be numbers from 0 on, where they are there. Of `decoding`: the
 # IoU above which suppression removes a box, the probability above which a pixel belongs to a mask, the most
-# objects of an image, the most boxes that go into suppression, and the number of pixels that the side of the
-# input is a multiple of. `ModelCard` explains the other fields
+# objects of an image, the most boxes that go into suppression, the number of pixels that the side of the
+# input is a multiple of, and the most objects of a class that get points. `ModelCard` explains the others
 _NUMBER_KEYS = {
-    'decoding': ('nms', 'mask_threshold', 'max_detections', 'max_candidates', 'multiple'),
+    'decoding': ('nms', 'mask_threshold', 'max_detections', 'max_candidates', 'multiple', 'most_points'),
     'thresholds': ('overall',),
     'data': ('n_train', 'n_valid'),
     'precision': (
@@ -42,6 +42,8 @@ _NUMBER_KEYS = {
         'speed',
     ),
 }
+# Those of them that are counts
+_COUNT_KEYS = {'decoding': ('max_detections', 'max_candidates', 'multiple', 'most_points')}
 # Likewise those that must be texts
 _TEXT_KEYS = {'decoding': ('kind',), 'precision': ('kind', 'metric', 'how')}
 
@@ -50,6 +52,8 @@ def _check_values(card):  # A `ModelCard` that is being made
     "Refuse values of the wrong type or out of range"
     for name, keys in _NUMBER_KEYS.items():
         _check_numbers(name, getattr(card, name), keys)
+    for name, keys in _COUNT_KEYS.items():
+        _check_counts(name, getattr(card, name), keys)
     for name, keys in _TEXT_KEYS.items():
         _check_texts(f'{name}: ', getattr(card, name), keys)
     _check_texts('', vars(card), ('task', 'architecture', 'decoder'))
@@ -69,6 +73,13 @@ def _check_numbers(name: str, values: dict, keys: tuple[str, ...]):
         # an infinite number and NaN are refused too, by the range; True and False by their type
         if type(value) not in (int, float) or not 0 <= value < 1e15:
             raise VisionRecipesError(f'{name}: {key} must be a number from 0 on, but got {brief(value)}.')
+
+# %% ../../nbs/runtime/05_model_card.ipynb #5f0d21aa
+def _check_counts(name: str, values: dict, keys: tuple[str, ...]):
+    "Refuse a number of these keys that is not whole; `name` is the field of the card"
+    for key in keys:
+        if values.get(key, 0) % 1:
+            raise VisionRecipesError(f'{name}: {key} must be a whole number, but got {values[key]}.')
 
 
 def _check_texts(where: str, values: dict, keys: tuple[str, ...]):
