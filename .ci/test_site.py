@@ -235,13 +235,13 @@ def test_widths():
         (folder / 'page.ipynb').write_text(json.dumps(page), encoding='utf-8')
         css = (NBS / 'styles.css').read_text(encoding='utf-8')
         (folder / 'styles.css').write_text(css, encoding='utf-8')
-        found, skipped = site_widths.check_widths(folder)
+        found, skipped = site_widths.check_widths(folder, folder / 'drawn')
         if skipped:
             print(f'skipped, the widths of pages: {skipped}')
             return
         assert found == []
         (folder / 'styles.css').write_text(css.replace('pre-wrap', 'pre'), encoding='utf-8')
-        found, _ = site_widths.check_widths(folder)
+        found, _ = site_widths.check_widths(folder, folder / 'drawn')
     wide = [problem for problem in found if 'pixels wide on a screen of' in problem]
     assert len(wide) == 2 and len(found) == 4, found  # at both widths; the output is cut off there, too
 
