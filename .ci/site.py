@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / '.ci'))
 from site_contrast import check_contrast  # noqa: E402
 from site_nav import REFERENCE, footer, reference, write_changelog  # noqa: E402
-from site_pages import dressed, in_cell  # noqa: E402
+from site_pages import dressed, in_cell, type_text  # noqa: E402
 from site_widths import check_widths, draw  # noqa: E402
 
 IMAGE = 150_000  # Bytes of an image, at most
@@ -132,7 +132,9 @@ def build_page(from_path: Path, to_path: Path) -> str:
     except Exception as error:
         why = error.__cause__ or error
         return f'{str(error).splitlines()[0]} {type(why).__name__}: {why}'.strip()
-    page = dressed(json.loads(to_path.read_text(encoding='utf-8')), named_tuples(), class_names())
+    page = dressed(
+        json.loads(to_path.read_text(encoding='utf-8')), named_tuples(), class_names(), properties()
+    )
     to_path.write_text(json.dumps(page), encoding='utf-8')
     return ''
 
@@ -143,6 +145,29 @@ def class_names() -> set[str]:
     return {
         node.name for _, _, tree in package_code() for node in tree.body if isinstance(node, ast.ClassDef)
     }
+
+
+def patched_class(function: ast.FunctionDef) -> str:
+    "The class that a method behind its class, with `@patch`, belongs to; empty for another function"
+    names = [getattr(getattr(d, 'func', d), 'id', '') for d in function.decorator_list]
+    first = function.args.args[0].annotation if function.args.args else None
+    return first.id if 'patch' in names and isinstance(first, ast.Name) else ''
+
+
+@cache
+def properties() -> set[str]:
+    "Each property of the package, such as `Predictor.session`"
+    found = set()
+    for node in (node for _, _, tree in package_code() for node in tree.body):
+        if isinstance(node, ast.ClassDef):
+            for inner in (n for n in node.body if isinstance(n, ast.FunctionDef)):
+                if {getattr(d, 'id', '') for d in inner.decorator_list} & {'property', 'cached_property'}:
+                    found.add(f'{node.name}.{inner.name}')
+        elif isinstance(node, ast.FunctionDef) and any(
+            'as_prop' in ast.unparse(d) for d in node.decorator_list
+        ):
+            found.add(f'{patched_class(node)}.{node.name}')
+    return found
 
 
 @cache
@@ -216,11 +241,12 @@ def words(field: ast.AnnAssign, lines: list[str]) -> str:
 
 def describe_fields():
     """Let nbdev find what is said of the fields of dataclasses: it asks a class's module, and while a page is
-    built that is __main__, which has no source"""
+    built that is __main__, which has no source. And let it show types whole"""
     from fastcore import docments
 
     sources = described()
     docments.get_dataclass_source = lambda cls: sources.get(cls.__name__, '')
+    docments._maybe_nm = lambda kind: '' if kind is docments.empty else type_text(kind)
 
 
 def copy_repository(to: Path):
@@ -755,11 +781,8 @@ class Names:
 
     def _added(self, node: ast.stmt):
         "Class and name of a method that stands behind its class: `@patch`, or `Class.name = function`"
-        if isinstance(node, ast.FunctionDef) and node.args.args:
-            names = [getattr(getattr(d, 'func', d), 'id', '') for d in node.decorator_list]
-            first = node.args.args[0].annotation
-            if 'patch' in names and isinstance(first, ast.Name):
-                yield first.id, node.name
+        if isinstance(node, ast.FunctionDef) and patched_class(node):
+            yield patched_class(node), node.name
         if isinstance(node, ast.Assign):
             for target in (o for t in node.targets for o in getattr(t, 'elts', [t])):
                 if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):

@@ -2,7 +2,8 @@
 
 Cells that only test are folded. Classes are shown as classes, and described parameters as a table. Links in
 code blocks and in links are taken out. A badge alone in its paragraph does not become a figure. Options of
-commands stay in one line.
+commands stay in one line. Vertical bars in code in tables are shown without a backslash. Properties are shown
+without brackets.
 """
 
 import ast
@@ -10,6 +11,9 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from html import escape
+from types import UnionType
+from typing import Literal, Union, get_args, get_origin
 
 FOLD = '#| code-fold: true\n#| code-summary: "Tests"\n'
 BADGES = re.compile(r'^(\[!\[[^\]]*\]\([^)]*badge[^)]*\)\]\([^)]*\))$', re.M)
@@ -86,6 +90,36 @@ def with_fields(text: str, tuples: dict[str, str]) -> str:
     return re.sub(
         r'^def (\w+)\(\n    \*args, \*\*kwargs\n',
         lambda m: f'def {m[1]}(\n{tuples[m[1]]}' if m[1] in tuples else m[0],
+        text,
+        flags=re.M,
+    )
+
+
+def type_text(kind) -> str:
+    "A type as code writes it: nbdev shows `list` for list[Path], and `Optional` for whatever may be None"
+    origin, inside = get_origin(kind), get_args(kind)
+    if kind is type(None):
+        return 'None'
+    if kind is ...:
+        return '...'
+    if isinstance(kind, list):  # the arguments of a Callable
+        return f'[{", ".join(map(type_text, kind))}]'
+    if origin in (Union, UnionType):
+        return ' | '.join(map(type_text, inside))
+    if origin is Literal:
+        return f'Literal[{", ".join(map(repr, inside))}]'
+    name = getattr(origin or kind, '__name__', str(kind))
+    return f'{name}[{", ".join(map(type_text, inside))}]' if inside else name
+
+
+def as_attribute(text: str, properties: set[str]) -> str:
+    "What nbdev says of a property, as the property is used: without brackets"
+    heading = re.search(r'^#+ ([\w.]+)$', text, re.M)
+    if not heading or heading[1] not in properties:
+        return text
+    return re.sub(
+        r'^def (\w+)\(\s*\)(?:->(.*?))?:( #.*)?$',
+        lambda m: (f'{m[1]}: {m[2]}' if m[2] else m[1]) + (m[3] or ''),
         text,
         flags=re.M,
     )
@@ -177,9 +211,9 @@ def signature(block: re.Match, classes: set[str]) -> str:
     return f'```python\n{short_signature(kind, function)}\n```\n\n{parameter_table(function, said)}'
 
 
-def documented(text: str, tuples: dict[str, str], classes: set[str]) -> str:
-    "What nbdev says of a function or class, as the page shows it"
-    text = with_fields(unlinked_code(text), tuples).replace('__main__.', '')
+def documented(text: str, tuples: dict[str, str], classes: set[str], properties: set[str]) -> str:
+    "What nbdev says of a function, class or property, as the page shows it"
+    text = with_fields(unlinked_code(as_attribute(text, properties)), tuples).replace('__main__.', '')
     text = text.replace('*Call self as a function.*', '')  # what Python says of a property without words
     return BLOCK.sub(lambda block: signature(block, classes), text)
 
@@ -226,14 +260,25 @@ def with_whole_options(text: str) -> str:
     return '\n'.join(lines)
 
 
-def dressed(page: dict, tuples: dict[str, str], classes: set[str]) -> dict:
+def without_backslash(code: re.Match) -> str:
+    r"Code of a table with \| in it as HTML, because Pandoc shows the backslash; other code as it is"
+    return f'<code>{escape(code[2]).replace(chr(92) + "|", "&#124;")}</code>' if '\\|' in code[2] else code[0]
+
+
+def with_plain_bars(text: str) -> str:
+    "Show the vertical bars of code in tables without the backslash that a table needs before them"
+    lines = [CODE.sub(without_backslash, line) if line.startswith('|') else line for line in text.split('\n')]
+    return '\n'.join(lines)
+
+
+def dressed(page: dict, tuples: dict[str, str], classes: set[str], properties: set[str]) -> dict:
     "A page of nbdev as Quarto shall show it"
     page['cells'] = with_first_class(page['cells'])
     sections = False  # has the page begun its first section?
     for cell in page['cells']:
         for output in cell.get('outputs', []):
             if 'text/markdown' in output.get('data', {}):
-                shown = documented(''.join(output['data']['text/markdown']), tuples, classes)
+                shown = documented(''.join(output['data']['text/markdown']), tuples, classes, properties)
                 if not sections:  # nbdev writes ### also where no ## stands above
                     shown = re.sub('^### ', '## ', shown, flags=re.M)
                 output['data']['text/markdown'] = shown.splitlines(keepends=True)
@@ -241,7 +286,7 @@ def dressed(page: dict, tuples: dict[str, str], classes: set[str]) -> dict:
         sections |= cell['cell_type'] == 'markdown' and bool(re.search('^## ', text, re.M))
         if cell['cell_type'] == 'markdown':
             # Pandoc makes a figure of an image that is alone in its paragraph
-            text = with_whole_options(BADGES.sub(r'\1&nbsp;', unnested_links(text)))
+            text = with_whole_options(with_plain_bars(BADGES.sub(r'\1&nbsp;', unnested_links(text))))
         elif only_tests(cell):
             text = FOLD + text
         cell['source'] = text.splitlines(keepends=True)

@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Callable, Literal, Optional
 
 # this folder has names like `test`
 if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().parent:
@@ -96,7 +97,7 @@ two lines
 
 
 def test_signatures():
-    text = site_pages.documented(SIGNATURE, {}, {'Thing'})
+    text = site_pages.documented(SIGNATURE, {}, {'Thing'}, set())
     assert text.startswith('```python\nclass Thing(a, b=None, *rest, n=...)\n```'), text
     rows = text.split('\n\n')[1].splitlines()[2:]
     assert rows == [
@@ -107,7 +108,39 @@ def test_signatures():
         '| **returns** | `list` |  | What comes back, in two lines |',
     ], rows
     plain = '```python\ndef f(\n    a:int, b:int=1\n):\n```'
-    assert site_pages.documented(plain, {}, set()) == plain
+    assert site_pages.documented(plain, {}, set(), set()) == plain
+
+
+def test_properties():
+    text = '### A.names\n\n```python\ndef names()->tuple[str, ...]: # In order\n```'
+    shown = site_pages.documented(text, {}, set(), {'A.names'})
+    assert shown == '### A.names\n\n```python\nnames: tuple[str, ...] # In order\n```', shown
+    assert (
+        site_pages.documented('### A.f\n\n```python\ndef f():\n```', {}, set(), {'A.names'}).count('()') == 1
+    )
+    assert {'Predictor.session', 'BasePredictor.class_names'} <= site.properties()
+    assert 'Predictor.run' not in site.properties()
+
+
+def test_types():
+    for kind, text in {
+        list[Path]: 'list[Path]',
+        Optional[Callable[[int], None]]: 'Callable[[int], None] | None',
+        int | str: 'int | str',
+        tuple[dict[str, float], ...]: 'tuple[dict[str, float], ...]',
+        Literal['a', 2]: "Literal['a', 2]",
+        Path: 'Path',
+    }.items():
+        assert site_pages.type_text(kind) == text, (text, site_pages.type_text(kind))
+
+
+def test_bars():
+    table = '| `--preset full\\|quick` | `<a>\\|b` and `plain` |\n\n`a\\|b`'
+    shown = site_pages.with_plain_bars(table)
+    assert shown.splitlines()[0] == (
+        '| <code>--preset full&#124;quick</code> | <code>&lt;a&gt;&#124;b</code> and `plain` |'
+    ), shown
+    assert shown.endswith('`a\\|b`')  # not in a table
 
 
 def test_page():
@@ -123,7 +156,7 @@ def test_page():
             code_cell('assert g'),
         ]
     }
-    badge, first, _, second, tests = site_pages.dressed(page, {}, set())['cells']
+    badge, first, _, second, tests = site_pages.dressed(page, {}, set(), set())['cells']
     assert ''.join(badge['source']) == '[![Open](https://x/badge.svg)](https://y)&nbsp;\n\nText'
     assert first['outputs'][0]['data']['text/markdown'] == ['## f\n']
     assert second['outputs'][0]['data']['text/markdown'] == ['### g\n']
