@@ -11,7 +11,6 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
-from html import escape
 from types import UnionType
 from typing import Literal, Union, get_args, get_origin
 
@@ -161,13 +160,19 @@ def type_name(node: ast.expr | None) -> str:
     return re.sub(r'\b(?:[a-z_]\w*\.)+(?=[A-Z])', '', ast.unparse(node)) if node else ''
 
 
+def default_text(default: ast.expr | None) -> str:
+    "A default as the page shows it; empty where there is none. What is made with many arguments is cut short"
+    text = ast.unparse(default) if default else ''
+    return f'{ast.unparse(default.func)}(...)' if isinstance(default, ast.Call) and len(text) > 60 else text
+
+
 def parameter_table(function: ast.FunctionDef, said: dict[int, str]) -> str:
     "A row for each parameter and for what comes back: name, type, default, what the code says of it"
     rows, listed = [], list(parameters(function.args))
     last = {arg.lineno: name for name, arg, _ in listed}  # a comment is about the last one of its line
     for name, arg, default in listed:
         meaning = said.get(arg.lineno, '') if last[arg.lineno] == name else ''
-        rows.append((name, type_name(arg.annotation), ast.unparse(default) if default else '', meaning))
+        rows.append((name, type_name(arg.annotation), default_text(default), meaning))
     if function.returns and function.returns.lineno in said:
         rows.append(('**returns**', type_name(function.returns), '', said[function.returns.lineno]))
     lines = ['| Parameter | Type | Default | Meaning |', '| --- | --- | --- | --- |']
@@ -180,7 +185,7 @@ def parameter_table(function: ast.FunctionDef, said: dict[int, str]) -> str:
 def short_signature(kind: str, function: ast.FunctionDef) -> str:
     "The signature with names and defaults only; a line a parameter where one line would be long"
     shown = [
-        name + (f'={ast.unparse(default)}' if default else '')
+        name + (f'={default_text(default)}' if default else '')
         for name, _, default in parameters(function.args)
     ]
     keywords = [arg.arg for arg in function.args.kwonlyargs]
@@ -261,8 +266,14 @@ def with_whole_options(text: str) -> str:
 
 
 def without_backslash(code: re.Match) -> str:
-    r"Code of a table with \| in it as HTML, because Pandoc shows the backslash; other code as it is"
-    return f'<code>{escape(code[2]).replace(chr(92) + "|", "&#124;")}</code>' if '\\|' in code[2] else code[0]
+    r"""Code of a table with \| in it as HTML, because Pandoc shows the backslash; other code as it is.
+
+    Marks are written by number: what stands between HTML tags is Markdown, in which -- is a dash.
+    """
+    if '\\|' not in code[2]:
+        return code[0]
+    text = re.sub(r'[^a-zA-Z0-9\s]', lambda mark: f'&#{ord(mark[0])};', code[2].replace('\\|', '|'))
+    return f'<code>{text}</code>'
 
 
 def with_plain_bars(text: str) -> str:

@@ -107,6 +107,8 @@ def test_signatures():
         '| `n` | `dict` | `...` | New each time |',
         '| **returns** | `list` |  | What comes back, in two lines |',
     ], rows
+    many = SIGNATURE.replace('<factory>', f'Settings({", ".join(f"x{i}={i}" for i in range(20))})')
+    assert site_pages.documented(many, {}, set(), set()).count('Settings(...)') == 2
     plain = '```python\ndef f(\n    a:int, b:int=1\n):\n```'
     assert site_pages.documented(plain, {}, set(), set()) == plain
 
@@ -138,7 +140,7 @@ def test_bars():
     table = '| `--preset full\\|quick` | `<a>\\|b` and `plain` |\n\n`a\\|b`'
     shown = site_pages.with_plain_bars(table)
     assert shown.splitlines()[0] == (
-        '| <code>--preset full&#124;quick</code> | <code>&lt;a&gt;&#124;b</code> and `plain` |'
+        '| <code>&#45;&#45;preset full&#124;quick</code> | <code>&#60;a&#62;&#124;b</code> and `plain` |'
     ), shown
     assert shown.endswith('`a\\|b`')  # not in a table
 
