@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -34,12 +35,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / '.ci'))
 from site_contrast import check_contrast  # noqa: E402
 from site_nav import REFERENCE, footer, reference, write_changelog  # noqa: E402
-from site_pages import dressed, in_cell  # noqa: E402
-from site_widths import check_widths  # noqa: E402
+from site_pages import dressed, in_cell, type_text  # noqa: E402
+from site_widths import check_widths, draw  # noqa: E402
 
 IMAGE = 150_000  # Bytes of an image, at most
 RECIPE = 1_500_000  # Bytes of a notebook, at most
-PROCESSES = 2
 FILES = (
     'json jsonl txt csv yaml yml toml ini md py js mjs css html ipynb jpg jpeg png gif svg webp heic zip '
     'tar gz pt pth onnx safetensors npy npz xml cfg lock whl wasm'
@@ -68,6 +68,7 @@ NOISE = {
 }
 
 
+@cache
 def config() -> dict:
     "The settings that nbdev reads, with the address of the site and of the repository"
     ini = ConfigParser(delimiters=['='])
@@ -97,6 +98,22 @@ def source(cell: dict) -> str:
     return ''.join(cell['source'])
 
 
+@cache
+def parsed(code: str) -> ast.Module | None:
+    "A cell's code; None where a magic command stands in it"
+    try:
+        return ast.parse(code)
+    except SyntaxError:
+        return None
+
+
+@cache
+def package_code() -> list[tuple[Path, str, ast.Module]]:
+    "Path, text and tree of each module of the package: parsing them takes two seconds, and much asks for it"
+    texts = [(p, p.read_text(encoding='utf-8')) for p in sorted((ROOT / config()['lib_path']).rglob('*.py'))]
+    return [(p, text, ast.parse(text)) for p, text in texts]
+
+
 def page_name(path: Path) -> Path:
     "The name nbdev gives a page: without the number it sorts by"
     return path.with_name(re.sub(r'^\d+[a-zA-Z0-9]*_', '', path.stem) + '.html')
@@ -115,7 +132,9 @@ def build_page(from_path: Path, to_path: Path) -> str:
     except Exception as error:
         why = error.__cause__ or error
         return f'{str(error).splitlines()[0]} {type(why).__name__}: {why}'.strip()
-    page = dressed(json.loads(to_path.read_text(encoding='utf-8')), named_tuples(), class_names())
+    page = dressed(
+        json.loads(to_path.read_text(encoding='utf-8')), named_tuples(), class_names(), properties()
+    )
     to_path.write_text(json.dumps(page), encoding='utf-8')
     return ''
 
@@ -123,21 +142,42 @@ def build_page(from_path: Path, to_path: Path) -> str:
 @cache
 def class_names() -> set[str]:
     "The names of all classes of the package"
-    trees = [
-        ast.parse(p.read_text(encoding='utf-8')) for p in sorted((ROOT / 'vision_recipes').rglob('*.py'))
-    ]
-    return {node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
+    return {
+        node.name for _, _, tree in package_code() for node in tree.body if isinstance(node, ast.ClassDef)
+    }
+
+
+def patched_class(function: ast.FunctionDef) -> str:
+    "The class that a method behind its class, with `@patch`, belongs to; empty for another function"
+    names = [getattr(getattr(d, 'func', d), 'id', '') for d in function.decorator_list]
+    first = function.args.args[0].annotation if function.args.args else None
+    return first.id if 'patch' in names and isinstance(first, ast.Name) else ''
+
+
+@cache
+def properties() -> set[str]:
+    "Each property of the package, such as `Predictor.session`"
+    found = set()
+    for node in (node for _, _, tree in package_code() for node in tree.body):
+        if isinstance(node, ast.ClassDef):
+            for inner in (n for n in node.body if isinstance(n, ast.FunctionDef)):
+                if {getattr(d, 'id', '') for d in inner.decorator_list} & {'property', 'cached_property'}:
+                    found.add(f'{node.name}.{inner.name}')
+        elif isinstance(node, ast.FunctionDef) and any(
+            'as_prop' in ast.unparse(d) for d in node.decorator_list
+        ):
+            found.add(f'{patched_class(node)}.{node.name}')
+    return found
 
 
 @cache
 def named_tuples() -> dict[str, str]:
     "The fields of each named tuple of the package, as nbdev writes parameters"
     found = {}
-    for p in sorted((ROOT / 'vision_recipes').rglob('*.py')):
-        text = p.read_text(encoding='utf-8')
+    for _, text, tree in package_code():
         for cls in (
             n
-            for n in ast.parse(text).body
+            for n in tree.body
             if isinstance(n, ast.ClassDef) and 'NamedTuple' in [getattr(b, 'id', '') for b in n.bases]
         ):
             of = [
@@ -153,14 +193,14 @@ def named_tuples() -> dict[str, str]:
     return found
 
 
+@cache
 def described() -> dict[str, str]:
     """For each class of the package a source of its fields alone, also inherited ones, with the comment or
     the words of the setting behind each"""
     fields, bases = {}, {}
-    for p in sorted((ROOT / 'vision_recipes').rglob('*.py')):
-        text = p.read_text(encoding='utf-8')
+    for _, text, tree in package_code():
         lines = text.splitlines()
-        for cls in (n for n in ast.parse(text).body if isinstance(n, ast.ClassDef)):
+        for cls in (n for n in tree.body if isinstance(n, ast.ClassDef)):
             bases[cls.name] = [b.id for b in cls.bases if isinstance(b, ast.Name)]
             fields[cls.name] = {
                 n.target.id: words(n, lines)
@@ -201,11 +241,12 @@ def words(field: ast.AnnAssign, lines: list[str]) -> str:
 
 def describe_fields():
     """Let nbdev find what is said of the fields of dataclasses: it asks a class's module, and while a page is
-    built that is __main__, which has no source"""
+    built that is __main__, which has no source. And let it show types whole"""
     from fastcore import docments
 
     sources = described()
     docments.get_dataclass_source = lambda cls: sources.get(cls.__name__, '')
+    docments._maybe_nm = lambda kind: '' if kind is docments.empty else type_text(kind)
 
 
 def copy_repository(to: Path):
@@ -243,7 +284,8 @@ def build(copy: Path, problems: list):
         to.parent.mkdir(parents=True, exist_ok=True)
         if p.is_file() and p.suffix != '.ipynb':
             shutil.copyfile(p, to)
-    for part in [start_part(copy, i) for i in range(PROCESSES)]:
+    (copy / '_claims').mkdir()
+    for part in [start_part(copy, 'torch'), start_part(copy, 'plain')]:
         output, errors = part.communicate()
         if part.returncode:
             sys.exit(f'the pages could not be built:\n{errors[-3000:]}')
@@ -252,8 +294,8 @@ def build(copy: Path, problems: list):
                 problems.append(f'nbs/{path}: the page cannot be built: {why}')
 
 
-def start_part(copy: Path, part: int) -> subprocess.Popen:
-    """Start a process that builds every second page.
+def start_part(copy: Path, part: str) -> subprocess.Popen:
+    """Start a process that builds pages.
 
     Plain processes that take turns, not a pool: the shell that nbdev runs cells in replaces __main__, which
     pools need.
@@ -267,7 +309,7 @@ def start_part(copy: Path, part: int) -> subprocess.Popen:
         'VISION_RECIPES_PROGRESS': '0',
         'IN_TEST': '1',
     }
-    command = [sys.executable, str(Path(__file__).resolve()), '--build', str(copy), str(part)]
+    command = [sys.executable, str(Path(__file__).resolve()), '--build', str(copy), part]
     return subprocess.Popen(
         command, cwd=copy, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -281,15 +323,71 @@ def write_nbdev_yml(copy: Path):
     shutil.copyfile(copy / 'nbs' / 'nbdev.yml', copy / '_proc' / 'nbdev.yml')
 
 
-def build_part(copy: Path, part: int) -> int:
-    "Build every second page; runs in a process of its own, that imports the copy's package"
-    if not part:
+def needs_torch(page: Path, text: str) -> bool:
+    "Does nbdev import PyTorch, which takes ten seconds, to build this page?"
+    above = page.parts[0] in ROOMS[ROOMS.index('dataloading') :]
+    return above or bool(re.search(r'"(import|from) torch', text))
+
+
+def pages_for(part: str, folder: Path) -> list[Path]:
+    """The pages that a process may build, in its order, relative to nbs.
+
+    One process begins with the pages that need PyTorch and takes others when these are done, from the end;
+    the other process never imports PyTorch.
+    """
+    heavy, plain = [], []
+    for path in sorted(folder.rglob('*.ipynb')):
+        page = path.relative_to(folder)
+        (heavy if needs_torch(page, path.read_text(encoding='utf-8')) else plain).append(page)
+    return heavy + plain[::-1] if part == 'torch' else plain
+
+
+def claimed(copy: Path, page: Path) -> bool:
+    "Take a page for this process; False if the other one has it"
+    try:
+        (copy / '_claims' / '-'.join(page.parts)).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def share_shell():
+    """Let nbdev run the cells of all pages in one shell: a new one for each page takes 60 ms.
+
+    Each page gets new names. Those of the page before are not cleared: what it patched into classes of the
+    package uses them.
+    """
+    from execnb.shell import CaptureShell
+    from nbdev import processors
+
+    shell = CaptureShell()
+
+    class exec_show_docs(processors.exec_show_docs):
+        def begin(self):
+            shell.init_create_namespaces()
+            shell.init_sys_modules()
+            shell.init_user_ns()
+            shell.result, shell.exc = None, None
+            self.k = shell
+            self.k.run_cell('from nbdev.showdoc import show_doc')
+
+    processors.exec_show_docs = exec_show_docs
+
+
+def build_part(copy: Path, part: str) -> int:
+    "Build pages and draw them for the browser; runs in a process of its own, that imports the copy's package"
+    if part == 'plain':
         write_nbdev_yml(copy)
     describe_fields()
-    pages = [p.relative_to(copy / 'nbs') for p in sorted((copy / 'nbs').rglob('*.ipynb'))][part::PROCESSES]
-    print(
-        '\n' + json.dumps([(p.as_posix(), build_page(copy / 'nbs' / p, copy / '_proc' / p)) for p in pages])
-    )
+    share_shell()
+    built = []
+    for page in pages_for(part, copy / 'nbs'):
+        if claimed(copy, page):
+            why = build_page(copy / 'nbs' / page, copy / '_proc' / page)
+            built.append((page.as_posix(), why))
+            if not why:
+                draw(copy / '_proc', page, copy / '_drawn')
+    print('\n' + json.dumps(built))
     return 0
 
 
@@ -417,8 +515,8 @@ def examples(page: Page) -> Iterator[tuple[str, ast.Module]]:
 def parameters_of() -> dict[str, set[str]]:
     "The parameters of each function of the package that takes no **more"
     found = {}
-    for p in sorted((ROOT / 'vision_recipes').rglob('*.py')):
-        for node in ast.parse(p.read_text(encoding='utf-8')).body:
+    for _, _, tree in package_code():
+        for node in tree.body:
             if isinstance(node, ast.FunctionDef) and not node.args.kwarg and not node.decorator_list:
                 args = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 found.setdefault(node.name, set()).update(arg.arg for arg in args)
@@ -456,10 +554,8 @@ def check_mixed(page: Page):
             or text.startswith('%%')
         ):
             continue
-        try:
-            nodes = list(ast.walk(ast.parse(text)))
-        except SyntaxError:
-            continue  # a magic command: nbdev leaves such a cell alone
+        tree = parsed(text)
+        nodes = list(ast.walk(tree)) if tree else []  # nbdev leaves a cell with a magic command alone
         if any(isinstance(n, (ast.Import, ast.ImportFrom)) for n in nodes) and any(
             isinstance(n, (ast.Expr, ast.Assign)) for n in nodes
         ):
@@ -619,15 +715,15 @@ def image_in(output: dict) -> bool:
 
 def impossible(cell: dict) -> bool:
     "Does a cell hold an output that it cannot have made, as after a cell was divided?"
-    try:
-        body = ast.parse(source(cell)).body
-    except SyntaxError:  # a magic command
+    tree = parsed(source(cell)) if cell['outputs'] else None
+    if not tree:
         return False
+    body = tree.body
     definitions = ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom
     result = any(o['output_type'] == 'execute_result' for o in cell['outputs'])
     ends_in_result = bool(body) and isinstance(body[-1], ast.Expr)
     silent = all(isinstance(node, definitions) for node in body)
-    return bool(cell['outputs']) and (silent or (result and not ends_in_result))
+    return silent or (result and not ends_in_result)
 
 
 def check_outputs(page: Page):
@@ -655,11 +751,10 @@ class Names:
 
     def __init__(self, package: Path, pages: list):
         self.modules, self.classes, self.words = {}, {}, set()
-        for p in sorted(package.rglob('*.py')):
-            text = p.read_text(encoding='utf-8')
+        for p, text, tree in package_code():
             self.words |= set(re.findall(r'\w+', text))
             if p.name not in ('__init__.py', '_modidx.py'):
-                self._read('.'.join(p.relative_to(package).with_suffix('').parts), ast.parse(text))
+                self._read('.'.join(p.relative_to(package).with_suffix('').parts), tree)
         for page in pages:
             self.words |= {
                 w for c in page.raw if c['cell_type'] == 'code' for w in re.findall(r'\w+', source(c))
@@ -686,11 +781,8 @@ class Names:
 
     def _added(self, node: ast.stmt):
         "Class and name of a method that stands behind its class: `@patch`, or `Class.name = function`"
-        if isinstance(node, ast.FunctionDef) and node.args.args:
-            names = [getattr(getattr(d, 'func', d), 'id', '') for d in node.decorator_list]
-            first = node.args.args[0].annotation
-            if 'patch' in names and isinstance(first, ast.Name):
-                yield first.id, node.name
+        if isinstance(node, ast.FunctionDef) and patched_class(node):
+            yield patched_class(node), node.name
         if isinstance(node, ast.Assign):
             for target in (o for t in node.targets for o in getattr(t, 'elts', [t])):
                 if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
@@ -931,9 +1023,9 @@ def llms(pages: list, cfg: dict) -> str:
     )
 
 
-def written(cfg: dict) -> dict[str, str]:
+def written(cfg: dict, pages: list | None = None) -> dict[str, str]:
     "The files of nbs that are made of the notebooks' titles and subtitles"
-    pages = [Page(p, ROOT / 'none') for p in notebooks()]
+    pages = pages or [Page(p, ROOT / 'none') for p in notebooks()]
     made = reference(rooms_in_order(pages), pages)
     if not (ROOT / 'nbs' / REFERENCE).exists():
         (ROOT / 'nbs' / REFERENCE).write_text(made, encoding='utf-8', newline='\n')
@@ -941,9 +1033,9 @@ def written(cfg: dict) -> dict[str, str]:
     return {REFERENCE: made, 'llms.txt': llms(pages, cfg)}
 
 
-def check_written(cfg: dict):
+def check_written(cfg: dict, pages: list):
     "What is made of titles and subtitles is what the notebooks say"
-    for name, text in written(cfg).items():
+    for name, text in written(cfg, pages).items():
         if (ROOT / 'nbs' / name).read_text(encoding='utf-8') != text:
             yield f'nbs/{name}: is not what the notebooks say. Run: python .ci/site.py --write'
 
@@ -985,7 +1077,7 @@ def look(copy: Path, problems: list) -> list:
     problems += check_readme(by_name, cfg, files)
     problems += check_images()
     problems += check_contrast(ROOT / 'nbs')
-    problems += check_written(cfg)
+    problems += check_written(cfg, pages)
     return problems
 
 
@@ -1000,7 +1092,7 @@ def main() -> int:
     parser.add_argument('--build', nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.build:
-        return build_part(Path(args.build[0]), int(args.build[1]))
+        return build_part(Path(args.build[0]), args.build[1])
     if args.write:
         for name, text in written(config()).items():
             (ROOT / 'nbs' / name).write_text(text, encoding='utf-8', newline='\n')
@@ -1009,8 +1101,10 @@ def main() -> int:
         copy = Path(tmp) / 'copy'
         copy_repository(copy)
         build(copy, problems)
-        look(copy, problems)
-        wide, skipped = check_widths(copy / '_proc')
+        with ThreadPoolExecutor(1) as pool:  # the browser measures the pages while they are looked at here
+            widths = pool.submit(check_widths, copy / '_proc', copy / '_drawn')
+            look(copy, problems)
+            wide, skipped = widths.result()
         problems += (f'nbs/{problem}' for problem in wide)
         if skipped:
             print(f'the widths of the pages were not measured: {skipped}')

@@ -2,7 +2,8 @@
 
 Cells that only test are folded. Classes are shown as classes, and described parameters as a table. Links in
 code blocks and in links are taken out. A badge alone in its paragraph does not become a figure. Options of
-commands stay in one line.
+commands stay in one line. Vertical bars in code in tables are shown without a backslash. Properties are shown
+without brackets.
 """
 
 import ast
@@ -10,6 +11,8 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from types import UnionType
+from typing import Literal, Union, get_args, get_origin
 
 FOLD = '#| code-fold: true\n#| code-summary: "Tests"\n'
 BADGES = re.compile(r'^(\[!\[[^\]]*\]\([^)]*badge[^)]*\)\]\([^)]*\))$', re.M)
@@ -91,6 +94,36 @@ def with_fields(text: str, tuples: dict[str, str]) -> str:
     )
 
 
+def type_text(kind) -> str:
+    "A type as code writes it: nbdev shows `list` for list[Path], and `Optional` for whatever may be None"
+    origin, inside = get_origin(kind), get_args(kind)
+    if kind is type(None):
+        return 'None'
+    if kind is ...:
+        return '...'
+    if isinstance(kind, list):  # the arguments of a Callable
+        return f'[{", ".join(map(type_text, kind))}]'
+    if origin in (Union, UnionType):
+        return ' | '.join(map(type_text, inside))
+    if origin is Literal:
+        return f'Literal[{", ".join(map(repr, inside))}]'
+    name = getattr(origin or kind, '__name__', str(kind))
+    return f'{name}[{", ".join(map(type_text, inside))}]' if inside else name
+
+
+def as_attribute(text: str, properties: set[str]) -> str:
+    "What nbdev says of a property, as the property is used: without brackets"
+    heading = re.search(r'^#+ ([\w.]+)$', text, re.M)
+    if not heading or heading[1] not in properties:
+        return text
+    return re.sub(
+        r'^def (\w+)\(\s*\)(?:->(.*?))?:( #.*)?$',
+        lambda m: (f'{m[1]}: {m[2]}' if m[2] else m[1]) + (m[3] or ''),
+        text,
+        flags=re.M,
+    )
+
+
 def comments(code: str) -> dict[int, str]:
     "The comment of each line"
     found = {}
@@ -127,13 +160,19 @@ def type_name(node: ast.expr | None) -> str:
     return re.sub(r'\b(?:[a-z_]\w*\.)+(?=[A-Z])', '', ast.unparse(node)) if node else ''
 
 
+def default_text(default: ast.expr | None) -> str:
+    "A default as the page shows it; empty where there is none. What is made with many arguments is cut short"
+    text = ast.unparse(default) if default else ''
+    return f'{ast.unparse(default.func)}(...)' if isinstance(default, ast.Call) and len(text) > 60 else text
+
+
 def parameter_table(function: ast.FunctionDef, said: dict[int, str]) -> str:
     "A row for each parameter and for what comes back: name, type, default, what the code says of it"
     rows, listed = [], list(parameters(function.args))
     last = {arg.lineno: name for name, arg, _ in listed}  # a comment is about the last one of its line
     for name, arg, default in listed:
         meaning = said.get(arg.lineno, '') if last[arg.lineno] == name else ''
-        rows.append((name, type_name(arg.annotation), ast.unparse(default) if default else '', meaning))
+        rows.append((name, type_name(arg.annotation), default_text(default), meaning))
     if function.returns and function.returns.lineno in said:
         rows.append(('**returns**', type_name(function.returns), '', said[function.returns.lineno]))
     lines = ['| Parameter | Type | Default | Meaning |', '| --- | --- | --- | --- |']
@@ -146,7 +185,7 @@ def parameter_table(function: ast.FunctionDef, said: dict[int, str]) -> str:
 def short_signature(kind: str, function: ast.FunctionDef) -> str:
     "The signature with names and defaults only; a line a parameter where one line would be long"
     shown = [
-        name + (f'={ast.unparse(default)}' if default else '')
+        name + (f'={default_text(default)}' if default else '')
         for name, _, default in parameters(function.args)
     ]
     keywords = [arg.arg for arg in function.args.kwonlyargs]
@@ -177,9 +216,9 @@ def signature(block: re.Match, classes: set[str]) -> str:
     return f'```python\n{short_signature(kind, function)}\n```\n\n{parameter_table(function, said)}'
 
 
-def documented(text: str, tuples: dict[str, str], classes: set[str]) -> str:
-    "What nbdev says of a function or class, as the page shows it"
-    text = with_fields(unlinked_code(text), tuples).replace('__main__.', '')
+def documented(text: str, tuples: dict[str, str], classes: set[str], properties: set[str]) -> str:
+    "What nbdev says of a function, class or property, as the page shows it"
+    text = with_fields(unlinked_code(as_attribute(text, properties)), tuples).replace('__main__.', '')
     text = text.replace('*Call self as a function.*', '')  # what Python says of a property without words
     return BLOCK.sub(lambda block: signature(block, classes), text)
 
@@ -226,14 +265,31 @@ def with_whole_options(text: str) -> str:
     return '\n'.join(lines)
 
 
-def dressed(page: dict, tuples: dict[str, str], classes: set[str]) -> dict:
+def without_backslash(code: re.Match) -> str:
+    r"""Code of a table with \| in it as HTML, because Pandoc shows the backslash; other code as it is.
+
+    Marks are written by number: what stands between HTML tags is Markdown, in which -- is a dash.
+    """
+    if '\\|' not in code[2]:
+        return code[0]
+    text = re.sub(r'[^a-zA-Z0-9\s]', lambda mark: f'&#{ord(mark[0])};', code[2].replace('\\|', '|'))
+    return f'<code>{text}</code>'
+
+
+def with_plain_bars(text: str) -> str:
+    "Show the vertical bars of code in tables without the backslash that a table needs before them"
+    lines = [CODE.sub(without_backslash, line) if line.startswith('|') else line for line in text.split('\n')]
+    return '\n'.join(lines)
+
+
+def dressed(page: dict, tuples: dict[str, str], classes: set[str], properties: set[str]) -> dict:
     "A page of nbdev as Quarto shall show it"
     page['cells'] = with_first_class(page['cells'])
     sections = False  # has the page begun its first section?
     for cell in page['cells']:
         for output in cell.get('outputs', []):
             if 'text/markdown' in output.get('data', {}):
-                shown = documented(''.join(output['data']['text/markdown']), tuples, classes)
+                shown = documented(''.join(output['data']['text/markdown']), tuples, classes, properties)
                 if not sections:  # nbdev writes ### also where no ## stands above
                     shown = re.sub('^### ', '## ', shown, flags=re.M)
                 output['data']['text/markdown'] = shown.splitlines(keepends=True)
@@ -241,7 +297,7 @@ def dressed(page: dict, tuples: dict[str, str], classes: set[str]) -> dict:
         sections |= cell['cell_type'] == 'markdown' and bool(re.search('^## ', text, re.M))
         if cell['cell_type'] == 'markdown':
             # Pandoc makes a figure of an image that is alone in its paragraph
-            text = with_whole_options(BADGES.sub(r'\1&nbsp;', unnested_links(text)))
+            text = with_whole_options(with_plain_bars(BADGES.sub(r'\1&nbsp;', unnested_links(text))))
         elif only_tests(cell):
             text = FOLD + text
         cell['source'] = text.splitlines(keepends=True)

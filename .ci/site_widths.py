@@ -7,6 +7,8 @@ Quarto's. `python .ci/site_widths.py SITE` measures the pages that Quarto made, 
 
 import functools
 import http.server
+import importlib
+import importlib.util
 import json
 import os
 import re
@@ -144,26 +146,38 @@ def page_html(cells: list, markdown) -> str:
     return FRAME % (BASE, '\n'.join(parts))
 
 
-def check_widths(built: Path) -> tuple[list[str], str]:
-    "Problems of the pages that nbdev built, and why nothing was measured, empty if it was"
+@functools.cache
+def renderer():
+    "What draws Markdown as HTML; None where mistune, which does it, is not installed"
+    if not importlib.util.find_spec('mistune'):
+        return None
+    return importlib.import_module('mistune').create_markdown(escape=False, plugins=['table'])
+
+
+def draw(built: Path, page: Path, folder: Path):
+    "Draw a page that nbdev built into another folder, if mistune is there and it is not drawn yet"
+    to = folder / page.with_suffix('.html')
+    if renderer() and not to.exists():
+        to.parent.mkdir(parents=True, exist_ok=True)
+        cells = json.loads((built / page).read_text(encoding='utf-8'))['cells']
+        to.write_text(page_html(cells, renderer()), encoding='utf-8')
+
+
+def check_widths(built: Path, drawn: Path) -> tuple[list[str], str]:
+    """Problems of the pages that nbdev built, and why nothing was measured, empty if it was.
+
+    Pages that are not in the folder `drawn` yet are drawn there first.
+    """
     program = browser()
     if not program:
         return [], 'there is no browser of the family of Chromium'
-    try:
-        import mistune
-    except ImportError:
+    if not renderer():
         return [], 'mistune, which draws the pages, is not installed'
-    markdown = mistune.create_markdown(escape=False, plugins=['table'])
-    with tempfile.TemporaryDirectory() as tmp:
-        folder, pages = Path(tmp), []
-        shutil.copyfile(built / 'styles.css', folder / 'styles.css')
-        for path in sorted(built.rglob('*.ipynb')):
-            name = path.relative_to(built).with_suffix('.html')
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            cells = json.loads(path.read_text(encoding='utf-8'))['cells']
-            (folder / name).write_text(page_html(cells, markdown), encoding='utf-8')
-            pages.append(name.as_posix())
-        told = measured(folder, pages, program, LIMIT)
+    pages = [path.relative_to(built) for path in sorted(built.rglob('*.ipynb'))]
+    for page in pages:
+        draw(built, page, drawn)
+    shutil.copyfile(built / 'styles.css', drawn / 'styles.css')
+    told = measured(drawn, [page.with_suffix('.html').as_posix() for page in pages], program, LIMIT)
     if told is None:
         return [], f'{program} did not measure all pages within {LIMIT} s'
     return list(in_words(told)), ''

@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Callable, Literal, Optional
 
 # this folder has names like `test`
 if sys.path and Path(sys.path[0] or '.').resolve() == Path(__file__).resolve().parent:
@@ -96,7 +97,7 @@ two lines
 
 
 def test_signatures():
-    text = site_pages.documented(SIGNATURE, {}, {'Thing'})
+    text = site_pages.documented(SIGNATURE, {}, {'Thing'}, set())
     assert text.startswith('```python\nclass Thing(a, b=None, *rest, n=...)\n```'), text
     rows = text.split('\n\n')[1].splitlines()[2:]
     assert rows == [
@@ -106,8 +107,42 @@ def test_signatures():
         '| `n` | `dict` | `...` | New each time |',
         '| **returns** | `list` |  | What comes back, in two lines |',
     ], rows
+    many = SIGNATURE.replace('<factory>', f'Settings({", ".join(f"x{i}={i}" for i in range(20))})')
+    assert site_pages.documented(many, {}, set(), set()).count('Settings(...)') == 2
     plain = '```python\ndef f(\n    a:int, b:int=1\n):\n```'
-    assert site_pages.documented(plain, {}, set()) == plain
+    assert site_pages.documented(plain, {}, set(), set()) == plain
+
+
+def test_properties():
+    text = '### A.names\n\n```python\ndef names()->tuple[str, ...]: # In order\n```'
+    shown = site_pages.documented(text, {}, set(), {'A.names'})
+    assert shown == '### A.names\n\n```python\nnames: tuple[str, ...] # In order\n```', shown
+    assert (
+        site_pages.documented('### A.f\n\n```python\ndef f():\n```', {}, set(), {'A.names'}).count('()') == 1
+    )
+    assert {'Predictor.session', 'BasePredictor.class_names'} <= site.properties()
+    assert 'Predictor.run' not in site.properties()
+
+
+def test_types():
+    for kind, text in {
+        list[Path]: 'list[Path]',
+        Optional[Callable[[int], None]]: 'Callable[[int], None] | None',
+        int | str: 'int | str',
+        tuple[dict[str, float], ...]: 'tuple[dict[str, float], ...]',
+        Literal['a', 2]: "Literal['a', 2]",
+        Path: 'Path',
+    }.items():
+        assert site_pages.type_text(kind) == text, (text, site_pages.type_text(kind))
+
+
+def test_bars():
+    table = '| `--preset full\\|quick` | `<a>\\|b` and `plain` |\n\n`a\\|b`'
+    shown = site_pages.with_plain_bars(table)
+    assert shown.splitlines()[0] == (
+        '| <code>&#45;&#45;preset full&#124;quick</code> | <code>&#60;a&#62;&#124;b</code> and `plain` |'
+    ), shown
+    assert shown.endswith('`a\\|b`')  # not in a table
 
 
 def test_page():
@@ -123,7 +158,7 @@ def test_page():
             code_cell('assert g'),
         ]
     }
-    badge, first, _, second, tests = site_pages.dressed(page, {}, set())['cells']
+    badge, first, _, second, tests = site_pages.dressed(page, {}, set(), set())['cells']
     assert ''.join(badge['source']) == '[![Open](https://x/badge.svg)](https://y)&nbsp;\n\nText'
     assert first['outputs'][0]['data']['text/markdown'] == ['## f\n']
     assert second['outputs'][0]['data']['text/markdown'] == ['### g\n']
@@ -235,13 +270,13 @@ def test_widths():
         (folder / 'page.ipynb').write_text(json.dumps(page), encoding='utf-8')
         css = (NBS / 'styles.css').read_text(encoding='utf-8')
         (folder / 'styles.css').write_text(css, encoding='utf-8')
-        found, skipped = site_widths.check_widths(folder)
+        found, skipped = site_widths.check_widths(folder, folder / 'drawn')
         if skipped:
             print(f'skipped, the widths of pages: {skipped}')
             return
         assert found == []
         (folder / 'styles.css').write_text(css.replace('pre-wrap', 'pre'), encoding='utf-8')
-        found, _ = site_widths.check_widths(folder)
+        found, _ = site_widths.check_widths(folder, folder / 'drawn')
     wide = [problem for problem in found if 'pixels wide on a screen of' in problem]
     assert len(wide) == 2 and len(found) == 4, found  # at both widths; the output is cut off there, too
 

@@ -399,7 +399,12 @@ def download_known(
                 f'{path}: {mismatch}, so it was damaged or replaced. Delete it, and it is downloaded again.'
             )
         return path
-    file = download(url, path.with_name(path.name + '.unchecked'), **more)
+    try:
+        file = download(url, path.with_name(path.name + '.unchecked'), **more)
+    except VisionRecipesError as e:
+        if 'cannot be written' not in str(e):
+            raise
+        raise VisionRecipesError(f'{e} VISION_RECIPES_CACHE names another folder for such files.') from e
     mismatch = _mismatch(file, digest, n_bytes)
     if mismatch:
         file.unlink()

@@ -71,14 +71,19 @@ def _without_npm() -> str:
     "How to get the files without npm, for messages"
     package = f'onnxruntime-web@{ORT_VERSION}'
     return (
-        "onnxruntime_web='cdn' takes it from a network when the page is opened; "
+        "onnxruntime_web='cdn' (--web cdn) takes it from a network when the page is opened; "
         f'or fetch {package} elsewhere (npm pack {package}) and give the path of the .tgz.'
     )
 
 
 def _pack_command(npm: str) -> list[str]:
-    "The command that fetches the package as an archive, without running its scripts"
-    return [npm, 'pack', f'onnxruntime-web@{ORT_VERSION}', '--ignore-scripts', '--silent']
+    """The command that fetches the package as an archive, without running its scripts.
+
+    It tries twice: by npm's default it would say nothing for 72 s where there is no network.
+    """
+    patience = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000']
+    package = f'onnxruntime-web@{ORT_VERSION}'
+    return [npm, 'pack', package, '--ignore-scripts', '--loglevel=error', *patience]
 
 
 def _from_npm() -> dict[str, bytes]:  # Content by name
@@ -94,7 +99,8 @@ def _from_npm() -> dict[str, bytes]:  # Content by name
         done = subprocess.run(_pack_command(npm), cwd=folder, capture_output=True, text=True)
         archives = sorted(Path(folder).glob('*.tgz'))
         if done.returncode or not archives:
-            reason = (done.stderr or done.stdout).strip()[-300:] or 'it says nothing'
+            lines = [line for line in (done.stderr or done.stdout).splitlines() if 'complete log' not in line]
+            reason = ' '.join(lines).strip()[-300:] or 'it says nothing'
             raise VisionRecipesError(
                 f'npm cannot fetch onnxruntime-web {ORT_VERSION}: {reason}. Without npm: {_without_npm()}'
             )
