@@ -104,7 +104,7 @@ def _draw_candidates(
     "Draw all boxes (N, 4), those that are removed thin and dark-edged, with their overlap"
     from PIL import ImageDraw
 
-    image = image.convert('RGB').copy()
+    image = image.convert('RGB')
     draw, width = ImageDraw.Draw(image), line_and_font_size(image.size)[0]
     removed, kept = np.flatnonzero(c.owner >= 0), np.flatnonzero(c.owner < 0)
     for i in removed[::-1]:

@@ -206,7 +206,7 @@ class _Outputs:
         "Draw and write a frame"
         frame, shown, others, counts = item
         if self.writer is not None:
-            drawn = self.draw(Image.fromarray(frame.image), shown, counts)
+            drawn = self.draw(frame.image, shown, counts)
             self.writer.write(np.asarray(drawn), frame.time_s)
         self.log.write(frame_row(frame, shown, others, self.labels))
         self.n_frames += 1
@@ -324,11 +324,15 @@ def _about(predictor, source: Any, options: VideoOptions) -> dict:
 
 def _open_video_part(source: Any, options: VideoOptions, earlier: _Earlier | None) -> Video:
     "The video, from its beginning or from behind an earlier run"
+    n_ahead = max(
+        1, options.batch_size or FRAMES_AT_A_TIME
+    )  # so that a whole batch waits when the network is free
     if earlier is None:
-        return open_video(source, options.start_s, options.stop_s, options.every, options.frame_rate)
+        wanted = (options.start_s, options.stop_s, options.every, options.frame_rate)
+        return open_video(source, *wanted, n_ahead)
     behind = (earlier.first, earlier.last)
     opened = open_source(source, options.frame_rate)
-    return Video(opened, earlier.last_s, options.stop_s, options.every, behind)
+    return Video(opened, earlier.last_s, options.stop_s, options.every, behind, n_ahead)
 
 # %% ../../nbs/video/03_prediction.ipynb #f26329ff
 def predict_video(
@@ -359,7 +363,7 @@ def predict_video(
         else:
             follower.replay(out / FRAMES_FILE)
         about |= {'size_wh': list(video.size_wh), 'frame_rate': video.frame_rate}
-        draw = draw or FrameDrawer(predictor.card, _threshold(predictor, options))
+        draw = _on_images(draw) or FrameDrawer(predictor.card, _threshold(predictor, options))
         outputs = _Outputs(out, video, draw, predictor.card.labels, earlier)
         if options.write_video:
             outputs.open_writer(source)
@@ -368,6 +372,11 @@ def predict_video(
     return about
 
 # %% ../../nbs/video/03_prediction.ipynb #225e940a
+def _on_images(draw: Callable | None) -> Callable | None:
+    "A function that draws on images, as one for arrays; `FrameDrawer` takes these, which saves a copy"
+    return draw and (lambda image, *others: draw(Image.fromarray(image), *others))
+
+
 def _run_and_finish(predictor, video, follower, outputs, options, about: dict):  # `about` is completed
     "Go through the video; whatever ends it, counts and summary are written"
     started = time.monotonic()
@@ -399,10 +408,12 @@ def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options
         'mask_threshold': options.mask_threshold,
         'tiles': options.tiles,
     }
-    behind = Behind(outputs.add)
+    # The predictions of a batch come all at once. There is room for them, so that the network goes on
+    n_waiting = max(2, batch_size)
+    behind = Behind(outputs.add, n_waiting)
     try:
         # in a thread, so that the network works while objects are followed
-        with Ahead(_predicted(predictor, video, batch_size, **wanted)) as pairs:
+        with Ahead(_predicted(predictor, video, batch_size, **wanted), n_waiting) as pairs:
             for frame, prediction in progress(pairs, 'predicting', video.n_frames, 'frame'):
                 shown, others = follower.update(prediction, frame.time_s)
                 behind.put((frame, shown, others, follower.counts(frame.time_s)))
