@@ -194,6 +194,7 @@ class _Outputs:
         self.log = FrameLog(out / FRAMES_FILE, append=earlier is not None)
         self.path = _free_video(out) if earlier else out / 'video.mp4'
         self.writer, self.n_frames = None, 0
+        self.n_in_video: int | None = None  # Frames that can be played, where an error may have cost some
 
     def open_writer(self, source: Any):
         "Begin the video, with the sound of the source where that is a file"
@@ -385,11 +386,34 @@ def _run_and_finish(predictor, video, follower, outputs, options, about: dict): 
         about['finished'] = True
     except KeyboardInterrupt:
         if not video.live:
+            _finish(about, follower, outputs, time.monotonic() - started)
             n = plural(outputs.n_frames, 'frame')
             raise KeyboardInterrupt(f'{n} in {outputs.out}; --resume goes on') from None
         about['finished'] = True  # a camera has no other end
+    except Exception as e:
+        outputs.n_in_video = _n_playable(outputs)
+        try:
+            _finish(about, follower, outputs, time.monotonic() - started)
+        except VisionRecipesError:  # on a full disk; the first error says what happened
+            raise e from None
+        raise
+    _finish(about, follower, outputs, time.monotonic() - started)
+
+# %% ../../nbs/video/03_prediction.ipynb #e3ad761a
+def _n_playable(outputs: _Outputs) -> int | None:  # None: no video was asked for
+    "How many frames the video has after an error, by decoding it: on a full disk the last ones are lost"
+    if outputs.writer is None:
+        return None
+    if not outputs.path.exists():
+        return 0
+    try:
+        source = open_source(outputs.path)
+    except VisionRecipesError:  # there was no room for its first frame
+        return 0
+    try:
+        return sum(1 for _ in source.frames())
     finally:
-        _finish(about, follower, outputs, time.monotonic() - started)
+        source.close()
 
 # %% ../../nbs/video/03_prediction.ipynb #82277971
 def _threshold(predictor, options: VideoOptions) -> float:
@@ -427,6 +451,9 @@ def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options
 def _finish(about: dict, follower: Follower, outputs: _Outputs, seconds: float):
     "Write counts and summary, and say what is there"
     out, names = outputs.out, outputs.labels.names
+    rate = f', {outputs.n_frames / seconds:.1f} a second' if seconds > 1 else ''
+    held = '' if outputs.n_in_video is None else f'; {outputs.n_in_video} of them in {outputs.path.name}'
+    log_info(f'{plural(outputs.n_frames, "frame")} in {out}{held} ({human_time(seconds)}{rate})')
     if follower.counters:
         write_text(out / COUNTS_FILE, counts_csv(follower.counters, names))
     about['frames'] = outputs.n_frames + outputs.n_before
@@ -437,8 +464,6 @@ def _finish(about: dict, follower: Follower, outputs: _Outputs, seconds: float):
     videos = [path for path in (out / 'video.mp4', *_further_parts(out)) if path.exists()]
     about['videos'] = sorted(path.name for path in videos)
     write_json(out / SUMMARY_FILE, about)
-    rate = f', {outputs.n_frames / seconds:.1f} a second' if seconds > 1 else ''
-    log_info(f'{plural(outputs.n_frames, "frame")} in {out} ({human_time(seconds)}{rate})')
     for counter in follower.counters:
         counted = ', '.join(f'{key} {n}' for key, n in counter.counts().items())
         log_info(f'{counter.name}: {counted}')
