@@ -290,6 +290,13 @@ def _clear(out: Path, source: Any):
         )
 
 
+def _remove_unfinished(out: Path):
+    "Remove what OpenCV's writer left of a run that was killed, and say so"
+    for path in out.glob('video*.unfinished.mp4'):
+        log_info(f'{path}: was left by a program that was killed, and cannot be played: removed.')
+        path.unlink()
+
+
 def _further_parts(out: Path) -> list[Path]:
     "The videos that resumed runs wrote"
     return [path for path in out.glob('video_*.mp4') if path.stem.removeprefix('video_').isdecimal()]
@@ -359,6 +366,7 @@ def predict_video(
         return earlier.summary
     with _open_video_part(source, options, earlier) as video:
         follower = _checked_follower(predictor, video, tracker, counters, options.smooth)
+        _remove_unfinished(out)
         if earlier is None:
             _clear(out, source)
         else:
