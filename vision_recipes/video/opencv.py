@@ -83,6 +83,16 @@ def frames(
             say_damaged_end(self.name, index)
 
 
+def _retrieved(capture, name: str) -> np.ndarray:  # (H, W, 3) uint8 RGB
+    "The pixels of the frame that was grabbed"
+    ok, image = capture.retrieve()
+    if not ok:
+        raise VisionRecipesError(
+            f'{name}: gives a frame that cannot be decoded. Is it damaged, or unplugged?'
+        )
+    return np.ascontiguousarray(image[..., ::-1])
+
+# %% ../../nbs/video/05_opencv.ipynb #dd2493a4
 def say_if_cut(
     name: str,
     n_frames: int,  # That were read, to the end
@@ -99,14 +109,6 @@ def say_if_cut(
         f'Was it cut off? {plural(n_frames, "frame")} could be read.'
     )
     return True
-
-
-def _retrieved(capture, name: str) -> np.ndarray:  # (H, W, 3) uint8 RGB
-    "The pixels of the frame that was grabbed"
-    ok, image = capture.retrieve()
-    if not ok:
-        raise VisionRecipesError(f'{name}: gives a frame that cannot be decoded. Is it damaged, or unplugged?')
-    return np.ascontiguousarray(image[..., ::-1])
 
 # %% ../../nbs/video/05_opencv.ipynb #be0bfc4c
 def ends_in_packet(path: str | Path) -> bool:
@@ -165,15 +167,17 @@ class CvCamera:
             index += 1
         log_info(f'{self.name}: gives no more frames, after {plural(index, "frame")}. Was it unplugged?')
 
-    def _grabbed(self) -> bool:
-        "Wait for the next frame; False where none comes"
-        n_failed, started_s = 0, time.monotonic()
-        while not self._capture.grab():
-            n_failed += 1
-            if n_failed == MOST_FAILED_GRABS or time.monotonic() - started_s > MOST_FAILED_S:
-                return False
-            time.sleep(0.02)
-        return True
+# %% ../../nbs/video/05_opencv.ipynb #9b372666
+@patch
+def _grabbed(self: CvCamera) -> bool:
+    "Wait for the next frame; False where none comes"
+    n_failed, started_s = 0, time.monotonic()
+    while not self._capture.grab():
+        n_failed += 1
+        if n_failed == MOST_FAILED_GRABS or time.monotonic() - started_s > MOST_FAILED_S:
+            return False
+        time.sleep(0.02)
+    return True
 
 # %% ../../nbs/video/05_opencv.ipynb #e25b9e2e
 LEAST_FREE = 16_000_000  # bytes that the disk must have left: room for the table of frames
@@ -213,8 +217,8 @@ def write(
     "Add a frame. Raises `VisionRecipesError` where the disk is nearly full, which OpenCV does not tell"
     if self.n_frames % 10 == 0 and shutil.disk_usage(self.path.parent).free < LEAST_FREE:
         raise VisionRecipesError(
-            f'{self.path}: the disk has less than {LEAST_FREE // 1_000_000} MB left, which the end of a video '
-            'needs: make room or choose another place.'
+            f'{self.path}: the disk has less than {LEAST_FREE // 1_000_000} MB left, which the end of a '
+            'video needs: make room or choose another place.'
         )
     self._writer.write(np.ascontiguousarray(image[..., ::-1]))
     self.n_frames += 1

@@ -141,13 +141,11 @@ def _say_what_is_missing(self: AvFile, n_frames: int, end_s: float):
     if not say_if_cut(self.name, n_frames, end_s, length_s, self.frame_rate) and self._end_is_damaged():
         say_damaged_end(self.name, n_frames)
 
-
 # %% ../../nbs/video/01_reading.ipynb #4fb0f055
 @patch
 def _end_is_damaged(self: AvFile) -> bool:
     "Whether a file that was read to its end was cut in a packet or a frame"
     return self._last_packet_is_bad or self._last_frame_is_bad or ends_in_packet(self.name)
-
 
 # %% ../../nbs/video/01_reading.ipynb #aa45e00f
 @patch
