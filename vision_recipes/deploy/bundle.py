@@ -488,7 +488,8 @@ def _option_rows(task: str) -> str:
 _OPENCV = """\
 Videos and cameras need OpenCV: `.venv/bin/python -m pip install opencv-python-headless`. The folder then gets
 `video.mp4`, `frames.jsonl` with a line of JSON a frame, and `counts.csv`. Ctrl+C ends a video early, and
-`--resume` goes on.
+`--resume` goes on. Of a program that is killed `frames.jsonl` stays, but not the video: it has its
+name only when it is complete.
 
 """
 

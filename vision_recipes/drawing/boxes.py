@@ -55,7 +55,7 @@ def draw_boxes(
     # Pillow refuses a box whose x2 is smaller than x1, or y2 than y1
     boxes = np.sort(np.asarray(boxes, dtype=float).reshape(-1, 2, 2), 1).reshape(-1, 4)
     check_one_each(len(boxes), 'boxes', texts=texts, colors=colors)
-    image = image.convert('RGB').copy()
+    image = image.convert('RGB')
     draw = ImageDraw.Draw(image)
     width = line_and_font_size(image.size)[0]
     colors = colors or [RIGHT] * len(boxes)

@@ -104,7 +104,7 @@ def _draw_candidates(
     "Draw all boxes (N, 4) of candidates `c`: removed ones thin, with their overlap; kept ones over them"
     from PIL import ImageDraw
 
-    image = image.convert('RGB').copy()
+    image = image.convert('RGB')
     draw, width = ImageDraw.Draw(image), line_and_font_size(image.size)[0]
     removed, kept = np.flatnonzero(c.owner >= 0), np.flatnonzero(c.owner < 0)
     for i in removed[::-1]:

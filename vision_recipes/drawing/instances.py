@@ -118,7 +118,7 @@ def draw_masks(
     """
     crops = masks if isinstance(masks, MaskCrops) else MaskCrops.of(masks)
     check_one_each(len(crops), 'masks', texts=texts, colors=colors)
-    image = image.convert('RGB').copy()
+    image = image.convert('RGB')
     colors = colors or instance_colors(len(crops))
     width = line_and_font_size(image.size)[0]
     opacity = round(255 * MASK_OPACITY)
@@ -230,7 +230,7 @@ def draw_keypoints(
 ) -> Image.Image:  # A new image
     "Draw points and the lines that join them; lines and letters grow with the image"
     keypoints = np.asarray(keypoints, float).reshape(-1, len(skeleton), 3)
-    image = image.convert('RGB').copy()
+    image = image.convert('RGB')
     draw = ImageDraw.Draw(image)
     width, font_size = line_and_font_size(image.size)
     # a point far outside would only draw lines across the image

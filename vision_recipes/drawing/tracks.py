@@ -37,7 +37,7 @@ def track_color(track_id: int) -> RGB:
 _MANY_TRACKS = 10  # With more objects than that, labels are short and small
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)  # of the objects that are in view; ids go on rising, so a larger one only fills up
 def _label(text: str, color: RGB, size: int) -> Image.Image:
     "A text on a coloured ground; `size` is the height of letters, pixels"
     font = find_font(size, text)
@@ -240,7 +240,7 @@ def draw_tracks(
     colors = [track_color(track_id) for track_id in ids]
     names = labels.names if isinstance(labels, LabelMap) else labels
     skeleton = labels.skeleton if isinstance(labels, LabelMap) else None
-    image = as_pil(image).convert('RGB')  # a copy, whatever its mode
+    image = _own_copy(image)
     image = _tint_objects(image, prediction, colors)
     taken = _draw_marks(image, lines, zones)
     if trails is not None:
@@ -255,6 +255,12 @@ def draw_tracks(
     return image
 
 # %% ../../nbs/drawing/08_tracks.ipynb #0a7b1c20
+def _own_copy(image: ImageLike) -> Image.Image:
+    "A copy in RGB, to be drawn upon; made once, because a frame of a video is large"
+    copy = as_pil(image)  # already one where an array was given, unless that is grey
+    return copy if copy is not image and copy.mode == 'RGB' else copy.convert('RGB')
+
+
 def _tint_objects(image: Image.Image, prediction: Any, colors: list[RGB]) -> Image.Image:
     "Draw the masks, where there are some. A bundle's `predict.py` for a model without masks omits this"
     masks = getattr(prediction, 'masks', None)

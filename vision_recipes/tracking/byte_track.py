@@ -67,6 +67,10 @@ class Tracks:
     def take(self, rows: np.ndarray) -> 'Tracks':  # Positions, or (T,) bool
         return Tracks(self.boxes.take(rows), *[column[rows] for column in self.columns()])
 
+    def kept(self, keep: np.ndarray) -> 'Tracks':  # (T,) bool
+        "These tracks; mostly all are, and nothing is copied"
+        return self if keep.all() else self.take(keep)
+
     def joined(self, other: 'Tracks') -> 'Tracks':
         columns = [np.concatenate(pair) for pair in zip(self.columns(), other.columns())]
         return Tracks(self.boxes.joined(other.boxes), *columns)
@@ -229,7 +233,7 @@ def _advance(self: ByteTracker, frames: float):  # How many have passed, from `_
     "Move the tracks to the time of this frame; after a long pause, lost ones are removed before any match"
     self._now += frames
     unseen = self._now - self.tracks.last - 1  # frames without a box, up to the one before this
-    self.tracks = self.tracks.take((self.tracks.ids == 0) | (unseen <= self._lost_frames))
+    self.tracks = self.tracks.kept((self.tracks.ids == 0) | (unseen <= self._lost_frames))
     confirmed, lost = np.flatnonzero(self.tracks.ids > 0), self.tracks.lost
     self.tracks.boxes.velocity[lost, 3] = 0  # of the height: a few boxes that shrink must not let it vanish
     self.tracks.boxes.predict(confirmed, frames)  # an unconfirmed track has no velocity yet
@@ -258,7 +262,7 @@ def _correct(
     seen = tracks.rows >= 0
     tracks.lost = ~seen
     self._give_ids(np.flatnonzero(seen & (tracks.ids == 0)))
-    self.tracks = tracks.take(seen | ((tracks.ids > 0) & (self._now - tracks.last <= self._lost_frames)))
+    self.tracks = tracks.kept(seen | ((tracks.ids > 0) & (self._now - tracks.last <= self._lost_frames)))
 
 # %% ../../nbs/tracking/03_byte_track.ipynb #ea9fb72f
 @patch
@@ -269,6 +273,8 @@ def _start(
 ):
     "Start tracks from those of the boxes that have a high score"
     left = left[found.scores[left] >= self.settings.new_score]
+    if not len(left):
+        return
     new = Tracks.new(found.boxes[left], found.labels[left], found.rows[left], self._now)
     n_before = len(self.tracks)
     self.tracks = self.tracks.joined(new)

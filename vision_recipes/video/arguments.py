@@ -53,7 +53,11 @@ def track_options(group):
 # %% ../../nbs/video/09_arguments.ipynb #9a31c0e4
 def smooth_option(group):
     "Add to a group of an `ArgumentParser` what is for models that find keypoints"
-    group.add_argument('--smooth', action='store_true', help='smooth the points of a model for keypoints')
+    group.add_argument(
+        '--smooth',
+        action='store_true',
+        help='smooth the points of a model for keypoints; begins anew after --resume',
+    )
 
 # %% ../../nbs/video/09_arguments.ipynb #dbcf5bbb
 VIDEO_SUFFIXES = frozenset(

@@ -9,6 +9,7 @@ __all__ = ['FrameDrawer', 'marks']
 from typing import Sequence
 import numpy as np
 from PIL import Image
+from ..core.images import as_pil, ImageLike
 from ..core.patching import patch
 from ..drawing.boxes import draw_boxes
 from ..drawing.canvas import draw_label
@@ -30,7 +31,7 @@ class FrameDrawer:
 
     def __call__(
         self,
-        image: Image.Image,
+        image: ImageLike,
         prediction: Prediction,  # With `track_ids` where it is tracked
         counts: Sequence = (),  # Each counter with its numbers, as from `counter.counts()`
     ) -> Image.Image:  # A new image
@@ -39,10 +40,10 @@ class FrameDrawer:
             self._draw_class(image, prediction) if is_class else self._draw_found(image, prediction, counts)
         )
 
-    def _draw_class(self, image: Image.Image, prediction: Prediction) -> Image.Image:
+    def _draw_class(self, image: ImageLike, prediction: Prediction) -> Image.Image:
         "Write the class with the highest score"
         text = f'{self.card.labels.names[prediction.top]} {prediction.scores[prediction.top]:.0%}'
-        return draw_label(image.convert('RGB').copy(), (0, 0), text)
+        return draw_label(as_pil(image).convert('RGB'), (0, 0), text)
 
 
 def marks(
@@ -59,13 +60,11 @@ def marks(
 
 # %% ../../nbs/video/08_frame_drawing.ipynb #ae3835a5
 @patch
-def _draw_found(
-    self: FrameDrawer, image: Image.Image, prediction: Prediction, counts: Sequence
-) -> Image.Image:
+def _draw_found(self: FrameDrawer, image: ImageLike, prediction: Prediction, counts: Sequence) -> Image.Image:
     "Draw objects, with their tracks where they are followed"
     shown = prediction.take(np.flatnonzero(prediction.scores >= self.min_score))
     if prediction.track_ids is None:
-        return self._draw_objects(image, shown)
+        return self._draw_objects(as_pil(image), shown)
     self.trails.update(prediction)  # with all objects: a trail goes on where the score is low
     return draw_tracks(image, shown, self.card.labels, self.trails, *marks(counts))
 

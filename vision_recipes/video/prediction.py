@@ -208,6 +208,7 @@ class _Outputs:
         self.log = FrameLog(out / FRAMES_FILE, append=earlier is not None)
         self.path = _free_video(out) if earlier else out / 'video.mp4'
         self.writer, self.n_frames = None, 0
+        self.n_in_video: int | None = None  # Frames that can be played, where an error may have cost some
 
     def open_writer(self, source: Any):
         "Begin the video, with the sound of the source where that is a file"
@@ -220,7 +221,7 @@ class _Outputs:
         "Draw and write a frame"
         frame, shown, others, counts = item
         if self.writer is not None:
-            drawn = self.draw(Image.fromarray(frame.image), shown, counts)
+            drawn = self.draw(frame.image, shown, counts)
             self.writer.write(np.asarray(drawn), frame.time_s)
         self.log.write(frame_row(frame, shown, others, self.labels))
         self.n_frames += 1
@@ -306,6 +307,13 @@ def _clear(out: Path, source: Any):
         )
 
 
+def _remove_unfinished(out: Path):
+    "Remove what OpenCV's writer left of a run that was killed, and say so"
+    for path in out.glob('video*.unfinished.mp4'):
+        log_info(f'{path}: was left by a program that was killed, and cannot be played: removed.')
+        path.unlink()
+
+
 def _further_parts(out: Path) -> list[Path]:
     "The videos that resumed runs wrote"
     return [path for path in out.glob('video_*.mp4') if path.stem.removeprefix('video_').isdecimal()]
@@ -341,11 +349,15 @@ def _about(predictor, source: Any, options: VideoOptions) -> dict:
 
 def _open_video_part(source: Any, options: VideoOptions, earlier: _Earlier | None) -> Video:
     "The video, from its beginning or from behind an earlier run"
+    n_ahead = max(
+        1, options.batch_size or FRAMES_AT_A_TIME
+    )  # so that a whole batch waits when the network is free
     if earlier is None:
-        return open_video(source, options.start_s, options.stop_s, options.every, options.frame_rate)
+        wanted = (options.start_s, options.stop_s, options.every, options.frame_rate)
+        return open_video(source, *wanted, n_ahead)
     behind = (earlier.first, earlier.last)
     opened = open_source(source, options.frame_rate)
-    return Video(opened, earlier.last_s, options.stop_s, options.every, behind)
+    return Video(opened, earlier.last_s, options.stop_s, options.every, behind, n_ahead)
 
 # %% ../../nbs/video/03_prediction.ipynb #f26329ff
 def predict_video(
@@ -371,12 +383,13 @@ def predict_video(
         return earlier.summary
     with _open_video_part(source, options, earlier) as video:
         follower = _checked_follower(predictor, video, tracker, counters, options.smooth)
+        _remove_unfinished(out)
         if earlier is None:
             _clear(out, source)
         else:
             follower.replay(out / FRAMES_FILE)
         about |= {'size_wh': list(video.size_wh), 'frame_rate': video.frame_rate}
-        draw = draw or FrameDrawer(predictor.card, _threshold(predictor, options))
+        draw = _on_images(draw) or FrameDrawer(predictor.card, _threshold(predictor, options))
         outputs = _Outputs(out, video, draw, predictor.card.labels, earlier)
         if options.write_video:
             outputs.open_writer(source)
@@ -385,6 +398,11 @@ def predict_video(
     return about
 
 # %% ../../nbs/video/03_prediction.ipynb #225e940a
+def _on_images(draw: Callable | None) -> Callable | None:
+    "A function that draws on images, as one for arrays; `FrameDrawer` takes these, which saves a copy"
+    return draw and (lambda image, *others: draw(Image.fromarray(image), *others))
+
+
 def _run_and_finish(predictor, video, follower, outputs, options, about: dict):  # `about` is completed
     "Go through the video; whatever ends it, counts and summary are written"
     started = time.monotonic()
@@ -393,11 +411,34 @@ def _run_and_finish(predictor, video, follower, outputs, options, about: dict): 
         about['finished'] = True
     except KeyboardInterrupt:
         if not video.live:
+            _finish(about, follower, outputs, time.monotonic() - started)
             n = plural(outputs.n_frames, 'frame')
             raise KeyboardInterrupt(f'{n} in {outputs.out}; --resume goes on') from None
         about['finished'] = True  # a camera has no other end
+    except Exception as e:
+        outputs.n_in_video = _n_playable(outputs)
+        try:
+            _finish(about, follower, outputs, time.monotonic() - started)
+        except VisionRecipesError:  # on a full disk; the first error says what happened
+            raise e from None
+        raise
+    _finish(about, follower, outputs, time.monotonic() - started)
+
+# %% ../../nbs/video/03_prediction.ipynb #e3ad761a
+def _n_playable(outputs: _Outputs) -> int | None:  # None: no video was asked for
+    "How many frames the video has after an error, by decoding it: on a full disk the last ones are lost"
+    if outputs.writer is None:
+        return None
+    if not outputs.path.exists():
+        return 0
+    try:
+        source = open_source(outputs.path)
+    except VisionRecipesError:  # there was no room for its first frame
+        return 0
+    try:
+        return sum(1 for _ in source.frames())
     finally:
-        _finish(about, follower, outputs, time.monotonic() - started)
+        source.close()
 
 # %% ../../nbs/video/03_prediction.ipynb #82277971
 def _threshold(predictor, options: VideoOptions) -> float:
@@ -416,10 +457,12 @@ def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options
         'mask_threshold': options.mask_threshold,
         'tiles': options.tiles,
     }
-    behind = Behind(outputs.add)
+    # The predictions of a batch come all at once. There is room for them, so that the network goes on
+    n_waiting = max(2, batch_size)
+    behind = Behind(outputs.add, n_waiting)
     try:
         # in a thread, so that the network works while objects are followed
-        with Ahead(_predicted(predictor, video, batch_size, **wanted)) as pairs:
+        with Ahead(_predicted(predictor, video, batch_size, **wanted), n_waiting) as pairs:
             for frame, prediction in progress(pairs, 'predicting', video.n_frames, 'frame'):
                 shown, others = follower.update(prediction, frame.time_s)
                 behind.put((frame, shown, others, follower.counts(frame.time_s)))
@@ -433,6 +476,9 @@ def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options
 def _finish(about: dict, follower: Follower, outputs: _Outputs, seconds: float):
     "Write counts and summary, and say what is there"
     out, names = outputs.out, outputs.labels.names
+    rate = f', {outputs.n_frames / seconds:.1f} a second' if seconds > 1 else ''
+    held = '' if outputs.n_in_video is None else f'; {outputs.n_in_video} of them in {outputs.path.name}'
+    log_info(f'{plural(outputs.n_frames, "frame")} in {out}{held} ({human_time(seconds)}{rate})')
     if follower.counters:
         write_text(out / COUNTS_FILE, counts_csv(follower.counters, names))
     about['frames'] = outputs.n_frames + outputs.n_before
@@ -443,8 +489,6 @@ def _finish(about: dict, follower: Follower, outputs: _Outputs, seconds: float):
     videos = [path for path in (out / 'video.mp4', *_further_parts(out)) if path.exists()]
     about['videos'] = sorted(path.name for path in videos)
     write_json(out / SUMMARY_FILE, about)
-    rate = f', {outputs.n_frames / seconds:.1f} a second' if seconds > 1 else ''
-    log_info(f'{plural(outputs.n_frames, "frame")} in {out} ({human_time(seconds)}{rate})')
     for counter in follower.counters:
         counted = ', '.join(f'{key} {n}' for key, n in counter.counts().items())
         log_info(f'{counter.name}: {counted}')
