@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['SMALLEST_TILE', 'LARGEST_OVERLAP', 'MOST_TILES', 'NO_TILES', 'Window', 'NEAR_BORDER', 'SAME', 'BELIEVED', 'TileRule',
-           'tiles_asked', 'tile_crop_setting', 'check_tile_crop', 'Pieces', 'pieces_in_image', 'cut_sides',
-           'object_groups', 'merge_tiles']
+           'tiles_asked', 'tile_crop_setting', 'check_tile_crop', 'tiles_in_words', 'Pieces', 'pieces_in_image',
+           'cut_sides', 'object_groups', 'merge_tiles']
 
 # %% ../../nbs/runtime/12_tiles.ipynb #e5036916
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Sequence
 import numpy as np
+from ..core.console import plural
 from ..core.errors import brief, VisionRecipesError
 from ..core.masks import MaskCrops
 from ..core.patching import patch
@@ -116,6 +117,22 @@ def check_tile_crop(size: int):  # Of the setting of the same name; 0: off
     "Refuse a side of training crops that no tile can have"
     if 0 < size < SMALLEST_TILE:
         raise VisionRecipesError(f'tile_crop must be 0, or {SMALLEST_TILE} pixels or more, but got {size}.')
+
+# %% ../../nbs/runtime/12_tiles.ipynb #7f624c9a
+def tiles_in_words(
+    rule: TileRule | None,  # That counted; None: whole images
+    sizes_wh: Sequence[tuple[int, int]],  # Of the images that were predicted, pixels
+    is_asked: bool,  # Whether the user named the rule; else images that were not cut are no news
+) -> str:  # A sentence; empty where there is nothing to say
+    "How many images were cut into tiles, and how often the network ran for them"
+    if rule is None or not sizes_wh:
+        return ''
+    n_windows = [len(rule.windows(size_wh)) for size_wh in sizes_wh]
+    n_runs = [n for n in n_windows if n > 1]
+    if n_runs:
+        cut = f'{len(n_runs)} of {plural(len(n_windows), "image")}'
+        return f'{cut} predicted in {rule}: {sum(n_runs)} runs of the network.'
+    return f'No image is larger than a tile of {rule.size} pixels, so each was predicted whole.' * is_asked
 
 # %% ../../nbs/runtime/12_tiles.ipynb #a2d191a5
 class Pieces(NamedTuple):

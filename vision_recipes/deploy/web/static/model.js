@@ -118,7 +118,7 @@ export function readCard(bytes) {
   if (missing.length) throw new Error(`The card in this file lacks ${missing.join(', ')}.`);
   const input = {dtype: 'float32', layout: 'NCHW', ...card.input};
   const decoder = card.decoder || TASKS[card.task]?.decoder;
-  return {thresholds: {}, decoding: {}, ...card, decoder, input};
+  return {thresholds: {}, decoding: {}, ...card, decoder, input, tiles: tileRule(card.tiles, card.task)};
 }
 
 // ## Loading a model and running it
@@ -183,7 +183,8 @@ function makeModel(ort, session, card, provider, refused) {
 }
 
 // Prepare, run and decode one image: {prediction, ms}, `ms` with the milliseconds that each step took.
-// A card with tiles has large images cut, unless `options.tiles` is false.
+// A card with tiles has large images cut. `options.tiles` may be another rule, or false for whole images.
+// `runs` of the result says how often the network ran.
 async function predictOne(run, card, image, options) {
   const {width, height} = image;
   const thresholds = {
@@ -192,9 +193,9 @@ async function predictOne(run, card, image, options) {
   };
   checkImage(image);
   checkThresholds(thresholds);
-  const rule = options.tiles === false ? null : card.tiles;
+  const rule = options.tiles === undefined ? card.tiles : tileRule(options.tiles || null, card.task);
   const windows = rule ? tileWindows(width, height, rule) : [];
-  if (windows.length < 2) return await predictWindow(run, card, image, thresholds);
+  if (windows.length < 2) return {...(await predictWindow(run, card, image, thresholds)), runs: 1};
   const found = [];
   for (const window of windows) { // one after the other: a session runs one image at a time
     found.push(await predictWindow(run, card, cutOut(image, window), thresholds));
@@ -205,7 +206,7 @@ async function predictOne(run, card, image, options) {
   for (const one of found) {
     for (const step of Object.keys(ms)) ms[step] += one.ms[step];
   }
-  return {prediction, ms};
+  return {prediction, ms, runs: windows.length};
 }
 
 // The same for an image, or a tile, that is predicted as a whole.
@@ -223,9 +224,35 @@ async function predictWindow(run, card, image, thresholds) {
 
 // ## Large images in tiles, as runtime/12_tiles.ipynb does it
 
+const SMALLEST_TILE = 32; // side in pixels
+const LARGEST_OVERLAP = 0.9;
+const MOST_TILES = 10000; // of one image
 const NEAR_BORDER = 0.02; // share of a tile's side: a box that ends nearer to the border may be cut
 const SAME = 0.5; // overlap from which on two boxes are one object
 const BELIEVED = 0.5; // share of a score below which another object counts for nothing beside it
+
+// A rule {size, overlap, whole} of a card or an option with all its parts; null: whole images.
+// Throws an Error that people can read for one that Python would refuse.
+export function tileRule(rule, task) {
+  if (rule === null || rule === undefined) return null;
+  if (typeof rule !== 'object' || Array.isArray(rule)) {
+    throw new Error(`The tiles of this model must be an object in braces, but are ${JSON.stringify(rule)}.`);
+  }
+  if (task === 'classification') throw new Error('A model for classification has no tiles.');
+  const {size, overlap = 0.2, whole = true, ...unknown} = rule;
+  const isShare = Number.isFinite(overlap) && overlap >= 0 && overlap <= LARGEST_OVERLAP;
+  const wrong = [
+    [Object.keys(unknown).length, `may hold size, overlap and whole, but hold ${Object.keys(rule)}`],
+    [
+      !Number.isInteger(size) || size < SMALLEST_TILE,
+      `must have a size from ${SMALLEST_TILE} pixels on, but have ${JSON.stringify(size)}`,
+    ],
+    [!isShare, `must overlap by 0 to ${LARGEST_OVERLAP}, but do by ${JSON.stringify(overlap)}`],
+    [typeof whole !== 'boolean', `must say true or false of whole, but say ${JSON.stringify(whole)}`],
+  ].find(([isWrong]) => isWrong);
+  if (wrong) throw new Error(`The tiles of this model ${wrong[1]}.`);
+  return {size, overlap, whole};
+}
 
 // Where the tiles of an axis of `side` pixels begin, evenly spread.
 function tileStarts(side, {size, overlap = 0.2}) {
@@ -237,9 +264,14 @@ function tileStarts(side, {size, overlap = 0.2}) {
 // The tiles of an image, row by row, each [x1, y1, x2, y2]; then the whole image, where the rule says so.
 export function tileWindows(width, height, rule) {
   const columns = tileStarts(width, rule);
+  const rows = tileStarts(height, rule);
+  const n = columns.length * rows.length;
+  if (n > MOST_TILES) {
+    throw new Error(`An image of ${width} x ${height} pixels gives ${n} tiles; ${MOST_TILES} are the most.`);
+  }
   const edge = (start, side) => Math.min(start + rule.size, side);
   const row = y => columns.map(x => [x, y, edge(x, width), edge(y, height)]);
-  const tiles = tileStarts(height, rule).flatMap(row);
+  const tiles = rows.flatMap(row);
   const withWhole = tiles.length > 1 && (rule.whole ?? true);
   return withWhole ? [...tiles, [0, 0, width, height]] : tiles;
 }
