@@ -9,6 +9,7 @@ __all__ = ['MOST_SAMPLES', 'SAMPLE_SIDE', 'TILES_A_SAMPLE', 'REQUIREMENTS', 'pre
 # %% ../../nbs/deploy/08_bundle.ipynb #d0197076
 import shutil, tempfile, zipfile
 from importlib import metadata
+from dataclasses import asdict
 from pathlib import Path
 from typing import Sequence
 import numpy as np
@@ -26,6 +27,7 @@ from ..runtime.decoders import DECODERS, OBJECT_READERS
 from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
+from ..runtime.tiles import TileRule
 
 # %% ../../nbs/deploy/08_bundle.ipynb #2d5449f3
 _USAGE = """\
@@ -272,11 +274,15 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
 def _size_text(card: ModelCard) -> str:
     "What becomes of an image that is larger than the network takes"
     square = f'a square of {card.preprocess.size} pixels'
-    if card.tiles is None:
-        return f'Every image is scaled to fit {square}, so the model may miss what is small in the image.'
-    scored = ' The score above is that of whole images.' if card.metrics else ''
+    rule, measured = card.tiles, card.data.get('tiles')  # in which tiles the score was measured
+    scored = ''
+    if card.metrics and measured != (rule and asdict(rule)):
+        scored = f' The score above is that of {"other tiles" if measured else "whole images"}.'
+    if rule is None:
+        text = f'Every image is scaled to fit {square}, so the model may miss what is small in the image.'
+        return text + scored
     return (
-        f'Images larger than {card.tiles.size} pixels are predicted in {card.tiles}, each scaled to fit '
+        f'Images larger than {rule.size} pixels are predicted in {rule}, each scaled to fit '
         f'{square}; that takes longer (`--tiles 0`: never).{scored}'
     )
 
