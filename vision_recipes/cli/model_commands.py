@@ -153,7 +153,8 @@ def run_evaluate(args: Namespace) -> None:
     in_tiles = tiles_in_words(rule, [p.size_wh for p in predictions], bool(tiles))
     log_info('\n'.join([headline, *[in_tiles] * bool(in_tiles), *text_tables]))
     if whole:
-        log_info(_compared(task.metric, whole, evaluation, tiles, args.model))
+        stored = card.thresholds.get('overall')
+        log_info(_compared(task.metric, whole, evaluation, tiles, args.model, stored))
     if args.json:
         about = {'task': card.task, 'model': str(args.model), 'data': str(args.dir)}
         about['tiles'] = rule and asdict(rule)
@@ -219,6 +220,7 @@ def _compared(
     tiled,  # The same of tiles
     rule: TileRule,
     model: Path,
+    stored: float | None = None,  # The score threshold in the model
 ) -> str:  # Lines
     "Whole images against tiles, and how to store the rule"
     from vision_recipes.metrics.intervals import paired_difference
@@ -238,6 +240,12 @@ def _compared(
         lines.append(
             f'Tiles are better: they change {metric} by {interval}. To store them in a model: {store}'
         )
+        best = tiled.thresholds.get('overall')
+        if None not in (stored, best) and abs(stored - best) >= 0.05:
+            lines.append(
+                f'The score threshold of the model is {stored:.2f}; in tiles, {best:.2f} is the best by F1 '
+                f'(predict with --score-threshold {best:.2f}).'
+            )
     return '\n'.join(lines)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #a60843ea
