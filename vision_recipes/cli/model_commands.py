@@ -9,6 +9,7 @@ __all__ = ['IMAGES_AT_A_TIME', 'MODEL_VERBS', 'open_run_or_model', 'not_trained_
 
 # %% ../../nbs/cli/02_model_commands.ipynb #53384e63
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 from pathlib import Path
 from vision_recipes.cli.arguments import (
     boxes_option,
@@ -28,7 +29,7 @@ from ..core.image_paths import list_images, output_mark
 from ..core.images import open_image
 from ..data.annotations import Annotations, classes_of_model
 from ..data.findings import Findings
-from ..runtime.tiles import TileRule, tiles_asked
+from ..runtime.tiles import TileRule, tiles_asked, tiles_in_words
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
 from ..training.settings import check_device
@@ -136,7 +137,7 @@ def run_evaluate(args: Namespace) -> None:
         check_writable(args.out)
     anns = read_data(args)
     predictor = open_run_or_model(args.model, args.device, args.card, weight_settings(args))
-    card = predictor.card
+    card, rule = predictor.card, predictor._tile_rule(tiles)  # refused for a classifier, before it runs
     anns, classes = _to_score(args, anns, card)
     from vision_recipes.tasks.run import make_task
 
@@ -149,11 +150,14 @@ def run_evaluate(args: Namespace) -> None:
     evaluation = task.evaluate(predictions, anns)
     text_tables = [table(rows) for rows in evaluation.tables.values()]
     headline = f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}'
-    log_info(headline + '\n' + '\n'.join(text_tables))
+    in_tiles = tiles_in_words(rule, [p.size_wh for p in predictions], bool(tiles))
+    log_info('\n'.join([headline, *[in_tiles] * bool(in_tiles), *text_tables]))
     if whole:
-        log_info(_compared(task.metric, whole, evaluation, tiles, args.model))
+        stored = card.thresholds.get('overall')
+        log_info(_compared(task.metric, whole, evaluation, tiles, args.model, stored))
     if args.json:
         about = {'task': card.task, 'model': str(args.model), 'data': str(args.dir)}
+        about['tiles'] = rule and asdict(rule)
         if whole:
             about['whole'] = whole.metrics
         write_json(args.json, {**about, **evaluation.metrics, **evaluation.tables})
@@ -217,6 +221,7 @@ def _compared(
     tiled,  # The same of tiles
     rule: TileRule,
     model: Path,
+    stored: float | None = None,  # The score threshold in the model
 ) -> str:  # Lines
     "Whole images against tiles, and how to store the rule"
     from vision_recipes.metrics.intervals import paired_difference
@@ -236,6 +241,12 @@ def _compared(
         lines.append(
             f'Tiles are better: they change {metric} by {interval}. To store them in a model: {store}'
         )
+        best = tiled.thresholds.get('overall')
+        if None not in (stored, best) and abs(stored - best) >= 0.05:
+            lines.append(
+                f'The score threshold of the model is {stored:.2f}; in tiles, {best:.2f} is the best by F1 '
+                f'(predict with --score-threshold {best:.2f}).'
+            )
     return '\n'.join(lines)
 
 # %% ../../nbs/cli/02_model_commands.ipynb #a60843ea
@@ -557,6 +568,9 @@ def _predict_files(
             log_info(f'{file}: {in_words(prediction, card, most=8)}')
         if not args.no_images:
             save_drawn(draw(open_image(file), prediction, card), args.out, file.stem, reserved)
+    sizes_wh = [(row['width'], row['height']) for row in rows]
+    if in_tiles := tiles_in_words(predictor._tile_rule(tiles), sizes_wh, bool(tiles)):
+        log_info(in_tiles)
     return rows, errors
 
 # %% ../../nbs/cli/02_model_commands.ipynb #ed5182ab

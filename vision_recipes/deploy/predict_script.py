@@ -28,7 +28,7 @@ from ..drawing.instances import draw_keypoints, draw_masks, with_visibility
 from ..runtime.model_card import ModelCard
 from ..runtime.prediction import Prediction
 from ..runtime.predictor import Predictor
-from ..runtime.tiles import tiles_asked
+from ..runtime.tiles import tiles_asked, tiles_in_words
 from ..video.arguments import is_video, video_options
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #91fee97c
@@ -271,9 +271,11 @@ def predict_files(
     card, rows, errors = predictor.card, [], []
     in_words, draw = SHOW[card.task]
     reserved = {str(file.resolve()).lower() for file in files}  # many file systems ignore case
+    sizes_wh: list[tuple[int, int]] = []
     for file, p in zip(files, predictor.stream(files, batch_size=1, on_error=errors.append, **options)):
         if p is None:  # the image cannot be read; `errors` says why
             continue
+        sizes_wh.append(p.size_wh)
         if as_json:
             rows.append({'file': str(file), **p.to_dict(card.labels)})
         else:
@@ -282,9 +284,17 @@ def predict_files(
             save_drawn(draw(open_image(file), p, card), out, file.stem, reserved)
     if as_json:
         _print(json.dumps(rows, indent=1), out)
+    _say_tiles(predictor, options.get('tiles'), sizes_wh)
     for e in errors:
         put(f'{e}\n', sys.stderr)
     return 1 if errors else 0
+
+# %% ../../nbs/deploy/07_predict_script.ipynb #1e9743a3
+def _say_tiles(predictor: Predictor, tiles: Any, sizes_wh: list[tuple[int, int]]):
+    "Say on standard error how many images were cut; `tiles` as for `stream`"
+    in_tiles = tiles_in_words(predictor._tile_rule(tiles), sizes_wh, bool(tiles))
+    if in_tiles:
+        put(f'{in_tiles}\n', sys.stderr)
 
 
 def _print(text: str, out: Path | None):

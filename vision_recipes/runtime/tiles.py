@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['SMALLEST_TILE', 'LARGEST_OVERLAP', 'MOST_TILES', 'NO_TILES', 'Window', 'NEAR_BORDER', 'SAME', 'BELIEVED', 'TileRule',
-           'tiles_asked', 'tile_crop_setting', 'check_tile_crop', 'Pieces', 'pieces_in_image', 'cut_sides',
-           'object_groups', 'merge_tiles']
+           'tiles_asked', 'tile_crop_setting', 'check_tile_crop', 'tiles_in_words', 'Pieces', 'pieces_in_image',
+           'cut_sides', 'object_groups', 'merge_tiles']
 
 # %% ../../nbs/runtime/12_tiles.ipynb #e5036916
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Sequence
 import numpy as np
+from ..core.console import plural
 from ..core.errors import brief, VisionRecipesError
 from ..core.masks import MaskCrops
 from ..core.patching import patch
@@ -117,6 +118,22 @@ def check_tile_crop(size: int):  # Of the setting of the same name; 0: off
     if 0 < size < SMALLEST_TILE:
         raise VisionRecipesError(f'tile_crop must be 0, or {SMALLEST_TILE} pixels or more, but got {size}.')
 
+# %% ../../nbs/runtime/12_tiles.ipynb #7f624c9a
+def tiles_in_words(
+    rule: TileRule | None,  # That counted; None: whole images
+    sizes_wh: Sequence[tuple[int, int]],  # Of the images that were predicted, pixels
+    is_asked: bool,  # Whether the user named the rule; else images that were not cut are no news
+) -> str:  # A sentence; empty where there is nothing to say
+    "How many images were cut into tiles, and how often the network ran for them"
+    if rule is None or not sizes_wh:
+        return ''
+    n_windows = [len(rule.windows(size_wh)) for size_wh in sizes_wh]
+    n_runs = [n for n in n_windows if n > 1]
+    if n_runs:
+        cut = f'{len(n_runs)} of {plural(len(n_windows), "image")}'
+        return f'{cut} predicted in {rule}: {sum(n_runs)} runs of the network.'
+    return f'No image is larger than a tile of {rule.size} pixels, so each was predicted whole.' * is_asked
+
 # %% ../../nbs/runtime/12_tiles.ipynb #a2d191a5
 class Pieces(NamedTuple):
     "The objects of all tiles of an image, in the pixels of that image"
@@ -124,6 +141,7 @@ class Pieces(NamedTuple):
     found: Prediction  # Of the whole image
     tiles: np.ndarray  # (N,) int64 the position of the tile that each was found in, rising
     windows: np.ndarray  # (N, 4) float64 XYXY: that tile
+    only_touch: np.ndarray  # (2,) bool, of x and y: neighbours among the tiles have no pixels in common
 
 
 def pieces_in_image(
@@ -150,7 +168,14 @@ def pieces_in_image(
     # on a line of its own, because the program of a model without masks knows no such field
     if predictions[0].crops is not None:
         found = replace(found, masks=_moved_masks(predictions, windows, size_wh))
-    return Pieces(found, tiles, windows_of_each)
+    return Pieces(found, tiles, windows_of_each, _only_touch(windows))
+
+# %% ../../nbs/runtime/12_tiles.ipynb #5d0df26d
+def _only_touch(windows: Sequence[Window]) -> np.ndarray:  # (2,) bool: along x, along y
+    "Whether tiles that lie beside each other have no pixels in common, as without an overlap"
+    starts = [np.unique([window[axis] for window in windows]) for axis in (0, 1)]
+    sides = [windows[0][axis + 2] - windows[0][axis] for axis in (0, 1)]  # the first is a tile
+    return np.array([(np.diff(s) >= side).any() for s, side in zip(starts, sides)])
 
 # %% ../../nbs/runtime/12_tiles.ipynb #bcd99ac3
 def _moved_masks(
@@ -225,11 +250,12 @@ def _shown_by_both(
     cuts: np.ndarray,  # (P, 4) bool: `cut_sides`
     windows: np.ndarray,  # (P, 4) their tiles
     others: np.ndarray,  # (P, 4) the tiles of other pieces
+    only_touch: np.ndarray,  # As in `Pieces`
 ) -> np.ndarray:  # (P, 4) XYXY
     """The part of each piece that the other tile shows as well.
 
-    Where two tiles only touch, their common border is taken as a strip one pixel wide, which a piece fills
-    if that border cuts it.
+    Where neighbours only touch, their common border is taken as a strip one pixel wide, which a piece fills
+    if that border cuts it. Other tiles that touch have one between them, which shows what lies there.
     """
     low = np.maximum(windows[:, :2], others[:, :2])
     high = np.minimum(windows[:, 2:], others[:, 2:])
@@ -237,7 +263,68 @@ def _shown_by_both(
     stop = np.minimum(np.maximum(boxes[:, 2:], low), high)
     is_line = low == high
     is_cut = np.where(windows[:, :2] < low, cuts[:, 2:], cuts[:, :2])  # by the border that both have
+    is_cut = is_cut & only_touch
     return np.concatenate([start, np.where(is_line, start + is_cut, stop)], 1)
+
+# %% ../../nbs/runtime/12_tiles.ipynb #c30bbcd5
+def _areas(pieces: Pieces, boxes: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:  # (3, P)
+    "Of pairs of positions: the area in common, that of the one and that of the other"
+    areas = np.stack(_pairwise_areas(boxes[i], boxes[j]))
+    if pieces.found.crops is not None:
+        _count_in_masks(pieces.found.crops, i, j, areas)
+    return areas
+
+
+def _count_in_masks(
+    crops: MaskCrops,
+    i: np.ndarray,  # (P,)
+    j: np.ndarray,
+    areas: np.ndarray,  # (3, P) of boxes; changed where both masks have pixels
+    regions: Sequence[np.ndarray] = (),  # For the one and the other, (P, 4) int XYXY; none: anywhere
+):
+    """Put areas of masks in place of those of boxes that overlap.
+
+    A mask that is empty, or ends a pixel before a border that tiles only touch, leaves it to the boxes.
+    """
+    for k in np.flatnonzero(areas[0] > 0).tolist():
+        pair = [crops.window(int(i[k])), crops.window(int(j[k]))]
+        windows = crops.windows[[i[k], j[k]]]
+        around = np.concatenate([windows[:, :2].min(0), windows[:, 2:].max(0)])
+        places = [region[k] for region in regions] or [around, around]
+        places = [place.tolist() for place in places]
+        a, b = (_part_of_mask(*mask, place) for mask, place in zip(pair, places))
+        strips = [_whole_strip(place, crops.size_wh) for place in places]
+        if all(_part_of_mask(*mask, strip).any() for mask, strip in zip(pair, strips)):
+            areas[:, k] = (a & b).sum(), a.sum(), b.sum()
+
+# %% ../../nbs/runtime/12_tiles.ipynb #30f438e4
+def _part_of_mask(x: int, y: int, mask: np.ndarray, region: list[int]) -> np.ndarray:
+    "The pixels of a region XYXY, of a mask that lies at `x` and `y`"
+    x1, y1, x2, y2 = region
+    out = np.zeros((y2 - y1, x2 - x1), bool)
+    left, top = max(x, x1), max(y, y1)
+    right, bottom = min(x + mask.shape[1], x2), min(y + mask.shape[0], y2)
+    if left < right and top < bottom:
+        part = mask[top - y : bottom - y, left - x : right - x]
+        out[top - y1 : bottom - y1, left - x1 : right - x1] = part
+    return out
+
+
+def _whole_strip(region: list[int], size_wh: tuple[int, int]) -> list[int]:  # XYXY
+    "All that lies along a border of which a region is one pixel wide; else the whole image"
+    x1, y1, x2, y2 = region
+    if x2 - x1 == 1:
+        return [x1, 0, x2, size_wh[1]]
+    return [0, y1, size_wh[0], y2] if y2 - y1 == 1 else [0, 0, *size_wh]
+
+
+def _region_of_both(windows: np.ndarray, others: np.ndarray) -> np.ndarray:  # (P, 4) int
+    "What two tiles show both; of tiles that only touch, the pixels of the first along their border"
+    low = np.maximum(windows[:, :2], others[:, :2])
+    high = np.minimum(windows[:, 2:], others[:, 2:])
+    is_line = low == high
+    start = low - (is_line & (windows[:, :2] < low))
+    return np.concatenate([start, np.where(is_line, start + 1, high)], 1).astype(int)
 
 # %% ../../nbs/runtime/12_tiles.ipynb #1ba40705
 def _suppressed(first: np.ndarray, second: np.ndarray, scores: np.ndarray) -> np.ndarray:  # (N,) bool
@@ -267,11 +354,11 @@ def _components(n: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:  #
 def _dropped_of_unlike(
     piece: np.ndarray,  # (P,) positions of objects that a border cuts
     whole: np.ndarray,  # (P,) positions of objects that none cuts, each in another tile than its piece
-    boxes: np.ndarray,  # (N, 4) of all objects, XYXY
-    scores: np.ndarray,  # (N,)
+    areas: np.ndarray,  # (3, P) as of `_areas(...)`
+    scores: np.ndarray,  # (N,) of all objects
 ) -> np.ndarray:  # Positions
     "A piece that a whole object covers is dropped; but where its score is far higher, its copy is, instead"
-    common, piece_area, whole_area = _pairwise_areas(boxes[piece], boxes[whole])
+    common, piece_area, whole_area = areas
     is_covered = (common >= SAME * piece_area) & (common > 0)
     is_copy = common > SAME * (piece_area + whole_area - common)  # by the IoU
     is_believed = scores[whole] >= BELIEVED * scores[piece]
@@ -279,16 +366,21 @@ def _dropped_of_unlike(
 
 
 def _agree(
-    boxes: np.ndarray,  # (N, 4) XYXY, pixels of the image
+    pieces: Pieces,
+    boxes: np.ndarray,  # (N, 4) float64
     sides: np.ndarray,  # (N, 4) bool, from `cut_sides`
-    windows: np.ndarray,  # (N, 4) XYXY: the tile of each
     i: np.ndarray,  # (P,) positions of one piece of each pair
     j: np.ndarray,  # (P,) of the other
 ) -> np.ndarray:  # (P,) bool
     "Whether two pieces show the same where their tiles overlap: the area in common by the smaller one"
-    part_i = _shown_by_both(boxes[i], sides[i], windows[i], windows[j])
-    part_j = _shown_by_both(boxes[j], sides[j], windows[j], windows[i])
-    common, area_i, area_j = _pairwise_areas(part_i, part_j)
+    in_i, in_j = pieces.windows[i], pieces.windows[j]
+    part_i = _shown_by_both(boxes[i], sides[i], in_i, in_j, pieces.only_touch)
+    part_j = _shown_by_both(boxes[j], sides[j], in_j, in_i, pieces.only_touch)
+    areas = np.stack(_pairwise_areas(part_i, part_j))
+    if pieces.found.crops is not None:
+        regions = _region_of_both(in_i, in_j), _region_of_both(in_j, in_i)
+        _count_in_masks(pieces.found.crops, i, j, areas, regions)
+    common, area_i, area_j = areas
     return (common > 0) & (common >= SAME * np.minimum(area_i, area_j))
 
 # %% ../../nbs/runtime/12_tiles.ipynb #018de3bd
@@ -309,24 +401,27 @@ def object_groups(
     n_cut = is_cut[first].astype(int) + is_cut[second]  # (P,) 0, 1 or 2 of each pair
     # two whole objects
     i, j = first[n_cut == 0], second[n_cut == 0]
-    common, area_i, area_j = _pairwise_areas(boxes[i], boxes[j])
+    common, area_i, area_j = _areas(pieces, boxes, i, j)
     is_copy = common > SAME * (area_i + area_j - common)  # by the IoU
     gone = _suppressed(i[is_copy], j[is_copy], scores)
     # a piece and a whole object
     i, j = first[n_cut == 1], second[n_cut == 1]
     piece, whole = np.where(is_cut[i], i, j), np.where(is_cut[i], j, i)
-    stays = ~gone[whole]
-    gone[_dropped_of_unlike(piece[stays], whole[stays], boxes, scores)] = True
+    piece, whole = piece[~gone[whole]], whole[~gone[whole]]
+    gone[_dropped_of_unlike(piece, whole, _areas(pieces, boxes, piece, whole), scores)] = True
     # two pieces
     both_stay = (n_cut == 2) & ~gone[first] & ~gone[second]
     i, j = first[both_stay], second[both_stay]
-    agree = _agree(boxes, sides, pieces.windows, i, j)
-    i, j = i[agree], j[agree]
+    agree = _agree(pieces, boxes, sides, i, j)
+    return _joined(i[agree], j[agree], scores, gone)
+
+# %% ../../nbs/runtime/12_tiles.ipynb #cf631b1c
+def _joined(i: np.ndarray, j: np.ndarray, scores: np.ndarray, gone: np.ndarray) -> list[np.ndarray]:
+    "Positions of the pieces of each object; `i` and `j` belong together, `gone` (N,) is changed"
     gone[j[scores[j] < BELIEVED * scores[i]]] = True
     gone[i[scores[i] < BELIEVED * scores[j]]] = True
     both_stay = ~gone[i] & ~gone[j]
-    group = _components(len(boxes), i[both_stay], j[both_stay])
-    # the pieces that are left, by their group
+    group = _components(len(scores), i[both_stay], j[both_stay])
     rows = np.flatnonzero(~gone)
     rows = rows[np.argsort(group[rows], kind='stable')]
     return [part for part in np.split(rows, np.flatnonzero(np.diff(group[rows])) + 1) if len(part)]

@@ -256,10 +256,16 @@ def report(
 
 
 @patch
+def tile_rule(self: Task) -> TileRule | None:  # None: whole images
+    "The tiles in which large images are judged and predicted: as large as the crops of the training"
+    size = getattr(self.settings, 'tile_crop', 0)
+    return TileRule(size) if size else None
+
+
+@patch
 def card(self: Task, **known) -> ModelCard:
     "The model card; `known` are more of its fields, such as metrics and data"
-    size = getattr(self.settings, 'tile_crop', 0)  # what it learnt from crops of a size is predicted in tiles
-    known = {'tiles': TileRule(size) if size else None, **known}
+    known = {'tiles': self.tile_rule(), **known}
     return ModelCard(
         self.task,
         self.settings.model,

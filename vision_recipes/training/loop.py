@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['MOST_SKIPPED', 'STATISTICS_IMAGES', 'YOUNG_STEPS', 'LEAST_GAIN', 'stoppable', 'train_batch', 'step', 'train_epoch',
-           'seconds_left', 'say_skipped', 'validate', 'check_parts', 'fit', 'renew_young', 'end_epoch', 'make_loaders',
-           'say_frozen', 'OverfitReport', 'overfit']
+           'seconds_left', 'say_skipped', 'validate', 'TiledImages', 'check_parts', 'fit', 'renew_young', 'end_epoch',
+           'make_loaders', 'say_frozen', 'OverfitReport', 'overfit']
 
 # %% ../../nbs/training/05_loop.ipynb #ca300a97
 import gc, math, os, signal, threading, time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, NamedTuple
@@ -28,14 +28,16 @@ from ..dataloading.loader import make_loader
 from ..dataloading.repeat_factor import repeat_factors
 from ..dataloading.transforms.custom import with_custom
 from ..dataloading.transforms.pixels import as_sample_transform
+from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
 from ..metrics.intervals import Evaluation
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
 from ..runtime.prediction import Prediction
+from ..runtime.tiles import TileRule
 from ..tasks.device import pick_device, to_device
 from ..tasks.distributed import agree, gather, joined, meet_again, several
 from ..tasks.distributed import sharing, total
-from ..tasks.run import Run
+from ..tasks.run import InTraining, Run
 from ..tasks.run_directory import check_fresh, read_run
 from ..tasks.task import Task
 from ..tasks.weights import read_plain, save_weights
@@ -388,17 +390,19 @@ def validate(
     t: Trainer,
     loader: DataLoader,  # Validation batches, as from `make_loaders`
     anns: Annotations,  # Validation images
+    tiles: TileRule | None = None,  # Predict large images in tiles; losses are of whole images all the same
 ) -> tuple[dict[str, float], Evaluation] | None:  # Mean losses, scores; None in all processes but the first
     """Losses and scores on the validation images; neither weights nor batch statistics change.
 
     Of several processes each sees some batches, and the first joins them: the result is that of one process.
     """
     started, model, validated = time.monotonic(), t.judged_model.eval(), []
+    images = None if tiles is None else TiledImages(loader.dataset.path, tiles)
     batches = progress(loader, 'validating', unit='batch')
     # number: the place of the batch among those of all processes; keys: (row, epoch) of each of its images
     for batch, number, keys in zip(batches, loader.batch_sampler.numbers(), loader.batch_sampler):
         batch['requested'] = torch.tensor([i for i, _ in keys])  # `index` differs where one was skipped
-        validated += [(number, part) for part in _validate_or_halve(t, model, batch)]
+        validated += [(number, part) for part in _validate_or_halve(t, model, batch, images)]
     by_process = gather(validated)
     t.valid_seconds = time.monotonic() - started
     if not t.world.first:
@@ -407,6 +411,13 @@ def validate(
     return _evaluate_parts(t, [part for _, part in validated], anns)
 
 # %% ../../nbs/training/05_loop.ipynb #9ff4c0f3
+class TiledImages(NamedTuple):
+    "Validation images that are predicted in tiles"
+
+    path: Callable[[int], Path]  # By number of the image
+    rule: TileRule
+
+
 class _ValidatedPart(NamedTuple):
     "What validation found for a batch, or for a part of it; lists have an entry for each image"
 
@@ -416,12 +427,15 @@ class _ValidatedPart(NamedTuple):
     predictions: list[Prediction]
 
 
-def _validate_or_halve(t: Trainer, model: nn.Module, batch: dict) -> list[_ValidatedPart]:
+def _validate_or_halve(
+    t: Trainer, model: nn.Module, batch: dict, images: TiledImages | None
+) -> list[_ValidatedPart]:
     "Validate a batch, in as many parts as memory asks for"
     while True:
         rng = random_state(t.device)
         try:
-            return [_validate_part(t, model, part) for part, _ in split_batch(batch, t.progress.valid_parts)]
+            parts = split_batch(batch, t.progress.valid_parts)
+            return [_validate_part(t, model, part, images) for part, _ in parts]
         except (RuntimeError, MemoryError) as e:
             lack = memory_lack(e)
             if not lack:
@@ -430,12 +444,17 @@ def _validate_or_halve(t: Trainer, model: nn.Module, batch: dict) -> list[_Valid
         free_memory(t.device)
         halve(t, lack, len(batch['images']), 'valid_parts')
 
-
-def _validate_part(t: Trainer, model: nn.Module, batch: dict) -> _ValidatedPart:
+# %% ../../nbs/training/05_loop.ipynb #36852fdd
+def _validate_part(t: Trainer, model: nn.Module, batch: dict, images: TiledImages | None) -> _ValidatedPart:
     "Losses and predictions of a batch, or of a part of it"
     check_limit(len(batch['images']), t.device)
     with _mixed_precision(t):
         losses, predictions = t.task.validate(model, to_device(batch, t.device))
+        if images:
+            paths = [images.path(i) for i in batch['index'].tolist()]
+            predictor = InTraining(t.task, model, t.device)
+            options = dict(score_threshold=EVAL_SCORE_THRESHOLD, tiles=images.rule)
+            predictions = list(predictor.stream(paths, len(paths), **options))
     losses = {name: loss.item() for name, loss in losses.items()}
     return _ValidatedPart(losses, batch['requested'].tolist(), batch['index'].tolist(), predictions)
 
@@ -565,6 +584,8 @@ def _train(
     t = Trainer(task, settings, len(loader.batch_sampler), model, world)
     t.out, t.callbacks = out, callbacks
     data = data_info(train, valid) if world.first else {}
+    if rule := task.tile_rule():  # in which the scores of the card were measured
+        data['tiles'] = asdict(rule)
     t.run_info = lambda known, epoch: run_info(task, settings, train, valid, data, known, epoch)
     if state:
         _restore_or_refuse(t, state, out)
@@ -719,7 +740,7 @@ def end_epoch(
     skipped = gather(t.progress.skipped)  # a list of each process, in the first one
     try:
         renew_young(t, train)
-        validation = validate(t, valid_loader, valid)
+        validation = validate(t, valid_loader, valid, t.task.tile_rule())
     except VisionRecipesError:
         if not several():
             save_state(t, out)  # the epoch is learnt; only its validation is not done
@@ -891,11 +912,13 @@ def _start_message(t: Trainer, train: Annotations, valid: Annotations) -> str:
     precision = {None: 'float32', torch.bfloat16: 'bfloat16', torch.float16: 'float16'}[t.amp]
     processes = f'{t.world.size} processes, ' if t.world.size > 1 else ''
     images = plural(len(train), 'image')
-    whole = ' (whole, not in tiles)' if getattr(t.task.settings, 'tile_crop', 0) else ''
+    rule = t.task.tile_rule()
+    n_runs = sum(len(rule.windows(tuple(wh))) for wh in valid.sizes_wh.tolist()) if rule else 0
+    in_tiles = f' in {rule} ({plural(n_runs, "run")} of the network an epoch)' if rule else ''
     if t.settings.repeat_factor:
         images += f' (with repeats {plural(t.batches, "batch", "batches")} an epoch)'
     return (
-        f'training {t.task.settings.model} on {images}, validating on {len(valid)}{whole}, '
+        f'training {t.task.settings.model} on {images}, validating on {len(valid)}{in_tiles}, '
         f'{processes}{t.device} in {precision}'
     )
 

@@ -118,7 +118,7 @@ export function readCard(bytes) {
   if (missing.length) throw new Error(`The card in this file lacks ${missing.join(', ')}.`);
   const input = {dtype: 'float32', layout: 'NCHW', ...card.input};
   const decoder = card.decoder || TASKS[card.task]?.decoder;
-  return {thresholds: {}, decoding: {}, ...card, decoder, input};
+  return {thresholds: {}, decoding: {}, ...card, decoder, input, tiles: tileRule(card.tiles, card.task)};
 }
 
 // ## Loading a model and running it
@@ -183,7 +183,8 @@ function makeModel(ort, session, card, provider, refused) {
 }
 
 // Prepare, run and decode one image: {prediction, ms}, `ms` with the milliseconds that each step took.
-// A card with tiles has large images cut, unless `options.tiles` is false.
+// A card with tiles has large images cut. `options.tiles` may be another rule, or false for whole images.
+// `runs` of the result says how often the network ran.
 async function predictOne(run, card, image, options) {
   const {width, height} = image;
   const thresholds = {
@@ -192,9 +193,9 @@ async function predictOne(run, card, image, options) {
   };
   checkImage(image);
   checkThresholds(thresholds);
-  const rule = options.tiles === false ? null : card.tiles;
+  const rule = options.tiles === undefined ? card.tiles : tileRule(options.tiles || null, card.task);
   const windows = rule ? tileWindows(width, height, rule) : [];
-  if (windows.length < 2) return await predictWindow(run, card, image, thresholds);
+  if (windows.length < 2) return {...(await predictWindow(run, card, image, thresholds)), runs: 1};
   const found = [];
   for (const window of windows) { // one after the other: a session runs one image at a time
     found.push(await predictWindow(run, card, cutOut(image, window), thresholds));
@@ -205,7 +206,7 @@ async function predictOne(run, card, image, options) {
   for (const one of found) {
     for (const step of Object.keys(ms)) ms[step] += one.ms[step];
   }
-  return {prediction, ms};
+  return {prediction, ms, runs: windows.length};
 }
 
 // The same for an image, or a tile, that is predicted as a whole.
@@ -223,9 +224,35 @@ async function predictWindow(run, card, image, thresholds) {
 
 // ## Large images in tiles, as runtime/12_tiles.ipynb does it
 
+const SMALLEST_TILE = 32; // side in pixels
+const LARGEST_OVERLAP = 0.9;
+const MOST_TILES = 10000; // of one image
 const NEAR_BORDER = 0.02; // share of a tile's side: a box that ends nearer to the border may be cut
 const SAME = 0.5; // overlap from which on two boxes are one object
 const BELIEVED = 0.5; // share of a score below which another object counts for nothing beside it
+
+// A rule {size, overlap, whole} of a card or an option with all its parts; null: whole images.
+// Throws an Error that people can read for one that Python would refuse.
+export function tileRule(rule, task) {
+  if (rule === null || rule === undefined) return null;
+  if (typeof rule !== 'object' || Array.isArray(rule)) {
+    throw new Error(`The tiles of this model must be an object in braces, but are ${JSON.stringify(rule)}.`);
+  }
+  if (task === 'classification') throw new Error('A model for classification has no tiles.');
+  const {size, overlap = 0.2, whole = true, ...unknown} = rule;
+  const isShare = Number.isFinite(overlap) && overlap >= 0 && overlap <= LARGEST_OVERLAP;
+  const wrong = [
+    [Object.keys(unknown).length, `may hold size, overlap and whole, but hold ${Object.keys(rule)}`],
+    [
+      !Number.isInteger(size) || size < SMALLEST_TILE,
+      `must have a size from ${SMALLEST_TILE} pixels on, but have ${JSON.stringify(size)}`,
+    ],
+    [!isShare, `must overlap by 0 to ${LARGEST_OVERLAP}, but do by ${JSON.stringify(overlap)}`],
+    [typeof whole !== 'boolean', `must say true or false of whole, but say ${JSON.stringify(whole)}`],
+  ].find(([isWrong]) => isWrong);
+  if (wrong) throw new Error(`The tiles of this model ${wrong[1]}.`);
+  return {size, overlap, whole};
+}
 
 // Where the tiles of an axis of `side` pixels begin, evenly spread.
 function tileStarts(side, {size, overlap = 0.2}) {
@@ -237,9 +264,14 @@ function tileStarts(side, {size, overlap = 0.2}) {
 // The tiles of an image, row by row, each [x1, y1, x2, y2]; then the whole image, where the rule says so.
 export function tileWindows(width, height, rule) {
   const columns = tileStarts(width, rule);
+  const rows = tileStarts(height, rule);
+  const n = columns.length * rows.length;
+  if (n > MOST_TILES) {
+    throw new Error(`An image of ${width} x ${height} pixels gives ${n} tiles; ${MOST_TILES} are the most.`);
+  }
   const edge = (start, side) => Math.min(start + rule.size, side);
   const row = y => columns.map(x => [x, y, edge(x, width), edge(y, height)]);
-  const tiles = tileStarts(height, rule).flatMap(row);
+  const tiles = rows.flatMap(row);
   const withWhole = tiles.length > 1 && (rule.whole ?? true);
   return withWhole ? [...tiles, [0, 0, width, height]] : tiles;
 }
@@ -289,8 +321,77 @@ function areasOf(a, b) {
   return {common: side(0) * side(1), areaA: area(a), areaB: area(b)};
 }
 
-// The part of a piece that the tile of another piece shows as well; a border that both tiles have is a strip.
-function shownByBoth(piece, other) {
+// The same as pixels in common and of each, where both have masks; a mask that is empty, or ends before a
+// region that is a strip, leaves it to the boxes. Without regions [x1, y1, x2, y2] pixels count anywhere.
+function areasInMasks(a, b, areas, [inA, inB] = []) {
+  if (!a.mask || !b.mask || areas.common <= 0) return areas;
+  const around = [0, 1, 2, 3].map(i => (i < 2 ? Math.min : Math.max)(edgeOf(a.mask, i), edgeOf(b.mask, i)));
+  const [placeA, placeB] = [inA ?? around, inB ?? around];
+  if (!hasPixels(a, placeA) || !hasPixels(b, placeB)) return areas;
+  const counted = {common: 0, areaA: 0, areaB: 0};
+  for (let y = 0; y < placeA[3] - placeA[1]; y++) {
+    for (let x = 0; x < placeA[2] - placeA[0]; x++) {
+      const ofA = pixelOf(a, placeA[0] + x, placeA[1] + y);
+      const ofB = pixelOf(b, placeB[0] + x, placeB[1] + y);
+      counted.common += ofA & ofB;
+      counted.areaA += ofA;
+      counted.areaB += ofB;
+    }
+  }
+  return counted;
+}
+
+function edgeOf(mask, i) {
+  return [mask.x, mask.y, mask.x + mask.width, mask.y + mask.height][i];
+}
+
+// The pixel of a piece's mask at a place of the image: 0 or 1
+function pixelOf({mask: {x, y, width, height}, pixels}, atX, atY) {
+  const [column, row] = [atX - x, atY - y];
+  return column >= 0 && row >= 0 && column < width && row < height ? pixels[row * width + column] : 0;
+}
+
+// Whether a piece's mask has a pixel along the border of which a region is one pixel wide, else anywhere.
+function hasPixels({mask, pixels}, [x1, y1, x2, y2]) {
+  const isColumn = x2 - x1 === 1;
+  const isRow = !isColumn && y2 - y1 === 1;
+  return pixels.some((one, i) => {
+    const x = mask.x + (i % mask.width);
+    const y = mask.y + Math.floor(i / mask.width);
+    return one && (!isColumn || x === x1) && (!isRow || y === y1);
+  });
+}
+
+// Of two objects: {common, areaA, areaB}, of masks where both have one, else of boxes.
+function commonAreas(a, b) {
+  return areasInMasks(a, b, areasOf(a.box, b.box));
+}
+
+// What the tiles of two pieces show both; of tiles that only touch, pixels of the first along their border.
+function regionOfBoth(piece, other) {
+  const region = [0, 0, 0, 0];
+  for (const i of [0, 1]) {
+    const low = Math.max(piece.window[i], other.window[i]);
+    const high = Math.min(piece.window[i + 2], other.window[i + 2]);
+    const isLine = low === high;
+    region[i] = isLine && piece.window[i] < low ? low - 1 : low;
+    region[i + 2] = isLine ? region[i] + 1 : high;
+  }
+  return region;
+}
+
+// Whether tiles that lie beside each other have no pixels in common, along [x, y].
+function onlyTouch(windows) {
+  return [0, 1].map(axis => {
+    const starts = [...new Set(windows.map(window => window[axis]))].sort((a, b) => a - b);
+    const side = windows[0][axis + 2] - windows[0][axis]; // the first is a tile
+    return starts.some((start, k) => k > 0 && start - starts[k - 1] >= side);
+  });
+}
+
+// The part of a piece that the tile of another piece shows as well. Where neighbours only touch, their border
+// is a strip; other tiles that touch have one between them.
+function shownByBoth(piece, other, touching) {
   const part = [0, 0, 0, 0];
   for (const i of [0, 1]) {
     const low = Math.max(piece.window[i], other.window[i]);
@@ -298,14 +399,15 @@ function shownByBoth(piece, other) {
     part[i] = Math.min(Math.max(piece.box[i], low), high);
     part[i + 2] = Math.min(Math.max(piece.box[i + 2], low), high);
     const isCut = piece.sides[piece.window[i] < low ? i + 2 : i];
-    if (low === high) part[i + 2] = part[i] + (isCut ? 1 : 0);
+    if (low === high) part[i + 2] = part[i] + (isCut && touching[i] ? 1 : 0);
   }
   return part;
 }
 
 // Whether two pieces, both cut, show the same where their tiles overlap.
-function agree(a, b) {
-  const {common, areaA, areaB} = areasOf(shownByBoth(a, b), shownByBoth(b, a));
+function agree(a, b, touching) {
+  const areas = areasOf(shownByBoth(a, b, touching), shownByBoth(b, a, touching));
+  const {common, areaA, areaB} = areasInMasks(a, b, areas, [regionOfBoth(a, b), regionOfBoth(b, a)]);
   return common > 0 && common >= SAME * Math.min(areaA, areaB);
 }
 
@@ -321,9 +423,10 @@ function tilePairs(pieces) {
 }
 
 // Mark as `gone` what another tile shows better. Gives the pairs of pieces that are to be joined.
-function dropCopies(pieces) {
+// `touching`: as from `onlyTouch`.
+function dropCopies(pieces, touching) {
   const isCopy = (a, b) => {
-    const {common, areaA, areaB} = areasOf(a.box, b.box);
+    const {common, areaA, areaB} = commonAreas(a, b);
     return common > SAME * (areaA + areaB - common);
   };
   const pairs = tilePairs(pieces);
@@ -333,7 +436,7 @@ function dropCopies(pieces) {
   for (const [strong, weak] of ranked) weak.gone ||= !strong.gone;
   const mixed = pairs.filter(([a, b]) => a.isCut !== b.isCut).map(([a, b]) => (a.isCut ? [a, b] : [b, a]));
   dropPieces(mixed.filter(([, c]) => !c.gone), isCopy);
-  const alike = pairs.filter(([a, b]) => a.isCut && b.isCut && !a.gone && !b.gone && agree(a, b));
+  const alike = pairs.filter(([a, b]) => a.isCut && b.isCut && !a.gone && !b.gone && agree(a, b, touching));
   for (const [a, b] of alike) {
     if (b.score < BELIEVED * a.score) b.gone = true;
     if (a.score < BELIEVED * b.score) a.gone = true;
@@ -345,7 +448,7 @@ function dropCopies(pieces) {
 // or the copy that is hardly believed in.
 function dropPieces(mixed, isCopy) {
   for (const [piece, whole] of mixed) {
-    const {common, areaA} = areasOf(piece.box, whole.box);
+    const {common, areaA} = commonAreas(piece, whole);
     const isBelieved = whole.score >= BELIEVED * piece.score;
     if (isBelieved && common > 0 && common >= SAME * areaA) piece.gone = true;
     if (!isBelieved && isCopy(piece, whole)) whole.gone = true;
@@ -421,8 +524,9 @@ export function mergeTiles(predictions, windows, size, width, height) {
     piece.gone = false;
     piece.sides = cutSides(piece, width, height, NEAR_BORDER * size);
     piece.isCut = piece.sides.includes(true);
+    piece.pixels = piece.mask && maskPixels(piece.mask);
   }
-  const groups = objectGroups(pieces, dropCopies(pieces));
+  const groups = objectGroups(pieces, dropCopies(pieces, onlyTouch(windows)));
   const objects = groups.map(group => joinPieces(group, width, height));
   const sorted = byScore(objects.map(object => object.score)).map(i => objects[i]);
   return {

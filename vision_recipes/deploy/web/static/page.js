@@ -58,6 +58,7 @@ let line = null; // to count over: {start, end}, each [x, y] in shares of the im
 let drawing = null; // the line that is being drawn, {start} or {start, end}; null: none is
 let isStarting = false; // the browser asks whether the page may use the camera
 let speechTimer = 0; // of the sentence that waits to be spoken
+const shrunken = new WeakSet(); // bitmaps that were made smaller, because they had more than MAX_PIXELS
 
 // ## Elements
 
@@ -151,6 +152,7 @@ async function shrink(bitmap, scale) {
     resizeQuality: 'high',
   });
   bitmap.close();
+  shrunken.add(small);
   return small;
 }
 
@@ -161,10 +163,11 @@ async function fromUrl(url) {
   return toBitmap(await response.blob(), decodeURIComponent(String(url).split('/').pop()));
 }
 
-// What the model finds in a bitmap, which stays as it is: {prediction, ms}.
+// What the model finds in a bitmap, which stays as it is: {prediction, ms, runs}.
 async function predict(bitmap, options) {
   const copy = await createImageBitmap(bitmap); // the worker closes its own
-  return ask('predict', {bitmap: copy, options}, [copy]);
+  const tiles = readsInTiles() ? {} : {tiles: false};
+  return ask('predict', {bitmap: copy, options: {...tiles, ...options}}, [copy]);
 }
 
 // ## Saying what was found
@@ -306,7 +309,8 @@ function rateWords() {
 
 // ## Looking at an image
 
-// Predict and show a still image; `source` is a function that gives a bitmap.
+// Predict and show a still image; `source` is a function that gives a bitmap, `name` null for that of the
+// image which is shown.
 // While an image is being predicted, the last one that comes waits, and those before it are left out.
 async function predictAndShow(source, name) {
   if (isBusy) return predictLater(source, name);
@@ -318,7 +322,7 @@ async function predictAndShow(source, name) {
   try {
     const bitmap = await source();
     const found = await predict(bitmap, {scoreThreshold: LOWEST_THRESHOLD});
-    show({...found, bitmap, name, live: false});
+    show({...found, bitmap, name: name ?? shown.name, live: false});
   } catch (error) {
     showError(error.message);
   }
@@ -351,6 +355,33 @@ function show(result) {
   draw();
   showList();
   showTime();
+  showTiles();
+}
+
+// Whether large images are cut into tiles: the model says so, and nobody switched it off
+function readsInTiles() {
+  return Boolean(card.tiles) && byId('in-tiles').getAttribute('aria-pressed') === 'true';
+}
+
+// Switch tiles on or off, and look at the image again
+function switchTiles() {
+  byId('in-tiles').setAttribute('aria-pressed', !readsInTiles());
+  if (shown && !live) return predictAndShow(() => shown.bitmap, null);
+}
+
+// Say how the image that is shown was read
+function showTiles() {
+  byId('tile-words').textContent = card.tiles && tileWords(shown);
+}
+
+function tileWords({runs, bitmap}) {
+  const {size, whole} = card.tiles;
+  const megapixels = MAX_PIXELS / 1e6;
+  const less = shrunken.has(bitmap) ? ` It was made smaller first, to ${megapixels} million pixels.` : '';
+  if (!readsInTiles()) return `The image was read as a whole.${less}`;
+  if (!(runs > 1)) return `The image fits into one tile of ${size} pixels.${less}`;
+  const n = whole ? runs - 1 : runs;
+  return `Read in ${n} tiles of ${size} pixels${whole ? ', and as a whole' : ''}.${less}`;
 }
 
 function clearHighlight() {
@@ -686,6 +717,7 @@ function listen() {
     if (event.key === 'Escape') endDrawing();
   });
   byId('threshold').oninput = moveThreshold;
+  byId('in-tiles').onclick = switchTiles;
   byId('engine').onchange = reloadWithEngine;
   addEventListener('dragover', event => {
     event.preventDefault();
@@ -789,13 +821,19 @@ function factsOf(provider, threads, bytes) {
   return {
     Network: `${card.architecture}, ${megabytes(bytes)} MB`,
     Quality: metricWords(card),
-    'Looks at': `${size} × ${size} pixels, ${channels}; the whole image, scaled and padded to a square`,
+    'Looks at': `${size} × ${size} pixels, ${channels}; ${partWords()}, scaled and padded to a square`,
     Precision: precisionWords(card),
     'Made with': versions.map(pair => pair.join(' ')).join(', '),
     Threads: couldUseMore
       ? 'one; a server that sends the headers of cross-origin isolation would allow more'
       : '',
   };
+}
+
+// What of an image the network sees at once
+function partWords() {
+  if (!card.tiles) return 'the whole image';
+  return `of images larger than ${card.tiles.size} pixels, overlapping tiles of that side`;
 }
 
 // How good the model is, by the first metric in METRICS that its card has
@@ -878,6 +916,7 @@ function showReady(loaded) {
   showCard(loaded);
   byId('loading').hidden = true;
   byId('slider').hidden = !detects();
+  byId('tiling').hidden = !card.tiles;
   setThreshold(card.thresholds?.overall ?? DEFAULT_THRESHOLD);
   offerCamera();
   for (const control of document.querySelectorAll('main :disabled')) control.disabled = false;
