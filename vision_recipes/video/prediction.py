@@ -318,7 +318,7 @@ def _further_parts(out: Path) -> list[Path]:
     "The videos that resumed runs wrote"
     return [path for path in out.glob('video_*.mp4') if path.stem.removeprefix('video_').isdecimal()]
 
-
+# %% ../../nbs/video/03_prediction.ipynb #2c6782ab
 @patch
 def replay(self: Follower, path: Path):
     "Give the objects of an earlier run to tracker and counters again"
