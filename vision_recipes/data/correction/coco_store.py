@@ -179,7 +179,7 @@ def _refresh(self: CocoStore) -> None:
         self.records[record.get('image_id')].append(record)
     self.images = {record.get('id'): record for record in contents['images']}
 
-
+# %% ../../../nbs/data/correction/03_coco_store.ipynb #3aaaf5ab
 @patch
 def _category(self: CocoStore, record: dict) -> dict:
     "The category of an annotation"
@@ -195,7 +195,7 @@ def _image_size(record: dict, image: Path) -> list[int]:
     except ImageError:
         return [0, 0]
 
-# %% ../../../nbs/data/correction/03_coco_store.ipynb #aa55df2c
+# %% ../../../nbs/data/correction/03_coco_store.ipynb #26e81188
 @patch
 def load(self: CocoStore, i: int) -> tuple[dict, str]:
     "The document of image `i`, and its tag. Raises `VisionRecipesError` where the file is broken"
@@ -211,7 +211,7 @@ def load(self: CocoStore, i: int) -> tuple[dict, str]:
         tag = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]
         return {'size': size, 'flags': {}, 'shapes': shapes, 'stamped': False}, tag
 
-# %% ../../../nbs/data/correction/03_coco_store.ipynb #b5cf3e3a
+# %% ../../../nbs/data/correction/03_coco_store.ipynb #c36893c8
 @patch
 def summary(self: CocoStore, i: int) -> dict:
     "As `LabelStore.summary`, without drawing masks"
@@ -221,7 +221,7 @@ def summary(self: CocoStore, i: int) -> dict:
     drafts = [(record.get('attributes') or {}).get('draft') is True for record in records]
     return {'objects': len(records), 'draft': any(drafts)}
 
-
+# %% ../../../nbs/data/correction/03_coco_store.ipynb #9844c2ef
 @patch
 def _category_id(self: CocoStore, label: str) -> int:
     "The id of a class, which is added where it is new"
@@ -249,7 +249,7 @@ def _corrected(self: CocoStore, record: dict, shapes: list[dict], size_wh: tuple
         new['attributes'] = {key: value for key, value in attributes.items() if key != 'draft'}
     return new
 
-# %% ../../../nbs/data/correction/03_coco_store.ipynb #739c6fbe
+# %% ../../../nbs/data/correction/03_coco_store.ipynb #ecf32de4
 @patch
 def _new_records(self: CocoStore, i: int, document: dict) -> list[dict]:
     "The annotations of an image, as a document has them; new ones get ids behind all others"

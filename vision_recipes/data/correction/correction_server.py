@@ -69,7 +69,7 @@ class _Refusal(Exception):
         super().__init__(text)
         self.status = status
 
-
+# %% ../../../nbs/data/correction/05_correction_server.ipynb #cfbaafe0
 class CorrectionServer(ThreadingHTTPServer):
     "A server of the page to correct labels in. Raises `VisionRecipesError` where the port is taken"
 
@@ -95,7 +95,7 @@ class CorrectionServer(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
         return self
 
-# %% ../../../nbs/data/correction/05_correction_server.ipynb #202031a0
+# %% ../../../nbs/data/correction/05_correction_server.ipynb #62d2025a
 class _Handler(BaseHTTPRequestHandler):
     "Answers one request"
 
@@ -124,18 +124,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True  # what was sent with the request may be unread
         self._send('text/plain', text.encode('utf-8', 'backslashreplace'), status)
 
-    def _send(self, kind: str, data: bytes, status: int = 200, **headers):
-        charset = '' if kind.startswith('image/') else '; charset=utf-8'
-        self.send_response(status)
-        headers = {**_HEADERS, 'Content-Type': kind + charset, 'Content-Length': len(data), **headers}
-        for name, value in headers.items():
-            self.send_header(name, str(value))
-        if self.close_connection:
-            self.send_header('Connection', 'close')
-        self.end_headers()
-        self.wfile.write(data)
+# %% ../../../nbs/data/correction/05_correction_server.ipynb #8d387d36
+@patch
+def _send(self: _Handler, kind: str, data: bytes, status: int = 200, **headers):
+    "Send an answer: its type, its bytes and its status"
+    charset = '' if kind.startswith('image/') else '; charset=utf-8'
+    self.send_response(status)
+    headers = {**_HEADERS, 'Content-Type': kind + charset, 'Content-Length': len(data), **headers}
+    for name, value in headers.items():
+        self.send_header(name, str(value))
+    if self.close_connection:
+        self.send_header('Connection', 'close')
+    self.end_headers()
+    self.wfile.write(data)
 
-# %% ../../../nbs/data/correction/05_correction_server.ipynb #ca64de04
+# %% ../../../nbs/data/correction/05_correction_server.ipynb #61b5561a
 @patch
 def _parts(self: _Handler) -> list[str]:
     "The path behind the token, at its slashes. Raises `_Refusal` for a request that is not of our page"
@@ -161,7 +164,7 @@ def _number(self: _Handler, text: str) -> int:
         raise _Refusal(404, f'There is no image {text[:20]}.')
     return int(text)
 
-
+# %% ../../../nbs/data/correction/05_correction_server.ipynb #46cac1e0
 @patch
 def _get(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)`
     store = self.server.store
@@ -177,7 +180,7 @@ def _get(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)
             return 'application/json', _json_bytes({'document': document, 'tag': tag})
     raise _Refusal(404, 'There is nothing at this address.')
 
-# %% ../../../nbs/data/correction/05_correction_server.ipynb #8791170a
+# %% ../../../nbs/data/correction/05_correction_server.ipynb #53a1da78
 @patch
 def _put(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)`
     if len(parts) != 2 or parts[0] != 'labels':
@@ -216,7 +219,7 @@ def _parsed_labels(data: bytes) -> dict:
     except (ValueError, RecursionError) as e:
         raise _Refusal(400, f'The labels that were sent are no JSON: {e}.') from e
 
-# %% ../../../nbs/data/correction/05_correction_server.ipynb #3ca19ce6
+# %% ../../../nbs/data/correction/05_correction_server.ipynb #84cdf99b
 def _json_bytes(value) -> bytes:
     "A value as JSON. Raises `VisionRecipesError` where it holds a NaN, which browsers cannot read"
     try:

@@ -31,13 +31,13 @@ def open_store(
     if format is None:
         found = {name: reader.fits(path).sureness for name, reader in READERS.items()}
         best = max(found, key=found.get)  # of equal ones the first: labelme, then coco
-        # folders of images are classes, or images that nobody has labelled yet: none of the two is corrected
-        if found[best] and best not in (*CORRECTABLE, 'image_folder'):
+        if found[best] and best not in CORRECTABLE:
+            anew = ' Where nothing is labelled yet: --labels labelme.' if best == 'image_folder' else ''
             raise VisionRecipesError(
                 f'{path}: is {best}, and what is corrected is LabelMe or COCO. Convert it first: '
-                f'vision-recipes convert {path} NEW --format labelme'
+                f'vision-recipes convert {path} NEW --format labelme.{anew}'
             )
-        format = best if found[best] and best in CORRECTABLE else 'labelme'
+        format = best if found[best] else 'labelme'
     check_choice('--labels', format, CORRECTABLE)
     return CocoStore(path) if format == 'coco' else LabelmeStore(path)
 

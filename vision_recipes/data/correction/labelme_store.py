@@ -107,7 +107,7 @@ class LabelmeStore(LabelStore):
         super().__init__(_entries(self.root))
         for folder in {entry.file.parent for entry in self.entries}:
             check_writable(folder)
-        self.saved_to = f'Each image has its own LabelMe file in {self.root}'
+        self.saved_to = f'Corrections are saved in {self.root}, in a LabelMe file for each image'
         self.classes, self.points, self.image_classes = _names(self)
 
     def load(self, i: int) -> tuple[dict, str]:

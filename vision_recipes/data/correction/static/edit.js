@@ -7,7 +7,8 @@
 
 // -- Objects
 
-// The objects of a document: {label, shapes (their positions), draft, score}.
+// The objects of a document: {label, shapes (their positions), draft, score}. Where an object is several
+// points alone, its label is null.
 // Outlines of one label and group are one object; points belong to the object with their group.
 export function objectsOf(document) {
   const objects = [];
@@ -38,6 +39,7 @@ export function objectsOf(document) {
   });
   for (const object of objects) {
     const shapes = object.shapes.map(k => document.shapes[k]);
+    if (shapes.length > 1 && shapes.every(isPoint)) object.label = null;
     object.draft = shapes.some(shape => shape.flags?.draft === true);
     object.score = shapes.find(shape => typeof shape.score === 'number')?.score ?? null;
   }
@@ -197,10 +199,15 @@ export function addVertex(document, object, k, handle) {
   return withObject(document, object, same => (same === shape ? {...same, points} : same));
 }
 
-// Gives an object another class. Points keep their names, unless they are all the object has.
-export function setLabel(document, object, label) {
-  const outlines = object.shapes.filter(k => !isPoint(document.shapes[k]));
-  const renamed = new Set((outlines.length ? outlines : object.shapes).map(k => document.shapes[k]));
+// Gives an object another class: its outlines, since points have names of their own. Where `k` is a point,
+// that point gets the name. An object of several points alone has no class, so it stays as it is.
+export function setLabel(document, object, label, k = -1) {
+  const outlines = object.shapes.filter(n => !isPoint(document.shapes[n]));
+  const alone = object.shapes.length === 1 ? object.shapes : [];
+  const point = k >= 0 && isPoint(document.shapes[k]) ? [k] : null;
+  const positions = point ?? (outlines.length ? outlines : alone);
+  if (!positions.length) return document;
+  const renamed = new Set(positions.map(n => document.shapes[n]));
   return withObject(document, object, shape => (renamed.has(shape) ? {...shape, label} : shape));
 }
 

@@ -413,7 +413,7 @@ function filtered(kind) {
 }
 
 function fillFilter() {
-  const names = {all: 'All images', drafts: 'Drafts', suspects: 'Suspects, the most suspect first'};
+  const names = {all: 'All images', drafts: 'Drafts', suspects: 'Suspects'};
   for (const option of $('filter').options) {
     option.textContent = `${names[option.value]} (${filtered(option.value).length})`;
     option.disabled = !filtered(option.value).length;
@@ -484,7 +484,11 @@ function setClass(name) {
   if (!labels.shapes.length && asImage) {
     return change(edit.setImageClass(labels, label, state.set.classes));
   }
-  return withObject(object => change(edit.setLabel(labels, object, label)));
+  return withObject(object => {
+    const renamed = edit.setLabel(labels, object, label, state.handle?.shape);
+    if (renamed === labels) say('Points have names of their own. Choose one first: . or a click.');
+    change(renamed);
+  });
 }
 
 function select(n) {
@@ -758,7 +762,7 @@ async function start() {
   try {
     state.set = await (await ask('set')).json();
     $('folder').textContent = state.set.folder;
-    $('saving').textContent = `${state.set.saved_to}, by itself after each edit.`;
+    $('saving').textContent = `${state.set.saved_to}. This happens by itself after each edit.`;
     listen();
     fillFilter();
     const kinds = ['suspects', 'drafts', 'all'];

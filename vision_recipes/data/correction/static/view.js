@@ -14,6 +14,7 @@ const COLORS = [ // that differ in lightness too, on a photograph
 const SVG = 'http://www.w3.org/2000/svg';
 
 export function colorOf(label, classes) {
+  if (label === null) return COLORS[1];
   const position = classes.indexOf(label);
   if (position >= 0) return COLORS[position % COLORS.length];
   let sum = 0;
@@ -79,7 +80,7 @@ function maskElements(shape, k) {
 // What stands beside an object: its class, and the score of a draft.
 export function textOf(object) {
   const score = object.draft && object.score !== null ? ` ${object.score.toFixed(2)}` : '';
-  return `${object.label}${score}`;
+  return `${object.label ?? 'Points'}${score}`;
 }
 
 function objectGroup(labels, object, n, view) {
@@ -96,7 +97,20 @@ function objectGroup(labels, object, n, view) {
   });
   text.textContent = textOf(object);
   group.append(text);
+  if (n === view.selected) group.append(...pointNames(labels, object, view.scale));
   return group;
+}
+
+// The names of the points of the selected object.
+function pointNames(labels, object, scale) {
+  const points = object.shapes.map(k => labels.shapes[k]).filter(isPoint);
+  return points.map(({label, points: [[x, y]]}) => {
+    const text = drawn('text', {
+      x: x + 9 / scale, y: y + 4 / scale, 'font-size': 11 / scale, 'stroke-width': 3 / scale,
+    });
+    text.textContent = label;
+    return text;
+  });
 }
 
 function handleElements(labels, object, view) {
@@ -104,7 +118,7 @@ function handleElements(labels, object, view) {
   for (const k of object.shapes) {
     handlesOf(labels.shapes[k]).forEach(([x, y], n) => {
       const chosen = view.handle?.shape === k && view.handle.n === n ? ' chosen' : '';
-      const r = (isPoint(labels.shapes[k]) ? 7 : 6) / view.scale;
+      const r = (isPoint(labels.shapes[k]) ? 7 : 5) / view.scale;
       handles.push(drawn('circle', {
         cx: x, cy: y, r, class: `handle${chosen}`, 'data-shape': k, 'data-handle': n,
       }));
