@@ -232,7 +232,7 @@ def _category_id(self: CocoStore, label: str) -> int:
     self.contents['categories'].append({'id': new_id, 'name': label, 'supercategory': ''})
     return new_id
 
-
+# %% ../../../nbs/data/correction/03_coco_store.ipynb #b3942ea8
 @patch
 def _corrected(self: CocoStore, record: dict, shapes: list[dict], size_wh: tuple[int, int]) -> dict:
     "An annotation with the class, the outlines and the points of its shapes"
@@ -249,7 +249,7 @@ def _corrected(self: CocoStore, record: dict, shapes: list[dict], size_wh: tuple
         new['attributes'] = {key: value for key, value in attributes.items() if key != 'draft'}
     return new
 
-# %% ../../../nbs/data/correction/03_coco_store.ipynb #ecf32de4
+# %% ../../../nbs/data/correction/03_coco_store.ipynb #3e3535c2
 @patch
 def _new_records(self: CocoStore, i: int, document: dict) -> list[dict]:
     "The annotations of an image, as a document has them; new ones get ids behind all others"
@@ -272,7 +272,7 @@ def _new_records(self: CocoStore, i: int, document: dict) -> list[dict]:
         next_id += 1
     return records
 
-
+# %% ../../../nbs/data/correction/03_coco_store.ipynb #bf3ccce7
 @patch
 def _text(self: CocoStore, i: int, document: dict) -> str:
     "The labels of one image as text, for a file that keeps them"
