@@ -50,8 +50,11 @@ setup(
     },
     keywords=cfg['keywords'].split(),
     packages=find_packages(include=[cfg['lib_path'], f'{cfg["lib_path"]}.*']),
-    # The demo page's files: they are edited by hand, no notebook exports them
-    package_data={f'{cfg["lib_path"]}.deploy.web': ['static/*.html', 'static/*.css', 'static/*.js']},
+    # The files of pages: they are edited by hand, no notebook exports them
+    package_data={
+        f'{cfg["lib_path"]}.{place}': ['static/*.html', 'static/*.css', 'static/*.js']
+        for place in ('deploy.web', 'data.correction')
+    },
     install_requires=listed('requirements'),
     extras_require={
         **{

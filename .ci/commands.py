@@ -105,6 +105,15 @@ EXAMPLES = {
         'from vision_recipes.deploy import make_bundle\n\n'
         "make_bundle('runs/mine', 'my-bundle', samples='my images')",
     ),
+    'correct': (
+        'vision-recipes correct "my images" --suspects suspects',
+        'from vision_recipes.data.correction.correction_server import CorrectionServer\n'
+        'from vision_recipes.data.correction.label_review import open_store, read_suspects\n\n'
+        "store = open_store('my images')\n"
+        "server = CorrectionServer(store, read_suspects('suspects', store))\n"
+        'print(server.url)  # open it in a browser\n'
+        'server.serve_forever()',
+    ),
     'suspects': (
         'vision-recipes suspects "my images" --out suspects --epochs 15',
         'from vision_recipes.data import read_annotations\n'

@@ -10,6 +10,7 @@ import argparse, sys
 from .. import __version__
 from .arguments import Parser, Verb
 from .comparison_commands import COMPARISON_VERBS
+from .correction_command import CORRECTION_VERBS
 from .data_commands import DATA_VERBS
 from .doctor import run_doctor
 from .model_commands import MODEL_VERBS
@@ -25,6 +26,7 @@ VERBS = {
     **DATA_VERBS,
     **MODEL_VERBS,
     **SUSPECT_VERBS,
+    **CORRECTION_VERBS,
     **COMPARISON_VERBS,
     'doctor': Verb('look at this installation and machine', lambda p: None, run_doctor),
 }

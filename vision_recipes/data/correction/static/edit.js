@@ -1,0 +1,327 @@
+// What the page to correct labels in does to labels: every edit takes a document and gives a new one.
+//
+// This file is the source. Edit it here: no notebook exports it.
+// nbs/data/correction/06_label_editing.ipynb holds its reasons and its tests.
+//
+// A document has `flags` and `shapes` as LabelMe's files have them, `size` in pixels, and `stamped`.
+
+// -- Objects
+
+// The objects of a document: {label, shapes (their positions), draft, score}. Where an object is several
+// points alone, its label is null.
+// Outlines of one label and group are one object; points belong to the object with their group.
+export function objectsOf(document) {
+  const objects = [];
+  const byKey = new Map();
+  const byGroup = new Map(); // a group: the objects that have it
+  document.shapes.forEach((shape, k) => {
+    if (isPoint(shape)) return;
+    const key = hasGroup(shape) ? JSON.stringify([shape.label, shape.group_id]) : k;
+    if (!byKey.has(key)) {
+      const object = {label: shape.label, shapes: [], draft: false, score: null};
+      byKey.set(key, object);
+      objects.push(object);
+      if (hasGroup(shape)) byGroup.set(shape.group_id, [...(byGroup.get(shape.group_id) ?? []), object]);
+    }
+    byKey.get(key).shapes.push(k);
+  });
+  document.shapes.forEach((shape, k) => {
+    if (!isPoint(shape)) return;
+    const owners = hasGroup(shape) ? byGroup.get(shape.group_id) ?? [] : [];
+    if (owners.length === 1) {
+      owners[0].shapes.push(k);
+      return;
+    }
+    const object = {label: shape.label, shapes: [k], draft: false, score: null};
+    objects.push(object);
+    // points of a group without an outline are one object
+    if (hasGroup(shape) && !owners.length) byGroup.set(shape.group_id, [object]);
+  });
+  for (const object of objects) {
+    const shapes = object.shapes.map(k => document.shapes[k]);
+    if (shapes.length > 1 && shapes.every(isPoint)) object.label = null;
+    object.draft = shapes.some(shape => shape.flags?.draft === true);
+    object.score = shapes.find(shape => typeof shape.score === 'number')?.score ?? null;
+  }
+  return objects;
+}
+
+export function isPoint(shape) {
+  return shape.shape_type === 'point';
+}
+
+function hasGroup(shape) {
+  return shape.group_id !== null && shape.group_id !== undefined && shape.group_id !== '';
+}
+
+// Whether a document has labels that nobody has accepted yet.
+export function isDraft(document) {
+  const flagged = [document, ...document.shapes];
+  if (flagged.some(({flags}) => flags?.draft === true)) return true;
+  return document.stamped && !document.shapes.length && Object.values(document.flags).includes(true);
+}
+
+// XYXY around some shapes.
+export function boundsOf(shapes) {
+  const pointsOf = shape => (shape.shape_type === 'circle' ? circlePoints(shape) : shape.points);
+  const points = shapes.flatMap(pointsOf);
+  const xs = points.map(point => point[0]);
+  const ys = points.map(point => point[1]);
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+}
+
+function circlePoints({points: [[x, y], edge]}) {
+  const radius = Math.hypot(edge[0] - x, edge[1] - y);
+  return [[x - radius, y - radius], [x + radius, y + radius]];
+}
+
+export function overlap(a, b) {
+  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  const common = Math.max(0, width) * Math.max(0, height);
+  const all = area(a) + area(b) - common;
+  return all > 0 ? common / all : 0;
+}
+
+function area(box) {
+  return (box[2] - box[0]) * (box[3] - box[1]);
+}
+
+// The position of the object whose box overlaps a box most; -1 where none overlaps it by half.
+export function objectAt(document, box, least = 0.5) {
+  let best = -1;
+  let most = least;
+  objectsOf(document).forEach((object, n) => {
+    const shapes = object.shapes.map(k => document.shapes[k]);
+    const outlines = shapes.filter(shape => !isPoint(shape));
+    const share = overlap(boundsOf(outlines.length ? outlines : shapes), box);
+    if (share >= most) [best, most] = [n, share];
+  });
+  return best;
+}
+
+// -- Handles: the points of a shape that can be moved, one by one
+
+// A rectangle has four corners, clockwise from the top left, also where it is stored as two points.
+export function handlesOf(shape) {
+  if (shape.shape_type === 'mask') return [];
+  if (shape.shape_type !== 'rectangle') return shape.points;
+  const [x1, y1, x2, y2] = boundsOf([shape]);
+  return [[x1, y1], [x2, y1], [x2, y2], [x1, y2]];
+}
+
+function withHandle(shape, k, [x, y]) {
+  if (shape.shape_type !== 'rectangle') {
+    return {...shape, points: shape.points.map((point, n) => (n === k ? [x, y] : point))};
+  }
+  const [ox, oy] = handlesOf(shape)[(k + 2) % 4]; // the opposite corner stays
+  return {...shape, points: rectanglePoints([x, y, ox, oy], shape.points.length)};
+}
+
+function rectanglePoints([xa, ya, xb, yb], n = 2) {
+  const [x1, x2] = [Math.min(xa, xb), Math.max(xa, xb)];
+  const [y1, y2] = [Math.min(ya, yb), Math.max(ya, yb)];
+  return n === 4 ? [[x1, y1], [x2, y1], [x2, y2], [x1, y2]] : [[x1, y1], [x2, y2]];
+}
+
+// -- Edits
+
+// What a person has touched is no draft any more.
+function touched(shape) {
+  if (!shape.flags?.draft) return shape;
+  const {draft, ...flags} = shape.flags;
+  return {...shape, flags};
+}
+
+function withShapes(document, positions, change) {
+  const chosen = new Set(positions);
+  const shapes = document.shapes.map((shape, k) => (chosen.has(k) ? touched(change(shape)) : shape));
+  return {...document, shapes};
+}
+
+// The document with the shapes of one object changed; all of the object count as touched.
+function withObject(document, object, change) {
+  return withShapes(document, object.shapes, change);
+}
+
+function round(value) {
+  return Math.round(value * 1000) / 1000;
+}
+
+function within(value, most) {
+  return round(most > 0 ? Math.min(Math.max(value, 0), most) : value);
+}
+
+// Moves all shapes of an object, never out of the image. Masks of pixels stay where they are.
+export function moveObject(document, object, dx, dy) {
+  const shapes = object.shapes.map(k => document.shapes[k]);
+  if (shapes.some(shape => shape.shape_type === 'mask')) return document;
+  const [x1, y1, x2, y2] = boundsOf(shapes);
+  const [width, height] = document.size;
+  const stepX = width > 0 ? Math.max(Math.min(0, -x1), Math.min(dx, Math.max(0, width - x2))) : dx;
+  const stepY = height > 0 ? Math.max(Math.min(0, -y1), Math.min(dy, Math.max(0, height - y2))) : dy;
+  const moved = point => [round(point[0] + stepX), round(point[1] + stepY)];
+  return withObject(document, object, shape => ({...shape, points: shape.points.map(moved)}));
+}
+
+// Moves one handle of a shape to a place, never out of the image.
+export function moveHandle(document, object, k, handle, x, y) {
+  const [width, height] = document.size;
+  const place = [within(x, width), within(y, height)];
+  const change = shape => (shape === document.shapes[k] ? withHandle(shape, handle, place) : shape);
+  return withObject(document, object, change);
+}
+
+export function removeObject(document, object) {
+  const gone = new Set(object.shapes);
+  return {...document, shapes: document.shapes.filter((_, k) => !gone.has(k))};
+}
+
+// Removes a vertex of a polygon, of which three must be left, or a point. Other handles are no points alone.
+export function removeHandle(document, object, k, handle) {
+  const shape = document.shapes[k];
+  if (isPoint(shape)) {
+    const rest = withObject(document, object, same => same);
+    return {...rest, shapes: rest.shapes.filter((_, n) => n !== k)};
+  }
+  if (shape.shape_type !== 'polygon' || shape.points.length <= 3) return document;
+  const points = shape.points.filter((_, n) => n !== handle);
+  return withObject(document, object, same => (same === shape ? {...same, points} : same));
+}
+
+// Adds a vertex to a polygon, in the middle behind a handle.
+export function addVertex(document, object, k, handle) {
+  const shape = document.shapes[k];
+  if (shape.shape_type !== 'polygon') return document;
+  const [a, b] = [shape.points[handle], shape.points[(handle + 1) % shape.points.length]];
+  const middle = [round((a[0] + b[0]) / 2), round((a[1] + b[1]) / 2)];
+  const points = [...shape.points.slice(0, handle + 1), middle, ...shape.points.slice(handle + 1)];
+  return withObject(document, object, same => (same === shape ? {...same, points} : same));
+}
+
+// Gives an object another class: its outlines, since points have names of their own. Where `k` is a point,
+// that point gets the name. An object of several points alone has no class, so it stays as it is.
+export function setLabel(document, object, label, k = -1) {
+  const outlines = object.shapes.filter(n => !isPoint(document.shapes[n]));
+  const alone = object.shapes.length === 1 ? object.shapes : [];
+  const point = k >= 0 && isPoint(document.shapes[k]) ? [k] : null;
+  const positions = point ?? (outlines.length ? outlines : alone);
+  if (!positions.length) return document;
+  const renamed = new Set(positions.map(n => document.shapes[n]));
+  return withObject(document, object, shape => (renamed.has(shape) ? {...shape, label} : shape));
+}
+
+export function toggleHidden(document, object, k) {
+  const change = shape => {
+    if (shape !== document.shapes[k]) return shape;
+    const {hidden, ...flags} = shape.flags ?? {};
+    return {...shape, flags: hidden ? flags : {...flags, hidden: true}};
+  };
+  return isPoint(document.shapes[k]) ? withObject(document, object, change) : document;
+}
+
+// The labels of one object are right: they are no draft any more.
+export function acceptObject(document, object) {
+  return withObject(document, object, shape => shape);
+}
+
+// All labels of the image are right: no flag and no stamp of a draft is left.
+export function acceptAll(document) {
+  const {draft, ...flags} = document.flags;
+  return {...document, flags, shapes: document.shapes.map(touched), stamped: false};
+}
+
+export function rejectDrafts(document) {
+  return {...document, shapes: document.shapes.filter(shape => shape.flags?.draft !== true)};
+}
+
+export function addBox(document, label, box) {
+  const [width, height] = document.size;
+  const [x1, x2] = [box[0], box[2]].map(x => within(x, width));
+  const [y1, y2] = [box[1], box[3]].map(y => within(y, height));
+  const shape = {
+    label, points: rectanglePoints([x1, y1, x2, y2]), group_id: null, description: '',
+    shape_type: 'rectangle', flags: {},
+  };
+  return {...document, shapes: [...document.shapes, shape]};
+}
+
+// -- Classes of whole images, as flags
+
+export function imageClass(document) {
+  const names = Object.keys(document.flags).filter(name => name !== 'draft' && document.flags[name] === true);
+  return names.length === 1 ? names[0] : null;
+}
+
+// Sets one class and clears the others. A person has chosen it, so it is no draft.
+export function setImageClass(document, name, classes) {
+  const flags = {...document.flags};
+  for (const other of classes) flags[other] = false;
+  for (const other of Object.keys(flags)) flags[other] = false;
+  flags[name] = true;
+  delete flags.draft;
+  return {...document, flags, stamped: false};
+}
+
+// -- Suspects
+
+// What a suspect proposes, carried out; the same document where it proposes nothing that can be done.
+export function applySuspect(document, suspect, classes) {
+  if (!suspect.box && !suspect.suggested_box) {
+    return suspect.suggested ? setImageClass(document, suspect.suggested, classes) : document;
+  }
+  if (suspect.kind === 'missing' && suspect.suggested_box) {
+    const taken = objectAt(document, suspect.suggested_box, 0.95) >= 0; // it was added before
+    const label = suspect.suggested || suspect.annotated || classes[0];
+    return taken || !label ? document : addBox(document, label, suspect.suggested_box);
+  }
+  const found = objectsOf(document)[suspect.box ? objectAt(document, suspect.box) : -1];
+  if (!found) return document;
+  if (suspect.kind === 'spurious') return removeObject(document, found);
+  if (suspect.kind === 'wrong class') {
+    return suspect.suggested ? setLabel(document, found, suspect.suggested) : document;
+  }
+  const shape = document.shapes[found.shapes[0]];
+  if (suspect.kind !== 'badly placed' || !suspect.suggested_box || shape.shape_type !== 'rectangle') {
+    return document;
+  }
+  const points = rectanglePoints(suspect.suggested_box, shape.points.length);
+  return withObject(document, found, same => (same === shape ? {...same, points} : same));
+}
+
+// -- Undo
+
+// The versions of one document, with undo and redo. Versions never change, so keeping them costs little.
+export class History {
+  constructor(document) {
+    this.versions = [document];
+    this.position = 0;
+  }
+
+  get document() {
+    return this.versions[this.position];
+  }
+
+  // Adds a version; false where nothing changed.
+  push(document) {
+    if (JSON.stringify(document) === JSON.stringify(this.document)) return false;
+    this.versions = [...this.versions.slice(0, this.position + 1), document];
+    this.position += 1;
+    return true;
+  }
+
+  undo() {
+    return this.go(-1);
+  }
+
+  redo() {
+    return this.go(1);
+  }
+
+  go(step) {
+    const position = this.position + step;
+    if (position < 0 || position >= this.versions.length) return false;
+    this.position = position;
+    return true;
+  }
+}

@@ -1,0 +1,777 @@
+// What the page to correct labels in does: opens images, listens to keys and the mouse, saves.
+//
+// This file is the source. Edit it here: no notebook exports it.
+// nbs/data/correction/07_correction_page.ipynb holds its reasons and its tests.
+
+import * as edit from './edit.js';
+import {colorOf, drawLabels, drawVersion, element, textOf, VirtualList} from './view.js';
+
+const SAVE_AFTER_MS = 300; // without another edit
+const IMAGES_KEPT = 5; // decoded images, the shown one and those beside it
+const DRAG_FROM_PX = 3; // a shorter way of the pointer is a click
+const $ = id => document.getElementById(id);
+
+const state = {
+  set: null, // what the server says of all images
+  order: [], // the images of the list, by number
+  index: -1, // of the shown image
+  items: new Map(), // by image: {index, history, tag, saved, conflict}
+  done: new Set(), // images that were accepted since the page was opened
+  selected: -1, // position of an object
+  handle: null, // {shape, n}: the chosen corner, vertex or point of it
+  drawing: false, // a new box is about to be drawn
+  lastLabel: '',
+  zoom: 1,
+  preview: null, // labels while the pointer drags
+  waited: 0, // milliseconds from a key to the next image
+};
+
+// -- The server
+
+async function ask(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error('The server does not answer. It may have been stopped in its terminal.');
+  }
+  if (!answer.ok && answer.status !== 409) throw new Error(await answer.text());
+  return answer;
+}
+
+const images = new Map(); // number: promise of {element} or {error}
+
+function imageOf(i) {
+  if (!images.has(i)) images.set(i, fetchImage(i));
+  const promise = images.get(i);
+  images.delete(i); // the last used stands last
+  images.set(i, promise);
+  for (const old of [...images.keys()].slice(0, -IMAGES_KEPT)) {
+    images.get(old).then(({address}) => address && URL.revokeObjectURL(address));
+    images.delete(old);
+  }
+  return promise;
+}
+
+async function fetchImage(i) {
+  try {
+    const answer = await ask(`image/${i}`);
+    const address = URL.createObjectURL(await answer.blob());
+    const image = new Image();
+    image.src = address;
+    await image.decode();
+    return {address, image};
+  } catch (error) {
+    const text = error instanceof DOMException ? 'This browser cannot show the image.' : error.message;
+    return {error: text};
+  }
+}
+
+// -- The shown image
+
+const current = () => state.items.get(state.index);
+const labelsNow = () => state.preview ?? current().history.document;
+const objectsNow = () => edit.objectsOf(labelsNow());
+const suspectsNow = () => state.set.suspects[state.index] ?? [];
+
+// Asks for the labels of an image; earlier versions stay, unless the file was changed elsewhere.
+async function fetchItem(i) {
+  const {document: labels, tag} = await (await ask(`labels/${i}`)).json();
+  const known = state.items.get(i);
+  if (known?.tag === tag) return known;
+  const saved = JSON.stringify(labels);
+  return {index: i, history: new edit.History(labels), tag, saved, conflict: null};
+}
+
+let opening = 0; // the number of the last request to show an image
+
+// Shows an image. The one before is saved first; where that fails, it stays.
+async function show(i) {
+  const started = performance.now();
+  const request = ++opening;
+  try {
+    if (current() && !(await save())) return;
+    const [item, image] = await Promise.all([fetchItem(i), imageOf(i)]);
+    // meanwhile the image before may have been edited, and another one asked for
+    if (current() && isDirty(current()) && !(await save())) return;
+    if (request !== opening) return;
+    state.items.set(i, item);
+    Object.assign(state, {index: i, selected: -1, handle: null, preview: null, zoom: 1});
+    setDrawing(false);
+    showImage(image, item);
+    selectSuspect();
+    render();
+    $('frame').scrollTo(0, 0);
+    say('');
+    state.waited = performance.now() - started;
+    const next = state.order[positionNow() + 1];
+    if (next !== undefined) imageOf(next); // loaded one ahead
+  } catch (error) {
+    problem(error.message);
+  }
+}
+
+function showImage({image, error}, item) {
+  const labels = item.history.document;
+  if (!(labels.size[0] > 0)) { // nobody knows the size but the image
+    const clean = !isDirty(item);
+    labels.size = [image?.naturalWidth ?? 640, image?.naturalHeight ?? 480];
+    if (clean) item.saved = JSON.stringify(labels);
+  }
+  $('image').hidden = !image;
+  if (image) { // it is decoded already
+    image.id = 'image';
+    image.alt = state.set.images[item.index].name;
+    image.hidden = false;
+    $('image').replaceWith(image);
+  }
+  $('unread').hidden = !error;
+  $('unread').textContent = error ? `${error} Its labels are shown without it.` : '';
+  fit();
+}
+
+// The image as large as the frame allows, times the zoom.
+function fit() {
+  const [width, height] = labelsNow().size;
+  const room = $('frame').getBoundingClientRect();
+  const scale = Math.min((room.width - 4) / width, (room.height - 4) / height) * state.zoom;
+  state.scale = Math.max(scale, 1e-3);
+  $('canvas').style.width = `${width * state.scale}px`;
+  $('canvas').style.height = `${height * state.scale}px`;
+}
+
+function zoom(factor) {
+  state.zoom = Math.min(20, Math.max(1, state.zoom * factor));
+  fit();
+  render();
+  document.querySelector('#drawing .selected .shape')?.scrollIntoView({block: 'center', inline: 'center'});
+}
+
+// The object of the first suspect is selected, so that keys act on it.
+function selectSuspect() {
+  const suspect = suspectsNow()[0];
+  if (suspect?.box) state.selected = edit.objectAt(labelsNow(), suspect.box);
+}
+
+// -- Showing
+
+function render() {
+  const labels = labelsNow();
+  const objects = objectsNow();
+  if (!objects[state.selected]) [state.selected, state.handle] = [-1, null];
+  const view = {
+    selected: state.selected, handle: state.handle, classes: state.set.classes, scale: state.scale,
+    suspects: suspectsNow(),
+  };
+  drawLabels($('drawing'), labels, view);
+  if (state.preview) return;
+  const image = state.set.images[state.index];
+  $('name').textContent = image.name;
+  const position = positionNow();
+  const draft = edit.isDraft(labels) ? ' · draft' : '';
+  $('place').textContent = `${position + 1} of ${state.order.length}${draft}`;
+  renderObjects(objects, labels);
+  renderSuspects();
+  renderClasses();
+  renderButtons(objects, labels);
+  list.draw();
+}
+
+function renderObjects(objects, labels) {
+  const items = objects.map((object, n) => {
+    const swatch = element('span', {class: `swatch${object.draft ? ' draft' : ''}`});
+    swatch.style.setProperty('--color', colorOf(object.label, state.set.classes));
+    const name = element('span', {class: 'name'}, textOf(object));
+    const note = element('span', {class: 'note'}, noteOf(object, labels));
+    const pressed = n === state.selected;
+    const attributes = {class: 'item', type: 'button', 'data-object': n, 'aria-pressed': pressed};
+    return element('li', {}, element('button', attributes, swatch, name, note));
+  });
+  const chosen = edit.imageClass(labels);
+  if (chosen !== null) items.push(element('li', {class: 'image-class'}, `Class of the image: ${chosen}`));
+  if (!items.length) items.push(element('li', {class: 'quiet'}, 'None. A new box is drawn after b.'));
+  const focused = $('objects').contains(document.activeElement);
+  $('objects').replaceChildren(...items);
+  if (focused) $('objects').querySelector('[aria-pressed="true"]')?.focus();
+}
+
+function noteOf(object, labels) {
+  const shapes = object.shapes.map(k => labels.shapes[k]);
+  const n = shapes.filter(edit.isPoint).length;
+  const outline = shapes.find(shape => !edit.isPoint(shape))?.shape_type;
+  const parts = [object.draft ? 'draft' : '', outline ?? '', n ? `${n} points` : ''];
+  return parts.filter(Boolean).join(', ');
+}
+
+function renderSuspects() {
+  const suspects = suspectsNow();
+  $('suspect-part').hidden = !suspects.length;
+  $('suspects').replaceChildren(...suspects.map((suspect, n) => {
+    const reason = element('p', {}, `${suspect.rank}. ${suspect.kind}: ${suspect.reason}`);
+    const changed = edit.applySuspect(labelsNow(), suspect, state.set.classes) !== labelsNow();
+    const key = n ? [] : [' ', element('kbd', {}, 's')];
+    const button = element('button', {type: 'button', 'data-suspect': n}, 'Do what it says', ...key);
+    return element('li', {}, reason, ...(changed ? [button] : []));
+  }));
+}
+
+function renderClasses() {
+  const classes = state.set.classes;
+  const label = objectsNow()[state.selected]?.label ?? edit.imageClass(labelsNow());
+  $('classes').replaceChildren(...classes.slice(0, 40).map((name, n) => {
+    const swatch = element('span', {class: 'swatch'});
+    swatch.style.setProperty('--color', colorOf(name, classes));
+    const key = n < 9 ? [element('kbd', {}, String(n + 1))] : [];
+    const attributes = {type: 'button', 'data-class': n, 'aria-pressed': name === label};
+    return element('li', {}, element('button', attributes, swatch, name, ...key));
+  }));
+  const names = [...classes, ...state.set.points];
+  if ($('class-list').childElementCount !== names.length) {
+    $('class-list').replaceChildren(...names.map(name => element('option', {value: name})));
+  }
+}
+
+function renderButtons(objects, labels) {
+  const object = objects[state.selected];
+  const shape = labels.shapes[state.handle?.shape];
+  $('accept-object').disabled = !object?.draft;
+  $('reject').disabled = !object;
+  $('hide-point').disabled = !shape || !edit.isPoint(shape);
+  $('add-vertex').disabled = shape?.shape_type !== 'polygon';
+  const history = current().history;
+  $('undo').disabled = history.position === 0;
+  $('redo').disabled = history.position === history.versions.length - 1;
+  $('reject-drafts').disabled = !objects.some(one => one.draft);
+  $('previous').disabled = positionNow() <= 0;
+  $('next').disabled = positionNow() >= state.order.length - 1;
+}
+
+function say(text) {
+  $('message').textContent = text;
+}
+
+function problem(text) {
+  $('problem').hidden = !text;
+  $('problem-text').textContent = text;
+  $('rescue').hidden = true;
+}
+
+// -- Edits and saving
+
+function change(labels) {
+  state.preview = null;
+  if (current().history.push(labels)) saveLater();
+  render();
+}
+
+let timer = 0;
+
+function saveLater() {
+  clearTimeout(timer);
+  timer = setTimeout(save, SAVE_AFTER_MS); // `show` saves before it leaves an image
+  $('saved').textContent = 'Not saved yet';
+}
+
+const isDirty = item => JSON.stringify(item.history.document) !== item.saved;
+let saving = Promise.resolve(true);
+
+// Saves the shown image after what is being saved. False where its labels could not be saved.
+function save() {
+  clearTimeout(timer);
+  const item = current();
+  saving = saving.then(() => saveItem(item));
+  return saving;
+}
+
+async function saveItem(item) {
+  while (isDirty(item)) {
+    if (item.conflict) return showConflict(item);
+    try {
+      if (!(await send(item, item.tag))) return showConflict(item);
+    } catch (error) {
+      problem(`Not saved: ${error.message} Your edits are in this page as long as it is open.`);
+      offerFile(item);
+      $('saved').textContent = 'Not saved';
+      return false;
+    }
+  }
+  problem('');
+  $('saved').textContent = 'Saved';
+  return true;
+}
+
+// Sends the labels of an image; false where its file has changed since `tag`.
+async function send(item, tag, keepOther = false) {
+  const text = JSON.stringify(item.history.document);
+  const headers = {'If-Match': `"${tag}"`, 'Content-Type': 'application/json'};
+  if (keepOther) headers['X-Keep-Other'] = '1';
+  const answer = await ask(`labels/${item.index}`, {method: 'PUT', headers, body: text});
+  const contents = await answer.json();
+  if (answer.status === 409) {
+    item.conflict = contents;
+    return false;
+  }
+  Object.assign(item, {tag: contents.tag, saved: text, conflict: null});
+  Object.assign(state.set.images[item.index], {objects: contents.objects, draft: contents.draft});
+  list.draw();
+  return true;
+}
+
+// A link to the labels that could not be saved, as a file.
+function offerFile(item) {
+  const {flags, shapes, size: [imageWidth, imageHeight]} = item.history.document;
+  const imagePath = state.set.images[item.index].name.split('/').pop();
+  const contents = {version: '5.5.0', flags, shapes, imagePath, imageData: null, imageHeight, imageWidth};
+  const blob = new Blob([JSON.stringify(contents, null, 2)], {type: 'application/json'});
+  $('rescue').href = URL.createObjectURL(blob);
+  $('rescue').download = `${imagePath.replace(/\.[^.]*$/, '')}.json`;
+  $('rescue').hidden = false;
+}
+
+// -- Conflicts
+
+function showConflict(item) {
+  const count = labels => `${edit.objectsOf(labels).length} objects: ${
+    edit.objectsOf(labels).map(textOf).slice(0, 12).join(', ')}`;
+  const {document: theirs, kept} = item.conflict;
+  const mine = item.history.document;
+  if (!(theirs.size[0] > 0)) theirs.size = mine.size;
+  $('conflict-text').textContent = `Nothing was written over. Yours are kept in ${kept}.`;
+  $('mine-text').textContent = count(mine);
+  $('theirs-text').textContent = count(theirs);
+  const address = $('image').hidden ? '' : $('image').src;
+  drawVersion($('mine'), mine, state.set.classes, address);
+  drawVersion($('theirs'), theirs, state.set.classes, address);
+  $('saved').textContent = 'Not saved: changed elsewhere';
+  if (!$('conflict').open) $('conflict').showModal();
+  return false;
+}
+
+async function takeMine() {
+  const item = current();
+  $('conflict').close();
+  try {
+    if (!(await send(item, item.conflict.tag, true))) return showConflict(item);
+    $('saved').textContent = 'Saved';
+    say('Your labels were saved; those of the file are kept beside it.');
+  } catch (error) {
+    problem(`Not saved: ${error.message}`);
+    offerFile(item);
+  }
+}
+
+function takeTheirs() {
+  const item = current();
+  $('conflict').close();
+  const {document: labels, tag} = item.conflict;
+  item.history.push(labels);
+  Object.assign(item, {tag, saved: JSON.stringify(item.history.document), conflict: null});
+  $('saved').textContent = 'Saved';
+  problem('');
+  render();
+}
+
+// Looks whether the file of the shown image was changed elsewhere, when somebody comes back to this page.
+async function refresh() {
+  const item = current();
+  if (!item || isDirty(item) || item.conflict) return;
+  try {
+    const fresh = await fetchItem(item.index);
+    if (fresh === item || current() !== item || isDirty(item)) return;
+    state.items.set(item.index, fresh);
+    showImage(await imageOf(item.index), fresh);
+    render();
+    say('The labels were changed elsewhere. The new ones are shown.');
+  } catch (error) {
+    problem(error.message);
+  }
+}
+
+// -- The list of images
+
+const list = new VirtualList($('list'), $('rows'), 36, position => {
+  const i = state.order[position];
+  const {name, objects, draft, error} = state.set.images[i];
+  const n = state.set.suspects[i]?.length ?? 0;
+  const notes = [state.done.has(i) ? '✓' : '', draft ? 'draft' : '', n ? `${n} suspect` : ''];
+  const note = error ? 'broken file' : notes.filter(Boolean).join(' ') || String(objects);
+  const attributes = {class: 'item', type: 'button', 'data-position': position, title: name};
+  if (i === state.index) attributes['aria-current'] = 'true';
+  const label = element('span', {class: 'name'}, name);
+  const button = element('button', attributes, label, element('span', {class: 'note'}, note));
+  return element('li', {'aria-setsize': state.order.length, 'aria-posinset': position + 1}, button);
+});
+
+const positionNow = () => state.order.indexOf(state.index);
+
+function filtered(kind) {
+  const all = state.set.images.map((_, i) => i);
+  if (kind === 'drafts') return all.filter(i => state.set.images[i].draft);
+  if (kind !== 'suspects') return all;
+  const rank = i => state.set.suspects[i][0].rank;
+  return all.filter(i => state.set.suspects[i]).sort((a, b) => rank(a) - rank(b));
+}
+
+function fillFilter() {
+  const names = {all: 'All images', drafts: 'Drafts', suspects: 'Suspects'};
+  for (const option of $('filter').options) {
+    option.textContent = `${names[option.value]} (${filtered(option.value).length})`;
+    option.disabled = !filtered(option.value).length;
+  }
+}
+
+// The list stays as it is while images are corrected, so that `previous` finds them again.
+async function choose(kind) {
+  state.order = filtered(kind);
+  list.setLength(state.order.length);
+  if (!state.order.includes(state.index)) await show(state.order[0]);
+  list.show(Math.max(0, positionNow()));
+  render();
+}
+
+async function go(step) {
+  const next = state.order[positionNow() + step];
+  if (next === undefined) {
+    await save();
+    say(step > 0 ? 'This is the last image of the list.' : 'This is the first image of the list.');
+    return;
+  }
+  await show(next);
+  list.show(positionNow());
+}
+
+// -- What keys and buttons do
+
+function withObject(action) {
+  const objects = objectsNow();
+  if (state.selected < 0 && objects.length === 1) state.selected = 0;
+  const object = objects[state.selected];
+  if (object) action(object);
+  else say('Select an object first: j, or a click.');
+}
+
+async function acceptAndNext() {
+  state.done.add(state.index);
+  change(edit.acceptAll(labelsNow()));
+  await go(1);
+}
+
+function acceptObject() {
+  if (state.selected < 0) change(edit.acceptAll(labelsNow()));
+  else withObject(object => change(edit.acceptObject(labelsNow(), object)));
+}
+
+function reject() {
+  withObject(object => {
+    const {handle} = state;
+    const shape = labelsNow().shapes[handle?.shape];
+    const removesHandle = shape && (edit.isPoint(shape) || shape.shape_type === 'polygon');
+    state.handle = null;
+    if (!removesHandle) return change(edit.removeObject(labelsNow(), object));
+    const rest = edit.removeHandle(labelsNow(), object, handle.shape, handle.n);
+    if (rest === labelsNow()) say('A polygon has at least three vertices. Esc, then r rejects it whole.');
+    return change(rest);
+  });
+}
+
+function setClass(name) {
+  const label = name.trim();
+  if (!label) return say('A class needs a name.');
+  if (!state.set.classes.includes(label) && !state.set.points.includes(label)) state.set.classes.push(label);
+  state.lastLabel = label;
+  const labels = labelsNow();
+  const asImage = state.set.image_classes || edit.imageClass(labels) !== null;
+  if (!labels.shapes.length && asImage) {
+    return change(edit.setImageClass(labels, label, state.set.classes));
+  }
+  return withObject(object => {
+    const renamed = edit.setLabel(labels, object, label, state.handle?.shape);
+    if (renamed === labels) say('Points have names of their own. Choose one first: . or a click.');
+    change(renamed);
+  });
+}
+
+function select(n) {
+  const count = objectsNow().length;
+  if (!count) return say('There is no object in this image.');
+  Object.assign(state, {selected: (n + count) % count, handle: null});
+  render();
+  const object = objectsNow()[state.selected];
+  say(`${state.selected + 1} of ${count}: ${textOf(object)}${object.draft ? ', draft' : ''}`);
+}
+
+// Chooses the next corner, vertex or point of the selected object; behind the last one, the whole object.
+function selectHandle(step) {
+  withObject(object => {
+    const labels = labelsNow();
+    const all = object.shapes.flatMap(k => edit.handlesOf(labels.shapes[k]).map((_, n) => ({shape: k, n})));
+    const at = all.findIndex(({shape, n}) => shape === state.handle?.shape && n === state.handle.n);
+    const next = at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step;
+    state.handle = all[next] ?? null;
+    render();
+    const shape = labels.shapes[state.handle?.shape];
+    if (!shape) say('The whole object');
+    else say(edit.isPoint(shape) ? `Point ${shape.label}` : `Corner ${state.handle.n + 1}`);
+  });
+}
+
+function moveBy(dx, dy) {
+  withObject(object => {
+    const {handle} = state;
+    const labels = labelsNow();
+    if (!handle) {
+      if (object.shapes.some(k => labels.shapes[k].shape_type === 'mask')) {
+        return say('A mask of pixels cannot be moved here.');
+      }
+      return change(edit.moveObject(labels, object, dx, dy));
+    }
+    const [x, y] = edit.handlesOf(labels.shapes[handle.shape])[handle.n];
+    return change(edit.moveHandle(labels, object, handle.shape, handle.n, x + dx, y + dy));
+  });
+}
+
+function onHandle(change_) {
+  withObject(object => {
+    if (state.handle) change(change_(labelsNow(), object, state.handle.shape, state.handle.n));
+    else say('Choose a vertex or a point first: . or a click.');
+  });
+}
+
+function setDrawing(on) {
+  state.drawing = on;
+  $('new-box').setAttribute('aria-pressed', on);
+  $('drawing').classList.toggle('crossed', on);
+  if (on) say('Draw the box from corner to corner, or ⏎ for one in the middle.');
+}
+
+function newBox(box) {
+  setDrawing(false);
+  const label = state.lastLabel || state.set.classes[0] || 'object';
+  if (!state.set.classes.includes(label)) state.set.classes.push(label);
+  const labels = edit.addBox(labelsNow(), label, box);
+  const key = JSON.stringify(labels.shapes.length - 1);
+  state.selected = edit.objectsOf(labels).findIndex(({shapes}) => String(shapes[0]) === key);
+  state.handle = null;
+  change(labels);
+  say(`New box: ${label}. A digit or c gives another class.`);
+}
+
+function boxInTheMiddle() {
+  const [width, height] = labelsNow().size;
+  newBox([width * 0.375, height * 0.375, width * 0.625, height * 0.625]);
+}
+
+function travel(step) {
+  const history = current().history;
+  if (!(step < 0 ? history.undo() : history.redo())) return say('Nothing more to undo or redo.');
+  saveLater();
+  render();
+  return say(step < 0 ? 'Undone.' : 'Done again.');
+}
+
+function followSuspect(n) {
+  const suspect = suspectsNow()[n];
+  if (!suspect) return say('No suspect is listed for this image.');
+  const labels = edit.applySuspect(labelsNow(), suspect, state.set.classes);
+  if (labels === labelsNow()) return say('The list proposes nothing that can be done by itself.');
+  return change(labels);
+}
+
+// -- Keys: what is pressed, what it does, and what the help says
+
+const steps = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
+
+const KEYS = [
+  ['Enter', '⏎', 'Accept all labels of the image, go to the next', acceptAndNext],
+  ['n', 'n, or → without a selection', 'Next image', () => go(1)],
+  ['p', 'p, or ← without a selection', 'Previous image', () => go(-1)],
+  ['a', 'a', 'Accept the selected object; all, where none is selected', acceptObject],
+  ['r', 'r or Delete', 'Reject the selected object, vertex or point', reject],
+  ['X', 'Shift + x', 'Reject all drafts of the image', () => change(edit.rejectDrafts(labelsNow()))],
+  ['s', 's', 'Do what the first suspect says', () => followSuspect(0)],
+  ['j', 'j', 'Select the next object', () => select(state.selected + 1)],
+  ['k', 'k', 'Select the previous object', () => select(state.selected < 0 ? -1 : state.selected - 1)],
+  ['.', '. and ,', 'Choose the next or previous corner, vertex or point', () => selectHandle(1)],
+  [',', '', '', () => selectHandle(-1)],
+  ['', '← → ↑ ↓', 'Move it by a pixel; with Shift by 10', null],
+  ['', '1 to 9', 'Give the selected object, or the image, this class', null],
+  ['c', 'c', 'Type a class, also a new one', () => $('class-name').select()],
+  ['b', 'b', 'New box', () => setDrawing(!state.drawing)],
+  ['v', 'v', 'Point hidden or visible', () => onHandle(edit.toggleHidden)],
+  ['e', 'e', 'Add a vertex behind the chosen one', () => onHandle(edit.addVertex)],
+  ['u', 'u or Ctrl + z', 'Undo', () => travel(-1)],
+  ['y', 'y or Ctrl + Shift + z', 'Do again', () => travel(1)],
+  ['+', '+ and -', 'Zoom', () => zoom(1.5)],
+  ['-', '', '', () => zoom(1 / 1.5)],
+  ['Escape', 'Esc', 'Drop the chosen corner, then the selection', () => drop()],
+  ['?', '?', 'Show these keys', () => $('help').showModal()],
+];
+const actions = Object.fromEntries(KEYS.filter(([key]) => key).map(([key, , , action]) => [key, action]));
+Object.assign(actions, {Delete: reject, Backspace: reject, '=': actions['+']});
+
+function drop() {
+  if (state.drawing) setDrawing(false);
+  else if (state.handle) state.handle = null;
+  else state.selected = -1;
+  render();
+}
+
+function actionOf(event) {
+  const {key} = event;
+  if (event.ctrlKey || event.metaKey) {
+    if (key.toLowerCase() === 'z') return () => travel(event.shiftKey ? 1 : -1);
+    return key.toLowerCase() === 'y' ? () => travel(1) : null;
+  }
+  if (event.altKey) return null;
+  if (key in steps) {
+    if (state.selected < 0) return {ArrowLeft: () => go(-1), ArrowRight: () => go(1)}[key];
+    const far = event.shiftKey ? 10 : 1;
+    return () => moveBy(steps[key][0] * far, steps[key][1] * far);
+  }
+  if (/^[1-9]$/.test(key)) {
+    const name = state.set.classes[key - 1];
+    return name === undefined ? null : () => setClass(name);
+  }
+  if (key === 'Enter' && state.drawing) return boxInTheMiddle;
+  if (key === 'Enter' && event.repeat) return () => {}; // a key that is held accepts one image
+  return actions[key] ?? (/^[A-Z]$/.test(key) ? actions[key.toLowerCase()] : null);
+}
+
+function onKey(event) {
+  if (!current() || document.querySelector('dialog[open]')) return;
+  const {target} = event;
+  if (target.closest('input, select, textarea')) {
+    if (event.key === 'Escape') target.blur();
+    return;
+  }
+  if (target.closest('button, a, summary') && ['Enter', ' '].includes(event.key)) return; // its own key
+  const action = actionOf(event);
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+// -- The mouse, a pen or a finger
+
+let drag = null; // {start, origin, move, moved}: what the pointer does to the labels
+
+function placeOf(event) {
+  const box = $('drawing').getBoundingClientRect();
+  return [(event.clientX - box.left) / state.scale, (event.clientY - box.top) / state.scale];
+}
+
+function onPress(event) {
+  if (event.button !== 0 || !current()) return;
+  const origin = placeOf(event);
+  const labels = labelsNow();
+  const handle = event.target.closest('[data-handle]');
+  const group = event.target.closest('[data-object]');
+  drag = {origin, at: [event.clientX, event.clientY], moved: false, move: null};
+  if (state.drawing) {
+    drag.move = ([x, y]) => edit.addBox(labels, state.lastLabel || state.set.classes[0] || 'object', [
+      ...origin, x, y,
+    ]);
+  } else if (handle) {
+    const {shape, handle: n} = handle.dataset;
+    state.handle = {shape: Number(shape), n: Number(n)};
+    const object = objectsNow()[state.selected];
+    drag.move = ([x, y]) => edit.moveHandle(labels, object, Number(shape), Number(n), x, y);
+  } else if (group) {
+    [state.selected, state.handle] = [Number(group.dataset.object), null];
+    const object = objectsNow()[state.selected];
+    drag.move = ([x, y]) => edit.moveObject(labels, object, x - origin[0], y - origin[1]);
+  } else {
+    [state.selected, state.handle] = [-1, null];
+  }
+  event.preventDefault(); // no text is selected, and no image dragged
+  $('frame').focus({preventScroll: true});
+  $('drawing').setPointerCapture(event.pointerId);
+  render();
+}
+
+function onMove(event) {
+  if (!drag?.move) return;
+  const way = Math.hypot(event.clientX - drag.at[0], event.clientY - drag.at[1]);
+  if (!drag.moved && way < DRAG_FROM_PX) return;
+  drag.moved = true;
+  state.preview = drag.move(placeOf(event));
+  render();
+}
+
+function onRelease(event) {
+  const ended = drag;
+  drag = null;
+  if (!ended?.moved) return;
+  const labels = state.preview;
+  state.preview = null;
+  if (state.drawing) newBox([...ended.origin, ...placeOf(event)]);
+  else change(labels);
+}
+
+function onCancel() {
+  drag = null;
+  state.preview = null;
+  if (current()) render();
+}
+
+// -- Starting
+
+function listenToButtons() {
+  const buttons = {
+    previous: () => go(-1), next: () => go(1), accept: acceptAndNext, undo: () => travel(-1),
+    redo: () => travel(1), 'new-box': () => setDrawing(!state.drawing), 'zoom-in': () => zoom(1.5),
+    'zoom-out': () => zoom(1 / 1.5), 'accept-object': acceptObject, reject, 'take-mine': takeMine,
+    'hide-point': actions.v, 'add-vertex': actions.e, 'take-theirs': takeTheirs,
+    'reject-drafts': actions.X, 'help-button': actions['?'],
+  };
+  for (const [id, action] of Object.entries(buttons)) $(id).addEventListener('click', () => action());
+  const onItem = (id, key, action) => $(id).addEventListener('click', event => {
+    const button = event.target.closest(`[data-${key}]`);
+    if (button) action(Number(button.dataset[key]));
+  });
+  onItem('rows', 'position', n => show(state.order[n]));
+  onItem('objects', 'object', select);
+  onItem('suspects', 'suspect', followSuspect);
+  onItem('classes', 'class', n => setClass(state.set.classes[n]));
+}
+
+function listen() {
+  listenToButtons();
+  $('class-form').addEventListener('submit', event => {
+    event.preventDefault();
+    setClass($('class-name').value);
+    $('class-name').value = '';
+    $('frame').focus({preventScroll: true});
+  });
+  $('filter').addEventListener('change', () => choose($('filter').value));
+  $('drawing').addEventListener('pointerdown', onPress);
+  $('drawing').addEventListener('pointermove', onMove);
+  $('drawing').addEventListener('pointerup', onRelease);
+  $('drawing').addEventListener('pointercancel', onCancel);
+  addEventListener('keydown', onKey);
+  addEventListener('focus', refresh);
+  addEventListener('resize', () => current() && (fit(), render()));
+  addEventListener('beforeunload', event => {
+    if (current() && isDirty(current())) event.preventDefault();
+  });
+}
+
+async function start() {
+  $('keys').replaceChildren(...KEYS.filter(([, text]) => text).map(([, text, help]) =>
+    element('tr', {}, element('th', {scope: 'row'}, text), element('td', {}, help))));
+  try {
+    state.set = await (await ask('set')).json();
+    $('folder').textContent = state.set.folder;
+    $('saving').textContent = `${state.set.saved_to}. This happens by itself after each edit.`;
+    listen();
+    fillFilter();
+    const kinds = ['suspects', 'drafts', 'all'];
+    $('filter').value = kinds.find(kind => filtered(kind).length);
+    await choose($('filter').value);
+  } catch (error) {
+    problem(error.message);
+    throw error;
+  }
+}
+
+window.corrections = {state, ready: start(), isDirty: () => isDirty(current())};
