@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Iterator
 import numpy as np
+from ..core.errors import VisionRecipesError
 from ..core.files import os_error, parse_json
 from ..runtime.prediction import Prediction
 
@@ -60,13 +61,20 @@ def cut_to_whole_lines(path: Path):
 
 
 def read_frame_log(path: str | Path) -> Iterator[dict]:
-    "The rows of JSON Lines, no incomplete last one. Raises `VisionRecipesError` for a line that is no JSON"
-    with open(path, 'rb') as file:
+    """The rows of JSON Lines, no incomplete last one.
+
+    Raises `VisionRecipesError` where the file cannot be read, and for a line that is no JSON.
+    """
+    try:
+        file = open(path, 'rb')
+    except OSError as e:
+        raise VisionRecipesError(f'{path}: cannot be read: {e.strerror}.') from e
+    with file:
         for number, line in enumerate(file, 1):
             if line.endswith(b'\n'):
-                yield parse_json(line.decode(), f'{path}, line {number}')
+                yield parse_json(line.decode(errors='replace'), f'{path}, line {number}')
 
-
+# %% ../../nbs/video/07_records.ipynb #72cce16d
 def replayed(
     row: dict,  # As `frame_row` makes it
 ) -> Prediction:

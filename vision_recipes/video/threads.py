@@ -8,6 +8,7 @@ __all__ = ['WAIT_S', 'Ahead', 'Behind']
 # %% ../../nbs/video/04_threads.ipynb #00a5adbf
 import queue, threading
 from typing import Any, Callable, Iterable, Iterator
+from ..core.errors import VisionRecipesError
 from ..core.patching import patch
 
 # %% ../../nbs/video/04_threads.ipynb #8159d05b
@@ -127,9 +128,11 @@ class Behind:
         self._thread.start()
 
     def put(self, item: Any):
-        "Hand an item over, as soon as there is room"
+        "Hand an item over, as soon as there is room. Raises `VisionRecipesError` after `close`"
         while True:
             self._raise_error()
+            if self._ending:
+                raise VisionRecipesError('The thread was closed: it takes no more items.')
             try:
                 return self._queue.put((item,), timeout=WAIT_S)  # in a tuple, because None is the end
             except queue.Full:

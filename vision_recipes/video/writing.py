@@ -65,7 +65,10 @@ class Sound:
     ):
         import av
 
-        self._container = av.open(str(path))
+        try:
+            self._container = av.open(str(path))
+        except (OSError, ValueError) as e:
+            raise VisionRecipesError(f'{path}: its sound cannot be read: {e.strerror or e}.') from e
         audio, video = self._container.streams.audio, self._container.streams.video
         self.stream = audio[0] if audio else None
         if self.stream is not None and self.stream.codec_context.name not in SOUND_OF_MP4:
@@ -228,13 +231,15 @@ def _close_container(self: AvWriter):
 class VideoWriter:
     """Write frames as a video. Use it in a `with` statement, so that the file is finished whatever happens.
 
-    Raises `VisionRecipesError` where the file cannot be written, or is an input.
+    Raises `VisionRecipesError` where the file cannot be written, or is an input, for numbers out of range,
+    and where the sound cannot be read.
     """
 
     def __init__(
         self,
         path: str | Path,  # Ends in `.mp4`
-        frame_rate: float | None,  # Frames a second, of those whose time is not given; None: 25
+        # Frames a second, up to 1000, of those whose time is not given; None or 0: 25
+        frame_rate: float | None,
         size_wh: tuple[int, int],  # Pixels; odd ones are padded, frames of another size are fitted
         sound_from: str | Path | None = None,  # A file whose sound is copied
         start_s: float = 0,  # Where the first frame is in that file, seconds after its first frame
@@ -242,6 +247,11 @@ class VideoWriter:
     ):
         self.path, self.size_wh, self.n_frames = Path(path), tuple(size_wh), 0
         self.frame_rate = frame_rate or 25.0
+        if min(self.size_wh) < 1 or not 0 < self.frame_rate <= 1000:
+            raise VisionRecipesError(
+                f'{path}: a video needs sides of at least 1 pixel and 0 to 1000 frames a second, '
+                f'but got {self.size_wh} and {frame_rate}.'
+            )
         self._first_s, self._seen_sizes, self._closed = None, {self.size_wh}, False
         if self.path.suffix.lower() != '.mp4':
             raise VisionRecipesError(f'{path}: videos are written as MP4: let the name end in .mp4.')
@@ -290,7 +300,11 @@ def write(  # noqa: F811
     image: np.ndarray,  # (H, W, 3) uint8 RGB
     time_s: float | None = None,  # Seconds, counted from anywhere; None: the frame rate says when
 ):
-    "Add a frame"
+    "Add a frame. Raises `VisionRecipesError` for another shape, and where there is no room"
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise VisionRecipesError(
+            f'{self.path}: frame {self.n_frames} has the shape {image.shape}, not (height, width, 3).'
+        )
     if time_s is None:
         time_s = self.n_frames / self.frame_rate
     self._first_s = time_s if self._first_s is None else self._first_s
