@@ -158,16 +158,26 @@ def data_options(
             + ('a group is never on both sides of the split' if splits else 'for the width of intervals')
         ),
     )
+    p.add_argument(
+        '--multi-label',
+        choices=('yes', 'no'),
+        help=(
+            'whether an image may have several classes, or none (default: what the data say); of objects '
+            'with boxes, yes takes their classes as labels of the image'
+        ),
+    )
 
-
+# %% ../../nbs/cli/01_arguments.ipynb #41f43bd1
 def read_data(
     args: argparse.Namespace,  # With what `data_options` added
     folder: Path | None = None,  # Read in place of `args.dir`
+    several: bool = False,  # Whether a model predicts several labels; what the command says counts first
 ) -> Annotations:
     "Read the annotated images that the arguments name"
     from vision_recipes.data.readers import read_annotations
 
-    return read_annotations(folder or args.dir, args.format, args.groups)
+    multi_label = {'yes': True, 'no': False, None: True if several else None}[args.multi_label]
+    return read_annotations(folder or args.dir, args.format, args.groups, multi_label)
 
 # %% ../../nbs/cli/01_arguments.ipynb #970fe9c0
 def boxes_option(p: argparse.ArgumentParser):

@@ -390,7 +390,7 @@ def _check_folders(args: Namespace):
                 f'--out {args.out}: lies within the images in {folder}. Name a place outside.'
             )
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #384e693f
 def _train_and_valid(
     args: Namespace,
     anns: Annotations,  # The images of `DIR`
@@ -402,6 +402,8 @@ def _train_and_valid(
     from vision_recipes.data.splits import leak_report, split
 
     if args.valid_dir:
+        if anns.labels.multi_label:  # few validation images may all have one label
+            args.multi_label = args.multi_label or 'yes'
         valid = _read_for_training(args, args.valid_dir, 'valid', hashes, skeleton)
         train, valid = anns, align_labels(valid, anns.labels)
     else:

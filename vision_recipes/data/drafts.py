@@ -103,7 +103,7 @@ def _table(columns: _Columns, root: Path, labels: LabelMap) -> Annotations:
     return Annotations(
         root,
         Strings.from_list(_relative(file, root) for file in columns.files),
-        LabelMap(labels.names, skeleton=labels.skeleton),
+        LabelMap(labels.names, skeleton=labels.skeleton, multi_label=labels.multi_label),
         Ragged.from_rows(columns.class_ids, np.int64),
         np.array(columns.sizes_wh, np.int32).reshape(-1, 2),
         format='drafts',
