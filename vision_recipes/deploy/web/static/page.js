@@ -171,7 +171,8 @@ async function predict(bitmap, options) {
 
 // Positions, in the prediction, of the objects or classes that are shown, the highest score first
 function shownOrder() {
-  const {scores} = shown.prediction;
+  const {scores, found} = shown.prediction;
+  if (found) return found; // several labels an image, each with a threshold of its own
   const isShown = i => !detects() || scores[i] >= threshold;
   return [...scores.keys()].filter(isShown).sort((a, b) => scores[b] - scores[a]);
 }
@@ -260,9 +261,16 @@ function nothingWords(nHidden) {
   return `Nothing with a score of at least ${percent(threshold)}; ${nHidden} with a lower score.`;
 }
 
+// The sentence above a list of labels, of which an image may have several; `order` as from `shownOrder`
+function labelWords(order, source) {
+  if (!order.length) return `None of the classes is found in ${source}.`;
+  return `In ${source}: ${order.length} ${order.length === 1 ? 'class' : 'classes'}.`;
+}
+
 // The sentence above the list; `order` as from `shownOrder`
 function summaryWords(order) {
   const source = shown.name === CAMERA ? CAMERA : `“${shown.name}”`;
+  if (shown.prediction.found) return labelWords(order, source);
   if (!detects()) return `What ${source} shows, by probability.`;
   const nHidden = shown.prediction.scores.length - order.length;
   if (!order.length) return nothingWords(nHidden);
