@@ -14,6 +14,7 @@ const DOES = {
   segmentation: 'Finds objects and their outlines',
   keypoints: 'Finds objects and their points',
 };
+const DOES_LABELS = 'Says which classes are in an image, none or several'; // classification with several labels
 const SLOW = ['objects']; // decoders of networks for still images, too slow for a camera
 const WITHOUT_OBJECTS = ['classification']; // a prediction holds all classes, not a list of objects
 
@@ -778,7 +779,7 @@ function makeFact([term, text]) {
 // The sentences below the title
 function aboutWords(provider, threads, note) {
   const {names} = card.labels;
-  const does = DOES[card.task] ?? card.task;
+  const does = card.labels.multi_label ? DOES_LABELS : (DOES[card.task] ?? card.task);
   const classes = names.length === 1 ? `one class, ${names[0]}` : `${names.length} classes`;
   const reason = note ? ` ${note}` : '';
   return `${does}: ${classes}. Runs in this browser, on ${engineWords(provider, threads)}.${reason}`;
@@ -807,7 +808,7 @@ function factsOf(provider, threads, bytes) {
 }
 
 // How good the model is, by the first metric in METRICS that its card has
-function metricWords({metrics = {}}) {
+function metricWords({metrics = {}, labels}) {
   const key = Object.keys(METRICS).find(name => Number.isFinite(metrics[name]));
   if (!key) return 'not stated';
   const words = value => (key === 'accuracy' ? percent(value) : value.toFixed(2));
@@ -815,7 +816,8 @@ function metricWords({metrics = {}}) {
   const high = metrics[`${key}_high`];
   const interval = Number.isFinite(low) ? ` (${words(low)} to ${words(high)} at 95 % confidence)` : '';
   const count = metrics.n_images ? ` on ${metrics.n_images} images it had not learnt from` : '';
-  return `${METRICS[key]} ${words(metrics[key])}${interval}${count}`;
+  const name = labels.multi_label ? 'mean average precision of the classes' : METRICS[key];
+  return `${name} ${words(metrics[key])}${interval}${count}`;
 }
 
 // The precision of a file that was made smaller; empty for any other
