@@ -29,6 +29,7 @@ from .recognition import head_text, Recognition, Sureness, surest
 _IMAGE_NAMES = ('image', 'path', 'file', 'filename', 'file_name', 'image_path')
 _LABEL_NAME = re.compile(r'(label|class)', re.I)
 _LABELS_NAME = re.compile(r'(labels|classes|tags)\s*(?:\[(.)\])?', re.I)
+_BOX_NAME = re.compile(r'([xy]_?(min|max|[12])|b_?box(es)?|(top|left|right|bottom))')  # Of a table of boxes
 _MARKS = '|;,/ '  # What may stand between labels, the usual one first
 
 
@@ -55,7 +56,7 @@ def _read_header(line: str) -> _Header | None:  # None where it is none of a tab
     names = [composed(cell.replace('\0', delimiter).strip().strip('"').strip()) for cell in cells]
     small = [name.lower() for name in names]
     image = next((k for k, name in enumerate(small) if name in _IMAGE_NAMES), None)
-    if image is None or len(names) < 2:
+    if image is None or len(names) < 2 or any(map(_BOX_NAME.fullmatch, small)):
         return None
     group = small.index('group') if 'group' in small else None
     for form, pattern in (('labels', _LABELS_NAME), ('label', _LABEL_NAME)):
