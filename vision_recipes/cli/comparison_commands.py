@@ -9,7 +9,7 @@ __all__ = ['COMPARISON_VERBS', 'run_compare']
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
-from .arguments import boxes_option, data_options, read_data, Verb
+from .arguments import boxes_option, data_options, read_data, read_for_model, Verb
 from .model_commands import open_run_or_model, predict_all, table
 from ..core.console import first_few, log_info, plural
 from ..core.errors import did_you_mean, VisionRecipesError
@@ -75,6 +75,11 @@ def _shared_task(args: Namespace, cards: list) -> str:  # A key of `TASK_KINDS`
         raise VisionRecipesError(
             f'{args.first} is a model for {tasks[0]}, but {args.second} for {tasks[1]}. '
             'Only models of one task can be compared.'
+        )
+    if cards[0].labels.multi_label != cards[1].labels.multi_label:
+        several = args.first if cards[0].labels.multi_label else args.second
+        raise VisionRecipesError(
+            f'{several} predicts several labels an image, the other model one. They cannot be compared.'
         )
     points = [card.labels.skeleton.points if card.labels.skeleton else () for card in cards]
     if points[0] != points[1]:
@@ -176,7 +181,7 @@ def _side_by_side(
     if anns.has_boxes:
         tiles = [draw_annotations(image, anns, i)]
     else:
-        tiles = [caption(image, anns.class_names[anns.image_labels[i]])]
+        tiles = [caption(image, ', '.join(anns.class_names[c] for c in anns.class_ids[i]) or 'none')]
     for prediction, card in zip(pair, cards):
         if anns.has_boxes:  # only what the model shows by itself
             shown = prediction.scores >= card.thresholds.get('overall', DEFAULT_THRESHOLD)
@@ -193,6 +198,7 @@ def run_compare(args: Namespace) -> None:
     predictors = [open_run_or_model(model, args.device) for model in models]
     cards = [predictor.card for predictor in predictors]
     task = _shared_task(args, cards)
+    anns = read_for_model(args, anns, cards[0])
     anns = _check_unseen(args, anns, cards)
     anns, ids = _shared_classes(args, anns, cards)
     anns = anns.fix_boxes(args.boxes or 'raise').measure()

@@ -276,7 +276,7 @@ def draft_thresholds(args: Namespace, predictor):  # A `BasePredictor`; gives (C
     card = predictor.card
     if args.score_threshold is not None:
         return class_thresholds(card.labels, {}, args.score_threshold)
-    if card.task == 'classification':
+    if card.task == 'classification' and not card.labels.multi_label:
         # from 0.5 on a class is at least as likely as all others together
         return class_thresholds(card.labels, {}, 0.5)
     return class_thresholds(card.labels, card.thresholds, predictor.score_threshold)

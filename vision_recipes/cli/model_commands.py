@@ -17,6 +17,7 @@ from vision_recipes.cli.arguments import (
     model_options,
     preprocessing_option,
     read_data,
+    read_for_model,
     tile_options,
     Verb,
     weight_settings,
@@ -174,6 +175,7 @@ def _to_score(
 
     The list holds the class ids of a published model that are annotated; None: all classes count.
     """
+    anns = read_for_model(args, anns, card)
     if not args.all:
         anns = not_trained_on(anns, card)
     anns, classes = classes_of_model(anns, card)

@@ -56,8 +56,11 @@ def run_check(args: Namespace) -> None:
 
 # %% ../../nbs/cli/03_training_commands.ipynb #acc6d29f
 def _samples_options(p: ArgumentParser):
-    tasks = (*TASKS, 'clip')
-    p.add_argument('task', metavar='TASK', choices=tasks, help=f'one of {", ".join(TASKS)}, or clip: a video')
+    tasks = (*TASKS, 'multi_label', 'clip')
+    what = (
+        f'one of {", ".join(TASKS)}; multi_label: classification of several labels an image; or clip: a video'
+    )
+    p.add_argument('task', metavar='TASK', choices=tasks, help=what)
     p.add_argument('dir', type=Path, metavar='DIR', help='folder to make; must be new or empty')
     p.add_argument('--n', type=int, metavar='N', help="images or frames (default: the task's usual number)")
     p.add_argument('--seed', type=int, default=0, metavar='N', help='seed (default %(default)s)')
@@ -73,9 +76,10 @@ def run_samples(args: Namespace) -> None:
     if args.kind is not None:
         raise VisionRecipesError('--kind: is for samples clip.')
     make_samples(args.task, args.dir, n=args.n, seed=args.seed)
+    task = 'classification' if args.task == 'multi_label' else args.task
     log_info(
         f'{plural(len(find_images(args.dir, recursive=True)), "image")} drawn into {args.dir}. '
-        f'Look at them, then: vision-recipes train {args.task} {args.dir} --out RUN'
+        f'Look at them, then: vision-recipes train {task} {args.dir} --out RUN'
     )
 
 # %% ../../nbs/cli/03_training_commands.ipynb #1924585f
@@ -390,7 +394,7 @@ def _check_folders(args: Namespace):
                 f'--out {args.out}: lies within the images in {folder}. Name a place outside.'
             )
 
-
+# %% ../../nbs/cli/03_training_commands.ipynb #384e693f
 def _train_and_valid(
     args: Namespace,
     anns: Annotations,  # The images of `DIR`
@@ -402,6 +406,8 @@ def _train_and_valid(
     from vision_recipes.data.splits import leak_report, split
 
     if args.valid_dir:
+        if anns.labels.multi_label:  # few validation images may all have one label
+            args.multi_label = args.multi_label or 'yes'
         valid = _read_for_training(args, args.valid_dir, 'valid', hashes, skeleton)
         train, valid = anns, align_labels(valid, anns.labels)
     else:

@@ -27,6 +27,8 @@ class LabelMap:
     background: bool = False
     # Names, pairs and edges of the points of every object; None: objects have no points
     skeleton: Skeleton | None = None
+    # Whether an image may have several of the classes, or none of them; only for labels of whole images
+    multi_label: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, 'names', tuple(composed(str(name)) for name in self.names))
@@ -46,7 +48,8 @@ class LabelMap:
     def from_dict(cls, d: dict) -> 'LabelMap':
         "The label map that `to_dict` wrote"
         skeleton = Skeleton.from_dict(d['skeleton']) if d.get('skeleton') else None
-        return cls(d['names'], d.get('source_ids'), bool(d.get('background', False)), skeleton)
+        flags = bool(d.get('background', False)), skeleton, bool(d.get('multi_label', False))
+        return cls(d['names'], d.get('source_ids'), *flags)
 
 # %% ../../nbs/core/10_labels.ipynb #31a8a974
 def _int64_ids(
@@ -180,9 +183,10 @@ def to_model(self: LabelMap, class_ids: np.ndarray) -> np.ndarray:  # int64, sam
 @patch
 def to_dict(self: LabelMap) -> dict:  # Plain JSON
     "The label map as a run directory and an ONNX file store it; `from_dict` reads it"
-    return {
+    d = {
         'names': list(self.names),
         'source_ids': None if self.source_ids is None else list(self.source_ids),
         'background': self.background,
         'skeleton': None if self.skeleton is None else self.skeleton.to_dict(),
     }
+    return d | ({'multi_label': True} if self.multi_label else {})

@@ -77,6 +77,7 @@ class Annotations:
     group_names: Strings | None = _Column()  # (G,) the name of each group
     group_rule: str = ''  # How `with_groups` found the groups; empty where they were listed
     box_rule: str = ''  # The policy of `fix_boxes` that changed boxes; empty where none did
+    label_rule: str = ''  # `yes` or `no`: `multi_label` of `read_annotations`; empty: as the data say
     format: str = ''  # The reader's name, a key of `READERS`
     read_from: str = ''  # What `read_annotations` was given, a folder or a file
     notes: tuple = ()  # `Finding`s of the reader: what it found and left out
@@ -139,6 +140,12 @@ def get(self: Annotations, column: str) -> Any:
 def has_boxes(self: Annotations) -> bool:
     "Whether the objects have boxes; without boxes the table is for classification"
     return self.get('boxes') is not None or self.get('boxes_rel') is not None
+
+
+@patch(as_prop=True)
+def holds_several(self: Annotations) -> bool:
+    "Whether an image may have several objects or labels, or none; else it has exactly one label"
+    return self.has_boxes or self.labels.multi_label
 
 
 @patch
@@ -253,6 +260,14 @@ def image_labels(self: Annotations) -> np.ndarray:  # (N,) int64
             'but classification needs exactly one an image.'
         )
     return self.class_ids.values
+
+
+@patch(as_prop=True)
+def label_matrix(self: Annotations) -> np.ndarray:  # (N, C) bool
+    "Which classes each image has"
+    out = np.zeros((len(self), len(self.labels)), bool)
+    out[self.image_of, self.class_ids.values] = True
+    return out
 
 # %% ../../nbs/data/03_annotations.ipynb #3ef39aa3
 @patch
@@ -541,14 +556,14 @@ def shared_classes(
 ) -> tuple[Annotations, list[int]]:  # With the shared classes alone; their ids in the model
     """The annotations of the classes that a model knows too, by `match_classes`, in the order of the model.
 
-    Objects of other classes are left out; in classification, images of other classes. A
+    Objects and labels of other classes are left out; where an image has one class, images of others. A
     message names these classes. Raises `VisionRecipesError` where no class is known.
     """
     in_model = known_classes(anns, labels)  # (C,) the model's id of each class, or -1
     model_ids = sorted({int(i) for i in in_model if i >= 0})
     _log_left_out(anns, in_model)
     is_known = in_model[anns.class_ids.values] >= 0  # (M,) of each object
-    if anns.has_boxes:
+    if anns.holds_several:
         anns = anns.keep_objects(is_known)
     else:
         n_unknown = np.bincount(anns.image_of[~is_known], minlength=len(anns))
@@ -556,7 +571,7 @@ def shared_classes(
     names = tuple(labels.names[i] for i in model_ids)
     new_id = np.array([model_ids.index(i) if i >= 0 else -1 for i in in_model])
     return anns.replace(
-        labels=LabelMap(names, skeleton=labels.skeleton),
+        labels=LabelMap(names, skeleton=labels.skeleton, multi_label=labels.multi_label),
         class_ids=dataclasses.replace(anns.class_ids, values=new_id[anns.class_ids.values]),
         keypoints=None if anns.get('keypoints') is None else _aligned_points(anns, labels.skeleton),
     ), model_ids

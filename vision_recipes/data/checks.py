@@ -242,7 +242,10 @@ def _check_classes(
     part: str,  # As for `check`
 ) -> list[Finding]:
     "Classes that cannot be learnt or split"
-    findings = _check_object_classes(anns, part) if anns.has_boxes else _check_image_classes(anns, part)
+    if anns.labels.multi_label:
+        findings = _check_label_sets(anns, part)
+    else:
+        findings = _check_object_classes(anns, part) if anns.has_boxes else _check_image_classes(anns, part)
     if part == 'valid':  # nothing is learnt from it, so its balance does not matter
         return findings
     counts = anns.counts()
@@ -274,6 +277,32 @@ def _too_few_images(name: str, n: int) -> str:
         f'the class {name!r} has a single image, which cannot stand on both sides of a split. '
         'Add some, or remove it.'
     )
+
+# %% ../../nbs/data/04_checks.ipynb #10581535
+def _check_label_sets(anns: Annotations, part: str) -> list[Finding]:
+    "Classes of a multi-label data set that all images have, or none"
+    has_class = anns.label_matrix
+    if len(anns) and (has_class == has_class[0]).all():
+        names = ', '.join(anns.class_names[c] for c in np.flatnonzero(has_class[0])) or 'none'
+        n = plural(len(anns), 'image')
+        message = f'all {n} have the same labels ({names}): there is nothing to tell apart.'
+        return [_data_set_finding(anns, 'error', 'classes', message)]
+    if part == 'valid':  # nothing is learnt from it
+        return []
+    n_images = has_class.sum(0)
+    causes = {
+        'no image. Fine if they are declared for other data; the model will never find them': n_images == 0,
+        'all images, so nothing shows what an image without them looks like. Add some': n_images == len(anns),
+    }
+    if not part:  # still to be split
+        causes['a single image, which cannot stand on both sides of a split'] = n_images == 1
+    findings = []
+    for cause, classes in causes.items():
+        names = [anns.class_names[c] for c in np.flatnonzero(classes)]
+        if names:
+            message = f'{plural(len(names), "class", "classes")} with {cause}: {first_few(names)}.'
+            findings.append(_data_set_finding(anns, 'warning', 'classes', message))
+    return findings
 
 # %% ../../nbs/data/04_checks.ipynb #343a18f4
 def _check_object_classes(anns: Annotations, part: str) -> list[Finding]:
@@ -1048,7 +1077,7 @@ def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
             'Make them one, or name them apart.'
         )
         # in an image folder a class is a folder
-        place = anns.root if anns.has_boxes else anns.root / names[0]
+        place = anns.root if anns.holds_several else anns.root / names[0]
         return Finding('error', 'case', str(place), message)
     message = (
         f'is one of {len(objects):,} so named, but {classes} whose names differ in '

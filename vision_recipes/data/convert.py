@@ -17,13 +17,14 @@ from ..core.ragged import Strings
 from .annotations import Annotations
 from .formats.coco import write_coco
 from .formats.files import path_inside
+from .formats.label_table import write_label_table
 from .formats.labelme import write_labelme
 from .formats.voc_writer import IMAGE_CHOICES, place_image, write_voc
 from .formats.yolo import write_yolo
 from .readers import read_annotations
 
 # %% ../../nbs/data/15_convert.ipynb #db0c651f
-WRITABLE = ('labelme', 'coco', 'voc', 'yolo', 'image_folder')  # Formats that `convert_dataset` writes
+WRITABLE = ('labelme', 'coco', 'voc', 'yolo', 'image_folder', 'csv')  # Formats that `convert_dataset` writes
 
 
 def _n_drawn_otherwise(anns: Annotations) -> int:
@@ -69,19 +70,29 @@ def conversion_losses(
         losses.append(f'{plural(len(unused), "class", "classes")} without objects are not kept.')
     return losses
 
-
+# %% ../../nbs/data/15_convert.ipynb #7dd4ac35
 def _refuse_other_task(anns: Annotations, format: str) -> None:
     "Raise `VisionRecipesError` where the table has boxes and the format none, or the other way round"
-    if anns.has_boxes and format == 'image_folder':
+    if anns.has_boxes and format in ('image_folder', 'csv'):
+        what = (
+            'an image folder holds one class an image'
+            if format != 'csv'
+            else 'a table holds labels of images'
+        )
         raise VisionRecipesError(
-            f'{anns.root}: an image folder holds one class an image, so all '
+            f'{anns.root}: {what}, so all '
             f'{plural(len(anns.class_ids.values), "object")} would be lost. '
             'Choose labelme, coco, voc or yolo.'
         )
-    if not anns.has_boxes and format in ('coco', 'voc', 'yolo'):
+    if not anns.has_boxes and format in ('voc', 'yolo'):
         raise VisionRecipesError(
             f'{anns.root}: has a class for each image and no boxes, which {format} cannot hold here. '
-            'Choose image_folder or labelme.'
+            'Choose image_folder, csv, coco or labelme.'
+        )
+    if anns.labels.multi_label and format == 'image_folder':
+        raise VisionRecipesError(
+            f'{anns.root}: an image may have several labels, but an image folder holds one class an image. '
+            'Choose csv, coco or labelme.'
         )
 
 # %% ../../nbs/data/15_convert.ipynb #8ad4867e
@@ -168,6 +179,12 @@ def _write_image_folder(anns: Annotations, folder: Path, names: list[str], image
     _placed(anns, folder, names, images)
 
 
+def _write_csv(anns: Annotations, folder: Path, names: list[str], images: str) -> None:
+    "labels.csv and classes.txt, and images/"
+    _placed(anns, folder / 'images', names, images)
+    write_label_table(anns.replace(paths=Strings.from_list([f'images/{name}' for name in names])), folder)
+
+
 # By format: a function of the table, the new folder, the images' names there, and `images`
 _WRITERS: dict[str, Callable] = {
     'labelme': _write_labelme,
@@ -175,8 +192,13 @@ _WRITERS: dict[str, Callable] = {
     'voc': _write_voc,
     'yolo': _write_yolo,
     'image_folder': _write_image_folder,
+    'csv': _write_csv,
 }
-_IMAGE_FOLDER = {'voc': 'JPEGImages/', 'yolo': 'images/'}  # Where the paths of images begin, as read back
+_IMAGE_FOLDER = {
+    'voc': 'JPEGImages/',
+    'yolo': 'images/',
+    'csv': 'images/',
+}  # Where the paths of images begin, as read back
 
 # %% ../../nbs/data/15_convert.ipynb #6b03be8e
 def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

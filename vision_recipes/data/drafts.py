@@ -84,6 +84,12 @@ class _Columns:
 # %% ../../nbs/data/14_drafts.ipynb #00bf1c9b
 def _add_class(columns: _Columns, prediction: Any, thresholds: np.ndarray) -> None:
     "Add the class of an image, or none where its score is below the threshold; `thresholds` are (C,)"
+    if prediction.class_scores is not None:  # several labels
+        ids = np.flatnonzero(prediction.class_scores >= thresholds - 1e-7)
+        columns.n_low += not len(ids)
+        columns.class_ids.append(ids)
+        columns.scores.append(np.asarray(prediction.class_scores)[ids])
+        return
     top = int(prediction.scores.argmax())
     sure = prediction.scores[top] >= thresholds[top] - 1e-7
     columns.n_low += not sure
@@ -103,7 +109,7 @@ def _table(columns: _Columns, root: Path, labels: LabelMap) -> Annotations:
     return Annotations(
         root,
         Strings.from_list(_relative(file, root) for file in columns.files),
-        LabelMap(labels.names, skeleton=labels.skeleton),
+        LabelMap(labels.names, skeleton=labels.skeleton, multi_label=labels.multi_label),
         Ragged.from_rows(columns.class_ids, np.int64),
         np.array(columns.sizes_wh, np.int32).reshape(-1, 2),
         format='drafts',

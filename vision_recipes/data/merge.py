@@ -21,6 +21,7 @@ from .annotations import align_labels, Annotations
 from .convert import distinct_names, WRITABLE, write_annotations
 from .findings import Finding
 from .formats.files import path_inside
+from .formats.image_labels import each_once
 from .hash_pairs import pairs_within
 from .splits import image_hashes, NEAR_DUPLICATE_BITS
 
@@ -54,12 +55,15 @@ def remap_classes(
         raise VisionRecipesError(f'{anns.root}: all classes would be left out.')
     new_id = np.array([-1 if name is None else kept.index(name) for name in names])
     is_kept = new_id[anns.class_ids.values] >= 0  # (M,) of each object
-    if anns.has_boxes:
+    if anns.holds_several:
         anns = anns.keep_objects(is_kept)
     else:
         anns = anns.subset(np.bincount(anns.image_of[~is_kept], minlength=len(anns)) == 0)
     ids = Ragged(new_id[anns.class_ids.values], anns.class_ids.offsets)
-    return anns.replace(labels=LabelMap(kept, skeleton=anns.labels.skeleton), class_ids=ids)
+    labels = LabelMap(kept, skeleton=anns.labels.skeleton, multi_label=anns.labels.multi_label)
+    anns = anns.replace(labels=labels, class_ids=ids)
+    # where two classes became one, an image may have it twice
+    return anns.replace(class_ids=each_once(anns)) if labels.multi_label else anns
 
 # %% ../../nbs/data/16_merge.ipynb #0cc8ff28
 def read_class_map(
@@ -125,7 +129,8 @@ def _joined_labels(sets: Sequence[Annotations]) -> LabelMap:
         found = match_names(anns.class_names, names, paths=False).found
         names += [name for name, match in zip(anns.class_names, found) if match is None]
     skeletons = [anns.labels.skeleton if anns.get('keypoints') is not None else None for anns in sets]
-    return LabelMap(names, skeleton=None if None in skeletons else skeletons[0])
+    several = any(anns.labels.multi_label for anns in sets)
+    return LabelMap(names, skeleton=None if None in skeletons else skeletons[0], multi_label=several)
 
 # %% ../../nbs/data/16_merge.ipynb #2cd4636c
 def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> list[str] | None:
@@ -189,6 +194,12 @@ def _check_mergeable(sets: Sequence[Annotations], set_names: Sequence[str]) -> N
         raise VisionRecipesError(
             f'{", ".join(with_boxes)}: has boxes, but {others} has a class for each image. They are of two '
             'tasks and cannot be one set.'
+        )
+    several = [name for anns, name in zip(sets, set_names) if anns.labels.multi_label]
+    if several and len(several) < len(sets):
+        raise VisionRecipesError(
+            f'{", ".join(several)}: may have several labels an image, the others exactly one, which '
+            'says nothing of the other classes. They cannot be one set.'
         )
 
 # %% ../../nbs/data/16_merge.ipynb #e15bb1fa

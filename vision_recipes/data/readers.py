@@ -22,6 +22,8 @@ from vision_recipes.data.formats.recognition import (
 from .formats.coco import looks_like_coco, read_coco
 from .formats.hagrid import looks_like_hagrid, read_hagrid
 from .formats.image_folder import looks_like_image_folder, read_image_folder
+from .formats.image_labels import labels_of_objects
+from .formats.label_table import looks_like_label_table, read_label_table
 from .formats.labelme import looks_like_labelme, read_labelme
 from .formats.voc import looks_like_voc, read_voc
 from .formats.yolo import looks_like_yolo, read_yolo
@@ -34,6 +36,7 @@ class Reader:
     read: Callable  # From a folder (or a file) to `Annotations`
     fits: Callable  # From a path to `Recognition`: how surely, and why. Never raises for a path that exists
     wants: str  # The files it looks for, in words
+    asks: bool = False  # Whether `read` may be told that an image has several labels
 
 
 _LABELME_FILES = 'a .json file of LabelMe an image, with "shapes" and "imagePath"'
@@ -50,13 +53,15 @@ _YOLO_FILES = (
 )
 _VOC_FILES = 'Annotations/<stem>.xml and JPEGImages/<stem>.jpg, or the .xml files beside the images'
 _FOLDERS = 'one folder a class, with images in it'
+_TABLE = 'a .csv file with the columns image and label, image and labels, or image and one of 0 and 1 a class'
 
 READERS: dict[str, Reader] = {
-    'labelme': Reader(read_labelme, looks_like_labelme, _LABELME_FILES),
-    'coco': Reader(read_coco, looks_like_coco, _COCO_FILES),
+    'labelme': Reader(read_labelme, looks_like_labelme, _LABELME_FILES, asks=True),
+    'coco': Reader(read_coco, looks_like_coco, _COCO_FILES, asks=True),
     'hagrid': Reader(read_hagrid, looks_like_hagrid, _HAGRID_FILES),
     'yolo': Reader(read_yolo, looks_like_yolo, _YOLO_FILES),
     'voc': Reader(read_voc, looks_like_voc, _VOC_FILES),
+    'csv': Reader(read_label_table, looks_like_label_table, _TABLE, asks=True),
     'image_folder': Reader(read_image_folder, looks_like_image_folder, _FOLDERS),
 }
 
@@ -71,20 +76,38 @@ def read_annotations(
     root: str | Path,  # A folder; for some formats a file
     format: str | None = None,  # A key of `READERS`; None: recognise it
     groups: str | Path | Sequence[str] | None = None,  # As for `with_groups`
+    # Whether an image may have several labels, or none; None: what the data say, as `settle_labels` finds it
+    multi_label: bool | None = None,
 ) -> Annotations:
     """Read a data set in any format this library knows
 
-    Raises `VisionRecipesError` where none fits, where several do, and where the annotations have a format
-    that is not read here.
+    Raises `VisionRecipesError` where none fits, where several do, where the annotations have a format
+    that is not read here, and where they cannot be read as `multi_label` asks.
     """
     root = Path(root)
     check_exists(root)
     with cached_listing():
         if format is None:
             format = _recognised_format(root)
-        anns = READERS[check_choice('--format', format, READERS)].read(root)
-    anns = anns.replace(read_from=str(root))
+        reader = READERS[check_choice('--format', format, READERS)]
+        anns = reader.read(root, multi_label=multi_label) if reader.asks else reader.read(root)
+    anns = _as_asked(anns, multi_label).replace(read_from=str(root))
     return anns if groups is None else with_groups(anns, groups)
+
+# %% ../../nbs/data/07_readers.ipynb #e2c7040c
+def _as_asked(anns: Annotations, multi_label: bool | None) -> Annotations:
+    "Labels as `read_annotations` is asked for them. Raises `VisionRecipesError` where these cannot be so"
+    if multi_label is None:
+        return anns
+    if multi_label and anns.has_boxes:
+        anns = labels_of_objects(anns)
+    elif multi_label and not anns.labels.multi_label:
+        raise VisionRecipesError(
+            f'{anns.root}: --multi-label yes: {anns.format} says one class an image, and nothing about other '
+            'classes in it. Write all classes of each image into a table: image,labels with a.jpg,cat|dog. '
+            'COCO without boxes and flags of LabelMe can say it, too.'
+        )
+    return anns.replace(label_rule='yes' if multi_label else 'no')
 
 # %% ../../nbs/data/07_readers.ipynb #7a52665b
 def _recognised_format(root: Path) -> str:

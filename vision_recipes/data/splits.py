@@ -105,7 +105,7 @@ def _check_units(anns: Annotations, units: _Units, stratify: bool, sides: int = 
             f'{anns.root}: {plural(len(units), units.noun)} cannot be split into {sides} parts. '
             f'Add some{way_out}'
         )
-    if stratify and not anns.has_boxes:
+    if stratify and not anns.holds_several:
         _check_units_per_class(anns, units)
 
 

@@ -17,14 +17,14 @@ from ..core.errors import VisionRecipesError
 def collate_images(
     samples: Sequence[tuple[Tensor, dict]],  # As `ImageDataset` makes them, images of one size
 ) -> dict[str, Tensor]:  # `images` (B, 3, H, W) uint8, channels last; `labels` and `index` (B,) int64
-    """Join samples with one label to a batch.
+    """Join samples with one label to a batch; where they may have several, `labels` are (B, C) float32.
 
     In a worker process the images are copied directly into shared memory. Raises `VisionRecipesError` where
     images differ in size.
     """
     return {
         'images': _stacked(samples),
-        'labels': torch.tensor([t['label'] for _, t in samples]),
+        'labels': torch.from_numpy(np.array([t['label'] for _, t in samples])),
         'index': torch.tensor([t['index'] for _, t in samples]),
     }
 

@@ -132,7 +132,7 @@ class ImageDataset(Dataset):
         self._paths = _SharedPaths(anns.paths)
         # samples have either objects, or one label for the whole image
         self._objects = _Objects(anns) if _samples_have_boxes(anns, self.transform, boxes) else None
-        self._labels = None if self._objects else SharedArray(anns.image_labels)
+        self._labels = None if self._objects else SharedArray(_image_targets(anns))
         self.cache = ImageCache(self._prepared_shapes(), cache_bytes) if cache_bytes else None
         # this import takes seconds: done once here, not in each forked worker
         if self._objects:
@@ -142,7 +142,16 @@ class ImageDataset(Dataset):
         "The target of image `i`: `index`, and `label` or `boxes`, `labels` and more about the same objects"
         if self._objects:
             return {**self._objects.target_of(i), 'index': i}
-        return {'label': int(self._labels.array[i]), 'index': i}
+        return {'label': self._label(i), 'index': i}
+
+# %% ../../nbs/dataloading/02_dataset.ipynb #eea3b86a
+@patch
+def _label(
+    self: ImageDataset, i: int
+) -> int | np.ndarray:  # (C,) float32, 0 or 1, where there may be several
+    "The label of image `i`"
+    label = self._labels.array[i]
+    return label.copy() if label.ndim else int(label)
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #f64aa249
 def _training_annotations(anns: Annotations) -> Annotations:
@@ -163,6 +172,11 @@ def _training_annotations(anns: Annotations) -> Annotations:
     return anns if anns.get('crowd') is None else anns.keep_objects(~anns.crowd)
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #5b67cfc1
+def _image_targets(anns: Annotations) -> np.ndarray:  # (N,) int64, or (N, C) float32
+    "The label of each image; where it may have several, 0 or 1 for each class"
+    return anns.label_matrix.astype(np.float32) if anns.labels.multi_label else anns.image_labels
+
+
 def _samples_have_boxes(
     anns: Annotations,
     transform: SampleTransform,

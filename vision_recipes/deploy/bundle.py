@@ -24,7 +24,7 @@ from .single_file import standalone_source
 from ..runtime.model_card import ModelCard
 from ..runtime.predictor import Predictor
 from ..runtime.decoders import DECODERS, OBJECT_READERS
-from ..runtime.task_kinds import TASK_KINDS
+from ..runtime.task_kinds import task_kind, TASK_KINDS
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
 from ..runtime.tiles import TileRule
@@ -211,6 +211,7 @@ _METRICS = {
     'segm_map': 'mean average precision of the masks, as COCO computes it (IoU 0.5 to 0.95)',
     'oks_map': 'mean average precision of the points, as COCO computes it (OKS 0.5 to 0.95)',
 }
+_LABELS_METRIC = 'mean average precision of the classes: how well each is ranked over the images'
 
 
 def _plain(text) -> str:
@@ -220,10 +221,11 @@ def _plain(text) -> str:
 
 def quality_text(card: ModelCard) -> str:  # Sentences
     "How good the model was on images it was not trained on"
-    metric = TASK_KINDS[card.task].metric
+    metric = task_kind(card.task, card.labels).metric
     if card.metrics.get(metric) is None:
         return 'How good it is was not measured.'
-    text = f'{_value_text(card.metrics, metric)}: {_METRICS.get(metric, metric)}.'
+    what = _LABELS_METRIC if card.labels.multi_label else _METRICS.get(metric, metric)
+    text = f'{_value_text(card.metrics, metric)}: {what}.'
     return text + (_precision_text(card.precision, metric) if card.precision else '')
 
 
@@ -261,7 +263,11 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
         f'A score orders the {ranked}; it does not say how often the model is right.',
         _size_text(card),
     ]
-    if threshold is not None:
+    if card.labels.multi_label:
+        lines.append(
+            'A label is left out below the threshold of its class, the best by F1 where it was measured.'
+        )
+    elif threshold is not None:
         lines.append(
             f'Objects with a score below {threshold:.2f} are left out. {_threshold_text(card)}'
             '`--score-threshold` sets another.'
@@ -290,6 +296,8 @@ def _size_text(card: ModelCard) -> str:
 def _other_classes_text(card: ModelCard) -> str:
     "What the model makes of classes it does not know"
     text = 'It knows the classes above and no others'
+    if card.labels.multi_label:
+        return text + '. An image of something else may get some of them too.'
     if card.task == 'classification':
         return text + '. An image of something else gets one of them too.'
     return text + '; something else that looks like one may be taken for it.'
@@ -297,7 +305,7 @@ def _other_classes_text(card: ModelCard) -> str:
 
 def _other_images_text(card: ModelCard) -> str:
     "What to expect of images unlike those the model learnt from"
-    measured = card.metrics.get(TASK_KINDS[card.task].metric) is not None
+    measured = card.metrics.get(task_kind(card.task, card.labels).metric) is not None
     worse = (
         'it may be worse than the number above says'
         if measured
@@ -457,7 +465,7 @@ def readme_text(
     web: str = 'none',  # As for `make_bundle`
 ) -> str:  # Markdown
     "The README of a bundle"
-    kind, page = TASK_KINDS[card.task], web != 'none'
+    kind, page = task_kind(card.task, card.labels), web != 'none'
     return _README.format(
         kind=kind.title,
         names=_short_names(card),
@@ -582,7 +590,7 @@ def _write_page(folder: Path, card: ModelCard, samples: list[str], web: str):
     from vision_recipes.deploy.web.page import write_web_page
 
     more = ' …' if len(card.labels) > 4 else ''
-    title = f'{TASK_KINDS[card.task].title}: {", ".join(card.labels.names[:4])}{more}'
+    title = f'{task_kind(card.task, card.labels).title}: {", ".join(card.labels.names[:4])}{more}'
     write_web_page(folder, title, samples=[f'samples/{name}' for name in samples], onnxruntime_web=web)
 
 # %% ../../nbs/deploy/08_bundle.ipynb #03ccdb43

@@ -20,7 +20,7 @@ from ..runtime.model_card import CARD_KEY, DEFAULT_THRESHOLD, ModelCard, read_ca
 from ..runtime.onnx_session import graph_ports, message_fields, open_session, Port
 from ..runtime.predictor import Predictor
 from ..runtime.preprocess import Preprocess
-from ..runtime.task_kinds import TASK_KINDS
+from ..runtime.task_kinds import task_kind, TASK_KINDS
 
 # %% ../../nbs/deploy/03_inspection.ipynb #4b906c29
 def onnx_head(
@@ -136,11 +136,15 @@ def _meaning_words(card: ModelCard) -> str:
 
 def _classifier_words(card: ModelCard) -> str:
     "What a classifier gives"
+    if card.labels.multi_label:
+        if card.decoding.get('kind') == 'logits':
+            return 'logits, one a class; the sigmoid comes after the graph'
+        return 'probabilities, one a class, each for itself: an image may have several labels'
     if card.decoding.get('kind') == 'logits':
         return 'logits, one a class; the softmax comes after the graph'
     return 'probabilities, one a class, that add up to 1'
 
-
+# %% ../../nbs/deploy/03_inspection.ipynb #ab1ccba8
 def _cell_words(card: ModelCard) -> str:
     "What a detector with grids of cells gives, such as YOLOX"
     decoding = CELL_DECODING | card.decoding
@@ -165,7 +169,7 @@ def _object_words(card: ModelCard) -> str:
 
 # %% ../../nbs/deploy/03_inspection.ipynb #276109a7
 def threshold_words(card: ModelCard) -> str:
-    "In words: the score from which on an object counts; those by class are information only"
+    "In words: the score from which on an object or label counts; of objects, those by class are information"
     thresholds = card.thresholds
     if 'overall' not in thresholds:
         return f'{DEFAULT_THRESHOLD}, as nobody has looked for a better one'
@@ -174,6 +178,8 @@ def threshold_words(card: ModelCard) -> str:
         before = card.precision['threshold_before']
         reason = f'at which it shows as many objects as the original did from {before:.3f} on'
     words = f'{thresholds["overall"]:.3f}, {reason}'
+    if card.labels.multi_label and thresholds.get('classes'):
+        words = f'of each class its own, {reason}'
     pairs = zip(card.labels.names, thresholds.get('classes', ()))
     by_class = [f'{name} {score:.3f}' for name, score in pairs if score is not None]
     if by_class and len(card.labels) > 1:
@@ -183,7 +189,7 @@ def threshold_words(card: ModelCard) -> str:
 
 def quality_words(card: ModelCard) -> str:
     "The metrics of the best epoch, that of the task first, each with its 95 % interval where it is known"
-    main_metric = TASK_KINDS[card.task].metric if card.task in TASK_KINDS else ''
+    main_metric = task_kind(card.task, card.labels).metric if card.task in TASK_KINDS else ''
     metrics = {name: value for name, value in card.metrics.items() if isinstance(value, (int, float))}
     # counts and the ends of intervals are told with the metrics
     names = [k for k in metrics if not k.startswith('n_') and not k.endswith(('_low', '_high'))]
@@ -339,7 +345,10 @@ def _card_rows(card: ModelCard) -> list[tuple[str, str]]:
         ('tiles', f'large images are predicted in {card.tiles}' if card.tiles else ''),
         ('numbers', input_words(card)),
         ('outputs', output_words(card)),
-        ('threshold', threshold_words(card) if card.task != 'classification' else ''),
+        (
+            'threshold',
+            threshold_words(card) if card.task != 'classification' or card.labels.multi_label else '',
+        ),
         ('quality', quality_words(card)),
         ('data', data_words(card)),
         ('precision', precision_words(card.precision) if card.precision else ''),

@@ -33,7 +33,9 @@ from ..video.arguments import is_video, video_options
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #91fee97c
 def class_in_words(p: Prediction, card: ModelCard, most: int | None = None) -> str:
-    "The class with the highest score; `most` is for objects, and has no effect here"
+    "The class with the highest score; `most` is for objects and several labels"
+    if p.class_scores is not None:
+        return objects_in_words(p, card, most)
     return f'{card.labels.names[p.top]} {p.scores[p.top]:.3f}'
 
 
@@ -46,7 +48,10 @@ def objects_in_words(p: Prediction, card: ModelCard, most: int | None = None) ->
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #45bf6295
 def draw_class(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
-    "The class with the highest score, below the image"
+    "The class with the highest score, or all labels that are found, below the image"
+    if p.class_scores is not None:
+        texts = [f'{card.labels.names[c]} {s:.0%}' for c, s in zip(p.labels, p.scores)]
+        return caption(image, ', '.join(texts) or 'nothing found')
     return caption(image, f'{card.labels.names[p.top]} {p.scores[p.top]:.0%}')
 
 

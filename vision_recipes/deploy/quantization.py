@@ -551,13 +551,20 @@ class Trials:
         "Score another smaller file, and add it to `tried`; whether it is within both limits"
         after = _predictions(smaller, self.anns)
         thresholds = self.own_thresholds(after)
-        shown_from = self.original.score_threshold, thresholds.get('overall', 0.0)
-        changes = compare_shown(self.before, after, *shown_from)  # in all classes
+        changes = compare_shown(self.before, after, *self.shown_from(thresholds))  # in all classes
         self.tried.append(Trial(how, self.score(after), changes, thresholds))
         dropped = self.score_before - self.last.score
         return dropped <= self.max_drop and changes.share <= self.max_changed
 
 # %% ../../nbs/deploy/05_quantization.ipynb #a9e849f6
+@patch
+def shown_from(self: Trials, thresholds: dict) -> tuple:  # Each a number; of several labels (C,)
+    "From which scores on the original and the smaller file show what they find"
+    if self.anns.labels.multi_label:
+        return self.original.min_scores, self.original.min_scores
+    return self.original.score_threshold, thresholds.get('overall', 0.0)
+
+
 @patch
 def own_thresholds(self: Trials, after: list[Prediction]) -> dict:  # As `ModelCard.thresholds`
     "Score thresholds at which the smaller file shows as many objects as the original at its own"

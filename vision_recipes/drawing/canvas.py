@@ -684,12 +684,23 @@ def verdict_color(right: bool | None) -> RGB:
     return RIGHT if right else WRONG
 
 
+def _found_labels(prediction: Any, class_names: Sequence[str]) -> tuple[str, str]:
+    "The labels that were found, in the order of the classes; without and with their scores"
+    rows = np.argsort(prediction.labels)
+    names = [name_of_class(class_names, int(prediction.labels[i])) for i in rows]
+    texts = [f'{name} {prediction.scores[i]:.0%}' for name, i in zip(names, rows)]
+    return ', '.join(names) or 'none', ', '.join(texts) or 'none'
+
+
 def _class_caption(prediction: Any, class_names: Sequence[str], true_name: str | None) -> _Caption:
     "Write the class of the highest score; where it is wrong, also the true one. `true_name` None: unknown"
-    top = int(np.argmax(prediction.scores))
-    name = name_of_class(class_names, int(prediction.labels[top]))
+    if prediction.class_scores is not None:
+        name, text = _found_labels(prediction, class_names)
+    else:
+        top = int(np.argmax(prediction.scores))
+        name = name_of_class(class_names, int(prediction.labels[top]))
+        text = f'{name} {prediction.scores[top]:.0%}'
     right = None if true_name is None else name == true_name
-    text = f'{name} {prediction.scores[top]:.0%}'
     if right is False:
         text += f'\ntrue: {true_name}'
     return _Caption(text, verdict_color(right), right)

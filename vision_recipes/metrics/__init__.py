@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['Calibration', 'calibration_bins', 'Changes', 'class_suspects', 'compare_models', 'compare_shown', 'Comparison',
-           'DetectionEvaluation', 'Difference', 'evaluate_calibration', 'evaluate_classification', 'evaluate_detection',
-           'evaluate_keypoints', 'evaluate_masks', 'evaluate_tracks', 'Evaluation', 'find_suspects',
-           'KeypointEvaluation', 'match_predictions', 'paired_differences', 'rank_boxes', 'RankedBoxes', 'Suspect',
-           'suspect_rows', 'Tolerance', 'TrackingEvaluation', 'wilson_interval']
+           'DetectionEvaluation', 'Difference', 'evaluate_calibration', 'evaluate_classification', 'evaluate_labels',
+           'LabelEvaluation', 'evaluate_detection', 'evaluate_keypoints', 'evaluate_masks', 'evaluate_tracks',
+           'Evaluation', 'find_suspects', 'KeypointEvaluation', 'match_predictions', 'paired_differences', 'rank_boxes',
+           'RankedBoxes', 'Suspect', 'suspect_rows', 'Tolerance', 'TrackingEvaluation', 'wilson_interval']
 
 # %% ../../nbs/metrics/index.ipynb #e1e42ee5
 from ..core.lazy import lazy_names
@@ -25,6 +25,8 @@ _all_ = [
     'Difference',
     'evaluate_calibration',
     'evaluate_classification',
+    'evaluate_labels',
+    'LabelEvaluation',
     'evaluate_detection',
     'evaluate_keypoints',
     'evaluate_masks',
@@ -57,6 +59,7 @@ __getattr__, __dir__ = lazy_names(
         'intervals': ['Evaluation', 'wilson_interval'],
         'keypoints': ['KeypointEvaluation', 'evaluate_keypoints'],
         'masks': ['evaluate_masks'],
+        'multi_label': ['evaluate_labels', 'LabelEvaluation'],
         'paired_test': ['Difference', 'paired_differences'],
         'ranking': ['rank_boxes', 'RankedBoxes'],
         'suspects': ['find_suspects', 'suspect_rows'],

@@ -86,6 +86,8 @@ def evaluate_calibration(
             f'{len(anns)} annotated images need as many predictions and at least one, but got '
             f'{len(predictions)}.'
         )
+    if predictions[0].class_scores is not None:
+        raise VisionRecipesError(f'{anns.root}: calibration does not know several labels an image yet.')
     if predictions[0].boxes is None:
         confidence = np.array([p.scores.max() for p in predictions])
         right = np.array([p.top for p in predictions]) == anns.image_labels

@@ -73,6 +73,8 @@ def compare_shown(
         raise VisionRecipesError(
             f'{len(before)} predictions of one model cannot be compared with {len(after)} of the other.'
         )
+    if before and before[0].class_scores is not None:
+        return _label_changes(before, after, threshold_before, threshold_after)
     if before and before[0].boxes is None:
         return _class_changes(before, after)
     n_before = n_after = n_both = 0
@@ -87,6 +89,19 @@ def compare_shown(
             moved.setdefault(name, []).append(values)
     moves = {name: _summary(name, np.concatenate(values)) for name, values in moved.items() if n_both}
     return Changes(n_before, n_after, n_before - n_both, n_after - n_both, moves)
+
+# %% ../../nbs/metrics/08_changes.ipynb #6988e5c7
+def _label_changes(
+    before: Sequence[Prediction],
+    after: Sequence[Prediction],
+    threshold_before: float | np.ndarray,  # One for all, or (C,)
+    threshold_after: float | np.ndarray,
+) -> Changes:
+    "Compare classifiers of several labels: images that get other labels, and how the scores differ"
+    a, b = (np.stack([p.class_scores for p in predictions]) for predictions in (before, after))
+    n_other = int(((a >= threshold_before) != (b >= threshold_after)).any(1).sum())
+    moves = {'score': _summary('score', np.abs(a - b).ravel())}
+    return Changes(len(before), len(after), n_other, n_other, moves, objects=False)
 
 
 def _class_changes(before: Sequence[Prediction], after: Sequence[Prediction]) -> Changes:

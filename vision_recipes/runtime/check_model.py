@@ -287,6 +287,13 @@ def _look_at_classes(
 ):
     "Refuse logits where the card says probabilities, and probabilities where it says logits"
     says_logits = card.decoding.get('kind') == 'logits'
+    if card.labels.multi_label:  # each probability is for itself, and small logits may look like some
+        if not says_logits and ((numbers < 0) | (numbers > 1)).any():
+            raise VisionRecipesError(
+                f'{where}its numbers are no probabilities: write "decoding": {{"kind": "logits"}} into its '
+                'card.'
+            )
+        return
     # 0.01, because probabilities in float16 do not add up to exactly 1
     adds_up = bool((np.abs(numbers.sum(1) - 1) < 0.01).all() and (numbers >= 0).all())
     if adds_up != says_logits:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CELL_DECODING', 'OBJECT_READERS', 'DECODERS', 'classification_predictions', 'classifier_predictions',
-           'yolox_predictions', 'object_predictions', 'Decoder']
+           'multi_label_predictions', 'yolox_predictions', 'object_predictions', 'Decoder']
 
 # %% ../../nbs/runtime/08_decoders.ipynb #634dfc41
 from dataclasses import dataclass
@@ -41,11 +41,34 @@ def classifier_predictions(
     outputs: list[np.ndarray],  # One array (B, C)
     places: list[Placement],  # Of the B images
     card: ModelCard,
-    score_threshold: float,  # Not used: all classes keep their scores
+    # From which on a label is found, where an image may have several: one for all, or (C,); else not used
+    score_threshold: float | np.ndarray,
 ) -> list[Prediction]:
     "Read the output of a classifier as its card says"
-    sizes_wh = [place.size_wh for place in places]
-    return classification_predictions(outputs, sizes_wh, card.decoding.get('kind', 'probabilities'))
+    sizes_wh, kind = [place.size_wh for place in places], card.decoding.get('kind', 'probabilities')
+    if card.labels.multi_label:
+        return multi_label_predictions(outputs, sizes_wh, score_threshold, kind)
+    return classification_predictions(outputs, sizes_wh, kind)
+
+# %% ../../nbs/runtime/08_decoders.ipynb #638b1fe7
+def multi_label_predictions(
+    outputs: list[np.ndarray],  # One array (B, C)
+    sizes_wh: list[tuple[int, int]],  # Of the B images
+    min_scores: float | np.ndarray,  # From which on a label is found: one for all, or (C,)
+    # What the numbers are: `probabilities`, or `logits` that still want a sigmoid
+    kind: str = 'probabilities',
+) -> list[Prediction]:
+    "Read the output of a classifier of several labels an image: those found, the highest score first"
+    check_choice('kind of outputs', kind, ('probabilities', 'logits'))
+    scores = np.asarray(outputs[0], dtype=np.float32)
+    if kind == 'logits':
+        scores = np.exp(-np.logaddexp(np.float32(0), -scores))
+    predictions = []
+    for row, size_wh in zip(scores, sizes_wh):
+        order = np.argsort(-row, kind='stable')
+        found = order[(row >= min_scores)[order]]
+        predictions.append(Prediction(row[found], found, size_wh, class_scores=row))
+    return predictions
 
 # %% ../../nbs/runtime/08_decoders.ipynb #9a367fef
 # What a card means that does not say it, as those of files made by others; `model.js` has the same

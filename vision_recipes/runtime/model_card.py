@@ -13,7 +13,7 @@ from ..core.files import read_json
 from ..core.labels import LabelMap
 from ..core.patching import patch
 from .preprocess import Preprocess
-from .task_kinds import TASK_KINDS
+from .task_kinds import task_kind, TASK_KINDS
 from .tiles import NO_TILES, TileRule
 
 # %% ../../nbs/runtime/05_model_card.ipynb #d182a79c
@@ -155,7 +155,7 @@ class ModelCard:
 
     def __post_init__(self):
         if not self.decoder and self.task in TASK_KINDS:
-            object.__setattr__(self, 'decoder', TASK_KINDS[self.task].decoder)
+            object.__setattr__(self, 'decoder', task_kind(self.task, self.labels).decoder)
         for key, choices in _INPUT_CHOICES.items():
             if key in self.input:
                 check_choice(key, self.input[key], choices)

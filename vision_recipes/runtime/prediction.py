@@ -19,7 +19,7 @@ from .postprocess_instances import crop_runs, mask_columns
 class Prediction:
     "What a model finds in one image, in that image's own pixels; the same type from PyTorch and from ONNX"
 
-    # float32: (N,) of each object found; classification: (C,) of each class, adding up to 1
+    # float32: (N,) of each object or label found; classification: (C,) of each class, adding up to 1
     scores: np.ndarray
     labels: np.ndarray  # int64, same length: class ids
     size_wh: tuple[int, int]  # Of the image, pixels
@@ -28,11 +28,13 @@ class Prediction:
     # (N, K, 3) float32: x, y in pixels, and the confidence of each point, 0 to 1
     keypoints: np.ndarray | None = None
     track_ids: np.ndarray | None = None  # (N,) int64: which track of a video each object belongs to
+    # (C,) float32, only where an image may have several labels: of every class, found or not, each 0 to 1
+    class_scores: np.ndarray | None = None
 
     @property
     def top(self) -> int:  # Position of the highest score
-        "The position of the highest score; for a classifier its class id"
-        return int(self.scores.argmax())
+        "The position of the highest score; for a classifier its class id, also where no label is found"
+        return int((self.scores if self.class_scores is None else self.class_scores).argmax())
 
     @property
     def crops(self) -> MaskCrops | None:
@@ -65,6 +67,8 @@ def to_dict(
         d['areas'] = crops.areas.tolist()
     if self.track_ids is not None:
         d['track_ids'] = self.track_ids.tolist()
+    if self.class_scores is not None:
+        d['class_scores'] = [round(float(s), 6) for s in self.class_scores]
     names, points = _class_and_point_names(names, points)
     if names is not None:
         d['names'] = [names[i] for i in self.labels]
@@ -145,10 +149,10 @@ def of_classes(
 ) -> Prediction:
     """The prediction as if the model knew only some of its classes.
 
-    Objects of other classes are left out; the scores of a classifier add up to 1 again.
+    Objects and labels of other classes are left out; scores of a classifier of one label add up to 1 again.
     """
     ids = np.asarray(ids, np.int64)
-    if self.boxes is None:  # a classifier
+    if self.boxes is None and self.class_scores is None:  # a classifier of one label
         scores = self.scores[ids]
         # 1e-12: no division by 0 where all scores are 0
         return replace(self, scores=scores / max(scores.sum(), 1e-12), labels=np.arange(len(ids)))
@@ -156,4 +160,5 @@ def of_classes(
     # the new class id of an object is the position of its old one in `ids`, found by a binary search
     order = np.argsort(ids)
     kept = self.take(rows)
-    return replace(kept, labels=order[np.searchsorted(ids[order], kept.labels)])
+    labels = order[np.searchsorted(ids[order], kept.labels)]
+    return replace(kept, labels=labels, class_scores=_rows_of(self.class_scores, ids))

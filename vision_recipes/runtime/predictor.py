@@ -88,6 +88,15 @@ def score_threshold(self: BasePredictor) -> float:
 
 
 @patch(as_prop=True)
+def min_scores(self: BasePredictor) -> float | np.ndarray:  # (C,) where an image may have several labels
+    "The scores from which on an object or label counts: of labels each class has its own, where measured"
+    of_classes = self.card.thresholds.get('classes')
+    if not self.card.labels.multi_label or not of_classes:
+        return self.score_threshold
+    return np.array([self.score_threshold if s is None else s for s in of_classes], np.float32)
+
+
+@patch(as_prop=True)
 def class_names(self: BasePredictor) -> tuple[str, ...]:
     "The names of the classes, in the order of their ids"
     return self.card.labels.names
@@ -113,7 +122,8 @@ def stream(
     batch_size: int = 16,  # Images (or tiles) that the network takes in one run
     # Called with the error of an image that cannot be read, which then gives None; None: the error is raised
     on_error: Callable[[ImageError], None] | None = None,
-    # Objects with a lower score are left out; None: `score_threshold` of the model; no use for a classifier
+    # Objects and labels with a lower score are left out; None: `min_scores` of the model; no use where an
+    # image has one class
     score_threshold: float | None = None,
     # Pixels with a lower probability are not the object's; None: the card's; only for a model of masks
     mask_threshold: float | None = None,
@@ -133,8 +143,8 @@ def stream(
             f'stream takes many images, but got one ({type(images).__name__}): '
             'use predict, or put it in a list.'
         )
-    min_score = self.score_threshold if score_threshold is None else score_threshold
-    _check_share('score_threshold', min_score)
+    min_score = self.min_scores if score_threshold is None else score_threshold
+    _check_share('score_threshold', score_threshold or 0)
     _check_share('mask_threshold', mask_threshold or 0)
     card = self.card
     if mask_threshold is not None:

@@ -132,7 +132,8 @@ def show_attention(
         p = run.predict(image)
         out = draw_heat(image, attention_map(run, image, label))
         if p.boxes is None:
-            score = p.scores[p.top if label is None else run.class_names.index(label)]
+            scores = p.scores if p.class_scores is None else p.class_scores
+            score = scores[p.top if label is None else run.class_names.index(label)]
             captions.append(f'{label or run.class_names[p.top]} {score:.0%}')
         else:
             out = draw_boxes(out, p.boxes, colors=[PAPER] * len(p.boxes))

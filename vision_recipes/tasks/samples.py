@@ -42,7 +42,7 @@ def batch_targets(
 ) -> list[dict]:  # Of each image: `label`; or `labels`, `boxes` and more, as `draw_target` takes them
     "Take the targets of a batch apart"
     if 'boxes' not in batch:
-        return [{'label': int(label)} for label in batch['labels']]
+        return [{'label': label.cpu().numpy() if label.ndim else int(label)} for label in batch['labels']]
     if batch['boxes'].ndim == 3:  # (B, G, 4), padded with labels of -1, as YOLOX collates
         real = batch['labels'] >= 0
         rows = [{'labels': batch['labels'][i][r], 'boxes': batch['boxes'][i][r]} for i, r in enumerate(real)]
@@ -70,6 +70,8 @@ def draw_sample(
 ) -> tuple[Image.Image, str]:
     "An image with its objects, and what stands below it: its class, or how many objects there are"
     if 'label' in target:
+        if task.labels.multi_label:
+            return image, ', '.join(task.labels.names[c] for c in np.flatnonzero(target['label'])) or 'none'
         return image, task.labels.names[int(target['label'])]
     drawn = draw_target(image, target, task.labels, names=False)
     return drawn, plural(len(target['labels']), 'object')

@@ -24,7 +24,7 @@ from ..runtime.model_card import ModelCard
 from ..runtime.prediction import Prediction
 from ..runtime.predictor import BasePredictor
 from ..runtime.preprocess import Preprocess
-from ..runtime.task_kinds import TASK_KINDS
+from ..runtime.task_kinds import task_kind
 from ..runtime.tiles import TileRule
 from ..drawing.canvas import class_colors
 
@@ -52,7 +52,7 @@ class Task:
     @property
     def metric(self) -> str:
         "The name of the score that picks the best model; larger is better"
-        return TASK_KINDS[self.task].metric
+        return task_kind(self.task, self.labels).metric
 
 # %% ../../nbs/tasks/06_task.ipynb #d44ab648
 @patch

@@ -64,7 +64,7 @@ def run_info(
 # %% ../../nbs/training/04_run_writer.ipynb #c51e594f
 def _data_sources(train: Annotations, valid: Annotations) -> dict[str, str]:
     "Where the images are and how they were read, so that a training can be repeated"
-    return {
+    sources = {
         'dir': train.read_from or str(train.root),
         'valid_dir': valid.read_from or str(valid.root),
         'root': str(train.root),
@@ -74,6 +74,7 @@ def _data_sources(train: Annotations, valid: Annotations) -> dict[str, str]:
         'groups': train.group_rule or valid.group_rule,
         'boxes': train.box_rule or valid.box_rule,
     }
+    return sources | ({'multi_label': train.label_rule} if train.label_rule else {})
 
 
 def _evenly_spaced(anns: Annotations, n: int) -> list[int]:  # Rows of `anns`

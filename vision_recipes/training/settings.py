@@ -236,8 +236,12 @@ def _enough_epochs(n_images: int, settings: dict) -> int:  # 0: those of the pre
 
 # %% ../../nbs/training/01_settings.ipynb #a4069504
 # Options of the command `train` that are no settings: which images, how they are read, and the preset
-_DATA_OPTIONS = ('dir', 'valid_dir', 'format', 'groups', 'boxes', 'skeleton', 'preset')
-_DATA_OPTION_CHOICES = {'preset': ('full', 'quick', 'auto'), 'boxes': ('raise', 'clip', 'drop')}
+_DATA_OPTIONS = ('dir', 'valid_dir', 'format', 'groups', 'multi_label', 'boxes', 'skeleton', 'preset')
+_DATA_OPTION_CHOICES = {
+    'preset': ('full', 'quick', 'auto'),
+    'boxes': ('raise', 'clip', 'drop'),
+    'multi_label': ('yes', 'no'),
+}
 
 
 @dataclass(frozen=True)
@@ -287,7 +291,7 @@ def data_options_of_run(
     # `root` where the annotations were made by a program, and not read from a folder
     folder = data.get('dir') or data.get('root')
     valid_folder = data.get('valid_dir') or data.get('valid_root')
-    data_options = {'dir': folder, 'groups': data.get('groups'), 'boxes': data.get('boxes')}
+    data_options = {'dir': folder, **{key: data.get(key) for key in ('groups', 'multi_label', 'boxes')}}
     if valid_folder != folder:
         data_options['valid_dir'] = valid_folder
     if data.get('valid_format') == data.get('format'):  # else each folder is recognised by itself

@@ -41,11 +41,13 @@ class FrameDrawer:
         )
 
     def _draw_class(self, image: ImageLike, prediction: Prediction) -> Image.Image:
-        "Write the class with the highest score"
-        text = f'{self.card.labels.names[prediction.top]} {prediction.scores[prediction.top]:.0%}'
+        "Write the class with the highest score; of several labels all that are found"
+        rows = [prediction.top] if prediction.class_scores is None else range(len(prediction.scores))
+        found = [f'{self.card.labels.names[prediction.labels[i]]} {prediction.scores[i]:.0%}' for i in rows]
+        text = ', '.join(found) or 'none'
         return draw_label(as_pil(image).convert('RGB'), (0, 0), text)
 
-
+# %% ../../nbs/video/08_frame_drawing.ipynb #13bb00a1
 def marks(
     counts: Sequence,  # Each counter with its numbers
 ) -> tuple[list[LineMark], list[ZoneMark]]:

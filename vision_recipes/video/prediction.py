@@ -453,7 +453,8 @@ def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options
         min_score = min(min_score, follower.tracker.settings.low_score)
     batch_size = options.batch_size or (1 if video.live else FRAMES_AT_A_TIME)
     wanted = {
-        'score_threshold': min_score,
+        # of several labels each class has a threshold of its own
+        'score_threshold': options.score_threshold if predictor.card.labels.multi_label else min_score,
         'mask_threshold': options.mask_threshold,
         'tiles': options.tiles,
     }

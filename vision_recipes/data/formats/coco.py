@@ -38,6 +38,7 @@ from vision_recipes.data.formats.files import (
     spelling_findings,
     without_gc,
 )
+from .image_labels import settle_labels
 from vision_recipes.data.formats.recognition import (
     json_keys,
     rated_files,
@@ -483,7 +484,14 @@ def _read_objects(
     if (rows < 0).any():
         listed_id = match_ids({i for i in ids if i not in row_of_id}, row_of_id)  # 1 for '0001'
         rows = np.array([row_of_id.get(listed_id.get(i, i), -1) for i in ids], np.int64)
-    return rows, {'class_ids': _class_ids(file, records, labels), **_object_columns(file, records)}
+    columns = {'class_ids': _class_ids(file, records, labels)}
+    return rows, columns if _are_image_labels(records) else columns | _object_columns(file, records)
+
+# %% ../../../nbs/data/formats/09_coco.ipynb #d1e8bc57
+def _are_image_labels(records: list[dict]) -> bool:
+    "Whether the annotations are of whole images: no place is given, nor left empty"
+    places = ('bbox', 'segmentation', 'keypoints')
+    return bool(records) and not any(place in r for r in records for place in places)
 
 
 def _class_ids(file: Path, records: list[dict], labels: LabelMap) -> np.ndarray:  # (M,) int64
@@ -901,6 +909,7 @@ def _recorded_margin(contents: dict) -> float:
 def read_coco(
     root: str | Path,  # The .json file, or a folder that holds one
     images: str | Path | None = None,  # The folder of the images; None: searched for
+    multi_label: bool | None = None,  # Of a file without boxes; as for `settle_labels`
 ) -> Annotations:  # With `boxes`, and what the file has of `crowd`, `masks`, `keypoints` and `areas`
     "Read COCO. Raises `VisionRecipesError` that names file and entry where something is broken"
     file = _find_json(Path(root))
@@ -932,7 +941,9 @@ def read_coco(
         **columns,
     )
     exists = np.array([path != '' for path in paths], dtype=bool)
-    return anns if exists.all() else _without_missing(anns, exists, file, names)
+    if not exists.all():
+        anns = _without_missing(anns, exists, file, names)
+    return anns if anns.has_boxes else settle_labels(anns, multi_label)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6e97be1b
 def _image_paths(file: Path, base: Path, names: list[str], notes: list) -> list[str]:
@@ -982,6 +993,8 @@ def _add_points_and_masks(
     notes: list[Finding],  # Gets what was not taken
 ) -> tuple[LabelMap, float]:  # With the skeleton where there are keypoints, and `point_margin`
     "Read keypoints and masks, and make boxes of them where the file has none"
+    if 'boxes' not in columns:  # labels of whole images
+        return labels, 0.0
     points = _read_keypoints(file, contents, notes)
     if points is not None:
         skeleton, columns['keypoints'] = points
@@ -1012,7 +1025,8 @@ def write_coco(
 ) -> Path:  # `path`
     """Write a table as COCO, with the category ids it came with, or ids from 1.
 
-    Raises `VisionRecipesError` where a box is not finite or the table has no boxes.
+    Labels of whole images become annotations without boxes. Raises `VisionRecipesError` where a box is not
+    finite.
     """
     write_text(path, json.dumps(coco_contents(anns), separators=(',', ':')))
     return Path(path)
@@ -1020,9 +1034,8 @@ def write_coco(
 
 def coco_contents(anns: Annotations) -> dict:
     "What the JSON of a table holds. Raises as `write_coco` does"
-    if not anns.has_boxes:
-        raise VisionRecipesError(f'{anns.root}: has no boxes, so there is nothing to write as COCO.')
-    anns = anns.measure()
+    if anns.has_boxes:
+        anns = anns.measure()
     source_ids = anns.labels.source_ids or range(1, len(anns.labels) + 1)
     info = {'description': 'Written by vision_recipes'}
     if anns.point_margin:
@@ -1058,6 +1071,9 @@ def _written_annotations(
     source_ids: np.ndarray,  # (C,) the category id of each class
 ) -> list[dict]:
     "The list of annotations, with ids from 1"
+    if not anns.has_boxes:
+        pairs = zip((anns.image_of + 1).tolist(), source_ids[anns.class_ids.values].tolist())
+        return [{'id': i, 'image_id': a, 'category_id': c} for i, (a, c) in enumerate(pairs, 1)]
     xywh = _written_boxes(anns)
     crowd = np.zeros(len(xywh), int) if anns.get('crowd') is None else anns.crowd.astype(int)
     areas, segmentations = _written_masks(anns, xywh, crowd)
@@ -1082,7 +1098,7 @@ def _written_annotations(
         )
     return records
 
-
+# %% ../../../nbs/data/formats/09_coco.ipynb #a2a942d2
 def _written_boxes(anns: Annotations) -> np.ndarray:  # (M, 4) XYWH
     "The boxes, rounded. Raises `VisionRecipesError` where one is not finite"
     xyxy = anns.boxes.astype(np.float64)

@@ -24,6 +24,7 @@ from ...core.skeleton import POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
 from .files import path_inside, read_names, spelling_findings, without_gc
+from .image_labels import settle_labels
 from .labelme_files import is_labelme, LabelmeSet, NOT_TAKEN, Sheet
 from .labelme_shapes import mask_row, Shape
 from .recognition import json_keys, Recognition, Sureness, surest_file
@@ -216,13 +217,14 @@ def read_labelme(
     points: str = 'auto',
     # Names and order of keypoints; None: sorted by name, or as in labels.txt
     skeleton: Skeleton | None = None,
+    multi_label: bool | None = None,  # Of flags; as for `settle_labels`
 ) -> Annotations:
     "Read LabelMe. Raises `VisionRecipesError` that names file and shape where one is broken"
     check_choice('points', points, POINTS)
     labelme = LabelmeSet(Path(root))
     kinds = {s.kind for sheet in labelme.sheets for s in sheet.shapes}
     if not kinds and any(sheet.flags for sheet in labelme.sheets):  # no shape, but flags
-        return _read_flags(labelme, Path(root))
+        return _read_flags(labelme, Path(root), multi_label)
     as_points = points == 'keypoints'
     if points == 'auto':
         as_points = skeleton is not None or _points_are_keypoints(labelme.sheets)
@@ -386,51 +388,41 @@ def _boxes_and_masks(
     return {'boxes': boxes, 'masks': masks}
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #26123e1a
-def _read_flags(labelme: LabelmeSet, root: Path) -> Annotations:
-    "Annotations for classification: the class of an image is its only flag that is set"
-    sheets, names = _single_flags(labelme)
-    if not sheets:
+def _read_flags(labelme: LabelmeSet, root: Path, multi_label: bool | None = None) -> Annotations:
+    "Annotations for classification: the classes of an image are its flags that are set"
+    sheets, names = labelme.sheets, _flags_set(labelme)
+    if not any(names):
         raise VisionRecipesError(
-            f'{root}: has {plural(len(labelme.sheets), "file")}, but no shapes, and none with exactly one '
+            f'{root}: has {plural(len(labelme.sheets), "file")}, but no shapes, and none with a '
             'flag that is set, so nothing says what the classes are.'
         )
     used = {composed(name) for sheet in labelme.sheets for name in sheet.flags} - {'__ignore__'}
     listed, file = listed_names(root, used, 'flags.txt')
     labels = LabelMap(_in_listed_order(used, listed, file, labelme.notes))
-    names = list(map(composed, names))
-    ids = _positions_of(names, labels.names)
-    return Annotations(
+    ids = _positions_of((name for of_image in names for name in of_image), labels.names)
+    anns = Annotations(
         labelme.root,
         Strings.from_list([s.image for s in sheets]),
         labels,
-        Ragged(np.array([ids[name] for name in names], np.int64), np.arange(len(sheets) + 1)),
+        Ragged.from_rows([[ids[name] for name in of_image] for of_image in names], np.int64),
         np.array([s.size_wh for s in sheets], np.int32),
         format='labelme',
         notes=tuple(labelme.notes),
     )
+    return settle_labels(anns, multi_label, places=[str(s.file) for s in sheets], noun='flag')
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #0db29fc6
-def _single_flags(labelme: LabelmeSet) -> tuple[list[Sheet], list[str]]:
-    """The files in which exactly one flag is set, and the name of that; an error is noted for the others.
+def _flags_set(labelme: LabelmeSet) -> list[list[str]]:
+    """The names of the flags that are set in each file; `labelme` has no files with the flag `__ignore__`.
 
-    Raises `VisionRecipesError` for a flag that is neither true nor false. `labelme` has no files with the
-    flag `__ignore__`.
+    Raises `VisionRecipesError` for a flag that is neither true nor false.
     """
-    sheets = []
     names = []
     for sheet in labelme.sheets:
         flags = sheet.flags.items()
         names_set = [name for name, flag in flags if FLAG(flag, f'{sheet.file}: its flag {name!r}')]
-        if len(names_set) == 1:
-            sheets.append(sheet)
-            names += names_set
-            continue
-        message = (
-            f'has {plural(len(names_set), "flag")} set{": " + ", ".join(names_set) if names_set else ""}, '
-            'but a class is exactly one. Left out; set one, or __ignore__.'
-        )
-        labelme.note('error', 'flags', sheet.file, message)
-    return sheets, names
+        names.append(list(map(composed, names_set)))
+    return names
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #0958b6a2
 def write_labelme(

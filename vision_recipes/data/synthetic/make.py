@@ -11,6 +11,7 @@ from ...core.errors import check_choice
 from .cards import make_card_samples
 from .clips import make_clip_samples
 from .faces import make_face_samples
+from .fruits import make_fruit_samples
 from .hands import make_classification_samples, make_detection_samples
 
 # %% ../../../nbs/data/synthetic/06_make.ipynb #4b62723d
@@ -20,6 +21,7 @@ SAMPLES = {
     'segmentation': make_card_samples,
     'keypoints': make_face_samples,
     'tracking': make_clip_samples,
+    'multi_label': make_fruit_samples,
 }
 
 

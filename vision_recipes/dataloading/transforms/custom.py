@@ -305,6 +305,8 @@ def _check_counts(
 def _check_labels(target: dict, n_classes: int):
     "Raise `VisionRecipesError` for a class that the task does not have"
     labels = np.atleast_1d(target['labels'] if 'boxes' in target else target['label'])
+    if 'boxes' not in target and np.ndim(target['label']):  # several labels: a row of 0 and 1
+        return
     wrong = labels[(labels < 0) | (labels >= n_classes)] if n_classes else ()
     if len(wrong):
         raise VisionRecipesError(
@@ -320,6 +322,10 @@ def _checked_target(
     "Check a returned target, and clip its objects. Entries about no object come from the given one"
     if 'boxes' not in target:
         label = new.get('label', target.get('label'))
+        if np.ndim(target.get('label')) == 1:  # several labels an image
+            if np.shape(label) != np.shape(target['label']):
+                raise VisionRecipesError(f'label must be a row of 0 and 1 for each class, but is {label!r}.')
+            return {**target, 'label': np.asarray(label, np.float32)}
         if not isinstance(label, (int, np.integer)):
             raise VisionRecipesError(f'label must be the number of a class, but is {label!r}.')
         return {**target, 'label': int(label)}

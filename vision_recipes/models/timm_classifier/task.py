@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['model_table', 'timm_preprocess', 'hub_or_cache', 'build_classifier', 'imagenet_names', 'classifier_parts',
-           'Classification', 'balanced_weights', 'ExportClassifier']
+           'Classification', 'balanced_weights', 'positive_weights', 'ExportClassifier']
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #ccab3632
 import re, socket
@@ -31,7 +31,7 @@ from vision_recipes.models.timm_classifier.settings import (
     ClassificationSettings,
     timm_model_names,
 )
-from ...runtime.decoders import classification_predictions
+from ...runtime.decoders import classification_predictions, multi_label_predictions
 from ...runtime.onnx_session import first_line
 from ...runtime.preprocess import Preprocess
 from ...tasks.distributed import part_of_mean
@@ -266,7 +266,8 @@ def _names_by_depth(model: nn.Module) -> list[list[str]]:
 class Classification(ClassificationTask):
     "One class an image, by a network of timm"
 
-    class_weights: Tensor | None = None  # (C,) for the loss
+    # (C,) for the loss: of the classes, or of the images that have a class where they may have several
+    class_weights: Tensor | None = None
 
     @property
     def dynamic_size(self):
@@ -274,7 +275,11 @@ class Classification(ClassificationTask):
         return not _config(self.settings.model).fixed_input_size
 
     def prepare(self, train):  # As `Task.prepare`
-        if self.settings.balance:
+        if not self.settings.balance:
+            return
+        if self.labels.multi_label:
+            self.class_weights = positive_weights(train.counts(), len(train))
+        else:
             self.class_weights = balanced_weights(train.counts())
 
     def build_model(self, weights=True):  # As `Task.build_model`
@@ -290,10 +295,10 @@ class Classification(ClassificationTask):
         return self._loss(self.logits(model, batch['images']), batch['labels'])
 
     def infer(self, model, images):  # As `Task.infer`
-        return [self.logits(model, images).softmax(1)]
+        return [self.probabilities(self.logits(model, images))]
 
     def export_module(self, model, input, kind):  # As `Task.export_module`
-        return ExportClassifier(model, self.preprocess(), **input)
+        return ExportClassifier(model, self.preprocess(), **input, multi_label=self.labels.multi_label)
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #c3cc5b53
 @patch(as_classmethod=True)
@@ -350,8 +355,16 @@ def logits(self: Classification, model, images: Tensor) -> Tensor:  # (B, 3, H, 
 
 
 @patch
+def probabilities(self: Classification, logits: Tensor) -> Tensor:  # (B, C)
+    "Of one class an image they add up to 1; where an image may have several labels, each is for itself"
+    return logits.sigmoid() if self.labels.multi_label else logits.softmax(1)
+
+
+@patch
 def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (B, C), (B,)
     "Cross entropy, with the weights of the classes if they are balanced"
+    if self.labels.multi_label:
+        return self._binary_loss(logits, labels)
     weights = None if self.class_weights is None else self.class_weights.to(logits.device)
     smoothing = self.settings.label_smoothing
     loss = nn.functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
@@ -359,13 +372,27 @@ def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Ten
         loss = part_of_mean(loss, lambda: weights[labels].sum())
     return {'cross_entropy': loss}
 
+# %% ../../../nbs/models/timm_classifier/02_task.ipynb #40138724
+@patch
+def _binary_loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (B, C) both
+    "Binary cross entropy of each class, whose labels are 0 or 1"
+    weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+    smoothing = self.settings.label_smoothing
+    targets = labels * (1 - smoothing) + smoothing / 2
+    loss = nn.functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)
+    return {'binary_cross_entropy': loss}
+
 
 @patch
 def validate(self: Classification, model, batch):  # As `Task.validate`
     "Losses and predictions of a batch"
     logits = self.logits(model, batch['images'])
     sizes = [(self.settings.size,) * 2] * len(logits)
-    predictions = classification_predictions([logits.softmax(1).cpu().numpy()], sizes)
+    outputs = [self.probabilities(logits).cpu().numpy()]
+    if self.labels.multi_label:
+        predictions = multi_label_predictions(outputs, sizes, 0.5)  # the evaluation takes the scores of all
+    else:
+        predictions = classification_predictions(outputs, sizes)
     return self._loss(logits, batch['labels']), predictions
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #b54a656b
@@ -402,9 +429,18 @@ def balanced_weights(
     counts = torch.as_tensor(counts, dtype=torch.float32)
     return torch.where(counts > 0, counts.sum() / (counts > 0).sum() / counts.clamp(min=1), 0.0)
 
+# %% ../../../nbs/models/timm_classifier/02_task.ipynb #fb84bd3a
+def positive_weights(
+    counts: np.ndarray,  # (C,) images that have each class
+    n: int,  # Images
+) -> Tensor:  # (C,) float32, from 1 to 100
+    "Weights of the images that have a class, by which they count as much as those that have not"
+    counts = torch.as_tensor(counts, dtype=torch.float32)
+    return ((n - counts) / counts.clamp(min=1)).clamp(1, 100)
 
+# %% ../../../nbs/models/timm_classifier/02_task.ipynb #00b7a865
 class ExportClassifier(nn.Module):
-    "The module in the ONNX file: normalisation, the network, softmax"
+    "The module in the ONNX file: normalisation, the network, and softmax or, of several labels, sigmoid"
 
     def __init__(
         self,
@@ -412,9 +448,10 @@ class ExportClassifier(nn.Module):
         preprocess: Preprocess,
         dtype: str,  # Of the images: `uint8`, 0 to 255, or `float32`, 0 to 1
         layout: str,  # Of the images: `NCHW` or `NHWC`
+        multi_label: bool = False,  # Whether each probability is for itself, or all add up to 1
     ):
         super().__init__()
-        self.model, self.dtype, self.layout = model, dtype, layout
+        self.model, self.dtype, self.layout, self.multi_label = model, dtype, layout, multi_label
         scale = 255.0 if dtype == 'uint8' else 1.0  # mean and deviation are for values from 0 to 1
         self.register_buffer('mean', torch.tensor(preprocess.mean).view(1, 3, 1, 1) * scale)
         self.register_buffer('std', torch.tensor(preprocess.std).view(1, 3, 1, 1) * scale)
@@ -422,4 +459,5 @@ class ExportClassifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:  # A batch, as `dtype` and `layout` say; (B, C) probabilities
         if self.layout == 'NHWC':
             images = images.permute(0, 3, 1, 2)
-        return self.model((images.float() - self.mean) / self.std).softmax(1)
+        logits = self.model((images.float() - self.mean) / self.std)
+        return logits.sigmoid() if self.multi_label else logits.softmax(1)

@@ -740,14 +740,28 @@ export function toInput(rgb, card) {
 
 // ## Decoding: classes
 
-// Each class with its probability, in the order of the card.
+// Each class with its probability, in the order of the card. Where an image may have several labels, each is for
+// itself, and `found` has the positions of those at or above their thresholds, the highest first.
 function decodeClasses([{data, dims}], placement, card) {
   const nClasses = card.labels.names.length;
   if (dims.at(-1) !== nClasses) {
     throw new Error(`The graph gives ${dims.at(-1)} probabilities, but its card names ${nClasses} classes.`);
   }
-  const probabilities = card.decoding.kind === 'logits' ? softmax(data) : Array.from(data);
-  return {scores: probabilities, labels: probabilities.map((_, i) => i)};
+  const several = card.labels.multi_label;
+  const toProbabilities = several ? sigmoid : softmax;
+  const probabilities = card.decoding.kind === 'logits' ? toProbabilities(data) : Array.from(data);
+  const prediction = {scores: probabilities, labels: probabilities.map((_, i) => i)};
+  return several ? {...prediction, found: foundLabels(probabilities, card.thresholds)} : prediction;
+}
+
+// Positions of the classes at or above their thresholds, as the card has them, the highest score first.
+function foundLabels(scores, {overall = 0.3, classes = []}) {
+  return byScore(scores).filter(i => scores[i] >= f32(classes[i] ?? overall));
+}
+
+// The probability of each logit for itself.
+function sigmoid(logits) {
+  return Array.from(logits, v => f32(1 / (1 + Math.exp(-v))));
 }
 
 // The probabilities of some logits.

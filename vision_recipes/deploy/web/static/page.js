@@ -14,6 +14,7 @@ const DOES = {
   segmentation: 'Finds objects and their outlines',
   keypoints: 'Finds objects and their points',
 };
+const DOES_LABELS = 'Says which classes are in an image, none or several'; // classification with several labels
 const SLOW = ['objects']; // decoders of networks for still images, too slow for a camera
 const WITHOUT_OBJECTS = ['classification']; // a prediction holds all classes, not a list of objects
 
@@ -174,7 +175,8 @@ async function predict(bitmap, options) {
 
 // Positions, in the prediction, of the objects or classes that are shown, the highest score first
 function shownOrder() {
-  const {scores} = shown.prediction;
+  const {scores, found} = shown.prediction;
+  if (found) return found; // several labels an image, each with a threshold of its own
   const isShown = i => !detects() || scores[i] >= threshold;
   return [...scores.keys()].filter(isShown).sort((a, b) => scores[b] - scores[a]);
 }
@@ -263,9 +265,16 @@ function nothingWords(nHidden) {
   return `Nothing with a score of at least ${percent(threshold)}; ${nHidden} with a lower score.`;
 }
 
+// The sentence above a list of labels, of which an image may have several; `order` as from `shownOrder`
+function labelWords(order, source) {
+  if (!order.length) return `None of the classes is found in ${source}.`;
+  return `In ${source}: ${order.length} ${order.length === 1 ? 'class' : 'classes'}.`;
+}
+
 // The sentence above the list; `order` as from `shownOrder`
 function summaryWords(order) {
   const source = shown.name === CAMERA ? CAMERA : `“${shown.name}”`;
+  if (shown.prediction.found) return labelWords(order, source);
   if (!detects()) return `What ${source} shows, by probability.`;
   const nHidden = shown.prediction.scores.length - order.length;
   if (!order.length) return nothingWords(nHidden);
@@ -802,7 +811,7 @@ function makeFact([term, text]) {
 // The sentences below the title
 function aboutWords(provider, threads, note) {
   const {names} = card.labels;
-  const does = DOES[card.task] ?? card.task;
+  const does = card.labels.multi_label ? DOES_LABELS : (DOES[card.task] ?? card.task);
   const classes = names.length === 1 ? `one class, ${names[0]}` : `${names.length} classes`;
   const reason = note ? ` ${note}` : '';
   return `${does}: ${classes}. Runs in this browser, on ${engineWords(provider, threads)}.${reason}`;
@@ -837,7 +846,7 @@ function partWords() {
 }
 
 // How good the model is, by the first metric in METRICS that its card has
-function metricWords({metrics = {}}) {
+function metricWords({metrics = {}, labels}) {
   const key = Object.keys(METRICS).find(name => Number.isFinite(metrics[name]));
   if (!key) return 'not stated';
   const words = value => (key === 'accuracy' ? percent(value) : value.toFixed(2));
@@ -845,7 +854,8 @@ function metricWords({metrics = {}}) {
   const high = metrics[`${key}_high`];
   const interval = Number.isFinite(low) ? ` (${words(low)} to ${words(high)} at 95 % confidence)` : '';
   const count = metrics.n_images ? ` on ${metrics.n_images} images it had not learnt from` : '';
-  return `${METRICS[key]} ${words(metrics[key])}${interval}${count}`;
+  const name = labels.multi_label ? 'mean average precision of the classes' : METRICS[key];
+  return `${name} ${words(metrics[key])}${interval}${count}`;
 }
 
 // The precision of a file that was made smaller; empty for any other
