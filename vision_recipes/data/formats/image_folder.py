@@ -109,9 +109,10 @@ def _check_are_classes(root: Path, images: dict[Path, list[Path]], notes: tuple[
         )
     names = [folder.name for folder in images]
     if all(map(is_split_name, names)):
+        first = next((name for name in names if 'train' in name.lower()), names[0])
         raise VisionRecipesError(
             f'{root}: its folders ({", ".join(names)}) are the parts of a split, not classes. '
-            f'Name the one to read, such as {root / names[0]}.'
+            f'Name the one to read, such as {root / first}.'
         )
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #311c236c
