@@ -216,7 +216,7 @@ def same_names(names: Iterable[str]) -> list[list[str]]:
     """Groups of two or more names that differ only in their spelling, in white space, or in leading zeros.
 
     So do characters that only look different: those of full width, ligatures, letters in circles (NFKC).
-    Between letters, `_` and `-` count as white space, as in `traffic_light`.
+    Between letters, underscores and hyphens count as white space, as in `traffic_light`.
     """
     by_key = defaultdict(list)
     for name in names:
