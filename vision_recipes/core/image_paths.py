@@ -257,7 +257,22 @@ def _checked_file(path: Path) -> Path:
 def _matches_of_pattern(pattern: Path) -> list[Path]:
     "The images that a pattern stands for. Raises `VisionRecipesError` where there are none"
     folder, parts = _split_pattern(pattern)
-    images = list(_images_of_pattern(folder, parts)) if folder.is_dir() else []
-    if not images:
-        raise VisionRecipesError(f'{pattern}: matches no image below {folder.absolute()}.')
-    return images
+    for readings in _readings_of_pattern(parts) if folder.is_dir() else ():
+        if images := list(_images_of_pattern(folder, readings)):
+            if readings != parts:
+                n = plural(len(images), 'image')
+                log_info(f'{pattern}: {n} in another letter case, or with brackets in their names')
+            return images
+    raise VisionRecipesError(f'{pattern}: matches no image below {folder.absolute()}.')
+
+
+def _readings_of_pattern(parts: list[str]) -> Iterator[list[str]]:
+    "A pattern as it stands, then in any letter case, then with `[` as a character of the name"
+
+    def any_case(match: re.Match) -> str:
+        text = match[0]
+        return text if len(text) > 1 or text.lower() == text.upper() else f'[{text.lower()}{text.upper()}]'
+
+    yield parts
+    yield [re.sub(r'\[[^]]+\]|[^\W\d_]', any_case, part) for part in parts]
+    yield [re.sub(r'\[\[\]|[^\W\d_]', any_case, part.replace('[', '[[]')) for part in parts]

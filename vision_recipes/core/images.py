@@ -76,7 +76,8 @@ def is_left_behind(
     name: str,  # Of a file or folder, without its path
 ) -> bool:
     "Whether a file or folder is hidden, or is one that systems and programs leave behind"
-    return name[:1] == '.' or name.lower() in LEFT_BEHIND
+    # `~$` begins what Microsoft Office leaves beside an open document
+    return name[:1] == '.' or name[:2] == '~$' or name.lower() in LEFT_BEHIND
 
 # %% ../../nbs/core/06_images.ipynb #a38977b7
 def walk_files(
@@ -88,7 +89,8 @@ def walk_files(
     Links are followed, but a folder that a link leads back to is not entered again. An unreadable folder is
     an error, not an empty one.
     """
-    visited = set()
+    real = Path(os.path.realpath(folder))
+    visited = {str(real), *map(str, real.parents)}  # a link to a folder above would lead back, too
     for here, folders, names in os.walk(folder, followlinks=True, onerror=_raise_unreadable):
         visited.add(os.path.realpath(here))
         left_behind = [name for name in (*folders, *names) if is_left_behind(name)]

@@ -208,13 +208,18 @@ def match_ids(
     return found
 
 # %% ../../nbs/core/13_names.ipynb #5cd3228a
+# White space, and marks between two letters; between digits they count: domino `1-2` is not 12
+_WORD_GAP = re.compile(r'(?<=[^\W\d_])[\s_-]+(?=[^\W\d_])|\s+')
+
+
 def same_names(names: Iterable[str]) -> list[list[str]]:
     """Groups of two or more names that differ only in their spelling, in white space, or in leading zeros.
 
     So do characters that only look different: those of full width, ligatures, letters in circles (NFKC).
+    Between letters, underscores and hyphens count as white space, as in `traffic_light`.
     """
     by_key = defaultdict(list)
     for name in names:
         plain = name if name.isascii() else unicodedata.normalize('NFKC', name)
-        by_key[re.sub(r'\s', '', id_key(plain))].append(name)
+        by_key[_WORD_GAP.sub('', id_key(plain))].append(name)
     return [group for group in by_key.values() if len(group) > 1]

@@ -447,13 +447,14 @@ def _groups_of_expression(anns: Annotations, expression: str) -> list[str]:
 def _read_group_table(file: Path) -> dict[str, str]:  # Path as the table spells it: name of its group
     "Read a table with the columns path and group. Raises `VisionRecipesError` that names a faulty line"
     rows = _read_csv(file)
-    short = [i for i, row in enumerate(rows, 1) if row and len(row) < 2]
+    path_at, group_at = _columns_of_groups(next(filter(None, rows), []))
+    short = [i for i, row in enumerate(rows, 1) if row and len(row) <= max(path_at, group_at)]
     if short:
         raise VisionRecipesError(f'{file}, line {short[0]}: needs two columns, path and group.')
     group_of = {}
     for i, row in enumerate(rows, 1):
         if row:
-            path, group = row[0].replace('\\', '/'), composed(row[1].strip())
+            path, group = row[path_at].replace('\\', '/'), composed(row[group_at].strip())
             if not group:
                 raise VisionRecipesError(f'{file}, line {i}: gives {path} no group.')
             if group_of.setdefault(path, group) != group:
@@ -461,6 +462,12 @@ def _read_group_table(file: Path) -> dict[str, str]:  # Path as the table spells
                     f'{file}, line {i}: {path} is in the group {group}, but before in {group_of[path]}.'
                 )
     return group_of
+
+
+def _columns_of_groups(header: list[str]) -> tuple[int, int]:
+    "Which columns hold path and group: those that the first row calls so, else the first two"
+    names = [cell.strip().lower() for cell in header]
+    return (names.index('path'), names.index('group')) if {'path', 'group'} <= set(names) else (0, 1)
 
 # %% ../../nbs/data/03_annotations.ipynb #2219b7d9
 def _groups_of_table(anns: Annotations, file: Path) -> tuple[list[str], list[Finding]]:
@@ -499,7 +506,9 @@ def _rows_by_stem_or_number(
 def _read_csv(file: Path) -> list[list[str]]:  # Cells of each line; an empty list for an empty line
     "Read a table of any usual separator. Raises `VisionRecipesError` where it is malformed"
     lines = read_utf8(file).splitlines()
-    first = lines[0] if lines else ''
+    if lines and re.fullmatch(r'"?sep=.?"?', lines[0].strip(), re.IGNORECASE):  # Excel's first line
+        lines[0] = ''
+    first = next(filter(None, lines), '')
     # spreadsheets write other separators in many countries
     separator = next((mark for mark in ',;\t' if mark in first), ',')
     try:

@@ -26,7 +26,7 @@ from ...core.names import composed
 from ...core.ragged import Ragged, Strings
 from ..annotations import Annotations, with_groups
 from ..findings import Finding
-from .files import left_out_findings, SPLIT_NAMES
+from .files import is_split_name, left_out_findings
 from .recognition import Recognition, Sureness
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #328187ab
@@ -108,10 +108,11 @@ def _check_are_classes(root: Path, images: dict[Path, list[Path]], notes: tuple[
             f'{root.name}/palm/0001.jpg.{left_out}'
         )
     names = [folder.name for folder in images]
-    if set(map(str.lower, names)) <= SPLIT_NAMES:
+    if all(map(is_split_name, names)):
+        first = next((name for name in names if 'train' in name.lower()), names[0])
         raise VisionRecipesError(
             f'{root}: its folders ({", ".join(names)}) are the parts of a split, not classes. '
-            f'Name the one to read, such as {root / names[0]}.'
+            f'Name the one to read, such as {root / first}.'
         )
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #311c236c

@@ -28,7 +28,7 @@ from vision_recipes.data.formats.files import (
     missing_findings,
     scan,
     spelling_findings,
-    SPLIT_NAMES,
+    is_split_name,
 )
 from .recognition import head_text, tail_text
 from .labelme_shapes import Shape, SHAPES
@@ -406,7 +406,7 @@ def _refuse_splits(root: Path, names: list[str]) -> None:
     "Raise `VisionRecipesError` where a folder holds the parts of a split, because they are several data sets"
     folders = sorted({name.partition('/')[0] for name in names if '/' in name})
     all_in_folders = all('/' in name for name in names)
-    if len(folders) > 1 and all_in_folders and {folder.lower() for folder in folders} <= SPLIT_NAMES:
+    if len(folders) > 1 and all_in_folders and all(map(is_split_name, folders)):
         raise VisionRecipesError(
             f'{root}: holds the parts {", ".join(folders)} of a split. '
             f'Name the one to read, such as {root / folders[0]}.'

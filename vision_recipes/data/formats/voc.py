@@ -32,7 +32,7 @@ from vision_recipes.data.formats.files import (
     missing_findings,
     scan,
     spelling_findings,
-    SPLIT_NAMES,
+    is_split_name,
 )
 from .recognition import Recognition, Sureness, surest_file, xml_tags
 from .values import FLAG, NUMBER, SIDE
@@ -212,7 +212,7 @@ def _voc_files(
         )
     if holders == [''] and not any(map(image_stems, files.values())):  # `root` is Annotations itself
         return _files_above(root.resolve(), files[''])
-    if len(holders) > 1 and {h.split('/')[0].lower() for h in holders} <= SPLIT_NAMES:
+    if len(holders) > 1 and all(is_split_name(h.split('/')[0]) for h in holders):
         raise VisionRecipesError(
             f'{root}: holds the parts {", ".join(holders)} of a split. Name the one to read, such as '
             f'{root / holders[0].split("/")[0]}.'
@@ -371,7 +371,30 @@ def _match_images(
     notes += spelling_findings(root, NameMatches([], {}, doubtful), cure=_AMBIGUOUS_CURE)
     if lost:
         image_of |= _respelled_images(root, lost, images.stems, image_of.values(), notes)
+    notes += _other_image_findings(root, voc_files, image_of)
     return image_of
+
+# %% ../../../nbs/data/formats/04_voc.ipynb #2799665b
+def _other_image_findings(
+    root: Path,
+    voc_files: dict[str, _VocFile],
+    image_of: dict[str, str],  # As `_match_images` gives it
+) -> list[Finding]:  # One or none
+    "A warning where <filename> names an image that is there, but another than the annotation's own name"
+    there = set(map(_last_part, image_of.values()))
+    other = {}  # an annotation: what it names
+    for xml, image in image_of.items():
+        named = _last_part(voc_files[xml].filename)
+        if named in there and _stem(named) != _stem(_last_part(image)):  # a suffix may differ
+            other[xml] = named
+    if not other:
+        return []
+    xml = next(iter(other))
+    message = (
+        f'{plural(len(other), "annotation")} with another image in <filename> than their own name says, such '
+        f'as {xml} with {other[xml]}: taken was {image_of[xml]}. Renamed since, or mixed up?'
+    )
+    return [Finding('warning', 'other image', str(root), message)]
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #d6af6150
 def read_voc(

@@ -42,6 +42,7 @@ from vision_recipes.data.formats.files import (
     read_names,
     scan,
     spelling_findings,
+    is_split_name,
     SPLIT_NAMES,
 )
 from .foreign import has_image_beside
@@ -499,7 +500,7 @@ def _find_parts(
     if folder.is_dir():
         for subfolder in sorted(folder.iterdir()):
             name = re.sub(r'^obj_(.+)_data$', r'\1', subfolder.name)  # CVAT's name of a part
-            if subfolder.is_dir() and name.lower() in SPLIT_NAMES:
+            if subfolder.is_dir() and is_split_name(name):
                 parts[name] = [_images_inside(subfolder)]
     return parts or {'': [folder]}
 

@@ -82,7 +82,8 @@ def _class_and_box(lines: TextLines) -> np.ndarray:  # (L, 5)
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #fbad064b
 _LINE_FORMS = (
     'A box is class, cx, cy, w, h; an outline is a class with three points or more; keypoints are class, box '
-    'and points, and need kpt_shape in data.yaml.'
+    'and points, and need kpt_shape in data.yaml. A confidence at the end belongs to a prediction: where the '
+    'lines are right as annotations, remove it.'
 )
 
 
@@ -202,17 +203,21 @@ def _six_number_boxes(lines: TextLines, where: Path, task: str) -> LineObjects:
     sixth = lines.numbers.values[lines.numbers.offsets[six] + 5]
     is_track = (sixth >= 0) & (sixth == np.floor(sixth))
     is_confidence = (sixth >= 0) & (sixth <= 1)
+    file = np.searchsorted(np.cumsum(lines.counts), six, side='right')  # (L,) the text file of each line
+    # a track is once in an image, unlike an angle of 0 or 90 degrees
+    is_track &= len(np.unique(np.stack([file, sixth]), axis=1).T) == len(six)
     if not is_track.all() and not is_confidence.all():
         i = int(six[np.argmin(is_confidence)])
         raise lines.error(
             i,
-            'has six numbers, but the sixth is neither a confidence (0 to 1) nor the number of a track. '
+            'has six numbers, but the sixth is neither a confidence (0 to 1) nor the number of a track, '
+            'which an image has once. '
             'Where it is an angle, write the four corners of the box instead.',
         )
     if is_confidence.all():
         kind, meaning = 'confidence', 'as predictions with a confidence have'
     else:
-        kind, meaning = 'track', 'the last the number of a track'
+        kind, meaning = 'track', 'the last the number of a track, unless it is an angle'
     message = f'{plural(len(six), "line")} of six numbers, {meaning}; it was left out. Are these annotations?'
     return _box_objects(_class_and_box(lines), (Finding('warning', kind, str(where), message),))
 
