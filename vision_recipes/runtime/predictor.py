@@ -498,7 +498,7 @@ def _read_graph(self: Predictor):
 # %% ../../nbs/runtime/10_predictor.ipynb #f0eac4f9
 @patch
 def run(self: Predictor, batch: np.ndarray, score_threshold: float) -> list[np.ndarray]:
-    "As `BasePredictor.run`"
+    "As `run` of `BasePredictor`"
     threshold = {'score_threshold': np.array([score_threshold], np.float32)} if self._takes_threshold else {}
     images = to_input(batch, **self.card.input, preprocess=self.card.preprocess)
     if not self.single_image:

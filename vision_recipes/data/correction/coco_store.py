@@ -214,7 +214,7 @@ def load(self: CocoStore, i: int) -> tuple[dict, str]:
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #c36893c8
 @patch
 def summary(self: CocoStore, i: int) -> dict:
-    "As `LabelStore.summary`, without drawing masks"
+    "As `summary` of `LabelStore`, without drawing masks"
     with self.lock:
         self._refresh()
         records = self.records[self.image_ids[i]]
