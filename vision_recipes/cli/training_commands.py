@@ -633,11 +633,11 @@ _CAPTIONS = {  # Path of an image of the page: what it shows
 def write_page(
     out: Path,  # A folder
     title: str,
-    headline: str,
+    headline: str,  # Such as `Evaluation.summary` gives it: the page says what its brackets hold
     # Paths within `out`, or captions by path; images that do not exist are left out
     images: list[str] | dict[str, str],
     tables: dict[str, list[dict]],  # Such as `per_class`: its rows
-) -> Path:
+) -> Path:  # The page
     "Write `index.html`: headline, images and tables, for a browser"
     captions = images if isinstance(images, dict) else {path: _CAPTIONS.get(path, path) for path in images}
     figures = ''.join(_figure(path, text) for path, text in captions.items() if (out / path).exists())

@@ -577,7 +577,11 @@ def _open_archive(
             yield _walk_tar(t, stream), lambda member: t.extractfile(member.info)
 
 
-def _tar_stream(f: BinaryIO, head: bytes, limit: int):
+def _tar_stream(
+    f: BinaryIO,  # The archive, at its beginning
+    head: bytes,  # Its first 512 bytes, or all of a shorter one
+    limit: int,  # Bytes that it may unpack to
+):  # To read from: `f`, or a `_LimitedStream`
     "The bytes of a tar file, decompressed. Raises `ArchiveError` for other files"
     for magic, decompress in _COMPRESSIONS.items():
         if head.startswith(magic):

@@ -449,7 +449,7 @@ def _write_files(
     drafts = _draft_files(anns, scores, out, format)
     manifest = _read_manifest(out) if format == 'yolo' else {}
     image_folder = {'yolo': 'images', 'voc': 'JPEGImages'}.get(format)
-    if format == 'coco':
+    if format == 'coco':  # one file for all; `_check_target(...)` has refused one that a person edited
         write_text(drafts[0].path, drafts[0].text)
         return len(anns), len(scores), 0
     n_images = n_objects = n_kept = 0

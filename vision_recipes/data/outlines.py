@@ -77,13 +77,16 @@ def _pixel_beside(ring: np.ndarray) -> np.ndarray:  # (2,) int64 x, y
     return np.floor(centre).astype(np.int64)
 
 
-def _pieces(rings: list[np.ndarray]) -> list[list[np.ndarray]]:
+def _pieces(
+    rings: list[np.ndarray],  # From `trace_rings`, (n, 2) x, y each
+) -> list[list[np.ndarray]]:
     "Each outline (of positive area) with the holes (of negative area) in it, the largest piece first"
     outlines = sorted((ring for ring in rings if ring_area(ring) > 0), key=ring_area)
     pieces = [[outline] for outline in outlines]
     for hole in (ring for ring in rings if ring_area(ring) < 0):
         x, y = _pixel_beside(hole).tolist()
-        # the smallest outline around it: an outline may lie in a hole of another
+        # the smallest outline around it: an outline may lie in a hole of another; there is always one, for
+        # the pixel beside a hole is in the mask
         inside = (piece for piece in pieces if fill_rings(piece[:1], (x, y, x + 1, y + 1)).any())
         next(inside).append(hole)
     return pieces[::-1]

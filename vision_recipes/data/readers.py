@@ -168,8 +168,11 @@ def _refuse_nested_data_sets(
                 )
 
 
-def _folders_to_ask(files: dict[str, list[str]]) -> list[str]:
+def _folders_to_ask(
+    files: dict[str, list[str]],  # As for `_refuse_nested_data_sets`
+) -> list[str]:
     "The folders on the first level, and those below the third that may hold annotations; the first of each"
+    # a folder on the first level looks like a class; below the third a reader may not find its files
     near = [folder for folder in files if folder and '/' not in folder]
     deep = [
         folder for folder, names in files.items() if folder.count('/') > 2 and _may_hold_annotations(names)

@@ -71,7 +71,7 @@ def draw_boxes(
 # %% ../../nbs/drawing/02_boxes.ipynb #cfeae092
 def _legend_places(
     texts: Sequence[str],
-    font,
+    font,  # From `find_font`
     width: int,  # Of the legend, pixels
     size: int,  # Side of the coloured squares, pixels
 ) -> list[tuple[int, int]]:  # x, and the number of the line from 0

@@ -453,7 +453,7 @@ def merge_tiles(
 
 # %% ../../nbs/runtime/12_tiles.ipynb #c1ea2699
 def _joined_masks(crops: MaskCrops, groups: Sequence[np.ndarray]) -> MaskCrops:  # One a group
-    "The union of the masks of each group"
+    "The union of the masks of each group: positions in `crops`, at least one"
     windows = (_union(crops, rows) if len(rows) > 1 else crops.window(int(rows[0])) for rows in groups)
     return MaskCrops.of_windows(crops.size_wh, windows)
 

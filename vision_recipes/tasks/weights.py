@@ -80,7 +80,7 @@ def read_weights(
 ) -> dict[str, Tensor]:
     """Read a state dictionary to the CPU.
 
-    Raises `VisionRecipesError` for a file that is damaged, or would run code.
+    Raises `VisionRecipesError` for a file that is missing, damaged, an ONNX file, or would run code.
     """
     path = Path(path)
     if not path.is_file():

@@ -180,7 +180,7 @@ def _check_size(self: ByteTracker, size_wh: tuple[int, int]):
 def _associate(
     self: ByteTracker, found: _Found
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # Tracks and their boxes, (P,) each; boxes of high score left
-    "Pair tracks with boxes in three stages; all are positions in `tracks` and in `found`"
+    "Pair tracks with boxes in three stages, each with what is left; all are positions in tracks and `found`"
     s, tracks = self.settings, self.tracks
     iou = iou_matrix(tracks.boxes.corners(), found.boxes)
     costs, fused = 1 - iou, 1 - iou * found.scores
@@ -192,6 +192,7 @@ def _associate(
     pairs = []
     for costs_here, limit, of_tracks, of_boxes in (
         (fused, s.match_cost, confirmed, high),
+        # lost tracks get no boxes of low score, as in ByteTrack
         (costs, s.low_match_cost, confirmed & ~tracks.lost, ~high),
         (fused, s.new_match_cost, ~confirmed, high),
     ):

@@ -177,7 +177,7 @@ class LineCounter(TrackCounter):
 def update(
     self: LineCounter,
     prediction: Prediction,  # With `track_ids`, from `ByteTracker.update`
-    time_s: float,  # When the frame was taken
+    time_s: float,  # When the frame was taken, for the crossings only
 ) -> list[Crossing]:  # Those of this frame
     "Count who passed the line. Raises `VisionRecipesError` where there are no ids"
     time_s = checked_seconds(time_s)
@@ -190,6 +190,7 @@ def update(
     new = []
     for i, (track, member) in enumerate(members):
         self._follow(member, xy[i], distance[i])
+        # so near, a box that trembles would change sides again and again
         if abs(distance[i]) <= margin[i]:
             continue
         side = 1 if distance[i] > 0 else -1

@@ -118,7 +118,10 @@ def _connect(self: Trainer) -> nn.Module:
 
 @patch
 def connected(self: Trainer) -> nn.Module:
-    "The model, whose gradients are averaged over all processes; what is frozen now has none"
+    """The model as training steps call it: its gradients are averaged over all processes.
+
+    What is frozen at this call is left out, so it is called again when that learns.
+    """
     if self.world.size == 1:
         return self.model
     return nn.parallel.DistributedDataParallel(

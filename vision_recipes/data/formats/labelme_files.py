@@ -72,7 +72,7 @@ def _load_json(file: Path) -> dict | None:  # None: JSON, but not LabelMe's
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #635b8308
 def _flags(value: Any) -> dict:
-    "An object of JSON; {} where there is none"
+    "An object of JSON; {} where there is none. Raises one of `BROKEN` for any other value"
     if not value:
         return {}
     if not isinstance(value, dict):

@@ -241,8 +241,14 @@ def _yamls_about(folder: Path, sources: list[Path]) -> Iterator[dict]:
             yield data
 
 
-def _settled(data: dict, key: str):
-    "An entry of data.yaml for a comparison: names by their numbers and without differences of spelling"
+def _settled(
+    data: dict,  # As `_load_data_yaml` gives it
+    key: str,  # Of the entry
+):  # None where the file has no such entry
+    """An entry of a data.yaml in the form in which two files are compared.
+
+    Names become a dictionary by number, without differences of spelling; any other entry stays as it is.
+    """
     if key != 'names' or not isinstance(data['names'], (list, dict)):
         return data.get(key)
     return {i: name_key(str(name)) for i, name in _yaml_names(data).items()}

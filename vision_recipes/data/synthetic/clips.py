@@ -270,8 +270,14 @@ def _noise(size_wh: tuple[int, int], rng: np.random.Generator) -> np.ndarray:  #
     return np.repeat(grey.astype(np.int8).view(np.uint8)[..., None], 3, 2)
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #0abb8c9b
-def _belt(size_wh: tuple[int, int], rng: np.random.Generator) -> np.ndarray:  # (H, W + 2 * TILE, 3) uint8
-    "A belt of dark rubber between two rails; shown from another x in each frame, as far as a period"
+def _belt(
+    size_wh: tuple[int, int],  # Of a frame, pixels; at least 12 high, for the rails
+    rng: np.random.Generator,
+) -> np.ndarray:  # (H, W + 2 * TILE, 3) uint8
+    """A belt of dark rubber between two rails.
+
+    It repeats after 2 * TILE columns, so a frame may begin at any of these.
+    """
     w, h = size_wh
     tile = np.clip(GROUNDS['stone'](rng, ((58, 62, 66), (84, 88, 92))), 0, 255).astype(np.uint8)
     # followed by its mirror images, so that no seam is seen

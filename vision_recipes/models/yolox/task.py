@@ -489,7 +489,10 @@ def _add_nms_inputs(graph, nms: float, score: float):
         graph.input.append(H.make_tensor_value_info(name, T.FLOAT, [1]))
 
 
-def _nms_nodes(boxes: str, scores: str) -> list:
+def _nms_nodes(
+    boxes: str,  # Name of the boxes in the graph, (B, A, 4) XYXY
+    scores: str,  # Name of the scores, (B, C, A)
+) -> list:  # `onnx.NodeProto`; constants and thresholds are from `_add_nms_inputs(...)`
     "NMS gives `chosen` (M, 3): image, class and cell of each object. Its columns look up all other outputs"
     from onnx import helper as H
 
