@@ -646,7 +646,8 @@ def write_page(
         for name, rows in tables.items()
     ]
     title, headline = html.escape(title), html.escape(headline)
-    body = f'<h1>{title}</h1><p><strong>{headline}</strong> (in brackets the 95 % interval)</p>{figures}'
+    brackets = ' (in brackets the 95 % interval)' if '[' in headline else ''
+    body = f'<h1>{title}</h1><p><strong>{headline}</strong>{brackets}</p>{figures}'
     body += ''.join(table_parts)
     write_text(out / 'index.html', f'{_PAGE_HEAD.format(title=title)}{body}</html>\n')
     return out / 'index.html'
