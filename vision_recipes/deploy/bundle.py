@@ -452,6 +452,11 @@ def _data_text(data: dict) -> str:
     "The numbers of images and their fingerprints; `data` is that of the card"
     trained = plural(int(data['n_train']), 'image')
     scored = plural(int(data.get('n_valid', 0)), 'other')
+    if 'cross_validation' in data:
+        return (
+            f' It was trained on {trained} (fingerprint `{_plain(data.get("train"))}`), all there were. '
+            f'Its scores are those of cross-validation: {_plain(data["cross_validation"])}.'
+        )
     return (
         f' It was trained on {trained} (fingerprint `{_plain(data.get("train"))}`) '
         f'and was selected and scored on {scored} (`{_plain(data.get("valid"))}`).'
