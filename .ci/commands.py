@@ -33,7 +33,8 @@ EXAMPLES = {
         "print(check(read_annotations('my images')))",
     ),
     'train': (
-        'vision-recipes train detection "my images" --out runs/mine --model yolox_s --epochs 20',
+        'vision-recipes train detection "my images" --out runs/mine --model yolox_s --epochs 20\n'
+        'vision-recipes train detection "my images" --out runs/all --folds 5  # cross-validation',
         'from vision_recipes.data import read_annotations, split\n'
         'from vision_recipes.tasks import make_task\n'
         'from vision_recipes.training import fit, make_settings\n\n'

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from .arguments import add_settings, boxes_option, data_options, read_data, Verb
 from .model_commands import table, write_evaluation
 from .clip_commands import clip_options, draw_clip
+from .fold_training import check_folds_option, folds_option, settings_folder, tell_leaks
+from .fold_training import train_folds
 from ..core.console import plural, log_info, this_world
 from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, read_json, write_json, write_text
@@ -107,6 +109,7 @@ def _train_options(p: ArgumentParser, task: str):
     p.add_argument(
         '--valid-dir', type=Path, metavar='DIR', help='validate on these images instead of a part of DIR'
     )
+    folds_option(p)
     p.add_argument(
         '--resume', action='store_true', help='go on where the run in RUN stopped, with its own settings'
     )
@@ -166,6 +169,8 @@ def run_train(args: Namespace) -> None:
     anns = _read_for_training(args, args.dir, 'train' if args.valid_dir else '', hashes, skeleton)
     if settings is None:  # the preset depends on the machine, and looking at it imports torch
         settings = _auto_settings(args, chosen, len(anns))
+    if args.folds:
+        return train_folds(args, anns, settings, hashes)
     model_settings, fit_settings = settings
     train, valid = _train_and_valid(args, anns, fit_settings, hashes, skeleton)
     hashes.clear()  # else they would fill memory during the whole training
@@ -257,6 +262,7 @@ def _check_options(args: Namespace):
     "Refuse options that contradict each other, and transforms that cannot be loaded"
     if args.lr_find and args.resume:
         raise VisionRecipesError('--lr-find tries learning rates before a training; leave out --resume.')
+    check_folds_option(args)
     for transform in filter(None, (args.transform_before, args.transform_after)):  # `FILE.py:NAME`
         from vision_recipes.dataloading.transforms.custom import load_transform
 
@@ -337,7 +343,7 @@ def _chosen_skeleton(args: Namespace) -> Skeleton | None:  # None: what the name
     if args.skeleton:
         return read_skeleton(args.skeleton)
     if args.resume:
-        return _skeleton_of_run(args.out / 'run.json')
+        return _skeleton_of_run(settings_folder(args) / 'run.json')
     config = _repeated_run(args)
     return _skeleton_of_run(config.file) if config else None
 
@@ -403,7 +409,7 @@ def _train_and_valid(
     skeleton: Skeleton | None,
 ) -> tuple[Annotations, Annotations]:
     "Training and validation images: `DIR` and `--valid-dir`, or two parts of `DIR`. Logs leaks between them"
-    from vision_recipes.data.splits import leak_report, split
+    from vision_recipes.data.splits import split
 
     if args.valid_dir:
         if anns.labels.multi_label:  # few validation images may all have one label
@@ -413,12 +419,7 @@ def _train_and_valid(
     else:
         train, valid = split(anns, fit_settings.valid, fit_settings.seed)
     compare_images = not args.no_check and this_world().first  # of several processes one is enough
-    report = leak_report(train, valid, compare_images, hashes=hashes)
-    no_groups = not train.has_groups or not valid.has_groups  # then the score may be too good
-    kinds = ('groups',) if no_groups else ()  # of the notes that are told
-    told = [f for f in report if f.level != 'note' or f.kind in kinds]
-    if told:
-        log_info(Findings(told).summary(3))
+    tell_leaks([(train, valid)], compare_images, hashes)
     return train, valid
 
 # %% ../../nbs/cli/03_training_commands.ipynb #87a84b16
@@ -427,7 +428,7 @@ def _resumed_run(
     chosen: dict,  # Settings of command and config, by name
 ) -> dict:  # The content of `run.json`, as `read_run` gives it
     "Read the run that is resumed. Raises `VisionRecipesError` where the command names another task or model"
-    run_info = read_run(args.out)
+    run_info = read_run(settings_folder(args))
     _check_same(args, chosen, run_info)
     _fill_in(args, data_options_of_run(run_info.get('data', {})))
     return run_info
@@ -505,6 +506,8 @@ def _auto_settings(
 ) -> tuple[Settings, FitSettings]:
     "The settings of the preset `auto`"
     held_out = 0.0 if args.valid_dir else chosen.get('valid', FitSettings().valid)  # a fraction
+    if args.folds:
+        held_out = 1 / args.folds
     n_train = round(n_images * (1 - held_out))
     settings, fit_settings = make_settings(args.task, 'auto', n_train, **chosen)
     settings.check(tuple(chosen))

@@ -225,11 +225,15 @@ def quality_text(card: ModelCard) -> str:  # Sentences
     if card.metrics.get(metric) is None:
         return 'How good it is was not measured.'
     what = _LABELS_METRIC if card.labels.multi_label else _METRICS.get(metric, metric)
-    text = f'{_value_text(card.metrics, metric)}: {what}.'
+    text = f'{_value_text(card.metrics, metric, "cross_validation" in card.data)}: {what}.'
     return text + (_precision_text(card.precision, metric) if card.precision else '')
 
-
-def _value_text(metrics: dict, metric: str) -> str:
+# %% ../../nbs/deploy/08_bundle.ipynb #59196355
+def _value_text(
+    metrics: dict,
+    metric: str,
+    folds: bool = False,  # Whether the scores are of cross-validation
+) -> str:
     "The value of a metric with its interval and the number of images, as far as they are known"
     text = f'{metric} **{metrics[metric]:.3f}**'
     low = metrics.get(f'{metric}_low')
@@ -237,7 +241,8 @@ def _value_text(metrics: dict, metric: str) -> str:
     if low is not None and high is not None:
         text += f' (95 % interval {low:.3f} to {high:.3f})'
     if 'n_images' in metrics:
-        text += f' on {plural(int(metrics["n_images"]), "image")} it was not trained on'
+        whose = 'each scored by a model that was not trained on it' if folds else 'it was not trained on'
+        text += f' on {plural(int(metrics["n_images"]), "image")}{"," * folds} {whose}'
     return text
 
 # %% ../../nbs/deploy/08_bundle.ipynb #6e0ecc78
@@ -452,6 +457,11 @@ def _data_text(data: dict) -> str:
     "The numbers of images and their fingerprints; `data` is that of the card"
     trained = plural(int(data['n_train']), 'image')
     scored = plural(int(data.get('n_valid', 0)), 'other')
+    if 'cross_validation' in data:
+        return (
+            f' It was trained on {trained} (fingerprint `{_plain(data.get("train"))}`), all there were. '
+            f'Its scores are those of cross-validation: {_plain(data["cross_validation"])}.'
+        )
     return (
         f' It was trained on {trained} (fingerprint `{_plain(data.get("train"))}`) '
         f'and was selected and scored on {scored} (`{_plain(data.get("valid"))}`).'

@@ -220,11 +220,12 @@ def _count_words(metrics: dict) -> str:  # Empty where nothing was counted
 
 def data_words(card: ModelCard) -> str:
     "Which images it saw, by number and fingerprint"
-    words = []
+    words, folds = [], card.data.get('cross_validation', '')
     for key, verb in (('train', 'trained'), ('valid', 'scored')):
-        if f'n_{key}' in card.data:
+        if f'n_{key}' in card.data and not (folds and key == 'valid'):
             n_images = plural(card.data[f'n_{key}'], 'image')
             words.append(f'{verb} on {n_images} (fingerprint {card.data.get(key, "unknown")})')
+    words += [f'scored by cross-validation ({folds})'] if folds else []
     return '; '.join(words) or 'unknown'
 
 # %% ../../nbs/deploy/03_inspection.ipynb #4c7a84a2

@@ -486,19 +486,23 @@ def _evaluate_parts(
     return {name: value / len(anns) for name, value in sums.items()}, evaluation
 
 # %% ../../nbs/training/05_loop.ipynb #03fe288d
-def check_parts(task: Task, train: Annotations, valid: Annotations):
+def check_parts(task: Task, train: Annotations, valid: Annotations | None):
     """Refuse training or validation images that a training cannot use.
 
     Raises `VisionRecipesError` for images the task cannot learn from, for other classes than the task's, and
     for images in both.
     """
-    for anns in (train, valid):
+    for anns in (train,) if valid is None else (train, valid):
+        if not len(anns):
+            raise VisionRecipesError(f'{anns.root}: there are no images in one part. Add some.')
         if anns.class_names != task.labels.names:
             raise VisionRecipesError(
                 f'{anns.root}: its classes are {", ".join(anns.class_names)}, but the task knows '
                 f'{", ".join(task.labels.names)}. `align_labels` translates.'
             )
         task.check(anns)
+    if valid is None:
+        return
     trained_on = {os.path.realpath(train.path(i)) for i in range(len(train))}
     valid_paths = [valid.path(i) for i in range(len(valid))]
     in_both = [path for path in valid_paths if os.path.realpath(path) in trained_on]
@@ -512,7 +516,7 @@ def check_parts(task: Task, train: Annotations, valid: Annotations):
 def fit(
     task: Task,
     train: Annotations,  # Images to learn from
-    valid: Annotations,  # Images to be judged by; never trained on
+    valid: Annotations | None,  # To be judged by, never trained on; None: the last epoch is kept, unscored
     out: str | Path,  # The run directory, seen by all processes; holds no run yet, unless `resume`
     settings: FitSettings = FitSettings(),
     resume: bool | str = False,  # Go on where the run in `out` stopped; auto: only if `out` holds a run
@@ -523,12 +527,11 @@ def fit(
 
     Raises `VisionRecipesError`, and `KeyboardInterrupt` after Ctrl-C; `out` is usable all the same.
     """
-    out, train, valid = Path(out), measure(train), measure(valid)
+    out, train, valid = Path(out), measure(train), None if valid is None else measure(valid)
     check_parts(task, train, valid)
+    valid = train.subset(np.zeros(len(train), bool)) if valid is None else valid
     task.prepare(train)
     resume = _is_to_resume(resume, out)
-    if not resume:
-        check_fresh(out)
     callbacks = Callbacks([*callbacks, *make_loggers(settings.log)])
     device = process_device(settings.device, this_world())
     settings = settle_batch_size(task, settings, train, device, model, out if resume else None)
@@ -553,9 +556,11 @@ def fit(
 def _is_to_resume(resume: bool | str, out: Path) -> bool:
     "Whether to go on with the run in `out`; `auto`: where it holds one. Raises `VisionRecipesError`"
     if resume == 'auto':
-        return (out / 'run.json').is_file()
+        resume = (out / 'run.json').is_file()
     if not isinstance(resume, bool):
         raise VisionRecipesError(f"resume: is {resume!r}; takes True, False or 'auto'.")
+    if not resume:
+        check_fresh(out)
     return resume
 
 # %% ../../nbs/training/05_loop.ipynb #433ea4ff
@@ -740,7 +745,7 @@ def end_epoch(
     skipped = gather(t.progress.skipped)  # a list of each process, in the first one
     try:
         renew_young(t, train)
-        validation = validate(t, valid_loader, valid, t.task.tile_rule())
+        validation = validate(t, valid_loader, valid, t.task.tile_rule()) if len(valid) else ({}, None)
     except VisionRecipesError:
         if not several():
             save_state(t, out)  # the epoch is learnt; only its validation is not done
@@ -755,22 +760,20 @@ def end_epoch(
         _report_epoch(t, out, evaluation, is_best)
 
 # %% ../../nbs/training/05_loop.ipynb #63d547aa
-LEAST_GAIN = 1e-4  # Share by which a validation loss must fall to count as lower: less may be rounding
-
-
 def _record_epoch(
     t: Trainer,
     out: Path,
     train: Annotations,
     skipped: list[int],  # Rows of `train` that could not be opened, of all processes
     losses: dict[str, float],  # Means over the validation images
-    evaluation: Evaluation,
+    evaluation: Evaluation | None,  # None: there are no validation images, and the last epoch is the best
 ) -> bool:  # Whether it is the best so far
     "Add the row of the history, set `t.progress` to the next epoch, and keep the best model"
     row = _history_row(t, losses, evaluation, skipped)
     say_skipped(train, skipped)
-    score = evaluation.metrics[t.task.metric]
-    is_best = _is_best(t, score, row['valid_loss'])
+    score = evaluation.metrics[t.task.metric] if evaluation else None
+    valid_loss = row.get('valid_loss', math.inf)
+    is_best = _is_best(t, score, valid_loss)
     history = [*t.progress.history, row]
     t.progress = replace(
         t.progress, epoch=row['epoch'], batch=0, sums={}, seconds=0.0, skipped=[], history=history
@@ -778,11 +781,15 @@ def _record_epoch(
     if is_best:
         t.progress.best = score
         # a loss that is no number decides nothing between equal scores
-        t.progress.best_loss = row['valid_loss'] if math.isfinite(row['valid_loss']) else math.inf
+        t.progress.best_loss = valid_loss if math.isfinite(valid_loss) else math.inf
         t.progress.best_epoch = t.progress.epoch
         save_weights(t.judged_model.state_dict(), out / 'model.safetensors')
-        write_json(out / 'run.json', t.run_info(evaluation.for_card(), t.progress.epoch))
+        known = evaluation.for_card() if evaluation else {}
+        write_json(out / 'run.json', t.run_info(known, t.progress.epoch))
     return is_best
+
+# %% ../../nbs/training/05_loop.ipynb #1ed631d2
+LEAST_GAIN = 1e-4  # Share by which a validation loss must fall to count as lower: less may be rounding
 
 
 def _is_best(t: Trainer, score: float, loss: float) -> bool:  # `loss`: of the validation images
@@ -797,14 +804,13 @@ def _is_best(t: Trainer, score: float, loss: float) -> bool:  # `loss`: of the v
 
 # %% ../../nbs/training/05_loop.ipynb #8f813ea1
 def _history_row(
-    t: Trainer, losses: dict[str, float], evaluation: Evaluation, skipped: list[int]
+    t: Trainer, losses: dict[str, float], evaluation: Evaluation | None, skipped: list[int]
 ) -> dict[str, float]:
     "The row of `history.csv` for the epoch that was just validated; `losses` are those of validation"
     row = {
         'epoch': t.progress.epoch + 1,
         'train_loss': sum(t.progress.sums.values()) / t.batches,
-        'valid_loss': sum(losses.values()),
-        **evaluation.for_history(),
+        **({'valid_loss': sum(losses.values()), **evaluation.for_history()} if evaluation else {}),
         'lr': t.lr,
         'seconds': round(t.progress.seconds, 2),
     }
@@ -816,7 +822,7 @@ def _history_row(
     return row
 
 # %% ../../nbs/training/05_loop.ipynb #bbdf6845
-def _report_epoch(t: Trainer, out: Path, evaluation: Evaluation, is_best: bool):
+def _report_epoch(t: Trainer, out: Path, evaluation: Evaluation | None, is_best: bool):
     "Write `history.csv`, and print a line for the epoch"
     row = t.progress.history[-1]
     write_history(t.progress.history, out)
@@ -824,10 +830,10 @@ def _report_epoch(t: Trainer, out: Path, evaluation: Evaluation, is_best: bool):
     parts = [
         f'epoch {t.progress.epoch}/{t.settings.epochs}',
         f'train loss {row["train_loss"]:.4f}',
-        f'valid loss {row["valid_loss"]:.4f}',
-        evaluation.summary(t.task.metric),
+        f'valid loss {row["valid_loss"]:.4f}' if evaluation else '',
+        evaluation.summary(t.task.metric) if evaluation else '',
         f'{row["seconds"]:.1f} s',
-        'best so far' if is_best else '',
+        'best so far' if is_best and evaluation else '',
         f'{human_time(seconds_left)} left' if seconds_left >= 1 else '',
     ]
     log_info('  '.join(part for part in parts if part))
@@ -835,7 +841,7 @@ def _report_epoch(t: Trainer, out: Path, evaluation: Evaluation, is_best: bool):
 # %% ../../nbs/training/05_loop.ipynb #9f9187c6
 def make_loaders(
     task: Task, train: Annotations, valid: Annotations, settings: FitSettings, world: World = World()
-) -> tuple[DataLoader, DataLoader]:  # For training, for validation
+) -> tuple[DataLoader, DataLoader | None]:  # For training; for validation, None without images for it
     "Loaders of training and validation batches"
     common = dict(
         batch_size=settings.batch_size,
@@ -862,7 +868,7 @@ def make_loaders(
     return (
         make_loader(dataset(train, True), shuffle=True, drop_last=drop_last, repeats=repeats, **common),
         # `whole`: processes take turns at whole batches, and `validate` puts these back in order
-        make_loader(dataset(valid, False), shuffle=False, whole=True, **common),
+        make_loader(dataset(valid, False), shuffle=False, whole=True, **common) if len(valid) else None,
     )
 
 # %% ../../nbs/training/05_loop.ipynb #42bc943d
@@ -913,12 +919,13 @@ def _start_message(t: Trainer, train: Annotations, valid: Annotations) -> str:
     processes = f'{t.world.size} processes, ' if t.world.size > 1 else ''
     images = plural(len(train), 'image')
     rule = t.task.tile_rule()
+    judged = f'validating on {len(valid)}' if len(valid) else 'without validation'
     n_runs = sum(len(rule.windows(tuple(wh))) for wh in valid.sizes_wh.tolist()) if rule else 0
-    in_tiles = f' in {rule} ({plural(n_runs, "run")} of the network an epoch)' if rule else ''
+    in_tiles = f' in {rule} ({plural(n_runs, "run")} of the network an epoch)' if n_runs else ''
     if t.settings.repeat_factor:
         images += f' (with repeats {plural(t.batches, "batch", "batches")} an epoch)'
     return (
-        f'training {t.task.settings.model} on {images}, validating on {len(valid)}{in_tiles}, '
+        f'training {t.task.settings.model} on {images}, {judged}{in_tiles}, '
         f'{processes}{t.device} in {precision}'
     )
 

@@ -21,7 +21,7 @@ from .settings import FitSettings
 from ..drawing.charts import curves
 
 # %% ../../nbs/training/04_run_writer.ipynb #c0dcab15
-N_EXAMPLES = 64  # Validation images that `run.json` names, for showing or comparing the model
+N_EXAMPLES = 64  # Images that `run.json` names, to show or compare the model: of validation if there are any
 
 
 def data_info(train: Annotations, valid: Annotations) -> dict:
@@ -48,7 +48,8 @@ def run_info(
     best_epoch: int,  # From 1; 0: none was validated
 ) -> dict:
     "The content of `run.json`"
-    examples = [str(valid.path(i)) for i in _evenly_spaced(valid, N_EXAMPLES)]
+    known_images = valid if len(valid) else train
+    examples = [str(known_images.path(i)) for i in _evenly_spaced(known_images, N_EXAMPLES)]
     return {
         'format': RUN_FORMAT,
         'task': task.task,
@@ -105,10 +106,12 @@ def write_images(
     device: str,  # As `FitSettings.device`
     n: int = 24,  # Validation images that are shown
 ):
-    "Write `curves.png` and `predictions.png`"
+    "Write `curves.png` and, where there are validation images, `predictions.png`"
     history = read_history(out) if (out / 'history.csv').exists() else []
     with atomic_path(out / 'curves.png') as tmp:
         curves(history, task.metric).save(tmp, format='PNG', **output_mark('PNG'))
+    if not len(valid):
+        return
     shown = np.array([i for i in _evenly_spaced(valid, n) if _opens(valid.path(i))], int)
     if not len(shown):
         return log_info(f'no {out / "predictions.png"}: none of the images for it can be opened')
