@@ -81,7 +81,7 @@ def choose(way, run, pool, labelled, n, seed):
 def trained(name, pool, labelled, valid, out, seed, epochs):
     "A run of the labelled images"
     task_name, values, usual = SETS[name]
-    values = {**values, 'epochs': epochs or usual}
+    values = {**values, 'epochs': epochs or usual, 'workers': 0}
     if name == 'cells' and real_weights():
         values['weights'] = str(real_weights())
     settings, fit_settings = make_settings(task_name, 'quick', seed=seed, **values)

@@ -98,7 +98,22 @@ def _checked(uncertainties, embeddings, group_ids) -> tuple[np.ndarray, np.ndarr
         raise VisionRecipesError(f'choose_next: image {bad[0]} has numbers that are not finite.')
     return u, e
 
-# %% ../../nbs/metrics/18_next_images.ipynb #ec77f6f9
+# %% ../../nbs/metrics/18_next_images.ipynb #44bc68cc
+def _distances(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:  # (N,); infinite where no rows are given
+    "The squared distance of each vector to the nearest of some"
+    nearest = np.full(len(vectors), np.inf)
+    for row in rows:
+        nearest = np.minimum(nearest, ((vectors - vectors[row]) ** 2).sum(1))
+    return nearest
+
+
+def _draw(nearest: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> int:
+    "One of `rows`, in proportion to `nearest`; any of them where all are 0, as in a pool of one image"
+    weights = nearest[rows]
+    total = weights.sum()
+    return int(rng.choice(rows, p=weights / total if total > 0 else None))
+
+# %% ../../nbs/metrics/18_next_images.ipynb #f26e106d
 def choose_next(
     uncertainties: Sequence[float],  # (N,) 0 to 1, one an image of the pool
     embeddings: np.ndarray,  # (N, D) of the same images
@@ -132,18 +147,3 @@ def choose_next(
         free[k] = False
         nearest = np.minimum(nearest, ((vectors - vectors[k]) ** 2).sum(1))
     return chosen
-
-
-def _distances(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:  # (N,); infinite where no rows are given
-    "The squared distance of each vector to the nearest of some"
-    nearest = np.full(len(vectors), np.inf)
-    for row in rows:
-        nearest = np.minimum(nearest, ((vectors - vectors[row]) ** 2).sum(1))
-    return nearest
-
-
-def _draw(nearest: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> int:
-    "One of `rows`, in proportion to `nearest`; any of them where all are 0, as in a pool of one image"
-    weights = nearest[rows]
-    total = weights.sum()
-    return int(rng.choice(rows, p=weights / total if total > 0 else None))

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['embedding_layer', 'predict_and_embed']
 
-# %% ../../nbs/tasks/17_embeddings.ipynb #64bde626
+# %% ../../nbs/tasks/17_embeddings.ipynb #102a4f67
 from typing import Callable, Iterable
 import numpy as np
 from torch import nn
+from ..core.console import progress
 from ..core.errors import VisionRecipesError
 from ..core.images import ImageError
 from ..runtime.prediction import Prediction
@@ -30,7 +31,7 @@ def embedding_layer(
         )
     return run.model.get_submodule(stages[-1][-1])
 
-# %% ../../nbs/tasks/17_embeddings.ipynb #9b3c4e2c
+# %% ../../nbs/tasks/17_embeddings.ipynb #1a4657a1
 def predict_and_embed(
     run: TorchPredictor,
     images: Iterable,  # As for `BasePredictor.stream`
@@ -48,7 +49,9 @@ def predict_and_embed(
 
     hook = embedding_layer(run).register_forward_hook(keep)
     try:
-        predictions = list(run.stream(images, batch_size, on_error, score_threshold, tiles=False))
+        stream = run.stream(images, batch_size, on_error, score_threshold, tiles=False)
+        total = len(images) if hasattr(images, '__len__') else None
+        predictions = list(progress(stream, 'predicting', total, 'image'))
     finally:
         hook.remove()
     return predictions, np.stack(vectors) if vectors else np.zeros((0, 1), np.float32)
