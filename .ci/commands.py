@@ -115,6 +115,16 @@ EXAMPLES = {
         'print(server.url)  # open it in a browser\n'
         'server.serve_forever()',
     ),
+    'next': (
+        'vision-recipes next runs/mine pool --n 50 --copy to-label',
+        'from pathlib import Path\n'
+        'from vision_recipes.metrics import choose_next, image_uncertainty\n'
+        'from vision_recipes.tasks import predict_and_embed, Run\n\n'
+        "run, paths = Run('runs/mine'), sorted(Path('pool').rglob('*.jpg'))\n"
+        'predictions, embeddings = predict_and_embed(run, paths, score_threshold=0.01)\n'
+        'uncertainties = [image_uncertainty(p, run.min_scores) for p in predictions]\n'
+        'print([paths[k] for k in choose_next(uncertainties, embeddings, n=50)])',
+    ),
     'suspects': (
         'vision-recipes suspects "my images" --out suspects --epochs 15',
         'from vision_recipes.data import read_annotations\n'

@@ -14,6 +14,7 @@ from .correction_command import CORRECTION_VERBS
 from .data_commands import DATA_VERBS
 from .doctor import run_doctor
 from .model_commands import MODEL_VERBS
+from .next_command import NEXT_VERBS
 from .suspect_commands import SUSPECT_VERBS
 from .training_commands import TRAINING_VERBS, with_task
 from ..core.console import flush_streams, prepare_streams, put
@@ -26,6 +27,7 @@ VERBS = {
     **DATA_VERBS,
     **MODEL_VERBS,
     **SUSPECT_VERBS,
+    **NEXT_VERBS,
     **CORRECTION_VERBS,
     **COMPARISON_VERBS,
     'doctor': Verb('look at this installation and machine', lambda p: None, run_doctor),

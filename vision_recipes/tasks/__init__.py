@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['attention_map', 'ClassificationTask', 'cost_by_part', 'DetectionTask', 'KeypointTask', 'load_weights', 'make_task',
-           'model_cost', 'model_info', 'pick_device', 'pretrained', 'read_run', 'read_weights', 'Run', 'save_weights',
-           'SegmentationTask', 'set_seed', 'show_attention', 'show_batch', 'show_transforms', 'summarise', 'Task',
-           'TASKS']
+           'model_cost', 'model_info', 'pick_device', 'predict_and_embed', 'pretrained', 'read_run', 'read_weights',
+           'Run', 'save_weights', 'SegmentationTask', 'set_seed', 'show_attention', 'show_batch', 'show_transforms',
+           'summarise', 'Task', 'TASKS']
 
 # %% ../../nbs/tasks/index.ipynb #d49dc17b
 from ..core.lazy import lazy_names
@@ -23,6 +23,7 @@ _all_ = [
     'model_cost',
     'model_info',
     'pick_device',
+    'predict_and_embed',
     'pretrained',
     'read_run',
     'read_weights',
@@ -55,5 +56,6 @@ __getattr__, __dir__ = lazy_names(
         'summary': ['cost_by_part', 'model_cost', 'summarise'],
         'samples': ['show_batch', 'show_transforms'],
         'attention': ['attention_map', 'show_attention'],
+        'embeddings': ['predict_and_embed'],
     },
 )
