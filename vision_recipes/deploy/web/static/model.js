@@ -740,8 +740,8 @@ export function toInput(rgb, card) {
 
 // ## Decoding: classes
 
-// Each class with its probability, in the order of the card. Where an image may have several labels, each is for
-// itself, and `found` has the positions of those at or above their thresholds, the highest first.
+// Each class with its probability, in the order of the card. Where an image may have several labels, each is
+// for itself, and `found` has the positions of those at or above their thresholds, the highest first.
 function decodeClasses([{data, dims}], placement, card) {
   const nClasses = card.labels.names.length;
   if (dims.at(-1) !== nClasses) {

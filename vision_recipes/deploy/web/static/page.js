@@ -14,7 +14,8 @@ const DOES = {
   segmentation: 'Finds objects and their outlines',
   keypoints: 'Finds objects and their points',
 };
-const DOES_LABELS = 'Says which classes are in an image, none or several'; // classification with several labels
+// of classification with several labels
+const DOES_LABELS = 'Says which classes are in an image, none or several';
 const SLOW = ['objects']; // decoders of networks for still images, too slow for a camera
 const WITHOUT_OBJECTS = ['classification']; // a prediction holds all classes, not a list of objects
 
