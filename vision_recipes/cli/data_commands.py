@@ -42,7 +42,7 @@ def _format_option(p: ArgumentParser, text: str, required: bool = False):
 
 
 def _read_set(folder: Path, groups: str | None = None):  # `Annotations`
-    "Read a data set, with its groups where `groups.csv` says them"
+    "Read a data set, with `groups` as for `with_groups`; None: those of its `groups.csv`, if it has one"
     from vision_recipes.data.readers import read_annotations
 
     listed = folder / 'groups.csv'

@@ -97,7 +97,7 @@ def _refuse_other_task(anns: Annotations, format: str) -> None:
 
 # %% ../../nbs/data/15_convert.ipynb #8ad4867e
 def distinct_names(
-    names: Sequence[str],  # Paths below a folder, with `/`
+    names: Sequence[str],  # Paths below a folder, with `/`, each with a dot: the last one ends its stem
     # Of each name, what is put behind a stem that was taken before, such as `_b`; empty: numbers, as `_2`
     suffixes: Sequence[str] = (),
 ) -> list[str]:

@@ -540,7 +540,10 @@ def _tar_member(info: tarfile.TarInfo) -> _Member:
     return _Member(info.name, info.size, info.isdir(), unsafe, info)
 
 
-def _walk_tar(tar: tarfile.TarFile, stream) -> Iterator[_Member]:
+def _walk_tar(
+    tar: tarfile.TarFile,
+    stream,  # What `tar` reads, as `_tar_stream` gives it
+) -> Iterator[_Member]:
     """The members of a tar file
 
     `tarfile` takes a damaged header for the end of the file, so the end mark is checked here.

@@ -659,6 +659,7 @@ def make_bundle(
 def _run_of(run_or_model: str | Path) -> dict | None:
     "The content of `run.json` of a run; None for any other model"
     is_run = model_source(run_or_model) == 'run'
+    # the parent is the run directory, also where `run_or_model` names a file in it
     return read_run(default_onnx_path(run_or_model).parent) if is_run else None
 
 

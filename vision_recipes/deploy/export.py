@@ -341,7 +341,10 @@ def _own_images(run: TorchPredictor) -> list[Path]:
     return found
 
 
-def shaken(run: TorchPredictor, seed: int = 0) -> TorchPredictor:
+def shaken(
+    run: TorchPredictor,  # On the CPU, where the random numbers are drawn
+    seed: int = 0,
+) -> TorchPredictor:
     "The same run with weights changed by about a millionth, to tell rounding from errors of the export"
     other, rng = copy.copy(run), torch.Generator().manual_seed(seed)
     other.model = copy.deepcopy(run.model)

@@ -240,6 +240,7 @@ def precision_words(
         parts.append(_cost_words(p))
     if p.get('speed'):
         parts.append(f'{p["speed"]:.2f} times as fast')
+    # a card made by others may hold anything here: `ModelCard` does not check `seen`
     if isinstance(p.get('seen'), str):
         parts.append(p['seen'].rstrip('.'))
     return '; '.join(parts)

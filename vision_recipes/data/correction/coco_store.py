@@ -274,8 +274,12 @@ def _new_records(self: CocoStore, i: int, document: dict) -> list[dict]:
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #bf3ccce7
 @patch
-def _text(self: CocoStore, i: int, document: dict) -> str:
-    "The labels of one image as text, for a file that keeps them"
+def _text(
+    self: CocoStore,
+    i: int,  # Of the image
+    document: dict,  # Its labels, as for `LabelStore.save`
+) -> str:
+    "The labels of one image as text, which `LabelStore.keep` writes to a file of their own"
     kept = {'image_id': self.image_ids[i], 'file_name': self.entries[i].name, 'shapes': document['shapes']}
     return json.dumps(kept, indent=2, ensure_ascii=False) + '\n'
 

@@ -464,7 +464,11 @@ _NO_HEIGHT = -(2.0**100)  # The height that marks a box which is not given, unti
 
 
 def _settle_ids(file: Path, records: list[dict]) -> None:
-    "Convert the ids of all annotations, in place. Raises `VisionRecipesError` that names a broken one"
+    """Convert the ids of all annotations, in place.
+
+    That of an image becomes a whole number or a text, that of a category a whole number. Raises
+    `VisionRecipesError` that names a broken one.
+    """
     ID.settle(records, 'image_id', lambda i: _value_name(file, records, i, 'image_id'))
     WHOLE.settle(records, 'category_id', lambda i: _value_name(file, records, i, 'category_id'))
 

@@ -619,7 +619,7 @@ def _candidate_label_folders(folder: str) -> list[str]:
 def _folders_with_texts(folder: str) -> list[str]:
     """Folders near a folder of images that hold no image, but text files named as some of its images.
 
-    None where text files lie beside the images themselves, or a folder cannot be listed.
+    An empty list where text files lie beside the images themselves, or a folder cannot be listed.
     """
     try:
         images = filter(is_image_name, (entry.name for entry in first_entries(folder, _MOST_ENTRIES)))

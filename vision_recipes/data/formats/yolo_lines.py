@@ -62,7 +62,7 @@ def _boundary_sides(
 
 
 def _turning_points(
-    ring: np.ndarray,  # (n, 2) x, y
+    ring: np.ndarray,  # (n, 2) x, y, each one pixel from the next
 ) -> np.ndarray:  # (m, 2)
     "The points of a ring where it changes its direction"
     before, after = ring - np.roll(ring, 1, 0), np.roll(ring, -1, 0) - ring

@@ -355,6 +355,7 @@ def _check_columns(new: dict, target: dict, shape_hw: tuple[int, int]):
     shapes = {
         'boxes': (n, 4),
         'masks': (n, *shape_hw),
+        # (n, K, 3); where the target has no keypoints, neither has `new`, and this entry is not used
         'keypoints': (n, *target.get('keypoints', new['boxes']).shape[1:]),
     }
     # NumPy's codes (`dtype.kind`) of the types that each column may have
