@@ -283,6 +283,7 @@ def followed_ids(truth: TrackTable, pred: TrackTable, min_overlap: float = 0.5) 
     ids = np.full(len(truth), -1)
     for frame in range(min(truth.n_frames, pred.n_frames)):
         t, p = truth.at(frame), pred.at(frame)
+        # in float64, as `metrics.tracking` computes it: an overlap near the limit is judged alike
         overlap = iou_matrix(truth.boxes[t].astype(float), pred.boxes[p].astype(float))
         overlap = np.where(overlap >= min_overlap, overlap, 0)
         rows, columns = linear_assignment(-overlap)
@@ -291,8 +292,11 @@ def followed_ids(truth: TrackTable, pred: TrackTable, min_overlap: float = 0.5) 
     return ids
 
 
-def _runs(frames: np.ndarray, ids: np.ndarray) -> list[tuple[int, int, int]]:  # First frame, last frame, id
-    "Pieces of a row: frames without a gap, with the same id"
+def _runs(
+    frames: np.ndarray,  # (n,) int, growing: where the row of the chart has a box
+    ids: np.ndarray,  # (n,) the id in each of these frames
+) -> list[tuple[int, int, int]]:  # First frame, last frame (included), id
+    "Cut one row of the chart into pieces: frames without a gap, with the same id"
     if not len(frames):
         return []
     cuts = np.flatnonzero((np.diff(frames) > 1) | (np.diff(ids) != 0)) + 1

@@ -136,7 +136,7 @@ def score_masks(predictions: Sequence[Prediction], anns: Annotations) -> ScoredM
 
 def score_points(predictions: Sequence[Prediction], anns: Annotations) -> ScoredModel:
     "AP by the similarity of points, PCK, AP of boxes; PCK of each point; arguments as for `compare_models`"
-    points, boxes, errors = match_points(predictions, anns)
+    points, boxes, errors = match_points(predictions, anns)  # errors (M, K): NaN: no label, inf: missed
     n_images, n_points = len(anns), errors.shape[1]
     right, labelled = np.zeros((2, n_images, n_points))  # how many of each point, image by image
     np.add.at(right, points.truth.images, errors <= PCK_RADIUS)

@@ -138,11 +138,11 @@ def _usual_overlaps(evidence: Evidence) -> np.ndarray:  # (C,)
 def badly_placed_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect]:
     "Objects that the model finds somewhat beside their box or mask: credence, by the part that is lacking"
     m, g = evidence.m, evidence.g
-    matched = m.matched[0][evidence.d]  # the object each box belongs to, or -1
+    matched = m.matched[0][evidence.d]  # (P,) the object of each pair's box at an overlap of 0.5, or -1
     own = evidence.same_class & ((matched < 0) | (matched == g))
     _, pair = evidence.best(np.where(own, evidence.credence[evidence.d] * evidence.iou, 0.0))
     usual = _usual_overlaps(evidence)
-    noun = 'box' if m.overlap is None else 'mask'
+    noun = 'box' if m.overlap is None else 'mask'  # matches of masks have an overlap of their own
     out = []
     for g in np.flatnonzero(pair >= 0).tolist():
         d, iou = evidence.d[pair[g]], evidence.iou[pair[g]]

@@ -57,8 +57,8 @@ def find_candidates(
     """All boxes of an image above a score, and which of them suppression removes.
 
     Of more than 3,000 boxes those with the highest scores count. Overlaps are computed in the square of the
-    network, as in `predict`. Raises `VisionRecipesError` for a
-    model that suppresses inside its graph, and `ImageError` for an image that cannot be read.
+    network, as in `predict`. Raises `VisionRecipesError` for a model that suppresses inside its graph,
+    and `ImageError` for an image that cannot be read.
     """
     card = predictor.card
     if not DECODERS[card.decoder].gives_cells(card):
@@ -73,6 +73,7 @@ def find_candidates(
         raise prepared
     pixels, place = prepared
     output = predictor.run(pixels[None], min_score)[0][0]  # (A, 5 + C): the cells of the one image
+    # raw boxes are relative to their cells, and the size of the input says where those are
     shape_hw = (card.preprocess.size,) * 2 if card.decoding.get('kind') == 'raw' else None
     # an overlap above 1 removes nothing
     boxes, scores, labels = yolox_detections(output, shape_hw, min_score, 2.0, len(output))

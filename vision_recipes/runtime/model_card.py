@@ -169,7 +169,7 @@ def to_dict(self: ModelCard) -> dict:  # Plain JSON
     return {
         'format': CARD_FORMAT,
         **asdict(self),
-        'labels': self.labels.to_dict(),
+        'labels': self.labels.to_dict(),  # not as `asdict` has them: `LabelMap.from_dict` reads this form
         'preprocess': asdict(self.preprocess),
     }
 

@@ -311,7 +311,10 @@ def _part_of_mask(x: int, y: int, mask: np.ndarray, region: list[int]) -> np.nda
 
 
 def _whole_strip(region: list[int], size_wh: tuple[int, int]) -> list[int]:  # XYXY
-    "All that lies along a border of which a region is one pixel wide; else the whole image"
+    """The column or row of the image that a region one pixel wide or high lies in; else the whole image.
+
+    Regions of tiles that only touch are one pixel wide or high, along the border.
+    """
     x1, y1, x2, y2 = region
     if x2 - x1 == 1:
         return [x1, 0, x2, size_wh[1]]

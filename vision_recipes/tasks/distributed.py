@@ -46,7 +46,10 @@ def joined(
     device: torch.device,  # Of this process; decides the backend: nccl for CUDA, xccl for XPU, else gloo
     minutes: float = 30.0,  # How long to wait for the others; a slow validation of one process counts
 ) -> Iterator[World]:
-    "Connect to the other processes, if there are any, and disconnect at the end. Gives the `World`"
+    """Connect to the other processes, if there are any, and disconnect at the end. Gives the `World`.
+
+    Raises `VisionRecipesError` where several processes would share an Apple GPU.
+    """
     world = this_world()
     if world.size == 1 or dist.is_initialized():  # alone, or connected already
         yield world

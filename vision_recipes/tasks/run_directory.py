@@ -77,7 +77,7 @@ def run_settings(
 def check_fresh(
     out: str | Path,  # Where a run shall be written
 ):
-    "Refuse a folder that holds a run already"
+    "Refuse a folder that holds a run already. Raises `VisionRecipesError`"
     if any((Path(out) / name).exists() for name in ('last.pt', 'model.safetensors', 'history.csv')):
         raise VisionRecipesError(
             f'{out}: already holds a run. Go on with it (--resume, or resume=True), or choose another folder.'

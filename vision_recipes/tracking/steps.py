@@ -74,7 +74,8 @@ def filter_steps(
         )
     one, state, rows = np.array([0]), BoxFilter.of(boxes[:1]), []  # `one`: the position of the only box
     for box in boxes[1:, None]:  # (1, 4)
-        state.predict(one, 1)
+        state.predict(one, 1)  # one frame on
+        # each (4,): the expected numbers, their standard deviations, and the gains of the position
         before = state.position[0].copy(), state.var[0] ** 0.5, state.gains(one)[0][0]
         seen = np.isfinite(box).all()
         rows.append((measured(box)[0] if seen else np.full(4, np.nan), *before))

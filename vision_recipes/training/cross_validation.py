@@ -150,7 +150,12 @@ def _for_all(settings: FitSettings, epochs: int) -> FitSettings:
 
 
 def _fold_rows(
-    task: Task, anns: Annotations, predictions: list[Prediction], out: Path, seed: int, k: int
+    task: Task,
+    anns: Annotations,
+    predictions: list[Prediction],  # One an image, in the order of `anns`, as from `out_of_fold`
+    out: Path,  # The run directory, which holds the runs of the folds
+    seed: int,  # That of the trainings, so that `folds` gives the same images
+    k: int,  # Number of folds
 ) -> list[dict]:  # As `CrossValidation.folds`
     "The score of each fold"
     prediction_of = dict(zip(anns.paths, predictions))

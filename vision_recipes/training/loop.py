@@ -845,7 +845,7 @@ def make_loaders(
     "Loaders of training and validation batches"
     common = dict(
         batch_size=settings.batch_size,
-        workers=None if settings.workers < 0 else settings.workers,
+        workers=None if settings.workers < 0 else settings.workers,  # None: `make_loader` chooses
         seed=settings.seed,
         collate=task.collate(),
         world=world,

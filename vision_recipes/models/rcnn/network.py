@@ -284,6 +284,7 @@ def _proposal_losses(self: RCNN, features: Features, targets: list[dict]) -> dic
     )
 
     def n_anchors():
+        "How many anchors both losses are means over; only counted where a batch is shared"
         return self.rpn.fg_bg_sampler.count(labels)
 
     return {name: part_of_mean(loss, n_anchors) for name, loss in zip(('objectness', 'proposal'), losses)}
