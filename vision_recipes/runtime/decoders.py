@@ -29,12 +29,17 @@ def classification_predictions(
     kind: str = 'probabilities',
 ) -> list[Prediction]:
     "Read a classifier's output. Raises `VisionRecipesError` for another `kind`"
-    check_choice('kind of outputs', kind, ('probabilities', 'logits'))
-    probs = np.asarray(outputs[0], dtype=np.float32)
+    probs = _numbers_of_classes(outputs, kind)
     if kind == 'logits':
         probs = np.exp(probs - probs.max(1, keepdims=True))
         probs /= probs.sum(1, keepdims=True)
     return [Prediction(p, np.arange(len(p)), wh) for p, wh in zip(probs, sizes_wh)]
+
+
+def _numbers_of_classes(outputs: list[np.ndarray], kind: str) -> np.ndarray:  # (B, C) float32
+    "The output of a classifier as it is. Raises `VisionRecipesError` for a `kind` that is not known"
+    check_choice('kind of outputs', kind, ('probabilities', 'logits'))
+    return np.asarray(outputs[0], dtype=np.float32)
 
 
 def classifier_predictions(
@@ -59,8 +64,7 @@ def multi_label_predictions(
     kind: str = 'probabilities',
 ) -> list[Prediction]:
     "Read the output of a classifier of several labels an image: those found, the highest score first"
-    check_choice('kind of outputs', kind, ('probabilities', 'logits'))
-    scores = np.asarray(outputs[0], dtype=np.float32)
+    scores = _numbers_of_classes(outputs, kind)
     if kind == 'logits':
         scores = np.exp(-np.logaddexp(np.float32(0), -scores))
     predictions = []
