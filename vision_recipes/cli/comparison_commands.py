@@ -184,7 +184,7 @@ def _side_by_side(
         tiles = [caption(image, ', '.join(anns.class_names[c] for c in anns.class_ids[i]) or 'none')]
     for prediction, card in zip(pair, cards):
         if anns.has_boxes:  # only what the model shows by itself
-            shown = prediction.scores >= card.thresholds.get('overall', DEFAULT_THRESHOLD)
+            shown = prediction.scores >= card.shown_thresholds.get('overall', DEFAULT_THRESHOLD)
             prediction = prediction.take(shown.nonzero()[0])
         tiles.append(draw(image, prediction, card))
     return caption(grid(tiles, ['truth', *map(str, models)], columns=3, tile=360), text)

@@ -154,7 +154,7 @@ def run_evaluate(args: Namespace) -> None:
     in_tiles = tiles_in_words(rule, [p.size_wh for p in predictions], bool(tiles))
     log_info('\n'.join([headline, *[in_tiles] * bool(in_tiles), *text_tables]))
     if whole:
-        stored = card.thresholds.get('overall')
+        stored = card.shown_thresholds.get('overall')
         log_info(_compared(task.metric, whole, evaluation, tiles, args.model, stored))
     if args.json:
         about = {'task': card.task, 'model': str(args.model), 'data': str(args.dir)}
@@ -197,7 +197,8 @@ def predict_all(
 
     paths = [anns.path(i) for i in range(len(anns))]
     # a low threshold, because average precision counts objects of all scores
-    stream = predictor.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD, tiles=tiles)
+    least = predictor.lowest_score(EVAL_SCORE_THRESHOLD)
+    stream = predictor.stream(paths, score_threshold=least, tiles=tiles)
     predictions = list(progress(stream, 'predicting', len(anns), 'image'))
     if anns.has_boxes:  # else the size of an image does not matter
         _check_sizes(anns, [tuple(prediction.size_wh) for prediction in predictions])

@@ -260,12 +260,12 @@ def _precision_text(precision: dict, metric: str) -> str:
 
 def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a list
     "The limits of the model"
-    threshold = card.thresholds.get('overall')
+    threshold = card.shown_thresholds.get('overall')
     ranked = 'objects that the model finds' if TASK_KINDS[card.task].boxes else 'classes of an image'
     lines = [
         _other_classes_text(card),
         _other_images_text(card),
-        f'A score orders the {ranked}; it does not say how often the model is right.',
+        _score_text(card, ranked),
         _size_text(card),
     ]
     if card.labels.multi_label:
@@ -282,6 +282,15 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
     return lines
 
 # %% ../../nbs/deploy/08_bundle.ipynb #80deac6b
+def _score_text(card: ModelCard, ranked: str) -> str:
+    "What a score says; `ranked` is what scores order, in words"
+    if card.calibration is None:
+        return f'A score orders the {ranked}; it does not say how often the model is right.'
+    words = card.calibration.measured_words()
+    measured = f': {words}' if words else ''
+    return f'A score says about how often the model is right, on images like those measured{measured}.'
+
+
 def _size_text(card: ModelCard) -> str:
     "What becomes of an image that is larger than the network takes"
     square = f'a square of {card.preprocess.size} pixels'

@@ -634,6 +634,8 @@ def _make_smaller(
     "As `quantize_onnx`, for an ONNX file with its card inside"
     predictor = Predictor(model, threads=0)  # as many as onnxruntime chooses
     card = predictor.card
+    # both files are compared by the scores of the network; the map and its moved thresholds stay in the card
+    predictor.card = replace(card, calibration=None)
     _check_request(model, kind, card, n_calibration, max_drop=max_drop, max_changed=max_changed)
     anns, classes = classes_of_model(anns, card)
     calibration, scored = two_parts(anns, card, n_calibration if kind == 'int8' else 0)
@@ -641,11 +643,12 @@ def _make_smaller(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / 'smaller.onnx'
         for how in _attempts(predictor, kind, calibration, file):
-            if trials.passes(how, Predictor(file, card=card)):
+            if trials.passes(how, Predictor(file, card=predictor.card)):
                 break
         else:
             raise VisionRecipesError(_refusal(out, kind, trials))
         result = _result(out, kind, trials, len(calibration), file)
+        result = _as_shown(result, card)
         card = replace(card, precision=result.precision(), thresholds=trials.last.thresholds)
         _write_with_card(file, out, model, card)
     result = replace(result, bytes_after=out.stat().st_size)  # with the card
@@ -686,6 +689,16 @@ def _result(
     )
 
 # %% ../../nbs/deploy/05_quantization.ipynb #6fb1d864
+def _as_shown(result: Smaller, card: ModelCard) -> Smaller:
+    "The result with thresholds of the scores that are shown, which a calibration moves"
+    if card.calibration is None:
+        return result
+    moved = card.calibration.moved_thresholds
+    names = ('threshold_before', 'threshold')
+    shown = {name: moved({'overall': getattr(result, name)})['overall'] for name in names}
+    return replace(result, **shown)
+
+
 def _check_request(model: Path, kind: str, card: ModelCard, n_calibration: int, **limits: float):
     "Refuse what cannot be done, before anything is scored; `limits` are parameters that may not be negative"
     check_choice('kind', kind, PRECISIONS)

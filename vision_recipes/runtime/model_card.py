@@ -13,6 +13,7 @@ from ..core.files import read_json
 from ..core.labels import LabelMap
 from ..core.patching import patch
 from .preprocess import Preprocess
+from .score_map import ScoreMap
 from .task_kinds import task_kind, TASK_KINDS
 from .tiles import NO_TILES, TileRule
 
@@ -60,6 +61,7 @@ def _check_values(card):  # A `ModelCard` that is being made
     _check_scores(card.thresholds.get('classes', ()))
     _check_colors(card.colors, len(card.labels))
     _check_tile_rule(card)
+    _check_calibration(card)
     if card.input.get('normalize') and card.input.get('dtype') == 'uint8':
         raise VisionRecipesError(
             'a graph that takes uint8 normalises by itself: leave normalize out, or let it take float32.'
@@ -126,6 +128,24 @@ def _check_tile_rule(card):  # A `ModelCard` that is being made
     if card.task == 'classification':
         raise VisionRecipesError(NO_TILES)
 
+# %% ../../nbs/runtime/05_model_card.ipynb #23490479
+def _check_calibration(card):  # A `ModelCard` that is being made
+    "Refuse a calibration that is no `ScoreMap`, or does not fit task and classes; None is fine"
+    if card.calibration is None:
+        return
+    if not isinstance(card.calibration, ScoreMap):
+        raise VisionRecipesError(f'calibration must be a ScoreMap, but got {brief(card.calibration)}.')
+    one_class = card.task == 'classification' and not card.labels.multi_label
+    if (card.calibration.kind == 'temperature') != one_class:
+        raise VisionRecipesError(
+            f'calibration: {card.calibration.kind} is not for {card.task}'
+            f'{" of several labels" if card.labels.multi_label else ""}.'
+        )
+    if len(card.calibration.classes) not in (0, len(card.labels)):
+        raise VisionRecipesError(
+            f'calibration: has {len(card.calibration.classes)} classes, but the model {len(card.labels)}.'
+        )
+
 # %% ../../nbs/runtime/05_model_card.ipynb #d46fca3a
 @dataclass(frozen=True)
 class ModelCard:
@@ -152,6 +172,9 @@ class ModelCard:
     precision: dict = field(default_factory=dict)
     decoder: str = ''  # How outputs are read: a key of `DECODERS`; empty: the usual one of the task
     tiles: TileRule | None = None  # How large images are cut into tiles; None: they are predicted whole
+    # How scores are moved, so that they say how often the model is right; None: as the network gives them.
+    # `thresholds` are of the network's scores all the same; `shown_thresholds` are moved
+    calibration: ScoreMap | None = None
 
     def __post_init__(self):
         if not self.decoder and self.task in TASK_KINDS:
@@ -191,9 +214,19 @@ def from_dict(
         values['colors'] = tuple(map(tuple, values.get('colors', ())))
         if values.get('tiles'):
             values['tiles'] = TileRule(**values['tiles'])
+        if values.get('calibration'):
+            values['calibration'] = ScoreMap.from_dict(values['calibration'])
         return cls(**values)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e:
         raise VisionRecipesError(f'{where}: malformed: {e}') from e
+
+# %% ../../nbs/runtime/05_model_card.ipynb #5035b854
+@patch(as_prop=True)
+def shown_thresholds(self: ModelCard) -> dict:
+    "`thresholds`, moved by `calibration` where there is one"
+    if self.calibration is None:
+        return self.thresholds
+    return self.calibration.moved_thresholds({'overall': DEFAULT_THRESHOLD, **self.thresholds})
 
 # %% ../../nbs/runtime/05_model_card.ipynb #70e3adcb
 def _check_format(d, where: str):  # `d`: any JSON value
@@ -214,16 +247,19 @@ def _check_format(d, where: str):  # `d`: any JSON value
 
 
 # The fields of a card that are objects in braces
-_OBJECTS = 'labels preprocess metrics data versions input decoding thresholds precision tiles'.split()
+_OBJECTS = (
+    'labels preprocess metrics data versions input decoding thresholds precision tiles calibration'
+).split()
 
 
 def _check_objects(values: dict, where: str):
     """Refuse a field that must be an object in braces and is none, and unknown keys in `input`.
 
-    Removes `tiles` where it is null, which a card without tiles may hold.
+    Removes `tiles` and `calibration` where they are null, as in a card without them.
     """
-    if values.get('tiles') is None:
-        values.pop('tiles', None)
+    for name in ('tiles', 'calibration'):
+        if values.get(name) is None:
+            values.pop(name, None)
     for k in _OBJECTS:
         if not isinstance(values.get(k, {}), dict):
             raise VisionRecipesError(f'{where}: {k} must be an object in braces, but is {brief(values[k])}.')

@@ -84,16 +84,26 @@ def score_threshold(self: BasePredictor) -> float:
 
     It is the best by F1 on the validation images, or `DEFAULT_THRESHOLD` where none was measured.
     """
-    return self.card.thresholds.get('overall', DEFAULT_THRESHOLD)
+    return self.card.shown_thresholds.get('overall', DEFAULT_THRESHOLD)
 
 
 @patch(as_prop=True)
 def min_scores(self: BasePredictor) -> float | np.ndarray:  # (C,) where an image may have several labels
     "The scores from which on an object or label counts: of labels each class has its own, where measured"
-    of_classes = self.card.thresholds.get('classes')
+    of_classes = self.card.shown_thresholds.get('classes')
     if not self.card.labels.multi_label or not of_classes:
         return self.score_threshold
     return np.array([self.score_threshold if s is None else s for s in of_classes], np.float32)
+
+# %% ../../nbs/runtime/10_predictor.ipynb #59c63cd8
+@patch
+def lowest_score(
+    self: BasePredictor,
+    raw: float,  # A score of the network, such as the lowest that an evaluation counts
+) -> float:
+    "The score threshold that leaves out no object with this score of the network, whatever its class"
+    score_map = self.card.calibration
+    return score_map.lowest_shown(raw) if score_map else raw
 
 
 @patch(as_prop=True)
@@ -151,9 +161,13 @@ def stream(
         card = replace(card, decoding={**card.decoding, 'mask_threshold': mask_threshold})
     if self.single_image:
         batch_size = 1
-    if rule := self._tile_rule(tiles):
-        return self._stream_tiled(images, rule, batch_size, on_error, min_score, card)
-    return self._stream(self._prepare_all(images, batch_size), batch_size, on_error, min_score, card)
+    rule, score_map = self._tile_rule(tiles), card.calibration
+    raw_score = score_map.raw_threshold(min_score) if score_map else min_score  # of the network's scores
+    if rule:
+        found = self._stream_tiled(images, rule, batch_size, on_error, raw_score, card)
+    else:
+        found = self._stream(self._prepare_all(images, batch_size), batch_size, on_error, raw_score, card)
+    return score_map.moved_all(found, min_score) if score_map else found
 
 # %% ../../nbs/runtime/10_predictor.ipynb #415c44cd
 def _check_share(name: str, value: float):

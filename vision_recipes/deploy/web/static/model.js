@@ -118,7 +118,10 @@ export function readCard(bytes) {
   if (missing.length) throw new Error(`The card in this file lacks ${missing.join(', ')}.`);
   const input = {dtype: 'float32', layout: 'NCHW', ...card.input};
   const decoder = card.decoder || TASKS[card.task]?.decoder;
-  return {thresholds: {}, decoding: {}, ...card, decoder, input, tiles: tileRule(card.tiles, card.task)};
+  const calibration = scoreMap(card.calibration);
+  const thresholds = movedThresholds(calibration, card.thresholds ?? {}); // of the scores that are shown
+  const tiles = tileRule(card.tiles, card.task);
+  return {decoding: {}, ...card, decoder, input, tiles, calibration, thresholds};
 }
 
 // ## Loading a model and running it
@@ -186,13 +189,20 @@ function makeModel(ort, session, card, provider, refused) {
 // A card with tiles has large images cut. `options.tiles` may be another rule, or false for whole images.
 // `runs` of the result says how often the network ran.
 async function predictOne(run, card, image, options) {
-  const {width, height} = image;
   const thresholds = {
-    scoreThreshold: options.scoreThreshold ?? card.thresholds.overall ?? 0.3,
+    scoreThreshold: options.scoreThreshold ?? card.thresholds.overall ?? DEFAULT_THRESHOLD,
     maskThreshold: options.maskThreshold ?? undefined,
   };
   checkImage(image);
   checkThresholds(thresholds);
+  const raw = {...thresholds, scoreThreshold: rawThreshold(card.calibration, thresholds.scoreThreshold)};
+  const {prediction, ...rest} = await predictRaw(run, card, image, raw, options);
+  return {prediction: moved(prediction, card, thresholds.scoreThreshold), ...rest};
+}
+
+// The same with the scores of the network, before `moved`.
+async function predictRaw(run, card, image, thresholds, options) {
+  const {width, height} = image;
   const rule = options.tiles === undefined ? card.tiles : tileRule(options.tiles || null, card.task);
   const windows = rule ? tileWindows(width, height, rule) : [];
   if (windows.length < 2) return {...(await predictWindow(run, card, image, thresholds)), runs: 1};
@@ -220,6 +230,75 @@ async function predictWindow(run, card, image, thresholds) {
   const found = DECODERS[card.decoder](outputs, placement(width, height, card.preprocess), card, thresholds);
   const ms = {prepare: prepared - started, run: ran - prepared, decode: performance.now() - ran};
   return {prediction: {width, height, boxes: null, masks: null, keypoints: null, ...found}, ms};
+}
+
+// ## Scores that say how often the model is right, as runtime/13_score_map.ipynb moves them
+
+const SCORE_MAPS = ['temperature', 'logistic'];
+const LEAST_SCORE = 1e-9; // scores nearer to 0 or 1 count as this near: the logarithm of 0 is infinite
+const DEFAULT_THRESHOLD = 0.3; // of the network's scores, where the card has none
+
+// The calibration of a card with all its parts; null: scores are shown as the network gives them.
+// Throws an Error that people can read for one that this page does not know.
+export function scoreMap(calibration) {
+  if (calibration === null || calibration === undefined) return null;
+  const {kind, slope = 1, offset = 0, classes} = calibration;
+  if (!SCORE_MAPS.includes(kind)) {
+    throw new Error(`This page does not know the calibration ${JSON.stringify(kind)} of this model.`);
+  }
+  return {...calibration, slope, offset, classes: classes ?? []};
+}
+
+// The logit of a score, which is kept a little away from 0 and 1.
+function logit(score) {
+  const p = Math.min(Math.max(score, LEAST_SCORE), 1 - LEAST_SCORE);
+  return Math.log(p / (1 - p));
+}
+
+// A score of class `label`, moved; without a label by the map of all classes.
+export function movedScore(map, score, label) {
+  const [slope, offset] = map.classes[label] ?? [map.slope, map.offset];
+  return f32(1 / (1 + Math.exp(-(slope * logit(score) + offset))));
+}
+
+// The probabilities of one class an image, moved by the temperature.
+function movedProbabilities(probabilities, slope) {
+  const logs = probabilities.map(p => slope * Math.log(Math.max(p, LEAST_SCORE)));
+  return softmax(logs).map(f32);
+}
+
+// The thresholds of a card for moved scores.
+function movedThresholds(map, thresholds) {
+  if (map?.kind !== 'logistic') return thresholds;
+  const {overall = DEFAULT_THRESHOLD, classes} = thresholds;
+  const moved = {...thresholds, overall: movedScore(map, overall)};
+  if (classes) moved.classes = classes.map((t, c) => (t === null ? null : movedScore(map, t, c)));
+  return moved;
+}
+
+// The network's score below which no moved score reaches `minScore`.
+export function rawThreshold(map, minScore) {
+  if (map?.kind !== 'logistic') return minScore;
+  if (minScore <= LEAST_SCORE) return 0;
+  const pairs = [[map.slope, map.offset], ...map.classes.filter(Boolean)];
+  const raw = pairs.map(([slope, offset]) => 1 / (1 + Math.exp(-(logit(minScore) - offset) / slope)));
+  return Math.min(...raw) * (1 - 1e-6); // a little lower, so that rounding leaves none out
+}
+
+// A prediction with moved scores, the highest first, without the objects below `minScore`.
+export function moved(prediction, {calibration, thresholds}, minScore) {
+  if (!calibration) return prediction;
+  const {scores, labels} = prediction;
+  if (calibration.kind === 'temperature') {
+    return {...prediction, scores: movedProbabilities(scores, calibration.slope)};
+  }
+  const shown = scores.map((score, i) => movedScore(calibration, score, labels[i]));
+  if (prediction.found) return {...prediction, scores: shown, found: foundLabels(shown, thresholds)};
+  const order = byScore(shown).filter(i => shown[i] >= f32(minScore));
+  const columns = {...prediction, scores: shown};
+  const rows = name => columns[name] && order.map(i => columns[name][i]);
+  const names = ['scores', 'labels', 'boxes', 'masks', 'keypoints'];
+  return {...prediction, ...Object.fromEntries(names.map(name => [name, rows(name)]))};
 }
 
 // ## Large images in tiles, as runtime/12_tiles.ipynb does it
