@@ -161,7 +161,22 @@ def stream(
         card = replace(card, decoding={**card.decoding, 'mask_threshold': mask_threshold})
     if self.single_image:
         batch_size = 1
-    rule, score_map = self._tile_rule(tiles), card.calibration
+    options = batch_size, on_error, min_score, card
+    return self._stream_moved(images, self._tile_rule(tiles), *options)
+
+# %% ../../nbs/runtime/10_predictor.ipynb #415c44cd
+@patch
+def _stream_moved(
+    self: BasePredictor,
+    images: Iterable,  # As for `stream`
+    rule: TileRule | None,  # None: whole images
+    batch_size: int,
+    on_error: Callable[[ImageError], None] | None,  # As for `stream`
+    min_score: float | np.ndarray,  # Of the scores that are shown
+    card: ModelCard,
+) -> Iterator[Prediction | None]:
+    "Predictions whose scores are moved as the card says, after tiles are merged"
+    score_map = card.calibration
     raw_score = score_map.raw_threshold(min_score) if score_map else min_score  # of the network's scores
     if rule:
         found = self._stream_tiled(images, rule, batch_size, on_error, raw_score, card)
@@ -169,7 +184,7 @@ def stream(
         found = self._stream(self._prepare_all(images, batch_size), batch_size, on_error, raw_score, card)
     return score_map.moved_all(found, min_score) if score_map else found
 
-# %% ../../nbs/runtime/10_predictor.ipynb #415c44cd
+
 def _check_share(name: str, value: float):
     "Refuse a threshold that is not from 0 to 1"
     if not 0 <= value <= 1:
