@@ -9,6 +9,7 @@ __all__ = ['VERBS', 'make_parser', 'main']
 import argparse, sys
 from .. import __version__
 from .arguments import Parser, Verb
+from .calibration_command import CALIBRATION_VERBS
 from .comparison_commands import COMPARISON_VERBS
 from .correction_command import CORRECTION_VERBS
 from .data_commands import DATA_VERBS
@@ -30,6 +31,7 @@ VERBS = {
     **NEXT_VERBS,
     **CORRECTION_VERBS,
     **COMPARISON_VERBS,
+    **CALIBRATION_VERBS,
     'doctor': Verb('look at this installation and machine', lambda p: None, run_doctor),
 }
 

@@ -334,7 +334,12 @@ def _export_options(p: ArgumentParser):
 
 # %% ../../nbs/cli/02_model_commands.ipynb #6821ced9
 def _graph_options(p: ArgumentParser):
-    "What the graph takes"
+    "What the graph takes, and what its card carries"
+    p.add_argument(
+        '--no-calibration',
+        action='store_true',
+        help='leave out the calibration of the run: the scores are those of the network',
+    )
     p.add_argument(
         '--dtype',
         choices=['float32', 'uint8'],
@@ -361,7 +366,7 @@ def _graph_options(p: ArgumentParser):
     )
     p.add_argument('--no-simplify', action='store_true', help='leave the graph as torch exports it')
 
-
+# %% ../../nbs/cli/02_model_commands.ipynb #d4ae1eb3
 def _tolerance_option(p: ArgumentParser):
     p.add_argument(
         '--tolerance',
@@ -398,6 +403,7 @@ def run_export(args: Namespace) -> None:
         opset=args.opset,
         fixed_shape=args.fixed_shape,
         tiles=tiles,
+        calibration=not args.no_calibration,
     )
     log_info(f'Next: vision-recipes predict {file} IMAGES --out DIR')
 

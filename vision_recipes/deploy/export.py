@@ -263,14 +263,14 @@ def export_onnx(
     opset: int = OPSET,  # Version of the operators; an older one for older engines, such as 15
     fixed_shape: bool = False,  # Whether the file takes one image of the model's size, and nothing else
     tiles: Any = None,  # The rule to store in the card, as for `BasePredictor.stream`; None: that of the run
+    calibration: bool = True,  # Whether the file carries the calibration of the run, where it has one
 ) -> Path:  # The file; beside it lies `….parity.json` with the comparison
     """Export a trained or published model.
 
     Raises `ExportError`, and leaves no file, where the export differs from PyTorch by more than `tolerance`,
     and where an operator of the graph has no form in `opset`.
     """
-    started = time.monotonic()
-    images = _listed(images)
+    started, images = time.monotonic(), _listed(images)
     check_choice('dtype', dtype, ('float32', 'uint8'))
     check_choice('layout', layout, ('NCHW', 'NHWC'))
     run = (run if isinstance(run, TorchPredictor) else open_network(run, 'cpu')).on_cpu()
@@ -278,7 +278,7 @@ def export_onnx(
     tolerance = Tolerance.of(tolerance, run.task.tolerance)
     kind = check_choice('kind', kind or run.task.output_formats[0], run.task.output_formats)
     card = replace(run.card, input={'dtype': dtype, 'layout': layout}, decoding=run.task.decoding(kind))
-    card = replace(card, tiles=run._tile_rule(tiles))
+    card = replace(card, tiles=run._tile_rule(tiles), calibration=calibration and card.calibration or None)
     module = run.task.export_module(run.model, card.input, kind).eval()
     data = _graph(run, module, card, GraphForm(kind, simplify, opset, fixed_shape)).SerializeToString()
     exported = time.monotonic()

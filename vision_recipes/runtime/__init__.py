@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BasePredictor', 'Candidates', 'find_candidates', 'letterbox', 'ModelCard', 'Prediction', 'Predictor', 'Preprocess',
-           'read_card', 'suppressed_by', 'TileRule']
+           'read_card', 'ScoreMap', 'suppressed_by', 'TileRule']
 
 # %% ../../nbs/runtime/index.ipynb #942e6f3e
 from ..core.lazy import lazy_names
@@ -20,6 +20,7 @@ _all_ = [
     'Predictor',
     'Preprocess',
     'read_card',
+    'ScoreMap',
     'suppressed_by',
     'TileRule',
 ]
@@ -31,6 +32,7 @@ __getattr__, __dir__ = lazy_names(
         'prediction': ['Prediction'],
         'predictor': ['BasePredictor', 'Predictor'],
         'preprocess': ['Preprocess', 'letterbox'],
+        'score_map': ['ScoreMap'],
         'tiles': ['TileRule'],
     },
 )
