@@ -57,7 +57,7 @@ def _name_own_images(args: Namespace):
     args.boxes = args.boxes or data.get('boxes') or None
     args.multi_label = args.multi_label or data.get('multi_label') or None
 
-
+# %% ../../nbs/cli/14_calibration_command.ipynb #ea6f6eed
 def _unseen_images(
     args: Namespace,
     anns: Annotations,
@@ -66,6 +66,8 @@ def _unseen_images(
     "The images that a model was not trained on. Raises `VisionRecipesError` where none is left"
     from vision_recipes.data.splits import trained_on
 
+    if not anns.has_groups:
+        log_info(f'{args.dir}: nothing says which images belong together. If some do, name them by --groups.')
     seen = trained_on(anns, card)  # (n,) bool
     if not card.data.get('train_images'):
         log_info(
@@ -86,14 +88,12 @@ def _unseen_images(
 # %% ../../nbs/cli/14_calibration_command.ipynb #feae212b
 def run_calibrate(args: Namespace) -> None:
     "`vision-recipes calibrate`: `calibrate_model` and `store_calibration`"
-    check_device(args.device)
     is_run = _check_model(args)
     from vision_recipes.deploy.calibrated import calibrate_model, store_calibration
 
     if args.remove:
         files = store_calibration(args.model, None, args.out)
-        log_info(f'{_names(files)}: without calibration; the scores are those of the network')
-        return
+        return log_info(f'{_names(files)}: without calibration; the scores are those of the network')
     if args.dir is None:
         _name_own_images(args)
     anns = read_data(args)
@@ -103,20 +103,20 @@ def run_calibrate(args: Namespace) -> None:
     if anns.has_boxes:
         anns = anns.fix_boxes(args.boxes or 'raise')
     fit = calibrate_model(predictor, anns)
-    if not anns.has_groups:
-        log_info(f'{args.dir}: nothing says which images belong together. If some do, name them by --groups.')
     log_info(fit.text())
     if chart := args.chart or (args.model / 'calibration.png' if is_run and args.model.is_dir() else None):
         _draw_chart(fit, chart)
     if not fit.helps:
-        kept = 'the calibration that it has stays' if card.calibration else 'nothing is written'
-        return log_info(f'{args.model}: on groups that did not fit it, the map did not help, so {kept}.')
+        return log_info(
+            f'{args.model}: on groups that did not fit it, the map did not help: nothing is written.'
+        )
     files = store_calibration(args.model, fit.score_map, args.out)
     log_info(f'{_names(files)}: scores now say about how often the model is right.{_moved_words(card, fit)}')
 
 # %% ../../nbs/cli/14_calibration_command.ipynb #9e360ae2
 def _check_model(args: Namespace) -> bool:  # Whether it is a run
     "Refuse what has no place for a calibration, before images are read. Raises `VisionRecipesError`"
+    check_device(args.device)
     source = model_source(args.model)
     if source not in ('run', 'onnx'):
         raise VisionRecipesError(

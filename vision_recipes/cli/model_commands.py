@@ -30,6 +30,7 @@ from ..core.image_paths import list_images, output_mark
 from ..core.images import open_image
 from ..data.annotations import Annotations, classes_of_model
 from ..data.findings import Findings
+from ..runtime.known_images import unlike_words
 from ..runtime.tiles import TileRule, tiles_asked, tiles_in_words
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
@@ -577,6 +578,9 @@ def _predict_files(
             log_info(f'{file}: {in_words(prediction, card, most=8)}')
         if not args.no_images:
             save_drawn(draw(open_image(file), prediction, card), args.out, file.stem, reserved)
+    unlike = [row['file'] for row in rows if row.get('unlikeness', 0) > 1]
+    if words := unlike_words(card.known_images, unlike, len(rows)):
+        log_info(words)
     sizes_wh = [(row['width'], row['height']) for row in rows]
     if in_tiles := tiles_in_words(predictor._tile_rule(tiles), sizes_wh, bool(tiles)):
         log_info(in_tiles)

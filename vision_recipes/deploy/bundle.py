@@ -59,7 +59,8 @@ _TRACK_USAGE = '    python predict.py clip.mp4 --track --line door:0.5,0,0.5,1  
 # %% ../../nbs/deploy/08_bundle.ipynb #6d1e0a20
 # Functions that check files and cards of others, which a bundle with its own file has no use for
 _CHECKS = (
-    'check_choice _check _check_inputs _check_outputs _check_tile_rule _look_at_numbers read_card card_hint'
+    'check_choice _check _check_inputs _check_outputs _check_tile_rule _check_calibration _look_at_numbers '
+    'read_card card_hint'
 ).split()
 # What videos have in the package only: PyAV, which the program does without
 _PYAV = 'AvFile AvWriter Sound MissingPackage _say_that_av_is_missing'.split()

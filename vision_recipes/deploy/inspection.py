@@ -362,11 +362,20 @@ def _card_rows(card: ModelCard) -> list[tuple[str, str]]:
         ),
         ('quality', quality_words(card)),
         ('scores', score_words(card)),
+        ('learnt from', card.known_images.range_words() if card.known_images else ''),
+        ('unlike', _unlike_words(card)),
         ('data', data_words(card)),
         ('precision', precision_words(card.precision) if card.precision else ''),
         ('made with', ', '.join(f'{name} {version}' for name, version in card.versions.items()) or 'unknown'),
     ]
     return [(name, words) for name, words in rows if words]
+
+
+def _unlike_words(card: ModelCard) -> str:  # Empty where nobody looked at the training images
+    "That it says which images are unlike those, and how often it is wrong about that"
+    if card.known_images is None:
+        return ''
+    return f'says which images are unlike those it learnt from; {card.known_images.alarm_words()}'
 
 
 def _missing_rows(i: Inspection) -> list[tuple[str, str]]:

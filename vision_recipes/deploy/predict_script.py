@@ -25,6 +25,7 @@ from ..core.images import open_image
 from ..drawing.boxes import draw_boxes
 from ..drawing.canvas import caption, instance_colors, RGB
 from ..drawing.instances import draw_keypoints, draw_masks, with_visibility
+from ..runtime.known_images import unlike_words
 from ..runtime.model_card import ModelCard
 from ..runtime.prediction import Prediction
 from ..runtime.predictor import Predictor
@@ -277,10 +278,13 @@ def predict_files(
     in_words, draw = SHOW[card.task]
     reserved = {str(file.resolve()).lower() for file in files}  # many file systems ignore case
     sizes_wh: list[tuple[int, int]] = []
+    unlike: list[Path] = []
     for file, p in zip(files, predictor.stream(files, batch_size=1, on_error=errors.append, **options)):
         if p is None:  # the image cannot be read; `errors` says why
             continue
         sizes_wh.append(p.size_wh)
+        if p.is_unlike:
+            unlike.append(file)
         if as_json:
             rows.append({'file': str(file), **p.to_dict(card.labels)})
         else:
@@ -290,6 +294,8 @@ def predict_files(
     if as_json:
         _print(json.dumps(rows, indent=1), out)
     _say_tiles(predictor, options.get('tiles'), sizes_wh)
+    if words := unlike_words(card.known_images, unlike, len(sizes_wh)):
+        put(f'{words}\n', sys.stderr)
     for e in errors:
         put(f'{e}\n', sys.stderr)
     return 1 if errors else 0

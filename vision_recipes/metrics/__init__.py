@@ -6,9 +6,9 @@
 __all__ = ['Calibration', 'calibration_bins', 'CalibrationFit', 'Changes', 'choose_next', 'class_suspects', 'compare_models',
            'compare_shown', 'Comparison', 'DetectionEvaluation', 'Difference', 'evaluate_calibration',
            'evaluate_classification', 'evaluate_labels', 'LabelEvaluation', 'evaluate_detection', 'evaluate_keypoints',
-           'evaluate_masks', 'evaluate_tracks', 'Evaluation', 'find_suspects', 'fit_calibration', 'image_uncertainty',
-           'KeypointEvaluation', 'match_predictions', 'paired_differences', 'rank_boxes', 'RankedBoxes', 'Suspect',
-           'suspect_rows', 'Tolerance', 'TrackingEvaluation', 'wilson_interval']
+           'evaluate_masks', 'evaluate_tracks', 'Evaluation', 'find_suspects', 'fit_calibration', 'fit_known_images',
+           'image_uncertainty', 'KeypointEvaluation', 'match_predictions', 'paired_differences', 'rank_boxes',
+           'RankedBoxes', 'Suspect', 'suspect_rows', 'Tolerance', 'TrackingEvaluation', 'wilson_interval']
 
 # %% ../../nbs/metrics/index.ipynb #e1e42ee5
 from ..core.lazy import lazy_names
@@ -37,6 +37,7 @@ _all_ = [
     'Evaluation',
     'find_suspects',
     'fit_calibration',
+    'fit_known_images',
     'image_uncertainty',
     'KeypointEvaluation',
     'match_predictions',
@@ -64,6 +65,7 @@ __getattr__, __dir__ = lazy_names(
         'detection': ['DetectionEvaluation', 'evaluate_detection'],
         'intervals': ['Evaluation', 'wilson_interval'],
         'keypoints': ['KeypointEvaluation', 'evaluate_keypoints'],
+        'known_images_fit': ['fit_known_images'],
         'masks': ['evaluate_masks'],
         'multi_label': ['evaluate_labels', 'LabelEvaluation'],
         'next_images': ['choose_next', 'image_uncertainty'],

@@ -12,6 +12,7 @@ from ..core.errors import brief, check_choice, check_depth, did_you_mean, Vision
 from ..core.files import read_json
 from ..core.labels import LabelMap
 from ..core.patching import patch
+from .known_images import KnownImages
 from .preprocess import Preprocess
 from .score_map import ScoreMap
 from .task_kinds import task_kind, TASK_KINDS
@@ -130,7 +131,9 @@ def _check_tile_rule(card):  # A `ModelCard` that is being made
 
 # %% ../../nbs/runtime/05_model_card.ipynb #23490479
 def _check_calibration(card):  # A `ModelCard` that is being made
-    "Refuse a calibration that is no `ScoreMap`, or does not fit task and classes; None is fine"
+    "Refuse a calibration that does not fit task and classes, and what is none; None is fine"
+    if not isinstance(card.known_images, KnownImages | None):
+        raise VisionRecipesError(f'known_images must be KnownImages, but got {brief(card.known_images)}.')
     if card.calibration is None:
         return
     if not isinstance(card.calibration, ScoreMap):
@@ -175,6 +178,7 @@ class ModelCard:
     # How scores are moved, so that they say how often the model is right; None: as the network gives them.
     # `thresholds` are of the network's scores all the same; `shown_thresholds` are moved
     calibration: ScoreMap | None = None
+    known_images: KnownImages | None = None  # What the training images look like; None: nobody looked
 
     def __post_init__(self):
         if not self.decoder and self.task in TASK_KINDS:
@@ -186,6 +190,9 @@ class ModelCard:
         _check_values(self)
 
 # %% ../../nbs/runtime/05_model_card.ipynb #e7ccadd7
+_PARTS = {'calibration': ScoreMap, 'known_images': KnownImages}  # Fields that read themselves
+
+
 @patch
 def to_dict(self: ModelCard) -> dict:  # Plain JSON
     "The card as it is written to `run.json` and into the ONNX file"
@@ -196,7 +203,7 @@ def to_dict(self: ModelCard) -> dict:  # Plain JSON
         'preprocess': asdict(self.preprocess),
     }
 
-
+# %% ../../nbs/runtime/05_model_card.ipynb #e5aee810
 @patch(as_classmethod=True)
 def from_dict(
     cls: ModelCard,
@@ -214,8 +221,8 @@ def from_dict(
         values['colors'] = tuple(map(tuple, values.get('colors', ())))
         if values.get('tiles'):
             values['tiles'] = TileRule(**values['tiles'])
-        if values.get('calibration'):
-            values['calibration'] = ScoreMap.from_dict(values['calibration'])
+        for name in _PARTS.keys() & values.keys():
+            values[name] = _PARTS[name].from_dict(values[name])
         return cls(**values)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e:
         raise VisionRecipesError(f'{where}: malformed: {e}') from e
@@ -245,19 +252,20 @@ def _check_format(d, where: str):  # `d`: any JSON value
     if missing:
         raise VisionRecipesError(f'{where}: lacks {", ".join(missing)}.')
 
-
+# %% ../../nbs/runtime/05_model_card.ipynb #0bcbd00c
 # The fields of a card that are objects in braces
 _OBJECTS = (
-    'labels preprocess metrics data versions input decoding thresholds precision tiles calibration'
+    'labels preprocess metrics data versions input decoding thresholds precision tiles calibration '
+    'known_images'
 ).split()
 
 
 def _check_objects(values: dict, where: str):
     """Refuse a field that must be an object in braces and is none, and unknown keys in `input`.
 
-    Removes `tiles` and `calibration` where they are null, as in a card without them.
+    Removes `tiles`, `calibration` and `known_images` where they are null, as in a card without them.
     """
-    for name in ('tiles', 'calibration'):
+    for name in ('tiles', 'calibration', 'known_images'):
         if values.get(name) is None:
             values.pop(name, None)
     for k in _OBJECTS:

@@ -30,11 +30,19 @@ class Prediction:
     track_ids: np.ndarray | None = None  # (N,) int64: which track of a video each object belongs to
     # (C,) float32, only where an image may have several labels: of every class, found or not, each 0 to 1
     class_scores: np.ndarray | None = None
+    # How far the image is from those that the model has learnt from, above 1 farther than is usual; None: the
+    # card does not say, or only parts of the image were looked at
+    unlikeness: float | None = None
 
     @property
     def top(self) -> int:  # Position of the highest score
         "The position of the highest score; for a classifier its class id, also where no label is found"
         return int((self.scores if self.class_scores is None else self.class_scores).argmax())
+
+    @property
+    def is_unlike(self) -> bool | None:  # None: it is not known
+        "Whether the image is unlike those that the model has learnt from"
+        return None if self.unlikeness is None else self.unlikeness > 1
 
     @property
     def crops(self) -> MaskCrops | None:
@@ -69,6 +77,8 @@ def to_dict(
         d['track_ids'] = self.track_ids.tolist()
     if self.class_scores is not None:
         d['class_scores'] = [round(float(s), 6) for s in self.class_scores]
+    if self.unlikeness is not None:
+        d['unlikeness'] = round(self.unlikeness, 6)
     names, points = _class_and_point_names(names, points)
     if names is not None:
         d['names'] = [names[i] for i in self.labels]

@@ -145,14 +145,7 @@ def stream(
     Raises `ImageError` that names an image that cannot be read, and `VisionRecipesError` for a single image,
     for numbers out of range, and for tiles of a classifier.
     """
-    if batch_size < 1:
-        raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
-    # an array (H, W, 3) is one image, an array (B, H, W, 3) is many; what is no array has no `ndim`
-    if isinstance(images, (str, Path, Image.Image)) or getattr(images, 'ndim', 4) != 4:
-        raise VisionRecipesError(
-            f'stream takes many images, but got one ({type(images).__name__}): '
-            'use predict, or put it in a list.'
-        )
+    _check_images(images, batch_size)
     min_score = self.min_scores if score_threshold is None else score_threshold
     _check_share('score_threshold', score_threshold or 0)
     _check_share('mask_threshold', mask_threshold or 0)
@@ -161,28 +154,24 @@ def stream(
         card = replace(card, decoding={**card.decoding, 'mask_threshold': mask_threshold})
     if self.single_image:
         batch_size = 1
-    options = batch_size, on_error, min_score, card
-    return self._stream_moved(images, self._tile_rule(tiles), *options)
-
-# %% ../../nbs/runtime/10_predictor.ipynb #415c44cd
-@patch
-def _stream_moved(
-    self: BasePredictor,
-    images: Iterable,  # As for `stream`
-    rule: TileRule | None,  # None: whole images
-    batch_size: int,
-    on_error: Callable[[ImageError], None] | None,  # As for `stream`
-    min_score: float | np.ndarray,  # Of the scores that are shown
-    card: ModelCard,
-) -> Iterator[Prediction | None]:
-    "Predictions whose scores are moved as the card says, after tiles are merged"
     score_map = card.calibration
     raw_score = score_map.raw_threshold(min_score) if score_map else min_score  # of the network's scores
-    if rule:
+    found = self._stream(self._prepare_all(images, batch_size), batch_size, on_error, raw_score, card)
+    if rule := self._tile_rule(tiles):
         found = self._stream_tiled(images, rule, batch_size, on_error, raw_score, card)
-    else:
-        found = self._stream(self._prepare_all(images, batch_size), batch_size, on_error, raw_score, card)
     return score_map.moved_all(found, min_score) if score_map else found
+
+# %% ../../nbs/runtime/10_predictor.ipynb #415c44cd
+def _check_images(images: Any, batch_size: int):
+    "Refuse a single image where many are wanted, and batches of none"
+    if batch_size < 1:
+        raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
+    # an array (H, W, 3) is one image, an array (B, H, W, 3) is many; what is no array has no `ndim`
+    if isinstance(images, (str, Path, Image.Image)) or getattr(images, 'ndim', 4) != 4:
+        raise VisionRecipesError(
+            f'stream takes many images, but got one ({type(images).__name__}): '
+            'use predict, or put it in a list.'
+        )
 
 
 def _check_share(name: str, value: float):
@@ -216,7 +205,7 @@ def _image_or_none(prepared, on_error):  # `prepared` as from `_prepare(...)`, `
     on_error(prepared)
     return None
 
-
+# %% ../../nbs/runtime/10_predictor.ipynb #5e26d2da
 @patch
 def _predict(
     self: BasePredictor,
@@ -227,7 +216,12 @@ def _predict(
     "Run one batch, and decode its outputs"
     pixels, placements = zip(*prepared)
     outputs = self.run(np.stack(pixels), min_score)
-    return DECODERS[card.decoder].decode(outputs, list(placements), card, min_score)
+    predictions = DECODERS[card.decoder].decode(outputs, list(placements), card, min_score)
+    known = card.known_images
+    if known is None:
+        return predictions
+    measured = [known.unlikeness(square, place) for square, place in prepared]
+    return [replace(p, unlikeness=u) for p, u in zip(predictions, measured)]
 
 # %% ../../nbs/runtime/10_predictor.ipynb #545b7b7f
 @patch
@@ -377,7 +371,9 @@ def _stream_tiled(
             yield None
             continue
         found = [first, *islice(predictions, len(of_image) - 1)]
-        yield merge_tiles(found, rule, of_image[0].size_wh)
+        # the last window is the whole image, where the rule has it; a tile alone does not say what it is like
+        whole = found[-1].unlikeness if rule.whole or len(found) == 1 else None
+        yield replace(merge_tiles(found, rule, of_image[0].size_wh), unlikeness=whole)
 
 # %% ../../nbs/runtime/10_predictor.ipynb #61fd3378
 @patch

@@ -30,6 +30,7 @@ from ..dataloading.transforms.custom import with_custom
 from ..dataloading.transforms.pixels import as_sample_transform
 from ..metrics.average_precision import EVAL_SCORE_THRESHOLD
 from ..metrics.intervals import Evaluation
+from ..metrics.known_images_fit import fit_known_images
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
 from ..runtime.prediction import Prediction
@@ -589,9 +590,10 @@ def _train(
     t = Trainer(task, settings, len(loader.batch_sampler), model, world)
     t.out, t.callbacks = out, callbacks
     data = data_info(train, valid) if world.first else {}
+    look = {'known_images': fit_known_images(train, valid, task.preprocess())} if world.first else {}
     if rule := task.tile_rule():  # in which the scores of the card were measured
         data['tiles'] = asdict(rule)
-    t.run_info = lambda known, epoch: run_info(task, settings, train, valid, data, known, epoch)
+    t.run_info = lambda known, epoch: run_info(task, settings, train, valid, data, {**look, **known}, epoch)
     if state:
         _restore_or_refuse(t, state, out)
     if world.first:

@@ -121,6 +121,7 @@ export function readCard(bytes) {
   const calibration = scoreMap(card.calibration);
   const thresholds = movedThresholds(calibration, card.thresholds ?? {}); // of the scores that are shown
   const tiles = tileRule(card.tiles, card.task);
+  checkKnownImages(card.known_images);
   return {decoding: {}, ...card, decoder, input, tiles, calibration, thresholds};
 }
 
@@ -211,7 +212,10 @@ async function predictRaw(run, card, image, thresholds, options) {
     found.push(await predictWindow(run, card, cutOut(image, window), thresholds));
   }
   const started = performance.now();
-  const prediction = mergeTiles(found.map(one => one.prediction), windows, rule.size, width, height);
+  const merged = mergeTiles(found.map(one => one.prediction), windows, rule.size, width, height);
+  // the last window is the whole image, where the rule has it; a tile does not say what the image is like
+  const unlikeness = rule.whole ? found.at(-1).prediction.unlikeness : null;
+  const prediction = {...merged, unlikeness};
   const ms = {prepare: 0, run: 0, decode: performance.now() - started};
   for (const one of found) {
     for (const step of Object.keys(ms)) ms[step] += one.ms[step];
@@ -223,13 +227,17 @@ async function predictRaw(run, card, image, thresholds, options) {
 async function predictWindow(run, card, image, thresholds) {
   const {width, height} = image;
   const started = performance.now();
-  const input = toInput(letterbox(image, card.preprocess), card);
+  const square = letterbox(image, card.preprocess);
+  const input = toInput(square, card);
   const prepared = performance.now();
   const outputs = await run(input);
   const ran = performance.now();
-  const found = DECODERS[card.decoder](outputs, placement(width, height, card.preprocess), card, thresholds);
+  const place = placement(width, height, card.preprocess);
+  const found = DECODERS[card.decoder](outputs, place, card, thresholds);
+  const unlikeness = unlikenessOf(card.known_images, square, place, card.preprocess.size);
   const ms = {prepare: prepared - started, run: ran - prepared, decode: performance.now() - ran};
-  return {prediction: {width, height, boxes: null, masks: null, keypoints: null, ...found}, ms};
+  const prediction = {width, height, boxes: null, masks: null, keypoints: null, unlikeness, ...found};
+  return {prediction, ms};
 }
 
 // ## Scores that say how often the model is right, as runtime/13_score_map.ipynb moves them
@@ -299,6 +307,117 @@ export function moved(prediction, {calibration, thresholds}, minScore) {
   const rows = name => columns[name] && order.map(i => columns[name][i]);
   const names = ['scores', 'labels', 'boxes', 'masks', 'keypoints'];
   return {...prediction, ...Object.fromEntries(names.map(name => [name, rows(name)]))};
+}
+
+// ## Images unlike those that the model has learnt from, as runtime/14_known_images.ipynb measures them
+
+const DESCRIPTOR = 1; // which description of an image this is
+const GRID = 64; // pixels that are read along each side
+const WHITE = 256 * 255; // the grey of white
+const LITTLE = 0.002; // is added to a share before its logarithm: no edge at all is finite
+
+// Refuse a description of a later version.
+function checkKnownImages(known) {
+  if (!known || (known.descriptor ?? DESCRIPTOR) === DESCRIPTOR) return;
+  throw new Error(`This page does not know the description ${known.descriptor} of images of this model.`);
+}
+
+// Pixels of a row of `n`, evenly spread; each but of a row of one has a neighbour behind it.
+function gridPositions(n) {
+  const at = i => Math.floor(((2 * i + 1) * Math.max(n - 1, 1)) / (2 * GRID));
+  return Array.from({length: GRID}, (_, i) => at(i));
+}
+
+// The mean of n x n blocks of GRID x GRID numbers.
+function blockMeans(values, n) {
+  const side = GRID / n;
+  const means = new Float64Array(n * n);
+  for (let i = 0; i < values.length; i++) {
+    const row = Math.floor(Math.floor(i / GRID) / side);
+    means[row * n + Math.floor((i % GRID) / side)] += values[i];
+  }
+  return means.map(sum => sum / side ** 2);
+}
+
+function sumOf(values) {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+// The standard deviation of whole numbers.
+function spread(values) {
+  const mean = sumOf(values) / values.length;
+  return Math.sqrt(Math.max(0, sumOf(values.map(v => v * v)) / values.length - mean * mean));
+}
+
+// The mean step to the right, and down, of n x n numbers.
+function meanSteps(values, n) {
+  const steps = [0, 0];
+  for (let i = 0; i < values.length; i++) {
+    if (i % n < n - 1) steps[0] += Math.abs(values[i + 1] - values[i]);
+    if (i < values.length - n) steps[1] += Math.abs(values[i + n] - values[i]);
+  }
+  return steps.map(sum => sum / (n * (n - 1)));
+}
+
+// Upper half minus lower half, left minus right, and middle minus border, of 4 x 4 blocks.
+function layoutOf(values, unit) {
+  const blocks = blockMeans(values, 4);
+  const sumWhere = test => sumOf(blocks.filter((_, i) => test(Math.floor(i / 4), i % 4)));
+  const half = test => (2 * sumWhere(test) - sumOf(blocks)) / 8;
+  const middle = sumWhere((row, column) => row % 3 > 0 && column % 3 > 0);
+  const inside = middle / 4 - (sumOf(blocks) - middle) / 12;
+  return [half(row => row < 2), half((_, column) => column < 2), inside].map(v => v / unit);
+}
+
+// The pixels of the grid, and those beside and below: {grey, beside, below, redGreen, yellowBlue}.
+function readGrid(square, {fit, offset}, size) {
+  const greyAt = at => 77 * square[at] + 150 * square[at + 1] + 29 * square[at + 2];
+  const [right, down] = [fit[0] > 1 ? 3 : 0, fit[1] > 1 ? 3 * size : 0];
+  const names = ['grey', 'beside', 'below', 'redGreen', 'yellowBlue'];
+  const grid = Object.fromEntries(names.map(name => [name, new Float64Array(GRID * GRID)]));
+  const columns = gridPositions(fit[0]);
+  let i = 0;
+  for (const y of gridPositions(fit[1])) {
+    for (const x of columns) {
+      const at = 3 * ((offset[1] + y) * size + offset[0] + x);
+      grid.grey[i] = greyAt(at);
+      grid.beside[i] = greyAt(at + right);
+      grid.below[i] = greyAt(at + down);
+      grid.redGreen[i] = square[at] - square[at + 1];
+      grid.yellowBlue[i] = 2 * square[at + 2] - square[at] - square[at + 1];
+      i += 1;
+    }
+  }
+  return grid;
+}
+
+// What an image looks like, in 25 numbers: light, contrast, colors, edges at four scales, and layout.
+// `square` is the input of a network as RGB bytes, `place` that of the image in it.
+export function describe(square, place, size) {
+  const {grey, beside, below, redGreen, yellowBlue} = readGrid(square, place, size);
+  const n = GRID * GRID;
+  const edges = [beside, below].map(other => sumOf(other.map((v, i) => Math.abs(v - grey[i]))) / n);
+  for (const side of [32, 16, 4]) edges.push(...meanSteps(blockMeans(grey, side), side));
+  const tones = [
+    sumOf(grey) / n / WHITE,
+    Math.log(spread(grey) / WHITE + 0.01),
+    sumOf(redGreen) / n / 255,
+    sumOf(yellowBlue) / n / 510,
+    Math.log(spread(redGreen) / 255 + 0.01),
+    Math.log(spread(yellowBlue) / 510 + 0.01),
+    Math.sqrt(grey.filter(v => v < 16 * 256).length / n), // black
+    Math.sqrt(grey.filter(v => v > 239 * 256).length / n), // white
+  ];
+  const layout = [layoutOf(grey, WHITE), layoutOf(redGreen, 255), layoutOf(yellowBlue, 510)].flat();
+  return [...tones, ...edges.map(e => Math.log(e / WHITE + LITTLE)), ...layout];
+}
+
+// How far an image is from the training images, above 1 farther than is usual; null: the card does not say.
+export function unlikenessOf(known, square, place, size) {
+  if (!known) return null;
+  const difference = describe(square, place, size).map((v, i) => v - known.mean[i]);
+  const turned = known.rows.map((row, i) => sumOf(row.map((w, k) => w * difference[i + k])));
+  return Math.sqrt(sumOf(turned.map(v => v * v))) / known.limit;
 }
 
 // ## Large images in tiles, as runtime/12_tiles.ipynb does it

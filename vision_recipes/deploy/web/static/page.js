@@ -292,7 +292,8 @@ function spokenWords(order) {
   const count = detects() && order.length > 1 ? ` ${order.length} objects.` : '';
   const named = order.slice(0, detects() ? SPOKEN_OBJECTS : SPOKEN_CLASSES).map(nameOf);
   const more = detects() && order.length > SPOKEN_OBJECTS ? ' and more' : '';
-  return `${shown.name}:${count} ${named.join(', ')}${more}`;
+  const unlike = shown.prediction.unlikeness > 1 ? '. It is unlike the images it learnt from' : '';
+  return `${shown.name}:${count} ${named.join(', ')}${more}${unlike}`;
 }
 
 // A duration in words; `t` is in milliseconds
@@ -366,6 +367,7 @@ function show(result) {
   showList();
   showTime();
   showTiles();
+  showUnlike();
 }
 
 // Whether large images are cut into tiles: the model says so, and nobody switched it off
@@ -377,6 +379,21 @@ function readsInTiles() {
 function switchTiles() {
   byId('in-tiles').setAttribute('aria-pressed', !readsInTiles());
   if (shown && !live) return predictAndShow(() => shown.bitmap, null);
+}
+
+// Say that the image is unlike those that the model has learnt from, where it is
+function showUnlike() {
+  const isUnlike = shown.prediction.unlikeness > 1 && !shown.live; // of a camera it would flicker
+  byId('unlike').hidden = !isUnlike;
+  byId('unlike').textContent = isUnlike ? unlikeWords() : '';
+}
+
+function unlikeWords() {
+  const {alarms, images} = card.known_images.checked ?? {};
+  const often = images
+    ? `${alarms} of ${images} ordinary images ${alarms === 1 ? 'was' : 'were'} called so`
+    : 'about 1 of 20 ordinary images is called so';
+  return `This image is unlike those that the model has learnt from: the result may be worth less (${often}).`;
 }
 
 // Say how the image that is shown was read
@@ -831,6 +848,7 @@ function factsOf(provider, threads, bytes) {
   return {
     Network: `${card.architecture}, ${megabytes(bytes)} MB`,
     Quality: metricWords(card),
+    Scores: scoreWords(card),
     'Looks at': `${size} × ${size} pixels, ${channels}; ${partWords()}, scaled and padded to a square`,
     Precision: precisionWords(card),
     'Made with': versions.map(pair => pair.join(' ')).join(', '),
@@ -857,6 +875,14 @@ function metricWords({metrics = {}, labels}) {
   const count = metrics.n_images ? ` on ${metrics.n_images} images it had not learnt from` : '';
   const name = labels.multi_label ? 'mean average precision of the classes' : METRICS[key];
   return `${name} ${words(metrics[key])}${interval}${count}`;
+}
+
+// How well scores say how often the model is right; empty without a calibration
+function scoreWords({calibration}) {
+  const {ece_before: before, ece_after: after} = calibration?.measured ?? {};
+  if (!before || !after) return '';
+  const errors = `${after[0].toFixed(3)}, and ${before[0].toFixed(3)} before they were moved`;
+  return `say how often it is right, with a mean error of ${errors}`;
 }
 
 // The precision of a file that was made smaller; empty for any other
