@@ -149,6 +149,17 @@ EXAMPLES = {
         'found = [model.predict(images, score_threshold=0.01) for model in (first, second)]\n'
         'print(compare_models(*found, anns, first.card.task).text())',
     ),
+    'calibrate': (
+        'vision-recipes calibrate runs/mine\n'
+        'vision-recipes calibrate model.onnx "other images" --groups folder --chart calibration.png',
+        'from vision_recipes.data import read_annotations\n'
+        'from vision_recipes.deploy import calibrate_model, store_calibration\n'
+        'from vision_recipes.runtime import Predictor\n\n'
+        '# images that it was not trained on: the command leaves the others out by itself\n'
+        "fit = calibrate_model(Predictor('model.onnx'), read_annotations('other images'))\n"
+        'print(fit)\n'
+        "store_calibration('model.onnx', fit.score_map)",
+    ),
     'doctor': ('vision-recipes doctor', ''),
 }
 

@@ -328,10 +328,20 @@ def _other_images_text(card: ModelCard) -> str:
     )
     return (
         f'On images unlike its training images (another camera, light, place or people) {worse}; test it on '
-        'your own images before you rely on it.'
+        f'your own images before you rely on it.{_says_so(card)}'
     )
 
 
+def _says_so(card: ModelCard) -> str:  # With a space before it; empty where the card does not know
+    "That the program says which images are unlike those it has learnt from"
+    if card.known_images is None:
+        return ''
+    words = card.known_images.alarm_words()
+    return (
+        f' The program and the page say which images are unlike them, by light, colour and texture ({words}).'
+    )
+
+# %% ../../nbs/deploy/08_bundle.ipynb #ac84a529
 def _threshold_text(
     card: ModelCard,
 ) -> str:  # A sentence with a space behind it; empty where nothing is known
