@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
-from vision_recipes.core.console import log
+from vision_recipes.core.console import log_info
 from vision_recipes.core.images import open_image
 from vision_recipes.core.testing import real_data
 from vision_recipes.data.readers import read_annotations
@@ -78,7 +78,7 @@ def measure_set(name, sets, preprocess, rng):
     train, valid = split(sets[name], 0.3, 1)
     known = fit_known_images(train, valid, preprocess)
     c = known.checked
-    log(
+    log_info(
         f'{name}: learnt from {len(train)} images; false alarms {c["alarms"]} of {c["images"]}'
         f' ({c["alarms"] / c["images"]:.3f} [{c["low"]:.3f}, {c["high"]:.3f}])'
     )
@@ -86,13 +86,13 @@ def measure_set(name, sets, preprocess, rng):
         [known.distances(described(i, preprocess)[None])[0] > known.limit for i in images]
     )
     others = {other: share(images_of(anns)) for other, anns in sets.items() if other != name}
-    log('  other sets: ' + ', '.join(f'{other} {value:.2f}' for other, value in others.items()))
+    log_info('  other sets: ' + ', '.join(f'{other} {value:.2f}' for other, value in others.items()))
     some = images_of(valid)[:40]
     changed = {}
     for change, function in CHANGES.items():
         arrays = [function(np.asarray(image, float), rng).clip(0, 255).astype(np.uint8) for image in some]
         changed[change] = share([Image.fromarray(a) for a in arrays])
-    log('  changed: ' + ', '.join(f'{change} {value:.2f}' for change, value in changed.items()))
+    log_info('  changed: ' + ', '.join(f'{change} {value:.2f}' for change, value in changed.items()))
     return known
 
 
@@ -117,7 +117,7 @@ def measure_cost(model, known, anns, turns=15):
             known.unlikeness(square, place)
     alone = (time.process_time() - started) / 10 / len(squares)
     ratio = np.median(np.divide(seconds[1], seconds[0]))
-    log(
+    log_info(
         f'{model}: {1000 * np.median(seconds[0]):.1f} ms an image without the look, '
         f'{1000 * alone:.2f} ms for the look alone; with it, where without it is 1: {ratio:.3f}'
     )

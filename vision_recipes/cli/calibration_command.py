@@ -107,9 +107,7 @@ def run_calibrate(args: Namespace) -> None:
     if chart := args.chart or (args.model / 'calibration.png' if is_run and args.model.is_dir() else None):
         _draw_chart(fit, chart)
     if not fit.helps:
-        return log_info(
-            f'{args.model}: on groups that did not fit it, the map did not help: nothing is written.'
-        )
+        return log_info(_no_help_words(args, card))
     files = store_calibration(args.model, fit.score_map, args.out)
     log_info(f'{_names(files)}: scores now say about how often the model is right.{_moved_words(card, fit)}')
 
@@ -134,6 +132,15 @@ def _check_model(args: Namespace) -> bool:  # Whether it is a run
 # %% ../../nbs/cli/14_calibration_command.ipynb #1b39e96c
 def _names(files: list[Path]) -> str:
     return ' and '.join(map(str, files))
+
+
+def _no_help_words(args: Namespace, card) -> str:  # `card`: of the model before
+    "That a map is not shown to help, and what becomes of the model"
+    what = 'the calibration that it has stays' if card.calibration else 'nothing is written'
+    return (
+        f'{args.model}: cannot be told whether a map makes the scores truer: on groups that did not fit it, '
+        f'the change is within chance. So {what}; more images of more groups may tell.'
+    )
 
 
 def _moved_words(card, fit) -> str:  # `card`: of the model before; `fit`: a `CalibrationFit`

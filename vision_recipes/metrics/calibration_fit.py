@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST_JUDGED', 'OWN_MAP', 'BINS', 'LEAST_OF_EACH', 'JudgedScores', 'judge_scores', 'fit_temperature', 'fit_logistic',
-           'fit_score_map', 'ResampledErrors', 'resampled_errors', 'cross_fitted', 'CalibrationFit', 'fit_calibration']
+           'fit_score_map', 'ResampledErrors', 'resampled_errors', 'cross_fitted', 'CalibrationFit', 'fit_calibration',
+           'mean_interval']
 
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #60af9b6b
 from dataclasses import dataclass, replace
@@ -49,13 +50,13 @@ class JudgedScores(NamedTuple):
         return self._replace(probs=probs, scores=probs.max(1))
 
     @property
-    def loss(self) -> float:
-        "The mean log loss: of the true class, or of right and wrong. It is least where scores are true"
+    def losses(self) -> np.ndarray:  # (n,)
+        "The log loss of each, of the true class or of right and wrong: least on average for true scores"
         if self.probs is not None:
             of_true = self.probs[np.arange(len(self.true)), self.true]
-            return float(-np.log(np.maximum(of_true, LEAST_SCORE)).mean())
+            return -np.log(np.maximum(of_true, LEAST_SCORE))
         p = np.clip(self.scores, LEAST_SCORE, 1 - LEAST_SCORE)
-        return float(-np.log(np.where(self.right, p, 1 - p)).mean())
+        return -np.log(np.where(self.right, p, 1 - p))
 
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #6b2d31a2
 def judge_scores(
@@ -295,8 +296,12 @@ class CalibrationFit:
 
     @property
     def helps(self) -> bool:
-        "Whether moved scores had the lower log loss, on groups that did not fit the map"
-        return self.score_map.measured['loss_after'] < self.score_map.measured['loss_before']
+        """Whether moved scores had the lower log loss, on groups that did not fit the map, beyond chance.
+
+        The log loss decides, not the calibration error: it is least where scores are true, and chance does
+        not add to it.
+        """
+        return self.score_map.measured['loss_change'][2] < 0
 
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #e11f16ad
 def fit_calibration(
@@ -324,6 +329,19 @@ def fit_calibration(
     return CalibrationFit(score_map, *(calibration_bins(j.scores, j.right, BINS) for j in (judged, after)))
 
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #e5ccceec
+def mean_interval(
+    values: np.ndarray,  # (n,) of predictions
+    ids: np.ndarray,  # (n,) cluster of each
+    k: int,  # Clusters, at least 2
+) -> tuple[float, float, float]:  # The mean, and its 95 % interval
+    "A mean over predictions with Student's interval over clusters (Cochran 1977, 6.4)"
+    mean = values.mean()
+    residuals = np.bincount(ids, values - mean, k)
+    error = np.sqrt(k / (k - 1) * (residuals**2).sum()) / len(values)
+    half = student_quantile(k - 1) * error
+    return float(mean), float(mean - half), float(mean + half)
+
+
 def _measured(before: JudgedScores, after: JudgedScores, ids: np.ndarray, k: int) -> dict:  # Plain JSON
     "Errors with intervals, their difference, and log losses, before and after"
     errors = [resampled_errors(j, ids, k) for j in (before, after)]
@@ -333,8 +351,9 @@ def _measured(before: JudgedScores, after: JudgedScores, ids: np.ndarray, k: int
         'ece_before': [round(v, 6) for v in errors[0].interval],
         'ece_after': [round(v, 6) for v in errors[1].interval],
         'ece_change': [round(v, 6) for v in (change, *change_ends)],
-        'loss_before': round(before.loss, 6),
-        'loss_after': round(after.loss, 6),
+        'loss_before': round(float(before.losses.mean()), 6),
+        'loss_after': round(float(after.losses.mean()), 6),
+        'loss_change': [round(v, 6) for v in mean_interval(after.losses - before.losses, ids, k)],
         'n_predictions': len(before.right),
         'n_right': int(before.right.sum()),
     }
