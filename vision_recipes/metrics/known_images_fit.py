@@ -83,10 +83,10 @@ def _upper_quantile(distances: np.ndarray) -> float:
 
 # %% ../../nbs/metrics/20_known_images_fit.ipynb #cc8571e7
 _PEOPLE = {  # What a card tells people of its training images: from descriptions (n, 25) and sizes (n, 2)
-    'longer side': lambda d, sizes_wh: sizes_wh.max(1),
-    'brightness of 255': lambda d, sizes_wh: 255 * d[:, 0],
-    'contrast of 255': lambda d, sizes_wh: 255 * (np.exp(d[:, 1]) - 0.01),
-    'colour of 255': lambda d, sizes_wh: 255 * (np.exp(d[:, 4]) - 0.01),
+    'longer side (px)': lambda d, sizes_wh: sizes_wh.max(1),
+    'brightness (0-255)': lambda d, sizes_wh: 255 * d[:, 0],
+    'contrast (0-255)': lambda d, sizes_wh: 255 * (np.exp(d[:, 1]) - 0.01),
+    'colour (0-255)': lambda d, sizes_wh: 255 * (np.exp(d[:, 4]) - 0.01),
 }
 
 
