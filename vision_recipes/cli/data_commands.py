@@ -279,7 +279,7 @@ def draft_thresholds(args: Namespace, predictor):  # A `BasePredictor`; gives (C
     if card.task == 'classification' and not card.labels.multi_label:
         # from 0.5 on a class is at least as likely as all others together
         return class_thresholds(card.labels, {}, 0.5)
-    return class_thresholds(card.labels, card.thresholds, predictor.score_threshold)
+    return class_thresholds(card.labels, card.shown_thresholds, predictor.score_threshold)
 
 
 def _range_text(thresholds) -> str:  # (C,)

@@ -34,6 +34,7 @@ def _schema():  # A `pyarrow.Schema`
             ('labels', pa.list_(pa.int32())),
             ('names', pa.list_(pa.string())),
             ('scores', numbers),
+            ('unlikeness', pa.float32()),
             ('boxes', pa.list_(numbers)),
             ('keypoints', pa.list_(pa.list_(numbers))),
             ('masks', pa.list_(mask)),
