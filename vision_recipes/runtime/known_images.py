@@ -21,7 +21,7 @@ _WHITE = 256 * 255  # The grey of white
 _LITTLE = 0.002  # Is added to a share before its logarithm: no edge at all is finite
 
 
-def _positions(n: int) -> np.ndarray:  # (64,) int64
+def _grid_positions(n: int) -> np.ndarray:  # (64,) int64
     "Pixels of a row of `n`, evenly spread; each but of a row of one has a neighbour behind it"
     return (2 * np.arange(_GRID) + 1) * max(n - 1, 1) // (2 * _GRID)
 
@@ -36,7 +36,7 @@ def _blocks(values: np.ndarray, n: int) -> np.ndarray:  # (64, 64) -> (n, n)
     return values.reshape(n, side, n, side).sum((1, 3)) / side**2
 
 
-def _spread(values: np.ndarray) -> float:  # Standard deviation of whole numbers
+def _deviation(values: np.ndarray) -> float:  # Standard deviation of whole numbers
     mean = values.sum() / values.size
     return float(np.sqrt(max(0.0, (values * values).sum() / values.size - mean * mean)))
 
@@ -50,8 +50,8 @@ def describe(
     place: Placement,  # Of the image in the square
 ) -> np.ndarray:  # (25,) float64
     "What an image looks like: light, contrast, colours, edges at four scales, and layout"
-    (w, h), (left, top) = _fitted(place), place.offset_xy
-    columns, rows = left + _positions(w), top + _positions(h)
+    (w, h), (left, top) = _fitted_size(place), place.offset_xy
+    columns, rows = left + _grid_positions(w), top + _grid_positions(h)
     here = square[np.ix_(rows, columns)]
     beside = square[np.ix_(rows, columns + (w > 1))]
     below = square[np.ix_(rows + (h > 1), columns)]
@@ -65,11 +65,11 @@ def describe(
         edges += _differences(_blocks(grey, side))
     tones = [
         grey.sum() / n / _WHITE,
-        np.log(_spread(grey) / _WHITE + 0.01),
+        np.log(_deviation(grey) / _WHITE + 0.01),
         red_green.sum() / n / 255,
         yellow_blue.sum() / n / 510,
-        np.log(_spread(red_green) / 255 + 0.01),
-        np.log(_spread(yellow_blue) / 510 + 0.01),
+        np.log(_deviation(red_green) / 255 + 0.01),
+        np.log(_deviation(yellow_blue) / 510 + 0.01),
         np.sqrt((grey < 16 * 256).sum() / n),  # black
         np.sqrt((grey > 239 * 256).sum() / n),  # white
     ]
@@ -77,7 +77,7 @@ def describe(
     return np.array([*tones, *(np.log(e / _WHITE + _LITTLE) for e in edges), *layout])
 
 # %% ../../nbs/runtime/14_known_images.ipynb #d99db5e3
-def _fitted(place: Placement) -> tuple[int, int]:  # Width and height in the square, whole pixels
+def _fitted_size(place: Placement) -> tuple[int, int]:  # Width and height in the square, whole pixels
     return tuple(round(scale * side) for scale, side in zip(place.scale_xy, place.size_wh))
 
 

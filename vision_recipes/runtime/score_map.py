@@ -121,7 +121,7 @@ def moved_thresholds(
 
 # %% ../../nbs/runtime/13_score_map.ipynb #52f5f63d
 @patch
-def _all_pairs(self: ScoreMap) -> list[tuple[float, float]]:
+def _every_pair(self: ScoreMap) -> list[tuple[float, float]]:
     "Every slope and offset that some class has"
     return [(self.slope, self.offset), *filter(None, self.classes)]
 
@@ -137,7 +137,7 @@ def raw_threshold(
     if min_score <= LEAST_SCORE:
         return 0.0
     logit = _logits(min_score)
-    raw = [1 / (1 + np.exp(-(logit - offset) / slope)) for slope, offset in self._all_pairs()]
+    raw = [1 / (1 + np.exp(-(logit - offset) / slope)) for slope, offset in self._every_pair()]
     return float(min(raw)) * (1 - 1e-6)  # a little lower, so that rounding leaves none out
 
 
@@ -149,7 +149,7 @@ def lowest_shown(
     "The lowest moved score of an object with this score of the network, whatever its class"
     if self.kind == 'temperature':
         return raw
-    one = [ScoreMap('logistic', *pair).scores(np.array([raw]))[0] for pair in self._all_pairs()]
+    one = [ScoreMap('logistic', *pair).scores(np.array([raw]))[0] for pair in self._every_pair()]
     return float(min(one))
 
 # %% ../../nbs/runtime/13_score_map.ipynb #24170480
