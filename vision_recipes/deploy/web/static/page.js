@@ -393,7 +393,8 @@ function unlikeWords() {
   const often = images
     ? `${alarms} of ${images} ordinary images ${alarms === 1 ? 'was' : 'were'} called so`
     : 'about 1 of 20 ordinary images is called so';
-  return `This image is unlike those that the model has learnt from: the result may be worth less (${often}).`;
+  const what = 'This image is unlike those that the model has learnt from';
+  return `${what}: the result may be worth less (${often}).`;
 }
 
 // Say how the image that is shown was read
