@@ -58,16 +58,22 @@ def _predicted(
     batch_size: int,
     **wanted,  # `score_threshold`, `mask_threshold` and `tiles` of `stream`
 ) -> Iterator[tuple[VideoFrame, Prediction]]:
-    "Each frame with its prediction"
+    "Each frame with its prediction. An error of reading comes after the predictions of the frames before it"
     waiting: deque[VideoFrame] = deque()
+    errors = []
 
     def images() -> Iterator[np.ndarray]:
-        for frame in _of_one_size(video):
-            waiting.append(frame)
-            yield frame.image
+        try:
+            for frame in _of_one_size(video):
+                waiting.append(frame)
+                yield frame.image
+        except Exception as e:
+            errors.append(e)
 
-    for prediction in predictor.stream(images(), batch_size, **wanted):
+    for prediction in predictor.stream(images(), batch_size, ahead=not video.live, **wanted):
         yield waiting.popleft(), prediction
+    if errors:
+        raise errors[0]
 
 
 def _of_one_size(video: Video) -> Iterator[VideoFrame]:
