@@ -363,7 +363,10 @@ def _open_video_part(source: Any, options: VideoOptions, earlier: _Earlier | Non
         return open_video(source, *wanted, n_ahead)
     behind = (earlier.first, earlier.last)
     opened = open_source(source, options.frame_rate)
-    return Video(opened, earlier.last_s, options.stop_s, options.every, behind, n_ahead)
+    video = Video(opened, earlier.last_s, options.stop_s, options.every, behind, n_ahead)
+    # where the size changed in the middle, later frames are fitted into that of the first one, as before
+    video.size_wh = tuple(earlier.summary.get('size_wh', video.size_wh))
+    return video
 
 # %% ../../nbs/video/03_prediction.ipynb #f26329ff
 def predict_video(
