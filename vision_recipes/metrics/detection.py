@@ -143,6 +143,7 @@ def _unmatched(m: Matches, threshold: float) -> _Unmatched:
     # `match_boxes` wants the boxes of an image by falling score
     false = false[np.lexsort((-found.scores[false], found.images[false]))]
     missed = np.setdiff1d(np.flatnonzero(~m.ignored), matched[shown & (matched >= 0)])
+    # no missed object is of the class of a false box on it: such a pair is matched already
     confused = match_boxes(found.take(false), m.truth.take(missed), 1, [_MATCH_IOU], overlap=m.overlap)[0]
     return _Unmatched(shown, false, missed, confused)
 

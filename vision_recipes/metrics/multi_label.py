@@ -77,12 +77,13 @@ def label_thresholds(
 
 
 def _best(scores: np.ndarray, true: np.ndarray) -> Best | None:  # (n,), (n,) bool
+    "`best_threshold` of scores in any order; None where nothing is true"
     order = np.argsort(-scores, kind='stable')
     return best_threshold(scores[order], true[order], int(true.sum()))
 
 
 def count_labels(scores: np.ndarray, true: np.ndarray, thresholds: Sequence[float]) -> LabelCounts:
-    "Count found labels; `scores` and `true` are (n, C)"
+    "Count found labels; `scores` and `true` (bool) are (n, C), `thresholds` has one a class"
     found = scores >= np.asarray(thresholds)
     return LabelCounts((found & true).sum(0), true.sum(0), found.sum(0))
 
