@@ -48,7 +48,7 @@ def asked_counters(args: Namespace) -> Callable:  # For `predict_video`
 # %% ../../nbs/video/10_on_video.ipynb #9b31c0e9
 def predict_on_video(
     args: Namespace,  # As for `asked_options`; `images` and `out` say what to read and where to write
-    open_predictor: Callable,  # Opens the model; called when the other arguments are right
+    open_predictor: Callable,  # Opens the model, without arguments; called when the others are right
 ) -> dict:  # What `summary.json` says
     "Predict the video that the command line names"
     options = asked_options(args)

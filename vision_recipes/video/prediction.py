@@ -59,7 +59,7 @@ def _predicted(
     **wanted,  # `score_threshold`, `mask_threshold` and `tiles` of `stream`
 ) -> Iterator[tuple[VideoFrame, Prediction]]:
     "Each frame with its prediction"
-    waiting: deque[VideoFrame] = deque()
+    waiting: deque[VideoFrame] = deque()  # frames that `stream` has taken, without a prediction so far
 
     def images() -> Iterator[np.ndarray]:
         for frame in _of_one_size(video):
@@ -257,11 +257,11 @@ class _Earlier:
     last: int  # Number of its last one
     last_s: float  # Its time
     n_frames: int
-    summary: dict  # What it left
+    summary: dict  # Its `summary.json`
 
 
 def _earlier_run(out: Path, about: dict) -> _Earlier | None:  # None: there is none
-    "What to go on with. Raises `VisionRecipesError` where another run wrote there"
+    "What to go on with; `about` is this run, as from `_about`. Raises `VisionRecipesError` for another run"
     if not (out / FRAMES_FILE).exists():
         log_info(f'{out}: holds no run to go on with; this one begins at the start.')
         return None
@@ -280,7 +280,7 @@ def _earlier_run(out: Path, about: dict) -> _Earlier | None:  # None: there is n
 
 # %% ../../nbs/video/03_prediction.ipynb #512b3359
 def _first_and_last(path: Path) -> Iterator[tuple[dict, int]]:  # Row and its number from 1
-    "The first and the last row; nothing where there is none"
+    "The first and the last row; a single one twice, and nothing where there is none"
     row, number = None, 0
     for number, row in enumerate(read_frame_log(path), 1):
         if number == 1:
@@ -474,9 +474,10 @@ def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options
             outputs.close()
 
 # %% ../../nbs/video/03_prediction.ipynb #d68ea4c1
-def _finish(about: dict, follower: Follower, outputs: _Outputs, seconds: float):
-    "Write counts and summary, and say what is there"
+def _finish(about: dict, follower: Follower, outputs: _Outputs, seconds: float):  # Of the whole run
+    "Complete `about`, write counts and summary, and say what is there"
     out, names = outputs.out, outputs.labels.names
+    # in less than a second the start of the program would be measured
     rate = f', {outputs.n_frames / seconds:.1f} a second' if seconds > 1 else ''
     held = '' if outputs.n_in_video is None else f'; {outputs.n_in_video} of them in {outputs.path.name}'
     log_info(f'{plural(outputs.n_frames, "frame")} in {out}{held} ({human_time(seconds)}{rate})')

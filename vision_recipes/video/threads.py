@@ -98,7 +98,7 @@ def _drop_oldest(self: Ahead):
 def close(self: Ahead):
     "End the thread, and wait until the iterator is closed, at most 10 seconds. Items that wait are lost"
     self._closed.set()
-    if threading.current_thread() is not self._thread:
+    if threading.current_thread() is not self._thread:  # a thread cannot wait for itself
         self._thread.join(timeout=10)
 
 
