@@ -101,7 +101,7 @@ def bar_chart(
         _draw_bar_labels(ax, values, lengths)
         ax.set_yticks(np.arange(n), [shorten(str(name)) for name in names])
         ax.tick_params(axis='y', length=0)
-        ax.set(title=title, xlabel=unit, ylim=(n - 0.4, -0.6))
+        ax.set(title=title, xlabel=unit, ylim=(n - 0.4, -0.6))  # the first name on top
         ax.margins(x=0.12)  # room for the values beside the bars
     return images[0]
 
@@ -139,7 +139,7 @@ def _float(value) -> float:
 
 
 def _best_epoch(columns: dict, metric: str) -> int | None:  # Row of the history; None: no number there
-    "Where the column `metric` is highest, or lowest if it is a loss"
+    "Where the column `metric` is highest, or lowest if it is a loss; `columns` are arrays (n,) by name"
     values = columns.get(metric)
     if values is None or not np.isfinite(values).any():
         return None
@@ -256,7 +256,7 @@ def lr_chart(
             _draw_best(ax, suggestion, f'suggestion: {suggestion:.1e}')
         # in the second half the loss may diverge, which would flatten the rest
         low, high = np.nanmin(smoothed), np.nanmax(smoothed[: max(2, len(smoothed) // 2)])
-        margin = 0.15 * max(high - low, 1e-9)
+        margin = 0.15 * max(high - low, 1e-9)  # above 0: an axis needs a length
         ax.set(title='Loss by learning rate', xlabel='learning rate', ylabel='loss', xscale='log')
         ax.set_ylim(low - 2 * margin, high + 2 * margin)
         # the usual labels of a log axis are formulas, and formulas are off: names may hold a $

@@ -39,7 +39,10 @@ def _text(value: Any) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> str:
-    "A table; numbers stand to the right, and a wide one is moved sideways, not the page"
+    """A table; numbers stand to the right, and a wide one is moved sideways, not the page.
+
+    Each of `rows` is as long as `header`, and its first value names it.
+    """
     head = ''.join(f'<th scope="col">{_text(name)}</th>' for name in header)
     lines = []
     for row in rows:
@@ -65,7 +68,7 @@ def _section(title: str, *parts: str) -> str:
 
 # %% ../../nbs/drawing/09_data_report.ipynb #34cd70fe
 def _figure(image: Image.Image, alt: str, caption: str, png: bool = False) -> str:
-    "An image inside the page: a JPEG of at most 16,000 bytes, or with `png` a PNG without loss"
+    "An image inside the page, which may hold hundreds: a JPEG up to 16,000 bytes, or with `png` a whole PNG"
     kind, data = ('png', to_png(image)) if png else ('jpeg', to_jpeg(image, 16_000))
     width, height = image.size
     source = f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
@@ -155,7 +158,7 @@ def _overview(sets: Sequence[_Examined]) -> str:
         empty = int((anns.class_ids.counts == 0).sum())
         groups = len(np.unique(anns.group_ids)) if anns.has_groups else 'not given'
         n_objects = len(anns.class_ids.values)
-        unread = int(np.isnan(s.stats.brightness).sum())
+        unread = int(np.isnan(s.stats.brightness).sum())  # an image that cannot be read has no brightness
         rows.append([s.name, anns.format, len(anns), n_objects, len(anns.labels), groups, empty, unread])
     header = [
         'set',
@@ -183,8 +186,8 @@ def _classes(s: _Examined) -> str:
 
 # %% ../../nbs/drawing/09_data_report.ipynb #4a74b2a8
 def _object_sizes(s: _Examined) -> str:
-    "How large objects are, beside their image"
-    anns = s.anns
+    "How large objects are, beside their image: the side of a square of their area"
+    anns = s.anns  # `image_of` is the position of the image of each object
     wh = anns.boxes[:, 2:] - anns.boxes[:, :2]
     area = np.maximum(anns.sizes_wh[anns.image_of].prod(1, dtype=np.float64), 1)
     share = np.sqrt(np.clip(wh.prod(1) / area, 0, 1))
@@ -320,6 +323,7 @@ def _alike(sets: Sequence[_Examined]) -> str:
     of_set = np.repeat(np.arange(len(sets)), [len(s.anns) for s in sets])
     row_of = np.concatenate([np.arange(len(s.anns)) for s in sets])
     hashes = np.concatenate([s.stats.hashes for s in sets])
+    # each (n,) positions among the images of all sets
     groups = alike_groups(hashes, np.concatenate([s.stats.has_hash for s in sets]))
     between = [group for group in groups if len(np.unique(of_set[group])) > 1]
     inside = [group for group in groups if len(np.unique(of_set[group])) == 1]
@@ -332,7 +336,7 @@ def _alike(sets: Sequence[_Examined]) -> str:
         parts.append(
             f'<h3>{title.capitalize()}</h3><p>{found} of look-alikes, with {plural(n, "image")}.</p>'
         )
-        for group in some[:6]:
+        for group in some[:6]:  # as examples
             parts.append(_alike_tiles(sets, group, of_set, row_of))
     note = (
         'Images whose perceptual hashes differ in at most 4 of 64 bits. Keep those of a group on one side of '

@@ -93,6 +93,7 @@ def show_ap(
 # %% ../../nbs/drawing/06_detection_steps.ipynb #5f8ce622
 def group_colors(candidates: Any) -> list[tuple[int, int, int]]:  # RGB 0-255, one a box
     "The colour of each box of a `runtime.Candidates`: that of the kept box which it is or which removes it"
+    # `owner` (N,) is the position of the box that removes each one, or -1: it is kept
     kept = np.flatnonzero(candidates.owner < 0)
     colors = dict(zip(kept.tolist(), instance_colors(len(kept))))
     return [colors[i if owner < 0 else int(owner)] for i, owner in enumerate(candidates.owner)]
@@ -101,7 +102,10 @@ def group_colors(candidates: Any) -> list[tuple[int, int, int]]:  # RGB 0-255, o
 def _draw_candidates(
     image: Image.Image, c: Any, boxes: np.ndarray, colors: Sequence, letters: float
 ) -> Image.Image:
-    "Draw all boxes (N, 4) of candidates `c`: removed ones thin, with their overlap; kept ones over them"
+    """Draw all boxes (N, 4) of candidates `c`: removed ones thin, with their overlap; kept ones over them.
+
+    `boxes` are in pixels of `image`, `colors` as from `group_colors`, `letters` as for `draw_box_labels`.
+    """
     from PIL import ImageDraw
 
     image = image.convert('RGB')

@@ -202,11 +202,12 @@ def cost_chart(
     front = best_for_cost(x, y)
     with _chart(6.4, 4.6) as (_, (ax,), images):
         ax.plot(x[front], y[front], color='#bbbbbb', linewidth=1.5, zorder=1)
+        # square points; the smallest network must be seen, too
         ax.scatter(x, y, 30 + 12 * area, color=_LINE_COLORS[0], alpha=0.75, edgecolor='white', zorder=2)
         for row, at_x, at_y in zip(rows, x, y):
             label = f'{shorten(row["model"])}\n{row["parameters_m"]:.1f} M'
             ax.annotate(label, (at_x, at_y), (0, 12), textcoords='offset points', ha='center')
         ax.set(title='What a better network costs', xlabel=COSTS[cost], ylabel=score_name)
-        ax.margins(0.18, 0.22)
+        ax.margins(0.18, 0.22)  # room for the names
         ax.grid(True)
     return images[0]

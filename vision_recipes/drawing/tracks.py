@@ -177,11 +177,13 @@ def _draw_marks(image: Image.Image, lines: Sequence, zones: Sequence) -> list[tu
     labels = []
     for name, polygon, n_present in (ZoneMark(*zone) for zone in zones):
         corners = [tuple(map(float, corner)) for corner in polygon]
-        clear.polygon(corners, fill=(*_MARK, 36))
+        clear.polygon(corners, fill=(*_MARK, 36))  # an opacity of 36 of 255: what is inside stays visible
         draw.line([*corners, corners[0]], fill=_MARK, width=max(1, width // 2))
+        # at the leftmost corner
         labels.append((min(corners), _mark_text(name, {} if n_present is None else {'now': n_present})))
     for line in (LineMark(*line) for line in lines):
         _draw_line(draw, line, width)
+        # at the upper end
         labels.append(
             (min(line.start_xy, line.end_xy, key=lambda xy: xy[1]), _mark_text(line.name, line.counts))
         )
