@@ -212,7 +212,7 @@ def _worker_options(workers: int, context: str | None) -> dict:
 
 # %% ../../nbs/dataloading/04_loader.ipynb #d7b31bc3
 def make_loader(
-    dataset: Dataset,
+    dataset: Dataset,  # Takes the keys of `EpochBatches`, as `ImageDataset` does
     batch_size: int = 32,
     shuffle: bool = False,
     *,

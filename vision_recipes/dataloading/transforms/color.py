@@ -46,7 +46,8 @@ def _linear_hue(turn, mean, pixels) -> tuple[np.ndarray, np.ndarray]:  # (3, 3);
     Colours that no pixel has hardly change. `mean` is not used; all functions in `LINEAR` take it.
     """
     x = np.column_stack([pixels, np.ones(len(pixels))])  # (N, 4), with a column for the levels to add
-    gram = x.T @ x / len(x) + np.diag([1, 1, 1, 1e-3])  # the ridge keeps it invertible for a grey image
+    # the ridge keeps it invertible for a grey image: 1 is small beside squared levels, 1e-3 beside the ones
+    gram = x.T @ x / len(x) + np.diag([1, 1, 1, 1e-3])
     change = np.linalg.solve(gram, x.T @ (turn_hue(pixels, turn) - pixels) / len(x)).T  # (3, 4)
     return _EYE + change[:, :3], change[:, 3]
 

@@ -61,6 +61,7 @@ class TorchvisionTransform:
     transform: Callable
 
     def __call__(self, image: np.ndarray, target: dict, rng: np.random.Generator) -> tuple[Any, dict]:
+        # `image` (H, W, 3) uint8 and `target` as for `CustomStep`; what comes back is checked there
         if 'boxes' not in target:
             return _pixels(self.transform(to_tv(image, {})[0])), target
         _check_mirror(self.transform, target)
@@ -142,6 +143,7 @@ class AlbumentationsTransform:
     transform: Callable
 
     def __call__(self, image: np.ndarray, target: dict, rng: np.random.Generator) -> tuple[Any, dict]:
+        # `image` (H, W, 3) uint8 and `target` as for `CustomStep`; what comes back is checked there
         if hasattr(self.transform, 'set_random_seed'):
             self.transform.set_random_seed(int(rng.integers(2**31)))
         if 'boxes' not in target or not _moves(self.transform):
@@ -265,7 +267,7 @@ def _numbers(value) -> np.ndarray | None:  # None for texts, `None`, lists of di
         array = np.asarray(value.detach() if isinstance(value, torch.Tensor) else value)
     except (TypeError, ValueError):
         return None
-    return array if array.dtype.kind in 'biufc' else None
+    return array if array.dtype.kind in 'biufc' else None  # bool, whole numbers, floats, complex
 
 
 def _checked_image(image, size_wh: tuple[int, int] | None) -> np.ndarray:  # (H, W, 3) uint8

@@ -191,7 +191,7 @@ def plan(
 def _plan_square(self: DetectionTransform, record: ImageRecord, rng: np.random.Generator) -> DetectionPlan:
     "Plan an image that fills the whole square"
     geometry = self._draw_moves(record, rng)
-    for step in (ResizeMax(self.size), PadSquare()):
+    for step in (ResizeMax(self.size), PadSquare()):  # they ask for no boxes
         geometry = step.move(geometry, None, rng)
     return self._plan_image(record, geometry, None, rng)
 

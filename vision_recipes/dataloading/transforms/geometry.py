@@ -80,14 +80,14 @@ def mirrored(self: AxisTransform) -> AxisTransform:
 def boxes(
     self: AxisTransform, boxes: np.ndarray
 ) -> np.ndarray:  # (N, 4) float32, pixels of the output; not clipped
-    "Map boxes from the source to the output"
+    "Map boxes (N, 4) XYXY from the source to the output"
     scale, offset = np.array(self.scale * 2, np.float32), np.array(self.offset * 2, np.float32)
     return _sorted_x(boxes * scale + offset, self.scale[0])
 
 
 @patch
 def boxes_back(self: AxisTransform, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32, pixels of the source
-    "Map boxes from the output to the source"
+    "Map boxes (N, 4) XYXY from the output to the source"
     scale, offset = np.array(self.scale * 2, np.float32), np.array(self.offset * 2, np.float32)
     return _sorted_x((boxes - offset) / scale, self.scale[0])
 
@@ -251,7 +251,7 @@ def _move_boxes(
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     low, high = np.array([x1, y1] * 2, np.float32), np.array([x2, y2] * 2, np.float32)
     clipped = np.minimum(np.maximum(boxes, low), high)
-    long_enough = clipped[:, 2:] - clipped[:, :2] >= min_side
+    long_enough = clipped[:, 2:] - clipped[:, :2] >= min_side  # False for the NaN of a `Homography`
     return clipped, ((centre > (x1, y1)) & (centre < (x2, y2)) & long_enough).all(1)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #40238205
@@ -339,7 +339,7 @@ def _draw_runs(geometry, masks, m, limit) -> tuple[int, int, np.ndarray]:  # Lef
     if not crop.size or x2 <= x1 or y2 <= y1:
         return _NOTHING
     # which pixel of `crop` each pixel of the output shows
-    source_x, source_y = geometry.sources((x1, y1, x2, y2))  # (1, w) and (h, 1)
+    source_x, source_y = geometry.sources((x1, y1, x2, y2))  # (1, w) and (h, 1), or both (h, w)
     column = np.floor(source_x - x).astype(np.int64)
     row = np.floor(source_y - y).astype(np.int64)
     inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)

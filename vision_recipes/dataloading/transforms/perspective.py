@@ -158,8 +158,8 @@ def rings(self: Homography, rings: Sequence[np.ndarray]) -> list[np.ndarray]:  #
 @patch
 def boxes(
     self: Homography, boxes: np.ndarray
-) -> np.ndarray:  # (N, 4) float32; NaN for a box that is invalid or outside the image
-    "Clip boxes to the image, map their corners, and take the boxes around those"
+) -> np.ndarray:  # (N, 4) float32 XYXY; NaN for a box that is invalid or outside the image
+    "Clip boxes (N, 4) XYXY of the source to the image, map their corners, and take the boxes around those"
     clipped = np.asarray(boxes, np.float64).clip(0, np.tile(self.source_wh, 2))
     corners = self.points(clipped[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])  # (N, 4, 2)
     has_area = (clipped[:, 2:] > clipped[:, :2]).all(1, keepdims=True)
