@@ -33,6 +33,8 @@ _FLAGS = (
     '--remote-debugging-pipe'
 ).split()
 
+# Chromium reads commands from file number 3 and writes answers to 4; a pipe may have one of these numbers, so
+# both are copied to higher ones first
 _START = """
 import os, sys
 from fcntl import fcntl, F_DUPFD
@@ -68,6 +70,7 @@ class Browser:
         binary: str,  # The program, as `find_browser` gives it
         profile: Path,  # A folder for its settings
     ):
+        # answers by the number of their command, what came unasked, the last number, and what names the page
         self.answers, self.events, self.n, self.session = {}, [], 0, {}
         self.news = threading.Condition()
         self.process, self.commands, answers = _start_process(binary, profile)
@@ -78,7 +81,8 @@ class Browser:
         for domain in ('Page', 'Runtime', 'Log'):
             self.send(f'{domain}.enable')
 
-    def _listen(self, answers):
+    def _listen(self, answers):  # An open file of bytes
+        "Take messages, each JSON and a zero byte, in a thread, until the browser ends"
         rest = b''
         while data := answers.read1(1 << 16):
             *messages, rest = (rest + data).split(b'\0')
@@ -86,6 +90,7 @@ class Browser:
                 self._receive(json.loads(message))
 
     def _receive(self, message: dict):
+        "Keep an answer, or an event"
         with self.news:
             if 'id' in message:
                 self.answers[message['id']] = message
@@ -102,7 +107,7 @@ def send(self: Browser, method: str, **params) -> dict:
     command = {'id': n, 'method': method, 'params': params, **self.session}
     os.write(self.commands, json.dumps(command).encode() + b'\0')
     with self.news:
-        if not self.news.wait_for(lambda: n in self.answers, 120):
+        if not self.news.wait_for(lambda: n in self.answers, 120):  # seconds
             raise VisionRecipesError(f'{method}: the browser does not answer.')
     answer = self.answers.pop(n)
     if 'error' in answer:
@@ -139,7 +144,7 @@ def wait(
 def open(self: Browser, url: str) -> None:
     "Go to an address and wait until the page is loaded"
     self.events.clear()
-    self.run('window.before = true')
+    self.run('window.before = true')  # the new page does not have it
     self.send('Page.navigate', url=url)
     self.wait('!window.before && document.readyState === "complete"')
 
