@@ -101,7 +101,7 @@ class Browser:
 # %% ../../nbs/core/17_browser.ipynb #828a56bc
 @patch
 def send(self: Browser, method: str, **params) -> dict:
-    "Send a command of the protocol and wait for its result. Raises `VisionRecipesError` for a refusal"
+    "Send a command of Chrome's DevTools and wait for its result. Raises `VisionRecipesError` for a refusal"
     self.n += 1
     n = self.n
     command = {'id': n, 'method': method, 'params': params, **self.session}
@@ -117,7 +117,7 @@ def send(self: Browser, method: str, **params) -> dict:
 
 @patch
 def run(self: Browser, script: str) -> Any:
-    "What a script gives, or its promise. Raises `VisionRecipesError` for what it throws"
+    "What JavaScript gives, or its promise, as of JSON. Raises `VisionRecipesError` for what it throws"
     answer = self.send(
         'Runtime.evaluate', expression=script, awaitPromise=True, returnByValue=True, userGesture=True
     )

@@ -184,7 +184,7 @@ _IMAGE_ERRORS = _READ_ERRORS + _VALUE_ERRORS + _SIZE_ERRORS
 
 
 @contextmanager
-def _image_errors(source):
+def _image_errors(source):  # As for `open_image`
     "Turn what goes wrong in the block into an `ImageError` that names the image"
     try:
         yield

@@ -285,7 +285,7 @@ def _covered_span(
 
 # %% ../../nbs/core/05_testing.ipynb #e8a3b593
 def class_folders(
-    root: Path,
+    root: Path,  # Is made where it is not there
     n: int = 40,  # Images
     seed: int = 0,
 ) -> dict:  # Arguments of `Annotations`

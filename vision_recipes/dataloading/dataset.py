@@ -228,7 +228,7 @@ def record(self: ImageDataset, i: int) -> ImageRecord:
 def _sample(
     self: ImageDataset,
     i: int,  # Number of the image
-    epoch: int,
+    epoch: int,  # From 0
     copy: int = 0,  # 0 where the image comes first in this epoch, then 1, 2 and so on
 ) -> tuple[Tensor, dict]:  # As `__getitem__`
     "Plan, decode and transform a sample. Raises `ImageError`"

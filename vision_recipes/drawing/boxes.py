@@ -152,11 +152,11 @@ class TileStyle(NamedTuple):
         "The colour of a class id, for a style with `colors`; after the last colour they begin anew"
         return self.colors[int(label) % len(self.colors)]
 
-    def color_each(self, labels: Sequence[int]) -> list[RGB]:
+    def color_each(self, labels: Sequence[int]) -> list[RGB]:  # Of class ids
         return [self.color(label) for label in labels]
 
     def color_objects(self, labels: Sequence[int]) -> list[RGB]:
-        "The colour of each object of an image"
+        "The colour of each object of an image, from their class ids: its class's, or its own"
         return instance_colors(len(labels)) if self.colors is None else self.color_each(labels)
 
     def name(self, label: int) -> str:

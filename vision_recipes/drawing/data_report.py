@@ -56,7 +56,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -
     )
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> str:  # A whole number stands to the right
     if isinstance(value, (int, np.integer)):
         return f'<td class="number">{value:,}</td>'
     return f'<td>{_text(value)}</td>'
@@ -178,7 +178,7 @@ def _classes(s: _Examined) -> str:
     counts = s.anns.counts()
     order = np.argsort(-counts, kind='stable')[:MOST_ROWS]
     names = [s.anns.class_names[c] for c in order]
-    what = 'objects' if s.anns.has_boxes else 'images'
+    what = 'objects' if s.anns.has_boxes else 'images'  # without boxes an image has a class
     caption = f'{s.name}: {what} of each class'
     if len(counts) > MOST_ROWS:
         caption += f', the commonest {MOST_ROWS} of {len(counts):,}'
@@ -246,10 +246,10 @@ def _image_sizes(s: _Examined) -> str:
 def _light(s: _Examined) -> str:
     "How bright and how sharp images are"
     bright, sharp = (values[np.isfinite(values)] for values in (s.stats.brightness, s.stats.sharpness))
-    edges = np.linspace(0, 255, 18)
+    edges = np.linspace(0, 255, 18)  # of bars of 15 levels
     labels = [f'{edge:.0f}' for edge in edges]
     chart = _histogram(bright, edges, f'{s.name}: mean brightness, 0 to 255', labels)
-    powers = np.linspace(-1, 5, 19)
+    powers = np.linspace(-1, 5, 19)  # edges of the bars: three bars for a power of ten
     names = [f'{10**power:.2g}' if power < 2 else f'{10**power:,.0f}' for power in powers]
     logs = np.log10(np.maximum(sharp, 0.1))  # an image of one colour has the sharpness 0
     title = f'{s.name}: sharpness, on a scale of powers of ten'

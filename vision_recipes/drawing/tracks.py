@@ -30,7 +30,7 @@ UNTRACKED: RGB = (150, 150, 150)  # The colour of a box without a track
 
 
 def track_color(track_id: int) -> RGB:
-    "The colour of a track, the same in every frame"
+    "The colour of a track, the same in every frame; an id below 0 is no track"
     return INSTANCE_COLORS[int(track_id) % len(INSTANCE_COLORS)] if track_id >= 0 else UNTRACKED
 
 # %% ../../nbs/drawing/08_tracks.ipynb #2fec54dd
@@ -318,7 +318,7 @@ def tracks_chart(
     objects = list(dict.fromkeys(rows_of.track_ids.tolist()))  # in the order in which they appear
     if not objects:
         return empty_chart('no tracks', 160)
-    names, second = [], frame_rate or 1  # `second`: frames in one unit of the axis
+    names, second = [], frame_rate or 1  # `second`: frames in one unit of the axis, which may be a frame
     with _chart(width=7, height=1 + 0.28 * len(objects)) as (_, (ax,), images):
         for y, track_id in enumerate(objects):
             rows = np.flatnonzero(rows_of.track_ids == track_id)

@@ -121,8 +121,8 @@ def pair_objects(a: Prediction, b: Prediction) -> np.ndarray:  # (P, 2) position
 
 
 def match_predictions(
-    a: Prediction,
-    b: Prediction,
+    a: Prediction,  # Of one image, with boxes
+    b: Prediction,  # Of the same image
     min_score: float = 0.0,  # The score threshold both were made with
     max_objects: int = 100,  # The most objects either may have
 ) -> tuple[np.ndarray, int]:  # (P, 2) positions in `a` and in `b`; how many objects only one of them has
@@ -157,7 +157,7 @@ def prediction_distance(
     b: Prediction,
     # Pixels of the network's input for a pixel of the image, in x and y; differences are in the former
     scale_xy: tuple[float, float] = (1.0, 1.0),
-    min_score: float = 0.0,  # As for `match_predictions`
+    min_score: float = 0.0,  # This and the next as for `match_predictions`
     max_objects: int = 100,
     # Called with pairs (P, 2) and distances of their points (P, K), in pixels of the network's input. Returns
     # (P, K) bool, the points to leave out, for example as `tied_points` finds them

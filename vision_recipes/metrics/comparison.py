@@ -196,7 +196,7 @@ class Comparison:
 
 # %% ../../nbs/metrics/13_comparison.ipynb #22300ef9
 def _rows(
-    differences: dict[str, Difference],
+    differences: dict[str, Difference],  # By name of the score, the class or the point
     what: str,  # Name of the first column
     holm: bool = False,  # Whether a winner must stand out among all rows
 ) -> list[dict]:

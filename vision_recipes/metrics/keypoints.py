@@ -177,7 +177,7 @@ def _distance_interval(
     sums: np.ndarray,  # (n,) of each cluster: an image, or a group of images; at least 0
     counts: np.ndarray,  # (n,) how many numbers each sum adds up; 0: the cluster has none, and does not count
     resamples: int = 500,
-) -> tuple[float, float]:
+) -> tuple[float, float]:  # Its lower and upper end
     """The 95 % interval of a ratio over clusters by Student's t and the bootstrap-t, of its logarithm.
 
     Of a single cluster it reaches from 0 to twice the mean.
@@ -237,7 +237,7 @@ class KeypointEvaluation(DetectionEvaluation):
     per_point: list[dict] = field(default_factory=list)
 
     @property
-    def tables(self) -> dict[str, list[dict]]:
+    def tables(self) -> dict[str, list[dict]]:  # As those of `Evaluation`, with one more
         return {**super().tables, 'per_point': self.per_point}
 
 

@@ -95,7 +95,7 @@ class LabelEvaluation(Evaluation):
     # Scores with the largest F1, plain JSON: `overall`, a number, and `classes`, a list of them
     thresholds: dict = field(default_factory=dict)
 
-    def for_card(self):
+    def for_card(self):  # This and the next as those of `Evaluation`, with more
         return {'metrics': self.metrics, 'thresholds': self.thresholds}
 
     def for_history(self):
@@ -156,8 +156,8 @@ def _class_rows(
     scores: np.ndarray,  # (n, C)
     true: np.ndarray,  # (n, C) bool
     anns: Annotations,
-    counts: LabelCounts,
-    thresholds: list[float],
+    counts: LabelCounts,  # At the thresholds
+    thresholds: list[float],  # Of each class
     resamples: int,
 ) -> tuple[list[dict], dict[str, float]]:  # A row for each class; `map` with its interval
     "Average precision with intervals, and the scores at the thresholds; None where no image has the class"

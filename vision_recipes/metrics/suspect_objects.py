@@ -91,7 +91,7 @@ def _class_names(evidence: Evidence, anns: Annotations, g: int, d: int) -> tuple
 
 def _suspect(
     evidence: Evidence,
-    kind: str,
+    kind: str,  # This and the next two as the fields of `Suspect`
     suspicion: float,
     reason: str,
     g: int = -1,  # The object, or -1

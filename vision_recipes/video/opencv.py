@@ -94,11 +94,11 @@ def _retrieved(capture, name: str) -> np.ndarray:  # (H, W, 3) uint8 RGB
 
 # %% ../../nbs/video/05_opencv.ipynb #dd2493a4
 def say_if_cut(
-    name: str,
+    name: str,  # Of the file, for the message
     n_frames: int,  # That were read, to the end
     end_s: float,  # Time of the last one
     length_s: float,  # What the file says that it is long
-    frame_rate: float | None,
+    frame_rate: float | None,  # Frames a second; None: not known
 ) -> bool:  # Whether it ends too early
     "Log that a file ends earlier than it says"
     # half a second and two frames: a container's own length is not exact

@@ -55,7 +55,7 @@ FRAMES_FILE, COUNTS_FILE, SUMMARY_FILE = 'frames.jsonl', 'counts.csv', 'summary.
 def _predicted(
     predictor,  # A `BasePredictor`
     video: Video,
-    batch_size: int,
+    batch_size: int,  # Images at a time
     **wanted,  # `score_threshold`, `mask_threshold` and `tiles` of `stream`
 ) -> Iterator[tuple[VideoFrame, Prediction]]:
     "Each frame with its prediction"
@@ -94,11 +94,11 @@ class Follower:
         self,
         tracker: Any,  # A `ByteTracker`, or None
         counters: Sequence = (),  # `LineCounter` and `ZoneCounter`
-        smooth: bool = False,
+        smooth: bool = False,  # Whether keypoints are smoothed
     ):
         self.tracker, self.counters = tracker, list(counters)
         self.smoother = KeypointSmoother() if smooth else None
-        self._counts, self._counted_s = [], None
+        self._counts, self._counted_s = [], None  # what `counts` gave, and when it counted, seconds
 
     def update(
         self,

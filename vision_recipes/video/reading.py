@@ -83,7 +83,7 @@ def _first_words(e: Exception) -> str:
     return re.sub(r'\[Errno -?\d+\] ', '', str(e)).split(': ')[0]
 
 
-def _video_stream(name: str, container):
+def _video_stream(name: str, container):  # A container of PyAV; a stream of it
     "The first video stream that is no still picture. Raises `VisionRecipesError` where none can be decoded"
     import av
 
@@ -134,7 +134,7 @@ def _decoded(self: AvFile) -> Iterator:
 
 @patch
 def _say_what_is_missing(self: AvFile, n_frames: int, end_s: float):
-    "Log what could not be decoded of a file that was read to its end at `end_s`"
+    "Log what could not be decoded of a file that was read to its end at `end_s`, after `n_frames` frames"
     if self.n_damaged:
         log_info(f'{self.name}: {plural(self.n_damaged, "damaged place")} passed over.')
     length_s = self.duration_s or 0.0

@@ -20,7 +20,7 @@ class Ahead:
 
     def __init__(
         self,
-        items: Iterable,
+        items: Iterable,  # Its items are computed in the thread
         n_ahead: int = 2,  # At most so many items wait to be taken
         latest: bool = False,  # Drop the oldest waiting item where the queue is full, instead of waiting
     ):

@@ -186,6 +186,7 @@ class ColorStep:
         raise NotImplementedError
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
+        "The changed image; `target`, whatever it holds, is returned as it is"
         return recolor(image, self.draw(rng)), target
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #c4772064

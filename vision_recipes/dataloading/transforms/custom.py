@@ -468,6 +468,7 @@ class FileTransform:
     name: str
 
     def __call__(self, image: np.ndarray, target: dict, rng: np.random.Generator) -> tuple[np.ndarray, dict]:
+        "Apply what the file defines, one transform after the other; arguments as for `CustomStep`"
         for change in _changes_in(self.path, self.name):
             image, target = _pair(change(image, target, rng))
             image = _checked_image(image, None)

@@ -465,7 +465,7 @@ class GeometricTransform:
         target: dict,  # As for `transform_target`
         rng: np.random.Generator,
         pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
-    ) -> tuple[np.ndarray, dict]:
+    ) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target in its pixels
         return apply_geometry(self, image, target, rng, pad_value)
 
 
@@ -475,7 +475,7 @@ def apply_geometry(
     target: dict,  # As for `transform_target`
     rng: np.random.Generator,
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
-) -> tuple[np.ndarray, dict]:
+) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target in its pixels
     "Apply one geometric transform to an image and its target"
     image = as_array(image)
     geometry = snap_to_pixels(step.move(AxisTransform.of(image.shape[1::-1]), object_boxes(target), rng))
@@ -550,6 +550,7 @@ class Flip:
             raise VisionRecipesError(f'Flip: p must be from 0 to 1, but got {self.p}.')
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
+        "Mirror an image and its target (as for `transform_target`, or without objects) with probability `p`"
         if 'masks' in target or 'keypoints' in target:
             return apply_geometry(self, image, target, rng)
         # images with boxes or one label need no `AxisTransform`

@@ -361,6 +361,7 @@ class RandomPixelCopy:
             raise VisionRecipesError(f'RandomPixelCopy: needs max_share and p from 0 to 1, but got {self}.')
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
+        "The changed image; `target`, whatever it holds, is returned as it is"
         if rng.random() >= self.p:
             return image, target
         a = np.array(image, order='C')  # new memory, row by row: the flat view below must not be a copy
