@@ -19,7 +19,7 @@ BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stab
 
 def find_browser() -> str | None:
     "A browser of Chromium's family, by `$CHROME` or by name; None where there is none"
-    if os.name != 'posix':
+    if os.name != 'posix':  # only there `_start_process(...)` can hand on its pipes
         return None
     names = [os.environ.get('CHROME'), *BROWSERS]
     found = [shutil.which(name) for name in names if name]
@@ -137,7 +137,7 @@ def wait(
     while not self.run(f'Boolean({condition})'):
         if time.monotonic() > end:
             raise VisionRecipesError(f'never: {condition}; {self.run("document.body.innerText")}')
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks
 
 # %% ../../nbs/core/17_browser.ipynb #352c6f16
 @patch

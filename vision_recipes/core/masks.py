@@ -262,7 +262,7 @@ def take(
 @patch
 def moved(
     self: Masks,
-    points: np.ndarray,  # (P, 2)
+    points: np.ndarray,  # (P, 2) x, y
 ) -> Masks:
     "The same rings through other points"
     return Masks(np.asarray(points, np.float32), self.rings, self.objects, self.runs)

@@ -119,7 +119,7 @@ class ImageDataset(Dataset):
         seed: int = 0,  # Not negative
         # Memory for images, shared by all workers; needs a transform that prepares images
         cache_bytes: int = 0,
-        # Samples with boxes; None: where the annotations have them and the transform moves them
+        # Samples with boxes; None: where the annotations have them, unless the transform is a `Letterbox`
         boxes: bool | None = None,
         # At an image that cannot be opened: `stop` with an error, or `skip` and take a random other image
         unreadable: str = 'stop',

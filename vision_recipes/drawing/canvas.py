@@ -239,7 +239,7 @@ def shorten(text: str, n: int = 28) -> str:
     return text if len(text) <= n else text[: n - 1].rstrip() + '…'
 
 
-def text_width(font, text: str) -> int:
+def text_width(font, text: str) -> int:  # `font` here and below: from `find_font`
     "Pixels `text` takes"
     return math.ceil(font.getlength(text))
 

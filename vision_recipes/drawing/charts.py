@@ -50,6 +50,7 @@ def _chart(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    # 6.4 inches are the usual width; up to 1.5 times of it letters grow with it
     letters = {'font.size': _POINTS * min(1.5, max(1, width / 6.4))}
     with warnings.catch_warnings(), style.context(['default', _STYLE, letters]):
         warnings.simplefilter('ignore')  # letters that no font has

@@ -217,7 +217,7 @@ def heat_of_boxes(
 def _object_places(s: _Examined) -> str:
     "A map of where objects are"
     heat = heat_of_boxes(s.anns)
-    image = Image.fromarray(heat_colors(heat / max(heat.max(), 1e-9)))
+    image = Image.fromarray(heat_colors(heat / max(heat.max(), 1e-9)))  # no division by 0
     image = image.resize((240, 240), Image.Resampling.NEAREST)
     y, x = np.unravel_index(int(heat.argmax()), heat.shape)
     # the map has 48 cells along each axis
@@ -416,7 +416,7 @@ figure{margin:0}figcaption{font-size:.85rem;overflow-wrap:anywhere}
 
 
 def _document(title: str, body: str) -> str:
-    "The whole page. Its policy forbids every request, and scripts"
+    "The whole page: `title` is a text, `body` HTML. Its policy forbids every request, and scripts"
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -36,7 +36,7 @@ _COLUMN_X = (0.05, 0.23, 0.42, 0.67, 0.92)  # of their middles, 0 to 1
 def _draw_ranking(ax, ranked: Any, n: int):
     "Write the first `n` rows of the ranked list"
     rows = ranked_rows(ranked, n)
-    ax.set(xlim=(0, 1), ylim=(n + 1.6, -0.4))
+    ax.set(xlim=(0, 1), ylim=(n + 1.6, -0.4))  # the head is row 0, on top; row n + 1 is for the others
     ax.set_axis_off()
     for x, name in zip(_COLUMN_X, _COLUMNS):
         ax.text(x, 0, name, ha='center', fontsize='small', weight='bold')

@@ -119,7 +119,7 @@ def calibration_chart(
 ) -> Image.Image:
     "Accuracy by bins of confidence, with the gap to equality, the counts, and the expected calibration error"
     edges, counts = np.asarray(calibration.edges), np.asarray(calibration.counts)
-    middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges) * 0.92
+    middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges) * 0.92  # with a gap between bars
     filled = counts > 0
     accuracy, confidence = np.nan_to_num(calibration.accuracy), np.nan_to_num(calibration.confidence)
     with _chart(6.4, 6, 1, 2) as (fig, (top, bottom), images):
@@ -145,7 +145,7 @@ def calibration_chart(
         )
         top.legend(loc='upper left')
         bottom.bar(middle, counts, width, color='#888888')
-        _write_counts(bottom, middle, counts)
+        _write_counts(bottom, middle, counts)  # 1.3: room for them above the bars
         bottom.set(
             xlabel='confidence', ylabel='predictions', xlim=(0, 1), ylim=(0, 1.3 * max(1, counts.max()))
         )

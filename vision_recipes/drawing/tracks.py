@@ -154,7 +154,7 @@ _MARK: RGB = (255, 215, 0)  # lines and zones: no colour of an id
 def _draw_line(draw: ImageDraw.ImageDraw, line: LineMark, width: int):
     "Draw a line with a dark border, and an arrow in its middle that points to its right side"
     start, end = np.array(line.start_xy, float), np.array(line.end_xy, float)
-    along = (end - start) / max(np.hypot(*(end - start)), 1e-9)
+    along = (end - start) / max(np.hypot(*(end - start)), 1e-9)  # no division by 0
     right = np.array([-along[1], along[0]])  # y points down
     middle = (start + end) / 2
     tip, base = middle + right * 8 * width, middle + right * 4 * width

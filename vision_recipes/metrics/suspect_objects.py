@@ -192,7 +192,7 @@ def missing_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect]:
     blocks = candidate_pairs(found, found.images, m.truth, m.truth.images, 3 * _NEAR, m.overlap)
     for d, _, _ in blocks:  # with crowds, which `evidence` leaves out
         alone[d] = False
-    # a box near an object that nothing else supports says that the object is badly placed
+    # a box near an object that is more likely not found where it is says that the object is badly placed
     explains = evidence.same_class & (evidence.support[evidence.g] < 0.5)
     alone[evidence.d[explains]] = False
     rows = np.flatnonzero(alone & (evidence.credence > 0))

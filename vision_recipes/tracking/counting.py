@@ -261,7 +261,7 @@ def rows(
 
 @patch
 def to_dict(self: LineCounter, names: Sequence[str] | None = None) -> dict:  # Plain JSON
-    "The line and its counts, all and by class"
+    "The line and its counts, all and by class, under `names` of the classes or else their ids"
     labels = sorted({c.label for c in self.crossings})
     by_class = {str(k) if names is None else names[k]: self.counts(k) for k in labels}
     ends = {'start_xy': self.start_xy.tolist(), 'end_xy': self.end_xy.tolist()}

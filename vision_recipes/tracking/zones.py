@@ -183,7 +183,7 @@ def rows(
 # %% ../../nbs/tracking/05_zones.ipynb #79e0404b
 @patch
 def to_dict(self: ZoneCounter, names: Sequence[str] | None = None) -> dict:  # Plain JSON
-    "The zone and its counts, all and by class, and the mean time inside"
+    "The zone and its counts, all and by class (`names`, else ids), and the mean time inside, seconds"
     visits = self.all_visits()
     labels = sorted({v.label for v in visits})
     by_class = {str(k) if names is None else names[k]: self.counts(k) for k in labels}

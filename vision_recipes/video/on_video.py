@@ -38,7 +38,7 @@ def asked_tiles(args: Namespace):  # As `tiles_asked` returns it
     return tiles_asked(args.tiles, args.overlap)
 
 
-def asked_counters(args: Namespace) -> Callable:  # For `predict_video`
+def asked_counters(args: Namespace) -> Callable:  # From (width, height) to a list, for `predict_video`
     "What makes the lines and zones, when the size of the video is known"
     return lambda size_wh: [
         *(parse_line(text, size_wh) for text in args.line),

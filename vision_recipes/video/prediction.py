@@ -102,8 +102,8 @@ class Follower:
 
     def update(
         self,
-        prediction: Prediction,
-        time_s: float,
+        prediction: Prediction,  # Of the next frame
+        time_s: float,  # When it was taken
     ) -> tuple[Prediction, Prediction | None]:  # What is tracked; the others, None without a tracker
         "Follow the objects of the next frame. The others have no track, but may start one"
         if self.tracker is None:
@@ -207,7 +207,7 @@ class _Outputs:
         self.n_before = earlier.n_frames if earlier else 0
         self.log = FrameLog(out / FRAMES_FILE, append=earlier is not None)
         self.path = _free_video(out) if earlier else out / 'video.mp4'
-        self.writer, self.n_frames = None, 0
+        self.writer, self.n_frames = None, 0  # the writer from `open_writer`, where a video is wanted
         self.n_in_video: int | None = None  # Frames that can be played, where an error may have cost some
 
     def open_writer(self, source: Any):
@@ -295,7 +295,7 @@ def _clear(out: Path, source: Any):
     Raises `VisionRecipesError` where one of them is the source, or there is a video that no run wrote.
     """
     videos = [out / 'video.mp4', *_further_parts(out)]
-    if not isinstance(source, (list, tuple, int)):
+    if not isinstance(source, (list, tuple, int)):  # neither images nor a camera
         refuse_inputs(videos, [source])
     if (out / FRAMES_FILE).exists():
         for path in [*videos, out / COUNTS_FILE]:

@@ -110,7 +110,7 @@ def _next(self: Sound):
             return None
         zero = round(self._zero_s / packet.time_base)
         packet.pts, packet.dts = packet.pts - zero, packet.dts - zero
-        if packet.pts >= 0:
+        if packet.pts >= 0:  # those before the beginning are left out
             return packet
 
 # %% ../../nbs/video/02_writing.ipynb #1822ee66

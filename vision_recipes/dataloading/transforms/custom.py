@@ -182,7 +182,7 @@ def _check_params(transform, target: dict):
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #79e5a7cc
 def _box_inputs(transform, target: dict) -> dict:
-    "Boxes with the number of their object as a fifth column, and labels in all label fields"
+    "For Albumentations: boxes with the number of their object as a fifth column; labels in all label fields"
     boxes, n = target['boxes'], len(target['boxes'])
     fields = transform.processors['bboxes'].params.label_fields or ()
     rows = np.arange(n, dtype=np.float32)[:, None]
@@ -190,7 +190,7 @@ def _box_inputs(transform, target: dict) -> dict:
 
 
 def _point_inputs(transform, target: dict) -> dict:
-    "The points that are present, each with its position among all points of all objects"
+    "For Albumentations: the points that are present, each with its position among all points of all objects"
     if 'keypoints' not in target:
         return {}
     points = target['keypoints'].reshape(-1, 3)  # (N * K, 3)
@@ -547,7 +547,7 @@ class CustomTransform(SampleTransform):
 def with_custom(
     transform: SampleTransform | Callable,
     before: Any = None,  # As for `custom_steps`
-    after: Any = None,
+    after: Any = None,  # Likewise
     n_classes: int = 0,  # Of the task, to check labels by; 0: not known
 ) -> SampleTransform | Callable:  # `transform` itself where there is nothing to add
     "Put the user's transforms before and after one of ours. Raises `VisionRecipesError`"
@@ -618,7 +618,7 @@ def _target_in_pixels(
     "The objects in the pixels of an image that was decoded smaller than `size_wh`; masks are drawn"
     (h, w), size_wh = image.shape[:2], size_wh or image.shape[1::-1]
     geometry = AxisTransform(tuple(size_wh), (w, h), (w / size_wh[0], h / size_wh[1]))
-    return transform_target(geometry, target, 0)
+    return transform_target(geometry, target, 0)  # 0: no object is too small
 
 
 def _where(record) -> str:  # `record`: an `ImageRecord`

@@ -401,10 +401,10 @@ def paste_objects(
     image: np.ndarray,  # (H, W, 3) uint8, overwritten
     target: dict,  # Its objects, with `masks` (N, H, W) bool
     other: np.ndarray,  # (H, W, 3) uint8
-    other_target: dict,
+    other_target: dict,  # Its M objects, likewise
     chosen: np.ndarray,  # (M,) bool: which objects of the other image are pasted
     min_side: float = 1.0,  # Pixels; a partly covered object whose box has a shorter side is dropped
-) -> tuple[np.ndarray, dict]:
+) -> tuple[np.ndarray, dict]:  # `image`, and the objects of both that are left
     """Paste objects with their masks. Raises `VisionRecipesError` where objects have no masks.
 
     Simple copy-paste: Ghiasi and others, arXiv 2012.07177, section 3.

@@ -424,7 +424,7 @@ def _visible_share(
     moved = geometry.boxes(boxes)
     shown = moved.clip([x1, y1] * 2, [x2, y2] * 2)
     areas = [(b[:, 2:] - b[:, :2]).prod(1) for b in (shown, moved)]
-    return areas[0] / np.maximum(areas[1], 1e-9)
+    return areas[0] / np.maximum(areas[1], 1e-9)  # no division by 0 for a box without area
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #5224c8f2
 def _boxes_of_points(

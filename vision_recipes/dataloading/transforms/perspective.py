@@ -270,7 +270,9 @@ def _visible_part(
     return part, decoded_to_part @ source_to_decoded
 
 
-def _visible_window(geometry, image, step, margin) -> tuple[int, int, int, int]:  # XYXY
+def _visible_window(  # Arguments as for `_visible_part`
+    geometry: Homography, image: np.ndarray, step: tuple[float, float], margin: int
+) -> tuple[int, int, int, int]:  # XYXY
     "Whole pixels of a decoded image around its visible part, with a margin in pixels where the image has it"
     outline, (h, w) = geometry.source_outline / step, image.shape[:2]
     x1, y1 = np.maximum(np.floor(outline.min(0)).astype(int) - margin, 0).tolist()
