@@ -341,7 +341,7 @@ class MaskCrops:
         whole[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
         return whole
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype=None, copy=None):  # NumPy's protocol; the result is new, whatever `copy` says
         return np.stack([*self]).astype(dtype or bool) if len(self) else np.zeros(self.shape, dtype or bool)
 
 # %% ../../nbs/core/08_masks.ipynb #b32c49f9

@@ -607,6 +607,6 @@ class as_v2:
 
     transform: Callable  # As in `transforms`
 
-    def __call__(self, image, target: dict):
-        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))
+    def __call__(self, image, target: dict):  # As for `from_tv`; returns what `to_tv` does
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))  # int64 ends below 2**63
         return to_tv(*self.transform(*from_tv(image, target), rng))

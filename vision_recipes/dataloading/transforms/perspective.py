@@ -315,7 +315,7 @@ class RandomPerspective(GeometricTransform):
     Raises `VisionRecipesError` for values out of range.
     """
 
-    # How far a corner moves at most on each axis, as a share of half the side; 0 to .9
+    # How far a corner moves at most on each axis, as a share of half the side; 0 to .9: at 1 they could meet
     distortion: float = 0.15
     p: float = 0.5  # Probability, 0 to 1
 
