@@ -55,7 +55,7 @@ class _RisingTimes:
 class AvFile:
     "A video file, read by PyAV. Raises `VisionRecipesError` where it is none"
 
-    live = False
+    live = False  # True: a camera, which waits for nobody
 
     def __init__(self, path: str | Path):
         self.name = str(path)
@@ -100,7 +100,7 @@ def _first_words(e: Exception) -> str:
     return re.sub(r'\[Errno -?\d+\] ', '', str(e)).split(': ')[0]
 
 
-def _video_stream(name: str, container):
+def _video_stream(name: str, container):  # A container of PyAV; a stream of it
     "The first video stream that is no still picture. Raises `VisionRecipesError` where none can be decoded"
     import av
 
@@ -137,7 +137,7 @@ def _decoded(self: AvFile) -> Iterator:
             packet = None
         if packet is None:
             return
-        if packet.size:
+        if packet.size:  # 0: the end, where the decoder gives what it still holds
             self._last_packet_is_bad = packet.is_corrupt
         try:
             for frame in packet.decode():
@@ -151,7 +151,7 @@ def _decoded(self: AvFile) -> Iterator:
 
 @patch
 def _say_what_is_missing(self: AvFile, n_frames: int, end_s: float):
-    "Log what could not be decoded of a file that was read to its end at `end_s`"
+    "Log what could not be decoded of a file that was read to its end at `end_s`, after `n_frames` frames"
     if self.n_damaged:
         log_info(f'{self.name}: {plural(self.n_damaged, "damaged place")} passed over.')
     length_s = self.duration_s or 0.0
@@ -213,7 +213,7 @@ def _seek(self: AvFile, start_s: float) -> int:  # Number of the first frame fro
             if self._is_before(start_s, start_s - earlier_s):
                 self._go_to(start_s - earlier_s)  # again, because the check took a packet
                 return n_before
-    self._container.close()
+    self._container.close()  # opened anew, because packets have been read
     self._container = _opened(self.name)
     self._stream = _video_stream(self.name, self._container)
     self._stream.thread_type = 'AUTO'
@@ -344,7 +344,7 @@ def _wanted_frames(
         for index, time_s, pixels in _rising(source, start_s):
             if stop_s is not None and time_s >= stop_s - TIME_TOLERANCE_S:
                 return
-            first = index if first is None else first
+            first = index if first is None else first  # from it on every n-th frame counts
             if index > last and (index - first) % every == 0:
                 yield VideoFrame(pixels(), index, time_s)
     finally:
