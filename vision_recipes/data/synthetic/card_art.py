@@ -7,6 +7,7 @@ __all__ = ['DESIGNS', 'UPRIGHT', 'RIM', 'ROUND', 'RATIO', 'TILE', 'GROUNDS', 'TH
            'make_place', 'Thumb', 'paint_grip', 'paint_thumb']
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #ba82ac01
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass
 from functools import lru_cache
 import numpy as np
@@ -91,7 +92,7 @@ def _draw_text(
     ink: tuple[int, int, int],  # RGB
 ):
     "Write a text into an image"
-    d.text(xy, text, fill=ink, font=_font(max(5, round(height))))
+    d.text(xy, text, fill=ink, font=_font(max(5, round(height))))  # below 5 nothing can be read
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ def _bars(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator): 
     "A barcode"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     d.rectangle(box, fill=(250, 250, 250))
+    # bars and gaps of 1 to 3 modules, of which about 110 fit into the box; what lies beyond is not painted
     edges = x0 + np.cumsum(rng.integers(1, 4, 60)) * max(1.0, (x1 - x0) / 110)
     for left, right in zip(edges[::2], edges[1::2]):
         if right < x1 - 1:

@@ -7,6 +7,7 @@ __all__ = ['clip_to_frame', 'cut_out', 'CardScene', 'draw_cards', 'labelme_entry
            'check_counts', 'make_card_samples']
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #aa17afc0
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Sequence
@@ -75,7 +76,7 @@ class _Crossing(NamedTuple):
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    "The cross product of vectors (..., 2)"
+    "The cross product of vectors (..., 2): a number (...) for each pair"
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
@@ -139,7 +140,7 @@ def cut_out(
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #942c29ff
 def _cut_without_crossing(ring: np.ndarray, cutter: np.ndarray) -> list[np.ndarray]:
-    "The cut where no edges cross: nothing is left, all of it, or the ring with a hole joined by a slit"
+    "`cut_out` where no edges cross: nothing is left, all of it, or the ring with a hole joined by a slit"
     if _are_inside(ring[:1], cutter)[0]:
         return []
     if _winding_numbers(cutter[:1], ring)[0] == 0:
@@ -149,7 +150,7 @@ def _cut_without_crossing(ring: np.ndarray, cutter: np.ndarray) -> list[np.ndarr
 
 def _corners_between(
     ring: np.ndarray,  # (n, 2)
-    edge: int,
+    edge: int,  # Edge k goes from corner k to the next one
     last: int,
     full_turn: bool,  # Where both points are on one edge: the path goes round the whole ring
 ) -> Iterator[np.ndarray]:  # Each (2,)
@@ -489,7 +490,7 @@ def _paint_cards(
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #67c4a627
 def _add_body_shadow(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    "Paint, on three of ten images, the shadow of somebody who stands in the light: one half is darker"
+    "Paint, on three of ten images, the shadow of somebody who stands in the light; changes and gives `image`"
     if rng.random() < 0.7:
         return image
     angle = rng.uniform(0, 2 * np.pi)
@@ -531,7 +532,7 @@ def write_pair(
     write_json(
         folder / f'{stem}.json',
         {
-            'version': '5.3.1',
+            'version': '5.3.1',  # Of a LabelMe that writes such files
             'flags': {},
             'shapes': shapes,
             'imagePath': f'{stem}.jpg',
@@ -558,7 +559,7 @@ def write_labelme_samples(
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #65c180ff
 def check_counts(
-    long_sides: tuple[int, int],
+    long_sides: tuple[int, int],  # Pixels, the longer side of an image, from and to
     least_side: int,  # Pixels: the smallest value for `long_sides`
     **counts: int,  # By the name of the argument; at least 1, a `seed` at least 0
 ):

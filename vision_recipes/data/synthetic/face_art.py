@@ -6,6 +6,7 @@
 __all__ = ['FACE_POINTS', 'Face', 'make_face', 'HeadPose', 'Mood', 'make_mood', 'head_points', 'Seen', 'paint_face', 'paint_palm']
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #44a8958e
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
@@ -139,11 +140,11 @@ class HeadPose:
         "The ring around the head, in pixels; `grow` as for `edge`"
         return np.concatenate([self.edge(_HEIGHTS, 1, grow), self.edge(_HEIGHTS[::-1], -1, grow)])
 
-    def patch(self, table: tuple, grow: float, up: bool = True) -> np.ndarray:  # (n, 2)
+    def patch(self, table: tuple, grow: float, up: bool = True) -> np.ndarray:  # (n, 2) pixels
         """The ring from a line round the head to its crown (or chin, not `up`): hair, a hat, a beard.
 
         `table` has pairs of longitude and height, sorted, as for `at`. Where it begins at 0, the line is the
-        same on both sides.
+        same on both sides. `grow` is as for `edge`.
         """
         longitude = np.linspace(-90, 90, 37) - np.degrees(self.yaw)  # what is seen
         wrapped = (longitude + 180) % 360 - 180  # -180 to 180
@@ -262,7 +263,7 @@ def _paint_torso(d: ImageDraw.ImageDraw, face: Face, head: HeadPose, rng: np.ran
     shoulders, x = to_pixels(*_shoulders(half_width)), head.middle[0]
     _fill_ring(d, shoulders, toned(cloth, 0.5))
     _fill_ring(d, x + (shoulders - x) * (0.975, 1) + (0, 0.03 * head.u), cloth)
-    n_stripes = sum(face.cloth) % 2 * 4  # half the people wear stripes
+    n_stripes = sum(face.cloth) % 2 * 4  # half the people wear stripes: whose colour has an odd sum
     for k in range(n_stripes):
         top, bottom = 2.0 + 0.8 * k, 2.3 + 0.8 * k
         stripe = ((-half_width, top), (half_width, top), (half_width, bottom), (-half_width, bottom))
@@ -533,7 +534,7 @@ class Seen:
         canvas: Image.Image,  # What is painted on
     ):
         self.canvas = canvas
-        self.kept = {}  # key: position, radius and pixels
+        self.kept = {}  # key of a point: position, radius and the pixels when it was painted
 
     def _around(self, xy: np.ndarray, r: int) -> np.ndarray:  # (2r + 1, 2r + 1, 3)
         "The pixels around a point"
