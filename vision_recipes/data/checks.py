@@ -126,7 +126,7 @@ def _check_files(
 def _check_file(
     anns: Annotations, i: int, hashes: dict[str, int | None] | None
 ) -> tuple[Finding | None, tuple[int, int]]:
-    "What is wrong with image `i`, and its true width and height, 0 where it is broken"
+    "What is wrong with image `i`; its true size in pixels, 0: broken. For `hashes` see `_check_files(...)`"
     path = anns.path(i)
     # decoding a JPEG at its smallest fraction shows whether it can be read; a hash needs more pixels
     min_side = 1 if hashes is None else HASH_SIDE
@@ -208,7 +208,7 @@ def _rows_by_size(anns: Annotations) -> dict[int, list[int]]:  # Bytes: rows of 
 
 
 def _same_bytes_finding(anns: Annotations, rows: list[int]) -> Finding:
-    "A finding about images with the same bytes; classes alone are compared, not boxes"
+    "A finding about images (two rows or more) with the same bytes; classes are compared, not boxes"
     first = str(anns.path(rows[0]))
     others = ', '.join(anns.paths[i] for i in rows[1:4])
     distinct_labels = {tuple(anns.class_ids[i].tolist()) for i in rows}
@@ -1067,7 +1067,10 @@ def _repeated_paths(anns: Annotations, paths: list[str]) -> list[Finding]:  # `p
 
 # %% ../../nbs/data/04_checks.ipynb #fec761e6
 def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
-    "Classes that may be one, two or more; where they have objects, at the first object of the rarest class"
+    """An error for classes with `names`, two or more, that may be one class.
+
+    Where they have objects, it is at the first object of the rarest.
+    """
     n = 'two' if len(names) == 2 else len(names)
     classes = f'{" and ".join(map(repr, names))} are {n} classes'
     objects = _objects_of_rarest(anns, names) if anns.has_boxes else None

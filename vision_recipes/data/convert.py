@@ -138,7 +138,7 @@ def _refuse_leaving(format: str, images: str) -> None:
 
 # %% ../../nbs/data/15_convert.ipynb #540cf6ac
 def _placed(anns: Annotations, folder: Path, names: list[str], images: str) -> Annotations:
-    "Copy or link the images into a folder, under `names` below it; the table as it is there"
+    "`copy` or `link` the images into a folder, under `names` below it; the table as it is there"
     for i, name in enumerate(progress(names, 'writing', unit='image')):
         place_image(anns.path(i), folder / name, images)
     return anns.replace(root=folder, paths=Strings.from_list(names))
@@ -202,14 +202,14 @@ _IMAGE_FOLDER = {
 
 # %% ../../nbs/data/15_convert.ipynb #6b03be8e
 def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    "Rows as a table of comma-separated values"
+    "A header, and rows of as many cells, as a table of comma-separated values"
     file = io.StringIO()
     csv.writer(file, lineterminator='\n').writerows([header, *rows])
     return file.getvalue()
 
 
 def _new_names(anns: Annotations, format: str) -> list[str]:
-    "The names of the images in the new set"
+    "The paths of the images in the new set, all with stems of their own"
     names = list(map(path_inside, anns.paths))
     if format == 'image_folder':
         classes = [anns.class_names[c] for c in anns.image_labels]
@@ -228,7 +228,7 @@ def write_annotations(
 
     Raises `VisionRecipesError` where the format cannot hold the table, and for a folder that is not empty.
     """
-    conversion_losses(anns, format)
+    conversion_losses(anns, format)  # for its error; `convert_dataset` names the losses
     _refuse_names(anns, format)
     _refuse_leaving(format, images)
     if anns.has_boxes:
@@ -276,6 +276,7 @@ def convert_dataset(
         log_info(f'{source} as {format}: {loss}')
     old = list(map(path_inside, anns.paths))
     names = write_annotations(anns, out, format, images)
+    # in an image folder every image moves into the folder of its class
     renamed = [name for name, new in zip(old, names) if format != 'image_folder' and name != new]
     if renamed:
         log_info(f'{plural(len(renamed), "image")} got another name, such as {first_few(renamed)}.')

@@ -34,7 +34,7 @@ MIRROR = 'VISION_RECIPES_MIRROR'  # the environment variable
 def mirrored(
     url: str,  # http or https
 ) -> str | Path:  # An address, or a `Path` where the mirror is a folder
-    """Where `url` is fetched from
+    """Where `url` is fetched from: itself, or its path in the place that the variable `MIRROR` names.
 
     Raises `VisionRecipesError` for other kinds of address.
     """
@@ -127,7 +127,7 @@ def _check_space(
         )
 
 # %% ../../nbs/data/06_download.ipynb #c83b677a
-def _version_of_response(response) -> str:
+def _version_of_response(response) -> str:  # Of HTTP
     """An identifier that changes with the file on the server, for `If-Range`; empty where there is none
 
     A weak ETag (`W/`) does not promise equal bytes.
@@ -137,7 +137,10 @@ def _version_of_response(response) -> str:
 
 
 def _start_and_total(response) -> tuple[int, int | None]:
-    "The byte of the file at which the body begins, and the length of the whole file; None: unknown"
+    """The byte of the file at which a body of HTTP begins, and the file's length; None: unknown.
+
+    Raises `ConnectionError`, after which `_retry(...)` asks again.
+    """
     length = response.headers.get('Content-Length', '')
     if response.status != 206:  # 206: partial content; other answers hold the whole file
         return 0, int(length) if length.isdigit() else None
@@ -207,11 +210,11 @@ def _write_body(
     total: int | None,  # Bytes of the whole file; None: unknown
     name: str,  # For the progress bar
 ):
-    "Append the body of a response to `f`, as it arrives"
+    "Append the body of a response to `f`, as it arrives. Raises `ConnectionError` where it is cut off"
     with progress(desc=name, total=total, unit='B', unit_scale=True, initial=n_have) as bar:
         while total is None or n_have < total:
             n_wanted = _CHUNK if total is None else min(_CHUNK, total - n_have)
-            data = response.read1(n_wanted)
+            data = response.read1(n_wanted)  # what is there: nothing is lost if the rest never comes
             if not data:
                 break
             _write_through(f, data)
@@ -254,7 +257,8 @@ def _lock(f: BinaryIO, path: Path):
 
 
 def _retry(attempt: Callable, f: BinaryIO, url: str, path: Path, retries: int, wait: float):
-    "Repeat a download into `f` after temporary failures, `retries` times in a row, as `download` says"
+    """Call `attempt`, which downloads into `f`, again after temporary failures, as `download` says. Raises
+    `VisionRecipesError` after `retries` failures in a row, or one that is not temporary"""
     n_failures = n_best = 0  # n_best: most bytes that `f` had after an attempt
     while True:
         try:
@@ -402,7 +406,7 @@ def download_known(
     try:
         file = download(url, path.with_name(path.name + '.unchecked'), **more)
     except VisionRecipesError as e:
-        if 'cannot be written' not in str(e):
+        if 'cannot be written' not in str(e):  # the words of `os_error`
             raise
         raise VisionRecipesError(f'{e} VISION_RECIPES_CACHE names another folder for such files.') from e
     mismatch = _mismatch(file, digest, n_bytes)
@@ -488,11 +492,11 @@ class _LimitedStream:
     "A stream of decompressed bytes that raises `ArchiveError` where it is read far beyond `limit` bytes"
 
     def __init__(self, stream, limit: int):
-        self.stream, self.limit = stream, limit
+        self.stream, self.limit = stream, limit  # Opened for reading bytes
         # `tarfile` calls these
         self.seek, self.tell, self.close = stream.seek, stream.tell, stream.close
 
-    def read(self, n=-1):
+    def read(self, n=-1):  # Bytes
         # 1 MB more than files may hold, for the headers of a tar file; n < 0 would read all at once
         if n < 0 or self.stream.tell() + n > self.limit + (1 << 20):
             raise ArchiveError(f'unpacks to more than {human_bytes(self.limit)}: a decompression bomb')

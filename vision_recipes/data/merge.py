@@ -40,7 +40,7 @@ def _class_position(name: str, anns: Annotations) -> int:
 def remap_classes(
     anns: Annotations,
     renames: dict[str, str],  # Old name: new name; classes that are not named stay
-    drop: Sequence[str] = (),  # Names of classes to leave out
+    drop: Sequence[str] = (),  # Names of classes to leave out, with their objects, or images of them alone
 ) -> Annotations:
     "Rename, join and leave out classes. Raises `VisionRecipesError` for an unknown name, or for none left"
     names: list[str | None] = list(anns.class_names)  # The new name of each class; None: left out
@@ -134,7 +134,10 @@ def _joined_labels(sets: Sequence[Annotations]) -> LabelMap:
 
 # %% ../../nbs/data/16_merge.ipynb #2cd4636c
 def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> list[str] | None:
-    "The group of each image; None where no set has groups"
+    """The group of each image; None where no set has groups.
+
+    A name that two sets have stands for two groups, so the name of its set is put before it.
+    """
     if not any(anns.has_groups for anns in sets):
         return None
     # an image of a set without groups is a group for itself
@@ -264,7 +267,7 @@ def cross_duplicates(
     distance: int = NEAR_DUPLICATE_BITS,  # Bits between perceptual hashes that still count as alike
 ) -> list[Finding]:  # A warning for each image that looks like one of an earlier set
     "Find images that look like one of another set"
-    hashed = [image_hashes(anns) for anns in sets]  # of each set rows, and their hashes
+    hashed = [image_hashes(anns) for anns in sets]  # of each set the rows with a hash, and these hashes
     findings = []
     for j in range(1, len(sets)):
         seen = set()  # Rows of set `j` that were reported
@@ -314,7 +317,7 @@ def rewrite_in_place(
 
 
 def _names_below(anns: Annotations, format: str) -> list[str] | None:
-    "The names of images without the folder that the format puts them in"
+    "The names of images without the folder that the format puts them in; None: it puts them in none"
     prefix = {'voc': 'JPEGImages/', 'yolo': 'images/', 'coco': 'images/'}.get(format)
     if prefix is None:
         return None

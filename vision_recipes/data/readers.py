@@ -36,7 +36,7 @@ class Reader:
     read: Callable  # From a folder (or a file) to `Annotations`
     fits: Callable  # From a path to `Recognition`: how surely, and why. Never raises for a path that exists
     wants: str  # The files it looks for, in words
-    asks: bool = False  # Whether `read` may be told that an image has several labels
+    asks: bool = False  # Whether `read` takes `multi_label`, as `read_annotations` does
 
 
 _LABELME_FILES = 'a .json file of LabelMe an image, with "shapes" and "imagePath"'
@@ -145,7 +145,7 @@ def _several_fit_error(root: Path, found: dict[str, Recognition]) -> VisionRecip
     return VisionRecipesError(f'{root}: several formats fit. {which}\n' + '\n'.join(lines))
 
 # %% ../../nbs/data/07_readers.ipynb #826d7ad1
-_MAX_DEPTH = 8  # Levels of folders that are listed where no format is recognised
+_MAX_DEPTH = 8  # Levels of folders that are listed where no format is recognised; a limit of time
 _MAX_FOLDERS = 20  # Folders on the first level, and below the third, in which a format is looked for
 _ANNOTATION_SUFFIXES = ('.json', '.xml', '.txt', '.yaml', '.yml')
 

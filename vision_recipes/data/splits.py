@@ -180,7 +180,7 @@ def _choose_by_exchange(
     target = np.floor(total * valid + 0.5).astype(np.int64)
     weight = _column_weights(total)
     in_valid = np.cumsum(counts[:, -1]) <= target[-1]  # to begin with, the first in the seed's order
-    if in_valid.all() or not in_valid.any():
+    if in_valid.all() or not in_valid.any():  # neither side may be empty: the smallest unit moves
         in_valid[counts[:, -1].argmin()] ^= True
     squares = counts**2 @ weight
     for _ in range(max_moves):
@@ -198,7 +198,7 @@ def _column_weights(
     total: np.ndarray,  # (K,) int64, the sum of each column of `counts`
 ) -> np.ndarray:  # (K,) int64
     "Weights that make a difference of one image count more in a rare class"
-    return np.maximum(1, 10**6 // np.maximum(1, total))
+    return np.maximum(1, 10**6 // np.maximum(1, total))  # 10**6: shares in whole numbers of six digits
 
 # %% ../../nbs/data/05_splits.ipynb #ddbcd27e
 def _best_moves(
@@ -353,7 +353,9 @@ def _folds_of_groups(
     return fold
 
 # %% ../../nbs/data/05_splits.ipynb #801486e4
-NEAR_DUPLICATE_BITS = 4  # bits: images whose hashes differ in at most so many look the same
+# bits: images whose hashes differ in at most so many look the same. Compression, scaling and light change at
+# most 4 in the tests of its notebook; different images differ in more than 8
+NEAR_DUPLICATE_BITS = 4
 _SIDE = 32  # Pixels: an image is hashed at this width and height
 _N_FREQUENCIES = 12  # of each axis, enough for the 64 lowest of both
 _DCT = np.cos(np.pi / _SIDE * (np.arange(_SIDE) + 0.5) * np.arange(_N_FREQUENCIES)[:, None])  # (12, 32)

@@ -266,7 +266,7 @@ def _names_in(folder: Path) -> set[str]:
 # %% ../../../nbs/data/formats/09_coco.ipynb #5427265b
 def _locate(
     file: Path,  # The JSON file, for messages
-    base: Path,
+    base: Path,  # The folder that the names are relative to, or below which images are searched
     names: list[str],  # Paths below `base` as the file gives them, with / between folders
     notes: list[Finding],  # Gets what was respelled or left out
 ) -> tuple[list[str], list[str]]:  # The path of each image, '' where missing; unused images beside them
@@ -420,8 +420,8 @@ def _image_sizes(file: Path, images: list[dict]) -> np.ndarray:  # (N, 2) int32,
     return sizes_wh
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #087d77a3
-def _read_categories(file: Path, contents: dict, notes: list) -> LabelMap:
-    """Names and ids of the classes. What is no class is added to `notes`.
+def _read_categories(file: Path, contents: dict, notes: list[Finding]) -> LabelMap:
+    """Names and ids of the classes in the JSON, whose ids are settled in place. `notes` get what is no class.
 
     Raises `VisionRecipesError` where a category is broken or none is declared.
     """
@@ -624,8 +624,9 @@ def _read_masks(
             segmentations[i] = _checked_mask(value, _value_name(file, records, i, 'segmentation'))
         masks = _join_masks(segmentations)
     _report_mask_sizes(file, records, segmentations, sizes_wh, notes)
-    unknown = boxes[:, 3] < _NO_HEIGHT / 2
+    unknown = boxes[:, 3] < _NO_HEIGHT / 2  # half, whatever was added to the mark since
     if unknown.any():
+        # width and height for run lengths, which have them; outlines need none
         sizes = [_run_size(s)[::-1] if isinstance(s, dict) else (0, 0) for s in segmentations]
         boxes = np.where(unknown[:, None], masks_boxes(masks, np.array(sizes)), boxes)
     return {'masks': masks, 'boxes': boxes}
@@ -827,7 +828,7 @@ def _points_rule(n_points: int) -> ValueRule:
     return ValueRule(wants, read, at_once)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #5f23ff2e
-def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -> Skeleton:
+def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list[Finding]) -> Skeleton:
     """The skeleton that `write_coco` added, where it has the same names; else that of names and edges.
 
     `notes` get a warning about broken edges.
@@ -852,8 +853,11 @@ def _own_skeleton(own: dict) -> Skeleton:
     return Skeleton.from_dict(values)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #bfe20915
-def _edges(file: Path, category: dict, n_points: int, notes: list) -> list[tuple[int, int]]:
-    "The pairs of points that a drawing joins, counting from 0. Where one is broken: none, and a warning"
+def _edges(file: Path, category: dict, n_points: int, notes: list[Finding]) -> list[tuple[int, int]]:
+    """The pairs of points that a drawing joins, by `skeleton` of a category, counting from 0.
+
+    Where one is broken: none, and a warning in `notes`.
+    """
     edges = category.get('skeleton') or []
     try:
         return [_edge(edge, n_points) for edge in edges]
@@ -906,7 +910,7 @@ def _recorded_margin(contents: dict) -> float:
     "`point_margin` as `write_coco` writes it; 0 where the file has none"
     info = contents.get('info')
     margin = info.get('point_margin') if isinstance(info, dict) else None
-    return float(margin) if is_number(margin) and 0 < margin < 100 else 0.0
+    return float(margin) if is_number(margin) and 0 < margin < 100 else 0.0  # from 100 on it is a mistake
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #fba45db8
 @without_gc
@@ -950,8 +954,8 @@ def read_coco(
     return anns if anns.has_boxes else settle_labels(anns, multi_label)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6e97be1b
-def _image_paths(file: Path, base: Path, names: list[str], notes: list) -> list[str]:
-    "The path of each image below `base`, '' where it is missing. `notes` get missing and unused images"
+def _image_paths(file: Path, base: Path, names: list[str], notes: list[Finding]) -> list[str]:
+    "As `_locate(...)`, the path of each image, '' where missing; `notes` get missing and unused images too"
     paths, unused = _locate(file, base, names, notes)
     missing = [str(base / name) for name, path in zip(names, paths) if not path]
     notes += missing_findings(file, len(paths) - len(missing), missing, [str(base / path) for path in unused])
@@ -1062,7 +1066,7 @@ def _written_categories(anns: Annotations, source_ids: Iterable[int]) -> list[di
 
 
 def _written_images(anns: Annotations) -> list[dict]:
-    "The list of images, with ids from 1"
+    "The list of images, with ids from 1: those of the file that was read are not kept"
     images = []
     for i, name in enumerate(anns.paths):
         width, height = anns.sizes_wh[i].tolist()

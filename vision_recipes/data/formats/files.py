@@ -191,6 +191,7 @@ def files_near(
 
 # %% ../../../nbs/data/formats/01_files.ipynb #195ca0c1
 def _is_visible_folder(entry: os.DirEntry) -> bool:
+    "Whether an entry is a folder, and not one that `is_left_behind` names"
     # the file system is asked last: that is what takes time
     return not entry.name.endswith(_FILE_ENDINGS) and not is_left_behind(entry.name) and entry.is_dir()
 
@@ -240,6 +241,7 @@ def left_out_hint(
 ) -> str:  # Sentences, each after a blank; '' where there are none
     "Which images of a folder cannot be opened: the end of an error which says that no image is there"
     folder = where if where.is_dir() else where.parent
+    # 3 levels: it is a hint, not a search
     return ''.join(f' {finding.message}' for finding in left_out_findings(folder, scan(folder, 3), []))
 
 
@@ -446,7 +448,8 @@ def numbered_name(
     if not parts or not all(parts):
         return ''
     numbers = [int(part[1]) for part in parts]
-    # where one name follows all numbers, such as `1 euro` and `2 euro`, these tell the classes apart
+    # where one name follows all numbers, such as `1 euro` and `2 euro`, these tell the classes apart; in a
+    # list of one class, `0 cat`, the number counts all the same
     differ = len({part[2] for part in parts}) > 1 or numbers == [0]
     in_order = numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] <= 1
     return next(filter(None, names)) if differ and in_order else ''

@@ -39,7 +39,7 @@ class _Header:
 
     names: list[str]
     delimiter: str  # Between the cells
-    image: int
+    image: int  # The column with the paths of images
     form: str  # `label`, `labels` or `columns`, a column for each class
     labels: tuple[int, ...]  # The column of labels, or those of the classes
     mark: str = '|'  # Between the labels of a cell
@@ -49,7 +49,7 @@ class _Header:
 # %% ../../../nbs/data/formats/19_label_table.ipynb #eb340fd5
 def _read_header(line: str) -> _Header | None:  # None where it is none of a table of labels
     "Read the first line of a table"
-    # what a header states in brackets is no delimiter
+    # what a header states in brackets is no delimiter, so `\0` stands for it while the line is split
     outside = re.sub(r'\[.\]', '', line)
     delimiter = next((mark for mark in ',;\t' if mark in outside), ',')
     cells = line.replace('[' + delimiter + ']', '[\0]').split(delimiter)
@@ -69,7 +69,8 @@ def _read_header(line: str) -> _Header | None:  # None where it is none of a tab
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #d42ec217
 _FLAG = {'0': False, '1': True, '0.0': False, '1.0': True, 'false': False, 'true': True}
-_FLAG_SHARE = 0.8  # Of the cells of each class in the first rows that must be 0 or 1
+# Of the cells of each class in the first rows that must be 0 or 1; reading names a single mistake
+_FLAG_SHARE = 0.8
 
 
 def _looks_like_flags(header: _Header, text: str) -> bool:
@@ -95,7 +96,7 @@ def _recognised_table(file: Path) -> Recognition:
 
 
 def _tables(folder: Path) -> dict[Path, Recognition]:
-    "The tables of labels directly in a folder"
+    "The tables of labels directly in a folder, among its first 20 files"
     files = sorted(f for f in folder.iterdir() if f.suffix.lower() in ('.csv', '.tsv'))
     rated = {file: _recognised_table(file) for file in files[:20]}
     return {file: found for file, found in rated.items() if found}
@@ -108,6 +109,7 @@ def looks_like_label_table(path: Path) -> Recognition:
             return _recognised_table(path)
         return Recognition(Sureness.NO, 'it is no .csv file')
     tables = _tables(path)
+    # where folders may be the classes, a table of one class an image must be named to be read
     if looks_like_image_folder(path):
         tables = {f: r for f, r in tables.items() if _header_of(f).form != 'label'}
     return surest(tables.values(), 'there is no .csv file of images and labels in it')
@@ -295,7 +297,11 @@ def _locate_images(file: Path, rows: list[_Row], notes: list[Finding]) -> list[s
 def _form_text(
     file: Path, header: _Header, rows: list[_Row], multi_label: bool | None, notes: list[Finding]
 ) -> str:
-    "What in the form of a table says that an image may have several labels; empty: nothing"
+    """What in the form of a table says that an image may have several labels; empty: nothing.
+
+    `rows` are one an image, `multi_label` is as for `settle_labels`; `notes` get a warning where the form may
+    mean either.
+    """
     name = header.names[header.labels[0]]
     if header.form == 'labels':
         mark = 'a space' if header.mark == ' ' else repr(header.mark)
@@ -350,6 +356,7 @@ def write_label_table(
     if anns.has_boxes:
         raise VisionRecipesError(f'{anns.root}: has boxes, which a table of labels cannot hold.')
     taken = ''.join(anns.class_names)
+    # a mark that no name has; where all are in names, `|`, and reading will divide the names with it
     mark = next((mark for mark in _MARKS + '#' if mark not in taken), '|')
     name = 'label' if not anns.labels.multi_label else 'labels' if mark == '|' else f'labels[{mark}]'
     header = ['image', name, *(['group'] if anns.has_groups else [])]
@@ -360,4 +367,5 @@ def write_label_table(
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerows([header, *rows])
     write_text(Path(folder) / 'classes.txt', ''.join(f'{name}\n' for name in anns.class_names))
+    # `write_text` gives nothing
     return write_text(Path(folder) / 'labels.csv', text.getvalue()) or Path(folder) / 'labels.csv'

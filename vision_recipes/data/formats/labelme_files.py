@@ -230,6 +230,7 @@ def _unpack_image(
         image_size(content)
     except (ImageError, binascii.Error, ValueError):
         return ''
+    # 60 characters of its name, so that no system refuses the length
     digest = hashlib.blake2b(content, digest_size=8).hexdigest()
     path = cache_folder() / 'labelme' / f'{file.stem[:60]}_{digest}{_image_suffix(content)}'
     if not path.is_file() or path.stat().st_size != len(content):
@@ -248,7 +249,7 @@ def _join(folder: str, name: str) -> str:
 class _ImageIndex:
     "Finds the images below a folder that JSON files mean. All folders and paths are relative to the root"
 
-    def __init__(self, root: Path, files: dict[str, list[str]]):
+    def __init__(self, root: Path, files: dict[str, list[str]]):  # As `scan` gives them
         self.root = root
         self.prefix = os.path.join(os.path.abspath(root), '')  # The absolute root, with a separator
         self.names = {}  # Folder: names of images
@@ -415,7 +416,7 @@ def _refuse_splits(root: Path, names: list[str]) -> None:
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #eeb2ccb4
 @patch
 def note(self: LabelmeSet, level: str, kind: str, where: Path | None, message: str) -> None:
-    "Add a finding"
+    "Add a `Finding` of these four; `where` is its file"
     self.notes.append(Finding(level, kind, str(where), message))
 
 

@@ -161,10 +161,11 @@ def xml_tags(file: Path) -> list[str]:
 
 # %% ../../../nbs/data/formats/10_recognition.ipynb #277080df
 def number_rows(
-    text: str,
+    text: str,  # The beginning of a file
     most: int = 50,  # Lines that are looked at
 ) -> list[list[float]]:  # Of each line that is not empty; [] where a line is something else than numbers
     "The numbers of the first lines of a text, between white space, commas or semicolons"
+    # limits of time: few lines, and none so long that it is no row of an annotation
     lines = [line for line in text.split('\n')[:200] if line.strip() and len(line) < 10_000]
     if any(re.search(r'\d,\d', line) and re.search(r'\d[ \t]+[-\d]', line) for line in lines[:most]):
         return []  # decimal commas: 0 0,5 0,5

@@ -82,7 +82,7 @@ def settle(
 
 # %% ../../../nbs/data/formats/12_values.ipynb #2e9ca52f
 def _check_types(values: list, *types: type) -> None:
-    "Raise `TypeError` where a value is of none of these types"
+    "Raise `TypeError` where a value is of none of these types; a bool is no int here"
     if not set(map(type, values)) <= {*types}:
         raise TypeError
 
@@ -100,7 +100,7 @@ def _numbers(values: list) -> np.ndarray:  # float64
     return np.array(values, np.float64)
 
 
-def _number_or_nan(value: Any) -> float:
+def _number_or_nan(value: Any) -> float:  # NaN for None; else as `_number`
     return np.nan if value is None else _number(value)
 
 
@@ -153,7 +153,10 @@ MOST_AREA = 400_000_000  # Pixels of an image; `is_size` has the same limits
 
 
 def _id(value: Any) -> int | str:
-    "A whole number of any size, or other text. Leading zeros make it text, and so do more than 301 digits"
+    """A whole number of any size, or other text. Leading zeros make it text, and so do more than 301 digits.
+
+    Python itself refuses a text of more than 4300 digits.
+    """
     if isinstance(value, str):
         value = value.strip()
         number = re.fullmatch(r'(-?(?:0|[1-9][0-9]{0,300}))(\.0+)?', value)

@@ -54,7 +54,7 @@ def looks_like_voc(root: Path) -> Recognition:
     "How sure it is that a folder, or one at most two levels below, holds VOC's XML"
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
-    return surest_file(root, '.xml', _recognised_file, most=3)
+    return surest_file(root, '.xml', _recognised_file, most=3)  # the XML files of a folder are alike
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #50da0a96
 def _parse_xml(path: Path) -> ET.Element:
@@ -87,6 +87,7 @@ def _utf16_name(start: bytes) -> str | None:
 
 
 def _refuse_entities(path: Path) -> None:
+    "Raise `VisionRecipesError`: the handler of expat for the declaration of an entity"
     raise VisionRecipesError(
         f'{path}: declares entities (<!ENTITY ...>), which an annotation does not need and which may '
         'be an attack. Remove them.'
@@ -94,7 +95,7 @@ def _refuse_entities(path: Path) -> None:
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #bd2d2ca6
 def _parse_into(parser, path: Path) -> None:
-    "Parse the file, with its name in every error"
+    "Parse a file by a `parser` of expat. Raises `VisionRecipesError` that names the file"
     try:
         parser.Parse(path.read_bytes(), True)
     except VisionRecipesError:
@@ -235,7 +236,7 @@ def _files_above(
 class _ImageIndex:
     "Finds files of a data set by name and images by stem, in all its folders"
 
-    def __init__(self, files: dict[str, list[str]]):
+    def __init__(self, files: dict[str, list[str]]):  # As `scan` gives them
         self.names = {folder: set(names) for folder, names in files.items()}
         self.stems = {folder: image_stems(names) for folder, names in files.items()}  # Stem: name of an image
         # Stem: the names of all images where several have it

@@ -25,7 +25,7 @@ def place_image(
     target: Path,  # Its folder is made
     images: str = 'copy',  # One of `IMAGE_CHOICES`
 ) -> None:
-    "Copy or link an image. Raises `VisionRecipesError` where it cannot be read"
+    "Copy or link an image. Raises `VisionRecipesError` where it is not there, else `OSError`"
     check_choice('images', images, IMAGE_CHOICES)
     if images == 'leave':
         return

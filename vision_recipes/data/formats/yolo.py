@@ -158,13 +158,14 @@ _NAMES_KEY = re.compile(r'(^|[{,]\s*)["\']?names["\']?\s*:', re.MULTILINE | re.I
 # %% ../../../nbs/data/formats/05_yolo.ipynb #09952c81
 def _yaml_files(folder: Path) -> list[Path]:
     "The .yaml and .yml files in a folder, in any letter case: data.yaml first"
+    # the last four characters tell of most files, fast, that they are others
     names = [name for name in os.listdir(folder) if name[-4:].lower() in ('yaml', '.yml')]
     files = [folder / name for name in names if os.path.splitext(name)[1].lower() in ('.yaml', '.yml')]
     return sorted(files, key=lambda file: (file.stem.lower() != 'data', file.name))
 
 
 def _class_yamls(folder: Path) -> list[Path]:
-    "Those that name classes, and a data.yaml that is no YAML at all"
+    "Of `_yaml_files(...)` those that name classes, and a data.yaml that is no YAML at all"
     found = []
     for file in _yaml_files(folder):
         is_no_yaml = file.stem.lower() == 'data' and real_kind(first_bytes(file), 'YAML')
@@ -511,8 +512,11 @@ def _find_parts(
     return parts or {'': [folder]}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #df7d3759
-def _sources(root: Path, data: dict | None, part: str | None, notes: list) -> list[Path]:
-    "The folders or lists of the part to read. Raises `VisionRecipesError` where it is not clear which"
+def _sources(root: Path, data: dict | None, part: str | None, notes: list[Finding]) -> list[Path]:
+    """The folders or lists of the part to read; `data` and `notes` are as for `_find_parts(...)`.
+
+    Raises `VisionRecipesError` where it is not clear which.
+    """
     parts = _find_parts(root, data, notes)
     if part is not None:
         return parts[check_choice(f'{root}: part', part, parts)]
@@ -651,7 +655,7 @@ def _holds_any(folder: str, names: list[str]) -> bool:
     return any(os.path.isfile(os.path.join(folder, name)) for name in names)
 
 
-def _holds_image(folder: str) -> bool:
+def _holds_image(folder: str) -> bool:  # Among its first entries
     return any(is_image_name(entry.name) for entry in first_entries(folder, _MOST_ENTRIES))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
