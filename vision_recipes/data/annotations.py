@@ -631,7 +631,7 @@ def classes_of_model(
 def measure(
     anns: Annotations,
 ) -> Annotations:  # With all `sizes_wh` and without `boxes_rel`; `anns` itself where nothing is missing
-    """Read the sizes of the images that have none, and turn boxes into pixels.
+    """Read the sizes of the images that have none, and turn boxes into pixels. Without boxes none is read.
 
     Raises `VisionRecipesError` that names unreadable images.
     """
@@ -667,7 +667,7 @@ Annotations.measure = measure
 # %% ../../nbs/data/03_annotations.ipynb #8236e1d4
 def _read_sizes(paths: list[Path]) -> np.ndarray:  # (n, 2) int32, pixels
     "Width and height of upright images, from the headers. Raises `VisionRecipesError` for unreadable ones"
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool:  # reading a header waits for the disk more than it computes
         jobs = pool.map(_size_or_error, paths)
         sizes = list(progress(jobs, 'measuring images', len(paths), 'image'))
     errors = [size for size in sizes if isinstance(size, ImageError)]

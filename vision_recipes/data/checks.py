@@ -115,7 +115,7 @@ def _check_files(
     hashes: dict[str, int | None] | None,  # Filled, as for `check`; None: no hashes are wanted
 ) -> tuple[list[Finding], np.ndarray]:  # And the true sizes (N, 2) int32, 0 for a broken image
     "Decode every image and compare its size with the recorded one"
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool:  # Pillow decodes without Python's lock
         jobs = pool.map(lambda i: _check_file(anns, i, hashes), range(len(anns)))
         results = list(progress(jobs, 'checking images', len(anns), 'image'))
     findings = [finding for finding, _ in results if finding]
@@ -210,7 +210,7 @@ def _rows_by_size(anns: Annotations) -> dict[int, list[int]]:  # Bytes: rows of 
 def _same_bytes_finding(anns: Annotations, rows: list[int]) -> Finding:
     "A finding about images (two rows or more) with the same bytes; classes are compared, not boxes"
     first = str(anns.path(rows[0]))
-    others = ', '.join(anns.paths[i] for i in rows[1:4])
+    others = ', '.join(anns.paths[i] for i in rows[1:4])  # three at most, for a short message
     distinct_labels = {tuple(anns.class_ids[i].tolist()) for i in rows}
     if len(distinct_labels) == 1:
         message = f'has the same bytes as {others}. Keep both on one side of a split.'

@@ -152,6 +152,7 @@ def _write_labelme(anns: Annotations, folder: Path, names: list[str], images: st
 def _write_coco(anns: Annotations, folder: Path, names: list[str], images: str) -> None:
     "annotations.json, and images/"
     if images == 'leave':
+        # a temporary folder beside the final one, so the paths stay right when it is renamed
         from_folder = os.path.realpath(folder)
         names = [
             Path(os.path.relpath(anns.path(i).resolve(), from_folder)).as_posix() for i in range(len(anns))
@@ -223,7 +224,7 @@ def write_annotations(
     format: str,  # One of `WRITABLE`
     images: str = 'copy',  # `copy`, `link`, or `leave` for LabelMe and COCO: they stay where they are
     names: Sequence[str] | None = None,  # Of the images in the new set; None: as they are
-) -> list[str]:  # The names of the images
+) -> list[str]:  # `names`, or what took their place; after `leave` no file has them
     """Write a table in one step, with groups.csv where the images have groups.
 
     Raises `VisionRecipesError` where the format cannot hold the table, and for a folder that is not empty.

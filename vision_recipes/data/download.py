@@ -572,7 +572,7 @@ def _open_archive(
 ) -> Iterator[tuple[Iterator[_Member], Callable]]:  # The members, and what opens one for reading
     "Open a zip or tar archive by its content"
     with open(archive, 'rb') as f:
-        head = f.read(512)
+        head = f.read(512)  # the header of the first member of a tar file
         f.seek(0)
         if head.startswith(b'PK'):
             with zipfile.ZipFile(f) as z:

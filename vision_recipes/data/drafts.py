@@ -340,7 +340,7 @@ def _check_target(out: Path, root: Path, files: Sequence[Path], format: str) -> 
     check_writable(out)
     distinct_stems(root, [_relative(file, root) for file in files])
     if format == 'yolo':
-        _read_manifest(out)
+        _read_manifest(out)  # for its error
     coco = out / 'annotations.json'
     if format == 'coco' and coco.exists() and not is_untouched(coco):
         raise VisionRecipesError(

@@ -61,7 +61,7 @@ class ImageStats:
 
 def measure_images(anns: Annotations) -> ImageStats:
     "Open each image once, in threads"
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool:  # Pillow decodes without Python's lock
         jobs = pool.map(_measured, [anns.path(i) for i in range(len(anns))])
         rows = list(progress(jobs, 'looking at images', len(anns), 'image'))
     unread = (np.nan, np.nan, None, (0, 0))

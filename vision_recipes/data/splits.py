@@ -504,7 +504,7 @@ def image_hashes(
     known = known or {}
     paths = [str(anns.path(i)) for i in range(len(anns))]
     new = [path for path in paths if path not in known]
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool:  # Pillow decodes without Python's lock
         jobs = pool.map(_hash_of_file, new)
         computed = dict(zip(new, progress(jobs, 'comparing images', len(new), 'image')))
     hashes = [known[path] if path in known else computed[path] for path in paths]

@@ -223,7 +223,7 @@ def load(self: CocoStore, i: int) -> tuple[dict, str]:
             shapes += _record_shapes(record, self._category(record), tuple(size))
         # the categories too, since another name or other points make another document
         known = [records, [self._category(record) for record in records]]
-        tag = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]
+        tag = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]  # 128 bits
         return {'size': size, 'flags': {}, 'shapes': shapes, 'stamped': False}, tag
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #c36893c8

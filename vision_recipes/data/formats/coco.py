@@ -212,9 +212,10 @@ def _find_base(
         if match_images(with_folder, existing).respelled:
             return top
     held = held or _sample_respelled(near, sample)
-    if not held:
+    if not held:  # no image is there: the folder that messages name
         return top / 'images' if (top / 'images').is_dir() else top
 
+    # a folder called like the file, unless the images lie beside the file
     named = [folder for folder in held if _is_named_after(folder.name, file.stem)]
     if named and len(held.get(own_folder, ())) < len(sample):
         return max(named, key=lambda folder: len(folder.name))
@@ -301,7 +302,7 @@ def _find_respelled(
 
     Raises `VisionRecipesError` where two have the name of one.
     """
-    files = scan(base, 4, passed) if base.is_dir() else {}
+    files = scan(base, 4, passed) if base.is_dir() else {}  # 4 levels: a limit of time
     free = {_join(folder, name) for folder, inside in files.items() for name in inside} - existing
     at_place = match_images(lost, free)
     still_lost = [name for name in lost if name not in {*at_place.respelled, *at_place.doubtful}]
@@ -892,7 +893,7 @@ def _boxes_from_points(
     boxes = columns['boxes']
     keypoints = columns.get('keypoints')
     records = contents['annotations']
-    no_box = boxes[:, 3] < _NO_HEIGHT / 2
+    no_box = boxes[:, 3] < _NO_HEIGHT / 2  # half, whatever was added to the mark since
     no_box[no_box] = [not records[m].get('segmentation') for m in np.flatnonzero(no_box)]  # and no mask
     if not no_box.any():
         return boxes, _recorded_margin(contents) if keypoints is not None else 0.0
@@ -1033,8 +1034,8 @@ def write_coco(
 ) -> Path:  # `path`
     """Write a table as COCO, with the category ids it came with, or ids from 1.
 
-    Labels of whole images become annotations without boxes. Raises `VisionRecipesError` where a box is not
-    finite.
+    Labels of whole images become annotations without boxes. Raises `VisionRecipesError` where a coordinate is
+    not finite, or an image that has to be measured cannot be.
     """
     write_text(path, json.dumps(coco_contents(anns), separators=(',', ':')))
     return Path(path)
@@ -1108,7 +1109,7 @@ def _written_annotations(
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #a2a942d2
 def _written_boxes(anns: Annotations) -> np.ndarray:  # (M, 4) XYWH
-    "The boxes, rounded. Raises `VisionRecipesError` where one is not finite"
+    "The boxes, rounded so that the file is short. Raises `VisionRecipesError` where one is not finite"
     xyxy = anns.boxes.astype(np.float64)
     if not np.isfinite(xyxy).all():
         raise VisionRecipesError(
@@ -1131,7 +1132,7 @@ def _written_masks(
     if anns.get('masks') is None:
         share = 1 if anns.get('keypoints') is None else BOX_SHARE
         return _written_areas(anns, share * xywh[:, 2] * xywh[:, 3]), [[]] * len(xywh)
-    points = np.round(anns.masks.points.astype(np.float64), 3)
+    points = np.round(anns.masks.points.astype(np.float64), 3)  # a mask has many, so digits count
     if not np.isfinite(points).all():
         raise VisionRecipesError(
             f'{anns.root}: has masks with coordinates that are not finite, which JSON cannot hold; '

@@ -335,7 +335,7 @@ def _is_named_box(line: str) -> bool:
 
 
 def _are_counted_boxes(lines: list[str]) -> bool:
-    "Whether lines of four numbers or more stand below the name of their image, or their own number"
+    "Whether 80% of the lines are four numbers or more below the name of their image, or their own number"
     rows = [line for line in lines if _may_hold_box(line) and number_rows(line)]
     titles = [line for line in lines if re.fullmatch(r'\d+|\S*[/.]\S*', line)]
     return bool(rows and titles) and len(rows) + len(titles) >= 0.8 * len(lines)
@@ -368,9 +368,10 @@ def _numbers_format(file: Path, text: str) -> Foreign | None:
     if is_numbered and are_fractions(rows):
         own = None if file.suffix.lower() == '.txt' else _MISNAMED_YOLO
         return _YOLO_COMMAS if re.search('[,;]', text[:10_000]) else own
+    # frame, track and box, then one number to four
     if is_numbered and n_columns <= {7, 8, 9, 10} and all(row[1].is_integer() for row in rows):
         return _TRACKS
-    if is_numbered and n_columns == {5}:
+    if is_numbered and n_columns == {5}:  # the number of an image and a box
         return _NUMBERED_BOXES
     return _UNKNOWN if has_image_beside(file) or _NAMES_BOXES.search(file.name.split('.')[0]) else None
 

@@ -279,6 +279,7 @@ def _one_table(root: Path) -> Path:
 # %% ../../../nbs/data/formats/19_label_table.ipynb #b5ca6f17
 def _locate_images(file: Path, rows: list[_Row], notes: list[Finding]) -> list[str]:
     "The path of each image below the folder of the table; '' where it is not there. `notes` get findings"
+    # 4 levels of folders: a limit of time
     files = [f'{folder}/{name}' for folder, names in scan(file.parent, 4).items() for name in names]
     there = {path.lstrip('/') for path in files if is_image_name(path)}
     matches = match_images([row.image for row in rows], there)

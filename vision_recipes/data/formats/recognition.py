@@ -119,7 +119,7 @@ _TOKENS = re.compile(r'"((?:[^"\\]|\\.)*)"?\s*(:?)|[\[\]{}]', re.DOTALL)
 _MOST_LEVELS = 6  # Objects and lists within each other; the keys of those that lie deeper are not listed
 
 
-@lru_cache(32)
+@lru_cache(32)  # several readers ask for the keys of one file
 def _key_places(text: str) -> frozenset[str]:
     "The places of all keys in JSON text, such as `annotations.#.bbox`; see `json_keys`"
     places = set()

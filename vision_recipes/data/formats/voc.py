@@ -204,7 +204,7 @@ def _voc_files(
 
     Raises `VisionRecipesError` where there is no XML, or the folder holds the parts of a split.
     """
-    files = scan(root, 3, passed)
+    files = scan(root, 3, passed)  # such as VOCdevkit/VOC2007/Annotations
     holders = [folder for folder, names in files.items() if any(map(_is_xml, names))]  # '' is `root` itself
     if not holders:
         raise VisionRecipesError(

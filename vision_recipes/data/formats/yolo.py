@@ -627,6 +627,7 @@ def _folders_with_texts(folder: str) -> list[str]:
     """
     try:
         images = filter(is_image_name, (entry.name for entry in first_entries(folder, _MOST_ENTRIES)))
+        # ten images tell where the text files are
         texts = [f'{name.rpartition(".")[0]}.txt' for name in islice(images, 10)]
         if not texts or _holds_any(folder, texts):
             return []

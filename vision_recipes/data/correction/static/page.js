@@ -74,6 +74,7 @@ async function fetchImage(i) {
 
 // -- The shown image
 
+// `labelsNow` is the document with what the pointer does to it; `objectsNow` has its objects
 const current = () => state.items.get(state.index);
 const labelsNow = () => state.preview ?? current().history.document;
 const objectsNow = () => edit.objectsOf(labelsNow());
@@ -137,7 +138,8 @@ function showImage({image, error}, item) {
   fit();
 }
 
-// The image as large as the frame allows, times the zoom.
+// The image as large as the frame allows, times the zoom. Sets `state.scale`: pixels of the screen
+// for a pixel of the image.
 function fit() {
   const [width, height] = labelsNow().size;
   const room = $('frame').getBoundingClientRect();
@@ -292,7 +294,7 @@ function saveLater() {
 }
 
 const isDirty = item => JSON.stringify(item.history.document) !== item.saved;
-let saving = Promise.resolve(true);
+let saving = Promise.resolve(true); // what was asked to be saved last; the next one waits for it
 
 // Saves the shown image after what is being saved. False where its labels could not be saved.
 function save() {
@@ -623,6 +625,7 @@ function followSuspect(n) {
 
 // -- Keys: what is pressed, what it does, and what the help says
 
+// by key: how far along x and y
 const steps = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
 
 // The key, its text in the help (empty: not shown), what it does in words, and the function (null: `actionOf`
@@ -652,6 +655,7 @@ const KEYS = [
   ['Escape', 'Esc', 'Drop the chosen corner, then the selection', () => drop()],
   ['?', '?', 'Show these keys', () => $('help').showModal()],
 ];
+// by key: the function
 const actions = Object.fromEntries(KEYS.filter(([key]) => key).map(([key, , , action]) => [key, action]));
 Object.assign(actions, {Delete: reject, Backspace: reject, '=': actions['+']});
 
@@ -703,7 +707,7 @@ function onKey(event) {
 
 // -- The mouse, a pen or a finger
 
-// what the pointer does to the labels, or null. {origin: where it was pressed, pixels of the image; at: that in
+// what the pointer does to the labels, or null. {origin: where it was pressed, pixels of the image; at: that,
 // pixels of the window; moved: whether it has left that place; move: a function that takes a place in the
 // image and gives the document, or null where nothing was hit}
 let drag = null;
