@@ -6,6 +6,8 @@
 __all__ = ['MAX_FINDINGS', 'TOLERANCE', 'BOX_FAULTS', 'SMALL', 'TINY', 'POLICIES', 'FIX_HINT', 'box_faults', 'check', 'fix_boxes']
 
 # %% ../../nbs/data/04_checks.ipynb #60a8a8aa
+# In this module `m` is the position of an object in the columns of objects, and `k` that of a point in the
+# skeleton; `level`, `kind` and `message` are those of a `Finding`; `part` is as for `check`
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace

@@ -6,6 +6,8 @@
 __all__ = ['WRITABLE', 'conversion_losses', 'distinct_names', 'csv_text', 'write_annotations', 'check_apart', 'convert_dataset']
 
 # %% ../../nbs/data/15_convert.ipynb #e6f66570
+# In this module `format` is one of `WRITABLE`, `folder` the new set, `names` the paths of its images below
+# their folder, and `images` what becomes of them: `copy`, `link` or `leave`
 import csv, io, os
 from pathlib import Path
 from typing import Callable, Sequence

@@ -7,6 +7,8 @@ __all__ = ['MIRROR', 'RECEIPT', 'DATASETS', 'mirrored', 'download', 'download_kn
            'RemoteData', 'fetch_dataset']
 
 # %% ../../nbs/data/06_download.ipynb #241abfdc
+# In this module `sha256` is a checksum in hexadecimal digits, or None where none is known; `archive` and
+# `url` are for messages where only these need them
 import bz2, gzip, http.client, lzma, os, re, shutil, socket, ssl, stat, struct, tarfile, time
 import unicodedata, urllib.error, urllib.request, zipfile, zlib
 from contextlib import closing, contextmanager
@@ -313,7 +315,7 @@ def _normalised_sha256(sha256: str | None) -> str | None:
 
 # %% ../../nbs/data/06_download.ipynb #2d242a7e
 def _is_there(path: Path, sha256: str | None) -> bool:
-    "Whether the right file is at `path`; a wrong one is removed"
+    "Whether the right file is at `path`; a wrong one is removed. Raises `VisionRecipesError` for a folder"
     if path.is_dir():
         raise VisionRecipesError(f'{path}: is a folder; name the file to download to.')
     if not path.exists():
@@ -769,7 +771,8 @@ def fetch(
 ) -> Path:  # `folder`
     """Download an archive, unpack it and delete it
 
-    Raises `VisionRecipesError`. Then there is no `folder`, and what has arrived is used next time.
+    Raises `VisionRecipesError` where one of that fails. Then there is no `folder`; what has arrived is used
+    next time.
     """
     folder = Path(folder)
     if _is_fetched(folder, url):
@@ -884,7 +887,7 @@ def fetch_dataset(
 ) -> Path:  # The folder with the data, in `folder`
     """Fetch a known data set
 
-    Raises `VisionRecipesError`.
+    Raises `VisionRecipesError` for another name, and as `fetch` does.
     """
     data = DATASETS[check_choice('data set', name, DATASETS)]
     folder = Path(folder)

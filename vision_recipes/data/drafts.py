@@ -7,6 +7,8 @@ __all__ = ['DRAFT_FORMATS', 'POINT_CONFIDENCE', 'DRAFT_KEY', 'class_thresholds',
            'write_drafts']
 
 # %% ../../nbs/data/14_drafts.ipynb #6381b44c
+# In this module `out` is the folder of the drafts, `format` one of `DRAFT_FORMATS`, `i` the row of an
+# image, `m` the position of an object, and M the number of objects in all
 import hashlib, json, os
 from dataclasses import dataclass, field
 from pathlib import Path

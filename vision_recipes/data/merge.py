@@ -6,6 +6,8 @@
 __all__ = ['remap_classes', 'read_class_map', 'Merged', 'merge_annotations', 'cross_duplicates', 'rewrite_in_place']
 
 # %% ../../nbs/data/16_merge.ipynb #1936d918
+# In this module `sets` are the tables of the data sets, and `set_names` their names in messages and new
+# files
 import csv, os, shutil
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence

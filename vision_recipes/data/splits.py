@@ -7,6 +7,8 @@ __all__ = ['NEAR_DUPLICATE_BITS', 'HASH_SIDE', 'seeded_order', 'split', 'folds',
            'leak_report', 'image_hashes']
 
 # %% ../../nbs/data/05_splits.ipynb #0a8e9d20
+# In this module `train` and `valid` are the two sides of a split; N, U and C count images, units and
+# classes
 import hashlib, unicodedata
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor

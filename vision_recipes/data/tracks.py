@@ -6,6 +6,7 @@
 __all__ = ['TrackTable', 'write_tracks', 'read_tracks']
 
 # %% ../../nbs/data/11_tracks.ipynb #4b9e0c18
+# In this module `where` is the file, which messages name
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -6,6 +6,8 @@
 __all__ = ['coco_file', 'corrected_copy', 'CocoStore']
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #9dab7672
+# In this module `i` is the number of an image, `record` an annotation as COCO has it, `shapes` are as
+# LabelMe has them, `size_wh` is of the image, in pixels, and a document is as `LabelStore` says
 import base64, hashlib, io, json
 from collections import defaultdict
 from pathlib import Path

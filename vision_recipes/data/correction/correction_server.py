@@ -176,7 +176,7 @@ def _number(self: _Handler, text: str) -> int:
 def _get(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)`
     "The page's files, the set, an image or its labels. Raises `_Refusal` for another path"
     store = self.server.store
-    match parts:
+    match parts:  # of the path; none means index.html
         case [] | [_] if (name := ''.join(parts) or 'index.html') in CORRECTION_FILES:
             return CORRECTION_FILES[name], correction_file(name).encode()
         case ['set']:

@@ -70,7 +70,7 @@ def read_suspects(
 
 
 def _suspect(row: dict, where: str) -> dict:
-    """A suspect: `rank` (int); `kind`, `reason`, `annotated` and `suggested` (classes, '' for none) as texts;
+    """The suspect of a row of the table: `rank` (int); `kind`, `reason`, `annotated` and `suggested` (classes, '' for none) as texts;
     `box` and `suggested_box`, [x1, y1, x2, y2] in pixels, or None. Raises `VisionRecipesError` for a number
     that is none"""
     try:

@@ -6,6 +6,8 @@
 __all__ = ['LabelmeStore']
 
 # %% ../../../nbs/data/correction/02_labelme_store.ipynb #b83a5f5a
+# In this module `i` is the number of an image, `contents` the JSON of a LabelMe file, and a document is as
+# `LabelStore` says
 import hashlib, json, os
 from pathlib import Path
 from typing import Any

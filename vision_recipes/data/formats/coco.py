@@ -6,6 +6,8 @@
 __all__ = ['looks_like_coco', 'read_coco', 'write_coco', 'coco_contents']
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #33fe4484
+# In this module `file` is the JSON file, which messages name; `contents` is its JSON, as `_coco_dict` gives
+# it, and `records` are its annotations; `notes` get findings
 import json, os, re
 from collections import Counter
 from dataclasses import replace

@@ -118,13 +118,13 @@ _MISNAMED_YOLO = _misnamed("YOLO's text", '.txt')
 
 
 def _misnamed_json(keys: Iterable[str]) -> Foreign | None:
-    "The format that is read here and has these places of keys"
+    "The format that is read here and has these places of keys; None where there is none"
     keys = set(keys)
     if {'images.#.id', 'annotations.#.image_id'} <= keys:
         return _MISNAMED_COCO
     if {'shapes.#.points', 'imagePath'} <= keys:
         return _MISNAMED_LABELME
-    names = {key.rpartition('.')[2] for key in keys if key.count('.')}
+    names = {key.rpartition('.')[2] for key in keys if key.count('.')}  # of records, as in HaGRID
     return _MISNAMED_HAGRID if {'bboxes', 'labels'} <= names else None
 
 
@@ -331,6 +331,7 @@ def _are_named_boxes(lines: list[str]) -> bool:
 
 
 def _is_named_box(line: str) -> bool:
+    "Whether a line holds the name of an image and four numbers or more"
     return _may_hold_box(line) and any(map(is_image_name, re.split(r'[ ,;"]', line)))
 
 

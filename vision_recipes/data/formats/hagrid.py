@@ -6,6 +6,8 @@
 __all__ = ['looks_like_hagrid', 'read_hagrid']
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #b25f1bd1
+# In this module `files` has the names of the files in each folder, as `scan` gives them; a stem is the name
+# of an image without suffix, by which HaGRID names its record
 import functools, json
 from itertools import chain
 from pathlib import Path

@@ -6,6 +6,8 @@
 __all__ = ['looks_like_label_table', 'read_label_table', 'write_label_table']
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #010c4a79
+# In this module `file` is the table, `header` its `_Header`, `rows` one `_Row` an image, `cells` the texts
+# of a line, and `number` that of the line, from 1; `notes` get findings
 import csv, io, re
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -6,6 +6,8 @@
 __all__ = ['POINTS', 'listed_names', 'looks_like_labelme', 'read_labelme', 'write_labelme', 'labelme_contents']
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #94da4d01
+# In this module `labelme` has the files that were read, a `Sheet` those of one image, and `all_objects` the
+# objects of all of them; `file` is what messages name; `notes` get findings
 import base64, io, json, os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -492,7 +494,10 @@ def _names_to_list(anns: Annotations) -> list[str]:
 
 
 def _needs_outline(anns: Annotations) -> bool:
-    "Whether an object needs a shape beside its points, which alone do not give its class and box back"
+    """Whether an object needs a shape beside its points.
+
+    Points alone are read as the class `object`, with a box that is made from them.
+    """
     return anns.get('keypoints') is None or anns.point_margin == 0 or anns.class_names != ('object',)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #e09f81d6

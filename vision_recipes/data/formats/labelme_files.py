@@ -6,6 +6,8 @@
 __all__ = ['NOT_TAKEN', 'FLAGS', 'is_labelme', 'cache_folder', 'Sheet', 'LabelmeSet']
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #cf909f9c
+# In this module `file` is a JSON file, `contents` its JSON, and `where` what messages call it and the shape
+# in it
 import base64, binascii, hashlib, json, os, re, sys
 from collections import defaultdict
 from dataclasses import dataclass

@@ -7,6 +7,9 @@ __all__ = ['BROKEN', 'NUMBER', 'NUMBER_OR_NULL', 'WHOLE', 'FLAG', 'MOST_PIXELS',
            'read_box']
 
 # %% ../../../nbs/data/formats/12_values.ipynb #1b37f507
+# In this module `value` is what JSON, XML or YAML give: a number, text, bool, None, a list or dict. A
+# function of one value raises one of `BROKEN` where it cannot read it; one of many `values` also where
+# another spelling would do
 import re
 from dataclasses import dataclass
 from typing import Any, Callable

@@ -6,6 +6,8 @@
 __all__ = ['looks_like_voc', 'read_voc']
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #27f204ef
+# In this module `root` is the folder below which all paths are, `voc_files` are the annotations by their
+# path, and `images` is the index of all images; `notes` get findings
 import re
 from dataclasses import dataclass
 from itertools import chain

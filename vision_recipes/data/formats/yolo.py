@@ -6,6 +6,9 @@
 __all__ = ['looks_like_yolo', 'read_yolo', 'write_yolo', 'yolo_yaml']
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fe7e0fef
+# In this module `root` is the data set as it was named, `data` the entries of its data.yaml as
+# `_load_data_yaml` gives them, `images` folder and name of each image, and `where` what findings name;
+# `notes` get findings
 import json, os, re, shutil
 from collections import Counter
 from dataclasses import replace
@@ -799,7 +802,7 @@ def _no_text_error(root: Path, images: list[tuple[str, str]], unused_texts: list
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #2952042c
 def _no_image_error(root: Path, source: Path) -> VisionRecipesError:
-    "The error where there is no image, but perhaps text files, as programs export them without images"
+    "The error where no image is in `source`, but perhaps text files, as programs export them without images"
     n_texts = sum(map(bool, map(_recognised_text, files_near(root, '.txt')))) if root.is_dir() else 0
     found = f'{plural(n_texts, "text file")} or more, but no image' if n_texts else 'no image'
     place = 'beside the text files, or in images beside labels' if n_texts else 'there'

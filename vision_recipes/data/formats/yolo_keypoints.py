@@ -6,6 +6,7 @@
 __all__ = ['MOST_YOLO_POINTS', 'KeypointLayout', 'pose_of_yaml', 'point_visibility', 'pose_yaml']
 
 # %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #6094cd4e
+# In this module `file` is the data.yaml, which messages name, and `given` the value of an entry in it
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -7,6 +7,7 @@ __all__ = ['DESIGNS', 'UPRIGHT', 'RIM', 'ROUND', 'RATIO', 'TILE', 'GROUNDS', 'TH
            'make_place', 'Thumb', 'paint_grip', 'paint_thumb']
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #ba82ac01
+# In this module `art` is the image of a card, which is painted on; `colours` are RGB, 0 to 255
 # Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass
 from functools import lru_cache
