@@ -519,7 +519,7 @@ def _read_csv(file: Path) -> list[list[str]]:  # Cells of each line; an empty li
 
 # %% ../../nbs/data/03_annotations.ipynb #9b36a3f0
 def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With class ids of `labels`
-    """Translate annotations to a model's classes, by `names.match_names`.
+    """Translate annotations to the classes of a model, `labels`, by `names.match_names`.
 
     Raises `VisionRecipesError` for a class or points that the model does not know.
     """

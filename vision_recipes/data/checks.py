@@ -691,7 +691,7 @@ def _masks_with_crossing(masks: Masks) -> np.ndarray:  # Positions, int64
 
 
 def _crosses(masks: Masks, ring: int) -> bool:
-    "Whether an outline crosses itself; a triangle cannot"
+    "Whether outline number `ring` crosses itself; a triangle cannot"
     start, stop = masks.rings[ring : ring + 2]
     return stop - start > 3 and crosses_itself(masks.points[start:stop])
 

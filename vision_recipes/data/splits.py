@@ -100,7 +100,7 @@ def _count_classes(
 
 # %% ../../nbs/data/05_splits.ipynb #d4544e6a
 def _check_units(anns: Annotations, units: _Units, stratify: bool, sides: int = 2):
-    "Raise `VisionRecipesError` where the units cannot be split into `sides` parts"
+    "Raise `VisionRecipesError` where the units cannot be split into `sides` parts; `stratify` as for `split`"
     if len(units) < sides:
         way_out = ', or split by="random".' if units.noun == 'group' else '.'
         raise VisionRecipesError(
@@ -141,7 +141,7 @@ def _rarest_classes(units: _Units) -> np.ndarray:  # (U,) int64; `n_classes` for
 
 
 def _validation_quotas(n: np.ndarray, valid: float) -> np.ndarray:  # (S,) int64
-    """How many of the `n` (S,) units of each stratum go to validation.
+    """How many of the `n` (S,) units of each stratum go to validation, a share `valid` of all.
 
     The largest remainders are rounded up. A stratum of two or more has at least one on each side.
     """

@@ -111,7 +111,7 @@ def _geometry(shapes: list[dict]) -> list:
 
 
 def _measured(shapes: list[dict], point_names: list[str]) -> dict:
-    """The entries of an annotation about outlines and points, as the shapes have them.
+    """The entries of an annotation about outlines and points (of its category), as the shapes have them.
 
     Those of outlines are left out where there is no polygon or rectangle: the page cannot change a mask.
     Those of points are left out where the category has none. Points of other names are dropped.

@@ -70,9 +70,9 @@ def read_suspects(
 
 
 def _suspect(row: dict, where: str) -> dict:
-    """The suspect of a row of the table: `rank` (int); `kind`, `reason`, `annotated` and `suggested` (classes, '' for none) as texts;
-    `box` and `suggested_box`, [x1, y1, x2, y2] in pixels, or None. Raises `VisionRecipesError` for a number
-    that is none"""
+    """The suspect of a row of the table: `rank` (int); `kind`, `reason`, `annotated`, `suggested` (classes,
+    '' for none) as texts; `box` and `suggested_box`, [x1, y1, x2, y2] in pixels, or None. Raises
+    `VisionRecipesError` for a number that is none"""
     try:
         boxes = {name: list(map(float, (row.get(name) or '').split())) for name in ('box', 'suggested_box')}
         rank = int(row['rank'])

@@ -694,7 +694,7 @@ def _runs(mask: dict) -> np.ndarray:  # uint32
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #34e3ade9
 def _checked_mask(value: Any, what: str) -> list | dict:
-    "Polygons or run lengths of one object. Raises `VisionRecipesError` where they are broken"
+    "Polygons or run lengths of one object. Raises `VisionRecipesError`, with `what`, where they are broken"
     return (_RUNS if isinstance(value, dict) else _POLYGONS)(value, what)
 
 
@@ -849,7 +849,7 @@ def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list[Fi
 
 
 def _own_skeleton(own: dict) -> Skeleton:
-    "The skeleton as `write_coco` writes it. Raises one of `BROKEN` where it is broken"
+    "The skeleton of a category's entry `vision_recipes`. Raises one of `BROKEN` where it is broken"
     values = dict(own)
     for key in ('edges', 'pairs'):
         values[key] = [[WHOLE(v, f'"{key}"') for v in pair] for pair in own.get(key) or ()]

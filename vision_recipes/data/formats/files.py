@@ -9,6 +9,8 @@ __all__ = ['SPLIT_NAMES', 'MOST_DOUBTS', 'NUMBERED', 'is_split_name', 'cached_li
            'path_inside', 'without_gc']
 
 # %% ../../../nbs/data/formats/01_files.ipynb #108b9d97
+# In this module `files` has the names of the files in each folder, as `scan` gives them, and paths are
+# relative to `root`
 import functools, gc, os, posixpath, re, unicodedata
 from collections import defaultdict
 from contextlib import contextmanager

@@ -108,7 +108,7 @@ def _mask_window(
 
 
 def _decode_png(shape: Shape, where: str) -> np.ndarray:  # (h, w) bool
-    "The PNG of a mask; transparent pixels are not part of it"
+    "The PNG of a mask; transparent pixels are not part of it. Raises `VisionRecipesError`"
     try:
         values = np.asarray(open_raw(base64.b64decode(shape.png))) > 0
     except (ImageError, ValueError) as e:

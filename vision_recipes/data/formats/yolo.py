@@ -100,7 +100,7 @@ def _load_data_yaml(file: Path) -> dict:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #8139e4dc
 def _unique_keys(yaml) -> type:
-    "A safe loader of PyYAML that refuses a key given twice, where PyYAML itself takes the last value"
+    "A safe loader of the module `yaml` that refuses a key given twice; its own takes the last value"
 
     class UniqueKeys(yaml.SafeLoader):
         def construct_mapping(self, node, deep=False):

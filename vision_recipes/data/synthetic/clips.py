@@ -347,7 +347,7 @@ def _hard_roles(round_: int) -> list[Role]:
 
 
 def _card_roles(round_: int, rng: np.random.Generator) -> list[Role]:
-    "The conveyor: one card on each of two lanes, with a gap that differs"
+    "The conveyor: one card on each of two lanes, with a gap by `rng`, which is that of the round"
     roles = []
     for lane in (0.32, 0.68):
         start, y = rng.uniform(0, 0.35), lane + rng.uniform(-0.03, 0.03)

@@ -257,7 +257,7 @@ def _extended_finger(j: int, pose: Pose, person: Person, rng: np.random.Generato
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #8b242a93
 def _index_finger_of_ok(radius: float, rng: np.random.Generator) -> _Stroke:
-    "The index finger of the gesture `ok`, which forms a ring with the thumb"
+    "The index finger of the gesture `ok`, which forms a ring with the thumb, in palm lengths"
     points = np.array([(0.28, 0.85), (0.42, 1.24), (0.72, 1.34), (0.92, 1.06)])
     curve = _smooth(points + rng.normal(0, 0.012, (4, 2)))
     return _Stroke(curve, radius * np.linspace(1.02, 0.86, len(curve)), creases=False)
