@@ -915,7 +915,7 @@ def _check_missing_points(anns: Annotations, points: _KeypointColumns) -> list[F
 
 def _points_beyond_box(anns: Annotations, points: _KeypointColumns) -> np.ndarray:  # Positions, int64
     "Objects with a point outside their annotated box"
-    if anns.get('boxes') is None or anns.point_margin:
+    if anns.get('boxes') is None or anns.point_margin:  # boxes made from points hold them
         return np.empty(0, np.int64)
     start, end = anns.boxes[:, None, :2], anns.boxes[:, None, 2:]
     with np.errstate(invalid='ignore'):

@@ -94,7 +94,7 @@ def _recognised_file(file: Path) -> Recognition:
     filled_names = ' and '.join(f'"{name}"' for name in filled)
     if len(filled) > 1:
         return Recognition(Sureness.IS, f'{file} has {filled_names} as COCO has them')
-    if filled and (filled != ['categories'] or len(named) == 3):
+    if filled and (filled != ['categories'] or len(named) == 3):  # 3: all lists, if empty ones
         return Recognition(Sureness.MAYBE, f'{file} has {filled_names} as COCO has them, but nothing else')
     if named:
         names = ' and '.join(f'"{name}"' for name in named)
@@ -529,7 +529,7 @@ def _object_columns(file: Path, records: list[dict]) -> dict[str, np.ndarray]:
     areas = NUMBER_OR_NULL.column(areas, lambda i: _value_name(file, records, i, 'area'))
     if crowd.any():
         columns['crowd'] = crowd
-    if np.isfinite(areas[areas > 0]).any():
+    if np.isfinite(areas[areas > 0]).any():  # 0, as some tools write it, says nothing
         columns['areas'] = np.where(areas > 0, areas, np.nan)
     return columns
 
@@ -712,7 +712,7 @@ def _polygons(rings: Any) -> list[list[float]]:
 
 
 def _polygon(ring: Any) -> list[float]:
-    "A flat list x, y, x, y ... of numbers; null becomes NaN"
+    "A flat list x, y, x, y ... of numbers; null becomes NaN. Raises one of `BROKEN` for anything else"
     if not isinstance(ring, list) or len(ring) % 2:
         raise ValueError
     return [NUMBER_OR_NULL.read(v) for v in ring]

@@ -70,7 +70,10 @@ def first_entries(
     folder: str,
     most: int | None = None,  # How many entries at most; None: all
 ) -> list[os.DirEntry]:
-    "The files and folders in a folder, or the first `most` of them, in the order of the file system"
+    """The files and folders in a folder, or the first `most` of them, in the order of the file system.
+
+    Raises `OSError` where it cannot be listed.
+    """
     listings = _LISTINGS.get()
     if listings is None:
         listings = {}  # outside of `cached_listing` nothing is remembered
@@ -108,7 +111,7 @@ def scan(
 
 
 def _visible_names(folder: Path) -> tuple[list[str], list[str]]:
-    "The names in a folder that count, and those that `is_left_behind` names"
+    "The names in a folder that count, and those that `is_left_behind` names. Raises `VisionRecipesError`"
     try:
         names = os.listdir(folder)
     except FileNotFoundError as e:

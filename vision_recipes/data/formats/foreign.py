@@ -129,7 +129,7 @@ def _misnamed_json(keys: Iterable[str]) -> Foreign | None:
 
 
 def _misnamed_xml(tags: list[str]) -> Foreign | None:
-    "VOC, where an XML file has these tags, the outermost first"
+    "VOC, where an XML file has these tags, the outermost first; else None"
     return _MISNAMED_VOC if tags[:1] == ['annotation'] and {'object', 'size'} & set(tags) else None
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #8b8d70e7
@@ -379,7 +379,7 @@ def _numbers_format(file: Path, text: str) -> Foreign | None:
 
 def has_image_beside(file: Path) -> bool:
     "Whether an image of the same name lies beside a file"
-    stem = file.name.split('.')[0]
+    stem = file.name.split('.')[0]  # a.jpg.txt is of a.jpg
     return any((file.parent / f'{stem}{suffix}').exists() for suffix in ('.jpg', '.jpeg', '.png', '.JPG'))
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #80f80bfc
@@ -437,6 +437,7 @@ def _pointer_format(file: Path) -> Foreign | None:
     "A pointer of Git LFS or git-annex with the suffix of annotations, in place of the file"
     if file.suffix.lower() not in _SUFFIXES:
         return None
+    # `real_kind` says `is a ... pointer, not a table: ...`, or nothing
     kind, _, cure = real_kind(first_bytes(file), 'a table').removeprefix('is ').partition(', not a table: ')
     return Foreign(kind, f'{cure[:1].upper()}{cure[1:]}.') if kind.endswith('pointer') else None
 

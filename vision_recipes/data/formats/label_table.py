@@ -187,12 +187,15 @@ def _row_labels(file: Path, number: int, header: _Header, cells: list[str]) -> l
                 f'{file}, line {number}: the class {header.names[k]!r} of {cells[header.image]} must be '
                 f'0 or 1, but is {brief(cells[k], 40)}.'
             )
-        labels += [header.names[k]] * _FLAG[cells[k].lower()]
+        labels += [header.names[k]] * _FLAG[cells[k].lower()]  # once or not at all
     return labels
 
 
 def _check_mark(file: Path, header: _Header, cells: list[list[str]]):
-    "Refuse cells without `|` in which another mark may stand between labels, since the header names none"
+    """Refuse labels without `|` in which another mark may stand between them, since the header names none.
+
+    `cells` are those of all lines. Raises `VisionRecipesError` that quotes the first.
+    """
     k = header.labels[0]
     texts = [row[k] for row in cells if len(row) == len(header.names)]
     if any('|' in text for text in texts):
@@ -215,7 +218,7 @@ def _parts_stand_alone(text: str, whole: set[str]) -> bool:
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #e3592f3b
 def _joined_rows(file: Path, rows: list[_Row], multi_label: bool | None) -> list[_Row]:
-    """One row for each image.
+    """One row for each image, the first, which gets the labels and lines of the others.
 
     Raises `VisionRecipesError` where rows of an image differ; with `multi_label` the labels of all count.
     """
@@ -244,7 +247,7 @@ def _joined_rows(file: Path, rows: list[_Row], multi_label: bool | None) -> list
 def _class_names(file: Path, header: _Header, rows: list[_Row]) -> list[str]:
     "The classes in their order. Raises `VisionRecipesError` for one that `classes.txt` lacks, or for none"
     columns = [header.names[k] for k in header.labels] if header.form == 'columns' else []
-    line_of = {name: 1 for name in columns}
+    line_of = {name: 1 for name in columns}  # a class: the line where it stands first
     for row in rows:
         for name in row.labels:
             line_of.setdefault(name, row.lines[0])
@@ -288,6 +291,7 @@ def _locate_images(file: Path, rows: list[_Row], notes: list[Finding]) -> list[s
     notes += spelling_findings(file, matches)
     paths = [path or '' for path in matches.found]
     used = {path.rpartition('/')[0] for path in paths if path}
+    # images that no row names, in folders of those that some do
     spare = sorted(path for path in there.difference(paths) if path.rpartition('/')[0] in used)
     missing = [str(file.parent / row.image) for row, path in zip(rows, paths) if not path]
     n_there = len(paths) - len(missing)

@@ -85,6 +85,7 @@ def _in_listed_order(
 ) -> tuple[str, ...]:
     "All names of a list, then the used ones that it lacks in any spelling, sorted"
     matches = match_names(sorted(used), listed, paths=False)
+    # a name in doubt is one that the list lacks, so it is reported below
     notes += spelling_findings(file, replace(matches, doubtful={}), 'label')
     unlisted = sorted(used - set(listed) - matches.respelled.keys())
     if listed and unlisted:
@@ -317,6 +318,7 @@ def _label_map(
         used = {*listed_classes, *_listed_among(listed, skeleton.points)}
         _note_unused_names(labelme, file, [name for name in listed if name not in used])
         listed = listed_classes
+    # where all outlines are of one class, so are objects that have points alone
     default_class = 'object' if len(class_names) != 1 else next(iter(class_names))
     if any(not obj.outlines for _, obj in all_objects):
         class_names.add(default_class)

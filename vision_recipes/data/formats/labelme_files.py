@@ -168,7 +168,10 @@ def _shape_fault(shape: Shape) -> str:  # '' where it can be used
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #9004a697
 def _mask_fault(shape: Shape) -> str:  # '' where it can be used
-    "Why a mask cannot be used: no pixels, or pixels that do not fit its two points. No PNG is found later"
+    """Why a mask cannot be used: no pixels, or pixels that do not fit its two points.
+
+    A text that is no PNG raises when it is decoded.
+    """
     if not isinstance(shape.png, str):
         return 'is a mask without pixels (its "mask" is no text). Draw it again, or delete it.'
     png_size = _png_size(shape.png)

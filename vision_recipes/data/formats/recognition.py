@@ -178,6 +178,6 @@ def number_rows(
 def are_fractions(
     rows: list[list[float]],  # Each a class, a box, and perhaps more
 ) -> bool:
-    "Whether half of the boxes or more are fractions of an image; they may be up to 2, as some leave it"
+    "Whether half of the boxes or more are fractions of an image, or up to 2, as some reach out of theirs"
     fitting = [row for row in rows if all(abs(value) <= 2 for value in row[1:5])]
     return 2 * len(fitting) >= len(rows) > 0

@@ -67,7 +67,7 @@ def _parse_xml(path: Path) -> ET.Element:
     """
     builder = ET.TreeBuilder()
     parser = expat.ParserCreate(_utf16_name(first_bytes(path, 4)))
-    parser.buffer_text = True
+    parser.buffer_text = True  # a text comes in one piece
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
@@ -103,7 +103,7 @@ def _parse_into(parser, path: Path) -> None:
     except VisionRecipesError:
         raise
     except expat.ExpatError as e:
-        refuse_other_kind(path, 'XML')
+        refuse_other_kind(path, 'XML')  # raises where the file is no XML at all
         raise VisionRecipesError(f'{path}: {_xml_error_text(path.read_bytes(), e)}') from e
     except (LookupError, UnicodeError) as e:
         raise VisionRecipesError(
@@ -348,7 +348,7 @@ def _read_voc_file(
     "Read an XML file. Raises `VisionRecipesError` where it is broken"
     tree = _parse_xml(path)
     shifted = one_based
-    if one_based is None:
+    if one_based is None:  # `<database>The VOC2007 Database</database>`
         shifted = 'VOC' in (tree.findtext('source/database') or '')
     filename = (tree.findtext('filename') or '').strip().replace('\\', '/')
     objects = _voc_objects(path, tree, float(shifted))

@@ -307,7 +307,7 @@ def _name_lists(folders: list[Path]) -> dict[Path, dict[int, str]]:  # A file: i
     lists = {}
     for folder in dict.fromkeys(folders):
         entries = os.listdir(folder) if folder.is_dir() else []
-        existing = [name for name in entries if name.lower() in _LIST_FILES]  # of thousands of text files
+        existing = [name for name in entries if name.lower() in _LIST_FILES]  # few, of thousands of texts
         names = list(filter(None, match_names(_NAME_FILES, existing, paths=False).found))
         # labelImg's predefined_classes.txt counts only where there is no other list
         files = [folder / name for name in names if name == names[0] or 'predefined' not in name]
@@ -673,6 +673,7 @@ def looks_like_yolo(path: Path) -> Recognition:
         return Recognition(Sureness.IS, 'obj.data and obj.names are those of Darknet')
     labels = _labels_folder(str(path))
     folders = [folder for folder in (path, Path(labels), path / 'labels') if folder.is_dir()]
+    # five text files of a folder tell what the others are
     texts = [text for folder in dict.fromkeys(folders) for text in files_near(folder, '.txt', 5)]
     recognition = surest(map(_recognised_text, texts), 'there is no .txt file with a class and a box a line')
     if recognition or labels == str(path):
