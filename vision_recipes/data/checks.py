@@ -430,7 +430,8 @@ def _boxes_in_pixels(
 ) -> tuple[np.ndarray, np.ndarray]:  # Boxes (M, 4) and sizes (M, 2), float64, pixels
     """Boxes in pixels, with the size of the image each is in
 
-    An unknown size is infinite for boxes in pixels, so that none reaches out, and 1000 for fractions.
+    An unknown size is infinite for boxes in pixels, so that none reaches out, and 1000 for fractions, about
+    that of a photograph.
     """
     unknown = np.inf if anns.get('boxes') is not None else 1000
     sizes_wh = np.where(anns.sizes_wh > 0, anns.sizes_wh, unknown)[anns.image_of]

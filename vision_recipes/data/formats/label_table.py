@@ -192,10 +192,7 @@ def _row_labels(file: Path, number: int, header: _Header, cells: list[str]) -> l
 
 
 def _check_mark(file: Path, header: _Header, cells: list[list[str]]):
-    """Refuse labels without `|` in which another mark may stand between them, since the header names none.
-
-    `cells` are those of all lines. Raises `VisionRecipesError` that quotes the first.
-    """
+    "Refuse labels, in `cells` of all lines, without `|`, but with another mark: the header does not name it"
     k = header.labels[0]
     texts = [row[k] for row in cells if len(row) == len(header.names)]
     if any('|' in text for text in texts):

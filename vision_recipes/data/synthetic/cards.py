@@ -504,7 +504,7 @@ def _add_body_shadow(image: Image.Image, rng: np.random.Generator) -> Image.Imag
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #d1b38dc9
 def labelme_entry(
-    label: str,
+    label: str,  # Name of a class, or of a keypoint
     kind: str,  # LabelMe's `shape_type`: `polygon`, `point`, …
     points: Sequence,  # (n, 2) pixels; or x, y of one point
     group: int | None = None,  # Shapes of one object share a number
