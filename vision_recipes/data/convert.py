@@ -249,7 +249,7 @@ def check_apart(
     out: str | Path,
     sources: Sequence[str | Path],  # Folders and files that are read
 ) -> None:
-    "Raise `VisionRecipesError` where a new set would lie in its source, or hold it"
+    "Raise `VisionRecipesError` where a new set, `out`, would be a folder of its source, or lie in one"
     out = Path(out).resolve()
     for source in sources:
         source = Path(source).resolve()

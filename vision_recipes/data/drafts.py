@@ -408,7 +408,8 @@ def write_drafts(
 ) -> DraftCounts:
     """Write predictions as annotations, except over files that a person made or edited.
 
-    Raises `VisionRecipesError` before the first prediction where drafts cannot be written there.
+    Raises `VisionRecipesError` before the first prediction where drafts cannot be written there, and behind
+    the last where there is nothing to draft, or the format cannot hold it.
     """
     check_choice('--labels', format, DRAFT_FORMATS)
     files, out = list(map(Path, files)), Path(out)

@@ -305,6 +305,7 @@ def rewrite_in_place(
     old, new = (folder.with_name(f'{folder.name}.{end}') for end in ('before', 'new'))
     if old.exists():
         raise VisionRecipesError(f'{old}: is there already, from a change before. Remove it, or name --out.')
+    # links: both folders have the images, and the disk each once
     write_annotations(anns, new, format, 'link', _names_below(anns, format))
     for file in folder.iterdir():  # tables and notes of the set that were not written anew
         if file.suffix.lower() in ('.csv', '.md') and not (new / file.name).exists():

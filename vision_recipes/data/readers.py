@@ -123,7 +123,7 @@ def _recognised_format(root: Path) -> str:
         files = scan(root, _MAX_DEPTH) if root.is_dir() else {}  # folder below `root`: names of its files
         for suffix in KIND_OF_SUFFIX:
             refuse_disguised(root, suffix)
-        if found['image_folder'] or not best:
+        if found['image_folder'] or not best:  # folders of images, or nothing: a set may lie deeper
             _refuse_nested_data_sets(root, files)
         _refuse_foreign(root, files, bool(found['image_folder']))
     if not best:

@@ -60,7 +60,7 @@ def column(
 @patch
 def settle(
     self: ValueRule,
-    entries: list[dict],
+    entries: list[dict],  # Objects of JSON
     key: str,
     what: Callable[[int], str],  # As for `column`
     plain: type = int,  # The type of what the rule gives; values of it stay as they are

@@ -881,7 +881,7 @@ def _text_files(
     texts = [prefix_of[f] + text_of[f, n] if text_of[f, n] else '' for f, n in images]
     used = set(texts)
     if len(used) < len(texts):
-        notes += double_findings(Path(), _sharing_pairs(images, texts))
+        notes += double_findings(Path(), _sharing_pairs(images, texts))  # the paths are whole
     unused = _unused_texts(labels_of, names_of, used)
     with_objects = [path for path in unused if os.path.getsize(path)]
     if with_objects:
