@@ -354,6 +354,7 @@ def _paint_shadow(
 def _paint_card(canvas: Image.Image, card: _Card, rng: np.random.Generator):
     "Paint a card in perspective, its edges smooth"
     ring = card.outline()
+    # a window with room for the smooth edge, which is softer than a pixel
     x0, y0 = (int(edge) for edge in np.maximum(ring.min(0) - 2, 0))
     x1, y1 = (int(edge) for edge in np.minimum(ring.max(0) + 3, canvas.size))
     if x1 <= x0 or y1 <= y0:

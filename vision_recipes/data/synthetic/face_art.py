@@ -510,6 +510,7 @@ def _paint_mask(d: ImageDraw.ImageDraw, face: Face, head: HeadPose):
     "A mask from the bridge of the nose to the chin, with its bands and two folds"
     turned = np.degrees(head.yaw)
     ink = (222, 232, 240) if sum(face.cloth) % 3 else toned(face.cloth, 0.9, 0.2)  # two of three are white
+    # clipped to what the camera sees, as in `_paint_glasses(...)`
     longitude = np.clip(np.linspace(-58, 58, 17), -88 - turned, 88 - turned)
     over_nose = np.maximum(0, np.cos(np.radians(longitude * 3))) * (np.abs(longitude) < 30)  # 0 to 1
     arch = np.cos(np.radians(longitude))
