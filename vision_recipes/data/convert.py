@@ -120,6 +120,7 @@ def distinct_names(
 # %% ../../nbs/data/15_convert.ipynb #2d4a000d
 def _refuse_names(anns: Annotations, format: str) -> None:
     "Raise `VisionRecipesError` for a class name that the format cannot hold"
+    # what ends a line, and what no folder's name may have
     forbidden = {'labelme': '\r\n', 'image_folder': '/\\\0\r\n'}.get(format, '')
     for name in anns.class_names:
         if any(mark in name for mark in forbidden) or format == 'image_folder' and name.startswith('.'):
@@ -178,7 +179,7 @@ def _write_yolo(anns: Annotations, folder: Path, names: list[str], images: str) 
 
 # %% ../../nbs/data/15_convert.ipynb #5ff0a030
 def _write_image_folder(anns: Annotations, folder: Path, names: list[str], images: str) -> None:
-    "A folder for each class"
+    "A folder for each class, with which `names` begin"
     _placed(anns, folder, names, images)
 
 

@@ -141,7 +141,7 @@ def image_stems(
 
 # %% ../../../nbs/data/formats/01_files.ipynb #494fff48
 def image_twins(
-    names: Iterable[str],
+    names: Iterable[str],  # Of the files in one folder, a list or a set
     stems: dict[str, str],  # What `image_stems` gives for them
 ) -> dict[str, list[str]]:  # Name without suffix: the names of two or more images, sorted
     "The images that differ from another one in their suffix only"

@@ -298,7 +298,7 @@ def _text_format(text: str) -> Foreign | None:
 
 
 def _first_lines(text: str) -> list[str]:
-    "Up to 50 lines of a text, with single blanks, without empty lines and comments"
+    "Up to 50 of the first 200 lines of a text, with single blanks, without empty lines and comments"
     stripped = (' '.join(line.split()) for line in text.split('\n')[:200])
     # none so long that the expressions cost time
     return list(islice((line for line in stripped if line and line[0] != '#' and len(line) < 1000), 50))
