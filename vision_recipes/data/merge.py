@@ -29,7 +29,7 @@ from .splits import image_hashes, NEAR_DUPLICATE_BITS
 
 # %% ../../nbs/data/16_merge.ipynb #8f09b406
 def _class_position(name: str, anns: Annotations) -> int:
-    "The class that a name means. Raises `VisionRecipesError` for an unknown one"
+    "Position of the class that a name means. Raises `VisionRecipesError` for an unknown one"
     found = match_names([name], anns.class_names, paths=False).found[0]
     if found is None:
         raise VisionRecipesError(
@@ -86,7 +86,7 @@ def read_class_map(
 
 
 def _json_pairs(file: Path) -> list[tuple[str, str]]:
-    "Old and new name of each class in a JSON object; '' is to leave it out"
+    "Old and new name of each class in a JSON object; '' is to leave it out. Raises `VisionRecipesError`"
     contents = read_json(file)
     if not isinstance(contents, dict) or not all(isinstance(v, str | None) for v in contents.values()):
         raise VisionRecipesError(f'{file}: must be an object such as {{"cat": "animal", "car": null}}.')
@@ -94,7 +94,7 @@ def _json_pairs(file: Path) -> list[tuple[str, str]]:
 
 
 def _table_pairs(file: Path) -> list[tuple[str, str]]:
-    "Old and new name of each class in a table; '' is to leave it out"
+    "Old and new name of each class in a table; '' is to leave it out. Raises `VisionRecipesError`"
     rows = list(csv.reader(read_utf8(file).splitlines()))
     pairs = []
     for i, row in enumerate(rows, 1):

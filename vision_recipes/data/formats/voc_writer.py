@@ -72,6 +72,7 @@ def voc_object(
         raise VisionRecipesError(f'{anns.root}: object {m} ({name}) has a box that is not finite; see check.')
     corners = zip(('xmin', 'ymin', 'xmax', 'ymax'), anns.boxes[m].tolist())
     box = ''.join(f'<{tag}>{_number(value)}</{tag}>' for tag, value in corners)
+    # VOC knows no crowds; as `difficult`, they are left out of its scores alike
     crowd = anns.get('crowd') is not None and bool(anns.crowd[m])
     return (
         f'  <object>\n    <name>{xml_text(name, f"{anns.root}: the class")}</name>\n'

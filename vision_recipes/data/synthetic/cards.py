@@ -273,7 +273,7 @@ def _visible_shares(
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #bc98372c
 def _place_cards(
-    n: int,
+    n: int,  # Cards, 1 to 3
     held: bool,  # The cards are held in a hand, so they lie on top of one another
     size_wh: tuple[int, int],  # Of the image, pixels
     rng: np.random.Generator,
@@ -290,6 +290,7 @@ def _place_cards(
             middle = cards[-1].outline().mean(0) + rng.uniform(-0.8, 0.8, 2) * long
         card_tilt, angle = tilt + rng.normal(0, 0.05, 2), rng.uniform(0, 2 * np.pi)
         card = _card_at(size_wh, long, card_tilt, focus, angle, middle, rng)
+        # 0.95 and 0.97 below: all of a card, but for slivers
         smallest_share = _visible_shares([c.outline() for c in (*cards, card)], (), size_wh).min()
         if held and cards and smallest_share > 0.95:
             continue  # a held card must touch another one
@@ -551,7 +552,10 @@ def write_labelme_samples(
     groups: int,  # How many of them
     draw: Callable[[int, int], tuple],  # Group and number in it -> image, LabelMe shapes
 ) -> Path:  # `root`
-    "Write drawn images with LabelMe files, one of each group in turn: `<group><nn>_<nnnn>`"
+    """Write drawn images with LabelMe files, one of each group in turn: `<group><nn>_<nnnn>`.
+
+    Raises `VisionRecipesError` where `root` holds something.
+    """
     with new_folder(root) as tmp:
         for i in progress(range(n), 'Drawing', unit='image'):
             number, k = i % groups, i // groups

@@ -401,7 +401,7 @@ def _paint_mouth(
     "Lips, and teeth where the mouth is open"
     # as for `HeadPose.at`: widths are in degrees of longitude, heights from -1 (crown) to 1 (chin)
     t = np.linspace(-1, 1, 9)  # from one corner of the mouth to the other
-    arch = 1 - t**2
+    arch = 1 - t**2  # 1 in the middle of the mouth, 0 in its corners; `bow` is how far a smile lifts these
     width, gape, bow = 17 + 4 * mood.smile, 0.1 * mood.gape, 0.07 * mood.smile * t**2
     red = tuple(int(0.55 * skin + 0.45 * lip) for skin, lip in zip(inks.skin, (170, 50, 60)))
     heights = (-0.05, 0, 0.07 + gape)  # of upper lip, the line between the lips, lower lip
@@ -435,7 +435,7 @@ def _paint_hair(d: ImageDraw.ImageDraw, face: Face, head: HeadPose, mood: Mood):
             for side in (-1, 1):
                 r = 0.17 + 0.05 * np.sin(40 * height + side)  # curls of different sizes
                 draw_disc(d, head.edge([height], side, 0.04)[0], r * u, ink)
-    if face.hair == 'bun' and not face.hat:
+    if face.hair == 'bun' and not face.hat:  # behind the crown, so it moves against the yaw
         draw_disc(d, head._to_pixels(-0.5 * np.sin(head.yaw), -1.16), 0.34 * u, toned(ink, 0.85))
     if face.hair != 'bald':
         _fill_ring(d, head.patch(_HAIRLINES[face.hair], 0.1), ink)
@@ -468,7 +468,7 @@ def _paint_hat(d: ImageDraw.ImageDraw, face: Face, head: HeadPose):
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #af10a148
 def _lens(
     face: Face,
-    side: int,  # -1 or 1: the left or right lens
+    side: int,  # -1: the lens before the person's right eye; 1: the left one
     dark: bool,  # Whether the glasses are sunglasses, whose lenses are larger
 ) -> tuple[np.ndarray, np.ndarray]:  # (16,) each, for `HeadPose.at`
     "Longitudes and heights of the rim of a lens: an ellipse, or a rounded rectangle (a superellipse)"

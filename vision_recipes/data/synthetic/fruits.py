@@ -94,7 +94,7 @@ def make_fruit_samples(
     n: int = 400,  # Images
     tables: int = 20,  # Groups of images
     long_sides: tuple[int, int] = (160, 224),  # Pixels, the longer side of an image, from and to
-    seed: int = 0,
+    seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw `images/*.jpg` and `labels.csv` with the columns image, labels (joined by `|`) and group.
 
