@@ -472,7 +472,11 @@ def _columns_of_groups(header: list[str]) -> tuple[int, int]:
 
 # %% ../../nbs/data/03_annotations.ipynb #2219b7d9
 def _groups_of_table(anns: Annotations, file: Path) -> tuple[list[str], list[Finding]]:
-    "The group of each image by a table; paths are relative to the images' root. And notes on respelled names"
+    """The group of each image by a table, and notes on respelled names.
+
+    Paths in the table are relative to the images' root. Raises `VisionRecipesError` that names the first
+    image without a group.
+    """
     group_of = _read_group_table(file)
     matches = match_names(anns.paths, group_of)
     row_of = dict(zip(anns.paths, matches.found))  # an image's path: as the table spells it, or None

@@ -187,7 +187,10 @@ def _request_rest(
 
 # %% ../../nbs/data/06_download.ipynb #4927dac6
 def _receive(url: str, f: BinaryIO, path: Path, record_file: Path, timeout: float):
-    "One attempt to complete `f`, the partial file of `path`; other arguments as for `_request_rest`"
+    """One attempt to complete `f`, the partial file of `path`; other arguments as for `_request_rest`.
+
+    Raises `ConnectionError` where another part comes than was asked for; `_retry(...)` asks again then.
+    """
     response = _request_rest(url, f, record_file, timeout)
     if response is None:
         return
@@ -340,7 +343,7 @@ def _refuse_other_checksum(file: Path, url: str | Path, sha256: str | None):
 
 
 def _copy(source: Path, path: Path, sha256: str | None) -> Path:
-    "Take a file from a mirror that is a folder"
+    "Take a file from a mirror that is a folder. Raises `VisionRecipesError` where it is missing or another one"
     if not source.is_file():
         raise VisionRecipesError(
             f'{source}: the mirror ({MIRROR}) has no such file. Put it there, or unset {MIRROR}.'
@@ -355,7 +358,7 @@ def _copy(source: Path, path: Path, sha256: str | None) -> Path:
 def _fetch_file(url: str, path: Path, sha256: str | None, retries: int, timeout: float, wait: float) -> Path:
     """Download into a partial file beside `path`, then rename it to `path`. Arguments as for `download`.
 
-    After a failed download the partial file stays, so that the next call requests only the rest.
+    After a failed download, a `VisionRecipesError`, the partial file stays: the next call requests the rest.
     """
     part = path.with_name(path.name + '.part')
     record_file = path.with_name(path.name + '.part.json')
@@ -552,7 +555,8 @@ def _walk_tar(
 ) -> Iterator[_Member]:
     """The members of a tar file
 
-    `tarfile` takes a damaged header for the end of the file, so the end mark is checked here.
+    `tarfile` takes a damaged header for the end of the file, so the end mark is checked here. Raises
+    `tarfile.ReadError` where it is missing.
     """
     while (info := tar.next()) is not None:
         yield _tar_member(info)

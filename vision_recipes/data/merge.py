@@ -132,6 +132,7 @@ def _joined_labels(sets: Sequence[Annotations]) -> LabelMap:
         names += [name for name, match in zip(anns.class_names, found) if match is None]
     skeletons = [anns.labels.skeleton if anns.get('keypoints') is not None else None for anns in sets]
     several = any(anns.labels.multi_label for anns in sets)
+    # the first skeleton for all: `align_labels` refuses sets whose points have other names
     return LabelMap(names, skeleton=None if None in skeletons else skeletons[0], multi_label=several)
 
 # %% ../../nbs/data/16_merge.ipynb #2cd4636c
@@ -190,7 +191,7 @@ def _joined_columns(sets: Sequence[Annotations]) -> dict[str, Any]:
 
 # %% ../../nbs/data/16_merge.ipynb #9ca22a30
 def _check_mergeable(sets: Sequence[Annotations], set_names: Sequence[str]) -> None:
-    "Raise `VisionRecipesError` for less than two sets, and where only some have boxes"
+    "Raise `VisionRecipesError` for less than two sets, and where only some have boxes, or are multi-label"
     if len(sets) < 2:
         raise VisionRecipesError('To merge takes at least two data sets.')
     with_boxes = [name for anns, name in zip(sets, set_names) if anns.has_boxes]

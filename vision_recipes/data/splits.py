@@ -65,7 +65,10 @@ class _Units:
 
 # %% ../../nbs/data/05_splits.ipynb #aecd88a5
 def _make_units(anns: Annotations, seed: int, by: str) -> _Units:
-    "The units of a table: its groups, or each image for itself; `seed` and `by` as for `split`"
+    """The units of a table: its groups, or each image for itself; `seed` and `by` as for `split`.
+
+    Raises `VisionRecipesError` for another `by`, and where groups are asked for and there are none.
+    """
     check_choice('by', by, ['auto', 'group', 'random'])
     if by == 'group' and anns.get('group_ids') is None:
         raise VisionRecipesError(
@@ -497,7 +500,8 @@ def _random_split_message(train: Annotations, valid: Annotations) -> str:
 # %% ../../nbs/data/05_splits.ipynb #d274c747
 def image_hashes(
     anns: Annotations,
-    known: dict[str, int | None] | None = None,  # Path: hash of images that need not be opened
+    known: dict[str, int | None]
+    | None = None,  # Path: hash of images that need not be opened; a hash None: left out
 ) -> tuple[np.ndarray, np.ndarray]:  # Rows (n,) int64 and their hashes (n,) uint64
     """Perceptual hashes of all images, in threads and from small JPEG drafts.
 

@@ -209,7 +209,7 @@ def _find_base(
     if not held:  # one level deeper; the folders in `own_folder` have been looked through
         held = _sample_in_folders(list(chain.from_iterable(map(_folders_in, near[1:]))), sample)
     with_folder = [name for name in sample if '/' in name]
-    if not held and with_folder:  # T/0.jpg is t/0.jpg, not s/0.jpg
+    if not held and with_folder:  # T/0.jpg is t/0.jpg, not s/0.jpg; 4 levels: a limit of time
         existing = [_join(folder, name) for folder, below in scan(top, 4).items() for name in below]
         if match_images(with_folder, existing).respelled:
             return top

@@ -69,7 +69,10 @@ def _several_text(anns: Annotations, several: np.ndarray) -> str:
 
 
 def _with_one_label(anns: Annotations, places: Sequence[str] | None, noun: str) -> Annotations:
-    "Leave out images that have no label or several, with an error for each; as for `settle_labels`"
+    """Leave out images that have no label or several, with an error for each; as for `settle_labels`.
+
+    Raises `VisionRecipesError` where none is left.
+    """
     counts = anns.class_ids.counts
     notes = list(anns.notes)
     for i in np.flatnonzero(counts != 1).tolist():

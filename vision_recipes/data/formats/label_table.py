@@ -155,7 +155,7 @@ def _read_rows(file: Path) -> tuple[_Header, list[_Row]]:
 
 
 def _read_row(file: Path, number: int, header: _Header, cells: list[str]) -> _Row:
-    "One row; `number` is that of its line"
+    "One row; `number` is that of its line. Raises `VisionRecipesError` where a cell is missing or broken"
     if len(cells) != len(header.names):
         raise VisionRecipesError(
             f'{file}, line {number}: has {plural(len(cells), "cell")}, but the header '

@@ -393,7 +393,10 @@ def _boxes_and_masks(
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #26123e1a
 def _read_flags(labelme: LabelmeSet, root: Path, multi_label: bool | None = None) -> Annotations:
-    "Annotations for classification: the classes of an image are its flags that are set"
+    """Annotations for classification: the classes of an image are its flags that are set.
+
+    Raises `VisionRecipesError` where no flag is set.
+    """
     sheets, names = labelme.sheets, _flags_set(labelme)
     if not any(names):
         raise VisionRecipesError(

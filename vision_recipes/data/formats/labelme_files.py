@@ -229,7 +229,7 @@ def _unpack_image(
     file: Path,  # The JSON file, whose name the image gets
     data: str,  # Base64, perhaps as a data URL
 ) -> str:  # The path of the image; '' where it is none
-    "Write an embedded image into the cache, unless it is there"
+    "Write an embedded image into the cache, unless it is there. Raises `VisionRecipesError` where that fails"
     try:
         content = base64.b64decode(data.partition(',')[2] if data.startswith('data:') else data)
         image_size(content)

@@ -88,6 +88,7 @@ def voc_document(
 ) -> str:
     "The text of the XML file of an image"
     width, height = size_wh
+    # depth: VOC wants the number of channels; all images are opened as RGB
     return (
         f'<annotation>\n  <filename>{xml_text(name, "The image")}</filename>\n'
         f'  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>\n'

@@ -117,7 +117,10 @@ def _unique_keys(yaml) -> type:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #e00db215
 def _with_whole_numbers(file: Path, data: dict) -> dict:
-    "Convert `nc` and the numbers of `names` to int, since they may be written as text or as 1.0"
+    """Convert `nc` and the numbers of `names` to int, since they may be written as text or as 1.0.
+
+    Raises `VisionRecipesError` where one is no whole number, or two are the same.
+    """
     converted = dict(data)
     if data.get('nc') is not None:
         converted['nc'] = WHOLE(data['nc'], f'{file}: nc')
@@ -1048,7 +1051,10 @@ def yolo_yaml(anns: Annotations) -> str:
 
 
 def _copy_or_link(source: Path, target: Path, link: bool) -> None:
-    "Link an image where `link` asks for it and the file system can; else copy it"
+    """Link an image where `link` asks for it and the file system can; else copy it.
+
+    Raises `VisionRecipesError` where the image is gone, and `OSError` where it cannot be written.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     copy = os.link if link else shutil.copyfile
     try:

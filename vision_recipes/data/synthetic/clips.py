@@ -110,7 +110,7 @@ def _line_crossings(
     along = (end - start) / np.hypot(*(end - start))
     offset = middles - start
     to_right = along[0] * offset[:, 1] - along[1] * offset[:, 0]  # y points down
-    on = offset @ along
+    on = offset @ along  # pixels from the start, along the line
     beside = (on >= 0) & (on <= np.hypot(*(end - start)))
     sides = np.sign(to_right[(np.abs(to_right) >= CROSSING_MARGIN) & beside])
     steps = np.diff(sides)
