@@ -343,7 +343,7 @@ def _refuse_other_checksum(file: Path, url: str | Path, sha256: str | None):
 
 
 def _copy(source: Path, path: Path, sha256: str | None) -> Path:
-    "Take a file from a mirror that is a folder. Raises `VisionRecipesError` where it is missing or another one"
+    "Take a file from a mirror that is a folder. Raises `VisionRecipesError` where it is missing or another"
     if not source.is_file():
         raise VisionRecipesError(
             f'{source}: the mirror ({MIRROR}) has no such file. Put it there, or unset {MIRROR}.'

@@ -199,10 +199,7 @@ def _read_mot_lines(lines: list[str], where: str) -> TrackTable:
 
 
 def _mot_numbers(line: str, where: str) -> list[float]:  # Nine
-    """The numbers of a line; missing ones at its end are -1, a missing confidence 1.
-
-    Raises `VisionRecipesError` where something else stands there, or too few.
-    """
+    "The numbers of a line (at its end -1 for missing ones, 1 for a confidence). Raises `VisionRecipesError`"
     try:
         numbers = [float(text) for text in line.replace(',', ' ').split()]
     except ValueError as e:
