@@ -535,7 +535,10 @@ def _object_columns(file: Path, records: list[dict]) -> dict[str, np.ndarray]:
 
 
 def _boxes_at_once(values: list) -> np.ndarray:  # (M, 4) float64 XYWH
-    "Boxes whose values are all numbers. Raises one of `BROKEN` where they are not"
+    """Boxes as NumPy converts them: null becomes NaN, a text that is a number its value.
+
+    Raises one of `BROKEN` where it cannot, or where a box has not four values.
+    """
     boxes = np.array(values, np.float64) if values else np.empty((0, 4))
     if boxes.shape[1:] != (4,):
         raise ValueError

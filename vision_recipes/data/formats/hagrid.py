@@ -119,7 +119,7 @@ def _class_of_folder(name: str, classes: list[str]) -> str | None:
 
     The longest one counts: train_stop_inverted is a folder of stop_inverted, not of inverted.
     """
-    for spelling in (str, name_key):  # `str` leaves a name as it is
+    for spelling in (str, name_key):  # as it is; without letter case, `_` and `-` still differ
         own = spelling(name)
         at_end = [c for c in classes if own == spelling(c) or own.endswith('_' + spelling(c))]
         if at_end:

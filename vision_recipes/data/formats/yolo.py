@@ -549,7 +549,7 @@ def _find_images(
     files = scan(source, _MOST_LEVELS, passed)
     for folder, names in files.items():
         path = os.path.join(source, folder) if folder else str(source)
-        drawn = drawn_names(path, names)
+        drawn = drawn_names(path, names)  # images that an earlier prediction drew there
         passed += [f'{folder}/{name}'.lstrip('/') for name in drawn]
         # `scan` left out hidden files; the suffix alone tells the usual ones, and fast
         taken = [name for name in names if name[-4:] == '.jpg' or is_image_name(name)]
@@ -781,6 +781,7 @@ def read_yolo(
     inside = _folders_of_names(base, sources, images)
     labels = _label_map(root, data, inside, above=[base.parent, base.parent.parent])
     notes += [
+        # []: no image is without annotation, as one without a text file has no object; '': no cure
         *missing_findings(where, len(images), missing, [], '', notes, _images_beside(missing, images)),
         *_texts_without_image(where, unused_texts),
     ]

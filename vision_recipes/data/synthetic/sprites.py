@@ -94,9 +94,9 @@ def _placed_hand(
 
 
 def _hand_length(hand) -> float:  # Of a hand as from `turned_hand`, in its unit
-    "The longer side of a hand as `draw_scene` scales it, so that a fist stays smaller than an open hand"
+    "The length that scaling makes equal for all hands, as in `draw_scene`; a fist stays smaller all the same"
     x1, y1, x2, y2 = hand.extent()
-    # the geometric mean of its own size and that of an open hand, 1.9
+    # the geometric mean of its own longer side and that of an open hand, 1.9
     return (max(x2 - x1, y2 - y1) * 1.9) ** 0.5
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #4e820915
