@@ -138,14 +138,7 @@ def stream(
     Raises `ImageError` that names an image that cannot be read, and `VisionRecipesError` for a single image,
     for numbers out of range, and for tiles of a classifier.
     """
-    if batch_size < 1:
-        raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
-    # an array (H, W, 3) is one image, an array (B, H, W, 3) is many; what is no array has no `ndim`
-    if isinstance(images, (str, Path, Image.Image)) or getattr(images, 'ndim', 4) != 4:
-        raise VisionRecipesError(
-            f'stream takes many images, but got one ({type(images).__name__}): '
-            'use predict, or put it in a list.'
-        )
+    _check_many(images, batch_size)
     min_score = self.min_scores if score_threshold is None else score_threshold
     _check_share('score_threshold', score_threshold or 0)
     _check_share('mask_threshold', mask_threshold or 0)
@@ -160,6 +153,18 @@ def stream(
     return self._stream(prepared, batch_size, on_error, min_score, card)
 
 # %% ../../nbs/runtime/10_predictor.ipynb #415c44cd
+def _check_many(images: Any, batch_size: int):
+    "Refuse a single image, and a batch of none"
+    if batch_size < 1:
+        raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
+    # an array (H, W, 3) is one image, an array (B, H, W, 3) is many; what is no array has no `ndim`
+    if isinstance(images, (str, Path, Image.Image)) or getattr(images, 'ndim', 4) != 4:
+        raise VisionRecipesError(
+            f'stream takes many images, but got one ({type(images).__name__}): '
+            'use predict, or put it in a list.'
+        )
+
+
 def _check_share(name: str, value: float):
     "Refuse a threshold that is not from 0 to 1"
     if not 0 <= value <= 1:
