@@ -382,7 +382,7 @@ def _findings(s: _Examined) -> str:
 
 def _without_root(s: _Examined, finding: Finding) -> str:
     "File and message of a finding without the folder of the set: the page may be passed on"
-    root = str(s.anns.root)
+    root = str(s.anns.root)  # `finding.file` begins so; with the backslashes of Windows nothing is cut off
     file = '' if finding.file == root else f'{finding.file.removeprefix(root + "/")} '
     return f'{file}{finding.message.replace(root + "/", "")}'
 

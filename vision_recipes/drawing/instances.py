@@ -77,7 +77,8 @@ def _points_along(
 
 def _draw_outline(draw: ImageDraw.ImageDraw, ring: np.ndarray, color: RGB, width: int, dashed: bool):
     "Draw a closed line `width` pixels wide through `ring` (n, 2); dashed, a white one with coloured dashes"
-    # points closer than that cannot be seen in a line so wide, but cost seconds on a large photograph
+    # `ring` is traced around pixels. Most points are a pixel apart, which cannot be seen in a line so wide,
+    # but costs seconds on a large photograph. `step` counts points: a corner between long sides may go, too
     step = max(1, width // 3)
     if len(ring) > 24 * step:  # a ring of fewer points would lose its shape
         ring = ring[::step]
