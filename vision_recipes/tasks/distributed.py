@@ -25,7 +25,7 @@ class _Connection:
     "How the processes are connected, so that they can be connected anew"
 
     store: dist.Store  # Keys and values that all processes see; it outlives a broken process group
-    world: World
+    world: World  # The rank of this process (`rank`), and how many processes there are (`size`)
     backend: str  # As for `init_process_group`
     timeout: timedelta
     number: int = 0  # How many connections were made before this one
@@ -126,7 +126,7 @@ def meet_again(
     _connection.store.set(keys[world.rank], problem)
     try:
         _connection.store.wait(keys, timedelta(seconds=seconds))
-    except RuntimeError as e:
+    except RuntimeError as e:  # the wait is over, and a key is missing
         raise VisionRecipesError(
             f'{problem} in process {world.rank} of {world.size} alone, so that they cannot go on together.'
         ) from e
@@ -325,6 +325,7 @@ def _synced_kind(norm: _BatchNorm) -> type:
         return type(norm)
     if type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
         return SyncedBatchNorm
+    # timm's class, by its name, because timm may be missing
     if type(norm).__name__ == 'BatchNormAct2d':
         return SyncedBatchNormAct
     raise VisionRecipesError(

@@ -137,7 +137,7 @@ def figure_image(
     if isinstance(source, Annotations):
         return _annotated_image(task, source, i, classes)
     preprocess = task.preprocess()
-    opened, size_wh = preprocess.open(source)
+    opened, size_wh = preprocess.open(source)  # a JPEG may be opened smaller than `size_wh`
     pixels = torch.from_numpy(preprocess(opened).copy()).permute(2, 0, 1)[None]
     name = str(source) if isinstance(source, (str, Path)) else 'The image'
     place = preprocess.placement(opened.size, size_wh)
@@ -217,7 +217,7 @@ def heat_legend(
     what: str,  # What the numbers are
     log: bool = False,  # Whether equal steps of colour are equal factors; needs numbers above 0
 ) -> Image.Image:  # A new image, higher than `image`
-    "Add a line below an image that says what the colours of `paint_heat` stand for"
+    "Add a line below an image: five colours of `paint_heat` and their numbers; one where all are equal"
     steps = np.linspace(0, 1, 5)
     if log:
         numbers = np.exp(math.log(low) + steps * (math.log(high) - math.log(low)))
@@ -244,7 +244,7 @@ _GAP = 8  # between panels, pixels
 
 
 def _wrapped(caption: str, font, width: int) -> list[str]:
-    "The lines of a caption: what is over `width` pixels goes on in the next line; a word so wide is cut"
+    "The lines of a caption: words over `width` pixels go to the next; a wider word is cut; `font`: Pillow's"
     lines = []
     for text in caption.split('\n'):
         line = ''

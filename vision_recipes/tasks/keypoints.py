@@ -38,7 +38,7 @@ class KeypointTask(DetectionTask):
                 'with names: LabelMe points, COCO keypoints or YOLO pose.'
             )
         self._check_skeleton(anns)
-        if not (anns.keypoints[..., 2] > 0).any():
+        if not (anns.keypoints[..., 2] > 0).any():  # x, y and visibility
             raise VisionRecipesError(
                 f'{anns.root}: not one of the {plural(len(anns.keypoints), "object")} has a point that is '
                 'there (all have visibility 0).'

@@ -104,7 +104,7 @@ def _multiply_adds(layer: nn.Module, x: Tensor, out: Tensor) -> int:
 
 @contextmanager
 def _counted_layers(model: nn.Module):
-    "Within this context the multiply-additions of each layer that runs are added up, by its name"
+    "Within this context the multiply-additions of each layer that runs are added up. Gives them by name"
     counts = {}
 
     def counter(name):
@@ -126,7 +126,7 @@ def _counted_layers(model: nn.Module):
 def cost_by_part(
     model: nn.Module,
     parts: Parts,
-    run: Callable,  # Called with a copy of the network on the device `meta`: runs what is to be counted
+    run: Callable,  # Takes a copy of the network on the device `meta`, and runs what is to be counted
 ) -> list[
     dict
 ]:  # A row a part, and `all`: parameters in millions, MB (float32), GFLOPs (10^9 multiply-additions)
@@ -140,6 +140,7 @@ def cost_by_part(
         stages = numbers_of_part(parts, part)
         names = {name for name, stage in stage_of.items() if stage in stages}
         n_parameters = sum(model.get_parameter(name).numel() for name in names)
+        # a layer is of the part that its weight is of
         operations = sum(count for name, count in counts.items() if f'{name}.weight' in names)
         rows.append(_cost_row(part, n_parameters, operations))
     n_parameters = sum(p.numel() for p in model.parameters())

@@ -229,7 +229,7 @@ def finish_graph(
 
 @patch
 def decoding(self: Task, kind: str) -> dict:
-    "What the model card says of how outputs are read"
+    "What the model card says of how outputs are read: its field `decoding`"
     return {}
 
 

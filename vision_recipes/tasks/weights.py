@@ -133,7 +133,7 @@ def _plain_numbers() -> list:
 
 # %% ../../nbs/tasks/05_weights.ipynb #ca075e31
 def published_or_none(
-    fetch: Callable[[int], Path],  # From a number of retries to the file
+    fetch: Callable[[int], Path],  # From how often a failed download is tried again to the file
     requested: str,  # `pretrained`: an error without a network; `try`: then go on without weights, and say so
 ) -> Path | None:
     "A file with published weights. Raises `VisionRecipesError`, which names the alternatives"
@@ -272,9 +272,11 @@ def _rows_text(head: HeadRows, not_loaded: list[str]) -> str:  # `not_loaded`: n
     if not head.saved:
         replaced = any(name.startswith(head.prefix) for name in not_loaded)
         return 'its last layers are for other classes or points, and are new' if replaced else ''
+    # rows that were never learnt are no news
     if head.wanted == tuple(name for name in head.saved if name != NO_CLASS):
         return ''
     pairs = [(name, row) for name, row in zip(head.wanted, head.rows) if name != BACKGROUND]
+    # at most 12 of each are named
     kept = [name for name, row in pairs if row >= 0]
     new = [name for name, row in pairs if row < 0]
     if not kept:
