@@ -56,6 +56,7 @@ def _compare_options(p: ArgumentParser):
 def _check_arguments(args: Namespace):
     "Refuse arguments that cannot be, before images are read and models opened"
     check_device(args.device)
+    # fewer tell too little of the ends of a 95 % interval
     if args.resamples < 100:
         raise VisionRecipesError(f'--resamples must be at least 100, but got {args.resamples}.')
     for model in (args.first, args.second):
@@ -105,12 +106,13 @@ def _shared_classes(
         texts = [f'{m} alone knows {first_few(o)}' for m, o in zip((args.first, args.second), only) if o]
         raise VisionRecipesError(f'{"; ".join(texts)}. Only models of the same classes can be compared.')
     if names != other_names:  # the ids that B has for the classes of A, in the order of A
+        # `second_ids` None: B has all of its classes, in their order
         second_ids = [(second_ids or range(len(names)))[other_names.index(name)] for name in names]
     return anns, [first_ids, second_ids]
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #eca162dc
 def _check_unseen(args: Namespace, anns: Annotations, cards: list) -> Annotations:  # The images to compare on
-    "Refuse images that a model was trained on, or leave them out where the user asked for it"
+    "Refuse images that a model was trained on, or leave them out where the user asked for it (`--unseen`)"
     from vision_recipes.data.splits import trained_on
 
     seen = []  # (n,) bool for each model
@@ -153,7 +155,7 @@ def _write_differences(
 
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob('[0-9][0-9] *.jpg'):
-        if is_output(old):
+        if is_output(old):  # never a photo of the user
             old.unlink()
     reserved = {str(anns.path(i).resolve()).lower() for i in range(len(anns))}
     for rank, i in enumerate(comparison.most_different[:_SHOWN], 1):
@@ -177,7 +179,7 @@ def _side_by_side(
     from vision_recipes.drawing.instances import draw_annotations
 
     image = open_image(anns.path(i))
-    draw = SHOW[cards[0].task][1]
+    draw = SHOW[cards[0].task][1]  # takes image, prediction and card
     if anns.has_boxes:
         tiles = [draw_annotations(image, anns, i)]
     else:
@@ -204,6 +206,7 @@ def run_compare(args: Namespace) -> None:
     anns = anns.fix_boxes(args.boxes or 'raise').measure()
     from vision_recipes.metrics.comparison import compare_models
 
+    # None: in tiles, where the card of the model says so
     predictions = [predict_all(p, anns, classes, None) for p, classes in zip(predictors, ids)]
     comparison = compare_models(*predictions, anns, task, args.resamples)
     comparison = replace(comparison, metric=_chosen_metric(args.metric, comparison))
@@ -261,7 +264,7 @@ def _report(
         'metric': comparison.metric,
         'better': ('first', 'second')[d.winner] if d.winner >= 0 else None,
         'text': d.text(comparison.metric, (str(args.first), str(args.second))),
-        'second_is_better_in': d.better,
+        'second_is_better_in': d.better,  # share of the resamples
         'p': d.p,
         'n_images': d.images,
         'n_groups': d.clusters if anns.has_groups else None,

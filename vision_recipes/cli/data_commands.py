@@ -97,6 +97,7 @@ def run_merge(args: Namespace) -> None:
     merged = merge_annotations(sets)
     format = args.format or _own_format(sets[0])
     _log_losses(merged.anns, format, merged.remarks)
+    # a name for each image
     names = write_annotations(merged.anns, args.out, format, args.images, _names_for(merged, format))
     sources = [str(merged.anns.path(i)) for i in range(len(names))]
     rows = list(zip(names, merged.sets, sources))
@@ -145,6 +146,7 @@ def _with_classes(
     changed, used = [], set()
     for anns in sets:
         # a set need not have each of these classes, and may spell them otherwise
+        # for each old name that of the set, or None
         found = match_names([*renames, *drop], anns.class_names, paths=False).found
         here = {old for old, match in zip([*renames, *drop], found) if match is not None}
         used |= here
@@ -270,7 +272,7 @@ def refuse_draft_options(args: Namespace) -> None:
 
 # %% ../../nbs/cli/08_data_commands.ipynb #f422eb22
 def draft_thresholds(args: Namespace, predictor):  # A `BasePredictor`; gives (C,) float64
-    "The score of each class from which on an object is drafted"
+    "The score of each class from which on an object is drafted: that of the command, else those of the card"
     from vision_recipes.data.drafts import class_thresholds
 
     card = predictor.card

@@ -412,7 +412,7 @@ def _train_and_valid(
     from vision_recipes.data.splits import split
 
     if args.valid_dir:
-        if anns.labels.multi_label:  # few validation images may all have one label
+        if anns.labels.multi_label:  # else few images of one label each would be read as such
             args.multi_label = args.multi_label or 'yes'
         valid = _read_for_training(args, args.valid_dir, 'valid', hashes, skeleton)
         train, valid = anns, align_labels(valid, anns.labels)
@@ -483,7 +483,7 @@ def _preset_settings(
 ) -> tuple[Settings, FitSettings]:
     "The settings of a preset. Raises `VisionRecipesError` where those that were chosen contradict it"
     settings, fit_settings = make_settings(task, preset, **chosen)
-    settings.check(tuple(chosen))
+    settings.check(tuple(chosen))  # such as an unknown model, before torch is imported
     return settings, fit_settings
 
 
@@ -510,7 +510,7 @@ def _auto_settings(
         held_out = 1 / args.folds
     n_train = round(n_images * (1 - held_out))
     settings, fit_settings = make_settings(args.task, 'auto', n_train, **chosen)
-    settings.check(tuple(chosen))
+    settings.check(tuple(chosen))  # such as an unknown model
     return settings, fit_settings
 
 # %% ../../nbs/cli/03_training_commands.ipynb #d604826d
@@ -595,7 +595,7 @@ def _demo_results(
     log_info(f'3. exporting the best epoch to {out / "model.onnx"}, and comparing the file with PyTorch')
     valid = valid.measure()
     paths = [valid.path(i) for i in range(len(valid))]
-    # on the first images the file is compared with PyTorch
+    # the file is compared with PyTorch on the first 16 images, which take seconds
     predictor = Predictor(export_onnx(run, out / 'model.onnx', images=paths[:16]))
     log_info(f'4. running the file on the {plural(len(valid), "held-out image")}')
     predictions = predictor.predict(paths, score_threshold=EVAL_SCORE_THRESHOLD)
