@@ -230,7 +230,7 @@ def quality_text(card: ModelCard) -> str:  # Sentences
 
 # %% ../../nbs/deploy/08_bundle.ipynb #59196355
 def _value_text(
-    metrics: dict,
+    metrics: dict,  # Of the card; it has `metric`
     metric: str,
     folds: bool = False,  # Whether the scores are of cross-validation
 ) -> str:
@@ -247,7 +247,7 @@ def _value_text(
 
 # %% ../../nbs/deploy/08_bundle.ipynb #6e0ecc78
 def _precision_text(precision: dict, metric: str) -> str:
-    "How quantization changed the metric; `precision` is that of the card"
+    "How quantization changed the metric, and what a user sees; `precision` is that of the card"
     before = precision.get('before', float('nan'))
     after = precision.get('after', float('nan'))
     return (

@@ -38,7 +38,7 @@ OPSET = 18
 
 def to_onnx(
     module: nn.Module,  # Takes one batch of images
-    example: torch.Tensor,  # Two images or more where the batch axis is free, else it is frozen at one
+    example: torch.Tensor,  # As `module` takes it; where the batch is free, two images or more
     output_names: tuple[str, ...],
     free: dict[int, str],  # Axes of the input that may vary, with their names
     multiple: int = 1,  # Height and width are multiples of this
@@ -175,7 +175,7 @@ def _int64_bounds() -> dict[Callable, Callable]:  # By operator of torch: its tr
     return {operator.le: le}
 
 # %% ../../nbs/deploy/02_export.ipynb #67d4da99
-def _named(model, free: dict[int, str]):  # An `onnx.ModelProto`; it is changed
+def _named(model, free: dict[int, str]):  # An `onnx.ModelProto`; changed. `free` as for `to_onnx`
     "The graph with the free axes of its input named as `free` says, wherever they occur"
     graph = model.graph
     axes = graph.input[0].type.tensor_type.shape.dim
@@ -229,6 +229,7 @@ def _with_opset(model, opset: int):  # An `onnx.ModelProto`
         checker.check_model(model)
     except Exception as e:  # the converter raises RuntimeError and its own errors
         raise ExportError(
+            # the converter puts file and line of its source before what is wrong, each with a colon
             f'opset: this graph cannot be written in opset {opset} ({first_line(e).split(": ")[-1]}). '
             'Ask for one nearer to 18, or try fixed_shape=True, which needs fewer operators.'
         ) from e
@@ -306,6 +307,7 @@ def _write_compared(
     "Write a file, and the comparison beside it. Raises `ExportError`, and writes none, where they disagree"
     with atomic_path(path) as tmp:
         tmp.write_bytes(data)
+        # `shaken`: called only where a difference may be that of rounding
         parity = compare(run, Predictor(tmp), _with_arrays(module), images, tolerance, lambda: shaken(run))
         if not parity.ok:
             raise ExportError(_disagreement(path, parity))

@@ -342,7 +342,7 @@ def _card_rows(card: ModelCard) -> list[tuple[str, str]]:
     skeleton = card.labels.skeleton
     rows = [
         ('classes', class_words(card)),
-        ('points', str(skeleton).replace(' points', '', 1) if skeleton else ''),
+        ('points', str(skeleton).replace(' points', '', 1) if skeleton else ''),  # the heading says it
         ('images', fit_words(card.preprocess)),
         ('tiles', f'large images are predicted in {card.tiles}' if card.tiles else ''),
         ('numbers', input_words(card)),

@@ -83,6 +83,7 @@ def compare_image(
     a = _read(expected, batch, placement, min_score)
     b = _read(exported, batch, placement, min_score)
 
+    # from (P, 2) and (P, K) to (P, K) bool,
     def tied_pairs(pairs, distance_px):  # as `prediction_distance` calls `free`
         is_far = distance_px > tolerance.point_px
         return _tied((a, b), placement, pairs, is_far, len(exported.card.labels), min_score)
@@ -92,7 +93,7 @@ def compare_image(
         b.prediction,
         placement.scale_xy,
         min_score,
-        max_objects=exported.card.decoding.get('max_detections', 100),
+        max_objects=exported.card.decoding.get('max_detections', 100),  # the default of the decoders
         free=None if a.prediction.keypoints is None else tied_pairs,
     )
     n_tied = measures.pop('tied', 0)
@@ -368,7 +369,7 @@ def _mark_undecided(
 
 # %% ../../nbs/deploy/01_parity.ipynb #0b84a5c3
 def compare_batches(
-    task,  # A `tasks.Task`, of which `distance`, `dynamic_size` and `single_image` are used
+    task,  # A `tasks.Task`: its `distance`, `dynamic_size`, `single_image`
     module: Callable,  # As for `compare`
     predictor: BasePredictor,
     image: Image.Image | None = None,  # RGB, the first of each batch; the others are noise
@@ -387,7 +388,7 @@ def compare_batches(
 
 
 def _batch_shapes(
-    task,
+    task,  # A `tasks.Task`
     size: int,  # Of the exported graph, pixels
     fixed: bool = False,  # Whether the graph takes one shape only
 ) -> list[tuple[int, int, int]]:  # Images, height, width

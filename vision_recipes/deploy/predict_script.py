@@ -75,7 +75,7 @@ def draw_found_masks(image: Image.Image, p: Prediction, card: ModelCard) -> Imag
 
 def draw_found_points(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
     "A box around each object, and its points; a point of low confidence is a ring"
-    points = with_visibility(p.keypoints)
+    points = with_visibility(p.keypoints)  # (N, K, 3): a confidence becomes a visibility
     _, colors = _texts_and_colors(p, card)
     return draw_keypoints(draw_found_boxes(image, p, card), points[::-1], card.labels.skeleton, colors)
 

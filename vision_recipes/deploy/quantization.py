@@ -169,6 +169,7 @@ class _Halver:
 @patch
 def halve_inputs(self: _Halver, n: NodeProto):
     "Give a node 16-bit inputs; those from outside the network are converted before it"
+    # of what the network computes itself, the node that does so has made a 16-bit form already
     for k, name in enumerate(n.input):
         if name not in self.floats or k in _FLOAT32_INPUTS.get(n.op_type, ()):
             continue
@@ -573,7 +574,7 @@ def own_thresholds(self: Trials, after: list[Prediction]) -> dict:  # As `ModelC
         return thresholds
     scores = [np.concatenate([p.scores for p in predictions]) for predictions in (self.before, after)]
     own = {'overall': equal_count_threshold(*scores, self.original.score_threshold)}
-    if 'classes' in thresholds:  # None for a class of which nothing is known
+    if 'classes' in thresholds:  # None: nothing is known of the class. Counted over all objects
         by_class = thresholds['classes']
         own['classes'] = [t if t is None else equal_count_threshold(*scores, t) for t in by_class]
     return {**thresholds, **own}
