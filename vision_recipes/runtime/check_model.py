@@ -75,7 +75,7 @@ def _class_count(
 def _image_sides(inputs: Sequence[Port]) -> list[int]:  # Pixels; empty: the shape does not tell
     "Those axes of the first input that must be height and width: neither free, nor batch or colours"
     shape = inputs[0].shape if inputs else ()
-    return [size for size in shape if isinstance(size, int) and size > 4]
+    return [size for size in shape if isinstance(size, int) and size > 4]  # 4: RGBA
 
 
 def _yolox_cells(size: int) -> int:

@@ -520,7 +520,7 @@ def _join_images(
         return [*map(np.concatenate, zip(*outputs))]
     if has_nms:  # its image numbers are all 0, as it was given one image at a time
         outputs = [of_image[:3] for of_image in outputs]
-    n_objects = [len(of_image[1]) for of_image in outputs]
+    n_objects = [len(of_image[1]) for of_image in outputs]  # by their scores
     return [*map(np.concatenate, zip(*outputs)), np.repeat(np.arange(len(outputs)), n_objects)]
 
 # %% ../../nbs/runtime/10_predictor.ipynb #46239be6

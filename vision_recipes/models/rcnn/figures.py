@@ -398,6 +398,7 @@ def _mark_peak(panel: Image.Image, found: PointMap) -> Image.Image:
     corner = np.array(found.peak) * cell_wh
     box = np.concatenate([corner, corner + cell_wh])
     draw = ImageDraw.Draw(panel)
+    # a dark line around two light ones, so that it stands out on any colour
     for margin, color in ((4, INK), (3, PAPER), (2, PAPER)):
         draw.rectangle((*(box[:2] - margin).tolist(), *(box[2:] + margin).tolist()), outline=color)
     return panel
@@ -410,6 +411,7 @@ def _mark_point(part: _Part, seen: FigureImage, found: PointMap) -> Image.Image:
     xy = np.multiply(found.xy, place.scale_xy) + place.offset_xy  # in the square
     x, y = part.boxes(np.tile(xy, 2)[None])[0, :2].tolist()
     draw = ImageDraw.Draw(panel)
+    # a dark cross with a light rim
     for width, color in ((5, PAPER), (2, INK)):
         draw.line((x - 9, y, x + 9, y), fill=color, width=width)
         draw.line((x, y - 9, x, y + 9), fill=color, width=width)
@@ -438,7 +440,7 @@ def rcnn_cost(
     return cost_by_part(model, _cost_parts(model), run)
 
 
-def _pooled(pool, n: int, channels: int) -> Tensor:  # (n, channels, side, side), without numbers
+def _pooled(pool, n: int, channels: int) -> Tensor:  # (n, channels, side, side), empty
     return torch.zeros(n, channels, *pool.output_size, device='meta')
 
 

@@ -106,6 +106,7 @@ class KeypointRcnn(RcnnTask, KeypointTask):
         ]
         colors = [*(COLOR_STEPS if s.color else ()), *[RandomPixelCopy()] * s.pixel_copy]
         flip_order = self.labels.skeleton.flip_order
+        # from tiles, only objects of which this share is visible
         options = dict(flip_order=flip_order, min_visible=TILE_VISIBLE if s.tile_crop else 0.0)
         return DetectionTransform(p.size, p.pad_value, geometry, colors, **options)
 

@@ -541,6 +541,7 @@ def _pyramid_level(pool: MultiScaleRoIAlign, rois: Tensor) -> Tensor:  # (R,) in
     "The level of each region by its size; Lin et al. 2017, equation 1"
     first = 6 - len(pool.featmap_names)  # a level of stride 2^k has the number k; the last has the stride 2^5
     sides = ((rois[:, 2] - rois[:, 0]) * (rois[:, 3] - rois[:, 1])).sqrt()
+    # 1e-6 as in torchvision
     level = torch.floor(pool.canonical_level + torch.log2(sides / pool.canonical_scale) + 1e-6)
     return (level.clamp(first, 5) - first).long()
 
@@ -580,6 +581,7 @@ class RcnnTask(DetectionTask):
 
     @property
     def min_score(self) -> float:
+        "As `Task.min_score`"
         return self.settings.score
 
     @property
@@ -667,7 +669,7 @@ def transform(self: RcnnTask, train):  # As `Task.transform`
         return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
     geometry = [*self.crops(), *[Flip()] * s.flip]  # a list times False is empty
     colors = COLOR_STEPS if s.color else ()
-    visible = TILE_VISIBLE if s.tile_crop else 0.0
+    visible = TILE_VISIBLE if s.tile_crop else 0.0  # share of an object that must be visible
     return DetectionTransform(p.size, p.pad_value, geometry, colors, self.mix(), min_visible=visible)
 
 

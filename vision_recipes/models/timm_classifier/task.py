@@ -303,7 +303,7 @@ class Classification(ClassificationTask):
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #c3cc5b53
 @patch(as_classmethod=True)
 def published(cls: Classification, name):  # Such as `timm/resnet18d`
-    "Settings and classes of timm's weights"
+    "Settings and classes of timm's weights. Raises `VisionRecipesError` where timm does not name the classes"
     model = name.removeprefix('timm/')
     cfg, names = _config(model), imagenet_names(model)
     if not names:
@@ -436,7 +436,7 @@ def positive_weights(
 ) -> Tensor:  # (C,) float32, from 1 to 100
     "Weights of the images that have a class, by which they count as much as those that have not"
     counts = torch.as_tensor(counts, dtype=torch.float32)
-    return ((n - counts) / counts.clamp(min=1)).clamp(1, 100)
+    return ((n - counts) / counts.clamp(min=1)).clamp(1, 100)  # 100: a very rare class must not rule the loss
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #00b7a865
 class ExportClassifier(nn.Module):

@@ -427,7 +427,7 @@ def _assignment_row(title: str, task: Yolox, model: YoloX, source: Annotations, 
 def _object_text(number: int, found: ObjectCells, names: tuple[str, ...]) -> str:
     "An object in the legend: its class, k, and its cells of each stride"
     counts = [str(int(cells.sum())) for cells in found.grids()]
-    return f'{number} {names[found.label][:10]}: k {found.k}, {" + ".join(counts)}'
+    return f'{number} {names[found.label][:10]}: k {found.k}, {" + ".join(counts)}'  # ten letters fit
 
 # %% ../../../nbs/models/yolox/06_figures.ipynb #6a6db750
 def show_assignment_cost(

@@ -325,7 +325,7 @@ class _Terms(torch.autograd.Function):
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #97f341ba
 def _raw_boxes(true: Tensor, xy: Tensor, stride: Tensor) -> Tensor:  # (P, 4)
-    "The raw numbers from which `decode` makes these boxes; parameters as for `_iou_term`"
+    "The raw numbers from which `decode` makes these boxes; parameters as for `_iou_term`; 1e-8 as in YOLOX"
     return torch.cat([true[:, :2] / stride - xy, (true[:, 2:] / stride + 1e-8).log()], 1)
 
 

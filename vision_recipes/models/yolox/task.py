@@ -250,7 +250,7 @@ def transform(self: Yolox, train: bool):
         geometry.append(Flip())
     colors = COLOR_STEPS if s.color else ()
     mix = Mix(s.mosaic, s.mixup)
-    visible = TILE_VISIBLE if s.tile_crop else 0.0
+    visible = TILE_VISIBLE if s.tile_crop else 0.0  # share of an object that must be visible
     return DetectionTransform(
         p.size, p.pad_value, geometry, colors, mix, close_mix=s.close_mosaic, min_visible=visible
     )
@@ -443,7 +443,7 @@ def attention_score(self: Yolox, model, images, label):  # As `Task.attention_sc
     classes = output[..., 5:].amax(2) if label is None else output[..., 5 + label]
     scores = (output[..., 4] * classes).detach()  # (B, A)
     answers = scores >= scores.amax(1, keepdim=True) / 2
-    log_odds = torch.logit(output[..., 4], 1e-6) + torch.logit(classes, 1e-6)
+    log_odds = torch.logit(output[..., 4], 1e-6) + torch.logit(classes, 1e-6)  # 1e-6: finite
     return torch.where(answers, log_odds, 0.0).sum(1)
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #1c315a40

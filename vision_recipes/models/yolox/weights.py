@@ -45,7 +45,7 @@ def contract(
 class WeightFile:
     "A published file of weights"
 
-    model: str  # A key of `yolox.model.YOLOX_SIZES`
+    model: str  # A key of `yolox.network.YOLOX_SIZES`
     url: str
     contract: str  # A key of `CONTRACTS`
     ap: float | None = None  # As published: COCO val2017, AP 50-95
@@ -188,7 +188,7 @@ def is_mmdet_layout(names: Iterable[str]) -> bool:
 def to_original_names(
     state: dict[str, Any],  # Parameters by name, in either layout
 ) -> dict[str, Any]:  # The same parameters by the original's names
-    "Translate MMDetection's names; others stay as they are"
+    "Translate MMDetection's names, without its moving averages (`ema_`); others stay as they are"
     if not is_mmdet_layout(state):
         return dict(state)
     kept = [name for name in state if not name.startswith(('ema_', 'data_preprocessor.'))]
@@ -224,7 +224,7 @@ def to_original(
 class WeightLayout:
     "What a state dictionary holds"
 
-    model: str  # A key of `yolox.model.YOLOX_SIZES`
+    model: str  # A key of `yolox.network.YOLOX_SIZES`
     n_classes: int
     layout: str  # `megvii` or `mmdet`
 
