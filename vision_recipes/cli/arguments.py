@@ -93,7 +93,7 @@ def _choice_hint(
     prog: str,  # The program and its verb, such as `vision-recipes train`; with a task where one was chosen
     action: argparse.Action,  # The argument or option
     value: str,  # What was given for it
-    choices: list[str],
+    choices: list[str],  # That there are
 ) -> str:  # A sentence with a leading space; empty where there is nothing to suggest
     "What to write instead of a value that is no choice"
     if '--model' in action.option_strings and task_of_model(value):

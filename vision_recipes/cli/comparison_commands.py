@@ -69,7 +69,7 @@ def _check_arguments(args: Namespace):
         check_writable(args.out)
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #23fce7fb
-def _shared_task(args: Namespace, cards: list) -> str:  # A key of `TASK_KINDS`
+def _shared_task(args: Namespace, cards: list) -> str:  # Of two `ModelCard`s; a key of `TASK_KINDS`
     "The task of both models. Raises `VisionRecipesError` where they differ in task or points"
     tasks = [card.task for card in cards]
     if tasks[0] != tasks[1]:
@@ -105,14 +105,16 @@ def _shared_classes(
         only = [sorted(set(a) - set(b)) for a, b in ((names, other_names), (other_names, names))]
         texts = [f'{m} alone knows {first_few(o)}' for m, o in zip((args.first, args.second), only) if o]
         raise VisionRecipesError(f'{"; ".join(texts)}. Only models of the same classes can be compared.')
-    if names != other_names:  # the ids that B has for the classes of A, in the order of A
-        # `second_ids` None: B has all of its classes, in their order
+    if names != other_names:  # B's ids of A's classes, in A's order; `second_ids` None: all of B, in order
         second_ids = [(second_ids or range(len(names)))[other_names.index(name)] for name in names]
     return anns, [first_ids, second_ids]
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #eca162dc
-def _check_unseen(args: Namespace, anns: Annotations, cards: list) -> Annotations:  # The images to compare on
-    "Refuse images that a model was trained on, or leave them out where the user asked for it (`--unseen`)"
+def _check_unseen(args: Namespace, anns: Annotations, cards: list) -> Annotations:  # Those to compare on
+    """Refuse images that a model was trained on, or leave them out where the user asked for it (`--unseen`).
+
+    `cards` are the two models' `ModelCard`s, which say what they were trained on.
+    """
     from vision_recipes.data.splits import trained_on
 
     seen = []  # (n,) bool for each model
@@ -144,7 +146,7 @@ def _check_unseen(args: Namespace, anns: Annotations, cards: list) -> Annotation
 # %% ../../nbs/cli/09_comparison_commands.ipynb #91a3c48d
 def _write_differences(
     out: Path,  # A folder
-    models: tuple[Path, Path],
+    models: tuple[Path, Path],  # For captions
     cards: list,  # Of `ModelCard`, with the classes of `anns`
     anns: Annotations,
     predictions: list[list],  # Of each model, a `Prediction` for each image
@@ -249,7 +251,7 @@ def _log_tables(comparison):  # A `metrics.Comparison`
 # %% ../../nbs/cli/09_comparison_commands.ipynb #c65e1775
 def _report(
     args: Namespace,
-    task: str,
+    task: str,  # A key of `TASK_KINDS`
     anns: Annotations,
     comparison,  # A `metrics.Comparison`
 ) -> dict:

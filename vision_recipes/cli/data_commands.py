@@ -16,6 +16,7 @@ from ..core.files import check_writable, write_text
 
 # %% ../../nbs/cli/08_data_commands.ipynb #eb03b043
 def _group_option(p: ArgumentParser):
+    "Add `--groups`"
     p.add_argument(
         '--groups',
         metavar='RULE',
@@ -36,6 +37,7 @@ def _image_option(p: ArgumentParser, leave: bool = True):
 
 
 def _format_option(p: ArgumentParser, text: str, required: bool = False):
+    "Add `--format`, one of the formats that are written, with the help `text`"
     from vision_recipes.data.convert import WRITABLE
 
     p.add_argument('--format', choices=WRITABLE, required=required, help=text)

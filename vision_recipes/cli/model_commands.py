@@ -284,11 +284,12 @@ def table(
 
 
 def _cell_text(value) -> str:
+    "A fraction with three digits, anything else as it is"
     return f'{value:.3f}' if isinstance(value, float) else str(value)
 
 
 def _table_line(cells: list[str], widths: list[int]) -> str:
-    "One line of a table: the first column is flush left, the others flush right"
+    "One line of a table, columns of so many letters: the first is flush left, the others flush right"
     first = cells[0].ljust(widths[0])
     others = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:])]
     return '  ' + '  '.join([first, *others])

@@ -150,7 +150,10 @@ def _check_arguments(args: Namespace):
             )
 
 # %% ../../nbs/cli/13_next_command.ipynb #424e8775
-def _look_at(run, pool: Annotations) -> tuple[Annotations, list[Prediction], np.ndarray]:
+def _look_at(
+    run,  # A `TorchPredictor`
+    pool: Annotations,
+) -> tuple[Annotations, list[Prediction], np.ndarray]:
     "The N readable images of a pool, predictions, (N, D) embeddings. Raises `VisionRecipesError` for none"
     from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
     from vision_recipes.tasks.embeddings import predict_and_embed
@@ -169,7 +172,10 @@ def _look_at(run, pool: Annotations) -> tuple[Annotations, list[Prediction], np.
 
 # %% ../../nbs/cli/13_next_command.ipynb #62a58f24
 def _say_of_pool(args: Namespace, pool: Annotations, has_labels: np.ndarray, predictions, run):
-    "Say what is peculiar about a pool. Raises `VisionRecipesError` where all images have labels"
+    """Say what is peculiar about a pool. Raises `VisionRecipesError` where all images have labels.
+
+    `has_labels` is (N,) bool, `predictions` has one for each of its N images, `run` is a `TorchPredictor`.
+    """
     n = int((~has_labels).sum())
     if not n:
         raise VisionRecipesError(f'{pool.root}: the model was trained on every image of it: none is left.')
@@ -189,7 +195,7 @@ def _say_of_pool(args: Namespace, pool: Annotations, has_labels: np.ndarray, pre
 
 
 def _copy(pool: Annotations, chosen: Sequence[int], folder: Path):
-    "Copy images with the folders they are in below the pool"
+    "Copy the images `chosen` (rows of the pool) with the folders they are in below it"
     for k in chosen:
         with atomic_path(folder / pool.paths[k]) as tmp_path:
             shutil.copyfile(pool.path(k), tmp_path)

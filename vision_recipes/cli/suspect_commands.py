@@ -71,7 +71,7 @@ def suspect_image(
 
 
 def _window(boxes: np.ndarray, size_wh: tuple[int, int]) -> tuple[int, int, int, int]:  # XYXY, pixels
-    "A window around boxes (n, 4), twice as wide and high, at least 96 pixels, within the image"
+    "A window around boxes (n, 4), n > 0, twice as wide and high, at least 96 pixels, within the image"
     low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
     half = np.maximum(high - low, _LEAST_SIDE / 2)  # a whole side to both sides
     middle = (low + high) / 2

@@ -89,6 +89,7 @@ PRESETS = ('full', 'quick')  # Names that each `ModelInfo.presets` has
 
 
 def _train_options(p: ArgumentParser, task: str):
+    "The options of `train TASK`: of the command, then all settings"
     data_options(p, optional=True)
     p.add_argument('--out', type=Path, required=True, metavar='RUN', help='the run directory to write')
     p.add_argument(
@@ -133,6 +134,7 @@ def _target_options(p: ArgumentParser, task: str):
 
 # %% ../../nbs/cli/03_training_commands.ipynb #70f08bea
 def _skeleton_option(p: ArgumentParser):
+    "Add `--skeleton`"
     p.add_argument(
         '--skeleton',
         type=Path,
@@ -657,7 +659,7 @@ def write_page(
 
 
 def _figure(path: str, caption: str) -> str:  # HTML
-    "An image with its caption, which stands in for it where it cannot be seen"
+    "An image (its path from the page) with its caption, which stands in for it where it cannot be seen"
     caption = html.escape(caption)
     return f'<figure><figcaption>{caption}</figcaption><img src="{path}" alt="{caption}"></figure>'
 

@@ -247,7 +247,7 @@ def precision_words(
 
 
 def _cost_words(p: dict) -> str:
-    "The score before and after, on how many images, and the drop that was allowed"
+    "The score before and after, on how many images, and the drop that was allowed; `p` as `precision_words`"
     words = f'{p["metric"]} {p["before"]:.3f} before and {p["after"]:.3f} after'
     if p.get('n_scored'):
         words += f' on {plural(p["n_scored"], "image")}'

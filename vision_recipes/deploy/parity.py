@@ -102,7 +102,7 @@ def compare_image(
 
 # %% ../../nbs/deploy/01_parity.ipynb #32da2a69
 def _tied(
-    readings: tuple[_Reading, _Reading],
+    readings: tuple[_Reading, _Reading],  # By both predictors
     placement: Placement,
     pairs: np.ndarray,  # (P, 2) rows of the two predictions
     far: np.ndarray,  # (P, K) bool, points that are farther apart than allowed
@@ -155,7 +155,7 @@ def worst(self: Parity) -> dict[str, tuple[float, Case]]:
 
 
 def _badness(measure: str, value: float) -> float:
-    "A number that is larger for worse values; a smaller overlap is worse, and NaN the worst"
+    "A number that is larger for worse values of a measure; a smaller overlap is worse, and NaN the worst"
     if math.isnan(value):
         return math.inf
     return -value if measure == 'mask_iou' else value
@@ -325,7 +325,7 @@ def _image_name(position: int, image: Any) -> str:
 
 
 def _example_image(images: list, cases: list[Case]) -> Image.Image | None:
-    "The first image in which something is found, or objects are not counted; None: there is none"
+    "The first image whose case, in the same place, found something or does not count objects; None: none is"
     for image, case in zip(images, cases):
         if case.objects is None or case.objects:
             return open_image(image, at_least=640)

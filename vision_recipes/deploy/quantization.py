@@ -252,6 +252,7 @@ def int8_plans(
     last = set(part.last) if len(part.last) < len(part.weighted) else set()
 
     def all_but(integers: set[str]) -> tuple[str, ...]:
+        "Names of all nodes but these"
         return tuple(n.name for n in model.graph.node if n.name not in integers)
 
     yield Plan('all but the last layers', all_but(set(part.nodes) - last))
@@ -330,7 +331,7 @@ def write_int8(
 
 # %% ../../nbs/deploy/05_quantization.ipynb #c77d1dbd
 def _quantize(source: Path, out: Path, feeds: Sequence[dict[str, np.ndarray]], excluded: Sequence[str]):
-    "Run onnxruntime's quantization with calibration; the nodes in `excluded`, by name, stay in floats"
+    "Run onnxruntime's quantization, calibrated on `feeds`; the nodes in `excluded`, by name, stay in floats"
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
@@ -539,7 +540,7 @@ class Trials:
         self.tried: list[Trial] = []
 
     def score(self, predictions: list[Prediction]) -> float:
-        "The task's metric, in the classes that are scored"
+        "The task's metric of a prediction for each image, in the classes that are scored"
         if self.classes is not None:
             predictions = [p.of_classes(self.classes) for p in predictions]
         return float(self.task.evaluate(predictions, self.anns).metrics[self.task.metric])
@@ -549,7 +550,7 @@ class Trials:
         return self.tried[-1]
 
     def passes(self, how: str, smaller: Predictor) -> bool:
-        "Score another smaller file, and add it to `tried`; whether it is within both limits"
+        "Score another smaller file, made as `how` says; add it to `tried`. Whether it is within both limits"
         after = _predictions(smaller, self.anns)
         thresholds = self.own_thresholds(after)
         changes = compare_shown(self.before, after, *self.shown_from(thresholds))  # in all classes

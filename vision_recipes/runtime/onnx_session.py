@@ -109,7 +109,7 @@ def message_fields(
 
 
 def _varint(data, begin: int, end: int) -> tuple[int, int]:  # The number, and where its bytes end
-    "Read a whole number: seven bits a byte, the lowest first; the eighth is set in all bytes but the last"
+    "Read a whole number at `begin`: seven bits a byte, lowest first; the eighth is set in all but the last"
     number = 0
     for k, byte in enumerate(data[begin : min(begin + 10, end)]):  # 10 bytes hold 64 bits
         number |= (byte & 127) << 7 * k

@@ -168,7 +168,7 @@ def _stream(
     prepared: Iterator,  # From `_prepare_all(...)`
     batch_size: int,
     on_error: Callable[[ImageError], None] | None,  # As for `stream`
-    min_score: float,
+    min_score: float,  # As `score_threshold` of `stream`; (C,) where each label has its own
     card: ModelCard,  # That of the model, perhaps with another mask threshold
 ) -> Iterator[Prediction | None]:
     "Run batches of prepared images, and give a prediction for each image; None for an unreadable one"
@@ -192,7 +192,7 @@ def _image_or_none(prepared, on_error):  # `prepared` as from `_prepare(...)`, `
 def _predict(
     self: BasePredictor,
     prepared: list[tuple[np.ndarray, Placement]],  # From `_prepare(...)`, without errors
-    min_score: float,
+    min_score: float,  # As for `_stream(...)`
     card: ModelCard,
 ) -> list[Prediction]:
     "Run one batch, and decode its outputs"
@@ -326,7 +326,7 @@ def _stream_tiled(
     rule: TileRule,
     batch_size: int,
     on_error: Callable[[ImageError], None] | None,  # As for `stream`
-    min_score: float,
+    min_score: float,  # As for `_stream(...)`
     card: ModelCard,  # As for `_stream(...)`
 ) -> Iterator[Prediction | None]:
     "Run batches of tiles, and merge those of each image"

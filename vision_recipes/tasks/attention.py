@@ -41,14 +41,14 @@ def as_feature_map(
 
 
 def activation_maps(
-    layers: Sequence[nn.Module],
+    layers: Sequence[nn.Module],  # Of the network
     score: Callable[[], Tensor],  # Runs the network and gives one number for each image, (B,)
     channels_last: bool = False,  # As for `as_feature_map`
 ) -> list[Tensor]:  # (B, h, w) of each layer, not negative
     "The class activation of each layer for a score. The network stays as it was"
     outputs = {}
 
-    def keep(layer, inputs, output):
+    def keep(layer, inputs, output):  # as PyTorch calls a hook
         output = output if output.requires_grad else output.requires_grad_()  # of frozen parameters
         outputs[layer] = output
         return output

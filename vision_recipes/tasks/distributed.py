@@ -237,7 +237,7 @@ class _TotalWithGradient(torch.autograd.Function):
     "The sum over all processes. An input is in the sum of every process, so its gradient is summed, too"
 
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx, x):  # A tensor of any shape
         return total(x)
 
     @staticmethod
@@ -296,7 +296,7 @@ class SyncedBatchNormAct(SyncedBatchNorm):
     "The same for timm's normalisations that bring their activation along"
 
     # `act` and `drop` are attributes of timm's layer, whose class `synced_batch_norm` replaces by this one
-    def forward(self, x):
+    def forward(self, x):  # As for `SyncedBatchNorm`
         return self.act(self.drop(super().forward(x)))
 
 # %% ../../nbs/tasks/03_distributed.ipynb #ab1c894e

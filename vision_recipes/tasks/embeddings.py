@@ -38,13 +38,13 @@ def predict_and_embed(
     on_error: Callable[[ImageError], None] | None = None,  # Called for an unreadable image; None: raise
     # Objects with a lower score are left out; None: `min_scores` of the model
     score_threshold: float | None = None,
-    batch_size: int = 16,
+    batch_size: int = 16,  # Images of one run
 ) -> tuple[list[Prediction | None], np.ndarray]:  # None: unreadable. (N, D) float32, N readable images
     "Predict images, and average the last feature map of the backbone over each; (0, 1) if none is readable"
     vectors: list[np.ndarray] = []
     channels_last = run.task.channels_last(run.model)
 
-    def keep(layer, inputs, output):
+    def keep(layer, inputs, output):  # as PyTorch calls a hook
         feature_map = as_feature_map(output.detach().float(), channels_last)  # (B, C, h, w)
         vectors.extend(feature_map.mean((2, 3)).cpu().numpy())
 

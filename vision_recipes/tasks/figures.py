@@ -259,7 +259,7 @@ def _wrapped(caption: str, font, width: int) -> list[str]:
 
 # %% ../../nbs/tasks/16_figures.ipynb #bfd7c50e
 def panel_row(
-    images: Sequence[Image.Image],
+    images: Sequence[Image.Image],  # One or more, from the left
     captions: Sequence[str],  # A text below each; a line that is too wide goes on in the next
     column: int = 0,  # Least width of a column, pixels: a narrow panel stands in the middle of its own
 ) -> Image.Image:
@@ -303,7 +303,7 @@ def with_title(image: Image.Image, text: str) -> Image.Image:  # A new image, hi
 
 # %% ../../nbs/tasks/16_figures.ipynb #79857c81
 def stack_images(images: Sequence[Image.Image]) -> Image.Image:
-    "Put images below each other"
+    "Put one or more images below each other, at the left"
     height = sum(image.height for image in images) + _GAP * (len(images) - 1)
     out = Image.new('RGB', (max(image.width for image in images), height), PAPER)
     y = 0

@@ -21,7 +21,11 @@ from .detection import DetectionTask
 
 # %% ../../nbs/tasks/10_keypoints.ipynb #681836c4
 class KeypointTask(DetectionTask):
-    "Boxes with classes and points with names"
+    """Boxes with classes and points with names.
+
+    Methods take what those of `DetectionTask` do: `anns` are `Annotations`, here with points; `predictions` a
+    `Prediction` for each of its images; `rows` those of `images` in `anns`.
+    """
 
     task = 'keypoints'
 

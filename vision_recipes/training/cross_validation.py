@@ -178,7 +178,7 @@ def _fold_rows(
 
 # %% ../../nbs/training/12_cross_validation.ipynb #75c07bf4
 def _write_scores(out: Path, evaluation: Evaluation, rows: list[dict], metric: str):
-    "Write `folds.csv`, and put the score of all folds into `run.json` of the final model, said as what it is"
+    "Write `folds.csv` (`rows`), and the score of all folds into `run.json` of the final model, named as such"
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator='\n')
     writer.writeheader()

@@ -231,7 +231,7 @@ def _train_or_keep_batch(t: Trainer, batch: dict, anns: Annotations, out: Path) 
 
 # %% ../../nbs/training/05_loop.ipynb #ba446d2c
 def _train_or_halve(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -> dict[str, float]:
-    "Train on a batch. Where memory runs out, all batches since the last step are repeated in smaller parts"
+    "As `train_batch`; where memory runs out, all batches since the last step are repeated in smaller parts"
     if not t.since_step:
         keep_buffers(t)
     batches = [batch]
@@ -806,7 +806,7 @@ def _is_best(t: Trainer, score: float, loss: float) -> bool:  # `loss`: of the v
 def _history_row(
     t: Trainer, losses: dict[str, float], evaluation: Evaluation | None, skipped: list[int]
 ) -> dict[str, float]:
-    "The row of `history.csv` for the epoch that was just validated; `losses` are those of validation"
+    "The row of `history.csv` for the epoch that was just validated; parameters as for `_record_epoch(...)`"
     row = {
         'epoch': t.progress.epoch + 1,
         'train_loss': sum(t.progress.sums.values()) / t.batches,

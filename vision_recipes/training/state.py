@@ -258,6 +258,7 @@ def average_model(model: nn.Module, decay: float) -> torch.optim.swa_utils.Avera
     averaged too.
     """
 
+    # as PyTorch calls it, for each tensor
     def average(old: Tensor, new: Tensor, n_updates: Tensor) -> Tensor:
         current_decay = torch.clamp((1 + n_updates) / (10 + n_updates), max=decay)
         if not old.is_floating_point():

@@ -69,7 +69,10 @@ def _filled(seen: FigureImage, longest: int) -> _Part:
 
 # %% ../../../nbs/models/rcnn/07_figures.ipynb #2db54bb8
 def _rcnn_of(network: NetworkSource, figure: str, branch: str = '') -> tuple[RcnnTask, RCNN]:
-    "The task and the network. Raises `VisionRecipesError` for another architecture, or without the branch"
+    """The task and the network. Raises `VisionRecipesError` for another architecture, or without the branch.
+
+    `figure` is the name of the function, for the message; `branch` empty, `mask` or `keypoint`.
+    """
     task, model = task_and_model(network)
     wanted = {'': 'R-CNNs', 'mask': 'Mask R-CNN', 'keypoint': 'Keypoint R-CNN'}[branch]
     check_figure(task, figure, wanted, isinstance(task, RcnnTask) and branch in ('', model.branch))
@@ -428,7 +431,7 @@ def rcnn_cost(
     side = size or task.settings.size
 
     def run(copied):
-        maps = copied.backbone(torch.zeros(1, 3, side, side, device='meta'))
+        maps = copied.backbone(torch.zeros(1, 3, side, side, device='meta'))  # by name of the level
         copied.rpn.head(list(maps.values()))
         channels, heads = next(iter(maps.values())).shape[1], copied.roi_heads
         n_proposals = copied.rpn._post_nms_top_n['testing']

@@ -19,7 +19,7 @@ from ...tasks.segmentation import SegmentationTask
 
 # %% ../../../nbs/models/rcnn/04_mask.ipynb #57c3e152
 class MaskNetwork(RCNN):
-    "An `RCNN` whose own head predicts masks; its targets also have `masks` (N, H, W)"
+    "An `RCNN` whose own head predicts masks; its targets also have `masks` (N, H, W), 0 or 1"
 
     branch = 'mask'
     heads = (*RCNN.heads, 'roi_heads.mask_predictor.mask_fcn_logits.')
@@ -72,7 +72,7 @@ def _small_head(n_classes: int) -> dict[str, Any]:
 
 # %% ../../../nbs/models/rcnn/04_mask.ipynb #9e596a70
 class MaskRcnn(RcnnTask, SegmentationTask):
-    "Boxes with classes and masks, by Mask R-CNN"
+    "Boxes with classes and masks, by Mask R-CNN. `batch` as `collate_instances` makes it"
 
     family = 'maskrcnn'
     build = staticmethod(build_mask_rcnn)
@@ -80,7 +80,7 @@ class MaskRcnn(RcnnTask, SegmentationTask):
     def branch_targets(self, batch):  # As `RcnnTask.branch_targets`
         return {'masks': unpack_masks(batch['mask_bits'], tuple(batch['images'].shape[-2:]))}
 
-    def mix(self):
+    def mix(self):  # As `RcnnTask.mix`
         return Mix(copy_paste=self.settings.copy_paste)
 
     def decoding(self, kind):  # As `Task.decoding`

@@ -116,7 +116,7 @@ class Sampler:
         return [positive for positive, _ in pairs], [negative for _, negative in pairs]
 
     def count(self, labels: list[Tensor]) -> int:
-        "How many are chosen, of all images together"
+        "How many are chosen, of all images together; labels as for `__call__`"
         return sum(sum(self._counts(image_labels)) for image_labels in labels)
 
     def _counts(self, labels: Tensor) -> tuple[int, int]:  # Objects; background
@@ -344,7 +344,7 @@ def branch_loss(
 
 @patch
 def branch_count(self: RCNN, rois: list[Tensor], targets: list[dict], matched: list[Tensor]) -> int:
-    "How many numbers `branch_loss` is the mean of; several processes weight their means by it"
+    "How many numbers `branch_loss` is the mean of, of the same arguments: the weight of this process's mean"
     return sum(map(len, rois))
 
 
@@ -423,7 +423,7 @@ class ExportRcnn(nn.Module):
 # %% ../../../nbs/models/rcnn/03_network.ipynb #6592e8b9
 @patch
 def proposals(self: ExportRcnn, maps: dict[str, Tensor], shape_hw) -> Tensor:  # (P, 4) XYXY
-    "Regions of one image of `shape_hw` pixels, as `RCNN.propose_regions` gives them"
+    "Regions of one image of `shape_hw` pixels, as `RCNN.propose_regions`; maps (1, C, h, w) by level"
     rpn, candidates = self.model.rpn, []
     for i, (level, objectness, deltas) in enumerate(zip(maps.values(), *rpn.head(list(maps.values())))):
         objectness, deltas = (values[0] for values in _by_anchor(objectness, deltas))
@@ -460,7 +460,7 @@ def _best_candidates(
 def objects(
     self: ExportRcnn, maps: dict[str, Tensor], rois: Tensor, shape_hw
 ) -> tuple[Tensor, Tensor, Tensor]:  # Boxes (N, 4) XYXY, scores (N,), labels (N,) from 1 on
-    "The objects in the regions (P, 4) of one image of `shape_hw` pixels, as `RCNN.detect` finds them"
+    "The objects in the regions (P, 4) of one image of `shape_hw` pixels, as `RCNN.detect`; maps by level"
     heads = self.model.roi_heads
     logits, deltas = heads.box_predictor(heads.box_head(pool_regions(heads.box_roi_pool, maps, rois)))
     # a box, a score and a label for each region and class; column 0, background, is left out
@@ -558,7 +558,11 @@ IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), pad_value
 
 
 class RcnnTask(DetectionTask):
-    "A task whose network is an `RCNN`; a subclass names the network, and what objects have besides boxes"
+    """A task whose network is an `RCNN`; a subclass names the network, and what objects have besides boxes.
+
+    Methods take what those of `Task` do: `model` is the `RCNN`; `images` (B, 3, H, W) uint8; `batch` as
+    `collate` of the task makes it; `kind` one of `output_formats`; `expected` and `got` lists of outputs.
+    """
 
     decoder = 'objects'
     output_formats = ('heads',)

@@ -222,7 +222,7 @@ def _pretrained_or_random(
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #89bc446b
 def _with_published(name: str, labels: LabelMap, kwargs: dict) -> nn.Module:
-    "A network with published weights, and with their rows in the head for the classes that they know"
+    "A network (`kwargs` for timm) with published weights, and their rows in the head for classes they know"
     import timm
 
     names = imagenet_names(name)
@@ -264,7 +264,10 @@ def _names_by_depth(model: nn.Module) -> list[list[str]]:
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #a9d5116a
 class Classification(ClassificationTask):
-    "One class an image, by a network of timm"
+    """One class an image, or several, by a network of timm.
+
+    Methods as of `Task`; `batch` has `images` and `labels`, (B,) int64 or, of several labels, (B, C) 0 or 1.
+    """
 
     # (C,) for the loss: of the classes, or of the images that have a class where they may have several
     class_weights: Tensor | None = None

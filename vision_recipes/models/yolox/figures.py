@@ -143,7 +143,10 @@ def _cells_inside(box: Tensor, size: int) -> np.ndarray:  # (1, 1, 4) XYXY -> (A
 
 # %% ../../../nbs/models/yolox/06_figures.ipynb #ed97ff8f
 def _yolox_of(network: NetworkSource, figure: str, build: bool = True) -> tuple[Yolox, YoloX | None]:
-    "The task and the network. Raises `VisionRecipesError` for another architecture"
+    """The task and the network. Raises `VisionRecipesError` for another architecture.
+
+    `figure` is the name of the function, for the message; without `build` the network may be None.
+    """
     if isinstance(network, Yolox) and not build:
         return network, None
     task, model = task_and_model(network)

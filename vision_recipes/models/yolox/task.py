@@ -98,7 +98,7 @@ def yolox_start_weights(settings: YoloxSettings) -> Path | None:  # None: start 
 
 
 def _check_model(what: str, model: str, settings: YoloxSettings):
-    "Refuse weights of another size of the network; `what` begins the message"
+    "Refuse weights of another size (`model`) of the network; `what` begins the message"
     if model != settings.model:
         raise VisionRecipesError(
             f'{what} {model}, but model is {settings.model}. Set model={model}, or take other weights.'
@@ -168,7 +168,7 @@ def join_outputs(predictions: RawPredictions, boxes_cxcywh: Tensor) -> Tensor:  
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #94cabd56
 class Yolox(DetectionTask):
-    "Boxes with classes, by YOLOX"
+    "Boxes with classes, by a `YoloX`; methods as of `Task`, `batch` as `collate_objects` makes it"
 
     decoder = 'yolox'
     output_formats = ('decoded', 'raw', 'nms')

@@ -64,7 +64,7 @@ _TINY_384 = (
 
 
 def _mmdet(
-    model: str,
+    model: str,  # These, and the last two, as in `WeightFile`
     stamp: str,  # How the file's name ends: date, time and the first digits of its SHA-256
     ap: float,
     contract: str = 'mmdet',
@@ -75,17 +75,17 @@ def _mmdet(
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #e915daf5
 def _megvii(size: str, ap: float) -> WeightFile:
-    "A file of the original's present weights; `size` is such as `nano`"
+    "A file of the original's present weights; `size` is such as `nano`, `ap` as in `WeightFile`"
     return WeightFile(f'yolox_{size}', f'{_MEGVII}/yolox_{size}.pth', 'megvii', ap)
 
 
 def _legacy(size: str) -> WeightFile:
-    "A file of the original's first weights, which want other preprocessing"
+    "A file of the original's first weights, which want other preprocessing; `size` is such as `nano`"
     return WeightFile(f'yolox_{size}', f'{_LEGACY}/yolox_{size}.pth', 'megvii_legacy')
 
 
 def _cjm(size: str, contract: str) -> WeightFile:
-    "A file of the tutorial series that this library follows"
+    "A file of the tutorial series that this library follows; `size` is such as `s`"
     return WeightFile(f'yolox_{size}', f'{_CJM_HUB}/yolox_{size}.pth', contract)
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #12dd4872
@@ -319,7 +319,7 @@ def contract_of_file(
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #3f036768
 def _is_raw(name: str) -> bool:
-    "Whether images of a contract keep their values from 0 to 255"
+    "Whether images of a contract (a key of `CONTRACTS`) keep their values from 0 to 255"
     return CONTRACTS[name]['std'] == _PLAIN['std']
 
 
