@@ -142,7 +142,7 @@ def run_suspects(args: Namespace) -> None:
 
 
 def _read_to_judge(args: Namespace) -> Annotations:  # In pixels
-    "The annotated images, without those whose labels cannot be"
+    "The annotated images, impossible boxes treated as `--boxes` says. Raises `VisionRecipesError`"
     anns = read_data(args)
     if anns.labels.multi_label:
         raise VisionRecipesError(f'{args.dir}: suspects do not know several labels an image yet.')

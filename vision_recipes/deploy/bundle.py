@@ -190,7 +190,7 @@ def write_samples(
             image = image.crop(_middle(image.size, TILES_A_SAMPLE * tiles.size))
         else:
             image.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)  # not without samples
         # an image made of the pixels alone has no EXIF data and no comment
         Image.fromarray(np.asarray(image)).save(folder / name, quality=90)
     return names

@@ -564,7 +564,7 @@ def shown_from(self: Trials, thresholds: dict) -> tuple:  # Each a number; of se
     "From which scores on the original and the smaller file show what they find"
     if self.anns.labels.multi_label:
         return self.original.min_scores, self.original.min_scores
-    return self.original.score_threshold, thresholds.get('overall', 0.0)
+    return self.original.score_threshold, thresholds.get('overall', 0.0)  # 0: a classifier has none
 
 
 @patch

@@ -296,7 +296,7 @@ def _look_at_classes(
         return
     # 0.01, because probabilities in float16 do not add up to exactly 1
     adds_up = bool((np.abs(numbers.sum(1) - 1) < 0.01).all() and (numbers >= 0).all())
-    if adds_up != says_logits:
+    if adds_up != says_logits:  # as the card says
         return
     if adds_up:
         found, wanted = 'gives probabilities that add up to 1', 'probabilities'

@@ -230,6 +230,7 @@ def _prepare_all(
     "`_prepare(...)` each image; the files of a list are prepared ahead, in threads"
     are_files = isinstance(images, (list, tuple)) and all(isinstance(im, (str, Path)) for im in images)
     if are_files and len(images) > 1:
+        # a batch, and what the threads work on
         return _map_ahead(self._prepare, images, batch_size + N_OPENERS)
     return map(self._prepare, images)
 

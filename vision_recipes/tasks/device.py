@@ -65,7 +65,7 @@ def pick_amp(
         return torch.bfloat16
     if device.type == 'cpu' and _has_bf16_units() and not _has_depthwise(model):
         return torch.bfloat16
-    return None
+    return None  # an Apple GPU, or a CPU on which bfloat16 would be slower
 
 
 def _has_bf16_units() -> bool:

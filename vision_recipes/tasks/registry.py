@@ -167,4 +167,5 @@ def default_onnx_path(
         return path
     if source == 'run':
         return (path if path.is_dir() else path.parent) / 'model.onnx'
+    # a file loses its suffix; the dot of a published name begins a tag
     return Path(f'{path.stem if source == "weights" else path.name}.onnx')

@@ -157,7 +157,7 @@ def state_dict(self: Callbacks, t) -> list[list]:  # Name and state of each; non
 
 @patch
 def load_state_dict(self: Callbacks, t, states: list[list]):
-    "Give the callbacks what was saved of callbacks of the same name. New ones begin without"
+    "Give the callbacks what `state_dict` saved of callbacks of the same name. New ones begin without"
     unused = list(states) if t.world.first else []
     for place, callback in enumerate(self.all):
         saved = next((pair for pair in unused if pair[0] == _name(callback)), None)

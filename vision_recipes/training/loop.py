@@ -430,7 +430,7 @@ class _ValidatedPart(NamedTuple):
 def _validate_or_halve(
     t: Trainer, model: nn.Module, batch: dict, images: TiledImages | None
 ) -> list[_ValidatedPart]:
-    "Validate a batch, in as many parts as memory asks for"
+    "Validate a batch, in as many parts as memory asks for; without `images`, whole images are predicted"
     while True:
         rng = random_state(t.device)
         try:
@@ -440,6 +440,7 @@ def _validate_or_halve(
             lack = memory_lack(e)
             if not lack:
                 raise
+        # not in `except`, because the error holds the tensors of what failed
         restore_random_state(rng, t.device)
         free_memory(t.device)
         halve(t, lack, len(batch['images']), 'valid_parts')
@@ -883,7 +884,7 @@ def _repeats(
     return repeat_factors(objects.class_ids, len(train.labels), threshold)
 
 
-def _train_transform(task: Task, settings: FitSettings) -> Callable:
+def _train_transform(task: Task, settings: FitSettings) -> Callable:  # As `Task.transform`
     "The task's training transform, with the user's own before and after: of the settings, and of the task"
     before = [settings.transform_before or None, task.transforms_before]
     after = [settings.transform_after or None, task.transforms_after]

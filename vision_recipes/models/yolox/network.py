@@ -221,6 +221,7 @@ class Head(nn.Module):
         super().__init__()
         self.n_classes = n_classes
         n = int(256 * size.width)  # channels of all layers but the last
+        # (256, 512, 1024): channels of the neck's outputs at a width of 1
         self.stems = nn.ModuleList([ConvBlock(int(i * size.width), n, 1) for i in (256, 512, 1024)])
         self.cls_convs = _branches(n, size)
         self.reg_convs = _branches(n, size)

@@ -396,7 +396,7 @@ class ExportYolox(nn.Module):
         self.register_buffer('mean', torch.tensor(preprocess.mean).view(1, 3, 1, 1) * scale)
         self.register_buffer('std', torch.tensor(preprocess.std).view(1, 3, 1, 1) * scale)
 
-    def forward(self, images: Tensor):  # A batch, in the form that `dtype` and `layout` say
+    def forward(self, images: Tensor):  # As `dtype` and `layout` say; to (B, A, 5 + C), or as `_best_classes`
         if self.layout == 'NHWC':
             images = images.permute(0, 3, 1, 2)
         if self.bgr:
@@ -485,6 +485,7 @@ def _add_nms_inputs(graph, nms: float, score: float):
     for name, values in integers.items():
         graph.initializer.append(H.make_tensor(name, T.INT64, [len(values)], values))
     for name, value in (('iou_threshold', nms), ('score_threshold', score)):
+        # an input that has a constant of its name may be left out
         graph.initializer.append(H.make_tensor(name, T.FLOAT, [1], [value]))
         graph.input.append(H.make_tensor_value_info(name, T.FLOAT, [1]))
 
