@@ -54,7 +54,7 @@ def _compare_options(p: ArgumentParser):
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #1a2b39b2
 def _check_arguments(args: Namespace):
-    "Refuse arguments that cannot be, before images are read and models opened"
+    "Refuse arguments out of range, and paths of no use, before images are read and models opened"
     check_device(args.device)
     # fewer tell too little of the ends of a 95 % interval
     if args.resamples < 100:
@@ -239,7 +239,7 @@ def _chosen_metric(
 
 
 def _log_tables(comparison):  # A `metrics.Comparison`
-    "Log the tables of classes and points, with what marks a better one"
+    "Log the tables of classes and points, and what `better` in a row means"
     tables = comparison.tables
     for name in ('per_class', 'per_point'):
         rows = [{k: '' if v is None else v for k, v in row.items()} for row in tables.get(name, ())]

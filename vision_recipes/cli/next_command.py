@@ -128,7 +128,7 @@ def run_next(args: Namespace) -> None:
 
 # %% ../../nbs/cli/13_next_command.ipynb #fc2f0e22
 def _check_arguments(args: Namespace):
-    "Refuse what cannot be, before anything is opened"
+    "Refuse arguments out of range, and paths of no use, before anything is opened"
     if args.n < 1:
         raise VisionRecipesError(f'--n {args.n}: must be at least 1.')
     if args.seed < 0:

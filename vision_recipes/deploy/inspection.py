@@ -195,7 +195,7 @@ def quality_words(card: ModelCard) -> str:
     names = [k for k in metrics if not k.startswith('n_') and not k.endswith(('_low', '_high'))]
     if not names:
         return 'nobody has scored it'
-    names.sort(key=lambda name: name != main_metric)
+    names.sort(key=lambda name: name != main_metric)  # the main one first
     words = ', '.join(_metric_words(metrics, name) for name in names)
     if counts := _count_words(metrics):
         words += f'; on {counts}'

@@ -83,8 +83,7 @@ def compare_image(
     a = _read(expected, batch, placement, min_score)
     b = _read(exported, batch, placement, min_score)
 
-    # from (P, 2) and (P, K) to (P, K) bool,
-    def tied_pairs(pairs, distance_px):  # as `prediction_distance` calls `free`
+    def tied_pairs(pairs, distance_px):  # (P, 2) and (P, K) to (P, K), as `prediction_distance` calls `free`
         is_far = distance_px > tolerance.point_px
         return _tied((a, b), placement, pairs, is_far, len(exported.card.labels), min_score)
 

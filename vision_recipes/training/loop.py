@@ -467,7 +467,7 @@ def _evaluate_parts(
 ) -> tuple[dict[str, float], Evaluation]:  # Mean losses, scores
     """Losses and scores of all batches.
 
-    An image that could not be opened has no prediction, and does not count.
+    An image that could not be opened has no score; in the losses the image that took its place counts.
     """
     sums, prediction_of, missing = {}, {}, []
     for losses, requested, loaded, predictions in validated:
@@ -619,7 +619,7 @@ def _run_epochs(
     valid_loader: DataLoader,
     stop: threading.Event,
 ):
-    "Train and validate epoch by epoch, until the last one, or until anything asks to stop"
+    "Train and validate epoch by epoch, to the last one or until asked to stop; loaders as of `make_loaders`"
     while t.progress.epoch < t.settings.epochs and not (t.stop_reason or _patience_exhausted(t)):
         if not train_epoch(t, loader, train, out, stop):
             break

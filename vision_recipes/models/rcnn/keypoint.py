@@ -69,7 +69,11 @@ def build_keypoint_rcnn(
     else:
         norm = still_norm if frozen_norm else nn.BatchNorm2d
         backbone = resnet_fpn_backbone(
-            backbone_name='resnet50', weights=None, norm_layer=norm, trainable_layers=5
+            # all five stages, because `RCNN` freezes some itself
+            backbone_name='resnet50',
+            weights=None,
+            norm_layer=norm,
+            trainable_layers=5,
         )
         parts = KeypointRCNN(backbone, n_classes, num_keypoints=n_points, **more)
     return KeypointNetwork(parts, frozen_stages)

@@ -54,7 +54,7 @@ def small_parts(
 
     channels, width = (32, 64, 96, 128), 64  # of the four stages; of the pyramid
     body = timm.create_model('resnet10t', channels=channels, stem_width=16, num_classes=0)
-    layers = {'layer2': '0', 'layer3': '1', 'layer4': '2'}
+    layers = {'layer2': '0', 'layer3': '1', 'layer4': '2'}  # stages that become levels, and their names
     backbone = BackboneWithFPN(body, layers, list(channels[1:]), width, norm_layer=nn.BatchNorm2d)
     # Fewer regions and narrower layers than torchvision's defaults, for a CPU. Anchors: a side in pixels for
     # each of the three levels and the pooled one that the pyramid adds, in three aspect ratios
@@ -660,6 +660,7 @@ def recognised(cls: RcnnTask, file, state):  # As `Task.recognised`
     if model is None or not model.startswith(cls.family):
         return None
     if not rows_of(file, state)[0]:
+        # without the background
         raise unknown_classes(file, len(state['roi_heads.box_predictor.cls_score.bias']) - 1)
     settings, labels = cls.published(f'torchvision/{model}')
     return {**settings, 'weights': str(file)}, labels

@@ -179,7 +179,7 @@ def show_grid_cells(
 
 
 def _draw_lines(panel: Image.Image, n: int) -> Image.Image:
-    "Draw the lines between `n` x `n` cells"
+    "Draw the lines between `n` x `n` cells, half transparent (130 of 255)"
     layer = Image.new('RGBA', panel.size, (*RIGHT, 0))
     draw = ImageDraw.Draw(layer)
     pixels = panel.width // n
@@ -457,6 +457,7 @@ def show_assignment_cost(
         n_preferred = int(np.isfinite(found.candidate_grids(cheap)[n]).sum())
         captions.append(f'stride {stride}: {n_preferred} candidates,\n{(found.stride == stride).sum()} taken')
     costs = np.exp(log_cost[found.preferred]) if found.preferred.any() else np.ones(1)
+    # the cheapest is the brightest
     out = heat_legend(panel_row(panels, captions), costs.max(), costs.min(), 'cost', log=True)
     name = task.labels.names[found.label]
     mean_iou = f'; their boxes overlap it by {found.iou.mean():.2f}' if len(found.iou) else ''
