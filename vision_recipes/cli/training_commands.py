@@ -597,7 +597,7 @@ def _demo_results(
     log_info(f'3. exporting the best epoch to {out / "model.onnx"}, and comparing the file with PyTorch')
     valid = valid.measure()
     paths = [valid.path(i) for i in range(len(valid))]
-    # the file is compared with PyTorch on the first 16 images, which take seconds
+    # the file is compared with PyTorch on 16 images only, so that the demo stays short
     predictor = Predictor(export_onnx(run, out / 'model.onnx', images=paths[:16]))
     log_info(f'4. running the file on the {plural(len(valid), "held-out image")}')
     predictions = predictor.predict(paths, score_threshold=EVAL_SCORE_THRESHOLD)
