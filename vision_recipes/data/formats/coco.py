@@ -1121,8 +1121,8 @@ def _written_masks(
 ) -> tuple[list, list]:  # M areas, square pixels, and M segmentations
     """The area and the segmentation of each object.
 
-    Without masks the area is that of the box, or a share of it for objects with keypoints. Raises
-    `VisionRecipesError` where a coordinate is not finite.
+    An object without a mask has the area of its box; with keypoints, in a table without masks, a share of
+    it. Raises `VisionRecipesError` where a coordinate is not finite.
     """
     if anns.get('masks') is None:
         share = 1 if anns.get('keypoints') is None else BOX_SHARE
@@ -1138,7 +1138,8 @@ def _written_masks(
     segmentations = []
     for m, (width, height) in enumerate(anns.sizes_wh[anns.image_of].tolist()):
         x, y, drawn = draw_object(anns.masks, m, (width, height))
-        areas.append(int(np.count_nonzero(drawn)))
+        has_mask = bool(len(anns.masks.row(m)))
+        areas.append(int(np.count_nonzero(drawn)) if has_mask else xywh[m, 2] * xywh[m, 3])
         runs = anns.masks.runs[m] if anns.masks.is_runs(m) else None
         if runs is None and crowd[m]:  # which other tools expect as run lengths
             whole = np.zeros((height, width), bool)
