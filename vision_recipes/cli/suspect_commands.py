@@ -143,8 +143,6 @@ def run_suspects(args: Namespace) -> None:
 def _read_to_judge(args: Namespace) -> Annotations:  # In pixels
     "The annotated images, without those whose labels cannot be"
     anns = read_data(args)
-    if anns.labels.multi_label:
-        raise VisionRecipesError(f'{args.dir}: suspects do not know several labels an image yet.')
     if anns.has_boxes:
         anns = anns.fix_boxes(args.boxes or 'raise')
     return anns.measure()
