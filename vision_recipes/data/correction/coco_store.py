@@ -16,13 +16,11 @@ from ...core.files import check_writable, read_json, write_text
 from ...core.images import image_size, ImageError
 from ...core.masks import draw_object, Masks, ring_area, unpack_runs
 from ...core.patching import patch
+from ...core.skeleton import propose_pairs
 from .label_store import Entry, LabelStore
-from ..formats.coco import looks_like_coco, read_coco
+from ..formats.coco import CORRECTED, looks_like_coco, read_coco
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #f06ead09
-_COPY = '.corrected.json'  # The end of the name of a copy
-
-
 def coco_file(
     path: str | Path,  # A `.json` file, or a folder that holds one
 ) -> Path:
@@ -31,7 +29,7 @@ def coco_file(
     if path.is_file():
         return path
     files = [file for file in sorted([*path.glob('*.json'), *path.glob('*/*.json')]) if looks_like_coco(file)]
-    files = [file for file in files if not file.name.endswith(_COPY)]
+    files = [file for file in files if not file.name.endswith(CORRECTED)]
     if len(files) != 1:
         found = f'holds {len(files)} COCO files: {", ".join(map(str, files[:5]))}' if files else 'holds none'
         raise VisionRecipesError(f'{path}: {found}. Name the .json file to correct.')
@@ -40,7 +38,7 @@ def coco_file(
 
 def corrected_copy(file: Path) -> Path:
     "Where corrections of a COCO file are saved: beside it; a copy is its own"
-    return file if file.name.endswith(_COPY) else file.with_name(file.stem + _COPY)
+    return file if file.name.endswith(CORRECTED) else file.with_name(file.stem + CORRECTED)
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #4db6e735
 def _png_shape(segmentation: dict, size_wh: tuple[int, int]) -> tuple[list, str]:
@@ -151,12 +149,23 @@ class CocoStore(LabelStore):
         self.image_ids = anns.source_ids.tolist()
         super().__init__([Entry(anns.paths[i], anns.path(i), self.file) for i in range(len(anns))])
         self.root = anns.root
-        self.saved_to = f'{source} stays as it is. Corrections are saved in {self.file}'
+        self.saved_to = (
+            f'{source} stays as it is. Corrections are saved in {self.file}, which is read in its place'
+        )
+        self.saved_in = self.file
         self._read_stamp = None
         self._refresh()
         self.classes = [str(category['name']).strip() for category in self.contents['categories']]
-        names = [name for c in self.contents['categories'] for name in c.get('keypoints') or []]
-        self.points = list(dict.fromkeys(map(str, names)))
+        self.points_of_class = {
+            str(category['name']).strip(): list(map(str, category.get('keypoints') or []))
+            for category in self.contents['categories']
+        }
+        names = [name for points in self.points_of_class.values() for name in points]
+        self.points = list(dict.fromkeys(names))
+        skeleton = anns.labels.skeleton
+        mirror = propose_pairs(self.points) if skeleton is None else skeleton.pairs
+        points = self.points if skeleton is None else skeleton.points
+        self.pairs = [[points[a], points[b]] for a, b in mirror]
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #a5e11e94
 @patch

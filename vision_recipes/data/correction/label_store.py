@@ -83,6 +83,9 @@ class LabelStore:
     "The labels of a folder or a file, an image at a time. Safe to use from several threads"
 
     format = ''
+    several_labels = False  # Whether an image may have several classes of its own
+    points_of_class: dict[str, list[str]] = {}  # Where classes differ in their points: those of each
+    pairs: list[list[str]] = []  # Names of points that change places in a mirror
 
     def __init__(self, entries: list[Entry]):
         self.entries = entries
