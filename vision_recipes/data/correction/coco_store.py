@@ -187,6 +187,8 @@ def _refresh(self: CocoStore) -> None:
     for record in contents['annotations']:
         self.records[record.get('image_id')].append(record)
     self.images = {record.get('id'): record for record in contents['images']}
+    ids = [record.get('id') for record in contents['annotations']]
+    self.largest_id = max((id_ for id_ in ids if isinstance(id_, int)), default=0)
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #3aaaf5ab
 @patch
@@ -218,7 +220,9 @@ def load(self: CocoStore, i: int) -> tuple[dict, str]:
             shapes += _record_shapes(record, self._category(record), tuple(size))
         known = [records, [self._category(record) for record in records]]
         tag = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]
-        return {'size': size, 'flags': {}, 'shapes': shapes, 'stamped': False}, tag
+        document = {'size': size, 'flags': {}, 'shapes': shapes, 'stamped': False}
+        # a new object's group must not be the id of an annotation
+        return {**document, 'largest_group': self.largest_id}, tag
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #c36893c8
 @patch
