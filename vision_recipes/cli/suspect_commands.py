@@ -148,6 +148,9 @@ def _read_to_judge(args: Namespace) -> Annotations:  # In pixels
     return anns.measure()
 
 # %% ../../nbs/cli/10_suspect_commands.ipynb #9d8cabe1
+_TOO_MANY = 0.3  # Suspects for each label; more say little about labels
+
+
 def write_suspects(
     out: Path,  # A folder
     anns: Annotations,  # In pixels
@@ -167,9 +170,18 @@ def write_suspects(
             suspect_image(anns, suspect).convert('RGB').save(tmp_path, format='JPEG', **output_mark('JPEG'))
         captions[name] = f'{row["rank"]}. {row["image"]}: {row["reason"]}'
     kinds = [{'kind': kind, 'suspects': sum(s.kind == kind for s in suspects)} for kind in _kinds(suspects)]
-    headline = f'{plural(len(suspects), "suspect label")} of {plural(len(anns.class_ids.values), "label")}'
+    n_labels = len(anns.class_ids.values)
+    among = f'of {plural(n_labels, "label")}'
+    if anns.labels.multi_label:  # a label that is missing is none of these
+        among = f'in {plural(len(anns), "image")} with {plural(n_labels, "label")}'
+    headline = f'{plural(len(suspects), "suspect label")} {among}'
     page = write_page(out, 'Labels that are probably wrong', headline, captions, {'per_kind': kinds})
     log_info(f'{headline}; look at {page}. All of them are in {out / "suspects.csv"}')
+    if len(suspects) > _TOO_MANY * max(n_labels, 1):
+        log_info(
+            'That is more than a model can tell: it knows too little, or hardly a label is right. See its '
+            'score above. More --epochs or another --preset may help; check finds what is plainly broken.'
+        )
     return page
 
 # %% ../../nbs/cli/10_suspect_commands.ipynb #1881bf99
