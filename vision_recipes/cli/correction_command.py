@@ -27,7 +27,7 @@ def _correct_options(p: ArgumentParser):
     p.add_argument('--port', type=int, default=0, metavar='N', help='port of the page (default: a free one)')
     p.add_argument('--no-open', action='store_true', help='print the address, and open no browser')
 
-
+# %% ../../nbs/cli/11_correction_command.ipynb #7228a63e
 def run_correct(args: Namespace) -> None:
     "`vision-recipes correct`: `open_store` and `CorrectionServer`, until Ctrl+C"
     import webbrowser

@@ -42,6 +42,10 @@ _all_ = [
     'read_yolo',
     'READERS',
     'remap_classes',
+]
+
+# %% ../../nbs/data/index.ipynb #2dc0c29b
+_all_ = [
     'split',
     'TrackTable',
     'with_groups',

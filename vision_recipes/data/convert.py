@@ -54,7 +54,7 @@ def _n_drawn_otherwise(anns: Annotations) -> int:
     masks = anns.masks
     return int(((np.diff(masks.objects) > 1) | (masks.runs.counts > 0)).sum())
 
-
+# %% ../../nbs/data/15_convert.ipynb #da0e0221
 def _shape_losses(anns: Annotations, format: str) -> list[str]:
     "What becomes of masks, points and crowds"
     masks, points = anns.get('masks'), anns.get('keypoints')
@@ -185,7 +185,7 @@ def _write_coco(anns: Annotations, folder: Path, names: list[str], images: str) 
         table = _placed(anns, folder / 'images', names, images)
     write_coco(table, folder / 'annotations.json')
 
-
+# %% ../../nbs/data/15_convert.ipynb #0b6a1ad2
 def _write_voc(anns: Annotations, folder: Path, names: list[str], images: str) -> None:
     "Annotations/ and JPEGImages/"
     write_voc(anns.replace(paths=Strings.from_list(names)), folder, 'leave')  # without images
@@ -250,7 +250,7 @@ def _new_names(anns: Annotations, format: str) -> list[str]:
         names = [f'{folder}/{name.rpartition("/")[2]}' for folder, name in zip(folders, names)]
     return distinct_names(names)
 
-
+# %% ../../nbs/data/15_convert.ipynb #ceb5f0c9
 def write_annotations(
     anns: Annotations,
     out: str | Path,  # A new or empty folder
@@ -293,7 +293,7 @@ def check_apart(
                 f'{out}: lies in {folder}, so the next reading of that would find both. Name another place.'
             )
 
-
+# %% ../../nbs/data/15_convert.ipynb #ffb18418
 def convert_dataset(
     source: str | Path,  # As for `read_annotations`
     out: str | Path,  # A new or empty folder

@@ -167,7 +167,7 @@ def _lacking_column(
         'would take these boxes for outlines. Draft masks first: vision-recipes predict --labels.'
     )
 
-
+# %% ../../nbs/data/16_merge.ipynb #cb9c7b86
 def _joined_column(
     sets: Sequence[Annotations],
     column: str,  # `boxes`, `crowd` or `keypoints`

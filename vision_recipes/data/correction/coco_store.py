@@ -8,6 +8,7 @@ __all__ = ['coco_file', 'corrected_copy', 'CocoStore']
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #9dab7672
 import base64, hashlib, io, json
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 import numpy as np
 from PIL import Image
@@ -16,7 +17,7 @@ from ...core.files import check_writable, read_json, write_text
 from ...core.images import image_size, ImageError
 from ...core.masks import draw_object, Masks, ring_area, unpack_runs
 from ...core.patching import patch
-from ...core.skeleton import propose_pairs
+from ...core.skeleton import propose_pairs, Skeleton
 from .label_store import Entry, LabelStore
 from ..formats.coco import CORRECTED, looks_like_coco, read_coco
 
@@ -123,6 +124,13 @@ def _measured(shapes: list[dict], point_names: list[str]) -> dict:
     return entries
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #352b4eb9
+def _mirror_pairs(points: list[str], skeleton: Skeleton | None) -> list[list[str]]:
+    "Names of points that change places in a mirror: as the file says, else by their names"
+    if skeleton is not None:
+        return [[skeleton.points[a], skeleton.points[b]] for a, b in skeleton.pairs]
+    return [[points[a], points[b]] for a, b in propose_pairs(points)]
+
+# %% ../../../nbs/data/correction/03_coco_store.ipynb #e14b563c
 class CocoStore(LabelStore):
     """A COCO file, to be corrected in a copy.
 
@@ -156,16 +164,12 @@ class CocoStore(LabelStore):
         self._read_stamp = None
         self._refresh()
         self.classes = [str(category['name']).strip() for category in self.contents['categories']]
-        self.points_of_class = {
-            str(category['name']).strip(): list(map(str, category.get('keypoints') or []))
-            for category in self.contents['categories']
-        }
-        names = [name for points in self.points_of_class.values() for name in points]
-        self.points = list(dict.fromkeys(names))
-        skeleton = anns.labels.skeleton
-        mirror = propose_pairs(self.points) if skeleton is None else skeleton.pairs
-        points = self.points if skeleton is None else skeleton.points
-        self.pairs = [[points[a], points[b]] for a, b in mirror]
+        self.points_of_class = {}
+        for category in self.contents['categories']:
+            points = list(map(str, category.get('keypoints') or []))
+            self.points_of_class[str(category['name']).strip()] = points
+        self.points = list(dict.fromkeys(chain.from_iterable(self.points_of_class.values())))
+        self.pairs = _mirror_pairs(self.points, anns.labels.skeleton)
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #a5e11e94
 @patch

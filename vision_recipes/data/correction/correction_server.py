@@ -15,7 +15,7 @@ from ...core.errors import VisionRecipesError
 from ...core.images import image_size, open_image
 from ...core.patching import patch
 from .label_store import ConflictError, LabelStore
-from .last_place import keep_place, last_place
+from .last_place import keep_place, read_place
 
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #e365fd94
 CORRECTION_FILES = {  # Of the page, with their types
@@ -249,7 +249,7 @@ def _set_contents(server: CorrectionServer) -> dict:
         'several_labels': store.several_labels,
         'images': [{'name': entry.name, **store.summary(i)} for i, entry in enumerate(store.entries)],
         'suspects': server.suspects,
-        'place': {} if server.places is None else last_place(server.places, store.saved_in),
+        'place': {} if server.places is None else read_place(server.places, store.saved_in),
     }
 
 

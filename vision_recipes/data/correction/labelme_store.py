@@ -162,7 +162,7 @@ def _new_contents(entry: Entry) -> dict:
         'imageWidth': width,
     }
 
-
+# %% ../../../nbs/data/correction/02_labelme_store.ipynb #5d32ad9e
 def _names(store: LabelmeStore) -> tuple[list[str], list[str], bool, bool]:
     """The names of classes and points, those of the set's own list first.
 

@@ -74,7 +74,7 @@ def _records(anns: Annotations, stems: list[str]) -> list[dict]:
         records.append(record | ({'user_id': anns.groups[i]} if anns.has_groups else {}))
     return records
 
-
+# %% ../../../nbs/data/formats/20_hagrid_writer.ipynb #d7bcd2ab
 def write_hagrid(
     anns: Annotations,
     root: str | Path,  # A new or empty folder
