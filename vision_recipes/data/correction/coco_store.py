@@ -19,6 +19,7 @@ from ...core.masks import draw_object, Masks, ring_area, unpack_runs
 from ...core.patching import patch
 from ...core.skeleton import propose_pairs, Skeleton
 from .label_store import Entry, LabelStore
+from ..annotations import Annotations
 from ..formats.coco import CORRECTED, looks_like_coco, read_coco
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #f06ead09
@@ -124,6 +125,20 @@ def _measured(shapes: list[dict], point_names: list[str]) -> dict:
     return entries
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #352b4eb9
+def _check_correctable(anns: Annotations, source: Path) -> None:
+    "Raise `VisionRecipesError` for a file that cannot be corrected without loss"
+    reason = ''
+    if not anns.has_boxes and len(anns.class_ids.values):
+        reason = 'it has labels of whole images, which have no shapes'
+    elif anns.get('source_ids') is None:
+        reason = 'the ids of its images are no whole numbers'
+    if reason:
+        raise VisionRecipesError(
+            f'{source}: cannot be corrected as COCO, for {reason}. Convert it first: '
+            f'vision-recipes convert {source} NEW --format labelme'
+        )
+
+
 def _mirror_pairs(points: list[str], skeleton: Skeleton | None) -> list[list[str]]:
     "Names of points that change places in a mirror: as the file says, else by their names"
     if skeleton is not None:
@@ -149,11 +164,7 @@ class CocoStore(LabelStore):
         self.source = self.file if self.file.exists() else source
         check_writable(self.file, folder=False)
         anns = read_coco(self.source)
-        if anns.get('source_ids') is None:
-            raise VisionRecipesError(
-                f'{source}: the ids of its images are no whole numbers, which this page needs. '
-                f'Convert it first: vision-recipes convert {source} NEW --format labelme'
-            )
+        _check_correctable(anns, source)
         self.image_ids = anns.source_ids.tolist()
         super().__init__([Entry(anns.paths[i], anns.path(i), self.file) for i in range(len(anns))])
         self.root = anns.root
