@@ -148,7 +148,7 @@ def _read_to_judge(args: Namespace) -> Annotations:  # In pixels
     return anns.measure()
 
 # %% ../../nbs/cli/10_suspect_commands.ipynb #9d8cabe1
-_TOO_MANY = 0.3  # Suspects for each label; more say little about labels
+_TOO_MANY = 0.3  # Suspects for each label that was asked about; more say little
 
 
 def write_suspects(
@@ -171,16 +171,17 @@ def write_suspects(
         captions[name] = f'{row["rank"]}. {row["image"]}: {row["reason"]}'
     kinds = [{'kind': kind, 'suspects': sum(s.kind == kind for s in suspects)} for kind in _kinds(suspects)]
     n_labels = len(anns.class_ids.values)
-    among = f'of {plural(n_labels, "label")}'
+    among, n_asked = f'of {plural(n_labels, "label")}', n_labels
     if anns.labels.multi_label:  # a label that is missing is none of these
         among = f'in {plural(len(anns), "image")} with {plural(n_labels, "label")}'
+        n_asked = len(anns) * len(anns.labels)
     headline = f'{plural(len(suspects), "suspect label")} {among}'
     page = write_page(out, 'Labels that are probably wrong', headline, captions, {'per_kind': kinds})
     log_info(f'{headline}; look at {page}. All of them are in {out / "suspects.csv"}')
-    if len(suspects) > _TOO_MANY * max(n_labels, 1):
+    if len(suspects) > _TOO_MANY * max(n_asked, 1):
         log_info(
-            'That is more than a model can tell: it knows too little, or hardly a label is right. See its '
-            'score above. More --epochs or another --preset may help; check finds what is plainly broken.'
+            'That is a large share: the models know too little, or many labels are wrong. See their score '
+            'above. More --epochs or another --preset may help; check finds what is plainly broken.'
         )
     return page
 
