@@ -88,6 +88,7 @@ def _draw_outline(draw: ImageDraw.ImageDraw, ring: np.ndarray, color: RGB, width
         return
     # of each corner from the first one, along the outline; the last is the length of the whole line
     distance = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(ring, axis=0).T))])
+    # a dash and the gap after it are four widths long each
     for start in np.arange(0, distance[-1], 8 * width):
         stop = start + 4 * width
         corners = distance[(distance > start) & (distance < stop)]

@@ -49,8 +49,8 @@ class Calibration:
 # %% ../../nbs/metrics/10_calibration.ipynb #f6ec305e
 def calibration_bins(
     confidence: np.ndarray,  # (n,) 0 to 1
-    right: np.ndarray,  # (n,) bool
-    bins: int = 10,
+    right: np.ndarray,  # (n,) bool: whether each prediction is right
+    bins: int = 10,  # How many
 ) -> Calibration:
     """Sort predictions into bins of equal width by their confidence.
 
@@ -83,7 +83,10 @@ def evaluate_calibration(
     min_score: float = 0.0,
     label: str | None = None,  # Of images with several labels the one to judge; None: all of them
 ) -> Calibration:
-    "Calibration of a classifier or a detector. Raises `VisionRecipesError` where numbers or names differ"
+    """Calibration of a classifier or a detector.
+
+    Raises `VisionRecipesError` where numbers differ, no box or label is left, or `label` is no class.
+    """
     if len(predictions) != len(anns) or not len(anns):
         raise VisionRecipesError(
             f'{len(anns)} annotated images need as many predictions and at least one, but got '
@@ -99,7 +102,7 @@ def evaluate_calibration(
         return calibration_bins(confidence, right, bins)
     m = find_matches(found_boxes(predictions, anns), true_boxes(anns), len(anns), len(anns.labels))
     objects = m.matched[0]  # at an overlap of 0.5; -1: none
-    is_ignored = (objects >= 0) & m.ignored[objects]
+    is_ignored = (objects >= 0) & m.ignored[objects]  # -1 picks the last object, which does not count then
     counted = ~is_ignored & (m.found.scores >= min_score)
     return calibration_bins(m.found.scores[counted], objects[counted] >= 0, bins)
 

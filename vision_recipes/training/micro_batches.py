@@ -231,8 +231,12 @@ def update_average(t: Trainer):
     with torch.no_grad():
         current = [*t.model.parameters(), *t.model.buffers()]
         for average, new, version in zip(averages, current, versions):
-            if average._version == version:  # it was not reached
-                average.copy_(t.ema.avg_fn(average, new, t.ema.n_averaged) if n_updates else new)
+            if average._version != version:  # it was reached
+                continue
+            if n_updates:
+                t.ema.multi_avg_fn([average], [new], t.ema.n_averaged)
+            else:
+                average.copy_(new)
     t.ema.n_averaged.fill_(n_updates + 1)
 
 # %% ../../nbs/training/08_micro_batches.ipynb #bdc7286a

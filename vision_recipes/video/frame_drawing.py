@@ -35,6 +35,7 @@ class FrameDrawer:
         prediction: Prediction,  # With `track_ids` where it is tracked
         counts: Sequence = (),  # Each counter with its numbers, as from `counter.counts()`
     ) -> Image.Image:  # A new image
+        "Draw a frame, and lengthen the trails of its tracks"
         is_class = prediction.boxes is None
         return (
             self._draw_class(image, prediction) if is_class else self._draw_found(image, prediction, counts)

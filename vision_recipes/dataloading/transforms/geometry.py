@@ -80,14 +80,14 @@ def mirrored(self: AxisTransform) -> AxisTransform:
 def boxes(
     self: AxisTransform, boxes: np.ndarray
 ) -> np.ndarray:  # (N, 4) float32, pixels of the output; not clipped
-    "Map boxes from the source to the output"
+    "Map boxes (N, 4) XYXY from the source to the output"
     scale, offset = np.array(self.scale * 2, np.float32), np.array(self.offset * 2, np.float32)
     return _sorted_x(boxes * scale + offset, self.scale[0])
 
 
 @patch
 def boxes_back(self: AxisTransform, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32, pixels of the source
-    "Map boxes from the output to the source"
+    "Map boxes (N, 4) XYXY from the output to the source"
     scale, offset = np.array(self.scale * 2, np.float32), np.array(self.offset * 2, np.float32)
     return _sorted_x((boxes - offset) / scale, self.scale[0])
 
@@ -251,7 +251,7 @@ def _move_boxes(
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     low, high = np.array([x1, y1] * 2, np.float32), np.array([x2, y2] * 2, np.float32)
     clipped = np.minimum(np.maximum(boxes, low), high)
-    long_enough = clipped[:, 2:] - clipped[:, :2] >= min_side
+    long_enough = clipped[:, 2:] - clipped[:, :2] >= min_side  # False for the NaN of a `Homography`
     return clipped, ((centre > (x1, y1)) & (centre < (x2, y2)) & long_enough).all(1)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #40238205
@@ -339,7 +339,7 @@ def _draw_runs(geometry, masks, m, limit) -> tuple[int, int, np.ndarray]:  # Lef
     if not crop.size or x2 <= x1 or y2 <= y1:
         return _NOTHING
     # which pixel of `crop` each pixel of the output shows
-    source_x, source_y = geometry.sources((x1, y1, x2, y2))  # (1, w) and (h, 1)
+    source_x, source_y = geometry.sources((x1, y1, x2, y2))  # (1, w) and (h, 1), or both (h, w)
     column = np.floor(source_x - x).astype(np.int64)
     row = np.floor(source_y - y).astype(np.int64)
     inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)
@@ -424,7 +424,7 @@ def _visible_share(
     moved = geometry.boxes(boxes)
     shown = moved.clip([x1, y1] * 2, [x2, y2] * 2)
     areas = [(b[:, 2:] - b[:, :2]).prod(1) for b in (shown, moved)]
-    return areas[0] / np.maximum(areas[1], 1e-9)
+    return areas[0] / np.maximum(areas[1], 1e-9)  # no division by 0 for a box without area
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #5224c8f2
 def _boxes_of_points(
@@ -465,7 +465,7 @@ class GeometricTransform:
         target: dict,  # As for `transform_target`
         rng: np.random.Generator,
         pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
-    ) -> tuple[np.ndarray, dict]:
+    ) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target in its pixels
         return apply_geometry(self, image, target, rng, pad_value)
 
 
@@ -475,7 +475,7 @@ def apply_geometry(
     target: dict,  # As for `transform_target`
     rng: np.random.Generator,
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
-) -> tuple[np.ndarray, dict]:
+) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target in its pixels
     "Apply one geometric transform to an image and its target"
     image = as_array(image)
     geometry = snap_to_pixels(step.move(AxisTransform.of(image.shape[1::-1]), object_boxes(target), rng))
@@ -550,6 +550,7 @@ class Flip:
             raise VisionRecipesError(f'Flip: p must be from 0 to 1, but got {self.p}.')
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
+        "Mirror an image and its target (as for `transform_target`, or without objects) with probability `p`"
         if 'masks' in target or 'keypoints' in target:
             return apply_geometry(self, image, target, rng)
         # images with boxes or one label need no `AxisTransform`

@@ -292,6 +292,7 @@ function nearestWords() {
   return `Nearest is ${card.labels.names[nearest]}: ${score}, and it counts from ${from} on.`;
 }
 
+// Where the shown image is from, in words
 function sourceWords() {
   return shown.name === CAMERA ? CAMERA : `“${shown.name}”`;
 }
