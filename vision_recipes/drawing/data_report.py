@@ -382,9 +382,12 @@ def _findings(s: _Examined) -> str:
 
 def _without_root(s: _Examined, finding: Finding) -> str:
     "File and message of a finding without the folder of the set: the page may be passed on"
-    root = str(s.anns.root)
-    file = '' if finding.file == root else f'{finding.file.removeprefix(root + "/")} '
-    return f'{file}{finding.message.replace(root + "/", "")}'
+    root = str(s.anns.root)  # `finding.file` begins so, on Windows with backslashes
+    file = '' if finding.file == root else f'{finding.file} '
+    text = f'{file}{finding.message}'
+    for separator in '/\\':
+        text = text.replace(root + separator, '')
+    return text
 
 # %% ../../nbs/drawing/09_data_report.ipynb #01fae742
 _STYLE = """

@@ -140,6 +140,7 @@ def show_association(
     if region is not None:
         image, pairs = _in_region(image, pairs, region)
     drawn = _draw_pairs(image, pairs, class_names)
+    # width and height in inches, and two axes; the block's end puts the finished image into `images`
     with _chart(8.2, 4.2 if pairs.iou.size else 3.6, 2) as (_, (left, right), images):
         left.get_gridspec().set_width_ratios([1.35, 1])
         left.imshow(np.asarray(drawn))

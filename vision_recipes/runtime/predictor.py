@@ -177,7 +177,7 @@ def _stream(
     prepared: Iterator,  # From `_prepare_all(...)`
     batch_size: int,
     on_error: Callable[[ImageError], None] | None,  # As for `stream`
-    min_score: float,
+    min_score: float,  # As `score_threshold` of `stream`; (C,) where each label has its own
     card: ModelCard,  # That of the model, perhaps with another mask threshold
 ) -> Iterator[Prediction | None]:
     "Run batches of prepared images, and give a prediction for each image; None for an unreadable one"
@@ -201,7 +201,7 @@ def _image_or_none(prepared, on_error):  # `prepared` as from `_prepare(...)`, `
 def _predict(
     self: BasePredictor,
     prepared: list[tuple[np.ndarray, Placement]],  # From `_prepare(...)`, without errors
-    min_score: float,
+    min_score: float,  # As for `_stream(...)`
     card: ModelCard,
 ) -> list[Prediction]:
     "Run one batch, and decode its outputs"
@@ -240,6 +240,7 @@ def _prepare_all(
     "`_prepare(...)` each image; the files of a list are prepared ahead, in threads"
     are_files = isinstance(images, (list, tuple)) and all(isinstance(im, (str, Path)) for im in images)
     if ahead or are_files and len(images) > 1:
+        # a batch, and what the threads work on
         return _map_ahead(self._prepare, images, batch_size + N_OPENERS)
     return map(self._prepare, images)
 
@@ -336,7 +337,7 @@ def _stream_tiled(
     rule: TileRule,
     batch_size: int,
     on_error: Callable[[ImageError], None] | None,  # As for `stream`
-    min_score: float,
+    min_score: float,  # As for `_stream(...)`
     card: ModelCard,  # As for `_stream(...)`
     ahead: bool,  # As for `stream`
 ) -> Iterator[Prediction | None]:
@@ -533,7 +534,7 @@ def _join_images(
         return [*map(np.concatenate, zip(*outputs))]
     if has_nms:  # its image numbers are all 0, as it was given one image at a time
         outputs = [of_image[:3] for of_image in outputs]
-    n_objects = [len(of_image[1]) for of_image in outputs]
+    n_objects = [len(of_image[1]) for of_image in outputs]  # by their scores
     return [*map(np.concatenate, zip(*outputs)), np.repeat(np.arange(len(outputs)), n_objects)]
 
 # %% ../../nbs/runtime/10_predictor.ipynb #46239be6

@@ -253,8 +253,8 @@ def counts(
 @patch
 def rows(
     self: LineCounter,
-    names: Sequence[str] | None = None,  # Of the classes
-) -> list[dict]:  # A row a crossing, for a CSV file
+    names: Sequence[str] | None = None,  # Of the classes; None: their ids are kept
+) -> list[dict]:  # A row a crossing, for a CSV file: the fields of `Crossing`, `class` in place of `label`
     "Every crossing with its time, direction, id and class"
     return class_rows(self.crossings, names)
 

@@ -175,8 +175,8 @@ def counts(
 @patch
 def rows(
     self: ZoneCounter,
-    names: Sequence[str] | None = None,  # Of the classes
-) -> list[dict]:  # A row a visit, for a CSV file
+    names: Sequence[str] | None = None,  # Of the classes; None: their ids are kept
+) -> list[dict]:  # A row a visit, for a CSV file: the fields of `Visit`, with `class` in place of `label`
     "Every visit with its times, id and class"
     return class_rows(self.all_visits(), names)
 

@@ -115,7 +115,7 @@ def _copy_all(targets: list[Tensor], sources: list[Tensor]):
 def _object_counts(
     model: torch.nn.Module,
     parts: list[tuple[dict, float]],  # From `split_batch`
-    losses: Callable[[dict], dict[str, Tensor]],
+    losses: Callable[[dict], dict[str, Tensor]],  # As for `losses_in_parts`
 ) -> list[Tensor]:
     "The number of objects that each call of `tasks.distributed.divisor` is given, summed over all parts"
     counts = []
@@ -270,7 +270,7 @@ def _consequences(t: Trainer) -> str:
 
 
 def _single_image_message(t: Trainer, lack: str) -> str:
-    "What to do where one image is too much"
+    "What to do where one image is too much; `lack` as for `halve`"
     settings = t.task.settings
     size = f'size (now {settings.size})' if hasattr(settings, 'size') else 'size'
     return (

@@ -91,7 +91,11 @@ def _add_points(
     skeleton,  # A `Skeleton`; None: no points are drawn
     colors: list | None,  # One an object; None: as for `draw_keypoints`
 ) -> Image.Image:
-    "Draw the points, where there are some. A bundle's `predict.py` for a model without points omits this"
+    """Draw the points, where there are some.
+
+    Of a bundle's `predict.py` for a model without points, `deploy.bundle` leaves out this name, with the
+    statement that calls it.
+    """
     if shown.keypoints is None or skeleton is None:
         return image
     return draw_keypoints(image, with_visibility(shown.keypoints), skeleton, colors)

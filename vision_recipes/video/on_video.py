@@ -33,8 +33,8 @@ def asked_options(
     )
 
 
-def asked_tiles(args: Namespace):  # As `tiles_asked` returns it
-    "Whether to cut frames into tiles"
+def asked_tiles(args: Namespace):  # A `TileRule`; False: whole images; None: as the card says
+    "How to cut frames into tiles, by `--tiles` and `--overlap`. Raises `VisionRecipesError` for bad values"
     return tiles_asked(args.tiles, args.overlap)
 
 

@@ -382,14 +382,16 @@ def _within(xy: np.ndarray, size_wh: tuple[float, float]) -> np.ndarray:  # (...
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #da217c98
 def transform_target(
-    geometry: AxisTransform,
+    geometry: AxisTransform,  # Or a `Homography`
     # `boxes` (N, 4) float32 in the source, and any of `masks` (as for `rasterize_masks`),
     # `keypoints` (N, K, 3) and `OBJECT_KEYS`. Its `flip_order` and `point_margin` override those below.
     # Other keys are kept
     target: dict,
-    min_side: float = 1.0,  # Output pixels; objects whose box has a shorter side are dropped
+    # Output pixels; objects whose box has a shorter side are dropped, unless it is made from the points
+    min_side: float = 1.0,
     flip_order: Sequence[int] | None = None,  # As for `move_points`
-    # Above 0: boxes are made from the points, with this margin (as in `skeleton.points_boxes`)
+    # Above 0: boxes are made from the points, with this margin on each side, as a share of the longer side of
+    # the points' extent (`skeleton.points_boxes`)
     point_margin: float = 0.0,
     # Share of its box, 0 to 1, that the output must show of an object, else it is dropped
     min_visible: float = 0.0,
@@ -430,7 +432,7 @@ def _visible_share(
 def _boxes_of_points(
     geometry, target: dict, margin: float
 ) -> np.ndarray:  # (N, 4) float32 XYXY, pixels of the output
-    "Boxes around the points in the output, clipped to what is visible; `margin` as for `points_boxes`"
+    "Boxes around the points in the output, clipped to what is visible; `margin` as for `transform_target`"
     visibility, source_boxes = target['keypoints'][..., 2:], object_boxes(target)
     xy = geometry.points(target['keypoints'][..., :2].astype(np.float64))
     boxes = points_boxes(np.concatenate([xy, visibility], -1), margin)
@@ -445,17 +447,17 @@ def _boxes_of_points(
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #92463d6d
 class GeometricTransform:
-    """A random geometric transform. Subclasses define `move`, which changes an `AxisTransform`.
+    """A random geometric transform. Subclasses define `move`, which changes the geometry.
 
     Call it on an image and its target to apply it alone.
     """
 
     def move(
         self,
-        geometry: AxisTransform,  # Of the steps before
+        geometry: AxisTransform,  # Of the steps before; a `Homography` where one has rotated or tilted
         boxes: np.ndarray,  # (N, 4) float32 XYXY, pixels of the source; N may be 0
         rng: np.random.Generator,
-    ) -> AxisTransform:
+    ) -> AxisTransform:  # Or a `Homography`
         "Draw what is random about this step, and return `geometry` followed by it"
         raise NotImplementedError
 
@@ -563,7 +565,7 @@ class Flip:
         mirrored = target['boxes'] * signs + np.array([image.width, 0] * 2, np.float32)
         return image, {**target, 'boxes': mirrored[:, [2, 1, 0, 3]]}  # x1 is the smaller one again
 
-    def move(self, geometry, boxes: np.ndarray, rng: np.random.Generator):  # An `AxisTransform`
+    def move(self, geometry, boxes: np.ndarray, rng: np.random.Generator):  # As `GeometricTransform.move`
         "Mirror the image with probability `p`"
         return geometry.mirrored() if rng.random() < self.p else geometry
 
