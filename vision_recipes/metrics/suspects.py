@@ -8,10 +8,9 @@ __all__ = ['point_suspects', 'find_suspects', 'suspect_rows']
 # %% ../../nbs/metrics/16_suspects.ipynb #d76996f3
 from typing import NamedTuple, Sequence
 import numpy as np
-from ..core.errors import VisionRecipesError
 from ..data.annotations import Annotations, measure
 from .average_precision import find_matches, found_boxes, Matches, true_boxes
-from .confident_learning import class_suspects, Suspect
+from .confident_learning import class_suspects, label_suspects, Suspect
 from .keypoints import similarity_table, object_areas
 from .masks import mask_table
 from .suspect_objects import credences, object_suspects, strongest_first
@@ -131,8 +130,8 @@ def find_suspects(
     Kinds and order: `wrong class`, `missing`, `spurious`, `badly placed` and `swapped sides`, by suspicion.
     Raises `VisionRecipesError` where predictions do not fit the annotations, and where there is no object.
     """
-    if anns.labels.multi_label:
-        raise VisionRecipesError(f'{anns.root}: suspects do not know several labels an image yet.')
+    if not anns.has_boxes and anns.labels.multi_label:
+        return label_suspects(predictions, anns)
     if not anns.has_boxes:
         return class_suspects(predictions, anns)
     anns = measure(anns)
