@@ -245,6 +245,7 @@ def _log_tables(comparison):  # A `metrics.Comparison`
         rows = [{k: '' if v is None else v for k, v in row.items()} for row in tables.get(name, ())]
         if rows:
             log_info(table(rows))
+    # a single class stands out among no others; points of a single class go without the line, too
     if len(tables['per_class']) > 1:
         log_info('  better: stands out among all rows of its table; an interval alone may do so by chance')
 
