@@ -101,7 +101,7 @@ class Browser:
 # %% ../../nbs/core/17_browser.ipynb #828a56bc
 @patch
 def send(self: Browser, method: str, **params) -> dict:
-    "The result of a command of Chrome's DevTools. Raises `VisionRecipesError`: refused, or 120 s no answer"
+    "The result of a command of DevTools. Raises `VisionRecipesError` for a refusal, or no answer in 120 s"
     self.n += 1
     n = self.n
     command = {'id': n, 'method': method, 'params': params, **self.session}

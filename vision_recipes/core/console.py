@@ -170,7 +170,7 @@ def _no_bar() -> bool | None:  # As tqdm's `disable`; None: it draws a bar where
     """Whether no bar is drawn.
 
     None is drawn in other processes than the first, and without `sys.stderr`. Else `VISION_RECIPES_PROGRESS`
-    decides: 1 draws one, any other text none, and the empty one leaves it to the place of the output.
+    decides: 1 draws one, another text none. Where it is not set, a notebook and a terminal get one.
     """
     requested = os.environ.get('VISION_RECIPES_PROGRESS', '')
     if not this_world().first or not _is_open(sys.stderr):

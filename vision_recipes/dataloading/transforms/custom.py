@@ -40,7 +40,7 @@ from ...runtime.onnx_session import first_line
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #c4a68521
 @contextmanager
 def seeded(rng: np.random.Generator):
-    "Within this context the global generators of torch (CPU), NumPy and Python are seeded from `rng`"
+    "Seed the global generators of torch (CPU), NumPy and Python from `rng`; afterwards they are as before"
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()
     seed = int(rng.integers(2**32))
     torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would seed a GPU as well
@@ -321,7 +321,10 @@ def _checked_target(
     target: dict,  # The one that it was given
     shape_hw: tuple[int, int],  # Of the returned image
 ) -> dict:
-    "Check a returned target, and clip its objects. Entries about no object come from the given one"
+    """Check a returned target, and clip its objects. Entries about no object come from the given one.
+
+    Raises `VisionRecipesError` where it is no target for that image.
+    """
     if 'boxes' not in target:
         label = new.get('label', target.get('label'))
         if np.ndim(target.get('label')) == 1:  # several labels an image
@@ -387,7 +390,10 @@ def _check_corners(boxes: np.ndarray):  # (N, 4)
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #b1069e4f
 def _clipped(target: dict, shape_hw: tuple[int, int]) -> dict:
-    "Clip boxes to the image, drop objects of which nothing is left, and set points outside to zeros (absent)"
+    """Clip boxes to the image, drop objects of which nothing is left, set points outside to zeros (absent).
+
+    Boxes of objects with masks become those around their pixels.
+    """
     h, w = shape_hw
     boxes = np.asarray(target['boxes'], np.float32).clip(0, np.array([w, h] * 2, np.float32))
     keep = (boxes[:, 2:] - boxes[:, :2] > 0).all(1)
@@ -464,8 +470,8 @@ def _adapted(transform) -> Callable:
 class FileTransform:
     "A transform that is defined in a Python file"
 
-    path: str
-    name: str
+    path: str  # Of the file, absolute
+    name: str  # In the file, of a transform or a list of them
 
     def __call__(self, image: np.ndarray, target: dict, rng: np.random.Generator) -> tuple[np.ndarray, dict]:
         "Apply what the file defines, one transform after the other; arguments as for `CustomStep`"
