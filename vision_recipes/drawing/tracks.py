@@ -74,11 +74,11 @@ def _draw_labels(image: Image.Image, boxes: list, texts: list[str], colors: list
 
 # %% ../../nbs/drawing/08_tracks.ipynb #6ffc122d
 class Trails:
-    "The last places of each track"
+    "The last places of each track: the middles of its boxes, in pixels of the predictions"
 
     def __init__(
         self,
-        length: int = 30,  # Frames
+        length: int = 30,  # Frames, at least 2
     ):
         if length < 2:
             raise VisionRecipesError(f'length: a trail needs at least 2 frames, but got {length}.')
@@ -171,7 +171,7 @@ def _mark_text(name: str, counts: dict[str, int]) -> str:
 
 
 def _draw_marks(image: Image.Image, lines: Sequence, zones: Sequence) -> list[tuple]:
-    "Draw lines and zones, given as for `draw_tracks`; returns the boxes XYXY of their labels"
+    "Draw lines and zones (`LineMark`, `ZoneMark`, or tuples of their values); the boxes XYXY of their labels"
     width, size = line_and_font_size(image.size)
     draw, taken, clear = ImageDraw.Draw(image), [], ImageDraw.Draw(image, 'RGBA')
     labels = []
@@ -281,7 +281,10 @@ def _text(track_id: int, label: int, names: Sequence[str], n_objects: int) -> st
 
 # %% ../../nbs/drawing/08_tracks.ipynb #87678869
 def followed_ids(truth: TrackTable, pred: TrackTable, min_overlap: float = 0.5) -> np.ndarray:  # (N,) int64
-    "For each box of the truth the id of the predicted box that overlaps it, one to one in a frame; or -1"
+    """For each box of the truth the id of the predicted box that overlaps it, one to one in a frame; or -1.
+
+    The pairs of a frame have the largest sum of overlaps (IoU); those below `min_overlap` are no pairs.
+    """
     ids = np.full(len(truth), -1)
     for frame in range(min(truth.n_frames, pred.n_frames)):
         t, p = truth.at(frame), pred.at(frame)
@@ -307,9 +310,9 @@ def _runs(
 
 # %% ../../nbs/drawing/08_tracks.ipynb #1bb71852
 def tracks_chart(
-    pred: TrackTable,
+    pred: TrackTable,  # A row for each box of a clip, with its frame and id
     truth: TrackTable | None = None,
-    class_names: Sequence[str] = (),
+    class_names: Sequence[str] = (),  # By class id; without a name the number is written
     frame_rate: float | None = None,  # Frames a second; None: the axis counts frames
 ) -> Image.Image:
     "The ids of a clip over time, a row for each true object, or for each id where the truth is not known"
