@@ -110,7 +110,7 @@ _image_seeds = itertools.count()  # of the noise: another one for each image of 
 
 def write_image(
     path: str | Path,  # Missing folders are made
-    size_wh: tuple[int, int] = (40, 20),
+    size_wh: tuple[int, int] = (40, 20),  # Pixels
     color: tuple[int, int, int] | None = None,  # RGB; None: noise that no other file of this process has
     **options,  # For `PIL.Image.Image.save`
 ) -> Path:
@@ -152,7 +152,7 @@ def labelme_shape(
 def labelme_file(
     path: str | Path,  # A `.json` file
     shapes: list[dict],  # As `labelme_shape` makes them
-    size_wh: tuple[int, int] = (60, 40),
+    size_wh: tuple[int, int] = (60, 40),  # Pixels
     **more,  # Other entries
 ) -> Path:  # The folder
     "Write a LabelMe file, with its image unless there is one or `imageData` is given"
@@ -173,7 +173,7 @@ def labelme_file(
 
 # %% ../../nbs/core/05_testing.ipynb #494e5a69
 def smooth_image(
-    size_wh: tuple[int, int] = (320, 240),
+    size_wh: tuple[int, int] = (320, 240),  # Pixels
     seed: int = 0,
     grid_hw: tuple[int, int] = (3, 4),  # Random colours down and across, between which the image is smooth
     low: int = 60,  # Smallest level of a channel in the grid; between its colours it may be lower
@@ -190,7 +190,7 @@ def _smooth(rng, size_wh, grid_hw, low, high) -> Image.Image:  # As `smooth_imag
 
 
 def busy_image(
-    size_wh: tuple[int, int] = (200, 150),
+    size_wh: tuple[int, int] = (200, 150),  # Pixels
     seed: int = 0,
     noise: float = 4,  # Standard deviation of what is added to each channel of each pixel
 ) -> Image.Image:  # RGB
@@ -223,7 +223,7 @@ _BACKGROUND = (20, 20, 20)  # RGB around the shapes
 
 
 def draw_shapes(
-    size_wh: tuple[int, int],
+    size_wh: tuple[int, int],  # Pixels
     n: int = 3,  # Shapes, at most 4
     seed: int = 0,
 ) -> tuple[

@@ -122,7 +122,7 @@ def assign_by_overlap(
     overlap: np.ndarray,
     pred_labels: np.ndarray,  # (n,)
     true_labels: np.ndarray,  # (M,)
-    min_overlap: float = 0.5,
+    min_overlap: float = 0.5,  # From which on an object counts as found
 ) -> np.ndarray:  # (n,) the position of the object that each prediction has found, or -1
     "Match each prediction, one after the other, with the free object of its class that it overlaps most"
     found_object = np.full(len(pred_labels), -1)

@@ -623,7 +623,10 @@ def _draw_points(draw: ImageDraw.ImageDraw, points: np.ndarray, radius: int, col
 
 
 def _draw_object(image: Image.Image, prediction: Any, i: int, color: RGB) -> tuple[Image.Image, tuple]:
-    "Draw mask, box and points of object `i`; returns the new image, and the object's box XYXY in its pixels"
+    """Draw mask, box and points of object `i` of a `Prediction`.
+
+    Returns the new image, and the object's box XYXY in its pixels.
+    """
     masks = getattr(prediction, 'masks', None)
     keypoints = getattr(prediction, 'keypoints', None)
     # a prediction without `size_wh` is in pixels of the image
@@ -693,7 +696,10 @@ def verdict_color(right: bool | None) -> RGB:
 
 
 def _found_labels(prediction: Any, class_names: Sequence[str]) -> tuple[str, str]:
-    "The labels that were found, in the order of the classes; without and with their scores"
+    """The labels that were found in an image that may have several, in the order of the classes, as texts.
+
+    Without and with their scores; `none` where there is none.
+    """
     rows = np.argsort(prediction.labels)
     names = [name_of_class(class_names, int(prediction.labels[i])) for i in rows]
     texts = [f'{name} {prediction.scores[i]:.0%}' for name, i in zip(names, rows)]

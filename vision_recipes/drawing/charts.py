@@ -108,7 +108,8 @@ def bar_chart(
     return images[0]
 
 # %% ../../nbs/drawing/04_charts.ipynb #cb94df1c
-# Columns of a history that are no scores, or, as `nme` and `found`, not on the scale of the others
+# Columns of a history that are no scores to compare: of `nme`, an error of points, the smaller is better, and
+# `found` is the share of the objects on which it is measured
 _NOT_SCORES = ('epoch', 'lr', 'seconds', 'train_loss', 'valid_loss', 'nme', 'found')
 _MAX_SCORES = 5  # lines in a panel: more hide each other
 

@@ -285,7 +285,7 @@ def _tile_image(s: _Examined, i: int, draw: bool) -> Image.Image | None:  # None
 
 
 def _tiles(s: _Examined, rows: Iterable[int], captions: Sequence[str], draw: bool = False) -> str:
-    "Small images in rows, each with its file and a caption"
+    "Small images of the set, by their positions `rows`, each with its file and one of `captions`"
     figures = []
     for i, caption in zip(rows, captions):
         image = _tile_image(s, int(i), draw)

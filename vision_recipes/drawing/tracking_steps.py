@@ -84,6 +84,7 @@ class _Part(NamedTuple):
 
 
 def _has_middle_in(boxes: np.ndarray, region: Sequence[float]) -> np.ndarray:  # (N, 4) to (N,) bool
+    "Whether the middles of boxes lie in a region; all XYXY"
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     return ((middles >= region[:2]) & (middles <= region[2:])).all(1)
 

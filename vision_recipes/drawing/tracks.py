@@ -48,7 +48,7 @@ def _label(text: str, color: RGB, size: int) -> Image.Image:
 
 
 def _free_corner(box: Sequence[float], wh: tuple[int, int], size_wh, taken: list[tuple]) -> tuple | None:
-    "Where at an object's `box` a label of size `wh` has room: XYXY, or None; `taken`: XYXY of other labels"
+    "Where at a `box` in an image of `size_wh` a label of `wh` has room, XYXY or None; `taken`: other labels"
     x1, y1, x2, y2 = box
     w, h = wh
     for x, y in ((x1, y1 - h), (x2 - w, y1 - h), (x1, y2), (x2 - w, y2), (x1, y1), (x1, y2 - h)):
@@ -216,7 +216,10 @@ def _scaled(prediction: Any, size_wh: tuple[int, int]) -> tuple[np.ndarray, np.n
 
 
 def _draw_objects(image: Image.Image, prediction: Any, colors: list[RGB], edges: Sequence) -> np.ndarray:
-    "Draw boxes and points of the objects; returns the boxes (N, 4) in pixels of the image"
+    """Draw boxes and points of the objects; returns the boxes (N, 4) in pixels of the image.
+
+    `colors` has one an object, `edges` pairs of positions of points.
+    """
     boxes, points = _scaled(prediction, image.size)
     draw, width = ImageDraw.Draw(image), line_and_font_size(image.size)[0]
     for box, color in zip(boxes.tolist(), colors):
@@ -234,7 +237,7 @@ def draw_tracks(
     prediction: Any,  # A `Prediction` with boxes and `track_ids`
     labels: LabelMap | Sequence[str],  # Names of the classes; a label map knows the edges between points too
     trails: Trails | None = None,  # Updated with this prediction before
-    lines: Sequence[LineMark | tuple] = (),
+    lines: Sequence[LineMark | tuple] = (),  # Drawn below the objects, as are the zones
     zones: Sequence[ZoneMark | tuple] = (),
 ) -> Image.Image:  # A new image, RGB
     "Draw tracked objects in the colours of their ids. Raises `VisionRecipesError` where there are no ids"

@@ -305,7 +305,7 @@ def _check_counts(
 
 
 def _check_labels(target: dict, n_classes: int):
-    "Raise `VisionRecipesError` for a class that the task does not have"
+    "Raise `VisionRecipesError` for a class that the task does not have; `n_classes` 0: not known"
     labels = np.atleast_1d(target['labels'] if 'boxes' in target else target['label'])
     if 'boxes' not in target and np.ndim(target['label']):  # several labels: a row of 0 and 1
         return
@@ -551,7 +551,7 @@ class CustomTransform(SampleTransform):
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #7c80a97c
 def with_custom(
-    transform: SampleTransform | Callable,
+    transform: SampleTransform | Callable,  # One of ours, as for `ImageDataset`
     before: Any = None,  # As for `custom_steps`
     after: Any = None,  # Likewise
     n_classes: int = 0,  # Of the task, to check labels by; 0: not known

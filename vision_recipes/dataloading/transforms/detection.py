@@ -75,7 +75,7 @@ class BoxTransform(SampleTransform):
 
 
 def source_step(decoded: DecodedImage, size_wh: tuple[int, int]) -> tuple[float, float]:
-    "Source pixels per pixel of a decoded image, along x and y"
+    "Pixels of a whole image of `size_wh` per pixel of the decoded or prepared one, along x and y"
     # where the decoder was not asked for 1/2, 1/4 or 1/8: one factor for both axes
     k = decode_step(decoded.decoded_wh, size_wh) or size_wh[0] / decoded.decoded_wh[0]
     w, h = decoded.image.shape[1::-1]  # smaller than `decoded_wh` where the image was prepared
@@ -160,8 +160,8 @@ def for_epoch(self: DetectionTransform, epoch: int, epochs: int) -> DetectionTra
 class DetectionPlan(ImagePlan):
     "What was drawn for one image of a sample"
 
-    geometry: AxisTransform | Homography
-    color_ops: Sequence[tuple[str, float]]  # As for `recolor`
+    geometry: AxisTransform | Homography  # From the whole image to the square or its cell
+    color_ops: Sequence[tuple[str, float]]  # Name and strength, as for `recolor`
     # Left, top, width and height in a mosaic, pixels; None: the whole square
     cell: tuple[int, int, int, int] | None
     pasted: bool = False  # Whether objects of this image are pasted into the first one, by copy-paste
@@ -174,7 +174,7 @@ def plan(
     partners: Iterator[ImageRecord],
     rng: np.random.Generator,
 ) -> list[DetectionPlan]:  # One image or a mosaic's four, and one more each for mixup and copy-paste
-    "Draw geometry and colour operations"
+    "Draw geometry and colour operations; arguments as for any `SampleTransform`"
     if rng.random() < self.mix.mosaic:
         plan = self._plan_mosaic([record, *islice(partners, 3)], rng)
     else:
@@ -211,7 +211,7 @@ def _draw_moves(
 def _plan_image(
     self: DetectionTransform,
     record: ImageRecord,
-    geometry: AxisTransform | Homography,
+    geometry: AxisTransform | Homography,  # From the whole image to the square or its cell
     cell: tuple[int, int, int, int] | None,  # As `DetectionPlan.cell`
     rng: np.random.Generator,
 ) -> DetectionPlan:
@@ -262,8 +262,8 @@ def _mosaic_cells(size: int, x: int, y: int) -> list[tuple[int, int, int, int]]:
 @patch
 def apply(
     self: DetectionTransform,
-    plan: Sequence[DetectionPlan],
-    images: Iterator[DecodedImage],
+    plan: Sequence[DetectionPlan],  # As `plan` returned it
+    images: Iterator[DecodedImage],  # In the plan's order
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, dict]:  # (size, size, 3) uint8; the target
     """Render the images, mix them, and map their objects.

@@ -612,8 +612,8 @@ class RandomIoUCrop(GeometricTransform):
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #2bafeca6
 def _first_crop(
-    crop: RandomIoUCrop,
-    boxes: np.ndarray,  # (N, 4), pixels of the output
+    crop: RandomIoUCrop,  # Whose ranges count
+    boxes: np.ndarray,  # (N, 4) XYXY, pixels of the output
     centre: np.ndarray,  # (N, 2)
     size: np.ndarray,  # (2,) width and height of the output
     n: int,  # Trials
