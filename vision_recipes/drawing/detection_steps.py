@@ -56,7 +56,7 @@ def show_ap(
     rows: int = 20,  # At most so many rows of the list
 ) -> Image.Image:
     "The ranked list of a class beside its precision-recall curve, with the envelope and AP"
-    shown = max(1, min(rows, len(ranked.scores)))  # below, 0.22 inches for each
+    shown = max(1, min(rows, len(ranked.scores)))  # of 0.22 inches; `images` gets the finished chart
     levels = np.linspace(0, 1, len(ranked.envelope))
     with _chart(6.4, max(4, 1.3 + 0.22 * shown), 2) as (_, (left, right), images):
         left.get_gridspec().set_width_ratios([1.15, 1])

@@ -225,7 +225,7 @@ def draw_keypoints(
     image: Image.Image,
     # (N, K, 3) x, y in pixels of `image`, and 0: not drawn, 1: hidden, a ring; 2: a disc
     keypoints: np.ndarray,
-    skeleton: Skeleton,
+    skeleton: Skeleton,  # Names of the K points, and the edges between them
     colors: Sequence[RGB] | None = None,  # One an object, of the lines between its points; None: `RIGHT`
     names: bool = False,  # Write their names beside the points
     crosses: bool = False,  # As the truth is drawn, rather than a prediction
@@ -320,7 +320,7 @@ def draw_instances(
     image: Image.Image,
     # A `Prediction` with boxes, and with masks or keypoints, in its own `size_wh` pixels
     prediction: Any,
-    labels: LabelMap,
+    labels: LabelMap,  # Names of the classes; with points also their skeleton
     # One a class; None: `class_colors`, or where there are masks a colour for each object
     colors: Sequence[RGB] | None = None,
     min_score: float = 0.0,  # Leave out objects with a lower score
@@ -405,7 +405,7 @@ def draw_target(
     # A sample's, as a transform or an `ImageDataset` gives it: `labels`, with `masks` or `keypoints` or both,
     # or `boxes` alone, in the pixels of `image`
     target: dict,
-    labels: LabelMap,
+    labels: LabelMap,  # Names of the classes; with points also their skeleton
     # One a class; None: `class_colors`, or where there are masks a colour for each object
     colors: Sequence[RGB] | None = None,
     names: bool = True,  # Write the points' names

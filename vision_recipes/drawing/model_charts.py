@@ -100,6 +100,7 @@ def show_losses(
     epoch = np.array([_float(row.get('epoch', i + 1)) for i, row in enumerate(history)])
     columns = min(2, len(terms))  # three would be too small to read on a phone
     rows = math.ceil(len(terms) / columns)
+    # width and height in inches; `images` gets the finished chart where the block ends
     with _chart(3.2 * columns, 2.6 * rows, columns, rows) as (fig, axes, images):
         for ax, term in zip(axes, terms):
             lines = {}
@@ -202,6 +203,7 @@ def cost_chart(
     y = np.array([score[row['model']] for row in rows], float)
     area = np.array([row['parameters_m'] for row in rows], float)
     front = best_for_cost(x, y)
+    # width and height in inches; `images` gets the finished chart where the block ends
     with _chart(6.4, 4.6) as (_, (ax,), images):
         ax.plot(x[front], y[front], color='#bbbbbb', linewidth=1.5, zorder=1)
         # square points; the smallest network must be seen, too

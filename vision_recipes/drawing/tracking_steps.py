@@ -165,6 +165,7 @@ def show_kalman(
     seconds = np.arange(1, len(steps.found) + 1) / (frame_rate or 1)  # steps begin with the second frame
     expected, std, found = steps.expected[:, axis], 2 * steps.std[:, axis], steps.found[:, axis]
     blue, orange = (_as_float_rgb(STAGE_COLORS[k]) for k in (1, 2))
+    # width and height in inches; `images` gets the finished chart where the block ends
     with _chart(7, 4, rows=2) as (_, (above, below), images):
         above.get_gridspec().set_height_ratios([2, 1])
         band = dict(color=blue, alpha=0.2, linewidth=0, label='2 standard deviations')

@@ -325,6 +325,7 @@ def tracks_chart(
     if not objects:
         return empty_chart('no tracks', 160)
     names, second = [], frame_rate or 1  # `second`: frames in one unit of the axis, which may be a frame
+    # inches; `images` gets the finished chart where the block ends
     with _chart(width=7, height=1 + 0.28 * len(objects)) as (_, (ax,), images):
         for y, track_id in enumerate(objects):
             rows = np.flatnonzero(rows_of.track_ids == track_id)

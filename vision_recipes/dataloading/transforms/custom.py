@@ -230,7 +230,8 @@ class CustomStep:
     def __call__(
         self,
         image: np.ndarray,  # (H, W, 3) uint8, may be overwritten
-        target: dict,  # As in `ImageRecord`, with masks as (N, H, W) bool
+        # `label`; or `boxes`, `labels`, perhaps `keypoints` as in `ImageRecord`, and `masks` (N, H, W) bool
+        target: dict,
         rng: np.random.Generator,
         where: str,  # The image's file, for messages
         fixed: bool,  # Whether the image must keep its size
@@ -520,7 +521,7 @@ class CustomTransform(SampleTransform):
     before: tuple[CustomStep, ...] = ()
     after: tuple[CustomStep, ...] = ()
 
-    # what follows is as `SampleTransform` describes it; the inner transform answers
+    # what follows is the protocol of `SampleTransform`, where it is described; the inner transform answers
     @property
     def moves_boxes(self):
         return self.inner.moves_boxes
@@ -604,7 +605,7 @@ def _apply_before(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray,
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #24f539e4
 @patch
 def _changed(self: CustomTransform, record, decoded: DecodedImage, rng) -> tuple[np.ndarray, dict]:
-    "One image with its target (of an `ImageRecord`), after the steps before ours"
+    "The pixels and the target of one image (an `ImageRecord`, decoded), after the user's steps before ours"
     image = np.array(as_array(decoded.image))  # a copy: it may belong to a cache
     target = record.target
     if 'boxes' in target:

@@ -56,7 +56,7 @@ class BoxTransform(SampleTransform):
     def __call__(
         self,
         image: ImageLike,
-        target: dict,  # As in `ImageRecord`
+        target: dict,  # `boxes`, `labels` and perhaps `masks` and `keypoints`, as in `ImageRecord`
         rng: np.random.Generator | None = None,
         others: Sequence[tuple[ImageLike, dict]] = (),  # Other images with their targets
     ) -> tuple[np.ndarray, dict]:  # As `apply`
@@ -480,19 +480,19 @@ class LetterboxTarget(BoxTransform):
         check_choice('interpolation', self.interpolation, INTERPOLATIONS)
         check_choice('place', self.place, PLACES)
 
-    # what follows is as `SampleTransform` describes it
+    # what follows is as `SampleTransform` describes it: a cache keeps what `prepare` returns
     @property
     def prepare_side(self) -> int:
-        return 2 * self.size  # as the runtime decodes
+        return 2 * self.size  # as the runtime decodes: the longer side is at least so many pixels
 
-    def prepared_wh(self, size_wh):
+    def prepared_wh(self, size_wh):  # Of what `prepare` returns
         return self.size, self.size
 
     def prepare(self, image: ImageLike, size_wh) -> np.ndarray:  # (size, size, 3) uint8
         return np.array(letterbox(as_pil(image), self.size, self.pad_value, self.interpolation, self.place))
 
     def plan(self, record, partners=(), rng=None):
-        return [ImagePlan(record, None)]  # `prepare` does all the work; nothing is random
+        return [ImagePlan(record, None)]  # None: `prepare` does all the work; nothing is random
 
     def apply(self, plan, images, rng=None):  # As `DetectionTransform.apply`
         [decoded], record = images, plan[0].record
@@ -519,7 +519,8 @@ def letterbox_geometry(
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #c05b9527
 def to_tv(
     image: ImageLike,
-    target: dict,  # As in `ImageRecord`, or as a sample; in pixels of `image`
+    # `boxes`, `labels` and perhaps `masks` and `keypoints` in pixels of `image`, as in `ImageRecord`
+    target: dict,
 ):  # `tv_tensors.Image` (3, H, W) uint8; the target
     """Convert a sample to torchvision's detection convention.
 

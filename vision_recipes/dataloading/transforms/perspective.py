@@ -297,6 +297,7 @@ class RandomRotation(GeometricTransform):
             )
 
     def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
+        # `geometry` is of the steps before; a rotation needs no boxes
         if rng.random() >= self.p:
             return geometry
         angle = math.radians(rng.uniform(-self.degrees, self.degrees))
