@@ -58,7 +58,7 @@ class LabelMap:
 def _int64_ids(
     ids,  # As a file or a user gives them: whole numbers, perhaps as floats or texts
 ) -> tuple[int, ...]:
-    "Source ids as integers. Raises `VisionRecipesError` where one does not fit into 64 bits"
+    "Source ids as integers. Raises `VisionRecipesError` where one is no number, or too large for 64 bits"
     try:
         ids = tuple(map(int, ids))
     except (OverflowError, ValueError, TypeError) as e:  # infinity, NaN or a text, None
