@@ -326,7 +326,7 @@ def _most_confused(
     row_column_pairs = np.stack(np.divmod(cells, len(matrix)), 1)
     by_rank = list(dict.fromkeys(row_column_pairs.ravel().tolist()))  # each class once
     candidates = [c for c in by_rank if c not in always]
-    shown = sorted([*candidates[: _SHOWN_CLASSES - len(always)], *always])
+    shown = sorted([*candidates[: max(0, _SHOWN_CLASSES - len(always))], *always])
     new_index = np.full(len(matrix), len(shown))  # of each class; the last one for all others
     new_index[shown] = np.arange(len(shown))
     out = np.zeros((len(shown) + 1,) * 2, matrix.dtype)

@@ -337,9 +337,11 @@ def _draw_runs(geometry, masks, m, limit) -> tuple[int, int, np.ndarray]:  # Lef
     "Draw mask `m` from its run lengths, by nearest-neighbour sampling; otherwise as `_draw_rings(...)`"
     x, y, crop = draw_object(masks, m, geometry.source_wh)  # at full size
     h, w = crop.shape
+    if not crop.size:  # an empty mask: its box has no place
+        return _NOTHING
     low, high = geometry.boxes(np.array([[x, y, x + w, y + h]], np.float32)).reshape(2, 2)
     x1, y1, x2, y2 = _window(low, high, limit)
-    if not crop.size or x2 <= x1 or y2 <= y1:
+    if x2 <= x1 or y2 <= y1:
         return _NOTHING
     # which pixel of `crop` each pixel of the output shows
     source_x, source_y = geometry.sources((x1, y1, x2, y2))  # (1, w) and (h, 1), or both (h, w)
@@ -697,7 +699,8 @@ class RandomTileCrop(GeometricTransform):
         low = rng.random(2) * (size_wh - side)
         if len(boxes) and rng.random() < self.around_object:
             box = geometry.boxes(boxes)[rng.integers(len(boxes))]
-            # its middle is in the square, a twentieth of the side or more from the edge
-            low = (box[:2] + box[2:]) / 2 - rng.uniform(0.05, 0.95, 2) * side
+            if np.isfinite(box).all():  # a box without an area has no place after a rotation
+                # its middle is in the square, a twentieth of the side or more from the edge
+                low = (box[:2] + box[2:]) / 2 - rng.uniform(0.05, 0.95, 2) * side
         x, y = np.floor(np.clip(low, 0, np.maximum(size_wh - side, 0))).tolist()
         return geometry.cropped(x, y, min(x + side, size_wh[0]), min(y + side, size_wh[1]))
