@@ -53,7 +53,8 @@ def calibration_bins(
 ) -> Calibration:
     """Sort predictions into bins of equal width by their confidence.
 
-    Raises `VisionRecipesError` without predictions, for confidences outside 0 to 1, or fewer than 2 bins.
+    Raises `VisionRecipesError` without predictions, where the two differ in number, for confidences outside 0
+    to 1, and for fewer than 2 bins.
     """
     confidence, right = np.asarray(confidence, float), np.asarray(right, bool)
     if bins < 2 or confidence.shape != right.shape or not confidence.size:
@@ -82,7 +83,8 @@ def evaluate_calibration(
 ) -> Calibration:
     """Calibration of a classifier or a detector.
 
-    Raises `VisionRecipesError` where numbers differ, no box is left, or an image may have several labels.
+    A box is right that matches an object of its class at an overlap of 0.5. Raises `VisionRecipesError` where
+    numbers differ, there is no object or no box is left, or an image may have several labels.
     """
     if len(predictions) != len(anns) or not len(anns):
         raise VisionRecipesError(

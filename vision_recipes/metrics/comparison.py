@@ -108,7 +108,7 @@ def _precisions(m: Matches, weights: np.ndarray) -> np.ndarray:  # (R, images) -
 
 
 def _image_badness(m: Matches) -> np.ndarray:  # (n,)
-    "The scores of false boxes and the number of missed objects, at the model's best threshold"
+    "The sum of the scores of false boxes and of missed objects, 1 each, at the model's best threshold"
     best = class_curves(m)[2]  # for all classes; None: no box is right, so any threshold will do
     return find_mistakes(m, best.threshold if best else 0.5)[2]
 
@@ -199,6 +199,8 @@ def _rows(
     differences: dict[str, Difference],  # By name of the score, the class or the point
     what: str,  # Name of the first column
     holm: bool = False,  # Whether a winner must stand out among all rows
+    # `what`: the name; `first`, `second`, `difference`, `low`, `high`; `better`: `first`, `second`, or ''
+    # where it cannot be told
 ) -> list[dict]:
     "A row for each difference; values that are unknown are None"
     # whether the winner of each row may be named
@@ -215,7 +217,7 @@ def _rows(
 
 
 def stands_out(
-    p: Sequence[float],  # Probabilities of chance, one a class
+    p: Sequence[float],  # Probabilities of chance, one a class or point
 ) -> np.ndarray:  # (n,) bool
     "Which are small among all of them (Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure)"
     p = np.asarray(p, float)

@@ -34,7 +34,8 @@ _OBJECTS = 3
 
 def image_uncertainty(
     p: Prediction,  # Of objects: predicted with a low score threshold such as `EVAL_SCORE_THRESHOLD`
-    threshold: float | np.ndarray = DEFAULT_THRESHOLD,  # Of the model; of labels also (C,), one a class
+    # Of the model; of several labels an image also (C,), one a class; no use where it has one class
+    threshold: float | np.ndarray = DEFAULT_THRESHOLD,
 ) -> float:  # 0: sure, to 1
     "How unsure a model is of an image"
     if p.class_scores is not None:
@@ -131,7 +132,8 @@ def choose_next(
     uncertainties: Sequence[float],  # (N,) 0 to 1, one an image of the pool
     embeddings: np.ndarray,  # (N, D) of the same images
     n: int = 50,  # How many to choose; all where there are fewer
-    group_ids: Sequence | None = None,  # (N,) the group of each image
+    # (N,) the group of each image; one gives at most twice its even share, as long as others have images left
+    group_ids: Sequence | None = None,
     labelled: np.ndarray | None = None,  # (N,) bool: images that have labels already, which are not chosen
     seed: int = 0,
 ) -> list[int]:  # Rows of the pool, the first to label first

@@ -38,7 +38,7 @@ class RankedBoxes:
         return np.cumsum(self.right) / self.n_true
 
     @property
-    def envelope(self) -> np.ndarray:  # (101,) at each of `RECALLS`
+    def envelope(self) -> np.ndarray:  # (101,) at each of `RECALLS`, 0, 0.01 ... 1
         "The best precision at each level of recall or beyond it; 0 where that recall is not reached"
         return precision_curve(self.right, self.n_true)
 

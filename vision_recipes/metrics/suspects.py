@@ -25,7 +25,7 @@ class _PointPairs(NamedTuple):
     "Annotated objects with points, each with the prediction that finds it"
 
     objects: np.ndarray  # (n,) positions among the objects of all images
-    credence: np.ndarray  # (n,) of the predictions
+    credence: np.ndarray  # (n,) 0 to 1: how likely the predictions are right, as `credences` gives it
     truth: np.ndarray  # (n, K, 3) x, y in pixels and visibility, as annotated
     found: np.ndarray  # (n, K, 2) x, y in pixels, as predicted
     size: np.ndarray  # (n,) pixels: the longer side of the annotated box
@@ -33,7 +33,7 @@ class _PointPairs(NamedTuple):
 
 
 def _point_pairs(m: Matches, predictions: Sequence[Prediction], anns: Annotations) -> _PointPairs:
-    "Pair objects and predictions by their boxes, at an overlap of 0.5"
+    "Pair objects and predictions by what `m` was matched by (boxes, or masks), at an overlap of 0.5"
     d = np.flatnonzero(m.matched[0] >= 0)  # positions of the predicted boxes in `m.found`
     objects = m.matched[0][d]
     kept = ~m.ignored[objects]
@@ -106,10 +106,10 @@ def _swapped_pairs(
 
 # %% ../../nbs/metrics/16_suspects.ipynb #e74190e4
 def point_suspects(
-    m: Matches,  # Of boxes, by models that have not trained on these images
+    m: Matches,  # Of boxes or masks, by models that have not trained on these images
     predictions: Sequence[Prediction],  # One an image
     anns: Annotations,  # Same order, with keypoints
-) -> list[Suspect]:
+) -> list[Suspect]:  # In no order of suspicion; an object may be swapped in several pairs of points
     "Objects whose points are probably misplaced, or swapped between left and right"
     skeleton = anns.labels.skeleton
     pairs = _point_pairs(m, predictions, anns)
@@ -128,8 +128,9 @@ def find_suspects(
 ) -> list[Suspect]:  # The most suspect first
     """The labels that are probably wrong.
 
-    Kinds and order: `wrong class`, `missing`, `spurious`, `badly placed` and `swapped sides`, by suspicion.
-    Raises `VisionRecipesError` where predictions do not fit the annotations, and where there is no object.
+    Kinds: `wrong class`, `missing`, `spurious`, `badly placed`, `swapped sides`; an object has one at most.
+    Raises `VisionRecipesError` where predictions do not fit the annotations, where there is no object, and
+    where an image may have several labels.
     """
     if anns.labels.multi_label:
         raise VisionRecipesError(f'{anns.root}: suspects do not know several labels an image yet.')
