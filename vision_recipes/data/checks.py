@@ -928,7 +928,7 @@ def _check_rare_points(
     anns: Annotations,
     present: np.ndarray,  # (M, K) bool
 ) -> list[Finding]:
-    "Points that fewer than a twentieth of the objects have, compared with the commonest point"
+    "Points that fewer than a twentieth as many objects have as have the commonest point"
     names = anns.labels.skeleton.points
     n_objects = present.sum(0)  # (K,) with each point
     most = n_objects.max(initial=0)
@@ -1104,8 +1104,8 @@ def check(
     anns: Annotations,
     files: bool = True,  # Also open every image and compare files byte by byte
     part: str = '',  # `train` or `valid`: the images are one side of a split already; empty: all, to be split
-    # Where to note the perceptual hash of each image under its path, for `leak_report`, so that it decodes
-    # none again; some 110 bytes an image, besides the path
+    # Where to note the perceptual hash of each image under its path (None: it is nearly of one colour), for
+    # `leak_report`, so that it decodes none again; some 110 bytes an image, besides the path
     hashes: dict[str, int | None] | None = None,
 ) -> Findings:
     "All that is wrong with a data set; the method `Annotations.check`"
@@ -1136,8 +1136,8 @@ POLICIES = ('raise', 'clip', 'drop')
 
 def fix_boxes(
     anns: Annotations,
-    policy: str = 'raise',  # One of `POLICIES`
-) -> Annotations:  # Measured, with every box within its image
+    policy: str = 'raise',  # `raise`, `clip` or `drop`, as `POLICIES` says
+) -> Annotations:  # Measured, with every box within its image; `anns` itself where it has no boxes
     """Cut or leave out bad boxes; the method `Annotations.fix_boxes`
 
     Raises `VisionRecipesError` that names bad boxes under the policy `raise`.

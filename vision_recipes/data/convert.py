@@ -226,7 +226,7 @@ def write_annotations(
     out: str | Path,  # A new or empty folder
     format: str,  # One of `WRITABLE`
     images: str = 'copy',  # `copy`, `link`, or `leave` for LabelMe and COCO: they stay where they are
-    names: Sequence[str] | None = None,  # Of the images in the new set; None: as they are
+    names: Sequence[str] | None = None,  # Of the images in the new set; None: as now, with numbers if equal
 ) -> list[str]:  # `names`, or what took their place; after `leave` no file has them
     """Write a table in one step, with groups.csv where the images have groups.
 

@@ -263,7 +263,7 @@ def _lock(f: BinaryIO, path: Path):
 
 def _retry(attempt: Callable, f: BinaryIO, url: str, path: Path, retries: int, wait: float):
     """Call `attempt`, which downloads into `f`, again after temporary failures, as `download` says. Raises
-    `VisionRecipesError` after `retries` failures in a row, or one that is not temporary"""
+    `VisionRecipesError` for a failure after `retries` in a row, or one that is not temporary"""
     n_failures = n_best = 0  # n_best: most bytes that `f` had after an attempt
     while True:
         try:
@@ -358,7 +358,8 @@ def _copy(source: Path, path: Path, sha256: str | None) -> Path:
 def _fetch_file(url: str, path: Path, sha256: str | None, retries: int, timeout: float, wait: float) -> Path:
     """Download into a partial file beside `path`, then rename it to `path`. Arguments as for `download`.
 
-    After a failed download, a `VisionRecipesError`, the partial file stays: the next call requests the rest.
+    After a failed download, a `VisionRecipesError`, the partial file stays, unless its checksum is wrong: the
+    next call requests the rest.
     """
     part = path.with_name(path.name + '.part')
     record_file = path.with_name(path.name + '.part.json')

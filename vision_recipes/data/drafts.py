@@ -57,12 +57,12 @@ class _Columns:
 
     files: list = field(default_factory=list)  # Of the images that were read
     sizes_wh: list = field(default_factory=list)  # Of each image, pixels
-    class_ids: list = field(default_factory=list)  # Of each image
-    scores: list = field(default_factory=list)  # Of each image
+    class_ids: list = field(default_factory=list)  # Of each image (n,) whole numbers, for n objects or labels
+    scores: list = field(default_factory=list)  # Of each image (n,)
     boxes: list = field(default_factory=list)  # Of each image (n, 4) XYXY, pixels; empty for classification
     outlines: list = field(default_factory=list)  # Of each object its rings, as for `Masks.from_rows`
     keypoints: list = field(default_factory=list)  # Of each image (n, K, 3)
-    n_low: int = 0  # Objects below their threshold
+    n_low: int = 0  # Objects below their threshold; for classification images without a class
 
     def add(self, file: Path, prediction: Any, thresholds: np.ndarray, error_px: float) -> None:
         "Add what a `Prediction` says of an image; `thresholds` (C,) and `error_px` as for `write_drafts`"
@@ -194,7 +194,8 @@ def _without_stamp(text: str) -> tuple[str, str]:  # The text without the line o
 # %% ../../nbs/data/14_drafts.ipynb #26b315f3
 def is_untouched(
     file: Path,
-    manifest: dict[str, dict] | None = None,  # For text files of YOLO: name of each file, with its `stamp`
+    # For text files of YOLO: by name of the file, without folder, a dict with its `stamp`
+    manifest: dict[str, dict] | None = None,
 ) -> bool:
     "Whether a file is a draft that nobody has edited"
     try:
@@ -372,7 +373,8 @@ class DraftCounts(NamedTuple):
     n_images: int  # With a draft that was written
     n_objects: int  # In these drafts
     n_kept: int  # Files that a person made or edited, which stayed as they were
-    n_low: int  # Objects among the predictions that are below the threshold of their class
+    # Predicted objects below the threshold of their class; for classification images without a class
+    n_low: int
     n_unread: int  # Images that could not be read
     remarks: tuple[str, ...]  # What the format could not hold, in sentences
 
@@ -398,13 +400,13 @@ def _remarks(anns: Annotations, format: str, error_px: float) -> list[str]:
 # %% ../../nbs/data/14_drafts.ipynb #199302ad
 def write_drafts(
     predictions: Iterable[Any],  # A `Prediction` for each file, or None where it could not be read
-    files: Sequence[Path],  # The images
+    files: Sequence[Path],  # The images, in the same order
     labels: LabelMap,  # Of the model
     out: str | Path,  # The folder of the drafts; for LabelMe it may be that of the images
     format: str = 'labelme',  # One of `DRAFT_FORMATS`
     thresholds: np.ndarray | None = None,  # (C,) as `class_thresholds` gives them; None: all objects
     error_px: float = 1.0,  # How far an outline may be from the edge of its mask
-    images: str = 'link',  # For YOLO and VOC, which want images beside labels, as for `place_image`
+    images: str = 'link',  # For YOLO and VOC, which want images beside labels: `link`, `copy` or `leave`
 ) -> DraftCounts:
     """Write predictions as annotations, except over files that a person made or edited.
 

@@ -17,7 +17,8 @@ def to_frame(
     """The annotations as a pandas table: a row for each object, or one for an image without objects
 
     It has the columns path and label, and those that are known of width, height and group; xmin, ymin, xmax
-    and ymax in pixels; polygons, vertices and area (square pixels) of masks; x, y and v of each keypoint.
+    and ymax in pixels; polygons, vertices and area (square pixels) of masks; x, y and v (visibility) of each
+    keypoint, behind its name: `nose x`. Of boxes as fractions there are none: call `measure` before.
     """
     import pandas as pd
 

@@ -42,7 +42,8 @@ def _class_position(name: str, anns: Annotations) -> int:
 def remap_classes(
     anns: Annotations,
     renames: dict[str, str],  # Old name: new name; classes that are not named stay
-    drop: Sequence[str] = (),  # Names of classes to leave out, with their objects, or images of them alone
+    # Names of classes to leave out, with their objects or labels; where an image has one class, with images
+    drop: Sequence[str] = (),
 ) -> Annotations:
     "Rename, join and leave out classes. Raises `VisionRecipesError` for an unknown name, or for none left"
     names: list[str | None] = list(anns.class_names)  # The new name of each class; None: left out
@@ -69,8 +70,8 @@ def remap_classes(
 
 # %% ../../nbs/data/16_merge.ipynb #0cc8ff28
 def read_class_map(
-    file: str | Path,  # `.json`: an object; else a table of `old,new`, whose header may be left out
-) -> tuple[dict[str, str], list[str]]:  # Renames, and names to leave out
+    file: str | Path,  # `.json`: an object; else a table of `old,new`, header optional; `new` empty: left out
+) -> tuple[dict[str, str], list[str]]:  # Old name: new name; names to leave out
     "Read a map of classes. Raises `VisionRecipesError` that names the file, and the line where there is one"
     file = Path(file)
     pairs = _json_pairs(file) if file.suffix.lower() == '.json' else _table_pairs(file)
@@ -111,7 +112,7 @@ class Merged(NamedTuple):
     "Several data sets as one table"
 
     anns: Annotations
-    names: list[str]  # Of each image in the merged set
+    names: list[str]  # Of each image in the merged set, when it is written: paths with `/`, all different
     sets: list[str]  # The name of the set that each image is from
     remarks: list[str]  # What is lost, what was renamed
 

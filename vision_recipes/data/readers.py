@@ -35,7 +35,9 @@ class Reader:
     "How a format is recognised and read"
 
     read: Callable  # From a folder (or a file) to `Annotations`
-    fits: Callable  # From a path to `Recognition`: how surely, and why. Never raises for a path that exists
+    # From a path to `Recognition`: `sureness`, 0 where it does not fit, and `reason`, words for a message.
+    # Never raises for a path that exists
+    fits: Callable
     wants: str  # The files it looks for, in words
     asks: bool = False  # Whether `read` takes `multi_label`, as `read_annotations` does
 
@@ -77,7 +79,8 @@ def read_annotations(
     root: str | Path,  # A folder; for some formats a file
     format: str | None = None,  # A key of `READERS`; None: recognise it
     groups: str | Path | Sequence[str] | None = None,  # As for `with_groups`
-    # Whether an image may have several labels, or none; None: what the data say, as `settle_labels` finds it
+    # Whether an image may have several labels, or none; None: as the data say, in which one has several, or
+    # whose form is made for it
     multi_label: bool | None = None,
 ) -> Annotations:
     """Read a data set in any format this library knows

@@ -211,7 +211,7 @@ def _best_moves(
     weight: np.ndarray,  # (K,)
     in_valid: np.ndarray,  # (U,) bool
     cost: np.ndarray,  # (U,) by how much moving a unit to the other side raises the misfit
-) -> list[int]:
+) -> list[int]:  # Positions of units
     "The unit whose move lowers the misfit most; else two whose exchange does; empty where neither does"
     move_cost = cost.copy()
     for side in (in_valid, ~in_valid):
@@ -271,11 +271,13 @@ def split(
     valid: float = 0.2,  # Share of the images for validation, between 0 and 1
     seed: int = 0,  # Another seed, another split
     by: str = 'auto',  # `group`, `random` (each image for itself), or `auto`: by group where groups are known
-    stratify: bool = True,  # Hold classes in proportion; refuse one that cannot stand on both sides
+    # Hold classes in proportion. One that cannot stand on both sides is refused where an image has one class,
+    # else it stays on one side
+    stratify: bool = True,
 ) -> tuple[Annotations, Annotations]:  # Training and validation, rows in the order of the table
     """Split images into training and validation.
 
-    Raises `VisionRecipesError` where that is impossible.
+    Raises `VisionRecipesError` where that is impossible, and for another share or `by`.
     """
     if isinstance(valid, bool) or not isinstance(valid, Real) or not 0 < valid < 1:
         raise VisionRecipesError(f'valid: {valid!r} must be a share between 0 and 1, such as 0.2.')

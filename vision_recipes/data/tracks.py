@@ -137,7 +137,9 @@ def _frame_lines(tracks: TrackTable) -> Iterator[str]:
 
 
 def _read_frame_lines(lines: list[str], where: str) -> TrackTable:
-    """Read JSON Lines. A line without `frame` is the one after the line before; frames without are empty.
+    """Read JSON Lines. A line without `frame` is of the frame after that of the line before.
+
+    Frames without a line are empty.
 
     Of two lines of one frame the last counts. Raises `VisionRecipesError` that names a broken line.
     """
@@ -158,7 +160,10 @@ def _read_frame_lines(lines: list[str], where: str) -> TrackTable:
 
 # %% ../../nbs/data/11_tracks.ipynb #f616043e
 class _Row:
-    "A line of JSON: lists of the objects of one frame. Raises `ValueError` where their lengths differ"
+    """A line of JSON: lists of the objects of one frame, as `TrackTable` has them; `visible` may be None.
+
+    Raises `ValueError` where their lengths differ.
+    """
 
     def __init__(self, boxes, labels, track_ids, visible):
         self.boxes = np.asarray(boxes, float).reshape(-1, 4)
