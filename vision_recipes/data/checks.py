@@ -7,7 +7,12 @@ __all__ = ['MAX_FINDINGS', 'TOLERANCE', 'BOX_FAULTS', 'SMALL', 'TINY', 'POLICIES
 
 # %% ../../nbs/data/04_checks.ipynb #60a8a8aa
 # In this module `m` is the position of an object in the columns of objects, and `k` that of a point in the
-# skeleton; `level`, `kind` and `message` are those of a `Finding`; `part` is as for `check`
+# skeleton; `level` (`error`, `warning` or `note`), `kind` (a short name) and `message` are those of a
+# `Finding`; `part` is `train` or `valid` for one side of a split, else empty. Of `anns`, the objects of
+# image i are `class_ids.offsets[i]` to `class_ids.offsets[i + 1] - 1`, their classes in `class_ids.values`,
+# and `image_of` has the image of each; `get` gives None for a column that it lacks. Of `Masks`, ring r is
+# `points[rings[r]:rings[r + 1]]`, and object m has the rings `objects[m]` to `objects[m + 1] - 1`, or run
+# lengths `runs[m]`, of pixels outside and inside in turn
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace

@@ -7,7 +7,9 @@ __all__ = ['WRITABLE', 'conversion_losses', 'distinct_names', 'csv_text', 'write
 
 # %% ../../nbs/data/15_convert.ipynb #e6f66570
 # In this module `format` is one of `WRITABLE`, `folder` the new set, `names` the paths of its images below
-# their folder, and `images` what becomes of them: `copy`, `link` or `leave`
+# their folder, and `images` what becomes of them: `copy`, `link` or `leave`. `anns.get` gives None for a
+# column that the table lacks. Of `Masks`, ring r is `points[rings[r]:rings[r + 1]]`, and object m has the
+# rings `objects[m]` to `objects[m + 1] - 1`, or run lengths `runs[m]`, of pixels outside and inside in turn
 import csv, io, os
 from pathlib import Path
 from typing import Callable, Sequence

@@ -288,8 +288,8 @@ def download(
 ) -> Path:  # `path`
     """Fetch a file, or the rest of it where an earlier attempt was broken off
 
-    A file that is already there is not fetched again. Raises `VisionRecipesError`; then there is no file at
-    `path`.
+    A file that is already there, with this checksum, is not fetched again. Raises `VisionRecipesError`; then
+    there is no file at `path`.
     """
     path = Path(path)
     sha256 = _normalised_sha256(sha256)

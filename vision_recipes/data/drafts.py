@@ -8,7 +8,9 @@ __all__ = ['DRAFT_FORMATS', 'POINT_CONFIDENCE', 'DRAFT_KEY', 'class_thresholds',
 
 # %% ../../nbs/data/14_drafts.ipynb #6381b44c
 # In this module `out` is the folder of the drafts, `format` one of `DRAFT_FORMATS`, `i` the row of an
-# image, `m` the position of an object, and M the number of objects in all
+# image, `m` the position of an object, and M the number of objects in all. A `Prediction` is of one image:
+# `scores`, `labels` and `boxes` of objects, perhaps masks (`crops`, in windows) and `keypoints`; of a
+# classifier `boxes` is None and `scores` are (C,), for several labels an image `class_scores` are
 import hashlib, json, os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -339,7 +341,7 @@ def _read_manifest(out: Path) -> dict[str, dict]:  # Path below `out`: `stamp` a
 
 
 def _check_target(out: Path, root: Path, files: Sequence[Path], format: str) -> None:
-    "Raise `VisionRecipesError` for what can be known before any prediction"
+    "Raise `VisionRecipesError` for an unwritable folder, equal names, a wrong manifest or edited COCO drafts"
     check_writable(out)
     distinct_stems(root, [_relative(file, root) for file in files])
     if format == 'yolo':

@@ -6,6 +6,9 @@
 __all__ = ['to_frame']
 
 # %% ../../nbs/data/02_frame.ipynb #b65b4983
+# In this module `anns` is an `Annotations` of N images and M objects, image by image. Of `Masks`, ring r is
+# `points[rings[r]:rings[r + 1]]`, and object m has the rings `objects[m]` to `objects[m + 1] - 1`, or run
+# lengths `runs[m]`
 from typing import Sequence
 import numpy as np
 from ..core.masks import Masks

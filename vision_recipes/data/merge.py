@@ -7,7 +7,8 @@ __all__ = ['remap_classes', 'read_class_map', 'Merged', 'merge_annotations', 'cr
 
 # %% ../../nbs/data/16_merge.ipynb #1936d918
 # In this module `sets` are the tables of the data sets, and `set_names` their names in messages and new
-# files
+# files. Of each table, `class_ids` has the classes (`values`) of all objects, image by image, `image_of`
+# the image of each object; `get` gives None for a column that it lacks
 import csv, os, shutil
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence

@@ -6,7 +6,8 @@
 __all__ = ['READERS', 'Reader', 'check_exists', 'read_annotations']
 
 # %% ../../nbs/data/07_readers.ipynb #8b39b2d0
-# In this module `root` is what shall be read, and `found` what each format says of it, by its name
+# In this module `root` is what shall be read, and `found` what each format says of it, by its name: a
+# `Recognition`, with `sureness` (NO, MAYBE or IS, 0 to 2) and `reason`
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Sequence

@@ -8,7 +8,9 @@ __all__ = ['NEAR_DUPLICATE_BITS', 'HASH_SIDE', 'seeded_order', 'split', 'folds',
 
 # %% ../../nbs/data/05_splits.ipynb #0a8e9d20
 # In this module `train` and `valid` are the two sides of a split; N, U and C count images, units and
-# classes
+# classes. Of `anns`, the objects of image i are `class_ids.offsets[i]` to `class_ids.offsets[i + 1] - 1`,
+# their classes in `class_ids.values`, and `image_of` has the image of each; `get` gives None for a column
+# that it lacks
 import hashlib, unicodedata
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor

@@ -7,6 +7,10 @@ __all__ = ['MEASURES', 'Tolerance', 'largest_difference', 'largest_share', 'pair
            'prediction_distance', 'tied_points']
 
 # %% ../../nbs/metrics/07_agreement.ipynb #24eaf997
+# In this module a `Prediction` is what a model says of one image. Of objects it has `scores` and `labels`
+# (N,), `boxes` (N, 4) XYXY in pixels, and perhaps masks or `keypoints` (N, K, 3): x, y, confidence. Of a
+# classifier `boxes` is None and `scores` are (C,), one a class; of one for several labels an image
+# `class_scores` are (C,), and `scores` and `labels` of those found
 from dataclasses import dataclass, fields, replace
 from typing import Any, Callable, Sequence
 import numpy as np

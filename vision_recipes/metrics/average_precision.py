@@ -9,6 +9,9 @@ __all__ = ['EVAL_SCORE_THRESHOLD', 'IOU_THRESHOLDS', 'RECALLS', 'MAX_DETECTIONS'
            'score_intervals']
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #e849f1ce
+# In this module C counts classes, T thresholds of overlap, R resamples and M annotated objects; `anns` has
+# M objects, image by image: those of image i are `class_ids.offsets[i]` to `class_ids.offsets[i + 1] - 1`,
+# and their classes in `class_ids.values`; `get` gives None for a column that it lacks
 from typing import Callable, Iterator, NamedTuple, Sequence
 import numpy as np
 from ..core.console import plural

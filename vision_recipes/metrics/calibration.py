@@ -6,6 +6,9 @@
 __all__ = ['Calibration', 'calibration_bins', 'evaluate_calibration']
 
 # %% ../../nbs/metrics/10_calibration.ipynb #27054431
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds
 from dataclasses import dataclass
 from typing import Sequence
 import numpy as np

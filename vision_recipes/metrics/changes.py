@@ -6,6 +6,10 @@
 __all__ = ['MOVES', 'equal_count_threshold', 'Changes', 'compare_shown']
 
 # %% ../../nbs/metrics/08_changes.ipynb #eb2b63d3
+# In this module a `Prediction` is what a model says of one image. Of objects it has `scores` and `labels`
+# (N,), `boxes` (N, 4) XYXY in pixels, and perhaps masks or `keypoints` (N, K, 3): x, y, confidence. Of a
+# classifier `boxes` is None and `scores` are (C,), one a class; of one for several labels an image
+# `class_scores` are (C,), and `scores` and `labels` of those found
 from dataclasses import dataclass
 from typing import Sequence
 import numpy as np

@@ -7,6 +7,10 @@ __all__ = ['SCORERS', 'ScoredModel', 'score_classes', 'score_labels', 'score_box
            'stands_out', 'compare_models']
 
 # %% ../../nbs/metrics/13_comparison.ipynb #ce12365a
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds. n counts images, C classes, K points, R
+# resamples
 from dataclasses import dataclass
 from typing import Callable, NamedTuple, Sequence
 import numpy as np

@@ -7,6 +7,9 @@ __all__ = ['SCORES', 'MISTAKE_KINDS', 'Curves', 'Best', 'best_threshold', 'f1_cu
            'Mistake', 'find_mistakes', 'DetectionEvaluation', 'size_scores', 'judge', 'evaluate_detection']
 
 # %% ../../nbs/metrics/04_detection.ipynb #35f32d1c
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds. C counts classes
 from dataclasses import dataclass, field
 from typing import NamedTuple, Sequence
 import numpy as np

@@ -7,6 +7,11 @@ __all__ = ['MOST_POINTS', 'object_areas', 'similarity', 'similarity_table', 'poi
            'KeypointEvaluation', 'match_points', 'evaluate_keypoints']
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #bf6191f0
+# In this module K counts points, and `anns.keypoints` are (M, K, 3): x and y in pixels, and 0 absent, 1
+# hidden, 2 visible; `anns` has M objects, image by image: those of image i are `class_ids.offsets[i]` to
+# `class_ids.offsets[i + 1] - 1`, and their classes in `class_ids.values`; `get` gives None for a column
+# that it lacks. Of `Boxes`, `images` says the image of each, and `at` its position there. A `PairTable`
+# holds the overlaps of predictions with objects, image by image
 from dataclasses import dataclass, field, replace
 from typing import Sequence
 import numpy as np
@@ -278,7 +283,7 @@ def _point_scores(
 ) -> tuple[dict, list[dict], np.ndarray]:
     """`pck`, the share of right points, and `nme`, the mean distance of found ones, overall and by point.
 
-    Right are errors up to `PCK_RADIUS`, 0.1. `found` is the share of the objects with labelled points.
+    Right are errors up to `PCK_RADIUS`, 0.1; `found` is the share found of the objects with labelled points.
     """
     is_labelled = ~np.isnan(errors)
     is_found = np.isfinite(errors)  # and labelled

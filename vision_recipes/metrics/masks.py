@@ -6,6 +6,10 @@
 __all__ = ['crop_ious', 'coco_fill', 'true_crops', 'mask_table', 'match_masks', 'evaluate_masks']
 
 # %% ../../nbs/metrics/05_masks.ipynb #6f0c7e7a
+# In this module `anns` has M objects, image by image: those of image i are `class_ids.offsets[i]` to
+# `class_ids.offsets[i + 1] - 1`, and their classes in `class_ids.values`; `get` gives None for a column
+# that it lacks. `MaskCrops` are the pixels of the masks of one image, `areas` counts them. A `PairTable`
+# holds the overlaps of predictions with objects, image by image
 from typing import Sequence
 import numpy as np
 from ..core.errors import VisionRecipesError

@@ -7,6 +7,9 @@ __all__ = ['credences', 'Evidence', 'wrong_class_suspects', 'badly_placed_suspec
            'strongest_first', 'object_suspects']
 
 # %% ../../nbs/metrics/15_suspect_objects.ipynb #c407e7ce
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds
 from dataclasses import dataclass
 import numpy as np
 from ..core.patching import patch

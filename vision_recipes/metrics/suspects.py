@@ -6,6 +6,9 @@
 __all__ = ['point_suspects', 'find_suspects', 'suspect_rows']
 
 # %% ../../nbs/metrics/16_suspects.ipynb #d76996f3
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds
 from typing import NamedTuple, Sequence
 import numpy as np
 from ..core.errors import VisionRecipesError

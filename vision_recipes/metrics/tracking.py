@@ -6,6 +6,9 @@
 __all__ = ['MIN_OVERLAP', 'HOTA_THRESHOLDS', 'TrackingEvaluation', 'evaluate_tracks']
 
 # %% ../../nbs/metrics/11_tracking.ipynb #2b98ec30
+# In this module a `TrackTable` has a row for each box of a clip, ordered by frame: `track_ids`, `boxes`
+# (XYXY, pixels), `labels` (class ids) and perhaps `visible`, the share that is seen; `at(i)` is the slice
+# of the rows of frame i, of `n_frames`
 from dataclasses import dataclass
 from typing import NamedTuple, Sequence
 import numpy as np

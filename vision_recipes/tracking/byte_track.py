@@ -46,7 +46,7 @@ class TrackSettings(Settings):
 class Tracks:
     "The tracks of a video; each column has T rows"
 
-    boxes: BoxFilter
+    boxes: BoxFilter  # Where each is expected; its `corners()` are (T, 4) XYXY, pixels
     ids: np.ndarray  # int64, from 1; 0 while a track is unconfirmed
     labels: np.ndarray  # int64 class ids
     lost: np.ndarray  # bool: confirmed, but not seen in this frame

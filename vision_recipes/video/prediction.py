@@ -7,6 +7,9 @@ __all__ = ['FRAMES_AT_A_TIME', 'FRAMES_FILE', 'COUNTS_FILE', 'SUMMARY_FILE', 'SA
            'make_tracker', 'frame_row', 'counts_csv', 'predict_video']
 
 # %% ../../nbs/video/03_prediction.ipynb #922ed8e6
+# In this module `predictor` is a `BasePredictor`, whose `card`, a `ModelCard`, says the task and the
+# classes; `source` is what `open_video` reads, `out` the folder of a run, `about` what becomes its
+# `summary.json`; a counter is a `LineCounter` or a `ZoneCounter`
 import csv, io, time
 from collections import deque
 from dataclasses import dataclass, replace
