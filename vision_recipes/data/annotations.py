@@ -79,7 +79,7 @@ class Annotations:
     group_rule: str = ''  # How `with_groups` found the groups; empty where they were listed
     box_rule: str = ''  # The policy of `fix_boxes` that mended bad boxes; empty where there were none
     label_rule: str = ''  # `yes` or `no`: `multi_label` of `read_annotations`; empty: as the data say
-    format: str = ''  # The reader's name, a key of `READERS`
+    format: str = ''  # The reader's name, a key of `READERS`; `merged` and `drafts` of tables made here
     read_from: str = ''  # What `read_annotations` was given, a folder or a file
     notes: tuple = ()  # `Finding`s of the reader: what it found and left out
 
@@ -335,7 +335,9 @@ def _image_id(path: Path, sample: int = 4096) -> str:  # 8 characters
 # %% ../../nbs/data/03_annotations.ipynb #380db55c
 @patch
 def fingerprint(self: Annotations) -> str:  # 16 hexadecimal digits
-    """Hash all images and their objects; the order of the images, their names and their folder do not matter.
+    """Hash all images and their objects; the order of the images and their folder do not matter.
+
+    Nor do their names, but for missing files. `label_rule` and the like are not hashed.
 
     Call `measure` before, because boxes in pixels and as fractions give different fingerprints.
     """
@@ -573,10 +575,9 @@ def shared_classes(
 ) -> tuple[Annotations, list[int]]:  # With the shared classes alone; their ids in the model
     """The annotations of the classes that a model knows too, in the order of the model.
 
-    `match_classes` finds them: by name, synonym or another spelling.
-
-    Objects and labels of other classes are left out; where an image has one class, images of others. A
-    message names these classes. Raises `VisionRecipesError` where no class is known.
+    `match_classes` finds them: by name, synonym or another spelling. Objects and labels of other classes are
+    left out; where an image has one class, images of others. A message names these classes. Raises
+    `VisionRecipesError` where no class is known.
     """
     in_model = known_classes(anns, labels)  # (C,) the model's id of each class, or -1
     model_ids = sorted({int(i) for i in in_model if i >= 0})

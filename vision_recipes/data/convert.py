@@ -76,7 +76,7 @@ def conversion_losses(
 
 # %% ../../nbs/data/15_convert.ipynb #7dd4ac35
 def _refuse_other_task(anns: Annotations, format: str) -> None:
-    "Raise `VisionRecipesError` where the table has boxes and the format none, or the other way round"
+    "Raise `VisionRecipesError` where the format has no boxes, no labels of images, or not several an image"
     if anns.has_boxes and format in ('image_folder', 'csv'):
         what = (
             'an image folder holds one class an image'
@@ -216,7 +216,7 @@ def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _new_names(anns: Annotations, format: str) -> list[str]:
     "The paths of the images in the new set, all with stems of their own"
-    names = list(map(path_inside, anns.paths))
+    names = list(map(path_inside, anns.paths))  # of images outside of the root the file name alone
     if format == 'image_folder':
         classes = [anns.class_names[c] for c in anns.image_labels]
         names = [f'{c}/{name.rpartition("/")[2]}' for c, name in zip(classes, names)]
@@ -264,12 +264,12 @@ def check_apart(
 
 
 def convert_dataset(
-    source: str | Path,  # As for `read_annotations`
+    source: str | Path,  # A folder of annotated images, or a file, as for `read_annotations`
     out: str | Path,  # A new or empty folder
     format: str,  # One of `WRITABLE`
     images: str = 'copy',  # As for `write_annotations`
     source_format: str | None = None,  # A key of `READERS`; None: recognised
-    groups: str | None = None,  # As for `with_groups`
+    groups: str | None = None,  # As for `with_groups`: `folder`, a .csv file, or a regular expression
 ) -> Annotations:  # As it was read from `source`
     """Write a data set in another format. Messages say before what is lost.
 

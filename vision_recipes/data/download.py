@@ -776,8 +776,8 @@ def fetch(
 ) -> Path:  # `folder`
     """Download an archive, unpack it and delete it
 
-    Raises `VisionRecipesError` where one of that fails. Then there is no `folder`; what has arrived is used
-    next time.
+    Raises `VisionRecipesError` for a folder with other content, and where one of that fails. Then there is no
+    new `folder`; what has arrived is used next time.
     """
     folder = Path(folder)
     if _is_fetched(folder, url):

@@ -185,7 +185,7 @@ def _text_fingerprint(text: str) -> str:
 
 
 def _without_stamp(text: str) -> tuple[str, str]:  # The text without the line of the stamp; the stamp
-    "Take the stamp out of an XML file; '' where there is none"
+    "Take the stamp out of the text of an XML file; where there is none, or several, the whole text and ''"
     lines = text.splitlines()
     stamps = [line.strip() for line in lines if line.strip().startswith(f'<{DRAFT_KEY}>')]
     if len(stamps) != 1:
@@ -274,7 +274,7 @@ def _voc_file(
 
 def _yolo_files(anns: Annotations, scores: np.ndarray, out: Path) -> list[_DraftFile]:
     "The drafts of all images as YOLO, with stamps and `scores` (M,) for the manifest"
-    lines = object_lines(anns)
+    lines = object_lines(anns)  # (M,) texts, each with its newline
     files = []
     for i, name in enumerate(anns.paths):
         rows = _objects_of(anns, i)
@@ -286,7 +286,7 @@ def _yolo_files(anns: Annotations, scores: np.ndarray, out: Path) -> list[_Draft
 
 def _coco_file(anns: Annotations, scores: np.ndarray, out: Path) -> _DraftFile:
     "The drafts of all images as COCO, with its score (of `scores`, (M,)) and a mark in each annotation"
-    contents = coco_contents(anns)
+    contents = coco_contents(anns)  # its annotations are the objects, in their order
     for record, score in zip(contents['annotations'], scores.tolist()):
         record |= {'score': round(score, 6), 'attributes': {'draft': True}}
     for record in contents['images']:

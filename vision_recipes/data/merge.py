@@ -46,7 +46,7 @@ def remap_classes(
     # Names of classes to leave out, with their objects or labels; where an image has one class, with images
     drop: Sequence[str] = (),
 ) -> Annotations:
-    "Rename, join and leave out classes. Raises `VisionRecipesError` for an unknown name, or for none left"
+    "Rename, join, leave out classes. Raises `VisionRecipesError` for unknown or empty names, or none left"
     names: list[str | None] = list(anns.class_names)  # The new name of each class; None: left out
     for old, new in renames.items():
         if not new.strip():
@@ -292,7 +292,7 @@ def cross_duplicates(
 def rewrite_in_place(
     anns: Annotations,  # As it shall be; the images lie below `folder`
     folder: str | Path,  # As it was read
-    format: str,  # One of `WRITABLE`, usually the one it was read in
+    format: str,  # One of `WRITABLE`, such as `coco` or `yolo`, usually the one it was read in
 ) -> Path:  # Where the old folder is now
     "Put a changed set in the place of its folder. Raises `VisionRecipesError` where that cannot be"
     folder = Path(folder).resolve()

@@ -79,7 +79,9 @@ def check_exists(path: Path):
 def read_annotations(
     root: str | Path,  # A folder; for some formats a file
     format: str | None = None,  # A key of `READERS`; None: recognise it
-    groups: str | Path | Sequence[str] | None = None,  # As for `with_groups`
+    # Which images belong together, as for `with_groups`: a name for each, `folder`, a .csv file, or a regular
+    # expression; None: not known
+    groups: str | Path | Sequence[str] | None = None,
     # Whether an image may have several labels, or none; None: as the data say, in which one has several, or
     # whose form is made for it
     multi_label: bool | None = None,
@@ -125,7 +127,7 @@ def _recognised_format(root: Path) -> str:
         return candidates[0]
     if best < Sureness.IS:
         files = scan(root, _MAX_DEPTH) if root.is_dir() else {}  # folder below `root`: names of its files
-        for suffix in KIND_OF_SUFFIX:
+        for suffix in KIND_OF_SUFFIX:  # `.json` and others: raises for a file that its suffix misnames
             refuse_disguised(root, suffix)
         if found['image_folder'] or not best:  # folders of images, or nothing: a set may lie deeper
             _refuse_nested_data_sets(root, files)

@@ -422,7 +422,7 @@ def leak_report(
     valid: Annotations,
     images: bool = True,  # Also open the files and compare them
     distance: int = NEAR_DUPLICATE_BITS,  # Bits between perceptual hashes that still count as alike
-    hashes: dict[str, int | None] | None = None,  # As `check` notes them; other images are opened
+    hashes: dict[str, int | None] | None = None,  # By path, as `check` notes them; other images are opened
 ) -> Findings:  # Errors: the same group or file on both sides; warnings: images that look alike; notes
     "Report which validation images a model could know from training"
     findings = _group_leaks(train, valid)

@@ -196,7 +196,7 @@ def _read_mot_lines(lines: list[str], where: str) -> TrackTable:
     frames, ids = t[:, 0].astype(np.int64) - 1, t[:, 1].astype(np.int64)
     boxes = np.concatenate([t[:, 2:4], t[:, 2:4] + t[:, 4:6]], 1) - 1  # the format counts pixels from 1
     labels = np.maximum(t[:, 7].astype(np.int64) - 1, 0)  # results have no class, or -1: the first one
-    # a confidence of 0 marks an object that is not to be judged; below 0, the visible share is not known
+    # a confidence of 0 marks an object that is not to be judged; a share below 0 is not known: taken as 1
     visible = np.where(t[:, 6] == 0, 0.0, np.where(t[:, 8] < 0, 1.0, t[:, 8]))
     if len(frames) and frames[0] < 0:
         raise VisionRecipesError(f'{where}: frames are counted from 1, but there is a {frames[0] + 1}.')

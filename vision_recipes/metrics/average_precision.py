@@ -239,7 +239,7 @@ def match_boxes(
     found: Boxes,  # As from `found_boxes`
     truth: Boxes,
     n_classes: int,  # More than 1: a box matches objects of its class only; 1: of any class
-    thresholds: tuple[float, ...] = IOU_THRESHOLDS,  # Overlaps from which on a box counts as a match
+    thresholds: Sequence[float] = IOU_THRESHOLDS,  # Overlaps from which on a box counts as a match
     # (M,) bool: objects that are neither found nor missed, and that boxes choose last; None: crowds
     ignored: np.ndarray | None = None,
     overlap: Overlap | None = None,  # None: `box_overlap`

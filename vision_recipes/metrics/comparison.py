@@ -233,10 +233,10 @@ def stands_out(
 
 # %% ../../nbs/metrics/13_comparison.ipynb #08f33159
 def compare_models(
-    first: Sequence[Prediction],  # One an image; objects with scores from `EVAL_SCORE_THRESHOLD` on
+    first: Sequence[Prediction],  # One an image; objects with scores from `EVAL_SCORE_THRESHOLD`, 0.01, on
     second: Sequence[Prediction],  # Of the other model, for the same images, with the same classes
     anns: Annotations,  # Same order
-    task: str,  # A key of `SCORERS`
+    task: str,  # A key of `SCORERS`: `classification`, `detection`, `segmentation` or `keypoints`
     resamples: int = 1000,
 ) -> Comparison:
     """Say which of two models is better, by every score and class; images of one group are drawn together.

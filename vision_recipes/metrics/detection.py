@@ -343,7 +343,7 @@ def judge(
 # %% ../../nbs/metrics/04_detection.ipynb #5428f6d7
 def evaluate_detection(
     # One an image, boxes in pixels of that image; predicted with a low score threshold such as
-    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
+    # `EVAL_SCORE_THRESHOLD` (0.01), because the curves need low scores too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order
     resamples: int = 500,  # For the intervals

@@ -351,7 +351,7 @@ def match_points(
 # %% ../../nbs/metrics/06_keypoints.ipynb #14f04de6
 def evaluate_keypoints(
     # One an image, boxes and points in pixels of that image; predicted with a low score threshold such as
-    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
+    # `EVAL_SCORE_THRESHOLD` (0.01), because the curves need low scores too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order, with keypoints
     resamples: int = 500,  # For the intervals

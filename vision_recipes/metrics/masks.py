@@ -191,7 +191,7 @@ def match_masks(
 # %% ../../nbs/metrics/05_masks.ipynb #d4cdcc42
 def evaluate_masks(
     # One an image, boxes and masks in pixels of that image; predicted with a low score threshold such as
-    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
+    # `EVAL_SCORE_THRESHOLD` (0.01), because the curves need low scores too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order, with masks
     resamples: int = 500,  # For the intervals

@@ -37,7 +37,7 @@ _OBJECTS = 3
 
 
 def image_uncertainty(
-    p: Prediction,  # Of objects: predicted with a low score threshold such as `EVAL_SCORE_THRESHOLD`
+    p: Prediction,  # Of objects: predicted with a low score threshold, such as 0.01
     # Of the model; of several labels an image also (C,), one a class; no use where it has one class
     threshold: float | np.ndarray = DEFAULT_THRESHOLD,
 ) -> float:  # 0: sure, to 1

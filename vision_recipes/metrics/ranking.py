@@ -52,7 +52,7 @@ class RankedBoxes:
 
 # %% ../../nbs/metrics/09_ranking.ipynb #ee02d273
 def rank_boxes(
-    # One an image, predicted with a low score threshold such as `EVAL_SCORE_THRESHOLD`
+    # One an image, predicted with a low score threshold such as `EVAL_SCORE_THRESHOLD` (0.01)
     predictions: list[Prediction],
     anns: Annotations,  # Same order
     class_name: str,

@@ -125,7 +125,7 @@ def point_suspects(
 # %% ../../nbs/metrics/16_suspects.ipynb #145e0b8f
 def find_suspects(
     # One an image, each by a model that has not trained on that image; objects with a low score threshold
-    # such as `EVAL_SCORE_THRESHOLD`
+    # such as `EVAL_SCORE_THRESHOLD` (0.01)
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order
 ) -> list[Suspect]:  # The most suspect first

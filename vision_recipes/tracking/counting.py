@@ -262,7 +262,10 @@ def rows(
 
 
 @patch
-def to_dict(self: LineCounter, names: Sequence[str] | None = None) -> dict:  # Plain JSON
+def to_dict(
+    self: LineCounter,
+    names: Sequence[str] | None = None,
+) -> dict:  # Plain JSON: `line`, `start_xy`, `end_xy`, `in`, `out`; `classes`: by name `in` and `out`
     "The line and its counts, all and by class, under `names` of the classes or else their ids"
     labels = sorted({c.label for c in self.crossings})
     by_class = {str(k) if names is None else names[k]: self.counts(k) for k in labels}

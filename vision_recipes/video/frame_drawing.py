@@ -23,7 +23,7 @@ class FrameDrawer:
 
     def __init__(
         self,
-        card,  # A `ModelCard`
+        card,  # A `ModelCard`: its `labels`, and `colors` (RGB, one a class; may be empty), are used
         min_score: float,  # Objects with a lower score are not drawn
     ):
         self.card, self.min_score = card, min_score

@@ -14,7 +14,9 @@ from .regions import parse_line, parse_time, parse_zone
 
 # %% ../../nbs/video/10_on_video.ipynb #9b31c0e3
 def asked_options(
-    args: Namespace,  # With the options of `video_options`, and those that the program has for images
+    # With `start`, `stop`, `every`, `no_video` and `resume`, as `video_options` adds them; those for other
+    # fields of `VideoOptions` that the program has for images
+    args: Namespace,
 ) -> VideoOptions:
     "How to read, predict and write. Raises `VisionRecipesError` for bad values of a moment and of tiles"
     given = vars(args).get  # a bundle's `predict.py` lacks the options that are not for its model

@@ -377,10 +377,10 @@ def _open_video_part(source: Any, options: VideoOptions, earlier: _Earlier | Non
 # %% ../../nbs/video/03_prediction.ipynb #f26329ff
 def predict_video(
     predictor,  # A `BasePredictor`
-    source: Any,  # As for `open_video`
+    source: Any,  # A video file, a camera's number, a folder or pattern of images, or a list of their files
     out: str | Path,  # A folder for what is written
     tracker: Any = None,  # A `ByteTracker`, its settings, or True for their defaults
-    # `LineCounter` and `ZoneCounter`, or a function that makes them for the size (width, height) of the video
+    # A list of `LineCounter` and `ZoneCounter`, or a function from (width, height) of the video to a list
     counters: Any = (),
     options: VideoOptions = VideoOptions(),
     # From PIL image, prediction and counts, as for `FrameDrawer`, to a drawn image; None: `FrameDrawer`
