@@ -139,9 +139,8 @@ def _frame_lines(tracks: TrackTable) -> Iterator[str]:
 def _read_frame_lines(lines: list[str], where: str) -> TrackTable:
     """Read JSON Lines. A line without `frame` is of the frame after that of the line before.
 
-    Frames without a line are empty.
-
-    Of two lines of one frame the last counts. Raises `VisionRecipesError` that names a broken line.
+    Frames without a line are empty; of two lines of one frame the last counts. Raises `VisionRecipesError`
+    that names a broken line.
     """
     rows, last = {}, -1
     for i, line in enumerate(lines, 1):
