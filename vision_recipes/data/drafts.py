@@ -429,17 +429,22 @@ def write_drafts(
             continue
         columns.add(file, prediction, thresholds, error_px)
     anns = _table(columns, root, labels)
-    _check_worth(anns, format)
+    _check_worth(anns, format, n_unread, files[0])
     scores = np.concatenate(columns.scores)
     n_images, n_objects, n_kept = _write_files(anns, scores, out, format, images)
     remarks = tuple(_remarks(anns, format, error_px))
     return DraftCounts(n_images, n_objects, n_kept, columns.n_low, n_unread, remarks)
 
 # %% ../../nbs/data/14_drafts.ipynb #85da7f70
-def _check_worth(anns: Annotations, format: str) -> None:
-    "Raise `VisionRecipesError` where there is nothing to draft, or the format cannot hold it"
+def _check_worth(anns: Annotations, format: str, n_unread: int, first: Path) -> None:
+    """Raise `VisionRecipesError` where there is nothing to draft, or the format cannot hold it.
+
+    For the message: `n_unread` images could not be read, and `first` is the first of all.
+    """
     if not len(anns):
-        raise VisionRecipesError('No image could be read, so there is nothing to draft.')
+        raise VisionRecipesError(
+            f'Of {plural(n_unread, "image")}, such as {first}, none could be read, so nothing was drafted.'
+        )
     if not anns.has_boxes and format != 'labelme':
         raise VisionRecipesError(
             f'--labels {format}: the model predicts a class for each image, which {format} cannot hold. '

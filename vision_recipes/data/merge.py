@@ -132,10 +132,10 @@ def _joined_labels(sets: Sequence[Annotations]) -> LabelMap:
     for anns in sets:
         found = match_names(anns.class_names, names, paths=False).found
         names += [name for name, match in zip(anns.class_names, found) if match is None]
-    skeletons = [anns.labels.skeleton if anns.get('keypoints') is not None else None for anns in sets]
+    skeletons = [anns.labels.skeleton for anns in sets if anns.get('keypoints') is not None]
     several = any(anns.labels.multi_label for anns in sets)
-    # the first skeleton for all: `align_labels` refuses sets whose points have other names
-    return LabelMap(names, skeleton=None if None in skeletons else skeletons[0], multi_label=several)
+    # one skeleton for all: `align_labels` refuses sets whose points have other names
+    return LabelMap(names, skeleton=next(iter(skeletons), None), multi_label=several)
 
 # %% ../../nbs/data/16_merge.ipynb #2cd4636c
 def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> list[str] | None:
@@ -157,37 +157,56 @@ def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> lis
     return joined
 
 # %% ../../nbs/data/16_merge.ipynb #51e032c2
-def _dropped_column(
+def _lacking_column(
     sets: Sequence[Annotations],
     set_names: Sequence[str],
     column: str,  # `masks` or `keypoints`
 ) -> str:
     "What to say where some sets have a column that others lack; '' where all or none have it"
-    has = [anns.get(column) is not None for anns in sets]
-    if all(has) or not any(has):
+    lacking = [i for i, anns in enumerate(sets) if anns.get(column) is None]
+    if len(lacking) in (0, len(sets)):
         return ''
-    n = sum(len(anns.class_ids.values) for anns, there in zip(sets, has) if there)
-    lacking = ', '.join(name for name, there in zip(set_names, has) if not there)
-    what = {'masks': 'masks', 'keypoints': 'points'}[column]
-    return f'The {what} of {plural(n, "object")} are not kept, for {lacking} has none.'
+    n = sum(len(sets[i].class_ids.values) for i in lacking)
+    names = ', '.join(set_names[i] for i in lacking)
+    if column == 'keypoints':
+        return f'{plural(n, "object")} without points, for {names} has none.'
+    return (
+        f'{plural(n, "object")} without a mask, for {names} has boxes only. A training for segmentation '
+        'would take these boxes for outlines. Draft masks first: vision-recipes predict --labels.'
+    )
+
+# %% ../../nbs/data/16_merge.ipynb #cb9c7b86
+def _joined_column(
+    sets: Sequence[Annotations],
+    column: str,  # `boxes`, `crowd` or `keypoints`
+    absent: tuple[int, ...],  # The shape of a zero for each object of a set without the column, after M
+) -> np.ndarray | None:  # None: no set has it
+    "A column of arrays of all sets, with zeros where a set lacks it"
+    there = [anns.get(column) for anns in sets]
+    known = next((array for array in there if array is not None), None)
+    if known is None:
+        return None
+    rows = []
+    for anns, array in zip(sets, there):
+        rows.append(np.zeros((len(anns.class_ids.values), *absent), known.dtype) if array is None else array)
+    return np.concatenate(rows)
 
 
-def _joined_columns(sets: Sequence[Annotations]) -> dict[str, Any]:
-    "The columns of objects that all sets have; crowds also where some have them; recorded areas never"
-    columns: dict[str, Any] = {}
-    for column in ('boxes', 'keypoints'):
-        if all(anns.get(column) is not None for anns in sets):
-            columns[column] = np.concatenate([anns.get(column) for anns in sets])
-    if any(anns.get('crowd') is not None for anns in sets):
-        crowds = []
-        for anns in sets:
-            none = np.zeros(len(anns.class_ids.values), bool)
-            crowds.append(none if anns.get('crowd') is None else anns.crowd)
-        columns['crowd'] = np.concatenate(crowds)
-    if all(anns.get('masks') is not None for anns in sets):
+def _joined_columns(
+    sets: Sequence[Annotations],
+    labels: LabelMap,  # Of all sets
+) -> dict[str, Any]:
+    "The columns of objects, those that only some sets have as well; recorded areas never"
+    columns: dict[str, Any] = {'crowd': _joined_column(sets, 'crowd', ())}
+    if all(anns.has_boxes for anns in sets):
+        columns['boxes'] = _joined_column(sets, 'boxes', (4,))
+    if labels.skeleton is not None:  # the visibility 0 of an absent point is what zeros say
+        columns['keypoints'] = _joined_column(sets, 'keypoints', (len(labels.skeleton.points), 3))
+    if any(anns.get('masks') is not None for anns in sets):
         rows = []
         for anns in sets:
-            rows += [anns.masks.row(m) for m in range(len(anns.masks))]
+            own = anns.get('masks')
+            rows += [[] if own is None else own.row(m) for m in range(len(anns.class_ids.values))]
         columns['masks'] = Masks.from_rows(rows)
     return columns
 
@@ -217,7 +236,7 @@ def merge_annotations(
     "Join tables. Raises `VisionRecipesError` where they are of different tasks, or their points differ"
     set_names = _set_names(sets)
     _check_mergeable(sets, set_names)
-    remarks = [_dropped_column(sets, set_names, column) for column in ('masks', 'keypoints')]
+    remarks = [_lacking_column(sets, set_names, column) for column in ('masks', 'keypoints')]
     labels = _joined_labels(sets)
     aligned = [align_labels(anns, labels) for anns in (s.measure() if s.has_boxes else s for s in sets)]
     groups = _joined_groups(sets, set_names)
@@ -230,7 +249,7 @@ def merge_annotations(
         _joined_class_ids(aligned),
         np.concatenate([anns.sizes_wh for anns in aligned]),
         format='merged',
-        **_joined_columns(aligned),
+        **_joined_columns(aligned, labels),
     )
     if groups is not None:
         ids, numbers = np.unique(np.array(groups, dtype=object), return_inverse=True)

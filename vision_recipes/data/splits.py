@@ -107,10 +107,11 @@ def _count_classes(
 def _check_units(anns: Annotations, units: _Units, stratify: bool, sides: int = 2):
     "Raise `VisionRecipesError` where the units cannot be split into `sides` parts; `stratify` as for `split`"
     if len(units) < sides:
-        way_out = ', or split by="random".' if units.noun == 'group' else '.'
+        way_out = ' of other groups, tell groups otherwise (--groups), or split by="random" in Python.'
+        way_out = way_out if units.noun == 'group' else '.'
         raise VisionRecipesError(
             f'{anns.root}: {plural(len(units), units.noun)} cannot be split into {sides} parts. '
-            f'Add some{way_out}'
+            f'Add images{way_out}'
         )
     if stratify and not anns.holds_several:
         _check_units_per_class(anns, units)

@@ -11,10 +11,9 @@ __all__ = ['point_suspects', 'find_suspects', 'suspect_rows']
 # and `m.ignored`, objects that do not count, such as crowds
 from typing import NamedTuple, Sequence
 import numpy as np
-from ..core.errors import VisionRecipesError
 from ..data.annotations import Annotations, measure
 from .average_precision import find_matches, found_boxes, Matches, true_boxes
-from .confident_learning import class_suspects, Suspect
+from .confident_learning import class_suspects, label_suspects, Suspect
 from .keypoints import similarity_table, object_areas
 from .masks import mask_table
 from .suspect_objects import credences, object_suspects, strongest_first
@@ -131,12 +130,12 @@ def find_suspects(
 ) -> list[Suspect]:  # The most suspect first
     """The labels that are probably wrong.
 
-    Kinds: `wrong class`, `missing`, `spurious`, `badly placed`, `swapped sides`; an object has one at most.
-    Raises `VisionRecipesError` where predictions do not fit the annotations, where there is no object, and
-    where an image may have several labels.
+    Kinds: `wrong class`, `missing`, `spurious`, `badly placed`, `swapped sides`; an object has one at most,
+    and so has each label of an image. Raises `VisionRecipesError` where predictions do not fit the
+    annotations, and where boxes are asked for but there is no object.
     """
-    if anns.labels.multi_label:
-        raise VisionRecipesError(f'{anns.root}: suspects do not know several labels an image yet.')
+    if not anns.has_boxes and anns.labels.multi_label:
+        return label_suspects(predictions, anns)
     if not anns.has_boxes:
         return class_suspects(predictions, anns)
     anns = measure(anns)

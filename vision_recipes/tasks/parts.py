@@ -100,7 +100,7 @@ def _stages_of_word(parts: Parts, word: str) -> Iterable[int]:
 
 def _first_stages(parts: Parts, n: int) -> range:
     "The first stages of the backbone"
-    backbone = numbers_of_part(parts, 'backbone')
+    backbone = numbers_of_part(parts, 'backbone') if 'backbone' in parts else range(0)
     if n > len(backbone):
         raise VisionRecipesError(
             f'freeze: stages:{n}, but the backbone of this network has {plural(len(backbone), "stage")}, the '
