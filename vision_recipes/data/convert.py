@@ -100,7 +100,10 @@ def conversion_losses(
 
 # %% ../../nbs/data/15_convert.ipynb #7dd4ac35
 def _refuse_other_task(anns: Annotations, format: str) -> None:
-    "Raise `VisionRecipesError` where the format has no boxes, no labels of images, or not several an image"
+    """Raise `VisionRecipesError` where the format cannot hold what the table is of.
+
+    That is boxes, one label an image, or several.
+    """
     if anns.has_boxes and format in ('image_folder', 'csv'):
         what = (
             'an image folder holds one class an image'
