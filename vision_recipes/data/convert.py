@@ -8,7 +8,9 @@ __all__ = ['WRITABLE', 'n_shaped', 'conversion_losses', 'distinct_names', 'csv_t
 
 # %% ../../nbs/data/15_convert.ipynb #e6f66570
 # In this module `format` is one of `WRITABLE`, `folder` the new set, `names` the paths of its images below
-# their folder, and `images` what becomes of them: `copy`, `link` or `leave`
+# their folder, and `images` what becomes of them: `copy`, `link` or `leave`. `anns.get` gives None for a
+# column that the table lacks. Of `Masks`, ring r is `points[rings[r]:rings[r + 1]]`, and object m has the
+# rings `objects[m]` to `objects[m + 1] - 1`, or run lengths `runs[m]`, of pixels outside and inside in turn
 import csv, io, os
 from pathlib import Path
 from typing import Callable, Sequence
@@ -98,7 +100,10 @@ def conversion_losses(
 
 # %% ../../nbs/data/15_convert.ipynb #7dd4ac35
 def _refuse_other_task(anns: Annotations, format: str) -> None:
-    "Raise `VisionRecipesError` where the table has boxes and the format none, or the other way round"
+    """Raise `VisionRecipesError` where the format cannot hold what the table is of.
+
+    That is boxes, one label an image, or several.
+    """
     if anns.has_boxes and format in ('image_folder', 'csv'):
         what = (
             'an image folder holds one class an image'
@@ -245,7 +250,7 @@ def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _new_names(anns: Annotations, format: str) -> list[str]:
     "The paths of the images in the new set, all with stems of their own"
-    names = list(map(path_inside, anns.paths))
+    names = list(map(path_inside, anns.paths))  # of images outside of the root the file name alone
     if format == 'image_folder':
         classes = [anns.class_names[c] for c in anns.image_labels]
         names = [f'{c}/{name.rpartition("/")[2]}' for c, name in zip(classes, names)]
@@ -299,12 +304,12 @@ def check_apart(
 
 # %% ../../nbs/data/15_convert.ipynb #ffb18418
 def convert_dataset(
-    source: str | Path,  # As for `read_annotations`
+    source: str | Path,  # A folder of annotated images, or a file, as for `read_annotations`
     out: str | Path,  # A new or empty folder
     format: str,  # One of `WRITABLE`
     images: str = 'copy',  # As for `write_annotations`
     source_format: str | None = None,  # A key of `READERS`; None: recognised
-    groups: str | None = None,  # As for `with_groups`
+    groups: str | None = None,  # As for `with_groups`: `folder`, a .csv file, or a regular expression
 ) -> Annotations:  # As it was read from `source`
     """Write a data set in another format. Messages say before what is lost.
 

@@ -7,7 +7,8 @@ __all__ = ['remap_classes', 'read_class_map', 'Merged', 'merge_annotations', 'cr
 
 # %% ../../nbs/data/16_merge.ipynb #1936d918
 # In this module `sets` are the tables of the data sets, and `set_names` their names in messages and new
-# files
+# files. Of each table, `class_ids` has the classes (`values`) of all objects, image by image, `image_of`
+# the image of each object; `get` gives None for a column that it lacks
 import csv, os, shutil
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence
@@ -42,9 +43,10 @@ def _class_position(name: str, anns: Annotations) -> int:
 def remap_classes(
     anns: Annotations,
     renames: dict[str, str],  # Old name: new name; classes that are not named stay
-    drop: Sequence[str] = (),  # Names of classes to leave out, with their objects, or images of them alone
+    # Names of classes to leave out, with their objects or labels; where an image has one class, with images
+    drop: Sequence[str] = (),
 ) -> Annotations:
-    "Rename, join and leave out classes. Raises `VisionRecipesError` for an unknown name, or for none left"
+    "Rename, join, leave out classes. Raises `VisionRecipesError` for unknown or empty names, or none left"
     names: list[str | None] = list(anns.class_names)  # The new name of each class; None: left out
     for old, new in renames.items():
         if not new.strip():
@@ -69,8 +71,8 @@ def remap_classes(
 
 # %% ../../nbs/data/16_merge.ipynb #0cc8ff28
 def read_class_map(
-    file: str | Path,  # `.json`: an object; else a table of `old,new`, whose header may be left out
-) -> tuple[dict[str, str], list[str]]:  # Renames, and names to leave out
+    file: str | Path,  # `.json`: an object; else a table of `old,new`, header optional; `new` empty: left out
+) -> tuple[dict[str, str], list[str]]:  # Old name: new name; names to leave out
     "Read a map of classes. Raises `VisionRecipesError` that names the file, and the line where there is one"
     file = Path(file)
     pairs = _json_pairs(file) if file.suffix.lower() == '.json' else _table_pairs(file)
@@ -111,7 +113,7 @@ class Merged(NamedTuple):
     "Several data sets as one table"
 
     anns: Annotations
-    names: list[str]  # Of each image in the merged set
+    names: list[str]  # Of each image in the merged set, when it is written: paths with `/`, all different
     sets: list[str]  # The name of the set that each image is from
     remarks: list[str]  # What is lost, what was renamed
 
@@ -309,7 +311,7 @@ def cross_duplicates(
 def rewrite_in_place(
     anns: Annotations,  # As it shall be; the images lie below `folder`
     folder: str | Path,  # As it was read
-    format: str,  # One of `WRITABLE`, usually the one it was read in
+    format: str,  # One of `WRITABLE`, such as `coco` or `yolo`, usually the one it was read in
 ) -> Path:  # Where the old folder is now
     "Put a changed set in the place of its folder. Raises `VisionRecipesError` where that cannot be"
     folder = Path(folder).resolve()

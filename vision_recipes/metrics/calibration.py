@@ -6,6 +6,9 @@
 __all__ = ['Calibration', 'calibration_bins', 'evaluate_calibration']
 
 # %% ../../nbs/metrics/10_calibration.ipynb #27054431
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds
 from dataclasses import dataclass
 from typing import Sequence
 import numpy as np
@@ -54,7 +57,8 @@ def calibration_bins(
 ) -> Calibration:
     """Sort predictions into bins of equal width by their confidence.
 
-    Raises `VisionRecipesError` without predictions, for confidences outside 0 to 1, or fewer than 2 bins.
+    Raises `VisionRecipesError` without predictions, where the two differ in number, for confidences outside 0
+    to 1, and for fewer than 2 bins.
     """
     confidence, right = np.asarray(confidence, float), np.asarray(right, bool)
     if bins < 2 or confidence.shape != right.shape or not confidence.size:
@@ -85,7 +89,9 @@ def evaluate_calibration(
 ) -> Calibration:
     """Calibration of a classifier or a detector.
 
-    Raises `VisionRecipesError` where numbers differ, no box or label is left, or `label` is no class.
+    A box is right that matches an object of its class at an overlap of 0.5. Raises `VisionRecipesError` where
+    numbers differ, there is no object, no box or label is left, and for a `label` that is no class, or is not
+    of several an image.
     """
     if len(predictions) != len(anns) or not len(anns):
         raise VisionRecipesError(
@@ -114,7 +120,10 @@ def _label_calibration(
     min_score: float,
     label: str | None,  # None: all labels as one list
 ) -> Calibration:
-    "Scores of labels against the share of images that have them"
+    """Scores of labels against the share of images that have them; arguments as for `evaluate_calibration`.
+
+    Raises `VisionRecipesError` for a `label` that is no class, and where no score is left.
+    """
     scores, true = stacked_scores(predictions, anns), anns.label_matrix
     if label is not None:
         c = anns.class_names.index(check_choice('label', label, anns.class_names))

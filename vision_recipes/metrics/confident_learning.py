@@ -28,15 +28,16 @@ class Suspect:
     object: int | None = None
     label: int | None = None  # The annotated class id; None: the object is not annotated
     suggestion: int | None = None  # The class id that the model proposes; None: no object
-    box: tuple | None = None  # XYXY, pixels: as annotated
-    suggested_box: tuple | None = None  # XYXY, pixels: as the model proposes
+    box: tuple | None = None  # XYXY, pixels: as annotated; None where no object is
+    suggested_box: tuple | None = None  # XYXY, pixels: as the model proposes; None where it proposes none
 
 
 SUSPECT_KINDS = ('wrong class', 'missing', 'spurious', 'badly placed', 'swapped sides')
 
 # %% ../../nbs/metrics/14_confident_learning.ipynb #c15a5974
 def sure_thresholds(
-    probs: np.ndarray,  # (n, C) probabilities of each class, out of fold
+    # (n, C) probabilities of each class, out of fold: by models that have not trained on that image
+    probs: np.ndarray,
     labels: np.ndarray,  # (n,) annotated class ids
 ) -> np.ndarray:  # (C,) 0 to 1; infinite for a class that no image is annotated with
     "From which probability on the model is sure of a class: the mean over the images annotated with it"
@@ -50,7 +51,7 @@ def sure_classes(
     probs: np.ndarray,  # (n, C), out of fold
     labels: np.ndarray,  # (n,) annotated class ids
 ) -> np.ndarray:  # (n,) int64 class ids; -1 where the model is sure of none
-    "The class that each image shows by the model, where it is sure"
+    "The class that each image shows by the model, where it is sure; of several the most probable"
     # rounding must not put an image below a threshold that it set itself
     is_sure = probs >= sure_thresholds(probs, labels) - 1e-9
     best = np.where(is_sure, probs, -1.0).argmax(1)
@@ -71,7 +72,8 @@ def class_suspects(
 ) -> list[Suspect]:  # The most suspect first
     """The images whose class is probably wrong, by confident learning (arXiv 1911.00068).
 
-    Raises `VisionRecipesError` where numbers of images or classes differ, and for a single class.
+    Raises `VisionRecipesError` where numbers of images or classes differ, for a single class, and where an
+    image has no label or several.
     """
     probs = _probabilities(predictions, anns)
     labels = anns.image_labels
