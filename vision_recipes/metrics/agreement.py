@@ -169,9 +169,10 @@ def prediction_distance(
     # By key of `MEASURES`, without `raw`; without pairs `alone` only, of a classifier `score` only. Of points
     # also `tied`: how many were left out
 ) -> dict[str, float]:
-    "How far two predictions of one image differ; of several labels an image the scores of those found"
+    "How far two predictions of one image differ; of several labels an image the scores of all of them"
     if a.boxes is None:  # of a classifier
-        return {'score': largest_difference([a.scores], [b.scores])}
+        a_scores, b_scores = (p.scores if p.class_scores is None else p.class_scores for p in (a, b))
+        return {'score': largest_difference([a_scores], [b_scores])}
     pairs, alone = match_predictions(a, b, min_score, max_objects)
     out = {'alone': alone}
     i, j = pairs.T

@@ -112,6 +112,12 @@ def _check_prediction(p: Prediction, n_classes: int, path: str):
         raise VisionRecipesError(f'{path}: the prediction has a score or box that is not a number.')
     if not len(p.labels):
         return
+    inverted = np.flatnonzero((p.boxes[:, 2:] < p.boxes[:, :2]).any(1))
+    if len(inverted):
+        raise VisionRecipesError(
+            f'{path}: box {inverted[0]} of the prediction ends before it begins: {p.boxes[inverted[0]].tolist()}. '
+            'Boxes are x1, y1, x2, y2.'
+        )
     lowest = p.labels.min()
     highest = p.labels.max()
     if not 0 <= lowest <= highest < n_classes:
