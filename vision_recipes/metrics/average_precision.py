@@ -115,8 +115,8 @@ def _check_prediction(p: Prediction, n_classes: int, path: str):
     inverted = np.flatnonzero((p.boxes[:, 2:] < p.boxes[:, :2]).any(1))
     if len(inverted):
         raise VisionRecipesError(
-            f'{path}: box {inverted[0]} of the prediction ends before it begins: {p.boxes[inverted[0]].tolist()}. '
-            'Boxes are x1, y1, x2, y2.'
+            f'{path}: box {inverted[0]} of the prediction ends before it begins: '
+            f'{p.boxes[inverted[0]].tolist()}. Boxes are x1, y1, x2, y2.'
         )
     lowest = p.labels.min()
     highest = p.labels.max()
