@@ -4,6 +4,7 @@
 and its seconds. Recipes run shortened, in an empty folder; with `--slow` as they are, where they lie.
 """
 
+import argparse
 import contextlib
 import json
 import logging
@@ -72,10 +73,15 @@ def run(notebooks: list[Path], slow: bool) -> dict[str, list]:
 
 
 def main():
-    out, *words = sys.argv[1:]
-    notebooks = [Path(word).resolve() for word in words if word != '--slow']
-    results = run(notebooks, '--slow' in words)
-    Path(out).write_text(json.dumps(results), encoding='utf-8')
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('out', type=Path, help='a JSON file for the results')
+    p.add_argument('notebooks', type=Path, nargs='+')
+    p.add_argument('--slow', action='store_true', help='recipes as they are, where they lie')
+    args = p.parse_args()
+    if args.out.suffix != '.json':
+        p.error(f'{args.out}: the first argument is the JSON file for the results')
+    out = args.out.resolve()
+    out.write_text(json.dumps(run([path.resolve() for path in args.notebooks], args.slow)), encoding='utf-8')
 
 
 if __name__ == '__main__':

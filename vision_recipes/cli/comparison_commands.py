@@ -245,7 +245,8 @@ def _log_tables(comparison):  # A `metrics.Comparison`
         rows = [{k: '' if v is None else v for k, v in row.items()} for row in tables.get(name, ())]
         if rows:
             log_info(table(rows))
-    if len(tables['per_class']) > 1:
+    # a single class stands out among no others
+    if any(len(rows) > 1 for rows in tables.values()):
         log_info('  better: stands out among all rows of its table; an interval alone may do so by chance')
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #c65e1775

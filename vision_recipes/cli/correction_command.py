@@ -21,19 +21,23 @@ def _correct_options(p: ArgumentParser):
         help='suspects.csv of `vision-recipes suspects`, or its folder: these images come first',
     )
     p.add_argument('--labels', choices=['labelme', 'coco'], help='format of the labels (default: recognised)')
+    p.add_argument(
+        '--points', nargs='+', default=[], metavar='NAME', help='names of points to draw that no file has yet'
+    )
     p.add_argument('--port', type=int, default=0, metavar='N', help='port of the page (default: a free one)')
     p.add_argument('--no-open', action='store_true', help='print the address, and open no browser')
 
-
+# %% ../../nbs/cli/11_correction_command.ipynb #7228a63e
 def run_correct(args: Namespace) -> None:
     "`vision-recipes correct`: `open_store` and `CorrectionServer`, until Ctrl+C"
     import webbrowser
     from vision_recipes.data.correction.correction_server import CorrectionServer
     from vision_recipes.data.correction.label_review import open_store, read_suspects
+    from vision_recipes.data.correction.last_place import places_file
 
-    store = open_store(args.dir, args.labels)
+    store = open_store(args.dir, args.labels, args.points)
     suspects = read_suspects(args.suspects, store) if args.suspects else {}
-    with CorrectionServer(store, suspects, args.port) as server:
+    with CorrectionServer(store, suspects, args.port, places_file()) as server:
         log_info(f'{plural(len(store), "image")}. {store.saved_to}.')
         log_info(f'The page is {server.url} - Ctrl+C here ends it. Its address is for you alone.')
         if not args.no_open:

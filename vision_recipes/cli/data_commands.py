@@ -100,7 +100,7 @@ def run_merge(args: Namespace) -> None:
     format = args.format or _own_format(sets[0])
     _log_losses(merged.anns, format, merged.remarks)
     # a name for each image
-    names = write_annotations(merged.anns, args.out, format, args.images, _names_for(merged, format))
+    names = write_annotations(merged.anns, args.out, format, args.images, merged.names)
     sources = [str(merged.anns.path(i)) for i in range(len(names))]
     rows = list(zip(names, merged.sets, sources))
     write_text(args.out / 'merged.csv', csv_text(('image', 'set', 'source'), rows))
@@ -110,11 +110,6 @@ def run_merge(args: Namespace) -> None:
     log_info(f'{plural(len(names), "image")} as {format} in {args.out}; merged.csv says where each is from')
 
 # %% ../../nbs/cli/08_data_commands.ipynb #d0ff29e3
-def _names_for(merged, format: str) -> list[str] | None:  # `merged` as from `merge_annotations`
-    "The names of the images in the merged set; an image folder makes them of the classes"
-    return None if format == 'image_folder' else merged.names
-
-
 def _own_format(anns) -> str:  # `anns`: `Annotations`
     "The format a set was read in. Raises `VisionRecipesError` where that cannot be written"
     from vision_recipes.data.convert import WRITABLE

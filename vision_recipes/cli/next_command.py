@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Sequence
 import numpy as np
 from .arguments import Verb
-from ..core.console import first_few, log_info, plural
+from ..core.console import log_info, plural
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable, write_text
 from ..core.image_paths import list_images
@@ -166,8 +166,9 @@ def _look_at(
         n = plural(len(pool), 'image')
         raise VisionRecipesError(f'{pool.root}: none of its {n} can be read: {errors[0]}')
     if errors:
-        named = first_few([str(error) for error in errors], 5)
-        log_info(f'{plural(len(errors), "image")} passed over: {named}')
+        named = '; '.join(str(error).removesuffix('.') for error in errors[:5])
+        more = ' ...' if len(errors) > 5 else '.'
+        log_info(f'{plural(len(errors), "image")} passed over: {named}{more}')
     return pool.subset(readable), [predictions[i] for i in readable], embeddings
 
 # %% ../../nbs/cli/13_next_command.ipynb #62a58f24

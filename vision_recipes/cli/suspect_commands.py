@@ -144,13 +144,14 @@ def run_suspects(args: Namespace) -> None:
 def _read_to_judge(args: Namespace) -> Annotations:  # In pixels
     "The annotated images, impossible boxes treated as `--boxes` says. Raises `VisionRecipesError`"
     anns = read_data(args)
-    if anns.labels.multi_label:
-        raise VisionRecipesError(f'{args.dir}: suspects do not know several labels an image yet.')
     if anns.has_boxes:
         anns = anns.fix_boxes(args.boxes or 'raise')
     return anns.measure()
 
 # %% ../../nbs/cli/10_suspect_commands.ipynb #9d8cabe1
+_TOO_MANY = 0.3  # Suspects for each label that was asked about; more say little
+
+
 def write_suspects(
     out: Path,  # A folder
     anns: Annotations,  # In pixels
@@ -170,9 +171,19 @@ def write_suspects(
             suspect_image(anns, suspect).convert('RGB').save(tmp_path, format='JPEG', **output_mark('JPEG'))
         captions[name] = f'{row["rank"]}. {row["image"]}: {row["reason"]}'
     kinds = [{'kind': kind, 'suspects': sum(s.kind == kind for s in suspects)} for kind in _kinds(suspects)]
-    headline = f'{plural(len(suspects), "suspect label")} of {plural(len(anns.class_ids.values), "label")}'
+    n_labels = len(anns.class_ids.values)
+    among, n_asked = f'of {plural(n_labels, "label")}', n_labels
+    if anns.labels.multi_label:  # a label that is missing is none of these
+        among = f'in {plural(len(anns), "image")} with {plural(n_labels, "label")}'
+        n_asked = len(anns) * len(anns.labels)
+    headline = f'{plural(len(suspects), "suspect label")} {among}'
     page = write_page(out, 'Labels that are probably wrong', headline, captions, {'per_kind': kinds})
     log_info(f'{headline}; look at {page}. All of them are in {out / "suspects.csv"}')
+    if len(suspects) > _TOO_MANY * max(n_asked, 1):
+        log_info(
+            'That is a large share: the models know too little, or many labels are wrong. See their score '
+            'above. More --epochs or another --preset may help; check finds what is plainly broken.'
+        )
     return page
 
 # %% ../../nbs/cli/10_suspect_commands.ipynb #1881bf99

@@ -11,12 +11,12 @@ from .errors import VisionRecipesError
 
 # %% ../../nbs/core/16_assignment.ipynb #3bfe88ac
 def _cheapest_path(
-    costs: np.ndarray,  # (N, M) finite
+    costs: np.ndarray,  # (N, M) finite, N at most M
     row_prices: np.ndarray,  # (N,) changed in place
     column_prices: np.ndarray,  # (M,) changed in place
     row_of: np.ndarray,  # (M,) the row that each column has, or -1
     start: int,  # A row that has no column
-) -> tuple[int, np.ndarray]:  # The free column at the end; (M,) the row from which each column was reached
+) -> tuple[int, np.ndarray]:  # The free column at the end; (M,) the row before each column on its path, or -1
     """Dijkstra's algorithm over reduced costs, from a row to the nearest free column.
 
     A reduced cost is the cost less the prices of its row and column. It is 0 for the pairs so far. The prices

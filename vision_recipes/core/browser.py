@@ -18,7 +18,7 @@ BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stab
 
 
 def find_browser() -> str | None:
-    "A browser of Chromium's family, by `$CHROME` or by name; None where there is none"
+    "The path of a browser of Chromium's family, by `$CHROME` or by name; None without one, and on Windows"
     if os.name != 'posix':  # only there `_start_process(...)` can hand on its pipes
         return None
     names = [os.environ.get('CHROME'), *BROWSERS]
@@ -90,7 +90,7 @@ class Browser:
                 self._receive(json.loads(message))
 
     def _receive(self, message: dict):
-        "Keep an answer, or an event"
+        "Keep an answer, which has the number of its command as `id`, or an event, which has none"
         with self.news:
             if 'id' in message:
                 self.answers[message['id']] = message
@@ -101,7 +101,7 @@ class Browser:
 # %% ../../nbs/core/17_browser.ipynb #828a56bc
 @patch
 def send(self: Browser, method: str, **params) -> dict:
-    "Send a command of Chrome's DevTools and wait for its result. Raises `VisionRecipesError` for a refusal"
+    "The result of a command of DevTools. Raises `VisionRecipesError` for a refusal, or no answer in 120 s"
     self.n += 1
     n = self.n
     command = {'id': n, 'method': method, 'params': params, **self.session}
@@ -117,7 +117,7 @@ def send(self: Browser, method: str, **params) -> dict:
 
 @patch
 def run(self: Browser, script: str) -> Any:
-    "What JavaScript gives, or its promise, as of JSON. Raises `VisionRecipesError` for what it throws"
+    "What JavaScript or its promise gives, as of JSON, `undefined` as None. Raises `VisionRecipesError`"
     answer = self.send(
         'Runtime.evaluate', expression=script, awaitPromise=True, returnByValue=True, userGesture=True
     )
@@ -132,7 +132,7 @@ def wait(
     condition: str,  # In JavaScript
     timeout_s: float = 60,
 ) -> None:
-    "Wait until a condition is true. Raises `VisionRecipesError` with the text of the page where it never is"
+    "Wait until a condition is true. Raises `VisionRecipesError`, with the page's text, after `timeout_s`"
     end = time.monotonic() + timeout_s
     while not self.run(f'Boolean({condition})'):
         if time.monotonic() > end:
@@ -142,7 +142,7 @@ def wait(
 # %% ../../nbs/core/17_browser.ipynb #352c6f16
 @patch
 def open(self: Browser, url: str) -> None:
-    "Go to an address and wait until the page is loaded"
+    "Go to an address and wait until the page is loaded. Raises `VisionRecipesError` after 60 seconds"
     self.events.clear()
     self.run('window.before = true')  # the new page does not have it
     self.send('Page.navigate', url=url)
@@ -165,12 +165,15 @@ def close(self: Browser) -> None:
 
 @patch
 def logged_errors(self: Browser) -> list[dict]:
-    "What the browser logged and what scripts threw since the page was opened"
+    """What the browser logged, warnings too, and what scripts threw since the last `open`.
+
+    Each is the `params` of an event of DevTools.
+    """
     methods = ('Log.entryAdded', 'Runtime.exceptionThrown')
     return [event['params'] for event in self.events if event['method'] in methods]
 
 # %% ../../nbs/core/17_browser.ipynb #209441b0
-_KEY_CODES = {
+_KEY_CODES = {  # Keys that are named, not typed as a character; Windows' numbers, as the protocol wants
     'Backspace': 8,
     'Tab': 9,
     'Enter': 13,
@@ -188,10 +191,10 @@ _MODIFIERS = {'Alt': 1, 'Control': 2, 'Shift': 8}  # Bits of the protocol
 @patch
 def press(
     self: Browser,
-    key: str,  # A letter, digit or sign, or a name such as `Enter`
+    key: str,  # A letter, digit or sign, or a name of `_KEY_CODES`, such as `Enter`
     *modifiers: str,  # `Alt`, `Control` or `Shift`
 ) -> None:
-    "Press a key and let it go"
+    "Press a key and let it go; with `Control` nothing is typed"
     event = {'key': key, 'modifiers': sum(_MODIFIERS[name] for name in modifiers)}
     if key in _KEY_CODES:
         event |= {'code': key, 'windowsVirtualKeyCode': _KEY_CODES[key]}
@@ -204,7 +207,7 @@ def press(
 @patch
 def drag(
     self: Browser,
-    selector: str,  # Of an element
+    selector: str,  # Of an element, in CSS
     *shares: tuple[float, float],  # Places on the element, x and y as shares of it; at least one
 ) -> None:
     "Press the mouse at the first place, move it over the others and let it go at the last"
@@ -226,7 +229,7 @@ def drag_at(
 
 @patch
 def click(self: Browser, selector: str) -> None:
-    "Click on the middle of an element, which is scrolled into view before"
+    "Click on the middle of the element of a CSS selector, which is scrolled into view before"
     self.run(f'document.querySelector({json.dumps(selector)}).scrollIntoView({{block: "nearest"}})')
     self.drag(selector, (0.5, 0.5))
 

@@ -31,7 +31,7 @@ class World:
 def this_world() -> World:
     """Which process this is, by the environment variables of `torchrun`.
 
-    Raises `VisionRecipesError` where they contradict each other.
+    Raises `VisionRecipesError` where they contradict each other, or are no whole numbers.
     """
     rank, size = os.environ.get('RANK', ''), os.environ.get('WORLD_SIZE', '')
     if not size:
@@ -58,6 +58,7 @@ def put(
     stream,  # A text stream, open or not; or None
 ):
     "Write to a stream and flush it. What it cannot encode becomes `?`; what it does not take is dropped"
+    # `_write_error` keeps the first cause, for `flush_streams`
     if stream is None:
         return
     try:
@@ -155,7 +156,7 @@ def progress(
     total: int | None = None,  # How many, where `len(items)` does not tell
     unit: str = 'it',  # What is counted
     **kwargs,  # For `tqdm`
-):  # A `tqdm` bar, or a stand-in with the same methods where tqdm is not installed
+):  # A `tqdm` bar; without tqdm a stand-in with those of its methods that the library calls
     "Go through `items` behind a progress bar"
     try:
         from tqdm.auto import tqdm
@@ -166,7 +167,11 @@ def progress(
 
 
 def _no_bar() -> bool | None:  # As tqdm's `disable`; None: it draws a bar where the output is a terminal
-    "Whether no bar is drawn. `VISION_RECIPES_PROGRESS` decides: 1 draws one, any other value none"
+    """Whether no bar is drawn.
+
+    None is drawn in other processes than the first, and without `sys.stderr`. Else `VISION_RECIPES_PROGRESS`
+    decides: 1 draws one, another text none. Where it is not set, a notebook and a terminal get one.
+    """
     requested = os.environ.get('VISION_RECIPES_PROGRESS', '')
     if not this_world().first or not _is_open(sys.stderr):
         return True

@@ -53,7 +53,7 @@ def _short_repr(
 
 
 def _short_items(container, n: int, levels: int) -> list[str]:
-    "The first items of a container as `_short_repr(...)` shows them, and dots where there are more"
+    "The first items of a container as `_short_repr(...)` shows them with `n` and `levels`; dots for more"
     first_items = list(container)[:_MOST_ITEMS]  # of a dict, its keys
     texts = [_short_repr(item, n, levels) for item in first_items]
     if isinstance(container, dict):

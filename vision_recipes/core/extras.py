@@ -38,7 +38,7 @@ EXTRAS = {
 def extra_of(
     package: str,  # As Python imports it, such as `torch` or `torch.nn`
 ) -> str:  # `train`, for example; empty: no extra of ours brings it
-    "Name the extra that brings a package"
+    "Name the extra that brings a package; the first of several"
     top = package.partition('.')[0]
     return next((extra for extra, packages in EXTRAS.items() if top in packages), '')
 
@@ -61,7 +61,7 @@ class MissingPackage(VisionRecipesError, ModuleNotFoundError):
 def missing_package(
     error: ModuleNotFoundError,  # What Python raised
     user: str,  # What needs the package
-) -> ModuleNotFoundError:  # `error` itself where no extra brings the package
+) -> ModuleNotFoundError:  # `error` itself where no extra brings the package, or it is ours already
     "Turn Python's error about a package into ours, which says what to type"
     if isinstance(error, MissingPackage) or not extra_of(error.name or ''):
         return error
@@ -80,7 +80,7 @@ def matching_torchvision(
 
 
 def torchvision_cure() -> str:  # Without full stop
-    "What to do where torchvision does not load"
+    "What to do where torch is installed, but torchvision does not load"
     import importlib.metadata  # here: it is slow to load, and every start loads this module
 
     pair = matching_torchvision(importlib.metadata.version('torch'))
@@ -119,7 +119,9 @@ def import_trouble(
     )
 
 # %% ../../nbs/core/15_extras.ipynb #3d634b26
-def is_installed(package: str) -> bool:
+def is_installed(
+    package: str,  # Without dots, as Python imports it; for `a.b` it would import `a`
+) -> bool:
     "Whether Python would find a package, without importing it"
     return sys.modules.get(package) is not None or importlib.util.find_spec(package) is not None
 

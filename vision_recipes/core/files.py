@@ -45,7 +45,7 @@ def atomic_path(
 ) -> Iterator[Path]:  # A temporary path beside it: write there
     """Give a temporary path that replaces `path` when the block ends well, and is removed when it does not.
 
-    Raises `VisionRecipesError` where writing is impossible.
+    Raises `VisionRecipesError` where writing is impossible, also for an `OSError` of the block.
     """
     import tempfile  # not at the top: this and others below are slow to load, and seldom needed
 
@@ -95,13 +95,17 @@ def write_bytes(path: str | Path, data: bytes):
 
 
 def write_text(path: str | Path, text: str):
-    "Write `text` to `path` in one step, as UTF-8 with plain newlines on every system"
-    # the text may hold a file's name with bytes that are not UTF-8, which Python keeps as surrogates
+    "Write `text` to `path` in one step, as UTF-8, with the line ends that it has, on every system"
+    # the text may hold a file's name with bytes that are not UTF-8, which Python keeps as surrogates; they
+    # are written as escapes such as `\udcff`
     write_bytes(path, text.encode('utf-8', 'backslashreplace'))
 
 
 def write_json(path: str | Path, obj: Any):
-    "Write `obj` to `path` in one step as indented JSON; a NaN is refused, for other programs cannot read it"
+    """Write `obj` to `path` in one step as indented JSON.
+
+    Raises `ValueError` for NaN and infinity, which other programs cannot read.
+    """
     write_text(path, json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False) + '\n')
 
 # %% ../../nbs/core/03_files.ipynb #87497a08
@@ -157,7 +161,7 @@ def real_kind(
 
 
 def _kind_by_start(start: bytes) -> tuple[str, str] | None:
-    "What kind of file the first bytes belong to, and what to do, as in `_KIND_BY_START`"
+    "What kind of file the first bytes belong to, and what to do, as in `_KIND_BY_START`; None: unknown"
     if start[8:10] == b'{"' and not start[6:8].strip(b'\0'):  # behind the length of the JSON, in 8 bytes
         return 'weights as safetensors', 'name it .safetensors'
     if _TORCH_ZIP.match(start):
@@ -179,7 +183,10 @@ def refuse_other_kind(
     path: str | Path,
     wanted: str,  # As for `real_kind`
 ) -> None:
-    "Raise `VisionRecipesError` where a file begins as something else than `wanted` does, or is a broken link"
+    """Raise `VisionRecipesError` for a broken link, and for a known kind of file other than `wanted`.
+
+    Its first bytes tell the kind. Raises `OSError` where it cannot be read.
+    """
     if link := broken_link(path):
         raise VisionRecipesError(f'{path}: {link}.')
     with open(path, 'rb') as file:
@@ -200,7 +207,7 @@ def broken_link(path: str | Path) -> str:  # Continues a sentence after the file
 # %% ../../nbs/core/03_files.ipynb #6ae8293b
 def encoding_fault(
     content: bytes,
-) -> str:  # '' where it is UTF-8; else continues a sentence that names the file
+) -> str:  # '' for UTF-8 without zero bytes; else continues a sentence that names the file
     "Why a text file is not UTF-8, what it may be instead, and what to do"
     try:
         content.decode('utf-8')
@@ -217,7 +224,7 @@ def encoding_fault(
 
 def _encoding(
     start: bytes,  # The first four bytes
-    near: bytes,  # Those around the first that is not UTF-8
+    near: bytes,  # Those around the first that is not UTF-8, or is zero
 ) -> str:  # '' where nothing is known
     "The encoding that a text seems to have which is not UTF-8"
     detected = json.detect_encoding(start)
@@ -316,7 +323,7 @@ def _check_free(root: Path):
 # %% ../../nbs/core/03_files.ipynb #570e951a
 def check_writable(
     path: str | Path,  # The file or folder that will be written
-    folder: bool = True,  # Whether it will be a folder
+    folder: bool = True,  # True: it will be a folder; False: a file
 ):
     """See whether `path` could be written, and leave nothing behind.
 

@@ -44,7 +44,10 @@ def _images_of_pattern(
     folder: Path,
     parts: list[str],  # Of a pattern below `folder`, as `_split_pattern` gives them; at least one
 ) -> Iterator[Path]:
-    "The images that fit a pattern, and all images below folders that fit it, in the order of `find_images`"
+    """The images that fit a pattern, folder by folder, sorted in each.
+
+    Without `**` in the pattern, also all images below folders that fit it.
+    """
     first, *rest = parts
     if first == '**':
         images = find_images(folder, recursive=True)
@@ -72,7 +75,8 @@ def _hidden_images(folder: Path) -> list[Path]:
 def _folders_of_pattern(folder: Path, name: str) -> list[Path]:
     """The folder of that name in `folder`, or where there is none, those whose names fit it as a pattern.
 
-    Hidden folders fit only a pattern that begins with a dot.
+    Hidden folders fit only a pattern that begins with a dot. Those that systems and programs leave behind,
+    such as `__MACOSX`, fit none.
     """
     if (folder / name).is_dir():
         return [folder / name]
@@ -120,7 +124,7 @@ def is_output(path: str | Path) -> bool:
 
 def drawn_names(
     folder: str | Path,
-    names: Iterable[str],  # Of the files in it
+    names: Iterable[str],  # Of all files in it, without the folder
 ) -> set[str]:
     "Which files of a folder an earlier prediction drew there; none where it left no `predictions.json`"
     names = set(names)
@@ -134,7 +138,9 @@ def list_images(
 ) -> list[Path]:  # Each once, in the order named; those of a folder sorted
     """The images that a user means, without the outputs of earlier runs. A message counts those.
 
-    Raises `VisionRecipesError` for a name that does not exist, and for a folder or pattern without images.
+    The sample images of unpacked bundles (models with their own `predict.py`) are left out too, unless they
+    are named themselves, or there are no others. Raises `VisionRecipesError` for a name that does not exist
+    or is empty, for a folder or pattern without images, and where an earlier run drew all images.
     """
     named = list(named)
     if '' in map(str, named):  # `Path('')` would be the current folder
@@ -159,7 +165,7 @@ def list_images(
 
 # %% ../../nbs/core/14_image_paths.ipynb #6fc8bc09
 def _images_of_path(path: Path) -> list[Path]:
-    "The images that a path of an image, a folder or a pattern means. Raises `VisionRecipesError` for none"
+    "The images that a path of an image, a folder or a pattern means; at least one, or `VisionRecipesError`"
     _check_current_folder(path)
     if path.is_dir():
         return _images_in_folder(path)
@@ -197,7 +203,7 @@ def _without_bundle_samples(
 ) -> list[Path]:
     """The files without the sample images of bundles below `named`. A message counts those.
 
-    They stay where `named` is their folder, and where there are no others.
+    They stay where `named` is their folder, or an image or pattern in it, and where there are no others.
     """
     start = named if named.is_dir() else _split_pattern(named)[0]
     folders = {file.parent for file in files}
@@ -267,7 +273,10 @@ def _matches_of_pattern(pattern: Path) -> list[Path]:
 
 
 def _readings_of_pattern(parts: list[str]) -> Iterator[list[str]]:
-    "A pattern as it stands, then in any letter case, then with `[` as a character of the name"
+    """A pattern as it stands, then in any letter case, then also with `[` as a character of the name.
+
+    What is in brackets keeps its letter case.
+    """
 
     def any_case(match: re.Match) -> str:
         text = match[0]  # a letter, which gets both cases; or what is in brackets, which stays

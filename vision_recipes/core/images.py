@@ -280,7 +280,10 @@ def _missing_cause(source) -> str:  # As `_cause`
 
 # %% ../../nbs/core/06_images.ipynb #187eea54
 def _open(source) -> Image.Image:
-    "Open without decoding; `source` is a path, bytes, a file object or a PIL image"
+    """Open without decoding; `source` is a path, bytes, a file object or a PIL image (returned as it is).
+
+    What it raises does not name the image: `_image_errors(...)` adds that.
+    """
     if isinstance(source, Image.Image):
         return source
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -320,7 +323,10 @@ def _register_heif() -> bool:
 
 # %% ../../nbs/core/06_images.ipynb #73129f40
 def _to_rgb(im: Image.Image) -> Image.Image:
-    "Convert an image of any mode to RGB; transparent pixels become white"
+    """Convert an image to RGB; what is transparent lies on white.
+
+    Raises `ImageError` for pixels of 32 bits: floats, and integers beyond 16 bits.
+    """
     if im.mode == 'RGB':
         return im
     if im.mode.startswith('I'):  # 16 bits a pixel; 'I' is what some decoders give for them
@@ -381,7 +387,7 @@ def open_image(
 def open_sized(
     source: Any,  # As for `open_image`
     at_least: int | None = None,  # As for `open_image`
-) -> tuple[Image.Image, tuple[int, int]]:  # As `open_image`, and `image_size`
+) -> tuple[Image.Image, tuple[int, int]]:  # As `open_image`; full width and height, upright
     "Open an image and tell its full size, which a JPEG decoded at a fraction lacks. Raises `ImageError`"
     if isinstance(source, np.ndarray):
         im = _to_rgb(_from_array(source))
@@ -506,7 +512,7 @@ def plain_jpeg(
         return None  # `open_image` will say why
 
 # %% ../../nbs/core/06_images.ipynb #4758a74d
-ImageLike = Image.Image | np.ndarray  # RGB, uint8
+ImageLike = Image.Image | np.ndarray  # RGB; an array is (H, W, 3) uint8
 
 
 def as_pil(image: ImageLike) -> Image.Image:
@@ -515,5 +521,5 @@ def as_pil(image: ImageLike) -> Image.Image:
 
 
 def as_array(image: ImageLike) -> np.ndarray:  # (H, W, 3) uint8, writable
-    "The image as an array"
+    "The image as an array: itself where it is one that may be written to, else a copy"
     return image if isinstance(image, np.ndarray) and image.flags.writeable else np.array(image)

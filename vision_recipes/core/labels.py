@@ -18,7 +18,10 @@ from .skeleton import Skeleton
 # %% ../../nbs/core/10_labels.ipynb #45086ad3
 @dataclass(frozen=True)
 class LabelMap:
-    "Class names and what their ids are in the annotation file, in this library and in the network"
+    """Class names and what their ids are in the annotation file, in this library and in the network.
+
+    Raises `VisionRecipesError` for no class, names that are empty or equal, and source ids that do not fit.
+    """
 
     names: tuple[str, ...]  # In the order of the class ids; at least one, no two equal
     # The id of each class in the annotation file; None: the class id itself
@@ -55,7 +58,7 @@ class LabelMap:
 def _int64_ids(
     ids,  # As a file or a user gives them: whole numbers, perhaps as floats or texts
 ) -> tuple[int, ...]:
-    "Source ids as integers. Raises `VisionRecipesError` where one does not fit into 64 bits"
+    "Source ids as integers. Raises `VisionRecipesError` where one is no number, or too large for 64 bits"
     try:
         ids = tuple(map(int, ids))
     except (OverflowError, ValueError, TypeError) as e:  # infinity, NaN or a text, None
@@ -66,7 +69,10 @@ def _int64_ids(
 
 
 def _check_classes(labels: LabelMap):
-    "Raise `VisionRecipesError` where there is no class, a name is empty, or a name or source id stands twice"
+    """Raise `VisionRecipesError` where there is no class, or a name is empty or stands twice.
+
+    Also where there are not as many different source ids as names.
+    """
     if not labels.names:
         raise VisionRecipesError('A label map needs at least one class.')
     blank = [i for i, name in enumerate(labels.names) if not name.strip()]
@@ -85,7 +91,7 @@ def _check_classes(labels: LabelMap):
 # %% ../../nbs/core/10_labels.ipynb #e7b2b7ea
 @patch
 def index(self: LabelMap, name: str) -> int:  # The class id
-    "The class id of `name`; an unknown name is an error that suggests the nearest"
+    "The class id of `name`. Raises `VisionRecipesError`, which suggests the nearest, for an unknown name"
     if composed(name) in self.names:
         return self.names.index(composed(name))
     raise VisionRecipesError(
@@ -99,8 +105,8 @@ def match_classes(
 ) -> list[int]:  # For each of `wanted` its position in `known`, or -1
     """Find names among others.
 
-    A name matches as it stands, or as a synonym: ImageNet's classes have several between commas. Where
-    neither fits, `match_names` decides.
+    A name matches as it stands, or as a synonym of one class: ImageNet's classes have several between commas.
+    Where neither fits, the letter case and the like may differ, if only one is meant (`match_names`).
     """
     exact = {name: i for i, name in enumerate(known)}
     synonyms: dict[str, int] = {}
@@ -126,8 +132,8 @@ COCO_CLASSES = tuple(
 
 # %% ../../nbs/core/10_labels.ipynb #d11dae81
 @patch
-def from_source(self: LabelMap, ids: np.ndarray) -> np.ndarray:  # int64, same shape, 0 to N - 1
-    """Translate an annotation file's ids to class ids.
+def from_source(self: LabelMap, ids: np.ndarray) -> np.ndarray:  # int64, same shape
+    """Translate an annotation file's ids, in any shape, to class ids, from 0.
 
     Raises `VisionRecipesError` on an id the file does not declare.
     """
@@ -136,13 +142,13 @@ def from_source(self: LabelMap, ids: np.ndarray) -> np.ndarray:  # int64, same s
 
 @patch
 def to_source(self: LabelMap, class_ids: np.ndarray) -> np.ndarray:  # int64, same shape
-    "Translate class ids back to the annotation file's. Raises `VisionRecipesError`"
+    "Translate class ids back to the annotation file's. Raises `VisionRecipesError` on an id no class has"
     return np.asarray(self.source_ids or range(len(self)), dtype=np.int64)[self._checked_ids(class_ids)]
 
 
 @patch
 def _checked_ids(self: LabelMap, class_ids: np.ndarray) -> np.ndarray:  # int64, same shape
-    "The class ids, when all lie in 0 to N - 1. Raises `VisionRecipesError`"
+    "The class ids, when all are at least 0 and below the number of classes. Raises `VisionRecipesError`"
     class_ids = np.asarray(class_ids, dtype=np.int64)
     if class_ids.size and not (0 <= class_ids.min() and class_ids.max() < len(self)):
         raise VisionRecipesError(

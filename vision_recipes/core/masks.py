@@ -52,7 +52,8 @@ def _crossings(
 ) -> tuple[np.ndarray, np.ndarray]:  # (C,) edge and (C,) pixel
     """Where edges cross rows of pixels, at the height of the pixels' centres.
 
-    Returns for each crossing the edge, and the first pixel whose centre is right of it, counted row by row.
+    Returns for each crossing the edge, and the first pixel whose centre is not left of it, counted row by
+    row; where none is, the first of the next row. Raises `VisionRecipesError` beyond `MOST_STEPS`.
     """
     # the rows that each edge crosses: from `first_row` to `stop_row - 1`
     first_row = np.ceil(np.minimum(begin[:, 1], end[:, 1]) - 0.5).clip(0, h).astype(np.int64)
@@ -78,7 +79,7 @@ def _inside_each(
     ring: np.ndarray,  # (C,) number of its ring
     n_pixels: int,  # Of the window
 ) -> tuple[np.ndarray, np.ndarray]:  # (C,) int64 and (C,) bool
-    "Sort crossings by ring and pixel; returns their pixels, and whether those behind each are in its ring"
+    "Sort crossings by ring and pixel; returns their pixels, and whether those from each on are in its ring"
     order = np.argsort(ring * (n_pixels + 1) + pixel, kind='stable')
     # the windings of a row add up to zero, so the sum begins each row and ring anew
     return pixel[order], np.cumsum(winding[order]) != 0
@@ -264,7 +265,7 @@ def moved(
     self: Masks,
     points: np.ndarray,  # (P, 2) x, y
 ) -> Masks:
-    "The same rings through other points"
+    "The same rings through other points; run lengths stay as they are"
     return Masks(np.asarray(points, np.float32), self.rings, self.objects, self.runs)
 
 # %% ../../nbs/core/08_masks.ipynb #f2700bbc
@@ -396,7 +397,7 @@ def draw_object(
     m: int,
     size_wh: tuple[int, int],  # Of the image, pixels
 ) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
-    "The pixels of object `m` in the window around it, cut at the edge of the image"
+    "The pixels of object `m` in the window around it, in the image. Raises as `decode_runs`, `fill_rings`"
     if masks.is_runs(m):
         return _draw_runs(masks.runs[m], size_wh)
     rings = masks.rings_of(m)
@@ -427,7 +428,7 @@ def draw_crops(
     masks: Masks,
     size_wh: tuple[int, int],  # Of the one image all are in
 ) -> MaskCrops:
-    "All masks of an image as pixels"
+    "All masks of an image as pixels. Raises `VisionRecipesError` as `draw_object`"
     return MaskCrops.of_windows(size_wh, (draw_object(masks, m, size_wh) for m in range(len(masks))))
 
 # %% ../../nbs/core/08_masks.ipynb #cbd82f1f
@@ -436,7 +437,7 @@ def common_pixels(
     b: MaskCrops,
     pairs: np.ndarray,  # (P, 2) positions in `a` and in `b`
 ) -> np.ndarray:  # (P,) int64
-    "How many pixels the two masks of each pair share"
+    "How many pixels the two masks of each pair share; all masks are of one image"
     windows_a, windows_b = a.windows[pairs[:, 0]], b.windows[pairs[:, 1]]
     low = np.maximum(windows_a[:, :2], windows_b[:, :2])
     high = np.minimum(windows_a[:, 2:], windows_b[:, 2:])
@@ -465,7 +466,7 @@ def _window_part(
 
 
 def mask_iou_matrix(a: MaskCrops, b: MaskCrops) -> np.ndarray:  # (A, B) 0 to 1
-    "Intersection over union of every pair of masks; 0 where both are empty"
+    "Intersection over union of every pair of masks of one image; 0 where both are empty"
     pairs = np.stack(np.meshgrid(np.arange(len(a)), np.arange(len(b)), indexing='ij'), -1).reshape(-1, 2)
     intersection = common_pixels(a, b, pairs).reshape(len(a), len(b))
     union = a.areas[:, None] + b.areas - intersection

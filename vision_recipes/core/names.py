@@ -34,7 +34,10 @@ _URL_END = re.compile(r'\A(https?:/[^?#]*)[?#].*', re.DOTALL)
 
 
 def clean_name(name: str) -> str:
-    "A name in Unicode's composed form (NFC), without escapes, backslashes and white space around its parts"
+    """A name in Unicode's composed form (NFC), without escapes, backslashes and white space around its parts.
+
+    The query of a web address goes too. In a path so do parts `.`, and `..` with the part before it.
+    """
     if _is_plain(name):
         return name
     name = _URL_END.sub(r'\1', name)  # first: an escaped `#` or `?` belongs to the name
@@ -110,7 +113,7 @@ def _match_spellings(
 
 # %% ../../nbs/core/13_names.ipynb #4a96bf31
 _MAX_PAIRS = (
-    1_000_000  # Names times candidates of one key; more are not compared, for speed: all would be doubtful
+    1_000_000  # Names times candidates of one key; more get no match, for speed: all would be doubtful
 )
 
 
@@ -152,7 +155,10 @@ def _names_by_key(n_parts: int | None, names: Iterable[str], keys: dict[str, str
 
 # %% ../../nbs/core/13_names.ipynb #693ccb91
 def _closest(name: str, candidates: list[str], keys: dict[str, str]) -> list[str]:
-    "The candidates most similar to a name: with the most equal last parts, then in the same letter case"
+    """The candidates most similar to a name: with the most equal last parts, then in the same letter case.
+
+    Only those that may be the same path, by `_may_be_same_path(...)`; perhaps none.
+    """
     candidates = [candidate for candidate in candidates if _may_be_same_path(keys[name], keys[candidate])]
     if len(candidates) < 2:
         return candidates

@@ -35,7 +35,7 @@ class Ragged:
     def __len__(self):
         return len(self.offsets) - 1
 
-    def __getitem__(self, i: int):
+    def __getitem__(self, i: int):  # Row `i`, a view; 0 to N - 1, not negative
         return self.values[self.offsets[i] : self.offsets[i + 1]]
 
     @property
@@ -69,11 +69,11 @@ def take(
 class Strings:
     "An immutable column of strings in one buffer of UTF-8 bytes"
 
-    bytes_: Ragged
+    bytes_: Ragged  # A row of uint8 for each string
 
     @classmethod
     def from_list(cls, strings: Iterable[str]) -> 'Strings':
-        "Pack `strings`. Raises `VisionRecipesError` for one that is not text"
+        "Pack `strings`. Raises `VisionRecipesError` for a lone surrogate that stands for no byte"
         strings = list(strings)
         joined = ''.join(strings)
         if joined.isascii():  # one call instead of one for each string

@@ -14,10 +14,10 @@ from .patching import patch
 
 # %% ../../nbs/core/04_settings.ipynb #36fea651
 def setting(
-    default: Any,
+    default: Any,  # Its type is that of the setting: bool, int, float or str
     help: str,  # For people, with the unit
-    low: float | None = None,  # Smallest value that makes sense
-    high: float | None = None,  # Largest
+    low: float | None = None,  # Smallest value that is allowed; None: no limit
+    high: float | None = None,  # Largest; None: no limit
     choices: tuple[str, ...] | None = None,  # The only texts that are allowed
     words: tuple[str, ...] = (),  # Texts that may stand in place of a number, such as `auto`
 ):  # A dataclass field
@@ -27,7 +27,7 @@ def setting(
 
 # %% ../../nbs/core/04_settings.ipynb #8a05e7c6
 class Settings:
-    "Base of all settings: checks every value, knows its own names"
+    "Base of all settings, frozen dataclasses with fields made by `setting`: checks values, knows its names"
 
     def __post_init__(self):
         for f in fields(self):
@@ -41,7 +41,7 @@ class Settings:
     def of(cls, values: dict) -> 'Settings':
         """Settings from a dictionary; what is not in it keeps its default.
 
-        Raises `VisionRecipesError` on an unknown name.
+        Raises `VisionRecipesError` on an unknown name, and on a value of another type or out of range.
         """
         if not isinstance(values, dict):
             raise VisionRecipesError(
@@ -81,7 +81,7 @@ _TYPE_TEXTS = {int: 'a whole number', float: 'a number', str: 'a text', bool: 't
 
 
 def _checked(f, value):
-    """The value of the dataclass field `f`, of the type of its default and in range.
+    """The value of the dataclass field `f`, of the type of its default and in range, or one of its `words`.
 
     Raises `VisionRecipesError` where it is not.
     """
@@ -118,9 +118,10 @@ def _range(low: float | None, high: float | None) -> str:
 # %% ../../nbs/core/04_settings.ipynb #737bf0dd
 def check_weights(
     weights: str,  # As `ClassificationSettings.weights`: one of `words`, a file or a run directory
+    # Allowed in place of a path. `try`: pretrained ones, or random ones where they cannot be fetched
     words: tuple[str, ...] = ('pretrained', 'try', 'random'),
 ):
-    "Refuse weights that are no known word, no file and no run. Raises `VisionRecipesError`"
+    "Refuse weights that are no known word, no file but ONNX, and no run. Raises `VisionRecipesError`"
     path = Path(weights)
     if weights in words:
         return

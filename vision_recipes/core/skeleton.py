@@ -33,7 +33,7 @@ _OTHER_SIDE = {**_LEFT_TO_RIGHT, **{right: left for left, right in _LEFT_TO_RIGH
 def _name_parts(name: str) -> tuple[str, ...]:  # Such as ('left', 'eye') or ('l', 'eye', '1')
     """Split a name into words and numbers, in small letters: `LeftEye`, `left-eye`, `l_eye_1`.
 
-    A side at the beginning of a word is a part too: `lefteye`.
+    `left` or `right` at the beginning of a word is a part too: `lefteye`.
     """
     spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name).lower()  # a space before each capital
     parts = []
@@ -61,7 +61,8 @@ def propose_pairs(
     return tuple(pairs)
 
 # %% ../../nbs/core/09_skeleton.ipynb #8046a87f
-# How far annotators disagree about a point, as a fraction of the root of the object's area (COCO's `k`, OKS)
+# How far annotators disagree about a point, as a fraction of the root of the object's area: COCO's sigma,
+# half of the `k` in its object keypoint similarity (OKS)
 SIGMA = 0.05  # Of a point that was not measured
 COCO_SIGMAS = {  # Of a person's points, by COCO's evaluation
     'nose': 0.026,
@@ -189,7 +190,7 @@ def _check_sigmas(skeleton: Skeleton):
 @patch(as_classmethod=True)
 def of(
     cls: Skeleton,
-    points: Sequence[str],
+    points: Sequence[str],  # Names, in the order of the arrays
     pairs: Sequence[tuple] | None = None,  # Of names or positions; None: `propose_pairs`
     edges: Sequence[tuple] | None = (),  # Of names or positions; None: none
     # None: COCO's where the points are COCO's of a person, else `SIGMA`
@@ -239,7 +240,7 @@ def to_dict(self: Skeleton) -> dict:  # Plain JSON
     }
 
 # %% ../../nbs/core/09_skeleton.ipynb #c19107c9
-# Positions in the order of `COCO_SIGMAS`, as in the annotation files of COCO
+# Positions in the order of `COCO_SIGMAS`, from 0; the annotation files of COCO count from 1
 _LEGS = ((15, 13), (13, 11), (16, 14), (14, 12), (11, 12))
 _BODY = ((5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10))
 _HEAD = ((1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6))
@@ -267,8 +268,8 @@ def points_boxes(
 ) -> np.ndarray:  # (N, 4) float32 XYXY, pixels; zeros for an object without any point
     """Boxes around the points that are present.
 
-    A single point gets a box of the median size of the other objects, for its image. Where there is no other
-    object, it gets a box of 8 pixels.
+    A side has 8 pixels at least, before it is cut. A single point gets a box of the median size of the other
+    objects, relative to its image. Where no other object has an extent, it gets a box of 8 pixels.
     """
     present = keypoints[..., 2] > 0  # (N, K)
     low, high = _corners_of_points(keypoints[..., :2].astype(np.float64), present)
@@ -298,7 +299,7 @@ def _margins(
     low: np.ndarray,  # (N, 2) corners of the points' extent
     high: np.ndarray,
     margin: float,  # As for `points_boxes`: a fraction of the longer side of the extent
-    longer_sides: np.ndarray,  # (N,) of the images, pixels; 1 for all: unknown
+    longer_sides: np.ndarray,  # (N,) of the images, pixels; 1 where unknown
 ) -> np.ndarray:  # (N,) pixels
     "What is added to the extent of the points on each side"
     extent = (high - low).max(1)

@@ -56,7 +56,7 @@ def printed(
 def real_data(
     name: str,  # A folder of the data sets, such as `sign-digits`
 ) -> Path | None:  # Where it is; None, with a message, where it is not
-    "Find a real data set below `$VISION_RECIPES_DATA`, or in `shared/data` beside a folder above this one"
+    "Find a real data set below `$VISION_RECIPES_DATA`, or in `shared/data` of a folder above the current one"
     data_folders = [p / 'shared' / 'data' for p in Path.cwd().resolve().parents]
     if requested := os.environ.get('VISION_RECIPES_DATA'):
         data_folders.insert(0, Path(requested))
@@ -66,7 +66,7 @@ def real_data(
     log_info(f'skipped: there is no {name} below $VISION_RECIPES_DATA, nor in shared/data beside the project')
 
 # %% ../../nbs/core/05_testing.ipynb #011ab11b
-def real_weights() -> Path | None:  # As for `real_data`
+def real_weights() -> Path | None:  # None, with a message, where that folder is not there
     "The file `yolox_nano_coco.pth` in the folder `weights` beside the data sets"
     folder = real_data('../weights')
     return folder and (folder / 'yolox_nano_coco.pth').resolve()
@@ -110,7 +110,7 @@ _image_seeds = itertools.count()  # of the noise: another one for each image of 
 
 def write_image(
     path: str | Path,  # Missing folders are made
-    size_wh: tuple[int, int] = (40, 20),
+    size_wh: tuple[int, int] = (40, 20),  # Pixels
     color: tuple[int, int, int] | None = None,  # RGB; None: noise that no other file of this process has
     **options,  # For `PIL.Image.Image.save`
 ) -> Path:
@@ -152,7 +152,7 @@ def labelme_shape(
 def labelme_file(
     path: str | Path,  # A `.json` file
     shapes: list[dict],  # As `labelme_shape` makes them
-    size_wh: tuple[int, int] = (60, 40),
+    size_wh: tuple[int, int] = (60, 40),  # Pixels
     **more,  # Other entries
 ) -> Path:  # The folder
     "Write a LabelMe file, with its image unless there is one or `imageData` is given"
@@ -173,11 +173,11 @@ def labelme_file(
 
 # %% ../../nbs/core/05_testing.ipynb #494e5a69
 def smooth_image(
-    size_wh: tuple[int, int] = (320, 240),
+    size_wh: tuple[int, int] = (320, 240),  # Pixels
     seed: int = 0,
     grid_hw: tuple[int, int] = (3, 4),  # Random colours down and across, between which the image is smooth
-    low: int = 60,  # Of a colour's channels
-    high: int = 230,  # One more than the largest
+    low: int = 60,  # Smallest level of a channel in the grid; between its colours it may be lower
+    high: int = 230,  # One more than the largest, likewise
 ) -> Image.Image:  # RGB
     "Draw smooth colours"
     return _smooth(np.random.default_rng(seed), size_wh, grid_hw, low, high)
@@ -190,7 +190,7 @@ def _smooth(rng, size_wh, grid_hw, low, high) -> Image.Image:  # As `smooth_imag
 
 
 def busy_image(
-    size_wh: tuple[int, int] = (200, 150),
+    size_wh: tuple[int, int] = (200, 150),  # Pixels
     seed: int = 0,
     noise: float = 4,  # Standard deviation of what is added to each channel of each pixel
 ) -> Image.Image:  # RGB
@@ -223,13 +223,13 @@ _BACKGROUND = (20, 20, 20)  # RGB around the shapes
 
 
 def draw_shapes(
-    size_wh: tuple[int, int],
+    size_wh: tuple[int, int],  # Pixels
     n: int = 3,  # Shapes, at most 4
     seed: int = 0,
 ) -> tuple[
     Image.Image, dict
-]:  # The image; its target: `boxes` (n, 4) float32 XYXY, pixels, and `labels` (n,)
-    "Draw rectangles and ellipses side by side, and return their boxes"
+]:  # The image; its target: `boxes` (n, 4) float32 XYXY, pixels, and `labels` (n,), 0 to n - 1
+    "Draw rectangles and ellipses in turn, side by side, and return their boxes"
     rng, (width, height) = np.random.default_rng(seed), size_wh
     image = Image.new('RGB', size_wh, _BACKGROUND)
     draw, boxes = ImageDraw.Draw(image), []
@@ -247,7 +247,7 @@ def draw_shapes(
 # %% ../../nbs/core/05_testing.ipynb #de634eb8
 def shape_extent(
     image: Image.Image | np.ndarray,  # RGB
-    k: int,  # Which shape of `draw_shapes`
+    k: int,  # Which shape of `draw_shapes`; it must be seen
 ) -> np.ndarray:  # (4,) float64 XYXY, pixels
     """Measure the box of a shape, to a part of a pixel, from the colours at its edges.
 
@@ -262,7 +262,7 @@ def shape_extent(
     return np.array([_covered_span(row, left), _covered_span(column, top)]).T.ravel()
 
 
-def _covered_by(image, k: int) -> np.ndarray:  # (H, W), 0 to 1
+def _covered_by(image, k: int) -> np.ndarray:  # (H, W), about 0 to 1
     "How much of each pixel has the colour of shape `k`, the rest being background; 0 for another colour"
     background = np.array(_BACKGROUND, float)
     color = np.array(SHAPE_COLORS[k], float) - background
@@ -288,7 +288,7 @@ def class_folders(
     root: Path,  # Is made where it is not there
     n: int = 40,  # Images
     seed: int = 0,
-) -> dict:  # Arguments of `Annotations`
+) -> dict:  # Arguments of `Annotations`, a data set as a table; `sizes_wh` zeros: not known
     "Write images of the classes a, b and c in turn, in a folder for each class"
     rng = np.random.default_rng(seed)
     for i in range(n):
@@ -311,7 +311,7 @@ def two_box_images(
     root: Path,  # Is made; must not be there yet
     n: int = 40,  # Images
     seed: int = 0,
-) -> dict:  # Arguments of `Annotations`, with `boxes`
+) -> dict:  # Arguments of `Annotations`, a data set as a table, with `boxes`
     "Write images with a red and a green rectangle each, and without any in every fifth"
     rng, class_ids, boxes, sizes = np.random.default_rng(seed), [], [], []
     root.mkdir()
@@ -360,7 +360,7 @@ def object_columns(
     rows: list[list[tuple]],  # Objects of each image: (class id, x1, y1, x2, y2), pixels
     classes: int = 3,  # Named c0, c1, ...
     crowd: np.ndarray | None = None,  # (M,) bool
-) -> dict:  # Arguments of `Annotations`
+) -> dict:  # Arguments of `Annotations`, a data set as a table
     "Annotations of images of 100 x 100 pixels that do not exist"
     objects = np.array(sum(map(list, rows), []), np.float32).reshape(-1, 5)
     offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
@@ -480,8 +480,8 @@ def finite_backward(
 
 # %% ../../nbs/core/05_testing.ipynb #22aec02a
 def spread_rcnn_weights(
-    model,  # An `RCNN`, which is in training mode afterwards
-    batches: Iterable,  # Of tensors (B, 3, H, W) for its `extract_features`
+    model,  # An `RCNN` of `models.rcnn`, which is in training mode afterwards
+    batches: Iterable,  # Of normalised images, tensors (B, 3, H, W) float32
 ):
     """Give an R-CNN random weights that find objects, so that tests of an untrained model have some.
 

@@ -7,8 +7,8 @@ __all__ = ['align_labels', 'alike_groups', 'Annotations', 'check', 'convert_data
            'Finding', 'Findings', 'fix_boxes', 'folds', 'leak_report', 'make_clip', 'make_samples', 'measure_images',
            'merge_annotations', 'read_annotations', 'read_coco', 'read_hagrid', 'read_image_folder', 'read_labelme',
            'read_tracks', 'read_voc', 'read_yolo', 'READERS', 'remap_classes', 'split', 'TrackTable', 'with_groups',
-           'write_annotations', 'write_clip', 'write_coco', 'write_drafts', 'write_labelme', 'write_tracks',
-           'write_voc', 'write_yolo']
+           'write_annotations', 'write_clip', 'write_coco', 'write_drafts', 'write_hagrid', 'write_labelme',
+           'write_tracks', 'write_voc', 'write_yolo']
 
 # %% ../../nbs/data/index.ipynb #35ae20c3
 from ..core.lazy import lazy_names
@@ -42,6 +42,10 @@ _all_ = [
     'read_yolo',
     'READERS',
     'remap_classes',
+]
+
+# %% ../../nbs/data/index.ipynb #2dc0c29b
+_all_ = [
     'split',
     'TrackTable',
     'with_groups',
@@ -49,6 +53,7 @@ _all_ = [
     'write_clip',
     'write_coco',
     'write_drafts',
+    'write_hagrid',
     'write_labelme',
     'write_tracks',
     'write_voc',
@@ -69,6 +74,7 @@ __getattr__, __dir__ = lazy_names(
         'findings': ['Finding', 'Findings'],
         'formats.coco': ['read_coco', 'write_coco'],
         'formats.hagrid': ['read_hagrid'],
+        'formats.hagrid_writer': ['write_hagrid'],
         'formats.image_folder': ['read_image_folder'],
         'formats.labelme': ['read_labelme', 'write_labelme'],
         'formats.voc': ['read_voc'],

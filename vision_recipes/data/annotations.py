@@ -68,18 +68,18 @@ class Annotations:
     # (M, 4) float32 XYXY, fractions of the upright image; then so are masks and keypoints, until `measure`
     boxes_rel: np.ndarray | None = _Column()
     crowd: np.ndarray | None = _Column()  # (M,) bool: a crowd (COCO) or difficult (VOC): not learnt or scored
-    masks: Masks | None = _Column()  # M: the pixels of each object; `boxes` are tight around them
-    # (M, K, 3) float32 x, y in pixels; 0 absent, 1 hidden, 2 visible
+    masks: Masks | None = _Column()  # M: pixels of each object; `boxes` are tight, unless a file gives both
+    # (M, K, 3) float32: x and y in pixels, and 0 absent, 1 hidden, 2 visible
     keypoints: np.ndarray | None = _Column()
     areas: np.ndarray | None = _Column()  # (M,) float64 square pixels, as COCO's `area` says; NaN: unknown
     point_margin: float = 0.0  # `margin` of `points_boxes`, where it made the boxes; 0: they were annotated
     source_ids: np.ndarray | None = _Column()  # (N,) int64: the numbers that a COCO file gives its images
-    group_ids: np.ndarray | None = _Column()  # (N,) int64: the person, video or place of each image
-    group_names: Strings | None = _Column()  # (G,) the name of each group
+    group_ids: np.ndarray | None = _Column()  # (N,) int64 group of each image: position in `group_names`
+    group_names: Strings | None = _Column()  # (G,) names: of a person, a video or a place each
     group_rule: str = ''  # How `with_groups` found the groups; empty where they were listed
-    box_rule: str = ''  # The policy of `fix_boxes` that changed boxes; empty where none did
+    box_rule: str = ''  # The policy of `fix_boxes` that mended bad boxes; empty where there were none
     label_rule: str = ''  # `yes` or `no`: `multi_label` of `read_annotations`; empty: as the data say
-    format: str = ''  # The reader's name, a key of `READERS`
+    format: str = ''  # The reader's name, a key of `READERS`; `merged` and `drafts` of tables made here
     read_from: str = ''  # What `read_annotations` was given, a folder or a file
     notes: tuple = ()  # `Finding`s of the reader: what it found and left out
 
@@ -91,7 +91,7 @@ class Annotations:
 
     @cached_property
     def image_ids(self) -> list[str]:  # N times 8 characters; see `fingerprint`
-        "A short hash of each image file's content, the same under any name and in any folder"
+        "A short hash of the content of each image file, under any name; of a missing file, of its name"
         return [_image_id(self.path(i)) for i in range(len(self))]
 
 # %% ../../nbs/data/03_annotations.ipynb #12dc21cb
@@ -151,7 +151,10 @@ def holds_several(self: Annotations) -> bool:
 
 @patch
 def replace(self: Annotations, **columns) -> Annotations:
-    "The table with other columns. `dataclasses.replace` cannot do it where a column is missing"
+    """The table with other columns. `dataclasses.replace` cannot do it where a column is missing.
+
+    Raises `VisionRecipesError` for a name that is no column, and for columns that do not fit together.
+    """
     for name in columns:
         check_choice('column', name, self.__dataclass_fields__)
     same = {name: vars(self)[name] for name in self.__dataclass_fields__}
@@ -232,7 +235,7 @@ def class_names(self: Annotations) -> tuple[str, ...]:
 
 @patch
 def counts(self: Annotations) -> np.ndarray:  # (C,) int64
-    "The number of objects of each class"
+    "The number of objects, or labels of images, of each class; crowds count"
     return np.bincount(self.class_ids.values, minlength=len(self.labels))
 
 # %% ../../nbs/data/03_annotations.ipynb #002ba207
@@ -332,7 +335,9 @@ def _image_id(path: Path, sample: int = 4096) -> str:  # 8 characters
 # %% ../../nbs/data/03_annotations.ipynb #380db55c
 @patch
 def fingerprint(self: Annotations) -> str:  # 16 hexadecimal digits
-    """Hash all images and their objects; the order of the images, their names and their folder do not matter.
+    """Hash all images and their objects; the order of the images and their folder do not matter.
+
+    Nor do their names, but for missing files. `label_rule` and the like are not hashed.
 
     Call `measure` before, because boxes in pixels and as fractions give different fingerprints.
     """
@@ -384,13 +389,13 @@ def _object_bytes(anns: Annotations) -> Iterator[bytes]:
 # %% ../../nbs/data/03_annotations.ipynb #2b0b1efa
 def with_groups(
     anns: Annotations,
-    groups: str | Path | Sequence[str],  # A name for each image, or a rule that finds it
+    groups: str | Path | Sequence[str],  # A list of a name for each image, or a rule that finds it
 ) -> Annotations:
     """Say which images belong together.
 
     A rule is `folder` (the last folder of the path); a `.csv` file with rows `path,group`; or a regular
     expression to find in the path, whose first capture group (or whole match) is the name.
-    Raises `VisionRecipesError` that names the first image without a group.
+    Raises `VisionRecipesError` that names the first image without a group, and for another number of names.
     """
     rule = str(groups) if isinstance(groups, (str, Path)) else ''  # empty: a name for each image
     notes = []
@@ -445,7 +450,7 @@ def _groups_of_expression(anns: Annotations, expression: str) -> list[str]:
     return names
 
 # %% ../../nbs/data/03_annotations.ipynb #2e002c25
-def _read_group_table(file: Path) -> dict[str, str]:  # Path as the table spells it: name of its group
+def _read_group_table(file: Path) -> dict[str, str]:  # Path as the table has it, with `/`: name of its group
     "Read a table with the columns path and group. Raises `VisionRecipesError` that names a faulty line"
     rows = _read_csv(file)
     path_at, group_at = _columns_of_groups(next(filter(None, rows), []))
@@ -523,7 +528,7 @@ def _read_csv(file: Path) -> list[list[str]]:  # Cells of each line; an empty li
 
 # %% ../../nbs/data/03_annotations.ipynb #9b36a3f0
 def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With class ids of `labels`
-    """Translate annotations to the classes of a model, `labels`, by `names.match_names`.
+    """Translate annotations to the classes of a model, `labels`, by their names, also in other spellings.
 
     Raises `VisionRecipesError` for a class or points that the model does not know.
     """
@@ -568,10 +573,11 @@ def shared_classes(
     anns: Annotations,
     labels: LabelMap,  # Of a model
 ) -> tuple[Annotations, list[int]]:  # With the shared classes alone; their ids in the model
-    """The annotations of the classes that a model knows too, by `match_classes`, in the order of the model.
+    """The annotations of the classes that a model knows too, in the order of the model.
 
-    Objects and labels of other classes are left out; where an image has one class, images of others. A
-    message names these classes. Raises `VisionRecipesError` where no class is known.
+    `match_classes` finds them: by name, synonym or another spelling. Objects and labels of other classes are
+    left out; where an image has one class, images of others. A message names these classes. Raises
+    `VisionRecipesError` where no class is known.
     """
     in_model = known_classes(anns, labels)  # (C,) the model's id of each class, or -1
     model_ids = sorted({int(i) for i in in_model if i >= 0})

@@ -7,7 +7,12 @@ __all__ = ['MAX_FINDINGS', 'TOLERANCE', 'BOX_FAULTS', 'SMALL', 'TINY', 'POLICIES
 
 # %% ../../nbs/data/04_checks.ipynb #60a8a8aa
 # In this module `m` is the position of an object in the columns of objects, and `k` that of a point in the
-# skeleton; `level`, `kind` and `message` are those of a `Finding`; `part` is as for `check`
+# skeleton; `level` (`error`, `warning` or `note`), `kind` (a short name) and `message` are those of a
+# `Finding`; `part` is `train` or `valid` for one side of a split, else empty. Of `anns`, the objects of
+# image i are `class_ids.offsets[i]` to `class_ids.offsets[i + 1] - 1`, their classes in `class_ids.values`,
+# and `image_of` has the image of each; `get` gives None for a column that it lacks. Of `Masks`, ring r is
+# `points[rings[r]:rings[r + 1]]`, and object m has the rings `objects[m]` to `objects[m + 1] - 1`, or run
+# lengths `runs[m]`, of pixels outside and inside in turn
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -928,7 +933,7 @@ def _check_rare_points(
     anns: Annotations,
     present: np.ndarray,  # (M, K) bool
 ) -> list[Finding]:
-    "Points that fewer than a twentieth of the objects have, compared with the commonest point"
+    "Points that fewer than a twentieth as many objects have as have the commonest point"
     names = anns.labels.skeleton.points
     n_objects = present.sum(0)  # (K,) with each point
     most = n_objects.max(initial=0)
@@ -1104,8 +1109,8 @@ def check(
     anns: Annotations,
     files: bool = True,  # Also open every image and compare files byte by byte
     part: str = '',  # `train` or `valid`: the images are one side of a split already; empty: all, to be split
-    # Where to note the perceptual hash of each image under its path, for `leak_report`, so that it decodes
-    # none again; some 110 bytes an image, besides the path
+    # Where to note the perceptual hash of each image under its path (None: it is nearly of one colour), for
+    # `leak_report`, so that it decodes none again; some 110 bytes an image, besides the path
     hashes: dict[str, int | None] | None = None,
 ) -> Findings:
     "All that is wrong with a data set; the method `Annotations.check`"
@@ -1136,8 +1141,8 @@ POLICIES = ('raise', 'clip', 'drop')
 
 def fix_boxes(
     anns: Annotations,
-    policy: str = 'raise',  # One of `POLICIES`
-) -> Annotations:  # Measured, with every box within its image
+    policy: str = 'raise',  # `raise`, `clip` or `drop`, as `POLICIES` says
+) -> Annotations:  # Measured, with every box within its image; `anns` itself where it has no boxes
     """Cut or leave out bad boxes; the method `Annotations.fix_boxes`
 
     Raises `VisionRecipesError` that names bad boxes under the policy `raise`.

@@ -263,7 +263,7 @@ def _lock(f: BinaryIO, path: Path):
 
 def _retry(attempt: Callable, f: BinaryIO, url: str, path: Path, retries: int, wait: float):
     """Call `attempt`, which downloads into `f`, again after temporary failures, as `download` says. Raises
-    `VisionRecipesError` after `retries` failures in a row, or one that is not temporary"""
+    `VisionRecipesError` for a failure after `retries` in a row, or one that is not temporary"""
     n_failures = n_best = 0  # n_best: most bytes that `f` had after an attempt
     while True:
         try:
@@ -288,8 +288,8 @@ def download(
 ) -> Path:  # `path`
     """Fetch a file, or the rest of it where an earlier attempt was broken off
 
-    A file that is already there is not fetched again. Raises `VisionRecipesError`; then there is no file at
-    `path`.
+    A file that is already there, with this checksum, is not fetched again. Raises `VisionRecipesError`; then
+    there is no file at `path`.
     """
     path = Path(path)
     sha256 = _normalised_sha256(sha256)
@@ -358,7 +358,8 @@ def _copy(source: Path, path: Path, sha256: str | None) -> Path:
 def _fetch_file(url: str, path: Path, sha256: str | None, retries: int, timeout: float, wait: float) -> Path:
     """Download into a partial file beside `path`, then rename it to `path`. Arguments as for `download`.
 
-    After a failed download, a `VisionRecipesError`, the partial file stays: the next call requests the rest.
+    After a failed download, a `VisionRecipesError`, the partial file stays, unless its checksum is wrong: the
+    next call requests the rest.
     """
     part = path.with_name(path.name + '.part')
     record_file = path.with_name(path.name + '.part.json')
@@ -775,8 +776,8 @@ def fetch(
 ) -> Path:  # `folder`
     """Download an archive, unpack it and delete it
 
-    Raises `VisionRecipesError` where one of that fails. Then there is no `folder`; what has arrived is used
-    next time.
+    Raises `VisionRecipesError` for a folder with other content, and where one of that fails. Then there is no
+    new `folder`; what has arrived is used next time.
     """
     folder = Path(folder)
     if _is_fetched(folder, url):

@@ -8,7 +8,9 @@ __all__ = ['DRAFT_FORMATS', 'POINT_CONFIDENCE', 'DRAFT_KEY', 'class_thresholds',
 
 # %% ../../nbs/data/14_drafts.ipynb #6381b44c
 # In this module `out` is the folder of the drafts, `format` one of `DRAFT_FORMATS`, `i` the row of an
-# image, `m` the position of an object, and M the number of objects in all
+# image, `m` the position of an object, and M the number of objects in all. A `Prediction` is of one image:
+# `scores`, `labels` and `boxes` of objects, perhaps masks (`crops`, in windows) and `keypoints`; of a
+# classifier `boxes` is None and `scores` are (C,), for several labels an image `class_scores` are
 import hashlib, json, os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,12 +59,12 @@ class _Columns:
 
     files: list = field(default_factory=list)  # Of the images that were read
     sizes_wh: list = field(default_factory=list)  # Of each image, pixels
-    class_ids: list = field(default_factory=list)  # Of each image
-    scores: list = field(default_factory=list)  # Of each image
+    class_ids: list = field(default_factory=list)  # Of each image (n,) whole numbers, for n objects or labels
+    scores: list = field(default_factory=list)  # Of each image (n,)
     boxes: list = field(default_factory=list)  # Of each image (n, 4) XYXY, pixels; empty for classification
     outlines: list = field(default_factory=list)  # Of each object its rings, as for `Masks.from_rows`
     keypoints: list = field(default_factory=list)  # Of each image (n, K, 3)
-    n_low: int = 0  # Objects below their threshold
+    n_low: int = 0  # Objects below their threshold; for classification images without a class
 
     def add(self, file: Path, prediction: Any, thresholds: np.ndarray, error_px: float) -> None:
         "Add what a `Prediction` says of an image; `thresholds` (C,) and `error_px` as for `write_drafts`"
@@ -183,7 +185,7 @@ def _text_fingerprint(text: str) -> str:
 
 
 def _without_stamp(text: str) -> tuple[str, str]:  # The text without the line of the stamp; the stamp
-    "Take the stamp out of an XML file; '' where there is none"
+    "Take the stamp out of the text of an XML file; where there is none, or several, the whole text and ''"
     lines = text.splitlines()
     stamps = [line.strip() for line in lines if line.strip().startswith(f'<{DRAFT_KEY}>')]
     if len(stamps) != 1:
@@ -194,7 +196,8 @@ def _without_stamp(text: str) -> tuple[str, str]:  # The text without the line o
 # %% ../../nbs/data/14_drafts.ipynb #26b315f3
 def is_untouched(
     file: Path,
-    manifest: dict[str, dict] | None = None,  # For text files of YOLO: name of each file, with its `stamp`
+    # For text files of YOLO: by name of the file, without folder, a dict with its `stamp`
+    manifest: dict[str, dict] | None = None,
 ) -> bool:
     "Whether a file is a draft that nobody has edited"
     try:
@@ -271,7 +274,7 @@ def _voc_file(
 
 def _yolo_files(anns: Annotations, scores: np.ndarray, out: Path) -> list[_DraftFile]:
     "The drafts of all images as YOLO, with stamps and `scores` (M,) for the manifest"
-    lines = object_lines(anns)
+    lines = object_lines(anns)  # (M,) texts, each with its newline
     files = []
     for i, name in enumerate(anns.paths):
         rows = _objects_of(anns, i)
@@ -283,7 +286,7 @@ def _yolo_files(anns: Annotations, scores: np.ndarray, out: Path) -> list[_Draft
 
 def _coco_file(anns: Annotations, scores: np.ndarray, out: Path) -> _DraftFile:
     "The drafts of all images as COCO, with its score (of `scores`, (M,)) and a mark in each annotation"
-    contents = coco_contents(anns)
+    contents = coco_contents(anns)  # its annotations are the objects, in their order
     for record, score in zip(contents['annotations'], scores.tolist()):
         record |= {'score': round(score, 6), 'attributes': {'draft': True}}
     for record in contents['images']:
@@ -338,7 +341,7 @@ def _read_manifest(out: Path) -> dict[str, dict]:  # Path below `out`: `stamp` a
 
 
 def _check_target(out: Path, root: Path, files: Sequence[Path], format: str) -> None:
-    "Raise `VisionRecipesError` for what can be known before any prediction"
+    "Raise `VisionRecipesError` for an unwritable folder, equal names, a wrong manifest or edited COCO drafts"
     check_writable(out)
     distinct_stems(root, [_relative(file, root) for file in files])
     if format == 'yolo':
@@ -372,7 +375,8 @@ class DraftCounts(NamedTuple):
     n_images: int  # With a draft that was written
     n_objects: int  # In these drafts
     n_kept: int  # Files that a person made or edited, which stayed as they were
-    n_low: int  # Objects among the predictions that are below the threshold of their class
+    # Predicted objects below the threshold of their class; for classification images without a class
+    n_low: int
     n_unread: int  # Images that could not be read
     remarks: tuple[str, ...]  # What the format could not hold, in sentences
 
@@ -398,13 +402,13 @@ def _remarks(anns: Annotations, format: str, error_px: float) -> list[str]:
 # %% ../../nbs/data/14_drafts.ipynb #199302ad
 def write_drafts(
     predictions: Iterable[Any],  # A `Prediction` for each file, or None where it could not be read
-    files: Sequence[Path],  # The images
+    files: Sequence[Path],  # The images, in the same order
     labels: LabelMap,  # Of the model
     out: str | Path,  # The folder of the drafts; for LabelMe it may be that of the images
     format: str = 'labelme',  # One of `DRAFT_FORMATS`
     thresholds: np.ndarray | None = None,  # (C,) as `class_thresholds` gives them; None: all objects
     error_px: float = 1.0,  # How far an outline may be from the edge of its mask
-    images: str = 'link',  # For YOLO and VOC, which want images beside labels, as for `place_image`
+    images: str = 'link',  # For YOLO and VOC, which want images beside labels: `link`, `copy` or `leave`
 ) -> DraftCounts:
     """Write predictions as annotations, except over files that a person made or edited.
 
@@ -425,17 +429,22 @@ def write_drafts(
             continue
         columns.add(file, prediction, thresholds, error_px)
     anns = _table(columns, root, labels)
-    _check_worth(anns, format)
+    _check_worth(anns, format, n_unread, files[0])
     scores = np.concatenate(columns.scores)
     n_images, n_objects, n_kept = _write_files(anns, scores, out, format, images)
     remarks = tuple(_remarks(anns, format, error_px))
     return DraftCounts(n_images, n_objects, n_kept, columns.n_low, n_unread, remarks)
 
 # %% ../../nbs/data/14_drafts.ipynb #85da7f70
-def _check_worth(anns: Annotations, format: str) -> None:
-    "Raise `VisionRecipesError` where there is nothing to draft, or the format cannot hold it"
+def _check_worth(anns: Annotations, format: str, n_unread: int, first: Path) -> None:
+    """Raise `VisionRecipesError` where there is nothing to draft, or the format cannot hold it.
+
+    For the message: `n_unread` images could not be read, and `first` is the first of all.
+    """
     if not len(anns):
-        raise VisionRecipesError('No image could be read, so there is nothing to draft.')
+        raise VisionRecipesError(
+            f'Of {plural(n_unread, "image")}, such as {first}, none could be read, so nothing was drafted.'
+        )
     if not anns.has_boxes and format != 'labelme':
         raise VisionRecipesError(
             f'--labels {format}: the model predicts a class for each image, which {format} cannot hold. '

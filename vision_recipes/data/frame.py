@@ -6,6 +6,9 @@
 __all__ = ['to_frame']
 
 # %% ../../nbs/data/02_frame.ipynb #b65b4983
+# In this module `anns` is an `Annotations` of N images and M objects, image by image. Of `Masks`, ring r is
+# `points[rings[r]:rings[r + 1]]`, and object m has the rings `objects[m]` to `objects[m + 1] - 1`, or run
+# lengths `runs[m]`
 from typing import Sequence
 import numpy as np
 from ..core.masks import Masks
@@ -17,7 +20,8 @@ def to_frame(
     """The annotations as a pandas table: a row for each object, or one for an image without objects
 
     It has the columns path and label, and those that are known of width, height and group; xmin, ymin, xmax
-    and ymax in pixels; polygons, vertices and area (square pixels) of masks; x, y and v of each keypoint.
+    and ymax in pixels; polygons, vertices and area (square pixels) of masks; x, y and v (visibility) of each
+    keypoint, behind its name: `nose x`. Of boxes as fractions there are none: call `measure` before.
     """
     import pandas as pd
 

@@ -7,7 +7,8 @@ __all__ = ['remap_classes', 'read_class_map', 'Merged', 'merge_annotations', 'cr
 
 # %% ../../nbs/data/16_merge.ipynb #1936d918
 # In this module `sets` are the tables of the data sets, and `set_names` their names in messages and new
-# files
+# files. Of each table, `class_ids` has the classes (`values`) of all objects, image by image, `image_of`
+# the image of each object; `get` gives None for a column that it lacks
 import csv, os, shutil
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence
@@ -42,9 +43,10 @@ def _class_position(name: str, anns: Annotations) -> int:
 def remap_classes(
     anns: Annotations,
     renames: dict[str, str],  # Old name: new name; classes that are not named stay
-    drop: Sequence[str] = (),  # Names of classes to leave out, with their objects, or images of them alone
+    # Names of classes to leave out, with their objects or labels; where an image has one class, with images
+    drop: Sequence[str] = (),
 ) -> Annotations:
-    "Rename, join and leave out classes. Raises `VisionRecipesError` for an unknown name, or for none left"
+    "Rename, join, leave out classes. Raises `VisionRecipesError` for unknown or empty names, or none left"
     names: list[str | None] = list(anns.class_names)  # The new name of each class; None: left out
     for old, new in renames.items():
         if not new.strip():
@@ -69,8 +71,8 @@ def remap_classes(
 
 # %% ../../nbs/data/16_merge.ipynb #0cc8ff28
 def read_class_map(
-    file: str | Path,  # `.json`: an object; else a table of `old,new`, whose header may be left out
-) -> tuple[dict[str, str], list[str]]:  # Renames, and names to leave out
+    file: str | Path,  # `.json`: an object; else a table of `old,new`, header optional; `new` empty: left out
+) -> tuple[dict[str, str], list[str]]:  # Old name: new name; names to leave out
     "Read a map of classes. Raises `VisionRecipesError` that names the file, and the line where there is one"
     file = Path(file)
     pairs = _json_pairs(file) if file.suffix.lower() == '.json' else _table_pairs(file)
@@ -111,7 +113,7 @@ class Merged(NamedTuple):
     "Several data sets as one table"
 
     anns: Annotations
-    names: list[str]  # Of each image in the merged set
+    names: list[str]  # Of each image in the merged set, when it is written: paths with `/`, all different
     sets: list[str]  # The name of the set that each image is from
     remarks: list[str]  # What is lost, what was renamed
 
@@ -130,10 +132,10 @@ def _joined_labels(sets: Sequence[Annotations]) -> LabelMap:
     for anns in sets:
         found = match_names(anns.class_names, names, paths=False).found
         names += [name for name, match in zip(anns.class_names, found) if match is None]
-    skeletons = [anns.labels.skeleton if anns.get('keypoints') is not None else None for anns in sets]
+    skeletons = [anns.labels.skeleton for anns in sets if anns.get('keypoints') is not None]
     several = any(anns.labels.multi_label for anns in sets)
-    # the first skeleton for all: `align_labels` refuses sets whose points have other names
-    return LabelMap(names, skeleton=None if None in skeletons else skeletons[0], multi_label=several)
+    # one skeleton for all: `align_labels` refuses sets whose points have other names
+    return LabelMap(names, skeleton=next(iter(skeletons), None), multi_label=several)
 
 # %% ../../nbs/data/16_merge.ipynb #2cd4636c
 def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> list[str] | None:
@@ -155,37 +157,56 @@ def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> lis
     return joined
 
 # %% ../../nbs/data/16_merge.ipynb #51e032c2
-def _dropped_column(
+def _lacking_column(
     sets: Sequence[Annotations],
     set_names: Sequence[str],
     column: str,  # `masks` or `keypoints`
 ) -> str:
     "What to say where some sets have a column that others lack; '' where all or none have it"
-    has = [anns.get(column) is not None for anns in sets]
-    if all(has) or not any(has):
+    lacking = [i for i, anns in enumerate(sets) if anns.get(column) is None]
+    if len(lacking) in (0, len(sets)):
         return ''
-    n = sum(len(anns.class_ids.values) for anns, there in zip(sets, has) if there)
-    lacking = ', '.join(name for name, there in zip(set_names, has) if not there)
-    what = {'masks': 'masks', 'keypoints': 'points'}[column]
-    return f'The {what} of {plural(n, "object")} are not kept, for {lacking} has none.'
+    n = sum(len(sets[i].class_ids.values) for i in lacking)
+    names = ', '.join(set_names[i] for i in lacking)
+    if column == 'keypoints':
+        return f'{plural(n, "object")} without points, for {names} has none.'
+    return (
+        f'{plural(n, "object")} without a mask, for {names} has boxes only. A training for segmentation '
+        'would take these boxes for outlines. Draft masks first: vision-recipes predict --labels.'
+    )
+
+# %% ../../nbs/data/16_merge.ipynb #cb9c7b86
+def _joined_column(
+    sets: Sequence[Annotations],
+    column: str,  # `boxes`, `crowd` or `keypoints`
+    absent: tuple[int, ...],  # The shape of a zero for each object of a set without the column, after M
+) -> np.ndarray | None:  # None: no set has it
+    "A column of arrays of all sets, with zeros where a set lacks it"
+    there = [anns.get(column) for anns in sets]
+    known = next((array for array in there if array is not None), None)
+    if known is None:
+        return None
+    rows = []
+    for anns, array in zip(sets, there):
+        rows.append(np.zeros((len(anns.class_ids.values), *absent), known.dtype) if array is None else array)
+    return np.concatenate(rows)
 
 
-def _joined_columns(sets: Sequence[Annotations]) -> dict[str, Any]:
-    "The columns of objects that all sets have; crowds also where some have them; recorded areas never"
-    columns: dict[str, Any] = {}
-    for column in ('boxes', 'keypoints'):
-        if all(anns.get(column) is not None for anns in sets):
-            columns[column] = np.concatenate([anns.get(column) for anns in sets])
-    if any(anns.get('crowd') is not None for anns in sets):
-        crowds = []
-        for anns in sets:
-            none = np.zeros(len(anns.class_ids.values), bool)
-            crowds.append(none if anns.get('crowd') is None else anns.crowd)
-        columns['crowd'] = np.concatenate(crowds)
-    if all(anns.get('masks') is not None for anns in sets):
+def _joined_columns(
+    sets: Sequence[Annotations],
+    labels: LabelMap,  # Of all sets
+) -> dict[str, Any]:
+    "The columns of objects, those that only some sets have as well; recorded areas never"
+    columns: dict[str, Any] = {'crowd': _joined_column(sets, 'crowd', ())}
+    if all(anns.has_boxes for anns in sets):
+        columns['boxes'] = _joined_column(sets, 'boxes', (4,))
+    if labels.skeleton is not None:  # the visibility 0 of an absent point is what zeros say
+        columns['keypoints'] = _joined_column(sets, 'keypoints', (len(labels.skeleton.points), 3))
+    if any(anns.get('masks') is not None for anns in sets):
         rows = []
         for anns in sets:
-            rows += [anns.masks.row(m) for m in range(len(anns.masks))]
+            own = anns.get('masks')
+            rows += [[] if own is None else own.row(m) for m in range(len(anns.class_ids.values))]
         columns['masks'] = Masks.from_rows(rows)
     return columns
 
@@ -215,7 +236,7 @@ def merge_annotations(
     "Join tables. Raises `VisionRecipesError` where they are of different tasks, or their points differ"
     set_names = _set_names(sets)
     _check_mergeable(sets, set_names)
-    remarks = [_dropped_column(sets, set_names, column) for column in ('masks', 'keypoints')]
+    remarks = [_lacking_column(sets, set_names, column) for column in ('masks', 'keypoints')]
     labels = _joined_labels(sets)
     aligned = [align_labels(anns, labels) for anns in (s.measure() if s.has_boxes else s for s in sets)]
     groups = _joined_groups(sets, set_names)
@@ -228,7 +249,7 @@ def merge_annotations(
         _joined_class_ids(aligned),
         np.concatenate([anns.sizes_wh for anns in aligned]),
         format='merged',
-        **_joined_columns(aligned),
+        **_joined_columns(aligned, labels),
     )
     if groups is not None:
         ids, numbers = np.unique(np.array(groups, dtype=object), return_inverse=True)
@@ -290,7 +311,7 @@ def cross_duplicates(
 def rewrite_in_place(
     anns: Annotations,  # As it shall be; the images lie below `folder`
     folder: str | Path,  # As it was read
-    format: str,  # One of `WRITABLE`, usually the one it was read in
+    format: str,  # One of `WRITABLE`, such as `coco` or `yolo`, usually the one it was read in
 ) -> Path:  # Where the old folder is now
     "Put a changed set in the place of its folder. Raises `VisionRecipesError` where that cannot be"
     folder = Path(folder).resolve()

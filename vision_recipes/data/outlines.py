@@ -97,7 +97,7 @@ def mask_outlines(
     at: tuple[int, int] = (0, 0),  # Left and top of the mask's window in the image, pixels
     error_px: float = 1.0,  # As for `simplify_ring`; 0: along the edges of the pixels
 ) -> list[np.ndarray]:  # Of each piece (n, 2) float64 x, y, the largest first
-    "The outlines of a mask's pieces, with their holes, as few points"
+    "The outlines of a mask's pieces as few points; holes are joined to the outline around them"
     rings = []
     for outline, *holes in _pieces(trace_rings(np.asarray(mask, bool))):
         parts = [simplify_ring(ring, error_px) for ring in (outline, *holes)]

@@ -6,7 +6,8 @@
 __all__ = ['READERS', 'Reader', 'check_exists', 'read_annotations']
 
 # %% ../../nbs/data/07_readers.ipynb #8b39b2d0
-# In this module `root` is what shall be read, and `found` what each format says of it, by its name
+# In this module `root` is what shall be read, and `found` what each format says of it, by its name: a
+# `Recognition`, with `sureness` (NO, MAYBE or IS, 0 to 2) and `reason`
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Sequence
@@ -35,7 +36,9 @@ class Reader:
     "How a format is recognised and read"
 
     read: Callable  # From a folder (or a file) to `Annotations`
-    fits: Callable  # From a path to `Recognition`: how surely, and why. Never raises for a path that exists
+    # From a path to `Recognition`: `sureness`, 0 where it does not fit, and `reason`, words for a message.
+    # Never raises for a path that exists
+    fits: Callable
     wants: str  # The files it looks for, in words
     asks: bool = False  # Whether `read` takes `multi_label`, as `read_annotations` does
 
@@ -76,8 +79,11 @@ def check_exists(path: Path):
 def read_annotations(
     root: str | Path,  # A folder; for some formats a file
     format: str | None = None,  # A key of `READERS`; None: recognise it
-    groups: str | Path | Sequence[str] | None = None,  # As for `with_groups`
-    # Whether an image may have several labels, or none; None: what the data say, as `settle_labels` finds it
+    # Which images belong together, as for `with_groups`: a name for each, `folder`, a .csv file, or a regular
+    # expression; None: not known
+    groups: str | Path | Sequence[str] | None = None,
+    # Whether an image may have several labels, or none; None: as the data say, in which one has several, or
+    # whose form is made for it
     multi_label: bool | None = None,
 ) -> Annotations:
     """Read a data set in any format this library knows
@@ -121,7 +127,7 @@ def _recognised_format(root: Path) -> str:
         return candidates[0]
     if best < Sureness.IS:
         files = scan(root, _MAX_DEPTH) if root.is_dir() else {}  # folder below `root`: names of its files
-        for suffix in KIND_OF_SUFFIX:
+        for suffix in KIND_OF_SUFFIX:  # `.json` and others: raises for a file that its suffix misnames
             refuse_disguised(root, suffix)
         if found['image_folder'] or not best:  # folders of images, or nothing: a set may lie deeper
             _refuse_nested_data_sets(root, files)

@@ -15,7 +15,9 @@ from .synthetic.make import make_samples
 # %% ../../nbs/data/10_sources.ipynb #23a3cbd4
 def dataset_folder(
     data: str | Path,  # `sample`, a key of `DATASETS`, or a folder of yours
-    task: str,  # A key of `SAMPLES`: what is drawn for `sample`
+    # What the images are for, such as `detection`: a key of `SAMPLES`, which is drawn for `sample`, and the
+    # task that a published set must have; no use for a folder
+    task: str,
     root: str | Path = 'data',  # Drawn and fetched images are kept in this folder
     n: int | None = None,  # Images to draw; None: the task's usual number
     seed: int = 0,  # For drawing

@@ -8,7 +8,9 @@ __all__ = ['NEAR_DUPLICATE_BITS', 'HASH_SIDE', 'seeded_order', 'split', 'folds',
 
 # %% ../../nbs/data/05_splits.ipynb #0a8e9d20
 # In this module `train` and `valid` are the two sides of a split; N, U and C count images, units and
-# classes
+# classes. Of `anns`, the objects of image i are `class_ids.offsets[i]` to `class_ids.offsets[i + 1] - 1`,
+# their classes in `class_ids.values`, and `image_of` has the image of each; `get` gives None for a column
+# that it lacks
 import hashlib, unicodedata
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -105,10 +107,11 @@ def _count_classes(
 def _check_units(anns: Annotations, units: _Units, stratify: bool, sides: int = 2):
     "Raise `VisionRecipesError` where the units cannot be split into `sides` parts; `stratify` as for `split`"
     if len(units) < sides:
-        way_out = ', or split by="random".' if units.noun == 'group' else '.'
+        way_out = ' of other groups, tell groups otherwise (--groups), or split by="random" in Python.'
+        way_out = way_out if units.noun == 'group' else '.'
         raise VisionRecipesError(
             f'{anns.root}: {plural(len(units), units.noun)} cannot be split into {sides} parts. '
-            f'Add some{way_out}'
+            f'Add images{way_out}'
         )
     if stratify and not anns.holds_several:
         _check_units_per_class(anns, units)
@@ -211,7 +214,7 @@ def _best_moves(
     weight: np.ndarray,  # (K,)
     in_valid: np.ndarray,  # (U,) bool
     cost: np.ndarray,  # (U,) by how much moving a unit to the other side raises the misfit
-) -> list[int]:
+) -> list[int]:  # Positions of units
     "The unit whose move lowers the misfit most; else two whose exchange does; empty where neither does"
     move_cost = cost.copy()
     for side in (in_valid, ~in_valid):
@@ -271,11 +274,13 @@ def split(
     valid: float = 0.2,  # Share of the images for validation, between 0 and 1
     seed: int = 0,  # Another seed, another split
     by: str = 'auto',  # `group`, `random` (each image for itself), or `auto`: by group where groups are known
-    stratify: bool = True,  # Hold classes in proportion; refuse one that cannot stand on both sides
+    # Hold classes in proportion. One that cannot stand on both sides is refused where an image has one class,
+    # else it stays on one side
+    stratify: bool = True,
 ) -> tuple[Annotations, Annotations]:  # Training and validation, rows in the order of the table
     """Split images into training and validation.
 
-    Raises `VisionRecipesError` where that is impossible.
+    Raises `VisionRecipesError` where that is impossible, and for another share or `by`.
     """
     if isinstance(valid, bool) or not isinstance(valid, Real) or not 0 < valid < 1:
         raise VisionRecipesError(f'valid: {valid!r} must be a share between 0 and 1, such as 0.2.')
@@ -418,7 +423,7 @@ def leak_report(
     valid: Annotations,
     images: bool = True,  # Also open the files and compare them
     distance: int = NEAR_DUPLICATE_BITS,  # Bits between perceptual hashes that still count as alike
-    hashes: dict[str, int | None] | None = None,  # As `check` notes them; other images are opened
+    hashes: dict[str, int | None] | None = None,  # By path, as `check` notes them; other images are opened
 ) -> Findings:  # Errors: the same group or file on both sides; warnings: images that look alike; notes
     "Report which validation images a model could know from training"
     findings = _group_leaks(train, valid)

@@ -137,9 +137,10 @@ def _frame_lines(tracks: TrackTable) -> Iterator[str]:
 
 
 def _read_frame_lines(lines: list[str], where: str) -> TrackTable:
-    """Read JSON Lines. A line without `frame` is the one after the line before; frames without are empty.
+    """Read JSON Lines. A line without `frame` is of the frame after that of the line before.
 
-    Of two lines of one frame the last counts. Raises `VisionRecipesError` that names a broken line.
+    Frames without a line are empty; of two lines of one frame the last counts. Raises `VisionRecipesError`
+    that names a broken line.
     """
     rows, last = {}, -1
     for i, line in enumerate(lines, 1):
@@ -158,7 +159,10 @@ def _read_frame_lines(lines: list[str], where: str) -> TrackTable:
 
 # %% ../../nbs/data/11_tracks.ipynb #f616043e
 class _Row:
-    "A line of JSON: lists of the objects of one frame. Raises `ValueError` where their lengths differ"
+    """A line of JSON: lists of the objects of one frame, as `TrackTable` has them; `visible` may be None.
+
+    Raises `ValueError` where their lengths differ.
+    """
 
     def __init__(self, boxes, labels, track_ids, visible):
         self.boxes = np.asarray(boxes, float).reshape(-1, 4)
@@ -191,7 +195,7 @@ def _read_mot_lines(lines: list[str], where: str) -> TrackTable:
     frames, ids = t[:, 0].astype(np.int64) - 1, t[:, 1].astype(np.int64)
     boxes = np.concatenate([t[:, 2:4], t[:, 2:4] + t[:, 4:6]], 1) - 1  # the format counts pixels from 1
     labels = np.maximum(t[:, 7].astype(np.int64) - 1, 0)  # results have no class, or -1: the first one
-    # a confidence of 0 marks an object that is not to be judged; below 0, the visible share is not known
+    # a confidence of 0 marks an object that is not to be judged; a share below 0 is not known: taken as 1
     visible = np.where(t[:, 6] == 0, 0.0, np.where(t[:, 8] < 0, 1.0, t[:, 8]))
     if len(frames) and frames[0] < 0:
         raise VisionRecipesError(f'{where}: frames are counted from 1, but there is a {frames[0] + 1}.')

@@ -19,8 +19,8 @@ def collate_images(
 ) -> dict[str, Tensor]:  # `images` (B, 3, H, W) uint8, channels last; `labels` and `index` (B,) int64
     """Join samples with one label to a batch; where they may have several, `labels` are (B, C) float32.
 
-    In a worker process the images are copied directly into shared memory. Raises `VisionRecipesError` where
-    images differ in size.
+    `index` is the number of each image in the data set. In a worker process the images are copied directly
+    into shared memory. Raises `VisionRecipesError` where images differ in size.
     """
     return {
         'images': _stacked(samples),
@@ -51,9 +51,10 @@ def collate_detection(
 
     `images` (B, 3, H, W) uint8; `boxes` (T, 4) float32 XYXY of all images, one after the other; `labels` (T,)
     int64; `counts` (B,) int64, objects of each image, with the sum T; `index` (B,) int64. Where each sample
-    is made of one image, also `scale` and `offset` (B, 2) float32, x and y (x of the file * scale + offset =
-    x in `images`), and `size_wh` (B, 2) int64 of the file. In a worker process the images are copied directly
-    into shared memory. Raises `VisionRecipesError` where images differ in size.
+    shows one image that is not rotated, tilted or changed by a user's transform, also `scale` and `offset`
+    (B, 2) float32, x and y (x of the file * scale + offset = x in `images`), and `size_wh` (B, 2) int64 of
+    the file. In a worker process the images are copied directly into shared memory. Raises
+    `VisionRecipesError` where images differ in size.
     """
     targets = [t for _, t in samples]
     batch = {
@@ -63,7 +64,7 @@ def collate_detection(
         'counts': torch.tensor([len(t['boxes']) for t in targets]),
         'index': torch.tensor([t['index'] for t in targets]),
     }
-    if all('scale' in t for t in targets):  # where no sample is a mix of images, rotated or tilted
+    if all('scale' in t for t in targets):  # else nothing says where its one image lies
         for key, dtype in (('scale', torch.float32), ('offset', torch.float32), ('size_wh', torch.int64)):
             batch[key] = torch.tensor([t[key] for t in targets], dtype=dtype)
     return batch
@@ -74,7 +75,7 @@ def collate_instances(
 ) -> dict[str, Tensor]:
     """Join samples with boxes, masks and points to a batch.
 
-    As `collate_detection`. Where there are any, also `mask_bits` (T, ceil(H * W / 8)) uint8 for
+    As `collate_detection`. Where the samples have them, also `mask_bits` (T, ceil(H * W / 8)) uint8 for
     `unpack_masks`, and `keypoints` (T, K, 3) float32: x, y in pixels, and 0 absent, 1 hidden, 2 visible.
     """
     batch = collate_detection(samples)

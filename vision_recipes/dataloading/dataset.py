@@ -107,8 +107,8 @@ class _SharedPaths:
 class ImageDataset(Dataset):
     """Images with their targets, prepared and augmented.
 
-    A sample depends on the seed, the epoch and the image's number only. Raises `VisionRecipesError` where the
-    transform does not fit the annotations.
+    A sample depends only on the seed, the epoch, the image's number and that of its copy. Raises
+    `VisionRecipesError` where there is no image, or annotations do not fit the transform or the task.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ def _label(
 def _training_annotations(anns: Annotations) -> Annotations:
     """Prepare annotations for training: boxes in pixels, without crowds.
 
-    Raises `VisionRecipesError` where there is no image, or a coordinate of a mask is not a number.
+    Raises `VisionRecipesError` where there is no image, or a coordinate of a mask is not a finite number.
     """
     if not len(anns):
         raise VisionRecipesError(f'{anns.root}: there is no image in this set.')
@@ -173,7 +173,10 @@ def _training_annotations(anns: Annotations) -> Annotations:
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #5b67cfc1
 def _image_targets(anns: Annotations) -> np.ndarray:  # (N,) int64, or (N, C) float32
-    "The label of each image; where it may have several, 0 or 1 for each class"
+    """The label of each image; where it may have several, 0 or 1 for each class.
+
+    Raises `VisionRecipesError` for an image without exactly one label where it may not have several.
+    """
     return anns.label_matrix.astype(np.float32) if anns.labels.multi_label else anns.image_labels
 
 
@@ -211,7 +214,10 @@ def path(self: ImageDataset, i: int) -> Path:
 
 @patch
 def size_wh(self: ImageDataset, i: int) -> tuple[int, int]:
-    "Size of the upright image `i`, from the annotations if they have it, else the file. Raises `ImageError`"
+    """Width and height of the upright image `i`, from the annotations if they have it, else the file.
+
+    Only where samples have boxes. Raises `ImageError`.
+    """
     recorded_size = self._objects.size_wh(i)
     return recorded_size if recorded_size[0] > 0 else image_size(self.path(i))
 
@@ -298,7 +304,7 @@ def __getitem__(
     # copy, from 1. A number alone is that of epoch 0
     key: int | tuple[int, ...],
 ) -> tuple[Tensor, dict]:  # (3, H, W) uint8, and the target; with boxes both as `to_tv` returns them
-    "Make the sample of an image in an epoch. Raises `ImageError`"
+    "Make a sample. Raises `ImageError`, and `VisionRecipesError` where the size is not the annotated one"
     i, epoch, *copy = key if isinstance(key, tuple) else (key, 0)
     if not 0 <= i < len(self):
         raise IndexError(i)

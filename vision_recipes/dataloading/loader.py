@@ -21,7 +21,7 @@ from .repeat_factor import occurrences, repeats_total, rounded_repeats
 
 # %% ../../nbs/dataloading/04_loader.ipynb #c5b83377
 class EpochBatches(Sampler):
-    """Batches of `(index, epoch)` pairs; each image comes once in an epoch, or as often as `repeats` says.
+    """Batches of keys `(index, epoch)`, each image once; by `repeats` again as `(index, epoch, copy)`.
 
     The order depends on the seed and the epoch only. Raises `VisionRecipesError` where the batch size is
     below 1, or a batch cannot be divided evenly among processes.
@@ -30,7 +30,7 @@ class EpochBatches(Sampler):
     def __init__(
         self,
         n: int,  # Images
-        batch_size: int,
+        batch_size: int,  # Samples; of all processes together where they share each batch
         seed: int = 0,  # Not negative
         shuffle: bool = True,
         drop_last: bool = False,  # Leave out the last batch where it is smaller; never for validation
@@ -53,7 +53,7 @@ class EpochBatches(Sampler):
         return len(self.numbers())  # Batches of a whole epoch, wherever it starts
 
     def __iter__(self) -> Iterator[list[tuple[int, ...]]]:
-        keys = self._keys()  # (index, epoch) of each sample
+        keys = self._keys()  # of each sample
         # of a shared batch each process takes every `world.size`-th
         own_part = slice(None) if self.whole else slice(self.world.rank, None, self.world.size)
         for b in self.numbers()[self.start :]:
@@ -129,9 +129,9 @@ def default_workers(
 ) -> int:
     """Choose the number of worker processes.
 
-    One for each core, eight at most, the aim for a large GPU in `benchmarks/gpu.py`. It is 0 for fewer than
-    256 images, which are soon loaded, on one core, and in a notebook on Windows or macOS, where a worker
-    takes seconds to start. The last is said once.
+    One for each core, eight at most: so many are to keep a large GPU busy in `benchmarks/gpu.py`. It is 0
+    for fewer than 256 images, which are soon loaded, on one core, and in a notebook on Windows or macOS,
+    where a worker takes seconds to start. A message says the last of these once.
     """
     has_affinity = hasattr(os, 'sched_getaffinity')  # tells the cores that this process may use
     n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
@@ -214,8 +214,8 @@ def _worker_options(workers: int, context: str | None) -> dict:
 # %% ../../nbs/dataloading/04_loader.ipynb #d7b31bc3
 def make_loader(
     dataset: Dataset,  # Takes the keys of `EpochBatches`, as `ImageDataset` does
-    batch_size: int = 32,
-    shuffle: bool = False,
+    batch_size: int = 32,  # As for `EpochBatches`
+    shuffle: bool = False,  # A new order in each epoch
     *,
     drop_last: bool = False,  # As for `EpochBatches`
     workers: int | None = None,  # Processes that load images; 0: this one loads them; None: `default_workers`
@@ -230,7 +230,7 @@ def make_loader(
 ) -> DataLoader:  # Its `batch_sampler` is an `EpochBatches`
     """Make a loader; its batches do not depend on the number of workers.
 
-    Raises `VisionRecipesError` in a script that starts itself again in every worker.
+    Raises `VisionRecipesError` in a script that starts itself again in every worker, and as `EpochBatches`.
     """
     _check_not_in_worker()
     workers = default_workers(len(dataset)) if workers is None else workers

@@ -11,7 +11,7 @@ from ..core.ragged import Ragged
 
 # %% ../../nbs/dataloading/05_repeat_factor.ipynb #39ac8f86
 def class_frequencies(
-    class_ids: Ragged,  # Of the objects of each image
+    class_ids: Ragged,  # A row an image: the class ids of its objects
     n_classes: int,
 ) -> np.ndarray:  # (C,) float64, 0 to 1
     "The share of images that show each class"
@@ -22,7 +22,7 @@ def class_frequencies(
 
 
 def repeat_factors(
-    class_ids: Ragged,  # Of the objects of each image
+    class_ids: Ragged,  # A row an image: the class ids of its objects
     n_classes: int,
     threshold: float,  # Classes in a smaller share of the images are repeated; 0 to 1
 ) -> np.ndarray:  # (N,) float64, at least 1; 1 for an image without objects

@@ -40,7 +40,7 @@ class SharedArray:
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #42a8b2d7
 class ImageCache:
-    """Images in shared memory, never more bytes than the budget.
+    """Images in shared memory, never more bytes than the budget, besides small tables.
 
     The first images of the data set get a slot each until the budget is used up. A slot is empty until `put`.
     """
@@ -65,7 +65,7 @@ class ImageCache:
         return len(self._filled)  # Images that have a slot
 
     @property
-    def nbytes(self) -> int:
+    def nbytes(self) -> int:  # Without the small tables
         return self._pixels.nbytes + self._filled.nbytes
 
 # %% ../../nbs/dataloading/01_shared_memory.ipynb #039ee0c6
@@ -93,7 +93,7 @@ def get(
 
 @patch
 def decoded_wh(self: ImageCache, i: int) -> tuple[int, int]:
-    "The decoded size that came with image `i` when it was put"
+    "The decoded size, pixels, that came with image `i` when it was put; `i` must be in the cache"
     return tuple(self._decoded_wh.numpy()[i].tolist())
 
 

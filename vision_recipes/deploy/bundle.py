@@ -21,7 +21,7 @@ from ..core.image_paths import list_images
 from ..core.images import open_image
 from .model_file import as_onnx_file
 from .single_file import standalone_source
-from ..runtime.model_card import ModelCard
+from ..runtime.model_card import DEFAULT_THRESHOLD, ModelCard
 from ..runtime.predictor import Predictor
 from ..runtime.decoders import DECODERS, OBJECT_READERS
 from ..runtime.task_kinds import task_kind, TASK_KINDS
@@ -270,9 +270,7 @@ def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a lis
         _size_text(card),
     ]
     if card.labels.multi_label:
-        lines.append(
-            'A label is left out below the threshold of its class, the best by F1 where it was measured.'
-        )
+        lines.append(f'A label is left out below the threshold of its class{_label_thresholds(card)}.')
     elif threshold is not None:
         lines.append(
             f'Objects with a score below {threshold:.2f} are left out. {_threshold_text(card)}'
@@ -290,6 +288,15 @@ def _score_text(card: ModelCard, ranked: str) -> str:
     words = card.calibration.measured_words()
     measured = f': {words}' if words else ''
     return f'A score says about how often the model is right, on images like those measured{measured}.'
+
+
+def _label_thresholds(card: ModelCard) -> str:
+    "The thresholds of the labels, to stand behind words; where they were not measured, the one for all"
+    classes = card.shown_thresholds.get('classes')
+    if not classes:
+        return f', {card.shown_thresholds.get("overall", DEFAULT_THRESHOLD):.2f}'
+    named = [f'{name} {threshold:.2f}' for name, threshold in zip(card.labels.names, classes)]
+    return f' ({first_few(named, 20)}), the best by F1 on the validation images'
 
 
 def _size_text(card: ModelCard) -> str:

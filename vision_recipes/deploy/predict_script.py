@@ -33,10 +33,13 @@ from ..runtime.tiles import tiles_asked, tiles_in_words
 from ..video.arguments import is_video, video_options
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #91fee97c
+_NO_LABEL = 'none of its classes'  # Where an image may have several labels
+
+
 def class_in_words(p: Prediction, card: ModelCard, most: int | None = None) -> str:
     "The class with the highest score; `most` is for objects and several labels"
     if p.class_scores is not None:
-        return objects_in_words(p, card, most)
+        return objects_in_words(p, card, most) if len(p.labels) else _NO_LABEL
     return f'{card.labels.names[p.top]} {p.scores[p.top]:.3f}'
 
 
@@ -52,7 +55,7 @@ def draw_class(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Imag
     "The class with the highest score, or all labels that are found, below the image"
     if p.class_scores is not None:
         texts = [f'{card.labels.names[c]} {s:.0%}' for c, s in zip(p.labels, p.scores)]
-        return caption(image, ', '.join(texts) or 'nothing found')
+        return caption(image, ', '.join(texts) or _NO_LABEL)
     return caption(image, f'{card.labels.names[p.top]} {p.scores[p.top]:.0%}')
 
 

@@ -49,7 +49,7 @@ def draw_boxes(
 ) -> Image.Image:  # A new image
     """Draw boxes with labels; lines and letters grow with the image.
 
-    In a crowd labels go where they hide least; those without room are left out, the first before the last.
+    Labels go where they hide least; those without room are left out, the first before the last.
     Raises `VisionRecipesError` where texts or colours are not one a box.
     """
     # Pillow refuses a box whose x2 is smaller than x1, or y2 than y1
@@ -118,13 +118,13 @@ def highest_first(prediction: Any, min_score: float) -> np.ndarray:  # (n,) posi
 
 
 def assign_by_overlap(
-    # (n, M) of each prediction with each object, 0 to 1, such as the IoU; the highest score first
+    # (n, M) of each prediction with each object, 0 to 1, such as the IoU; the row of the highest score first
     overlap: np.ndarray,
     pred_labels: np.ndarray,  # (n,)
     true_labels: np.ndarray,  # (M,)
-    min_overlap: float = 0.5,
+    min_overlap: float = 0.5,  # From which on an object counts as found
 ) -> np.ndarray:  # (n,) the position of the object that each prediction has found, or -1
-    "Match predictions with objects of their class, greedily in the order of the predictions"
+    "Match each prediction, one after the other, with the free object of its class that it overlaps most"
     found_object = np.full(len(pred_labels), -1)
     is_free = np.ones(len(true_labels), bool)  # objects that no prediction has found yet
     same_class = np.asarray(pred_labels)[:, None] == true_labels
@@ -206,7 +206,7 @@ def _resized_to(image: Image.Image, longest: int) -> Image.Image:
 def truth_grid(
     images: Sequence[Image.Image],
     predictions: Sequence[Any],  # A `Prediction` each
-    truths: Sequence[tuple] | None,  # Of each image, as `draw_tile` takes it; None: unknown
+    truths: Sequence[tuple] | None,  # Of each image, as `draw_tile` takes it; None: unknown for all
     draw_tile: Callable[[Image.Image, Any, tuple | None], TruthTile],  # From image, prediction and truth
 ) -> Image.Image:
     """Lay out predictions beside the truth, a tile each.

@@ -129,7 +129,7 @@ def _as_rgb(color: Sequence[float]) -> RGB:
 
 @lru_cache(maxsize=64)
 def _colors(n: int) -> tuple[RGB, ...]:
-    "`n` colours, as different as possible"
+    "`n` colours, as different as possible with distinctipy, up to 40; else from the colour circle"
     # distinctipy takes seconds for many colours, and may be missing
     if n <= 40 and importlib.util.find_spec('distinctipy'):
         import distinctipy
@@ -141,7 +141,7 @@ def _colors(n: int) -> tuple[RGB, ...]:
 
 
 def class_colors(n: int) -> list[RGB]:  # RGB 0-255
-    "A colour for each of `n` classes, always the same, but others where distinctipy is not installed"
+    "A colour for each of `n` classes, the same for the same `n`; others where distinctipy is not installed"
     return list(_colors(n)) if n else []
 
 # %% ../../nbs/drawing/01_canvas.ipynb #db9b938c
@@ -180,7 +180,7 @@ def _linear_light(value: float) -> float:  # Both 0-1
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
 
 # %% ../../nbs/drawing/01_canvas.ipynb #4a43fece
-_SYSTEM_FONTS = (
+_SYSTEM_FONTS = (  # Tried in this order where the usual font lacks a letter
     'NotoSansCJK-Regular.ttc',
     'NotoSansSC-Regular.otf',
     'NotoSans-Regular.ttf',
@@ -221,7 +221,7 @@ def find_font(
     size: int,  # Height of the letters, pixels
     text: str = '',  # What it should be able to write
 ):  # A Pillow font; None where Pillow was built without FreeType
-    "A font on this machine; nothing is downloaded"
+    "A font on this machine, the usual one where none can write `text`; nothing is downloaded"
     default = _font(_bundled_font(), size) or _font('', size)
     is_latin = all(ord(letter) < 0x250 for letter in text)  # up to the end of Latin Extended-B
     # None has no `path`: without FreeType there is nothing to look for
@@ -250,7 +250,7 @@ def line_height(font) -> int:
 
 
 def fit_text(text: str, font, width: int) -> str:
-    "`text` on one line, cut with an ellipsis where it is wider than `width` pixels"
+    "`text` on one line, with single blanks, cut with an ellipsis where it is wider than `width` pixels"
     text = ' '.join(str(text).split())  # without line breaks
     if text_width(font, text) <= width:
         return text
@@ -340,8 +340,8 @@ def draw_box_labels(
 ) -> Image.Image:  # `image`
     """Write labels beside their boxes, each where it hides least of the objects.
 
-    The last box, which lies on top, has the first choice. A label that would cover another, or the object
-    that it names, is left out; a note counts these.
+    The last box, which lies on top, has the first choice. A label that would cover another, or over a fifth
+    of the object that it names, is left out; a note counts these.
     """
     boxes = np.asarray(boxes, float).reshape(-1, 4)
     taken = np.zeros((0, 4))  # XYXY of the labels drawn so far
@@ -413,7 +413,7 @@ def _free_place(
     taken: np.ndarray,  # (T, 4) XYXY of other labels
     boxes: np.ndarray,  # (N, 4) XYXY of objects
     own: np.ndarray | None = None,  # (4,) XYXY of the object that is named; None: none is
-) -> np.ndarray | None:  # (4,) XYXY; None: each covers a label or the object that it names
+) -> np.ndarray | None:  # (4,) XYXY; None: each covers a label, or too much of the object that it names
     "Of the places that may be taken the one that hides the smallest share of the objects' areas"
     free = (_common_areas(places, taken) == 0).all(1)
     if own is not None:
@@ -515,7 +515,8 @@ _LETTERS_ACROSS = 40  # How often the height of letters goes into the width: 10 
 def _caption_letters(captions: Sequence[str] | None, tile: int, width: int, marked: bool) -> int:
     """Height of the letters below tiles in a grid `width` pixels wide: a fortieth of it, where captions fit.
 
-    Else as high as they fit, down to a twelfth of a tile; `marked`: captions have a tick or a cross.
+    Else as high as they fit, down to a twelfth of a tile or `LEAST_LETTERS`, whichever is more. `marked`:
+    captions have a tick or a cross.
     """
     lines = [line for text in captions or [] for line in str(text).split('\n')]
     lines = ['W' + line for line in lines] if marked else lines  # room for a tick or a cross
@@ -524,7 +525,7 @@ def _caption_letters(captions: Sequence[str] | None, tile: int, width: int, mark
 
 # %% ../../nbs/drawing/01_canvas.ipynb #b0371625
 def _n_columns(n: int, columns: int | None, tile: int) -> int:
-    "The `columns` asked for; where None, about 1.5 times as many as rows, but not wider than 1000 pixels"
+    "`columns`, at most `n`; where None, about 1.5 times as many as rows, but not wider than 1000 pixels"
     most = max(1, 1000 // tile)
     return max(1, min(n, columns or min(math.ceil(math.sqrt(1.5 * n)), most)))
 
@@ -622,7 +623,10 @@ def _draw_points(draw: ImageDraw.ImageDraw, points: np.ndarray, radius: int, col
 
 
 def _draw_object(image: Image.Image, prediction: Any, i: int, color: RGB) -> tuple[Image.Image, tuple]:
-    "Draw mask, box and points of object `i`; returns the new image, and the object's box XYXY in its pixels"
+    """Draw mask, box and points of object `i` of a `Prediction`.
+
+    Returns the new image, and the object's box XYXY in its pixels.
+    """
     masks = getattr(prediction, 'masks', None)
     keypoints = getattr(prediction, 'keypoints', None)
     # a prediction without `size_wh` is in pixels of the image
@@ -662,7 +666,10 @@ def draw_prediction(
     colors: Sequence[RGB] | None = None,
     min_score: float = 0.0,  # Leave out objects with a lower score
 ) -> Image.Image:  # A new image
-    "Draw the predicted objects with label and score, or write the class of the highest score below the image"
+    """Draw the predicted objects with label and score, or write the class of the highest score below.
+
+    Of several labels an image, that is the one with the highest score among those found.
+    """
     image = image.convert('RGB')
     scores = np.asarray(prediction.scores)
     labels = np.asarray(prediction.labels)
@@ -689,7 +696,10 @@ def verdict_color(right: bool | None) -> RGB:
 
 
 def _found_labels(prediction: Any, class_names: Sequence[str]) -> tuple[str, str]:
-    "The labels that were found, in the order of the classes; without and with their scores"
+    """The labels that were found in an image that may have several, in the order of the classes, as texts.
+
+    Without and with their scores; `none` where there is none.
+    """
     rows = np.argsort(prediction.labels)
     names = [name_of_class(class_names, int(prediction.labels[i])) for i in rows]
     texts = [f'{name} {prediction.scores[i]:.0%}' for name, i in zip(names, rows)]

@@ -86,7 +86,7 @@ def bar_chart(
     values: Sequence[float],  # One a name; NaN and infinity are shown as unknown
     title: str = '',
     unit: str = '',  # Below the axis: what is counted
-    colors: Sequence[RGB] | None = None,  # One a bar
+    colors: Sequence[RGB] | None = None,  # One a bar; None: all blue
 ) -> Image.Image:
     "A bar for each name, with its value. Raises `VisionRecipesError` where values are not one a name"
     n = len(names)
@@ -108,7 +108,8 @@ def bar_chart(
     return images[0]
 
 # %% ../../nbs/drawing/04_charts.ipynb #cb94df1c
-# Columns of a history that are no scores, or, as `nme` and `found`, not on the scale of the others
+# Columns of a history that are no scores to compare: of `nme`, an error of points, the smaller is better, and
+# `found` is the share of the objects on which it is measured
 _NOT_SCORES = ('epoch', 'lr', 'seconds', 'train_loss', 'valid_loss', 'nme', 'found')
 _MAX_SCORES = 5  # lines in a panel: more hide each other
 
@@ -127,7 +128,7 @@ def _column_names(history: Sequence[dict]) -> list[str]:
 
 # %% ../../nbs/drawing/04_charts.ipynb #ee2923cb
 def _plotted_scores(history: Sequence[dict], metric: str | None) -> list[str]:
-    "The columns that are drawn as scores: `metric`, which decides the best epoch, first"
+    "The columns that are drawn as scores, five at most: `metric`, which decides the best epoch, first"
     scores = [name for name in _column_names(history) if _is_score(name)]
     return sorted(scores, key=lambda name: name != metric)[:_MAX_SCORES]  # False sorts before True
 
@@ -325,7 +326,7 @@ def _most_confused(
     row_column_pairs = np.stack(np.divmod(cells, len(matrix)), 1)
     by_rank = list(dict.fromkeys(row_column_pairs.ravel().tolist()))  # each class once
     candidates = [c for c in by_rank if c not in always]
-    shown = sorted([*candidates[: _SHOWN_CLASSES - len(always)], *always])
+    shown = sorted([*candidates[: max(0, _SHOWN_CLASSES - len(always))], *always])
     new_index = np.full(len(matrix), len(shown))  # of each class; the last one for all others
     new_index[shown] = np.arange(len(shown))
     out = np.zeros((len(shown) + 1,) * 2, matrix.dtype)
@@ -396,7 +397,7 @@ _SHOWN_LINES = 5  # Of more classes: so many of the best, and of the worst
 def _best_and_worst(
     precision: np.ndarray,  # (C, K) as for `precision_charts`
 ) -> np.ndarray:  # Class ids; of many classes the best first
-    "The classes to draw: all of a few; of many, the best and the worst by mean precision"
+    "The classes with objects to draw: all of a few; of many, the best and the worst by mean precision"
     by_precision = np.argsort(-precision.mean(1), kind='stable')
     by_precision = by_precision[np.isfinite(precision[by_precision]).all(1)]  # NaN: a class without objects
     if len(precision) <= _MAX_LINES or len(by_precision) <= 2 * _SHOWN_LINES:

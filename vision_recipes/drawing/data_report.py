@@ -79,7 +79,7 @@ def _figure(image: Image.Image, alt: str, caption: str, png: bool = False) -> st
 
 # %% ../../nbs/drawing/09_data_report.ipynb #955c57a2
 def _histogram(
-    values: np.ndarray,  # (n,) finite
+    values: np.ndarray,  # (n,) finite; those beyond the edges count in the outer bars
     edges: np.ndarray,  # (k + 1,) of the bars
     title: str,
     labels: Sequence[str],  # k + 1, what is written below the edges
@@ -136,8 +136,8 @@ class _Examined:
 
     name: str
     anns: Annotations  # With sizes of all readable images, and boxes in pixels
-    stats: ImageStats
-    findings: Findings
+    stats: ImageStats  # Brightness, sharpness, hash and size of each image
+    findings: Findings  # What `check` found
 
 
 def _examine(anns: Annotations, name: str) -> _Examined:
@@ -200,7 +200,7 @@ def heat_of_boxes(
     anns: Annotations,  # With boxes in pixels and sizes
     side: int = 48,  # Cells along each axis
 ) -> np.ndarray:  # (side, side) float64: the share of the boxes that cover each cell
-    "Where in the images objects are, all images stretched to one square"
+    "Where objects are, all images stretched to one square; what lies outside counts at the edge, NaN as 0"
     sizes = np.maximum(np.tile(anns.sizes_wh, 2)[anns.image_of], 1)
     shares = np.clip(np.nan_to_num(anns.boxes / sizes), 0, 1)
     # the cells that a box begins and ends in; at least one
@@ -285,7 +285,7 @@ def _tile_image(s: _Examined, i: int, draw: bool) -> Image.Image | None:  # None
 
 
 def _tiles(s: _Examined, rows: Iterable[int], captions: Sequence[str], draw: bool = False) -> str:
-    "Small images in rows, each with its file and a caption"
+    "Small images of the set, by their positions `rows`, each with its file and one of `captions`"
     figures = []
     for i, caption in zip(rows, captions):
         image = _tile_image(s, int(i), draw)

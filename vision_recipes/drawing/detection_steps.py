@@ -16,7 +16,8 @@ from .charts import _as_float_rgb, _chart, _LINE_COLORS
 
 # %% ../../nbs/drawing/06_detection_steps.ipynb #90210e0b
 def ranked_rows(
-    ranked: Any,  # A `metrics.RankedBoxes`
+    # A `metrics.RankedBoxes`: `scores`, `right`, `precision` and `recall` (k,) of the boxes of one class
+    ranked: Any,
     n: int,  # At most so many rows
 ) -> list[tuple[str, str, str, str, str]]:
     "Rank, score, right or wrong, precision and recall of the first boxes, as texts"
@@ -51,11 +52,11 @@ def _draw_ranking(ax, ranked: Any, n: int):
 
 # %% ../../nbs/drawing/06_detection_steps.ipynb #feeaa59b
 def show_ap(
-    ranked: Any,  # A `metrics.RankedBoxes`, from `metrics.rank_boxes`
+    ranked: Any,  # A `metrics.RankedBoxes`, from `metrics.rank_boxes`: boxes of a class, highest score first
     rows: int = 20,  # At most so many rows of the list
 ) -> Image.Image:
     "The ranked list of a class beside its precision-recall curve, with the envelope and AP"
-    shown = max(1, min(rows, len(ranked.scores)))  # below, 0.22 inches for each
+    shown = max(1, min(rows, len(ranked.scores)))  # of 0.22 inches; `images` gets the finished chart
     levels = np.linspace(0, 1, len(ranked.envelope))
     with _chart(6.4, max(4, 1.3 + 0.22 * shown), 2) as (_, (left, right), images):
         left.get_gridspec().set_width_ratios([1.15, 1])
@@ -104,7 +105,8 @@ def _draw_candidates(
 ) -> Image.Image:
     """Draw all boxes (N, 4) of candidates `c`: removed ones thin, with their overlap; kept ones over them.
 
-    `boxes` are in pixels of `image`, `colors` as from `group_colors`, `letters` as for `draw_box_labels`.
+    `boxes` are in pixels of `image`, `colors` as from `group_colors`. `letters`: the height of labels, as a
+    share of the usual one.
     """
     from PIL import ImageDraw
 
@@ -122,7 +124,8 @@ def _draw_candidates(
 # %% ../../nbs/drawing/06_detection_steps.ipynb #d6dcdd71
 def show_nms(
     image: Image.Image,
-    candidates: Any,  # A `runtime.Candidates` of this image, from `runtime.find_candidates`
+    # A `runtime.Candidates` of this image, from `runtime.find_candidates`: boxes (N, 4), and which is removed
+    candidates: Any,
     class_names: Sequence[str],
     size_wh: tuple[int, int] | None = None,  # Whose pixels the boxes are in; None: those of `image`
 ) -> Image.Image:

@@ -226,7 +226,7 @@ def draw_keypoints(
     image: Image.Image,
     # (N, K, 3) x, y in pixels of `image`, and 0: not drawn, 1: hidden, a ring; 2: a disc
     keypoints: np.ndarray,
-    skeleton: Skeleton,
+    skeleton: Skeleton,  # Names of the K points, and the edges between them
     colors: Sequence[RGB] | None = None,  # One an object, of the lines between its points; None: `RIGHT`
     names: bool = False,  # Write their names beside the points
     crosses: bool = False,  # As the truth is drawn, rather than a prediction
@@ -289,7 +289,7 @@ def _draw_shown(
     image: Image.Image,
     p: Any,
     shown: _Shown,  # Positions, texts and colours of the objects
-    skeleton: Skeleton | None,
+    skeleton: Skeleton | None,  # None: points have numbers, and no edges
     names: bool = False,  # Write the points' names
     letters: float = 1.0,  # Height of the labels, as a share of the usual one
 ) -> Image.Image:
@@ -321,7 +321,7 @@ def draw_instances(
     image: Image.Image,
     # A `Prediction` with boxes, and with masks or keypoints, in its own `size_wh` pixels
     prediction: Any,
-    labels: LabelMap,
+    labels: LabelMap,  # Names of the classes; with points also their skeleton
     # One a class; None: `class_colors`, or where there are masks a colour for each object
     colors: Sequence[RGB] | None = None,
     min_score: float = 0.0,  # Leave out objects with a lower score
@@ -351,7 +351,7 @@ def _draw_annotated(
     size_wh: Sequence[int],  # That the annotations are for; `image` may be smaller
     colors: Sequence[RGB],  # Of each object
 ) -> Image.Image:
-    "Draw the masks or boxes of some objects"
+    "Draw the masks or boxes of some objects, with the names of their classes"
     if anns.get('masks') is None and anns.get('boxes') is None:
         return image
     dashed = np.zeros(len(rows), bool) if anns.get('crowd') is None else anns.crowd[rows]
@@ -406,7 +406,7 @@ def draw_target(
     # A sample's, as a transform or an `ImageDataset` gives it: `labels`, with `masks` or `keypoints` or both,
     # or `boxes` alone, in the pixels of `image`
     target: dict,
-    labels: LabelMap,
+    labels: LabelMap,  # Names of the classes; with points also their skeleton
     # One a class; None: `class_colors`, or where there are masks a colour for each object
     colors: Sequence[RGB] | None = None,
     names: bool = True,  # Write the points' names
@@ -499,7 +499,8 @@ def _mask_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle
 def instance_grid(
     images: Sequence[Image.Image],
     predictions: Sequence[Any],  # A `Prediction` with masks each
-    # Of each image, as from `true_masks`: masks of the same size, and (M,) class ids; None: unknown
+    # Of each image, as from `true_masks`: masks of the size of the prediction's, and (M,) class ids; None:
+    # unknown
     truths: Sequence[tuple] | None,
     class_names: Sequence[str],
     colors: Sequence[RGB] | None = None,  # One a class; None: a colour for each object, and no legend
@@ -525,7 +526,7 @@ def _right_points(
     true_boxes: np.ndarray,  # (M, 4) XYXY
     true_points: np.ndarray,  # (M, K, 3) x, y and visibility
 ) -> np.ndarray:  # (n, M, K) bool; False for points that are not labelled
-    "Which predicted points lie within `PCK_RADIUS` of those of an object, for the longer side of its box"
+    "Which predicted points lie at those of an object, within `PCK_RADIUS` times the longer side of its box"
     offset = pred_points[:, None, :, :2] - true_points[..., :2]  # (n, M, K, 2)
     distance = np.hypot(*np.moveaxis(offset, -1, 0))  # (n, M, K)
     longest = (true_boxes[:, 2:] - true_boxes[:, :2]).max(1, initial=0)[:, None]  # (M, 1)
@@ -590,8 +591,8 @@ def _point_tile(
 def keypoint_grid(
     images: Sequence[Image.Image],
     predictions: Sequence[Any],  # A `Prediction` with keypoints each
-    # Of each image, as from `true_points`: (M, 4) boxes, (M, K, 3) points with visibility, (M,) class ids;
-    # None: unknown
+    # Of each image, as from `true_points`, in the pixels of its prediction: (M, 4) boxes, (M, K, 3) points
+    # with visibility, (M,) class ids; None: unknown
     truths: Sequence[tuple] | None,
     labels: LabelMap,  # With a skeleton
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`

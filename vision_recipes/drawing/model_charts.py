@@ -31,7 +31,7 @@ def axis_limit(
 
 
 def loss_terms(history: Sequence[dict]) -> list[str]:  # Such as `loss`, `box` and `class`
-    "The names of the losses in a history: their sum, `loss`, first"
+    "The names of the losses in a history, from keys such as `train_box`: their sum, `loss`, first"
     names = [name.removeprefix('train_') for name in _column_names(history) if name.startswith('train_')]
     return sorted(names, key=lambda name: name != 'loss')  # False sorts before True
 
@@ -89,7 +89,8 @@ def _draw_term(ax, epoch: np.ndarray, lines: dict[str, np.ndarray], title: str, 
 
 
 def show_losses(
-    history: Sequence[dict],  # A row an epoch, as from `training.read_history`
+    # A row an epoch, as from `training.read_history`: `epoch`, and losses such as `train_box` and `valid_box`
+    history: Sequence[dict],
     clip: float = 3.0,  # The axis of a loss ends at so many times its median, where a value is larger
 ) -> Image.Image:
     "Each term of the loss over the epochs, of training and validation; a spike is clipped and has its value"
@@ -99,6 +100,7 @@ def show_losses(
     epoch = np.array([_float(row.get('epoch', i + 1)) for i, row in enumerate(history)])
     columns = min(2, len(terms))  # three would be too small to read on a phone
     rows = math.ceil(len(terms) / columns)
+    # width and height in inches; `images` gets the finished chart where the block ends
     with _chart(3.2 * columns, 2.6 * rows, columns, rows) as (fig, axes, images):
         for ax, term in zip(axes, terms):
             lines = {}
@@ -114,7 +116,8 @@ def show_losses(
 
 # %% ../../nbs/drawing/05_model_charts.ipynb #412d7341
 def calibration_chart(
-    calibration: Any,  # A `metrics.Calibration`
+    # A `metrics.Calibration`: `edges` (B + 1,) of bins; `counts`, `confidence` and `accuracy` (B,); `ece`
+    calibration: Any,
     title: str = 'Confidence and accuracy',
 ) -> Image.Image:
     "Accuracy by bins of confidence, with the gap to equality, the counts, and the expected calibration error"
@@ -200,6 +203,7 @@ def cost_chart(
     y = np.array([score[row['model']] for row in rows], float)
     area = np.array([row['parameters_m'] for row in rows], float)
     front = best_for_cost(x, y)
+    # width and height in inches; `images` gets the finished chart where the block ends
     with _chart(6.4, 4.6) as (_, (ax,), images):
         ax.plot(x[front], y[front], color='#bbbbbb', linewidth=1.5, zorder=1)
         # square points; the smallest network must be seen, too

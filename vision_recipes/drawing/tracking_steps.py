@@ -32,7 +32,7 @@ def _dashed_box(draw: ImageDraw.ImageDraw, box: Sequence[float], color: RGB, wid
 
 
 def _box_stages(pairs: Any) -> np.ndarray:  # (D,)
-    "The stage in which each box of an `Association` was taken, 0 for none"
+    "The stage, 1 to 3, in which each box of an `Association` was taken by a track; 0: by none"
     stages = np.zeros(len(pairs.boxes), np.int64)
     took = pairs.taken >= 0
     stages[pairs.taken[took]] = pairs.stages[took]
@@ -73,17 +73,18 @@ def _with_ids(image: Image.Image, pairs: Any) -> Image.Image:
 class _Part(NamedTuple):
     "The columns of an `Association`, for a part of the image and in pixels of that part"
 
-    track_ids: np.ndarray
-    expected: np.ndarray
-    taken: np.ndarray
-    stages: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
-    iou: np.ndarray
+    track_ids: np.ndarray  # (T,) of the tracks; 0: one that has one box so far
+    expected: np.ndarray  # (T, 4) XYXY where they are expected
+    taken: np.ndarray  # (T,) position of the box that each takes; -1: none
+    stages: np.ndarray  # (T,) in which it took it, 1 to 3; 0: no box
+    boxes: np.ndarray  # (D, 4) XYXY that were found
+    scores: np.ndarray  # (D,)
+    labels: np.ndarray  # (D,) class ids
+    iou: np.ndarray  # (T, D)
 
 
 def _has_middle_in(boxes: np.ndarray, region: Sequence[float]) -> np.ndarray:  # (N, 4) to (N,) bool
+    "Whether the middles of boxes lie in a region; all XYXY"
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     return ((middles >= region[:2]) & (middles <= region[2:])).all(1)
 
@@ -131,7 +132,7 @@ def _draw_overlaps(ax, pairs: Any):
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #980b9cef
 def show_association(
     image: ImageLike,
-    pairs: Any,  # A `tracking.Association`
+    pairs: Any,  # A `tracking.Association`: tracks and boxes of the frame, and who takes whom
     class_names: Sequence[str],
     region: Sequence[float] | None = None,  # XYXY, pixels: only this part, and what has its middle there
 ) -> Image.Image:
@@ -155,7 +156,8 @@ def show_association(
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #25c4534d
 def show_kalman(
-    steps: Any,  # A `tracking.FilterSteps`
+    # A `tracking.FilterSteps`: `found`, `expected`, `std` and `gain`, (n, 4) each, a column for each `axis`
+    steps: Any,
     frame_rate: float | None = None,  # Frames a second; None: the axis counts frames
     axis: int = 0,  # 0: centre x, 1: centre y, 3: height, each in pixels; 2: width / height
 ) -> Image.Image:
@@ -163,6 +165,7 @@ def show_kalman(
     seconds = np.arange(1, len(steps.found) + 1) / (frame_rate or 1)  # steps begin with the second frame
     expected, std, found = steps.expected[:, axis], 2 * steps.std[:, axis], steps.found[:, axis]
     blue, orange = (_as_float_rgb(STAGE_COLORS[k]) for k in (1, 2))
+    # width and height in inches; `images` gets the finished chart where the block ends
     with _chart(7, 4, rows=2) as (_, (above, below), images):
         above.get_gridspec().set_height_ratios([2, 1])
         band = dict(color=blue, alpha=0.2, linewidth=0, label='2 standard deviations')

@@ -48,7 +48,7 @@ def _label(text: str, color: RGB, size: int) -> Image.Image:
 
 
 def _free_corner(box: Sequence[float], wh: tuple[int, int], size_wh, taken: list[tuple]) -> tuple | None:
-    "Where at an object's `box` a label of size `wh` has room: XYXY, or None; `taken`: XYXY of other labels"
+    "Where at a `box` in an image of `size_wh` a label of `wh` has room, XYXY or None; `taken`: other labels"
     x1, y1, x2, y2 = box
     w, h = wh
     for x, y in ((x1, y1 - h), (x2 - w, y1 - h), (x1, y2), (x2 - w, y2), (x1, y1), (x1, y2 - h)):
@@ -74,11 +74,11 @@ def _draw_labels(image: Image.Image, boxes: list, texts: list[str], colors: list
 
 # %% ../../nbs/drawing/08_tracks.ipynb #6ffc122d
 class Trails:
-    "The last places of each track"
+    "The last places of each track: the middles of its boxes, in pixels of the predictions"
 
     def __init__(
         self,
-        length: int = 30,  # Frames
+        length: int = 30,  # Frames, at least 2
     ):
         if length < 2:
             raise VisionRecipesError(f'length: a trail needs at least 2 frames, but got {length}.')
@@ -171,7 +171,7 @@ def _mark_text(name: str, counts: dict[str, int]) -> str:
 
 
 def _draw_marks(image: Image.Image, lines: Sequence, zones: Sequence) -> list[tuple]:
-    "Draw lines and zones, given as for `draw_tracks`; returns the boxes XYXY of their labels"
+    "Draw lines and zones (`LineMark`, `ZoneMark`, or tuples of their values); the boxes XYXY of their labels"
     width, size = line_and_font_size(image.size)
     draw, taken, clear = ImageDraw.Draw(image), [], ImageDraw.Draw(image, 'RGBA')
     labels = []
@@ -216,7 +216,10 @@ def _scaled(prediction: Any, size_wh: tuple[int, int]) -> tuple[np.ndarray, np.n
 
 
 def _draw_objects(image: Image.Image, prediction: Any, colors: list[RGB], edges: Sequence) -> np.ndarray:
-    "Draw boxes and points of the objects; returns the boxes (N, 4) in pixels of the image"
+    """Draw boxes and points of the objects; returns the boxes (N, 4) in pixels of the image.
+
+    `colors` has one an object, `edges` pairs of positions of points.
+    """
     boxes, points = _scaled(prediction, image.size)
     draw, width = ImageDraw.Draw(image), line_and_font_size(image.size)[0]
     for box, color in zip(boxes.tolist(), colors):
@@ -234,7 +237,7 @@ def draw_tracks(
     prediction: Any,  # A `Prediction` with boxes and `track_ids`
     labels: LabelMap | Sequence[str],  # Names of the classes; a label map knows the edges between points too
     trails: Trails | None = None,  # Updated with this prediction before
-    lines: Sequence[LineMark | tuple] = (),
+    lines: Sequence[LineMark | tuple] = (),  # Drawn below the objects, as are the zones
     zones: Sequence[ZoneMark | tuple] = (),
 ) -> Image.Image:  # A new image, RGB
     "Draw tracked objects in the colours of their ids. Raises `VisionRecipesError` where there are no ids"
@@ -281,7 +284,10 @@ def _text(track_id: int, label: int, names: Sequence[str], n_objects: int) -> st
 
 # %% ../../nbs/drawing/08_tracks.ipynb #87678869
 def followed_ids(truth: TrackTable, pred: TrackTable, min_overlap: float = 0.5) -> np.ndarray:  # (N,) int64
-    "For each box of the truth the id of the predicted box that overlaps it, one to one in a frame; or -1"
+    """For each box of the truth the id of the predicted box that overlaps it, one to one in a frame; or -1.
+
+    The pairs of a frame have the largest sum of overlaps (IoU); those below `min_overlap` are no pairs.
+    """
     ids = np.full(len(truth), -1)
     for frame in range(min(truth.n_frames, pred.n_frames)):
         t, p = truth.at(frame), pred.at(frame)
@@ -307,9 +313,9 @@ def _runs(
 
 # %% ../../nbs/drawing/08_tracks.ipynb #1bb71852
 def tracks_chart(
-    pred: TrackTable,
+    pred: TrackTable,  # A row for each box of a clip, with its frame and id
     truth: TrackTable | None = None,
-    class_names: Sequence[str] = (),
+    class_names: Sequence[str] = (),  # By class id; without a name the number is written
     frame_rate: float | None = None,  # Frames a second; None: the axis counts frames
 ) -> Image.Image:
     "The ids of a clip over time, a row for each true object, or for each id where the truth is not known"
@@ -319,6 +325,7 @@ def tracks_chart(
     if not objects:
         return empty_chart('no tracks', 160)
     names, second = [], frame_rate or 1  # `second`: frames in one unit of the axis, which may be a frame
+    # inches; `images` gets the finished chart where the block ends
     with _chart(width=7, height=1 + 0.28 * len(objects)) as (_, (ax,), images):
         for y, track_id in enumerate(objects):
             rows = np.flatnonzero(rows_of.track_ids == track_id)

@@ -7,8 +7,8 @@ __all__ = ['Calibration', 'calibration_bins', 'CalibrationFit', 'Changes', 'choo
            'compare_shown', 'Comparison', 'DetectionEvaluation', 'Difference', 'evaluate_calibration',
            'evaluate_classification', 'evaluate_labels', 'LabelEvaluation', 'evaluate_detection', 'evaluate_keypoints',
            'evaluate_masks', 'evaluate_tracks', 'Evaluation', 'find_suspects', 'fit_calibration', 'fit_known_images',
-           'image_uncertainty', 'KeypointEvaluation', 'match_predictions', 'paired_differences', 'rank_boxes',
-           'RankedBoxes', 'Suspect', 'suspect_rows', 'Tolerance', 'TrackingEvaluation', 'wilson_interval']
+           'image_uncertainty', 'KeypointEvaluation', 'label_suspects', 'match_predictions', 'paired_differences',
+           'rank_boxes', 'RankedBoxes', 'Suspect', 'suspect_rows', 'Tolerance', 'TrackingEvaluation', 'wilson_interval']
 
 # %% ../../nbs/metrics/index.ipynb #e1e42ee5
 from ..core.lazy import lazy_names
@@ -40,6 +40,7 @@ _all_ = [
     'fit_known_images',
     'image_uncertainty',
     'KeypointEvaluation',
+    'label_suspects',
     'match_predictions',
     'paired_differences',
     'rank_boxes',
@@ -60,7 +61,7 @@ __getattr__, __dir__ = lazy_names(
         'calibration_fit': ['CalibrationFit', 'fit_calibration'],
         'changes': ['Changes', 'compare_shown'],
         'classification': ['evaluate_classification'],
-        'confident_learning': ['class_suspects', 'Suspect'],
+        'confident_learning': ['class_suspects', 'label_suspects', 'Suspect'],
         'comparison': ['compare_models', 'Comparison'],
         'detection': ['DetectionEvaluation', 'evaluate_detection'],
         'intervals': ['Evaluation', 'wilson_interval'],

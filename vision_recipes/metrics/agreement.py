@@ -7,6 +7,10 @@ __all__ = ['MEASURES', 'Tolerance', 'largest_difference', 'largest_share', 'pair
            'prediction_distance', 'tied_points']
 
 # %% ../../nbs/metrics/07_agreement.ipynb #24eaf997
+# In this module a `Prediction` is what a model says of one image. Of objects it has `scores` and `labels`
+# (N,), `boxes` (N, 4) XYXY in pixels, and perhaps masks or `keypoints` (N, K, 3): x, y, confidence. Of a
+# classifier `boxes` is None and `scores` are (C,), one a class; of one for several labels an image
+# `class_scores` are (C,), and `scores` and `labels` of those found
 from dataclasses import dataclass, fields, replace
 from typing import Any, Callable, Sequence
 import numpy as np
@@ -65,7 +69,7 @@ class Tolerance:
         requested: 'Tolerance|dict[str, float]|None',  # A dictionary changes what it names, None nothing
         usual: 'Tolerance|None' = None,  # What is changed; None: the defaults
     ) -> 'Tolerance':
-        """The tolerance that is requested.
+        """The tolerance that is requested; a `Tolerance` as it is.
 
         Raises `VisionRecipesError` for a measure that is not there and for a value that is no tolerance.
         """
@@ -85,7 +89,7 @@ class Tolerance:
 # %% ../../nbs/metrics/07_agreement.ipynb #ddc6e6d4
 def largest_difference(
     expected: Sequence[np.ndarray], got: Sequence[np.ndarray]
-) -> float:  # Infinite where the shapes differ, NaN where an array has one
+) -> float:  # Infinite where number or shapes differ, NaN where an array has one
     "The largest absolute difference between two lists of arrays of any shapes; 0 where they are empty"
     if [e.shape for e in expected] != [g.shape for g in got]:
         return float('inf')
@@ -96,9 +100,9 @@ def largest_difference(
 
 def largest_share(
     expected: Sequence[np.ndarray],  # Any shapes
-    got: Sequence[np.ndarray],  # As many
-) -> float:
-    "`largest_difference` as a share of the largest expected number; one below 1 counts as 1"
+    got: Sequence[np.ndarray],  # As many, of the same shapes
+) -> float:  # Infinite or NaN as for `largest_difference`
+    "`largest_difference` as a share of the largest absolute number expected; one below 1 counts as 1"
     # at least 1: the rounding of numbers near 0 is no large share
     largest = max([1.0, *(float(abs(e).max(initial=0.0)) for e in expected)])
     return largest_difference(expected, got) / largest
@@ -107,7 +111,7 @@ def largest_share(
 def pair_objects(a: Prediction, b: Prediction) -> np.ndarray:  # (P, 2) positions in `a` and in `b`
     """Pair objects of one class whose boxes have an IoU above 0.5.
 
-    In its order, each object of `a` gets the one of `b` that it overlaps most and that is not taken.
+    In its order, each object of `a` gets the one of `b` that it overlaps most of those not taken so far.
     """
     overlap = np.where(a.labels[:, None] == b.labels, iou_matrix(a.boxes, b.boxes), 0.0)
     free = np.ones(len(b.scores), bool)  # objects of `b` that are not in a pair
@@ -140,7 +144,7 @@ def match_predictions(
 
 # %% ../../nbs/metrics/07_agreement.ipynb #4cac7e05
 def _largest(arrays: Sequence[np.ndarray]) -> float:
-    "The largest number of an array or more, none below 0; 0 where they are empty, NaN where one has a NaN"
+    "The largest number in arrays of numbers from 0 on; 0 where they are empty, NaN where one has a NaN"
     return float(np.max(np.concatenate([array.ravel() for array in arrays]), initial=0.0))
 
 
@@ -159,14 +163,16 @@ def prediction_distance(
     scale_xy: tuple[float, float] = (1.0, 1.0),
     min_score: float = 0.0,  # This and the next as for `match_predictions`
     max_objects: int = 100,
-    # Called with pairs (P, 2) and distances of their points (P, K), in pixels of the network's input. Returns
-    # (P, K) bool, the points to leave out, for example as `tied_points` finds them
+    # Called with pairs (P, 2) and distances of their points (P, K): the larger of those in x and in y, pixels
+    # of the network's input. Returns (P, K) bool, the points to leave out, such as those of `tied_points`
     free: Callable | None = None,
-    # By key of `MEASURES`, where there is something to measure. Of points also `tied`: how many were left out
+    # By key of `MEASURES`, without `raw`; without pairs `alone` only, of a classifier `score` only. Of points
+    # also `tied`: how many were left out
 ) -> dict[str, float]:
-    "How far two predictions of one image differ"
+    "How far two predictions of one image differ; of several labels an image the scores of all of them"
     if a.boxes is None:  # of a classifier
-        return {'score': largest_difference([a.scores], [b.scores])}
+        a_scores, b_scores = (p.scores if p.class_scores is None else p.class_scores for p in (a, b))
+        return {'score': largest_difference([a_scores], [b_scores])}
     pairs, alone = match_predictions(a, b, min_score, max_objects)
     out = {'alone': alone}
     i, j = pairs.T

@@ -9,6 +9,9 @@ __all__ = ['EVAL_SCORE_THRESHOLD', 'IOU_THRESHOLDS', 'RECALLS', 'MAX_DETECTIONS'
            'score_intervals']
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #e849f1ce
+# In this module C counts classes, T thresholds of overlap, R resamples and M annotated objects; `anns` has
+# M objects, image by image: those of image i are `class_ids.offsets[i]` to `class_ids.offsets[i + 1] - 1`,
+# and their classes in `class_ids.values`; `get` gives None for a column that it lacks
 from typing import Callable, Iterator, NamedTuple, Sequence
 import numpy as np
 from ..core.console import plural
@@ -49,7 +52,7 @@ class Boxes(NamedTuple):
         return self.images * n_classes + self.labels
 
 
-def _rank(keys: np.ndarray) -> np.ndarray:  # (n,) int from 0 on, equal keys side by side -> (n,)
+def _rank(keys: np.ndarray) -> np.ndarray:  # (n,) int from 0 on -> (n,)
     "Count from 0 within each run of equal keys: [5, 5, 7, 5] gives [0, 1, 0, 0]"
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
     return np.arange(len(keys)) - np.repeat(starts, np.diff(starts, append=len(keys)))
@@ -109,6 +112,12 @@ def _check_prediction(p: Prediction, n_classes: int, path: str):
         raise VisionRecipesError(f'{path}: the prediction has a score or box that is not a number.')
     if not len(p.labels):
         return
+    inverted = np.flatnonzero((p.boxes[:, 2:] < p.boxes[:, :2]).any(1))
+    if len(inverted):
+        raise VisionRecipesError(
+            f'{path}: box {inverted[0]} of the prediction ends before it begins: '
+            f'{p.boxes[inverted[0]].tolist()}. Boxes are x1, y1, x2, y2.'
+        )
     lowest = p.labels.min()
     highest = p.labels.max()
     if not 0 <= lowest <= highest < n_classes:
@@ -236,7 +245,7 @@ def match_boxes(
     found: Boxes,  # As from `found_boxes`
     truth: Boxes,
     n_classes: int,  # More than 1: a box matches objects of its class only; 1: of any class
-    thresholds: tuple[float, ...] = IOU_THRESHOLDS,  # Overlaps from which on a box counts as a match
+    thresholds: Sequence[float] = IOU_THRESHOLDS,  # Overlaps from which on a box counts as a match
     # (M,) bool: objects that are neither found nor missed, and that boxes choose last; None: crowds
     ignored: np.ndarray | None = None,
     overlap: Overlap | None = None,  # None: `box_overlap`
@@ -304,8 +313,8 @@ AREA_RANGES = {'small': (0, 32**2), 'medium': (32**2, 96**2), 'large': (96**2, 1
 
 
 def find_matches(
-    found: Boxes,
-    truth: Boxes,
+    found: Boxes,  # As from `found_boxes`; of masks with the areas of these
+    truth: Boxes,  # As from `true_boxes`, in the same way
     n_images: int,
     n_classes: int,
     size: str = '',  # A key of `AREA_RANGES`: only objects of that size count; empty: all
@@ -326,7 +335,7 @@ def average_precision(
     right: np.ndarray,  # (T, n) bool: boxes that match an object at each threshold, by falling score
     skip: np.ndarray,  # (T, n) bool: boxes that are neither right nor wrong
     weights: np.ndarray,  # (R, n) int32: how often the image of each box was drawn
-    n_true: np.ndarray,  # (R,) objects in the images that were drawn
+    n_true: np.ndarray,  # (R,) objects of the class, as often as their images were drawn
 ) -> tuple[np.ndarray, np.ndarray]:  # (R, T) average precision and recall; NaN where there are no objects
     "COCO's average precision of one class, for R resamples and T thresholds of overlap"
     ap, recall = np.zeros((2, len(weights), len(right)))
@@ -380,7 +389,7 @@ def _effective_objects(
     samples: np.ndarray,  # (R,) finite
     n_true: np.ndarray,  # (C,) objects of each class, at least 1
     clusters: int,
-    alike: float,  # All as for `precision_interval`
+    alike: float,  # This and the others as for `precision_interval`
 ) -> float:
     "How many independent objects would give a mean over classes the variance that its resamples have"
     # the mean of C proportions of n_c objects each has the variance p (1 - p) sum(1 / n_c) / C^2
@@ -397,7 +406,7 @@ def _effective_objects(
 def precision_interval(
     score: float,  # 0 to 1
     samples: np.ndarray,  # (R,) the score of each resample
-    n_true: np.ndarray,  # (C,) objects of each class
+    n_true: np.ndarray,  # (C,) objects of each class; the mean is over classes that have some
     clusters: int,  # Images, or groups of them, that were drawn
     alike: float = 0.1,  # Correlation within a cluster that is assumed where a perfect score shows none
 ) -> tuple[float, float]:  # Its lower and upper end, 0 to 1
@@ -432,7 +441,7 @@ def resampled_scores(
 
 def score_intervals(
     m: Matches,
-    ap: np.ndarray,  # (C, T) average precision on all images, as `class_scores` gives it
+    ap: np.ndarray,  # (C, T) average precision on all images: `class_scores(m)[0][0]`
     # (images,) images of one group are drawn together; None: each by itself
     group_ids: np.ndarray | None = None,
     resamples: int = 500,

@@ -6,12 +6,16 @@
 __all__ = ['Calibration', 'calibration_bins', 'evaluate_calibration']
 
 # %% ../../nbs/metrics/10_calibration.ipynb #27054431
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds
 from dataclasses import dataclass
 from typing import Sequence
 import numpy as np
-from ..core.errors import VisionRecipesError
+from ..core.errors import check_choice, VisionRecipesError
 from ..data.annotations import Annotations
 from .average_precision import find_matches, found_boxes, true_boxes
+from .multi_label import stacked_scores
 from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/10_calibration.ipynb #338255d0
@@ -53,7 +57,8 @@ def calibration_bins(
 ) -> Calibration:
     """Sort predictions into bins of equal width by their confidence.
 
-    Raises `VisionRecipesError` without predictions, for confidences outside 0 to 1, or fewer than 2 bins.
+    Raises `VisionRecipesError` without predictions, where the two differ in number, for confidences outside 0
+    to 1, and for fewer than 2 bins.
     """
     confidence, right = np.asarray(confidence, float), np.asarray(right, bool)
     if bins < 2 or confidence.shape != right.shape or not confidence.size:
@@ -78,11 +83,15 @@ def evaluate_calibration(
     predictions: Sequence[Prediction],  # One an image
     anns: Annotations,  # Same order
     bins: int = 10,
-    min_score: float = 0.0,  # Boxes with a lower score are left out; no use for a classifier
+    # Boxes, and labels of images with several, with a lower score are left out; no use for one class an image
+    min_score: float = 0.0,
+    label: str | None = None,  # Of images with several labels the one to judge; None: all of them
 ) -> Calibration:
     """Calibration of a classifier or a detector.
 
-    Raises `VisionRecipesError` where numbers differ, no box is left, or an image may have several labels.
+    A box is right that matches an object of its class at an overlap of 0.5. Raises `VisionRecipesError` where
+    numbers differ, there is no object, no box or label is left, and for a `label` that is no class, or is not
+    of several an image.
     """
     if len(predictions) != len(anns) or not len(anns):
         raise VisionRecipesError(
@@ -90,7 +99,9 @@ def evaluate_calibration(
             f'{len(predictions)}.'
         )
     if predictions[0].class_scores is not None:
-        raise VisionRecipesError(f'{anns.root}: calibration does not know several labels an image yet.')
+        return _label_calibration(predictions, anns, bins, min_score, label)
+    if label is not None:
+        raise VisionRecipesError(f'label={label!r}: is for models of several labels an image, one at a time.')
     if predictions[0].boxes is None:
         confidence = np.array([p.scores.max() for p in predictions])
         right = np.array([p.top for p in predictions]) == anns.image_labels
@@ -100,3 +111,26 @@ def evaluate_calibration(
     is_ignored = (objects >= 0) & m.ignored[objects]  # -1 picks the last object, which does not count then
     counted = ~is_ignored & (m.found.scores >= min_score)
     return calibration_bins(m.found.scores[counted], objects[counted] >= 0, bins)
+
+# %% ../../nbs/metrics/10_calibration.ipynb #547d9188
+def _label_calibration(
+    predictions: Sequence[Prediction],  # With `class_scores`
+    anns: Annotations,
+    bins: int,
+    min_score: float,
+    label: str | None,  # None: all labels as one list
+) -> Calibration:
+    """Scores of labels against the share of images that have them; arguments as for `evaluate_calibration`.
+
+    Raises `VisionRecipesError` for a `label` that is no class, and where no score is left.
+    """
+    scores, true = stacked_scores(predictions, anns), anns.label_matrix
+    if label is not None:
+        c = anns.class_names.index(check_choice('label', label, anns.class_names))
+        scores, true = scores[:, [c]], true[:, [c]]
+    counted = scores >= min_score
+    if not counted.any():
+        raise VisionRecipesError(
+            f'{anns.root}: no score is {min_score} or higher, so there is nothing to judge.'
+        )
+    return calibration_bins(scores[counted], true[counted], bins)

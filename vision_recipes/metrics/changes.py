@@ -6,6 +6,10 @@
 __all__ = ['MOVES', 'equal_count_threshold', 'Changes', 'compare_shown']
 
 # %% ../../nbs/metrics/08_changes.ipynb #eb2b63d3
+# In this module a `Prediction` is what a model says of one image. Of objects it has `scores` and `labels`
+# (N,), `boxes` (N, 4) XYXY in pixels, and perhaps masks or `keypoints` (N, K, 3): x, y, confidence. Of a
+# classifier `boxes` is None and `scores` are (C,), one a class; of one for several labels an image
+# `class_scores` are (C,), and `scores` and `labels` of those found
 from dataclasses import dataclass
 from typing import Sequence
 import numpy as np
@@ -21,7 +25,7 @@ def equal_count_threshold(
     after: np.ndarray,  # (m,) of the second
     threshold: float,  # Score from which on the first model shows an object
 ) -> float:
-    """The threshold at which the second model shows as many objects as the first.
+    """The threshold at which the second model shows as many objects as the first, or all if it has fewer.
 
     `threshold` itself where it does so already, where the first shows nothing, or the second finds nothing.
     """
@@ -34,7 +38,9 @@ def equal_count_threshold(
     return float(after[n_shown - 1] + after[n_shown]) / 2  # between the last that is shown and the next
 
 # %% ../../nbs/metrics/08_changes.ipynb #041597a9
-MOVES = {  # what is measured of objects that both show, and its sentence: the median, then the 95 % quantile
+# what is measured of objects that both show, and its sentence: the median, then the 95 % quantile (of an
+# overlap the 5 % one); pixels are those of the image
+MOVES = {
     'score': 'scores differ by {} in the middle, by {} in one of twenty',
     'box_px': 'sides of their boxes move by {} pixels in the middle, by {} in one of twenty',
     'mask_iou': 'their masks overlap by {} in the middle, by {} in one of twenty',
@@ -46,7 +52,8 @@ MOVES = {  # what is measured of objects that both show, and its sentence: the m
 class Changes:
     "How the objects or classes that two models show differ, over all images"
 
-    # Of a classifier, all four count images, and `n_lost` and `n_new` those that get another class
+    # Of a classifier, all four count images, and `n_lost` and `n_new` those that get another class or, of
+    # several labels, others
     n_before: int  # Objects that the first model shows
     n_after: int  # Objects that the second model shows
     n_lost: int  # Objects that only the first shows
@@ -66,8 +73,8 @@ def compare_shown(
     after: Sequence[Prediction],  # Of the second model, for the same images
     # Score from which on the first model shows an object; of several labels an image, from which on it gives
     # a label, also (C,), one a class. A classifier of one label has none
-    threshold_before: float = 0.0,
-    threshold_after: float = 0.0,  # The same of the second
+    threshold_before: float | np.ndarray = 0.0,
+    threshold_after: float | np.ndarray = 0.0,  # The same of the second
 ) -> Changes:
     "Compare what two models show. Raises `VisionRecipesError` where the numbers of images differ"
     if len(before) != len(after):
@@ -98,7 +105,7 @@ def _label_changes(
     threshold_before: float | np.ndarray,  # One for all classes, or (C,)
     threshold_after: float | np.ndarray,
 ) -> Changes:
-    "Compare classifiers of several labels: images that get other labels, and how the scores differ"
+    "Compare classifiers of several labels: images that get other labels, and how the scores of all differ"
     a, b = (np.stack([p.class_scores for p in predictions]) for predictions in (before, after))
     n_other = int(((a >= threshold_before) != (b >= threshold_after)).any(1).sum())
     moves = {'score': _summary('score', np.abs(a - b).ravel())}

@@ -55,11 +55,13 @@ def _worst_first(
 def evaluate_classification(
     predictions: Sequence[Prediction],  # One an image
     anns: Annotations,  # One label an image, same order
+    # `metrics`: `accuracy`, also with `_low` and `_high`, `macro_f1`, `n_images`; `per_class`: `class`,
+    # `images`, `precision`, `recall`, `f1`
 ) -> Evaluation:
     """Accuracy with its interval, macro F1, a table by class, and the confusion matrix.
 
     The worst images are those with the lowest probability of the true class. Raises `VisionRecipesError`
-    where numbers of images or classes differ.
+    where numbers of images or classes differ, and where an image has no label or several.
     """
     if len(predictions) != len(anns) or not len(anns):
         raise VisionRecipesError(

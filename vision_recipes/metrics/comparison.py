@@ -7,6 +7,10 @@ __all__ = ['SCORERS', 'ScoredModel', 'score_classes', 'score_labels', 'score_box
            'stands_out', 'compare_models']
 
 # %% ../../nbs/metrics/13_comparison.ipynb #ce12365a
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds. n counts images, C classes, K points, R
+# resamples
 from dataclasses import dataclass
 from typing import Callable, NamedTuple, Sequence
 import numpy as np
@@ -108,7 +112,7 @@ def _precisions(m: Matches, weights: np.ndarray) -> np.ndarray:  # (R, images) -
 
 
 def _image_badness(m: Matches) -> np.ndarray:  # (n,)
-    "The scores of false boxes and the number of missed objects, at the model's best threshold"
+    "The sum of the scores of false boxes and of missed objects, 1 each, at the model's best threshold"
     best = class_curves(m)[2]  # for all classes; None: no box is right, so any threshold will do
     return find_mistakes(m, best.threshold if best else 0.5)[2]
 
@@ -199,6 +203,8 @@ def _rows(
     differences: dict[str, Difference],  # By name of the score, the class or the point
     what: str,  # Name of the first column
     holm: bool = False,  # Whether a winner must stand out among all rows
+    # `what`: the name; `first`, `second`, `difference`, `low`, `high`; `better`: `first`, `second`, or ''
+    # where it cannot be told
 ) -> list[dict]:
     "A row for each difference; values that are unknown are None"
     # whether the winner of each row may be named
@@ -215,7 +221,7 @@ def _rows(
 
 
 def stands_out(
-    p: Sequence[float],  # Probabilities of chance, one a class
+    p: Sequence[float],  # Probabilities of chance, one a class or point
 ) -> np.ndarray:  # (n,) bool
     "Which are small among all of them (Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure)"
     p = np.asarray(p, float)
@@ -227,10 +233,10 @@ def stands_out(
 
 # %% ../../nbs/metrics/13_comparison.ipynb #08f33159
 def compare_models(
-    first: Sequence[Prediction],  # One an image; objects with scores from `EVAL_SCORE_THRESHOLD` on
+    first: Sequence[Prediction],  # One an image; objects with scores from `EVAL_SCORE_THRESHOLD`, 0.01, on
     second: Sequence[Prediction],  # Of the other model, for the same images, with the same classes
     anns: Annotations,  # Same order
-    task: str,  # A key of `SCORERS`
+    task: str,  # A key of `SCORERS`: `classification`, `detection`, `segmentation` or `keypoints`
     resamples: int = 1000,
 ) -> Comparison:
     """Say which of two models is better, by every score and class; images of one group are drawn together.

@@ -7,6 +7,9 @@ __all__ = ['SCORES', 'MISTAKE_KINDS', 'Curves', 'Best', 'best_threshold', 'f1_cu
            'Mistake', 'find_mistakes', 'DetectionEvaluation', 'size_scores', 'judge', 'evaluate_detection']
 
 # %% ../../nbs/metrics/04_detection.ipynb #35f32d1c
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds. C counts classes
 from dataclasses import dataclass, field
 from typing import NamedTuple, Sequence
 import numpy as np
@@ -25,7 +28,8 @@ SCORES = np.linspace(0, 1, 101)  # thresholds at which the F1 curve is drawn
 class Curves:
     "Precision and F1 at an overlap of 0.5; NaN for classes without objects"
 
-    precision: np.ndarray  # (C, 101) the best precision at each of `RECALLS` or beyond
+    # (C, 101) the best precision at each of `RECALLS`, 0, 0.01 ... 1, or beyond
+    precision: np.ndarray
     f1: np.ndarray  # (C, 101) at each of `SCORES` as the threshold
     overall_f1: np.ndarray  # (101,) of all classes' boxes together
 
@@ -130,7 +134,7 @@ class _Unmatched(NamedTuple):
 
     shown: np.ndarray  # (n,) bool: boxes with a score at or above the threshold
     false: np.ndarray  # (F,) positions of the shown boxes that match nothing
-    missed: np.ndarray  # (G,) positions of the objects that no shown box matches
+    missed: np.ndarray  # (G,) positions of the objects that count and that no shown box matches
     confused: np.ndarray  # (F,) position in `missed` of the object of another class that a box matches, or -1
 
 
@@ -288,6 +292,7 @@ def _class_rows(
     ap: np.ndarray,  # (C, T)
     best: list[Best | None],  # Of each class
     thresholds: list[float],  # Of each class: its best, or the overall one
+    # `class`, its name, `objects`, `ap`, `ap_50`, `precision`, `recall`, `f1`, `threshold`
 ) -> list[dict]:
     "One row for each class; its scores are None where it has no objects"
     rows = []
@@ -304,12 +309,14 @@ def _class_rows(
 # %% ../../nbs/metrics/04_detection.ipynb #6686e026
 def judge(
     m: Matches,  # Of boxes, masks or points
-    anns: Annotations,
+    anns: Annotations,  # What was matched; for its names and groups
     resamples: int = 500,  # For the intervals
     prefix: str = '',  # Of the names of the scores, such as `segm_`
     more: dict[str, float] | None = None,  # Scores to add to `metrics`
     cls: type = DetectionEvaluation,  # What to return: this class or a subclass
     **fields,  # Fields that the subclass has besides
+    # `metrics`: those of `score_intervals`, `mar_100` (mean recall; the number is `m.most`), `more`,
+    # `n_images`, `n_objects`
 ) -> DetectionEvaluation:
     "Scores with intervals, table, curves, thresholds and mistakes, from the matches"
     ap, recall = class_scores(m)
@@ -336,7 +343,7 @@ def judge(
 # %% ../../nbs/metrics/04_detection.ipynb #5428f6d7
 def evaluate_detection(
     # One an image, boxes in pixels of that image; predicted with a low score threshold such as
-    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
+    # `EVAL_SCORE_THRESHOLD` (0.01), because the curves need low scores too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order
     resamples: int = 500,  # For the intervals

@@ -109,7 +109,7 @@ def paired_difference(
     first: np.ndarray,  # (R,) scores of resamples of the images
     second: np.ndarray,  # (R,) those of the other model, of the same resamples
     clusters: int,  # Images, or groups of them, that were drawn
-) -> tuple[float, float]:  # Its lower and upper end
+) -> tuple[float, float]:  # Its lower and upper end, -1 to 1
     "The 95 % interval of the difference of two scores on the same images: the paired bootstrap"
     if clusters < 2:
         return -1.0, 1.0  # one cluster shows no variance
@@ -129,9 +129,10 @@ class Evaluation:
     # Scores by name. Each headline score has two more, with `_low` and `_high` added to its name: the ends of
     # its 95 % interval
     metrics: dict[str, float]
-    per_class: list[dict]  # One row for each class: scores by name
+    per_class: list[dict]  # One row for each class: `class`, its name, and scores by their names
     worst: np.ndarray  # (n,) positions of the images in the annotations, the worst predicted first
-    # (C, C) int64: true class by predicted class; of a detector (C + 1, C + 1), background last
+    # (C, C) int64: true class by predicted class; of a detector (C + 1, C + 1), background last; of several
+    # labels an image None
     confusion: np.ndarray | None = None
 
     def for_card(self) -> dict:
@@ -159,7 +160,7 @@ class Evaluation:
 @patch
 def confusion_csv(
     self: Evaluation,
-    names: Sequence[str],  # Of the rows and columns of `confusion`
+    names: Sequence[str],  # Of the rows and columns of `confusion`, which must be there
 ) -> str:  # Columns: true, predicted, count, and share: the count by all with this true class
     "All pairs of true and predicted class that occur: the mistakes first, those that happen most often first"
     totals = self.confusion.sum(1)

@@ -7,6 +7,11 @@ __all__ = ['MOST_POINTS', 'object_areas', 'similarity', 'similarity_table', 'poi
            'KeypointEvaluation', 'match_points', 'evaluate_keypoints']
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #bf6191f0
+# In this module K counts points, and `anns.keypoints` are (M, K, 3): x and y in pixels, and 0 absent, 1
+# hidden, 2 visible; `anns` has M objects, image by image: those of image i are `class_ids.offsets[i]` to
+# `class_ids.offsets[i + 1] - 1`, and their classes in `class_ids.values`; `get` gives None for a column
+# that it lacks. Of `Boxes`, `images` says the image of each, and `at` its position there. A `PairTable`
+# holds the overlaps of predictions with objects, image by image
 from dataclasses import dataclass, field, replace
 from typing import Sequence
 import numpy as np
@@ -46,7 +51,7 @@ def _mask_area(masks: Masks, m: int) -> float:  # Square pixels
 
 
 def object_areas(anns: Annotations) -> np.ndarray:  # (M,) float64 square pixels
-    "The area of each object: COCO's `area`; else that of its mask; else `BOX_SHARE` of its box"
+    "The area of each object: COCO's `area`; else that of its mask; else `BOX_SHARE`, 0.53, of its box"
     boxes = anns.boxes.astype(float)
     areas = BOX_SHARE * (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(1)
     for m in range(0 if anns.get('masks') is None else len(anns.masks)):
@@ -119,10 +124,10 @@ def point_errors(
     found: Boxes,  # As from `found_boxes`
     truth: Boxes,  # As from `true_boxes`
     table: PairTable,  # As from `similarity_table`
-    # (M, K) float64: distance as a share of the object's size; infinite where the object is missed, NaN where
-    # the point is not labelled or the object is a crowd
+    # (M, K) float64: distance as a share of the longer side of the object's box; infinite where the object is
+    # missed, NaN where the point is not labelled or the object is a crowd
 ) -> np.ndarray:
-    "The distance of each annotated point from the predicted one"
+    "The distance of each annotated point from that of the prediction which finds its object"
     labelled = (anns.keypoints[..., 2] > 0) & ~truth.crowd[:, None]
 
     def overlap(*pairs):  # by boxes or by points: either may find the object
@@ -149,7 +154,10 @@ _LEAST_FOR_SKEW = 4  # clusters; fewer do not show how skewed they are
 def _relative_error(
     sums: np.ndarray, counts: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:  # (R,) each
-    "Ratios over clusters (n,), weighted (R, n), and the standard errors of their logarithms (Cochran 6.4)"
+    """Ratios of `sums` to `counts`, (n,) of clusters each, for `weights` (R, n) of the clusters.
+
+    With the standard errors of their logarithms (Cochran 1977, 6.4).
+    """
     ratio = (weights @ sums) / (weights @ counts)
     # the sum of (sum - ratio * count)^2 over clusters, multiplied out
     squares = weights @ sums**2 - 2 * ratio * (weights @ (sums * counts)) + ratio**2 * (weights @ counts**2)
@@ -180,7 +188,7 @@ def _distance_interval(
 ) -> tuple[float, float]:  # Its lower and upper end
     """The 95 % interval of a ratio over clusters by Student's t and the bootstrap-t, of its logarithm.
 
-    Of a single cluster it reaches from 0 to twice the mean.
+    Of a single cluster, and where the mean is 0, it reaches from 0 to twice the mean.
     """
     sums, counts = sums[counts > 0], counts[counts > 0]
     k = len(sums)
@@ -270,8 +278,13 @@ def _point_scores(
     anns: Annotations,
     images: np.ndarray,  # (M,) the image of each object
     resamples: int,
-) -> tuple[dict, list[dict], np.ndarray]:  # Overall scores, `per_point`, and (images,) how bad the points are
-    "`pck` and `nme`, overall and by point"
+    # Overall `pck`, `nme`, both also with `_low` and `_high`, and `found`; `per_point`; (images,) how bad the
+    # points are
+) -> tuple[dict, list[dict], np.ndarray]:
+    """`pck`, the share of right points, and `nme`, the mean distance of found ones, overall and by point.
+
+    Right are errors up to `PCK_RADIUS`, 0.1; `found` is the share found of the objects with labelled points.
+    """
     is_labelled = ~np.isnan(errors)
     is_found = np.isfinite(errors)  # and labelled
     n = len(anns)
@@ -338,7 +351,7 @@ def match_points(
 # %% ../../nbs/metrics/06_keypoints.ipynb #14f04de6
 def evaluate_keypoints(
     # One an image, boxes and points in pixels of that image; predicted with a low score threshold such as
-    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
+    # `EVAL_SCORE_THRESHOLD` (0.01), because the curves need low scores too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order, with keypoints
     resamples: int = 500,  # For the intervals

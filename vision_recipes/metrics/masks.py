@@ -6,6 +6,10 @@
 __all__ = ['crop_ious', 'coco_fill', 'true_crops', 'mask_table', 'match_masks', 'evaluate_masks']
 
 # %% ../../nbs/metrics/05_masks.ipynb #6f0c7e7a
+# In this module `anns` has M objects, image by image: those of image i are `class_ids.offsets[i]` to
+# `class_ids.offsets[i + 1] - 1`, and their classes in `class_ids.values`; `get` gives None for a column
+# that it lacks. `MaskCrops` are the pixels of the masks of one image, `areas` counts them. A `PairTable`
+# holds the overlaps of predictions with objects, image by image
 from typing import Sequence
 import numpy as np
 from ..core.errors import VisionRecipesError
@@ -45,7 +49,8 @@ _SUBPIXELS = 5  # COCO walks along an outline in fifths of a pixel
 def coco_fill(
     ring: np.ndarray,  # (n, 2) corners: x, y in pixels
     size_wh: tuple[int, int],  # Of the image
-    # x of the first column with pixels; (h, columns) bool, from there to the last one
+    # x of the first column whose middle the outline crosses, or 0; (h, columns) bool, from there to the last
+    # one, perhaps all False
 ) -> tuple[int, np.ndarray]:
     "The pixels of a polygon by COCO's rule, as `rleFrPoly` of pycocotools"
     w, h = size_wh
@@ -67,7 +72,10 @@ def coco_fill(
 
 # %% ../../nbs/metrics/05_masks.ipynb #725791eb
 def _outline(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (n, 2) int64 -> x and y, (P,) int64
-    "Walk around a polygon: points one unit apart along the longer axis of each side, both corners included"
+    """Walk around a polygon: points one unit apart along the longer axis of each side, both corners included.
+
+    The unit is that of the corners: for `coco_fill` a fifth of a pixel.
+    """
     begin, end = corners, np.roll(corners, -1, 0)
     extent = np.abs(end - begin)
     n_steps = extent.max(1)  # (n,) of each side
@@ -86,7 +94,7 @@ def _outline(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (n, 2) in
 def _draw_as_coco(masks: Masks, m: int, size_wh: tuple[int, int]) -> tuple[int, int, np.ndarray]:
     """Left, top and pixels (h, w) of object `m`, as `core.masks.draw_object`, but polygons by COCO's rule.
 
-    Both as small as the object allows; an object without a pixel has 0, 0 and (0, 0).
+    There are no empty rows above and below it; an object without a pixel has 0, 0 and (0, 0).
     """
     if masks.is_runs(m):
         return draw_object(masks, m, size_wh)
@@ -134,8 +142,9 @@ def _check_masks(p: Prediction, size_wh: tuple[int, int], path: str):
 def mask_table(
     predictions: Sequence[Prediction],  # One an image
     anns: Annotations,  # Same order, with masks and all sizes
-    crowd: np.ndarray,  # (M,) bool
-) -> tuple[PairTable, np.ndarray, np.ndarray]:  # Overlaps; areas of predictions and of objects, in pixels
+    crowd: np.ndarray,  # (M,) bool: objects that are crowds
+    # Overlaps; areas in pixels of all predicted and of all annotated objects, in the order of the arguments
+) -> tuple[PairTable, np.ndarray, np.ndarray]:
     """The overlaps of predicted with annotated masks, image by image, and the areas of both.
 
     Raises `VisionRecipesError` that names an image whose prediction has no masks, or is of another size.
@@ -182,7 +191,7 @@ def match_masks(
 # %% ../../nbs/metrics/05_masks.ipynb #d4cdcc42
 def evaluate_masks(
     # One an image, boxes and masks in pixels of that image; predicted with a low score threshold such as
-    # `EVAL_SCORE_THRESHOLD`, because the curves need low scores too
+    # `EVAL_SCORE_THRESHOLD` (0.01), because the curves need low scores too
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order, with masks
     resamples: int = 500,  # For the intervals

@@ -56,9 +56,9 @@ def label_precisions(
 class LabelCounts(NamedTuple):
     "What is counted at the thresholds, (C,) each"
 
-    hits: np.ndarray  # Images with the label that has been found
+    hits: np.ndarray  # Images with the label in which it was found
     n_true: np.ndarray  # Images with the label
-    n_found: np.ndarray  # Images in which it was found
+    n_found: np.ndarray  # Images in which it was found, with it or without
 
     @property
     def f1(self) -> np.ndarray:  # (C,) 0 where it is neither there nor found
@@ -69,7 +69,7 @@ def label_thresholds(
     scores: np.ndarray,  # (n, C)
     true: np.ndarray,  # (n, C) bool
 ) -> tuple[float, list[float]]:  # One for all classes; one of each class
-    "The scores with the largest F1; a class that no image has gets the one for all"
+    "The scores with the largest F1; a class that no image has gets the one for all, which without any is 0.5"
     overall = _best(scores.ravel(), true.ravel())
     threshold = overall.threshold if overall else 0.5  # no label at all, so any will do
     of_classes = [_best(scores[:, c], true[:, c]) for c in range(scores.shape[1])]
@@ -126,11 +126,14 @@ def evaluate_labels(
     predictions: Sequence[Prediction],  # One an image, with `class_scores`
     anns: Annotations,  # Several labels an image or none, same order
     resamples: int = 500,  # For the intervals
+    # `metrics`: `map`, also with `_low` and `_high`, `macro_f1`, `exact_match` (share of images with no wrong
+    # label), `n_images`, `n_labels`
 ) -> LabelEvaluation:
     """Mean average precision with its interval, F1 at the best thresholds, and a table by class.
 
-    The worst images are those whose wrong labels have the scores that are farthest from the truth. Raises
-    `VisionRecipesError` where numbers of images or classes differ, or no image has a label.
+    The worst images are those whose wrong labels have the scores that are farthest from the truth, in sum.
+    Raises `VisionRecipesError` where numbers of images or classes differ, no image has a label, or the model
+    gives one class an image.
     """
     scores, true = stacked_scores(predictions, anns), anns.label_matrix
     if not true.any():
@@ -159,7 +162,9 @@ def _class_rows(
     counts: LabelCounts,  # At the thresholds
     thresholds: list[float],  # Of each class
     resamples: int,
-) -> tuple[list[dict], dict[str, float]]:  # A row for each class; `map` with its interval
+    # A row for each class: `class`, its name, `images`, `ap`, `ap_low`, `ap_high`, `precision`, `recall`,
+    # `f1`, `threshold`; then `map` with its interval
+) -> tuple[list[dict], dict[str, float]]:
     "Average precision with intervals, and the scores at the thresholds; None where no image has the class"
     ids = resampling_clusters(len(anns), anns.get('group_ids'))
     k = int(ids.max()) + 1  # clusters

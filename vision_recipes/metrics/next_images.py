@@ -6,6 +6,10 @@
 __all__ = ['threshold_entropy', 'image_uncertainty', 'uncertainty_reason', 'choose_next']
 
 # %% ../../nbs/metrics/18_next_images.ipynb #0af3d0bc
+# In this module a `Prediction` is what a model says of one image. Of objects it has `scores` and `labels`
+# (N,), `boxes` (N, 4) XYXY in pixels, and perhaps masks or `keypoints` (N, K, 3): x, y, confidence. Of a
+# classifier `boxes` is None and `scores` are (C,), one a class; of one for several labels an image
+# `class_scores` are (C,), and `scores` and `labels` of those found
 import math
 from typing import Sequence
 import numpy as np
@@ -33,8 +37,9 @@ _OBJECTS = 3
 
 
 def image_uncertainty(
-    p: Prediction,  # Of objects: predicted with a low score threshold such as `EVAL_SCORE_THRESHOLD`
-    threshold: float | np.ndarray = DEFAULT_THRESHOLD,  # Of the model; of labels also (C,), one a class
+    p: Prediction,  # Of objects: predicted with a low score threshold, such as 0.01
+    # Of the model; of several labels an image also (C,), one a class; no use where it has one class
+    threshold: float | np.ndarray = DEFAULT_THRESHOLD,
 ) -> float:  # 0: sure, to 1
     "How unsure a model is of an image"
     if p.class_scores is not None:
@@ -131,7 +136,8 @@ def choose_next(
     uncertainties: Sequence[float],  # (N,) 0 to 1, one an image of the pool
     embeddings: np.ndarray,  # (N, D) of the same images
     n: int = 50,  # How many to choose; all where there are fewer
-    group_ids: Sequence | None = None,  # (N,) the group of each image
+    # (N,) the group of each image; one gives at most twice its even share, as long as others have images left
+    group_ids: Sequence | None = None,
     labelled: np.ndarray | None = None,  # (N,) bool: images that have labels already, which are not chosen
     seed: int = 0,
 ) -> list[int]:  # Rows of the pool, the first to label first

@@ -41,9 +41,9 @@ def sign_flip_p(
 class Difference:
     "One score of two models on the same images; larger scores are better"
 
-    first: float  # 0 to 1; NaN where the images have none
+    first: float  # 0 to 1; NaN where the images have nothing to score, and so is the next
     second: float
-    low: float  # The ends of the 95 % interval of `second - first`
+    low: float  # The ends of the 95 % interval of `second - first`; -1 and 1 where nothing is known
     high: float
     better: float  # Share of resamples in which the second is better, 0 to 1; equal ones count half
     error: float  # Standard error of the difference; NaN where it is unknown
@@ -76,7 +76,9 @@ def smallest(self: Difference) -> float:  # NaN where nothing is known
 
 
 @patch
-def more_needed(self: Difference) -> tuple[int, int] | None:  # Images and clusters; None: too many to name
+def more_needed(
+    self: Difference,
+) -> tuple[int, int] | None:  # Images and clusters; None: too many to name, or no difference is known
     "How many more images of how many more groups would probably tell which model is better"
     if not abs(self.by) > 0 or not self.error > 0:
         return None

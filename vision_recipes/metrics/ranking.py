@@ -6,6 +6,9 @@
 __all__ = ['RankedBoxes', 'rank_boxes']
 
 # %% ../../nbs/metrics/09_ranking.ipynb #4dbead80
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds
 from dataclasses import dataclass
 import numpy as np
 from ..core.errors import did_you_mean, VisionRecipesError
@@ -38,7 +41,7 @@ class RankedBoxes:
         return np.cumsum(self.right) / self.n_true
 
     @property
-    def envelope(self) -> np.ndarray:  # (101,) at each of `RECALLS`
+    def envelope(self) -> np.ndarray:  # (101,) at each of `RECALLS`, 0, 0.01 ... 1
         "The best precision at each level of recall or beyond it; 0 where that recall is not reached"
         return precision_curve(self.right, self.n_true)
 
@@ -49,7 +52,7 @@ class RankedBoxes:
 
 # %% ../../nbs/metrics/09_ranking.ipynb #ee02d273
 def rank_boxes(
-    # One an image, predicted with a low score threshold such as `EVAL_SCORE_THRESHOLD`
+    # One an image, predicted with a low score threshold such as `EVAL_SCORE_THRESHOLD` (0.01)
     predictions: list[Prediction],
     anns: Annotations,  # Same order
     class_name: str,

@@ -7,6 +7,9 @@ __all__ = ['credences', 'Evidence', 'wrong_class_suspects', 'badly_placed_suspec
            'strongest_first', 'object_suspects']
 
 # %% ../../nbs/metrics/15_suspect_objects.ipynb #c407e7ce
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds
 from dataclasses import dataclass
 import numpy as np
 from ..core.patching import patch
@@ -19,7 +22,7 @@ _NEIGHBOURS = 25  # boxes, by rank: enough for a share, few enough to follow the
 
 
 def credences(
-    m: Matches,  # Of predictions out of fold
+    m: Matches,  # Of predictions by models that have not trained on these images
 ) -> np.ndarray:  # (n,) 0 to 1, for each box in `m.found`
     "How likely each box is right, by how often boxes of similar score are right at an overlap of 0.5"
     out = np.zeros(len(m.found.labels))
@@ -43,14 +46,14 @@ class Evidence:
     "Predicted boxes beside annotated objects; a pair is a box and an object of one image that overlap"
 
     m: Matches
-    credence: np.ndarray  # (n,) of each box
+    credence: np.ndarray  # (n,) 0 to 1: how likely each box is right, as `credences` gives it
     d: np.ndarray  # (P,) the box of each pair, its position in `m.found`
     g: np.ndarray  # (P,) the object of each pair, its position in `m.truth`
     iou: np.ndarray  # (P,) at least 0.1
 
     @classmethod
     def of(cls, m: Matches) -> 'Evidence':
-        "Pair all boxes with all objects of their image, whatever their class; crowds are left out"
+        "Pair all boxes with all objects of their image that count (no crowds), whatever their class"
         blocks = candidate_pairs(m.found, m.found.images, m.truth, m.truth.images, _NEAR, m.overlap)
         d, g, iou = (np.concatenate(column) for column in zip(*blocks))
         kept = ~m.ignored[g]
@@ -94,8 +97,8 @@ def _suspect(
     kind: str,  # This and the next two as the fields of `Suspect`
     suspicion: float,
     reason: str,
-    g: int = -1,  # The object, or -1
-    d: int = -1,  # The box that speaks against the label, or -1
+    g: int = -1,  # Position of the object in `evidence.m.truth`, or -1
+    d: int = -1,  # Of the box that speaks against the label, in `evidence.m.found`, or -1
 ) -> Suspect:
     "A suspect with the boxes and classes of an object, of a predicted box, or of both"
     found, truth = evidence.m.found, evidence.m.truth
@@ -137,7 +140,10 @@ def _usual_overlaps(evidence: Evidence) -> np.ndarray:  # (C,)
 
 
 def badly_placed_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect]:
-    "Objects that the model finds somewhat beside their box or mask: credence, by the part that is lacking"
+    """Objects that the model finds somewhat beside their box or mask.
+
+    Suspicion is the credence times the part of the usual overlap that is lacking.
+    """
     m, g = evidence.m, evidence.g
     matched = m.matched[0][evidence.d]  # (P,) the object of each pair's box at an overlap of 0.5, or -1
     # pairs of one class, unless the box belongs to another object
@@ -205,7 +211,7 @@ def missing_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect]:
 
 # %% ../../nbs/metrics/15_suspect_objects.ipynb #d9fe051f
 def strongest_first(suspects: list[Suspect]) -> list[Suspect]:
-    "One suspect an object, that of the largest suspicion; the most suspect first"
+    "One suspect an object, that of the largest suspicion, and all without object; the most suspect first"
     ordered = sorted(suspects, key=lambda suspect: -suspect.suspicion)
     seen = set()
     out = []

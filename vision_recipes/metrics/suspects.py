@@ -6,12 +6,14 @@
 __all__ = ['point_suspects', 'find_suspects', 'suspect_rows']
 
 # %% ../../nbs/metrics/16_suspects.ipynb #d76996f3
+# In this module `m` is a `Matches`: predicted boxes `m.found` and annotated objects `m.truth`, each with
+# its image, label and box; `m.matched[0]`, the object that each box matches at an overlap of 0.5, or -1;
+# and `m.ignored`, objects that do not count, such as crowds
 from typing import NamedTuple, Sequence
 import numpy as np
-from ..core.errors import VisionRecipesError
 from ..data.annotations import Annotations, measure
 from .average_precision import find_matches, found_boxes, Matches, true_boxes
-from .confident_learning import class_suspects, Suspect
+from .confident_learning import class_suspects, label_suspects, Suspect
 from .keypoints import similarity_table, object_areas
 from .masks import mask_table
 from .suspect_objects import credences, object_suspects, strongest_first
@@ -25,7 +27,7 @@ class _PointPairs(NamedTuple):
     "Annotated objects with points, each with the prediction that finds it"
 
     objects: np.ndarray  # (n,) positions among the objects of all images
-    credence: np.ndarray  # (n,) of the predictions
+    credence: np.ndarray  # (n,) 0 to 1: how likely the predictions are right, as `credences` gives it
     truth: np.ndarray  # (n, K, 3) x, y in pixels and visibility, as annotated
     found: np.ndarray  # (n, K, 2) x, y in pixels, as predicted
     size: np.ndarray  # (n,) pixels: the longer side of the annotated box
@@ -33,7 +35,7 @@ class _PointPairs(NamedTuple):
 
 
 def _point_pairs(m: Matches, predictions: Sequence[Prediction], anns: Annotations) -> _PointPairs:
-    "Pair objects and predictions by their boxes, at an overlap of 0.5"
+    "Pair objects and predictions by what `m` was matched by (boxes, or masks), at an overlap of 0.5"
     d = np.flatnonzero(m.matched[0] >= 0)  # positions of the predicted boxes in `m.found`
     objects = m.matched[0][d]
     kept = ~m.ignored[objects]
@@ -106,10 +108,10 @@ def _swapped_pairs(
 
 # %% ../../nbs/metrics/16_suspects.ipynb #e74190e4
 def point_suspects(
-    m: Matches,  # Of boxes, by models that have not trained on these images
+    m: Matches,  # Of boxes or masks, by models that have not trained on these images
     predictions: Sequence[Prediction],  # One an image
     anns: Annotations,  # Same order, with keypoints
-) -> list[Suspect]:
+) -> list[Suspect]:  # In no order of suspicion; an object may be swapped in several pairs of points
     "Objects whose points are probably misplaced, or swapped between left and right"
     skeleton = anns.labels.skeleton
     pairs = _point_pairs(m, predictions, anns)
@@ -122,17 +124,18 @@ def point_suspects(
 # %% ../../nbs/metrics/16_suspects.ipynb #145e0b8f
 def find_suspects(
     # One an image, each by a model that has not trained on that image; objects with a low score threshold
-    # such as `EVAL_SCORE_THRESHOLD`
+    # such as `EVAL_SCORE_THRESHOLD` (0.01)
     predictions: Sequence[Prediction],
     anns: Annotations,  # Same order
 ) -> list[Suspect]:  # The most suspect first
     """The labels that are probably wrong.
 
-    Kinds and order: `wrong class`, `missing`, `spurious`, `badly placed` and `swapped sides`, by suspicion.
-    Raises `VisionRecipesError` where predictions do not fit the annotations, and where there is no object.
+    Kinds: `wrong class`, `missing`, `spurious`, `badly placed`, `swapped sides`; an object has one at most,
+    and so has each label of an image. Raises `VisionRecipesError` where predictions do not fit the
+    annotations, and where boxes are asked for but there is no object.
     """
-    if anns.labels.multi_label:
-        raise VisionRecipesError(f'{anns.root}: suspects do not know several labels an image yet.')
+    if not anns.has_boxes and anns.labels.multi_label:
+        return label_suspects(predictions, anns)
     if not anns.has_boxes:
         return class_suspects(predictions, anns)
     anns = measure(anns)

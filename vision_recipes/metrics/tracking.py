@@ -6,6 +6,9 @@
 __all__ = ['MIN_OVERLAP', 'HOTA_THRESHOLDS', 'TrackingEvaluation', 'evaluate_tracks']
 
 # %% ../../nbs/metrics/11_tracking.ipynb #2b98ec30
+# In this module a `TrackTable` has a row for each box of a clip, ordered by frame: `track_ids`, `boxes`
+# (XYXY, pixels), `labels` (class ids) and perhaps `visible`, the share that is seen; `at(i)` is the slice
+# of the rows of frame i, of `n_frames`
 from dataclasses import dataclass
 from typing import NamedTuple, Sequence
 import numpy as np
@@ -67,7 +70,10 @@ class _Pairs(NamedTuple):
 
 
 def _pair_boxes(frame: _Frame, last_frame: np.ndarray) -> _Pairs:
-    "Pair the boxes of a frame; `last_frame` (T,) is the partner of each object in the frame before, or -1"
+    """Pair the boxes of a frame, first those whose tracks were paired in the last frame with boxes of both.
+
+    `last_frame` (T,) is the predicted track that each true one was paired with there, or -1.
+    """
     possible = frame.overlap >= MIN_OVERLAP - np.finfo(float).eps  # less a rounding, as in TrackEval
     kept = last_frame[frame.true][:, None] == frame.pred
     # a kept pair is worth more than all that overlaps can add up to
@@ -91,7 +97,7 @@ class _Clear(NamedTuple):
 def _count_clear(clip: _Clip) -> _Clear:
     "Pair the boxes frame by frame, and count"
     n = len(clip.true_lengths)
-    last, last_frame = np.full(n, -1), np.full(n, -1)  # the last partner, and that in the frame before
+    last, last_frame = np.full(n, -1), np.full(n, -1)  # the last partner; that in the last frame with boxes
     found, pieces = np.zeros(n, int), np.zeros(n, int)
     overlap, switches = 0.0, 0
     for frame in clip.frames:
@@ -163,7 +169,7 @@ def _alignment(clip: _Clip) -> np.ndarray:  # (T, P) 0 to 1
 
 
 def _pair_tracks(clip: _Clip) -> _Pairs:
-    "The pairs of all frames, for the overlaps and the tracks that belong together"
+    "The pairs of all frames, at the largest sum of overlap times what `_alignment(...)` says of the tracks"
     alignment = _alignment(clip)
     found = [_Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0))]
     for frame in clip.frames:
@@ -237,7 +243,8 @@ class TrackingEvaluation:
     "How well tracks agree with the truth; one clip, so no intervals"
 
     # Over all classes: `mota`, `motp`, `idf1`, `idp`, `idr`, `hota`, `det_a`, `ass_a`, `ass_re`, `ass_pr`,
-    # `loc_a`, 0 to 1 (MOTA may be below 0); and counts, which begin with `n_`
+    # `loc_a`, 0 to 1 (MOTA may be below 0; the first five are NaN where nothing is there to divide by); and
+    # counts, which begin with `n_`
     metrics: dict[str, float]
     per_class: list[dict]  # The same of each class, with its `class`
     curves: dict[str, np.ndarray]  # HOTA and its parts at each of `HOTA_THRESHOLDS`, over all classes
@@ -265,7 +272,8 @@ def evaluate_tracks(
     truth: TrackTable,
     pred: TrackTable,  # Of the same clip
     class_names: Sequence[str] | None = None,  # None: classes are called by their numbers
-    min_visible: float = 0.0,  # Leave out objects that are seen to a smaller share; 0: none
+    # Leave out objects that are seen to a smaller share; 0: none; no use where the truth has no shares
+    min_visible: float = 0.0,
     # Regions XYXY, pixels: a box of which half or more lies in one is not judged
     ignore: Sequence[Sequence[float]] = (),
 ) -> TrackingEvaluation:

@@ -75,7 +75,7 @@ def batch_places(
 @patch
 def drawn(
     self: DetectionTask,
-    images: list[Image.Image],
+    images: list[Image.Image],  # Of any size: boxes are scaled from the `size_wh` of the predictions
     predictions: list[Prediction],  # One for each image
     anns: Annotations,
     rows: Sequence[int],  # Which images of `anns` these are

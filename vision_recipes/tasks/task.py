@@ -119,7 +119,10 @@ def preprocess(self: Task) -> Preprocess:
 
 @patch
 def parts(self: Task, model: nn.Module) -> dict[str, list[tuple[str, ...]]]:  # As `parts.Parts`
-    "The parts of the network by name, each a list of stages from the image on; empty: nobody named them"
+    """The parts of the network by name, each a list of stages from the image on; empty: nobody named them.
+
+    A stage is names of modules or parameters; all that is inside a named module belongs to it.
+    """
     return {}
 
 

@@ -46,13 +46,13 @@ class TrackSettings(Settings):
 class Tracks:
     "The tracks of a video; each column has T rows"
 
-    boxes: BoxFilter
+    boxes: BoxFilter  # Where each is expected; its `corners()` are (T, 4) XYXY, pixels
     ids: np.ndarray  # int64, from 1; 0 while a track is unconfirmed
     labels: np.ndarray  # int64 class ids
     lost: np.ndarray  # bool: confirmed, but not seen in this frame
     first: np.ndarray  # float64, in frames since the beginning: when it was first seen
     last: np.ndarray  # float64: when it was last seen
-    rows: np.ndarray  # int64: which object of this frame's prediction it is, -1 for none
+    rows: np.ndarray  # int64: position of its object in this frame's prediction, -1 for none
 
     @classmethod
     def new(cls, boxes: np.ndarray, labels: np.ndarray, rows: np.ndarray, now: float) -> 'Tracks':
@@ -93,7 +93,10 @@ class _Found:
 
 
 def _found(prediction: Prediction, low_score: float) -> _Found:
-    "Boxes with an area and a score above `low_score`. Raises `VisionRecipesError` where there are no boxes"
+    """Boxes with an area and a score above `low_score`.
+
+    Raises `VisionRecipesError` for a prediction without boxes, and where a box or score is not finite.
+    """
     if prediction.boxes is None:
         raise VisionRecipesError(
             'A prediction without boxes cannot be tracked: that of a classifier has none. '
@@ -162,7 +165,7 @@ def _frames_passed(
     before, self._time_s = self._time_s, None if time_s is None else checked_seconds(time_s)
     if time_s is None:
         return 1.0
-    # by floor, as the tracker of the page does, which has no `round` to the even number
+    # by floor, as the tracker in JavaScript of the web page does, which has no `round` to the even number
     frames = 1.0 if before is None else math.floor((time_s - before) * self.frame_rate * 100 + 0.5) / 100
     if frames < 0 and not self._warned:
         self._warned = True
@@ -215,7 +218,8 @@ def update(
 ) -> Prediction:  # The objects that belong to confirmed tracks, by ascending `track_ids`
     """Find the objects of the next frame among the tracks.
 
-    Raises `VisionRecipesError` where the prediction has no boxes or broken ones; the tracks stay as before.
+    Raises `VisionRecipesError` where the prediction has no boxes or broken ones, and for a time that is no
+    finite number; the tracks stay as before.
     """
     found = _found(prediction, self.settings.low_score)
     frames = self._frames_passed(time_s)
@@ -275,7 +279,7 @@ def _start(
     found: _Found,
     left: np.ndarray,  # (n,) positions in `found` of boxes that belong to no track
 ):
-    "Start tracks from those of the boxes that have a high score"
+    "Start tracks from those of the boxes that have a score of at least `new_score`"
     left = left[found.scores[left] >= self.settings.new_score]
     if not len(left):
         return
@@ -295,7 +299,7 @@ def _give_ids(self: ByteTracker, rows: np.ndarray):  # Positions of tracks
 # %% ../../nbs/tracking/03_byte_track.ipynb #a8d9e089
 @patch
 def _remove_duplicates(self: ByteTracker):
-    "Of a seen and a lost track that lie on each other, keep the one that was followed for longer"
+    "Of a seen and a lost track that lie on each other, keep the one followed for longer; of equals the lost"
     tracks = self.tracks
     seen, lost = np.flatnonzero(~tracks.lost), np.flatnonzero(tracks.lost)
     if not len(seen) or not len(lost):

@@ -35,11 +35,13 @@ def anchors(
 class CountedTrack:
     "What a counter remembers of an id"
 
-    labels: Counter  # how many boxes it had of each class
+    labels: Counter  # by class id: how many boxes it had of it
     seen: int = 0  # in which update it was last seen
-    side: int = 0  # 1 or -1: where it was last clearly seen; 0: nowhere yet
-    xy: tuple[float, ...] | None = None  # where it was last: x, y and distance from the line
-    place: float = math.nan  # where it last crossed the line: 0 is its start, 1 its end
+    # where it was last clearly seen: 1 right of the line or inside the zone, -1 left or outside; 0: not yet
+    side: int = 0
+    # the next two are of lines only. Where it was last: x, y and signed distance from the line, pixels
+    xy: tuple[float, ...] | None = None
+    place: float = math.nan  # where it last crossed the endless line: 0 is the start of the line, 1 its end
 
     def label(self) -> int:
         "The class that most of its boxes had; of several the smallest id"
@@ -128,9 +130,9 @@ def touches_image(
 class Crossing:
     "An object that passed a line"
 
-    line: str
-    time_s: float
-    direction: str  # `in` or `out`
+    line: str  # Its name
+    time_s: float  # Of the frame in which it was seen on the other side
+    direction: str  # `in` or `out`, as for `LineCounter`
     track_id: int
     label: int  # class id, of most of its boxes until then
 
@@ -235,7 +237,7 @@ def class_rows(
     return rows
 
 
-def class_columns(kind: type) -> list[str]:  # Of such a dataclass
+def class_columns(kind: type) -> list[str]:  # A dataclass with a class id `label`
     "The columns that `class_rows` gives, also where there is no record"
     return [field.name for field in fields(kind) if field.name != 'label'] + ['class']
 
@@ -260,7 +262,10 @@ def rows(
 
 
 @patch
-def to_dict(self: LineCounter, names: Sequence[str] | None = None) -> dict:  # Plain JSON
+def to_dict(
+    self: LineCounter,
+    names: Sequence[str] | None = None,
+) -> dict:  # Plain JSON: `line`, `start_xy`, `end_xy`, `in`, `out`; `classes`: by name `in` and `out`
     "The line and its counts, all and by class, under `names` of the classes or else their ids"
     labels = sorted({c.label for c in self.crossings})
     by_class = {str(k) if names is None else names[k]: self.counts(k) for k in labels}

@@ -45,7 +45,7 @@ class KeypointSmoother:
         self._last: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
 
     def _forget(self, time_s: float):
-        "Drop the tracks that were not seen for long, and all where the time jumps back"
+        "Drop tracks that were not seen for `forget_s`, and those seen later than now: the time jumped back"
         kept = {}
         for track, state in self._last.items():
             if 0 <= time_s - state[2] <= self.settings.forget_s:

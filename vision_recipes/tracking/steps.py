@@ -25,7 +25,8 @@ class Association:
     expected: np.ndarray  # (T, 4) float64 XYXY: where the tracks are expected
     was_lost: np.ndarray  # (T,) bool: not seen in the frame before
     taken: np.ndarray  # (T,) int64: the box that each takes, -1: none
-    stages: np.ndarray  # (T,) int64: 1 to 3, 0: no box
+    # (T,) int64: 1 takes a box of high score, 2 one of low score, 3 has had one box so far; 0: no box
+    stages: np.ndarray
     boxes: np.ndarray  # (D, 4) float64 XYXY that were found
     scores: np.ndarray  # (D,) float64
     labels: np.ndarray  # (D,) int64 class ids
@@ -35,7 +36,7 @@ class Association:
 def association(
     tracker: ByteTracker,  # Stays as it is
     prediction: Prediction,  # Of the next frame
-    time_s: float | None = None,  # As for `ByteTracker.update`
+    time_s: float | None = None,  # When the frame was taken; None: one frame after the last
 ) -> Association:
     "What `tracker.update` would do. Raises `VisionRecipesError` as it does"
     ahead = copy.deepcopy(tracker)
@@ -66,7 +67,7 @@ class FilterSteps:
 def filter_steps(
     boxes: Sequence,  # (n + 1, 4) XYXY of one object, one a frame, pixels; a row of NaN: not seen
 ) -> FilterSteps:
-    "Follow one object. Raises `VisionRecipesError` where the first frame has no box"
+    "Follow one object. Raises `VisionRecipesError` for less than two frames, and a first one without box"
     boxes = np.asarray(boxes, np.float64)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or len(boxes) < 2 or not np.isfinite(boxes[0]).all():
         raise VisionRecipesError(

@@ -182,7 +182,10 @@ def rows(
 
 # %% ../../nbs/tracking/05_zones.ipynb #79e0404b
 @patch
-def to_dict(self: ZoneCounter, names: Sequence[str] | None = None) -> dict:  # Plain JSON
+def to_dict(
+    self: ZoneCounter,
+    names: Sequence[str] | None = None,
+) -> dict:  # Plain JSON: `zone`, `polygon`, those of `counts`, `mean_dwell_s`; `classes`: `counts` by name
     "The zone and its counts, all and by class (`names`, else ids), and the mean time inside, seconds"
     visits = self.all_visits()
     labels = sorted({v.label for v in visits})

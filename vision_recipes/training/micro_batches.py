@@ -162,7 +162,10 @@ def keep_buffers(t: Trainer):
 
 
 def roll_back(t: Trainer) -> list[dict]:  # The batches since the last step, to be repeated
-    "Put everything back to where it was after the last step of the optimiser"
+    """Put everything back to where it was after the last step of the optimiser.
+
+    `t.since_step` must hold a batch: `train_batch` adds each, with the random state, before it computes.
+    """
     batches, rng = [batch for batch, _ in t.since_step], t.since_step[0][1]
     if t.kept_buffers:
         buffers, copies = zip(*t.kept_buffers)

@@ -64,7 +64,7 @@ def finite_norm(
     t: Trainer,
     where: Callable[[], str],  # As for `total_loss`
 ) -> float:  # The norm of the gradient, before it is clipped; in float16 it may be infinite or NaN
-    """Clip the gradient to the norm `clip` of the settings.
+    """Clip the gradient to the norm `clip` of the settings; the scaler must have unscaled it before.
 
     Raises `NonFiniteLoss` where it is not finite. In float16 this happens at times: the scaler then skips the
     step and lowers its scale, so it is an error only where the scale is below 1 already.

@@ -14,7 +14,7 @@ from ..core.image_paths import is_pattern
 # %% ../../nbs/video/09_arguments.ipynb #5c8e065f
 def video_options(
     p: ArgumentParser,
-    install: str = 'pip install "vision_recipes[video]"',  # What they need
+    install: str = 'pip install "vision_recipes[video]"',  # The command for what they need, for the help
 ):
     "Add the options of `predict` that are for videos, cameras and sequences of images"
     group = p.add_argument_group(f'videos, cameras and sequences of images ({install})')

@@ -23,7 +23,7 @@ class FrameDrawer:
 
     def __init__(
         self,
-        card,  # A `ModelCard`
+        card,  # A `ModelCard`: its `labels`, and `colors` (RGB, one a class; may be empty), are used
         min_score: float,  # Objects with a lower score are not drawn
     ):
         self.card, self.min_score = card, min_score
@@ -33,7 +33,8 @@ class FrameDrawer:
         self,
         image: ImageLike,
         prediction: Prediction,  # With `track_ids` where it is tracked
-        counts: Sequence = (),  # Each counter with its numbers, as from `counter.counts()`
+        # Pairs of a `LineCounter` or `ZoneCounter` and its numbers, as from `counter.counts()`
+        counts: Sequence = (),
     ) -> Image.Image:  # A new image
         "Draw a frame, and lengthen the trails of its tracks"
         is_class = prediction.boxes is None
@@ -50,7 +51,7 @@ class FrameDrawer:
 
 # %% ../../nbs/video/08_frame_drawing.ipynb #13bb00a1
 def marks(
-    counts: Sequence,  # Each counter with its numbers
+    counts: Sequence,  # Pairs of a counter and its numbers, as for `FrameDrawer`
 ) -> tuple[list[LineMark], list[ZoneMark]]:
     "Lines and zones with their numbers, as `draw_tracks` takes them"
     lines, zones = [], []
@@ -89,12 +90,12 @@ def _add_points(
     image: Image.Image,
     shown: Prediction,
     skeleton,  # A `Skeleton`; None: no points are drawn
-    colors: list | None,  # One an object; None: as for `draw_keypoints`
+    colors: list | None,  # RGB, 0 to 255, one an object; None: one colour, that of `draw_keypoints`
 ) -> Image.Image:
     """Draw the points, where there are some.
 
-    Of a bundle's `predict.py` for a model without points, `deploy.bundle` leaves out this name, with the
-    statement that calls it.
+    `deploy.bundle` writes a `predict.py` for one model: for a model without points, without this function and
+    the statement that calls it.
     """
     if shown.keypoints is None or skeleton is None:
         return image

@@ -14,9 +14,11 @@ from .regions import parse_line, parse_time, parse_zone
 
 # %% ../../nbs/video/10_on_video.ipynb #9b31c0e3
 def asked_options(
-    args: Namespace,  # With the options of `video_options`, and those that the program has for images
+    # With `start`, `stop`, `every`, `no_video` and `resume`, as `video_options` adds them; those for other
+    # fields of `VideoOptions` that the program has for images
+    args: Namespace,
 ) -> VideoOptions:
-    "How to read, predict and write. Raises `VisionRecipesError` for a moment that is none"
+    "How to read, predict and write. Raises `VisionRecipesError` for bad values of a moment and of tiles"
     given = vars(args).get  # a bundle's `predict.py` lacks the options that are not for its model
     return VideoOptions(
         start_s=None if args.start is None else parse_time(args.start, '--from'),
@@ -49,7 +51,7 @@ def asked_counters(args: Namespace) -> Callable:  # From (width, height) to a li
 def predict_on_video(
     args: Namespace,  # As for `asked_options`; `images` and `out` say what to read and where to write
     open_predictor: Callable,  # Opens the model, without arguments; called when the others are right
-) -> dict:  # What `summary.json` says
+) -> dict:  # What `summary.json` says, as from `predict_video`
     "Predict the video that the command line names"
     options = asked_options(args)
     counters = asked_counters(args) if 'line' in args else ()

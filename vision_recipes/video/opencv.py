@@ -84,7 +84,7 @@ def frames(
 
 
 def _retrieved(capture, name: str) -> np.ndarray:  # (H, W, 3) uint8 RGB
-    "The pixels of the frame that was grabbed"
+    "The pixels of the frame that was grabbed. Raises `VisionRecipesError` where they cannot be decoded"
     ok, image = capture.retrieve()
     if not ok:
         raise VisionRecipesError(
@@ -101,7 +101,7 @@ def say_if_cut(
     frame_rate: float | None,  # Frames a second; None: not known
 ) -> bool:  # Whether it ends too early
     "Log that a file ends earlier than it says"
-    # half a second and two frames: a container's own length is not exact
+    # half a second and two frames: a container's own length is not exact. An unknown rate counts as 2
     gap_s = 0.5 + 2 / (frame_rate or 2)
     if end_s + gap_s >= length_s:
         return False
@@ -157,7 +157,7 @@ class CvCamera:
 
     def frames(
         self,
-        start_s: float = 0,  # Seconds to wait for the first frame
+        start_s: float = 0,  # Frames of so many seconds after the first are left out
     ) -> Iterator[tuple[int, float, Callable[[], np.ndarray]]]:  # As from `CvFile.frames`
         "The frames as they come, until the camera gives none any more"
         index, first_s = 0, None
@@ -229,7 +229,7 @@ def write(
 
 @patch
 def close(self: CvWriter):
-    "Finish the file, and give it its name. Raises `VisionRecipesError` where it cannot be played"
+    "Finish the file and name it; one without frames is removed. Raises `VisionRecipesError` if it is broken"
     self._writer.release()
     if self._can_be_played():
         os.replace(self._unfinished, self.path)

@@ -7,6 +7,9 @@ __all__ = ['FRAMES_AT_A_TIME', 'FRAMES_FILE', 'COUNTS_FILE', 'SUMMARY_FILE', 'SA
            'make_tracker', 'frame_row', 'counts_csv', 'predict_video']
 
 # %% ../../nbs/video/03_prediction.ipynb #922ed8e6
+# In this module `predictor` is a `BasePredictor`, whose `card`, a `ModelCard`, says the task and the
+# classes; `source` is what `open_video` reads, `out` the folder of a run, `about` what becomes its
+# `summary.json`; a counter is a `LineCounter` or a `ZoneCounter`
 import csv, io, time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -41,8 +44,9 @@ class VideoOptions:
     batch_size: int | None = None
     # Objects with a lower score are not drawn, and without a tracker not written; None: the model's
     score_threshold: float | None = None
-    mask_threshold: float | None = None  # As for `BasePredictor.stream`
-    tiles: Any = None  # As for `BasePredictor.stream`
+    # Probability from which on a pixel belongs to an object; None: the model's
+    mask_threshold: float | None = None
+    tiles: Any = None  # Frames in tiles: a `TileRule`; None: as the model's card says; False: whole frames
     smooth: bool = False  # Smooth keypoints by a one-euro filter; objects are then tracked
     write_video: bool = True  # Whether `video.mp4` is written
     resume: bool = False  # Go on behind what an earlier run wrote into the folder
@@ -122,7 +126,7 @@ class Follower:
             counter.update(tracked, time_s)
         return tracked, others
 
-    def counts(self, time_s: float) -> list[tuple]:  # Each counter with its numbers
+    def counts(self, time_s: float) -> list[tuple]:  # Each counter with what its `counts()` gave
         "What the counters show, counted anew five times a second: it takes the longer, the more there is"
         if self._counted_s is None or not 0 <= time_s - self._counted_s < 0.2:
             self._counts = [(counter, counter.counts()) for counter in self.counters]
@@ -175,7 +179,9 @@ def frame_row(
     shown: Prediction,  # What is written
     others: Prediction | None,  # From `Follower.update`
     labels,  # A `LabelMap`
-) -> dict:  # Plain JSON
+    # Plain JSON: `index`, `time_s`, what `to_dict` says of `shown`; `untracked`, unless `others` is None:
+    # their `scores`, `labels` and `boxes`
+) -> dict:
     "A line of `frames.jsonl`"
     row = {'index': frame.index, 'time_s': round(frame.time_s, 6), **shown.to_dict(labels)}
     if others is not None:
@@ -205,7 +211,7 @@ class _Outputs:
         self,
         out: Path,  # The folder
         video: Video,
-        draw: Callable,  # As for `predict_video`
+        draw: Callable,  # From frame (H, W, 3), prediction and counts to a drawn image
         labels,  # A `LabelMap`
         earlier=None,  # The `_Earlier` run to go on with
     ):
@@ -262,7 +268,7 @@ class _Earlier:
     first: int  # Number of its first frame
     last: int  # Number of its last one
     last_s: float  # Its time
-    n_frames: int
+    n_frames: int  # That it wrote
     summary: dict  # Its `summary.json`
 
 
@@ -371,14 +377,17 @@ def _open_video_part(source: Any, options: VideoOptions, earlier: _Earlier | Non
 # %% ../../nbs/video/03_prediction.ipynb #f26329ff
 def predict_video(
     predictor,  # A `BasePredictor`
-    source: Any,  # As for `open_video`
+    source: Any,  # A video file, a camera's number, a folder or pattern of images, or a list of their files
     out: str | Path,  # A folder for what is written
     tracker: Any = None,  # A `ByteTracker`, its settings, or True for their defaults
-    # `LineCounter` and `ZoneCounter`, or a function that makes them for the size (width, height) of the video
+    # A list of `LineCounter` and `ZoneCounter`, or a function from (width, height) of the video to a list
     counters: Any = (),
     options: VideoOptions = VideoOptions(),
-    draw: Callable | None = None,  # Image, prediction and counts to a drawn image; None: `FrameDrawer`
-) -> dict:  # What `summary.json` says
+    # From PIL image, prediction and counts, as for `FrameDrawer`, to a drawn image; None: `FrameDrawer`
+    draw: Callable | None = None,
+    # What `summary.json` says: `source`, `task`, `architecture`, `start_s`, `stop_s`, `every`, `finished`,
+    # `size_wh`, `frame_rate`, `frames`, `seconds`, `tracks` (of a tracker), `counts`, `videos`
+) -> dict:
     """Run a model on a video, and write what it finds.
 
     Ctrl+C ends a camera as any other end. For a file it is raised again, when all files are complete.

@@ -101,7 +101,7 @@ def _first_words(e: Exception) -> str:
 
 
 def _video_stream(name: str, container):  # A container of PyAV; a stream of it
-    "The first video stream that is no still picture. Raises `VisionRecipesError` where none can be decoded"
+    "The first video stream that is no still image. Raises `VisionRecipesError` for none, or no codec for it"
     import av
 
     cover = av.stream.Disposition.attached_pic

@@ -16,7 +16,7 @@ from ..runtime.prediction import Prediction
 
 # %% ../../nbs/video/07_records.ipynb #a239da7b
 class FrameLog:
-    "Writes JSON Lines, each at once. Raises `VisionRecipesError` where there is no room"
+    "Writes JSON Lines, each at once. Raises `VisionRecipesError` where the file cannot be written"
 
     def __init__(
         self,
@@ -76,7 +76,9 @@ def read_frame_log(path: str | Path) -> Iterator[dict]:
 
 # %% ../../nbs/video/07_records.ipynb #72cce16d
 def replayed(
-    row: dict,  # As `frame_row` makes it
+    # As `frame_row` makes it: lists `scores`, `labels` and `boxes`; `width`, `height`; perhaps `untracked`,
+    # with such lists of the other objects
+    row: dict,
 ) -> Prediction:
     """The prediction that a tracker was given for a row: what was tracked, and what was not.
 

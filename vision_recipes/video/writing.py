@@ -100,7 +100,7 @@ def until(
 
 @patch
 def _next(self: Sound):
-    "The next packet, moved to the clock of the new video; None at the end, and where the file is damaged"
+    "The next packet of PyAV, on the clock of the new video; None at the end, and where the file is damaged"
     while True:
         try:
             packet = next(self._packets, None)
@@ -121,7 +121,7 @@ CRF = 20  # Constant rate factor of H.264: 18 is nearly without loss, 28 is smal
 
 
 class AvWriter:
-    "Write frames of one size as H.264 in MP4, by PyAV"
+    "Write frames of one size as H.264 in MP4, by PyAV. Raises `VisionRecipesError` where that cannot be"
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ def write(
 
 
 @patch
-def _mux(self: AvWriter, packets):
+def _mux(self: AvWriter, packets):  # One packet of PyAV, or a list of them
     "Write encoded packets to the file. Raises `VisionRecipesError` where that fails"
     try:
         self._container.mux(packets)

@@ -10,6 +10,7 @@ __all__ = ['coco_file', 'corrected_copy', 'CocoStore']
 # LabelMe has them, `size_wh` is of the image, in pixels, and a document is as `LabelStore` says
 import base64, hashlib, io, json
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 import numpy as np
 from PIL import Image
@@ -18,13 +19,12 @@ from ...core.files import check_writable, read_json, write_text
 from ...core.images import image_size, ImageError
 from ...core.masks import draw_object, Masks, ring_area, unpack_runs
 from ...core.patching import patch
+from ...core.skeleton import propose_pairs, Skeleton
 from .label_store import Entry, LabelStore
-from ..formats.coco import looks_like_coco, read_coco
+from ..annotations import Annotations
+from ..formats.coco import CORRECTED, looks_like_coco, read_coco
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #f06ead09
-_COPY = '.corrected.json'  # The end of the name of a copy
-
-
 def coco_file(
     path: str | Path,  # A `.json` file, or a folder that holds one
 ) -> Path:
@@ -33,7 +33,7 @@ def coco_file(
     if path.is_file():
         return path
     files = [file for file in sorted([*path.glob('*.json'), *path.glob('*/*.json')]) if looks_like_coco(file)]
-    files = [file for file in files if not file.name.endswith(_COPY)]
+    files = [file for file in files if not file.name.endswith(CORRECTED)]
     if len(files) != 1:
         found = f'holds {len(files)} COCO files: {", ".join(map(str, files[:5]))}' if files else 'holds none'
         raise VisionRecipesError(f'{path}: {found}. Name the .json file to correct.')
@@ -42,7 +42,7 @@ def coco_file(
 
 def corrected_copy(file: Path) -> Path:
     "Where corrections of a COCO file are saved: beside it; a copy is its own"
-    return file if file.name.endswith(_COPY) else file.with_name(file.stem + _COPY)
+    return file if file.name.endswith(CORRECTED) else file.with_name(file.stem + CORRECTED)
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #4db6e735
 def _png_shape(segmentation: dict, size_wh: tuple[int, int]) -> tuple[list, str]:
@@ -138,10 +138,31 @@ def _measured(shapes: list[dict], point_names: list[str]) -> dict:
     return entries
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #352b4eb9
+def _check_correctable(anns: Annotations, source: Path) -> None:
+    "Raise `VisionRecipesError` for a file that cannot be corrected without loss"
+    reason = ''
+    if not anns.has_boxes and len(anns.class_ids.values):
+        reason = 'it has labels of whole images, which have no shapes'
+    elif anns.get('source_ids') is None:
+        reason = 'the ids of its images are no whole numbers'
+    if reason:
+        raise VisionRecipesError(
+            f'{source}: cannot be corrected as COCO, for {reason}. Convert it first: '
+            f'vision-recipes convert {source} NEW --format labelme'
+        )
+
+
+def _mirror_pairs(points: list[str], skeleton: Skeleton | None) -> list[list[str]]:
+    "Names of points that change places in a mirror: as the file says, else by their names"
+    if skeleton is not None:
+        return [[skeleton.points[a], skeleton.points[b]] for a, b in skeleton.pairs]
+    return [[points[a], points[b]] for a, b in propose_pairs(points)]
+
+# %% ../../../nbs/data/correction/03_coco_store.ipynb #e14b563c
 class CocoStore(LabelStore):
     """A COCO file, to be corrected in a copy.
 
-    Raises `VisionRecipesError` where the file is broken, or the copy cannot be written.
+    Raises `VisionRecipesError` where the file is broken or would lose labels, or its copy cannot be written.
     """
 
     format = 'coco'
@@ -156,27 +177,31 @@ class CocoStore(LabelStore):
         self.source = self.file if self.file.exists() else source
         check_writable(self.file, folder=False)  # now, not after an hour of corrections
         anns = read_coco(self.source)
-        if anns.get('source_ids') is None:
-            raise VisionRecipesError(
-                f'{source}: the ids of its images are no whole numbers, which this page needs. '
-                f'Convert it first: vision-recipes convert {source} NEW --format labelme'
-            )
+        _check_correctable(anns, source)
         self.image_ids = anns.source_ids.tolist()
         super().__init__([Entry(anns.paths[i], anns.path(i), self.file) for i in range(len(anns))])
         self.root = anns.root
-        self.saved_to = f'{source} stays as it is. Corrections are saved in {self.file}'
+        self.saved_to = (
+            f'{source} stays as it is. Corrections are saved in {self.file}, which is read in its place'
+        )
+        self.saved_in = self.file
         self._read_stamp = None  # Path, time and size of the file that was read
         self._refresh()
         self.classes = [str(category['name']).strip() for category in self.contents['categories']]
-        names = [name for c in self.contents['categories'] for name in c.get('keypoints') or []]
-        self.points = list(dict.fromkeys(map(str, names)))
+        self.points_of_class = {}
+        for category in self.contents['categories']:
+            points = list(map(str, category.get('keypoints') or []))
+            self.points_of_class[str(category['name']).strip()] = points
+        self.points = list(dict.fromkeys(chain.from_iterable(self.points_of_class.values())))
+        self.pairs = _mirror_pairs(self.points, anns.labels.skeleton)
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #a5e11e94
 @patch
 def _refresh(self: CocoStore) -> None:
     """Read the file again where it has changed. Raises `VisionRecipesError` where it is broken.
 
-    Sets `contents` (its JSON), `records` (annotations by image) and `images` (their entries by id).
+    Sets `contents` (its JSON), `records` (annotations by image), `images` (their entries by id) and
+    `largest_id` (of an annotation).
     """
     file = self.file if self.file.exists() else self.source
     if not file.exists():
@@ -194,6 +219,8 @@ def _refresh(self: CocoStore) -> None:
     for record in contents['annotations']:
         self.records[record.get('image_id')].append(record)
     self.images = {record.get('id'): record for record in contents['images']}
+    ids = [record.get('id') for record in contents['annotations']]
+    self.largest_id = max((id_ for id_ in ids if isinstance(id_, int)), default=0)
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #3aaaf5ab
 @patch
@@ -226,7 +253,9 @@ def load(self: CocoStore, i: int) -> tuple[dict, str]:
         # the categories too, since another name or other points make another document
         known = [records, [self._category(record) for record in records]]
         tag = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]  # 128 bits
-        return {'size': size, 'flags': {}, 'shapes': shapes, 'stamped': False}, tag
+        document = {'size': size, 'flags': {}, 'shapes': shapes, 'stamped': False}
+        # a new object's group must not be the id of an annotation
+        return {**document, 'largest_group': self.largest_id}, tag
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #c36893c8
 @patch

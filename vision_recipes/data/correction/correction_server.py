@@ -15,6 +15,7 @@ from ...core.errors import VisionRecipesError
 from ...core.images import image_size, open_image
 from ...core.patching import patch
 from .label_store import ConflictError, LabelStore
+from .last_place import keep_place, read_place
 
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #e365fd94
 CORRECTION_FILES = {  # Of the page, with their types
@@ -80,8 +81,9 @@ class CorrectionServer(ThreadingHTTPServer):
         store: LabelStore,
         suspects: dict[int, list[dict]] | None = None,  # As `read_suspects` gives them
         port: int = 0,  # 0: any that is free
+        places: Path | None = None,  # As `places_file` gives it; None: no place is kept
     ):
-        self.store, self.suspects = store, suspects or {}
+        self.store, self.suspects, self.places = store, suspects or {}, places
         # 192 random bits, which no other program on this computer can guess
         self.token = secrets.token_urlsafe(24)
         try:
@@ -192,6 +194,8 @@ def _get(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)
 @patch
 def _put(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)`
     "Save the labels of an image; status 409 where they have changed. Raises `_Refusal` for a bad request"
+    if parts == ['place']:
+        return _kept_place(self.server, _parsed_labels(self._body()))
     if len(parts) != 2 or parts[0] != 'labels':
         raise _Refusal(404, 'There is nothing at this address.')
     i, tag = self._number(parts[1]), (self.headers.get('If-Match') or '').strip('"')
@@ -216,7 +220,7 @@ def _body(self: _Handler) -> bytes:
         raise _Refusal(413, f'More than {_MOST_BYTES:,} bytes of labels are not taken.')
     return self.rfile.read(int(length))
 
-
+# %% ../../../nbs/data/correction/05_correction_server.ipynb #f9f6af40
 def _parsed_labels(data: bytes) -> dict:
     "The labels that were sent. Raises `_Refusal` where they are no JSON, or hold NaN"
 
@@ -248,7 +252,21 @@ def _set_contents(server: CorrectionServer) -> dict:
         'saved_to': store.saved_to,
         'classes': store.classes,
         'points': store.points,
+        'points_of_class': store.points_of_class,
+        'pairs': store.pairs,
         'image_classes': store.image_classes,
+        'several_labels': store.several_labels,
         'images': [{'name': entry.name, **store.summary(i)} for i, entry in enumerate(store.entries)],
         'suspects': server.suspects,
+        'place': {} if server.places is None else read_place(server.places, store.saved_in),
     }
+
+
+def _kept_place(server: CorrectionServer, place: dict) -> tuple:  # Arguments of `_send(...)`
+    "Keep which image is shown. Raises `_Refusal` for what is no place"
+    if not isinstance(place, dict):
+        raise _Refusal(400, 'A place is an object with "image" and "show".')
+    if server.places is not None:
+        with server.store.lock:
+            keep_place(server.places, server.store.saved_in, place)
+    return 'application/json', b'{}'

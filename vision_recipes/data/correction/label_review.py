@@ -9,6 +9,7 @@ __all__ = ['CORRECTABLE', 'open_store', 'read_suspects']
 import csv, io
 from collections import defaultdict
 from pathlib import Path
+from typing import Sequence
 from ...core.console import log_info, plural
 from ...core.errors import check_choice, VisionRecipesError
 from ...core.files import read_utf8
@@ -24,6 +25,7 @@ CORRECTABLE = ('labelme', 'coco')  # Formats that are corrected
 def open_store(
     path: str | Path,  # A folder, or a file of labels
     format: str | None = None,  # One of `CORRECTABLE`; None: as the files say
+    points: Sequence[str] = (),  # Names of points to draw, beside those of the files; for LabelMe
 ) -> LabelStore:
     "Open labels to correct them. Raises `VisionRecipesError` for another format, and as the stores do"
     path = Path(path)
@@ -39,7 +41,11 @@ def open_store(
             )
         format = best if found[best] else 'labelme'  # which also takes images without labels
     check_choice('--labels', format, CORRECTABLE)
-    return CocoStore(path) if format == 'coco' else LabelmeStore(path)
+    if format == 'coco' and points:
+        raise VisionRecipesError(
+            f'--points: is for LabelMe. In COCO, {path} lists the points of each category.'
+        )
+    return CocoStore(path) if format == 'coco' else LabelmeStore(path, points)
 
 # %% ../../../nbs/data/correction/04_label_review.ipynb #76da31d5
 _COLUMNS = ('rank', 'image', 'kind', 'reason')  # That a list of suspects must have

@@ -87,11 +87,14 @@ class LabelStore:
 
     A document is a dict of one image: `size` [width, height] in pixels (0: unknown), `flags` {name: bool},
     `shapes` as LabelMe's files have them, and `stamped`: whether its file has the stamp of a draft. A kind of
-    store also has `root`, `saved_to` (a text), the names `classes` and `points`, `image_classes` (whether
-    classes are of whole images), `_text(...)` and `_write(...)`.
+    store also has `root`, `saved_in` (the folder or file), `saved_to` (a text), the names `classes` and
+    `points`, `image_classes` (whether classes are of whole images), `_text(...)` and `_write(...)`.
     """
 
     format = ''  # A key of `READERS`; each kind of store sets it
+    several_labels = False  # Whether an image may have several classes of its own
+    points_of_class: dict[str, list[str]] = {}  # Where classes differ in their points: those of each
+    pairs: list[list[str]] = []  # Names of points that change places in a mirror
 
     def __init__(self, entries: list[Entry]):
         self.entries = entries

@@ -10,12 +10,13 @@ __all__ = ['LabelmeStore']
 # `LabelStore` says
 import hashlib, json, os
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 from ...core.console import log_info, plural
 from ...core.errors import VisionRecipesError
 from ...core.files import check_writable, read_json, write_json
 from ...core.images import find_images, image_size, ImageError
 from ...core.patching import patch
+from ...core.skeleton import propose_pairs
 from .label_store import check_document, Entry, LabelStore
 from ..drafts import DRAFT_KEY
 from ..formats.labelme import listed_names, looks_like_labelme
@@ -105,6 +106,7 @@ class LabelmeStore(LabelStore):
     def __init__(
         self,
         root: str | Path,  # A folder of LabelMe files, or of images
+        points: Sequence[str] = (),  # Names of points to draw, beside those that the files have
     ):
         self.root = Path(root)
         super().__init__(_entries(self.root))
@@ -112,7 +114,11 @@ class LabelmeStore(LabelStore):
         for folder in {entry.file.parent for entry in self.entries}:
             check_writable(folder)
         self.saved_to = f'Corrections are saved in {self.root}, in a LabelMe file for each image'
-        self.classes, self.points, self.image_classes = _names(self)
+        self.saved_in = self.root
+        self.classes, own, self.image_classes, self.several_labels = _names(self)
+        self.points = list(dict.fromkeys([*own, *points]))
+        self.classes = [name for name in self.classes if name not in points]
+        self.pairs = [[self.points[a], self.points[b]] for a, b in propose_pairs(self.points)]
 
     def load(self, i: int) -> tuple[dict, str]:
         "The document of image `i`, and its tag. Raises `VisionRecipesError` where its file is broken"
@@ -161,22 +167,27 @@ def _new_contents(entry: Entry) -> dict:
         'imageWidth': width,
     }
 
+# %% ../../../nbs/data/correction/02_labelme_store.ipynb #5d32ad9e
+def _names(store: LabelmeStore) -> tuple[list[str], list[str], bool, bool]:
+    """The names of classes and points, those of the set's own list first.
 
-def _names(store: LabelmeStore) -> tuple[list[str], list[str], bool]:
-    """The names of classes and points, those of the set's own list first; whether classes are of images.
-
-    The list is `labels.txt`, or `flags.txt` where the set has no shapes, so that its flags are the classes.
+    And whether classes are of whole images; whether an image has several of them. The list is `labels.txt`,
+    or `flags.txt` where the set has no shapes, so that its flags are the classes.
     """
-    classes, points, flags = set(), set(), set()
+    classes, points, flags, most = set(), set(), set(), 0
     for i in range(len(store)):
         document = store.load(i)[0]
         for shape in document['shapes']:
             (points if shape.get('shape_type') == 'point' else classes).add(shape['label'])
         if not document['shapes']:
             flags |= document['flags'].keys() - {'draft'}  # which is no class
+            n_set = sum(value is True for name, value in document['flags'].items() if name != 'draft')
+            most = max(most, n_set)
     as_flags = bool(flags) and not classes | points
     used = (flags if as_flags else classes | points) - set(NOT_TAKEN)
     listed, _ = listed_names(store.root, used, 'flags.txt' if as_flags else 'labels.txt')
     names = list(dict.fromkeys([*listed, *sorted(used)]))
     only_points = points - classes  # a name of both stands among the classes, which boxes can have
-    return [name for name in names if name not in only_points], sorted(only_points), as_flags
+    classes = [name for name in names if name not in only_points]
+    # in the order of the list, which is that of the readers
+    return classes, [name for name in names if name in only_points], as_flags, as_flags and most > 1

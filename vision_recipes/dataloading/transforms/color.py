@@ -64,7 +64,7 @@ LINEAR: dict[str, Callable] = {
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #d573dd40
 def _sampled_pixels(a: np.ndarray) -> np.ndarray:  # (N, 3) float64 levels
-    "Take about two hundred evenly spaced pixels (14 x 14) of an image (H, W, 3), enough to fit a matrix"
+    "Take evenly spaced pixels of an image (H, W, 3), 14 to 27 along each side: enough to fit a matrix"
     dy, dx = (max(1, side // 14) for side in a.shape[:2])
     return a[dy // 2 :: dy, dx // 2 :: dx].reshape(-1, 3).astype(float)
 

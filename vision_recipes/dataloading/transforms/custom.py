@@ -40,7 +40,7 @@ from ...runtime.onnx_session import first_line
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #c4a68521
 @contextmanager
 def seeded(rng: np.random.Generator):
-    "Within this context the global generators of torch (CPU), NumPy and Python are seeded from `rng`"
+    "Seed the global generators of torch (CPU), NumPy and Python from `rng`; afterwards they are as before"
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()
     seed = int(rng.integers(2**32))
     torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would seed a GPU as well
@@ -230,7 +230,8 @@ class CustomStep:
     def __call__(
         self,
         image: np.ndarray,  # (H, W, 3) uint8, may be overwritten
-        target: dict,  # As in `ImageRecord`, with masks as (N, H, W) bool
+        # `label`; or `boxes`, `labels`, perhaps `keypoints` as in `ImageRecord`, and `masks` (N, H, W) bool
+        target: dict,
         rng: np.random.Generator,
         where: str,  # The image's file, for messages
         fixed: bool,  # Whether the image must keep its size
@@ -305,7 +306,7 @@ def _check_counts(
 
 
 def _check_labels(target: dict, n_classes: int):
-    "Raise `VisionRecipesError` for a class that the task does not have"
+    "Raise `VisionRecipesError` for a class that the task does not have; `n_classes` 0: not known"
     labels = np.atleast_1d(target['labels'] if 'boxes' in target else target['label'])
     if 'boxes' not in target and np.ndim(target['label']):  # several labels: a row of 0 and 1
         return
@@ -321,7 +322,10 @@ def _checked_target(
     target: dict,  # The one that it was given
     shape_hw: tuple[int, int],  # Of the returned image
 ) -> dict:
-    "Check a returned target, and clip its objects. Entries about no object come from the given one"
+    """Check a returned target, and clip its objects. Entries about no object come from the given one.
+
+    Raises `VisionRecipesError` where it is no target for that image.
+    """
     if 'boxes' not in target:
         label = new.get('label', target.get('label'))
         if np.ndim(target.get('label')) == 1:  # several labels an image
@@ -387,7 +391,10 @@ def _check_corners(boxes: np.ndarray):  # (N, 4)
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #b1069e4f
 def _clipped(target: dict, shape_hw: tuple[int, int]) -> dict:
-    "Clip boxes to the image, drop objects of which nothing is left, and set points outside to zeros (absent)"
+    """Clip boxes to the image, drop objects of which nothing is left, set points outside to zeros (absent).
+
+    Boxes of objects with masks become those around their pixels.
+    """
     h, w = shape_hw
     boxes = np.asarray(target['boxes'], np.float32).clip(0, np.array([w, h] * 2, np.float32))
     keep = (boxes[:, 2:] - boxes[:, :2] > 0).all(1)
@@ -464,8 +471,8 @@ def _adapted(transform) -> Callable:
 class FileTransform:
     "A transform that is defined in a Python file"
 
-    path: str
-    name: str
+    path: str  # Of the file, absolute
+    name: str  # In the file, of a transform or a list of them
 
     def __call__(self, image: np.ndarray, target: dict, rng: np.random.Generator) -> tuple[np.ndarray, dict]:
         "Apply what the file defines, one transform after the other; arguments as for `CustomStep`"
@@ -514,7 +521,7 @@ class CustomTransform(SampleTransform):
     before: tuple[CustomStep, ...] = ()
     after: tuple[CustomStep, ...] = ()
 
-    # what follows is as `SampleTransform` describes it; the inner transform answers
+    # what follows is the protocol of `SampleTransform`, where it is described; the inner transform answers
     @property
     def moves_boxes(self):
         return self.inner.moves_boxes
@@ -545,7 +552,7 @@ class CustomTransform(SampleTransform):
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #7c80a97c
 def with_custom(
-    transform: SampleTransform | Callable,
+    transform: SampleTransform | Callable,  # One of ours, as for `ImageDataset`
     before: Any = None,  # As for `custom_steps`
     after: Any = None,  # Likewise
     n_classes: int = 0,  # Of the task, to check labels by; 0: not known
@@ -598,7 +605,7 @@ def _apply_before(self: CustomTransform, plan, images, rng) -> tuple[np.ndarray,
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #24f539e4
 @patch
 def _changed(self: CustomTransform, record, decoded: DecodedImage, rng) -> tuple[np.ndarray, dict]:
-    "One image with its target (of an `ImageRecord`), after the steps before ours"
+    "The pixels and the target of one image (an `ImageRecord`, decoded), after the user's steps before ours"
     image = np.array(as_array(decoded.image))  # a copy: it may belong to a cache
     target = record.target
     if 'boxes' in target:

@@ -56,7 +56,7 @@ class BoxTransform(SampleTransform):
     def __call__(
         self,
         image: ImageLike,
-        target: dict,  # As in `ImageRecord`
+        target: dict,  # `boxes`, `labels` and perhaps `masks` and `keypoints`, as in `ImageRecord`
         rng: np.random.Generator | None = None,
         others: Sequence[tuple[ImageLike, dict]] = (),  # Other images with their targets
     ) -> tuple[np.ndarray, dict]:  # As `apply`
@@ -75,7 +75,7 @@ class BoxTransform(SampleTransform):
 
 
 def source_step(decoded: DecodedImage, size_wh: tuple[int, int]) -> tuple[float, float]:
-    "Source pixels per pixel of a decoded image, along x and y"
+    "Pixels of a whole image of `size_wh` per pixel of the decoded or prepared one, along x and y"
     # where the decoder was not asked for 1/2, 1/4 or 1/8: one factor for both axes
     k = decode_step(decoded.decoded_wh, size_wh) or size_wh[0] / decoded.decoded_wh[0]
     w, h = decoded.image.shape[1::-1]  # smaller than `decoded_wh` where the image was prepared
@@ -126,9 +126,9 @@ class DetectionTransform(BoxTransform):
     min_side: float = 1.0
     # (K,) the order of keypoints in a mirror (`Skeleton.flip_order`), where the target does not say
     flip_order: Sequence[int] | None = None
-    # As `Annotations.point_margin`, where the target does not say
+    # Above 0: boxes are made from the points, as by `transform_target`, where the target does not say
     point_margin: float = 0.0
-    min_visible: float = 0.0  # As for `transform_target`
+    min_visible: float = 0.0  # Share of its box, 0 to 1, that must be seen of an object that stays
 
     def __post_init__(self):
         if self.flip_order is not None:  # plain integers, as the class is frozen and hashable
@@ -160,8 +160,8 @@ def for_epoch(self: DetectionTransform, epoch: int, epochs: int) -> DetectionTra
 class DetectionPlan(ImagePlan):
     "What was drawn for one image of a sample"
 
-    geometry: AxisTransform | Homography
-    color_ops: Sequence[tuple[str, float]]  # As for `recolor`
+    geometry: AxisTransform | Homography  # From the whole image to the square or its cell
+    color_ops: Sequence[tuple[str, float]]  # Name and strength, as for `recolor`
     # Left, top, width and height in a mosaic, pixels; None: the whole square
     cell: tuple[int, int, int, int] | None
     pasted: bool = False  # Whether objects of this image are pasted into the first one, by copy-paste
@@ -174,7 +174,7 @@ def plan(
     partners: Iterator[ImageRecord],
     rng: np.random.Generator,
 ) -> list[DetectionPlan]:  # One image or a mosaic's four, and one more each for mixup and copy-paste
-    "Draw geometry and colour operations"
+    "Draw geometry and colour operations; arguments as for any `SampleTransform`"
     if rng.random() < self.mix.mosaic:
         plan = self._plan_mosaic([record, *islice(partners, 3)], rng)
     else:
@@ -211,7 +211,7 @@ def _draw_moves(
 def _plan_image(
     self: DetectionTransform,
     record: ImageRecord,
-    geometry: AxisTransform | Homography,
+    geometry: AxisTransform | Homography,  # From the whole image to the square or its cell
     cell: tuple[int, int, int, int] | None,  # As `DetectionPlan.cell`
     rng: np.random.Generator,
 ) -> DetectionPlan:
@@ -262,15 +262,15 @@ def _mosaic_cells(size: int, x: int, y: int) -> list[tuple[int, int, int, int]]:
 @patch
 def apply(
     self: DetectionTransform,
-    plan: Sequence[DetectionPlan],
-    images: Iterator[DecodedImage],
+    plan: Sequence[DetectionPlan],  # As `plan` returned it
+    images: Iterator[DecodedImage],  # In the plan's order
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, dict]:  # (size, size, 3) uint8; the target
     """Render the images, mix them, and map their objects.
 
     The target has `boxes` and `labels` of the visible objects. Where the source has them, it has `masks`
     (N, size, size) bool and `keypoints` (N, K, 3). It has `scale`, `offset` and `size_wh` where the sample
-    is made of one image that is neither rotated nor tilted.
+    is made of one image that is neither rotated nor tilted. Other entries are those of the first image.
     """
     images = iter(images)
     n_main = 4 if plan[0].cell else 1  # a mosaic's four or one; the rest is for mixup and copy-paste
@@ -403,10 +403,11 @@ def paste_objects(
     other: np.ndarray,  # (H, W, 3) uint8
     other_target: dict,  # Its M objects, likewise
     chosen: np.ndarray,  # (M,) bool: which objects of the other image are pasted
-    min_side: float = 1.0,  # Pixels; a partly covered object whose box has a shorter side is dropped
+    min_side: float = 1.0,  # Pixels, at least 1: objects of `target` whose box has a shorter side are dropped
 ) -> tuple[np.ndarray, dict]:  # `image`, and the objects of both that are left
     """Paste objects with their masks. Raises `VisionRecipesError` where objects have no masks.
 
+    Covered pixels go from the masks below, and their boxes follow; covered points stay.
     Simple copy-paste: Ghiasi and others, arXiv 2012.07177, section 3.
     """
     if 'masks' not in target or 'masks' not in other_target:
@@ -421,7 +422,7 @@ def paste_objects(
 
 
 def _uncovered_objects(target: dict, pasted: np.ndarray, min_side: float) -> dict:
-    "Remove the `pasted` pixels (H, W) bool from the masks, and drop objects of which too little is left"
+    "Remove the `pasted` pixels (H, W) bool from the masks, and drop objects that keep less than `MIN_LEFT`"
     masks = target['masks'] & ~pasted
     n_before, n_left = target['masks'].sum((1, 2)), masks.sum((1, 2))
     # the box of an object that nothing covers stays as it was given
@@ -436,7 +437,7 @@ _FULL_SIZE = 1 << 30  # Pixels: more than any image has, so it is decoded at ful
 
 @patch(as_prop=True)
 def _tile(self: DetectionTransform) -> int:  # Pixels of the image; 0: images are not cut into tiles
-    "The side of the crops that `RandomTileCrop` makes"
+    "The side of the crops that a `RandomTileCrop` among the `moves` makes"
     return max((getattr(move, 'tile', 0) for move in self.moves), default=0)
 
 
@@ -472,26 +473,26 @@ class LetterboxTarget(BoxTransform):
 
     size: int  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
-    interpolation: str = 'bilinear'  # A key of `preprocess.INTERPOLATIONS`
+    interpolation: str = 'bilinear'  # Or `bicubic`
     place: str = 'center'  # Where the image lies in the square: `center` or `top_left`
 
     def __post_init__(self):
         check_choice('interpolation', self.interpolation, INTERPOLATIONS)
         check_choice('place', self.place, PLACES)
 
-    # what follows is as `SampleTransform` describes it
+    # what follows is as `SampleTransform` describes it: a cache keeps what `prepare` returns
     @property
     def prepare_side(self) -> int:
-        return 2 * self.size  # as the runtime decodes
+        return 2 * self.size  # as the runtime decodes: the longer side is at least so many pixels
 
-    def prepared_wh(self, size_wh):
+    def prepared_wh(self, size_wh):  # Of what `prepare` returns
         return self.size, self.size
 
     def prepare(self, image: ImageLike, size_wh) -> np.ndarray:  # (size, size, 3) uint8
         return np.array(letterbox(as_pil(image), self.size, self.pad_value, self.interpolation, self.place))
 
     def plan(self, record, partners=(), rng=None):
-        return [ImagePlan(record, None)]  # `prepare` does all the work; nothing is random
+        return [ImagePlan(record, None)]  # None: `prepare` does all the work; nothing is random
 
     def apply(self, plan, images, rng=None):  # As `DetectionTransform.apply`
         [decoded], record = images, plan[0].record
@@ -518,13 +519,14 @@ def letterbox_geometry(
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #c05b9527
 def to_tv(
     image: ImageLike,
-    target: dict,  # As in `ImageRecord`, or as a sample
+    # `boxes`, `labels` and perhaps `masks` and `keypoints` in pixels of `image`, as in `ImageRecord`
+    target: dict,
 ):  # `tv_tensors.Image` (3, H, W) uint8; the target
     """Convert a sample to torchvision's detection convention.
 
     In the target `boxes` are `BoundingBoxes` and `labels` a tensor. Where there are any, `masks` are a `Mask`
-    (N, H, W) bool, `keypoints` are `KeyPoints` (N, K, 2) and `visibility` is (N, K) int64. Pixels are shared,
-    not copied.
+    (N, H, W) bool, `keypoints` are `KeyPoints` (N, K, 2) and `visibility` is (N, K) int64. Other entries
+    stay. Pixels of an array that may be written to are shared, not copied.
     """
     from torchvision import tv_tensors
 
@@ -553,8 +555,8 @@ def from_tv(
 ) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target with NumPy arrays
     """Convert a sample of torchvision to arrays.
 
-    Boxes may have any of torchvision's formats. Points without `visibility` are taken as visible.
-    Raises `VisionRecipesError` for an image that is not RGB of uint8.
+    Boxes may have any of torchvision's formats without rotation. Points without `visibility` are taken as
+    visible. Raises `VisionRecipesError` for an image that is not RGB of uint8.
     """
     image = _image_array(image)
     arrays = {k: np.asarray(target[k]) for k in OBJECT_KEYS if k in target}
@@ -584,7 +586,7 @@ def _image_array(image) -> np.ndarray:  # (H, W, 3) uint8
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #bf0cdfb2
 def _xyxy(boxes) -> np.ndarray:  # (N, 4) float32
-    "Convert `BoundingBoxes` of any format; a plain tensor is taken as XYXY"
+    "Convert `BoundingBoxes` of any format without rotation; a plain tensor is taken as XYXY"
     from torchvision.transforms.v2.functional import convert_bounding_box_format
 
     if hasattr(boxes, 'format'):
@@ -605,7 +607,7 @@ class as_v2:
     It is seeded by torch's generator. Raises `VisionRecipesError` for images of floats.
     """
 
-    transform: Callable  # As in `transforms`
+    transform: Callable  # (image, target, rng) to (image, target), such as `LetterboxTarget` or `Flip`
 
     def __call__(self, image, target: dict):  # As for `from_tv`; returns what `to_tv` does
         rng = np.random.default_rng(int(torch.randint(2**62, (1,))))  # int64 ends below 2**63

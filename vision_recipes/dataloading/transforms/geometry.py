@@ -169,7 +169,7 @@ def _snapped(
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #a6c5dc2f
 @singledispatch
 def snap_to_pixels(
-    geometry: AxisTransform,
+    geometry: AxisTransform,  # Of a `Homography` only the size of the output is rounded
     step: tuple[float, float] = (1.0, 1.0),  # Source pixels per decoded pixel, along x and along y
 ) -> AxisTransform:
     """Let the visible part of the image begin and end at whole pixels, so that one resize makes it.
@@ -183,14 +183,17 @@ def snap_to_pixels(
 
 @singledispatch
 def visible(geometry: AxisTransform) -> tuple[float, float, float, float]:  # XYXY in the output
-    "The part of the output that shows the image; the rest is padding"
+    """The part of the output that shows the image; the rest is padding.
+
+    Zeros along an axis without any. Of a `Homography` it is the box around that part.
+    """
     (x1, x2, *_), (y1, y2, *_) = map(_visible_span, _axes(geometry))
     return x1, y1, x2, y2
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #270b18f3
 @singledispatch
 def render(
-    geometry: AxisTransform,  # From `snap_to_pixels`
+    geometry: AxisTransform,  # Or a `Homography`; from `snap_to_pixels`
     image: np.ndarray,  # (h, w, 3) uint8: the image, perhaps decoded smaller
     step: tuple[float, float] = (1.0, 1.0),  # As given to `snap_to_pixels`
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB of the padding, 0-255
@@ -280,7 +283,7 @@ def pixel_boxes(
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #ae67b47d
 def rasterize_masks(
-    geometry: AxisTransform,  # From `snap_to_pixels`
+    geometry: AxisTransform,  # Or a `Homography`; from `snap_to_pixels`
     masks: Masks | np.ndarray,  # N objects in pixels of the source; or (N, H, W) bool
     # (N, H, W) bool, and the boxes around the drawn pixels, (N, 4) float32; zeros where nothing was drawn
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -334,9 +337,11 @@ def _draw_runs(geometry, masks, m, limit) -> tuple[int, int, np.ndarray]:  # Lef
     "Draw mask `m` from its run lengths, by nearest-neighbour sampling; otherwise as `_draw_rings(...)`"
     x, y, crop = draw_object(masks, m, geometry.source_wh)  # at full size
     h, w = crop.shape
+    if not crop.size:  # an empty mask: its box has no place
+        return _NOTHING
     low, high = geometry.boxes(np.array([[x, y, x + w, y + h]], np.float32)).reshape(2, 2)
     x1, y1, x2, y2 = _window(low, high, limit)
-    if not crop.size or x2 <= x1 or y2 <= y1:
+    if x2 <= x1 or y2 <= y1:
         return _NOTHING
     # which pixel of `crop` each pixel of the output shows
     source_x, source_y = geometry.sources((x1, y1, x2, y2))  # (1, w) and (h, 1), or both (h, w)
@@ -347,13 +352,13 @@ def _draw_runs(geometry, masks, m, limit) -> tuple[int, int, np.ndarray]:  # Lef
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #57bf5231
 def move_points(
-    geometry: AxisTransform,
+    geometry: AxisTransform,  # Or a `Homography`
     # (N, K, 3) x, y in pixels of the source, and visibility: 0 absent, 1 hidden, 2 visible
     keypoints: np.ndarray,
     # (K,) the order of the points after a mirror; needed where the geometry mirrors
     flip_order: Sequence[int] | None = None,
 ) -> np.ndarray:  # (N, K, 3) float32
-    """Map keypoints from the source to the output; those outside the output become zeros, which means absent.
+    """Map keypoints from the source to the output; those outside of either become zeros, which means absent.
 
     Raises `VisionRecipesError` where the geometry mirrors and `flip_order` is missing or has another length.
     """
@@ -387,7 +392,8 @@ def transform_target(
     # `keypoints` (N, K, 3) and `OBJECT_KEYS`. Its `flip_order` and `point_margin` override those below.
     # Other keys are kept
     target: dict,
-    # Output pixels; objects whose box has a shorter side are dropped, unless it is made from the points
+    # Output pixels, with masks at least 1; objects whose box has a shorter side are dropped, unless it is
+    # made from the points
     min_side: float = 1.0,
     flip_order: Sequence[int] | None = None,  # As for `move_points`
     # Above 0: boxes are made from the points, with this margin on each side, as a share of the longer side of
@@ -395,7 +401,7 @@ def transform_target(
     point_margin: float = 0.0,
     # Share of its box, 0 to 1, that the output must show of an object, else it is dropped
     min_visible: float = 0.0,
-) -> dict:
+) -> dict:  # In pixels of the output; `masks` (n, H, W) bool
     """Map all objects of a target to the output, and drop those that are not visible.
 
     New boxes are those around the masks, or around the points (with a margin), or else the mapped boxes.
@@ -420,7 +426,7 @@ def transform_target(
 def _visible_share(
     geometry,  # An `AxisTransform` or a `Homography`
     boxes: np.ndarray,  # (N, 4) XYXY, pixels of the source
-) -> np.ndarray:  # (N,) 0 to 1
+) -> np.ndarray:  # (N,) 0 to 1; NaN for a box that a `Homography` cannot map
     "Which share of each box of the source the output shows"
     x1, y1, x2, y2 = visible(geometry)
     moved = geometry.boxes(boxes)
@@ -486,7 +492,7 @@ def apply_geometry(
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #4dc5cf6f
 @dataclass(frozen=True)
 class ResizeMax(GeometricTransform):
-    "Resize so that the longest side has `size` pixels"
+    "Resize, also to a larger size, so that the longest side has `size` pixels"
 
     size: int  # Pixels
 
@@ -579,7 +585,8 @@ class RandomIoUCrop(GeometricTransform):
 
     scale: tuple[float, float] = (0.3, 1.0)  # Sides of the crop, as a fraction of the image's sides
     aspect: tuple[float, float] = (0.5, 2.0)  # Width divided by height of the crop
-    # Smallest IoU of the crop with at least one box; one value is drawn for each trial; 1: no crop
+    # Smallest IoU of the crop with at least one box whose centre it holds, where there are boxes; one value
+    # is drawn for each trial; 1: no crop
     overlaps: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
     # Standard deviation of the crop's centre from the box's centre, as a fraction of the box's sides
     jitter: float = 0.25
@@ -607,8 +614,8 @@ class RandomIoUCrop(GeometricTransform):
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #2bafeca6
 def _first_crop(
-    crop: RandomIoUCrop,
-    boxes: np.ndarray,  # (N, 4), pixels of the output
+    crop: RandomIoUCrop,  # Whose ranges count
+    boxes: np.ndarray,  # (N, 4) XYXY, pixels of the output
     centre: np.ndarray,  # (N, 2)
     size: np.ndarray,  # (2,) width and height of the output
     n: int,  # Trials
@@ -671,7 +678,7 @@ TILE_VISIBLE = 0.5
 class RandomTileCrop(GeometricTransform):
     "Cut a random square of `size` pixels of the image. Raises `VisionRecipesError` for invalid values"
 
-    size: int  # Side, pixels of the image; a smaller image is not cut
+    size: int  # Side, pixels of the image at full size; a side of the image that is shorter is not cut
     p: float = 0.8  # Probability, 0 to 1; the other images stay whole
     around_object: float = 0.75  # Share of the crops that lie around an object, where there is one
 
@@ -692,7 +699,8 @@ class RandomTileCrop(GeometricTransform):
         low = rng.random(2) * (size_wh - side)
         if len(boxes) and rng.random() < self.around_object:
             box = geometry.boxes(boxes)[rng.integers(len(boxes))]
-            # its middle is in the square, a twentieth of the side or more from the edge
-            low = (box[:2] + box[2:]) / 2 - rng.uniform(0.05, 0.95, 2) * side
+            if np.isfinite(box).all():  # a box without an area has no place after a rotation
+                # its middle is in the square, a twentieth of the side or more from the edge
+                low = (box[:2] + box[2:]) / 2 - rng.uniform(0.05, 0.95, 2) * side
         x, y = np.floor(np.clip(low, 0, np.maximum(size_wh - side, 0))).tolist()
         return geometry.cropped(x, y, min(x + side, size_wh[0]), min(y + side, size_wh[1]))

@@ -226,7 +226,7 @@ def _(geometry: Homography, step=(1.0, 1.0)) -> Homography:
 def _(
     geometry: Homography, image: np.ndarray, step=(1.0, 1.0), pad_value=(0, 0, 0), change=None
 ) -> np.ndarray:  # (H, W, 3) uint8, new memory
-    "Make the output by one warp of the visible part; parameters as for an `AxisTransform`"
+    "Make the output by one warp of the visible part, after `change`; else as for an `AxisTransform`"
     if not len(geometry.visible_outline):
         return np.tile(np.array(pad_value, np.uint8), (geometry.size_wh[1], geometry.size_wh[0], 1))
     part, to_part = _visible_part(geometry, image, step)
@@ -297,6 +297,7 @@ class RandomRotation(GeometricTransform):
             )
 
     def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
+        # `geometry` is of the steps before; a rotation needs no boxes
         if rng.random() >= self.p:
             return geometry
         angle = math.radians(rng.uniform(-self.degrees, self.degrees))

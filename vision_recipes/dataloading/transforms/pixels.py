@@ -24,7 +24,7 @@ from ...runtime.preprocess import fit_size, INTERPOLATIONS, letterbox
 
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #ac6602ee
 def as_tensor(image: ImageLike) -> Tensor:  # (3, H, W) uint8, channels last in memory
-    "Convert an image to a tensor; an array shares its memory"
+    "Convert an image to a tensor; an array that may be written to shares its memory"
     return torch.from_numpy(as_array(image)).permute(2, 0, 1)
 
 
@@ -80,7 +80,7 @@ class Letterbox:
 
     size: int  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
-    interpolation: str = 'bilinear'  # A key of `preprocess.INTERPOLATIONS`
+    interpolation: str = 'bilinear'  # Or `bicubic`
     exact: bool = True  # True: the runtime's own pixels, for validation; False: fast, for training
 
     def __post_init__(self):
@@ -96,8 +96,8 @@ class Letterbox:
     def open(self, source: Any) -> ImageLike:  # Upright
         """Open an image for this square; a large JPEG is decoded at a fraction of its size.
 
-        Large is over twice the square's side, as in `preprocess.Preprocess`; where not `exact`, 1.5 times.
-        Raises `ImageError`.
+        Its longer side stays at least twice the square's side, as in `preprocess.Preprocess`; where not
+        `exact`, 1.5 times. Raises `ImageError`.
         """
         return open_image(source, 2 * self.size) if self.exact else open_array(source, self.size * 3 // 2)
 
@@ -106,7 +106,7 @@ def fast_letterbox(
     image: ImageLike,
     size: int,  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
-    interpolation: str = 'bilinear',  # A key of `preprocess.INTERPOLATIONS`
+    interpolation: str = 'bilinear',  # Or `bicubic`
 ) -> np.ndarray:  # (size, size, 3) uint8, writable; `image` itself, where it is such an array already
     "Letterbox by PyTorch's antialiased resize of uint8; within two levels of `preprocess.letterbox`"
     a = as_array(image)
@@ -136,7 +136,7 @@ def put_on_canvas(
 def fast_resize(
     a: np.ndarray,  # (H, W, 3) uint8, or a part of such an array
     shape_hw: tuple[int, int],  # Of the result, pixels
-    interpolation: str = 'bilinear',  # A key of `preprocess.INTERPOLATIONS`
+    interpolation: str = 'bilinear',  # Or `bicubic`
 ) -> np.ndarray:  # (*shape_hw, 3) uint8
     "Resize without aliasing, with PyTorch"
     # in this order torch sees channels last and need not transpose
@@ -263,7 +263,7 @@ def decode(
     size_wh: tuple[int, int] | None,  # Of the upright image
     decode_side: int | None,  # Pixels: the longer side may be decoded that small; None: whole
 ) -> ImageLike:
-    "Open an image. Raises `ImageError`"
+    "Open an image. Raises `ImageError`, and `VisionRecipesError` where its size is not `size_wh`"
     return read_pixels(path, size_wh, decode_side)
 
 
@@ -290,7 +290,7 @@ def prepared_wh(self: SampleTransform, size_wh: tuple[int, int] | None) -> tuple
 # %% ../../../nbs/dataloading/transforms/02_pixels.ipynb #0c787c5a
 @dataclass(frozen=True)
 class CallableTransform(SampleTransform):
-    "Use a callable as a `SampleTransform`; without a `letterbox` it gets the image as it is in the file"
+    "Use a callable as a `SampleTransform`; without a `letterbox` it gets the upright RGB image at full size"
 
     change: Callable  # Gets (image, target, rng), returns (image, target)
     letterbox: Letterbox | None = None

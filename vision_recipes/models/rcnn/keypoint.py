@@ -36,7 +36,10 @@ class KeypointNetwork(RCNN):
         return heads.keypoint_roi_pool, heads.keypoint_head, heads.keypoint_predictor
 
     def branch_loss(self, logits, rois, targets, matched):  # (R, K, 56, 56); as `RCNN.branch_loss`
-        "Mean cross entropy over heat maps, of labelled points within their region; 0 where none is"
+        """Mean cross entropy over heat maps, of labelled points within their region; 0 where none is.
+
+        Of each image: `rois` (r, 4) XYXY regions, `matched` (r,) positions of their objects in its target.
+        """
         points = [target['keypoints'] for target in targets]
         # contiguous, because torchvision cannot view maps with channels last
         return keypointrcnn_loss(logits.contiguous(), rois, points, matched)
@@ -97,7 +100,7 @@ class KeypointRcnn(RcnnTask, KeypointTask):
     def build(self, model, n_classes, *args, **more):  # The others as for `build_keypoint_rcnn`
         return build_keypoint_rcnn(model, n_classes, self.n_points, *args, **more)
 
-    def transform(self, train):  # As `Task.transform`
+    def transform(self, train):  # To a callable (image, target, rng) to the same; as `Task.transform`
         "Fit images into the square; in training, change geometry and colours first"
         s, p = self.settings, self.preprocess()
         if not train:  # the same pixels as the runtime's

@@ -28,7 +28,10 @@ class MaskNetwork(RCNN):
         return self.roi_heads.mask_roi_pool, self.roi_heads.mask_head, self.roi_heads.mask_predictor
 
     def branch_loss(self, logits, rois, targets, matched):  # Logits (R, C, 28, 28); as `RCNN.branch_loss`
-        "The mean binary cross-entropy over the pixels of the masks of the objects' own classes"
+        """The mean binary cross-entropy over the pixels of the masks of the objects' own classes.
+
+        Of each image: `rois` (r, 4) XYXY regions, `matched` (r,) positions of their objects in its target.
+        """
         masks = [target['masks'] for target in targets]
         labels = [target['labels'] for target in targets]
         return maskrcnn_loss(logits, rois, masks, labels, matched)

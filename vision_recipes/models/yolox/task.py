@@ -410,7 +410,7 @@ class ExportYolox(nn.Module):
 
 
 def _best_classes(out: Tensor) -> tuple[Tensor, Tensor]:  # (B, A, 5 + C) to (B, A, 4), (B, C, A)
-    """Boxes and scores for NMS, from the format `decoded`.
+    """Boxes and scores for NMS, from the format `decoded`, on the CPU, where models are exported.
 
     ONNX's NMS takes each class by itself, so a cell could give several objects: scores but its best are 0.
     """

@@ -265,12 +265,71 @@ export function addBox(document, label, box) {
   return {...document, shapes: [...document.shapes, shape]};
 }
 
+export function addPolygon(document, label, corners) {
+  const [width, height] = document.size;
+  const points = corners.map(([x, y]) => [within(x, width), within(y, height)]);
+  const shape = {label, points, group_id: null, description: '', shape_type: 'polygon', flags: {}};
+  return {...document, shapes: [...document.shapes, shape]};
+}
+
+// -- Points of an object
+
+// The names, of those in `names`, that an object has no point of. No object has none.
+export function missingPoints(document, object, names) {
+  const shapes = (object?.shapes ?? []).map(k => document.shapes[k]);
+  const there = new Set(shapes.filter(isPoint).map(shape => shape.label));
+  return names.filter(name => !there.has(name));
+}
+
+// Adds a point to an object; without an object it is the first of a new one. The point is the last shape.
+export function addPoint(document, object, name, [x, y], hidden = false) {
+  const [width, height] = document.size;
+  const group = groupOf(document, object);
+  const point = {
+    label: name, points: [[within(x, width), within(y, height)]], group_id: group, description: '',
+    shape_type: 'point', flags: hidden ? {hidden: true} : {},
+  };
+  const grouped = object ? withObject(document, object, shape => ({...shape, group_id: group})) : document;
+  return {...grouped, shapes: [...grouped.shapes, point]};
+}
+
+// The group that is an object's alone: its own, else a new number. Points belong to the outline of their
+// group. A document of COCO says the largest number that is taken: its groups are the ids of annotations.
+function groupOf(document, object) {
+  const own = new Set(object?.shapes);
+  const first = document.shapes[object?.shapes[0]];
+  const isOthers = ({group_id: id}, k) => !own.has(k) && id === first.group_id;
+  if (first && hasGroup(first) && !document.shapes.some(isOthers)) return first.group_id;
+  const numbers = document.shapes.map(shape => shape.group_id).filter(Number.isInteger);
+  return 1 + Math.max(0, document.largest_group ?? 0, ...numbers);
+}
+
+// Exchanges the names of points that change places in a mirror; `pairs` are names, two each.
+export function swapSides(document, object, pairs) {
+  const other = new Map(pairs.flatMap(([a, b]) => [[a, b], [b, a]]));
+  const swaps = shape => isPoint(shape) && other.has(shape.label);
+  if (!object.shapes.some(k => swaps(document.shapes[k]))) return document;
+  const change = shape => (swaps(shape) ? {...shape, label: other.get(shape.label)} : shape);
+  return withObject(document, object, change);
+}
+
 // -- Classes of whole images, as flags
+
+export function imageLabels(document) {
+  return Object.keys(document.flags).filter(name => name !== 'draft' && document.flags[name] === true);
+}
 
 // The class of the whole image: its only flag that is true; null where none is, or several.
 export function imageClass(document) {
-  const names = Object.keys(document.flags).filter(name => name !== 'draft' && document.flags[name] === true);
+  const names = imageLabels(document);
   return names.length === 1 ? names[0] : null;
+}
+
+// Gives an image a class beside the others, or takes it away.
+export function toggleImageLabel(document, name, classes, isSet = document.flags[name] !== true) {
+  const {draft, ...flags} = document.flags;
+  const all = Object.fromEntries(classes.map(other => [other, false]));
+  return {...document, flags: {...all, ...flags, [name]: isSet}, stamped: false};
 }
 
 // Sets one class and clears the others. A person has chosen it, so it is no draft.
@@ -286,9 +345,10 @@ export function setImageClass(document, name, classes) {
 // -- Suspects
 
 // What a suspect (see `read_suspects` in label_review.py) proposes, carried out; the same document where it
-// proposes nothing that can be done. `classes`: the names of the set.
-export function applySuspect(document, suspect, classes) {
+// proposes nothing that can be done. `classes`: the names of the set; `pairs`: as for `swapSides`.
+export function applySuspect(document, suspect, classes, pairs = []) {
   if (!suspect.box && !suspect.suggested_box) {
+    if (['missing', 'spurious'].includes(suspect.kind)) return applyLabelSuspect(document, suspect, classes);
     return suspect.suggested ? setImageClass(document, suspect.suggested, classes) : document;
   }
   if (suspect.kind === 'missing' && suspect.suggested_box) {
@@ -299,6 +359,10 @@ export function applySuspect(document, suspect, classes) {
   const found = objectsOf(document)[suspect.box ? objectAt(document, suspect.box) : -1];
   if (!found) return document;
   if (suspect.kind === 'spurious') return removeObject(document, found);
+  if (suspect.kind === 'swapped sides') {
+    const swapped = pairs.filter(([a, b]) => suspect.reason === `${a} and ${b} look swapped`);
+    return swapSides(document, found, swapped);
+  }
   if (suspect.kind === 'wrong class') {
     return suspect.suggested ? setLabel(document, found, suspect.suggested) : document;
   }
@@ -308,6 +372,14 @@ export function applySuspect(document, suspect, classes) {
   }
   const points = rectanglePoints(suspect.suggested_box, shape.points.length);
   return withObject(document, found, same => (same === shape ? {...same, points} : same));
+}
+
+// One label of an image that may have several: it is missing, or should not be there.
+function applyLabelSuspect(document, {kind, annotated, suggested}, classes) {
+  const name = kind === 'missing' ? suggested : annotated;
+  const isSet = kind === 'missing';
+  if (!name || (document.flags[name] === true) === isSet) return document;
+  return toggleImageLabel(document, name, classes, isSet);
 }
 
 // -- Undo

@@ -9,6 +9,7 @@ import {colorOf, drawLabels, drawVersion, element, textOf, VirtualList} from './
 const SAVE_AFTER_MS = 300; // without another edit
 const IMAGES_KEPT = 5; // decoded images, the shown one and those beside it
 const DRAG_FROM_PX = 3; // a shorter way of the pointer is a click
+const CLOSE_WITHIN_PX = 9; // of the first vertex, a click ends a polygon
 const $ = id => document.getElementById(id);
 
 const state = {
@@ -21,7 +22,10 @@ const state = {
   done: new Set(), // images that were accepted since the page was opened
   selected: -1, // position of an object
   handle: null, // {shape, n}: the chosen corner, vertex or point of it
-  drawing: false, // a new box is about to be drawn
+  drawing: null, // what is about to be drawn: box, polygon or points
+  sketch: [], // the vertices of the polygon that is being drawn
+  pointer: null, // the place of the pointer, while a polygon is drawn
+  skipped: new Set(), // names of points that are left out while points are drawn
   lastLabel: '',
   zoom: 1,
   preview: null, // labels while the pointer drags
@@ -103,7 +107,7 @@ async function show(i) {
     if (request !== opening) return;
     state.items.set(i, item);
     Object.assign(state, {index: i, selected: -1, handle: null, preview: null, zoom: 1});
-    setDrawing(false);
+    setDrawing(null);
     showImage(image, item);
     selectSuspect();
     render();
@@ -112,9 +116,16 @@ async function show(i) {
     state.waited = performance.now() - started;
     const next = state.order[positionNow() + 1];
     if (next !== undefined) imageOf(next); // loaded one ahead
+    keepPlace();
   } catch (error) {
     problem(error.message);
   }
+}
+
+// Tells the server which image is shown, for the next start. Where that fails, nothing is lost but a place.
+function keepPlace() {
+  const body = JSON.stringify({image: state.set.images[state.index].name, show: $('filter').value});
+  ask('place', {method: 'PUT', body}).catch(() => {});
 }
 
 // Puts an image of `imageOf` on the page, or says why there is none.
@@ -173,7 +184,7 @@ function render() {
   if (!objects[state.selected]) [state.selected, state.handle] = [-1, null];
   const view = {
     selected: state.selected, handle: state.handle, classes: state.set.classes, scale: state.scale,
-    suspects: suspectsNow(),
+    suspects: suspectsNow(), sketch: state.sketch, pointer: state.pointer,
   };
   drawLabels($('drawing'), labels, view);
   if (state.preview) return;
@@ -200,9 +211,13 @@ function renderObjects(objects, labels) {
     const attributes = {class: 'item', type: 'button', 'data-object': n, 'aria-pressed': pressed};
     return element('li', {}, element('button', attributes, swatch, name, note));
   });
-  const chosen = edit.imageClass(labels);
-  if (chosen !== null) items.push(element('li', {class: 'image-class'}, `Class of the image: ${chosen}`));
-  if (!items.length) items.push(element('li', {class: 'quiet'}, 'None. A new box is drawn after b.'));
+  const chosen = edit.imageLabels(labels);
+  if (chosen.length) {
+    const what = state.set.several_labels ? 'Labels' : 'Class';
+    items.push(element('li', {class: 'image-class'}, `${what} of the image: ${chosen.join(', ')}`));
+  }
+  const nothing = state.set.image_classes ? 'No class is set. A digit sets one.' : 'None. b draws a box.';
+  if (!items.length) items.push(element('li', {class: 'quiet'}, nothing));
   const focused = $('objects').contains(document.activeElement);
   $('objects').replaceChildren(...items);
   if (focused) $('objects').querySelector('[aria-pressed="true"]')?.focus();
@@ -223,7 +238,7 @@ function renderSuspects() {
   $('suspect-part').hidden = !suspects.length;
   $('suspects').replaceChildren(...suspects.map((suspect, n) => {
     const reason = element('p', {}, `${suspect.rank}. ${suspect.kind}: ${suspect.reason}`);
-    const changed = edit.applySuspect(labelsNow(), suspect, state.set.classes) !== labelsNow();
+    const changed = afterSuspect(suspect) !== labelsNow();
     const key = n ? [] : [' ', element('kbd', {}, 's')];
     const button = element('button', {type: 'button', 'data-suspect': n}, 'Do what it says', ...key);
     return element('li', {}, reason, ...(changed ? [button] : []));
@@ -233,12 +248,13 @@ function renderSuspects() {
 // The buttons of the first 40 classes, more would bury the page; the list to type from has all names.
 function renderClasses() {
   const classes = state.set.classes;
-  const label = objectsNow()[state.selected]?.label ?? edit.imageClass(labelsNow());
+  const label = objectsNow()[state.selected]?.label;
+  const pressed = label === undefined ? edit.imageLabels(labelsNow()) : [label];
   $('classes').replaceChildren(...classes.slice(0, 40).map((name, n) => {
     const swatch = element('span', {class: 'swatch'});
     swatch.style.setProperty('--color', colorOf(name, classes));
     const key = n < 9 ? [element('kbd', {}, String(n + 1))] : [];
-    const attributes = {type: 'button', 'data-class': n, 'aria-pressed': name === label};
+    const attributes = {type: 'button', 'data-class': n, 'aria-pressed': pressed.includes(name)};
     return element('li', {}, element('button', attributes, swatch, name, ...key));
   }));
   const names = [...classes, ...state.set.points];
@@ -255,6 +271,9 @@ function renderButtons(objects, labels) {
   $('reject').disabled = !object;
   $('hide-point').disabled = !shape || !edit.isPoint(shape);
   $('add-vertex').disabled = shape?.shape_type !== 'polygon';
+  $('swap-sides').disabled = !object || edit.swapSides(labels, object, state.set.pairs) === labels;
+  $('swap-sides').hidden = !state.set.pairs.length;
+  $('new-points').hidden = !state.set.points.length;
   const history = current().history;
   $('undo').disabled = history.position === 0;
   $('redo').disabled = history.position === history.versions.length - 1;
@@ -356,8 +375,9 @@ function offerFile(item) {
 
 // Shows both versions of an image whose labels were changed elsewhere. False, for `saveItem`: not saved.
 function showConflict(item) {
-  const count = labels => `${edit.objectsOf(labels).length} objects: ${
-    edit.objectsOf(labels).map(textOf).slice(0, 12).join(', ')}`;
+  const named = labels => [...edit.objectsOf(labels).map(textOf), ...edit.imageLabels(labels)];
+  const what = labels => (labels.shapes.length ? 'objects' : 'labels');
+  const count = labels => `${named(labels).length} ${what(labels)}: ${named(labels).slice(0, 12).join(', ')}`;
   const {document: theirs, kept} = item.conflict;
   const mine = item.history.document;
   if (!(theirs.size[0] > 0)) theirs.size = mine.size;
@@ -453,10 +473,10 @@ function fillFilter() {
 }
 
 // The list stays as it is while images are corrected, so that `previous` finds them again.
-async function choose(kind) {
+async function choose(kind, first) {
   state.order = filtered(kind);
   list.setLength(state.order.length);
-  if (!state.order.includes(state.index)) await show(state.order[0]);
+  if (!state.order.includes(state.index)) await show(first ?? state.order[0]);
   list.show(Math.max(0, positionNow()));
   render();
 }
@@ -518,9 +538,10 @@ function setClass(name) {
   if (!state.set.classes.includes(label) && !state.set.points.includes(label)) state.set.classes.push(label);
   state.lastLabel = label;
   const labels = labelsNow();
-  const asImage = state.set.image_classes || edit.imageClass(labels) !== null;
+  const asImage = state.set.image_classes || edit.imageLabels(labels).length;
   if (!labels.shapes.length && asImage) {
-    return change(edit.setImageClass(labels, label, state.set.classes));
+    const set = state.set.several_labels ? edit.toggleImageLabel : edit.setImageClass;
+    return change(set(labels, label, state.set.classes));
   }
   return withObject(object => {
     const renamed = edit.setLabel(labels, object, label, state.handle?.shape);
@@ -578,24 +599,49 @@ function onHandle(change_) {
   });
 }
 
-// Whether the next drag of the pointer draws a box.
-function setDrawing(on) {
-  state.drawing = on;
-  $('new-box').setAttribute('aria-pressed', on);
-  $('drawing').classList.toggle('crossed', on);
-  if (on) say('Draw the box from corner to corner, or ⏎ for one in the middle.');
+// -- Drawing: what is new
+
+const TOOLS = {box: 'new-box', polygon: 'new-polygon', points: 'new-points'};
+
+// `kind` is a key of TOOLS; null: nothing is drawn
+function setDrawing(kind) {
+  Object.assign(state, {drawing: kind, sketch: [], pointer: null, skipped: new Set()});
+  for (const [tool, id] of Object.entries(TOOLS)) $(id).setAttribute('aria-pressed', tool === kind);
+  $('drawing').classList.toggle('crossed', kind !== null);
+}
+
+// Takes a tool, a key of TOOLS, or puts it away where it is in use.
+function startDrawing(kind) {
+  if (state.drawing === kind) return drop();
+  if (kind === 'points' && !canDrawPoints()) return null;
+  setDrawing(kind);
+  $('frame').focus({preventScroll: true}); // not a button, whose key ⏎ is
+  render();
+  if (kind === 'box') return say('Draw the box from corner to corner, or ⏎ for one in the middle.');
+  if (kind === 'points') return sayPoint();
+  return say('Click each vertex, the first one again or ⏎ to end. ⏎ at once: one in the middle.');
+}
+
+// The class of what is drawn: the one that was given last, else the first of the set.
+function labelOfNew() {
+  const label = state.lastLabel || state.set.classes[0] || 'object';
+  if (!state.set.classes.includes(label)) state.set.classes.push(label);
+  return label;
+}
+
+// Selects the object that the last shape of a document is part of, and changes the labels to that document.
+function changeAndSelectLast(labels) {
+  const last = labels.shapes.length - 1;
+  state.selected = edit.objectsOf(labels).findIndex(({shapes}) => shapes.includes(last));
+  state.handle = null;
+  change(labels);
 }
 
 // Adds a box of the class that was used last, and selects it.
 function newBox(box) {
-  setDrawing(false);
-  const label = state.lastLabel || state.set.classes[0] || 'object';
-  if (!state.set.classes.includes(label)) state.set.classes.push(label);
-  const labels = edit.addBox(labelsNow(), label, box);
-  const key = JSON.stringify(labels.shapes.length - 1); // the new shape is the last one
-  state.selected = edit.objectsOf(labels).findIndex(({shapes}) => String(shapes[0]) === key);
-  state.handle = null;
-  change(labels);
+  setDrawing(null);
+  const label = labelOfNew();
+  changeAndSelectLast(edit.addBox(labelsNow(), label, box));
   say(`New box: ${label}. A digit or c gives another class.`);
 }
 
@@ -603,6 +649,111 @@ function newBox(box) {
 function boxInTheMiddle() {
   const [width, height] = labelsNow().size;
   newBox([width * 0.375, height * 0.375, width * 0.625, height * 0.625]);
+}
+
+// -- A polygon, vertex by vertex
+
+// Adds a vertex at a place of the image; near the first one, the polygon ends.
+function addToSketch(place) {
+  const way = ([x, y]) => Math.hypot(place[0] - x, place[1] - y) * state.scale;
+  const {sketch} = state;
+  if (sketch.length > 2 && way(sketch[0]) <= CLOSE_WITHIN_PX) return endPolygon();
+  if (sketch.length && way(sketch.at(-1)) < DRAG_FROM_PX) return null; // the second half of a double click
+  const [width, height] = labelsNow().size;
+  const inside = [Math.min(Math.max(place[0], 0), width), Math.min(Math.max(place[1], 0), height)];
+  state.sketch = [...sketch, inside];
+  return render();
+}
+
+// Makes the polygon of its vertices; without any, one in the middle of the image.
+function endPolygon() {
+  const {sketch} = state;
+  if (sketch.length && sketch.length < 3) return say('A polygon has at least three vertices.');
+  const [width, height] = labelsNow().size;
+  const [x1, y1, x2, y2] = [width * 0.375, height * 0.375, width * 0.625, height * 0.625];
+  const corners = sketch.length ? sketch : [[x1, y1], [x2, y1], [x2, y2], [x1, y2]];
+  setDrawing(null);
+  const label = labelOfNew();
+  changeAndSelectLast(edit.addPolygon(labelsNow(), label, corners));
+  return say(`New polygon: ${label}. A digit or c gives another class; . chooses a vertex.`);
+}
+
+function dropVertex() {
+  state.sketch = state.sketch.slice(0, -1);
+  render();
+}
+
+// -- Points, one name after the other
+
+// The names that the points of an object may have
+function pointNamesOf(object) {
+  return state.set.points_of_class[object?.label] ?? state.set.points;
+}
+
+// The names that the selected object still lacks, without those that are left out
+function pointsToDraw() {
+  const object = objectsNow()[state.selected];
+  const names = edit.missingPoints(labelsNow(), object, pointNamesOf(object));
+  return names.filter(name => !state.skipped.has(name));
+}
+
+// Where one object alone lacks points it is meant. Without an object, points are a new one.
+function canDrawPoints() {
+  const objects = objectsNow();
+  const lacks = object => edit.missingPoints(labelsNow(), object, pointNamesOf(object)).length;
+  if (state.selected < 0 && objects.length === 1 && lacks(objects[0])) state.selected = 0;
+  const object = objects[state.selected];
+  if (!object && Object.keys(state.set.points_of_class).length) {
+    say('Select the object first whose points are drawn: j, or a click. Or draw its box: b.');
+  } else if (!pointNamesOf(object).length) {
+    say(object ? `The class ${object.label} has no points here.` : 'No names of points are known here.');
+  } else if (object && !lacks(object)) say('This object has all its points. Esc, then t draws others.');
+  else return true;
+  return false;
+}
+
+// Says which point comes next; where none is left, drawing ends.
+function sayPoint() {
+  const [name] = pointsToDraw();
+  if (name === undefined) {
+    setDrawing(null);
+    return say('No point of this object is left to draw.');
+  }
+  return say(`Click ${name}; with Shift it is hidden. r leaves it out, ⏎ puts it in the middle, Esc ends.`);
+}
+
+// Adds the next point of the selected object, or the first one of a new object.
+function placePoint(place, hidden = false) {
+  const [name] = pointsToDraw();
+  if (name === undefined) return sayPoint();
+  const object = objectsNow()[state.selected];
+  changeAndSelectLast(edit.addPoint(labelsNow(), object, name, place, hidden));
+  if (pointsToDraw().length) return sayPoint();
+  setDrawing(null);
+  render();
+  return say('All points are there. . and , choose one of them.');
+}
+
+// Puts the next point in the middle of its object, else of the image.
+function pointInTheMiddle() {
+  const object = objectsNow()[state.selected];
+  const shapes = object?.shapes.map(k => labelsNow().shapes[k]) ?? [];
+  const [x1, y1, x2, y2] = shapes.length ? edit.boundsOf(shapes) : [0, 0, ...labelsNow().size];
+  placePoint([(x1 + x2) / 2, (y1 + y2) / 2]);
+}
+
+function skipPoint() {
+  state.skipped.add(pointsToDraw()[0]);
+  sayPoint();
+}
+
+function swapSides() {
+  withObject(object => {
+    const swapped = edit.swapSides(labelsNow(), object, state.set.pairs);
+    if (swapped === labelsNow()) return say('This object has no points that change places in a mirror.');
+    change(swapped);
+    return say('Left and right are swapped.');
+  });
 }
 
 // Undoes (-1) or does again (1).
@@ -614,12 +765,18 @@ function travel(step) {
   return say(step < 0 ? 'Undone.' : 'Done again.');
 }
 
+// The labels after what a suspect proposes; the same ones where it proposes nothing.
+function afterSuspect(suspect) {
+  return edit.applySuspect(labelsNow(), suspect, state.set.classes, state.set.pairs);
+}
+
 // Does what suspect `n` of the image proposes.
 function followSuspect(n) {
   const suspect = suspectsNow()[n];
   if (!suspect) return say('No suspect is listed for this image.');
-  const labels = edit.applySuspect(labelsNow(), suspect, state.set.classes);
+  const labels = afterSuspect(suspect);
   if (labels === labelsNow()) return say('The list proposes nothing that can be done by itself.');
+  if (edit.imageLabels(labels).length > 1) state.set.several_labels = true;
   return change(labels);
 }
 
@@ -645,7 +802,10 @@ const KEYS = [
   ['', '← → ↑ ↓', 'Move it by a pixel; with Shift by 10', null],
   ['', '1 to 9', 'Give the selected object, or the image, this class', null],
   ['c', 'c', 'Type a class, also a new one', () => $('class-name').select()],
-  ['b', 'b', 'New box', () => setDrawing(!state.drawing)],
+  ['b', 'b', 'New box', () => startDrawing('box')],
+  ['g', 'g', 'New polygon', () => startDrawing('polygon')],
+  ['t', 't', 'New points of the selected object, one after the other', () => startDrawing('points')],
+  ['f', 'f', 'Swap left and right points of the selected object', swapSides],
   ['v', 'v', 'Point hidden or visible', () => onHandle(edit.toggleHidden)],
   ['e', 'e', 'Add a vertex behind the chosen one', () => onHandle(edit.addVertex)],
   ['u', 'u or Ctrl + z', 'Undo', () => travel(-1)],
@@ -661,10 +821,23 @@ Object.assign(actions, {Delete: reject, Backspace: reject, '=': actions['+']});
 
 // Esc: first ends drawing, then drops the handle, then the selection.
 function drop() {
-  if (state.drawing) setDrawing(false);
-  else if (state.handle) state.handle = null;
+  if (state.drawing) {
+    setDrawing(null);
+    say('');
+  } else if (state.handle) state.handle = null;
   else state.selected = -1;
   render();
+}
+
+// What keys do while something is drawn
+function drawingActions() {
+  if (state.drawing === 'box') return {Enter: boxInTheMiddle};
+  if (state.drawing === 'points') {
+    return {Enter: pointInTheMiddle, r: skipPoint, Delete: skipPoint};
+  }
+  const hasVertices = state.drawing === 'polygon' && state.sketch.length;
+  if (hasVertices) return {Enter: endPolygon, u: dropVertex, Backspace: dropVertex, Delete: dropVertex};
+  return state.drawing === 'polygon' ? {Enter: endPolygon} : {};
 }
 
 // What a key does: a function without arguments; null or undefined for a key of the browser's.
@@ -684,7 +857,8 @@ function actionOf(event) {
     const name = state.set.classes[key - 1];
     return name === undefined ? null : () => setClass(name);
   }
-  if (key === 'Enter' && state.drawing) return boxInTheMiddle;
+  const drawingAction = drawingActions()[key];
+  if (drawingAction) return event.repeat ? () => {} : drawingAction;
   if (key === 'Enter' && event.repeat) return () => {}; // a key that is held accepts one image
   // with caps lock on, letters do the same; X has an action of its own
   return actions[key] ?? (/^[A-Z]$/.test(key) ? actions[key.toLowerCase()] : null);
@@ -726,7 +900,13 @@ function onPress(event) {
   const handle = event.target.closest('[data-handle]');
   const group = event.target.closest('[data-object]');
   drag = {origin, at: [event.clientX, event.clientY], moved: false, move: null};
-  if (state.drawing) {
+  if (state.drawing === 'polygon') {
+    drag = null;
+    addToSketch(origin);
+  } else if (state.drawing === 'points') {
+    drag = null;
+    placePoint(origin, event.shiftKey);
+  } else if (state.drawing) {
     drag.move = ([x, y]) => edit.addBox(labels, state.lastLabel || state.set.classes[0] || 'object', [
       ...origin, x, y,
     ]);
@@ -744,12 +924,16 @@ function onPress(event) {
   }
   event.preventDefault(); // no text is selected, and no image dragged
   $('frame').focus({preventScroll: true});
-  $('drawing').setPointerCapture(event.pointerId);
+  if (drag) $('drawing').setPointerCapture(event.pointerId);
   render();
 }
 
 // Shows the labels as they would be if the pointer were released here.
 function onMove(event) {
+  if (state.drawing === 'polygon' && state.sketch.length) {
+    state.pointer = placeOf(event);
+    render();
+  }
   if (!drag?.move) return;
   const way = Math.hypot(event.clientX - drag.at[0], event.clientY - drag.at[1]);
   if (!drag.moved && way < DRAG_FROM_PX) return;
@@ -782,7 +966,8 @@ function onCancel() {
 function listenToButtons() {
   const buttons = {
     previous: () => go(-1), next: () => go(1), accept: acceptAndNext, undo: () => travel(-1),
-    redo: () => travel(1), 'new-box': () => setDrawing(!state.drawing), 'zoom-in': () => zoom(1.5),
+    redo: () => travel(1), 'zoom-in': () => zoom(1.5), 'new-box': actions.b, 'new-polygon': actions.g,
+    'new-points': actions.t, 'swap-sides': actions.f,
     'zoom-out': () => zoom(1 / 1.5), 'accept-object': acceptObject, reject, 'take-mine': takeMine,
     'hide-point': actions.v, 'add-vertex': actions.e, 'take-theirs': takeTheirs,
     'reject-drafts': actions.X, 'help-button': actions['?'],
@@ -811,6 +996,7 @@ function listen() {
   $('drawing').addEventListener('pointermove', onMove);
   $('drawing').addEventListener('pointerup', onRelease);
   $('drawing').addEventListener('pointercancel', onCancel);
+  $('drawing').addEventListener('dblclick', () => state.sketch.length > 2 && endPolygon());
   addEventListener('keydown', onKey);
   addEventListener('focus', refresh);
   addEventListener('resize', () => current() && (fit(), render()));
@@ -819,7 +1005,22 @@ function listen() {
   });
 }
 
-// Asks for the set, and shows its first image: of suspects, else of drafts, else of all.
+// The list to begin with: suspects that were asked for, else the one that was shown last, else drafts
+function firstList() {
+  const kinds = ['suspects', 'drafts', 'all'].filter(kind => filtered(kind).length);
+  if (kinds[0] !== 'suspects' && kinds.includes(state.set.place.show)) return state.set.place.show;
+  return kinds[0];
+}
+
+// The image that was shown last, or the next one of the list where it is no longer in it; none: the first
+function firstImage() {
+  const last = state.set.images.findIndex(({name}) => name === state.set.place.image);
+  const order = filtered($('filter').value);
+  if (last < 0 || order.includes(last)) return last < 0 ? undefined : last;
+  return $('filter').value === 'drafts' ? order.find(i => i > last) : undefined;
+}
+
+// Asks for the set, and shows the image to begin with.
 async function start() {
   $('keys').replaceChildren(...KEYS.filter(([, text]) => text).map(([, text, help]) =>
     element('tr', {}, element('th', {scope: 'row'}, text), element('td', {}, help))));
@@ -829,9 +1030,8 @@ async function start() {
     $('saving').textContent = `${state.set.saved_to}. This happens by itself after each edit.`;
     listen();
     fillFilter();
-    const kinds = ['suspects', 'drafts', 'all'];
-    $('filter').value = kinds.find(kind => filtered(kind).length);
-    await choose($('filter').value);
+    $('filter').value = firstList();
+    await choose($('filter').value, firstImage());
   } catch (error) {
     problem(error.message);
     throw error;

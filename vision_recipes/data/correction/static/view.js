@@ -135,8 +135,19 @@ function handleElements(labels, object, view) {
   return handles;
 }
 
+// A polygon that is being drawn: its vertices so far, and the place of the pointer.
+function sketchElements({sketch, pointer, scale}) {
+  const path = [...sketch, ...(pointer ? [pointer] : [])];
+  const line = drawn('polyline', {points: path.join(' '), class: 'sketch'});
+  const dots = sketch.map(([cx, cy], n) => drawn('circle', {
+    cx, cy, r: (n ? 4 : 6) / scale, class: `sketch-dot${n ? '' : ' first'}`,
+  }));
+  return [line, ...dots];
+}
+
 // Draws all objects of a document. `view`: {selected: position of an object, -1 for none; handle:
-// {shape, n} or null; classes: names; scale: as for `shapeElements`; suspects: those of the image, or none}.
+// {shape, n} or null; classes: names; scale: as for `shapeElements`; suspects: those of the image, or none;
+// sketch and pointer: the vertices of a polygon that is being drawn, and the place of the pointer or null}.
 export function drawLabels(svg, labels, view) {
   const [width, height] = labels.size;
   svg.setAttribute('viewBox', `0 0 ${width || 1} ${height || 1}`); // 1: a size of 0 would show nothing
@@ -156,6 +167,7 @@ export function drawLabels(svg, labels, view) {
     parts.push(drawn('rect', {x, y, width: box[2] - x, height: box[3] - y, class: 'suggested'}));
   }
   if (objects[view.selected]) parts.push(...handleElements(labels, objects[view.selected], view));
+  if (view.sketch?.length) parts.push(...sketchElements(view));
   svg.replaceChildren(...parts);
 }
 

@@ -963,9 +963,14 @@ function decodeClasses([{data, dims}], placement, card) {
 }
 
 // Positions of the classes at or above their thresholds, as the card has them, the highest score first.
-// 0.3 is DEFAULT_THRESHOLD of Python.
-function foundLabels(scores, {overall = 0.3, classes = []}) {
-  return byScore(scores).filter(i => scores[i] >= f32(classes[i] ?? overall));
+function foundLabels(scores, thresholds) {
+  return byScore(scores).filter(i => scores[i] >= f32(labelThreshold(thresholds, i)));
+}
+
+// The score from which on class `i` counts as found; `thresholds` are those of a card. 0.3 is
+// DEFAULT_THRESHOLD of Python.
+export function labelThreshold({overall = 0.3, classes = []}, i) {
+  return classes[i] ?? overall;
 }
 
 // The probability of each logit for itself.

@@ -4,6 +4,7 @@
 // nbs/deploy/web/05_page_scripts.ipynb holds its reasons and its tests.
 import {classColor, css, drawPrediction, objectColor, percent, pointColor} from './draw.js';
 import {Follower, LOWEST_SCORE} from './follow.js';
+import {labelThreshold} from './model.js';
 
 // ## What differs by task
 
@@ -207,21 +208,29 @@ function highlight(i) {
 
 // A row of the list for object or class `i`: color, name and score, with a bar as long as the score
 function makeRow(i, isFirst) {
-  const {labels, scores} = shown.prediction;
+  const {labels, scores, found} = shown.prediction;
   const color = css(objectColor(card, shown.prediction, i));
   const bar = make('span', {className: 'bar'});
   bar.style.width = `${100 * scores[i]}%`;
   const isButton = detects() && !shown.live;
   const row = make(
     isButton ? 'button' : 'div',
-    {className: `item${isFirst && !detects() ? ' first' : ''}`},
+    {className: `item${isFirst && !detects() && !found ? ' first' : ''}`},
     bar,
+    ...(found ? [thresholdMark(i)] : []),
     makeSwatch(color),
     make('span', {className: 'name', textContent: nameAndId(labels[i], shown.prediction.ids?.[i])}),
     make('span', {className: 'score', textContent: percent(scores[i])}),
   );
   if (isButton) listenToRow(row, i);
   return row;
+}
+
+// A mark below the name of class `i`, at the score from which on it counts as found
+function thresholdMark(i) {
+  const mark = make('span', {className: 'mark'});
+  mark.style.left = `${100 * labelThreshold(card.thresholds, i)}%`;
+  return mark;
 }
 
 // An object stands out under the pointer or the focus; pressed, it stays so
@@ -268,13 +277,29 @@ function nothingWords(nHidden) {
 
 // The sentence above a list of labels, of which an image may have several; `order` as from `shownOrder`
 function labelWords(order, source) {
-  if (!order.length) return `None of the classes is found in ${source}.`;
-  return `In ${source}: ${order.length} ${order.length === 1 ? 'class' : 'classes'}.`;
+  if (!order.length) return `None of the classes is found in ${source}. ${nearestWords()}`;
+  const classes = order.length === 1 ? 'class' : 'classes';
+  return `In ${source}: ${order.length} ${classes}. The mark on a bar is the score from which on it counts.`;
+}
+
+// Which class comes nearest to its threshold, where none reaches it
+function nearestWords() {
+  const {scores} = shown.prediction;
+  const least = i => labelThreshold(card.thresholds, i);
+  const [nearest] = [...scores.keys()].sort((a, b) => scores[b] / least(b) - scores[a] / least(a));
+  const score = percent(scores[nearest]);
+  const from = percent(least(nearest));
+  return `Nearest is ${card.labels.names[nearest]}: ${score}, and it counts from ${from} on.`;
+}
+
+// Where the shown image is from, in words
+function sourceWords() {
+  return shown.name === CAMERA ? CAMERA : `“${shown.name}”`;
 }
 
 // The sentence above the list; `order` as from `shownOrder`
 function summaryWords(order) {
-  const source = shown.name === CAMERA ? CAMERA : `“${shown.name}”`;
+  const source = sourceWords();
   if (shown.prediction.found) return labelWords(order, source);
   if (!detects()) return `What ${source} shows, by probability.`;
   const nHidden = shown.prediction.scores.length - order.length;
@@ -286,12 +311,13 @@ function summaryWords(order) {
 
 // What a screen reader says of the image; `order` as from `shownOrder`
 function spokenWords(order) {
-  const {scores, labels} = shown.prediction;
-  if (!order.length) return nothingWords(scores.length);
+  const {scores, labels, found} = shown.prediction;
+  if (!order.length) return found ? labelWords(order, sourceWords()) : nothingWords(scores.length);
   const nameOf = i => `${card.labels.names[labels[i]]} ${percent(scores[i])}`;
   const count = detects() && order.length > 1 ? ` ${order.length} objects.` : '';
-  const named = order.slice(0, detects() ? SPOKEN_OBJECTS : SPOKEN_CLASSES).map(nameOf);
-  const more = detects() && order.length > SPOKEN_OBJECTS ? ' and more' : '';
+  const most = detects() || found ? SPOKEN_OBJECTS : SPOKEN_CLASSES;
+  const named = order.slice(0, most).map(nameOf);
+  const more = most === SPOKEN_OBJECTS && order.length > most ? ' and more' : '';
   const unlike = shown.prediction.unlikeness > 1 ? '. It is unlike the images it learnt from' : '';
   return `${shown.name}:${count} ${named.join(', ')}${more}${unlike}`;
 }
@@ -871,6 +897,7 @@ function factsOf(provider, threads, bytes) {
     Network: `${card.architecture}, ${megabytes(bytes)} MB`,
     Quality: metricWords(card),
     Scores: scoreWords(card),
+    'Counts as found': labelThresholdWords(card),
     'Looks at': `${size} × ${size} pixels, ${channels}; ${partWords()}, scaled and padded to a square`,
     Precision: precisionWords(card),
     'Made with': versions.map(pair => pair.join(' ')).join(', '),
@@ -878,6 +905,13 @@ function factsOf(provider, threads, bytes) {
       ? 'one; a server that sends the headers of cross-origin isolation would allow more'
       : '',
   };
+}
+
+// From which score on each class counts, where an image may have several; empty for any other model
+function labelThresholdWords({labels: {multi_label: several, names}, thresholds}) {
+  if (!several) return '';
+  const words = names.map((name, i) => `${name} from ${percent(labelThreshold(thresholds, i))} on`);
+  return words.slice(0, 2 * MAX_CLASS_ROWS).join(', ') + (words.length > 2 * MAX_CLASS_ROWS ? ' …' : '');
 }
 
 // What of an image the network sees at once
