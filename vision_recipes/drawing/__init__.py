@@ -7,8 +7,8 @@ __all__ = ['bar_chart', 'before_after', 'calibration_chart', 'class_colors', 'co
            'curves', 'detection_grid', 'draw_annotations', 'draw_boxes', 'draw_heat', 'draw_instances',
            'draw_keypoints', 'draw_label', 'draw_masks', 'draw_prediction', 'draw_target', 'draw_tracks', 'grid',
            'instance_colors', 'instance_grid', 'keypoint_grid', 'legend', 'LineMark', 'lr_chart', 'precision_charts',
-           'prediction_grid', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails', 'true_masks',
-           'true_points', 'ZoneMark', 'show_association', 'show_kalman', 'write_report']
+           'prediction_grid', 'score_chart', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails',
+           'true_masks', 'true_points', 'ZoneMark', 'show_association', 'show_kalman', 'write_report']
 
 # %% ../../nbs/drawing/index.ipynb #38cd2466
 from ..core.lazy import lazy_names
@@ -43,6 +43,7 @@ _all_ = [
     'lr_chart',
     'precision_charts',
     'prediction_grid',
+    'score_chart',
     'show',
     'show_ap',
     'show_losses',
@@ -81,7 +82,7 @@ __getattr__, __dir__ = lazy_names(
         'heat_map': ['draw_heat'],
         'tracks': ['counts_chart', 'draw_tracks', 'LineMark', 'tracks_chart', 'Trails', 'ZoneMark'],
         'tracking_steps': ['show_association', 'show_kalman'],
-        'model_charts': ['calibration_chart', 'cost_chart', 'show_losses'],
+        'model_charts': ['calibration_chart', 'cost_chart', 'score_chart', 'show_losses'],
         'instances': [
             'draw_annotations',
             'draw_instances',
