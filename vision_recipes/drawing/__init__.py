@@ -7,8 +7,8 @@ __all__ = ['bar_chart', 'before_after', 'calibration_chart', 'class_colors', 'co
            'curves', 'detection_grid', 'draw_annotations', 'draw_boxes', 'draw_heat', 'draw_instances',
            'draw_keypoints', 'draw_label', 'draw_masks', 'draw_prediction', 'draw_target', 'draw_tracks', 'grid',
            'instance_colors', 'instance_grid', 'keypoint_grid', 'legend', 'LineMark', 'lr_chart', 'precision_charts',
-           'prediction_grid', 'score_chart', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails',
-           'true_masks', 'true_points', 'ZoneMark', 'show_association', 'show_kalman', 'write_report']
+           'prediction_grid', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails', 'true_masks',
+           'true_points', 'ZoneMark', 'show_association', 'show_kalman', 'score_chart', 'write_report']
 
 # %% ../../nbs/drawing/index.ipynb #38cd2466
 from ..core.lazy import lazy_names
@@ -43,7 +43,6 @@ _all_ = [
     'lr_chart',
     'precision_charts',
     'prediction_grid',
-    'score_chart',
     'show',
     'show_ap',
     'show_losses',
@@ -59,7 +58,7 @@ _all_ = [
 _all_ += ['show_association', 'show_kalman']
 
 # %% ../../nbs/drawing/index.ipynb #a9000001
-_all_ = ['write_report']
+_all_ = ['score_chart', 'write_report']
 
 # %% ../../nbs/drawing/index.ipynb #64eb6d13
 __getattr__, __dir__ = lazy_names(
