@@ -18,30 +18,36 @@ os.environ.setdefault('VISION_RECIPES_PROGRESS', '0')
 from next_images import SETS, choose, read, score, trained
 from vision_recipes.core.console import log
 from vision_recipes.data.splits import split
-from vision_recipes.metrics.clicks import correction_acts, drawing_acts
+from vision_recipes.metrics.clicks import ClickCosts, correction_acts, drawing_acts
 
 WAYS = 'random', 'next'
+
+
+def costs_of(anns):
+    "What an act costs: the class of an image is one key"
+    return ClickCosts() if anns.has_boxes else ClickCosts.of_images()
 
 
 def drafted(run, anns):
     "The clicks to correct the drafts of some images, and what is done to them"
     predictions = list(run.stream([anns.path(i) for i in range(len(anns))]))
     acts = correction_acts(predictions, anns, run.min_scores)
-    return acts.clicks().sum(), acts.totals
+    return acts.clicks(costs_of(anns)).sum(), acts.totals
 
 
 def try_way(way, first, parts, seed, name, args, folder):
     "Print a line for each round"
     pool, valid, test = parts
     labelled, run = first[0].copy(), first[1]
-    by_hand = corrected = drawing_acts(pool.subset(labelled)).clicks().sum()
+    costs = costs_of(pool)
+    by_hand = corrected = drawing_acts(pool.subset(labelled)).clicks(costs).sum()
     line = f'   {name}, seed {seed}, {way}: {labelled.sum()} images {first[2]:.3f} ({by_hand:.0f} clicks)'
     print(line, flush=True)
     for round in range(args.rounds):
         chosen = choose(way, run, pool, labelled, args.add, 100 * seed + round)
         added = pool.subset(np.sort(chosen))
         clicks, totals = drafted(run, added)
-        by_hand += drawing_acts(added).clicks().sum()
+        by_hand += drawing_acts(added).clicks(costs).sum()
         corrected += clicks
         labelled[chosen] = True
         run = trained(name, pool, labelled, valid, folder / f'{way}-{round}', seed, args.epochs)

@@ -23,8 +23,13 @@ class ClickCosts:
     reject: float = 1  # A draft goes
     change_class: float = 2
     move: float = 2  # A box is fitted to its object
-    draw: float = 3  # A box and its class, from nothing; of an image of one class: its class
+    draw: float = 3  # A box and its class, from nothing
     next_image: float = 1
+
+    @classmethod
+    def of_images(cls) -> 'ClickCosts':
+        "For images of one class: the key of the class, or none where the draft is right"
+        return cls(accept=0, reject=1, change_class=1, move=0, draw=1)
 
     def __post_init__(self):
         for name, value in asdict(self).items():
