@@ -8,7 +8,7 @@ __all__ = ['bar_chart', 'before_after', 'calibration_chart', 'class_colors', 'co
            'draw_keypoints', 'draw_label', 'draw_masks', 'draw_prediction', 'draw_target', 'draw_tracks', 'grid',
            'instance_colors', 'instance_grid', 'keypoint_grid', 'legend', 'LineMark', 'lr_chart', 'precision_charts',
            'prediction_grid', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails', 'true_masks',
-           'true_points', 'ZoneMark', 'show_association', 'show_kalman', 'write_report']
+           'true_points', 'ZoneMark', 'show_association', 'show_kalman', 'score_chart', 'write_report']
 
 # %% ../../nbs/drawing/index.ipynb #38cd2466
 from ..core.lazy import lazy_names
@@ -58,7 +58,7 @@ _all_ = [
 _all_ += ['show_association', 'show_kalman']
 
 # %% ../../nbs/drawing/index.ipynb #a9000001
-_all_ = ['write_report']
+_all_ = ['score_chart', 'write_report']
 
 # %% ../../nbs/drawing/index.ipynb #64eb6d13
 __getattr__, __dir__ = lazy_names(
@@ -81,7 +81,7 @@ __getattr__, __dir__ = lazy_names(
         'heat_map': ['draw_heat'],
         'tracks': ['counts_chart', 'draw_tracks', 'LineMark', 'tracks_chart', 'Trails', 'ZoneMark'],
         'tracking_steps': ['show_association', 'show_kalman'],
-        'model_charts': ['calibration_chart', 'cost_chart', 'show_losses'],
+        'model_charts': ['calibration_chart', 'cost_chart', 'score_chart', 'show_losses'],
         'instances': [
             'draw_annotations',
             'draw_instances',
