@@ -42,6 +42,10 @@ _all_ = [
     'evaluate_masks',
     'evaluate_tracks',
     'Evaluation',
+]
+
+# %% ../../nbs/metrics/index.ipynb #e5f6a7b8
+_all_ = [
     'find_suspects',
     'fit_calibration',
     'fit_known_images',
