@@ -90,7 +90,7 @@ def run_explain(args: Namespace) -> None:
             + ' '.join(str(e) for e in errors[:5])
         )
 
-
+# %% ../../nbs/cli/14_explain_command.ipynb #c11d5ed2
 def _check_options(args: Namespace):
     "Refuse a file without gradients, and options that do not belong together, before anything is opened"
     source = model_source(args.model)
@@ -106,7 +106,7 @@ def _check_options(args: Namespace):
     elif args.objects or args.point:
         raise VisionRecipesError('--occlusion: looks at the whole image; leave out --object and --point.')
 
-# %% ../../nbs/cli/14_explain_command.ipynb #c11d5ed2
+# %% ../../nbs/cli/14_explain_command.ipynb #ca7a42b2
 def _explain_file(args: Namespace, run, file: Path, reserved: set[str]):
     "Explain an image, log it, and write the drawing; `run` is a `BasePredictor`"
     from vision_recipes.deploy.predict_script import save_drawn
@@ -115,7 +115,7 @@ def _explain_file(args: Namespace, run, file: Path, reserved: set[str]):
     if args.occlusion:
         explanations = [_covered(run, file, args.label)]
     else:
-        from vision_recipes.tasks.explain import explain
+        from vision_recipes.tasks.object_maps import explain
 
         explanations = explain(run, file, args.objects, args.label, args.point, args.score_threshold)
     for e in explanations:

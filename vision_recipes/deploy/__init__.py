@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['compare_latency', 'export_onnx', 'ExportError', 'inspect_model', 'Inspection', 'make_bundle', 'measure_latency',
-           'Parity', 'quantize_onnx']
+           'Parity', 'push_run', 'quantize_onnx', 'write_passport']
 
 # %% ../../nbs/deploy/index.ipynb #9e93e2fa
 from ..core.lazy import lazy_names
@@ -19,7 +19,9 @@ _all_ = [
     'make_bundle',
     'measure_latency',
     'Parity',
+    'push_run',
     'quantize_onnx',
+    'write_passport',
 ]
 __getattr__, __dir__ = lazy_names(
     'vision_recipes.deploy',
@@ -30,5 +32,7 @@ __getattr__, __dir__ = lazy_names(
         'latency': ['compare_latency', 'measure_latency'],
         'quantization': ['quantize_onnx'],
         'bundle': ['make_bundle'],
+        'passport': ['write_passport'],
+        'push': ['push_run'],
     },
 )

@@ -59,7 +59,7 @@ def hub_data(facts: RunFacts, name: str) -> dict[str, Any]:  # For YAML
         values['model-index'] = [{'name': name, 'results': [_result(facts, metric, pipeline)]}]
     return {key: value for key, value in values.items() if value}
 
-
+# %% ../../nbs/deploy/13_hub_card.ipynb #d18afec8
 def _result(facts: RunFacts, metric: str, pipeline: str) -> dict[str, Any]:
     "The headline score as an entry of `model-index`"
     card = facts.card
@@ -76,7 +76,7 @@ def _result(facts: RunFacts, metric: str, pipeline: str) -> dict[str, Any]:
         ],
     }
 
-# %% ../../nbs/deploy/13_hub_card.ipynb #706c24f2
+# %% ../../nbs/deploy/13_hub_card.ipynb #bc1043c7
 _UNKNOWN = 'unknown'
 
 
@@ -113,7 +113,7 @@ def _images_text(data: dict, part: str) -> str:  # `part`: `train` or `valid`
         return f'each one in turn: {as_code(data["cross_validation"])}'
     return f'{data[f"n_{part}"]}, fingerprint {as_code(data.get(part, _UNKNOWN))}'
 
-# %% ../../nbs/deploy/13_hub_card.ipynb #bc1043c7
+# %% ../../nbs/deploy/13_hub_card.ipynb #34a80614
 def _class_rows(facts: RunFacts) -> str:
     "The classes, and the points where there are some"
     labels = facts.card.labels
@@ -139,7 +139,7 @@ def _use_text(name: str) -> str:
         f"prediction = open_network('hub:{name}').predict('photo.jpg')\n```"
     )
 
-# %% ../../nbs/deploy/13_hub_card.ipynb #34a80614
+# %% ../../nbs/deploy/13_hub_card.ipynb #5b33a3bb
 def hub_card_text(
     facts: RunFacts,
     name: str = '',  # On a hub, such as `me/hands`; empty: it is not there yet
@@ -168,7 +168,7 @@ def hub_card_text(
     )
     return sealed(f'---\n{head}---\n{body}\n')
 
-# %% ../../nbs/deploy/13_hub_card.ipynb #661cfaee
+# %% ../../nbs/deploy/13_hub_card.ipynb #bee8b7e5
 _SEAL = re.compile(
     r'\n<!-- written by vision_recipes; edited where this is not right: ([0-9a-f]{64}) -->\n?\Z'
 )

@@ -11,7 +11,7 @@ from ..core.console import log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, read_utf8, write_json, write_text
 from .hub_card import hub_card_text, is_unedited
-from .ml_bom import ml_bom
+from .materials import ml_bom
 from .run_facts import read_facts, RunFacts
 
 # %% ../../nbs/deploy/15_passport.ipynb #59816a5b
@@ -50,7 +50,7 @@ def _refuse_edited(readme: Path):
             'folder (--out), or replace it by force (--force).'
         )
 
-
+# %% ../../nbs/deploy/15_passport.ipynb #59dd66c1
 def _say_unknown(facts: RunFacts):
     "Log which licences nobody named"
     missing = [('the model', 'license')] * (not facts.licence)

@@ -12,7 +12,7 @@ from ..core.console import human_bytes, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import read_utf8, write_json, write_text
 from .hub_card import hub_card_text, is_unedited
-from .ml_bom import ml_bom
+from .materials import ml_bom
 from .model_file import as_onnx_file
 from .passport import BOM_FILE
 from .run_facts import read_facts, RunFacts
@@ -51,7 +51,7 @@ def _stage(facts: RunFacts, folder: Path, name: HubName, page: bool):
         title = f'{task_kind(facts.card.task, facts.card.labels).title}: {name.name}'
         write_web_page(folder, title, onnxruntime_web='cdn')
 
-
+# %% ../../nbs/deploy/16_push.ipynb #798eec14
 class _Remote:
     "A repository on a hub"
 
@@ -79,7 +79,7 @@ class _Remote:
         path = self.call('hf_hub_download', self.name.name, 'README.md', local_dir=folder)
         return not is_unedited(read_utf8(path))
 
-# %% ../../nbs/deploy/16_push.ipynb #798eec14
+# %% ../../nbs/deploy/16_push.ipynb #a75ee51d
 def push_run(
     run: str | Path,  # A run directory; it is exported first where it has no ONNX file
     name: str,  # Such as `me/hands`, or `hands` for the account that is logged in
@@ -116,7 +116,7 @@ def push_run(
         remote.call('upload_folder', **options)
     return f'{endpoint()}/{what.name}'
 
-
+# %% ../../nbs/deploy/16_push.ipynb #77112339
 def _kept_files(remote: _Remote, there: list[str], folder: Path) -> list[str]:
     "Files on the hub that stay as they are. Raises `VisionRecipesError` for a repository of something else"
     if not set(there) - {'.gitattributes'}:

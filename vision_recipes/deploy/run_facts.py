@@ -74,7 +74,7 @@ class BaseWeights(NamedTuple):
     licence: str = ''  # A key of `LICENCES`, or the publisher's own words; empty: unknown
     known: bool = True  # Whether the run says where it started
 
-
+# %% ../../nbs/deploy/12_run_facts.ipynb #9cf00a04
 def base_weights(
     task: str,
     settings: dict,  # Those of the model, from `run.json`
@@ -110,7 +110,7 @@ def _timm_weights(model: str) -> BaseWeights:
     tag = f'.{cfg.tag}' if cfg and cfg.tag and '.' not in model else ''
     return BaseWeights(f'timm/{model}{tag}', (cfg and cfg.license) or '')
 
-# %% ../../nbs/deploy/12_run_facts.ipynb #1becc2ec
+# %% ../../nbs/deploy/12_run_facts.ipynb #54527a03
 @dataclass(frozen=True)
 class RunFacts:
     "What a run directory says about its model"
@@ -127,7 +127,7 @@ class RunFacts:
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
     reports: tuple[str, ...] = ()  # What `suspects` and `compare` found, a sentence each
 
-
+# %% ../../nbs/deploy/12_run_facts.ipynb #63433598
 def read_facts(
     run: str | Path,  # A folder that `fit` wrote
     licence: str = '',  # As `check_licence` takes it
@@ -165,7 +165,7 @@ def _history(path: Path) -> list[dict[str, float]]:
         rows.append({name: float(value) for name, value in pairs})
     return rows
 
-# %% ../../nbs/deploy/12_run_facts.ipynb #63433598
+# %% ../../nbs/deploy/12_run_facts.ipynb #a3cc9533
 _MOST_REPORT_BYTES = 10_000_000
 
 
@@ -196,7 +196,7 @@ def _comparison_sentence(path: Path) -> list[str]:  # Empty where it is no repor
     metric = str(report.get('metric', 'score'))
     return [f'Compared with another model on {where} by {metric} ({path.name}): {verdict}.']
 
-
+# %% ../../nbs/deploy/12_run_facts.ipynb #933ee9d0
 def _suspects_sentence(path: Path) -> list[str]:
     "How many labels are probably wrong"
     rows = list(csv.DictReader(read_utf8(path).splitlines()))

@@ -22,7 +22,8 @@ def covered_windows(
     size: int,  # Side of the network's image, pixels
 ) -> list[tuple[int, int, int, int]]:  # XYXY, pixels of the network's image; row by row
     "What is covered for each part: twice as wide and high as the part itself, within the square"
-    (x, y), (w, h) = place.offset_xy, np.multiply(place.size_wh, place.scale_xy)
+    # rounded, because a whole number of pixels may have become one by division and multiplication
+    (x, y), (w, h) = place.offset_xy, np.multiply(place.size_wh, place.scale_xy).round()
     step_x, step_y = w / N_PARTS, h / N_PARTS
 
     def span(start: float, step: float, k: int) -> tuple[int, int]:

@@ -39,7 +39,7 @@ def as_feature_map(
         return places.unflatten(1, (side, side)).permute(0, 3, 1, 2)
     return output.permute(0, 3, 1, 2) if channels_last else output
 
-
+# %% ../../nbs/tasks/15_attention.ipynb #4dc4a837
 def activation_maps(
     layers: Sequence[nn.Module],
     score: Callable[[], Tensor],  # Runs the network and gives one number for each image, (B,)

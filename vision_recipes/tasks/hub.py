@@ -82,7 +82,7 @@ def without_tokens(text: str) -> str:  # The first line, at most 300 letters
     first = text.strip().partition('\n')[0]
     return re.sub(r'(?i)(hf_|bearer\s+|token[=:]\s*)[\w.-]{4,}', r'\1***', first)[:300]
 
-
+# %% ../../nbs/tasks/19_hub.ipynb #44103ab1
 def hub_trouble(
     error: Exception,  # What `huggingface_hub` raised
     what: HubName,
@@ -112,7 +112,7 @@ def endpoint() -> str:
     "The address of the hub"
     return os.environ.get('HF_ENDPOINT', '').strip().rstrip('/') or 'https://huggingface.co'
 
-# %% ../../nbs/tasks/19_hub.ipynb #44103ab1
+# %% ../../nbs/tasks/19_hub.ipynb #3b102e7c
 def hub_api(user: str):  # `user`: what needs it, such as `vision-recipes push`
     "The hub's client. Raises `MissingPackage` where it is not installed"
     if not is_installed('huggingface_hub'):
@@ -121,7 +121,7 @@ def hub_api(user: str):  # `user`: what needs it, such as `vision-recipes push`
 
     return HfApi(endpoint=endpoint(), library_name='vision_recipes')
 
-# %% ../../nbs/tasks/19_hub.ipynb #615131a1
+# %% ../../nbs/tasks/19_hub.ipynb #db02d485
 class RemoteModel(NamedTuple):
     "A revision of a model on the hub"
 
@@ -159,7 +159,7 @@ def has_checksum(path: Path, checksum: str) -> bool:  # `checksum` as in `Remote
     kind, _, digest = checksum.partition(':')
     return digest == (file_hash(path) if kind == 'sha256' else git_hash(path))
 
-# %% ../../nbs/tasks/19_hub.ipynb #74d080c8
+# %% ../../nbs/tasks/19_hub.ipynb #9e870735
 _KEPT, _REVISIONS = 'kept.json', 'revisions.json'
 
 
@@ -195,7 +195,7 @@ def _known_commit(what: HubName) -> str:  # Empty where it was never fetched
         return what.revision
     return str(_dictionary(hub_folder(what) / _REVISIONS).get(what.revision, ''))
 
-# %% ../../nbs/tasks/19_hub.ipynb #9e870735
+# %% ../../nbs/tasks/19_hub.ipynb #9a20af8f
 def _fetch_file(what: HubName, remote: RemoteModel, name: str, folder: Path):
     "Fetch a file of a commit into a folder; it has its name only when it is complete and right"
     import tempfile  # with the client of the hub not at the top, because every start loads this module
@@ -219,7 +219,7 @@ def _fetch_file(what: HubName, remote: RemoteModel, name: str, folder: Path):
     kept = _dictionary(folder / _KEPT)
     write_json(folder / _KEPT, {**kept, name: remote.checksums[name]})
 
-
+# %% ../../nbs/tasks/19_hub.ipynb #997d05fb
 def _fetch(what: HubName, files: tuple[str, ...]) -> Path:
     "The folder that holds these files of a model, fetched where they are not there yet"
     try:
@@ -246,7 +246,7 @@ def _fetch(what: HubName, files: tuple[str, ...]) -> Path:
     write_json(hub_folder(what) / _REVISIONS, {**revisions, what.revision: remote.commit})
     return folder
 
-# %% ../../nbs/tasks/19_hub.ipynb #997d05fb
+# %% ../../nbs/tasks/19_hub.ipynb #44ccf9ba
 def fetch_run(what: str | Path) -> Path:  # A run directory
     "Fetch a model with its weights, for PyTorch. Raises `VisionRecipesError`"
     return _fetch(hub_name(what), ('run.json', 'model.safetensors'))
