@@ -40,9 +40,7 @@ def _explain_options(p: ArgumentParser):
         help='explain this object, by its position in the prediction, from 0; several times '
         '(default: the eight with the highest scores)',
     )
-    p.add_argument(
-        '--label', metavar='NAME', help='the class whose score is explained (default: the predicted)'
-    )
+    p.add_argument('--label', metavar='NAME', help='the class that is explained (default: the predicted)')
     p.add_argument('--point', metavar='NAME', help='explain the place of this point of the objects')
     p.add_argument(
         '--score-threshold', type=float, metavar='X', help='objects from this score on (default: as predict)'
@@ -120,9 +118,8 @@ def _explain_file(args: Namespace, run, file: Path, reserved: set[str]):
         explanations = explain(run, file, args.objects, args.label, args.point, args.score_threshold)
     for e in explanations:
         log_info(f'{file}: {explanation_text(e)}')
-    path = save_drawn(
-        draw_explanations(open_image(file), explanations), args.out, f'{file.stem} map', reserved
-    )
+    drawn = draw_explanations(open_image(file), explanations)
+    path = save_drawn(drawn, args.out, f'{file.stem} map', reserved)
     log_info(f'{path}: the image and {len(explanations)} of its maps')
 
 

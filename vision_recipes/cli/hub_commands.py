@@ -59,13 +59,9 @@ def _push_options(p: ArgumentParser):
     p.add_argument(
         '--public', action='store_true', help='let everybody see a new repository (default: it is private)'
     )
+    p.add_argument('--no-page', action='store_true', help='leave out the page that runs the model')
     p.add_argument(
-        '--no-page', action='store_true', help='leave out the page that runs the model in a browser'
-    )
-    p.add_argument(
-        '--force',
-        action='store_true',
-        help='write over a repository of something else, or an edited README.md',
+        '--force', action='store_true', help='write over a repository of something else and an edited README'
     )
 
 

@@ -169,16 +169,15 @@ def hub_card_text(
     return sealed(f'---\n{head}---\n{body}\n')
 
 # %% ../../nbs/deploy/13_hub_card.ipynb #bee8b7e5
-_SEAL = re.compile(
-    r'\n<!-- written by vision_recipes; edited where this is not right: ([0-9a-f]{64}) -->\n?\Z'
-)
+_SEAL_START = '<!-- written by vision_recipes; edited where this is not right: '
+_SEAL = re.compile(r'\n' + _SEAL_START + r'([0-9a-f]{64}) -->\n?\Z')
 
 
 def sealed(text: str) -> str:
     "A text with its checksum in a last line, which Markdown does not show"
     text = text.rstrip('\n') + '\n'
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return f'{text}\n<!-- written by vision_recipes; edited where this is not right: {digest} -->\n'
+    return f'{text}\n{_SEAL_START}{digest} -->\n'
 
 
 def is_unedited(text: str) -> bool:

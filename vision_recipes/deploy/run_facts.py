@@ -95,9 +95,7 @@ def base_weights(
         return BaseWeights(name, _WEIGHT_LICENCES.get(name.split('/')[0], ''), bool(name))
     if weights in published:
         return BaseWeights(weights, _WEIGHT_LICENCES.get(weights.split('/')[0], ''))
-    return BaseWeights(
-        '', known=False
-    )  # `try`, or a file or run of the user, whose name is nobody's business
+    return BaseWeights('', known=False)  # `try`, or a file or run of the user's own
 
 
 def _timm_weights(model: str) -> BaseWeights:

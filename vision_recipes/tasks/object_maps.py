@@ -68,9 +68,8 @@ def explain(
         return [_explain_class(run, opened, objects, label)]
     p = run.predict(opened, score_threshold=score_threshold, tiles=False)
     where = image if isinstance(image, str) or hasattr(image, 'name') else 'The image'
-    positions = _chosen_objects(
-        p, objects, str(where), run.score_threshold if score_threshold is None else score_threshold
-    )
+    min_score = run.score_threshold if score_threshold is None else score_threshold
+    positions = _chosen_objects(p, objects, str(where), min_score)
     return [_explain_object(run, opened, p, i, label, point) for i in positions]
 
 # %% ../../nbs/tasks/18_object_maps.ipynb #9c9cd907
