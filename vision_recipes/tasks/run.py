@@ -211,5 +211,7 @@ def open_network(
     if settings:
         raise VisionRecipesError(f'{path}: is a run, which has {", ".join(settings)} of its own.')
     if source == 'hub':
-        return Run(fetch_run(what), device)
+        run = Run(fetch_run(what), device)
+        run.path = path  # not the folder in the cache: an export goes to the current folder
+        return run
     return Run(path.parent if path.name == 'model.safetensors' else path, device)
