@@ -45,10 +45,13 @@ def share_in_box(
     return float(rows @ heat @ columns) / total if total > 0 else 0.0
 
 # %% ../../nbs/drawing/11_explanations.ipynb #e766a5fa
-def explanation_text(e: Explanation) -> str:  # Such as `0: palm 93 %, 71 % of the map in its box`
+def explanation_text(
+    e: Explanation,
+    between: str = ', ',  # What stands between the name and the share of the map
+) -> str:  # Such as `0: palm 93%, 71% of the map in its box`
     "An explanation in words"
     number = '' if e.number is None else f'{e.number}: '
-    inside = '' if e.share_inside is None else f', {e.share_inside:.0%} of the map in its box'
+    inside = '' if e.share_inside is None else f'{between}{e.share_inside:.0%} of the map in its box'
     return f'{number}{e.name} {e.score:.0%}{inside}'
 
 
@@ -66,5 +69,5 @@ def draw_explanations(
     for e in explanations:
         drawn = draw_heat(image, e.heat)
         tiles.append(drawn if e.box is None else draw_boxes(drawn, e.box[None], colors=[PAPER]))
-        captions.append(explanation_text(e))
+        captions.append(explanation_text(e, '\n'))
     return grid(tiles, captions, tile=tile)
