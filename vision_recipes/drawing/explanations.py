@@ -48,10 +48,10 @@ def share_in_box(
 def explanation_text(
     e: Explanation,
     between: str = ', ',  # What stands between the name and the share of the map
-) -> str:  # Such as `0: palm 93%, 71% of the map in its box`
+) -> str:  # Such as `0: palm 93%, 71% of the map inside`
     "An explanation in words"
     number = '' if e.number is None else f'{e.number}: '
-    inside = '' if e.share_inside is None else f'{between}{e.share_inside:.0%} of the map in its box'
+    inside = '' if e.share_inside is None else f'{between}{e.share_inside:.0%} of the map inside'
     return f'{number}{e.name} {e.score:.0%}{inside}'
 
 
