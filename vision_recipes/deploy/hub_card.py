@@ -15,9 +15,13 @@ from .run_facts import RunFacts
 from ..runtime.task_kinds import task_kind
 
 # %% ../../nbs/deploy/13_hub_card.ipynb #88b225c5
-def as_code(text: Any) -> str:
-    "A text of a user as Markdown code in one line, also within a table"
-    plain = ' '.join(str(text).replace('`', "'").split()).replace('|', '\\|')
+def as_code(
+    text: Any,
+    cell: bool = True,  # Whether it stands in a table
+) -> str:
+    "A text of a user as Markdown code in one line"
+    plain = ' '.join(str(text).replace('`', "'").split())
+    plain = plain.replace('|', '\\|') if cell else plain
     return f'`{plain or " "}`'
 
 # %% ../../nbs/deploy/13_hub_card.ipynb #2db3a5df
@@ -85,7 +89,6 @@ def _made_rows(facts: RunFacts) -> list[tuple[str, str]]:
     data, base, fit = facts.card.data, facts.base, facts.info['fit']
     start = as_code(base.name) if base.name else ('random weights' if base.known else _UNKNOWN)
     licence = as_code(base.licence) if base.licence else _UNKNOWN
-    groups = facts.info.get('data', {}).get('groups')
     versions = ', '.join(f'{k} {v}' for k, v in facts.card.versions.items())
     time = _UNKNOWN
     if facts.seconds is not None:
@@ -96,7 +99,7 @@ def _made_rows(facts: RunFacts) -> list[tuple[str, str]]:
         ('licence of these weights', licence if base.name else ('none' if base.known else _UNKNOWN)),
         ('training images', _images_text(data, 'train')),
         ('held-out images', _images_text(data, 'valid')),
-        ('split', 'whole groups of images that belong together' if groups else 'image by image'),
+        ('split', facts.split_words),
         ('licence of the images', as_code(facts.data_licence) if facts.data_licence else _UNKNOWN),
         ('seed', str(fit.get('seed', _UNKNOWN))),
         ('time', time),
@@ -117,9 +120,10 @@ def _images_text(data: dict, part: str) -> str:  # `part`: `train` or `valid`
 def _class_rows(facts: RunFacts) -> str:
     "The classes, and the points where there are some"
     labels = facts.card.labels
-    text = ', '.join(as_code(name) for name in labels.names)
+    text = ', '.join(as_code(name, cell=False) for name in labels.names)
     if labels.skeleton:
-        text += '\n\nPoints: ' + ', '.join(as_code(name) for name in labels.skeleton.points)
+        points = ', '.join(as_code(name, cell=False) for name in labels.skeleton.points)
+        text += f'\n\nPoints: {points}'
     return text
 
 
@@ -132,7 +136,7 @@ _FILES = {
 def _use_text(name: str) -> str:
     "How to run the model"
     return (
-        '```\npip install vision_recipes\n'
+        '```\npip install "vision_recipes[hub]"\n'
         f'vision-recipes predict hub:{name} photo.jpg --out results\n```\n\n'
         'With PyTorch (`pip install "vision_recipes[train]"`):\n\n'
         '```python\nfrom vision_recipes.tasks import open_network\n\n'

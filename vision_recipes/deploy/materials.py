@@ -38,8 +38,7 @@ def _properties(values: dict[str, Any]) -> list[dict[str, str]]:
 def _data_components(facts: RunFacts) -> list[dict]:
     "The training and held-out images, as far as the card knows them"
     data, found = facts.card.data, []
-    groups = facts.info.get('data', {}).get('groups')
-    split = 'whole groups of images that belong together' if groups else 'image by image'
+    split = facts.split_words
     for part, words in (('train', 'training images'), ('valid', 'held-out images')):
         if data.get(f'n_{part}'):
             about = {'images': data[f'n_{part}'], 'fingerprint': data.get(part), 'split': split}
@@ -47,7 +46,7 @@ def _data_components(facts: RunFacts) -> list[dict]:
                 'type': 'dataset',
                 'name': words,
                 'contents': {'properties': _properties(about)},
-                'description': f'{plural(int(data[f"n_{part}"]), "image")}, split {split}',
+                'description': f'{plural(int(data[f"n_{part}"]), "image")}; split: {split}',
             }
             found.append(_component('data', words, f'data:{part}', facts.data_licence, data=[described]))
     return found

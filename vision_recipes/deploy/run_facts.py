@@ -125,6 +125,18 @@ class RunFacts:
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
     reports: tuple[str, ...] = ()  # What `suspects` and `compare` found, a sentence each
 
+    @property
+    def split_words(self) -> str:
+        """How images were held out.
+
+        Without a rule nobody knows: some formats name persons or videos by themselves.
+        """
+        folds = self.info.get('cross_validation', {}).get('folds') or [{}]
+        rule = self.info.get('data', {}).get('groups')
+        if rule or 'groups' in folds[0]:
+            return 'whole groups of images that belong together'
+        return 'unknown: no rule said which images belong together'
+
 # %% ../../nbs/deploy/12_run_facts.ipynb #63433598
 def read_facts(
     run: str | Path,  # A folder that `fit` wrote
