@@ -59,7 +59,7 @@ setup(
     extras_require={
         **{
             extra: listed(f'{extra}_requirements')
-            for extra in ('train', 'video', 'heic', 'tensorboard', 'ray')
+            for extra in ('train', 'video', 'heic', 'tensorboard', 'ray', 'hub')
         },
         'dev': [
             *listed('train_requirements'),

@@ -106,6 +106,25 @@ EXAMPLES = {
         'from vision_recipes.deploy import make_bundle\n\n'
         "make_bundle('runs/mine', 'my-bundle', samples='my images')",
     ),
+    'explain': (
+        'vision-recipes explain runs/mine photo.jpg --out maps\n'
+        'vision-recipes explain model.onnx photo.jpg --out maps --occlusion  # of a classifier',
+        'from vision_recipes.drawing import draw_explanations\n'
+        'from vision_recipes.tasks import explain, Run\n\n'
+        "explanations = explain(Run('runs/mine'), 'photo.jpg')\n"
+        "draw_explanations('photo.jpg', explanations).save('maps.jpg')",
+    ),
+    'passport': (
+        'vision-recipes passport runs/mine --license apache-2.0 --data-license cc-by-4.0',
+        'from vision_recipes.deploy import write_passport\n\n'
+        "write_passport('runs/mine', licence='apache-2.0', data_licence='cc-by-4.0')",
+    ),
+    'push': (
+        'vision-recipes push runs/mine me/hands --license apache-2.0\n'
+        'vision-recipes predict hub:me/hands photo.jpg --out results',
+        'from vision_recipes.deploy import push_run\n\n'
+        "push_run('runs/mine', 'me/hands', licence='apache-2.0')",
+    ),
     'correct': (
         'vision-recipes correct "my images" --suspects suspects',
         'from vision_recipes.data.correction.correction_server import CorrectionServer\n'

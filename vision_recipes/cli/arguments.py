@@ -215,8 +215,8 @@ def model_options(
 ):
     "The model, a card for a file that has none, and the preprocessing for weights that do not tell theirs"
     all_kinds = (
-        'a run directory, a .onnx file, the name of published weights such as megvii/yolox_nano, or a .pth, '
-        '.pt or .safetensors file with weights'
+        'a run directory, a .onnx file, the name of published weights such as megvii/yolox_nano, a .pth, '
+        '.pt or .safetensors file with weights, or a model on a hub such as hub:OWNER/NAME'
     )
     p.add_argument(
         'model',

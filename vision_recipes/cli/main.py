@@ -14,6 +14,8 @@ from .comparison_commands import COMPARISON_VERBS
 from .correction_command import CORRECTION_VERBS
 from .data_commands import DATA_VERBS
 from .doctor import run_doctor
+from .explain_command import EXPLAIN_VERBS
+from .hub_commands import HUB_VERBS
 from .model_commands import MODEL_VERBS
 from .next_command import NEXT_VERBS
 from .suspect_commands import SUSPECT_VERBS
@@ -32,6 +34,8 @@ VERBS = {
     **CORRECTION_VERBS,
     **COMPARISON_VERBS,
     **CALIBRATION_VERBS,
+    **EXPLAIN_VERBS,
+    **HUB_VERBS,
     'doctor': Verb('look at this installation and machine', lambda p: None, run_doctor),
 }
 

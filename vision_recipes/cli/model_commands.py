@@ -32,6 +32,7 @@ from ..data.annotations import Annotations, classes_of_model
 from ..data.findings import Findings
 from ..runtime.known_images import unlike_words
 from ..runtime.tiles import TileRule, tiles_asked, tiles_in_words
+from ..tasks.hub import fetch_onnx, is_hub_name
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
 from ..training.settings import check_device
@@ -49,7 +50,10 @@ def open_run_or_model(
 
     Raises `VisionRecipesError` for options that do not belong to this kind of model.
     """
-    if model_source(path) != 'onnx':
+    source = model_source(path)
+    if source == 'hub':  # its ONNX file, which every machine can run
+        path = fetch_onnx(path)
+    elif source != 'onnx':
         _refuse_onnx_options(path, options)
         if path.is_dir() or path.suffix == '.json':
             read_run(path)  # refuses what is no run, before torch is imported
@@ -606,7 +610,8 @@ def run_inspect(args: Namespace) -> None:
             f'{args.model}: is the name of published weights, not a file. `vision-recipes export '
             f'{args.model} --out model.onnx` makes one that can be inspected.'
         )
-    inspection = inspect_model(args.model, args.card)
+    file = fetch_onnx(args.model) if is_hub_name(args.model) else args.model
+    inspection = inspect_model(file, args.card)
     log_info(inspection.text())
     if args.json:
         write_json(args.json, inspection.to_dict())

@@ -13,6 +13,7 @@ from .errors import VisionRecipesError
 # %% ../../nbs/core/15_extras.ipynb #e5f817a7
 # By the name in brackets of `pip install "vision_recipes[...]"`: what it brings, as Python imports it
 EXTRAS = {
+    'hub': ('huggingface_hub',),  # before `train`, which has it too: alone it is missing for hubs only
     'train': (
         'torch',
         'torchvision',

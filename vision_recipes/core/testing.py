@@ -7,8 +7,8 @@ __all__ = ['SHAPE_COLORS', 'environment', 'printed', 'real_data', 'real_weights'
            'write_image', 'png_base64', 'labelme_shape', 'labelme_file', 'smooth_image', 'busy_image',
            'test_same_image', 'draw_shapes', 'shape_extent', 'class_folders', 'two_box_images', 'box_parts',
            'object_columns', 'random_detections', 'random_scene', 'coco_index', 'finite_backward',
-           'spread_rcnn_weights', 'color_classifier', 'has_node', 'run_javascript', 'numbered_frames', 'frame_number',
-           'numbered_clip', 'has_av']
+           'spread_rcnn_weights', 'untrained_run', 'color_classifier', 'has_node', 'run_javascript', 'numbered_frames',
+           'frame_number', 'numbered_clip', 'has_av']
 
 # %% ../../nbs/core/05_testing.ipynb #9df989e1
 import base64, io, itertools, json, os, shutil, subprocess, sys, tempfile
@@ -499,6 +499,31 @@ def spread_rcnn_weights(
     with torch.no_grad():
         for batch in batches:
             model.extract_features(batch)
+
+# %% ../../nbs/core/05_testing.ipynb #8b19bdba
+def untrained_run(
+    task,  # A `tasks.task.Task`
+    folder: Path,  # The run directory to be
+    **more,  # Entries of `run.json` that differ, such as `card`
+) -> Path:  # `folder`
+    "Write a run directory with random weights, the same each time"
+    import torch
+    from safetensors.torch import save_file
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        state = task.build_model(weights=False).state_dict()
+    folder.mkdir(parents=True)
+    save_file({name: value.contiguous() for name, value in state.items()}, folder / 'model.safetensors')
+    info = {
+        'format': 1,
+        'task': task.task,
+        'settings': task.settings.to_dict(),
+        'fit': {},
+        'card': task.card().to_dict(),
+    }
+    write_json(folder / 'run.json', {**info, **more})
+    return folder
 
 # %% ../../nbs/core/05_testing.ipynb #1273c3b0
 def color_classifier(

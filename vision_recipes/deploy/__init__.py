@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['calibrate_model', 'compare_latency', 'export_onnx', 'ExportError', 'inspect_model', 'Inspection', 'make_bundle',
-           'measure_latency', 'Parity', 'quantize_onnx', 'store_calibration']
+           'measure_latency', 'Parity', 'push_run', 'quantize_onnx', 'store_calibration', 'write_passport']
 
 # %% ../../nbs/deploy/index.ipynb #9e93e2fa
 from ..core.lazy import lazy_names
@@ -20,8 +20,10 @@ _all_ = [
     'make_bundle',
     'measure_latency',
     'Parity',
+    'push_run',
     'quantize_onnx',
     'store_calibration',
+    'write_passport',
 ]
 __getattr__, __dir__ = lazy_names(
     'vision_recipes.deploy',
@@ -33,5 +35,7 @@ __getattr__, __dir__ = lazy_names(
         'quantization': ['quantize_onnx'],
         'bundle': ['make_bundle'],
         'calibrated': ['calibrate_model', 'store_calibration'],
+        'passport': ['write_passport'],
+        'push': ['push_run'],
     },
 )

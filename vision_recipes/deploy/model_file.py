@@ -13,6 +13,7 @@ from ..core.console import log_info
 from ..core.errors import VisionRecipesError
 from ..runtime.model_card import CARD_KEY, ModelCard
 from ..runtime.predictor import Predictor
+from ..tasks.hub import fetch_onnx
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
 
@@ -30,7 +31,7 @@ def as_onnx_file(
     a file of a run that is not of its best epoch, and what `check` raises. An export raises `ExportError`.
     """
     source = model_source(what)
-    if settings and source in ('onnx', 'run'):
+    if settings and source in ('onnx', 'run', 'hub'):
         raise VisionRecipesError(
             f'{what}: has {", ".join(settings)} of its own; that is for published weights.'
         )
@@ -40,6 +41,8 @@ def as_onnx_file(
         raise VisionRecipesError(f'--card {card}: {what} has a card of its own; it is for a .onnx file.')
     if source == 'run':
         return _file_of_run(default_onnx_path(what).parent)
+    if source == 'hub':
+        return fetch_onnx(what)
     from vision_recipes.deploy.export import export_onnx  # needs torch
     from vision_recipes.tasks.run import pretrained
 

@@ -39,7 +39,7 @@ def as_feature_map(
         return places.unflatten(1, (side, side)).permute(0, 3, 1, 2)
     return output.permute(0, 3, 1, 2) if channels_last else output
 
-
+# %% ../../nbs/tasks/15_attention.ipynb #4dc4a837
 def activation_maps(
     layers: Sequence[nn.Module],  # Of the network
     score: Callable[[], Tensor],  # Runs the network and gives one number for each image, (B,)
@@ -57,7 +57,10 @@ def activation_maps(
     try:
         with torch.enable_grad():
             total = score().sum()
-            gradients = torch.autograd.grad(total, [outputs[layer] for layer in layers])
+            # a layer that has no part in the score has gradients of 0
+            gradients = torch.autograd.grad(
+                total, [outputs[layer] for layer in layers], materialize_grads=True
+            )
     finally:
         for hook in hooks:
             hook.remove()
@@ -119,7 +122,7 @@ def attention_map(
 
 # %% ../../nbs/tasks/15_attention.ipynb #a4b6808c
 def show_attention(
-    run: TorchPredictor,  # A run or published weights: a classifier of timm, or a YOLOX
+    run: TorchPredictor,  # A run or published weights
     images: Any,  # One image or a list, as for `Predictor.predict`
     label: str | None = None,  # The class whose score is explained; None: what is predicted
     tile: int = 240,  # Side of each, pixels

@@ -14,6 +14,7 @@ from typing import Callable, Iterable
 from ..core.errors import VisionRecipesError, check_choice, did_you_mean
 from ..core.settings import Settings
 from ..runtime.task_kinds import TASK_KINDS
+from .hub import hub_name, is_hub_name
 
 # %% ../../nbs/tasks/01_registry.ipynb #7f938e7a
 def _none_at_hand(model: str) -> bool:
@@ -124,12 +125,15 @@ def published_names() -> list[str]:
 # %% ../../nbs/tasks/01_registry.ipynb #478f0787
 def model_source(
     what: str | Path,  # What a user calls a model
-) -> str:  # `run`, `onnx`, `published` or `weights`
+) -> str:  # `run`, `onnx`, `published`, `weights` or `hub`
     """Tell what a model is, by its name alone.
 
     Raises `VisionRecipesError` where there is no such file and nobody publishes weights of this name.
     """
     path, name = Path(what), Path(what).as_posix()
+    if is_hub_name(what):
+        hub_name(what)  # refuses what no hub can have
+        return 'hub'
     if path.is_dir() or path.suffix == '.json':  # the `run.json` of a run
         return 'run'
     # the tag of a published name may look like a suffix
@@ -144,7 +148,8 @@ def model_source(
     raise VisionRecipesError(
         f'{name}: no such file or folder, and nobody publishes weights of this name.'
         f'{did_you_mean(name, published_names())} A model is a run directory, a .onnx file, a file with '
-        f'weights ({", ".join(WEIGHT_SUFFIXES)}) or a published name such as megvii/yolox_nano.'
+        f'weights ({", ".join(WEIGHT_SUFFIXES)}), a published name such as megvii/yolox_nano, or a model on '
+        'a hub such as hub:OWNER/NAME.'
     )
 
 
@@ -159,10 +164,13 @@ def default_onnx_path(
 ) -> Path:
     """The ONNX file of a model: an ONNX file is its own, and that of a run is in the run directory.
 
-    That of published weights or of a file with weights is in the current folder, with their name.
+    That of published weights, of a file with weights or of a model on a hub is in the current folder, with
+    their name.
     """
     path = Path(what)
     source = model_source(path)
+    if source == 'hub':
+        return Path(hub_name(path).name.split('/')[-1] + '.onnx')
     if source == 'onnx':
         return path
     if source == 'run':

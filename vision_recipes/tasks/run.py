@@ -18,6 +18,7 @@ from ..core.settings import Settings
 from ..runtime.model_card import ModelCard
 from ..runtime.predictor import BasePredictor
 from .device import pick_device
+from .hub import fetch_run
 from ..core.errors import VisionRecipesError
 from vision_recipes.tasks.registry import (
     find_published,
@@ -196,7 +197,8 @@ def _weights_of_file(path: Path) -> _KnownWeights:
 
 # %% ../../nbs/tasks/11_run.ipynb #7a8a49b0
 def open_network(
-    # A run directory or its `model.safetensors`, the name of published weights, or a file with weights
+    # A run directory or its `model.safetensors`, the name of published weights, a file with weights, or a
+    # model on a hub, such as `hub:me/hands`
     what: str | Path,
     device: str = 'auto',  # As `FitSettings.device`
     **settings,  # As for `pretrained`; a run has settings of its own
@@ -209,4 +211,8 @@ def open_network(
         raise VisionRecipesError(f'{path}: is an ONNX file, which runtime.Predictor opens.')
     if settings:
         raise VisionRecipesError(f'{path}: is a run, which has {", ".join(settings)} of its own.')
+    if source == 'hub':
+        run = Run(fetch_run(what), device)
+        run.path = path  # not the folder in the cache: an export goes to the current folder
+        return run
     return Run(path.parent if path.name == 'model.safetensors' else path, device)

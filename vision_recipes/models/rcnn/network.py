@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['BODY_STAGES', 'IMAGENET', 'small_parts', 'small_pool', 'still_norm', 'Features', 'Sampler', 'RCNN', 'even_samples',
-           'validation_losses', 'ExportRcnn', 'make_anchors', 'clipped', 'apart_nms', 'pool_regions', 'RcnnTask']
+           'validation_losses', 'ExportRcnn', 'make_anchors', 'clipped', 'apart_nms', 'pool_regions', 'RcnnTask',
+           'class_log_odds']
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #b928e6d1
 from contextlib import contextmanager
@@ -745,6 +746,50 @@ def _without_background(self: RcnnTask, detections: list[Tensor]) -> list[Tensor
     "What `RCNN.detect` finds (boxes, scores, labels and what the branch adds), with labels from 0 on"
     boxes, scores, labels, *others = detections
     return [boxes, scores, labels - int(self.network_labels.background), *others]
+
+# %% ../../../nbs/models/rcnn/03_network.ipynb #f3b99964
+def class_log_odds(
+    logits: Tensor,  # (R, C), C at least 2
+    classes: Tensor,  # (R,) int64
+) -> Tensor:  # (R,)
+    "The log odds of one class against all others, by softmax"
+    own = nn.functional.one_hot(classes, logits.shape[1]).bool()
+    return logits[own] - logits.masked_fill(own, -torch.inf).logsumexp(1)
+
+
+@patch
+def attention_layers(self: RcnnTask, model):  # As `Task.attention_layers`
+    return [model.backbone.body[name] for name in ('layer2', 'layer3', 'layer4')]
+
+
+@patch
+def attention_score(self: RcnnTask, model, images, label):  # As `Task.attention_score`
+    "The log odds of the class, added over the regions with at least half of the best score"
+    features = model.extract_features(self.inputs(images))
+    regions = model.propose_regions(features)
+    sums = []
+    for logits in model.boxes_at(features, regions)[0].split([len(r) for r in regions]):
+        if label is None:
+            classes = logits[:, 1:].argmax(1) + 1  # class 0 is the background
+        else:
+            classes = torch.full_like(logits[:, 0], label + 1).long()
+        odds = class_log_odds(logits, classes)
+        scores = odds.detach().sigmoid()
+        answers = scores >= scores.max() / 2 if len(scores) else scores > 0  # there may be no region
+        sums.append(odds[answers].sum())
+    return torch.stack(sums)
+
+# %% ../../../nbs/models/rcnn/03_network.ipynb #3a767b1b
+@patch
+def object_score(self: RcnnTask, model, images, found):  # As `Task.object_score`
+    "The log odds of the class in the object's box; of a point, the log probability of its likeliest place"
+    features, box = model.extract_features(self.inputs(images)), found.box[None]
+    if found.point is not None:
+        places = model.branch_logits(features, [box])[0, found.point]  # (h, w)
+        return places.flatten().log_softmax(0).amax()[None]
+    logits, _ = model.boxes_at(features, [box])
+    label = torch.tensor([found.label + int(self.network_labels.background)], device=logits.device)
+    return class_log_odds(logits, label)
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #581a0edf
 @patch

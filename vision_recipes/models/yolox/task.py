@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import nn, Tensor
 from torch.nn.functional import interpolate
+from torchvision.ops import box_iou
 from ...core.console import log_info
 from ...core.errors import did_you_mean, VisionRecipesError
 from ...core.labels import COCO_CLASSES, LabelMap
@@ -445,6 +446,19 @@ def attention_score(self: Yolox, model, images, label):  # As `Task.attention_sc
     answers = scores >= scores.amax(1, keepdim=True) / 2
     log_odds = torch.logit(output[..., 4], 1e-6) + torch.logit(classes, 1e-6)  # 1e-6: finite
     return torch.where(answers, log_odds, 0.0).sum(1)
+
+
+@patch
+def object_score(self: Yolox, model, images, found):  # As `Task.object_score`
+    "The log odds of objectness and class of the cell whose box and score are those of the object"
+    output = self.infer(model, images)[0][0]  # (A, 5 + C), as in `attention_score`
+    objectness, of_class = output[:, 4], output[:, 5 + found.label]
+    overlaps = box_iou(output[:, :4].detach(), found.box[None])[:, 0]
+    # boxes are cut at the edges of the image, so that of the cell may be another; its score is not
+    off = (found.score - (objectness * of_class).detach()).abs()
+    cell = (overlaps - 10 * off).argmax()
+    log_odds = torch.logit(objectness[cell], 1e-6) + torch.logit(of_class[cell], 1e-6)
+    return log_odds[None]
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #1c315a40
 NMS_SCORE = 0.05  # Default score threshold of a graph with NMS

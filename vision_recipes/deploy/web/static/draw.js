@@ -115,6 +115,31 @@ export function drawPrediction(canvas, bitmap, prediction, card, order, active, 
   pen.globalAlpha = 1;
 }
 
+// Points of the colors from cold to hot, as in Python's `heat_colors`
+const HEAT = [[13, 8, 135], [126, 3, 168], [204, 71, 120], [248, 149, 64], [240, 230, 60]];
+const MOST_OPAQUE = 0.75; // of the color where a map is 1
+
+// The color of a number from 0 to 1: [red, green, blue]
+export function heatColor(value) {
+  const position = Math.max(0, Math.min(value, 1)) * (HEAT.length - 1);
+  const low = Math.min(Math.floor(position), HEAT.length - 2);
+  return HEAT[low].map((v, c) => Math.round(v + (HEAT[low + 1][c] - v) * (position - low)));
+}
+
+// Lay a map of n x n numbers from 0 to 1 over the image that a canvas shows
+export function drawHeat(canvas, heat) {
+  const n = Math.sqrt(heat.length);
+  const pixels = new ImageData(n, n);
+  heat.forEach((value, i) => {
+    pixels.data.set([...heatColor(value), 255 * MOST_OPAQUE * Math.sqrt(value)], 4 * i);
+  });
+  const small = new OffscreenCanvas(n, n);
+  small.getContext('2d').putImageData(pixels, 0, 0);
+  const pen = canvas.getContext('2d');
+  pen.imageSmoothingQuality = 'high';
+  pen.drawImage(small, 0, 0, canvas.width, canvas.height);
+}
+
 // As many pixels as the screen gives the canvas, in the shape of the image
 function fitCanvas(canvas, bitmap, ratio) {
   canvas.style.setProperty('--shape', bitmap.width / bitmap.height);

@@ -183,7 +183,12 @@ function makeModel(ort, session, card, provider, refused) {
     last = result.catch(() => {});
     return result;
   };
-  return {card, provider, refused, predict};
+  const occlude = (image, label) => {
+    const result = last.then(() => occludeOne(run, card, image, label));
+    last = result.catch(() => {});
+    return result;
+  };
+  return {card, provider, refused, predict, occlude};
 }
 
 // Prepare, run and decode one image: {prediction, ms}, `ms` with the milliseconds that each step took.
@@ -418,6 +423,58 @@ export function unlikenessOf(known, square, place, size) {
   const difference = describe(square, place, size).map((v, i) => v - known.mean[i]);
   const turned = known.rows.map((row, i) => sumOf(row.map((w, k) => w * difference[i + k])));
   return Math.sqrt(sumOf(turned.map(v => v * v))) / known.limit;
+}
+
+// ## Which parts a classifier needs, as runtime/13_occlusion.ipynb does it
+
+export const N_PARTS = 7; // along each side of the image
+
+// What is covered for each part, row by row: [x1, y1, x2, y2] in pixels of the square. Each window is twice
+// as wide and high as its part. The first argument is from `placement`.
+export function coveredWindows({fit, offset}, size) {
+  const span = (axis, k) => {
+    const step = fit[axis] / N_PARTS;
+    const [low, high] = [k - 0.5, k + 1.5].map(n => Math.floor(offset[axis] + step * n + 0.5));
+    return [Math.max(0, low), Math.min(size, high)];
+  };
+  const all = [...Array(N_PARTS).keys()];
+  return all.flatMap(row => all.map(column => {
+    const [x1, x2] = span(0, column);
+    const [y1, y2] = span(1, row);
+    return [x1, y1, x2, y2];
+  }));
+}
+
+// A copy of the square (RGB) in which a window has the color of the padding.
+function withCovered(square, [x1, y1, x2, y2], {size, pad_value: [red, green, blue] = [0, 0, 0]}) {
+  const covered = square.slice();
+  for (let y = y1; y < y2; y++) {
+    for (let at = (y * size + x1) * 3; at < (y * size + x2) * 3; at += 3) {
+      covered[at] = red;
+      covered[at + 1] = green;
+      covered[at + 2] = blue;
+    }
+  }
+  return covered;
+}
+
+// By how much the score of a class falls where each part is covered: {label, before, drops, ms}, `drops` row
+// by row. `label` is a position in the classes; undefined: the class with the highest score.
+async function occludeOne(run, card, image, label) {
+  checkImage(image);
+  if (card.task !== 'classification') throw new Error(`This is for classifiers, not for ${card.task}.`);
+  const started = performance.now();
+  const place = placement(image.width, image.height, card.preprocess);
+  const square = letterbox(image, card.preprocess);
+  const scoresOf = async rgb => decodeClasses(await run(toInput(rgb, card)), place, card).scores;
+  const whole = await scoresOf(square);
+  const watched = label ?? byScore(whole)[0];
+  const drops = [];
+  for (const window of coveredWindows(place, card.preprocess.size)) { // a session runs one image at a time
+    const scores = await scoresOf(withCovered(square, window, card.preprocess));
+    drops.push(whole[watched] - scores[watched]);
+  }
+  return {label: watched, before: whole[watched], drops, ms: performance.now() - started};
 }
 
 // ## Large images in tiles, as runtime/12_tiles.ipynb does it

@@ -2,7 +2,7 @@
 //
 // This file is the source. Edit it here: no notebook exports it, and every page gets a copy of it as it is.
 // nbs/deploy/web/05_page_scripts.ipynb holds its reasons and its tests.
-import {classColor, css, drawPrediction, objectColor, percent, pointColor} from './draw.js';
+import {classColor, css, drawHeat, drawPrediction, objectColor, percent, pointColor} from './draw.js';
 import {Follower, LOWEST_SCORE} from './follow.js';
 import {labelThreshold} from './model.js';
 
@@ -190,6 +190,7 @@ function draw() {
   byId('hint').hidden = true;
   const {bitmap, prediction, marks} = shown;
   drawPrediction(byId('image'), bitmap, prediction, card, shownOrder(), active, marks && lineMarks(marks));
+  if (shown.heat) drawHeat(byId('image'), shown.heat);
 }
 
 // Have a screen reader say a text after `wait` milliseconds, in place of a text that still waits
@@ -392,11 +393,49 @@ function show(result) {
   if (!result.live) clearHighlight();
   if (shown && shown.bitmap !== result.bitmap) shown.bitmap.close();
   shown = result;
+  byId('looks').setAttribute('aria-pressed', false);
+  byId('looks').hidden = detects() || shown.live;
+  byId('look-words').textContent = '';
   draw();
   showList();
   showTime();
   showTiles();
   showUnlike();
+}
+
+// What covering the parts of a bitmap does to the score of a class: as `occlude` of a model gives it
+async function occlude(bitmap, label) {
+  const copy = await createImageBitmap(bitmap); // the worker closes its own
+  return ask('occlude', {bitmap: copy, label}, [copy]);
+}
+
+// Show which parts of the image speak for the class with the highest score, or stop showing them
+async function switchLooks() {
+  const image = shown;
+  if (!image || image.live || isBusy) return;
+  if (image.heat) return show({...image, heat: null});
+  byId('busy').hidden = false;
+  try {
+    const found = await occlude(image.bitmap);
+    if (shown === image) showLooks(found);
+  } catch (error) {
+    showError(error.message);
+  }
+  byId('busy').hidden = true;
+}
+
+// Lay the map over the image; parts without which the score is higher stay as they are
+function showLooks({label, before, drops, ms}) {
+  const most = Math.max(...drops);
+  shown.heat = drops.map(drop => (most > 0 ? Math.max(0, drop) / most : 0));
+  byId('looks').setAttribute('aria-pressed', true);
+  const name = card.labels.names[label];
+  const words =
+    `Covered ${drops.length} parts of the image, one after the other, in ${milliseconds(ms)}. Without the ` +
+    `hottest part, ${name} has ${percent(before - most)} instead of ${percent(before)}.`;
+  byId('look-words').textContent = words;
+  speak(words);
+  draw();
 }
 
 // Whether large images are cut into tiles: the model says so, and nobody switched it off
@@ -789,6 +828,7 @@ function listen() {
   });
   byId('threshold').oninput = moveThreshold;
   byId('in-tiles').onclick = switchTiles;
+  byId('looks').onclick = switchLooks;
   byId('engine').onchange = reloadWithEngine;
   addEventListener('dragover', event => {
     event.preventDefault();
@@ -1063,5 +1103,9 @@ window.visionRecipes = {
   predict: async (url, options = {}) => {
     await ready;
     return predict(await fromUrl(url), options);
+  },
+  occlude: async (url, label) => {
+    await ready;
+    return occlude(await fromUrl(url), label);
   },
 };

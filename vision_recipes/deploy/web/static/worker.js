@@ -169,6 +169,9 @@ const steps = {
   async predict({bitmap, options}) {
     return await running.model.predict(pixelsOf(bitmap), options);
   },
+  async occlude({bitmap, label}) {
+    return await running.model.occlude(pixelsOf(bitmap), label);
+  },
 };
 
 let queue = Promise.resolve(); // one thing at a time
