@@ -11,6 +11,7 @@ from .. import __version__
 from .arguments import Parser, Verb
 from .comparison_commands import COMPARISON_VERBS
 from .correction_command import CORRECTION_VERBS
+from .curve_command import CURVE_VERBS
 from .data_commands import DATA_VERBS
 from .doctor import run_doctor
 from .model_commands import MODEL_VERBS
@@ -28,6 +29,7 @@ VERBS = {
     **MODEL_VERBS,
     **SUSPECT_VERBS,
     **NEXT_VERBS,
+    **CURVE_VERBS,
     **CORRECTION_VERBS,
     **COMPARISON_VERBS,
     'doctor': Verb('look at this installation and machine', lambda p: None, run_doctor),

@@ -6,9 +6,9 @@
 __all__ = ['Calibration', 'calibration_bins', 'Changes', 'choose_next', 'class_suspects', 'compare_models', 'compare_shown',
            'Comparison', 'DetectionEvaluation', 'Difference', 'evaluate_calibration', 'evaluate_classification',
            'evaluate_labels', 'LabelEvaluation', 'evaluate_detection', 'evaluate_keypoints', 'evaluate_masks',
-           'evaluate_tracks', 'Evaluation', 'find_suspects', 'image_uncertainty', 'KeypointEvaluation',
-           'match_predictions', 'paired_differences', 'rank_boxes', 'RankedBoxes', 'Suspect', 'suspect_rows',
-           'Tolerance', 'TrackingEvaluation', 'wilson_interval']
+           'evaluate_tracks', 'Evaluation', 'find_suspects', 'image_uncertainty', 'KeypointEvaluation', 'LearningCurve',
+           'match_predictions', 'paired_differences', 'rank_boxes', 'RankedBoxes', 'score_curve', 'ScoreCurve',
+           'Suspect', 'suspect_rows', 'Tolerance', 'TrackingEvaluation', 'wilson_interval']
 
 # %% ../../nbs/metrics/index.ipynb #e1e42ee5
 from ..core.lazy import lazy_names
@@ -37,10 +37,13 @@ _all_ = [
     'find_suspects',
     'image_uncertainty',
     'KeypointEvaluation',
+    'LearningCurve',
     'match_predictions',
     'paired_differences',
     'rank_boxes',
     'RankedBoxes',
+    'score_curve',
+    'ScoreCurve',
     'Suspect',
     'suspect_rows',
     'Tolerance',
@@ -61,6 +64,7 @@ __getattr__, __dir__ = lazy_names(
         'detection': ['DetectionEvaluation', 'evaluate_detection'],
         'intervals': ['Evaluation', 'wilson_interval'],
         'keypoints': ['KeypointEvaluation', 'evaluate_keypoints'],
+        'learning_curve': ['LearningCurve', 'score_curve', 'ScoreCurve'],
         'masks': ['evaluate_masks'],
         'multi_label': ['evaluate_labels', 'LabelEvaluation'],
         'next_images': ['choose_next', 'image_uncertainty'],
