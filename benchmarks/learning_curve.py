@@ -4,10 +4,10 @@
         [--splits 1] [--out FOLDER]
     PYTHONPATH=. python benchmarks/learning_curve.py --simulate [--sets 1000]
 
-A set is trained on an eighth, a quarter, a half and all of its groups by `learning_curve`. Its trainings on up
-to half of them forecast the score of all. `--splits` does so with other held-out groups, too. `signs` and
-`cells` are real sets below `$VISION_RECIPES_DATA`; `cells` starts from published weights where they lie there.
-What is finished in `--out` is not trained again.
+A set is trained on an eighth, a quarter, a half and all of its groups by `learning_curve`. Its trainings on
+up to half of them forecast the score of all. `--splits` does so with other held-out groups, too. `signs` and
+`cells` are real sets below `$VISION_RECIPES_DATA`; `cells` starts from published weights, where they lie
+there. What is finished in `--out` is not trained again.
 
 `--simulate` draws curves around known power laws, and counts how often the band of a forecast holds the score
 of one more training.
@@ -39,7 +39,8 @@ def drawn_curve(seed, law, kind):
     rng = np.random.default_rng([seed, *(int(1000 * v) for v in (*law, *kind))])
     (a, b, c), (noise, groups, differ) = law, kind
     sizes = np.repeat(IMAGES * np.array([1 / 8, 1 / 4, 1 / 2, 1]), PARTS)
-    by_group = a - b * sizes**-c + noise * rng.normal(0, 1, len(sizes)) + differ * rng.normal(0, 1, (groups, 1))
+    of_trainings = a - b * sizes**-c + noise * rng.normal(0, 1, len(sizes))
+    by_group = of_trainings + differ * rng.normal(0, 1, (groups, 1))
     by_group = np.clip(by_group + differ / 2 * rng.normal(0, 1, by_group.shape), 0, 1)  # (groups, trainings)
     drawn = rng.multinomial(groups, np.full(groups, 1 / groups), 400) / groups
     curve = score_curve('score', sizes, by_group.mean(0), drawn @ by_group, groups)
@@ -48,7 +49,7 @@ def drawn_curve(seed, law, kind):
 
 def simulate(sets):
     "Print how often the band holds what one more training brings"
-    print('| a, b, c | noise | groups | differ by | told | twice | four times | error, twice | width, twice |')
+    print('| a, b, c | noise | groups | differ by | told | twice | four times | error | width, twice |')
     print('|---|---|---|---|---|---|---|---|---|')
     for law in LAWS:
         for kind in KINDS:
