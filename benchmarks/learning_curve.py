@@ -69,7 +69,7 @@ def simulate(sets):
 
 # -- Trainings
 
-EPOCHS = {'hands': 12, 'signs': 12, 'cells': 4, 'drawn-boxes': 6}
+EPOCHS = {'hands': 6, 'signs': 6, 'cells': 4, 'drawn-boxes': 6}
 
 
 def try_set(name, args):
@@ -77,7 +77,7 @@ def try_set(name, args):
     begun = time.process_time()
     anns = read(name, args.out / name)
     task_name, values, _ = SETS[name]
-    values = {**values, 'epochs': args.epochs or EPOCHS[name], 'workers': 0, 'valid': 0.25}
+    values = {**values, 'epochs': args.epochs or EPOCHS[name], 'workers': 0, 'valid': 0.25, 'cache_mb': 500}
     if name == 'cells' and real_weights():
         values['weights'] = str(real_weights())
     for seed in range(args.splits):

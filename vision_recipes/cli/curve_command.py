@@ -33,7 +33,7 @@ _NUMBERS = {
     'seed': 'seed of the parts and trainings',
 }
 
-
+# %% ../../nbs/cli/14_curve_command.ipynb #95b30f37
 def _curve_options(p: ArgumentParser):
     data_options(p)
     boxes_option(p)
@@ -64,7 +64,7 @@ def _curve_options(p: ArgumentParser):
     for name, text in _NUMBERS.items():
         p.add_argument(f'--{name}', type=int, metavar='N', help=f"{text} (default: the preset's)")
 
-# %% ../../nbs/cli/14_curve_command.ipynb #95b30f37
+# %% ../../nbs/cli/14_curve_command.ipynb #c4077a0c
 def _fractions(text: str) -> list[float]:  # Such as `1/8,0.5,1`
     "Read parts of a set, as fractions or decimals. Raises `VisionRecipesError`"
     values = []
@@ -78,7 +78,7 @@ def _fractions(text: str) -> list[float]:  # Such as `1/8,0.5,1`
             ) from None
     return values
 
-# %% ../../nbs/cli/14_curve_command.ipynb #e7276c64
+# %% ../../nbs/cli/14_curve_command.ipynb #89be27e0
 def run_curve(args: Namespace) -> None:
     "`vision-recipes curve`: `learning_curve`, its tables and its sentence"
     chosen = _check_arguments(args)
@@ -118,7 +118,7 @@ def _log_curve(out: Path, curve):  # A `metrics.LearningCurve`
     where = f'Look at {out / "curve.png"}.' if curve.trainings else f'It stands in {out / "curve.json"}.'
     log_info(f'{curve.text()}\n{where}')
 
-# %% ../../nbs/cli/14_curve_command.ipynb #89be27e0
+# %% ../../nbs/cli/14_curve_command.ipynb #84343115
 _SETTINGS = ('model', 'weights', 'device', 'epochs', 'size', 'batch_size', 'workers', 'seed', 'valid')
 
 
@@ -149,7 +149,7 @@ def _check_arguments(
         raise VisionRecipesError(f'{args.out}: holds no curve to go on with. Leave out --resume.')
     return _of_plan(args, file, chosen)
 
-
+# %% ../../nbs/cli/14_curve_command.ipynb #0a1b8800
 def _of_plan(args: Namespace, file: Path, chosen: dict) -> dict:  # Settings by name
     "The settings of a curve that was begun, with those that the command names in their place"
     plan = read_json(file)
@@ -164,7 +164,7 @@ def _of_plan(args: Namespace, file: Path, chosen: dict) -> dict:  # Settings by 
     args.preset = args.preset or 'full'  # every setting is named, so the preset decides none
     return {**of_plan, **chosen}
 
-# %% ../../nbs/cli/14_curve_command.ipynb #84343115
+# %% ../../nbs/cli/14_curve_command.ipynb #f8b1b969
 CURVE_VERBS = {
     'curve': Verb(
         'say what twice and four times as many images would bring',

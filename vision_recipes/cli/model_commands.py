@@ -30,6 +30,7 @@ from ..core.image_paths import list_images, output_mark
 from ..core.images import open_image
 from ..data.annotations import Annotations, classes_of_model
 from ..data.findings import Findings
+from ..metrics.intervals import few_groups_note
 from ..runtime.tiles import TileRule, tiles_asked, tiles_in_words
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
@@ -152,7 +153,9 @@ def run_evaluate(args: Namespace) -> None:
     text_tables = [table(rows) for rows in evaluation.tables.values()]
     headline = f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}'
     in_tiles = tiles_in_words(rule, [p.size_wh for p in predictions], bool(tiles))
-    log_info('\n'.join([headline, *[in_tiles] * bool(in_tiles), *text_tables]))
+    note = few_groups_note(len(set(anns.groups)) if anns.has_groups else 0)
+    lines = [headline, *[note] * bool(note), *[in_tiles] * bool(in_tiles), *text_tables]
+    log_info('\n'.join(lines))
     if whole:
         stored = card.thresholds.get('overall')
         log_info(_compared(task.metric, whole, evaluation, tiles, args.model, stored))

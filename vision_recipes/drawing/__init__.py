@@ -6,10 +6,9 @@
 __all__ = ['bar_chart', 'before_after', 'calibration_chart', 'class_colors', 'confusion_matrix', 'cost_chart', 'counts_chart',
            'curves', 'detection_grid', 'draw_annotations', 'draw_boxes', 'draw_heat', 'draw_instances',
            'draw_keypoints', 'draw_label', 'draw_masks', 'draw_prediction', 'draw_target', 'draw_tracks', 'grid',
-           'instance_colors', 'instance_grid', 'keypoint_grid', 'learning_curve_chart', 'legend', 'LineMark',
-           'lr_chart', 'precision_charts', 'prediction_grid', 'show', 'show_ap', 'show_losses', 'show_nms',
-           'tracks_chart', 'Trails', 'true_masks', 'true_points', 'ZoneMark', 'show_association', 'show_kalman',
-           'write_report']
+           'instance_colors', 'instance_grid', 'keypoint_grid', 'legend', 'LineMark', 'lr_chart', 'precision_charts',
+           'prediction_grid', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails', 'true_masks',
+           'true_points', 'ZoneMark', 'learning_curve_chart', 'show_association', 'show_kalman', 'write_report']
 
 # %% ../../nbs/drawing/index.ipynb #38cd2466
 from ..core.lazy import lazy_names
@@ -39,7 +38,6 @@ _all_ = [
     'instance_colors',
     'instance_grid',
     'keypoint_grid',
-    'learning_curve_chart',
     'legend',
     'LineMark',
     'lr_chart',
@@ -57,7 +55,7 @@ _all_ = [
 ]
 
 # %% ../../nbs/drawing/index.ipynb #4ec43fb6
-_all_ += ['show_association', 'show_kalman']
+_all_ += ['learning_curve_chart', 'show_association', 'show_kalman']
 
 # %% ../../nbs/drawing/index.ipynb #a9000001
 _all_ = ['write_report']

@@ -348,7 +348,7 @@ def text(self: LearningCurve) -> str:  # Lines
         )
     return '\n'.join([*lines, *_class_lines(self)])
 
-
+# %% ../../nbs/metrics/19_learning_curve.ipynb #4ade1054
 def _check_text(curve: LearningCurve) -> str:  # Empty: half of the images told nothing
     "What the trainings on up to half of the images had forecast for all of them"
     half = curve.check
@@ -381,7 +381,7 @@ def _class_lines(curve: LearningCurve) -> list[str]:
     told = f'{first_few(found)} than the other classes' if found else 'no class differs from the others'
     return [f'  From twice as many images {told}.', *lines]
 
-# %% ../../nbs/metrics/19_learning_curve.ipynb #4ade1054
+# %% ../../nbs/metrics/19_learning_curve.ipynb #40146673
 @patch
 def to_dict(self: LearningCurve) -> dict:  # For JSON
     "All that is known: trainings, law, forecasts, classes, and the text"

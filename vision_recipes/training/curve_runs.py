@@ -341,7 +341,7 @@ def _curve_of(
         pool.has_groups,
     )
 
-
+# %% ../../nbs/training/13_curve_runs.ipynb #e62c3fe3
 def _class_curves(
     held_out: Annotations,
     sizes: np.ndarray,  # (P,)
