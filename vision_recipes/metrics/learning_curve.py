@@ -8,7 +8,7 @@ __all__ = ['LEAST_NOISE', 'FEWEST_SIZES', 'ENOUGH_OBJECTS', 'ENOUGH_CLUSTERS', '
 
 # %% ../../nbs/metrics/19_learning_curve.ipynb #720b7762
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Sequence
 import numpy as np
 from ..core.console import first_few, plural
@@ -93,6 +93,9 @@ class ScoreCurve:
     name: str  # Of the score or of the class
     sizes: np.ndarray  # (P,) images of each training
     scores: np.ndarray  # (P,) 0 to 1
+    parts: (
+        np.ndarray
+    )  # (P,) which part of the set each was on, ascending; groups differ, so sizes do within a part
     clusters: int  # Held-out groups, or images, that have something to score
     law: PowerLaw | None = None  # One fit; None: nothing can be told
     draws: PowerLaw | None = None  # R fits of scores that were drawn again
@@ -101,10 +104,10 @@ class ScoreCurve:
 
     @property
     def last(self) -> float:
-        "The mean score of the largest trainings; NaN without any"
-        if not len(self.sizes):
+        "The mean score of the trainings on the largest part; NaN without any"
+        if not len(self.parts):
             return math.nan
-        return float(self.scores[self.sizes == self.sizes.max()].mean())
+        return float(self.scores[self.parts == self.parts.max()].mean())
 
 # %% ../../nbs/metrics/19_learning_curve.ipynb #ef1ca79f
 @patch
@@ -128,15 +131,15 @@ LEAST_NOISE = 1e-3  # Standard error of a training, where all of one size happen
 
 
 def training_noise(
-    sizes: np.ndarray,  # (P,)
+    parts: np.ndarray,  # (P,) as `ScoreCurve.parts`
     scores: np.ndarray,  # (P,)
-) -> tuple[float, int]:  # NaN and 0 where no size has two trainings
-    "The standard error of one training's score, from trainings of the same size, and its degrees of freedom"
-    _, size_ids, counts = np.unique(sizes, return_inverse=True, return_counts=True)
+) -> tuple[float, int]:  # NaN and 0 where no part has two trainings
+    "The standard error of one training's score, from those that repeat a part, and its degrees of freedom"
+    _, part_ids, counts = np.unique(parts, return_inverse=True, return_counts=True)
     freedom = int((counts - 1).sum())
     if not freedom:
         return math.nan, 0
-    residuals = scores - (np.bincount(size_ids, scores) / counts)[size_ids]
+    residuals = scores - (np.bincount(part_ids, scores) / counts)[part_ids]
     return max(LEAST_NOISE, float(np.sqrt((residuals**2).sum() / freedom))), freedom
 
 
@@ -160,26 +163,28 @@ def score_curve(
     scores: Sequence[float],  # P, on the held-out images, 0 to 1
     resampled: np.ndarray,  # (R, P) the same on resamples of their groups; NaN: nothing to score
     clusters: int,  # Held-out groups, or images, that have something to score
+    parts: Sequence[float]
+    | None = None,  # P, which trainings repeat a part of the set; None: those of one size
 ) -> ScoreCurve:
     "Fit a power law with its band, or say why nothing can be told"
     sizes, scores = np.asarray(sizes, float), np.asarray(scores, float)
-    curve = ScoreCurve(name, sizes, scores, clusters)
+    curve = ScoreCurve(name, sizes, scores, sizes if parts is None else np.asarray(parts), clusters)
     reason = _no_curve(curve)
     if reason:
-        return ScoreCurve(name, sizes, scores, clusters, reason=reason)
-    error, freedom = training_noise(sizes, scores)
+        return replace(curve, reason=reason)
+    error, freedom = training_noise(curve.parts, scores)
     rng = np.random.default_rng(2)
     n = len(resampled)
     # a variance from few trainings may be several times too small; 4: as far as a draw may go
     noise = error * np.minimum(4, np.sqrt(freedom / rng.chisquare(freedom, n)))
     drawn = _draw_scores(scores, np.asarray(resampled, float), clusters, noise)
-    reason = _no_rise(sizes, drawn)
+    reason = _no_rise(curve, drawn)
     if reason:
-        return ScoreCurve(name, sizes, scores, clusters, reason=reason)
+        return replace(curve, reason=reason)
     usual = rng.normal(_USUAL, _SPREAD, n).clip(*np.log(_EXPONENTS[[0, -1]]))
     law = fit_power_law(sizes, scores[None], error)
     draws = fit_power_law(sizes, drawn, error, usual)
-    return ScoreCurve(name, sizes, scores, clusters, law, draws, noise * rng.normal(0, 1, n))
+    return replace(curve, law=law, draws=draws, noise=noise * rng.normal(0, 1, n))
 
 # %% ../../nbs/metrics/19_learning_curve.ipynb #20cf5283
 FEWEST_SIZES = 3  # a power law has three numbers
@@ -187,7 +192,7 @@ FEWEST_SIZES = 3  # a power law has three numbers
 
 def _no_curve(curve: ScoreCurve) -> str:  # Empty: there is one
     "Why the scores of a few trainings make no curve"
-    scores, sizes = curve.scores, np.unique(curve.sizes)
+    scores, sizes = curve.scores, np.unique(curve.parts)
     if np.isnan(scores).any():
         return 'The held-out images have nothing that it scores.'
     if curve.clusters < 2:
@@ -198,17 +203,18 @@ def _no_curve(curve: ScoreCurve) -> str:  # Empty: there is one
         return 'All is right from the smallest part on: harder held-out images are needed.'
     if (scores == 0).all():
         return 'All is wrong even with all images: more epochs, or easier images, are needed first.'
-    if not training_noise(curve.sizes, scores)[1]:
-        return 'No size was trained twice, so nothing says how much of a score is chance.'
+    if not training_noise(curve.parts, scores)[1]:
+        return 'No part was trained twice, so nothing says how much of a score is chance.'
     return ''
 
 
 def _no_rise(
-    sizes: np.ndarray,  # (P,)
-    drawn: np.ndarray,  # (R, P)
+    curve: ScoreCurve,
+    drawn: np.ndarray,  # (R, P) scores
 ) -> str:  # Empty: it rises
     "Why a flat curve tells nothing"
-    rises = drawn[:, sizes == sizes.max()].mean(1) - drawn[:, sizes == sizes.min()].mean(1)
+    parts, sizes = curve.parts, curve.sizes
+    rises = drawn[:, parts == parts.max()].mean(1) - drawn[:, parts == parts.min()].mean(1)
     low, high = np.quantile(rises, [0.025, 0.975])
     if low > 0:
         return ''
@@ -217,7 +223,7 @@ def _no_rise(
         f'[{low:+.3f}, {high:+.3f}], which may be chance.'
     )
 
-# %% ../../nbs/metrics/19_learning_curve.ipynb #c9a61ea1
+# %% ../../nbs/metrics/19_learning_curve.ipynb #9df0aa13
 def _change(value: float, low: float, high: float) -> str:  # Such as `+0.022 [+0.004, +0.041]`
     return f'{value:+.3f} [{low:+.3f}, {high:+.3f}]'
 
@@ -234,13 +240,14 @@ def sentence(
         return f'Cannot be told by {self.name} what more images would bring. {self.reason}{have}'
     twice, four = self.forecast(2), self.forecast(4)
     return (
-        f'{self.name} {self.last:.3f} with {n}. Twice as many would bring about '
+        f'{self.name} {self.last:.3f} with {n}, {float(self.law.at(1)[0]):.3f} on the curve through all '
+        'trainings. On this curve twice as many would bring '
         f'{_change(twice.gain, twice.gain_low, twice.gain_high)}: {twice.score:.3f} '
         f'[{twice.low:.3f}, {twice.high:.3f}]. Four times as many: {four.score:.3f} '
         f'[{four.low:.3f}, {four.high:.3f}].'
     )
 
-# %% ../../nbs/metrics/19_learning_curve.ipynb #3424641b
+# %% ../../nbs/metrics/19_learning_curve.ipynb #4253c5b1
 ENOUGH_OBJECTS = 20  # Held-out objects of a class, below which its scores are mostly chance
 ENOUGH_CLUSTERS = 8  # Held-out groups, or images, with the class
 
@@ -251,18 +258,20 @@ def class_curve(
     scores: Sequence[float],
     resampled: np.ndarray,
     clusters: int,
+    parts: Sequence[float],
     objects: int,  # Held-out ones; images, where an image has one class
 ) -> ScoreCurve:
     "The curve of a class; without a forecast where too little of it is held out"
     if objects >= ENOUGH_OBJECTS and clusters >= ENOUGH_CLUSTERS:
-        return score_curve(name, sizes, scores, resampled, clusters)
+        return score_curve(name, sizes, scores, resampled, clusters, parts)
     reason = (
         f'{plural(objects, "object")} in {clusters} held-out groups or images are too few: '
         f'{ENOUGH_OBJECTS} in {ENOUGH_CLUSTERS} are needed.'
     )
-    return ScoreCurve(name, np.asarray(sizes, float), np.asarray(scores, float), clusters, reason=reason)
+    columns = (np.asarray(column, float) for column in (sizes, scores, parts))
+    return ScoreCurve(name, *columns, clusters, reason=reason)
 
-# %% ../../nbs/metrics/19_learning_curve.ipynb #9b90307c
+# %% ../../nbs/metrics/19_learning_curve.ipynb #5f53a44e
 @dataclass(frozen=True, eq=False)
 class LearningCurve:
     "How the scores of a set grow with its training images"
@@ -293,7 +302,7 @@ class LearningCurve:
         p = [math.erfc(z / 2**0.5) for z in ratio]
         return {curve.name: float(d.mean()) for curve, d, out in zip(told, difference, stands_out(p)) if out}
 
-# %% ../../nbs/metrics/19_learning_curve.ipynb #4253c5b1
+# %% ../../nbs/metrics/19_learning_curve.ipynb #4ade1054
 @patch(as_prop=True)
 def tables(self: LearningCurve) -> dict[str, list[dict]]:  # By name; each a list of rows
     "The tables of a report: trainings by part, forecasts, classes"
@@ -329,7 +338,7 @@ def _class_row(curve: ScoreCurve, standing_out: dict[str, float]) -> dict:
     note = 'differs from the other classes' if curve.name in standing_out else curve.reason
     return {'class': curve.name, 'score': now, **gain, 'note': note}
 
-# %% ../../nbs/metrics/19_learning_curve.ipynb #5f53a44e
+# %% ../../nbs/metrics/19_learning_curve.ipynb #40146673
 @patch
 def text(self: LearningCurve) -> str:  # Lines
     "What more images would bring, how the forecast from half of them was, and which classes differ"
@@ -348,7 +357,7 @@ def text(self: LearningCurve) -> str:  # Lines
         )
     return '\n'.join([*lines, *_class_lines(self)])
 
-# %% ../../nbs/metrics/19_learning_curve.ipynb #4ade1054
+# %% ../../nbs/metrics/19_learning_curve.ipynb #0169ba73
 def _check_text(curve: LearningCurve) -> str:  # Empty: half of the images told nothing
     "What the trainings on up to half of the images had forecast for all of them"
     half = curve.check
@@ -381,7 +390,7 @@ def _class_lines(curve: LearningCurve) -> list[str]:
     told = f'{first_few(found)} than the other classes' if found else 'no class differs from the others'
     return [f'  From twice as many images {told}.', *lines]
 
-# %% ../../nbs/metrics/19_learning_curve.ipynb #40146673
+# %% ../../nbs/metrics/19_learning_curve.ipynb #e7f3cb7f
 @patch
 def to_dict(self: LearningCurve) -> dict:  # For JSON
     "All that is known: trainings, law, forecasts, classes, and the text"

@@ -142,7 +142,7 @@ def why_untold(anns: Annotations) -> str:  # Empty: a curve can be tried
 
 def _untold(task: Task, anns: Annotations, reason: str) -> LearningCurve:
     "A curve without trainings, and why"
-    nothing = ScoreCurve(task.metric, np.zeros(0), np.zeros(0), 0, reason=reason)
+    nothing = ScoreCurve(task.metric, *np.zeros((3, 0)), 0, reason=reason)
     return LearningCurve(task.metric, nothing, {}, [], nothing, (0, 0), anns.has_groups)
 
 # %% ../../nbs/training/13_curve_runs.ipynb #81c81711
@@ -330,13 +330,14 @@ def _curve_of(
         }
         for training, score in zip(trainings, headline[0])
     ]
-    small = np.array([training.fraction <= 0.5 for training in trainings])
+    parts = np.array([training.fraction for training in trainings])
+    small = parts <= 0.5
     return LearningCurve(
         metric,
-        score_curve(metric, sizes, headline[0], headline[1:], clusters),
-        _class_curves(held_out, sizes, scores[..., len(names) :], ids),
+        score_curve(metric, sizes, headline[0], headline[1:], clusters, parts),
+        _class_curves(held_out, sizes, parts, scores[..., len(names) :], ids),
         rows,
-        score_curve(metric, sizes[small], headline[0][small], headline[1:, small], clusters),
+        score_curve(metric, sizes[small], headline[0][small], headline[1:, small], clusters, parts[small]),
         (len(held_out), clusters),
         pool.has_groups,
     )
@@ -345,6 +346,7 @@ def _curve_of(
 def _class_curves(
     held_out: Annotations,
     sizes: np.ndarray,  # (P,)
+    parts: np.ndarray,  # (P,) shares of the groups
     scores: np.ndarray,  # (1 + R, P, classes, and more of no interest here)
     ids: np.ndarray,  # (n,) group of each held-out image
 ) -> dict[str, ScoreCurve]:  # By name of the class
@@ -358,6 +360,7 @@ def _class_curves(
             scores[0, :, c],
             scores[1:, :, c],
             len(np.unique(ids[counted.image_of[counted.class_ids.values == c]])),
+            parts,
             int(counts[c]),
         )
         for c, name in enumerate(held_out.class_names)
