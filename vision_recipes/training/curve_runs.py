@@ -337,7 +337,15 @@ def _curve_of(
         score_curve(metric, sizes, headline[0], headline[1:], clusters, parts),
         _class_curves(held_out, sizes, parts, scores[..., len(names) :], ids),
         rows,
-        score_curve(metric, sizes[small], headline[0][small], headline[1:, small], clusters, parts[small]),
+        score_curve(
+            metric,
+            sizes[small],
+            headline[0][small],
+            headline[1:, small],
+            clusters,
+            parts[small],
+            flat_too=True,
+        ),
         (len(held_out), clusters),
         pool.has_groups,
     )
