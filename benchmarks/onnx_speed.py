@@ -31,13 +31,13 @@ LEAST = 0.05  # score from which on an R-CNN's objects get masks or points
 ANY = {'alone': 100, 'score': 1, 'box_px': 1e4, 'mask_iou': 0, 'point_px': 1e4, 'raw': 1}
 
 
-def untrained(name, folder, preset):
+def untrained(name, folder, preset, **changes):
     "A run directory of a network with random weights"
     labels = LabelMap(
         ('a', 'b'),
         skeleton=Skeleton.of(('left-eye', 'nose', 'right-eye')) if TASK_KINDS[name].points else None,
     )
-    settings, fit_settings = make_settings(name, preset, weights='random')
+    settings, fit_settings = make_settings(name, preset, weights='random', **changes)
     task, path = make_task(name, settings, labels), folder / name
     write_json(
         path / 'run.json',

@@ -20,10 +20,10 @@ from ..training.settings import FitSettings
 class HelpText(argparse.HelpFormatter):
     "Help whose lines end between words, so that no `--` stands apart from its option"
 
-    def _split_lines(self, text, width):
+    def _split_lines(self, text, width):  # `width`: characters
         return textwrap.wrap(' '.join(text.split()), width, break_on_hyphens=False)
 
-    def _fill_text(self, text, width, indent):
+    def _fill_text(self, text, width, indent):  # `indent`: spaces, which begin each line
         lines = self._split_lines(text, width - len(indent))
         return '\n'.join(indent + line for line in lines)
 
@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
             _refuse_unknown(_chosen_parser(self, namespace), unknown)
         return namespace
 
-    def _check_value(self, action, value):
+    def _check_value(self, action, value):  # An `argparse.Action`, and what was given for it
         # the TASK of `demo` has no choices, but is checked like the others
         choices = action.choices or (TASKS if action.metavar == 'TASK' else None)
         if choices is None or value in choices:
@@ -65,7 +65,7 @@ def _refuse_unknown(
 
 
 def _option_hint(given: str, options: list[str]) -> str:  # As `did_you_mean`
-    "The nearest options. Names are compared without the two dashes, which would make all of them alike"
+    "The nearest options but `given` itself. The two dashes would make all alike, so they are not compared"
     names = [option.removeprefix('--') for option in options if option.startswith('--') and option != given]
     # nearer than `did_you_mean` asks, so that an option which only shares letters is not suggested
     close = difflib.get_close_matches(given.removeprefix('--').lower(), names, n=2, cutoff=0.65)
@@ -93,7 +93,7 @@ def _choice_hint(
     prog: str,  # The program and its verb, such as `vision-recipes train`; with a task where one was chosen
     action: argparse.Action,  # The argument or option
     value: str,  # What was given for it
-    choices: list[str],
+    choices: list[str],  # That there are
 ) -> str:  # A sentence with a leading space; empty where there is nothing to suggest
     "What to write instead of a value that is no choice"
     if '--model' in action.option_strings and task_of_model(value):
@@ -116,6 +116,7 @@ def _task_hint(
             break
     else:
         return ''
+    # the networks of one architecture begin alike: `yolox_…`
     model = name if name in models else f'{os.path.commonprefix(models)}…'
     if action.option_strings:  # `suspects` has an option for the task
         return f' It is a model for {task}: {prog} DIR {action.option_strings[0]} {task} --model {model}'
@@ -189,6 +190,7 @@ def read_for_model(
     card: Any,  # A `ModelCard`
 ) -> Annotations:
     "The images as a model sees them: of several labels each where it predicts several"
+    # what the command says (`args.multi_label`) is not overruled
     if not card.labels.multi_label or anns.labels.multi_label or args.multi_label:
         return anns
     return read_data(args, several=True)
@@ -300,7 +302,7 @@ def add_setting(
         try:
             return value_type(value)
         except ValueError:
-            if not f.metadata['words']:
+            if not f.metadata['words']:  # no words are allowed besides numbers
                 raise
             return value  # perhaps a word such as `auto`; the settings check that later
 

@@ -54,8 +54,9 @@ def _compare_options(p: ArgumentParser):
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #1a2b39b2
 def _check_arguments(args: Namespace):
-    "Refuse arguments that cannot be, before images are read and models opened"
+    "Refuse arguments out of range, and paths of no use, before images are read and models opened"
     check_device(args.device)
+    # fewer tell too little of the ends of a 95 % interval
     if args.resamples < 100:
         raise VisionRecipesError(f'--resamples must be at least 100, but got {args.resamples}.')
     for model in (args.first, args.second):
@@ -68,7 +69,7 @@ def _check_arguments(args: Namespace):
         check_writable(args.out)
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #23fce7fb
-def _shared_task(args: Namespace, cards: list) -> str:  # A key of `TASK_KINDS`
+def _shared_task(args: Namespace, cards: list) -> str:  # Of two `ModelCard`s; a key of `TASK_KINDS`
     "The task of both models. Raises `VisionRecipesError` where they differ in task or points"
     tasks = [card.task for card in cards]
     if tasks[0] != tasks[1]:
@@ -104,13 +105,16 @@ def _shared_classes(
         only = [sorted(set(a) - set(b)) for a, b in ((names, other_names), (other_names, names))]
         texts = [f'{m} alone knows {first_few(o)}' for m, o in zip((args.first, args.second), only) if o]
         raise VisionRecipesError(f'{"; ".join(texts)}. Only models of the same classes can be compared.')
-    if names != other_names:  # the ids that B has for the classes of A, in the order of A
+    if names != other_names:  # B's ids of A's classes, in A's order; `second_ids` None: all of B, in order
         second_ids = [(second_ids or range(len(names)))[other_names.index(name)] for name in names]
     return anns, [first_ids, second_ids]
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #eca162dc
-def _check_unseen(args: Namespace, anns: Annotations, cards: list) -> Annotations:  # The images to compare on
-    "Refuse images that a model was trained on, or leave them out where the user asked for it"
+def _check_unseen(args: Namespace, anns: Annotations, cards: list) -> Annotations:  # Those to compare on
+    """Refuse images that a model was trained on, or leave them out where the user asked for it (`--unseen`).
+
+    `cards` are the two models' `ModelCard`s, which say what they were trained on.
+    """
     from vision_recipes.data.splits import trained_on
 
     seen = []  # (n,) bool for each model
@@ -142,7 +146,7 @@ def _check_unseen(args: Namespace, anns: Annotations, cards: list) -> Annotation
 # %% ../../nbs/cli/09_comparison_commands.ipynb #91a3c48d
 def _write_differences(
     out: Path,  # A folder
-    models: tuple[Path, Path],
+    models: tuple[Path, Path],  # For captions
     cards: list,  # Of `ModelCard`, with the classes of `anns`
     anns: Annotations,
     predictions: list[list],  # Of each model, a `Prediction` for each image
@@ -153,7 +157,7 @@ def _write_differences(
 
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob('[0-9][0-9] *.jpg'):
-        if is_output(old):
+        if is_output(old):  # never a photo of the user
             old.unlink()
     reserved = {str(anns.path(i).resolve()).lower() for i in range(len(anns))}
     for rank, i in enumerate(comparison.most_different[:_SHOWN], 1):
@@ -177,7 +181,7 @@ def _side_by_side(
     from vision_recipes.drawing.instances import draw_annotations
 
     image = open_image(anns.path(i))
-    draw = SHOW[cards[0].task][1]
+    draw = SHOW[cards[0].task][1]  # takes image, prediction and card
     if anns.has_boxes:
         tiles = [draw_annotations(image, anns, i)]
     else:
@@ -204,6 +208,7 @@ def run_compare(args: Namespace) -> None:
     anns = anns.fix_boxes(args.boxes or 'raise').measure()
     from vision_recipes.metrics.comparison import compare_models
 
+    # None: in tiles, where the card of the model says so
     predictions = [predict_all(p, anns, classes, None) for p, classes in zip(predictors, ids)]
     comparison = compare_models(*predictions, anns, task, args.resamples)
     comparison = replace(comparison, metric=_chosen_metric(args.metric, comparison))
@@ -234,7 +239,7 @@ def _chosen_metric(
 
 
 def _log_tables(comparison):  # A `metrics.Comparison`
-    "Log the tables of classes and points, with what marks a better one"
+    "Log the tables of classes and points, and what `better` in a row means"
     tables = comparison.tables
     for name in ('per_class', 'per_point'):
         rows = [{k: '' if v is None else v for k, v in row.items()} for row in tables.get(name, ())]
@@ -246,7 +251,7 @@ def _log_tables(comparison):  # A `metrics.Comparison`
 # %% ../../nbs/cli/09_comparison_commands.ipynb #c65e1775
 def _report(
     args: Namespace,
-    task: str,
+    task: str,  # A key of `TASK_KINDS`
     anns: Annotations,
     comparison,  # A `metrics.Comparison`
 ) -> dict:
@@ -261,7 +266,7 @@ def _report(
         'metric': comparison.metric,
         'better': ('first', 'second')[d.winner] if d.winner >= 0 else None,
         'text': d.text(comparison.metric, (str(args.first), str(args.second))),
-        'second_is_better_in': d.better,
+        'second_is_better_in': d.better,  # share of the resamples
         'p': d.p,
         'n_images': d.images,
         'n_groups': d.clusters if anns.has_groups else None,

@@ -16,6 +16,7 @@ from ..core.files import check_writable, write_text
 
 # %% ../../nbs/cli/08_data_commands.ipynb #eb03b043
 def _group_option(p: ArgumentParser):
+    "Add `--groups`"
     p.add_argument(
         '--groups',
         metavar='RULE',
@@ -36,6 +37,7 @@ def _image_option(p: ArgumentParser, leave: bool = True):
 
 
 def _format_option(p: ArgumentParser, text: str, required: bool = False):
+    "Add `--format`, one of the formats that are written, with the help `text`"
     from vision_recipes.data.convert import WRITABLE
 
     p.add_argument('--format', choices=WRITABLE, required=required, help=text)
@@ -97,6 +99,7 @@ def run_merge(args: Namespace) -> None:
     merged = merge_annotations(sets)
     format = args.format or _own_format(sets[0])
     _log_losses(merged.anns, format, merged.remarks)
+    # a name for each image
     names = write_annotations(merged.anns, args.out, format, args.images, _names_for(merged, format))
     sources = [str(merged.anns.path(i)) for i in range(len(names))]
     rows = list(zip(names, merged.sets, sources))
@@ -145,6 +148,7 @@ def _with_classes(
     changed, used = [], set()
     for anns in sets:
         # a set need not have each of these classes, and may spell them otherwise
+        # for each old name that of the set, or None
         found = match_names([*renames, *drop], anns.class_names, paths=False).found
         here = {old for old, match in zip([*renames, *drop], found) if match is not None}
         used |= here
@@ -270,7 +274,7 @@ def refuse_draft_options(args: Namespace) -> None:
 
 # %% ../../nbs/cli/08_data_commands.ipynb #f422eb22
 def draft_thresholds(args: Namespace, predictor):  # A `BasePredictor`; gives (C,) float64
-    "The score of each class from which on an object is drafted"
+    "The score of each class from which on an object is drafted: that of the command, else those of the card"
     from vision_recipes.data.drafts import class_thresholds
 
     card = predictor.card

@@ -170,6 +170,7 @@ def _unused_gpu(
             'https://pytorch.org/get-started/locally',
         )
     # Windows gets a torch for the CPU from the package index, Linux one for CUDA
+    # cu128 is one of the builds for CUDA that are offered there
     index = ' --index-url https://download.pytorch.org/whl/cu128' if sys.platform == 'win32' else ''
     return (
         f'{gpu} is there, but torch {torch_version} is built for the CPU',

@@ -101,8 +101,10 @@ def tell_leaks(
     told = {}  # each finding once
     for train, valid in parts:
         report = leak_report(train, valid, compare_images, hashes=hashes)
-        no_groups = not train.has_groups or not valid.has_groups  # then the score may be too good
-        kinds = ('groups',) if no_groups else ()  # of the notes that are told
+        # without groups the score may be too good, which is worth telling
+        no_groups = not train.has_groups or not valid.has_groups
+        # kinds of notes that are told beside warnings and errors
+        kinds = ('groups',) if no_groups else ()
         told |= {str(f): f for f in report if f.level != 'note' or f.kind in kinds}
     if told:
         log_info(Findings(list(told.values())).summary(3))

@@ -132,7 +132,7 @@ def _evaluate_options(p: ArgumentParser):
 def run_evaluate(args: Namespace) -> None:
     "`vision-recipes evaluate`: `open_run_or_model(…).predict` and `task.evaluate`"
     check_device(args.device)
-    tiles = tiles_asked(args.tiles, args.overlap)
+    tiles = tiles_asked(args.tiles, args.overlap)  # a rule; False: whole images; None: as the model says
     if args.json:
         check_writable(args.json, folder=False)
     if args.out:
@@ -232,6 +232,7 @@ def _compared(
     from vision_recipes.metrics.intervals import paired_difference
 
     by = tiled.metrics[metric] - whole.metrics[metric]
+    # `samples`: the score in resamples of the images, from which the 95 % interval comes
     low, high = paired_difference(by, whole.samples, tiled.samples, whole.n_clusters)
     interval = f'{by:+.3f} [{low:+.3f}, {high:+.3f}]'
     lines = [f'whole images: {whole.summary(metric)}', f'{rule}: {tiled.summary(metric)}']
@@ -247,6 +248,7 @@ def _compared(
             f'Tiles are better: they change {metric} by {interval}. To store them in a model: {store}'
         )
         best = tiled.thresholds.get('overall')
+        # a smaller difference is not worth another threshold
         if None not in (stored, best) and abs(stored - best) >= 0.05:
             lines.append(
                 f'The score threshold of the model is {stored:.2f}; in tiles, {best:.2f} is the best by F1 '
@@ -285,11 +287,12 @@ def table(
 
 
 def _cell_text(value) -> str:
+    "A fraction with three digits, anything else as it is"
     return f'{value:.3f}' if isinstance(value, float) else str(value)
 
 
 def _table_line(cells: list[str], widths: list[int]) -> str:
-    "One line of a table: the first column is flush left, the others flush right"
+    "One line of a table, columns of so many letters: the first is flush left, the others flush right"
     first = cells[0].ljust(widths[0])
     others = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:])]
     return '  ' + '  '.join([first, *others])
@@ -569,7 +572,7 @@ def _predict_files(
         if prediction is None:  # the image could not be read, and `errors` has its error
             continue
         rows.append({'file': str(file), **prediction.to_dict(card.labels)})
-        if len(files) <= 20:
+        if len(files) <= 20:  # more lines would hide the messages
             log_info(f'{file}: {in_words(prediction, card, most=8)}')
         if not args.no_images:
             save_drawn(draw(open_image(file), prediction, card), args.out, file.stem, reserved)

@@ -38,7 +38,7 @@ def read_pool(
         paths=Strings.from_list(names),
         labels=LabelMap(('unknown',)),  # a table has at least one class
         class_ids=Ragged.from_rows([[] for _ in names], np.int64),
-        sizes_wh=np.zeros((len(names), 2), np.int32),
+        sizes_wh=np.zeros((len(names), 2), np.int32),  # 0: not known
     )
     return table if groups is None else with_groups(table, groups)
 
@@ -111,7 +111,7 @@ def run_next(args: Namespace) -> None:
     pool, predictions, embeddings = _look_at(run, pool)
     has_labels = trained_on(pool, run.card)
     _say_of_pool(args, pool, has_labels, predictions, run)
-    threshold = run.min_scores
+    threshold = run.min_scores  # what scores less is not counted; (C,) where each label has its own
     uncertainties = np.array([image_uncertainty(p, threshold) for p in predictions])
     group_ids = pool.group_ids if pool.has_groups else None
     chosen = choose_next(uncertainties, embeddings, args.n, group_ids, has_labels, args.seed)
@@ -128,7 +128,7 @@ def run_next(args: Namespace) -> None:
 
 # %% ../../nbs/cli/13_next_command.ipynb #fc2f0e22
 def _check_arguments(args: Namespace):
-    "Refuse what cannot be, before anything is opened"
+    "Refuse arguments out of range, and paths of no use, before anything is opened"
     if args.n < 1:
         raise VisionRecipesError(f'--n {args.n}: must be at least 1.')
     if args.seed < 0:
@@ -150,8 +150,11 @@ def _check_arguments(args: Namespace):
             )
 
 # %% ../../nbs/cli/13_next_command.ipynb #424e8775
-def _look_at(run, pool: Annotations) -> tuple[Annotations, list[Prediction], np.ndarray]:
-    "The readable images of a pool, with predictions and embeddings. Raises `VisionRecipesError` for none"
+def _look_at(
+    run,  # A `TorchPredictor`
+    pool: Annotations,
+) -> tuple[Annotations, list[Prediction], np.ndarray]:
+    "The N readable images of a pool, predictions, (N, D) embeddings. Raises `VisionRecipesError` for none"
     from vision_recipes.metrics.average_precision import EVAL_SCORE_THRESHOLD
     from vision_recipes.tasks.embeddings import predict_and_embed
 
@@ -169,7 +172,10 @@ def _look_at(run, pool: Annotations) -> tuple[Annotations, list[Prediction], np.
 
 # %% ../../nbs/cli/13_next_command.ipynb #62a58f24
 def _say_of_pool(args: Namespace, pool: Annotations, has_labels: np.ndarray, predictions, run):
-    "Say what is peculiar about a pool. Raises `VisionRecipesError` where all images have labels"
+    """Say what is peculiar about a pool. Raises `VisionRecipesError` where all images have labels.
+
+    `has_labels` is (N,) bool, `predictions` has one for each of its N images, `run` is a `TorchPredictor`.
+    """
     n = int((~has_labels).sum())
     if not n:
         raise VisionRecipesError(f'{pool.root}: the model was trained on every image of it: none is left.')
@@ -181,6 +187,7 @@ def _say_of_pool(args: Namespace, pool: Annotations, has_labels: np.ndarray, pre
         log_info(f'--n {args.n}: there are {plural(n, "image")} only, all of which are listed, ranked.')
     if pool.has_groups and len(set(pool.groups)) == 1:
         log_info(f'--groups: all images are of one group, {pool.groups[0]}, so it limits nothing.')
+    # of objects no class is compared, as an image may have several: `labels[:0]` is empty
     found = {int(label) for p in predictions for label in (p.labels[:0] if p.boxes is not None else [p.top])}
     if len(found) == 1 and n > 1:
         name = run.class_names[found.pop()]
@@ -188,7 +195,7 @@ def _say_of_pool(args: Namespace, pool: Annotations, has_labels: np.ndarray, pre
 
 
 def _copy(pool: Annotations, chosen: Sequence[int], folder: Path):
-    "Copy images with the folders they are in below the pool"
+    "Copy the images `chosen` (rows of the pool) with the folders they are in below it"
     for k in chosen:
         with atomic_path(folder / pool.paths[k]) as tmp_path:
             shutil.copyfile(pool.path(k), tmp_path)

@@ -40,6 +40,7 @@ def _labels_of_task(
 ) -> Annotations:
     "The annotations without the kinds of labels that a task does not predict"
     kind = TASK_KINDS[task]
+    # masks stay for points, too: the area of the object decides how far a point may be off
     wanted = {'boxes': kind.boxes, 'masks': kind.masks or kind.points, 'keypoints': kind.points}
     return anns.replace(**{name: None for name, is_wanted in wanted.items() if not is_wanted})
 
@@ -70,13 +71,13 @@ def suspect_image(
 
 
 def _window(boxes: np.ndarray, size_wh: tuple[int, int]) -> tuple[int, int, int, int]:  # XYXY, pixels
-    "A window around boxes (n, 4), twice as wide and high, at least 96 pixels, within the image"
+    "A window around boxes (n, 4), n > 0, twice as wide and high, at least 96 pixels, within the image"
     low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
-    half = np.maximum(high - low, _LEAST_SIDE / 2)
+    half = np.maximum(high - low, _LEAST_SIDE / 2)  # a whole side to both sides
     middle = (low + high) / 2
     corners = np.clip(np.concatenate([middle - half, middle + half]), 0, np.tile(size_wh, 2))
     x1, y1, x2, y2 = corners.round().astype(int).tolist()
-    return x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)
+    return x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)  # a pixel at least
 
 # %% ../../nbs/cli/10_suspect_commands.ipynb #b5e9b675
 def _suspects_options(p: ArgumentParser):
@@ -141,7 +142,7 @@ def run_suspects(args: Namespace) -> None:
 
 
 def _read_to_judge(args: Namespace) -> Annotations:  # In pixels
-    "The annotated images, without those whose labels cannot be"
+    "The annotated images, impossible boxes treated as `--boxes` says. Raises `VisionRecipesError`"
     anns = read_data(args)
     if anns.labels.multi_label:
         raise VisionRecipesError(f'{args.dir}: suspects do not know several labels an image yet.')

@@ -89,6 +89,7 @@ PRESETS = ('full', 'quick')  # Names that each `ModelInfo.presets` has
 
 
 def _train_options(p: ArgumentParser, task: str):
+    "The options of `train TASK`: of the command, then all settings"
     data_options(p, optional=True)
     p.add_argument('--out', type=Path, required=True, metavar='RUN', help='the run directory to write')
     p.add_argument(
@@ -133,6 +134,7 @@ def _target_options(p: ArgumentParser, task: str):
 
 # %% ../../nbs/cli/03_training_commands.ipynb #70f08bea
 def _skeleton_option(p: ArgumentParser):
+    "Add `--skeleton`"
     p.add_argument(
         '--skeleton',
         type=Path,
@@ -413,7 +415,7 @@ def _train_and_valid(
     from vision_recipes.data.splits import split
 
     if args.valid_dir:
-        if anns.labels.multi_label:  # few validation images may all have one label
+        if anns.labels.multi_label:  # else few images of one label each would be read as such
             args.multi_label = args.multi_label or 'yes'
         valid = _read_for_training(args, args.valid_dir, 'valid', hashes, skeleton)
         train, valid = anns, align_labels(valid, anns.labels)
@@ -484,7 +486,7 @@ def _preset_settings(
 ) -> tuple[Settings, FitSettings]:
     "The settings of a preset. Raises `VisionRecipesError` where those that were chosen contradict it"
     settings, fit_settings = make_settings(task, preset, **chosen)
-    settings.check(tuple(chosen))
+    settings.check(tuple(chosen))  # such as an unknown model, before torch is imported
     return settings, fit_settings
 
 
@@ -511,7 +513,7 @@ def _auto_settings(
         held_out = 1 / args.folds
     n_train = round(n_images * (1 - held_out))
     settings, fit_settings = make_settings(args.task, 'auto', n_train, **chosen)
-    settings.check(tuple(chosen))
+    settings.check(tuple(chosen))  # such as an unknown model
     return settings, fit_settings
 
 # %% ../../nbs/cli/03_training_commands.ipynb #d604826d
@@ -596,7 +598,7 @@ def _demo_results(
     log_info(f'3. exporting the best epoch to {out / "model.onnx"}, and comparing the file with PyTorch')
     valid = valid.measure()
     paths = [valid.path(i) for i in range(len(valid))]
-    # on the first images the file is compared with PyTorch
+    # the file is compared with PyTorch on 16 images only, so that the demo stays short
     predictor = Predictor(export_onnx(run, out / 'model.onnx', images=paths[:16]))
     log_info(f'4. running the file on the {plural(len(valid), "held-out image")}')
     predictions = predictor.predict(paths, score_threshold=EVAL_SCORE_THRESHOLD)
@@ -658,7 +660,7 @@ def write_page(
 
 
 def _figure(path: str, caption: str) -> str:  # HTML
-    "An image with its caption, which stands in for it where it cannot be seen"
+    "An image (its path from the page) with its caption, which stands in for it where it cannot be seen"
     caption = html.escape(caption)
     return f'<figure><figcaption>{caption}</figcaption><img src="{path}" alt="{caption}"></figure>'
 

@@ -19,7 +19,7 @@ BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stab
 
 def find_browser() -> str | None:
     "A browser of Chromium's family, by `$CHROME` or by name; None where there is none"
-    if os.name != 'posix':
+    if os.name != 'posix':  # only there `_start_process(...)` can hand on its pipes
         return None
     names = [os.environ.get('CHROME'), *BROWSERS]
     found = [shutil.which(name) for name in names if name]
@@ -33,6 +33,8 @@ _FLAGS = (
     '--remote-debugging-pipe'
 ).split()
 
+# Chromium reads commands from file number 3 and writes answers to 4; a pipe may have one of these numbers, so
+# both are copied to higher ones first
 _START = """
 import os, sys
 from fcntl import fcntl, F_DUPFD
@@ -68,6 +70,7 @@ class Browser:
         binary: str,  # The program, as `find_browser` gives it
         profile: Path,  # A folder for its settings
     ):
+        # answers by the number of their command, what came unasked, the last number, and what names the page
         self.answers, self.events, self.n, self.session = {}, [], 0, {}
         self.news = threading.Condition()
         self.process, self.commands, answers = _start_process(binary, profile)
@@ -78,7 +81,8 @@ class Browser:
         for domain in ('Page', 'Runtime', 'Log'):
             self.send(f'{domain}.enable')
 
-    def _listen(self, answers):
+    def _listen(self, answers):  # An open file of bytes
+        "Take messages, each JSON and a zero byte, in a thread, until the browser ends"
         rest = b''
         while data := answers.read1(1 << 16):
             *messages, rest = (rest + data).split(b'\0')
@@ -86,6 +90,7 @@ class Browser:
                 self._receive(json.loads(message))
 
     def _receive(self, message: dict):
+        "Keep an answer, or an event"
         with self.news:
             if 'id' in message:
                 self.answers[message['id']] = message
@@ -96,13 +101,13 @@ class Browser:
 # %% ../../nbs/core/17_browser.ipynb #828a56bc
 @patch
 def send(self: Browser, method: str, **params) -> dict:
-    "Send a command of the protocol and wait for its result. Raises `VisionRecipesError` for a refusal"
+    "Send a command of Chrome's DevTools and wait for its result. Raises `VisionRecipesError` for a refusal"
     self.n += 1
     n = self.n
     command = {'id': n, 'method': method, 'params': params, **self.session}
     os.write(self.commands, json.dumps(command).encode() + b'\0')
     with self.news:
-        if not self.news.wait_for(lambda: n in self.answers, 120):
+        if not self.news.wait_for(lambda: n in self.answers, 120):  # seconds
             raise VisionRecipesError(f'{method}: the browser does not answer.')
     answer = self.answers.pop(n)
     if 'error' in answer:
@@ -112,7 +117,7 @@ def send(self: Browser, method: str, **params) -> dict:
 
 @patch
 def run(self: Browser, script: str) -> Any:
-    "What a script gives, or its promise. Raises `VisionRecipesError` for what it throws"
+    "What JavaScript gives, or its promise, as of JSON. Raises `VisionRecipesError` for what it throws"
     answer = self.send(
         'Runtime.evaluate', expression=script, awaitPromise=True, returnByValue=True, userGesture=True
     )
@@ -132,14 +137,14 @@ def wait(
     while not self.run(f'Boolean({condition})'):
         if time.monotonic() > end:
             raise VisionRecipesError(f'never: {condition}; {self.run("document.body.innerText")}')
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks
 
 # %% ../../nbs/core/17_browser.ipynb #352c6f16
 @patch
 def open(self: Browser, url: str) -> None:
     "Go to an address and wait until the page is loaded"
     self.events.clear()
-    self.run('window.before = true')
+    self.run('window.before = true')  # the new page does not have it
     self.send('Page.navigate', url=url)
     self.wait('!window.before && document.readyState === "complete"')
 

@@ -256,7 +256,7 @@ def first_few(
 
 # %% ../../nbs/core/02_console.ipynb #8852a9a4
 def human_time(seconds: float) -> str:  # Such as `45 s`, `12 min`, `3 h 05 min`
-    "Write a duration in seconds, minutes or hours"
+    "Write a duration in seconds, minutes or hours; 75 seconds as such, because `1 min` would say too little"
     if seconds < 90:
         return f'{seconds:.0f} s'
     minutes = round(seconds / 60)

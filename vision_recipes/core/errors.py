@@ -70,7 +70,7 @@ def did_you_mean(
     import difflib  # here, because only a mistake needs it
 
     name_of_lower = {known.lower(): known for known in map(str, names)}  # letter case does not count
-    # cut, so that a text of any length is compared fast
+    # cut, so that a text of any length is compared fast; 0.5: half of the letters agree
     close = difflib.get_close_matches(str(name)[:200].lower(), name_of_lower, n=n, cutoff=0.5)
     if not close:
         return ''

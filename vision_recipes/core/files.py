@@ -204,7 +204,7 @@ def encoding_fault(
     "Why a text file is not UTF-8, what it may be instead, and what to do"
     try:
         content.decode('utf-8')
-        at = content.find(0)
+        at = content.find(0)  # a zero byte is UTF-8, but stands in no text
     except UnicodeDecodeError as e:
         at = e.start
     if at < 0:

@@ -270,7 +270,7 @@ def _readings_of_pattern(parts: list[str]) -> Iterator[list[str]]:
     "A pattern as it stands, then in any letter case, then with `[` as a character of the name"
 
     def any_case(match: re.Match) -> str:
-        text = match[0]
+        text = match[0]  # a letter, which gets both cases; or what is in brackets, which stays
         return text if len(text) > 1 or text.lower() == text.upper() else f'[{text.lower()}{text.upper()}]'
 
     yield parts

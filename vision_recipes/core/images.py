@@ -184,7 +184,7 @@ _IMAGE_ERRORS = _READ_ERRORS + _VALUE_ERRORS + _SIZE_ERRORS
 
 
 @contextmanager
-def _image_errors(source):
+def _image_errors(source):  # As for `open_image`
     "Turn what goes wrong in the block into an `ImageError` that names the image"
     try:
         yield
@@ -430,7 +430,7 @@ def _draft_jpeg(im: Image.Image, at_least: int) -> int:  # k, which is 1, 2, 4 o
     # Pillow takes the largest k that leaves both sides at least this long (rounded up)
     min_wh = tuple(-(-side * at_least // max(im.size)) for side in im.size)
     im.draft(None, min_wh)
-    return (im.decoderconfig or (1,))[0]
+    return (im.decoderconfig or (1,))[0]  # Pillow keeps k there; it may be empty instead of 1
 
 # %% ../../nbs/core/06_images.ipynb #76d60f48
 def open_raw(

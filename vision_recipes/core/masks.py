@@ -262,7 +262,7 @@ def take(
 @patch
 def moved(
     self: Masks,
-    points: np.ndarray,  # (P, 2)
+    points: np.ndarray,  # (P, 2) x, y
 ) -> Masks:
     "The same rings through other points"
     return Masks(np.asarray(points, np.float32), self.rings, self.objects, self.runs)
@@ -341,7 +341,7 @@ class MaskCrops:
         whole[y : y + mask.shape[0], x : x + mask.shape[1]] = mask
         return whole
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype=None, copy=None):  # NumPy's protocol; the result is new, whatever `copy` says
         return np.stack([*self]).astype(dtype or bool) if len(self) else np.zeros(self.shape, dtype or bool)
 
 # %% ../../nbs/core/08_masks.ipynb #b32c49f9

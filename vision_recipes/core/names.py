@@ -122,7 +122,7 @@ def _match_by_end(
 ) -> tuple[dict, dict]:  # `respelled` and `doubtful` of `NameMatches`
     "Match each name to the one in `free` with the same key; doubtful where either has several matches"
     names_by_key = _names_by_key(n_parts, names, keys)
-    free_by_key = _names_by_key(n_parts, free if names else (), keys)
+    free_by_key = _names_by_key(n_parts, free if names else (), keys)  # without names there is no need
     candidates = {}
     for key in names_by_key.keys() & free_by_key.keys():
         same_key = free_by_key[key]
@@ -193,7 +193,7 @@ def id_key(value: int | str) -> str:
 
 def match_ids(
     wanted: Iterable[int | str],  # Ids that are not there in this spelling
-    there: Iterable[int | str],
+    there: Iterable[int | str],  # Ids that are
 ) -> dict[int | str, int | str]:  # Wanted id: the one that is there; without those that are not found
     "Find ids among others by `id_key`, where only one wanted id and only one that is there has the key"
     there_by_key, wanted_by_key = defaultdict(set), defaultdict(set)

@@ -285,7 +285,7 @@ def _covered_span(
 
 # %% ../../nbs/core/05_testing.ipynb #e8a3b593
 def class_folders(
-    root: Path,
+    root: Path,  # Is made where it is not there
     n: int = 40,  # Images
     seed: int = 0,
 ) -> dict:  # Arguments of `Annotations`
@@ -295,6 +295,7 @@ def class_folders(
         size_wh = tuple(rng.integers(20, 90, 2).tolist())
         folder = root / 'abc'[i % 3]
         folder.mkdir(parents=True, exist_ok=True)
+        # a name with a space and a letter beyond ASCII
         _smooth(rng, size_wh, (3, 3), 0, 256).save(folder / f'{i:02d} ü.jpg', quality=90)
     files = sorted(root.rglob('*.jpg'))
     return {
@@ -626,6 +627,7 @@ def numbered_clip(
     with av.open(str(path), 'w') as container:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = *size_wh, 'yuv420p'
+        # a key frame every 12 frames, so that there are some to jump to
         stream.codec_context.time_base, stream.codec_context.gop_size = unit, 12
         for image, time_s in zip(numbered_frames(len(times_s), size_wh), times_s):
             frame = av.VideoFrame.from_ndarray(image, format='rgb24')

@@ -43,6 +43,7 @@ class _Column:
         self.name = name
 
     def __get__(self, anns: 'Annotations | None', owner: type):
+        "The column, kept in `vars(anns)` under its name. Raises `VisionRecipesError` where it is None"
         if anns is None:  # asked of the class: the default of the dataclass's field
             return None
         column = vars(anns)[self.name]
@@ -301,8 +302,8 @@ def keep_objects(
 
 def _take_columns(
     anns: Annotations,
-    names: Sequence[str],
-    rows: np.ndarray,  # Positions of images or objects, or bool
+    names: Sequence[str],  # Such as `PER_IMAGE`
+    rows: np.ndarray,  # Positions of images or objects, as the columns are of these, or bool
 ) -> dict:
     "Select rows of some columns: arrays, `Ragged` or `Strings`, or None where the table has no such column"
     columns = {name: anns.get(name) for name in names}
@@ -347,7 +348,7 @@ def _order_by_content(anns: Annotations) -> list[int]:  # Rows
     ids = anns.image_ids
     n_images = Counter(ids)
 
-    def key(i):
+    def key(i):  # Row of an image
         is_unique = n_images[ids[i]] == 1  # the usual case, and fast
         return ids[i], b'' if is_unique else b''.join(_object_bytes(anns.subset([i])))
 
@@ -420,7 +421,7 @@ def groups(self: Annotations) -> list[str]:  # N
 # %% ../../nbs/data/03_annotations.ipynb #4be5d3c8
 def _groups_by_rule(anns: Annotations, rule: str) -> tuple[list[str], list[Finding]]:
     "The group of each image by a rule, and what was noticed"
-    if rule == 'folder':
+    if rule == 'folder':  # an image in no folder has the name ''
         return [Path(p).parent.name for p in anns.paths], []
     if rule.lower().endswith('.csv'):
         return _groups_of_table(anns, Path(rule))
@@ -428,7 +429,7 @@ def _groups_by_rule(anns: Annotations, rule: str) -> tuple[list[str], list[Findi
 
 
 def _groups_of_expression(anns: Annotations, expression: str) -> list[str]:
-    "Find the group of each image by a regular expression in its path"
+    "Find the group of each image by a regular expression. Raises `VisionRecipesError` where it cannot"
     try:
         pattern = re.compile(expression)
     except re.error as e:
@@ -452,7 +453,7 @@ def _read_group_table(file: Path) -> dict[str, str]:  # Path as the table spells
     if short:
         raise VisionRecipesError(f'{file}, line {short[0]}: needs two columns, path and group.')
     group_of = {}
-    for i, row in enumerate(rows, 1):
+    for i, row in enumerate(rows, 1):  # a header becomes an entry too, which no image asks for
         if row:
             path, group = row[path_at].replace('\\', '/'), composed(row[group_at].strip())
             if not group:
@@ -465,13 +466,17 @@ def _read_group_table(file: Path) -> dict[str, str]:  # Path as the table spells
 
 
 def _columns_of_groups(header: list[str]) -> tuple[int, int]:
-    "Which columns hold path and group: those that the first row calls so, else the first two"
+    "Which columns, by the first row that is not empty, hold path and group: those called so, else 0 and 1"
     names = [cell.strip().lower() for cell in header]
     return (names.index('path'), names.index('group')) if {'path', 'group'} <= set(names) else (0, 1)
 
 # %% ../../nbs/data/03_annotations.ipynb #2219b7d9
 def _groups_of_table(anns: Annotations, file: Path) -> tuple[list[str], list[Finding]]:
-    "The group of each image by a table; paths are relative to the images' root. And notes on respelled names"
+    """The group of each image by a table, and notes on respelled names.
+
+    Paths in the table are relative to the images' root. Raises `VisionRecipesError` that names the first
+    image without a group.
+    """
     group_of = _read_group_table(file)
     matches = match_names(anns.paths, group_of)
     row_of = dict(zip(anns.paths, matches.found))  # an image's path: as the table spells it, or None
@@ -518,7 +523,7 @@ def _read_csv(file: Path) -> list[list[str]]:  # Cells of each line; an empty li
 
 # %% ../../nbs/data/03_annotations.ipynb #9b36a3f0
 def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With class ids of `labels`
-    """Translate annotations to a model's classes, by `names.match_names`.
+    """Translate annotations to the classes of a model, `labels`, by `names.match_names`.
 
     Raises `VisionRecipesError` for a class or points that the model does not know.
     """
@@ -545,7 +550,7 @@ def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With cl
 def _aligned_points(
     anns: Annotations, skeleton: Skeleton | None
 ) -> np.ndarray | None:  # (M, K, 3) in the order of `skeleton`; None for a model without points
-    "Put keypoints into a model's order, by their names"
+    "Put keypoints into a model's order, by their names. Raises `VisionRecipesError` where these differ"
     if skeleton is None:
         return None
     names = anns.labels.skeleton.points
@@ -630,7 +635,7 @@ def classes_of_model(
 def measure(
     anns: Annotations,
 ) -> Annotations:  # With all `sizes_wh` and without `boxes_rel`; `anns` itself where nothing is missing
-    """Read the sizes of the images that have none, and turn boxes into pixels.
+    """Read the sizes of the images that have none, and turn boxes into pixels. Without boxes none is read.
 
     Raises `VisionRecipesError` that names unreadable images.
     """
@@ -665,8 +670,8 @@ Annotations.measure = measure
 
 # %% ../../nbs/data/03_annotations.ipynb #8236e1d4
 def _read_sizes(paths: list[Path]) -> np.ndarray:  # (n, 2) int32, pixels
-    "Read width and height of each upright image from the headers. Raises `VisionRecipesError`"
-    with ThreadPoolExecutor(4) as pool:
+    "Width and height of upright images, from the headers. Raises `VisionRecipesError` for unreadable ones"
+    with ThreadPoolExecutor(4) as pool:  # reading a header waits for the disk more than it computes
         jobs = pool.map(_size_or_error, paths)
         sizes = list(progress(jobs, 'measuring images', len(paths), 'image'))
     errors = [size for size in sizes if isinstance(size, ImageError)]

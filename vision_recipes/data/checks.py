@@ -6,6 +6,8 @@
 __all__ = ['MAX_FINDINGS', 'TOLERANCE', 'BOX_FAULTS', 'SMALL', 'TINY', 'POLICIES', 'FIX_HINT', 'box_faults', 'check', 'fix_boxes']
 
 # %% ../../nbs/data/04_checks.ipynb #60a8a8aa
+# In this module `m` is the position of an object in the columns of objects, and `k` that of a point in the
+# skeleton; `level`, `kind` and `message` are those of a `Finding`; `part` is as for `check`
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -115,7 +117,7 @@ def _check_files(
     hashes: dict[str, int | None] | None,  # Filled, as for `check`; None: no hashes are wanted
 ) -> tuple[list[Finding], np.ndarray]:  # And the true sizes (N, 2) int32, 0 for a broken image
     "Decode every image and compare its size with the recorded one"
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool:  # Pillow decodes without Python's lock
         jobs = pool.map(lambda i: _check_file(anns, i, hashes), range(len(anns)))
         results = list(progress(jobs, 'checking images', len(anns), 'image'))
     findings = [finding for finding, _ in results if finding]
@@ -126,7 +128,7 @@ def _check_files(
 def _check_file(
     anns: Annotations, i: int, hashes: dict[str, int | None] | None
 ) -> tuple[Finding | None, tuple[int, int]]:
-    "What is wrong with image `i`, and its true width and height, 0 where it is broken"
+    "What is wrong with image `i`; its true size in pixels, 0: broken. For `hashes` see `_check_files(...)`"
     path = anns.path(i)
     # decoding a JPEG at its smallest fraction shows whether it can be read; a hash needs more pixels
     min_side = 1 if hashes is None else HASH_SIDE
@@ -208,9 +210,9 @@ def _rows_by_size(anns: Annotations) -> dict[int, list[int]]:  # Bytes: rows of 
 
 
 def _same_bytes_finding(anns: Annotations, rows: list[int]) -> Finding:
-    "A finding about images with the same bytes; classes alone are compared, not boxes"
+    "A finding about images (two rows or more) with the same bytes; classes are compared, not boxes"
     first = str(anns.path(rows[0]))
-    others = ', '.join(anns.paths[i] for i in rows[1:4])
+    others = ', '.join(anns.paths[i] for i in rows[1:4])  # three at most, for a short message
     distinct_labels = {tuple(anns.class_ids[i].tolist()) for i in rows}
     if len(distinct_labels) == 1:
         message = f'has the same bytes as {others}. Keep both on one side of a split.'
@@ -428,7 +430,8 @@ def _boxes_in_pixels(
 ) -> tuple[np.ndarray, np.ndarray]:  # Boxes (M, 4) and sizes (M, 2), float64, pixels
     """Boxes in pixels, with the size of the image each is in
 
-    An unknown size is infinite for boxes in pixels, so that none reaches out, and 1000 for fractions.
+    An unknown size is infinite for boxes in pixels, so that none reaches out, and 1000 for fractions, about
+    that of a photograph.
     """
     unknown = np.inf if anns.get('boxes') is not None else 1000
     sizes_wh = np.where(anns.sizes_wh > 0, anns.sizes_wh, unknown)[anns.image_of]
@@ -689,7 +692,7 @@ def _masks_with_crossing(masks: Masks) -> np.ndarray:  # Positions, int64
 
 
 def _crosses(masks: Masks, ring: int) -> bool:
-    "Whether an outline crosses itself; a triangle cannot"
+    "Whether outline number `ring` crosses itself; a triangle cannot"
     start, stop = masks.rings[ring : ring + 2]
     return stop - start > 3 and crosses_itself(masks.points[start:stop])
 
@@ -913,7 +916,7 @@ def _check_missing_points(anns: Annotations, points: _KeypointColumns) -> list[F
 
 def _points_beyond_box(anns: Annotations, points: _KeypointColumns) -> np.ndarray:  # Positions, int64
     "Objects with a point outside their annotated box"
-    if anns.get('boxes') is None or anns.point_margin:
+    if anns.get('boxes') is None or anns.point_margin:  # boxes made from points hold them
         return np.empty(0, np.int64)
     start, end = anns.boxes[:, None, :2], anns.boxes[:, None, 2:]
     with np.errstate(invalid='ignore'):
@@ -1067,7 +1070,10 @@ def _repeated_paths(anns: Annotations, paths: list[str]) -> list[Finding]:  # `p
 
 # %% ../../nbs/data/04_checks.ipynb #fec761e6
 def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
-    "Classes that may be one, two or more; where they have objects, at the first object of the rarest class"
+    """An error for classes with `names`, two or more, that may be one class.
+
+    Where they have objects, it is at the first object of the rarest.
+    """
     n = 'two' if len(names) == 2 else len(names)
     classes = f'{" and ".join(map(repr, names))} are {n} classes'
     objects = _objects_of_rarest(anns, names) if anns.has_boxes else None

@@ -6,6 +6,8 @@
 __all__ = ['WRITABLE', 'conversion_losses', 'distinct_names', 'csv_text', 'write_annotations', 'check_apart', 'convert_dataset']
 
 # %% ../../nbs/data/15_convert.ipynb #e6f66570
+# In this module `format` is one of `WRITABLE`, `folder` the new set, `names` the paths of its images below
+# their folder, and `images` what becomes of them: `copy`, `link` or `leave`
 import csv, io, os
 from pathlib import Path
 from typing import Callable, Sequence
@@ -118,6 +120,7 @@ def distinct_names(
 # %% ../../nbs/data/15_convert.ipynb #2d4a000d
 def _refuse_names(anns: Annotations, format: str) -> None:
     "Raise `VisionRecipesError` for a class name that the format cannot hold"
+    # what ends a line, and what no folder's name may have
     forbidden = {'labelme': '\r\n', 'image_folder': '/\\\0\r\n'}.get(format, '')
     for name in anns.class_names:
         if any(mark in name for mark in forbidden) or format == 'image_folder' and name.startswith('.'):
@@ -138,7 +141,7 @@ def _refuse_leaving(format: str, images: str) -> None:
 
 # %% ../../nbs/data/15_convert.ipynb #540cf6ac
 def _placed(anns: Annotations, folder: Path, names: list[str], images: str) -> Annotations:
-    "Copy or link the images into a folder, under `names` below it; the table as it is there"
+    "`copy` or `link` the images into a folder, under `names` below it; the table as it is there"
     for i, name in enumerate(progress(names, 'writing', unit='image')):
         place_image(anns.path(i), folder / name, images)
     return anns.replace(root=folder, paths=Strings.from_list(names))
@@ -152,6 +155,7 @@ def _write_labelme(anns: Annotations, folder: Path, names: list[str], images: st
 def _write_coco(anns: Annotations, folder: Path, names: list[str], images: str) -> None:
     "annotations.json, and images/"
     if images == 'leave':
+        # a temporary folder beside the final one, so the paths stay right when it is renamed
         from_folder = os.path.realpath(folder)
         names = [
             Path(os.path.relpath(anns.path(i).resolve(), from_folder)).as_posix() for i in range(len(anns))
@@ -175,7 +179,7 @@ def _write_yolo(anns: Annotations, folder: Path, names: list[str], images: str) 
 
 # %% ../../nbs/data/15_convert.ipynb #5ff0a030
 def _write_image_folder(anns: Annotations, folder: Path, names: list[str], images: str) -> None:
-    "A folder for each class"
+    "A folder for each class, with which `names` begin"
     _placed(anns, folder, names, images)
 
 
@@ -202,14 +206,14 @@ _IMAGE_FOLDER = {
 
 # %% ../../nbs/data/15_convert.ipynb #6b03be8e
 def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    "Rows as a table of comma-separated values"
+    "A header, and rows of as many cells, as a table of comma-separated values"
     file = io.StringIO()
     csv.writer(file, lineterminator='\n').writerows([header, *rows])
     return file.getvalue()
 
 
 def _new_names(anns: Annotations, format: str) -> list[str]:
-    "The names of the images in the new set"
+    "The paths of the images in the new set, all with stems of their own"
     names = list(map(path_inside, anns.paths))
     if format == 'image_folder':
         classes = [anns.class_names[c] for c in anns.image_labels]
@@ -223,12 +227,12 @@ def write_annotations(
     format: str,  # One of `WRITABLE`
     images: str = 'copy',  # `copy`, `link`, or `leave` for LabelMe and COCO: they stay where they are
     names: Sequence[str] | None = None,  # Of the images in the new set; None: as they are
-) -> list[str]:  # The names of the images
+) -> list[str]:  # `names`, or what took their place; after `leave` no file has them
     """Write a table in one step, with groups.csv where the images have groups.
 
     Raises `VisionRecipesError` where the format cannot hold the table, and for a folder that is not empty.
     """
-    conversion_losses(anns, format)
+    conversion_losses(anns, format)  # for its error; `convert_dataset` names the losses
     _refuse_names(anns, format)
     _refuse_leaving(format, images)
     if anns.has_boxes:
@@ -246,7 +250,7 @@ def check_apart(
     out: str | Path,
     sources: Sequence[str | Path],  # Folders and files that are read
 ) -> None:
-    "Raise `VisionRecipesError` where a new set would lie in its source, or hold it"
+    "Raise `VisionRecipesError` where a new set, `out`, would be a folder of its source, or lie in one"
     out = Path(out).resolve()
     for source in sources:
         source = Path(source).resolve()
@@ -276,6 +280,7 @@ def convert_dataset(
         log_info(f'{source} as {format}: {loss}')
     old = list(map(path_inside, anns.paths))
     names = write_annotations(anns, out, format, images)
+    # in an image folder every image moves into the folder of its class
     renamed = [name for name, new in zip(old, names) if format != 'image_folder' and name != new]
     if renamed:
         log_info(f'{plural(len(renamed), "image")} got another name, such as {first_few(renamed)}.')

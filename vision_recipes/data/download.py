@@ -7,6 +7,8 @@ __all__ = ['MIRROR', 'RECEIPT', 'DATASETS', 'mirrored', 'download', 'download_kn
            'RemoteData', 'fetch_dataset']
 
 # %% ../../nbs/data/06_download.ipynb #241abfdc
+# In this module `sha256` is a checksum in hexadecimal digits, or None where none is known; `archive` and
+# `url` are for messages where only these need them
 import bz2, gzip, http.client, lzma, os, re, shutil, socket, ssl, stat, struct, tarfile, time
 import unicodedata, urllib.error, urllib.request, zipfile, zlib
 from contextlib import closing, contextmanager
@@ -34,7 +36,7 @@ MIRROR = 'VISION_RECIPES_MIRROR'  # the environment variable
 def mirrored(
     url: str,  # http or https
 ) -> str | Path:  # An address, or a `Path` where the mirror is a folder
-    """Where `url` is fetched from
+    """Where `url` is fetched from: itself, or its path in the place that the variable `MIRROR` names.
 
     Raises `VisionRecipesError` for other kinds of address.
     """
@@ -127,7 +129,7 @@ def _check_space(
         )
 
 # %% ../../nbs/data/06_download.ipynb #c83b677a
-def _version_of_response(response) -> str:
+def _version_of_response(response) -> str:  # Of HTTP
     """An identifier that changes with the file on the server, for `If-Range`; empty where there is none
 
     A weak ETag (`W/`) does not promise equal bytes.
@@ -137,7 +139,10 @@ def _version_of_response(response) -> str:
 
 
 def _start_and_total(response) -> tuple[int, int | None]:
-    "The byte of the file at which the body begins, and the length of the whole file; None: unknown"
+    """The byte of the file at which a body of HTTP begins, and the file's length; None: unknown.
+
+    Raises `ConnectionError`, after which `_retry(...)` asks again.
+    """
     length = response.headers.get('Content-Length', '')
     if response.status != 206:  # 206: partial content; other answers hold the whole file
         return 0, int(length) if length.isdigit() else None
@@ -182,7 +187,10 @@ def _request_rest(
 
 # %% ../../nbs/data/06_download.ipynb #4927dac6
 def _receive(url: str, f: BinaryIO, path: Path, record_file: Path, timeout: float):
-    "One attempt to complete `f`, the partial file of `path`; other arguments as for `_request_rest`"
+    """One attempt to complete `f`, the partial file of `path`; other arguments as for `_request_rest`.
+
+    Raises `ConnectionError` where another part comes than was asked for; `_retry(...)` asks again then.
+    """
     response = _request_rest(url, f, record_file, timeout)
     if response is None:
         return
@@ -207,11 +215,11 @@ def _write_body(
     total: int | None,  # Bytes of the whole file; None: unknown
     name: str,  # For the progress bar
 ):
-    "Append the body of a response to `f`, as it arrives"
+    "Append the body of a response to `f`, as it arrives. Raises `ConnectionError` where it is cut off"
     with progress(desc=name, total=total, unit='B', unit_scale=True, initial=n_have) as bar:
         while total is None or n_have < total:
             n_wanted = _CHUNK if total is None else min(_CHUNK, total - n_have)
-            data = response.read1(n_wanted)
+            data = response.read1(n_wanted)  # what is there: nothing is lost if the rest never comes
             if not data:
                 break
             _write_through(f, data)
@@ -254,7 +262,8 @@ def _lock(f: BinaryIO, path: Path):
 
 
 def _retry(attempt: Callable, f: BinaryIO, url: str, path: Path, retries: int, wait: float):
-    "Repeat a download into `f` after temporary failures, `retries` times in a row, as `download` says"
+    """Call `attempt`, which downloads into `f`, again after temporary failures, as `download` says. Raises
+    `VisionRecipesError` after `retries` failures in a row, or one that is not temporary"""
     n_failures = n_best = 0  # n_best: most bytes that `f` had after an attempt
     while True:
         try:
@@ -309,7 +318,7 @@ def _normalised_sha256(sha256: str | None) -> str | None:
 
 # %% ../../nbs/data/06_download.ipynb #2d242a7e
 def _is_there(path: Path, sha256: str | None) -> bool:
-    "Whether the right file is at `path`; a wrong one is removed"
+    "Whether the right file is at `path`; a wrong one is removed. Raises `VisionRecipesError` for a folder"
     if path.is_dir():
         raise VisionRecipesError(f'{path}: is a folder; name the file to download to.')
     if not path.exists():
@@ -334,7 +343,7 @@ def _refuse_other_checksum(file: Path, url: str | Path, sha256: str | None):
 
 
 def _copy(source: Path, path: Path, sha256: str | None) -> Path:
-    "Take a file from a mirror that is a folder"
+    "Take a file from a mirror that is a folder. Raises `VisionRecipesError` where it is missing or another"
     if not source.is_file():
         raise VisionRecipesError(
             f'{source}: the mirror ({MIRROR}) has no such file. Put it there, or unset {MIRROR}.'
@@ -349,7 +358,7 @@ def _copy(source: Path, path: Path, sha256: str | None) -> Path:
 def _fetch_file(url: str, path: Path, sha256: str | None, retries: int, timeout: float, wait: float) -> Path:
     """Download into a partial file beside `path`, then rename it to `path`. Arguments as for `download`.
 
-    After a failed download the partial file stays, so that the next call requests only the rest.
+    After a failed download, a `VisionRecipesError`, the partial file stays: the next call requests the rest.
     """
     part = path.with_name(path.name + '.part')
     record_file = path.with_name(path.name + '.part.json')
@@ -402,7 +411,7 @@ def download_known(
     try:
         file = download(url, path.with_name(path.name + '.unchecked'), **more)
     except VisionRecipesError as e:
-        if 'cannot be written' not in str(e):
+        if 'cannot be written' not in str(e):  # the words of `os_error`
             raise
         raise VisionRecipesError(f'{e} VISION_RECIPES_CACHE names another folder for such files.') from e
     mismatch = _mismatch(file, digest, n_bytes)
@@ -488,11 +497,11 @@ class _LimitedStream:
     "A stream of decompressed bytes that raises `ArchiveError` where it is read far beyond `limit` bytes"
 
     def __init__(self, stream, limit: int):
-        self.stream, self.limit = stream, limit
+        self.stream, self.limit = stream, limit  # Opened for reading bytes
         # `tarfile` calls these
         self.seek, self.tell, self.close = stream.seek, stream.tell, stream.close
 
-    def read(self, n=-1):
+    def read(self, n=-1):  # Bytes
         # 1 MB more than files may hold, for the headers of a tar file; n < 0 would read all at once
         if n < 0 or self.stream.tell() + n > self.limit + (1 << 20):
             raise ArchiveError(f'unpacks to more than {human_bytes(self.limit)}: a decompression bomb')
@@ -546,7 +555,8 @@ def _walk_tar(
 ) -> Iterator[_Member]:
     """The members of a tar file
 
-    `tarfile` takes a damaged header for the end of the file, so the end mark is checked here.
+    `tarfile` takes a damaged header for the end of the file, so the end mark is checked here. Raises
+    `tarfile.ReadError` where it is missing.
     """
     while (info := tar.next()) is not None:
         yield _tar_member(info)
@@ -568,7 +578,7 @@ def _open_archive(
 ) -> Iterator[tuple[Iterator[_Member], Callable]]:  # The members, and what opens one for reading
     "Open a zip or tar archive by its content"
     with open(archive, 'rb') as f:
-        head = f.read(512)
+        head = f.read(512)  # the header of the first member of a tar file
         f.seek(0)
         if head.startswith(b'PK'):
             with zipfile.ZipFile(f) as z:
@@ -765,7 +775,8 @@ def fetch(
 ) -> Path:  # `folder`
     """Download an archive, unpack it and delete it
 
-    Raises `VisionRecipesError`. Then there is no `folder`, and what has arrived is used next time.
+    Raises `VisionRecipesError` where one of that fails. Then there is no `folder`; what has arrived is used
+    next time.
     """
     folder = Path(folder)
     if _is_fetched(folder, url):
@@ -880,7 +891,7 @@ def fetch_dataset(
 ) -> Path:  # The folder with the data, in `folder`
     """Fetch a known data set
 
-    Raises `VisionRecipesError`.
+    Raises `VisionRecipesError` for another name, and as `fetch` does.
     """
     data = DATASETS[check_choice('data set', name, DATASETS)]
     folder = Path(folder)

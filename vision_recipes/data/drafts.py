@@ -7,6 +7,8 @@ __all__ = ['DRAFT_FORMATS', 'POINT_CONFIDENCE', 'DRAFT_KEY', 'class_thresholds',
            'write_drafts']
 
 # %% ../../nbs/data/14_drafts.ipynb #6381b44c
+# In this module `out` is the folder of the drafts, `format` one of `DRAFT_FORMATS`, `i` the row of an
+# image, `m` the position of an object, and M the number of objects in all
 import hashlib, json, os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +38,10 @@ def class_thresholds(
     thresholds: dict,  # `ModelCard.thresholds`: `overall`, and `classes` with a number or None a class
     default: float,  # Where the card says nothing
 ) -> np.ndarray:  # (C,) float64
-    "The score of each class from which on an object is drafted"
+    """The score of each class from which on an object is drafted.
+
+    Raises `VisionRecipesError` where there is not one score for each class.
+    """
     overall = thresholds.get('overall', default)
     of_classes = thresholds.get('classes') or [None] * len(labels)
     if len(of_classes) != len(labels):
@@ -83,7 +88,10 @@ class _Columns:
 
 # %% ../../nbs/data/14_drafts.ipynb #00bf1c9b
 def _add_class(columns: _Columns, prediction: Any, thresholds: np.ndarray) -> None:
-    "Add the class of an image, or none where its score is below the threshold; `thresholds` are (C,)"
+    """Add the classes of an image that reach their `thresholds` (C,): the likeliest one, or several labels.
+
+    Where none does, the image is counted once in `n_low`. For 1e-7 see `add`.
+    """
     if prediction.class_scores is not None:  # several labels
         ids = np.flatnonzero(prediction.class_scores >= thresholds - 1e-7)
         columns.n_low += not len(ids)
@@ -131,7 +139,10 @@ def _common_folder(files: Sequence[Path]) -> Path:
 
 # %% ../../nbs/data/14_drafts.ipynb #8f2a483a
 def _rounded(value: Any) -> Any:
-    "A JSON value with numbers of three digits behind the point; a whole one and its float are equal"
+    """A JSON value with numbers of three digits behind the point; a whole one and its float are equal.
+
+    A program that saves coordinates with fewer digits, or 3 for 3.0, has edited nothing.
+    """
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -218,7 +229,7 @@ def _labelme_file(anns: Annotations, i: int, scores: np.ndarray, out: Path) -> _
     "The draft of image `i` for LabelMe, with the score of each shape; `scores` are (M,), of all objects"
     path = out / (anns.paths[i].rpartition('.')[0] + '.json')
     contents = labelme_contents(anns, i, path)
-    if anns.has_boxes:
+    if anns.has_boxes:  # else the flags are the classes, and the stamp alone marks the draft
         contents['flags'] = {'draft': True}
         n_shapes = iter(_shapes_per_object(anns, i))
         shapes = iter(contents['shapes'])
@@ -315,7 +326,7 @@ def _class_list(anns: Annotations, format: str, out: Path) -> tuple[Path, str] |
 
 # %% ../../nbs/data/14_drafts.ipynb #d0df9f82
 def _read_manifest(out: Path) -> dict[str, dict]:  # Path below `out`: `stamp` and `scores`
-    "The stamps of the text files in a folder of YOLO drafts; none where there is no manifest"
+    "The stamps of YOLO's drafts in a folder; {} without manifest. Raises `VisionRecipesError` if it is none"
     file = out / 'drafts.json'
     if not file.exists():
         return {}
@@ -331,7 +342,7 @@ def _check_target(out: Path, root: Path, files: Sequence[Path], format: str) -> 
     check_writable(out)
     distinct_stems(root, [_relative(file, root) for file in files])
     if format == 'yolo':
-        _read_manifest(out)
+        _read_manifest(out)  # for its error
     coco = out / 'annotations.json'
     if format == 'coco' and coco.exists() and not is_untouched(coco):
         raise VisionRecipesError(
@@ -341,7 +352,7 @@ def _check_target(out: Path, root: Path, files: Sequence[Path], format: str) -> 
 
 
 def _check_class_list(listed: tuple[Path, str] | None, format: str) -> bool:  # Whether it is to be written
-    "Raise `VisionRecipesError` where YOLO's classes are others than before: their numbers would be wrong"
+    "Raise `VisionRecipesError` where YOLO's classes, `listed` by `_class_list(...)`, were others before"
     if listed is None:
         return False
     file, text = listed
@@ -397,7 +408,8 @@ def write_drafts(
 ) -> DraftCounts:
     """Write predictions as annotations, except over files that a person made or edited.
 
-    Raises `VisionRecipesError` before the first prediction where drafts cannot be written there.
+    Raises `VisionRecipesError` before the first prediction where drafts cannot be written there, and behind
+    the last where there is nothing to draft, or the format cannot hold it.
     """
     check_choice('--labels', format, DRAFT_FORMATS)
     files, out = list(map(Path, files)), Path(out)

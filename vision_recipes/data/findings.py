@@ -47,14 +47,14 @@ class Findings(tuple):
                 lines.append(f'... and {n - most} more findings of the kind {kind!r}')
         return '\n'.join(lines) or 'Nothing wrong was found.'
 
-    def _repr_html_(self):
+    def _repr_html_(self):  # 100 rows at most: a page of thousands is slow
         return _table(self[:100]) if self else html.escape(str(self))
 
     __str__ = __repr__ = summary
 
 
 def _order(finding: Finding) -> tuple:
-    "A key for sorting: the worst level first"
+    "A key for sorting: the worst level first, then by kind and file"
     return LEVELS.index(finding.level), finding.kind, finding.file
 
 

@@ -19,7 +19,7 @@ from .splits import image_hash, NEAR_DUPLICATE_BITS
 
 # %% ../../nbs/data/17_image_stats.ipynb #651719a7
 SHARPNESS_SIDE = 512  # Pixels along the longer side at which sharpness is measured
-DARK = 40  # Of 255: the mean brightness below which an image counts as dark
+DARK = 40  # Of 255: the mean brightness below which an image counts as dark; chosen by eye
 
 
 def sharpness(
@@ -61,7 +61,7 @@ class ImageStats:
 
 def measure_images(anns: Annotations) -> ImageStats:
     "Open each image once, in threads"
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool:  # Pillow decodes without Python's lock
         jobs = pool.map(_measured, [anns.path(i) for i in range(len(anns))])
         rows = list(progress(jobs, 'looking at images', len(anns), 'image'))
     unread = (np.nan, np.nan, None, (0, 0))
@@ -82,9 +82,10 @@ def alike_groups(
 ) -> list[np.ndarray]:  # Rows of the images of each group, two or more; the largest group first
     "Put images together that look alike, directly or by one between them"
     rows = np.flatnonzero(has_hash)
+    # equal hashes are compared once; `of_row` is the position in `distinct` of each row
     distinct, of_row = np.unique(hashes[rows], return_inverse=True)
     pairs = pairs_within(distinct, distinct, distance)
-    leader = _connected(len(distinct), pairs[pairs[:, 0] < pairs[:, 1], :2])
+    leader = _connected(len(distinct), pairs[pairs[:, 0] < pairs[:, 1], :2])  # each once
     group = leader[of_row.reshape(-1)]
     order = np.argsort(group, kind='stable')
     parts = np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)

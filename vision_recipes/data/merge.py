@@ -6,6 +6,8 @@
 __all__ = ['remap_classes', 'read_class_map', 'Merged', 'merge_annotations', 'cross_duplicates', 'rewrite_in_place']
 
 # %% ../../nbs/data/16_merge.ipynb #1936d918
+# In this module `sets` are the tables of the data sets, and `set_names` their names in messages and new
+# files
 import csv, os, shutil
 from pathlib import Path
 from typing import Any, NamedTuple, Sequence
@@ -27,7 +29,7 @@ from .splits import image_hashes, NEAR_DUPLICATE_BITS
 
 # %% ../../nbs/data/16_merge.ipynb #8f09b406
 def _class_position(name: str, anns: Annotations) -> int:
-    "The class that a name means. Raises `VisionRecipesError` for an unknown one"
+    "Position of the class that a name means. Raises `VisionRecipesError` for an unknown one"
     found = match_names([name], anns.class_names, paths=False).found[0]
     if found is None:
         raise VisionRecipesError(
@@ -40,7 +42,7 @@ def _class_position(name: str, anns: Annotations) -> int:
 def remap_classes(
     anns: Annotations,
     renames: dict[str, str],  # Old name: new name; classes that are not named stay
-    drop: Sequence[str] = (),  # Names of classes to leave out
+    drop: Sequence[str] = (),  # Names of classes to leave out, with their objects, or images of them alone
 ) -> Annotations:
     "Rename, join and leave out classes. Raises `VisionRecipesError` for an unknown name, or for none left"
     names: list[str | None] = list(anns.class_names)  # The new name of each class; None: left out
@@ -84,7 +86,7 @@ def read_class_map(
 
 
 def _json_pairs(file: Path) -> list[tuple[str, str]]:
-    "Old and new name of each class in a JSON object; '' is to leave it out"
+    "Old and new name of each class in a JSON object; '' is to leave it out. Raises `VisionRecipesError`"
     contents = read_json(file)
     if not isinstance(contents, dict) or not all(isinstance(v, str | None) for v in contents.values()):
         raise VisionRecipesError(f'{file}: must be an object such as {{"cat": "animal", "car": null}}.')
@@ -92,7 +94,7 @@ def _json_pairs(file: Path) -> list[tuple[str, str]]:
 
 
 def _table_pairs(file: Path) -> list[tuple[str, str]]:
-    "Old and new name of each class in a table; '' is to leave it out"
+    "Old and new name of each class in a table; '' is to leave it out. Raises `VisionRecipesError`"
     rows = list(csv.reader(read_utf8(file).splitlines()))
     pairs = []
     for i, row in enumerate(rows, 1):
@@ -130,11 +132,15 @@ def _joined_labels(sets: Sequence[Annotations]) -> LabelMap:
         names += [name for name, match in zip(anns.class_names, found) if match is None]
     skeletons = [anns.labels.skeleton if anns.get('keypoints') is not None else None for anns in sets]
     several = any(anns.labels.multi_label for anns in sets)
+    # the first skeleton for all: `align_labels` refuses sets whose points have other names
     return LabelMap(names, skeleton=None if None in skeletons else skeletons[0], multi_label=several)
 
 # %% ../../nbs/data/16_merge.ipynb #2cd4636c
 def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> list[str] | None:
-    "The group of each image; None where no set has groups"
+    """The group of each image; None where no set has groups.
+
+    A name that two sets have stands for two groups, so the name of its set is put before it.
+    """
     if not any(anns.has_groups for anns in sets):
         return None
     # an image of a set without groups is a group for itself
@@ -185,7 +191,7 @@ def _joined_columns(sets: Sequence[Annotations]) -> dict[str, Any]:
 
 # %% ../../nbs/data/16_merge.ipynb #9ca22a30
 def _check_mergeable(sets: Sequence[Annotations], set_names: Sequence[str]) -> None:
-    "Raise `VisionRecipesError` for less than two sets, and where only some have boxes"
+    "Raise `VisionRecipesError` for less than two sets, and where only some have boxes, or are multi-label"
     if len(sets) < 2:
         raise VisionRecipesError('To merge takes at least two data sets.')
     with_boxes = [name for anns, name in zip(sets, set_names) if anns.has_boxes]
@@ -264,7 +270,7 @@ def cross_duplicates(
     distance: int = NEAR_DUPLICATE_BITS,  # Bits between perceptual hashes that still count as alike
 ) -> list[Finding]:  # A warning for each image that looks like one of an earlier set
     "Find images that look like one of another set"
-    hashed = [image_hashes(anns) for anns in sets]  # of each set rows, and their hashes
+    hashed = [image_hashes(anns) for anns in sets]  # of each set the rows with a hash, and these hashes
     findings = []
     for j in range(1, len(sets)):
         seen = set()  # Rows of set `j` that were reported
@@ -300,6 +306,7 @@ def rewrite_in_place(
     old, new = (folder.with_name(f'{folder.name}.{end}') for end in ('before', 'new'))
     if old.exists():
         raise VisionRecipesError(f'{old}: is there already, from a change before. Remove it, or name --out.')
+    # links: both folders have the images, and the disk each once
     write_annotations(anns, new, format, 'link', _names_below(anns, format))
     for file in folder.iterdir():  # tables and notes of the set that were not written anew
         if file.suffix.lower() in ('.csv', '.md') and not (new / file.name).exists():
@@ -314,7 +321,7 @@ def rewrite_in_place(
 
 
 def _names_below(anns: Annotations, format: str) -> list[str] | None:
-    "The names of images without the folder that the format puts them in"
+    "The names of images without the folder that the format puts them in; None: it puts them in none"
     prefix = {'voc': 'JPEGImages/', 'yolo': 'images/', 'coco': 'images/'}.get(format)
     if prefix is None:
         return None

@@ -6,6 +6,7 @@
 __all__ = ['READERS', 'Reader', 'check_exists', 'read_annotations']
 
 # %% ../../nbs/data/07_readers.ipynb #8b39b2d0
+# In this module `root` is what shall be read, and `found` what each format says of it, by its name
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Sequence
@@ -36,7 +37,7 @@ class Reader:
     read: Callable  # From a folder (or a file) to `Annotations`
     fits: Callable  # From a path to `Recognition`: how surely, and why. Never raises for a path that exists
     wants: str  # The files it looks for, in words
-    asks: bool = False  # Whether `read` may be told that an image has several labels
+    asks: bool = False  # Whether `read` takes `multi_label`, as `read_annotations` does
 
 
 _LABELME_FILES = 'a .json file of LabelMe an image, with "shapes" and "imagePath"'
@@ -122,7 +123,7 @@ def _recognised_format(root: Path) -> str:
         files = scan(root, _MAX_DEPTH) if root.is_dir() else {}  # folder below `root`: names of its files
         for suffix in KIND_OF_SUFFIX:
             refuse_disguised(root, suffix)
-        if found['image_folder'] or not best:
+        if found['image_folder'] or not best:  # folders of images, or nothing: a set may lie deeper
             _refuse_nested_data_sets(root, files)
         _refuse_foreign(root, files, bool(found['image_folder']))
     if not best:
@@ -145,7 +146,7 @@ def _several_fit_error(root: Path, found: dict[str, Recognition]) -> VisionRecip
     return VisionRecipesError(f'{root}: several formats fit. {which}\n' + '\n'.join(lines))
 
 # %% ../../nbs/data/07_readers.ipynb #826d7ad1
-_MAX_DEPTH = 8  # Levels of folders that are listed where no format is recognised
+_MAX_DEPTH = 8  # Levels of folders that are listed where no format is recognised; a limit of time
 _MAX_FOLDERS = 20  # Folders on the first level, and below the third, in which a format is looked for
 _ANNOTATION_SUFFIXES = ('.json', '.xml', '.txt', '.yaml', '.yml')
 

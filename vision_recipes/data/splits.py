@@ -7,6 +7,8 @@ __all__ = ['NEAR_DUPLICATE_BITS', 'HASH_SIDE', 'seeded_order', 'split', 'folds',
            'leak_report', 'image_hashes']
 
 # %% ../../nbs/data/05_splits.ipynb #0a8e9d20
+# In this module `train` and `valid` are the two sides of a split; N, U and C count images, units and
+# classes
 import hashlib, unicodedata
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -63,7 +65,10 @@ class _Units:
 
 # %% ../../nbs/data/05_splits.ipynb #aecd88a5
 def _make_units(anns: Annotations, seed: int, by: str) -> _Units:
-    "The units of a table: its groups, or each image for itself; `seed` and `by` as for `split`"
+    """The units of a table: its groups, or each image for itself; `seed` and `by` as for `split`.
+
+    Raises `VisionRecipesError` for another `by`, and where groups are asked for and there are none.
+    """
     check_choice('by', by, ['auto', 'group', 'random'])
     if by == 'group' and anns.get('group_ids') is None:
         raise VisionRecipesError(
@@ -98,7 +103,7 @@ def _count_classes(
 
 # %% ../../nbs/data/05_splits.ipynb #d4544e6a
 def _check_units(anns: Annotations, units: _Units, stratify: bool, sides: int = 2):
-    "Raise `VisionRecipesError` where the units cannot be split into `sides` parts"
+    "Raise `VisionRecipesError` where the units cannot be split into `sides` parts; `stratify` as for `split`"
     if len(units) < sides:
         way_out = ', or split by="random".' if units.noun == 'group' else '.'
         raise VisionRecipesError(
@@ -139,7 +144,7 @@ def _rarest_classes(units: _Units) -> np.ndarray:  # (U,) int64; `n_classes` for
 
 
 def _validation_quotas(n: np.ndarray, valid: float) -> np.ndarray:  # (S,) int64
-    """How many of the `n` (S,) units of each stratum go to validation.
+    """How many of the `n` (S,) units of each stratum go to validation, a share `valid` of all.
 
     The largest remainders are rounded up. A stratum of two or more has at least one on each side.
     """
@@ -180,7 +185,7 @@ def _choose_by_exchange(
     target = np.floor(total * valid + 0.5).astype(np.int64)
     weight = _column_weights(total)
     in_valid = np.cumsum(counts[:, -1]) <= target[-1]  # to begin with, the first in the seed's order
-    if in_valid.all() or not in_valid.any():
+    if in_valid.all() or not in_valid.any():  # neither side may be empty: the smallest unit moves
         in_valid[counts[:, -1].argmin()] ^= True
     squares = counts**2 @ weight
     for _ in range(max_moves):
@@ -198,7 +203,7 @@ def _column_weights(
     total: np.ndarray,  # (K,) int64, the sum of each column of `counts`
 ) -> np.ndarray:  # (K,) int64
     "Weights that make a difference of one image count more in a rare class"
-    return np.maximum(1, 10**6 // np.maximum(1, total))
+    return np.maximum(1, 10**6 // np.maximum(1, total))  # 10**6: shares in whole numbers of six digits
 
 # %% ../../nbs/data/05_splits.ipynb #ddbcd27e
 def _best_moves(
@@ -353,7 +358,9 @@ def _folds_of_groups(
     return fold
 
 # %% ../../nbs/data/05_splits.ipynb #801486e4
-NEAR_DUPLICATE_BITS = 4  # bits: images whose hashes differ in at most so many look the same
+# bits: images whose hashes differ in at most so many look the same. Compression, scaling and light change at
+# most 4 in the tests of its notebook; different images differ in more than 8
+NEAR_DUPLICATE_BITS = 4
 _SIDE = 32  # Pixels: an image is hashed at this width and height
 _N_FREQUENCIES = 12  # of each axis, enough for the 64 lowest of both
 _DCT = np.cos(np.pi / _SIDE * (np.arange(_SIDE) + 0.5) * np.arange(_N_FREQUENCIES)[:, None])  # (12, 32)
@@ -493,7 +500,8 @@ def _random_split_message(train: Annotations, valid: Annotations) -> str:
 # %% ../../nbs/data/05_splits.ipynb #d274c747
 def image_hashes(
     anns: Annotations,
-    known: dict[str, int | None] | None = None,  # Path: hash of images that need not be opened
+    known: dict[str, int | None]
+    | None = None,  # Path: hash of images that need not be opened; a hash None: left out
 ) -> tuple[np.ndarray, np.ndarray]:  # Rows (n,) int64 and their hashes (n,) uint64
     """Perceptual hashes of all images, in threads and from small JPEG drafts.
 
@@ -502,7 +510,7 @@ def image_hashes(
     known = known or {}
     paths = [str(anns.path(i)) for i in range(len(anns))]
     new = [path for path in paths if path not in known]
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool:  # Pillow decodes without Python's lock
         jobs = pool.map(_hash_of_file, new)
         computed = dict(zip(new, progress(jobs, 'comparing images', len(new), 'image')))
     hashes = [known[path] if path in known else computed[path] for path in paths]

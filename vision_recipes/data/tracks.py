@@ -6,6 +6,7 @@
 __all__ = ['TrackTable', 'write_tracks', 'read_tracks']
 
 # %% ../../nbs/data/11_tracks.ipynb #4b9e0c18
+# In this module `where` is the file, which messages name
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,12 +90,16 @@ def of_frames(
     visible = [np.zeros(0, np.float32), *(c[3] for c in columns)]
     numbers = np.repeat(np.arange(len(columns)), [len(c[0]) for c in columns])
     ids, boxes, labels, visible = map(np.concatenate, (ids, boxes, labels, visible))
+    # a table has the shares of all its boxes, or none
     known = visible if np.isfinite(visible).all() and len(visible) else None
     return TrackTable(numbers, ids, boxes, labels, len(columns), known)
 
 
 def _frame_columns(number: int, frame: Any) -> tuple:  # Ids, boxes, labels, visible shares or NaN
-    "The columns of one frame, of boxes that belong to a track"
+    """The columns of one frame, as for `of_frames`, of boxes that belong to a track: others have the id -1.
+
+    Raises `VisionRecipesError` where it has no ids.
+    """
     if getattr(frame, 'track_ids', None) is None:
         raise VisionRecipesError(f'frame {number}: has no track_ids. Has a tracker seen it?')
     ids = np.asarray(frame.track_ids, np.int64)
@@ -132,7 +137,10 @@ def _frame_lines(tracks: TrackTable) -> Iterator[str]:
 
 
 def _read_frame_lines(lines: list[str], where: str) -> TrackTable:
-    "Read JSON Lines; a line without `frame` is the one after the line before"
+    """Read JSON Lines. A line without `frame` is the one after the line before; frames without are empty.
+
+    Of two lines of one frame the last counts. Raises `VisionRecipesError` that names a broken line.
+    """
     rows, last = {}, -1
     for i, line in enumerate(lines, 1):
         row = parse_json(line, f'{where}, line {i}')
@@ -150,7 +158,7 @@ def _read_frame_lines(lines: list[str], where: str) -> TrackTable:
 
 # %% ../../nbs/data/11_tracks.ipynb #f616043e
 class _Row:
-    "A line of JSON: the objects of one frame"
+    "A line of JSON: lists of the objects of one frame. Raises `ValueError` where their lengths differ"
 
     def __init__(self, boxes, labels, track_ids, visible):
         self.boxes = np.asarray(boxes, float).reshape(-1, 4)
@@ -169,12 +177,13 @@ def _mot_lines(tracks: TrackTable) -> Iterator[str]:
         # the format counts frames, pixels and classes from 1
         x1, y1, x2, y2 = tracks.boxes[i].astype(float)
         box = f'{x1 + 1:.2f},{y1 + 1:.2f},{x2 - x1:.2f},{y2 - y1:.2f}'
+        # the confidence of a truth is 1, or 0 for what is not to be judged: here what nobody sees
         label, share = tracks.labels[i] + 1, visible[i]
         yield f'{tracks.frames[i] + 1},{tracks.track_ids[i]},{box},{int(share > 0)},{label},{share:.4f}'
 
 
 def _read_mot_lines(lines: list[str], where: str) -> TrackTable:
-    "Read the text of the MOT Challenge: truth or results"
+    "Read the text of the MOT Challenge: truth or results. Raises `VisionRecipesError` that names a bad line"
     rows = [_mot_numbers(line, f'{where}, line {i}') for i, line in enumerate(lines, 1) if line]
     # columns: frame and id, from 1; left, top, width, height; confidence, class from 1, visible share
     t = np.array(rows, float).reshape(-1, 9)
@@ -190,7 +199,7 @@ def _read_mot_lines(lines: list[str], where: str) -> TrackTable:
 
 
 def _mot_numbers(line: str, where: str) -> list[float]:  # Nine
-    "The numbers of a line; missing ones at its end are -1, a missing confidence 1"
+    "The numbers of a line (at its end -1 for missing ones, 1 for a confidence). Raises `VisionRecipesError`"
     try:
         numbers = [float(text) for text in line.replace(',', ' ').split()]
     except ValueError as e:

@@ -119,7 +119,7 @@ class ImageDataset(Dataset):
         seed: int = 0,  # Not negative
         # Memory for images, shared by all workers; needs a transform that prepares images
         cache_bytes: int = 0,
-        # Samples with boxes; None: where the annotations have them and the transform moves them
+        # Samples with boxes; None: where the annotations have them, unless the transform is a `Letterbox`
         boxes: bool | None = None,
         # At an image that cannot be opened: `stop` with an error, or `skip` and take a random other image
         unreadable: str = 'stop',
@@ -228,7 +228,7 @@ def record(self: ImageDataset, i: int) -> ImageRecord:
 def _sample(
     self: ImageDataset,
     i: int,  # Number of the image
-    epoch: int,
+    epoch: int,  # From 0
     copy: int = 0,  # 0 where the image comes first in this epoch, then 1, 2 and so on
 ) -> tuple[Tensor, dict]:  # As `__getitem__`
     "Plan, decode and transform a sample. Raises `ImageError`"

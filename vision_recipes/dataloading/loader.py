@@ -129,8 +129,9 @@ def default_workers(
 ) -> int:
     """Choose the number of worker processes.
 
-    One for each core, eight at most. It is 0 for fewer than 256 images, on one core, and in a notebook on
-    Windows or macOS, where a worker takes seconds to start. The last is said once.
+    One for each core, eight at most, the aim for a large GPU in `benchmarks/gpu.py`. It is 0 for fewer than
+    256 images, which are soon loaded, on one core, and in a notebook on Windows or macOS, where a worker
+    takes seconds to start. The last is said once.
     """
     has_affinity = hasattr(os, 'sched_getaffinity')  # tells the cores that this process may use
     n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
@@ -212,7 +213,7 @@ def _worker_options(workers: int, context: str | None) -> dict:
 
 # %% ../../nbs/dataloading/04_loader.ipynb #d7b31bc3
 def make_loader(
-    dataset: Dataset,
+    dataset: Dataset,  # Takes the keys of `EpochBatches`, as `ImageDataset` does
     batch_size: int = 32,
     shuffle: bool = False,
     *,

@@ -111,7 +111,7 @@ def _entries(task: str, decoder: str) -> dict[str, list[str]]:  # Name of a tabl
 
 
 def _usage(
-    task: str,
+    task: str,  # A key of `TASK_KINDS`
     decoder: str,  # A key of `DECODERS`
     page: bool,  # Whether the bundle has the demo page
 ) -> str:
@@ -130,7 +130,7 @@ def _usage(
 
 # %% ../../nbs/deploy/08_bundle.ipynb #fbe1297f
 def _left_out(task: str, page: bool) -> list[str]:
-    "Names that a program for this task has no use for"
+    "Names that a program for this task, with or without the demo page, has no use for"
     names = [*_CHECKS, *_NAMESAKES, *_PYAV]
     if not TASK_KINDS[task].masks:
         names += ['MaskCrops', 'crops', 'mask_option', '_tint_objects']
@@ -178,7 +178,7 @@ def find_samples(
 
 # %% ../../nbs/deploy/08_bundle.ipynb #6e7d0d24
 def write_samples(
-    sources: Sequence,
+    sources: Sequence,  # Images, as `open_image` takes them
     folder: Path,
     tiles: TileRule | None = None,  # Of the model: then its samples are parts of images, at their own size
 ) -> list[str]:  # Names of the files
@@ -190,14 +190,14 @@ def write_samples(
             image = image.crop(_middle(image.size, TILES_A_SAMPLE * tiles.size))
         else:
             image.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)  # not without samples
         # an image made of the pixels alone has no EXIF data and no comment
         Image.fromarray(np.asarray(image)).save(folder / name, quality=90)
     return names
 
 
 def _middle(size_wh: tuple[int, int], side: int) -> tuple[int, int, int, int]:  # XYXY, pixels
-    "The part of an image of this size around its middle, no side longer than `side`"
+    "The part of an image of `size_wh` pixels around its middle, no side longer than `side`"
     w, h = (min(length, side) for length in size_wh)
     x, y = (size_wh[0] - w) // 2, (size_wh[1] - h) // 2
     return x, y, x + w, y + h
@@ -230,7 +230,7 @@ def quality_text(card: ModelCard) -> str:  # Sentences
 
 # %% ../../nbs/deploy/08_bundle.ipynb #59196355
 def _value_text(
-    metrics: dict,
+    metrics: dict,  # Of the card; it has `metric`
     metric: str,
     folds: bool = False,  # Whether the scores are of cross-validation
 ) -> str:
@@ -247,7 +247,7 @@ def _value_text(
 
 # %% ../../nbs/deploy/08_bundle.ipynb #6e0ecc78
 def _precision_text(precision: dict, metric: str) -> str:
-    "How quantization changed the metric; `precision` is that of the card"
+    "How quantization changed the metric, and what a user sees; `precision` is that of the card"
     before = precision.get('before', float('nan'))
     after = precision.get('after', float('nan'))
     return (
@@ -470,7 +470,7 @@ def _data_text(data: dict) -> str:
 # %% ../../nbs/deploy/08_bundle.ipynb #b5f30e3c
 def readme_text(
     card: ModelCard,
-    model_bytes: int,
+    model_bytes: int,  # Size of the file
     samples: int = 0,  # How many there are
     web: str = 'none',  # As for `make_bundle`
 ) -> str:  # Markdown
@@ -596,7 +596,7 @@ def _fill(
 
 
 def _write_page(folder: Path, card: ModelCard, samples: list[str], web: str):
-    "Write the demo page, with the sample images"
+    "Write the demo page, with the files `samples` of the folder of that name; `web` as for `make_bundle`"
     from vision_recipes.deploy.web.page import write_web_page
 
     more = ' …' if len(card.labels) > 4 else ''
@@ -664,7 +664,7 @@ def _run_of(run_or_model: str | Path) -> dict | None:
 
 
 def _pack(model: Path, out: Path, images: Sequence, web: str | Path):
-    "Write a bundle as a folder or, where `out` ends in `.zip`, as a zip. An error leaves nothing behind"
+    "Write a bundle as a folder, or as a zip. An error leaves nothing behind; parameters as for `_fill(...)`"
     card = Predictor(model).card
     if out.suffix.lower() != '.zip':
         with new_folder(out) as folder:

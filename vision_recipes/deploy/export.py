@@ -38,7 +38,7 @@ OPSET = 18
 
 def to_onnx(
     module: nn.Module,  # Takes one batch of images
-    example: torch.Tensor,  # Two images or more where the batch axis is free, else it is frozen at one
+    example: torch.Tensor,  # As `module` takes it; where the batch is free, two images or more
     output_names: tuple[str, ...],
     free: dict[int, str],  # Axes of the input that may vary, with their names
     multiple: int = 1,  # Height and width are multiples of this
@@ -61,14 +61,14 @@ def to_onnx(
 
 
 def _dimension(name: str, multiple: int):
-    "A free axis, as torch.export wants it"
+    "A free axis of this `name`, as torch.export wants it: a multiple of `multiple`, except for the batch"
     if name == 'batch' or multiple == 1:
         return torch.export.Dim.DYNAMIC
     return multiple * torch.export.Dim(name, min=1)
 
 # %% ../../nbs/deploy/02_export.ipynb #63b1717e
 def _with_folded_norms(module: nn.Module, example: torch.Tensor) -> nn.Module:
-    "A copy that computes the same in fewer steps: batch normalisations are folded into convolutions"
+    "A copy with batch normalisations folded into the convolutions that a run on `example` shows before them"
     module = copy.deepcopy(module)
     for part in module.modules():
         # the exporter would have to undo changes in place
@@ -175,7 +175,7 @@ def _int64_bounds() -> dict[Callable, Callable]:  # By operator of torch: its tr
     return {operator.le: le}
 
 # %% ../../nbs/deploy/02_export.ipynb #67d4da99
-def _named(model, free: dict[int, str]):  # An `onnx.ModelProto`; it is changed
+def _named(model, free: dict[int, str]):  # An `onnx.ModelProto`; changed. `free` as for `to_onnx`
     "The graph with the free axes of its input named as `free` says, wherever they occur"
     graph = model.graph
     axes = graph.input[0].type.tensor_type.shape.dim
@@ -200,7 +200,7 @@ def simplify_onnx(model):  # An `onnx.ModelProto`
 
 
 def _free_axes(model) -> list[list[str]]:
-    "The names of the axes of every input and output; empty for an axis of fixed length"
+    "The names of the axes of every input and output of an `onnx.ModelProto`; empty: its length is fixed"
     values = (*model.graph.input, *model.graph.output)
     return [[dim.dim_param for dim in value.type.tensor_type.shape.dim] for value in values]
 
@@ -229,6 +229,7 @@ def _with_opset(model, opset: int):  # An `onnx.ModelProto`
         checker.check_model(model)
     except Exception as e:  # the converter raises RuntimeError and its own errors
         raise ExportError(
+            # the converter puts file and line of its source before what is wrong, each with a colon
             f'opset: this graph cannot be written in opset {opset} ({first_line(e).split(": ")[-1]}). '
             'Ask for one nearer to 18, or try fixed_shape=True, which needs fewer operators.'
         ) from e
@@ -300,12 +301,13 @@ def _write_compared(
     path: Path,
     run: TorchPredictor,
     module: nn.Module,  # What was exported
-    images: list,
+    images: list,  # As for `export_onnx`
     tolerance: Tolerance,
 ) -> Parity:
     "Write a file, and the comparison beside it. Raises `ExportError`, and writes none, where they disagree"
     with atomic_path(path) as tmp:
         tmp.write_bytes(data)
+        # `shaken`: called only where a difference may be that of rounding
         parity = compare(run, Predictor(tmp), _with_arrays(module), images, tolerance, lambda: shaken(run))
         if not parity.ok:
             raise ExportError(_disagreement(path, parity))
@@ -316,7 +318,7 @@ def _write_compared(
 def _with_arrays(module: nn.Module) -> Callable[[np.ndarray], list[np.ndarray]]:
     "A module that takes and gives NumPy arrays"
 
-    def run(x):
+    def run(x):  # an array in the form that the module takes
         with torch.inference_mode():
             out = module(torch.from_numpy(x))
         return [o.numpy() for o in ([out] if isinstance(out, torch.Tensor) else out)]
@@ -388,9 +390,9 @@ def _causes(e: BaseException) -> str:
     return '; '.join(dict.fromkeys(lines))
 
 # %% ../../nbs/deploy/02_export.ipynb #64a22647
-def _example_input(task, card: ModelCard, fixed_shape: bool) -> torch.Tensor:
+def _example_input(task, card: ModelCard, fixed_shape: bool) -> torch.Tensor:  # `task`: a `tasks.Task`
     "Black images to trace the graph with: two where the batch is free, since torch freezes an axis of one"
-    # torch makes a constant of an axis of length one, as the coarsest level of a small image has
+    # torch makes a constant of an axis of length one. At 128 pixels the coarsest level, of stride 64, has two
     size = card.preprocess.size
     if task.dynamic_size and not fixed_shape:
         size = max(128, size)
@@ -399,7 +401,7 @@ def _example_input(task, card: ModelCard, fixed_shape: bool) -> torch.Tensor:
 
 
 def _free_input_axes(task, card: ModelCard) -> dict[int, str]:
-    "The axes of the input that may vary, with their names"
+    "The axes of the input that may vary, with their names; `task` is a `tasks.Task`"
     height, width = (2, 3) if card.input['layout'] == 'NCHW' else (1, 2)
     free = {} if task.single_image else {0: 'batch'}
     return free | ({height: 'height', width: 'width'} if task.dynamic_size else {})
@@ -426,6 +428,6 @@ def _disagreement(path: Path, parity: Parity) -> str:
 
 
 def _beyond_limit(tolerance: Tolerance, measure: str, value: float, case: Case) -> str:
-    "A value, its limit and where it was found"
+    "A value of a measure (a key of `MEASURES`), its limit and where it was found"
     bound = 'least' if measure == 'mask_iou' else 'most'
     return f'{measure} {value:.2g} instead of at {bound} {getattr(tolerance, measure):g} in {case.name!r}'

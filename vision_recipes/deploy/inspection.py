@@ -195,7 +195,7 @@ def quality_words(card: ModelCard) -> str:
     names = [k for k in metrics if not k.startswith('n_') and not k.endswith(('_low', '_high'))]
     if not names:
         return 'nobody has scored it'
-    names.sort(key=lambda name: name != main_metric)
+    names.sort(key=lambda name: name != main_metric)  # the main one first
     words = ', '.join(_metric_words(metrics, name) for name in names)
     if counts := _count_words(metrics):
         words += f'; on {counts}'
@@ -247,7 +247,7 @@ def precision_words(
 
 
 def _cost_words(p: dict) -> str:
-    "The score before and after, on how many images, and the drop that was allowed"
+    "The score before and after, on how many images, and the drop that was allowed; `p` as `precision_words`"
     words = f'{p["metric"]} {p["before"]:.3f} before and {p["after"]:.3f} after'
     if p.get('n_scored'):
         words += f' on {plural(p["n_scored"], "image")}'
@@ -342,7 +342,7 @@ def _card_rows(card: ModelCard) -> list[tuple[str, str]]:
     skeleton = card.labels.skeleton
     rows = [
         ('classes', class_words(card)),
-        ('points', str(skeleton).replace(' points', '', 1) if skeleton else ''),
+        ('points', str(skeleton).replace(' points', '', 1) if skeleton else ''),  # the heading says it
         ('images', fit_words(card.preprocess)),
         ('tiles', f'large images are predicted in {card.tiles}' if card.tiles else ''),
         ('numbers', input_words(card)),

@@ -83,7 +83,7 @@ def compare_image(
     a = _read(expected, batch, placement, min_score)
     b = _read(exported, batch, placement, min_score)
 
-    def tied_pairs(pairs, distance_px):  # as `prediction_distance` calls `free`
+    def tied_pairs(pairs, distance_px):  # (P, 2) and (P, K) to (P, K), as `prediction_distance` calls `free`
         is_far = distance_px > tolerance.point_px
         return _tied((a, b), placement, pairs, is_far, len(exported.card.labels), min_score)
 
@@ -92,7 +92,7 @@ def compare_image(
         b.prediction,
         placement.scale_xy,
         min_score,
-        max_objects=exported.card.decoding.get('max_detections', 100),
+        max_objects=exported.card.decoding.get('max_detections', 100),  # the default of the decoders
         free=None if a.prediction.keypoints is None else tied_pairs,
     )
     n_tied = measures.pop('tied', 0)
@@ -101,7 +101,7 @@ def compare_image(
 
 # %% ../../nbs/deploy/01_parity.ipynb #32da2a69
 def _tied(
-    readings: tuple[_Reading, _Reading],
+    readings: tuple[_Reading, _Reading],  # By both predictors
     placement: Placement,
     pairs: np.ndarray,  # (P, 2) rows of the two predictions
     far: np.ndarray,  # (P, K) bool, points that are farther apart than allowed
@@ -154,7 +154,7 @@ def worst(self: Parity) -> dict[str, tuple[float, Case]]:
 
 
 def _badness(measure: str, value: float) -> float:
-    "A number that is larger for worse values; a smaller overlap is worse, and NaN the worst"
+    "A number that is larger for worse values of a measure; a smaller overlap is worse, and NaN the worst"
     if math.isnan(value):
         return math.inf
     return -value if measure == 'mask_iou' else value
@@ -324,7 +324,7 @@ def _image_name(position: int, image: Any) -> str:
 
 
 def _example_image(images: list, cases: list[Case]) -> Image.Image | None:
-    "The first image in which something is found, or objects are not counted; None: there is none"
+    "The first image whose case, in the same place, found something or does not count objects; None: none is"
     for image, case in zip(images, cases):
         if case.objects is None or case.objects:
             return open_image(image, at_least=640)
@@ -368,7 +368,7 @@ def _mark_undecided(
 
 # %% ../../nbs/deploy/01_parity.ipynb #0b84a5c3
 def compare_batches(
-    task,  # A `tasks.Task`, of which `distance`, `dynamic_size` and `single_image` are used
+    task,  # A `tasks.Task`: its `distance`, `dynamic_size`, `single_image`
     module: Callable,  # As for `compare`
     predictor: BasePredictor,
     image: Image.Image | None = None,  # RGB, the first of each batch; the others are noise
@@ -387,7 +387,7 @@ def compare_batches(
 
 
 def _batch_shapes(
-    task,
+    task,  # A `tasks.Task`
     size: int,  # Of the exported graph, pixels
     fixed: bool = False,  # Whether the graph takes one shape only
 ) -> list[tuple[int, int, int]]:  # Images, height, width

@@ -75,7 +75,7 @@ def draw_found_masks(image: Image.Image, p: Prediction, card: ModelCard) -> Imag
 
 def draw_found_points(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Image:
     "A box around each object, and its points; a point of low confidence is a ring"
-    points = with_visibility(p.keypoints)
+    points = with_visibility(p.keypoints)  # (N, K, 3): a confidence becomes a visibility
     _, colors = _texts_and_colors(p, card)
     return draw_keypoints(draw_found_boxes(image, p, card), points[::-1], card.labels.skeleton, colors)
 
@@ -327,7 +327,7 @@ def open_model(path: Path, threads: int) -> Predictor:
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #b945c092
 def no_videos(args: argparse.Namespace, open_predictor: Callable):
-    "In place of what predicts a video, where nobody gave that to `main`"
+    "In place of what predicts a video, with the same parameters, where nobody gave that to `main`"
     raise VisionRecipesError(f'{args.images[0]}: is a video, which this program does not read.')
 
 
@@ -358,7 +358,7 @@ def main(
 
 # %% ../../nbs/deploy/07_predict_script.ipynb #7c2f0b20
 def _predict(here: Path, args: argparse.Namespace, on_video: Callable) -> int:  # Exit code
-    "Predict the images, or the video, that the command line names"
+    "Predict the images, or the video, that the command line names; parameters as for `main`"
     if args.images and is_video(args):
         return _predict_video(here, args, on_video)
     options = {k: v for k, v in vars(args).items() if k.endswith('_threshold')}

@@ -169,6 +169,7 @@ class _Halver:
 @patch
 def halve_inputs(self: _Halver, n: NodeProto):
     "Give a node 16-bit inputs; those from outside the network are converted before it"
+    # of what the network computes itself, the node that does so has made a 16-bit form already
     for k, name in enumerate(n.input):
         if name not in self.floats or k in _FLOAT32_INPUTS.get(n.op_type, ()):
             continue
@@ -251,6 +252,7 @@ def int8_plans(
     last = set(part.last) if len(part.last) < len(part.weighted) else set()
 
     def all_but(integers: set[str]) -> tuple[str, ...]:
+        "Names of all nodes but these"
         return tuple(n.name for n in model.graph.node if n.name not in integers)
 
     yield Plan('all but the last layers', all_but(set(part.nodes) - last))
@@ -329,7 +331,7 @@ def write_int8(
 
 # %% ../../nbs/deploy/05_quantization.ipynb #c77d1dbd
 def _quantize(source: Path, out: Path, feeds: Sequence[dict[str, np.ndarray]], excluded: Sequence[str]):
-    "Run onnxruntime's quantization with calibration; the nodes in `excluded`, by name, stay in floats"
+    "Run onnxruntime's quantization, calibrated on `feeds`; the nodes in `excluded`, by name, stay in floats"
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
@@ -538,7 +540,7 @@ class Trials:
         self.tried: list[Trial] = []
 
     def score(self, predictions: list[Prediction]) -> float:
-        "The task's metric, in the classes that are scored"
+        "The task's metric of a prediction for each image, in the classes that are scored"
         if self.classes is not None:
             predictions = [p.of_classes(self.classes) for p in predictions]
         return float(self.task.evaluate(predictions, self.anns).metrics[self.task.metric])
@@ -548,7 +550,7 @@ class Trials:
         return self.tried[-1]
 
     def passes(self, how: str, smaller: Predictor) -> bool:
-        "Score another smaller file, and add it to `tried`; whether it is within both limits"
+        "Score another smaller file, made as `how` says; add it to `tried`. Whether it is within both limits"
         after = _predictions(smaller, self.anns)
         thresholds = self.own_thresholds(after)
         changes = compare_shown(self.before, after, *self.shown_from(thresholds))  # in all classes
@@ -562,7 +564,7 @@ def shown_from(self: Trials, thresholds: dict) -> tuple:  # Each a number; of se
     "From which scores on the original and the smaller file show what they find"
     if self.anns.labels.multi_label:
         return self.original.min_scores, self.original.min_scores
-    return self.original.score_threshold, thresholds.get('overall', 0.0)
+    return self.original.score_threshold, thresholds.get('overall', 0.0)  # 0: a classifier has none
 
 
 @patch
@@ -573,7 +575,7 @@ def own_thresholds(self: Trials, after: list[Prediction]) -> dict:  # As `ModelC
         return thresholds
     scores = [np.concatenate([p.scores for p in predictions]) for predictions in (self.before, after)]
     own = {'overall': equal_count_threshold(*scores, self.original.score_threshold)}
-    if 'classes' in thresholds:  # None for a class of which nothing is known
+    if 'classes' in thresholds:  # None: nothing is known of the class. Counted over all objects
         by_class = thresholds['classes']
         own['classes'] = [t if t is None else equal_count_threshold(*scores, t) for t in by_class]
     return {**thresholds, **own}

@@ -562,6 +562,7 @@ def order(self: _Walk) -> list[str]:
     done = []
 
     def visit(module):
+        "Add a module to `done`, after those it imports"
         if module in done or module not in self.modules:
             return
         for other in sorted({source for source, _ in self.modules[module].own.values()}):
@@ -665,7 +666,7 @@ def standalone_source(
 
 # %% ../../nbs/deploy/06_single_file.ipynb #c06bc489
 def _follow(walk: _Walk, roots: Sequence[str], bottom: str):  # As for `standalone_source`
-    "Keep the roots, and all that they and the last statements need"
+    "Keep the roots, and all that they and the last statements (`bottom`) need"
     for root in roots:
         module, name, method = _root(root, walk.package)
         walk.attributes |= {method} - {''}
@@ -677,7 +678,7 @@ def _follow(walk: _Walk, roots: Sequence[str], bottom: str):  # As for `standalo
 
 # %% ../../nbs/deploy/06_single_file.ipynb #70dd6b09
 def _import_for_bottom(walk: _Walk, bottom: str):
-    "Import the modules of Python itself that only the last statements name"
+    "Import the modules of Python itself that only the last statements (`bottom`) name"
     known = set(walk.libraries)
     for _, piece in walk.kept_pieces():
         known |= piece.binds

@@ -149,14 +149,14 @@ class TileStyle(NamedTuple):
         return self._replace(letters=letters_in_grid(n, _tile_side(n)))
 
     def color(self, label: int) -> RGB:
-        "The colour of a class id; after the last colour they begin anew"
+        "The colour of a class id, for a style with `colors`; after the last colour they begin anew"
         return self.colors[int(label) % len(self.colors)]
 
-    def color_each(self, labels: Sequence[int]) -> list[RGB]:
+    def color_each(self, labels: Sequence[int]) -> list[RGB]:  # Of class ids
         return [self.color(label) for label in labels]
 
     def color_objects(self, labels: Sequence[int]) -> list[RGB]:
-        "The colour of each object of an image"
+        "The colour of each object of an image, from their class ids: its class's, or its own"
         return instance_colors(len(labels)) if self.colors is None else self.color_each(labels)
 
     def name(self, label: int) -> str:
@@ -193,7 +193,7 @@ def is_crowded(n_objects: int, size_wh: tuple[int, int]) -> bool:
 
 # %% ../../nbs/drawing/02_boxes.ipynb #889b550f
 def _tile_side(n: int) -> int:  # Pixels
-    "Side of each of the `n` tiles of a grid"
+    "Side of each of the `n` tiles of a grid, whose 2, 3 or 4 columns are 960 pixels wide"
     return 480 if n < 3 else 320 if n < 10 else 240
 
 
@@ -264,7 +264,7 @@ def _box_texts(p: Any, shown: np.ndarray, hidden: np.ndarray, style: TileStyle) 
 
 
 def _box_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle) -> TruthTile:
-    "One image of `detection_grid`: true boxes dashed, over them those of the prediction `p`"
+    "One image of `detection_grid`, as its `truths` are given: true boxes dashed, over them those of `p`"
     true_boxes, true_labels = truth or (np.zeros((0, 4)), np.zeros(0, int))
     true_boxes = np.asarray(true_boxes, float).reshape(-1, 4)
     true_labels = np.asarray(true_labels, int)
@@ -275,6 +275,7 @@ def _box_tile(image: Image.Image, p: Any, truth: tuple | None, style: TileStyle)
     found = np.isin(np.arange(len(true_labels)), owner)
     crowded = is_crowded(max(len(shown), len(true_labels)), image.size)
     scale = np.tile(np.divide(image.size, p.size_wh), 2)
+    # labels of the true boxes: only those that nothing has found get one
     missed = ['' if f or crowded else f'missed: {style.name(c)}' for c, f in zip(true_labels, found)]
     true_colors = style.color_each(true_labels)
     image = draw_boxes(image, true_boxes * scale, None, true_colors, dashed=True)

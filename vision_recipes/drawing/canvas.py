@@ -239,7 +239,7 @@ def shorten(text: str, n: int = 28) -> str:
     return text if len(text) <= n else text[: n - 1].rstrip() + '…'
 
 
-def text_width(font, text: str) -> int:
+def text_width(font, text: str) -> int:  # `font` here and below: from `find_font`
     "Pixels `text` takes"
     return math.ceil(font.getlength(text))
 
@@ -283,6 +283,7 @@ LEAST_LETTERS = 11  # Pixels: smaller letters cannot be read
 def line_and_font_size(size_wh: tuple[int, int]) -> tuple[int, int]:
     "Width of a line and height of letters for an image of this size, pixels"
     longer_side = max(size_wh)
+    # at 640 pixels a line of 3 and letters of 21
     return max(2, round(longer_side / 220)), max(LEAST_LETTERS, round(longer_side / 30))
 
 
@@ -512,7 +513,10 @@ _LETTERS_ACROSS = 40  # How often the height of letters goes into the width: 10 
 
 
 def _caption_letters(captions: Sequence[str] | None, tile: int, width: int, marked: bool) -> int:
-    "Height of the letters below tiles in a grid `width` pixels wide: a fortieth of it, where captions fit"
+    """Height of the letters below tiles in a grid `width` pixels wide: a fortieth of it, where captions fit.
+
+    Else as high as they fit, down to a twelfth of a tile; `marked`: captions have a tick or a cross.
+    """
     lines = [line for text in captions or [] for line in str(text).split('\n')]
     lines = ['W' + line for line in lines] if marked else lines  # room for a tick or a cross
     # 4: the margins that `_draw_caption_line(...)` leaves
@@ -693,7 +697,10 @@ def _found_labels(prediction: Any, class_names: Sequence[str]) -> tuple[str, str
 
 
 def _class_caption(prediction: Any, class_names: Sequence[str], true_name: str | None) -> _Caption:
-    "Write the class of the highest score; where it is wrong, also the true one. `true_name` None: unknown"
+    """Write the class of the highest score; where it is wrong, also the true one. `true_name` None: unknown.
+
+    Of several labels an image, all that are found; then `true_name` is written as `_found_labels(...)` does.
+    """
     if prediction.class_scores is not None:
         name, text = _found_labels(prediction, class_names)
     else:
@@ -709,7 +716,9 @@ def _class_caption(prediction: Any, class_names: Sequence[str], true_name: str |
 def prediction_grid(
     images: Sequence[Image.Image],
     predictions: Sequence[Any],  # A `Prediction` each
-    true_names: Sequence[str] | None,  # Of each image; None: unknown
+    # Of each image, such as `cat`; of several labels `cat, dog` in the order of the classes, or `none`; None:
+    # unknown
+    true_names: Sequence[str] | None,
     class_names: Sequence[str],
     columns: int | None = None,  # As for `grid`
     tile: int = 160,  # As for `grid`

@@ -50,6 +50,7 @@ def _chart(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    # 6.4 inches are the usual width; up to 1.5 times of it letters grow with it
     letters = {'font.size': _POINTS * min(1.5, max(1, width / 6.4))}
     with warnings.catch_warnings(), style.context(['default', _STYLE, letters]):
         warnings.simplefilter('ignore')  # letters that no font has
@@ -96,12 +97,13 @@ def bar_chart(
         return empty_chart('nothing to show', 160)
     lengths = np.where(np.isfinite(values), values, 0)
     color = [_as_float_rgb(c) for c in colors] if colors else '#0072b2'
+    # inches: 0.28 for each bar, 1 for the title and the axis
     with _chart(width=6.4, height=1 + 0.28 * n) as (_, (ax,), images):
         ax.barh(np.arange(n), lengths, height=0.72, color=color)
         _draw_bar_labels(ax, values, lengths)
         ax.set_yticks(np.arange(n), [shorten(str(name)) for name in names])
         ax.tick_params(axis='y', length=0)
-        ax.set(title=title, xlabel=unit, ylim=(n - 0.4, -0.6))
+        ax.set(title=title, xlabel=unit, ylim=(n - 0.4, -0.6))  # the first name on top
         ax.margins(x=0.12)  # room for the values beside the bars
     return images[0]
 
@@ -139,7 +141,7 @@ def _float(value) -> float:
 
 
 def _best_epoch(columns: dict, metric: str) -> int | None:  # Row of the history; None: no number there
-    "Where the column `metric` is highest, or lowest if it is a loss"
+    "Where the column `metric` is highest, or lowest if it is a loss; `columns` are arrays (n,) by name"
     values = columns.get(metric)
     if values is None or not np.isfinite(values).any():
         return None
@@ -256,7 +258,7 @@ def lr_chart(
             _draw_best(ax, suggestion, f'suggestion: {suggestion:.1e}')
         # in the second half the loss may diverge, which would flatten the rest
         low, high = np.nanmin(smoothed), np.nanmax(smoothed[: max(2, len(smoothed) // 2)])
-        margin = 0.15 * max(high - low, 1e-9)
+        margin = 0.15 * max(high - low, 1e-9)  # above 0: an axis needs a length
         ax.set(title='Loss by learning rate', xlabel='learning rate', ylabel='loss', xscale='log')
         ax.set_ylim(low - 2 * margin, high + 2 * margin)
         # the usual labels of a log axis are formulas, and formulas are off: names may hold a $

@@ -39,7 +39,10 @@ def _text(value: Any) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> str:
-    "A table; numbers stand to the right, and a wide one is moved sideways, not the page"
+    """A table; numbers stand to the right, and a wide one is moved sideways, not the page.
+
+    Each of `rows` is as long as `header`, and its first value names it.
+    """
     head = ''.join(f'<th scope="col">{_text(name)}</th>' for name in header)
     lines = []
     for row in rows:
@@ -53,7 +56,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -
     )
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> str:  # A whole number stands to the right
     if isinstance(value, (int, np.integer)):
         return f'<td class="number">{value:,}</td>'
     return f'<td>{_text(value)}</td>'
@@ -65,7 +68,7 @@ def _section(title: str, *parts: str) -> str:
 
 # %% ../../nbs/drawing/09_data_report.ipynb #34cd70fe
 def _figure(image: Image.Image, alt: str, caption: str, png: bool = False) -> str:
-    "An image inside the page: a JPEG of at most 16,000 bytes, or with `png` a PNG without loss"
+    "An image inside the page, which may hold hundreds: a JPEG up to 16,000 bytes, or with `png` a whole PNG"
     kind, data = ('png', to_png(image)) if png else ('jpeg', to_jpeg(image, 16_000))
     width, height = image.size
     source = f'data:image/{kind};base64,{base64.b64encode(data).decode()}'
@@ -155,7 +158,7 @@ def _overview(sets: Sequence[_Examined]) -> str:
         empty = int((anns.class_ids.counts == 0).sum())
         groups = len(np.unique(anns.group_ids)) if anns.has_groups else 'not given'
         n_objects = len(anns.class_ids.values)
-        unread = int(np.isnan(s.stats.brightness).sum())
+        unread = int(np.isnan(s.stats.brightness).sum())  # an image that cannot be read has no brightness
         rows.append([s.name, anns.format, len(anns), n_objects, len(anns.labels), groups, empty, unread])
     header = [
         'set',
@@ -175,7 +178,7 @@ def _classes(s: _Examined) -> str:
     counts = s.anns.counts()
     order = np.argsort(-counts, kind='stable')[:MOST_ROWS]
     names = [s.anns.class_names[c] for c in order]
-    what = 'objects' if s.anns.has_boxes else 'images'
+    what = 'objects' if s.anns.has_boxes else 'images'  # without boxes an image has a class
     caption = f'{s.name}: {what} of each class'
     if len(counts) > MOST_ROWS:
         caption += f', the commonest {MOST_ROWS} of {len(counts):,}'
@@ -183,8 +186,8 @@ def _classes(s: _Examined) -> str:
 
 # %% ../../nbs/drawing/09_data_report.ipynb #4a74b2a8
 def _object_sizes(s: _Examined) -> str:
-    "How large objects are, beside their image"
-    anns = s.anns
+    "How large objects are, beside their image: the side of a square of their area"
+    anns = s.anns  # `image_of` is the position of the image of each object
     wh = anns.boxes[:, 2:] - anns.boxes[:, :2]
     area = np.maximum(anns.sizes_wh[anns.image_of].prod(1, dtype=np.float64), 1)
     share = np.sqrt(np.clip(wh.prod(1) / area, 0, 1))
@@ -214,7 +217,7 @@ def heat_of_boxes(
 def _object_places(s: _Examined) -> str:
     "A map of where objects are"
     heat = heat_of_boxes(s.anns)
-    image = Image.fromarray(heat_colors(heat / max(heat.max(), 1e-9)))
+    image = Image.fromarray(heat_colors(heat / max(heat.max(), 1e-9)))  # no division by 0
     image = image.resize((240, 240), Image.Resampling.NEAREST)
     y, x = np.unravel_index(int(heat.argmax()), heat.shape)
     # the map has 48 cells along each axis
@@ -243,10 +246,10 @@ def _image_sizes(s: _Examined) -> str:
 def _light(s: _Examined) -> str:
     "How bright and how sharp images are"
     bright, sharp = (values[np.isfinite(values)] for values in (s.stats.brightness, s.stats.sharpness))
-    edges = np.linspace(0, 255, 18)
+    edges = np.linspace(0, 255, 18)  # of bars of 15 levels
     labels = [f'{edge:.0f}' for edge in edges]
     chart = _histogram(bright, edges, f'{s.name}: mean brightness, 0 to 255', labels)
-    powers = np.linspace(-1, 5, 19)
+    powers = np.linspace(-1, 5, 19)  # edges of the bars: three bars for a power of ten
     names = [f'{10**power:.2g}' if power < 2 else f'{10**power:,.0f}' for power in powers]
     logs = np.log10(np.maximum(sharp, 0.1))  # an image of one colour has the sharpness 0
     title = f'{s.name}: sharpness, on a scale of powers of ten'
@@ -320,6 +323,7 @@ def _alike(sets: Sequence[_Examined]) -> str:
     of_set = np.repeat(np.arange(len(sets)), [len(s.anns) for s in sets])
     row_of = np.concatenate([np.arange(len(s.anns)) for s in sets])
     hashes = np.concatenate([s.stats.hashes for s in sets])
+    # each (n,) positions among the images of all sets
     groups = alike_groups(hashes, np.concatenate([s.stats.has_hash for s in sets]))
     between = [group for group in groups if len(np.unique(of_set[group])) > 1]
     inside = [group for group in groups if len(np.unique(of_set[group])) == 1]
@@ -332,7 +336,7 @@ def _alike(sets: Sequence[_Examined]) -> str:
         parts.append(
             f'<h3>{title.capitalize()}</h3><p>{found} of look-alikes, with {plural(n, "image")}.</p>'
         )
-        for group in some[:6]:
+        for group in some[:6]:  # as examples
             parts.append(_alike_tiles(sets, group, of_set, row_of))
     note = (
         'Images whose perceptual hashes differ in at most 4 of 64 bits. Keep those of a group on one side of '
@@ -378,9 +382,12 @@ def _findings(s: _Examined) -> str:
 
 def _without_root(s: _Examined, finding: Finding) -> str:
     "File and message of a finding without the folder of the set: the page may be passed on"
-    root = str(s.anns.root)
-    file = '' if finding.file == root else f'{finding.file.removeprefix(root + "/")} '
-    return f'{file}{finding.message.replace(root + "/", "")}'
+    root = str(s.anns.root)  # `finding.file` begins so, on Windows with backslashes
+    file = '' if finding.file == root else f'{finding.file} '
+    text = f'{file}{finding.message}'
+    for separator in '/\\':
+        text = text.replace(root + separator, '')
+    return text
 
 # %% ../../nbs/drawing/09_data_report.ipynb #01fae742
 _STYLE = """
@@ -412,7 +419,7 @@ figure{margin:0}figcaption{font-size:.85rem;overflow-wrap:anywhere}
 
 
 def _document(title: str, body: str) -> str:
-    "The whole page. Its policy forbids every request, and scripts"
+    "The whole page: `title` is a text, `body` HTML. Its policy forbids every request, and scripts"
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -36,7 +36,7 @@ _COLUMN_X = (0.05, 0.23, 0.42, 0.67, 0.92)  # of their middles, 0 to 1
 def _draw_ranking(ax, ranked: Any, n: int):
     "Write the first `n` rows of the ranked list"
     rows = ranked_rows(ranked, n)
-    ax.set(xlim=(0, 1), ylim=(n + 1.6, -0.4))
+    ax.set(xlim=(0, 1), ylim=(n + 1.6, -0.4))  # the head is row 0, on top; row n + 1 is for the others
     ax.set_axis_off()
     for x, name in zip(_COLUMN_X, _COLUMNS):
         ax.text(x, 0, name, ha='center', fontsize='small', weight='bold')
@@ -55,7 +55,7 @@ def show_ap(
     rows: int = 20,  # At most so many rows of the list
 ) -> Image.Image:
     "The ranked list of a class beside its precision-recall curve, with the envelope and AP"
-    shown = max(1, min(rows, len(ranked.scores)))
+    shown = max(1, min(rows, len(ranked.scores)))  # below, 0.22 inches for each
     levels = np.linspace(0, 1, len(ranked.envelope))
     with _chart(6.4, max(4, 1.3 + 0.22 * shown), 2) as (_, (left, right), images):
         left.get_gridspec().set_width_ratios([1.15, 1])
@@ -93,6 +93,7 @@ def show_ap(
 # %% ../../nbs/drawing/06_detection_steps.ipynb #5f8ce622
 def group_colors(candidates: Any) -> list[tuple[int, int, int]]:  # RGB 0-255, one a box
     "The colour of each box of a `runtime.Candidates`: that of the kept box which it is or which removes it"
+    # `owner` (N,) is the position of the box that removes each one, or -1: it is kept
     kept = np.flatnonzero(candidates.owner < 0)
     colors = dict(zip(kept.tolist(), instance_colors(len(kept))))
     return [colors[i if owner < 0 else int(owner)] for i, owner in enumerate(candidates.owner)]
@@ -101,7 +102,10 @@ def group_colors(candidates: Any) -> list[tuple[int, int, int]]:  # RGB 0-255, o
 def _draw_candidates(
     image: Image.Image, c: Any, boxes: np.ndarray, colors: Sequence, letters: float
 ) -> Image.Image:
-    "Draw all boxes (N, 4) of candidates `c`: removed ones thin, with their overlap; kept ones over them"
+    """Draw all boxes (N, 4) of candidates `c`: removed ones thin, with their overlap; kept ones over them.
+
+    `boxes` are in pixels of `image`, `colors` as from `group_colors`, `letters` as for `draw_box_labels`.
+    """
     from PIL import ImageDraw
 
     image = image.convert('RGB')

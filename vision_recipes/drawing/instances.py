@@ -77,10 +77,12 @@ def _points_along(
 
 def _draw_outline(draw: ImageDraw.ImageDraw, ring: np.ndarray, color: RGB, width: int, dashed: bool):
     "Draw a closed line `width` pixels wide through `ring` (n, 2); dashed, a white one with coloured dashes"
-    # points closer than that cannot be seen in a line so wide, but cost seconds on a large photograph
+    # `ring` is traced around pixels. Most points are a pixel apart, which cannot be seen in a line so wide,
+    # but costs seconds on a large photograph. Points at the ends of a longer side all stay
     step = max(1, width // 3)
     if len(ring) > 24 * step:  # a ring of fewer points would lose its shape
-        ring = ring[::step]
+        is_long = np.abs(np.roll(ring, -1, 0) - ring).max(1) > step  # the side that begins at each point
+        ring = ring[(np.arange(len(ring)) % step == 0) | is_long | np.roll(is_long, 1)]
     ring = np.concatenate([ring, ring[:1]])
     line_color = PAPER if dashed else color
     draw.line([tuple(point) for point in ring.tolist()], fill=line_color, width=width, joint='curve')
@@ -88,6 +90,7 @@ def _draw_outline(draw: ImageDraw.ImageDraw, ring: np.ndarray, color: RGB, width
         return
     # of each corner from the first one, along the outline; the last is the length of the whole line
     distance = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(ring, axis=0).T))])
+    # a dash and the gap after it are four widths long each
     for start in np.arange(0, distance[-1], 8 * width):
         stop = start + 4 * width
         corners = distance[(distance > start) & (distance < stop)]

@@ -119,7 +119,7 @@ def calibration_chart(
 ) -> Image.Image:
     "Accuracy by bins of confidence, with the gap to equality, the counts, and the expected calibration error"
     edges, counts = np.asarray(calibration.edges), np.asarray(calibration.counts)
-    middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges) * 0.92
+    middle, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges) * 0.92  # with a gap between bars
     filled = counts > 0
     accuracy, confidence = np.nan_to_num(calibration.accuracy), np.nan_to_num(calibration.confidence)
     with _chart(6.4, 6, 1, 2) as (fig, (top, bottom), images):
@@ -145,7 +145,7 @@ def calibration_chart(
         )
         top.legend(loc='upper left')
         bottom.bar(middle, counts, width, color='#888888')
-        _write_counts(bottom, middle, counts)
+        _write_counts(bottom, middle, counts)  # 1.3: room for them above the bars
         bottom.set(
             xlabel='confidence', ylabel='predictions', xlim=(0, 1), ylim=(0, 1.3 * max(1, counts.max()))
         )
@@ -202,11 +202,12 @@ def cost_chart(
     front = best_for_cost(x, y)
     with _chart(6.4, 4.6) as (_, (ax,), images):
         ax.plot(x[front], y[front], color='#bbbbbb', linewidth=1.5, zorder=1)
+        # square points; the smallest network must be seen, too
         ax.scatter(x, y, 30 + 12 * area, color=_LINE_COLORS[0], alpha=0.75, edgecolor='white', zorder=2)
         for row, at_x, at_y in zip(rows, x, y):
             label = f'{shorten(row["model"])}\n{row["parameters_m"]:.1f} M'
             ax.annotate(label, (at_x, at_y), (0, 12), textcoords='offset points', ha='center')
         ax.set(title='What a better network costs', xlabel=COSTS[cost], ylabel=score_name)
-        ax.margins(0.18, 0.22)
+        ax.margins(0.18, 0.22)  # room for the names
         ax.grid(True)
     return images[0]

@@ -25,7 +25,7 @@ def _dashed_box(draw: ImageDraw.ImageDraw, box: Sequence[float], color: RGB, wid
     x1, y1, x2, y2 = box
     for a, b in (((x1, y1), (x2, y1)), ((x2, y1), (x2, y2)), ((x2, y2), (x1, y2)), ((x1, y2), (x1, y1))):
         a, b = np.array(a, float), np.array(b, float)
-        n = max(1, int(np.hypot(*(b - a)) / (5 * width)))
+        n = max(1, int(np.hypot(*(b - a)) / (5 * width)))  # pieces; every second one is drawn
         for k in range(0, n, 2):
             start, end = a + (b - a) * k / n, a + (b - a) * (k + 1) / n
             draw.line([tuple(start), tuple(end)], fill=color, width=width)
@@ -46,7 +46,7 @@ def _track_name(track_id: int) -> str:
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #919a43bc
 def _draw_pairs(image: Image.Image, pairs: Any, class_names: Sequence[str]) -> Image.Image:
     "The image, paler, with the expected and the found boxes of an `Association`"
-    image = Image.blend(image, Image.new('RGB', image.size, PAPER), 0.35)
+    image = Image.blend(image, Image.new('RGB', image.size, PAPER), 0.35)  # so that the boxes stand out
     draw, width = ImageDraw.Draw(image), line_and_font_size(image.size)[0]
     for box, stage in zip(pairs.expected.tolist(), pairs.stages.tolist()):
         _dashed_box(draw, box, STAGE_COLORS[stage], width)
@@ -140,6 +140,7 @@ def show_association(
     if region is not None:
         image, pairs = _in_region(image, pairs, region)
     drawn = _draw_pairs(image, pairs, class_names)
+    # width and height in inches, and two axes; the block's end puts the finished image into `images`
     with _chart(8.2, 4.2 if pairs.iou.size else 3.6, 2) as (_, (left, right), images):
         left.get_gridspec().set_width_ratios([1.35, 1])
         left.imshow(np.asarray(drawn))

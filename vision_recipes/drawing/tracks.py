@@ -30,7 +30,7 @@ UNTRACKED: RGB = (150, 150, 150)  # The colour of a box without a track
 
 
 def track_color(track_id: int) -> RGB:
-    "The colour of a track, the same in every frame"
+    "The colour of a track, the same in every frame; an id below 0 is no track"
     return INSTANCE_COLORS[int(track_id) % len(INSTANCE_COLORS)] if track_id >= 0 else UNTRACKED
 
 # %% ../../nbs/drawing/08_tracks.ipynb #2fec54dd
@@ -154,7 +154,7 @@ _MARK: RGB = (255, 215, 0)  # lines and zones: no colour of an id
 def _draw_line(draw: ImageDraw.ImageDraw, line: LineMark, width: int):
     "Draw a line with a dark border, and an arrow in its middle that points to its right side"
     start, end = np.array(line.start_xy, float), np.array(line.end_xy, float)
-    along = (end - start) / max(np.hypot(*(end - start)), 1e-9)
+    along = (end - start) / max(np.hypot(*(end - start)), 1e-9)  # no division by 0
     right = np.array([-along[1], along[0]])  # y points down
     middle = (start + end) / 2
     tip, base = middle + right * 8 * width, middle + right * 4 * width
@@ -177,11 +177,13 @@ def _draw_marks(image: Image.Image, lines: Sequence, zones: Sequence) -> list[tu
     labels = []
     for name, polygon, n_present in (ZoneMark(*zone) for zone in zones):
         corners = [tuple(map(float, corner)) for corner in polygon]
-        clear.polygon(corners, fill=(*_MARK, 36))
+        clear.polygon(corners, fill=(*_MARK, 36))  # an opacity of 36 of 255: what is inside stays visible
         draw.line([*corners, corners[0]], fill=_MARK, width=max(1, width // 2))
+        # at the leftmost corner
         labels.append((min(corners), _mark_text(name, {} if n_present is None else {'now': n_present})))
     for line in (LineMark(*line) for line in lines):
         _draw_line(draw, line, width)
+        # at the upper end
         labels.append(
             (min(line.start_xy, line.end_xy, key=lambda xy: xy[1]), _mark_text(line.name, line.counts))
         )
@@ -316,7 +318,7 @@ def tracks_chart(
     objects = list(dict.fromkeys(rows_of.track_ids.tolist()))  # in the order in which they appear
     if not objects:
         return empty_chart('no tracks', 160)
-    names, second = [], frame_rate or 1  # `second`: frames in one unit of the axis
+    names, second = [], frame_rate or 1  # `second`: frames in one unit of the axis, which may be a frame
     with _chart(width=7, height=1 + 0.28 * len(objects)) as (_, (ax,), images):
         for y, track_id in enumerate(objects):
             rows = np.flatnonzero(rows_of.track_ids == track_id)

@@ -86,7 +86,7 @@ class Tolerance:
 def largest_difference(
     expected: Sequence[np.ndarray], got: Sequence[np.ndarray]
 ) -> float:  # Infinite where the shapes differ, NaN where an array has one
-    "The largest absolute difference between two lists of arrays"
+    "The largest absolute difference between two lists of arrays of any shapes; 0 where they are empty"
     if [e.shape for e in expected] != [g.shape for g in got]:
         return float('inf')
     pairs = zip(expected, got)
@@ -113,7 +113,7 @@ def pair_objects(a: Prediction, b: Prediction) -> np.ndarray:  # (P, 2) position
     free = np.ones(len(b.scores), bool)  # objects of `b` that are not in a pair
     pairs = []
     for i in range(len(a.scores)):
-        j = int((overlap[i] * free).argmax()) if free.any() else -1
+        j = int((overlap[i] * free).argmax()) if free.any() else -1  # `argmax` fails where `b` has no object
         if j >= 0 and overlap[i, j] > 0.5:
             pairs.append((i, j))
             free[j] = False
@@ -121,8 +121,8 @@ def pair_objects(a: Prediction, b: Prediction) -> np.ndarray:  # (P, 2) position
 
 
 def match_predictions(
-    a: Prediction,
-    b: Prediction,
+    a: Prediction,  # Of one image, with boxes
+    b: Prediction,  # Of the same image
     min_score: float = 0.0,  # The score threshold both were made with
     max_objects: int = 100,  # The most objects either may have
 ) -> tuple[np.ndarray, int]:  # (P, 2) positions in `a` and in `b`; how many objects only one of them has
@@ -134,17 +134,18 @@ def match_predictions(
     lowest_of_full = [float(p.scores.min()) for p in (a, b) if len(p.scores) >= max_objects]
     cutoff = max([min_score, *lowest_of_full])
     pairs = pair_objects(a, b)
-    unpaired = np.concatenate([np.delete(p.scores, rows) for p, rows in zip((a, b), pairs.T)])
-    return pairs, int((~(unpaired <= cutoff + 1e-3)).sum())  # `~`, so that a NaN counts
+    unpaired = np.concatenate([np.delete(p.scores, paired) for p, paired in zip((a, b), pairs.T)])
+    # 1e-3: ten times the default tolerance of a score. `~`, so that a NaN counts
+    return pairs, int((~(unpaired <= cutoff + 1e-3)).sum())
 
 # %% ../../nbs/metrics/07_agreement.ipynb #4cac7e05
 def _largest(arrays: Sequence[np.ndarray]) -> float:
-    "The largest number of all arrays; 0 where they are empty, NaN where one holds a NaN"
+    "The largest number of an array or more, none below 0; 0 where they are empty, NaN where one has a NaN"
     return float(np.max(np.concatenate([array.ravel() for array in arrays]), initial=0.0))
 
 
 def mask_overlaps(a: MaskCrops, b: MaskCrops) -> np.ndarray:  # (P,) float64, 0 to 1
-    "Intersection over union of mask i of `a` with mask i of `b`; 1 where both are empty"
+    "Intersection over union of mask i of `a` with mask i of `b`, P each; 1 where both are empty"
     pairs = np.tile(np.arange(len(a))[:, None], 2)  # (P, 2): i, i
     both = common_pixels(a, b, pairs)
     union = a.areas + b.areas - both
@@ -156,7 +157,7 @@ def prediction_distance(
     b: Prediction,
     # Pixels of the network's input for a pixel of the image, in x and y; differences are in the former
     scale_xy: tuple[float, float] = (1.0, 1.0),
-    min_score: float = 0.0,  # As for `match_predictions`
+    min_score: float = 0.0,  # This and the next as for `match_predictions`
     max_objects: int = 100,
     # Called with pairs (P, 2) and distances of their points (P, K), in pixels of the network's input. Returns
     # (P, K) bool, the points to leave out, for example as `tied_points` finds them

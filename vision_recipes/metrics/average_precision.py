@@ -400,7 +400,7 @@ def precision_interval(
     n_true: np.ndarray,  # (C,) objects of each class
     clusters: int,  # Images, or groups of them, that were drawn
     alike: float = 0.1,  # Correlation within a cluster that is assumed where a perfect score shows none
-) -> tuple[float, float]:
+) -> tuple[float, float]:  # Its lower and upper end, 0 to 1
     """The 95 % interval of a mean over classes, from its resamples.
 
     The percentile bootstrap, never narrower than `wilson_interval`. Resamples score too high, so it is moved

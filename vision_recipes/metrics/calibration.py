@@ -48,8 +48,8 @@ class Calibration:
 # %% ../../nbs/metrics/10_calibration.ipynb #f6ec305e
 def calibration_bins(
     confidence: np.ndarray,  # (n,) 0 to 1
-    right: np.ndarray,  # (n,) bool
-    bins: int = 10,
+    right: np.ndarray,  # (n,) bool: whether each prediction is right
+    bins: int = 10,  # How many
 ) -> Calibration:
     """Sort predictions into bins of equal width by their confidence.
 
@@ -80,7 +80,10 @@ def evaluate_calibration(
     bins: int = 10,
     min_score: float = 0.0,  # Boxes with a lower score are left out; no use for a classifier
 ) -> Calibration:
-    "Calibration of a classifier or a detector. Raises `VisionRecipesError` where numbers differ"
+    """Calibration of a classifier or a detector.
+
+    Raises `VisionRecipesError` where numbers differ, no box is left, or an image may have several labels.
+    """
     if len(predictions) != len(anns) or not len(anns):
         raise VisionRecipesError(
             f'{len(anns)} annotated images need as many predictions and at least one, but got '
@@ -94,6 +97,6 @@ def evaluate_calibration(
         return calibration_bins(confidence, right, bins)
     m = find_matches(found_boxes(predictions, anns), true_boxes(anns), len(anns), len(anns.labels))
     objects = m.matched[0]  # at an overlap of 0.5; -1: none
-    is_ignored = (objects >= 0) & m.ignored[objects]
+    is_ignored = (objects >= 0) & m.ignored[objects]  # -1 picks the last object, which does not count then
     counted = ~is_ignored & (m.found.scores >= min_score)
     return calibration_bins(m.found.scores[counted], objects[counted] >= 0, bins)

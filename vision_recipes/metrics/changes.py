@@ -64,7 +64,8 @@ class Changes:
 def compare_shown(
     before: Sequence[Prediction],  # Of the first model, one an image, with objects down to `threshold_before`
     after: Sequence[Prediction],  # Of the second model, for the same images
-    # Score from which on the first model shows an object; a classifier has none
+    # Score from which on the first model shows an object; of several labels an image, from which on it gives
+    # a label, also (C,), one a class. A classifier of one label has none
     threshold_before: float = 0.0,
     threshold_after: float = 0.0,  # The same of the second
 ) -> Changes:
@@ -92,9 +93,9 @@ def compare_shown(
 
 # %% ../../nbs/metrics/08_changes.ipynb #6988e5c7
 def _label_changes(
-    before: Sequence[Prediction],
-    after: Sequence[Prediction],
-    threshold_before: float | np.ndarray,  # One for all, or (C,)
+    before: Sequence[Prediction],  # At least one, with `class_scores` (C,)
+    after: Sequence[Prediction],  # Of the same images
+    threshold_before: float | np.ndarray,  # One for all classes, or (C,)
     threshold_after: float | np.ndarray,
 ) -> Changes:
     "Compare classifiers of several labels: images that get other labels, and how the scores differ"
@@ -137,7 +138,7 @@ def _summary(
     name: str,  # A key of `MOVES`
     values: np.ndarray,  # (n,) of all images, n at least 1
 ) -> tuple[float, float]:
-    "The median, and the value that one of twenty exceeds (of an overlap: falls below)"
+    "The median, and the value that one of twenty exceeds (of an overlap: falls below), to four decimals"
     tail = 0.05 if name == 'mask_iou' else 0.95
     return tuple(round(float(value), 4) for value in np.quantile(values, [0.5, tail]))
 

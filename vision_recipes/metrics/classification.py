@@ -25,7 +25,10 @@ def _confusion_matrix(
 
 
 def _class_row(name: str, hit: int, n_true: int, n_predicted: int) -> dict:
-    "Precision, recall and F1 of a class; 0 where it was never true or never predicted"
+    """Precision, recall and F1 of a class; 0 where it was never true or never predicted.
+
+    Of the images `hit` are of the class and predicted so, `n_true` of it, `n_predicted` predicted so.
+    """
     return {
         'class': name,
         'images': int(n_true),

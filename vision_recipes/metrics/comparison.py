@@ -38,14 +38,17 @@ class ScoredModel(NamedTuple):
     names: tuple[str, ...]  # Of the scores of the whole, the headline first
     # (R, n) int32 weights of the images -> (R, S) scores: of `names`, of each class, of each point
     scores: Callable[[np.ndarray], np.ndarray]
-    # (n,) how wrong each image is; of a classifier 1 less the probability of the true class
+    # (n,) how wrong each image is, from 0 on, as each function here says
     badness: np.ndarray
     # (n, classes + points) bool: whether an image has something of the class or point
     holds: np.ndarray
 
 
 def score_classes(predictions: Sequence[Prediction], anns: Annotations) -> ScoredModel:
-    "Accuracy, macro F1, and F1 of each class; of several labels an image as `score_labels`"
+    """Accuracy, macro F1, and F1 of each class; of several labels an image as `score_labels`.
+
+    Badness is 1 less the probability of the true class. Arguments and errors as for `compare_models`.
+    """
     if anns.labels.multi_label:
         return score_labels(predictions, anns)
     probs = np.stack([p.scores for p in predictions])
@@ -70,18 +73,21 @@ def score_classes(predictions: Sequence[Prediction], anns: Annotations) -> Score
 
 # %% ../../nbs/metrics/13_comparison.ipynb #8323f2f3
 def score_labels(predictions: Sequence[Prediction], anns: Annotations) -> ScoredModel:
-    "Mean average precision, macro F1 at the best thresholds, and average precision of each class"
-    probs, true = stacked_scores(predictions, anns), anns.label_matrix
-    found = probs >= np.array(label_thresholds(probs, true)[1])
+    """Mean average precision, macro F1 at the best thresholds, and average precision of each class.
 
-    def scores(weights):
+    Badness adds up how far the scores of wrong labels are from 0 or 1. The rest as for `compare_models`.
+    """
+    probs, true = stacked_scores(predictions, anns), anns.label_matrix  # (n, C) each, `true` is bool
+    found = probs >= np.array(label_thresholds(probs, true)[1])  # with a threshold of each class
+
+    def scores(weights):  # (R, n) to (R, 2 + C)
         ap = label_precisions(probs, true, weights)
         n_true = weights @ true
         hits = weights @ (true & found)
         with np.errstate(invalid='ignore', divide='ignore'):
             f1 = np.where(n_true > 0, 2 * hits / (n_true + weights @ found), np.nan)
         out = np.full((len(weights), 2), np.nan)
-        known = (n_true > 0).any(1)  # a resample may have no label at all
+        known = (n_true > 0).any(1)  # (R,): a resample may have no label at all, then it stays NaN
         out[known] = np.c_[np.nanmean(ap[known], 1), np.nanmean(f1[known], 1)]
         return np.c_[out, ap]
 
@@ -103,7 +109,7 @@ def _precisions(m: Matches, weights: np.ndarray) -> np.ndarray:  # (R, images) -
 
 def _image_badness(m: Matches) -> np.ndarray:  # (n,)
     "The scores of false boxes and the number of missed objects, at the model's best threshold"
-    best = class_curves(m)[2]
+    best = class_curves(m)[2]  # for all classes; None: no box is right, so any threshold will do
     return find_mistakes(m, best.threshold if best else 0.5)[2]
 
 
@@ -190,17 +196,18 @@ class Comparison:
 
 # %% ../../nbs/metrics/13_comparison.ipynb #22300ef9
 def _rows(
-    differences: dict[str, Difference],
+    differences: dict[str, Difference],  # By name of the score, the class or the point
     what: str,  # Name of the first column
     holm: bool = False,  # Whether a winner must stand out among all rows
 ) -> list[dict]:
     "A row for each difference; values that are unknown are None"
+    # whether the winner of each row may be named
     told = stands_out([d.p for d in differences.values()]) if holm else [True] * len(differences)
     rows = []
     for (name, d), is_told in zip(differences.items(), told):
         values = {'first': d.first, 'second': d.second, 'difference': d.by, 'low': d.low, 'high': d.high}
         row = {key: None if np.isnan(value) else float(value) for key, value in values.items()}
-        if row['difference'] is None:
+        if row['difference'] is None:  # then `d.low` and `d.high` are -1 and 1, which say nothing
             row['low'] = row['high'] = None
         winner = ('first', 'second')[d.winner] if is_told and d.winner >= 0 else ''
         rows.append({what: name, **row, 'better': winner})
@@ -223,10 +230,10 @@ def compare_models(
     first: Sequence[Prediction],  # One an image; objects with scores from `EVAL_SCORE_THRESHOLD` on
     second: Sequence[Prediction],  # Of the other model, for the same images, with the same classes
     anns: Annotations,  # Same order
-    task: str,  # A key of `TASK_KINDS`
+    task: str,  # A key of `SCORERS`
     resamples: int = 1000,
 ) -> Comparison:
-    """Say which of two models is better, by every score and class, from images of groups.
+    """Say which of two models is better, by every score and class; images of one group are drawn together.
 
     Raises `VisionRecipesError` for another task, and as the evaluations do: where nothing is annotated, or
     predictions do not fit.
@@ -243,8 +250,10 @@ def compare_models(
     # of a class, only groups that have it count
     counts = [len(np.unique(ids[column])) for column in holds.T]
     clusters = np.array([len(np.unique(ids))] * len(names) + counts)
+    # from weights of the groups to those of the images
     by_group = [lambda weights, m=m: m.scores(weights.take(ids, 1)) for m in models]
     differences = paired_differences(*by_group, ids, resamples, clusters)
+    # positions of the scores of the whole, of the classes, and of the points
     parts = np.split(np.arange(len(differences)), np.cumsum([len(names), len(anns.labels)]))
     points = anns.labels.skeleton.points if parts[2].size else ()
     named = [
@@ -271,7 +280,7 @@ def text(
             scores = f'{models[0]} {d.first:.3f}, {models[1]} {d.second:.3f}'
             lines.append(f'  {name}: {scores}, difference {d.by:+.3f} [{d.low:+.3f}, {d.high:+.3f}]')
     n = len(self.gains)
-    n_better = [int((self.gains * sign > 1e-6).sum()) for sign in (-1, 1)]
+    n_better = [int((self.gains * sign > 1e-6).sum()) for sign in (-1, 1)]  # less is rounding
     lines.append(
         f'  On {plural(n, "image")}{groups}: {models[0]} is nearer to the truth on {n_better[0]}, '
         f'{models[1]} on {n_better[1]}.'

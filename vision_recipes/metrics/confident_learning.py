@@ -84,7 +84,7 @@ def class_suspects(
             f'annotated as {names[given]} ({probs[i, given]:.2f}), '
             f'looks like {names[suggestion]} ({probs[i, suggestion]:.2f})'
         )
-        suspicion = float((1 - margin[i]) / 2)
+        suspicion = float((1 - margin[i]) / 2)  # margins from 1 to -1 become 0 to 1
         out.append(Suspect(i, 'wrong class', suspicion, reason, label=given, suggestion=suggestion))
     return out
 

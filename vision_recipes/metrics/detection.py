@@ -143,6 +143,7 @@ def _unmatched(m: Matches, threshold: float) -> _Unmatched:
     # `match_boxes` wants the boxes of an image by falling score
     false = false[np.lexsort((-found.scores[false], found.images[false]))]
     missed = np.setdiff1d(np.flatnonzero(~m.ignored), matched[shown & (matched >= 0)])
+    # no missed object is of the class of a false box on it: such a pair is matched already
     confused = match_boxes(found.take(false), m.truth.take(missed), 1, [_MATCH_IOU], overlap=m.overlap)[0]
     return _Unmatched(shown, false, missed, confused)
 
@@ -257,7 +258,7 @@ class DetectionEvaluation(Evaluation):
     samples: np.ndarray | None = None  # (R,) the headline score on resamples of the images
     n_clusters: int = 0  # Images, or groups of them, that were drawn for `samples`
 
-    def for_card(self) -> dict:
+    def for_card(self) -> dict:  # This and the next as those of `Evaluation`, with more
         return {'metrics': self.metrics, 'thresholds': self.thresholds}
 
     def for_history(self) -> dict[str, float]:
@@ -283,7 +284,7 @@ def size_scores(m: Matches, prefix: str = '') -> dict[str, float]:  # Such as `m
 
 def _class_rows(
     m: Matches,
-    names: Sequence[str],
+    names: Sequence[str],  # Of the classes
     ap: np.ndarray,  # (C, T)
     best: list[Best | None],  # Of each class
     thresholds: list[float],  # Of each class: its best, or the overall one

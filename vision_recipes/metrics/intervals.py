@@ -35,7 +35,7 @@ def resampling_clusters(
 # %% ../../nbs/metrics/01_intervals.ipynb #5af4e452
 def effective_size(
     hits: np.ndarray,  # (n,) numerator of each image, such as its right answers
-    trials: np.ndarray,  # (n,) denominator of each image, such as its questions
+    trials: np.ndarray,  # (n,) denominator of each image, such as its questions; the sum is above 0
     ids: np.ndarray,  # (n,) cluster of each image, as `resampling_clusters` gives them
     alike: float = 0.1,  # Correlation within a cluster that is assumed where a perfect score shows none
 ) -> tuple[float, int]:  # How many independent trials the images are worth, and the number of clusters
@@ -114,9 +114,10 @@ def paired_difference(
     if clusters < 2:
         return -1.0, 1.0  # one cluster shows no variance
     changes = second - first
-    # as Student's t is wider than the normal distribution; resamples of k clusters have (k - 1) / k of the
-    # variance
+    # as Student's t is wider than the normal distribution, which is that of 10^9 degrees of freedom;
+    # resamples of k clusters have (k - 1) / k of the variance
     widen = student_quantile(clusters - 1) / student_quantile(10**9) * (clusters / (clusters - 1)) ** 0.5
+    # moved, because the mean of the resamples is not quite the difference on all images
     low, high = (np.quantile(changes, [0.025, 0.975]) - changes.mean()) * widen + difference
     return float(max(-1.0, low)), float(min(1.0, high))
 

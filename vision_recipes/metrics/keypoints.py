@@ -108,7 +108,7 @@ def similarity_table(
                 f'{anns.paths[i]}: a prediction of {len(p.scores)} objects needs {len(sigmas)} points each, '
                 f'but has {predicted}.'
             )
-        rows = slice(*anns.class_ids.offsets[i : i + 2])
+        rows = slice(*anns.class_ids.offsets[i : i + 2])  # the objects of image i
         tables.append(similarity(p.keypoints, anns.keypoints[rows], areas[rows], anns.boxes[rows], sigmas))
     return PairTable.of(tables)
 
@@ -151,6 +151,7 @@ def _relative_error(
 ) -> tuple[np.ndarray, np.ndarray]:  # (R,) each
     "Ratios over clusters (n,), weighted (R, n), and the standard errors of their logarithms (Cochran 6.4)"
     ratio = (weights @ sums) / (weights @ counts)
+    # the sum of (sum - ratio * count)^2 over clusters, multiplied out
     squares = weights @ sums**2 - 2 * ratio * (weights @ (sums * counts)) + ratio**2 * (weights @ counts**2)
     k = len(sums)
     return ratio, np.sqrt(np.maximum(squares, 0) * k / (k - 1)) / (weights @ sums)
@@ -176,7 +177,7 @@ def _distance_interval(
     sums: np.ndarray,  # (n,) of each cluster: an image, or a group of images; at least 0
     counts: np.ndarray,  # (n,) how many numbers each sum adds up; 0: the cluster has none, and does not count
     resamples: int = 500,
-) -> tuple[float, float]:
+) -> tuple[float, float]:  # Its lower and upper end
     """The 95 % interval of a ratio over clusters by Student's t and the bootstrap-t, of its logarithm.
 
     Of a single cluster it reaches from 0 to twice the mean.
@@ -184,7 +185,7 @@ def _distance_interval(
     sums, counts = sums[counts > 0], counts[counts > 0]
     k = len(sums)
     mean = sums.sum() / counts.sum()
-    if k < 2 or not mean > 0:
+    if k < 2 or not mean > 0:  # one cluster shows no variance, and 0 has no logarithm
         return 0.0, 2 * mean
     error = _relative_error(sums, counts, np.ones((1, k)))[1][0]
     low, high = (0.0, 0.0) if k < _LEAST_FOR_SKEW else _skewed_quantiles(sums, counts, resamples)
@@ -236,7 +237,7 @@ class KeypointEvaluation(DetectionEvaluation):
     per_point: list[dict] = field(default_factory=list)
 
     @property
-    def tables(self) -> dict[str, list[dict]]:
+    def tables(self) -> dict[str, list[dict]]:  # As those of `Evaluation`, with one more
         return {**super().tables, 'per_point': self.per_point}
 
 
@@ -292,13 +293,19 @@ def _point_scores(
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #bc2e12c6
 def _point_badness(labelled: np.ndarray, right: np.ndarray, distances: np.ndarray) -> np.ndarray:  # (images,)
-    "Of each image the share of wrong points plus the mean distance of points; 0 without labelled points"
+    """Of each image the share of wrong points plus the mean distance of points; 0 without labelled points.
+
+    Each (images,): how many points are labelled, how many of them are right, and the sum of distances.
+    """
     n_points = np.maximum(1, labelled)
     return 1 - right / n_points - (labelled == 0) + distances / n_points
 
 
-def _check_points(anns: Annotations, unlabelled: np.ndarray, crowd: np.ndarray):  # (M,) bool, (M,) bool
-    "Raise `VisionRecipesError` unless some object has labelled points and is no crowd"
+def _check_points(anns: Annotations, unlabelled: np.ndarray, crowd: np.ndarray):
+    """Raise `VisionRecipesError` unless some object has labelled points and is no crowd.
+
+    Both (M,) bool: objects without a labelled point, and crowds.
+    """
     if (unlabelled | crowd).all():
         raise VisionRecipesError(
             f'{anns.root}: no object has a labelled point, so there is no score. '

@@ -84,11 +84,14 @@ def _outline(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (n, 2) in
 
 # %% ../../nbs/metrics/05_masks.ipynb #8ba37bca
 def _draw_as_coco(masks: Masks, m: int, size_wh: tuple[int, int]) -> tuple[int, int, np.ndarray]:
-    "Left, top and pixels (h, w) of object `m`, as `core.masks.draw_object`, but polygons by COCO's rule"
+    """Left, top and pixels (h, w) of object `m`, as `core.masks.draw_object`, but polygons by COCO's rule.
+
+    Both as small as the object allows; an object without a pixel has 0, 0 and (0, 0).
+    """
     if masks.is_runs(m):
         return draw_object(masks, m, size_wh)
     parts = [coco_fill(ring, size_wh) for ring in masks.rings_of(m) if len(ring) > 2]
-    parts = [(first, pixels) for first, pixels in parts if pixels.any()]
+    parts = [(first, pixels) for first, pixels in parts if pixels.any()]  # `first`: x of the first column
     if not parts:
         return 0, 0, np.zeros((0, 0), bool)
     left = min(first for first, _ in parts)

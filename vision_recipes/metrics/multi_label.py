@@ -77,12 +77,13 @@ def label_thresholds(
 
 
 def _best(scores: np.ndarray, true: np.ndarray) -> Best | None:  # (n,), (n,) bool
+    "`best_threshold` of scores in any order; None where nothing is true"
     order = np.argsort(-scores, kind='stable')
     return best_threshold(scores[order], true[order], int(true.sum()))
 
 
 def count_labels(scores: np.ndarray, true: np.ndarray, thresholds: Sequence[float]) -> LabelCounts:
-    "Count found labels; `scores` and `true` are (n, C)"
+    "Count found labels; `scores` and `true` (bool) are (n, C), `thresholds` has one a class"
     found = scores >= np.asarray(thresholds)
     return LabelCounts((found & true).sum(0), true.sum(0), found.sum(0))
 
@@ -94,7 +95,7 @@ class LabelEvaluation(Evaluation):
     # Scores with the largest F1, plain JSON: `overall`, a number, and `classes`, a list of them
     thresholds: dict = field(default_factory=dict)
 
-    def for_card(self):
+    def for_card(self):  # This and the next as those of `Evaluation`, with more
         return {'metrics': self.metrics, 'thresholds': self.thresholds}
 
     def for_history(self):
@@ -155,8 +156,8 @@ def _class_rows(
     scores: np.ndarray,  # (n, C)
     true: np.ndarray,  # (n, C) bool
     anns: Annotations,
-    counts: LabelCounts,
-    thresholds: list[float],
+    counts: LabelCounts,  # At the thresholds
+    thresholds: list[float],  # Of each class
     resamples: int,
 ) -> tuple[list[dict], dict[str, float]]:  # A row for each class; `map` with its interval
     "Average precision with intervals, and the scores at the thresholds; None where no image has the class"

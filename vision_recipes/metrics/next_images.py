@@ -21,13 +21,15 @@ def threshold_entropy(
 ) -> np.ndarray:  # Same shape, float64, 0 to 1: bits
     "The binary entropy of scores, stretched so that it is greatest on the threshold"
     scores = np.clip(np.asarray(scores, float), 0, 1)
-    t = np.clip(np.asarray(threshold, float), 1e-6, 1 - 1e-6)
+    t = np.clip(np.asarray(threshold, float), 1e-6, 1 - 1e-6)  # no division by 0
+    # 0 to `t` becomes 0 to 1/2, and `t` to 1 becomes 1/2 to 1: the entropy is 1 at 1/2
     share = np.where(scores < t, scores / t, 1 + (scores - t) / (1 - t)) / 2
-    inside = np.clip(share, 1e-12, 1 - 1e-12)
+    inside = np.clip(share, 1e-12, 1 - 1e-12)  # 0 has no logarithm
     return -(inside * np.log2(inside) + (1 - inside) * np.log2(1 - inside))
 
 # %% ../../nbs/metrics/18_next_images.ipynb #a6b456a1
-_OBJECTS = 3  # so many objects count, those nearest to the threshold
+# so many objects count, those nearest to the threshold: a sum of all would follow the many boxes near 0
+_OBJECTS = 3
 
 
 def image_uncertainty(
@@ -39,12 +41,14 @@ def image_uncertainty(
         return float(threshold_entropy(p.class_scores, threshold).mean())
     if p.boxes is None:
         best = np.sort(p.scores)[::-1]
+        # by how much the best class is ahead of the second; of a single class, of none
         return float(1 - (best[0] - best[1])) if len(best) > 1 else float(1 - best[0])
     nearest = np.sort(threshold_entropy(p.scores, threshold))[::-1][:_OBJECTS]
-    of_objects = float(nearest.sum()) / _OBJECTS
+    of_objects = float(nearest.sum()) / _OBJECTS  # fewer objects than that: the others count as 0
     if p.keypoints is None:
         return of_objects
-    points = p.keypoints[p.scores >= threshold, :, 2]
+    points = p.keypoints[p.scores >= threshold, :, 2]  # confidences, of the objects that are found
+    # half by the objects, half by the least confident point
     return (of_objects + (1 - float(points.min(initial=1)))) / 2
 
 # %% ../../nbs/metrics/18_next_images.ipynb #82eb2e7e
@@ -56,10 +60,10 @@ def uncertainty_reason(
     "What a model is unsure of in an image"
     if p.class_scores is not None:
         k = int(threshold_entropy(p.class_scores, threshold).argmax())
-        counts = float(np.broadcast_to(threshold, p.class_scores.shape)[k])
+        counts = float(np.broadcast_to(threshold, p.class_scores.shape)[k])  # the threshold of class k
         return f'{names[k]} {p.class_scores[k]:.0%}, counts from {counts:.0%} on'
     if p.boxes is None:
-        first, *second = np.argsort(-p.scores, kind='stable')[:2]
+        first, *second = np.argsort(-p.scores, kind='stable')[:2]  # no second where there is one class
         return ' or '.join(f'{names[p.labels[k]]} {p.scores[k]:.0%}' for k in (first, *second))
     if not len(p.scores):
         return 'nothing found'
@@ -77,15 +81,21 @@ _FLOOR = (
 
 
 def _vectors(uncertainties: np.ndarray, embeddings: np.ndarray) -> np.ndarray:  # (N, D) float64
-    "Embeddings from their mean, as long as the image is uncertain"
+    """Embeddings (N, D), seen from their mean and made as long as uncertainties (N,), at least `_FLOOR`.
+
+    So images are far apart that differ and of which the model is unsure.
+    """
     centred = embeddings - embeddings.mean(0)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    directions = centred / np.maximum(length, 1e-12)
+    directions = centred / np.maximum(length, 1e-12)  # no division by 0 for an embedding at the mean
     return directions * np.maximum(uncertainties, _FLOOR)[:, None]
 
 
 def _checked(uncertainties, embeddings, group_ids) -> tuple[np.ndarray, np.ndarray]:
-    "Arrays of equal length. Raises `VisionRecipesError` for others, and for numbers that are not finite"
+    """The arguments of `choose_next` as float arrays (N,) and (N, D), and groups compared with them.
+
+    Raises `VisionRecipesError` for other lengths, and for numbers that are not finite.
+    """
     u, e = np.asarray(uncertainties, float), np.asarray(embeddings, float)
     lengths = {len(u), len(e), len(u if group_ids is None else group_ids)}
     if len(lengths) > 1 or e.ndim != 2:
@@ -100,7 +110,7 @@ def _checked(uncertainties, embeddings, group_ids) -> tuple[np.ndarray, np.ndarr
 
 # %% ../../nbs/metrics/18_next_images.ipynb #44bc68cc
 def _distances(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:  # (N,); infinite where no rows are given
-    "The squared distance of each vector to the nearest of some"
+    "The squared distance of each vector (N, D) to the nearest of those at the positions `rows`"
     nearest = np.full(len(vectors), np.inf)
     for row in rows:
         nearest = np.minimum(nearest, ((vectors - vectors[row]) ** 2).sum(1))
@@ -108,7 +118,10 @@ def _distances(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:  # (N,); in
 
 
 def _draw(nearest: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> int:
-    "One of `rows`, in proportion to `nearest`; any of them where all are 0, as in a pool of one image"
+    """Draw one of the positions `rows`, in proportion to `nearest` (N,), as k-means++ draws its centres.
+
+    Any of them where all are 0, as in a pool of one image many times over.
+    """
     weights = nearest[rows]
     total = weights.sum()
     return int(rng.choice(rows, p=weights / total if total > 0 else None))
@@ -135,13 +148,14 @@ def choose_next(
     groups = np.zeros(len(u), int) if group_ids is None else np.unique(group_ids, return_inverse=True)[1]
     n = min(n, int(free.sum()))
     n_groups = len(np.unique(groups[free]))
-    quota = 2 * math.ceil(n / n_groups) if n_groups > 1 else n
+    quota = 2 * math.ceil(n / n_groups) if n_groups > 1 else n  # of a group: twice its even share
     vectors, rng, chosen = _vectors(u, embeddings), np.random.default_rng(seed), []
     nearest = _distances(vectors, np.flatnonzero(~free))
     while len(chosen) < n:
         taken = np.bincount(groups[chosen], minlength=groups.max() + 1)
         open_rows = free & (taken[groups] < quota)
-        rows = np.flatnonzero(open_rows if open_rows.any() else free)
+        rows = np.flatnonzero(open_rows if open_rows.any() else free)  # over the quota where no other is left
+        # where nothing is labelled or chosen yet, distances are infinite: the most uncertain comes first
         k = int(rows[u[rows].argmax()]) if not np.isfinite(nearest).all() else _draw(nearest, rows, rng)
         chosen.append(k)
         free[k] = False

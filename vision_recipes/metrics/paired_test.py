@@ -80,6 +80,7 @@ def more_needed(self: Difference) -> tuple[int, int] | None:  # Images and clust
     "How many more images of how many more groups would probably tell which model is better"
     if not abs(self.by) > 0 or not self.error > 0:
         return None
+    # the error falls with the square root of the number of groups (Lachin 1981); at least one more
     k = max(self.clusters * (self.smallest / self.by) ** 2, self.clusters + 1, _LEAST_CLUSTERS)
     if k > MOST_TIMES * self.clusters:
         return None
@@ -118,7 +119,7 @@ def _reason(self: Difference) -> str:
             return f'Both are {everywhere} images are needed.'
         return 'Both score the same on every image.'
     if self.clusters < _LEAST_CLUSTERS:
-        chance = 2 ** (1 - self.clusters)
+        chance = 2 ** (1 - self.clusters)  # two of 2^k choices of sign: all plus, and all minus
         few = f'{self.clusters} groups are too few: chance alone makes one model better in all of them '
         return few + f'{chance:.0%} of the time. At least {_LEAST_CLUSTERS} are needed.'
     more = self.more_needed()
@@ -131,7 +132,7 @@ def _reason(self: Difference) -> str:
 # %% ../../nbs/metrics/12_paired_test.ipynb #b202ac1b
 # From (R, k) int32 weights of the groups to (R, S) scores, 0 to 1; NaN where a resample has nothing to score
 WeightedScores = Callable[[np.ndarray], np.ndarray]
-_MOST_BUNDLES = 200
+_MOST_BUNDLES = 200  # unknowns of the fit of `bundle_contributions`, few enough to be fast
 
 
 def draw_bundles(
@@ -149,7 +150,7 @@ def bundle_contributions(
     drawn: np.ndarray,  # (R, b) how often each bundle was drawn
     changes: np.ndarray,  # (R, S) differences of scores on the resamples; NaN: nothing to score
     seen: np.ndarray,  # (S,) the differences on all images
-    shares: np.ndarray,  # (b,) of the groups
+    shares: np.ndarray,  # (b,) which part of the groups is in each bundle; they add up to 1
 ) -> np.ndarray:  # (b, S) what each bundle adds to the difference; the sum is `seen`
     "Fit the differences of resamples by a sum over bundles"
     out = np.full((drawn.shape[1], len(seen)), np.nan)
@@ -166,8 +167,8 @@ def bundle_contributions(
 
 # %% ../../nbs/metrics/12_paired_test.ipynb #ff149bf5
 def paired_differences(
-    first: WeightedScores,
-    second: WeightedScores,
+    first: WeightedScores,  # Scores of the first model
+    second: WeightedScores,  # Of the second, the same scores in the same order
     ids: np.ndarray,  # (n,) group of each image, from 0 on, as `resampling_clusters` gives them
     resamples: int = 1000,
     clusters: np.ndarray | None = None,  # (S,) groups that have something to score; None: all
@@ -192,8 +193,8 @@ def paired_differences(
 # %% ../../nbs/metrics/12_paired_test.ipynb #cbadeda5
 def _difference(
     seen: np.ndarray,  # (2,) scores of the two models on all images
-    changes: np.ndarray,  # (R,) differences on resamples
-    p: float,
+    changes: np.ndarray,  # (R,) differences on resamples; NaN: nothing to score
+    p: float,  # This and the next two as the fields of `Difference`
     clusters: int,
     images: int,
 ) -> Difference:

@@ -27,6 +27,7 @@ def credences(
         rows, right, _ = m.of_class(c)  # by falling score
         if not len(rows):
             continue
+        # how often the boxes around each one are right; at the ends there are fewer of them
         window = np.ones(min(_NEIGHBOURS, len(rows)))
         share = np.convolve(right[0], window, 'same') / np.convolve(np.ones(len(rows)), window, 'same')
         out[rows] = np.maximum.accumulate(share[::-1])[::-1]  # the best here or at a lower score
@@ -90,7 +91,7 @@ def _class_names(evidence: Evidence, anns: Annotations, g: int, d: int) -> tuple
 
 def _suspect(
     evidence: Evidence,
-    kind: str,
+    kind: str,  # This and the next two as the fields of `Suspect`
     suspicion: float,
     reason: str,
     g: int = -1,  # The object, or -1
@@ -139,6 +140,7 @@ def badly_placed_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect
     "Objects that the model finds somewhat beside their box or mask: credence, by the part that is lacking"
     m, g = evidence.m, evidence.g
     matched = m.matched[0][evidence.d]  # (P,) the object of each pair's box at an overlap of 0.5, or -1
+    # pairs of one class, unless the box belongs to another object
     own = evidence.same_class & ((matched < 0) | (matched == g))
     _, pair = evidence.best(np.where(own, evidence.credence[evidence.d] * evidence.iou, 0.0))
     usual = _usual_overlaps(evidence)
@@ -161,7 +163,8 @@ def spurious_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect]:
     counted = ~m.ignored
     labels = m.truth.labels
     total = np.bincount(labels[counted], evidence.support[counted], m.n_classes)
-    recall = total / np.maximum(m.n_true, 1)
+    recall = total / np.maximum(m.n_true, 1)  # (C,) how likely an object of the class is found
+    # (M,) the credence of the surest box on each object, of whatever class
     nearest, _ = evidence.best(evidence.credence[evidence.d])
     suspicion = np.where(counted, recall[labels] * (1 - nearest), 0.0)
     out = []
@@ -176,7 +179,7 @@ def _best_of_place(found: Boxes, rows: np.ndarray) -> list[int]:  # Positions, t
     boxes = found.take(rows)
     covered = np.zeros(len(rows), bool)
     for a, b, _ in candidate_pairs(boxes, boxes.images, boxes, boxes.images, _SAME_OBJECT):
-        covered[a[b < a]] = True
+        covered[a[b < a]] = True  # what comes first in `rows` is better
     return rows[~covered].tolist()
 
 
@@ -189,7 +192,7 @@ def missing_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect]:
     blocks = candidate_pairs(found, found.images, m.truth, m.truth.images, 3 * _NEAR, m.overlap)
     for d, _, _ in blocks:  # with crowds, which `evidence` leaves out
         alone[d] = False
-    # a box near an object that nothing else supports says that the object is badly placed
+    # a box near an object that is more likely not found where it is says that the object is badly placed
     explains = evidence.same_class & (evidence.support[evidence.g] < 0.5)
     alone[evidence.d[explains]] = False
     rows = np.flatnonzero(alone & (evidence.credence > 0))

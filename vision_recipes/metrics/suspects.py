@@ -34,7 +34,7 @@ class _PointPairs(NamedTuple):
 
 def _point_pairs(m: Matches, predictions: Sequence[Prediction], anns: Annotations) -> _PointPairs:
     "Pair objects and predictions by their boxes, at an overlap of 0.5"
-    d = np.flatnonzero(m.matched[0] >= 0)
+    d = np.flatnonzero(m.matched[0] >= 0)  # positions of the predicted boxes in `m.found`
     objects = m.matched[0][d]
     kept = ~m.ignored[objects]
     d, objects = d[kept], objects[kept]
@@ -68,6 +68,7 @@ def _far_points(m: Matches, pairs: _PointPairs, names: Sequence[str]) -> list[Su
     """
     distance = np.linalg.norm(pairs.found - pairs.truth[..., :2], axis=-1)  # (n, K) pixels
     usual = _USUAL_TIMES * pairs.median * pairs.size[:, None]  # (n, K) pixels
+    # which part of the distance is beyond the usual; NaN where no object has the point
     excess = 1 - usual / np.maximum(distance, 1e-9)
     excess = np.where(pairs.truth[..., 2] > 0, np.nan_to_num(excess), 0.0)
     out = []

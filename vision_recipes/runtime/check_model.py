@@ -75,7 +75,7 @@ def _class_count(
 def _image_sides(inputs: Sequence[Port]) -> list[int]:  # Pixels; empty: the shape does not tell
     "Those axes of the first input that must be height and width: neither free, nor batch or colours"
     shape = inputs[0].shape if inputs else ()
-    return [size for size in shape if isinstance(size, int) and size > 4]
+    return [size for size in shape if isinstance(size, int) and size > 4]  # 4: RGBA
 
 
 def _yolox_cells(size: int) -> int:
@@ -296,7 +296,7 @@ def _look_at_classes(
         return
     # 0.01, because probabilities in float16 do not add up to exactly 1
     adds_up = bool((np.abs(numbers.sum(1) - 1) < 0.01).all() and (numbers >= 0).all())
-    if adds_up != says_logits:
+    if adds_up != says_logits:  # as the card says
         return
     if adds_up:
         found, wanted = 'gives probabilities that add up to 1', 'probabilities'

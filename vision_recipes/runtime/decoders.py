@@ -66,7 +66,7 @@ def multi_label_predictions(
     "Read the output of a classifier of several labels an image: those found, the highest score first"
     scores = _numbers_of_classes(outputs, kind)
     if kind == 'logits':
-        scores = np.exp(-np.logaddexp(np.float32(0), -scores))
+        scores = np.exp(-np.logaddexp(np.float32(0), -scores))  # the sigmoid, without an overflow
     predictions = []
     for row, size_wh in zip(scores, sizes_wh):
         order = np.argsort(-row, kind='stable')
@@ -153,7 +153,7 @@ def _first_of_each_class(
     labels: np.ndarray,  # (N,) class ids of objects
     n: int | None,  # Objects of a class; None: all
 ) -> np.ndarray | slice:  # Their positions, class by class
-    "Where the first `n` objects of each class are"
+    "Where the first `n` objects of each class are: those with the highest scores, as objects are sorted"
     if n is None:
         return slice(None)
     positions = [np.flatnonzero(labels == c)[:n] for c in np.unique(labels)]

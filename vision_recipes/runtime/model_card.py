@@ -67,16 +67,17 @@ def _check_values(card):  # A `ModelCard` that is being made
 
 
 def _check_numbers(name: str, values: dict, keys: tuple[str, ...]):
-    "Refuse a value of these keys that is no number from 0 on; `name` is the field of the card"
+    "Refuse a value of these keys that is no number from 0 on; `name` is the field of the card with `values`"
     for key in keys:
         value = values.get(key, 0)
-        # an infinite number and NaN are refused too, by the range; True and False by their type
+        # an infinite number and NaN are refused too, by the range (1e15 is above any count); True and
+        # False by their type
         if type(value) not in (int, float) or not 0 <= value < 1e15:
             raise VisionRecipesError(f'{name}: {key} must be a number from 0 on, but got {brief(value)}.')
 
 # %% ../../nbs/runtime/05_model_card.ipynb #5f0d21aa
 def _check_counts(name: str, values: dict, keys: tuple[str, ...]):
-    "Refuse a number of these keys that is not whole; `name` is the field of the card"
+    "Refuse a number of these keys that is not whole; `name` is the field of the card with `values`"
     for key in keys:
         if values.get(key, 0) % 1:
             raise VisionRecipesError(f'{name}: {key} must be a whole number, but got {values[key]}.')

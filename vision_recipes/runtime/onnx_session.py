@@ -109,7 +109,7 @@ def message_fields(
 
 
 def _varint(data, begin: int, end: int) -> tuple[int, int]:  # The number, and where its bytes end
-    "Read a whole number: seven bits a byte, the lowest first; the eighth is set in all bytes but the last"
+    "Read a whole number at `begin`: seven bits a byte, lowest first; the eighth is set in all but the last"
     number = 0
     for k, byte in enumerate(data[begin : min(begin + 10, end)]):  # 10 bytes hold 64 bits
         number |= (byte & 127) << 7 * k
@@ -253,7 +253,7 @@ def _refuse_start(
     start: bytes,  # The first bytes of it, some hundred
 ):
     "Refuse what is no ONNX file by its first bytes or its name, and say what to do with it"
-    kind = real_kind(start, 'an ONNX file')
+    kind = real_kind(start, 'an ONNX file')  # what it is instead, in words; empty: not known
     is_torch = kind.startswith('is weights') or start.startswith(_PICKLES)
     if kind and not is_torch:
         raise VisionRecipesError(f'{name}: {kind}.')
@@ -271,7 +271,7 @@ def _torch_cure(name: str, kind: str) -> str:  # As in `_refuse_start`; the mess
         return f'Write it to a file; then `vision-recipes export FILE{suffix}`'
     if not name.lower().endswith('.onnx'):
         return f'`vision-recipes export {name}`'
-    weights = name[:-5] + suffix
+    weights = name[:-5] + suffix  # without `.onnx`
     return f'Rename it to {weights}; then `vision-recipes export {weights}`'
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #235dcc1c
@@ -304,6 +304,7 @@ def _start_session(
 def _check_texts_of(name: str, session):
     "Refuse a model whose names or metadata are no UTF-8 text; onnxruntime decodes them when they are read"
     try:
+        # to read them is enough
         session.get_modelmeta().custom_metadata_map
         for ports in (session.get_inputs, session.get_outputs, session.get_overridable_initializers):
             for port in ports():

@@ -14,7 +14,7 @@ from ..core.errors import VisionRecipesError
 
 # %% ../../nbs/runtime/02_postprocess_boxes.ipynb #4e697c41
 def _as_boxes(boxes, name: str) -> np.ndarray:
-    "The boxes as an array (N, 4) of floats, or an error; `name` is what the error calls them"
+    "The boxes as an array (N, 4), float64 if they are, else float32; `name` is what an error calls them"
     boxes = np.asarray(boxes)
     if boxes.dtype != np.float64:
         boxes = boxes.astype(np.float32)

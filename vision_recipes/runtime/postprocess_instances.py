@@ -473,6 +473,7 @@ def point_confidence(
     near = x[:, :, None, :] + y[..., None] <= 1  # (N, K, S, S) cells within the radius
     # the softmax is `exps` over their sum; of no maps, `max` would fail
     exps = np.exp(maps - maps.max((2, 3), keepdims=True)) if maps.size else maps
+    # 1e-30: no division by 0
     return ((exps * near).sum((2, 3)) / np.maximum(exps.sum((2, 3)), 1e-30)).astype(np.float32)
 
 # %% ../../nbs/runtime/03_postprocess_instances.ipynb #98b04d8d

@@ -129,20 +129,16 @@ def stream(
     mask_threshold: float | None = None,
     # Large images in tiles: a `TileRule`; None: as the card says; False: whole images, whatever the card says
     tiles: Any = None,
+    # Prepare the next images in threads while the network runs, as those of a list of files always are; each
+    # image must have memory of its own. It costs a camera the wait for these images
+    ahead: bool = False,
 ) -> Iterator[Prediction | None]:
     """Predictions one by one, in the order of `images`. The files of a list are opened ahead, in threads.
 
     Raises `ImageError` that names an image that cannot be read, and `VisionRecipesError` for a single image,
     for numbers out of range, and for tiles of a classifier.
     """
-    if batch_size < 1:
-        raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
-    # an array (H, W, 3) is one image, an array (B, H, W, 3) is many; what is no array has no `ndim`
-    if isinstance(images, (str, Path, Image.Image)) or getattr(images, 'ndim', 4) != 4:
-        raise VisionRecipesError(
-            f'stream takes many images, but got one ({type(images).__name__}): '
-            'use predict, or put it in a list.'
-        )
+    _check_many(images, batch_size)
     min_score = self.min_scores if score_threshold is None else score_threshold
     _check_share('score_threshold', score_threshold or 0)
     _check_share('mask_threshold', mask_threshold or 0)
@@ -152,10 +148,23 @@ def stream(
     if self.single_image:
         batch_size = 1
     if rule := self._tile_rule(tiles):
-        return self._stream_tiled(images, rule, batch_size, on_error, min_score, card)
-    return self._stream(self._prepare_all(images, batch_size), batch_size, on_error, min_score, card)
+        return self._stream_tiled(images, rule, batch_size, on_error, min_score, card, ahead)
+    prepared = self._prepare_all(images, batch_size, ahead)
+    return self._stream(prepared, batch_size, on_error, min_score, card)
 
 # %% ../../nbs/runtime/10_predictor.ipynb #415c44cd
+def _check_many(images: Any, batch_size: int):
+    "Refuse a single image, and a batch of none"
+    if batch_size < 1:
+        raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
+    # an array (H, W, 3) is one image, an array (B, H, W, 3) is many; what is no array has no `ndim`
+    if isinstance(images, (str, Path, Image.Image)) or getattr(images, 'ndim', 4) != 4:
+        raise VisionRecipesError(
+            f'stream takes many images, but got one ({type(images).__name__}): '
+            'use predict, or put it in a list.'
+        )
+
+
 def _check_share(name: str, value: float):
     "Refuse a threshold that is not from 0 to 1"
     if not 0 <= value <= 1:
@@ -168,7 +177,7 @@ def _stream(
     prepared: Iterator,  # From `_prepare_all(...)`
     batch_size: int,
     on_error: Callable[[ImageError], None] | None,  # As for `stream`
-    min_score: float,
+    min_score: float,  # As `score_threshold` of `stream`; (C,) where each label has its own
     card: ModelCard,  # That of the model, perhaps with another mask threshold
 ) -> Iterator[Prediction | None]:
     "Run batches of prepared images, and give a prediction for each image; None for an unreadable one"
@@ -192,7 +201,7 @@ def _image_or_none(prepared, on_error):  # `prepared` as from `_prepare(...)`, `
 def _predict(
     self: BasePredictor,
     prepared: list[tuple[np.ndarray, Placement]],  # From `_prepare(...)`, without errors
-    min_score: float,
+    min_score: float,  # As for `_stream(...)`
     card: ModelCard,
 ) -> list[Prediction]:
     "Run one batch, and decode its outputs"
@@ -226,10 +235,12 @@ def _prepare_all(
     self: BasePredictor,
     images: Iterable,  # As for `stream`
     batch_size: int,
+    ahead: bool,  # As for `stream`
 ) -> Iterator[tuple[np.ndarray, Placement] | ImageError]:
     "`_prepare(...)` each image; the files of a list are prepared ahead, in threads"
     are_files = isinstance(images, (list, tuple)) and all(isinstance(im, (str, Path)) for im in images)
-    if are_files and len(images) > 1:
+    if ahead or are_files and len(images) > 1:
+        # a batch, and what the threads work on
         return _map_ahead(self._prepare, images, batch_size + N_OPENERS)
     return map(self._prepare, images)
 
@@ -326,8 +337,9 @@ def _stream_tiled(
     rule: TileRule,
     batch_size: int,
     on_error: Callable[[ImageError], None] | None,  # As for `stream`
-    min_score: float,
+    min_score: float,  # As for `_stream(...)`
     card: ModelCard,  # As for `_stream(...)`
+    ahead: bool,  # As for `stream`
 ) -> Iterator[Prediction | None]:
     "Run batches of tiles, and merge those of each image"
     under_way: deque[list[_Tile | ImageError]] = deque()  # the tiles of images that are not merged yet
@@ -339,8 +351,10 @@ def _stream_tiled(
             under_way.append(of_image)
             yield from of_image
 
-    ahead = _map_ahead(self._prepare_tile, tiles(), batch_size + N_OPENERS) if is_list else None
-    prepared = map(self._prepare_tile, tiles()) if ahead is None else ahead
+    in_threads = ahead or is_list
+    n_ahead = batch_size + N_OPENERS
+    prepare = self._prepare_tile
+    prepared = _map_ahead(prepare, tiles(), n_ahead) if in_threads else map(prepare, tiles())
     predictions = self._stream(prepared, batch_size, on_error, min_score, card)
     for first in predictions:
         of_image = under_way.popleft()
@@ -520,7 +534,7 @@ def _join_images(
         return [*map(np.concatenate, zip(*outputs))]
     if has_nms:  # its image numbers are all 0, as it was given one image at a time
         outputs = [of_image[:3] for of_image in outputs]
-    n_objects = [len(of_image[1]) for of_image in outputs]
+    n_objects = [len(of_image[1]) for of_image in outputs]  # by their scores
     return [*map(np.concatenate, zip(*outputs)), np.repeat(np.arange(len(outputs)), n_objects)]
 
 # %% ../../nbs/runtime/10_predictor.ipynb #46239be6

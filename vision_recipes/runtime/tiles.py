@@ -331,7 +331,7 @@ def _region_of_both(windows: np.ndarray, others: np.ndarray) -> np.ndarray:  # (
 
 # %% ../../nbs/runtime/12_tiles.ipynb #1ba40705
 def _suppressed(first: np.ndarray, second: np.ndarray, scores: np.ndarray) -> np.ndarray:  # (N,) bool
-    "Greedy suppression over pairs of positions: of each pair the higher score removes the other, if it stays"
+    "Which positions go: of each pair, in falling order of scores, the higher removes the other, if it stays"
     first_wins = scores[first] >= scores[second]  # of equal scores the earlier one stays
     strong, weak = np.where(first_wins, first, second), np.where(first_wins, second, first)
     gone = np.zeros(len(scores), bool)
@@ -420,7 +420,7 @@ def object_groups(
 
 # %% ../../nbs/runtime/12_tiles.ipynb #cf631b1c
 def _joined(i: np.ndarray, j: np.ndarray, scores: np.ndarray, gone: np.ndarray) -> list[np.ndarray]:
-    "Positions of the pieces of each object; `i` and `j` belong together, `gone` (N,) is changed"
+    "Positions of the pieces of each object; `i` and `j` (P,) are pairs of one object, `gone` (N,) is changed"
     gone[j[scores[j] < BELIEVED * scores[i]]] = True
     gone[i[scores[i] < BELIEVED * scores[j]]] = True
     both_stay = ~gone[i] & ~gone[j]

@@ -32,24 +32,24 @@ def as_feature_map(
     output: Tensor,  # (B, C, h, w); (B, h, w, C) as Swin gives it; or tokens (B, n, C) of a transformer
     channels_last: bool = False,  # Whether four axes are those of Swin
 ) -> Tensor:  # (B, C, h, w)
-    "Bring the output of a layer into one form, without tokens of no place such as the class token"
+    "Bring the output of a layer into one form, without tokens of no place; the others form a square, by rows"
     if output.ndim == 3:
         side = int(output.shape[1] ** 0.5)
-        places = output[:, output.shape[1] - side * side :]  # the class token and registers come first
+        places = output[:, output.shape[1] - side * side :]  # class token and registers come first
         return places.unflatten(1, (side, side)).permute(0, 3, 1, 2)
     return output.permute(0, 3, 1, 2) if channels_last else output
 
 
 def activation_maps(
-    layers: Sequence[nn.Module],
+    layers: Sequence[nn.Module],  # Of the network
     score: Callable[[], Tensor],  # Runs the network and gives one number for each image, (B,)
     channels_last: bool = False,  # As for `as_feature_map`
 ) -> list[Tensor]:  # (B, h, w) of each layer, not negative
     "The class activation of each layer for a score. The network stays as it was"
     outputs = {}
 
-    def keep(layer, inputs, output):
-        output = output if output.requires_grad else output.requires_grad_()  # all parameters may be frozen
+    def keep(layer, inputs, output):  # as PyTorch calls a hook
+        output = output if output.requires_grad else output.requires_grad_()  # of frozen parameters
         outputs[layer] = output
         return output
 
@@ -75,13 +75,13 @@ def join_maps(
     "Scale each map to 0 to 1 and to the size of the image, and take the largest of all layers"
     scaled = []
     for heat in maps:
-        heat = heat / heat.amax((1, 2), keepdim=True).clamp(min=1e-12)
+        heat = heat / heat.amax((1, 2), keepdim=True).clamp(min=1e-12)  # a map of zeros stays zero
         scaled.append(nn.functional.interpolate(heat[:, None], (size, size), mode='bilinear')[:, 0])
     return torch.stack(scaled).amax(0).clamp(0, 1).cpu().numpy()
 
 
 def in_image(heat: np.ndarray, place: Placement) -> np.ndarray:  # (h, w), a part of `heat` (size, size)
-    "Cut the map to where the image lies in the square"
+    "Cut the map to where the image lies in the square: at least one pixel, even of a very narrow image"
     (x, y), (w, h) = place.offset_xy, np.multiply(place.size_wh, place.scale_xy)
     left, top = max(0, round(x)), max(0, round(y))
     return heat[top : max(top + 1, round(y + h)), left : max(left + 1, round(x + w))]
@@ -107,7 +107,7 @@ def attention_map(
     prepared = run._prepare(image)
     if isinstance(prepared, ImageError):
         raise prepared
-    pixels, place = prepared
+    pixels, place = prepared  # (size, size, 3) uint8; where the image lies in them
     images = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].to(run.device)
     class_id = None if label is None else names.index(label)
     maps = activation_maps(
@@ -131,13 +131,14 @@ def show_attention(
         image = open_image(source)
         p = run.predict(image)
         out = draw_heat(image, attention_map(run, image, label))
-        if p.boxes is None:
+        if p.boxes is None:  # a classifier
             scores = p.scores if p.class_scores is None else p.class_scores
             score = scores[p.top if label is None else run.class_names.index(label)]
             captions.append(f'{label or run.class_names[p.top]} {score:.0%}')
         else:
             out = draw_boxes(out, p.boxes, colors=[PAPER] * len(p.boxes))
             found = [f'{run.class_names[c]} {s:.0%}' for c, s in zip(p.labels, p.scores)]
+            # two fit below
             captions.append(', '.join(found[:2]) + (' …' if len(found) > 2 else '') or 'nothing found')
         drawn.append(out)
     return grid(drawn, captions, tile=tile)

@@ -26,7 +26,11 @@ from .task import Task
 
 # %% ../../nbs/tasks/07_classification.ipynb #01f70acf
 class ClassificationTask(Task):
-    "One class an image, or several where `labels.multi_label` says so"
+    """One class an image, or several where `labels.multi_label` says so.
+
+    Methods take what those of `Task` do: `anns` are `Annotations`; `predictions` a `Prediction` for each of
+    their images; `predictor` a `BasePredictor`; `expected` and `got` lists of one array (B, C).
+    """
 
     task, decoder = 'classification', 'classifier'
 
@@ -71,6 +75,7 @@ def _check_labels(anns: Annotations):
 @patch
 def image(self: ClassificationTask, predictor, anns) -> Image.Image:  # As `Task.image`
     "Images with their predicted and true classes"
+    # 320: twice the side of a tile of the grid
     images = [open_image(anns.path(i), at_least=320) for i in range(len(anns))]
     truth = _true_classes(anns, range(len(anns)))
     return prediction_grid(images, predictor.predict(images), truth, self.labels.names)
@@ -85,7 +90,7 @@ def _found(p: Prediction, evaluation: Evaluation) -> Prediction:
 
 
 def _true_classes(anns: Annotations, rows: Iterable[int]) -> list[str]:
-    "The classes of images, several between commas"
+    "The classes of the images `rows` of `anns`, several between commas; `none` where there is none"
     return [', '.join(anns.class_names[c] for c in anns.class_ids[i]) or 'none' for i in rows]
 
 # %% ../../nbs/tasks/07_classification.ipynb #59fef04c
@@ -95,6 +100,7 @@ def report(
 ) -> dict[str, Image.Image | str]:
     "As `Task.report`: the images that are predicted worst, and which classes are taken for which"
     worst = evaluation.worst[:n_worst]  # rows of `anns`
+    # 320: twice the side of a tile of the grid
     images = [open_image(anns.path(i), at_least=320) for i in worst]
     truth = _true_classes(anns, worst)
     chosen = [_found(predictions[i], evaluation) for i in worst]

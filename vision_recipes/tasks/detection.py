@@ -26,7 +26,11 @@ from .task import Task
 
 # %% ../../nbs/tasks/08_detection.ipynb #6408bb56
 class DetectionTask(Task):
-    "Boxes with classes"
+    """Boxes with classes.
+
+    Methods take what those of `Task` do: `anns` are `Annotations`; `predictions` a `Prediction` for each of
+    their images; `predictor` a `BasePredictor`; `evaluation` a `DetectionEvaluation`.
+    """
 
     task = 'detection'
 

@@ -14,7 +14,7 @@ from ..core.errors import VisionRecipesError
 
 # %% ../../nbs/tasks/04_device.ipynb #986d9f9e
 def pick_device(
-    requested: str = 'auto',  # As `FitSettings.device`
+    requested: str = 'auto',  # `auto`, or as `torch.device` takes it: `cpu`, `cuda`, `cuda:1`, `mps`, `xpu`
 ) -> torch.device:
     """The device to use: an accelerator where there is one.
 
@@ -49,7 +49,7 @@ def set_seed(seed: int):
 
 # %% ../../nbs/tasks/04_device.ipynb #32098188
 def pick_amp(
-    requested: str,  # As `FitSettings.amp`
+    requested: str,  # `auto`: by the device; `off`; `bf16` or `fp16`: as asked
     device: torch.device,
     model: nn.Module,
 ) -> torch.dtype | None:  # None: float32
@@ -65,7 +65,7 @@ def pick_amp(
         return torch.bfloat16
     if device.type == 'cpu' and _has_bf16_units() and not _has_depthwise(model):
         return torch.bfloat16
-    return None
+    return None  # an Apple GPU, or a CPU on which bfloat16 would be slower
 
 
 def _has_bf16_units() -> bool:

@@ -25,7 +25,7 @@ class _Connection:
     "How the processes are connected, so that they can be connected anew"
 
     store: dist.Store  # Keys and values that all processes see; it outlives a broken process group
-    world: World
+    world: World  # The rank of this process (`rank`), and how many processes there are (`size`)
     backend: str  # As for `init_process_group`
     timeout: timedelta
     number: int = 0  # How many connections were made before this one
@@ -126,7 +126,7 @@ def meet_again(
     _connection.store.set(keys[world.rank], problem)
     try:
         _connection.store.wait(keys, timedelta(seconds=seconds))
-    except RuntimeError as e:
+    except RuntimeError as e:  # the wait is over, and a key is missing
         raise VisionRecipesError(
             f'{problem} in process {world.rank} of {world.size} alone, so that they cannot go on together.'
         ) from e
@@ -237,7 +237,7 @@ class _TotalWithGradient(torch.autograd.Function):
     "The sum over all processes. An input is in the sum of every process, so its gradient is summed, too"
 
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx, x):  # A tensor of any shape
         return total(x)
 
     @staticmethod
@@ -296,7 +296,7 @@ class SyncedBatchNormAct(SyncedBatchNorm):
     "The same for timm's normalisations that bring their activation along"
 
     # `act` and `drop` are attributes of timm's layer, whose class `synced_batch_norm` replaces by this one
-    def forward(self, x):
+    def forward(self, x):  # As for `SyncedBatchNorm`
         return self.act(self.drop(super().forward(x)))
 
 # %% ../../nbs/tasks/03_distributed.ipynb #ab1c894e
@@ -325,6 +325,7 @@ def _synced_kind(norm: _BatchNorm) -> type:
         return type(norm)
     if type(norm) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
         return SyncedBatchNorm
+    # timm's class, by its name, because timm may be missing
     if type(norm).__name__ == 'BatchNormAct2d':
         return SyncedBatchNormAct
     raise VisionRecipesError(

@@ -29,26 +29,28 @@ def embedding_layer(
             f'{run.card.architecture}: its task names no backbone (`Task.attention_layers` or `Task.parts`), '
             'so its images cannot be compared.'
         )
-    return run.model.get_submodule(stages[-1][-1])
+    return run.model.get_submodule(stages[-1][-1])  # the last module of the last stage
 
 # %% ../../nbs/tasks/17_embeddings.ipynb #1a4657a1
 def predict_and_embed(
     run: TorchPredictor,
-    images: Iterable,  # As for `BasePredictor.stream`
-    on_error: Callable[[ImageError], None] | None = None,  # As for `BasePredictor.stream`
-    score_threshold: float | None = None,  # As for `BasePredictor.stream`
-    batch_size: int = 16,
+    images: Iterable,  # Of paths, PIL images or arrays, as for `BasePredictor.stream`
+    on_error: Callable[[ImageError], None] | None = None,  # Called for an unreadable image; None: raise
+    # Objects with a lower score are left out; None: `min_scores` of the model
+    score_threshold: float | None = None,
+    batch_size: int = 16,  # Images of one run
 ) -> tuple[list[Prediction | None], np.ndarray]:  # None: unreadable. (N, D) float32, N readable images
-    "Predict images, and average the last feature map of the backbone over each"
+    "Predict images, and average the last feature map of the backbone over each; (0, 1) if none is readable"
     vectors: list[np.ndarray] = []
     channels_last = run.task.channels_last(run.model)
 
-    def keep(layer, inputs, output):
+    def keep(layer, inputs, output):  # as PyTorch calls a hook
         feature_map = as_feature_map(output.detach().float(), channels_last)  # (B, C, h, w)
         vectors.extend(feature_map.mean((2, 3)).cpu().numpy())
 
     hook = embedding_layer(run).register_forward_hook(keep)
     try:
+        # no tiles: a vector for each image
         stream = run.stream(images, batch_size, on_error, score_threshold, tiles=False)
         total = len(images) if hasattr(images, '__len__') else None
         predictions = list(progress(stream, 'predicting', total, 'image'))

@@ -137,7 +137,7 @@ def figure_image(
     if isinstance(source, Annotations):
         return _annotated_image(task, source, i, classes)
     preprocess = task.preprocess()
-    opened, size_wh = preprocess.open(source)
+    opened, size_wh = preprocess.open(source)  # a JPEG may be opened smaller than `size_wh`
     pixels = torch.from_numpy(preprocess(opened).copy()).permute(2, 0, 1)[None]
     name = str(source) if isinstance(source, (str, Path)) else 'The image'
     place = preprocess.placement(opened.size, size_wh)
@@ -217,7 +217,7 @@ def heat_legend(
     what: str,  # What the numbers are
     log: bool = False,  # Whether equal steps of colour are equal factors; needs numbers above 0
 ) -> Image.Image:  # A new image, higher than `image`
-    "Add a line below an image that says what the colours of `paint_heat` stand for"
+    "Add a line below an image: five colours of `paint_heat` and their numbers; one where all are equal"
     steps = np.linspace(0, 1, 5)
     if log:
         numbers = np.exp(math.log(low) + steps * (math.log(high) - math.log(low)))
@@ -244,7 +244,7 @@ _GAP = 8  # between panels, pixels
 
 
 def _wrapped(caption: str, font, width: int) -> list[str]:
-    "The lines of a caption: what is over `width` pixels goes on in the next line; a word so wide is cut"
+    "The lines of a caption: words over `width` pixels go to the next; a wider word is cut; `font`: Pillow's"
     lines = []
     for text in caption.split('\n'):
         line = ''
@@ -259,7 +259,7 @@ def _wrapped(caption: str, font, width: int) -> list[str]:
 
 # %% ../../nbs/tasks/16_figures.ipynb #bfd7c50e
 def panel_row(
-    images: Sequence[Image.Image],
+    images: Sequence[Image.Image],  # One or more, from the left
     captions: Sequence[str],  # A text below each; a line that is too wide goes on in the next
     column: int = 0,  # Least width of a column, pixels: a narrow panel stands in the middle of its own
 ) -> Image.Image:
@@ -303,7 +303,7 @@ def with_title(image: Image.Image, text: str) -> Image.Image:  # A new image, hi
 
 # %% ../../nbs/tasks/16_figures.ipynb #79857c81
 def stack_images(images: Sequence[Image.Image]) -> Image.Image:
-    "Put images below each other"
+    "Put one or more images below each other, at the left"
     height = sum(image.height for image in images) + _GAP * (len(images) - 1)
     out = Image.new('RGB', (max(image.width for image in images), height), PAPER)
     y = 0

@@ -21,7 +21,11 @@ from .detection import DetectionTask
 
 # %% ../../nbs/tasks/10_keypoints.ipynb #681836c4
 class KeypointTask(DetectionTask):
-    "Boxes with classes and points with names"
+    """Boxes with classes and points with names.
+
+    Methods take what those of `DetectionTask` do: `anns` are `Annotations`, here with points; `predictions` a
+    `Prediction` for each of its images; `rows` those of `images` in `anns`.
+    """
 
     task = 'keypoints'
 
@@ -38,7 +42,7 @@ class KeypointTask(DetectionTask):
                 'with names: LabelMe points, COCO keypoints or YOLO pose.'
             )
         self._check_skeleton(anns)
-        if not (anns.keypoints[..., 2] > 0).any():
+        if not (anns.keypoints[..., 2] > 0).any():  # x, y and visibility
             raise VisionRecipesError(
                 f'{anns.root}: not one of the {plural(len(anns.keypoints), "object")} has a point that is '
                 'there (all have visibility 0).'

@@ -100,7 +100,7 @@ def _stages_of_word(parts: Parts, word: str) -> Iterable[int]:
 
 def _first_stages(parts: Parts, n: int) -> range:
     "The first stages of the backbone"
-    backbone = numbers_of_part(parts, 'backbone')
+    backbone = numbers_of_part(parts, 'backbone') if 'backbone' in parts else range(0)
     if n > len(backbone):
         raise VisionRecipesError(
             f'freeze: stages:{n}, but the backbone of this network has {plural(len(backbone), "stage")}, the '
@@ -127,12 +127,12 @@ class Frozen:
         return bool(self.text)
 
     def set_requires_grad(self, model, requires_grad: bool):
-        "Freeze the parameters (False), or let them learn again (True)"
+        "Freeze the parameters of `model`, an `nn.Module` (False), or let them learn again (True)"
         for name in self.parameters:
             model.get_parameter(name).requires_grad_(requires_grad)
 
     def set_eval(self, model):
-        "Put the modules into evaluation mode, after `model.train()`: so batch normalisation is frozen too"
+        "Put the modules of `model` into evaluation mode, after `train()`: batch normalisation is frozen too"
         for name in self.modules:
             model.get_submodule(name).eval()
 

@@ -130,7 +130,7 @@ def model_source(
     Raises `VisionRecipesError` where there is no such file and nobody publishes weights of this name.
     """
     path, name = Path(what), Path(what).as_posix()
-    if path.is_dir() or path.suffix == '.json':
+    if path.is_dir() or path.suffix == '.json':  # the `run.json` of a run
         return 'run'
     # the tag of a published name may look like a suffix
     if path.suffix.lower() in WEIGHT_SUFFIXES and (path.is_file() or not find_published(name)):
@@ -167,4 +167,5 @@ def default_onnx_path(
         return path
     if source == 'run':
         return (path if path.is_dir() else path.parent) / 'model.onnx'
+    # a file loses its suffix; the dot of a published name begins a tag
     return Path(f'{path.stem if source == "weights" else path.name}.onnx')

@@ -76,11 +76,11 @@ class TorchPredictor(BasePredictor):
         self.pid = os.getpid()  # tells `run` whether the process was forked since
 
     def load(self) -> nn.Module:
-        "The network with its weights"
+        "The network with its weights. A subclass makes it by `path` and `task`"
         raise NotImplementedError
 
     @torch.inference_mode()
-    def run(self, batch, score_threshold):  # The score is not used: outputs are raw
+    def run(self, batch, score_threshold):  # (B, H, W, 3) uint8; outputs are raw, so the score is not used
         if self.pid != os.getpid():
             # a forked child has none of PyTorch's threads, and would wait for them for ever
             torch.set_num_threads(1)
@@ -108,6 +108,7 @@ class InTraining(TorchPredictor):
     "A network in memory, with the card that a run of its task begins with"
 
     def __init__(self, task: Task, model: nn.Module, device: torch.device):  # `model` is there already
+        # not that of the parent, which would load the network
         BasePredictor.__init__(self, task.card())
         self.path, self.task, self.info = Path(), task, {}
         self.device, self.model, self.pid = device, model, os.getpid()

@@ -19,7 +19,7 @@ _SECTIONS = ('card', 'settings', 'fit')  # Keys of `run.json` whose values are d
 
 def read_run(
     run: str | Path,  # A folder that `fit` wrote
-) -> dict:  # The content of `run.json`
+) -> dict:  # The content of `run.json`: `format`, `task`, the keys `_SECTIONS` and more
     "Read and check `run.json`. Raises `VisionRecipesError` for a folder that is no run directory"
     run = Path(run)
     if not run.exists():

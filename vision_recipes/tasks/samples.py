@@ -44,7 +44,7 @@ def batch_targets(
     if 'boxes' not in batch:
         return [{'label': label.cpu().numpy() if label.ndim else int(label)} for label in batch['labels']]
     if batch['boxes'].ndim == 3:  # (B, G, 4), padded with labels of -1, as YOLOX collates
-        real = batch['labels'] >= 0
+        real = batch['labels'] >= 0  # (B, G) bool
         rows = [{'labels': batch['labels'][i][r], 'boxes': batch['boxes'][i][r]} for i, r in enumerate(real)]
     else:
         rows = list(_split_targets(batch))
@@ -52,7 +52,7 @@ def batch_targets(
 
 
 def _split_targets(batch: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    "The targets of each image; in the batch those of all images lie one after the other"
+    "The targets of each image. In the batch those of all lie one after the other, masks packed in bits"
     counts = batch['counts'].tolist()
     names = [name for name in ('labels', 'boxes', 'keypoints', 'mask_bits') if name in batch]
     parts = {name: batch[name].split(counts) for name in names}
@@ -70,7 +70,7 @@ def draw_sample(
 ) -> tuple[Image.Image, str]:
     "An image with its objects, and what stands below it: its class, or how many objects there are"
     if 'label' in target:
-        if task.labels.multi_label:
+        if task.labels.multi_label:  # `label` is then (C,), 1 for each class of the image
             return image, ', '.join(task.labels.names[c] for c in np.flatnonzero(target['label'])) or 'none'
         return image, task.labels.names[int(target['label'])]
     drawn = draw_target(image, target, task.labels, names=False)
@@ -147,6 +147,7 @@ def show_transforms(
         task.transform(train=True), task.transforms_before, task.transforms_after, len(task.labels)
     )
     datasets = [ImageDataset(anns, steps, seed=seed) for steps in (task.transform(train=False), train_steps)]
+    # a data set takes the number of an image, or that and an epoch
     samples = [datasets[0][i], *(datasets[1][i, epoch] for epoch in range(n))]
     drawn = []
     for image, target in samples:
@@ -157,4 +158,4 @@ def show_transforms(
     colors: list[RGB] = [RIGHT] + [INK] * n
     out = grid([image for image, _ in drawn], captions, columns=min(3, n + 1), tile=tile, colors=colors)
     on, off = transforms_on(task), [f'{name} (off)' for name in transforms_off(task)]
-    return legend(out, [*on, *off], [RIGHT] * len(on) + [(200, 200, 200)] * len(off))
+    return legend(out, [*on, *off], [RIGHT] * len(on) + [(200, 200, 200)] * len(off))  # grey

@@ -15,7 +15,11 @@ from .detection import DetectionTask
 
 # %% ../../nbs/tasks/09_segmentation.ipynb #80afc880
 class SegmentationTask(DetectionTask):
-    "Boxes with classes and masks"
+    """Boxes with classes and masks.
+
+    Methods take what those of `DetectionTask` do: `anns` are `Annotations`, here with masks; `predictions` a
+    `Prediction` for each of its images; `rows` those of `images` in `anns`.
+    """
 
     task = 'segmentation'
 

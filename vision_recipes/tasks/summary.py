@@ -96,7 +96,7 @@ def _countable(flops) -> int:
 
 # %% ../../nbs/tasks/12_summary.ipynb #5725f6c5
 def _multiply_adds(layer: nn.Module, x: Tensor, out: Tensor) -> int:
-    "Multiply-additions of a convolution or a linear layer, without the bias"
+    "Multiply-additions of a convolution or a linear layer from `x` to `out`, without the bias"
     if isinstance(layer, nn.ConvTranspose2d):
         return x.numel() * layer.weight[0].numel()  # each input is spread over these outputs
     return out.numel() * layer.weight[0].numel()  # each output is a sum over these inputs
@@ -104,11 +104,11 @@ def _multiply_adds(layer: nn.Module, x: Tensor, out: Tensor) -> int:
 
 @contextmanager
 def _counted_layers(model: nn.Module):
-    "Within this context the multiply-additions of each layer that runs are added up, by its name"
+    "Within this context the multiply-additions of each layer that runs are added up. Gives them by name"
     counts = {}
 
     def counter(name):
-        def count(layer, inputs, out):
+        def count(layer, inputs, out):  # as PyTorch calls a hook
             counts[name] = counts.get(name, 0) + _multiply_adds(layer, inputs[0], out)
 
         return count
@@ -126,7 +126,7 @@ def _counted_layers(model: nn.Module):
 def cost_by_part(
     model: nn.Module,
     parts: Parts,
-    run: Callable,  # Called with a copy of the network on the device `meta`: runs what is to be counted
+    run: Callable,  # Takes a copy of the network on the device `meta`, and runs what is to be counted
 ) -> list[
     dict
 ]:  # A row a part, and `all`: parameters in millions, MB (float32), GFLOPs (10^9 multiply-additions)
@@ -140,6 +140,7 @@ def cost_by_part(
         stages = numbers_of_part(parts, part)
         names = {name for name, stage in stage_of.items() if stage in stages}
         n_parameters = sum(model.get_parameter(name).numel() for name in names)
+        # a layer is of the part that its weight is of
         operations = sum(count for name, count in counts.items() if f'{name}.weight' in names)
         rows.append(_cost_row(part, n_parameters, operations))
     n_parameters = sum(p.numel() for p in model.parameters())
@@ -157,7 +158,7 @@ def _cost_row(part: str, n_parameters: int, operations: int) -> dict:  # `operat
 
 # %% ../../nbs/tasks/12_summary.ipynb #3aae40da
 def _milliseconds(run: Callable[[], Any], repeats: int, device: torch.device) -> float:
-    "The median time of a call, after one that is not counted"
+    "The median time of `repeats` calls, after one that is not counted"
     times = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
@@ -178,7 +179,7 @@ def model_cost(
     models: Sequence[str],  # Names of networks, such as `resnet18d` or `yolox_tiny`
     task: str = 'classification',  # One of `TASKS`
     size: int | None = None,  # Side of the square, pixels; None: the default of each network
-    n_classes: int = 20,
+    n_classes: int = 20,  # For the last layer
     device: str = 'auto',  # As `FitSettings.device`
     repeats: int = 5,  # Timed runs of one image; the median counts
 ) -> list[dict]:  # A row a model: `model`, `size`, `parameters_m` (millions), `gflops` and `ms` (an image)

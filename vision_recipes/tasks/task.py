@@ -69,7 +69,7 @@ def prepare(self: Task, train: Annotations):
 def transform(
     self: Task, train: bool
 ) -> Callable:  # As `transforms` describes: (image, target, rng) to the same
-    "What happens to an image and its target before the batch"
+    "What happens to an image and its target before the batch; with `train` also augmentation"
     raise NotImplementedError
 
 
@@ -184,7 +184,7 @@ def losses(
 
 @patch
 def validate(self: Task, model: nn.Module, batch: dict) -> tuple[dict[str, Tensor], list[Prediction]]:
-    "Losses as from `losses`, and a prediction for each image, without a change of the model's state"
+    "As `losses` of the same batch, and a prediction for each image, without a change of the model's state"
     raise NotImplementedError
 
 
@@ -215,7 +215,7 @@ def export_module(
 
 @patch
 def output_names(self: Task, kind: str) -> tuple[str, ...]:
-    "Names of the outputs of the exported module"
+    "Names of the outputs of the exported module; `kind` as for `export_module`"
     raise NotImplementedError
 
 # %% ../../nbs/tasks/06_task.ipynb #6ed47441
@@ -229,7 +229,7 @@ def finish_graph(
 
 @patch
 def decoding(self: Task, kind: str) -> dict:
-    "What the model card says of how outputs are read"
+    "What the model card says of how outputs are read: its field `decoding`"
     return {}
 
 
@@ -237,7 +237,7 @@ def decoding(self: Task, kind: str) -> dict:
 def distance(
     self: Task, expected: list[np.ndarray], got: list[np.ndarray], kind: str
 ) -> dict[str, float]:  # By name of `parity.MEASURES`; infinite where the shapes differ
-    "How far the outputs of the exported graph are from PyTorch's, to compare with `tolerance`"
+    "How far raw outputs, `got` from the exported graph, are from PyTorch's: to compare with `tolerance`"
     return {'raw': largest_share(expected, got)}
 
 # %% ../../nbs/tasks/06_task.ipynb #90fee05a

@@ -133,7 +133,7 @@ def _plain_numbers() -> list:
 
 # %% ../../nbs/tasks/05_weights.ipynb #ca075e31
 def published_or_none(
-    fetch: Callable[[int], Path],  # From a number of retries to the file
+    fetch: Callable[[int], Path],  # From how often a failed download is tried again to the file
     requested: str,  # `pretrained`: an error without a network; `try`: then go on without weights, and say so
 ) -> Path | None:
     "A file with published weights. Raises `VisionRecipesError`, which names the alternatives"
@@ -151,7 +151,7 @@ def published_or_none(
 # %% ../../nbs/tasks/05_weights.ipynb #ed2e667a
 def load_weights(
     model: nn.Module,
-    state: dict[str, Tensor],
+    state: dict[str, Tensor],  # Parameters by name
     where: str,  # Name of the weights in messages
     # Parameters whose names begin so may have another shape: then they stay as they are
     head: tuple[str, ...] = (),
@@ -169,7 +169,7 @@ def load_weights(
 
 # %% ../../nbs/tasks/05_weights.ipynb #5e241f41
 def _check_parameter_names(expected: dict, state: dict, where: str, head: tuple[str, ...]):
-    "Refuse a state with missing or unknown parameters; all of the head may be missing"
+    "Refuse a `state` of parameters by name with missing or unknown ones; all of the head may be missing"
     unknown = [k for k in state if k not in expected]
     # `num_batches_tracked` only counts, so it may be missing
     missing = [k for k in expected if k not in state and not k.endswith('num_batches_tracked')]
@@ -189,7 +189,7 @@ def _example(names: list[str]) -> str:
 
 
 def _refuse_shape(name: str, value: Tensor, expected: Tensor, where: str):
-    "Raise `VisionRecipesError`, which guesses that the first axis of the weights counts their classes"
+    "Raise `VisionRecipesError` for the parameter `name`; it guesses that its first axis counts the classes"
     n_classes = value.shape[0] if value.ndim else 'other'
     raise VisionRecipesError(
         f'{where}: {name} has the shape {tuple(value.shape)}, but this model wants {tuple(expected.shape)}. '
@@ -235,7 +235,7 @@ class HeadRows(NamedTuple):
 # %% ../../nbs/tasks/05_weights.ipynb #688505d4
 def load_by_name(
     model: nn.Module,
-    state: dict[str, Tensor],
+    state: dict[str, Tensor],  # Parameters by name
     where: str,  # Name of the weights in messages
     heads: Sequence[HeadRows],  # All last layers; the others must fit
 ) -> str:  # What became of the last layers; empty where all rows are kept in their order
@@ -258,7 +258,7 @@ def load_by_name(
 
 
 def _check_rows(name: str, value: Tensor, head: HeadRows, where: str):
-    "Refuse a parameter whose number of rows is no multiple of the number of names"
+    "Refuse a parameter `name` whose number of rows is no multiple of the number of names in the head"
     n_rows = value.shape[min(head.axis, value.ndim - 1)] if value.ndim else 0
     if not n_rows or n_rows % len(head.saved):
         raise VisionRecipesError(
@@ -272,9 +272,11 @@ def _rows_text(head: HeadRows, not_loaded: list[str]) -> str:  # `not_loaded`: n
     if not head.saved:
         replaced = any(name.startswith(head.prefix) for name in not_loaded)
         return 'its last layers are for other classes or points, and are new' if replaced else ''
+    # rows that were never learnt are no news
     if head.wanted == tuple(name for name in head.saved if name != NO_CLASS):
         return ''
     pairs = [(name, row) for name, row in zip(head.wanted, head.rows) if name != BACKGROUND]
+    # at most 12 of each are named
     kept = [name for name, row in pairs if row >= 0]
     new = [name for name, row in pairs if row < 0]
     if not kept:

@@ -24,7 +24,7 @@ POSITION_STD = 1 / 20  # of the height: DeepSORT's weight for positions
 VELOCITY_STD = 1 / 160  # of the height, for each frame
 
 
-def _variance(height: np.ndarray, share: float, ratio_std: float) -> np.ndarray:  # (N, 4)
+def _variance(height: np.ndarray, share: float, ratio_std: float) -> np.ndarray:  # (N,) to (N, 4)
     "A standard deviation of `share` of the height for centre and height, and `ratio_std` for the ratio"
     std = np.repeat((share * height)[:, None], 4, 1)
     std[:, 2] = ratio_std
@@ -64,9 +64,11 @@ class BoxFilter:
         return self.position, self.velocity, self.var, self.cov, self.velocity_var
 
     def take(self, rows: np.ndarray) -> 'BoxFilter':  # Positions, or (N,) bool
+        "A copy of some of the boxes"
         return BoxFilter(*[column[rows] for column in self.columns()])
 
     def joined(self, other: 'BoxFilter') -> 'BoxFilter':
+        "A copy of these boxes, the other ones behind them"
         return BoxFilter(*[np.concatenate(pair) for pair in zip(self.columns(), other.columns())])
 
 # %% ../../nbs/tracking/02_box_filter.ipynb #cb275969
@@ -106,7 +108,7 @@ def gains(
 def update(
     self: BoxFilter,
     rows: np.ndarray,  # (n,) positions of the boxes that were found
-    boxes: np.ndarray,  # (n, 4) XYXY, where
+    boxes: np.ndarray,  # (n, 4) XYXY, pixels: where they were found
 ):
     "Correct predictions by the boxes that were found"
     gain, velocity_gain = self.gains(rows)

@@ -57,6 +57,7 @@ class Tracks:
     @classmethod
     def new(cls, boxes: np.ndarray, labels: np.ndarray, rows: np.ndarray, now: float) -> 'Tracks':
         "A track for each box (N, 4) XYXY, without ids; `now` is in frames, the others as the fields"
+        # `times` is two columns: `joined` copies it before one of them is changed
         times, n = np.full(len(rows), float(now)), len(rows)
         return cls(BoxFilter.of(boxes), np.zeros(n, np.int64), labels, np.zeros(n, bool), times, times, rows)
 
@@ -65,6 +66,7 @@ class Tracks:
         return [getattr(self, f.name) for f in fields(self)[1:]]
 
     def take(self, rows: np.ndarray) -> 'Tracks':  # Positions, or (T,) bool
+        "A copy of some of the tracks"
         return Tracks(self.boxes.take(rows), *[column[rows] for column in self.columns()])
 
     def kept(self, keep: np.ndarray) -> 'Tracks':  # (T,) bool
@@ -72,6 +74,7 @@ class Tracks:
         return self if keep.all() else self.take(keep)
 
     def joined(self, other: 'Tracks') -> 'Tracks':
+        "A copy of these tracks, the other ones behind them"
         columns = [np.concatenate(pair) for pair in zip(self.columns(), other.columns())]
         return Tracks(self.boxes.joined(other.boxes), *columns)
 
@@ -155,7 +158,7 @@ def _frames_passed(
     self: ByteTracker,
     time_s: float | None,  # Of this frame
 ) -> float:  # Rounded to hundredths, so that rounded times of an even video give whole numbers
-    "How many frames have passed since the last one"
+    "How many frames have passed since the last one: 1 where a time is unknown or jumps back"
     before, self._time_s = self._time_s, None if time_s is None else checked_seconds(time_s)
     if time_s is None:
         return 1.0
@@ -182,7 +185,7 @@ def _associate(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # Tracks and their boxes, (P,) each; boxes of high score left
     "Pair tracks with boxes in three stages, each with what is left; all are positions in tracks and `found`"
     s, tracks = self.settings, self.tracks
-    iou = iou_matrix(tracks.boxes.corners(), found.boxes)
+    iou = iou_matrix(tracks.boxes.corners(), found.boxes)  # (T, D)
     costs, fused = 1 - iou, 1 - iou * found.scores
     if s.class_aware:
         other = tracks.labels[:, None] != found.labels
@@ -190,7 +193,7 @@ def _associate(
     confirmed, high = tracks.ids > 0, found.scores > s.high_score
     free_tracks, free_boxes = np.ones(len(tracks), bool), np.ones(len(high), bool)
     pairs = []
-    for costs_here, limit, of_tracks, of_boxes in (
+    for costs_here, limit, of_tracks, of_boxes in (  # the stages
         (fused, s.match_cost, confirmed, high),
         # lost tracks get no boxes of low score, as in ByteTrack
         (costs, s.low_match_cost, confirmed & ~tracks.lost, ~high),

@@ -47,7 +47,10 @@ class CountedTrack:
 
 # %% ../../nbs/tracking/04_counting.ipynb #a622a59e
 class TrackCounter:
-    "What the counters share: name, anchor, margin, and the ids that were seen"
+    """What the counters share: name, anchor (as for `anchors`), margin, and the ids that were seen.
+
+    A subclass says what `margin` is for, and has `_check_image(...)`, which refuses images of a wrong size.
+    """
 
     def __init__(self, name: str, anchor: str, margin: float):
         if not isinstance(name, str) or not name.strip():
@@ -65,7 +68,7 @@ class TrackCounter:
         "The ids of this frame with what is known of each, as the objects are ordered"
         _check_tracked(prediction)
         if prediction.size_wh != self._size_wh:
-            self._check_image(prediction.size_wh)  # of the line or the zone: whether it lies in the image
+            self._check_image(prediction.size_wh)  # raises where the line or the zone is not in the image
             self._size_wh = prediction.size_wh
         self.n_updates += 1
         if self.n_updates % FORGET_FRAMES == 0:
@@ -93,7 +96,7 @@ def _check_tracked(prediction: Prediction):
         )
 
 
-def checked_points(what: str, points) -> np.ndarray:  # (n, 2) float64
+def checked_points(what: str, points: Sequence) -> np.ndarray:  # n points (x, y) to (n, 2) float64
     "Points as an array. Raises `VisionRecipesError` for what is none; `what` names the counter there"
     try:
         array = np.array(points, np.float64)
@@ -250,15 +253,15 @@ def counts(
 @patch
 def rows(
     self: LineCounter,
-    names: Sequence[str] | None = None,  # Of the classes
-) -> list[dict]:  # A row a crossing, for a CSV file
+    names: Sequence[str] | None = None,  # Of the classes; None: their ids are kept
+) -> list[dict]:  # A row a crossing, for a CSV file: the fields of `Crossing`, `class` in place of `label`
     "Every crossing with its time, direction, id and class"
     return class_rows(self.crossings, names)
 
 
 @patch
 def to_dict(self: LineCounter, names: Sequence[str] | None = None) -> dict:  # Plain JSON
-    "The line and its counts, all and by class"
+    "The line and its counts, all and by class, under `names` of the classes or else their ids"
     labels = sorted({c.label for c in self.crossings})
     by_class = {str(k) if names is None else names[k]: self.counts(k) for k in labels}
     ends = {'start_xy': self.start_xy.tolist(), 'end_xy': self.end_xy.tolist()}

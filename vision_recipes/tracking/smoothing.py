@@ -41,7 +41,8 @@ class KeypointSmoother:
 
     def reset(self):
         "Forget all tracks"
-        self._last: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}  # points, speeds, time of each id
+        # by id: points (K, 2) in pixels, speeds (K, 2) in pixels a second, and time in seconds
+        self._last: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
 
     def _forget(self, time_s: float):
         "Drop the tracks that were not seen for long, and all where the time jumps back"
@@ -83,6 +84,7 @@ def _smooth(
     time_s: float,
 ) -> np.ndarray:  # (K, 2)
     "The points of one track, smoothed"
+    # a point that is not finite would make all later ones so: the track begins anew
     if track not in self._last or not np.isfinite([xy, self._last[track][0]]).all():
         self._last[track] = (xy, np.zeros_like(xy), time_s)
         return xy

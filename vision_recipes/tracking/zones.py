@@ -50,12 +50,12 @@ def _inside(xy: np.ndarray, polygon: np.ndarray) -> np.ndarray:  # (N, 2) and (C
     return (level & (x < crossing)).sum(1) % 2 == 1
 
 
-def _border_distance(xy: np.ndarray, polygon: np.ndarray) -> np.ndarray:  # (N,) pixels
+def _border_distance(xy: np.ndarray, polygon: np.ndarray) -> np.ndarray:  # As `_inside`, to (N,) pixels
     "How far points are from the nearest side of a polygon"
     side = np.roll(polygon, -1, 0) - polygon  # (C, 2)
     offset = xy[:, None] - polygon  # (N, C, 2)
     squared = np.maximum((side * side).sum(-1), 1e-12)  # a corner that is given twice must not divide by 0
-    along = ((offset * side).sum(-1) / squared).clip(0, 1)
+    along = ((offset * side).sum(-1) / squared).clip(0, 1)  # where the nearest point is: 0 start, 1 end
     return np.linalg.norm(offset - along[..., None] * side, axis=-1).min(1)
 
 # %% ../../nbs/tracking/05_zones.ipynb #b57e6998
@@ -175,15 +175,15 @@ def counts(
 @patch
 def rows(
     self: ZoneCounter,
-    names: Sequence[str] | None = None,  # Of the classes
-) -> list[dict]:  # A row a visit, for a CSV file
+    names: Sequence[str] | None = None,  # Of the classes; None: their ids are kept
+) -> list[dict]:  # A row a visit, for a CSV file: the fields of `Visit`, with `class` in place of `label`
     "Every visit with its times, id and class"
     return class_rows(self.all_visits(), names)
 
 # %% ../../nbs/tracking/05_zones.ipynb #79e0404b
 @patch
 def to_dict(self: ZoneCounter, names: Sequence[str] | None = None) -> dict:  # Plain JSON
-    "The zone and its counts, all and by class, and the mean time inside"
+    "The zone and its counts, all and by class (`names`, else ids), and the mean time inside, seconds"
     visits = self.all_visits()
     labels = sorted({v.label for v in visits})
     by_class = {str(k) if names is None else names[k]: self.counts(k) for k in labels}

@@ -48,7 +48,7 @@ class Callback:
 
 # %% ../../nbs/training/07_callbacks.ipynb #ece809dd
 class Callbacks:
-    "The callbacks of a training"
+    "The callbacks of a training; `t` is its `Trainer`, as for `Callback`"
 
     def __init__(self, callbacks: Iterable[Callback] = ()):
         self.all = _checked(callbacks)
@@ -157,7 +157,7 @@ def state_dict(self: Callbacks, t) -> list[list]:  # Name and state of each; non
 
 @patch
 def load_state_dict(self: Callbacks, t, states: list[list]):
-    "Give the callbacks what was saved of callbacks of the same name. New ones begin without"
+    "Give the callbacks what `state_dict` saved of callbacks of the same name. New ones begin without"
     unused = list(states) if t.world.first else []
     for place, callback in enumerate(self.all):
         saved = next((pair for pair in unused if pair[0] == _name(callback)), None)
@@ -190,7 +190,7 @@ def _is_plain(value, levels: int = _LEVELS) -> bool:
 
 # %% ../../nbs/training/07_callbacks.ipynb #341ab187
 class Logger(Callback):
-    "What the three loggers share. A subclass writes numbers in `write`"
+    "What the three loggers share. A subclass writes numbers in `write`; the others are as in `Callback`"
 
     on_error = 'warn'
     package = ''  # That must be installed
@@ -210,7 +210,7 @@ class Logger(Callback):
 
 
 def all_settings(t) -> dict:
-    "All settings of a training, by name"
+    "All settings of a training (a `Trainer`), by name"
     return {'task': t.task.task, **t.task.settings.to_dict(), **t.settings.to_dict()}
 
 # %% ../../nbs/training/07_callbacks.ipynb #42e49bc6

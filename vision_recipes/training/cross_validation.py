@@ -144,8 +144,9 @@ def cross_validate(
 def _for_all(settings: FitSettings, epochs: int) -> FitSettings:
     "The settings of the final training; what is frozen stays so, where `unfreeze_at` is beyond its end"
     unfreeze_at = settings.unfreeze_at if settings.unfreeze_at <= epochs else 0
-    if epochs < 2:
+    if epochs < 2:  # nothing can be unfrozen before epoch 2
         unfreeze_at = 0
+    # no patience, because nothing is validated;
     # in this order, because a value is checked against the others
     return settings.replace(unfreeze_at=0, patience=0, epochs=epochs).replace(unfreeze_at=unfreeze_at)
 
@@ -180,7 +181,7 @@ def _fold_rows(
 def _write_scores(
     out: Path, evaluation: Evaluation, rows: list[dict], metric: str, settings: FitSettings
 ):  # `settings`: of the folds
-    "Write `folds.csv`, and put the score of all folds into `run.json` of the final model, said as what it is"
+    "Write `folds.csv` (`rows`), and the score of all folds into `run.json` of the final model, named as such"
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator='\n')
     writer.writeheader()

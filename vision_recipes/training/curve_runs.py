@@ -309,6 +309,13 @@ def _finish(out: Path, curve: LearningCurve) -> LearningCurve:  # `curve`
     return curve
 
 # %% ../../nbs/training/13_curve_runs.ipynb #c2f5e2e7
+def _row(training: _Training, pool: Annotations, metric: str, score: float) -> dict:
+    "The row of a training, as `LearningCurve` has it"
+    groups = {'groups': training.units} if pool.has_groups else {}
+    row = {'part': training.fraction, 'seed': training.seed, **groups, 'images': len(training.rows)}
+    return {**row, metric: float(score)}
+
+
 def _curve_of(
     task: Task, pool: Annotations, held_out: Annotations, trainings: list[_Training], out: Path
 ) -> LearningCurve:
@@ -320,32 +327,15 @@ def _curve_of(
     sizes = np.array([len(training.rows) for training in trainings])
     ids = resampling_clusters(len(held_out), held_out.get('group_ids'))
     clusters = int(ids.max()) + 1
-    rows = [
-        {
-            'part': training.fraction,
-            'seed': training.seed,
-            **({'groups': training.units} if pool.has_groups else {}),
-            'images': len(training.rows),
-            metric: float(score),
-        }
-        for training, score in zip(trainings, headline[0])
-    ]
     parts = np.array([training.fraction for training in trainings])
     small = parts <= 0.5
+    of_small = sizes[small], headline[0][small], headline[1:, small], clusters, parts[small]
     return LearningCurve(
         metric,
         score_curve(metric, sizes, headline[0], headline[1:], clusters, parts),
         _class_curves(held_out, sizes, parts, scores[..., len(names) :], ids),
-        rows,
-        score_curve(
-            metric,
-            sizes[small],
-            headline[0][small],
-            headline[1:, small],
-            clusters,
-            parts[small],
-            flat_too=True,
-        ),
+        [_row(training, pool, metric, score) for training, score in zip(trainings, headline[0])],
+        score_curve(metric, *of_small, flat_too=True),
         (len(held_out), clusters),
         pool.has_groups,
     )

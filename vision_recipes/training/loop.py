@@ -231,7 +231,7 @@ def _train_or_keep_batch(t: Trainer, batch: dict, anns: Annotations, out: Path) 
 
 # %% ../../nbs/training/05_loop.ipynb #ba446d2c
 def _train_or_halve(t: Trainer, batch: dict, anns: Annotations, is_step: bool) -> dict[str, float]:
-    "Train on a batch. Where memory runs out, all batches since the last step are repeated in smaller parts"
+    "As `train_batch`; where memory runs out, all batches since the last step are repeated in smaller parts"
     if not t.since_step:
         keep_buffers(t)
     batches = [batch]
@@ -430,7 +430,7 @@ class _ValidatedPart(NamedTuple):
 def _validate_or_halve(
     t: Trainer, model: nn.Module, batch: dict, images: TiledImages | None
 ) -> list[_ValidatedPart]:
-    "Validate a batch, in as many parts as memory asks for"
+    "Validate a batch, in as many parts as memory asks for; without `images`, whole images are predicted"
     while True:
         rng = random_state(t.device)
         try:
@@ -440,6 +440,7 @@ def _validate_or_halve(
             lack = memory_lack(e)
             if not lack:
                 raise
+        # not in `except`, because the error holds the tensors of what failed
         restore_random_state(rng, t.device)
         free_memory(t.device)
         halve(t, lack, len(batch['images']), 'valid_parts')
@@ -466,7 +467,7 @@ def _evaluate_parts(
 ) -> tuple[dict[str, float], Evaluation]:  # Mean losses, scores
     """Losses and scores of all batches.
 
-    An image that could not be opened has no prediction, and does not count.
+    An image that could not be opened has no score; in the losses the image that took its place counts.
     """
     sums, prediction_of, missing = {}, {}, []
     for losses, requested, loaded, predictions in validated:
@@ -618,7 +619,7 @@ def _run_epochs(
     valid_loader: DataLoader,
     stop: threading.Event,
 ):
-    "Train and validate epoch by epoch, until the last one, or until anything asks to stop"
+    "Train and validate epoch by epoch, to the last one or until asked to stop; loaders as of `make_loaders`"
     while t.progress.epoch < t.settings.epochs and not (t.stop_reason or _patience_exhausted(t)):
         if not train_epoch(t, loader, train, out, stop):
             break
@@ -806,7 +807,7 @@ def _is_best(t: Trainer, score: float, loss: float) -> bool:  # `loss`: of the v
 def _history_row(
     t: Trainer, losses: dict[str, float], evaluation: Evaluation | None, skipped: list[int]
 ) -> dict[str, float]:
-    "The row of `history.csv` for the epoch that was just validated; `losses` are those of validation"
+    "The row of `history.csv` for the epoch that was just validated; parameters as for `_record_epoch(...)`"
     row = {
         'epoch': t.progress.epoch + 1,
         'train_loss': sum(t.progress.sums.values()) / t.batches,
@@ -883,7 +884,7 @@ def _repeats(
     return repeat_factors(objects.class_ids, len(train.labels), threshold)
 
 
-def _train_transform(task: Task, settings: FitSettings) -> Callable:
+def _train_transform(task: Task, settings: FitSettings) -> Callable:  # As `Task.transform`
     "The task's training transform, with the user's own before and after: of the settings, and of the task"
     before = [settings.transform_before or None, task.transforms_before]
     after = [settings.transform_after or None, task.transforms_after]

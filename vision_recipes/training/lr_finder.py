@@ -44,7 +44,7 @@ def suggested_rate(
     rates: list[float],  # Growing
     smoothed: list[float],  # Smoothed losses
 ) -> float:
-    "A tenth of the rate with the lowest smoothed loss; NaN where the loss never fell"
+    "A tenth of the rate with the lowest smoothed loss, where training begins to fail; NaN: it never fell"
     if not smoothed:
         return math.nan
     lowest = int(np.argmin(smoothed))

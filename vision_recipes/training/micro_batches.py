@@ -115,7 +115,7 @@ def _copy_all(targets: list[Tensor], sources: list[Tensor]):
 def _object_counts(
     model: torch.nn.Module,
     parts: list[tuple[dict, float]],  # From `split_batch`
-    losses: Callable[[dict], dict[str, Tensor]],
+    losses: Callable[[dict], dict[str, Tensor]],  # As for `losses_in_parts`
 ) -> list[Tensor]:
     "The number of objects that each call of `tasks.distributed.divisor` is given, summed over all parts"
     counts = []
@@ -231,8 +231,12 @@ def update_average(t: Trainer):
     with torch.no_grad():
         current = [*t.model.parameters(), *t.model.buffers()]
         for average, new, version in zip(averages, current, versions):
-            if average._version == version:  # it was not reached
-                average.copy_(t.ema.avg_fn(average, new, t.ema.n_averaged) if n_updates else new)
+            if average._version != version:  # it was reached
+                continue
+            if n_updates:
+                t.ema.multi_avg_fn([average], [new], t.ema.n_averaged)
+            else:
+                average.copy_(new)
     t.ema.n_averaged.fill_(n_updates + 1)
 
 # %% ../../nbs/training/08_micro_batches.ipynb #bdc7286a
@@ -266,7 +270,7 @@ def _consequences(t: Trainer) -> str:
 
 
 def _single_image_message(t: Trainer, lack: str) -> str:
-    "What to do where one image is too much"
+    "What to do where one image is too much; `lack` as for `halve`"
     settings = t.task.settings
     size = f'size (now {settings.size})' if hasattr(settings, 'size') else 'size'
     return (

@@ -258,13 +258,15 @@ def average_model(model: nn.Module, decay: float) -> torch.optim.swa_utils.Avera
     averaged too.
     """
 
-    def average(old: Tensor, new: Tensor, n_updates: Tensor) -> Tensor:
-        current_decay = torch.clamp((1 + n_updates) / (10 + n_updates), max=decay)
-        if not old.is_floating_point():
-            return new.clone()
-        return torch.lerp(new, old, current_decay.to(old.dtype))
+    def average(olds: list[Tensor], news: list[Tensor], n_updates: Tensor):  # Each list has one dtype
+        "Change `olds` in place, all in one call: one by one takes some 4 % of a step of YOLOX-tiny on a CPU"
+        if olds[0].is_floating_point():
+            n = int(n_updates)
+            torch._foreach_lerp_(olds, news, 1 - min(decay, (1 + n) / (10 + n)))
+        else:
+            torch._foreach_copy_(olds, news)
 
-    return torch.optim.swa_utils.AveragedModel(model, avg_fn=average, use_buffers=True)
+    return torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=average, use_buffers=True)
 
 # %% ../../nbs/training/02_state.ipynb #34a2a250
 def trainer_state(t: Trainer) -> dict:  # Tensors and plain values

@@ -89,7 +89,7 @@ def _is_video_name(path: Path) -> bool:
 
 
 def _refuse_video_options(args: Namespace):
-    "Raise `VisionRecipesError` for an option that is for videos only"
+    "Raise `VisionRecipesError` for an option of videos; a bundle's classifier lacks some, such as `--track`"
     options = {'start': '--from', 'stop': '--to', 'every': '--every', 'frame_rate': '--frame-rate'}
     options |= {'no_video': '--no-video', 'resume': '--resume'}
     values = {option: getattr(args, name, None) for name, option in options.items()}

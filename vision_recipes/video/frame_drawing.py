@@ -35,6 +35,7 @@ class FrameDrawer:
         prediction: Prediction,  # With `track_ids` where it is tracked
         counts: Sequence = (),  # Each counter with its numbers, as from `counter.counts()`
     ) -> Image.Image:  # A new image
+        "Draw a frame, and lengthen the trails of its tracks"
         is_class = prediction.boxes is None
         return (
             self._draw_class(image, prediction) if is_class else self._draw_found(image, prediction, counts)
@@ -90,7 +91,11 @@ def _add_points(
     skeleton,  # A `Skeleton`; None: no points are drawn
     colors: list | None,  # One an object; None: as for `draw_keypoints`
 ) -> Image.Image:
-    "Draw the points, where there are some. A bundle's `predict.py` for a model without points omits this"
+    """Draw the points, where there are some.
+
+    Of a bundle's `predict.py` for a model without points, `deploy.bundle` leaves out this name, with the
+    statement that calls it.
+    """
     if shown.keypoints is None or skeleton is None:
         return image
     return draw_keypoints(image, with_visibility(shown.keypoints), skeleton, colors)

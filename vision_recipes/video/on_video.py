@@ -33,12 +33,12 @@ def asked_options(
     )
 
 
-def asked_tiles(args: Namespace):  # As `tiles_asked` returns it
-    "Whether to cut frames into tiles"
+def asked_tiles(args: Namespace):  # A `TileRule`; False: whole images; None: as the card says
+    "How to cut frames into tiles, by `--tiles` and `--overlap`. Raises `VisionRecipesError` for bad values"
     return tiles_asked(args.tiles, args.overlap)
 
 
-def asked_counters(args: Namespace) -> Callable:  # For `predict_video`
+def asked_counters(args: Namespace) -> Callable:  # From (width, height) to a list, for `predict_video`
     "What makes the lines and zones, when the size of the video is known"
     return lambda size_wh: [
         *(parse_line(text, size_wh) for text in args.line),
@@ -48,7 +48,7 @@ def asked_counters(args: Namespace) -> Callable:  # For `predict_video`
 # %% ../../nbs/video/10_on_video.ipynb #9b31c0e9
 def predict_on_video(
     args: Namespace,  # As for `asked_options`; `images` and `out` say what to read and where to write
-    open_predictor: Callable,  # Opens the model; called when the other arguments are right
+    open_predictor: Callable,  # Opens the model, without arguments; called when the others are right
 ) -> dict:  # What `summary.json` says
     "Predict the video that the command line names"
     options = asked_options(args)

@@ -38,7 +38,7 @@ def _cv2(
 class CvFile:
     "A video file, read by OpenCV. Raises `VisionRecipesError` where it is none"
 
-    live = False
+    live = False  # True: a camera, which waits for nobody
 
     def __init__(self, path: str | Path):
         self.name = str(path)
@@ -94,14 +94,15 @@ def _retrieved(capture, name: str) -> np.ndarray:  # (H, W, 3) uint8 RGB
 
 # %% ../../nbs/video/05_opencv.ipynb #dd2493a4
 def say_if_cut(
-    name: str,
+    name: str,  # Of the file, for the message
     n_frames: int,  # That were read, to the end
     end_s: float,  # Time of the last one
     length_s: float,  # What the file says that it is long
-    frame_rate: float | None,
+    frame_rate: float | None,  # Frames a second; None: not known
 ) -> bool:  # Whether it ends too early
     "Log that a file ends earlier than it says"
-    gap_s = 0.5 + 2 / (frame_rate or 2)  # a container's own length is not exact
+    # half a second and two frames: a container's own length is not exact
+    gap_s = 0.5 + 2 / (frame_rate or 2)
     if end_s + gap_s >= length_s:
         return False
     log_info(
@@ -115,7 +116,8 @@ def ends_in_packet(path: str | Path) -> bool:
     "Whether a file is an MPEG transport stream that ends in the middle of a packet"
     with open(path, 'rb') as file:
         start = file.read(1000)
-    # the size of a packet, and where the sync byte of each lies: of broadcasts, Blu-ray and with correction
+    # the size of a packet, and where its sync byte 0x47 lies: of broadcasts, Blu-ray and with correction.
+    # Four of them at these distances are no chance
     for size, at in ((188, 0), (192, 4), (204, 0)):
         if len(start) > 3 * size + at and all(byte == 0x47 for byte in start[at : 3 * size + at + 1 : size]):
             return os.path.getsize(path) % size > 0
@@ -176,7 +178,7 @@ def _grabbed(self: CvCamera) -> bool:
         n_failed += 1
         if n_failed == MOST_FAILED_GRABS or time.monotonic() - started_s > MOST_FAILED_S:
             return False
-        time.sleep(0.02)
+        time.sleep(0.02)  # so that a driver that fails at once is not asked in a tight loop
     return True
 
 # %% ../../nbs/video/05_opencv.ipynb #e25b9e2e
@@ -215,6 +217,7 @@ def write(
     time_s: float | None = None,  # Not used: frames follow at the frame rate
 ):
     "Add a frame. Raises `VisionRecipesError` where the disk is nearly full, which OpenCV does not tell"
+    # every tenth frame, because asking the system takes time
     if self.n_frames % 10 == 0 and shutil.disk_usage(self.path.parent).free < LEAST_FREE:
         raise VisionRecipesError(
             f'{self.path}: the disk has less than {LEAST_FREE // 1_000_000} MB left, which the end of a '

@@ -55,19 +55,25 @@ FRAMES_FILE, COUNTS_FILE, SUMMARY_FILE = 'frames.jsonl', 'counts.csv', 'summary.
 def _predicted(
     predictor,  # A `BasePredictor`
     video: Video,
-    batch_size: int,
+    batch_size: int,  # Images at a time
     **wanted,  # `score_threshold`, `mask_threshold` and `tiles` of `stream`
 ) -> Iterator[tuple[VideoFrame, Prediction]]:
-    "Each frame with its prediction"
-    waiting: deque[VideoFrame] = deque()
+    "Each frame with its prediction. An error of reading comes after the predictions of the frames before it"
+    waiting: deque[VideoFrame] = deque()  # frames that `stream` has taken, without a prediction so far
+    errors = []  # at most one
 
     def images() -> Iterator[np.ndarray]:
-        for frame in _of_one_size(video):
-            waiting.append(frame)
-            yield frame.image
+        try:
+            for frame in _of_one_size(video):
+                waiting.append(frame)
+                yield frame.image
+        except Exception as e:
+            errors.append(e)
 
-    for prediction in predictor.stream(images(), batch_size, **wanted):
+    for prediction in predictor.stream(images(), batch_size, ahead=not video.live, **wanted):
         yield waiting.popleft(), prediction
+    if errors:
+        raise errors[0]
 
 
 def _of_one_size(video: Video) -> Iterator[VideoFrame]:
@@ -94,16 +100,16 @@ class Follower:
         self,
         tracker: Any,  # A `ByteTracker`, or None
         counters: Sequence = (),  # `LineCounter` and `ZoneCounter`
-        smooth: bool = False,
+        smooth: bool = False,  # Whether keypoints are smoothed
     ):
         self.tracker, self.counters = tracker, list(counters)
         self.smoother = KeypointSmoother() if smooth else None
-        self._counts, self._counted_s = [], None
+        self._counts, self._counted_s = [], None  # what `counts` gave, and when it counted, seconds
 
     def update(
         self,
-        prediction: Prediction,
-        time_s: float,
+        prediction: Prediction,  # Of the next frame
+        time_s: float,  # When it was taken
     ) -> tuple[Prediction, Prediction | None]:  # What is tracked; the others, None without a tracker
         "Follow the objects of the next frame. The others have no track, but may start one"
         if self.tracker is None:
@@ -207,7 +213,7 @@ class _Outputs:
         self.n_before = earlier.n_frames if earlier else 0
         self.log = FrameLog(out / FRAMES_FILE, append=earlier is not None)
         self.path = _free_video(out) if earlier else out / 'video.mp4'
-        self.writer, self.n_frames = None, 0
+        self.writer, self.n_frames = None, 0  # the writer from `open_writer`, where a video is wanted
         self.n_in_video: int | None = None  # Frames that can be played, where an error may have cost some
 
     def open_writer(self, source: Any):
@@ -257,11 +263,11 @@ class _Earlier:
     last: int  # Number of its last one
     last_s: float  # Its time
     n_frames: int
-    summary: dict  # What it left
+    summary: dict  # Its `summary.json`
 
 
 def _earlier_run(out: Path, about: dict) -> _Earlier | None:  # None: there is none
-    "What to go on with. Raises `VisionRecipesError` where another run wrote there"
+    "What to go on with; `about` is this run, as from `_about`. Raises `VisionRecipesError` for another run"
     if not (out / FRAMES_FILE).exists():
         log_info(f'{out}: holds no run to go on with; this one begins at the start.')
         return None
@@ -280,7 +286,7 @@ def _earlier_run(out: Path, about: dict) -> _Earlier | None:  # None: there is n
 
 # %% ../../nbs/video/03_prediction.ipynb #512b3359
 def _first_and_last(path: Path) -> Iterator[tuple[dict, int]]:  # Row and its number from 1
-    "The first and the last row; nothing where there is none"
+    "The first and the last row; a single one twice, and nothing where there is none"
     row, number = None, 0
     for number, row in enumerate(read_frame_log(path), 1):
         if number == 1:
@@ -295,7 +301,7 @@ def _clear(out: Path, source: Any):
     Raises `VisionRecipesError` where one of them is the source, or there is a video that no run wrote.
     """
     videos = [out / 'video.mp4', *_further_parts(out)]
-    if not isinstance(source, (list, tuple, int)):
+    if not isinstance(source, (list, tuple, int)):  # neither images nor a camera
         refuse_inputs(videos, [source])
     if (out / FRAMES_FILE).exists():
         for path in [*videos, out / COUNTS_FILE]:
@@ -357,7 +363,10 @@ def _open_video_part(source: Any, options: VideoOptions, earlier: _Earlier | Non
         return open_video(source, *wanted, n_ahead)
     behind = (earlier.first, earlier.last)
     opened = open_source(source, options.frame_rate)
-    return Video(opened, earlier.last_s, options.stop_s, options.every, behind, n_ahead)
+    video = Video(opened, earlier.last_s, options.stop_s, options.every, behind, n_ahead)
+    # where the size changed in the middle, later frames are fitted into that of the first one, as before
+    video.size_wh = tuple(earlier.summary.get('size_wh', video.size_wh))
+    return video
 
 # %% ../../nbs/video/03_prediction.ipynb #f26329ff
 def predict_video(
@@ -474,9 +483,10 @@ def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options
             outputs.close()
 
 # %% ../../nbs/video/03_prediction.ipynb #d68ea4c1
-def _finish(about: dict, follower: Follower, outputs: _Outputs, seconds: float):
-    "Write counts and summary, and say what is there"
+def _finish(about: dict, follower: Follower, outputs: _Outputs, seconds: float):  # Of the whole run
+    "Complete `about`, write counts and summary, and say what is there"
     out, names = outputs.out, outputs.labels.names
+    # in less than a second the start of the program would be measured
     rate = f', {outputs.n_frames / seconds:.1f} a second' if seconds > 1 else ''
     held = '' if outputs.n_in_video is None else f'; {outputs.n_in_video} of them in {outputs.path.name}'
     log_info(f'{plural(outputs.n_frames, "frame")} in {out}{held} ({human_time(seconds)}{rate})')

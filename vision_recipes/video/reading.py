@@ -34,11 +34,28 @@ class VideoFrame(NamedTuple):
 # What a source gives for a frame: number, seconds, and a function that gives its pixels
 RawFrame = tuple[int, float, Callable[[], np.ndarray]]
 
+
+class _RisingTimes:
+    "Keeps the times of frames rising: where they jump back, the frames go on one frame later"
+
+    def __init__(self, name: str, frame_rate: float | None):
+        self._name, self._step_s = name, 1 / (frame_rate or 25.0)
+        self._last_s, self._shift_s = None, 0.0
+
+    def __call__(self, index: int, time_s: float) -> float:  # Later than the one before; both in seconds
+        "The time of the next frame. The first jump is logged"
+        if self._last_s is not None and time_s + self._shift_s <= self._last_s:
+            if not self._shift_s:
+                log_info(f'{self._name}: its time jumps back at frame {index}; it is counted on from there.')
+            self._shift_s = self._last_s + self._step_s - time_s
+        self._last_s = time_s + self._shift_s
+        return self._last_s
+
 # %% ../../nbs/video/01_reading.ipynb #3b0fe7c6
 class AvFile:
     "A video file, read by PyAV. Raises `VisionRecipesError` where it is none"
 
-    live = False
+    live = False  # True: a camera, which waits for nobody
 
     def __init__(self, path: str | Path):
         self.name = str(path)
@@ -83,7 +100,7 @@ def _first_words(e: Exception) -> str:
     return re.sub(r'\[Errno -?\d+\] ', '', str(e)).split(': ')[0]
 
 
-def _video_stream(name: str, container):
+def _video_stream(name: str, container):  # A container of PyAV; a stream of it
     "The first video stream that is no still picture. Raises `VisionRecipesError` where none can be decoded"
     import av
 
@@ -120,7 +137,7 @@ def _decoded(self: AvFile) -> Iterator:
             packet = None
         if packet is None:
             return
-        if packet.size:
+        if packet.size:  # 0: the end, where the decoder gives what it still holds
             self._last_packet_is_bad = packet.is_corrupt
         try:
             for frame in packet.decode():
@@ -134,7 +151,7 @@ def _decoded(self: AvFile) -> Iterator:
 
 @patch
 def _say_what_is_missing(self: AvFile, n_frames: int, end_s: float):
-    "Log what could not be decoded of a file that was read to its end at `end_s`"
+    "Log what could not be decoded of a file that was read to its end at `end_s`, after `n_frames` frames"
     if self.n_damaged:
         log_info(f'{self.name}: {plural(self.n_damaged, "damaged place")} passed over.')
     length_s = self.duration_s or 0.0
@@ -156,9 +173,10 @@ def frames(
     "The frames from `start_s` on"
     index = self._seek(start_s) if start_s > 0 else 0
     rate, time_s = self.frame_rate or 25.0, -1.0
+    rising = _RisingTimes(self.name, rate)
     skipping = index > 0  # the frames between the key frame and the start, which have no number
     for frame in self._decoded():
-        time_s = index / rate if frame.pts is None else self._time_s(frame.pts)
+        time_s = rising(index, index / rate if frame.pts is None else self._time_s(frame.pts))
         if time_s < start_s - TIME_TOLERANCE_S:
             index += not skipping
             continue
@@ -195,7 +213,7 @@ def _seek(self: AvFile, start_s: float) -> int:  # Number of the first frame fro
             if self._is_before(start_s, start_s - earlier_s):
                 self._go_to(start_s - earlier_s)  # again, because the check took a packet
                 return n_before
-    self._container.close()
+    self._container.close()  # opened anew, because packets have been read
     self._container = _opened(self.name)
     self._stream = _video_stream(self.name, self._container)
     self._stream.thread_type = 'AUTO'
@@ -218,14 +236,18 @@ def _is_before(self: AvFile, start_s: float, time_s: float) -> bool:
 
 # %% ../../nbs/video/01_reading.ipynb #c1781b1b
 @patch
-def _n_frames_before(self: AvFile, start_s: float) -> int | None:  # None where packets have no time stamps
-    "Count the frames before `start_s`, by the time stamps of the packets, which are not decoded"
-    n_before = 0
+def _n_frames_before(self: AvFile, start_s: float) -> int | None:  # None where time stamps do not tell
+    """Count the frames before `start_s`, by the time stamps of the packets, which are not decoded.
+
+    Packets without stamps, and stamps that jump back, do not tell which frames these are.
+    """
+    n_before, last_dts = 0, None
     for packet in self._container.demux(self._stream):
         if not packet.size:  # the end
             break
-        if packet.pts is None or packet.dts is None:
+        if packet.pts is None or packet.dts is None or last_dts is not None and packet.dts < last_dts:
             return None
+        last_dts = packet.dts
         if self._time_s(packet.dts) >= start_s - TIME_TOLERANCE_S:
             break  # a frame is never shown before it is decoded: all others are later
         # a packet to discard is decoded for others, but not shown
@@ -322,7 +344,7 @@ def _wanted_frames(
         for index, time_s, pixels in _rising(source, start_s):
             if stop_s is not None and time_s >= stop_s - TIME_TOLERANCE_S:
                 return
-            first = index if first is None else first
+            first = index if first is None else first  # from it on every n-th frame counts
             if index > last and (index - first) % every == 0:
                 yield VideoFrame(pixels(), index, time_s)
     finally:
@@ -331,15 +353,9 @@ def _wanted_frames(
 
 def _rising(source, start_s: float) -> Iterator[RawFrame]:
     "The frames of a source, as from `open_source`, from `start_s` on, with times that rise"
-    step_s = 1 / (source.frame_rate or 25.0)
-    last_s, shift_s = None, 0.0
+    rising = _RisingTimes(source.name, source.frame_rate)
     for index, time_s, pixels in source.frames(start_s):
-        if last_s is not None and time_s + shift_s <= last_s:
-            if not shift_s:
-                log_info(f'{source.name}: its time jumps back at frame {index}; it is counted on from there.')
-            shift_s = last_s + step_s - time_s
-        last_s = time_s + shift_s
-        yield index, last_s, pixels
+        yield index, rising(index, time_s), pixels
 
 # %% ../../nbs/video/01_reading.ipynb #708f1833
 FRAMES_AHEAD = 4  # as many as a network gets at a time

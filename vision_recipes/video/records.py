@@ -83,9 +83,10 @@ def replayed(
     Masks and points are left out: a tracker needs none.
     """
     parts = [row, row['untracked']] if 'untracked' in row else [row]
+    # (n, *width): what the parts have, one behind the other
     column = lambda key, width: np.concatenate([np.reshape(part[key], (-1, *width)) for part in parts])
     scores, labels, boxes = column('scores', ()), column('labels', ()), column('boxes', (4,))
-    order = np.argsort(-scores, kind='stable')
+    order = np.argsort(-scores, kind='stable')  # as a predictor gives them
     return Prediction(
         scores[order].astype(np.float32),
         labels[order].astype(np.int64),

@@ -50,7 +50,7 @@ def parse_zone(
 
 # %% ../../nbs/video/06_regions.ipynb #cb3d7c67
 def _name_and_points(
-    text: str,
+    text: str,  # This and the next as for `parse_line`
     size_wh: tuple[int, int],
     option: str,  # What it was given for, for errors
     form: str,  # How the points are written, for errors

@@ -20,7 +20,7 @@ class Ahead:
 
     def __init__(
         self,
-        items: Iterable,
+        items: Iterable,  # Its items are computed in the thread
         n_ahead: int = 2,  # At most so many items wait to be taken
         latest: bool = False,  # Drop the oldest waiting item where the queue is full, instead of waiting
     ):
@@ -98,7 +98,7 @@ def _drop_oldest(self: Ahead):
 def close(self: Ahead):
     "End the thread, and wait until the iterator is closed, at most 10 seconds. Items that wait are lost"
     self._closed.set()
-    if threading.current_thread() is not self._thread:
+    if threading.current_thread() is not self._thread:  # a thread cannot wait for itself
         self._thread.join(timeout=10)
 
 

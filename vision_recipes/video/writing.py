@@ -110,7 +110,7 @@ def _next(self: Sound):
             return None
         zero = round(self._zero_s / packet.time_base)
         packet.pts, packet.dts = packet.pts - zero, packet.dts - zero
-        if packet.pts >= 0:
+        if packet.pts >= 0:  # those before the beginning are left out
             return packet
 
 # %% ../../nbs/video/02_writing.ipynb #1822ee66
@@ -159,7 +159,7 @@ def _video_output(container, frame_rate: float, size_wh: tuple[int, int], crf: i
     else:
         log_info('This FFmpeg has no encoder for H.264: the video is MPEG-4 part 2.')
         stream = container.add_stream('mpeg4', rate=rate)
-        stream.bit_rate = 4_000_000
+        stream.bit_rate = 4_000_000  # bits a second, because this encoder knows no `crf`
     stream.width, stream.height, stream.pix_fmt = *size_wh, 'yuv420p'
     stream.codec_context.time_base = TIME_UNIT
     stream.codec_context.gop_size = max(1, round(KEY_FRAME_S * rate))
@@ -176,7 +176,7 @@ def write(
     import av
 
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format='rgb24')
-    self._last_pts = max(self._last_pts + 1, round(time_s / TIME_UNIT))
+    self._last_pts = max(self._last_pts + 1, round(time_s / TIME_UNIT))  # time stamps must rise
     frame.pts, frame.time_base = self._last_pts, TIME_UNIT
     self._mux(self._video.encode(frame))
     self._copy_sound(time_s)
@@ -202,7 +202,7 @@ def _copy_sound(self: AvWriter, until_s: float):
 
 
 def _write_error(path: Path, e: Exception) -> VisionRecipesError:
-    "An error of FFmpeg that concerns a file to be written"
+    "An error of FFmpeg that concerns a file to be written; the system's have numbers above 0, its own below"
     number = getattr(e, 'errno', None) or 0
     return os_error(path, OSError(number, os.strerror(number) if number > 0 else str(e)))
 

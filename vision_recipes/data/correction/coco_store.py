@@ -6,6 +6,8 @@
 __all__ = ['coco_file', 'corrected_copy', 'CocoStore']
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #9dab7672
+# In this module `i` is the number of an image, `record` an annotation as COCO has it, `shapes` are as
+# LabelMe has them, `size_wh` is of the image, in pixels, and a document is as `LabelStore` says
 import base64, hashlib, io, json
 from collections import defaultdict
 from pathlib import Path
@@ -44,11 +46,11 @@ def corrected_copy(file: Path) -> Path:
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #4db6e735
 def _png_shape(segmentation: dict, size_wh: tuple[int, int]) -> tuple[list, str]:
-    "Run lengths as LabelMe has them: the first and the last pixel, and a PNG in base64"
+    "Run lengths, COCO's text or a list, as LabelMe has them: the first and the last pixel, a PNG in base64"
     counts = segmentation['counts']
     runs = unpack_runs(counts) if isinstance(counts, str) else np.array(counts, np.uint32)
     x, y, mask = draw_object(Masks.from_rows([runs]), 0, size_wh)
-    mask = mask if mask.size else np.zeros((1, 1), bool)
+    mask = mask if mask.size else np.zeros((1, 1), bool)  # a PNG has one pixel at least
     file = io.BytesIO()
     Image.fromarray(mask).save(file, 'PNG')
     height, width = mask.shape
@@ -56,12 +58,15 @@ def _png_shape(segmentation: dict, size_wh: tuple[int, int]) -> tuple[list, str]
 
 
 def _outline_shapes(record: dict, size_wh: tuple[int, int]) -> list[dict]:
-    "The outlines of an annotation: `shape_type`, `points`, and the pixels of a mask"
+    """The outlines of an annotation of COCO: `shape_type`, `points`, and the pixels of a mask.
+
+    Its run lengths, else its polygons, else its box; [] where it has none, as for keypoints alone.
+    """
     segmentation = record.get('segmentation')
     if isinstance(segmentation, dict) and 'counts' in segmentation:
         points, png = _png_shape(segmentation, size_wh)
         return [{'shape_type': 'mask', 'points': points, 'mask': png}]
-    rings = [ring for ring in segmentation or [] if len(ring) >= 6]
+    rings = [ring for ring in segmentation or [] if len(ring) >= 6]  # three points x, y
     if rings:
         pairs = [np.reshape(ring, (-1, 2)).tolist() for ring in rings]
         return [{'shape_type': 'polygon', 'points': points} for points in pairs]
@@ -72,7 +77,10 @@ def _outline_shapes(record: dict, size_wh: tuple[int, int]) -> list[dict]:
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #768f57c7
 def _record_shapes(record: dict, category: dict, size_wh: tuple[int, int]) -> list[dict]:
-    "The shapes of an annotation, as LabelMe has them"
+    """The shapes of an annotation, as LabelMe has them: one group, whose number is the annotation's id.
+
+    `category`: its entry in `categories`, with `name` and, for keypoints, their names as `keypoints`.
+    """
     draft = (record.get('attributes') or {}).get('draft') is True
     flags = {'draft': True} if draft else {}
     flags |= {'crowd': True} if record.get('iscrowd') else {}
@@ -83,7 +91,7 @@ def _record_shapes(record: dict, category: dict, size_wh: tuple[int, int]) -> li
     shapes = [{'label': label, **common, 'flags': flags, **s} for s in _outline_shapes(record, size_wh)]
     numbers = record.get('keypoints') or []
     for name, (x, y, visibility) in zip(category.get('keypoints') or [], np.reshape(numbers, (-1, 3))):
-        if visibility > 0:
+        if visibility > 0:  # COCO: 0 not labelled, 1 labelled but hidden, 2 visible
             hidden = {'hidden': True} if visibility == 1 else {}
             point = {'shape_type': 'point', 'points': [[float(x), float(y)]], 'flags': {**flags, **hidden}}
             shapes.append({'label': str(name), **common, **point})
@@ -91,7 +99,7 @@ def _record_shapes(record: dict, category: dict, size_wh: tuple[int, int]) -> li
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #3504e6b6
 def _geometry(shapes: list[dict]) -> list:
-    "What a correction may move: the outlines and points of an object, without its class"
+    "What may be moved: of each shape type and points; of a keypoint also its name and `hidden`; no class"
     moved = []
     for shape in shapes:
         is_point = shape.get('shape_type') == 'point'
@@ -103,7 +111,11 @@ def _geometry(shapes: list[dict]) -> list:
 
 
 def _measured(shapes: list[dict], point_names: list[str]) -> dict:
-    "The entries of an annotation about outlines and points, as the shapes have them"
+    """The entries of an annotation about outlines and points (of its category), as the shapes have them.
+
+    Those of outlines are left out where there is no polygon or rectangle: the page cannot change a mask.
+    Those of points are left out where the category has none. Points of other names are dropped.
+    """
     outlines = [shape for shape in shapes if shape.get('shape_type') in ('polygon', 'rectangle')]
     entries = {}
     if outlines:
@@ -112,6 +124,7 @@ def _measured(shapes: list[dict], point_names: list[str]) -> dict:
         rings = [s['points'] for s in outlines if s['shape_type'] == 'polygon']
         areas = [abs(ring_area(np.asarray(ring, float))) for ring in rings]
         entries['bbox'] = [x1, y1, x2 - x1, y2 - y1]
+        # a rectangle has no ring: its box and area say all
         entries['segmentation'] = [[v for point in ring for v in point] for ring in rings]
         entries['area'] = sum(areas) if rings else (x2 - x1) * (y2 - y1)
     if point_names:
@@ -141,7 +154,7 @@ class CocoStore(LabelStore):
         source = coco_file(path)
         self.file = corrected_copy(source)
         self.source = self.file if self.file.exists() else source
-        check_writable(self.file, folder=False)
+        check_writable(self.file, folder=False)  # now, not after an hour of corrections
         anns = read_coco(self.source)
         if anns.get('source_ids') is None:
             raise VisionRecipesError(
@@ -152,7 +165,7 @@ class CocoStore(LabelStore):
         super().__init__([Entry(anns.paths[i], anns.path(i), self.file) for i in range(len(anns))])
         self.root = anns.root
         self.saved_to = f'{source} stays as it is. Corrections are saved in {self.file}'
-        self._read_stamp = None
+        self._read_stamp = None  # Path, time and size of the file that was read
         self._refresh()
         self.classes = [str(category['name']).strip() for category in self.contents['categories']]
         names = [name for c in self.contents['categories'] for name in c.get('keypoints') or []]
@@ -161,7 +174,10 @@ class CocoStore(LabelStore):
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #a5e11e94
 @patch
 def _refresh(self: CocoStore) -> None:
-    "Read the file again where it has changed. Raises `VisionRecipesError` where it is broken"
+    """Read the file again where it has changed. Raises `VisionRecipesError` where it is broken.
+
+    Sets `contents` (its JSON), `records` (annotations by image) and `images` (their entries by id).
+    """
     file = self.file if self.file.exists() else self.source
     if not file.exists():
         raise VisionRecipesError(f'{file}: is no longer there. Put it back.')
@@ -182,7 +198,7 @@ def _refresh(self: CocoStore) -> None:
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #3aaaf5ab
 @patch
 def _category(self: CocoStore, record: dict) -> dict:
-    "The category of an annotation"
+    "The category of an annotation; one named `?` where the file has no such category"
     ids = {category['id']: category for category in self.contents['categories']}
     return ids.get(record.get('category_id'), {'id': None, 'name': '?'})
 
@@ -207,8 +223,9 @@ def load(self: CocoStore, i: int) -> tuple[dict, str]:
         shapes = []
         for record in records:
             shapes += _record_shapes(record, self._category(record), tuple(size))
+        # the categories too, since another name or other points make another document
         known = [records, [self._category(record) for record in records]]
-        tag = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]
+        tag = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]  # 128 bits
         return {'size': size, 'flags': {}, 'shapes': shapes, 'stamped': False}, tag
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #c36893c8
@@ -235,9 +252,10 @@ def _category_id(self: CocoStore, label: str) -> int:
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #b3942ea8
 @patch
 def _corrected(self: CocoStore, record: dict, shapes: list[dict], size_wh: tuple[int, int]) -> dict:
-    "An annotation with the class, the outlines and the points of its shapes"
+    "A copy of an annotation with the class, the outlines and the points of `shapes`; `size_wh` of the image"
     category = self._category(record)
     new = dict(record)
+    # what was not moved keeps the numbers of the file, such as its own area
     if _geometry(shapes) != _geometry(_record_shapes(record, category, size_wh)):
         new |= _measured(shapes, category.get('keypoints') or [])
     outlines = [shape for shape in shapes if shape.get('shape_type') != 'point']
@@ -259,6 +277,7 @@ def _new_records(self: CocoStore, i: int, document: dict) -> list[dict]:
     for k, shape in enumerate(document['shapes']):
         group = shape.get('group_id')
         objects[('new', k) if group is None else group].append(shape)
+    # ids that stay in use; that of an annotation that was removed is free again
     others = (r['id'] for r in self.contents['annotations'] if r['id'] not in old or r['id'] in objects)
     next_id = 1 + max(others, default=0)
     records = []
@@ -266,6 +285,7 @@ def _new_records(self: CocoStore, i: int, document: dict) -> list[dict]:
         if key in old:
             records.append(self._corrected(old[key], shapes, tuple(document['size'])))
             continue
+        # its class is the label of its first outline; of points alone, the label of the first point
         label = next((s['label'] for s in shapes if s.get('shape_type') != 'point'), shapes[0]['label'])
         record = {'id': next_id, 'image_id': image_id, 'category_id': self._category_id(label), 'iscrowd': 0}
         records.append(record | _measured(shapes, self._category(record).get('keypoints') or []))

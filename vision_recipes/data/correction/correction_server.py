@@ -24,7 +24,7 @@ CORRECTION_FILES = {  # Of the page, with their types
     'view.js': 'text/javascript',
     'page.js': 'text/javascript',
 }
-_IMAGE_TYPES = {
+_IMAGE_TYPES = {  # By suffix: what browsers show as it is
     **dict.fromkeys(('.jpg', '.jpeg', '.jpe', '.jfif'), 'image/jpeg'),
     **{f'.{name}': f'image/{name}' for name in ('png', 'bmp', 'gif', 'webp')},
 }
@@ -39,7 +39,7 @@ def correction_file(
 
 
 def image_response(path: Path) -> tuple[str, bytes]:  # Its type, and its bytes
-    "An image as browsers read it. Raises `VisionRecipesError` where it cannot be opened"
+    "An image as browsers read it, else as PNG. Raises `VisionRecipesError` where it cannot be opened"
     image_size(path)  # raises for what is no image
     known = _IMAGE_TYPES.get(path.suffix.lower())
     if known:
@@ -49,7 +49,7 @@ def image_response(path: Path) -> tuple[str, bytes]:  # Its type, and its bytes
     return 'image/png', file.getvalue()
 
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #94c0f338
-_MOST_BYTES = 64_000_000  # Of labels that are sent
+_MOST_BYTES = 64_000_000  # Of labels that are sent: far more than one image has, and little enough to hold
 _HEADERS = {
     'Content-Security-Policy': (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -82,10 +82,11 @@ class CorrectionServer(ThreadingHTTPServer):
         port: int = 0,  # 0: any that is free
     ):
         self.store, self.suspects = store, suspects or {}
+        # 192 random bits, which no other program on this computer can guess
         self.token = secrets.token_urlsafe(24)
         try:
             super().__init__(('127.0.0.1', port), _Handler)
-        except (OSError, OverflowError) as e:
+        except (OSError, OverflowError) as e:  # taken, or above 65535
             raise VisionRecipesError(f'--port {port}: cannot be used ({e}). Choose another, or none.') from e
         self.hosts = {f'127.0.0.1:{self.server_port}', f'localhost:{self.server_port}'}
         self.url = f'http://127.0.0.1:{self.server_port}/{self.token}/'
@@ -111,6 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._put)
 
     def _answer(self, method):
+        "Send what `method` makes of the parts of the path: arguments of `_send(...)`; or an error's status"
         try:
             self._send(*method(self._parts()))
         except _Refusal as e:
@@ -121,13 +123,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(500, f'{e.filename or "The system"}: {e.strerror or e}.')
 
     def _refuse(self, status: int, text: str):
+        "Send a status of HTTP and a text that says why, and close the connection"
         self.close_connection = True  # what was sent with the request may be unread
         self._send('text/plain', text.encode('utf-8', 'backslashreplace'), status)
 
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #8d387d36
 @patch
 def _send(self: _Handler, kind: str, data: bytes, status: int = 200, **headers):
-    "Send an answer: its type, its bytes and its status"
+    "Send an answer: its type, its bytes, its status, and headers besides `_HEADERS`"
     charset = '' if kind.startswith('image/') else '; charset=utf-8'
     self.send_response(status)
     headers = {**_HEADERS, 'Content-Type': kind + charset, 'Content-Length': len(data), **headers}
@@ -141,7 +144,11 @@ def _send(self: _Handler, kind: str, data: bytes, status: int = 200, **headers):
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #61b5561a
 @patch
 def _parts(self: _Handler) -> list[str]:
-    "The path behind the token, at its slashes. Raises `_Refusal` for a request that is not of our page"
+    """The path behind the token, at its slashes. Raises `_Refusal` for a request that is not of our page.
+
+    `Host` has another name where a foreign site points its name to 127.0.0.1; `Origin` is that of the page
+    which asks, and absent where a person opens the address.
+    """
     host, origin = self.headers.get('Host', ''), self.headers.get('Origin')
     if host not in self.server.hosts:
         raise _Refusal(403, 'This server answers to the address 127.0.0.1 alone.')
@@ -159,7 +166,7 @@ def _parts(self: _Handler) -> list[str]:
 
 @patch
 def _number(self: _Handler, text: str) -> int:
-    "The number of an image. Raises `_Refusal` where there is no such image"
+    "The number of an image, at most 9 digits long. Raises `_Refusal` where there is no such image"
     if not text.isdecimal() or not text.isascii() or len(text) > 9 or int(text) >= len(self.server.store):
         raise _Refusal(404, f'There is no image {text[:20]}.')
     return int(text)
@@ -167,8 +174,9 @@ def _number(self: _Handler, text: str) -> int:
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #46cac1e0
 @patch
 def _get(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)`
+    "The page's files, the set, an image or its labels. Raises `_Refusal` for another path"
     store = self.server.store
-    match parts:
+    match parts:  # of the path; none means index.html
         case [] | [_] if (name := ''.join(parts) or 'index.html') in CORRECTION_FILES:
             return CORRECTION_FILES[name], correction_file(name).encode()
         case ['set']:
@@ -183,6 +191,7 @@ def _get(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #53a1da78
 @patch
 def _put(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)`
+    "Save the labels of an image; status 409 where they have changed. Raises `_Refusal` for a bad request"
     if len(parts) != 2 or parts[0] != 'labels':
         raise _Refusal(404, 'There is nothing at this address.')
     i, tag = self._number(parts[1]), (self.headers.get('If-Match') or '').strip('"')
@@ -211,7 +220,7 @@ def _body(self: _Handler) -> bytes:
 def _parsed_labels(data: bytes) -> dict:
     "The labels that were sent. Raises `_Refusal` where they are no JSON, or hold NaN"
 
-    def refuse(name):
+    def refuse(name):  # Which of NaN, Infinity and -Infinity
         raise ValueError(f'{name} is no number')
 
     try:
@@ -231,7 +240,7 @@ def _json_bytes(value) -> bytes:
 
 
 def _set_contents(server: CorrectionServer) -> dict:
-    "What the page must know of all images"
+    "What the page must know of all images; the names are those of `LabelStore`"
     store = server.store
     return {
         'folder': str(store.root),

@@ -31,13 +31,13 @@ def open_store(
     if format is None:
         found = {name: reader.fits(path).sureness for name, reader in READERS.items()}
         best = max(found, key=found.get)  # of equal ones the first: labelme, then coco
-        if found[best] and best not in CORRECTABLE:
+        if found[best] and best not in CORRECTABLE:  # 0: the files fit no format
             anew = ' Where nothing is labelled yet: --labels labelme.' if best == 'image_folder' else ''
             raise VisionRecipesError(
                 f'{path}: is {best}, and what is corrected is LabelMe or COCO. Convert it first: '
                 f'vision-recipes convert {path} NEW --format labelme.{anew}'
             )
-        format = best if found[best] else 'labelme'
+        format = best if found[best] else 'labelme'  # which also takes images without labels
     check_choice('--labels', format, CORRECTABLE)
     return CocoStore(path) if format == 'coco' else LabelmeStore(path)
 
@@ -48,7 +48,7 @@ _COLUMNS = ('rank', 'image', 'kind', 'reason')  # That a list of suspects must h
 def read_suspects(
     file: str | Path,  # `suspects.csv`, or the folder that holds it
     store: LabelStore,
-) -> dict[int, list[dict]]:  # Number of an image: its suspects, the most suspect first
+) -> dict[int, list[dict]]:  # Number of an image: its suspects, see `_suspect(...)`, by rank
     "Read a list of suspects. Raises `VisionRecipesError` where it is none, or of other images"
     file = Path(file)
     file = file / 'suspects.csv' if file.is_dir() else file
@@ -58,7 +58,7 @@ def read_suspects(
         raise VisionRecipesError(f'{file}: is no list of suspects; wanted are columns {", ".join(_COLUMNS)}.')
     number_of = {entry.name: i for i, entry in enumerate(store.entries)}
     of_image = defaultdict(list)
-    for number, row in enumerate(rows, 2):
+    for number, row in enumerate(rows, 2):  # line 1 has the names of the columns
         if row['image'] in number_of:
             of_image[number_of[row['image']]].append(_suspect(row, f'{file}, line {number}'))
     n_lost = len(rows) - sum(map(len, of_image.values()))
@@ -70,7 +70,9 @@ def read_suspects(
 
 
 def _suspect(row: dict, where: str) -> dict:
-    "A row of the table as the page takes it. Raises `VisionRecipesError` for a number that is none"
+    """The suspect of a row of the table: `rank` (int); `kind`, `reason`, `annotated`, `suggested` (classes,
+    '' for none) as texts; `box` and `suggested_box`, [x1, y1, x2, y2] in pixels, or None. Raises
+    `VisionRecipesError` for a number that is none"""
     try:
         boxes = {name: list(map(float, (row.get(name) or '').split())) for name in ('box', 'suggested_box')}
         rank = int(row['rank'])

@@ -15,8 +15,9 @@ from ...core.patching import patch
 
 # %% ../../../nbs/data/correction/01_label_store.ipynb #ef30d4cb
 def check_document(
-    document: Any,  # As the page sends it, or as a file holds it
-    where: str,  # Of what the document is, for messages
+    # As the page sends it or a file holds it: `flags` {name: bool} and `shapes`, a list of LabelMe's shapes
+    document: Any,
+    where: str,  # A file or an image, which messages begin with
 ) -> dict:  # `document`
     "Refuse a document that would be no LabelMe file. Raises `VisionRecipesError` that names the shape"
     if not isinstance(document, dict) or not isinstance(document.get('shapes'), list):
@@ -39,22 +40,24 @@ def check_document(
 
 
 def _is_point(value: Any) -> bool:
-    "Whether a value is a pair of finite numbers"
+    "Whether a value is a pair of finite numbers; to Python `True` is a number too, but it is no place"
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         return False
     return all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in value)
 
 # %% ../../../nbs/data/correction/01_label_store.ipynb #d623cfe2
-def is_draft(document: dict) -> bool:
+def is_draft(document: dict) -> bool:  # A document as for `LabelStore`
     "Whether a document, or one of its shapes, is a draft that nobody has accepted"
     flagged = [document['flags'], *[shape.get('flags') or {} for shape in document['shapes']]]
     if any(flags.get('draft') is True for flags in flagged):
         return True
+    # classes of a whole image are flags, which have no flag `draft` of their own: the stamp says it
     return bool(document.get('stamped')) and not document['shapes'] and True in document['flags'].values()
 
 
 def count_objects(document: dict) -> int:
     "How many objects a document has: shapes with one `group_id` are one"
+    # as texts, since a broken file may hold a list there, which has no hash
     groups = [shape.get('group_id') for shape in document['shapes']]
     return groups.count(None) + len({str(group) for group in groups if group is not None})
 
@@ -62,8 +65,8 @@ def count_objects(document: dict) -> int:
 class Entry(NamedTuple):
     "An image of a store"
 
-    name: str  # Its path, as readers have it
-    image: Path
+    name: str  # Its path below the data set's folder, with `/`
+    image: Path  # Its file
     file: Path  # Of its labels; need not exist
 
 
@@ -80,19 +83,28 @@ class ConflictError(VisionRecipesError):
 
 # %% ../../../nbs/data/correction/01_label_store.ipynb #290deb48
 class LabelStore:
-    "The labels of a folder or a file, an image at a time. Safe to use from several threads"
+    """The labels of a folder or a file, an image at a time. Safe to use from several threads.
 
-    format = ''
+    A document is a dict of one image: `size` [width, height] in pixels (0: unknown), `flags` {name: bool},
+    `shapes` as LabelMe's files have them, and `stamped`: whether its file has the stamp of a draft. A kind of
+    store also has `root`, `saved_to` (a text), the names `classes` and `points`, `image_classes` (whether
+    classes are of whole images), `_text(...)` and `_write(...)`.
+    """
+
+    format = ''  # A key of `READERS`; each kind of store sets it
 
     def __init__(self, entries: list[Entry]):
         self.entries = entries
-        self.lock = threading.RLock()
+        self.lock = threading.RLock()  # `save` holds it while it calls `load`, which may take it again
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def load(self, i: int) -> tuple[dict, str]:
-        "The document of image `i`, and its tag. Raises `VisionRecipesError` where its file is broken"
+        """The document of image `i`, and its tag: a text that differs when the labels do.
+
+        Raises `VisionRecipesError` where its file is broken.
+        """
         raise NotImplementedError
 
     def summary(self, i: int) -> dict:
@@ -114,7 +126,8 @@ def save(
 ) -> str:  # The new tag
     """Write the labels of an image, unless they have changed meanwhile.
 
-    Raises `ConflictError` where they have, and `VisionRecipesError` where they cannot be written.
+    Raises `ConflictError` where they have, and `VisionRecipesError` where `document` is none, the file is
+    broken, or nothing can be written.
     """
     check_document(document, self.entries[i].name)
     with self.lock:
@@ -133,7 +146,7 @@ def save(
 # %% ../../../nbs/data/correction/01_label_store.ipynb #91262397
 @patch
 def keep(self: LabelStore, i: int, document: dict) -> Path:
-    "Write labels beside the file of an image, under a name that no reader takes for a label file"
+    "Write labels beside the file of an image, under a name that no reader takes for a label file: this name"
     text = self._text(i, document)
     base = self.entries[i].file
     number = 1

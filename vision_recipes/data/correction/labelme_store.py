@@ -6,6 +6,8 @@
 __all__ = ['LabelmeStore']
 
 # %% ../../../nbs/data/correction/02_labelme_store.ipynb #b83a5f5a
+# In this module `i` is the number of an image, `contents` the JSON of a LabelMe file, and a document is as
+# `LabelStore` says
 import hashlib, json, os
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,8 @@ from ..formats.labelme import listed_names, looks_like_labelme
 from ..formats.labelme_files import LabelmeSet, NOT_TAKEN
 
 # %% ../../../nbs/data/correction/02_labelme_store.ipynb #ab7b3794
-def _entries(root: Path) -> list[Entry]:
-    "The images of a folder with their label files. Raises `VisionRecipesError` where there is none"
+def _entries(root: Path) -> list[Entry]:  # A folder, or one LabelMe file
+    "The images of a folder with their label files, by name. Raises `VisionRecipesError` where there is none"
     if not looks_like_labelme(root):
         images = find_images(root, recursive=True)
         if not images:
@@ -32,6 +34,7 @@ def _entries(root: Path) -> list[Entry]:
         n = plural(len(found.missing), 'label file')
         log_info(f'{root}: {n} without an image, such as {found.missing[0]}; not shown.')
     entries = [Entry(sheet.image, found.root / sheet.image, sheet.file) for sheet in found.sheets]
+    # images without a label file can be labelled too; one file shows its own image alone
     unused = found.images.unused([entry.name for entry in entries]) if root.is_dir() else []
     entries += [_new_entry(root, name) for name in unused]
     return _distinct(sorted(entries, key=lambda entry: entry.name))
@@ -45,7 +48,7 @@ def _new_entry(root: Path, name: str) -> Entry:
 def _distinct(entries: list[Entry]) -> list[Entry]:
     "The entries, unless two images would share a file. Raises `VisionRecipesError`"
     seen = {}
-    for entry in entries:
+    for entry in entries:  # `normcase`: on Windows, names that differ in case alone are one file
         other = seen.setdefault(os.path.normcase(entry.file), entry)
         if other is not entry:
             raise VisionRecipesError(
@@ -55,8 +58,8 @@ def _distinct(entries: list[Entry]) -> list[Entry]:
     return entries
 
 # %% ../../../nbs/data/correction/02_labelme_store.ipynb #c3ca71a6
-def _contents(file: Path) -> tuple[dict | None, str]:  # None: there is no file
-    "What a file holds, and its tag. Raises `VisionRecipesError` where it is broken"
+def _contents(file: Path) -> tuple[Any, str]:  # JSON, or None where there is no file
+    "What a file holds, and its tag: 128 bits of a hash, or `none`. Raises `VisionRecipesError` if broken"
     try:
         data = file.read_bytes()
     except FileNotFoundError:
@@ -70,7 +73,7 @@ def _contents(file: Path) -> tuple[dict | None, str]:  # None: there is no file
         return read_json(file), tag  # raises the error that says what is wrong
 
 
-def _size_of(contents: dict, image: Path) -> list[int]:
+def _size_of(contents: dict, image: Path) -> list[int]:  # Of a LabelMe file; {} for none
     "Width and height, pixels: as the file says, else of the image; zeros where neither tells"
     size = [contents.get('imageWidth'), contents.get('imageHeight')]
     if all(isinstance(v, (int, float)) and v > 0 for v in size):
@@ -82,7 +85,7 @@ def _size_of(contents: dict, image: Path) -> list[int]:
 
 
 def _document(contents: Any, entry: Entry) -> dict:
-    "The labels in the contents of a file. Raises `VisionRecipesError` where they are none of LabelMe"
+    "The document, see `LabelStore`, in a file's JSON. Raises `VisionRecipesError` for other JSON"
     if not isinstance(contents, dict):
         raise VisionRecipesError(f'{entry.file}: is no LabelMe file.')
     document = {'flags': contents.get('flags') or {}, 'shapes': contents.get('shapes')}
@@ -105,6 +108,7 @@ class LabelmeStore(LabelStore):
     ):
         self.root = Path(root)
         super().__init__(_entries(self.root))
+        # now, not after an hour of corrections
         for folder in {entry.file.parent for entry in self.entries}:
             check_writable(folder)
         self.saved_to = f'Corrections are saved in {self.root}, in a LabelMe file for each image'
@@ -119,10 +123,10 @@ class LabelmeStore(LabelStore):
 # %% ../../../nbs/data/correction/02_labelme_store.ipynb #7469f265
 @patch
 def _merged(self: LabelmeStore, i: int, document: dict) -> dict:
-    "The contents of the file with other labels"
+    "The contents of the file with the labels of `document`; all else in the file stays"
     contents = _contents(self.entries[i].file)[0] or _new_contents(self.entries[i])
     contents |= {'flags': document['flags'], 'shapes': document['shapes']}
-    if not document.get('stamped'):
+    if not document.get('stamped'):  # somebody has accepted the labels
         contents.pop(DRAFT_KEY, None)
     return contents
 
@@ -136,6 +140,7 @@ def _text(self: LabelmeStore, i: int, document: dict) -> str:
 
 @patch
 def _write(self: LabelmeStore, i: int, document: dict) -> None:
+    "Replace the labels in the file of image `i`"
     write_json(self.entries[i].file, self._merged(i, document))
 
 # %% ../../../nbs/data/correction/02_labelme_store.ipynb #2b20c2c3
@@ -158,17 +163,20 @@ def _new_contents(entry: Entry) -> dict:
 
 
 def _names(store: LabelmeStore) -> tuple[list[str], list[str], bool]:
-    "The names of classes and points, those of the set's own list first; whether classes are of images"
+    """The names of classes and points, those of the set's own list first; whether classes are of images.
+
+    The list is `labels.txt`, or `flags.txt` where the set has no shapes, so that its flags are the classes.
+    """
     classes, points, flags = set(), set(), set()
     for i in range(len(store)):
         document = store.load(i)[0]
         for shape in document['shapes']:
             (points if shape.get('shape_type') == 'point' else classes).add(shape['label'])
         if not document['shapes']:
-            flags |= document['flags'].keys() - {'draft'}
+            flags |= document['flags'].keys() - {'draft'}  # which is no class
     as_flags = bool(flags) and not classes | points
     used = (flags if as_flags else classes | points) - set(NOT_TAKEN)
     listed, _ = listed_names(store.root, used, 'flags.txt' if as_flags else 'labels.txt')
     names = list(dict.fromkeys([*listed, *sorted(used)]))
-    only_points = points - classes
+    only_points = points - classes  # a name of both stands among the classes, which boxes can have
     return [name for name in names if name not in only_points], sorted(only_points), as_flags

@@ -6,6 +6,8 @@
 __all__ = ['looks_like_coco', 'read_coco', 'write_coco', 'coco_contents']
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #33fe4484
+# In this module `file` is the JSON file, which messages name; `contents` is its JSON, as `_coco_dict` gives
+# it, and `records` are its annotations; `notes` get findings
 import json, os, re
 from collections import Counter
 from dataclasses import replace
@@ -92,7 +94,7 @@ def _recognised_file(file: Path) -> Recognition:
     filled_names = ' and '.join(f'"{name}"' for name in filled)
     if len(filled) > 1:
         return Recognition(Sureness.IS, f'{file} has {filled_names} as COCO has them')
-    if filled and (filled != ['categories'] or len(named) == 3):
+    if filled and (filled != ['categories'] or len(named) == 3):  # 3: all lists, if empty ones
         return Recognition(Sureness.MAYBE, f'{file} has {filled_names} as COCO has them, but nothing else')
     if named:
         names = ' and '.join(f'"{name}"' for name in named)
@@ -207,14 +209,15 @@ def _find_base(
     if not held:  # one level deeper; the folders in `own_folder` have been looked through
         held = _sample_in_folders(list(chain.from_iterable(map(_folders_in, near[1:]))), sample)
     with_folder = [name for name in sample if '/' in name]
-    if not held and with_folder:  # T/0.jpg is t/0.jpg, not s/0.jpg
+    if not held and with_folder:  # T/0.jpg is t/0.jpg, not s/0.jpg; 4 levels: a limit of time
         existing = [_join(folder, name) for folder, below in scan(top, 4).items() for name in below]
         if match_images(with_folder, existing).respelled:
             return top
     held = held or _sample_respelled(near, sample)
-    if not held:
+    if not held:  # no image is there: the folder that messages name
         return top / 'images' if (top / 'images').is_dir() else top
 
+    # a folder called like the file, unless the images lie beside the file
     named = [folder for folder in held if _is_named_after(folder.name, file.stem)]
     if named and len(held.get(own_folder, ())) < len(sample):
         return max(named, key=lambda folder: len(folder.name))
@@ -266,7 +269,7 @@ def _names_in(folder: Path) -> set[str]:
 # %% ../../../nbs/data/formats/09_coco.ipynb #5427265b
 def _locate(
     file: Path,  # The JSON file, for messages
-    base: Path,
+    base: Path,  # The folder that the names are relative to, or below which images are searched
     names: list[str],  # Paths below `base` as the file gives them, with / between folders
     notes: list[Finding],  # Gets what was respelled or left out
 ) -> tuple[list[str], list[str]]:  # The path of each image, '' where missing; unused images beside them
@@ -301,7 +304,7 @@ def _find_respelled(
 
     Raises `VisionRecipesError` where two have the name of one.
     """
-    files = scan(base, 4, passed) if base.is_dir() else {}
+    files = scan(base, 4, passed) if base.is_dir() else {}  # 4 levels: a limit of time
     free = {_join(folder, name) for folder, inside in files.items() for name in inside} - existing
     at_place = match_images(lost, free)
     still_lost = [name for name in lost if name not in {*at_place.respelled, *at_place.doubtful}]
@@ -420,8 +423,8 @@ def _image_sizes(file: Path, images: list[dict]) -> np.ndarray:  # (N, 2) int32,
     return sizes_wh
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #087d77a3
-def _read_categories(file: Path, contents: dict, notes: list) -> LabelMap:
-    """Names and ids of the classes. What is no class is added to `notes`.
+def _read_categories(file: Path, contents: dict, notes: list[Finding]) -> LabelMap:
+    """Names and ids of the classes in the JSON, whose ids are settled in place. `notes` get what is no class.
 
     Raises `VisionRecipesError` where a category is broken or none is declared.
     """
@@ -526,13 +529,16 @@ def _object_columns(file: Path, records: list[dict]) -> dict[str, np.ndarray]:
     areas = NUMBER_OR_NULL.column(areas, lambda i: _value_name(file, records, i, 'area'))
     if crowd.any():
         columns['crowd'] = crowd
-    if np.isfinite(areas[areas > 0]).any():
+    if np.isfinite(areas[areas > 0]).any():  # 0, as some tools write it, says nothing
         columns['areas'] = np.where(areas > 0, areas, np.nan)
     return columns
 
 
 def _boxes_at_once(values: list) -> np.ndarray:  # (M, 4) float64 XYWH
-    "Boxes whose values are all numbers. Raises one of `BROKEN` where they are not"
+    """Boxes as NumPy converts them: null becomes NaN, a text that is a number its value.
+
+    Raises one of `BROKEN` where it cannot, or where a box has not four values.
+    """
     boxes = np.array(values, np.float64) if values else np.empty((0, 4))
     if boxes.shape[1:] != (4,):
         raise ValueError
@@ -624,8 +630,9 @@ def _read_masks(
             segmentations[i] = _checked_mask(value, _value_name(file, records, i, 'segmentation'))
         masks = _join_masks(segmentations)
     _report_mask_sizes(file, records, segmentations, sizes_wh, notes)
-    unknown = boxes[:, 3] < _NO_HEIGHT / 2
+    unknown = boxes[:, 3] < _NO_HEIGHT / 2  # half, whatever was added to the mark since
     if unknown.any():
+        # width and height for run lengths, which have them; outlines need none
         sizes = [_run_size(s)[::-1] if isinstance(s, dict) else (0, 0) for s in segmentations]
         boxes = np.where(unknown[:, None], masks_boxes(masks, np.array(sizes)), boxes)
     return {'masks': masks, 'boxes': boxes}
@@ -690,7 +697,7 @@ def _runs(mask: dict) -> np.ndarray:  # uint32
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #34e3ade9
 def _checked_mask(value: Any, what: str) -> list | dict:
-    "Polygons or run lengths of one object. Raises `VisionRecipesError` where they are broken"
+    "Polygons or run lengths of one object. Raises `VisionRecipesError`, with `what`, where they are broken"
     return (_RUNS if isinstance(value, dict) else _POLYGONS)(value, what)
 
 
@@ -708,7 +715,7 @@ def _polygons(rings: Any) -> list[list[float]]:
 
 
 def _polygon(ring: Any) -> list[float]:
-    "A flat list x, y, x, y ... of numbers; null becomes NaN"
+    "A flat list x, y, x, y ... of numbers; null becomes NaN. Raises one of `BROKEN` for anything else"
     if not isinstance(ring, list) or len(ring) % 2:
         raise ValueError
     return [NUMBER_OR_NULL.read(v) for v in ring]
@@ -827,7 +834,7 @@ def _points_rule(n_points: int) -> ValueRule:
     return ValueRule(wants, read, at_once)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #5f23ff2e
-def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -> Skeleton:
+def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list[Finding]) -> Skeleton:
     """The skeleton that `write_coco` added, where it has the same names; else that of names and edges.
 
     `notes` get a warning about broken edges.
@@ -845,15 +852,18 @@ def _skeleton(file: Path, category: dict, names: tuple[str, ...], notes: list) -
 
 
 def _own_skeleton(own: dict) -> Skeleton:
-    "The skeleton as `write_coco` writes it. Raises one of `BROKEN` where it is broken"
+    "The skeleton of a category's entry `vision_recipes`. Raises one of `BROKEN` where it is broken"
     values = dict(own)
     for key in ('edges', 'pairs'):
         values[key] = [[WHOLE(v, f'"{key}"') for v in pair] for pair in own.get(key) or ()]
     return Skeleton.from_dict(values)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #bfe20915
-def _edges(file: Path, category: dict, n_points: int, notes: list) -> list[tuple[int, int]]:
-    "The pairs of points that a drawing joins, counting from 0. Where one is broken: none, and a warning"
+def _edges(file: Path, category: dict, n_points: int, notes: list[Finding]) -> list[tuple[int, int]]:
+    """The pairs of points that a drawing joins, by `skeleton` of a category, counting from 0.
+
+    Where one is broken: none, and a warning in `notes`.
+    """
     edges = category.get('skeleton') or []
     try:
         return [_edge(edge, n_points) for edge in edges]
@@ -888,7 +898,7 @@ def _boxes_from_points(
     boxes = columns['boxes']
     keypoints = columns.get('keypoints')
     records = contents['annotations']
-    no_box = boxes[:, 3] < _NO_HEIGHT / 2
+    no_box = boxes[:, 3] < _NO_HEIGHT / 2  # half, whatever was added to the mark since
     no_box[no_box] = [not records[m].get('segmentation') for m in np.flatnonzero(no_box)]  # and no mask
     if not no_box.any():
         return boxes, _recorded_margin(contents) if keypoints is not None else 0.0
@@ -906,7 +916,7 @@ def _recorded_margin(contents: dict) -> float:
     "`point_margin` as `write_coco` writes it; 0 where the file has none"
     info = contents.get('info')
     margin = info.get('point_margin') if isinstance(info, dict) else None
-    return float(margin) if is_number(margin) and 0 < margin < 100 else 0.0
+    return float(margin) if is_number(margin) and 0 < margin < 100 else 0.0  # from 100 on it is a mistake
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #fba45db8
 @without_gc
@@ -950,8 +960,8 @@ def read_coco(
     return anns if anns.has_boxes else settle_labels(anns, multi_label)
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #6e97be1b
-def _image_paths(file: Path, base: Path, names: list[str], notes: list) -> list[str]:
-    "The path of each image below `base`, '' where it is missing. `notes` get missing and unused images"
+def _image_paths(file: Path, base: Path, names: list[str], notes: list[Finding]) -> list[str]:
+    "As `_locate(...)`, the path of each image, '' where missing; `notes` get missing and unused images too"
     paths, unused = _locate(file, base, names, notes)
     missing = [str(base / name) for name, path in zip(names, paths) if not path]
     notes += missing_findings(file, len(paths) - len(missing), missing, [str(base / path) for path in unused])
@@ -1029,8 +1039,8 @@ def write_coco(
 ) -> Path:  # `path`
     """Write a table as COCO, with the category ids it came with, or ids from 1.
 
-    Labels of whole images become annotations without boxes. Raises `VisionRecipesError` where a box is not
-    finite.
+    Labels of whole images become annotations without boxes. Raises `VisionRecipesError` where a coordinate is
+    not finite, or an image that has to be measured cannot be.
     """
     write_text(path, json.dumps(coco_contents(anns), separators=(',', ':')))
     return Path(path)
@@ -1062,7 +1072,7 @@ def _written_categories(anns: Annotations, source_ids: Iterable[int]) -> list[di
 
 
 def _written_images(anns: Annotations) -> list[dict]:
-    "The list of images, with ids from 1"
+    "The list of images, with ids from 1: those of the file that was read are not kept"
     images = []
     for i, name in enumerate(anns.paths):
         width, height = anns.sizes_wh[i].tolist()
@@ -1104,7 +1114,7 @@ def _written_annotations(
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #a2a942d2
 def _written_boxes(anns: Annotations) -> np.ndarray:  # (M, 4) XYWH
-    "The boxes, rounded. Raises `VisionRecipesError` where one is not finite"
+    "The boxes, rounded so that the file is short. Raises `VisionRecipesError` where one is not finite"
     xyxy = anns.boxes.astype(np.float64)
     if not np.isfinite(xyxy).all():
         raise VisionRecipesError(
@@ -1127,7 +1137,7 @@ def _written_masks(
     if anns.get('masks') is None:
         share = 1 if anns.get('keypoints') is None else BOX_SHARE
         return _written_areas(anns, share * xywh[:, 2] * xywh[:, 3]), [[]] * len(xywh)
-    points = np.round(anns.masks.points.astype(np.float64), 3)
+    points = np.round(anns.masks.points.astype(np.float64), 3)  # a mask has many, so digits count
     if not np.isfinite(points).all():
         raise VisionRecipesError(
             f'{anns.root}: has masks with coordinates that are not finite, which JSON cannot hold; '

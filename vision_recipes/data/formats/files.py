@@ -9,6 +9,8 @@ __all__ = ['SPLIT_NAMES', 'MOST_DOUBTS', 'NUMBERED', 'is_split_name', 'cached_li
            'path_inside', 'without_gc']
 
 # %% ../../../nbs/data/formats/01_files.ipynb #108b9d97
+# In this module `files` has the names of the files in each folder, as `scan` gives them, and paths are
+# relative to `root`
 import functools, gc, os, posixpath, re, unicodedata
 from collections import defaultdict
 from contextlib import contextmanager
@@ -68,7 +70,10 @@ def first_entries(
     folder: str,
     most: int | None = None,  # How many entries at most; None: all
 ) -> list[os.DirEntry]:
-    "The files and folders in a folder, or the first `most` of them, in the order of the file system"
+    """The files and folders in a folder, or the first `most` of them, in the order of the file system.
+
+    Raises `OSError` where it cannot be listed.
+    """
     listings = _LISTINGS.get()
     if listings is None:
         listings = {}  # outside of `cached_listing` nothing is remembered
@@ -106,7 +111,7 @@ def scan(
 
 
 def _visible_names(folder: Path) -> tuple[list[str], list[str]]:
-    "The names in a folder that count, and those that `is_left_behind` names"
+    "The names in a folder that count, and those that `is_left_behind` names. Raises `VisionRecipesError`"
     try:
         names = os.listdir(folder)
     except FileNotFoundError as e:
@@ -136,7 +141,7 @@ def image_stems(
 
 # %% ../../../nbs/data/formats/01_files.ipynb #494fff48
 def image_twins(
-    names: Iterable[str],
+    names: Iterable[str],  # Of the files in one folder, a list or a set
     stems: dict[str, str],  # What `image_stems` gives for them
 ) -> dict[str, list[str]]:  # Name without suffix: the names of two or more images, sorted
     "The images that differ from another one in their suffix only"
@@ -191,6 +196,7 @@ def files_near(
 
 # %% ../../../nbs/data/formats/01_files.ipynb #195ca0c1
 def _is_visible_folder(entry: os.DirEntry) -> bool:
+    "Whether an entry is a folder, and not one that `is_left_behind` names"
     # the file system is asked last: that is what takes time
     return not entry.name.endswith(_FILE_ENDINGS) and not is_left_behind(entry.name) and entry.is_dir()
 
@@ -240,6 +246,7 @@ def left_out_hint(
 ) -> str:  # Sentences, each after a blank; '' where there are none
     "Which images of a folder cannot be opened: the end of an error which says that no image is there"
     folder = where if where.is_dir() else where.parent
+    # 3 levels: it is a hint, not a search
     return ''.join(f' {finding.message}' for finding in left_out_findings(folder, scan(folder, 3), []))
 
 
@@ -446,7 +453,8 @@ def numbered_name(
     if not parts or not all(parts):
         return ''
     numbers = [int(part[1]) for part in parts]
-    # where one name follows all numbers, such as `1 euro` and `2 euro`, these tell the classes apart
+    # where one name follows all numbers, such as `1 euro` and `2 euro`, these tell the classes apart; in a
+    # list of one class, `0 cat`, the number counts all the same
     differ = len({part[2] for part in parts}) > 1 or numbers == [0]
     in_order = numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] <= 1
     return next(filter(None, names)) if differ and in_order else ''

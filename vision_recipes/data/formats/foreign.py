@@ -118,18 +118,18 @@ _MISNAMED_YOLO = _misnamed("YOLO's text", '.txt')
 
 
 def _misnamed_json(keys: Iterable[str]) -> Foreign | None:
-    "The format that is read here and has these places of keys"
+    "The format that is read here and has these places of keys; None where there is none"
     keys = set(keys)
     if {'images.#.id', 'annotations.#.image_id'} <= keys:
         return _MISNAMED_COCO
     if {'shapes.#.points', 'imagePath'} <= keys:
         return _MISNAMED_LABELME
-    names = {key.rpartition('.')[2] for key in keys if key.count('.')}
+    names = {key.rpartition('.')[2] for key in keys if key.count('.')}  # of records, as in HaGRID
     return _MISNAMED_HAGRID if {'bboxes', 'labels'} <= names else None
 
 
 def _misnamed_xml(tags: list[str]) -> Foreign | None:
-    "VOC, where an XML file has these tags, the outermost first"
+    "VOC, where an XML file has these tags, the outermost first; else None"
     return _MISNAMED_VOC if tags[:1] == ['annotation'] and {'object', 'size'} & set(tags) else None
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #8b8d70e7
@@ -298,7 +298,7 @@ def _text_format(text: str) -> Foreign | None:
 
 
 def _first_lines(text: str) -> list[str]:
-    "Up to 50 lines of a text, with single blanks, without empty lines and comments"
+    "Up to 50 of the first 200 lines of a text, with single blanks, without empty lines and comments"
     stripped = (' '.join(line.split()) for line in text.split('\n')[:200])
     # none so long that the expressions cost time
     return list(islice((line for line in stripped if line and line[0] != '#' and len(line) < 1000), 50))
@@ -331,11 +331,12 @@ def _are_named_boxes(lines: list[str]) -> bool:
 
 
 def _is_named_box(line: str) -> bool:
+    "Whether a line holds the name of an image and four numbers or more"
     return _may_hold_box(line) and any(map(is_image_name, re.split(r'[ ,;"]', line)))
 
 
 def _are_counted_boxes(lines: list[str]) -> bool:
-    "Whether lines of four numbers or more stand below the name of their image, or their own number"
+    "Whether 80% of the lines are four numbers or more below the name of their image, or their own number"
     rows = [line for line in lines if _may_hold_box(line) and number_rows(line)]
     titles = [line for line in lines if re.fullmatch(r'\d+|\S*[/.]\S*', line)]
     return bool(rows and titles) and len(rows) + len(titles) >= 0.8 * len(lines)
@@ -368,16 +369,17 @@ def _numbers_format(file: Path, text: str) -> Foreign | None:
     if is_numbered and are_fractions(rows):
         own = None if file.suffix.lower() == '.txt' else _MISNAMED_YOLO
         return _YOLO_COMMAS if re.search('[,;]', text[:10_000]) else own
+    # frame, track and box, then one number to four
     if is_numbered and n_columns <= {7, 8, 9, 10} and all(row[1].is_integer() for row in rows):
         return _TRACKS
-    if is_numbered and n_columns == {5}:
+    if is_numbered and n_columns == {5}:  # the number of an image and a box
         return _NUMBERED_BOXES
     return _UNKNOWN if has_image_beside(file) or _NAMES_BOXES.search(file.name.split('.')[0]) else None
 
 
 def has_image_beside(file: Path) -> bool:
     "Whether an image of the same name lies beside a file"
-    stem = file.name.split('.')[0]
+    stem = file.name.split('.')[0]  # a.jpg.txt is of a.jpg
     return any((file.parent / f'{stem}{suffix}').exists() for suffix in ('.jpg', '.jpeg', '.png', '.JPG'))
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #80f80bfc
@@ -435,6 +437,7 @@ def _pointer_format(file: Path) -> Foreign | None:
     "A pointer of Git LFS or git-annex with the suffix of annotations, in place of the file"
     if file.suffix.lower() not in _SUFFIXES:
         return None
+    # `real_kind` says `is a ... pointer, not a table: ...`, or nothing
     kind, _, cure = real_kind(first_bytes(file), 'a table').removeprefix('is ').partition(', not a table: ')
     return Foreign(kind, f'{cure[:1].upper()}{cure[1:]}.') if kind.endswith('pointer') else None
 

@@ -6,6 +6,8 @@
 __all__ = ['looks_like_hagrid', 'read_hagrid']
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #b25f1bd1
+# In this module `files` has the names of the files in each folder, as `scan` gives them; a stem is the name
+# of an image without suffix, by which HaGRID names its record
 import functools, json
 from itertools import chain
 from pathlib import Path
@@ -117,7 +119,7 @@ def _class_of_folder(name: str, classes: list[str]) -> str | None:
 
     The longest one counts: train_stop_inverted is a folder of stop_inverted, not of inverted.
     """
-    for spelling in (str, name_key):  # `str` leaves a name as it is
+    for spelling in (str, name_key):  # as it is; without letter case, `_` and `-` still differ
         own = spelling(name)
         at_end = [c for c in classes if own == spelling(c) or own.endswith('_' + spelling(c))]
         if at_end:
@@ -129,7 +131,7 @@ def _image_paths(
     where: Path,  # The JSON file of a class, for messages
     files: dict[str, list[str]],  # Names of the files in each folder
     folders: list[str],  # Of the class
-    stems: dict,  # The records of the class, by the stem of their image
+    stems: dict,  # The records of the class, by the stem of their image; the stems alone are used
     doubles: list[tuple[str, str]],  # Gets pairs of images that share a record
     notes: list[Finding],  # Gets findings about spelling
 ) -> tuple[list[str], list[str], list[str]]:  # Path of each record or ''; missing stems; unused paths
@@ -313,7 +315,10 @@ def _add_columns(
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #2faefa18
 @patch
 def columns(self: _HagridTable, where: Path) -> dict:  # Arguments of `Annotations`
-    "Join all files. There are groups only where each record names a person, all by text or all by numbers"
+    """Join all files. There are groups only where each record names a person, all by text or all by numbers.
+
+    Raises `VisionRecipesError` where there is no object.
+    """
     if not self.labels:
         raise VisionRecipesError(
             f'{where}: the annotations hold no object, so nothing says what the classes are.'

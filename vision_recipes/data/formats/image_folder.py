@@ -99,7 +99,7 @@ def _class_folders(root: Path) -> list[Path]:
 
 
 def _check_are_classes(root: Path, images: dict[Path, list[Path]], notes: tuple[Finding, ...]) -> None:
-    "Raise `VisionRecipesError` where no folder has images, or all are named as the parts of a split"
+    "Raise `VisionRecipesError` where no class folder has `images`, or all are named as the parts of a split"
     if not any(images.values()):
         unopened = [note.message for note in notes if note.kind == 'left out']
         left_out = ''.join(f' {message[:1].upper()}{message[1:]}' for message in unopened)
@@ -147,7 +147,7 @@ def _left_out_findings(
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #ef98b27c
 def _nested_classes(root: Path, files: dict[Path, list[Path]]) -> list[Finding]:
-    "An error where the only class folder has its images in several folders beside each other"
+    "An error where the only class folder has its images (`files` by it) in several folders beside each other"
     if len(files) != 1:
         return []
     ((only_class, below),) = files.items()

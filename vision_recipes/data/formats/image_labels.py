@@ -69,11 +69,15 @@ def _several_text(anns: Annotations, several: np.ndarray) -> str:
 
 
 def _with_one_label(anns: Annotations, places: Sequence[str] | None, noun: str) -> Annotations:
-    "Leave out images that have no label or several, with an error for each; as for `settle_labels`"
+    """Leave out images that have no label or several, with an error for each; as for `settle_labels`.
+
+    Raises `VisionRecipesError` where none is left.
+    """
     counts = anns.class_ids.counts
     notes = list(anns.notes)
     for i in np.flatnonzero(counts != 1).tolist():
         names = [anns.class_names[c] for c in anns.class_ids[i]]
+        # `[:-1]`: without its point, which stands behind
         message = (
             f'has {plural(len(names), noun)} set{": " + ", ".join(names) if names else ""}, but a class is '
             f'exactly one. Left out; set one{"" if names else ". " + _TO_SAY_SEVERAL[:-1]}.'

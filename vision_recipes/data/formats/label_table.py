@@ -6,6 +6,8 @@
 __all__ = ['looks_like_label_table', 'read_label_table', 'write_label_table']
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #010c4a79
+# In this module `file` is the table, `header` its `_Header`, `rows` one `_Row` an image, `cells` the texts
+# of a line, and `number` that of the line, from 1; `notes` get findings
 import csv, io, re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +41,7 @@ class _Header:
 
     names: list[str]
     delimiter: str  # Between the cells
-    image: int
+    image: int  # The column with the paths of images
     form: str  # `label`, `labels` or `columns`, a column for each class
     labels: tuple[int, ...]  # The column of labels, or those of the classes
     mark: str = '|'  # Between the labels of a cell
@@ -49,7 +51,7 @@ class _Header:
 # %% ../../../nbs/data/formats/19_label_table.ipynb #eb340fd5
 def _read_header(line: str) -> _Header | None:  # None where it is none of a table of labels
     "Read the first line of a table"
-    # what a header states in brackets is no delimiter
+    # what a header states in brackets is no delimiter, so `\0` stands for it while the line is split
     outside = re.sub(r'\[.\]', '', line)
     delimiter = next((mark for mark in ',;\t' if mark in outside), ',')
     cells = line.replace('[' + delimiter + ']', '[\0]').split(delimiter)
@@ -69,7 +71,8 @@ def _read_header(line: str) -> _Header | None:  # None where it is none of a tab
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #d42ec217
 _FLAG = {'0': False, '1': True, '0.0': False, '1.0': True, 'false': False, 'true': True}
-_FLAG_SHARE = 0.8  # Of the cells of each class in the first rows that must be 0 or 1
+# Of the cells of each class in the first rows that must be 0 or 1; reading names a single mistake
+_FLAG_SHARE = 0.8
 
 
 def _looks_like_flags(header: _Header, text: str) -> bool:
@@ -95,7 +98,7 @@ def _recognised_table(file: Path) -> Recognition:
 
 
 def _tables(folder: Path) -> dict[Path, Recognition]:
-    "The tables of labels directly in a folder"
+    "The tables of labels directly in a folder, among its first 20 files"
     files = sorted(f for f in folder.iterdir() if f.suffix.lower() in ('.csv', '.tsv'))
     rated = {file: _recognised_table(file) for file in files[:20]}
     return {file: found for file, found in rated.items() if found}
@@ -108,6 +111,7 @@ def looks_like_label_table(path: Path) -> Recognition:
             return _recognised_table(path)
         return Recognition(Sureness.NO, 'it is no .csv file')
     tables = _tables(path)
+    # where folders may be the classes, a table of one class an image must be named to be read
     if looks_like_image_folder(path):
         tables = {f: r for f, r in tables.items() if _header_of(f).form != 'label'}
     return surest(tables.values(), 'there is no .csv file of images and labels in it')
@@ -151,7 +155,7 @@ def _read_rows(file: Path) -> tuple[_Header, list[_Row]]:
 
 
 def _read_row(file: Path, number: int, header: _Header, cells: list[str]) -> _Row:
-    "One row; `number` is that of its line"
+    "One row; `number` is that of its line. Raises `VisionRecipesError` where a cell is missing or broken"
     if len(cells) != len(header.names):
         raise VisionRecipesError(
             f'{file}, line {number}: has {plural(len(cells), "cell")}, but the header '
@@ -183,12 +187,12 @@ def _row_labels(file: Path, number: int, header: _Header, cells: list[str]) -> l
                 f'{file}, line {number}: the class {header.names[k]!r} of {cells[header.image]} must be '
                 f'0 or 1, but is {brief(cells[k], 40)}.'
             )
-        labels += [header.names[k]] * _FLAG[cells[k].lower()]
+        labels += [header.names[k]] * _FLAG[cells[k].lower()]  # once or not at all
     return labels
 
 
 def _check_mark(file: Path, header: _Header, cells: list[list[str]]):
-    "Refuse cells without `|` in which another mark may stand between labels, since the header names none"
+    "Refuse labels, in `cells` of all lines, without `|`, but with another mark: the header does not name it"
     k = header.labels[0]
     texts = [row[k] for row in cells if len(row) == len(header.names)]
     if any('|' in text for text in texts):
@@ -211,7 +215,7 @@ def _parts_stand_alone(text: str, whole: set[str]) -> bool:
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #e3592f3b
 def _joined_rows(file: Path, rows: list[_Row], multi_label: bool | None) -> list[_Row]:
-    """One row for each image.
+    """One row for each image, the first, which gets the labels and lines of the others.
 
     Raises `VisionRecipesError` where rows of an image differ; with `multi_label` the labels of all count.
     """
@@ -240,7 +244,7 @@ def _joined_rows(file: Path, rows: list[_Row], multi_label: bool | None) -> list
 def _class_names(file: Path, header: _Header, rows: list[_Row]) -> list[str]:
     "The classes in their order. Raises `VisionRecipesError` for one that `classes.txt` lacks, or for none"
     columns = [header.names[k] for k in header.labels] if header.form == 'columns' else []
-    line_of = {name: 1 for name in columns}
+    line_of = {name: 1 for name in columns}  # a class: the line where it stands first
     for row in rows:
         for name in row.labels:
             line_of.setdefault(name, row.lines[0])
@@ -277,12 +281,14 @@ def _one_table(root: Path) -> Path:
 # %% ../../../nbs/data/formats/19_label_table.ipynb #b5ca6f17
 def _locate_images(file: Path, rows: list[_Row], notes: list[Finding]) -> list[str]:
     "The path of each image below the folder of the table; '' where it is not there. `notes` get findings"
+    # 4 levels of folders: a limit of time
     files = [f'{folder}/{name}' for folder, names in scan(file.parent, 4).items() for name in names]
     there = {path.lstrip('/') for path in files if is_image_name(path)}
     matches = match_images([row.image for row in rows], there)
     notes += spelling_findings(file, matches)
     paths = [path or '' for path in matches.found]
     used = {path.rpartition('/')[0] for path in paths if path}
+    # images that no row names, in folders of those that some do
     spare = sorted(path for path in there.difference(paths) if path.rpartition('/')[0] in used)
     missing = [str(file.parent / row.image) for row, path in zip(rows, paths) if not path]
     n_there = len(paths) - len(missing)
@@ -295,7 +301,11 @@ def _locate_images(file: Path, rows: list[_Row], notes: list[Finding]) -> list[s
 def _form_text(
     file: Path, header: _Header, rows: list[_Row], multi_label: bool | None, notes: list[Finding]
 ) -> str:
-    "What in the form of a table says that an image may have several labels; empty: nothing"
+    """What in the form of a table says that an image may have several labels; empty: nothing.
+
+    `rows` are one an image, `multi_label` is as for `settle_labels`; `notes` get a warning where the form may
+    mean either.
+    """
     name = header.names[header.labels[0]]
     if header.form == 'labels':
         mark = 'a space' if header.mark == ' ' else repr(header.mark)
@@ -350,6 +360,7 @@ def write_label_table(
     if anns.has_boxes:
         raise VisionRecipesError(f'{anns.root}: has boxes, which a table of labels cannot hold.')
     taken = ''.join(anns.class_names)
+    # a mark that no name has; where all are in names, `|`, and reading will divide the names with it
     mark = next((mark for mark in _MARKS + '#' if mark not in taken), '|')
     name = 'label' if not anns.labels.multi_label else 'labels' if mark == '|' else f'labels[{mark}]'
     header = ['image', name, *(['group'] if anns.has_groups else [])]
@@ -360,4 +371,5 @@ def write_label_table(
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerows([header, *rows])
     write_text(Path(folder) / 'classes.txt', ''.join(f'{name}\n' for name in anns.class_names))
+    # `write_text` gives nothing
     return write_text(Path(folder) / 'labels.csv', text.getvalue()) or Path(folder) / 'labels.csv'

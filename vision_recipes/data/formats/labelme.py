@@ -6,6 +6,8 @@
 __all__ = ['POINTS', 'listed_names', 'looks_like_labelme', 'read_labelme', 'write_labelme', 'labelme_contents']
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #94da4d01
+# In this module `labelme` has the files that were read, a `Sheet` those of one image, and `all_objects` the
+# objects of all of them; `file` is what messages name; `notes` get findings
 import base64, io, json, os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,6 +85,7 @@ def _in_listed_order(
 ) -> tuple[str, ...]:
     "All names of a list, then the used ones that it lacks in any spelling, sorted"
     matches = match_names(sorted(used), listed, paths=False)
+    # a name in doubt is one that the list lacks, so it is reported below
     notes += spelling_findings(file, replace(matches, doubtful={}), 'label')
     unlisted = sorted(used - set(listed) - matches.respelled.keys())
     if listed and unlisted:
@@ -315,6 +318,7 @@ def _label_map(
         used = {*listed_classes, *_listed_among(listed, skeleton.points)}
         _note_unused_names(labelme, file, [name for name in listed if name not in used])
         listed = listed_classes
+    # where all outlines are of one class, so are objects that have points alone
     default_class = 'object' if len(class_names) != 1 else next(iter(class_names))
     if any(not obj.outlines for _, obj in all_objects):
         class_names.add(default_class)
@@ -389,7 +393,10 @@ def _boxes_and_masks(
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #26123e1a
 def _read_flags(labelme: LabelmeSet, root: Path, multi_label: bool | None = None) -> Annotations:
-    "Annotations for classification: the classes of an image are its flags that are set"
+    """Annotations for classification: the classes of an image are its flags that are set.
+
+    Raises `VisionRecipesError` where no flag is set.
+    """
     sheets, names = labelme.sheets, _flags_set(labelme)
     if not any(names):
         raise VisionRecipesError(
@@ -492,7 +499,10 @@ def _names_to_list(anns: Annotations) -> list[str]:
 
 
 def _needs_outline(anns: Annotations) -> bool:
-    "Whether an object needs a shape beside its points, which alone do not give its class and box back"
+    """Whether an object needs a shape beside its points.
+
+    Points alone are read as the class `object`, with a box that is made from them.
+    """
     return anns.get('keypoints') is None or anns.point_margin == 0 or anns.class_names != ('object',)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #e09f81d6

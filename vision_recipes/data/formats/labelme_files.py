@@ -6,6 +6,8 @@
 __all__ = ['NOT_TAKEN', 'FLAGS', 'is_labelme', 'cache_folder', 'Sheet', 'LabelmeSet']
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #cf909f9c
+# In this module `file` is a JSON file, `contents` its JSON, and `where` what messages call it and the shape
+# in it
 import base64, binascii, hashlib, json, os, re, sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -166,7 +168,10 @@ def _shape_fault(shape: Shape) -> str:  # '' where it can be used
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #9004a697
 def _mask_fault(shape: Shape) -> str:  # '' where it can be used
-    "Why a mask cannot be used: no pixels, or pixels that do not fit its two points. No PNG is found later"
+    """Why a mask cannot be used: no pixels, or pixels that do not fit its two points.
+
+    A text that is no PNG raises when it is decoded.
+    """
     if not isinstance(shape.png, str):
         return 'is a mask without pixels (its "mask" is no text). Draw it again, or delete it.'
     png_size = _png_size(shape.png)
@@ -224,12 +229,13 @@ def _unpack_image(
     file: Path,  # The JSON file, whose name the image gets
     data: str,  # Base64, perhaps as a data URL
 ) -> str:  # The path of the image; '' where it is none
-    "Write an embedded image into the cache, unless it is there"
+    "Write an embedded image into the cache, unless it is there. Raises `VisionRecipesError` where that fails"
     try:
         content = base64.b64decode(data.partition(',')[2] if data.startswith('data:') else data)
         image_size(content)
     except (ImageError, binascii.Error, ValueError):
         return ''
+    # 60 characters of its name, so that no system refuses the length
     digest = hashlib.blake2b(content, digest_size=8).hexdigest()
     path = cache_folder() / 'labelme' / f'{file.stem[:60]}_{digest}{_image_suffix(content)}'
     if not path.is_file() or path.stat().st_size != len(content):
@@ -248,7 +254,7 @@ def _join(folder: str, name: str) -> str:
 class _ImageIndex:
     "Finds the images below a folder that JSON files mean. All folders and paths are relative to the root"
 
-    def __init__(self, root: Path, files: dict[str, list[str]]):
+    def __init__(self, root: Path, files: dict[str, list[str]]):  # As `scan` gives them
         self.root = root
         self.prefix = os.path.join(os.path.abspath(root), '')  # The absolute root, with a separator
         self.names = {}  # Folder: names of images
@@ -415,7 +421,7 @@ def _refuse_splits(root: Path, names: list[str]) -> None:
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #eeb2ccb4
 @patch
 def note(self: LabelmeSet, level: str, kind: str, where: Path | None, message: str) -> None:
-    "Add a finding"
+    "Add a `Finding` of these four; `where` is its file"
     self.notes.append(Finding(level, kind, str(where), message))
 
 

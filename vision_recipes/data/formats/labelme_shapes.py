@@ -53,7 +53,7 @@ def _circle(
     radius: float,  # Pixels
 ) -> np.ndarray:  # (n, 2)
     "A polygon on a circle. The number of points is a multiple of 4, so the box around it is exact"
-    n = 12
+    n = 12  # for one so small that any polygon is near enough
     if radius > _CIRCLE_ERROR:
         # half the angle between two points: a side's middle is `radius * cos(half_angle)` from the centre.
         # The radius is limited, so that a huge one gets no endless outline
@@ -108,7 +108,7 @@ def _mask_window(
 
 
 def _decode_png(shape: Shape, where: str) -> np.ndarray:  # (h, w) bool
-    "The PNG of a mask; transparent pixels are not part of it"
+    "The PNG of a mask; transparent pixels are not part of it. Raises `VisionRecipesError`"
     try:
         values = np.asarray(open_raw(base64.b64decode(shape.png))) > 0
     except (ImageError, ValueError) as e:

@@ -119,7 +119,7 @@ _TOKENS = re.compile(r'"((?:[^"\\]|\\.)*)"?\s*(:?)|[\[\]{}]', re.DOTALL)
 _MOST_LEVELS = 6  # Objects and lists within each other; the keys of those that lie deeper are not listed
 
 
-@lru_cache(32)
+@lru_cache(32)  # several readers ask for the keys of one file
 def _key_places(text: str) -> frozenset[str]:
     "The places of all keys in JSON text, such as `annotations.#.bbox`; see `json_keys`"
     places = set()
@@ -161,10 +161,11 @@ def xml_tags(file: Path) -> list[str]:
 
 # %% ../../../nbs/data/formats/10_recognition.ipynb #277080df
 def number_rows(
-    text: str,
+    text: str,  # The beginning of a file
     most: int = 50,  # Lines that are looked at
 ) -> list[list[float]]:  # Of each line that is not empty; [] where a line is something else than numbers
     "The numbers of the first lines of a text, between white space, commas or semicolons"
+    # limits of time: few lines, and none so long that it is no row of an annotation
     lines = [line for line in text.split('\n')[:200] if line.strip() and len(line) < 10_000]
     if any(re.search(r'\d,\d', line) and re.search(r'\d[ \t]+[-\d]', line) for line in lines[:most]):
         return []  # decimal commas: 0 0,5 0,5
@@ -177,6 +178,6 @@ def number_rows(
 def are_fractions(
     rows: list[list[float]],  # Each a class, a box, and perhaps more
 ) -> bool:
-    "Whether half of the boxes or more are fractions of an image; they may be up to 2, as some leave it"
+    "Whether half of the boxes or more are fractions of an image, or up to 2, as some reach out of theirs"
     fitting = [row for row in rows if all(abs(value) <= 2 for value in row[1:5])]
     return 2 * len(fitting) >= len(rows) > 0

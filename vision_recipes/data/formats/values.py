@@ -7,6 +7,9 @@ __all__ = ['BROKEN', 'NUMBER', 'NUMBER_OR_NULL', 'WHOLE', 'FLAG', 'MOST_PIXELS',
            'read_box']
 
 # %% ../../../nbs/data/formats/12_values.ipynb #1b37f507
+# In this module `value` is what JSON, XML or YAML give: a number, text, bool, None, a list or dict. A
+# function of one value raises one of `BROKEN` where it cannot read it; one of many `values` also where
+# another spelling would do
 import re
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -57,7 +60,7 @@ def column(
 @patch
 def settle(
     self: ValueRule,
-    entries: list[dict],
+    entries: list[dict],  # Objects of JSON
     key: str,
     what: Callable[[int], str],  # As for `column`
     plain: type = int,  # The type of what the rule gives; values of it stay as they are
@@ -82,7 +85,7 @@ def settle(
 
 # %% ../../../nbs/data/formats/12_values.ipynb #2e9ca52f
 def _check_types(values: list, *types: type) -> None:
-    "Raise `TypeError` where a value is of none of these types"
+    "Raise `TypeError` where a value is of none of these types; a bool is no int here"
     if not set(map(type, values)) <= {*types}:
         raise TypeError
 
@@ -100,7 +103,7 @@ def _numbers(values: list) -> np.ndarray:  # float64
     return np.array(values, np.float64)
 
 
-def _number_or_nan(value: Any) -> float:
+def _number_or_nan(value: Any) -> float:  # NaN for None; else as `_number`
     return np.nan if value is None else _number(value)
 
 
@@ -153,7 +156,10 @@ MOST_AREA = 400_000_000  # Pixels of an image; `is_size` has the same limits
 
 
 def _id(value: Any) -> int | str:
-    "A whole number of any size, or other text. Leading zeros make it text, and so do more than 301 digits"
+    """A whole number of any size, or other text. Leading zeros make it text, and so do more than 301 digits.
+
+    Python itself refuses a text of more than 4300 digits.
+    """
     if isinstance(value, str):
         value = value.strip()
         number = re.fullmatch(r'(-?(?:0|[1-9][0-9]{0,300}))(\.0+)?', value)

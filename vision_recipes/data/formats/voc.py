@@ -6,6 +6,8 @@
 __all__ = ['looks_like_voc', 'read_voc']
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #27f204ef
+# In this module `root` is the folder below which all paths are, `voc_files` are the annotations by their
+# path, and `images` is the index of all images; `notes` get findings
 import re
 from dataclasses import dataclass
 from itertools import chain
@@ -54,7 +56,7 @@ def looks_like_voc(root: Path) -> Recognition:
     "How sure it is that a folder, or one at most two levels below, holds VOC's XML"
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
-    return surest_file(root, '.xml', _recognised_file, most=3)
+    return surest_file(root, '.xml', _recognised_file, most=3)  # the XML files of a folder are alike
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #50da0a96
 def _parse_xml(path: Path) -> ET.Element:
@@ -65,7 +67,7 @@ def _parse_xml(path: Path) -> ET.Element:
     """
     builder = ET.TreeBuilder()
     parser = expat.ParserCreate(_utf16_name(first_bytes(path, 4)))
-    parser.buffer_text = True
+    parser.buffer_text = True  # a text comes in one piece
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
@@ -87,6 +89,7 @@ def _utf16_name(start: bytes) -> str | None:
 
 
 def _refuse_entities(path: Path) -> None:
+    "Raise `VisionRecipesError`: the handler of expat for the declaration of an entity"
     raise VisionRecipesError(
         f'{path}: declares entities (<!ENTITY ...>), which an annotation does not need and which may '
         'be an attack. Remove them.'
@@ -94,13 +97,13 @@ def _refuse_entities(path: Path) -> None:
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #bd2d2ca6
 def _parse_into(parser, path: Path) -> None:
-    "Parse the file, with its name in every error"
+    "Parse a file by a `parser` of expat. Raises `VisionRecipesError` that names the file"
     try:
         parser.Parse(path.read_bytes(), True)
     except VisionRecipesError:
         raise
     except expat.ExpatError as e:
-        refuse_other_kind(path, 'XML')
+        refuse_other_kind(path, 'XML')  # raises where the file is no XML at all
         raise VisionRecipesError(f'{path}: {_xml_error_text(path.read_bytes(), e)}') from e
     except (LookupError, UnicodeError) as e:
         raise VisionRecipesError(
@@ -203,7 +206,7 @@ def _voc_files(
 
     Raises `VisionRecipesError` where there is no XML, or the folder holds the parts of a split.
     """
-    files = scan(root, 3, passed)
+    files = scan(root, 3, passed)  # such as VOCdevkit/VOC2007/Annotations
     holders = [folder for folder, names in files.items() if any(map(_is_xml, names))]  # '' is `root` itself
     if not holders:
         raise VisionRecipesError(
@@ -235,7 +238,7 @@ def _files_above(
 class _ImageIndex:
     "Finds files of a data set by name and images by stem, in all its folders"
 
-    def __init__(self, files: dict[str, list[str]]):
+    def __init__(self, files: dict[str, list[str]]):  # As `scan` gives them
         self.names = {folder: set(names) for folder, names in files.items()}
         self.stems = {folder: image_stems(names) for folder, names in files.items()}  # Stem: name of an image
         # Stem: the names of all images where several have it
@@ -345,7 +348,7 @@ def _read_voc_file(
     "Read an XML file. Raises `VisionRecipesError` where it is broken"
     tree = _parse_xml(path)
     shifted = one_based
-    if one_based is None:
+    if one_based is None:  # `<database>The VOC2007 Database</database>`
         shifted = 'VOC' in (tree.findtext('source/database') or '')
     filename = (tree.findtext('filename') or '').strip().replace('\\', '/')
     objects = _voc_objects(path, tree, float(shifted))

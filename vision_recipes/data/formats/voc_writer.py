@@ -25,7 +25,7 @@ def place_image(
     target: Path,  # Its folder is made
     images: str = 'copy',  # One of `IMAGE_CHOICES`
 ) -> None:
-    "Copy or link an image. Raises `VisionRecipesError` where it cannot be read"
+    "Copy or link an image. Raises `VisionRecipesError` where it is not there, else `OSError`"
     check_choice('images', images, IMAGE_CHOICES)
     if images == 'leave':
         return
@@ -72,6 +72,7 @@ def voc_object(
         raise VisionRecipesError(f'{anns.root}: object {m} ({name}) has a box that is not finite; see check.')
     corners = zip(('xmin', 'ymin', 'xmax', 'ymax'), anns.boxes[m].tolist())
     box = ''.join(f'<{tag}>{_number(value)}</{tag}>' for tag, value in corners)
+    # VOC knows no crowds; as `difficult`, they are left out of its scores alike
     crowd = anns.get('crowd') is not None and bool(anns.crowd[m])
     return (
         f'  <object>\n    <name>{xml_text(name, f"{anns.root}: the class")}</name>\n'
@@ -87,6 +88,7 @@ def voc_document(
 ) -> str:
     "The text of the XML file of an image"
     width, height = size_wh
+    # depth: VOC wants the number of channels; all images are opened as RGB
     return (
         f'<annotation>\n  <filename>{xml_text(name, "The image")}</filename>\n'
         f'  <size><width>{width}</width><height>{height}</height><depth>3</depth></size>\n'

@@ -6,6 +6,9 @@
 __all__ = ['looks_like_yolo', 'read_yolo', 'write_yolo', 'yolo_yaml']
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fe7e0fef
+# In this module `root` is the data set as it was named, `data` the entries of its data.yaml as
+# `_load_data_yaml` gives them, `images` folder and name of each image, and `where` what findings name;
+# `notes` get findings
 import json, os, re, shutil
 from collections import Counter
 from dataclasses import replace
@@ -97,7 +100,7 @@ def _load_data_yaml(file: Path) -> dict:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #8139e4dc
 def _unique_keys(yaml) -> type:
-    "A safe loader of PyYAML that refuses a key given twice, where PyYAML itself takes the last value"
+    "A safe loader of the module `yaml` that refuses a key given twice; its own takes the last value"
 
     class UniqueKeys(yaml.SafeLoader):
         def construct_mapping(self, node, deep=False):
@@ -114,7 +117,10 @@ def _unique_keys(yaml) -> type:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #e00db215
 def _with_whole_numbers(file: Path, data: dict) -> dict:
-    "Convert `nc` and the numbers of `names` to int, since they may be written as text or as 1.0"
+    """Convert `nc` and the numbers of `names` to int, since they may be written as text or as 1.0.
+
+    Raises `VisionRecipesError` where one is no whole number, or two are the same.
+    """
     converted = dict(data)
     if data.get('nc') is not None:
         converted['nc'] = WHOLE(data['nc'], f'{file}: nc')
@@ -158,13 +164,14 @@ _NAMES_KEY = re.compile(r'(^|[{,]\s*)["\']?names["\']?\s*:', re.MULTILINE | re.I
 # %% ../../../nbs/data/formats/05_yolo.ipynb #09952c81
 def _yaml_files(folder: Path) -> list[Path]:
     "The .yaml and .yml files in a folder, in any letter case: data.yaml first"
+    # the last four characters tell of most files, fast, that they are others
     names = [name for name in os.listdir(folder) if name[-4:].lower() in ('yaml', '.yml')]
     files = [folder / name for name in names if os.path.splitext(name)[1].lower() in ('.yaml', '.yml')]
     return sorted(files, key=lambda file: (file.stem.lower() != 'data', file.name))
 
 
 def _class_yamls(folder: Path) -> list[Path]:
-    "Those that name classes, and a data.yaml that is no YAML at all"
+    "Of `_yaml_files(...)` those that name classes, and a data.yaml that is no YAML at all"
     found = []
     for file in _yaml_files(folder):
         is_no_yaml = file.stem.lower() == 'data' and real_kind(first_bytes(file), 'YAML')
@@ -303,7 +310,7 @@ def _name_lists(folders: list[Path]) -> dict[Path, dict[int, str]]:  # A file: i
     lists = {}
     for folder in dict.fromkeys(folders):
         entries = os.listdir(folder) if folder.is_dir() else []
-        existing = [name for name in entries if name.lower() in _LIST_FILES]  # of thousands of text files
+        existing = [name for name in entries if name.lower() in _LIST_FILES]  # few, of thousands of texts
         names = list(filter(None, match_names(_NAME_FILES, existing, paths=False).found))
         # labelImg's predefined_classes.txt counts only where there is no other list
         files = [folder / name for name in names if name == names[0] or 'predefined' not in name]
@@ -511,8 +518,11 @@ def _find_parts(
     return parts or {'': [folder]}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #df7d3759
-def _sources(root: Path, data: dict | None, part: str | None, notes: list) -> list[Path]:
-    "The folders or lists of the part to read. Raises `VisionRecipesError` where it is not clear which"
+def _sources(root: Path, data: dict | None, part: str | None, notes: list[Finding]) -> list[Path]:
+    """The folders or lists of the part to read; `data` and `notes` are as for `_find_parts(...)`.
+
+    Raises `VisionRecipesError` where it is not clear which.
+    """
     parts = _find_parts(root, data, notes)
     if part is not None:
         return parts[check_choice(f'{root}: part', part, parts)]
@@ -539,7 +549,7 @@ def _find_images(
     files = scan(source, _MOST_LEVELS, passed)
     for folder, names in files.items():
         path = os.path.join(source, folder) if folder else str(source)
-        drawn = drawn_names(path, names)
+        drawn = drawn_names(path, names)  # images that an earlier prediction drew there
         passed += [f'{folder}/{name}'.lstrip('/') for name in drawn]
         # `scan` left out hidden files; the suffix alone tells the usual ones, and fast
         taken = [name for name in names if name[-4:] == '.jpg' or is_image_name(name)]
@@ -623,6 +633,7 @@ def _folders_with_texts(folder: str) -> list[str]:
     """
     try:
         images = filter(is_image_name, (entry.name for entry in first_entries(folder, _MOST_ENTRIES)))
+        # ten images tell where the text files are
         texts = [f'{name.rpartition(".")[0]}.txt' for name in islice(images, 10)]
         if not texts or _holds_any(folder, texts):
             return []
@@ -651,7 +662,7 @@ def _holds_any(folder: str, names: list[str]) -> bool:
     return any(os.path.isfile(os.path.join(folder, name)) for name in names)
 
 
-def _holds_image(folder: str) -> bool:
+def _holds_image(folder: str) -> bool:  # Among its first entries
     return any(is_image_name(entry.name) for entry in first_entries(folder, _MOST_ENTRIES))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
@@ -665,6 +676,7 @@ def looks_like_yolo(path: Path) -> Recognition:
         return Recognition(Sureness.IS, 'obj.data and obj.names are those of Darknet')
     labels = _labels_folder(str(path))
     folders = [folder for folder in (path, Path(labels), path / 'labels') if folder.is_dir()]
+    # five text files of a folder tell what the others are
     texts = [text for folder in dict.fromkeys(folders) for text in files_near(folder, '.txt', 5)]
     recognition = surest(map(_recognised_text, texts), 'there is no .txt file with a class and a box a line')
     if recognition or labels == str(path):
@@ -769,6 +781,7 @@ def read_yolo(
     inside = _folders_of_names(base, sources, images)
     labels = _label_map(root, data, inside, above=[base.parent, base.parent.parent])
     notes += [
+        # []: no image is without annotation, as one without a text file has no object; '': no cure
         *missing_findings(where, len(images), missing, [], '', notes, _images_beside(missing, images)),
         *_texts_without_image(where, unused_texts),
     ]
@@ -794,7 +807,7 @@ def _no_text_error(root: Path, images: list[tuple[str, str]], unused_texts: list
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #2952042c
 def _no_image_error(root: Path, source: Path) -> VisionRecipesError:
-    "The error where there is no image, but perhaps text files, as programs export them without images"
+    "The error where no image is in `source`, but perhaps text files, as programs export them without images"
     n_texts = sum(map(bool, map(_recognised_text, files_near(root, '.txt')))) if root.is_dir() else 0
     found = f'{plural(n_texts, "text file")} or more, but no image' if n_texts else 'no image'
     place = 'beside the text files, or in images beside labels' if n_texts else 'there'
@@ -872,7 +885,7 @@ def _text_files(
     texts = [prefix_of[f] + text_of[f, n] if text_of[f, n] else '' for f, n in images]
     used = set(texts)
     if len(used) < len(texts):
-        notes += double_findings(Path(), _sharing_pairs(images, texts))
+        notes += double_findings(Path(), _sharing_pairs(images, texts))  # the paths are whole
     unused = _unused_texts(labels_of, names_of, used)
     with_objects = [path for path in unused if os.path.getsize(path)]
     if with_objects:
@@ -1039,7 +1052,10 @@ def yolo_yaml(anns: Annotations) -> str:
 
 
 def _copy_or_link(source: Path, target: Path, link: bool) -> None:
-    "Link an image where `link` asks for it and the file system can; else copy it"
+    """Link an image where `link` asks for it and the file system can; else copy it.
+
+    Raises `VisionRecipesError` where the image is gone, and `OSError` where it cannot be written.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     copy = os.link if link else shutil.copyfile
     try:

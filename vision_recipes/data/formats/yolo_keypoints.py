@@ -6,6 +6,7 @@
 __all__ = ['MOST_YOLO_POINTS', 'KeypointLayout', 'pose_of_yaml', 'point_visibility', 'pose_yaml']
 
 # %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #6094cd4e
+# In this module `file` is the data.yaml, which messages name, and `given` the value of an entry in it
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class KeypointLayout:
         return cls(Skeleton.of(_default_names(n_points)), dims, is_named=False)
 
 
-def _default_names(n: int) -> list[str]:
+def _default_names(n: int) -> list[str]:  # Of `n` points without names
     return [f'point {i}' for i in range(n)]
 
 # %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #71468e07
@@ -63,7 +64,8 @@ def pose_of_yaml(
     except (VisionRecipesError, TypeError, ValueError) as e:
         raise VisionRecipesError(f'{file}: the keypoints: {e}') from e
     margin = own.get('point_margin')
-    margin = float(margin) if is_number(margin) and 0 < margin < 100 else 0.0  # else: boxes were annotated
+    # a share of the points' extent; else boxes were annotated. From 100 on it is a mistake
+    margin = float(margin) if is_number(margin) and 0 < margin < 100 else 0.0
     return KeypointLayout(skeleton, dims, margin, names is not None or flip_idx is not None)
 
 # %% ../../../nbs/data/formats/14_yolo_keypoints.ipynb #f3862829

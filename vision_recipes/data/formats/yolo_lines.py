@@ -152,6 +152,7 @@ def _box_texts(anns: Annotations, corners: np.ndarray) -> list[str]:
 # %% ../../../nbs/data/formats/16_yolo_lines.ipynb #4f1a4a4e
 def _numbers_text(values: np.ndarray) -> str:
     "The numbers of an array of any shape, with up to twelve digits behind the point and blanks between them"
+    # twelve: so a coordinate in pixels comes back exactly, and the same pixels are drawn
     return ' '.join(f'{value:.12f}'.rstrip('0').rstrip('.') for value in values.ravel().tolist())
 
 

@@ -6,6 +6,8 @@
 __all__ = ['LineObjects', 'objects_of_lines']
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #e78cd343
+# In this module `lines` are those of all text files, L in all; `table` has the numbers of lines that are
+# equally long; `where` is what findings name; `task` is that of data.yaml
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -115,7 +117,7 @@ def _are_parallelograms(
     # (L,) twice the distance of the middles, along x or y
     apart = np.abs(corners[:, 0] + corners[:, 2] - corners[:, 1] - corners[:, 3]).max(1)
     extent = np.ptp(corners, axis=1).max(1)
-    return apart <= 0.05 * extent + 1e-4
+    return apart <= 0.05 * extent + 1e-4  # of the image: what numbers of four digits are rounded by
 
 
 def _oriented_box_findings(
@@ -203,7 +205,7 @@ def _six_number_boxes(lines: TextLines, where: Path, task: str) -> LineObjects:
     sixth = lines.numbers.values[lines.numbers.offsets[six] + 5]
     is_track = (sixth >= 0) & (sixth == np.floor(sixth))
     is_confidence = (sixth >= 0) & (sixth <= 1)
-    file = np.searchsorted(np.cumsum(lines.counts), six, side='right')  # (L,) the text file of each line
+    file = np.searchsorted(np.cumsum(lines.counts), six, side='right')  # the text file of each of these lines
     # a track is once in an image, unlike an angle of 0 or 90 degrees
     is_track &= len(np.unique(np.stack([file, sixth]), axis=1).T) == len(six)
     if not is_track.all() and not is_confidence.all():
@@ -425,6 +427,7 @@ def _may_be_keypoints(
     center, half = table[:, None, 1:3], table[:, None, 3:5] / 2
     points = table[:, 5:].reshape(len(table), -1, 2)
     is_absent = (points == 0).all(2)  # (M, k)
+    # 3 half sides from the centre are a side outside the box; 0.02 of the image is for rounding
     near = ((np.abs(points - center) <= 3 * half + 0.02).all(2) | is_absent).all(1)
     return bool(in_image.mean() >= 0.9 and (in_image & near).mean() > 0.5)
 
@@ -446,6 +449,7 @@ def _plain_outlines(
     most = 2 if points.shape[1] > 3 else 3  # times the extent of the other points, of which two say little
     is_near = extent <= most * np.ptp(np.delete(points, 1, axis=1), axis=1).max(1)
     area = np.abs([ring_area(ring) for ring in points])
+    # an area of a thousandth of the square around it; below it is a line
     return is_near & (area > 1e-3 * extent**2) & [not crosses_itself(ring) for ring in points]
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #7eae0c40

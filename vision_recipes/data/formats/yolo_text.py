@@ -50,7 +50,10 @@ def place(self: TextLines, i: int) -> str:
 
 
 def _find_line(lines: TextLines, i: int) -> tuple[str, int, bytes]:
-    "Find row `i` in its file, which is read again: the file, the line's number counting from 1, the line"
+    """Find row `i` in its file, which is read again: the file, the line's number counting from 1, the line.
+
+    Raises `VisionRecipesError` where the file has become shorter since.
+    """
     k = int(np.searchsorted(np.cumsum(lines.counts), i, side='right'))  # The file of the row
     row_in_file = i - int(lines.counts[:k].sum())
     filled = _filled_lines(_read_bytes(lines.files[k]))

@@ -7,6 +7,8 @@ __all__ = ['DESIGNS', 'UPRIGHT', 'RIM', 'ROUND', 'RATIO', 'TILE', 'GROUNDS', 'TH
            'make_place', 'Thumb', 'paint_grip', 'paint_thumb']
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #ba82ac01
+# In this module `art` is the image of a card, which is painted on; `colours` are RGB, 0 to 255
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass
 from functools import lru_cache
 import numpy as np
@@ -91,7 +93,7 @@ def _draw_text(
     ink: tuple[int, int, int],  # RGB
 ):
     "Write a text into an image"
-    d.text(xy, text, fill=ink, font=_font(max(5, round(height))))
+    d.text(xy, text, fill=ink, font=_font(max(5, round(height))))  # below 5 nothing can be read
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ def _bars(art: Image.Image, box: tuple, inks: _Inks, rng: np.random.Generator): 
     "A barcode"
     d, (x0, y0, x1, y1) = ImageDraw.Draw(art), box
     d.rectangle(box, fill=(250, 250, 250))
+    # bars and gaps of 1 to 3 modules, of which about 110 fit into the box; what lies beyond is not painted
     edges = x0 + np.cumsum(rng.integers(1, 4, 60)) * max(1.0, (x1 - x0) / 110)
     for left, right in zip(edges[::2], edges[1::2]):
         if right < x1 - 1:

@@ -7,6 +7,7 @@ __all__ = ['clip_to_frame', 'cut_out', 'CardScene', 'draw_cards', 'labelme_entry
            'check_counts', 'make_card_samples']
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #aa17afc0
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Sequence
@@ -75,7 +76,7 @@ class _Crossing(NamedTuple):
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    "The cross product of vectors (..., 2)"
+    "The cross product of vectors (..., 2): a number (...) for each pair"
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
@@ -139,7 +140,7 @@ def cut_out(
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #942c29ff
 def _cut_without_crossing(ring: np.ndarray, cutter: np.ndarray) -> list[np.ndarray]:
-    "The cut where no edges cross: nothing is left, all of it, or the ring with a hole joined by a slit"
+    "`cut_out` where no edges cross: nothing is left, all of it, or the ring with a hole joined by a slit"
     if _are_inside(ring[:1], cutter)[0]:
         return []
     if _winding_numbers(cutter[:1], ring)[0] == 0:
@@ -149,7 +150,7 @@ def _cut_without_crossing(ring: np.ndarray, cutter: np.ndarray) -> list[np.ndarr
 
 def _corners_between(
     ring: np.ndarray,  # (n, 2)
-    edge: int,
+    edge: int,  # Edge k goes from corner k to the next one
     last: int,
     full_turn: bool,  # Where both points are on one edge: the path goes round the whole ring
 ) -> Iterator[np.ndarray]:  # Each (2,)
@@ -272,7 +273,7 @@ def _visible_shares(
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #bc98372c
 def _place_cards(
-    n: int,
+    n: int,  # Cards, 1 to 3
     held: bool,  # The cards are held in a hand, so they lie on top of one another
     size_wh: tuple[int, int],  # Of the image, pixels
     rng: np.random.Generator,
@@ -289,6 +290,7 @@ def _place_cards(
             middle = cards[-1].outline().mean(0) + rng.uniform(-0.8, 0.8, 2) * long
         card_tilt, angle = tilt + rng.normal(0, 0.05, 2), rng.uniform(0, 2 * np.pi)
         card = _card_at(size_wh, long, card_tilt, focus, angle, middle, rng)
+        # 0.95 and 0.97 below: all of a card, but for slivers
         smallest_share = _visible_shares([c.outline() for c in (*cards, card)], (), size_wh).min()
         if held and cards and smallest_share > 0.95:
             continue  # a held card must touch another one
@@ -353,6 +355,7 @@ def _paint_shadow(
 def _paint_card(canvas: Image.Image, card: _Card, rng: np.random.Generator):
     "Paint a card in perspective, its edges smooth"
     ring = card.outline()
+    # a window with room for the smooth edge, which is softer than a pixel
     x0, y0 = (int(edge) for edge in np.maximum(ring.min(0) - 2, 0))
     x1, y1 = (int(edge) for edge in np.minimum(ring.max(0) + 3, canvas.size))
     if x1 <= x0 or y1 <= y0:
@@ -489,7 +492,7 @@ def _paint_cards(
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #67c4a627
 def _add_body_shadow(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    "Paint, on three of ten images, the shadow of somebody who stands in the light: one half is darker"
+    "Paint, on three of ten images, the shadow of somebody who stands in the light; changes and gives `image`"
     if rng.random() < 0.7:
         return image
     angle = rng.uniform(0, 2 * np.pi)
@@ -503,7 +506,7 @@ def _add_body_shadow(image: Image.Image, rng: np.random.Generator) -> Image.Imag
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #d1b38dc9
 def labelme_entry(
-    label: str,
+    label: str,  # Name of a class, or of a keypoint
     kind: str,  # LabelMe's `shape_type`: `polygon`, `point`, …
     points: Sequence,  # (n, 2) pixels; or x, y of one point
     group: int | None = None,  # Shapes of one object share a number
@@ -531,7 +534,7 @@ def write_pair(
     write_json(
         folder / f'{stem}.json',
         {
-            'version': '5.3.1',
+            'version': '5.3.1',  # Of a LabelMe that writes such files
             'flags': {},
             'shapes': shapes,
             'imagePath': f'{stem}.jpg',
@@ -549,7 +552,10 @@ def write_labelme_samples(
     groups: int,  # How many of them
     draw: Callable[[int, int], tuple],  # Group and number in it -> image, LabelMe shapes
 ) -> Path:  # `root`
-    "Write drawn images with LabelMe files, one of each group in turn: `<group><nn>_<nnnn>`"
+    """Write drawn images with LabelMe files, one of each group in turn: `<group><nn>_<nnnn>`.
+
+    Raises `VisionRecipesError` where `root` holds something.
+    """
     with new_folder(root) as tmp:
         for i in progress(range(n), 'Drawing', unit='image'):
             number, k = i % groups, i // groups
@@ -558,7 +564,7 @@ def write_labelme_samples(
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #65c180ff
 def check_counts(
-    long_sides: tuple[int, int],
+    long_sides: tuple[int, int],  # Pixels, the longer side of an image, from and to
     least_side: int,  # Pixels: the smallest value for `long_sides`
     **counts: int,  # By the name of the argument; at least 1, a `seed` at least 0
 ):

@@ -7,6 +7,7 @@ __all__ = ['CROSSING_MARGIN', 'HAND_CLASSES', 'CLIP_KINDS', 'LEAST_SEEN', 'Movin
            'ClipZone', 'Clip', 'Role', 'make_clip', 'write_clip', 'write_clip_truth', 'make_clip_samples']
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #88fd3399
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Sequence
@@ -109,7 +110,7 @@ def _line_crossings(
     along = (end - start) / np.hypot(*(end - start))
     offset = middles - start
     to_right = along[0] * offset[:, 1] - along[1] * offset[:, 0]  # y points down
-    on = offset @ along
+    on = offset @ along  # pixels from the start, along the line
     beside = (on >= 0) & (on <= np.hypot(*(end - start)))
     sides = np.sign(to_right[(np.abs(to_right) >= CROSSING_MARGIN) & beside])
     steps = np.diff(sides)
@@ -177,7 +178,7 @@ def frame(
     self: Clip,
     i: int,  # From 0 on
 ) -> np.ndarray:  # (H, W, 3) uint8 RGB
-    "Draw a frame: the background, arms and shadows, objects, noise"
+    "Draw a frame: background, arms and shadows, objects, noise. Raises `VisionRecipesError` beyond the end"
     if not 0 <= i < self.n_frames:
         raise VisionRecipesError(f'frame {i}: the clip has the frames 0 to {self.n_frames - 1}.')
     image = Image.fromarray(self.background(i))
@@ -249,7 +250,7 @@ def _levels(contrast: float) -> list[int]:  # 256 new values
 
 
 def _with_contrast(image: Image.Image, contrast: float) -> Image.Image:  # RGB or RGBA
-    "An image with less contrast; its transparency stays"
+    "An image with less contrast (1: as it is, 0: grey); its transparency stays"
     levels = _levels(contrast)
     return image.point(levels * 3 + list(range(256)) * (image.mode == 'RGBA'))
 
@@ -346,7 +347,7 @@ def _hard_roles(round_: int) -> list[Role]:
 
 
 def _card_roles(round_: int, rng: np.random.Generator) -> list[Role]:
-    "The conveyor: one card on each of two lanes, with a gap that differs"
+    "The conveyor: one card on each of two lanes, with a gap by `rng`, which is that of the round"
     roles = []
     for lane in (0.32, 0.68):
         start, y = rng.uniform(0, 0.35), lane + rng.uniform(-0.03, 0.03)

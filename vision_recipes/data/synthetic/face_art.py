@@ -6,6 +6,7 @@
 __all__ = ['FACE_POINTS', 'Face', 'make_face', 'HeadPose', 'Mood', 'make_mood', 'head_points', 'Seen', 'paint_face', 'paint_palm']
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #44a8958e
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
@@ -139,11 +140,11 @@ class HeadPose:
         "The ring around the head, in pixels; `grow` as for `edge`"
         return np.concatenate([self.edge(_HEIGHTS, 1, grow), self.edge(_HEIGHTS[::-1], -1, grow)])
 
-    def patch(self, table: tuple, grow: float, up: bool = True) -> np.ndarray:  # (n, 2)
+    def patch(self, table: tuple, grow: float, up: bool = True) -> np.ndarray:  # (n, 2) pixels
         """The ring from a line round the head to its crown (or chin, not `up`): hair, a hat, a beard.
 
         `table` has pairs of longitude and height, sorted, as for `at`. Where it begins at 0, the line is the
-        same on both sides.
+        same on both sides. `grow` is as for `edge`.
         """
         longitude = np.linspace(-90, 90, 37) - np.degrees(self.yaw)  # what is seen
         wrapped = (longitude + 180) % 360 - 180  # -180 to 180
@@ -262,7 +263,7 @@ def _paint_torso(d: ImageDraw.ImageDraw, face: Face, head: HeadPose, rng: np.ran
     shoulders, x = to_pixels(*_shoulders(half_width)), head.middle[0]
     _fill_ring(d, shoulders, toned(cloth, 0.5))
     _fill_ring(d, x + (shoulders - x) * (0.975, 1) + (0, 0.03 * head.u), cloth)
-    n_stripes = sum(face.cloth) % 2 * 4  # half the people wear stripes
+    n_stripes = sum(face.cloth) % 2 * 4  # half the people wear stripes: whose colour has an odd sum
     for k in range(n_stripes):
         top, bottom = 2.0 + 0.8 * k, 2.3 + 0.8 * k
         stripe = ((-half_width, top), (half_width, top), (half_width, bottom), (-half_width, bottom))
@@ -400,7 +401,7 @@ def _paint_mouth(
     "Lips, and teeth where the mouth is open"
     # as for `HeadPose.at`: widths are in degrees of longitude, heights from -1 (crown) to 1 (chin)
     t = np.linspace(-1, 1, 9)  # from one corner of the mouth to the other
-    arch = 1 - t**2
+    arch = 1 - t**2  # 1 in the middle of the mouth, 0 in its corners; `bow` is how far a smile lifts these
     width, gape, bow = 17 + 4 * mood.smile, 0.1 * mood.gape, 0.07 * mood.smile * t**2
     red = tuple(int(0.55 * skin + 0.45 * lip) for skin, lip in zip(inks.skin, (170, 50, 60)))
     heights = (-0.05, 0, 0.07 + gape)  # of upper lip, the line between the lips, lower lip
@@ -434,7 +435,7 @@ def _paint_hair(d: ImageDraw.ImageDraw, face: Face, head: HeadPose, mood: Mood):
             for side in (-1, 1):
                 r = 0.17 + 0.05 * np.sin(40 * height + side)  # curls of different sizes
                 draw_disc(d, head.edge([height], side, 0.04)[0], r * u, ink)
-    if face.hair == 'bun' and not face.hat:
+    if face.hair == 'bun' and not face.hat:  # behind the crown, so it moves against the yaw
         draw_disc(d, head._to_pixels(-0.5 * np.sin(head.yaw), -1.16), 0.34 * u, toned(ink, 0.85))
     if face.hair != 'bald':
         _fill_ring(d, head.patch(_HAIRLINES[face.hair], 0.1), ink)
@@ -467,7 +468,7 @@ def _paint_hat(d: ImageDraw.ImageDraw, face: Face, head: HeadPose):
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #af10a148
 def _lens(
     face: Face,
-    side: int,  # -1 or 1: the left or right lens
+    side: int,  # -1: the lens before the person's right eye; 1: the left one
     dark: bool,  # Whether the glasses are sunglasses, whose lenses are larger
 ) -> tuple[np.ndarray, np.ndarray]:  # (16,) each, for `HeadPose.at`
     "Longitudes and heights of the rim of a lens: an ellipse, or a rounded rectangle (a superellipse)"
@@ -509,6 +510,7 @@ def _paint_mask(d: ImageDraw.ImageDraw, face: Face, head: HeadPose):
     "A mask from the bridge of the nose to the chin, with its bands and two folds"
     turned = np.degrees(head.yaw)
     ink = (222, 232, 240) if sum(face.cloth) % 3 else toned(face.cloth, 0.9, 0.2)  # two of three are white
+    # clipped to what the camera sees, as in `_paint_glasses(...)`
     longitude = np.clip(np.linspace(-58, 58, 17), -88 - turned, 88 - turned)
     over_nose = np.maximum(0, np.cos(np.radians(longitude * 3))) * (np.abs(longitude) < 30)  # 0 to 1
     arch = np.cos(np.radians(longitude))
@@ -533,7 +535,7 @@ class Seen:
         canvas: Image.Image,  # What is painted on
     ):
         self.canvas = canvas
-        self.kept = {}  # key: position, radius and pixels
+        self.kept = {}  # key of a point: position, radius and the pixels when it was painted
 
     def _around(self, xy: np.ndarray, r: int) -> np.ndarray:  # (2r + 1, 2r + 1, 3)
         "The pixels around a point"

@@ -6,6 +6,7 @@
 __all__ = ['FaceScene', 'draw_faces', 'make_face_samples']
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #1fff6c47
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Sequence
@@ -69,6 +70,7 @@ def _place_heads(
     "Heads side by side; the frame may cut off a part of the largest"
     n, (w, h) = len(faces), size_wh
     sizes = sorted((rng.uniform(*_HEAD_SIZES[n]) * min(size_wh) for _ in faces), reverse=True)
+    # 0.85: half the width of a head with its hair; above, 1.25 leaves room for a hat, below, 1.1 for the chin
     columns, cut = rng.permutation(n), rng.random() < _CUT_SHARE  # a column of the image for each head
     heads, free_width = [], max(0.0, w - 2 * n * sizes[0] * 0.85)
     for face, u, column in zip(faces, sizes, columns):

@@ -6,6 +6,7 @@
 __all__ = ['FRUIT_SHARES', 'draw_fruit', 'draw_table', 'make_fruit_samples']
 
 # %% ../../../nbs/data/synthetic/09_fruits.ipynb #998bd8bd
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 import csv, io
 from pathlib import Path
 import numpy as np
@@ -15,14 +16,17 @@ from ...core.errors import VisionRecipesError
 from ...core.files import new_folder, write_text
 
 # %% ../../../nbs/data/synthetic/09_fruits.ipynb #4f94d04c
-FRUIT_SHARES = {'apple': 0.45, 'banana': 0.12, 'leaf': 0.35, 'lemon': 0.4, 'plum': 0.3}  # Of the images
+# share of the images with a kind; bananas are rare, as a class often is
+FRUIT_SHARES = {'apple': 0.45, 'banana': 0.12, 'leaf': 0.35, 'lemon': 0.4, 'plum': 0.3}
 
 
 def _blob(d: ImageDraw.ImageDraw, x: float, y: float, rx: float, ry: float, color: tuple):
+    "Paint an ellipse of an RGB colour, by its middle and half axes in pixels"
     d.ellipse((x - rx, y - ry, x + rx, y + ry), fill=color)
 
 
 def _jittered(color: tuple, rng: np.random.Generator) -> tuple:  # RGB
+    "An RGB colour, 0 to 255, with a random difference in each channel"
     return tuple(int(v) for v in np.clip(np.array(color) + rng.normal(0, 14, 3), 0, 255))
 
 # %% ../../../nbs/data/synthetic/09_fruits.ipynb #e0102d95
@@ -67,7 +71,7 @@ def draw_table(
     rng: np.random.Generator,
 ) -> Image.Image:  # RGB
     "Draw a table with fruits and pebbles"
-    own = np.random.default_rng((7, table))  # of the table
+    own = np.random.default_rng((7, table))  # of the table, whatever the seed of the data set
     color = tuple(own.integers(90, 225, 3).tolist())
     w, h = (2 * side for side in size_wh)  # drawn twice as large, so that edges become smooth
     image = Image.new('RGB', (w, h), color)
@@ -90,9 +94,11 @@ def make_fruit_samples(
     n: int = 400,  # Images
     tables: int = 20,  # Groups of images
     long_sides: tuple[int, int] = (160, 224),  # Pixels, the longer side of an image, from and to
-    seed: int = 0,
+    seed: int = 0,  # Not negative
 ) -> Path:  # `root`
-    """Draw `images/*.jpg` and `labels.csv` with the columns image, labels and group.
+    """Draw `images/*.jpg` and `labels.csv` with the columns image, labels (joined by `|`) and group.
+
+    `classes.txt` lists all labels.
 
     Raises `VisionRecipesError` for numbers that are too small, and where `root` holds something.
     """

@@ -9,6 +9,7 @@ __all__ = ['POSES', 'GESTURES', 'SAMPLE_GESTURES', 'DETECTION_GESTURES', 'SKINS'
            'make_classification_samples', 'make_detection_samples']
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #44f00e5e
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 import colorsys, uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,7 +208,7 @@ _THUMBS = {  # where the thumb lies: points and radii from base to tip
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #1be049ab
 def _thumb(pose: Pose, person: Person, rng: np.random.Generator) -> _Stroke:
-    "The thumb; folded or across it lies above the palm"
+    "The thumb, in palm lengths; folded or across it lies above the palm"
     points, radii = map(np.array, _THUMBS[pose.thumb])
     above = pose.thumb in ('across', 'folded')
     # summed, because a joint that moves takes those after it along
@@ -225,7 +226,7 @@ def _finger(
     person: Person,
     rng: np.random.Generator,
 ) -> _Stroke:
-    "A finger: extended, bent to the thumb, or folded towards us or away from us"
+    "A finger, in palm lengths: extended, bent to the thumb, or folded towards us or away from us"
     knuckle, radius, letter = _KNUCKLES[j], _FINGER_RADII[j], 'imrp'[j]
     if pose.thumb == 'ring' and letter == 'i':
         return _index_finger_of_ok(radius, rng)
@@ -256,7 +257,7 @@ def _extended_finger(j: int, pose: Pose, person: Person, rng: np.random.Generato
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #8b242a93
 def _index_finger_of_ok(radius: float, rng: np.random.Generator) -> _Stroke:
-    "The index finger of the gesture `ok`, which forms a ring with the thumb"
+    "The index finger of the gesture `ok`, which forms a ring with the thumb, in palm lengths"
     points = np.array([(0.28, 0.85), (0.42, 1.24), (0.72, 1.34), (0.92, 1.06)])
     curve = _smooth(points + rng.normal(0, 0.012, (4, 2)))
     return _Stroke(curve, radius * np.linspace(1.02, 0.86, len(curve)), creases=False)
@@ -556,7 +557,7 @@ def paint_body(
     x, y = float(mouth[0]), float(mouth[1])
 
     def box(cx, cy, rx, ry):
-        "XYXY in pixels, from a middle and half axes in `u`, relative to the mouth"
+        "XYXY in pixels, from a middle relative to the mouth and half axes, all in units of `u`"
         return x + (cx - rx) * u, y + (cy - ry) * u, x + (cx + rx) * u, y + (cy + ry) * u
 
     d.ellipse(box(0, -1.35, 1.65, 2.05), fill=person.hair)
@@ -594,7 +595,7 @@ def camera_light(
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #507b7f14
 def _rotation(angle: float) -> np.ndarray:  # (2, 2)
-    "A rotation by `angle` radians"
+    "A rotation by `angle` radians, counter-clockwise where y points up"
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
@@ -708,6 +709,7 @@ def _paint_scene(
     rng: np.random.Generator,
 ) -> Image.Image:  # RGB
     "Room, body, arms, hands, in this order"
+    # there is a first one: with nothing in its way, a hand finds room
     first, has_mute = placed[0], 'mute' in [p.name for p in placed]
     room = paint_room(first.person, [side // 2 for side in size_wh], rng)
     # whether the first owner is seen, on which side of the hand, and how far above it
@@ -836,7 +838,7 @@ def _hagrid_entry(
         'bboxes': np.round(fractions, 8).tolist(),
         'labels': list(scene.names),
         'leading_hand': scene.sides[0],
-        'leading_conf': 1.0,
+        'leading_conf': 1.0,  # HaGRID: how sure `leading_hand` is, 0 to 1
         'user_id': user,
     }
 

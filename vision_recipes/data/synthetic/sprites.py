@@ -6,6 +6,7 @@
 __all__ = ['Layer', 'Sprite', 'hand_sprite', 'paste_sprite', 'card_sprite']
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #c87f50da
+# Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Sequence
 import numpy as np
@@ -39,7 +40,10 @@ class Sprite:
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #d9cce733
 def _cut_out(double: Image.Image) -> tuple[Image.Image, tuple[int, int, int, int]]:
-    "An RGBA image at half its size without its empty rim; and the box XYXY of what is left, in `double`"
+    """An RGBA image, of which something is seen, at half its size without its empty rim; and what is left.
+
+    What is left is XYXY in pixels of `double`.
+    """
     x1, y1, x2, y2 = double.getchannel('A').getbbox()
     x1, y1 = x1 // 2 * 2, y1 // 2 * 2  # whole pixels of the reduced image
     return double.crop((x1, y1, x2 + x2 % 2, y2 + y2 % 2)).reduce(2), (x1, y1, x2, y2)
@@ -77,7 +81,7 @@ def _placed_hand(
     rng: np.random.Generator,
 ) -> tuple[Any, tuple[int, int], float]:
     "A hand on a canvas as small as hand and arm allow; the canvas's size; the bend of the arm, degrees"
-    hand, bend = turned_hand(name, person, rng, left), rng.normal(0, 7)
+    hand, bend = turned_hand(name, person, rng, left), rng.normal(0, 7)  # 7 degrees: as in `draw_scene`
     hand = hand.moved(np.eye(2) * scale / _hand_length(hand), 0, scale / _hand_length(hand))
     wrist = (hand.palm[0] + hand.palm[-1]) / 2
     width = 0.6 * hand.scale + 0.1 * reach  # more than the sleeve has
@@ -90,9 +94,9 @@ def _placed_hand(
 
 
 def _hand_length(hand) -> float:  # Of a hand as from `turned_hand`, in its unit
-    "The longer side of a hand as `draw_scene` scales it, so that a fist stays smaller than an open hand"
+    "The length that scaling makes equal for all hands, as in `draw_scene`; a fist stays smaller all the same"
     x1, y1, x2, y2 = hand.extent()
-    # the geometric mean of its own size and that of an open hand, 1.9
+    # the geometric mean of its own longer side and that of an open hand, 1.9
     return (max(x2 - x1, y2 - y1) * 1.9) ** 0.5
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #4e820915
@@ -108,7 +112,7 @@ def hand_sprite(
     check_choice('Gesture', name, GESTURES)
     owner = make_person(person)
     left = bool(np.random.default_rng(seed).random() < 0.5)
-    for is_left in (left, not left):
+    for is_left in (left, not left):  # the other hand where the arm of the first would point wrongly
         rng = np.random.default_rng(seed)  # anew, so that the other hand is tilted alike
         hand, size, bend = _placed_hand(name, owner, 2 * span, 2 * reach, is_left, rng)
         # 0.3: up to 17 degrees from the vertical
@@ -139,7 +143,7 @@ def card_sprite(
     angle: float = 0,  # Degrees, counter-clockwise
     seed: int | Sequence[int] = 0,  # Of design and colours
 ) -> Sprite:
-    "A card with its shadow"
+    "A card with its shadow; drawn at twice its size, so that its edge is smooth"
     rng = np.random.default_rng(seed)
     design = tuple(DESIGNS)[rng.integers(len(DESIGNS))]
     side = round(2 * long)
@@ -153,7 +157,7 @@ def card_sprite(
 
 
 def _shadow(canvas: Image.Image, offset: int) -> Image.Image:
-    "The soft shadow of what is on an RGBA canvas, `offset` pixels to the right and below"
+    "The soft shadow, half as opaque, of what is on an RGBA canvas, `offset` pixels to the right and below"
     shadow = Image.new('RGBA', canvas.size, (12, 12, 18, 0))
     alpha = canvas.getchannel('A').point(lambda a: a * 0.5)
     moved = Image.new('L', canvas.size)

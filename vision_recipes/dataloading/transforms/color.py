@@ -46,7 +46,8 @@ def _linear_hue(turn, mean, pixels) -> tuple[np.ndarray, np.ndarray]:  # (3, 3);
     Colours that no pixel has hardly change. `mean` is not used; all functions in `LINEAR` take it.
     """
     x = np.column_stack([pixels, np.ones(len(pixels))])  # (N, 4), with a column for the levels to add
-    gram = x.T @ x / len(x) + np.diag([1, 1, 1, 1e-3])  # the ridge keeps it invertible for a grey image
+    # the ridge keeps it invertible for a grey image: 1 is small beside squared levels, 1e-3 beside the ones
+    gram = x.T @ x / len(x) + np.diag([1, 1, 1, 1e-3])
     change = np.linalg.solve(gram, x.T @ (turn_hue(pixels, turn) - pixels) / len(x)).T  # (3, 4)
     return _EYE + change[:, :3], change[:, 3]
 
@@ -115,7 +116,8 @@ TABLES: dict[str, Callable] = {
 def _apply_tables(image: ImageLike, ops: Sequence[tuple[str, float]]) -> np.ndarray:  # (H, W, 3) uint8
     "Apply a sequence of operations of `TABLES`, each a name and a strength, as one table for each channel"
     a = as_array(image)
-    if all(name == 'Posterize' for name, _ in ops):  # a bit mask is faster than a table
+    # a bit mask is faster than a table; of several the one that keeps the fewest bits decides
+    if all(name == 'Posterize' for name, _ in ops):
         return a & np.uint8(256 - 2 ** (8 - min(bits for _, bits in ops)))
     channels = cv2.split(a)
     hist = np.stack([_histogram(c) for c in channels])  # (3, 256)
@@ -185,6 +187,7 @@ class ColorStep:
         raise NotImplementedError
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
+        "The changed image; `target`, whatever it holds, is returned as it is"
         return recolor(image, self.draw(rng)), target
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #c4772064

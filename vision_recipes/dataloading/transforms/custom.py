@@ -61,6 +61,7 @@ class TorchvisionTransform:
     transform: Callable
 
     def __call__(self, image: np.ndarray, target: dict, rng: np.random.Generator) -> tuple[Any, dict]:
+        # `image` (H, W, 3) uint8 and `target` as for `CustomStep`; what comes back is checked there
         if 'boxes' not in target:
             return _pixels(self.transform(to_tv(image, {})[0])), target
         _check_mirror(self.transform, target)
@@ -142,6 +143,7 @@ class AlbumentationsTransform:
     transform: Callable
 
     def __call__(self, image: np.ndarray, target: dict, rng: np.random.Generator) -> tuple[Any, dict]:
+        # `image` (H, W, 3) uint8 and `target` as for `CustomStep`; what comes back is checked there
         if hasattr(self.transform, 'set_random_seed'):
             self.transform.set_random_seed(int(rng.integers(2**31)))
         if 'boxes' not in target or not _moves(self.transform):
@@ -180,7 +182,7 @@ def _check_params(transform, target: dict):
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #79e5a7cc
 def _box_inputs(transform, target: dict) -> dict:
-    "Boxes with the number of their object as a fifth column, and labels in all label fields"
+    "For Albumentations: boxes with the number of their object as a fifth column; labels in all label fields"
     boxes, n = target['boxes'], len(target['boxes'])
     fields = transform.processors['bboxes'].params.label_fields or ()
     rows = np.arange(n, dtype=np.float32)[:, None]
@@ -188,7 +190,7 @@ def _box_inputs(transform, target: dict) -> dict:
 
 
 def _point_inputs(transform, target: dict) -> dict:
-    "The points that are present, each with its position among all points of all objects"
+    "For Albumentations: the points that are present, each with its position among all points of all objects"
     if 'keypoints' not in target:
         return {}
     points = target['keypoints'].reshape(-1, 3)  # (N * K, 3)
@@ -265,7 +267,7 @@ def _numbers(value) -> np.ndarray | None:  # None for texts, `None`, lists of di
         array = np.asarray(value.detach() if isinstance(value, torch.Tensor) else value)
     except (TypeError, ValueError):
         return None
-    return array if array.dtype.kind in 'biufc' else None
+    return array if array.dtype.kind in 'biufc' else None  # bool, whole numbers, floats, complex
 
 
 def _checked_image(image, size_wh: tuple[int, int] | None) -> np.ndarray:  # (H, W, 3) uint8
@@ -466,6 +468,7 @@ class FileTransform:
     name: str
 
     def __call__(self, image: np.ndarray, target: dict, rng: np.random.Generator) -> tuple[np.ndarray, dict]:
+        "Apply what the file defines, one transform after the other; arguments as for `CustomStep`"
         for change in _changes_in(self.path, self.name):
             image, target = _pair(change(image, target, rng))
             image = _checked_image(image, None)
@@ -544,7 +547,7 @@ class CustomTransform(SampleTransform):
 def with_custom(
     transform: SampleTransform | Callable,
     before: Any = None,  # As for `custom_steps`
-    after: Any = None,
+    after: Any = None,  # Likewise
     n_classes: int = 0,  # Of the task, to check labels by; 0: not known
 ) -> SampleTransform | Callable:  # `transform` itself where there is nothing to add
     "Put the user's transforms before and after one of ours. Raises `VisionRecipesError`"
@@ -615,7 +618,7 @@ def _target_in_pixels(
     "The objects in the pixels of an image that was decoded smaller than `size_wh`; masks are drawn"
     (h, w), size_wh = image.shape[:2], size_wh or image.shape[1::-1]
     geometry = AxisTransform(tuple(size_wh), (w, h), (w / size_wh[0], h / size_wh[1]))
-    return transform_target(geometry, target, 0)
+    return transform_target(geometry, target, 0)  # 0: no object is too small
 
 
 def _where(record) -> str:  # `record`: an `ImageRecord`

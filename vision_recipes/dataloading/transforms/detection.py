@@ -191,7 +191,7 @@ def plan(
 def _plan_square(self: DetectionTransform, record: ImageRecord, rng: np.random.Generator) -> DetectionPlan:
     "Plan an image that fills the whole square"
     geometry = self._draw_moves(record, rng)
-    for step in (ResizeMax(self.size), PadSquare()):
+    for step in (ResizeMax(self.size), PadSquare()):  # they ask for no boxes
         geometry = step.move(geometry, None, rng)
     return self._plan_image(record, geometry, None, rng)
 
@@ -401,10 +401,10 @@ def paste_objects(
     image: np.ndarray,  # (H, W, 3) uint8, overwritten
     target: dict,  # Its objects, with `masks` (N, H, W) bool
     other: np.ndarray,  # (H, W, 3) uint8
-    other_target: dict,
+    other_target: dict,  # Its M objects, likewise
     chosen: np.ndarray,  # (M,) bool: which objects of the other image are pasted
     min_side: float = 1.0,  # Pixels; a partly covered object whose box has a shorter side is dropped
-) -> tuple[np.ndarray, dict]:
+) -> tuple[np.ndarray, dict]:  # `image`, and the objects of both that are left
     """Paste objects with their masks. Raises `VisionRecipesError` where objects have no masks.
 
     Simple copy-paste: Ghiasi and others, arXiv 2012.07177, section 3.
@@ -607,6 +607,6 @@ class as_v2:
 
     transform: Callable  # As in `transforms`
 
-    def __call__(self, image, target: dict):
-        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))
+    def __call__(self, image, target: dict):  # As for `from_tv`; returns what `to_tv` does
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))  # int64 ends below 2**63
         return to_tv(*self.transform(*from_tv(image, target), rng))

@@ -80,14 +80,14 @@ def mirrored(self: AxisTransform) -> AxisTransform:
 def boxes(
     self: AxisTransform, boxes: np.ndarray
 ) -> np.ndarray:  # (N, 4) float32, pixels of the output; not clipped
-    "Map boxes from the source to the output"
+    "Map boxes (N, 4) XYXY from the source to the output"
     scale, offset = np.array(self.scale * 2, np.float32), np.array(self.offset * 2, np.float32)
     return _sorted_x(boxes * scale + offset, self.scale[0])
 
 
 @patch
 def boxes_back(self: AxisTransform, boxes: np.ndarray) -> np.ndarray:  # (N, 4) float32, pixels of the source
-    "Map boxes from the output to the source"
+    "Map boxes (N, 4) XYXY from the output to the source"
     scale, offset = np.array(self.scale * 2, np.float32), np.array(self.offset * 2, np.float32)
     return _sorted_x((boxes - offset) / scale, self.scale[0])
 
@@ -251,7 +251,7 @@ def _move_boxes(
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     low, high = np.array([x1, y1] * 2, np.float32), np.array([x2, y2] * 2, np.float32)
     clipped = np.minimum(np.maximum(boxes, low), high)
-    long_enough = clipped[:, 2:] - clipped[:, :2] >= min_side
+    long_enough = clipped[:, 2:] - clipped[:, :2] >= min_side  # False for the NaN of a `Homography`
     return clipped, ((centre > (x1, y1)) & (centre < (x2, y2)) & long_enough).all(1)
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #40238205
@@ -339,7 +339,7 @@ def _draw_runs(geometry, masks, m, limit) -> tuple[int, int, np.ndarray]:  # Lef
     if not crop.size or x2 <= x1 or y2 <= y1:
         return _NOTHING
     # which pixel of `crop` each pixel of the output shows
-    source_x, source_y = geometry.sources((x1, y1, x2, y2))  # (1, w) and (h, 1)
+    source_x, source_y = geometry.sources((x1, y1, x2, y2))  # (1, w) and (h, 1), or both (h, w)
     column = np.floor(source_x - x).astype(np.int64)
     row = np.floor(source_y - y).astype(np.int64)
     inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)
@@ -382,14 +382,16 @@ def _within(xy: np.ndarray, size_wh: tuple[float, float]) -> np.ndarray:  # (...
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #da217c98
 def transform_target(
-    geometry: AxisTransform,
+    geometry: AxisTransform,  # Or a `Homography`
     # `boxes` (N, 4) float32 in the source, and any of `masks` (as for `rasterize_masks`),
     # `keypoints` (N, K, 3) and `OBJECT_KEYS`. Its `flip_order` and `point_margin` override those below.
     # Other keys are kept
     target: dict,
-    min_side: float = 1.0,  # Output pixels; objects whose box has a shorter side are dropped
+    # Output pixels; objects whose box has a shorter side are dropped, unless it is made from the points
+    min_side: float = 1.0,
     flip_order: Sequence[int] | None = None,  # As for `move_points`
-    # Above 0: boxes are made from the points, with this margin (as in `skeleton.points_boxes`)
+    # Above 0: boxes are made from the points, with this margin on each side, as a share of the longer side of
+    # the points' extent (`skeleton.points_boxes`)
     point_margin: float = 0.0,
     # Share of its box, 0 to 1, that the output must show of an object, else it is dropped
     min_visible: float = 0.0,
@@ -424,13 +426,13 @@ def _visible_share(
     moved = geometry.boxes(boxes)
     shown = moved.clip([x1, y1] * 2, [x2, y2] * 2)
     areas = [(b[:, 2:] - b[:, :2]).prod(1) for b in (shown, moved)]
-    return areas[0] / np.maximum(areas[1], 1e-9)
+    return areas[0] / np.maximum(areas[1], 1e-9)  # no division by 0 for a box without area
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #5224c8f2
 def _boxes_of_points(
     geometry, target: dict, margin: float
 ) -> np.ndarray:  # (N, 4) float32 XYXY, pixels of the output
-    "Boxes around the points in the output, clipped to what is visible; `margin` as for `points_boxes`"
+    "Boxes around the points in the output, clipped to what is visible; `margin` as for `transform_target`"
     visibility, source_boxes = target['keypoints'][..., 2:], object_boxes(target)
     xy = geometry.points(target['keypoints'][..., :2].astype(np.float64))
     boxes = points_boxes(np.concatenate([xy, visibility], -1), margin)
@@ -445,17 +447,17 @@ def _boxes_of_points(
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #92463d6d
 class GeometricTransform:
-    """A random geometric transform. Subclasses define `move`, which changes an `AxisTransform`.
+    """A random geometric transform. Subclasses define `move`, which changes the geometry.
 
     Call it on an image and its target to apply it alone.
     """
 
     def move(
         self,
-        geometry: AxisTransform,  # Of the steps before
+        geometry: AxisTransform,  # Of the steps before; a `Homography` where one has rotated or tilted
         boxes: np.ndarray,  # (N, 4) float32 XYXY, pixels of the source; N may be 0
         rng: np.random.Generator,
-    ) -> AxisTransform:
+    ) -> AxisTransform:  # Or a `Homography`
         "Draw what is random about this step, and return `geometry` followed by it"
         raise NotImplementedError
 
@@ -465,7 +467,7 @@ class GeometricTransform:
         target: dict,  # As for `transform_target`
         rng: np.random.Generator,
         pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
-    ) -> tuple[np.ndarray, dict]:
+    ) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target in its pixels
         return apply_geometry(self, image, target, rng, pad_value)
 
 
@@ -475,7 +477,7 @@ def apply_geometry(
     target: dict,  # As for `transform_target`
     rng: np.random.Generator,
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
-) -> tuple[np.ndarray, dict]:
+) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target in its pixels
     "Apply one geometric transform to an image and its target"
     image = as_array(image)
     geometry = snap_to_pixels(step.move(AxisTransform.of(image.shape[1::-1]), object_boxes(target), rng))
@@ -550,6 +552,7 @@ class Flip:
             raise VisionRecipesError(f'Flip: p must be from 0 to 1, but got {self.p}.')
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
+        "Mirror an image and its target (as for `transform_target`, or without objects) with probability `p`"
         if 'masks' in target or 'keypoints' in target:
             return apply_geometry(self, image, target, rng)
         # images with boxes or one label need no `AxisTransform`
@@ -562,7 +565,7 @@ class Flip:
         mirrored = target['boxes'] * signs + np.array([image.width, 0] * 2, np.float32)
         return image, {**target, 'boxes': mirrored[:, [2, 1, 0, 3]]}  # x1 is the smaller one again
 
-    def move(self, geometry, boxes: np.ndarray, rng: np.random.Generator):  # An `AxisTransform`
+    def move(self, geometry, boxes: np.ndarray, rng: np.random.Generator):  # As `GeometricTransform.move`
         "Mirror the image with probability `p`"
         return geometry.mirrored() if rng.random() < self.p else geometry
 

@@ -158,8 +158,8 @@ def rings(self: Homography, rings: Sequence[np.ndarray]) -> list[np.ndarray]:  #
 @patch
 def boxes(
     self: Homography, boxes: np.ndarray
-) -> np.ndarray:  # (N, 4) float32; NaN for a box that is invalid or outside the image
-    "Clip boxes to the image, map their corners, and take the boxes around those"
+) -> np.ndarray:  # (N, 4) float32 XYXY; NaN for a box that is invalid or outside the image
+    "Clip boxes (N, 4) XYXY of the source to the image, map their corners, and take the boxes around those"
     clipped = np.asarray(boxes, np.float64).clip(0, np.tile(self.source_wh, 2))
     corners = self.points(clipped[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])  # (N, 4, 2)
     has_area = (clipped[:, 2:] > clipped[:, :2]).all(1, keepdims=True)
@@ -270,7 +270,9 @@ def _visible_part(
     return part, decoded_to_part @ source_to_decoded
 
 
-def _visible_window(geometry, image, step, margin) -> tuple[int, int, int, int]:  # XYXY
+def _visible_window(  # Arguments as for `_visible_part`
+    geometry: Homography, image: np.ndarray, step: tuple[float, float], margin: int
+) -> tuple[int, int, int, int]:  # XYXY
     "Whole pixels of a decoded image around its visible part, with a margin in pixels where the image has it"
     outline, (h, w) = geometry.source_outline / step, image.shape[:2]
     x1, y1 = np.maximum(np.floor(outline.min(0)).astype(int) - margin, 0).tolist()
@@ -313,7 +315,7 @@ class RandomPerspective(GeometricTransform):
     Raises `VisionRecipesError` for values out of range.
     """
 
-    # How far a corner moves at most on each axis, as a share of half the side; 0 to .9
+    # How far a corner moves at most on each axis, as a share of half the side; 0 to .9: at 1 they could meet
     distortion: float = 0.15
     p: float = 0.5  # Probability, 0 to 1
 
@@ -361,6 +363,7 @@ class RandomPixelCopy:
             raise VisionRecipesError(f'RandomPixelCopy: needs max_share and p from 0 to 1, but got {self}.')
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
+        "The changed image; `target`, whatever it holds, is returned as it is"
         if rng.random() >= self.p:
             return image, target
         a = np.array(image, order='C')  # new memory, row by row: the flat view below must not be a copy

@@ -65,7 +65,8 @@ def _decode_jpeg(data: bytes, k: int) -> np.ndarray | None:  # (h, w, 3) uint8 R
 class Compose:
     "Apply transforms one after the other"
 
-    steps: Sequence[Callable] = ()  # Each gets (image, target, rng), returns (image, target)
+    # Each gets (image, target, rng), returns (image, target); `target` as in `ImageRecord`
+    steps: Sequence[Callable] = ()
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
         for step in self.steps:
@@ -87,7 +88,7 @@ class Letterbox:
 
     def __call__(
         self, image: ImageLike, target: dict, rng: np.random.Generator | None = None
-    ) -> tuple[ImageLike, dict]:  # `size` x `size`
+    ) -> tuple[ImageLike, dict]:  # `size` x `size`; `target` as it was: boxes in it are not moved
         if self.exact:
             return letterbox(as_pil(image), self.size, self.pad_value, self.interpolation), target
         return fast_letterbox(image, self.size, self.pad_value, self.interpolation), target

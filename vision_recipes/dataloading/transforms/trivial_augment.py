@@ -171,5 +171,6 @@ class TrivialAugment:
         return name, -strength if signed and rng.random() < 0.5 else strength
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
+        "The changed image; `target` is returned as it is: boxes, masks and points in it are not moved"
         name, strength = self.draw(rng)
         return operate(image, name, strength, self.fill, self.interpolation), target

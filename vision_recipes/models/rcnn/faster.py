@@ -28,7 +28,11 @@ def build_faster_rcnn(
     else:
         norm = still_norm if frozen_norm else nn.BatchNorm2d
         backbone = resnet_fpn_backbone(
-            backbone_name='resnet50', weights=None, norm_layer=norm, trainable_layers=5
+            # all five stages, because `RCNN` freezes some itself
+            backbone_name='resnet50',
+            weights=None,
+            norm_layer=norm,
+            trainable_layers=5,
         )
         parts = FasterRCNN(backbone, n_classes, **more)
     return RCNN(parts, frozen_stages)

@@ -69,7 +69,10 @@ def _filled(seen: FigureImage, longest: int) -> _Part:
 
 # %% ../../../nbs/models/rcnn/07_figures.ipynb #2db54bb8
 def _rcnn_of(network: NetworkSource, figure: str, branch: str = '') -> tuple[RcnnTask, RCNN]:
-    "The task and the network. Raises `VisionRecipesError` for another architecture, or without the branch"
+    """The task and the network. Raises `VisionRecipesError` for another architecture, or without the branch.
+
+    `figure` is the name of the function, for the message; `branch` empty, `mask` or `keypoint`.
+    """
     task, model = task_and_model(network)
     wanted = {'': 'R-CNNs', 'mask': 'Mask R-CNN', 'keypoint': 'Keypoint R-CNN'}[branch]
     check_figure(task, figure, wanted, isinstance(task, RcnnTask) and branch in ('', model.branch))
@@ -398,6 +401,7 @@ def _mark_peak(panel: Image.Image, found: PointMap) -> Image.Image:
     corner = np.array(found.peak) * cell_wh
     box = np.concatenate([corner, corner + cell_wh])
     draw = ImageDraw.Draw(panel)
+    # a dark line around two light ones, so that it stands out on any colour
     for margin, color in ((4, INK), (3, PAPER), (2, PAPER)):
         draw.rectangle((*(box[:2] - margin).tolist(), *(box[2:] + margin).tolist()), outline=color)
     return panel
@@ -410,6 +414,7 @@ def _mark_point(part: _Part, seen: FigureImage, found: PointMap) -> Image.Image:
     xy = np.multiply(found.xy, place.scale_xy) + place.offset_xy  # in the square
     x, y = part.boxes(np.tile(xy, 2)[None])[0, :2].tolist()
     draw = ImageDraw.Draw(panel)
+    # a dark cross with a light rim
     for width, color in ((5, PAPER), (2, INK)):
         draw.line((x - 9, y, x + 9, y), fill=color, width=width)
         draw.line((x, y - 9, x, y + 9), fill=color, width=width)
@@ -426,7 +431,7 @@ def rcnn_cost(
     side = size or task.settings.size
 
     def run(copied):
-        maps = copied.backbone(torch.zeros(1, 3, side, side, device='meta'))
+        maps = copied.backbone(torch.zeros(1, 3, side, side, device='meta'))  # by name of the level
         copied.rpn.head(list(maps.values()))
         channels, heads = next(iter(maps.values())).shape[1], copied.roi_heads
         n_proposals = copied.rpn._post_nms_top_n['testing']
@@ -438,7 +443,7 @@ def rcnn_cost(
     return cost_by_part(model, _cost_parts(model), run)
 
 
-def _pooled(pool, n: int, channels: int) -> Tensor:  # (n, channels, side, side), without numbers
+def _pooled(pool, n: int, channels: int) -> Tensor:  # (n, channels, side, side), empty
     return torch.zeros(n, channels, *pool.output_size, device='meta')
 
 

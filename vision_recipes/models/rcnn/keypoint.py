@@ -26,7 +26,7 @@ from ...tasks.keypoints import KeypointTask
 
 # %% ../../../nbs/models/rcnn/05_keypoint.ipynb #30f12678
 class KeypointNetwork(RCNN):
-    "An `RCNN` whose own head predicts points; its targets also have `keypoints` (N, K, 3)"
+    "An `RCNN` whose own head predicts points; its targets also have `keypoints` (N, K, 3): x, y, visibility"
 
     branch = 'keypoint'
     heads = (*RCNN.heads, 'roi_heads.keypoint_predictor.')
@@ -35,7 +35,7 @@ class KeypointNetwork(RCNN):
         heads = self.roi_heads
         return heads.keypoint_roi_pool, heads.keypoint_head, heads.keypoint_predictor
 
-    def branch_loss(self, logits, rois, targets, matched):  # As `RCNN.branch_loss`
+    def branch_loss(self, logits, rois, targets, matched):  # (R, K, 56, 56); as `RCNN.branch_loss`
         "Mean cross entropy over heat maps, of labelled points within their region; 0 where none is"
         points = [target['keypoints'] for target in targets]
         # contiguous, because torchvision cannot view maps with channels last
@@ -69,7 +69,11 @@ def build_keypoint_rcnn(
     else:
         norm = still_norm if frozen_norm else nn.BatchNorm2d
         backbone = resnet_fpn_backbone(
-            backbone_name='resnet50', weights=None, norm_layer=norm, trainable_layers=5
+            # all five stages, because `RCNN` freezes some itself
+            backbone_name='resnet50',
+            weights=None,
+            norm_layer=norm,
+            trainable_layers=5,
         )
         parts = KeypointRCNN(backbone, n_classes, num_keypoints=n_points, **more)
     return KeypointNetwork(parts, frozen_stages)
@@ -86,11 +90,11 @@ def _small_head(n_points: int) -> dict[str, Any]:
 
 # %% ../../../nbs/models/rcnn/05_keypoint.ipynb #30b700bc
 class KeypointRcnn(RcnnTask, KeypointTask):
-    "Boxes with classes and points with names, by Keypoint R-CNN"
+    "Boxes with classes and points with names, by Keypoint R-CNN. `batch` as `collate_instances` makes it"
 
     family = 'keypointrcnn'
 
-    def build(self, model, n_classes, *args, **more):
+    def build(self, model, n_classes, *args, **more):  # The others as for `build_keypoint_rcnn`
         return build_keypoint_rcnn(model, n_classes, self.n_points, *args, **more)
 
     def transform(self, train):  # As `Task.transform`
@@ -106,6 +110,7 @@ class KeypointRcnn(RcnnTask, KeypointTask):
         ]
         colors = [*(COLOR_STEPS if s.color else ()), *[RandomPixelCopy()] * s.pixel_copy]
         flip_order = self.labels.skeleton.flip_order
+        # from tiles, only objects of which this share is visible
         options = dict(flip_order=flip_order, min_visible=TILE_VISIBLE if s.tile_crop else 0.0)
         return DetectionTransform(p.size, p.pad_value, geometry, colors, **options)
 

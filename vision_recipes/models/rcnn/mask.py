@@ -19,7 +19,7 @@ from ...tasks.segmentation import SegmentationTask
 
 # %% ../../../nbs/models/rcnn/04_mask.ipynb #57c3e152
 class MaskNetwork(RCNN):
-    "An `RCNN` whose own head predicts masks; its targets also have `masks` (N, H, W)"
+    "An `RCNN` whose own head predicts masks; its targets also have `masks` (N, H, W), 0 or 1"
 
     branch = 'mask'
     heads = (*RCNN.heads, 'roi_heads.mask_predictor.mask_fcn_logits.')
@@ -55,7 +55,11 @@ def build_mask_rcnn(
     else:
         norm = still_norm if frozen_norm else nn.BatchNorm2d
         backbone = resnet_fpn_backbone(
-            backbone_name='resnet50', weights=None, norm_layer=norm, trainable_layers=5
+            # all five stages, because `RCNN` freezes some itself
+            backbone_name='resnet50',
+            weights=None,
+            norm_layer=norm,
+            trainable_layers=5,
         )
         parts = MaskRCNN(backbone, n_classes, **more)
     return MaskNetwork(parts, frozen_stages)
@@ -72,7 +76,7 @@ def _small_head(n_classes: int) -> dict[str, Any]:
 
 # %% ../../../nbs/models/rcnn/04_mask.ipynb #9e596a70
 class MaskRcnn(RcnnTask, SegmentationTask):
-    "Boxes with classes and masks, by Mask R-CNN"
+    "Boxes with classes and masks, by Mask R-CNN. `batch` as `collate_instances` makes it"
 
     family = 'maskrcnn'
     build = staticmethod(build_mask_rcnn)
@@ -80,7 +84,7 @@ class MaskRcnn(RcnnTask, SegmentationTask):
     def branch_targets(self, batch):  # As `RcnnTask.branch_targets`
         return {'masks': unpack_masks(batch['mask_bits'], tuple(batch['images'].shape[-2:]))}
 
-    def mix(self):
+    def mix(self):  # As `RcnnTask.mix`
         return Mix(copy_paste=self.settings.copy_paste)
 
     def decoding(self, kind):  # As `Task.decoding`

@@ -54,7 +54,7 @@ def small_parts(
 
     channels, width = (32, 64, 96, 128), 64  # of the four stages; of the pyramid
     body = timm.create_model('resnet10t', channels=channels, stem_width=16, num_classes=0)
-    layers = {'layer2': '0', 'layer3': '1', 'layer4': '2'}
+    layers = {'layer2': '0', 'layer3': '1', 'layer4': '2'}  # stages that become levels, and their names
     backbone = BackboneWithFPN(body, layers, list(channels[1:]), width, norm_layer=nn.BatchNorm2d)
     # Fewer regions and narrower layers than torchvision's defaults, for a CPU. Anchors: a side in pixels for
     # each of the three levels and the pooled one that the pyramid adds, in three aspect ratios
@@ -116,7 +116,7 @@ class Sampler:
         return [positive for positive, _ in pairs], [negative for _, negative in pairs]
 
     def count(self, labels: list[Tensor]) -> int:
-        "How many are chosen, of all images together"
+        "How many are chosen, of all images together; labels as for `__call__`"
         return sum(sum(self._counts(image_labels)) for image_labels in labels)
 
     def _counts(self, labels: Tensor) -> tuple[int, int]:  # Objects; background
@@ -344,7 +344,7 @@ def branch_loss(
 
 @patch
 def branch_count(self: RCNN, rois: list[Tensor], targets: list[dict], matched: list[Tensor]) -> int:
-    "How many numbers `branch_loss` is the mean of; several processes weight their means by it"
+    "How many numbers `branch_loss` is the mean of, of the same arguments: the weight of this process's mean"
     return sum(map(len, rois))
 
 
@@ -423,7 +423,7 @@ class ExportRcnn(nn.Module):
 # %% ../../../nbs/models/rcnn/03_network.ipynb #6592e8b9
 @patch
 def proposals(self: ExportRcnn, maps: dict[str, Tensor], shape_hw) -> Tensor:  # (P, 4) XYXY
-    "Regions of one image of `shape_hw` pixels, as `RCNN.propose_regions` gives them"
+    "Regions of one image of `shape_hw` pixels, as `RCNN.propose_regions`; maps (1, C, h, w) by level"
     rpn, candidates = self.model.rpn, []
     for i, (level, objectness, deltas) in enumerate(zip(maps.values(), *rpn.head(list(maps.values())))):
         objectness, deltas = (values[0] for values in _by_anchor(objectness, deltas))
@@ -460,7 +460,7 @@ def _best_candidates(
 def objects(
     self: ExportRcnn, maps: dict[str, Tensor], rois: Tensor, shape_hw
 ) -> tuple[Tensor, Tensor, Tensor]:  # Boxes (N, 4) XYXY, scores (N,), labels (N,) from 1 on
-    "The objects in the regions (P, 4) of one image of `shape_hw` pixels, as `RCNN.detect` finds them"
+    "The objects in the regions (P, 4) of one image of `shape_hw` pixels, as `RCNN.detect`; maps by level"
     heads = self.model.roi_heads
     logits, deltas = heads.box_predictor(heads.box_head(pool_regions(heads.box_roi_pool, maps, rois)))
     # a box, a score and a label for each region and class; column 0, background, is left out
@@ -541,6 +541,7 @@ def _pyramid_level(pool: MultiScaleRoIAlign, rois: Tensor) -> Tensor:  # (R,) in
     "The level of each region by its size; Lin et al. 2017, equation 1"
     first = 6 - len(pool.featmap_names)  # a level of stride 2^k has the number k; the last has the stride 2^5
     sides = ((rois[:, 2] - rois[:, 0]) * (rois[:, 3] - rois[:, 1])).sqrt()
+    # 1e-6 as in torchvision
     level = torch.floor(pool.canonical_level + torch.log2(sides / pool.canonical_scale) + 1e-6)
     return (level.clamp(first, 5) - first).long()
 
@@ -557,7 +558,11 @@ IMAGENET = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), pad_value
 
 
 class RcnnTask(DetectionTask):
-    "A task whose network is an `RCNN`; a subclass names the network, and what objects have besides boxes"
+    """A task whose network is an `RCNN`; a subclass names the network, and what objects have besides boxes.
+
+    Methods take what those of `Task` do: `model` is the `RCNN`; `images` (B, 3, H, W) uint8; `batch` as
+    `collate` of the task makes it; `kind` one of `output_formats`; `expected` and `got` lists of outputs.
+    """
 
     decoder = 'objects'
     output_formats = ('heads',)
@@ -580,6 +585,7 @@ class RcnnTask(DetectionTask):
 
     @property
     def min_score(self) -> float:
+        "As `Task.min_score`"
         return self.settings.score
 
     @property
@@ -654,6 +660,7 @@ def recognised(cls: RcnnTask, file, state):  # As `Task.recognised`
     if model is None or not model.startswith(cls.family):
         return None
     if not rows_of(file, state)[0]:
+        # without the background
         raise unknown_classes(file, len(state['roi_heads.box_predictor.cls_score.bias']) - 1)
     settings, labels = cls.published(f'torchvision/{model}')
     return {**settings, 'weights': str(file)}, labels
@@ -667,7 +674,7 @@ def transform(self: RcnnTask, train):  # As `Task.transform`
         return LetterboxTarget(p.size, p.pad_value, p.interpolation, p.letterbox)
     geometry = [*self.crops(), *[Flip()] * s.flip]  # a list times False is empty
     colors = COLOR_STEPS if s.color else ()
-    visible = TILE_VISIBLE if s.tile_crop else 0.0
+    visible = TILE_VISIBLE if s.tile_crop else 0.0  # share of an object that must be visible
     return DetectionTransform(p.size, p.pad_value, geometry, colors, self.mix(), min_visible=visible)
 
 

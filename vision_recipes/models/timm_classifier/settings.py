@@ -32,6 +32,7 @@ class ClassificationSettings(Settings):
     balance: bool = setting(False, 'weigh rare classes up in the loss')
 
     def check(self, names: tuple[str, ...]):  # The settings to look at
+        "Refuse a model that timm does not know, and weights that do not exist"
         if 'model' in names:
             check_model_name(self.model)
         if 'weights' in names:

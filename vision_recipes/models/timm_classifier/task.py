@@ -222,7 +222,7 @@ def _pretrained_or_random(
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #89bc446b
 def _with_published(name: str, labels: LabelMap, kwargs: dict) -> nn.Module:
-    "A network with published weights, and with their rows in the head for the classes that they know"
+    "A network (`kwargs` for timm) with published weights, and their rows in the head for classes they know"
     import timm
 
     names = imagenet_names(name)
@@ -264,7 +264,10 @@ def _names_by_depth(model: nn.Module) -> list[list[str]]:
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #a9d5116a
 class Classification(ClassificationTask):
-    "One class an image, by a network of timm"
+    """One class an image, or several, by a network of timm.
+
+    Methods as of `Task`; `batch` has `images` and `labels`, (B,) int64 or, of several labels, (B, C) 0 or 1.
+    """
 
     # (C,) for the loss: of the classes, or of the images that have a class where they may have several
     class_weights: Tensor | None = None
@@ -303,7 +306,7 @@ class Classification(ClassificationTask):
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #c3cc5b53
 @patch(as_classmethod=True)
 def published(cls: Classification, name):  # Such as `timm/resnet18d`
-    "Settings and classes of timm's weights"
+    "Settings and classes of timm's weights. Raises `VisionRecipesError` where timm does not name the classes"
     model = name.removeprefix('timm/')
     cfg, names = _config(model), imagenet_names(model)
     if not names:
@@ -436,7 +439,7 @@ def positive_weights(
 ) -> Tensor:  # (C,) float32, from 1 to 100
     "Weights of the images that have a class, by which they count as much as those that have not"
     counts = torch.as_tensor(counts, dtype=torch.float32)
-    return ((n - counts) / counts.clamp(min=1)).clamp(1, 100)
+    return ((n - counts) / counts.clamp(min=1)).clamp(1, 100)  # 100: a very rare class must not rule the loss
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #00b7a865
 class ExportClassifier(nn.Module):

@@ -143,7 +143,10 @@ def _cells_inside(box: Tensor, size: int) -> np.ndarray:  # (1, 1, 4) XYXY -> (A
 
 # %% ../../../nbs/models/yolox/06_figures.ipynb #ed97ff8f
 def _yolox_of(network: NetworkSource, figure: str, build: bool = True) -> tuple[Yolox, YoloX | None]:
-    "The task and the network. Raises `VisionRecipesError` for another architecture"
+    """The task and the network. Raises `VisionRecipesError` for another architecture.
+
+    `figure` is the name of the function, for the message; without `build` the network may be None.
+    """
     if isinstance(network, Yolox) and not build:
         return network, None
     task, model = task_and_model(network)
@@ -176,7 +179,7 @@ def show_grid_cells(
 
 
 def _draw_lines(panel: Image.Image, n: int) -> Image.Image:
-    "Draw the lines between `n` x `n` cells"
+    "Draw the lines between `n` x `n` cells, half transparent (130 of 255)"
     layer = Image.new('RGBA', panel.size, (*RIGHT, 0))
     draw = ImageDraw.Draw(layer)
     pixels = panel.width // n
@@ -427,7 +430,7 @@ def _assignment_row(title: str, task: Yolox, model: YoloX, source: Annotations, 
 def _object_text(number: int, found: ObjectCells, names: tuple[str, ...]) -> str:
     "An object in the legend: its class, k, and its cells of each stride"
     counts = [str(int(cells.sum())) for cells in found.grids()]
-    return f'{number} {names[found.label][:10]}: k {found.k}, {" + ".join(counts)}'
+    return f'{number} {names[found.label][:10]}: k {found.k}, {" + ".join(counts)}'  # ten letters fit
 
 # %% ../../../nbs/models/yolox/06_figures.ipynb #6a6db750
 def show_assignment_cost(
@@ -454,6 +457,7 @@ def show_assignment_cost(
         n_preferred = int(np.isfinite(found.candidate_grids(cheap)[n]).sum())
         captions.append(f'stride {stride}: {n_preferred} candidates,\n{(found.stride == stride).sum()} taken')
     costs = np.exp(log_cost[found.preferred]) if found.preferred.any() else np.ones(1)
+    # the cheapest is the brightest
     out = heat_legend(panel_row(panels, captions), costs.max(), costs.min(), 'cost', log=True)
     name = task.labels.names[found.label]
     mean_iou = f'; their boxes overlap it by {found.iou.mean():.2f}' if len(found.iou) else ''

@@ -192,6 +192,7 @@ def pair_iou(
     sides[:, 0].sub_(work)
     sides[:, 1].sub_(torch.maximum(low_a[:, 1], low_b[:, 1], out=work))
     both = sides.clamp_(min=0)[:, 0].mul_(sides[:, 1])
+    # 1e-16: no division by 0
     union = torch.add(a[:, 2] * a[:, 3], b[:, 2] * b[:, 3] + 1e-16, out=work).sub_(both)
     return both.div_(union)
 
@@ -325,7 +326,7 @@ class _Terms(torch.autograd.Function):
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #97f341ba
 def _raw_boxes(true: Tensor, xy: Tensor, stride: Tensor) -> Tensor:  # (P, 4)
-    "The raw numbers from which `decode` makes these boxes; parameters as for `_iou_term`"
+    "The raw numbers from which `decode` makes these boxes; parameters as for `_iou_term`; 1e-8 as in YOLOX"
     return torch.cat([true[:, :2] / stride - xy, (true[:, 2:] / stride + 1e-8).log()], 1)
 
 
@@ -351,6 +352,7 @@ def _iou_term(
     sides = sides * (sides > 0).all(1, keepdim=True)
     both = sides.prod(1, keepdim=True)  # (P, 1)
     area = size.prod(1, keepdim=True)
+    # 1e-16: no division by 0
     union = area + true[:, 2:].prod(1, keepdim=True) - both + 1e-16
     iou = both / union
     # twice the change of a side of the overlap by an edge of the predicted box: 2 where that edge ends the

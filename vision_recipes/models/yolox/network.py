@@ -41,6 +41,7 @@ YOLOX_SIZES = {
 class ConvBlock(nn.Module):
     "Convolution, batch normalisation, SiLU; height and width are divided by the stride"
 
+    # channels in and out, side of the kernel, and stride in pixels
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__()
         self.conv = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, groups=groups, bias=False)
@@ -54,6 +55,7 @@ class ConvBlock(nn.Module):
 class SplitConvBlock(nn.Module):
     "A convolution for each channel, then one across channels"
 
+    # as for `ConvBlock`
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int = 1):
         super().__init__()
         self.dconv = ConvBlock(n_in, n_in, kernel, stride, groups=n_in)
@@ -64,13 +66,13 @@ class SplitConvBlock(nn.Module):
 
 
 def conv3(n_in: int, n_out: int, stride: int = 1, depthwise: bool = False) -> nn.Module:
-    "A 3 x 3 block: `SplitConvBlock` if `depthwise`, else `ConvBlock`"
+    "A 3 x 3 block from `n_in` channels to `n_out`: `SplitConvBlock` if `depthwise`, else `ConvBlock`"
     block = SplitConvBlock if depthwise else ConvBlock
     return block(n_in, n_out, 3, stride)
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #2bb785b7
 class Bottleneck(nn.Module):
-    "A 1 x 1 and a 3 x 3 block of `n` channels; with `shortcut` a residual connection"
+    "A 1 x 1 and a 3 x 3 block (as `conv3`) of `n` channels; with `shortcut` a residual connection"
 
     def __init__(self, n: int, shortcut: bool, depthwise: bool):
         super().__init__()
@@ -84,7 +86,7 @@ class Bottleneck(nn.Module):
 
 
 class CspBlock(nn.Module):
-    "Half of the channels through `repeats` bottlenecks, half past them"
+    "`n_in` channels to `n_out`: half of them through `repeats` bottlenecks, half past them"
 
     def __init__(self, n_in: int, n_out: int, repeats: int, shortcut: bool = True, depthwise: bool = False):
         super().__init__()
@@ -99,7 +101,7 @@ class CspBlock(nn.Module):
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #9891d996
 class Focus(nn.Module):
-    "Fold 2 x 2 pixels into channels, then convolve"
+    "Fold 2 x 2 pixels into channels, then convolve to `n_out` channels"
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -112,7 +114,7 @@ class Focus(nn.Module):
 
 
 class PyramidPooling(nn.Module):
-    "Concatenate features with their maxima within 5, 9 and 13 cells, then convolve"
+    "Concatenate features with their maxima within 5, 9 and 13 cells, then convolve to `n_out` channels"
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -150,7 +152,7 @@ class Backbone(nn.Module):
 
 
 def _stage(n: int, repeats: int, depthwise: bool) -> nn.Sequential:
-    "Halve height and width and double the `n` channels, then apply a CSP block"
+    "Halve height and width and double the `n` channels, then apply a CSP block of so many bottlenecks"
     return nn.Sequential(conv3(n, 2 * n, 2, depthwise), CspBlock(2 * n, 2 * n, repeats, depthwise=depthwise))
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #1b2061ba
@@ -184,7 +186,7 @@ class Neck(nn.Module):
 
 
 def _csp(n_in: int, n_out: int, size: Size) -> CspBlock:
-    "A CSP block of the neck, without residual connections"
+    "A CSP block of the neck from `n_in` to `n_out` channels, without residual connections"
     return CspBlock(n_in, n_out, round(3 * size.depth), False, size.depthwise)
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #51b696c6
@@ -219,6 +221,7 @@ class Head(nn.Module):
         super().__init__()
         self.n_classes = n_classes
         n = int(256 * size.width)  # channels of all layers but the last
+        # (256, 512, 1024): channels of the neck's outputs at a width of 1
         self.stems = nn.ModuleList([ConvBlock(int(i * size.width), n, 1) for i in (256, 512, 1024)])
         self.cls_convs = _branches(n, size)
         self.reg_convs = _branches(n, size)
@@ -249,7 +252,7 @@ class Head(nn.Module):
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #c8fa5110
 def _branches(n: int, size: Size) -> nn.ModuleList:
-    "Two 3 x 3 blocks for each grid"
+    "Two 3 x 3 blocks of `n` channels for each grid"
     pairs = [[conv3(n, n, 1, size.depthwise) for _ in range(2)] for _ in STRIDES]
     return nn.ModuleList([nn.Sequential(*pair) for pair in pairs])
 
@@ -283,7 +286,7 @@ class YoloX(nn.Module):
 
 
 def check_multiple(*sizes: int):
-    "Refuse images that the three grids do not divide"
+    "Refuse sides of images, in pixels, that the three grids do not divide. Raises `VisionRecipesError`"
     for size in sizes:
         if not torch.compiler.is_compiling() and (size % 32 or size < 32):
             below = size // 32 * 32

@@ -98,7 +98,7 @@ def yolox_start_weights(settings: YoloxSettings) -> Path | None:  # None: start 
 
 
 def _check_model(what: str, model: str, settings: YoloxSettings):
-    "Refuse weights of another size of the network; `what` begins the message"
+    "Refuse weights of another size (`model`) of the network; `what` begins the message"
     if model != settings.model:
         raise VisionRecipesError(
             f'{what} {model}, but model is {settings.model}. Set model={model}, or take other weights.'
@@ -168,7 +168,7 @@ def join_outputs(predictions: RawPredictions, boxes_cxcywh: Tensor) -> Tensor:  
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #94cabd56
 class Yolox(DetectionTask):
-    "Boxes with classes, by YOLOX"
+    "Boxes with classes, by a `YoloX`; methods as of `Task`, `batch` as `collate_objects` makes it"
 
     decoder = 'yolox'
     output_formats = ('decoded', 'raw', 'nms')
@@ -250,7 +250,7 @@ def transform(self: Yolox, train: bool):
         geometry.append(Flip())
     colors = COLOR_STEPS if s.color else ()
     mix = Mix(s.mosaic, s.mixup)
-    visible = TILE_VISIBLE if s.tile_crop else 0.0
+    visible = TILE_VISIBLE if s.tile_crop else 0.0  # share of an object that must be visible
     return DetectionTransform(
         p.size, p.pad_value, geometry, colors, mix, close_mix=s.close_mosaic, min_visible=visible
     )
@@ -396,7 +396,7 @@ class ExportYolox(nn.Module):
         self.register_buffer('mean', torch.tensor(preprocess.mean).view(1, 3, 1, 1) * scale)
         self.register_buffer('std', torch.tensor(preprocess.std).view(1, 3, 1, 1) * scale)
 
-    def forward(self, images: Tensor):  # A batch, in the form that `dtype` and `layout` say
+    def forward(self, images: Tensor):  # As `dtype` and `layout` say; to (B, A, 5 + C), or as `_best_classes`
         if self.layout == 'NHWC':
             images = images.permute(0, 3, 1, 2)
         if self.bgr:
@@ -443,7 +443,7 @@ def attention_score(self: Yolox, model, images, label):  # As `Task.attention_sc
     classes = output[..., 5:].amax(2) if label is None else output[..., 5 + label]
     scores = (output[..., 4] * classes).detach()  # (B, A)
     answers = scores >= scores.amax(1, keepdim=True) / 2
-    log_odds = torch.logit(output[..., 4], 1e-6) + torch.logit(classes, 1e-6)
+    log_odds = torch.logit(output[..., 4], 1e-6) + torch.logit(classes, 1e-6)  # 1e-6: finite
     return torch.where(answers, log_odds, 0.0).sum(1)
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #1c315a40
@@ -485,6 +485,7 @@ def _add_nms_inputs(graph, nms: float, score: float):
     for name, values in integers.items():
         graph.initializer.append(H.make_tensor(name, T.INT64, [len(values)], values))
     for name, value in (('iou_threshold', nms), ('score_threshold', score)):
+        # an input that has a constant of its name may be left out
         graph.initializer.append(H.make_tensor(name, T.FLOAT, [1], [value]))
         graph.input.append(H.make_tensor_value_info(name, T.FLOAT, [1]))
 

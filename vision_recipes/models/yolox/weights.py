@@ -45,7 +45,7 @@ def contract(
 class WeightFile:
     "A published file of weights"
 
-    model: str  # A key of `yolox.model.YOLOX_SIZES`
+    model: str  # A key of `yolox.network.YOLOX_SIZES`
     url: str
     contract: str  # A key of `CONTRACTS`
     ap: float | None = None  # As published: COCO val2017, AP 50-95
@@ -64,7 +64,7 @@ _TINY_384 = (
 
 
 def _mmdet(
-    model: str,
+    model: str,  # These, and the last two, as in `WeightFile`
     stamp: str,  # How the file's name ends: date, time and the first digits of its SHA-256
     ap: float,
     contract: str = 'mmdet',
@@ -75,17 +75,17 @@ def _mmdet(
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #e915daf5
 def _megvii(size: str, ap: float) -> WeightFile:
-    "A file of the original's present weights; `size` is such as `nano`"
+    "A file of the original's present weights; `size` is such as `nano`, `ap` as in `WeightFile`"
     return WeightFile(f'yolox_{size}', f'{_MEGVII}/yolox_{size}.pth', 'megvii', ap)
 
 
 def _legacy(size: str) -> WeightFile:
-    "A file of the original's first weights, which want other preprocessing"
+    "A file of the original's first weights, which want other preprocessing; `size` is such as `nano`"
     return WeightFile(f'yolox_{size}', f'{_LEGACY}/yolox_{size}.pth', 'megvii_legacy')
 
 
 def _cjm(size: str, contract: str) -> WeightFile:
-    "A file of the tutorial series that this library follows"
+    "A file of the tutorial series that this library follows; `size` is such as `s`"
     return WeightFile(f'yolox_{size}', f'{_CJM_HUB}/yolox_{size}.pth', contract)
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #12dd4872
@@ -188,7 +188,7 @@ def is_mmdet_layout(names: Iterable[str]) -> bool:
 def to_original_names(
     state: dict[str, Any],  # Parameters by name, in either layout
 ) -> dict[str, Any]:  # The same parameters by the original's names
-    "Translate MMDetection's names; others stay as they are"
+    "Translate MMDetection's names, without its moving averages (`ema_`); others stay as they are"
     if not is_mmdet_layout(state):
         return dict(state)
     kept = [name for name in state if not name.startswith(('ema_', 'data_preprocessor.'))]
@@ -224,7 +224,7 @@ def to_original(
 class WeightLayout:
     "What a state dictionary holds"
 
-    model: str  # A key of `yolox.model.YOLOX_SIZES`
+    model: str  # A key of `yolox.network.YOLOX_SIZES`
     n_classes: int
     layout: str  # `megvii` or `mmdet`
 
@@ -319,7 +319,7 @@ def contract_of_file(
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #3f036768
 def _is_raw(name: str) -> bool:
-    "Whether images of a contract keep their values from 0 to 255"
+    "Whether images of a contract (a key of `CONTRACTS`) keep their values from 0 to 255"
     return CONTRACTS[name]['std'] == _PLAIN['std']
 
 

@@ -3,16 +3,20 @@
 // This file is the source. Edit it here: no notebook exports it.
 // nbs/data/correction/06_label_editing.ipynb holds its reasons and its tests.
 //
-// A document has `flags` and `shapes` as LabelMe's files have them, `size` in pixels, and `stamped`.
+// A document has `flags` {name: boolean} and `shapes` as LabelMe's files have them, `size` [width, height] in
+// pixels (zeros: unknown), and `stamped`: whether its file has the stamp of a draft. `k` is the position of a
+// shape in `shapes`. A point is [x, y] in pixels, a box [x1, y1, x2, y2]; `object`: see `objectsOf`.
+// An edit that cannot be done gives the same document.
 
 // -- Objects
 
 // The objects of a document: {label, shapes (their positions), draft, score}. Where an object is several
 // points alone, its label is null.
-// Outlines of one label and group are one object; points belong to the object with their group.
+// Outlines of one label and group are one object; points belong to the object with their group. Where
+// several objects have that group, nobody knows whose a point is, so it is an object alone.
 export function objectsOf(document) {
   const objects = [];
-  const byKey = new Map();
+  const byKey = new Map(); // label and group as a text, or the position of an outline without a group
   const byGroup = new Map(); // a group: the objects that have it
   document.shapes.forEach((shape, k) => {
     if (isPoint(shape)) return;
@@ -50,6 +54,7 @@ export function isPoint(shape) {
   return shape.shape_type === 'point';
 }
 
+// Whether a shape says to which group it belongs; LabelMe's field is empty for none.
 function hasGroup(shape) {
   return shape.group_id !== null && shape.group_id !== undefined && shape.group_id !== '';
 }
@@ -58,10 +63,11 @@ function hasGroup(shape) {
 export function isDraft(document) {
   const flagged = [document, ...document.shapes];
   if (flagged.some(({flags}) => flags?.draft === true)) return true;
+  // classes of a whole image are flags, which have no flag `draft` of their own: the stamp says it
   return document.stamped && !document.shapes.length && Object.values(document.flags).includes(true);
 }
 
-// XYXY around some shapes.
+// The box around some shapes, of which there is at least one.
 export function boundsOf(shapes) {
   const pointsOf = shape => (shape.shape_type === 'circle' ? circlePoints(shape) : shape.points);
   const points = shapes.flatMap(pointsOf);
@@ -70,11 +76,13 @@ export function boundsOf(shapes) {
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
 }
 
+// Two opposite corners around a circle, which LabelMe stores as its middle and a point of its edge.
 function circlePoints({points: [[x, y], edge]}) {
   const radius = Math.hypot(edge[0] - x, edge[1] - y);
   return [[x - radius, y - radius], [x + radius, y + radius]];
 }
 
+// Intersection over union of two boxes, 0 to 1.
 export function overlap(a, b) {
   const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
   const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
@@ -87,7 +95,8 @@ function area(box) {
   return (box[2] - box[0]) * (box[3] - box[1]);
 }
 
-// The position of the object whose box overlaps a box most; -1 where none overlaps it by half.
+// The position of the object whose box overlaps a box most, in `objectsOf`; -1 where none overlaps it by
+// `least` or more. Its outlines count, as in a suspect's box, unless it has points alone.
 export function objectAt(document, box, least = 0.5) {
   let best = -1;
   let most = least;
@@ -102,7 +111,8 @@ export function objectAt(document, box, least = 0.5) {
 
 // -- Handles: the points of a shape that can be moved, one by one
 
-// A rectangle has four corners, clockwise from the top left, also where it is stored as two points.
+// A rectangle has four corners, clockwise from the top left, also where it is stored as two points. A mask
+// of pixels has none.
 export function handlesOf(shape) {
   if (shape.shape_type === 'mask') return [];
   if (shape.shape_type !== 'rectangle') return shape.points;
@@ -110,14 +120,16 @@ export function handlesOf(shape) {
   return [[x1, y1], [x2, y1], [x2, y2], [x1, y2]];
 }
 
+// A shape with handle `k` at another place.
 function withHandle(shape, k, [x, y]) {
   if (shape.shape_type !== 'rectangle') {
     return {...shape, points: shape.points.map((point, n) => (n === k ? [x, y] : point))};
   }
-  const [ox, oy] = handlesOf(shape)[(k + 2) % 4]; // the opposite corner stays
+  const [ox, oy] = handlesOf(shape)[(k + 2) % 4]; // of four corners, the opposite one stays
   return {...shape, points: rectanglePoints([x, y, ox, oy], shape.points.length)};
 }
 
+// The points of a rectangle between two opposite corners, as its file stores it: `n` is 2 or 4.
 function rectanglePoints([xa, ya, xb, yb], n = 2) {
   const [x1, x2] = [Math.min(xa, xb), Math.max(xa, xb)];
   const [y1, y2] = [Math.min(ya, yb), Math.max(ya, yb)];
@@ -133,6 +145,7 @@ function touched(shape) {
   return {...shape, flags};
 }
 
+// The document with the shapes at some positions changed by `change`, which takes and gives a shape.
 function withShapes(document, positions, change) {
   const chosen = new Set(positions);
   const shapes = document.shapes.map((shape, k) => (chosen.has(k) ? touched(change(shape)) : shape));
@@ -144,10 +157,12 @@ function withObject(document, object, change) {
   return withShapes(document, object.shapes, change);
 }
 
+// To a thousandth of a pixel, so that files stay short.
 function round(value) {
   return Math.round(value * 1000) / 1000;
 }
 
+// A coordinate inside the image; `most` is its width or height, 0 where nobody knows it.
 function within(value, most) {
   return round(most > 0 ? Math.min(Math.max(value, 0), most) : value);
 }
@@ -158,13 +173,14 @@ export function moveObject(document, object, dx, dy) {
   if (shapes.some(shape => shape.shape_type === 'mask')) return document;
   const [x1, y1, x2, y2] = boundsOf(shapes);
   const [width, height] = document.size;
+  // what lies outside already may stay there, or come back, but not go further
   const stepX = width > 0 ? Math.max(Math.min(0, -x1), Math.min(dx, Math.max(0, width - x2))) : dx;
   const stepY = height > 0 ? Math.max(Math.min(0, -y1), Math.min(dy, Math.max(0, height - y2))) : dy;
   const moved = point => [round(point[0] + stepX), round(point[1] + stepY)];
   return withObject(document, object, shape => ({...shape, points: shape.points.map(moved)}));
 }
 
-// Moves one handle of a shape to a place, never out of the image.
+// Moves one handle (its number in `handlesOf`) of a shape to a place, never out of the image.
 export function moveHandle(document, object, k, handle, x, y) {
   const [width, height] = document.size;
   const place = [within(x, width), within(y, height)];
@@ -181,7 +197,7 @@ export function removeObject(document, object) {
 export function removeHandle(document, object, k, handle) {
   const shape = document.shapes[k];
   if (isPoint(shape)) {
-    const rest = withObject(document, object, same => same);
+    const rest = withObject(document, object, same => same); // what is left of it counts as touched
     return {...rest, shapes: rest.shapes.filter((_, n) => n !== k)};
   }
   if (shape.shape_type !== 'polygon' || shape.points.length <= 3) return document;
@@ -211,6 +227,7 @@ export function setLabel(document, object, label, k = -1) {
   return withObject(document, object, shape => (renamed.has(shape) ? {...shape, label} : shape));
 }
 
+// Makes a visible point hidden, or a hidden one visible.
 export function toggleHidden(document, object, k) {
   const change = shape => {
     if (shape !== document.shapes[k]) return shape;
@@ -231,10 +248,12 @@ export function acceptAll(document) {
   return {...document, flags, shapes: document.shapes.map(touched), stamped: false};
 }
 
+// Removes the shapes that are drafts.
 export function rejectDrafts(document) {
   return {...document, shapes: document.shapes.filter(shape => shape.flags?.draft !== true)};
 }
 
+// Adds an object: a rectangle between two opposite corners, in any order.
 export function addBox(document, label, box) {
   const [width, height] = document.size;
   const [x1, x2] = [box[0], box[2]].map(x => within(x, width));
@@ -248,6 +267,7 @@ export function addBox(document, label, box) {
 
 // -- Classes of whole images, as flags
 
+// The class of the whole image: its only flag that is true; null where none is, or several.
 export function imageClass(document) {
   const names = Object.keys(document.flags).filter(name => name !== 'draft' && document.flags[name] === true);
   return names.length === 1 ? names[0] : null;
@@ -256,8 +276,8 @@ export function imageClass(document) {
 // Sets one class and clears the others. A person has chosen it, so it is no draft.
 export function setImageClass(document, name, classes) {
   const flags = {...document.flags};
-  for (const other of classes) flags[other] = false;
-  for (const other of Object.keys(flags)) flags[other] = false;
+  for (const other of classes) flags[other] = false; // each class is listed, as LabelMe does
+  for (const other of Object.keys(flags)) flags[other] = false; // also what is no class of the set
   flags[name] = true;
   delete flags.draft;
   return {...document, flags, stamped: false};
@@ -265,7 +285,8 @@ export function setImageClass(document, name, classes) {
 
 // -- Suspects
 
-// What a suspect proposes, carried out; the same document where it proposes nothing that can be done.
+// What a suspect (see `read_suspects` in label_review.py) proposes, carried out; the same document where it
+// proposes nothing that can be done. `classes`: the names of the set.
 export function applySuspect(document, suspect, classes) {
   if (!suspect.box && !suspect.suggested_box) {
     return suspect.suggested ? setImageClass(document, suspect.suggested, classes) : document;
@@ -318,6 +339,7 @@ export class History {
     return this.go(1);
   }
 
+  // By `step` versions; false, and nothing changes, where there is none.
   go(step) {
     const position = this.position + step;
     if (position < 0 || position >= this.versions.length) return false;

@@ -12,10 +12,12 @@ const DRAG_FROM_PX = 3; // a shorter way of the pointer is a click
 const $ = id => document.getElementById(id);
 
 const state = {
-  set: null, // what the server says of all images
+  set: null, // what the server says of all images, see `_set_contents` in correction_server.py
   order: [], // the images of the list, by number
   index: -1, // of the shown image
-  items: new Map(), // by image: {index, history, tag, saved, conflict}
+  // by image: {index, history: a `History`, tag: of the labels in its file, saved: those as JSON,
+  // conflict: the answer of the server that the file has other labels, or null}
+  items: new Map(),
   done: new Set(), // images that were accepted since the page was opened
   selected: -1, // position of an object
   handle: null, // {shape, n}: the chosen corner, vertex or point of it
@@ -28,6 +30,7 @@ const state = {
 
 // -- The server
 
+// Asks the server. The answer is a success, or 409 for a conflict; anything else is thrown as an error.
 async function ask(path, options = {}) {
   let answer;
   try {
@@ -39,12 +42,13 @@ async function ask(path, options = {}) {
   return answer;
 }
 
-const images = new Map(); // number: promise of {element} or {error}
+const images = new Map(); // number: promise of {address, image} or {error}; the last used stands last
 
+// The promise of an image, kept for a while; those that were not used for the longest time are dropped.
 function imageOf(i) {
   if (!images.has(i)) images.set(i, fetchImage(i));
   const promise = images.get(i);
-  images.delete(i); // the last used stands last
+  images.delete(i); // and set again, so that it stands last
   images.set(i, promise);
   for (const old of [...images.keys()].slice(0, -IMAGES_KEPT)) {
     images.get(old).then(({address}) => address && URL.revokeObjectURL(address));
@@ -53,6 +57,7 @@ function imageOf(i) {
   return promise;
 }
 
+// An image that is decoded, and its address as a blob; or {error}, which is never thrown.
 async function fetchImage(i) {
   try {
     const answer = await ask(`image/${i}`);
@@ -69,6 +74,7 @@ async function fetchImage(i) {
 
 // -- The shown image
 
+// `labelsNow` is the document with what the pointer does to it; `objectsNow` has its objects
 const current = () => state.items.get(state.index);
 const labelsNow = () => state.preview ?? current().history.document;
 const objectsNow = () => edit.objectsOf(labelsNow());
@@ -111,10 +117,12 @@ async function show(i) {
   }
 }
 
+// Puts an image of `imageOf` on the page, or says why there is none.
 function showImage({image, error}, item) {
   const labels = item.history.document;
   if (!(labels.size[0] > 0)) { // nobody knows the size but the image
     const clean = !isDirty(item);
+    // without an image any size will do, so that its labels can be drawn
     labels.size = [image?.naturalWidth ?? 640, image?.naturalHeight ?? 480];
     if (clean) item.saved = JSON.stringify(labels);
   }
@@ -130,16 +138,19 @@ function showImage({image, error}, item) {
   fit();
 }
 
-// The image as large as the frame allows, times the zoom.
+// The image as large as the frame allows, times the zoom. Sets `state.scale`: pixels of the screen
+// for a pixel of the image.
 function fit() {
   const [width, height] = labelsNow().size;
   const room = $('frame').getBoundingClientRect();
+  // 4 pixels stay free, so that rounding shows no scroll bars; 1e-3: a frame without room still gives a scale
   const scale = Math.min((room.width - 4) / width, (room.height - 4) / height) * state.zoom;
   state.scale = Math.max(scale, 1e-3);
   $('canvas').style.width = `${width * state.scale}px`;
   $('canvas').style.height = `${height * state.scale}px`;
 }
 
+// From the whole image, 1, to 20 times as large; the selected object is scrolled to the middle.
 function zoom(factor) {
   state.zoom = Math.min(20, Math.max(1, state.zoom * factor));
   fit();
@@ -155,6 +166,7 @@ function selectSuspect() {
 
 // -- Showing
 
+// Draws the labels; and, unless the pointer drags, all else that depends on the state.
 function render() {
   const labels = labelsNow();
   const objects = objectsNow();
@@ -177,6 +189,7 @@ function render() {
   list.draw();
 }
 
+// The list of objects, and the class of the image; the focus stays on the selected one.
 function renderObjects(objects, labels) {
   const items = objects.map((object, n) => {
     const swatch = element('span', {class: `swatch${object.draft ? ' draft' : ''}`});
@@ -195,6 +208,7 @@ function renderObjects(objects, labels) {
   if (focused) $('objects').querySelector('[aria-pressed="true"]')?.focus();
 }
 
+// What stands behind an object's name: whether it is a draft, its kind of outline, how many points.
 function noteOf(object, labels) {
   const shapes = object.shapes.map(k => labels.shapes[k]);
   const n = shapes.filter(edit.isPoint).length;
@@ -203,6 +217,7 @@ function noteOf(object, labels) {
   return parts.filter(Boolean).join(', ');
 }
 
+// The suspects of the image; a button stands only where one proposes a change that can be done.
 function renderSuspects() {
   const suspects = suspectsNow();
   $('suspect-part').hidden = !suspects.length;
@@ -215,6 +230,7 @@ function renderSuspects() {
   }));
 }
 
+// The buttons of the first 40 classes, more would bury the page; the list to type from has all names.
 function renderClasses() {
   const classes = state.set.classes;
   const label = objectsNow()[state.selected]?.label ?? edit.imageClass(labelsNow());
@@ -231,6 +247,7 @@ function renderClasses() {
   }
 }
 
+// Disables the buttons that would do nothing now.
 function renderButtons(objects, labels) {
   const object = objects[state.selected];
   const shape = labels.shapes[state.handle?.shape];
@@ -246,10 +263,12 @@ function renderButtons(objects, labels) {
   $('next').disabled = positionNow() >= state.order.length - 1;
 }
 
+// A message below the image; an empty text clears it.
 function say(text) {
   $('message').textContent = text;
 }
 
+// An error above the page; an empty text hides it.
 function problem(text) {
   $('problem').hidden = !text;
   $('problem-text').textContent = text;
@@ -258,6 +277,7 @@ function problem(text) {
 
 // -- Edits and saving
 
+// Makes a document the current version, to be saved; one that is equal is no new version.
 function change(labels) {
   state.preview = null;
   if (current().history.push(labels)) saveLater();
@@ -266,6 +286,7 @@ function change(labels) {
 
 let timer = 0;
 
+// Saves when `SAVE_AFTER_MS` have passed without another edit.
 function saveLater() {
   clearTimeout(timer);
   timer = setTimeout(save, SAVE_AFTER_MS); // `show` saves before it leaves an image
@@ -273,7 +294,7 @@ function saveLater() {
 }
 
 const isDirty = item => JSON.stringify(item.history.document) !== item.saved;
-let saving = Promise.resolve(true);
+let saving = Promise.resolve(true); // what was asked to be saved last; the next one waits for it
 
 // Saves the shown image after what is being saved. False where its labels could not be saved.
 function save() {
@@ -283,6 +304,7 @@ function save() {
   return saving;
 }
 
+// Saves an item, again where it was edited meanwhile. False, with a message, where that fails.
 async function saveItem(item) {
   while (isDirty(item)) {
     if (item.conflict) return showConflict(item);
@@ -300,7 +322,8 @@ async function saveItem(item) {
   return true;
 }
 
-// Sends the labels of an image; false where its file has changed since `tag`.
+// Sends the labels of an image; false where its file has changed since `tag`. `keepOther`: the server keeps
+// the labels that are replaced in a file of their own.
 async function send(item, tag, keepOther = false) {
   const text = JSON.stringify(item.history.document);
   const headers = {'If-Match': `"${tag}"`, 'Content-Type': 'application/json'};
@@ -321,6 +344,7 @@ async function send(item, tag, keepOther = false) {
 function offerFile(item) {
   const {flags, shapes, size: [imageWidth, imageHeight]} = item.history.document;
   const imagePath = state.set.images[item.index].name.split('/').pop();
+  // 5.5.0: as `_new_contents` in labelme_store.py
   const contents = {version: '5.5.0', flags, shapes, imagePath, imageData: null, imageHeight, imageWidth};
   const blob = new Blob([JSON.stringify(contents, null, 2)], {type: 'application/json'});
   $('rescue').href = URL.createObjectURL(blob);
@@ -330,6 +354,7 @@ function offerFile(item) {
 
 // -- Conflicts
 
+// Shows both versions of an image whose labels were changed elsewhere. False, for `saveItem`: not saved.
 function showConflict(item) {
   const count = labels => `${edit.objectsOf(labels).length} objects: ${
     edit.objectsOf(labels).map(textOf).slice(0, 12).join(', ')}`;
@@ -347,6 +372,7 @@ function showConflict(item) {
   return false;
 }
 
+// Saves this page's labels over those of the file, which are kept beside it.
 async function takeMine() {
   const item = current();
   $('conflict').close();
@@ -360,6 +386,7 @@ async function takeMine() {
   }
 }
 
+// Takes the labels of the file as a new version, so that undo brings back those of this page.
 function takeTheirs() {
   const item = current();
   $('conflict').close();
@@ -377,6 +404,7 @@ async function refresh() {
   if (!item || isDirty(item) || item.conflict) return;
   try {
     const fresh = await fetchItem(item.index);
+    // the same labels; or another image, or an edit, while the server was asked
     if (fresh === item || current() !== item || isDirty(item)) return;
     state.items.set(item.index, fresh);
     showImage(await imageOf(item.index), fresh);
@@ -389,6 +417,7 @@ async function refresh() {
 
 // -- The list of images
 
+// 36: the height of a row in page.css, pixels. A row has the name, and what is to know of the image.
 const list = new VirtualList($('list'), $('rows'), 36, position => {
   const i = state.order[position];
   const {name, objects, draft, error} = state.set.images[i];
@@ -402,8 +431,10 @@ const list = new VirtualList($('list'), $('rows'), 36, position => {
   return element('li', {'aria-setsize': state.order.length, 'aria-posinset': position + 1}, button);
 });
 
+// Of the shown image in the list; -1 where it is not in it.
 const positionNow = () => state.order.indexOf(state.index);
 
+// The numbers of the images that `all`, `drafts` or `suspects` shows, the most suspect first.
 function filtered(kind) {
   const all = state.set.images.map((_, i) => i);
   if (kind === 'drafts') return all.filter(i => state.set.images[i].draft);
@@ -412,6 +443,7 @@ function filtered(kind) {
   return all.filter(i => state.set.suspects[i]).sort((a, b) => rank(a) - rank(b));
 }
 
+// How many images each choice of the filter shows; one without any cannot be chosen.
 function fillFilter() {
   const names = {all: 'All images', drafts: 'Drafts', suspects: 'Suspects'};
   for (const option of $('filter').options) {
@@ -429,6 +461,7 @@ async function choose(kind) {
   render();
 }
 
+// Shows the image `step` places further in the list; at its end, saves and says so.
 async function go(step) {
   const next = state.order[positionNow() + step];
   if (next === undefined) {
@@ -442,6 +475,7 @@ async function go(step) {
 
 // -- What keys and buttons do
 
+// Calls `action` with the selected object, or the only one; says so where there is none.
 function withObject(action) {
   const objects = objectsNow();
   if (state.selected < 0 && objects.length === 1) state.selected = 0;
@@ -456,11 +490,13 @@ async function acceptAndNext() {
   await go(1);
 }
 
+// Accepts the selected object; all of the image where none is selected.
 function acceptObject() {
   if (state.selected < 0) change(edit.acceptAll(labelsNow()));
   else withObject(object => change(edit.acceptObject(labelsNow(), object)));
 }
 
+// Removes the chosen point, or vertex of a polygon; else the selected object.
 function reject() {
   withObject(object => {
     const {handle} = state;
@@ -474,6 +510,8 @@ function reject() {
   });
 }
 
+// Gives the selected object a class, or the chosen point a name. An image without shapes gets the class
+// itself, where the set's classes are of images. A new name joins the classes.
 function setClass(name) {
   const label = name.trim();
   if (!label) return say('A class needs a name.');
@@ -491,6 +529,7 @@ function setClass(name) {
   });
 }
 
+// Selects object `n`, counted round: behind the last one comes the first.
 function select(n) {
   const count = objectsNow().length;
   if (!count) return say('There is no object in this image.');
@@ -515,6 +554,7 @@ function selectHandle(step) {
   });
 }
 
+// Moves the chosen handle, else the selected object, by pixels of the image.
 function moveBy(dx, dy) {
   withObject(object => {
     const {handle} = state;
@@ -530,6 +570,7 @@ function moveBy(dx, dy) {
   });
 }
 
+// Changes the chosen handle by an edit that takes a document, an object, a shape's and a handle's number.
 function onHandle(change_) {
   withObject(object => {
     if (state.handle) change(change_(labelsNow(), object, state.handle.shape, state.handle.n));
@@ -537,6 +578,7 @@ function onHandle(change_) {
   });
 }
 
+// Whether the next drag of the pointer draws a box.
 function setDrawing(on) {
   state.drawing = on;
   $('new-box').setAttribute('aria-pressed', on);
@@ -544,23 +586,26 @@ function setDrawing(on) {
   if (on) say('Draw the box from corner to corner, or ⏎ for one in the middle.');
 }
 
+// Adds a box of the class that was used last, and selects it.
 function newBox(box) {
   setDrawing(false);
   const label = state.lastLabel || state.set.classes[0] || 'object';
   if (!state.set.classes.includes(label)) state.set.classes.push(label);
   const labels = edit.addBox(labelsNow(), label, box);
-  const key = JSON.stringify(labels.shapes.length - 1);
+  const key = JSON.stringify(labels.shapes.length - 1); // the new shape is the last one
   state.selected = edit.objectsOf(labels).findIndex(({shapes}) => String(shapes[0]) === key);
   state.handle = null;
   change(labels);
   say(`New box: ${label}. A digit or c gives another class.`);
 }
 
+// A new box without a pointer: a quarter of the image's width and height.
 function boxInTheMiddle() {
   const [width, height] = labelsNow().size;
   newBox([width * 0.375, height * 0.375, width * 0.625, height * 0.625]);
 }
 
+// Undoes (-1) or does again (1).
 function travel(step) {
   const history = current().history;
   if (!(step < 0 ? history.undo() : history.redo())) return say('Nothing more to undo or redo.');
@@ -569,6 +614,7 @@ function travel(step) {
   return say(step < 0 ? 'Undone.' : 'Done again.');
 }
 
+// Does what suspect `n` of the image proposes.
 function followSuspect(n) {
   const suspect = suspectsNow()[n];
   if (!suspect) return say('No suspect is listed for this image.');
@@ -579,8 +625,11 @@ function followSuspect(n) {
 
 // -- Keys: what is pressed, what it does, and what the help says
 
+// by key: how far along x and y
 const steps = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
 
+// The key, its text in the help (empty: not shown), what it does in words, and the function (null: `actionOf`
+// handles it)
 const KEYS = [
   ['Enter', '⏎', 'Accept all labels of the image, go to the next', acceptAndNext],
   ['n', 'n, or → without a selection', 'Next image', () => go(1)],
@@ -606,9 +655,11 @@ const KEYS = [
   ['Escape', 'Esc', 'Drop the chosen corner, then the selection', () => drop()],
   ['?', '?', 'Show these keys', () => $('help').showModal()],
 ];
+// by key: the function
 const actions = Object.fromEntries(KEYS.filter(([key]) => key).map(([key, , , action]) => [key, action]));
 Object.assign(actions, {Delete: reject, Backspace: reject, '=': actions['+']});
 
+// Esc: first ends drawing, then drops the handle, then the selection.
 function drop() {
   if (state.drawing) setDrawing(false);
   else if (state.handle) state.handle = null;
@@ -616,6 +667,7 @@ function drop() {
   render();
 }
 
+// What a key does: a function without arguments; null or undefined for a key of the browser's.
 function actionOf(event) {
   const {key} = event;
   if (event.ctrlKey || event.metaKey) {
@@ -634,9 +686,11 @@ function actionOf(event) {
   }
   if (key === 'Enter' && state.drawing) return boxInTheMiddle;
   if (key === 'Enter' && event.repeat) return () => {}; // a key that is held accepts one image
+  // with caps lock on, letters do the same; X has an action of its own
   return actions[key] ?? (/^[A-Z]$/.test(key) ? actions[key.toLowerCase()] : null);
 }
 
+// A key for the page: not one that is typed into a field, or pressed in a dialog or on a button.
 function onKey(event) {
   if (!current() || document.querySelector('dialog[open]')) return;
   const {target} = event;
@@ -653,13 +707,18 @@ function onKey(event) {
 
 // -- The mouse, a pen or a finger
 
-let drag = null; // {start, origin, move, moved}: what the pointer does to the labels
+// what the pointer does to the labels, or null. {origin: where it was pressed, pixels of the image; at: that,
+// pixels of the window; moved: whether it has left that place; move: a function that takes a place in the
+// image and gives the document, or null where nothing was hit}
+let drag = null;
 
+// Where the pointer is, in pixels of the image.
 function placeOf(event) {
   const box = $('drawing').getBoundingClientRect();
   return [(event.clientX - box.left) / state.scale, (event.clientY - box.top) / state.scale];
 }
 
+// Begins a new box, or grips a handle of the selected object, or an object; else drops the selection.
 function onPress(event) {
   if (event.button !== 0 || !current()) return;
   const origin = placeOf(event);
@@ -689,6 +748,7 @@ function onPress(event) {
   render();
 }
 
+// Shows the labels as they would be if the pointer were released here.
 function onMove(event) {
   if (!drag?.move) return;
   const way = Math.hypot(event.clientX - drag.at[0], event.clientY - drag.at[1]);
@@ -698,6 +758,7 @@ function onMove(event) {
   render();
 }
 
+// Makes what the drag has shown a version of its own; a click changes nothing.
 function onRelease(event) {
   const ended = drag;
   drag = null;
@@ -708,6 +769,7 @@ function onRelease(event) {
   else change(labels);
 }
 
+// The browser took the pointer, as for a gesture of its own: the drag has not happened.
 function onCancel() {
   drag = null;
   state.preview = null;
@@ -716,6 +778,7 @@ function onCancel() {
 
 // -- Starting
 
+// What a click on each button does; `onItem` is for the buttons of a list, whose number is in `data-<key>`.
 function listenToButtons() {
   const buttons = {
     previous: () => go(-1), next: () => go(1), accept: acceptAndNext, undo: () => travel(-1),
@@ -756,6 +819,7 @@ function listen() {
   });
 }
 
+// Asks for the set, and shows its first image: of suspects, else of drafts, else of all.
 async function start() {
   $('keys').replaceChildren(...KEYS.filter(([, text]) => text).map(([, text, help]) =>
     element('tr', {}, element('th', {scope: 'row'}, text), element('td', {}, help))));
@@ -774,4 +838,5 @@ async function start() {
   }
 }
 
+// For tests in a browser
 window.corrections = {state, ready: start(), isDirty: () => isDirty(current())};

@@ -13,6 +13,8 @@ const COLORS = [ // that differ in lightness too, on a photograph
 ];
 const SVG = 'http://www.w3.org/2000/svg';
 
+// The colour of a class: by its position among `classes`, else by its letters, so that it is always the
+// same. `label` is null for an object of several points.
 export function colorOf(label, classes) {
   if (label === null) return COLORS[1];
   const position = classes.indexOf(label);
@@ -30,6 +32,7 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
+// An element of SVG with attributes.
 function drawn(name, attributes = {}) {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -38,7 +41,8 @@ function drawn(name, attributes = {}) {
 
 // -- Shapes
 
-// The elements of a shape, the first of which is what a pointer finds.
+// The elements of a shape; a pointer finds the one with `data-shape`, its position `k` in the document.
+// `scale`: pixels of the screen for a pixel of the image. Sizes divided by it look the same at any zoom.
 function shapeElements(shape, k, scale) {
   const path = pathOf(shape, scale);
   if (shape.shape_type === 'mask') return maskElements(shape, k);
@@ -46,13 +50,14 @@ function shapeElements(shape, k, scale) {
     const hidden = shape.flags?.hidden ? ' hidden' : '';
     return [drawn(path[0], {...path[1], class: `shape dot${hidden}`, 'data-shape': k})];
   }
-  const line = ['line', 'linestrip'].includes(shape.shape_type) ? ' line' : '';
+  const line = ['line', 'linestrip'].includes(shape.shape_type) ? ' line' : ''; // not filled
   return [
     drawn(path[0], {...path[1], class: 'halo'}),
     drawn(path[0], {...path[1], class: `shape${line}`, 'data-shape': k}),
   ];
 }
 
+// The name of a shape's element in SVG, and its attributes. A point is a small circle.
 function pathOf(shape, scale) {
   const [[x, y]] = shape.points;
   if (isPoint(shape)) return ['circle', {cx: x, cy: y, r: 5 / scale}];
@@ -64,7 +69,8 @@ function pathOf(shape, scale) {
   return [['line', 'linestrip'].includes(shape.shape_type) ? 'polyline' : 'polygon', {points}];
 }
 
-// Pixels: a small image whose bright parts let the colour through.
+// Pixels: a small image whose bright parts let the colour through. Its points are the first and the last
+// pixel, so it is one pixel larger than the way between them.
 function maskElements(shape, k) {
   const [x1, y1, x2, y2] = boundsOf([shape]);
   const place = {x: x1, y: y1, width: x2 - x1 + 1, height: y2 - y1 + 1};
@@ -77,12 +83,13 @@ function maskElements(shape, k) {
   return [mask, pixels];
 }
 
-// What stands beside an object: its class, and the score of a draft.
+// What stands beside an object of `objectsOf`: its class, and the score of a draft.
 export function textOf(object) {
   const score = object.draft && object.score !== null ? ` ${object.score.toFixed(2)}` : '';
   return `${object.label ?? 'Points'}${score}`;
 }
 
+// The shapes of object `n` with its name above them; `view` as for `drawLabels`.
 function objectGroup(labels, object, n, view) {
   const kind = `object${object.draft ? ' draft' : ''}${n === view.selected ? ' selected' : ''}`;
   const group = drawn('g', {class: kind, 'data-object': n});
@@ -113,6 +120,7 @@ function pointNames(labels, object, scale) {
   });
 }
 
+// The handles of the selected object; `data-handle` is the number of one in `handlesOf`.
 function handleElements(labels, object, view) {
   const handles = [];
   for (const k of object.shapes) {
@@ -127,10 +135,11 @@ function handleElements(labels, object, view) {
   return handles;
 }
 
-// Draws all objects of a document. `view`: {selected, handle, classes, scale, suspects}.
+// Draws all objects of a document. `view`: {selected: position of an object, -1 for none; handle:
+// {shape, n} or null; classes: names; scale: as for `shapeElements`; suspects: those of the image, or none}.
 export function drawLabels(svg, labels, view) {
   const [width, height] = labels.size;
-  svg.setAttribute('viewBox', `0 0 ${width || 1} ${height || 1}`);
+  svg.setAttribute('viewBox', `0 0 ${width || 1} ${height || 1}`); // 1: a size of 0 would show nothing
   const objects = objectsOf(labels);
   const areaOf = object => {
     const [x1, y1, x2, y2] = boundsOf(object.shapes.map(k => labels.shapes[k]));
@@ -150,7 +159,8 @@ export function drawLabels(svg, labels, view) {
   svg.replaceChildren(...parts);
 }
 
-// One of the two versions of a conflict, over the image.
+// One of the two versions of a conflict, over the image at `address` (empty: without it). Names and lines are
+// sized for 260 pixels on the screen, about the width of a version in the dialog.
 export function drawVersion(svg, labels, classes, address) {
   const scale = 260 / (labels.size[0] || 260);
   drawLabels(svg, labels, {selected: -1, handle: null, classes, scale});
@@ -161,6 +171,8 @@ export function drawVersion(svg, labels, classes, address) {
 
 // -- A list of which only the rows in sight exist
 
+// `container` scrolls, `list` is the element in it that holds the rows, each `rowHeight` pixels high;
+// `makeRow` takes a position from 0 and gives the element of that row.
 export class VirtualList {
   constructor(container, list, rowHeight, makeRow) {
     Object.assign(this, {container, list, rowHeight, makeRow, length: 0});
@@ -168,12 +180,14 @@ export class VirtualList {
     new ResizeObserver(() => this.draw()).observe(container);
   }
 
+  // How many rows there are.
   setLength(length) {
     this.length = length;
     this.list.style.height = `${length * this.rowHeight}px`;
     this.draw();
   }
 
+  // Makes the rows in sight anew, and three more on each side; the row that had the focus has it again.
   draw() {
     const {scrollTop, clientHeight} = this.container;
     const first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - 3);
@@ -190,6 +204,7 @@ export class VirtualList {
     if (focused !== null) this.list.querySelector(`[data-position="${focused}"]`)?.focus();
   }
 
+  // Scrolls row `n` to the middle, unless it is in sight.
   show(n) {
     const top = n * this.rowHeight;
     const {scrollTop, clientHeight} = this.container;

@@ -84,6 +84,7 @@ export function inkOn(rgb) {
 // `marks` are what tracking adds: {trails, line, words}; null: nothing.
 export function drawPrediction(canvas, bitmap, prediction, card, order, active, marks = null) {
   const ratio = devicePixelRatio || 1; // pixels of the screen for a pixel of CSS
+  // 500 pixels of CSS is the width up to which lines keep their own
   const zoom = Math.max(1, Math.min(1.5, canvas.clientWidth / 500)); // thicker lines on a large image
   fitCanvas(canvas, bitmap, ratio);
   const pen = canvas.getContext('2d');
@@ -154,6 +155,7 @@ function drawName(view, prediction, i) {
   const color = objectColor(card, prediction, i);
   const name = names.length > 1 ? `${names[labels[i]]} ` : ''; // the name of the only class says nothing
   const text = `${name}${ids ? ids[i] : percent(scores[i])}`;
+  // letters of 13 pixels (CSS, on a small image) in a field of 20, with 5 beside the text
   pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
   pen.textBaseline = 'middle';
   const size = {width: pen.measureText(text).width + 10 * unit, height: 20 * unit};
@@ -275,6 +277,7 @@ function drawWords(view, text, [x, y]) {
 
 // ## Masks
 
+// A canvas that is not on the page
 function newCanvas(width, height) {
   return Object.assign(document.createElement('canvas'), {width, height});
 }

@@ -44,6 +44,7 @@ export class Follower {
     return {prediction: followed, crossings: this.count(followed, size, timeS)};
   }
 
+  // Note the centre of each box by its id, and forget places older than TRAIL_LENGTH frames
   addTrails({ids, boxes}) {
     this.frame += 1;
     ids.forEach((id, i) => {
@@ -59,13 +60,14 @@ export class Follower {
     }
   }
 
+  // The new crossings of followed objects; none without a line. `size` as for `makeCounter`
   count({ids, boxes, labels}, size, timeS) {
     if (!this.line) return [];
     if (!this.counter || size.join() !== this.size?.join()) this.makeCounter(size);
     return this.counter.update({boxes: boxes.flatMap(box => [...box]), ids, labels}, timeS);
   }
 
-  // The line in pixels of the image. Where the size has changed, what was counted stays.
+  // The line in pixels of an image of `size` [width, height]. Where that has changed, what was counted stays.
   makeCounter(size) {
     const pixels = share => share.map((v, axis) => v * size[axis]);
     const crossings = this.counter?.crossings ?? [];

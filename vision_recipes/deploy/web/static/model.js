@@ -187,6 +187,7 @@ function makeModel(ort, session, card, provider, refused) {
 // `runs` of the result says how often the network ran.
 async function predictOne(run, card, image, options) {
   const {width, height} = image;
+  // 0.3 is DEFAULT_THRESHOLD of Python
   const thresholds = {
     scoreThreshold: options.scoreThreshold ?? card.thresholds.overall ?? 0.3,
     maskThreshold: options.maskThreshold ?? undefined,
@@ -257,6 +258,7 @@ export function tileRule(rule, task) {
 // Where the tiles of an axis of `side` pixels begin, evenly spread.
 function tileStarts(side, {size, overlap = 0.2}) {
   const rest = Math.max(0, side - size);
+  // the step from tile to tile, rounded half up, of at least a pixel
   const n = Math.ceil(rest / Math.max(1, Math.trunc(size * (1 - overlap) + 0.5)));
   return Array.from({length: n + 1}, (_, i) => (n ? Math.floor((i * rest) / n) : 0));
 }
@@ -306,7 +308,8 @@ function piecesOf(prediction, tile, window) {
   }));
 }
 
-// On which sides (left, top, right, bottom) the border of its tile cuts an object.
+// On which sides (left, top, right, bottom) the border of its tile cuts an object: four true or false. A box
+// that ends within `slack` pixels of a border is cut by it; a border of the image cuts nothing.
 function cutSides({box, window}, width, height, slack) {
   const inner = [window[0] > 0, window[1] > 0, window[2] < width, window[3] < height];
   return inner.map((isInner, i) => {
@@ -341,6 +344,7 @@ function areasInMasks(a, b, areas, [inA, inB] = []) {
   return counted;
 }
 
+// Edge `i` of a mask's window, in the pixels of the image: left, top, right, bottom
 function edgeOf(mask, i) {
   return [mask.x, mask.y, mask.x + mask.width, mask.y + mask.height][i];
 }
@@ -351,7 +355,8 @@ function pixelOf({mask: {x, y, width, height}, pixels}, atX, atY) {
   return column >= 0 && row >= 0 && column < width && row < height ? pixels[row * width + column] : 0;
 }
 
-// Whether a piece's mask has a pixel along the border of which a region is one pixel wide, else anywhere.
+// Whether a piece's mask has a pixel in the column (row) that a region one pixel wide (high) is; of any other
+// region, whether it has a pixel anywhere.
 function hasPixels({mask, pixels}, [x1, y1, x2, y2]) {
   const isColumn = x2 - x1 === 1;
   const isRow = !isColumn && y2 - y1 === 1;
@@ -398,13 +403,15 @@ function shownByBoth(piece, other, touching) {
     const high = Math.min(piece.window[i + 2], other.window[i + 2]);
     part[i] = Math.min(Math.max(piece.box[i], low), high);
     part[i + 2] = Math.min(Math.max(piece.box[i + 2], low), high);
+    // the border they share: on the right (bottom) of the piece where its tile begins first, else left (top)
     const isCut = piece.sides[piece.window[i] < low ? i + 2 : i];
+    // of tiles that touch, a strip of one pixel stands for the piece, if it reaches their border
     if (low === high) part[i + 2] = part[i] + (isCut && touching[i] ? 1 : 0);
   }
   return part;
 }
 
-// Whether two pieces, both cut, show the same where their tiles overlap.
+// Whether two pieces, both cut, show the same where their tiles overlap. `touching`: as from `onlyTouch`.
 function agree(a, b, touching) {
   const areas = areasOf(shownByBoth(a, b, touching), shownByBoth(b, a, touching));
   const {common, areaA, areaB} = areasInMasks(a, b, areas, [regionOfBoth(a, b), regionOfBoth(b, a)]);
@@ -423,6 +430,7 @@ function tilePairs(pieces) {
 }
 
 // Mark as `gone` what another tile shows better. Gives the pairs of pieces that are to be joined.
+// `pieces` are as `mergeTiles` makes them.
 // `touching`: as from `onlyTouch`.
 function dropCopies(pieces, touching) {
   const isCopy = (a, b) => {
@@ -455,7 +463,7 @@ function dropPieces(mixed, isCopy) {
   }
 }
 
-// Lists of the pieces of each object, in the order of their first piece.
+// Lists of the pieces of each object, in the order of their first piece. `joined`: as from `dropCopies`.
 function objectGroups(pieces, joined) {
   const group = new Map(pieces.filter(piece => !piece.gone).map(piece => [piece, [piece]]));
   for (const [a, b] of joined) {
@@ -502,7 +510,8 @@ function pointDepth({points, window}, k, width, height) {
   return Math.min(...distances);
 }
 
-// One object of its pieces.
+// One object of its pieces: the highest score, a box and mask around all, each point from the tile that has
+// it farthest inside.
 function joinPieces(group, width, height) {
   const best = group[argmax(group.map(piece => piece.score))];
   const box = [0, 1, 2, 3].map(i => (i < 2 ? Math.min : Math.max)(...group.map(piece => piece.box[i])));
@@ -520,8 +529,8 @@ function joinPieces(group, width, height) {
 export function mergeTiles(predictions, windows, size, width, height) {
   const pieces = predictions.flatMap((prediction, i) => piecesOf(prediction, i, windows[i]));
   for (const [at, piece] of pieces.entries()) {
-    piece.at = at;
-    piece.gone = false;
+    piece.at = at; // the order in which the pieces came
+    piece.gone = false; // whether another piece stands for it
     piece.sides = cutSides(piece, width, height, NEAR_BORDER * size);
     piece.isCut = piece.sides.includes(true);
     piece.pixels = piece.mask && maskPixels(piece.mask);
@@ -542,6 +551,7 @@ export function mergeTiles(predictions, windows, size, width, height) {
 
 // ## Checks
 
+// Throw an Error where an image is not {data: RGBA, width, height}.
 function checkImage({data, width, height}) {
   if (width > 0 && height > 0 && data?.length === 4 * width * height) return;
   throw new Error(
@@ -550,6 +560,7 @@ function checkImage({data, width, height}) {
   );
 }
 
+// Throw an Error where a threshold, by its name, is not from 0 to 1; undefined: not given.
 function checkThresholds(thresholds) {
   for (const [name, value] of Object.entries(thresholds)) {
     if (value === undefined || (value >= 0 && value <= 1)) continue;
@@ -631,7 +642,7 @@ export function resize(rgba, width, height, toWidth, toHeight, filter = 'bilinea
   return resizeColumns(resizeRows(rgba, width, height, toWidth, across), 3 * toWidth, toHeight, down);
 }
 
-// Resize along the rows: RGBA in, RGB out.
+// Resize along the rows: RGBA in, RGB out. The taps are those of `resizeTaps`.
 // `Math.imul` and `| 0` calculate in 32-bit integers, as Pillow does.
 function resizeRows(rgba, width, height, toWidth, {first, start, weights}) {
   const out = new Uint8ClampedArray(height * toWidth * 3);
@@ -755,6 +766,7 @@ function decodeClasses([{data, dims}], placement, card) {
 }
 
 // Positions of the classes at or above their thresholds, as the card has them, the highest score first.
+// 0.3 is DEFAULT_THRESHOLD of Python.
 function foundLabels(scores, {overall = 0.3, classes = []}) {
   return byScore(scores).filter(i => scores[i] >= f32(classes[i] ?? overall));
 }
@@ -789,6 +801,7 @@ function boxAt(boxes, i) {
   return boxes.subarray(4 * i, 4 * i + 4);
 }
 
+// NaN has none
 function hasArea([x1, y1, x2, y2]) {
   return x2 > x1 && y2 > y1;
 }
@@ -803,7 +816,7 @@ function clipBox(box, {width, height}) {
   return box.map((v, i) => clamp(v, i % 2 ? height : width));
 }
 
-// Intersection over union of the boxes `a` and `b`, in float32.
+// Intersection over union of the boxes at positions `a` and `b`, in float32; `areas` has those of all boxes.
 function overlap(boxes, areas, a, b) {
   const right = Math.min(boxes[4 * a + 2], boxes[4 * b + 2]);
   const left = Math.max(boxes[4 * a], boxes[4 * b]);

@@ -302,6 +302,7 @@ function milliseconds(t) {
   return `${(t / 1000).toFixed(1)} s`;
 }
 
+// Show how long the image that is shown took
 function showTime() {
   const {prepare, run, decode} = shown.ms;
   byId('time').hidden = false;
@@ -312,6 +313,7 @@ function showTime() {
   byId('parts').textContent = words.join(' · ');
 }
 
+// How many images a second a camera or video gets; empty for a still image
 function rateWords() {
   if (!shown.live) return '';
   return `, ${shown.rate.toFixed(shown.rate < 9.95 ? 1 : 0)} images a second`;
@@ -350,6 +352,7 @@ function predictLater(source, name) {
   });
 }
 
+// Predict the image that waits, if there is one
 async function predictWaiting() {
   if (!nextImage) return;
   const {source, name, resolve} = nextImage;
@@ -384,6 +387,7 @@ function showTiles() {
   byId('tile-words').textContent = card.tiles && tileWords(shown);
 }
 
+// How a result (see `shown`) was read, as a sentence
 function tileWords({runs, bitmap}) {
   const {size, whole} = card.tiles;
   const megapixels = MAX_PIXELS / 1e6;
@@ -406,6 +410,7 @@ function markThumbnail(button) {
   }
 }
 
+// Show a message, where it is seen
 function showError(text) {
   byId('error').textContent = text;
   byId('error').hidden = false;
@@ -428,6 +433,7 @@ const CAMERA_ERRORS = {
   OverconstrainedError: 'The camera does not fit.',
 };
 
+// Ask for the camera, and run it until it is stopped; what fails is shown
 async function startCamera() {
   if (isStarting) return; // not a disabled button, which would lose the focus
   hideError();
@@ -482,6 +488,7 @@ async function runVideo(opened) {
   if (live === opened) stopVideo(); // it may have been stopped, and another one started, meanwhile
 }
 
+// What to say where a camera or video (see `live`) failed with an error
 function videoError({video, name}, error) {
   if (name === CAMERA) return `The camera stopped: ${error.message}`;
   return video.error || error.name === 'NotSupportedError'
@@ -489,6 +496,7 @@ function videoError({video, name}, error) {
     : `“${name}” stopped: ${error.message}`;
 }
 
+// Show, and say, that the camera or video runs
 function showVideoOn() {
   byId('camera').hidden = false;
   byId('camera').textContent = live.name === CAMERA ? 'Stop the camera' : 'Stop the video';
@@ -534,6 +542,7 @@ function showFrame(result, timeS) {
   if (followed) showCounts(followed.crossings);
 }
 
+// Stop the camera or video, if one runs; its last frame stays
 function stopVideo() {
   if (!live) return;
   live.close();
@@ -601,6 +610,7 @@ function followedWords() {
   return `${n} ${n === 1 ? 'object' : 'objects'} followed so far.${missing}`;
 }
 
+// A row of the table of counts
 function countRow(name, counts) {
   const cells = [counts.in, counts.out].map(n => make('td', {textContent: n}));
   return make('tr', {}, make('th', {scope: 'row', textContent: name}), ...cells);
@@ -633,6 +643,7 @@ function startDrawing() {
   sayOfLine('Drag over the image, or tap its two ends. “Line in the middle” needs no pointer.');
 }
 
+// Leave drawing; a line that was begun is dropped
 function endDrawing() {
   drawing = null;
   byId('draw-line').setAttribute('aria-pressed', false);
@@ -640,6 +651,7 @@ function endDrawing() {
   byId('line-hint').hidden = true;
 }
 
+// Show a sentence about the line, and have a screen reader say it
 function sayOfLine(text) {
   byId('line-hint').hidden = false;
   byId('line-hint').textContent = text;
@@ -653,10 +665,12 @@ function shareAt({clientX, clientY}) {
   return [within((clientX - left) / width), within((clientY - top) / height)];
 }
 
+// Whether two points, in shares of the image, are far enough apart for a line
 function isLong([x1, y1], [x2, y2]) {
   return Math.hypot(x2 - x1, y2 - y1) >= SHORTEST_LINE;
 }
 
+// A press begins the line, or moves its end where it has begun
 function pressImage(event) {
   if (!drawing) return;
   event.preventDefault();
@@ -665,6 +679,7 @@ function pressImage(event) {
   else drawing = {start: shareAt(event)};
 }
 
+// Move the end of the line that is being drawn to the pointer
 function moveEnd(event) {
   if (!drawing?.start) return;
   drawing.end = shareAt(event);
@@ -682,6 +697,7 @@ function releaseImage(event) {
 
 // ## Where images come from
 
+// Look at a File, an image or a video, in place of what is shown
 function openFile(file) {
   stopVideo();
   markThumbnail(null);
@@ -690,6 +706,7 @@ function openFile(file) {
   return predictAndShow(() => toBitmap(file, file.name), file.name || 'pasted image');
 }
 
+// Show a button for each sample image; `paths` are those of config.json
 function listSamples(paths) {
   byId('samples').hidden = !paths.length;
   byId('thumbnails').replaceChildren(...paths.map(makeThumbnail));
@@ -748,6 +765,7 @@ function openChosenFile() {
   byId('file').value = ''; // so that the same file can be chosen again
 }
 
+// Look at a file that was dropped on the page
 function openDroppedFile(event) {
   event.preventDefault();
   document.body.classList.remove('dropping');
@@ -757,11 +775,13 @@ function openDroppedFile(event) {
   else showError('What was dropped is no file. Save the image first, and drop the file.');
 }
 
+// Look at an image that was pasted; text is left alone
 function openPastedFile(event) {
   const file = event.clipboardData?.files[0];
   if (file && card) openFile(file);
 }
 
+// The slider was moved: show other objects at once, and say them when it rests
 function moveThreshold() {
   setThreshold(Number(byId('threshold').value));
   draw();
@@ -818,6 +838,7 @@ function aboutWords(provider, threads, note) {
   return `${does}: ${classes}. Runs in this browser, on ${engineWords(provider, threads)}.${reason}`;
 }
 
+// What the model runs on
 function engineWords(provider, threads) {
   if (provider === 'webgpu') return 'the graphics card (WebGPU)';
   return `the processor (WebAssembly, ${threads === 1 ? 'one thread' : `${threads} threads`})`;
@@ -877,6 +898,7 @@ function showProgress({loaded, total}) {
   byId('fetching').textContent = progressWords(loaded, total);
 }
 
+// What is being waited for; `total` 0: not known
 function progressWords(loaded, total) {
   if (total && loaded >= total) return 'Getting the model ready';
   return `Fetching the model: ${megabytes(loaded)}${total ? ` of ${megabytes(total)}` : ''} MB`;

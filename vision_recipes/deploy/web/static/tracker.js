@@ -6,7 +6,8 @@
 
 // ## Assignment: core/assignment.py and tracking/assignment.py of vision_recipes
 
-// The shortest path from the row `start`, which has no column, to a free column; moves the prices.
+// The shortest path from the row `start`, which has no column, to a free column; changes the prices of rows
+// and columns, so that no cost less its two prices is below 0. `rowOf`: the row of each column, -1: free.
 // {column, previousRow}: where it ends, and the row before each column.
 function shortestPath(costs, start, rowPrices, columnPrices, rowOf) {
   const n = rowOf.length;
@@ -14,7 +15,7 @@ function shortestPath(costs, start, rowPrices, columnPrices, rowOf) {
   const previousRow = new Array(n).fill(-1);
   const visited = new Array(n).fill(false);
   let row = start;
-  let length = 0;
+  let length = 0; // of the path to `row`
   let column = -1;
   while (row >= 0) {
     let nearest = -1;
@@ -41,7 +42,8 @@ function shortestPath(costs, start, rowPrices, columnPrices, rowOf) {
   return {column, previousRow};
 }
 
-// Pairs [row, column] with the least sum of the costs, an array of rows of finite numbers.
+// Pairs [row, column] with the least sum of the costs, an array of rows of finite numbers. Each row gets one,
+// or each column where there are fewer of them.
 export function linearAssignment(costs) {
   const nRows = costs.length;
   const nColumns = nRows ? costs[0].length : 0;
@@ -64,7 +66,8 @@ export function linearAssignment(costs) {
   return columnOf.map((column, row) => [row, column]);
 }
 
-// Pairs [row, column] at the least sum of costs, where a row without a pair costs `limit`.
+// Pairs [row, column] at the least sum of costs, where a row without a pair costs `limit`. Rows and columns
+// that can be paired with each other alone need no search.
 export function matchCosts(costs, limit) {
   const perColumn = costs.length ? costs[0].map((_, c) => costs.filter(row => row[c] <= limit).length) : [];
   const pairs = [];
@@ -99,12 +102,15 @@ function measured([x1, y1, x2, y2]) {
   return [x1 + w / 2, y1 + h / 2, w / h, h];
 }
 
+// Of centre and height by a `share` of the height, of the ratio by `ratioStd`: four numbers
 function variances(height, share, ratioStd) {
   const std = share * height;
   return [std * std, std * std, ratioStd * ratioStd, std * std];
 }
 
-// A Kalman filter with constant velocity for one box.
+// A Kalman filter with constant velocity for one box [x1, y1, x2, y2], in pixels, by the four numbers
+// of `measured`. 1e-2, 1e-5 and 1e-1 are DeepSORT's, for the ratio; so is that a new box is less sure, 2 and
+// 10 times.
 export class BoxFilter {
   constructor(box) {
     this.position = measured(box);
@@ -114,6 +120,7 @@ export class BoxFilter {
     this.velocityVariance = variances(this.position[3], 10 * VELOCITY_STD, 1e-5);
   }
 
+  // The box [x1, y1, x2, y2] at the position
   corners() {
     const [x, y, ratio, height] = this.position;
     const halfW = ratio / 2 * height;
@@ -121,6 +128,7 @@ export class BoxFilter {
     return [x - halfW, y - halfH, x + halfW, y + halfH];
   }
 
+  // Move on by `n` frames, which may be a fraction: the state of `n` steps of one frame, in one
   predict(n) {
     const height = this.position[3];
     const noise = variances(height, POSITION_STD, 1e-2);
@@ -136,6 +144,7 @@ export class BoxFilter {
     }
   }
 
+  // Correct the position by a box that was found
   update(box) {
     const found = measured(box);
     const noise = variances(this.position[3], POSITION_STD, 1e-1);
@@ -170,6 +179,7 @@ export const TRACK_SETTINGS = {
   class_aware: true,
 };
 
+// Intersection over union of two boxes; 0 where it is no number
 function iou([ax1, ay1, ax2, ay2], [bx1, by1, bx2, by2]) {
   const w = Math.max(Math.min(ax2, bx2) - Math.max(ax1, bx1), 0);
   const h = Math.max(Math.min(ay2, by2) - Math.max(ay1, by1), 0);
@@ -178,7 +188,10 @@ function iou([ax1, ay1, ax2, ay2], [bx1, by1, bx2, by2]) {
   return Number.isFinite(ratio) ? ratio : 0;
 }
 
+// A track: {id (0: not confirmed yet), label, row (its object in this frame, -1: none), lost, first, last
+// (when it was seen, in frames), box (a BoxFilter), corners (as `box.corners()`)}.
 export class ByteTracker {
+  // `settings` that differ from TRACK_SETTINGS; frames a second
   constructor(settings = {}, frameRate = 30) {
     if (!(frameRate > 0 && frameRate < Infinity)) {
       throw new Error(`frameRate must be a number of frames a second, above 0, but is ${frameRate}.`);
@@ -187,7 +200,7 @@ export class ByteTracker {
       if (!(name in TRACK_SETTINGS)) throw new Error(`There is no setting ${name}.`);
     }
     this.settings = {...TRACK_SETTINGS, ...settings};
-    this.lostFrames = this.settings.lost_s * frameRate + 1e-6;
+    this.lostFrames = this.settings.lost_s * frameRate + 1e-6; // 1e-6: seconds are rounded
     this.frameRate = frameRate;
     this.reset();
   }
@@ -230,15 +243,17 @@ export class ByteTracker {
     if (timeS !== null && !Number.isFinite(timeS)) throw new Error(`${timeS} is no time in seconds.`);
     this.timeS = timeS;
     if (timeS === null || before === null) return 1;
+    // to hundredths, so that rounded times of an even video give whole numbers
     const frames = Math.floor((timeS - before) * this.frameRate * 100 + 0.5) / 100;
     return frames < 0 ? 1 : frames;
   }
 
+  // Let `frames` pass: tracks lost for too long are dropped, the others move on
   advance(frames) {
     this.now += frames;
     this.tracks = this.tracks.filter(t => t.id === 0 || this.now - t.last - 1 <= this.lostFrames);
     for (const track of this.tracks) {
-      if (track.lost) track.box.velocity[3] = 0;
+      if (track.lost) track.box.velocity[3] = 0; // what is not seen does not grow
       if (track.id > 0) track.box.predict(frames);
     }
   }
@@ -263,7 +278,8 @@ export class ByteTracker {
     return rest;
   }
 
-  // One stage: the tracks get their boxes; gives the boxes that are left.
+  // One stage: the tracks get their boxes; gives those left. `limit`: the most that a pair may cost;
+  // `byScore`: whether a doubtful box costs more.
   pair(tracks, found, limit, byScore) {
     const cost = (track, f) => {
       if (this.settings.class_aware && track.label !== f.label) return Infinity;
@@ -286,6 +302,7 @@ export class ByteTracker {
       t => t.row >= 0 || (t.id > 0 && this.now - t.last <= this.lostFrames));
   }
 
+  // Begin tracks: in the first frame confirmed ones, later such as need a second box
   start(left) {
     for (const {box, score, label, row} of left) {
       if (score < this.settings.new_score) continue;
@@ -319,7 +336,7 @@ export class ByteTracker {
   }
 }
 
-// The objects with an area and a score above `lowScore`.
+// The objects with an area and a score above `lowScore`: {box, score, label, row}, `row` the position.
 function foundObjects(boxes, scores, labels, lowScore) {
   const found = [];
   for (let row = 0; row < scores.length; row++) {
@@ -339,7 +356,9 @@ function foundObjects(boxes, scores, labels, lowScore) {
 const FORGET_FRAMES = 3000; // an id that was not seen for so many frames is forgotten
 const ANCHORS = {bottom: 1, centre: 0.5}; // how far down the box it lies
 
+// Counts who passes from one side of a line to the other.
 export class LineCounter {
+  // Ends [x, y] in pixels. An object is on a side from `margin` of its height on; `anchor`: a key of ANCHORS.
   constructor(name, startXY, endXY, {anchor = 'bottom', margin = 0.1} = {}) {
     if (!(anchor in ANCHORS)) throw new Error(`anchor: ${anchor} is not one of bottom, centre.`);
     Object.assign(this, {name, startXY, endXY, anchor, margin});
@@ -365,7 +384,7 @@ export class LineCounter {
       this.follow(member, xy, distance);
       if (Math.abs(distance) <= this.margin * (y2 - y1)) continue;
       const side = distance > 0 ? 1 : -1;
-      if (side === -member.side && member.place >= 0 && member.place <= 1) {
+      if (side === -member.side && member.place >= 0 && member.place <= 1) { // not beside the line
         const direction = side > 0 ? 'in' : 'out';
         crossings.push({line: this.name, timeS, direction, id: ids[i], label: majority(member.labels)});
       }
@@ -384,6 +403,7 @@ export class LineCounter {
     return member;
   }
 
+  // Forget ids that were not seen for a long time
   forget() {
     for (const [id, {seen}] of this.members) {
       if (seen <= this.nUpdates - FORGET_FRAMES) this.members.delete(id);
@@ -401,13 +421,14 @@ export class LineCounter {
     const before = member.before;
     member.before = {xy, distance};
     if (!before || (before.distance > 0) === (distance > 0)) return;
-    const share = before.distance / (before.distance - distance);
+    const share = before.distance / (before.distance - distance); // of the way, until the line
     const x = before.xy[0] + share * (xy[0] - before.xy[0]) - this.startXY[0];
     const y = before.xy[1] + share * (xy[1] - before.xy[1]) - this.startXY[1];
     const [dx, dy] = [this.endXY[0] - this.startXY[0], this.endXY[1] - this.startXY[1]];
     member.place = (x * dx + y * dy) / (dx * dx + dy * dy);
   }
 
+  // How often it was passed, {in, out}; by one class, or null: by all
   counts(label = null) {
     const of = this.crossings.filter(c => label === null || c.label === label);
     const n = direction => of.filter(c => c.direction === direction).length;

@@ -120,7 +120,7 @@ async function start(provider, bytes, builds) {
 // The first run is slow, and may fail
 async function tryModel(model) {
   const gray = {data: new Uint8ClampedArray(32 * 32 * 4).fill(128), width: 32, height: 32};
-  await model.predict(gray, {scoreThreshold: 0.99});
+  await model.predict(gray, {scoreThreshold: 0.99}); // so that little is decoded
 }
 
 // ## What the page asks for
