@@ -156,6 +156,19 @@ EXAMPLES = {
         "predictions = out_of_fold(task, anns, 'suspects/folds', fit_settings, k=3)\n"
         'print(find_suspects(predictions, anns)[0].reason)',
     ),
+    'curve': (
+        'vision-recipes curve "my images" --out curve --epochs 20',
+        'from vision_recipes.data import read_annotations\n'
+        'from vision_recipes.drawing import learning_curve_chart, show\n'
+        'from vision_recipes.tasks import make_task\n'
+        'from vision_recipes.training import learning_curve, make_settings\n\n'
+        "anns = read_annotations('my images').measure()\n"
+        "settings, fit_settings = make_settings('detection', 'quick', epochs=20)\n"
+        "task = make_task('detection', settings, anns.labels)\n"
+        "curve = learning_curve(task, anns, 'curve', fit_settings)\n"
+        'print(curve.text())\n'
+        'show(learning_curve_chart(curve))',
+    ),
     'compare': (
         'vision-recipes compare model.onnx model.int8.onnx "my test images" --out differences',
         'from vision_recipes.data import read_annotations\n'

@@ -1,6 +1,7 @@
 """How often the printed 95 % intervals hold the true score, on simulated sets whose true score is known.
 
-    PYTHONPATH=. python benchmarks/intervals.py [--sets 1000] [--scores accuracy map ...]
+    PYTHONPATH=. python benchmarks/intervals.py [--sets 1000] [--scores accuracy map ...] \\
+        [--shapes 200/10 ...]
 
 Sets of 20, 50 and 200 images, each image by itself or in 3, 10 or 50 groups of equal size. Groups differ:
 each has a difficulty of its own. The truth is the score on 40,000 images of as many groups. A row is a score
@@ -149,6 +150,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--sets', type=int, default=1000, help='simulated sets of each kind')
     parser.add_argument('--scores', nargs='+', default=list(KINDS), choices=list(KINDS))
+    pair = lambda text: tuple(map(int, text.split('/')))
+    parser.add_argument(
+        '--shapes', nargs='+', type=pair, default=SHAPES, help='images/groups, such as 200/10'
+    )
     args = parser.parse_args()
     print(
         '| score | images | groups | holds the truth | below | above | width |\n|---|---|---|---|---|---|---|'
@@ -156,7 +161,7 @@ def main():
     for name in args.scores:
         for make in KINDS[name]:
             kind = make()
-            for n, k in SHAPES:
+            for n, k in args.shapes:
                 for score, row in measure(kind, n, k, args.sets).items():
                     cells = ' | '.join(f'{value:.3f}' for value in row)
                     print(f'| {score} | {n} | {k} | {cells} |', flush=True)

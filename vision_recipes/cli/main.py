@@ -12,6 +12,7 @@ from .arguments import Parser, Verb
 from .calibration_command import CALIBRATION_VERBS
 from .comparison_commands import COMPARISON_VERBS
 from .correction_command import CORRECTION_VERBS
+from .curve_command import CURVE_VERBS
 from .data_commands import DATA_VERBS
 from .doctor import run_doctor
 from .explain_command import EXPLAIN_VERBS
@@ -31,6 +32,7 @@ VERBS = {
     **MODEL_VERBS,
     **SUSPECT_VERBS,
     **NEXT_VERBS,
+    **CURVE_VERBS,
     **CORRECTION_VERBS,
     **COMPARISON_VERBS,
     **CALIBRATION_VERBS,

@@ -31,6 +31,7 @@ from ..core.images import open_image
 from ..data.annotations import Annotations, classes_of_model
 from ..data.findings import Findings
 from ..runtime.known_images import unlike_words
+from ..metrics.intervals import few_groups_note
 from ..runtime.tiles import TileRule, tiles_asked, tiles_in_words
 from ..tasks.hub import fetch_onnx, is_hub_name
 from ..tasks.registry import default_onnx_path, model_source
@@ -157,7 +158,9 @@ def run_evaluate(args: Namespace) -> None:
     text_tables = [table(rows) for rows in evaluation.tables.values()]
     headline = f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}'
     in_tiles = tiles_in_words(rule, [p.size_wh for p in predictions], bool(tiles))
-    log_info('\n'.join([headline, *[in_tiles] * bool(in_tiles), *text_tables]))
+    note = few_groups_note(len(set(anns.groups)) if anns.has_groups else 0)
+    lines = [headline, *[note] * bool(note), *[in_tiles] * bool(in_tiles), *text_tables]
+    log_info('\n'.join(lines))
     if whole:
         stored = card.shown_thresholds.get('overall')
         log_info(_compared(task.metric, whole, evaluation, tiles, args.model, stored))

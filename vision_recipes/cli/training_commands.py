@@ -16,7 +16,7 @@ from .arguments import add_settings, boxes_option, data_options, read_data, Verb
 from .model_commands import table, write_evaluation
 from .clip_commands import clip_options, draw_clip
 from .fold_training import check_folds_option, folds_option, settings_folder, tell_leaks
-from .fold_training import train_folds
+from .fold_training import repeat_folds, train_folds
 from ..core.console import plural, log_info, this_world
 from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, read_json, write_json, write_text
@@ -247,6 +247,7 @@ def _use_config(
     _fill_in(args, data_options)
     if args.dir is None:
         raise VisionRecipesError(f'{config.file}: names no folder of images (dir). Add DIR to the command.')
+    repeat_folds(args, config)
     return with_config(config, given)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #f5a32e5f

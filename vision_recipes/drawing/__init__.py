@@ -8,8 +8,8 @@ __all__ = ['bar_chart', 'before_after', 'calibration_chart', 'class_colors', 'co
            'draw_keypoints', 'draw_label', 'draw_masks', 'draw_prediction', 'draw_target', 'draw_tracks', 'grid',
            'instance_colors', 'instance_grid', 'keypoint_grid', 'legend', 'LineMark', 'lr_chart', 'precision_charts',
            'prediction_grid', 'show', 'show_ap', 'show_losses', 'show_nms', 'tracks_chart', 'Trails', 'true_masks',
-           'true_points', 'ZoneMark', 'draw_explanations', 'show_association', 'show_kalman', 'score_chart',
-           'write_report']
+           'true_points', 'ZoneMark', 'draw_explanations', 'learning_curve_chart', 'show_association', 'show_kalman',
+           'score_chart', 'write_report']
 
 # %% ../../nbs/drawing/index.ipynb #38cd2466
 from ..core.lazy import lazy_names
@@ -56,7 +56,7 @@ _all_ = [
 ]
 
 # %% ../../nbs/drawing/index.ipynb #4ec43fb6
-_all_ += ['draw_explanations', 'show_association', 'show_kalman']
+_all_ += ['draw_explanations', 'learning_curve_chart', 'show_association', 'show_kalman']
 
 # %% ../../nbs/drawing/index.ipynb #a9000001
 _all_ = ['score_chart', 'write_report']
@@ -77,6 +77,7 @@ __getattr__, __dir__ = lazy_names(
             'prediction_grid',
         ],
         'charts': ['bar_chart', 'confusion_matrix', 'curves', 'lr_chart', 'precision_charts'],
+        'curve_chart': ['learning_curve_chart'],
         'data_report': ['write_report'],
         'detection_steps': ['show_ap', 'show_nms'],
         'explanations': ['draw_explanations'],

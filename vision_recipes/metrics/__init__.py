@@ -8,8 +8,9 @@ __all__ = ['Acts', 'break_labels', 'BrokenLabels', 'Calibration', 'calibration_b
            'DetectionEvaluation', 'Difference', 'drawing_acts', 'evaluate_calibration', 'evaluate_classification',
            'evaluate_labels', 'LabelEvaluation', 'evaluate_detection', 'evaluate_keypoints', 'evaluate_masks',
            'evaluate_tracks', 'Evaluation', 'find_suspects', 'fit_calibration', 'fit_known_images', 'image_uncertainty',
-           'KeypointEvaluation', 'label_suspects', 'match_predictions', 'paired_differences', 'rank_boxes',
-           'RankedBoxes', 'Suspect', 'suspect_rows', 'Tolerance', 'TrackingEvaluation', 'wilson_interval']
+           'KeypointEvaluation', 'label_suspects', 'LearningCurve', 'match_predictions', 'paired_differences',
+           'rank_boxes', 'RankedBoxes', 'score_curve', 'ScoreCurve', 'Suspect', 'suspect_rows', 'Tolerance',
+           'TrackingEvaluation', 'wilson_interval']
 
 # %% ../../nbs/metrics/index.ipynb #e1e42ee5
 from ..core.lazy import lazy_names
@@ -52,10 +53,13 @@ _all_ = [
     'image_uncertainty',
     'KeypointEvaluation',
     'label_suspects',
+    'LearningCurve',
     'match_predictions',
     'paired_differences',
     'rank_boxes',
     'RankedBoxes',
+    'score_curve',
+    'ScoreCurve',
     'Suspect',
     'suspect_rows',
     'Tolerance',
@@ -80,6 +84,7 @@ __getattr__, __dir__ = lazy_names(
         'intervals': ['Evaluation', 'wilson_interval'],
         'keypoints': ['KeypointEvaluation', 'evaluate_keypoints'],
         'known_images_fit': ['fit_known_images'],
+        'learning_curve': ['LearningCurve', 'score_curve', 'ScoreCurve'],
         'masks': ['evaluate_masks'],
         'multi_label': ['evaluate_labels', 'LabelEvaluation'],
         'next_images': ['choose_next', 'image_uncertainty'],

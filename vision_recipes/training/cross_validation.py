@@ -132,11 +132,12 @@ def cross_validate(
     rows = _fold_rows(task, anns, predictions, out, settings.seed, k)
     epochs = math.ceil(median(row['best epoch'] for row in rows))
     log_info(f'all {plural(len(anns), "image")}: {plural(epochs, "epoch")}, the median of the folds')
+    settings = settings.replace(batch_size=read_run(out / FOLDS / 'fold-1')['fit']['batch_size'])
     final = fit(
         type(task)(task.settings, task.labels), anns, None, out, _for_all(settings, epochs), resume='auto'
     )
     if this_world().first:
-        _write_scores(out, evaluation, rows, task.metric)
+        _write_scores(out, evaluation, rows, task.metric, settings)
     return CrossValidation(rows, predictions, evaluation, task.metric, epochs, Run(out, final.device.type))
 
 # %% ../../nbs/training/12_cross_validation.ipynb #0486582d
@@ -177,7 +178,9 @@ def _fold_rows(
     return rows
 
 # %% ../../nbs/training/12_cross_validation.ipynb #75c07bf4
-def _write_scores(out: Path, evaluation: Evaluation, rows: list[dict], metric: str):
+def _write_scores(
+    out: Path, evaluation: Evaluation, rows: list[dict], metric: str, settings: FitSettings
+):  # `settings`: of the folds
     "Write `folds.csv` (`rows`), and the score of all folds into `run.json` of the final model, named as such"
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator='\n')
@@ -195,5 +198,6 @@ def _write_scores(out: Path, evaluation: Evaluation, rows: list[dict], metric: s
         else f'{n_images} images in {len(rows)} folds, each predicted by a model trained without its fold; '
         'not a score of this model itself, which has learnt from all of them'
     )
-    info['cross_validation'] = {'metric': metric, 'folds': rows}
+    # with the settings of the folds, by which `--config` repeats them; `fit` has those of the final training
+    info['cross_validation'] = {'metric': metric, 'folds': rows, 'fit': settings.to_dict()}
     write_json(out / 'run.json', info)

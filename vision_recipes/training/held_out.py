@@ -48,6 +48,8 @@ def out_of_fold(
             settings,
             resume='auto',
         )
+        # `auto` is settled once: another fold may find another number, and resuming needs one for all
+        settings = settings.replace(batch_size=run.info['fit']['batch_size'])
         paths = [held_out.path(i) for i in range(len(held_out))]
         for path, prediction in zip(held_out.paths, run.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD)):
             predictions[row_of[path]] = prediction

@@ -253,6 +253,7 @@ class Config:
     values: dict  # Settings of model and training loop, by name
     data_options: dict  # Where the images are and how they are read, by name: some of `_DATA_OPTIONS`
     is_run: bool  # Whether it is the `run.json` of a run, which holds every setting
+    folds: int | None = None  # Of the cross-validation that the run is the final training of
 
 
 def read_config(
@@ -280,8 +281,18 @@ def _config_of_run(file: Path, content: dict) -> Config:
     data = content.get('data', {})
     if not isinstance(data, dict):
         raise VisionRecipesError(f'{file}: data must be an object, but got {brief(data)}.')
-    values = {**content['settings'], **content['fit']}
-    return Config(file, content['task'], values, data_options_of_run(data), is_run=True)
+    folds, fit = _folds_of_run(content)
+    values = {**content['settings'], **fit}
+    return Config(file, content['task'], values, data_options_of_run(data), is_run=True, folds=folds)
+
+
+def _folds_of_run(content: dict) -> tuple[int | None, dict]:  # None: it is of no cross-validation
+    "The number of folds that a `run.json` tells of, and the settings of their trainings; else of its own"
+    made = content.get('cross_validation')
+    if not isinstance(made, dict) or not isinstance(made.get('folds'), list):
+        return None, content['fit']
+    fit = made.get('fit')
+    return len(made['folds']), fit if isinstance(fit, dict) else content['fit']
 
 
 def data_options_of_run(
