@@ -85,7 +85,7 @@ def run_explain(args: Namespace) -> None:
     if errors:
         raise VisionRecipesError(
             f'{len(errors)} of {len(files)} images could not be explained; the others are done. '
-            + ' '.join(str(e) for e in errors[:5])
+            + ' '.join([*dict.fromkeys(map(str, errors))][:5])  # each reason once
         )
 
 # %% ../../nbs/cli/15_explain_command.ipynb #c11d5ed2

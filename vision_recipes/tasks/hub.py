@@ -94,8 +94,8 @@ def hub_trouble(
             return VisionRecipesError(f'{what}: {words}')
     if _NO_CONNECTION.intersection(kinds):
         return NoConnection(
-            f'{what}: no connection to {endpoint()}. Without a network only models that were fetched before '
-            'can be used.'
+            f'{what}: no connection to {endpoint()}. Check the network; models that were fetched before work '
+            'without it.'
         )
     status = getattr(getattr(error, 'response', None), 'status_code', None)
     if status in (401, 403):
