@@ -205,7 +205,7 @@ def evaluate(self: Task, predictions: list[Prediction], anns: Annotations) -> Ev
 @patch
 def infer(
     self: Task, model: nn.Module, images: Tensor
-) -> list[Tensor]:  # Raw outputs, as the exported graph gives them
+) -> list[Tensor]:  # Raw outputs, as `decoder` reads them in the first of `output_formats`
     "Run a batch of uint8 images (B, 3, H, W) that is on the model's device"
     raise NotImplementedError
 

@@ -275,7 +275,10 @@ def yolox_loss(
     rule: Rule = RULES['paper'],
     l1: bool = False,  # Add the term `l1`, as in the last epochs
 ) -> dict[str, Tensor]:  # Scalars, float32, whose sum is minimised: `iou`, `objectness`, `class`; `l1`
-    "The loss of YOLOX. Computed in float32 whatever the precision of `predictions`"
+    """The loss of YOLOX: sums over cells, divided by the number of cells with an object, at least 1.
+
+    Computed in float32 whatever the precision of `predictions`.
+    """
     with torch.autocast(predictions.boxes.device.type, enabled=False):
         predictions = RawPredictions(*(p.float() for p in predictions))
         cells = make_cells(tuple(shape_hw), predictions.boxes.device)
