@@ -248,7 +248,7 @@ class _TotalWithGradient(torch.autograd.Function):
 
 # %% ../../nbs/tasks/03_distributed.ipynb #0be2a478
 class SyncedBatchNorm(_BatchNorm):
-    """Batch normalisation in training over the batches of all processes.
+    """Batch normalisation in training over the batches of all processes; alone, or in evaluation, PyTorch's.
 
     Names of parameters and buffers are PyTorch's.
     """

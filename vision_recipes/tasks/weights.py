@@ -295,7 +295,7 @@ def weights_path(
 
 def labels_of_run(
     file: Path,  # With weights
-) -> LabelMap | None:  # None where it is not in a run directory
+) -> LabelMap | None:  # None unless it is the `model.safetensors` of a run directory
     "The classes of weights, where `run.json` lies beside them"
     if file.name != 'model.safetensors' or not (file.parent / 'run.json').is_file():
         return None

@@ -522,7 +522,7 @@ def fit(
     out: str | Path,  # The run directory, seen by all processes; holds no run yet, unless `resume`
     settings: FitSettings = FitSettings(),
     resume: bool | str = False,  # Go on where the run in `out` stopped; auto: only if `out` holds a run
-    model: nn.Module | None = None,  # The network to start from; None: `task.build_model()`
+    model: nn.Module | None = None,  # The network to start from, which is changed; None: `task.build_model()`
     callbacks: Iterable[Callback] = (),  # Told of the training as it goes; those of `settings.log` are added
 ) -> Run:  # The best model, opened from `out`
     """Train, validate each epoch, keep the best.

@@ -290,7 +290,7 @@ def trainer_state(t: Trainer) -> dict:  # Tensors and plain values
 
 # %% ../../nbs/training/02_state.ipynb #9e909cbc
 def random_state(device: torch.device) -> dict:  # Tensors and plain values
-    "The state of the global generators of PyTorch, Python and NumPy, and of an accelerator's, if it is one"
+    "The state of the global generators of PyTorch, Python and NumPy, and of that of a CUDA or XPU device"
     name, keys, *rest = np.random.get_state()
     accelerator = None
     if device.type in ('cuda', 'xpu'):

@@ -284,7 +284,7 @@ class ObjectCells:
 
     label: int  # Class id
     box: np.ndarray  # (4,) float32 XYXY, pixels of the network's image
-    k: int  # How many cells it takes (dynamic k), the sum of its ten largest overlaps; n may be smaller
+    k: int  # Cells it wants (dynamic k): its ten largest overlaps added, rounded down, at least 1
     cell: np.ndarray  # (n,) int64 numbers of cells, rising
     iou: np.ndarray  # (n,) float32, overlap of the cell's predicted box with the object
     candidate: np.ndarray  # (K,) int64 numbers of cells near any object of the image, rising

@@ -175,7 +175,7 @@ def _predicted_boxes(
 
 
 def _n_wanted(iou: Tensor, n_near: Tensor, labels: Tensor) -> Tensor:  # (B, G, K), (B,), (B, G) -> (B, G) int
-    "How many cells each object gets: the sum of its ten largest overlaps, at least 1, at most all candidates"
+    "Cells an object gets: its ten largest overlaps added, rounded down, from 1 to all candidates; padding 0"
     n_wanted = iou.topk(min(10, iou.shape[2])).values.sum(2).int().clamp_(min=1)
     return torch.minimum(n_wanted, n_near[:, None]) * (labels >= 0)
 
@@ -204,7 +204,7 @@ def _corners(boxes_cxcywh: Tensor) -> tuple[Tensor, Tensor]:  # (n, 4, ...) -> e
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #3b040bd5
 def pair_costs(
-    predictions: RawPredictions,
+    predictions: RawPredictions,  # As for `assign`
     labels: Tensor,  # (B, G) classes of the objects; -1 is padding
     candidates: CandidateCells,
 ) -> Tensor:  # (B, G, K), with `NON_PREFERRED_COST`; about `NEVER` for padding
