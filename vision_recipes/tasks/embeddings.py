@@ -42,7 +42,10 @@ def predict_and_embed(
 ) -> tuple[
     list[Prediction | None], np.ndarray
 ]:  # One an image, None: unreadable; (N, D) float32 of the N readable ones
-    "Predict images, and average the last feature map of the backbone over each; (0, 1) if none is readable"
+    """Predict images, and average the last feature map of the backbone over each; (0, 1) if none is readable.
+
+    Raises `VisionRecipesError` as `embedding_layer`, and `ImageError` without `on_error`.
+    """
     vectors: list[np.ndarray] = []
     channels_last = run.task.channels_last(run.model)
 

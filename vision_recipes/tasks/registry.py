@@ -81,7 +81,7 @@ def find_architecture(
     task: str,  # One of `TASKS`
     model: str = '',  # Name of a network such as `yolox_s`; empty: that of the usual architecture
 ) -> str:  # A key of `ARCHITECTURES`
-    "The architecture of a network. Raises `VisionRecipesError` for an unknown task, or a network it lacks"
+    "The architecture of a network. Raises `VisionRecipesError` for one the task lacks; timm takes any name"
     infos = model_infos(task)
     for name, info in infos.items():
         # no `model`: the usual architecture, which is the first; no `info.models`: it takes any name

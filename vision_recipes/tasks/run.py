@@ -40,8 +40,8 @@ def make_task(
 ) -> Task:
     """The task with the network that its settings name, whose module is imported by this call.
 
-    Raises `VisionRecipesError` for a network that the task does not have, without classes, and for settings
-    and values together.
+    Raises `VisionRecipesError` for a network that the task does not have (a name of timm is checked when the
+    network is built), without classes, and for settings and values together.
     """
     if labels is None:
         raise VisionRecipesError(f'make_task({task!r}): needs the classes: labels=LabelMap((...)).')

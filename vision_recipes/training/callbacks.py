@@ -302,5 +302,5 @@ LOGGERS = {'tensorboard': TensorBoard, 'wandb': WandB, 'mlflow': MLflow}  # By t
 def make_loggers(
     log: str,  # As `FitSettings.log`
 ) -> list[Callback]:
-    "The callbacks that a setting asks for"
+    "The callbacks that a setting asks for. Raises `VisionRecipesError` as `check_log`"
     return [LOGGERS[name]() for name in check_log(log)]

@@ -146,7 +146,8 @@ def make_settings(
     """All settings of a training.
 
     Raises `VisionRecipesError` for a task, model, preset or name that is not known, for a value out of range,
-    for settings that contradict each other, and with `auto` for a device that is not there.
+    for settings that contradict each other, and with `auto` for a device that is not there. Names of timm's
+    models and of weights are not checked here: `check` of `Settings` does it.
     """
     info = model_info(task, values.get('model', ''))
     check_names(task, info, values)
@@ -176,8 +177,8 @@ def check_chosen(
 ):
     """Refuse what no preset could make right, before images are read or PyTorch is imported.
 
-    Raises `VisionRecipesError` for an unknown name, a value out of range, an unknown model or weights, and a
-    logger whose package is not installed.
+    Raises `VisionRecipesError` for an unknown name, a value out of range, an unknown model but one of timm,
+    and a logger whose package is not installed. `check` of `Settings` looks at models of timm and at weights.
     """
     info = model_info(task, chosen.get('model', ''))
     check_names(task, info, chosen)

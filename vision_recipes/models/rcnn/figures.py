@@ -108,7 +108,7 @@ def best_proposals(
 ) -> Proposals:
     """The regions with the highest objectness, and which annotated objects they match.
 
-    Raises `VisionRecipesError` as `show_proposals`, and for `n` below 1.
+    Raises `VisionRecipesError` as `show_proposals`.
     """
     task, model = _rcnn_of(network, 'show_proposals')
     return _best_proposals(task, model, figure_image(task, source, i, classes=False), n, min_overlap)
@@ -136,7 +136,7 @@ def show_proposals(
 ) -> Image.Image:
     """Draw the best proposals, coloured by objectness, and of an annotated image those that match an object.
 
-    Raises `VisionRecipesError` for another architecture, and for an image that is not there.
+    Raises `VisionRecipesError` for another architecture, `n` below 1, and for an image that is not there.
     """
     task, model = _rcnn_of(network, 'show_proposals')
     seen = figure_image(task, source, i, classes=False)

@@ -285,7 +285,7 @@ class ObjectCells:
     label: int  # Class id
     box: np.ndarray  # (4,) float32 XYXY, pixels of the network's image
     k: int  # Cells it wants (dynamic k): its ten largest overlaps added, rounded down, at least 1
-    cell: np.ndarray  # (n,) int64 numbers of cells, rising
+    cell: np.ndarray  # (n,) int64 numbers of cells, rising; n may be less than k: a cell has one object
     iou: np.ndarray  # (n,) float32, overlap of the cell's predicted box with the object
     candidate: np.ndarray  # (K,) int64 numbers of cells near any object of the image, rising
     # (K,) float32, without the surcharge for cells that the object does not prefer
