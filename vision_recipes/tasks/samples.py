@@ -115,7 +115,7 @@ _SETTINGS = {  # Setting of a model: the name of the transform that it turns on
 
 # %% ../../nbs/tasks/14_samples.ipynb #93fa651b
 def transforms_on(task: Task) -> list[str]:
-    """The names of the random transforms of a task's training.
+    """The names of the random transforms of a task's training, as far as `TRANSFORM_NAMES` has them.
 
     First geometry and pixels, then colours and mixing with other images, last the user's own.
     """
