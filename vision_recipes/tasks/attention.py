@@ -75,7 +75,7 @@ def join_maps(
     maps: Sequence[Tensor],  # (B, h, w) of each layer
     size: int,  # Side of the network's square, pixels
 ) -> np.ndarray:  # (B, size, size) float32, 0 to 1
-    "Scale each map to 0 to 1 and to the size of the image, and take the largest of all layers"
+    "Scale each map to 0 to 1 and to the network's square, and take the largest value of all layers"
     scaled = []
     for heat in maps:
         heat = heat / heat.amax((1, 2), keepdim=True).clamp(min=1e-12)  # a map of zeros stays zero
@@ -84,7 +84,7 @@ def join_maps(
 
 
 def in_image(heat: np.ndarray, place: Placement) -> np.ndarray:  # (h, w), a part of `heat` (size, size)
-    "Cut the map to where the image lies in the square: at least one pixel, even of a very narrow image"
+    "Cut the map to `place`, where the image lies in the square: at least one pixel, even of a narrow image"
     (x, y), (w, h) = place.offset_xy, np.multiply(place.size_wh, place.scale_xy)
     left, top = max(0, round(x)), max(0, round(y))
     return heat[top : max(top + 1, round(y + h)), left : max(left + 1, round(x + w))]
@@ -94,7 +94,7 @@ def attention_map(
     run: TorchPredictor,  # A run or published weights
     image: Any,  # As for `Predictor.predict`, one image
     label: str | None = None,  # The class whose score is explained; None: what is predicted
-) -> np.ndarray:  # (h, w) float32, 0 to 1, over the whole image
+) -> np.ndarray:  # (h, w) float32, 0 to 1: the whole image, in pixels of the network's square
     """Where a network looks for a class.
 
     Raises `VisionRecipesError` for an unknown class and a network that names no layers, and `ImageError`.
@@ -127,7 +127,7 @@ def show_attention(
     label: str | None = None,  # The class whose score is explained; None: what is predicted
     tile: int = 240,  # Side of each, pixels
 ) -> Image.Image:
-    "Images with what is predicted and where the network looks"
+    "Images with what is predicted and where the network looks. Raises as `attention_map`"
     images = images if isinstance(images, (list, tuple)) else [images]
     drawn, captions = [], []
     for source in images:

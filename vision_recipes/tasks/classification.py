@@ -29,7 +29,8 @@ class ClassificationTask(Task):
     """One class an image, or several where `labels.multi_label` says so.
 
     Methods take what those of `Task` do: `anns` are `Annotations`; `predictions` a `Prediction` for each of
-    their images; `predictor` a `BasePredictor`; `expected` and `got` lists of one array (B, C).
+    their images; `predictor` a `BasePredictor`; `evaluation` what `evaluate` returns; `expected` and `got`
+    lists of one array (B, C) of probabilities.
     """
 
     task, decoder = 'classification', 'classifier'
@@ -59,7 +60,7 @@ class ClassificationTask(Task):
 
 # %% ../../nbs/tasks/07_classification.ipynb #f7997a8e
 def _check_labels(anns: Annotations):
-    "Raise `VisionRecipesError` where labels of whole images cannot be learnt, because all are the same"
+    "Raise `VisionRecipesError` for boxes, for one label an image, and where all images have the same labels"
     if anns.has_boxes or not anns.labels.multi_label:
         raise VisionRecipesError(
             f'{anns.root}: several labels an image are to be learnt, but these are no such labels. Read them '
@@ -82,7 +83,10 @@ def image(self: ClassificationTask, predictor, anns) -> Image.Image:  # As `Task
 
 
 def _found(p: Prediction, evaluation: Evaluation) -> Prediction:
-    "A prediction with the labels that are found at the thresholds of an evaluation; of one label as it is"
+    """A prediction with the labels found at an evaluation's thresholds, one a class.
+
+    Where an image has one label, the prediction as it is.
+    """
     if p.class_scores is None:
         return p
     scores, thresholds = [p.class_scores[None]], np.array(evaluation.thresholds['classes'])

@@ -36,7 +36,7 @@ class DetectionTask(Task):
 
     @cached_property
     def output_card(self) -> ModelCard:
-        "How outputs are read. Made once, because a card looks up the versions of libraries"
+        "By which validation reads raw outputs. Made once, because a card looks up the versions of libraries"
         return self.card()
 
     def check(self, anns):  # As `Task.check`
@@ -58,14 +58,16 @@ class DetectionTask(Task):
         return evaluate_detection(predictions, anns)
 
 # %% ../../nbs/tasks/08_detection.ipynb #ec2da7cf
-def true_boxes_of(anns: Annotations, i: int) -> tuple[np.ndarray, np.ndarray]:  # (N, 4) boxes, (N,) class ids
+def true_boxes_of(
+    anns: Annotations, i: int
+) -> tuple[np.ndarray, np.ndarray]:  # (N, 4) XYXY, pixels; (N,) class ids
     "The objects of image `i` that are no crowds"
     rows = anns.objects_of(i)
     return anns.boxes[rows], anns.class_ids.values[rows]
 
 
 def batch_places(
-    batch: dict,  # With `size_wh`, `scale` and `offset` (B, 2)
+    batch: dict,  # Of validation, as from `collate_detection`: with `size_wh`, `scale` and `offset` (B, 2)
 ) -> list[Placement]:
     "Where each image of a batch lies in the square of the network"
     rows = zip(batch['size_wh'].tolist(), batch['scale'].tolist(), batch['offset'].tolist())
@@ -109,6 +111,6 @@ def report(self: DetectionTask, evaluation, anns, predictions, n_worst=24) -> di
         'precision.png': precision_charts(
             curves.precision, curves.f1, curves.overall_f1, names, colors, threshold
         ),
-        'confusion.png': confusion_matrix(evaluation.confusion, classes, always=[len(names)]),
+        'confusion.png': confusion_matrix(evaluation.confusion, classes, always=[len(names)]),  # background
         'confusion.csv': evaluation.confusion_csv(classes),
     }

@@ -16,9 +16,9 @@ from ..core.errors import VisionRecipesError
 def pick_device(
     requested: str = 'auto',  # `auto`, or as `torch.device` takes it: `cpu`, `cuda`, `cuda:1`, `mps`, `xpu`
 ) -> torch.device:
-    """The device to use: an accelerator where there is one.
+    """The device to use; for `auto` an accelerator where there is one, else the CPU.
 
-    Raises `VisionRecipesError` where the requested one is missing.
+    Raises `VisionRecipesError` where the requested kind is missing.
     """
     is_available = {
         'cuda': torch.cuda.is_available,
@@ -37,7 +37,7 @@ def pick_device(
 
 
 def to_device(batch: dict, device: torch.device) -> dict:
-    "Move a batch's tensors; what is no tensor stays"
+    "A new dictionary with the batch's tensors on `device`; what is no tensor stays as it is"
     return {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}
 
 

@@ -111,8 +111,9 @@ def meet_again(
     problem: str,  # What failed: the error's text, which goes on "in process 1 of 2 alone"
     seconds: float = 60.0,  # How long to wait for the others
 ):
-    """Connect all processes anew, after a failure in each. What holds old connections must be deleted.
+    """Connect all processes anew, after a failure in each.
 
+    What holds old connections must be deleted before, such as a network in `DistributedDataParallel`.
     Raises `VisionRecipesError` where the others did not fail, or `joined` did not connect them.
     """
     if _connection is None:
@@ -204,7 +205,8 @@ def divisor(
     """What to divide a sum over `n` objects of this process by.
 
     The average of the quotients over the processes is the mean over the objects of all processes. Alone, with
-    a whole batch: `n`, and `least` at least. For a part of a batch the quotient counts by the part's share.
+    a whole batch: `n`, and `least` at least. Inside `part_of_batch`: this number for the whole batch, times
+    the part's share of the images.
     """
     if _noted_counts is not None:
         _noted_counts.append(torch.as_tensor(n, device=device).detach())
@@ -246,7 +248,7 @@ class _TotalWithGradient(torch.autograd.Function):
 
 # %% ../../nbs/tasks/03_distributed.ipynb #0be2a478
 class SyncedBatchNorm(_BatchNorm):
-    """Batch normalisation in training over the batches of all processes.
+    """Batch normalisation in training over the batches of all processes; alone, or in evaluation, PyTorch's.
 
     Names of parameters and buffers are PyTorch's.
     """
@@ -293,7 +295,7 @@ def _by_channel(of_channels: Tensor, like: Tensor) -> Tensor:  # (C,) and (N, C,
 
 
 class SyncedBatchNormAct(SyncedBatchNorm):
-    "The same for timm's normalisations that bring their activation along"
+    "The same for timm's `BatchNormAct2d`, which applies an activation after the normalisation"
 
     # `act` and `drop` are attributes of timm's layer, whose class `synced_batch_norm` replaces by this one
     def forward(self, x):  # As for `SyncedBatchNorm`
@@ -306,7 +308,7 @@ def synced_batch_norm(
 ) -> nn.Module:  # The same network, whose weights are the same tensors
     """Replace batch normalisations by those over all processes.
 
-    Raises `VisionRecipesError` for a kind that is not known here.
+    Raises `VisionRecipesError` on a CPU for a kind that `_synced_kind(...)` does not know.
     """
     if device.type != 'cpu':
         # PyTorch's class runs on GPUs only, and its own conversion would lose timm's activations

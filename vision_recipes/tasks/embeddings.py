@@ -39,8 +39,13 @@ def predict_and_embed(
     # Objects with a lower score are left out; None: `min_scores` of the model
     score_threshold: float | None = None,
     batch_size: int = 16,  # Images of one run
-) -> tuple[list[Prediction | None], np.ndarray]:  # None: unreadable. (N, D) float32, N readable images
-    "Predict images, and average the last feature map of the backbone over each; (0, 1) if none is readable"
+) -> tuple[
+    list[Prediction | None], np.ndarray
+]:  # One an image, None: unreadable; (N, D) float32 of the N readable ones
+    """Predict images, and average the last feature map of the backbone over each; (0, 1) if none is readable.
+
+    Raises `VisionRecipesError` as `embedding_layer`, and `ImageError` without `on_error`.
+    """
     vectors: list[np.ndarray] = []
     channels_last = run.task.channels_last(run.model)
 

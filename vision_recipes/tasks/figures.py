@@ -64,7 +64,7 @@ def task_and_model(
     )
 
 # %% ../../nbs/tasks/16_figures.ipynb #7a4caf9c
-# by decoder and task: the import line of the figures that there are
+# by decoder and task: the folder of `vision_recipes.models`, and the figures to import from it
 _FIGURES = {
     ('yolox', 'detection'): ('yolox', 'show_grid_cells, show_feature_maps, show_assignment'),
     ('objects', 'detection'): ('rcnn', 'show_proposals'),
@@ -127,7 +127,7 @@ SourceImage = Annotations | ImageLike | str | Path  # Annotations with the numbe
 def figure_image(
     task: Task,
     source: SourceImage,
-    i: int = 0,  # Which image of the annotations
+    i: int = 0,  # Which image of the annotations; of no use for a single image, of which no object is known
     classes: bool = True,  # Whether class ids must be those of the network
 ) -> FigureImage:
     """Open an image as the network sees it.
@@ -202,7 +202,7 @@ def paint_heat(
 
 def unit_range(
     values: np.ndarray,  # Any shape
-) -> np.ndarray:  # Float, 0 for the smallest and 1 for the largest; NaN stays
+) -> np.ndarray:  # Float, 0 for the smallest finite one and 1 for the largest; NaN stays
     "Numbers from 0 to 1; all 0 where they are equal or there are none"
     values = np.asarray(values, float)
     known = values[np.isfinite(values)]
@@ -285,14 +285,14 @@ def panel_row(
 def _panel_letters(lines: Sequence[Sequence[str]], widths: Sequence[int], width: int) -> int:
     """Height of the letters below panels of `widths` in a figure `width` pixels wide, so that all lines fit.
 
-    A 45th of the width at most, and `_LETTERS` at least.
+    A 45th of the width at most, which is `_LETTERS` of 900 pixels, and `_LETTERS` at least.
     """
     sizes = [letters_that_fit(*panel, _LETTERS, width // 45) for panel in zip(lines, widths)]
     return min(sizes)
 
 # %% ../../nbs/tasks/16_figures.ipynb #57f917b8
 def with_title(image: Image.Image, text: str) -> Image.Image:  # A new image, higher than `image`
-    "Add a line of text above an image, its letters as high as in `_panel_letters(...)`"
+    "Add a line of text above an image, its letters as high as in `_panel_letters(...)`; a long one is cut"
     size = letters_that_fit([text], image.width - 2 * _GAP, _LETTERS, image.width // 45)
     font = find_font(size, text)
     out = Image.new('RGB', (image.width, image.height + line_height(font) + _GAP // 2), PAPER)

@@ -62,7 +62,7 @@ class KeypointTask(DetectionTask):
 # %% ../../nbs/tasks/10_keypoints.ipynb #2444ba21
 @patch
 def _check_skeleton(self: KeypointTask, anns: Annotations):
-    "Refuse points that are not those of the network, in their order"
+    "Raise `VisionRecipesError` unless the points are those of the network, in its order"
     of_network = _point_names(self.labels)
     annotated = _point_names(anns.labels)
     if of_network != annotated:

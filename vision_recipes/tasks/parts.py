@@ -72,7 +72,7 @@ def chosen_stages(
     parts: Parts,
     freeze: str,  # As `FitSettings.freeze`
 ) -> set[int]:  # Numbers as in `stage_numbers`
-    "The stages that `freeze` names. Raises `VisionRecipesError` for a part or stage that is not there"
+    "The stages that `freeze` names; none if it is empty. Raises `VisionRecipesError` for one not there"
     chosen = set()
     for word in freeze_words(freeze):
         chosen.update(_stages_of_word(parts, word))
@@ -142,9 +142,10 @@ def freeze_parts(
     parts: Parts,  # As `Task.parts` gives them
     freeze: str,  # As `FitSettings.freeze`
 ) -> Frozen:
-    """Freeze what `freeze` names.
+    """Freeze what `freeze` names; where it is empty, nothing.
 
-    Raises `VisionRecipesError` for a part that is not there, and where nothing would be left to train.
+    Modules stay in their mode: `set_eval` of the result puts them into evaluation mode. Raises
+    `VisionRecipesError` for a part that is not there, and where nothing would be left to train.
     """
     if not freeze_words(freeze):
         return Frozen()

@@ -28,20 +28,20 @@ class ModelInfo:
 
     task_class: str  # Module and class of its `Task`, such as `vision_recipes.models.yolox.task:Yolox`
     settings: type[Settings]
-    presets: dict[str, dict]  # Name: the settings, of model and training, that differ from the defaults
+    presets: dict[str, dict]  # `full` and `quick`: the settings of model and training that are not defaults
     models: tuple[str, ...] = ()  # Names of its networks; empty: any name that its settings accept
-    demo_images: int = 800  # How many the demo draws
+    demo_images: int = 800  # How many images the command `demo` draws
     # The settings in which the demo differs from the preset `quick`
     demo_settings: dict = field(default_factory=dict)
     # Lists the names of its published weights, such as `megvii/yolox_nano`, without the tag behind a dot
     published: Callable[[], Iterable[str]] = tuple
     # The settings that differ where a training starts from random weights, whatever the preset
     from_random: dict = field(default_factory=dict)
-    # Whether published weights of a network are on the disk already
+    # From the name of a network to whether its published weights are on the disk already
     at_hand: Callable[[str], bool] = _none_at_hand
 
 
-ARCHITECTURES = {  # Name: its task, and where its `ModelInfo` stands. The first of a task is the usual one
+ARCHITECTURES = {  # Name: its task, and its `ModelInfo` as `module:name`. A task's first is the usual one
     'timm': ('classification', 'vision_recipes.models.timm_classifier.settings:INFO'),
     'yolox': ('detection', 'vision_recipes.models.yolox.settings:INFO'),
     'faster_rcnn': ('detection', 'vision_recipes.models.rcnn.settings:FASTER_RCNN'),
@@ -79,10 +79,10 @@ def _load_object(path: str):  # Such as `vision_recipes.models.yolox.settings:IN
 
 
 def find_architecture(
-    task: str,
+    task: str,  # One of `TASKS`
     model: str = '',  # Name of a network such as `yolox_s`; empty: that of the usual architecture
 ) -> str:  # A key of `ARCHITECTURES`
-    "The architecture of a network. Raises `VisionRecipesError` for a network that the task does not have"
+    "The architecture of a network. Raises `VisionRecipesError` for one the task lacks; timm takes any name"
     infos = model_infos(task)
     for name, info in infos.items():
         # no `model`: the usual architecture, which is the first; no `info.models`: it takes any name
@@ -126,9 +126,10 @@ def published_names() -> list[str]:
 def model_source(
     what: str | Path,  # What a user calls a model
 ) -> str:  # `run`, `onnx`, `published`, `weights` or `hub`
-    """Tell what a model is, by its name alone.
+    """Tell what a model is, by its name and whether it exists; no file is read.
 
-    Raises `VisionRecipesError` where there is no such file and nobody publishes weights of this name.
+    A name that ends in `.onnx` or `.json` need not exist. Raises `VisionRecipesError` where there is no such
+    file otherwise, and nobody publishes weights of this name.
     """
     path, name = Path(what), Path(what).as_posix()
     if is_hub_name(what):
@@ -165,7 +166,8 @@ def default_onnx_path(
     """The ONNX file of a model: an ONNX file is its own, and that of a run is in the run directory.
 
     That of published weights, of a file with weights or of a model on a hub is in the current folder, with
-    their name.
+    their name: the part behind the `/`, or the file's. It need not exist. Raises `VisionRecipesError` as
+    `model_source`.
     """
     path = Path(what)
     source = model_source(path)

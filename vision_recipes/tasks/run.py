@@ -36,12 +36,13 @@ from .weights import load_weights, read_weights
 def make_task(
     task: str,  # One of `TASKS`
     settings: Settings | None = None,  # Of the model; None: the defaults of the network that `values` name
-    labels: LabelMap | None = None,  # The classes
+    labels: LabelMap | None = None,  # The classes, which must be given
     **values,  # Settings that differ from the defaults, such as `model='yolox_s'`, where `settings` is None
 ) -> Task:
-    """The task with the network that its settings name; PyTorch and the network's module are imported now.
+    """The task with the network that its settings name, whose module is imported by this call.
 
-    Raises `VisionRecipesError` for a network that the task does not have.
+    Raises `VisionRecipesError` for a network that the task does not have (a name of timm is checked when the
+    network is built), without classes, and for settings and values together.
     """
     if labels is None:
         raise VisionRecipesError(f'make_task({task!r}): needs the classes: labels=LabelMap((...)).')
@@ -106,9 +107,14 @@ def on_cpu(self: TorchPredictor) -> TorchPredictor:
 
 # %% ../../nbs/tasks/11_run.ipynb #cdb9a74f
 class InTraining(TorchPredictor):
-    "A network in memory, with the card that a run of its task begins with"
+    "A network in memory, with the model card of its task, which has no scores or thresholds yet"
 
-    def __init__(self, task: Task, model: nn.Module, device: torch.device):  # `model` is there already
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,  # On `device`, in evaluation mode
+        device: torch.device,
+    ):
         # not that of the parent, which would load the network
         BasePredictor.__init__(self, task.card())
         self.path, self.task, self.info = Path(), task, {}
@@ -116,7 +122,7 @@ class InTraining(TorchPredictor):
 
 # %% ../../nbs/tasks/11_run.ipynb #600a43c7
 class Run(TorchPredictor):
-    "A run directory with its model"
+    "A run directory with its model. Raises `VisionRecipesError` for a folder that holds none"
 
     def __init__(
         self,

@@ -14,7 +14,8 @@ from .registry import model_info, TASKS
 
 # %% ../../nbs/tasks/02_run_directory.ipynb #55b6ff0c
 RUN_FORMAT = 1  # Of `run.json`; it is increased when an older version could misread a newer file
-_SECTIONS = ('card', 'settings', 'fit')  # Keys of `run.json` whose values are dictionaries
+# Keys of `run.json` whose values are dictionaries: model card, settings of the model, those of the training
+_SECTIONS = ('card', 'settings', 'fit')
 
 
 def read_run(
@@ -70,7 +71,7 @@ def _check_values(info: dict, path: Path):
 def run_settings(
     info: dict,  # From `read_run`
 ) -> Settings:
-    "The settings of the model that a run trained"
+    "The settings of the model that a run trained. Raises `VisionRecipesError` for values out of range"
     return model_info(info['task'], info['settings'].get('model', '')).settings.of(info['settings'])
 
 # %% ../../nbs/tasks/02_run_directory.ipynb #1cce1fd3

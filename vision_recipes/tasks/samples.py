@@ -39,8 +39,8 @@ def batch_images(
 # %% ../../nbs/tasks/14_samples.ipynb #694c5033
 def batch_targets(
     batch: dict[str, Tensor],  # As the `collate` of a task makes it
-) -> list[dict]:  # Of each image: `label`; or `labels`, `boxes` and more, as `draw_target` takes them
-    "Take the targets of a batch apart"
+) -> list[dict]:  # Of each image: `label`, an id or (C,) of several; or NumPy `labels`, `boxes` and more
+    "Take the targets of a batch apart, as `draw_sample` takes them"
     if 'boxes' not in batch:
         return [{'label': label.cpu().numpy() if label.ndim else int(label)} for label in batch['labels']]
     if batch['boxes'].ndim == 3:  # (B, G, 4), padded with labels of -1, as YOLOX collates
@@ -115,7 +115,10 @@ _SETTINGS = {  # Setting of a model: the name of the transform that it turns on
 
 # %% ../../nbs/tasks/14_samples.ipynb #93fa651b
 def transforms_on(task: Task) -> list[str]:
-    "The names of the random transforms of a task's training, in their order"
+    """The names of the random transforms of a task's training, as far as `TRANSFORM_NAMES` has them.
+
+    First geometry and pixels, then colours and mixing with other images, last the user's own.
+    """
     transform, names = task.transform(train=True), []
     steps = transform.steps if isinstance(transform, Compose) else []
     if isinstance(transform, DetectionTransform):
@@ -129,7 +132,7 @@ def transforms_on(task: Task) -> list[str]:
 
 
 def transforms_off(task: Task) -> list[str]:
-    "The names of the transforms that the task's model has, and that its settings leave out"
+    "The names of the transforms that the settings of the task's model could turn on, and do not"
     on = transforms_on(task)
     return [name for field, name in _SETTINGS.items() if hasattr(task.settings, field) and name not in on]
 

@@ -29,8 +29,9 @@ class ModelSummary:
     parameters: int
     trainable: int  # Parameters that are not frozen
     bytes_: int  # Memory of the parameters and buffers
-    flops: int  # Multiply-additions of one forward pass, as torchtnt counts them
-    rows: list[dict]  # A row a layer: layer, type, parameters, flops, output shape
+    flops: int  # Multiply-additions of one forward pass, as torchtnt counts them; 0 where it cannot
+    # A row a layer: `layer` (name), `type`, `parameters`, `flops`, and `output`, a shape or a text
+    rows: list[dict]
 
     def __repr__(self):
         return (
@@ -129,7 +130,7 @@ def cost_by_part(
     run: Callable,  # Takes a copy of the network on the device `meta`, and runs what is to be counted
 ) -> list[
     dict
-]:  # A row a part, and `all`: parameters in millions, MB (float32), GFLOPs (10^9 multiply-additions)
+]:  # A row a part, and `all`: `part`, `parameters, M`, `MB` (float32), `GFLOPs` (10^9 multiply-adds)
     "Count each part. Raises `VisionRecipesError` where a parameter is in no part, or in several"
     stage_of = stage_numbers(model, parts)
     copied = copy.deepcopy(model).to('meta').eval()
@@ -170,7 +171,7 @@ def _milliseconds(run: Callable[[], Any], repeats: int, device: torch.device) ->
 
 
 def _any_labels(task: str, n_classes: int) -> LabelMap:
-    "Classes without meaning, and for keypoints the 17 points of COCO's people, also without"
+    "Classes named by number; for keypoints also points, 17 as COCO's people have"
     skeleton = Skeleton.of([f'point {k}' for k in range(17)]) if task == 'keypoints' else None
     return LabelMap(tuple(f'class {c}' for c in range(n_classes)), skeleton=skeleton)
 
@@ -182,8 +183,10 @@ def model_cost(
     n_classes: int = 20,  # For the last layer
     device: str = 'auto',  # As `FitSettings.device`
     repeats: int = 5,  # Timed runs of one image; the median counts
-) -> list[dict]:  # A row a model: `model`, `size`, `parameters_m` (millions), `gflops` and `ms` (an image)
-    """Parameters, operations and time of networks with random weights.
+) -> list[
+    dict
+]:  # A row a model: `model`, `size`, `parameters_m` (millions), `gflops` (10^9 multiply-adds), `ms`
+    """Parameters, operations and milliseconds an image of networks with random weights.
 
     Nothing is downloaded. Raises `VisionRecipesError` for a network that the task does not have.
     """

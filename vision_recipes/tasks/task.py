@@ -35,8 +35,8 @@ class Task:
     A subclass is built from its settings and the label map, and from nothing else.
     """
 
-    task: str = ''  # What it predicts: a key of `TASK_KINDS`
-    decoder: str = ''  # How its outputs are read: a key of `DECODERS`
+    task: str = ''  # What it predicts: a key of `TASK_KINDS`, such as `detection`
+    decoder: str = ''  # How its outputs are read: a key of `DECODERS`, such as `classifier` or `objects`
     output_formats: tuple[str, ...] = ('decoded',)  # Forms of the exported graph, the usual one first
     multiple: int = 1  # Height and width of an image are multiples of this
     dynamic_size: bool = True  # Whether the network takes images of any height and width
@@ -68,7 +68,7 @@ def prepare(self: Task, train: Annotations):
 @patch
 def transform(
     self: Task, train: bool
-) -> Callable:  # As `transforms` describes: (image, target, rng) to the same
+) -> Callable:  # A `SampleTransform`, or a function from (image, target, rng) to (image, target)
     "What happens to an image and its target before the batch; with `train` also augmentation"
     raise NotImplementedError
 
@@ -76,7 +76,7 @@ def transform(
 @patch
 def collate(
     self: Task,
-) -> Callable:  # A picklable function from a list of samples to a batch, a dictionary of tensors
+) -> Callable:  # A picklable function from a list of (image, target) to a batch, a dictionary of tensors
     "How samples become a batch"
     raise NotImplementedError
 
@@ -96,7 +96,9 @@ def add_transform(
 
 
 @patch
-def transform_names(self: Task) -> dict[str, list[str]]:  # Empty without transforms of the user
+def transform_names(
+    self: Task,
+) -> dict[str, list[str]]:  # By `transforms before` and `transforms after`; a key without any is left out
     "The names of the user's transforms, for `run.json`"
     steps = {'before': self.transforms_before, 'after': self.transforms_after}
     return {f'transforms {k}': [step.name for step in v] for k, v in steps.items() if v}
@@ -113,7 +115,7 @@ def build_model(
 
 @patch
 def preprocess(self: Task) -> Preprocess:
-    "How the weights want their images"
+    "How images are made for the weights: size, fit, order of the colours and normalisation"
     raise NotImplementedError
 
 
@@ -139,7 +141,7 @@ def at_largest(self: Task) -> 'Task':
 # %% ../../nbs/tasks/06_task.ipynb #4a7c635d
 @patch
 def attention_layers(self: Task, model: nn.Module) -> list[nn.Module]:
-    "The layers whose feature maps are looked at; none: nobody named them"
+    "The layers whose outputs `tasks.attention` looks at, from the image on; empty: nobody named them"
     return []
 
 
@@ -199,26 +201,29 @@ def recognised(
 def losses(
     self: Task, model: nn.Module, batch: dict
 ) -> dict[str, Tensor]:  # Scalars whose sum is minimised, float32
-    "Losses of a batch that is on the model's device, in the model's mode"
+    "Losses, by name, of a batch of `collate` on the model's device, with `model` in the mode it is in"
     raise NotImplementedError
 
 
 @patch
 def validate(self: Task, model: nn.Module, batch: dict) -> tuple[dict[str, Tensor], list[Prediction]]:
-    "As `losses` of the same batch, and a prediction for each image, without a change of the model's state"
+    """As `losses` of the same batch, and a prediction for each of its images, in their order.
+
+    The model's state is not changed.
+    """
     raise NotImplementedError
 
 
 @patch
 def evaluate(self: Task, predictions: list[Prediction], anns: Annotations) -> Evaluation:
-    "Scores of predictions"
+    "Scores of predictions, one for each image of `anns` in its order"
     raise NotImplementedError
 
 # %% ../../nbs/tasks/06_task.ipynb #b240e907
 @patch
 def infer(
     self: Task, model: nn.Module, images: Tensor
-) -> list[Tensor]:  # Raw outputs, as the exported graph gives them
+) -> list[Tensor]:  # Raw outputs, as `decoder` reads them in the first of `output_formats`
     "Run a batch of uint8 images (B, 3, H, W) that is on the model's device"
     raise NotImplementedError
 
@@ -227,7 +232,7 @@ def infer(
 def export_module(
     self: Task,
     model: nn.Module,
-    input: dict,  # How the graph takes images, as `ModelCard.input`
+    input: dict,  # How the graph takes images, as `ModelCard.input`: `dtype` and `layout`
     kind: str,  # One of `output_formats`
 ) -> nn.Module:  # From a batch in the form `input` names to raw outputs
     "The module to export, with normalisation and decoding inside"
@@ -257,7 +262,9 @@ def decoding(self: Task, kind: str) -> dict:
 @patch
 def distance(
     self: Task, expected: list[np.ndarray], got: list[np.ndarray], kind: str
-) -> dict[str, float]:  # By name of `parity.MEASURES`; infinite where the shapes differ
+) -> dict[
+    str, float
+]:  # By names of `metrics.agreement.MEASURES`, such as `score`; infinite where the shapes differ
     "How far raw outputs, `got` from the exported graph, are from PyTorch's: to compare with `tolerance`"
     return {'raw': largest_share(expected, got)}
 
@@ -272,7 +279,10 @@ def image(self: Task, predictor: BasePredictor, anns: Annotations) -> Image.Imag
 def report(
     self: Task, evaluation: Evaluation, anns: Annotations, predictions: list[Prediction], n_worst: int = 24
 ) -> dict[str, Image.Image | str]:  # Images and tables (CSV), by file name
-    "Where the model fails: the `n_worst` images with the largest errors, and classes that are confused"
+    """Where the model fails: the `n_worst` images with the largest errors, and classes that are confused.
+
+    `evaluation` is that of `predictions`, one for each image of `anns` in its order.
+    """
     raise NotImplementedError
 
 
@@ -301,7 +311,7 @@ def card(self: Task, **known) -> ModelCard:
 
 # %% ../../nbs/tasks/06_task.ipynb #8ab06134
 def library_versions() -> dict[str, str]:
-    "Versions of Python, of this library and of the libraries that determine what a model computes"
+    "Versions by name: of Python, and of this and other libraries that determine results, where installed"
     names = ('vision_recipes', 'torch', 'torchvision', 'timm', 'onnx', 'onnxruntime', 'numpy', 'pillow')
     return {'python': platform.python_version(), **{n: metadata.version(n) for n in names if _installed(n)}}
 

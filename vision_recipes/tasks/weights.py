@@ -24,7 +24,7 @@ from .run_directory import read_run
 
 # %% ../../nbs/tasks/05_weights.ipynb #fdbe18bc
 def save_weights(state: dict[str, Tensor], path: str | Path):
-    "Write a state dictionary as safetensors, in one step"
+    "Write a state dictionary as safetensors: to a temporary name, which is renamed at the end"
     from safetensors.torch import save
 
     data = save({k: v.detach().cpu().contiguous() for k, v in state.items()})
@@ -135,7 +135,7 @@ def _plain_numbers() -> list:
 def published_or_none(
     fetch: Callable[[int], Path],  # From how often a failed download is tried again to the file
     requested: str,  # `pretrained`: an error without a network; `try`: then go on without weights, and say so
-) -> Path | None:
+) -> Path | None:  # None: not to be had, where `try` was requested
     "A file with published weights. Raises `VisionRecipesError`, which names the alternatives"
     try:
         return fetch(1 if requested == 'try' else 4)  # retries; `try` has something to go on with
@@ -153,9 +153,9 @@ def load_weights(
     model: nn.Module,
     state: dict[str, Tensor],  # Parameters by name
     where: str,  # Name of the weights in messages
-    # Parameters whose names begin so may have another shape: then they stay as they are
+    # Parameters whose names begin so may have another shape, or all be missing: then they stay as they are
     head: tuple[str, ...] = (),
-) -> list[str]:  # Names of the parameters that stayed, because their shape differs
+) -> list[str]:  # Names of the parameters in `state` that were not loaded, because their shape differs
     "Load weights that must fit, except the head. Raises `VisionRecipesError` that says what does not fit"
     expected = model.state_dict()
     _check_parameter_names(expected, state, where, head)
@@ -211,7 +211,7 @@ class HeadRows(NamedTuple):
 
     @property
     def rows(self) -> list[int]:
-        "For each row of the model the row of the weights with the same name, or -1"
+        "For each row of the model the row of the weights for the same name (`match_classes`), or -1"
         return match_classes(self.wanted, self.saved)
 
     def fill(
@@ -237,7 +237,7 @@ def load_by_name(
     model: nn.Module,
     state: dict[str, Tensor],  # Parameters by name
     where: str,  # Name of the weights in messages
-    heads: Sequence[HeadRows],  # All last layers; the others must fit
+    heads: Sequence[HeadRows],  # All last layers; all other parameters must fit
 ) -> str:  # What became of the last layers; empty where all rows are kept in their order
     """Load weights, and find the rows of the heads by their names. A message says which are kept.
 
@@ -288,14 +288,14 @@ def _rows_text(head: HeadRows, not_loaded: list[str]) -> str:  # `not_loaded`: n
 def weights_path(
     weights: str | Path,  # A file, or a run directory
 ) -> Path:
-    "The file with the weights"
+    "The file with the weights; whether it exists is not checked"
     path = Path(weights)
     return path / 'model.safetensors' if path.is_dir() else path
 
 
 def labels_of_run(
     file: Path,  # With weights
-) -> LabelMap | None:  # None where it is not in a run directory
+) -> LabelMap | None:  # None unless it is the `model.safetensors` of a run directory
     "The classes of weights, where `run.json` lies beside them"
     if file.name != 'model.safetensors' or not (file.parent / 'run.json').is_file():
         return None

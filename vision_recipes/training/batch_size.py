@@ -101,7 +101,7 @@ def find_batch_size(
     device: torch.device,
     model: nn.Module | None = None,  # As for `fit`; it is copied
     most: int = 4096,  # Images; a larger batch is not tried
-) -> int:
+) -> int:  # From 1 to `most`
     "How many images a step of this process can take. Raises `VisionRecipesError` where not even one fits"
     task = copy.copy(task.at_largest())
     single_image = fullest_image(task, train)
@@ -135,6 +135,7 @@ def settle_batch_size(
 ) -> FitSettings:
     """Replace the batch size `auto` by a number, and say which; of several processes each finds its own.
 
+    The number is that of all processes together: what this one can take, times their number.
     Raises `VisionRecipesError` where not even one image fits.
     """
     if settings.batch_size != 'auto':

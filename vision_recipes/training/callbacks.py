@@ -139,7 +139,9 @@ def raise_error(self: Callbacks, t):
 
 # %% ../../nbs/training/07_callbacks.ipynb #ef84abe0
 @patch
-def state_dict(self: Callbacks, t) -> list[list]:  # Name and state of each; none in other processes
+def state_dict(
+    self: Callbacks, t
+) -> list[list]:  # [name of its class, state] of each; empty in other processes
     """What is saved of the callbacks. A state of other than plain values is an error of its callback.
 
     One that is not called any more keeps the last state that it gave or was given.
@@ -171,7 +173,7 @@ def load_state_dict(self: Callbacks, t, states: list[list]):
         log_info(f'The run was saved with callbacks that are missing now: {names}.')
 
 # %% ../../nbs/training/07_callbacks.ipynb #155cea1b
-_LEVELS = 50
+_LEVELS = 50  # more than any state needs; a value that holds itself has more than any limit
 _PLAIN = (
     'numbers, texts, tensors, lists and dictionaries, which alone can be saved, '
     f'at most {_LEVELS} levels deep and never inside itself'
@@ -256,7 +258,7 @@ class WandB(ServerLogger):
 
     package = 'wandb'
 
-    def __init__(self, project: str = 'vision-recipes'):
+    def __init__(self, project: str = 'vision-recipes'):  # Name of the project there
         super().__init__()
         self.project = project
 
@@ -300,5 +302,5 @@ LOGGERS = {'tensorboard': TensorBoard, 'wandb': WandB, 'mlflow': MLflow}  # By t
 def make_loggers(
     log: str,  # As `FitSettings.log`
 ) -> list[Callback]:
-    "The callbacks that a setting asks for"
+    "The callbacks that a setting asks for. Raises `VisionRecipesError` as `check_log`"
     return [LOGGERS[name]() for name in check_log(log)]

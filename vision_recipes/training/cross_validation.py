@@ -95,8 +95,8 @@ class CrossValidation:
     # A row a fold: `fold`, `groups` (where they are known), `images`, the score by its name, the ends `low`
     # and `high` of its 95 % interval, and `best epoch`
     folds: list[dict]
-    predictions: list[Prediction]  # One an image, each by a model that has not seen its group
-    evaluation: Evaluation  # Of all of them together; groups are drawn whole for the interval
+    predictions: list[Prediction]  # One an image, each by a model that has not seen it or its group
+    evaluation: Evaluation  # Of all together; where groups are known, the interval draws them whole
     metric: str  # The name of the score, as `Task.metric`
     epochs: int  # Of the final training: the median of the folds' best epochs
     run: Run  # The model that was trained on all images
@@ -116,7 +116,7 @@ def cross_validate(
     settings: FitSettings = FitSettings(),
     k: int = 5,  # Number of folds, at least 2
 ) -> CrossValidation:
-    """Score every image by a model that has not seen its group, then train one model on all images.
+    """Score every image by a model that has not seen it or its group, then train one model on all images.
 
     A second call with the same arguments goes on where the first one stopped. Raises `VisionRecipesError` as
     `check_folds` and `fit` do, and where `out` holds another cross-validation.

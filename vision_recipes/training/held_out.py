@@ -28,7 +28,8 @@ def out_of_fold(
     """Predict each image by a model that has not trained on it, by k trainings.
 
     A second call with the same arguments goes on where the first one stopped. Raises `VisionRecipesError`
-    where the folds cannot be made, and where `out` holds a run of other images.
+    for other classes than the task's, where the folds cannot be made, and as `fit`, such as where `out` holds
+    a run of other images.
     """
     out = Path(out)
     if tuple(task.labels.names) != tuple(anns.class_names):

@@ -338,7 +338,7 @@ def _waits_for_step(t: Trainer) -> bool:
 def seconds_left(t: Trainer) -> float:
     """How long the rest of the training will take, by the batches of this epoch and the last validation.
 
-    Early stopping may end it sooner.
+    Seconds; 0 before the first batch of an epoch. Early stopping may end it sooner.
     """
     if not t.progress.batch:
         return 0.0
@@ -369,7 +369,7 @@ def say_skipped(
     anns: Annotations,
     skipped: list[int],  # Rows of `anns`
 ):
-    "Name images that were skipped, and why"
+    "Log how many images were skipped, and of three at most the name and why; nothing where none was"
 
     def cause(i: int) -> str:
         try:
@@ -416,7 +416,7 @@ class TiledImages(NamedTuple):
     "Validation images that are predicted in tiles"
 
     path: Callable[[int], Path]  # By number of the image
-    rule: TileRule
+    rule: TileRule  # Size and overlap of the tiles
 
 
 class _ValidatedPart(NamedTuple):
@@ -468,7 +468,8 @@ def _evaluate_parts(
 ) -> tuple[dict[str, float], Evaluation]:  # Mean losses, scores
     """Losses and scores of all batches.
 
-    An image that could not be opened has no score; in the losses the image that took its place counts.
+    An image that could not be opened has no score; in the losses the image that took its place counts. Raises
+    `VisionRecipesError` where too many, or all, could not be opened.
     """
     sums, prediction_of, missing = {}, {}, []
     for losses, requested, loaded, predictions in validated:
@@ -522,7 +523,7 @@ def fit(
     out: str | Path,  # The run directory, seen by all processes; holds no run yet, unless `resume`
     settings: FitSettings = FitSettings(),
     resume: bool | str = False,  # Go on where the run in `out` stopped; auto: only if `out` holds a run
-    model: nn.Module | None = None,  # The network to start from; None: `task.build_model()`
+    model: nn.Module | None = None,  # The network to start from, which is changed; None: `task.build_model()`
     callbacks: Iterable[Callback] = (),  # Told of the training as it goes; those of `settings.log` are added
 ) -> Run:  # The best model, opened from `out`
     """Train, validate each epoch, keep the best.
@@ -575,7 +576,7 @@ def _is_lost_connection(e: RuntimeError) -> bool:
 def _train(
     task: Task,
     train: Annotations,
-    valid: Annotations,
+    valid: Annotations,  # Without images where nothing is validated
     out: Path,
     settings: FitSettings,
     state: dict | None,  # Of `last.pt`, to go on from; None: from the beginning
@@ -618,7 +619,7 @@ def _run_epochs(
     train: Annotations,
     valid: Annotations,
     loader: DataLoader,
-    valid_loader: DataLoader,
+    valid_loader: DataLoader | None,
     stop: threading.Event,
 ):
     "Train and validate epoch by epoch, to the last one or until asked to stop; loaders as of `make_loaders`"
@@ -710,7 +711,7 @@ def renew_young(t: Trainer, train: Annotations):
 
 # %% ../../nbs/training/05_loop.ipynb #228a7529
 def _statistics_batches(t: Trainer, train: Annotations) -> list[dict]:
-    """Batches of training images, augmented as in this epoch; drawn at random, so that each has all classes.
+    """Batches of training images, augmented as in this epoch; at random, so that each mixes the classes.
 
     They are loaded again only where the augmentation differs from that of the epoch before. Several processes
     share each batch, so that they measure what one would.
@@ -730,7 +731,7 @@ def _statistics_batches(t: Trainer, train: Annotations) -> list[dict]:
 
 # %% ../../nbs/training/05_loop.ipynb #8521f6ef
 def _statistics_batch_size(t: Trainer, n_images: int) -> int:  # Of all processes together
-    "As many images at a time as a training step takes, but no more than there are"
+    "As many images as training computes at a time, at least two in all, but no more than there are"
     n_processes = t.world.size
     of_process = t.settings.batch_size // (n_processes * t.progress.parts)
     of_process = max(of_process, 2 if n_processes == 1 else 1)  # a variance needs two images
@@ -742,7 +743,7 @@ def end_epoch(
     out: Path,  # The run directory
     train: Annotations,
     valid: Annotations,
-    valid_loader: DataLoader,  # Batches of `valid`, as from `make_loaders`
+    valid_loader: DataLoader | None,  # Batches of `valid`, as from `make_loaders`; None where it is empty
 ):
     "Validate, write the history, keep the best model and the state"
     skipped = gather(t.progress.skipped)  # a list of each process, in the first one
@@ -795,8 +796,8 @@ def _record_epoch(
 LEAST_GAIN = 1e-4  # Share by which a validation loss must fall to count as lower: less may be rounding
 
 
-def _is_best(t: Trainer, score: float, loss: float) -> bool:  # `loss`: of the validation images
-    "A higher score, or the same with a clearly lower validation loss; the first epoch is the best so far"
+def _is_best(t: Trainer, score: float | None, loss: float) -> bool:  # Both of the validation images
+    "A higher score, or the same with a clearly lower loss; also the first epoch, and each without validation"
     if t.progress.best is None:
         return True
     if not math.isfinite(loss):
@@ -953,7 +954,7 @@ def say_frozen(
 def _state_to_resume(
     out: Path, task: Task, settings: FitSettings, train: Annotations, valid: Annotations
 ) -> dict | None:  # As `trainer_state`; None: none was saved yet
-    """The state to go on from. The task's setting `weights` becomes that of the run where it is `try`.
+    """The state to go on from. The task's `weights` become `random` where `try` found none for the run.
 
     Raises `VisionRecipesError` where it belongs to another training.
     """
@@ -1034,12 +1035,13 @@ def overfit(
     anns: Annotations,
     n: int = 8,  # Images, of as many classes as possible
     steps: int = 60,  # Of the optimiser, each on all of these images
-    settings: FitSettings = FitSettings(),
+    settings: FitSettings = FitSettings(),  # `epochs`, `batch_size`, `ema` and the like are not used
     enough: float = 0.99,  # The score that counts as learnt
 ) -> OverfitReport:
     """Learn a few images by heart, without augmentation.
 
-    Shows whether this data set, this model and these settings can learn at all.
+    Shows whether this data set, this model and these settings can learn at all. The score is of the same
+    images, and nothing is written.
     """
     few = measure(anns.subset(_of_many_classes(anns, n)))  # with the size of each image
     task.prepare(few)

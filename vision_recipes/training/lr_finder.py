@@ -80,7 +80,7 @@ _ADVICE = 'Look at the images and labels; `overfit` tells whether they can be le
 def lr_find(
     task: Task,
     train: Annotations,  # Training images
-    settings: FitSettings = FitSettings(),  # `lr` is not used
+    settings: FitSettings = FitSettings(),  # `lr` only gives the proportion of `head_lr` to it
     steps: int = 100,  # From the lowest rate to the highest; it may end earlier
     model: nn.Module | None = None,  # The network to start from, which is copied; None: `task.build_model()`
 ) -> LrCurve:

@@ -80,7 +80,7 @@ def some_of_batch(
 
 # %% ../../nbs/training/08_micro_batches.ipynb #00358c31
 def split_batch(
-    batch: dict,
+    batch: dict,  # As for `some_of_batch`
     n_parts: int,  # Of a batch with fewer images: as many parts as images
 ) -> list[tuple[dict, float]]:  # Each part, and its share of the images
     "Divide a batch into parts whose sizes differ by one image at most"
@@ -131,8 +131,8 @@ def _object_counts(
 
 # %% ../../nbs/training/08_micro_batches.ipynb #1a07b33c
 def losses_in_parts(
-    model: torch.nn.Module,
-    batch: dict,
+    model: torch.nn.Module,  # That `losses` runs
+    batch: dict,  # As for `some_of_batch`
     n_parts: int,  # As for `split_batch`; 1: the whole batch at once
     losses: Callable[[dict], dict[str, Tensor]],  # From a part to its losses by name, scalars
 ) -> Iterator[tuple[dict[str, Tensor], float]]:  # Losses and share of each part
@@ -184,6 +184,7 @@ def roll_back(t: Trainer) -> list[dict]:  # The batches since the last step, to 
 def step_optimizer(t: Trainer):
     """A step of the optimiser. Where memory runs out in the middle, it is finished for the other parameters.
 
+    Then `t.lacks_memory` holds the error's first line.
     Raises the error where nothing was changed yet, and `VisionRecipesError` where it cannot be finished.
     """
     parameters = [p for group in t.optimizer.param_groups for p in group['params'] if p.grad is not None]

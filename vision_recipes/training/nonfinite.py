@@ -322,7 +322,7 @@ def run_all(
 # %% ../../nbs/training/03_nonfinite.ipynb #8245c79e
 @patch
 def images_that_fail_alone(self: _FailedStep) -> list[str]:
-    "Files of the images whose losses or gradient are not finite in a batch without the others"
+    "Files of the images whose losses or gradient are not finite without the others, in the same precision"
     failing = []
     for batch, files, rng in zip(self.state['batches'], self.state['files'], self.state['rng']):
         failing += [file for i, file in enumerate(files) if not self._is_finite(batch, i, rng)]

@@ -27,6 +27,7 @@ N_EXAMPLES = 64  # Images that `run.json` names, to show or compare the model: o
 def data_info(train: Annotations, valid: Annotations) -> dict:
     """What the model card says of the images: fingerprints, numbers, and the ids of the training images.
 
+    The ids, 8 characters of each image's hash, are joined to one text. `valid` may have no images.
     Opens every file: once a training, before any of them can have changed.
     """
     return {
@@ -43,7 +44,7 @@ def run_info(
     settings: FitSettings,
     train: Annotations,
     valid: Annotations,
-    fingerprints: dict,  # Of the data, from `data_info`; they go into the model card
+    fingerprints: dict,  # From `data_info`, perhaps with `tiles`; the field `data` of the model card
     known: dict,  # Fields of the model card that the validation gave, such as `metrics`; empty before it
     best_epoch: int,  # From 1; 0: none was validated
 ) -> dict:
@@ -94,7 +95,7 @@ def write_history(history: list[dict], out: Path):
 
 
 def read_history(run: str | Path) -> list[dict[str, float]]:  # A row an epoch
-    "Read `history.csv`, also while the training runs. An empty cell is NaN"
+    "Read `history.csv` of a run directory, also in mid-training. An empty cell is NaN; `OSError` without it"
     with open(Path(run) / 'history.csv', newline='', encoding='utf-8') as f:
         return [{k: float(v) if v else float('nan') for k, v in row.items()} for row in csv.DictReader(f)]
 
@@ -106,7 +107,7 @@ def write_images(
     device: str,  # As `FitSettings.device`
     n: int = 24,  # Validation images that are shown
 ):
-    "Write `curves.png` and, where there are validation images, `predictions.png`"
+    "Write `curves.png` and, where validation images can be opened, `predictions.png`"
     history = read_history(out) if (out / 'history.csv').exists() else []
     with atomic_path(out / 'curves.png') as tmp:
         curves(history, task.metric).save(tmp, format='PNG', **output_mark('PNG'))

@@ -146,7 +146,8 @@ def make_settings(
     """All settings of a training.
 
     Raises `VisionRecipesError` for a task, model, preset or name that is not known, for a value out of range,
-    for settings that contradict each other, and with `auto` for a device that is not there.
+    for settings that contradict each other, and with `auto` for a device that is not there. Names of timm's
+    models and of weights are not checked here: `check` of `Settings` does it.
     """
     info = model_info(task, values.get('model', ''))
     check_names(task, info, values)
@@ -159,7 +160,7 @@ def make_settings(
 
 # %% ../../nbs/training/01_settings.ipynb #fcbe378c
 def check_names(task: str, info: ModelInfo, values: dict):
-    "Refuse `values` by names of settings that neither the model nor the training loop has"
+    "Refuse a name among `values` (settings by name) that neither the model nor the training loop has"
     settings = [*info.settings.names(), *FitSettings.names()]
     model = values.get('model') or info.settings().model
     for name in values:
@@ -174,9 +175,10 @@ def check_chosen(
     task: str,
     chosen: dict,  # What a user asked for: names and values
 ):
-    """Refuse what no preset could make right, before anything is read or imported.
+    """Refuse what no preset could make right, before images are read or PyTorch is imported.
 
-    Raises `VisionRecipesError` for an unknown name, a value out of range, an unknown model or weights.
+    Raises `VisionRecipesError` for an unknown name, a value out of range, an unknown model but one of timm,
+    and a logger whose package is not installed. `check` of `Settings` looks at models of timm and at weights.
     """
     info = model_info(task, chosen.get('model', ''))
     check_names(task, info, chosen)
@@ -311,7 +313,7 @@ def data_options_of_run(
 
 # %% ../../nbs/training/01_settings.ipynb #a6adcd2b
 def _config_of_settings(file: Path, content: dict) -> Config:
-    "From names and values as on the command line"
+    "From `task` with settings and options of `train` side by side, by their names on the command line"
     if 'task' not in content:
         raise VisionRecipesError(
             f'{file}: has no "task", but {brief(list(content))}. Write "task" there, with one of '
@@ -352,8 +354,8 @@ def settings_from(
 def with_config(
     config: Config,
     values: dict,  # Settings by name, which win over the file's
-) -> dict:
-    "The settings of a file, and those that a caller names instead"
+) -> dict:  # Settings by name
+    "The settings of a file, and those that a caller names instead; other `weights` drop its `preprocessing`"
     of_file = dict(config.values)
     if values.get('weights', of_file.get('weights')) != of_file.get('weights'):
         of_file.pop('preprocessing', None)  # it was that of the other weights

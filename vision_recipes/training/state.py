@@ -36,7 +36,7 @@ class Progress:
     batch: int = 0  # Finished batches of the running epoch
     sums: dict[str, float] = field(default_factory=dict)  # Sum of each loss over the running epoch's batches
     seconds: float = 0.0  # Spent in the running epoch
-    skipped: list[int] = field(default_factory=list)  # Images of the running epoch that could not be opened
+    skipped: list[int] = field(default_factory=list)  # Rows of this epoch's images that could not be opened
     parts: int = 1  # Parts in which each batch is computed; more where a whole one does not fit into memory
     valid_parts: int = 1  # The same in validation
     best: float | None = None  # Best score so far
@@ -52,7 +52,7 @@ class Trainer:
         self,
         task: Task,
         settings: FitSettings,
-        batches: int,  # Of one epoch
+        batches: int,  # Of one epoch, in this process
         model: nn.Module | None = None,  # None: `task.build_model()`
         world: World = World(),  # Which of several connected processes this is (see `joined`)
     ):
@@ -162,7 +162,7 @@ def lr(self: Trainer) -> float:
 
 # %% ../../nbs/training/02_state.ipynb #bde69dec
 def preferred_memory_format(device: torch.device) -> torch.memory_format:
-    "The order in memory in which convolutions are fastest"
+    "The order in memory for networks on this device: channels last on CPUs and CUDA, else as usual"
     return torch.channels_last if device.type in ('cpu', 'cuda') else torch.contiguous_format
 
 
@@ -290,7 +290,7 @@ def trainer_state(t: Trainer) -> dict:  # Tensors and plain values
 
 # %% ../../nbs/training/02_state.ipynb #9e909cbc
 def random_state(device: torch.device) -> dict:  # Tensors and plain values
-    "The state of the global generators of PyTorch, Python and NumPy, and of an accelerator's, if it is one"
+    "The state of the global generators of PyTorch, Python and NumPy, and of that of a CUDA or XPU device"
     name, keys, *rest = np.random.get_state()
     accelerator = None
     if device.type in ('cuda', 'xpu'):
@@ -349,7 +349,7 @@ def restore(t: Trainer, state: dict):
 
 
 def save_state(t: Trainer, out: Path):
-    "Write `last.pt` in one step. Of several processes every one must call it; the first writes"
+    "Write `last.pt` into the run directory `out`, whole or not at all. Every process must call it"
     state = trainer_state(t)
     if not t.world.first:
         return

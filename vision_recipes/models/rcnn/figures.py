@@ -106,7 +106,10 @@ def best_proposals(
     n: int = 50,  # How many
     min_overlap: float = 0.5,  # IoU from which a proposal matches an object
 ) -> Proposals:
-    "The regions with the highest objectness, and which annotated objects they match"
+    """The regions with the highest objectness, and which annotated objects they match.
+
+    Raises `VisionRecipesError` as `show_proposals`.
+    """
     task, model = _rcnn_of(network, 'show_proposals')
     return _best_proposals(task, model, figure_image(task, source, i, classes=False), n, min_overlap)
 
@@ -133,7 +136,7 @@ def show_proposals(
 ) -> Image.Image:
     """Draw the best proposals, coloured by objectness, and of an annotated image those that match an object.
 
-    Raises `VisionRecipesError` for another architecture, and for an image that is not there.
+    Raises `VisionRecipesError` for another architecture, `n` below 1, and for an image that is not there.
     """
     task, model = _rcnn_of(network, 'show_proposals')
     seen = figure_image(task, source, i, classes=False)
@@ -425,8 +428,8 @@ def rcnn_cost(
     network: NetworkSource,  # A run, a task, or the path of one
     size: int | None = None,  # Side of the image, pixels, a multiple of 32; None: that of the settings
     objects: int = 10,  # How many are found in the image
-) -> list[dict]:  # Rows of the parts and `all`: parameters in millions, MB in float32, GFLOPs
-    "Parameters and multiply-additions of each part, for one image with as many proposals as there may be"
+) -> list[dict]:  # Rows: `part`, and `all`; `parameters, M`, `MB` (float32), `GFLOPs` (10^9 multiply-adds)
+    "The cost of each part, without pooling, for one image with as many proposals as there may be"
     task, model = _rcnn_of(network, 'rcnn_cost')
     side = size or task.settings.size
 

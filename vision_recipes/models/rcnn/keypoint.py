@@ -100,7 +100,7 @@ class KeypointRcnn(RcnnTask, KeypointTask):
     def build(self, model, n_classes, *args, **more):  # The others as for `build_keypoint_rcnn`
         return build_keypoint_rcnn(model, n_classes, self.n_points, *args, **more)
 
-    def transform(self, train):  # To a callable (image, target, rng) to the same; as `Task.transform`
+    def transform(self, train):  # As `Task.transform`
         "Fit images into the square; in training, change geometry and colours first"
         s, p = self.settings, self.preprocess()
         if not train:  # the same pixels as the runtime's

@@ -737,7 +737,7 @@ def validate(self: RcnnTask, model, batch):  # As `Task.validate`
 
 
 @patch
-def infer(self: RcnnTask, model, images):  # As `Task.infer`
+def infer(self: RcnnTask, model, images):  # As `Task.infer`; last the position of each object's image
     return self._without_background(model(self.inputs(images)))
 
 

@@ -45,7 +45,7 @@ def published_folder() -> Path:
 # %% ../../../nbs/models/rcnn/02_weights.ipynb #f770b36c
 def fetch_rcnn_weights(
     model: str,  # Such as `maskrcnn_resnet50_fpn_v2`
-    **more,  # As for `download`
+    **more,  # As for `data.download.download`, such as `retries`
 ) -> Path:
     """The file of published weights, downloaded if it is not here yet.
 

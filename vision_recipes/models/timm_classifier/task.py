@@ -42,7 +42,7 @@ from ...tasks.weights import unknown_classes, weights_path
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #fe76f03d
 def model_table(
     pattern: str = 'resnet18*',  # As for `timm.list_models`
-) -> list[dict]:  # A row for each set of pretrained weights
+) -> list[dict]:  # A row for each set of weights; sizes in pixels, `mean` and `std` for values 0 to 1
     "List the weights of timm whose names match `pattern`, and the preprocessing of each"
     import timm
 
@@ -131,7 +131,7 @@ def build_classifier(
     settings: ClassificationSettings,
     labels: LabelMap,  # The classes
     weights: bool = True,  # False ignores `settings.weights`, because other weights are loaded next
-) -> nn.Module:
+) -> nn.Module:  # In float32 on the CPU; from images (B, 3, H, W) to logits (B, C)
     """A timm network with a head for the classes. The head keeps the rows of classes that the weights know.
 
     Raises `VisionRecipesError` for an unknown model and for weights that cannot be loaded.
@@ -364,8 +364,11 @@ def probabilities(self: Classification, logits: Tensor) -> Tensor:  # (B, C)
 
 
 @patch
-def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (B, C), (B,)
-    "Cross entropy, with the weights of the classes if they are balanced"
+def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Cross entropy of logits (B, C) and labels (B,), with the weights of the classes if they are balanced.
+
+    Where an image may have several labels, which then are (B, C), as `_binary_loss(...)`.
+    """
     if self.labels.multi_label:
         return self._binary_loss(logits, labels)
     weights = None if self.class_weights is None else self.class_weights.to(logits.device)
@@ -378,7 +381,7 @@ def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Ten
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #40138724
 @patch
 def _binary_loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (B, C) both
-    "Binary cross entropy of each class, whose labels are 0 or 1"
+    "Binary cross entropy, whose labels are 0 or 1: the mean over images and classes"
     weights = None if self.class_weights is None else self.class_weights.to(logits.device)
     smoothing = self.settings.label_smoothing
     targets = labels * (1 - smoothing) + smoothing / 2
@@ -437,7 +440,10 @@ def positive_weights(
     counts: np.ndarray,  # (C,) images that have each class
     n: int,  # Images
 ) -> Tensor:  # (C,) float32, from 1 to 100
-    "Weights of the images that have a class, by which they count as much as those that have not"
+    """Weights of the images that have a class, by which they count as much as those that have not.
+
+    They are never below 1, so the images of a class that most have keep their weight.
+    """
     counts = torch.as_tensor(counts, dtype=torch.float32)
     return ((n - counts) / counts.clamp(min=1)).clamp(1, 100)  # 100: a very rare class must not rule the loss
 

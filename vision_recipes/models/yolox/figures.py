@@ -97,7 +97,7 @@ class Grid(NamedTuple):
     stride: int  # Width and height of a cell, pixels of the network's image
     shape_hw: tuple[int, int]  # Rows and columns of cells
     source_px: tuple[float, float]  # Width and height of a cell, pixels of the image itself
-    inside: np.ndarray  # (rows, columns) bool: cells whose middle lies in the box of the object
+    inside: np.ndarray  # (rows, columns) bool: cells whose middle lies in the object's box; none without one
 
 
 def grids_over(
@@ -106,7 +106,7 @@ def grids_over(
     i: int = 0,  # Which image of the annotations
     k: int | None = None,  # Which of its objects; None: none
 ) -> list[Grid]:  # Finest first
-    "The grids that lie over an image. Raises `VisionRecipesError` for an object that is not there"
+    "The grids that lie over an image. Raises `VisionRecipesError` as `show_grid_cells`"
     task, _ = _yolox_of(network, 'show_grid_cells', build=False)
     return _grids(_seen_boxes(task, source, i, k), k)
 
@@ -206,7 +206,7 @@ def mean_features(
     source: SourceImage,  # Annotations, an image, or its path
     i: int = 0,  # Which image of the annotations
 ) -> dict[str, list[tuple[int, np.ndarray]]]:  # `backbone` and `neck`: number of maps, and their mean (h, w)
-    "What backbone and neck give at strides 8, 16 and 32"
+    "What backbone and neck give at strides 8, 16 and 32. Raises `VisionRecipesError` as `show_feature_maps`"
     task, model = _yolox_of(network, 'show_feature_maps')
     return _mean_features(task, model, figure_image(task, source, i, classes=False))
 
@@ -266,8 +266,8 @@ def show_feature_maps(
 def yolox_cost(
     network: NetworkSource,  # A run, a task, or the path of one
     size: int | None = None,  # Side of the image, pixels, a multiple of 32; None: that of the settings
-) -> list[dict]:  # Rows `backbone`, `neck`, `head` and `all`: parameters in millions, MB in float32, GFLOPs
-    "Parameters and multiply-additions of each part, for one image"
+) -> list[dict]:  # Rows: `part` (`backbone`, `neck`, `head`, `all`), `parameters, M`, `MB`, `GFLOPs`
+    "Millions of parameters, MB in float32 and GFLOPs (10^9 multiply-adds) of each part, for one image"
     task, model = _yolox_of(network, 'yolox_cost')
     side = size or task.settings.size
     parts = task.parts(model)
@@ -284,8 +284,8 @@ class ObjectCells:
 
     label: int  # Class id
     box: np.ndarray  # (4,) float32 XYXY, pixels of the network's image
-    k: int  # How many cells it takes (dynamic k), the sum of its ten largest overlaps; n may be smaller
-    cell: np.ndarray  # (n,) int64 numbers of cells, rising
+    k: int  # Cells it wants (dynamic k): its ten largest overlaps added, rounded down, at least 1
+    cell: np.ndarray  # (n,) int64 numbers of cells, rising; n may be less than k: a cell has one object
     iou: np.ndarray  # (n,) float32, overlap of the cell's predicted box with the object
     candidate: np.ndarray  # (K,) int64 numbers of cells near any object of the image, rising
     # (K,) float32, without the surcharge for cells that the object does not prefer

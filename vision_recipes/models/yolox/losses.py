@@ -175,7 +175,7 @@ def _predicted_boxes(
 
 
 def _n_wanted(iou: Tensor, n_near: Tensor, labels: Tensor) -> Tensor:  # (B, G, K), (B,), (B, G) -> (B, G) int
-    "How many cells each object gets: the sum of its ten largest overlaps, at least 1, at most all candidates"
+    "Cells an object gets: its ten largest overlaps added, rounded down, from 1 to all candidates; padding 0"
     n_wanted = iou.topk(min(10, iou.shape[2])).values.sum(2).int().clamp_(min=1)
     return torch.minimum(n_wanted, n_near[:, None]) * (labels >= 0)
 
@@ -204,7 +204,7 @@ def _corners(boxes_cxcywh: Tensor) -> tuple[Tensor, Tensor]:  # (n, 4, ...) -> e
 
 # %% ../../../nbs/models/yolox/04_losses.ipynb #3b040bd5
 def pair_costs(
-    predictions: RawPredictions,
+    predictions: RawPredictions,  # As for `assign`
     labels: Tensor,  # (B, G) classes of the objects; -1 is padding
     candidates: CandidateCells,
 ) -> Tensor:  # (B, G, K), with `NON_PREFERRED_COST`; about `NEVER` for padding
@@ -275,7 +275,10 @@ def yolox_loss(
     rule: Rule = RULES['paper'],
     l1: bool = False,  # Add the term `l1`, as in the last epochs
 ) -> dict[str, Tensor]:  # Scalars, float32, whose sum is minimised: `iou`, `objectness`, `class`; `l1`
-    "The loss of YOLOX. Computed in float32 whatever the precision of `predictions`"
+    """The loss of YOLOX: sums over cells, divided by the number of cells with an object, at least 1.
+
+    Computed in float32 whatever the precision of `predictions`.
+    """
     with torch.autocast(predictions.boxes.device.type, enabled=False):
         predictions = RawPredictions(*(p.float() for p in predictions))
         cells = make_cells(tuple(shape_hw), predictions.boxes.device)

@@ -41,7 +41,7 @@ YOLOX_SIZES = {
 class ConvBlock(nn.Module):
     "Convolution, batch normalisation, SiLU; height and width are divided by the stride"
 
-    # channels in and out, side of the kernel, and stride in pixels
+    # channels in and out, side of the kernel, stride; channels in `groups` are convolved apart
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__()
         self.conv = nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, groups=groups, bias=False)
@@ -191,7 +191,7 @@ def _csp(n_in: int, n_out: int, size: Size) -> CspBlock:
 
 # %% ../../../nbs/models/yolox/02_network.ipynb #51b696c6
 class RawPredictions(NamedTuple):
-    """The raw outputs of the network for each cell.
+    """The raw outputs for the A cells of three grids, finest grid first, row by row, of each of B images.
 
     `decode` makes boxes of `boxes`; a sigmoid makes probabilities of the others.
     """
@@ -288,6 +288,7 @@ class YoloX(nn.Module):
 def check_multiple(*sizes: int):
     "Refuse sides of images, in pixels, that the three grids do not divide. Raises `VisionRecipesError`"
     for size in sizes:
+        # not while it is exported: there a size is a symbol
         if not torch.compiler.is_compiling() and (size % 32 or size < 32):
             below = size // 32 * 32
             raise VisionRecipesError(

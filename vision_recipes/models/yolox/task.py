@@ -80,7 +80,8 @@ def _contract_in_file(settings: YoloxSettings) -> str:  # A key of `CONTRACTS`
 def yolox_start_weights(settings: YoloxSettings) -> Path | None:  # None: start from random weights
     """The file that `settings.weights` names, downloaded if it is not here yet.
 
-    Raises `VisionRecipesError` where it cannot be downloaded; with `try` it returns None instead.
+    Raises `VisionRecipesError` for published weights of another size of the network, and where it cannot be
+    downloaded; with `try` it returns None instead.
     """
     weights = settings.weights
     if weights == 'random':
@@ -113,7 +114,7 @@ def build_yolox(
 ) -> YoloX:
     """The network with its initial weights. The head keeps the rows of classes that the weights know.
 
-    Raises `VisionRecipesError` for weights of another size.
+    `settings.preprocessing` is settled, not `auto`. Raises `VisionRecipesError` for weights of another size.
     """
     model = YoloX(settings.model, len(labels))
     file = yolox_start_weights(settings) if weights else None
@@ -139,8 +140,8 @@ def _known_classes(file: Path, n_classes: int) -> tuple[str, ...]:  # Empty wher
 # %% ../../../nbs/models/yolox/05_task.ipynb #cede5f27
 def collate_objects(
     samples: Sequence[tuple[Tensor, dict]],  # As `ImageDataset` gives them
-) -> dict[str, Tensor]:  # As `collate_detection`, but `boxes` (B, G, 4) and `labels` (B, G), -1 where padded
-    "Join samples to a batch, and pad the objects of each image to the largest number"
+) -> dict[str, Tensor]:  # Without `counts`; `boxes` (B, G, 4) XYXY, `labels` (B, G), -1 where padded
+    "Join samples as `collate_detection`, and pad the objects of each image to the largest number, G"
     batch = collate_detection(samples)
     counts = batch.pop('counts')
     real = torch.arange(int(counts.max())) < counts[:, None]  # (B, G), false for padding
@@ -217,7 +218,7 @@ def _published_settings(model: str, weights: str) -> tuple[dict, LabelMap]:
 
 @patch(as_classmethod=True)
 def published(cls: Yolox, name):  # As `Task.published`
-    "Settings and classes of published weights, a key of `YOLOX_WEIGHTS`"
+    "Settings and classes of published weights, a key of `YOLOX_WEIGHTS`; else raises `VisionRecipesError`"
     if name not in YOLOX_WEIGHTS:
         raise VisionRecipesError(f'{name}: nobody publishes it.{did_you_mean(name, YOLOX_WEIGHTS)}')
     return _published_settings(YOLOX_WEIGHTS[name].model, name)
@@ -380,7 +381,7 @@ def _distance_after_nms(
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #b34211b6
 class ExportYolox(nn.Module):
-    "What goes into the ONNX file: the order of colours, normalisation, the network, decoding"
+    "What goes into the ONNX file: colour order, normalisation, the network, and but for `raw` decoding"
 
     def __init__(
         self,

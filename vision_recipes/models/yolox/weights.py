@@ -48,7 +48,7 @@ class WeightFile:
     model: str  # A key of `yolox.network.YOLOX_SIZES`
     url: str
     contract: str  # A key of `CONTRACTS`
-    ap: float | None = None  # As published: COCO val2017, AP 50-95
+    ap: float | None = None  # As published: COCO val2017, AP 50-95, percent
     digest: str = ''  # As documented: `algorithm:hexadecimal digits`, all or the first; empty: none is
     n_bytes: int | None = None  # As documented; None: it is not
 
@@ -64,7 +64,7 @@ _TINY_384 = (
 
 
 def _mmdet(
-    model: str,  # These, and the last two, as in `WeightFile`
+    model: str,  # This, `ap` and `contract` as in `WeightFile`
     stamp: str,  # How the file's name ends: date, time and the first digits of its SHA-256
     ap: float,
     contract: str = 'mmdet',
@@ -140,7 +140,7 @@ def yolox_weights_path(
 
 def fetch_yolox_weights(
     name: str,  # A key of `YOLOX_WEIGHTS`
-    **more,  # As for `download`
+    **more,  # As for `data.download.download`, such as `retries`
 ) -> Path:
     """The file with these weights, downloaded if it is not here yet.
 
@@ -226,7 +226,7 @@ class WeightLayout:
 
     model: str  # A key of `yolox.network.YOLOX_SIZES`
     n_classes: int
-    layout: str  # `megvii` or `mmdet`
+    layout: str  # Whose names the parameters have: `megvii`, the original, or `mmdet`, MMDetection
 
 
 _MODEL_BY_STEM_CHANNELS = {  # by the output channels of the first convolution
