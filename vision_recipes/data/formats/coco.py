@@ -534,6 +534,7 @@ def _class_ids(file: Path, records: list[dict], labels: LabelMap) -> np.ndarray:
 def _object_columns(file: Path, records: list[dict]) -> dict[str, np.ndarray]:
     """The columns `boxes`, and `crowd` and `areas` where any object has one.
 
+    A box that mask or points are to give is marked by a lower edge far below 0, see `_NO_HEIGHT`.
     Raises `VisionRecipesError` that names a broken annotation.
     """
     xywh = _BOX.column(_recorded_boxes(records), lambda i: _value_name(file, records, i, 'bbox'))
@@ -567,7 +568,8 @@ _BOX = ValueRule('four numbers x, y, width, height', read_box, _boxes_at_once)
 def _recorded_boxes(records: list[dict]) -> list:
     """x, y, width and height as the file has them.
 
-    A missing box that mask or points are to give gets `_NO_HEIGHT`; another stays None, and is refused.
+    A missing box that mask or points are to give gets `_NO_HEIGHT`; another stays None or empty, and is
+    refused.
     """
     try:
         boxes = list(map(itemgetter('bbox'), records))
@@ -939,8 +941,8 @@ def _recorded_margin(contents: dict) -> float:
 def read_coco(
     root: str | Path,  # The .json file, or a folder that holds one
     images: str | Path | None = None,  # The folder of the images; None: searched for
-    multi_label: bool | None = None,  # Of a file without boxes; as for `settle_labels`
-) -> Annotations:  # With `boxes`, and what the file has of `crowd`, `masks`, `keypoints` and `areas`
+    multi_label: bool | None = None,  # Without boxes: may an image have several labels; None: as the data say
+) -> Annotations:  # With `boxes`, and any `crowd`, `masks`, `keypoints` and `areas`; or of whole images
     "Read COCO. Raises `VisionRecipesError` that names file and entry where something is broken"
     file = _find_json(Path(root))
     contents = _coco_dict(file)

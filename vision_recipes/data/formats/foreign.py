@@ -336,7 +336,7 @@ def _is_named_box(line: str) -> bool:
 
 
 def _are_counted_boxes(lines: list[str]) -> bool:
-    "Whether 80% of the lines are four numbers or more below the name of their image, or their own number"
+    "Whether 80% of the lines are boxes, four numbers or more, or above these an image's name or their number"
     rows = [line for line in lines if _may_hold_box(line) and number_rows(line)]
     titles = [line for line in lines if re.fullmatch(r'\d+|\S*[/.]\S*', line)]
     return bool(rows and titles) and len(rows) + len(titles) >= 0.8 * len(lines)

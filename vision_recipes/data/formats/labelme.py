@@ -34,14 +34,14 @@ from .values import FLAG
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35355f07
 def listed_names(
-    root: Path,  # The data set, a folder or a JSON file
+    root: Path,  # The data set, a folder or a file of annotations
     used: set[str],  # Names that its shapes or flags have
     file: str = 'labels.txt',  # The name of the list, in any spelling
 ) -> tuple[list[str], Path | None]:  # The names, and the list; [] and None where there is none
     """Read the names of a list, in its order: in the data set's folder, or in the folder above.
 
     The list above counts only if it has all names that are used. Raises `VisionRecipesError` where a list is
-    not UTF-8 text.
+    not UTF-8 text, or has comments or numbers before its names.
     """
     folder = root if root.is_dir() else root.parent
     for place in (folder, folder.resolve().parent):
@@ -149,6 +149,7 @@ def _objects_with_points(
 ) -> list[_Object]:
     """Objects with keypoints: points and shapes with the same group are one object, whatever their labels.
 
+    Points without a group are one object, to which an outline without one belongs where it is the only one.
     Raises `VisionRecipesError` where they contradict each other.
     """
     outlines = [s for s in sheet.shapes if s.kind != 'point']
@@ -220,8 +221,9 @@ def read_labelme(
     points: str = 'auto',
     # Names and order of keypoints; None: sorted by name, or as in labels.txt
     skeleton: Skeleton | None = None,
-    multi_label: bool | None = None,  # Of flags; as for `settle_labels`
-) -> Annotations:
+    # Of a set with flags alone: whether an image may have several; None: as the data say
+    multi_label: bool | None = None,
+) -> Annotations:  # With `boxes`, and `masks` or `keypoints` where there are any; of flags: of whole images
     "Read LabelMe. Raises `VisionRecipesError` that names file and shape where one is broken"
     check_choice('points', points, POINTS)
     labelme = LabelmeSet(Path(root))
@@ -434,11 +436,14 @@ def _flags_set(labelme: LabelmeSet) -> list[list[str]]:
 # %% ../../../nbs/data/formats/08_labelme.ipynb #0958b6a2
 def write_labelme(
     anns: Annotations,
-    folder: str | Path,  # Gets a file for each image, in the same subfolders; may be the images' own folder
+    # Gets a file for each image, in the same subfolders, and `labels.txt`, or `flags.txt` for labels of whole
+    # images; may be the images' own folder. Images are not copied
+    folder: str | Path,
 ) -> Path:  # `folder`
     """Write a table as LabelMe's files.
 
-    Raises `VisionRecipesError` where a file is there with other contents, or two images would share one.
+    Raises `VisionRecipesError` where a file is there with other contents, two images would share one, or a
+    coordinate is not finite.
     """
     folder = Path(folder)
     anns = anns.measure()
@@ -506,8 +511,12 @@ def _needs_outline(anns: Annotations) -> bool:
     return anns.get('keypoints') is None or anns.point_margin == 0 or anns.class_names != ('object',)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #e09f81d6
-def labelme_contents(anns: Annotations, i: int, file: Path) -> dict:
-    "What the JSON `file` of image `i` holds"
+def labelme_contents(
+    anns: Annotations,  # With boxes in pixels, or of whole images
+    i: int,  # The row of an image
+    file: Path,  # The JSON file to be, to which `imagePath` is relative
+) -> dict:
+    "What the JSON file of image `i` holds. Raises `ImageError` where its size is unknown and cannot be read"
     path = anns.path(i)
     width, height = anns.sizes_wh[i].tolist()
     if not width or not height:

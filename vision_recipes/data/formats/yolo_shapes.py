@@ -390,6 +390,7 @@ def _share_in_boxes(
     """The share of lines that fit as box and keypoints.
 
     All present points lie inside the box, up to a tenth of its side outside, and the box inside the image.
+    0 where no line has a point that is present, or with `dims` 3 where the third numbers are no visibility.
     """
     if dims == 3 and not _has_visibility(table):
         return 0.0
