@@ -7,7 +7,8 @@ __all__ = ['coco_file', 'corrected_copy', 'CocoStore']
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #9dab7672
 # In this module `i` is the number of an image, `record` an annotation as COCO has it, `shapes` are as
-# LabelMe has them, `size_wh` is of the image, in pixels, and a document is as `LabelStore` says
+# LabelMe has them, and `size_wh` is of the image, in pixels. A document is a dict of one image: its `size`,
+# `flags` (none here), `shapes`, `stamped` (never here), and `largest_group`, the largest id of an annotation
 import base64, hashlib, io, json
 from collections import defaultdict
 from itertools import chain

@@ -7,7 +7,8 @@ __all__ = ['CORRECTED', 'looks_like_coco', 'read_coco', 'write_coco', 'coco_cont
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #33fe4484
 # In this module `file` is the JSON file, which messages name; `contents` is its JSON, as `_coco_dict` gives
-# it, and `records` are its annotations; `notes` get findings
+# it, and `records` are its annotations; `labels` have `names` and `source_ids`, the ids of the categories;
+# `notes` get findings
 import json, os, re
 from collections import Counter
 from dataclasses import replace
@@ -685,6 +686,8 @@ def _join_masks(segmentations: list) -> Masks:
     if (lengths % 2).any() or set(map(type, rings)) - {list}:
         raise ValueError
     coordinates = np.fromiter(chain.from_iterable(rings), np.float64, lengths.sum())
+    # the points of all rings, where each ring begins, the first ring of each object, run lengths of each
+    # object
     return Masks(
         coordinates.astype(np.float32).reshape(-1, 2),
         np.concatenate([[0], np.cumsum(lengths // 2)]),  # 2k numbers are k points

@@ -61,7 +61,8 @@ _FIFTYONE = Foreign("FiftyOne's JSON", 'Export it as COCODetectionDataset or YOL
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #7191e308
 # Signs of each JSON format, of which one suffices. A sign has all the places of keys that a file must have,
-# as `json_keys` gives them; `*` stands for any text
+# as `json_keys` gives them: paths such as `annotations.#.bbox`, with `#` for the entries of a list; `*`
+# stands for any text
 _KEY_SIGNS: dict[Foreign, tuple[tuple[str, ...], ...]] = {
     _CREATEML: (('#.annotation*.#.coordinates',),),
     _VIA: (

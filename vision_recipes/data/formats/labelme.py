@@ -6,8 +6,10 @@
 __all__ = ['POINTS', 'listed_names', 'looks_like_labelme', 'read_labelme', 'write_labelme', 'labelme_contents']
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #94da4d01
-# In this module `labelme` has the files that were read, a `Sheet` those of one image, and `all_objects` the
-# objects of all of them; `file` is what messages name; `notes` get findings
+# In this module `labelme` has the files that were read as its `sheets`. A `Sheet` is that of one image:
+# `file`, `image`, `size_wh`, `shapes` and `flags`. A `Shape` has its number `k`, `label`, `kind` (LabelMe's
+# type of shape), `points` (n, 2) in pixels, `group`, `hidden` and `crowd`. `all_objects` are those of all
+# sheets; `file` is what messages name; `notes` get findings
 import base64, io, json, os
 from dataclasses import dataclass, replace
 from pathlib import Path
