@@ -152,7 +152,7 @@ def save(
 # %% ../../../nbs/data/correction/01_label_store.ipynb #91262397
 @patch
 def keep(self: LabelStore, i: int, document: dict) -> Path:
-    "Write labels beside the file of an image, under a name that no reader takes for a label file: this name"
+    "Write labels beside the file of an image, and give their path, which no reader takes for a label file"
     text = self._text(i, document)
     base = self.entries[i].file
     number = 1

@@ -219,7 +219,8 @@ def _group_name(s: Shape) -> str:
 def read_labelme(
     # A folder with JSON files in it or in the two levels below; or one JSON file
     root: str | Path,
-    # What points are: `keypoints` of objects, `discs` of 5 pixels, or `auto`: what shapes and groups tell
+    # What points are: `keypoints` of objects, `discs` with a radius of 5 pixels, or `auto`: keypoints where
+    # `skeleton` is given, else what shapes and groups tell
     points: str = 'auto',
     # Names and order of keypoints; None: sorted by name, or as in labels.txt
     skeleton: Skeleton | None = None,

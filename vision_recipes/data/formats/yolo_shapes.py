@@ -126,7 +126,7 @@ def _oriented_box_findings(
     rings: np.ndarray,  # (L + 1,) where the points of each outline begin, and the end
     where: Path,
 ) -> tuple[Finding, ...]:
-    "A warning where 90% of the outlines or more are parallelograms, and all have four points"
+    "A warning where 90% of the outlines or more are parallelograms, at four points for each of all"
     n = len(rings) - 1
     if len(points) != 4 * n or _are_parallelograms(points.reshape(n, 4, 2)).mean() < 0.9:
         return ()

@@ -533,7 +533,7 @@ function reject() {
 }
 
 // Gives the selected object a class, or the chosen point a name. An image without shapes gets the class
-// itself, where the set's classes are of images. A new name joins the classes.
+// itself, where the set's classes are of images or it has one already. A new name joins the classes.
 function setClass(name) {
   const label = name.trim();
   if (!label) return say('A class needs a name.');
@@ -625,7 +625,8 @@ function startDrawing(kind) {
   return say('Click each vertex, the first one again or ⏎ to end. ⏎ at once: one in the middle.');
 }
 
-// The class of what is drawn: the one that was given last, else the first of the set.
+// The class of what is drawn: the one that was given last, else the first of the set, else `object`. A new
+// one joins the classes.
 function labelOfNew() {
   const label = state.lastLabel || state.set.classes[0] || 'object';
   if (!state.set.classes.includes(label)) state.set.classes.push(label);
