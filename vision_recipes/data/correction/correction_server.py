@@ -78,7 +78,7 @@ class CorrectionServer(ThreadingHTTPServer):
 
     def __init__(
         self,
-        store: LabelStore,
+        store: LabelStore,  # Images and their labels, such as `open_store` gives
         suspects: dict[int, list[dict]] | None = None,  # By the number of an image, as from `read_suspects`
         port: int = 0,  # 0: any that is free
         places: Path | None = None,  # The JSON file that keeps which image was shown last; None: none does

@@ -116,7 +116,7 @@ def _coco_files(root: Path) -> list[Path]:
     return [file for file in files if file.with_name(file.stem + CORRECTED) not in files]
 
 
-def looks_like_coco(path: Path) -> Recognition:
+def looks_like_coco(path: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that `path` is a COCO file, or a folder that holds one at most two levels below"
     return surest_file(path, '.json', _recognised_file, also=_ROBOFLOW_NAME)
 
@@ -501,6 +501,7 @@ def _read_objects(
 ) -> tuple[np.ndarray, dict]:  # (M,) int64 position of the image, -1 where none has the id; columns
     """Annotations as arrays, by the names of columns of `Annotations`, in the order of the file.
 
+    `class_ids`; `boxes` unless they are of whole images; `crowd` and `areas` where any object has one.
     Raises `VisionRecipesError` that names a broken annotation.
     """
     ids = list(map(itemgetter('image_id'), records))

@@ -55,7 +55,7 @@ def _recognised_file(file: Path) -> Recognition:
     return Recognition(Sureness.IS, f'{file} has records with "bboxes" and "labels"')
 
 
-def looks_like_hagrid(root: Path) -> Recognition:
+def looks_like_hagrid(root: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that a folder, or one at most two levels below, holds HaGRID's annotations"
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
@@ -391,7 +391,7 @@ def _read_record(where: str, record: Any) -> dict:
 def read_hagrid(
     # Holds the folder of annotations and the folders of images; or is the folder of annotations
     root: str | Path,
-) -> Annotations:  # With `boxes_rel`, and `user_id` as group
+) -> Annotations:  # With `boxes_rel`, fractions of the image, and `user_id` as group
     """Read HaGRID.
 
     Raises `VisionRecipesError` that names file and record where an annotation is broken; and where there are

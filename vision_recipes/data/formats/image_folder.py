@@ -181,7 +181,7 @@ _LAYOUT_FOLDERS = re.compile(
 )
 
 
-def looks_like_image_folder(root: Path) -> Recognition:  # A `Sureness`, and the reason for it
+def looks_like_image_folder(root: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     """How sure it is that the folders in `root` are classes.
 
     Never more than `MAYBE`, since other formats keep their images in folders too. Folders such as `images`

@@ -104,7 +104,7 @@ def _tables(folder: Path) -> dict[Path, Recognition]:
     return {file: found for file, found in rated.items() if found}
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #ec548328
-def looks_like_label_table(path: Path) -> Recognition:
+def looks_like_label_table(path: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that `path` is a table of labels, or a folder with one in it"
     if not path.is_dir():
         if path.suffix.lower() in ('.csv', '.tsv'):

@@ -74,7 +74,7 @@ def _recognised_file(file: Path) -> Recognition:
     return Recognition(Sureness.NO, f'{file} has no list "shapes"')
 
 
-def looks_like_labelme(path: Path) -> Recognition:
+def looks_like_labelme(path: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that `path` is a LabelMe file, or a folder that holds one at most two levels below"
     return surest_file(path, '.json', _recognised_file)
 
@@ -260,7 +260,9 @@ def _columns(
     objects: list[list[_Object]],  # For each file
     skeleton: Skeleton | None,  # None: that of the points' names
     as_points: bool,  # Whether points are keypoints
-) -> dict:  # Arguments of `Annotations`; `class_ids` are (M,) int64
+) -> (
+    dict
+):  # Arguments of `Annotations`: `labels`, `class_ids` as (M,) int64, `boxes`, and what is there besides
     "The labels and the columns of all objects"
     all_objects = []  # M of `_SheetObject`
     for sheet, of_sheet in zip(labelme.sheets, objects):

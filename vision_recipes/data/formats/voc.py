@@ -52,7 +52,7 @@ def _recognised_file(file: Path) -> Recognition:
     return Recognition(Sureness.IS, f'{file} has an <annotation> as VOC has it')
 
 
-def looks_like_voc(root: Path) -> Recognition:
+def looks_like_voc(root: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that a folder, or one at most two levels below, holds VOC's XML"
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')

@@ -669,7 +669,7 @@ def _holds_image(folder: str) -> bool:  # Among its first entries
     return any(is_image_name(entry.name) for entry in first_entries(folder, _MOST_ENTRIES))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
-def looks_like_yolo(path: Path) -> Recognition:
+def looks_like_yolo(path: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that a file is a data.yaml or a list of images, or a folder holds YOLO's text files near"
     if path.is_file():
         return _recognised_file(path)
