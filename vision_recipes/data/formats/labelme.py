@@ -220,7 +220,7 @@ def read_labelme(
     # A folder with JSON files in it or in the two levels below; or one JSON file
     root: str | Path,
     # What points are: `keypoints` of objects, `discs` with a radius of 5 pixels, or `auto`: keypoints where
-    # `skeleton` is given, else what shapes and groups tell
+    # `skeleton` is given, else what shapes and groups tell. Not asked where no file has a shape, but a flag
     points: str = 'auto',
     # Names and order of keypoints; None: sorted by name, or as in labels.txt
     skeleton: Skeleton | None = None,
@@ -260,9 +260,7 @@ def _columns(
     objects: list[list[_Object]],  # For each file
     skeleton: Skeleton | None,  # None: that of the points' names
     as_points: bool,  # Whether points are keypoints
-) -> (
-    dict
-):  # Arguments of `Annotations`: `labels`, `class_ids` as (M,) int64, `boxes`, and what is there besides
+) -> dict:  # Arguments of `Annotations`: `labels`, `class_ids` as (M,) int64, `boxes`, any others
     "The labels and the columns of all objects"
     all_objects = []  # M of `_SheetObject`
     for sheet, of_sheet in zip(labelme.sheets, objects):
