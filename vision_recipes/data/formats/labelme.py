@@ -220,7 +220,7 @@ def read_labelme(
     # A folder with JSON files in it or in the two levels below; or one JSON file
     root: str | Path,
     # What points are: `keypoints` of objects, `discs` with a radius of 5 pixels, or `auto`: keypoints where
-    # `skeleton` is given, else what shapes and groups tell. Not asked where no file has a shape, but a flag
+    # `skeleton` is given, else what shapes and groups tell. Without effect where files have flags alone
     points: str = 'auto',
     # Names and order of keypoints; None: sorted by name, or as in labels.txt
     skeleton: Skeleton | None = None,
