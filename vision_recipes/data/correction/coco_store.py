@@ -7,7 +7,8 @@ __all__ = ['coco_file', 'corrected_copy', 'CocoStore']
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #9dab7672
 # In this module `i` is the number of an image, `record` an annotation as COCO has it, `shapes` are as
-# LabelMe has them, `size_wh` is of the image, in pixels, and a document is as `LabelStore` says
+# LabelMe has them, and `size_wh` is of the image, in pixels. A document is a dict of one image: its `size`,
+# `flags` (none here), `shapes`, `stamped` (never here), and `largest_group`, the largest id of an annotation
 import base64, hashlib, io, json
 from collections import defaultdict
 from itertools import chain
@@ -28,7 +29,10 @@ from ..formats.coco import CORRECTED, looks_like_coco, read_coco
 def coco_file(
     path: str | Path,  # A `.json` file, or a folder that holds one
 ) -> Path:
-    "The COCO file that is meant, not a copy. Raises `VisionRecipesError` where there is none, or several"
+    """The COCO file that is meant: `path` itself, or the only one in a folder or one level below.
+
+    A folder's corrected copies do not count. Raises `VisionRecipesError` where it holds none, or several.
+    """
     path = Path(path)
     if path.is_file():
         return path
@@ -46,7 +50,10 @@ def corrected_copy(file: Path) -> Path:
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #4db6e735
 def _png_shape(segmentation: dict, size_wh: tuple[int, int]) -> tuple[list, str]:
-    "Run lengths, COCO's text or a list, as LabelMe has them: the first and the last pixel, a PNG in base64"
+    """Run lengths as LabelMe has them: [[x, y], [x, y]] of the first and the last pixel, a PNG in base64.
+
+    `counts` of `segmentation` are COCO's text or a list.
+    """
     counts = segmentation['counts']
     runs = unpack_runs(counts) if isinstance(counts, str) else np.array(counts, np.uint32)
     x, y, mask = draw_object(Masks.from_rows([runs]), 0, size_wh)
@@ -260,7 +267,10 @@ def load(self: CocoStore, i: int) -> tuple[dict, str]:
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #c36893c8
 @patch
 def summary(self: CocoStore, i: int) -> dict:
-    "As `summary` of `LabelStore`, without drawing masks"
+    """What a list of images shows: `objects`, their number, and `draft`. Found without drawing masks.
+
+    Raises `VisionRecipesError` where the file, which is that of all images, is broken.
+    """
     with self.lock:
         self._refresh()
         records = self.records[self.image_ids[i]]

@@ -78,10 +78,10 @@ class CorrectionServer(ThreadingHTTPServer):
 
     def __init__(
         self,
-        store: LabelStore,
-        suspects: dict[int, list[dict]] | None = None,  # As `read_suspects` gives them
+        store: LabelStore,  # Images and their labels, such as `open_store` gives
+        suspects: dict[int, list[dict]] | None = None,  # By the number of an image, as from `read_suspects`
         port: int = 0,  # 0: any that is free
-        places: Path | None = None,  # As `places_file` gives it; None: no place is kept
+        places: Path | None = None,  # The JSON file that keeps which image was shown last; None: none does
     ):
         self.store, self.suspects, self.places = store, suspects or {}, places
         # 192 random bits, which no other program on this computer can guess
@@ -193,7 +193,10 @@ def _get(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #53a1da78
 @patch
 def _put(self: _Handler, parts: list[str]) -> tuple:  # Arguments of `_send(...)`
-    "Save the labels of an image; status 409 where they have changed. Raises `_Refusal` for a bad request"
+    """Save the labels of an image, with status 409 where they have changed; or keep which image is shown.
+
+    Raises `_Refusal` for a bad request.
+    """
     if parts == ['place']:
         return _kept_place(self.server, _parsed_labels(self._body()))
     if len(parts) != 2 or parts[0] != 'labels':
@@ -222,7 +225,7 @@ def _body(self: _Handler) -> bytes:
 
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #f9f6af40
 def _parsed_labels(data: bytes) -> dict:
-    "The labels that were sent. Raises `_Refusal` where they are no JSON, or hold NaN"
+    "What was sent, unchecked: labels or a place. Raises `_Refusal` where it is no JSON, or holds NaN"
 
     def refuse(name):  # Which of NaN, Infinity and -Infinity
         raise ValueError(f'{name} is no number')
@@ -244,7 +247,7 @@ def _json_bytes(value) -> bytes:
 
 
 def _set_contents(server: CorrectionServer) -> dict:
-    "What the page must know of all images; the names are those of `LabelStore`"
+    "What the page must know of all images, by the names of `LabelStore`; `suspects` are by number of image"
     store = server.store
     return {
         'folder': str(store.root),
@@ -263,7 +266,7 @@ def _set_contents(server: CorrectionServer) -> dict:
 
 
 def _kept_place(server: CorrectionServer, place: dict) -> tuple:  # Arguments of `_send(...)`
-    "Keep which image is shown. Raises `_Refusal` for what is no place"
+    "Keep `place`, the image that is shown and its list. Raises `_Refusal` for what is no place"
     if not isinstance(place, dict):
         raise _Refusal(400, 'A place is an object with "image" and "show".')
     if server.places is not None:

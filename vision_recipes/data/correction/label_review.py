@@ -53,7 +53,7 @@ _COLUMNS = ('rank', 'image', 'kind', 'reason')  # That a list of suspects must h
 
 def read_suspects(
     file: str | Path,  # `suspects.csv`, or the folder that holds it
-    store: LabelStore,
+    store: LabelStore,  # Its images: the list names them by their paths below its folder
 ) -> dict[int, list[dict]]:  # Number of an image: its suspects, see `_suspect(...)`, by rank
     "Read a list of suspects. Raises `VisionRecipesError` where it is none, or of other images"
     file = Path(file)

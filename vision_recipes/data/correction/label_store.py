@@ -65,7 +65,8 @@ def count_objects(document: dict) -> int:
 class Entry(NamedTuple):
     "An image of a store"
 
-    name: str  # Its path below the data set's folder, with `/`
+    # Its path below the data set's folder, with `/`; with `..` or absolute where it lies outside
+    name: str
     image: Path  # Its file
     file: Path  # Of its labels; need not exist
 
@@ -86,12 +87,14 @@ class LabelStore:
     """The labels of a folder or a file, an image at a time. Safe to use from several threads.
 
     A document is a dict of one image: `size` [width, height] in pixels (0: unknown), `flags` {name: bool},
-    `shapes` as LabelMe's files have them, and `stamped`: whether its file has the stamp of a draft. A kind of
-    store also has `root`, `saved_in` (the folder or file), `saved_to` (a text), the names `classes` and
-    `points`, `image_classes` (whether classes are of whole images), `_text(...)` and `_write(...)`.
+    `shapes` as LabelMe's files have them, and `stamped`: whether its file has the stamp of a draft. One of
+    COCO also has `largest_group`, the largest id of an annotation. A kind of store also has `root`,
+    `saved_in` (the folder or file), `saved_to` (a text), the names `classes` and `points`, `image_classes`
+    (whether classes are of whole images), `_text(...)`, which makes a text of labels, and `_write(...)`,
+    which replaces those of an image.
     """
 
-    format = ''  # A key of `READERS`; each kind of store sets it
+    format = ''  # `labelme` or `coco`; each kind of store sets it
     several_labels = False  # Whether an image may have several classes of its own
     points_of_class: dict[str, list[str]] = {}  # Where classes differ in their points: those of each
     pairs: list[list[str]] = []  # Names of points that change places in a mirror
@@ -149,7 +152,7 @@ def save(
 # %% ../../../nbs/data/correction/01_label_store.ipynb #91262397
 @patch
 def keep(self: LabelStore, i: int, document: dict) -> Path:
-    "Write labels beside the file of an image, under a name that no reader takes for a label file: this name"
+    "Write labels beside the file of an image, and give their path, which no reader takes for a label file"
     text = self._text(i, document)
     base = self.entries[i].file
     number = 1

@@ -6,8 +6,9 @@
 __all__ = ['LabelmeStore']
 
 # %% ../../../nbs/data/correction/02_labelme_store.ipynb #b83a5f5a
-# In this module `i` is the number of an image, `contents` the JSON of a LabelMe file, and a document is as
-# `LabelStore` says
+# In this module `i` is the number of an image, `contents` the JSON of a LabelMe file, and a document a dict
+# of one image: `size` [width, height] in pixels, `flags` {name: bool}, `shapes` as LabelMe's files have them,
+# and `stamped`, whether the file has the stamp of a draft
 import hashlib, json, os
 from pathlib import Path
 from typing import Any, Sequence

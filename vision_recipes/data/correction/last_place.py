@@ -36,7 +36,7 @@ def _known_places(file: Path) -> dict:
 def read_place(
     file: Path,  # As `places_file` gives it
     of: str | Path,  # The folder or file that is corrected
-) -> dict:  # `image`: its name; `show`: the list; empty where nothing is known
+) -> dict:  # `image`: its name; `show`: the list, `all`, `drafts` or `suspects`; {} if unknown
     "Where somebody was in a set"
     place = _known_places(file).get(str(Path(of).resolve()))
     return place if isinstance(place, dict) else {}

@@ -7,7 +7,8 @@ __all__ = ['CORRECTED', 'looks_like_coco', 'read_coco', 'write_coco', 'coco_cont
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #33fe4484
 # In this module `file` is the JSON file, which messages name; `contents` is its JSON, as `_coco_dict` gives
-# it, and `records` are its annotations; `notes` get findings
+# it, and `records` are its annotations; `labels` have `names` and `source_ids`, the ids of the categories;
+# `notes` get findings
 import json, os, re
 from collections import Counter
 from dataclasses import replace
@@ -115,7 +116,7 @@ def _coco_files(root: Path) -> list[Path]:
     return [file for file in files if file.with_name(file.stem + CORRECTED) not in files]
 
 
-def looks_like_coco(path: Path) -> Recognition:
+def looks_like_coco(path: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that `path` is a COCO file, or a folder that holds one at most two levels below"
     return surest_file(path, '.json', _recognised_file, also=_ROBOFLOW_NAME)
 
@@ -500,6 +501,7 @@ def _read_objects(
 ) -> tuple[np.ndarray, dict]:  # (M,) int64 position of the image, -1 where none has the id; columns
     """Annotations as arrays, by the names of columns of `Annotations`, in the order of the file.
 
+    `class_ids`; `boxes` unless they are of whole images; `crowd` and `areas` where any object has one.
     Raises `VisionRecipesError` that names a broken annotation.
     """
     ids = list(map(itemgetter('image_id'), records))
@@ -534,6 +536,7 @@ def _class_ids(file: Path, records: list[dict], labels: LabelMap) -> np.ndarray:
 def _object_columns(file: Path, records: list[dict]) -> dict[str, np.ndarray]:
     """The columns `boxes`, and `crowd` and `areas` where any object has one.
 
+    A box that mask or points are to give is marked by a lower edge far below 0, see `_NO_HEIGHT`.
     Raises `VisionRecipesError` that names a broken annotation.
     """
     xywh = _BOX.column(_recorded_boxes(records), lambda i: _value_name(file, records, i, 'bbox'))
@@ -567,7 +570,8 @@ _BOX = ValueRule('four numbers x, y, width, height', read_box, _boxes_at_once)
 def _recorded_boxes(records: list[dict]) -> list:
     """x, y, width and height as the file has them.
 
-    A missing box that mask or points are to give gets `_NO_HEIGHT`; another stays None, and is refused.
+    A missing box that mask or points are to give gets `_NO_HEIGHT`; another stays None or empty, and is
+    refused.
     """
     try:
         boxes = list(map(itemgetter('bbox'), records))
@@ -683,6 +687,8 @@ def _join_masks(segmentations: list) -> Masks:
     if (lengths % 2).any() or set(map(type, rings)) - {list}:
         raise ValueError
     coordinates = np.fromiter(chain.from_iterable(rings), np.float64, lengths.sum())
+    # the points of all rings, where each ring begins, the first ring of each object, run lengths of each
+    # object
     return Masks(
         coordinates.astype(np.float32).reshape(-1, 2),
         np.concatenate([[0], np.cumsum(lengths // 2)]),  # 2k numbers are k points
@@ -939,8 +945,8 @@ def _recorded_margin(contents: dict) -> float:
 def read_coco(
     root: str | Path,  # The .json file, or a folder that holds one
     images: str | Path | None = None,  # The folder of the images; None: searched for
-    multi_label: bool | None = None,  # Of a file without boxes; as for `settle_labels`
-) -> Annotations:  # With `boxes`, and what the file has of `crowd`, `masks`, `keypoints` and `areas`
+    multi_label: bool | None = None,  # Without boxes: may an image have several labels; None: as the data say
+) -> Annotations:  # With `boxes`, and any `crowd`, `masks`, `keypoints` and `areas`; or of whole images
     "Read COCO. Raises `VisionRecipesError` that names file and entry where something is broken"
     file = _find_json(Path(root))
     contents = _coco_dict(file)

@@ -89,9 +89,10 @@ def scan(
     passed: list[str] | None = None,  # Gets the paths below `root` of files and folders that were passed over
     # Folder, relative to `root` with `/` ('' for itself), to the names of its files; the folders are sorted
 ) -> dict[str, list[str]]:
-    """List the files of a folder and of those below it, without what `is_left_behind` names.
+    """List the files of a folder and of those below it, without hidden ones and what programs leave behind.
 
-    Raises `VisionRecipesError` where it cannot be read.
+    Names of files are in the order of the file system. Raises `VisionRecipesError` where a folder cannot be
+    read.
     """
     files = {}
     waiting = ['']
@@ -118,7 +119,7 @@ def _visible_names(folder: Path) -> tuple[list[str], list[str]]:
         raise VisionRecipesError(f'{folder}: no such folder.') from e
     except OSError as e:
         raise VisionRecipesError(f'{folder}: cannot be read: {e.strerror}.') from e
-    # the test of `is_left_behind` without a call for each of a million names
+    # the test of `is_left_behind` without a call for each of a million names, and without `~$`
     visible = [n for n in names if n[0] != '.' and n.lower() not in LEFT_BEHIND]
     return visible, [n for n in names if is_left_behind(n)] if len(visible) < len(names) else []
 
@@ -170,7 +171,8 @@ def double_findings(
     return findings
 
 # %% ../../../nbs/data/formats/01_files.ipynb #4edbcbc0
-_MOST_ENTRIES_BELOW = 32  # Files and folders of a folder below the root that `files_near` looks at
+# Files and folders of a folder below the root that `files_near` looks at: a limit of time
+_MOST_ENTRIES_BELOW = 32
 
 
 def files_near(
@@ -179,7 +181,10 @@ def files_near(
     most: int = 20,  # Files of a folder at most
     also: str = '',  # The name of a file to take from every folder that has it
 ) -> list[Path]:
-    "A few files with this suffix, in a folder and two levels below it"
+    """A few files with this suffix, in a folder and two levels below it; the folder's own come first.
+
+    Raises `OSError` where a folder cannot be listed.
+    """
     found = []
     folders = [str(root)]
     for depth in range(3):
@@ -281,7 +286,9 @@ def _cure_for_suffix(path: Path, suffix: str) -> str:  # '' where nothing is to 
 def missing_findings(
     where: Path,  # The file or folder of the annotations, for messages
     n_there: int,  # How many annotated images exist
-    missing: list[str],  # Annotated images that do not exist, as a message should name them
+    # Annotated images that do not exist, as a message should name them; other suffixes are only found where
+    # these are paths such as those of `spare` and `others`
+    missing: list[str],
     spare: list[str],  # Images without annotation
     cure: str = '',  # What to do about those that are missing, a sentence
     notes: Iterable[Finding] = (),  # Earlier findings; an error repeats those about spelling
@@ -344,7 +351,7 @@ MOST_DOUBTS = 20  # How many names in doubt are reported, each by its own findin
 
 def spelling_findings(
     where: Path,  # The file or folder of the annotations, for messages
-    matches: NameMatches,
+    matches: NameMatches,  # `respelled`: annotated name to existing one; `doubtful`: to all that it may mean
     what: str = 'file',  # What the names are of: a file, a class
     cure: str = 'Write the names as they stand.',  # What to do about names in doubt, a sentence
 ) -> list[Finding]:  # A note, and up to `MOST_DOUBTS` errors
@@ -394,8 +401,11 @@ def _quoted_beside(name: str, other: str) -> str:
 def match_images(
     wanted: Iterable[str],  # Images as annotations name them
     there: Iterable[str],  # Files
-) -> NameMatches:
-    "As `match_names`; then names that have no suffix of an image, by those of images without theirs"
+) -> NameMatches:  # Its `found`: of each of `wanted` the one of `there`, or None
+    """Match names as they stand or in another spelling, as `match_names` does.
+
+    Then names that have no suffix of an image, by those of images without theirs.
+    """
     wanted, there = list(wanted), list(there)
     matches = match_names(wanted, there)
     lost = [name for name, found in zip(wanted, matches.found) if found is None and not is_image_name(name)]
@@ -423,9 +433,10 @@ def match_images(
 
 # %% ../../../nbs/data/formats/01_files.ipynb #277b83b4
 def read_names(file: Path) -> list[str]:
-    """The lines of a text file that lists names, one a line.
+    """The lines of a text file that lists names, one a line; an empty line among others is ''.
 
-    Raises `VisionRecipesError` where a line looks like a comment, or the file is not UTF-8.
+    Raises `VisionRecipesError` where the file cannot be read or is not UTF-8, where a line looks like a
+    comment, and where names begin with their own numbers.
     """
     names = text_lines(read_utf8(file, 'a list of names'))
     for number, name in enumerate(names, 1):
@@ -447,7 +458,7 @@ NUMBERED = (  # What a message says of a `numbered_name`
 
 def numbered_name(
     names: list[str],  # Of classes, in their order
-) -> str:  # The first with a number; '' where the numbers are none of the list
+) -> str:  # The first name that is not empty; '' where the names are not numbered
     "Find out whether names begin with their own numbers, counted from 0 or 1, as in `0 cat` and `1: dog`"
     parts = [re.match(r'(\d+)\s*[\s:,;=)]\s*(\S.*)', name) for name in names if name]
     if not parts or not all(parts):
@@ -514,7 +525,7 @@ def path_inside(
 # %% ../../../nbs/data/formats/01_files.ipynb #aee1618a
 def without_gc(
     read: Callable,  # A function that makes millions of lists or dictionaries and no cycles of them
-) -> Callable:
+) -> Callable:  # The function with that around it
     "Turn the garbage collector off while `read` runs, since it would search these again and again"
 
     @functools.wraps(read)

@@ -61,7 +61,8 @@ _FIFTYONE = Foreign("FiftyOne's JSON", 'Export it as COCODetectionDataset or YOL
 
 # %% ../../../nbs/data/formats/11_foreign.ipynb #7191e308
 # Signs of each JSON format, of which one suffices. A sign has all the places of keys that a file must have,
-# as `json_keys` gives them; `*` stands for any text
+# as `json_keys` gives them: paths such as `annotations.#.bbox`, with `#` for the entries of a list; `*`
+# stands for any text
 _KEY_SIGNS: dict[Foreign, tuple[tuple[str, ...], ...]] = {
     _CREATEML: (('#.annotation*.#.coordinates',),),
     _VIA: (
@@ -336,7 +337,7 @@ def _is_named_box(line: str) -> bool:
 
 
 def _are_counted_boxes(lines: list[str]) -> bool:
-    "Whether 80% of the lines are four numbers or more below the name of their image, or their own number"
+    "Whether 80% of the lines are boxes, four numbers or more, or above these an image's name or their number"
     rows = [line for line in lines if _may_hold_box(line) and number_rows(line)]
     titles = [line for line in lines if re.fullmatch(r'\d+|\S*[/.]\S*', line)]
     return bool(rows and titles) and len(rows) + len(titles) >= 0.8 * len(lines)

@@ -46,7 +46,8 @@ from .values import BROKEN, ID, read_box, TEXT, ValueRule
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #29a58925
 def _recognised_file(file: Path) -> Recognition:
     "How sure it is that a JSON file holds records as HaGRID has them"
-    keys = [key for key in json_keys(file) if not key.startswith('#')]  # a list is another format
+    # such as `0001.bboxes`, of the record 0001; a list, with `#` for its entries, is another format
+    keys = [key for key in json_keys(file) if not key.startswith('#')]
     if not any(key.endswith('.bboxes') for key in keys):
         return Recognition(Sureness.NO, f'{file} has no records with "bboxes"')
     if not any(key.endswith('.labels') for key in keys):
@@ -54,7 +55,7 @@ def _recognised_file(file: Path) -> Recognition:
     return Recognition(Sureness.IS, f'{file} has records with "bboxes" and "labels"')
 
 
-def looks_like_hagrid(root: Path) -> Recognition:
+def looks_like_hagrid(root: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that a folder, or one at most two levels below, holds HaGRID's annotations"
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
@@ -314,7 +315,10 @@ def _add_columns(
 
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #2faefa18
 @patch
-def columns(self: _HagridTable, where: Path) -> dict:  # Arguments of `Annotations`
+def columns(
+    self: _HagridTable,
+    where: Path,  # The folder of annotations, for messages
+) -> dict:  # `labels`, `class_ids`, `boxes_rel` and perhaps `group_ids` and `group_names` of `Annotations`
     """Join all files. There are groups only where each record names a person, all by text or all by numbers.
 
     Raises `VisionRecipesError` where there is no object.
@@ -348,7 +352,7 @@ def _label_map(names: list[str], where: Path) -> LabelMap:
 def _read_records(
     file: Path,  # For messages
     records: Any,  # What its JSON holds
-) -> dict:  # By stem
+) -> dict:  # By stem: dicts with `labels`, `bboxes` and `user_id`
     "Read each value by its rule. Raises `VisionRecipesError` that names the first broken record"
     if not isinstance(records, dict):
         raise VisionRecipesError(
@@ -387,8 +391,12 @@ def _read_record(where: str, record: Any) -> dict:
 def read_hagrid(
     # Holds the folder of annotations and the folders of images; or is the folder of annotations
     root: str | Path,
-) -> Annotations:  # With `boxes_rel`, and `user_id` as group
-    "Read HaGRID. Raises `VisionRecipesError` that names file and record where an annotation is broken"
+) -> Annotations:  # With `boxes_rel`, fractions of the image, and `user_id` as group
+    """Read HaGRID.
+
+    Raises `VisionRecipesError` that names file and record where an annotation is broken; and where there are
+    no annotations, several folders of them, no objects, or none of the images.
+    """
     annotations, root = _annotations_and_images(Path(root))
     passed = []
     files = scan(root, passed=passed)

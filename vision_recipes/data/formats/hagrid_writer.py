@@ -22,7 +22,7 @@ _NO_OBJECTS = 'no_objects'  # Stands in for the class of images without objects
 
 
 def _check_classes(anns: Annotations, used: list[str]) -> None:
-    "Raise `VisionRecipesError` for a class that cannot be the name of a file, or looks like another's"
+    "Raise `VisionRecipesError` for a class of `used` that cannot be a file's name, or looks like another's"
     lower = [name.lower() for name in used]
     for name in used:
         reason = ''
@@ -46,7 +46,7 @@ def hagrid_folder(class_name: str) -> str:
 def hagrid_classes(
     anns: Annotations,  # With boxes
 ) -> list[str]:  # Of each image the class in whose file and folder it is
-    "The class of the first object of each image. Raises `VisionRecipesError` for a class without a place"
+    "The class of each image's first object, else `no_objects`. Raises `VisionRecipesError` as `write_hagrid`"
     no_objects = _NO_OBJECTS
     while no_objects in anns.class_names:
         no_objects += '_'
@@ -56,7 +56,10 @@ def hagrid_classes(
     return classes
 
 # %% ../../../nbs/data/formats/20_hagrid_writer.ipynb #750b7d82
-def _records(anns: Annotations, stems: list[str]) -> list[dict]:
+def _records(
+    anns: Annotations,  # With boxes in pixels and all sizes
+    stems: list[str],  # One for each image; only their number counts
+) -> list[dict]:
     "The record of each image. Raises `VisionRecipesError` where a box is not finite"
     if not np.isfinite(anns.boxes).all():
         raise VisionRecipesError(
@@ -78,12 +81,12 @@ def _records(anns: Annotations, stems: list[str]) -> list[dict]:
 def write_hagrid(
     anns: Annotations,
     root: str | Path,  # A new or empty folder
-    images: str = 'copy',  # As for `place_image`; after `leave` the set can be read with its images only
+    images: str = 'copy',  # Or `link`, or `leave`, after which the set can be read with its images only
 ) -> Path:  # `root`
     """Write ann_train_val/<class>.json and train_val_<class>/ in one step; crowds are left out.
 
-    Raises `VisionRecipesError` where the table has no objects with boxes, and where two images would share a
-    record.
+    Raises `VisionRecipesError` for no or broken boxes, missing images, two with one record, and a class that
+    cannot be the name of a file.
     """
     if not anns.has_boxes or not len(anns.class_ids.values):
         raise VisionRecipesError(f'{anns.root}: has no object with a box, so there is nothing to write.')

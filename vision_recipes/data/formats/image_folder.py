@@ -32,9 +32,14 @@ from .recognition import Recognition, Sureness
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #328187ab
 def read_image_folder(
     root: str | Path,  # Holds one folder for each class
-    groups: str | Path | Sequence[str] | None = None,  # As for `with_groups`; None: no groups
-) -> Annotations:  # One class for each image; sizes are 0 until `measure`
-    "Read images for classification. Raises `VisionRecipesError` where there is no folder with images"
+    # A name for each image; or a rule that finds it: `folder`, a .csv file or a regular expression, see
+    # `with_groups`; None: no groups
+    groups: str | Path | Sequence[str] | None = None,
+) -> Annotations:  # One class for each image; all sizes are 0, for `measure` reads none without boxes
+    """Read images for classification; the classes are sorted by name.
+
+    Raises `VisionRecipesError` where there is no folder with images, or the folders are the parts of a split.
+    """
     root = Path(root)
     passed = []
     beside_folders = list_files(root, passed=passed)  # raises the error for a missing or unreadable `root`
@@ -86,7 +91,10 @@ def _is_run_folder(folder: Path) -> bool:
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #275286a3
 def _class_folders(root: Path) -> list[Path]:
-    "The folders of classes, sorted by name. Raises `VisionRecipesError` where a name cannot be decoded"
+    """The folders of classes, sorted by name: all but hidden ones and run directories.
+
+    Raises `VisionRecipesError` where a name cannot be decoded.
+    """
     folders = [f for f in root.iterdir() if f.is_dir() and not is_left_behind(f.name)]
     folders = sorted((f for f in folders if not _is_run_folder(f)), key=lambda f: (_class_name(f), f.name))
     for folder in folders:
@@ -120,7 +128,8 @@ def _left_out_findings(
     root: Path,
     files: dict[Path, list[Path]],  # Of each class folder
     loose: list[Path],  # Images directly in `root`
-    passed: list[str],  # Paths below `root` of hidden files and of what other programs left behind
+    # Paths below `root` of hidden files, of what other programs left behind, and of images a prediction drew
+    passed: list[str],
 ) -> tuple[Finding, ...]:
     "Report what lies below `root` and was not read, and an only class that may hold the classes"
     findings = []
@@ -147,7 +156,10 @@ def _left_out_findings(
 
 # %% ../../../nbs/data/formats/02_image_folder.ipynb #ef98b27c
 def _nested_classes(root: Path, files: dict[Path, list[Path]]) -> list[Finding]:
-    "An error where the only class folder has its images (`files` by it) in several folders beside each other"
+    """An error where the images of the only class folder lie in several folders beside each other.
+
+    `files` has all files below each class folder.
+    """
     if len(files) != 1:
         return []
     ((only_class, below),) = files.items()
@@ -169,7 +181,7 @@ _LAYOUT_FOLDERS = re.compile(
 )
 
 
-def looks_like_image_folder(root: Path) -> Recognition:
+def looks_like_image_folder(root: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     """How sure it is that the folders in `root` are classes.
 
     Never more than `MAYBE`, since other formats keep their images in folders too. Folders such as `images`

@@ -28,10 +28,10 @@ def settle_labels(
     places: Sequence[str] | None = None,  # Where each image is annotated, for messages; None: its own path
     noun: str = 'label',  # What a label is called there, such as `flag`
 ) -> Annotations:
-    """Decide whether images have one class or several, and say why as a finding.
+    """Decide whether images have one class or several.
 
-    Where they have one, an image with none or several is left out, with an error for `check`. Raises
-    `VisionRecipesError` where none is left.
+    Where they have several, a finding says why. Where they have one, an image with none or several is left
+    out, with an error as its finding. Raises `VisionRecipesError` where none is left.
     """
     anns = anns.replace(class_ids=each_once(anns))
     several = np.flatnonzero(anns.class_ids.counts > 1)

@@ -98,13 +98,13 @@ def _recognised_table(file: Path) -> Recognition:
 
 
 def _tables(folder: Path) -> dict[Path, Recognition]:
-    "The tables of labels directly in a folder, among its first 20 files"
+    "The tables of labels directly in a folder, among its first 20 .csv and .tsv files"
     files = sorted(f for f in folder.iterdir() if f.suffix.lower() in ('.csv', '.tsv'))
     rated = {file: _recognised_table(file) for file in files[:20]}
     return {file: found for file, found in rated.items() if found}
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #ec548328
-def looks_like_label_table(path: Path) -> Recognition:
+def looks_like_label_table(path: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that `path` is a table of labels, or a folder with one in it"
     if not path.is_dir():
         if path.suffix.lower() in ('.csv', '.tsv'):
@@ -128,8 +128,8 @@ class _Row:
 
     image: str
     labels: list[str]
-    lines: list[int] = field(default_factory=list)  # Where it stands, from 1
-    group: str = ''
+    lines: list[int] = field(default_factory=list)  # The numbers of its lines in the table, from 1
+    group: str = ''  # '' where the table has no groups
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #dc7ffb82
 def _read_rows(file: Path) -> tuple[_Header, list[_Row]]:
@@ -248,6 +248,7 @@ def _class_names(file: Path, header: _Header, rows: list[_Row]) -> list[str]:
     for row in rows:
         for name in row.labels:
             line_of.setdefault(name, row.lines[0])
+    # the names of a classes.txt in the folder or the one above, in its order, and its path; [] without one
     listed, names_file = listed_names(file, set(line_of), 'classes.txt')
     unknown = [name for name in line_of if name not in listed] if listed else []
     if unknown:
@@ -325,8 +326,8 @@ def _form_text(
 # %% ../../../nbs/data/formats/19_label_table.ipynb #ffeb1925
 def read_label_table(
     root: str | Path,  # The .csv file, or a folder with one in it
-    multi_label: bool | None = None,  # As for `settle_labels`
-) -> Annotations:
+    multi_label: bool | None = None,  # Whether an image may have several labels; None: as form and data say
+) -> Annotations:  # Of whole images, without boxes
     "Read a table of images and labels. Raises `VisionRecipesError` that names the line of what is broken"
     file = _one_table(Path(root))
     header, rows = _read_rows(file)
@@ -354,7 +355,8 @@ def read_label_table(
 # %% ../../../nbs/data/formats/19_label_table.ipynb #7f7e4e65
 def write_label_table(
     anns: Annotations,  # Of whole images
-    folder: str | Path,  # Gets `labels.csv` and `classes.txt`; the paths of images are relative to it
+    # Gets `labels.csv` and `classes.txt`. Paths are written as in `anns`, and read relative to this folder
+    folder: str | Path,
 ) -> Path:  # The table
     "Write the labels of whole images as a table. Raises `VisionRecipesError` where the table has boxes"
     if anns.has_boxes:

@@ -6,8 +6,10 @@
 __all__ = ['POINTS', 'listed_names', 'looks_like_labelme', 'read_labelme', 'write_labelme', 'labelme_contents']
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #94da4d01
-# In this module `labelme` has the files that were read, a `Sheet` those of one image, and `all_objects` the
-# objects of all of them; `file` is what messages name; `notes` get findings
+# In this module `labelme` has the files that were read as its `sheets`. A `Sheet` is that of one image:
+# `file`, `image`, `size_wh`, `shapes` and `flags`. A `Shape` has its number `k`, `label`, `kind` (LabelMe's
+# type of shape), `points` (n, 2) in pixels, `group`, `hidden` and `crowd`. `all_objects` are those of all
+# sheets; `file` is what messages name; `notes` get findings
 import base64, io, json, os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,14 +36,14 @@ from .values import FLAG
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #35355f07
 def listed_names(
-    root: Path,  # The data set, a folder or a JSON file
+    root: Path,  # The data set, a folder or a file of annotations
     used: set[str],  # Names that its shapes or flags have
     file: str = 'labels.txt',  # The name of the list, in any spelling
 ) -> tuple[list[str], Path | None]:  # The names, and the list; [] and None where there is none
     """Read the names of a list, in its order: in the data set's folder, or in the folder above.
 
     The list above counts only if it has all names that are used. Raises `VisionRecipesError` where a list is
-    not UTF-8 text.
+    not UTF-8 text, or has comments or numbers before its names.
     """
     folder = root if root.is_dir() else root.parent
     for place in (folder, folder.resolve().parent):
@@ -72,7 +74,7 @@ def _recognised_file(file: Path) -> Recognition:
     return Recognition(Sureness.NO, f'{file} has no list "shapes"')
 
 
-def looks_like_labelme(path: Path) -> Recognition:
+def looks_like_labelme(path: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that `path` is a LabelMe file, or a folder that holds one at most two levels below"
     return surest_file(path, '.json', _recognised_file)
 
@@ -149,6 +151,7 @@ def _objects_with_points(
 ) -> list[_Object]:
     """Objects with keypoints: points and shapes with the same group are one object, whatever their labels.
 
+    Points without a group are one object, to which an outline without one belongs where it is the only one.
     Raises `VisionRecipesError` where they contradict each other.
     """
     outlines = [s for s in sheet.shapes if s.kind != 'point']
@@ -216,12 +219,14 @@ def _group_name(s: Shape) -> str:
 def read_labelme(
     # A folder with JSON files in it or in the two levels below; or one JSON file
     root: str | Path,
-    # What points are: `keypoints` of objects, `discs` of 5 pixels, or `auto`: what shapes and groups tell
+    # What points are: `keypoints` of objects, `discs` with a radius of 5 pixels, or `auto`: keypoints where
+    # `skeleton` is given, else what shapes and groups tell. Without effect where files have flags alone
     points: str = 'auto',
     # Names and order of keypoints; None: sorted by name, or as in labels.txt
     skeleton: Skeleton | None = None,
-    multi_label: bool | None = None,  # Of flags; as for `settle_labels`
-) -> Annotations:
+    # Of a set with flags alone: whether an image may have several; None: as the data say
+    multi_label: bool | None = None,
+) -> Annotations:  # With `boxes`, and `masks` or `keypoints` where there are any; of flags: of whole images
     "Read LabelMe. Raises `VisionRecipesError` that names file and shape where one is broken"
     check_choice('points', points, POINTS)
     labelme = LabelmeSet(Path(root))
@@ -255,7 +260,7 @@ def _columns(
     objects: list[list[_Object]],  # For each file
     skeleton: Skeleton | None,  # None: that of the points' names
     as_points: bool,  # Whether points are keypoints
-) -> dict:  # Arguments of `Annotations`; `class_ids` are (M,) int64
+) -> dict:  # Arguments of `Annotations`: `labels`, `class_ids` as (M,) int64, `boxes`, any others
     "The labels and the columns of all objects"
     all_objects = []  # M of `_SheetObject`
     for sheet, of_sheet in zip(labelme.sheets, objects):
@@ -434,11 +439,14 @@ def _flags_set(labelme: LabelmeSet) -> list[list[str]]:
 # %% ../../../nbs/data/formats/08_labelme.ipynb #0958b6a2
 def write_labelme(
     anns: Annotations,
-    folder: str | Path,  # Gets a file for each image, in the same subfolders; may be the images' own folder
+    # Gets a file for each image, in the same subfolders, and `labels.txt`, or `flags.txt` for labels of whole
+    # images; may be the images' own folder. Images are not copied
+    folder: str | Path,
 ) -> Path:  # `folder`
     """Write a table as LabelMe's files.
 
-    Raises `VisionRecipesError` where a file is there with other contents, or two images would share one.
+    Raises `VisionRecipesError` where a file is there with other contents, two images would share one, or a
+    coordinate is not finite.
     """
     folder = Path(folder)
     anns = anns.measure()
@@ -506,8 +514,12 @@ def _needs_outline(anns: Annotations) -> bool:
     return anns.get('keypoints') is None or anns.point_margin == 0 or anns.class_names != ('object',)
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #e09f81d6
-def labelme_contents(anns: Annotations, i: int, file: Path) -> dict:
-    "What the JSON `file` of image `i` holds"
+def labelme_contents(
+    anns: Annotations,  # With boxes in pixels, or of whole images
+    i: int,  # The row of an image
+    file: Path,  # The JSON file to be, to which `imagePath` is relative
+) -> dict:
+    "What the JSON file of image `i` holds. Raises `ImageError` where its size is unknown and cannot be read"
     path = anns.path(i)
     width, height = anns.sizes_wh[i].tolist()
     if not width or not height:

@@ -101,7 +101,7 @@ def _finite_points(points: Any) -> np.ndarray:  # (n, 2) float64
 
 
 def _label(value: Any) -> str:
-    "Text that is not empty, without white space around it"
+    "Text that is not empty, without white space around it. Raises one of `BROKEN` for any other value"
     if not value.strip():
         raise ValueError
     return value.strip()
@@ -198,9 +198,9 @@ def _png_size(png: str) -> tuple[int, int] | None:  # Width and height; None whe
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #cd10f7c6
 def cache_folder() -> Path:
-    """The folder for images that are embedded in JSON files.
+    """The cache of this library; images that are embedded in JSON files go to its folder `labelme`.
 
-    It is `$VISION_RECIPES_CACHE`, or else in the system's folder for caches.
+    It is `$VISION_RECIPES_CACHE`, or else `vision_recipes` in the system's folder for caches.
     """
     requested = os.environ.get('VISION_RECIPES_CACHE')
     if requested:
@@ -293,7 +293,7 @@ def find(
     folder: str,  # Of the JSON file, relative to the root
     stem: str,  # Its name without .json
     image_path: Any,  # What the file has as `imagePath`
-) -> str:  # Relative to the root, or absolute where it is outside; '' where there is none, or a doubt
+) -> str:  # Relative to the root, perhaps with `..`, or absolute; '' where there is none, or a doubt
     "Find the image of a JSON file: where `imagePath` says, else by its last name, else by `stem`"
     image_path = image_path.replace('\\', '/') if isinstance(image_path, str) else ''
     if is_image_name(image_path):
@@ -320,7 +320,7 @@ def find(
 
 @patch
 def _from_root(self: _ImageIndex, folder: str, image_path: str) -> str:
-    "`image_path`, which is relative to `folder`, as seen from the root; absolute where it is outside"
+    "`image_path`, perhaps relative to `folder`, as seen from the root; outside with `..`, or as it was given"
     path = os.path.normpath(os.path.join(self.prefix, folder, image_path)).removeprefix(self.prefix)
     if os.path.isabs(path) and not os.path.isabs(image_path):  # outside, with `..`, which stays
         path = os.path.normpath(os.path.join(folder, image_path))
@@ -355,7 +355,7 @@ class Sheet:
     "What is kept of a LabelMe file: the shapes and flags of one image"
 
     file: Path
-    image: str  # Its path, relative to the root or absolute
+    image: str  # Its path, relative to the root, perhaps with `..`, or absolute
     size_wh: tuple[int, int]  # Pixels
     shapes: list[Shape]  # Those that can be used
     flags: dict  # Of the whole image: names with true or false
@@ -369,7 +369,7 @@ class LabelmeSet:
 
     def __init__(self, root: Path):
         self.root = root.parent if root.is_file() else root
-        self.sheets = []  # A `Sheet` for each file whose image exists
+        self.sheets = []  # A `Sheet` for each file whose image exists, but for those to be ignored
         self.notes = []  # Findings
         self.missing = []  # Images that do not exist, as a message should name them
         self.lost = []  # Names of JSON files with shapes, whose images do not exist

@@ -42,7 +42,7 @@ class Shape:
     group: int | str | None  # Its `group_id`: shapes with the same one may be parts of one object
     hidden: bool  # Marked as out of sight
     crowd: bool  # Marked as many objects, or as too hard
-    png: str | None  # The pixels of a mask: a PNG in base64
+    png: str | None  # The pixels of a mask: a PNG in base64, unchecked, as the file has it
 
 # %% ../../../nbs/data/formats/06_labelme_shapes.ipynb #d9c1502c
 _CIRCLE_ERROR = 0.05  # How far a polygon may lie inside of its circle, pixels

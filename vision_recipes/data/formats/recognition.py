@@ -163,7 +163,7 @@ def xml_tags(file: Path) -> list[str]:
 def number_rows(
     text: str,  # The beginning of a file
     most: int = 50,  # Lines that are looked at
-) -> list[list[float]]:  # Of each line that is not empty; [] where a line is something else than numbers
+) -> list[list[float]]:  # Of each line that is not empty; [] where one has decimal commas, or is no numbers
     "The numbers of the first lines of a text, between white space, commas or semicolons"
     # limits of time: few lines, and none so long that it is no row of an annotation
     lines = [line for line in text.split('\n')[:200] if line.strip() and len(line) < 10_000]

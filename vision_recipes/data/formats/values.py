@@ -63,7 +63,7 @@ def settle(
     entries: list[dict],  # Objects of JSON
     key: str,
     what: Callable[[int], str],  # As for `column`
-    plain: type = int,  # The type of what the rule gives; values of it stay as they are
+    plain: type = int,  # The type of what the rule gives; where all values are of it, they stay as they are
 ) -> None:
     """Convert the value of `key` in each entry, in place.
 

@@ -52,7 +52,7 @@ def _recognised_file(file: Path) -> Recognition:
     return Recognition(Sureness.IS, f'{file} has an <annotation> as VOC has it')
 
 
-def looks_like_voc(root: Path) -> Recognition:
+def looks_like_voc(root: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that a folder, or one at most two levels below, holds VOC's XML"
     if not root.is_dir():
         return Recognition(Sureness.NO, 'it is no folder')
@@ -179,9 +179,9 @@ def _stated_text(text: str | None) -> str | None:
 
 
 def _voc_size(path: Path, tree: ET.Element) -> tuple[int, int]:
-    """Width and height, pixels; both 0 where the file does not say, or no image has such a size.
+    """Width and height, pixels; both 0 where the file does not say both, or `is_size` finds them too large.
 
-    Raises `VisionRecipesError` where one is no whole number.
+    Raises `VisionRecipesError` where one is no whole number, negative or above `MOST_PIXELS`.
     """
     width, height = [
         SIDE(_stated_text(tree.findtext(f'size/{key}')), f'{path}: <{key}>') for key in ('width', 'height')
@@ -343,7 +343,7 @@ def _respelled_images(
 # %% ../../../nbs/data/formats/04_voc.ipynb #c7d3611b
 def _read_voc_file(
     path: Path,
-    one_based: bool | None,  # As for `read_voc`
+    one_based: bool | None,  # Whether the first pixel is 1; None: as the file says
 ) -> _VocFile:
     "Read an XML file. Raises `VisionRecipesError` where it is broken"
     tree = _parse_xml(path)
@@ -403,10 +403,15 @@ def _other_image_findings(
 def read_voc(
     # Holds XML files and images, in the same folders or in Annotations/ and JPEGImages/
     root: str | Path,
-    # Whether the first pixel is 1; None: in files that say they are of the VOC challenge
+    # Whether the first pixel is 1, so that xmin and ymin become one less; None: in files that say they are of
+    # the VOC challenge
     one_based: bool | None = None,
 ) -> Annotations:  # With boxes in pixels; difficult objects are `crowd`
-    "Read Pascal VOC. Raises `VisionRecipesError` that names the file where one is broken"
+    """Read Pascal VOC.
+
+    Raises `VisionRecipesError` that names the file where one is broken; and where there is no .xml file, no
+    object, none of the images, or a folder with the parts of a split.
+    """
     passed = []
     root, files = _voc_files(Path(root), passed)
     xmls = progress(_xml_paths(files), 'reading annotations', unit='file')

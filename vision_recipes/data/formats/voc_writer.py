@@ -23,9 +23,12 @@ IMAGE_CHOICES = ('copy', 'link', 'leave')  # What becomes of the images of a set
 def place_image(
     source: Path,
     target: Path,  # Its folder is made
-    images: str = 'copy',  # One of `IMAGE_CHOICES`
+    images: str = 'copy',  # `copy`; `link`: a hard link, else a copy; `leave`: nothing is done
 ) -> None:
-    "Copy or link an image. Raises `VisionRecipesError` where it is not there, else `OSError`"
+    """Copy or link an image.
+
+    Raises `VisionRecipesError` where it is not there, and `OSError` where it cannot be written.
+    """
     check_choice('images', images, IMAGE_CHOICES)
     if images == 'leave':
         return
@@ -86,7 +89,7 @@ def voc_document(
     objects: str,  # As `voc_object` gives them
     more: str = '',  # Further tags of the whole file
 ) -> str:
-    "The text of the XML file of an image"
+    "The text of the XML file of an image. Raises `VisionRecipesError` for a name that XML cannot hold"
     width, height = size_wh
     # depth: VOC wants the number of channels; all images are opened as RGB
     return (
@@ -97,7 +100,7 @@ def voc_document(
 
 # %% ../../../nbs/data/formats/17_voc_writer.ipynb #fe07973e
 def distinct_stems(root: Path, names: list[str]) -> list[str]:
-    "The names of images without suffix. Raises `VisionRecipesError` where two are equal but for letter case"
+    "The names without suffix. Raises `VisionRecipesError` where two are equal, in any letter case"
     stems = [name.rpartition('.')[0] for name in names]
     count = Counter(stem.lower() for stem in stems)
     twice = [stem for stem in stems if count[stem.lower()] > 1]
@@ -112,11 +115,11 @@ def distinct_stems(root: Path, names: list[str]) -> list[str]:
 def write_voc(
     anns: Annotations,
     root: str | Path,  # A new or empty folder
-    images: str = 'copy',  # As for `place_image`; after `leave` the set can be read with its images only
+    images: str = 'copy',  # Or `link`, or `leave`, after which the set can be read with its images only
 ) -> Path:  # `root`
-    """Write JPEGImages/ and Annotations/ in one step.
+    """Write JPEGImages/ and Annotations/ in one step; a crowd becomes a difficult object.
 
-    Raises `VisionRecipesError` where the table has no boxes, or two images would share a file.
+    Raises `VisionRecipesError` for no or broken boxes, missing images, and two with one XML file.
     """
     if not anns.has_boxes:
         raise VisionRecipesError(f'{anns.root}: has no boxes, so there is nothing to write as VOC.')

@@ -136,7 +136,10 @@ def _with_whole_numbers(file: Path, data: dict) -> dict:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #bdca0ea4
 def _find_yaml(root: Path) -> dict | None:  # As `_load_data_yaml` gives it; None where there is none
-    "Read the data.yaml: `root` itself, or one in it, or in one of the two folders above that is about `root`"
+    """Read the data.yaml: `root` itself, or one in it, or one of the two folders above that is about `root`.
+
+    For a list of images: one beside it. Raises `VisionRecipesError` where it is broken, or two disagree.
+    """
     if root.suffix.lower() in ('.yaml', '.yml') and not root.is_dir():
         return _load_data_yaml(root)
     folders = (root, *root.resolve().parents[:2]) if root.is_dir() else (root.parent,)
@@ -666,7 +669,7 @@ def _holds_image(folder: str) -> bool:  # Among its first entries
     return any(is_image_name(entry.name) for entry in first_entries(folder, _MOST_ENTRIES))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
-def looks_like_yolo(path: Path) -> Recognition:
+def looks_like_yolo(path: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
     "How sure it is that a file is a data.yaml or a list of images, or a folder holds YOLO's text files near"
     if path.is_file():
         return _recognised_file(path)
@@ -704,7 +707,10 @@ def _is_data_yaml(path: Path) -> bool:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #d6220f13
 def _recognised_text(path: Path) -> Recognition:
-    "How sure it is that a text file holds lines of a class and a box, by its first lines or its folder"
+    """How sure it is that a text file holds lines of a class and a box.
+
+    Its first lines tell, else its folder, or an image beside it.
+    """
     text = head_text(path)
     is_in_labels = 'labels' in (path.parent.name, path.parent.parent.name)
     begins_with_box = _CLASS_AND_BOX.match(text) is not None
@@ -758,7 +764,7 @@ def _read_objects(
 # %% ../../../nbs/data/formats/05_yolo.ipynb #a4e6644d
 def read_yolo(
     root: str | Path,  # The folder, a part of it, its data.yaml, or a .txt file that lists images
-    part: str | None = None,  # `train`, `val` or `test`, where there are several
+    part: str | None = None,  # As data.yaml or its folder names it, such as `train`; None: the only one
 ) -> Annotations:  # With `boxes_rel`, and `masks` or `keypoints` as fractions where the lines have them
     "Read YOLO's text files. Raises `VisionRecipesError` that names file and line where one is broken"
     root = Path(root)
@@ -989,9 +995,10 @@ def write_yolo(
     # `copy`; `link`: no second copy on the disk where the file system has hard links; `none`: text files only
     images: str = 'copy',
 ) -> Path:  # `root`
-    """Write images/, labels/ and data.yaml in one step.
+    """Write images/, labels/ and data.yaml in one step; crowds are left out.
 
-    Raises `VisionRecipesError` where the table has no boxes, or two images would share a text file.
+    Raises `VisionRecipesError` where the table has no boxes, two images would share a text file, or one is
+    not there.
     """
     check_choice('images', images, ['copy', 'link', 'none'])
     if not anns.has_boxes:

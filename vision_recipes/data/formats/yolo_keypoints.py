@@ -23,7 +23,7 @@ MOST_YOLO_POINTS = 1000  # Keypoints of an object; more are refused
 class KeypointLayout:
     "Which keypoints the lines of a data set have, and in how many columns"
 
-    skeleton: Skeleton
+    skeleton: Skeleton  # Names of the points, and pairs of them that change places in a mirrored image
     dims: int  # Numbers for each point: 2 for x, y; 3 for x, y, visibility
     point_margin: float = 0.0  # As in `Annotations`: how the boxes were made from the points
     is_named: bool = True  # Whether data.yaml gives names or mirrored pairs

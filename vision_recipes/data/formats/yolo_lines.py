@@ -98,7 +98,7 @@ def _nearest_points(
 
 # %% ../../../nbs/data/formats/16_yolo_lines.ipynb #1dff457d
 def one_ring(
-    masks: Masks,  # In pixels
+    masks: Masks,  # In pixels; where each has one ring, that may be in fractions, as it is not drawn
     m: int,  # The position of an object
     size_wh: tuple[int, int],  # Of its image, pixels
 ) -> np.ndarray:  # (n, 2) float64; empty where the mask has no pixel and no ring of three points
@@ -121,7 +121,11 @@ def one_ring(
 def object_lines(
     anns: Annotations,  # Without crowds
 ) -> list[str]:  # M, each with its newline
-    "The line of each object: with keypoints, with its mask as one outline, or with its box"
+    """The line of each object: with keypoints, with its mask as one outline, or with its box.
+
+    All coordinates are fractions of the image. Raises `VisionRecipesError` where one of keypoints or masks
+    is not finite, or an image cannot be measured.
+    """
     if anns.get('boxes_rel') is None or _needs_drawing(anns.get('masks')):
         anns = anns.measure()  # the sizes of all images; then boxes are in pixels
     if anns.get('boxes_rel') is None:

@@ -6,7 +6,8 @@
 __all__ = ['LineObjects', 'objects_of_lines']
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #e78cd343
-# In this module `lines` are those of all text files, L in all; `table` has the numbers of lines that are
+# In this module `lines` are those of all text files, L in all: `lines.numbers` has a row for each, with the
+# class first, and `lines.counts` says how many each file has. `table` has the numbers of lines that are
 # equally long; `where` is what findings name; `task` is that of data.yaml
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ def _oriented_box_findings(
     rings: np.ndarray,  # (L + 1,) where the points of each outline begin, and the end
     where: Path,
 ) -> tuple[Finding, ...]:
-    "A warning where 90% of the outlines or more are parallelograms, and all have four points"
+    "A warning where 90% of the outlines or more are parallelograms, at four points for each of all"
     n = len(rings) - 1
     if len(points) != 4 * n or _are_parallelograms(points.reshape(n, 4, 2)).mean() < 0.9:
         return ()
@@ -153,6 +154,7 @@ def _outline_objects(lines: TextLines, where: Path, task: str) -> LineObjects:
     objects = LineObjects(class_numbers, np.concatenate([low, high], 1).astype(np.float32), notes=notes)
     if 2 * is_box.sum() <= len(lines):
         no_runs = Ragged(np.empty(0, np.uint32), np.zeros(len(lines) + 1, np.int64))
+        # the points of all rings, where each ring begins, one ring for each line, no run lengths
         objects.masks = Masks(points, rings, np.arange(len(lines) + 1), no_runs)
         objects.notes += () if task == 'segment' else _oriented_box_findings(points, rings, where)
     return objects
@@ -390,6 +392,7 @@ def _share_in_boxes(
     """The share of lines that fit as box and keypoints.
 
     All present points lie inside the box, up to a tenth of its side outside, and the box inside the image.
+    0 where no line has a point that is present, or with `dims` 3 where the third numbers are no visibility.
     """
     if dims == 3 and not _has_visibility(table):
         return 0.0

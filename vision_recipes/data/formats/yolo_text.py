@@ -91,7 +91,8 @@ def read_lines(
 ) -> TextLines:
     """Read the numbers of all lines at once, which is faster than line by line.
 
-    Raises `VisionRecipesError` that names the first file and line with something that is no number.
+    Raises `VisionRecipesError` that names the first file and line with something that is no number, or a
+    file that cannot be read.
     """
     bar = progress(files, 'reading annotations', unit='file')
     contents = [_read_bytes(file) if file else b'' for file in bar]

@@ -7,6 +7,9 @@ __all__ = ['clip_to_frame', 'cut_out', 'CardScene', 'draw_cards', 'labelme_entry
            'check_counts', 'make_card_samples']
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #aa17afc0
+# In this module a `Place` says what cards lie on: its `ground`, or `room` where a hand holds them, two
+# colours and the things that lie about; a ring is the outline (n, 2) of something, in pixels where nothing
+# else is said
 # Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass
 from pathlib import Path

@@ -59,7 +59,8 @@ class FrameTruth(NamedTuple):
     boxes: np.ndarray  # (N, 4) float32 XYXY within the image, pixels; of the whole object, covered or not
     labels: np.ndarray  # (N,) int64 class ids
     track_ids: np.ndarray  # (N,) int64
-    visible: np.ndarray  # (N,) float32 share of the object's pixels that is seen, 0 to 1; 0: wholly covered
+    # (N,) float32 share of all pixels of the object that is seen, inside the image and not covered, 0 to 1
+    visible: np.ndarray
 
 
 def _visible_share(
@@ -132,7 +133,7 @@ def _inside_polygon(points: np.ndarray, polygon: Sequence) -> np.ndarray:  # (n,
 class Clip:
     "A drawn video and the truth about it"
 
-    kind: str
+    kind: str  # One of `CLIP_KINDS`
     size_wh: tuple[int, int]  # Pixels
     frame_rate: float  # Frames a second
     n_frames: int
@@ -459,11 +460,13 @@ def make_clip(
     n_frames: int = 300,
     size_wh: tuple[int, int] = (640, 480),  # Pixels, at least 160 each
     frame_rate: float = 30,  # Frames a second
-    people: Sequence[int] = range(100),  # Whose hands are shown, numbers for `make_person`
+    # Whose hands are shown, numbers for `make_person`; of cards they choose the angle
+    people: Sequence[int] = range(100),
 ) -> Clip:
     """Draw a video with known tracks and counts: always the same for the same arguments.
 
-    Raises `VisionRecipesError` for another kind, a smaller size, no frames, and no people.
+    Raises `VisionRecipesError` for another kind, a smaller size, no frames, no people, a negative seed, and a
+    frame rate that is not from 1 to 1000.
     """
     check_choice('Kind of clip', kind, CLIP_KINDS)
     _check_clip(seed, n_frames, size_wh, frame_rate, people)
@@ -503,7 +506,7 @@ def write_clip(
     folder: str | Path,  # New or empty
     quality: int = 92,  # Of the JPEG files, 1 to 100
 ) -> Path:  # `folder`
-    """Write the frames, `000001.jpg` and on, and the truth.
+    """Write the frames, `000001.jpg` and on, and the truth, as `write_clip_truth` does.
 
     Raises `VisionRecipesError` where the folder holds something.
     """
@@ -515,7 +518,7 @@ def write_clip(
 
 
 def write_clip_truth(clip: Clip, folder: Path):
-    "Write what is known of a clip: its tracks, and `clip.json` with lines, zones and true counts"
+    "Write a clip's tracks as `truth.jsonl` and, for the MOT challenge, `gt.txt`; all else as `clip.json`"
     tracks = clip.tracks()
     write_tracks(tracks, folder / 'truth.jsonl')
     write_tracks(tracks, folder / 'gt.txt')
@@ -524,7 +527,7 @@ def write_clip_truth(clip: Clip, folder: Path):
 
 @patch
 def to_dict(self: Clip) -> dict:  # Plain JSON
-    "What is known of a clip besides its tracks"
+    "What is known of a clip besides its tracks: its kind and sizes, classes, lines, zones and true counts"
     return {
         'kind': self.kind,
         'width': self.size_wh[0],
@@ -552,6 +555,7 @@ def make_clip_samples(
 ) -> Path:  # `root`
     """Draw frames of many clips as a COCO data set: `clip000_000.jpg` (clip and frame), `annotations.json`.
 
+    Objects that are seen by less than `LEAST_SEEN` are not annotated.
     Raises `VisionRecipesError` for n below 1, a seed below 0, a smaller size, and where the folder holds
     something.
     """
@@ -587,7 +591,7 @@ def _clip_to_learn(number: int, size_wh: tuple[int, int], seed: int) -> tuple[Cl
 
 
 def _coco_objects(truth: FrameTruth, image_id: int, first_id: int) -> list[dict]:
-    "The objects of a frame for COCO's JSON, in an image of half the size; their ids begin at `first_id`"
+    "Objects seen enough, for COCO's JSON, in an image of half the size; their ids begin at `first_id`"
     rows = []
     for box, label, share in zip(truth.boxes.astype(float) / 2, truth.labels, truth.visible):
         if share < LEAST_SEEN:

@@ -6,6 +6,8 @@
 __all__ = ['FACE_POINTS', 'Face', 'make_face', 'HeadPose', 'Mood', 'make_mood', 'head_points', 'Seen', 'paint_face', 'paint_palm']
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #44a8958e
+# In this module `inks` has the RGB colours of skin: `line` of outlines, `shade` away from the light, `skin`,
+# `light` where the light falls, and `nail`; `toned(colour, k)` is a colour made darker (k < 1) or lighter
 # Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass, replace
 import numpy as np
@@ -49,6 +51,7 @@ _LOCK = (
     (36, 0.22), (50, 0.3), (62, 0.2), (180, 0.3),
 )
 # fmt: on
+# The height at which each ends, from -1 (crown) to 1 (chin); a scarf ends where `_SCARF` says
 _HATS = {'cap': -0.5, 'beanie': -0.46, 'scarf': None}
 _SCARF = ((0, -0.66), (30, -0.6), (48, -0.3), (58, 0.15), (64, 0.6), (74, 0.96), (180, 1.0))
 # fmt: off

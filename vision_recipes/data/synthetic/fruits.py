@@ -100,7 +100,7 @@ def make_fruit_samples(
 
     `classes.txt` lists all labels.
 
-    Raises `VisionRecipesError` for numbers that are too small, and where `root` holds something.
+    Raises `VisionRecipesError` where `n`, `tables` or `seed` is too small, and where `root` holds something.
     """
     for what, value, least in (('n', n, 1), ('tables', tables, 1), ('seed', seed, 0)):
         if value < least:

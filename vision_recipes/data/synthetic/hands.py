@@ -784,13 +784,15 @@ def make_classification_samples(
     n: int = 960,  # Images
     classes: Sequence[str] = SAMPLE_GESTURES,
     people: int = 24,  # How many; the images of a class take them in turn
-    long_sides: tuple[int, int] = (192, 256),  # Pixels, the longer side of an image, from and to
+    # Pixels, the longer side of an image, from and to, the smaller one first
+    long_sides: tuple[int, int] = (192, 256),
     seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw an image folder: `<class>/<person>_<number>.jpg`, such as `palm/user03_0007.jpg`.
 
-    The expression `(user\\d+)` finds the person. Raises `VisionRecipesError` for what cannot be drawn, and
-    where `root` holds something.
+    The expression `(user\\d+)` finds the person. Raises `VisionRecipesError` for unknown or repeated
+    gestures, `n` below their number, no people, a negative seed, sides below 32, and where `root` holds
+    something.
     """
     plan = _checked_plan(n, classes, people, seed)
     with new_folder(root) as tmp:

@@ -33,7 +33,8 @@ def make_samples(
 ) -> Path:  # `root`
     """Draw a data set for a task.
 
-    Raises `VisionRecipesError` where there is none for it, or `root` holds something.
+    Raises `VisionRecipesError` where there is none for it, `n` or `seed` is too small, or `root` holds
+    something.
     """
     make = SAMPLES[check_choice('Sample data for the task', task, SAMPLES)]
     return make(root, seed=seed) if n is None else make(root, n=n, seed=seed)

@@ -6,6 +6,8 @@
 __all__ = ['Layer', 'Sprite', 'hand_sprite', 'paste_sprite', 'card_sprite']
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #c87f50da
+# In this module a `hand` is as `turned_hand` gives it: `palm` is its outline (n, 2) from one side of the
+# wrist round to the other, `extent()` its box XYXY, and `moved(matrix, offset, scale)` the hand elsewhere
 # Proportions, colours, angles and probabilities without a source are chosen by eye
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Sequence
@@ -40,9 +42,9 @@ class Sprite:
 
 # %% ../../../nbs/data/synthetic/07_sprites.ipynb #d9cce733
 def _cut_out(double: Image.Image) -> tuple[Image.Image, tuple[int, int, int, int]]:
-    """An RGBA image, of which something is seen, at half its size without its empty rim; and what is left.
+    """An RGBA image, of which something is seen, without its empty rim, at half its size; and where that was.
 
-    What is left is XYXY in pixels of `double`.
+    Where it was is XYXY in pixels of `double`; its left and upper side are even.
     """
     x1, y1, x2, y2 = double.getchannel('A').getbbox()
     x1, y1 = x1 // 2 * 2, y1 // 2 * 2  # whole pixels of the reduced image
@@ -53,7 +55,7 @@ def _sprite(
     double: Image.Image,  # RGBA, the object at twice its size
     double_below: Image.Image | None,  # RGBA of the same size: what lies below
 ) -> Sprite:
-    "Cut an object out"
+    "Cut an object out, at half its size"
     x1, y1, x2, y2 = double.getchannel('A').getbbox()
     image, (left, top, _, _) = _cut_out(double)
     below = None

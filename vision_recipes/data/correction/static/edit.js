@@ -10,8 +10,8 @@
 
 // -- Objects
 
-// The objects of a document: {label, shapes (their positions), draft, score}. Where an object is several
-// points alone, its label is null.
+// The objects of a document: {label, shapes (their positions), draft (whether one of them is a draft), score
+// (of a draft, 0 to 1; null: none has one)}. Where an object is several points alone, its label is null.
 // Outlines of one label and group are one object; points belong to the object with their group. Where
 // several objects have that group, nobody knows whose a point is, so it is an object alone.
 export function objectsOf(document) {
@@ -120,7 +120,7 @@ export function handlesOf(shape) {
   return [[x1, y1], [x2, y1], [x2, y2], [x1, y2]];
 }
 
-// A shape with handle `k` at another place.
+// A shape with the handle number `k`, as `handlesOf` counts, at another place.
 function withHandle(shape, k, [x, y]) {
   if (shape.shape_type !== 'rectangle') {
     return {...shape, points: shape.points.map((point, n) => (n === k ? [x, y] : point))};
@@ -193,7 +193,7 @@ export function removeObject(document, object) {
   return {...document, shapes: document.shapes.filter((_, k) => !gone.has(k))};
 }
 
-// Removes a vertex of a polygon, of which three must be left, or a point. Other handles are no points alone.
+// Removes a vertex of a polygon, of which three must be left, or a point. Other handles cannot be removed.
 export function removeHandle(document, object, k, handle) {
   const shape = document.shapes[k];
   if (isPoint(shape)) {
@@ -205,7 +205,7 @@ export function removeHandle(document, object, k, handle) {
   return withObject(document, object, same => (same === shape ? {...same, points} : same));
 }
 
-// Adds a vertex to a polygon, in the middle behind a handle.
+// Adds a vertex to a polygon, in the middle between a handle and the next one.
 export function addVertex(document, object, k, handle) {
   const shape = document.shapes[k];
   if (shape.shape_type !== 'polygon') return document;
@@ -265,6 +265,7 @@ export function addBox(document, label, box) {
   return {...document, shapes: [...document.shapes, shape]};
 }
 
+// Adds an object: a polygon with these corners, three or more points.
 export function addPolygon(document, label, corners) {
   const [width, height] = document.size;
   const points = corners.map(([x, y]) => [within(x, width), within(y, height)]);
@@ -274,7 +275,7 @@ export function addPolygon(document, label, corners) {
 
 // -- Points of an object
 
-// The names, of those in `names`, that an object has no point of. No object has none.
+// The names, of those in `names`, that an object has no point of; all of them where there is no object.
 export function missingPoints(document, object, names) {
   const shapes = (object?.shapes ?? []).map(k => document.shapes[k]);
   const there = new Set(shapes.filter(isPoint).map(shape => shape.label));
@@ -319,13 +320,14 @@ export function imageLabels(document) {
   return Object.keys(document.flags).filter(name => name !== 'draft' && document.flags[name] === true);
 }
 
-// The class of the whole image: its only flag that is true; null where none is, or several.
+// The class of the whole image: its only flag but `draft` that is true; null where none is, or several.
 export function imageClass(document) {
   const names = imageLabels(document);
   return names.length === 1 ? names[0] : null;
 }
 
-// Gives an image a class beside the others, or takes it away.
+// Gives an image a class beside the others (`isSet`), or takes it away; by itself, the other of the two. Each
+// of `classes` is listed as a flag, as LabelMe does, and the image is no draft.
 export function toggleImageLabel(document, name, classes, isSet = document.flags[name] !== true) {
   const {draft, ...flags} = document.flags;
   const all = Object.fromEntries(classes.map(other => [other, false]));

@@ -20,7 +20,7 @@ const state = {
   // conflict: the answer of the server that the file has other labels, or null}
   items: new Map(),
   done: new Set(), // images that were accepted since the page was opened
-  selected: -1, // position of an object
+  selected: -1, // position of an object in `objectsNow`; -1: none
   handle: null, // {shape, n}: the chosen corner, vertex or point of it
   drawing: null, // what is about to be drawn: box, polygon or points
   sketch: [], // the vertices of the polygon that is being drawn
@@ -472,7 +472,9 @@ function fillFilter() {
   }
 }
 
-// The list stays as it is while images are corrected, so that `previous` finds them again.
+// Fills the list with the images of a filter (see `filtered`). Where the shown image is not among them, shows
+// image `first`, or the first of the list. The list stays as it is while images are corrected, so that
+// `previous` finds them again.
 async function choose(kind, first) {
   state.order = filtered(kind);
   list.setLength(state.order.length);
@@ -531,7 +533,7 @@ function reject() {
 }
 
 // Gives the selected object a class, or the chosen point a name. An image without shapes gets the class
-// itself, where the set's classes are of images. A new name joins the classes.
+// itself, where the set's classes are of images or it has one already. A new name joins the classes.
 function setClass(name) {
   const label = name.trim();
   if (!label) return say('A class needs a name.');
@@ -560,7 +562,8 @@ function select(n) {
   say(`${state.selected + 1} of ${count}: ${textOf(object)}${object.draft ? ', draft' : ''}`);
 }
 
-// Chooses the next corner, vertex or point of the selected object; behind the last one, the whole object.
+// Chooses the next (1) or previous (-1) corner, vertex or point of the selected object; behind the last one,
+// the whole object.
 function selectHandle(step) {
   withObject(object => {
     const labels = labelsNow();
@@ -622,7 +625,8 @@ function startDrawing(kind) {
   return say('Click each vertex, the first one again or ⏎ to end. ⏎ at once: one in the middle.');
 }
 
-// The class of what is drawn: the one that was given last, else the first of the set.
+// The class of what is drawn: the one that was given last, else the first of the set, else `object`. A new
+// one joins the classes.
 function labelOfNew() {
   const label = state.lastLabel || state.set.classes[0] || 'object';
   if (!state.set.classes.includes(label)) state.set.classes.push(label);
@@ -697,7 +701,8 @@ function pointsToDraw() {
   return names.filter(name => !state.skipped.has(name));
 }
 
-// Where one object alone lacks points it is meant. Without an object, points are a new one.
+// Whether points can be drawn now; says why not. A single object that lacks points is selected. Without an
+// object, points are a new one.
 function canDrawPoints() {
   const objects = objectsNow();
   const lacks = object => edit.missingPoints(labelsNow(), object, pointNamesOf(object)).length;
@@ -1005,14 +1010,16 @@ function listen() {
   });
 }
 
-// The list to begin with: suspects that were asked for, else the one that was shown last, else drafts
+// The list to begin with: suspects that were asked for, else the one that was shown last, else drafts, else
+// all images
 function firstList() {
   const kinds = ['suspects', 'drafts', 'all'].filter(kind => filtered(kind).length);
   if (kinds[0] !== 'suspects' && kinds.includes(state.set.place.show)) return state.set.place.show;
   return kinds[0];
 }
 
-// The image that was shown last, or the next one of the list where it is no longer in it; none: the first
+// The image that was shown last, or the next draft where it is a draft no longer; undefined: the first of the
+// list
 function firstImage() {
   const last = state.set.images.findIndex(({name}) => name === state.set.place.image);
   const order = filtered($('filter').value);

@@ -146,8 +146,9 @@ function sketchElements({sketch, pointer, scale}) {
 }
 
 // Draws all objects of a document. `view`: {selected: position of an object, -1 for none; handle:
-// {shape, n} or null; classes: names; scale: as for `shapeElements`; suspects: those of the image, or none;
-// sketch and pointer: the vertices of a polygon that is being drawn, and the place of the pointer or null}.
+// {shape, n} or null; classes: names; scale: as for `shapeElements`; suspects: those of the image, or none,
+// of which `suggested_box` is drawn; sketch and pointer: the vertices of a polygon that is being drawn, and
+// the place of the pointer or null}.
 export function drawLabels(svg, labels, view) {
   const [width, height] = labels.size;
   svg.setAttribute('viewBox', `0 0 ${width || 1} ${height || 1}`); // 1: a size of 0 would show nothing
