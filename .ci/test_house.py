@@ -256,7 +256,7 @@ def test_a_notebook_leaves_the_process_as_it_was(root):
 
 def test_every_recipe_can_be_shortened(root):
     recipes = [path for path in house.notebooks() if run_notebooks.is_recipe(path)]
-    assert len(recipes) == 6
+    assert len(recipes) == 7
     for path in recipes:
         cells = json.loads(path.read_text(encoding='utf-8'))['cells']
         shorten.shorten(cells, path.name)  # raises where it finds nothing
