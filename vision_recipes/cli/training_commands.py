@@ -26,6 +26,7 @@ from ..core.settings import Settings
 from ..core.skeleton import Skeleton
 from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
+from ..metrics.intervals import few_groups_note
 from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import model_info, model_infos, TASKS
 from ..tasks.run_directory import check_fresh, read_run, run_settings
@@ -186,7 +187,7 @@ def run_train(args: Namespace) -> None:
     run = fit(task, train, valid, args.out, fit_settings, resume=args.resume)
     if 'tensorboard' in fit_settings.log:
         log_info(f'Losses and scores: tensorboard --logdir {args.out}')
-    _log_result(args.out, run, len(valid))
+    _log_result(args.out, run, valid)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #8c197675
 class _Request(NamedTuple):
@@ -275,15 +276,17 @@ def _check_options(args: Namespace):
 def _log_result(
     out: Path,
     run,  # A `tasks.run.Run`: the trained model
-    n_valid: int,  # Validation images
+    valid: Annotations,  # The held-out images
 ):
-    "Log the best score with its 95 % interval, and what to do next"
+    "Log the best score with its 95 % interval, whether that may be too narrow, and what to do next"
     metrics, name = run.card.metrics, run.task.metric
     log_info(
         f'best epoch {run.info["best_epoch"]}: {name} {metrics[name]:.3f} [{metrics[name + "_low"]:.3f}, '
-        f'{metrics[name + "_high"]:.3f}] on {plural(n_valid, "held-out image")}. '
+        f'{metrics[name + "_high"]:.3f}] on {plural(len(valid), "held-out image")}. '
         f'Look at {out / "predictions.png"}. Next: vision-recipes export {out}'
     )
+    if note := few_groups_note(len(set(valid.groups)) if valid.has_groups else 0):
+        log_info(note)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #5581b2d5
 def _find_lr(
