@@ -50,6 +50,7 @@ def detector(rng, anns: Annotations, ease: np.ndarray, skill: float, n_false: fl
         n = rng.poisson(n_false)
         corner = rng.uniform(0, 400, (n, 2))
         all_boxes = np.concatenate([(boxes + shift)[found], np.c_[corner, corner + 50]]).astype(np.float32)
+        all_boxes[:, 2:] = np.maximum(all_boxes[:, 2:], all_boxes[:, :2])  # none ends before it begins
         logits = np.concatenate([1 + quality[found], np.full(n, -2.0)]) + rng.normal(0, 1, len(all_boxes))
         all_labels = np.concatenate([labels[found], rng.integers(0, n_classes, n)]).astype(np.int64)
         scores = (1 / (1 + np.exp(-logits))).astype(np.float32)
