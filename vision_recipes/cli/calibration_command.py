@@ -43,7 +43,7 @@ def _calibrate_options(p: ArgumentParser):
 
 # %% ../../nbs/cli/14_calibration_command.ipynb #77ba6fe5
 def _name_own_images(args: Namespace):
-    "Put the validation images of a run into the arguments. Raises `VisionRecipesError` where they are gone"
+    "Put the validation images of a run, and how they were read, into `args`. Raises `VisionRecipesError`"
     if model_source(args.model) != 'run':
         raise VisionRecipesError(f'{args.model}: name images that it was not trained on, as DIR.')
     data = read_run(args.model).get('data', {})
@@ -63,7 +63,7 @@ def _unseen_images(
     anns: Annotations,
     card,  # A `ModelCard`
 ) -> Annotations:
-    "The images that a model was not trained on. Raises `VisionRecipesError` where none is left"
+    "The images that a model was not trained on, as far as it says. Raises `VisionRecipesError` for none"
     from vision_recipes.data.splits import trained_on
 
     if not anns.has_groups:
@@ -87,7 +87,7 @@ def _unseen_images(
 
 # %% ../../nbs/cli/14_calibration_command.ipynb #feae212b
 def run_calibrate(args: Namespace) -> None:
-    "`vision-recipes calibrate`: `calibrate_model` and `store_calibration`"
+    "`vision-recipes calibrate`: `calibrate_model`, and `store_calibration` where the map is shown to help"
     is_run = _check_model(args)
     from vision_recipes.deploy.calibrated import calibrate_model, store_calibration
 
@@ -130,7 +130,7 @@ def _check_model(args: Namespace) -> bool:  # Whether it is a run
     return source == 'run'
 
 # %% ../../nbs/cli/14_calibration_command.ipynb #1b39e96c
-def _names(files: list[Path]) -> str:
+def _names(files: list[Path]) -> str:  # Paths in words
     return ' and '.join(map(str, files))
 
 
@@ -153,7 +153,7 @@ def _moved_words(card, fit) -> str:  # `card`: of the model before; `fit`: a `Ca
 
 # %% ../../nbs/cli/14_calibration_command.ipynb #c82e7b95
 def _draw_chart(fit, path: Path):  # `fit`: a `CalibrationFit`
-    "Draw how often scores are right, before and after, side by side"
+    "Draw into a PNG file how often scores are right, before and after, side by side"
     from PIL import Image
     from vision_recipes.drawing.model_charts import calibration_chart
 

@@ -19,7 +19,7 @@ from ..tasks.registry import TASKS
 from ..training.settings import check_chosen, check_device
 
 # %% ../../nbs/cli/17_curve_command.ipynb #a99ada04
-# Options that are settings of the model or the training, and what `--help` says of the numbers among them
+# Options that are settings of the model or the training, and what `--help` says: texts, and whole numbers
 _TEXTS = {
     'model': "the network (default: the preset's)",
     'weights': "where a network starts (default: the preset's)",
@@ -108,7 +108,7 @@ def run_curve(args: Namespace) -> None:
 
 
 def _log_curve(out: Path, curve):  # A `metrics.LearningCurve`
-    "Log the tables of parts and classes, and what they say"
+    "Log the tables of parts and classes, and what they say; `out` holds `curve.json`"
     tables = curve.tables
     if tables['parts']:
         log_info(table(tables['parts']))
@@ -124,8 +124,8 @@ _SETTINGS = ('model', 'weights', 'device', 'epochs', 'size', 'batch_size', 'work
 
 def _check_arguments(
     args: Namespace,  # Changed: `fractions` are read, and with `--resume` the plan fills in what is not named
-) -> dict:  # Settings by name
-    "Refuse what cannot be before images are read"
+) -> dict:  # Settings of model and training by name: those that were named, and with `--resume` all others
+    "Refuse what cannot be before images are read. Raises `VisionRecipesError`"
     chosen = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
     check_device(args.device or 'auto')
     args.fractions = None if args.fractions is None else _fractions(args.fractions)
@@ -151,7 +151,7 @@ def _check_arguments(
 
 # %% ../../nbs/cli/17_curve_command.ipynb #0a1b8800
 def _of_plan(args: Namespace, file: Path, chosen: dict) -> dict:  # Settings by name
-    "The settings of a curve that was begun, with those that the command names in their place"
+    "The settings of a curve that was begun, or as the command names them (`chosen`); `file`: `plan.json`"
     plan = read_json(file)
     try:
         of_plan = {**plan['settings'], **plan['fit']}

@@ -57,7 +57,10 @@ def _explain_options(p: ArgumentParser):
 
 # %% ../../nbs/cli/15_explain_command.ipynb #b80f3755
 def run_explain(args: Namespace) -> None:
-    "`vision-recipes explain`: `explain` or `occlusion_map`, and `draw_explanations`"
+    """`vision-recipes explain`: `explain` or `occlusion_map`, and `draw_explanations`.
+
+    Of several images those that fail are named at the end, and the others are done.
+    """
     check_device(args.device)
     _check_options(args)
     files = list_images(args.images)
@@ -105,8 +108,8 @@ def _check_options(args: Namespace):
         raise VisionRecipesError('--occlusion: looks at the whole image; leave out --object and --point.')
 
 # %% ../../nbs/cli/15_explain_command.ipynb #ca7a42b2
-def _explain_file(args: Namespace, run, file: Path, reserved: set[str]):
-    "Explain an image, log it, and write the drawing; `run` is a `BasePredictor`"
+def _explain_file(args: Namespace, run, file: Path, reserved: set[str]):  # `run`: a `BasePredictor`
+    "Explain an image, log it, and write the drawing, not over `reserved`, paths in small letters"
     from vision_recipes.deploy.predict_script import save_drawn
     from vision_recipes.drawing.explanations import draw_explanations, explanation_text
 
@@ -123,8 +126,8 @@ def _explain_file(args: Namespace, run, file: Path, reserved: set[str]):
     log_info(f'{path}: the image and {len(explanations)} of its maps')
 
 
-def _covered(run, file: Path, label: str | None):  # An `Explanation`
-    "What covering parts of an image does to the score of a class"
+def _covered(run, file: Path, label: str | None):  # An `Explanation`, 1 at its largest, or 0 everywhere
+    "How much covering each part lowers the score of a class; `run`: a classifier, `label`: None: predicted"
     from vision_recipes.drawing.explanations import Explanation
     from vision_recipes.runtime.occlusion import occlusion_map
 

@@ -66,7 +66,7 @@ def _push_options(p: ArgumentParser):
 
 
 def run_push(args: Namespace) -> None:
-    "`vision-recipes push`: `push_run`"
+    "`vision-recipes push`: `push_run`, after what can be refused without loading PyTorch"
     name = hub_name(args.name)
     _check_run(args.run)
     hub_api('vision-recipes push')  # refuses at once where its client is missing
@@ -74,6 +74,7 @@ def run_push(args: Namespace) -> None:
 
     licences = args.license, args.data_license
     address = push_run(args.run, args.name, *licences, args.public, not args.no_page, args.force)
+    # of a name without an owner the hub says who it is: the address ends with both
     owner_and_name = '/'.join(address.split('/')[-2:]) if '/' not in name.name else name.name
     log_info(f'{address}: is there. Next: vision-recipes predict hub:{owner_and_name} IMAGES --out DIR')
 

@@ -20,7 +20,7 @@ _LARGE = ('.safetensors', '.onnx')  # Files that go by Git LFS; others are withi
 
 
 class Hub:
-    "Repositories, and what was asked of them"
+    "Repositories of models, and what was asked of them; a name is such as `me/hands`"
 
     def __init__(self):
         # By name of the repository: its commits and their files, the oldest first
@@ -30,7 +30,7 @@ class Hub:
         self.fetched: list[str] = []  # Names of files that were downloaded
         self.spoil = False  # Whether downloads come with other bytes than promised
         self.port = 0  # Of the server; it keeps it when it is started again
-        self.url = ''
+        self.url = ''  # Of the server, without a slash at its end; empty before its start
 
     def put(self, name: str, files: dict[str, bytes]) -> str:  # The commit
         "Add files to a repository, which is made where it is not there"
@@ -41,14 +41,14 @@ class Hub:
         return commits[-1][0]
 
     def files(self, name: str) -> dict[str, bytes]:
-        "The newest content of a repository"
+        "The newest content of a repository, by names of files; empty where there is no such repository"
         commits = self.commits.get(name) or [('', {})]
         return commits[-1][1]
 
 # %% ../../nbs/core/18_stand_in_hub.ipynb #9f343be3
 @patch
 def at(self: Hub, name: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
-    "A commit and its content; None: there is no such revision"
+    "A commit and its content, of `main` or a commit; None: there is no such revision. Empty: commit 0000..."
     commits = self.commits.get(name, [])
     if revision == 'main':
         return commits[-1] if commits else ('0' * 40, {})
@@ -56,7 +56,7 @@ def at(self: Hub, name: str, revision: str) -> tuple[str, dict[str, bytes]] | No
 
 # %% ../../nbs/core/18_stand_in_hub.ipynb #87a0a26e
 def _sibling(name: str, data: bytes) -> dict:
-    "A file as the hub lists it"
+    "A file as the hub lists it, with checksums of its content `data`"
     blob = hashlib.sha1(b'blob %d\0' % len(data) + data).hexdigest()
     entry = {'rfilename': name, 'size': len(data), 'blobId': blob}
     if name.endswith(_LARGE):
@@ -65,7 +65,7 @@ def _sibling(name: str, data: bytes) -> dict:
 
 # %% ../../nbs/core/18_stand_in_hub.ipynb #59bfd770
 class _Handler(BaseHTTPRequestHandler):
-    "Answers one request; `self.server.hub` is the `Hub`"
+    "What every request needs; `self.server.hub` is the `Hub`"
 
     protocol_version = 'HTTP/1.1'
 
@@ -100,12 +100,12 @@ def answer(self: _Handler, content: dict | bytes, status: int = 200, **headers: 
 
 
 @patch
-def refuse(self: _Handler, status: int, code: str):
+def refuse(self: _Handler, status: int, code: str):  # `code`: the hub's word for an error, for its client
     self.answer({'error': code}, status, X_Error_Code=code, X_Error_Message=code)
 
 # %% ../../nbs/core/18_stand_in_hub.ipynb #4d2df2c0
 class _Reader(_Handler):
-    "What is asked of a repository that is there"
+    "Answers what is read: who asks, a repository, a file"
 
     def do_GET(self):
         path = unquote(urlsplit(self.path).path)
@@ -137,7 +137,7 @@ class _Reader(_Handler):
 
 # %% ../../nbs/core/18_stand_in_hub.ipynb #82f26481
 @patch
-def send_file(self: _Reader, name: str, revision: str, file: str):
+def send_file(self: _Reader, name: str, revision: str, file: str):  # Of a repository: `file` is within it
     found = self.find(name, revision)
     if not found:
         return
@@ -153,7 +153,7 @@ def send_file(self: _Reader, name: str, revision: str, file: str):
 
 # %% ../../nbs/core/18_stand_in_hub.ipynb #69830f95
 class _Writer(_Reader):
-    "What changes a repository"
+    "Answers what changes a repository, too; for whoever has the token, but uploads need none"
 
     def do_POST(self):
         path, body = unquote(urlsplit(self.path).path), self.body()
@@ -190,7 +190,7 @@ class _Writer(_Reader):
 # %% ../../nbs/core/18_stand_in_hub.ipynb #ae36a50a
 @patch
 def sort_files(self: _Writer, name: str, body: bytes):
-    "Say of each file whether it goes by Git LFS"
+    "Say of each file whether it goes by Git LFS; `body` is JSON"
     files = []
     for file in json.loads(body)['files']:
         mode = 'lfs' if file['path'].endswith(_LARGE) else 'regular'
@@ -210,7 +210,7 @@ def promise_places(self: _Writer, name: str, body: bytes):
 
 @patch
 def commit(self: _Writer, name: str, body: bytes):
-    "Take a commit: a line of JSON for each file"
+    "Take a commit: a line of JSON for each file, whose content is in the line or was uploaded before"
     files = {}
     for line in body.splitlines():
         entry = json.loads(line)

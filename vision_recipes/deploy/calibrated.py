@@ -23,12 +23,13 @@ from ..tasks.run_directory import read_run
 
 # %% ../../nbs/deploy/12_calibrated.ipynb #69c86e7d
 def calibrate_model(
-    predictor: BasePredictor,  # A `Run`, a `Predictor` or any other
+    predictor: BasePredictor,  # A `Run`, a `Predictor` or any other; its card is another one meanwhile
     anns: Annotations,  # Images that the model has not learnt from; nobody checks that here
-) -> CalibrationFit:  # Its `score_map` is for the card of the model
+) -> CalibrationFit:  # Its `score_map` is for the card of the model: `classes` in the order of the model's
     """Predict images with the scores of the network, and fit a map of them.
 
-    Raises `VisionRecipesError` as `fit_calibration` does, and for classes that the model does not know.
+    Raises `VisionRecipesError` as `fit_calibration` does, and for classes that the model does not know;
+    `ImageError` for an image that cannot be read.
     """
     card = predictor.card
     anns, classes = classes_of_model(anns, card)
@@ -47,7 +48,7 @@ def calibrate_model(
 
 
 def _in_all_classes(score_map: ScoreMap, classes: list[int] | None, n_classes: int) -> ScoreMap:
-    "A map of some classes of a model, at their places among all; `classes` are their ids, None: all"
+    "A map of some classes of a model, at their places among all; `classes` are their ids, None: all in order"
     if classes is None or not score_map.classes:
         return score_map
     pairs: list[tuple[float, float] | None] = [None] * n_classes
@@ -80,7 +81,7 @@ def store_calibration(
 
 # %% ../../nbs/deploy/12_calibrated.ipynb #edff214f
 def _store_in_run(run: Path, score_map: ScoreMap | None) -> list[Path]:  # As `store_calibration`
-    "Write a calibration into `run.json`, and into `model.onnx` where that is of the same epoch"
+    "Write a calibration into `run.json`, and into `model.onnx` where equal metrics say it is of that epoch"
     read_run(run)  # refuses what is no run
     path, exported = run / 'run.json', run / 'model.onnx'
     info = read_json(path)
@@ -96,7 +97,7 @@ def _store_in_run(run: Path, score_map: ScoreMap | None) -> list[Path]:  # As `s
 
 
 def _write_card(model: Path, card: ModelCard, out: Path):
-    "Write an ONNX file with another card inside"
+    "Write an ONNX file with another card inside; weights in files beside it stay where they are"
     import onnx
 
     graph = onnx.load(model, load_external_data=False)

@@ -17,9 +17,9 @@ from ..runtime.task_kinds import task_kind
 # %% ../../nbs/deploy/14_hub_card.ipynb #88b225c5
 def as_code(
     text: Any,
-    cell: bool = True,  # Whether it stands in a table
+    cell: bool = True,  # Whether it stands in a table, where `|` ends a cell
 ) -> str:
-    "A text of a user as Markdown code in one line"
+    "A text of a user as Markdown code in one line; backticks become apostrophes"
     plain = ' '.join(str(text).replace('`', "'").split())
     plain = plain.replace('|', '\\|') if cell else plain
     return f'`{plain or " "}`'
@@ -34,8 +34,8 @@ _PIPELINES = {  # By task: what the hub calls it
 
 
 def score_name(
-    metrics: dict,  # Of a card
-    metric: str,  # Its headline
+    metrics: dict,  # Of a card: `<metric>_low`, `<metric>_high` and `n_images` are read where they are there
+    metric: str,  # Its headline, such as `accuracy`
 ) -> str:  # Such as `accuracy (95 % interval 0.912 to 0.978, 120 images)`
     "The name of a score, with its interval and the number of images where they are known"
     low, high = metrics.get(f'{metric}_low'), metrics.get(f'{metric}_high')
@@ -46,7 +46,7 @@ def score_name(
 
 
 def hub_data(facts: RunFacts, name: str) -> dict[str, Any]:  # For YAML
-    "What the hub reads of a model called `name`; keys without a known value are left out"
+    "What the hub reads of a model called `name`, by the hub's keys; those without a known value are left out"
     card = facts.card
     metric = task_kind(card.task, card.labels).metric
     pipeline = _PIPELINES[card.task]
@@ -65,7 +65,7 @@ def hub_data(facts: RunFacts, name: str) -> dict[str, Any]:  # For YAML
 
 # %% ../../nbs/deploy/14_hub_card.ipynb #d18afec8
 def _result(facts: RunFacts, metric: str, pipeline: str) -> dict[str, Any]:
-    "The headline score as an entry of `model-index`"
+    "The headline score as a result of `model-index`; `pipeline`: the hub's name of the task"
     card = facts.card
     images = f'images held out of the training (fingerprint {card.data.get("valid", "unknown")})'
     return {
@@ -85,7 +85,7 @@ _UNKNOWN = 'unknown'
 
 
 def _made_rows(facts: RunFacts) -> list[tuple[str, str]]:
-    "A table of how the model was made"
+    "A table of how the model was made: names and values, in Markdown"
     data, base, fit = facts.card.data, facts.base, facts.info['fit']
     start = as_code(base.name) if base.name else ('random weights' if base.known else _UNKNOWN)
     licence = as_code(base.licence) if base.licence else _UNKNOWN
@@ -109,7 +109,7 @@ def _made_rows(facts: RunFacts) -> list[tuple[str, str]]:
 
 
 def _images_text(data: dict, part: str) -> str:  # `part`: `train` or `valid`
-    "How many images there were, and their fingerprint; `data` is that of the card"
+    "How many images there were, and their fingerprint, in Markdown; `data` is that of the card"
     if f'n_{part}' not in data:
         return _UNKNOWN
     if part == 'valid' and 'cross_validation' in data:
@@ -117,8 +117,8 @@ def _images_text(data: dict, part: str) -> str:  # `part`: `train` or `valid`
     return f'{data[f"n_{part}"]}, fingerprint {as_code(data.get(part, _UNKNOWN))}'
 
 # %% ../../nbs/deploy/14_hub_card.ipynb #34a80614
-def _class_rows(facts: RunFacts) -> str:
-    "The classes, and the points where there are some"
+def _class_rows(facts: RunFacts) -> str:  # Markdown
+    "The classes, and in a paragraph of their own the points where there are some"
     labels = facts.card.labels
     text = ', '.join(as_code(name, cell=False) for name in labels.names)
     if labels.skeleton:
@@ -133,8 +133,8 @@ _FILES = {
 }
 
 
-def _use_text(name: str) -> str:
-    "How to run the model"
+def _use_text(name: str) -> str:  # Markdown
+    "How to run the model; `name` is that on the hub"
     return (
         '```\npip install "vision_recipes[hub]"\n'
         f'vision-recipes predict hub:{name} photo.jpg --out results\n```\n\n'
@@ -148,7 +148,7 @@ def hub_card_text(
     facts: RunFacts,
     name: str = '',  # On a hub, such as `me/hands`; empty: it is not there yet
 ) -> str:  # YAML between two lines of `---`, and Markdown
-    "The `README.md` of a model"
+    "The `README.md` of a model, with its checksum in the last line"
     kind, name = task_kind(facts.card.task, facts.card.labels), name or 'OWNER/NAME'
     head = yaml.safe_dump(hub_data(facts, name), sort_keys=False, allow_unicode=True, width=1000)
     limits = [*limits_text(facts.card), *facts.reports]

@@ -24,19 +24,19 @@ def _licences(licence: str) -> list[dict]:  # A key of `LICENCES` or other words
 
 
 def _component(kind: str, name: str, ref: str, licence: str = '', **more) -> dict[str, Any]:
-    "A component; keys of `more` without a value, and an unknown licence, are left out"
+    "A component; `ref`: how others refer to it. Keys without a value, and an unknown licence, are left out"
     component = {'type': kind, 'bom-ref': ref, 'name': name, 'licenses': _licences(licence), **more}
     return {key: value for key, value in component.items() if value}
 
 
 def _properties(values: dict[str, Any]) -> list[dict[str, str]]:
-    "Names and values as CycloneDX wants them; those that are None are left out"
+    "Names and values as CycloneDX wants them, both text; values that are None are left out"
     pairs = values.items()
     return [{'name': f'vision_recipes:{k}', 'value': str(v)} for k, v in pairs if v is not None]
 
 # %% ../../nbs/deploy/15_materials.ipynb #7d6d534e
 def _data_components(facts: RunFacts) -> list[dict]:
-    "The training and held-out images, as far as the card knows them"
+    "The training and held-out images as components, as far as the card knows them"
     data, found = facts.card.data, []
     split = facts.split_words
     for part, words in (('train', 'training images'), ('valid', 'held-out images')):
@@ -53,7 +53,7 @@ def _data_components(facts: RunFacts) -> list[dict]:
 
 # %% ../../nbs/deploy/15_materials.ipynb #3441c967
 def _measured(facts: RunFacts) -> list[dict]:
-    "The headline score, with its interval where there is one"
+    "The headline score as the only entry, with its interval where there is one; empty where it is unknown"
     metrics, metric = facts.card.metrics, task_kind(facts.card.task, facts.card.labels).metric
     if metrics.get(metric) is None:
         return []
@@ -106,7 +106,7 @@ def _base_component(facts: RunFacts) -> list[dict]:  # Empty where there were no
 
 
 def _libraries(versions: dict[str, str]) -> list[dict]:  # `versions` is that of the card
-    "The libraries that the model was made with; Python itself is a platform"
+    "The libraries that the model was made with, as components; Python itself is a platform"
     found = []
     for name, version in versions.items():
         if name == 'python':
@@ -118,8 +118,8 @@ def _libraries(versions: dict[str, str]) -> list[dict]:  # `versions` is that of
 
 # %% ../../nbs/deploy/15_materials.ipynb #e7af9634
 def ml_bom(
-    facts: RunFacts,
-    name: str = '',  # Of the model, such as `me/hands`; empty: the name of the run directory
+    facts: RunFacts,  # With `model.safetensors` among its `files`
+    name: str = '',  # Of the model, such as `me/hands`; empty: the name of the run directory alone
 ) -> dict[str, Any]:  # For `write_json`; the same facts give the same bill
     "A bill of materials (CycloneDX 1.6)"
     data, base = _data_components(facts), _base_component(facts)

@@ -24,11 +24,12 @@ def write_passport(
     licence: str = '',  # Of the model, such as `apache-2.0`; empty: unknown
     data_licence: str = '',  # Of the training images, likewise
     name: str = '',  # On a hub, such as `me/hands`; empty: it is not there yet
-    force: bool = False,  # Whether a README that somebody edited is replaced
+    force: bool = False,  # Whether a README that somebody edited or wrote is replaced
 ) -> tuple[Path, Path]:  # `README.md` and `bom.cdx.json`
-    """Write the passport of a run. Both files are complete, or as they were.
+    """Write the passport of a run. Each of the two files is complete, or as it was.
 
-    Raises `VisionRecipesError` for what is no run, an unknown licence, and a README that was edited.
+    Raises `VisionRecipesError` for what is no finished run, an unknown licence, a README that was edited, and
+    an `out` that cannot be written.
     """
     facts = read_facts(run, licence, data_licence)
     out = Path(run if out is None else out)
@@ -52,7 +53,7 @@ def _refuse_edited(readme: Path):
 
 # %% ../../nbs/deploy/16_passport.ipynb #59dd66c1
 def _say_unknown(facts: RunFacts):
-    "Log which licences nobody named"
+    "Log which licences are unknown: of the model, of the images, and of the weights it started from"
     missing = [('the model', 'license')] * (not facts.licence)
     missing += [('the training images', 'data-license')] * (not facts.data_licence)
     for what, option in missing:

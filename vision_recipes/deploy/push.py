@@ -22,7 +22,10 @@ from ..tasks.registry import model_info
 
 # %% ../../nbs/deploy/17_push.ipynb #ba58afae
 def public_run(info: dict) -> dict:  # From and to the content of `run.json`
-    "The content of `run.json` without paths"
+    """The content of `run.json` without `data`, own weights, and paths among the values of `fit`.
+
+    Other keys, such as `cross_validation`, stay as they are.
+    """
     published = set(model_info(info['task'], str(info['settings'].get('model', ''))).published())
     settings = dict(info['settings'])
     weights = str(settings.get('weights', ''))
@@ -34,7 +37,7 @@ def public_run(info: dict) -> dict:  # From and to the content of `run.json`
 
 # %% ../../nbs/deploy/17_push.ipynb #5a1ed85f
 def _stage(facts: RunFacts, folder: Path, name: HubName, page: bool):
-    "Write all files that go to the hub into a folder; `facts` are of a run with `model.onnx`"
+    "Write all files that go to the hub into an empty folder; `facts` are of a run with `model.onnx`"
     for file in facts.files:
         shutil.copyfile(facts.run / file, folder / file)
     write_json(folder / 'run.json', public_run(facts.info))
@@ -59,7 +62,7 @@ class _Remote:
         self.name, self.api = name, hub_api('vision-recipes push')
 
     def call(self, method: str, *args, **options):
-        "Call a method of the hub's client. Its errors become ours"
+        "Call a method of the hub's client by its name. Its errors about the hub become ours"
         try:
             return getattr(self.api, method)(*args, **options)
         except Exception as e:
@@ -75,7 +78,7 @@ class _Remote:
         return [file.rfilename for file in self.call('model_info', self.name.name).siblings or ()]
 
     def has_edited_readme(self, folder: Path) -> bool:
-        "Whether somebody edited the README there; `folder` is a temporary one"
+        "Whether somebody edited the README there, which must exist; it is downloaded into `folder`"
         path = self.call('hf_hub_download', self.name.name, 'README.md', local_dir=folder)
         return not is_unedited(read_utf8(path))
 
@@ -86,13 +89,14 @@ def push_run(
     licence: str = '',  # Of the model, such as `apache-2.0`; empty: unknown
     data_licence: str = '',  # Of the training images, likewise
     public: bool = False,  # Whether a new repository can be seen by everybody
-    page: bool = True,  # Whether the page goes there too
+    page: bool = True,  # Whether the page that runs the model goes there too; one that is there stays
     force: bool = False,  # Whether a repository of something else, and an edited README, are written over
 ) -> str:  # The address of the model
-    """Put a run on a hub, in one commit.
+    """Put a run on a hub, in one commit. Other files that are there stay, and so does who may see them.
 
-    Raises `VisionRecipesError` for what is no run, a name that no hub can have, a repository of something
-    else, and where the hub refuses or cannot be reached; `MissingPackage` without `huggingface_hub`.
+    Raises `VisionRecipesError` for what is no finished run, an unknown licence, a name that no hub can have,
+    a repository of something else, and where the hub refuses or cannot be reached; `MissingPackage` without
+    `huggingface_hub`; and what `as_onnx_file` raises.
     """
     what = hub_name(name)
     if what.revision != 'main':
@@ -118,7 +122,7 @@ def push_run(
 
 # %% ../../nbs/deploy/17_push.ipynb #77112339
 def _kept_files(remote: _Remote, there: list[str], folder: Path) -> list[str]:
-    "Files on the hub that stay as they are. Raises `VisionRecipesError` for a repository of something else"
+    "Patterns of files to leave out, of the names `there`. Raises `VisionRecipesError` for something else"
     if not set(there) - {'.gitattributes'}:
         return []
     if 'run.json' not in there:

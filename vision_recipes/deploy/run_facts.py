@@ -18,7 +18,7 @@ from ..tasks.registry import model_info
 from ..tasks.run_directory import read_run
 
 # %% ../../nbs/deploy/13_run_facts.ipynb #1b9da987
-# As the hub names a licence: its SPDX identifier. The hub's `other` and `unknown` have none
+# As the hub names a licence: its SPDX identifier. The hub's `other` and `openrail` have none
 LICENCES = {
     'apache-2.0': 'Apache-2.0',
     'mit': 'MIT',
@@ -45,8 +45,8 @@ LICENCES = {
 
 def check_licence(
     name: str,  # As a user types it, such as `Apache-2.0`; empty: nobody says
-    option: str,  # Where it was typed, for the message
-) -> str:  # A key of `LICENCES`; empty
+    option: str,  # The name of the argument it came by, for the message
+) -> str:  # A key of `LICENCES`; empty where `name` is
     "A licence in the words of the hub. Raises `VisionRecipesError` for one that is not known"
     by_name = {spdx.lower(): hub for hub, spdx in LICENCES.items() if spdx} | {hub: hub for hub in LICENCES}
     if name and name.lower() not in by_name:
@@ -72,16 +72,16 @@ class BaseWeights(NamedTuple):
 
     name: str  # As published, such as `megvii/yolox_nano`; empty: there were none, or nobody knows
     licence: str = ''  # A key of `LICENCES`, or the publisher's own words; empty: unknown
-    known: bool = True  # Whether the run says where it started
+    known: bool = True  # Whether the run says where it started; an empty `name` then means random weights
 
 # %% ../../nbs/deploy/13_run_facts.ipynb #9cf00a04
 def base_weights(
-    task: str,
-    settings: dict,  # Those of the model, from `run.json`
+    task: str,  # A key of `TASKS`, such as `detection`
+    settings: dict,  # Those of the model, from `run.json`: `model` and `weights` are read
 ) -> BaseWeights:
     """What a run says of the weights it started from.
 
-    `try` means published weights where they could be fetched; a run does not say which it was.
+    `try` means published weights where they could be fetched, else random ones; a run does not say which.
     """
     weights, model = str(settings.get('weights', '')), str(settings.get('model', ''))
     if weights == 'random':
@@ -99,7 +99,7 @@ def base_weights(
 
 
 def _timm_weights(model: str) -> BaseWeights:
-    "The file that timm fetches for a model, and its licence; without timm only the model's name"
+    "The weights that timm fetches for a model, and their licence; without timm only the model's name"
     try:
         import timm
     except ModuleNotFoundError:
@@ -114,20 +114,20 @@ class RunFacts:
     "What a run directory says about its model"
 
     run: Path
-    info: dict  # The content of `run.json`
+    info: dict  # The content of `run.json`: `task`, `settings` of the model, `fit` of the training, and more
     card: ModelCard
     base: BaseWeights
     licence: str = ''  # Of the model: a key of `LICENCES`; empty: nobody said
     data_licence: str = ''  # Of the training images, likewise
     seconds: float | None = None  # Of the training steps, without validation; None: there is no history
     epochs: int = 0  # That were trained; 0: unknown
-    # The model's files: name, size in bytes and SHA-256
+    # The model's files, by name: size in bytes and SHA-256 in hexadecimal digits
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
     reports: tuple[str, ...] = ()  # What `suspects` and `compare` found, a sentence each
 
     @property
     def split_words(self) -> str:
-        """How images were held out.
+        """How images were held out: `whole groups ...` where a rule or the folds say so, else `unknown ...`.
 
         Without a rule nobody knows: some formats name persons or videos by themselves.
         """
@@ -139,11 +139,11 @@ class RunFacts:
 
 # %% ../../nbs/deploy/13_run_facts.ipynb #63433598
 def read_facts(
-    run: str | Path,  # A folder that `fit` wrote
+    run: str | Path,  # A run directory, as `fit` writes it
     licence: str = '',  # As `check_licence` takes it
     data_licence: str = '',  # Likewise
 ) -> RunFacts:
-    "Collect what a run says. Raises `VisionRecipesError` for a folder that is no run, or has no weights"
+    "Collect what a run says. Raises `VisionRecipesError` for what is no finished run or no known licence"
     run = Path(run)
     info = read_run(run)
     if not (run / 'model.safetensors').is_file():
@@ -176,11 +176,11 @@ def _history(path: Path) -> list[dict[str, float]]:
     return rows
 
 # %% ../../nbs/deploy/13_run_facts.ipynb #a3cc9533
-_MOST_REPORT_BYTES = 10_000_000
+_MOST_REPORT_BYTES = 10_000_000  # A larger JSON file is no report of `compare`, and is not read
 
 
 def _report_sentences(run: Path) -> list[str]:
-    "What reports of `compare` and `suspects` in the run found"
+    "What reports of `compare` (JSON) and `suspects` (CSV) in the run directory found"
     sentences = []
     for path in sorted(run.glob('*.json')):
         if path.name != 'run.json' and path.stat().st_size < _MOST_REPORT_BYTES:
@@ -191,7 +191,7 @@ def _report_sentences(run: Path) -> list[str]:
 
 
 def _comparison_sentence(path: Path) -> list[str]:  # Empty where it is no report of `compare`
-    "The verdict of a comparison, without the paths of the models and images"
+    "The verdict of a comparison; it names the report's file, but no path of models and images"
     try:
         report = parse_json(read_utf8(path), str(path))
     except VisionRecipesError:
@@ -207,7 +207,7 @@ def _comparison_sentence(path: Path) -> list[str]:  # Empty where it is no repor
     return [f'Compared with another model on {where} by {metric} ({path.name}): {verdict}.']
 
 # %% ../../nbs/deploy/13_run_facts.ipynb #933ee9d0
-def _suspects_sentence(path: Path) -> list[str]:
+def _suspects_sentence(path: Path) -> list[str]:  # Empty where it is no report of `suspects`
     "How many labels are probably wrong"
     rows = list(csv.DictReader(read_utf8(path).splitlines()))
     if rows and not {'kind', 'suspicion'} <= rows[0].keys():

@@ -13,11 +13,11 @@ from .canvas import empty_chart
 from .charts import _chart, _LINE_COLORS
 
 # %% ../../nbs/drawing/12_curve_chart.ipynb #2c89b692
-_TIMES = (2, 4)  # Forecasts that are marked: images, as multiples of the largest training's
+_TIMES = (2, 4)  # Forecasts that are marked: images, as multiples of the largest training's, ascending
 
 
 def _draw_band(
-    ax,
+    ax,  # Axes of Matplotlib
     overall: Any,  # A `metrics.ScoreCurve` with a forecast
     largest: float,  # Images of the largest training
     times: np.ndarray,  # (n,) ascending multiples of it
@@ -44,7 +44,7 @@ def learning_curve_chart(
     curve: Any,  # A `metrics.LearningCurve`
     title: str = '',  # Empty: says what is shown
 ) -> Image.Image:
-    "Scores by number of training images, the curve through them, its band, and the forecasts"
+    "Scores by number of training images, and where it can be told the curve, its band, and the forecasts"
     overall = curve.overall
     sizes, scores = np.asarray(overall.sizes), np.asarray(overall.scores)
     if not len(sizes):

@@ -20,10 +20,10 @@ class Explanation(NamedTuple):
 
     heat: np.ndarray  # (h, w) float32, 0 to 1, over the whole image; h and w are those of the network's image
     name: str  # What is explained: a class, or the class and a point
-    score: float  # Of the class or the point, as predicted, 0 to 1
+    score: float  # Predicted, 0 to 1: of a point, of an object whatever its `name`, or of an image's class
     size_wh: tuple[int, int]  # Of the image, pixels
     box: np.ndarray | None = None  # (4,) XYXY, pixels of the image; None: the whole image is explained
-    number: int | None = None  # Of the object: its position in the prediction
+    number: int | None = None  # Of the object: its position in the prediction; None: the whole image
 
     @property
     def share_inside(self) -> float | None:
@@ -58,7 +58,7 @@ def explanation_text(
 def draw_explanations(
     image: Any,  # As for `Predictor.predict`, the image that was explained
     explanations: Sequence[Explanation],  # From `explain`, at least one
-    tile: int = 320,  # Side of each, pixels
+    tile: int = 320,  # Side of each picture, pixels
 ) -> Image.Image:
     "The image with its objects by number, and beside it a heat map of each"
     image = open_image(image)

@@ -48,7 +48,7 @@ class BrokenLabels:
 
     @property
     def images(self) -> set[int]:
-        "Positions of the images with a broken label"
+        "Positions in `anns` of the images with a broken label"
         of_objects = self.anns.image_of if self.anns.has_boxes else np.arange(len(self.anns))
         return {*of_objects[self.kinds != ''].tolist(), *self.removed_images.tolist()}
 
@@ -56,13 +56,13 @@ class BrokenLabels:
 @patch
 def found(
     self: BrokenLabels,
-    suspects: Sequence[Suspect],  # Of `self.anns`
-) -> list[str]:  # One a suspect: how the label was broken; '' for a right label, or one that came before
+    suspects: Sequence[Suspect],  # Labels of `self.anns` that are held to be wrong, the most suspect first
+) -> list[str]:  # One a suspect, of `SUSPECT_KINDS`; '' for a right label, or one that came before
     "Which suspects point at a broken label, whatever they hold against it"
     out, seen = [], set()
     for suspect in suspects:
         key = _removed_object(self, suspect) if suspect.kind == 'missing' else _position(suspect)
-        is_missing = isinstance(key, str)
+        is_missing = isinstance(key, str)  # a name; positions are numbers, None: no object there
         kind = 'missing' if is_missing else '' if key is None else str(self.kinds[key])
         out.append('' if key in seen else kind)
         seen.add(key)
@@ -70,7 +70,7 @@ def found(
 
 
 def _position(suspect: Suspect) -> int:
-    "The position of a suspect's label among those of all objects, or of all images"
+    "The position of a suspect's label among those of all objects, or of all images of one class"
     return suspect.image if suspect.object is None else suspect.object
 
 
@@ -100,12 +100,13 @@ def breakable_kinds(anns: Annotations) -> tuple[str, ...]:  # Some of `SUSPECT_K
 def break_labels(
     anns: Annotations,  # Right ones
     share: float = 0.1,  # Of all labels, 0 to 1
-    seed: int = 0,
-    kinds: Sequence[str] | None = None,  # Some of `breakable_kinds(anns)`; None: all, equally often
+    seed: int = 0,  # The same seed breaks the same labels
+    kinds: Sequence[str] | None = None,  # Some of `breakable_kinds(anns)`; None or empty: all, equally often
 ) -> BrokenLabels:
-    """Break labels at random; crowds, and masks given as run lengths, stay as they are.
+    """Break labels at random; crowds, and objects with a mask of run lengths, stay as they are.
 
-    Raises `VisionRecipesError` for a kind that these labels cannot have, and for a share beyond 0 to 1.
+    Fewer are broken where objects have no point to move or swap. Raises `VisionRecipesError` for a kind that
+    these labels cannot have, and for a share beyond 0 to 1.
     """
     possible = breakable_kinds(anns)
     for kind in kinds or ():
@@ -127,7 +128,7 @@ def break_labels(
 
 # %% ../../nbs/metrics/21_broken_labels.ipynb #b10a0012
 def _broken_classes(anns: Annotations, share: float, rng: np.random.Generator) -> BrokenLabels:
-    "Give a share of the images another class"
+    "Give a share of the images, each of one class, another class"
     labels = anns.image_labels
     rows = rng.choice(len(labels), round(share * len(labels)), replace=False)
     kinds = np.full(len(labels), '', object)
@@ -141,7 +142,7 @@ def _broken_classes(anns: Annotations, share: float, rng: np.random.Generator) -
 def _kinds_of_objects(
     anns: Annotations, share: float, rng: np.random.Generator, kinds: Sequence[str]
 ) -> np.ndarray:  # (M,) text
-    "Choose which objects are broken, and how; each kind as often as the others, or once less"
+    "Choose which objects are broken, and how ('': not): kinds equally often, but no swap without a pair"
     free = np.ones(len(anns.class_ids.values), bool)
     if anns.get('crowd') is not None:
         free &= ~anns.crowd
@@ -165,7 +166,7 @@ def _with_copies(
 ) -> tuple[Annotations, np.ndarray]:  # With M' objects; (M',) text
     "Leave out the objects whose kind is `missing`, and add a copy behind each whose kind is `spurious`"
     repeats = np.where(kind_of == 'missing', 0, np.where(kind_of == 'spurious', 2, 1))
-    source = np.repeat(np.arange(len(kind_of)), repeats)
+    source = np.repeat(np.arange(len(kind_of)), repeats)  # (M',) rows before
     is_copy = np.diff(source, prepend=-1) == 0
     n_before = np.concatenate([[0], np.cumsum(repeats, dtype=np.int64)])
     columns = {'class_ids': Ragged(anns.class_ids.values[source], n_before[anns.class_ids.offsets])}
@@ -179,7 +180,7 @@ def _with_copies(
 
 
 def _with_other_classes(anns: Annotations, kind_of: np.ndarray, rng: np.random.Generator) -> Annotations:
-    "Give each label whose kind is `wrong class` another class"
+    "Give each label whose kind in `kind_of` (M,) is `wrong class` another class"
     rows = np.flatnonzero(kind_of == 'wrong class')
     values = anns.class_ids.values.copy()
     n_classes = len(anns.labels)
@@ -189,12 +190,12 @@ def _with_other_classes(anns: Annotations, kind_of: np.ndarray, rng: np.random.G
 
 # %% ../../nbs/metrics/21_broken_labels.ipynb #b10a0015
 def _displaced(anns: Annotations, kind_of: np.ndarray, rng: np.random.Generator) -> Annotations:
-    "Move the copies, and what is badly placed, with outlines and points"
+    "Move the copies anywhere in their image, and what is badly placed (without points) aside, with outlines"
     sizes = anns.sizes_wh[anns.image_of].astype(float)  # (M, 2)
     low, high = anns.boxes[:, :2].astype(float), anns.boxes[:, 2:].astype(float)
     anywhere = rng.uniform(0, np.maximum(sizes - (high - low), 1)) - low
-    inwards = np.where(sizes / 2 < (low + high) / 2, -1, 1)
-    aside = inwards * (high - low) * rng.uniform(0.3, 0.6, sizes.shape)
+    inwards = np.where(sizes / 2 < (low + high) / 2, -1, 1)  # to the middle, where nothing is cut off
+    aside = inwards * (high - low) * rng.uniform(0.3, 0.6, sizes.shape)  # an overlap of 0.09 to 0.32
     moves_whole = (kind_of == 'badly placed') & (anns.get('keypoints') is None)
     shift = np.where((kind_of == 'spurious')[:, None], anywhere, np.where(moves_whole[:, None], aside, 0.0))
     moved = shift.any(1)
@@ -230,7 +231,7 @@ def _moved_masks(
 
 # %% ../../nbs/metrics/21_broken_labels.ipynb #b10a0016
 def _with_other_points(anns: Annotations, kind_of: np.ndarray, rng: np.random.Generator) -> Annotations:
-    "Move a point of each object that is badly placed, and swap a mirror pair where sides are swapped"
+    "Move a point of what is badly placed ('' in `kind_of` where there is none), swap a pair of swapped sides"
     points = anns.keypoints.copy()
     for g in np.flatnonzero(kind_of == 'swapped sides').tolist():
         present = [pair for pair in anns.labels.skeleton.pairs if (points[g, list(pair), 2] > 0).all()]

@@ -30,10 +30,10 @@ LEAST_JUDGED = 0.05  # Objects and labels with a lower score of the network do n
 class JudgedScores(NamedTuple):
     "Predictions, and whether each was right; of one class an image, each image is one prediction"
 
-    scores: np.ndarray  # (n,) 0 to 1: of the network
-    labels: np.ndarray  # (n,) int64 class ids
+    scores: np.ndarray  # (n,) 0 to 1: of the network, or as a map moved them
+    labels: np.ndarray  # (n,) int64 class ids, as predicted
     right: np.ndarray  # (n,) bool
-    images: np.ndarray  # (n,) int64 position of the image
+    images: np.ndarray  # (n,) int64 position of its image in the annotations
     # Of one class an image: (n, C) probabilities, and (n,) true class ids; else None
     probs: np.ndarray | None = None
     true: np.ndarray | None = None
@@ -51,7 +51,7 @@ class JudgedScores(NamedTuple):
 
     @property
     def losses(self) -> np.ndarray:  # (n,)
-        "The log loss of each, of the true class or of right and wrong: least on average for true scores"
+        "The log loss of each prediction: of the true class with `probs`, else of right and wrong"
         if self.probs is not None:
             of_true = self.probs[np.arange(len(self.true)), self.true]
             return -np.log(np.maximum(of_true, LEAST_SCORE))
@@ -64,7 +64,7 @@ def judge_scores(
     anns: Annotations,  # Same order
     task: str,  # A key of `TASK_KINDS`
 ) -> JudgedScores:
-    "Say of each prediction whether it is right. Raises `VisionRecipesError` where numbers differ"
+    "Say of each prediction whether it is right. Raises `VisionRecipesError` where numbers differ or are 0"
     if len(predictions) != len(anns) or not len(anns):
         raise VisionRecipesError(
             f'{anns.root}: {plural(len(anns), "annotated image")} need as many predictions and at least one, '
@@ -80,7 +80,7 @@ def judge_scores(
 
 
 def _judged_labels(predictions: Sequence[Prediction], anns: Annotations) -> JudgedScores:
-    "Each label of each image for itself"
+    "Each label of each image for itself, with a score from `LEAST_JUDGED` on"
     scores = np.stack([p.class_scores for p in predictions]).astype(float)  # (N, C)
     has = np.zeros(scores.shape, bool)
     has[np.repeat(np.arange(len(anns)), anns.class_ids.counts), anns.class_ids.values] = True
@@ -89,7 +89,7 @@ def _judged_labels(predictions: Sequence[Prediction], anns: Annotations) -> Judg
 
 
 def _matches(predictions: Sequence[Prediction], anns: Annotations, task: str) -> Matches:
-    "Predicted objects and the annotated ones that each task compares them with"
+    "Predicted objects, matched with annotated ones by the overlap of boxes or masks, or by their points"
     if task == 'segmentation':
         return match_masks(predictions, anns)[0]
     if task == 'keypoints':
@@ -100,7 +100,7 @@ def _matches(predictions: Sequence[Prediction], anns: Annotations, task: str) ->
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #d0024c29
 def _judged_objects(m: Matches) -> JudgedScores:
     "Predicted objects, right where they match at 0.5; those that match a crowd are neither right nor wrong"
-    objects = m.matched[0]  # -1: none
+    objects = m.matched[0]  # of each predicted object the annotated one that it matches at 0.5; -1: none
     is_ignored = (objects >= 0) & m.ignored[objects]
     rows = np.flatnonzero(~is_ignored & (m.found.scores >= LEAST_JUDGED))
     return JudgedScores(m.found.scores[rows], m.found.labels[rows], objects[rows] >= 0, m.found.images[rows])
@@ -110,21 +110,21 @@ _SLOPE_RANGE = (0.05, 20.0)  # Temperatures from 20 to 0.05
 
 
 def fit_temperature(
-    probs: np.ndarray,  # (n, C) of the network
-    true: np.ndarray,  # (n,) class ids
+    probs: np.ndarray,  # (n, C) of the network, 0 to 1; n at least 1
+    true: np.ndarray,  # (n,) true class ids
 ) -> float:  # `ScoreMap.slope`, 1 / T
-    "The slope at which the log loss of the true class is least"
+    "The slope from 0.05 to 20 at which the log loss of the true class is least (Guo and others 2017)"
     logs = np.log(np.maximum(probs, LEAST_SCORE))
     of_true = logs[np.arange(len(true)), true]
 
     def rises(slope: float) -> bool:
-        "Whether a larger slope has a larger loss"
+        "Whether a larger slope has a larger loss, by the derivative; the loss is convex"
         powers = np.exp(slope * (logs - logs.max(1, keepdims=True)))
         expected = (powers * logs).sum(1) / powers.sum(1)
         return (expected - of_true).mean() > 0
 
     low, high = np.log(_SLOPE_RANGE)
-    for _ in range(50):
+    for _ in range(50):  # until the range is below 1e-14
         middle = (low + high) / 2
         low, high = (low, middle) if rises(np.exp(middle)) else (middle, high)
     return float(np.exp((low + high) / 2))
@@ -136,9 +136,9 @@ _PENALTY = 1.0  # On half the squared distance from the pair that is drawn to; a
 def fit_logistic(
     scores: np.ndarray,  # (n,) of the network
     right: np.ndarray,  # (n,) bool
-    near: tuple[float, float] = (1.0, 0.0),  # Slope and offset to stay near to
-) -> tuple[float, float]:  # Slope, above 0, and offset
-    "The logistic map at which the log loss of right and wrong, with the penalty, is least"
+    near: tuple[float, float] = (1.0, 0.0),  # Slope and offset that the penalty draws to; as it is: no change
+) -> tuple[float, float]:  # Slope, 0.05 to 100, and offset
+    "The logistic map with the least log loss of right and wrong, plus `_PENALTY` (Platt 1999)"
     p = np.clip(np.asarray(scores, float), LEAST_SCORE, 1 - LEAST_SCORE)
     x = np.stack([np.log(p / (1 - p)), np.ones(len(p))], 1)  # (n, 2)
     pair = _newton(x, right, np.array(near), np.array([True, True]))
@@ -150,9 +150,9 @@ def fit_logistic(
 def _newton(
     x: np.ndarray,  # (n, 2) logits and ones
     right: np.ndarray,  # (n,) bool
-    near: np.ndarray,  # (2,) where it begins, and what the penalty draws to
+    near: np.ndarray,  # (2,) slope and offset where it begins, and what the penalty draws to
     free: np.ndarray,  # (2,) bool: which of the two may change
-) -> np.ndarray:  # (2,)
+) -> np.ndarray:  # (2,) slope and offset
     "Minimise a convex loss: Newton's steps, halved until the loss falls"
 
     def loss(pair):
@@ -167,7 +167,7 @@ def _newton(
         hessian = (x * (p * (1 - p))[:, None]).T @ x + _PENALTY * np.eye(2)
         step = np.zeros(2)
         step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
-        share = 1.0
+        share = 1.0  # of the step; below 1e-6 it would change nothing
         while share > 1e-6 and loss(pair - share * step) > loss(pair):
             share /= 2
         pair = pair - share * step
@@ -181,38 +181,39 @@ OWN_MAP = 25  # Right predictions, and wrong ones, from which on a class has a m
 
 def fit_score_map(
     judged: JudgedScores,
-    n_classes: int,
+    n_classes: int,  # Of the labels
 ) -> ScoreMap:  # Without `measured`
     "The temperature of one class an image; else the logistic map of all classes, and of each that has enough"
     if judged.probs is not None:
         return ScoreMap('temperature', fit_temperature(judged.probs, judged.true))
     of_all = fit_logistic(judged.scores, judged.right)
     pairs: list[tuple[float, float] | None] = [None] * n_classes
-    for c in range(n_classes if n_classes > 1 else 0):
+    for c in range(n_classes if n_classes > 1 else 0):  # a single class has the map of all
         own = judged.take(judged.labels == c)
         if min(own.right.sum(), (~own.right).sum()) >= OWN_MAP:
             pairs[c] = fit_logistic(own.scores, own.right, of_all)
     return ScoreMap('logistic', *of_all, tuple(pairs) if any(pairs) else ())
 
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #222aa093
-BINS = 10
+BINS = 10  # Of equal width, over which calibration errors are taken
 
 
 class ResampledErrors(NamedTuple):
     "The expected calibration error of some predictions, and of resamples of their groups"
 
-    error: float
-    samples: np.ndarray  # (R,) of resamples
-    noise: np.ndarray  # (R,) of the same resamples, if no bin had a gap
-    clusters: int
+    error: float  # 0 to 1
+    samples: np.ndarray  # (R,) the error of each resample
+    noise: np.ndarray  # (R,) what chance alone would give the same resamples, if no bin had a gap
+    clusters: int  # Groups (images, where there are none), at least 2
 
     @property
     def interval(self) -> tuple[float, float, float]:  # The error, and its 95 % interval
         "The error with its interval, wider for few clusters, as Student's t is"
         k, t = self.clusters, student_quantile(self.clusters - 1)
         spread = self.samples.std() * (k / (k - 1)) ** 0.5
-        added = max(0.0, self.samples.mean() - self.error)
+        added = max(0.0, self.samples.mean() - self.error)  # chance adds to an error, which has no sign
         low = max(0.0, self.error - added - t * spread)
+        # an error that chance alone may give; 10^9 degrees of freedom: the normal distribution
         if self.error <= np.quantile(self.noise, 0.95) * t / student_quantile(10**9):
             low = 0.0
         return self.error, float(low), float(min(1.0, self.error + t * spread))
@@ -220,7 +221,7 @@ class ResampledErrors(NamedTuple):
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #fb81a414
 def resampled_errors(
     judged: JudgedScores,
-    ids: np.ndarray,  # (n,) cluster of each prediction, from 0 on
+    ids: np.ndarray,  # (n,) cluster (group or image) of each prediction, from 0 on
     k: int,  # Clusters, at least 2
     resamples: int = 1000,
 ) -> ResampledErrors:
@@ -229,7 +230,9 @@ def resampled_errors(
     bins = np.clip(np.ceil(judged.scores * BINS - 1e-9).astype(int) - 1, 0, BINS - 1)
     cells = ids * BINS + bins
     n = np.bincount(cells, minlength=k * BINS).reshape(k, BINS)
-    gaps = np.bincount(cells, judged.scores - judged.right, k * BINS).reshape(k, BINS)  # sums
+    gaps = np.bincount(cells, judged.scores - judged.right, k * BINS).reshape(
+        k, BINS
+    )  # sums of score - right
     mean_gap = gaps.sum(0) / np.maximum(n.sum(0), 1)
     weights = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=resamples)
     total = np.maximum(weights @ n.sum(1), 1)
@@ -239,12 +242,12 @@ def resampled_errors(
     return ResampledErrors(float(np.abs(gaps.sum(0)).sum() / n.sum()), samples, noise, k)
 
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #a033ff2b
-_PARTS = 5
+_PARTS = 5  # Of the groups: each is moved by a map of the other four
 LEAST_OF_EACH = 10  # Right predictions, and wrong ones, without which nothing can be told
 
 
 def _check_judged(judged: JudgedScores, k: int, has_groups: bool, where: str):
-    "Raise `VisionRecipesError` where calibration cannot be told, with the reason"
+    "Raise `VisionRecipesError` where calibration cannot be told; `k` clusters, `where`: of what images"
     n, n_right = len(judged.right), int(judged.right.sum())
     reason = ''
     if not n:
@@ -267,8 +270,8 @@ def _check_judged(judged: JudgedScores, k: int, has_groups: bool, where: str):
 def cross_fitted(
     judged: JudgedScores,
     ids: np.ndarray,  # (n,) cluster of each prediction
-    k: int,  # Clusters
-    n_classes: int,
+    k: int,  # Clusters, at least 2
+    n_classes: int,  # Of the labels
 ) -> JudgedScores:  # Moved, in the order of `judged`
     "Move the scores of each part of the groups by a map that was fitted on the other parts"
     part_of = np.random.default_rng(0).permutation(k) % min(_PARTS, k)
@@ -290,7 +293,9 @@ def cross_fitted(
 class CalibrationFit:
     "A map of scores, with how well scores fit before and after, on groups that did not fit the map"
 
-    score_map: ScoreMap  # With `measured`
+    score_map: (
+        ScoreMap  # Fitted on all groups; its `measured` is that of `_measured(...)`, with numbers of images
+    )
     before: Calibration  # The scores of the network
     after: Calibration  # The scores moved by maps that were fitted on other groups
 
@@ -301,7 +306,7 @@ class CalibrationFit:
         The log loss decides, not the calibration error: it is least where scores are true, and chance does
         not add to it.
         """
-        return self.score_map.measured['loss_change'][2] < 0
+        return self.score_map.measured['loss_change'][2] < 0  # the upper end of its interval
 
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #e11f16ad
 def fit_calibration(
@@ -313,7 +318,7 @@ def fit_calibration(
     """Fit the map of scores for a model card, and measure it on groups that did not fit it.
 
     Raises `VisionRecipesError` where it cannot be told: one group only, nothing predicted, everything right
-    or everything wrong, or fewer than `LEAST_OF_EACH` predictions right or wrong.
+    or everything wrong, or fewer than `LEAST_OF_EACH` predictions right or wrong; and where numbers differ.
     """
     groups = anns.get('group_ids')
     clusters = resampling_clusters(len(anns), groups)
@@ -343,7 +348,7 @@ def mean_interval(
 
 
 def _measured(before: JudgedScores, after: JudgedScores, ids: np.ndarray, k: int) -> dict:  # Plain JSON
-    "Errors with intervals, their difference, and log losses, before and after"
+    "Calibration errors and log losses, before and after; a list is a value with the ends of its interval"
     errors = [resampled_errors(j, ids, k) for j in (before, after)]
     change = errors[1].error - errors[0].error
     change_ends = paired_difference(change, errors[0].samples, errors[1].samples, k)

@@ -17,14 +17,14 @@ from ..runtime.prediction import Prediction
 # %% ../../nbs/metrics/22_clicks.ipynb #c11c0007
 @dataclass(frozen=True)
 class ClickCosts:
-    "Clicks and keys that each act of a person costs"
+    "Clicks and keys that each act of a person costs, 0 or more. Raises `VisionRecipesError` for others"
 
     accept: float = 1  # A draft stays as it is
     reject: float = 1  # A draft goes
-    change_class: float = 2
+    change_class: float = 2  # A draft gets another class
     move: float = 2  # A box is fitted to its object
     draw: float = 3  # A box and its class, from nothing
-    next_image: float = 1
+    next_image: float = 1  # Once an image, whatever is in it
 
     @classmethod
     def of_images(cls) -> 'ClickCosts':
@@ -39,7 +39,7 @@ class ClickCosts:
 # %% ../../nbs/metrics/22_clicks.ipynb #c11c0008
 @dataclass(frozen=True, eq=False)
 class Acts:
-    "How often a person does what, in each of N images; all (N,) int64"
+    "How often a person does what, by the names of `ClickCosts`, in each of N images; all (N,) int64"
 
     accept: np.ndarray
     reject: np.ndarray
@@ -68,7 +68,7 @@ def _empty(n: int) -> Acts:
 
 
 def drawing_acts(anns: Annotations) -> Acts:
-    "What a person does who draws all labels by hand"
+    "What a person does who draws all labels by hand: of images of one class, names each"
     acts = _empty(len(anns))
     acts.draw[:] = anns.class_ids.counts
     return acts
@@ -78,13 +78,13 @@ _GOOD, _NEAR = 0.8, 0.3  # overlaps from which on a box stays as it is, and from
 
 
 def _pairs(
-    boxes: np.ndarray,  # (D, 4) of the drafts of an image
-    labels: np.ndarray,  # (D,)
+    boxes: np.ndarray,  # (D, 4) XYXY, pixels: of the drafts of an image
+    labels: np.ndarray,  # (D,) class ids
     true_boxes: np.ndarray,  # (G, 4)
     true_labels: np.ndarray,  # (G,)
-    near: float,
+    near: float,  # Least overlap of a pair
 ) -> list[tuple[int, int, float]]:  # Draft, object, overlap
-    "Pair drafts with objects, the largest overlap first; each has one partner at most"
+    "Pair drafts with objects, the largest overlap first, of equal ones the same class; each once at most"
     overlap = iou_matrix(boxes, true_boxes)
     prefers = overlap + 1e-6 * (labels[:, None] == true_labels)
     rows, columns = np.nonzero(overlap >= near)
@@ -101,7 +101,7 @@ def _pairs(
 def correction_acts(
     predictions: Sequence[Prediction],  # One an image: the drafts. Boxes, or a class for each image
     anns: Annotations,  # Same order: the labels that a person makes of them
-    thresholds: float | np.ndarray = 0.0,  # From which score on there is a draft; (C,): one a class
+    thresholds: float | np.ndarray = 0.0,  # From which score on there is a draft, 0 to 1; (C,): one a class
     good: float = _GOOD,  # Overlap from which on a box is accepted, 0 to 1
     near: float = _NEAR,  # Overlap from which on a box is moved; below, it is rejected, and a new one drawn
 ) -> Acts:
@@ -118,7 +118,7 @@ def correction_acts(
         return acts
     anns = measure(anns)
     for i, p in enumerate(predictions):
-        drafted = p.scores >= thresholds[p.labels] - 1e-7
+        drafted = p.scores >= thresholds[p.labels] - 1e-7  # scores are float32, thresholds float64
         boxes, labels = p.boxes[drafted], p.labels[drafted]
         rows = anns.objects_of(i)
         true_labels = anns.class_ids.values[rows]
@@ -136,7 +136,7 @@ def correction_acts(
 def _correct_classes(
     acts: Acts, predictions: Sequence[Prediction], anns: Annotations, thresholds: np.ndarray
 ):
-    "Count for images of one class: accepted, changed, or without a draft"
+    "Count into `acts`, for images of one class: accepted, changed, or drawn where there is no draft"
     for i, p in enumerate(predictions):
         if p.scores[p.top] < thresholds[p.top] - 1e-7:
             acts.draw[i] = 1

@@ -21,19 +21,19 @@ MOST_VALID = 500  # Validation images
 LEAST_IMAGES = 20  # Training images without which nothing is said
 
 
-def _some(n: int, most: int) -> np.ndarray:  # Rows, evenly spaced
+def _some(n: int, most: int) -> np.ndarray:  # At most `most` of `n` rows, evenly spaced
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)) if n else np.zeros(0, int)
 
 
 def look_at_images(
     anns: Annotations,
-    preprocess: Any,  # A `Preprocess`
+    preprocess: Any,  # A `Preprocess`, which opens an image and fits it into the network's square
     most: int,  # Images to look at
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (n, 25) descriptions, (n, 2) sizes, (n,) rows of `anns`
-    "Describe images as the network sees them, in threads; without those that cannot be opened"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # (n, 25) descriptions; (n, 2) sizes_wh, pixels; (n,) rows
+    "Describe images as the network sees them, and name their rows in `anns`; without those that do not open"
     rows = _some(len(anns), most)
 
-    def look(i: int) -> tuple | None:
+    def look(i: int) -> tuple | None:  # Description (25,) and size; None: it cannot be opened
         try:
             image, size_wh = preprocess.open(anns.path(i))
         except ImageError:
@@ -47,25 +47,26 @@ def look_at_images(
     return descriptions, np.array([looks[k][1] for k in opened]).reshape(-1, 2), rows[opened]
 
 # %% ../../nbs/metrics/20_known_images_fit.ipynb #df7f7bbc
-_FLOOR = 0.02  # Standard deviation that every number has at least
+_FLOOR = 0.02  # Standard deviation that every number of a description has at least
 QUANTILE = 0.95  # Of training images, the share within the limit
-_PARTS = 10
+_PARTS = 10  # Of the groups: each is compared with the other nine
 
 
-def _spread(descriptions: np.ndarray, n_groups: int) -> KnownImages:  # With a limit of 1
+# `descriptions`: (n, 25), n at least 2; the result has a limit of 1
+def _spread(descriptions: np.ndarray, n_groups: int) -> KnownImages:
     "Mean and covariance of descriptions, as far as so many groups can tell them"
     d = descriptions.shape[1]
     covariance = np.cov(descriptions.T)
-    shrink = d / (n_groups + d)
+    shrink = d / (n_groups + d)  # the fewer groups, the more the covariances between numbers count as 0
     covariance = (1 - shrink) * covariance + shrink * np.diag(np.diag(covariance)) + _FLOOR**2 * np.eye(d)
     matrix = np.linalg.cholesky(np.linalg.inv(covariance)).T  # upper triangle; its square is the inverse
-    rounded = lambda values: tuple(float(f'{v:.6g}') for v in values)
+    rounded = lambda values: tuple(float(f'{v:.6g}') for v in values)  # keeps the card short
     rows = tuple(rounded(matrix[i, i:]) for i in range(d))
     return KnownImages(rounded(descriptions.mean(0)), rows, 1.0, len(descriptions))
 
 
-def _held_out_distances(descriptions: np.ndarray, groups: np.ndarray) -> np.ndarray:  # (n,) each
-    "The distance of each image from those of other groups"
+def _held_out_distances(descriptions: np.ndarray, groups: np.ndarray) -> np.ndarray:  # (n,)
+    "The distance of each image from those of other groups; `groups` (n,), at least two different ones"
     names, group = np.unique(groups, return_inverse=True)
     parts = (np.random.default_rng(0).permutation(len(names)) % min(_PARTS, len(names)))[group]
     distances = np.zeros(len(descriptions))
@@ -77,12 +78,14 @@ def _held_out_distances(descriptions: np.ndarray, groups: np.ndarray) -> np.ndar
 
 
 def _upper_quantile(distances: np.ndarray) -> float:
-    "The distance that a new image exceeds with a probability of 5 % (Vovk and others, 2005)"
+    "The distance that a new image exceeds with a probability of 5 % at most (Vovk and others, 2005)"
     k = int(np.ceil((len(distances) + 1) * QUANTILE))
     return float(np.sort(distances)[min(k, len(distances)) - 1])
 
 # %% ../../nbs/metrics/20_known_images_fit.ipynb #cc8571e7
-_PEOPLE = {  # What a card tells people of its training images: from descriptions (n, 25) and sizes (n, 2)
+# What a card tells people of its training images: from descriptions (n, 25) and sizes (n, 2). Numbers 1 and 4
+# are the logarithms of a standard deviation, of grey and of red minus green, plus 0.01
+_PEOPLE = {
     'longer side (px)': lambda d, sizes_wh: sizes_wh.max(1),
     'brightness (0-255)': lambda d, sizes_wh: 255 * d[:, 0],
     'contrast (0-255)': lambda d, sizes_wh: 255 * (np.exp(d[:, 1]) - 0.01),
@@ -124,7 +127,7 @@ def fit_known_images(
 
 
 def _checked(known: KnownImages, valid: Annotations, preprocess: Any) -> dict:  # As `KnownImages.checked`
-    "How many of the validation images are called unlike; empty where there are none"
+    "How many of the validation images are called unlike; empty where none of them opens"
     others, _, rows = look_at_images(valid, preprocess, MOST_VALID)
     if not len(others):
         return {}

@@ -20,7 +20,9 @@ from .intervals import student_quantile
 _EXPONENTS = np.geomspace(0.1, 2, 25)  # `c` that are tried
 _USUAL = math.log(0.5)  # logarithm of the usual exponent
 _SPREAD = 0.7  # standard deviation of the logarithm of exponents: 0.25 to 1 in two of three cases
-_HUBER = 1.345  # standard errors from which on a point counts less
+_HUBER = (
+    1.345  # standard errors from which on a point counts less (Huber 1964; 95 % as good without outliers)
+)
 
 
 class PowerLaw(NamedTuple):
@@ -28,21 +30,21 @@ class PowerLaw(NamedTuple):
 
     a: np.ndarray  # (R,) the score of endlessly many images, at most 1
     b: np.ndarray  # (R,) at least 0
-    c: np.ndarray  # (R,)
+    c: np.ndarray  # (R,) 0.1 to 2
 
     def at(
         self,
         times: float,  # Images, as a multiple of the largest training's
-    ) -> np.ndarray:  # (R,) scores
+    ) -> np.ndarray:  # (R,) scores, at most 1; perhaps below 0 for few images
         "The score of so many images"
         return self.a - self.b * times**-self.c
 
 # %% ../../nbs/metrics/23_learning_curve.ipynb #9fce8416
 def fit_power_law(
-    sizes: np.ndarray,  # (P,) images of each training
+    sizes: np.ndarray,  # (P,) images of each training, above 0 and not all equal
     scores: np.ndarray,  # (R, P) each row is fitted; scores are 0 to 1
     noise: float,  # Standard error of a score
-    usual: np.ndarray | float = _USUAL,  # (R,) logarithm of the exponent that is preferred
+    usual: np.ndarray | float = _USUAL,  # Logarithm of the exponent that is preferred; (R,): one a row
 ) -> PowerLaw:
     "Fit a power law to each row of scores: robust, with `a` at most 1, `b` at least 0"
     x = (sizes / sizes.max()) ** -_EXPONENTS[:, None]  # (C, P), to which a score is linear
@@ -75,10 +77,10 @@ def _fit_lines(
 
 # %% ../../nbs/metrics/23_learning_curve.ipynb #2002ef63
 class Forecast(NamedTuple):
-    "What a number of images would bring"
+    "What a number of images would bring, in scores from 0 to 1"
 
     times: float  # Images, as a multiple of the largest training's
-    score: float
+    score: float  # On the fitted curve
     low: float  # The ends of the 95 % band of the score of one training
     high: float
     gain: float  # Over the curve at the largest training
@@ -100,7 +102,7 @@ class ScoreCurve:
     law: PowerLaw | None = None  # One fit; None: nothing can be told
     draws: PowerLaw | None = None  # R fits of scores that were drawn again
     noise: np.ndarray | None = None  # (R,) what the chance of one training adds to the score
-    reason: str = ''  # Why nothing can be told
+    reason: str = ''  # Why nothing can be told; empty: there are `law`, `draws` and `noise`
 
     @property
     def last(self) -> float:
@@ -115,7 +117,7 @@ def forecast(
     self: ScoreCurve,
     times: float = 2,  # Images, as a multiple of the largest training's
 ) -> Forecast | None:  # None: it cannot be told
-    "The score of a training on so many images, with its band"
+    "The score of a training on so many images with its band, and its gain over the largest training"
     if self.reason:
         return None
     scores = np.clip(self.draws.at(times) + self.noise, 0, 1)
@@ -127,14 +129,14 @@ def forecast(
     return Forecast(times, score, float(low), float(high), gain, float(gain_low), float(gain_high))
 
 # %% ../../nbs/metrics/23_learning_curve.ipynb #c6bad0b1
-LEAST_NOISE = 1e-3  # Standard error of a training, where all of one size happen to score the same
+LEAST_NOISE = 1e-3  # Standard error of a training at least: all of one size may happen to score the same
 
 
 def training_noise(
     parts: np.ndarray,  # (P,) as `ScoreCurve.parts`
     scores: np.ndarray,  # (P,)
 ) -> tuple[float, int]:  # NaN and 0 where no part has two trainings
-    "The standard error of one training's score, from those that repeat a part, and its degrees of freedom"
+    "The standard deviation of a training's score by chance, from repeated parts, and degrees of freedom"
     _, part_ids, counts = np.unique(parts, return_inverse=True, return_counts=True)
     freedom = int((counts - 1).sum())
     if not freedom:
@@ -145,8 +147,8 @@ def training_noise(
 
 def _draw_scores(
     scores: np.ndarray,  # (P,)
-    resampled: np.ndarray,  # (R, P)
-    clusters: int,
+    resampled: np.ndarray,  # (R, P) on resamples of the held-out groups; NaN: nothing to score
+    clusters: int,  # Held-out groups, or images, at least 2
     noise: np.ndarray,  # (R,) standard error of a training
 ) -> np.ndarray:  # (R, P)
     "Scores as other held-out groups and other trainings would have given them"
@@ -158,7 +160,7 @@ def _draw_scores(
 
 # %% ../../nbs/metrics/23_learning_curve.ipynb #1b8562f0
 def score_curve(
-    name: str,
+    name: str,  # Of the score or class
     sizes: Sequence[int],  # P, images of each training
     scores: Sequence[float],  # P, on the held-out images, 0 to 1
     resampled: np.ndarray,  # (R, P) the same on resamples of their groups; NaN: nothing to score
@@ -182,6 +184,7 @@ def score_curve(
     reason = '' if flat_too else _no_rise(curve, drawn)
     if reason:
         return replace(curve, reason=reason)
+    # the exponent is not known either, so each draw prefers another
     usual = rng.normal(_USUAL, _SPREAD, n).clip(*np.log(_EXPONENTS[[0, -1]]))
     law = fit_power_law(sizes, scores[None], error)
     draws = fit_power_law(sizes, drawn, error, usual)
@@ -193,7 +196,7 @@ MOST_FLAT = 0.05  # Share of resamples without a rise, up to which the curve is 
 
 
 def _no_curve(curve: ScoreCurve) -> str:  # Empty: there is one
-    "Why the scores of a few trainings make no curve"
+    "Why the scores of the trainings make no curve, whatever their rise"
     scores, sizes = curve.scores, np.unique(curve.parts)
     if np.isnan(scores).any():
         return 'The held-out images have nothing that it scores.'
@@ -212,9 +215,9 @@ def _no_curve(curve: ScoreCurve) -> str:  # Empty: there is one
 
 def _no_rise(
     curve: ScoreCurve,
-    drawn: np.ndarray,  # (R, P) scores
+    drawn: np.ndarray,  # (R, P) scores as from `_draw_scores(...)`
 ) -> str:  # Empty: it rises
-    "Why a flat curve tells nothing"
+    "Why a curve that may be flat tells nothing"
     sizes = curve.sizes
     steps = np.log(sizes) - np.log(sizes).mean()
     slopes = drawn @ steps / (steps @ steps)  # (R,) of straight lines through all trainings
@@ -282,11 +285,11 @@ class LearningCurve:
 
     metric: str  # The headline score
     overall: ScoreCurve  # Of the headline score
-    classes: dict[str, ScoreCurve]  # By name
-    # A row a training: `part`, its share of all groups; `seed`; `groups`, where there are any; `images`; and
-    # the score by its name
+    classes: dict[str, ScoreCurve]  # By name of the class
+    # A row a training: `part`, its share of the groups that are not held out; `seed`; `groups`, where there
+    # are any; `images`; and the score by its name
     trainings: list[dict]
-    check: ScoreCurve  # Of the trainings on up to half of the images, to compare its forecast with what came
+    check: ScoreCurve  # Of the trainings on up to half of the groups, to compare its forecast with what came
     held_out: tuple[
         int, int
     ]  # Images and groups (images where there are none) that every training is scored on
@@ -294,7 +297,7 @@ class LearningCurve:
 
     @property
     def standing_out(self) -> dict[str, float]:
-        "Classes whose gain from twice as many images differs from that of the others, with the difference"
+        "Classes whose gain from twice as many images differs from the mean of the others, and by how much"
         told = [curve for curve in self.classes.values() if not curve.reason]
         if len(told) < 2:
             return {}
@@ -309,7 +312,7 @@ class LearningCurve:
 # %% ../../nbs/metrics/23_learning_curve.ipynb #4ade1054
 @patch(as_prop=True)
 def tables(self: LearningCurve) -> dict[str, list[dict]]:  # By name; each a list of rows
-    "The tables of a report: trainings by part, forecasts, classes"
+    "The tables of a report: `parts`, `forecasts` (fields of `Forecast`), `per_class`"
     return {
         'parts': _part_rows(self),
         'forecasts': [f._asdict() for f in map(self.overall.forecast, (2, 4)) if f],
@@ -333,7 +336,7 @@ def _part_rows(curve: LearningCurve) -> list[dict]:
 
 
 def _class_row(curve: ScoreCurve, standing_out: dict[str, float]) -> dict:
-    "The row of a class: its score now, what twice as many images would bring, or why it cannot be told"
+    "The row of a class: its score now, the gain from twice as many images (None: untold), and a note why"
     twice = curve.forecast(2)
     gain = dict.fromkeys(('gain', 'gain_low', 'gain_high'))
     if twice:
@@ -377,7 +380,7 @@ def _check_text(curve: LearningCurve) -> str:  # Empty: half of the images told 
 
 
 def _class_lines(curve: LearningCurve) -> list[str]:
-    "Which classes differ, and how many cannot be told"
+    "Lines on which classes differ, and which cannot be told; empty for a single class"
     if len(curve.classes) < 2:
         return []
     untold = [c.name for c in curve.classes.values() if c.reason]

@@ -31,7 +31,7 @@ def _grey(pixels: np.ndarray) -> np.ndarray:  # (h, w, 3) -> (h, w) int64, 0 to 
 
 
 def _blocks(values: np.ndarray, n: int) -> np.ndarray:  # (64, 64) -> (n, n)
-    "Means of n x n blocks"
+    "Means of n x n blocks; `n` divides 64"
     side = _GRID // n
     return values.reshape(n, side, n, side).sum((1, 3)) / side**2
 
@@ -41,13 +41,15 @@ def _deviation(values: np.ndarray) -> float:  # Standard deviation of whole numb
     return float(np.sqrt(max(0.0, (values * values).sum() / values.size - mean * mean)))
 
 
-def _differences(values: np.ndarray) -> list[float]:  # Mean step to the right, and down, as shares of white
+def _differences(
+    values: np.ndarray,
+) -> list[float]:  # (n, n): the mean step to the right, and down; not signed
     return [float(np.abs(np.diff(values, axis=axis)).sum() / (values.size - len(values))) for axis in (1, 0)]
 
 # %% ../../nbs/runtime/14_known_images.ipynb #d4106546
 def describe(
     square: np.ndarray,  # (size, size, 3) uint8 RGB: the input of a network
-    place: Placement,  # Of the image in the square
+    place: Placement,  # Of the image in the square; its offset is whole pixels
 ) -> np.ndarray:  # (25,) float64
     "What an image looks like: light, contrast, colours, edges at four scales, and layout"
     (w, h), (left, top) = _fitted_size(place), place.offset_xy
@@ -65,9 +67,9 @@ def describe(
         edges += _differences(_blocks(grey, side))
     tones = [
         grey.sum() / n / _WHITE,
-        np.log(_deviation(grey) / _WHITE + 0.01),
+        np.log(_deviation(grey) / _WHITE + 0.01),  # 0.01: a plain image is finite
         red_green.sum() / n / 255,
-        yellow_blue.sum() / n / 510,
+        yellow_blue.sum() / n / 510,  # twice blue minus red and green: 510 at most
         np.log(_deviation(red_green) / 255 + 0.01),
         np.log(_deviation(yellow_blue) / 510 + 0.01),
         np.sqrt((grey < 16 * 256).sum() / n),  # black
@@ -82,7 +84,7 @@ def _fitted_size(place: Placement) -> tuple[int, int]:  # Width and height in th
 
 
 def _layout(values: np.ndarray, unit: int) -> list[float]:
-    "Upper half minus lower half, left minus right, and middle minus border, of 4 x 4 blocks"
+    "Upper half minus lower half, left minus right, and middle minus border, of 4 x 4 blocks, in units"
     b = _blocks(values, 4)
     middle = b[1:3, 1:3].sum()
     differences = (
@@ -93,7 +95,7 @@ def _layout(values: np.ndarray, unit: int) -> list[float]:
     return [float(d / unit) for d in differences]
 
 # %% ../../nbs/runtime/14_known_images.ipynb #e2586b66
-_DESCRIPTOR = 1  # Which description `mean` belongs to; another one gets another number
+_DESCRIPTOR = 1  # Which way of `describe` made `mean`; another one gets another number
 DESCRIPTION_LENGTH = 25  # Numbers
 
 
@@ -102,16 +104,18 @@ class KnownImages:
     "What the training images of a model look like. Raises `VisionRecipesError` for what cannot be"
 
     mean: tuple[float, ...]  # (25,) of `describe`
-    rows: tuple[tuple[float, ...], ...]  # Upper triangle of a matrix (25, 25): row i has 25 - i numbers
-    limit: float  # The distance above which an image is unlike them
+    # Upper triangle of a matrix (25, 25) by which `distances` multiplies: row i has 25 - i numbers
+    rows: tuple[tuple[float, ...], ...]
+    limit: float  # The distance above which an image is unlike them, above 0
     n_images: int  # Training images that were described
     n_groups: int | None = None  # Of these images; None: nobody said which belong together
-    # Ordinary images that the model has not learnt from: `images` of `groups`, `alarms` of them called
-    # unlike, and the 95 % interval of their share, `low` and `high`; empty: there were none
+    # Ordinary images that the model has not learnt from: `images`, of `groups` where there are any, `alarms`
+    # of them called unlike, and the 95 % interval of their share, `low` and `high`; empty: there were none.
+    # What `checked` and `ranges` hold is not checked here
     checked: dict = field(default_factory=dict)
     # For people: a name, and the values below which 2.5, 50 and 97.5 % of the training images lie
     ranges: dict = field(default_factory=dict)
-    descriptor: int = _DESCRIPTOR
+    descriptor: int = _DESCRIPTOR  # Which way of `describe` it belongs to
 
     def __post_init__(self):
         if self.descriptor != _DESCRIPTOR:
@@ -128,7 +132,7 @@ class KnownImages:
 
 # %% ../../nbs/runtime/14_known_images.ipynb #07b26199
 def _numbers_are_fine(known: KnownImages) -> bool:
-    "Whether all numbers are finite, and the limit is above 0"
+    "Whether numbers are finite, the limit is above 0, and `checked` and `ranges` are dictionaries"
     numbers = [*known.mean, *sum(map(list, known.rows), []), known.limit, known.n_images]
     if not all(type(v) in (int, float) and abs(v) < 1e12 for v in numbers):
         return False
@@ -154,7 +158,7 @@ def from_dict(
 def unlikeness(
     self: KnownImages,
     square: np.ndarray,  # As for `describe`
-    place: Placement,
+    place: Placement,  # Of the image in the square
 ) -> float:  # 0 and above; above 1 the image is unlike
     "How far an image is from the training images, in limits"
     return float(self.distances(describe(square, place)[None])[0] / self.limit)
@@ -163,9 +167,9 @@ def unlikeness(
 @patch
 def distances(
     self: KnownImages,
-    descriptions: np.ndarray,  # (n, 25)
+    descriptions: np.ndarray,  # (n, 25) of `describe`
 ) -> np.ndarray:  # (n,)
-    "How far images are from the mean of the training images, not divided by the limit"
+    "How far images are from the mean of the training images (Mahalanobis), not divided by the limit"
     matrix = np.zeros((DESCRIPTION_LENGTH, DESCRIPTION_LENGTH))
     for i, row in enumerate(self.rows):
         matrix[i, i:] = row
@@ -175,9 +179,9 @@ def distances(
 # %% ../../nbs/runtime/14_known_images.ipynb #5a9472ab
 @patch
 def alarm_words(self: KnownImages) -> str:
-    "How often ordinary images are called unlike"
+    "How often ordinary images are called unlike, to go in brackets"
     if not self.checked:
-        return 'about 1 of 20 ordinary images is called so'
+        return 'about 1 of 20 ordinary images is called so'  # 5 %, by which the limit was chosen
     alarms, n = self.checked['alarms'], self.checked['images']
     verb = 'was' if alarms < 2 else 'were'
     return f'{alarms or "none"} of {plural(n, "ordinary image")} {verb} called so'
@@ -192,7 +196,7 @@ def range_words(self: KnownImages) -> str:
 
 
 def unlike_words(
-    known: KnownImages | None,  # Of the card
+    known: KnownImages | None,  # Of the model card; None: nobody looked at the training images
     names: Sequence[Any],  # Of the images that are unlike, such as paths
     n: int,  # Images that were predicted
 ) -> str:  # A line; empty where there is nothing to say

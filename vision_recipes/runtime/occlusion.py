@@ -18,16 +18,16 @@ N_PARTS = 7  # Along each side; the page has the same number
 
 
 def covered_windows(
-    place: Placement,
+    place: Placement,  # Of the image in the network's image
     size: int,  # Side of the network's image, pixels
 ) -> list[tuple[int, int, int, int]]:  # XYXY, pixels of the network's image; row by row
-    "What is covered for each part: twice as wide and high as the part itself, within the square"
+    "What is covered for each of 49 parts: twice as wide and high as the part itself, within the square"
     # rounded, because a whole number of pixels may have become one by division and multiplication
     (x, y), (w, h) = place.offset_xy, np.multiply(place.size_wh, place.scale_xy).round()
     step_x, step_y = w / N_PARTS, h / N_PARTS
 
     def span(start: float, step: float, k: int) -> tuple[int, int]:
-        low, high = start + step * (k - 0.5), start + step * (k + 1.5)
+        low, high = start + step * (k - 0.5), start + step * (k + 1.5)  # half a part more on each side
         # floor of x + 0.5, as JavaScript rounds
         return max(0, int(np.floor(low + 0.5))), min(size, int(np.floor(high + 0.5)))
 
@@ -43,8 +43,10 @@ def occlusion_map(
     predictor: BasePredictor,  # Of a classifier
     image: Any,  # As for `Predictor.predict`, one image
     label: str | None = None,  # The class whose score is watched; None: the predicted one
-) -> np.ndarray:  # (7, 7) float32, -1 to 1: by how much the score falls where a part is covered
+) -> np.ndarray:  # (7, 7) float32, -1 to 1: how much the network's score falls where a part is covered
     """Which parts of an image speak for a class. Below 0: without that part the score is higher.
+
+    A calibration of the card does not move these scores.
 
     Raises `VisionRecipesError` for a model that is no classifier and an unknown class, and `ImageError`.
     """

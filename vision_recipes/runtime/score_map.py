@@ -29,7 +29,9 @@ class ScoreMap:
     # Slope and offset of each class, in the order of the labels; None: those of all. Empty: no class has
     # its own
     classes: tuple[tuple[float, float] | None, ...] = ()
-    measured: dict = field(default_factory=dict)  # Plain JSON, as `fit_calibration` writes it
+    # Plain JSON, as `fit_calibration` writes it: `ece_before` and `ece_after` with the ends of their
+    # intervals, `n_images`, `n_groups` and more; its keys are not checked here. Empty: nothing was measured
+    measured: dict = field(default_factory=dict)
 
     def __post_init__(self):
         check_choice('calibration: kind', self.kind, SCORE_MAPS)
@@ -52,7 +54,7 @@ class ScoreMap:
 
 # %% ../../nbs/runtime/13_score_map.ipynb #49f704ad
 def _check_pair(pair: Any):
-    "Refuse what is no slope above 0 with an offset"
+    "Refuse what is no slope within `SLOPES` with an offset of at most 1000 either way"
     if isinstance(pair, tuple) and len(pair) == 2 and all(type(v) in (int, float) for v in pair):
         if SLOPES[0] <= pair[0] <= SLOPES[1] and abs(pair[1]) <= 1e3:
             return
@@ -62,7 +64,7 @@ def _check_pair(pair: Any):
     )
 
 # %% ../../nbs/runtime/13_score_map.ipynb #7c816e23
-def _logits(scores: np.ndarray) -> np.ndarray:  # Any shape, float64
+def _logits(scores: np.ndarray | float) -> np.ndarray:  # Any shape, float64
     "The logits of scores, which are kept `LEAST_SCORE` away from 0 and 1"
     p = np.clip(np.asarray(scores, np.float64), LEAST_SCORE, 1 - LEAST_SCORE)
     return np.log(p / (1 - p))
@@ -86,7 +88,7 @@ def scores(
     scores: np.ndarray,  # (n,) 0 to 1: of objects or labels, each for itself
     labels: np.ndarray | None = None,  # (n,) their class ids; None: of all classes together
 ) -> np.ndarray:  # (n,) float32, 0 to 1
-    "Move scores that stand each for itself, by the logistic map"
+    "Move scores that stand each for itself, by the logistic map, whatever `kind` says"
     slope, offset = self._pairs(labels)
     return (1 / (1 + np.exp(-(slope * _logits(scores) + offset)))).astype(np.float32)
 
@@ -96,7 +98,7 @@ def probabilities(
     self: ScoreMap,
     probs: np.ndarray,  # (..., C) that add up to 1
 ) -> np.ndarray:  # (..., C) float32 that add up to 1
-    "Move the probabilities of one class an image, by the temperature"
+    "Move the probabilities of one class an image, by the temperature; without offset and `classes`"
     logs = self.slope * np.log(np.maximum(np.asarray(probs, np.float64), LEAST_SCORE))
     powers = np.exp(logs - logs.max(-1, keepdims=True))
     return (powers / powers.sum(-1, keepdims=True)).astype(np.float32)
@@ -105,7 +107,9 @@ def probabilities(
 @patch
 def moved_thresholds(
     self: ScoreMap,
-    thresholds: dict,  # As `ModelCard.thresholds`: of the network's scores
+    # As `ModelCard.thresholds`, of the network's scores: `overall`, one number; `classes`, a number a class
+    # or None; either may be missing
+    thresholds: dict,
 ) -> dict:  # The same, of moved scores
     "The thresholds moved as the scores are; one class an image has none"
     if self.kind == 'temperature':
@@ -131,8 +135,9 @@ def raw_threshold(
     self: ScoreMap,
     min_score: float | np.ndarray,  # Of moved scores; (C,) of several labels an image
 ) -> float | np.ndarray:  # As given where there is nothing to do
-    "The network's score below which no moved score reaches `min_score`"
-    if self.kind == 'temperature' or np.ndim(min_score):  # of labels, all scores are there anyway
+    "The network's score below which no moved score reaches `min_score`, whatever the class"
+    # a classifier gives all scores anyway: of one class an image, or of several labels
+    if self.kind == 'temperature' or np.ndim(min_score):
         return min_score
     if min_score <= LEAST_SCORE:
         return 0.0
@@ -159,7 +164,7 @@ def moved(
     p: Prediction,  # With the scores of the network
     min_score: float | np.ndarray,  # Of moved scores, from which on objects and labels count; (C,) of labels
 ) -> Prediction:
-    "A prediction with moved scores"
+    "A prediction with moved scores; objects and labels sorted by them, the highest first"
     if p.class_scores is not None:
         every = self.scores(p.class_scores, np.arange(len(p.class_scores)))
         order = np.argsort(-every, kind='stable')

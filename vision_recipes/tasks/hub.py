@@ -24,7 +24,7 @@ _PART = r'(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?'  #
 class HubName(NamedTuple):
     "A model on a hub"
 
-    name: str  # Such as `me/hands`
+    name: str  # OWNER/NAME such as `me/hands`, or NAME alone
     revision: str = 'main'  # A branch, tag or commit
 
     def __str__(self):
@@ -32,7 +32,7 @@ class HubName(NamedTuple):
 
 
 def is_hub_name(what: str | Path) -> bool:
-    "Whether a user means a model on a hub, by its first letters"
+    "Whether a user means a model on a hub: whether the name begins with `hub:`"
     return str(what).startswith(HUB_PREFIX)
 
 
@@ -78,15 +78,15 @@ class NoConnection(VisionRecipesError):
 
 
 def without_tokens(text: str) -> str:  # The first line, at most 300 letters
-    "A text for a message, in which nothing looks like a token"
+    "A text for a message, without what follows `hf_`, `Bearer `, `token=` and `token:`; other secrets stay"
     first = text.strip().partition('\n')[0]
     return re.sub(r'(?i)(hf_|bearer\s+|token[=:]\s*)[\w.-]{4,}', r'\1***', first)[:300]
 
 # %% ../../nbs/tasks/19_hub.ipynb #44103ab1
 def hub_trouble(
     error: Exception,  # What `huggingface_hub` raised
-    what: HubName,
-) -> Exception:  # `error` itself where it is not about the hub
+    what: HubName,  # The model that was asked for
+) -> Exception:  # `VisionRecipesError`, or `error` itself where it is not about the hub
     "Turn an error of the hub's client into ours, which says what to do"
     kinds = [cls.__name__ for cls in type(error).__mro__]
     for kind, words in _OWN_WORDS.items():
@@ -109,7 +109,7 @@ def hub_trouble(
 
 
 def endpoint() -> str:
-    "The address of the hub"
+    "The address of the hub, without a slash at its end: the variable HF_ENDPOINT, as it is, or the usual one"
     return os.environ.get('HF_ENDPOINT', '').strip().rstrip('/') or 'https://huggingface.co'
 
 # %% ../../nbs/tasks/19_hub.ipynb #3b102e7c
@@ -126,12 +126,12 @@ class RemoteModel(NamedTuple):
     "A revision of a model on the hub"
 
     commit: str  # 40 hexadecimal digits
-    # By name of a file: its checksum, `sha256:…`, or `git:…` for a small file, as git has it
+    # By name of a file: its checksum, `sha256:…`, or for a small file `git:…`, as `git_hash` gives it
     checksums: dict[str, str]
 
 
 def _ask_hub(what: HubName) -> RemoteModel:
-    "The commit of a revision, and its files. Raises `VisionRecipesError`"
+    "Ask for the commit of a revision and its files. Raises `VisionRecipesError`, such as `NoConnection`"
     try:
         info = hub_api(str(what)).model_info(what.name, revision=what.revision, files_metadata=True)
     except Exception as e:
@@ -160,11 +160,12 @@ def has_checksum(path: Path, checksum: str) -> bool:  # `checksum` as in `Remote
     return digest == (file_hash(path) if kind == 'sha256' else git_hash(path))
 
 # %% ../../nbs/tasks/19_hub.ipynb #9e870735
+# In the folder of a commit: checksums of its files; in that of the model: the commit of each revision
 _KEPT, _REVISIONS = 'kept.json', 'revisions.json'
 
 
 def hub_folder(what: HubName) -> Path:
-    "Where files of a model are kept"
+    "Where files of a model are kept, a folder for each commit; nothing is made"
     # not at the top, because every start loads this module, and seldom needs the other
     from vision_recipes.data.formats.labelme_files import cache_folder
 
@@ -190,14 +191,14 @@ def _is_kept(folder: Path, files: Iterable[str]) -> bool:
 
 
 def _known_commit(what: HubName) -> str:  # Empty where it was never fetched
-    "The commit that a revision was when it was last fetched"
+    "The commit that a revision was when it was last fetched; a commit is itself, fetched or not"
     if re.fullmatch('[0-9a-f]{40}', what.revision):
         return what.revision
     return str(_dictionary(hub_folder(what) / _REVISIONS).get(what.revision, ''))
 
 # %% ../../nbs/tasks/19_hub.ipynb #9a20af8f
 def _fetch_file(what: HubName, remote: RemoteModel, name: str, folder: Path):
-    "Fetch a file of a commit into a folder; it has its name only when it is complete and right"
+    "Fetch the file `name` of a commit into a folder; it has its name only when it is complete and right"
     import tempfile  # with the client of the hub not at the top, because every start loads this module
 
     api = hub_api(str(what))
@@ -221,7 +222,7 @@ def _fetch_file(what: HubName, remote: RemoteModel, name: str, folder: Path):
 
 # %% ../../nbs/tasks/19_hub.ipynb #997d05fb
 def _fetch(what: HubName, files: tuple[str, ...]) -> Path:
-    "The folder that holds these files of a model, fetched where they are not there yet"
+    "The folder of a commit with these files of a model; without a network that of the last time"
     try:
         remote = _ask_hub(what)
     except (NoConnection, MissingPackage):
@@ -247,7 +248,7 @@ def _fetch(what: HubName, files: tuple[str, ...]) -> Path:
     return folder
 
 # %% ../../nbs/tasks/19_hub.ipynb #44ccf9ba
-def fetch_run(what: str | Path) -> Path:  # A run directory
+def fetch_run(what: str | Path) -> Path:  # A run directory: `run.json`, `model.safetensors`
     "Fetch a model with its weights, for PyTorch. Raises `VisionRecipesError`"
     return _fetch(hub_name(what), ('run.json', 'model.safetensors'))
 

@@ -24,10 +24,10 @@ def object_map(
     run: TorchPredictor,  # A detector, or a model of masks or keypoints
     image: Any,  # As for `Predictor.predict`, one image
     box: np.ndarray,  # (4,) XYXY, pixels of the image
-    label: int,  # The class whose score is explained
+    label: int,  # Id of the class whose score is explained
     score: float,  # The predicted one, 0 to 1; it tells which of several boxes in the same place is meant
-    point: int | None = None,  # The point that is explained, by its position; None: the class
-) -> np.ndarray:  # (h, w) float32, 0 to 1, over the whole image
+    point: int | None = None,  # The point that is explained, by its position in the skeleton; None: the class
+) -> np.ndarray:  # (h, w) float32, 0 to 1, over the whole image, in pixels of the network
     "The places that speak for one object, whoever found it. Raises `VisionRecipesError` and `ImageError`"
     layers = run.task.attention_layers(run.model)
     if not layers:
@@ -52,12 +52,14 @@ MOST_EXPLAINED = 8  # Objects that are explained where nobody says which
 def explain(
     run: TorchPredictor,  # A run or published weights
     image: Any,  # As for `Predictor.predict`, one image
-    objects: Sequence[int] | None = None,  # Positions in the prediction, from 0; None: the first eight
-    label: str | None = None,  # The class whose score is explained; None: the predicted one
+    objects: Sequence[int] | None = None,  # Positions in the prediction, from 0; None: the eight best scores
+    label: str | None = None,  # The class that is explained; None: the predicted one
     point: str | None = None,  # A point of the skeleton; None: the class of the object
     score_threshold: float | None = None,  # As for `Predictor.predict`: which objects count as found
-) -> list[Explanation]:  # The highest score first; of a classifier a single one
+) -> list[Explanation]:  # As `objects`, else the highest score first; of a classifier a single one
     """Heat maps of what a model found in an image, each for one object. Tiles are not used.
+
+    The score of an object is the predicted one, also where `label` names another class.
 
     Raises `VisionRecipesError` for an unknown class or point, objects that are not there, and where nothing
     was found; `ImageError` for an unreadable image.
@@ -95,7 +97,7 @@ def _chosen_objects(
     p: Prediction,
     objects: Sequence[int] | None,  # As for `explain`
     where: str,  # The image in messages
-    min_score: float,
+    min_score: float,  # From which on objects were found, for messages
 ) -> list[int]:
     "The positions to explain. Raises `VisionRecipesError` where there is nothing to explain"
     n = len(p.scores)
@@ -115,7 +117,7 @@ def _chosen_objects(
 
 # %% ../../nbs/tasks/18_object_maps.ipynb #e238d680
 def _explain_class(run: TorchPredictor, image: Image.Image, objects, label: str | None) -> Explanation:
-    "The map of a classifier; `objects` must be None or [0]"
+    "The map of a classifier; `objects` must be None or [0], else `VisionRecipesError` is raised"
     if objects is not None and list(objects) != [0]:
         raise VisionRecipesError('objects: a classifier looks at the whole image, which has no objects.')
     p = run.predict(image)
@@ -129,8 +131,8 @@ def _explain_object(
     run: TorchPredictor,
     image: Image.Image,
     p: Prediction,
-    i: int,  # Position of the object
-    label: str | None,
+    i: int,  # Position of the object in `p`
+    label: str | None,  # Both as for `explain`, and names that the model has
     point: str | None,
 ) -> Explanation:
     "The map of one object"

@@ -31,8 +31,8 @@ from .settings import FitSettings
 def group_order(
     anns: Annotations,
     seed: int,
-) -> list[np.ndarray]:  # Rows of each group (of each image, without groups), in the order of the seed
-    "Shuffle whole groups. Those that bring a class not seen before come first"
+) -> list[np.ndarray]:  # Rows of `anns` of each group (of each image, without groups)
+    "Shuffle whole groups by the seed. Those that bring a class not seen before come first"
     if anns.has_groups:
         present, unit_of = np.unique(anns.group_ids, return_inverse=True)
         names = [anns.group_names[g] for g in present]
@@ -51,7 +51,7 @@ def group_order(
 def part_sizes(
     n: int,  # Groups, or images
     fractions: Sequence[float],  # Each above 0, at most 1
-) -> dict[float, int]:  # Fraction: number of groups; ascending, no number twice
+) -> dict[float, int]:  # Fraction: number of groups, at least 1; ascending, no number twice
     "How many groups each part has. Of parts of equally many groups the largest fraction stays"
     fraction_of = {max(1, round(f * n)): f for f in sorted(fractions)}
     return {f: k for k, f in fraction_of.items()}
@@ -63,7 +63,7 @@ def settings_of_part(
     n_all: int,  # Of the largest part
     seed: int,  # Added to that of the settings
 ) -> FitSettings:
-    "Settings by which a part is trained for as many steps as all images"
+    "Settings by which a part is trained for about as many steps as all images, without early stopping"
     # a last batch that is not full is dropped
     steps = [max(1, size // settings.batch_size) for size in (n, n_all)]
     epochs = max(1, round(settings.epochs * steps[1] / steps[0]))
@@ -73,7 +73,7 @@ def settings_of_part(
     return changed.replace(unfreeze_at=unfreeze_at if epochs > 1 else 0)
 
 # %% ../../nbs/training/13_curve_runs.ipynb #3cacda54
-FRACTIONS = (1 / 8, 1 / 4, 1 / 2, 1)
+FRACTIONS = (1 / 8, 1 / 4, 1 / 2, 1)  # Parts of the groups, each twice the one before
 FEWEST_GROUPS = 8  # With fewer, parts are of a group or two, and so is what is held out
 RESAMPLES = 400  # Of the held-out groups
 
@@ -81,21 +81,21 @@ RESAMPLES = 400  # Of the held-out groups
 class _Training(NamedTuple):
     "One training of a curve"
 
-    fraction: float  # Of all groups
+    fraction: float  # Of the groups that are not held out
     units: int  # Groups, or images
     seed: int  # From 0
-    rows: np.ndarray  # Of the images that are not held out
+    rows: np.ndarray  # (n,) ascending, among the images that are not held out
 
 
 def seeds_of_fraction(fraction: float, seeds: int) -> int:
-    "How many trainings a part gets, where small ones get `seeds`"
+    "How many trainings a part gets: up to a quarter `seeds`, below all half as many, all of it one"
     if fraction >= 1:
         return 1
     return seeds if fraction <= 0.25 else math.ceil(seeds / 2)
 
 
 def _trainings(pool: Annotations, fractions: Sequence[float], seeds: int, seed: int) -> list[_Training]:
-    "All trainings of a curve, the small ones first"
+    "All trainings of a curve on `pool`, what is not held out; the small ones first"
     orders = [group_order(pool, seed + i) for i in range(seeds)]
     return [
         _Training(fraction, units, i, np.sort(np.concatenate(orders[i][:units])))
@@ -105,7 +105,7 @@ def _trainings(pool: Annotations, fractions: Sequence[float], seeds: int, seed: 
 
 # %% ../../nbs/training/13_curve_runs.ipynb #da048139
 def check_curve(
-    fractions: Sequence[float],
+    fractions: Sequence[float],  # All three as for `learning_curve`
     seeds: int,
     settings: FitSettings,
 ):
@@ -129,7 +129,7 @@ def check_curve(
 
 # %% ../../nbs/training/13_curve_runs.ipynb #478996ac
 def why_untold(anns: Annotations) -> str:  # Empty: a curve can be tried
-    "Why no training can tell what more images would bring"
+    "Why no training on parts of `anns` can tell what more images would bring"
     if not len(anns.class_ids.values):
         return 'There is no object and no label.'
     n, noun = n_units(anns), 'group' if anns.has_groups else 'image'
@@ -141,24 +141,24 @@ def why_untold(anns: Annotations) -> str:  # Empty: a curve can be tried
 
 
 def _untold(task: Task, anns: Annotations, reason: str) -> LearningCurve:
-    "A curve without trainings, and why"
+    "A curve without trainings, and why: a sentence"
     nothing = ScoreCurve(task.metric, *np.zeros((3, 0)), 0, reason=reason)
     return LearningCurve(task.metric, nothing, {}, [], nothing, (0, 0), anns.has_groups)
 
 # %% ../../nbs/training/13_curve_runs.ipynb #81c81711
-# These change the speed of a training, not its result
+# Settings that may differ when a curve goes on: they hardly change a result, and no part has `patience`
 _FREE = ('workers', 'device', 'cache_mb', 'save_minutes', 'unreadable', 'log', 'patience')
-PLAN_FORMAT = 1
+PLAN_FORMAT = 1  # Of `plan.json`
 
 
 def curve_plan(
     task: Task,
     anns: Annotations,  # Measured
     settings: FitSettings,
-    fractions: Sequence[float],
+    fractions: Sequence[float],  # Both as for `learning_curve`
     seeds: int,
 ) -> dict:  # For JSON
-    "What a curve is of: task, settings, images, groups, parts"
+    "What a curve is of: task, settings, images (by fingerprint), groups (by a hash of their names), parts"
     groups = '\n'.join(sorted(set(anns.groups))) if anns.has_groups else ''
     return {
         'format': PLAN_FORMAT,
@@ -176,7 +176,7 @@ def curve_plan(
 
 def read_plan(
     out: str | Path,  # A folder
-) -> dict | None:  # None: it holds no curve
+) -> dict | None:  # As from `curve_plan`; None: it holds no curve
     "The plan of the curve in a folder. Raises `VisionRecipesError` for a broken file"
     file = Path(out) / 'plan.json'
     if not file.is_file():
@@ -188,7 +188,7 @@ def read_plan(
 
 # %% ../../nbs/training/13_curve_runs.ipynb #7770a0ef
 def _begin(out: Path, plan: dict):
-    "Write the plan. Raises `VisionRecipesError` where the folder holds another curve, or a run"
+    "Write the plan where no training is begun. Raises `VisionRecipesError` where `out` holds other things"
     begun = read_plan(out) if any((out / 'trainings').glob('*/run.json')) else None  # nothing is lost then
     if begun is None and (out / 'run.json').exists():
         raise VisionRecipesError(f'{out}: holds a run, no curve. Choose another folder.')
@@ -212,7 +212,7 @@ def _begin(out: Path, plan: dict):
 
 # %% ../../nbs/training/13_curve_runs.ipynb #7cfd352c
 def _weights(held_out: Annotations) -> np.ndarray:  # (1 + RESAMPLES, n) int32: each image once, then as drawn
-    "How often each held-out image counts; whole groups are drawn together"
+    "How often each held-out image counts, as given and in resamples of whole groups, the same each time"
     ids = resampling_clusters(len(held_out), held_out.get('group_ids'))
     k = int(ids.max()) + 1
     drawn = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=RESAMPLES)
@@ -226,8 +226,8 @@ def _train_and_score(
     out: Path,  # Of this training
     settings: FitSettings,
     weights: np.ndarray,  # From `_weights(...)`
-) -> ScoredModel:
-    "Train on a part, unless it is trained; write its scores, unless they are written"
+) -> ScoredModel:  # Which scores the held-out images by any weights
+    "Train on a part, go on, or take what is trained; predict what is held out, and write `scores.json`"
     run = fit(type(task)(task.settings, task.labels), part, None, out, settings, resume='auto')
     paths = [held_out.path(i) for i in range(len(held_out))]
     predictions = list(run.stream(paths, score_threshold=EVAL_SCORE_THRESHOLD))
@@ -240,7 +240,7 @@ def _train_and_score(
 
 
 def _read_scores(out: Path) -> tuple[list[str], np.ndarray]:  # Names of overall scores; (1 + R, S)
-    "The scores of a finished training"
+    "The scores of a finished training: overall ones, then of classes, then of points; NaN: nothing to score"
     content = read_json(out / 'scores.json')
     return content['names'], np.array(content['scores'], float)  # None becomes NaN
 
@@ -284,7 +284,7 @@ def learning_curve(
 
 # %% ../../nbs/training/13_curve_runs.ipynb #cab67fdc
 def _folder(out: Path, training: _Training) -> Path:
-    "Where a training of a curve lies"
+    "The run directory of a training of a curve"
     return out / 'trainings' / f'{training.units}-seed-{training.seed}'
 
 
@@ -299,7 +299,7 @@ def _say_training(training: _Training, part: Annotations, i: int, n: int):
 
 
 def _finish(out: Path, curve: LearningCurve) -> LearningCurve:  # `curve`
-    "Write `curve.json` and `curve.png`"
+    "Write `curve.json`, and `curve.png` where there was a training"
     if this_world().first:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / 'curve.json', curve.to_dict())
@@ -310,7 +310,7 @@ def _finish(out: Path, curve: LearningCurve) -> LearningCurve:  # `curve`
 
 # %% ../../nbs/training/13_curve_runs.ipynb #c2f5e2e7
 def _row(training: _Training, pool: Annotations, metric: str, score: float) -> dict:
-    "The row of a training, as `LearningCurve` has it"
+    "The row of a training, as `trainings` of `LearningCurve` has it; `metric` is the name of its `score`"
     groups = {'groups': training.units} if pool.has_groups else {}
     row = {'part': training.fraction, 'seed': training.seed, **groups, 'images': len(training.rows)}
     return {**row, metric: float(score)}
@@ -319,7 +319,7 @@ def _row(training: _Training, pool: Annotations, metric: str, score: float) -> d
 def _curve_of(
     task: Task, pool: Annotations, held_out: Annotations, trainings: list[_Training], out: Path
 ) -> LearningCurve:
-    "The curve of finished trainings"
+    "The curve of finished trainings, whose `scores.json` are in `out`; `pool` is what was not held out"
     read = [_read_scores(_folder(out, training)) for training in trainings]
     names, scores = read[0][0], np.stack([values for _, values in read], 1)  # (1 + R, P, S)
     metric = task.metric
@@ -348,7 +348,7 @@ def _class_curves(
     scores: np.ndarray,  # (1 + R, P, classes, and more of no interest here)
     ids: np.ndarray,  # (n,) group of each held-out image
 ) -> dict[str, ScoreCurve]:  # By name of the class
-    "The curve of each class"
+    "The curve of each class; crowds count neither as objects nor as groups that have some"
     counted = held_out if held_out.get('crowd') is None else held_out.keep_objects(~held_out.crowd)
     counts = counted.counts()
     return {

@@ -22,7 +22,7 @@ _NO_OBJECTS = 'no_objects'  # Stands in for the class of images without objects
 
 
 def _check_classes(anns: Annotations, used: list[str]) -> None:
-    "Raise `VisionRecipesError` for a class of `used` that cannot be a file's name, or looks like another's"
+    "Raise `VisionRecipesError` for a class of `used` that cannot name a file, or looks like another's"
     lower = [name.lower() for name in used]
     for name in used:
         reason = ''
@@ -46,7 +46,7 @@ def hagrid_folder(class_name: str) -> str:
 def hagrid_classes(
     anns: Annotations,  # With boxes
 ) -> list[str]:  # Of each image the class in whose file and folder it is
-    "The class of each image's first object, else `no_objects`. Raises `VisionRecipesError` as `write_hagrid`"
+    "The class of the first object of each image, else a stand-in. Raises `VisionRecipesError` for bad names"
     no_objects = _NO_OBJECTS
     while no_objects in anns.class_names:
         no_objects += '_'
@@ -66,7 +66,7 @@ def _records(
             f'{anns.root}: has boxes that are not finite. Mend them with fix_boxes first.'
         )
     scale = np.tile(anns.sizes_wh[anns.image_of].astype(np.float64), 2)  # (M, 4)
-    fractions = anns.boxes / scale
+    fractions = anns.boxes / scale  # as HaGRID has boxes: left, top, width, height, of the image's
     xywh = np.round(np.concatenate([fractions[:, :2], fractions[:, 2:] - fractions[:, :2]], 1), 8).tolist()
     names = [anns.class_names[c] for c in anns.class_ids.values]
     offsets = anns.class_ids.offsets.tolist()
@@ -80,13 +80,14 @@ def _records(
 # %% ../../../nbs/data/formats/20_hagrid_writer.ipynb #d7bcd2ab
 def write_hagrid(
     anns: Annotations,
-    root: str | Path,  # A new or empty folder
-    images: str = 'copy',  # Or `link`, or `leave`, after which the set can be read with its images only
+    root: str | Path,  # A new or empty folder; it is there when all is written
+    images: str = 'copy',  # As for `place_image`; after `leave` the set can be read with its images only
 ) -> Path:  # `root`
     """Write ann_train_val/<class>.json and train_val_<class>/ in one step; crowds are left out.
 
-    Raises `VisionRecipesError` for no or broken boxes, missing images, two with one record, and a class that
-    cannot be the name of a file.
+    An image is with the class of its first object. Raises `VisionRecipesError` where the table has no objects
+    with boxes, for boxes that are not finite, a class that cannot name a file, and where two images would
+    share a record.
     """
     if not anns.has_boxes or not len(anns.class_ids.values):
         raise VisionRecipesError(f'{anns.root}: has no object with a box, so there is nothing to write.')
