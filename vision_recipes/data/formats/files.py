@@ -28,7 +28,6 @@ from vision_recipes.core.images import (
     ImageError,
     is_image_name,
     is_left_behind,
-    LEFT_BEHIND,
     unopened_cure,
 )
 from ...core.names import clean_name, match_names, name_key, NameMatches
@@ -119,9 +118,9 @@ def _visible_names(folder: Path) -> tuple[list[str], list[str]]:
         raise VisionRecipesError(f'{folder}: no such folder.') from e
     except OSError as e:
         raise VisionRecipesError(f'{folder}: cannot be read: {e.strerror}.') from e
-    # the test of `is_left_behind` without a call for each of a million names, and without `~$`
-    visible = [n for n in names if n[0] != '.' and n.lower() not in LEFT_BEHIND]
-    return visible, [n for n in names if is_left_behind(n)] if len(visible) < len(names) else []
+    left_behind = [name for name in names if is_left_behind(name)]
+    visible = [name for name in names if not is_left_behind(name)] if left_behind else names
+    return visible, left_behind
 
 # %% ../../../nbs/data/formats/01_files.ipynb #1c2dcdbb
 def image_stems(
