@@ -85,14 +85,14 @@ def write_hagrid(
 ) -> Path:  # `root`
     """Write ann_train_val/<class>.json and train_val_<class>/ in one step; crowds are left out.
 
-    Raises `VisionRecipesError` for no or broken boxes, missing images, two with one record, and a class that
-    cannot be the name of a file.
+    Raises `VisionRecipesError` for no boxes (but those of crowds), broken ones, missing images, two
+    with one record, and a class that cannot be the name of a file.
     """
+    if anns.get('crowd') is not None:
+        anns = anns.keep_objects(~anns.crowd)
     if not anns.has_boxes or not len(anns.class_ids.values):
         raise VisionRecipesError(f'{anns.root}: has no object with a box, so there is nothing to write.')
     anns = anns.measure()
-    if anns.get('crowd') is not None:
-        anns = anns.keep_objects(~anns.crowd)
     classes = hagrid_classes(anns)
     names = [path_inside(path).rpartition('/')[2] for path in anns.paths]
     places = [f'{hagrid_folder(c)}/{name}' for c, name in zip(classes, names)]
