@@ -267,7 +267,7 @@ def write_annotations(
     images: str = 'copy',  # `copy`, `link`, or `leave` for LabelMe and COCO: they stay where they are
     # Of the images in the new set; None: as they are. HaGRID and image folders make them of the classes
     names: Sequence[str] | None = None,
-) -> list[str]:  # `names`, or what took their place; after `leave` no file has them
+) -> list[str]:  # `names`, or what took their place; with `leave` the paths in `anns`
     """Write a table in one step, with groups.csv where the images have groups.
 
     Raises `VisionRecipesError` where the format cannot hold the table, and for a folder that is not empty.
@@ -277,13 +277,16 @@ def write_annotations(
     _refuse_leaving(format, images)
     if anns.has_boxes:
         anns = anns.measure()
-    if names is None or format in ('hagrid', 'image_folder'):  # whose folders are the classes
+    if images == 'leave':
+        names = anns.paths  # as they are
+    elif names is None or format in ('hagrid', 'image_folder'):  # whose folders are the classes
         names = _new_names(anns, format)
     names = list(names)
     with new_folder(out) as tmp:
         _WRITERS[format](anns, tmp, names, images)
         if anns.has_groups and format != 'hagrid':  # which has them in its records
-            paths = anns.paths if images == 'leave' else [_IMAGE_FOLDER.get(format, '') + n for n in names]
+            prefix = '' if images == 'leave' else _IMAGE_FOLDER.get(format, '')
+            paths = [prefix + name for name in names]
             write_text(tmp / 'groups.csv', csv_text(('path', 'group'), list(zip(paths, anns.groups))))
     return names
 
@@ -320,7 +323,7 @@ def convert_dataset(
     check_apart(out, [source])
     for loss in conversion_losses(anns, format):
         log_info(f'{source} as {format}: {loss}')
-    old = list(map(path_inside, anns.paths))
+    old = anns.paths if images == 'leave' else map(path_inside, anns.paths)
     names = write_annotations(anns, out, format, images)
     # those two put an image into the folder of its class
     if format in ('hagrid', 'image_folder'):

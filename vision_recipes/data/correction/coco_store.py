@@ -192,7 +192,8 @@ class CocoStore(LabelStore):
             f'{source} stays as it is. Corrections are saved in {self.file}, which is read in its place'
         )
         self.saved_in = self.file
-        self._read_stamp = None  # Path, time and size of the file that was read
+        self._read_stamp = None  # Path, times and size of the file that was read
+        self._fault = ''  # What is wrong with that file
         self._refresh()
         self.classes = [str(category['name']).strip() for category in self.contents['categories']]
         self.points_of_class = {}
@@ -214,14 +215,26 @@ def _refresh(self: CocoStore) -> None:
     if not file.exists():
         raise VisionRecipesError(f'{file}: is no longer there. Put it back.')
     status = file.stat()
-    stamp = (file, status.st_mtime_ns, status.st_size)
-    if stamp == self._read_stamp:
-        return
+    # also when its rights were changed, so that a file that could not be read is tried again
+    stamp = (file, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+    if stamp != self._read_stamp:
+        self._read_stamp, self._fault = stamp, ''
+        try:
+            self._read(file)
+        except VisionRecipesError as e:
+            self._fault = str(e)
+    if self._fault:
+        raise VisionRecipesError(self._fault)
+
+
+@patch
+def _read(self: CocoStore, file: Path) -> None:
+    "Read the file. Raises `VisionRecipesError` where it is broken, and changes nothing then"
     contents = read_json(file)
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(contents, dict) or not isinstance(contents.get(key), list):
             raise VisionRecipesError(f'{file}: has no list "{key}".')
-    self.contents, self._read_stamp = contents, stamp
+    self.contents = contents
     self.records = defaultdict(list)  # Id of an image: its annotations
     for record in contents['annotations']:
         self.records[record.get('image_id')].append(record)
@@ -267,12 +280,15 @@ def load(self: CocoStore, i: int) -> tuple[dict, str]:
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #c36893c8
 @patch
 def summary(self: CocoStore, i: int) -> dict:
-    """What a list of images shows: `objects`, their number, and `draft`. Found without drawing masks.
+    """What a list of images shows, as in `LabelStore`, but found without drawing masks.
 
-    Raises `VisionRecipesError` where the file, which is that of all images, is broken.
+    `error`: where the file, which is that of all images, is broken.
     """
     with self.lock:
-        self._refresh()
+        try:
+            self._refresh()
+        except VisionRecipesError as e:
+            return {'objects': 0, 'draft': False, 'error': str(e)}
         records = self.records[self.image_ids[i]]
     drafts = [(record.get('attributes') or {}).get('draft') is True for record in records]
     return {'objects': len(records), 'draft': any(drafts)}

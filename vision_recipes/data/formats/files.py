@@ -28,7 +28,6 @@ from vision_recipes.core.images import (
     ImageError,
     is_image_name,
     is_left_behind,
-    LEFT_BEHIND,
     unopened_cure,
 )
 from ...core.names import clean_name, match_names, name_key, NameMatches
@@ -119,9 +118,9 @@ def _visible_names(folder: Path) -> tuple[list[str], list[str]]:
         raise VisionRecipesError(f'{folder}: no such folder.') from e
     except OSError as e:
         raise VisionRecipesError(f'{folder}: cannot be read: {e.strerror}.') from e
-    # the test of `is_left_behind` without a call for each of a million names, and without `~$`
-    visible = [n for n in names if n[0] != '.' and n.lower() not in LEFT_BEHIND]
-    return visible, [n for n in names if is_left_behind(n)] if len(visible) < len(names) else []
+    left_behind = [name for name in names if is_left_behind(name)]
+    visible = [name for name in names if not is_left_behind(name)] if left_behind else names
+    return visible, left_behind
 
 # %% ../../../nbs/data/formats/01_files.ipynb #1c2dcdbb
 def image_stems(
@@ -219,10 +218,10 @@ def first_bytes(path: Path, n: int = 4096) -> bytes:
         return b''
 
 # %% ../../../nbs/data/formats/01_files.ipynb #d423d181
-# Last four characters of the names of images and of files that are usual beside them, such as obj.names
-_SIDE_FILES = frozenset(
-    '.jpg .JPG .png .PNG jpeg JPEG .txt .xml .XML json .csv .tsv yaml .yml .md html .ini .log .py pynb .zip'
-    ' .npy .npz .cfg .data ames ache'.split()
+# How the names of images end, and of files that are usual beside them, such as obj.names
+_SIDE_FILES = tuple(
+    '.jpg .txt .xml .json .png .JPG .PNG .jpeg .JPEG .XML .csv .tsv .yaml .yml .md .html .ini .log .py .ipynb'
+    ' .zip .npy .npz .cfg .data .names .cache'.split()
 )
 
 
@@ -260,7 +259,7 @@ def _unopened_by_cure(root: Path, files: dict[str, list[str]]) -> dict[str, list
     paths_of = {}
     cure_of = {}  # A suffix: what to do with such files
     for folder, names in files.items():
-        if {name[-4:] for name in names} <= _SIDE_FILES:
+        if all(name.endswith(_SIDE_FILES) for name in names):
             continue  # the usual case, and fast
         for name in names:
             path = f'{folder}/{name}'.lstrip('/')
@@ -274,7 +273,7 @@ def _unopened_by_cure(root: Path, files: dict[str, list[str]]) -> dict[str, list
 
 def _cure_for_suffix(path: Path, suffix: str) -> str:  # '' where nothing is to be done
     "What to do with the files of a suffix, judged by the one at `path`"
-    if suffix in image_suffixes() or unopened_cure(path.name) or path.name[-4:] in _SIDE_FILES:
+    if suffix in image_suffixes() or unopened_cure(path.name) or path.name.endswith(_SIDE_FILES):
         return unopened_cure(path.name)
     try:
         image_size(path)  # opens it by its content, whatever the suffix is

@@ -86,14 +86,14 @@ def write_hagrid(
     """Write ann_train_val/<class>.json and train_val_<class>/ in one step; crowds are left out.
 
     An image is with the class of its first object. Raises `VisionRecipesError` where the table has no objects
-    with boxes, for boxes that are not finite, a class that cannot name a file, and where two images would
-    share a record.
+    with boxes but crowds, for boxes that are not finite, a class that cannot name a file, and where two
+    images would share a record.
     """
+    if anns.get('crowd') is not None:
+        anns = anns.keep_objects(~anns.crowd)
     if not anns.has_boxes or not len(anns.class_ids.values):
         raise VisionRecipesError(f'{anns.root}: has no object with a box, so there is nothing to write.')
     anns = anns.measure()
-    if anns.get('crowd') is not None:
-        anns = anns.keep_objects(~anns.crowd)
     classes = hagrid_classes(anns)
     names = [path_inside(path).rpartition('/')[2] for path in anns.paths]
     places = [f'{hagrid_folder(c)}/{name}' for c, name in zip(classes, names)]

@@ -134,26 +134,32 @@ class _Row:
 # %% ../../../nbs/data/formats/19_label_table.ipynb #dc7ffb82
 def _read_rows(file: Path) -> tuple[_Header, list[_Row]]:
     "All rows of a table. Raises `VisionRecipesError` that names file and line where one is broken"
-    lines = read_utf8(file, 'a table of images and labels').splitlines()
-    header = _read_header(lines[0].strip()) if lines else None
+    # `newline=''`: lines end as csv has them, and those in quotes stay as they are
+    lines = io.StringIO(read_utf8(file, 'a table of images and labels'), newline='')
+    first = lines.readline().strip()
+    header = _read_header(first)
     if header is None:
         raise VisionRecipesError(
             f'{file}: its first line must name the columns, such as image,labels or image,cat,dog, but is '
-            f'{brief(lines[0] if lines else "", 80)}.'
+            f'{brief(first, 80)}.'
         )
+    reader = csv.reader(lines, delimiter=header.delimiter)
+    cells, numbers = [], [2]  # Of each row, the line where it begins
     try:
-        cells = list(csv.reader(lines[1:], delimiter=header.delimiter))
+        for row in reader:
+            cells.append(row)
+            numbers.append(reader.line_num + 2)
     except csv.Error as e:
         raise VisionRecipesError(f'{file}: is no table: {e}.') from e
     if header.form == 'labels' and not header.is_stated:
         _check_mark(file, header, cells)
     rows = []
-    for number, row in enumerate(cells, 2):
+    for number, row in zip(numbers, cells):
         if any(cell.strip() for cell in row):
             rows.append(_read_row(file, number, header, row))
     return header, rows
 
-
+# %% ../../../nbs/data/formats/19_label_table.ipynb #b5f00502
 def _read_row(file: Path, number: int, header: _Header, cells: list[str]) -> _Row:
     "One row; `number` is that of its line. Raises `VisionRecipesError` where a cell is missing or broken"
     if len(cells) != len(header.names):

@@ -123,8 +123,8 @@ def object_lines(
 ) -> list[str]:  # M, each with its newline
     """The line of each object: with keypoints, with its mask as one outline, or with its box.
 
-    All coordinates are fractions of the image. Raises `VisionRecipesError` where one of keypoints or masks
-    is not finite, or an image cannot be measured.
+    All coordinates are fractions of the image. Raises `VisionRecipesError` where one of boxes, keypoints
+    or masks is not finite, or an image cannot be measured.
     """
     if anns.get('boxes_rel') is None or _needs_drawing(anns.get('masks')):
         anns = anns.measure()  # the sizes of all images; then boxes are in pixels
@@ -148,6 +148,7 @@ def _needs_drawing(masks: Masks | None) -> bool:
 
 def _box_texts(anns: Annotations, corners: np.ndarray) -> list[str]:
     "Class, centre, width and height of each object as text; `corners` are (M, 4) XYXY, fractions"
+    _check_finite(anns, corners, 'boxes')
     x1, y1, x2, y2 = corners.T
     columns = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]
     rows = zip(anns.class_ids.values.tolist(), *[column.tolist() for column in columns])
@@ -161,7 +162,7 @@ def _numbers_text(values: np.ndarray) -> str:
 
 
 def _check_finite(anns: Annotations, values: np.ndarray, what: str) -> None:
-    "Raise `VisionRecipesError` where a coordinate of `what` (keypoints, masks) is not finite"
+    "Raise `VisionRecipesError` where a coordinate of `what` (boxes, keypoints, masks) is not finite"
     if not np.isfinite(values).all():
         raise VisionRecipesError(
             f'{anns.root}: has {what} with coordinates that are not finite, which no line can hold; '

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['clip_to_frame', 'cut_out', 'CardScene', 'draw_cards', 'labelme_entry', 'write_pair', 'write_labelme_samples',
-           'check_counts', 'make_card_samples']
+           'make_card_samples']
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #aa17afc0
 # In this module a `Place` says what cards lie on: its `ground`, or `room` where a hand holds them, two
@@ -17,7 +17,7 @@ from typing import Callable, Iterator, NamedTuple, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from ...core.console import progress
-from ...core.errors import check_least, VisionRecipesError
+from ...core.errors import VisionRecipesError
 from ...core.files import new_folder, write_json
 from ...core.masks import ring_area
 from vision_recipes.data.synthetic.card_art import (
@@ -39,6 +39,7 @@ from vision_recipes.data.synthetic.card_art import (
 )
 from vision_recipes.data.synthetic.hands import (
     camera_light,
+    check_counts,
     paint_room,
     random_size,
     SKINS,
@@ -566,22 +567,6 @@ def write_labelme_samples(
     return Path(root)
 
 # %% ../../../nbs/data/synthetic/03_cards.ipynb #65c180ff
-def check_counts(
-    long_sides: tuple[int, int],  # Pixels, the longer side of an image, from and to
-    least_side: int,  # Pixels: the smallest value for `long_sides`
-    **counts: int,  # By the name of the argument; at least 1, a `seed` at least 0
-):
-    "Raise `VisionRecipesError` for arguments that ask for what cannot be drawn, before anything is written"
-    for what, value in counts.items():
-        check_least(what, value, 0 if what == 'seed' else 1)
-    low, high = long_sides
-    if not least_side <= low <= high:
-        raise VisionRecipesError(
-            f'long_sides: must be two numbers from {least_side} up, the smaller one first, but got {low} and '
-            f'{high}.'
-        )
-
-
 def _card_shapes(scene: CardScene) -> list[dict]:
     "LabelMe polygons; those of a card in several pieces share a group"
     shapes = []

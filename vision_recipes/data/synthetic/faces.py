@@ -13,7 +13,7 @@ from typing import Sequence
 import numpy as np
 from PIL import Image, ImageFilter
 from ...core.errors import VisionRecipesError
-from .cards import check_counts, labelme_entry, write_labelme_samples
+from .cards import labelme_entry, write_labelme_samples
 from vision_recipes.data.synthetic.face_art import (
     Face,
     FACE_POINTS,
@@ -25,7 +25,7 @@ from vision_recipes.data.synthetic.face_art import (
     paint_palm,
     Seen,
 )
-from .hands import camera_light, paint_room, random_size
+from .hands import camera_light, check_counts, paint_room, random_size
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #003c5821
 # half the height of a head as a share of the image's shorter side, from and to, by the number of people

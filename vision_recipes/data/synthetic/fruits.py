@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
 from ...core.console import progress
-from ...core.errors import VisionRecipesError
 from ...core.files import new_folder, write_text
+from .hands import check_counts
 
 # %% ../../../nbs/data/synthetic/09_fruits.ipynb #4f94d04c
 # share of the images with a kind; bananas are rare, as a class often is
@@ -93,18 +93,17 @@ def make_fruit_samples(
     root: str | Path,  # A new or empty folder
     n: int = 400,  # Images
     tables: int = 20,  # Groups of images
-    long_sides: tuple[int, int] = (160, 224),  # Pixels, the longer side of an image, from and to
+    # Pixels, the longer side of an image, from and to, the smaller one first; at least 32
+    long_sides: tuple[int, int] = (160, 224),
     seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw `images/*.jpg` and `labels.csv` with the columns image, labels (joined by `|`) and group.
 
     `classes.txt` lists all labels.
 
-    Raises `VisionRecipesError` where `n`, `tables` or `seed` is too small, and where `root` holds something.
+    Raises `VisionRecipesError` for what cannot be drawn, and where `root` holds something.
     """
-    for what, value, least in (('n', n, 1), ('tables', tables, 1), ('seed', seed, 0)):
-        if value < least:
-            raise VisionRecipesError(f'{what}: must be at least {least}, but got {value}.')
+    check_counts(long_sides, 32, n=n, tables=tables, seed=seed)
     rows = [['image', 'labels', 'group']]
     with new_folder(root) as tmp:
         (tmp / 'images').mkdir()

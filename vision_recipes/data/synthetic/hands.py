@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['POSES', 'GESTURES', 'SAMPLE_GESTURES', 'DETECTION_GESTURES', 'SKINS', 'Pose', 'Person', 'random_color', 'make_person',
            'toned', 'skin_inks', 'draw_disc', 'draw_stroke', 'paint_hand', 'paint_arm', 'paint_room', 'paint_body',
-           'camera_light', 'turned_hand', 'Scene', 'draw_scene', 'draw_gesture', 'random_size',
+           'camera_light', 'turned_hand', 'Scene', 'draw_scene', 'draw_gesture', 'check_counts', 'random_size',
            'make_classification_samples', 'make_detection_samples']
 
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #44f00e5e
@@ -747,11 +747,28 @@ def draw_gesture(
     scene = draw_scene([(name, person)], size_wh, np.random.default_rng(seed))
     return scene.image, scene.boxes[0]
 
+# %% ../../../nbs/data/synthetic/01_hands.ipynb #b5f00201
+def check_counts(
+    long_sides: tuple[int, int],  # Pixels, the longer side of an image, from and to
+    least_side: int,  # Pixels: the smallest value for `long_sides`
+    **counts: int,  # By the name of the argument; at least 1, a `seed` at least 0
+):
+    "Raise `VisionRecipesError` for arguments that ask for what cannot be drawn, before anything is written"
+    for what, value in counts.items():
+        check_least(what, value, 0 if what == 'seed' else 1)
+    low, high = long_sides
+    if not least_side <= low <= high:
+        raise VisionRecipesError(
+            f'long_sides: must be two numbers from {least_side} up, the smaller one first, but got {low} and '
+            f'{high}.'
+        )
+
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #05d0f518
 def _checked_plan(
     n: int,  # Images
     classes: Sequence[str],
     people: int,
+    long_sides: tuple[int, int],  # Pixels
     seed: int,
     # For each image: gesture, number of the person, number of the image for both
 ) -> list[tuple[str, int, int]]:
@@ -762,8 +779,9 @@ def _checked_plan(
         raise VisionRecipesError(
             f'Gestures must be at least one and differ, but got {", ".join(classes) or "none"}.'
         )
-    for what, value, least in (('n', n, len(classes)), ('people', people, 1), ('seed', seed, 0)):
-        check_least(what, value, least)
+    check_least('n', n, len(classes))
+    # 43: so the shorter side, at least 0.75 of it, has the 32 pixels that `draw_scene` needs
+    check_counts(long_sides, 43, people=people, seed=seed)
     # the k-th image of each gesture; another person for each gesture, so that all appear in a small set
     turns = ((classes[i % len(classes)], i // len(classes)) for i in range(n))
     return [(name, (k + GESTURES.index(name)) % people, k // people) for name, k in turns]
@@ -784,17 +802,17 @@ def make_classification_samples(
     n: int = 960,  # Images
     classes: Sequence[str] = SAMPLE_GESTURES,
     people: int = 24,  # How many; the images of a class take them in turn
-    # Pixels, the longer side of an image, from and to, the smaller one first
+    # Pixels, the longer side of an image, from and to, the smaller one first; at least 43
     long_sides: tuple[int, int] = (192, 256),
     seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw an image folder: `<class>/<person>_<number>.jpg`, such as `palm/user03_0007.jpg`.
 
     The expression `(user\\d+)` finds the person. Raises `VisionRecipesError` for unknown or repeated
-    gestures, `n` below their number, no people, a negative seed, sides below 32, and where `root` holds
+    gestures, `n` below their number, no people, a negative seed, bad `long_sides`, and where `root` holds
     something.
     """
-    plan = _checked_plan(n, classes, people, seed)
+    plan = _checked_plan(n, classes, people, long_sides, seed)
     with new_folder(root) as tmp:
         for name in classes:
             (tmp / name).mkdir()
@@ -850,12 +868,13 @@ def make_detection_samples(
     n: int = 400,  # Images
     classes: Sequence[str] = DETECTION_GESTURES,  # Of the folders; `no_gesture` comes along
     people: int = 24,  # How many; the images of a class take them in turn
-    long_sides: tuple[int, int] = (224, 320),  # Pixels, the longer side of an image, from and to
+    # Pixels, the longer side of an image, from and to, the smaller one first; at least 43
+    long_sides: tuple[int, int] = (224, 320),
     seed: int = 0,  # Not negative
 ) -> Path:  # `root`
     """Draw a set in HaGRID's layout: `ann_train_val/<class>.json` and `train_val_<class>/<uuid>.jpg`, one to
     three hands an image. Raises `VisionRecipesError` as `make_classification_samples` does"""
-    plan = _checked_plan(n, classes, people, seed)
+    plan = _checked_plan(n, classes, people, long_sides, seed)
     entries = {name: {} for name in classes}  # gesture: stem of an image: its entry
     with new_folder(root) as tmp:
         for name in classes:
