@@ -46,7 +46,9 @@ def hagrid_folder(class_name: str) -> str:
 def hagrid_classes(
     anns: Annotations,  # With boxes
 ) -> list[str]:  # Of each image the class in whose file and folder it is
-    "The class of the first object of each image, else a stand-in. Raises `VisionRecipesError` for bad names"
+    "The class of the first object but crowds of each image, else a stand-in. Raises `VisionRecipesError`"
+    if anns.get('crowd') is not None:  # `write_hagrid` leaves them out
+        anns = anns.keep_objects(~anns.crowd)
     no_objects = _NO_OBJECTS
     while no_objects in anns.class_names:
         no_objects += '_'
