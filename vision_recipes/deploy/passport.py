@@ -31,7 +31,7 @@ def write_passport(
     Raises `VisionRecipesError` for what is no run, an unknown licence, and a README that was edited.
     """
     facts = read_facts(run, licence, data_licence)
-    out = Path(run if out is None else out)
+    out = Path(facts.run if out is None else out)
     readme, bom = out / 'README.md', out / BOM_FILE
     check_writable(out)
     if not force:
