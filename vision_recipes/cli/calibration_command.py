@@ -14,10 +14,10 @@ from ..core.console import log_info, plural
 from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable
 from ..core.image_paths import output_mark
+from ..core.settings import check_device
 from ..data.annotations import Annotations
 from ..tasks.registry import model_source
 from ..tasks.run_directory import read_run
-from ..training.settings import check_device
 
 # %% ../../nbs/cli/14_calibration_command.ipynb #58335379
 def _calibrate_options(p: ArgumentParser):

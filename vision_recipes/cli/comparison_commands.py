@@ -16,11 +16,11 @@ from ..core.errors import did_you_mean, VisionRecipesError
 from ..core.files import check_writable, write_json
 from ..core.image_paths import is_output
 from ..core.images import open_image
+from ..core.settings import check_device
 from ..data.annotations import Annotations, classes_of_model
 from ..runtime.model_card import DEFAULT_THRESHOLD
 from ..tasks.registry import model_source
 from ..tasks.run_directory import read_run
-from ..training.settings import check_device
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #975d5324
 _SHOWN = 12  # Images that `--out` writes

@@ -15,8 +15,9 @@ from .training_commands import PRESETS
 from ..core.console import log_info, this_world
 from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, read_json
+from ..core.settings import check_device
 from ..tasks.registry import TASKS
-from ..training.settings import check_chosen, check_device
+from ..training.settings import check_chosen
 
 # %% ../../nbs/cli/17_curve_command.ipynb #a99ada04
 # Options that are settings of the model or the training, and what `--help` says: texts, and whole numbers

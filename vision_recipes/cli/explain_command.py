@@ -16,9 +16,9 @@ from ..core.extras import require_train
 from ..core.files import check_writable
 from ..core.image_paths import list_images
 from ..core.images import open_image
+from ..core.settings import check_device
 from ..tasks.registry import model_source
 from ..tasks.run_directory import read_run
-from ..training.settings import check_device
 
 # %% ../../nbs/cli/15_explain_command.ipynb #598a501e
 def _explain_options(p: ArgumentParser):

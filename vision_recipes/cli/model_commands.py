@@ -28,6 +28,7 @@ from ..core.errors import VisionRecipesError
 from ..core.files import atomic_path, check_writable, write_json, write_text
 from ..core.image_paths import list_images, output_mark
 from ..core.images import open_image
+from ..core.settings import check_device
 from ..data.annotations import Annotations, classes_of_model
 from ..data.findings import Findings
 from ..runtime.known_images import unlike_words
@@ -36,7 +37,6 @@ from ..runtime.tiles import TileRule, tiles_asked, tiles_in_words
 from ..tasks.hub import fetch_onnx, is_hub_name
 from ..tasks.registry import default_onnx_path, model_source
 from ..tasks.run_directory import read_run
-from ..training.settings import check_device
 from ..video.arguments import is_video, video_options
 
 # %% ../../nbs/cli/02_model_commands.ipynb #016e0354

@@ -18,10 +18,10 @@ from ..core.files import atomic_path, check_writable, write_text
 from ..core.image_paths import list_images
 from ..core.labels import LabelMap
 from ..core.ragged import Ragged, Strings
+from ..core.settings import check_device
 from ..data.annotations import Annotations, with_groups
 from ..runtime.prediction import Prediction
 from ..tasks.registry import model_source
-from ..training.settings import check_device
 
 # %% ../../nbs/cli/13_next_command.ipynb #7bbc3d76
 def read_pool(

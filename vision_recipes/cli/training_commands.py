@@ -22,7 +22,7 @@ from ..core.errors import VisionRecipesError
 from ..core.files import check_writable, read_json, write_json, write_text
 from ..core.image_paths import output_mark
 from ..core.images import find_images
-from ..core.settings import Settings
+from ..core.settings import check_device, Settings
 from ..core.skeleton import Skeleton
 from ..data.annotations import align_labels, Annotations
 from ..data.findings import Findings
@@ -30,7 +30,7 @@ from ..metrics.intervals import few_groups_note
 from ..runtime.task_kinds import TASK_KINDS
 from ..tasks.registry import model_info, model_infos, TASKS
 from ..tasks.run_directory import check_fresh, read_run, run_settings
-from ..training.settings import check_chosen, check_device, FitSettings, make_settings
+from ..training.settings import check_chosen, FitSettings, make_settings
 from vision_recipes.training.settings import (
     Config,
     data_options_of_run,

@@ -32,7 +32,7 @@ def write_passport(
     an `out` that cannot be written.
     """
     facts = read_facts(run, licence, data_licence)
-    out = Path(run if out is None else out)
+    out = Path(facts.run if out is None else out)
     readme, bom = out / 'README.md', out / BOM_FILE
     check_writable(out)
     if not force:

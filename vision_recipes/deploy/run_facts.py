@@ -15,7 +15,7 @@ from ..core.errors import VisionRecipesError
 from ..core.files import file_hash, parse_json, read_utf8
 from ..runtime.model_card import ModelCard
 from ..tasks.registry import model_info
-from ..tasks.run_directory import read_run
+from ..tasks.run_directory import read_run, run_folder
 
 # %% ../../nbs/deploy/13_run_facts.ipynb #1b9da987
 # As the hub names a licence: its SPDX identifier. The hub's `other` and `openrail` have none
@@ -139,12 +139,12 @@ class RunFacts:
 
 # %% ../../nbs/deploy/13_run_facts.ipynb #63433598
 def read_facts(
-    run: str | Path,  # A run directory, as `fit` writes it
+    run: str | Path,  # A folder that `fit` wrote, as `run_folder` takes it
     licence: str = '',  # As `check_licence` takes it
     data_licence: str = '',  # Likewise
 ) -> RunFacts:
     "Collect what a run says. Raises `VisionRecipesError` for what is no finished run or no known licence"
-    run = Path(run)
+    run = run_folder(run)
     info = read_run(run)
     if not (run / 'model.safetensors').is_file():
         raise VisionRecipesError(f'{run}: has no model.safetensors yet. Is its training finished?')

@@ -82,6 +82,8 @@ def to_dict(
     names, points = _class_and_point_names(names, points)
     if names is not None:
         d['names'] = [names[i] for i in self.labels]
+        if self.class_scores is not None:
+            d['class_names'] = list(names)  # in the order of `class_scores`
     if points is not None and self.keypoints is not None:
         d['point_names'] = list(points)
     return d

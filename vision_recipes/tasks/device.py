@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 from ..core.errors import VisionRecipesError
+from ..core.settings import check_device
 
 # %% ../../nbs/tasks/04_device.ipynb #986d9f9e
 def pick_device(
@@ -18,7 +19,7 @@ def pick_device(
 ) -> torch.device:
     """The device to use; for `auto` an accelerator where there is one, else the CPU.
 
-    Raises `VisionRecipesError` where the requested kind is missing.
+    Raises `VisionRecipesError` as `check_device`, and where the requested kind is missing.
     """
     is_available = {
         'cuda': torch.cuda.is_available,
@@ -27,7 +28,7 @@ def pick_device(
     }
     if requested == 'auto':
         return torch.device(next((kind for kind in is_available if is_available[kind]()), 'cpu'))
-    device = torch.device(requested)
+    device = torch.device(check_device(str(requested)))
     if device.type != 'cpu' and not is_available[device.type]():
         raise VisionRecipesError(
             f'device {requested} is not available here (torch {torch.__version__}). '

@@ -28,7 +28,7 @@ from vision_recipes.tasks.registry import (
     ModelInfo,
     TASKS,
 )
-from .run_directory import read_run, run_settings
+from .run_directory import read_run, run_folder, run_settings
 from .task import Task
 from .weights import load_weights, read_weights
 
@@ -126,13 +126,14 @@ class Run(TorchPredictor):
 
     def __init__(
         self,
-        path: str | Path,  # A folder that `training.fit` wrote
+        path: str | Path,  # A folder that `training.fit` wrote, as `run_folder` takes it
         device: str = 'auto',  # As `FitSettings.device`
     ):
+        path = run_folder(path)
         info = read_run(path)
-        card = ModelCard.from_dict(info['card'], str(Path(path) / 'run.json'))
+        card = ModelCard.from_dict(info['card'], str(path / 'run.json'))
         task = make_task(info['task'], run_settings(info), card.labels)
-        super().__init__(Path(path), task, card, device, info)
+        super().__init__(path, task, card, device, info)
 
     def load(self):
         model, weights = self.task.build_model(weights=False), self.path / 'model.safetensors'
@@ -203,8 +204,8 @@ def _weights_of_file(path: Path) -> _KnownWeights:
 
 # %% ../../nbs/tasks/11_run.ipynb #7a8a49b0
 def open_network(
-    # A run directory or its `model.safetensors`, the name of published weights, a file with weights, or a
-    # model on a hub, such as `hub:me/hands`
+    # A run directory or a file in it as `run_folder` takes it, the name of published weights, a file with
+    # weights, or a model on a hub, such as `hub:me/hands`
     what: str | Path,
     device: str = 'auto',  # As `FitSettings.device`
     **settings,  # As for `pretrained`; a run has settings of its own
@@ -221,4 +222,4 @@ def open_network(
         run = Run(fetch_run(what), device)
         run.path = path  # not the folder in the cache: an export goes to the current folder
         return run
-    return Run(path.parent if path.name == 'model.safetensors' else path, device)
+    return Run(path, device)

@@ -92,6 +92,7 @@ def show_batch(
 # Class of a step: what it is called in figures
 TRANSFORM_NAMES = {
     'RandomIoUCrop': 'crop',
+    'RandomTileCrop': 'crop',  # in place of the other
     'RandomZoomOut': 'zoom out',
     'Flip': 'mirror',
     'RandomRotation': 'rotation',

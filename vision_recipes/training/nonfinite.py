@@ -21,7 +21,7 @@ from ..core.patching import patch
 from ..tasks.device import pick_device, to_device
 from ..tasks.parts import freeze_parts
 from ..tasks.run import make_task
-from ..tasks.run_directory import read_run, run_settings
+from ..tasks.run_directory import read_run, run_folder, run_settings
 from ..tasks.task import Task
 from ..tasks.weights import read_plain
 from .micro_batches import losses_in_parts, some_of_batch
@@ -234,7 +234,7 @@ def replay(
     task: Task | None = None,  # None: as `run.json` says
 ) -> Replay:
     "Compute a failed batch again: as it was, in float32, and each image alone. Raises `VisionRecipesError`"
-    file = Path(run) if Path(run).suffix == '.pt' else Path(run) / 'failed.pt'
+    file = Path(run) if Path(run).suffix == '.pt' else run_folder(run) / 'failed.pt'
     state, info = read_failure(file), read_run(file.parent)
     if task is None:
         task = make_task(info['task'], run_settings(info), LabelMap.from_dict(info['card']['labels']))

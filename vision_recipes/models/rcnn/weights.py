@@ -134,8 +134,8 @@ def rows_of(
 # %% ../../../nbs/models/rcnn/02_weights.ipynb #3003a0c4
 def network_of(
     state: dict[str, Tensor],  # Parameters by name
-) -> str | None:  # Such as `maskrcnn_resnet50_fpn_v2`; None where they are no R-CNN's of torchvision
-    "torchvision's name of the network that has these parameters"
+) -> str | None:  # Such as `maskrcnn_resnet50_fpn_v2` or `maskrcnn_small`; None where they are no R-CNN's
+    "The name of the network that has these parameters: torchvision's, or that of a small one of ours"
     if _CLASS_ROWS not in state or 'backbone.body.layer1.0.conv1.weight' not in state:
         return None
     state = current_names(state)
@@ -144,5 +144,8 @@ def network_of(
     for prefix, name in family_by_head.items():
         if any(k.startswith(prefix) for k in state):
             family = name
+    # only the small networks have several convolutions in the stem
+    if 'backbone.body.conv1.0.weight' in state:
+        return f'{family}_small'
     # only v2 has a second convolution in the head of its proposals
     return f'{family}_resnet50_fpn{"_v2" if "rpn.head.conv.1.0.weight" in state else ""}'
