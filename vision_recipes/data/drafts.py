@@ -445,10 +445,10 @@ def _check_worth(anns: Annotations, format: str, n_unread: int, first: Path) -> 
         raise VisionRecipesError(
             f'Of {plural(n_unread, "image")}, such as {first}, none could be read, so nothing was drafted.'
         )
-    if not anns.has_boxes and format != 'labelme':
+    if not anns.has_boxes and format in ('yolo', 'voc'):
         raise VisionRecipesError(
             f'--labels {format}: the model predicts a class for each image, which {format} cannot hold. '
-            'LabelMe can, as flags: --labels labelme.'
+            'LabelMe can, as flags, and so can COCO: --labels labelme or coco.'
         )
     if not len(anns.class_ids.values):
         raise VisionRecipesError(
