@@ -293,9 +293,12 @@ def _score_text(card: ModelCard, ranked: str) -> str:
 def _label_thresholds(card: ModelCard) -> str:
     "The thresholds of the labels, to stand behind words; where they were not measured, the one for all"
     classes = card.shown_thresholds.get('classes')
+    overall = card.shown_thresholds.get('overall', DEFAULT_THRESHOLD)
     if not classes:
-        return f', {card.shown_thresholds.get("overall", DEFAULT_THRESHOLD):.2f}'
-    named = [f'{name} {threshold:.2f}' for name, threshold in zip(card.labels.names, classes)]
+        return f', {overall:.2f}'
+    # a class that has none has the one for all
+    scores = [overall if score is None else score for score in classes]
+    named = [f'{name} {score:.2f}' for name, score in zip(card.labels.names, scores)]
     return f' ({first_few(named, 20)}), the best by F1 on the validation images'
 
 

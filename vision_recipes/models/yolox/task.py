@@ -114,12 +114,13 @@ def build_yolox(
 ) -> YoloX:
     """The network with its initial weights. The head keeps the rows of classes that the weights know.
 
-    `settings.preprocessing` is settled, not `auto`. Raises `VisionRecipesError` for weights of another size.
+    Raises `VisionRecipesError` for weights of another size, and as `settle_preprocessing`.
     """
     model = YoloX(settings.model, len(labels))
     file = yolox_start_weights(settings) if weights else None
     if file is None:
         return model
+    settings = settle_preprocessing(settings)
     state = read_weights(file)
     found = recognise(state, str(file))
     _check_model(f'{file}: are weights of', found.model, settings)
