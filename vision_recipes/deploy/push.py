@@ -6,8 +6,9 @@
 __all__ = ['public_run', 'push_run']
 
 # %% ../../nbs/deploy/17_push.ipynb #b0c680ef
-import shutil, tempfile
+import re, shutil, tempfile
 from pathlib import Path
+from typing import Any
 from ..core.console import human_bytes, log_info
 from ..core.errors import VisionRecipesError
 from ..core.files import read_utf8, write_json, write_text
@@ -21,19 +22,38 @@ from ..tasks.hub import endpoint, hub_api, hub_name, HubName, hub_trouble
 from ..tasks.registry import model_info
 
 # %% ../../nbs/deploy/17_push.ipynb #ba58afae
-def public_run(info: dict) -> dict:  # From and to the content of `run.json`
-    """The content of `run.json` without `data`, own weights, and paths among the values of `fit`.
+# A text with a path from the root, of Windows too, or from the user's folder; no web address is one
+_LOCAL = re.compile(
+    r'(?:^|[^\w/.~])(?:~[\w.-]*[/\\]|/[^/\s]|[A-Za-z]:[\\/][^/]|\\\\)|^[A-Za-z]:[\\/]|file:/', re.I
+)
+_ONLY_NAMES = 'fit', 'transforms before', 'transforms after'  # Within these a relative path goes too
 
-    Other keys, such as `cross_validation`, stay as they are.
+
+def _without_paths(value: Any, names: bool = False) -> Any:  # `names`: whether a relative path goes too
+    "A value of JSON, in which each text that holds a local path is empty; `labels` stay as they are"
+    if isinstance(value, dict):
+        return {
+            k: v if k == 'labels' else _without_paths(v, names or k in _ONLY_NAMES)
+            for k, v in value.items()
+            if not _LOCAL.search(k)
+        }
+    if isinstance(value, (list, tuple)):
+        return [_without_paths(v, names) for v in value]
+    is_path = isinstance(value, str) and (_LOCAL.search(value) or names and re.search(r'[/\\]', value))
+    return '' if is_path or isinstance(value, str) and str(Path.home()) in value else value
+
+
+def public_run(info: dict) -> dict:  # From and to the content of `run.json`
+    """The content of `run.json` without `data`, own weights, and texts that hold a local path, at any depth.
+
+    Relative paths go too within `fit` and the names of own transforms. Names of classes stay as they are.
     """
     published = set(model_info(info['task'], str(info['settings'].get('model', ''))).published())
     settings = dict(info['settings'])
     weights = str(settings.get('weights', ''))
     if weights not in ('pretrained', 'try', 'random') and weights not in published:
         settings['weights'] = 'try'
-    is_path = lambda value: isinstance(value, str) and ('/' in value or '\\' in value)
-    fit = {key: '' if is_path(value) else value for key, value in info['fit'].items()}
-    return {**info, 'settings': settings, 'fit': fit, 'data': {}}
+    return _without_paths({**info, 'settings': settings, 'data': {}})
 
 # %% ../../nbs/deploy/17_push.ipynb #5a1ed85f
 def _stage(facts: RunFacts, folder: Path, name: HubName, page: bool):
