@@ -78,9 +78,14 @@ class NoConnection(VisionRecipesError):
 
 
 def without_tokens(text: str) -> str:  # The first line, at most 300 letters
-    "A text for a message, without what follows `hf_`, `Bearer `, `token=` and `token:`; other secrets stay"
+    """A text for a message, without tokens, signatures and names and passwords within web addresses.
+
+    A token is what follows `hf_`, `Bearer `, `Authorization: Basic `, `token=`, and `token:` even in quotes.
+    """
     first = text.strip().partition('\n')[0]
-    return re.sub(r'(?i)(hf_|bearer\s+|token[=:]\s*)[\w.-]{4,}', r'\1***', first)[:300]
+    first = re.sub(r'(://)[^/?#\s]*@', r'\1***@', first)
+    before = r'hf_|bearer\s+|authorization\W{1,5}\w+\s+|signature=|token["\']?\s*[=:]\s*["\']?'
+    return re.sub(rf'(?i)({before})[\w.+/=%~-]{{4,}}', r'\1***', first)[:300]
 
 # %% ../../nbs/tasks/19_hub.ipynb #44103ab1
 def hub_trouble(
