@@ -113,9 +113,14 @@ def hub_trouble(
     return error
 
 
-def endpoint() -> str:
-    "The address of the hub, without a slash at its end: the variable HF_ENDPOINT, as it is, or the usual one"
+def _full_endpoint() -> str:
+    "The variable HF_ENDPOINT, which may hold a name and a password, or the usual address; no slash follows"
     return os.environ.get('HF_ENDPOINT', '').strip().rstrip('/') or 'https://huggingface.co'
+
+
+def endpoint() -> str:
+    "The address of the hub, to be shown: without a slash at its end, and without name and password"
+    return re.sub(r'^([a-z][a-z0-9+.-]*://)?[^/?#]*@', r'\1', _full_endpoint(), flags=re.I)
 
 # %% ../../nbs/tasks/19_hub.ipynb #3b102e7c
 def hub_api(user: str):  # `user`: what needs it, such as `vision-recipes push`
@@ -124,7 +129,7 @@ def hub_api(user: str):  # `user`: what needs it, such as `vision-recipes push`
         raise MissingPackage(user, 'huggingface_hub')
     from huggingface_hub import HfApi
 
-    return HfApi(endpoint=endpoint(), library_name='vision_recipes')
+    return HfApi(endpoint=_full_endpoint(), library_name='vision_recipes')
 
 # %% ../../nbs/tasks/19_hub.ipynb #db02d485
 class RemoteModel(NamedTuple):
@@ -174,7 +179,7 @@ def hub_folder(what: HubName) -> Path:
     # not at the top, because every start loads this module, and seldom needs the other
     from vision_recipes.data.formats.labelme_files import cache_folder
 
-    server = re.sub(r'[^\w.-]', '_', urlsplit(endpoint()).netloc) or 'hub'
+    server = re.sub(r'[^\w.-]', '_', urlsplit(endpoint()).netloc).strip('.') or 'hub'
     return cache_folder() / 'hub' / server / what.name.replace('/', '--')
 
 
