@@ -109,7 +109,7 @@ def push_run(
     licence: str = '',  # Of the model, such as `apache-2.0`; empty: unknown
     data_licence: str = '',  # Of the training images, likewise
     public: bool = False,  # Whether a new repository can be seen by everybody
-    page: bool = True,  # Whether the page that runs the model goes there too; one that is there stays
+    page: bool = True,  # Whether the page that runs the model goes there too; else an old one is deleted
     force: bool = False,  # Whether a repository of something else, and an edited README, are written over
 ) -> str:  # The address of the model
     """Put a run on a hub, in one commit. Other files that are there stay, and so does who may see them.
@@ -137,6 +137,8 @@ def push_run(
         log_info(f'{what}: sending {human_bytes(size)} to {endpoint()}')
         message = 'A model of vision_recipes'
         options = dict(repo_id=what.name, folder_path=folder, commit_message=message, ignore_patterns=skipped)
+        if not page and 'run.json' in there and 'web/page.js' in there:  # a page of another model
+            options['delete_patterns'] = ['index.html', 'web/*']
         remote.call('upload_folder', **options)
     return f'{endpoint()}/{what.name}'
 
