@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 from ..core.console import human_bytes, log_info
 from ..core.errors import VisionRecipesError
-from ..core.files import read_utf8, write_json, write_text
+from ..core.files import read_json, read_utf8, write_json, write_text
 from .hub_card import hub_card_text, is_unedited
 from .materials import ml_bom
 from .model_file import as_onnx_file
 from .passport import BOM_FILE
-from .run_facts import read_facts, RunFacts
+from .run_facts import LICENCES, read_facts, RunFacts
 from ..runtime.task_kinds import task_kind
 from ..tasks.hub import endpoint, hub_api, hub_name, HubName, hub_trouble
 from ..tasks.registry import model_info
@@ -106,7 +106,7 @@ class _Remote:
 def push_run(
     run: str | Path,  # A run directory; it is exported first where it has no ONNX file
     name: str,  # Such as `me/hands`, or `hands` for the account that is logged in
-    licence: str = '',  # Of the model, such as `apache-2.0`; empty: unknown
+    licence: str = '',  # Of the model, such as `apache-2.0`; empty: as its passport says, else unknown
     data_licence: str = '',  # Of the training images, likewise
     public: bool = False,  # Whether a new repository can be seen by everybody
     page: bool = True,  # Whether the page that runs the model goes there too; else an old one is deleted
@@ -122,6 +122,7 @@ def push_run(
     if what.revision != 'main':
         raise VisionRecipesError(f'{name}: a push goes to the branch main. Name the model without "@".')
     read_facts(run, licence, data_licence)  # refuses what is no run before anything is asked or exported
+    licence, data_licence = map(lambda a, b: a or b, (licence, data_licence), _passport_licences(Path(run)))
     remote = _Remote(what)
     if '/' not in what.name:
         what = remote.name = HubName(f'{remote.call("whoami")["name"]}/{what.name}')
@@ -143,6 +144,19 @@ def push_run(
     return f'{endpoint()}/{what.name}'
 
 # %% ../../nbs/deploy/17_push.ipynb #77112339
+def _passport_licences(run: Path) -> tuple[str, str]:  # Keys of `LICENCES`; empty: unknown
+    "The licences of the model and of its images that a passport in the run directory names"
+    wanted = [f'vision_recipes:licence of the {what}' for what in ('model', 'images')]
+    try:
+        bom = read_json(run / BOM_FILE) if (run / BOM_FILE).is_file() else {}
+        properties = bom['metadata']['component']['modelCard']['properties'] if bom else []
+        found = {entry['name']: entry['value'] for entry in properties}
+        model, images = (found.get(name) for name in wanted)
+    except (VisionRecipesError, TypeError, KeyError):  # of another program, or damaged
+        return '', ''
+    return (model if model in [*LICENCES] else ''), (images if images in [*LICENCES] else '')
+
+
 def _kept_files(remote: _Remote, there: list[str], folder: Path) -> list[str]:
     "Patterns of files to leave out, of the names `there`. Raises `VisionRecipesError` for something else"
     if not set(there) - {'.gitattributes'}:
