@@ -111,6 +111,8 @@ class _Reader(_Handler):
         path = unquote(urlsplit(self.path).path)
         if path == '/api/whoami-v2':
             return self.answer({'name': 'me', 'type': 'user'}) if self.has_token else self.refuse(401, '')
+        if found := re.fullmatch(r'/api/models/(.+?)/tree/(.+)', path):
+            return self.show(*found.groups(), tree=True)
         if found := re.fullmatch(r'/api/models/(.+?)(?:/revision/(.+))?', path):
             return self.show(found[1], found[2] or 'main')
         if found := re.fullmatch(r'/(.+?)/resolve/([^/]+)/(.+)', path):
@@ -130,8 +132,14 @@ class _Reader(_Handler):
             self.refuse(404, 'RevisionNotFound')
         return found
 
-    def show(self, name: str, revision: str):
+    def show(self, name: str, revision: str, tree: bool = False):  # `tree`: only the list of its files
         if found := self.find(name, revision):
+            if tree:
+                files = [
+                    {'type': 'file', 'path': file, 'size': len(data), 'oid': '0' * 40}
+                    for file, data in found[1].items()
+                ]
+                return self.answer(json.dumps(files).encode())
             siblings = [_sibling(*item) for item in found[1].items()]
             self.answer({'id': name, 'modelId': name, 'sha': found[0], 'siblings': siblings, 'tags': []})
 
@@ -210,15 +218,19 @@ def promise_places(self: _Writer, name: str, body: bytes):
 
 @patch
 def commit(self: _Writer, name: str, body: bytes):
-    "Take a commit: a line of JSON for each file, whose content is in the line or was uploaded before"
-    files = {}
+    "Take a commit: a line of JSON for each file, which names its content, or says that it is deleted"
+    files, gone = {}, []
     for line in body.splitlines():
         entry = json.loads(line)
         if entry['key'] == 'file':
             files[entry['value']['path']] = base64.b64decode(entry['value']['content'])
         if entry['key'] == 'lfsFile':
             files[entry['value']['path']] = self.hub.large[entry['value']['oid']]
+        if entry['key'] == 'deletedFile':
+            gone.append(entry['value']['path'])
     oid = self.hub.put(name, files)
+    for path in gone:
+        del self.hub.files(name)[path]
     self.answer({'commitUrl': f'{self.hub.url}/{name}/commit/{oid}', 'commitOid': oid, 'success': True})
 
 # %% ../../nbs/core/18_stand_in_hub.ipynb #210b7cad

@@ -412,6 +412,8 @@ def _has_fixed_shape(predictor: BasePredictor) -> bool:
 def known_examples(
     info: dict,  # Of `run.json`
 ) -> tuple[list[Path], int]:  # Those that exist; how many are named
-    "The validation images that a run recorded"
-    named = [Path(p) for p in info.get('data', {}).get('valid_examples', ())]
+    "The validation images that a run recorded; what is no list of texts names none"
+    data = info.get('data')
+    examples = data.get('valid_examples') if isinstance(data, dict) else None
+    named = [Path(p) for p in examples if isinstance(p, str)] if isinstance(examples, list) else []
     return [p for p in named if p.is_file()], len(named)

@@ -6,34 +6,54 @@
 __all__ = ['public_run', 'push_run']
 
 # %% ../../nbs/deploy/17_push.ipynb #b0c680ef
-import shutil, tempfile
+import re, shutil, tempfile
 from pathlib import Path
+from typing import Any
 from ..core.console import human_bytes, log_info
 from ..core.errors import VisionRecipesError
-from ..core.files import read_utf8, write_json, write_text
+from ..core.files import read_json, read_utf8, write_json, write_text
 from .hub_card import hub_card_text, is_unedited
 from .materials import ml_bom
 from .model_file import as_onnx_file
 from .passport import BOM_FILE
-from .run_facts import read_facts, RunFacts
+from .run_facts import LICENCES, read_facts, RunFacts
 from ..runtime.task_kinds import task_kind
 from ..tasks.hub import endpoint, hub_api, hub_name, HubName, hub_trouble
 from ..tasks.registry import model_info
 
 # %% ../../nbs/deploy/17_push.ipynb #ba58afae
-def public_run(info: dict) -> dict:  # From and to the content of `run.json`
-    """The content of `run.json` without `data`, own weights, and paths among the values of `fit`.
+# A text with a path from the root, of Windows too, or from the user's folder; no web address is one
+_LOCAL = re.compile(
+    r'(?:^|[^\w/.~])(?:~[\w.-]*[/\\]|/[^/\s]|[A-Za-z]:[\\/][^/]|\\\\)|^[A-Za-z]:[\\/]|file:/', re.I
+)
+_ONLY_NAMES = 'fit', 'transforms before', 'transforms after'  # Within these a relative path goes too
 
-    Other keys, such as `cross_validation`, stay as they are.
+
+def _without_paths(value: Any, names: bool = False) -> Any:  # `names`: whether a relative path goes too
+    "A value of JSON, in which each text that holds a local path is empty; `labels` stay as they are"
+    if isinstance(value, dict):
+        return {
+            k: v if k == 'labels' else _without_paths(v, names or k in _ONLY_NAMES)
+            for k, v in value.items()
+            if not _LOCAL.search(k)
+        }
+    if isinstance(value, (list, tuple)):
+        return [_without_paths(v, names) for v in value]
+    is_path = isinstance(value, str) and (_LOCAL.search(value) or names and re.search(r'[/\\]', value))
+    return '' if is_path or isinstance(value, str) and str(Path.home()) in value else value
+
+
+def public_run(info: dict) -> dict:  # From and to the content of `run.json`
+    """The content of `run.json` without `data`, own weights, and texts that hold a local path, at any depth.
+
+    Relative paths go too within `fit` and the names of own transforms. Names of classes stay as they are.
     """
     published = set(model_info(info['task'], str(info['settings'].get('model', ''))).published())
     settings = dict(info['settings'])
     weights = str(settings.get('weights', ''))
     if weights not in ('pretrained', 'try', 'random') and weights not in published:
         settings['weights'] = 'try'
-    is_path = lambda value: isinstance(value, str) and ('/' in value or '\\' in value)
-    fit = {key: '' if is_path(value) else value for key, value in info['fit'].items()}
-    return {**info, 'settings': settings, 'fit': fit, 'data': {}}
+    return _without_paths({**info, 'settings': settings, 'data': {}})
 
 # %% ../../nbs/deploy/17_push.ipynb #5a1ed85f
 def _stage(facts: RunFacts, folder: Path, name: HubName, page: bool):
@@ -86,10 +106,10 @@ class _Remote:
 def push_run(
     run: str | Path,  # A run directory; it is exported first where it has no ONNX file
     name: str,  # Such as `me/hands`, or `hands` for the account that is logged in
-    licence: str = '',  # Of the model, such as `apache-2.0`; empty: unknown
+    licence: str = '',  # Of the model, such as `apache-2.0`; empty: as its passport says, else unknown
     data_licence: str = '',  # Of the training images, likewise
     public: bool = False,  # Whether a new repository can be seen by everybody
-    page: bool = True,  # Whether the page that runs the model goes there too; one that is there stays
+    page: bool = True,  # Whether the page that runs the model goes there too; else an old one is deleted
     force: bool = False,  # Whether a repository of something else, and an edited README, are written over
 ) -> str:  # The address of the model
     """Put a run on a hub, in one commit. Other files that are there stay, and so does who may see them.
@@ -102,6 +122,7 @@ def push_run(
     if what.revision != 'main':
         raise VisionRecipesError(f'{name}: a push goes to the branch main. Name the model without "@".')
     read_facts(run, licence, data_licence)  # refuses what is no run before anything is asked or exported
+    licence, data_licence = map(lambda a, b: a or b, (licence, data_licence), _passport_licences(Path(run)))
     remote = _Remote(what)
     if '/' not in what.name:
         what = remote.name = HubName(f'{remote.call("whoami")["name"]}/{what.name}')
@@ -117,10 +138,25 @@ def push_run(
         log_info(f'{what}: sending {human_bytes(size)} to {endpoint()}')
         message = 'A model of vision_recipes'
         options = dict(repo_id=what.name, folder_path=folder, commit_message=message, ignore_patterns=skipped)
+        if not page and 'run.json' in there and 'web/page.js' in there:  # a page of another model
+            options['delete_patterns'] = ['index.html', 'web/*']
         remote.call('upload_folder', **options)
     return f'{endpoint()}/{what.name}'
 
 # %% ../../nbs/deploy/17_push.ipynb #77112339
+def _passport_licences(run: Path) -> tuple[str, str]:  # Keys of `LICENCES`; empty: unknown
+    "The licences of the model and of its images that a passport in the run directory names"
+    wanted = [f'vision_recipes:licence of the {what}' for what in ('model', 'images')]
+    try:
+        bom = read_json(run / BOM_FILE) if (run / BOM_FILE).is_file() else {}
+        properties = bom['metadata']['component']['modelCard']['properties'] if bom else []
+        found = {entry['name']: entry['value'] for entry in properties}
+        model, images = (found.get(name) for name in wanted)
+    except (VisionRecipesError, TypeError, KeyError):  # of another program, or damaged
+        return '', ''
+    return (model if model in [*LICENCES] else ''), (images if images in [*LICENCES] else '')
+
+
 def _kept_files(remote: _Remote, there: list[str], folder: Path) -> list[str]:
     "Patterns of files to leave out, of the names `there`. Raises `VisionRecipesError` for something else"
     if not set(there) - {'.gitattributes'}:

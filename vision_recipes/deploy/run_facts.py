@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 from ..core.console import first_few, plural
 from ..core.errors import VisionRecipesError
-from ..core.files import file_hash, parse_json, read_utf8
+from ..core.files import file_hash, read_json, read_utf8
 from ..runtime.model_card import ModelCard
 from ..tasks.registry import model_info
 from ..tasks.run_directory import read_run, run_folder
@@ -169,9 +169,9 @@ def _history(path: Path) -> list[dict[str, float]]:
     "The numbers of `history.csv`, a row an epoch; empty cells and other texts are left out"
     if not path.is_file():
         return []
-    rows = []
+    rows, number = [], r'[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?'
     for row in csv.DictReader(read_utf8(path).splitlines()):
-        pairs = [(name, value) for name, value in row.items() if re.fullmatch(r'[\d.e+-]+', str(value))]
+        pairs = [(name, value) for name, value in row.items() if re.fullmatch(number, str(value))]
         rows.append({name: float(value) for name, value in pairs})
     return rows
 
@@ -193,25 +193,32 @@ def _report_sentences(run: Path) -> list[str]:
 def _comparison_sentence(path: Path) -> list[str]:  # Empty where it is no report of `compare`
     "The verdict of a comparison; it names the report's file, but no path of models and images"
     try:
-        report = parse_json(read_utf8(path), str(path))
+        report = read_json(path)
     except VisionRecipesError:
         return []
     if not isinstance(report, dict) or not {'second_is_better_in', 'better', 'n_images'} <= report.keys():
         return []
-    images, groups = report['n_images'], report.get('n_groups')
-    where = f'{plural(int(images), "image")}' + (f' of {plural(int(groups), "group")}' if groups else '')
-    verdict = {'first': 'the first was better', 'second': 'the second was better'}.get(
-        report['better'], 'which is better could not be told'
-    )
-    metric = str(report.get('metric', 'score'))
-    return [f'Compared with another model on {where} by {metric} ({path.name}): {verdict}.']
+    images, groups = report['n_images'], report.get('n_groups') or 0
+    better, metric = report['better'], report.get('metric', 'score')
+    if type(images) is not int or type(groups) is not int or not isinstance(metric, str):
+        return []
+    where = f'{plural(images, "image")}' + (f' of {plural(groups, "group")}' if groups else '')
+    known = {'first': 'the first was better', 'second': 'the second was better'}
+    verdict = known.get(str(better), 'which is better could not be told')
+    return [f'Compared with another model on {where} by {_code(metric)} ({_code(path.name)}): {verdict}.']
+
+
+def _code(text: str) -> str:  # `text` may come from anywhere
+    "A text as Markdown code in one line, in which nothing is markup; backticks become apostrophes"
+    return f'`{" ".join(text.replace("`", chr(39)).split()) or " "}`'
 
 # %% ../../nbs/deploy/13_run_facts.ipynb #933ee9d0
 def _suspects_sentence(path: Path) -> list[str]:  # Empty where it is no report of `suspects`
     "How many labels are probably wrong"
-    rows = list(csv.DictReader(read_utf8(path).splitlines()))
-    if rows and not {'kind', 'suspicion'} <= rows[0].keys():
+    table = csv.DictReader(read_utf8(path).splitlines())
+    rows = list(table)
+    if not {'kind', 'suspicion'} <= set(table.fieldnames or ()):
         return []
-    kinds = sorted({str(row['kind']) for row in rows})
+    kinds = sorted({_code(str(row['kind'])) for row in rows})
     found = f' ({first_few(kinds)})' if kinds else ''
     return [f'`suspects` found {plural(len(rows), "label")} of the data that may be wrong{found}.']

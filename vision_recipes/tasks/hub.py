@@ -78,9 +78,14 @@ class NoConnection(VisionRecipesError):
 
 
 def without_tokens(text: str) -> str:  # The first line, at most 300 letters
-    "A text for a message, without what follows `hf_`, `Bearer `, `token=` and `token:`; other secrets stay"
+    """A text for a message, without tokens, signatures and names and passwords within web addresses.
+
+    A token is what follows `hf_`, `Bearer `, `Authorization: Basic `, `token=`, and `token:` even in quotes.
+    """
     first = text.strip().partition('\n')[0]
-    return re.sub(r'(?i)(hf_|bearer\s+|token[=:]\s*)[\w.-]{4,}', r'\1***', first)[:300]
+    first = re.sub(r'(://)[^/?#\s]*@', r'\1***@', first)
+    before = r'hf_|bearer\s+|authorization\W{1,5}\w+\s+|signature=|token["\']?\s*[=:]\s*["\']?'
+    return re.sub(rf'(?i)({before})[\w.+/=%~-]{{4,}}', r'\1***', first)[:300]
 
 # %% ../../nbs/tasks/19_hub.ipynb #44103ab1
 def hub_trouble(
@@ -108,9 +113,14 @@ def hub_trouble(
     return error
 
 
-def endpoint() -> str:
-    "The address of the hub, without a slash at its end: the variable HF_ENDPOINT, as it is, or the usual one"
+def _full_endpoint() -> str:
+    "The variable HF_ENDPOINT, which may hold a name and a password, or the usual address; no slash follows"
     return os.environ.get('HF_ENDPOINT', '').strip().rstrip('/') or 'https://huggingface.co'
+
+
+def endpoint() -> str:
+    "The address of the hub, to be shown: without a slash at its end, and without name and password"
+    return re.sub(r'^([a-z][a-z0-9+.-]*://)?[^/?#]*@', r'\1', _full_endpoint(), flags=re.I)
 
 # %% ../../nbs/tasks/19_hub.ipynb #3b102e7c
 def hub_api(user: str):  # `user`: what needs it, such as `vision-recipes push`
@@ -119,7 +129,7 @@ def hub_api(user: str):  # `user`: what needs it, such as `vision-recipes push`
         raise MissingPackage(user, 'huggingface_hub')
     from huggingface_hub import HfApi
 
-    return HfApi(endpoint=endpoint(), library_name='vision_recipes')
+    return HfApi(endpoint=_full_endpoint(), library_name='vision_recipes')
 
 # %% ../../nbs/tasks/19_hub.ipynb #db02d485
 class RemoteModel(NamedTuple):
@@ -169,7 +179,7 @@ def hub_folder(what: HubName) -> Path:
     # not at the top, because every start loads this module, and seldom needs the other
     from vision_recipes.data.formats.labelme_files import cache_folder
 
-    server = re.sub(r'[^\w.-]', '_', urlsplit(endpoint()).netloc) or 'hub'
+    server = re.sub(r'[^\w.-]', '_', urlsplit(endpoint()).netloc).strip('.') or 'hub'
     return cache_folder() / 'hub' / server / what.name.replace('/', '--')
 
 

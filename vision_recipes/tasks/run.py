@@ -221,5 +221,6 @@ def open_network(
     if source == 'hub':
         run = Run(fetch_run(what), device)
         run.path = path  # not the folder in the cache: an export goes to the current folder
+        run.info = {**run.info, 'data': {}}  # paths that somebody else wrote must not open files here
         return run
     return Run(path, device)
