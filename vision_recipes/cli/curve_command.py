@@ -135,7 +135,8 @@ def _check_arguments(
             f'--seeds {args.seeds}: must be at least 2, to see how much of a score is chance.'
         )
     check_writable(args.out)
-    if args.dir.is_dir() and args.dir.resolve() in args.out.resolve().parents:
+    out = args.out.resolve()
+    if args.dir.is_dir() and args.dir.resolve() in (out, *out.parents):
         raise VisionRecipesError(
             f'--out {args.out}: lies within the images in {args.dir}. Name a place outside.'
         )

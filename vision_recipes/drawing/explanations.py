@@ -20,10 +20,11 @@ class Explanation(NamedTuple):
 
     heat: np.ndarray  # (h, w) float32, 0 to 1, over the whole image; h and w are those of the network's image
     name: str  # What is explained: a class, or the class and a point
-    score: float  # Predicted, 0 to 1: of a point, of an object whatever its `name`, or of an image's class
+    score: float  # Predicted, 0 to 1: of a point, of an object, or of an image's class
     size_wh: tuple[int, int]  # Of the image, pixels
     box: np.ndarray | None = None  # (4,) XYXY, pixels of the image; None: the whole image is explained
     number: int | None = None  # Of the object: its position in the prediction; None: the whole image
+    predicted: str | None = None  # What has this score, where it is not `name`: another class was asked for
 
     @property
     def share_inside(self) -> float | None:
@@ -52,6 +53,8 @@ def explanation_text(
     "An explanation in words"
     number = '' if e.number is None else f'{e.number}: '
     inside = '' if e.share_inside is None else f'{between}{e.share_inside:.0%} of the map inside'
+    if e.predicted is not None:  # nobody predicted a score of `name`
+        return f'{number}{e.predicted} {e.score:.0%}, the map is of {e.name}{inside}'
     return f'{number}{e.name} {e.score:.0%}{inside}'
 
 

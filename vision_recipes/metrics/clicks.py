@@ -33,8 +33,10 @@ class ClickCosts:
 
     def __post_init__(self):
         for name, value in asdict(self).items():
-            if not value >= 0:
-                raise VisionRecipesError(f'{name}: clicks must be 0 or more, but got {value}.')
+            if not 0 <= value < float('inf'):
+                raise VisionRecipesError(
+                    f'{name}: clicks must be a finite number, 0 or more, but got {value}.'
+                )
 
 # %% ../../nbs/metrics/22_clicks.ipynb #c11c0008
 @dataclass(frozen=True, eq=False)

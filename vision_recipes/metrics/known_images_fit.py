@@ -110,12 +110,14 @@ def fit_known_images(
     train: Annotations,
     valid: Annotations,  # Of other groups; may have no images
     preprocess: Any,  # A `Preprocess`: how the network sees its images
-) -> KnownImages | None:  # None: too few training images, or all of one group, so that nothing can be told
+) -> KnownImages | None:  # None: too few training images, or no two groups to compare: nothing can be told
     "What the training images look like, and how often images of other groups are called unlike them"
     seen, sizes_wh, rows = look_at_images(train, preprocess, MOST_TRAIN)
     groups = _groups(train, rows)
-    n_groups = len(np.unique(groups))
-    if len(seen) < LEAST_IMAGES or n_groups < 2:
+    images_of = np.unique(groups, return_counts=True)[1]  # of each group
+    n_groups = len(images_of)
+    # of two groups each is measured by the other alone, and a single image has no covariance
+    if len(seen) < LEAST_IMAGES or n_groups < 2 or (n_groups == 2 and images_of.min() < 2):
         return None
     known = replace(
         _spread(seen, n_groups),

@@ -9,7 +9,7 @@ __all__ = ['LEAST_NOISE', 'FEWEST_SIZES', 'MOST_FLAT', 'ENOUGH_OBJECTS', 'ENOUGH
 # %% ../../nbs/metrics/23_learning_curve.ipynb #720b7762
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 import numpy as np
 from ..core.console import first_few, plural
 from ..core.patching import patch
@@ -406,22 +406,33 @@ def to_dict(self: LearningCurve) -> dict:  # For JSON
     if not self.check.reason:
         f = self.check.forecast(self.overall.sizes.max() / self.check.sizes.max())
         check = {'forecast': f.score, 'low': f.low, 'high': f.high, 'came': self.overall.last}
-    return {
-        'metric': self.metric,
-        'text': self.text(),
-        'reason': self.overall.reason or None,  # why nothing can be told
-        'held_out_images': self.held_out[0],
-        'held_out_groups': self.held_out[1] if self.has_groups else None,
-        # score = a - b (images / largest)^-c
-        'law': None
-        if law is None
-        else {
-            'a': float(law.a[0]),
-            'b': float(law.b[0]),
-            'c': float(law.c[0]),
-            'largest': int(self.overall.sizes.max()),
-        },
-        'from_half': check,
-        'trainings': self.trainings,
-        **self.tables,
-    }
+    return _none_for_nan(
+        {
+            'metric': self.metric,
+            'text': self.text(),
+            'reason': self.overall.reason or None,  # why nothing can be told
+            'held_out_images': self.held_out[0],
+            'held_out_groups': self.held_out[1] if self.has_groups else None,
+            # score = a - b (images / largest)^-c
+            'law': None
+            if law is None
+            else {
+                'a': float(law.a[0]),
+                'b': float(law.b[0]),
+                'c': float(law.c[0]),
+                'largest': int(self.overall.sizes.max()),
+            },
+            'from_half': check,
+            'trainings': self.trainings,
+            **self.tables,
+        }
+    )
+
+
+def _none_for_nan(value: Any) -> Any:
+    "The same with None where a score is NaN, which JSON does not have: nothing was scored"
+    if isinstance(value, dict):
+        return {key: _none_for_nan(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_none_for_nan(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -111,7 +111,6 @@ class KnownImages:
     n_groups: int | None = None  # Of these images; None: nobody said which belong together
     # Ordinary images that the model has not learnt from: `images`, of `groups` where there are any, `alarms`
     # of them called unlike, and the 95 % interval of their share, `low` and `high`; empty: there were none.
-    # What `checked` and `ranges` hold is not checked here
     checked: dict = field(default_factory=dict)
     # For people: a name, and the values below which 2.5, 50 and 97.5 % of the training images lie
     ranges: dict = field(default_factory=dict)
@@ -129,6 +128,7 @@ class KnownImages:
                 f'known_images: needs a mean of {DESCRIPTION_LENGTH} numbers, a triangle of as many rows, '
                 'and a limit above 0.'
             )
+        _check_words(self)
 
 # %% ../../nbs/runtime/14_known_images.ipynb #07b26199
 def _numbers_are_fine(known: KnownImages) -> bool:
@@ -137,6 +137,27 @@ def _numbers_are_fine(known: KnownImages) -> bool:
     if not all(type(v) in (int, float) and abs(v) < 1e12 for v in numbers):
         return False
     return known.limit > 0 and isinstance(known.checked, dict) and isinstance(known.ranges, dict)
+
+
+def _check_words(known: KnownImages):
+    "Refuse what `alarm_words` and `range_words` cannot put into words"
+    counts = [known.checked.get(name) for name in ('alarms', 'images')]
+    if known.checked and not all(type(n) is int and n >= 0 for n in counts):
+        raise VisionRecipesError(
+            f'known_images: checked must hold whole numbers of alarms and images, but is '
+            f'{brief(known.checked)}.'
+        )
+    for name, values in known.ranges.items():
+        is_list = isinstance(values, (list, tuple)) and len(values) == 3
+        if not is_list or not all(type(v) in (int, float) for v in values):
+            raise VisionRecipesError(
+                f'known_images: ranges must hold three numbers a name, but of {brief(name)} '
+                f'is {brief(values)}.'
+            )
+    if known.n_groups is not None and type(known.n_groups) is not int:
+        raise VisionRecipesError(
+            f'known_images: n_groups must be a whole number, but is {brief(known.n_groups)}.'
+        )
 
 # %% ../../nbs/runtime/14_known_images.ipynb #302f9ed3
 @patch(as_classmethod=True)

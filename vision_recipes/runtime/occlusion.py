@@ -43,10 +43,10 @@ def occlusion_map(
     predictor: BasePredictor,  # Of a classifier
     image: Any,  # As for `Predictor.predict`, one image
     label: str | None = None,  # The class whose score is watched; None: the predicted one
-) -> np.ndarray:  # (7, 7) float32, -1 to 1: how much the network's score falls where a part is covered
+) -> np.ndarray:  # (7, 7) float32, -1 to 1: how much the score falls where a part is covered
     """Which parts of an image speak for a class. Below 0: without that part the score is higher.
 
-    A calibration of the card does not move these scores.
+    Scores are those that `predict` gives: a calibration of the card moves them.
 
     Raises `VisionRecipesError` for a model that is no classifier and an unknown class, and `ImageError`.
     """
@@ -64,6 +64,8 @@ def occlusion_map(
 
     def score(square: np.ndarray) -> float:
         [found] = predictor._predict([(square, place)], 0.0, card)
+        if card.calibration is not None:
+            found = card.calibration.moved(found, 0.0)
         return float((found.scores if found.class_scores is None else found.class_scores)[class_id])
 
     before, drops = score(pixels), []

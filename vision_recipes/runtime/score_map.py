@@ -30,7 +30,7 @@ class ScoreMap:
     # its own
     classes: tuple[tuple[float, float] | None, ...] = ()
     # Plain JSON, as `fit_calibration` writes it: `ece_before` and `ece_after` with the ends of their
-    # intervals, `n_images`, `n_groups` and more; its keys are not checked here. Empty: nothing was measured
+    # intervals, `n_images`, `n_groups` and more, which are not checked. Empty: nothing was measured
     measured: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -41,6 +41,8 @@ class ScoreMap:
             raise VisionRecipesError(
                 f'calibration: measured must be an object in braces, but is {brief(self.measured)}.'
             )
+        for name in ('ece_before', 'ece_after'):
+            _check_error(name, self.measured.get(name))
 
     @classmethod
     def from_dict(cls, d: dict) -> 'ScoreMap':  # Keys that are no fields are ignored
@@ -61,6 +63,17 @@ def _check_pair(pair: Any):
     raise VisionRecipesError(
         f'calibration: a slope from {SLOPES[0]} to {SLOPES[1]:g} and an offset are wanted, '
         f'but got {brief(pair)}.'
+    )
+
+
+def _check_error(name: str, values: Any):  # Of `measured`; None: it is not there
+    "Refuse what is no calibration error with the two ends of its interval"
+    if values is None or isinstance(values, (list, tuple)) and len(values) == 3:
+        if all(type(v) in (int, float) for v in values or ()):
+            return
+    raise VisionRecipesError(
+        f'calibration: measured: {name} must be three numbers, an error and the ends of its interval, '
+        f'but is {brief(values)}.'
     )
 
 # %% ../../nbs/runtime/13_score_map.ipynb #7c816e23

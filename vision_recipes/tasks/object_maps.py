@@ -59,7 +59,7 @@ def explain(
 ) -> list[Explanation]:  # As `objects`, else the highest score first; of a classifier a single one
     """Heat maps of what a model found in an image, each for one object. Tiles are not used.
 
-    The score of an object is the predicted one, also where `label` names another class.
+    The score of an object is that of its predicted class. Where `label` is another one, `predicted` names it.
 
     Raises `VisionRecipesError` for an unknown class or point, objects that are not there, and where nothing
     was found; `ImageError` for an unreadable image.
@@ -137,9 +137,11 @@ def _explain_object(
 ) -> Explanation:
     "The map of one object"
     class_id = int(p.labels[i]) if label is None else run.class_names.index(label)
-    name, score, k = run.class_names[class_id], float(p.scores[i]), None
+    names = [run.class_names[c] for c in (class_id, p.labels[i])]  # explained, and predicted
+    score, k = float(p.scores[i]), None
     if point is not None:
         k = run.card.labels.skeleton.points.index(point)
-        name, score = f'{name}: {point}', float(p.keypoints[i, k, 2])
+        names, score = [f'{name}: {point}' for name in names], float(p.keypoints[i, k, 2])
     heat = object_map(run, image, p.boxes[i], class_id, float(p.scores[i]), k)
-    return Explanation(heat, name, score, p.size_wh, p.boxes[i], i)
+    predicted = None if names[0] == names[1] else names[1]
+    return Explanation(heat, names[0], score, p.size_wh, p.boxes[i], i, predicted)

@@ -140,6 +140,15 @@ def why_untold(anns: Annotations) -> str:  # Empty: a curve can be tried
     return ''
 
 
+def _nothing_to_score(held_out: Annotations) -> str:  # Empty: there is something
+    "Why no training could be scored on what is held out"
+    if not len(held_out.class_ids.values):
+        return 'No held-out image has an object.'
+    if held_out.get('crowd') is not None and held_out.crowd.all():
+        return 'All held-out objects are crowds, which count neither for nor against a model.'
+    return ''
+
+
 def _untold(task: Task, anns: Annotations, reason: str) -> LearningCurve:
     "A curve without trainings, and why: a sentence"
     nothing = ScoreCurve(task.metric, *np.zeros((3, 0)), 0, reason=reason)
@@ -268,8 +277,9 @@ def learning_curve(
         return _finish(out, _untold(task, anns, reason))
     _begin(out, curve_plan(task, anns, settings, fractions, seeds))
     pool, held_out = split(anns, settings.valid, settings.seed)
-    if not len(held_out.class_ids.values):
-        return _finish(out, _untold(task, anns, 'No held-out image has an object.'))
+    reason = _nothing_to_score(held_out)
+    if reason:
+        return _finish(out, _untold(task, anns, reason))
     trainings = _trainings(pool, fractions, seeds, settings.seed)
     weights = _weights(held_out)
     for i, training in enumerate(trainings, 1):

@@ -466,7 +466,9 @@ async function occludeOne(run, card, image, label) {
   const started = performance.now();
   const place = placement(image.width, image.height, card.preprocess);
   const square = letterbox(image, card.preprocess);
-  const scoresOf = async rgb => decodeClasses(await run(toInput(rgb, card)), place, card).scores;
+  const scoresOf = async rgb => { // as `predict` gives them
+    return moved(decodeClasses(await run(toInput(rgb, card)), place, card), card, 0).scores;
+  };
   const whole = await scoresOf(square);
   const watched = label ?? byScore(whole)[0];
   const drops = [];
