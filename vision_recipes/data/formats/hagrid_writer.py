@@ -21,12 +21,23 @@ _PART = 'train_val'  # HaGRID's name of its larger part: ann_train_val/ and trai
 _NO_OBJECTS = 'no_objects'  # Stands in for the class of images without objects
 
 
+# Names that Windows keeps for devices, whatever follows their first dot
+_DEVICES = {'CON', 'PRN', 'AUX', 'NUL', *(f'{port}{i}' for port in ('COM', 'LPT') for i in range(1, 10))}
+
+
+def _names_a_file(name: str) -> bool:
+    "Whether every system can have a file of this name: Windows has the most rules"
+    if any(mark in name for mark in '/\\:*?"<>|') or any(ord(mark) < 32 for mark in name):
+        return False
+    return name[-1:] not in (' ', '.') and name.split('.')[0].rstrip().upper() not in _DEVICES
+
+# %% ../../../nbs/data/formats/20_hagrid_writer.ipynb #0cc7a551
 def _check_classes(anns: Annotations, used: list[str]) -> None:
     "Raise `VisionRecipesError` for a class of `used` that cannot name a file, or looks like another's"
     lower = [name.lower() for name in used]
     for name in used:
         reason = ''
-        if any(mark in name for mark in '/\\\0\r\n') or name.startswith('.') or not name.strip():
+        if name.startswith('.') or not name.strip() or not _names_a_file(name):
             reason = 'cannot be the name of a file and of a folder'
         elif lower.count(name.lower()) > 1:
             reason = 'is another class but for letter case, and the two would share a file on many systems'
