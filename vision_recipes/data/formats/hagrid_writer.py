@@ -31,7 +31,7 @@ def _names_a_file(name: str) -> bool:
         return False
     return name[-1:] not in (' ', '.') and name.split('.')[0].rstrip().upper() not in _DEVICES
 
-
+# %% ../../../nbs/data/formats/20_hagrid_writer.ipynb #0cc7a551
 def _check_classes(anns: Annotations, used: list[str]) -> None:
     "Raise `VisionRecipesError` for a class of `used` that cannot name a file, or looks like another's"
     lower = [name.lower() for name in used]
