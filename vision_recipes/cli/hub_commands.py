@@ -16,13 +16,12 @@ from ..tasks.registry import model_source
 from ..tasks.run_directory import read_run
 
 # %% ../../nbs/cli/16_hub_commands.ipynb #d0984a7b
-def _licence_options(p: ArgumentParser):
-    p.add_argument(
-        '--license', default='', metavar='NAME', help='of the model, such as apache-2.0 (default: unknown)'
-    )
-    p.add_argument(
-        '--data-license', default='', metavar='NAME', help='of the training images (default: unknown)'
-    )
+def _licence_options(p: ArgumentParser, default: str = 'unknown'):
+    "Add both licences; `default` says in the help what counts where one is not given"
+    text = f'of the model, such as apache-2.0 (default: {default})'
+    p.add_argument('--license', default='', metavar='NAME', help=text)
+    text = f'of the training images (default: {default})'
+    p.add_argument('--data-license', default='', metavar='NAME', help=text)
 
 
 def _passport_options(p: ArgumentParser):
@@ -55,11 +54,13 @@ def _push_options(p: ArgumentParser):
     p.add_argument(
         'name', metavar='NAME', help='OWNER/NAME on the hub, or NAME for the account that is logged in'
     )
-    _licence_options(p)
+    _licence_options(p, 'as the passport of the run has it')
     p.add_argument(
         '--public', action='store_true', help='let everybody see a new repository (default: it is private)'
     )
-    p.add_argument('--no-page', action='store_true', help='leave out the page that runs the model')
+    p.add_argument(
+        '--no-page', action='store_true', help='without the page that runs the model; an older one is removed'
+    )
     p.add_argument(
         '--force', action='store_true', help='write over a repository of something else and an edited README'
     )
