@@ -378,7 +378,7 @@ def _graph(
     model = run.task.finish_graph(simplify_onnx(model) if form.simplify else model, form.kind)
     model = _with_opset(model, form.opset)
     onnx.helper.set_model_props(model, {CARD_KEY: json.dumps(card.to_dict())})
-    return lower_ir_version(model)
+    return lower_ir_version(model)  # the lowest that its opsets allow, so that older onnxruntimes load it
 
 
 def _causes(e: BaseException) -> str:

@@ -351,7 +351,7 @@ def _mark_undecided(
 ) -> list[Case]:
     """Mark the cases in which `run` differs as much from itself with slightly changed weights.
 
-    Where more than one case in ten disagrees, none is marked: that many are no accident.
+    Where more than one case in ten disagrees, and more than one at all, none is marked: that is no accident.
     """
     bad = [k for k, case in enumerate(cases) if case.exceeds(tolerance)]
     if not bad or len(bad) > max(1, len(cases) // 10):
@@ -403,7 +403,7 @@ def _batch_shapes(
     return shapes
 
 # %% ../../nbs/deploy/01_parity.ipynb #ff79cb84
-def _has_fixed_shape(predictor: BasePredictor) -> bool:
+def _has_fixed_shape(predictor: BasePredictor) -> bool:  # It has a `session`, as a `Predictor` of a file
     "Whether the graph takes one image of one size, and nothing else"
     shape = predictor.session.get_inputs()[0].shape
     return shape[0] == 1 and all(isinstance(side, int) for side in shape)

@@ -85,7 +85,7 @@ def _upper_quantile(distances: np.ndarray) -> float:
 # %% ../../nbs/metrics/20_known_images_fit.ipynb #cc8571e7
 # What a card tells people of its training images: from descriptions (n, 25) and sizes (n, 2). Numbers 1 and 4
 # are the logarithms of a standard deviation, of grey and of red minus green, plus 0.01
-_PEOPLE = {
+_PEOPLE: dict[str, Callable] = {
     'longer side (px)': lambda d, sizes_wh: sizes_wh.max(1),
     'brightness (0-255)': lambda d, sizes_wh: 255 * d[:, 0],
     'contrast (0-255)': lambda d, sizes_wh: 255 * (np.exp(d[:, 1]) - 0.01),
@@ -97,7 +97,7 @@ def _ranges(descriptions: np.ndarray, sizes_wh: np.ndarray) -> dict[str, list[in
     "By name: the values below which 2.5, 50 and 97.5 % of the images lie"
     quantiles: dict[str, list[int]] = {}
     for name, value in _PEOPLE.items():
-        values: Callable = value(descriptions, sizes_wh)
+        values: np.ndarray = value(descriptions, sizes_wh)
         quantiles[name] = np.quantile(values, [0.025, 0.5, 0.975]).round().astype(int).tolist()
     return quantiles
 

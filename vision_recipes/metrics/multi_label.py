@@ -98,7 +98,8 @@ class LabelEvaluation(Evaluation):
     def for_card(self):  # This and the next as those of `Evaluation`, with more
         return {'metrics': self.metrics, 'thresholds': self.thresholds}
 
-    def for_history(self):
+    def for_history(self) -> dict[str, float]:
+        "Scores for a column each of a training's history, with the AP of each class that some image has"
         by_class = {f'ap {row["class"]}': row['ap'] for row in self.per_class if row['ap'] is not None}
         return {**super().for_history(), **by_class}
 

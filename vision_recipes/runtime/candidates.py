@@ -22,7 +22,10 @@ def suppressed_by(
     labels: np.ndarray,  # (N,) class ids: only boxes of one class suppress each other
     threshold: float,  # Intersection over union above which the box with the lower score is removed
 ) -> np.ndarray:  # (N,) int64 the position of the box that removed each; -1: it is kept
-    "Which kept box removes which other, in the order of `batched_nms`"
+    """Which kept box removes which other, in the order of `batched_nms`.
+
+    A box that overlaps by just `threshold`, to within rounding, may be removed and have -1 all the same.
+    """
     kept = batched_nms(boxes, scores, labels, threshold)
     removes = (iou_matrix(boxes[kept], boxes) > threshold) & (labels[kept][:, None] == labels)  # (K, N)
     owner = np.full(len(boxes), -1)

@@ -73,7 +73,10 @@ def _class_count(
 
 
 def _image_sides(inputs: Sequence[Port]) -> list[int]:  # Pixels; empty: the shape does not tell
-    "Those axes of the first input that must be height and width: neither free, nor batch or colours"
+    """Those axes of the first input that must be height and width: neither free, nor batch or colours.
+
+    A batch fixed at more than 4 counts as one, too; such a graph is refused with any card.
+    """
     shape = inputs[0].shape if inputs else ()
     return [size for size in shape if isinstance(size, int) and size > 4]  # 4: RGBA
 

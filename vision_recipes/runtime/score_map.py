@@ -165,6 +165,7 @@ def lowest_shown(
     raw: float,  # A score of the network
 ) -> float:
     "The lowest moved score of an object with this score of the network, whatever its class"
+    # a temperature is of one class an image, which has no objects, and gives all scores anyway
     if self.kind == 'temperature':
         return raw
     one = [ScoreMap('logistic', *pair).scores(np.array([raw]))[0] for pair in self._every_pair()]

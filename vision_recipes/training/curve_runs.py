@@ -339,6 +339,7 @@ def _curve_of(
     clusters = int(ids.max()) + 1
     parts = np.array([training.fraction for training in trainings])
     small = parts <= 0.5
+    # what the small ones forecast is compared with what came, so a rise that may be chance is fitted, too
     of_small = sizes[small], headline[0][small], headline[1:, small], clusters, parts[small]
     return LearningCurve(
         metric,

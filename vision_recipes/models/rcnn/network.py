@@ -810,6 +810,7 @@ def export_module(self: RcnnTask, model, input, kind):  # As `Task.export_module
 
 @patch
 def finish_graph(self: RcnnTask, graph, kind):  # As `Task.finish_graph`
+    "Name the first axis of each output, in place, whatever `kind` says"
     # the exporter names the number of objects by a formula
     for output in graph.graph.output:
         output.type.tensor_type.shape.dim[0].dim_param = 'objects'
