@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import VisionRecipesError
 from ..core.images import ImageError
 from .decoders import CELL_DECODING, DECODERS
-from .postprocess_boxes import batched_nms, iou_matrix, Placement
+from .postprocess_boxes import _round_down, batched_nms, iou_matrix, Placement
 from .postprocess_boxes import to_source, yolox_detections
 from .predictor import BasePredictor
 
@@ -22,12 +22,10 @@ def suppressed_by(
     labels: np.ndarray,  # (N,) class ids: only boxes of one class suppress each other
     threshold: float,  # Intersection over union above which the box with the lower score is removed
 ) -> np.ndarray:  # (N,) int64 the position of the box that removed each; -1: it is kept
-    """Which kept box removes which other, in the order of `batched_nms`.
-
-    A box that overlaps by just `threshold`, to within rounding, may be removed and have -1 all the same.
-    """
+    "Which kept box removes which other, in the order of `batched_nms`"
     kept = batched_nms(boxes, scores, labels, threshold)
-    removes = (iou_matrix(boxes[kept], boxes) > threshold) & (labels[kept][:, None] == labels)  # (K, N)
+    overlaps = iou_matrix(boxes[kept], boxes) > _round_down(threshold, boxes.dtype)  # as `batched_nms` rounds
+    removes = overlaps & (labels[kept][:, None] == labels)  # (K, N)
     owner = np.full(len(boxes), -1)
     for k in range(len(kept) - 1, -1, -1):  # the highest score is last, so it has the last word
         owner[removes[k]] = kept[k]

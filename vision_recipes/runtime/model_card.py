@@ -201,7 +201,6 @@ def to_dict(self: ModelCard) -> dict:  # Plain JSON
         'format': CARD_FORMAT,
         **asdict(self),
         'labels': self.labels.to_dict(),  # not as `asdict` has them: `LabelMap.from_dict` reads this form
-        'preprocess': asdict(self.preprocess),  # the same as `asdict(self)` has it
     }
 
 # %% ../../nbs/runtime/05_model_card.ipynb #e5aee810
