@@ -664,7 +664,7 @@ def in_pixels(
     boxes = (anns.boxes_rel * np.tile(scale, 2)).astype(np.float32)
     masks, keypoints = anns.get('masks'), anns.get('keypoints')
     if masks is not None:
-        n_points = np.diff(masks.rings[masks.objects])  # (M,) of each object, all rings
+        n_points = np.diff(masks.rings[masks.objects])  # (M,) of each object; `objects` are places in `rings`
         masks = masks.moved(masks.points * np.repeat(scale, n_points, axis=0))
     if keypoints is not None:
         keypoints = np.concatenate([keypoints[..., :2] * scale[:, None], keypoints[..., 2:]], 2)

@@ -261,7 +261,7 @@ def merge_annotations(
 
 # %% ../../nbs/data/16_merge.ipynb #225925dd
 def _joined_class_ids(sets: Sequence[Annotations]) -> Ragged:
-    "The classes of all objects"
+    "The classes of all objects; `sets` as `align_labels` gives them, so that an id means one class in all"
     counts = np.concatenate([anns.class_ids.counts for anns in sets])
     values = np.concatenate([anns.class_ids.values for anns in sets])
     return Ragged(values, np.cumsum([0, *counts], dtype=np.int64))

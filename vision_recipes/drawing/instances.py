@@ -349,8 +349,8 @@ def _draw_annotated(
     anns: Annotations,
     rows: np.ndarray,  # (n,) positions of the objects in `anns`
     size_wh: Sequence[int],  # That the annotations are for; `image` may be smaller
-    colors: Sequence[RGB],  # Of each object
-) -> Image.Image:
+    colors: Sequence[RGB],  # One for each of `rows`
+) -> Image.Image:  # A new image; `image` itself where there are neither masks nor boxes
     "Draw the masks or boxes of some objects, with the names of their classes"
     if anns.get('masks') is None and anns.get('boxes') is None:
         return image
@@ -373,7 +373,7 @@ def draw_annotations(
     # One a class; None: `class_colors`, or where there are masks a colour for each object
     colors: Sequence[RGB] | None = None,
     names: bool = True,  # Write the points' names
-) -> Image.Image:  # A new image
+) -> Image.Image:  # A new image; `image` itself where the annotations have nothing to draw
     """Draw what is annotated: masks, boxes with points, or boxes; a crowd is dashed.
 
     Raises `VisionRecipesError` for annotations that are fractions of the images.

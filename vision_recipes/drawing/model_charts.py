@@ -96,7 +96,7 @@ def show_losses(
     "Each term of the loss over the epochs, of training and validation; a spike is clipped and has its value"
     terms = loss_terms(history)
     if not terms:
-        return empty_chart('no epoch has finished yet', 160)
+        return empty_chart('no epoch has finished yet', 160)  # 320 pixels wide
     epoch = np.array([_float(row.get('epoch', i + 1)) for i, row in enumerate(history)])
     columns = min(2, len(terms))  # three would be too small to read on a phone
     rows = math.ceil(len(terms) / columns)

@@ -266,7 +266,11 @@ def _own_copy(image: ImageLike) -> Image.Image:
     return copy if copy is not image and copy.mode == 'RGB' else copy.convert('RGB')
 
 
-def _tint_objects(image: Image.Image, prediction: Any, colors: list[RGB]) -> Image.Image:
+def _tint_objects(
+    image: Image.Image,
+    prediction: Any,  # Its `masks`, where it has some, are as for `draw_masks`
+    colors: list[RGB],  # One a mask
+) -> Image.Image:  # A new image; `image` itself where there are no masks
     "Draw the masks, where there are some. A bundle's `predict.py` for a model without masks omits this"
     masks = getattr(prediction, 'masks', None)
     return image if masks is None else draw_masks(image, masks, None, colors)

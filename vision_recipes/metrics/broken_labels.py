@@ -218,9 +218,9 @@ def _moved_masks(
     moved: np.ndarray,  # (M,) bool
     boxes: np.ndarray,  # (M, 4) as moved, changed in place: tight around outlines that were cut
 ) -> dict:  # Columns
-    "The outlines, moved and cut at the edges of their image"
-    masks = anns.masks
-    object_of = np.repeat(np.arange(len(masks)), np.diff(masks.rings[masks.objects]))  # (P,)
+    "The outlines, moved and cut at the edges of their image; objects of run lengths are never moved"
+    masks = anns.masks  # `objects`: where the rings of each begin; `rings`: where the points of each begin
+    object_of = np.repeat(np.arange(len(masks)), np.diff(masks.rings[masks.objects]))  # (P,) of each point
     points = masks.points.astype(float)
     changed = moved[object_of]
     rows = object_of[changed]

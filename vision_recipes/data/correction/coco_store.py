@@ -362,7 +362,7 @@ def _text(
 @patch
 def _write(self: CocoStore, i: int, document: dict) -> None:
     "Write the whole copy, with other annotations of one image, which stay where the old ones stood"
-    size = self.load(i)[0]['size']
+    size = self.load(i)[0]['size']  # `save` checks the document's flags and shapes only
     new = self._new_records(i, {**document, 'size': size})
     image_id, records = self.image_ids[i], self.contents['annotations']
     place = next((k for k, r in enumerate(records) if r.get('image_id') == image_id), len(records))

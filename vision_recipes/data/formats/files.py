@@ -394,6 +394,7 @@ def _first_quoted(names: list[str]) -> str:
 
 def _quoted_beside(name: str, other: str) -> str:
     "A name in quotes for a message that names `other` too; with escapes where both may look equal"
+    # escapes are for letters such as é, of one character or two; white space at an end shows in the quotes
     return ascii(name) if clean_name(name) == clean_name(other) and name.strip() == name else repr(name)
 
 # %% ../../../nbs/data/formats/01_files.ipynb #e10b85a5

@@ -170,12 +170,15 @@ def _complete_paths(files: dict[str, list[str]], folders: list[str], stems: dict
 def _paths_by_stem(
     files: dict[str, list[str]], folders: list[str]
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:  # Stem to path; pairs of images that share a stem
-    "The images of a class in its folders. Of those that share a stem, the first is taken"
+    """The images of a class in its folders; `files` are the names in each folder.
+
+    Of images that share a stem, that of the first folder is taken, there the first in alphabetical order.
+    """
     path_of, doubles = {}, []
     for folder in folders:
         stems = image_stems(files[folder])
         prefix = f'{folder}/' if folder else ''
-        for twins in image_twins(files[folder], stems).values():
+        for twins in image_twins(files[folder], stems).values():  # sorted: the first one is in `stems`
             doubles += [(prefix + twins[0], prefix + other) for other in twins[1:]]
         in_two_folders = sorted(path_of.keys() & stems.keys())
         doubles += [(path_of[stem], prefix + stems[stem]) for stem in in_two_folders]

@@ -114,11 +114,11 @@ def _check_finite(lines: TextLines) -> None:
 def _are_parallelograms(
     corners: np.ndarray,  # (L, 4, 2) fractions of the image
 ) -> np.ndarray:  # (L,) bool
-    "Whether the diagonals of four corners share their middle, but for rounding: 5% of their extent"
+    "Whether the diagonals of four corners share their middle, but for rounding: 2.5% of their extent"
     # (L,) twice the distance of the middles, along x or y
     apart = np.abs(corners[:, 0] + corners[:, 2] - corners[:, 1] - corners[:, 3]).max(1)
     extent = np.ptp(corners, axis=1).max(1)
-    return apart <= 0.05 * extent + 1e-4  # of the image: what numbers of four digits are rounded by
+    return apart <= 0.05 * extent + 1e-4  # 1e-4 of the image: a step of numbers with four digits
 
 
 def _oriented_box_findings(

@@ -108,6 +108,7 @@ def make_fruit_samples(
     with new_folder(root) as tmp:
         (tmp / 'images').mkdir()
         for i in progress(range(n), 'Drawing', n, 'image'):
+            # the 6 keeps these numbers apart from those of a table, (7, table)
             rng = np.random.default_rng((6, seed, i))
             names = [name for name, share in FRUIT_SHARES.items() if rng.random() < share]
             long = int(rng.integers(long_sides[0], long_sides[1] + 1))
