@@ -10,13 +10,12 @@ drawing the same labels by hand. The first images are always drawn by hand. `sig
 below `$VISION_RECIPES_DATA`.
 """
 
-import argparse, os, tempfile, time
+import os, tempfile, time
 from pathlib import Path
 import numpy as np
 
 os.environ.setdefault('VISION_RECIPES_PROGRESS', '0')
-from next_images import SETS, choose, read, score, trained
-from vision_recipes.core.console import log
+from next_images import choose, read, run_sets, score, trained
 from vision_recipes.data.splits import split
 from vision_recipes.metrics.clicks import ClickCosts, correction_acts, drawing_acts
 
@@ -78,22 +77,5 @@ def try_set(name, args):
     )
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('sets', nargs='+', choices=list(SETS))
-    p.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))
-    p.add_argument('--seeds', type=int, default=2)
-    p.add_argument('--epochs', type=int)
-    p.add_argument('--start', type=int, default=40)
-    p.add_argument('--add', type=int, default=40)
-    p.add_argument('--rounds', type=int, default=3)
-    p.add_argument('--out', type=Path, default=Path(tempfile.gettempdir()) / 'label_less')
-    args = p.parse_args()
-    log.setLevel('WARNING')  # many trainings have much to say
-    for name in args.sets:
-        args.out.mkdir(parents=True, exist_ok=True)
-        try_set(name, args)
-
-
 if __name__ == '__main__':
-    main()
+    run_sets(try_set, __doc__, 'label_less', WAYS, seeds=2)

@@ -12,6 +12,7 @@ are real sets below `$VISION_RECIPES_DATA`; `cells` starts from published weight
 
 import argparse, os, tempfile, time
 from pathlib import Path
+from typing import Callable
 import numpy as np
 
 os.environ.setdefault('VISION_RECIPES_PROGRESS', '0')
@@ -138,16 +139,17 @@ def try_set(name, args):
     print(f'   {time.time() - begun:.0f} s', flush=True)
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run_sets(try_set: Callable, description: str, folder: str, ways: tuple[str, ...], seeds: int):
+    "Read the options of a study, and call `try_set(name, args)` for each set; `folder` takes its trainings"
+    p = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('sets', nargs='+', choices=list(SETS))
-    p.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))
-    p.add_argument('--seeds', type=int, default=3)
+    p.add_argument('--ways', nargs='+', choices=ways, default=list(ways))
+    p.add_argument('--seeds', type=int, default=seeds)
     p.add_argument('--epochs', type=int)
     p.add_argument('--start', type=int, default=40)
     p.add_argument('--add', type=int, default=40)
     p.add_argument('--rounds', type=int, default=3)
-    p.add_argument('--out', type=Path, default=Path(tempfile.gettempdir()) / 'next_images')
+    p.add_argument('--out', type=Path, default=Path(tempfile.gettempdir()) / folder)
     args = p.parse_args()
     log.setLevel('WARNING')  # many trainings have much to say
     for name in args.sets:
@@ -156,4 +158,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_sets(try_set, __doc__, 'next_images', WAYS, seeds=3)
