@@ -138,6 +138,8 @@ def run_suspects(args: Namespace) -> None:
     predictions = out_of_fold(task, anns, args.out / 'folds', fit_settings, args.folds)
     evaluation = task.evaluate(predictions, anns)
     log_info(f'the models, on images they have not seen: {evaluation.summary(task.metric)}')
+    if note := _poor_models_note(evaluation.metrics[task.metric]):
+        log_info(note)
     write_suspects(args.out, anns, find_suspects(predictions, anns), args.n)
 
 
@@ -147,6 +149,20 @@ def _read_to_judge(args: Namespace) -> Annotations:  # In pixels
     if anns.has_boxes:
         anns = anns.fix_boxes(args.boxes or 'raise')
     return anns.measure()
+
+# %% ../../nbs/cli/10_suspect_commands.ipynb #aa44bb54
+_POOR_SCORE = 0.1  # Of models; with less they agree with hardly any label
+
+
+def _poor_models_note(score: float) -> str:  # Empty where the models may judge
+    "What to think of suspects where the models that name them find next to nothing"
+    if score >= _POOR_SCORE:
+        return ''
+    return (
+        'The models find next to nothing, so few suspects say little: they have learnt too little '
+        '(more --epochs, more images), or most labels are wrong. Look at the images first: '
+        'vision-recipes report DIR'
+    )
 
 # %% ../../nbs/cli/10_suspect_commands.ipynb #9d8cabe1
 _TOO_MANY = 0.3  # Suspects for each label that was asked about; more say little
