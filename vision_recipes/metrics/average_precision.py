@@ -17,7 +17,7 @@ import numpy as np
 from ..core.console import plural
 from ..core.errors import VisionRecipesError
 from ..data.annotations import Annotations, measure
-from .intervals import resampling_clusters, wilson_interval
+from .intervals import few_clusters_factor, resampling_clusters, wilson_interval
 from ..runtime.prediction import Prediction
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #3c83b747
@@ -402,7 +402,7 @@ def _effective_objects(
     # resamples of k clusters have (k - 1) / k of the variance
     return min(n, score * (1 - score) / (samples.var() * clusters / (clusters - 1)))
 
-
+# %% ../../nbs/metrics/03_average_precision.ipynb #b1a5d0e0
 def precision_interval(
     score: float,  # 0 to 1
     samples: np.ndarray,  # (R,) the score of each resample
@@ -412,16 +412,19 @@ def precision_interval(
 ) -> tuple[float, float]:  # Its lower and upper end, 0 to 1
     """The 95 % interval of a mean over classes, from its resamples.
 
-    The percentile bootstrap, never narrower than `wilson_interval`. Resamples score too high, so it is moved
-    until its mean is `score`.
+    The percentile bootstrap, widened for few clusters and never narrower than `wilson_interval`. Resamples
+    score too high by a bias, so it is moved until its mean is `score`. The score is too high by about the
+    same bias (Efron and Tibshirani 1993, chapter 10), so the lower end goes down by it.
     """
     samples = samples[np.isfinite(samples)]
     n = _effective_objects(score, samples, n_true[n_true > 0], clusters, alike)
     floor, ceiling = wilson_interval(score, n, clusters)
-    low = high = score
-    if len(samples):
-        low, high = np.quantile(samples, [0.025, 0.975]) - samples.mean() + score
-    return float(max(0.0, min(low, floor))), float(min(1.0, max(high, ceiling)))
+    if not len(samples):
+        return floor, ceiling
+    mean = samples.mean()
+    low, high = (np.quantile(samples, [0.025, 0.975]) - mean) * few_clusters_factor(clusters) + score
+    bias = max(0.0, mean - score)
+    return float(max(0.0, min(low, floor) - bias)), float(min(1.0, max(high, ceiling)))
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #0a16b7d5
 def resampled_scores(
