@@ -118,13 +118,13 @@ def _range(low: float | None, high: float | None) -> str:
 
 # %% ../../nbs/core/04_settings.ipynb #737bf0dd
 def check_weights(
-    weights: str,  # As `ClassificationSettings.weights`: one of `words`, a file or a run directory
+    weights: str,  # One of `words`, a file, a run directory, or a model on a hub such as `hub:me/hands`
     # Allowed in place of a path. `try`: pretrained ones, or random ones where they cannot be fetched
     words: tuple[str, ...] = ('pretrained', 'try', 'random'),
 ):
     "Refuse weights that are no known word, no file but ONNX, and no run. Raises `VisionRecipesError`"
     path = Path(weights)
-    if weights in words:
+    if weights in words or weights.startswith('hub:'):  # what is on a hub is fetched later, and checked then
         return
     if path.is_file():
         refuse_onnx(path)

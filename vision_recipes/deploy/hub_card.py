@@ -13,6 +13,7 @@ from ..core.console import human_bytes, human_time, plural
 from .bundle import limits_text, quality_text
 from .run_facts import RunFacts
 from ..runtime.task_kinds import task_kind
+from ..tasks.hub import hub_name, is_hub_name
 
 # %% ../../nbs/deploy/14_hub_card.ipynb #88b225c5
 def as_code(
@@ -44,19 +45,25 @@ def score_name(
         parts.append(plural(int(metrics['n_images']), 'image'))
     return f'{metric} ({", ".join(parts)})' if parts else metric
 
+# %% ../../nbs/deploy/14_hub_card.ipynb #b1a5d0e9
+def _name_on_hub(base: str) -> str:  # `base`: as `BaseWeights.name`
+    "The name by which the hub knows the weights that a training started from; empty where it does not"
+    if is_hub_name(base):
+        return hub_name(base).name
+    return base if re.fullmatch(r'timm/[\w-]+\.[\w.-]+', base) else ''
+
 
 def hub_data(facts: RunFacts, name: str) -> dict[str, Any]:  # For YAML
     "What the hub reads of a model called `name`, by the hub's keys; those without a known value are left out"
     card = facts.card
     metric = task_kind(card.task, card.labels).metric
     pipeline = _PIPELINES[card.task]
-    is_hub_name = re.fullmatch(r'timm/[\w-]+\.[\w.-]+', facts.base.name)
     values = {
         'license': facts.licence,
         'library_name': 'vision_recipes',
         'pipeline_tag': pipeline,
         'tags': ['vision_recipes', card.task, 'onnx', 'image'],
-        'base_model': facts.base.name if is_hub_name else '',
+        'base_model': _name_on_hub(facts.base.name),
         'metrics': [metric] if metric == 'accuracy' else [],
     }
     if card.metrics.get(metric) is not None:

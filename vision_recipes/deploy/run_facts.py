@@ -14,6 +14,7 @@ from ..core.console import first_few, plural
 from ..core.errors import VisionRecipesError
 from ..core.files import file_hash, read_json, read_utf8
 from ..runtime.model_card import ModelCard
+from ..tasks.hub import hub_name, is_hub_name
 from ..tasks.registry import model_info
 from ..tasks.run_directory import read_run, run_folder
 
@@ -70,7 +71,9 @@ _WEIGHT_LICENCES = {
 class BaseWeights(NamedTuple):
     "The weights that a training started from"
 
-    name: str  # As published, such as `megvii/yolox_nano`; empty: there were none, or nobody knows
+    # As published, such as `megvii/yolox_nano`, or on a hub, such as `hub:me/hands@v1`; empty: there were
+    # none, or nobody knows
+    name: str
     licence: str = ''  # A key of `LICENCES`, or the publisher's own words; empty: unknown
     known: bool = True  # Whether the run says where it started; an empty `name` then means random weights
 
@@ -95,6 +98,8 @@ def base_weights(
         return BaseWeights(name, _WEIGHT_LICENCES.get(name.split('/')[0], ''), bool(name))
     if weights in published:
         return BaseWeights(weights, _WEIGHT_LICENCES.get(weights.split('/')[0], ''))
+    if is_hub_name(weights):
+        return BaseWeights(str(hub_name(weights)))
     return BaseWeights('', known=False)  # `try`, or a file or run of the user's own
 
 

@@ -315,6 +315,8 @@ def _check_texts_of(name: str, session):
 
 def _missing_file_text(path: Path) -> str:
     "Why there is no ONNX file at a path, and what to name instead"
+    if str(path).startswith('hub:'):
+        return 'is no file. vision_recipes.tasks.fetch_onnx fetches a model from a hub and gives its file'
     if not path.is_dir():
         return broken_link(path) or 'no such file'
     # the shortest name is that of the file itself, others are made of it, such as `model.int8.onnx`

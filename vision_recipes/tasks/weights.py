@@ -20,6 +20,7 @@ from ..core.labels import LabelMap, match_classes
 from ..core.settings import refuse_onnx
 from ..runtime.model_card import ModelCard
 from ..runtime.onnx_session import first_line
+from .hub import fetch_run, is_hub_name
 from .run_directory import read_run
 
 # %% ../../nbs/tasks/05_weights.ipynb #fdbe18bc
@@ -286,9 +287,14 @@ def _rows_text(head: HeadRows, not_loaded: list[str]) -> str:  # `not_loaded`: n
 
 # %% ../../nbs/tasks/05_weights.ipynb #92dd085b
 def weights_path(
-    weights: str | Path,  # A file, or a run directory
+    weights: str | Path,  # A file, a run directory, or a model on a hub such as `hub:me/hands`
 ) -> Path:
-    "The file with the weights; whether it exists is not checked"
+    """The file with the weights; whether it exists is not checked.
+
+    A model on a hub is fetched where it is not here yet, and raises as `fetch_run`.
+    """
+    if is_hub_name(weights):
+        return fetch_run(weights) / 'model.safetensors'
     path = Path(weights)
     return path / 'model.safetensors' if path.is_dir() else path
 

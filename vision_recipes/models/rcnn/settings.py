@@ -32,7 +32,7 @@ class RcnnSettings(Settings):
         'pretrained',
         "pretrained: torchvision's, trained on COCO, an error where they cannot be fetched; try: "
         'these where they can be fetched, else random; random; or a .safetensors or .pth file, '
-        'or a run directory',
+        'a run directory, or a model on a hub, hub:OWNER/NAME',
     )
     frozen_stages: int = setting(
         2,

@@ -23,8 +23,8 @@ class ClassificationSettings(Settings):
     weights: str = setting(
         'pretrained',
         "pretrained: timm's, an error where they cannot be fetched; try: "
-        "timm's where they can be fetched, else random; random; or a .safetensors or .pth file, or a run "
-        'directory',
+        "timm's where they can be fetched, else random; random; or a .safetensors or .pth file, a run "
+        'directory, or a model on a hub, hub:OWNER/NAME',
     )
     augment: bool = setting(True, 'change each training image a little (trivial augmentation)')
     flip: bool = setting(False, 'also mirror training images, where left and right mean the same')

@@ -31,7 +31,7 @@ class YoloxSettings(Settings):
         'pretrained',
         "pretrained: the original's, an error where they cannot be fetched; try: "
         'these where they can be fetched, else random; random; one of `yolox.weights.YOLOX_WEIGHTS` such as '
-        'mmdet/yolox_s; or a .pth or .safetensors file, or a run directory',
+        'mmdet/yolox_s; or a .pth or .safetensors file, a run directory, or a model on a hub, hub:OWNER/NAME',
     )
     preprocessing: str = setting(
         'auto',
