@@ -218,16 +218,20 @@ def check_files(out):
             assert f.name.startswith('.') and f.name.endswith('.tmp'), f
 
 
+def unmeasured(row):
+    "A row of a history without time and energy, which are never the same"
+    return {k: v for k, v in row.items() if k not in ('seconds', 'cpu_joules', 'gpu_joules')}
+
+
 def differences(a, b):
-    "What is not the same, to the bit, in two finished runs; the clock's seconds aside"
+    "What is not the same, to the bit, in two finished runs; time and energy aside"
     one, two = (torch.load(d / 'last.pt', weights_only=True) for d in (a, b))
     for state in (one, two):
-        for row in state['progress']['history']:
-            row.pop('seconds')
+        state['progress']['history'] = [unmeasured(row) for row in state['progress']['history']]
     found = [] if equal(one, two) else [k for k in one if not equal(one[k], two[k])]
     if (a / 'model.safetensors').read_bytes() != (b / 'model.safetensors').read_bytes():
         found.append('model.safetensors')
-    rows = [[{k: v for k, v in r.items() if k != 'seconds'} for r in read_history(d)] for d in (a, b)]
+    rows = [[unmeasured(row) for row in read_history(d)] for d in (a, b)]
     if rows[0] != rows[1]:
         found.append('history.csv')
     return found + [f.name for f in b.iterdir() if f.name.endswith('.tmp')]

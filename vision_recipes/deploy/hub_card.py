@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from ..core.console import human_bytes, human_time, plural
 from .bundle import limits_text, quality_text
-from .run_facts import RunFacts
+from .run_facts import energy_text, RunFacts
 from ..runtime.task_kinds import task_kind
 from ..tasks.hub import hub_name, is_hub_name
 
@@ -110,7 +110,7 @@ def _made_rows(facts: RunFacts) -> list[tuple[str, str]]:
         ('licence of the images', as_code(facts.data_licence) if facts.data_licence else _UNKNOWN),
         ('seed', str(fit.get('seed', _UNKNOWN))),
         ('time', time),
-        ('energy', f'{_UNKNOWN} (nobody measured it)'),
+        ('energy', energy_text(facts) or f'{_UNKNOWN} (nobody measured it)'),
         ('versions', as_code(versions) if versions else _UNKNOWN),
     ]
 

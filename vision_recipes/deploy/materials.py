@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from ..core.console import plural
 from .bundle import limits_text
-from .run_facts import LICENCES, RunFacts
+from .run_facts import energy_text, LICENCES, RunFacts
 from ..runtime.task_kinds import task_kind
 
 # %% ../../nbs/deploy/15_materials.ipynb #cd94dbe4
@@ -90,7 +90,7 @@ def _model_card(facts: RunFacts, data: list[dict]) -> dict[str, Any]:
                 'seed': facts.info['fit'].get('seed'),
                 'epochs': facts.epochs or None,
                 'seconds of training steps': None if facts.seconds is None else round(facts.seconds, 1),
-                'energy': 'unknown: nobody measured it',
+                'energy': energy_text(facts) or 'unknown: nobody measured it',
                 'licence of the model': facts.licence or 'unknown',
                 'licence of the images': facts.data_licence or 'unknown',
             }

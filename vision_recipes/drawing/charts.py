@@ -119,7 +119,7 @@ def _is_score(name: str) -> bool:
     # `n_`: counts; `ap <class>`: a column for each class, too many for a panel
     if name in _NOT_SCORES or name.startswith(('train_', 'valid_', 'n_', 'ap ')):
         return False
-    return not name.endswith(('_low', '_high', '_loss'))  # ends of intervals, and losses
+    return not name.endswith(('_low', '_high', '_loss', '_joules'))  # ends of intervals, losses, energy
 
 
 def _column_names(history: Sequence[dict]) -> list[str]:

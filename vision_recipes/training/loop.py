@@ -47,6 +47,7 @@ from ..tasks.weights import read_plain, save_weights
 from .batch_norm import renewable_norms, renew_statistics
 from .batch_size import settle_batch_size
 from .callbacks import Callback, Callbacks, make_loggers
+from .energy import EnergyMeter
 from vision_recipes.training.micro_batches import (
     check_limit,
     free_memory,
@@ -192,6 +193,7 @@ def train_epoch(
     t.set_train_mode()
     started, last_save = time.monotonic(), time.monotonic()
     seconds_before = t.progress.seconds  # that an interrupted run spent in this epoch
+    meter = EnergyMeter(t.device, before=t.progress.joules if t.progress.batch else None)
     with _epoch_progress(t) as bar:
         for batch in _batches_or_save(t, loader, out):
             losses = _train_or_keep_batch(t, batch, anns, out)
@@ -201,6 +203,7 @@ def train_epoch(
             _halve_later(t, len(batch['images']))
             _record_batch(t, losses)
             t.progress.seconds = seconds_before + time.monotonic() - started
+            t.progress.joules = meter.joules if t.world.size == 1 else {}  # each process sees one GPU only
             bar.update()
             message = f'loss {sum(losses.values()):.4f}, {human_time(seconds_left(t))} left'
             bar.set_postfix_str(message, refresh=False)
@@ -780,7 +783,7 @@ def _record_epoch(
     is_best = _is_best(t, score, valid_loss)
     history = [*t.progress.history, row]
     t.progress = replace(
-        t.progress, epoch=row['epoch'], batch=0, sums={}, seconds=0.0, skipped=[], history=history
+        t.progress, epoch=row['epoch'], batch=0, sums={}, seconds=0.0, joules={}, skipped=[], history=history
     )
     if is_best:
         t.progress.best = score
@@ -817,6 +820,7 @@ def _history_row(
         **({'valid_loss': sum(losses.values()), **evaluation.for_history()} if evaluation else {}),
         'lr': t.lr,
         'seconds': round(t.progress.seconds, 2),
+        **{f'{kind}_joules': round(joules, 1) for kind, joules in t.progress.joules.items()},
     }
     if len(t.progress.sums) > 1:
         row |= {f'train_{name}': value / t.batches for name, value in t.progress.sums.items()}

@@ -36,6 +36,9 @@ class Progress:
     batch: int = 0  # Finished batches of the running epoch
     sums: dict[str, float] = field(default_factory=dict)  # Sum of each loss over the running epoch's batches
     seconds: float = 0.0  # Spent in the running epoch
+    joules: dict[str, float] = field(
+        default_factory=dict
+    )  # The same of energy, where `EnergyMeter` counts it
     skipped: list[int] = field(default_factory=list)  # Rows of this epoch's images that could not be opened
     parts: int = 1  # Parts in which each batch is computed; more where a whole one does not fit into memory
     valid_parts: int = 1  # The same in validation
