@@ -74,7 +74,7 @@ class PredictImages:
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #4a70110a
 def _named_files(named: Iterable[str | Path]) -> list[str]:
-    "The paths of all images, each once; a `.txt` file names one in each line"
+    "The absolute paths of all images, each once; a `.txt` file names one in each line, which stays as it is"
     files: dict[str, None] = {}  # a set that keeps the order
     for path in map(Path, named):
         if path.suffix.lower() == '.txt' and path.is_file():
@@ -127,11 +127,11 @@ def predict_on_ray(
     images: Iterable[str | Path],  # As for `list_images`, or `.txt` files with a path in each line
     workers: int | None = None,  # None: one for each processor that Ray has
     batch_size: int = 64,  # Images that a worker gets at once
-    part_size: int = 1000,  # Images in each file of the output
+    part_size: int = 1000,  # Images in each file of the output, at most
     card: str | Path | None = None,  # For a model made by others, as for `read_card`
-    worker: type = PredictImages,
-    **options,  # Of the worker
-) -> int:  # How many images were predicted
+    worker: type = PredictImages,  # A class that is made and called as this one
+    **options,  # Of the worker, such as `threads` and `score_threshold`
+) -> int:  # How many images were predicted now, with those that could not be read
     """Predict images on Ray, on this machine or on the cluster of `RAY_ADDRESS`.
 
     Raises `VisionRecipesError` where Ray is missing or stops, and for a model, images or output of no use.

@@ -72,7 +72,7 @@ def compare_image(
     source: Any,  # A path, a PIL image or an array
     name: str = 'image',  # These two as in `Case`
     kind: str = 'yours',
-    tolerance: Tolerance = Tolerance(),  # Only points that are farther apart may be tied
+    tolerance: Tolerance = Tolerance(),  # Its `point_px` is used: only points farther apart may be tied
     min_score: float = MIN_SCORE,  # Of the objects that are compared
 ) -> Case:
     "Compare two predictors on one image, which is prepared once"
@@ -327,7 +327,7 @@ def _example_image(images: list, cases: list[Case]) -> Image.Image | None:
     "The first image whose case, in the same place, found something or does not count objects; None: none is"
     for image, case in zip(images, cases):
         if case.objects is None or case.objects:
-            return open_image(image, at_least=640)
+            return open_image(image, at_least=640)  # more pixels are of no use for small awkward images
     return None
 
 
