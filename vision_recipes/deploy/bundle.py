@@ -695,7 +695,7 @@ def _run_of(run_or_model: str | Path) -> dict | None:
 
 
 def _pack(model: Path, out: Path, images: Sequence, web: str | Path):
-    "Write a bundle, `out` as for `make_bundle`, the others as for `_fill(...)`. An error writes nothing there"
+    "Write a bundle to `out`, as for `make_bundle`; the others as for `_fill(...)`. An error writes nothing"
     card = Predictor(model).card
     if out.suffix.lower() != '.zip':
         with new_folder(out) as folder:

@@ -253,14 +253,14 @@ def _without_new_attributes(model, opset: int):  # An `onnx.ModelProto`; it is c
 def export_onnx(
     # A run or the folder it is in, a published model or its name, or a file with weights
     run: TorchPredictor | str | Path,
-    # None: `model.onnx` in the run directory; of other weights in the current folder, by their name
-    path: str | Path | None = None,
+    path: str
+    | Path
+    | None = None,  # None: `model.onnx` in the run directory; of other weights `NAME.onnx` here
     dtype: str = 'float32',  # What the graph takes: `float32` in 0 to 1, or `uint8`
     layout: str = 'NCHW',  # `NCHW`, or `NHWC` (channels last, as cameras give them)
     kind: str | None = None,  # Form of the outputs, one of the task's `output_formats`; None: its usual one
     simplify: bool = True,  # By onnxsim, where its check passes
-    # Changes to the task's tolerance, such as `{'score': 1e-3}`; a `Tolerance` replaces it
-    tolerance: Tolerance | dict | None = None,
+    tolerance: Tolerance | dict | None = None,  # In place of the task's, or changes to it: `{'score': 1e-3}`
     # Images of yours, or a folder, to compare on. None or empty: the validation images that `run.json` names
     images: Iterable | str | Path | None = None,
     opset: int = OPSET,  # Version of the operators; an older one for older engines, such as 15

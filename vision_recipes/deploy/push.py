@@ -126,7 +126,6 @@ def push_run(
     if what.revision != 'main':
         raise VisionRecipesError(f'{name}: a push goes to the branch main. Name the model without "@".')
     read_facts(run, licence, data_licence)  # refuses what is no run before anything is asked or exported
-    # what the caller says, else what a passport says
     licence, data_licence = map(lambda a, b: a or b, (licence, data_licence), _passport_licences(Path(run)))
     remote = _Remote(what)
     if '/' not in what.name:

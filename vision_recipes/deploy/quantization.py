@@ -589,8 +589,8 @@ def quantize_onnx(
     # An ONNX file; or a run, a model on a hub, published weights or a file with weights, which are exported
     # where there is no ONNX file yet
     model: str | Path,
-    # Annotated images, such as the data set it was trained with: its training images calibrate `int8` (without
-    # any, every third image), the others are scored
+    # Annotated images, such as the data set it was trained with: its training images calibrate `int8`, or
+    # without any every third image; the others are scored
     anns: Annotations,
     out: str | Path | None = None,  # The file to write; None: beside the model, `model.int8.onnx` or the like
     kind: str = 'int8',  # One of `PRECISIONS`
