@@ -253,9 +253,7 @@ def _without_new_attributes(model, opset: int):  # An `onnx.ModelProto`; it is c
 def export_onnx(
     # A run or the folder it is in, a published model or its name, or a file with weights
     run: TorchPredictor | str | Path,
-    path: str
-    | Path
-    | None = None,  # None: `model.onnx` in the run directory; of other weights `NAME.onnx` here
+    path: str | Path | None = None,  # None: `model.onnx` in the run directory, else `NAME.onnx` here
     dtype: str = 'float32',  # What the graph takes: `float32` in 0 to 1, or `uint8`
     layout: str = 'NCHW',  # `NCHW`, or `NHWC` (channels last, as cameras give them)
     kind: str | None = None,  # Form of the outputs, one of the task's `output_formats`; None: its usual one

@@ -332,7 +332,7 @@ def _further_parts(out: Path) -> list[Path]:
 
 # %% ../../nbs/video/03_prediction.ipynb #2c6782ab
 @patch
-def replay(self: Follower, path: Path):
+def replay(self: Follower, path: Path):  # `path`: of its `frames.jsonl`
     "Give the objects of an earlier run to tracker and counters again"
     if self.tracker is None:
         return
@@ -361,9 +361,8 @@ def _about(predictor, source: Any, options: VideoOptions) -> dict:
 
 def _open_video_part(source: Any, options: VideoOptions, earlier: _Earlier | None) -> Video:
     "The video, from its beginning or from behind an earlier run"
-    n_ahead = max(
-        1, options.batch_size or FRAMES_AT_A_TIME
-    )  # so that a whole batch waits when the network is free
+    # so that a whole batch waits when the network is free
+    n_ahead = max(1, options.batch_size or FRAMES_AT_A_TIME)
     if earlier is None:
         wanted = (options.start_s, options.stop_s, options.every, options.frame_rate)
         return open_video(source, *wanted, n_ahead)
@@ -379,7 +378,9 @@ def predict_video(
     predictor,  # A `BasePredictor`
     source: Any,  # A video file, a camera's number, a folder or pattern of images, or a list of their files
     out: str | Path,  # A folder for what is written
-    tracker: Any = None,  # A `ByteTracker`, its settings, or True for their defaults
+    # A `ByteTracker`, its `TrackSettings`, or True for their defaults; None: True where there are counters or
+    # points are smoothed, else none
+    tracker: Any = None,
     # A list of `LineCounter` and `ZoneCounter`, or a function from (width, height) of the video to a list
     counters: Any = (),
     options: VideoOptions = VideoOptions(),
@@ -421,7 +422,14 @@ def _on_images(draw: Callable | None) -> Callable | None:
     return draw and (lambda image, *others: draw(Image.fromarray(image), *others))
 
 
-def _run_and_finish(predictor, video, follower, outputs, options, about: dict):  # `about` is completed
+def _run_and_finish(
+    predictor,
+    video: Video,
+    follower: Follower,
+    outputs: _Outputs,
+    options: VideoOptions,
+    about: dict,  # Is completed, in place
+):
     "Go through the video; whatever ends it, counts and summary are written"
     started = time.monotonic()
     try:
