@@ -14,8 +14,8 @@ from .regions import parse_line, parse_time, parse_zone
 
 # %% ../../nbs/video/10_on_video.ipynb #9b31c0e3
 def asked_options(
-    # With `start`, `stop`, `every`, `no_video` and `resume`, as `video_options` adds them. May be missing: what
-    # is called as another field of `VideoOptions`, `no_images`, and `tiles` with `overlap`
+    # With `start`, `stop`, `every`, `no_video` and `resume`, as `video_options` adds them. May be missing:
+    # what is called as another field of `VideoOptions`, `no_images`, and `tiles` with `overlap`
     args: Namespace,
 ) -> VideoOptions:
     "How to read, predict and write. Raises `VisionRecipesError` for bad values of a moment and of tiles"
