@@ -378,7 +378,7 @@ def predict_video(
     predictor,  # A `BasePredictor`
     source: Any,  # A video file, a camera's number, a folder or pattern of images, or a list of their files
     out: str | Path,  # A folder for what is written
-    tracker: Any = None,  # A `ByteTracker`, its settings, or True; None: True if counters or `smooth` need one
+    tracker: Any = None,  # A `ByteTracker`, its settings or True; None: True if counters or `smooth` need one
     # A list of `LineCounter` and `ZoneCounter`, or a function from (width, height) of the video to a list
     counters: Any = (),
     options: VideoOptions = VideoOptions(),
