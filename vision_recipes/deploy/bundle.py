@@ -155,7 +155,7 @@ def _left_out(task: str, page: bool) -> list[str]:
 # %% ../../nbs/deploy/08_bundle.ipynb #e20a2d4d
 MOST_SAMPLES = 8  # Images in a bundle, at most
 SAMPLE_SIDE = 640  # Their longer side at most, pixels
-TILES_A_SAMPLE = 2  # The same of a model that predicts in tiles, by the side of a tile
+TILES_A_SAMPLE = 2  # Of a model that predicts in tiles: so many tiles long and high at most
 
 
 def find_samples(
@@ -180,7 +180,7 @@ def find_samples(
 # %% ../../nbs/deploy/08_bundle.ipynb #6e7d0d24
 def write_samples(
     sources: Sequence,  # Images, as `open_image` takes them
-    folder: Path,
+    folder: Path,  # Is made where there are images
     tiles: TileRule | None = None,  # Of the model: then its samples are parts of images, at their own size
 ) -> list[str]:  # Names of the files
     "Write small copies of images as JPEG. Raises `ImageError` for an image that cannot be read"

@@ -20,7 +20,10 @@ from ..runtime.predictor import Predictor
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #1f6bc2b8
 def _schema():  # A `pyarrow.Schema`
-    "The columns of the output: those of `Prediction.to_dict`, the file, and why it could not be read"
+    """The columns of the output: the file, why it could not be read, and what `Prediction.to_dict` gives.
+
+    Of that, scores of all classes, names of points and ids of tracks are left out.
+    """
     import pyarrow as pa
 
     numbers = pa.list_(pa.float32())

@@ -60,7 +60,7 @@ def draw_class(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Imag
 
 
 def _texts_and_colors(p: Prediction, card: ModelCard) -> tuple[list[str], list[RGB] | None]:
-    "A text and a colour for each object; the highest score last, so that it is drawn on top"
+    "A text and a colour for each object, if the card has any; the highest score last, to be drawn on top"
     texts = [f'{card.labels.names[c]} {s:.0%}' for c, s in zip(p.labels, p.scores)]
     return texts[::-1], [card.colors[c] for c in p.labels[::-1]] if card.colors else None
 

@@ -130,7 +130,7 @@ def _names_in(node: ast.AST) -> list[str]:
 
 
 def _deciding(node: ast.stmt) -> list[ast.AST]:
-    "The part of a statement that decides whether its body runs; a simple statement as a whole"
+    "The part of a statement that decides whether its body runs; of one without a body all of it"
     in_blocks = set()  # `id` of the statements inside
     for field in ('body', 'orelse', 'finalbody', 'handlers'):
         in_blocks |= {id(inner) for inner in getattr(node, field, [])}

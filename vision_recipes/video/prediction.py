@@ -205,7 +205,7 @@ def counts_csv(
 
 # %% ../../nbs/video/03_prediction.ipynb #b2b74275
 class _Outputs:
-    "Writes the frames of a run: drawn into a video, and as lines of JSON. It works in a thread"
+    "Writes the frames of a run: drawn into a video, and as lines of JSON. A thread calls `add`"
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ RawFrame = tuple[int, float, Callable[[], np.ndarray]]
 class _RisingTimes:
     "Keeps the times of frames rising: where they jump back, the frames go on one frame later"
 
-    def __init__(self, name: str, frame_rate: float | None):
+    def __init__(self, name: str, frame_rate: float | None):  # `name` for the message; without a rate 25
         self._name, self._step_s = name, 1 / (frame_rate or 25.0)
         self._last_s, self._shift_s = None, 0.0
 
