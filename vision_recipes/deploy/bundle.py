@@ -155,7 +155,7 @@ def _left_out(task: str, page: bool) -> list[str]:
 # %% ../../nbs/deploy/08_bundle.ipynb #e20a2d4d
 MOST_SAMPLES = 8  # Images in a bundle, at most
 SAMPLE_SIDE = 640  # Their longer side at most, pixels
-TILES_A_SAMPLE = 2  # Of a model that predicts in tiles: so many tiles long and high at most
+TILES_A_SAMPLE = 2  # Of a model that predicts in tiles: so many tiles wide and high at most
 
 
 def find_samples(

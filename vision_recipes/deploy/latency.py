@@ -144,8 +144,8 @@ def compare_latency(
     warm_up: int = 3,
     image: Any = None,
     **opening,  # For `Predictor`
-    # A row a model: `model` (name of the file), the milliseconds and images of `measure_latency`, `ratio` (how
-    # many times as fast as the first, whole way) and `graph_ratio`
+    # A row a model: `model` (name of the file), the milliseconds and images of `measure_latency`, `ratio`
+    # (how many times as fast as the first, whole way) and `graph_ratio`
 ) -> list[dict]:
     "Which of several models is faster, and by how much"
     if not models:

@@ -110,9 +110,9 @@ def _predicted_before(out: Path) -> set[str]:
 # %% ../../nbs/deploy/11_on_ray.ipynb #d5995a8c
 def _check_same_job(
     out: Path,
-    job: dict,  # The hash of the model, and the thresholds
+    job: dict,  # `model`, the hash of its file, and the options of the worker
 ):
-    "Refuse to mix the predictions of two models, or of two thresholds, in one folder; note `job` there"
+    "Refuse to mix predictions of two models, or with other options, in one folder; note `job` there"
     file = out / '_job.json'  # no data: readers of Parquet folders skip names with an underscore
     before = read_json(file) if file.exists() else job
     changed = [key for key in {**before, **job} if before.get(key) != job.get(key)]

@@ -505,7 +505,7 @@ def _seen_text(smaller: Smaller) -> str:
     )
 
 # %% ../../nbs/deploy/05_quantization.ipynb #b233ab84
-MAX_CHANGED = 0.1  # Usual limit of `Changes.share`, the objects that only one of the two files shows
+MAX_CHANGED = 0.1  # Usual limit of `Changes.share`, the share that `max_changed` of `quantize_onnx` explains
 
 
 class Trial(NamedTuple):

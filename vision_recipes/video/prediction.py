@@ -272,7 +272,7 @@ class _Earlier:
     summary: dict  # Its `summary.json`
 
 
-def _earlier_run(out: Path, about: dict) -> _Earlier | None:  # None: there is none
+def _earlier_run(out: Path, about: dict) -> _Earlier | None:  # None: there is none, or it wrote no frame
     "What to go on with; `about` is this run, as from `_about`. Raises `VisionRecipesError` for another run"
     if not (out / FRAMES_FILE).exists():
         log_info(f'{out}: holds no run to go on with; this one begins at the start.')
@@ -428,7 +428,7 @@ def _run_and_finish(
     options: VideoOptions,
     about: dict,  # Is completed, in place
 ):
-    "Go through the video; whatever ends it, counts and summary are written"
+    "Go through the video; whatever ends it, counts and summary are written, unless that fails too"
     started = time.monotonic()
     try:
         _run(predictor, video, follower, outputs, options)
@@ -471,7 +471,7 @@ def _threshold(predictor, options: VideoOptions) -> float:
 
 
 def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options: VideoOptions):
-    "Predict, follow and hand on every frame. All that was handed on is written, however this ends"
+    "Predict, follow and hand on every frame. However this ends, all handed on is written, unless that fails"
     min_score = _threshold(predictor, options)
     if follower.tracker is not None:  # it keeps tracks alive by objects of low scores, which are not drawn
         min_score = min(min_score, follower.tracker.settings.low_score)

@@ -126,7 +126,7 @@ def _duration_s(container, stream) -> float | None:
 # %% ../../nbs/video/01_reading.ipynb #e7660233
 @patch
 def _decoded(self: AvFile) -> Iterator:
-    "All frames of PyAV from the current position on, in the order in which they are shown"
+    "The frames of PyAV from the current position on, in the order shown; bad packets only add to `n_damaged`"
     import av
 
     packets = self._container.demux(self._stream)

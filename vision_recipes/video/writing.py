@@ -100,7 +100,7 @@ def until(
 
 @patch
 def _next(self: Sound):
-    "The next packet of PyAV, on the clock of the new video; None at the end, and where the file is damaged"
+    "The next packet of PyAV, on the clock of the new video; None at the end, a damaged place or one untimed"
     while True:
         try:
             packet = next(self._packets, None)
