@@ -412,7 +412,7 @@ def _has_fixed_shape(predictor: BasePredictor) -> bool:  # It has a `session`, a
 def known_examples(
     info: dict,  # Of `run.json`
 ) -> tuple[list[Path], int]:  # Those that exist; how many are named
-    "The validation images that a run recorded; what is no list names none, and entries must be texts"
+    "The validation images that a run recorded; what is no list names none, what is no text is left out"
     data = info.get('data')
     examples = data.get('valid_examples') if isinstance(data, dict) else None
     named = [Path(p) for p in examples if isinstance(p, str)] if isinstance(examples, list) else []
