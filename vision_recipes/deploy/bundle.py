@@ -242,6 +242,7 @@ def _value_text(
     if low is not None and high is not None:
         text += f' (95 % interval {low:.3f} to {high:.3f})'
     if 'n_images' in metrics:
+        # a comma stands before the first of these only
         whose = 'each scored by a model that was not trained on it' if folds else 'it was not trained on'
         text += f' on {plural(int(metrics["n_images"]), "image")}{"," * folds} {whose}'
     return text
