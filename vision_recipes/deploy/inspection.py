@@ -81,7 +81,7 @@ def _hex(color: Sequence[int]) -> str:
 
 
 def class_words(card: ModelCard) -> str:
-    "The classes in the order of the network, with their colours"
+    "How many classes there are, and each in the order of the network, with its colour where the card has any"
     colors = [f' {_hex(color)}' for color in card.colors] or [''] * len(card.labels)
     classes = [name + color for name, color in zip(card.labels.names, colors)]
     return f'{len(card.labels)}: {", ".join(classes)}'
@@ -197,7 +197,7 @@ def score_words(card: ModelCard) -> str:  # Empty without a calibration
 
 
 def quality_words(card: ModelCard) -> str:
-    "The metrics of the best epoch, that of the task first, each with its 95 % interval where it is known"
+    "The metrics in the card, that of the task first, each with its 95 % interval where it is known"
     main_metric = task_kind(card.task, card.labels).metric if card.task in TASK_KINDS else ''
     metrics = {name: value for name, value in card.metrics.items() if isinstance(value, (int, float))}
     # counts and the ends of intervals are told with the metrics
