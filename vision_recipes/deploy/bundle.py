@@ -155,17 +155,17 @@ def _left_out(task: str, page: bool) -> list[str]:
 # %% ../../nbs/deploy/08_bundle.ipynb #e20a2d4d
 MOST_SAMPLES = 8  # Images in a bundle, at most
 SAMPLE_SIDE = 640  # Their longer side at most, pixels
-TILES_A_SAMPLE = 2  # The same of a model that predicts in tiles, by the side of a tile
+TILES_A_SAMPLE = 2  # Of a model that predicts in tiles: so many tiles wide and high at most
 
 
 def find_samples(
-    # A folder, a pattern, or images; None: validation images that the run remembers
+    # A folder, a pattern, or images; None: validation images that `run` names and that still exist
     samples: str | Path | Sequence | None,
     run: dict | None = None,  # The content of `run.json`, where there is one
-) -> list:  # Paths, or images as they were given
+) -> list:  # Paths (texts where `run` names them), or images as they were given
     """At most `MOST_SAMPLES` images, evenly taken.
 
-    Raises `VisionRecipesError` for a folder or pattern without images.
+    Raises `VisionRecipesError` for a path that does not exist, and a folder or pattern without images.
     """
     if samples is None:
         examples = (run or {}).get('data', {}).get('valid_examples', ())
@@ -180,7 +180,7 @@ def find_samples(
 # %% ../../nbs/deploy/08_bundle.ipynb #6e7d0d24
 def write_samples(
     sources: Sequence,  # Images, as `open_image` takes them
-    folder: Path,
+    folder: Path,  # Is made where there are images
     tiles: TileRule | None = None,  # Of the model: then its samples are parts of images, at their own size
 ) -> list[str]:  # Names of the files
     "Write small copies of images as JPEG. Raises `ImageError` for an image that cannot be read"
@@ -191,7 +191,7 @@ def write_samples(
             image = image.crop(_middle(image.size, TILES_A_SAMPLE * tiles.size))
         else:
             image.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
-        folder.mkdir(exist_ok=True)  # not without samples
+        folder.mkdir(exist_ok=True)  # here, so that without samples there is none
         # an image made of the pixels alone has no EXIF data and no comment
         Image.fromarray(np.asarray(image)).save(folder / name, quality=90)
     return names
@@ -242,12 +242,13 @@ def _value_text(
     if low is not None and high is not None:
         text += f' (95 % interval {low:.3f} to {high:.3f})'
     if 'n_images' in metrics:
+        # a comma stands before the first of these only
         whose = 'each scored by a model that was not trained on it' if folds else 'it was not trained on'
         text += f' on {plural(int(metrics["n_images"]), "image")}{"," * folds} {whose}'
     return text
 
 # %% ../../nbs/deploy/08_bundle.ipynb #6e0ecc78
-def _precision_text(precision: dict, metric: str) -> str:
+def _precision_text(precision: dict, metric: str) -> str:  # With a space before it
     "How quantization changed the metric, and what a user sees; `precision` is that of the card"
     before = precision.get('before', float('nan'))
     after = precision.get('after', float('nan'))
@@ -259,7 +260,7 @@ def _precision_text(precision: dict, metric: str) -> str:
     )
 
 
-def limits_text(card: ModelCard) -> list[str]:  # Sentences, one a line of a list
+def limits_text(card: ModelCard) -> list[str]:  # A limit each, in one or more sentences
     "The limits of the model"
     threshold = card.shown_thresholds.get('overall')
     ranked = 'objects that the model finds' if TASK_KINDS[card.task].boxes else 'classes of an image'
@@ -483,8 +484,8 @@ def made_text(card: ModelCard) -> str:
     return text + ' The whole description is inside `model.onnx`, in its metadata.'
 
 
-def _data_text(data: dict) -> str:
-    "The numbers of images and their fingerprints; `data` is that of the card"
+def _data_text(data: dict) -> str:  # With a space before it
+    "On how many images it was trained and scored, with fingerprints; `data` is that of the card"
     trained = plural(int(data['n_train']), 'image')
     scored = plural(int(data.get('n_valid', 0)), 'other')
     if 'cross_validation' in data:
@@ -572,7 +573,7 @@ name only when it is complete.
 
 
 def _video_rows(card: ModelCard) -> str:
-    "The table rows of videos; for models of still images only that they can be read"
+    "The table rows of videos; a model of still images has none of a camera"
     rows = '| `predict.py clip.mp4 --out seen` | go through a video, and draw into a copy what is found |\n'
     if not card.decoding.get('single_image'):
         rows += '| `predict.py 0 --out seen` | go on with a camera, until Ctrl+C |\n'
@@ -639,7 +640,7 @@ _READABLE = 0o644 << 16  # Unix permissions, in the upper half of a zip's extern
 
 
 def _write_zip(folder: Path, path: Path, name: str):
-    "Put a folder into a zip, as a folder called `name`; the same content gives the same bytes"
+    "Put a folder into a zip, as a folder called `name`; on one system the same content gives the same bytes"
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(p for p in folder.rglob('*') if p.is_file()):
             entry = zipfile.ZipInfo(f'{name}/{file.relative_to(folder).as_posix()}', _ZIP_DATE)
@@ -655,11 +656,12 @@ def _total_bytes(out: Path) -> int:
 
 # %% ../../nbs/deploy/08_bundle.ipynb #86991773
 def make_bundle(
-    # An ONNX file; or a run directory, published weights or a file with weights, which are exported first
+    # An ONNX file; or a run, a model on a hub, published weights or a file with weights, which are exported
+    # where there is no ONNX file yet
     run_or_model: str | Path,
     out: str | Path,  # A new folder, or a file that ends in `.zip`
-    # A folder or images; the bundle gets small copies of at most eight. None: validation images that
-    # `run.json` names
+    # A folder, a pattern or images; the bundle gets small copies of at most eight. None: validation images
+    # that `run.json` names
     samples: str | Path | Sequence | None = None,
     # The demo page with onnxruntime-web inside (`vendored`), from a content network (`cdn`), from its npm
     # package (a path), or no page (`none`)
@@ -669,7 +671,7 @@ def make_bundle(
 ) -> Path:  # `out`
     """Write a folder or zip with all that is needed to use a model.
 
-    Raises `VisionRecipesError`, and leaves nothing behind, where something is missing or `out` holds
+    Raises `VisionRecipesError`, and writes nothing to `out`, where something is missing or `out` holds
     something.
     """
     out = Path(out)
@@ -694,7 +696,7 @@ def _run_of(run_or_model: str | Path) -> dict | None:
 
 
 def _pack(model: Path, out: Path, images: Sequence, web: str | Path):
-    "Write a bundle as a folder, or as a zip. An error leaves nothing behind; parameters as for `_fill(...)`"
+    "Write a bundle to `out`, as for `make_bundle`; the others as for `_fill(...)`. An error writes nothing"
     card = Predictor(model).card
     if out.suffix.lower() != '.zip':
         with new_folder(out) as folder:

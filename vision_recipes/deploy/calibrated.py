@@ -58,10 +58,11 @@ def _in_all_classes(score_map: ScoreMap, classes: list[int] | None, n_classes: i
 
 # %% ../../nbs/deploy/12_calibrated.ipynb #3279c8df
 def store_calibration(
-    model: str | Path,  # A run directory, or a `.onnx` file
+    model: str | Path,  # A run directory or a file in it, or a `.onnx` file
     score_map: ScoreMap | None,  # None: the calibration is taken out
     out: str | Path | None = None,  # Of a `.onnx` file: where the changed one is written; None: in its place
-    card: ModelCard | None = None,  # For a `.onnx` file that carries no card
+    # Of a `.onnx` file: written into it, with the calibration; None: the card that it carries
+    card: ModelCard | None = None,
 ) -> list[Path]:  # The files that were written
     """Write a calibration into the card of a model, each file in one step.
 
@@ -81,7 +82,7 @@ def store_calibration(
 
 # %% ../../nbs/deploy/12_calibrated.ipynb #edff214f
 def _store_in_run(run: Path, score_map: ScoreMap | None) -> list[Path]:  # As `store_calibration`
-    "Write a calibration into `run.json`, and into `model.onnx` where equal metrics say it is of that epoch"
+    "Write a calibration into `run.json`; into `model.onnx` too, where equal metrics say: of the same epoch"
     read_run(run)  # refuses what is no run
     path, exported = run / 'run.json', run / 'model.onnx'
     info = read_json(path)

@@ -37,7 +37,7 @@ OPSET = 18
 
 
 def to_onnx(
-    module: nn.Module,  # Takes one batch of images
+    module: nn.Module,  # Takes one batch of images; is set to evaluation mode
     example: torch.Tensor,  # As `module` takes it; where the batch is free, two images or more
     output_names: tuple[str, ...],
     free: dict[int, str],  # Axes of the input that may vary, with their names
@@ -153,7 +153,7 @@ class _Readers(TorchDispatchMode):
 # %% ../../nbs/deploy/02_export.ipynb #01d329eb
 @contextmanager
 def _quiet_exporter():
-    "Suppress warnings, and all but the errors of torch's exporter"
+    "Suppress warnings, and what torch's exporter logs unless it is an error"
     logger = logging.getLogger('torch.onnx')
     level = logger.level
     with warnings.catch_warnings():
@@ -190,7 +190,7 @@ def _named(model, free: dict[int, str]):  # An `onnx.ModelProto`; changed. `free
 
 
 def simplify_onnx(model):  # An `onnx.ModelProto`
-    "The graph simplified by onnxsim, where that is installed and its own check passes; else as it was"
+    "The graph simplified by onnxsim; as it was without onnxsim, if its check fails, or if free axes differ"
     try:
         import onnxsim
     except ImportError:
@@ -253,13 +253,13 @@ def _without_new_attributes(model, opset: int):  # An `onnx.ModelProto`; it is c
 def export_onnx(
     # A run or the folder it is in, a published model or its name, or a file with weights
     run: TorchPredictor | str | Path,
-    path: str | Path | None = None,  # None: `model.onnx` in the run directory, or here, by the published name
+    path: str | Path | None = None,  # None: `model.onnx` in the run directory, else `NAME.onnx` here
     dtype: str = 'float32',  # What the graph takes: `float32` in 0 to 1, or `uint8`
     layout: str = 'NCHW',  # `NCHW`, or `NHWC` (channels last, as cameras give them)
     kind: str | None = None,  # Form of the outputs, one of the task's `output_formats`; None: its usual one
     simplify: bool = True,  # By onnxsim, where its check passes
-    tolerance: Tolerance | dict | None = None,  # Changes to the task's tolerance, such as `{'score': 1e-3}`
-    # Images of yours, or a folder, to compare on. None: the validation images that `run.json` names
+    tolerance: Tolerance | dict | None = None,  # In place of the task's, or changes to it: `{'score': 1e-3}`
+    # Images of yours, or a folder, to compare on. None or empty: the validation images that `run.json` names
     images: Iterable | str | Path | None = None,
     opset: int = OPSET,  # Version of the operators; an older one for older engines, such as 15
     fixed_shape: bool = False,  # Whether the file takes one image of the model's size, and nothing else
@@ -268,8 +268,8 @@ def export_onnx(
 ) -> Path:  # The file; beside it lies `….parity.json` with the comparison
     """Export a trained or published model.
 
-    Raises `ExportError`, and leaves no file, where the export differs from PyTorch by more than `tolerance`,
-    and where an operator of the graph has no form in `opset`.
+    Raises `ExportError`, and writes no file, where torch cannot export the network, an operator has no form
+    in `opset`, or the export differs from PyTorch by more than `tolerance`.
     """
     started, images = time.monotonic(), _listed(images)
     check_choice('dtype', dtype, ('float32', 'uint8'))
@@ -327,7 +327,7 @@ def _with_arrays(module: nn.Module) -> Callable[[np.ndarray], list[np.ndarray]]:
 
 # %% ../../nbs/deploy/02_export.ipynb #6c43c437
 def _own_images(run: TorchPredictor) -> list[Path]:
-    "The validation images that `run.json` names; a message says how many of them still exist"
+    "The validation images that `run.json` names and that still exist; a message says if some or all do not"
     found, n_named = known_examples(run.info)
     if found and len(found) < n_named:
         log_info(

@@ -23,6 +23,7 @@ def as_code(
     "A text of a user as Markdown code in one line; backticks become apostrophes"
     plain = ' '.join(str(text).replace('`', "'").split())
     plain = plain.replace('|', '\\|') if cell else plain
+    # two backticks with nothing between them would be no code
     return f'`{plain or " "}`'
 
 # %% ../../nbs/deploy/14_hub_card.ipynb #2db3a5df
@@ -50,6 +51,7 @@ def _name_on_hub(base: str) -> str:  # `base`: as `BaseWeights.name`
     "The name by which the hub knows the weights that a training started from; empty where it does not"
     if is_hub_name(base):
         return hub_name(base).name
+    # of all published names only those of timm with a tag are names on the hub too
     return base if re.fullmatch(r'timm/[\w-]+\.[\w.-]+', base) else ''
 
 
@@ -64,6 +66,7 @@ def hub_data(facts: RunFacts, name: str) -> dict[str, Any]:  # For YAML
         'pipeline_tag': pipeline,
         'tags': ['vision_recipes', card.task, 'onnx', 'image'],
         'base_model': _name_on_hub(facts.base.name),
+        # the hub knows this one of our metrics by its name
         'metrics': [metric] if metric == 'accuracy' else [],
     }
     if card.metrics.get(metric) is not None:
@@ -116,7 +119,7 @@ def _made_rows(facts: RunFacts) -> list[tuple[str, str]]:
 
 
 def _images_text(data: dict, part: str) -> str:  # `part`: `train` or `valid`
-    "How many images there were, and their fingerprint, in Markdown; `data` is that of the card"
+    "How many images there were, and their fingerprint or folds, in Markdown; `data` is that of the card"
     if f'n_{part}' not in data:
         return _UNKNOWN
     if part == 'valid' and 'cross_validation' in data:
@@ -157,6 +160,7 @@ def hub_card_text(
 ) -> str:  # YAML between two lines of `---`, and Markdown
     "The `README.md` of a model, with its checksum in the last line"
     kind, name = task_kind(facts.card.task, facts.card.labels), name or 'OWNER/NAME'
+    # `width`: no text is broken into lines
     head = yaml.safe_dump(hub_data(facts, name), sort_keys=False, allow_unicode=True, width=1000)
     limits = [*limits_text(facts.card), *facts.reports]
     made = '\n'.join(f'| {key} | {value} |' for key, value in _made_rows(facts))

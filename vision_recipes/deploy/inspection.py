@@ -25,10 +25,10 @@ from ..runtime.task_kinds import task_kind, TASK_KINDS
 # %% ../../nbs/deploy/03_inspection.ipynb #4b906c29
 def onnx_head(
     path: str | Path,  # A `.onnx` file
-    # `opsets`: version by domain, where '' is ONNX's own; `ir_version`; `producer`: name and version of what
-    # wrote it
+    # `opsets`: version by domain, where '' is ONNX's own; `ir_version`, if the file has it; `producer`: name
+    # and version of what wrote it, or ''
 ) -> dict[str, Any]:
-    """What an ONNX file says of itself before its graph; the weights are not read.
+    """What an ONNX file says of itself beside its graph; the weights are not read.
 
     Raises `VisionRecipesError` for what is no ONNX file.
     """
@@ -48,7 +48,7 @@ _OPSET_DOMAIN, _OPSET_VERSION = 1, 2  # Of the messages in `_OPSET_IMPORT`
 
 
 def _head(data: mmap.mmap) -> dict[str, Any]:  # As from `onnx_head`
-    "Read the fields of the file before its graph; of the graph itself, only its length is read"
+    "Read the fields of the file beside its graph; of the graph itself, only its length is read"
     head, opsets, producer = {}, {}, {}
     # a value is a whole number, or begin and end of the bytes of a text or an inner message
     for number, value in message_fields(data):
@@ -81,7 +81,7 @@ def _hex(color: Sequence[int]) -> str:
 
 
 def class_words(card: ModelCard) -> str:
-    "The classes in the order of the network, with their colours"
+    "How many classes there are, and each in the order of the network, with its colour where the card has any"
     colors = [f' {_hex(color)}' for color in card.colors] or [''] * len(card.labels)
     classes = [name + color for name, color in zip(card.labels.names, colors)]
     return f'{len(card.labels)}: {", ".join(classes)}'
@@ -169,7 +169,7 @@ def _object_words(card: ModelCard) -> str:
 
 # %% ../../nbs/deploy/03_inspection.ipynb #276109a7
 def threshold_words(card: ModelCard) -> str:
-    "In words: the score from which on an object or label counts; of objects, those by class are information"
+    "The score from which on an object or label counts; of objects, those by class are told but not applied"
     thresholds = card.shown_thresholds
     if 'overall' not in card.thresholds:
         shown = thresholds.get('overall', DEFAULT_THRESHOLD)
@@ -197,7 +197,7 @@ def score_words(card: ModelCard) -> str:  # Empty without a calibration
 
 
 def quality_words(card: ModelCard) -> str:
-    "The metrics of the best epoch, that of the task first, each with its 95 % interval where it is known"
+    "The metrics in the card, that of the task first, each with its 95 % interval where it is known"
     main_metric = task_kind(card.task, card.labels).metric if card.task in TASK_KINDS else ''
     metrics = {name: value for name, value in card.metrics.items() if isinstance(value, (int, float))}
     # counts and the ends of intervals are told with the metrics
@@ -277,8 +277,8 @@ class Inspection:
     head: dict  # As from `onnx_head`
     card: ModelCard | None  # None: it has none that can be used
     problem: str = ''  # Why `card` is None
-    # For a file without card: what a card might be, as from `card_hint`; None: no card can help, as `problem`
-    # says
+    # For a file without card: what a card might be, as from `card_hint`; None: there is a card, or none can
+    # help, as `problem` says
     hint: dict | None = None
 
     def __str__(self) -> str:
@@ -337,6 +337,7 @@ def _file_words(i: Inspection) -> str:
 
 
 def _task_words(card: ModelCard) -> str:
+    # `unknown`: so `read_card` fills in what a card by hand does not say
     return card.task if card.architecture == 'unknown' else f'{card.task}, by {card.architecture}'
 
 
@@ -380,7 +381,7 @@ def _unlike_words(card: ModelCard) -> str:  # Empty where nobody looked at the t
 
 def _missing_rows(i: Inspection) -> list[tuple[str, str]]:
     "What to say of a file without a card that can be used"
-    if i.hint is None:  # there is a card, in the file or beside it, but it does not fit
+    if i.hint is None:  # there is a card, which does not fit, or no card can help
         return [('problem', i.problem)]
     missing = 'a card of this library, so nobody can see its classes, or how it wants its images. '
     return [('missing', missing + card_help(i.hint))]
@@ -415,8 +416,8 @@ def inspect_model(
 ) -> Inspection:
     """What an ONNX file is.
 
-    Raises `VisionRecipesError` for what is no ONNX file, and for a card that cannot be read; a file without a
-    card, or with one that does not fit, is no error here.
+    Raises `VisionRecipesError` for what is no ONNX file, and for a `card` that cannot be read; a file without
+    a card, or with one that does not fit, is no error here.
     """
     path, problem, hint, predictor = Path(path), '', None, None
     if isinstance(card, (str, Path)):

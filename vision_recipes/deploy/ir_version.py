@@ -12,7 +12,7 @@ from onnx import helper
 def lower_ir_version(
     model,  # An `onnx.ModelProto`; it is changed
 ):  # The same
-    "State the lowest IR version that the opsets of a graph allow, and drop what that version does not know"
+    "State the lowest IR version that the opsets of a graph allow, and drop notes that it does not know"
     # `ignore_unknown`: operators of other makers do not count
     version = helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
     if version < model.ir_version:

@@ -107,8 +107,8 @@ def measure_latency(
     # which a detector finds next to nothing
     image: Any = None,
     **opening,  # For `Predictor`: `size`, `providers`, `card`
-    # A row a case: threads, batch, median and 95th percentile of the whole way and of the graph alone,
-    # milliseconds a batch; images a second, whole way
+    # A row a case: `threads`, `batch`; milliseconds a batch, `median_ms` and 95th percentile `p95_ms` of the
+    # whole way, `graph_ms` and `graph_p95_ms` of the graph alone; `images_per_s`, whole way
 ) -> list[dict]:
     "How long a model takes, by batch and threads. Raises `VisionRecipesError` for a file that cannot be run"
     if not batches or min(batches) < 1:
@@ -144,8 +144,8 @@ def compare_latency(
     warm_up: int = 3,
     image: Any = None,
     **opening,  # For `Predictor`
-    # A row a model: its name, what `measure_latency` tells, `ratio` (how many times as fast as the first,
-    # whole way) and `graph_ratio`
+    # A row a model: `model` (name of the file), the milliseconds and images of `measure_latency`, `ratio`
+    # (how many times as fast as the first, whole way) and `graph_ratio`
 ) -> list[dict]:
     "Which of several models is faster, and by how much"
     if not models:

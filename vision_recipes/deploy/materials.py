@@ -24,7 +24,10 @@ def _licences(licence: str) -> list[dict]:  # A key of `LICENCES` or other words
 
 
 def _component(kind: str, name: str, ref: str, licence: str = '', **more) -> dict[str, Any]:
-    "A component; `ref`: how others refer to it. Keys without a value, and an unknown licence, are left out"
+    """A component of CycloneDX. Keys without a value, and an unknown licence, are left out.
+
+    `kind` is its type there, `ref` how others refer to it, `more` holds further keys.
+    """
     component = {'type': kind, 'bom-ref': ref, 'name': name, 'licenses': _licences(licence), **more}
     return {key: value for key, value in component.items() if value}
 

@@ -54,7 +54,10 @@ def as_onnx_file(
 
 # %% ../../nbs/deploy/09_model_file.ipynb #f8fe2c01
 def _file_of_run(run: Path) -> Path:
-    "The ONNX file in a run directory, which is exported first where that was not done yet"
+    """The ONNX file in a run directory, which is exported first where that was not done yet.
+
+    Raises `VisionRecipesError` where its card has other metrics than the run.
+    """
     info, model = read_run(run), run / 'model.onnx'
     if not model.is_file():
         from vision_recipes.deploy.export import export_onnx  # needs torch

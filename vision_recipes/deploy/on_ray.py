@@ -20,7 +20,10 @@ from ..runtime.predictor import Predictor
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #1f6bc2b8
 def _schema():  # A `pyarrow.Schema`
-    "The columns of the output: those of `Prediction.to_dict`, the file, and why it could not be read"
+    """The columns of the output: the file, why it could not be read, and what `Prediction.to_dict` gives.
+
+    Of that, scores of all classes, names of points and ids of tracks are left out.
+    """
     import pyarrow as pa
 
     numbers = pa.list_(pa.float32())
@@ -74,7 +77,7 @@ class PredictImages:
 
 # %% ../../nbs/deploy/11_on_ray.ipynb #4a70110a
 def _named_files(named: Iterable[str | Path]) -> list[str]:
-    "The paths of all images, each once; a `.txt` file names one in each line"
+    "The absolute paths of all images, each once; a `.txt` file names one in each line, which stays as it is"
     files: dict[str, None] = {}  # a set that keeps the order
     for path in map(Path, named):
         if path.suffix.lower() == '.txt' and path.is_file():
@@ -107,9 +110,9 @@ def _predicted_before(out: Path) -> set[str]:
 # %% ../../nbs/deploy/11_on_ray.ipynb #d5995a8c
 def _check_same_job(
     out: Path,
-    job: dict,  # The hash of the model, and the thresholds
+    job: dict,  # `model`, the hash of its file, and the options of the worker
 ):
-    "Refuse to mix the predictions of two models, or of two thresholds, in one folder; note `job` there"
+    "Refuse to mix predictions of two models, or with other options, in one folder; note `job` there"
     file = out / '_job.json'  # no data: readers of Parquet folders skip names with an underscore
     before = read_json(file) if file.exists() else job
     changed = [key for key in {**before, **job} if before.get(key) != job.get(key)]
@@ -127,11 +130,11 @@ def predict_on_ray(
     images: Iterable[str | Path],  # As for `list_images`, or `.txt` files with a path in each line
     workers: int | None = None,  # None: one for each processor that Ray has
     batch_size: int = 64,  # Images that a worker gets at once
-    part_size: int = 1000,  # Images in each file of the output
+    part_size: int = 1000,  # Images in each file of the output, at most
     card: str | Path | None = None,  # For a model made by others, as for `read_card`
-    worker: type = PredictImages,
-    **options,  # Of the worker
-) -> int:  # How many images were predicted
+    worker: type = PredictImages,  # A class that is made and called as this one
+    **options,  # Of the worker, such as `threads` and `score_threshold`
+) -> int:  # How many images were predicted now, with those that could not be read
     """Predict images on Ray, on this machine or on the cluster of `RAY_ADDRESS`.
 
     Raises `VisionRecipesError` where Ray is missing or stops, and for a model, images or output of no use.

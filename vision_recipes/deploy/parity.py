@@ -72,7 +72,7 @@ def compare_image(
     source: Any,  # A path, a PIL image or an array
     name: str = 'image',  # These two as in `Case`
     kind: str = 'yours',
-    tolerance: Tolerance = Tolerance(),  # Only points that are farther apart may be tied
+    tolerance: Tolerance = Tolerance(),  # Its `point_px` is used: only points farther apart may be tied
     min_score: float = MIN_SCORE,  # Of the objects that are compared
 ) -> Case:
     "Compare two predictors on one image, which is prepared once"
@@ -295,7 +295,7 @@ def compare(
     # `run` again with weights changed by a millionth; made where it is needed
     shaken: Callable[[], BasePredictor] | None = None,
 ) -> Parity:
-    "Compare PyTorch and onnxruntime on your images, on awkward images and on batches of other sizes"
+    "Compare PyTorch and onnxruntime on your images, on awkward images and, with `module`, on batches"
     task = run.task
     tolerance = tolerance or task.tolerance
     images = list(images)
@@ -327,7 +327,7 @@ def _example_image(images: list, cases: list[Case]) -> Image.Image | None:
     "The first image whose case, in the same place, found something or does not count objects; None: none is"
     for image, case in zip(images, cases):
         if case.objects is None or case.objects:
-            return open_image(image, at_least=640)
+            return open_image(image, at_least=640)  # more pixels are of no use for small awkward images
     return None
 
 
@@ -374,7 +374,7 @@ def compare_batches(
     image: Image.Image | None = None,  # RGB, the first of each batch; the others are noise
     seed: int = 0,
 ) -> Iterator[Case]:
-    "Compare raw outputs on batches of other lengths and sizes than the exported one"
+    "Compare raw outputs on batches of several lengths and sizes, as far as the graph takes them"
     rng, card = np.random.default_rng(seed), predictor.card
     for b, h, w in _batch_shapes(task, card.preprocess.size, _has_fixed_shape(predictor)):
         batch = rng.integers(0, 256, (b, h, w, 3), dtype=np.uint8)
@@ -412,7 +412,7 @@ def _has_fixed_shape(predictor: BasePredictor) -> bool:  # It has a `session`, a
 def known_examples(
     info: dict,  # Of `run.json`
 ) -> tuple[list[Path], int]:  # Those that exist; how many are named
-    "The validation images that a run recorded; what is no list of texts names none"
+    "The validation images that a run recorded; what is no list names none, what is no text is left out"
     data = info.get('data')
     examples = data.get('valid_examples') if isinstance(data, dict) else None
     named = [Path(p) for p in examples if isinstance(p, str)] if isinstance(examples, list) else []

@@ -37,7 +37,7 @@ _NO_LABEL = 'none of its classes'  # Where an image may have several labels
 
 
 def class_in_words(p: Prediction, card: ModelCard, most: int | None = None) -> str:
-    "The class with the highest score; `most` is for objects and several labels"
+    "The class with the highest score; of several labels an image those found, as `objects_in_words` has them"
     if p.class_scores is not None:
         return objects_in_words(p, card, most) if len(p.labels) else _NO_LABEL
     return f'{card.labels.names[p.top]} {p.scores[p.top]:.3f}'
@@ -60,7 +60,7 @@ def draw_class(image: Image.Image, p: Prediction, card: ModelCard) -> Image.Imag
 
 
 def _texts_and_colors(p: Prediction, card: ModelCard) -> tuple[list[str], list[RGB] | None]:
-    "A text and a colour for each object; the highest score last, so that it is drawn on top"
+    "A text and a colour for each object, if the card has any; the highest score last, to be drawn on top"
     texts = [f'{card.labels.names[c]} {s:.0%}' for c, s in zip(p.labels, p.scores)]
     return texts[::-1], [card.colors[c] for c in p.labels[::-1]] if card.colors else None
 
@@ -141,7 +141,7 @@ def page_server(
     folder: Path,  # Where `index.html` lies
     port: int,  # 0: any that is free
 ) -> ThreadingHTTPServer:
-    "A server for the demo page. Raises `VisionRecipesError` where the port is taken"
+    "A server for the demo page, for this computer only. Raises `VisionRecipesError` for a port of no use"
     try:
         return _Server(('127.0.0.1', port), lambda *args: _Page(*args, directory=str(folder)))
     except (OSError, OverflowError) as e:
@@ -250,7 +250,8 @@ def save_drawn(
     image: Image.Image,
     folder: Path,
     stem: str,  # Name of the file, without its suffix
-    # Paths in small letters that must not be overwritten: the images, and the files written before
+    # Paths in small letters that must not be overwritten: the images, and the files written before, to which
+    # this one is added
     reserved: set[str],
 ) -> Path:
     """Write a JPEG under the first name that is free, or that an image of an earlier run has.
@@ -272,7 +273,7 @@ def save_drawn(
 def predict_files(
     predictor: Predictor,
     files: Sequence[Path],
-    out: Path | None = None,  # Folder for drawn images
+    out: Path | None = None,  # Folder for drawn images; None: none are drawn
     as_json: bool = False,  # Print one JSON list instead of a line for each image
     **options,  # Of `Predictor.stream`: thresholds and tiles
 ) -> int:  # Exit code: 1 where an image could not be read

@@ -30,7 +30,10 @@ _ONLY_NAMES = 'fit', 'transforms before', 'transforms after'  # Within these a r
 
 
 def _without_paths(value: Any, names: bool = False) -> Any:  # `names`: whether a relative path goes too
-    "A value of JSON, in which each text that holds a local path is empty; `labels` stay as they are"
+    """A value of JSON without local paths; what is below a key `labels` stays as it is.
+
+    A text that holds one becomes empty; an entry whose key holds one is left out.
+    """
     if isinstance(value, dict):
         return {
             k: v if k == 'labels' else _without_paths(v, names or k in _ONLY_NAMES)
@@ -44,9 +47,10 @@ def _without_paths(value: Any, names: bool = False) -> Any:  # `names`: whether 
 
 
 def public_run(info: dict) -> dict:  # From and to the content of `run.json`
-    """The content of `run.json` without `data`, own weights, and texts that hold a local path, at any depth.
+    """The content of `run.json` with empty `data`, and without local paths at any depth.
 
-    Relative paths go too within `fit` and the names of own transforms. Names of classes stay as they are.
+    Own weights become `try`. Relative paths go too within `fit` and the names of own transforms. Names of
+    classes stay as they are.
     """
     published = set(model_info(info['task'], str(info['settings'].get('model', ''))).published())
     settings = dict(info['settings'])
@@ -154,11 +158,15 @@ def _passport_licences(run: Path) -> tuple[str, str]:  # Keys of `LICENCES`; emp
         model, images = (found.get(name) for name in wanted)
     except (VisionRecipesError, TypeError, KeyError):  # of another program, or damaged
         return '', ''
+    # a list, since what the file holds may have no hash
     return (model if model in [*LICENCES] else ''), (images if images in [*LICENCES] else '')
 
 
 def _kept_files(remote: _Remote, there: list[str], folder: Path) -> list[str]:
-    "Patterns of files to leave out, of the names `there`. Raises `VisionRecipesError` for something else"
+    """Patterns of files that are not to be replaced, of the names `there`; `folder` is for downloads.
+
+    Raises `VisionRecipesError` where the repository holds files, but no run.
+    """
     if not set(there) - {'.gitattributes'}:
         return []
     if 'run.json' not in there:

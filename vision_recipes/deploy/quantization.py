@@ -48,7 +48,7 @@ class NetworkPart(NamedTuple):
 
 
 def read_graph(path: str | Path) -> ModelProto:
-    """Load an ONNX file, give each node a name, and infer the types of the tensors.
+    """Load an ONNX file, give each node a name of its own, and infer the types of the tensors.
 
     Raises `VisionRecipesError` where there is no such file.
     """
@@ -97,11 +97,8 @@ def _weighted_nodes(graph: GraphProto) -> set[str]:
     return {n.name for n in layers if constants.intersection(n.input[:2])}
 
 # %% ../../nbs/deploy/05_quantization.ipynb #d8ed24b8
-def _float_tensors(graph: GraphProto) -> set[str]:  # Constants are not among them
-    """Names of the tensors that hold float32 numbers computed from the image.
-
-    Those of unknown type count as such.
-    """
+def _float_tensors(graph: GraphProto) -> set[str]:  # Constants and inputs are not among them
+    "Names of the tensors of float32 numbers that nodes compute; those of unknown type count as such"
     values = (*graph.value_info, *graph.input, *graph.output)
     types = {value.name: value.type.tensor_type.elem_type for value in values}
     computed = set()
@@ -205,7 +202,7 @@ def half_weights(model: ModelProto) -> ModelProto:  # Changed in place
 
 # %% ../../nbs/deploy/05_quantization.ipynb #a16a48fd
 def _float_constants(graph: GraphProto) -> dict[str, TensorProto]:
-    "The constants that are float32, by name"
+    "The float32 initializers, by name"
     return {i.name: i for i in graph.initializer if i.data_type == TensorProto.FLOAT}
 
 
@@ -268,7 +265,7 @@ def layer_harm(
     names: Sequence[str],  # Of layers
     feeds: Sequence[dict[str, np.ndarray]],  # Batches of images to measure on, by the name of the input
 ) -> dict[str, float]:  # By name, the most harmful first; 0 to 1
-    "The rounding noise of 256 steps as a share of the variance of each layer's input and output"
+    "The rounding noise of 256 steps as a share of the variance of a layer's input or output, the larger"
     layers = [n for n in model.graph.node if n.name in set(names)]
     input_output = {n.name: (n.input[0], n.output[0]) for n in layers}  # Names of tensors
     tensors = list(dict.fromkeys(sum(input_output.values(), ())))  # each once
@@ -380,7 +377,7 @@ def two_parts(
 ) -> tuple[Annotations, Annotations]:  # To calibrate with, to score
     """Divide images into those to calibrate with and those to score.
 
-    Raises `VisionRecipesError` where none is left to score.
+    Raises `VisionRecipesError` where none is left to score, or with `n` to calibrate with.
     """
     trained = trained_on(anns, card)  # (N,) bool
     if trained.all():  # also of no images
@@ -508,7 +505,7 @@ def _seen_text(smaller: Smaller) -> str:
     )
 
 # %% ../../nbs/deploy/05_quantization.ipynb #b233ab84
-MAX_CHANGED = 0.1  # Usual limit of `Changes.share`, the objects that only one of the two files shows
+MAX_CHANGED = 0.1  # Usual limit of `Changes.share`, the share that `max_changed` of `quantize_onnx` explains
 
 
 class Trial(NamedTuple):
@@ -589,10 +586,11 @@ def _predictions(predictor: Predictor, anns: Annotations) -> list[Prediction]:
 
 # %% ../../nbs/deploy/05_quantization.ipynb #34694d6a
 def quantize_onnx(
-    # An ONNX file; or a run directory, published weights or a file with weights, which are exported first
+    # An ONNX file; or a run, a model on a hub, published weights or a file with weights, which are exported
+    # where there is no ONNX file yet
     model: str | Path,
-    # Annotated images, such as the data set it was trained with: its training images calibrate, the
-    # others are scored
+    # Annotated images, such as the data set it was trained with: its training images calibrate `int8`, or
+    # without any every third image; the others are scored
     anns: Annotations,
     out: str | Path | None = None,  # The file to write; None: beside the model, `model.int8.onnx` or the like
     kind: str = 'int8',  # One of `PRECISIONS`
@@ -606,9 +604,9 @@ def quantize_onnx(
 ) -> Smaller:
     """Make a smaller file.
 
-    Raises `VisionRecipesError`, and leaves no file, where the metric falls by more than `max_drop`, or more
-    than `max_changed` of what a user sees changes. So it does for a kind or a number that cannot be, for a
-    file that is smaller already, for classes that the model does not know, without images to score or to
+    Raises `VisionRecipesError`, and does not write `out`, where the metric falls by more than `max_drop`, or
+    more than `max_changed` of what a user sees changes. So it does for a kind or a number that cannot be, for
+    a file that is smaller already, for classes that the model does not know, without images to score or to
     calibrate with, for a graph that onnxruntime cannot make smaller, and as `as_onnx_file` says.
     """
     out = Path(out or default_onnx_path(model).with_suffix(f'.{kind}.onnx'))

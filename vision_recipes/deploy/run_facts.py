@@ -124,7 +124,8 @@ class RunFacts:
     base: BaseWeights
     licence: str = ''  # Of the model: a key of `LICENCES`; empty: nobody said
     data_licence: str = ''  # Of the training images, likewise
-    seconds: float | None = None  # Of the training steps, without validation; None: there is no history
+    # Of the training steps, without validation; None: there is no history, or an epoch lacks them
+    seconds: float | None = None
     # Energy of the machine meanwhile, of `cpu` and `gpu`; only what every epoch counted
     joules: dict[str, float] = field(default_factory=dict)
     epochs: int = 0  # That were trained; 0: unknown
@@ -234,7 +235,7 @@ def _code(text: str) -> str:  # `text` may come from anywhere
 
 # %% ../../nbs/deploy/13_run_facts.ipynb #933ee9d0
 def _suspects_sentence(path: Path) -> list[str]:  # Empty where it is no report of `suspects`
-    "How many labels are probably wrong"
+    "How many labels may be wrong, and of which kinds"
     table = csv.DictReader(read_utf8(path).splitlines())
     rows = list(table)
     if not {'kind', 'suspicion'} <= set(table.fieldnames or ()):

@@ -44,7 +44,7 @@ def _global_lookups(table: symtable.SymbolTable) -> set[str]:
 
 # %% ../../nbs/deploy/06_single_file.ipynb #0f4f962c
 def attributes(source: str) -> set[str]:
-    "The names that a piece of code looks up on any object, by a dot or by `getattr` with a plain string"
+    "The names behind a dot in a piece of code, and those that `getattr` or `hasattr` get as a plain string"
     names = set()
     for node in ast.walk(ast.parse(textwrap.dedent(source))):
         if isinstance(node, ast.Attribute):
@@ -55,7 +55,7 @@ def attributes(source: str) -> set[str]:
 
 
 def _is_lookup_by_text(node: ast.AST) -> bool:
-    "Whether a node is a call of `getattr` or `hasattr`"
+    "Whether a node is a call of `getattr` or `hasattr` with two arguments or more"
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         return False
     return node.func.id in ('getattr', 'hasattr') and len(node.args) > 1
@@ -76,7 +76,7 @@ def _span(node: ast.AST, lines: list[str]) -> tuple[int, int]:
 
 def cut_keys(
     source: str,  # Of a module
-    keys: Mapping[str, Sequence[str]],  # Name of a dictionary in it: the keys to keep
+    keys: Mapping[str, Sequence[str]],  # Name of a dictionary at its top, if it is there: the keys to keep
 ) -> str:
     "Shorten dictionaries to some keys. Raises `VisionRecipesError` for one that has none of them"
     # from the end, so that the positions of the others stay valid
@@ -130,7 +130,7 @@ def _names_in(node: ast.AST) -> list[str]:
 
 
 def _deciding(node: ast.stmt) -> list[ast.AST]:
-    "The part of a statement that decides whether its body runs; a simple statement as a whole"
+    "The part of a statement that decides whether its body runs; of one without a body all of it"
     in_blocks = set()  # `id` of the statements inside
     for field in ('body', 'orelse', 'finalbody', 'handlers'):
         in_blocks |= {id(inner) for inner in getattr(node, field, [])}
@@ -140,7 +140,10 @@ def _deciding(node: ast.stmt) -> list[ast.AST]:
 
 # %% ../../nbs/deploy/06_single_file.ipynb #31d7aa47
 def _dropped(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
-    "The statements of a body to leave out: whole ones that mention a name, else those inside that do"
+    """The statements of a body to leave out: whole ones that mention a name, else those inside that do.
+
+    Of a `try` the body, `else` and `finally` are searched; what an `except` holds stays.
+    """
     dropped = []
     for node in body:
         dropped_in_body = _dropped(getattr(node, 'body', []), names)
@@ -156,7 +159,7 @@ def _dropped(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
 
 # %% ../../nbs/deploy/06_single_file.ipynb #192a8dcb
 def _is_pointless(node: ast.stmt, dropped: list[ast.stmt]) -> bool:
-    "Whether nothing is left of a statement's body, or only lines that prepare an error which is dropped"
+    "Whether all of a statement's body is `dropped`, or it is an `if` that prepares an error, dropped last"
     if not dropped:
         return False
     is_check = isinstance(node, ast.If) and isinstance(dropped[-1], ast.Raise)
@@ -164,7 +167,7 @@ def _is_pointless(node: ast.stmt, dropped: list[ast.stmt]) -> bool:
 
 # %% ../../nbs/deploy/06_single_file.ipynb #1e6737b8
 def _resolve_conditionals(source: str, names: set[str]) -> str:
-    "Replace each `a if b else c` that mentions a name on one side by its other side"
+    "Replace each `a if b else c` that mentions a name, unless both sides do, by a side without it"
     # one a round: a replacement moves the text behind it, so the source is parsed again
     while replacement := _first_replacement(source, names):
         source = _with_side(source, *replacement)
@@ -205,9 +208,10 @@ def leave_out(
     source: str,  # Of a module
     names: Sequence[str],  # Of definitions, variables, fields, methods
 ) -> str:
-    """The source without the statements that mention one of `names`.
+    """The source without the statements that mention one of `names`; imports stay.
 
-    Raises `VisionRecipesError` for one that cannot simply be left out.
+    Of a conditional expression the side without the name stays, and so the statement around it. Raises
+    `VisionRecipesError` for a statement that cannot simply be left out.
     """
     source = _resolve_conditionals(source, set(names))
     lines, touched = source.splitlines(keepends=True), set()  # touched: positions of lines to tidy
@@ -226,8 +230,8 @@ def leave_out(
     return ''.join(lines)
 
 
-def _cut_statement(lines: list[str], node: ast.stmt) -> int:  # The line where it began
-    "Remove a statement with its decorators from the lines; other statements of these lines stay"
+def _cut_statement(lines: list[str], node: ast.stmt) -> int:  # Position of the line where it began
+    "Remove a statement with its decorators from `lines`, in place; other statements of these lines stay"
     first = node.lineno  # lines count from 1, columns are bytes
     for decorator in getattr(node, 'decorator_list', []):
         first = min(first, decorator.lineno)
@@ -345,9 +349,9 @@ def add_definition(self: _Cutter, node: ast.stmt, positions: Sequence[int]):
 
 def _pieces(
     source: str,  # Of a module
-    own: Sequence[str] = (),  # Names it imports from this package
+    own: Mapping[str, object] | Sequence[str] = (),  # Names it imports from this package
 ) -> list[_Piece]:
-    """The statements of a module, in order; those that share a line are one piece.
+    """The statements of a module, in order; those that share a line are one piece, a method has its own.
 
     Imports, the docstring and `__all__` are no pieces.
     """
@@ -593,12 +597,12 @@ def _check_names(walk: _Walk):
 def _library_name(
     library: tuple[str, str],  # As in `_Module.libraries`
 ) -> str:
-    "What a name is imported from, for messages, such as `pathlib.Path`"
+    "What a name is imported from, for messages, such as `pathlib.Path`, or `numpy.as np`"
     return '.'.join(library).strip('.')
 
 
 def _check_imports(walk: _Walk, module: str, piece: _Piece):
-    "Refuse an import of the package inside of a function"
+    "Refuse a `from … import` of the package inside of a function"
     lines = walk.modules[module].lines
     text = textwrap.dedent('\n'.join(lines[i] for i in piece.lines))
     for node in ast.walk(ast.parse(text)):

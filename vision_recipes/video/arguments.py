@@ -68,7 +68,7 @@ VIDEO_SUFFIXES = frozenset(
 def is_video(args: Namespace) -> bool:
     """Whether the paths `args.images` are a video or a camera, or an option makes them a sequence.
 
-    Raises `VisionRecipesError` for several videos, and for options of videos where there is none.
+    Raises `VisionRecipesError` for a video beside other paths or in a pattern, and for options without one.
     """
     # a bundle's `predict.py` lacks the options that are not for its model
     makes_sequence = any(getattr(args, name, None) for name in ('track', 'line', 'zone', 'smooth'))

@@ -65,7 +65,7 @@ def marks(
 # %% ../../nbs/video/08_frame_drawing.ipynb #ae3835a5
 @patch
 def _draw_found(self: FrameDrawer, image: ImageLike, prediction: Prediction, counts: Sequence) -> Image.Image:
-    "Draw objects, with their tracks where they are followed"
+    "Draw objects; where they are followed, with their tracks and what was counted"
     shown = prediction.take(np.flatnonzero(prediction.scores >= self.min_score))
     if prediction.track_ids is None:
         return self._draw_objects(as_pil(image), shown)

@@ -14,8 +14,8 @@ from .regions import parse_line, parse_time, parse_zone
 
 # %% ../../nbs/video/10_on_video.ipynb #9b31c0e3
 def asked_options(
-    # With `start`, `stop`, `every`, `no_video` and `resume`, as `video_options` adds them; those for other
-    # fields of `VideoOptions` that the program has for images
+    # With `start`, `stop`, `every`, `no_video` and `resume`, as `video_options` adds them. May be missing:
+    # what is called as another field of `VideoOptions`, `no_images`, and `tiles` with `overlap`
     args: Namespace,
 ) -> VideoOptions:
     "How to read, predict and write. Raises `VisionRecipesError` for bad values of a moment and of tiles"
@@ -50,7 +50,7 @@ def asked_counters(args: Namespace) -> Callable:  # From (width, height) to a li
 # %% ../../nbs/video/10_on_video.ipynb #9b31c0e9
 def predict_on_video(
     args: Namespace,  # As for `asked_options`; `images` and `out` say what to read and where to write
-    open_predictor: Callable,  # Opens the model, without arguments; called when the others are right
+    open_predictor: Callable,  # Opens the model, without arguments; called when the options were read
 ) -> dict:  # What `summary.json` says, as from `predict_video`
     "Predict the video that the command line names"
     options = asked_options(args)

@@ -59,7 +59,7 @@ class CvFile:
 
 
 def _positive(value: float) -> float | None:
-    "A number that OpenCV knows; None for 0 and below, by which it says that it does not"
+    "A number that OpenCV knows; None for 0, below, NaN and infinity, by which it says that it does not"
     return float(value) if np.isfinite(value) and value > 0 else None
 
 # %% ../../nbs/video/05_opencv.ipynb #1d94e694
@@ -213,7 +213,7 @@ class CvWriter:
 @patch
 def write(
     self: CvWriter,
-    image: np.ndarray,  # (H, W, 3) uint8 RGB, of this size
+    image: np.ndarray,  # (H, W, 3) uint8 RGB, of the writer's size
     time_s: float | None = None,  # Not used: frames follow at the frame rate
 ):
     "Add a frame. Raises `VisionRecipesError` where the disk is nearly full, which OpenCV does not tell"

@@ -205,7 +205,7 @@ def counts_csv(
 
 # %% ../../nbs/video/03_prediction.ipynb #b2b74275
 class _Outputs:
-    "Writes the frames of a run: drawn into a video, and as lines of JSON. It works in a thread"
+    "Writes the frames of a run: drawn into a video, and as lines of JSON. A thread calls `add`"
 
     def __init__(
         self,
@@ -272,7 +272,7 @@ class _Earlier:
     summary: dict  # Its `summary.json`
 
 
-def _earlier_run(out: Path, about: dict) -> _Earlier | None:  # None: there is none
+def _earlier_run(out: Path, about: dict) -> _Earlier | None:  # None: there is none, or it wrote no frame
     "What to go on with; `about` is this run, as from `_about`. Raises `VisionRecipesError` for another run"
     if not (out / FRAMES_FILE).exists():
         log_info(f'{out}: holds no run to go on with; this one begins at the start.')
@@ -332,7 +332,7 @@ def _further_parts(out: Path) -> list[Path]:
 
 # %% ../../nbs/video/03_prediction.ipynb #2c6782ab
 @patch
-def replay(self: Follower, path: Path):
+def replay(self: Follower, path: Path):  # `path`: of its `frames.jsonl`
     "Give the objects of an earlier run to tracker and counters again"
     if self.tracker is None:
         return
@@ -361,9 +361,8 @@ def _about(predictor, source: Any, options: VideoOptions) -> dict:
 
 def _open_video_part(source: Any, options: VideoOptions, earlier: _Earlier | None) -> Video:
     "The video, from its beginning or from behind an earlier run"
-    n_ahead = max(
-        1, options.batch_size or FRAMES_AT_A_TIME
-    )  # so that a whole batch waits when the network is free
+    # so that a whole batch waits when the network is free
+    n_ahead = max(1, options.batch_size or FRAMES_AT_A_TIME)
     if earlier is None:
         wanted = (options.start_s, options.stop_s, options.every, options.frame_rate)
         return open_video(source, *wanted, n_ahead)
@@ -379,7 +378,7 @@ def predict_video(
     predictor,  # A `BasePredictor`
     source: Any,  # A video file, a camera's number, a folder or pattern of images, or a list of their files
     out: str | Path,  # A folder for what is written
-    tracker: Any = None,  # A `ByteTracker`, its settings, or True for their defaults
+    tracker: Any = None,  # A `ByteTracker`, its settings or True; None: True if counters or `smooth` need one
     # A list of `LineCounter` and `ZoneCounter`, or a function from (width, height) of the video to a list
     counters: Any = (),
     options: VideoOptions = VideoOptions(),
@@ -421,8 +420,15 @@ def _on_images(draw: Callable | None) -> Callable | None:
     return draw and (lambda image, *others: draw(Image.fromarray(image), *others))
 
 
-def _run_and_finish(predictor, video, follower, outputs, options, about: dict):  # `about` is completed
-    "Go through the video; whatever ends it, counts and summary are written"
+def _run_and_finish(
+    predictor,
+    video: Video,
+    follower: Follower,
+    outputs: _Outputs,
+    options: VideoOptions,
+    about: dict,  # Is completed, in place
+):
+    "Go through the video; whatever ends it, counts and summary are written, unless that fails too"
     started = time.monotonic()
     try:
         _run(predictor, video, follower, outputs, options)
@@ -465,7 +471,7 @@ def _threshold(predictor, options: VideoOptions) -> float:
 
 
 def _run(predictor, video: Video, follower: Follower, outputs: _Outputs, options: VideoOptions):
-    "Predict, follow and hand on every frame. All that was handed on is written, however this ends"
+    "Predict, follow and hand on every frame. However this ends, all handed on is written, unless that fails"
     min_score = _threshold(predictor, options)
     if follower.tracker is not None:  # it keeps tracks alive by objects of low scores, which are not drawn
         min_score = min(min_score, follower.tracker.settings.low_score)

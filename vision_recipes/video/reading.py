@@ -38,7 +38,7 @@ RawFrame = tuple[int, float, Callable[[], np.ndarray]]
 class _RisingTimes:
     "Keeps the times of frames rising: where they jump back, the frames go on one frame later"
 
-    def __init__(self, name: str, frame_rate: float | None):
+    def __init__(self, name: str, frame_rate: float | None):  # `name` for the message; without a rate 25
         self._name, self._step_s = name, 1 / (frame_rate or 25.0)
         self._last_s, self._shift_s = None, 0.0
 
@@ -126,7 +126,7 @@ def _duration_s(container, stream) -> float | None:
 # %% ../../nbs/video/01_reading.ipynb #e7660233
 @patch
 def _decoded(self: AvFile) -> Iterator:
-    "All frames of PyAV from the current position on, in the order in which they are shown"
+    "The frames of PyAV from the current position on, in the order shown; bad packets only add to `n_damaged`"
     import av
 
     packets = self._container.demux(self._stream)

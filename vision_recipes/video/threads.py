@@ -139,7 +139,7 @@ class Behind:
                 pass
 
     def close(self):
-        "Wait until all items are done. Raises the error of the function, where there was one"
+        "Wait until all items are done, or one failed. Raises the error of the function, unless `put` did so"
         if not self._ending:
             self._ending = True
             while self._thread.is_alive():

@@ -29,7 +29,7 @@ def even_size(size_wh: tuple[int, int]) -> tuple[int, int]:
 
 def pad_to_size(
     image: np.ndarray,  # (H, W, 3) uint8
-    size_wh: tuple[int, int],  # Pixels, at most one more than the image on each side
+    size_wh: tuple[int, int],  # Pixels, no smaller than the image
 ) -> np.ndarray:
     "Repeat the last column and row where the size is larger"
     height, width = image.shape[:2]
@@ -100,7 +100,7 @@ def until(
 
 @patch
 def _next(self: Sound):
-    "The next packet of PyAV, on the clock of the new video; None at the end, and where the file is damaged"
+    "The next packet of PyAV, on the clock of the new video; None at the end, a damaged place or one untimed"
     while True:
         try:
             packet = next(self._packets, None)
@@ -314,7 +314,7 @@ def write(  # noqa: F811
 
 @patch
 def _fitted(self: VideoWriter, image: np.ndarray) -> np.ndarray:  # (H, W, 3) uint8 each
-    "A frame in the size of the video. The first one of another size is logged"
+    "A frame in the size of the video, made even. The first one of each other size is logged"
     size_wh = (image.shape[1], image.shape[0])
     if size_wh != self.size_wh:
         image = letterbox_frame(image, self.size_wh)

@@ -192,7 +192,7 @@ def _address(
     path: str,
     parameter: str,  # Of `write_web_page`, for the message
 ) -> str:  # With `%20` for a space, and so on
-    "A path below the page's folder as an address. Raises `VisionRecipesError` for any other path"
+    "A path below the page's folder as an address. Raises `VisionRecipesError` for any other, and for `./…`"
     parts = str(path).replace('\\', '/').split('/')
     if not str(path) or parts[0] in ('', '.') or '..' in parts or ':' in parts[0]:
         raise VisionRecipesError(
