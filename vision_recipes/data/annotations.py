@@ -91,7 +91,7 @@ class Annotations:
 
     @cached_property
     def image_ids(self) -> list[str]:  # N times 8 characters; see `fingerprint`
-        "A short hash of the content of each image file, under any name; of a missing file, of its name"
+        "A short hash of some bytes of each image file, under any name; of its name where it cannot be read"
         return [_image_id(self.path(i)) for i in range(len(self))]
 
 # %% ../../nbs/data/03_annotations.ipynb #12dc21cb

@@ -171,7 +171,7 @@ _MIN_BRIGHTEST = 64  # Of 255: an image without a brighter value looks nearly bl
 
 
 def _check_depth(path: Path, img: Image.Image) -> Finding | None:
-    "Report an image of more than 8 bits, and whether the upper 8 bits show anything"
+    "Report a file of 16 bits a value, and whether the upper 8, which alone are in `img`, show anything"
     with Image.open(path) as raw:
         # the fourth entry of a Pillow tile names the layout of the stored pixels, such as `RGB;16B`
         has_16_bits = raw.mode.startswith('I') or any('16' in str(tile[3]) for tile in raw.tile)

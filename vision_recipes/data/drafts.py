@@ -7,10 +7,11 @@ __all__ = ['DRAFT_FORMATS', 'POINT_CONFIDENCE', 'DRAFT_KEY', 'class_thresholds',
            'write_drafts']
 
 # %% ../../nbs/data/14_drafts.ipynb #6381b44c
-# In this module `out` is the folder of the drafts, `format` one of `DRAFT_FORMATS`, `i` the row of an
-# image, `m` the position of an object, and M the number of objects in all. A `Prediction` is of one image:
-# `scores`, `labels` and `boxes` of objects, perhaps masks (`crops`, in windows) and `keypoints`; of a
-# classifier `boxes` is None and `scores` are (C,), for several labels an image `class_scores` are
+# In this module `out` is the folder of the drafts, `root` the folder that holds all images (`files`),
+# `format` one of `DRAFT_FORMATS`, `i` the row of an image, `m` the position of an object, and M the number of
+# objects in all. A `Prediction` is of one image: `scores`, `labels` and `boxes` of objects, perhaps masks
+# (`crops`, in windows) and `keypoints`; of a classifier `boxes` is None and `scores` are (C,), for several
+# labels an image `class_scores` are
 import hashlib, json, os
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -190,7 +190,7 @@ def _choose_by_exchange(
     in_valid = np.cumsum(counts[:, -1]) <= target[-1]  # to begin with, the first in the seed's order
     if in_valid.all() or not in_valid.any():  # neither side may be empty: the smallest unit moves
         in_valid[counts[:, -1].argmin()] ^= True
-    squares = counts**2 @ weight
+    squares = counts**2 @ weight  # (U,) the term c² below, weighted and summed
     for _ in range(max_moves):
         weighted_difference = weight * (counts[in_valid].sum(0) - target)
         # (U,) by how much moving a unit to the other side raises the misfit: (d ± c)² - d² = ±2dc + c²

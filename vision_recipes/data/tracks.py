@@ -211,6 +211,7 @@ def _mot_numbers(line: str, where: str) -> list[float]:  # Nine
         raise VisionRecipesError(f'{where}: {e}. Each line is numbers: frame, id, left, top, ...') from e
     if len(numbers) < 6 or not np.isfinite(numbers).all():
         raise VisionRecipesError(f'{where}: needs at least 6 numbers, but has {len(numbers)}: {line[:60]!r}.')
+    # what is missing of the seventh to the ninth: confidence, class, visible share
     return (numbers + [1, -1, -1][max(0, len(numbers) - 6) :])[:9]
 
 # %% ../../nbs/data/11_tracks.ipynb #68ab3426

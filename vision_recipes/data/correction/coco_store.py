@@ -250,7 +250,10 @@ def _category(self: CocoStore, record: dict) -> dict:
     return ids.get(record.get('category_id'), {'id': None, 'name': '?'})
 
 
-def _image_size(record: dict, image: Path) -> list[int]:
+def _image_size(
+    record: dict,  # Of the image, in `images`
+    image: Path,
+) -> list[int]:
     "Width and height, pixels: as the file says, else of the image; zeros where neither tells"
     size = [record.get('width') or 0, record.get('height') or 0]
     try:
