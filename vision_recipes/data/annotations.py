@@ -57,12 +57,12 @@ class _Column:
 # %% ../../nbs/data/03_annotations.ipynb #fad5e333
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    "A set of images and their objects, as columns; immutable, so every method returns a new table"
+    "A set of images and their objects, as columns; immutable: what changes something returns a new table"
 
     root: Path  # The folder all paths are relative to
-    paths: Strings  # (N,) path of each image below `root`, with `/` on every system
+    paths: Strings  # (N,) path of each image from `root`, with `/`; with `..` or absolute outside of it
     labels: LabelMap
-    class_ids: Ragged  # N rows, int64: the class of each object of each image
+    class_ids: Ragged  # N rows, int64: the classes of the objects of each image, or its labels
     sizes_wh: np.ndarray  # (N, 2) int32, pixels; 0 where the annotations do not say
     boxes: np.ndarray | None = _Column()  # (M, 4) float32 XYXY, pixels
     # (M, 4) float32 XYXY, fractions of the upright image; then so are masks and keypoints, until `measure`

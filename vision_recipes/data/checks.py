@@ -1110,7 +1110,7 @@ def _objects_of_rarest(anns: Annotations, names: list[str]) -> np.ndarray | None
 # %% ../../nbs/data/04_checks.ipynb #c4da24fe
 def check(
     anns: Annotations,
-    files: bool = True,  # Also open every image and compare files byte by byte
+    files: bool = True,  # Also open every image, and compare files of one size by a hash of their bytes
     part: str = '',  # `train` or `valid`: the images are one side of a split already; empty: all, to be split
     # Where to note, with `files`, the perceptual hash of each image that can be read under its whole path
     # (None: it is nearly of one colour), for `leak_report`, so that it decodes none again; some 110 bytes an

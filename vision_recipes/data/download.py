@@ -284,7 +284,7 @@ def download(
     sha256: str | None = None,  # Checksum in hexadecimal; None: only the length is checked
     retries: int = 4,  # Attempts in a row that may fail without a byte gained
     timeout: float = 30.0,  # Seconds of silence after which a connection counts as broken
-    wait: float = 1.0,  # Seconds before the second attempt; doubles with each further one
+    wait: float = 1.0,  # Seconds before the second attempt; doubles with each further one without a gain
 ) -> Path:  # `path`
     """Fetch a file, or the rest of it where an earlier attempt was broken off
 

@@ -100,7 +100,7 @@ class CorrectionServer(ThreadingHTTPServer):
 
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #62d2025a
 class _Handler(BaseHTTPRequestHandler):
-    "Answers one request"
+    "Answers the requests of one connection"
 
     protocol_version = 'HTTP/1.1'
 
