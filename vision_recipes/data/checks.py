@@ -264,7 +264,7 @@ def _check_classes(
 
 # %% ../../nbs/data/04_checks.ipynb #8aafa51f
 def _check_image_classes(anns: Annotations, part: str) -> list[Finding]:
-    "Classes of a classification data set with too few images"
+    "Classes of a classification data set with too few images, and a set of a single class"
     findings = []
     min_images = 1 if part else 2  # one for each side, where a split is still to come
     if len(anns.labels) == 1:
@@ -986,7 +986,7 @@ def _check_point_case(anns: Annotations) -> list[Finding]:
 
 
 def _equal_but_case(names: Iterable[str]) -> list[list[str]]:
-    "Groups of names that are equal in lower case, each with two or more"
+    "Groups of two names or more that are equal in lower case and in Unicode's composed form"
     by_lower = defaultdict(list)
     for name in names:
         by_lower[composed(name).lower()].append(name)

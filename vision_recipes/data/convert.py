@@ -295,7 +295,7 @@ def check_apart(
     out: str | Path,
     sources: Sequence[str | Path],  # Folders and files that are read
 ) -> None:
-    "Raise `VisionRecipesError` where a new set, `out`, would be a folder of its source, or lie in one"
+    "Raise `VisionRecipesError` where a new set, `out`, would be the folder of a source, or lie in it"
     out = Path(out).resolve()
     for source in sources:
         source = Path(source).resolve()

@@ -144,7 +144,7 @@ def _common_folder(files: Sequence[Path]) -> Path:
 def _rounded(value: Any) -> Any:
     """A JSON value with numbers of three digits behind the point; a whole one and its float are equal.
 
-    A program that saves coordinates with fewer digits, or 3 for 3.0, has edited nothing.
+    A program that saves coordinates with three digits or more, or 3 for 3.0, has edited nothing.
     """
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}

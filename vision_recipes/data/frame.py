@@ -92,7 +92,7 @@ def _mask_columns(masks: Masks) -> dict[str, np.ndarray]:  # (M,) float32
 
 
 def _segment_sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:  # (S,)
-    "The sum of each segment `values[offsets[i]:offsets[i + 1]]`, for (S + 1,) offsets"
+    "The sum of each segment `values[offsets[i]:offsets[i + 1]]`, for (S + 1,) offsets; `values` are finite"
     return np.diff(np.concatenate([[0], np.cumsum(values)])[offsets])
 
 

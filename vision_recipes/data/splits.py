@@ -316,7 +316,7 @@ def _report_missing(
 def folds(
     anns: Annotations,
     k: int = 5,  # Number of folds, at least 2
-    seed: int = 0,
+    seed: int = 0,  # As for `split`
     by: str = 'auto',  # As for `split`
     stratify: bool = True,  # As for `split`
 ) -> Iterator[tuple[Annotations, Annotations]]:  # k times training and validation

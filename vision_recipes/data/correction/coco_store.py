@@ -253,7 +253,7 @@ def _category(self: CocoStore, record: dict) -> dict:
 def _image_size(
     record: dict,  # Of the image, in `images`
     image: Path,
-) -> list[int]:
+) -> list[int | float]:
     "Width and height, pixels: as the file says, else of the image; zeros where neither tells"
     size = [record.get('width') or 0, record.get('height') or 0]
     try:
