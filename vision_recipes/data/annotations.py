@@ -57,12 +57,12 @@ class _Column:
 # %% ../../nbs/data/03_annotations.ipynb #fad5e333
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    "A set of images and their objects, as columns; immutable, so every method returns a new table"
+    "A set of images and their objects, as columns; immutable: what changes something returns a new table"
 
     root: Path  # The folder all paths are relative to
-    paths: Strings  # (N,) path of each image below `root`, with `/` on every system
+    paths: Strings  # (N,) path of each image from `root`, with `/`; with `..` or absolute outside of it
     labels: LabelMap
-    class_ids: Ragged  # N rows, int64: the class of each object of each image
+    class_ids: Ragged  # N rows, int64: the classes of the objects of each image, or its labels
     sizes_wh: np.ndarray  # (N, 2) int32, pixels; 0 where the annotations do not say
     boxes: np.ndarray | None = _Column()  # (M, 4) float32 XYXY, pixels
     # (M, 4) float32 XYXY, fractions of the upright image; then so are masks and keypoints, until `measure`
@@ -80,7 +80,7 @@ class Annotations:
     box_rule: str = ''  # The policy of `fix_boxes` that mended bad boxes; empty where there were none
     label_rule: str = ''  # `yes` or `no`: `multi_label` of `read_annotations`; empty: as the data say
     format: str = ''  # The reader's name, a key of `READERS`; `merged` and `drafts` of tables made here
-    read_from: str = ''  # What `read_annotations` was given, a folder or a file
+    read_from: str = ''  # What `read_annotations` was given, a folder or a file; else empty
     notes: tuple = ()  # `Finding`s of the reader: what it found and left out
 
     def __post_init__(self):
@@ -91,14 +91,15 @@ class Annotations:
 
     @cached_property
     def image_ids(self) -> list[str]:  # N times 8 characters; see `fingerprint`
-        "A short hash of the content of each image file, under any name; of a missing file, of its name"
+        "A short hash of some bytes of each image file, under any name; of its name where it cannot be read"
         return [_image_id(self.path(i)) for i in range(len(self))]
 
 # %% ../../nbs/data/03_annotations.ipynb #12dc21cb
 def _check_columns(anns: Annotations) -> None:
-    """Check that columns are equally long, and set `point_margin` to 0 where there are no keypoints.
+    """Check the columns of objects, and set `point_margin` to 0 where there are no keypoints.
 
-    Raises `VisionRecipesError` where columns differ in length, or boxes are given twice.
+    Raises `VisionRecipesError` where one is not as long as there are objects, boxes are given twice, or
+    keypoints do not fit the skeleton.
     """
     if anns.get('boxes') is not None and anns.get('boxes_rel') is not None:
         raise VisionRecipesError(
@@ -145,7 +146,7 @@ def has_boxes(self: Annotations) -> bool:
 
 @patch(as_prop=True)
 def holds_several(self: Annotations) -> bool:
-    "Whether an image may have several objects or labels, or none; else it has exactly one label"
+    "Whether an image may have several objects or labels, or none; else it should have exactly one label"
     return self.has_boxes or self.labels.multi_label
 
 
@@ -306,9 +307,9 @@ def keep_objects(
 def _take_columns(
     anns: Annotations,
     names: Sequence[str],  # Such as `PER_IMAGE`
-    rows: np.ndarray,  # Positions of images or objects, as the columns are of these, or bool
-) -> dict:
-    "Select rows of some columns: arrays, `Ragged` or `Strings`, or None where the table has no such column"
+    rows: np.ndarray,  # Positions of images or objects, as the columns are of these
+) -> dict:  # By name
+    "Select rows of some columns: arrays, `Strings` or `Masks`, or None where the table has no such column"
     columns = {name: anns.get(name) for name in names}
     for name, column in columns.items():
         if column is not None:
@@ -319,7 +320,7 @@ def _take_columns(
 def _image_id(path: Path, sample: int = 4096) -> str:  # 8 characters
     """Hash a file's size and `sample` bytes at its beginning, middle and end.
 
-    Where there is no such file, its name is hashed.
+    Where it cannot be read, its name is hashed.
     """
     try:
         with open(path, 'rb') as f:
@@ -337,7 +338,7 @@ def _image_id(path: Path, sample: int = 4096) -> str:  # 8 characters
 def fingerprint(self: Annotations) -> str:  # 16 hexadecimal digits
     """Hash all images and their objects; the order of the images and their folder do not matter.
 
-    Nor do their names, but for missing files. `label_rule` and the like are not hashed.
+    Nor do their names, but for missing files. Areas, groups and the rules (`label_rule` …) are not hashed.
 
     Call `measure` before, because boxes in pixels and as fractions give different fingerprints.
     """
@@ -382,7 +383,7 @@ def _object_bytes(anns: Annotations) -> Iterator[bytes]:
     yield repr((names, points)).encode()
     for name, column in columns.items():
         if column is not None:
-            # with name and shape, so that no two tables give the same bytes
+            # with name and shape, so that one column's bytes are not taken for another's
             yield f'{name}{column.dtype}{column.shape}'.encode()
             yield column.tobytes()
 
@@ -395,7 +396,8 @@ def with_groups(
 
     A rule is `folder` (the last folder of the path); a `.csv` file with rows `path,group`; or a regular
     expression to find in the path, whose first capture group (or whole match) is the name.
-    Raises `VisionRecipesError` that names the first image without a group, and for another number of names.
+    Raises `VisionRecipesError` that names the first image without a group, for another number of names, and
+    for a table or an expression that is none.
     """
     rule = str(groups) if isinstance(groups, (str, Path)) else ''  # empty: a name for each image
     notes = []
@@ -502,7 +504,7 @@ def _groups_of_table(anns: Annotations, file: Path) -> tuple[list[str], list[Fin
 # %% ../../nbs/data/03_annotations.ipynb #23c69e01
 def _rows_by_stem_or_number(
     paths: list[str],  # Of images
-    rows: Iterable[str],  # Names in the first column of the table
+    rows: Iterable[str],  # The table's paths
 ) -> dict[str, str]:  # Path: row; without the images that no row names
     "For images: the row that names one without its suffix, or by a number without its zeros (1 for 0001.jpg)"
     path_of_stem = {path.rpartition('.')[0]: path for path in paths}
@@ -530,7 +532,7 @@ def _read_csv(file: Path) -> list[list[str]]:  # Cells of each line; an empty li
 def align_labels(anns: Annotations, labels: LabelMap) -> Annotations:  # With class ids of `labels`
     """Translate annotations to the classes of a model, `labels`, by their names, also in other spellings.
 
-    Raises `VisionRecipesError` for a class or points that the model does not know.
+    Raises `VisionRecipesError` for a class with objects, or points, that the model does not know.
     """
     matches = match_names(anns.class_names, labels.names, paths=False)
     used = np.unique(anns.class_ids.values)
@@ -577,7 +579,7 @@ def shared_classes(
 
     `match_classes` finds them: by name, synonym or another spelling. Objects and labels of other classes are
     left out; where an image has one class, images of others. A message names these classes. Raises
-    `VisionRecipesError` where no class is known.
+    `VisionRecipesError` where no class is known, or the points differ.
     """
     in_model = known_classes(anns, labels)  # (C,) the model's id of each class, or -1
     model_ids = sorted({int(i) for i in in_model if i >= 0})
@@ -615,7 +617,7 @@ def _log_left_out(
     anns: Annotations,
     in_model: np.ndarray,  # (C,) as `known_classes` gives them
 ):
-    "Name the classes that a model does not know"
+    "Name the classes that a model knows, and those it does not; nothing where it knows all"
     names = np.array(anns.class_names)
     if (in_model < 0).any():
         log_info(
@@ -641,7 +643,7 @@ def classes_of_model(
 def measure(
     anns: Annotations,
 ) -> Annotations:  # With all `sizes_wh` and without `boxes_rel`; `anns` itself where nothing is missing
-    """Read the sizes of the images that have none, and turn boxes into pixels. Without boxes none is read.
+    """Read the sizes of images that have none, and turn fractions into pixels. Without boxes none is read.
 
     Raises `VisionRecipesError` that names unreadable images.
     """

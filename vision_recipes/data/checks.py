@@ -171,7 +171,7 @@ _MIN_BRIGHTEST = 64  # Of 255: an image without a brighter value looks nearly bl
 
 
 def _check_depth(path: Path, img: Image.Image) -> Finding | None:
-    "Report an image of more than 8 bits, and whether the upper 8 bits show anything"
+    "Report a file of 16 bits a value, and whether the upper 8, which alone are in `img`, show anything"
     with Image.open(path) as raw:
         # the fourth entry of a Pillow tile names the layout of the stored pixels, such as `RGB;16B`
         has_16_bits = raw.mode.startswith('I') or any('16' in str(tile[3]) for tile in raw.tile)
@@ -215,7 +215,7 @@ def _rows_by_size(anns: Annotations) -> dict[int, list[int]]:  # Bytes: rows of 
 
 
 def _same_bytes_finding(anns: Annotations, rows: list[int]) -> Finding:
-    "A finding about images (two rows or more) with the same bytes; classes are compared, not boxes"
+    "A finding about images (two rows or more) with the same bytes; compares classes in their order, no boxes"
     first = str(anns.path(rows[0]))
     others = ', '.join(anns.paths[i] for i in rows[1:4])  # three at most, for a short message
     distinct_labels = {tuple(anns.class_ids[i].tolist()) for i in rows}
@@ -264,7 +264,7 @@ def _check_classes(
 
 # %% ../../nbs/data/04_checks.ipynb #8aafa51f
 def _check_image_classes(anns: Annotations, part: str) -> list[Finding]:
-    "Classes of a classification data set with too few images"
+    "Classes of a classification data set with too few images, and a set of a single class"
     findings = []
     min_images = 1 if part else 2  # one for each side, where a split is still to come
     if len(anns.labels) == 1:
@@ -287,7 +287,7 @@ def _too_few_images(name: str, n: int) -> str:
 
 # %% ../../nbs/data/04_checks.ipynb #10581535
 def _check_label_sets(anns: Annotations, part: str) -> list[Finding]:
-    "Classes of a multi-label data set that all images have, or none"
+    "Classes of a multi-label data set that all images have, or none, or (before a split) a single one"
     has_class = anns.label_matrix
     if len(anns) and (has_class == has_class[0]).all():
         names = ', '.join(anns.class_names[c] for c in np.flatnonzero(has_class[0])) or 'none'
@@ -346,7 +346,7 @@ def _no_objects_finding(anns: Annotations) -> Finding:
 
 # %% ../../nbs/data/04_checks.ipynb #aaee2d85
 def _rare_classes(anns: Annotations, part: str) -> list[Finding]:
-    "One warning for all classes without an object, and one for those with objects in a single image"
+    "One warning for all classes without object, and (before a split) one for those in a single image"
     n_classes = len(anns.labels)
     pairs = np.unique(anns.image_of * n_classes + anns.class_ids.values)  # each image and class once
     n_images = np.bincount(pairs % n_classes, minlength=n_classes)
@@ -403,8 +403,8 @@ def box_faults(
 ) -> dict[str, np.ndarray]:  # (M,) bool for each kind
     """Which boxes are bad, and how
 
-    A box has at most one of the kinds in `BOX_FAULTS`. Two more are `rounding` (at most `TOLERANCE` beyond
-    the edge) and `thin` (a side below a pixel).
+    A box has at most one of the kinds in `BOX_FAULTS`. Two more are `rounding` (beyond the edge by more than
+    `_PRECISION`, at most `TOLERANCE`) and `thin` (a side below a pixel).
     """
     boxes = boxes.astype(np.float64)
     x1, y1, x2, y2 = boxes.T
@@ -432,11 +432,11 @@ def box_faults(
 # %% ../../nbs/data/04_checks.ipynb #ed768d3f
 def _boxes_in_pixels(
     anns: Annotations,
-) -> tuple[np.ndarray, np.ndarray]:  # Boxes (M, 4) and sizes (M, 2), float64, pixels
+) -> tuple[np.ndarray, np.ndarray]:  # Boxes (M, 4) float64 and sizes (M, 2), pixels
     """Boxes in pixels, with the size of the image each is in
 
-    An unknown size is infinite for boxes in pixels, so that none reaches out, and 1000 for fractions, about
-    that of a photograph.
+    An unknown size is infinite for boxes in pixels, so that none reaches beyond the right or bottom edge,
+    and 1000 for fractions, about that of a photograph.
     """
     unknown = np.inf if anns.get('boxes') is not None else 1000
     sizes_wh = np.where(anns.sizes_wh > 0, anns.sizes_wh, unknown)[anns.image_of]
@@ -577,7 +577,7 @@ def _check_rounding(anns: Annotations, rounded: np.ndarray) -> list[Finding]:
 
 
 def _check_thin(anns: Annotations, thin: np.ndarray) -> list[Finding]:
-    "A warning for each box with a side below a pixel; `thin` is (M,) bool"
+    "Warnings, up to `MAX_FINDINGS`, for boxes with a side below a pixel; `thin` is (M,) bool"
 
     def message(m):
         return f'is less than a pixel wide or high: {_box_text(anns, m)}. A slip of the hand? Remove it.'
@@ -697,7 +697,7 @@ def _masks_with_crossing(masks: Masks) -> np.ndarray:  # Positions, int64
 
 
 def _crosses(masks: Masks, ring: int) -> bool:
-    "Whether outline number `ring` crosses itself; a triangle cannot"
+    "Whether outline number `ring` crosses itself, as `crosses_itself` finds it; a triangle cannot"
     start, stop = masks.rings[ring : ring + 2]
     return stop - start > 3 and crosses_itself(masks.points[start:stop])
 
@@ -736,7 +736,7 @@ def _image_size_text(anns: Annotations, m: int) -> str:
 
 # %% ../../nbs/data/04_checks.ipynb #c1bfdf1f
 def _report_run_lengths(anns: Annotations, objects: np.ndarray) -> list[Finding]:
-    "An error for each of `objects`, whose run lengths do not fit the size of the image"
+    "Errors, up to `MAX_FINDINGS`, for `objects`, whose run lengths do not fit the size of the image"
 
     def message(m):
         return (
@@ -751,7 +751,7 @@ def _report_empty(
     anns: Annotations,
     objects: np.ndarray,  # Positions, int64
 ) -> list[Finding]:
-    "An error for each of `objects`, whose mask has no pixel inside the image"
+    "Errors, up to `MAX_FINDINGS`, for `objects`, whose mask has no pixel inside the image"
 
     def message(m):
         return (
@@ -792,7 +792,7 @@ def _check_extents(anns: Annotations, objects: np.ndarray) -> list[Finding]:
 
 
 def _overlap_too_little(boxes: np.ndarray, tight: np.ndarray) -> np.ndarray:  # (n,) bool; both (n, 4) XYXY
-    "Whether the IoU of an annotated box with the box around its mask is below 0.5; not for infinite boxes"
+    "Whether the IoU of an annotated box with that around its mask is below 0.5; False if it is not finite"
     start = np.maximum(boxes[:, :2], tight[:, :2])
     end = np.minimum(boxes[:, 2:], tight[:, 2:])
     intersection = np.clip(end - start, 0, None).prod(1)
@@ -829,7 +829,7 @@ def _point_findings(
     bad: np.ndarray,  # (M, K) bool
     message: Callable[[int, int], str],  # What is wrong with point `k` of object `m`
 ) -> list[Finding]:
-    "A finding for each object with a bad point, about the first of its bad points"
+    "Findings, up to `MAX_FINDINGS`, of objects with a bad point, each about the first of its bad points"
 
     def message_of_object(m):
         first_bad_point = int(np.argmax(bad[m]))
@@ -986,7 +986,7 @@ def _check_point_case(anns: Annotations) -> list[Finding]:
 
 
 def _equal_but_case(names: Iterable[str]) -> list[list[str]]:
-    "Groups of names that are equal in lower case, each with two or more"
+    "Groups of two names or more that are equal in lower case and in Unicode's composed form"
     by_lower = defaultdict(list)
     for name in names:
         by_lower[composed(name).lower()].append(name)
@@ -1062,7 +1062,10 @@ def _paths_in_case_finding(anns: Annotations, paths: list[str]) -> Finding:
     return Finding('warning', 'case', str(anns.root / paths[0]), message)
 
 # %% ../../nbs/data/04_checks.ipynb #dc589858
-def _repeated_paths(anns: Annotations, paths: list[str]) -> list[Finding]:  # `paths` are equal in lower case
+def _repeated_paths(
+    anns: Annotations,
+    paths: list[str],  # Equal in lower case
+) -> list[Finding]:
     "An error for each path that the annotations give more than once"
     findings = []
     for path, n in Counter(paths).items():
@@ -1097,7 +1100,7 @@ def _similar_classes_finding(anns: Annotations, names: list[str]) -> Finding:
     return _object_finding(anns, int(objects[0]), 'error', 'case', message)
 
 
-def _objects_of_rarest(anns: Annotations, names: list[str]) -> np.ndarray | None:
+def _objects_of_rarest(anns: Annotations, names: list[str]) -> np.ndarray | None:  # None: there is no object
     "Positions of the objects of the rarest of these classes that has any; of two equally rare the later"
     ids = [anns.class_names.index(name) for name in names]
     # last class first, because `min` takes the first of equally short arrays
@@ -1107,10 +1110,11 @@ def _objects_of_rarest(anns: Annotations, names: list[str]) -> np.ndarray | None
 # %% ../../nbs/data/04_checks.ipynb #c4da24fe
 def check(
     anns: Annotations,
-    files: bool = True,  # Also open every image and compare files byte by byte
+    files: bool = True,  # Also open every image, and compare files of one size by a hash of their bytes
     part: str = '',  # `train` or `valid`: the images are one side of a split already; empty: all, to be split
-    # Where to note the perceptual hash of each image under its path (None: it is nearly of one colour), for
-    # `leak_report`, so that it decodes none again; some 110 bytes an image, besides the path
+    # Where to note, with `files`, the perceptual hash of each image that can be read under its whole path
+    # (None: it is nearly of one colour), for `leak_report`, so that it decodes none again; some 110 bytes an
+    # image, besides the path
     hashes: dict[str, int | None] | None = None,
 ) -> Findings:
     "All that is wrong with a data set; the method `Annotations.check`"
@@ -1142,8 +1146,10 @@ POLICIES = ('raise', 'clip', 'drop')
 def fix_boxes(
     anns: Annotations,
     policy: str = 'raise',  # `raise`, `clip` or `drop`, as `POLICIES` says
-) -> Annotations:  # Measured, with every box within its image; `anns` itself where it has no boxes
+) -> Annotations:  # Measured; `anns` itself where it has no boxes
     """Cut or leave out bad boxes; the method `Annotations.fix_boxes`
+
+    All boxes then lie within their images, to a thousandth of a pixel.
 
     Raises `VisionRecipesError` that names bad boxes under the policy `raise`.
     """

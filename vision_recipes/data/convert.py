@@ -59,8 +59,8 @@ def _n_drawn_otherwise(anns: Annotations) -> int:
     return int(((np.diff(masks.objects) > 1) | (masks.runs.counts > 0)).sum())
 
 # %% ../../nbs/data/15_convert.ipynb #da0e0221
-def _shape_losses(anns: Annotations, format: str) -> list[str]:
-    "What becomes of masks, points and crowds"
+def _shape_losses(anns: Annotations, format: str) -> list[str]:  # Sentences
+    "What a format cannot hold of masks, points and crowds"
     masks, points = anns.get('masks'), anns.get('keypoints')
     n_masks, n_pointed = n_shaped(anns, 'masks'), n_shaped(anns, 'keypoints')
     losses = []
@@ -268,7 +268,7 @@ def write_annotations(
     # Of the images in the new set; None: as they are. HaGRID and image folders make them of the classes
     names: Sequence[str] | None = None,
 ) -> list[str]:  # `names`, or what took their place; with `leave` the paths in `anns`
-    """Write a table in one step, with groups.csv where the images have groups.
+    """Write a table in one step, with groups.csv where the images have groups (HaGRID has them in records).
 
     Raises `VisionRecipesError` where the format cannot hold the table, and for a folder that is not empty.
     """
@@ -295,7 +295,7 @@ def check_apart(
     out: str | Path,
     sources: Sequence[str | Path],  # Folders and files that are read
 ) -> None:
-    "Raise `VisionRecipesError` where a new set, `out`, would be a folder of its source, or lie in one"
+    "Raise `VisionRecipesError` where a new set, `out`, would be the folder of a source, or lie in it"
     out = Path(out).resolve()
     for source in sources:
         source = Path(source).resolve()
@@ -316,7 +316,7 @@ def convert_dataset(
 ) -> Annotations:  # As it was read from `source`
     """Write a data set in another format. Messages say before what is lost.
 
-    Raises `VisionRecipesError` where the format would lose everything, or `out` is not empty.
+    Raises `VisionRecipesError` where the format would lose everything, `out` is not empty, or in `source`.
     """
     check_choice('--format', format, WRITABLE)
     anns = read_annotations(source, source_format, groups)

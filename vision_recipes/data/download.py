@@ -141,7 +141,7 @@ def _version_of_response(response) -> str:  # Of HTTP
 def _start_and_total(response) -> tuple[int, int | None]:
     """The byte of the file at which a body of HTTP begins, and the file's length; None: unknown.
 
-    Raises `ConnectionError`, after which `_retry(...)` asks again.
+    Raises `ConnectionError` for a part without its place or total; `_retry(...)` then asks again.
     """
     length = response.headers.get('Content-Length', '')
     if response.status != 206:  # 206: partial content; other answers hold the whole file
@@ -182,7 +182,7 @@ def _request_rest(
         e.close()
         if record.get('total') == n_have:
             return None
-        f.truncate(0)  # longer than the file on the server
+        f.truncate(0)  # not as long as the file on the server, as far as is known
         return _request_rest(url, f, record_file, timeout)
 
 # %% ../../nbs/data/06_download.ipynb #4927dac6
@@ -215,7 +215,7 @@ def _write_body(
     total: int | None,  # Bytes of the whole file; None: unknown
     name: str,  # For the progress bar
 ):
-    "Append the body of a response to `f`, as it arrives. Raises `ConnectionError` where it is cut off"
+    "Append the body of a response to `f`, as it arrives. Raises `ConnectionError` below `total` bytes"
     with progress(desc=name, total=total, unit='B', unit_scale=True, initial=n_have) as bar:
         while total is None or n_have < total:
             n_wanted = _CHUNK if total is None else min(_CHUNK, total - n_have)
@@ -230,7 +230,7 @@ def _write_body(
 
 
 def _write_through(f: BinaryIO, data: bytes):
-    "Write and flush. A full disk is raised as `VisionRecipesError`, because an `OSError` would be retried"
+    "Write and flush. Raises `VisionRecipesError`, as on a full disk, for an `OSError` would be retried"
     try:
         f.write(data)
         f.flush()
@@ -284,12 +284,12 @@ def download(
     sha256: str | None = None,  # Checksum in hexadecimal; None: only the length is checked
     retries: int = 4,  # Attempts in a row that may fail without a byte gained
     timeout: float = 30.0,  # Seconds of silence after which a connection counts as broken
-    wait: float = 1.0,  # Seconds before the second attempt; doubles with each further one
+    wait: float = 1.0,  # Seconds before the second attempt; doubles with each further one without a gain
 ) -> Path:  # `path`
     """Fetch a file, or the rest of it where an earlier attempt was broken off
 
-    A file that is already there, with this checksum, is not fetched again. Raises `VisionRecipesError`; then
-    there is no file at `path`.
+    A file that is already there is not fetched again, but one with another checksum is replaced. Raises
+    `VisionRecipesError`; an incomplete or wrong download is never at `path`.
     """
     path = Path(path)
     sha256 = _normalised_sha256(sha256)
@@ -358,8 +358,8 @@ def _copy(source: Path, path: Path, sha256: str | None) -> Path:
 def _fetch_file(url: str, path: Path, sha256: str | None, retries: int, timeout: float, wait: float) -> Path:
     """Download into a partial file beside `path`, then rename it to `path`. Arguments as for `download`.
 
-    After a failed download, a `VisionRecipesError`, the partial file stays, unless its checksum is wrong: the
-    next call requests the rest.
+    After a failed download, a `VisionRecipesError`, the partial file stays, unless it is empty or its
+    checksum is wrong: the next call requests the rest.
     """
     part = path.with_name(path.name + '.part')
     record_file = path.with_name(path.name + '.part.json')
@@ -627,7 +627,7 @@ _ARCHIVE_ERRORS = (  # what the readers of Python raise for damaged archives
 
 @contextmanager
 def _archive_errors(archive: Path) -> Iterator[None]:
-    "Turn what goes wrong in the block, where an archive is read, into an `ArchiveError` that names the file"
+    "Turn Python's errors in the block, where an archive is read, into an `ArchiveError` that names the file"
     try:
         yield
     except ArchiveError as e:
@@ -649,7 +649,7 @@ def _checked_members(
     limit: int,  # Bytes of all members
     max_files: int,
 ) -> list[_Member]:
-    "All members. Raises `ArchiveError` for the first that is not safe to unpack"
+    "All members. Raises `ArchiveError` where one is not safe to unpack, or they are too large or too many"
     is_folder, checked, n_bytes = {}, [], 0  # `is_folder` by the `key` of a member
     for m in members:
         n_bytes += m.size
@@ -738,7 +738,7 @@ def extract(
 ) -> Path:  # `folder`
     """Unpack an archive; all of it is in `folder`, or nothing
 
-    Raises `ArchiveError` for a damaged or hostile one, `VisionRecipesError` where the disk is too small.
+    Raises `ArchiveError` for a damaged or hostile one, `VisionRecipesError` for a full disk or folder.
     """
     return _extract(Path(archive), Path(folder), max_ratio, max_files)
 
@@ -777,7 +777,7 @@ def fetch(
     """Download an archive, unpack it and delete it
 
     Raises `VisionRecipesError` for a folder with other content, and where one of that fails. Then there is no
-    new `folder`; what has arrived is used next time.
+    new `folder`; what has arrived is used next time, but a damaged archive is deleted.
     """
     folder = Path(folder)
     if _is_fetched(folder, url):
@@ -888,7 +888,7 @@ DATASETS = {
 def fetch_dataset(
     name: str,  # A key of `DATASETS`
     folder: str | Path,  # A new folder, as for `fetch`
-    url: str | None = None,  # Another address of the same archive
+    url: str | None = None,  # Another address of such an archive, whose checksum is not known
 ) -> Path:  # The folder with the data, in `folder`
     """Fetch a known data set
 

@@ -7,10 +7,11 @@ __all__ = ['DRAFT_FORMATS', 'POINT_CONFIDENCE', 'DRAFT_KEY', 'class_thresholds',
            'write_drafts']
 
 # %% ../../nbs/data/14_drafts.ipynb #6381b44c
-# In this module `out` is the folder of the drafts, `format` one of `DRAFT_FORMATS`, `i` the row of an
-# image, `m` the position of an object, and M the number of objects in all. A `Prediction` is of one image:
-# `scores`, `labels` and `boxes` of objects, perhaps masks (`crops`, in windows) and `keypoints`; of a
-# classifier `boxes` is None and `scores` are (C,), for several labels an image `class_scores` are
+# In this module `out` is the folder of the drafts, `root` the folder that holds all images (`files`),
+# `format` one of `DRAFT_FORMATS`, `i` the row of an image, `m` the position of an object, and M the number of
+# objects in all. A `Prediction` is of one image: `scores`, `labels` and `boxes` of objects, perhaps masks
+# (`crops`, in windows) and `keypoints`; of a classifier `boxes` is None and `scores` are (C,), for several
+# labels an image `class_scores` are
 import hashlib, json, os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,9 +91,9 @@ class _Columns:
 
 # %% ../../nbs/data/14_drafts.ipynb #00bf1c9b
 def _add_class(columns: _Columns, prediction: Any, thresholds: np.ndarray) -> None:
-    """Add the classes of an image that reach their `thresholds` (C,): the likeliest one, or several labels.
+    """Add the likeliest class of an image, or of several labels all, where it reaches its threshold.
 
-    Where none does, the image is counted once in `n_low`. For 1e-7 see `add`.
+    `thresholds` are (C,). Where none is added, the image is counted once in `n_low`. For 1e-7 see `add`.
     """
     if prediction.class_scores is not None:  # several labels
         ids = np.flatnonzero(prediction.class_scores >= thresholds - 1e-7)
@@ -143,7 +144,7 @@ def _common_folder(files: Sequence[Path]) -> Path:
 def _rounded(value: Any) -> Any:
     """A JSON value with numbers of three digits behind the point; a whole one and its float are equal.
 
-    A program that saves coordinates with fewer digits, or 3 for 3.0, has edited nothing.
+    A program that saves coordinates with three digits or more, or 3 for 3.0, has edited nothing.
     """
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
@@ -166,7 +167,7 @@ _SHAPE_KEYS = ('label', 'points', 'group_id', 'shape_type', 'flags', 'mask')
 
 
 def _labelme_fingerprint(contents: dict) -> str:
-    "The fingerprint of LabelMe's file; a description that is empty is none"
+    "The fingerprint of the flags and shapes of LabelMe's file; a description that is empty is none"
     shapes = []
     for shape in contents.get('shapes') or []:
         values = {key: shape.get(key) for key in _SHAPE_KEYS}
@@ -382,7 +383,7 @@ class DraftCounts(NamedTuple):
 
 
 def _remarks(anns: Annotations, format: str, error_px: float) -> list[str]:
-    "What the format cannot hold, and how outlines were simplified"
+    "What the format cannot hold, how outlines were simplified, and what names of files are relative to"
     remarks = []
     masks, points = anns.get('masks'), anns.get('keypoints')
     n = len(anns.class_ids.values)
@@ -413,7 +414,7 @@ def write_drafts(
     """Write predictions as annotations, except over files that a person made or edited.
 
     Raises `VisionRecipesError` before the first prediction where drafts cannot be written there, and behind
-    the last where there is nothing to draft, or the format cannot hold it.
+    the last where there is nothing to draft, the format cannot hold it, or YOLO's list of classes differs.
     """
     check_choice('--labels', format, DRAFT_FORMATS)
     files, out = list(map(Path, files)), Path(out)

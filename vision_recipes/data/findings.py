@@ -38,7 +38,7 @@ class Findings(tuple):
         return super().__new__(cls, sorted(findings, key=_order))
 
     def summary(self, most: int = 20) -> str:  # Lines, separated by newlines
-        "One line for each finding, at most `most` of each kind, and a line that counts the rest"
+        "One line for each finding, at most `most` of each kind, and a line that counts the rest of the kind"
         lines = []
         for kind, n in Counter(f.kind for f in self).items():
             same_kind = [str(f) for f in self if f.kind == kind]
@@ -75,10 +75,7 @@ def errors(self: Findings) -> Findings:
 
 @patch
 def raise_errors(self: Findings) -> Findings:  # Itself, where there are none
-    """Raise all errors as one.
-
-    Raises `VisionRecipesError`.
-    """
+    "Raise `VisionRecipesError` where there are errors; its message lists at most five of a kind"
     if self.errors:
         n_problems = plural(len(self.errors), 'problem')
         raise VisionRecipesError(f'{n_problems} in the data:\n{self.errors.summary(most=5)}')

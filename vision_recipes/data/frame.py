@@ -20,8 +20,9 @@ def to_frame(
     """The annotations as a pandas table: a row for each object, or one for an image without objects
 
     It has the columns path and label, and those that are known of width, height and group; xmin, ymin, xmax
-    and ymax in pixels; polygons, vertices and area (square pixels) of masks; x, y and v (visibility) of each
-    keypoint, behind its name: `nose x`. Of boxes as fractions there are none: call `measure` before.
+    and ymax in pixels; polygons, vertices and area (square pixels, overlaps of polygons twice) of masks; x, y
+    and v (visibility) of each keypoint, behind its name: `nose x`. Of boxes as fractions there are none: call
+    `measure` before.
     """
     import pandas as pd
 
@@ -79,7 +80,7 @@ def _point_columns(
 
 # %% ../../nbs/data/02_frame.ipynb #eacc82e8
 def _mask_columns(masks: Masks) -> dict[str, np.ndarray]:  # (M,) float32
-    "How many polygons and vertices each object has, and the area of its mask in square pixels"
+    "How many polygons and vertices each object has, and the area of all polygons or pixels together"
     # an object has outlines or run lengths: of the other kind it has none, whose area is 0
     area = _segment_sums(_ring_areas(masks), masks.objects)
     area = area + _segment_sums(_mask_pixels_of_runs(masks), masks.runs.offsets)
@@ -91,7 +92,7 @@ def _mask_columns(masks: Masks) -> dict[str, np.ndarray]:  # (M,) float32
 
 
 def _segment_sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:  # (S,)
-    "The sum of each segment `values[offsets[i]:offsets[i + 1]]`, for (S + 1,) offsets"
+    "The sum of each segment `values[offsets[i]:offsets[i + 1]]`, for (S + 1,) offsets; `values` are finite"
     return np.diff(np.concatenate([[0], np.cumsum(values)])[offsets])
 
 

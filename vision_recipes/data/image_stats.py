@@ -18,7 +18,7 @@ from .hash_pairs import pairs_within
 from .splits import image_hash, NEAR_DUPLICATE_BITS
 
 # %% ../../nbs/data/17_image_stats.ipynb #651719a7
-SHARPNESS_SIDE = 512  # Pixels along the longer side at which sharpness is measured
+SHARPNESS_SIDE = 512  # Pixels: a longer side above it is scaled to this before sharpness is measured
 DARK = 40  # Of 255: the mean brightness below which an image counts as dark; chosen by eye
 
 
@@ -55,12 +55,12 @@ class ImageStats:
     brightness: np.ndarray  # (N,) float64, mean of 0 to 255
     sharpness: np.ndarray  # (N,) float64, variance of the Laplacian
     hashes: np.ndarray  # (N,) uint64 perceptual hashes; 0 where there is none
-    has_hash: np.ndarray  # (N,) bool: not for unreadable images, and those of one colour
+    has_hash: np.ndarray  # (N,) bool: not for unreadable images, and those of nearly one colour
     sizes_wh: np.ndarray  # (N, 2) int64 pixels; 0 for an unreadable image
 
 
 def measure_images(anns: Annotations) -> ImageStats:
-    "Open each image once, in threads"
+    "Measure brightness, sharpness, hash and size of the images; each is opened once, in threads"
     with ThreadPoolExecutor(4) as pool:  # Pillow decodes without Python's lock
         jobs = pool.map(_measured, [anns.path(i) for i in range(len(anns))])
         rows = list(progress(jobs, 'looking at images', len(anns), 'image'))
@@ -80,7 +80,7 @@ def alike_groups(
     has_hash: np.ndarray,  # (N,) bool
     distance: int = NEAR_DUPLICATE_BITS,  # Bits that may differ
 ) -> list[np.ndarray]:  # Rows of the images of each group, two or more; the largest group first
-    "Put images together that look alike, directly or by one between them"
+    "Put images together that look alike, directly or by others between them"
     rows = np.flatnonzero(has_hash)
     # equal hashes are compared once; `of_row` is the position in `distinct` of each row
     distinct, of_row = np.unique(hashes[rows], return_inverse=True)

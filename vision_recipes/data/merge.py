@@ -73,7 +73,7 @@ def remap_classes(
 def read_class_map(
     file: str | Path,  # `.json`: an object; else a table of `old,new`, header optional; `new` empty: left out
 ) -> tuple[dict[str, str], list[str]]:  # Old name: new name; names to leave out
-    "Read a map of classes. Raises `VisionRecipesError` that names the file, and the line where there is one"
+    "Read a map of classes. Raises `VisionRecipesError` that names the file"
     file = Path(file)
     pairs = _json_pairs(file) if file.suffix.lower() == '.json' else _table_pairs(file)
     renames, drop = {}, []
@@ -119,7 +119,7 @@ class Merged(NamedTuple):
 
 
 def _set_names(sets: Sequence[Annotations]) -> list[str]:
-    "A name for each set, by its folder; equal ones get numbers"
+    "A name for each set, by its folder or file; equal ones get numbers"
     names = [Path(anns.read_from or anns.root).resolve() for anns in sets]
     stems = [path.stem if path.is_file() else path.name for path in names]
     # the dot ends the stem for `distinct_names`, which puts numbers before it; then it is cut off
@@ -147,7 +147,7 @@ def _joined_groups(sets: Sequence[Annotations], set_names: Sequence[str]) -> lis
         return None
     # an image of a set without groups is a group for itself
     groups = [anns.groups if anns.has_groups else list(anns.paths) for anns in sets]
-    seen_in: dict[str, set] = {}
+    seen_in: dict[str, set] = {}  # Group: names of the sets that have it
     for name, of_set in zip(set_names, groups):
         for group in of_set:
             seen_in.setdefault(group, set()).add(name)
@@ -268,7 +268,7 @@ def _joined_class_ids(sets: Sequence[Annotations]) -> Ragged:
 
 
 def _joined_paths(sets: Sequence[Annotations]) -> tuple[Path, list[str]]:
-    "The folder that holds all sets, and the paths below it. Raises `VisionRecipesError` for several drives"
+    "The folder that holds all sets, and paths relative to it. Raises `VisionRecipesError` for several drives"
     try:
         root = Path(os.path.commonpath([anns.root.resolve() for anns in sets]))
     except ValueError as e:
@@ -310,7 +310,7 @@ def cross_duplicates(
 # %% ../../nbs/data/16_merge.ipynb #9f1b8a22
 def rewrite_in_place(
     anns: Annotations,  # As it shall be; the images lie below `folder`
-    folder: str | Path,  # As it was read
+    folder: str | Path,  # The folder of the set, from which it was read
     format: str,  # One of `WRITABLE`, such as `coco` or `yolo`, usually the one it was read in
 ) -> Path:  # Where the old folder is now
     "Put a changed set in the place of its folder. Raises `VisionRecipesError` where that cannot be"
@@ -342,7 +342,7 @@ def rewrite_in_place(
 
 
 def _names_below(anns: Annotations, format: str) -> list[str] | None:
-    "The names of images without the folder that the format puts them in; None: it puts them in none"
+    "The names of images without the folder in which VOC, YOLO and COCO have them; None: another format"
     prefix = {'voc': 'JPEGImages/', 'yolo': 'images/', 'coco': 'images/'}.get(format)
     if prefix is None:
         return None

@@ -60,10 +60,10 @@ def simplify_ring(
     _mark_kept(closed, keep, 0, far, error_px)
     _mark_kept(closed, keep, far, len(ring), error_px)
     simple = ring[keep[:-1]]
-    # a thin ring would lose most of its area
+    # a thin ring would lose more than half of its area
     if len(simple) < 3 or abs(ring_area(simple)) < abs(ring_area(ring)) / 2:
         return ring
-    # a smaller error, until nothing crosses; below 0.05 all points stay
+    # half the error, until nothing crosses; where it does at 0.05 or less, all points stay
     if crosses_itself(simple) and not crosses_itself(ring):
         return simplify_ring(ring, error_px / 2 if error_px > 0.05 else 0)
     return simple

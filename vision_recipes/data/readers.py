@@ -6,8 +6,8 @@
 __all__ = ['READERS', 'Reader', 'check_exists', 'read_annotations']
 
 # %% ../../nbs/data/07_readers.ipynb #8b39b2d0
-# In this module `root` is what shall be read, and `found` what each format says of it, by its name: a
-# `Recognition`, with `sureness` (NO, MAYBE or IS, 0 to 2) and `reason`
+# In this module `root` is what shall be read. A `Recognition` is what a format says of a path: `sureness`
+# (NO, MAYBE or IS, 0 to 2) and `reason`. As an argument `found` has them by the name of the format
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Sequence
@@ -82,8 +82,8 @@ def read_annotations(
     # Which images belong together, as for `with_groups`: a name for each, `folder`, a .csv file, or a regular
     # expression; None: not known
     groups: str | Path | Sequence[str] | None = None,
-    # Whether an image may have several labels, or none; None: as the data say, in which one has several, or
-    # whose form is made for it
+    # Whether an image may have several labels, or none; None: it may where one has, or where the form of the
+    # data is made for it
     multi_label: bool | None = None,
 ) -> Annotations:
     """Read a data set in any format this library knows
@@ -198,7 +198,7 @@ def _refuse_foreign(root: Path, files: dict[str, list[str]], has_folders: bool):
 
     Where the folders may be classes (`has_folders`), only for a format that rules this out.
     """
-    found = foreign_files(root, files)
+    found = foreign_files(root, files)  # File: its format that is not read here
     if has_folders:
         found = {file: kind for file, kind in found.items() if kind.denies_folders}
     anyway = ' To read the folders of images as classes all the same: --format image_folder.'

@@ -190,7 +190,7 @@ def _choose_by_exchange(
     in_valid = np.cumsum(counts[:, -1]) <= target[-1]  # to begin with, the first in the seed's order
     if in_valid.all() or not in_valid.any():  # neither side may be empty: the smallest unit moves
         in_valid[counts[:, -1].argmin()] ^= True
-    squares = counts**2 @ weight
+    squares = counts**2 @ weight  # (U,) the term c² below, weighted and summed
     for _ in range(max_moves):
         weighted_difference = weight * (counts[in_valid].sum(0) - target)
         # (U,) by how much moving a unit to the other side raises the misfit: (d ± c)² - d² = ±2dc + c²
@@ -245,7 +245,7 @@ def _images_per_unit(units: _Units, stratify: bool) -> np.ndarray:  # (U, C + 1)
 def _move_missing_classes(
     in_valid: np.ndarray,  # (U,) bool; changed in place
     units: _Units,
-) -> np.ndarray:  # (C,) bool: classes that are still missing on a side
+) -> np.ndarray:  # (C,) bool: classes of two units or more that are still missing on a side
     "Move a unit with each class that a side lacks to this side, where no other class goes missing by that"
     splittable = units.units_per_class() >= 2
     missing = (_units_on_sides(in_valid, units) == 0) & splittable  # (2, C)
@@ -316,7 +316,7 @@ def _report_missing(
 def folds(
     anns: Annotations,
     k: int = 5,  # Number of folds, at least 2
-    seed: int = 0,
+    seed: int = 0,  # As for `split`
     by: str = 'auto',  # As for `split`
     stratify: bool = True,  # As for `split`
 ) -> Iterator[tuple[Annotations, Annotations]]:  # k times training and validation
@@ -338,7 +338,7 @@ def folds(
 
 
 def _folds_of_images(stratum: np.ndarray, k: int) -> np.ndarray:  # (U,) int64
-    "Give images to `k` folds in turn, `stratum` (U,) by stratum, so that each fold gets a part of every one"
+    "Give images to `k` folds in turn, `stratum` (U,) by stratum, so that each is spread evenly"
     fold = np.empty(len(stratum), np.int64)
     fold[np.argsort(stratum, kind='stable')] = np.arange(len(stratum)) % k
     return fold
@@ -381,7 +381,7 @@ def _lowest_frequencies() -> np.ndarray:  # (64, 2) lowest first
 _FREQUENCIES = _lowest_frequencies()
 
 
-HASH_SIDE = 4 * _SIDE  # A JPEG may be decoded to this many pixels along its longer side before it is hashed
+HASH_SIDE = 4 * _SIDE  # Pixels: the longer side of a JPEG may be decoded so small before it is hashed
 
 
 def image_hash(
@@ -412,7 +412,7 @@ def trained_on(
     anns: Annotations,
     card: Any,  # A `ModelCard`
 ) -> np.ndarray:  # (N,) bool
-    "Which images a model was trained on, recognised by their bytes"
+    "Which images a model was trained on, by `image_ids`: by their bytes, or the name of a missing file"
     ids = card.data.get('train_images', '')  # `Annotations.image_ids`, 8 characters each, joined
     known = {ids[i : i + 8] for i in range(0, len(ids), 8)}
     return np.array([image_id in known for image_id in anns.image_ids], bool)
@@ -467,7 +467,7 @@ def _same_files(train: Annotations, valid: Annotations) -> dict[int, int]:  # Va
 
 # %% ../../nbs/data/05_splits.ipynb #b91138c3
 def _group_leaks(train: Annotations, valid: Annotations) -> list[Finding]:
-    "Report groups on both sides; if there are none, what a random split would have leaked"
+    "Report groups on both sides; else what a random split would have leaked, or that no groups are known"
     root = str(valid.root)
     if not train.has_groups or not valid.has_groups:
         message = (
@@ -524,7 +524,7 @@ def image_hashes(
 
 
 def _hash_of_file(path: str) -> int | None:
-    "The `image_hash` of a file; None where it cannot be read"
+    "The `image_hash` of a file; None also where it cannot be read"
     try:
         return image_hash(open_image(path, at_least=HASH_SIDE))
     except ImageError:

@@ -79,7 +79,8 @@ def _first(mask: np.ndarray) -> int:
 @patch(as_classmethod=True)
 def of_frames(
     cls: TrackTable,
-    frames: Iterable[Any],  # Each with `boxes`, `labels`, `track_ids`, and perhaps `visible`
+    # Each has `boxes`, `labels`, `track_ids` (below 0: of no track, left out), and perhaps `visible`
+    frames: Iterable[Any],
 ) -> TrackTable:
     "Join what was found in each frame. Raises `VisionRecipesError` where a frame has no ids"
     columns = [_frame_columns(i, frame) for i, frame in enumerate(frames)]
@@ -140,7 +141,7 @@ def _read_frame_lines(lines: list[str], where: str) -> TrackTable:
     """Read JSON Lines. A line without `frame` is of the frame after that of the line before.
 
     Frames without a line are empty; of two lines of one frame the last counts. Raises `VisionRecipesError`
-    that names a broken line.
+    that names a broken line, and as `TrackTable` does.
     """
     rows, last = {}, -1
     for i, line in enumerate(lines, 1):
@@ -189,7 +190,7 @@ def _mot_lines(tracks: TrackTable) -> Iterator[str]:
 def _read_mot_lines(lines: list[str], where: str) -> TrackTable:
     "Read the text of the MOT Challenge: truth or results. Raises `VisionRecipesError` that names a bad line"
     rows = [_mot_numbers(line, f'{where}, line {i}') for i, line in enumerate(lines, 1) if line]
-    # columns: frame and id, from 1; left, top, width, height; confidence, class from 1, visible share
+    # columns: frame from 1, id; left, top, width, height; confidence, class from 1, visible share
     t = np.array(rows, float).reshape(-1, 9)
     t = t[np.lexsort((t[:, 1], t[:, 0]))]
     frames, ids = t[:, 0].astype(np.int64) - 1, t[:, 1].astype(np.int64)
@@ -210,6 +211,7 @@ def _mot_numbers(line: str, where: str) -> list[float]:  # Nine
         raise VisionRecipesError(f'{where}: {e}. Each line is numbers: frame, id, left, top, ...') from e
     if len(numbers) < 6 or not np.isfinite(numbers).all():
         raise VisionRecipesError(f'{where}: needs at least 6 numbers, but has {len(numbers)}: {line[:60]!r}.')
+    # what is missing of the seventh to the ninth: confidence, class, visible share
     return (numbers + [1, -1, -1][max(0, len(numbers) - 6) :])[:9]
 
 # %% ../../nbs/data/11_tracks.ipynb #68ab3426
@@ -229,7 +231,7 @@ def read_tracks(
     file: str | Path,  # JSON Lines, or the text of the MOT Challenge: told apart by the first letter
     n_frames: int | None = None,  # Of the clip; None: as many as the file shows
 ) -> TrackTable:
-    "Read tracks from text. Raises `VisionRecipesError` that names file and line"
+    "Read tracks from text. Raises `VisionRecipesError` for broken text, and for frames beyond `n_frames`"
     lines = text_lines(read_utf8(file, 'tracks as text or JSON'))
     is_json = bool(lines) and lines[0].startswith('{')
     tracks = (_read_frame_lines if is_json else _read_mot_lines)(lines, str(file))

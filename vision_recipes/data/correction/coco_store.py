@@ -50,7 +50,7 @@ def corrected_copy(file: Path) -> Path:
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #4db6e735
 def _png_shape(segmentation: dict, size_wh: tuple[int, int]) -> tuple[list, str]:
-    """Run lengths as LabelMe has them: [[x, y], [x, y]] of the first and the last pixel, a PNG in base64.
+    """Run lengths as LabelMe has them: [[x, y], [x, y]] of the PNG's first and last pixel, the PNG in base64.
 
     `counts` of `segmentation` are COCO's text or a list.
     """
@@ -106,7 +106,7 @@ def _record_shapes(record: dict, category: dict, size_wh: tuple[int, int]) -> li
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #3504e6b6
 def _geometry(shapes: list[dict]) -> list:
-    "What may be moved: of each shape type and points; of a keypoint also its name and `hidden`; no class"
+    "What may be moved: type and points of each shape; of a keypoint also its name and `hidden`; no class"
     moved = []
     for shape in shapes:
         is_point = shape.get('shape_type') == 'point'
@@ -229,7 +229,7 @@ def _refresh(self: CocoStore) -> None:
 
 @patch
 def _read(self: CocoStore, file: Path) -> None:
-    "Read the file. Raises `VisionRecipesError` where it is broken, and changes nothing then"
+    "Read the file. Raises `VisionRecipesError` where it is no JSON or lacks a list, and changes nothing then"
     contents = read_json(file)
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(contents, dict) or not isinstance(contents.get(key), list):
@@ -250,7 +250,10 @@ def _category(self: CocoStore, record: dict) -> dict:
     return ids.get(record.get('category_id'), {'id': None, 'name': '?'})
 
 
-def _image_size(record: dict, image: Path) -> list[int]:
+def _image_size(
+    record: dict,  # Of the image, in `images`
+    image: Path,
+) -> list[int | float]:
     "Width and height, pixels: as the file says, else of the image; zeros where neither tells"
     size = [record.get('width') or 0, record.get('height') or 0]
     try:
@@ -328,7 +331,8 @@ def _new_records(self: CocoStore, i: int, document: dict) -> list[dict]:
     "The annotations of an image, as a document has them; new ones get ids behind all others"
     image_id = self.image_ids[i]
     old = {record['id']: record for record in self.records[image_id]}
-    objects = defaultdict(list)  # Id of an annotation, or the number of a new shape: shapes
+    # Id of an annotation, number of a new group, or ('new', k) for shape k without a group: shapes
+    objects = defaultdict(list)
     for k, shape in enumerate(document['shapes']):
         group = shape.get('group_id')
         objects[('new', k) if group is None else group].append(shape)
@@ -361,7 +365,7 @@ def _text(
 
 @patch
 def _write(self: CocoStore, i: int, document: dict) -> None:
-    "Write the whole copy, with other annotations of one image, which stay where the old ones stood"
+    "Write the whole copy, with other annotations of one image, where the first of the old ones stood"
     size = self.load(i)[0]['size']  # `save` checks the document's flags and shapes only
     new = self._new_records(i, {**document, 'size': size})
     image_id, records = self.image_ids[i], self.contents['annotations']

@@ -72,7 +72,7 @@ class _Refusal(Exception):
 
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #cfbaafe0
 class CorrectionServer(ThreadingHTTPServer):
-    "A server of the page to correct labels in. Raises `VisionRecipesError` where the port is taken"
+    "A server of the page to correct labels in. Raises `VisionRecipesError` where the port cannot be used"
 
     daemon_threads = True
 
@@ -100,7 +100,7 @@ class CorrectionServer(ThreadingHTTPServer):
 
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #62d2025a
 class _Handler(BaseHTTPRequestHandler):
-    "Answers one request"
+    "Answers the requests of one connection"
 
     protocol_version = 'HTTP/1.1'
 
@@ -156,6 +156,7 @@ def _parts(self: _Handler) -> list[str]:
         raise _Refusal(403, 'This server answers to the address 127.0.0.1 alone.')
     if origin is not None and origin.removeprefix('http://') not in self.server.hosts:
         raise _Refusal(403, 'Only the page of this server may ask it.')
+    # one part more, for a path without a slash
     _, token, *parts = self.path.partition('?')[0].split('/') + ['']
     if not hmac.compare_digest(token.encode(), self.server.token.encode()):
         raise _Refusal(
@@ -224,7 +225,7 @@ def _body(self: _Handler) -> bytes:
     return self.rfile.read(int(length))
 
 # %% ../../../nbs/data/correction/05_correction_server.ipynb #f9f6af40
-def _parsed_labels(data: bytes) -> dict:
+def _parsed_labels(data: bytes) -> dict:  # Or another value of JSON
     "What was sent, unchecked: labels or a place. Raises `_Refusal` where it is no JSON, or holds NaN"
 
     def refuse(name):  # Which of NaN, Infinity and -Infinity
@@ -266,7 +267,7 @@ def _set_contents(server: CorrectionServer) -> dict:
 
 
 def _kept_place(server: CorrectionServer, place: dict) -> tuple:  # Arguments of `_send(...)`
-    "Keep `place`, the image that is shown and its list. Raises `_Refusal` for what is no place"
+    "Keep `place`, the image that is shown and its list. Raises `_Refusal` for what is no dict"
     if not isinstance(place, dict):
         raise _Refusal(400, 'A place is an object with "image" and "show".')
     if server.places is not None:

@@ -19,7 +19,7 @@ def check_document(
     document: Any,
     where: str,  # A file or an image, which messages begin with
 ) -> dict:  # `document`
-    "Refuse a document that would be no LabelMe file. Raises `VisionRecipesError` that names the shape"
+    "Refuse a document without flags, or with a shape without label or points. Raises `VisionRecipesError`"
     if not isinstance(document, dict) or not isinstance(document.get('shapes'), list):
         raise VisionRecipesError(f'{where}: has no list "shapes".')
     if not isinstance(document.get('flags'), dict):
@@ -46,7 +46,9 @@ def _is_point(value: Any) -> bool:
     return all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in value)
 
 # %% ../../../nbs/data/correction/01_label_store.ipynb #d623cfe2
-def is_draft(document: dict) -> bool:  # A document as for `LabelStore`
+def is_draft(
+    document: dict,  # As for `LabelStore`
+) -> bool:
     "Whether a document, or one of its shapes, is a draft that nobody has accepted"
     flagged = [document['flags'], *[shape.get('flags') or {} for shape in document['shapes']]]
     if any(flags.get('draft') is True for flags in flagged):

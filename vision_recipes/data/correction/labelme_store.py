@@ -24,7 +24,9 @@ from ..formats.labelme import listed_names, looks_like_labelme
 from ..formats.labelme_files import LabelmeSet, NOT_TAKEN
 
 # %% ../../../nbs/data/correction/02_labelme_store.ipynb #ab7b3794
-def _entries(root: Path) -> list[Entry]:  # A folder, or one LabelMe file
+def _entries(
+    root: Path,  # A folder, or one LabelMe file
+) -> list[Entry]:
     "The images of a folder with their label files, by name. Raises `VisionRecipesError` where there is none"
     if not looks_like_labelme(root):
         images = find_images(root, recursive=True)
@@ -75,7 +77,10 @@ def _contents(file: Path) -> tuple[Any, str]:  # JSON, or None where there is no
         return read_json(file), tag  # raises the error that says what is wrong
 
 
-def _size_of(contents: dict, image: Path) -> list[int]:  # Of a LabelMe file; {} for none
+def _size_of(
+    contents: dict,  # Of a LabelMe file; {} for none
+    image: Path,
+) -> list[int | float]:
     "Width and height, pixels: as the file says, else of the image; zeros where neither tells"
     size = [contents.get('imageWidth'), contents.get('imageHeight')]
     if all(isinstance(v, (int, float)) and v > 0 for v in size):
@@ -106,7 +111,7 @@ class LabelmeStore(LabelStore):
 
     def __init__(
         self,
-        root: str | Path,  # A folder of LabelMe files, or of images
+        root: str | Path,  # A folder of LabelMe files or images, or one LabelMe file
         points: Sequence[str] = (),  # Names of points to draw, beside those that the files have
     ):
         self.root = Path(root)
@@ -130,7 +135,7 @@ class LabelmeStore(LabelStore):
 # %% ../../../nbs/data/correction/02_labelme_store.ipynb #7469f265
 @patch
 def _merged(self: LabelmeStore, i: int, document: dict) -> dict:
-    "The contents of the file with the labels of `document`; all else in the file stays"
+    "The contents of the file with the labels of `document`; all else stays, but the stamp of accepted ones"
     contents = _contents(self.entries[i].file)[0] or _new_contents(self.entries[i])
     contents |= {'flags': document['flags'], 'shapes': document['shapes']}
     if not document.get('stamped'):  # somebody has accepted the labels
