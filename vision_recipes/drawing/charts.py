@@ -42,7 +42,7 @@ def _chart(
     columns: int = 1,  # Axes side by side
     rows: int = 1,  # Axes below each other
 ):  # As context: the matplotlib figure; its axes, (rows * columns,); a list for the image
-    """Draw a matplotlib figure without changing its global state; the list holds the image after the block.
+    """Draw a matplotlib figure; the list holds the image after the block. Global settings change only inside.
 
     On a phone the whole width is shown on 390 pixels, so letters grow with it.
     """
@@ -68,14 +68,14 @@ def _as_float_rgb(color: RGB) -> tuple[float, ...]:
 
 
 def _bar_label(value: float) -> str:
-    "Write a value beside its bar: whole numbers in full, others with three digits"
+    "Write a value beside its bar: whole numbers in full, others with three digits; `unknown` if not finite"
     if not math.isfinite(value):
         return 'unknown'
     return f'{int(value):,}' if float(value).is_integer() else f'{value:.3g}'
 
 
 def _draw_bar_labels(ax, values: np.ndarray, lengths: np.ndarray):  # (n,) each
-    "Write the value of each bar beside its end; `lengths` are the values, 0 where they are not finite"
+    "Write each value beside the right end of its bar; `lengths` are the values, 0 where they are not finite"
     for y, (value, length) in enumerate(zip(values, lengths)):
         xy = max(length, 0), y
         ax.annotate(_bar_label(value), xy, (4, 0), textcoords='offset points', va='center')
@@ -419,7 +419,7 @@ def precision_charts(
     f1: np.ndarray,  # (C, L) at L thresholds, evenly from 0 to 1
     overall_f1: np.ndarray,  # (L,) of all classes together
     class_names: Sequence[str],
-    colors: Sequence[RGB] | None = None,  # One a class
+    colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
     best: float | None = None,  # The threshold to mark; None: none
 ) -> Image.Image:
     """Precision against recall, and F1 against the score threshold, a line a class.
