@@ -50,7 +50,7 @@ class CountedTrack:
 
 # %% ../../nbs/tracking/04_counting.ipynb #a622a59e
 class TrackCounter:
-    """What counters share: name, anchor as for `anchors`, margin, ids. Raises `VisionRecipesError` for bad ones.
+    """Name, anchor (as for `anchors`), margin and ids of a counter. Raises `VisionRecipesError` for bad ones.
 
     A subclass says what `margin` is for, and has `_check_image(...)`, which refuses images of a wrong size.
     """

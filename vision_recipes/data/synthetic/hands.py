@@ -439,7 +439,7 @@ def paint_arm(
     bend: float,  # Degrees between the axis of the hand and the arm
     reach: float,  # Length of the arm, pixels
 ):
-    "Forearm and sleeve, from the wrist to out of the image"
+    "Forearm and sleeve, from the wrist on"
     inks, scale = skin_inks(person.skin, True), hand.scale
     width = np.linalg.norm(hand.palm[0] - hand.palm[-1]) / 2  # half that of the wrist
     wrist = (hand.palm[0] + hand.palm[-1]) / 2
@@ -483,7 +483,7 @@ def _wall(d, size, rng, colours):
 
 
 def _stripes(d, size, rng, colours):
-    "Wallpaper with slanted stripes; `size` (width, height) in pixels, `colours` as in `Person`"
+    "Wallpaper with upright or slanted stripes; `size` (width, height) in pixels, `colours` as in `Person`"
     step = max(3, max(size) // int(rng.integers(6, 12)))
     slant = int(rng.integers(-2, 3)) * step
     for x in range(-abs(slant) - int(rng.integers(step)), size[0] + abs(slant), 2 * step):
@@ -534,7 +534,7 @@ _ROOMS = {'wall': _wall, 'stripes': _stripes, 'shelves': _shelves, 'window': _wi
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #6c2073a0
 def paint_room(
     person: Person,
-    size_wh: tuple[int, int],  # Pixels; the result has half of it
+    size_wh: tuple[int, int],  # Pixels; the result has half of it, at least 8 a side
     rng: np.random.Generator,
 ) -> Image.Image:  # RGB, of half the size: the room is blurred later
     "The room, without its person"
@@ -582,7 +582,8 @@ def camera_light(
 ) -> Image.Image:  # RGB, of the same size
     "Add uneven light, contrast, blur and noise, as a small camera does"
     w, h = img.size
-    blur = rng.uniform(-0.6, 0.8) * min(w, h) / 224  # radius in pixels; about half the images stay sharp
+    # radius in pixels; about half the images stay sharp, of small ones more
+    blur = rng.uniform(-0.6, 0.8) * min(w, h) / 224
     if blur > 0.15:
         img = img.filter(ImageFilter.BoxBlur(blur))
     coarse = (rng.uniform(0.78, 1.12, (2, 3)) * rng.uniform(0.85, 1.08)).astype(np.float32)
@@ -623,7 +624,7 @@ def _place_hand(
     span: tuple[float, float],  # Size of the hand, from and to, as fractions of the shorter side
     rng: np.random.Generator,
 ) -> _Hand | None:  # In pixels; None where there is no room
-    "Scale and move a hand so that it overlaps no other; each further attempt is smaller"
+    "Scale and move a hand so that it overlaps no other; sizes shrink by 3 % with each attempt"
     box, size = hand.extent(), np.array(size_wh, dtype=float)
     wh = box[2:] - box[:2]
     for attempt in range(24):
