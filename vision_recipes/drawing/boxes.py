@@ -139,7 +139,7 @@ def assign_by_overlap(
 class TileStyle(NamedTuple):
     "What the tiles of a grid have in common"
 
-    class_names: Sequence[str]
+    class_names: Sequence[str]  # By class id
     colors: Sequence[RGB] | None  # One a class; None: one an object
     min_score: float = 0.0  # Leave out objects with a lower score
     letters: float = 1.0  # Height of labels, as a share of the usual one
@@ -296,7 +296,7 @@ def detection_grid(
     predictions: Sequence[Any],  # A `Prediction` each, boxes in the pixels of its `size_wh`
     # Of each image: (M, 4) boxes in the same pixels, and (M,) class ids; None: unknown
     truths: Sequence[tuple] | None,
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
     min_score: float = 0.0,  # Leave out boxes with a lower score
 ) -> Image.Image:

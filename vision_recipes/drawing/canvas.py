@@ -660,7 +660,7 @@ def draw_prediction(
     image: Image.Image,
     # A `Prediction`: boxes, masks and keypoints in its own `size_wh` pixels, or only scores over classes
     prediction: Any,
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     # One a class; None: `class_colors`, or where there are masks a colour for each object
     colors: Sequence[RGB] | None = None,
     min_score: float = 0.0,  # Leave out objects with a lower score
@@ -728,7 +728,7 @@ def prediction_grid(
     # Of each image, such as `cat`; of several labels `cat, dog` in the order of the classes, or `none`; None:
     # unknown
     true_names: Sequence[str] | None,
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     columns: int | None = None,  # As for `grid`
     tile: int = 160,  # As for `grid`
 ) -> Image.Image:

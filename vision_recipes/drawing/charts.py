@@ -313,9 +313,9 @@ _SHOWN_CLASSES = 20  # Of more classes: so many, and the others as one
 
 def _most_confused(
     matrix: np.ndarray,  # (C, C) counts
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     always: Sequence[int],  # Classes to keep in any case; their mistakes do not count
-) -> tuple[np.ndarray, list[str]]:  # (k + 1, k + 1), the last row and column is that of all other classes
+) -> tuple[np.ndarray, list[str]]:  # (k + 1, k + 1), the last row and column of all others; k + 1 names
     "The classes of the pairs that are confused most often, in the order of class ids, and the others as one"
     mistakes = matrix.copy()
     np.fill_diagonal(mistakes, 0)
@@ -336,7 +336,7 @@ def _most_confused(
 # %% ../../nbs/drawing/04_charts.ipynb #76cf9c6f
 def confusion_matrix(
     matrix: np.ndarray,  # (C, C) counts: true class by predicted class
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     title: str = 'True class by predicted class',
     always: Sequence[int] = (),  # Classes to show in any case, such as the background
 ) -> Image.Image:
@@ -418,7 +418,7 @@ def precision_charts(
     precision: np.ndarray,
     f1: np.ndarray,  # (C, L) at L thresholds, evenly from 0 to 1
     overall_f1: np.ndarray,  # (L,) of all classes together
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
     best: float | None = None,  # The threshold to mark; None: none
 ) -> Image.Image:

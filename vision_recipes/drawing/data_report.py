@@ -81,7 +81,7 @@ def _figure(image: Image.Image, alt: str, caption: str, png: bool = False) -> st
 def _histogram(
     values: np.ndarray,  # (n,) finite; those beyond the edges count in the outer bars
     edges: np.ndarray,  # (k + 1,) of the bars
-    title: str,
+    title: str,  # Begins the sentence
     labels: Sequence[str],  # k + 1, what is written below the edges
     of_value=float,  # What a value is called in the sentence; inverse of a scale such as powers of ten
 ) -> str:

@@ -311,7 +311,7 @@ def _draw_shown(
 def _style(
     names: Sequence[str], colors: Sequence[RGB] | None, masks: bool, min_score: float = 0.0
 ) -> TileStyle:
-    "How objects are drawn: without `colors`, masks have their own, and boxes and points those of classes"
+    "How objects are drawn: without `colors`, `masks` have one each, and boxes and points those of classes"
     if colors is None and not masks:
         colors = class_colors(len(names))
     return TileStyle(names, colors, min_score)
@@ -505,7 +505,7 @@ def instance_grid(
     # Of each image, as from `true_masks`: masks of the size of the prediction's, and (M,) class ids; None:
     # unknown
     truths: Sequence[tuple] | None,
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     colors: Sequence[RGB] | None = None,  # One a class; None: a colour for each object, and no legend
     min_score: float = 0.0,  # Leave out objects with a lower score
 ) -> Image.Image:

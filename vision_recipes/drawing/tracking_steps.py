@@ -133,7 +133,7 @@ def _draw_overlaps(ax, pairs: Any):
 def show_association(
     image: ImageLike,
     pairs: Any,  # A `tracking.Association`: tracks and boxes of the frame, and who takes whom
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     region: Sequence[float] | None = None,  # XYXY, pixels: only this part, and what has its middle there
 ) -> Image.Image:
     "The tracks and boxes of a frame, how much they overlap, and which were paired in which stage"

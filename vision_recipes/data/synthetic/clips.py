@@ -259,7 +259,7 @@ def _with_contrast(image: Image.Image, contrast: float) -> Image.Image:  # RGB o
 def _room(
     size_wh: tuple[int, int], contrast: float, person: int, rng: np.random.Generator
 ) -> np.ndarray:  # (h, w, 3) uint8
-    "The room of `make_person(person)` out of focus, on each side larger than a frame by `_BORDER`"
+    "The room of `make_person(person)` out of focus, by `_BORDER` larger on each side than a frame, `size_wh`"
     size = tuple(side + 2 * _BORDER for side in size_wh)
     room = paint_room(make_person(person), size, rng)
     room = room.filter(ImageFilter.BoxBlur(max(room.size) / 128)).resize(size, Image.Resampling.BILINEAR)
@@ -458,7 +458,7 @@ _CONTRASTS = {'hands-hard': 0.45}  # of the other kinds: 0.87, which is all that
 def make_clip(
     kind: str = 'hands-easy',  # One of `CLIP_KINDS`
     seed: int = 0,  # Not negative
-    n_frames: int = 300,
+    n_frames: int = 300,  # At least 1
     size_wh: tuple[int, int] = (640, 480),  # Pixels, at least 160 each
     frame_rate: float = 30,  # Frames a second
     # Whose hands are shown, numbers for `make_person`; of cards they choose the angle

@@ -156,7 +156,7 @@ class HeadPose:
         end = -1 if up else 1
         right = self.edge(np.linspace(height[-1], end, 14), 1, grow)
         left = self.edge(np.linspace(height[0], end, 14), -1, grow)
-        return np.concatenate([self.at(longitude, height, 0.02), right, left[::-1]])
+        return np.concatenate([self.at(longitude, height, 0.02), right, left[::-1]])  # 0.02: before the skin
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #5e5a5bce
 @patch

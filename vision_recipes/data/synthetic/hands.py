@@ -801,7 +801,7 @@ def random_size(
 def make_classification_samples(
     root: str | Path,  # A new or empty folder
     n: int = 960,  # Images
-    classes: Sequence[str] = SAMPLE_GESTURES,
+    classes: Sequence[str] = SAMPLE_GESTURES,  # Some of `GESTURES`
     people: int = 24,  # How many; the images of a class take them in turn
     # Pixels, the longer side of an image, from and to, the smaller one first; at least 43
     long_sides: tuple[int, int] = (192, 256),
@@ -867,7 +867,7 @@ def _hagrid_entry(
 def make_detection_samples(
     root: str | Path,  # A new or empty folder
     n: int = 400,  # Images
-    classes: Sequence[str] = DETECTION_GESTURES,  # Of the folders; `no_gesture` comes along
+    classes: Sequence[str] = DETECTION_GESTURES,  # Some of `GESTURES`; `no_gesture` comes along
     people: int = 24,  # How many; the images of a class take them in turn
     # Pixels, the longer side of an image, from and to, the smaller one first; at least 43
     long_sides: tuple[int, int] = (224, 320),
