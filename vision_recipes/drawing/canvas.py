@@ -118,7 +118,7 @@ def _circle_color(i: int, n: int) -> tuple[float, float, float]:  # RGB, floats 
 
 
 def _hue_step(n: int) -> int:
-    "The step nearest to 0.382 `n` (the golden angle) that shares no divisor with `n`, so reaches all hues"
+    "The step nearest to 0.382 `n` (the golden angle) with no divisor of `n` but 1, so it reaches all hues"
     return min((k for k in range(1, n + 1) if math.gcd(k, n) == 1), key=lambda k: abs(k - 0.382 * n))
 
 # %% ../../nbs/drawing/01_canvas.ipynb #2541fc8b
@@ -145,7 +145,7 @@ def class_colors(n: int) -> list[RGB]:  # RGB 0-255
     return list(_colors(n)) if n else []
 
 # %% ../../nbs/drawing/01_canvas.ipynb #db9b938c
-# Vivid colours of which neighbours in the list differ most, from the list of Trubetskoy (2017)
+# Vivid colours of which neighbours in the list differ most, most of them from the list of Trubetskoy (2017)
 INSTANCE_COLORS: tuple[RGB, ...] = (
     (0, 130, 200),
     (245, 130, 48),
@@ -524,7 +524,7 @@ def _caption_letters(captions: Sequence[str] | None, tile: int, width: int, mark
 
 # %% ../../nbs/drawing/01_canvas.ipynb #b0371625
 def _n_columns(n: int, columns: int | None, tile: int) -> int:
-    "`columns`, at most `n`; where None, about 1.5 times as many as rows, but tiles of 1000 pixels at most"
+    "`columns`, at most `n`; None: about 1.5 times the rows, but as fit into 1000 pixels without gaps, or 1"
     most = max(1, 1000 // tile)
     return max(1, min(n, columns or min(math.ceil(math.sqrt(1.5 * n)), most)))
 

@@ -200,7 +200,7 @@ def _object_sizes(s: _Examined) -> str:
 def heat_of_boxes(
     anns: Annotations,  # With boxes in pixels and sizes
     side: int = 48,  # Cells along each axis
-) -> np.ndarray:  # (side, side) float64: the share of the boxes that cover each cell
+) -> np.ndarray:  # (side, side) float64: the share of the boxes that reach into each cell
     "Where objects are, all images stretched to one square; what lies outside counts at the edge, NaN as 0"
     sizes = np.maximum(np.tile(anns.sizes_wh, 2)[anns.image_of], 1)
     shares = np.clip(np.nan_to_num(anns.boxes / sizes), 0, 1)

@@ -20,7 +20,7 @@ def axis_limit(
     values: np.ndarray,  # (n,) of all lines of a panel; those that are not finite do not count
     clip: float,  # Times the median
 ) -> float:
-    "Where the axis of losses ends: above the highest value (at it, if 0), or at `clip` times the median"
+    "End of an axis of losses: above the highest value (0: at it), or `clip` times a median above 0, if less"
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     if not len(values):

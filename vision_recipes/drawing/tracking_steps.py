@@ -15,7 +15,7 @@ from .canvas import draw_box_labels, find_font, line_height
 from .charts import _as_float_rgb, _chart
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #d9f6aad1
-# Of what has no partner (0), and of stages 1, 2 and 3: from the colour-blind safe palette of Okabe and Ito
+# Grey for what has no partner (0); stages 1, 2 and 3 from the colour-blind safe palette of Okabe and Ito
 STAGE_COLORS: tuple[RGB, ...] = ((120, 120, 120), (0, 114, 178), (213, 94, 0), (0, 158, 115))
 STAGE_NAMES = ('no partner', '1: high score', '2: low score', '3: new track')
 

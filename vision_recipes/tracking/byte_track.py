@@ -161,7 +161,7 @@ def _frames_passed(
     self: ByteTracker,
     time_s: float | None,  # Of this frame
 ) -> float:  # Rounded to hundredths, so that rounded times of an even video give whole numbers
-    "How many frames have passed since the last one: 1 where a time is unknown or jumps back"
+    "How many frames have passed since the last one: 1 where a time is unknown or jumps back; keeps `time_s`"
     before, self._time_s = self._time_s, None if time_s is None else checked_seconds(time_s)
     if time_s is None:
         return 1.0

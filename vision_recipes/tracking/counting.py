@@ -68,7 +68,7 @@ class TrackCounter:
         self.n_updates, self._size_wh = 0, None
 
     def _seen(self, prediction: Prediction) -> list[tuple[int, CountedTrack]]:
-        "The ids of this frame with what is known of each, as the objects are ordered"
+        "The ids of this frame with what is known of each, now with this frame, as the objects are ordered"
         _check_tracked(prediction)
         if prediction.size_wh != self._size_wh:
             self._check_image(prediction.size_wh)  # raises where the line or the zone is not in the image

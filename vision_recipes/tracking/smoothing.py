@@ -83,7 +83,7 @@ def _smooth(
     diagonal: float,  # Of the box, pixels
     time_s: float,
 ) -> np.ndarray:  # (K, 2)
-    "The points of one track, smoothed"
+    "Smooth the points of one track, and keep them for its next frame"
     # a point that is not finite would make all later ones so: the track begins anew
     if track not in self._last or not np.isfinite([xy, self._last[track][0]]).all():
         self._last[track] = (xy, np.zeros_like(xy), time_s)

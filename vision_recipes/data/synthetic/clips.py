@@ -31,7 +31,8 @@ class MovingObject:
     label: int  # Class id
     track_id: int
     start: int  # The first frame
-    corners: np.ndarray  # (n, 2) int64: left top corner of the sprite's window in each frame, pixels
+    # (n, 2) int64: left top corner of the sprite's window in each frame, pixels, as if the camera stood still
+    corners: np.ndarray
 
     @property
     def stop(self) -> int:

@@ -606,7 +606,7 @@ def turned_hand(
     rng: np.random.Generator,
     left: bool,  # A left hand
 ) -> _Hand:
-    "A hand in image axes (y down), its palm of length 1, tilted a little"
+    "A hand in image axes (y down), its palm of length 1, turned as its gesture is, and tilted a little"
     pose = POSES[name]
     spread = 4 if name == 'mute' else 7.5  # standard deviation of the tilt, degrees
     tilt, turn = np.radians([np.clip(rng.normal(0, spread), -24, 24), pose.turn])
