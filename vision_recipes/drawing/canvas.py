@@ -524,7 +524,7 @@ def _caption_letters(captions: Sequence[str] | None, tile: int, width: int, mark
 
 # %% ../../nbs/drawing/01_canvas.ipynb #b0371625
 def _n_columns(n: int, columns: int | None, tile: int) -> int:
-    "`columns`, at most `n`; None: about 1.5 times the rows, but as fit into 1000 pixels without gaps, or 1"
+    "`columns`, at most `n`; None: about 1.5 times the rows, at most as fit in 1000 pixels without gaps, or 1"
     most = max(1, 1000 // tile)
     return max(1, min(n, columns or min(math.ceil(math.sqrt(1.5 * n)), most)))
 

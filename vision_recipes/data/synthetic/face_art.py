@@ -568,7 +568,7 @@ def paint_face(
     face: Face,
     head: HeadPose,
     mood: Mood,
-    seen: Seen,  # Stores the points under the keys `(key, 0)` to `(key, 2)`
+    seen: Seen,  # Stores the points that are painted under the keys `(key, 0)` to `(key, 2)`
     key: int,  # The person's number
     light: np.ndarray,  # (2,) unit vector to the light
     rng: np.random.Generator,

@@ -100,8 +100,8 @@ def make_person(
     rng = np.random.default_rng((1, seed, number))
     # multiples of the golden ratio, modulo 1, lie evenly between 0 and 1, however many there are
     tone = (number * 0.618 + 0.1) % 1 * (len(SKINS) - 1)
-    darker, share = int(tone), tone % 1
-    skin = SKINS[darker] + share * (SKINS[darker + 1] - SKINS[darker])
+    lighter, share = int(tone), tone % 1
+    skin = SKINS[lighter] + share * (SKINS[lighter + 1] - SKINS[lighter])
     values = ((0.55, 0.95), (0.35, 0.8), (0.2, 0.9))  # brightness of the three colours of the room
     return Person(
         skin=tuple(int(channel) for channel in skin),
