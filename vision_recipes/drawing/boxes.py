@@ -44,7 +44,7 @@ def draw_boxes(
     boxes: np.ndarray,  # (N, 4) XYXY, pixels of `image`
     texts: Sequence[str] | None = None,  # A label each; '': this box has none
     colors: Sequence[RGB] | None = None,  # One a box; None: `RIGHT`
-    dashed: bool = False,  # As the truth is drawn, rather than a prediction; labels then stand below
+    dashed: bool = False,  # As the truth is drawn, rather than a prediction; labels then rather stand below
     letters: float = 1.0,  # Height of the labels, as a share of the usual one
 ) -> Image.Image:  # A new image
     """Draw boxes with labels; lines and letters grow with the image.
@@ -91,7 +91,7 @@ def legend(
     image: Image.Image,
     names: Sequence[str],
     colors: Sequence[RGB],  # One a name
-) -> Image.Image:  # A new image, higher than `image`
+) -> Image.Image:  # A new image, higher where there are names
     "Add lines with coloured squares and their names below an image"
     size = max(LEAST_LETTERS, image.width // 40)  # of letters and squares, pixels
     font = find_font(size, ''.join(map(str, names)))
@@ -122,7 +122,7 @@ def assign_by_overlap(
     overlap: np.ndarray,
     pred_labels: np.ndarray,  # (n,)
     true_labels: np.ndarray,  # (M,)
-    min_overlap: float = 0.5,  # From which on an object counts as found
+    min_overlap: float = 0.5,  # Above 0; from which on an object counts as found
 ) -> np.ndarray:  # (n,) the position of the object that each prediction has found, or -1
     "Match each prediction, one after the other, with the free object of its class that it overlaps most"
     found_object = np.full(len(pred_labels), -1)
@@ -139,7 +139,7 @@ def assign_by_overlap(
 class TileStyle(NamedTuple):
     "What the tiles of a grid have in common"
 
-    class_names: Sequence[str]
+    class_names: Sequence[str]  # By class id
     colors: Sequence[RGB] | None  # One a class; None: one an object
     min_score: float = 0.0  # Leave out objects with a lower score
     letters: float = 1.0  # Height of labels, as a share of the usual one
@@ -193,7 +193,7 @@ def is_crowded(n_objects: int, size_wh: tuple[int, int]) -> bool:
 
 # %% ../../nbs/drawing/02_boxes.ipynb #889b550f
 def _tile_side(n: int) -> int:  # Pixels
-    "Side of each of the `n` tiles of a grid, whose 2, 3 or 4 columns are 960 pixels wide"
+    "Side of each of the `n` tiles of a grid, so that 2, 3 or 4 columns are 960 pixels wide"
     return 480 if n < 3 else 320 if n < 10 else 240
 
 
@@ -296,7 +296,7 @@ def detection_grid(
     predictions: Sequence[Any],  # A `Prediction` each, boxes in the pixels of its `size_wh`
     # Of each image: (M, 4) boxes in the same pixels, and (M,) class ids; None: unknown
     truths: Sequence[tuple] | None,
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
     min_score: float = 0.0,  # Leave out boxes with a lower score
 ) -> Image.Image:

@@ -40,7 +40,7 @@ def _encoded(image: Image.Image, **options) -> bytes:  # For `Image.save`, such 
 
 
 def to_png(image: Image.Image, max_bytes: int | None = None) -> bytes:
-    "A PNG file, scaled down until it has at most `max_bytes` or 16 pixels on its longer side"
+    "A PNG file; for `max_bytes` it is scaled down until it has so many, or its longer side 16 pixels or less"
     data = _encoded(image, format='PNG', optimize=True)
     while max_bytes is not None and len(data) > max_bytes and max(image.size) > 16:
         # bytes grow about as the area does; the bounds make each step shrink, but not too far
@@ -51,7 +51,7 @@ def to_png(image: Image.Image, max_bytes: int | None = None) -> bytes:
 
 
 def to_jpeg(image: Image.Image, max_bytes: int | None = None) -> bytes:
-    "A JPEG file; for `max_bytes` the quality is lowered first, then the size, down to 16 pixels"
+    "A JPEG file; for `max_bytes` the quality is lowered first, then the size, to 16 pixels or less"
     image = image.convert('RGB')
     while True:
         for quality in (90, 80, 70, 60):
@@ -110,7 +110,7 @@ WRONG: RGB = (213, 94, 0)
 def _circle_color(i: int, n: int) -> tuple[float, float, float]:  # RGB, floats 0-1
     """The colour of class `i` of `n`, from `n` hues around the colour circle.
 
-    The next class lies about 0.38 of the circle further, so that neighbours in a list differ most. Saturation
+    The next class lies `_hue_step(...)` hues further, so that neighbours in a list differ most. Saturation
     and value alternate between neighbours on the circle.
     """
     k = i * _hue_step(n) % n  # which of the `n` hues
@@ -118,7 +118,7 @@ def _circle_color(i: int, n: int) -> tuple[float, float, float]:  # RGB, floats 
 
 
 def _hue_step(n: int) -> int:
-    "The step nearest to 0.38 `n` (the golden angle) that has no common divisor with `n`, so reaches all hues"
+    "The step nearest to 0.382 `n` (the golden angle) with no divisor of `n` but 1, so it reaches all hues"
     return min((k for k in range(1, n + 1) if math.gcd(k, n) == 1), key=lambda k: abs(k - 0.382 * n))
 
 # %% ../../nbs/drawing/01_canvas.ipynb #2541fc8b
@@ -145,7 +145,7 @@ def class_colors(n: int) -> list[RGB]:  # RGB 0-255
     return list(_colors(n)) if n else []
 
 # %% ../../nbs/drawing/01_canvas.ipynb #db9b938c
-# Vivid colours of which neighbours in the list differ most, from the list of Trubetskoy (2017)
+# Vivid colours of which neighbours in the list differ most, most of them from the list of Trubetskoy (2017)
 INSTANCE_COLORS: tuple[RGB, ...] = (
     (0, 130, 200),
     (245, 130, 48),
@@ -341,7 +341,7 @@ def draw_box_labels(
     """Write labels beside their boxes, each where it hides least of the objects.
 
     The last box, which lies on top, has the first choice. A label that would cover another, or over a fifth
-    of the object that it names, is left out; a note counts these.
+    of the object that it names, is left out; a note counts these where it finds room.
     """
     boxes = np.asarray(boxes, float).reshape(-1, 4)
     taken = np.zeros((0, 4))  # XYXY of the labels drawn so far
@@ -513,10 +513,9 @@ _LETTERS_ACROSS = 40  # How often the height of letters goes into the width: 10 
 
 
 def _caption_letters(captions: Sequence[str] | None, tile: int, width: int, marked: bool) -> int:
-    """Height of the letters below tiles in a grid `width` pixels wide: a fortieth of it, where captions fit.
+    """Height of the letters below tiles in a grid `width` pixels wide: a fortieth of it, or less to fit.
 
-    Else as high as they fit, down to a twelfth of a tile or `LEAST_LETTERS`, whichever is more. `marked`:
-    captions have a tick or a cross.
+    But at least a twelfth of a tile and `LEAST_LETTERS`. `marked`: captions have a tick or a cross.
     """
     lines = [line for text in captions or [] for line in str(text).split('\n')]
     lines = ['W' + line for line in lines] if marked else lines  # room for a tick or a cross
@@ -525,7 +524,7 @@ def _caption_letters(captions: Sequence[str] | None, tile: int, width: int, mark
 
 # %% ../../nbs/drawing/01_canvas.ipynb #b0371625
 def _n_columns(n: int, columns: int | None, tile: int) -> int:
-    "`columns`, at most `n`; where None, about 1.5 times as many as rows, but not wider than 1000 pixels"
+    "`columns`, at most `n`; None: about 1.5 times the rows, at most as fit in 1000 pixels without gaps, or 1"
     most = max(1, 1000 // tile)
     return max(1, min(n, columns or min(math.ceil(math.sqrt(1.5 * n)), most)))
 
@@ -534,7 +533,7 @@ def letters_in_grid(
     n: int,  # Images of a grid that chooses its columns
     tile: int,  # As for `grid`
 ) -> float:  # For `draw_box_labels`, as a share of the usual height
-    "How much larger the letters in a tile must be, so that they are as high as those of the captions"
+    "How much larger the letters in a tile must be, so that they are as high as those of captions that fit"
     width = _n_columns(n, None, tile) * (tile + max(4, tile // 20))  # of the tiles, each with a gap
     return max(1.0, width / _LETTERS_ACROSS / line_and_font_size((tile, tile))[1])
 
@@ -556,7 +555,7 @@ def _draw_tile_caption(out: Image.Image, xy: tuple[int, int], tile: int, font_si
 def grid(
     images: Sequence[ImageLike],
     captions: Sequence[str] | None = None,  # A text below each; a line break makes two lines
-    columns: int | None = None,  # None: by the number of images
+    columns: int | None = None,  # None: by the number of images and `tile`
     tile: int = 160,  # Side of a tile, pixels
     colors: Sequence[RGB] | None = None,  # Of each caption
     # True: a tick before the caption; False: a cross; None: neither
@@ -592,7 +591,7 @@ def grid(
 def before_after(
     before: ImageLike,
     after: Sequence[ImageLike],
-    captions: Sequence[str] | None = None,  # Of `after`
+    captions: Sequence[str] | None = None,  # Of `after`; None: numbers
     tile: int = 160,  # As for `grid`
 ) -> Image.Image:
     "An image and its transformed versions"
@@ -661,7 +660,7 @@ def draw_prediction(
     image: Image.Image,
     # A `Prediction`: boxes, masks and keypoints in its own `size_wh` pixels, or only scores over classes
     prediction: Any,
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     # One a class; None: `class_colors`, or where there are masks a colour for each object
     colors: Sequence[RGB] | None = None,
     min_score: float = 0.0,  # Leave out objects with a lower score
@@ -729,7 +728,7 @@ def prediction_grid(
     # Of each image, such as `cat`; of several labels `cat, dog` in the order of the classes, or `none`; None:
     # unknown
     true_names: Sequence[str] | None,
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     columns: int | None = None,  # As for `grid`
     tile: int = 160,  # As for `grid`
 ) -> Image.Image:

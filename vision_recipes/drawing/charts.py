@@ -42,7 +42,7 @@ def _chart(
     columns: int = 1,  # Axes side by side
     rows: int = 1,  # Axes below each other
 ):  # As context: the matplotlib figure; its axes, (rows * columns,); a list for the image
-    """Draw a matplotlib figure without changing its global state; the list holds the image after the block.
+    """Draw a matplotlib figure; the list holds the image after the block. Global settings change only inside.
 
     On a phone the whole width is shown on 390 pixels, so letters grow with it.
     """
@@ -68,14 +68,14 @@ def _as_float_rgb(color: RGB) -> tuple[float, ...]:
 
 
 def _bar_label(value: float) -> str:
-    "Write a value beside its bar: whole numbers in full, others with three digits"
+    "Write a value beside its bar: whole numbers in full, others with three digits; `unknown` if not finite"
     if not math.isfinite(value):
         return 'unknown'
     return f'{int(value):,}' if float(value).is_integer() else f'{value:.3g}'
 
 
 def _draw_bar_labels(ax, values: np.ndarray, lengths: np.ndarray):  # (n,) each
-    "Write the value of each bar beside its end; `lengths` are the values, 0 where they are not finite"
+    "Write each value beside the right end of its bar; `lengths` are the values, 0 where they are not finite"
     for y, (value, length) in enumerate(zip(values, lengths)):
         xy = max(length, 0), y
         ax.annotate(_bar_label(value), xy, (4, 0), textcoords='offset points', va='center')
@@ -313,9 +313,9 @@ _SHOWN_CLASSES = 20  # Of more classes: so many, and the others as one
 
 def _most_confused(
     matrix: np.ndarray,  # (C, C) counts
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     always: Sequence[int],  # Classes to keep in any case; their mistakes do not count
-) -> tuple[np.ndarray, list[str]]:  # (k + 1, k + 1), the last row and column is that of all other classes
+) -> tuple[np.ndarray, list[str]]:  # (k + 1, k + 1), the last row and column of all others; k + 1 names
     "The classes of the pairs that are confused most often, in the order of class ids, and the others as one"
     mistakes = matrix.copy()
     np.fill_diagonal(mistakes, 0)
@@ -336,7 +336,7 @@ def _most_confused(
 # %% ../../nbs/drawing/04_charts.ipynb #76cf9c6f
 def confusion_matrix(
     matrix: np.ndarray,  # (C, C) counts: true class by predicted class
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     title: str = 'True class by predicted class',
     always: Sequence[int] = (),  # Classes to show in any case, such as the background
 ) -> Image.Image:
@@ -418,8 +418,8 @@ def precision_charts(
     precision: np.ndarray,
     f1: np.ndarray,  # (C, L) at L thresholds, evenly from 0 to 1
     overall_f1: np.ndarray,  # (L,) of all classes together
-    class_names: Sequence[str],
-    colors: Sequence[RGB] | None = None,  # One a class
+    class_names: Sequence[str],  # By class id
+    colors: Sequence[RGB] | None = None,  # One a class; None: `class_colors`
     best: float | None = None,  # The threshold to mark; None: none
 ) -> Image.Image:
     """Precision against recall, and F1 against the score threshold, a line a class.

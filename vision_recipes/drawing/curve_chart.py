@@ -49,7 +49,7 @@ def learning_curve_chart(
     sizes, scores = np.asarray(overall.sizes), np.asarray(overall.scores)
     if not len(sizes):
         return empty_chart('no training was made', 160)
-    told, largest = not overall.reason, sizes.max()
+    told, largest = not overall.reason, sizes.max()  # `reason`: why nothing can be told
     end = largest * (_TIMES[-1] if told else 1)
     with _chart(6.4, 4.8) as (fig, (ax,), images):
         if told:

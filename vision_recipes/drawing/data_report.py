@@ -39,7 +39,7 @@ def _text(value: Any) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> str:
-    """A table; numbers stand to the right, and a wide one is moved sideways, not the page.
+    """A table; whole numbers stand to the right, and a wide one is moved sideways, not the page.
 
     Each of `rows` is as long as `header`, and its first value names it.
     """
@@ -81,7 +81,7 @@ def _figure(image: Image.Image, alt: str, caption: str, png: bool = False) -> st
 def _histogram(
     values: np.ndarray,  # (n,) finite; those beyond the edges count in the outer bars
     edges: np.ndarray,  # (k + 1,) of the bars
-    title: str,
+    title: str,  # Begins the sentence
     labels: Sequence[str],  # k + 1, what is written below the edges
     of_value=float,  # What a value is called in the sentence; inverse of a scale such as powers of ten
 ) -> str:
@@ -135,7 +135,8 @@ class _Examined:
     "A data set with all that the page says of it"
 
     name: str
-    anns: Annotations  # With sizes of all readable images, and boxes in pixels
+    # With sizes of all readable images; boxes in pixels, or fractions where no size is known
+    anns: Annotations
     stats: ImageStats  # Brightness, sharpness, hash and size of each image
     findings: Findings  # What `check` found
 
@@ -186,7 +187,7 @@ def _classes(s: _Examined) -> str:
 
 # %% ../../nbs/drawing/09_data_report.ipynb #4a74b2a8
 def _object_sizes(s: _Examined) -> str:
-    "How large objects are, beside their image: the side of a square of their area"
+    "How large objects are, beside their image: the side of a square of the area of their box"
     anns = s.anns  # `image_of` is the position of the image of each object
     wh = anns.boxes[:, 2:] - anns.boxes[:, :2]
     area = np.maximum(anns.sizes_wh[anns.image_of].prod(1, dtype=np.float64), 1)
@@ -199,7 +200,7 @@ def _object_sizes(s: _Examined) -> str:
 def heat_of_boxes(
     anns: Annotations,  # With boxes in pixels and sizes
     side: int = 48,  # Cells along each axis
-) -> np.ndarray:  # (side, side) float64: the share of the boxes that cover each cell
+) -> np.ndarray:  # (side, side) float64: the share of the boxes that reach into each cell
     "Where objects are, all images stretched to one square; what lies outside counts at the edge, NaN as 0"
     sizes = np.maximum(np.tile(anns.sizes_wh, 2)[anns.image_of], 1)
     shares = np.clip(np.nan_to_num(anns.boxes / sizes), 0, 1)
@@ -273,7 +274,7 @@ def _extremes(s: _Examined) -> str:
 
 # %% ../../nbs/drawing/09_data_report.ipynb #fdf8d5f0
 def _tile_image(s: _Examined, i: int, draw: bool) -> Image.Image | None:  # None: unreadable
-    "A small copy of an image, with what is annotated"
+    "A small copy of an image; with `draw` also its boxes and what else is annotated, if there are boxes"
     try:
         image = open_image(s.anns.path(i), at_least=_TILE)
     except ImageError:
@@ -285,7 +286,7 @@ def _tile_image(s: _Examined, i: int, draw: bool) -> Image.Image | None:  # None
 
 
 def _tiles(s: _Examined, rows: Iterable[int], captions: Sequence[str], draw: bool = False) -> str:
-    "Small images of the set, by their positions `rows`, each with its file and one of `captions`"
+    "Small images of the set at positions `rows`, each with its file and caption; unreadable ones left out"
     figures = []
     for i, caption in zip(rows, captions):
         image = _tile_image(s, int(i), draw)
@@ -458,7 +459,7 @@ def report_html(
 
 
 def _names_of(sets: Sequence[Annotations]) -> list[str]:
-    "A short name for each set: its folder, or the whole path where two are the same"
+    "A short name for each set: its folder or file; for all the path as it was given, where two are the same"
     paths = [Path(anns.read_from or anns.root) for anns in sets]
     names = [path.resolve().name or str(path) for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]

@@ -124,9 +124,10 @@ def _draw_candidates(
 # %% ../../nbs/drawing/06_detection_steps.ipynb #d6dcdd71
 def show_nms(
     image: Image.Image,
-    # A `runtime.Candidates` of this image, from `runtime.find_candidates`: boxes (N, 4), and which is removed
+    # A `runtime.Candidates` of this image, from `runtime.find_candidates`: boxes (N, 4), the
+    # highest score first, and which is removed
     candidates: Any,
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     size_wh: tuple[int, int] | None = None,  # Whose pixels the boxes are in; None: those of `image`
 ) -> Image.Image:
     "The boxes of an image before and after non-maximum suppression"

@@ -41,7 +41,7 @@ def _resized_corners(
 def _resized_window(
     crops: MaskCrops, i: int, size_wh: tuple[int, int]
 ) -> tuple[int, int, np.ndarray]:  # Left, top, (h, w) bool
-    "The window of mask `i` in an image of another size: the pixels of which the mask covers at least half"
+    "The window of mask `i` in an image of another size: the pixels of which it covers about half or more"
     x, y, window = crops.window(i)
     if tuple(size_wh) == tuple(crops.size_wh) or not window.size:
         return x, y, window
@@ -109,9 +109,9 @@ def draw_masks(
     image: Image.Image,
     masks: MaskCrops
     | np.ndarray,  # N masks, resized to the image where they have another size; or (N, H, W) bool
-    texts: Sequence[str] | None = None,  # A label each; '': this mask has none
+    texts: Sequence[str] | None = None,  # A label each; '', or an empty mask: none
     colors: Sequence[RGB] | None = None,  # One a mask; None: `instance_colors`
-    # As the truth is drawn, rather than a prediction: no tint, and labels below
+    # As the truth is drawn, rather than a prediction: no tint, and labels rather below
     dashed: bool = False,
     letters: float = 1.0,  # Height of the labels, as a share of the usual one
 ) -> Image.Image:  # A new image
@@ -311,7 +311,7 @@ def _draw_shown(
 def _style(
     names: Sequence[str], colors: Sequence[RGB] | None, masks: bool, min_score: float = 0.0
 ) -> TileStyle:
-    "How objects are drawn: without `colors`, masks have their own, and boxes and points those of classes"
+    "How objects are drawn: without `colors`, `masks` have one each, and boxes and points those of classes"
     if colors is None and not masks:
         colors = class_colors(len(names))
     return TileStyle(names, colors, min_score)
@@ -337,7 +337,10 @@ def draw_instances(
 
 # %% ../../nbs/drawing/03_instances.ipynb #7a034e33
 def _dashed_and_solid(draw: Callable, image: Image.Image, dashed: np.ndarray, shapes, colors) -> Image.Image:
-    "Draw the shapes that are `dashed` (N,) bool, such as crowds, then the others; `draw` as `draw_boxes`"
+    """Draw the shapes that are `dashed` (N,) bool, such as crowds, then the others.
+
+    `draw` is `draw_boxes` or `draw_masks`; `shapes` are N boxes or masks for it, with a colour each.
+    """
     for is_dashed in (True, False):
         rows = np.flatnonzero(dashed == is_dashed)
         image = draw(image, _take_masks(shapes, rows), None, [colors[i] for i in rows], is_dashed)
@@ -348,7 +351,7 @@ def _draw_annotated(
     image: Image.Image,
     anns: Annotations,
     rows: np.ndarray,  # (n,) positions of the objects in `anns`
-    size_wh: Sequence[int],  # That the annotations are for; `image` may be smaller
+    size_wh: Sequence[int],  # That the annotations are for; `image` may have another
     colors: Sequence[RGB],  # One for each of `rows`
 ) -> Image.Image:  # A new image; `image` itself where there are neither masks nor boxes
     "Draw the masks or boxes of some objects, with the names of their classes"
@@ -373,7 +376,7 @@ def draw_annotations(
     # One a class; None: `class_colors`, or where there are masks a colour for each object
     colors: Sequence[RGB] | None = None,
     names: bool = True,  # Write the points' names
-) -> Image.Image:  # A new image; `image` itself where the annotations have nothing to draw
+) -> Image.Image:  # A new image; `image` itself where annotations have neither masks, boxes nor points
     """Draw what is annotated: masks, boxes with points, or boxes; a crowd is dashed.
 
     Raises `VisionRecipesError` for annotations that are fractions of the images.
@@ -502,7 +505,7 @@ def instance_grid(
     # Of each image, as from `true_masks`: masks of the size of the prediction's, and (M,) class ids; None:
     # unknown
     truths: Sequence[tuple] | None,
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     colors: Sequence[RGB] | None = None,  # One a class; None: a colour for each object, and no legend
     min_score: float = 0.0,  # Leave out objects with a lower score
 ) -> Image.Image:

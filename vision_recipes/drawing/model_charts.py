@@ -20,11 +20,11 @@ def axis_limit(
     values: np.ndarray,  # (n,) of all lines of a panel; those that are not finite do not count
     clip: float,  # Times the median
 ) -> float:
-    "Where the axis of losses ends: a little above the highest value, or at `clip` times the median"
+    "End of an axis of losses: above the highest value (0: at it), or `clip` times a median above 0, if less"
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     if not len(values):
-        return 1.0
+        return 1.0  # any: there is no line
     highest, most = values.max(), clip * np.median(values)
     above = highest * (1.08 if highest > 0 else 0.92)  # a loss may be negative, such as a log-likelihood
     return float(above if highest <= most or most <= 0 else most)
@@ -93,7 +93,7 @@ def show_losses(
     history: Sequence[dict],
     clip: float = 3.0,  # The axis of a loss ends at so many times its median, where a value is larger
 ) -> Image.Image:
-    "Each term of the loss over the epochs, of training and validation; a spike is clipped and has its value"
+    "Each loss term over the epochs, of training and validation; clipped spikes have values where these fit"
     terms = loss_terms(history)
     if not terms:
         return empty_chart('no epoch has finished yet', 160)  # 320 pixels wide
@@ -175,7 +175,7 @@ def best_for_cost(
     costs: np.ndarray,  # (n,)
     scores: np.ndarray,  # (n,) larger is better
 ) -> list[int]:  # Positions, the cheapest first
-    "The networks that no other beats in both cost and score (the Pareto front)"
+    "The networks with a higher score than all that cost no more (the Pareto front); of equal ones the first"
     best, highest = [], -math.inf
     for i in np.lexsort((-np.asarray(scores), costs)):
         if scores[i] > highest:
@@ -186,7 +186,8 @@ def best_for_cost(
 # %% ../../nbs/drawing/05_model_charts.ipynb #03f3ec64
 def cost_chart(
     rows: Sequence[dict],  # As from `tasks.model_cost`: `model`, `gflops`, `ms` and `parameters_m`
-    score: dict[str, float],  # Of each model, such as its accuracy on ImageNet in percent; larger is better
+    # Of each model, such as its accuracy on ImageNet in percent; larger is better. Rows without are left out
+    score: dict[str, float],
     cost: str = 'gflops',  # Which cost is the x axis: a key of `COSTS`
     score_name: str = 'accuracy on ImageNet, %',
 ) -> Image.Image:

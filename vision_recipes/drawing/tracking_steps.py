@@ -15,7 +15,7 @@ from .canvas import draw_box_labels, find_font, line_height
 from .charts import _as_float_rgb, _chart
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #d9f6aad1
-# Of what has no partner (0), and of stages 1, 2 and 3: from the colour-blind safe palette of Okabe and Ito
+# Grey for what has no partner (0); stages 1, 2 and 3 from the colour-blind safe palette of Okabe and Ito
 STAGE_COLORS: tuple[RGB, ...] = ((120, 120, 120), (0, 114, 178), (213, 94, 0), (0, 158, 115))
 STAGE_NAMES = ('no partner', '1: high score', '2: low score', '3: new track')
 
@@ -75,8 +75,8 @@ class _Part(NamedTuple):
 
     track_ids: np.ndarray  # (T,) of the tracks; 0: one that has one box so far
     expected: np.ndarray  # (T, 4) XYXY where they are expected
-    taken: np.ndarray  # (T,) position of the box that each takes; -1: none
-    stages: np.ndarray  # (T,) in which it took it, 1 to 3; 0: no box
+    taken: np.ndarray  # (T,) position of the box that each takes; -1: none in this part
+    stages: np.ndarray  # (T,) in which it took one, here or elsewhere, 1 to 3; 0: no box
     boxes: np.ndarray  # (D, 4) XYXY that were found
     scores: np.ndarray  # (D,)
     labels: np.ndarray  # (D,) class ids
@@ -90,7 +90,7 @@ def _has_middle_in(boxes: np.ndarray, region: Sequence[float]) -> np.ndarray:  #
 
 # %% ../../nbs/drawing/10_tracking_steps.ipynb #c76a15d1
 def _in_region(image: Image.Image, pairs: Any, region: Sequence[float]) -> tuple[Image.Image, _Part]:
-    "A part of an image (XYXY), enlarged; and what of an `Association` has its middle there"
+    "A part of an image (XYXY) at another size; and what of an `Association` has its middle there"
     x1, y1, x2, y2 = (round(side) for side in region)
     scale = 480 / max(x2 - x1, y2 - y1)  # the longer side gets 480 pixels
     part = image.crop((x1, y1, x2, y2)).resize((round((x2 - x1) * scale), round((y2 - y1) * scale)))
@@ -133,7 +133,7 @@ def _draw_overlaps(ax, pairs: Any):
 def show_association(
     image: ImageLike,
     pairs: Any,  # A `tracking.Association`: tracks and boxes of the frame, and who takes whom
-    class_names: Sequence[str],
+    class_names: Sequence[str],  # By class id
     region: Sequence[float] | None = None,  # XYXY, pixels: only this part, and what has its middle there
 ) -> Image.Image:
     "The tracks and boxes of a frame, how much they overlap, and which were paired in which stage"
@@ -162,14 +162,14 @@ def show_kalman(
     axis: int = 0,  # 0: centre x, 1: centre y, 3: height, each in pixels; 2: width / height
 ) -> Image.Image:
     "What a Kalman filter expects of an object, what was found, and the gain"
-    seconds = np.arange(1, len(steps.found) + 1) / (frame_rate or 1)  # steps begin with the second frame
-    expected, std, found = steps.expected[:, axis], 2 * steps.std[:, axis], steps.found[:, axis]
+    seconds = np.arange(1, len(steps.found) + 1) / (frame_rate or 1)  # or frames; steps begin with the second
+    expected, two_std, found = steps.expected[:, axis], 2 * steps.std[:, axis], steps.found[:, axis]
     blue, orange = (_as_float_rgb(STAGE_COLORS[k]) for k in (1, 2))
     # width and height in inches; `images` gets the finished chart where the block ends
     with _chart(7, 4, rows=2) as (_, (above, below), images):
         above.get_gridspec().set_height_ratios([2, 1])
         band = dict(color=blue, alpha=0.2, linewidth=0, label='2 standard deviations')
-        above.fill_between(seconds, expected - std, expected + std, **band)
+        above.fill_between(seconds, expected - two_std, expected + two_std, **band)
         above.plot(seconds, expected, color=blue, linewidth=1.5, label='expected')
         above.plot(seconds, found, '.', color=orange, markersize=5, label='found')
         above.set_ylabel(

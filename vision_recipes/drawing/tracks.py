@@ -61,7 +61,7 @@ def _free_corner(box: Sequence[float], wh: tuple[int, int], size_wh, taken: list
 
 
 def _draw_labels(image: Image.Image, boxes: list, texts: list[str], colors: list[RGB], taken: list[tuple]):
-    "Write a label beside each box, all XYXY in pixels of the image; their places are added to `taken`"
+    "Label each box where there is room, all XYXY in pixels of the image; the places are added to `taken`"
     size = line_and_font_size(image.size)[1]
     share = 0.7 if len(boxes) > _MANY_TRACKS else 0.85  # of the usual height of letters
     size = max(LEAST_LETTERS, round(share * size))
@@ -171,7 +171,7 @@ def _mark_text(name: str, counts: dict[str, int]) -> str:
 
 
 def _draw_marks(image: Image.Image, lines: Sequence, zones: Sequence) -> list[tuple]:
-    "Draw lines and zones (`LineMark`, `ZoneMark`, or tuples of their values); the boxes XYXY of their labels"
+    "Draw lines and zones (`LineMark`, `ZoneMark`, or tuples of their values); gives XYXY of their labels"
     width, size = line_and_font_size(image.size)
     draw, taken, clear = ImageDraw.Draw(image), [], ImageDraw.Draw(image, 'RGBA')
     labels = []
@@ -237,7 +237,7 @@ def draw_tracks(
     prediction: Any,  # A `Prediction` with boxes and `track_ids`
     labels: LabelMap | Sequence[str],  # Names of the classes; a label map knows the edges between points too
     trails: Trails | None = None,  # Updated with this prediction before
-    lines: Sequence[LineMark | tuple] = (),  # Drawn below the objects, as are the zones
+    lines: Sequence[LineMark | tuple] = (),  # Drawn over masks and under boxes, as are the zones
     zones: Sequence[ZoneMark | tuple] = (),
 ) -> Image.Image:  # A new image, RGB
     "Draw tracked objects in the colours of their ids. Raises `VisionRecipesError` where there are no ids"
@@ -277,7 +277,7 @@ def _tint_objects(
 
 
 def _text(track_id: int, label: int, names: Sequence[str], n_objects: int) -> str:
-    "What stands at a box: class and id, in a crowd the id alone"
+    "What stands at a box: class and id, in a crowd the id alone; the class where there is no track"
     if track_id < 0:
         return name_of_class(names, int(label))
     return (

@@ -25,7 +25,7 @@ VELOCITY_STD = 1 / 160  # of the height, for each frame
 
 
 def _variance(height: np.ndarray, share: float, ratio_std: float) -> np.ndarray:  # (N,) to (N, 4)
-    "A standard deviation of `share` of the height for centre and height, and `ratio_std` for the ratio"
+    "Squared standard deviations: `share` of the height for centre and height, `ratio_std` for the ratio"
     std = np.repeat((share * height)[:, None], 4, 1)
     std[:, 2] = ratio_std
     return std * std
@@ -80,7 +80,8 @@ def predict(
 ):
     """Move boxes by their velocity; each frame adds noise to positions and velocities.
 
-    Many frames at once give what single ones do, as sums are written as formulas; a part of one is allowed.
+    The noise is that of the height at the start; while this stays, many frames at once give what single ones
+    do. A part of a frame is allowed.
     """
     n, height = frames, self.position[rows, 3]
     cov, velocity_var = self.cov[rows], self.velocity_var[rows]

@@ -22,7 +22,7 @@ from .box_filter import BoxFilter
 # %% ../../nbs/tracking/03_byte_track.ipynb #3b66000e
 @dataclass(frozen=True)
 class TrackSettings(Settings):
-    "Settings of `ByteTracker`, with the defaults of ByteTrack"
+    "Settings of `ByteTracker`; the default numbers are those of ByteTrack"
 
     high_score: float = setting(0.5, 'boxes with a score above it are matched first', 0, 1)
     low_score: float = setting(0.1, 'boxes with a score up to it are ignored', 0, 1)
@@ -70,7 +70,7 @@ class Tracks:
         return Tracks(self.boxes.take(rows), *[column[rows] for column in self.columns()])
 
     def kept(self, keep: np.ndarray) -> 'Tracks':  # (T,) bool
-        "These tracks; mostly all are, and nothing is copied"
+        "The tracks to keep; `self`, and no copy, where these are all"
         return self if keep.all() else self.take(keep)
 
     def joined(self, other: 'Tracks') -> 'Tracks':
@@ -120,7 +120,7 @@ class ByteTracker:
     """Gives the objects of a video ids, frame by frame: ByteTrack (Zhang and others, arXiv 2110.06864).
 
     `frame_rate` is the number of frames a second that `update` gets, above 0. Ids begin at 1, and none is
-    used twice. Raises `VisionRecipesError` for a frame rate that is no such number.
+    used twice before `reset`. Raises `VisionRecipesError` for a frame rate that is no such number.
     """
 
     def __init__(self, settings: TrackSettings = TrackSettings(), frame_rate: float = 30):
@@ -136,7 +136,7 @@ class ByteTracker:
         self.next_id = 1
         self._forget_tracks()
         self._time_s = None  # of the last frame, where it is known
-        self._warned = False
+        self._warned = False  # whether a jump back in time was logged
 
     def _forget_tracks(self):
         "Without tracks, as before the first frame; ids go on"
@@ -161,7 +161,7 @@ def _frames_passed(
     self: ByteTracker,
     time_s: float | None,  # Of this frame
 ) -> float:  # Rounded to hundredths, so that rounded times of an even video give whole numbers
-    "How many frames have passed since the last one: 1 where a time is unknown or jumps back"
+    "How many frames have passed since the last one: 1 where a time is unknown or jumps back; keeps `time_s`"
     before, self._time_s = self._time_s, None if time_s is None else checked_seconds(time_s)
     if time_s is None:
         return 1.0
@@ -238,7 +238,7 @@ def update(
 # %% ../../nbs/tracking/03_byte_track.ipynb #7e26d9bc
 @patch
 def _advance(self: ByteTracker, frames: float):  # How many have passed, from `_frames_passed(...)`
-    "Move the tracks to the time of this frame; after a long pause, lost ones are removed before any match"
+    "Move the tracks to the time of this frame; confirmed ones unseen for too long are removed before"
     self._now += frames
     unseen = self._now - self.tracks.last - 1  # frames without a box, up to the one before this
     self.tracks = self.tracks.kept((self.tracks.ids == 0) | (unseen <= self._lost_frames))

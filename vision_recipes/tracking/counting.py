@@ -18,7 +18,8 @@ from ..runtime.prediction import Prediction
 from .byte_track import checked_seconds
 
 # %% ../../nbs/tracking/04_counting.ipynb #f3bb9f8d
-FORGET_FRAMES = 3000  # An id that was not seen for so many frames is forgotten: memory stays small
+# An id that was not seen for so many frames is forgotten, to save memory; looked for once in as many frames
+FORGET_FRAMES = 3000
 _ANCHORS = {'bottom': 1.0, 'centre': 0.5}  # how far down the box it lies
 
 
@@ -49,7 +50,7 @@ class CountedTrack:
 
 # %% ../../nbs/tracking/04_counting.ipynb #a622a59e
 class TrackCounter:
-    """What the counters share: name, anchor (as for `anchors`), margin, and the ids that were seen.
+    """Name, anchor (as for `anchors`), margin and ids of a counter. Raises `VisionRecipesError` for bad ones.
 
     A subclass says what `margin` is for, and has `_check_image(...)`, which refuses images of a wrong size.
     """
@@ -67,7 +68,7 @@ class TrackCounter:
         self.n_updates, self._size_wh = 0, None
 
     def _seen(self, prediction: Prediction) -> list[tuple[int, CountedTrack]]:
-        "The ids of this frame with what is known of each, as the objects are ordered"
+        "The ids of this frame with what is known of each, now with this frame, as the objects are ordered"
         _check_tracked(prediction)
         if prediction.size_wh != self._size_wh:
             self._check_image(prediction.size_wh)  # raises where the line or the zone is not in the image
@@ -184,7 +185,7 @@ def update(
     prediction: Prediction,  # With `track_ids`, from `ByteTracker.update`
     time_s: float,  # When the frame was taken, for the crossings only
 ) -> list[Crossing]:  # Those of this frame
-    "Count who passed the line. Raises `VisionRecipesError` where there are no ids"
+    "Count who passed the line. Raises `VisionRecipesError` without ids, or for a time that is not finite"
     time_s = checked_seconds(time_s)
     members = self._seen(prediction)
     if not members:
@@ -245,7 +246,7 @@ def class_columns(kind: type) -> list[str]:  # A dataclass with a class id `labe
 @patch
 def counts(
     self: LineCounter,
-    label: int | None = None,  # Of one class only
+    label: int | None = None,  # A class id, to count one class only
 ) -> dict[str, int]:  # By direction: `in` and `out`
     "How often the line was passed"
     passed = Counter(c.direction for c in self.crossings if label is None or c.label == label)

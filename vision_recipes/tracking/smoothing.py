@@ -56,10 +56,10 @@ class KeypointSmoother:
 @patch
 def update(
     self: KeypointSmoother,
-    prediction: Prediction,  # With `track_ids` and keypoints
+    prediction: Prediction,  # With `track_ids` and keypoints; as many points in every frame
     time_s: float,  # When the frame was taken
 ) -> Prediction:  # The same with smoothed points; without keypoints as it was
-    "Smooth the points of a frame. Raises `VisionRecipesError` where there are no ids"
+    "Smooth the points of a frame. Raises `VisionRecipesError` without ids, or for a time that is not finite"
     if prediction.track_ids is None:
         raise VisionRecipesError(
             'Smoothing needs the ids of tracks. Give it what `ByteTracker.update` returns.'
@@ -83,7 +83,7 @@ def _smooth(
     diagonal: float,  # Of the box, pixels
     time_s: float,
 ) -> np.ndarray:  # (K, 2)
-    "The points of one track, smoothed"
+    "Smooth the points of one track, and keep them for its next frame"
     # a point that is not finite would make all later ones so: the track begins anew
     if track not in self._last or not np.isfinite([xy, self._last[track][0]]).all():
         self._last[track] = (xy, np.zeros_like(xy), time_s)
@@ -94,7 +94,7 @@ def _smooth(
         return last_xy
     share = _share(self.settings.speed_cutoff, seconds)
     speed = last_speed + share * ((xy - last_xy) / seconds - last_speed)  # pixels a second
-    size = max(diagonal, 1.0)  # a box without area must not divide by 0
+    size = max(diagonal, 1.0)  # pixels: a box without area must not divide by 0
     cutoff = self.settings.min_cutoff + self.settings.beta * np.abs(speed) / size
     smooth = last_xy + _share(cutoff, seconds) * (xy - last_xy)
     self._last[track] = (smooth, speed, time_s)

@@ -19,12 +19,12 @@ from .byte_track import _found, ByteTracker
 # %% ../../nbs/tracking/07_steps.ipynb #0a88c6a8
 @dataclass(frozen=True)
 class Association:
-    "What a tracker does with a frame: T tracks and D boxes with a score above its `low_score`"
+    "How a tracker pairs T tracks with D boxes: those with an area and a score above its `low_score`"
 
     track_ids: np.ndarray  # (T,) int64; 0: a track that has one box so far
     expected: np.ndarray  # (T, 4) float64 XYXY: where the tracks are expected
     was_lost: np.ndarray  # (T,) bool: not seen in the frame before
-    taken: np.ndarray  # (T,) int64: the box that each takes, -1: none
+    taken: np.ndarray  # (T,) int64: position of the box that each takes, -1: none
     # (T,) int64: 1 takes a box of high score, 2 one of low score, 3 has had one box so far; 0: no box
     stages: np.ndarray
     boxes: np.ndarray  # (D, 4) float64 XYXY that were found
@@ -38,7 +38,7 @@ def association(
     prediction: Prediction,  # Of the next frame
     time_s: float | None = None,  # When the frame was taken; None: one frame after the last
 ) -> Association:
-    "What `tracker.update` would do. Raises `VisionRecipesError` as it does"
+    "How `tracker.update` would pair tracks and boxes. Raises `VisionRecipesError` as it does"
     ahead = copy.deepcopy(tracker)
     found = _found(prediction, ahead.settings.low_score)
     frames = ahead._frames_passed(time_s)
@@ -65,9 +65,12 @@ class FilterSteps:
 
 
 def filter_steps(
-    boxes: Sequence,  # (n + 1, 4) XYXY of one object, one a frame, pixels; a row of NaN: not seen
+    boxes: Sequence,  # (n + 1, 4) XYXY of one object, with an area, a frame each, pixels; NaN: not seen
 ) -> FilterSteps:
-    "Follow one object. Raises `VisionRecipesError` for less than two frames, and a first one without box"
+    """Follow one object.
+
+    Raises `VisionRecipesError` for another shape, less than two frames, and a first one without box.
+    """
     boxes = np.asarray(boxes, np.float64)
     if boxes.ndim != 2 or boxes.shape[1] != 4 or len(boxes) < 2 or not np.isfinite(boxes[0]).all():
         raise VisionRecipesError(

@@ -32,10 +32,10 @@ class Visit:
     zone: str
     track_id: int
     label: int  # class id, of most of its boxes until `leave_s`
-    enter_s: float  # When it was first inside
+    enter_s: float  # When it was first clearly inside
     leave_s: float  # When it was first outside again; where it did not leave, when it was last inside
     dwell_s: float  # Seconds from `enter_s` to `leave_s`; times that jump back count as 0
-    began: str  # `entered`, or `appeared`: it was inside when it was first seen
+    began: str  # `entered`, or `appeared`: it was never clearly outside before
     ended: str  # `left`; `inside`: seen in the last frame; `lost`: last seen inside, not in the last frame
 
 
@@ -101,7 +101,7 @@ def update(
     prediction: Prediction,  # With `track_ids`, from `ByteTracker.update`
     time_s: float,  # When the frame was taken
 ):
-    "Follow who is in the zone. Raises `VisionRecipesError` where there are no ids"
+    "Follow who is in the zone. Raises `VisionRecipesError` without ids, or for a time that is not finite"
     time_s = checked_seconds(time_s)
     members = self._seen(prediction)
     if not members:
@@ -155,11 +155,11 @@ def all_visits(self: ZoneCounter) -> list[Visit]:
 @patch
 def counts(
     self: ZoneCounter,
-    label: int | None = None,  # Of one class only
+    label: int | None = None,  # A class id, to count one class only
 ) -> dict[str, int]:
     """Entries and exits that were seen, who is inside now, and what is uncertain.
 
-    `appeared_inside`: first seen inside. `lost_inside`: last seen inside, but not in the last frame.
+    `appeared_inside`: not clearly outside before. `lost_inside`: last seen inside, not in the last frame.
     """
     visits = [v for v in self.all_visits() if label is None or v.label == label]
     began, ended = Counter(v.began for v in visits), Counter(v.ended for v in visits)

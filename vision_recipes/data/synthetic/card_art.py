@@ -231,7 +231,7 @@ RIM, ROUND, RATIO = 3, 0.037, 0.63  # pixels; radius of a corner and short side,
 
 
 def _card_colours(rng: np.random.Generator) -> tuple[_Inks, np.ndarray]:
-    "The colours of a card, and four tints (4, 3) uint8 of its paper"
+    "The colours of a card, and four light tints (4, 3) uint8 for its background"
     main = random_color(rng, (0.5, 0.95), (0.3, 0.72))
     paper = random_color(rng, (0.02, 0.14), (0.86, 0.99))
     has_own_accent = rng.random() < 0.6
@@ -308,7 +308,7 @@ def _blend(
     return a + share[..., None] * (b - a)
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #f4c31cf0
-def _wood(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
+def _wood(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile as for all in `GROUNDS`
     "Planks with a grain"
     n_planks = int(rng.integers(3, 8))
     plank = np.arange(TILE) * n_planks // TILE  # of each row
@@ -317,19 +317,19 @@ def _wood(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE
     return _blend(0.4 + tone + 0.25 * _noise(rng, (6, 90)) + 0.12 * _noise(rng, (30, 160)), colours)
 
 
-def _cloth(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
+def _cloth(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile as for all in `GROUNDS`
     "Woven, with folds"
     weave = (np.add.outer(np.arange(TILE), np.arange(TILE)) // 2 % 2 - 0.5).astype(np.float32)
     return _blend(0.25 + 0.12 * weave + 0.16 * _noise(rng, (160, 160)) + 0.2 * _noise(rng, (4, 7)), colours)
 
 
-def _checks(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
+def _checks(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile as for all in `GROUNDS`
     "A chequered table cloth"
     stripe = (np.arange(TILE) * int(rng.integers(4, 10)) // TILE % 2).astype(np.float32)
     return _blend(0.45 * (stripe[:, None] + stripe[None]) + 0.06 * _noise(rng, (160, 160)), colours)
 
 
-def _stone(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
+def _stone(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile as for all in `GROUNDS`
     "Specks of all sizes"
     return _blend(
         0.4 + 0.25 * _noise(rng, (5, 5)) + 0.2 * _noise(rng, (24, 24)) + 0.22 * _noise(rng, (140, 140)),
@@ -337,7 +337,7 @@ def _stone(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TIL
     )
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #307f13d7
-def _tiles(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
+def _tiles(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile as for all in `GROUNDS`
     "Square tiles with joints"
     n = int(rng.integers(2, 5))  # tiles in a row
     tile = np.arange(TILE) * n // TILE  # of each row and column of pixels
@@ -347,12 +347,13 @@ def _tiles(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TIL
     return _blend(np.where(is_joint[:, None] | is_joint[None], 1.1, share), colours)
 
 
-def _desk(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile (TILE, TILE, 3) float32, 0 to 255
+def _desk(rng, colours) -> np.ndarray:  # Of two RGB colours, a tile as for all in `GROUNDS`
     "A plain table"
     return _blend(0.3 + 0.1 * _noise(rng, (3, 3)) + 0.03 * _noise(rng, (200, 200)), colours)
 
 
-# Each takes a random generator and two RGB colours, and returns a tile (TILE, TILE, 3) float32, 0 to 255.
+# Each takes a random generator and two RGB colours, and returns a tile (TILE, TILE, 3) float32, not yet
+# clipped to 0 to 255.
 # 'room' is no ground: the card is held in a hand
 GROUNDS = {
     'wood': _wood,
@@ -402,7 +403,7 @@ def make_place(
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #0de0cf7f
 def _circle(
-    r: float,
+    r: float,  # Radius, in any unit
     n: int = 24,
     xy: tuple[float, float] = (0, 0),  # Its middle
 ) -> np.ndarray:  # (n, 2)
@@ -439,7 +440,7 @@ def _sheet(rng: np.random.Generator) -> list[tuple]:  # Polygons (n, 2) in milli
 
 # %% ../../../nbs/data/synthetic/02_card_art.ipynb #06215d63
 def _note(rng: np.random.Generator) -> list[tuple]:  # Polygons (n, 2) in millimetres, each with its colour
-    "A square note with a scribble"
+    "A square note with up to four lines of scribble"
     papers = np.array([(250, 232, 110), (250, 170, 190), (150, 225, 160), (150, 205, 245)])
     ink = papers[rng.integers(4)].tolist()
     line_tops = (-20, -8, 4, 16)[: int(rng.integers(5))]

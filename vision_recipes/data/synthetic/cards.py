@@ -110,7 +110,7 @@ def _are_inside(
 def cut_out(
     ring: np.ndarray,  # (n, 2), does not cross itself
     cutter: np.ndarray,  # (m, 2), convex
-) -> list[np.ndarray]:  # Rings, none or several
+) -> list[np.ndarray]:  # Rings (k, 2), none, one or several
     """Remove from a ring what lies under `cutter`, after Weiler and Atherton (1977).
 
     A piece follows the ring from where it leaves the cutter to where it enters it again, then the cutter
@@ -282,7 +282,7 @@ def _place_cards(
     size_wh: tuple[int, int],  # Of the image, pixels
     rng: np.random.Generator,
 ) -> list[_Card]:  # From the lowest to the highest; fewer than `n` where no place is found, hardly ever none
-    "Cards at random places where enough of each stays visible; each further attempt is smaller"
+    "Cards at random places where enough of each stays visible; sizes shrink by 1 % with each attempt"
     cards, focus = [], rng.uniform(1.3, 2.2) * max(size_wh)
     tilt = np.clip(rng.normal(0, 0.28, 2), -0.5, 0.5)
     cut = rng.random() < _CUT_SHARE  # the frame may cut a card
@@ -297,7 +297,7 @@ def _place_cards(
         # 0.95 and 0.97 below: all of a card, but for slivers
         smallest_share = _visible_shares([c.outline() for c in (*cards, card)], (), size_wh).min()
         if held and cards and smallest_share > 0.95:
-            continue  # a held card must touch another one
+            continue  # held cards should overlap
         enough = smallest_share > (_MIN_VISIBLE if stacked or cut else 0.97)
         if enough and (cut or _share_in_frame(card, size_wh) > 0.97):
             cards.append(card)
@@ -435,7 +435,7 @@ def draw_cards(
     n: int = 1,  # Cards, 1 to 3; one that finds no place is left out
     size_wh: tuple[int, int] = (320, 240),  # Pixels, at least 64 each
     place: Place | int = 0,  # A place, or the number of one for `make_place`
-    seed: int | Sequence[int] | np.random.Generator = 0,  # Not negative
+    seed: int | Sequence[int] | np.random.Generator = 0,  # Not negative; a generator goes on where it is
 ) -> CardScene:
     """Draw an image of cards: always the same for the same arguments.
 
@@ -516,7 +516,7 @@ def labelme_entry(
     group: int | None = None,  # Shapes of one object share a number
     hidden: bool = False,  # Set the flag `hidden`, for a keypoint that is not visible
 ) -> dict:
-    "A shape as LabelMe 5 writes it"
+    "A shape as LabelMe 5 writes it, its points rounded to hundredths of a pixel"
     return {
         'label': label,
         'points': np.round(np.asarray(points, dtype=np.float64).reshape(-1, 2), 2).tolist(),

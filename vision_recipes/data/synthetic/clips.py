@@ -31,7 +31,8 @@ class MovingObject:
     label: int  # Class id
     track_id: int
     start: int  # The first frame
-    corners: np.ndarray  # (n, 2) int64: left top corner of the sprite's window in each frame, pixels
+    # (n, 2) int64: left top corner of the sprite's window in each frame, pixels, as if the camera stood still
+    corners: np.ndarray
 
     @property
     def stop(self) -> int:
@@ -179,7 +180,7 @@ def frame(
     self: Clip,
     i: int,  # From 0 on
 ) -> np.ndarray:  # (H, W, 3) uint8 RGB
-    "Draw a frame: background, arms and shadows, objects, noise. Raises `VisionRecipesError` beyond the end"
+    "Draw frame `i`: background, arms, shadows, objects, noise. Raises `VisionRecipesError` where it has none"
     if not 0 <= i < self.n_frames:
         raise VisionRecipesError(f'frame {i}: the clip has the frames 0 to {self.n_frames - 1}.')
     image = Image.fromarray(self.background(i))
@@ -221,7 +222,7 @@ def tracks(self: Clip) -> TrackTable:
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #00d3caa1
 @patch(as_prop=True)
 def true_counts(self: Clip) -> dict:  # {'lines': {name: {class: ...}}, 'zones': {name: {class: ...}}}
-    """What truly happens at the lines and zones, by class.
+    """What truly happens at the lines and zones, by class and by the middles of boxes.
 
     At a line `{'in': n, 'out': n}`; in a zone `{'objects': how many have been inside, 'frames': how
     long in all}`.
@@ -251,7 +252,7 @@ def _levels(contrast: float) -> list[int]:  # 256 new values
 
 
 def _with_contrast(image: Image.Image, contrast: float) -> Image.Image:  # RGB or RGBA
-    "An image with less contrast (1: as it is, 0: grey); its transparency stays"
+    "An image with less contrast (1: only cut to 16 to 239, 0: grey); its transparency stays"
     levels = _levels(contrast)
     return image.point(levels * 3 + list(range(256)) * (image.mode == 'RGBA'))
 
@@ -259,7 +260,7 @@ def _with_contrast(image: Image.Image, contrast: float) -> Image.Image:  # RGB o
 def _room(
     size_wh: tuple[int, int], contrast: float, person: int, rng: np.random.Generator
 ) -> np.ndarray:  # (h, w, 3) uint8
-    "The room of `make_person(person)` out of focus, on each side larger than a frame by `_BORDER`"
+    "The room of `make_person(person)` out of focus, by `_BORDER` larger on each side than a frame, `size_wh`"
     size = tuple(side + 2 * _BORDER for side in size_wh)
     room = paint_room(make_person(person), size, rng)
     room = room.filter(ImageFilter.BoxBlur(max(room.size) / 128)).resize(size, Image.Resampling.BILINEAR)
@@ -313,13 +314,13 @@ class Role(NamedTuple):
     points: tuple  # (seconds, x, y) with x and y as shares of the frame
 
 
-_OUT = 0.16  # How far outside of the frame a path begins and ends, share of the width
+_OUT = 0.16  # How far outside of the frame most paths begin and end, share of the width
 
 
 def _easy_roles(round_: int) -> list[Role]:
     """The easy clip: one hand to the right in the upper half, one to the left in the lower half.
 
-    `round_`, the number of the round from 0 on, chooses gestures, and where the upper hand turns back.
+    `round_`, the number of the round from 0 on, chooses gestures, and whether the upper hand turns back.
     """
     names = ('palm', 'fist', 'one', 'rock', 'like')
     upper = names[2 * round_ % 5], 0.3, ((0, -_OUT, 0.25), (5.2, 1 + _OUT, 0.27))
@@ -358,10 +359,11 @@ def _card_roles(round_: int, rng: np.random.Generator) -> list[Role]:
 
 
 _PACE = 0.19  # Of the belt: widths of the frame a second
-_ROUNDS = {'hands-easy': 2.4, 'shaking': 2.4, 'hands-hard': 10.0, 'conveyor': 1.9}  # seconds
+# seconds from the beginning of a round to that of the next
+_ROUNDS = {'hands-easy': 2.4, 'shaking': 2.4, 'hands-hard': 10.0, 'conveyor': 1.9}
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #8b3dbaf6
-_POOL = 4  # Rounds after which hands and cards look the same again
+_POOL = 4  # Looks of who plays a role: a round takes that of its number modulo `_POOL`
 # as `read_hagrid` names those of the samples
 HAND_CLASSES = tuple(sorted((*DETECTION_GESTURES, 'no_gesture')))
 
@@ -457,7 +459,7 @@ _CONTRASTS = {'hands-hard': 0.45}  # of the other kinds: 0.87, which is all that
 def make_clip(
     kind: str = 'hands-easy',  # One of `CLIP_KINDS`
     seed: int = 0,  # Not negative
-    n_frames: int = 300,
+    n_frames: int = 300,  # At least 1
     size_wh: tuple[int, int] = (640, 480),  # Pixels, at least 160 each
     frame_rate: float = 30,  # Frames a second
     # Whose hands are shown, numbers for `make_person`; of cards they choose the angle
@@ -581,7 +583,7 @@ def make_clip_samples(
 
 # %% ../../../nbs/data/synthetic/08_clips.ipynb #14967e96
 def _clip_to_learn(number: int, size_wh: tuple[int, int], seed: int) -> tuple[Clip, np.ndarray]:
-    "A clip of other people than those of `make_clip`, and the numbers of its frames, (8,)"
+    "A clip of other people than `make_clip` shows by default, and the numbers of its frames, (8,)"
     kind = _LEARNT_KINDS[number % len(_LEARNT_KINDS)]
     # 14: other random numbers than those of `make_clip` (10 to 13)
     rng = np.random.default_rng((14, seed, number))

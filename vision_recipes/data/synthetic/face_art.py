@@ -82,7 +82,7 @@ def make_face(
     seed: int = 0,  # Of the data set
 ) -> Face:
     "The face `number` of a data set: the same for the same arguments"
-    # 6: other random numbers than those of people (1), places (4) and images
+    # 6: other random numbers than those of people (1), places (4) and images of faces (7)
     rng = np.random.default_rng((6, seed, number))
 
     def choose(*choices: str) -> str:
@@ -130,7 +130,7 @@ class HeadPose:
     roll: float  # Radians, positive clockwise
     wide: float = 1.0  # As `Face.wide`
 
-    def _to_pixels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:  # (n, 2)
+    def _to_pixels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:  # (n, 2); (2,) for numbers
         "Roll, enlarge and move points that are given in half heights of the head, from its middle"
         c, s = np.cos(self.roll), np.sin(self.roll)
         return self.middle + self.u * np.stack([c * x - s * y, s * x + c * y], -1)
@@ -156,15 +156,15 @@ class HeadPose:
         end = -1 if up else 1
         right = self.edge(np.linspace(height[-1], end, 14), 1, grow)
         left = self.edge(np.linspace(height[0], end, 14), -1, grow)
-        return np.concatenate([self.at(longitude, height, 0.02), right, left[::-1]])
+        return np.concatenate([self.at(longitude, height, 0.02), right, left[::-1]])  # 0.02: before the skin
 
 # %% ../../../nbs/data/synthetic/04_face_art.ipynb #5e5a5bce
 @patch
 def at(
     self: HeadPose,
-    longitude: float | np.ndarray,  # Degrees round the head, 0 at the nose, 90 at the person's left ear
-    height: float | np.ndarray,  # -1 (crown) to 1 (chin)
-    out: float | np.ndarray = 0.0,  # Distance from the surface, in half heights of the head
+    longitude: float | np.ndarray | list,  # Degrees round the head, 0 at the nose, 90 at the left ear
+    height: float | np.ndarray | list,  # -1 (crown) to 1 (chin)
+    out: float | np.ndarray = 0.0,  # From the surface, as a share of the half axes of the widest slice
 ) -> np.ndarray:  # (n, 2) pixels; (2,) for numbers
     "Points on the head"
     height = np.asarray(height, dtype=float)
@@ -180,9 +180,9 @@ def at(
 @patch
 def edge(
     self: HeadPose,
-    heights: np.ndarray,  # (n,) -1 (crown) to 1 (chin)
+    heights: np.ndarray | list,  # (n,) -1 (crown) to 1 (chin)
     side: int,  # -1: the left of the image; 1: the right
-    grow: float = 0.0,  # Distance from the head, in half heights of the head
+    grow: float = 0.0,  # How far outside, as a share of half the width; upwards of half the height
 ) -> np.ndarray:  # (n, 2) pixels
     "Points of the outline of the head"
     heights = np.asarray(heights, dtype=float)
@@ -265,6 +265,7 @@ def _paint_torso(d: ImageDraw.ImageDraw, face: Face, head: HeadPose, rng: np.ran
     _fill_ring(d, to_pixels((-0.4, 0.4), (-0.4, 1.2), (0, 1.6), (0.4, 1.2), (0.4, 0.4)), inks.shade)  # neck
     shoulders, x = to_pixels(*_shoulders(half_width)), head.middle[0]
     _fill_ring(d, shoulders, toned(cloth, 0.5))
+    # 2.5 % narrower around the middle of the head, so that a dark rim stays
     _fill_ring(d, x + (shoulders - x) * (0.975, 1) + (0, 0.03 * head.u), cloth)
     n_stripes = sum(face.cloth) % 2 * 4  # half the people wear stripes: whose colour has an odd sum
     for k in range(n_stripes):
@@ -497,7 +498,7 @@ def _paint_glasses(
         lens = head.at(np.clip(longitude, -84 - turned, 84 - turned), height, 0.06)
         if dark:
             _fill_ring(d, lens, ink)
-            reflection = lens[[10, 12]] * 0.7 + lens.mean(0) * 0.3
+            reflection = lens[[10, 12]] * 0.7 + lens.mean(0) * 0.3  # along the upper left rim
             _draw_line(d, reflection, (96, 100, 112), 0.04 * u)
         else:
             _draw_line(d, np.concatenate([lens, lens[:2]]), ink, 0.04 * u)
@@ -567,7 +568,7 @@ def paint_face(
     face: Face,
     head: HeadPose,
     mood: Mood,
-    seen: Seen,  # Stores the points under the keys `(key, 0)` to `(key, 2)`
+    seen: Seen,  # Stores the points that are painted under the keys `(key, 0)` to `(key, 2)`
     key: int,  # The person's number
     light: np.ndarray,  # (2,) unit vector to the light
     rng: np.random.Generator,

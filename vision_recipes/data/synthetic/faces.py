@@ -101,7 +101,7 @@ def draw_faces(
     # One to three people, each a `Face` or a number; a count `n` means the numbers 0 to n - 1
     faces: int | Sequence[Face | int] = 1,
     size_wh: tuple[int, int] = (320, 240),  # Pixels, at least 64 each
-    seed: int | Sequence[int] | np.random.Generator = 0,  # Not negative
+    seed: int | Sequence[int] | np.random.Generator = 0,  # Not negative; a generator goes on where it is
 ) -> FaceScene:
     """Draw an image of people: always the same for the same arguments.
 
@@ -150,7 +150,7 @@ def _paint_people(
 
 # %% ../../../nbs/data/synthetic/05_faces.ipynb #72772b8f
 def _face_shapes(scene: FaceScene, rng: np.random.Generator) -> list[dict]:
-    "LabelMe points in random order; those of a person share a group"
+    "LabelMe points in random order; of several people, those of each share a group"
     shapes = []
     for number, person_points in enumerate(scene.points, 1):
         group = number if len(scene.points) > 1 else None
@@ -175,7 +175,7 @@ def make_face_samples(
 
     def draw(person: int, k: int) -> tuple[Image.Image, list[dict]]:
         "Image `k` of a person and its LabelMe shapes"
-        # 7: other random numbers than those of other samples
+        # 7: other random numbers than those of the faces (6) and people (1)
         rng = np.random.default_rng((7, seed, person, k))
         # numbers from 10,000 on: nobody of a set of fewer people
         strangers = rng.integers(10_000, 20_000, int(rng.choice(3, p=(0.5, 0.3, 0.2))))

@@ -35,7 +35,7 @@ def draw_fruit(
     name: str,  # A key of `FRUIT_SHARES`, or `pebble`
     x: float,  # Centre, pixels
     y: float,
-    r: float,  # Half its size, pixels
+    r: float,  # Half the size of a large fruit, pixels; a plum or a pebble is smaller
     rng: np.random.Generator,
 ):
     "Draw one fruit"

@@ -100,8 +100,8 @@ def make_person(
     rng = np.random.default_rng((1, seed, number))
     # multiples of the golden ratio, modulo 1, lie evenly between 0 and 1, however many there are
     tone = (number * 0.618 + 0.1) % 1 * (len(SKINS) - 1)
-    darker, share = int(tone), tone % 1
-    skin = SKINS[darker] + share * (SKINS[darker + 1] - SKINS[darker])
+    lighter, share = int(tone), tone % 1
+    skin = SKINS[lighter] + share * (SKINS[lighter + 1] - SKINS[lighter])
     values = ((0.55, 0.95), (0.35, 0.8), (0.2, 0.9))  # brightness of the three colours of the room
     return Person(
         skin=tuple(int(channel) for channel in skin),
@@ -439,7 +439,7 @@ def paint_arm(
     bend: float,  # Degrees between the axis of the hand and the arm
     reach: float,  # Length of the arm, pixels
 ):
-    "Forearm and sleeve, from the wrist to out of the image"
+    "Forearm and sleeve, from the wrist on"
     inks, scale = skin_inks(person.skin, True), hand.scale
     width = np.linalg.norm(hand.palm[0] - hand.palm[-1]) / 2  # half that of the wrist
     wrist = (hand.palm[0] + hand.palm[-1]) / 2
@@ -483,7 +483,7 @@ def _wall(d, size, rng, colours):
 
 
 def _stripes(d, size, rng, colours):
-    "Wallpaper with slanted stripes; `size` (width, height) in pixels, `colours` as in `Person`"
+    "Wallpaper with upright or slanted stripes; `size` (width, height) in pixels, `colours` as in `Person`"
     step = max(3, max(size) // int(rng.integers(6, 12)))
     slant = int(rng.integers(-2, 3)) * step
     for x in range(-abs(slant) - int(rng.integers(step)), size[0] + abs(slant), 2 * step):
@@ -534,7 +534,7 @@ _ROOMS = {'wall': _wall, 'stripes': _stripes, 'shelves': _shelves, 'window': _wi
 # %% ../../../nbs/data/synthetic/01_hands.ipynb #6c2073a0
 def paint_room(
     person: Person,
-    size_wh: tuple[int, int],  # Pixels; the result has half of it
+    size_wh: tuple[int, int],  # Pixels; the result has half of it, at least 8 a side
     rng: np.random.Generator,
 ) -> Image.Image:  # RGB, of half the size: the room is blurred later
     "The room, without its person"
@@ -582,7 +582,8 @@ def camera_light(
 ) -> Image.Image:  # RGB, of the same size
     "Add uneven light, contrast, blur and noise, as a small camera does"
     w, h = img.size
-    blur = rng.uniform(-0.6, 0.8) * min(w, h) / 224  # radius in pixels; about half the images stay sharp
+    # radius in pixels; about half the images stay sharp, of small ones more
+    blur = rng.uniform(-0.6, 0.8) * min(w, h) / 224
     if blur > 0.15:
         img = img.filter(ImageFilter.BoxBlur(blur))
     coarse = (rng.uniform(0.78, 1.12, (2, 3)) * rng.uniform(0.85, 1.08)).astype(np.float32)
@@ -605,7 +606,7 @@ def turned_hand(
     rng: np.random.Generator,
     left: bool,  # A left hand
 ) -> _Hand:
-    "A hand in image axes (y down), its palm of length 1, tilted a little"
+    "A hand in image axes (y down), its palm of length 1, turned as its gesture is, and tilted a little"
     pose = POSES[name]
     spread = 4 if name == 'mute' else 7.5  # standard deviation of the tilt, degrees
     tilt, turn = np.radians([np.clip(rng.normal(0, spread), -24, 24), pose.turn])
@@ -623,7 +624,7 @@ def _place_hand(
     span: tuple[float, float],  # Size of the hand, from and to, as fractions of the shorter side
     rng: np.random.Generator,
 ) -> _Hand | None:  # In pixels; None where there is no room
-    "Scale and move a hand so that it overlaps no other; each further attempt is smaller"
+    "Scale and move a hand so that it overlaps no other; sizes shrink by 3 % with each attempt"
     box, size = hand.extent(), np.array(size_wh, dtype=float)
     wh = box[2:] - box[:2]
     for attempt in range(24):
@@ -800,7 +801,7 @@ def random_size(
 def make_classification_samples(
     root: str | Path,  # A new or empty folder
     n: int = 960,  # Images
-    classes: Sequence[str] = SAMPLE_GESTURES,
+    classes: Sequence[str] = SAMPLE_GESTURES,  # Some of `GESTURES`
     people: int = 24,  # How many; the images of a class take them in turn
     # Pixels, the longer side of an image, from and to, the smaller one first; at least 43
     long_sides: tuple[int, int] = (192, 256),
@@ -866,7 +867,7 @@ def _hagrid_entry(
 def make_detection_samples(
     root: str | Path,  # A new or empty folder
     n: int = 400,  # Images
-    classes: Sequence[str] = DETECTION_GESTURES,  # Of the folders; `no_gesture` comes along
+    classes: Sequence[str] = DETECTION_GESTURES,  # Some of `GESTURES`; `no_gesture` comes along
     people: int = 24,  # How many; the images of a class take them in turn
     # Pixels, the longer side of an image, from and to, the smaller one first; at least 43
     long_sides: tuple[int, int] = (224, 320),

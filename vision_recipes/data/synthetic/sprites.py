@@ -31,7 +31,7 @@ class Sprite:
     "An object cut out of its image"
 
     top: Layer  # The object
-    below: Layer | None  # Its arm or shadow
+    below: Layer | None  # Its arm or shadow; None: nothing
     mask: np.ndarray  # (h, w) bool: the pixels of which the object covers at least half; the object's window
     box: np.ndarray  # (4,) float32 XYXY around the object, pixels from the left top corner of its window
 
