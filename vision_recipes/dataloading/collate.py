@@ -105,7 +105,7 @@ def unpack_masks(
 ) -> Tensor:  # (T, H, W) bool, on that device
     """Unpack `mask_bits` to pixels, by a table of the eight pixels of each byte.
 
-    Raises `VisionRecipesError` where the masks have another size.
+    Raises `VisionRecipesError` where masks of `shape_hw` need another number of bytes.
     """
     h, w = shape_hw
     n_bytes = -(-h * w // 8)  # rounded up

@@ -40,7 +40,7 @@ def _check_file(path: Path):
 
 
 def _check_size(path: Path):
-    "Refuse a checkpoint whose zip file unpacks to much more than its size: torch does not compress"
+    "Refuse a damaged zip file, and one that unpacks to much more than its size: torch does not compress"
     try:
         if not zipfile.is_zipfile(path):
             return  # safetensors, or torch's format before 1.6
@@ -211,7 +211,7 @@ class HeadRows(NamedTuple):
 
     @property
     def rows(self) -> list[int]:
-        "For each row of the model the row of the weights for the same name (`match_classes`), or -1"
+        "For each name in `wanted` its position in `saved` (`match_classes`), or -1"
         return match_classes(self.wanted, self.saved)
 
     def fill(
