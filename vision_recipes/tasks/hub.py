@@ -64,7 +64,7 @@ _NO_CONNECTION = {  # Classes of errors, of `huggingface_hub` and the clients th
     'TimeoutException',
     'TransportError',
 }
-_OWN_WORDS = {
+_OWN_WORDS = {  # Class of an error of `huggingface_hub`: what a message says behind the model's name
     'GatedRepoError': 'its owner must let you in first. Ask on its page, and log in: hf auth login.',
     'RepositoryNotFoundError': 'there is no such model, or it is private and you are not logged in as '
     'somebody who may see it (hf auth login, or the variable HF_TOKEN). Is the name right?',
@@ -80,8 +80,8 @@ class NoConnection(VisionRecipesError):
 def without_tokens(text: str) -> str:  # The first line, at most 300 letters
     """A text for a message, without tokens, signatures and names and passwords within web addresses.
 
-    A token is four letters or more behind `hf_`, `Bearer `, `Authorization: Basic `, `token=`, and `token:`
-    even in quotes.
+    A token is four characters or more behind `hf_`, `Bearer `, `Authorization: Basic `, `token=`, and
+    `token:` even in quotes.
     """
     first = text.strip().partition('\n')[0]
     first = re.sub(r'(://)[^/?#\s]*@', r'\1***@', first)

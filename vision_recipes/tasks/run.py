@@ -82,7 +82,8 @@ class TorchPredictor(BasePredictor):
         raise NotImplementedError
 
     @torch.inference_mode()
-    def run(self, batch, score_threshold):  # (B, H, W, 3) uint8; outputs are raw, so the score is not used
+    # as `run` of `BasePredictor`; outputs are raw, so the score is not used
+    def run(self, batch, score_threshold):
         if self.pid != os.getpid():
             # a forked child has none of PyTorch's threads, and would wait for them for ever
             torch.set_num_threads(1)

@@ -58,7 +58,7 @@ def _check_size(path: Path):
 
 # %% ../../nbs/tasks/05_weights.ipynb #87446d23
 def read_plain(
-    path: Path,
+    path: Path,  # Of a file that exists
     cure: str = '',  # What to do about a file that cannot be read, for the message
 ) -> Any:
     """Read what `torch.save` wrote, to the CPU: tensors and plain values only.
@@ -112,7 +112,7 @@ def _load_file(path: Path) -> Any:
 # %% ../../nbs/tasks/05_weights.ipynb #e4404301
 def _unwrapped(state: Any, path: Path) -> dict[str, Tensor]:
     "The state dictionary inside a checkpoint. Raises `VisionRecipesError` where there is none"
-    for key in _STATE_KEYS:  # one may lie inside another
+    for key in _STATE_KEYS:  # a later one may lie inside an earlier one
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):

@@ -378,7 +378,7 @@ def _shift_target(
 
 
 def join_targets(
-    targets: Sequence[dict],  # In pixels of the same image
+    targets: Sequence[dict],  # In pixels of the same image, with the same columns as the first
 ) -> dict:
     """Join the objects of all targets.
 

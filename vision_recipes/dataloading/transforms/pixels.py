@@ -65,7 +65,7 @@ def _decode_jpeg(data: bytes, k: int) -> np.ndarray | None:  # (h, w, 3) uint8 R
 class Compose:
     "Apply transforms one after the other"
 
-    # Each gets (image, target, rng), returns (image, target); `target` as in `ImageRecord`
+    # Each gets (image, target, rng), returns (image, target): an `ImageLike`; `target` as in `ImageRecord`
     steps: Sequence[Callable] = ()
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
@@ -293,7 +293,7 @@ def prepared_wh(self: SampleTransform, size_wh: tuple[int, int] | None) -> tuple
 class CallableTransform(SampleTransform):
     "Use a callable as a `SampleTransform`; without a `letterbox` it gets the upright RGB image at full size"
 
-    change: Callable  # Gets (image, target, rng), returns (image, target)
+    change: Callable  # Gets (image, target, rng), returns (image, target); an image is an `ImageLike`
     letterbox: Letterbox | None = None
 
     @classmethod
