@@ -82,8 +82,7 @@ class TorchPredictor(BasePredictor):
         raise NotImplementedError
 
     @torch.inference_mode()
-    # as `run` of `BasePredictor`; outputs are raw, so the score is not used
-    def run(self, batch, score_threshold):
+    def run(self, batch, score_threshold):  # As `run` of `BasePredictor`; raw outputs need no score
         if self.pid != os.getpid():
             # a forked child has none of PyTorch's threads, and would wait for them for ever
             torch.set_num_threads(1)
