@@ -120,7 +120,7 @@ def unpack_masks(
 
 # %% ../../nbs/dataloading/03_collate.ipynb #73815a41
 def normalise(
-    images: Tensor,  # (B, 3, H, W) uint8 RGB, on the device
+    images: Tensor,  # (B, 3, H, W) uint8 RGB, on any device
     mean: Sequence[float],  # Of each channel, on a scale of 0 to 1
     std: Sequence[float],  # Of each channel, on the same scale
     dtype: torch.dtype = torch.float32,  # Of the result; computed in float32

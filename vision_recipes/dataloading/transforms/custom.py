@@ -166,7 +166,7 @@ def _moves(transform) -> bool:
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #05564f55
 def _check_params(transform, target: dict):
-    "Raise `VisionRecipesError` where Albumentations is not told to move boxes or points, or their format"
+    "Raise `VisionRecipesError` where Albumentations is not told to move boxes or points in pixels"
     # input: argument of `A.Compose` that moves it, the value to suggest, its format
     needed = {'bboxes': ('bbox_params', "A.BboxParams(format='pascal_voc')", 'pascal_voc')}
     if 'keypoints' in target:

@@ -175,7 +175,8 @@ def snap_to_pixels(
     """Let the visible part of the image begin and end at whole pixels, so that one resize makes it.
 
     Its edges move to the nearest whole pixels of the decoded image and of the output.
-    The size of the output is rounded as well. Of what was visible at least one pixel is left.
+    The size of the output is rounded as well. Of what was visible at least one pixel is left. The last
+    decoded pixel counts as a whole one: where it covers fewer source pixels, `visible` gives a fraction.
     """
     x, y = (_snapped(axis, axis_step) for axis, axis_step in zip(_axes(geometry), step))
     return AxisTransform(geometry.source_wh, (x.size, y.size), (x.scale, y.scale), (x.offset, y.offset))
