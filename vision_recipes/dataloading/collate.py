@@ -105,7 +105,7 @@ def unpack_masks(
 ) -> Tensor:  # (T, H, W) bool, on that device
     """Unpack `mask_bits` to pixels, by a table of the eight pixels of each byte.
 
-    Raises `VisionRecipesError` where the masks have another size.
+    Raises `VisionRecipesError` where masks of `shape_hw` need another number of bytes.
     """
     h, w = shape_hw
     n_bytes = -(-h * w // 8)  # rounded up
@@ -120,7 +120,7 @@ def unpack_masks(
 
 # %% ../../nbs/dataloading/03_collate.ipynb #73815a41
 def normalise(
-    images: Tensor,  # (B, 3, H, W) uint8 RGB, on the device
+    images: Tensor,  # (B, 3, H, W) uint8 RGB, on any device
     mean: Sequence[float],  # Of each channel, on a scale of 0 to 1
     std: Sequence[float],  # Of each channel, on the same scale
     dtype: torch.dtype = torch.float32,  # Of the result; computed in float32

@@ -107,19 +107,19 @@ class _SharedPaths:
 class ImageDataset(Dataset):
     """Images with their targets, prepared and augmented.
 
-    A sample depends only on the seed, the epoch, the image's number and that of its copy. Raises
-    `VisionRecipesError` where there is no image, or annotations do not fit the transform or the task.
+    Random numbers of a sample depend only on the seed, the epoch, the image's number and that of its copy.
+    Raises `VisionRecipesError` where there is no image, one cannot be measured, or arguments do not fit.
     """
 
     def __init__(
         self,
         anns: Annotations,
-        # A `SampleTransform`, or a callable `(image, target, rng)`; None: images as they are
+        # A `SampleTransform`, or a callable from (image, target, rng) to (image, target); None: no change
         transform: SampleTransform | Callable | None = None,
         seed: int = 0,  # Not negative
-        # Memory for images, shared by all workers; needs a transform that prepares images
+        # Memory for images, shared by all workers; needs a transform that prepares images; 0: none are kept
         cache_bytes: int = 0,
-        # Samples with boxes; None: where the annotations have them, unless the transform is a `Letterbox`
+        # Samples with boxes; None: if annotations have them and the transform begins with no `Letterbox`
         boxes: bool | None = None,
         # At an image that cannot be opened: `stop` with an error, or `skip` and take a random other image
         unreadable: str = 'stop',
@@ -130,7 +130,7 @@ class ImageDataset(Dataset):
         self.root, self.seed, self.unreadable, self.epochs = anns.root, seed, unreadable, epochs
         self.transform = as_sample_transform(transform)
         self._paths = _SharedPaths(anns.paths)
-        # samples have either objects, or one label for the whole image
+        # samples have either objects, or what `_image_targets(...)` says of the whole image
         self._objects = _Objects(anns) if _samples_have_boxes(anns, self.transform, boxes) else None
         self._labels = None if self._objects else SharedArray(_image_targets(anns))
         self.cache = ImageCache(self._prepared_shapes(), cache_bytes) if cache_bytes else None
@@ -157,7 +157,8 @@ def _label(
 def _training_annotations(anns: Annotations) -> Annotations:
     """Prepare annotations for training: boxes in pixels, without crowds.
 
-    Raises `VisionRecipesError` where there is no image, or a coordinate of a mask is not a finite number.
+    Raises `VisionRecipesError` where there is no image, one that must be measured cannot be opened, or a
+    coordinate of a mask is not a finite number.
     """
     if not len(anns):
         raise VisionRecipesError(f'{anns.root}: there is no image in this set.')
@@ -237,7 +238,7 @@ def _sample(
     epoch: int,  # From 0
     copy: int = 0,  # 0 where the image comes first in this epoch, then 1, 2 and so on
 ) -> tuple[Tensor, dict]:  # As `__getitem__`
-    "Plan, decode and transform a sample. Raises `ImageError`"
+    "Plan, decode and transform a sample. Raises as `__getitem__`"
     # a copy draws other random numbers than the first; 2, because 1 belongs to `_replacement_sample(...)`
     rng = np.random.default_rng((self.seed, epoch, i, 2, copy) if copy else (self.seed, epoch, i))
     transform = self.transform.for_epoch(epoch, self.epochs)
@@ -255,7 +256,7 @@ def _partners(self: ImageDataset, rng: np.random.Generator) -> Iterator[ImageRec
 
 @patch
 def _decoded(self: ImageDataset, image_plan: ImagePlan) -> DecodedImage:
-    "The image that a plan asks for. Raises `ImageError`"
+    "The image that a plan asks for"
     # a cache holds prepared images, so with a cache all images are prepared
     if image_plan.decode_side is None or self.cache is not None:
         return self._prepared(image_plan.record)
@@ -264,13 +265,13 @@ def _decoded(self: ImageDataset, image_plan: ImagePlan) -> DecodedImage:
 
 @patch
 def _decode(self: ImageDataset, record: ImageRecord, decode_side: int | None):  # An `ImageLike`
-    "Open an image as `SampleTransform.decode` does. Raises `ImageError`"
+    "Open an image as `SampleTransform.decode` does"
     return self.transform.decode(record.path, record.size_wh, decode_side)
 
 # %% ../../nbs/dataloading/02_dataset.ipynb #2cce2aeb
 @patch
 def _prepared(self: ImageDataset, record: ImageRecord) -> DecodedImage:
-    "The prepared image, from the cache if it is there, else prepared and put into the cache"
+    "The prepared image, from the cache if it is there; else it is prepared, and kept if there is a cache"
     if self.cache is not None and (cached := self.cache.get(record.index, writable=True)) is not None:
         return DecodedImage(cached, self.cache.decoded_wh(record.index), shared=True)
     decoded = DecodedImage.of(self._decode(record, self.transform.prepare_side))
@@ -304,7 +305,7 @@ def __getitem__(
     # copy, from 1. A number alone is that of epoch 0
     key: int | tuple[int, ...],
 ) -> tuple[Tensor, dict]:  # (3, H, W) uint8, and the target; with boxes both as `to_tv` returns them
-    "Make a sample. Raises `ImageError`, and `VisionRecipesError` where the size is not the annotated one"
+    "Make a sample. Raises `ImageError`, `IndexError`, and `VisionRecipesError` where sizes differ"
     i, epoch, *copy = key if isinstance(key, tuple) else (key, 0)
     if not 0 <= i < len(self):
         raise IndexError(i)

@@ -21,10 +21,10 @@ from .repeat_factor import occurrences, repeats_total, rounded_repeats
 
 # %% ../../nbs/dataloading/04_loader.ipynb #c5b83377
 class EpochBatches(Sampler):
-    """Batches of keys `(index, epoch)`, each image once; by `repeats` again as `(index, epoch, copy)`.
+    """Batches of keys `(index, epoch)`; where `repeats` repeats an image, also `(index, epoch, copy)`.
 
-    The order depends on the seed and the epoch only. Raises `VisionRecipesError` where the batch size is
-    below 1, or a batch cannot be divided evenly among processes.
+    The random order depends on the seed and the epoch only. Raises `VisionRecipesError` where the batch size
+    is below 1, or processes cannot share the batches evenly.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class EpochBatches(Sampler):
 
 # %% ../../nbs/dataloading/04_loader.ipynb #ad284352
 def _check_shares(n: int, batch_size: int, drop_last: bool, n_processes: int):  # `n` images in an epoch
-    "Raise `VisionRecipesError` where a batch cannot be divided evenly among processes"
+    "Raise `VisionRecipesError` unless all batches are full, by `drop_last`, and can be divided evenly"
     if batch_size % n_processes:
         raise VisionRecipesError(
             f'batch_size {batch_size} cannot be shared out evenly among {n_processes} processes. '
@@ -129,9 +129,9 @@ def default_workers(
 ) -> int:
     """Choose the number of worker processes.
 
-    One for each core, eight at most: so many are to keep a large GPU busy in `benchmarks/gpu.py`. It is 0
-    for fewer than 256 images, which are soon loaded, on one core, and in a notebook on Windows or macOS,
-    where a worker takes seconds to start. A message says the last of these once.
+    One for each core that falls to this process, eight at most: so many keep a large GPU busy in
+    `benchmarks/gpu.py`. None (0) for fewer than 256 images, which are soon loaded, or with a single core;
+    nor in a notebook on Windows or macOS, where a worker takes seconds to start, as a message says once.
     """
     has_affinity = hasattr(os, 'sched_getaffinity')  # tells the cores that this process may use
     n_cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
@@ -164,7 +164,7 @@ def _start_worker(worker: int):  # Its number, which PyTorch passes
 
 # %% ../../nbs/dataloading/04_loader.ipynb #c1244c95
 class _Loader(DataLoader):
-    "PyTorch's loader. It removes the worker's traceback from error messages, and explains why a worker died"
+    "PyTorch's loader; takes a worker's traceback out of the messages of our errors, and explains its death"
 
     def __iter__(self):
         try:

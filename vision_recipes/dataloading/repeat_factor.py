@@ -11,7 +11,7 @@ from ..core.ragged import Ragged
 
 # %% ../../nbs/dataloading/05_repeat_factor.ipynb #39ac8f86
 def class_frequencies(
-    class_ids: Ragged,  # A row an image: the class ids of its objects
+    class_ids: Ragged,  # A row an image, at least one: the class ids of its objects
     n_classes: int,
 ) -> np.ndarray:  # (C,) float64, 0 to 1
     "The share of images that show each class"
@@ -26,7 +26,7 @@ def repeat_factors(
     n_classes: int,
     threshold: float,  # Classes in a smaller share of the images are repeated; 0 to 1
 ) -> np.ndarray:  # (N,) float64, at least 1; 1 for an image without objects
-    "How often each image comes in an epoch on average; Gupta and others, arXiv 1908.03195, section 4.2"
+    "How often each image comes in an epoch on average; Gupta and others, arXiv 1908.03195, appendix B.2"
     frequencies = class_frequencies(class_ids, n_classes)
     # 1 avoids a division by zero for a class that no image shows, whose factor is not used
     class_factors = np.maximum(1, np.sqrt(threshold / np.where(frequencies > 0, frequencies, 1)))

@@ -43,7 +43,7 @@ def to_device(batch: dict, device: torch.device) -> dict:
 
 
 def set_seed(seed: int):
-    "Seed every generator that a model or a library may use. The data pipeline has its own, one a sample"
+    "Seed the global generators of Python, NumPy and torch. The data pipeline has its own, one a sample"
     random.seed(seed)
     np.random.seed(seed % 2**32)  # NumPy takes no larger one
     torch.manual_seed(seed)
@@ -70,7 +70,7 @@ def pick_amp(
 
 
 def _has_bf16_units() -> bool:
-    "Whether this CPU multiplies bfloat16 itself, rather than only storing it"
+    "Whether torch has oneDNN, and this CPU multiplies bfloat16 itself, rather than only storing it"
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, 'get_capabilities') else {}
     has_units = any(capabilities.get(name) for name in ('avx512_bf16', 'amx_bf16', 'amx_tile'))
     return torch.backends.mkldnn.is_available() and has_units

@@ -221,12 +221,13 @@ def divisor(
 
 def part_of_mean(
     mean: Tensor,  # Of a loss over the objects of this process's batch, or of its part
-    # How many objects those are; called only where other processes or parts share the batch
+    # How many objects those are; called only where other processes or parts share the batch, or inside
+    # `counting_objects`
     n: Callable[[], float | Tensor],
 ) -> Tensor:
     """Turn a mean over `n` objects into its part of the mean over those of all processes, and of all parts.
 
-    Alone, and with a whole batch, the mean stays as it is.
+    Alone, and with a whole batch, the mean of one object or more stays as it is.
     """
     if not together() and _current_part is None and _noted_counts is None:
         return mean

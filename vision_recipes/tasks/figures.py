@@ -91,7 +91,7 @@ def check_figure(
 # %% ../../nbs/tasks/16_figures.ipynb #2e7c3bd2
 @contextmanager
 def evaluating(model: nn.Module):
-    "Within this context the network is in evaluation mode, and no gradients are computed"
+    "Within this context the network is in evaluation mode, and no gradients are computed. Gives the network"
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -202,8 +202,8 @@ def paint_heat(
 
 def unit_range(
     values: np.ndarray,  # Any shape
-) -> np.ndarray:  # Float, 0 for the smallest finite one and 1 for the largest; NaN stays
-    "Numbers from 0 to 1; all 0 where they are equal or there are none"
+) -> np.ndarray:  # Float, 0 for the smallest finite one and 1 for the largest; others are infinite or NaN
+    "Numbers from 0 to 1; 0 where the finite ones are equal"
     values = np.asarray(values, float)
     known = values[np.isfinite(values)]
     low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
@@ -229,7 +229,7 @@ def heat_legend(
 
 
 def _distinct_texts(numbers: np.ndarray) -> list[str]:
-    "Numbers with as many digits as tell them apart, from 3 to 7; equal numbers are one text"
+    "Numbers with as many digits as tell them apart, 3 to 7; where all are equal, one text"
     if numbers.min() == numbers.max():
         return [f'{numbers[0]:.3g}']
     for digits in range(3, 8):

@@ -64,7 +64,7 @@ _NO_CONNECTION = {  # Classes of errors, of `huggingface_hub` and the clients th
     'TimeoutException',
     'TransportError',
 }
-_OWN_WORDS = {
+_OWN_WORDS = {  # Class of an error of `huggingface_hub`: what a message says behind the model's name
     'GatedRepoError': 'its owner must let you in first. Ask on its page, and log in: hf auth login.',
     'RepositoryNotFoundError': 'there is no such model, or it is private and you are not logged in as '
     'somebody who may see it (hf auth login, or the variable HF_TOKEN). Is the name right?',
@@ -80,7 +80,8 @@ class NoConnection(VisionRecipesError):
 def without_tokens(text: str) -> str:  # The first line, at most 300 letters
     """A text for a message, without tokens, signatures and names and passwords within web addresses.
 
-    A token is what follows `hf_`, `Bearer `, `Authorization: Basic `, `token=`, and `token:` even in quotes.
+    A token is four characters or more behind `hf_`, `Bearer `, `Authorization: Basic `, `token=`, and
+    `token:` even in quotes.
     """
     first = text.strip().partition('\n')[0]
     first = re.sub(r'(://)[^/?#\s]*@', r'\1***@', first)
@@ -151,6 +152,7 @@ def _ask_hub(what: HubName) -> RemoteModel:
         raise explained from e
     checksums = {}
     for file in info.siblings or ():
+        # `lfs` is an object, a dictionary in older versions of the client, or None for a small file
         digest = getattr(file.lfs, 'sha256', None) or (file.lfs or {}).get('sha256') if file.lfs else None
         checksums[file.rfilename] = f'sha256:{digest}' if digest else f'git:{file.blob_id}'
     if not re.fullmatch('[0-9a-f]{40}', info.sha or ''):
@@ -232,7 +234,10 @@ def _fetch_file(what: HubName, remote: RemoteModel, name: str, folder: Path):
 
 # %% ../../nbs/tasks/19_hub.ipynb #997d05fb
 def _fetch(what: HubName, files: tuple[str, ...]) -> Path:
-    "The folder of a commit with these files of a model; without a network that of the last time"
+    """The folder of a commit with these files of a model; without a network or client that of the last time.
+
+    Raises `VisionRecipesError`.
+    """
     try:
         remote = _ask_hub(what)
     except (NoConnection, MissingPackage):

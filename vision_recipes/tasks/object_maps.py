@@ -56,10 +56,11 @@ def explain(
     label: str | None = None,  # The class that is explained; None: the predicted one
     point: str | None = None,  # A point of the skeleton; None: the class of the object
     score_threshold: float | None = None,  # As for `Predictor.predict`: which objects count as found
-) -> list[Explanation]:  # As `objects`, else the highest score first; of a classifier a single one
+) -> list[Explanation]:  # As `objects`, each once, else by falling score; of a classifier a single one
     """Heat maps of what a model found in an image, each for one object. Tiles are not used.
 
-    The score of an object is that of its predicted class. Where `label` is another one, `predicted` names it.
+    The score of an object is that of its predicted class, or of its `point`. Where `label` is another class
+    than the predicted one, the field `predicted` names the latter.
 
     Raises `VisionRecipesError` for an unknown class or point, objects that are not there, and where nothing
     was found; `ImageError` for an unreadable image.

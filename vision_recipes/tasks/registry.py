@@ -126,10 +126,11 @@ def published_names() -> list[str]:
 def model_source(
     what: str | Path,  # What a user calls a model
 ) -> str:  # `run`, `onnx`, `published`, `weights` or `hub`
-    """Tell what a model is, by its name and whether it exists; no file is read.
+    """Tell what a model is, by its name and whether it exists; its content is not read.
 
-    A name that ends in `.onnx` or `.json` need not exist. Raises `VisionRecipesError` where there is no such
-    file otherwise, and nobody publishes weights of this name.
+    A name that ends in `.onnx` or `.json` need not exist. An existing file of any other
+    kind counts as `onnx`. Raises `VisionRecipesError` where there is no such file and nobody publishes
+    weights of this name, and for a name no hub can have.
     """
     path, name = Path(what), Path(what).as_posix()
     if is_hub_name(what):

@@ -42,7 +42,7 @@ def make_task(
     """The task with the network that its settings name, whose module is imported by this call.
 
     Raises `VisionRecipesError` for a network that the task does not have (a name of timm is checked when the
-    network is built), without classes, and for settings and values together.
+    network is built), without classes, for wrong values, and for settings and values together.
     """
     if labels is None:
         raise VisionRecipesError(f'make_task({task!r}): needs the classes: labels=LabelMap((...)).')
@@ -82,7 +82,7 @@ class TorchPredictor(BasePredictor):
         raise NotImplementedError
 
     @torch.inference_mode()
-    def run(self, batch, score_threshold):  # (B, H, W, 3) uint8; outputs are raw, so the score is not used
+    def run(self, batch, score_threshold):  # As `run` of `BasePredictor`; raw outputs need no score
         if self.pid != os.getpid():
             # a forked child has none of PyTorch's threads, and would wait for them for ever
             torch.set_num_threads(1)
@@ -142,7 +142,7 @@ class Run(TorchPredictor):
 
 # %% ../../nbs/tasks/11_run.ipynb #7aa74630
 class Pretrained(TorchPredictor):
-    "Published weights, as they are"
+    "Published weights, or those in a file, as they are"
 
     def load(self):
         return self.task.build_model()

@@ -68,7 +68,7 @@ def draw_sample(
     image: Image.Image,
     target: dict,  # Of `batch_targets`, or of a data set
 ) -> tuple[Image.Image, str]:
-    "An image with its objects, and what stands below it: its class, or how many objects there are"
+    "An image with its objects, and what stands below it: its classes, or how many objects there are"
     if 'label' in target:
         if task.labels.multi_label:  # `label` is then (C,), 1 for each class of the image
             return image, ', '.join(task.labels.names[c] for c in np.flatnonzero(target['label'])) or 'none'
@@ -143,7 +143,7 @@ def show_transforms(
     anns: Annotations,  # Training images; mosaic and mixup take others of them
     i: int = 0,  # Which image
     n: int = 5,  # How often it is drawn as training changes it
-    seed: int = 0,  # As `FitSettings.seed`: the images are those of its first `n` epochs
+    seed: int = 0,  # As `FitSettings.seed`: random numbers are those of its first `n` epochs
     tile: int = 200,  # Side of each, pixels
 ) -> Image.Image:
     "An image as validation sees it, then as training sees it in its first epochs; a legend names what is on"

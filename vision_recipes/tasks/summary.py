@@ -105,7 +105,7 @@ def _multiply_adds(layer: nn.Module, x: Tensor, out: Tensor) -> int:
 
 @contextmanager
 def _counted_layers(model: nn.Module):
-    "Within this context the multiply-additions of each layer that runs are added up. Gives them by name"
+    "Within this context convolutions and linear layers add up their multiply-additions. Gives them by name"
     counts = {}
 
     def counter(name):
@@ -131,7 +131,10 @@ def cost_by_part(
 ) -> list[
     dict
 ]:  # A row a part, and `all`: `part`, `parameters, M`, `MB` (float32), `GFLOPs` (10^9 multiply-adds)
-    "Count each part. Raises `VisionRecipesError` where a parameter is in no part, or in several"
+    """Count each part; of operations only those of 2-D convolutions and linear layers.
+
+    Raises `VisionRecipesError` where a parameter is in no part, or in several.
+    """
     stage_of = stage_numbers(model, parts)
     copied = copy.deepcopy(model).to('meta').eval()
     with torch.no_grad(), _counted_layers(copied) as counts:

@@ -85,7 +85,8 @@ def collate(
 def add_transform(
     self: Task,
     *,
-    # A transform of torchvision v2 or Albumentations, a function (image, target, rng), or a list of these
+    # A transform of torchvision v2 or Albumentations, a function (image, target, rng) that returns
+    # (image, target), `FILE.py:NAME`, or a list of these
     before: Any = None,  # Gets the image before the transforms of the task
     after: Any = None,  # Gets the finished sample
 ) -> Task:  # This task

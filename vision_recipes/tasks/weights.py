@@ -41,7 +41,7 @@ def _check_file(path: Path):
 
 
 def _check_size(path: Path):
-    "Refuse a checkpoint whose zip file unpacks to much more than its size: torch does not compress"
+    "Refuse a damaged zip file, and one that unpacks to much more than its size: torch does not compress"
     try:
         if not zipfile.is_zipfile(path):
             return  # safetensors, or torch's format before 1.6
@@ -59,7 +59,7 @@ def _check_size(path: Path):
 
 # %% ../../nbs/tasks/05_weights.ipynb #87446d23
 def read_plain(
-    path: Path,
+    path: Path,  # Of a file that exists
     cure: str = '',  # What to do about a file that cannot be read, for the message
 ) -> Any:
     """Read what `torch.save` wrote, to the CPU: tensors and plain values only.
@@ -113,7 +113,7 @@ def _load_file(path: Path) -> Any:
 # %% ../../nbs/tasks/05_weights.ipynb #e4404301
 def _unwrapped(state: Any, path: Path) -> dict[str, Tensor]:
     "The state dictionary inside a checkpoint. Raises `VisionRecipesError` where there is none"
-    for key in _STATE_KEYS:  # one may lie inside another
+    for key in _STATE_KEYS:  # a later one may lie inside an earlier one
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
@@ -212,7 +212,7 @@ class HeadRows(NamedTuple):
 
     @property
     def rows(self) -> list[int]:
-        "For each row of the model the row of the weights for the same name (`match_classes`), or -1"
+        "For each name in `wanted` its position in `saved` (`match_classes`), or -1"
         return match_classes(self.wanted, self.saved)
 
     def fill(

@@ -27,7 +27,7 @@ def turn_hue(
 ) -> np.ndarray:  # (N, 3)
     """Rotate the hue in HSV.
 
-    A pixel keeps its largest and smallest level; they move to other channels.
+    A pixel keeps its largest and smallest level; they may move to other channels.
     """
     r, g, b = np.ascontiguousarray(pixels.T)  # (N,) each
     high, low = np.maximum(np.maximum(r, g), b), np.minimum(np.minimum(r, g), b)
@@ -43,7 +43,8 @@ def turn_hue(
 def _linear_hue(turn, mean, pixels) -> tuple[np.ndarray, np.ndarray]:  # (3, 3); (3,) levels to add
     """Fit the linear map closest to `turn_hue` on `pixels` (N, 3), by ridge regression.
 
-    Colours that no pixel has hardly change. `mean` is not used; all functions in `LINEAR` take it.
+    Grey pixels alone give almost the identity. `turn` as for `turn_hue`. `mean` is not used; all functions in
+    `LINEAR` take it.
     """
     x = np.column_stack([pixels, np.ones(len(pixels))])  # (N, 4), with a column for the levels to add
     # the ridge keeps it invertible for a grey image: 1 is small beside squared levels, 1e-3 beside the ones
@@ -53,7 +54,7 @@ def _linear_hue(turn, mean, pixels) -> tuple[np.ndarray, np.ndarray]:  # (3, 3);
 
 
 # Name: a function of strength (`f` is a factor), mean (3,) and some pixels (N, 3), both as the operations
-# before have made them; it returns a (3, 3) matrix and (3,) levels to add
+# before have made them; it returns a (3, 3) matrix and levels to add, (3,) or one number for all channels
 LINEAR: dict[str, Callable] = {
     'Brightness': lambda f, mean, pixels: (_EYE * f, 0.0),
     'Contrast': lambda f, mean, pixels: (_EYE * f, (1 - f) * (LUMA @ mean)),
@@ -64,7 +65,7 @@ LINEAR: dict[str, Callable] = {
 
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #d573dd40
 def _sampled_pixels(a: np.ndarray) -> np.ndarray:  # (N, 3) float64 levels
-    "Take evenly spaced pixels of an image (H, W, 3), 14 to 27 along each side: enough to fit a matrix"
+    "Take evenly spaced pixels of an image (H, W, 3), at most 27 along each side: enough to fit a matrix"
     dy, dx = (max(1, side // 14) for side in a.shape[:2])
     return a[dy // 2 :: dy, dx // 2 :: dx].reshape(-1, 3).astype(float)
 
@@ -172,7 +173,7 @@ def recolor(
     The strength is a factor for `Brightness`, `Contrast`, `Saturation` and `Sharpness`; 1 changes nothing. It
     is a fraction of the colour circle for `Hue` and `ExactHue`; 0 changes nothing. It is the number of bits
     that `Posterize` keeps, 1 to 8, and the first level that `Solarize` inverts, 0 to 256. `Grayscale`,
-    `AutoContrast` and `Equalize` ignore it. Levels are clipped once in each pass.
+    `AutoContrast` and `Equalize` ignore it. Operations of `LINEAR` in a row are clipped after the last only.
     """
     for apply_pass, neighbours in groupby(ops, lambda op: _PASSES[op[0]]):
         image = apply_pass(image, list(neighbours))
@@ -203,7 +204,7 @@ _JITTER_LIMITS = {  # Name: what a range of `ColorJitter` must lie within
 class ColorJitter(ColorStep):
     """Brightness, contrast, saturation and hue, each by a random amount, in random order.
 
-    Raises `VisionRecipesError` for a range that is reversed or too wide.
+    Raises `VisionRecipesError` for a range that is reversed or not within `_JITTER_LIMITS`.
     """
 
     brightness: tuple[float, float] = (0.875, 1.125)  # Factors; 1 changes nothing
@@ -266,7 +267,7 @@ class RandomEqualize(_WithProbability):
 # %% ../../../nbs/dataloading/transforms/01_color.ipynb #7b148e38
 @dataclass(frozen=True)
 class RandomPosterize(_WithProbability):
-    "Keep only the first bits of each level. Raises `VisionRecipesError` for `bits` out of range"
+    "Keep only the highest bits of each level. Raises `VisionRecipesError` for `p` or `bits` out of range"
 
     bits: int = 3  # How many bits of a level are kept, 1 to 8
 

@@ -71,7 +71,7 @@ class TorchvisionTransform:
         # `rows` numbers the objects, so that those that the transform drops are known afterwards
         given = {k: given[k] for k in columns} | {'rows': torch.arange(len(given['boxes']))}
         tv_image, out = _pair(self.transform(tv_image, given))
-        if len(out.get('keypoints', ())) == len(given['rows']):  # no transform drops points with their box
+        if len(out.get('keypoints', ())) == len(given['rows']):  # those of dropped boxes are still there
             out['keypoints'] = out['keypoints'][out['rows']]
         _check_counts({k: len(out[k]) for k in given if k in out})
         kept = {k: out[k] for k in columns if k in out}
@@ -115,7 +115,7 @@ def _nested(transform) -> Iterator:
         yield from _nested(step)
 
 
-# Names of torchvision's and Albumentations' transforms that swap left and right, or may
+# Names of torchvision's and Albumentations' transforms that mirror an image, or may
 MIRRORS = {
     *('RandomHorizontalFlip', 'RandomVerticalFlip', 'HorizontalFlip', 'VerticalFlip'),
     *('Flip', 'Transpose', 'D4', 'SquareSymmetry'),
@@ -166,7 +166,7 @@ def _moves(transform) -> bool:
 
 # %% ../../../nbs/dataloading/transforms/07_custom.ipynb #05564f55
 def _check_params(transform, target: dict):
-    "Raise `VisionRecipesError` where Albumentations is not told to move boxes or points, or their format"
+    "Raise `VisionRecipesError` where Albumentations is not told to move boxes or points in pixels"
     # input: argument of `A.Compose` that moves it, the value to suggest, its format
     needed = {'bboxes': ('bbox_params', "A.BboxParams(format='pascal_voc')", 'pascal_voc')}
     if 'keypoints' in target:
@@ -322,7 +322,7 @@ def _checked_target(
     target: dict,  # The one that it was given
     shape_hw: tuple[int, int],  # Of the returned image
 ) -> dict:
-    """Check a returned target, and clip its objects. Entries about no object come from the given one.
+    """Check a returned target, and clip its objects. Other entries, but the `label`, come from the given one.
 
     Raises `VisionRecipesError` where it is no target for that image.
     """
@@ -414,7 +414,7 @@ def custom_steps(
     # Of torchvision v2 or Albumentations, a function, `FILE.py:NAME`, or a list of these; None: none
     transform: Any,
 ) -> tuple[CustomStep, ...]:
-    "Read transforms of the user. Raises `VisionRecipesError` for what is none"
+    "Read transforms of the user. Raises `VisionRecipesError` for what is none, or cannot be pickled"
     if transform is None:
         return ()
     if isinstance(transform, (list, tuple)):
@@ -497,7 +497,8 @@ def load_transform(
 def _changes_in(path: str, name: str) -> tuple[Callable, ...]:
     """The transforms behind a name in a file, each as a callable of `(image, target, rng)`.
 
-    The file is run at the first call in each process. Raises `VisionRecipesError`.
+    The file is run at the first call for a name; a forked process inherits the result. Raises
+    `VisionRecipesError`.
     """
     if not Path(path).is_file():
         raise VisionRecipesError(f'{path}: there is no such file, so there is no transform {name!r} in it.')
@@ -625,7 +626,7 @@ def _target_in_pixels(
     "The objects in the pixels of an image that was decoded smaller than `size_wh`; masks are drawn"
     (h, w), size_wh = image.shape[:2], size_wh or image.shape[1::-1]
     geometry = AxisTransform(tuple(size_wh), (w, h), (w / size_wh[0], h / size_wh[1]))
-    return transform_target(geometry, target, 0)  # 0: no object is too small
+    return transform_target(geometry, target, 0)  # 0: small boxes are not dropped
 
 
 def _where(record) -> str:  # `record`: an `ImageRecord`

@@ -57,7 +57,7 @@ class BoxTransform(SampleTransform):
         self,
         image: ImageLike,
         target: dict,  # `boxes`, `labels` and perhaps `masks` and `keypoints`, as in `ImageRecord`
-        rng: np.random.Generator | None = None,
+        rng: np.random.Generator | None = None,  # None: for a transform that draws nothing
         others: Sequence[tuple[ImageLike, dict]] = (),  # Other images with their targets
     ) -> tuple[np.ndarray, dict]:  # As `apply`
         "Make a sample from opened images"
@@ -76,9 +76,9 @@ class BoxTransform(SampleTransform):
 
 def source_step(decoded: DecodedImage, size_wh: tuple[int, int]) -> tuple[float, float]:
     "Pixels of a whole image of `size_wh` per pixel of the decoded or prepared one, along x and y"
-    # where the decoder was not asked for 1/2, 1/4 or 1/8: one factor for both axes
+    # where the decoded size is not the whole, 1/2, 1/4 or 1/8: one factor for both axes
     k = decode_step(decoded.decoded_wh, size_wh) or size_wh[0] / decoded.decoded_wh[0]
-    w, h = decoded.image.shape[1::-1]  # smaller than `decoded_wh` where the image was prepared
+    w, h = decoded.image.shape[1::-1]  # not always `decoded_wh`, where the image was prepared
     return k * decoded.decoded_wh[0] / w, k * decoded.decoded_wh[1] / h
 
 # %% ../../../nbs/dataloading/transforms/06_detection.ipynb #14316454
@@ -116,14 +116,13 @@ class DetectionTransform(BoxTransform):
 
     size: int  # Side of the square, pixels
     pad_value: tuple[int, int, int] = (0, 0, 0)  # RGB 0-255
-    # `GeometricTransform`s and `Flip`; after them come `ResizeMax` and a random `PadSquare`
+    # `GeometricTransform`s and `Flip`; after them come `ResizeMax` and (not in a mosaic) a random `PadSquare`
     moves: Sequence[Any] = (RandomIoUCrop(), Flip())
     # `ColorStep`s, and other steps without geometry, such as `RandomPixelCopy`, which are applied after them
     colors: Sequence[Any] = COLOR_STEPS
     mix: Mix = Mix()
-    close_mix: int = 0  # Last epochs of a training in which `mix` is off
-    # Objects whose boxes have a side of fewer pixels in the output are left out
-    min_side: float = 1.0
+    close_mix: int = 0  # In how many of the last epochs of a training `mix` is off
+    min_side: float = 1.0  # Output pixels, as for `transform_target`
     # (K,) the order of keypoints in a mirror (`Skeleton.flip_order`), where the target does not say
     flip_order: Sequence[int] | None = None
     # Above 0: boxes are made from the points, as by `transform_target`, where the target does not say
@@ -179,7 +178,7 @@ def plan(
         plan = self._plan_mosaic([record, *islice(partners, 3)], rng)
     else:
         plan = [self._plan_square(record, rng)]
-    # an option that is off draws no number: steps of `colors` draw from the same generator after this
+    # of these two, one that is off draws no number: steps of `colors` draw from the same generator later
     if self.mix.mixup and rng.random() < self.mix.mixup:
         plan.append(self._plan_square(next(partners), rng))
     if self.mix.copy_paste and rng.random() < self.mix.copy_paste:
@@ -334,7 +333,7 @@ def _change_visible(
     geometry: AxisTransform | Homography,  # From `snap_to_pixels`
     rng: np.random.Generator,
 ):
-    "Apply the steps of `colors` that are not a `ColorStep`, in place, to the visible part of the image"
+    "Apply the steps of `colors` that are not a `ColorStep`, in place, to the box around the visible part"
     x1, y1, x2, y2 = map(round, visible(geometry))
     if x2 <= x1 or y2 <= y1:
         return
@@ -379,7 +378,7 @@ def _shift_target(
 
 
 def join_targets(
-    targets: Sequence[dict],  # In pixels of the same image
+    targets: Sequence[dict],  # In pixels of the same image, with the same columns as the first
 ) -> dict:
     """Join the objects of all targets.
 
@@ -403,7 +402,7 @@ def paste_objects(
     other: np.ndarray,  # (H, W, 3) uint8
     other_target: dict,  # Its M objects, likewise
     chosen: np.ndarray,  # (M,) bool: which objects of the other image are pasted
-    min_side: float = 1.0,  # Pixels, at least 1: objects of `target` whose box has a shorter side are dropped
+    min_side: float = 1.0,  # Pixels, below 1 counts as 1: objects of `target` with a shorter side are dropped
 ) -> tuple[np.ndarray, dict]:  # `image`, and the objects of both that are left
     """Paste objects with their masks. Raises `VisionRecipesError` where objects have no masks.
 
@@ -422,7 +421,7 @@ def paste_objects(
 
 
 def _uncovered_objects(target: dict, pasted: np.ndarray, min_side: float) -> dict:
-    "Remove the `pasted` pixels (H, W) bool from the masks, and drop objects that keep less than `MIN_LEFT`"
+    "Remove `pasted` pixels (H, W) bool from masks; drop objects too small or with less than `MIN_LEFT` left"
     masks = target['masks'] & ~pasted
     n_before, n_left = target['masks'].sum((1, 2)), masks.sum((1, 2))
     # the box of an object that nothing covers stays as it was given
@@ -572,7 +571,7 @@ def from_tv(
 
 
 def _image_array(image) -> np.ndarray:  # (H, W, 3) uint8
-    "Convert a tensor (3, H, W), a Pillow image or an array. Raises `VisionRecipesError`"
+    "Convert a tensor (3, H, W), a Pillow image or an array. Raises `VisionRecipesError` as `from_tv`"
     if isinstance(image, torch.Tensor):
         image = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
     image = as_array(image)

@@ -175,7 +175,8 @@ def snap_to_pixels(
     """Let the visible part of the image begin and end at whole pixels, so that one resize makes it.
 
     Its edges move to the nearest whole pixels of the decoded image and of the output.
-    The size of the output is rounded as well. Of what was visible at least one pixel is left.
+    The size of the output is rounded as well. Of what was visible at least one pixel is left. The last
+    decoded pixel counts as a whole one: where it covers fewer source pixels, `visible` gives a fraction.
     """
     x, y = (_snapped(axis, axis_step) for axis, axis_step in zip(_axes(geometry), step))
     return AxisTransform(geometry.source_wh, (x.size, y.size), (x.scale, y.scale), (x.offset, y.offset))
@@ -483,7 +484,7 @@ def apply_geometry(
     target: dict,  # As for `transform_target`
     rng: np.random.Generator,
     pad_value: tuple[int, int, int] = (0, 0, 0),  # RGB 0-255
-) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target in its pixels
+) -> tuple[np.ndarray, dict]:  # (H, W, 3) uint8; the target as `transform_target` returns it
     "Apply one geometric transform to an image and its target"
     image = as_array(image)
     geometry = snap_to_pixels(step.move(AxisTransform.of(image.shape[1::-1]), object_boxes(target), rng))
@@ -558,10 +559,13 @@ class Flip:
             raise VisionRecipesError(f'Flip: p must be from 0 to 1, but got {self.p}.')
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
-        "Mirror an image and its target (as for `transform_target`, or without objects) with probability `p`"
+        """Mirror an image and its target with probability `p`; `target` as for `transform_target` or labels.
+
+        With masks or points, mirrored or not, the target is what `transform_target` returns.
+        """
         if 'masks' in target or 'keypoints' in target:
             return apply_geometry(self, image, target, rng)
-        # images with boxes or one label need no `AxisTransform`
+        # without masks and points no `AxisTransform` is needed
         if rng.random() >= self.p:
             return image, target
         image = ImageOps.mirror(as_pil(image))
@@ -586,11 +590,11 @@ class RandomIoUCrop(GeometricTransform):
     scale: tuple[float, float] = (0.3, 1.0)  # Sides of the crop, as a fraction of the image's sides
     aspect: tuple[float, float] = (0.5, 2.0)  # Width divided by height of the crop
     # Smallest IoU of the crop with at least one box whose centre it holds, where there are boxes; one value
-    # is drawn for each trial; 1: no crop
+    # is drawn for each trial; 1 or more: no crop
     overlaps: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
     # Standard deviation of the crop's centre from the box's centre, as a fraction of the box's sides
     jitter: float = 0.25
-    trials: int = 400  # Number of crops tried; if none fits, the image is not cropped
+    trials: int = 400  # Number of crops tried, at least 12; if none fits, the image is not cropped
 
     def __post_init__(self):
         if not (
@@ -700,7 +704,8 @@ class RandomTileCrop(GeometricTransform):
         if len(boxes) and rng.random() < self.around_object:
             box = geometry.boxes(boxes)[rng.integers(len(boxes))]
             if np.isfinite(box).all():  # a box without an area has no place after a rotation
-                # its middle is in the square, a twentieth of the side or more from the edge
+                # its middle is in the square, a twentieth of the side or more from the edge, until the square
+                # is moved into the image below
                 low = (box[:2] + box[2:]) / 2 - rng.uniform(0.05, 0.95, 2) * side
         x, y = np.floor(np.clip(low, 0, np.maximum(size_wh - side, 0))).tolist()
         return geometry.cropped(x, y, min(x + side, size_wh[0]), min(y + side, size_wh[1]))

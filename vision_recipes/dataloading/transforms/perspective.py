@@ -158,7 +158,7 @@ def rings(self: Homography, rings: Sequence[np.ndarray]) -> list[np.ndarray]:  #
 @patch
 def boxes(
     self: Homography, boxes: np.ndarray
-) -> np.ndarray:  # (N, 4) float32 XYXY; NaN for a box that is invalid or outside the image
+) -> np.ndarray:  # (N, 4) float32 XYXY; NaN for a box that has no area in the image
     "Clip boxes (N, 4) XYXY of the source to the image, map their corners, and take the boxes around those"
     clipped = np.asarray(boxes, np.float64).clip(0, np.tile(self.source_wh, 2))
     corners = self.points(clipped[:, [[0, 1], [2, 1], [2, 3], [0, 3]]])  # (N, 4, 2)
@@ -170,7 +170,7 @@ def boxes(
 def _mean_zoom(geometry: Homography) -> float:
     """Output pixels per source pixel, in the direction in which the image is enlarged most.
 
-    The mean over the corners of the visible part and its centre.
+    The mean over the corners of the visible part and its centre; 0 where nothing is visible.
     """
     if not len(geometry.visible_outline):
         return 0.0

@@ -65,7 +65,7 @@ def _decode_jpeg(data: bytes, k: int) -> np.ndarray | None:  # (h, w, 3) uint8 R
 class Compose:
     "Apply transforms one after the other"
 
-    # Each gets (image, target, rng), returns (image, target); `target` as in `ImageRecord`
+    # Each gets (image, target, rng), returns (image, target): an `ImageLike`; `target` as in `ImageRecord`
     steps: Sequence[Callable] = ()
 
     def __call__(self, image: ImageLike, target: dict, rng: np.random.Generator) -> tuple[ImageLike, dict]:
@@ -151,7 +151,7 @@ def decode_step(
 ) -> int | None:  # 1, 2, 4 or 8; None: the decoded image has the size of none of these
     """How many pixels of an image, on each axis, one decoded pixel covers.
 
-    A decoder rounds sizes up, so the last pixel may be covered only in part.
+    A decoder rounds sizes up, so the last decoded pixel of an axis may cover fewer.
     """
     w, h = size_wh
     for k in (1, 2, 4, 8):
@@ -168,7 +168,8 @@ def read_pixels(
 ) -> np.ndarray:  # (h, w, 3) uint8 RGB, upright: whole, or (a JPEG) at 1/2, 1/4 or 1/8
     """Open an image as an array.
 
-    Raises `ImageError`, and `VisionRecipesError` where its size is not `size_wh`.
+    Raises `ImageError`, and `VisionRecipesError` where its size is not `size_wh`, unless it is decoded to
+    just that size: then boxes fit.
     """
     a = open_array(path, None if at_least is None else max(1, at_least))
     decoded_wh = a.shape[1::-1]
@@ -189,7 +190,7 @@ class ImageRecord:
     "What is known about an image before it is decoded"
 
     # `label`; or `boxes` (N, 4) float32 XYXY in pixels, `labels` (N,) int64, and more about the same objects,
-    # such as `masks` or `keypoints` (see `geometry.transform_target`)
+    # such as `masks` or `keypoints` (see `geometry.transform_target`). In a data set also `index`
     target: dict
     size_wh: tuple[int, int] | None = None  # Of the upright image, pixels; None: no transform asks for it
     index: int | None = None  # Its number in the data set; None: it is in no data set
@@ -263,7 +264,7 @@ def decode(
     size_wh: tuple[int, int] | None,  # Of the upright image
     decode_side: int | None,  # Pixels: the longer side may be decoded that small; None: whole
 ) -> ImageLike:
-    "Open an image. Raises `ImageError`, and `VisionRecipesError` where its size is not `size_wh`"
+    "Open an image. Raises as `read_pixels`"
     return read_pixels(path, size_wh, decode_side)
 
 
@@ -292,7 +293,7 @@ def prepared_wh(self: SampleTransform, size_wh: tuple[int, int] | None) -> tuple
 class CallableTransform(SampleTransform):
     "Use a callable as a `SampleTransform`; without a `letterbox` it gets the upright RGB image at full size"
 
-    change: Callable  # Gets (image, target, rng), returns (image, target)
+    change: Callable  # Gets (image, target, rng), returns (image, target); an image is an `ImageLike`
     letterbox: Letterbox | None = None
 
     @classmethod

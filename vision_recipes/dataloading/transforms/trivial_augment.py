@@ -18,7 +18,8 @@ from .color import recolor
 # %% ../../../nbs/dataloading/transforms/03_trivial_augment.ipynb #bfab946e
 # Operation: weakest strength, strongest, whether the sign is drawn too. The unit: for a shear pixels sideways
 # per pixel; for `Translate` a share of the side; for `Rotate` degrees; for `Posterize` bits that are kept;
-# for `Solarize` the first level that is inverted; from `Brightness` to `Sharpness` a factor minus 1
+# for `Solarize` the first level that is inverted; from `Brightness` to `Sharpness` a factor minus 1.
+# Shears, rotations and `Brightness` are weaker than in the paper's wide space
 SPACE = {
     'Identity': (0, 0, False),
     'ShearX': (0, 0.25, True),
@@ -146,7 +147,8 @@ def _is_strength(name: str, strength) -> bool:
 class TrivialAugment:
     """Apply one random operation of random strength; Müller and Hutter, arXiv 2103.10158.
 
-    Raises `VisionRecipesError` for an unknown operation, a strength out of range or an empty space.
+    Raises `VisionRecipesError` for an unknown operation or interpolation, a strength out of range or an
+    empty space.
     """
 
     # Name (a key of `MAPS` or `COLOURS`): weakest, strongest, whether the sign is drawn
