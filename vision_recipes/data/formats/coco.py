@@ -74,7 +74,7 @@ _LIST_KEYS = {  # COCO's lists, and keys of which their entries have at least on
 
 
 def _coco_lists(file: Path) -> tuple[list[str], list[str]]:
-    "The names of COCO's lists that a JSON file has at its beginning, and of those whose entries are COCO's"
+    "The names of COCO's lists that a JSON file has at its beginning, and of those whose entries seem COCO's"
     places = json_keys(file)
     filled = []
     for name, entry_keys in _LIST_KEYS.items():
@@ -344,7 +344,7 @@ def _unused_images(
     names_of: dict[str, set[str]],  # A folder: the names in it
     used: set[str],  # Paths, with their folder
 ) -> list[str]:
-    "The images that are not used, sorted"
+    "The images that are not used, one a stem, sorted"
     unused = []
     for folder, names in names_of.items():
         for name in image_stems(name for name in names if not is_left_behind(name)).values():
@@ -400,7 +400,7 @@ def _entry_value(file: Path, name: str, key: str) -> Callable[[int], str]:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #bd9c787c
 def _plain_name(name: str) -> str:
-    "A path with `/` between folders, and without what Label Studio writes before a path of its server"
+    "A normal path with `/` between folders, without what Label Studio writes before a path of its server"
     name = name.replace('\\', '/')
     if '/local-files/?d=' in name:
         name = unquote(name.rpartition('?d=')[2])
@@ -411,7 +411,10 @@ _UPLOAD = re.compile(r'(?:.*/)?[0-9a-f]{8}-(.+)')  # The prefix that Label Studi
 
 
 def _without_upload_prefix(base: Path, names: list[str]) -> list[str]:
-    "The names without Label Studio's prefix, where all have one and the images below `base` have none"
+    """The names without Label Studio's prefix and what is before it, where images below `base` have none.
+
+    All names must have the prefix; else they come back as they are.
+    """
     plain = [m[1] for m in map(_UPLOAD.fullmatch, names) if m]
     if not names or len(plain) < len(names):
         return names
@@ -800,7 +803,7 @@ def _category_with_points(
 ) -> dict | None:
     """The category that declares the names of keypoints; None where none does.
 
-    Raises `VisionRecipesError` where two that are used declare different ones.
+    Raises `VisionRecipesError` where two declare different ones: of those used, or of all where none is.
     """
     declared = [c for c in contents['categories'] if isinstance(c.get('keypoints'), list) and c['keypoints']]
     used = {r['category_id'] for r, points in zip(contents['annotations'], keypoints) if points}

@@ -38,7 +38,8 @@ def read_image_folder(
 ) -> Annotations:  # One class for each image; all sizes are 0, for `measure` reads none without boxes
     """Read images for classification; the classes are sorted by name.
 
-    Raises `VisionRecipesError` where there is no folder with images, or the folders are the parts of a split.
+    A folder without images is a class too. Raises `VisionRecipesError` where no folder has images, the
+    folders are the parts of a split, or the name of one cannot be decoded.
     """
     root = Path(root)
     passed = []
