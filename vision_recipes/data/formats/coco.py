@@ -1106,7 +1106,7 @@ def _written_images(anns: Annotations) -> list[dict]:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #d344e2e1
 def _written_annotations(
-    anns: Annotations,
+    anns: Annotations,  # With boxes in pixels and all sizes, or of whole images
     source_ids: np.ndarray,  # (C,) the category id of each class
 ) -> list[dict]:
     "The list of annotations, with ids from 1"
@@ -1150,7 +1150,7 @@ def _written_boxes(anns: Annotations) -> np.ndarray:  # (M, 4) XYWH
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #2cde028a
 def _written_masks(
-    anns: Annotations,
+    anns: Annotations,  # With boxes in pixels and all sizes
     xywh: np.ndarray,  # (M, 4) the boxes
     crowd: np.ndarray,  # (M,) 0 or 1
 ) -> tuple[list, list]:  # M areas, square pixels, and M segmentations

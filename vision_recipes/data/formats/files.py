@@ -205,7 +205,7 @@ def _is_visible_folder(entry: os.DirEntry) -> bool:
     return not entry.name.endswith(_FILE_ENDINGS) and not is_left_behind(entry.name) and entry.is_dir()
 
 
-def _is_visible_file(entry: os.DirEntry, suffix: str) -> bool:
+def _is_visible_file(entry: os.DirEntry, suffix: str) -> bool:  # As for `files_near`
     return entry.name.lower().endswith(suffix) and not is_left_behind(entry.name) and entry.is_file()
 
 
@@ -272,7 +272,7 @@ def _unopened_by_cure(root: Path, files: dict[str, list[str]]) -> dict[str, list
 
 
 def _cure_for_suffix(path: Path, suffix: str) -> str:  # '' where nothing is to be done
-    "What to do with the files of a suffix, judged by the one at `path`"
+    "What to do with the files of a `suffix`, in small letters, judged by the one at `path`"
     if suffix in image_suffixes() or unopened_cure(path.name) or path.name.endswith(_SIDE_FILES):
         return unopened_cure(path.name)
     try:

@@ -153,7 +153,7 @@ def _image_paths(
 
 
 def _complete_paths(files: dict[str, list[str]], folders: list[str], stems: dict) -> list[str]:
-    "The paths where one folder holds exactly a .jpg for each stem, as in the complete data set; else none"
+    "The paths where the only folder holds exactly a .jpg for each stem, as in the complete set; else none"
     if len(folders) != 1:
         return []
     folder = folders[0]
@@ -338,6 +338,7 @@ def columns(
         'class_ids': Ragged(ids, np.concatenate([[0], np.cumsum(np.concatenate(counts))])),
         'boxes_rel': np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1).astype(np.float32),
     }
+    # a record names no one; all others do so by text
     if None in self.users or len(set(map(type, self.users))) > 1:
         return columns
     people, ids = self.users.by_sorted_name(user_numbers)

@@ -216,7 +216,7 @@ def _check_mark(file: Path, header: _Header, cells: list[list[str]]):
 
 
 def _parts_stand_alone(text: str, whole: set[str]) -> bool:
-    "Whether all words of a cell are labels of other images"
+    "Whether all words of a cell are labels of images; `whole` has the texts of all cells"
     return set(text.split()) <= whole
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #e3592f3b

@@ -149,7 +149,7 @@ class _VocFile:
 # %% ../../../nbs/data/formats/04_voc.ipynb #070cf851
 def _voc_objects(
     path: Path,  # For messages
-    tree: ET.Element,
+    tree: ET.Element,  # <annotation>
     shift: float,  # Pixels to subtract from <xmin> and <ymin>; <xmax> and <ymax> are edges in both cases
 ) -> list[_VocObject]:
     "Read the objects of a file. Raises `VisionRecipesError` that names the first broken one"
@@ -227,7 +227,7 @@ def _files_above(
     annotations: Path,  # The folder of annotations
     xmls: list[str],  # Names of the files in it
 ) -> tuple[Path, dict[str, list[str]]]:  # As `_voc_files`
-    "List the files where the folder of annotations itself was named, and those beside it, there without XML"
+    "List the files of a folder of annotations, and, without XML, of those beside it, where the images lie"
     files = {annotations.name: xmls}
     for folder, names in scan(annotations.parent, 1).items():
         if folder != annotations.name:
@@ -441,7 +441,7 @@ def _xml_paths(files: dict[str, list[str]]) -> list[str]:
 
 
 def _unused_images(paths: Iterable[str], stems: dict[str, dict[str, str]]) -> list[str]:
-    "The images in the folders of `paths` that are not among these, one a stem, sorted"
+    "The images in the folders of `paths`, in `stems` by folder and stem, that are not among these; sorted"
     folders = {path.rpartition('/')[0] for path in paths}
     images = {_join(folder, name) for folder in folders for name in stems[folder].values()}
     return sorted(images - set(paths))

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 import numpy as np
 from ...core.console import plural, progress, log_info
 from ...core.errors import brief, check_choice, VisionRecipesError
@@ -351,7 +351,9 @@ def _label_studio_names(file: Path) -> dict[int, str]:
     return {c['id']: c['name'] for c in sorted(categories, key=itemgetter('id'))}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #4c1c9ed4
-def _check_same_names(file: Path, names: dict[int, Any], other: Path, other_names: dict[int, Any]) -> None:
+def _check_same_names(
+    file: Path, names: dict[int, object], other: Path, other_names: dict[int, object]
+) -> None:
     "Raise `VisionRecipesError` where two files give one number different names; other spellings are equal"
     for i in names.keys() & other_names.keys():
         if name_key(str(names[i])) != name_key(str(other_names[i])):
@@ -362,7 +364,7 @@ def _check_same_names(file: Path, names: dict[int, Any], other: Path, other_name
             )
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #0dcf0221
-def _yaml_names(data: dict) -> dict[int, Any]:  # Names as YAML reads them: text, or 1.5
+def _yaml_names(data: dict) -> dict[int, object]:  # Names as YAML reads them: text, or 1.5
     "The class names of data.yaml by their numbers. Raises `VisionRecipesError` where they or `nc` are wrong"
     file = data['file']
     names = data['names']
@@ -485,7 +487,7 @@ def _yaml_parts(
 
 
 def _missing_entry(name: str, entries: list[str], paths: list[Path]) -> str:
-    "The first entry of a part whose path does not exist, for a message"
+    "The first of the `entries` of a part that means no existing one of `paths`, for a message"
     entry, path = next((e, p) for e, p in zip(entries, paths) if not os.path.exists(p))
     return f'{name} is {entry}, but there is no {path}'
 
@@ -949,7 +951,7 @@ def _texts_by_stem(folder: str) -> dict[str, str]:
 
 
 def _sharing_pairs(images: list[tuple[str, str]], texts: list[str]) -> list[tuple[str, str]]:
-    "Paths of two images that share a text file: the first that has it, and each other"
+    "Paths of images that share one of `texts`, a file for each or '': the first that has it, and another"
     first_of = {'': None}  # A text file: the first image that has it; none share '', which is no file
     pairs = []
     for image, text in zip(images, texts):
