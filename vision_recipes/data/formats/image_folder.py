@@ -108,7 +108,7 @@ def _class_folders(root: Path) -> list[Path]:
 
 
 def _check_are_classes(root: Path, images: dict[Path, list[Path]], notes: tuple[Finding, ...]) -> None:
-    """Raise `VisionRecipesError` where no class folder has `images`, or all are named as the parts of a split.
+    """Raise `VisionRecipesError` where no class folder has `images`, or all are called as parts of a split.
 
     The first repeats the `notes` about images that cannot be opened.
     """
