@@ -103,8 +103,8 @@ def write_hagrid(
     """Write ann_train_val/<class>.json and train_val_<class>/ in one step; crowds are left out.
 
     An image is with the class of its first object. Raises `VisionRecipesError` where the table has no objects
-    with boxes but crowds, for boxes that are not finite, a class that cannot name a file, and where two
-    images would share a record.
+    with boxes but crowds, for boxes that are not finite, a class that cannot name a file, an image to copy
+    or measure that is missing, and where two images would share a record.
     """
     if anns.get('crowd') is not None:
         anns = anns.keep_objects(~anns.crowd)

@@ -119,7 +119,8 @@ def write_voc(
 ) -> Path:  # `root`
     """Write JPEGImages/ and Annotations/ in one step; a crowd becomes a difficult object.
 
-    Raises `VisionRecipesError` for no or broken boxes, missing images, and two with one XML file.
+    Raises `VisionRecipesError` for no or broken boxes, names that XML cannot hold, images to copy or measure
+    that are missing, and two with one XML file.
     """
     if not anns.has_boxes:
         raise VisionRecipesError(f'{anns.root}: has no boxes, so there is nothing to write as VOC.')

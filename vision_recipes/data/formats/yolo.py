@@ -1001,8 +1001,8 @@ def write_yolo(
 ) -> Path:  # `root`
     """Write images/, labels/ and data.yaml in one step; crowds are left out.
 
-    Raises `VisionRecipesError` where the table has no boxes, two images would share a text file, or one is
-    not there.
+    Raises `VisionRecipesError` where the table has no boxes, two images would share a text file, or one to
+    copy is not there; and as `object_lines`.
     """
     check_choice('images', images, ['copy', 'link', 'none'])
     if not anns.has_boxes:
