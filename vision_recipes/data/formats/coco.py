@@ -683,7 +683,7 @@ def _boxes_as_masks(
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #77a17963
 def _join_masks(segmentations: list) -> Masks:
-    "Polygons and run lengths of all objects at once. Raises one of `BROKEN` where a mask is broken"
+    "Polygons and run lengths of all objects at once. Raises one of `BROKEN` where one is broken or has null"
     polygons = [[] if isinstance(s, dict) else s for s in segmentations]  # The rings of each object
     rings = list(chain.from_iterable(polygons))  # Each a flat list x, y, x, y ...
     lengths = np.fromiter(map(len, rings), np.int64, len(rings))
@@ -918,7 +918,8 @@ def _boxes_from_points(
 ) -> tuple[np.ndarray, float]:  # (M, 4) XYXY, and `point_margin` of `Annotations`
     """The boxes, with one made from the points for each object that has neither box nor mask.
 
-    Raises `VisionRecipesError` where the names of the points are not known.
+    Those that a mask is to give keep their mark, see `_NO_HEIGHT`. Raises `VisionRecipesError` where the
+    names of the points are not known.
     """
     boxes = columns['boxes']
     keypoints = columns.get('keypoints')

@@ -400,7 +400,7 @@ _OTHER_SUFFIXES = {'.py', '.ipynb', '.js', '.css', '.html', '.htm', '.svg', '.md
 
 
 def foreign_format(file: Path) -> Foreign | None:
-    "Recognise the format of a file by what it holds; None where it is read here, or annotates nothing"
+    "Recognise the format of a file by its name and content; None where it is read here, or annotates nothing"
     if _RECORD_NAME.search(file.name):
         return _TFRECORD
     if _PACKED_NAME.search(file.name):

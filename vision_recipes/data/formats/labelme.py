@@ -556,7 +556,7 @@ def _relative_path(path: Path, file: Path) -> str:
 def _shapes_of(
     anns: Annotations,
     m: int,  # The position of an object
-    k: int,  # Its number in its image, which is its group
+    k: int,  # Its number in its image, which is its group where it has several shapes
     size_wh: tuple[int, int],  # Of the image
 ) -> list[dict]:
     "The shapes of an object, as the JSON has them"

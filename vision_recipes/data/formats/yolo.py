@@ -340,7 +340,7 @@ def _class_list(file: Path) -> list[str]:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #02b28155
 def _label_studio_names(file: Path) -> dict[int, str]:
-    "The class names in the `notes.json` of Label Studio, by their numbers"
+    "The class names in the `notes.json` of Label Studio, by their numbers. Raises `VisionRecipesError`"
     categories = read_json(file)['categories']
 
     def entry(i: int) -> str:
