@@ -74,7 +74,7 @@ _LIST_KEYS = {  # COCO's lists, and keys of which their entries have at least on
 
 
 def _coco_lists(file: Path) -> tuple[list[str], list[str]]:
-    "The names of COCO's lists that a JSON file has at its beginning, and of those whose entries are COCO's"
+    "The names of COCO's lists that a JSON file has at its beginning, and of those whose entries seem COCO's"
     places = json_keys(file)
     filled = []
     for name, entry_keys in _LIST_KEYS.items():
@@ -344,7 +344,7 @@ def _unused_images(
     names_of: dict[str, set[str]],  # A folder: the names in it
     used: set[str],  # Paths, with their folder
 ) -> list[str]:
-    "The images that are not used, sorted"
+    "The images that are not used, one a stem, sorted"
     unused = []
     for folder, names in names_of.items():
         for name in image_stems(name for name in names if not is_left_behind(name)).values():
@@ -400,7 +400,7 @@ def _entry_value(file: Path, name: str, key: str) -> Callable[[int], str]:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #bd9c787c
 def _plain_name(name: str) -> str:
-    "A path with `/` between folders, and without what Label Studio writes before a path of its server"
+    "A normal path with `/` between folders, without what Label Studio writes before a path of its server"
     name = name.replace('\\', '/')
     if '/local-files/?d=' in name:
         name = unquote(name.rpartition('?d=')[2])
@@ -411,7 +411,10 @@ _UPLOAD = re.compile(r'(?:.*/)?[0-9a-f]{8}-(.+)')  # The prefix that Label Studi
 
 
 def _without_upload_prefix(base: Path, names: list[str]) -> list[str]:
-    "The names without Label Studio's prefix, where all have one and the images below `base` have none"
+    """The names without Label Studio's prefix and what is before it, where images below `base` have none.
+
+    All names must have the prefix; else they come back as they are.
+    """
     plain = [m[1] for m in map(_UPLOAD.fullmatch, names) if m]
     if not names or len(plain) < len(names):
         return names
@@ -680,7 +683,7 @@ def _boxes_as_masks(
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #77a17963
 def _join_masks(segmentations: list) -> Masks:
-    "Polygons and run lengths of all objects at once. Raises one of `BROKEN` where a mask is broken"
+    "Polygons and run lengths of all objects at once. Raises one of `BROKEN` where one is broken or has null"
     polygons = [[] if isinstance(s, dict) else s for s in segmentations]  # The rings of each object
     rings = list(chain.from_iterable(polygons))  # Each a flat list x, y, x, y ...
     lengths = np.fromiter(map(len, rings), np.int64, len(rings))
@@ -800,7 +803,7 @@ def _category_with_points(
 ) -> dict | None:
     """The category that declares the names of keypoints; None where none does.
 
-    Raises `VisionRecipesError` where two that are used declare different ones.
+    Raises `VisionRecipesError` where two declare different ones: of those used, or of all where none is.
     """
     declared = [c for c in contents['categories'] if isinstance(c.get('keypoints'), list) and c['keypoints']]
     used = {r['category_id'] for r, points in zip(contents['annotations'], keypoints) if points}
@@ -915,7 +918,8 @@ def _boxes_from_points(
 ) -> tuple[np.ndarray, float]:  # (M, 4) XYXY, and `point_margin` of `Annotations`
     """The boxes, with one made from the points for each object that has neither box nor mask.
 
-    Raises `VisionRecipesError` where the names of the points are not known.
+    Those that a mask is to give keep their mark, see `_NO_HEIGHT`. Raises `VisionRecipesError` where the
+    names of the points are not known.
     """
     boxes = columns['boxes']
     keypoints = columns.get('keypoints')
@@ -1103,7 +1107,7 @@ def _written_images(anns: Annotations) -> list[dict]:
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #d344e2e1
 def _written_annotations(
-    anns: Annotations,
+    anns: Annotations,  # With boxes in pixels and all sizes, or of whole images
     source_ids: np.ndarray,  # (C,) the category id of each class
 ) -> list[dict]:
     "The list of annotations, with ids from 1"
@@ -1147,7 +1151,7 @@ def _written_boxes(anns: Annotations) -> np.ndarray:  # (M, 4) XYWH
 
 # %% ../../../nbs/data/formats/09_coco.ipynb #2cde028a
 def _written_masks(
-    anns: Annotations,
+    anns: Annotations,  # With boxes in pixels and all sizes
     xywh: np.ndarray,  # (M, 4) the boxes
     crowd: np.ndarray,  # (M,) 0 or 1
 ) -> tuple[list, list]:  # M areas, square pixels, and M segmentations

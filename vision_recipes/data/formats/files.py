@@ -57,7 +57,7 @@ _LISTINGS = ContextVar('listings', default=None)
 
 @contextmanager
 def cached_listing():
-    "Within this context, `first_entries` lists each folder once and remembers its entries"
+    "Within this context, `first_entries` remembers what it gave, and gives it again for equal arguments"
     token = _LISTINGS.set({})
     try:
         yield
@@ -141,7 +141,7 @@ def image_stems(
 
 # %% ../../../nbs/data/formats/01_files.ipynb #494fff48
 def image_twins(
-    names: Iterable[str],  # Of the files in one folder, a list or a set
+    names: list[str] | set[str],  # Of the files in one folder
     stems: dict[str, str],  # What `image_stems` gives for them
 ) -> dict[str, list[str]]:  # Name without suffix: the names of two or more images, sorted
     "The images that differ from another one in their suffix only"
@@ -205,7 +205,7 @@ def _is_visible_folder(entry: os.DirEntry) -> bool:
     return not entry.name.endswith(_FILE_ENDINGS) and not is_left_behind(entry.name) and entry.is_dir()
 
 
-def _is_visible_file(entry: os.DirEntry, suffix: str) -> bool:
+def _is_visible_file(entry: os.DirEntry, suffix: str) -> bool:  # As for `files_near`
     return entry.name.lower().endswith(suffix) and not is_left_behind(entry.name) and entry.is_file()
 
 
@@ -272,7 +272,7 @@ def _unopened_by_cure(root: Path, files: dict[str, list[str]]) -> dict[str, list
 
 
 def _cure_for_suffix(path: Path, suffix: str) -> str:  # '' where nothing is to be done
-    "What to do with the files of a suffix, judged by the one at `path`"
+    "What to do with the files of a `suffix`, in small letters, judged by the one at `path`"
     if suffix in image_suffixes() or unopened_cure(path.name) or path.name.endswith(_SIDE_FILES):
         return unopened_cure(path.name)
     try:
@@ -283,7 +283,7 @@ def _cure_for_suffix(path: Path, suffix: str) -> str:  # '' where nothing is to 
 
 # %% ../../../nbs/data/formats/01_files.ipynb #de930ac6
 def missing_findings(
-    where: Path,  # The file or folder of the annotations, for messages
+    where: Path,  # File or folder of the annotations; an error tells what beside it cannot be opened
     n_there: int,  # How many annotated images exist
     # Annotated images that do not exist, as a message should name them; other suffixes are only found where
     # these are paths such as those of `spare` and `others`
@@ -345,7 +345,7 @@ def _other_suffix_text(renamed: dict[str, str]) -> str:  # From `_other_suffixes
     )
 
 # %% ../../../nbs/data/formats/01_files.ipynb #4c4c3951
-MOST_DOUBTS = 20  # How many names in doubt are reported, each by its own finding
+MOST_DOUBTS = 20  # How many sentences about names in doubt are reported, a finding each
 
 
 def spelling_findings(
@@ -354,7 +354,7 @@ def spelling_findings(
     what: str = 'file',  # What the names are of: a file, a class
     cure: str = 'Write the names as they stand.',  # What to do about names in doubt, a sentence
 ) -> list[Finding]:  # A note, and up to `MOST_DOUBTS` errors
-    "Report names that were found in another spelling or folder, and names that may mean several things"
+    "Report names that were found in another spelling or folder, and names in doubt"
     findings = []
     if matches.respelled:
         annotated, existing = next(iter(matches.respelled.items()))
@@ -372,8 +372,8 @@ def _doubt_sentences(
 ) -> Iterator[str]:
     """A sentence for each name in doubt, which was matched with nothing.
 
-    Either it may mean several existing names, or several annotated names may mean the same existing one;
-    then all of these give the same sentence.
+    Either it may mean several existing names; or it may mean one, which other annotated names may mean too.
+    Names that may mean the same one alone give the same sentence.
     """
     names_of = defaultdict(list)  # The reverse: an existing name, and the annotated ones that may mean it
     for name, candidates in doubtful.items():
@@ -412,7 +412,7 @@ def match_images(
     lost = [name for name in dict.fromkeys(lost) if name not in matches.doubtful]
     if not lost:
         return matches
-    images_of = defaultdict(list)  # A name without suffix: the images that have it, and that nobody means
+    images_of = defaultdict(list)  # A name without suffix: the images that have it, and are not matched yet
     for name in set(filter(is_image_name, there)).difference(matches.found):
         images_of[name.rpartition('.')[0]].append(name)
     by_stem = match_names(lost, images_of)
@@ -505,7 +505,10 @@ def _loose_keys(path: str) -> list[str]:
 
 
 def _loose_key(path: str) -> str:
-    "The last part of a path without suffix, accents, punctuation, letter case and leading zeros"
+    """The last part of a path without suffix, accents, letter case and leading zeros of numbers.
+
+    Punctuation and white space become one `_` between words.
+    """
     last = clean_name(path).rpartition('/')[2]
     letters = unicodedata.normalize('NFKD', last.rpartition('.')[0] or last)  # accents stand alone
     plain = ''.join(c for c in letters if not unicodedata.combining(c))

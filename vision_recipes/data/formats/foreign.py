@@ -161,7 +161,7 @@ _NUMBER_LIST = re.compile(
 def _has_geometry(keys: list[str]) -> bool:
     """Whether a file with these places of keys seems to hold boxes or outlines.
 
-    A key is called like one, or the entries of a list have the four sides of a box as keys.
+    A key is called like one, or entries of a list, or objects in them, have the sides of a box as keys.
     """
     if any(_GEOMETRY.fullmatch(key.rpartition('.')[2]) for key in keys):
         return True
@@ -337,7 +337,7 @@ def _is_named_box(line: str) -> bool:
 
 
 def _are_counted_boxes(lines: list[str]) -> bool:
-    "Whether 80% of the lines are boxes, four numbers or more, or above these an image's name or their number"
+    "Whether 80% of the lines are boxes, four numbers or more, or titles of these: a path, or how many follow"
     rows = [line for line in lines if _may_hold_box(line) and number_rows(line)]
     titles = [line for line in lines if re.fullmatch(r'\d+|\S*[/.]\S*', line)]
     return bool(rows and titles) and len(rows) + len(titles) >= 0.8 * len(lines)
@@ -379,7 +379,7 @@ def _numbers_format(file: Path, text: str) -> Foreign | None:
 
 
 def has_image_beside(file: Path) -> bool:
-    "Whether an image of the same name lies beside a file"
+    "Whether a .jpg, .jpeg or .png lies beside a file, with its name up to the first point"
     stem = file.name.split('.')[0]  # a.jpg.txt is of a.jpg
     return any((file.parent / f'{stem}{suffix}').exists() for suffix in ('.jpg', '.jpeg', '.png', '.JPG'))
 
@@ -400,7 +400,7 @@ _OTHER_SUFFIXES = {'.py', '.ipynb', '.js', '.css', '.html', '.htm', '.svg', '.md
 
 
 def foreign_format(file: Path) -> Foreign | None:
-    "Recognise the format of a file by what it holds; None where it is read here, or annotates nothing"
+    "Recognise the format of a file by its name and content; None where it is read here, or annotates nothing"
     if _RECORD_NAME.search(file.name):
         return _TFRECORD
     if _PACKED_NAME.search(file.name):
@@ -510,7 +510,7 @@ def foreign_message(
 
 def refuse_foreign(
     found: dict[Path, Foreign],  # As `foreign_files` gives it
-    and_else: str = '',  # What the message says at its end, after a blank
+    and_else: str = '',  # What the message says at its end; begins with a blank
 ) -> None:
     "Raise `VisionRecipesError` with the `foreign_message` where a file was found"
     if found:

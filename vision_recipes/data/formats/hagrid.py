@@ -116,7 +116,7 @@ def _folder_name(folder: str) -> str:
 
 
 def folder_class(name: str, classes: list[str]) -> str | None:
-    """The class at the end of a folder's name, spelled the same, else in any spelling; None where none is.
+    """The class at the end of a folder's name, spelled the same, else equal by `name_key`; None: none is.
 
     The longest one counts: train_stop_inverted is a folder of stop_inverted, not of inverted.
     """
@@ -153,7 +153,7 @@ def _image_paths(
 
 
 def _complete_paths(files: dict[str, list[str]], folders: list[str], stems: dict) -> list[str]:
-    "The paths where one folder holds exactly a .jpg for each stem, as in the complete data set; else none"
+    "The paths where the only folder holds exactly a .jpg for each stem, as in the complete set; else none"
     if len(folders) != 1:
         return []
     folder = folders[0]
@@ -282,7 +282,7 @@ def add(
 # %% ../../../nbs/data/formats/03_hagrid.ipynb #46d9e479
 @patch
 def _add_records(self: _HagridTable, records: dict) -> None:
-    "Add records as JSON gives them. Raises one of `BROKEN` where a value has not the usual type"
+    "Add records as JSON gives them. Raises one of `BROKEN` where they need `_read_records(...)`"
     labels = [r['labels'] for r in records.values()]
     boxes = [r['bboxes'] for r in records.values()]
     users = [r.get('user_id') for r in records.values()]
@@ -298,7 +298,7 @@ def _add_records(self: _HagridTable, records: dict) -> None:
 def _add_columns(
     self: _HagridTable,
     labels: list[list[str]],  # Of each record
-    boxes: list[list],  # Of each record; a box is four numbers or None
+    boxes: list[list],  # Of each record; a box is a list of four values, each a number or None
     users: list[str | None],  # Of each record
 ) -> bool:  # Whether they were added
     "Add the columns of a file, but not where a record has more boxes than labels or fewer"
@@ -322,7 +322,7 @@ def columns(
     self: _HagridTable,
     where: Path,  # The folder of annotations, for messages
 ) -> dict:  # `labels`, `class_ids`, `boxes_rel` and perhaps `group_ids` and `group_names` of `Annotations`
-    """Join all files. There are groups only where each record names a person, all by text or all by numbers.
+    """Join all files. There are groups only where each record names a person; numbers became texts.
 
     Raises `VisionRecipesError` where there is no object.
     """
@@ -338,6 +338,7 @@ def columns(
         'class_ids': Ragged(ids, np.concatenate([[0], np.cumsum(np.concatenate(counts))])),
         'boxes_rel': np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1).astype(np.float32),
     }
+    # a record names no one; all others do so by text
     if None in self.users or len(set(map(type, self.users))) > 1:
         return columns
     people, ids = self.users.by_sorted_name(user_numbers)
@@ -365,7 +366,7 @@ def _read_records(
 
 
 def _user(value: Any) -> str | None:
-    "The name of a person, a text or a number; None where it is null"
+    "The name of a person, as text; None where it is null. Raises one of `BROKEN` for no text or number"
     return None if value is None else str(ID.read(value))
 
 
@@ -394,7 +395,7 @@ def _read_record(where: str, record: Any) -> dict:
 def read_hagrid(
     # Holds the folder of annotations and the folders of images; or is the folder of annotations
     root: str | Path,
-) -> Annotations:  # With `boxes_rel`, fractions of the image, and `user_id` as group
+) -> Annotations:  # With `boxes_rel`, fractions of the image; `user_id` as group where each record has one
     """Read HaGRID.
 
     Raises `VisionRecipesError` that names file and record where an annotation is broken; and where there are

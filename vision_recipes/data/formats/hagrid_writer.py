@@ -26,13 +26,13 @@ _DEVICES = {'CON', 'PRN', 'AUX', 'NUL', *(f'{port}{i}' for port in ('COM', 'LPT'
 
 
 def _names_a_file(name: str) -> bool:
-    "Whether every system can have a file of this name: Windows has the most rules"
+    "Whether every system can have a file of this name, which is not empty: Windows has the most rules"
     if any(mark in name for mark in '/\\:*?"<>|') or any(ord(mark) < 32 for mark in name):
         return False
     return name[-1:] not in (' ', '.') and name.split('.')[0].rstrip().upper() not in _DEVICES
 
 # %% ../../../nbs/data/formats/20_hagrid_writer.ipynb #0cc7a551
-def _check_classes(anns: Annotations, used: list[str]) -> None:
+def _check_classes(anns: Annotations, used: list[str]) -> None:  # `used`: each once
     "Raise `VisionRecipesError` for a class of `used` that cannot name a file, or looks like another's"
     lower = [name.lower() for name in used]
     for name in used:
@@ -55,9 +55,12 @@ def hagrid_folder(class_name: str) -> str:
 
 
 def hagrid_classes(
-    anns: Annotations,  # With boxes
+    anns: Annotations,
 ) -> list[str]:  # Of each image the class in whose file and folder it is
-    "The class of the first object but crowds of each image, else a stand-in. Raises `VisionRecipesError`"
+    """The class of each image's first object that is no crowd; a stand-in where it has none.
+
+    Raises `VisionRecipesError` as `_check_classes(...)`.
+    """
     if anns.get('crowd') is not None:  # `write_hagrid` leaves them out
         anns = anns.keep_objects(~anns.crowd)
     no_objects = _NO_OBJECTS
@@ -79,7 +82,8 @@ def _records(
             f'{anns.root}: has boxes that are not finite. Mend them with fix_boxes first.'
         )
     scale = np.tile(anns.sizes_wh[anns.image_of].astype(np.float64), 2)  # (M, 4)
-    fractions = anns.boxes / scale  # as HaGRID has boxes: left, top, width, height, of the image's
+    # as HaGRID has boxes: left, top, width and height as fractions of the image, with eight digits
+    fractions = anns.boxes / scale
     xywh = np.round(np.concatenate([fractions[:, :2], fractions[:, 2:] - fractions[:, :2]], 1), 8).tolist()
     names = [anns.class_names[c] for c in anns.class_ids.values]
     offsets = anns.class_ids.offsets.tolist()
@@ -99,8 +103,8 @@ def write_hagrid(
     """Write ann_train_val/<class>.json and train_val_<class>/ in one step; crowds are left out.
 
     An image is with the class of its first object. Raises `VisionRecipesError` where the table has no objects
-    with boxes but crowds, for boxes that are not finite, a class that cannot name a file, and where two
-    images would share a record.
+    with boxes but crowds, for boxes that are not finite, a class that cannot name a file, an image to copy
+    or measure that is missing, and where two images would share a record.
     """
     if anns.get('crowd') is not None:
         anns = anns.keep_objects(~anns.crowd)

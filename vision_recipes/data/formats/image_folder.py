@@ -38,7 +38,8 @@ def read_image_folder(
 ) -> Annotations:  # One class for each image; all sizes are 0, for `measure` reads none without boxes
     """Read images for classification; the classes are sorted by name.
 
-    Raises `VisionRecipesError` where there is no folder with images, or the folders are the parts of a split.
+    A folder without images is a class too. Raises `VisionRecipesError` where no folder has images, the
+    folders are the parts of a split, or the name of one cannot be decoded.
     """
     root = Path(root)
     passed = []
@@ -107,7 +108,10 @@ def _class_folders(root: Path) -> list[Path]:
 
 
 def _check_are_classes(root: Path, images: dict[Path, list[Path]], notes: tuple[Finding, ...]) -> None:
-    "Raise `VisionRecipesError` where no class folder has `images`, or all are named as the parts of a split"
+    """Raise `VisionRecipesError` where no class folder has `images`, or all are called as parts of a split.
+
+    The first repeats the `notes` about images that cannot be opened.
+    """
     if not any(images.values()):
         unopened = [note.message for note in notes if note.kind == 'left out']
         left_out = ''.join(f' {message[:1].upper()}{message[1:]}' for message in unopened)

@@ -27,7 +27,7 @@ def settle_labels(
     form: str = '',  # What in the form says that there may be several, as a sentence begins; empty: nothing
     places: Sequence[str] | None = None,  # Where each image is annotated, for messages; None: its own path
     noun: str = 'label',  # What a label is called there, such as `flag`
-) -> Annotations:
+) -> Annotations:  # Each class of an image once; `labels.multi_label` is set where there may be several
     """Decide whether images have one class or several.
 
     Where they have several, a finding says why. Where they have one, an image with none or several is left

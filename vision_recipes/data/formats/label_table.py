@@ -46,7 +46,7 @@ class _Header:
     labels: tuple[int, ...]  # The column of labels, or those of the classes
     mark: str = '|'  # Between the labels of a cell
     is_stated: bool = False  # Whether the header names the mark
-    group: int | None = None
+    group: int | None = None  # The column `group`; None: there is none
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #eb340fd5
 def _read_header(line: str) -> _Header | None:  # None where it is none of a table of labels
@@ -76,7 +76,7 @@ _FLAG_SHARE = 0.8
 
 
 def _looks_like_flags(header: _Header, text: str) -> bool:
-    "Whether the columns of the classes hold 0 and 1; `text` is the beginning of the file"
+    "Whether the columns of the classes mostly hold 0 and 1; `text` is the beginning of the file"
     rows = list(csv.reader(text.splitlines()[1:51], delimiter=header.delimiter))
     rows = [row for row in rows if len(row) == len(header.names)]
     flags = [[row[k].strip().lower() in _FLAG for row in rows] for k in header.labels]
@@ -133,7 +133,7 @@ class _Row:
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #dc7ffb82
 def _read_rows(file: Path) -> tuple[_Header, list[_Row]]:
-    "All rows of a table. Raises `VisionRecipesError` that names file and line where one is broken"
+    "The rows of a table that are not empty. Raises `VisionRecipesError` that names file and line of a fault"
     # `newline=''`: lines end as csv has them, and those in quotes stay as they are
     lines = io.StringIO(read_utf8(file, 'a table of images and labels'), newline='')
     first = lines.readline().strip()
@@ -216,7 +216,7 @@ def _check_mark(file: Path, header: _Header, cells: list[list[str]]):
 
 
 def _parts_stand_alone(text: str, whole: set[str]) -> bool:
-    "Whether all words of a cell are labels of other images"
+    "Whether all words of a cell are labels of images; `whole` has the texts of all cells"
     return set(text.split()) <= whole
 
 # %% ../../../nbs/data/formats/19_label_table.ipynb #e3592f3b
@@ -361,7 +361,8 @@ def read_label_table(
 # %% ../../../nbs/data/formats/19_label_table.ipynb #7f7e4e65
 def write_label_table(
     anns: Annotations,  # Of whole images
-    # Gets `labels.csv` and `classes.txt`. Paths are written as in `anns`, and read relative to this folder
+    # Gets `labels.csv` and `classes.txt`, in place of older ones. Paths are written as in `anns`, and read
+    # relative to this folder
     folder: str | Path,
 ) -> Path:  # The table
     "Write the labels of whole images as a table. Raises `VisionRecipesError` where the table has boxes"

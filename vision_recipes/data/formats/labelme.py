@@ -116,7 +116,7 @@ def _points_are_keypoints(sheets: list[Sheet]) -> bool:
 
 
 def _has_grouped_point(shapes: list[Shape]) -> bool:
-    "Whether a point shares its group with a shape of another label"
+    "Whether a point shares its group with another kind of shape that has another label"
     labels_of_group = {}  # Of shapes that are no points
     for s in shapes:
         if s.kind != 'point' and s.group is not None:
@@ -425,7 +425,7 @@ def _read_flags(labelme: LabelmeSet, root: Path, multi_label: bool | None = None
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #0db29fc6
 def _flags_set(labelme: LabelmeSet) -> list[list[str]]:
-    """The names of the flags that are set in each file; `labelme` has no files with the flag `__ignore__`.
+    """The names of the flags that are set in each file; `labelme` has no file in which `__ignore__` is set.
 
     Raises `VisionRecipesError` for a flag that is neither true nor false.
     """
@@ -445,8 +445,8 @@ def write_labelme(
 ) -> Path:  # `folder`
     """Write a table as LabelMe's files.
 
-    Raises `VisionRecipesError` where a file is there with other contents, two images would share one, or a
-    coordinate is not finite.
+    Raises `VisionRecipesError` where a file is there with other contents, two images would share one, a
+    coordinate is not finite, or an image whose size is not known cannot be read.
     """
     folder = Path(folder)
     anns = anns.measure()
@@ -481,6 +481,7 @@ def _refuse_to_overwrite(files: dict[Path, str]) -> None:
     "Raise `VisionRecipesError` where one of the files exists with other contents"
     differing = []
     for file, text in files.items():
+        # as `write_text` encodes it
         if file.exists() and file.read_bytes() != text.encode('utf-8', 'backslashreplace'):
             differing.append(file)
     if differing:
@@ -555,7 +556,7 @@ def _relative_path(path: Path, file: Path) -> str:
 def _shapes_of(
     anns: Annotations,
     m: int,  # The position of an object
-    k: int,  # Its number in its image, which is its group
+    k: int,  # Its number in its image, which is its group where it has several shapes
     size_wh: tuple[int, int],  # Of the image
 ) -> list[dict]:
     "The shapes of an object, as the JSON has them"

@@ -74,7 +74,7 @@ def _load_json(file: Path) -> dict | None:  # None: JSON, but not LabelMe's
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #635b8308
 def _flags(value: Any) -> dict:
-    "An object of JSON; {} where there is none. Raises one of `BROKEN` for any other value"
+    "An object of JSON; {} for null, and for any empty value. Raises one of `BROKEN` for others"
     if not value:
         return {}
     if not isinstance(value, dict):
@@ -120,7 +120,7 @@ def _read_shape(
     k: int,  # Its number in the file, from 0
     entry: Any,  # The entry of "shapes" in the JSON
 ) -> Shape:
-    "Check and convert the values of a shape. Raises `VisionRecipesError` where a value is of the wrong type"
+    "Check and convert the values of a shape. Raises `VisionRecipesError` where one is broken"
     where = f'{file}: shape {k} (counting from 0)'
     if not isinstance(entry, dict):
         raise VisionRecipesError(
@@ -215,7 +215,7 @@ def cache_folder() -> Path:
 
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #ac696b3b
 def _image_suffix(content: bytes) -> str:
-    "The file suffix of an image, by its first bytes"
+    "The file suffix of an image, by its first bytes; .jpg where they are not known here"
     if content[:4] == b'\x89PNG':
         return '.png'
     if content[:2] == b'BM':
@@ -364,7 +364,8 @@ class Sheet:
 class LabelmeSet:
     """The LabelMe files of a folder, or one file: `sheets`, and what was noticed on the way as `notes`.
 
-    Raises `VisionRecipesError` where there is no LabelMe file, a file is broken, or all images are missing.
+    Raises `VisionRecipesError` where there is no LabelMe file, a file is broken, all images are missing, or
+    the folder holds the parts of a split.
     """
 
     def __init__(self, root: Path):
@@ -446,7 +447,7 @@ def _count(self: LabelmeSet, kind: str, noun: str, n: int = 1) -> None:
 # %% ../../../nbs/data/formats/07_labelme_files.ipynb #afbb2e52
 @patch
 def _add(self: LabelmeSet, name: str) -> None:
-    "Read the file with this path below the root, unless it is ignored or its image is missing"
+    "Add the file with this path below the root, unless it is none of LabelMe, ignored, or without its image"
     file = self.root / name
     contents = _load_json(file)
     if contents is None:

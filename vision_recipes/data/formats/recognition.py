@@ -26,7 +26,7 @@ class Sureness(IntEnum):
 
     @property
     def words(self) -> str:
-        "The verb of a message: a file `is` COCO"
+        "The verb of a message: a file `is` or `may be` COCO; just `no` for `NO`"
         return ('no', 'may be', 'is')[self]
 
 
@@ -56,7 +56,7 @@ def rated_files(
     most: int = 20,  # Files of each folder
     also: str = '',  # A name to try in every folder
 ) -> dict[Path, Recognition]:
-    "How sure a reader is of each file in a folder and the two levels below, sorted by path"
+    "How sure a reader is of each file that `files_near` finds, sorted by path"
     return {file: recognise(file) for file in sorted(files_near(folder, suffix, most, also))}
 
 
@@ -121,7 +121,7 @@ _MOST_LEVELS = 6  # Objects and lists within each other; the keys of those that 
 
 @lru_cache(32)  # several readers ask for the keys of one file
 def _key_places(text: str) -> frozenset[str]:
-    "The places of all keys in JSON text, such as `annotations.#.bbox`; see `json_keys`"
+    "The places of the keys in JSON text, down to `_MOST_LEVELS`; a place is as for `json_keys`"
     places = set()
     outer = []  # For each object or list around the present one: its `prefix` and `in_list`
     prefix, in_list, key = '', False, ''  # `prefix` is the place of the present one, with a dot behind it

@@ -156,7 +156,9 @@ MOST_AREA = 400_000_000  # Pixels of an image; `is_size` has the same limits
 
 
 def _id(value: Any) -> int | str:
-    """A whole number of any size, or other text. Leading zeros make it text, and so do more than 301 digits.
+    """A whole number, or other text without white space around it.
+
+    Of numbers in text, leading zeros and more than 301 digits make them text.
 
     Python itself refuses a text of more than 4300 digits.
     """

@@ -67,7 +67,7 @@ def _parse_xml(path: Path) -> ET.Element:
     """
     builder = ET.TreeBuilder()
     parser = expat.ParserCreate(_utf16_name(first_bytes(path, 4)))
-    parser.buffer_text = True  # a text comes in one piece
+    parser.buffer_text = True  # fewer calls for a long text
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
@@ -103,7 +103,7 @@ def _parse_into(parser, path: Path) -> None:
     except VisionRecipesError:
         raise
     except expat.ExpatError as e:
-        refuse_other_kind(path, 'XML')  # raises where the file is no XML at all
+        refuse_other_kind(path, 'XML')  # raises where it is known as something else
         raise VisionRecipesError(f'{path}: {_xml_error_text(path.read_bytes(), e)}') from e
     except (LookupError, UnicodeError) as e:
         raise VisionRecipesError(
@@ -142,14 +142,14 @@ class _VocFile:
 
     size_wh: tuple[int, int]  # Pixels; 0 where the file does not say
     objects: list[_VocObject]
-    shifted: bool  # Whether its first pixel was 1, and 1 was subtracted from its boxes
+    shifted: bool  # Whether its first pixel was 1, and 1 was subtracted from xmin and ymin
     filename: str  # <filename>, with `/` between folders; '' where there is none
     folder: str  # <folder>; '' where there is none
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #070cf851
 def _voc_objects(
     path: Path,  # For messages
-    tree: ET.Element,
+    tree: ET.Element,  # <annotation>
     shift: float,  # Pixels to subtract from <xmin> and <ymin>; <xmax> and <ymax> are edges in both cases
 ) -> list[_VocObject]:
     "Read the objects of a file. Raises `VisionRecipesError` that names the first broken one"
@@ -227,7 +227,7 @@ def _files_above(
     annotations: Path,  # The folder of annotations
     xmls: list[str],  # Names of the files in it
 ) -> tuple[Path, dict[str, list[str]]]:  # As `_voc_files`
-    "List the files where the folder of annotations itself was named: images lie in the folders beside it"
+    "List the files of a folder of annotations, and, without XML, of those beside it, where the images lie"
     files = {annotations.name: xmls}
     for folder, names in scan(annotations.parent, 1).items():
         if folder != annotations.name:
@@ -286,7 +286,7 @@ def _distance(
     folder: str,  # Of an image
     own: str,  # Of the annotation
 ) -> tuple:  # To compare; the smallest is the nearest
-    "How far two folders are from each other: equal, paths that end alike, beside each other; masks come last"
+    "How far two folders are from each other: equal, ends alike, beside each other; if all is alike, no masks"
     is_beside = folder.rpartition('/')[0] == own.rpartition('/')[0]
     is_of_masks = _MASKS.match(_last_part(folder)) is not None
     return folder != own, -_n_shared_last_parts(folder, own), not is_beside, is_of_masks
@@ -309,7 +309,7 @@ def _last_part(path: str) -> str:
     return path.rpartition('/')[2]
 
 
-def _stem(name: str) -> str:
+def _stem(name: str) -> str:  # '' where it has no suffix
     return name.rpartition('.')[0]
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #4a47c2bf
@@ -383,7 +383,7 @@ def _other_image_findings(
     voc_files: dict[str, _VocFile],
     image_of: dict[str, str],  # As `_match_images` gives it
 ) -> list[Finding]:  # One or none
-    "A warning where <filename> names an image that is there, but another than the annotation's own name"
+    "A warning where <filename> names an image that was taken for another annotation"
     there = set(map(_last_part, image_of.values()))
     other = {}  # an annotation: what it names
     for xml, image in image_of.items():
@@ -441,7 +441,7 @@ def _xml_paths(files: dict[str, list[str]]) -> list[str]:
 
 
 def _unused_images(paths: Iterable[str], stems: dict[str, dict[str, str]]) -> list[str]:
-    "The images in the folders of `paths` that are not among these, sorted"
+    "The images in the folders of `paths`, in `stems` by folder and stem, that are not among these; sorted"
     folders = {path.rpartition('/')[0] for path in paths}
     images = {_join(folder, name) for folder in folders for name in stems[folder].values()}
     return sorted(images - set(paths))

@@ -65,7 +65,7 @@ def _number(value: float) -> str:
 
 
 def voc_object(
-    anns: Annotations,
+    anns: Annotations,  # With boxes in pixels
     m: int,  # Position of the object
     more: str = '',  # Further tags, as lines
 ) -> str:
@@ -99,7 +99,7 @@ def voc_document(
     )
 
 # %% ../../../nbs/data/formats/17_voc_writer.ipynb #fe07973e
-def distinct_stems(root: Path, names: list[str]) -> list[str]:
+def distinct_stems(root: Path, names: list[str]) -> list[str]:  # `root`: the data set, for the message
     "The names without suffix. Raises `VisionRecipesError` where two are equal, in any letter case"
     stems = [name.rpartition('.')[0] for name in names]
     count = Counter(stem.lower() for stem in stems)
@@ -119,7 +119,8 @@ def write_voc(
 ) -> Path:  # `root`
     """Write JPEGImages/ and Annotations/ in one step; a crowd becomes a difficult object.
 
-    Raises `VisionRecipesError` for no or broken boxes, missing images, and two with one XML file.
+    Raises `VisionRecipesError` for no or broken boxes, names that XML cannot hold, images to copy or measure
+    that are missing, and two with one XML file.
     """
     if not anns.has_boxes:
         raise VisionRecipesError(f'{anns.root}: has no boxes, so there is nothing to write as VOC.')

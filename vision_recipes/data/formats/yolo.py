@@ -72,7 +72,7 @@ _NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classe
 def _load_data_yaml(file: Path) -> dict:
     """The entries of a data.yaml, and its path as the entry `file`.
 
-    Raises `VisionRecipesError` that names file and line where it is no YAML with `names`.
+    Raises `VisionRecipesError` that names the file where it is no YAML with `names`, and without PyYAML.
     """
     try:
         import yaml  # comes with timm and the hub
@@ -161,7 +161,7 @@ def _is_about(data: dict, root: Path) -> bool:
     return not paths or any(root in (path, *path.parents) or path in root.parents for path in paths)
 
 
-# The key `names`, not indented, with or without quotes
+# The key `names`, not indented or in braces, with or without quotes
 _NAMES_KEY = re.compile(r'(^|[{,]\s*)["\']?names["\']?\s*:', re.MULTILINE | re.IGNORECASE)
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #09952c81
@@ -184,7 +184,7 @@ def _class_yamls(folder: Path) -> list[Path]:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #7958e7f6
 def _check_yamls_agree(root: Path, found: list[dict]) -> None:
-    """Raise `VisionRecipesError` where files beside each other give different classes or keypoints.
+    """Raise `VisionRecipesError` where files beside each other give different classes, keypoints or tasks.
 
     Where none is called data.yaml, which comes first by custom, their parts must be equal, too.
     """
@@ -281,7 +281,8 @@ def _label_map(
 ) -> LabelMap:
     """The classes, by data.yaml or by a list of names.
 
-    Raises `VisionRecipesError` where nothing names them, or two files of the data set name them differently.
+    Raises `VisionRecipesError` where nothing names them, two files of the data set name them differently, or
+    two have one name.
     """
     lists = _name_lists([*inside, *above])
     if data is None:
@@ -315,7 +316,7 @@ def _name_lists(folders: list[Path]) -> dict[Path, dict[int, str]]:  # A file: i
         entries = os.listdir(folder) if folder.is_dir() else []
         existing = [name for name in entries if name.lower() in _LIST_FILES]  # few, of thousands of texts
         names = list(filter(None, match_names(_NAME_FILES, existing, paths=False).found))
-        # labelImg's predefined_classes.txt counts only where there is no other list
+        # labelImg's predefined_classes.txt counts only where no other list has names by lines
         files = [folder / name for name in names if name == names[0] or 'predefined' not in name]
         lists |= {file: dict(enumerate(_class_list(file))) for file in files if file.is_file()}
         notes_file = folder / 'notes.json'
@@ -328,7 +329,7 @@ _LIST_FILES = {*_NAME_FILES, 'notes.json'}
 
 
 def _class_list(file: Path) -> list[str]:
-    "The class names of a text file, one a line. Raises `VisionRecipesError` where one is empty or a comment"
+    "The class names, one a line. Raises `VisionRecipesError` as `read_names`, and where one is empty"
     names = read_names(file)
     if '' in names:
         raise VisionRecipesError(
@@ -339,7 +340,7 @@ def _class_list(file: Path) -> list[str]:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #02b28155
 def _label_studio_names(file: Path) -> dict[int, str]:
-    "The class names in the `notes.json` of Label Studio, by their numbers"
+    "The class names in the `notes.json` of Label Studio, by their numbers. Raises `VisionRecipesError`"
     categories = read_json(file)['categories']
 
     def entry(i: int) -> str:
@@ -350,7 +351,9 @@ def _label_studio_names(file: Path) -> dict[int, str]:
     return {c['id']: c['name'] for c in sorted(categories, key=itemgetter('id'))}
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #4c1c9ed4
-def _check_same_names(file: Path, names: dict[int, str], other: Path, other_names: dict[int, str]) -> None:
+def _check_same_names(
+    file: Path, names: dict[int, object], other: Path, other_names: dict[int, object]
+) -> None:
     "Raise `VisionRecipesError` where two files give one number different names; other spellings are equal"
     for i in names.keys() & other_names.keys():
         if name_key(str(names[i])) != name_key(str(other_names[i])):
@@ -361,7 +364,7 @@ def _check_same_names(file: Path, names: dict[int, str], other: Path, other_name
             )
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #0dcf0221
-def _yaml_names(data: dict) -> dict[int, str]:
+def _yaml_names(data: dict) -> dict[int, object]:  # Names as YAML reads them: text, or 1.5
     "The class names of data.yaml by their numbers. Raises `VisionRecipesError` where they or `nc` are wrong"
     file = data['file']
     names = data['names']
@@ -384,7 +387,7 @@ def _yaml_names(data: dict) -> dict[int, str]:
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #da896cbb
 def _check_names(file: Path, names: list) -> None:
-    "Raise `VisionRecipesError` where a name is no text or number, or is empty"
+    "Raise `VisionRecipesError` where a name is a list, empty, or a bare word, or all are numbered"
     nested = [n for n in names if isinstance(n, (list, tuple, dict, set))]
     if nested:
         raise VisionRecipesError(f'{file}: names holds {brief(nested[0])}, but a name is a text.')
@@ -458,11 +461,11 @@ def _yaml_entries(data: dict) -> dict[str, list[str]]:  # Part: its entries, as 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #1504df89
 def _yaml_parts(
     data: dict,
-    notes: list[Finding],  # Gets a warning for each part that does not exist
+    notes: list[Finding],  # Gets a warning for each part of which a path does not exist
 ) -> dict[str, list[Path]]:  # Name of a part: its folders or lists of images
-    """The parts of data.yaml that exist; of two names for the same paths the first.
+    """The parts of data.yaml of which all paths exist; of two names for the same paths the first.
 
-    Raises `VisionRecipesError` where none exists, or `train` does not.
+    Raises `VisionRecipesError` where it names parts, but none exists, or `train` does not.
     """
     entries = _yaml_entries(data)
     paths_of = {name: [_resolve_path(data, value) for value in values] for name, values in entries.items()}
@@ -484,13 +487,13 @@ def _yaml_parts(
 
 
 def _missing_entry(name: str, entries: list[str], paths: list[Path]) -> str:
-    "The first entry of a part whose path does not exist, for a message"
+    "The first of the `entries` of a part that means no existing one of `paths`, for a message"
     entry, path = next((e, p) for e, p in zip(entries, paths) if not os.path.exists(p))
     return f'{name} is {entry}, but there is no {path}'
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #89c08fab
 def _images_inside(folder: Path) -> Path:
-    "The folder `images` in a folder, in capital letters too; the folder itself where it has none"
+    "The folder `images` in a folder, in any letter case; the folder itself where it has none"
     if not folder.is_dir():
         return folder
     if (folder / 'images').is_dir():
@@ -571,7 +574,8 @@ def _listed_images(
     images = []
     lost = []
     for line in lines:
-        # CVAT's lines begin with a folder data/ that does not exist
+        # CVAT's lines begin with a folder data/ that does not exist; Darknet's paths are as seen from the
+        # folder in which it was started
         guesses = (source.parent / line, source.parent / line.removeprefix('data/'), Path(line))
         file = next((guess for guess in guesses if os.path.isfile(guess)), None)
         if file is None:
@@ -650,7 +654,7 @@ _MOST_ENTRIES = 1000  # Entries of a folder that are looked at to guess what it 
 
 
 def _twin_folders(folder: str) -> list[str]:
-    "The folders beside a folder, and those of its name one level higher, as txt/train for img/train"
+    "The folders beside a folder, itself too, and those of its name in folders beside its parent: txt/train"
     above, name = os.path.split(folder)
     paths = []
     for parent, below in ((above, ()), (os.path.dirname(above), (name,))):
@@ -670,7 +674,7 @@ def _holds_image(folder: str) -> bool:  # Among its first entries
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #c2234704
 def looks_like_yolo(path: Path) -> Recognition:  # Its `sureness`, and the `reason` for it
-    "How sure it is that a file is a data.yaml or a list of images, or a folder holds YOLO's text files near"
+    "How sure it is that a file is a data.yaml or a list of images, or that a folder is a data set of YOLO"
     if path.is_file():
         return _recognised_file(path)
     if any(map(_is_data_yaml, _yaml_files(path))):
@@ -728,7 +732,7 @@ _CLASS_AND_BOX = re.compile(r'\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*?(\n|$)')
 
 
 def _box_is_fraction(text: str) -> bool:
-    "Whether most boxes of a text are fractions; where a later line is broken, the first box alone counts"
+    "Whether half of the boxes of a text are fractions; where a later line is broken, only the first counts"
     return are_fractions(number_rows(text) or number_rows(text, most=1))
 
 # %% ../../../nbs/data/formats/05_yolo.ipynb #81c45780
@@ -881,7 +885,7 @@ def _text_files(
     notes: list[Finding],  # Gets findings about names in doubt or in another spelling
     listed: bool,  # Whether a list named the images; then text files of other images are no surprise
 ) -> tuple[list[str], list[str]]:  # The text file of each image, '' where none; unused text files, sorted
-    "Find the text file of each image. Each folder is listed once"
+    "Find the text file of each image"
     # of each folder of images: the folder of its text files, and their names by stem
     folders = dict.fromkeys(folder for folder, _ in images)
     labels_of = {folder: _unambiguous_labels_folder(folder) for folder in folders}
@@ -947,7 +951,7 @@ def _texts_by_stem(folder: str) -> dict[str, str]:
 
 
 def _sharing_pairs(images: list[tuple[str, str]], texts: list[str]) -> list[tuple[str, str]]:
-    "Paths of two images that share a text file, because they differ in their suffix only"
+    "Paths of images that share one of `texts`, a file for each or '': the first that has it, and another"
     first_of = {'': None}  # A text file: the first image that has it; none share '', which is no file
     pairs = []
     for image, text in zip(images, texts):
@@ -997,8 +1001,8 @@ def write_yolo(
 ) -> Path:  # `root`
     """Write images/, labels/ and data.yaml in one step; crowds are left out.
 
-    Raises `VisionRecipesError` where the table has no boxes, two images would share a text file, or one is
-    not there.
+    Raises `VisionRecipesError` where the table has no boxes, two images would share a text file, or one to
+    copy is not there; and as `object_lines`.
     """
     check_choice('images', images, ['copy', 'link', 'none'])
     if not anns.has_boxes:

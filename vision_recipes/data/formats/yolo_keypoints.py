@@ -134,7 +134,7 @@ def _point_names(file: Path, data: dict, n: int) -> list[str] | None:
 
 
 def _is_name(name) -> bool:
-    "Whether a value of YAML is a name: text that is not empty, or a number"
+    "Whether a value of YAML is a name: text that is not empty, or a whole number"
     return isinstance(name, (str, int)) and not isinstance(name, bool) and str(name).strip() != ''
 
 

@@ -74,7 +74,8 @@ MOST_PAIRS = 4_000_000  # Of points whose distances are computed at once
 
 def join_rings(
     rings: Sequence[np.ndarray],  # Each (n, 2), at least one
-    elbow: bool = False,  # Join by a horizontal and a vertical line, which no pixel's centre lies on
+    # Join by a horizontal and a vertical line: between whole coordinates no pixel's centre lies on these
+    elbow: bool = False,
 ) -> np.ndarray:  # (n, 2) float64
     "Join rings to one, which goes to the nearest point of the next ring, around it, and back the same way"
     joined = np.asarray(rings[0], np.float64)
@@ -123,8 +124,8 @@ def object_lines(
 ) -> list[str]:  # M, each with its newline
     """The line of each object: with keypoints, with its mask as one outline, or with its box.
 
-    All coordinates are fractions of the image. Raises `VisionRecipesError` where one of boxes, keypoints
-    or masks is not finite, or an image cannot be measured.
+    All coordinates are fractions of the image. Raises `VisionRecipesError` where one to write is not finite,
+    but for a box in place of a mask; and where an image cannot be measured.
     """
     if anns.get('boxes_rel') is None or _needs_drawing(anns.get('masks')):
         anns = anns.measure()  # the sizes of all images; then boxes are in pixels
@@ -152,6 +153,7 @@ def _box_texts(anns: Annotations, corners: np.ndarray) -> list[str]:
     x1, y1, x2, y2 = corners.T
     columns = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]
     rows = zip(anns.class_ids.values.tolist(), *[column.tolist() for column in columns])
+    # eight digits: a thousandth of a pixel in an image of 100,000
     return ['%d %.8f %.8f %.8f %.8f' % row for row in rows]
 
 # %% ../../../nbs/data/formats/16_yolo_lines.ipynb #4f1a4a4e

@@ -91,7 +91,7 @@ _LINE_FORMS = (
 
 
 def _check_lines(lines: TextLines) -> None:
-    "Raise `VisionRecipesError` for a line that is too short, not finite, or neither box nor outline"
+    "Raise `VisionRecipesError` for a line of a wrong length, or longer than a box with a number not finite"
     lengths = lines.numbers.counts
     longer = np.unique(lengths[lengths > 5])
     # an outline has an odd length; an even one may be keypoints or a box with a confidence, if all have it
@@ -126,8 +126,9 @@ def _oriented_box_findings(
     rings: np.ndarray,  # (L + 1,) where the points of each outline begin, and the end
     where: Path,
 ) -> tuple[Finding, ...]:
-    "A warning where 90% of the outlines or more are parallelograms, at four points for each of all"
+    "A warning where 90% of the outlines or more are parallelograms"
     n = len(rings) - 1
+    # four points on average: those of longer and shorter outlines make no parallelograms by fours
     if len(points) != 4 * n or _are_parallelograms(points.reshape(n, 4, 2)).mean() < 0.9:
         return ()
     message = (
@@ -195,7 +196,8 @@ def _mixed_line_findings(
 def _six_number_boxes(lines: TextLines, where: Path, task: str) -> LineObjects:
     """Read the boxes of lines of five and six numbers; the sixth is left out, with a warning.
 
-    Over the whole set it is a confidence or the number of a track; else `VisionRecipesError` is raised.
+    Over the whole set it is a confidence or the number of a track; else, and for the task `obb`,
+    `VisionRecipesError` is raised.
     """
     six = np.flatnonzero(lines.numbers.counts == 6)  # lines
     if task == 'obb':
@@ -356,7 +358,7 @@ def _check_outlines(
 
 
 def _keypoint_and_outline_shares(lines: TextLines, most: int = 500) -> tuple[float, float]:
-    "The shares of lines that fit as keypoints, and as outlines, of about `most` lines of over five numbers"
+    "The shares of lines that fit as keypoints, and as outlines, of up to 2 `most` lines of over five numbers"
     lengths = lines.numbers.counts
     rows = np.flatnonzero(lengths > 5)
     rows = rows[:: max(1, len(rows) // most)]
@@ -423,8 +425,8 @@ def _may_be_keypoints(
 ) -> bool:
     """Whether lines that look like outlines may be box and points (x, y), although some lie outside the box.
 
-    Not where a tenth of the boxes leave the image. Nor where in half of the lines a point lies farther
-    outside than the box is wide or high, which nobody annotates. A point at 0 0 is absent, and says nothing.
+    Not where over a tenth of the boxes leave the image. Nor where in half of the lines the box does, or a
+    point lies farther outside than the box is wide or high, which nobody annotates. A point at 0 0 is absent.
     """
     in_image = _have_box_in_image(table)
     center, half = table[:, None, 1:3], table[:, None, 3:5] / 2
@@ -436,7 +438,7 @@ def _may_be_keypoints(
 
 # %% ../../../nbs/data/formats/15_yolo_shapes.ipynb #0649f1fc
 def _are_mostly_outlines(table: np.ndarray, most: int = 500) -> bool:
-    "Whether 80% of the lines are plain outlines; of many, about `most` are looked at"
+    "Whether 80% of the lines or more are plain outlines; up to 2 `most` are looked at"
     return bool(_plain_outlines(table[:: max(1, len(table) // most)]).mean() >= 0.8)
 
 

@@ -69,7 +69,7 @@ def _filled_lines(content: bytes) -> list[tuple[int, bytes]]:
 
 
 def _quoted(line: bytes, most: int = 80) -> str:
-    "A line in quotes, for a message, with `most` characters at most"
+    "The first `most` characters of a line in quotes, for a message"
     text = line.decode('utf-8', 'replace').strip()
     return repr(text if len(text) <= most else text[:most] + ' ...')
 
