@@ -5,10 +5,10 @@
 
 Networks, sizes and settings are those of the preset `full`, with random weights: timm's resnet18d at 288 px,
 YOLOX-tiny at 384 px, torchvision's Mask R-CNN v2 and Keypoint R-CNN at 512 px. All contestants get the same
-drawn images. A step is forward, losses, backward and AdamW. Ours also has what the library adds: it prepares
-the images, checks losses and gradients, cuts the gradients and averages the weights. The peers get their
-images prepared, in each order in memory, and in bfloat16 too where the CPU has units for it. Contestants take
-turns; times are medians of the processor time of a step, and `ratio` is the fastest peer's time over ours.
+drawn images. A step is the images' normalisation, forward, losses, backward and AdamW. Ours also has what the
+library adds: it checks losses and gradients, cuts the gradients and averages the weights. The peers run in
+each order in memory, and in bfloat16 too where the CPU has units for it. Contestants take turns; times are medians
+of the processor time of a step, and `ratio` is the fastest peer's time over ours.
 The learning rate is next to nothing, and R-CNNs begin with the same weights, because a step takes the longer
 the more objects the network finds.
 """
@@ -45,13 +45,13 @@ LR = 1e-9
 Step = Callable[[], Tensor | dict]
 
 
-def peer_step(losses: Callable, model: nn.Module, images: Tensor, order: str, is_bf16: bool) -> Step:
-    "The loop that people write; `losses` computes one loss from the network and the images"
+def peer_step(losses: Callable, model: nn.Module, prepare: Callable, order: str, is_bf16: bool) -> Step:
+    "The loop that people write; `prepare` gives the images, `losses` one loss from the network and them"
     model = model.train().to(memory_format=FORMATS[order])
-    images = images.contiguous(memory_format=FORMATS[order])
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], LR, fused=True)
 
     def step():
+        images = prepare().contiguous(memory_format=FORMATS[order])
         with torch.autocast('cpu', torch.bfloat16, enabled=is_bf16):
             loss = losses(model, images)
         loss.backward()
@@ -61,7 +61,8 @@ def peer_step(losses: Callable, model: nn.Module, images: Tensor, order: str, is
     return step
 
 
-# ---- the peers: a network, its images, and a function from both to the loss; `ours` is our network
+# ---- the peers: a network, a function that gives the images, and one from both to the loss; `ours` is our
+# network
 
 
 def timm_peer(task: Task, batch: dict, ours: nn.Module):
@@ -69,8 +70,8 @@ def timm_peer(task: Task, batch: dict, ours: nn.Module):
 
     preprocess, labels = task.preprocess(), batch['labels']
     model = timm.create_model(task.settings.model, num_classes=task.labels.n_model)
-    images = normalise(batch['images'], preprocess.mean, preprocess.std)
-    return model, images, lambda model, images: nn.functional.cross_entropy(model(images), labels)
+    prepare = partial(normalise, batch['images'], preprocess.mean, preprocess.std)
+    return model, prepare, lambda model, images: nn.functional.cross_entropy(model(images), labels)
 
 
 def yolox_peer(task: Task, batch: dict, ours: nn.Module):
@@ -81,7 +82,8 @@ def yolox_peer(task: Task, batch: dict, ours: nn.Module):
     boxes, labels = batch['boxes'], batch['labels']
     centres = torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]], -1)
     targets = torch.cat([labels[..., None].float(), centres], -1) * (labels >= 0)[..., None]
-    return model, task.inputs(batch['images']), lambda model, images: model(images, targets)['total_loss']
+    prepare = partial(task.inputs, batch['images'])
+    return model, prepare, lambda model, images: model(images, targets)['total_loss']
 
 
 def torchvision_peer(task: Task, batch: dict, ours: nn.Module):
@@ -95,7 +97,8 @@ def torchvision_peer(task: Task, batch: dict, ours: nn.Module):
     model.load_state_dict(ours.state_dict())
     if 'masks' in targets[0]:
         targets = [{**target, 'masks': target['masks'].to(torch.uint8)} for target in targets]
-    return model, batch['images'] / 255, lambda model, images: sum(model(list(images), targets).values())
+    prepare = partial(torch.div, batch['images'], 255)
+    return model, prepare, lambda model, images: sum(model(list(images), targets).values())
 
 
 PEERS = {
@@ -128,9 +131,9 @@ def contestants(name: str, case) -> dict[str, Step]:
     steps = {'ours': partial(train_batch, trainer, batch, anns, is_step=True)}
     for order in FORMATS:
         for is_bf16 in (False, True)[: 1 + _has_bf16_units()]:
-            model, images, losses = PEERS[name](task, batch, trainer.model)
+            model, prepare, losses = PEERS[name](task, batch, trainer.model)
             words = f'peer, {order}{", bfloat16" if is_bf16 else ""}'
-            steps[words] = peer_step(losses, model, images, order, is_bf16)
+            steps[words] = peer_step(losses, model, prepare, order, is_bf16)
     return steps
 
 
