@@ -35,7 +35,8 @@ def _name_parts(name: str) -> tuple[str, ...]:  # Such as ('left', 'eye') or ('l
 
     `left` or `right` at the beginning of a word is a part too: `lefteye`.
     """
-    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name).lower()  # a space before each capital
+    # a space before a capital behind a small letter
+    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name).lower()
     parts = []
     for word in re.findall(r'\d+|[^\W\d_]+', spaced):  # digits, or letters
         side_and_rest = re.match(r'(left|right)(.+)$', word)
@@ -303,7 +304,8 @@ def _margins(
 ) -> np.ndarray:  # (N,) pixels
     "What is added to the extent of the points on each side"
     extent = (high - low).max(1)
-    # each side of a box is at least `_LEAST_SIDE`, also where all points lie on a line
+    # each side of a box is at least `_LEAST_SIDE`, also where all points lie on a line. The margin
+    # of an object without points is dropped by the caller
     pad = np.maximum(margin * extent, (_LEAST_SIDE - (high - low).min(1)) / 2)
     is_single, has_extent = extent == 0, extent > 0
     if is_single.any() and has_extent.any():
