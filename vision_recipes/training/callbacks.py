@@ -27,7 +27,7 @@ class Callback:
         "Before the first batch, also of a run that goes on. `t.progress` says where it stands"
 
     def after_batch(self, t):
-        "After each batch. `t.stop_reason = '...'` stops the training after the next step of the optimiser"
+        "After each batch. `t.stop_reason = '...'` stops the training where no gradients wait for a step"
 
     def after_epoch(
         self,
@@ -65,7 +65,7 @@ class Callbacks:
         event: str,  # A method of `Callback`
         *args,  # What the method takes after `t`
     ):
-        "Call a method of every callback, in the first process. Every process must call it"
+        "Call a method of each callback that is not off, in the first process. Every process must call it"
         for callback in self.all if t.world.first else ():
             if callback not in self._off:
                 self._call(t, callback, event, t, *map(copy.copy, args))  # each may change its own
@@ -94,7 +94,7 @@ def _name(callback: Callback) -> str:
 # %% ../../nbs/training/07_callbacks.ipynb #ad469e7d
 @patch
 def end(self: Callbacks, t):
-    "Call `at_end` of every callback. Asks no other process, because the training may have failed"
+    "Call `at_end` of each callback that is not off. Asks no other process, for the training may have failed"
     for callback in self.all if t.world.first else ():
         if callback not in self._off:
             self._call(t, callback, 'at_end', t)
@@ -181,7 +181,7 @@ _PLAIN = (
 
 
 def _is_plain(value, levels: int = _LEVELS) -> bool:
-    """Whether `torch.load(weights_only=True)` can read a value again.
+    """Whether a value is made of what `_PLAIN` names, which `torch.load(weights_only=True)` can read again.
 
     `levels` of containers may lie inside each other; a value that holds itself has infinitely many.
     """
