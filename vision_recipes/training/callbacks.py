@@ -19,7 +19,7 @@ from .settings import check_log
 
 # %% ../../nbs/training/07_callbacks.ipynb #893d451b
 class Callback:
-    "Is told of a training as it goes. A subclass overrides what it needs; `t` is the `Trainer`"
+    "Is told of a training as it goes, in the first process. A subclass overrides some; `t` is the `Trainer`"
 
     on_error = 'stop'  # What an error in it does to the training: `stop`, after saving; or `warn` and go on
 
