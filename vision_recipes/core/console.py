@@ -152,7 +152,7 @@ def log_info(
 # %% ../../nbs/core/02_console.ipynb #728321c8
 def progress(
     items: Iterable | None = None,  # What to go through; None for a bar that is moved by hand
-    desc: str = '',
+    desc: str = '',  # Text before the bar
     total: int | None = None,  # How many, where `len(items)` does not tell
     unit: str = 'it',  # What is counted
     **kwargs,  # For `tqdm`, but not `disable` and `file`

@@ -255,6 +255,7 @@ def take(
 ) -> Masks:
     "These masks, in this order"
     rows = np.asarray(rows, np.int64)
+    # the numbers of the rings of these objects, then the points of these rings
     rings = Ragged(np.arange(len(self.rings) - 1), self.objects).take(rows)
     points = Ragged(self.points, self.rings).take(rings.values)
     return Masks(points.values, points.offsets, rings.offsets, self.runs.take(rows))

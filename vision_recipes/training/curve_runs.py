@@ -209,6 +209,7 @@ def _begin(out: Path, plan: dict):
         write_json(out / 'plan.json', plan)
     if begun in (None, plan):
         return
+    # the settings by name, beside the other entries
     flat, flat_begun = ({**p, **p['settings'], **p['fit']} for p in (plan, begun))
     names = [name for name in flat if name not in ('settings', 'fit', 'group_rule')]
     differ = [
