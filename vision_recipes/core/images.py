@@ -443,8 +443,10 @@ def _draft_jpeg(im: Image.Image, at_least: int) -> int:  # k, which is 1, 2, 4 o
 def open_raw(
     source: Any,  # As for `open_image`, but no array
 ) -> Image.Image:
-    """Decode an image as it is, neither turned nor converted: for images that are no photographs, such as
-    masks. Raises `ImageError`"""
+    """Decode an image as it is, not converted: for images that are no photographs, such as masks.
+
+    Nor is it turned, except for a TIFF, which Pillow turns. Raises `ImageError`.
+    """
     with _image_errors(source):
         im = _open(source)
         im.load()

@@ -264,7 +264,7 @@ _LEAST_SIDE = 8
 def points_boxes(
     keypoints: np.ndarray,  # (N, K, 3) x, y in pixels, and 0 absent, 1 hidden, 2 visible
     margin: float,  # Added on each side, as a fraction of the longer side of the points' extent
-    # (N, 2) of the image each is in, pixels: boxes are cut at its edges; None or 0: unknown
+    # (N, 2) of the image each is in, pixels: boxes are cut at its edges; None, or 0 for all: unknown
     sizes_wh: np.ndarray | None = None,
 ) -> np.ndarray:  # (N, 4) float32 XYXY, pixels; zeros for an object without any point
     """Boxes around the points that are present.

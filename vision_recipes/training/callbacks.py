@@ -37,7 +37,7 @@ class Callback:
         "After each epoch and its validation. `t.stop_reason = '...'` stops the training here"
 
     def at_end(self, t):
-        "After the last batch, whether the training was finished, stopped or failed"
+        "After the last batch, also of a training that stopped or failed; not after an error in `at_start`"
 
     def state_dict(self) -> dict:  # Plain values: numbers, texts, tensors, and lists and dictionaries of them
         "What is saved with the run"
@@ -54,7 +54,7 @@ class Callbacks:
         self.all = _checked(callbacks)
         self.error: VisionRecipesError | None = None  # Raised at the end of the training
         self._off = []  # Callbacks that are not called any more
-        self._states = {}  # Place of a callback: its last state that can be saved
+        self._states = {}  # Place of a callback: its last state; None where that cannot be saved
         self._warned = []  # (callback, method) of errors that were reported
         for callback in self.all:
             check_choice(f'{_name(callback)}.on_error', callback.on_error, ('stop', 'warn'))
