@@ -37,7 +37,7 @@ class Callback:
         "After each epoch and its validation. `t.stop_reason = '...'` stops the training here"
 
     def at_end(self, t):
-        "After the last batch, also of a training that stopped or failed; not after an error in `at_start`"
+        "After the last batch, also of a failed training; not after its error in `at_start` or with `stop`"
 
     def state_dict(self) -> dict:  # Plain values: numbers, texts, tensors, and lists and dictionaries of them
         "What is saved with the run"
