@@ -131,7 +131,7 @@ class _GrowingRates:
     def step(self):
         self.n += 1
         for group in self.groups:
-            # OneCycleLR left both in the group: the momentum at its peak, and the largest rate
+            # OneCycleLR left both in the group: the momentum at the peak of the rate, and that rate
             group['betas'] = (group['base_momentum'], group['betas'][1])
             group['lr'] = self.rates[min(self.n, len(self.rates) - 1)] / HIGHEST * group['max_lr']
 
