@@ -7,8 +7,8 @@ Networks, sizes and settings are those of the preset `full`, with random weights
 YOLOX-tiny at 384 px, torchvision's Mask R-CNN v2 and Keypoint R-CNN at 512 px. All contestants get the same
 drawn images. A step is the images' normalisation, forward, losses, backward and AdamW. Ours also has what the
 library adds: it checks losses and gradients, cuts the gradients and averages the weights. The peers run in
-each order in memory, and in bfloat16 too where the CPU has units for it. Contestants take turns; times are medians
-of the processor time of a step, and `ratio` is the fastest peer's time over ours.
+each order in memory, and in bfloat16 too where the CPU has units for it. Contestants take turns; times are
+medians of the processor time of a step, and `ratio` is the fastest peer's time over ours.
 The learning rate is next to nothing, and R-CNNs begin with the same weights, because a step takes the longer
 the more objects the network finds.
 """
