@@ -89,7 +89,7 @@ class Tolerance:
 # %% ../../nbs/metrics/07_agreement.ipynb #ddc6e6d4
 def largest_difference(
     expected: Sequence[np.ndarray], got: Sequence[np.ndarray]
-) -> float:  # Infinite where number or shapes differ, NaN where an array has one
+) -> float:  # Infinite where number or shapes differ; NaN where one is in an array
     "The largest absolute difference between two lists of arrays of any shapes; 0 where they are empty"
     if [e.shape for e in expected] != [g.shape for g in got]:
         return float('inf')

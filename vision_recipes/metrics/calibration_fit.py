@@ -99,7 +99,7 @@ def _matches(predictions: Sequence[Prediction], anns: Annotations, task: str) ->
 
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #d0024c29
 def _judged_objects(m: Matches) -> JudgedScores:
-    "Predicted objects, right where they match at 0.5; those that match a crowd are neither right nor wrong"
+    "Predicted objects, right where they match at 0.5; those on a crowd or unlabelled points are left out"
     objects = m.matched[0]  # of each predicted object the annotated one that it matches at 0.5; -1: none
     is_ignored = (objects >= 0) & m.ignored[objects]
     rows = np.flatnonzero(~is_ignored & (m.found.scores >= LEAST_JUDGED))
@@ -153,7 +153,7 @@ def _newton(
     near: np.ndarray,  # (2,) slope and offset where it begins, and what the penalty draws to
     free: np.ndarray,  # (2,) bool: which of the two may change
 ) -> np.ndarray:  # (2,) slope and offset
-    "Minimise a convex loss: Newton's steps, halved until the loss falls"
+    "Minimise a convex loss: Newton's steps, halved while the loss would rise"
 
     def loss(pair):
         logits = x @ pair
