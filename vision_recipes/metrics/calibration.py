@@ -30,7 +30,7 @@ class Calibration:
 
     @property
     def ece(self) -> float:
-        "Expected calibration error: the mean over predictions of how far their bin's two means are apart"
+        "Expected calibration error: how far a bin's confidence and accuracy differ, a mean over predictions"
         filled = self.counts > 0
         gaps = np.abs(self.confidence - self.accuracy)[filled]
         return float((gaps * self.counts[filled]).sum() / self.counts.sum())

@@ -65,7 +65,7 @@ class Acts:
         return out
 
 
-def _empty(n: int) -> Acts:
+def _empty(n: int) -> Acts:  # Of n images, in which nothing is done
     return Acts(*(np.zeros(n, np.int64) for _ in fields(Acts)))
 
 

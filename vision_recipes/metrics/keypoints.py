@@ -306,7 +306,7 @@ def _point_scores(
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #bc2e12c6
 def _point_badness(labelled: np.ndarray, right: np.ndarray, distances: np.ndarray) -> np.ndarray:  # (images,)
-    """Of each image the share of wrong points, plus the distances by labelled points; 0 without any.
+    """Of each image the share of wrong points plus the distance per labelled point; 0 without labelled ones.
 
     Each (images,): how many points are labelled, and are right; the sum of the distances of found ones.
     """

@@ -24,7 +24,7 @@ _NEIGHBOURS = 25  # boxes, by rank: enough for a share, few enough to follow the
 def credences(
     m: Matches,  # Of predictions by models that have not trained on these images
 ) -> np.ndarray:  # (n,) 0 to 1, for each box in `m.found`
-    """How likely each box is right, by how often boxes of similar score are right at an overlap of 0.5.
+    """How likely each box is right: how often boxes of its class and similar score are, at an overlap of 0.5.
 
     A box that matches an object that does not count, such as a crowd, is not right here.
     """

@@ -45,7 +45,7 @@ class _Part(NamedTuple):
         return (np.asarray(boxes, float) - np.tile(self.corner, 2)) * np.tile(self.zoom, 2)
 
     @property
-    def gray(self) -> Image.Image:
+    def gray(self) -> Image.Image:  # RGB without colours, to paint upon
         return self.image.convert('L').convert('RGB')
 
 

@@ -31,7 +31,7 @@ class KeypointNetwork(RCNN):
     branch = 'keypoint'
     heads = (*RCNN.heads, 'roi_heads.keypoint_predictor.')
 
-    def branch_parts(self):
+    def branch_parts(self):  # As `RCNN.branch_parts`
         heads = self.roi_heads
         return heads.keypoint_roi_pool, heads.keypoint_head, heads.keypoint_predictor
 

@@ -24,7 +24,7 @@ class MaskNetwork(RCNN):
     branch = 'mask'
     heads = (*RCNN.heads, 'roi_heads.mask_predictor.mask_fcn_logits.')
 
-    def branch_parts(self):
+    def branch_parts(self):  # As `RCNN.branch_parts`
         return self.roi_heads.mask_roi_pool, self.roi_heads.mask_head, self.roi_heads.mask_predictor
 
     def branch_loss(self, logits, rois, targets, matched):  # Logits (R, C, 28, 28); as `RCNN.branch_loss`

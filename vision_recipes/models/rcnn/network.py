@@ -645,7 +645,7 @@ def head_rows(
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #6e1b62ac
 @patch(as_classmethod=True)
-def published(cls: RcnnTask, name):  # Such as `torchvision/maskrcnn_resnet50_fpn_v2`
+def published(cls: RcnnTask, name):  # As `Task.published`; such as `torchvision/maskrcnn_resnet50_fpn`
     "Settings and classes of torchvision's weights"
     model = name.removeprefix('torchvision/')
     person = 'keypoint' in model

@@ -69,7 +69,7 @@ def rcnn_start_weights(settings: RcnnSettings) -> Path | None:  # None: start fr
     if weights not in ('pretrained', 'try'):
         return weights_path(weights)
 
-    def fetch(retries):
+    def fetch(retries):  # How often a failed download is tried again
         if settings.small:
             raise VisionRecipesError(f'Nobody has published weights of {settings.model}.')
         return fetch_rcnn_weights(settings.model, retries=retries)

@@ -413,7 +413,7 @@ def attention_layers(self: Classification, model):  # As `Task.attention_layers`
     info = getattr(model, 'feature_info', None)
     if not info:
         return []
-    last = info[-1]['module'] if isinstance(info, list) else info.module_name(-1)
+    last = info[-1]['module'] if isinstance(info, list) else info.module_name(-1)  # timm has two forms
     layer = model.get_submodule(last)
     # of a transformer's last block the input of its attention: after it only the class token counts
     return [

@@ -272,7 +272,7 @@ def yolox_cost(
     side = size or task.settings.size
     parts = task.parts(model)
 
-    def run(copied):
+    def run(copied):  # The network on the device `meta`, where nothing is computed
         copied(torch.zeros(1, 3, side, side, device='meta'))
 
     return cost_by_part(model, parts, run)
@@ -450,7 +450,7 @@ def show_assignment_cost(
     found = _assigned(task, model, seen)[k]
     view = _around(found)
     log_cost = np.log(np.maximum(found.candidate_cost, 1e-3))  # a cost may be 0
-    cheap = np.full(len(log_cost), np.nan)
+    cheap = np.full(len(log_cost), np.nan)  # 1: the cheapest, 0: the dearest, NaN: not preferred
     cheap[found.preferred] = 1 - unit_range(log_cost[found.preferred])
     panels, captions = [], []
     for n, stride in enumerate(STRIDES):

@@ -88,6 +88,7 @@ class Bottleneck(nn.Module):
 class CspBlock(nn.Module):
     "`n_in` channels to `n_out`: half of them through `repeats` bottlenecks, half past them"
 
+    # `shortcut` and `depthwise` as for `Bottleneck`
     def __init__(self, n_in: int, n_out: int, repeats: int, shortcut: bool = True, depthwise: bool = False):
         super().__init__()
         n = n_out // 2

@@ -82,7 +82,7 @@ def _check_sizes(self: YoloxSettings):
 
 @patch
 def check(self: YoloxSettings, names: tuple[str, ...]):  # The settings to look at
-    "Refuse weights that do not exist"
+    "Refuse weights as `check_weights` does, but allow the names of published ones"
     from vision_recipes.models.yolox.weights import YOLOX_WEIGHTS
 
     if 'weights' in names:

@@ -88,7 +88,7 @@ def yolox_start_weights(settings: YoloxSettings) -> Path | None:  # None: start 
         return None
     if weights in ('pretrained', 'try'):
 
-        def fetch(retries):
+        def fetch(retries):  # How often a failed download is tried again
             return fetch_yolox_weights(f'megvii/{settings.model}', retries=retries)
 
         return published_or_none(fetch, weights)
@@ -202,7 +202,7 @@ class Yolox(DetectionTask):
     def decoding(self, kind):  # As `Task.decoding`; 100 objects an image are COCO's limit, too
         return {'kind': kind, 'nms': self.settings.nms, 'max_detections': 100, 'multiple': 32}
 
-    def output_names(self, kind):  # As `Task.output_names`; `add_nms` renames those of `nms`
+    def output_names(self, kind):  # As `Task.output_names`; `add_nms` replaces those of `nms`
         return ('every_box', 'every_score') if kind == 'nms' else ('detections',)
 
     def export_module(self, model, input, kind):  # As `Task.export_module`
@@ -383,7 +383,7 @@ def _distance_after_nms(
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #b34211b6
 class ExportYolox(nn.Module):
-    "What goes into the ONNX file: colour order, normalisation, the network, and but for `raw` decoding"
+    "What goes into the ONNX file: colour order, normalisation, network, decoding (for `raw` only of scores)"
 
     def __init__(
         self,
