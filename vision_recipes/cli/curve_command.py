@@ -153,7 +153,10 @@ def _check_arguments(
 
 # %% ../../nbs/cli/17_curve_command.ipynb #0a1b8800
 def _of_plan(args: Namespace, file: Path, chosen: dict) -> dict:  # Settings by name
-    "The settings of a curve that was begun, or as the command names them (`chosen`); `file`: `plan.json`"
+    """The settings of a curve that was begun, read from its `plan.json`; those of the command (`chosen`) win.
+
+    Fills in `args` what the command leaves out.
+    """
     plan = read_json(file)
     try:
         of_plan = {**plan['settings'], **plan['fit']}
