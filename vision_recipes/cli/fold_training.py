@@ -116,7 +116,7 @@ def train_folds(
     settings: tuple[Settings, FitSettings],  # Of the model, of the training loop
     hashes: dict[str, int | None],  # As for `tell_leaks`; emptied, else they would fill memory
 ) -> None:
-    "`vision-recipes train --folds`: `cross_validate`, its table, and where its final model fails"
+    "`vision-recipes train --folds`: `cross_validate`, its table, and where the models of the folds fail"
     from vision_recipes.data.splits import folds
     from vision_recipes.tasks.run import make_task
     from vision_recipes.training.cross_validation import check_folds, cross_validate

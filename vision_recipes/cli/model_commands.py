@@ -233,7 +233,7 @@ def _compared(
     tiled,  # The same of tiles
     rule: TileRule,
     model: Path,
-    stored: float | None = None,  # The score threshold in the model
+    stored: float | None = None,  # The score threshold in the model; None: it has none
 ) -> str:  # Lines
     "Whole images against tiles, and how to store the rule"
     from vision_recipes.metrics.intervals import paired_difference

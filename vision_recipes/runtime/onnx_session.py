@@ -40,10 +40,11 @@ AUTOMATIC = (
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #5e7aca46
 def pick_providers(
-    # Short or full names, best first, or a name with its options as onnxruntime takes them; None: the best
+    # A name, short or full; or several, best first, each perhaps as (name, options of onnxruntime); None: all
+    # of `AUTOMATIC` that are there
     asked: str | Sequence | None,
     there: Sequence[str],  # Full names of those that this build of onnxruntime has
-) -> list:  # Full names; the CPU comes last where it was not named
+) -> list:  # Full names, or as (name, options); the CPU comes last where it was not named
     """The execution providers to try, one after the other.
 
     Raises `VisionRecipesError` for one that is not there.
@@ -151,7 +152,7 @@ def weight_files(
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #b08a664b
 def check_weight_files(path: Path):
-    "Refuse an ONNX file that names files which are not in its own folder. Raises `VisionRecipesError`"
+    "Refuse an ONNX file whose weights are in files outside of its folder, or missing, and what is no ONNX"
     if not path.stat().st_size:  # an empty file cannot be mapped; onnxruntime refuses it
         return
     with open(path, 'rb') as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -360,7 +361,7 @@ def _load_problem(
 def import_onnxruntime():  # The module
     """Import onnxruntime, with its telemetry off unless the environment says otherwise.
 
-    Raises `VisionRecipesError` where it is missing, or fits neither this NumPy nor this Windows.
+    Raises `VisionRecipesError` where it is missing or does not load.
     """
     if 'onnxruntime' not in sys.modules:
         os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
