@@ -52,7 +52,7 @@ def suspect_image(
     anns: Annotations,  # In pixels
     suspect: Suspect,
 ) -> Image.Image:  # A part of the image, or all of it
-    "The image of a suspect with its label dashed and the model's proposal solid, cut to their surroundings"
+    "The label of a suspect dashed, the model's proposal solid, and what is around; without boxes the image"
     from vision_recipes.drawing.boxes import draw_boxes
     from vision_recipes.drawing.canvas import RIGHT, WRONG
 

@@ -161,7 +161,7 @@ class ModelCard:
     preprocess: Preprocess
     colors: tuple[tuple[int, int, int], ...] = ()  # RGB 0-255, one a class, for drawing
     metrics: dict = field(default_factory=dict)  # Of the best epoch on the validation images
-    # `train`, `valid`: fingerprints of the images; `n_train`, `n_valid`; `train_images`: their ids, joined; or
+    # `train`, `valid`: fingerprints of the images; `n_train`, `n_valid`; `train_images`, joined ids; or
     data: dict = field(default_factory=dict)  # `published`: the name of weights that others made
     versions: dict = field(default_factory=dict)  # Of the libraries that made it
     # Of the exported graph: float32 in 0-1, or uint8; NCHW or NHWC; with `normalize` true it wants (x / 255 -

@@ -295,7 +295,7 @@ N_LARGE_AHEAD = 2  # Large images that are open before their turn, because each 
 
 @patch
 def _tile_rule(self: BasePredictor, tiles: Any) -> TileRule | None:  # None: whole images
-    "The rule that counts for a call; `tiles` as for `stream`"
+    "The rule that counts for a call; `tiles` as for `stream`. Raises `VisionRecipesError` for wrong ones"
     if tiles is None:
         return self.card.tiles
     if tiles is False:
@@ -321,7 +321,7 @@ def _open_tiles(
     source: Any,  # As for `_prepare(...)`
     rule: TileRule,
 ) -> list[_Tile | ImageError]:  # Only an error where the image cannot be read
-    "Open an image, and list its tiles"
+    "Open an image, and list its tiles. Raises `VisionRecipesError` for far too many"
     try:
         image, size_wh = self.card.preprocess.open(source)
         windows = rule.windows(size_wh)
