@@ -109,10 +109,7 @@ def _check_options(args: Namespace):
 
 # %% ../../nbs/cli/15_explain_command.ipynb #ca7a42b2
 def _explain_file(args: Namespace, run, file: Path, reserved: set[str]):  # `run`: a `BasePredictor`
-    """Explain an image, log it, and write the drawing, but not over `reserved`.
-
-    These are paths in small letters, to which that of the drawing is added.
-    """
+    "Explain an image, log it, and draw it, not over `reserved`: paths in small letters, which its own joins"
     from vision_recipes.deploy.predict_script import save_drawn
     from vision_recipes.drawing.explanations import draw_explanations, explanation_text
 
