@@ -116,6 +116,7 @@ def _log_curve(out: Path, curve):  # A `metrics.LearningCurve`
     if len(tables['per_class']) > 1:
         log_info(table([{k: '' if v is None else v for k, v in row.items()} for row in tables['per_class']]))
         log_info('  gain: of a class, from twice as many images, with its 95 % interval')
+    # without a training there is no chart
     where = f'Look at {out / "curve.png"}.' if curve.trainings else f'It stands in {out / "curve.json"}.'
     log_info(f'{curve.text()}\n{where}')
 
@@ -142,6 +143,7 @@ def _check_arguments(
         )
     file = args.out / 'plan.json'
     if not args.resume:
+        # a plan without a training is replaced: nothing is lost
         if file.exists() and any((args.out / 'trainings').glob('*/run.json')):
             raise VisionRecipesError(
                 f'{args.out}: already holds a curve. Go on with it (--resume), or name another --out.'
