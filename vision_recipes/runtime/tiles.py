@@ -198,7 +198,7 @@ def cut_sides(
     size_wh: tuple[int, int],  # Of the image, pixels
     slack: float,  # Pixels: how far a box may end from the border of its tile
 ) -> np.ndarray:  # (N, 4) bool: left, top, right, bottom
-    "On which sides the border of a tile cuts an object; the edge of the image cuts none"
+    "On which sides the border of a tile may cut an object; the edge of the image cuts none"
     is_inner = np.concatenate([windows[:, :2] > 0, windows[:, 2:] < np.array(size_wh)], 1)
     low = boxes[:, :2] <= windows[:, :2] + slack
     high = boxes[:, 2:] >= windows[:, 2:] - slack
