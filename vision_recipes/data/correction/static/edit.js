@@ -392,7 +392,8 @@ function applyLabelSuspect(document, {kind, annotated, suggested}, classes) {
 
 // -- Undo
 
-// The versions of one document, with undo and redo. Versions never change, so keeping them costs little.
+// The versions of one document, with undo and redo. They share what is the same, so keeping them costs
+// little.
 export class History {
   constructor(document) {
     this.versions = [document];
@@ -403,7 +404,7 @@ export class History {
     return this.versions[this.position];
   }
 
-  // Adds a version; false where nothing changed.
+  // Adds a version behind the current one, and drops what was undone; false where nothing changed.
   push(document) {
     if (JSON.stringify(document) === JSON.stringify(this.document)) return false;
     this.versions = [...this.versions.slice(0, this.position + 1), document];

@@ -535,7 +535,8 @@ function reject() {
 }
 
 // Gives the selected object a class, or the chosen point a name. An image without shapes gets the class
-// itself, where the set's classes are of images or it has one already. A new name joins the classes.
+// itself, where the set's classes are of images or it has one already; with several labels, one that it has
+// is taken away. A new name joins the classes.
 function setClass(name) {
   const label = name.trim();
   if (!label) return say('A class needs a name.');
@@ -705,7 +706,7 @@ function pointsToDraw() {
 }
 
 // Whether points can be drawn now; says why not. A single object that lacks points is selected. Without an
-// object, points are a new one.
+// object, points are a new one, unless points depend on the class.
 function canDrawPoints() {
   const objects = objectsNow();
   const lacks = object => edit.missingPoints(labelsNow(), object, pointNamesOf(object)).length;
@@ -773,7 +774,7 @@ function travel(step) {
   return say(step < 0 ? 'Undone.' : 'Done again.');
 }
 
-// The labels after what a suspect proposes; the same ones where it proposes nothing.
+// The labels after what a suspect proposes; the same ones where nothing of it can be done.
 function afterSuspect(suspect) {
   return edit.applySuspect(labelsNow(), suspect, state.set.classes, state.set.pairs);
 }
@@ -937,7 +938,7 @@ function onPress(event) {
   render();
 }
 
-// Shows the labels as they would be if the pointer were released here.
+// Shows the labels as they would be if the pointer were released here, or the next side of a polygon.
 function onMove(event) {
   if (state.drawing === 'polygon' && state.sketch.length) {
     state.pointer = placeOf(event);

@@ -3,7 +3,7 @@
 // This file is the source. Edit it here: no notebook exports it.
 // nbs/data/correction/07_correction_page.ipynb holds its tests.
 //
-// Names of classes and files come from outside. They become text by `textContent`, never markup.
+// Names of classes and files come from outside. They become text or attributes, never markup.
 
 import {boundsOf, handlesOf, isPoint, objectsOf} from './edit.js';
 
@@ -194,7 +194,7 @@ export class VirtualList {
     new ResizeObserver(() => this.draw()).observe(container);
   }
 
-  // How many rows there are.
+  // Says how many rows there are, and draws them.
   setLength(length) {
     this.length = length;
     this.list.style.height = `${length * this.rowHeight}px`;
