@@ -314,6 +314,7 @@ function saveLater() {
   $('saved').textContent = 'Not saved yet';
 }
 
+// Whether an item has edits that its file has not
 const isDirty = item => JSON.stringify(item.history.document) !== item.saved;
 let saving = Promise.resolve(true); // what was asked to be saved last; the next one waits for it
 

@@ -1299,7 +1299,7 @@ function linearTaps(nBefore, nAfter, first, last) {
   return {left, share};
 }
 
-// The extent of a box along one axis, from `low` to `high`, in whole pixels: [first, last]. The box is
+// The extent of a box along one axis, from `low` to `high`, in whole pixels: [first, last], both in it. It is
 // enlarged by a border of one cell around its mask of `cells` cells. In float32, as torchvision does it.
 function wholePixels(low, high, cells) {
   const half = f32(f32(f32(high - low) * 0.5) * f32((cells + 2) / cells));
@@ -1529,7 +1529,7 @@ function highestOfParts(map, n, width, height) {
 }
 
 // The pixels of part `i` of n + 1, between the centers of two cells, of a row stretched to `size`:
-// [start, end].
+// [start, end], the last of them before `end`.
 function partOf(i, n, size) {
   const pixelFrom = cell => Math.min(Math.max(Math.ceil(((cell + 0.5) * size) / n - 0.5), 0), size);
   return [pixelFrom(i - 1), i === n ? size : pixelFrom(i)];

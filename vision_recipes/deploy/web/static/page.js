@@ -112,6 +112,7 @@ function ask(step, data, transfer = []) {
   });
 }
 
+// An answer {id, result} or {id, error: a text}, or how much was fetched: {progress}
 worker.onmessage = ({data}) => {
   if (data.progress) {
     showProgress(data.progress);

@@ -178,6 +178,8 @@ const steps = {
 };
 
 let queue = Promise.resolve(); // one thing at a time
+// A request: `step` is a key of `steps`, which takes the rest. Answered by {id, result} or {id, error: a
+// text}
 onmessage = ({data: {id, step, ...request}}) => {
   queue = queue.then(() => steps[step](request)).then(
     result => postMessage({id, result}),
