@@ -265,7 +265,7 @@ function renderClasses() {
   }
 }
 
-// Disables buttons that would do nothing now, and hides those for points where the set knows none.
+// Disables buttons that would do nothing now, and hides those for points and sides where the set has none.
 function renderButtons(objects, labels) {
   const object = objects[state.selected];
   const shape = labels.shapes[state.handle?.shape];

@@ -508,7 +508,7 @@ const BELIEVED = 0.5; // share of a score below which another object counts for 
 // A rule of a card or an option with all its parts: {size: side of a tile in pixels of the image, overlap:
 // its share that neighbours have in common at least, whole: whether the image is also read whole}; null: no
 // tiles.
-// Throws an Error that people can read for keys and values that it may not have.
+// Throws an Error that people can read for classifiers, and for keys and values that it may not have.
 export function tileRule(rule, task) {
   if (rule === null || rule === undefined) return null;
   if (typeof rule !== 'object' || Array.isArray(rule)) {

@@ -8,7 +8,7 @@
 
 // The shortest path from the row `start`, which has no column, to a free column (Dijkstra). Changes the
 // prices of rows and columns, so that no cost less its two prices is below 0. `rowOf`: the row of each
-// column, -1: free. {column, previousRow}: where it ends, and the row before each column; -1: not reached.
+// column, -1: free. {column, previousRow}: where it ends, and the row before each column.
 function shortestPath(costs, start, rowPrices, columnPrices, rowOf) {
   const n = rowOf.length;
   const distance = new Array(n).fill(Infinity);
