@@ -7,7 +7,7 @@ __all__ = ['PRESETS', 'SAMPLE_GROUPS', 'TRAINING_VERBS', 'run_check', 'run_sampl
            'run_demo', 'write_page', 'run_replay']
 
 # %% ../../nbs/cli/03_training_commands.ipynb #bf67c693
-import html
+import html, math
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -302,6 +302,11 @@ def _find_lr(
     from vision_recipes.training.lr_finder import lr_find
 
     curve = lr_find(task, train, fit_settings)
+    if math.isnan(
+        curve.suggestion
+    ):  # random weights and many classes: hardly anything is learnt in 100 steps
+        log_info(f'{curve!r} Trying 300 steps.')
+        curve = lr_find(task, train, fit_settings, steps=300)
     out.mkdir(parents=True, exist_ok=True)
     with atomic_path(out / 'lr_find.png') as tmp:
         curve.image.save(tmp, format='PNG', **output_mark('PNG'))

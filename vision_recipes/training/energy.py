@@ -25,7 +25,7 @@ class Counter(NamedTuple):
 def _joules(file: Path) -> float | None:  # None: there is no such file, or not for this user
     "The number in a file of `POWERCAP`, which is in microjoules"
     try:
-        return int(file.read_text()) / 1e6
+        return int(file.read_text(encoding='utf-8')) / 1e6
     except (OSError, ValueError):
         return None
 
@@ -35,7 +35,7 @@ def processor_counters(folder: Path = POWERCAP) -> list[Counter]:  # Empty: ther
     counters = []
     for zone in sorted(folder.glob('intel-rapl:*')):  # those of AMD have this name, too
         name = zone / 'name'
-        if not name.is_file() or not name.read_text().startswith('package'):
+        if not name.is_file() or not name.read_text(encoding='utf-8').startswith('package'):
             continue
         file, end = zone / 'energy_uj', _joules(zone / 'max_energy_range_uj')
         if _joules(file) is None or not end:

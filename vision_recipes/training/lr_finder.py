@@ -44,12 +44,12 @@ def suggested_rate(
     rates: list[float],  # Growing
     smoothed: list[float],  # Smoothed losses
 ) -> float:
-    "A quarter of the rate with the lowest smoothed loss, where training begins to fail; NaN: it never fell"
+    "A fifth of the rate with the lowest smoothed loss, where training begins to fail; NaN: it never fell"
     if not smoothed:
         return math.nan
     lowest = int(np.argmin(smoothed))
     fell = lowest >= len(smoothed) / 10  # a minimum among the first tenth of the steps is chance
-    return rates[lowest] / 4 if fell else math.nan
+    return rates[lowest] / 5 if fell else math.nan
 
 # %% ../../nbs/training/06_lr_finder.ipynb #a63c8c95
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class LrCurve:
     def __repr__(self):
         tried = f'{len(self.rates)} steps with rates from {self.rates[0]:.1e} to {self.rates[-1]:.1e}'
         if math.isnan(self.suggestion):
-            return f'{tried}: the loss never fell, so there is no suggestion. Look at the images and labels.'
+            advice = 'Take more steps, or look at the images and labels.'
+            return f'{tried}: the loss never fell, so there is no suggestion. {advice}'
         return f'{tried}: try lr={self.suggestion:.1e}'
 
     @property
@@ -72,12 +73,12 @@ class LrCurve:
         "The curve, with the suggested rate"
         return lr_chart(self.rates, self.losses, self.smoothed, self.suggestion)
 
-# %% ../../nbs/training/06_lr_finder.ipynb #276db9a1
+# %% ../../nbs/training/06_lr_finder.ipynb #276db9a0
 # learning rates that are tried; a step of AdamW is about as long as the rate, and 0.1 spoils every network
 LOWEST, HIGHEST = 1e-6, 0.1
 _ADVICE = 'Look at the images and labels; `overfit` tells whether they can be learnt.'
 
-
+# %% ../../nbs/training/06_lr_finder.ipynb #276db9a1
 def lr_find(
     task: Task,
     train: Annotations,  # Training images
