@@ -96,28 +96,34 @@ class Annotations:
 
 # %% ../../nbs/data/03_annotations.ipynb #12dc21cb
 def _check_columns(anns: Annotations) -> None:
-    """Check the columns of objects, and set `point_margin` to 0 where there are no keypoints.
+    """Check the columns, and set `point_margin` to 0 where there are no keypoints.
 
-    Raises `VisionRecipesError` where one is not as long as there are objects, boxes are given twice, or
-    keypoints do not fit the skeleton.
+    Raises `VisionRecipesError` where one is not as long as there are images, or objects, boxes are given
+    twice, or keypoints do not fit the skeleton.
     """
     if anns.get('boxes') is not None and anns.get('boxes_rel') is not None:
         raise VisionRecipesError(
             f'{anns.root}: boxes are given in pixels and as fractions; give one of the two.'
         )
+    _check_lengths(anns, plural(len(anns), 'image'), len(anns), ('class_ids', *PER_IMAGE))
     m = len(anns.class_ids.values)
-    for name in PER_OBJECT:
-        column = anns.get(name)
-        if column is not None and len(column) != m:
-            raise VisionRecipesError(
-                f'{anns.root}: {plural(m, "object")} need as many rows of {name}, but got {len(column)}.'
-            )
+    _check_lengths(anns, plural(m, 'object'), m, PER_OBJECT)
     if anns.get('keypoints') is not None:
         _check_keypoints(anns)
     else:
         # a box that was made from points counts as annotated when its points are gone
         # `object.__setattr__`, because the dataclass is frozen
         object.__setattr__(anns, 'point_margin', 0.0)
+
+# %% ../../nbs/data/03_annotations.ipynb #6a94d0c6
+def _check_lengths(anns: Annotations, what: str, n: int, names: Sequence[str]) -> None:
+    "Raise `VisionRecipesError` where one of the columns `names` has not `n` rows; `what` is what they are of"
+    for name in names:
+        column = anns.get(name)
+        if column is not None and len(column) != n:
+            raise VisionRecipesError(
+                f'{anns.root}: {what} need as many rows of {name}, but got {len(column)}.'
+            )
 
 
 def _check_keypoints(anns: Annotations) -> None:

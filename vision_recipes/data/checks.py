@@ -215,10 +215,10 @@ def _rows_by_size(anns: Annotations) -> dict[int, list[int]]:  # Bytes: rows of 
 
 
 def _same_bytes_finding(anns: Annotations, rows: list[int]) -> Finding:
-    "A finding about images (two rows or more) with the same bytes; compares classes in their order, no boxes"
+    "A finding about images (two rows or more) with the same bytes; compares classes in any order, no boxes"
     first = str(anns.path(rows[0]))
     others = ', '.join(anns.paths[i] for i in rows[1:4])  # three at most, for a short message
-    distinct_labels = {tuple(anns.class_ids[i].tolist()) for i in rows}
+    distinct_labels = {tuple(sorted(anns.class_ids[i].tolist())) for i in rows}
     if len(distinct_labels) == 1:
         message = f'has the same bytes as {others}. Keep both on one side of a split.'
         return Finding('note', 'duplicate', first, message)

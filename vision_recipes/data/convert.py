@@ -11,7 +11,7 @@ __all__ = ['WRITABLE', 'n_shaped', 'conversion_losses', 'distinct_names', 'csv_t
 # their folder, and `images` what becomes of them: `copy`, `link` or `leave`. `anns.get` gives None for a
 # column that the table lacks. Of `Masks`, ring r is `points[rings[r]:rings[r + 1]]`, and object m has the
 # rings `objects[m]` to `objects[m + 1] - 1`, or run lengths `runs[m]`, of pixels outside and inside in turn
-import csv, io, os
+import csv, io
 from pathlib import Path
 from typing import Callable, Sequence
 import numpy as np
@@ -21,7 +21,7 @@ from ..core.files import new_folder, write_text
 from ..core.ragged import Strings
 from .annotations import Annotations
 from .formats.coco import write_coco
-from .formats.files import path_inside
+from .formats.files import path_from, path_inside
 from .formats.hagrid_writer import hagrid_classes, hagrid_folder, write_hagrid
 from .formats.label_table import write_label_table
 from .formats.labelme import write_labelme
@@ -185,10 +185,7 @@ def _write_coco(anns: Annotations, folder: Path, names: list[str], images: str) 
     "annotations.json, and images/"
     if images == 'leave':
         # a temporary folder beside the final one, so the paths stay right when it is renamed
-        from_folder = os.path.realpath(folder)
-        names = [
-            Path(os.path.relpath(anns.path(i).resolve(), from_folder)).as_posix() for i in range(len(anns))
-        ]
+        names = [path_from(anns.path(i).resolve(), folder) for i in range(len(anns))]
         table = anns.replace(paths=Strings.from_list(names))
     else:
         table = _placed(anns, folder / 'images', names, images)

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Iterator
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, SplitResult, unquote, urlsplit
 from ..core.console import human_bytes, plural, progress, log_info
 from ..core.errors import check_choice, VisionRecipesError
 from vision_recipes.core.files import (
@@ -40,7 +40,7 @@ def mirrored(
 
     Raises `VisionRecipesError` for other kinds of address.
     """
-    parts = urlsplit(url)
+    parts = _address_parts(url, url)
     if parts.scheme not in ('http', 'https') or not parts.netloc:
         raise VisionRecipesError(f'{url}: only addresses that begin with http:// or https:// can be fetched.')
     base = os.environ.get(MIRROR, '').strip()
@@ -52,8 +52,19 @@ def mirrored(
         raise VisionRecipesError(
             f'{MIRROR}={base}: must be a folder, or an address that begins with http:// or https://.'
         )
+    _address_parts(base, f'{MIRROR}={base}')
     query = f'?{parts.query}' if parts.query else ''
     return _percent_encoded(base.rstrip('/') + parts.path + query)
+
+# %% ../../nbs/data/06_download.ipynb #85366bc2
+def _address_parts(url: str, where: str) -> SplitResult:
+    "Split an address, `where` in messages. Raises `VisionRecipesError` for a host or port that cannot be"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number, or too large
+    except ValueError as e:
+        raise VisionRecipesError(f'{where}: is no address that can be fetched ({e}).') from e
+    return parts
 
 
 def _percent_encoded(url: str) -> str:
@@ -367,10 +378,12 @@ def _fetch_file(url: str, path: Path, sha256: str | None, retries: int, timeout:
         f = open(part, 'ab')  # appending only: a partial file never has holes
     except OSError as e:
         raise os_error(part, e) from e
-    keep_part = True
+    # until it is locked, another process may be writing into the partial file: it stays as it is
+    is_locked, keep_part = False, True
     try:
         with f:
             _lock(f, path)
+            is_locked = True
             _retry(lambda: _receive(url, f, path, record_file, timeout), f, url, path, retries, wait)
             os.fsync(f.fileno())
             keep_part = False  # complete: it is renamed, or deleted for its wrong checksum
@@ -381,7 +394,7 @@ def _fetch_file(url: str, path: Path, sha256: str | None, retries: int, timeout:
             os.replace(part, path)  # Windows renames closed files only
     finally:
         is_empty = part.exists() and part.stat().st_size == 0
-        if not keep_part or is_empty:
+        if is_locked and (is_empty or not keep_part):
             for file in (part, record_file):
                 file.unlink(missing_ok=True)
     return path

@@ -25,6 +25,7 @@ from ..core.masks import Masks
 from ..core.ragged import Ragged, Strings
 from .annotations import Annotations
 from .formats.coco import coco_contents
+from .formats.files import path_from
 from .formats.labelme import labelme_contents
 from .formats.voc_writer import distinct_stems, place_image, voc_document, voc_object
 from .formats.yolo import yolo_yaml
@@ -291,17 +292,9 @@ def _coco_file(anns: Annotations, scores: np.ndarray, out: Path) -> _DraftFile:
     for record, score in zip(contents['annotations'], scores.tolist()):
         record |= {'score': round(score, 6), 'attributes': {'draft': True}}
     for record in contents['images']:
-        record['file_name'] = _path_from(anns.root / record['file_name'], out)
+        record['file_name'] = path_from(anns.root / record['file_name'], out)
     contents['info'][DRAFT_KEY] = _coco_fingerprint(contents)
     return _DraftFile(out / 'annotations.json', json.dumps(contents, ensure_ascii=False) + '\n', {})
-
-# %% ../../nbs/data/14_drafts.ipynb #bca863ae
-def _path_from(file: Path, folder: Path) -> str:
-    "The path of a file as seen from a folder; the whole path where it is on another drive"
-    try:
-        return Path(os.path.relpath(file, os.path.realpath(folder))).as_posix()
-    except ValueError:
-        return file.as_posix()
 
 # %% ../../nbs/data/14_drafts.ipynb #d0179794
 def _draft_files(anns: Annotations, scores: np.ndarray, out: Path, format: str) -> list[_DraftFile]:

@@ -92,8 +92,12 @@ def _mask_columns(masks: Masks) -> dict[str, np.ndarray]:  # (M,) float32
 
 
 def _segment_sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:  # (S,)
-    "The sum of each segment `values[offsets[i]:offsets[i + 1]]`, for (S + 1,) offsets; `values` are finite"
-    return np.diff(np.concatenate([[0], np.cumsum(values)])[offsets])
+    "The sum of each segment `values[offsets[i]:offsets[i + 1]]`, for (S + 1,) offsets from 0 to the end"
+    sums = np.zeros(len(offsets) - 1)
+    filled = np.diff(offsets) > 0
+    # each by itself: in differences of a running total, a NaN would reach all that follow
+    sums[filled] = np.add.reduceat(values, offsets[:-1][filled])
+    return sums
 
 
 def _ring_areas(masks: Masks) -> np.ndarray:  # (R,)

@@ -192,6 +192,12 @@ def _joined_column(
     return np.concatenate(rows)
 
 
+def _joined_margin(sets: Sequence[Annotations]) -> float:
+    "`point_margin` where the boxes of all objects were made with the same one; else 0: boxes were annotated"
+    margins = {anns.point_margin for anns in sets if len(anns.class_ids.values)}
+    return margins.pop() if len(margins) == 1 else 0.0
+
+
 def _joined_columns(
     sets: Sequence[Annotations],
     labels: LabelMap,  # Of all sets
@@ -248,6 +254,7 @@ def merge_annotations(
         labels,
         _joined_class_ids(aligned),
         np.concatenate([anns.sizes_wh for anns in aligned]),
+        point_margin=_joined_margin(aligned),
         format='merged',
         **_joined_columns(aligned, labels),
     )
@@ -342,8 +349,8 @@ def rewrite_in_place(
 
 
 def _names_below(anns: Annotations, format: str) -> list[str] | None:
-    "The names of images without the folder in which VOC, YOLO and COCO have them; None: another format"
-    prefix = {'voc': 'JPEGImages/', 'yolo': 'images/', 'coco': 'images/'}.get(format)
+    "The names of images without the folder that a set of the format keeps them in; None: it has no such"
+    prefix = {'voc': 'JPEGImages/', 'yolo': 'images/', 'coco': 'images/', 'csv': 'images/'}.get(format)
     if prefix is None:
         return None
     return distinct_names([path_inside(path).removeprefix(prefix) for path in anns.paths])

@@ -8,6 +8,7 @@ __all__ = ['TrackTable', 'write_tracks', 'read_tracks']
 # %% ../../nbs/data/11_tracks.ipynb #4b9e0c18
 # In this module `where` is the file, which messages name
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Iterator
@@ -68,7 +69,9 @@ def _check_frames(t: TrackTable):
     same = (np.diff(t.frames[order]) == 0) & (np.diff(t.track_ids[order]) == 0)
     if same.any():
         row = order[_first(same)]
-        raise VisionRecipesError(f'frame {t.frames[row]}: the id {t.track_ids[row]} is there twice.')
+        raise VisionRecipesError(
+            f'frame {t.frames[row]} (counting from 0): the id {t.track_ids[row]} is there twice.'
+        )
 
 
 def _first(mask: np.ndarray) -> int:
@@ -136,15 +139,26 @@ def _frame_lines(tracks: TrackTable) -> Iterator[str]:
             row['visible'] = np.round(tracks.visible[rows].astype(float), 4).tolist()
         yield json.dumps(row)
 
+# %% ../../nbs/data/11_tracks.ipynb #1cc53b51
+@contextmanager
+def _named_in_errors(where: str):
+    "Put the file before what a `VisionRecipesError` of this context says"
+    try:
+        yield
+    except VisionRecipesError as e:
+        raise VisionRecipesError(f'{where}: {e}') from e
+
 
 def _read_frame_lines(lines: list[str], where: str) -> TrackTable:
     """Read JSON Lines. A line without `frame` is of the frame after that of the line before.
 
-    Frames without a line are empty; of two lines of one frame the last counts. Raises `VisionRecipesError`
-    that names a broken line, and as `TrackTable` does.
+    Frames without a line are empty; of two lines of one frame the last counts; empty lines count for nothing.
+    Raises `VisionRecipesError` that names a broken line, and as `TrackTable` does.
     """
     rows, last = {}, -1
     for i, line in enumerate(lines, 1):
+        if not line:
+            continue
         row = parse_json(line, f'{where}, line {i}')
         try:
             last = int(row.get('frame', last + 1))
@@ -156,7 +170,8 @@ def _read_frame_lines(lines: list[str], where: str) -> TrackTable:
     if rows and min(rows) < 0:
         raise VisionRecipesError(f'{where}: the frame {min(rows)} is below 0.')
     nothing = _Row([], [], [], [])
-    return TrackTable.of_frames(rows.get(i, nothing) for i in range(max(rows, default=-1) + 1))
+    with _named_in_errors(where):
+        return TrackTable.of_frames(rows.get(i, nothing) for i in range(max(rows, default=-1) + 1))
 
 # %% ../../nbs/data/11_tracks.ipynb #f616043e
 class _Row:
@@ -200,9 +215,11 @@ def _read_mot_lines(lines: list[str], where: str) -> TrackTable:
     visible = np.where(t[:, 6] == 0, 0.0, np.where(t[:, 8] < 0, 1.0, t[:, 8]))
     if len(frames) and frames[0] < 0:
         raise VisionRecipesError(f'{where}: frames are counted from 1, but there is a {frames[0] + 1}.')
-    return TrackTable(frames, ids, boxes, labels, int(frames[-1]) + 1 if len(frames) else 0, visible)
+    n_frames = int(frames[-1]) + 1 if len(frames) else 0
+    with _named_in_errors(where):
+        return TrackTable(frames, ids, boxes, labels, n_frames, visible)
 
-
+# %% ../../nbs/data/11_tracks.ipynb #1bb3cf96
 def _mot_numbers(line: str, where: str) -> list[float]:  # Nine
     "The numbers of a line (at its end -1 for missing ones, 1 for a confidence). Raises `VisionRecipesError`"
     try:
@@ -233,7 +250,7 @@ def read_tracks(
 ) -> TrackTable:
     "Read tracks from text. Raises `VisionRecipesError` for broken text, and for frames beyond `n_frames`"
     lines = text_lines(read_utf8(file, 'tracks as text or JSON'))
-    is_json = bool(lines) and lines[0].startswith('{')
+    is_json = next(filter(None, lines), '').startswith('{')
     tracks = (_read_frame_lines if is_json else _read_mot_lines)(lines, str(file))
     if n_frames is None:
         return tracks

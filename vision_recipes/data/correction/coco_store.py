@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from ...core.errors import VisionRecipesError
-from ...core.files import check_writable, read_json, write_text
+from ...core.files import check_writable, write_text
 from ...core.images import image_size, ImageError
 from ...core.masks import draw_object, Masks, ring_area, unpack_runs
 from ...core.patching import patch
 from ...core.skeleton import propose_pairs, Skeleton
 from .label_store import Entry, LabelStore
 from ..annotations import Annotations
-from ..formats.coco import CORRECTED, looks_like_coco, read_coco
+from ..formats.coco import coco_dict, CORRECTED, looks_like_coco, read_coco
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #f06ead09
 def coco_file(
@@ -229,18 +229,18 @@ def _refresh(self: CocoStore) -> None:
 
 @patch
 def _read(self: CocoStore, file: Path) -> None:
-    "Read the file. Raises `VisionRecipesError` where it is no JSON or lacks a list, and changes nothing then"
-    contents = read_json(file)
-    for key in ('images', 'annotations', 'categories'):
-        if not isinstance(contents, dict) or not isinstance(contents.get(key), list):
-            raise VisionRecipesError(f'{file}: has no list "{key}".')
-    self.contents = contents
-    self.records = defaultdict(list)  # Id of an image: its annotations
-    for record in contents['annotations']:
-        self.records[record.get('image_id')].append(record)
-    self.images = {record.get('id'): record for record in contents['images']}
+    "Read the file. Raises `VisionRecipesError` where it is broken, as `coco_dict`, and changes nothing then"
+    contents = coco_dict(file)
+    records = defaultdict(list)  # Id of an image: its annotations
+    try:
+        for record in contents['annotations']:
+            records[record.get('image_id')].append(record)
+        images = {record.get('id'): record for record in contents['images']}
+    except TypeError as e:  # a list or an object is no key
+        raise VisionRecipesError(f'{file}: the id of an image is neither number nor text ({e}).') from e
     ids = [record.get('id') for record in contents['annotations']]
     self.largest_id = max((id_ for id_ in ids if isinstance(id_, int)), default=0)
+    self.contents, self.records, self.images = contents, records, images
 
 # %% ../../../nbs/data/correction/03_coco_store.ipynb #3aaaf5ab
 @patch

@@ -60,11 +60,13 @@ def read_suspects(
     file = file / 'suspects.csv' if file.is_dir() else file
     check_exists(file)
     rows = list(csv.DictReader(io.StringIO(read_utf8(file, 'a table'))))
-    if rows and not all(rows[0].get(name) for name in _COLUMNS):
+    if rows and not set(_COLUMNS) <= rows[0].keys():
         raise VisionRecipesError(f'{file}: is no list of suspects; wanted are columns {", ".join(_COLUMNS)}.')
     number_of = {entry.name: i for i, entry in enumerate(store.entries)}
     of_image = defaultdict(list)
     for number, row in enumerate(rows, 2):  # line 1 has the names of the columns
+        if not all(row[name] for name in _COLUMNS):
+            raise VisionRecipesError(f'{file}, line {number}: needs a {", ".join(_COLUMNS)}, but lacks one.')
         if row['image'] in number_of:
             of_image[number_of[row['image']]].append(_suspect(row, f'{file}, line {number}'))
     n_lost = len(rows) - sum(map(len, of_image.values()))
@@ -74,7 +76,7 @@ def read_suspects(
         log_info(f'{file}: {plural(n_lost, "suspect")} of images that are not here, left out')
     return {i: sorted(found, key=lambda suspect: suspect['rank']) for i, found in of_image.items()}
 
-
+# %% ../../../nbs/data/correction/04_label_review.ipynb #9efd6cf3
 def _suspect(row: dict, where: str) -> dict:
     """The suspect of a row of the table: `rank` (int); `kind`, `reason`, `annotated`, `suggested` (classes,
     '' for none) as texts; `box` and `suggested_box`, [x1, y1, x2, y2] in pixels, or None. Raises

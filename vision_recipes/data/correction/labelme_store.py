@@ -20,6 +20,7 @@ from ...core.patching import patch
 from ...core.skeleton import propose_pairs
 from .label_store import check_document, Entry, LabelStore
 from ..drafts import DRAFT_KEY
+from ..formats.files import path_from
 from ..formats.labelme import listed_names, looks_like_labelme
 from ..formats.labelme_files import LabelmeSet, NOT_TAKEN
 
@@ -159,15 +160,11 @@ def _write(self: LabelmeStore, i: int, document: dict) -> None:
 def _new_contents(entry: Entry) -> dict:
     "A LabelMe file without labels"
     width, height = _size_of({}, entry.image)
-    try:
-        path = os.path.relpath(entry.image.resolve(), entry.file.parent.resolve())
-    except ValueError:  # on another drive
-        path = str(entry.image.resolve())
     return {
         'version': '5.5.0',  # Of the LabelMe that writes such files
         'flags': {},
         'shapes': [],
-        'imagePath': path.replace('\\', '/'),
+        'imagePath': path_from(entry.image.resolve(), entry.file.parent),
         'imageData': None,
         'imageHeight': height,
         'imageWidth': width,

@@ -6,7 +6,7 @@
 __all__ = ['SPLIT_NAMES', 'MOST_DOUBTS', 'NUMBERED', 'is_split_name', 'cached_listing', 'first_entries', 'scan', 'image_stems',
            'image_twins', 'double_findings', 'files_near', 'first_bytes', 'left_out_findings', 'left_out_hint',
            'missing_findings', 'spelling_findings', 'match_images', 'read_names', 'numbered_name', 'hidden_negatives',
-           'path_inside', 'without_gc']
+           'path_inside', 'path_from', 'without_gc']
 
 # %% ../../../nbs/data/formats/01_files.ipynb #108b9d97
 # In this module `files` has the names of the files in each folder, as `scan` gives them, and paths are
@@ -331,7 +331,7 @@ def _other_suffixes(
     sides = defaultdict(lambda: (set(), set()))  # A path without suffix: what is missing, and what is there
     for side, paths in enumerate((missing, free)):
         for path in paths:
-            sides[name_key(path).rpartition('.')[0]][side].add(path)
+            sides[posixpath.splitext(name_key(path))[0]][side].add(path)
     return {lost.pop(): there.pop() for lost, there in sides.values() if len(lost) == len(there) == 1}
 
 
@@ -519,11 +519,25 @@ def _loose_key(path: str) -> str:
 def path_inside(
     path: str,  # Of an image, as a table of annotations has it
 ) -> str:  # Relative, with `/`
-    "A path for a copy of the image: its own where that leads into the folder, else its file name alone"
+    """A path for a copy of the image: its own where that leads into the folder, else its file name alone.
+
+    Raises `VisionRecipesError` where it has no file name, as `..` has none.
+    """
     normal = posixpath.normpath(path.replace('\\', '/'))
     if os.path.isabs(path) or re.match(r'/|\.\.(/|$)|[A-Za-z]:', normal):  # `C:` is a drive of Windows
-        return normal.rpartition('/')[2]
+        normal = re.sub('^([A-Za-z]:)+', '', normal.rpartition('/')[2])
+    if normal in ('', '.', '..'):
+        raise VisionRecipesError(f'{path!r}: is the path of an image, but names no file.')
     return normal
+
+
+def path_from(file: Path, folder: Path) -> str:  # With `/`
+    "The path of a file as seen from a folder; the whole path where that is on another drive of Windows"
+    try:
+        path = os.path.relpath(file, os.path.realpath(folder))
+    except ValueError:
+        path = os.path.abspath(file)
+    return Path(path).as_posix()
 
 # %% ../../../nbs/data/formats/01_files.ipynb #aee1618a
 def without_gc(

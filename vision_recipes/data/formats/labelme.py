@@ -27,7 +27,13 @@ from ...core.ragged import Ragged, Strings
 from ...core.skeleton import POINT_MARGIN, points_boxes, Skeleton
 from ..annotations import Annotations
 from ..findings import Finding
-from .files import path_inside, read_names, spelling_findings, without_gc
+from vision_recipes.data.formats.files import (
+    path_from,
+    path_inside,
+    read_names,
+    spelling_findings,
+    without_gc,
+)
 from .image_labels import settle_labels
 from .labelme_files import is_labelme, LabelmeSet, NOT_TAKEN, Sheet
 from .labelme_shapes import mask_row, Shape
@@ -271,7 +277,7 @@ def _columns(
     names = [obj.outlines[0].label if obj.outlines else default_class for _, obj in all_objects]
     ids = _positions_of(names, labels.names)
     columns = {'labels': labels, 'class_ids': np.array([ids[name] for name in names], np.int64)}
-    crowd = np.array([any(s.crowd for s in obj.outlines) for _, obj in all_objects], bool)
+    crowd = np.array([_is_crowd(obj) for _, obj in all_objects], bool)
     if crowd.any():
         columns['crowd'] = crowd
     if as_points:
@@ -280,6 +286,11 @@ def _columns(
     return {**columns, **_boxes_and_masks(all_objects, sizes_wh, columns.get('keypoints'))}
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #07fc412b
+def _is_crowd(obj: _Object) -> bool:
+    "Whether an outline marks the object as a crowd; where it has points alone, whether all of them do"
+    return any(s.crowd for s in obj.outlines) or not obj.outlines and all(s.crowd for s in obj.points)
+
+
 def _positions_of(names: Iterable[str], known: Sequence[str]) -> dict[str, int]:
     "The position of each name in `known`, in any spelling; without names that are not there"
     names = list(dict.fromkeys(names))
@@ -500,19 +511,21 @@ def _file_name(path: str) -> str:
 def _names_to_list(anns: Annotations) -> list[str]:
     "The lines of `labels.txt` or `flags.txt`; LabelMe's own lists begin with the names that are left out"
     names = list(NOT_TAKEN[: 1 + anns.has_boxes])  # _background_ is no flag
-    if _needs_outline(anns):
+    if not _are_points_alone(anns) or any(_needs_outline(anns, m) for m in range(len(anns.keypoints))):
         names += anns.class_names
     if anns.get('keypoints') is not None:
         names += anns.labels.skeleton.points
     return names
 
 
-def _needs_outline(anns: Annotations) -> bool:
-    """Whether an object needs a shape beside its points.
+def _are_points_alone(anns: Annotations) -> bool:
+    "Whether the points say all: alone they are read as the class `object`, with a box that is made from them"
+    return anns.get('keypoints') is not None and anns.point_margin > 0 and anns.class_names == ('object',)
 
-    Points alone are read as the class `object`, with a box that is made from them.
-    """
-    return anns.get('keypoints') is None or anns.point_margin == 0 or anns.class_names != ('object',)
+
+def _needs_outline(anns: Annotations, m: int) -> bool:
+    "Whether object `m` needs a shape beside its points: of one without points nothing else would be left"
+    return not _are_points_alone(anns) or not (anns.keypoints[m, :, 2] > 0).any()
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #e09f81d6
 def labelme_contents(
@@ -537,20 +550,11 @@ def labelme_contents(
         'version': '5.5.0',  # Of the LabelMe that writes such files
         'flags': flags,
         'shapes': shapes,
-        'imagePath': _relative_path(path, file),
+        'imagePath': path_from(path.resolve(), file.parent),
         'imageData': None,
         'imageHeight': height,
         'imageWidth': width,
     }
-
-
-def _relative_path(path: Path, file: Path) -> str:
-    "The path of an image as seen from its JSON file"
-    try:
-        relative = os.path.relpath(path.resolve(), file.parent.resolve())
-    except ValueError:
-        relative = str(path.resolve())  # on another drive
-    return relative.replace('\\', '/')
 
 # %% ../../../nbs/data/formats/08_labelme.ipynb #5310c65b
 def _shapes_of(
@@ -570,8 +574,10 @@ def _shapes_of(
     flags = {'crowd': True} if anns.get('crowd') is not None and anns.crowd[m] else {}
     shapes = [_shape_dict(label, corners, kind, group, flags, **more) for kind, corners, more in outlines]
     for name, point in points:
-        hidden = {'hidden': True} if point[2] == 1 else {}
-        shapes.append(_shape_dict(name, point[None, :2], 'point', group, hidden))
+        of_point = {'hidden': True} if point[2] == 1 else {}
+        if not outlines:  # then its points say what the object is
+            of_point |= flags
+        shapes.append(_shape_dict(name, point[None, :2], 'point', group, of_point))
     return shapes
 
 
@@ -584,7 +590,7 @@ def _outlines_of(
     if anns.get('masks') is not None and anns.masks.is_runs(m):
         return [_mask_shape(*draw_object(anns.masks, m, size_wh))]
     rings = [] if anns.get('masks') is None else anns.masks.rings_of(m)
-    if not len(rings) and _needs_outline(anns):
+    if not len(rings) and _needs_outline(anns, m):
         return [('rectangle', anns.boxes[m].reshape(2, 2), {})]
     return [('polygon', ring, {}) for ring in rings]
 

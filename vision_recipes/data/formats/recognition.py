@@ -101,11 +101,19 @@ def head_text(file: Path) -> str:  # Empty where the file cannot be read
     return data.decode(json.detect_encoding(data), 'replace').lstrip('\ufeff')  # a byte order mark
 
 
+def _encoding_without_mark(start: bytes) -> str:
+    "The encoding of a text that begins so, for a part without the byte order mark: also the order is named"
+    encoding = json.detect_encoding(start)
+    if encoding in ('utf-16', 'utf-32'):  # a mark says the order: FE FF or 00 00 FE FF, else FF FE
+        encoding += '-be' if start[0] in (0, 0xFE) else '-le'
+    return encoding
+
+
 def tail_text(file: Path) -> str:  # Empty where the file is not longer than `HEAD`, or cannot be read
     "Decode about `HEAD` bytes at the end of a text file, without those that `head_text` gives"
     try:
         with open(file, 'rb') as f:
-            encoding = json.detect_encoding(f.read(4))
+            encoding = _encoding_without_mark(f.read(4))
             size = f.seek(0, os.SEEK_END)
             # a multiple of 4, where characters of UTF-16 and UTF-32 begin
             f.seek(max(HEAD, size - HEAD - size % 4))

@@ -19,7 +19,7 @@ import xml.etree.ElementTree as ET
 from ...core.console import none_of, plural, progress
 from ...core.errors import VisionRecipesError
 from ...core.files import encoding_fault, refuse_other_kind
-from ...core.images import is_size
+from ...core.images import is_image_name, is_size
 from ...core.labels import LabelMap
 from ...core.names import composed, match_names, NameMatches
 from ...core.ragged import Ragged, Strings
@@ -236,7 +236,7 @@ def _files_above(
 
 # %% ../../../nbs/data/formats/04_voc.ipynb #f2b58f9f
 class _ImageIndex:
-    "Finds files of a data set by name and images by stem, in all its folders"
+    "Finds images of a data set by name and by stem, in all its folders"
 
     def __init__(self, files: dict[str, list[str]]):  # As `scan` gives them
         self.names = {folder: set(names) for folder, names in files.items()}
@@ -245,7 +245,9 @@ class _ImageIndex:
         self.twins = {folder: image_twins(names, self.stems[folder]) for folder, names in files.items()}
 
     def with_name(self, name: str) -> list[tuple[str, str]]:
-        "Folder and name of each file with this name"
+        "Folder and name of each image with this name; none where it is not that of an image"
+        if not is_image_name(name):
+            return []
         return [(folder, name) for folder, names in self.names.items() if name in names]
 
     def with_stem(self, stem: str) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ __all__ = ['looks_like_yolo', 'read_yolo', 'write_yolo', 'yolo_yaml']
 # In this module `root` is the data set as it was named, `data` the entries of its data.yaml as
 # `_load_data_yaml` gives them, `images` folder and name of each image, and `where` what findings name;
 # `notes` get findings
-import json, os, re, shutil
+import os, re, shutil
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
@@ -59,7 +59,7 @@ from vision_recipes.data.formats.recognition import (
     surest,
 )
 from .values import TEXT, WHOLE
-from .yolo_keypoints import pose_of_yaml, pose_yaml
+from .yolo_keypoints import pose_of_yaml, pose_yaml, yaml_text
 from .yolo_lines import object_lines
 from .yolo_shapes import LineObjects, objects_of_lines
 from .yolo_text import read_lines, TextLines
@@ -1050,8 +1050,7 @@ def _distinct_stems(anns: Annotations, names: list[str]) -> list[str]:
 # %% ../../../nbs/data/formats/05_yolo.ipynb #fa3753b1
 def yolo_yaml(anns: Annotations) -> str:
     "The contents of data.yaml. Ultralytics asks for train and val, so both are the one folder"
-    # a JSON string is a YAML string
-    classes = ''.join(f'  {i}: {json.dumps(name)}\n' for i, name in enumerate(anns.class_names))
+    classes = ''.join(f'  {i}: {yaml_text(name)}\n' for i, name in enumerate(anns.class_names))
     text = f'train: images\nval: images\nnc: {len(anns.labels)}\nnames:\n{classes}'
     if anns.get('keypoints') is None:
         if anns.get('masks') is None:

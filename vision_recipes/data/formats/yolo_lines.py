@@ -125,7 +125,7 @@ def object_lines(
     """The line of each object: with keypoints, with its mask as one outline, or with its box.
 
     All coordinates are fractions of the image. Raises `VisionRecipesError` where one to write is not finite,
-    but for a box in place of a mask; and where an image cannot be measured.
+    and where an image cannot be measured.
     """
     if anns.get('boxes_rel') is None or _needs_drawing(anns.get('masks')):
         anns = anns.measure()  # the sizes of all images; then boxes are in pixels
@@ -200,6 +200,7 @@ def _outline_lines(
     for m, class_id in enumerate(anns.class_ids.values.tolist()):
         ring = one_ring(anns.masks, m, tuple(sizes_wh[m])) / scale[m]
         if not len(ring):
+            _check_finite(anns, corners[m], 'boxes')
             x1, y1, x2, y2 = corners[m]
             ring = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
             n_boxes += 1
