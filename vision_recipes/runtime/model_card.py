@@ -230,8 +230,8 @@ def from_dict(
 # %% ../../nbs/runtime/05_model_card.ipynb #5035b854
 @patch(as_prop=True)
 def shown_thresholds(self: ModelCard) -> dict:
-    "`thresholds`, moved by `calibration` where there is one"
-    if self.calibration is None:
+    "`thresholds`, moved by `calibration` where there is one; of objects then always with `overall`"
+    if self.calibration is None or self.calibration.kind == 'temperature':  # one class an image has none
         return self.thresholds
     return self.calibration.moved_thresholds({'overall': DEFAULT_THRESHOLD, **self.thresholds})
 
