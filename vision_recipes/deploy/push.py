@@ -125,8 +125,7 @@ def push_run(
     what = hub_name(name)
     if what.revision != 'main':
         raise VisionRecipesError(f'{name}: a push goes to the branch main. Name the model without "@".')
-    # refuses what is no run before anything is asked or exported; `run` may be a file of the run
-    run = read_facts(run, licence, data_licence).run
+    run = read_facts(run, licence, data_licence).run  # refuses what is no run before anything is done
     licence, data_licence = map(lambda a, b: a or b, (licence, data_licence), _passport_licences(run))
     remote = _Remote(what)
     if '/' not in what.name:

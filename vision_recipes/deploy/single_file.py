@@ -627,7 +627,7 @@ def _library_name(
     name = re.sub(r'(^| )as .*', '', imported)
     return f'{module}.{name}' if name else module
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #e74635ff
 def _check_imports(walk: _Walk, module: str, piece: _Piece):
     "Refuse an import of the package inside of a function"
     lines = walk.modules[module].lines
