@@ -5,10 +5,12 @@
 
 Networks, sizes and settings are those of the preset `full`, with random weights: timm's resnet18d at 288 px,
 YOLOX-tiny at 384 px, torchvision's Mask R-CNN v2 and Keypoint R-CNN at 512 px. All contestants get the same
-drawn images. A step is forward, losses, backward and AdamW. Ours also has what the library adds: it prepares
-the images, checks losses and gradients, cuts the gradients and averages the weights. The peers get their
-images prepared, in each order in memory, and in bfloat16 too where the CPU has units for it. Contestants take
-turns; times are medians of the processor time of a step, and `ratio` is the fastest peer's time over ours.
+drawn images. A step is the images' normalisation, forward, losses, backward and AdamW. Ours also has what the
+library adds: it checks losses and gradients, cuts the gradients and averages the weights. The peers run in
+each order in memory, and in bfloat16 too where the CPU has units for it. Contestants take turns; times are
+medians of the processor time of a step, and `ratio` is the fastest peer's time over ours.
+The learning rate is next to nothing, and R-CNNs begin with the same weights, because a step takes the longer
+the more objects the network finds.
 """
 
 import argparse
@@ -39,22 +41,17 @@ from vision_recipes.training.state import Trainer
 
 BATCH = {'classification': 16, 'detection': 8, 'segmentation': 2, 'keypoints': 2}  # Images
 FORMATS = {'contiguous': torch.contiguous_format, 'channels-last': torch.channels_last}
+LR = 1e-9
 Step = Callable[[], Tensor | dict]
 
 
-def our_step(task: Task, settings: FitSettings, batch: dict, anns: Annotations) -> Step:
-    trainer = Trainer(task, settings, batches=1000)
-    trainer.set_train_mode()
-    return partial(train_batch, trainer, batch, anns, is_step=True)
-
-
-def peer_step(losses: Callable, model: nn.Module, images: Tensor, order: str, is_bf16: bool) -> Step:
-    "The loop that people write; `losses` computes one loss from the network and the images"
+def peer_step(losses: Callable, model: nn.Module, prepare: Callable, order: str, is_bf16: bool) -> Step:
+    "The loop that people write; `prepare` gives the images, `losses` one loss from the network and them"
     model = model.train().to(memory_format=FORMATS[order])
-    images = images.contiguous(memory_format=FORMATS[order])
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], 1e-4, fused=True)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], LR, fused=True)
 
     def step():
+        images = prepare().contiguous(memory_format=FORMATS[order])
         with torch.autocast('cpu', torch.bfloat16, enabled=is_bf16):
             loss = losses(model, images)
         loss.backward()
@@ -64,19 +61,20 @@ def peer_step(losses: Callable, model: nn.Module, images: Tensor, order: str, is
     return step
 
 
-# ---- the peers: a network, its images, and a function from both to the loss
+# ---- the peers: a network, a function that gives the images, and one from both to the loss; `ours` is our
+# network
 
 
-def timm_peer(task: Task, batch: dict):
+def timm_peer(task: Task, batch: dict, ours: nn.Module):
     import timm
 
     preprocess, labels = task.preprocess(), batch['labels']
     model = timm.create_model(task.settings.model, num_classes=task.labels.n_model)
-    images = normalise(batch['images'], preprocess.mean, preprocess.std)
-    return model, images, lambda model, images: nn.functional.cross_entropy(model(images), labels)
+    prepare = partial(normalise, batch['images'], preprocess.mean, preprocess.std)
+    return model, prepare, lambda model, images: nn.functional.cross_entropy(model(images), labels)
 
 
-def yolox_peer(task: Task, batch: dict):
+def yolox_peer(task: Task, batch: dict, ours: nn.Module):
     from yolox.models import YoloxHead, YoloxModule, YoloPafpn
 
     depth, width = 0.33, 0.375
@@ -84,10 +82,11 @@ def yolox_peer(task: Task, batch: dict):
     boxes, labels = batch['boxes'], batch['labels']
     centres = torch.cat([(boxes[..., :2] + boxes[..., 2:]) / 2, boxes[..., 2:] - boxes[..., :2]], -1)
     targets = torch.cat([labels[..., None].float(), centres], -1) * (labels >= 0)[..., None]
-    return model, task.inputs(batch['images']), lambda model, images: model(images, targets)['total_loss']
+    prepare = partial(task.inputs, batch['images'])
+    return model, prepare, lambda model, images: model(images, targets)['total_loss']
 
 
-def torchvision_peer(task: Task, batch: dict):
+def torchvision_peer(task: Task, batch: dict, ours: nn.Module):
     from torchvision.models import detection
 
     s, targets = task.settings, task.targets(batch)
@@ -95,9 +94,11 @@ def torchvision_peer(task: Task, batch: dict):
     if 'keypoints' in targets[0]:
         options['num_keypoints'] = targets[0]['keypoints'].shape[1]
     model = getattr(detection, s.model)(num_classes=task.network_labels.n_model, **options)
+    model.load_state_dict(ours.state_dict())
     if 'masks' in targets[0]:
         targets = [{**target, 'masks': target['masks'].to(torch.uint8)} for target in targets]
-    return model, batch['images'] / 255, lambda model, images: sum(model(list(images), targets).values())
+    prepare = partial(torch.div, batch['images'], 255)
+    return model, prepare, lambda model, images: sum(model(list(images), targets).values())
 
 
 PEERS = {
@@ -125,12 +126,14 @@ def make_case(name: str, folder: Path) -> tuple[Task, FitSettings, dict, Annotat
 
 def contestants(name: str, case) -> dict[str, Step]:
     task, settings, batch, anns = case
-    steps = {'ours': our_step(task, settings, batch, anns)}
+    trainer = Trainer(task, settings.replace(lr=LR), batches=1000)
+    trainer.set_train_mode()
+    steps = {'ours': partial(train_batch, trainer, batch, anns, is_step=True)}
     for order in FORMATS:
         for is_bf16 in (False, True)[: 1 + _has_bf16_units()]:
-            model, images, losses = PEERS[name](task, batch)
+            model, prepare, losses = PEERS[name](task, batch, trainer.model)
             words = f'peer, {order}{", bfloat16" if is_bf16 else ""}'
-            steps[words] = peer_step(losses, model, images, order, is_bf16)
+            steps[words] = peer_step(losses, model, prepare, order, is_bf16)
     return steps
 
 

@@ -18,7 +18,7 @@ from ..training.settings import FitSettings
 
 # %% ../../nbs/cli/01_arguments.ipynb #4eda4370
 class HelpText(argparse.HelpFormatter):
-    "Help whose lines end between words, so that no `--` stands apart from its option"
+    "Help whose lines are not broken at hyphens, so that no `--` stands apart from its option"
 
     def _split_lines(self, text, width):  # `width`: characters
         return textwrap.wrap(' '.join(text.split()), width, break_on_hyphens=False)
@@ -29,7 +29,7 @@ class HelpText(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    "A parser that raises `VisionRecipesError`, with a suggestion. It overrides three methods of argparse"
+    "A parser that raises `VisionRecipesError` for wrong arguments, with a suggestion where one is near"
 
     def __init__(self, *args, formatter_class=HelpText, **options):
         super().__init__(*args, formatter_class=formatter_class, **options)
@@ -56,16 +56,19 @@ class Parser(argparse.ArgumentParser):
 # %% ../../nbs/cli/01_arguments.ipynb #83c4cfac
 def _refuse_unknown(
     parser: Parser,  # Of the chosen verb
-    unknown: list[str],  # The words of the command line that no parser took: options, and values of these
+    unknown: list[str],  # The words of the command line that no parser took, options and others
 ):
-    "Raise an error that suggests the options of this parser, not those of other verbs"
+    "Raise an error; for the first unknown option it suggests those of this parser, not of other verbs"
     unknown_options = [word.split('=')[0] for word in unknown if word.startswith('--')]
     hint = _option_hint(unknown_options[0], _options(parser)) if unknown_options else ''
     raise VisionRecipesError(f'Unrecognized arguments: {" ".join(unknown)}.{hint} See: {parser.prog} --help')
 
 
 def _option_hint(given: str, options: list[str]) -> str:  # As `did_you_mean`
-    "The nearest options but `given` itself. The two dashes would make all alike, so they are not compared"
+    """The nearest options but `given` itself, which is one of them where it stood before the TASK of `train`.
+
+    The two dashes would make all alike, so they are not compared.
+    """
     names = [option.removeprefix('--') for option in options if option.startswith('--') and option != given]
     # nearer than `did_you_mean` asks, so that an option which only shares letters is not suggested
     close = difflib.get_close_matches(given.removeprefix('--').lower(), names, n=2, cutoff=0.65)
@@ -108,7 +111,8 @@ def _task_hint(
     prog: str,  # The verb, such as `vision-recipes train`
     action: argparse.Action,  # Its argument or option TASK
     name: str,  # What was given instead of a task
-) -> str:  # A sentence with a leading space; empty where `name` is neither an architecture nor a model
+    # A sentence with a leading space; empty where `name` is neither an architecture nor a listed model
+) -> str:
     "What to write instead of the name of an architecture or of a model"
     for architecture, (task, _) in ARCHITECTURES.items():
         models = model_infos(task)[architecture].models
@@ -116,9 +120,9 @@ def _task_hint(
             break
     else:
         return ''
-    # the networks of one architecture begin alike: `yolox_…`
+    # the listed networks of one architecture begin alike: `yolox_…`; timm lists none: `…`
     model = name if name in models else f'{os.path.commonprefix(models)}…'
-    if action.option_strings:  # `suspects` has an option for the task
+    if action.option_strings:  # `suspects` and `curve` have an option for the task
         return f' It is a model for {task}: {prog} DIR {action.option_strings[0]} {task} --model {model}'
     # where each task has a subcommand, `choices` is a dictionary of their parsers
     if not isinstance(action.choices, dict) or '--model' not in _options(action.choices[task]):
@@ -211,7 +215,7 @@ def boxes_option(p: argparse.ArgumentParser):
 # %% ../../nbs/cli/01_arguments.ipynb #40a904e9
 def model_options(
     p: argparse.ArgumentParser,
-    onnx_only: bool = False,  # Whether nothing but a .onnx file will do
+    onnx_only: bool = False,  # Whether runs and weights will not do
 ):
     "The model, a card for a file that has none, and the preprocessing for weights that do not tell theirs"
     all_kinds = (

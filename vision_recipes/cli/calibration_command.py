@@ -144,7 +144,7 @@ def _no_help_words(args: Namespace, card) -> str:  # `card`: of the model before
 
 
 def _moved_words(card, fit) -> str:  # `card`: of the model before; `fit`: a `CalibrationFit`
-    "How the threshold of the card moves with the scores, as a sentence; empty where it has none"
+    "How the threshold of the card moves with the scores, as a sentence; empty where it has none or it stays"
     threshold = card.thresholds.get('overall')
     moved = fit.score_map.moved_thresholds(card.thresholds).get('overall')
     if threshold is None or moved == threshold:

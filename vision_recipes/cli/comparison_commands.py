@@ -60,7 +60,7 @@ def _check_arguments(args: Namespace):
     if args.resamples < 100:
         raise VisionRecipesError(f'--resamples must be at least 100, but got {args.resamples}.')
     for model in (args.first, args.second):
-        # whether `RUN/model.safetensors` lies in a run was seen by `model_source`
+        # that `RUN/model.safetensors` lies in a run was seen by `model_source`
         if model_source(model) == 'run' and model.suffix != '.safetensors':
             read_run(model)
     if args.json:
@@ -69,8 +69,8 @@ def _check_arguments(args: Namespace):
         check_writable(args.out)
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #23fce7fb
-def _shared_task(args: Namespace, cards: list) -> str:  # Of two `ModelCard`s; a key of `TASK_KINDS`
-    "The task of both models. Raises `VisionRecipesError` where they differ in task or points"
+def _shared_task(args: Namespace, cards: list) -> str:  # A key of `TASK_KINDS`; `cards`: two `ModelCard`s
+    "The task of both models. Raises `VisionRecipesError` where task, points, or one or several labels differ"
     tasks = [card.task for card in cards]
     if tasks[0] != tasks[1]:
         raise VisionRecipesError(
@@ -195,7 +195,7 @@ def _side_by_side(
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #bf4a0949
 def run_compare(args: Namespace) -> None:
-    "`vision-recipes compare`: `open_run_or_model(…).predict` of both, and `compare_models`"
+    "`vision-recipes compare`: `open_run_or_model(…).stream` of both, and `compare_models`"
     _check_arguments(args)
     anns = read_data(args)
     models = args.first, args.second
@@ -245,7 +245,7 @@ def _log_tables(comparison):  # A `metrics.Comparison`
         rows = [{k: '' if v is None else v for k, v in row.items()} for row in tables.get(name, ())]
         if rows:
             log_info(table(rows))
-    # a single class stands out among no others
+    # in a table of one row there is nothing to stand out from
     if any(len(rows) > 1 for rows in tables.values()):
         log_info('  better: stands out among all rows of its table; an interval alone may do so by chance')
 

@@ -116,6 +116,7 @@ def _log_curve(out: Path, curve):  # A `metrics.LearningCurve`
     if len(tables['per_class']) > 1:
         log_info(table([{k: '' if v is None else v for k, v in row.items()} for row in tables['per_class']]))
         log_info('  gain: of a class, from twice as many images, with its 95 % interval')
+    # without a training there is no chart
     where = f'Look at {out / "curve.png"}.' if curve.trainings else f'It stands in {out / "curve.json"}.'
     log_info(f'{curve.text()}\n{where}')
 
@@ -142,6 +143,7 @@ def _check_arguments(
         )
     file = args.out / 'plan.json'
     if not args.resume:
+        # a plan without a training is replaced: nothing is lost
         if file.exists() and any((args.out / 'trainings').glob('*/run.json')):
             raise VisionRecipesError(
                 f'{args.out}: already holds a curve. Go on with it (--resume), or name another --out.'
@@ -153,7 +155,10 @@ def _check_arguments(
 
 # %% ../../nbs/cli/17_curve_command.ipynb #0a1b8800
 def _of_plan(args: Namespace, file: Path, chosen: dict) -> dict:  # Settings by name
-    "The settings of a curve that was begun, or as the command names them (`chosen`); `file`: `plan.json`"
+    """The settings of a curve that was begun, read from its `plan.json`; those of the command (`chosen`) win.
+
+    Fills in `args` what the command leaves out.
+    """
     plan = read_json(file)
     try:
         of_plan = {**plan['settings'], **plan['fit']}

@@ -200,7 +200,10 @@ def run_remap(args: Namespace) -> None:
 
 # %% ../../nbs/cli/08_data_commands.ipynb #4289e573
 def _renames(args: Namespace) -> tuple[dict[str, str], list[str]]:  # New names by old ones; names left out
-    "Which classes get another name, and which are left out. Raises `VisionRecipesError` for a wrong text"
+    """Which classes get another name, and which are left out.
+
+    Raises `VisionRecipesError` for a wrong text, and where the options name no change.
+    """
     from vision_recipes.data.merge import read_class_map
 
     if len(args.classes) == 1 and Path(args.classes[0]).suffix.lower() in ('.csv', '.json'):
@@ -261,7 +264,7 @@ def draft_options(p: ArgumentParser):
 
 
 def refuse_draft_options(args: Namespace) -> None:
-    "Raise `VisionRecipesError` for options of drafts without `--labels`"
+    "Raise `VisionRecipesError` for `--outline-error` without `--labels`, or out of range"
     if args.labels is None and args.outline_error is not None:
         raise VisionRecipesError('--outline-error: is for drafts. Say which: --labels labelme.')
     if args.outline_error is not None and not 0 <= args.outline_error < 1000:
@@ -269,7 +272,10 @@ def refuse_draft_options(args: Namespace) -> None:
 
 # %% ../../nbs/cli/08_data_commands.ipynb #f422eb22
 def draft_thresholds(args: Namespace, predictor):  # A `BasePredictor`; gives (C,) float64
-    "The score of each class from which on an object is drafted: that of the command, else those of the card"
+    """The score of each class from which on it is drafted: that of the command, else those of the card.
+
+    A classifier of one class an image has none in its card: 0.5.
+    """
     from vision_recipes.data.drafts import class_thresholds
 
     card = predictor.card

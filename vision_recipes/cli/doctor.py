@@ -53,7 +53,8 @@ def run_doctor(
 def _look_at_packages() -> tuple[dict[str, str], list[str]]:
     """Try each package; those that only training needs may be missing.
 
-    Returns a text for each name of `_DESCRIPTIONS`, and what to do about each that is broken.
+    Returns a text by name of `_DESCRIPTIONS`, where all that are missing share the name `not installed`;
+    and what to do about each that is broken, but for those that only lack a working torchvision.
     """
     rows, cures, missing = {}, [], []
     for name, describe in _DESCRIPTIONS.items():
@@ -119,7 +120,7 @@ def _describe_onnxruntime() -> str:
 
 
 def _version_of(name: str) -> Callable[[], str]:
-    "A function that imports a package, and returns its version"
+    "A function that imports a package, and returns its version, or `installed` where it does not say"
 
     def describe():
         module = __import__(name)
@@ -128,7 +129,7 @@ def _version_of(name: str) -> Callable[[], str]:
     return describe
 
 # %% ../../nbs/cli/04_doctor.ipynb #6fe58306
-def nvidia_gpus() -> list[str]:  # Such as `NVIDIA T4`; empty where there are none, or no driver
+def nvidia_gpus() -> list[str]:  # Such as `NVIDIA T4`; empty where there are none, or no driver answers
     "The NVIDIA GPUs that the driver knows, whatever PyTorch thinks"
     program = shutil.which('nvidia-smi')
     if program is None:
@@ -143,7 +144,7 @@ def nvidia_gpus() -> list[str]:  # Such as `NVIDIA T4`; empty where there are no
 
 
 def _describe_gpu() -> str:
-    "The accelerator that PyTorch uses. Raises `Trouble` where there is one that it does not use"
+    "The accelerator that PyTorch uses. Raises `Trouble` for an NVIDIA GPU that it cannot use"
     import torch
 
     for kind in (torch.cuda, torch.xpu):

@@ -59,7 +59,7 @@ def _explain_options(p: ArgumentParser):
 def run_explain(args: Namespace) -> None:
     """`vision-recipes explain`: `explain` or `occlusion_map`, and `draw_explanations`.
 
-    Of several images those that fail are named at the end, and the others are done.
+    Where some of several images fail, the others are done, and the first five errors are raised as one.
     """
     check_device(args.device)
     _check_options(args)
@@ -93,7 +93,7 @@ def run_explain(args: Namespace) -> None:
 
 # %% ../../nbs/cli/15_explain_command.ipynb #c11d5ed2
 def _check_options(args: Namespace):
-    "Refuse a file without gradients, and options that do not belong together, before anything is opened"
+    "Refuse a file without gradients, and options that do not belong together, before the model is opened"
     source = model_source(args.model)
     if source == 'run' and args.model.suffix != '.safetensors':
         read_run(args.model)
@@ -109,7 +109,7 @@ def _check_options(args: Namespace):
 
 # %% ../../nbs/cli/15_explain_command.ipynb #ca7a42b2
 def _explain_file(args: Namespace, run, file: Path, reserved: set[str]):  # `run`: a `BasePredictor`
-    "Explain an image, log it, and write the drawing, not over `reserved`, paths in small letters"
+    "Explain an image, log it, and draw it, not over `reserved`: paths in small letters, which its own joins"
     from vision_recipes.deploy.predict_script import save_drawn
     from vision_recipes.drawing.explanations import draw_explanations, explanation_text
 
@@ -127,7 +127,10 @@ def _explain_file(args: Namespace, run, file: Path, reserved: set[str]):  # `run
 
 
 def _covered(run, file: Path, label: str | None):  # An `Explanation`, 1 at its largest, or 0 everywhere
-    "How much covering each part lowers the score of a class; `run`: a classifier, `label`: None: predicted"
+    """How much covering each part lowers the score of a class; logs the largest fall.
+
+    `run` is a classifier; `label` None: the predicted class.
+    """
     from vision_recipes.drawing.explanations import Explanation
     from vision_recipes.runtime.occlusion import occlusion_map
 
@@ -136,6 +139,7 @@ def _covered(run, file: Path, label: str | None):  # An `Explanation`, 1 at its 
     name = label or run.class_names[p.top]
     score = float(scores[run.class_names.index(name)])
     log_info(f'{file}: without the hottest part, {name} has {score - drops.max():.0%} instead of {score:.0%}')
+    # 1e-9: no division by 0
     return Explanation(drops / max(float(drops.max()), 1e-9), name, score, p.size_wh)
 
 

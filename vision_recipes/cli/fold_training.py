@@ -19,7 +19,7 @@ from ..training.settings import Config, FitSettings
 
 # %% ../../nbs/cli/12_fold_training.ipynb #cf4290fc
 def folds_option(p: ArgumentParser):
-    "`--folds`"
+    "Add `--folds`"
     p.add_argument(
         '--folds',
         type=int,
@@ -81,7 +81,7 @@ def repeat_folds(
     args: Namespace,  # Changed: gets the number of folds of the run that is repeated
     config: Config,
 ):
-    "Repeat the cross-validation of `--config`, unless the command asks for one held-out part"
+    "Repeat the cross-validation of `--config`, unless the command resumes, or says itself what to hold out"
     if not config.folds or args.resume or args.folds is not None:
         return
     if args.valid_dir or args.valid is not None or args.lr_find:
@@ -116,7 +116,7 @@ def train_folds(
     settings: tuple[Settings, FitSettings],  # Of the model, of the training loop
     hashes: dict[str, int | None],  # As for `tell_leaks`; emptied, else they would fill memory
 ) -> None:
-    "`vision-recipes train --folds`: `cross_validate`, its table, and where its final model fails"
+    "`vision-recipes train --folds`: `cross_validate`, its table, and where the models of the folds fail"
     from vision_recipes.data.splits import folds
     from vision_recipes.tasks.run import make_task
     from vision_recipes.training.cross_validation import check_folds, cross_validate

@@ -63,8 +63,11 @@ def make_parser(
 # %% ../../nbs/cli/05_main.ipynb #55b8e6ff
 def main(
     argv: list[str] | None = None,  # Arguments; None: those of the process
-) -> int:  # 0; 2 after a user's mistake; 130 after Ctrl-C
-    "The command `vision-recipes`"
+) -> int:  # 0; 2 after an error of ours or the system's, or a failed write of the output; 130 after Ctrl-C
+    """The command `vision-recipes`.
+
+    Any other error is raised, with `--traceback` those too; `--help` and `--version` raise `SystemExit`.
+    """
     argv = sys.argv[1:] if argv is None else list(argv)
     prepare_streams()
     code = 0  # of the exit

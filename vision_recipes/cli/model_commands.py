@@ -42,14 +42,14 @@ from ..video.arguments import is_video, video_options
 # %% ../../nbs/cli/02_model_commands.ipynb #016e0354
 def open_run_or_model(
     path: Path,  # As for `model_source`
-    device: str = 'auto',  # For a model of PyTorch
+    device: str = 'auto',  # For a model of PyTorch; not used for a `.onnx` file
     card: Path | None = None,  # For a `.onnx` file made by others: a `.json` file, as `read_card` reads it
     settings: dict | None = None,  # Of published weights, as for `pretrained`
     **options,  # `threads` and `providers` of `Predictor`, for a `.onnx` file
 ):  # A `BasePredictor`
     """Open a model for prediction; torch is not imported for a `.onnx` file.
 
-    Raises `VisionRecipesError` for options that do not belong to this kind of model.
+    Raises `VisionRecipesError` for a card, settings or options that do not belong to this kind of model.
     """
     source = model_source(path)
     if source == 'hub':  # its ONNX file, which every machine can run
@@ -135,7 +135,7 @@ def _evaluate_options(p: ArgumentParser):
 
 # %% ../../nbs/cli/02_model_commands.ipynb #6b9598d9
 def run_evaluate(args: Namespace) -> None:
-    "`vision-recipes evaluate`: `open_run_or_model(…).predict` and `task.evaluate`"
+    "`vision-recipes evaluate`: `open_run_or_model(…).stream` and `task.evaluate`"
     check_device(args.device)
     tiles = tiles_asked(args.tiles, args.overlap)  # a rule; False: whole images; None: as the model says
     if args.json:
@@ -159,6 +159,7 @@ def run_evaluate(args: Namespace) -> None:
     headline = f'{evaluation.summary(task.metric)} on {plural(len(anns), "image")}'
     in_tiles = tiles_in_words(rule, [p.size_wh for p in predictions], bool(tiles))
     note = few_groups_note(len(set(anns.groups)) if anns.has_groups else 0)
+    # the empty note, and the empty sentence of tiles, are left out
     lines = [headline, *[note] * bool(note), *[in_tiles] * bool(in_tiles), *text_tables]
     log_info('\n'.join(lines))
     if whole:
@@ -196,7 +197,7 @@ def _to_score(
 # %% ../../nbs/cli/02_model_commands.ipynb #7e27a10c
 def predict_all(
     predictor,  # A `BasePredictor`
-    anns: Annotations,
+    anns: Annotations,  # Where they have boxes, with the sizes of all images
     classes: list[int] | None,  # Of a published model, those that are annotated; None: all
     tiles,  # As for `BasePredictor.stream`
 ) -> list:  # Of `Prediction`, one an image
@@ -232,7 +233,7 @@ def _compared(
     tiled,  # The same of tiles
     rule: TileRule,
     model: Path,
-    stored: float | None = None,  # The score threshold in the model
+    stored: float | None = None,  # The score threshold in the model; None: it has none
 ) -> str:  # Lines
     "Whole images against tiles, and how to store the rule"
     from vision_recipes.metrics.intervals import paired_difference
@@ -293,7 +294,7 @@ def table(
 
 
 def _cell_text(value) -> str:
-    "A fraction with three digits, anything else as it is"
+    "A float with three decimals, anything else as `str` writes it"
     return f'{value:.3f}' if isinstance(value, float) else str(value)
 
 
@@ -345,7 +346,7 @@ def _export_options(p: ArgumentParser):
 
 # %% ../../nbs/cli/02_model_commands.ipynb #6821ced9
 def _graph_options(p: ArgumentParser):
-    "What the graph takes, and what its card carries"
+    "How the graph is made, and whether its card carries the calibration"
     p.add_argument(
         '--no-calibration',
         action='store_true',
@@ -392,7 +393,7 @@ def _tolerance_option(p: ArgumentParser):
 def run_export(args: Namespace) -> None:
     "`vision-recipes export`: `export_onnx`"
     tolerance, tiles = _tolerances(args.tolerance), tiles_asked(args.tiles, args.overlap)
-    # whether `RUN/model.safetensors` lies in a run was seen by `model_source`
+    # that `RUN/model.safetensors` lies in a run was seen by `model_source`
     if model_source(args.model) == 'run' and args.model.suffix != '.safetensors':
         read_run(args.model)
     check_writable(args.out or default_onnx_path(args.model), folder=False)
@@ -561,7 +562,7 @@ def _predict_files(
     predictor,  # A `BasePredictor`
     files: list[Path],  # Images
 ) -> tuple[list[dict], list[VisionRecipesError]]:  # Rows of `predictions.json`; errors of unreadable images
-    "Predict images, log each prediction where there are few, and draw it on a copy of the image"
+    "Predict images; log each prediction where there are few; draw it on a copy, unless `--no-images`"
     from vision_recipes.deploy.predict_script import SHOW, save_drawn
 
     rows: list[dict] = []

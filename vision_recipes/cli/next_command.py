@@ -111,7 +111,7 @@ def run_next(args: Namespace) -> None:
     pool, predictions, embeddings = _look_at(run, pool)
     has_labels = trained_on(pool, run.card)
     _say_of_pool(args, pool, has_labels, predictions, run)
-    threshold = run.min_scores  # what scores less is not counted; (C,) where each label has its own
+    threshold = run.min_scores  # nearer to it is less sure; (C,) where each label has its own
     uncertainties = np.array([image_uncertainty(p, threshold) for p in predictions])
     group_ids = pool.group_ids if pool.has_groups else None
     chosen = choose_next(uncertainties, embeddings, args.n, group_ids, has_labels, args.seed)
@@ -196,7 +196,7 @@ def _say_of_pool(args: Namespace, pool: Annotations, has_labels: np.ndarray, pre
 
 
 def _copy(pool: Annotations, chosen: Sequence[int], folder: Path):
-    "Copy the images `chosen` (rows of the pool) with the folders they are in below it"
+    "Copy the images `chosen` (rows of the pool) to the same relative paths in `folder`"
     for k in chosen:
         with atomic_path(folder / pool.paths[k]) as tmp_path:
             shutil.copyfile(pool.path(k), tmp_path)

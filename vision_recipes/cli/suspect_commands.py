@@ -52,7 +52,7 @@ def suspect_image(
     anns: Annotations,  # In pixels
     suspect: Suspect,
 ) -> Image.Image:  # A part of the image, or all of it
-    "The image of a suspect with its label dashed and the model's proposal solid, cut to their surroundings"
+    "The label of a suspect dashed, the model's proposal solid, and what is around; without boxes the image"
     from vision_recipes.drawing.boxes import draw_boxes
     from vision_recipes.drawing.canvas import RIGHT, WRONG
 
@@ -71,9 +71,12 @@ def suspect_image(
 
 
 def _window(boxes: np.ndarray, size_wh: tuple[int, int]) -> tuple[int, int, int, int]:  # XYXY, pixels
-    "A window around boxes (n, 4), n > 0, twice as wide and high, at least 96 pixels, within the image"
+    """A window around boxes (n, 4), n > 0, twice as wide and high, and at least 96 pixels.
+
+    It is cut at the edge of the image, but keeps a pixel, even for a box outside.
+    """
     low, high = boxes[:, :2].min(0), boxes[:, 2:].max(0)
-    half = np.maximum(high - low, _LEAST_SIDE / 2)  # a whole side to both sides
+    half = np.maximum(high - low, _LEAST_SIDE / 2)  # of the window: a whole side of the boxes
     middle = (low + high) / 2
     corners = np.clip(np.concatenate([middle - half, middle + half]), 0, np.tile(size_wh, 2))
     x1, y1, x2, y2 = corners.round().astype(int).tolist()

@@ -163,14 +163,14 @@ def run_train(args: Namespace) -> None:
     """`vision-recipes train`: read and check images, split them, train.
 
     The order spares the user time: what the command line alone shows to be wrong is refused before images
-    are read, and images are read before torch is imported.
+    are read, and images are read before torch is imported, unless the arguments need it.
     """
     chosen, resumed, skeleton = _check_command(args)
     settings = _settings_before_reading(args, chosen, resumed)
     # perceptual hash by path: `check` notes them, so that the leak report decodes no image again
     hashes: dict[str, int | None] = {}
     anns = _read_for_training(args, args.dir, 'train' if args.valid_dir else '', hashes, skeleton)
-    if settings is None:  # the preset depends on the machine, and looking at it imports torch
+    if settings is None:  # `auto` looks at the number of images and at the machine, which imports torch
         settings = _auto_settings(args, chosen, len(anns))
     if args.folds:
         return train_folds(args, anns, settings, hashes)
@@ -262,7 +262,9 @@ def _fill_in(
             setattr(args, name, Path(value) if name in ('dir', 'valid_dir', 'skeleton') else value)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
-def _check_options(args: Namespace):
+def _check_options(
+    args: Namespace,  # Changed: a resumed cross-validation goes on with its number of folds
+):
     "Refuse options that contradict each other, and transforms that cannot be loaded"
     if args.lr_find and args.resume:
         raise VisionRecipesError('--lr-find tries learning rates before a training; leave out --resume.')
@@ -329,7 +331,7 @@ def _read_for_training(
         anns = anns.fix_boxes(args.boxes)
     # of several processes one is enough
     findings = check(anns, files=not args.no_check and this_world().first, part=part, hashes=hashes)
-    # impossible boxes have a message of their own, because the option `--boxes` can mend them
+    # impossible boxes have a message of their own: tasks with boxes can mend them by the option `--boxes`
     if any(finding.kind.startswith('box ') for finding in findings.errors):
         raise VisionRecipesError(
             f'{plural(len(findings.errors), "problem")} in the '
@@ -342,7 +344,7 @@ def _read_for_training(
     return anns
 
 # %% ../../nbs/cli/03_training_commands.ipynb #ae5cc748
-def _chosen_skeleton(args: Namespace) -> Skeleton | None:  # None: what the names of the points propose
+def _chosen_skeleton(args: Namespace) -> Skeleton | None:  # None: as names of points propose; or no points
     "The skeleton in the file of `--skeleton`, or that of the run which is resumed or repeated"
     if not TASK_KINDS[args.task].points:
         return None
@@ -392,9 +394,9 @@ def read_skeleton(
 
 # %% ../../nbs/cli/03_training_commands.ipynb #945c6f6a
 def _check_folders(args: Namespace):
-    """Refuse image folders that do not exist, and an `--out` that cannot be written or lies in one of them.
+    """Refuse image folders that do not exist, and an `--out` that cannot be written or is below one of them.
 
-    A run inside a folder of images would be read as a class the next time.
+    Below a folder of images, whose folders may name classes, a run would be read as a class the next time.
     """
     from vision_recipes.data.readers import check_exists
 
@@ -408,7 +410,7 @@ def _check_folders(args: Namespace):
 
 # %% ../../nbs/cli/03_training_commands.ipynb #384e693f
 def _train_and_valid(
-    args: Namespace,
+    args: Namespace,  # Changed: `multi_label` is `yes` where `DIR` has several labels an image
     anns: Annotations,  # The images of `DIR`
     fit_settings: FitSettings,
     hashes: dict[str, int | None],  # As for `_read_for_training(...)`
@@ -418,7 +420,7 @@ def _train_and_valid(
     from vision_recipes.data.splits import split
 
     if args.valid_dir:
-        if anns.labels.multi_label:  # else few images of one label each would be read as such
+        if anns.labels.multi_label:  # a few images with a label each would be taken for one class an image
             args.multi_label = args.multi_label or 'yes'
         valid = _read_for_training(args, args.valid_dir, 'valid', hashes, skeleton)
         train, valid = anns, align_labels(valid, anns.labels)
@@ -459,7 +461,7 @@ def _settings_before_reading(
     args: Namespace,
     chosen: dict,  # Settings of command and config, by name
     resumed: dict | None,  # The content of `run.json` of the run that is resumed
-) -> tuple[Settings, FitSettings] | None:  # None: every preset suits, and the machine decides later
+) -> tuple[Settings, FitSettings] | None:  # None: `_auto_settings(...)` decides when images are read
     "The settings that are known before images are read. Raises `VisionRecipesError` where they contradict"
     if resumed is not None:  # a run names every setting, so the preset decides none
         return make_settings(args.task, 'full', **{**resumed['settings'], **resumed['fit'], **chosen})
@@ -475,7 +477,7 @@ def _settings_before_reading(
     errors = {preset: _preset_error(args.task, preset, chosen) for preset in PRESETS}
     if all(errors.values()):
         raise errors[PRESETS[0]]
-    if any(errors.values()):  # is it that of the preset which this machine would get?
+    if any(errors.values()):  # is it that of the preset which this machine would get? This imports torch
         preset, _ = preset_of_machine(chosen.get('device', 'auto'))
         if errors[preset]:
             raise errors[preset]

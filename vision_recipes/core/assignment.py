@@ -20,7 +20,8 @@ def _cheapest_path(
     """Dijkstra's algorithm over reduced costs, from a row to the nearest free column.
 
     A reduced cost is the cost less the prices of its row and column. It is 0 for the pairs so far. The prices
-    are adjusted at the end, so that this holds for the new pairs, and no reduced cost is negative.
+    are adjusted at the end, so that this holds for the new pairs. No reduced cost of a row with a column is
+    negative.
     """
     distances = np.full(len(row_of), np.inf)  # of each column from `start`
     reached_from = np.full(len(row_of), -1)
@@ -47,7 +48,8 @@ def _columns_of_rows(costs: np.ndarray) -> np.ndarray:  # (N, M) finite, N at mo
     """The column of each row at the least total cost.
 
     Shortest augmenting paths: each row in turn gets a column, and rows before it change theirs where that is
-    cheaper. `_cheapest_path` adjusts the prices, so that no reduced cost is negative, as Dijkstra needs.
+    cheaper. `_cheapest_path(...)` adjusts the prices, so that no reduced cost of a row with a column is
+    negative, as Dijkstra needs.
     """
     n_rows, n_columns = costs.shape
     row_prices, column_prices = np.zeros(n_rows), np.zeros(n_columns)
@@ -64,7 +66,7 @@ def _columns_of_rows(costs: np.ndarray) -> np.ndarray:  # (N, M) finite, N at mo
 
 # %% ../../nbs/core/16_assignment.ipynb #66f4770a
 def linear_assignment(
-    costs: np.ndarray,  # (N, M) any numbers; infinity: this pair is forbidden
+    costs: np.ndarray,  # (N, M) numbers from -1e15 to 1e15; infinity: this pair is forbidden
 ) -> tuple[np.ndarray, np.ndarray]:  # (k,) rows, rising, and (k,) their columns, int64
     """Choose pairs of a row and a column, each used at most once, at the least total cost.
 

@@ -26,6 +26,8 @@ def find_browser() -> str | None:
     return next((path for path in found if path), None)
 
 
+# No window, no traffic of its own, a made-up camera, and commands through pipes; no sandbox, for which
+# containers lack the rights
 _FLAGS = (
     '--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run '
     '--disable-background-networking --disable-component-update --disable-sync --disable-extensions '
@@ -63,7 +65,7 @@ def _start_process(binary: str, profile: Path) -> tuple:
 
 # %% ../../nbs/core/17_browser.ipynb #aa6dafd2
 class Browser:
-    "A browser without a window, with one page"
+    "A browser without a window; one page of it is controlled"
 
     def __init__(
         self,
@@ -117,7 +119,7 @@ def send(self: Browser, method: str, **params) -> dict:
 
 @patch
 def run(self: Browser, script: str) -> Any:
-    "What JavaScript or its promise gives, as of JSON, `undefined` as None. Raises `VisionRecipesError`"
+    "What JavaScript or its promise gives, as of JSON, else None. Raises `VisionRecipesError` where it throws"
     answer = self.send(
         'Runtime.evaluate', expression=script, awaitPromise=True, returnByValue=True, userGesture=True
     )
@@ -194,7 +196,7 @@ def press(
     key: str,  # A letter, digit or sign, or a name of `_KEY_CODES`, such as `Enter`
     *modifiers: str,  # `Alt`, `Control` or `Shift`
 ) -> None:
-    "Press a key and let it go; with `Control` nothing is typed"
+    "Press a key and let it go; with `Control` a letter, digit or sign is not typed"
     event = {'key': key, 'modifiers': sum(_MODIFIERS[name] for name in modifiers)}
     if key in _KEY_CODES:
         event |= {'code': key, 'windowsVirtualKeyCode': _KEY_CODES[key]}
@@ -242,6 +244,6 @@ def open_browser(
     if binary is None:
         log_info('skipped: there is no Chromium or Chrome here, so the page is not tested')
         return None
-    # a proxy of the system would be asked for the address of this computer
+    # for this process too: a proxy of the system would be asked for the address of this computer
     os.environ['NO_PROXY'] = os.environ['no_proxy'] = '127.0.0.1'
     return Browser(binary, profile)

@@ -31,7 +31,7 @@ class World:
 def this_world() -> World:
     """Which process this is, by the environment variables of `torchrun`.
 
-    Raises `VisionRecipesError` where they contradict each other, or are no whole numbers.
+    Raises `VisionRecipesError` where `RANK` does not lie below `WORLD_SIZE`, or one is no whole number.
     """
     rank, size = os.environ.get('RANK', ''), os.environ.get('WORLD_SIZE', '')
     if not size:
@@ -103,7 +103,7 @@ def _fill_standard_files():
             os.open(os.devnull, os.O_RDWR)  # gets the smallest free number, which is `descriptor`
 
 # %% ../../nbs/core/02_console.ipynb #f003ad6f
-def flush_streams() -> str:  # The cause of the first failed write, such as a full disk; '': none has failed
+def flush_streams() -> str:  # Why the first write failed; '': none did, or only because a reader has gone
     "Flush the standard streams; one that fails is redirected to `os.devnull`"
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -121,7 +121,7 @@ def _redirect_to_nowhere(stream):
     "Point a stream at `os.devnull`, else Python would try again at exit, and fail with a traceback"
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except (OSError, ValueError):  # a stream of another program, without a file
+    except (OSError, ValueError):  # a stream without a file, such as that of a notebook
         pass
 
 # %% ../../nbs/core/02_console.ipynb #4875fd7d
@@ -152,10 +152,10 @@ def log_info(
 # %% ../../nbs/core/02_console.ipynb #728321c8
 def progress(
     items: Iterable | None = None,  # What to go through; None for a bar that is moved by hand
-    desc: str = '',
+    desc: str = '',  # Text before the bar
     total: int | None = None,  # How many, where `len(items)` does not tell
     unit: str = 'it',  # What is counted
-    **kwargs,  # For `tqdm`
+    **kwargs,  # For `tqdm`, but not `disable` and `file`
 ):  # A `tqdm` bar; without tqdm a stand-in with those of its methods that the library calls
     "Go through `items` behind a progress bar"
     try:
@@ -170,7 +170,7 @@ def _no_bar() -> bool | None:  # As tqdm's `disable`; None: it draws a bar where
     """Whether no bar is drawn.
 
     None is drawn in other processes than the first, and without `sys.stderr`. Else `VISION_RECIPES_PROGRESS`
-    decides: 1 draws one, another text none. Where it is not set, a notebook and a terminal get one.
+    decides: 1 draws one, another text none. Where it is empty, a notebook and a terminal get one.
     """
     requested = os.environ.get('VISION_RECIPES_PROGRESS', '')
     if not this_world().first or not _is_open(sys.stderr):

@@ -26,7 +26,7 @@ class VisionRecipesError(ValueError):
 def brief(
     value: Any,  # Any value, as it stands in a user's file
     n: int = 60,  # At most so many characters
-) -> str:  # The beginning of its `repr`
+) -> str:  # The beginning of its `repr`, with dots for items that are left out
     "Show a value in a message, however long or deeply nested it is"
     return _short_repr(value, n, levels=4)[:n]
 
@@ -39,7 +39,7 @@ def _short_repr(
     n: int,  # Characters of each string at most
     levels: int,  # Containers inside of each other at most; deeper ones are shown as dots
 ) -> str:
-    "Like `repr`, with at most `_MOST_ITEMS` items of each container"
+    "Like `repr`, with at most `_MOST_ITEMS` items of each list, tuple and dictionary"
     if isinstance(value, str):
         return repr(value[:n])
     if not isinstance(value, (list, tuple, dict)):

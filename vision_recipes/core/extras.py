@@ -75,7 +75,7 @@ def matching_torchvision(
 ) -> str:
     "The torchvision that was built for a torch: torch 2.9 goes with torchvision 0.24, 2.10 with 0.25"
     number, build = re.match(r'2\.(\d+)', torch_version), torch_version.partition('+')[2]
-    # the part behind `+`, such as `cpu`, names a folder of PyTorch's own index
+    # in PyTorch's own builds the part behind `+`, such as `cpu`, names a folder of its index
     package = f'"torchvision==0.{int(number[1]) + 15}.*"' if number else 'torch torchvision'
     return f'{package} --index-url https://download.pytorch.org/whl/{build}' if build else package
 

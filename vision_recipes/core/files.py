@@ -52,8 +52,8 @@ def atomic_path(
     path, tmp = Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # in the same folder, because only there a file can be moved in one step; the name is cut, because
-        # the system limits its length
+        # in the same folder, because a file is moved in one step only within a file system; the name is
+        # cut, because the system limits its length
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name[:80]}.', suffix='.tmp')
         os.close(descriptor)
         tmp = Path(name)
@@ -162,7 +162,8 @@ def real_kind(
 
 def _kind_by_start(start: bytes) -> tuple[str, str] | None:
     "What kind of file the first bytes belong to, and what to do, as in `_KIND_BY_START`; None: unknown"
-    if start[8:10] == b'{"' and not start[6:8].strip(b'\0'):  # behind the length of the JSON, in 8 bytes
+    # JSON behind its length in 8 bytes, of which the last are 0
+    if start[8:10] == b'{"' and not start[6:8].strip(b'\0'):
         return 'weights as safetensors', 'name it .safetensors'
     if _TORCH_ZIP.match(start):
         return 'weights of PyTorch', 'name it .pth'
@@ -230,7 +231,7 @@ def _encoding(
     detected = json.detect_encoding(start)
     if not detected.startswith('utf-8'):
         return detected[:6].upper()  # UTF-16 or UTF-32, without the order of the bytes
-    # control characters other than those of text: tab, line ends (9 to 13), escape (27)
+    # control characters below escape (27), which texts have, other than tab and line ends (9 to 13)
     if any(byte < 9 or 13 < byte < 27 for byte in near):
         return ''  # no text
     runs = re.findall(rb'[\x80-\xff]+', near)
@@ -289,7 +290,8 @@ def new_folder(
 ) -> Iterator[Path]:  # A temporary folder beside it: write there
     """Give a temporary folder that becomes `root` when the block ends well, and is removed when it does not.
 
-    Raises `VisionRecipesError` where `root` holds something or cannot be written.
+    Raises `VisionRecipesError` where `root` holds something or cannot be written, also for an `OSError` of
+    the block.
     """
     import shutil, tempfile
 
@@ -311,7 +313,7 @@ def new_folder(
 
 
 def _check_free(root: Path):
-    "Raise `VisionRecipesError` for a folder that holds something, and for a path that leads through a file"
+    "Raise `VisionRecipesError` for a folder that holds something, and where a part of the path is a file"
     nearest = next(p for p in (root, *root.parents) if p.exists())
     if not nearest.is_dir():
         raise VisionRecipesError(f'{nearest}: is a file, not a folder. Choose another place.')

@@ -44,7 +44,7 @@ def _images_of_pattern(
     folder: Path,
     parts: list[str],  # Of a pattern below `folder`, as `_split_pattern` gives them; at least one
 ) -> Iterator[Path]:
-    """The images that fit a pattern, folder by folder, sorted in each.
+    """The images that fit a pattern; those of one folder are sorted.
 
     Without `**` in the pattern, also all images below folders that fit it.
     """
@@ -75,7 +75,7 @@ def _hidden_images(folder: Path) -> list[Path]:
 def _folders_of_pattern(folder: Path, name: str) -> list[Path]:
     """The folder of that name in `folder`, or where there is none, those whose names fit it as a pattern.
 
-    Hidden folders fit only a pattern that begins with a dot. Those that systems and programs leave behind,
+    Hidden folders fit only a pattern that begins with a dot. Others that systems and programs leave behind,
     such as `__MACOSX`, fit none.
     """
     if (folder / name).is_dir():
@@ -88,7 +88,7 @@ def _path_fits(
     names: tuple[str, ...],  # The parts of the path
     parts: list[str],  # The parts of the pattern
 ) -> bool:
-    "Whether a path fits a pattern, in which `**` stands for any number of folders"
+    "Whether a path fits a pattern, in which `**` stands for any number of parts"
     if not parts or not names:
         return parts in ([], ['**']) and not names
     first, *rest = parts
@@ -134,7 +134,7 @@ def drawn_names(
 
 # %% ../../nbs/core/14_image_paths.ipynb #adcc869e
 def list_images(
-    named: Iterable[str | Path],  # Images, folders of images, and patterns
+    named: Iterable[str | Path],  # Images (any file that is there), folders of images, and patterns
 ) -> list[Path]:  # Each once, in the order named; those of a folder sorted
     """The images that a user means, without the outputs of earlier runs. A message counts those.
 
@@ -275,7 +275,7 @@ def _matches_of_pattern(pattern: Path) -> list[Path]:
 def _readings_of_pattern(parts: list[str]) -> Iterator[list[str]]:
     """A pattern as it stands, then in any letter case, then also with `[` as a character of the name.
 
-    What is in brackets keeps its letter case.
+    In the second, what is in brackets keeps its letter case.
     """
 
     def any_case(match: re.Match) -> str:

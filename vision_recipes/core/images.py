@@ -48,7 +48,7 @@ def image_suffixes() -> frozenset[str]:  # In small letters, with the dot
 
 # %% ../../nbs/core/06_images.ipynb #489af8f5
 def is_image_name(name: str | Path) -> bool:
-    """Whether a file has the suffix of an image, in any letter case.
+    """Whether a file has the suffix of an image that can be opened here, in any letter case.
 
     False for a hidden file, such as `._IMG.jpg` in a zip file from a Mac.
     """
@@ -86,8 +86,9 @@ def walk_files(
 ) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Each folder, the names of its files, and the names in it that `is_left_behind` excludes.
 
-    Links are followed, but a folder that a link leads back to is not entered again. An unreadable folder is
-    an error, not an empty one.
+    Links are followed, but not to a folder above or one that was visited, so that no loop is endless. Two
+    names in one folder for the same place are both entered. An unreadable folder is an error, not an empty
+    one.
     """
     real = Path(os.path.realpath(folder))
     visited = {str(real), *map(str, real.parents)}  # a link to a folder above would lead back, too
@@ -111,7 +112,7 @@ def list_files(
     recursive: bool = False,  # Also look into the folders below
     passed: list[str] | None = None,  # Filled with the paths, relative to `folder`, of what was left out
 ) -> list[Path]:  # Sorted by their path below `folder`
-    """The files in `folder`, without those that `is_left_behind` names, at every depth.
+    """The files in `folder`; those that are left behind, and what is in such folders, are left out.
 
     Raises `VisionRecipesError` where that is no folder.
     """
@@ -261,7 +262,7 @@ def _unidentified_cause(start: bytes) -> str:  # As `_cause`
 
 # %% ../../nbs/core/06_images.ipynb #177f6629
 def _first_bytes(source, n: int = 4096) -> bytes:
-    "The first `n` bytes of an image, a path, bytes or an open file; empty where they cannot be read"
+    "The first `n` bytes of an image (path, bytes or open file); empty where they cannot be read"
     try:
         if isinstance(source, (str, Path)):
             with open(source, 'rb') as file:
@@ -323,7 +324,7 @@ def _register_heif() -> bool:
 
 # %% ../../nbs/core/06_images.ipynb #73129f40
 def _to_rgb(im: Image.Image) -> Image.Image:
-    """Convert an image to RGB; what is transparent lies on white.
+    """Convert an image to RGB; what is transparent lies on white, but for a colour named so in an RGB file.
 
     Raises `ImageError` for pixels of 32 bits: floats, and integers beyond 16 bits.
     """
@@ -379,7 +380,7 @@ def open_image(
     source: Any,
     # Pixels: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size while its longer side is not below this
     at_least: int | None = None,
-) -> Image.Image:  # Upright RGB
+) -> Image.Image:  # Upright RGB; a PIL image that is so already comes back itself
     "Open an image as people see it. Raises `ImageError` that names the file and the cause"
     return open_sized(source, at_least)[0]
 
@@ -405,7 +406,7 @@ def _decoded(source, at_least: int | None) -> tuple[Image.Image, tuple[int, int]
     im = _open(source)
     orientation = im.getexif().get(_ORIENTATION, 1)
     full_wh = None
-    if at_least is not None and im is not source and im.format == 'JPEG':  # `im is source`: decoded already
+    if at_least is not None and im is not source and im.format == 'JPEG':  # `im is source`: perhaps decoded
         full_wh = _upright_size(im)
         im = _drafted(im, source, at_least, orientation)
     im.load()
@@ -442,8 +443,10 @@ def _draft_jpeg(im: Image.Image, at_least: int) -> int:  # k, which is 1, 2, 4 o
 def open_raw(
     source: Any,  # As for `open_image`, but no array
 ) -> Image.Image:
-    """Decode an image as it is, neither turned nor converted: for images that are no photographs, such as
-    masks. Raises `ImageError`"""
+    """Decode an image as it is, not converted: for images that are no photographs, such as masks.
+
+    Nor is it turned, except for a TIFF, which Pillow turns. Raises `ImageError`.
+    """
     with _image_errors(source):
         im = _open(source)
         im.load()

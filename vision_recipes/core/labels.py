@@ -56,7 +56,7 @@ class LabelMap:
 
 # %% ../../nbs/core/10_labels.ipynb #31a8a974
 def _int64_ids(
-    ids,  # As a file or a user gives them: whole numbers, perhaps as floats or texts
+    ids,  # As a file or a user gives them: whole numbers, perhaps as texts, or as floats, which are cut
 ) -> tuple[int, ...]:
     "Source ids as integers. Raises `VisionRecipesError` where one is no number, or too large for 64 bits"
     try:

@@ -17,8 +17,8 @@ def lazy_names(
 ) -> tuple[Callable, Callable]:  # `__getattr__` and `__dir__` for the `__init__` of the room
     """Let a package hand on names of its modules without importing these modules.
 
-    Where a module needs a package that is missing, such as PyTorch, its names raise `MissingPackage`. Where
-    torchvision does not fit torch, they raise `VisionRecipesError`.
+    Where a module needs a missing package of an extra, such as PyTorch, its names raise `MissingPackage`.
+    Where torchvision does not fit torch, they raise `VisionRecipesError`.
     """
     module_of_name = {}
     for module, names in homes.items():

@@ -16,7 +16,7 @@ from .patching import patch
 from .ragged import Ragged
 
 # %% ../../nbs/core/08_masks.ipynb #ca7fb33c
-MOST_STEPS = 50_000_000  # Rows of pixels that the edges of an outline may cross in all; takes a gigabyte
+MOST_STEPS = 50_000_000  # Rows of pixels that the edges of an outline may cross in all; takes some 4 GB
 
 
 def fill_rings(
@@ -98,7 +98,7 @@ def _inside_any(
 def ring_area(
     ring: np.ndarray,  # (n, 2) x, y
 ) -> float:  # Square pixels, positive where y grows downwards and the points go clockwise on the screen
-    "The area inside a ring of points; parts a ring goes around twice count twice"
+    "The signed area inside a ring of points; parts that it goes around twice count twice"
     # relative to the first point, so that large coordinates lose no digits; the shoelace formula
     x, y = (ring - ring[:1]).T.astype(np.float64) if len(ring) else np.zeros((2, 0))
     return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2)
@@ -255,6 +255,7 @@ def take(
 ) -> Masks:
     "These masks, in this order"
     rows = np.asarray(rows, np.int64)
+    # the numbers of the rings of these objects, then the points of these rings
     rings = Ragged(np.arange(len(self.rings) - 1), self.objects).take(rows)
     points = Ragged(self.points, self.rings).take(rings.values)
     return Masks(points.values, points.offsets, rings.offsets, self.runs.take(rows))
@@ -273,7 +274,7 @@ def masks_boxes(
     masks: Masks,
     sizes_wh: np.ndarray | None = None,  # (M, 2) of the image each is in, pixels; needed for run lengths
 ) -> np.ndarray:  # (M, 4) float32 XYXY, pixels
-    """Boxes tight around masks; zeros where there is no mask.
+    """Boxes tight around the points or pixels of masks; zeros where there are none.
 
     A ring may reach beyond the image, and so may its box.
     """

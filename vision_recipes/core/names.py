@@ -113,7 +113,7 @@ def _match_spellings(
 
 # %% ../../nbs/core/13_names.ipynb #4a96bf31
 _MAX_PAIRS = (
-    1_000_000  # Names times candidates of one key; more get no match, for speed: all would be doubtful
+    1_000_000  # Names times candidates of one key; more get no match, for speed: nearly all would be doubtful
 )
 
 

@@ -122,7 +122,7 @@ def check_weights(
     # Allowed in place of a path. `try`: pretrained ones, or random ones where they cannot be fetched
     words: tuple[str, ...] = ('pretrained', 'try', 'random'),
 ):
-    "Refuse weights that are no known word, no file but ONNX, and no run. Raises `VisionRecipesError`"
+    "Refuse what is neither one of `words` nor a run nor a file, and ONNX files. Raises `VisionRecipesError`"
     path = Path(weights)
     if weights in words or weights.startswith('hub:'):  # what is on a hub is fetched later, and checked then
         return
@@ -151,7 +151,7 @@ def refuse_onnx(path: str | Path):
 
 
 def _begins_as_onnx(path: Path) -> bool:
-    "Whether a file that is named as PyTorch's holds an ONNX model"
+    "Whether a file that is named as PyTorch's holds an ONNX model, by its first byte"
     if path.suffix.lower() not in ('.pth', '.pt', '.ckpt') or not path.is_file():
         return False
     with open(path, 'rb') as file:

@@ -35,7 +35,8 @@ def _name_parts(name: str) -> tuple[str, ...]:  # Such as ('left', 'eye') or ('l
 
     `left` or `right` at the beginning of a word is a part too: `lefteye`.
     """
-    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name).lower()  # a space before each capital
+    # a space before a capital behind a small letter
+    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name).lower()
     parts = []
     for word in re.findall(r'\d+|[^\W\d_]+', spaced):  # digits, or letters
         side_and_rest = re.match(r'(left|right)(.+)$', word)
@@ -263,7 +264,7 @@ _LEAST_SIDE = 8
 def points_boxes(
     keypoints: np.ndarray,  # (N, K, 3) x, y in pixels, and 0 absent, 1 hidden, 2 visible
     margin: float,  # Added on each side, as a fraction of the longer side of the points' extent
-    # (N, 2) of the image each is in, pixels: boxes are cut at its edges; None or 0: unknown
+    # (N, 2) of the image each is in, pixels: boxes are cut at its edges; None, or 0 for all: unknown
     sizes_wh: np.ndarray | None = None,
 ) -> np.ndarray:  # (N, 4) float32 XYXY, pixels; zeros for an object without any point
     """Boxes around the points that are present.
@@ -303,7 +304,8 @@ def _margins(
 ) -> np.ndarray:  # (N,) pixels
     "What is added to the extent of the points on each side"
     extent = (high - low).max(1)
-    # each side of a box is at least `_LEAST_SIDE`, also where all points lie on a line
+    # each side of a box is at least `_LEAST_SIDE`, also where all points lie on a line. The margin
+    # of an object without points is dropped by the caller
     pad = np.maximum(margin * extent, (_LEAST_SIDE - (high - low).min(1)) / 2)
     is_single, has_extent = extent == 0, extent > 0
     if is_single.any() and has_extent.any():

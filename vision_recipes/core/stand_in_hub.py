@@ -48,7 +48,10 @@ class Hub:
 # %% ../../nbs/core/18_stand_in_hub.ipynb #9f343be3
 @patch
 def at(self: Hub, name: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
-    "A commit and its content, of `main` or a commit; None: there is no such revision. Empty: commit 0000..."
+    """The commit of that name, or for `main` the newest, and its content; None where there is none.
+
+    `main` of a repository without commits gives 40 zeros and no files.
+    """
     commits = self.commits.get(name, [])
     if revision == 'main':
         return commits[-1] if commits else ('0' * 40, {})
@@ -60,6 +63,7 @@ def _sibling(name: str, data: bytes) -> dict:
     blob = hashlib.sha1(b'blob %d\0' % len(data) + data).hexdigest()
     entry = {'rfilename': name, 'size': len(data), 'blobId': blob}
     if name.endswith(_LARGE):
+        # a pointer has some 130 bytes
         entry['lfs'] = {'sha256': hashlib.sha256(data).hexdigest(), 'size': len(data), 'pointerSize': 130}
     return entry
 
@@ -123,6 +127,7 @@ class _Reader(_Handler):
 
     def find(self, name: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
         "A commit and its content; None after an answer that says why not"
+        # without a token nobody learns whether a repository is private or not there: both are 401
         hidden = name in self.hub.private and not self.has_token
         if name not in self.hub.commits or hidden:
             self.refuse(404 if self.has_token else 401, 'RepoNotFound')

@@ -268,7 +268,7 @@ def _covered_by(image, k: int) -> np.ndarray:  # (H, W), about 0 to 1
     color = np.array(SHAPE_COLORS[k], float) - background
     pixels = np.asarray(image, float) - background
     cover = pixels @ (color / (color @ color))  # projection on the colour of the shape
-    # of 255: so far from every mixture of the two
+    # more than 60 levels of 255 off the mixture of both colours that is nearest
     is_other_color = np.abs(pixels - cover[..., None] * color).max(2) > 60
     cover[is_other_color] = 0
     return cover
@@ -383,7 +383,7 @@ def random_detections(
     boxes: int = 8,  # At most so many detections in an image
     ties: bool = False,  # Few different scores, so that many are equal
     crowds: float = 0.0,  # Probability that an object is a crowd
-    jitter: float = 6.0,  # Pixels; how far detections lie from the objects
+    jitter: float = 6.0,  # Pixels: largest standard deviation of a detection's corners from the object's
     # For each image its objects, as `rows` of `object_columns`; for each image its detections, (class id,
     # score, x1, y1, x2, y2); which objects are crowds, (M,) bool
 ) -> tuple[list, list, np.ndarray]:
@@ -437,7 +437,8 @@ def random_scene(
     Boxes (N, 4) float32 XYXY, scores (N,) float32 and class ids (N,) int64.
     """
     rng = np.random.default_rng(seed)
-    size = rng.uniform(20, 90, (n_objects, 2))  # pixels, as all below; velocities in pixels a frame
+    # pixels; velocities in pixels a frame, `begin` and `length` in frames
+    size = rng.uniform(20, 90, (n_objects, 2))
     start, velocity = rng.uniform(0, 480, (n_objects, 2)), rng.normal(0, 5, (n_objects, 2))
     begin, length = rng.integers(0, n_frames // 2 + 1, n_objects), rng.integers(2, n_frames + 1, n_objects)
     labels = rng.integers(0, n_classes, n_objects)
@@ -592,7 +593,7 @@ def _split_values(values: dict[str, Any]) -> dict[str, dict]:
 # %% ../../nbs/core/05_testing.ipynb #fff1f4df
 def run_javascript(
     module: str,  # Text of an ES module
-    lines: str,  # The body of an async function that may use what the module defines
+    lines: str,  # The body of an async function that returns a value, and may use what the module defines
     # Values by the names the lines use: JSON, or arrays of uint8, int64 or float32, which become flat
     # typed arrays
     **values,
@@ -650,7 +651,7 @@ def numbered_clip(
 
     times_s = list(times_s)
     with av.open(str(path), 'w') as container:
-        stream = container.add_stream(codec, rate=25)
+        stream = container.add_stream(codec, rate=25)  # frames a second, nominal: time stamps count
         stream.width, stream.height, stream.pix_fmt = *size_wh, 'yuv420p'
         # a key frame every 12 frames, so that there are some to jump to
         stream.codec_context.time_base, stream.codec_context.gop_size = unit, 12

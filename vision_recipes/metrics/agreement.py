@@ -89,7 +89,7 @@ class Tolerance:
 # %% ../../nbs/metrics/07_agreement.ipynb #ddc6e6d4
 def largest_difference(
     expected: Sequence[np.ndarray], got: Sequence[np.ndarray]
-) -> float:  # Infinite where number or shapes differ, NaN where an array has one
+) -> float:  # Infinite where number or shapes differ; NaN where one is in an array
     "The largest absolute difference between two lists of arrays of any shapes; 0 where they are empty"
     if [e.shape for e in expected] != [g.shape for g in got]:
         return float('inf')
@@ -132,8 +132,8 @@ def match_predictions(
 ) -> tuple[np.ndarray, int]:  # (P, 2) positions in `a` and in `b`; how many objects only one of them has
     """Pair objects by class and overlap, and count those without a partner.
 
-    An object whose score is within 0.001 of the threshold is not counted, because rounding decides whether it
-    is reported. The same holds for the lowest score of a prediction that has `max_objects`.
+    An object whose score is at most 0.001 above the threshold is not counted: rounding decides whether it is
+    reported. The same holds for the lowest score of a prediction that has `max_objects`.
     """
     lowest_of_full = [float(p.scores.min()) for p in (a, b) if len(p.scores) >= max_objects]
     cutoff = max([min_score, *lowest_of_full])

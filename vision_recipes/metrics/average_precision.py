@@ -185,7 +185,7 @@ def candidate_pairs(
     overlap: Overlap | None = None,  # None: `box_overlap`
     most: int = 1 << 20,  # About how many pairs are compared at a time, to limit memory
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # Positions in `found`, in `truth`, and overlaps
-    "Blocks of pairs of box and object of one key that overlap by `at_least`; a box is in one block only"
+    "Blocks of pairs of one key whose overlap is `at_least` or more; all pairs of a box are in one block"
     overlap = overlap or box_overlap
     by_key = np.argsort(true_keys, kind='stable')
     # the objects with the key of box i are `by_key[first[i]:first[i] + n_objects[i]]`
@@ -242,7 +242,7 @@ def _preferences(
 
 # %% ../../nbs/metrics/03_average_precision.ipynb #3a993660
 def match_boxes(
-    found: Boxes,  # As from `found_boxes`
+    found: Boxes,  # By image, then (where `n_classes` is more than 1) by class, then by falling score
     truth: Boxes,
     n_classes: int,  # More than 1: a box matches objects of its class only; 1: of any class
     thresholds: Sequence[float] = IOU_THRESHOLDS,  # Overlaps from which on a box counts as a match

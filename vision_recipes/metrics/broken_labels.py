@@ -70,7 +70,7 @@ def found(
 
 
 def _position(suspect: Suspect) -> int:
-    "The position of a suspect's label among those of all objects, or of all images of one class"
+    "The position of a suspect's label among all objects, or among all images where each has one class"
     return suspect.image if suspect.object is None else suspect.object
 
 
@@ -190,12 +190,12 @@ def _with_other_classes(anns: Annotations, kind_of: np.ndarray, rng: np.random.G
 
 # %% ../../nbs/metrics/21_broken_labels.ipynb #b10a0015
 def _displaced(anns: Annotations, kind_of: np.ndarray, rng: np.random.Generator) -> Annotations:
-    "Move the copies anywhere in their image, and what is badly placed (without points) aside, with outlines"
+    "Move the copies anywhere in their image, and aside what is badly placed (not where there are points)"
     sizes = anns.sizes_wh[anns.image_of].astype(float)  # (M, 2)
     low, high = anns.boxes[:, :2].astype(float), anns.boxes[:, 2:].astype(float)
     anywhere = rng.uniform(0, np.maximum(sizes - (high - low), 1)) - low
-    inwards = np.where(sizes / 2 < (low + high) / 2, -1, 1)  # to the middle, where nothing is cut off
-    aside = inwards * (high - low) * rng.uniform(0.3, 0.6, sizes.shape)  # an overlap of 0.09 to 0.32
+    inwards = np.where(sizes / 2 < (low + high) / 2, -1, 1)  # to the middle, where least is cut off
+    aside = inwards * (high - low) * rng.uniform(0.3, 0.6, sizes.shape)  # overlap 0.09 to 0.32 if uncut
     moves_whole = (kind_of == 'badly placed') & (anns.get('keypoints') is None)
     shift = np.where((kind_of == 'spurious')[:, None], anywhere, np.where(moves_whole[:, None], aside, 0.0))
     moved = shift.any(1)
@@ -216,7 +216,7 @@ def _moved_masks(
     shift: np.ndarray,  # (M, 2) pixels
     sizes: np.ndarray,  # (M, 2) of the image of each object, pixels
     moved: np.ndarray,  # (M,) bool
-    boxes: np.ndarray,  # (M, 4) as moved, changed in place: tight around outlines that were cut
+    boxes: np.ndarray,  # (M, 4) changed in place: those of moved objects become tight around their outlines
 ) -> dict:  # Columns
     "The outlines, moved and cut at the edges of their image; objects of run lengths are never moved"
     masks = anns.masks  # `objects`: where the rings of each begin; `rings`: where the points of each begin

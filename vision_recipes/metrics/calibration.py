@@ -30,7 +30,7 @@ class Calibration:
 
     @property
     def ece(self) -> float:
-        "Expected calibration error: the mean difference of confidence and accuracy over all predictions"
+        "Expected calibration error: how far a bin's confidence and accuracy differ, a mean over predictions"
         filled = self.counts > 0
         gaps = np.abs(self.confidence - self.accuracy)[filled]
         return float((gaps * self.counts[filled]).sum() / self.counts.sum())
@@ -89,9 +89,9 @@ def evaluate_calibration(
 ) -> Calibration:
     """Calibration of a classifier or a detector.
 
-    A box is right that matches an object of its class at an overlap of 0.5. Raises `VisionRecipesError` where
-    numbers differ, there is no object, no box or label is left, and for a `label` that is no class, or is not
-    of several an image.
+    A box is right that matches an object of its class at an overlap of 0.5; on a crowd it does not count.
+    Raises `VisionRecipesError` where numbers differ, there is no object, no box or label is left, and for a
+    `label` that is no class, or is not of several an image.
     """
     if len(predictions) != len(anns) or not len(anns):
         raise VisionRecipesError(

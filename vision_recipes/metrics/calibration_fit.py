@@ -99,7 +99,7 @@ def _matches(predictions: Sequence[Prediction], anns: Annotations, task: str) ->
 
 # %% ../../nbs/metrics/19_calibration_fit.ipynb #d0024c29
 def _judged_objects(m: Matches) -> JudgedScores:
-    "Predicted objects, right where they match at 0.5; those that match a crowd are neither right nor wrong"
+    "Predicted objects, right where they match at 0.5; without those on objects that do not count, as crowds"
     objects = m.matched[0]  # of each predicted object the annotated one that it matches at 0.5; -1: none
     is_ignored = (objects >= 0) & m.ignored[objects]
     rows = np.flatnonzero(~is_ignored & (m.found.scores >= LEAST_JUDGED))
@@ -153,9 +153,9 @@ def _newton(
     near: np.ndarray,  # (2,) slope and offset where it begins, and what the penalty draws to
     free: np.ndarray,  # (2,) bool: which of the two may change
 ) -> np.ndarray:  # (2,) slope and offset
-    "Minimise a convex loss: Newton's steps, halved until the loss falls"
+    "Minimise a convex loss: Newton's steps, halved while the loss would rise"
 
-    def loss(pair):
+    def loss(pair):  # (2,) slope and offset
         logits = x @ pair
         penalty = _PENALTY / 2 * ((pair - near) ** 2).sum()
         return np.logaddexp(0, np.where(right, -logits, logits)).sum() + penalty
@@ -230,9 +230,8 @@ def resampled_errors(
     bins = np.clip(np.ceil(judged.scores * BINS - 1e-9).astype(int) - 1, 0, BINS - 1)
     cells = ids * BINS + bins
     n = np.bincount(cells, minlength=k * BINS).reshape(k, BINS)
-    gaps = np.bincount(cells, judged.scores - judged.right, k * BINS).reshape(
-        k, BINS
-    )  # sums of score - right
+    # (k, BINS) sums of score - right
+    gaps = np.bincount(cells, judged.scores - judged.right, k * BINS).reshape(k, BINS)
     mean_gap = gaps.sum(0) / np.maximum(n.sum(0), 1)
     weights = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=resamples)
     total = np.maximum(weights @ n.sum(1), 1)

@@ -28,6 +28,7 @@ def equal_count_threshold(
     """The threshold at which the second model shows as many objects as the first, or all if it has fewer.
 
     `threshold` itself where it does so already, where the first shows nothing, or the second finds nothing.
+    Equal scores are shown together, so it may show more.
     """
     n_shown = int((before >= threshold).sum())
     if not n_shown or not len(after) or (after >= threshold).sum() == n_shown:

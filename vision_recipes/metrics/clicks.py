@@ -21,9 +21,9 @@ class ClickCosts:
 
     accept: float = 1  # A draft stays as it is
     reject: float = 1  # A draft goes
-    change_class: float = 2  # A draft gets another class
-    move: float = 2  # A box is fitted to its object
-    draw: float = 3  # A box and its class, from nothing
+    change_class: float = 2  # A draft gets another class: a click and a digit
+    move: float = 2  # A box is fitted to its object: two corners or edges are dragged
+    draw: float = 3  # A box and its class, from nothing: a key, a drag, a digit
     next_image: float = 1  # Once an image, whatever is in it
 
     @classmethod
@@ -65,12 +65,12 @@ class Acts:
         return out
 
 
-def _empty(n: int) -> Acts:
+def _empty(n: int) -> Acts:  # Of n images, in which nothing is done
     return Acts(*(np.zeros(n, np.int64) for _ in fields(Acts)))
 
 
 def drawing_acts(anns: Annotations) -> Acts:
-    "What a person does who draws all labels by hand: of images of one class, names each"
+    "What a person does who draws all labels, crowds too, by hand: of images of one class, names each"
     acts = _empty(len(anns))
     acts.draw[:] = anns.class_ids.counts
     return acts

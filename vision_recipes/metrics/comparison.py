@@ -118,7 +118,7 @@ def _image_badness(m: Matches) -> np.ndarray:  # (n,)
 
 
 def _class_images(m: Matches) -> np.ndarray:  # (n, C) bool
-    "Which images have objects of which class"
+    "Which images have objects of which class that count"
     counted = m.truth.take(~m.ignored)
     holds = np.zeros((m.n_images, m.n_classes), bool)
     holds[counted.images, counted.labels] = True
@@ -145,7 +145,7 @@ def score_masks(predictions: Sequence[Prediction], anns: Annotations) -> ScoredM
 
 
 def score_points(predictions: Sequence[Prediction], anns: Annotations) -> ScoredModel:
-    "AP by the similarity of points, PCK, AP of boxes; PCK of each point; arguments as for `compare_models`"
+    "AP by the similarity of points, PCK, AP of boxes; of each class AP, of each point PCK; as `score_boxes`"
     points, boxes, errors = match_points(predictions, anns)  # errors (M, K): NaN: no label, inf: missed
     n_images, n_points = len(anns), errors.shape[1]
     right, labelled = np.zeros((2, n_images, n_points))  # how many of each point, image by image

@@ -59,7 +59,7 @@ def sure_classes(
 
 # %% ../../nbs/metrics/14_confident_learning.ipynb #0ef8d3ab
 def margins(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:  # (n,) -1 to 1
-    "The probability (n, C) of each annotated class (n,), less that of the most probable other class"
+    "The probability (n, C), C above 1, of the annotated class (n,), less that of the most probable other"
     rows = np.arange(len(labels))
     others = probs.copy()
     others[rows, labels] = -np.inf

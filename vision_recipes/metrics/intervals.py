@@ -28,7 +28,7 @@ def resampling_clusters(
     n_clusters = int(cluster_ids.max()) + 1 if n else 0
     if n_clusters <= MOST_CLUSTERS:
         return cluster_ids
-    # each bundle gets the same number of clusters, chosen at random
+    # each bundle gets about the same number of clusters, chosen at random
     bundle_of_cluster = np.random.default_rng(0).permutation(n_clusters) % MOST_CLUSTERS
     return bundle_of_cluster[cluster_ids]
 

@@ -306,9 +306,9 @@ def _point_scores(
 
 # %% ../../nbs/metrics/06_keypoints.ipynb #bc2e12c6
 def _point_badness(labelled: np.ndarray, right: np.ndarray, distances: np.ndarray) -> np.ndarray:  # (images,)
-    """Of each image the share of wrong points plus the mean distance of points; 0 without labelled points.
+    """Of each image the share of wrong points plus the distance per labelled point; 0 without labelled ones.
 
-    Each (images,): how many points are labelled, how many of them are right, and the sum of distances.
+    Each (images,): how many points are labelled, and are right; the sum of the distances of found ones.
     """
     n_points = np.maximum(1, labelled)
     return 1 - right / n_points - (labelled == 0) + distances / n_points

@@ -59,7 +59,7 @@ def _spread(descriptions: np.ndarray, n_groups: int) -> KnownImages:
     covariance = np.cov(descriptions.T)
     shrink = d / (n_groups + d)  # the fewer groups, the more the covariances between numbers count as 0
     covariance = (1 - shrink) * covariance + shrink * np.diag(np.diag(covariance)) + _FLOOR**2 * np.eye(d)
-    matrix = np.linalg.cholesky(np.linalg.inv(covariance)).T  # upper triangle; its square is the inverse
+    matrix = np.linalg.cholesky(np.linalg.inv(covariance)).T  # upper triangle; U.T @ U is the inverse
     rounded = lambda values: tuple(float(f'{v:.6g}') for v in values)  # keeps the card short
     rows = tuple(rounded(matrix[i, i:]) for i in range(d))
     return KnownImages(rounded(descriptions.mean(0)), rows, 1.0, len(descriptions))
@@ -77,7 +77,7 @@ def _held_out_distances(descriptions: np.ndarray, groups: np.ndarray) -> np.ndar
     return distances
 
 
-def _upper_quantile(distances: np.ndarray) -> float:
+def _upper_quantile(distances: np.ndarray) -> float:  # (n,), n at least 19
     "The distance that a new image exceeds with a probability of 5 % at most (Vovk and others, 2005)"
     k = int(np.ceil((len(distances) + 1) * QUANTILE))
     return float(np.sort(distances)[min(k, len(distances)) - 1])

@@ -85,6 +85,7 @@ def _outline(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (n, 2) in
     low, high = np.where(is_reversed[:, None], end, begin), np.where(is_reversed[:, None], begin, end)
     slope = (high - low) / np.maximum(n_steps, 1)[:, None]
     side = np.repeat(np.arange(len(n_steps)), n_steps + 1)  # (P,) which side each point is on
+    # (P,) 0 to `n_steps` along each side
     step = np.arange(len(side)) - np.repeat(np.cumsum(n_steps + 1) - n_steps - 1, n_steps + 1)
     step_from_low = np.where(is_reversed[side], n_steps[side] - step, step)[:, None]
     points = np.trunc(low[side] + slope[side] * step_from_low + 0.5).astype(np.int64)

@@ -153,7 +153,7 @@ def bundle_contributions(
     changes: np.ndarray,  # (R, S) differences of scores on the resamples; NaN: nothing to score
     seen: np.ndarray,  # (S,) the differences on all images
     shares: np.ndarray,  # (b,) which part of the groups is in each bundle; they add up to 1
-) -> np.ndarray:  # (b, S) what each bundle adds to the difference; the sum is `seen`
+) -> np.ndarray:  # (b, S) what each bundle adds to the difference `seen`; NaN: unknown
     "Fit the differences of resamples by a sum over bundles"
     out = np.full((drawn.shape[1], len(seen)), np.nan)
     finite = np.isfinite(changes)

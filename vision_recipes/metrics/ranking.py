@@ -21,7 +21,7 @@ from ..runtime.prediction import Prediction
 # %% ../../nbs/metrics/09_ranking.ipynb #43363722
 @dataclass(frozen=True, eq=False)
 class RankedBoxes:
-    "The predicted boxes of one class over all images, the highest score first"
+    "The predicted boxes of one class over all images, but not those on crowds; the highest score first"
 
     class_name: str
     scores: np.ndarray  # (k,) falling

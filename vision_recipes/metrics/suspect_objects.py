@@ -24,7 +24,7 @@ _NEIGHBOURS = 25  # boxes, by rank: enough for a share, few enough to follow the
 def credences(
     m: Matches,  # Of predictions by models that have not trained on these images
 ) -> np.ndarray:  # (n,) 0 to 1, for each box in `m.found`
-    """How likely each box is right, by how often boxes of similar score are right at an overlap of 0.5.
+    """How likely each box is right: how often boxes of its class and similar score are, at an overlap of 0.5.
 
     A box that matches an object that does not count, such as a crowd, is not right here.
     """
@@ -119,7 +119,7 @@ def _suspect(
 
 # %% ../../nbs/metrics/15_suspect_objects.ipynb #83e55ed1
 def wrong_class_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect]:
-    "Objects where the model finds another class: its credence, less what supports the label"
+    "Objects where the model finds another class: its credence, times 1 less the support of the label"
     other = ~evidence.same_class & (evidence.iou >= _SAME_OBJECT)
     doubt = 1 - evidence.support[evidence.g]
     suspicion, pair = evidence.best(np.where(other, evidence.credence[evidence.d] * doubt, 0.0))
@@ -167,7 +167,7 @@ def badly_placed_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect
 
 # %% ../../nbs/metrics/15_suspect_objects.ipynb #3f8a351b
 def spurious_suspects(evidence: Evidence, anns: Annotations) -> list[Suspect]:
-    "Objects where the model finds nothing, weighted by how reliably it finds objects of that class"
+    "Objects by how surely no box is on them, times how reliably the model finds objects of that class"
     m = evidence.m
     counted = ~m.ignored
     labels = m.truth.labels

@@ -162,7 +162,7 @@ def _alignment(clip: _Clip) -> np.ndarray:  # (T, P) 0 to 1
     common = np.zeros((len(clip.true_lengths), len(clip.pred_lengths)))
     for frame in clip.frames:
         overlap = frame.overlap
-        # a box that overlaps several has as much to share among them as one has
+        # by all overlaps of both boxes, so that a box that overlaps several counts in parts
         union = overlap.sum(0) + overlap.sum(1)[:, None] - overlap
         common[np.ix_(frame.true, frame.pred)] += _ratio(overlap, union)
     return common / (clip.true_lengths[:, None] + clip.pred_lengths - common)
@@ -195,6 +195,7 @@ def _association(
 def _hota_curves(clip: _Clip) -> dict[str, np.ndarray]:  # Each (19,)
     "HOTA and its parts at each threshold"
     pairs, n_boxes = _pair_tracks(clip), int(clip.true_lengths.sum() + clip.pred_lengths.sum())
+    # accuracy of detection, of association (also its recall and precision), and of location
     names = ('hota', 'det_a', 'ass_a', 'ass_re', 'ass_pr', 'loc_a')
     curves = {name: np.zeros(len(HOTA_THRESHOLDS)) for name in names}
     for k, threshold in enumerate(HOTA_THRESHOLDS):
@@ -250,7 +251,7 @@ class TrackingEvaluation:
     curves: dict[str, np.ndarray]  # HOTA and its parts at each of `HOTA_THRESHOLDS`, over all classes
 
     def summary(self) -> str:
-        "One line with the scores and the counts"
+        "One line with MOTA, IDF1, HOTA and counts"
         m = self.metrics
         scores = '  '.join(f'{name.upper()} {m[name]:.3f}' for name in ('mota', 'idf1', 'hota'))
         counts = ('n_switches', 'n_fragmentations', 'n_misses', 'n_false_positives')

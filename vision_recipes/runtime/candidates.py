@@ -17,12 +17,12 @@ from .predictor import BasePredictor
 
 # %% ../../nbs/runtime/11_candidates.ipynb #fb6afeb7
 def suppressed_by(
-    boxes: np.ndarray,  # (N, 4) XYXY, pixels
+    boxes: np.ndarray,  # (N, 4) float32 or float64 XYXY, pixels
     scores: np.ndarray,  # (N,)
     labels: np.ndarray,  # (N,) class ids: only boxes of one class suppress each other
     threshold: float,  # Intersection over union above which the box with the lower score is removed
 ) -> np.ndarray:  # (N,) int64 the position of the box that removed each; -1: it is kept
-    "Which kept box removes which other, in the order of `batched_nms`"
+    "Which kept box removes each box: of several the one with the highest score, as in `batched_nms`"
     kept = batched_nms(boxes, scores, labels, threshold)
     overlaps = iou_matrix(boxes[kept], boxes) > _round_down(threshold, boxes.dtype)  # as `batched_nms` rounds
     removes = overlaps & (labels[kept][:, None] == labels)  # (K, N)
@@ -55,11 +55,12 @@ def find_candidates(
     score_threshold: float | None = None,  # Boxes below are left out; None: `predictor.score_threshold`
     nms: float | None = None,  # Overlap above which a box is removed; None: that of the model
 ) -> Candidates:
-    """All boxes of an image above a score, and which of them suppression removes.
+    """All boxes of an image from a score on, and which of them suppression removes.
 
-    Of more than 3,000 boxes those with the highest scores count. Overlaps are computed in the square of the
-    network, as in `predict`. Raises `VisionRecipesError` for a model that suppresses inside its graph,
-    and `ImageError` for an image that cannot be read.
+    Scores are those of the network: no calibration moves them. Of more than 3,000 boxes those with the
+    highest scores count. Overlaps are computed in the square of the network, as in `predict`. Raises
+    `VisionRecipesError` for a model that does not give the cells of YOLOX, such as one that suppresses
+    inside its graph, and `ImageError` for an image that cannot be read.
     """
     card = predictor.card
     if not DECODERS[card.decoder].gives_cells(card):

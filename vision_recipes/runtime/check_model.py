@@ -98,7 +98,7 @@ def _basic_hint(
     sides: list[int],  # From `_image_sides(...)`
 ) -> dict:
     "The part of a card that every model needs"
-    usual_size = 640 if gives_cells else 224
+    usual_size = 640 if gives_cells else 224  # of YOLOX, and of classifiers
     return {
         'task': task,
         'labels': ['name of class 0', f'... {n_classes} names in all' if n_classes else '...'],
@@ -313,7 +313,7 @@ def _look_at_cells(
     card: ModelCard,
     numbers: np.ndarray,  # (B, cells, 5 + C): box, objectness, class probabilities
 ):
-    "Refuse another number of cells than YOLOX has, scores that are no probabilities, and undecoded boxes"
+    "Refuse a wrong number of raw cells, scores that are no probabilities, and boxes that are not decoded"
     kind, size, scores = card.decoding.get('kind'), card.preprocess.size, numbers[..., 4:]
     if kind == 'raw' and numbers.shape[1] != _yolox_cells(size):
         raise VisionRecipesError(

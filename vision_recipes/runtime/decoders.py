@@ -89,7 +89,7 @@ def yolox_predictions(
 ) -> list[Prediction]:  # The highest score first; boxes in the pixels of the image
     """Read a detector's output, with class-aware suppression.
 
-    Raises `VisionRecipesError` for another `kind`, and for an output of another shape.
+    Raises `VisionRecipesError` for another `kind`, and for cells of another shape.
     """
     decoding = CELL_DECODING | card.decoding
     kind, max_detections = decoding['kind'], decoding['max_detections']
@@ -185,12 +185,12 @@ def object_predictions(
     # (N,) where there are several
     outputs: list[np.ndarray],
     places: list[Placement],  # Of the B images
-    card: ModelCard,  # For masks, its `decoding` knows `mask_threshold`
+    card: ModelCard,  # For masks, `mask_threshold` of its `decoding` counts, else 0.5
     score_threshold: float,
 ) -> list[Prediction]:  # The highest score first; masks and points in the pixels of the image
     """Read the outputs of a network that finds its objects itself, such as an R-CNN.
 
-    Raises `VisionRecipesError` for a class that the card does not name.
+    Raises `VisionRecipesError` for a class that the card does not name, and a heat map that is not finite.
     """
     found = found_objects(outputs, places, len(card.labels), score_threshold, maps=card.task != 'detection')
     read = OBJECT_READERS[card.task]

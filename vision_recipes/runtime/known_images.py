@@ -22,7 +22,7 @@ _LITTLE = 0.002  # Is added to a share before its logarithm: no edge at all is f
 
 
 def _grid_positions(n: int) -> np.ndarray:  # (64,) int64
-    "Pixels of a row of `n`, evenly spread; each but of a row of one has a neighbour behind it"
+    "Pixels of a row of `n`, evenly spread; each has a neighbour behind it, unless `n` is 1"
     return (2 * np.arange(_GRID) + 1) * max(n - 1, 1) // (2 * _GRID)
 
 
@@ -42,8 +42,8 @@ def _deviation(values: np.ndarray) -> float:  # Standard deviation of whole numb
 
 
 def _differences(
-    values: np.ndarray,
-) -> list[float]:  # (n, n): the mean step to the right, and down; not signed
+    values: np.ndarray,  # (n, n)
+) -> list[float]:  # The mean step to the right, and down; not signed
     return [float(np.abs(np.diff(values, axis=axis)).sum() / (values.size - len(values))) for axis in (1, 0)]
 
 # %% ../../nbs/runtime/14_known_images.ipynb #d4106546
@@ -72,7 +72,7 @@ def describe(
         yellow_blue.sum() / n / 510,  # twice blue minus red and green: 510 at most
         np.log(_deviation(red_green) / 255 + 0.01),
         np.log(_deviation(yellow_blue) / 510 + 0.01),
-        np.sqrt((grey < 16 * 256).sum() / n),  # black
+        np.sqrt((grey < 16 * 256).sum() / n),  # black; the root spreads small shares
         np.sqrt((grey > 239 * 256).sum() / n),  # white
     ]
     layout = _layout(grey, _WHITE) + _layout(red_green, 255) + _layout(yellow_blue, 510)
@@ -84,7 +84,7 @@ def _fitted_size(place: Placement) -> tuple[int, int]:  # Width and height in th
 
 
 def _layout(values: np.ndarray, unit: int) -> list[float]:
-    "Upper half minus lower half, left minus right, and middle minus border, of 4 x 4 blocks, in units"
+    "Upper half minus lower, left minus right, middle minus border, of 4 x 4 blocks, divided by `unit`"
     b = _blocks(values, 4)
     middle = b[1:3, 1:3].sum()
     differences = (
@@ -132,7 +132,7 @@ class KnownImages:
 
 # %% ../../nbs/runtime/14_known_images.ipynb #07b26199
 def _numbers_are_fine(known: KnownImages) -> bool:
-    "Whether numbers are finite, the limit is above 0, and `checked` and `ranges` are dictionaries"
+    "Whether numbers are below 1e12, the limit is above 0, and `checked` and `ranges` are dictionaries"
     numbers = [*known.mean, *sum(map(list, known.rows), []), known.limit, known.n_images]
     if not all(type(v) in (int, float) and abs(v) < 1e12 for v in numbers):
         return False

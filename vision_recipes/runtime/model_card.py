@@ -132,7 +132,7 @@ def _check_tile_rule(card):  # A `ModelCard` that is being made
 
 # %% ../../nbs/runtime/05_model_card.ipynb #23490479
 def _check_calibration(card):  # A `ModelCard` that is being made
-    "Refuse a calibration that does not fit task and classes, and what is none; None is fine"
+    "Refuse a calibration that does not fit task and classes, and known images that are none; None is fine"
     if not isinstance(card.known_images, KnownImages | None):
         raise VisionRecipesError(f'known_images must be KnownImages, but got {brief(card.known_images)}.')
     if card.calibration is None:
@@ -161,7 +161,8 @@ class ModelCard:
     preprocess: Preprocess
     colors: tuple[tuple[int, int, int], ...] = ()  # RGB 0-255, one a class, for drawing
     metrics: dict = field(default_factory=dict)  # Of the best epoch on the validation images
-    data: dict = field(default_factory=dict)  # Fingerprints of the training and validation images
+    # `train`, `valid`: fingerprints of the images; `n_train`, `n_valid`; `train_images`, joined ids; or
+    data: dict = field(default_factory=dict)  # `published`: the name of weights that others made
     versions: dict = field(default_factory=dict)  # Of the libraries that made it
     # Of the exported graph: float32 in 0-1, or uint8; NCHW or NHWC; with `normalize` true it wants (x / 255 -
     # mean) / std in the order of `preprocess.channels`
@@ -230,14 +231,18 @@ def from_dict(
 # %% ../../nbs/runtime/05_model_card.ipynb #5035b854
 @patch(as_prop=True)
 def shown_thresholds(self: ModelCard) -> dict:
-    "`thresholds`, moved by `calibration` where there is one; of objects then always with `overall`"
-    if self.calibration is None or self.calibration.kind == 'temperature':  # one class an image has none
+    """`thresholds`, moved by `calibration` where there is one.
+
+    Of objects and labels `overall` is then always there: where none was measured, `DEFAULT_THRESHOLD`
+    stands for it. One class an image has no threshold.
+    """
+    if self.calibration is None or self.calibration.kind == 'temperature':
         return self.thresholds
     return self.calibration.moved_thresholds({'overall': DEFAULT_THRESHOLD, **self.thresholds})
 
 # %% ../../nbs/runtime/05_model_card.ipynb #70e3adcb
 def _check_format(d, where: str):  # `d`: any JSON value
-    "Refuse what is no card, or one of another format"
+    "Refuse what is no card, one of another format, and one without a necessary field"
     check_depth(d, where)
     if not isinstance(d, dict) or 'format' not in d:
         raise VisionRecipesError(
@@ -284,7 +289,7 @@ def read_card(
 ) -> ModelCard:
     """Read a card for a model that carries none.
 
-    Raises `VisionRecipesError` that names what is missing, unknown or wrong.
+    Raises `VisionRecipesError` that names what is missing or wrong; of a card by hand also what is unknown.
     """
     content = read_json(path)
     if isinstance(content, dict) and isinstance(content.get('card'), dict):
@@ -295,7 +300,7 @@ def read_card(
 
 
 def _card_by_hand(path: str, content) -> ModelCard:  # `content`: any JSON value
-    "A card of which only the necessary fields were written; the others are filled in"
+    "A card of which at least the necessary fields were written; the others are filled in"
     _check_keys(path, content, ('task', 'labels', 'preprocess'), ModelCard)
     _check_keys(f'{path}: preprocess', content['preprocess'], ('size', 'mean', 'std'), Preprocess)
     labels = content['labels']

@@ -22,7 +22,7 @@ def covered_windows(
     size: int,  # Side of the network's image, pixels
 ) -> list[tuple[int, int, int, int]]:  # XYXY, pixels of the network's image; row by row
     "What is covered for each of 49 parts: twice as wide and high as the part itself, within the square"
-    # rounded, because a whole number of pixels may have become one by division and multiplication
+    # rounded: the fitted size is whole, but `scale_xy` is a quotient, so the product may miss it a little
     (x, y), (w, h) = place.offset_xy, np.multiply(place.size_wh, place.scale_xy).round()
     step_x, step_y = w / N_PARTS, h / N_PARTS
 

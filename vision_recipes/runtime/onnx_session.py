@@ -40,10 +40,11 @@ AUTOMATIC = (
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #5e7aca46
 def pick_providers(
-    # Short or full names, best first, or a name with its options as onnxruntime takes them; None: the best
+    # A name, short or full; or several, best first, each perhaps as (name, options of onnxruntime); None: all
+    # of `AUTOMATIC` that are there
     asked: str | Sequence | None,
     there: Sequence[str],  # Full names of those that this build of onnxruntime has
-) -> list:  # Full names; the CPU comes last where it was not named
+) -> list:  # Full names, or as (name, options); the CPU comes last where it was not named
     """The execution providers to try, one after the other.
 
     Raises `VisionRecipesError` for one that is not there.
@@ -136,7 +137,7 @@ _SUBMESSAGES = {
 def weight_files(
     data,  # As for `message_fields`
 ) -> Iterator[str]:  # As the file names them; one may come several times
-    "Names of the files that an ONNX file keeps tensors in. Raises `VisionRecipesError` where it is none"
+    "Names of the files that an ONNX file keeps tensors in. Raises `VisionRecipesError` for a damaged one"
     # messages that are still to be searched: kind, begin and end. Without this key no tensor is in a file
     waiting = [('model', 0, len(data))] if data.find(b'location') >= 0 else []
     while waiting:
@@ -151,7 +152,7 @@ def weight_files(
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #b08a664b
 def check_weight_files(path: Path):
-    "Refuse an ONNX file that names files which are not in its own folder. Raises `VisionRecipesError`"
+    "Refuse an ONNX file whose weights are in files outside of its folder, or missing, and a damaged one"
     if not path.stat().st_size:  # an empty file cannot be mapped; onnxruntime refuses it
         return
     with open(path, 'rb') as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -191,7 +192,7 @@ def open_session(
 ):  # An `onnxruntime.InferenceSession`
     """Open an ONNX file with the first provider that starts, and say which did not.
 
-    Raises `VisionRecipesError` for what cannot be loaded.
+    Raises `VisionRecipesError` for what cannot be loaded, and for wrong `providers` and `threads`.
     """
     ort = import_onnxruntime()
     # onnxruntime would start any number of threads, and crash at too many
@@ -224,7 +225,7 @@ def model_name(path: str | Path | bytes) -> str:
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #14815b91
 def _check_file(path: Path):
-    "Refuse what is no ONNX file with its weights beside it"
+    "Refuse a missing file, one of another known kind, and one whose weights are not beside it"
     if not path.is_file():
         raise VisionRecipesError(f'{path}: {_missing_file_text(path)}.')
     with open(path, 'rb') as f:
@@ -233,7 +234,7 @@ def _check_file(path: Path):
 
 
 def _check_bytes(data: bytes):
-    "Refuse what is no ONNX file, and one that keeps weights in other files, because bytes have no folder"
+    "Refuse another known kind of file, and weights that are in other files, because bytes have no folder"
     name = model_name(data)
     _refuse_start(name, data[:4096])
     try:
@@ -252,7 +253,7 @@ def _refuse_start(
     name: str,  # Of the model, as from `model_name`
     start: bytes,  # The first bytes of it, some hundred
 ):
-    "Refuse what is no ONNX file by its first bytes or its name, and say what to do with it"
+    "Refuse a file whose first bytes or name tell that it is another kind, and say what to do with it"
     kind = real_kind(start, 'an ONNX file')  # what it is instead, in words; empty: not known
     is_torch = kind.startswith('is weights') or start.startswith(_PICKLES)
     if kind and not is_torch:
@@ -281,7 +282,7 @@ def _start_session(
     options,  # onnxruntime's `SessionOptions`
     providers: list,  # From `pick_providers`
 ):  # An `InferenceSession`; a text for each provider that did not start
-    "Open a session with the first provider that starts"
+    "Open a session with the first provider that starts. Raises `VisionRecipesError` where none does"
     ort, failed = import_onnxruntime(), []
     source = source if isinstance(source, bytes) else str(source)
     while True:
@@ -362,7 +363,7 @@ def _load_problem(
 def import_onnxruntime():  # The module
     """Import onnxruntime, with its telemetry off unless the environment says otherwise.
 
-    Raises `VisionRecipesError` where it is missing, or fits neither this NumPy nor this Windows.
+    Raises `VisionRecipesError` where it is missing or does not load.
     """
     if 'onnxruntime' not in sys.modules:
         os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')

@@ -238,7 +238,7 @@ def detections(
     output: np.ndarray,  # (B, A, 5 + C) of YOLOX
     shape_hw: tuple[int, int] | None,  # As for `yolox_detections`
     places: Sequence[Placement],  # One an image
-    **kw,  # Thresholds of `yolox_detections`
+    **kw,  # Thresholds and limits of `yolox_detections`
     # Boxes (K, 4) in the image's pixels, scores (K,), class ids (K,) of each image
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The objects that YOLOX found in a batch of images.

@@ -283,9 +283,9 @@ def _bicubic_taps(
 ) -> tuple[np.ndarray, np.ndarray]:  # (n,) int64; (n, 4) float32
     """How bicubic stretching along one axis computes pixels; parameters as for `_bilinear_weights(...)`.
 
-    Gives for each pixel the cell whose centre is left of it, from -1 to `n_in - 1`, and the weights of four
-    cells: the one before that cell, itself and two after it. The weights are PyTorch's. In place of a cell
-    beyond an end, the cell at the end counts.
+    Gives for each pixel the last cell whose centre is not right of it, from -1 to `n_in - 1`, and the
+    weights of four cells: the one before that cell, itself and two after it. The weights are PyTorch's. In
+    place of a cell beyond an end, the cell at the end counts.
     """
     position = (np.arange(first, last) + 0.5) * (n_in / n_out) - 0.5  # in cells, 0 at the first centre
     left = np.floor(position).astype(np.int64)
@@ -533,7 +533,7 @@ def found_objects(
     score_threshold: float,  # Objects with a score of at least this are kept
     maps: bool = True,  # Whether each object has a map; a plain detector gives none
 ) -> list[FoundObjects]:  # One an image
-    """Separate the objects of a batch by image, without those that lie in the padding.
+    """Separate the objects of a batch by image, without those in the padding, or whose box is not finite.
 
     Raises `VisionRecipesError` for a class id that is too large.
     """

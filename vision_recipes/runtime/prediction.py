@@ -35,7 +35,7 @@ class Prediction:
     unlikeness: float | None = None
 
     @property
-    def top(self) -> int:  # Position of the highest score
+    def top(self) -> int:  # Without any object this raises `ValueError`
         "The position of the highest score; for a classifier its class id, also where no label is found"
         return int((self.scores if self.class_scores is None else self.class_scores).argmax())
 
@@ -59,7 +59,7 @@ def to_dict(
     names: LabelMap | Sequence[str] | None = None,
     points: Sequence[str] | None = None,  # Names of the points, where `names` is not a label map
 ) -> dict:  # Plain JSON
-    "For a file or a web service; masks are COCO's compressed run lengths"
+    "For a file or a web service; masks are COCO's compressed run lengths, areas are in pixels"
     d = {
         'width': self.size_wh[0],
         'height': self.size_wh[1],
@@ -145,7 +145,7 @@ def take(
     self: Prediction,
     rows: Sequence[int],  # Positions of objects, (n,) whole numbers; in this order
 ) -> Prediction:
-    "Some of the objects, with all that is known of them; not for a classifier, whose scores are of classes"
+    "Some of the objects or labels found, with all that is known of them; not for one class an image"
     rows = np.asarray(rows, np.int64)
     keys = ('scores', 'labels', 'boxes', 'keypoints', 'track_ids')
     columns = {key: _rows_of(getattr(self, key), rows) for key in keys}

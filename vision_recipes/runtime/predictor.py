@@ -82,7 +82,8 @@ class BasePredictor:
 def score_threshold(self: BasePredictor) -> float:
     """The score from which on an object counts.
 
-    It is the best by F1 on the validation images, or `DEFAULT_THRESHOLD` where none was measured.
+    It is the best by F1 on the validation images, or `DEFAULT_THRESHOLD` where none was measured. A
+    calibration of objects or labels moves it with the scores.
     """
     return self.card.shown_thresholds.get('overall', DEFAULT_THRESHOLD)
 
@@ -135,11 +136,11 @@ def stream(
     # Objects and labels with a lower score are left out; None: `min_scores` of the model; no use where an
     # image has one class
     score_threshold: float | None = None,
-    # Pixels with a lower probability are not the object's; None: the card's; only for a model of masks
+    # Pixels with a probability above this are the object's; None: the card's; only for a model of masks
     mask_threshold: float | None = None,
     # Large images in tiles: a `TileRule`; None: as the card says; False: whole images, whatever the card says
     tiles: Any = None,
-    # Prepare the next images in threads while the network runs, as those of a list of files always are; each
+    # Prepare the next images in threads while the network runs, as the files of a list are anyway; each
     # image must have memory of its own. It costs a camera the wait for these images
     ahead: bool = False,
 ) -> Iterator[Prediction | None]:
@@ -167,7 +168,7 @@ def stream(
 
 # %% ../../nbs/runtime/10_predictor.ipynb #415c44cd
 def _check_many(images: Any, batch_size: int):
-    "Refuse a single image, and a batch of none"
+    "Refuse a path, a PIL image, an array that is one image, and a batch of none"
     if batch_size < 1:
         raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
     # an array (H, W, 3) is one image, an array (B, H, W, 3) is many; what is no array has no `ndim`
@@ -190,7 +191,7 @@ def _stream(
     prepared: Iterator,  # From `_prepare_all(...)`
     batch_size: int,
     on_error: Callable[[ImageError], None] | None,  # As for `stream`
-    min_score: float,  # As `score_threshold` of `stream`; (C,) where each label has its own
+    min_score: float,  # Of scores that no calibration moved; (C,) where each label has its own
     card: ModelCard,  # That of the model, perhaps with another mask threshold
 ) -> Iterator[Prediction | None]:
     "Run batches of prepared images, and give a prediction for each image; None for an unreadable one"
@@ -201,7 +202,7 @@ def _stream(
 
 
 def _image_or_none(prepared, on_error):  # `prepared` as from `_prepare(...)`, `on_error` as for `stream`
-    "A prepared image. The error of an unreadable one is raised, or handed to `on_error`, which gives None"
+    "A prepared image. The error of an unreadable one is raised, or handed to `on_error`; then None"
     if not isinstance(prepared, ImageError):
         return prepared
     if on_error is None:
@@ -294,7 +295,7 @@ N_LARGE_AHEAD = 2  # Large images that are open before their turn, because each 
 
 @patch
 def _tile_rule(self: BasePredictor, tiles: Any) -> TileRule | None:  # None: whole images
-    "The rule that counts for a call; `tiles` as for `stream`"
+    "The rule that counts for a call; `tiles` as for `stream`. Raises `VisionRecipesError` for wrong ones"
     if tiles is None:
         return self.card.tiles
     if tiles is False:
@@ -320,7 +321,7 @@ def _open_tiles(
     source: Any,  # As for `_prepare(...)`
     rule: TileRule,
 ) -> list[_Tile | ImageError]:  # Only an error where the image cannot be read
-    "Open an image, and list its tiles"
+    "Open an image, and list its tiles. Raises `VisionRecipesError` for far too many"
     try:
         image, size_wh = self.card.preprocess.open(source)
         windows = rule.windows(size_wh)
@@ -396,7 +397,7 @@ def predict(
     mask_threshold: float | None = None,  # As for `stream`
     tiles: Any = None,  # As for `stream`
 ):  # A `Prediction`; a list for a list, a folder, a pattern or several in an array; an iterator for one
-    "Predict one image or many"
+    "Predict one image or many. Raises as `stream`"
     if isinstance(images, (str, Path)) and (Path(images).is_dir() or is_pattern(images)):
         images = list_images([images])
     options = {'score_threshold': score_threshold, 'mask_threshold': mask_threshold, 'tiles': tiles}
@@ -511,7 +512,7 @@ def _reopen(self: Predictor):
         self._process = os.getpid()
 
 
-def _graph_identity(session) -> tuple:  # (inputs, outputs) and a text; plain Python that can be pickled
+def _graph_identity(session) -> tuple:  # (inputs, outputs) and a text or None: plain Python, for pickling
     "By what a model is recognised: its inputs and outputs, and its card, which differs for other weights"
     return graph_ports(session), session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
 

@@ -121,10 +121,10 @@ class Preprocess:
 def open(
     self: Preprocess,
     source: Any,  # A path, bytes, an open file, a PIL image or an array, as `open_image` takes it
-) -> tuple[Image.Image, tuple[int, int]]:  # The image, perhaps decoded smaller, and its full size
+) -> tuple[Image.Image, tuple[int, int]]:  # Upright RGB, perhaps decoded smaller; and the full size
     """Open an image for this network.
 
-    A JPEG more than twice too large is decoded at a fraction of its size.
+    A JPEG file whose longer side is at least four times that of the square may be decoded at a fraction.
     """
     # bytes, open files and images are decoded whole
     return open_sized(source, at_least=2 * self.size if isinstance(source, (str, Path)) else None)

@@ -21,7 +21,7 @@ SLOPES = (0.01, 100.0)  # The smallest and the largest slope that a map may have
 
 @dataclass(frozen=True)
 class ScoreMap:
-    "How scores are moved, so that they say how often the model is right. Raises `VisionRecipesError`"
+    "Moves scores, to say how often the model is right. Raises `VisionRecipesError` for wrong values"
 
     kind: str  # One of `SCORE_MAPS`
     slope: float = 1.0  # Of all classes together; of a temperature T it is 1 / T
@@ -46,7 +46,7 @@ class ScoreMap:
 
     @classmethod
     def from_dict(cls, d: dict) -> 'ScoreMap':  # Keys that are no fields are ignored
-        "Read what `asdict` gives. Raises `VisionRecipesError` for a kind that this version does not know"
+        "Read what `asdict` gives. Raises `VisionRecipesError` as the class does"
         known = {k: d[k] for k in ('kind', 'slope', 'offset', 'measured') if k in d}
         of_classes = d.get('classes') or ()
         if not isinstance(of_classes, (list, tuple)):
@@ -124,7 +124,7 @@ def moved_thresholds(
     # or None; either may be missing
     thresholds: dict,
 ) -> dict:  # The same, of moved scores
-    "The thresholds moved as the scores are; one class an image has none"
+    "The thresholds moved as the scores are; those of a temperature stay, with which no score is compared"
     if self.kind == 'temperature':
         return thresholds
     moved = dict(thresholds)
@@ -139,7 +139,7 @@ def moved_thresholds(
 # %% ../../nbs/runtime/13_score_map.ipynb #52f5f63d
 @patch
 def _every_pair(self: ScoreMap) -> list[tuple[float, float]]:
-    "Every slope and offset that some class has"
+    "The slope and offset of all classes together, and those that a class has of its own"
     return [(self.slope, self.offset), *filter(None, self.classes)]
 
 
@@ -152,11 +152,11 @@ def raw_threshold(
     # a classifier gives all scores anyway: of one class an image, or of several labels
     if self.kind == 'temperature' or np.ndim(min_score):
         return min_score
-    if min_score <= LEAST_SCORE:
+    if min_score <= LEAST_SCORE:  # `_logits(...)` goes no lower: all count
         return 0.0
     logit = _logits(min_score)
     raw = [1 / (1 + np.exp(-(logit - offset) / slope)) for slope, offset in self._every_pair()]
-    return float(min(raw)) * (1 - 1e-6)  # a little lower, so that rounding leaves none out
+    return float(min(raw)) * (1 - 1e-6)  # a little lower, so that rounding leaves none out; near 1 it may
 
 
 @patch
@@ -178,7 +178,7 @@ def moved(
     p: Prediction,  # With the scores of the network
     min_score: float | np.ndarray,  # Of moved scores, from which on objects and labels count; (C,) of labels
 ) -> Prediction:
-    "A prediction with moved scores; objects and labels sorted by them, the highest first"
+    "A prediction with moved scores; of objects and labels those that count, the highest score first"
     if p.class_scores is not None:
         every = self.scores(p.class_scores, np.arange(len(p.class_scores)))
         order = np.argsort(-every, kind='stable')

@@ -198,7 +198,7 @@ def cut_sides(
     size_wh: tuple[int, int],  # Of the image, pixels
     slack: float,  # Pixels: how far a box may end from the border of its tile
 ) -> np.ndarray:  # (N, 4) bool: left, top, right, bottom
-    "On which sides the border of a tile cuts an object; the edge of the image cuts none"
+    "On which sides the border of a tile may cut an object; the edge of the image cuts none"
     is_inner = np.concatenate([windows[:, :2] > 0, windows[:, 2:] < np.array(size_wh)], 1)
     low = boxes[:, :2] <= windows[:, :2] + slack
     high = boxes[:, 2:] >= windows[:, 2:] - slack
@@ -215,7 +215,7 @@ def _near_pairs(
     pieces: Pieces,
     gap: float,  # Pixels
 ) -> tuple[np.ndarray, np.ndarray]:  # (P,) and (P,) positions; the first is in the earlier tile
-    "Objects of one class from two tiles whose boxes overlap, or are no further apart than `gap`"
+    "Objects of one class, from two tiles that touch, whose boxes are no further apart than `gap`"
     firsts, seconds = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     # tile by tile: its objects beside those of later tiles that touch it
     for rows in np.split(np.arange(len(boxes)), np.flatnonzero(np.diff(pieces.tiles)) + 1):
@@ -360,7 +360,10 @@ def _dropped_of_unlike(
     areas: np.ndarray,  # (3, P) as of `_areas(...)`
     scores: np.ndarray,  # (N,) of all objects
 ) -> np.ndarray:  # Positions
-    "A piece that a whole object covers is dropped; but where its score is far higher, its copy is, instead"
+    """What to drop: each piece of which a whole object covers half.
+
+    Where the piece scores far higher, it stays, and the whole object goes if it is a copy of it.
+    """
     common, piece_area, whole_area = areas
     is_covered = (common >= SAME * piece_area) & (common > 0)
     is_copy = common > SAME * (piece_area + whole_area - common)  # by the IoU
@@ -375,7 +378,7 @@ def _agree(
     i: np.ndarray,  # (P,) positions of one piece of each pair
     j: np.ndarray,  # (P,) of the other
 ) -> np.ndarray:  # (P,) bool
-    "Whether two pieces show the same where their tiles overlap: the area in common by the smaller one"
+    "Whether pieces show the same where their tiles overlap: half of the smaller area there is in common"
     in_i, in_j = pieces.windows[i], pieces.windows[j]
     part_i = _shown_by_both(boxes[i], sides[i], in_i, in_j, pieces.only_touch)
     part_j = _shown_by_both(boxes[j], sides[j], in_j, in_i, pieces.only_touch)
@@ -420,7 +423,10 @@ def object_groups(
 
 # %% ../../nbs/runtime/12_tiles.ipynb #cf631b1c
 def _joined(i: np.ndarray, j: np.ndarray, scores: np.ndarray, gone: np.ndarray) -> list[np.ndarray]:
-    "Positions of the pieces of each object; `i` and `j` (P,) are pairs of one object, `gone` (N,) is changed"
+    """Positions of the pieces of each object, where `i` and `j` (P,) are pairs of one object.
+
+    Of a pair, a piece whose score is below `BELIEVED` of the other's is dropped. `gone` (N,) is changed.
+    """
     gone[j[scores[j] < BELIEVED * scores[i]]] = True
     gone[i[scores[i] < BELIEVED * scores[j]]] = True
     both_stay = ~gone[i] & ~gone[j]

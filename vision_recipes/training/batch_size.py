@@ -36,7 +36,7 @@ def largest_that_fits(
     most: int,  # Not tried beyond this
 ) -> int:  # 0: not even 1 fits
     "The largest number that fits: doubled until one does not fit, then bisected"
-    low, high = 0, 2  # batch normalisation cannot learn from one, so 1 is tried last
+    low, high = 0, 2  # batch normalisation cannot learn from one, so 2 is tried before 1
     while high <= most and fits(high):
         low, high = high, 2 * high
     high = min(high, most + 1)  # from here on `high` does not fit, or may not be tried
@@ -135,7 +135,8 @@ def settle_batch_size(
 ) -> FitSettings:
     """Replace the batch size `auto` by a number, and say which; of several processes each finds its own.
 
-    The number is that of all processes together: what this one can take, times their number.
+    The number is that of all processes together: what this one can take, times their number. Where memory
+    cannot be measured, it is that of the preset `quick`, rounded up to a multiple of the processes.
     Raises `VisionRecipesError` where not even one image fits.
     """
     if settings.batch_size != 'auto':

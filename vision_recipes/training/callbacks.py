@@ -19,7 +19,7 @@ from .settings import check_log
 
 # %% ../../nbs/training/07_callbacks.ipynb #893d451b
 class Callback:
-    "Is told of a training as it goes. A subclass overrides what it needs; `t` is the `Trainer`"
+    "Is told of a training as it goes, in the first process. A subclass overrides some; `t` is the `Trainer`"
 
     on_error = 'stop'  # What an error in it does to the training: `stop`, after saving; or `warn` and go on
 
@@ -27,7 +27,7 @@ class Callback:
         "Before the first batch, also of a run that goes on. `t.progress` says where it stands"
 
     def after_batch(self, t):
-        "After each batch. `t.stop_reason = '...'` stops the training after the next step of the optimiser"
+        "After each batch. `t.stop_reason = '...'` stops the training where no gradients wait for a step"
 
     def after_epoch(
         self,
@@ -37,7 +37,7 @@ class Callback:
         "After each epoch and its validation. `t.stop_reason = '...'` stops the training here"
 
     def at_end(self, t):
-        "After the last batch, whether the training was finished, stopped or failed"
+        "After the last batch, also of a failed training; not after its error in `at_start` or with `stop`"
 
     def state_dict(self) -> dict:  # Plain values: numbers, texts, tensors, and lists and dictionaries of them
         "What is saved with the run"
@@ -54,7 +54,7 @@ class Callbacks:
         self.all = _checked(callbacks)
         self.error: VisionRecipesError | None = None  # Raised at the end of the training
         self._off = []  # Callbacks that are not called any more
-        self._states = {}  # Place of a callback: its last state that can be saved
+        self._states = {}  # Place of a callback: its last state; None where that cannot be saved
         self._warned = []  # (callback, method) of errors that were reported
         for callback in self.all:
             check_choice(f'{_name(callback)}.on_error', callback.on_error, ('stop', 'warn'))
@@ -65,7 +65,7 @@ class Callbacks:
         event: str,  # A method of `Callback`
         *args,  # What the method takes after `t`
     ):
-        "Call a method of every callback, in the first process. Every process must call it"
+        "Call a method of each callback that is not off, in the first process. Every process must call it"
         for callback in self.all if t.world.first else ():
             if callback not in self._off:
                 self._call(t, callback, event, t, *map(copy.copy, args))  # each may change its own
@@ -94,7 +94,7 @@ def _name(callback: Callback) -> str:
 # %% ../../nbs/training/07_callbacks.ipynb #ad469e7d
 @patch
 def end(self: Callbacks, t):
-    "Call `at_end` of every callback. Asks no other process, because the training may have failed"
+    "Call `at_end` of each callback that is not off. Asks no other process, for the training may have failed"
     for callback in self.all if t.world.first else ():
         if callback not in self._off:
             self._call(t, callback, 'at_end', t)
@@ -181,7 +181,7 @@ _PLAIN = (
 
 
 def _is_plain(value, levels: int = _LEVELS) -> bool:
-    """Whether `torch.load(weights_only=True)` can read a value again.
+    """Whether a value is made of what `_PLAIN` names, which `torch.load(weights_only=True)` can read again.
 
     `levels` of containers may lie inside each other; a value that holds itself has infinitely many.
     """

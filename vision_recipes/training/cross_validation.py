@@ -63,8 +63,8 @@ def check_folds(
 ):
     """Refuse images that cannot be divided into k folds, before anything is trained.
 
-    Raises `VisionRecipesError` for fewer groups than folds, k below 2, and an image's class that a fold holds
-    out as a whole. Objects' classes of this kind are logged.
+    Raises `VisionRecipesError` for fewer groups (or images) than folds, k below 2, and a class that a fold
+    holds out as a whole. Where images may have several classes, such a class is only logged.
     """
     if type(k) is int and 2 <= k and 0 < n_units(anns) < k:
         noun = 'group' if anns.has_groups else 'image'
@@ -119,7 +119,7 @@ def cross_validate(
     """Score every image by a model that has not seen it or its group, then train one model on all images.
 
     A second call with the same arguments goes on where the first one stopped. Raises `VisionRecipesError` as
-    `check_folds` and `fit` do, and where `out` holds another cross-validation.
+    `check_folds` and `fit` do, and where `out` holds another cross-validation, or a run without one.
     """
     out, anns = Path(out), measure(anns)
     task.check(anns)
@@ -132,6 +132,7 @@ def cross_validate(
     rows = _fold_rows(task, anns, predictions, out, settings.seed, k)
     epochs = math.ceil(median(row['best epoch'] for row in rows))
     log_info(f'all {plural(len(anns), "image")}: {plural(epochs, "epoch")}, the median of the folds')
+    # the number that was found for `auto`
     settings = settings.replace(batch_size=read_run(out / FOLDS / 'fold-1')['fit']['batch_size'])
     final = fit(
         type(task)(task.settings, task.labels), anns, None, out, _for_all(settings, epochs), resume='auto'

@@ -38,6 +38,7 @@ def group_order(
         names = [anns.group_names[g] for g in present]
     else:
         unit_of, names = np.arange(len(anns)), list(anns.paths)
+    # the rows of each group: sorted by group, and cut where the next one begins
     rows = np.split(np.argsort(unit_of, kind='stable'), np.cumsum(np.bincount(unit_of))[:-1])
     ordered = [rows[i] for i in seeded_order(names, seed)]
     seen, first, later = set(), [], []
@@ -88,14 +89,14 @@ class _Training(NamedTuple):
 
 
 def seeds_of_fraction(fraction: float, seeds: int) -> int:
-    "How many trainings a part gets: up to a quarter `seeds`, below all half as many, all of it one"
+    "How many trainings a part gets: up to a quarter `seeds`, below all half of them (rounded up), all one"
     if fraction >= 1:
         return 1
     return seeds if fraction <= 0.25 else math.ceil(seeds / 2)
 
 
 def _trainings(pool: Annotations, fractions: Sequence[float], seeds: int, seed: int) -> list[_Training]:
-    "All trainings of a curve on `pool`, what is not held out; the small ones first"
+    "All trainings on `pool`, what is not held out, the small ones first; `seeds` numbers from `seed` on"
     orders = [group_order(pool, seed + i) for i in range(seeds)]
     return [
         _Training(fraction, units, i, np.sort(np.concatenate(orders[i][:units])))
@@ -151,6 +152,7 @@ def _nothing_to_score(held_out: Annotations) -> str:  # Empty: there is somethin
 
 def _untold(task: Task, anns: Annotations, reason: str) -> LearningCurve:
     "A curve without trainings, and why: a sentence"
+    # no sizes, scores and parts, and 0 groups; below no classes, no trainings, and nothing held out
     nothing = ScoreCurve(task.metric, *np.zeros((3, 0)), 0, reason=reason)
     return LearningCurve(task.metric, nothing, {}, [], nothing, (0, 0), anns.has_groups)
 
@@ -198,7 +200,8 @@ def read_plan(
 # %% ../../nbs/training/13_curve_runs.ipynb #7770a0ef
 def _begin(out: Path, plan: dict):
     "Write the plan where no training is begun. Raises `VisionRecipesError` where `out` holds other things"
-    begun = read_plan(out) if any((out / 'trainings').glob('*/run.json')) else None  # nothing is lost then
+    # a plan without any training may be replaced: nothing is lost
+    begun = read_plan(out) if any((out / 'trainings').glob('*/run.json')) else None
     if begun is None and (out / 'run.json').exists():
         raise VisionRecipesError(f'{out}: holds a run, no curve. Choose another folder.')
     if begun is None and this_world().first:
@@ -206,6 +209,7 @@ def _begin(out: Path, plan: dict):
         write_json(out / 'plan.json', plan)
     if begun in (None, plan):
         return
+    # the settings by name, beside the other entries
     flat, flat_begun = ({**p, **p['settings'], **p['fit']} for p in (plan, begun))
     names = [name for name in flat if name not in ('settings', 'fit', 'group_rule')]
     differ = [
@@ -243,12 +247,12 @@ def _train_and_score(
     scored = SCORERS[task.task](predictions, held_out)
     if this_world().first:
         scores = [[None if math.isnan(v) else v for v in row] for row in scored.scores(weights).tolist()]
-        content = {'names': list(scored.names), 'scores': scores}  # (1 + R, S)
+        content = {'names': list(scored.names), 'scores': scores}  # (1 + RESAMPLES, S)
         write_json(out / 'scores.json', content)
     return scored
 
 
-def _read_scores(out: Path) -> tuple[list[str], np.ndarray]:  # Names of overall scores; (1 + R, S)
+def _read_scores(out: Path) -> tuple[list[str], np.ndarray]:  # Names of overall scores; (1 + RESAMPLES, S)
     "The scores of a finished training: overall ones, then of classes, then of points; NaN: nothing to score"
     content = read_json(out / 'scores.json')
     return content['names'], np.array(content['scores'], float)  # None becomes NaN
@@ -266,7 +270,7 @@ def learning_curve(
     """Train on growing parts of the groups, and say what more images would bring.
 
     A second call with the same arguments goes on where the first one stopped. Raises `VisionRecipesError`
-    as `fit` and `split` do, and where `out` holds another curve.
+    as `check_curve`, `fit` and `split` do, and where `out` holds another curve or a run.
     """
     check_curve(fractions, seeds, settings)
     out, anns = Path(out), measure(anns)
@@ -331,7 +335,7 @@ def _curve_of(
 ) -> LearningCurve:
     "The curve of finished trainings, whose `scores.json` are in `out`; `pool` is what was not held out"
     read = [_read_scores(_folder(out, training)) for training in trainings]
-    names, scores = read[0][0], np.stack([values for _, values in read], 1)  # (1 + R, P, S)
+    names, scores = read[0][0], np.stack([values for _, values in read], 1)  # (1 + RESAMPLES, P, S)
     metric = task.metric
     headline = scores[..., names.index(metric)]
     sizes = np.array([len(training.rows) for training in trainings])
@@ -354,9 +358,9 @@ def _curve_of(
 # %% ../../nbs/training/13_curve_runs.ipynb #e62c3fe3
 def _class_curves(
     held_out: Annotations,
-    sizes: np.ndarray,  # (P,)
+    sizes: np.ndarray,  # (P,) images of each training
     parts: np.ndarray,  # (P,) shares of the groups
-    scores: np.ndarray,  # (1 + R, P, classes, and more of no interest here)
+    scores: np.ndarray,  # (1 + RESAMPLES, P, classes, and more of no interest here)
     ids: np.ndarray,  # (n,) group of each held-out image
 ) -> dict[str, ScoreCurve]:  # By name of the class
     "The curve of each class; crowds count neither as objects nor as groups that have some"

@@ -121,7 +121,8 @@ def train_batch(
 
     batch_losses = {}
     for losses, share in losses_in_parts(t.model, batch, t.progress.parts, partial(_losses, t)):
-        # weighted by the part's share of the batch, and averaged over the batches that make a step
+        # weighted by the part's share of the batch, and divided by the batches that make a full step, also
+        # where the last step of an epoch has fewer
         t.scaler.scale(total_loss(losses, where) / (t.settings.accumulate / share)).backward()
         batch_losses = {k: batch_losses.get(k, 0.0) + share * loss.item() for k, loss in losses.items()}
     if is_step:
@@ -183,7 +184,7 @@ def train_epoch(
     anns: Annotations,  # Training images
     out: Path,  # The run directory
     stop: threading.Event,  # Set, as by `stoppable`: stop after the next step; is set for all processes here
-) -> bool:  # Whether the epoch was finished
+) -> bool:  # Whether the epoch was finished; False: stopped before its end, or after its last batch
     """Train from where `t.progress` stands to the end of the epoch, or until `stop`.
 
     Raises `NonFiniteLoss`, with `failed.pt` in `out`, and `VisionRecipesError`.
@@ -225,7 +226,7 @@ def _epoch_progress(t: Trainer):
 
 
 def _train_or_keep_batch(t: Trainer, batch: dict, anns: Annotations, out: Path) -> dict[str, float]:
-    "Train on a batch; one whose losses are not finite is written to `failed.pt`"
+    "Train on a batch; where losses or gradient are not finite, what led to them is written to `failed.pt`"
     number = t.progress.batch + 1  # of this batch in the epoch, from 1
     is_step = number == t.batches or number % t.settings.accumulate == 0
     try:
@@ -276,7 +277,7 @@ def _halve_later(t: Trainer, n_images: int):  # `n_images`: of this process's ba
 
 # %% ../../nbs/training/05_loop.ipynb #d5ab9183
 def _batches_or_save(t: Trainer, loader: DataLoader, out: Path) -> Iterator[dict]:
-    "The loader's batches. If it fails, the state after the batches before is saved"
+    "The loader's batches. Where an image is refused, the state before its batch is saved, if it can be"
     requested = iter(loader.batch_sampler)  # the keys of each batch, in the same order
     try:
         for batch, keys in zip(loader, requested):
@@ -495,8 +496,8 @@ def _evaluate_parts(
 def check_parts(task: Task, train: Annotations, valid: Annotations | None):
     """Refuse training or validation images that a training cannot use.
 
-    Raises `VisionRecipesError` for images the task cannot learn from, for other classes than the task's, and
-    for images in both.
+    Raises `VisionRecipesError` for images the task cannot learn from, for other classes than the task's, for
+    a part without images, and for images in both.
     """
     for anns in (train,) if valid is None else (train, valid):
         if not len(anns):
@@ -531,7 +532,8 @@ def fit(
 ) -> Run:  # The best model, opened from `out`
     """Train, validate each epoch, keep the best.
 
-    Raises `VisionRecipesError`, and `KeyboardInterrupt` after Ctrl-C; `out` is usable all the same.
+    Raises `VisionRecipesError`, and where Ctrl-C stopped the training `KeyboardInterrupt`, with a usable run
+    in `out`.
     """
     out, train, valid = Path(out), measure(train), None if valid is None else measure(valid)
     check_parts(task, train, valid)
@@ -595,6 +597,7 @@ def _train(
     t = Trainer(task, settings, len(loader.batch_sampler), model, world)
     t.out, t.callbacks = out, callbacks
     data = data_info(train, valid) if world.first else {}
+    # of the card: how the training images look, to tell others from them
     look = {'known_images': fit_known_images(train, valid, task.preprocess())} if world.first else {}
     if rule := task.tile_rule():  # in which the scores of the card were measured
         data['tiles'] = asdict(rule)
@@ -665,7 +668,8 @@ def _restore_or_refuse(t: Trainer, state: dict, out: Path):
 def _prepare_run_directory(t: Trainer, out: Path):
     """Make the run directory ready.
 
-    Incomplete files of an earlier process, killed while it wrote, are deleted, and missing ones are written.
+    Incomplete files of an earlier process, killed while it wrote, are deleted. `history.csv` is written anew,
+    and `run.json` where no epoch was kept yet.
     """
     leftovers = list(out.glob('.*.tmp'))
     if not t.progress.epoch and not t.progress.batch:  # a training that begins has no failure yet
@@ -685,7 +689,7 @@ YOUNG_STEPS = range(10, 300)
 
 
 def renew_young(t: Trainer, train: Annotations):
-    "Measure the statistics of batch normalisation anew, after an epoch whose steps are in `YOUNG_STEPS`"
+    "Measure the statistics of batch normalisation anew, where the steps made so far are in `YOUNG_STEPS`"
     epochs_done = t.progress.epoch + 1  # the running one is counted after its validation
     steps_made = epochs_done * t.steps // t.settings.epochs  # `t.steps` are those of all epochs
     if steps_made not in YOUNG_STEPS:
@@ -787,7 +791,7 @@ def _record_epoch(
     )
     if is_best:
         t.progress.best = score
-        # a loss that is no number decides nothing between equal scores
+        # after a loss that is not finite any finite one is lower
         t.progress.best_loss = valid_loss if math.isfinite(valid_loss) else math.inf
         t.progress.best_epoch = t.progress.epoch
         save_weights(t.judged_model.state_dict(), out / 'model.safetensors')
@@ -800,7 +804,10 @@ LEAST_GAIN = 1e-4  # Share by which a validation loss must fall to count as lowe
 
 
 def _is_best(t: Trainer, score: float | None, loss: float) -> bool:  # Both of the validation images
-    "A higher score, or the same with a clearly lower loss; also the first epoch, and each without validation"
+    """A higher score, or the same with a clearly lower loss, where the loss is finite.
+
+    Also the first epoch, and each without validation, whatever the loss.
+    """
     if t.progress.best is None:
         return True
     if not math.isfinite(loss):
@@ -813,7 +820,7 @@ def _is_best(t: Trainer, score: float | None, loss: float) -> bool:  # Both of t
 def _history_row(
     t: Trainer, losses: dict[str, float], evaluation: Evaluation | None, skipped: list[int]
 ) -> dict[str, float]:
-    "The row of `history.csv` for the epoch that was just validated; parameters as for `_record_epoch(...)`"
+    "The row of `history.csv` for the epoch that was just trained; parameters as for `_record_epoch(...)`"
     row = {
         'epoch': t.progress.epoch + 1,
         'train_loss': sum(t.progress.sums.values()) / t.batches,
@@ -831,7 +838,7 @@ def _history_row(
 
 # %% ../../nbs/training/05_loop.ipynb #bbdf6845
 def _report_epoch(t: Trainer, out: Path, evaluation: Evaluation | None, is_best: bool):
-    "Write `history.csv`, and print a line for the epoch"
+    "Write `history.csv`, and log a line for the epoch"
     row = t.progress.history[-1]
     write_history(t.progress.history, out)
     seconds_left = (t.settings.epochs - t.progress.epoch) * (row['seconds'] + t.valid_seconds)
@@ -912,7 +919,7 @@ def _finish(t: Trainer, out: Path, valid: Annotations):
 
 
 def _patience_exhausted(t: Trainer) -> bool:
-    "Whether the score has not improved for `patience` epochs; then a message says so"
+    "Whether `patience` epochs have passed since the best one; then a message says so"
     epochs_without_gain = t.progress.epoch - t.progress.best_epoch
     is_off = not t.settings.patience or t.progress.best is None
     if is_off or epochs_without_gain < t.settings.patience:
@@ -1010,7 +1017,7 @@ def _check_same(requested: dict, recorded: dict, out: Path):
 # What `Task.transform_names` leaves out where the user has none
 _NO_USER_TRANSFORMS = {'transforms before': [], 'transforms after': []}
 _BEST_MODEL_REMAINS = 'model.safetensors in the same folder still holds the best weights.'
-# These change the speed or the end of a training, not its steps
+# These hardly change what is learnt: speed, logs, the end, and what an unreadable image does
 _MAY_DIFFER = ('workers', 'device', 'cache_mb', 'save_minutes', 'patience', 'unreadable', 'log')
 
 # %% ../../nbs/training/05_loop.ipynb #c3fbeacd

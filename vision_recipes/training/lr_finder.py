@@ -44,12 +44,12 @@ def suggested_rate(
     rates: list[float],  # Growing
     smoothed: list[float],  # Smoothed losses
 ) -> float:
-    "A tenth of the rate with the lowest smoothed loss, where training begins to fail; NaN: it never fell"
+    "A quarter of the rate with the lowest smoothed loss, where training begins to fail; NaN: it never fell"
     if not smoothed:
         return math.nan
     lowest = int(np.argmin(smoothed))
     fell = lowest >= len(smoothed) / 10  # a minimum among the first tenth of the steps is chance
-    return rates[lowest] / 10 if fell else math.nan
+    return rates[lowest] / 4 if fell else math.nan
 
 # %% ../../nbs/training/06_lr_finder.ipynb #a63c8c95
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class LrCurve:
         return lr_chart(self.rates, self.losses, self.smoothed, self.suggestion)
 
 # %% ../../nbs/training/06_lr_finder.ipynb #276db9a1
-LOWEST, HIGHEST = 1e-6, 1.0  # Learning rates that are tried
+# learning rates that are tried; a step of AdamW is about as long as the rate, and 0.1 spoils every network
+LOWEST, HIGHEST = 1e-6, 0.1
 _ADVICE = 'Look at the images and labels; `overfit` tells whether they can be learnt.'
 
 
@@ -131,7 +132,7 @@ class _GrowingRates:
     def step(self):
         self.n += 1
         for group in self.groups:
-            # OneCycleLR left both in the group: the momentum at its peak, and the largest rate
+            # OneCycleLR left both in the group: the momentum at the peak of the rate, and that rate
             group['betas'] = (group['base_momentum'], group['betas'][1])
             group['lr'] = self.rates[min(self.n, len(self.rates) - 1)] / HIGHEST * group['max_lr']
 

@@ -74,7 +74,7 @@ def some_of_batch(
     def chosen(name: str, values: Tensor) -> Tensor:
         if name in ('boxes', 'labels', 'mask_bits', 'keypoints'):
             return values[objects]
-        return values[rows] if len(values) == n else values
+        return values[rows] if len(values) == n else values  # the latter: of the batch as a whole
 
     return {name: chosen(name, values) for name, values in batch.items()}
 
@@ -185,7 +185,8 @@ def step_optimizer(t: Trainer):
     """A step of the optimiser. Where memory runs out in the middle, it is finished for the other parameters.
 
     Then `t.lacks_memory` holds the error's first line.
-    Raises the error where nothing was changed yet, and `VisionRecipesError` where it cannot be finished.
+    Raises `VisionRecipesError` where the optimiser is not fused, so that the step cannot be finished. Else
+    raises the error where nothing was changed yet.
     """
     parameters = [p for group in t.optimizer.param_groups for p in group['params'] if p.grad is not None]
     versions_before = [_counter_version(t.optimizer, p) for p in parameters]

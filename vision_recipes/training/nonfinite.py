@@ -157,7 +157,7 @@ class Replay:
     in_float32: list[dict[str, float]]
     norm_in_float32: float  # Of the gradient of all batches, likewise
     parameters: list[str]  # Names of those whose gradient is not finite now
-    alone: list[str]  # Images whose loss, alone in a batch, is not finite
+    alone: list[str]  # Images whose loss or gradient, alone in a batch, is not finite
     processes: int = 1  # How many trained together; each kept its own part of the batch
 
     @property
@@ -231,9 +231,12 @@ def _causes_text(self: Replay) -> list[str]:
 def replay(
     run: str | Path,  # A run directory with a `failed.pt`, or such a file in it
     device: str = 'auto',  # As `FitSettings.device`; auto: the kind it failed on, where that is here
-    task: Task | None = None,  # None: as `run.json` says
+    task: Task | None = None,  # Gets the tensors of the failed one; None: as `run.json` says
 ) -> Replay:
-    "Compute a failed batch again: as it was, in float32, and each image alone. Raises `VisionRecipesError`"
+    """Compute a failed batch again: as it was, and after mixed precision in float32.
+
+    Where it fails again, so is each image alone. Raises `VisionRecipesError`.
+    """
     file = Path(run) if Path(run).suffix == '.pt' else run_folder(run) / 'failed.pt'
     state, info = read_failure(file), read_run(file.parent)
     if task is None:

@@ -45,12 +45,12 @@ def run_info(
     train: Annotations,
     valid: Annotations,
     fingerprints: dict,  # From `data_info`, perhaps with `tiles`; the field `data` of the model card
-    known: dict,  # Fields of the model card that the validation gave, such as `metrics`; empty before it
-    best_epoch: int,  # From 1; 0: none was validated
+    known: dict,  # Other fields of the model card, such as `metrics` of the validation; may be empty
+    best_epoch: int,  # From 1; 0: none was kept yet
 ) -> dict:
     "The content of `run.json`"
-    known_images = valid if len(valid) else train
-    examples = [str(known_images.path(i)) for i in _evenly_spaced(known_images, N_EXAMPLES)]
+    of_examples = valid if len(valid) else train
+    examples = [str(of_examples.path(i)) for i in _evenly_spaced(of_examples, N_EXAMPLES)]
     return {
         'format': RUN_FORMAT,
         'task': task.task,

@@ -170,8 +170,9 @@ def check_chosen(
 ):
     """Refuse what no preset could make right, before images are read or PyTorch is imported.
 
-    Raises `VisionRecipesError` for an unknown name, a value out of range, an unknown model but one of timm,
-    and a logger whose package is not installed. `check` of `Settings` looks at models of timm and at weights.
+    Raises `VisionRecipesError` for an unknown name, a value out of range, an unknown model unless timm may
+    have it, and a logger whose package is not installed. `check` of `Settings` looks at timm's models and at
+    weights.
     """
     info = model_info(task, chosen.get('model', ''))
     check_names(task, info, chosen)
@@ -181,14 +182,14 @@ def check_chosen(
 
 # %% ../../nbs/training/01_settings.ipynb #60c2bd16
 FEWEST_STEPS = 600  # Of the optimiser; with fewer a training is cut off while it still improves
-MOST_EPOCHS = 60  # To which `auto` raises them
+MOST_EPOCHS = 60  # To which `auto` raises them at most
 
 
 def auto_preset(
     info: ModelInfo,
     n_images: int,  # Training images; 0: not known, and the epochs stay
     values: dict,  # Settings that the caller chose; they stay, and win over what is returned
-) -> dict:  # All settings that differ from the defaults
+) -> dict:  # Those of the preset, with what was changed
     "Choose settings by machine, weights and number of images. A message says what, and why"
     preset, why = preset_of_machine(values.get('device', 'auto'))
     settings, reasons = dict(info.presets[preset]), [f'{preset}, because {why}']
@@ -220,7 +221,7 @@ def preset_of_machine(
     return 'full', f'there is an accelerator, {device}'
 
 # %% ../../nbs/training/01_settings.ipynb #b0f4cc5c
-def _enough_epochs(n_images: int, settings: dict) -> int:  # 0: those of the preset are enough
+def _enough_epochs(n_images: int, settings: dict) -> int:  # 0: they stay as they are
     "Epochs that make `FEWEST_STEPS` steps, but no more than `MOST_EPOCHS`; `settings`: of model and training"
     fit_settings = FitSettings.of({k: v for k, v in settings.items() if k in FitSettings.names()})
     if not n_images or fit_settings.batch_size == 'auto':

@@ -44,7 +44,7 @@ class Progress:
     valid_parts: int = 1  # The same in validation
     best: float | None = None  # Best score so far
     best_loss: float = math.inf  # Validation loss of the best epoch: decides between equal scores
-    best_epoch: int = 0  # From 1; 0: none was validated
+    best_epoch: int = 0  # From 1; 0: none was kept yet
     history: list[dict] = field(default_factory=list)  # A row for each finished epoch, as in `history.csv`
 
 # %% ../../nbs/training/02_state.ipynb #ff640f50

@@ -16,7 +16,7 @@ def build_faster_rcnn(
     model: str,  # One of `FASTER_RCNN_MODELS`
     n_classes: int,  # With the background
     frozen_stages: int = 0,  # As for `RCNN`
-    frozen_norm: bool = False,  # Whether batch normalisation of the older backbone keeps its statistics
+    frozen_norm: bool = False,  # Whether the older backbone's batch normalisation is fixed, as `still_norm`
     **more,  # As for torchvision's `FasterRCNN`, such as `box_nms_thresh`
 ) -> RCNN:
     "A Faster R-CNN with random weights"

@@ -45,12 +45,12 @@ class _Part(NamedTuple):
         return (np.asarray(boxes, float) - np.tile(self.corner, 2)) * np.tile(self.zoom, 2)
 
     @property
-    def gray(self) -> Image.Image:
+    def gray(self) -> Image.Image:  # RGB without colours, to paint upon
         return self.image.convert('L').convert('RGB')
 
 
 def _part(seen: FigureImage, box: np.ndarray, longest: int) -> _Part:
-    "Cut a box (4,) XYXY out of the square, and resize it so that its longer side has `longest` pixels"
+    "Cut what of a box (4,) XYXY is in the square, at least a pixel; its longer side gets `longest` pixels"
     side = seen.pixels.shape[-1]
     corner = np.clip(np.asarray(box[:2], float), 0, side - 1)
     wh = np.clip(box[2:], corner + 1, side) - corner
@@ -279,7 +279,7 @@ def _feature_panels(seen: FigureImage, roi: RoI) -> Image.Image:
     panels = [draw_boxes(region.image, region.boxes(roi.box[None]), colors=[RIGHT])]
     captions = [f'proposal, {w} x {h} px,\nand the box made of it']
     for part, features, what in ((region, roi.box_features, 'box'), (own, roi.mask_features, 'mask')):
-        panels.append(paint_heat(part.gray, unit_range(features.mean(0)), 0.75))
+        panels.append(paint_heat(part.gray, unit_range(features.mean(0)), 0.75))  # 0.75: opacity
         captions.append(f'features for the {what}:\nmean of {len(features)} maps of {_shape(features)}')
     return panel_row(panels, captions, _SMALL_PANEL)
 
@@ -428,12 +428,12 @@ def rcnn_cost(
     network: NetworkSource,  # A run, a task, or the path of one
     size: int | None = None,  # Side of the image, pixels, a multiple of 32; None: that of the settings
     objects: int = 10,  # How many are found in the image
-) -> list[dict]:  # Rows: `part`, and `all`; `parameters, M`, `MB` (float32), `GFLOPs` (10^9 multiply-adds)
+) -> list[dict]:  # Rows (last `all`): `part`, `parameters, M`, `MB` (float32), `GFLOPs` (10^9 multiply-adds)
     "The cost of each part, without pooling, for one image with as many proposals as there may be"
     task, model = _rcnn_of(network, 'rcnn_cost')
     side = size or task.settings.size
 
-    def run(copied):
+    def run(copied):  # The network on the device `meta`, where nothing is computed
         maps = copied.backbone(torch.zeros(1, 3, side, side, device='meta'))  # by name of the level
         copied.rpn.head(list(maps.values()))
         channels, heads = next(iter(maps.values())).shape[1], copied.roi_heads
@@ -446,7 +446,7 @@ def rcnn_cost(
     return cost_by_part(model, _cost_parts(model), run)
 
 
-def _pooled(pool, n: int, channels: int) -> Tensor:  # (n, channels, side, side), empty
+def _pooled(pool, n: int, channels: int) -> Tensor:  # (n, channels, side, side), without data
     return torch.zeros(n, channels, *pool.output_size, device='meta')
 
 

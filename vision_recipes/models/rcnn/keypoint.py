@@ -31,7 +31,7 @@ class KeypointNetwork(RCNN):
     branch = 'keypoint'
     heads = (*RCNN.heads, 'roi_heads.keypoint_predictor.')
 
-    def branch_parts(self):
+    def branch_parts(self):  # As `RCNN.branch_parts`
         heads = self.roi_heads
         return heads.keypoint_roi_pool, heads.keypoint_head, heads.keypoint_predictor
 
@@ -62,7 +62,7 @@ def build_keypoint_rcnn(
     n_classes: int,  # With the background
     n_points: int,
     frozen_stages: int = 0,  # As for `RCNN`
-    # Whether batch normalisation of the backbone keeps its statistics; of no effect in the small network
+    # Whether batch normalisation of the backbone is fixed, as `still_norm`; not of the small network
     frozen_norm: bool = False,
     **more,  # As for torchvision's `KeypointRCNN`, such as `box_nms_thresh`
 ) -> KeypointNetwork:
@@ -84,6 +84,7 @@ def build_keypoint_rcnn(
 
 def _small_head(n_points: int) -> dict[str, Any]:
     "Arguments for torchvision's `KeypointRCNN` that make a small head for points"
+    # 64 channels as in `small_parts`; the predictor enlarges the 14 bins four times: maps of 56 x 56
     return dict(
         keypoint_roi_pool=small_pool(14),
         # channels of the input, channels of each layer, dilation

@@ -24,7 +24,7 @@ class MaskNetwork(RCNN):
     branch = 'mask'
     heads = (*RCNN.heads, 'roi_heads.mask_predictor.mask_fcn_logits.')
 
-    def branch_parts(self):
+    def branch_parts(self):  # As `RCNN.branch_parts`
         return self.roi_heads.mask_roi_pool, self.roi_heads.mask_head, self.roi_heads.mask_predictor
 
     def branch_loss(self, logits, rois, targets, matched):  # Logits (R, C, 28, 28); as `RCNN.branch_loss`
@@ -46,7 +46,7 @@ def build_mask_rcnn(
     model: str,  # One of `settings.MASK_RCNN_MODELS`
     n_classes: int,  # With the background
     frozen_stages: int = 0,  # As for `RCNN`
-    frozen_norm: bool = False,  # Whether batch normalisation of the older backbone keeps its statistics
+    frozen_norm: bool = False,  # Whether the older backbone's batch normalisation is fixed, as `still_norm`
     **more,  # As for torchvision's `MaskRCNN`, such as `box_nms_thresh`
 ) -> MaskNetwork:
     "A Mask R-CNN with random weights"
@@ -70,6 +70,7 @@ def build_mask_rcnn(
 
 def _small_head(n_classes: int) -> dict[str, Any]:
     "Arguments for torchvision's `MaskRCNN` that make a small head for masks"
+    # 64 channels as in `small_parts`; the predictor doubles the 14 bins: masks of 28 x 28
     return dict(
         mask_roi_pool=small_pool(14),
         # channels of the input, channels of each layer, dilation

@@ -198,7 +198,7 @@ def _by_anchor(objectness, deltas):  # (B, K, H, W), (B, 4 K, H, W) to (B, H W K
 
 
 def _float32(like: Tensor):
-    "Within this context computations are in float32, whatever the mixed precision"
+    "A context without mixed precision on the device of `like`: what is float32 stays so"
     return torch.autocast(like.device.type, enabled=False)
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #042ed391
@@ -239,7 +239,7 @@ def boxes_at(
 def losses(
     self: RCNN,
     features: Features,
-    proposals: list[Tensor],
+    proposals: list[Tensor],  # As `propose_regions` gives them
     # For each image `boxes` (N, 4) XYXY, `labels` (N,) from 1 on, and what the head of the branch learns from
     targets: list[dict],
 ) -> dict[str, Tensor]:  # Scalars: `objectness`, `proposal`, `class`, `box`, and one named as the branch
@@ -345,7 +345,7 @@ def branch_loss(
 
 @patch
 def branch_count(self: RCNN, rois: list[Tensor], targets: list[dict], matched: list[Tensor]) -> int:
-    "How many numbers `branch_loss` is the mean of, of the same arguments: the weight of this process's mean"
+    "How many regions, or points, `branch_loss` (same arguments) is the mean over: the weight of this mean"
     return sum(map(len, rois))
 
 
@@ -374,7 +374,7 @@ def validation_losses(
     x: Tensor,  # (B, 3, H, W) normalised
     targets: list[dict],  # As for `RCNN.losses`
 ) -> tuple[dict[str, Tensor], Features, list[Tensor]]:  # With the features and proposals they come from
-    "The losses of a batch, the same every time"
+    "The losses of a batch, of which nothing is drawn at random"
     features = model.extract_features(x)
     proposals = model.propose_regions(features)
     with even_samples(model):
@@ -578,7 +578,7 @@ class RcnnTask(DetectionTask):
         self.network_labels = replace(labels, background=True)  # class 0, which users never see
 
     def build(self, *args, **more) -> RCNN:
-        "A network with random weights. Arguments: as `build_mask_rcnn`, for each network"
+        "A network with random weights; arguments as for `build_mask_rcnn`"
         raise NotImplementedError
 
     def losses(self, model, batch):  # As `Task.losses`
@@ -645,7 +645,7 @@ def head_rows(
 
 # %% ../../../nbs/models/rcnn/03_network.ipynb #6e1b62ac
 @patch(as_classmethod=True)
-def published(cls: RcnnTask, name):  # Such as `torchvision/maskrcnn_resnet50_fpn_v2`
+def published(cls: RcnnTask, name):  # As `Task.published`; such as `torchvision/maskrcnn_resnet50_fpn`
     "Settings and classes of torchvision's weights"
     model = name.removeprefix('torchvision/')
     person = 'keypoint' in model

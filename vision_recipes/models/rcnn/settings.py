@@ -69,7 +69,7 @@ def small(self: RcnnSettings) -> bool:
 
 @patch
 def check(self: RcnnSettings, names: tuple[str, ...]):  # The settings to look at
-    "Refuse weights that do not exist, such as published ones of a small network, whatever the names"
+    "As `check_weights`; refuse `pretrained` of a small network even where `names` has no `weights`"
     if 'weights' in names:
         check_weights(self.weights)
     if self.small and self.weights == 'pretrained':

@@ -35,7 +35,7 @@ def weights_address(
 def published_folder() -> Path:
     """Where published weights are kept: below `VISION_RECIPES_CACHE`, else in the folder of torchvision.
 
-    So files that torchvision itself has downloaded are found.
+    In the latter, files that torchvision itself has downloaded are found.
     """
     named = os.environ.get('VISION_RECIPES_CACHE', '').strip()
     if named:
@@ -54,7 +54,7 @@ def fetch_rcnn_weights(
     """
     url = weights_address(model)
     name = url.rpartition('/')[2]
-    digits = name.removesuffix('.pth').rpartition('-')[2]
+    digits = name.removesuffix('.pth').rpartition('-')[2]  # the first of its SHA-256
     return download_known(url, published_folder() / name, f'sha256:{digits}', **more)
 
 # %% ../../../nbs/models/rcnn/02_weights.ipynb #d290ca99
@@ -69,7 +69,7 @@ def rcnn_start_weights(settings: RcnnSettings) -> Path | None:  # None: start fr
     if weights not in ('pretrained', 'try'):
         return weights_path(weights)
 
-    def fetch(retries):
+    def fetch(retries):  # How often a failed download is tried again
         if settings.small:
             raise VisionRecipesError(f'Nobody has published weights of {settings.model}.')
         return fetch_rcnn_weights(settings.model, retries=retries)
@@ -111,7 +111,7 @@ def published_rows(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:  # Both empty where the network has another number of either
     """Names of the rows of torchvision's last layers: classes, with the background first, and points.
 
-    Of the 91 classes of a detector, ten are ids of COCO that no class has. torchvision names them `NO_CLASS`.
+    Of the 91 rows of a detector, ten are ids of COCO that no class has. torchvision names them `NO_CLASS`.
     """
     if _POINT_ROWS in state:
         names, points = (BACKGROUND, 'person'), tuple(COCO_SIGMAS)

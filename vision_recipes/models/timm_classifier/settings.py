@@ -32,7 +32,7 @@ class ClassificationSettings(Settings):
     balance: bool = setting(False, 'weigh rare classes up in the loss')
 
     def check(self, names: tuple[str, ...]):  # The settings to look at
-        "Refuse a model that timm does not know, and weights that do not exist"
+        "Refuse a model as `check_model_name` does, and weights as `check_weights` does"
         if 'model' in names:
             check_model_name(self.model)
         if 'weights' in names:
@@ -55,7 +55,7 @@ def timm_model_names() -> list[str]:  # Sorted; empty where timm is not installe
 def check_model_name(
     name: str,  # A timm model, perhaps with the tag of its weights, such as `resnet18d.ra4_e3600_r224_in1k`
 ):
-    "Refuse a model timm does not know. Raises `VisionRecipesError` with the closest names"
+    "Raise `VisionRecipesError` for a model that timm does not know; without timm, accept any"
     models = timm_model_names()
     model = name.split('.')[0]  # without the tag
     if models and model not in models:
@@ -66,7 +66,7 @@ def check_model_name(
 
 # %% ../../../nbs/models/timm_classifier/01_settings.ipynb #e7e6a4b8
 def _published() -> list[str]:
-    "The names of published weights: those of all models of timm"
+    "`timm/` and the name of each model of timm; some have no weights, which is not looked up here"
     return [f'timm/{name}' for name in timm_model_names()]
 
 

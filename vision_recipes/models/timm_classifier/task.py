@@ -42,7 +42,7 @@ from ...tasks.weights import unknown_classes, weights_path
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #fe76f03d
 def model_table(
     pattern: str = 'resnet18*',  # As for `timm.list_models`
-) -> list[dict]:  # A row for each set of weights; sizes in pixels, `mean` and `std` for values 0 to 1
+) -> list[dict]:  # A row for each set of weights; sizes: height in pixels; `mean`, `std` for values 0 to 1
     "List the weights of timm whose names match `pattern`, and the preprocessing of each"
     import timm
 
@@ -67,26 +67,26 @@ def timm_preprocess(
     model: str,  # A timm model, perhaps with the tag of its weights
     size: int,  # Side of the square, pixels
 ) -> Preprocess:
-    """Preprocessing as the model's weights were trained with, from timm's own configuration.
+    """Preprocessing with the mean, deviation and, where `Preprocess` has it, interpolation that timm states.
 
-    Raises `VisionRecipesError` for an unknown model.
+    Raises `VisionRecipesError` for an unknown model or tag.
     """
     cfg = _config(model)
     # timm also names others, such as `lanczos`, which `Preprocess` does not have
     interpolation = cfg.interpolation if cfg.interpolation in ('bilinear', 'bicubic') else 'bicubic'
-    # padding is the mean, so that it is 0 when it is normalised
+    # padding is the mean, so that it is about 0 when it is normalised
     return Preprocess(size, cfg.mean, cfg.std, interpolation, tuple(round(255 * m) for m in cfg.mean))
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #e47b104d
 @cache
-def _config(model: str):
-    "timm's configuration of a model and its weights"
+def _config(model: str):  # A `PretrainedCfg`; `model` as for `timm_preprocess`
+    "timm's configuration of a model and its weights. Raises `VisionRecipesError` where there is none"
     import timm
 
     check_model_name(model)
     try:
         cfg = timm.get_pretrained_cfg(model)
-    except RuntimeError:
+    except RuntimeError:  # timm does not know the tag
         cfg = None
     if cfg is None:
         raise VisionRecipesError(
@@ -102,7 +102,7 @@ def hub_or_cache(
 ):
     """If the hub does not answer, the Hugging Face client uses only its cache within this context.
 
-    Gives whether the hub answers.
+    Gives whether the hub answers; behind a proxy this is taken for granted.
     """
     from huggingface_hub import constants
 
@@ -131,7 +131,7 @@ def build_classifier(
     settings: ClassificationSettings,
     labels: LabelMap,  # The classes
     weights: bool = True,  # False ignores `settings.weights`, because other weights are loaded next
-) -> nn.Module:  # In float32 on the CPU; from images (B, 3, H, W) to logits (B, C)
+) -> nn.Module:  # In float32 on the CPU; from normalised images (B, 3, H, W) to logits (B, C)
     """A timm network with a head for the classes. The head keeps the rows of classes that the weights know.
 
     Raises `VisionRecipesError` for an unknown model and for weights that cannot be loaded.
@@ -139,7 +139,7 @@ def build_classifier(
     import timm
 
     kwargs = dict(num_classes=len(labels))
-    # vision transformers tie their position table to the size
+    # such as a vision transformer, whose position table is tied to the size
     if _config(settings.model).fixed_input_size:
         kwargs['img_size'] = settings.size
     if not weights or settings.weights == 'random':
@@ -170,6 +170,7 @@ def imagenet_names(model: str) -> tuple[str, ...]:  # Empty where timm does not 
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     cfg = _config(model)
+    # by the number of classes alone; where timm infers nothing, the comparison below fails
     subset = infer_imagenet_subset({'num_classes': cfg.num_classes}) or 'imagenet-1k'
     info = ImageNetInfo(subset)
     if info.num_classes() != cfg.num_classes:
@@ -199,7 +200,7 @@ def _pretrained_or_random(
     labels: LabelMap,
     kwargs: dict,  # For `timm.create_model`
 ) -> nn.Module:
-    "A network with published weights; with random ones if they cannot be fetched and `try` allows it"
+    "A network with published weights; if none can be fetched, with `try` a random one, else an error"
     import timm
 
     answers = True  # until the hub is asked
@@ -226,7 +227,7 @@ def _with_published(name: str, labels: LabelMap, kwargs: dict) -> nn.Module:
     import timm
 
     names = imagenet_names(name)
-    # all classes in this order, or none of them: timm keeps the head, or leaves it out, itself
+    # all classes in this order, or none of them: timm itself loads the head if it has as many rows, else not
     if labels.names == names or max(match_classes(labels.names, names)) < 0:
         return timm.create_model(name, pretrained=True, **kwargs)
     published = timm.create_model(name, pretrained=True, **{**kwargs, 'num_classes': len(names)})
@@ -256,7 +257,7 @@ def _names_by_depth(model: nn.Module) -> list[list[str]]:
 
     try:
         return list(group_parameters(model, model.group_matcher(coarse=True)).values())
-    except (AttributeError, AssertionError):  # some networks have no `group_matcher`: one group a module
+    except (AttributeError, AssertionError):  # no `group_matcher`, or none by stage: a group a module
         groups = {}
         for name, _ in model.named_parameters():
             groups.setdefault(name.split('.')[0], []).append(name)
@@ -269,12 +270,12 @@ class Classification(ClassificationTask):
     Methods as of `Task`; `batch` has `images` and `labels`, (B,) int64 or, of several labels, (B, C) 0 or 1.
     """
 
-    # (C,) for the loss: of the classes, or of the images that have a class where they may have several
+    # (C,) for the loss, as `balanced_weights` or, of several labels, `positive_weights`; None: all are 1
     class_weights: Tensor | None = None
 
     @property
     def dynamic_size(self):
-        "False for a vision transformer, whose position table has a fixed size"
+        "False where timm says that the network is tied to one size, as most vision transformers are"
         return not _config(self.settings.model).fixed_input_size
 
     def prepare(self, train):  # As `Task.prepare`
@@ -305,7 +306,7 @@ class Classification(ClassificationTask):
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #c3cc5b53
 @patch(as_classmethod=True)
-def published(cls: Classification, name):  # Such as `timm/resnet18d`
+def published(cls: Classification, name):  # As `Task.published`; such as `timm/resnet18d`
     "Settings and classes of timm's weights. Raises `VisionRecipesError` where timm does not name the classes"
     model = name.removeprefix('timm/')
     cfg, names = _config(model), imagenet_names(model)
@@ -317,7 +318,10 @@ def published(cls: Classification, name):  # Such as `timm/resnet18d`
 
 @patch(as_classmethod=True)
 def recognised(cls: Classification, file, state):  # As `Task.recognised`
-    "Settings and classes of weights in a file; None unless its name begins with a model whose head it holds"
+    """Settings and classes of weights in a file; None unless its name begins with a model whose head it has.
+
+    Raises `VisionRecipesError` for classes that nobody knows, and for a model's name before an unknown tag.
+    """
     model = _model_named_by(file)
     heads = [f'{layer}.weight' for layer in _layer_names(_config(model).classifier)] if model else []
     if not any(head in state for head in heads):
@@ -329,7 +333,7 @@ def recognised(cls: Classification, file, state):  # As `Task.recognised`
 
 
 def _model_named_by(file: Path) -> str | None:
-    "The model of timm with which the name of a file begins, and the tag of its weights where there is one"
+    "The model of timm that a file's name begins with, and what may be its tag; None where there is none"
     models = timm_model_names()
     name, dot, tag = file.stem.partition('.')
     if name in models:
@@ -342,6 +346,7 @@ def _model_named_by(file: Path) -> str | None:
 def transform(self: Classification, train: bool):
     "Fit images into the square; in training, change them afterwards"
     p = self.preprocess()
+    # `exact`: the runtime's own pixels, which take longer
     fit = Letterbox(p.size, p.pad_value, p.interpolation, exact=not train)
     if not train:
         return fit
@@ -381,7 +386,7 @@ def _loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Ten
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #40138724
 @patch
 def _binary_loss(self: Classification, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:  # (B, C) both
-    "Binary cross entropy, whose labels are 0 or 1: the mean over images and classes"
+    "Binary cross entropy with labels 0 or 1, smoothed and weighted: the mean over images and classes"
     weights = None if self.class_weights is None else self.class_weights.to(logits.device)
     smoothing = self.settings.label_smoothing
     targets = labels * (1 - smoothing) + smoothing / 2
@@ -404,11 +409,11 @@ def validate(self: Classification, model, batch):  # As `Task.validate`
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #b54a656b
 @patch
 def attention_layers(self: Classification, model):  # As `Task.attention_layers`
-    "The last feature map, by timm's own table"
+    "The layer of the last feature map, by timm's own table; none without that table"
     info = getattr(model, 'feature_info', None)
     if not info:
         return []
-    last = info[-1]['module'] if isinstance(info, list) else info.module_name(-1)
+    last = info[-1]['module'] if isinstance(info, list) else info.module_name(-1)  # timm has two forms
     layer = model.get_submodule(last)
     # of a transformer's last block the input of its attention: after it only the class token counts
     return [
@@ -442,10 +447,10 @@ def positive_weights(
 ) -> Tensor:  # (C,) float32, from 1 to 100
     """Weights of the images that have a class, by which they count as much as those that have not.
 
-    They are never below 1, so the images of a class that most have keep their weight.
+    They stay from 1 to 100, so the images of a class that most have keep their weight.
     """
     counts = torch.as_tensor(counts, dtype=torch.float32)
-    return ((n - counts) / counts.clamp(min=1)).clamp(1, 100)  # 100: a very rare class must not rule the loss
+    return ((n - counts) / counts.clamp(min=1)).clamp(1, 100)  # a very rare class must not rule the loss
 
 # %% ../../../nbs/models/timm_classifier/02_task.ipynb #00b7a865
 class ExportClassifier(nn.Module):

@@ -45,7 +45,7 @@ class _View:
         return max(4, round(8 * _PANEL / self.side)) / 8
 
     def crop(self, image: Image.Image) -> Image.Image:  # Of the network's square
-        "This part, enlarged, and a little lighter, so that what is drawn upon it stands out"
+        "This part, in the panel's size and a little lighter, so that what is drawn upon it stands out"
         box = (self.left, self.top, self.left + self.side, self.top + self.side)
         side = round(self.side * self.zoom)
         part = image.crop(box).resize((side, side), Image.Resampling.BICUBIC)
@@ -272,7 +272,7 @@ def yolox_cost(
     side = size or task.settings.size
     parts = task.parts(model)
 
-    def run(copied):
+    def run(copied):  # The network on the device `meta`, where nothing is computed
         copied(torch.zeros(1, 3, side, side, device='meta'))
 
     return cost_by_part(model, parts, run)
@@ -284,7 +284,8 @@ class ObjectCells:
 
     label: int  # Class id
     box: np.ndarray  # (4,) float32 XYXY, pixels of the network's image
-    k: int  # Cells it wants (dynamic k): its ten largest overlaps added, rounded down, at least 1
+    # Cells it wants (dynamic k): its ten largest overlaps added, rounded down; from 1 to all candidates
+    k: int
     cell: np.ndarray  # (n,) int64 numbers of cells, rising; n may be less than k: a cell has one object
     iou: np.ndarray  # (n,) float32, overlap of the cell's predicted box with the object
     candidate: np.ndarray  # (K,) int64 numbers of cells near any object of the image, rising
@@ -389,7 +390,8 @@ def show_assignment(
 ) -> Image.Image:
     """Draw which cells answer for which object of an image, a row for each network.
 
-    Raises `VisionRecipesError` for another architecture, and for an image that is not there or has no object.
+    Raises `VisionRecipesError` for another architecture or no network, and for an image that is not there or
+    has no object.
     """
     if not isinstance(networks, dict):
         networks = {'': networks}
@@ -448,7 +450,7 @@ def show_assignment_cost(
     found = _assigned(task, model, seen)[k]
     view = _around(found)
     log_cost = np.log(np.maximum(found.candidate_cost, 1e-3))  # a cost may be 0
-    cheap = np.full(len(log_cost), np.nan)
+    cheap = np.full(len(log_cost), np.nan)  # 1: the cheapest, 0: the dearest, NaN: not preferred
     cheap[found.preferred] = 1 - unit_range(log_cost[found.preferred])
     panels, captions = [], []
     for n, stride in enumerate(STRIDES):
@@ -465,7 +467,7 @@ def show_assignment_cost(
 
 
 def _around(found: ObjectCells) -> _View:
-    "A square around an object with a border of a cell of stride 32"
+    "A square around an object, where there is room with a border of a cell of stride 32"
     low = np.floor(found.box[:2] / 32).astype(int) - 1
     high = np.ceil(found.box[2:] / 32).astype(int) + 1
     n = min(int((high - low).max()), found.size // 32)  # cells of stride 32
@@ -482,7 +484,7 @@ def _cost_panel(view: _View, seen: FigureImage, found: ObjectCells, n: int, chea
         found.candidate_grids(np.where(found.near & ~found.preferred, 1.0, np.nan))[n], stride
     )
     panel = _paint_cells(panel, last == 1, (150, 150, 150), 110)
-    panel = paint_heat(panel, view.of_grid(found.candidate_grids(cheap)[n], stride), 0.75)
+    panel = paint_heat(panel, view.of_grid(found.candidate_grids(cheap)[n], stride), 0.75)  # 0.75: opacity
     draw = ImageDraw.Draw(panel)
     pixels = round(stride * view.zoom)
     for row, column in np.argwhere(view.of_grid(found.grids()[n], stride)).tolist():

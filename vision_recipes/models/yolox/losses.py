@@ -74,7 +74,8 @@ def cells_near(
     stacked = torch.cat([lines.flatten(1, 2), preferred], 1).float()  # (B, n G + G, L)
     columns, rows = stacked[..., : cells.n_columns], stacked[..., cells.n_columns :]
     rows[:, -preferred.shape[1] :] *= PREFERRED
-    # (B, rows, columns): how many objects are near both lines, and PREFERRED for each that prefers both
+    # (B, rows, columns): 1 for each object and criterion by which both lines are near, and PREFERRED for
+    # each object that prefers both
     hits = rows.transpose(1, 2) @ columns
     hits = hits.flatten(1).index_select(1, cells.crossing)  # (B, A)
     return torch.stack([hits > 0, hits >= PREFERRED])
@@ -165,7 +166,7 @@ def _gather(x: Tensor, at: Tensor) -> Tensor:  # (B, N, A), (B, K) -> (B, N, K)
 def _predicted_boxes(
     predictions: RawPredictions, cell: Tensor, real: Tensor, cells: Cells
 ) -> Tensor:  # (B, 4, K) middle x, middle y, width, height, pixels
-    "As `decode`, but of the cells (B, K) that are candidates, and in place; padding has no area"
+    "As `decode`, but of the cells (B, K) that are candidates alone; padding has no area"
     boxes = _gather(predictions.boxes.transpose(1, 2), cell)
     column, row, stride = cells.xy_stride.index_select(1, cell.flatten()).view(3, *cell.shape)
     boxes[:, 0].add_(column)
@@ -207,7 +208,7 @@ def pair_costs(
     predictions: RawPredictions,  # As for `assign`
     labels: Tensor,  # (B, G) classes of the objects; -1 is padding
     candidates: CandidateCells,
-) -> Tensor:  # (B, G, K), with `NON_PREFERRED_COST`; about `NEVER` for padding
+) -> Tensor:  # (B, G, K), with `NON_PREFERRED_COST`; about `NEVER` for padded candidates
     "What it costs to assign each candidate to each object"
     cell, real, iou, prefers = candidates
     cost = _class_cost(predictions, cell, real, labels)
@@ -255,7 +256,7 @@ def _match(
     cost: Tensor,  # (B, G, K)
     n_wanted: Tensor,  # (B, G) candidates for each object; 0 for padding
 ) -> tuple[Tensor, Tensor, Tensor]:  # Each (P,): image, candidate and object of a match
-    "Give each object its cheapest candidates, and each candidate one object"
+    "Give each object its cheapest candidates, and each candidate at most one object"
     most = min(10, cost.shape[2])  # no object wants more than ten
     cheapest = cost.topk(most, largest=False).indices
     is_wanted = torch.arange(most, device=cost.device) < n_wanted[..., None]

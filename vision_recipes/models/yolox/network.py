@@ -88,6 +88,7 @@ class Bottleneck(nn.Module):
 class CspBlock(nn.Module):
     "`n_in` channels to `n_out`: half of them through `repeats` bottlenecks, half past them"
 
+    # `shortcut` and `depthwise` as for `Bottleneck`
     def __init__(self, n_in: int, n_out: int, repeats: int, shortcut: bool = True, depthwise: bool = False):
         super().__init__()
         n = n_out // 2
@@ -108,9 +109,9 @@ class Focus(nn.Module):
         self.conv = ConvBlock(4 * n_in, n_out, 3)
 
     def forward(self, x):  # (B, n_in, H, W) to (B, n_out, H / 2, W / 2); H and W even
-        columns = [x[..., ::2, :], x[..., 1::2, :]]
+        rows = [x[..., ::2, :], x[..., 1::2, :]]  # the upper and the lower ones
         # upper left, lower left, upper right, lower right
-        return self.conv(torch.cat([c[..., i::2] for i in (0, 1) for c in columns], 1))
+        return self.conv(torch.cat([r[..., i::2] for i in (0, 1) for r in rows], 1))
 
 
 class PyramidPooling(nn.Module):
@@ -265,7 +266,7 @@ def _outputs(n: int, n_values: int) -> nn.ModuleList:
 class YoloX(nn.Module):
     """The YOLOX detector.
 
-    Raises `VisionRecipesError` for an unknown size, and for images that are no multiple of 32.
+    Raises `VisionRecipesError` for an unknown name, no class, and images that are no multiple of 32.
     """
 
     def __init__(
@@ -280,7 +281,7 @@ class YoloX(nn.Module):
         self.backbone = Neck(size)
         self.head = Head(size, n_classes)
 
-    def forward(self, images: Tensor) -> RawPredictions:  # Of (B, 3, H, W)
+    def forward(self, images: Tensor) -> RawPredictions:  # Of (B, 3, H, W) as the weights want them
         check_multiple(images.shape[-1], images.shape[-2])
         return self.head(self.backbone(images))
 

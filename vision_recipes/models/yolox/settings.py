@@ -64,7 +64,7 @@ class YoloxSettings(Settings):
 # %% ../../../nbs/models/yolox/01_settings.ipynb #34e2e24d
 @patch
 def _check_sizes(self: YoloxSettings):
-    "Refuse sizes that the grids of YOLOX do not divide, and training sizes below 64 pixels"
+    "Refuse tiles that are too small, sizes that are no multiple of 32, and training sizes below 64 pixels"
     check_tile_crop(self.tile_crop)
     if self.size % 32:
         below = self.size // 32 * 32
@@ -82,7 +82,7 @@ def _check_sizes(self: YoloxSettings):
 
 @patch
 def check(self: YoloxSettings, names: tuple[str, ...]):  # The settings to look at
-    "Refuse weights that do not exist"
+    "Refuse weights as `check_weights` does, but allow the names of published ones"
     from vision_recipes.models.yolox.weights import YOLOX_WEIGHTS
 
     if 'weights' in names:

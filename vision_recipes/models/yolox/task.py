@@ -88,7 +88,7 @@ def yolox_start_weights(settings: YoloxSettings) -> Path | None:  # None: start 
         return None
     if weights in ('pretrained', 'try'):
 
-        def fetch(retries):
+        def fetch(retries):  # How often a failed download is tried again
             return fetch_yolox_weights(f'megvii/{settings.model}', retries=retries)
 
         return published_or_none(fetch, weights)
@@ -114,7 +114,8 @@ def build_yolox(
 ) -> YoloX:
     """The network with its initial weights. The head keeps the rows of classes that the weights know.
 
-    Raises `VisionRecipesError` for weights of another size, and as `settle_preprocessing`.
+    Raises `VisionRecipesError` for weights of another size or that cannot be read or fetched, and as
+    `settle_preprocessing`.
     """
     model = YoloX(settings.model, len(labels))
     file = yolox_start_weights(settings) if weights else None
@@ -198,10 +199,10 @@ class Yolox(DetectionTask):
     def begin_epoch(self, epoch, epochs):  # As `Task.begin_epoch`
         self.l1 = epoch >= epochs * (1 - self.settings.l1)
 
-    def decoding(self, kind):  # As `Task.decoding`
+    def decoding(self, kind):  # As `Task.decoding`; 100 objects an image are COCO's limit, too
         return {'kind': kind, 'nms': self.settings.nms, 'max_detections': 100, 'multiple': 32}
 
-    def output_names(self, kind):  # As `Task.output_names`
+    def output_names(self, kind):  # As `Task.output_names`; `add_nms` replaces those of `nms`
         return ('every_box', 'every_score') if kind == 'nms' else ('detections',)
 
     def export_module(self, model, input, kind):  # As `Task.export_module`
@@ -288,7 +289,7 @@ def _rescaled(self: Yolox, x: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:  
 # %% ../../../nbs/models/yolox/05_task.ipynb #95331d76
 @patch
 def at_largest(self: Yolox):
-    "The task with the largest size that `multi_scale` draws, and with the l1 loss"
+    "The task with the largest size that `multi_scale` draws, and with the l1 loss unless its share is 0"
     steps = self.settings.multi_scale
     task = Yolox(self.settings.replace(size=self.settings.size + 32 * steps, multi_scale=0), self.labels)
     task.l1 = self.settings.l1 > 0
@@ -362,12 +363,12 @@ def _distance_after_nms(
     self: Yolox,
     expected: list[np.ndarray],  # Boxes and scores of all cells, from PyTorch
     got: list[np.ndarray],  # Outputs of the graph with NMS
-) -> dict[str, float]:  # The largest of all images
+) -> dict[str, float]:  # By key of `metrics.agreement.MEASURES`: the largest of all images
     "Compare the objects that the graph's NMS keeps with those the runtime's NMS keeps of PyTorch's boxes"
     boxes, scores = expected  # (B, A, 4), (B, C, A), before NMS
     # as the format `decoded`, with an objectness of 1
     rows = np.concatenate([boxes, np.ones_like(boxes[..., :1]), scores.transpose(0, 2, 1)], -1)
-    # images larger than any network's input, so that no box is clipped, and no limit to the number of boxes
+    # images larger than any network's input: no box is cut on the right or below; no limit to their number
     places = [Placement((10**5,) * 2)] * len(boxes)
     no_limits = {'max_detections': 10**6, 'max_candidates': 10**6}
     card = replace(self.output_card, decoding=self.decoding('decoded') | no_limits)
@@ -382,7 +383,7 @@ def _distance_after_nms(
 
 # %% ../../../nbs/models/yolox/05_task.ipynb #b34211b6
 class ExportYolox(nn.Module):
-    "What goes into the ONNX file: colour order, normalisation, the network, and but for `raw` decoding"
+    "What goes into the ONNX file: colour order, normalisation, network, decoding (for `raw` only of scores)"
 
     def __init__(
         self,
@@ -456,7 +457,8 @@ def object_score(self: Yolox, model, images, found):  # As `Task.object_score`
     output = self.infer(model, images)[0][0]  # (A, 5 + C), as in `attention_score`
     objectness, of_class = output[:, 4], output[:, 5 + found.label]
     overlaps = box_iou(output[:, :4].detach(), found.box[None])[:, 0]
-    # boxes are cut at the edges of the image, so that of the cell may be another; its score is not
+    # boxes are cut at the edges of the image, so that of the cell may be another; its score is not, so a
+    # difference of 0.1 there outweighs any overlap
     off = (found.score - (objectness * of_class).detach()).abs()
     cell = (overlaps - 10 * off).argmax()
     log_odds = torch.logit(objectness[cell], 1e-6) + torch.logit(of_class[cell], 1e-6)

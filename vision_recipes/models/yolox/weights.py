@@ -85,7 +85,7 @@ def _legacy(size: str) -> WeightFile:
 
 
 def _cjm(size: str, contract: str) -> WeightFile:
-    "A file of the tutorial series that this library follows; `size` is such as `s`"
+    "A file of the tutorial series that this library follows; `size` such as `s`, `contract` of `CONTRACTS`"
     return WeightFile(f'yolox_{size}', f'{_CJM_HUB}/yolox_{size}.pth', contract)
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #12dd4872
@@ -119,7 +119,7 @@ YOLOX_WEIGHTS: dict[str, WeightFile] = {  # Name: the file
 
 # %% ../../../nbs/models/yolox/03_weights.ipynb #453786cb
 def weights_folder() -> Path:
-    "Where fetched weights are kept: `VISION_RECIPES_CACHE`, or the system's usual place"
+    "Where fetched weights are kept: below `VISION_RECIPES_CACHE`, or the system's usual place"
     if named := os.environ.get('VISION_RECIPES_CACHE', '').strip():
         return Path(named).expanduser() / 'weights'
     if sys.platform == 'win32':
@@ -144,8 +144,8 @@ def fetch_yolox_weights(
 ) -> Path:
     """The file with these weights, downloaded if it is not here yet.
 
-    Raises `VisionRecipesError` where it cannot be downloaded, or is not of its known hash or size; a kept
-    file, too.
+    Raises `VisionRecipesError` for an unknown name, and where the file cannot be downloaded, or is not of its
+    known hash or size; a kept file, too.
     """
     if name not in YOLOX_WEIGHTS:
         raise VisionRecipesError(
@@ -188,7 +188,7 @@ def is_mmdet_layout(names: Iterable[str]) -> bool:
 def to_original_names(
     state: dict[str, Any],  # Parameters by name, in either layout
 ) -> dict[str, Any]:  # The same parameters by the original's names
-    "Translate MMDetection's names, without its moving averages (`ema_`); others stay as they are"
+    "Translate MMDetection's names, without its moving averages and preprocessing; others stay as they are"
     if not is_mmdet_layout(state):
         return dict(state)
     kept = [name for name in state if not name.startswith(('ema_', 'data_preprocessor.'))]
@@ -288,8 +288,8 @@ def takes_raw_pixels(
 def contracts_of_name(
     path: Path,
     found: WeightLayout,
-) -> set[str]:  # Keys of `CONTRACTS`; empty where nobody publishes a file of this name
-    "The contracts of the published files with this name; only one where the number of bytes tells"
+) -> set[str]:  # Keys of `CONTRACTS`; empty where nobody publishes such a file
+    "The contracts of published files with this name, network and layout; only one where the bytes tell"
     contracts = {YOLOX_WEIGHTS[name].contract for name in _files_like(path, found)}
     if len(contracts) > 1:
         contracts = _contract_by_size(path) or contracts
@@ -303,7 +303,7 @@ def contract_of_file(
 ) -> str:  # A key of `CONTRACTS`
     """The contract of a file by its name, its layout and its numbers.
 
-    Raises `VisionRecipesError` where several are possible.
+    Raises `VisionRecipesError` where several are possible, or name and numbers contradict each other.
     """
     path = Path(path)
     contracts = contracts_of_name(path, found)

@@ -11,7 +11,8 @@
 // -- Objects
 
 // The objects of a document: {label, shapes (their positions), draft (whether one of them is a draft), score
-// (of a draft, 0 to 1; null: none has one)}. Where an object is several points alone, its label is null.
+// (of its first shape that has one, 0 to 1; null: none has)}. First come those with outlines. Where an object
+// is several points alone, its label is null.
 // Outlines of one label and group are one object; points belong to the object with their group. Where
 // several objects have that group, nobody knows whose a point is, so it is an object alone.
 export function objectsOf(document) {
@@ -67,7 +68,7 @@ export function isDraft(document) {
   return document.stamped && !document.shapes.length && Object.values(document.flags).includes(true);
 }
 
-// The box around some shapes, of which there is at least one.
+// The box [x1, y1, x2, y2] around some shapes, of which there is at least one.
 export function boundsOf(shapes) {
   const pointsOf = shape => (shape.shape_type === 'circle' ? circlePoints(shape) : shape.points);
   const points = shapes.flatMap(pointsOf);
@@ -96,7 +97,8 @@ function area(box) {
 }
 
 // The position of the object whose box overlaps a box most, in `objectsOf`; -1 where none overlaps it by
-// `least` or more. Its outlines count, as in a suspect's box, unless it has points alone.
+// an IoU of `least` or more; of equals the last. Its outlines count, as in a suspect's box, unless it has
+// points alone.
 export function objectAt(document, box, least = 0.5) {
   let best = -1;
   let most = least;
@@ -111,8 +113,8 @@ export function objectAt(document, box, least = 0.5) {
 
 // -- Handles: the points of a shape that can be moved, one by one
 
-// A rectangle has four corners, clockwise from the top left, also where it is stored as two points. A mask
-// of pixels has none.
+// The handles of a shape, [x, y] each: its points. A rectangle has four corners, clockwise from the top left,
+// also where it is stored as two points. A mask of pixels has none.
 export function handlesOf(shape) {
   if (shape.shape_type === 'mask') return [];
   if (shape.shape_type !== 'rectangle') return shape.points;
@@ -145,7 +147,8 @@ function touched(shape) {
   return {...shape, flags};
 }
 
-// The document with the shapes at some positions changed by `change`, which takes and gives a shape.
+// The document with the shapes at some positions changed by `change`, which takes and gives a shape. They are
+// no drafts any more.
 function withShapes(document, positions, change) {
   const chosen = new Set(positions);
   const shapes = document.shapes.map((shape, k) => (chosen.has(k) ? touched(change(shape)) : shape));
@@ -167,7 +170,7 @@ function within(value, most) {
   return round(most > 0 ? Math.min(Math.max(value, 0), most) : value);
 }
 
-// Moves all shapes of an object, never out of the image. Masks of pixels stay where they are.
+// Moves all shapes of an object by pixels, never out of the image. One with a mask of pixels stays.
 export function moveObject(document, object, dx, dy) {
   const shapes = object.shapes.map(k => document.shapes[k]);
   if (shapes.some(shape => shape.shape_type === 'mask')) return document;
@@ -180,7 +183,7 @@ export function moveObject(document, object, dx, dy) {
   return withObject(document, object, shape => ({...shape, points: shape.points.map(moved)}));
 }
 
-// Moves one handle (its number in `handlesOf`) of a shape to a place, never out of the image.
+// Moves one handle (its number in `handlesOf`) of shape `k` to a place, never out of the image.
 export function moveHandle(document, object, k, handle, x, y) {
   const [width, height] = document.size;
   const place = [within(x, width), within(y, height)];
@@ -205,7 +208,7 @@ export function removeHandle(document, object, k, handle) {
   return withObject(document, object, same => (same === shape ? {...same, points} : same));
 }
 
-// Adds a vertex to a polygon, in the middle between a handle and the next one.
+// Adds a vertex to a polygon, in the middle between a handle and the next one, for the last one the first.
 export function addVertex(document, object, k, handle) {
   const shape = document.shapes[k];
   if (shape.shape_type !== 'polygon') return document;
@@ -282,7 +285,8 @@ export function missingPoints(document, object, names) {
   return names.filter(name => !there.has(name));
 }
 
-// Adds a point to an object; without an object it is the first of a new one. The point is the last shape.
+// Adds a point to an object; without an object it is the first of a new one. The point is the last shape, and
+// all shapes of the object get its group.
 export function addPoint(document, object, name, [x, y], hidden = false) {
   const [width, height] = document.size;
   const group = groupOf(document, object);
@@ -316,6 +320,7 @@ export function swapSides(document, object, pairs) {
 
 // -- Classes of whole images, as flags
 
+// The classes of the whole image: names of its flags that are true, without `draft`.
 export function imageLabels(document) {
   return Object.keys(document.flags).filter(name => name !== 'draft' && document.flags[name] === true);
 }
@@ -326,8 +331,8 @@ export function imageClass(document) {
   return names.length === 1 ? names[0] : null;
 }
 
-// Gives an image a class beside the others (`isSet`), or takes it away; by itself, the other of the two. Each
-// of `classes` is listed as a flag, as LabelMe does, and the image is no draft.
+// Gives an image a class beside the others (`isSet`), or takes it away; without `isSet`, what it is not now.
+// Each of `classes` is listed as a flag, as LabelMe does, and the image is no draft.
 export function toggleImageLabel(document, name, classes, isSet = document.flags[name] !== true) {
   const {draft, ...flags} = document.flags;
   const all = Object.fromEntries(classes.map(other => [other, false]));
@@ -347,7 +352,8 @@ export function setImageClass(document, name, classes) {
 // -- Suspects
 
 // What a suspect (see `read_suspects` in label_review.py) proposes, carried out; the same document where it
-// proposes nothing that can be done. `classes`: the names of the set; `pairs`: as for `swapSides`.
+// proposes nothing that can be done. `classes`: the names of the set; `pairs`: as for `swapSides`. Without
+// boxes, it is about the whole image.
 export function applySuspect(document, suspect, classes, pairs = []) {
   if (!suspect.box && !suspect.suggested_box) {
     if (['missing', 'spurious'].includes(suspect.kind)) return applyLabelSuspect(document, suspect, classes);
@@ -386,7 +392,8 @@ function applyLabelSuspect(document, {kind, annotated, suggested}, classes) {
 
 // -- Undo
 
-// The versions of one document, with undo and redo. Versions never change, so keeping them costs little.
+// The versions of one document, with undo and redo. They share what is the same, so keeping them costs
+// little.
 export class History {
   constructor(document) {
     this.versions = [document];
@@ -397,7 +404,7 @@ export class History {
     return this.versions[this.position];
   }
 
-  // Adds a version; false where nothing changed.
+  // Adds a version behind the current one, and drops what was undone; false where nothing changed.
   push(document) {
     if (JSON.stringify(document) === JSON.stringify(this.document)) return false;
     this.versions = [...this.versions.slice(0, this.position + 1), document];

@@ -22,12 +22,12 @@ const state = {
   done: new Set(), // images that were accepted since the page was opened
   selected: -1, // position of an object in `objectsNow`; -1: none
   handle: null, // {shape, n}: the chosen corner, vertex or point of it
-  drawing: null, // what is about to be drawn: box, polygon or points
+  drawing: null, // what is about to be drawn: box, polygon or points; null: nothing
   sketch: [], // the vertices of the polygon that is being drawn
   pointer: null, // the place of the pointer, while a polygon is drawn
   skipped: new Set(), // names of points that are left out while points are drawn
-  lastLabel: '',
-  zoom: 1,
+  lastLabel: '', // the name that was given last, for the next new box or polygon; empty: none yet
+  zoom: 1, // times as large as where the whole image is seen, 1 to 20
   preview: null, // labels while the pointer drags
   waited: 0, // milliseconds from a key to the next image
 };
@@ -61,7 +61,8 @@ function imageOf(i) {
   return promise;
 }
 
-// An image that is decoded, and its address as a blob; or {error}, which is never thrown.
+// {address, image}: an image that is decoded, and its address as a blob; or {error: a text}, which is never
+// thrown.
 async function fetchImage(i) {
   try {
     const answer = await ask(`image/${i}`);
@@ -84,7 +85,8 @@ const labelsNow = () => state.preview ?? current().history.document;
 const objectsNow = () => edit.objectsOf(labelsNow());
 const suspectsNow = () => state.set.suspects[state.index] ?? [];
 
-// Asks for the labels of an image; earlier versions stay, unless the file was changed elsewhere.
+// Asks for the labels of an image: an item of `state.items`. Earlier versions stay, unless the file was
+// changed elsewhere.
 async function fetchItem(i) {
   const {document: labels, tag} = await (await ask(`labels/${i}`)).json();
   const known = state.items.get(i);
@@ -128,7 +130,7 @@ function keepPlace() {
   ask('place', {method: 'PUT', body}).catch(() => {});
 }
 
-// Puts an image of `imageOf` on the page, or says why there is none.
+// Puts an image of `imageOf` on the page, or says why there is none. Sets the size of labels that have none.
 function showImage({image, error}, item) {
   const labels = item.history.document;
   if (!(labels.size[0] > 0)) { // nobody knows the size but the image
@@ -161,7 +163,7 @@ function fit() {
   $('canvas').style.height = `${height * state.scale}px`;
 }
 
-// From the whole image, 1, to 20 times as large; the selected object is scrolled to the middle.
+// Zooms by `factor`, within 1 (the whole image) and 20; the selected object is scrolled to the middle.
 function zoom(factor) {
   state.zoom = Math.min(20, Math.max(1, state.zoom * factor));
   fit();
@@ -169,7 +171,7 @@ function zoom(factor) {
   document.querySelector('#drawing .selected .shape')?.scrollIntoView({block: 'center', inline: 'center'});
 }
 
-// The object of the first suspect is selected, so that keys act on it.
+// The object of the first suspect is selected, where it has a box, so that keys act on it.
 function selectSuspect() {
   const suspect = suspectsNow()[0];
   if (suspect?.box) state.selected = edit.objectAt(labelsNow(), suspect.box);
@@ -200,7 +202,7 @@ function render() {
   list.draw();
 }
 
-// The list of objects, and the class of the image; the focus stays on the selected one.
+// The list of objects, and the class of the image; a focus in the list goes to the selected one.
 function renderObjects(objects, labels) {
   const items = objects.map((object, n) => {
     const swatch = element('span', {class: `swatch${object.draft ? ' draft' : ''}`});
@@ -263,7 +265,7 @@ function renderClasses() {
   }
 }
 
-// Disables the buttons that would do nothing now.
+// Disables buttons that would do nothing now, and hides those for points and sides where the set has none.
 function renderButtons(objects, labels) {
   const object = objects[state.selected];
   const shape = labels.shapes[state.handle?.shape];
@@ -287,7 +289,7 @@ function say(text) {
   $('message').textContent = text;
 }
 
-// An error above the page; an empty text hides it.
+// An error above the page; an empty text hides it. The link of `offerFile` is hidden.
 function problem(text) {
   $('problem').hidden = !text;
   $('problem-text').textContent = text;
@@ -312,10 +314,11 @@ function saveLater() {
   $('saved').textContent = 'Not saved yet';
 }
 
+// Whether an item has edits that its file has not
 const isDirty = item => JSON.stringify(item.history.document) !== item.saved;
 let saving = Promise.resolve(true); // what was asked to be saved last; the next one waits for it
 
-// Saves the shown image after what is being saved. False where its labels could not be saved.
+// Saves the shown image after what is being saved: a promise, of false where its labels could not be saved.
 function save() {
   clearTimeout(timer);
   const item = current();
@@ -341,8 +344,8 @@ async function saveItem(item) {
   return true;
 }
 
-// Sends the labels of an image; false where its file has changed since `tag`. `keepOther`: the server keeps
-// the labels that are replaced in a file of their own.
+// Sends the labels of an item; false where its file has changed since `tag`, which is noted as its conflict.
+// `keepOther`: the server keeps the labels that are replaced in a file of their own.
 async function send(item, tag, keepOther = false) {
   const text = JSON.stringify(item.history.document);
   const headers = {'If-Match': `"${tag}"`, 'Content-Type': 'application/json'};
@@ -451,7 +454,7 @@ const list = new VirtualList($('list'), $('rows'), 36, position => {
   return element('li', {'aria-setsize': state.order.length, 'aria-posinset': position + 1}, button);
 });
 
-// Of the shown image in the list; -1 where it is not in it.
+// The position of the shown image in the list; -1 where it is not in it.
 const positionNow = () => state.order.indexOf(state.index);
 
 // The numbers of the images that `all`, `drafts` or `suspects` shows, the most suspect first.
@@ -533,7 +536,8 @@ function reject() {
 }
 
 // Gives the selected object a class, or the chosen point a name. An image without shapes gets the class
-// itself, where the set's classes are of images or it has one already. A new name joins the classes.
+// itself, where the set's classes are of images or it has one already; with several labels, one that it has
+// is taken away. A new name joins the classes.
 function setClass(name) {
   const label = name.trim();
   if (!label) return say('A class needs a name.');
@@ -563,7 +567,7 @@ function select(n) {
 }
 
 // Chooses the next (1) or previous (-1) corner, vertex or point of the selected object; behind the last one,
-// the whole object.
+// and before the first, the whole object.
 function selectHandle(step) {
   withObject(object => {
     const labels = labelsNow();
@@ -604,6 +608,7 @@ function onHandle(change_) {
 
 // -- Drawing: what is new
 
+// by what is drawn: the id of its button
 const TOOLS = {box: 'new-box', polygon: 'new-polygon', points: 'new-points'};
 
 // `kind` is a key of TOOLS; null: nothing is drawn
@@ -625,7 +630,7 @@ function startDrawing(kind) {
   return say('Click each vertex, the first one again or ⏎ to end. ⏎ at once: one in the middle.');
 }
 
-// The class of what is drawn: the one that was given last, else the first of the set, else `object`. A new
+// The class of what is drawn: the name that was given last, else the first of the set, else `object`. A new
 // one joins the classes.
 function labelOfNew() {
   const label = state.lastLabel || state.set.classes[0] || 'object';
@@ -641,7 +646,7 @@ function changeAndSelectLast(labels) {
   change(labels);
 }
 
-// Adds a box of the class that was used last, and selects it.
+// Adds a box [x1, y1, x2, y2] of the class of `labelOfNew`, and selects it.
 function newBox(box) {
   setDrawing(null);
   const label = labelOfNew();
@@ -689,12 +694,12 @@ function dropVertex() {
 
 // -- Points, one name after the other
 
-// The names that the points of an object may have
+// The names that the points of an object, or of a new one (undefined), may have
 function pointNamesOf(object) {
   return state.set.points_of_class[object?.label] ?? state.set.points;
 }
 
-// The names that the selected object still lacks, without those that are left out
+// The names of points that the selected object (without one, a new one) still lacks, without those left out
 function pointsToDraw() {
   const object = objectsNow()[state.selected];
   const names = edit.missingPoints(labelsNow(), object, pointNamesOf(object));
@@ -702,7 +707,7 @@ function pointsToDraw() {
 }
 
 // Whether points can be drawn now; says why not. A single object that lacks points is selected. Without an
-// object, points are a new one.
+// object, points are a new one, unless points depend on the class.
 function canDrawPoints() {
   const objects = objectsNow();
   const lacks = object => edit.missingPoints(labelsNow(), object, pointNamesOf(object)).length;
@@ -761,7 +766,7 @@ function swapSides() {
   });
 }
 
-// Undoes (-1) or does again (1).
+// Undoes (-1) or does again (1), and saves that.
 function travel(step) {
   const history = current().history;
   if (!(step < 0 ? history.undo() : history.redo())) return say('Nothing more to undo or redo.');
@@ -770,7 +775,7 @@ function travel(step) {
   return say(step < 0 ? 'Undone.' : 'Done again.');
 }
 
-// The labels after what a suspect proposes; the same ones where it proposes nothing.
+// The labels after what a suspect proposes; the same ones where nothing of it can be done.
 function afterSuspect(suspect) {
   return edit.applySuspect(labelsNow(), suspect, state.set.classes, state.set.pairs);
 }
@@ -834,7 +839,7 @@ function drop() {
   render();
 }
 
-// What keys do while something is drawn
+// What keys do while something is drawn, in place of `actions`: by key, a function
 function drawingActions() {
   if (state.drawing === 'box') return {Enter: boxInTheMiddle};
   if (state.drawing === 'points') {
@@ -897,7 +902,8 @@ function placeOf(event) {
   return [(event.clientX - box.left) / state.scale, (event.clientY - box.top) / state.scale];
 }
 
-// Begins a new box, or grips a handle of the selected object, or an object; else drops the selection.
+// Begins a new box, adds a vertex or point where such are drawn, or grips a handle of the selected object, or
+// an object; else drops the selection.
 function onPress(event) {
   if (event.button !== 0 || !current()) return;
   const origin = placeOf(event);
@@ -933,7 +939,7 @@ function onPress(event) {
   render();
 }
 
-// Shows the labels as they would be if the pointer were released here.
+// Shows the labels as they would be if the pointer were released here, or the next side of a polygon.
 function onMove(event) {
   if (state.drawing === 'polygon' && state.sketch.length) {
     state.pointer = placeOf(event);
@@ -947,7 +953,7 @@ function onMove(event) {
   render();
 }
 
-// Makes what the drag has shown a version of its own; a click changes nothing.
+// Makes what the drag has shown a version of its own; after a click, no labels change.
 function onRelease(event) {
   const ended = drag;
   drag = null;

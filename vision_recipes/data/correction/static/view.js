@@ -3,7 +3,7 @@
 // This file is the source. Edit it here: no notebook exports it.
 // nbs/data/correction/07_correction_page.ipynb holds its tests.
 //
-// Names of classes and files come from outside. They become text by `textContent`, never markup.
+// Names of classes and files come from outside. They become text or attributes, never markup.
 
 import {boundsOf, handlesOf, isPoint, objectsOf} from './edit.js';
 
@@ -41,8 +41,9 @@ function drawn(name, attributes = {}) {
 
 // -- Shapes
 
-// The elements of a shape; a pointer finds the one with `data-shape`, its position `k` in the document.
-// `scale`: pixels of the screen for a pixel of the image. Sizes divided by it look the same at any zoom.
+// The elements of a shape, a list; a pointer finds the one with `data-shape`, its position `k` in the
+// document. `scale`: pixels of the screen for a pixel of the image. Sizes divided by it look the same at any
+// zoom.
 function shapeElements(shape, k, scale) {
   const path = pathOf(shape, scale);
   if (shape.shape_type === 'mask') return maskElements(shape, k);
@@ -83,7 +84,7 @@ function maskElements(shape, k) {
   return [mask, pixels];
 }
 
-// What stands beside an object of `objectsOf`: its class, and the score of a draft.
+// What stands beside an object of `objectsOf`: its class, and the score of a draft that has one.
 export function textOf(object) {
   const score = object.draft && object.score !== null ? ` ${object.score.toFixed(2)}` : '';
   return `${object.label ?? 'Points'}${score}`;
@@ -193,14 +194,15 @@ export class VirtualList {
     new ResizeObserver(() => this.draw()).observe(container);
   }
 
-  // How many rows there are.
+  // Says how many rows there are, and draws them.
   setLength(length) {
     this.length = length;
     this.list.style.height = `${length * this.rowHeight}px`;
     this.draw();
   }
 
-  // Makes the rows in sight anew, and three more on each side; the row that had the focus has it again.
+  // Makes the rows in sight anew, and three more on each side; a row that had the focus has it again, if it
+  // is one of them.
   draw() {
     const {scrollTop, clientHeight} = this.container;
     const first = Math.max(0, Math.floor(scrollTop / this.rowHeight) - 3);

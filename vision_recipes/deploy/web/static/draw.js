@@ -23,7 +23,7 @@ const INSTANCE_COLORS = [
   [200, 160, 255],
   [0, 90, 90],
 ];
-const HIDDEN_SHARE = 0.2; // of an object's box, that its own name may hide
+const HIDDEN_SHARE = 0.2; // of an object's box, that its own name may hide at most
 const OUTLINE_STEPS = 12; // directions into which a mask is shifted for its outline
 const TRAIL_PIECES = 4; // of a trail, from the oldest to the newest: as in drawing/tracks
 const MARK = [255, 215, 0]; // the line to count over: no color of an id
@@ -31,7 +31,7 @@ const DARK = 'rgb(0 0 0 / .75)'; // around that line
 
 // ## Colors and numbers
 
-// A share (0 to 1) in percent; with a digit behind the point near 0 and 100 %
+// A share (0 to 1) in percent; from 0.0 to 9.9 %, and from 99.5 to 99.9 %, with a digit behind the point
 export function percent(share) {
   const needsDigit = share < 0.0995 || (share >= 0.995 && share < 0.9995);
   return `${(100 * share).toFixed(needsDigit ? 1 : 0)} %`;
@@ -81,7 +81,7 @@ export function inkOn(rgb) {
 // Draw an image and its prediction.
 // `order` holds the positions of the objects to draw, the highest score first.
 // `active` is the position of the one that stands out, while all others are faded; null: none.
-// `marks` are what tracking adds: {trails, line, words}; null: nothing.
+// `marks` are what tracking adds: {trails, line, words}, see `drawMarks`; null: nothing.
 export function drawPrediction(canvas, bitmap, prediction, card, order, active, marks = null) {
   const ratio = devicePixelRatio || 1; // pixels of the screen for a pixel of CSS
   // 500 pixels of CSS is the width up to which lines keep their own
@@ -126,7 +126,8 @@ export function heatColor(value) {
   return HEAT[low].map((v, c) => Math.round(v + (HEAT[low + 1][c] - v) * (position - low)));
 }
 
-// Lay a map of n x n numbers from 0 to 1 over the image that a canvas shows
+// Lay a map of n x n numbers from 0 to 1, row by row, over the image that a canvas shows. Opacity grows with
+// the root of a number, so that small ones are seen too.
 export function drawHeat(canvas, heat) {
   const n = Math.sqrt(heat.length);
   const pixels = new ImageData(n, n);
@@ -140,7 +141,7 @@ export function drawHeat(canvas, heat) {
   pen.drawImage(small, 0, 0, canvas.width, canvas.height);
 }
 
-// As many pixels as the screen gives the canvas, in the shape of the image
+// Give the canvas as many pixels as it has on the screen, `ratio` for one of CSS, in the shape of the image
 function fitCanvas(canvas, bitmap, ratio) {
   canvas.style.setProperty('--shape', bitmap.width / bitmap.height);
   canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
@@ -190,7 +191,7 @@ function drawName(view, prediction, i) {
   pen.fillStyle = css(color);
   pen.fillRect(x, y, size.width, size.height);
   pen.fillStyle = inkOn(color);
-  pen.fillText(text, x + 5 * unit, y + size.height / 2 + unit);
+  pen.fillText(text, x + 5 * unit, y + size.height / 2 + unit); // a little lower, where it looks centered
 }
 
 // The area that two rectangles {x, y, width, height} have in common
@@ -202,7 +203,7 @@ function commonArea(a, b) {
 
 // The left top corner for a name above, below, beside or inside a box, where no other name is: {x, y}.
 // It hides at most `HIDDEN_SHARE` of the box, and is noted in `labelPlaces`. Undefined where there is no such
-// place: in a crowd, some objects have no name until they are active.
+// place: in a crowd, some objects have no name until they are active. All are in pixels of the canvas.
 export function placeName({pen, labelPlaces}, [x1, y1, x2, y2], {width, height}) {
   const within = (v, limit) => Math.max(0, Math.min(v, limit));
   const corners = [
@@ -230,8 +231,8 @@ export function placeName({pen, labelPlaces}, [x1, y1, x2, y2], {width, height})
 
 // ## Trails and the line
 
-// The trails (by id: places [{x, y}] in pixels of the image), and the line {start, end}, in shares of the
-// image, with `words` at its upper end
+// The trails (a Map by id: places [{x, y}] in pixels of the image, the newest last), and the line {start,
+// end}, each end [x, y] in shares of the image, with `words` at its upper end; null: no line
 function drawMarks(view, {trails, line, words}) {
   if (line) drawLine(view, line, words);
   for (const [id, places] of trails) drawTrail(view, places, idColor(id));
@@ -246,7 +247,7 @@ function drawTrail({pen, scale, unit}, places, color) {
     const share = (piece + 1) / TRAIL_PIECES;
     pen.strokeStyle = css(color, share);
     pen.lineWidth = 3.5 * unit * share;
-    pen.beginPath();
+    pen.beginPath(); // the first `lineTo` of a path only puts the pen there
     for (const {x, y} of places.slice(start, stop + 1)) pen.lineTo(x * scale, y * scale);
     pen.stroke();
   }
@@ -286,7 +287,7 @@ function strokePath({pen, unit}, points, isFilled = false) {
   }
 }
 
-// Words on a field beside a point, within the canvas
+// Words on a field beside a point [x, y] of the canvas, where a place is free; else at it. Empty: nothing
 function drawWords(view, text, [x, y]) {
   const {pen, unit} = view;
   if (!text) return;

@@ -7,7 +7,8 @@ import {ByteTracker, LineCounter, TRACK_SETTINGS} from './tracker.js';
 const TRAIL_LENGTH = 30; // frames, as `Trails` in drawing/tracks
 export const LOWEST_SCORE = TRACK_SETTINGS.low_score; // objects down to this score help to follow others
 
-// Some objects of a prediction, with all that is known of them; `rows` are their positions
+// A prediction with some of its objects only: those at the positions `rows`, in that order. `ids` are not
+// changed
 export function takeObjects(prediction, rows) {
   const taken = {...prediction};
   for (const key of ['scores', 'labels', 'boxes', 'masks', 'keypoints']) {
@@ -26,14 +27,14 @@ export class Follower {
     this.setLine(line);
   }
 
-  // Count over a line {start, end}, each [x, y] in shares of the image, from 0 on; null: over none
+  // Count anew, over a line {start, end}, each [x, y] in shares of the image; null: over none
   setLine(line) {
     this.line = line;
     this.counter = null; // made when the size of the image is known
   }
 
   // Follow the objects of the next frame: {prediction, crossings}. The prediction has what is followed, with
-  // `ids`; the crossings are those of this frame. `timeS` are the seconds of the frame.
+  // `ids`; the crossings of this frame are as from `LineCounter`. `timeS`: as for `update` of `ByteTracker`.
   update(prediction, timeS) {
     const {boxes, scores, labels, width, height} = prediction;
     const size = [width, height];
@@ -44,7 +45,7 @@ export class Follower {
     return {prediction: followed, crossings: this.count(followed, size, timeS)};
   }
 
-  // Note the centre of each box by its id, and forget places older than TRAIL_LENGTH frames
+  // Note the centre of each box by its id, and forget places that are not of the last TRAIL_LENGTH frames
   addTrails({ids, boxes}) {
     this.frame += 1;
     ids.forEach((id, i) => {
@@ -67,7 +68,8 @@ export class Follower {
     return this.counter.update({boxes: boxes.flatMap(box => [...box]), ids, labels}, timeS);
   }
 
-  // The line in pixels of an image of `size` [width, height]. Where that has changed, what was counted stays.
+  // Make the counter, with the line in pixels of an image of `size` [width, height]. Where that has changed,
+  // what was counted stays, but not on which side each object was.
   makeCounter(size) {
     const pixels = share => share.map((v, axis) => v * size[axis]);
     const crossings = this.counter?.crossings ?? [];
@@ -76,12 +78,12 @@ export class Follower {
     this.size = size;
   }
 
-  // Who passed the line, `in` and `out`, all together or of one class
+  // How often the line was passed, {in, out}: by class `label`, or null: by all
   counts(label = null) {
     return this.counter?.counts(label) ?? {in: 0, out: 0};
   }
 
-  // The classes that passed the line, by ascending number
+  // The classes (numbers) that passed the line, ascending
   countedLabels() {
     return [...new Set(this.counter?.crossings.map(crossing => crossing.label))].sort((a, b) => a - b);
   }

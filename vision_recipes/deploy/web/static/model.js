@@ -4,7 +4,7 @@
 // nbs/deploy/web/02_decode.ipynb and nbs/deploy/web/03_model.ipynb hold its reasons and its tests.
 
 // What differs by task: its usual decoder, and for graphs that find their objects themselves
-// the names of the outputs and how they are decoded.
+// the names of the outputs, in their order, and how they are decoded. An output is a tensor {data, dims}.
 const TASKS = {
   classification: {decoder: 'classifier'},
   detection: {decoder: 'yolox', outputs: ['boxes', 'scores', 'classes'], decode: decodeBoxes},
@@ -38,7 +38,7 @@ function damagedFile() {
   return new Error('This is not an ONNX file, or it was cut off on its way.');
 }
 
-// A variable-length integer, seven bits a byte, the lowest first: {value, next}, `next` where it ends.
+// A variable-length integer, seven bits a byte, the lowest first: {value, next: the position behind it}.
 function readVarint(bytes, start) {
   let value = 0;
   let at = start;
@@ -50,7 +50,7 @@ function readVarint(bytes, start) {
   throw damagedFile();
 }
 
-// Where the value of a field begins and ends, as positions of bytes; `at` is the position behind its tag.
+// The positions at which the value of a field begins and behind its end; `at` is the one behind its tag.
 function fieldSpan(bytes, at, wireType) {
   if (wireType === VARINT) return [at, readVarint(bytes, at).next];
   if (wireType === FIXED_64) return [at, at + 8];
@@ -79,7 +79,7 @@ function entryText(entry, number) {
   return new TextDecoder().decode(field?.[1]);
 }
 
-// The card as it is written in the metadata of an ONNX file; null where there is none.
+// The card in the metadata of an ONNX file, as a text of JSON; null where there is none.
 function findCard(bytes) {
   let json = null;
   for (const [number, entry] of byteFields(bytes)) {
@@ -98,7 +98,8 @@ function parseCard(json) {
   }
 }
 
-// The card in the metadata of an ONNX file (Uint8Array), as plain JSON.
+// The card in the metadata of an ONNX file (Uint8Array). Decoding, decoder, input, tiles and calibration are
+// filled in, and `thresholds` become those of moved scores (see `moved`); all else is as in its JSON.
 // Throws an Error that says what is wrong.
 export function readCard(bytes) {
   const json = findCard(bytes);
@@ -127,9 +128,11 @@ export function readCard(bytes) {
 
 // ## Loading a model and running it
 
-// Load a model: `ort` is the module of onnxruntime-web, `bytes` (Uint8Array) the ONNX file.
-// Gives {card, provider, refused: [{provider, why}], predict(image, options)}.
-// Throws an Error that people can read where no provider can run the model.
+// Load a model: `ort` is the module of onnxruntime-web, `bytes` (Uint8Array) the ONNX file. It runs on the
+// first of `providers` that can. `threads` are those of wasm; undefined: onnxruntime-web chooses.
+// Gives {card, provider, refused: [{provider, why}], predict(image, options), occlude(image, label)}, see
+// `predictOne` and `occludeOne`; an image is {data: RGBA, width, height}.
+// Throws an Error that people can read where the card does not fit this page, or no provider runs the model.
 export async function loadModel(ort, bytes, {providers = ['webgpu', 'wasm'], threads} = {}) {
   const card = readCard(bytes);
   if (!Object.hasOwn(TASKS, card.task)) {
@@ -191,9 +194,11 @@ function makeModel(ort, session, card, provider, refused) {
   return {card, provider, refused, predict, occlude};
 }
 
-// Prepare, run and decode one image: {prediction, ms}, `ms` with the milliseconds that each step took.
-// A card with tiles has large images cut. `options.tiles` may be another rule, or false for whole images.
-// `runs` of the result says how often the network ran.
+// Prepare, run and decode one image: {prediction, ms: {prepare, run, decode} in milliseconds, runs: how often
+// the network ran}. `options` may hold scoreThreshold (of the scores that are shown, for objects),
+// maskThreshold and tiles (a rule in place of the card's; false: whole images).
+// The prediction is {width, height, scores, labels, boxes, masks, keypoints, unlikeness}; null stands for
+// what there is none of. With several labels an image it also has `found`, see `decodeClasses`.
 async function predictOne(run, card, image, options) {
   const thresholds = {
     scoreThreshold: options.scoreThreshold ?? card.thresholds.overall ?? DEFAULT_THRESHOLD,
@@ -206,7 +211,7 @@ async function predictOne(run, card, image, options) {
   return {prediction: moved(prediction, card, thresholds.scoreThreshold), ...rest};
 }
 
-// The same with the scores of the network, before `moved`.
+// The same with the scores of the network, before `moved`; `thresholds.scoreThreshold` is of these, too.
 async function predictRaw(run, card, image, thresholds, options) {
   const {width, height} = image;
   const rule = options.tiles === undefined ? card.tiles : tileRule(options.tiles || null, card.task);
@@ -228,7 +233,7 @@ async function predictRaw(run, card, image, thresholds, options) {
   return {prediction, ms, runs: windows.length};
 }
 
-// The same for an image, or a tile, that is predicted as a whole.
+// The same, without `runs`, for an image, or a tile, that is predicted as a whole.
 async function predictWindow(run, card, image, thresholds) {
   const {width, height} = image;
   const started = performance.now();
@@ -247,12 +252,13 @@ async function predictWindow(run, card, image, thresholds) {
 
 // ## Scores that say how often the model is right, as runtime/13_score_map.ipynb moves them
 
-const SCORE_MAPS = ['temperature', 'logistic'];
+const SCORE_MAPS = ['temperature', 'logistic']; // of classifiers with one class an image; of all others
 const LEAST_SCORE = 1e-9; // scores nearer to 0 or 1 count as this near: the logarithm of 0 is infinite
 const DEFAULT_THRESHOLD = 0.3; // as in Python: of the network's scores, where the card has none
 
-// The calibration of a card with all its parts; null: scores are shown as the network gives them.
-// Throws an Error that people can read for one that this page does not know.
+// The calibration of a card with all its parts; null: scores are shown as the network gives them. `classes`
+// has [slope, offset] or null for each class, or is empty; classes without a pair get `slope` and `offset`.
+// Throws an Error that people can read for a kind that this page does not know.
 export function scoreMap(calibration) {
   if (calibration === null || calibration === undefined) return null;
   const {kind, slope = 1, offset = 0, classes} = calibration;
@@ -268,19 +274,20 @@ function logit(score) {
   return Math.log(p / (1 - p));
 }
 
-// A score of class `label`, moved; without a label by the map of all classes.
+// A score, moved by the map of class `label`; where it has none, or without a label, by that of all classes.
 export function movedScore(map, score, label) {
   const [slope, offset] = map.classes[label] ?? [map.slope, map.offset];
   return f32(1 / (1 + Math.exp(-(slope * logit(score) + offset))));
 }
 
-// The probabilities of one class an image, moved by the temperature.
+// Probabilities of classes, of which an image has one, moved by the temperature 1 / `slope`; their sum is 1.
 function movedProbabilities(probabilities, slope) {
   const logs = probabilities.map(p => slope * Math.log(Math.max(p, LEAST_SCORE)));
   return softmax(logs).map(f32);
 }
 
-// The thresholds of a card for moved scores.
+// The thresholds of a card, moved as the scores are; as they were without a map, and with a temperature: one
+// class an image has no thresholds.
 function movedThresholds(map, thresholds) {
   if (map?.kind !== 'logistic') return thresholds;
   const {overall = DEFAULT_THRESHOLD, classes} = thresholds;
@@ -289,7 +296,8 @@ function movedThresholds(map, thresholds) {
   return moved;
 }
 
-// The network's score below which no moved score reaches `minScore`.
+// The network's score below which no moved score reaches `minScore`, whatever the class (nearly: those below
+// LEAST_SCORE are moved as LEAST_SCORE is). Without a logistic map it is `minScore`.
 export function rawThreshold(map, minScore) {
   if (map?.kind !== 'logistic') return minScore;
   if (minScore <= LEAST_SCORE) return 0;
@@ -298,7 +306,9 @@ export function rawThreshold(map, minScore) {
   return Math.min(...raw) * (1 - 1e-6); // a little lower, so that rounding leaves none out
 }
 
-// A prediction with moved scores, the highest first, without the objects below `minScore`.
+// A prediction with moved scores; without a calibration it stays as it is. Objects come the highest first,
+// without those below `minScore`. Classes of a whole image all stay, in their order; `found` is made anew, by
+// the card's `thresholds`, which are moved already.
 export function moved(prediction, {calibration, thresholds}, minScore) {
   if (!calibration) return prediction;
   const {scores, labels} = prediction;
@@ -316,24 +326,25 @@ export function moved(prediction, {calibration, thresholds}, minScore) {
 
 // ## Images unlike those that the model has learnt from, as runtime/14_known_images.ipynb measures them
 
-const DESCRIPTOR = 1; // which description of an image this is
+const DESCRIPTOR = 1; // the version of `describe`, to which what a card says of its images belongs
 const GRID = 64; // pixels that are read along each side
-const WHITE = 256 * 255; // the grey of white
-const LITTLE = 0.002; // is added to a share before its logarithm: no edge at all is finite
+const WHITE = 256 * 255; // the grey of white: the weights of the colors add up to 256
+const LITTLE = 0.002; // added to a share before its logarithm, so that of no edge at all is finite
 
-// Refuse a description of a later version.
+// Refuse what another version of `describe` has measured; `known` is of the card, or nothing.
 function checkKnownImages(known) {
   if (!known || (known.descriptor ?? DESCRIPTOR) === DESCRIPTOR) return;
   throw new Error(`This page does not know the description ${known.descriptor} of images of this model.`);
 }
 
-// Pixels of a row of `n`, evenly spread; each but of a row of one has a neighbour behind it.
+// GRID positions in a row of `n` pixels, evenly spread, in a short row several times the same. Behind each
+// lies another pixel, except in a row of one.
 function gridPositions(n) {
   const at = i => Math.floor(((2 * i + 1) * Math.max(n - 1, 1)) / (2 * GRID));
   return Array.from({length: GRID}, (_, i) => at(i));
 }
 
-// The mean of n x n blocks of GRID x GRID numbers.
+// The means of n x n blocks of GRID x GRID numbers, row by row; `n` divides GRID.
 function blockMeans(values, n) {
   const side = GRID / n;
   const means = new Float64Array(n * n);
@@ -348,13 +359,13 @@ function sumOf(values) {
   return values.reduce((a, b) => a + b, 0);
 }
 
-// The standard deviation of whole numbers.
+// The standard deviation of whole numbers, whose sums are exact.
 function spread(values) {
   const mean = sumOf(values) / values.length;
   return Math.sqrt(Math.max(0, sumOf(values.map(v => v * v)) / values.length - mean * mean));
 }
 
-// The mean step to the right, and down, of n x n numbers.
+// The mean step to the right, and down, of n x n numbers; not signed.
 function meanSteps(values, n) {
   const steps = [0, 0];
   for (let i = 0; i < values.length; i++) {
@@ -364,7 +375,8 @@ function meanSteps(values, n) {
   return steps.map(sum => sum / (n * (n - 1)));
 }
 
-// Upper half minus lower half, left minus right, and middle minus border, of 4 x 4 blocks.
+// Upper half minus lower half, left minus right, and middle minus border, of 4 x 4 blocks, in units of
+// `unit`.
 function layoutOf(values, unit) {
   const blocks = blockMeans(values, 4);
   const sumWhere = test => sumOf(blocks.filter((_, i) => test(Math.floor(i / 4), i % 4)));
@@ -374,9 +386,11 @@ function layoutOf(values, unit) {
   return [half(row => row < 2), half((_, column) => column < 2), inside].map(v => v / unit);
 }
 
-// The pixels of the grid, and those beside and below: {grey, beside, below, redGreen, yellowBlue}.
+// The pixels of the grid, GRID * GRID numbers each: {grey, beside (grey of those to the right), below,
+// redGreen, yellowBlue}. The second argument is from `placement`.
 function readGrid(square, {fit, offset}, size) {
   const greyAt = at => 77 * square[at] + 150 * square[at + 1] + 29 * square[at + 2];
+  // to the neighbours, in bytes; an image one pixel wide (high) has none
   const [right, down] = [fit[0] > 1 ? 3 : 0, fit[1] > 1 ? 3 * size : 0];
   const names = ['grey', 'beside', 'below', 'redGreen', 'yellowBlue'];
   const grid = Object.fromEntries(names.map(name => [name, new Float64Array(GRID * GRID)]));
@@ -397,12 +411,13 @@ function readGrid(square, {fit, offset}, size) {
 }
 
 // What an image looks like, in 25 numbers: light, contrast, colors, edges at four scales, and layout.
-// `square` is the input of a network as RGB bytes, `place` that of the image in it.
+// `square` is the input of a network as RGB bytes, `size` its side, `place` that of the image in it.
 export function describe(square, place, size) {
   const {grey, beside, below, redGreen, yellowBlue} = readGrid(square, place, size);
   const n = GRID * GRID;
   const edges = [beside, below].map(other => sumOf(other.map((v, i) => Math.abs(v - grey[i]))) / n);
   for (const side of [32, 16, 4]) edges.push(...meanSteps(blockMeans(grey, side), side));
+  // 0.01: a plain image is finite; 510: twice blue minus red and green is at most that
   const tones = [
     sumOf(grey) / n / WHITE,
     Math.log(spread(grey) / WHITE + 0.01),
@@ -418,6 +433,7 @@ export function describe(square, place, size) {
 }
 
 // How far an image is from the training images, above 1 farther than is usual; null: the card does not say.
+// `known.rows` is the upper triangle of a matrix: row `i` begins in column `i`.
 export function unlikenessOf(known, square, place, size) {
   if (!known) return null;
   const difference = describe(square, place, size).map((v, i) => v - known.mean[i]);
@@ -425,12 +441,12 @@ export function unlikenessOf(known, square, place, size) {
   return Math.sqrt(sumOf(turned.map(v => v * v))) / known.limit;
 }
 
-// ## Which parts a classifier needs, as runtime/13_occlusion.ipynb does it
+// ## Which parts a classifier needs, as runtime/15_occlusion.ipynb does it
 
 export const N_PARTS = 7; // along each side of the image
 
-// What is covered for each part, row by row: [x1, y1, x2, y2] in pixels of the square. Each window is twice
-// as wide and high as its part. The first argument is from `placement`.
+// What is covered for each part, row by row: [x1, y1, x2, y2] in pixels of the square of side `size`. A
+// window is twice as wide and high as its part, within the square. The first argument is from `placement`.
 export function coveredWindows({fit, offset}, size) {
   const span = (axis, k) => {
     const step = fit[axis] / N_PARTS;
@@ -445,7 +461,7 @@ export function coveredWindows({fit, offset}, size) {
   }));
 }
 
-// A copy of the square (RGB) in which a window has the color of the padding.
+// A copy of the square (RGB) in which a window has the color of the padding, by the card's `preprocess`.
 function withCovered(square, [x1, y1, x2, y2], {size, pad_value: [red, green, blue] = [0, 0, 0]}) {
   const covered = square.slice();
   for (let y = y1; y < y2; y++) {
@@ -458,8 +474,9 @@ function withCovered(square, [x1, y1, x2, y2], {size, pad_value: [red, green, bl
   return covered;
 }
 
-// By how much the score of a class falls where each part is covered: {label, before, drops, ms}, `drops` row
-// by row. `label` is a position in the classes; undefined: the class with the highest score.
+// By how much the score of a class falls where each part is covered: {label, before, drops, ms}. `before` is
+// the score where nothing is, `drops` are row by row, below 0 where it rises, `ms` is the whole time.
+// `label` is a position in the classes; undefined: the class with the highest score.
 async function occludeOne(run, card, image, label) {
   checkImage(image);
   if (card.task !== 'classification') throw new Error(`This is for classifiers, not for ${card.task}.`);
@@ -485,11 +502,13 @@ const SMALLEST_TILE = 32; // side in pixels
 const LARGEST_OVERLAP = 0.9;
 const MOST_TILES = 10000; // of one image
 const NEAR_BORDER = 0.02; // share of a tile's side: a box that ends nearer to the border may be cut
-const SAME = 0.5; // overlap from which on two boxes are one object
+const SAME = 0.5; // boxes of one object: an IoU above it, or this share of a cut one in common
 const BELIEVED = 0.5; // share of a score below which another object counts for nothing beside it
 
-// A rule {size, overlap, whole} of a card or an option with all its parts; null: whole images.
-// Throws an Error that people can read for one that Python would refuse.
+// A rule of a card or an option with all its parts: {size: side of a tile in pixels of the image, overlap:
+// its share that neighbours have in common at least, whole: whether the image is also read whole}; null: no
+// tiles.
+// Throws an Error that people can read for classifiers, and for keys and values that it may not have.
 export function tileRule(rule, task) {
   if (rule === null || rule === undefined) return null;
   if (typeof rule !== 'object' || Array.isArray(rule)) {
@@ -519,7 +538,8 @@ function tileStarts(side, {size, overlap = 0.2}) {
   return Array.from({length: n + 1}, (_, i) => (n ? Math.floor((i * rest) / n) : 0));
 }
 
-// The tiles of an image, row by row, each [x1, y1, x2, y2]; then the whole image, where the rule says so.
+// The tiles of an image, row by row, each [x1, y1, x2, y2]; then the whole image, where there are several
+// tiles and the rule says so.
 export function tileWindows(width, height, rule) {
   const columns = tileStarts(width, rule);
   const rows = tileStarts(height, rule);
@@ -534,7 +554,7 @@ export function tileWindows(width, height, rule) {
   return withWhole ? [...tiles, [0, 0, width, height]] : tiles;
 }
 
-// The pixels of a window of an image: {data: RGBA, width, height}.
+// The pixels of a window of an image: {data: RGBA, width, height}; the image itself where that is all of it.
 function cutOut(image, [x1, y1, x2, y2]) {
   const width = x2 - x1;
   const height = y2 - y1;
@@ -547,8 +567,8 @@ function cutOut(image, [x1, y1, x2, y2]) {
   return {data, width, height};
 }
 
-// The objects of a prediction, each in the pixels of the image:
-// {tile, window, score, label, box, mask, points}.
+// The objects of a prediction of a tile, each in the pixels of the image: {tile (its number), window, score,
+// label, box, mask (or null), points (its keypoints, or null)}.
 function piecesOf(prediction, tile, window) {
   const [x, y] = window;
   const {scores, labels, boxes, masks, keypoints} = prediction;
@@ -580,10 +600,12 @@ function areasOf(a, b) {
   return {common: side(0) * side(1), areaA: area(a), areaB: area(b)};
 }
 
-// The same as pixels in common and of each, where both have masks; a mask that is empty, or ends before a
-// region that is a strip, leaves it to the boxes. Without regions [x1, y1, x2, y2] pixels count anywhere.
+// The same, counted in pixels of masks; `areas`, those of the boxes, where one has no mask, their boxes have
+// nothing in common, or a mask is empty or ends before a region that is a strip. Pixels of `a` count in the
+// region [x1, y1, x2, y2] `inA`, those of `b` in `inB`, which is as large; without regions, anywhere.
 function areasInMasks(a, b, areas, [inA, inB] = []) {
   if (!a.mask || !b.mask || areas.common <= 0) return areas;
+  // around both masks
   const around = [0, 1, 2, 3].map(i => (i < 2 ? Math.min : Math.max)(edgeOf(a.mask, i), edgeOf(b.mask, i)));
   const [placeA, placeB] = [inA ?? around, inB ?? around];
   if (!hasPixels(a, placeA) || !hasPixels(b, placeB)) return areas;
@@ -623,12 +645,13 @@ function hasPixels({mask, pixels}, [x1, y1, x2, y2]) {
   });
 }
 
-// Of two objects: {common, areaA, areaB}, of masks where both have one, else of boxes.
+// Of two objects: {common, areaA, areaB}, of their masks or boxes, as `areasInMasks` decides.
 function commonAreas(a, b) {
   return areasInMasks(a, b, areasOf(a.box, b.box));
 }
 
-// What the tiles of two pieces show both; of tiles that only touch, pixels of the first along their border.
+// What the tiles of two pieces show both: [x1, y1, x2, y2]; of tiles that only touch, the row or column of
+// the first along their border.
 function regionOfBoth(piece, other) {
   const region = [0, 0, 0, 0];
   for (const i of [0, 1]) {
@@ -641,7 +664,7 @@ function regionOfBoth(piece, other) {
   return region;
 }
 
-// Whether tiles that lie beside each other have no pixels in common, along [x, y].
+// Whether some tiles that lie beside each other have no pixels in common, along [x, y], of `tileWindows`.
 function onlyTouch(windows) {
   return [0, 1].map(axis => {
     const starts = [...new Set(windows.map(window => window[axis]))].sort((a, b) => a - b);
@@ -650,8 +673,9 @@ function onlyTouch(windows) {
   });
 }
 
-// The part of a piece that the tile of another piece shows as well. Where neighbours only touch, their border
-// is a strip; other tiles that touch have one between them.
+// The part [x1, y1, x2, y2] of a piece that the tile of another piece shows as well. Where neighbours only
+// touch (`touching`, as from `onlyTouch`), it is a strip of one pixel along their border, if that cuts the
+// piece. Other tiles that touch have one between them, which shows what lies there: the part has no area.
 function shownByBoth(piece, other, touching) {
   const part = [0, 0, 0, 0];
   for (const i of [0, 1]) {
@@ -694,6 +718,7 @@ function dropCopies(pieces, touching) {
     return common > SAME * (areaA + areaB - common);
   };
   const pairs = tilePairs(pieces);
+  // of copies of an object that no border cuts, the one with the highest score stays
   const whole = pairs.filter(([a, b]) => !a.isCut && !b.isCut && isCopy(a, b));
   const ranked = whole.map(([a, b]) => (a.score >= b.score ? [a, b] : [b, a]));
   ranked.sort(([a], [b]) => b.score - a.score || a.at - b.at);
@@ -733,7 +758,7 @@ function objectGroups(pieces, joined) {
   return groups.sort((a, b) => a[0].at - b[0].at);
 }
 
-// The union of masks, as `packWindow` gives it.
+// The union of masks, each as `packWindow` gives it.
 function joinMasks(masks) {
   const used = masks.filter(mask => mask.width && mask.height);
   if (used.length < 2) return used[0] ?? masks[0];
@@ -753,7 +778,8 @@ function joinMasks(masks) {
   return packWindow(pixels, x1, y1, width, height);
 }
 
-// How far point `k` of a piece is from the nearest inner border of its tile.
+// How many pixels point `k` of a piece lies inside the nearest border of its tile that is not the image's;
+// Infinity where there is none.
 function pointDepth({points, window}, k, width, height) {
   const [x, y] = points[k];
   const [x1, y1, x2, y2] = window;
@@ -781,7 +807,8 @@ function joinPieces(group, width, height) {
   };
 }
 
-// Merge the predictions of the windows of an image, of `size` pixels each, into one in the image's pixels.
+// Merge the predictions of the windows of an image into one in the image's pixels, which says no unlikeness.
+// `windows`: as from `tileWindows`; `size`: of its rule; `width` and `height`: of the image.
 export function mergeTiles(predictions, windows, size, width, height) {
   const pieces = predictions.flatMap((prediction, i) => piecesOf(prediction, i, windows[i]));
   for (const [at, piece] of pieces.entries()) {
@@ -873,7 +900,7 @@ function isOpaque(rgba) {
 }
 
 // The pixels (RGBA) over white, rounded as Pillow's alpha_composite does.
-// Opaque pixels are given back as they are.
+// Where all are opaque, they are given back as they are; else the fourth bytes mean nothing.
 function overWhite(rgba) {
   if (isOpaque(rgba)) return rgba;
   const out = new Uint8Array(rgba.length);
@@ -939,7 +966,8 @@ function resizeColumns(pixels, rowBytes, toHeight, {first, start, weights}) {
 
 // ## From an image to the network's input
 
-// The placement of an image: where it lies in the network's square of `size` pixels.
+// The placement of an image: where it lies in the network's square of `size` pixels, by the card's
+// `preprocess`: at the left top where its `letterbox` is 'top_left', else in the middle.
 // Gives {width, height} of the image; and each as [x, y]: `fit`, its size in the square; `scale`, pixels of
 // the square for a pixel of the image; `offset`, the left top corner in the square.
 export function placement(width, height, {size, letterbox}) {
@@ -975,7 +1003,8 @@ function filledSquare(size, color) {
   return square;
 }
 
-// The number that the graph wants for each of the 256 values of a byte, in channel `c`.
+// The number that the graph wants for each of the 256 values of a byte, in channel `c` of the network: a
+// byte, a share (0 to 1), or, with `input.normalize`, one with the mean and deviation of training taken out.
 function byteTable(c, {preprocess: {mean, std}, input}) {
   const toNumber = v => {
     if (input.dtype === 'uint8') return v;
@@ -1007,8 +1036,9 @@ export function toInput(rgb, card) {
 
 // ## Decoding: classes
 
-// Each class with its probability, in the order of the card. Where an image may have several labels, each is
-// for itself, and `found` has the positions of those at or above their thresholds, the highest first.
+// Each class with its probability, in the order of the card: {scores, labels}. Where an image may have
+// several labels, each probability stands for itself, and `found` has the positions of those at or above
+// their thresholds, the highest first.
 function decodeClasses([{data, dims}], placement, card) {
   const nClasses = card.labels.names.length;
   if (dims.at(-1) !== nClasses) {
@@ -1027,7 +1057,7 @@ function foundLabels(scores, thresholds) {
 }
 
 // The score from which on class `i` counts as found; `thresholds` are those of a card. 0.3 is
-// DEFAULT_THRESHOLD of Python.
+// DEFAULT_THRESHOLD, as in Python.
 export function labelThreshold({overall = 0.3, classes = []}, i) {
   return classes[i] ?? overall;
 }
@@ -1062,7 +1092,7 @@ function boxAt(boxes, i) {
   return boxes.subarray(4 * i, 4 * i + 4);
 }
 
-// NaN has none
+// Whether a box has an area; one with NaN has none.
 function hasArea([x1, y1, x2, y2]) {
   return x2 > x1 && y2 > y1;
 }
@@ -1087,7 +1117,8 @@ function overlap(boxes, areas, a, b) {
   return f32(both / f32(f32(areas[a] + areas[b]) - both));
 }
 
-// Positions of what class-aware suppression keeps, at most `maxCount`.
+// Positions of what class-aware suppression keeps, at most `maxCount`: boxes that overlap no better one
+// that is kept, of their class, by an IoU above `threshold`.
 // `boxes` (4 numbers each) and `labels` are sorted, the highest score first.
 export function suppress(boxes, labels, threshold, maxCount) {
   const areas = Float32Array.from(labels, (_, i) => {
@@ -1107,7 +1138,7 @@ export function suppress(boxes, labels, threshold, maxCount) {
 const STRIDES = [8, 16, 32]; // pixels a cell of each grid is wide
 
 // Cells whose score is at least `minScore`, the highest first, at most `maxCount`: {rows, scores, labels}.
-// `data` holds `columns` numbers a cell: box, objectness, classes.
+// `data` holds `columns` numbers a cell: box, objectness, classes; a score is objectness x the best class.
 function candidates(data, columns, minScore, maxCount) {
   const found = {rows: [], scores: [], labels: []};
   const nCells = data.length / columns;
@@ -1134,7 +1165,8 @@ function pick(arrays, positions) {
 
 // The box (x1, y1, x2, y2) of the raw numbers of a cell, in the pixels of the input.
 // The numbers are the box's center, as an offset from the cell, and the logarithms of its sides; their unit
-// is the stride. They begin at `data[at]`. `row` counts the cells of all grids, one grid after the other.
+// is the stride. They begin at `data[at]`. `row` counts the cells of all grids, one grid after the other;
+// a grid is {stride, side: cells along each side}.
 function rawBox(data, at, row, grids) {
   let grid = 0;
   let cell = row; // within `grid`
@@ -1170,7 +1202,7 @@ function boxesAt(boxes, positions) {
 }
 
 // The objects of YOLOX: {boxes, scores, labels}, in the pixels of the input, the highest score first.
-// `decoding` is the card's.
+// `data` and `columns`: as for `candidates`. `decoding` is the card's; what it lacks is as in Python.
 export function yoloxDetections(data, columns, size, decoding, scoreThreshold) {
   const {kind = 'decoded', nms = 0.65, max_detections = 100, max_candidates = 3000} = decoding;
   const {rows, scores, labels} = candidates(data, columns, f32(scoreThreshold), max_candidates);
@@ -1267,7 +1299,7 @@ function linearTaps(nBefore, nAfter, first, last) {
   return {left, share};
 }
 
-// The extent of a box along one axis, from `low` to `high`, in whole pixels: [first, last]. The box is
+// The extent of a box along one axis, from `low` to `high`, in whole pixels: [first, last], both in it. It is
 // enlarged by a border of one cell around its mask of `cells` cells. In float32, as torchvision does it.
 function wholePixels(low, high, cells) {
   const half = f32(f32(f32(high - low) * 0.5) * f32((cells + 2) / cells));
@@ -1275,8 +1307,8 @@ function wholePixels(low, high, cells) {
   return [Math.trunc(f32(middle - half)), Math.trunc(f32(middle + half))];
 }
 
-// A mask (cells * cells probabilities within `box`) at the size of the image: the pixels above `threshold`,
-// as {x, y, width, height, bits}.
+// A mask (cells * cells probabilities within `box`, which may reach beyond the image) at the size of the
+// image: the pixels above `threshold`, as `packWindow` gives them.
 export function pasteMask(mask, cells, box, width, height, threshold) {
   const [x1, x2] = wholePixels(box[0], box[2], cells); // x2 and y2 belong to the box
   const [y1, y2] = wholePixels(box[1], box[3], cells);
@@ -1331,7 +1363,7 @@ function stretchAndThreshold(map, side, width, rows, threshold) {
   return out;
 }
 
-// The smallest window that holds all ones of `pixels`: [x1, y1, x2, y2].
+// The smallest window that holds all ones of `pixels`: [x1, y1, x2, y2]; without ones, x2 is not above x1.
 function windowOfOnes(pixels, width, height) {
   let x1 = width;
   let y1 = height;
@@ -1349,7 +1381,8 @@ function windowOfOnes(pixels, width, height) {
   return [x1, y1, x2, y2];
 }
 
-// Pixels (0 or 1) without empty rows and columns around them, packed: {x, y, width, height, bits}.
+// Pixels (0 or 1) without empty rows and columns around them, packed: {x, y, width, height, bits}, without
+// ones all 0 and empty. `x` and `y` say where they begin in the image, also those that are given.
 // `bits` holds row by row, eight pixels a byte, the first in the highest bit.
 function packWindow(pixels, x, y, width, height) {
   const [x1, y1, x2, y2] = windowOfOnes(pixels, width, height);
@@ -1479,7 +1512,7 @@ function highestPixel(map, n, width, height) {
 // until no other part can be higher.
 function highestOfParts(map, n, width, height) {
   const ceilings = ceilingsOf(map, n);
-  let best = {at: [0, 0], value: -Number.MAX_VALUE};
+  let best = {at: [0, 0], value: -Number.MAX_VALUE}; // lower than any: of -Infinity, ROUNDING would make NaN
   while (true) {
     const i = argmax(ceilings);
     if (ceilings[i] <= best.value + ROUNDING * Math.abs(best.value)) return best.at;
@@ -1496,7 +1529,7 @@ function highestOfParts(map, n, width, height) {
 }
 
 // The pixels of part `i` of n + 1, between the centers of two cells, of a row stretched to `size`:
-// [start, end].
+// [start, end], the last of them before `end`.
 function partOf(i, n, size) {
   const pixelFrom = cell => Math.min(Math.max(Math.ceil(((cell + 0.5) * size) / n - 0.5), 0), size);
   return [pixelFrom(i - 1), i === n ? size : pixelFrom(i)];
@@ -1517,8 +1550,8 @@ function ceilingsOf(map, n) {
   return ceilings;
 }
 
-// The four control numbers of the bicubic curve between neighbours, along each of `lines` lines of `n` cells.
-// `from` and `to` say how far apart cells and lines lie. Each has n + 1 numbers a line.
+// The four control numbers of the bicubic curve between neighbours, along each of `lines` lines of `n` cells:
+// four arrays of n + 1 numbers a line. How far apart cells and lines lie: `from` for `map`, `to` for those.
 function controlNumbers(map, n, lines, from, to) {
   const controls = Array.from({length: 4}, () => new Float32Array((n + 1) * lines));
   for (let i = 0; i <= n; i++) {
@@ -1536,7 +1569,8 @@ function controlNumbers(map, n, lines, from, to) {
   return controls;
 }
 
-// The most probable place of a keypoint by its heat map (n * n logits within `box`): [x, y, confidence].
+// The most probable place of a keypoint by its heat map (n * n logits within `box`): [x, y, confidence], in
+// the pixels of `box`. Throws an Error where a logit is not finite.
 export function decodePoint(map, n, box) {
   if (!map.every(Number.isFinite)) throw new Error('A heat map has a value that is not a number.');
   const size = [0, 1].map(i => Math.max(f32(box[i + 2] - box[i]), 1)); // at least a pixel
@@ -1546,7 +1580,7 @@ export function decodePoint(map, n, box) {
   return [...point, pointConfidence(map, n, box, point)];
 }
 
-// The share of the probability in the map that lies near the point, from 0 to 1.
+// The share of the probability in the map that lies near the point (see NEAR), from 0 to 1.
 function pointConfidence(map, n, box, point) {
   const size = [0, 1].map(i => Math.max(box[i + 2] - box[i], 1));
   const radius = NEAR * Math.max(...size);

@@ -31,7 +31,7 @@ const METRICS = {
 // ## Settings
 
 const CAMERA = 'the camera';
-const MAX_PIXELS = 16e6; // what every device can hold in a canvas
+const MAX_PIXELS = 16e6; // some devices refuse a larger canvas
 const MAX_OBJECT_ROWS = 40; // in the list
 const MAX_CLASS_ROWS = 10;
 const SPOKEN_OBJECTS = 5; // named to a screen reader
@@ -46,13 +46,14 @@ const SLIDER_REST = 500; // milliseconds without a move of the slider until its 
 // ## State
 
 let card = null; // the model's
-// the image on the page: {bitmap, prediction, ms, name, live}, of a video also `rate` and, while its objects
-// are followed, `marks`
+// the image on the page: {bitmap, prediction, ms, runs (as from `predict`), name, live (whether it is of a
+// camera or video that runs)}; of a video also `rate` (images a second) and `marks` (its Follower, or null);
+// with the map of `showLooks` also `heat`; null: none yet
 let shown = null;
 let active = null; // the object that stands out: its position in the prediction
 let pressed = null; // the object whose button is pressed, likewise
 let threshold = 0.5; // of the slider: objects with a lower score are not shown
-let isBusy = false; // a still image is being predicted
+let isBusy = false; // whether a still image is being predicted
 let nextImage = null; // the still image that waits: {source, name, resolve}
 let live = null; // the camera or video that runs: {video, name, frameRate, close}; null: none
 let isTracking = false; // the objects of a camera or video get ids
@@ -101,7 +102,7 @@ const worker = startWorker();
 const waiting = new Map(); // by number of the request: {resolve, reject}
 let nRequests = 0;
 
-// Have the worker do a step with some data: the promise of its result.
+// Have the worker do a step (a key of its `steps`) with some data: the promise of its result.
 // The objects in `transfer` move to the worker.
 function ask(step, data, transfer = []) {
   return new Promise((resolve, reject) => {
@@ -111,6 +112,7 @@ function ask(step, data, transfer = []) {
   });
 }
 
+// An answer {id, result} or {id, error: a text}, or how much was fetched: {progress}
 worker.onmessage = ({data}) => {
   if (data.progress) {
     showProgress(data.progress);
@@ -132,7 +134,7 @@ worker.onerror = event => {
 
 // ## Opening images
 
-// The bitmap of an image file, of at most MAX_PIXELS; `name` is for the message.
+// The bitmap of an image file, made smaller to MAX_PIXELS where it has more; `name` is for the message.
 async function toBitmap(blob, name) {
   const asInFile = {imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'none'};
   let bitmap;
@@ -147,7 +149,7 @@ async function toBitmap(blob, name) {
   return scale < 1 ? shrink(bitmap, scale) : bitmap;
 }
 
-// A smaller bitmap, in place of the one given.
+// A bitmap with sides `scale` times as long; the one given is closed.
 async function shrink(bitmap, scale) {
   const small = await createImageBitmap(bitmap, {
     resizeWidth: Math.floor(bitmap.width * scale),
@@ -166,7 +168,8 @@ async function fromUrl(url) {
   return toBitmap(await response.blob(), decodeURIComponent(String(url).split('/').pop()));
 }
 
-// What the model finds in a bitmap, which stays as it is: {prediction, ms, runs}.
+// What the model finds in a bitmap, which stays as it is: {prediction, ms, runs}, see `predictOne` in
+// model.js, also for `options`. Without `tiles` among these, the card and the button of the page decide.
 async function predict(bitmap, options) {
   const copy = await createImageBitmap(bitmap); // the worker closes its own
   const tiles = readsInTiles() ? {} : {tiles: false};
@@ -207,7 +210,8 @@ function highlight(i) {
   draw();
 }
 
-// A row of the list for object or class `i`: color, name and score, with a bar as long as the score
+// A row of the list for object or class `i`: color, name and score, with a bar as long as the score.
+// `isFirst`: whether it is the first row, which stands out where an image has one class
 function makeRow(i, isFirst) {
   const {labels, scores, found} = shown.prediction;
   const color = css(objectColor(card, shown.prediction, i));
@@ -251,7 +255,7 @@ function listenToRow(row, i) {
   };
 }
 
-// List what is shown, and say it after `wait` milliseconds
+// List what is shown, and say it after `wait` milliseconds; before the camera it is not said
 function showList(wait) {
   if (!shown) return;
   const order = shownOrder();
@@ -263,7 +267,8 @@ function showList(wait) {
   if (!shown.live) speak(words, wait);
 }
 
-// Before the camera, classes and tracked objects keep their places: rows that jump could not be read
+// The positions of `order` for which the list has rows, the first ones. Before the camera, tracked objects
+// and a few classes keep their places: rows that jump could not be read
 function listedOrder(order) {
   const keepsPlaces = shown.live && (shown.prediction.ids || (!detects() && order.length <= MAX_CLASS_ROWS));
   const listed = keepsPlaces ? [...order].sort((a, b) => a - b) : order; // tracked objects are sorted by id
@@ -341,7 +346,7 @@ function showTime() {
   byId('parts').textContent = words.join(' · ');
 }
 
-// How many images a second a camera or video gets; empty for a still image
+// How many images a second a camera or video gets, after a comma; empty for a still image
 function rateWords() {
   if (!shown.live) return '';
   return `, ${shown.rate.toFixed(shown.rate < 9.95 ? 1 : 0)} images a second`;
@@ -349,8 +354,8 @@ function rateWords() {
 
 // ## Looking at an image
 
-// Predict and show a still image; `source` is a function that gives a bitmap, `name` null for that of the
-// image which is shown.
+// Predict and show a still image; `source` is a function that gives a bitmap or its promise, `name` null for
+// that of the image which is shown. What fails is shown.
 // While an image is being predicted, the last one that comes waits, and those before it are left out.
 async function predictAndShow(source, name) {
   if (isBusy) return predictLater(source, name);
@@ -388,7 +393,8 @@ async function predictWaiting() {
   resolve(await predictAndShow(source, name));
 }
 
-// Show an image with its prediction, in place of the one before; `result` has the form of `shown`
+// Show an image with its prediction, in place of the one before; `result` has the form of `shown`. A bitmap
+// that is not shown any more is closed
 function show(result) {
   if (!result.live) clearHighlight();
   if (shown && shown.bitmap !== result.bitmap) shown.bitmap.close();
@@ -424,7 +430,8 @@ async function switchLooks() {
   byId('busy').hidden = true;
 }
 
-// Lay the map over the image; parts without which the score is higher stay as they are
+// Lay the map over the image; parts without which the score is higher stay as they are. From what `occlude`
+// gives
 function showLooks({label, before, drops, ms}) {
   const most = Math.max(...drops);
   shown.heat = drops.map(drop => (most > 0 ? Math.max(0, drop) / most : 0));
@@ -443,7 +450,7 @@ function readsInTiles() {
   return Boolean(card.tiles) && byId('in-tiles').getAttribute('aria-pressed') === 'true';
 }
 
-// Switch tiles on or off, and look at the image again
+// Switch tiles on or off, and look at a still image again
 function switchTiles() {
   byId('in-tiles').setAttribute('aria-pressed', !readsInTiles());
   if (shown && !live) return predictAndShow(() => shown.bitmap, null);
@@ -456,6 +463,7 @@ function showUnlike() {
   byId('unlike').textContent = isUnlike ? unlikeWords() : '';
 }
 
+// What `showUnlike` says, and how often it is said of ordinary images; the limit was chosen for 1 of 20
 function unlikeWords() {
   const {alarms, images} = card.known_images.checked ?? {};
   const often = images
@@ -481,6 +489,7 @@ function tileWords({runs, bitmap}) {
   return `Read in ${n} tiles of ${size} pixels${whole ? ', and as a whole' : ''}.${less}`;
 }
 
+// Let no object stand out; draws nothing
 function clearHighlight() {
   active = null;
   pressed = null;
@@ -537,7 +546,7 @@ async function startCamera() {
 async function openCamera() {
   isStarting = true;
   try {
-    const video = {facingMode: 'environment', width: {ideal: 640}};
+    const video = {facingMode: 'environment', width: {ideal: 640}}; // on a phone, the camera of its back
     return await navigator.mediaDevices.getUserMedia({video, audio: false});
   } catch (error) {
     showError(CAMERA_ERRORS[error.name] ?? `The camera does not start: ${error.message}`);
@@ -547,7 +556,7 @@ async function openCamera() {
   }
 }
 
-// Play a video file, and predict its frames as fast as the model runs; the others are left out
+// Play a video file, and predict as many of its frames as the model has time for
 async function openVideo(file) {
   hideError();
   const video = make('video', {muted: true, playsInline: true, src: URL.createObjectURL(file)});
@@ -558,7 +567,7 @@ async function openVideo(file) {
   await runVideo({video, name: file.name, frameRate: DEFAULT_FRAME_RATE, close});
 }
 
-// Predict and show the frames of a camera or video until it ends or is stopped
+// Predict and show the frames of a camera or video (see `live`) until it ends or is stopped
 async function runVideo(opened) {
   live = opened;
   showVideoOn();
@@ -590,7 +599,7 @@ function showVideoOn() {
   speak(live.name === CAMERA ? 'The camera is on.' : 'The video runs.');
 }
 
-// Predict and show frame after frame, until the camera or video is stopped or ends
+// Predict and show frame after frame of `opened`, until the camera or video is stopped or ends
 async function watch(opened) {
   const {video} = opened;
   let rate = 0; // images a second
@@ -617,7 +626,8 @@ function lowestScore() {
   return follower ? Math.min(threshold, LOWEST_SCORE) : threshold;
 }
 
-// Show a frame with what was found in it, and follow that where tracking is on. `timeS` are its seconds.
+// Show a frame with what was found in it, and follow that where tracking is on. `result` has the form of
+// `shown`, without `live` and `marks`; `timeS` are the seconds of the frame.
 function showFrame(result, timeS) {
   const followed = follower?.update(result.prediction, timeS);
   const prediction = followed?.prediction ?? result.prediction;
@@ -662,7 +672,7 @@ function nameAndId(label, id) {
   return id === undefined ? card.labels.names[label] : `${card.labels.names[label]} ${id}`;
 }
 
-// What `drawPrediction` draws of a follower: its trails, and the line, or the one that is being drawn
+// What `drawPrediction` draws of a Follower: its trails, and the line, or the one that is being drawn
 function lineMarks(marks) {
   const drawn = drawing?.end ? drawing : marks.line;
   return {trails: marks.trails, line: drawn, words: drawing?.end ? '' : countWords(marks.counts())};
@@ -693,7 +703,7 @@ function followedWords() {
   return `${n} ${n === 1 ? 'object' : 'objects'} followed so far.${missing}`;
 }
 
-// A row of the table of counts
+// A row of the table of counts {in, out}
 function countRow(name, counts) {
   const cells = [counts.in, counts.out].map(n => make('td', {textContent: n}));
   return make('tr', {}, make('th', {scope: 'row', textContent: name}), ...cells);
@@ -795,7 +805,7 @@ function listSamples(paths) {
   byId('thumbnails').replaceChildren(...paths.map(makeThumbnail));
 }
 
-// The button of sample image number `k`, from 0
+// An element of the list with the button of sample image number `k`, from 0
 function makeThumbnail(path, k) {
   const url = new URL(path, document.baseURI).href;
   const name = decodeURIComponent(path.split('/').pop());
@@ -859,7 +869,7 @@ function openDroppedFile(event) {
   else showError('What was dropped is no file. Save the image first, and drop the file.');
 }
 
-// Look at an image that was pasted; text is left alone
+// Look at a file that was pasted; text is left alone
 function openPastedFile(event) {
   const file = event.clipboardData?.files[0];
   if (file && card) openFile(file);
@@ -891,8 +901,8 @@ function reloadWithEngine() {
 
 // ## About the model
 
-// Show what the model is
-// `note` says why it does not run on the graphics card, `bytes` is the size of its file.
+// Show what the model is. `note` says why it does not run on the graphics card, or is empty; `bytes` is the
+// size of its file.
 function showCard({provider, threads, note, bytes}) {
   const {names} = card.labels;
   const points = card.labels.skeleton?.points ?? [];
@@ -960,7 +970,8 @@ function partWords() {
   return `of images larger than ${card.tiles.size} pixels, overlapping tiles of that side`;
 }
 
-// How good the model is, by the first metric in METRICS that its card has
+// How good the model is, by the first metric in METRICS that its card has, with the 95 % interval from `_low`
+// to `_high` where there is one
 function metricWords({metrics = {}, labels}) {
   const key = Object.keys(METRICS).find(name => Number.isFinite(metrics[name]));
   if (!key) return 'not stated';
@@ -973,7 +984,8 @@ function metricWords({metrics = {}, labels}) {
   return `${name} ${words(metrics[key])}${interval}${count}`;
 }
 
-// How well scores say how often the model is right; empty without a calibration
+// How well scores say how often the model is right; empty where no calibration was measured. `before` and
+// `after` are an error and the ends of its interval
 function scoreWords({calibration}) {
   const {ece_before: before, ece_after: after} = calibration?.measured ?? {};
   if (!before || !after) return '';
@@ -1007,7 +1019,8 @@ function progressWords(loaded, total) {
 
 // ## Starting
 
-// What differs from page to page: {model, samples, builds}
+// What differs from page to page: {model (an address), samples (a list of them), builds (by provider:
+// {module, binary}, each {url, integrity})}
 async function fetchConfig() {
   const response = await fetch(new URL('config.json', import.meta.url));
   if (!response.ok) {
@@ -1016,7 +1029,7 @@ async function fetchConfig() {
   return response.json();
 }
 
-// The files of the engine with whole addresses: the worker has no address they could be relative to
+// The `builds` of config.json with whole addresses: the worker has none that they could be relative to
 function absoluteBuilds(builds) {
   const absolute = file => ({...file, url: new URL(file.url, import.meta.url).href});
   const entries = Object.entries(builds).map(([name, {module, binary}]) => [
@@ -1026,7 +1039,7 @@ function absoluteBuilds(builds) {
   return Object.fromEntries(entries);
 }
 
-// Load the samples and the model: what the worker's step `load` gives
+// Connect the controls, list the samples and load the model: what the worker's step `load` gives
 async function begin() {
   byId('unstarted').remove();
   byId('loading').hidden = false;
@@ -1060,7 +1073,7 @@ function showReady(loaded) {
   byId('thumbnails').querySelector('button')?.click();
 }
 
-// Whether the model is for still images
+// Whether the model is for still images: by its decoder, or because its graph takes one image a call
 function isSlow() {
   return Boolean(SLOW.includes(card.decoder) || card.decoding?.single_image);
 }
@@ -1090,7 +1103,7 @@ ready.catch(error => {
   showError(`The model cannot be loaded. ${error.message}`);
 });
 
-// For tests, and for the browser's console
+// For tests, and for the browser's console. `setTracking` takes the place of a camera where none runs
 window.visionRecipes = {
   ready,
   showFrame,

@@ -6,9 +6,9 @@
 
 // ## Assignment: core/assignment.py and tracking/assignment.py of vision_recipes
 
-// The shortest path from the row `start`, which has no column, to a free column; changes the prices of rows
-// and columns, so that no cost less its two prices is below 0. `rowOf`: the row of each column, -1: free.
-// {column, previousRow}: where it ends, and the row before each column.
+// The shortest path from the row `start`, which has no column, to a free column (Dijkstra). Changes the
+// prices of rows and columns, so that no cost less its two prices is below 0. `rowOf`: the row of each
+// column, -1: free. {column, previousRow}: where it ends, and the row before each column.
 function shortestPath(costs, start, rowPrices, columnPrices, rowOf) {
   const n = rowOf.length;
   const distance = new Array(n).fill(Infinity);
@@ -43,7 +43,7 @@ function shortestPath(costs, start, rowPrices, columnPrices, rowOf) {
 }
 
 // Pairs [row, column] with the least sum of the costs, an array of rows of finite numbers. Each row gets one,
-// or each column where there are fewer of them.
+// or each column where there are fewer of them. By ascending rows.
 export function linearAssignment(costs) {
   const nRows = costs.length;
   const nColumns = nRows ? costs[0].length : 0;
@@ -66,8 +66,9 @@ export function linearAssignment(costs) {
   return columnOf.map((column, row) => [row, column]);
 }
 
-// Pairs [row, column] at the least sum of costs, where a row without a pair costs `limit`. Rows and columns
-// that can be paired with each other alone need no search.
+// Pairs [row, column] at the least sum of costs (rows of numbers or Infinity), where a row without a pair
+// costs `limit`, and no pair costs more. Those that can be paired with each other alone need no search and
+// come first.
 export function matchCosts(costs, limit) {
   const perColumn = costs.length ? costs[0].map((_, c) => costs.filter(row => row[c] <= limit).length) : [];
   const pairs = [];
@@ -102,19 +103,21 @@ function measured([x1, y1, x2, y2]) {
   return [x1 + w / 2, y1 + h / 2, w / h, h];
 }
 
-// Of centre and height by a `share` of the height, of the ratio by `ratioStd`: four numbers
+// The variances of the four numbers of `measured`, from standard deviations: of centre and height a `share`
+// of the height, of the ratio `ratioStd`
 function variances(height, share, ratioStd) {
   const std = share * height;
   return [std * std, std * std, ratioStd * ratioStd, std * std];
 }
 
 // A Kalman filter with constant velocity for one box [x1, y1, x2, y2], in pixels, by the four numbers
-// of `measured`. 1e-2, 1e-5 and 1e-1 are DeepSORT's, for the ratio; so is that a new box is less sure, 2 and
-// 10 times.
+// of `measured`. 1e-2, 1e-5 and 1e-1 are DeepSORT's, for the ratio; so are 2 and 10, by which position and
+// velocity of a new box are less sure.
 export class BoxFilter {
   constructor(box) {
     this.position = measured(box);
-    this.velocity = [0, 0, 0, 0];
+    this.velocity = [0, 0, 0, 0]; // for each frame
+    // each number has its own variance of position and velocity, and covariance of both
     this.variance = variances(this.position[3], 2 * POSITION_STD, 1e-2);
     this.covariance = [0, 0, 0, 0];
     this.velocityVariance = variances(this.position[3], 10 * VELOCITY_STD, 1e-5);
@@ -128,7 +131,8 @@ export class BoxFilter {
     return [x - halfW, y - halfH, x + halfW, y + halfH];
   }
 
-  // Move on by `n` frames, which may be a fraction: the state of `n` steps of one frame, in one
+  // Move on by `n` frames, which may be a fraction. While the height stays, many at once give what steps of
+  // single ones do.
   predict(n) {
     const height = this.position[3];
     const noise = variances(height, POSITION_STD, 1e-2);
@@ -144,7 +148,7 @@ export class BoxFilter {
     }
   }
 
-  // Correct the position by a box that was found
+  // Correct position and velocity by a box [x1, y1, x2, y2] that was found
   update(box) {
     const found = measured(box);
     const noise = variances(this.position[3], POSITION_STD, 1e-1);
@@ -166,17 +170,17 @@ export class BoxFilter {
 
 // ## The tracker: vision_recipes/tracking/byte_track.py
 
-// The defaults of `TrackSettings`, by its names.
+// The defaults of `TrackSettings`, by its names. Costs are those of `pair`.
 export const TRACK_SETTINGS = {
-  high_score: 0.5,
-  low_score: 0.1,
-  new_score: 0.6,
-  match_cost: 0.8,
-  low_match_cost: 0.5,
-  new_match_cost: 0.7,
-  lost_s: 1,
-  duplicate_iou: 0.85,
-  class_aware: true,
+  high_score: 0.5, // boxes above it are matched first
+  low_score: 0.1, // boxes up to it are ignored
+  new_score: 0.6, // the least of a box that begins a track
+  match_cost: 0.8, // the most of a confirmed track and a box of high score
+  low_match_cost: 0.5, // the most of such a track and a box of low score
+  new_match_cost: 0.7, // the most of a track that is not confirmed yet
+  lost_s: 1, // seconds for which an object that is not seen keeps its id
+  duplicate_iou: 0.85, // above it, a seen and a lost track are the same
+  class_aware: true, // whether a track has boxes of one class only
 };
 
 // Intersection over union of two boxes; 0 where it is no number
@@ -188,10 +192,10 @@ function iou([ax1, ay1, ax2, ay2], [bx1, by1, bx2, by2]) {
   return Number.isFinite(ratio) ? ratio : 0;
 }
 
-// A track: {id (0: not confirmed yet), label, row (its object in this frame, -1: none), lost, first, last
-// (when it was seen, in frames), box (a BoxFilter), corners (as `box.corners()`)}.
+// A track: {id (0: not confirmed yet), label, row (its object in this frame, -1: none), lost (whether it has
+// none), first, last (when it was seen, in frames), box (a BoxFilter), corners (of `box`, made when needed)}.
 export class ByteTracker {
-  // `settings` that differ from TRACK_SETTINGS; frames a second
+  // `settings` that differ from TRACK_SETTINGS; `frameRate`: frames a second. Throws an Error for bad ones.
   constructor(settings = {}, frameRate = 30) {
     if (!(frameRate > 0 && frameRate < Infinity)) {
       throw new Error(`frameRate must be a number of frames a second, above 0, but is ${frameRate}.`);
@@ -220,7 +224,8 @@ export class ByteTracker {
     this.size = null;
   }
 
-  // The next frame: `boxes` flat, XYXY in pixels; `size` [width, height], where the images may change.
+  // The next frame: `boxes` flat, XYXY in pixels; `size` [width, height], where another one ends all tracks.
+  // `timeS`: when it was taken, in seconds; null: one frame after the last.
   // {rows, ids}: the objects that belong to confirmed tracks, by ascending ids; rows are their positions.
   update({boxes, scores, labels, size = null}, timeS = null) {
     const found = foundObjects(boxes, scores, labels, this.settings.low_score);
@@ -237,7 +242,7 @@ export class ByteTracker {
     return {rows: shown.map(t => t.row), ids: shown.map(t => t.id)};
   }
 
-  // How many frames have passed; a time that jumps back counts as one frame.
+  // How many frames have passed since the last; one where a time is not known or jumps back. Keeps `timeS`.
   framesPassed(timeS) {
     const before = this.timeS;
     if (timeS !== null && !Number.isFinite(timeS)) throw new Error(`${timeS} is no time in seconds.`);
@@ -248,7 +253,8 @@ export class ByteTracker {
     return frames < 0 ? 1 : frames;
   }
 
-  // Let `frames` pass: tracks lost for too long are dropped, the others move on
+  // Let `frames` pass: tracks lost for too long are dropped, the other confirmed ones move on; those that are
+  // not confirmed have no velocity yet
   advance(frames) {
     this.now += frames;
     this.tracks = this.tracks.filter(t => t.id === 0 || this.now - t.last - 1 <= this.lostFrames);
@@ -258,7 +264,8 @@ export class ByteTracker {
     }
   }
 
-  // Pairs tracks with boxes in three stages; gives the boxes of high score that are left.
+  // Pairs tracks with boxes (of `foundObjects`) in three stages. A track with its second box gets an id, one
+  // without a box is lost. Gives the boxes of high score that are left.
   associate(found) {
     const {high_score, match_cost, low_match_cost, new_match_cost} = this.settings;
     for (const track of this.tracks) {
@@ -269,6 +276,7 @@ export class ByteTracker {
     const low = found.filter(f => f.score <= high_score);
     const confirmed = this.tracks.filter(t => t.id > 0);
     const left = this.pair(confirmed, high, match_cost, true);
+    // lost tracks get no boxes of low score, as in ByteTrack
     this.pair(confirmed.filter(t => !t.lost && t.row < 0), low, low_match_cost, false);
     const rest = this.pair(this.tracks.filter(t => t.id === 0), left, new_match_cost, true);
     for (const track of this.tracks) {
@@ -302,7 +310,8 @@ export class ByteTracker {
       t => t.row >= 0 || (t.id > 0 && this.now - t.last <= this.lostFrames));
   }
 
-  // Begin tracks: in the first frame confirmed ones, later such as need a second box
+  // Begin tracks from boxes of a score from `new_score` on: in the first frame confirmed ones, later such as
+  // need a second box
   start(left) {
     for (const {box, score, label, row} of left) {
       if (score < this.settings.new_score) continue;
@@ -312,7 +321,8 @@ export class ByteTracker {
     }
   }
 
-  // Of a seen and a lost track that lie on each other, the one that was followed for longer stays.
+  // Of a seen and a lost track that lie on each other, the one that was followed for longer stays; of equals
+  // the lost one.
   removeDuplicates() {
     const lost = this.tracks.filter(t => t.lost);
     if (!lost.length) return;
@@ -328,7 +338,8 @@ export class ByteTracker {
     this.tracks = this.tracks.filter(t => !gone.has(t));
   }
 
-  // What is followed, but not seen now: [{id, label, box, missingS}] by ascending ids.
+  // What is followed, but not seen now: [{id, label, box (where it is expected), missingS (seconds)}], by
+  // ascending ids.
   lost() {
     const lost = this.tracks.filter(t => t.lost).sort((a, b) => a.id - b.id);
     const missing = t => (this.now - t.last) / this.frameRate;
@@ -336,7 +347,8 @@ export class ByteTracker {
   }
 }
 
-// The objects with an area and a score above `lowScore`: {box, score, label, row}, `row` the position.
+// The objects with an area and a score above `lowScore`: {box, score, label, row}, `row` the position. Throws
+// an Error where a box or score is not finite.
 function foundObjects(boxes, scores, labels, lowScore) {
   const found = [];
   for (let row = 0; row < scores.length; row++) {
@@ -353,12 +365,13 @@ function foundObjects(boxes, scores, labels, lowScore) {
 
 // ## Lines that count: vision_recipes/tracking/counting.py
 
-const FORGET_FRAMES = 3000; // an id that was not seen for so many frames is forgotten
-const ANCHORS = {bottom: 1, centre: 0.5}; // how far down the box it lies
+const FORGET_FRAMES = 3000; // an id that was not seen in so many is forgotten; looked for once in as many
+const ANCHORS = {bottom: 1, centre: 0.5}; // of the point that says where an object is: how far down its box
 
 // Counts who passes from one side of a line to the other.
 export class LineCounter {
-  // Ends [x, y] in pixels. An object is on a side from `margin` of its height on; `anchor`: a key of ANCHORS.
+  // Ends [x, y] in pixels; `anchor`: a key of ANCHORS. An object is on a side where its anchor is farther
+  // from the endless line than `margin` of its height.
   constructor(name, startXY, endXY, {anchor = 'bottom', margin = 0.1} = {}) {
     if (!(anchor in ANCHORS)) throw new Error(`anchor: ${anchor} is not one of bottom, centre.`);
     Object.assign(this, {name, startXY, endXY, anchor, margin});
@@ -367,11 +380,12 @@ export class LineCounter {
     this.length = Math.sqrt(dx * dx + dy * dy);
     if (!(this.length > 0)) throw new Error(`Line ${name} has no length.`);
     this.crossings = [];
-    this.members = new Map();
+    this.members = new Map(); // by id, see `member`
     this.nUpdates = 0;
   }
 
-  // The objects of a frame: `boxes` flat, XYXY in pixels, with `ids` and `labels`. Gives the new crossings.
+  // The objects of a frame: `boxes` flat, XYXY in pixels, with `ids` and `labels`. Gives the new
+  // crossings: [{line (its name), timeS (as given), direction ('in': to its right, or 'out'), id, label}].
   update({boxes, ids, labels}, timeS) {
     this.nUpdates += 1;
     if (this.nUpdates % FORGET_FRAMES === 0) this.forget();
@@ -394,7 +408,9 @@ export class LineCounter {
     return crossings;
   }
 
-  // What is known of an id: how many boxes of each class, where it was clearly seen, where it crossed.
+  // What is known of an id, with one more box of class `label`: {labels: how many of each class, seen: in
+  // which update, side: where it was clearly seen last (1: right, -1: left, 0: not yet), before and place:
+  // see `follow`}.
   member(id, label) {
     if (!this.members.has(id)) this.members.set(id, {labels: new Map(), side: 0, before: null, place: NaN});
     const member = this.members.get(id);
@@ -410,13 +426,14 @@ export class LineCounter {
     }
   }
 
-  // How far a point is from the endless line: positive on its right.
+  // How many pixels a point is from the endless line: positive on its right, seen from start to end.
   distance([x, y]) {
     const [dx, dy] = [this.endXY[0] - this.startXY[0], this.endXY[1] - this.startXY[1]];
     return (dx * (y - this.startXY[1]) - dy * (x - this.startXY[0])) / this.length;
   }
 
-  // Remember where the anchor crosses the endless line: 0 is the start of the line, 1 its end.
+  // Remember in `place` where the anchor crosses the endless line (0 is the start of the line, 1 its end),
+  // and in `before` where it was.
   follow(member, xy, distance) {
     const before = member.before;
     member.before = {xy, distance};
@@ -436,7 +453,7 @@ export class LineCounter {
   }
 }
 
-// The class that most boxes had; of several the smallest id.
+// The class that most boxes had, from a Map of how many each had; of several the smallest number.
 function majority(labels) {
   const sorted = [...labels].sort(([a, n], [b, m]) => m - n || a - b);
   return sorted[0][0];

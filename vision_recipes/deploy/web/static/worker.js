@@ -4,14 +4,14 @@
 // nbs/deploy/web/05_page_scripts.ipynb holds its reasons and its tests.
 import {loadModel} from './model.js';
 
-const MAX_THREADS = 8;
+const MAX_THREADS = 8; // of wasm, however many the processor has
 const MAX_REASON = 160; // letters of what a graphics card says when it cannot run a model
 
 // ## Fetching
 
 const downloads = new Map(); // by address: {loaded, total} in bytes; a total of 0 is unknown
 
-// Tell the page how much has arrived of all downloads; where one total is unknown, the sum is 0
+// Tell the page how many bytes have arrived of all downloads; where one total is unknown, that of all is 0
 function tellProgress(url, loaded, total) {
   downloads.set(url, {loaded, total});
   const all = [...downloads.values()];
@@ -25,8 +25,8 @@ function isForeign(url) {
   return new URL(url).origin !== location.origin;
 }
 
-// The answer of a server. Throws an Error that people can read where there is none, or another file than
-// promised.
+// The answer of a server. `integrity` is the checksum of a file from another server, as `fetch` takes it.
+// Throws an Error that people can read where there is no answer, a refusal, or a file with another checksum.
 async function request(url, integrity) {
   const foreign = isForeign(url);
   // a model that was exported again must not come from the cache
@@ -49,7 +49,7 @@ function contentLength({headers}) {
   return Number(headers.get('content-length')) || 0;
 }
 
-// The bytes of a file; the page is told as they arrive
+// The bytes of a file (Uint8Array); the page is told as they arrive. `integrity`: as for `request`
 async function fetchBytes(url, {integrity} = {}) {
   const response = await request(url, integrity);
   const total = contentLength(response);
@@ -78,7 +78,7 @@ function joined(parts, length) {
 
 // ## The engine
 
-// The module of onnxruntime-web from its two files, each {url, integrity}
+// The module of onnxruntime-web from its two files, each {url, integrity}: the script and the WebAssembly
 async function loadEngine({module, binary}) {
   const binaryBytes = fetchBytes(binary.url, binary);
   binaryBytes.catch(() => {}); // thrown where it is awaited
@@ -94,7 +94,7 @@ async function loadEngine({module, binary}) {
   return ort;
 }
 
-// The address of a script from another server, whose checksum was checked
+// An address of this page for a script from another server, whose checksum was checked
 async function fetchedScript(module) {
   const bytes = await fetchBytes(module.url, module);
   return URL.createObjectURL(new Blob([bytes], {type: 'text/javascript'}));
@@ -107,7 +107,8 @@ async function hasGraphicsCard() {
   return !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
 }
 
-// Start the model on a provider: {model, provider, threads}. `bytes` is a promise of the ONNX file
+// Start the model on a provider: {model, provider, threads}. `bytes` is a promise of the ONNX file, `builds`
+// has the files for `loadEngine` of each provider
 async function start(provider, bytes, builds) {
   // several threads share memory, which browsers give only to isolated pages
   const threads = self.crossOriginIsolated ? Math.min(MAX_THREADS, navigator.hardwareConcurrency || 1) : 1;
@@ -117,7 +118,7 @@ async function start(provider, bytes, builds) {
   return {model, provider, threads};
 }
 
-// The first run is slow, and may fail
+// Run the model once: the first run is slow, and may fail
 async function tryModel(model) {
   const gray = {data: new Uint8ClampedArray(32 * 32 * 4).fill(128), width: 32, height: 32};
   await model.predict(gray, {scoreThreshold: 0.99}); // so that little is decoded
@@ -129,7 +130,7 @@ let running = null; // {model, provider, threads}
 let canvas = null;
 let context = null;
 
-// The pixels of a bitmap over white: {data: RGBA, width, height}
+// The pixels of a bitmap over white: {data: RGBA, width, height}. Closes the bitmap
 function pixelsOf(bitmap) {
   canvas ??= new OffscreenCanvas(1, 1);
   context ??= canvas.getContext('2d', {willReadFrequently: true, alpha: true});
@@ -142,7 +143,8 @@ function pixelsOf(bitmap) {
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-// Start on a provider, or on the processor where the graphics card fails: {started, note}, `note` says why
+// Start on a provider, or on the processor where the graphics card fails: {started, note}.
+// `note` says why it failed; empty: it did not
 async function startSomewhere(provider, bytes, builds) {
   try {
     return {started: await start(provider, bytes, builds), note: ''};
@@ -157,6 +159,7 @@ async function startSomewhere(provider, bytes, builds) {
 
 // By name: from the data of a request to its result
 const steps = {
+  // `model` is the address of the ONNX file, `provider` webgpu or wasm; empty: what suits best
   async load({model, builds, provider}) {
     const bytes = fetchBytes(model);
     bytes.catch(() => {}); // thrown where it is awaited
@@ -175,6 +178,8 @@ const steps = {
 };
 
 let queue = Promise.resolve(); // one thing at a time
+// A request: `step` is a key of `steps`, which takes the rest. Answered by {id, result} or {id, error: a
+// text}
 onmessage = ({data: {id, step, ...request}}) => {
   queue = queue.then(() => steps[step](request)).then(
     result => postMessage({id, result}),
