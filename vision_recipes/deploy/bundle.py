@@ -278,7 +278,7 @@ def limits_text(card: ModelCard) -> list[str]:  # A limit each, in one or more s
             '`--score-threshold` sets another.'
         )
     if card.decoding.get('single_image'):
-        lines.append('It takes one image at a time, and is meant for still images rather than for video.')
+        lines.append('It takes one image at a time: too slow for a camera, and a video in a file takes long.')
     return lines
 
 # %% ../../nbs/deploy/08_bundle.ipynb #80deac6b

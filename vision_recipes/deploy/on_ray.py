@@ -22,7 +22,7 @@ from ..runtime.predictor import Predictor
 def _schema():  # A `pyarrow.Schema`
     """The columns of the output: the file, why it could not be read, and what `Prediction.to_dict` gives.
 
-    Of that, scores of all classes, names of points and ids of tracks are left out.
+    Ids of tracks are left out, since no image follows another here.
     """
     import pyarrow as pa
 
@@ -37,9 +37,12 @@ def _schema():  # A `pyarrow.Schema`
             ('labels', pa.list_(pa.int32())),
             ('names', pa.list_(pa.string())),
             ('scores', numbers),
+            ('class_scores', numbers),
+            ('class_names', pa.list_(pa.string())),
             ('unlikeness', pa.float32()),
             ('boxes', pa.list_(numbers)),
             ('keypoints', pa.list_(pa.list_(numbers))),
+            ('point_names', pa.list_(pa.string())),
             ('masks', pa.list_(mask)),
             ('areas', pa.list_(pa.int64())),
         ]

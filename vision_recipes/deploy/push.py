@@ -108,7 +108,7 @@ class _Remote:
 
 # %% ../../nbs/deploy/17_push.ipynb #a75ee51d
 def push_run(
-    run: str | Path,  # A run directory; it is exported first where it has no ONNX file
+    run: str | Path,  # As `run_folder` takes it; it is exported first where it has no ONNX file
     name: str,  # Such as `me/hands`, or `hands` for the account that is logged in
     licence: str = '',  # Of the model, such as `apache-2.0`; empty: as its passport says, else unknown
     data_licence: str = '',  # Of the training images, likewise
@@ -125,8 +125,8 @@ def push_run(
     what = hub_name(name)
     if what.revision != 'main':
         raise VisionRecipesError(f'{name}: a push goes to the branch main. Name the model without "@".')
-    read_facts(run, licence, data_licence)  # refuses what is no run before anything is asked or exported
-    licence, data_licence = map(lambda a, b: a or b, (licence, data_licence), _passport_licences(Path(run)))
+    run = read_facts(run, licence, data_licence).run  # refuses what is no run before anything is done
+    licence, data_licence = map(lambda a, b: a or b, (licence, data_licence), _passport_licences(run))
     remote = _Remote(what)
     if '/' not in what.name:
         what = remote.name = HubName(f'{remote.call("whoami")["name"]}/{what.name}')

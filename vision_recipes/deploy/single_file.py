@@ -139,22 +139,38 @@ def _deciding(node: ast.stmt) -> list[ast.AST]:
     return [child for child in ast.iter_child_nodes(node) if id(child) not in in_blocks]
 
 # %% ../../nbs/deploy/06_single_file.ipynb #31d7aa47
+_NOT_LEFT_OUT = '{!r} cannot be left out: it decides what the lines around it mean.'
+
+
 def _dropped(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
     """The statements of a body to leave out: whole ones that mention a name, else those inside that do.
 
-    Of a `try` the body, `else` and `finally` are searched; what an `except` holds stays.
+    Raises `VisionRecipesError` for an `except`, `else` or `finally` of which nothing would be left.
     """
     dropped = []
     for node in body:
-        dropped_in_body = _dropped(getattr(node, 'body', []), names)
         # the name of a function or class is no node of its own
-        mentioned = getattr(node, 'name', None) in names or _mentions(_deciding(node), names)
-        if mentioned or _is_pointless(node, dropped_in_body):
+        if getattr(node, 'name', None) in names or _mentions(_deciding(node), names):
+            dropped.append(node)
+            continue
+        dropped_in_body = _dropped(getattr(node, 'body', []), names)
+        if _is_pointless(node, dropped_in_body):
             dropped.append(node)
         else:
-            dropped += dropped_in_body
-            for field in ('orelse', 'finalbody'):
-                dropped += _dropped(getattr(node, field, []), names)
+            dropped += dropped_in_body + _dropped_behind(node, names)
+    return dropped
+
+
+def _dropped_behind(node: ast.stmt, names: set[str]) -> list[ast.stmt]:
+    "As `_dropped(...)`, of what a statement holds behind its body: `except`, `else` and `finally`"
+    blocks = [handler.body for handler in getattr(node, 'handlers', [])]
+    blocks += [getattr(node, field, []) for field in ('orelse', 'finalbody')]
+    dropped = []
+    for block in filter(None, blocks):
+        dropped_in_block = _dropped(block, names)
+        if all(line in dropped_in_block for line in block):
+            raise VisionRecipesError(_NOT_LEFT_OUT.format(ast.unparse(block[0])[:120]))
+        dropped += dropped_in_block
     return dropped
 
 # %% ../../nbs/deploy/06_single_file.ipynb #192a8dcb
@@ -220,10 +236,7 @@ def leave_out(
         # the `else` of an `if` or a loop may run without the body, that of a `try` only behind it
         has_else = getattr(node, 'orelse', None) and not isinstance(node, ast.Try)
         if has_else or isinstance(node, (ast.Return, ast.Raise)):
-            raise VisionRecipesError(
-                f'{lines[node.lineno - 1].strip()[:120]!r} cannot be left out: '
-                'it decides what the lines around it mean.'
-            )
+            raise VisionRecipesError(_NOT_LEFT_OUT.format(lines[node.lineno - 1].strip()[:120]))
         touched.add(_cut_statement(lines, node))
     for i in touched:
         lines[i] = _tidied(lines[i])
@@ -582,6 +595,7 @@ def _check_names(walk: _Walk):
     "Refuse what would not work in one file"
     # A name: the libraries and the modules of the package that say what it means
     sources = {name: [_library_name(lib) for lib in sorted(libs)] for name, libs in walk.libraries.items()}
+    _check_libraries(walk)
     for module, piece in walk.kept_pieces():
         for name in piece.binds:
             sources.setdefault(name, []).append(module)
@@ -594,25 +608,45 @@ def _check_names(walk: _Walk):
             )
 
 
+def _check_libraries(walk: _Walk):
+    "Refuse `import` of a whole module of the package, which the file would import too"
+    for name, ways in walk.libraries.items():
+        for module, _ in ways:
+            if module.split('.')[0] == walk.package:
+                raise VisionRecipesError(
+                    f'{name}: a module imports {module} as a whole, which a file that stands alone cannot '
+                    'do. Write `from … import`.'
+                )
+
+
 def _library_name(
     library: tuple[str, str],  # As in `_Module.libraries`
 ) -> str:
-    "What a name is imported from, for messages, such as `pathlib.Path`, or `numpy.as np`"
-    return '.'.join(library).strip('.')
+    "What a name stands for, for messages, such as `pathlib.Path`, or `numpy` of `import numpy as np`"
+    module, imported = library
+    name = re.sub(r'(^| )as .*', '', imported)
+    return f'{module}.{name}' if name else module
 
-
+# %% ../../nbs/deploy/06_single_file.ipynb #e74635ff
 def _check_imports(walk: _Walk, module: str, piece: _Piece):
-    "Refuse a `from … import` of the package inside of a function"
+    "Refuse an import of the package inside of a function"
     lines = walk.modules[module].lines
     text = textwrap.dedent('\n'.join(lines[i] for i in piece.lines))
     for node in ast.walk(ast.parse(text)):
-        if not isinstance(node, ast.ImportFrom):
-            continue
-        if node.level or (node.module or '').split('.')[0] == walk.package:
+        if imported := _imported_name(node, walk.package):
             raise VisionRecipesError(
-                f'{walk.package}.{module} imports {node.names[0].name} inside of a function, which a '
+                f'{walk.package}.{module} imports {imported} inside of a function, which a '
                 'file that stands alone cannot do.'
             )
+
+
+def _imported_name(node: ast.AST, package: str) -> str:  # Empty for any other node
+    "What a statement imports of the package"
+    if isinstance(node, ast.ImportFrom):
+        is_own = node.level or node.module.split('.')[0] == package
+        return node.names[0].name if is_own else ''
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    return next((name for name in names if name.split('.')[0] == package), '')
 
 # %% ../../nbs/deploy/06_single_file.ipynb #d4d272af
 def _import_lines(

@@ -122,14 +122,14 @@ def assign_by_overlap(
     overlap: np.ndarray,
     pred_labels: np.ndarray,  # (n,)
     true_labels: np.ndarray,  # (M,)
-    min_overlap: float = 0.5,  # Above 0; from which on an object counts as found
+    min_overlap: float = 0.5,  # 0 to 1; from which on an object counts as found
 ) -> np.ndarray:  # (n,) the position of the object that each prediction has found, or -1
     "Match each prediction, one after the other, with the free object of its class that it overlaps most"
     found_object = np.full(len(pred_labels), -1)
     is_free = np.ones(len(true_labels), bool)  # objects that no prediction has found yet
     same_class = np.asarray(pred_labels)[:, None] == true_labels
-    for k, overlaps in enumerate(np.where(same_class, overlap, 0)):
-        overlaps = overlaps * is_free
+    for k, overlaps in enumerate(np.where(same_class, overlap, -1.0)):
+        overlaps = np.where(is_free, overlaps, -1.0)
         if overlaps.size and overlaps.max() >= min_overlap:
             found_object[k] = overlaps.argmax()
             is_free[found_object[k]] = False

@@ -217,7 +217,7 @@ def curves(
     # Which score decides the best epoch; None: the first, or else the lowest validation loss
     metric: str | None = None,
 ) -> Image.Image:
-    "Losses, scores and learning rate of a training"
+    "Losses, scores and learning rate of a training, as far as the history has them"
     if not history:
         return empty_chart('no epoch has finished yet', 160)
     columns = {}
@@ -233,6 +233,8 @@ def curves(
         _Panel('Learning rate', 'learning rate', ['lr'] if 'lr' in columns else [], None),
     ]
     panels = [panel for panel in panels if panel.names]
+    if not panels:
+        return empty_chart('no loss, score or learning rate', 160)
     across = min(2, len(panels))  # two, because three would be too small to read on a phone
     rows = math.ceil(len(panels) / across)
     with _chart(3.2 * across, 3.2 * rows, across, rows) as (_, axes, images):
@@ -347,6 +349,8 @@ def confusion_matrix(
     """
     matrix = np.asarray(matrix)
     n = len(class_names)
+    if n == matrix.size == 0:
+        return empty_chart('no classes', 160)
     if matrix.shape != (n, n):
         raise VisionRecipesError(
             f'A confusion matrix of {n} class names must have the shape {(n, n)}, '

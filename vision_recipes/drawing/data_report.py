@@ -117,7 +117,7 @@ def _tick(x: float, label: str) -> str:
 # %% ../../nbs/drawing/09_data_report.ipynb #42508606
 def _bars(names: Sequence[str], counts: Sequence[int], caption: str) -> str:
     "A table of counts, each with a bar"
-    most = max(1, *counts)
+    most = max([1, *counts])
     rows = []
     for name, count in zip(names, counts):
         bar = f'<span class="bar" style="width:{100 * count / most:.1f}%"></span>'

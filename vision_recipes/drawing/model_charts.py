@@ -23,8 +23,8 @@ def axis_limit(
     "End of an axis of losses: above the highest value (0: at it), or `clip` times a median above 0, if less"
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
-    if not len(values):
-        return 1.0  # any: there is no line
+    if not values.any():
+        return 1.0  # any: there is no line, or all lines lie at 0, and the axis needs a length
     highest, most = values.max(), clip * np.median(values)
     above = highest * (1.08 if highest > 0 else 0.92)  # a loss may be negative, such as a log-likelihood
     return float(above if highest <= most or most <= 0 else most)

@@ -90,10 +90,11 @@ class Trails:
         prediction: Any,  # A `Prediction` with boxes and `track_ids`; an id below 0 belongs to no track
     ) -> None:
         "Add the places of a frame; call it once for each frame. Raises `VisionRecipesError` without ids"
+        ids = _track_ids(prediction).tolist()  # raises before anything has changed
         self.frame += 1
         boxes = np.asarray(prediction.boxes, float).reshape(-1, 4)
         middles = ((boxes[:, :2] + boxes[:, 2:]) / 2).tolist()
-        for track_id, (x, y) in zip(_track_ids(prediction).tolist(), middles):
+        for track_id, (x, y) in zip(ids, middles):
             if track_id >= 0:
                 self.places.setdefault(track_id, deque(maxlen=self.length)).append((self.frame, x, y))
         for track_id in [k for k, places in self.places.items() if places[-1][0] <= self.frame - self.length]:

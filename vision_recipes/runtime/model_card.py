@@ -233,9 +233,10 @@ def from_dict(
 def shown_thresholds(self: ModelCard) -> dict:
     """`thresholds`, moved by `calibration` where there is one.
 
-    Then `overall` is always there: where none was measured, `DEFAULT_THRESHOLD` stands for it.
+    Of objects and labels `overall` is then always there: where none was measured, `DEFAULT_THRESHOLD`
+    stands for it. One class an image has no threshold.
     """
-    if self.calibration is None:
+    if self.calibration is None or self.calibration.kind == 'temperature':
         return self.thresholds
     return self.calibration.moved_thresholds({'overall': DEFAULT_THRESHOLD, **self.thresholds})
 

@@ -167,8 +167,8 @@ def _milliseconds(run: Callable[[], Any], repeats: int, device: torch.device) ->
     for _ in range(repeats + 1):
         started = time.perf_counter()
         run()
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)  # the GPU works on after a call returns
+        if device.type != 'cpu':
+            torch.accelerator.synchronize(device)  # a GPU works on after a call returns
         times.append(1000 * (time.perf_counter() - started))
     return statistics.median(times[1:])
 

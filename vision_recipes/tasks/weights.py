@@ -33,6 +33,12 @@ def save_weights(state: dict[str, Tensor], path: str | Path):
         tmp.write_bytes(data)
 
 
+def _check_exists(path: Path):
+    "Refuse a file that is missing, and a link to nowhere"
+    if not path.is_file():
+        raise VisionRecipesError(f'{path}: {broken_link(path) or "no such file with weights"}.')
+
+
 def _check_file(path: Path):
     "Refuse what is no file of weights, such as a Git LFS pointer, and what `_check_size` refuses"
     kind = 'as safetensors' if path.suffix == '.safetensors' else 'of PyTorch'
@@ -59,13 +65,15 @@ def _check_size(path: Path):
 
 # %% ../../nbs/tasks/05_weights.ipynb #87446d23
 def read_plain(
-    path: Path,  # Of a file that exists
+    path: Path,
     cure: str = '',  # What to do about a file that cannot be read, for the message
 ) -> Any:
     """Read what `torch.save` wrote, to the CPU: tensors and plain values only.
 
-    Raises `VisionRecipesError` for a file that is damaged, unpacks to more than it is, or would run code.
+    Raises `VisionRecipesError` for a file that is missing, damaged, unpacks to more than it is, or would run
+    code.
     """
+    _check_exists(path)
     _check_file(path)
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
@@ -84,8 +92,7 @@ def read_weights(
     Raises `VisionRecipesError` for a file that is missing, damaged, an ONNX file, or would run code.
     """
     path = Path(path)
-    if not path.is_file():
-        raise VisionRecipesError(f'{path}: {broken_link(path) or "no such file with weights"}.')
+    _check_exists(path)
     refuse_onnx(path)
     _check_file(path)
     try:

@@ -31,7 +31,7 @@ class TrackSettings(Settings):
     low_match_cost: float = setting(0.5, 'largest 1 - IoU of a track and a box of low score', 0, 1)
     new_match_cost: float = setting(0.7, 'largest 1 - IoU x score for a track that has one box so far', 0, 1)
     lost_s: float = setting(1.0, 'seconds for which an object that is not seen keeps its id', 0, 3600)
-    duplicate_iou: float = setting(0.85, 'from which IoU on a seen and a lost track are the same', 0, 1)
+    duplicate_iou: float = setting(0.85, 'above which IoU a seen and a lost track are the same', 0, 1)
     class_aware: bool = setting(True, 'a track has boxes of one class only')
 
     def __post_init__(self):
@@ -151,9 +151,13 @@ def checked_seconds(
     time_s: float,  # When a frame was taken; any real number, such as a `Fraction`
 ) -> float:
     "The time of a frame as a float. Raises `VisionRecipesError` where it is no finite number"
-    if not isinstance(time_s, Real) or not math.isfinite(time_s):
+    try:
+        seconds = float(time_s) if isinstance(time_s, Real) else math.nan
+    except OverflowError:  # a number of 400 digits
+        seconds = math.inf
+    if not math.isfinite(seconds):
         raise VisionRecipesError(f'time_s must be the seconds of the frame, but is {brief(time_s)}.')
-    return float(time_s)
+    return seconds
 
 
 @patch

@@ -61,7 +61,7 @@ class TrackCounter:
         check_choice('anchor', anchor, tuple(_ANCHORS))
         if not is_number(margin) or not 0 <= margin < 10:
             raise VisionRecipesError(
-                f'margin must be a share of the height of a box, from 0 to 10, but is {brief(margin)}.'
+                f'margin must be a share of the height of a box, 0 to below 10, but is {brief(margin)}.'
             )
         self.name, self.anchor, self.margin = name, anchor, margin
         self.members: dict[int, CountedTrack] = {}

@@ -59,7 +59,10 @@ def update(
     prediction: Prediction,  # With `track_ids` and keypoints; as many points in every frame
     time_s: float,  # When the frame was taken
 ) -> Prediction:  # The same with smoothed points; without keypoints as it was
-    "Smooth the points of a frame. Raises `VisionRecipesError` without ids, or for a time that is not finite"
+    """Smooth the points of a frame.
+
+    Raises `VisionRecipesError` without ids, for a time that is not finite, and for another number of points.
+    """
     if prediction.track_ids is None:
         raise VisionRecipesError(
             'Smoothing needs the ids of tracks. Give it what `ByteTracker.update` returns.'
@@ -69,10 +72,23 @@ def update(
         return prediction
     self._forget(time_s)
     points = prediction.keypoints.astype(np.float64)  # (N, K, 3); x and y are copied below, to be kept
+    self._check_points(prediction.track_ids.tolist(), points.shape[1])
     diagonals = np.hypot(*(prediction.boxes[:, 2:] - prediction.boxes[:, :2]).T)
     for i, track in enumerate(prediction.track_ids.tolist()):
         points[i, :, :2] = self._smooth(track, points[i, :, :2].copy(), float(diagonals[i]), time_s)
     return replace(prediction, keypoints=points.astype(prediction.keypoints.dtype))
+
+
+@patch
+def _check_points(self: KeypointSmoother, tracks: list[int], n_points: int):
+    "Refuse another number of points than the tracks of a frame had before"
+    for track in tracks:
+        n_before = len(self._last[track][0]) if track in self._last else n_points
+        if n_before != n_points:
+            raise VisionRecipesError(
+                f'Track {track} had {n_before} points before, and now has {n_points}. '
+                'Call `reset` where another model goes on.'
+            )
 
 # %% ../../nbs/tracking/06_smoothing.ipynb #7615ec89
 @patch

@@ -452,6 +452,7 @@ def _cup(rng: np.random.Generator) -> list[tuple]:  # Polygons (n, 2) in millime
     "A cup from above, on its saucer or without"
     ink = random_color(rng, (0.0, 0.7), (0.5, 0.98))
     saucer = [(_circle(70), toned(ink, 0.9)), (_circle(62), ink)] if rng.random() < 0.5 else []
+    # without a saucer the handle alone casts a shadow; it stays so, as stored scores are of sets drawn thus
     return [
         *saucer,
         (_circle(14, xy=(46, 0)), toned(ink, 0.75)),

@@ -206,7 +206,7 @@ def _albumentations_target(out: dict, target: dict) -> dict:
     bboxes = np.asarray(out['bboxes'], np.float32).reshape(-1, 5)  # XYXY and the number of the object
     moved = {}
     if 'masks' in target:
-        shape_hw = out['image'].shape[:2]
+        shape_hw = _pixels(out['image']).shape[:2]  # a step such as ToTensorV2 makes it a tensor
         moved['masks'] = np.asarray(out.get('masks', np.zeros((0, *shape_hw)))).astype(bool)
     if 'keypoints' in target:
         points = np.asarray(out['keypoints'], np.float32).reshape(-1, 3)  # x, y and the point's number

@@ -145,6 +145,14 @@ def _visible_span(axis: Axis) -> tuple[float, float, float, float]:
     return start, stop, *sorted(((start - offset) / scale, (stop - offset) / scale))
 
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #2ac42ee9
+def _n_decoded(
+    axis: Axis,
+    step: float,  # Source pixels per decoded pixel
+) -> int:
+    "How many pixels a decoded image has along an axis; the last one may cover less than `step`"
+    return math.ceil(axis.source / step - 1e-6)  # the tolerance is for a step that is rounded
+
+
 def _snapped(
     axis: Axis,
     step: float,  # Source pixels per decoded pixel
@@ -157,7 +165,7 @@ def _snapped(
     # at least one pixel is left of the visible part, in the output as in the decoded image
     start = min(round(out_start), size - 1)
     stop = min(size, max(start + 1, round(out_stop)))
-    n_decoded = math.ceil(axis.source / step - 1e-6)  # pixels; the tolerance is for a step that is rounded
+    n_decoded = _n_decoded(axis, step)
     decoded_start = min(round(source_start / step), n_decoded - 1)
     decoded_stop = min(n_decoded, max(decoded_start + 1, round(source_stop / step)))
     scale = (stop - start) / ((decoded_stop - decoded_start) * step)
@@ -175,8 +183,8 @@ def snap_to_pixels(
     """Let the visible part of the image begin and end at whole pixels, so that one resize makes it.
 
     Its edges move to the nearest whole pixels of the decoded image and of the output.
-    The size of the output is rounded as well. Of what was visible at least one pixel is left. The last
-    decoded pixel counts as a whole one: where it covers fewer source pixels, `visible` gives a fraction.
+    The size of the output is rounded as well. Of what was visible `render` shows at least one pixel. The
+    last decoded pixel counts as a whole one: where it covers fewer source pixels, `visible` gives a fraction.
     """
     x, y = (_snapped(axis, axis_step) for axis, axis_step in zip(_axes(geometry), step))
     return AxisTransform(geometry.source_wh, (x.size, y.size), (x.scale, y.scale), (x.offset, y.offset))
@@ -218,9 +226,11 @@ def render(
 # %% ../../../nbs/dataloading/transforms/04_geometry.ipynb #3f06bc54
 def _pixel_span(geometry: AxisTransform, step: tuple[float, float], axis: int) -> tuple[int, int, int, int]:
     "Whole pixels of the visible part along `axis`: start and stop in the output, then in the decoded image"
-    # after `snap_to_pixels` only errors of floats are rounded away
-    start, stop, source_start, source_stop = _visible_span(_axes(geometry)[axis])
-    return round(start), round(stop), round(source_start / step[axis]), round(source_stop / step[axis])
+    image, k = _axes(geometry)[axis], step[axis]
+    # up to the end of the last decoded pixel, where it reaches beyond the image: it is shown as a whole
+    image = image._replace(source=_n_decoded(image, k) * k)
+    start, stop, source_start, source_stop = _visible_span(image)
+    return round(start), round(stop), round(source_start / k), round(source_stop / k)
 
 
 def _resized_and_changed(
@@ -594,15 +604,14 @@ class RandomIoUCrop(GeometricTransform):
     overlaps: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
     # Standard deviation of the crop's centre from the box's centre, as a fraction of the box's sides
     jitter: float = 0.25
-    trials: int = 400  # Number of crops tried, at least 12; if none fits, the image is not cropped
+    trials: int = 400  # Number of crops tried, at least 1; if none fits, the image is not cropped
 
     def __post_init__(self):
-        if not (
-            0 < self.scale[0] <= self.scale[1] <= 1 and 0 < self.aspect[0] <= self.aspect[1] and self.overlaps
-        ):
+        in_range = 0 < self.scale[0] <= self.scale[1] <= 1 and 0 < self.aspect[0] <= self.aspect[1]
+        if not (in_range and self.overlaps and self.trials >= 1):
             raise VisionRecipesError(
-                'RandomIoUCrop: needs 0 < scale[0] <= scale[1] <= 1, 0 < aspect[0] <= aspect[1] and '
-                f'overlaps, but got {self}.'
+                'RandomIoUCrop: needs 0 < scale[0] <= scale[1] <= 1, 0 < aspect[0] <= aspect[1], '
+                f'overlaps and trials of at least 1, but got {self}.'
             )
 
     def move(self, geometry, boxes, rng):  # As `GeometricTransform.move`
@@ -610,7 +619,8 @@ class RandomIoUCrop(GeometricTransform):
         centre = (boxes[:, :2] + boxes[:, 2:]) / 2
         is_visible = ((centre > 0) & (centre < size) & (boxes[:, 2:] > boxes[:, :2])).all(1)
         # all trials of a round are drawn at once; usually one of the first few fits
-        for n_trials in (12, max(0, self.trials - 12)):
+        n_first = min(12, self.trials)
+        for n_trials in (n_first, self.trials - n_first):
             crop = _first_crop(self, boxes[is_visible], centre[is_visible], size, n_trials, rng)
             if crop is not None:
                 return geometry.cropped(*crop.tolist()) if len(crop) else geometry
