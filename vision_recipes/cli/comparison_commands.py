@@ -9,7 +9,8 @@ __all__ = ['COMPARISON_VERBS', 'run_compare']
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
-from .arguments import boxes_option, data_options, read_data, read_for_model, Verb
+from .arguments import boxes_option, check_out, data_options, read_data, read_for_model
+from .arguments import Verb
 from .model_commands import open_run_or_model, predict_all, table
 from ..core.console import first_few, log_info, plural
 from ..core.errors import did_you_mean, VisionRecipesError
@@ -66,7 +67,7 @@ def _check_arguments(args: Namespace):
     if args.json:
         check_writable(args.json, folder=False)
     if args.out:
-        check_writable(args.out)
+        check_out(args.out, args.dir)
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #23fce7fb
 def _shared_task(args: Namespace, cards: list) -> str:  # A key of `TASK_KINDS`; `cards`: two `ModelCard`s
@@ -240,13 +241,11 @@ def _chosen_metric(
 
 def _log_tables(comparison):  # A `metrics.Comparison`
     "Log the tables of classes and points, and what `better` in a row means"
-    tables = comparison.tables
-    for name in ('per_class', 'per_point'):
-        rows = [{k: '' if v is None else v for k, v in row.items()} for row in tables.get(name, ())]
-        if rows:
-            log_info(table(rows))
+    tables = [comparison.tables.get(name, ()) for name in ('per_class', 'per_point')]
+    for rows in filter(None, tables):
+        log_info(table([{k: '' if v is None else v for k, v in row.items()} for row in rows]))
     # in a table of one row there is nothing to stand out from
-    if any(len(rows) > 1 for rows in tables.values()):
+    if any(len(rows) > 1 for rows in tables):
         log_info('  better: stands out among all rows of its table; an interval alone may do so by chance')
 
 # %% ../../nbs/cli/09_comparison_commands.ipynb #c65e1775

@@ -8,13 +8,13 @@ __all__ = ['CURVE_VERBS', 'run_curve']
 # %% ../../nbs/cli/17_curve_command.ipynb #5ad1324e
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from .arguments import boxes_option, data_options, read_data, Verb
+from .arguments import boxes_option, check_out, data_options, read_data, Verb
 from .model_commands import table
 from .suspect_commands import task_of_labels
 from .training_commands import PRESETS
 from ..core.console import log_info, this_world
 from ..core.errors import VisionRecipesError
-from ..core.files import check_writable, read_json
+from ..core.files import read_json
 from ..core.settings import check_device
 from ..tasks.registry import TASKS
 from ..training.settings import check_chosen
@@ -135,12 +135,7 @@ def _check_arguments(
         raise VisionRecipesError(
             f'--seeds {args.seeds}: must be at least 2, to see how much of a score is chance.'
         )
-    check_writable(args.out)
-    out = args.out.resolve()
-    if args.dir.is_dir() and args.dir.resolve() in (out, *out.parents):
-        raise VisionRecipesError(
-            f'--out {args.out}: lies within the images in {args.dir}. Name a place outside.'
-        )
+    check_out(args.out, args.dir)
     file = args.out / 'plan.json'
     if not args.resume:
         # a plan without a training is replaced: nothing is lost

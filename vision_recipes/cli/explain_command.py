@@ -8,12 +8,11 @@ __all__ = ['EXPLAIN_VERBS', 'run_explain']
 # %% ../../nbs/cli/15_explain_command.ipynb #c3ea224a
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from .arguments import preprocessing_option, Verb, weight_settings
+from .arguments import check_out, preprocessing_option, Verb, weight_settings
 from .model_commands import open_run_or_model
 from ..core.console import log_info
 from ..core.errors import VisionRecipesError
 from ..core.extras import require_train
-from ..core.files import check_writable
 from ..core.image_paths import list_images
 from ..core.images import open_image
 from ..core.settings import check_device
@@ -64,7 +63,7 @@ def run_explain(args: Namespace) -> None:
     check_device(args.device)
     _check_options(args)
     files = list_images(args.images)
-    check_writable(args.out)
+    check_out(args.out, *args.images)
     settings = weight_settings(args)
     if args.occlusion:
         run = open_run_or_model(args.model, args.device, settings=settings)

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from vision_recipes.cli.arguments import (
     boxes_option,
+    check_out,
     data_options,
     model_options,
     preprocessing_option,
@@ -141,7 +142,7 @@ def run_evaluate(args: Namespace) -> None:
     if args.json:
         check_writable(args.json, folder=False)
     if args.out:
-        check_writable(args.out)
+        check_out(args.out, args.dir)
     anns = read_data(args)
     predictor = open_run_or_model(args.model, args.device, args.card, weight_settings(args))
     card, rule = predictor.card, predictor._tile_rule(tiles)  # refused for a classifier, before it runs

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Sequence
 import numpy as np
 from PIL import Image
-from .arguments import boxes_option, data_options, read_data, Verb
+from .arguments import boxes_option, check_out, data_options, read_data, Verb
 from .training_commands import PRESETS, write_page
 from ..core.console import log_info, plural
 from ..core.errors import VisionRecipesError
-from ..core.files import atomic_path, check_writable, write_text
+from ..core.files import atomic_path, write_text
 from ..core.image_paths import output_mark
 from ..core.images import open_image
 from ..data.annotations import Annotations
@@ -124,7 +124,7 @@ def run_suspects(args: Namespace) -> None:
     "`vision-recipes suspects`: `out_of_fold` and `find_suspects`"
     if args.n < 1:
         raise VisionRecipesError(f'--n {args.n}: must be at least 1.')
-    check_writable(args.out)
+    check_out(args.out, args.dir)
     anns = _read_to_judge(args)
     task_name = args.task or task_of_labels(anns)
     from vision_recipes.metrics.suspects import find_suspects

@@ -12,14 +12,14 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
-from .arguments import add_settings, boxes_option, data_options, read_data, Verb
+from .arguments import add_settings, boxes_option, check_out, data_options, read_data, Verb
 from .model_commands import table, write_evaluation
 from .clip_commands import clip_options, draw_clip
 from .fold_training import check_folds_option, folds_option, settings_folder, tell_leaks
 from .fold_training import repeat_folds, train_folds
 from ..core.console import plural, log_info, this_world
 from ..core.errors import VisionRecipesError
-from ..core.files import check_writable, read_json, write_json, write_text
+from ..core.files import read_json, write_json, write_text
 from ..core.image_paths import output_mark
 from ..core.images import find_images
 from ..core.settings import check_device, Settings
@@ -127,9 +127,8 @@ def _train_options(p: ArgumentParser, task: str):
 
 # %% ../../nbs/cli/03_training_commands.ipynb #37fece70
 def _target_options(p: ArgumentParser, task: str):
-    "How boxes and points are read, where the task has them"
-    if TASK_KINDS[task].boxes:
-        boxes_option(p)
+    "How boxes are read, of which classification takes the classes; and points, where the task has them"
+    boxes_option(p)
     if TASK_KINDS[task].points:
         _skeleton_option(p)
 
@@ -258,7 +257,7 @@ def _fill_in(
 ):
     "Take from a file the options that the command line leaves out"
     for name, value in data_options.items():
-        if hasattr(args, name) and getattr(args, name) is None:  # a classifier has no `--boxes`
+        if hasattr(args, name) and getattr(args, name) is None:  # only keypoints have `--skeleton`
             setattr(args, name, Path(value) if name in ('dir', 'valid_dir', 'skeleton') else value)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #b061c628
@@ -331,12 +330,12 @@ def _read_for_training(
     from vision_recipes.data.checks import check, FIX_HINT
 
     anns = _with_skeleton(read_data(args, folder), skeleton)
-    # only tasks with boxes have the option; its default, `raise`, is what `check` does below
-    if anns.has_boxes and getattr(args, 'boxes', None) in ('clip', 'drop'):
+    # the default, `raise`, is what `check` does below
+    if anns.has_boxes and args.boxes in ('clip', 'drop'):
         anns = anns.fix_boxes(args.boxes)
     # of several processes one is enough
     findings = check(anns, files=not args.no_check and this_world().first, part=part, hashes=hashes)
-    # impossible boxes have a message of their own: tasks with boxes can mend them by the option `--boxes`
+    # impossible boxes have a message of their own: the option `--boxes` can mend them
     if any(finding.kind.startswith('box ') for finding in findings.errors):
         raise VisionRecipesError(
             f'{plural(len(findings.errors), "problem")} in the '
@@ -399,19 +398,12 @@ def read_skeleton(
 
 # %% ../../nbs/cli/03_training_commands.ipynb #945c6f6a
 def _check_folders(args: Namespace):
-    """Refuse image folders that do not exist, and an `--out` that cannot be written or is below one of them.
-
-    Below a folder of images, whose folders may name classes, a run would be read as a class the next time.
-    """
+    "Refuse image folders that do not exist, and an `--out` that cannot be written, is one of them or in one"
     from vision_recipes.data.readers import check_exists
 
-    check_writable(args.out)
     for folder in filter(None, (args.dir, args.valid_dir)):
         check_exists(folder)
-        if folder.resolve() in args.out.resolve().parents:
-            raise VisionRecipesError(
-                f'--out {args.out}: lies within the images in {folder}. Name a place outside.'
-            )
+    check_out(args.out, args.dir, args.valid_dir)
 
 # %% ../../nbs/cli/03_training_commands.ipynb #384e693f
 def _train_and_valid(

@@ -11,19 +11,20 @@ import numpy as np
 from ..core.errors import VisionRecipesError
 from ..core.images import ImageError
 from .decoders import CELL_DECODING, DECODERS
-from .postprocess_boxes import _round_down, batched_nms, iou_matrix, Placement
-from .postprocess_boxes import to_source, yolox_detections
+from .postprocess_boxes import _as_boxes, _round_down, batched_nms, iou_matrix
+from .postprocess_boxes import Placement, to_source, yolox_detections
 from .predictor import BasePredictor
 
 # %% ../../nbs/runtime/11_candidates.ipynb #fb6afeb7
 def suppressed_by(
-    boxes: np.ndarray,  # (N, 4) float32 or float64 XYXY, pixels
+    boxes: np.ndarray,  # (N, 4) XYXY, pixels; any type of number, as for `batched_nms`
     scores: np.ndarray,  # (N,)
     labels: np.ndarray,  # (N,) class ids: only boxes of one class suppress each other
     threshold: float,  # Intersection over union above which the box with the lower score is removed
 ) -> np.ndarray:  # (N,) int64 the position of the box that removed each; -1: it is kept
     "Which kept box removes each box: of several the one with the highest score, as in `batched_nms`"
     kept = batched_nms(boxes, scores, labels, threshold)
+    boxes, labels = _as_boxes(boxes, 'boxes'), np.asarray(labels)
     overlaps = iou_matrix(boxes[kept], boxes) > _round_down(threshold, boxes.dtype)  # as `batched_nms` rounds
     removes = overlaps & (labels[kept][:, None] == labels)  # (K, N)
     owner = np.full(len(boxes), -1)
@@ -57,8 +58,8 @@ def find_candidates(
 ) -> Candidates:
     """All boxes of an image from a score on, and which of them suppression removes.
 
-    Scores are those of the network: no calibration moves them. Of more than 3,000 boxes those with the
-    highest scores count. Overlaps are computed in the square of the network, as in `predict`. Raises
+    A calibration moves their scores, as in `predict`. Of more than 3,000 boxes those with the highest scores
+    count. Overlaps are computed in the square of the network, as in `predict`. Raises
     `VisionRecipesError` for a model that does not give the cells of YOLOX, such as one that suppresses
     inside its graph, and `ImageError` for an image that cannot be read.
     """
@@ -74,11 +75,18 @@ def find_candidates(
     if isinstance(prepared, ImageError):
         raise prepared
     pixels, place = prepared
-    output = predictor.run(pixels[None], min_score)[0][0]  # (A, 5 + C): the cells of the one image
+    score_map = card.calibration
+    raw_score = score_map.raw_threshold(min_score) if score_map else min_score  # of the network's scores
+    output = predictor.run(pixels[None], raw_score)[0][0]  # (A, 5 + C): the cells of the one image
     # raw boxes are relative to their cells, and the size of the input says where those are
     shape_hw = (card.preprocess.size,) * 2 if card.decoding.get('kind') == 'raw' else None
     # an overlap above 1 removes nothing
-    boxes, scores, labels = yolox_detections(output, shape_hw, min_score, 2.0, len(output))
+    boxes, scores, labels = yolox_detections(output, shape_hw, raw_score, 2.0, len(output))
+    if score_map:
+        scores = score_map.scores(scores, labels)
+        order = np.argsort(-scores, kind='stable')
+        order = order[scores[order] >= np.float32(min_score)]
+        boxes, scores, labels = boxes[order], scores[order], labels[order]
     return _in_image(boxes, scores, labels, nms, place)
 
 # %% ../../nbs/runtime/11_candidates.ipynb #6353481a

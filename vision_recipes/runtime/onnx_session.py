@@ -40,8 +40,8 @@ AUTOMATIC = (
 
 # %% ../../nbs/runtime/06_onnx_session.ipynb #5e7aca46
 def pick_providers(
-    # A name, short or full; or several, best first, each perhaps as (name, options of onnxruntime); None: all
-    # of `AUTOMATIC` that are there
+    # A name, short or full, perhaps as (name, options of onnxruntime); or several of them, best first; None:
+    # all of `AUTOMATIC` that are there
     asked: str | Sequence | None,
     there: Sequence[str],  # Full names of those that this build of onnxruntime has
 ) -> list:  # Full names, or as (name, options); the CPU comes last where it was not named
@@ -51,8 +51,9 @@ def pick_providers(
     """
     if asked is None:
         return [PROVIDERS[p] for p in AUTOMATIC if PROVIDERS[p] in there]
+    is_pair = isinstance(asked, tuple) and len(asked) == 2 and isinstance(asked[1], dict)  # name and options
     providers = []
-    for p in [asked] if isinstance(asked, str) else asked:
+    for p in [asked] if isinstance(asked, str) or is_pair else asked:
         name, *options = [p] if isinstance(p, str) else p
         full = _full_name(name, there)
         providers.append((full, *options) if options else full)

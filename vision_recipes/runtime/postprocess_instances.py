@@ -320,6 +320,8 @@ def decode_heatmaps(
         raise VisionRecipesError('A heat map or its box has a value that is not finite.')
     size_wh, stretched_wh = _map_sizes(boxes)
     points = np.empty((*maps.shape[:2], 3), np.float32)
+    if not points.size:  # no objects, or objects without points
+        return points
     for i, (w, h) in enumerate(stretched_wh.tolist()):
         points[i] = _highest_pixels(maps[i], w, h)
     pixel_wh = (size_wh / stretched_wh.astype(np.float32))[:, None]  # of a stretched map, in those of boxes

@@ -6,7 +6,7 @@
 __all__ = ['N_OPENERS', 'N_LARGE_AHEAD', 'BasePredictor', 'to_input', 'Predictor']
 
 # %% ../../nbs/runtime/10_predictor.ipynb #0dbc31d5
-import os, threading
+import io, os, threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -168,11 +168,12 @@ def stream(
 
 # %% ../../nbs/runtime/10_predictor.ipynb #415c44cd
 def _check_many(images: Any, batch_size: int):
-    "Refuse a path, a PIL image, an array that is one image, and a batch of none"
+    "Refuse one image, of any kind that `open_image` takes, and a batch of none"
     if batch_size < 1:
         raise VisionRecipesError(f'batch_size must be at least 1, but got {batch_size}.')
     # an array (H, W, 3) is one image, an array (B, H, W, 3) is many; what is no array has no `ndim`
-    if isinstance(images, (str, Path, Image.Image)) or getattr(images, 'ndim', 4) != 4:
+    one = (str, Path, bytes, bytearray, io.IOBase, Image.Image)
+    if isinstance(images, one) or getattr(images, 'ndim', 4) != 4:
         raise VisionRecipesError(
             f'stream takes many images, but got one ({type(images).__name__}): '
             'use predict, or put it in a list.'
