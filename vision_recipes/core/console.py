@@ -38,7 +38,7 @@ def this_world() -> World:
         return World()  # not started by torchrun: one process
     return World(*_rank_and_size('RANK', 'WORLD_SIZE'), *_rank_and_size('LOCAL_RANK', 'LOCAL_WORLD_SIZE'))
 
-
+# %% ../../nbs/core/02_console.ipynb #1d772a3f
 def _rank_and_size(
     rank_name: str,  # Of an environment variable, whose value counts as 0 where it is empty
     size_name: str,  # As 1; some launchers do not set `LOCAL_WORLD_SIZE`, then any rank is taken

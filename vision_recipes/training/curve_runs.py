@@ -186,7 +186,7 @@ def curve_plan(
         'group_rule': anns.group_rule or '',
     }
 
-
+# %% ../../nbs/training/13_curve_runs.ipynb #228873e8
 def read_plan(
     out: str | Path,  # A folder
 ) -> dict | None:  # As from `curve_plan`; None: it holds no curve

@@ -347,7 +347,7 @@ def recognised(cls: Classification, file, state):  # As `Task.recognised`
     settings, labels = cls.published(f'timm/{model}')
     return {**settings, 'weights': str(file)}, labels
 
-
+# %% ../../../nbs/models/timm_classifier/02_task.ipynb #16e9b58c
 def _model_named_by(file: Path) -> str | None:
     "The model of timm that a file's name begins with, and what may be its tag; None where there is none"
     models = timm_model_names()

@@ -19,7 +19,7 @@ YOLOX_MODELS = ('yolox_nano', 'yolox_tiny', 'yolox_s', 'yolox_m', 'yolox_l', 'yo
 
 # `auto`, or a key of `yolox.weights.CONTRACTS`, which is not imported here
 _PREPROCESSING = ('auto', 'megvii', 'megvii_legacy', 'mmdet', 'cjm', 'cjm_half', 'scratch')
-_LEAST_SIZE, _MOST_SIZE = 64, 2048  # Of the square, pixels; also with `multi_scale`
+_SIZES = (64, 2048)  # The least and the most of the square's side, pixels; also with `multi_scale`
 
 # %% ../../../nbs/models/yolox/01_settings.ipynb #d7b5ed26
 @dataclass(frozen=True)
@@ -27,9 +27,7 @@ class YoloxSettings(Settings):
     "Settings of a YOLOX detector"
 
     model: str = setting('yolox_tiny', 'size of the network', choices=YOLOX_MODELS)
-    size: int = setting(
-        384, 'side of the square the image fits into, pixels; a multiple of 32', _LEAST_SIZE, _MOST_SIZE
-    )
+    size: int = setting(384, 'side of the square the image fits into, pixels; a multiple of 32', *_SIZES)
     weights: str = setting(
         'pretrained',
         "pretrained: the original's, an error where they cannot be fetched; try: "
@@ -75,15 +73,16 @@ def _check_sizes(self: YoloxSettings):
             'size must be a multiple of 32 for YOLOX, whose coarsest cells have 32 pixels, but got '
             f'{self.size}. The nearest are {below} and {below + 32}.'
         )
+    least, most = _SIZES
     steps = f'multi_scale: {self.multi_scale} steps of 32 pixels'
     smallest, largest = self.size - 32 * self.multi_scale, self.size + 32 * self.multi_scale
-    if smallest < _LEAST_SIZE:
+    if smallest < least:
         raise VisionRecipesError(
-            f'{steps} below size {self.size} leave {smallest} pixels, but {_LEAST_SIZE} are the least.'
+            f'{steps} below size {self.size} leave {smallest} pixels, but {least} are the least.'
         )
-    if largest > _MOST_SIZE:
+    if largest > most:
         raise VisionRecipesError(
-            f'{steps} above size {self.size} make {largest} pixels, but {_MOST_SIZE} are the most.'
+            f'{steps} above size {self.size} make {largest} pixels, but {most} are the most.'
         )
 
 
